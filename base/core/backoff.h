@@ -1,0 +1,14 @@
+/* How long to wait before the next try: full jitter between 0 and a bound that doubles from `first_ms` to `max_ms`.
+ * Pure: randomness comes in as an argument. */
+#pragma once
+
+#include <stdint.h>
+
+struct backoff {
+	uint32_t first_ms, max_ms;
+	uint32_t bound_ms; /* of the next try; 0: at the start */
+};
+
+void backoff_init(struct backoff *backoff, uint32_t first_ms, uint32_t max_ms);
+uint32_t backoff_next_ms(struct backoff *backoff, uint32_t random); /* random: 32 uniform bits */
+void backoff_reset(struct backoff *backoff);                        /* after a success */

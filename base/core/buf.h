@@ -1,0 +1,49 @@
+/* The one bounded byte buffer. Bytes are appended at the end and consumed from the front; its maximum is part of its
+ * birth, so that no peer can make it grow without end. A zeroed buf (maximum 0) is valid to buf_done(). */
+#pragma once
+
+#include "base/core/err.h"
+#include "base/core/span.h"
+
+struct buf {
+	uint8_t *ptr;
+	size_t start; /* first unconsumed byte */
+	size_t end;   /* one after the last byte */
+	size_t cap;
+	size_t max; /* buf_len() never exceeds it */
+};
+
+#define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
+
+void buf_init(struct buf *buf, size_t max);
+void buf_done(struct buf *buf);  /* frees; the buf is empty with the same maximum and can be used again */
+void buf_wipe(struct buf *buf);  /* overwrites, then buf_done(): for secrets */
+void buf_clear(struct buf *buf); /* empty, keeps its memory */
+
+static inline size_t buf_len(const struct buf *buf)
+{
+	return buf->end - buf->start;
+}
+static inline struct span buf_span(const struct buf *buf)
+{
+	return span_of(buf->ptr + buf->start, buf->end - buf->start);
+}
+static inline size_t buf_room(const struct buf *buf)
+{
+	return buf->max - buf_len(buf);
+}
+
+enum err buf_append(struct buf *buf,
+	struct span bytes) _must_use_; /* ERR_LIMIT: it would exceed the maximum; nothing is appended */
+enum err buf_append_str(struct buf *buf, const char *text) _must_use_;
+enum err buf_printf(struct buf *buf, const char *format, ...) _printf_(2, 3) _must_use_;
+
+/* Room to write `len` bytes in place; commit what was written. ERR_LIMIT as buf_append(). */
+enum err buf_reserve(struct buf *buf, size_t len, uint8_t **out_room) _must_use_;
+void buf_commit(struct buf *buf, size_t len);
+void buf_consume(struct buf *buf, size_t len);
+/* NUL-terminated view of the content (the NUL is not counted); needs one byte of memory beyond the content, not of the
+ * maximum. */
+const char *buf_cstr(struct buf *buf);
+/* Gives memory back when the buffer is empty. */
+void buf_trim(struct buf *buf);

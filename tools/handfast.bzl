@@ -1,0 +1,83 @@
+"""The rules that every BUILD file of ours uses: house flags in, nothing else."""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+
+TAGS = ["unit", "integration", "netns", "fuzz", "soak", "interop", "bench"]
+
+_WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wshadow",
+    "-Wconversion",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Wswitch-enum",
+    "-Wformat=2",
+    "-Wvla",
+    "-Wno-missing-field-initializers",
+]
+
+_LANGUAGE = ["-std=gnu17", "-D_GNU_SOURCE", "-fPIE", "-fstack-protector-strong", "-fcf-protection"]
+
+_FORTIFY = select({
+    "//tools:asan": [],
+    "//tools:tsan": [],
+    "//tools:fuzz": [],
+    "//conditions:default": ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"],
+})
+
+COPTS = _LANGUAGE + _WARNINGS + _FORTIFY
+
+# Generated code keeps the hardening and leaves the strict warnings.
+GENERATED_COPTS = _LANGUAGE + ["-w"] + _FORTIFY
+
+_HARDENED_LINK = ["-pie", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
+
+# gcc refuses -static with a sanitizer; static-pie needs the bfd linker.
+_STATIC_LINK = select({
+    "//tools:asan": _HARDENED_LINK,
+    "//tools:tsan": _HARDENED_LINK,
+    "//tools:fuzz": _HARDENED_LINK,
+    "//conditions:default": ["-static-pie", "-fuse-ld=bfd", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"],
+})
+
+def hf_library(name, copts = [], **kwargs):
+    cc_library(
+        name = name,
+        copts = COPTS + copts,
+        **kwargs
+    )
+
+def hf_generated_library(name, **kwargs):
+    cc_library(
+        name = name,
+        copts = GENERATED_COPTS,
+        **kwargs
+    )
+
+def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
+    cc_binary(
+        name = name,
+        copts = COPTS + copts,
+        linkopts = (_STATIC_LINK if static else _HARDENED_LINK) + linkopts,
+        linkstatic = True,
+        **kwargs
+    )
+
+def hf_test(name, srcs, deps = [], tags = ["unit"], size = "small", copts = [], **kwargs):
+    for tag in tags:
+        if tag not in TAGS:
+            fail("expected a tag from {}, got {}".format(TAGS, tag))
+    native_tags = tags + (["local", "exclusive"] if "netns" in tags else [])
+    cc_test(
+        name = name,
+        srcs = srcs,
+        copts = COPTS + copts,
+        linkopts = ["-pie"],
+        linkstatic = True,
+        size = size,
+        tags = native_tags,
+        deps = deps + ["//third_party/cmocka"],
+        **kwargs
+    )
