@@ -1,0 +1,81 @@
+/* One TLS connection over a non-blocking socket. It owns the descriptor and its buffers but no watcher: the caller
+ * watches tls_session_fd() for what the results say (IO_WANT_READ, IO_WANT_WRITE).
+ *
+ * Reading: ciphertext is read ahead in large pieces into a scratch area shared by all sessions of a thread; what does
+ * not make a whole record stays with the session. So plaintext may be pending without the socket being readable: read
+ * until IO_WANT_READ, or ask tls_session_has_pending(). Writing: tls_session_write() encrypts into the session's own
+ * output buffer; tls_session_flush() hands it to the kernel, many records a call. An idle session holds no buffers. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/tls/tls_context.h"
+#include "certs/private_key.h"
+#include "certs/svid.h"
+
+struct tls_session;
+struct tls_scratch;                        /* one a thread */
+struct tls_scratch *tls_scratch_new(void); /* 512 KiB read area */
+void tls_scratch_free(struct tls_scratch *scratch);
+
+/* Decides about the peer's chain (DER, leaf first; num_chain 0 cannot happen). Returns ERR_NONE or why not; the error
+ * chooses the alert: ERR_EXPIRED/ERR_NOT_YET_VALID certificate_expired, ERR_UNTRUSTED/ERR_NO_BUNDLE unknown_ca,
+ * ERR_REVOKED certificate_revoked, ERR_WRONG_PEER/ERR_DENIED access_denied, ERR_NO_CERTIFICATE certificate_required,
+ * else bad_certificate. On success *out_svid is a reference that the session takes over (may stay NULL where the chain
+ * is no SVID). */
+typedef enum err tls_verify_fn(
+	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why);
+
+struct tls_session_options {
+	struct tls_context *context;
+	struct tls_scratch *scratch;
+	int fd;            /* adopted, also on failure */
+	struct svid *svid; /* presented to the peer: set here, shed after the handshake; NULL: a client without one */
+	struct private_key *key;
+	const struct span *extra_chain; /* DER sent after the svid's own (the control plane sends its root); borrowed
+					   during _new */
+	size_t num_extra_chain;
+	tls_verify_fn *on_verify; /* called once, during the handshake */
+	void *verify_arg;
+};
+
+enum err tls_session_new(
+	const struct tls_session_options *options, struct tls_session **out, struct why *why) _must_use_;
+void tls_session_free(struct tls_session *session); /* closes the descriptor; says nothing to the peer */
+DEFINE_CLEANUP(struct tls_session *, tls_session_free)
+int tls_session_fd(const struct tls_session *session);
+
+/* IO_DONE: done. IO_FAILED: see tls_session_why(). Flushes by itself what the handshake writes (the alert too). */
+enum io_result tls_session_handshake(struct tls_session *session) _must_use_;
+bool tls_session_is_established(const struct tls_session *session);
+
+/* IO_DONE with *out_len > 0; IO_WANT_READ; IO_EOF: close_notify came; IO_FAILED: anything else, a TCP FIN without
+ * close_notify (truncation) included. */
+enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
+bool tls_session_has_pending(const struct tls_session *session); /* decrypted or decryptable bytes wait in memory */
+
+/* Encrypts as much as its output buffer takes (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0; IO_WANT_WRITE: full, flush
+ * first. */
+#define TLS_OUTPUT_MAX (1024 * 1024)
+enum io_result tls_session_write(struct tls_session *session, struct span bytes, size_t *out_len) _must_use_;
+size_t tls_session_unflushed(const struct tls_session *session); /* ciphertext bytes that wait for the kernel */
+enum io_result tls_session_flush(
+	struct tls_session *session) _must_use_;            /* IO_DONE: all handed over; IO_WANT_WRITE; IO_FAILED */
+void tls_session_close_notify(struct tls_session *session); /* queued; flush sends it */
+
+/* Who the peer is; NULL before the handshake, or for a client without a certificate. Borrowed. */
+struct svid *tls_session_peer(const struct tls_session *session);
+/* Why it failed, in words: the peer's alert by name, the verifier's reason, the transport's error. Valid after
+ * IO_FAILED. */
+const struct why *tls_session_why(const struct tls_session *session);
+bool tls_session_failed_by_peer(const struct tls_session *session); /* the peer sent a fatal alert: it refused us */
+/* The TLS alert description sent or received (RFC 8446 6), -1: none. */
+int tls_session_alert(const struct tls_session *session);
+/* RFC 8446 7.5, 32 bytes. After the handshake only. */
+enum err tls_session_export(
+	struct tls_session *session, const char *label, struct span context, uint8_t out[32]) _must_use_;
+const char *tls_session_cipher(const struct tls_session *session); /* "TLS_AES_128_GCM_SHA256" */
+const char *tls_session_group(const struct tls_session *session);  /* "X25519" */
+/* The steps of the handshake as this side saw them, for explaining: called with a short sentence and the side that
+ * acted. NULL by default; costs nothing then. */
+typedef void tls_step_fn(void *arg, const char *step);
+void tls_session_trace(struct tls_session *session, tls_step_fn *on_step, void *arg);
