@@ -1,0 +1,25 @@
+/* One long-lived TLS context a role and purpose for the whole process: TLS 1.3 only, no tickets, no resumption, no early
+ * data, no renegotiation. Chain and key are set on each session, so no context ever pins an old private key. */
+#pragma once
+
+#include "base/core/err.h"
+#include "base/core/span.h"
+
+enum tls_role { TLS_CLIENT, TLS_SERVER };
+
+enum tls_client_auth {
+	TLS_CLIENT_AUTH_REQUIRED, /* a server that demands a certificate */
+	TLS_CLIENT_AUTH_OPTIONAL, /* asks; none is accepted, a bad one fails the handshake (the control plane's port) */
+};
+
+struct tls_context_options {
+	enum tls_role role;
+	enum tls_client_auth client_auth; /* servers */
+	const char *alpn;                 /* the one protocol spoken, "h2"; no overlap fails the handshake (RFC 7301 3.2) */
+};
+
+struct tls_context;
+struct tls_context *tls_context_new(const struct tls_context_options *options);
+void tls_context_free(struct tls_context *context); /* after its last session */
+DEFINE_CLEANUP(struct tls_context *, tls_context_free)
+const char *tls_library_version(void);
