@@ -1,0 +1,114 @@
+/* One HTTP/2 connection (RFC 9113), either end: bytes in, bytes out, no I/O, no clock of its own. The only door to
+ * nghttp2. It serves two users: tunnels (CONNECT streams, many, bulk) and gRPC.
+ *
+ * Data is pulled: when the peer's windows allow, h2_session_produce() asks the owner of each stream that has declared
+ * itself ready for bytes, straight into the output. Data that arrives is pushed to on_data; the bytes are the caller's
+ * only during the call. Credit for a received byte is returned in two parts: the connection's as soon as on_data
+ * returns, the stream's when the owner says so (h2_stream_consumed), so that one reader that stops never stalls the
+ * others.
+ *
+ * No callback may free the session; a callback may call any function on it but feed and produce. */
+#pragma once
+
+#include "base/core/buf.h"
+#include "base/core/err.h"
+
+struct h2_session;
+
+struct h2_header { /* spans are the caller's during the call, both ways */
+	struct span name, value;
+};
+
+enum h2_role { H2_CLIENT, H2_SERVER };
+
+/* Where stream bytes come from. Write at most `cap` bytes to `to`.
+ * IO_DONE: *out_len > 0 bytes written, more may follow; IO_EOF: *out_len >= 0 bytes written and nothing ever follows
+ * (END_STREAM); IO_WANT_READ: nothing now, h2_stream_ready() will tell. */
+typedef enum io_result h2_pull_fn(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len);
+
+struct h2_callbacks {
+	/* Headers of a request (server), a response (client), or trailers. `stream`: what h2_stream_attach() set, NULL
+	 * before. */
+	void (*on_headers)(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers,
+		size_t num_headers, bool end_stream);
+	void (*on_data)(void *arg, int32_t stream_id, void *stream, struct span bytes);
+	void (*on_end)(void *arg, int32_t stream_id, void *stream); /* the peer's END_STREAM, after its last byte */
+	void (*on_close)(void *arg, int32_t stream_id, void *stream,
+		uint32_t error); /* last word on a stream; 0: both ends ended */
+	h2_pull_fn *pull;
+	void (*on_settings)(void *arg); /* the peer's first SETTINGS have arrived */
+	void (*on_goaway)(
+		void *arg, int32_t last_stream_id, uint32_t error); /* may come twice (graceful, then final) */
+	void (*on_ping_ack)(void *arg);
+	/* Something is to be sent now (outside feed): the owner schedules produce. Called once until the next produce.
+	 */
+	void (*on_want_produce)(void *arg);
+};
+
+struct h2_limits {                  /* 0: the default in brackets. Each says what it stops. */
+	uint32_t max_streams;       /* [100] concurrent streams the peer may open: memory */
+	uint32_t header_bytes;      /* [16 KiB] of one header list, decoded: HPACK bombs */
+	uint32_t header_table;      /* [4096] HPACK table each way: memory an idle connection */
+	uint32_t stream_window;     /* [32 KiB] initial receive window of a stream */
+	uint32_t connection_window; /* [1 MiB] receive window of the connection */
+	uint32_t frame_bytes;       /* [128 KiB] largest frame accepted */
+	uint32_t resets_free; /* [1000] streams reset by the peer, or that it made us reset, without being counted */
+	uint32_t
+		resets_per_100_served; /* [100] beyond that, resets allowed in proportion to streams that were served */
+	uint32_t control_frames_queued; /* [1000] PING/SETTINGS acks waiting to be sent: floods */
+	uint32_t
+		empty_frames; /* [10000] DATA frames without a byte, or CONTINUATIONs, in a row: work without payload */
+};
+
+struct h2_session_options {
+	enum h2_role role;
+	struct h2_limits limits;
+	bool enable_connect_protocol; /* never for us; kept false */
+	struct h2_callbacks callbacks;
+	void *arg;
+};
+
+enum err h2_session_new(const struct h2_session_options *options, struct h2_session **out) _must_use_;
+void h2_session_free(struct h2_session *session); /* on_close is not called for streams still there */
+DEFINE_CLEANUP(struct h2_session *, h2_session_free)
+
+/* Bytes from the peer. ERR_PROTOCOL: the connection is broken and a GOAWAY is queued: produce, then close. ERR_LIMIT:
+ * an abuse limit, GOAWAY(ENHANCE_YOUR_CALM) is queued. *why names it. */
+enum err h2_session_feed(struct h2_session *session, struct span bytes, struct why *why) _must_use_;
+/* Appends frames to *out until it is full (its maximum) or nothing is left. IO_DONE: nothing more now; IO_WANT_WRITE:
+ * *out is full, call again when it has room. */
+enum io_result h2_session_produce(struct h2_session *session, struct buf *out) _must_use_;
+bool h2_session_wants_produce(const struct h2_session *session);
+
+/* --- streams --- */
+/* Client: a new request; its body (if not end_stream) is pulled once h2_stream_ready() is called. ERR_LIMIT: the peer's
+ * MAX_CONCURRENT_STREAMS is reached; ERR_CLOSED: after GOAWAY or out of ids. */
+enum err h2_stream_open(struct h2_session *session, const struct h2_header *headers, size_t num_headers,
+	bool end_stream, void *stream, int32_t *out_stream_id) _must_use_;
+void h2_stream_attach(struct h2_session *session, int32_t stream_id, void *stream);
+/* Server: the response; its body is pulled like a request's. */
+enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const struct h2_header *headers,
+	size_t num_headers, bool end_stream) _must_use_;
+/* Trailers, sent when pull has returned IO_EOF; set before that. Copied. */
+enum err h2_stream_trailers(
+	struct h2_session *session, int32_t stream_id, const struct h2_header *headers, size_t num_headers) _must_use_;
+void h2_stream_ready(struct h2_session *session, int32_t stream_id); /* pull may be called now */
+void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len);
+void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t error);
+void h2_stream_set_window(
+	struct h2_session *session, int32_t stream_id, uint32_t bytes); /* receive window, only grows */
+uint32_t h2_stream_window(const struct h2_session *session, int32_t stream_id);
+
+/* --- connection --- */
+void h2_session_set_window(struct h2_session *session, uint32_t bytes);
+uint32_t h2_session_streams_left(
+	const struct h2_session *session); /* how many more may be opened now; 0 after GOAWAY */
+unsigned h2_session_num_streams(const struct h2_session *session);
+bool h2_session_has_settings(const struct h2_session *session); /* the peer's have arrived */
+void h2_session_shutdown(
+	struct h2_session *session); /* GOAWAY that still lets streams in flight in, then the final one */
+void h2_session_goaway(struct h2_session *session, uint32_t error); /* final */
+bool h2_session_is_done(const struct h2_session *session);          /* nothing to send, nothing to receive any more */
+void h2_session_ping(struct h2_session *session);
+const char *h2_library_version(void);
+const char *h2_error_name(uint32_t error); /* "CANCEL", for logs */

@@ -1,0 +1,58 @@
+/* A gRPC server on one loop: connections over TLS or plain descriptors, methods by path, unary and streaming alike (a
+ * unary call is a stream with one message each way). Limits a connection: streams, message size, time to first byte,
+ * idle. */
+#pragma once
+
+#include "base/core/loop.h"
+#include "base/net/socket.h"
+#include "base/rpc/rpc.h"
+#include "base/rpc/transport.h"
+
+struct rpc_server;
+struct rpc_peer; /* one connection; lives at least as long as its calls */
+
+struct rpc_method {
+	const char *path;     /* "/handfast.v1.Identity/Stream" */
+	uint32_t message_max; /* bytes; 0: the default */
+	uint32_t deadline_ms; /* the server's own for a call; 0: none (streams) */
+	/* Before any message is parsed: may this peer call this? RPC_OK, or the status to refuse with. NULL: yes. */
+	enum rpc_status (*on_authorize)(void *arg, const struct rpc_peer *peer, const char **out_message);
+	/* A call begins; set the call's arg here. */
+	void (*on_start)(void *arg, struct rpc_call *call, struct rpc_peer *peer);
+	void (*on_message)(void *call_arg, struct rpc_call *call, struct span message);
+	void (*on_half_close)(void *call_arg, struct rpc_call *call); /* the client sends no more; may be NULL */
+	void (*on_done)(
+		void *call_arg, struct rpc_call *call); /* the call is over for whatever reason; free call_arg */
+};
+
+struct rpc_server_options {
+	struct loop *loop;
+	const struct rpc_method *methods; /* borrowed */
+	size_t num_methods;
+	void *arg;
+	uint32_t max_connections;       /* 0: 12,000 */
+	uint32_t max_handshakes;        /* under way at once; 0: 256: a handshake flood */
+	uint32_t handshake_timeout_ms;  /* 0: 5,000 */
+	uint32_t max_streams;           /* a connection; 0: 100 */
+	uint32_t send_queue_max;        /* bytes a call; 0: 1 MiB: a slow reader */
+	uint32_t keepalive_ms;          /* PING after that silence, closed when unanswered for as long; 0: 20,000 */
+	uint32_t anonymous_lifetime_ms; /* a TLS connection without client certificate is closed after that; 0: 5,000 */
+	void (*on_connect)(void *arg, struct rpc_peer *peer);    /* handshake done; may be NULL */
+	void (*on_disconnect)(void *arg, struct rpc_peer *peer); /* may be NULL */
+};
+
+struct rpc_server *rpc_server_new(const struct rpc_server_options *options);
+void rpc_server_free(struct rpc_server *server); /* closes every connection */
+void rpc_server_adopt(
+	struct rpc_server *server, struct transport *transport, const struct addr *from); /* a new connection */
+void rpc_server_drain(struct rpc_server *server); /* GOAWAY to all, ends when calls end */
+unsigned rpc_server_num_peers(const struct rpc_server *server);
+
+struct svid *rpc_peer_svid(const struct rpc_peer *peer);       /* NULL: no client certificate */
+struct tls_session *rpc_peer_tls(const struct rpc_peer *peer); /* NULL: plain */
+const struct addr *rpc_peer_addr(const struct rpc_peer *peer); /* TCP source */
+enum err rpc_peer_process(
+	const struct rpc_peer *peer, struct peer_process *out) _must_use_; /* Unix sockets: SO_PEERCRED */
+void rpc_peer_close(struct rpc_peer *peer);
+void rpc_peer_set_arg(struct rpc_peer *peer, void *arg);
+void *rpc_peer_arg(const struct rpc_peer *peer);

@@ -1,0 +1,20 @@
+/* What an rpc connection stands on: a TLS session or a plain descriptor (Unix socket), non-blocking, behind one face.
+ */
+#pragma once
+
+#include "base/tls/tls_session.h"
+
+struct transport;
+
+struct transport *transport_new_tls(
+	struct tls_session *session);          /* adopts; handshakes by itself in transport_handshake() */
+struct transport *transport_new_plain(int fd); /* adopts */
+void transport_free(struct transport *transport);
+int transport_fd(const struct transport *transport);
+struct tls_session *transport_tls(const struct transport *transport); /* NULL: plain */
+
+enum io_result transport_handshake(struct transport *transport) _must_use_; /* plain: IO_DONE */
+enum io_result transport_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
+enum io_result transport_write(struct transport *transport, struct span bytes, size_t *out_len) _must_use_;
+enum io_result transport_flush(struct transport *transport) _must_use_;
+const struct why *transport_why(const struct transport *transport);
