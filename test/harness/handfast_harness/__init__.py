@@ -1,0 +1,15 @@
+"""Network namespaces, programs in them and what passed between them: the ground that the stories stand on."""
+
+from .apps import Nginx, Postgres, Redis
+from .capture import Capture
+from .certificates import TestAuthority
+from .expect import StoryFailure, expect, expect_eq, expect_in, wait_until
+from .namespace import Namespace
+from .process import Process
+from .stream import Server as StreamServer
+from .topology import Topology
+
+__all__ = [
+    "Capture", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
+    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "wait_until",
+]

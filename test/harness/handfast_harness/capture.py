@@ -1,0 +1,140 @@
+"""What passed on the wire: tcpdump into a file, and reading that file back.
+
+with Capture(story, net.router, "to-a") as wire: ...
+expect(not wire.contains(b"marker"), "the marker crossed the wire in plaintext")"""
+
+import collections
+import ipaddress
+import os
+import signal
+import struct
+import time
+
+from .process import Process
+
+Packet = collections.namedtuple("Packet", "time source source_port destination destination_port flags sequence payload")
+Record = collections.namedtuple("Record", "type version body")
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+HANDSHAKE, APPLICATION_DATA = 22, 23
+
+
+class Capture(Process):
+    """Stops when the block ends; only then may it be read."""
+
+    def __init__(self, story, namespace, interface="eth0", expression="tcp"):
+        name = "capture-%s-%s" % (namespace.name, interface)
+        self.path = os.path.join(story.folder(name), "packets.pcap")
+        argv = ["tcpdump", "-i", interface, "-n", "-U", "-s", "0", "-B", "16384", "--immediate-mode", "-Z", "root",
+                "-w", self.path, expression]
+        super().__init__(namespace, "tcpdump", argv, story.log_path(name))
+        self.wait_for_log("listening on")
+        self._packets = None
+
+    def stop(self, deadline_s=5.0):
+        if self.exit_code is None:
+            time.sleep(0.05)  # packets that the kernel has, tcpdump has not: there is nothing to poll for
+            self.signal(signal.SIGINT)
+            self.wait_for_exit(deadline_s)
+        return self.exit_code
+
+    def packets(self):
+        """Every TCP packet, in order."""
+        if self._packets is None:
+            self.stop()
+            with open(self.path, "rb") as file:
+                self._packets = list(read_pcap(file.read()))
+        return self._packets
+
+    def contains(self, marker):
+        """Whether the bytes occur in any packet, or in any direction of any connection across packets."""
+        return any(marker in packet.payload for packet in self.packets()) or \
+            any(marker in data for data in self.streams().values())
+
+    def streams(self):
+        """{(source, port, destination, port): the bytes of that direction in order, each byte once}."""
+        parts, starts = collections.defaultdict(dict), {}
+        for packet in self.packets():
+            key = packet[1:5]
+            if packet.flags & SYN:
+                parts.pop(key, None)
+                starts[key] = packet.sequence + 1
+            elif packet.payload:
+                offset = (packet.sequence - starts.setdefault(key, packet.sequence)) & 0xFFFFFFFF
+                if len(packet.payload) > len(parts[key].get(offset, b"")):
+                    parts[key][offset] = packet.payload
+        return {key: _join(pieces) for key, pieces in parts.items()}
+
+    def ports(self):
+        """The ports that connections were opened to."""
+        return {packet.destination_port for packet in self.packets() if packet.flags & (SYN | ACK) == SYN}
+
+
+def _join(pieces):
+    joined = bytearray()
+    for offset in sorted(pieces):
+        if offset < len(joined) + 1 and offset + len(pieces[offset]) > len(joined):
+            joined += pieces[offset][len(joined) - offset:]
+    return bytes(joined)
+
+
+def tls_records(data):
+    """The TLS records that a direction consists of; stops where the bytes are no TLS."""
+    records, offset = [], 0
+    while offset + 5 <= len(data):
+        kind, version, length = struct.unpack_from(">BHH", data, offset)
+        if kind not in (20, 21, 22, 23) or version >> 8 != 3:
+            break
+        records.append(Record(kind, version, data[offset + 5:offset + 5 + length]))
+        offset += 5 + length
+    return records
+
+
+def tls_negotiated_version(server_data):
+    """0x0304 for TLS 1.3, from the ServerHello at the start of the server's direction; None if there is none."""
+    records = tls_records(server_data)
+    if not records or records[0].type != HANDSHAKE or records[0].body[:1] != b"\x02":
+        return None
+    body = records[0].body[4:]
+    version, = struct.unpack_from(">H", body, 0)
+    offset = 35 + body[34] + 3  # version and random, session id, cipher suite and compression
+    end = offset + 2 + struct.unpack_from(">H", body, offset)[0] if offset + 2 <= len(body) else 0
+    offset += 2
+    while offset + 4 <= end:
+        kind, length = struct.unpack_from(">HH", body, offset)
+        if kind == 43:  # supported_versions, RFC 8446 4.2.1
+            version, = struct.unpack_from(">H", body, offset + 4)
+        offset += 4 + length
+    return version
+
+
+def read_pcap(data):
+    magic, = struct.unpack_from("<I", data, 0)
+    nanoseconds = magic == 0xA1B23C4D
+    link, = struct.unpack_from("<I", data, 20)
+    offset = 24
+    while offset + 16 <= len(data):
+        seconds, fraction, length, _ = struct.unpack_from("<IIII", data, offset)
+        frame = data[offset + 16:offset + 16 + length]
+        offset += 16 + length
+        packet = _parse_frame(link, frame, seconds + fraction / (1e9 if nanoseconds else 1e6))
+        if packet is not None:
+            yield packet
+
+
+def _parse_frame(link, frame, when):
+    skip = {1: 14, 113: 16, 276: 20, 12: 0, 101: 0}[link]  # Ethernet, the two of "any", raw IP
+    ip = frame[skip:]
+    if len(ip) >= 20 and ip[0] >> 4 == 4 and ip[9] == 6:
+        header, total = (ip[0] & 15) * 4, struct.unpack_from(">H", ip, 2)[0]
+        addresses = ip[12:16], ip[16:20]
+        segment = ip[header:total or len(ip)]  # total length is 0 when the card is to cut the segment
+    elif len(ip) >= 40 and ip[0] >> 4 == 6 and ip[6] == 6:
+        addresses = ip[8:24], ip[24:40]
+        segment = ip[40:40 + struct.unpack_from(">H", ip, 4)[0]] if struct.unpack_from(">H", ip, 4)[0] else ip[40:]
+    else:
+        return None
+    source_port, destination_port, sequence = struct.unpack_from(">HHI", segment, 0)
+    source, destination = (str(ipaddress.ip_address(address)) for address in addresses)
+    return Packet(when, source, source_port, destination, destination_port, segment[13], sequence,
+                  segment[(segment[12] >> 4) * 4:])

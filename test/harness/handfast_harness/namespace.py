@@ -1,0 +1,161 @@
+"""One network namespace: made, entered, configured and removed.
+
+The harness's own sockets in a namespace are made by entering it for the moment of socket(): a socket belongs for ever
+to the namespace (and, for the rules on uid and gid, to the user) that made it. So a story can dial from any host as
+any user without starting a program."""
+
+import contextlib
+import ctypes
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_user_switch = threading.Lock()  # effective ids belong to the whole process, whatever thread changes them
+
+
+def _enter(fd):
+    if _libc.setns(fd, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Namespace:
+    """`name` is what the story calls it, `netns` what the kernel does."""
+
+    def __init__(self, netns, name):
+        self.netns, self.name = netns, name
+        self.ipv4 = self.ipv6 = None  # the main addresses as text, once a topology gave some
+        self._fd = -1
+
+    def create(self):
+        subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        self._fd = os.open("/run/netns/" + self.netns, os.O_RDONLY | os.O_CLOEXEC)
+        self.sysctl("net/ipv6/conf/all/accept_dad", "0")
+        self.sysctl("net/ipv6/conf/default/accept_dad", "0")
+        self.ip("link set lo up")
+
+    def remove(self):
+        """Ends what still runs inside, by process id, then the namespace. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        remove_netns(self.netns)
+
+    def ip(self, *lines):
+        """Runs `ip` subcommands in the namespace in one go."""
+        done = subprocess.run(["ip", "-n", self.netns, "-batch", "-"], input="\n".join(lines) + "\n", text=True,
+                              capture_output=True)
+        if done.returncode != 0:
+            raise RuntimeError("ip in %s: %s(of: %s)" % (self.name, done.stderr, "; ".join(lines)))
+        return done.stdout
+
+    def sysctl(self, path, value):
+        """path as under /proc/sys, e.g. net/ipv4/tcp_congestion_control."""
+        with self.entered(), open("/proc/sys/" + path, "w") as file:
+            file.write(str(value))
+
+    @contextlib.contextmanager
+    def entered(self):
+        """This thread is in the namespace until the block ends."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter(self._fd)
+            try:
+                yield self
+            finally:
+                _enter(home)
+        finally:
+            os.close(home)
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, uid=0, gid=0):
+        """A socket of this namespace that belongs to the given user."""
+        with self.entered(), _user_switch:
+            os.setegid(gid)
+            os.seteuid(uid)
+            try:
+                return socket.socket(family, kind | socket.SOCK_CLOEXEC)
+            finally:
+                os.seteuid(0)
+                os.setegid(0)
+
+    def connect(self, address, port, uid=0, gid=0, timeout_s=5.0, source=None):
+        """A connected TCP socket with a timeout. address: IPv4 or IPv6 text. Errors are Python's own OSErrors."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.socket(family, uid=uid, gid=gid)
+        try:
+            sock.settimeout(timeout_s)
+            if source is not None:
+                sock.bind((source, 0))
+            sock.connect((address, port))
+            return sock
+        except BaseException:
+            sock.close()
+            raise
+
+    def listen(self, address, port, backlog=64, uid=0, gid=0):
+        """A listening TCP socket with a timeout of 5 s; for `::` also IPv4."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.socket(family, uid=uid, gid=gid)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.settimeout(5.0)
+        sock.bind((address, port))
+        sock.listen(backlog)
+        return sock
+
+    def accepts(self, port, address="127.0.0.1"):
+        """Whether something listens there now."""
+        try:
+            self.connect(address, port, timeout_s=0.5).close()
+            return True
+        except OSError:
+            return False
+
+    def http(self, url, method="GET", body=None, headers=None, uid=0, timeout_s=5.0):
+        """(status, body bytes) of http://ADDRESS:PORT/PATH, dialled from here. ADDRESS is an address, no name."""
+        authority, _, path = url[len("http://"):].partition("/")
+        address, _, port = authority.rpartition(":")
+        connection = http.client.HTTPConnection("in-namespace", timeout=timeout_s)
+        connection.sock = self.connect(address.strip("[]"), int(port), uid=uid, timeout_s=timeout_s)
+        with contextlib.closing(connection):
+            connection.request(method, "/" + path, body, {"Host": authority, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def argv(self, argv, uid=0, gid=None):
+        """The command line that runs argv in here as that user; the process id stays the same through each exec."""
+        gid = uid if gid is None else gid
+        user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
+        return ["ip", "netns", "exec", self.netns] + user + [str(word) for word in argv]
+
+    def run(self, argv, uid=0, gid=None, timeout_s=20.0, check=True, **options):
+        """Runs argv to its end. Output is text; a status other than 0 raises unless check=False."""
+        done = subprocess.run(self.argv(argv, uid, gid), capture_output=True, text=True, timeout=timeout_s, **options)
+        if check and done.returncode != 0:
+            raise RuntimeError("%s in %s ended with %d: %s%s" % (" ".join(map(str, argv)), self.name, done.returncode,
+                                                                 done.stdout, done.stderr))
+        return done
+
+
+def pids_in(netns):
+    listed = subprocess.run(["ip", "netns", "pids", netns], capture_output=True, text=True)
+    return [int(pid) for pid in listed.stdout.split() if int(pid) != os.getpid()]
+
+
+def remove_netns(netns):
+    if not os.path.exists("/run/netns/" + netns):
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids_in(netns):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        end = time.monotonic() + 1.0
+        while pids_in(netns) and time.monotonic() < end:
+            time.sleep(0.02)
+    subprocess.run(["ip", "netns", "delete", netns], stderr=subprocess.DEVNULL)
+    shutil.rmtree("/etc/netns/" + netns, ignore_errors=True)
