@@ -1,0 +1,17 @@
+/* One side of an intercepted connection behind one face: a plain socket, or a stream of a tunnel. The relay joins two
+ * of them; conn only makes, hands over and frees them. Bytes a peer sent before anybody listens wait in the leg (a
+ * socket's kernel buffer, a stream's window). */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/core/loop.h"
+
+struct leg;
+
+/* A connected or connecting socket; adopts fd. */
+struct leg *leg_new_plain(struct loop *loop, int fd);
+void leg_free(struct leg
+		*leg); /* silently: a socket is closed with FIN unless leg_reset() came before; a stream is cancelled */
+void leg_reset(
+	struct leg *leg); /* the other end must see a reset (RST, RST_STREAM), never an orderly end; then leg_free() */
+DEFINE_CLEANUP(struct leg *, leg_free)

@@ -1,0 +1,34 @@
+/* Two legs, bytes between them: back-pressure (a side that does not read stops the other from being read), half-close
+ * kept apart for each direction (FIN <-> END_STREAM), a reset stays a reset. Bounded memory whatever the peers do. */
+#pragma once
+
+#include "sidecar/leg/leg.h"
+
+enum relay_end {
+	RELAY_DONE,             /* both directions ended in order */
+	RELAY_IDLE,             /* no byte for idle_ms */
+	RELAY_RESET_DOWNSTREAM, /* the side that called us reset */
+	RELAY_RESET_UPSTREAM,   /* the side we called reset */
+	RELAY_LIMIT,            /* the memory budget took this one's window */
+};
+
+struct relay_counts { /* bytes that were handed on */
+	uint64_t to_upstream, to_downstream;
+};
+
+struct relay;
+typedef void relay_end_fn(void *arg, enum relay_end end, const struct why *why);
+
+struct relay_options {
+	struct loop *loop;
+	struct leg *downstream; /* adopted */
+	struct leg *upstream;   /* adopted */
+	uint64_t idle_ms;       /* 0: never */
+	relay_end_fn *on_end;   /* once, from a task at the end of a round; then relay_free() */
+	void *arg;
+};
+struct relay *relay_start(const struct relay_options *options);
+struct relay_counts relay_counts(const struct relay *relay);
+void relay_cut(
+	struct relay *relay); /* resets both sides now (policy_changed, withdrawn, drained); on_end is not called */
+void relay_free(struct relay *relay);
