@@ -26,7 +26,8 @@ static inline size_t buf_len(const struct buf *buf)
 }
 static inline struct span buf_span(const struct buf *buf)
 {
-	return span_of(buf->ptr + buf->start, buf->end - buf->start);
+	/* NULL + 0 is undefined in C, and an empty buffer may own no memory. */
+	return span_of(buf->start == 0 ? buf->ptr : buf->ptr + buf->start, buf->end - buf->start);
 }
 static inline size_t buf_room(const struct buf *buf)
 {

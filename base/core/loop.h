@@ -3,21 +3,25 @@
  *
  * One round: (1) every ready descriptor and timer is called, (2) every posted task runs, and those that they post, (3)
  * the loop sleeps. So what must happen once a round (flush a tunnel, close a connection after the callback that ended
- * it) is a task. */
+ * it) is a task. Tasks that post each other without end are cut off by the next round, which then does not sleep. */
 #pragma once
 
 #include "base/core/cleanup.h"
 #include "base/core/clock.h"
 #include "base/core/timer_wheel.h"
-#include <ev.h>
 #include <stdbool.h>
+/* libev's own macros break the aliasing rules and say so. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-aliasing"
+#include <ev.h>
+#pragma GCC diagnostic pop
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
 struct loop;
 
 struct loop *loop_new(const struct clock *clock); /* clock: borrowed, outlives the loop */
-void loop_free(struct loop *loop);
+void loop_free(struct loop *loop); /* everything stopped before; mail that was not delivered is dropped */
 DEFINE_CLEANUP(struct loop *, loop_free)
 void loop_run(struct loop *loop);                     /* until loop_stop() */
 void loop_run_once(struct loop *loop, bool may_wait); /* one round */

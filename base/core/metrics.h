@@ -4,7 +4,7 @@
  * A program declares its rows in a metrics.def of its own:
  *	METRIC(symbol, COUNTER|GAUGE, "handfast_name_total", "label=\"value\" or empty", "Help sentence.")
  * and hands the table built from it to metrics_new(). Rows of one name stand together; the help comes from the first.
-*/
+ */
 #pragma once
 
 #include "base/core/buf.h"

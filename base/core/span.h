@@ -36,7 +36,7 @@ static inline bool span_starts_with(struct span whole, struct span start)
 /* The part from `offset` on; offset <= len. */
 static inline struct span span_from(struct span whole, size_t offset)
 {
-	return span_of(whole.ptr + offset, whole.len - offset);
+	return span_of(offset == 0 ? whole.ptr : whole.ptr + offset, whole.len - offset); /* NULL + 0 is undefined */
 }
 
 bool span_eq_constant_time(struct span a, struct span b); /* the lengths may leak, the bytes do not */

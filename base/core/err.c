@@ -1,0 +1,120 @@
+#include "base/core/err.h"
+#include "base/core/check.h"
+#include "base/core/escape.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct row {
+	const char *label;
+	enum err_severity severity;
+	const char *text;
+};
+
+static const struct row rows[] = {
+	[ERR_NONE] = {"none", SEVERITY_NOTICE, "no error"},
+#define ERROR(symbol, metric_label, its_severity, its_text)                                                            \
+	[symbol] = {.label = metric_label, .severity = SEVERITY_##its_severity, .text = its_text},
+#include "base/core/errors.def"
+#undef ERROR
+};
+
+static const struct row *row_of(enum err err)
+{
+	CHECK((size_t)err < sizeof rows / sizeof rows[0]);
+	return &rows[err];
+}
+
+const char *err_text(enum err err)
+{
+	return row_of(err)->text;
+}
+
+const char *err_label(enum err err)
+{
+	return row_of(err)->label;
+}
+
+enum err_severity err_severity(enum err err)
+{
+	return row_of(err)->severity;
+}
+
+enum err err_from_errno(int errnum)
+{
+	switch (errnum) {
+	case 0:
+		return ERR_NONE;
+	case ECONNREFUSED:
+		return ERR_REFUSED;
+	case ECONNRESET:
+	case ECONNABORTED:
+		return ERR_RESET;
+	case EPIPE:
+	case ENOTCONN:
+		return ERR_CLOSED;
+	case ETIMEDOUT:
+		return ERR_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case EADDRNOTAVAIL:
+		return ERR_UNREACHABLE;
+	case EMFILE:
+	case ENFILE:
+		return ERR_FD_EXHAUSTED;
+	case EACCES:
+	case EPERM:
+		return ERR_DENIED;
+	case ENOENT:
+		return ERR_NOT_FOUND;
+	case EEXIST:
+	case EADDRINUSE:
+		return ERR_EXISTS;
+	case EAGAIN:
+		return ERR_UNAVAILABLE;
+	case EIO:
+	case ENOSPC:
+		return ERR_IO;
+	default:
+		return ERR_SYSTEM;
+	}
+}
+
+static void put(const char *text, char *out, size_t cap)
+{
+	escape_ascii(text == NULL ? span_of(NULL, 0) : span_of_str(text), out, cap);
+}
+
+enum err why_set(struct why *why, enum err err, const char *expected, const char *fix, const char *got, ...)
+{
+	if (why == NULL)
+		return err;
+	why->err = err;
+	put(expected, why->expected, sizeof why->expected);
+	put(fix, why->fix, sizeof why->fix);
+	char raw[sizeof why->got] = "";
+	if (got != NULL) {
+		va_list args;
+		va_start(args, got);
+		int len = vsnprintf(raw, sizeof raw, got, args);
+		va_end(args);
+		if (len < 0)
+			raw[0] = '\0';
+	}
+	put(raw, why->got, sizeof why->got);
+	return err;
+}
+
+const char *why_format(const struct why *why, char *out, size_t cap)
+{
+	CHECK(cap > 0);
+	const char *comma = why->expected[0] != '\0' && why->got[0] != '\0' ? ", " : "";
+	bool has_finding = why->expected[0] != '\0' || why->got[0] != '\0';
+	const char *semicolon = has_finding && why->fix[0] != '\0' ? "; " : "";
+	int len = snprintf(out, cap, "%s%s%s%s%s%s%s", why->expected[0] != '\0' ? "expected " : "", why->expected,
+		comma, why->got[0] != '\0' ? "got " : "", why->got, semicolon, why->fix);
+	CHECK(len >= 0);
+	return out;
+}

@@ -1,0 +1,31 @@
+#include "base/core/escape.h"
+#include "base/core/check.h"
+
+static bool is_printable(uint8_t byte)
+{
+	return byte >= 0x20 && byte < 0x7f;
+}
+
+size_t escape_ascii(struct span bytes, char *out, size_t cap)
+{
+	static const char hex[] = "0123456789abcdef";
+	CHECK(cap > 0);
+	size_t len = 0;
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t byte = bytes.ptr[i];
+		size_t needed = is_printable(byte) ? 1 : 4;
+		if (cap - 1 - len < needed)
+			break;
+		if (needed == 1) {
+			out[len] = (char)byte;
+		} else {
+			out[len] = '\\';
+			out[len + 1] = 'x';
+			out[len + 2] = hex[byte >> 4];
+			out[len + 3] = hex[byte & 15];
+		}
+		len += needed;
+	}
+	out[len] = '\0';
+	return len;
+}

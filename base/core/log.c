@@ -1,0 +1,193 @@
+#include "base/core/log.h"
+#include "base/core/check.h"
+#include "base/core/clock.h"
+#include "base/core/escape.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Set at the start, read by every thread: the only global state that we allow ourselves. */
+static _Atomic int max_level = LOG_LEVEL_NOTICE;
+static _Atomic bool is_json;
+static const char *_Atomic program = "handfast";
+
+enum { TEXT_MAX = 1024 }; /* of one raw or escaped text; the rest is cut off */
+
+/* A line is at most PIPE_BUF, which a pipe takes whole: lines of several threads never mix. */
+struct line {
+	char bytes[4096];
+	size_t len;
+};
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&max_level, (int)level, memory_order_relaxed);
+}
+
+void log_set_json(bool json)
+{
+	atomic_store_explicit(&is_json, json, memory_order_relaxed);
+}
+
+void log_set_program(const char *name)
+{
+	atomic_store_explicit(&program, name, memory_order_relaxed);
+}
+
+bool log_enabled(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
+static const char *level_text(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_NOTICE:
+		return "notice";
+	case LOG_LEVEL_DEBUG:
+		return "debug";
+	}
+	CHECK_UNREACHABLE();
+}
+
+/* Leaves room for the end of the line, so that a cut line is still a line (and a cut object still an object). */
+static void put_byte(struct line *line, char byte)
+{
+	if (line->len < sizeof line->bytes - 4)
+		line->bytes[line->len++] = byte;
+}
+
+static void put(struct line *line, const char *text)
+{
+	for (; *text != '\0'; text++)
+		put_byte(line, *text);
+}
+
+/* RFC 3339 in UTC, with milliseconds. */
+static void put_time(struct line *line)
+{
+	int64_t wall_ms = clock_system.wall_ms(&clock_system);
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	char text[40], whole[sizeof text + 16];
+	CHECK(gmtime_r(&seconds, &tm) != NULL);
+	CHECK(strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) > 0);
+	snprintf(whole, sizeof whole, "%s.%03uZ", text, (unsigned)(wall_ms % 1000) % 1000);
+	put(line, whole);
+}
+
+/* After escape_ascii() only the quote and the backslash still need care (RFC 8259 7). */
+static void put_field(struct line *line, const char *name, const char *raw)
+{
+	char escaped[TEXT_MAX];
+	escape_ascii(span_of_str(raw), escaped, sizeof escaped);
+	put(line, ",\"");
+	put(line, name);
+	put(line, "\":\"");
+	for (const char *next = escaped; *next != '\0' && line->len < sizeof line->bytes - 8; next++) {
+		if (*next == '"' || *next == '\\')
+			put_byte(line, '\\');
+		put_byte(line, *next);
+	}
+	put_byte(line, '"');
+}
+
+static void put_json(struct line *line, enum log_level level, const char *component, const char *text)
+{
+	put(line, "{\"ts\":\"");
+	put_time(line);
+	put_byte(line, '"');
+	put_field(line, "level", level_text(level));
+	put_field(line, "program", atomic_load_explicit(&program, memory_order_relaxed));
+	put_field(line, "component", component);
+	put_field(line, "text", text);
+}
+
+static void put_plain(struct line *line, enum log_level level, const char *component, const char *text)
+{
+	char escaped[TEXT_MAX];
+	put_time(line);
+	put_byte(line, ' ');
+	put(line, level_text(level));
+	put_byte(line, ' ');
+	put(line, atomic_load_explicit(&program, memory_order_relaxed));
+	put_byte(line, ' ');
+	put(line, component);
+	put(line, ": ");
+	escape_ascii(span_of_str(text), escaped, sizeof escaped);
+	put(line, escaped);
+}
+
+/* One write(2) a line. A log that cannot be written is no reason to stop the traffic. */
+static void flush(struct line *line)
+{
+	line->bytes[line->len++] = '\n';
+	ssize_t written;
+	do
+		written = write(STDERR_FILENO, line->bytes, line->len);
+	while (written < 0 && errno == EINTR);
+}
+
+void log_write(enum log_level level, const char *component, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+	char text[TEXT_MAX];
+	va_list args;
+	va_start(args, format);
+	int len = vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	struct line line = {.len = 0};
+	if (atomic_load_explicit(&is_json, memory_order_relaxed)) {
+		put_json(&line, level, component, len < 0 ? "" : text);
+		put_byte(&line, '}');
+	} else {
+		put_plain(&line, level, component, len < 0 ? "" : text);
+	}
+	flush(&line);
+}
+
+static void put_why_json(struct line *line, const struct why *why)
+{
+	if (why->err != ERR_NONE)
+		put_field(line, "err", err_label(why->err));
+	if (why->expected[0] != '\0')
+		put_field(line, "expected", why->expected);
+	if (why->got[0] != '\0')
+		put_field(line, "got", why->got);
+	if (why->fix[0] != '\0')
+		put_field(line, "fix", why->fix);
+	put_byte(line, '}');
+}
+
+static void put_why_plain(struct line *line, const struct why *why)
+{
+	char reason[sizeof *why + 32];
+	why_format(why, reason, sizeof reason);
+	if (reason[0] == '\0' && why->err == ERR_NONE)
+		return;
+	put(line, ": ");
+	put(line, reason[0] != '\0' ? reason : err_text(why->err));
+}
+
+void log_why(enum log_level level, const char *component, const char *what, const struct why *why)
+{
+	if (!log_enabled(level))
+		return;
+	struct line line = {.len = 0};
+	if (atomic_load_explicit(&is_json, memory_order_relaxed)) {
+		put_json(&line, level, component, what);
+		put_why_json(&line, why);
+	} else {
+		put_plain(&line, level, component, what);
+		put_why_plain(&line, why);
+	}
+	flush(&line);
+}

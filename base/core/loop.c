@@ -1,0 +1,287 @@
+#include "base/core/loop.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include <pthread.h>
+
+/* Tasks that post each other for ever must not keep descriptors and timers from their turn. */
+enum { MAX_TASKS_A_ROUND = 65536 };
+
+struct loop {
+	struct ev_loop *ev;
+	const struct clock *clock;
+	uint64_t now_ms;
+	struct ev_check after_sleep;
+	struct timer_wheel *wheel;
+	struct ev_timer wake;   /* only ends the sleep in time for the wheel */
+	uint64_t wake_at_ms;    /* 0: not armed */
+	struct loop_task tasks; /* a ring: .next is the first, .prev points at the last one's .next */
+	bool is_stopped;
+	struct ev_async has_mail;
+	pthread_mutex_t mail_lock;
+	struct loop_mail *mail, **mail_tail;
+};
+
+_Static_assert(
+	(int)LOOP_READ == (int)EV_READ && (int)LOOP_WRITE == (int)EV_WRITE, "interests are passed on as they are");
+
+static void refresh_now(struct loop *loop)
+{
+	loop->now_ms = loop->clock->mono_ms(loop->clock);
+}
+
+/* Runs before the callbacks of the descriptors that are ready. */
+static void on_after_sleep(_unused_ struct ev_loop *ev, struct ev_check *check, _unused_ int revents)
+{
+	refresh_now(container_of(check, struct loop, after_sleep));
+}
+
+static void on_wake(_unused_ struct ev_loop *ev, struct ev_timer *timer, _unused_ int revents)
+{
+	container_of(timer, struct loop, wake)->wake_at_ms = 0;
+}
+
+/* --- mail --- */
+
+static void on_has_mail(_unused_ struct ev_loop *ev, struct ev_async *async, _unused_ int revents)
+{
+	struct loop *loop = container_of(async, struct loop, has_mail);
+	CHECK(pthread_mutex_lock(&loop->mail_lock) == 0);
+	struct loop_mail *mail = TAKE_PTR(loop->mail);
+	loop->mail_tail = &loop->mail;
+	CHECK(pthread_mutex_unlock(&loop->mail_lock) == 0);
+	while (mail != NULL) {
+		struct loop_mail *next = mail->next; /* on_deliver may free it */
+		mail->next = NULL;
+		mail->on_deliver(mail);
+		mail = next;
+	}
+}
+
+void loop_mail_send(struct loop *loop, struct loop_mail *mail, loop_mail_fn *on_deliver)
+{
+	mail->next = NULL;
+	mail->on_deliver = on_deliver;
+	CHECK(pthread_mutex_lock(&loop->mail_lock) == 0);
+	bool is_first = loop->mail == NULL;
+	*loop->mail_tail = mail;
+	loop->mail_tail = &mail->next;
+	CHECK(pthread_mutex_unlock(&loop->mail_lock) == 0);
+	if (is_first) /* else the wake-up is under way */
+		ev_async_send(loop->ev, &loop->has_mail);
+}
+
+/* --- the loop --- */
+
+struct loop *loop_new(const struct clock *clock)
+{
+	struct loop *loop = mem_new(struct loop);
+	loop->clock = clock;
+	refresh_now(loop);
+	loop->wheel = timer_wheel_new(loop->now_ms);
+	loop->tasks.next = &loop->tasks;
+	loop->tasks.prev = &loop->tasks.next;
+	loop->mail_tail = &loop->mail;
+	CHECK(pthread_mutex_init(&loop->mail_lock, NULL) == 0);
+	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	CHECK(loop->ev != NULL); /* at the start only: no descriptors, no loop, no program */
+	ev_init(&loop->wake, on_wake);
+	ev_check_init(&loop->after_sleep, on_after_sleep);
+	ev_set_priority(&loop->after_sleep, EV_MAXPRI);
+	ev_check_start(loop->ev, &loop->after_sleep);
+	ev_async_init(&loop->has_mail, on_has_mail);
+	ev_async_start(loop->ev, &loop->has_mail);
+	return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	while (loop->tasks.next != &loop->tasks)
+		loop_task_cancel(loop->tasks.next);
+	timer_wheel_free(loop->wheel);
+	ev_timer_stop(loop->ev, &loop->wake);
+	ev_check_stop(loop->ev, &loop->after_sleep);
+	ev_async_stop(loop->ev, &loop->has_mail);
+	ev_loop_destroy(loop->ev);
+	CHECK(pthread_mutex_destroy(&loop->mail_lock) == 0);
+	mem_free(loop);
+}
+
+static void run_tasks(struct loop *loop)
+{
+	for (unsigned i = 0; i < MAX_TASKS_A_ROUND && loop->tasks.next != &loop->tasks; i++) {
+		struct loop_task *task = loop->tasks.next;
+		loop_task_cancel(task);
+		task->on_run(task);
+	}
+}
+
+/* Makes the sleep end when the wheel may have something; returns whether there is time to sleep at all. An earlier
+ * wake-up that is set already stays: deadlines move often, and one idle round costs less than each move would. */
+static bool set_wake(struct loop *loop)
+{
+	uint64_t delay_ms = timer_wheel_next_ms(loop->wheel, loop->now_ms);
+	if (delay_ms == 0)
+		return false;
+	if (delay_ms == UINT64_MAX)
+		return true;
+	uint64_t at_ms = loop->now_ms + delay_ms;
+	if (loop->wake_at_ms != 0 && loop->wake_at_ms <= at_ms)
+		return true;
+	ev_timer_stop(loop->ev, &loop->wake);
+	ev_now_update(loop->ev); /* libev counts from the start of its round */
+	ev_timer_set(&loop->wake, (double)delay_ms / 1000.0, 0.0);
+	ev_timer_start(loop->ev, &loop->wake);
+	loop->wake_at_ms = at_ms;
+	return true;
+}
+
+void loop_run_once(struct loop *loop, bool may_wait)
+{
+	refresh_now(loop);
+	run_tasks(loop); /* those posted since the last round */
+	bool has_time = set_wake(loop) && loop->tasks.next == &loop->tasks && !loop->is_stopped;
+	ev_run(loop->ev, may_wait && has_time ? EVRUN_ONCE : EVRUN_NOWAIT);
+	timer_wheel_advance(loop->wheel, loop->now_ms);
+	run_tasks(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	while (!loop->is_stopped)
+		loop_run_once(loop, true);
+	loop->is_stopped = false;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->is_stopped = true;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+	return loop->now_ms;
+}
+
+const struct clock *loop_clock(const struct loop *loop)
+{
+	return loop->clock;
+}
+
+/* --- descriptors --- */
+
+static void on_io(_unused_ struct ev_loop *ev, struct ev_io *watcher, int revents)
+{
+	struct loop_io *io = container_of(watcher, struct loop_io, ev);
+	io->on_ready(io, (unsigned)revents & (LOOP_READ | LOOP_WRITE)); /* EV_ERROR comes as both */
+}
+
+void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready)
+{
+	CHECK(fd >= 0 && !ev_is_active(&io->ev));
+	io->loop = loop;
+	io->on_ready = on_ready;
+	ev_io_init(&io->ev, on_io, fd, 0);
+	loop_io_want(io, interest);
+}
+
+void loop_io_want(struct loop_io *io, unsigned interest)
+{
+	unsigned watched = ev_is_active(&io->ev) ? (unsigned)io->ev.events & (LOOP_READ | LOOP_WRITE) : 0;
+	if (interest == watched)
+		return;
+	CHECK(io->loop != NULL);
+	ev_io_stop(io->loop->ev, &io->ev);
+	ev_io_modify(&io->ev, (int)interest);
+	if (interest != 0)
+		ev_io_start(io->loop->ev, &io->ev);
+}
+
+void loop_io_stop(struct loop_io *io)
+{
+	if (io->loop == NULL)
+		return;
+	ev_io_stop(io->loop->ev, &io->ev);
+	io->loop = NULL;
+}
+
+/* --- deadlines --- */
+
+static void on_entry(struct timer_entry *entry)
+{
+	struct loop_timer *timer = container_of(entry, struct loop_timer, entry);
+	timer->on_deadline(timer);
+}
+
+void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms, loop_timer_fn *on_deadline)
+{
+	timer->loop = loop;
+	timer->on_deadline = on_deadline;
+	uint64_t deadline_ms = delay_ms > UINT64_MAX - loop->now_ms ? UINT64_MAX : loop->now_ms + delay_ms;
+	timer_wheel_arm(loop->wheel, &timer->entry, deadline_ms, on_entry);
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+	if (loop_timer_is_armed(timer))
+		timer_wheel_disarm(timer->loop->wheel, &timer->entry);
+}
+
+bool loop_timer_is_armed(const struct loop_timer *timer)
+{
+	return timer_entry_is_armed(&timer->entry);
+}
+
+/* --- tasks --- */
+
+void loop_task_post(struct loop *loop, struct loop_task *task, loop_task_fn *on_run)
+{
+	if (loop_task_is_posted(task))
+		return;
+	task->on_run = on_run;
+	task->next = &loop->tasks;
+	task->prev = loop->tasks.prev;
+	*task->prev = task;
+	loop->tasks.prev = &task->next;
+}
+
+void loop_task_cancel(struct loop_task *task)
+{
+	if (!loop_task_is_posted(task))
+		return;
+	*task->prev = task->next;
+	task->next->prev = task->prev;
+	task->next = NULL;
+	task->prev = NULL;
+}
+
+bool loop_task_is_posted(const struct loop_task *task)
+{
+	return task->prev != NULL;
+}
+
+/* --- signals --- */
+
+static void on_ev_signal(_unused_ struct ev_loop *ev, struct ev_signal *watcher, _unused_ int revents)
+{
+	struct loop_signal *signal = container_of(watcher, struct loop_signal, ev);
+	signal->on_signal(signal);
+}
+
+void loop_signal_start(struct loop *loop, struct loop_signal *signal, int signum, loop_signal_fn *on_signal)
+{
+	CHECK(!ev_is_active(&signal->ev));
+	signal->loop = loop;
+	signal->on_signal = on_signal;
+	ev_signal_init(&signal->ev, on_ev_signal, signum);
+	ev_signal_start(loop->ev, &signal->ev);
+}
+
+void loop_signal_stop(struct loop_signal *signal)
+{
+	if (signal->loop == NULL)
+		return;
+	ev_signal_stop(signal->loop->ev, &signal->ev);
+	signal->loop = NULL;
+}

@@ -1,0 +1,31 @@
+#include "base/core/random.h"
+#include "base/core/check.h"
+#include <errno.h>
+#include <sys/random.h>
+
+void random_bytes(void *out, size_t len)
+{
+	unsigned char *next = out;
+	while (len > 0) {
+		ssize_t got = getrandom(next, len, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		CHECK(got > 0); /* every kernel that we run on has getrandom() */
+		next += got;
+		len -= (size_t)got;
+	}
+}
+
+uint32_t random_u32(void)
+{
+	uint32_t value;
+	random_bytes(&value, sizeof value);
+	return value;
+}
+
+uint64_t random_u64(void)
+{
+	uint64_t value;
+	random_bytes(&value, sizeof value);
+	return value;
+}
