@@ -12,6 +12,6 @@ typedef void listener_pause_fn(void *arg, bool paused); /* may be NULL */
 
 struct listener *listener_new(struct loop *loop, int listening_fd, listener_accept_fn *on_accept,
 	listener_pause_fn *on_pause, void *arg); /* adopts listening_fd */
-void listener_free(struct listener *listener);
-void listener_pause(struct listener *listener); /* the owner's own limit; counted with the listener's own pauses */
+void listener_free(struct listener *listener);   /* also from its callbacks */
+void listener_pause(struct listener *listener);  /* the owner's own limit; counted with the listener's own pauses */
 void listener_resume(struct listener *listener);

@@ -1,0 +1,163 @@
+#include "base/net/fd.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void fd_close(int fd)
+{
+	if (fd < 0)
+		return;
+	/* Linux has closed it even after EINTR: never again. EBADF would be a double close of ours. */
+	int saved = errno;
+	CHECK(close(fd) == 0 || errno != EBADF);
+	errno = saved;
+}
+
+void fd_closep(int *fd)
+{
+	fd_close(*fd);
+}
+
+enum err fd_socket(int family, int type, int *out_fd)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_from_errno(errno);
+	*out_fd = fd;
+	return ERR_NONE;
+}
+
+/* accept(2) also reports what befell the connection before we took it: that one is gone, the next may be fine. */
+static bool is_of_lost_connection(int errnum)
+{
+	switch (errnum) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENOPROTOOPT:
+	case ENONET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum err fd_accept(int listening_fd, struct addr *out_peer, int *out_fd)
+{
+	struct sockaddr_storage from;
+	socklen_t len;
+	int fd;
+	do {
+		len = sizeof from;
+		fd = accept4(listening_fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && is_of_lost_connection(errno));
+	if (fd < 0)
+		return errno == ENOBUFS || errno == ENOMEM ? ERR_FD_EXHAUSTED : err_from_errno(errno);
+	struct addr peer;
+	if (addr_from_sockaddr((struct sockaddr *)&from, len, &peer) != ERR_NONE)
+		peer = (struct addr){.port = 0}; /* a Unix socket's peer has no address */
+	*out_peer = peer;
+	*out_fd = fd;
+	return ERR_NONE;
+}
+
+static enum err why_errno(struct why *why, const char *expected, const char *fix, const char *path)
+{
+	return why_set(why, err_from_errno(errno), expected, fix, "%s: %m", path);
+}
+
+/* Reads to the end, one byte beyond `max` at most: that byte proves that the file is too large. */
+static enum err read_all(int fd, const char *path, size_t max, struct buf *content, struct why *why)
+{
+	for (;;) {
+		uint8_t *room;
+		size_t len = buf_room(content) < 65536 ? buf_room(content) : 65536;
+		CHECK(buf_reserve(content, len, &room) == ERR_NONE);
+		ssize_t got = read(fd, room, len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return why_errno(why, "a file that can be read", "check the disk", path);
+		if (got == 0)
+			return ERR_NONE;
+		buf_commit(content, (size_t)got);
+		if (buf_len(content) > max)
+			return why_set(why, ERR_TOO_LARGE, "a file within the limit", "use a smaller file",
+				"%s: more than %zu bytes", path, max);
+	}
+}
+
+enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why)
+{
+	/* O_NONBLOCK: a pipe in the place of a file must not hang us. */
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return why_errno(why, "a file that can be read", "check the path and its permissions", path);
+	struct stat stat;
+	if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
+		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s: something else", path);
+	CHECK(max < SIZE_MAX);
+	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max + 1); /* it may be a key */
+	RETURN_IF_ERR(read_all(fd, path, max, &content, why));
+	if (buf_append(out, buf_span(&content)) != ERR_NONE)
+		return why_set(why, ERR_TOO_LARGE, "a file within the limit", "use a smaller file", "%s: %zu bytes",
+			path, buf_len(&content));
+	return ERR_NONE;
+}
+
+static enum err write_all(int fd, struct span content, const char *path, struct why *why)
+{
+	while (content.len > 0) {
+		ssize_t written = write(fd, content.ptr, content.len);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return why_errno(why, "room for the file", "check the disk", path);
+		content = span_from(content, (size_t)written);
+	}
+	return ERR_NONE;
+}
+
+static enum err sync_folder_of(const char *path, struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(mem_freep) char *folder = slash == NULL   ? mem_strdup(".")
+					    : slash == path ? mem_strdup("/")
+							    : mem_printf("%.*s", (int)(slash - path), path);
+	_cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		return why_errno(why, "a folder that can be synced", "check the disk", folder);
+	return ERR_NONE;
+}
+
+static enum err write_and_rename(
+	const char *fresh, const char *path, struct span content, unsigned mode, struct why *why)
+{
+	/* Created with no rights beyond the owner's; O_EXCL follows no link that somebody planted. */
+	_cleanup_fd_ int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return why_errno(why, "a folder that can be written", "check the folder's permissions", fresh);
+	enum err err = write_all(fd, content, fresh, why);
+	if (err == ERR_NONE && (fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0 || rename(fresh, path) != 0))
+		err = why_errno(why, "a file that can be replaced", "check the folder and the disk", path);
+	if (err != ERR_NONE)
+		unlink(fresh);
+	return err;
+}
+
+enum err fd_write_file(const char *path, struct span content, unsigned mode, struct why *why)
+{
+	_cleanup_(mem_freep) char *fresh = mem_printf("%s.new", path);
+	unlink(fresh); /* what a crash left behind */
+	RETURN_IF_ERR(write_and_rename(fresh, path, content, mode, why));
+	return sync_folder_of(path, why);
+}

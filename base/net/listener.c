@@ -1,0 +1,163 @@
+#include "base/net/listener.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include <fcntl.h>
+#include <stdbool.h>
+
+/* A flood of connections must not keep the established ones from their turn. */
+enum { MAX_ACCEPTS_A_ROUND = 64, RETRY_MS = 100 };
+
+struct listener {
+	struct loop *loop;
+	int fd;
+	int reserve_fd; /* given up to refuse one client when there is no other descriptor; -1: given up */
+	struct loop_io io;
+	struct loop_timer retry;
+	bool is_exhausted;   /* paused by ourselves */
+	unsigned num_pauses; /* by the owner */
+	bool is_accepting;   /* the owner may be in a call from accept_some() */
+	bool is_freed;       /* meanwhile: accept_some() releases the memory */
+	listener_accept_fn *on_accept;
+	listener_pause_fn *on_pause;
+	void *arg;
+};
+
+static void on_ready(struct loop_io *io, unsigned ready);
+static void on_retry(struct loop_timer *timer);
+
+static int open_reserve(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+struct listener *listener_new(
+	struct loop *loop, int listening_fd, listener_accept_fn *on_accept, listener_pause_fn *on_pause, void *arg)
+{
+	struct listener *listener = mem_new(struct listener);
+	*listener = (struct listener){
+		.loop = loop,
+		.fd = listening_fd,
+		.reserve_fd = open_reserve(),
+		.on_accept = on_accept,
+		.on_pause = on_pause,
+		.arg = arg,
+	};
+	loop_io_start(loop, &listener->io, listening_fd, LOOP_READ, on_ready);
+	return listener;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	loop_io_stop(&listener->io);
+	loop_timer_stop(&listener->retry);
+	fd_close(listener->fd);
+	fd_close(listener->reserve_fd);
+	listener->is_freed = true;
+	if (!listener->is_accepting)
+		mem_free(listener);
+}
+
+static bool is_paused(const struct listener *listener)
+{
+	return listener->is_exhausted || listener->num_pauses > 0;
+}
+
+static void watch(struct listener *listener)
+{
+	loop_io_want(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
+}
+
+/* Refuses one waiting client with the reserve descriptor, so that it sees an end instead of silence. */
+static void refuse_one(struct listener *listener)
+{
+	struct addr peer;
+	int fd = -1;
+	if (listener->reserve_fd < 0)
+		return;
+	fd_close(TAKE_FD(listener->reserve_fd));
+	if (fd_accept(listener->fd, &peer, &fd) == ERR_NONE) {
+		socket_set_reset_on_close(fd);
+		fd_close(fd);
+	}
+	listener->reserve_fd = open_reserve();
+}
+
+static void set_exhausted(struct listener *listener, bool is_exhausted)
+{
+	if (listener->is_exhausted == is_exhausted)
+		return;
+	listener->is_exhausted = is_exhausted;
+	watch(listener);
+	if (listener->on_pause != NULL)
+		listener->on_pause(listener->arg, is_exhausted);
+}
+
+/* Whether it is worth to try for another one. */
+static bool accept_one(struct listener *listener)
+{
+	struct addr peer;
+	int fd = -1;
+	enum err err = fd_accept(listener->fd, &peer, &fd);
+	if (err == ERR_UNAVAILABLE)
+		return false;
+	if (err != ERR_NONE) {
+		/* Whatever it is, trying again at once would spin. */
+		refuse_one(listener);
+		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
+		set_exhausted(listener, true);
+		return false;
+	}
+	listener->on_accept(listener->arg, fd, &peer);
+	return !listener->is_freed && !is_paused(listener);
+}
+
+/* Until nothing waits, the owner pauses us, or the round's share is used up. */
+static void accept_some(struct listener *listener)
+{
+	listener->is_accepting = true;
+	for (unsigned i = 0; i < MAX_ACCEPTS_A_ROUND; i++)
+		if (!accept_one(listener))
+			break;
+	listener->is_accepting = false;
+	if (listener->is_freed)
+		mem_free(listener);
+}
+
+static void on_ready(struct loop_io *io, _unused_ unsigned ready)
+{
+	accept_some(container_of(io, struct listener, io));
+}
+
+/* A descriptor more than the reserve is free again when it can be opened. */
+static bool is_relieved(struct listener *listener)
+{
+	if (listener->reserve_fd < 0)
+		listener->reserve_fd = open_reserve();
+	_cleanup_fd_ int probe = open_reserve();
+	return listener->reserve_fd >= 0 && probe >= 0;
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, retry);
+	if (is_relieved(listener))
+		set_exhausted(listener, false);
+	else
+		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
+}
+
+void listener_pause(struct listener *listener)
+{
+	listener->num_pauses++;
+	watch(listener);
+}
+
+void listener_resume(struct listener *listener)
+{
+	CHECK(listener->num_pauses > 0);
+	listener->num_pauses--;
+	watch(listener);
+}

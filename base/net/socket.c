@@ -1,0 +1,126 @@
+#include "base/net/socket.h"
+#include "base/net/fd.h"
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+/* An option that the kernel refuses costs speed or a late detection, never correctness: the result is not used. */
+static void set_option(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static enum err bind_source(int fd, const struct ip_addr *source)
+{
+	/* Else bind() takes one of some 28,000 ports for all destinations together. */
+	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *source}, &sa);
+	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
+}
+
+enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	if (to->ip.family == 0)
+		return ERR_UNREACHABLE;
+	RETURN_IF_ERR(fd_socket(to->ip.family, SOCK_STREAM, &fd));
+	if (options != NULL && options->source != NULL)
+		RETURN_IF_ERR(bind_source(fd, options->source));
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(to, &sa);
+	/* EINTR: it goes on connecting all the same (POSIX connect). */
+	if (connect(fd, (struct sockaddr *)&sa, len) != 0 && errno != EINPROGRESS && errno != EINTR)
+		return errno == EAGAIN ? ERR_EXISTS : err_from_errno(errno); /* EAGAIN: no local port is free */
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+enum err socket_connect_result(int fd)
+{
+	int errnum = 0;
+	socklen_t len = sizeof errnum;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) != 0)
+		return err_from_errno(errno);
+	return err_from_errno(errnum);
+}
+
+static enum err why_at(struct why *why, int errnum, const struct addr *at)
+{
+	char text[ADDR_TEXT_MAX];
+	errno = errnum; /* for %m */
+	return why_set(why, err_from_errno(errnum), "an address and port that are free and ours",
+		"stop what listens there, or choose another address", "%s: %m", addr_format(at, text));
+}
+
+enum err socket_listen(const struct addr *at, const struct socket_listen_options *options, int *out_fd, struct why *why)
+{
+	static const struct socket_listen_options defaults = {.backlog = 0};
+	const struct socket_listen_options *chosen = options != NULL ? options : &defaults;
+	_cleanup_fd_ int fd = -1;
+	enum err err = fd_socket(at->ip.family, SOCK_STREAM, &fd);
+	if (err != ERR_NONE)
+		return why_at(why, errno, at);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* else a restart waits for TIME_WAIT to end */
+	set_option(fd, SOL_SOCKET, SO_REUSEPORT, chosen->reuse_port);
+	if (at->ip.family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, chosen->v6_only);
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(at, &sa);
+	if (bind(fd, (struct sockaddr *)&sa, len) != 0 || listen(fd, chosen->backlog > 0 ? chosen->backlog : 1024) != 0)
+		return why_at(why, errno, at);
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+enum err socket_peer_process(int fd, struct peer_process *out)
+{
+	struct ucred ucred;
+	socklen_t len = sizeof ucred;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &len) != 0)
+		return err_from_errno(errno);
+	if (ucred.pid <= 0) /* not a Unix socket, or its peer is of another pid namespace */
+		return ERR_UNSUPPORTED;
+	*out = (struct peer_process){.pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid};
+	return ERR_NONE;
+}
+
+typedef int name_fn(int fd, struct sockaddr *sa, socklen_t *len);
+
+static enum err addr_of(int fd, name_fn *name, struct addr *out)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	if (name(fd, (struct sockaddr *)&sa, &len) != 0)
+		return err_from_errno(errno);
+	return addr_from_sockaddr((struct sockaddr *)&sa, len, out);
+}
+
+enum err socket_local_addr(int fd, struct addr *out)
+{
+	return addr_of(fd, getsockname, out);
+}
+
+enum err socket_peer_addr(int fd, struct addr *out)
+{
+	return addr_of(fd, getpeername, out);
+}
+
+void socket_set_nodelay(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void socket_set_keepalive(int fd, unsigned idle_s, unsigned interval_s, unsigned count)
+{
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle_s);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)interval_s);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)count);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void socket_set_reset_on_close(int fd)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}

@@ -1,0 +1,85 @@
+/* The Unix half of socket.h: paths, their permissions, and what may already lie there. */
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024 };
+
+static enum err sockaddr_of(const char *path, struct sockaddr_un *out, struct why *why)
+{
+	size_t len = strlen(path);
+	if (len == 0 || len >= sizeof out->sun_path)
+		return why_set(
+			why, ERR_CONFIG, "a socket path of 1 to 107 bytes", "use a shorter path", "%zu bytes", len);
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(out->sun_path, path, len);
+	return ERR_NONE;
+}
+
+/* Removes the socket that our own earlier run left; anything else in its place stays and is an error. */
+static enum err remove_stale(const char *path, struct why *why)
+{
+	struct stat stat;
+	if (lstat(path, &stat) != 0) {
+		if (errno == ENOENT)
+			return ERR_NONE;
+		return why_set(why, err_from_errno(errno), "a folder that can be searched",
+			"check the folder's permissions", "%s: %m", path);
+	}
+	if (!S_ISSOCK(stat.st_mode))
+		return why_set(why, ERR_EXISTS, "nothing or an old socket", "remove it or choose another path",
+			"%s: %s", path, S_ISLNK(stat.st_mode) ? "a symbolic link" : "another kind of file");
+	if (stat.st_uid != geteuid())
+		return why_set(why, ERR_DENIED, "a socket of our own user", "remove it or choose another path",
+			"%s: owned by user %u", path, (unsigned)stat.st_uid);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return why_set(why, err_from_errno(errno), "a folder that can be written",
+			"check the folder's permissions", "%s: %m", path);
+	return ERR_NONE;
+}
+
+static enum err bind_and_listen(int fd, const struct sockaddr_un *sa, unsigned mode)
+{
+	/* fchmod() on the socket before bind() sets the rights that the file is born with (less the umask), so that
+	 * there is no moment in which it is open to all. */
+	if (fchmod(fd, (mode_t)mode) != 0 || bind(fd, (const struct sockaddr *)sa, sizeof *sa) != 0)
+		return err_from_errno(errno);
+	if (chmod(sa->sun_path, (mode_t)mode) != 0 || listen(fd, BACKLOG) != 0)
+		return err_from_errno(errno);
+	return ERR_NONE;
+}
+
+enum err socket_listen_unix(const char *path, unsigned mode, int *out_fd, struct why *why)
+{
+	struct sockaddr_un sa;
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(sockaddr_of(path, &sa, why));
+	RETURN_IF_ERR(remove_stale(path, why));
+	enum err err = fd_socket(AF_UNIX, SOCK_STREAM, &fd);
+	if (err == ERR_NONE)
+		err = bind_and_listen(fd, &sa, mode);
+	if (err != ERR_NONE)
+		return why_set(
+			why, err, "a folder that can be written", "create it or check its permissions", "%s: %m", path);
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+enum err socket_connect_unix(const char *path, int *out_fd, struct why *why)
+{
+	struct sockaddr_un sa;
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(sockaddr_of(path, &sa, why));
+	enum err err = fd_socket(AF_UNIX, SOCK_STREAM, &fd);
+	if (err == ERR_NONE && connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0)
+		err = err_from_errno(errno); /* EAGAIN: its backlog is full */
+	if (err != ERR_NONE)
+		return why_set(why, err, "a socket that somebody listens on", "check the path and that the agent runs",
+			"%s: %m", path);
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
