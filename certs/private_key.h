@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/core/buf.h"
+#include "certs/public_key.h"
 
 struct private_key;
 
@@ -17,12 +18,5 @@ enum err private_key_encode(const struct private_key *key, struct buf *out_pkcs8
 enum err private_key_public(const struct private_key *key, struct buf *out_spki_der) _must_use_;
 /* ECDSA with SHA-256 over `message`, DER signature. */
 enum err private_key_sign(const struct private_key *key, struct span message, struct buf *out_signature) _must_use_;
-
-/* Verifies such a signature by the public key in `spki_der`, which must be of an allowed kind (P-256, P-384, Ed25519,
- * RSA 2048..4096): ERR_WEAK_KEY, ERR_MALFORMED, ERR_CRYPTO (signature does not match). */
-enum err public_key_verify(
-	struct span spki_der, struct span message, struct span signature, struct why *why) _must_use_;
-/* Allowed kind and size, point on the curve, no trailing bytes. */
-enum err public_key_check(struct span spki_der, struct why *why) _must_use_;
 
 struct evp_pkey_st *private_key_get0_evp(const struct private_key *key); /* for base/tls and control/issue only */

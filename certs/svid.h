@@ -25,3 +25,7 @@ const uint8_t *svid_chain_hash(const struct svid *svid);  /* SHA-256 over the ch
 enum err svid_public_key(const struct svid *svid, struct buf *out_spki_der) _must_use_;
 struct crypto_buffer_st *svid_get0_buffer(
 	const struct svid *svid, size_t i); /* for base/tls: from the process's one pool */
+/* SHA-256 over the chain's DER, as svid_chain_hash() has it. */
+void svid_digest_chain(const struct span *chain, size_t num_chain, uint8_t out[32]);
+/* What certificate i of a chain is called in messages: "the leaf", "certificate 2 of the chain". Static. */
+const char *svid_place(size_t i);

@@ -24,9 +24,18 @@ struct verify_input {
  * which certificate. */
 enum err verify_chain(const struct verify_input *input, struct svid **out_svid, struct why *why) _must_use_;
 
+/* The same, and until when the verdict holds: the first notAfter of the whole path, root and revocation lists included.
+ */
+enum err verify_chain_until(
+	const struct verify_input *input, struct svid **out_svid, int64_t *out_until_s, struct why *why) _must_use_;
+/* Only the part about names, for an identity whose chain was verified before: not banned (ERR_REVOKED), not reserved,
+ * the expected one (ERR_WRONG_PEER). */
+enum err verify_identity(const struct verify_input *input, const struct spiffe_id *id, struct why *why) _must_use_;
+
 /* Towards the control plane: the only anchor is a self-signed bootstrap root whose SHA-256 is one of `pins`; the chain
- * carries that root; the leaf's identity is exactly `expected`; the leaf's notBefore is not checked (a slow clock must
- * be able to be corrected), everything else is. */
+ * carries that root; the leaf's identity is exactly `expected`; no notBefore of this chain is checked (the mesh is
+ * younger than this program, so that a clock at the build's date would refuse the root too, and a slow clock must be
+ * able to be corrected); everything else is. */
 struct verify_bootstrap_input {
 	const struct span *chain;
 	size_t num_chain;

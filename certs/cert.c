@@ -1,0 +1,180 @@
+#include "certs/cert.h"
+#include "base/core/check.h"
+#include "certs/boringssl.h"
+#include "certs/der.h"
+#include "certs/public_key.h"
+#include <pthread.h>
+#include <stdio.h>
+
+#define CERT_FIX         "have it issued anew by a certificate authority for SPIFFE"
+#define SERIAL_BYTES_MAX 20 /* RFC 5280 4.1.2.2 */
+
+static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
+static CRYPTO_BUFFER_POOL *pool;
+
+static void make_pool(void)
+{
+	pool = CRYPTO_BUFFER_POOL_new();
+	CHECK(pool != NULL);
+}
+
+CRYPTO_BUFFER_POOL *cert_pool(void)
+{
+	CHECK(pthread_once(&pool_once, make_pool) == 0);
+	return pool;
+}
+
+enum err cert_buffer_new(struct span der, const char *which, CRYPTO_BUFFER **out, struct why *why)
+{
+	if (der.len > CERT_MAX)
+		return why_set(why, ERR_MALFORMED, "a certificate of at most 16384 bytes", CERT_FIX, "%s has %zu bytes",
+			which, der.len);
+	if (!der_is_strict(der))
+		return why_set(why, ERR_MALFORMED, "a certificate in DER", CERT_FIX, "%s: %zu bytes that are not DER",
+			which, der.len);
+	CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, cert_pool());
+	CHECK(buffer != NULL);
+	*out = buffer;
+	return ERR_NONE;
+}
+
+static enum err not_svid(struct why *why, const char *expected, const char *which, const char *got)
+{
+	return why_set(why, ERR_NOT_SVID, expected, CERT_FIX, "%s %s", which, got);
+}
+
+static enum err check_serial(const X509 *cert, const char *which, struct why *why)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	bool is_zero = true;
+	for (int i = 0; i < ASN1_STRING_length(serial); i++)
+		is_zero = is_zero && ASN1_STRING_get0_data(serial)[i] == 0;
+	if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || is_zero)
+		return not_svid(why, "a positive serial number", which, "has a negative or zero one");
+	if (ASN1_STRING_length(serial) > SERIAL_BYTES_MAX)
+		return not_svid(why, "a serial number of at most 20 bytes", which, "has a longer one");
+	return ERR_NONE;
+}
+
+static enum err check_signature_algorithm(const X509 *cert, const char *which, struct why *why)
+{
+	int nid = X509_get_signature_nid(cert);
+	switch (nid) {
+	case NID_ecdsa_with_SHA256:
+	case NID_ecdsa_with_SHA384:
+	case NID_ecdsa_with_SHA512:
+	case NID_sha256WithRSAEncryption:
+	case NID_sha384WithRSAEncryption:
+	case NID_sha512WithRSAEncryption:
+	case NID_rsassaPss: /* the library takes SHA-2 only */
+	case NID_ED25519:
+		return ERR_NONE;
+	default: { /* not an enum: the library's own numbers */
+		const char *name = OBJ_nid2ln(nid);
+		return why_set(why, ERR_WEAK_KEY, "a signature with SHA-256 or better", CERT_FIX,
+			"%s is signed with %s", which, name != NULL ? name : "something else");
+	}
+	}
+}
+
+static enum err check_key(X509 *cert, const char *which, struct why *why)
+{
+	struct why inner = {0};
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(cert);
+	enum err err = public_key_check_evp(key, &inner);
+	ERR_clear_error();
+	if (err == ERR_NONE)
+		return ERR_NONE;
+	return why_set(why, err, inner.expected, inner.fix, "%s has %s", which, inner.got);
+}
+
+/* RFC 5280 4.2: no extension more than once; an unknown critical one means the rest cannot be judged. */
+static enum err check_extensions(const X509 *cert, const char *which, struct why *why)
+{
+	int num = X509_get_ext_count(cert);
+	if (num > CERT_EXTENSIONS_MAX)
+		return not_svid(why, "at most 32 extensions", which, "has more");
+	for (int i = 0; i < num; i++) {
+		const X509_EXTENSION *extension = X509_get_ext(cert, i);
+		const ASN1_OBJECT *object = X509_EXTENSION_get_object(extension);
+		if (X509_get_ext_by_OBJ(cert, object, i) >= 0)
+			return not_svid(why, "each extension once", which, "has one twice");
+		if (X509_EXTENSION_get_critical(extension) && !X509_supported_extension(extension))
+			return not_svid(why, "no critical extension that is unknown", which, "has one");
+	}
+	return ERR_NONE;
+}
+
+static enum err check_times(const X509 *cert, const char *which, struct why *why)
+{
+	int64_t from, until;
+	if (!ASN1_TIME_to_posix(X509_get0_notBefore(cert), &from) ||
+		!ASN1_TIME_to_posix(X509_get0_notAfter(cert), &until) || from > until)
+		return why_set(why, ERR_MALFORMED, "notBefore and notAfter in order", CERT_FIX, "%s has others", which);
+	return ERR_NONE;
+}
+
+static enum err check_sane(X509 *cert, const char *which, struct why *why)
+{
+	if (X509_get_version(cert) != X509_VERSION_3)
+		return not_svid(why, "an X.509 version 3 certificate", which, "is older");
+	RETURN_IF_ERR(check_serial(cert, which, why));
+	RETURN_IF_ERR(check_times(cert, which, why));
+	RETURN_IF_ERR(check_key(cert, which, why));
+	RETURN_IF_ERR(check_signature_algorithm(cert, which, why));
+	RETURN_IF_ERR(check_extensions(cert, which, why));
+	/* Last, since it is the least specific: some extension does not parse. */
+	if ((X509_get_extension_flags(cert) & EXFLAG_INVALID) != 0) {
+		ERR_clear_error();
+		return why_set(why, ERR_MALFORMED, "extensions in their own format", CERT_FIX,
+			"%s has one that does not parse", which);
+	}
+	return ERR_NONE;
+}
+
+enum err cert_parse(CRYPTO_BUFFER *buffer, const char *which, X509 **out, struct why *why)
+{
+	_cleanup_(X509_freep) X509 *cert = X509_parse_from_buffer(buffer); /* refuses trailing bytes */
+	ERR_clear_error();
+	if (cert == NULL)
+		return why_set(why, ERR_MALFORMED, "an X.509 certificate", CERT_FIX, "%s: %zu bytes that are none",
+			which, CRYPTO_BUFFER_len(buffer));
+	RETURN_IF_ERR(check_sane(cert, which, why));
+	*out = TAKE_PTR(cert);
+	return ERR_NONE;
+}
+
+static int64_t posix_time(const ASN1_TIME *time)
+{
+	int64_t seconds;
+	CHECK(ASN1_TIME_to_posix(time, &seconds)); /* check_times() has seen it */
+	return seconds;
+}
+
+int64_t cert_not_before_s(const X509 *cert)
+{
+	return posix_time(X509_get0_notBefore(cert));
+}
+
+int64_t cert_not_after_s(const X509 *cert)
+{
+	return posix_time(X509_get0_notAfter(cert));
+}
+
+const char *cert_subject(const X509 *cert, char *out, size_t cap)
+{
+	const X509_NAME *name = X509_get_subject_name(cert);
+	int common = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	if (common < 0)
+		common = X509_NAME_entry_count(name) - 1; /* any is better than none */
+	_cleanup_(OPENSSL_freep) uint8_t *text = NULL;
+	int len = -1;
+	if (common >= 0)
+		len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, common)));
+	ERR_clear_error();
+	if (len <= 0)
+		snprintf(out, cap, "(empty)");
+	else
+		snprintf(out, cap, "%.*s", len, (const char *)text);
+	return out;
+}

@@ -1,0 +1,80 @@
+#include "certs/crl.h"
+#include "base/core/check.h"
+#include "certs/boringssl.h"
+#include "certs/der.h"
+
+#define CRL_EXPECTED "an X.509 revocation list in DER, version 2, with nextUpdate and a SHA-2 signature"
+#define CRL_FIX      "have the certificate authority publish the list anew"
+
+static enum err refuse(struct why *why, enum err err, const char *got)
+{
+	ERR_clear_error();
+	return why_set(why, err, CRL_EXPECTED, CRL_FIX, "%s", got);
+}
+
+static bool is_signature_allowed(const X509_CRL *crl)
+{
+	switch (X509_CRL_get_signature_nid(crl)) {
+	case NID_ecdsa_with_SHA256:
+	case NID_ecdsa_with_SHA384:
+	case NID_ecdsa_with_SHA512:
+	case NID_sha256WithRSAEncryption:
+	case NID_sha384WithRSAEncryption:
+	case NID_sha512WithRSAEncryption:
+	case NID_ED25519:
+		return true;
+	default: /* not an enum: the library's own numbers */
+		return false;
+	}
+}
+
+/* authorityKeyIdentifier and CRL number are no matter of safety; whatever is critical narrows the list's scope (delta
+ * lists, one kind of certificate only) and is not supported: fail closed. */
+static bool has_critical_extension(const X509_CRL *crl)
+{
+	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
+		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i)))
+			return true;
+	return false;
+}
+
+static enum err check_sane(X509_CRL *crl, struct why *why)
+{
+	int64_t this_update, next_update;
+	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2)
+		return refuse(why, ERR_UNSUPPORTED, "an older version");
+	if (X509_NAME_entry_count(X509_CRL_get_issuer(crl)) == 0)
+		return refuse(why, ERR_MALFORMED, "one without an issuer");
+	if (X509_CRL_get0_nextUpdate(crl) == NULL)
+		return refuse(why, ERR_UNSUPPORTED, "one without nextUpdate");
+	if (!ASN1_TIME_to_posix(X509_CRL_get0_lastUpdate(crl), &this_update) ||
+		!ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &next_update) || this_update > next_update)
+		return refuse(why, ERR_MALFORMED, "one whose times are not in order");
+	if (!is_signature_allowed(crl))
+		return refuse(why, ERR_UNSUPPORTED, "one with another signature algorithm");
+	if (has_critical_extension(crl))
+		return refuse(why, ERR_UNSUPPORTED, "one of limited scope (critical extension)");
+	return ERR_NONE;
+}
+
+enum err crl_parse(struct span der, X509_CRL **out, struct why *why)
+{
+	if (der.len > CRL_MAX)
+		return refuse(why, ERR_TOO_LARGE, "one of more than a megabyte");
+	if (!der_is_strict(der))
+		return refuse(why, ERR_MALFORMED, "bytes that are not DER");
+	const uint8_t *at = der.ptr;
+	_cleanup_(X509_CRL_freep) X509_CRL *crl = d2i_X509_CRL(NULL, &at, (long)der.len);
+	if (crl == NULL || at != der.ptr + der.len)
+		return refuse(why, ERR_MALFORMED, "bytes that are none");
+	RETURN_IF_ERR(check_sane(crl, why));
+	*out = TAKE_PTR(crl);
+	return ERR_NONE;
+}
+
+int64_t crl_next_update_s(const X509_CRL *crl)
+{
+	int64_t seconds;
+	CHECK(ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &seconds)); /* check_sane() has seen it */
+	return seconds;
+}

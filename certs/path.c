@@ -1,0 +1,164 @@
+#include "certs/path.h"
+#include "base/core/check.h"
+#include "certs/boringssl.h"
+#include "certs/cert.h"
+#include "certs/crl.h"
+#include "certs/path_verdict.h"
+
+struct attempt {
+	const struct path_input *input;
+	X509 *certs[SVID_CHAIN_MAX]; /* the chain as sent, leaf first */
+	size_t num_certs;
+	STACK_OF(X509) * sent; /* the same without the leaf */
+};
+
+static void attempt_done(struct attempt *attempt)
+{
+	for (size_t i = 0; i < attempt->num_certs; i++)
+		X509_free(attempt->certs[i]);
+	sk_X509_free(attempt->sent);
+}
+
+static void attempt_init(struct attempt *attempt, const struct path_input *input)
+{
+	*attempt = (struct attempt){.input = input, .sent = sk_X509_new_null()};
+	CHECK(attempt->sent != NULL);
+	for (size_t i = 0; i < svid_num_chain(input->svid); i++) {
+		X509 *cert = X509_parse_from_buffer(svid_get0_buffer(input->svid, i));
+		CHECK(cert != NULL); /* it parsed when the svid was made */
+		attempt->certs[attempt->num_certs++] = cert;
+		CHECK(i == 0 || sk_X509_push(attempt->sent, cert) > 0);
+	}
+}
+
+/* By name and key identifier only; cheap. The library tries one issuer of a name and no other, so each root that could
+ * have signed is offered alone: roots of one name (a rotation) must not hide each other. */
+static bool is_candidate(const struct attempt *attempt, X509 *root)
+{
+	for (size_t i = 0; i < attempt->num_certs; i++)
+		if (X509_check_issued(root, attempt->certs[i]) == X509_V_OK)
+			return true;
+	return false;
+}
+
+static void configure(X509_STORE_CTX *context, const struct path_input *input)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
+	unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
+	if (input->crls != NULL) {
+		X509_STORE_CTX_set0_crls(context, input->crls);
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+	}
+	if (input->ignore_not_before)
+		flags |= X509_V_FLAG_NO_CHECK_TIME; /* check_not_after() does the other half */
+	X509_VERIFY_PARAM_set_time_posix(param, input->now_s);
+	X509_VERIFY_PARAM_set_depth(param, SVID_CHAIN_MAX);
+	CHECK(X509_VERIFY_PARAM_set_flags(param, flags));
+}
+
+static enum err check_not_after(const struct path_input *input, const STACK_OF(X509) * path, struct why *why)
+{
+	for (size_t i = 0; i < sk_X509_num(path); i++) {
+		const X509 *cert = sk_X509_value(path, i);
+		if (cert_not_after_s(cert) < input->now_s)
+			return path_say_expired(cert, svid_place(i), input->now_s, why);
+	}
+	return ERR_NONE;
+}
+
+static bool is_self_issued(const X509 *cert)
+{
+	return X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
+}
+
+static int64_t path_limit(const X509 *cert)
+{
+	_cleanup_(BASIC_CONSTRAINTS_freep) BASIC_CONSTRAINTS *basic =
+		X509_get_ext_d2i(cert, NID_basic_constraints, NULL, NULL);
+	if (basic == NULL || basic->pathlen == NULL)
+		return INT64_MAX;
+	return ASN1_INTEGER_get(basic->pathlen);
+}
+
+/* RFC 5280 4.2.1.9. The library leaves the root's own limit out. */
+static enum err check_path_length(const STACK_OF(X509) * path, struct why *why)
+{
+	int64_t num_below = 0; /* authorities between this one and the leaf, self-issued ones not counted */
+	for (size_t i = 1; i < sk_X509_num(path); i++) {
+		const X509 *cert = sk_X509_value(path, i);
+		if (num_below > path_limit(cert))
+			return why_set(why, ERR_UNTRUSTED, "no more authorities than pathLenConstraint allows",
+				"sign with an authority that may have others below it",
+				"%lld below one that allows %lld", (long long)num_below, (long long)path_limit(cert));
+		if (!is_self_issued(cert))
+			num_below++;
+	}
+	return ERR_NONE;
+}
+
+static int64_t valid_until(const struct path_input *input, const STACK_OF(X509) * path)
+{
+	int64_t until = INT64_MAX;
+	for (size_t i = 0; i < sk_X509_num(path); i++)
+		if (cert_not_after_s(sk_X509_value(path, i)) < until)
+			until = cert_not_after_s(sk_X509_value(path, i));
+	for (size_t i = 0; input->crls != NULL && i < sk_X509_CRL_num(input->crls); i++)
+		if (crl_next_update_s(sk_X509_CRL_value(input->crls, i)) < until)
+			until = crl_next_update_s(sk_X509_CRL_value(input->crls, i));
+	return until;
+}
+
+static enum err judge(
+	const struct attempt *attempt, X509_STORE_CTX *context, X509 *root, int64_t *out_until_s, struct why *why)
+{
+	const struct path_input *input = attempt->input;
+	configure(context, input);
+	int ok = X509_verify_cert(context);
+	ERR_clear_error();
+	if (ok != 1)
+		return path_say_verdict(context, attempt->certs, attempt->num_certs, root, input->now_s, why);
+	const STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
+	RETURN_IF_ERR(check_path_length(path, why));
+	if (input->ignore_not_before)
+		RETURN_IF_ERR(check_not_after(input, path, why));
+	*out_until_s = valid_until(input, path);
+	return ERR_NONE;
+}
+
+static enum err try_root(const struct attempt *attempt, X509 *root, int64_t *out_until_s, struct why *why)
+{
+	X509_STORE *store = X509_STORE_new(); /* empty: the library looks for revocation lists in it too */
+	X509_STORE_CTX *context = X509_STORE_CTX_new();
+	STACK_OF(X509) *trusted = sk_X509_new_null();
+	CHECK(store != NULL && context != NULL && trusted != NULL && sk_X509_push(trusted, root) > 0);
+	CHECK(X509_STORE_CTX_init(context, store, attempt->certs[0], attempt->sent));
+	X509_STORE_CTX_set0_trusted_stack(context, trusted);
+	enum err err = judge(attempt, context, root, out_until_s, why);
+	X509_STORE_CTX_free(context);
+	X509_STORE_free(store);
+	sk_X509_free(trusted);
+	return err;
+}
+
+enum err path_verify(const struct path_input *input, int64_t *out_until_s, struct why *why)
+{
+	_cleanup_(attempt_done) struct attempt attempt;
+	attempt_init(&attempt, input);
+	struct why best = {0};
+	enum err err = path_say_no_root(input->svid, attempt.certs[attempt.num_certs - 1], input->num_roots, &best);
+	for (size_t i = 0; i < input->num_roots; i++) {
+		if (!is_candidate(&attempt, input->roots[i]))
+			continue;
+		struct why reason = {0};
+		enum err verdict = try_root(&attempt, input->roots[i], out_until_s, &reason);
+		if (verdict == ERR_NONE)
+			return ERR_NONE;
+		if (err != ERR_UNTRUSTED && verdict == ERR_UNTRUSTED)
+			continue; /* "signed, but expired" tells more than "another root did not sign" */
+		err = verdict;
+		best = reason;
+	}
+	if (why != NULL)
+		*why = best;
+	return err;
+}

@@ -1,0 +1,111 @@
+#include "certs/path_verdict.h"
+#include "certs/boringssl.h"
+#include "certs/cert.h"
+#include <stdio.h>
+#include <time.h>
+
+#define SUBJECT_SHOWN 48
+#define DATE_LEN      24
+
+static const char *date(int64_t seconds, char out[DATE_LEN])
+{
+	struct tm parts;
+	time_t when = (time_t)seconds;
+	if (gmtime_r(&when, &parts) == NULL || strftime(out, DATE_LEN, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+		snprintf(out, DATE_LEN, "%lld", (long long)seconds);
+	return out;
+}
+
+enum err path_say_expired(const X509 *cert, const char *which, int64_t now_s, struct why *why)
+{
+	char subject[SUBJECT_SHOWN], ended[DATE_LEN], now[DATE_LEN];
+	return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
+		"find out why it was not renewed: see the holder's log and clock, and the control plane",
+		"%s (subject %s) ended %s, now is %s", which, cert_subject(cert, subject, sizeof(subject)),
+		date(cert_not_after_s(cert), ended), date(now_s, now));
+}
+
+static enum err say_not_yet_valid(const X509 *cert, const char *which, int64_t now_s, struct why *why)
+{
+	char subject[SUBJECT_SHOWN], begins[DATE_LEN], now[DATE_LEN];
+	return why_set(why, ERR_NOT_YET_VALID, "a chain whose certificates are all valid now",
+		"compare the clocks of both machines and of the issuer", "%s (subject %s) begins %s, now is %s", which,
+		cert_subject(cert, subject, sizeof(subject)), date(cert_not_before_s(cert), begins), date(now_s, now));
+}
+
+static enum err say_revoked(const X509 *cert, const char *which, struct why *why)
+{
+	char subject[SUBJECT_SHOWN];
+	return why_set(why, ERR_REVOKED, "a chain of which nothing is revoked",
+		"if the holder is meant to be here, issue it a new certificate",
+		"%s (subject %s) is on its authority's list", which, cert_subject(cert, subject, sizeof(subject)));
+}
+
+/* A domain that has lists has one for each authority, fresh and genuine, or nothing of it is believed. */
+static enum err say_no_usable_crl(int error, const char *which, struct why *why)
+{
+	return why_set(why, ERR_REVOKED, "a fresh, genuine revocation list of every authority of the chain",
+		"publish the lists of this trust domain anew, or withdraw all of them", "%s: %s", which,
+		X509_verify_cert_error_string(error));
+}
+
+static enum err say_untrusted(int error, const X509 *cert, const char *which, struct why *why)
+{
+	char subject[SUBJECT_SHOWN] = "unknown";
+	if (cert != NULL)
+		cert_subject(cert, subject, sizeof(subject));
+	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's own bundle",
+		"compare the bundles of both sides and who issued the certificate", "%s (subject %s): %s", which,
+		subject, X509_verify_cert_error_string(error));
+}
+
+enum err path_say_no_root(const struct svid *svid, const X509 *last, size_t num_roots, struct why *why)
+{
+	char subject[SUBJECT_SHOWN];
+	struct span domain = spiffe_id_trust_domain(svid_id(svid));
+	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's own bundle",
+		"compare the bundles of both sides and who issued the certificate",
+		"none of the %zu roots of %.*s signed a certificate of the chain, whose last is %s", num_roots,
+		(int)(domain.len > 80 ? 80 : domain.len), (const char *)domain.ptr,
+		cert_subject(last, subject, sizeof(subject)));
+}
+
+static const char *place_of(const X509 *cert, X509 *const *sent, size_t num_sent, const X509 *root)
+{
+	for (size_t i = 0; i < num_sent; i++)
+		if (sent[i] == cert)
+			return svid_place(i);
+	return cert == root ? "the root" : "the chain";
+}
+
+enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
+	int64_t now_s, struct why *why)
+{
+	X509_STORE_CTX *asked = (X509_STORE_CTX *)context; /* the library's getters lack const */
+	int error = X509_STORE_CTX_get_error(asked);
+	const X509 *cert = X509_STORE_CTX_get_current_cert(asked);
+	const char *which = place_of(cert, sent, num_sent, root);
+	switch (error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return path_say_expired(cert, which, now_s, why);
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return say_not_yet_valid(cert, which, now_s, why);
+	case X509_V_ERR_CERT_REVOKED:
+		return say_revoked(cert, which, why);
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+	case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+	case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+		return say_no_usable_crl(error, which, why);
+	default: /* not an enum: the library's own numbers; whatever else it found, the chain does not hold */
+		return say_untrusted(error, cert, which, why);
+	}
+}

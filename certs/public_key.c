@@ -1,0 +1,102 @@
+#include "certs/public_key.h"
+#include "certs/boringssl.h"
+#include "certs/der.h"
+
+#define SPKI_MAX 1024 /* RSA 4096 takes 550 bytes */
+
+#define KEY_EXPECTED "a P-256, P-384, Ed25519 or RSA key (2048 to 4096 bits, exponent 65537 or more)"
+#define KEY_FIX      "have the certificate issued anew for a P-256 key"
+
+static enum err weak(struct why *why, const char *got, unsigned number)
+{
+	return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "%s %u", got, number);
+}
+
+static enum err check_ec(const EC_KEY *key, struct why *why)
+{
+	int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(key));
+	if (curve != NID_X9_62_prime256v1 && curve != NID_secp384r1)
+		return weak(why, "an elliptic curve key of bits", EC_GROUP_get_degree(EC_KEY_get0_group(key)));
+	if (!EC_KEY_check_key(key)) {
+		ERR_clear_error();
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a point that is not on its curve");
+	}
+	return ERR_NONE;
+}
+
+static enum err check_rsa(const RSA *key, struct why *why)
+{
+	unsigned bits = RSA_bits(key);
+	if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+		return weak(why, "an RSA key of bits", bits);
+	BN_ULONG exponent = BN_get_word(RSA_get0_e(key)); /* all ones when it does not fit a word */
+	if (exponent < RSA_F4)
+		return weak(why, "an RSA key with exponent", (unsigned)exponent);
+	return ERR_NONE;
+}
+
+enum err public_key_check_evp(EVP_PKEY *key, struct why *why)
+{
+	if (key == NULL)
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a key of another kind");
+	switch (EVP_PKEY_id(key)) {
+	case EVP_PKEY_EC:
+		return check_ec(EVP_PKEY_get0_EC_KEY(key), why);
+	case EVP_PKEY_RSA:
+		return check_rsa(EVP_PKEY_get0_RSA(key), why);
+	case EVP_PKEY_ED25519:
+		return ERR_NONE;
+	default: /* not an enum: the library's own numbers */
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a key of another kind");
+	}
+}
+
+/* A SubjectPublicKeyInfo whose algorithm the library does not know is weak, not malformed: say so. */
+static enum err refuse_unparsed(struct span spki_der, struct why *why)
+{
+	CBS in, spki, algorithm, oid, bits;
+	CBS_init(&in, spki_der.ptr, spki_der.len);
+	if (CBS_get_asn1(&in, &spki, CBS_ASN1_SEQUENCE) && CBS_len(&in) == 0 &&
+		CBS_get_asn1(&spki, &algorithm, CBS_ASN1_SEQUENCE) && CBS_get_asn1(&algorithm, &oid, CBS_ASN1_OBJECT) &&
+		CBS_get_asn1(&spki, &bits, CBS_ASN1_BITSTRING) && CBS_len(&spki) == 0)
+		return public_key_check_evp(NULL, why);
+	return why_set(why, ERR_MALFORMED, "a SubjectPublicKeyInfo in DER", KEY_FIX, "%zu other bytes", spki_der.len);
+}
+
+enum err public_key_parse(struct span spki_der, EVP_PKEY **out, struct why *why)
+{
+	if (spki_der.len > SPKI_MAX)
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a key of %zu bytes", spki_der.len);
+	CBS in;
+	CBS_init(&in, spki_der.ptr, spki_der.len);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = EVP_parse_public_key(&in);
+	ERR_clear_error();
+	if (key == NULL || CBS_len(&in) != 0 || !der_is_strict(spki_der))
+		return refuse_unparsed(spki_der, why);
+	RETURN_IF_ERR(public_key_check_evp(key, why));
+	*out = TAKE_PTR(key);
+	return ERR_NONE;
+}
+
+enum err public_key_check(struct span spki_der, struct why *why)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+	return public_key_parse(spki_der, &key, why);
+}
+
+enum err public_key_verify(struct span spki_der, struct span message, struct span signature, struct why *why)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+	RETURN_IF_ERR(public_key_parse(spki_der, &key, why));
+	const EVP_MD *digest = EVP_PKEY_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	EVP_MD_CTX context;
+	EVP_MD_CTX_init(&context);
+	bool matches = EVP_DigestVerifyInit(&context, NULL, digest, NULL, key) &&
+		       EVP_DigestVerify(&context, signature.ptr, signature.len, message.ptr, message.len);
+	EVP_MD_CTX_cleanup(&context);
+	ERR_clear_error();
+	if (!matches)
+		return why_set(why, ERR_CRYPTO, "a signature by this key over these bytes",
+			"sign with the private key that belongs to the public one", "one that does not match");
+	return ERR_NONE;
+}

@@ -1,0 +1,84 @@
+#include "certs/verify.h"
+#include "certs/anchors.h"
+#include "certs/boringssl.h"
+#include "certs/path.h"
+#include <stdio.h>
+
+static int shown(struct span text)
+{
+	return (int)(text.len > 100 ? 100 : text.len);
+}
+
+static enum err say_no_bundle(const struct spiffe_id *id, struct why *why)
+{
+	struct span domain = spiffe_id_trust_domain(id);
+	return why_set(why, ERR_NO_BUNDLE, "a peer of a trust domain that we have a bundle for",
+		"federate the two trust domains, or correct the peer's", "one of %.*s", shown(domain),
+		(const char *)domain.ptr);
+}
+
+static enum err check_path(
+	const struct verify_input *input, const struct svid *svid, int64_t *out_until_s, struct why *why)
+{
+	struct span domain = spiffe_id_trust_domain(svid_id(svid));
+	const struct bundle *bundle = bundle_set_find(input->bundles, domain);
+	if (bundle == NULL)
+		return say_no_bundle(svid_id(svid), why);
+	X509 *roots[BUNDLE_ROOTS_MAX];
+	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
+		roots[i] = bundle_get0_root(bundle, i);
+	struct path_input path = {
+		.svid = svid,
+		.roots = roots,
+		.num_roots = bundle_num_roots(bundle),
+		.crls = bundle_set_get0_crls(input->bundles, domain),
+		.now_s = input->now_s,
+	};
+	return path_verify(&path, out_until_s, why);
+}
+
+static enum err check_expected(const struct spiffe_id *expected, const struct spiffe_id *id, struct why *why)
+{
+	struct span want = spiffe_id_text(expected), got = spiffe_id_text(id);
+	char sentence[sizeof(((struct why *)0)->expected)];
+	if (span_eq(want, got))
+		return ERR_NONE;
+	snprintf(sentence, sizeof(sentence), "%.*s", (int)want.len, (const char *)want.ptr);
+	return why_set(why, ERR_WRONG_PEER, sentence,
+		"see which workload listens at that address, and what the control plane says about it", "%.*s",
+		shown(got), (const char *)got.ptr);
+}
+
+enum err verify_identity(const struct verify_input *input, const struct spiffe_id *id, struct why *why)
+{
+	struct span text = spiffe_id_text(id);
+	if (bundle_set_is_banned(input->bundles, id))
+		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban if it was a mistake",
+			"%.*s, which is", shown(text), (const char *)text.ptr);
+	if (!input->may_be_reserved && spiffe_id_is_reserved(id))
+		return why_set(why, ERR_WRONG_PEER, "a workload's identity",
+			"give the workload an identity outside /handfast", "%.*s, reserved for the mesh's own parts",
+			shown(text), (const char *)text.ptr);
+	if (input->expected == NULL)
+		return ERR_NONE;
+	return check_expected(input->expected, id, why);
+}
+
+enum err verify_chain_until(
+	const struct verify_input *input, struct svid **out_svid, int64_t *out_until_s, struct why *why)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	int64_t until_s;
+	RETURN_IF_ERR(svid_parse(input->chain, input->num_chain, &svid, why));
+	RETURN_IF_ERR(check_path(input, svid, &until_s, why));
+	RETURN_IF_ERR(verify_identity(input, svid_id(svid), why));
+	*out_svid = TAKE_PTR(svid);
+	*out_until_s = until_s;
+	return ERR_NONE;
+}
+
+enum err verify_chain(const struct verify_input *input, struct svid **out_svid, struct why *why)
+{
+	int64_t until_s;
+	return verify_chain_until(input, out_svid, &until_s, why);
+}

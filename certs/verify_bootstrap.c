@@ -1,0 +1,64 @@
+#include "certs/boringssl.h"
+#include "certs/path.h"
+#include "certs/verify.h"
+#include <stdio.h>
+
+static bool is_pinned(const struct verify_bootstrap_input *input, const uint8_t hash[32])
+{
+	for (size_t i = 0; i < input->num_pins; i++)
+		if (memcmp(input->pins[i], hash, 32) == 0)
+			return true;
+	return false;
+}
+
+static enum err say_not_pinned(struct span last, struct why *why)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	char hex[2 * SHA256_DIGEST_LENGTH + 1];
+	SHA256(last.ptr, last.len, hash);
+	for (size_t i = 0; i < sizeof(hash); i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	return why_set(why, ERR_UNTRUSTED,
+		"a chain with the bootstrap root whose hash came with the token or the settings",
+		"compare control.bootstrap_root_sha256, or make a new token", "a last certificate with SHA-256 %s",
+		hex);
+}
+
+/* The pinned certificate among those sent above the leaf, as the only anchor. */
+static enum err find_root(
+	const struct verify_bootstrap_input *input, const struct svid *svid, X509 **out, struct why *why)
+{
+	for (size_t i = 1; i < svid_num_chain(svid); i++) {
+		uint8_t hash[SHA256_DIGEST_LENGTH];
+		struct span der = svid_cert(svid, i);
+		SHA256(der.ptr, der.len, hash);
+		if (!is_pinned(input, hash))
+			continue;
+		*out = X509_parse_from_buffer(svid_get0_buffer(svid, i)); /* it parsed when the svid was made */
+		return ERR_NONE;
+	}
+	return say_not_pinned(svid_cert(svid, svid_num_chain(svid) - 1), why);
+}
+
+static enum err check_name(const struct verify_bootstrap_input *input, const struct svid *svid, struct why *why)
+{
+	struct span got = spiffe_id_text(svid_id(svid));
+	if (spiffe_id_eq(input->expected, svid_id(svid)))
+		return ERR_NONE;
+	return why_set(why, ERR_WRONG_PEER, "the control plane's own identity",
+		"check control.address and the trust domain in the settings", "%.*s",
+		(int)(got.len > 160 ? 160 : got.len), (const char *)got.ptr);
+}
+
+enum err verify_bootstrap_chain(const struct verify_bootstrap_input *input, struct why *why)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	_cleanup_(X509_freep) X509 *root = NULL;
+	int64_t until_s;
+	RETURN_IF_ERR(svid_parse(input->chain, input->num_chain, &svid, why));
+	RETURN_IF_ERR(find_root(input, svid, &root, why));
+	struct path_input path = {
+		.svid = svid, .roots = &root, .num_roots = 1, .now_s = input->now_s, .ignore_not_before = true};
+	RETURN_IF_ERR(path_verify(&path, &until_s, why));
+	return check_name(input, svid, why);
+}
