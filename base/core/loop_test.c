@@ -1,40 +1,318 @@
+#include "base/core/clock.h"
 #include "base/core/loop.h"
+#include "base/core/mem.h"
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-struct counter {
+struct scene {
+	struct clock_fake clock;
+	struct loop *loop;
+	int fds[2]; /* a pair of connected sockets */
+	struct loop_io io;
 	struct loop_timer timer;
-	unsigned fired;
+	struct loop_task task, second_task;
+	struct loop_signal signal;
+	unsigned ready, num_ready, num_deadlines, num_tasks, num_mails, num_signals;
+	char order[16]; /* what happened, a letter each */
 };
+
+static void note(struct scene *scene, char what)
+{
+	size_t len = strlen(scene->order);
+	if (len + 1 < sizeof scene->order)
+		scene->order[len] = what;
+}
+
+static int set_up(void **state)
+{
+	struct scene *scene = test_calloc(1, sizeof *scene);
+	clock_fake_init(&scene->clock, 0);
+	scene->loop = loop_new(&scene->clock.clock);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, scene->fds), 0);
+	*state = scene;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct scene *scene = *state;
+	loop_io_stop(&scene->io);
+	loop_timer_stop(&scene->timer);
+	loop_signal_stop(&scene->signal);
+	loop_free(scene->loop);
+	close(scene->fds[0]);
+	close(scene->fds[1]);
+	test_free(scene);
+	return 0;
+}
+
+static void on_task(struct loop_task *task)
+{
+	struct scene *scene = container_of(task, struct scene, task);
+	scene->num_tasks++;
+	note(scene, 't');
+}
+
+static void on_second_task(struct loop_task *task)
+{
+	struct scene *scene = container_of(task, struct scene, second_task);
+	note(scene, 's');
+	loop_task_post(scene->loop, &scene->task, on_task);
+}
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	struct scene *scene = container_of(io, struct scene, io);
+	scene->ready = ready;
+	scene->num_ready++;
+	note(scene, 'i');
+	loop_task_post(scene->loop, &scene->second_task, on_second_task);
+}
 
 static void on_deadline(struct loop_timer *timer)
 {
-	container_of(timer, struct counter, timer)->fired++;
+	struct scene *scene = container_of(timer, struct scene, timer);
+	scene->num_deadlines++;
+	note(scene, 'd');
 }
 
-static void fires_a_timer_when_the_injected_clock_reaches_it(_unused_ void **state)
+static void send_byte(struct scene *scene)
 {
-	struct clock_fake fake;
-	clock_fake_init(&fake, 0);
-	_cleanup_(loop_freep) struct loop *loop = loop_new(&fake.clock);
-	struct counter counter = {.fired = 0};
-	loop_timer_start(loop, &counter.timer, 1000, on_deadline);
-	clock_fake_advance(&fake, 990);
-	loop_run_once(loop, false);
-	assert_int_equal(counter.fired, 0);
-	clock_fake_advance(&fake, 10);
-	loop_run_once(loop, false);
-	assert_int_equal(counter.fired, 1);
+	assert_int_equal(write(scene->fds[1], "x", 1), 1);
 }
+
+static void calls_what_is_ready_then_deadlines_then_tasks_and_those_they_post(void **state)
+{
+	struct scene *scene = *state;
+	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
+	loop_timer_start(scene->loop, &scene->timer, 10, on_deadline);
+	send_byte(scene);
+	clock_fake_advance(&scene->clock, 20);
+	loop_run_once(scene->loop, true);
+	assert_string_equal(scene->order, "idst");
+}
+
+static void calls_again_as_long_as_bytes_wait(void **state)
+{
+	struct scene *scene = *state;
+	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_ready, 0);
+	send_byte(scene);
+	loop_run_once(scene->loop, false);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_ready, 2);
+	assert_int_equal(scene->ready, LOOP_READ);
+}
+
+static void watches_what_it_is_told_and_nothing_when_told_so(void **state)
+{
+	struct scene *scene = *state;
+	send_byte(scene);
+	loop_io_start(scene->loop, &scene->io, scene->fds[0], 0, on_ready);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_ready, 0);
+	loop_io_want(&scene->io, LOOP_READ | LOOP_WRITE);
+	loop_io_want(&scene->io, LOOP_READ | LOOP_WRITE);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->ready, LOOP_READ | LOOP_WRITE);
+	loop_io_want(&scene->io, LOOP_WRITE);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->ready, LOOP_WRITE);
+	loop_io_want(&scene->io, 0);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_ready, 2);
+	loop_io_stop(&scene->io);
+	loop_io_stop(&scene->io);
+	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_ready, 3);
+}
+
+static void calls_a_deadline_by_the_injected_clock_only(void **state)
+{
+	struct scene *scene = *state;
+	loop_timer_start(scene->loop, &scene->timer, 1000, on_deadline);
+	clock_fake_advance(&scene->clock, 990);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_deadlines, 0);
+	clock_fake_advance(&scene->clock, 10);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_deadlines, 1);
+	assert_false(loop_timer_is_armed(&scene->timer));
+	assert_true(loop_now_ms(scene->loop) == scene->clock.mono_ms);
+}
+
+static void moves_and_stops_a_deadline(void **state)
+{
+	struct scene *scene = *state;
+	loop_timer_stop(&scene->timer);
+	loop_timer_start(scene->loop, &scene->timer, 100, on_deadline);
+	loop_timer_start(scene->loop, &scene->timer, 500, on_deadline);
+	clock_fake_advance(&scene->clock, 300);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_deadlines, 0);
+	loop_timer_stop(&scene->timer);
+	clock_fake_advance(&scene->clock, 300);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_deadlines, 0);
+	loop_timer_start(scene->loop, &scene->timer, UINT64_MAX, on_deadline);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_deadlines, 0);
+}
+
+static void wakes_up_by_itself_for_a_deadline(_unused_ void **state)
+{
+	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
+	struct scene scene = {.loop = loop};
+	loop_timer_start(loop, &scene.timer, 30, on_deadline);
+	uint64_t start = clock_system.mono_ms(&clock_system);
+	unsigned rounds = 0;
+	for (; scene.num_deadlines == 0; rounds++)
+		loop_run_once(loop, true);
+	assert_true(clock_system.mono_ms(&clock_system) - start >= 30);
+	assert_true(rounds <= 8); /* slept, did not spin */
+}
+
+static void runs_a_task_once_however_often_it_is_posted_and_never_when_cancelled(void **state)
+{
+	struct scene *scene = *state;
+	loop_task_post(scene->loop, &scene->task, on_task);
+	loop_task_post(scene->loop, &scene->task, on_task);
+	assert_true(loop_task_is_posted(&scene->task));
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_tasks, 1);
+	loop_task_post(scene->loop, &scene->second_task, on_second_task);
+	loop_task_post(scene->loop, &scene->task, on_task);
+	loop_task_cancel(&scene->second_task);
+	loop_task_cancel(&scene->second_task);
+	loop_run_once(scene->loop, false);
+	assert_int_equal(scene->num_tasks, 2);
+	assert_string_equal(scene->order, "tt");
+}
+
+struct endless {
+	struct loop_task task;
+	struct loop *loop;
+};
+
+static void on_endless(struct loop_task *task)
+{
+	struct endless *endless = container_of(task, struct endless, task);
+	loop_task_post(endless->loop, task, on_endless);
+}
+
+static void gives_descriptors_their_turn_although_a_task_posts_itself_for_ever(void **state)
+{
+	struct scene *scene = *state;
+	struct endless endless = {.loop = scene->loop};
+	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
+	send_byte(scene);
+	loop_task_post(scene->loop, &endless.task, on_endless);
+	loop_run_once(scene->loop, true);
+	assert_int_equal(scene->num_ready, 1);
+	loop_task_cancel(&endless.task);
+}
+
+struct letter {
+	struct loop_mail mail;
+	struct scene *scene;
+	unsigned number;
+};
+
+enum { NUM_LETTERS = 1000 };
+
+static void on_deliver(struct loop_mail *mail)
+{
+	struct letter *letter = container_of(mail, struct letter, mail);
+	assert_int_equal(letter->number, letter->scene->num_mails++);
+	if (letter->scene->num_mails == NUM_LETTERS)
+		loop_stop(letter->scene->loop);
+	mem_free(letter);
+}
+
+static void *send_letters(void *arg)
+{
+	struct scene *scene = arg;
+	for (unsigned i = 0; i < NUM_LETTERS; i++) {
+		struct letter *letter = mem_new(struct letter);
+		*letter = (struct letter){.scene = scene, .number = i};
+		loop_mail_send(scene->loop, &letter->mail, on_deliver);
+	}
+	return NULL;
+}
+
+static void delivers_mail_of_another_thread_in_order_and_wakes_for_it(void **state)
+{
+	struct scene *scene = *state;
+	pthread_t sender;
+	assert_int_equal(pthread_create(&sender, NULL, send_letters, scene), 0);
+	loop_run(scene->loop);
+	assert_int_equal(pthread_join(sender, NULL), 0);
+	assert_int_equal(scene->num_mails, NUM_LETTERS);
+}
+
+static void on_signal(struct loop_signal *signal)
+{
+	struct scene *scene = container_of(signal, struct scene, signal);
+	scene->num_signals++;
+	loop_task_post(scene->loop, &scene->task, on_task);
+	loop_stop(scene->loop);
+}
+
+static void ends_after_the_round_in_which_it_was_stopped(void **state)
+{
+	struct scene *scene = *state;
+	loop_signal_start(scene->loop, &scene->signal, SIGUSR1, on_signal);
+	assert_int_equal(raise(SIGUSR1), 0);
+	loop_run(scene->loop);
+	assert_int_equal(scene->num_signals, 1);
+	assert_int_equal(scene->num_tasks, 1);
+	loop_stop(scene->loop); /* before it runs: it does not even begin to sleep */
+	loop_run(scene->loop);
+	loop_signal_stop(&scene->signal);
+	loop_signal_stop(&scene->signal);
+}
+
+static void lets_go_of_posted_tasks_and_deadlines_when_freed(_unused_ void **state)
+{
+	struct clock_fake clock;
+	clock_fake_init(&clock, 0);
+	struct scene scene = {.loop = loop_new(&clock.clock)};
+	assert_ptr_equal(loop_clock(scene.loop), &clock.clock);
+	loop_task_post(scene.loop, &scene.task, on_task);
+	loop_timer_start(scene.loop, &scene.timer, 10, on_deadline);
+	loop_free(scene.loop);
+	assert_false(loop_task_is_posted(&scene.task));
+	assert_false(loop_timer_is_armed(&scene.timer));
+	loop_task_cancel(&scene.task);
+	loop_timer_stop(&scene.timer);
+}
+
+#define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fires_a_timer_when_the_injected_clock_reaches_it),
+		WITH_SCENE(calls_what_is_ready_then_deadlines_then_tasks_and_those_they_post),
+		WITH_SCENE(calls_again_as_long_as_bytes_wait),
+		WITH_SCENE(watches_what_it_is_told_and_nothing_when_told_so),
+		WITH_SCENE(calls_a_deadline_by_the_injected_clock_only),
+		WITH_SCENE(moves_and_stops_a_deadline),
+		cmocka_unit_test(wakes_up_by_itself_for_a_deadline),
+		WITH_SCENE(runs_a_task_once_however_often_it_is_posted_and_never_when_cancelled),
+		WITH_SCENE(gives_descriptors_their_turn_although_a_task_posts_itself_for_ever),
+		WITH_SCENE(delivers_mail_of_another_thread_in_order_and_wakes_for_it),
+		WITH_SCENE(ends_after_the_round_in_which_it_was_stopped),
+		cmocka_unit_test(lets_go_of_posted_tasks_and_deadlines_when_freed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

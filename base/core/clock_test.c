@@ -1,0 +1,89 @@
+#include "base/core/cleanup.h"
+#include "base/core/clock.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { DAY_S = 86400 };
+static const int64_t build_s = 1793491200;
+static const int64_t later_s = 1893456000; /* 2030-01-01 */
+
+static void moves_only_when_told(_unused_ void **state)
+{
+	struct clock_fake fake;
+	clock_fake_init(&fake, 5000);
+	uint64_t mono = fake.clock.mono_ms(&fake.clock), boot = fake.clock.boot_ms(&fake.clock);
+	assert_true(mono != boot); /* so that tests find a mix-up */
+	clock_fake_advance(&fake, 250);
+	assert_int_equal(fake.clock.mono_ms(&fake.clock), mono + 250);
+	assert_int_equal(fake.clock.boot_ms(&fake.clock), boot + 250);
+	assert_int_equal(fake.clock.wall_ms(&fake.clock), 5250);
+}
+
+static void reads_the_system_clocks(_unused_ void **state)
+{
+	uint64_t mono = clock_system.mono_ms(&clock_system);
+	assert_true(clock_system.mono_ms(&clock_system) >= mono);
+	assert_true(clock_system.boot_ms(&clock_system) >= mono);
+	assert_true(clock_system.wall_ms(&clock_system) > 1600000000000);
+}
+
+static void is_never_before_the_build(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, 0);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), build_s);
+	trusted_time_anchor(&time, &fake.clock, 1000);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), build_s);
+	trusted_time_anchor(&time, &fake.clock, INT64_MIN);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), build_s);
+}
+
+static void follows_the_system_when_it_is_later_than_the_anchor(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
+	trusted_time_anchor(&time, &fake.clock, (later_s - DAY_S) * 1000);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
+}
+
+static void does_not_follow_a_system_clock_that_is_set_back(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	trusted_time_anchor(&time, &fake.clock, later_s * 1000);
+	fake.wall_ms = 0; /* an attacker, or a flat battery */
+	clock_fake_advance(&fake, DAY_S * 1000);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s + DAY_S);
+}
+
+static void carries_the_anchor_across_suspend_by_boot_time(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, 0);
+	fake.boot_ms = 0; /* the very first moment is an anchor too */
+	trusted_time_anchor(&time, &fake.clock, later_s * 1000);
+	fake.boot_ms += 3600 * 1000 + 1; /* the monotonic clock stood still */
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s + 3600);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moves_only_when_told),
+		cmocka_unit_test(reads_the_system_clocks),
+		cmocka_unit_test(is_never_before_the_build),
+		cmocka_unit_test(follows_the_system_when_it_is_later_than_the_anchor),
+		cmocka_unit_test(does_not_follow_a_system_clock_that_is_set_back),
+		cmocka_unit_test(carries_the_anchor_across_suspend_by_boot_time),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+#include "base/core/err.h"
+#include "base/core/span.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static const enum err every[] = {
+	ERR_NONE,
+#define ERROR(symbol, label, severity, text) symbol,
+#include "base/core/errors.def"
+#undef ERROR
+};
+
+static void has_a_text_and_a_label_of_its_own_for_every_error(_unused_ void **state)
+{
+	for (size_t i = 0; i < sizeof every / sizeof every[0]; i++) {
+		const char *label = err_label(every[i]);
+		size_t text_len = strlen(err_text(every[i]));
+		assert_true(text_len > 0 && err_text(every[i])[text_len - 1] != '.');
+		assert_int_equal(strspn(label, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(label));
+		assert_true(err_severity(every[i]) <= SEVERITY_FAULT);
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(label, err_label(every[j]));
+	}
+	assert_string_equal(err_label(ERR_NONE), "none");
+}
+
+static void names_what_the_kernel_says(_unused_ void **state)
+{
+	assert_int_equal(err_from_errno(0), ERR_NONE);
+	assert_int_equal(err_from_errno(ECONNREFUSED), ERR_REFUSED);
+	assert_int_equal(err_from_errno(ECONNRESET), ERR_RESET);
+	assert_int_equal(err_from_errno(ETIMEDOUT), ERR_TIMEOUT);
+	assert_int_equal(err_from_errno(EMFILE), ERR_FD_EXHAUSTED);
+	assert_int_equal(err_from_errno(EHOSTUNREACH), ERR_UNREACHABLE);
+	assert_int_equal(err_from_errno(EAGAIN), ERR_UNAVAILABLE);
+	assert_int_equal(err_from_errno(ELOOP), ERR_SYSTEM);
+	assert_int_equal(err_from_errno(-1), ERR_SYSTEM);
+}
+
+static void explains_on_one_line(_unused_ void **state)
+{
+	struct why why = {.err = ERR_NONE};
+	char out[64];
+	assert_string_equal(why_format(&why, out, sizeof out), "");
+	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "'%s'", "x"), ERR_CONFIG);
+	assert_string_equal(why_format(&why, out, sizeof out), "expected a port, got 'x'; set one");
+	assert_int_equal(why.err, ERR_CONFIG);
+	assert_int_equal(why_set(&why, ERR_CONFIG, NULL, "set one", NULL), ERR_CONFIG);
+	assert_string_equal(why_format(&why, out, sizeof out), "set one");
+	assert_string_equal(why_format(&why, out, 4), "set");
+	assert_int_equal(why_set(NULL, ERR_DENIED, "a", "b", "c"), ERR_DENIED);
+}
+
+static void escapes_and_cuts_what_came_from_outside(_unused_ void **state)
+{
+	struct why why;
+	char enormous[1000];
+	assert_int_equal(why_set(&why, ERR_MALFORMED, "a name", "", "%s", "a\nb\x1b[2J\xc3\xa9"), ERR_MALFORMED);
+	assert_string_equal(why.got, "a\\x0ab\\x1b[2J\\xc3\\xa9");
+	memset(enormous, '\n', sizeof enormous - 1);
+	enormous[sizeof enormous - 1] = '\0';
+	assert_int_equal(why_set(&why, ERR_MALFORMED, enormous, enormous, "%s", enormous), ERR_MALFORMED);
+	assert_int_equal(strlen(why.got), 252); /* whole escapes only */
+	assert_int_equal(strlen(why.expected) % 4, 0);
+	assert_int_equal(strlen(why.fix) % 4, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(has_a_text_and_a_label_of_its_own_for_every_error),
+		cmocka_unit_test(names_what_the_kernel_says),
+		cmocka_unit_test(explains_on_one_line),
+		cmocka_unit_test(escapes_and_cuts_what_came_from_outside),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,42 @@
+#include "base/core/cleanup.h"
+#include "base/core/escape.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void keeps_printable_ascii_and_escapes_every_other_byte(_unused_ void **state)
+{
+	for (unsigned byte = 0; byte < 256; byte++) {
+		uint8_t raw = (uint8_t)byte;
+		char out[8];
+		size_t len = escape_ascii(span_of(&raw, 1), out, sizeof out);
+		assert_int_equal(len, strlen(out));
+		assert_int_equal(len, byte >= 0x20 && byte < 0x7f ? 1 : 4);
+		for (size_t i = 0; i < len; i++)
+			assert_true(out[i] >= 0x20 && out[i] < 0x7f);
+	}
+}
+
+static void writes_no_half_escape_and_always_ends_the_text(_unused_ void **state)
+{
+	char out[6] = "?????";
+	assert_int_equal(escape_ascii(SPAN_LITERAL("a\n\n"), out, sizeof out), 5);
+	assert_int_equal(out[5], '\0');
+	assert_int_equal(escape_ascii(SPAN_LITERAL("ab\n"), out, sizeof out), 2);
+	assert_string_equal(out, "ab");
+	assert_int_equal(escape_ascii(SPAN_LITERAL("a"), out, 1), 0);
+	assert_string_equal(out, "");
+	assert_int_equal(escape_ascii(span_of(NULL, 0), out, sizeof out), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_printable_ascii_and_escapes_every_other_byte),
+		cmocka_unit_test(writes_no_half_escape_and_always_ends_the_text),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

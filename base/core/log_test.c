@@ -1,0 +1,165 @@
+#include "base/core/log.h"
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+/* What the log writes while one of these stands: standard error is a pipe. */
+struct capture {
+	int read_fd, old_stderr;
+	char text[8192];
+};
+
+static void capture_begin(struct capture *capture)
+{
+	int fds[2];
+	assert_int_equal(pipe(fds), 0);
+	capture->read_fd = fds[0];
+	capture->old_stderr = dup(STDERR_FILENO);
+	assert_true(dup2(fds[1], STDERR_FILENO) == STDERR_FILENO);
+	close(fds[1]);
+}
+
+static const char *capture_end(struct capture *capture)
+{
+	dup2(capture->old_stderr, STDERR_FILENO);
+	close(capture->old_stderr);
+	ssize_t len = read(capture->read_fd, capture->text, sizeof capture->text - 1);
+	close(capture->read_fd);
+	assert_true(len >= 0);
+	capture->text[len] = '\0';
+	return capture->text;
+}
+
+static int set_up(_unused_ void **state)
+{
+	log_set_program("test");
+	log_set_json(false);
+	log_set_level(LOG_LEVEL_NOTICE);
+	return 0;
+}
+
+/* "2026-11-01T12:00:00.123Z", digits in place of digits. */
+static void assert_is_time(const char *text)
+{
+	static const char shape[] = "0000-00-00T00:00:00.000Z";
+	for (size_t i = 0; i < sizeof shape - 1; i++) {
+		if (shape[i] == '0')
+			assert_true(isdigit((unsigned char)text[i]));
+		else
+			assert_int_equal(text[i], shape[i]);
+	}
+}
+
+static void writes_a_plain_line_with_its_time(_unused_ void **state)
+{
+	struct capture capture;
+	capture_begin(&capture);
+	log_warning("tunnel", "closed after %d streams", 3);
+	const char *line = capture_end(&capture);
+	assert_is_time(line);
+	assert_string_equal(line + 24, " warning test tunnel: closed after 3 streams\n");
+}
+
+static void writes_json_with_every_field_of_why(_unused_ void **state)
+{
+	struct capture capture;
+	struct why why;
+	assert_int_equal(why_set(&why, ERR_CONFIG, "a \"port\"", "set one", "%s", "x\\y\n"), ERR_CONFIG);
+	log_set_json(true);
+	capture_begin(&capture);
+	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &why);
+	const char *line = capture_end(&capture);
+	static const char start[] = "{\"ts\":\"";
+	assert_memory_equal(line, start, sizeof start - 1);
+	assert_is_time(line + sizeof start - 1);
+	assert_string_equal(line + sizeof start - 1 + 24,
+		"\",\"level\":\"error\",\"program\":\"test\",\"component\":\"config\",\"text\":\"cannot start\","
+		"\"err\":\"config\",\"expected\":\"a \\\"port\\\"\",\"got\":\"x\\\\y\\\\x0a\",\"fix\":\"set one\"}\n");
+}
+
+static void explains_in_a_plain_line_too(_unused_ void **state)
+{
+	struct capture capture;
+	struct why why, silent = {.err = ERR_NONE}, bare = {.err = ERR_TIMEOUT};
+	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "none"), ERR_CONFIG);
+	capture_begin(&capture);
+	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &why);
+	assert_string_equal(
+		capture_end(&capture) + 24, " error test config: cannot start: expected a port, got none; set one\n");
+	capture_begin(&capture);
+	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &silent);
+	assert_string_equal(capture_end(&capture) + 24, " error test config: cannot start\n");
+	capture_begin(&capture);
+	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &bare);
+	assert_string_equal(capture_end(&capture) + 24, " error test config: cannot start: did not happen in time\n");
+}
+
+static void lets_no_peer_forge_a_line_or_drive_the_terminal(_unused_ void **state)
+{
+	struct capture capture;
+	for (int json = 0; json < 2; json++) {
+		log_set_json(json == 1);
+		capture_begin(&capture);
+		log_notice("conn", "name is '%s'", "a\n2026 error\x1b[2J\xc3\xa9\"},{\"");
+		const char *line = capture_end(&capture);
+		const char *newline = strchr(line, '\n');
+		assert_ptr_equal(newline, line + strlen(line) - 1);
+		for (const char *next = line; next < newline; next++)
+			assert_true(*next >= 0x20 && *next < 0x7f);
+		assert_non_null(strstr(line, json == 1 ? "a\\\\x0a2026" : "a\\x0a2026"));
+		if (json == 1)
+			assert_non_null(strstr(line, "\\\"},{\\\"'\"}\n"));
+	}
+}
+
+static void keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size(_unused_ void **state)
+{
+	static char enormous[20000];
+	static const char bad[] = "\"\\\n";
+	struct capture capture;
+	struct why why;
+	for (unsigned kind = 0; kind < sizeof bad - 1; kind++) {
+		memset(enormous, bad[kind], sizeof enormous - 1);
+		assert_int_equal(why_set(&why, ERR_CONFIG, enormous, enormous, "%s", enormous), ERR_CONFIG);
+		log_set_json(true);
+		capture_begin(&capture);
+		log_why(LOG_LEVEL_ERROR, "config", enormous, &why);
+		const char *line = capture_end(&capture);
+		assert_true(strlen(line) <= 4096);
+		assert_string_equal(line + strlen(line) - 3, "\"}\n");
+		assert_non_null(strstr(line, "\"fix\":\""));
+	}
+}
+
+static void says_nothing_below_its_level(_unused_ void **state)
+{
+	struct capture capture;
+	capture_begin(&capture);
+	log_debug("conn", "quiet");
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("conn", "quiet");
+	assert_string_equal(capture_end(&capture), "");
+	log_set_level(LOG_LEVEL_DEBUG);
+	assert_true(log_enabled(LOG_LEVEL_DEBUG));
+	capture_begin(&capture);
+	log_debug("conn", "loud");
+	assert_non_null(strstr(capture_end(&capture), "debug test conn: loud\n"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(writes_a_plain_line_with_its_time, set_up),
+		cmocka_unit_test_setup(writes_json_with_every_field_of_why, set_up),
+		cmocka_unit_test_setup(explains_in_a_plain_line_too, set_up),
+		cmocka_unit_test_setup(lets_no_peer_forge_a_line_or_drive_the_terminal, set_up),
+		cmocka_unit_test_setup(keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size, set_up),
+		cmocka_unit_test_setup(says_nothing_below_its_level, set_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

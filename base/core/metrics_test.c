@@ -1,0 +1,80 @@
+#include "base/core/cleanup.h"
+#include "base/core/metrics.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { OPENED, CLOSED_OK, CLOSED_ERR, ACTIVE, NUM_ROWS };
+
+static const struct metric_row rows[NUM_ROWS] = {
+	{METRIC_COUNTER, "test_opened_total", "", "Connections opened."},
+	{METRIC_COUNTER, "test_closed_total", "reason=\"ok\"", "Connections closed, by reason."},
+	{METRIC_COUNTER, "test_closed_total", "reason=\"err\"", "Not shown."},
+	{METRIC_GAUGE, "test_active", "", "Connections open now."},
+};
+
+static int set_up(void **state)
+{
+	*state = metrics_new(rows, NUM_ROWS, 2);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	metrics_free(*state);
+	return 0;
+}
+
+static void sums_over_the_shards(void **state)
+{
+	struct metrics *metrics = *state;
+	metric_add(metrics_shard(metrics, 0), OPENED, 2);
+	metric_add(metrics_shard(metrics, 1), OPENED, 3);
+	metric_add(metrics_shard(metrics, 0), ACTIVE, 5);
+	metric_add(metrics_shard(metrics, 0), ACTIVE, -7);
+	metric_set(metrics_shard(metrics, 1), ACTIVE, 10);
+	metric_set(metrics_shard(metrics, 1), ACTIVE, 4);
+	assert_int_equal(metrics_read(metrics, OPENED), 5);
+	assert_int_equal(metrics_read(metrics, ACTIVE), 2);
+	assert_int_equal(metrics_read(metrics, CLOSED_OK), 0);
+}
+
+static void writes_the_text_format_with_one_heading_a_name(void **state)
+{
+	struct metrics *metrics = *state;
+	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+	metric_add(metrics_shard(metrics, 0), OPENED, INT64_MAX);
+	metric_add(metrics_shard(metrics, 1), CLOSED_ERR, 2);
+	metric_add(metrics_shard(metrics, 1), ACTIVE, -1);
+	assert_int_equal(metrics_encode(metrics, &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "# HELP test_opened_total Connections opened.\n"
+					    "# TYPE test_opened_total counter\n"
+					    "test_opened_total 9223372036854775807\n"
+					    "# HELP test_closed_total Connections closed, by reason.\n"
+					    "# TYPE test_closed_total counter\n"
+					    "test_closed_total{reason=\"ok\"} 0\n"
+					    "test_closed_total{reason=\"err\"} 2\n"
+					    "# HELP test_active Connections open now.\n"
+					    "# TYPE test_active gauge\n"
+					    "test_active -1\n");
+}
+
+static void says_so_when_the_buffer_is_too_small(void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(100);
+	assert_int_equal(metrics_encode(*state, &out), ERR_LIMIT);
+	metrics_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(sums_over_the_shards, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(writes_the_text_format_with_one_heading_a_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(says_so_when_the_buffer_is_too_small, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,42 @@
+#include "base/core/cleanup.h"
+#include "base/core/random.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void fills_every_byte_that_is_asked_for_and_none_beyond(_unused_ void **state)
+{
+	/* More than the kernel hands out in one uninterrupted piece (256 bytes). */
+	uint8_t bytes[1001];
+	uint8_t seen[1000] = {0};
+	bytes[1000] = 0x5a;
+	for (unsigned round = 0; round < 16; round++) {
+		random_bytes(bytes, 1000);
+		for (unsigned i = 0; i < 1000; i++)
+			seen[i] |= bytes[i];
+	}
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_not_equal(seen[i], 0); /* wrong once in 2^118 runs */
+	assert_int_equal(bytes[1000], 0x5a);
+	random_bytes(NULL, 0);
+}
+
+static void does_not_repeat_itself(_unused_ void **state)
+{
+	assert_true(random_u64() != random_u64());
+	uint32_t first = random_u32();
+	assert_true(first != random_u32() || first != random_u32() || first != random_u32());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fills_every_byte_that_is_asked_for_and_none_beyond),
+		cmocka_unit_test(does_not_repeat_itself),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
