@@ -45,6 +45,8 @@ static bool is_of_lost_connection(int errnum)
 	case EHOSTUNREACH:
 	case ENOPROTOOPT:
 	case ENONET:
+	case EOPNOTSUPP:
+	case EPERM: /* a packet filter forbade it */
 		return true;
 	default:
 		return false;

@@ -5,8 +5,12 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
-/* A flood of connections must not keep the established ones from their turn. */
-enum { MAX_ACCEPTS_A_ROUND = 64, RETRY_MS = 100 };
+enum {
+	MAX_ACCEPTS_A_ROUND = 64, /* a flood of connections must not keep the established ones from their turn */
+	RETRY_MS = 100,
+	/* A short shortage is best waited out in the backlog; whoever waits longer than a second is refused. */
+	MAX_PATIENT_RETRIES = 10,
+};
 
 struct listener {
 	struct loop *loop;
@@ -14,7 +18,8 @@ struct listener {
 	int reserve_fd; /* given up to refuse one client when there is no other descriptor; -1: given up */
 	struct loop_io io;
 	struct loop_timer retry;
-	bool is_exhausted;   /* paused by ourselves */
+	bool is_exhausted; /* paused by ourselves */
+	unsigned num_retries;
 	unsigned num_pauses; /* by the owner */
 	bool is_accepting;   /* the owner may be in a call from accept_some() */
 	bool is_freed;       /* meanwhile: accept_some() releases the memory */
@@ -70,19 +75,32 @@ static void watch(struct listener *listener)
 	loop_io_want(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
 }
 
-/* Refuses one waiting client with the reserve descriptor, so that it sees an end instead of silence. */
-static void refuse_one(struct listener *listener)
+/* Refuses one waiting client with the reserve descriptor, so that it sees an end instead of silence. Returns whether
+ * there was one. */
+static bool refuse_one(struct listener *listener)
 {
 	struct addr peer;
 	int fd = -1;
 	if (listener->reserve_fd < 0)
-		return;
+		return false;
 	fd_close(TAKE_FD(listener->reserve_fd));
-	if (fd_accept(listener->fd, &peer, &fd) == ERR_NONE) {
+	enum err err = fd_accept(listener->fd, &peer, &fd);
+	if (err == ERR_NONE) {
 		socket_set_reset_on_close(fd);
 		fd_close(fd);
 	}
 	listener->reserve_fd = open_reserve();
+	return err == ERR_NONE;
+}
+
+/* Those whom the owner's own limit keeps waiting are the owner's to refuse. */
+static void refuse_the_waiting(struct listener *listener)
+{
+	if (listener->num_pauses > 0 || ++listener->num_retries < MAX_PATIENT_RETRIES)
+		return;
+	for (unsigned i = 0; i < MAX_ACCEPTS_A_ROUND; i++)
+		if (!refuse_one(listener))
+			return;
 }
 
 static void set_exhausted(struct listener *listener, bool is_exhausted)
@@ -90,6 +108,7 @@ static void set_exhausted(struct listener *listener, bool is_exhausted)
 	if (listener->is_exhausted == is_exhausted)
 		return;
 	listener->is_exhausted = is_exhausted;
+	listener->num_retries = 0;
 	watch(listener);
 	if (listener->on_pause != NULL)
 		listener->on_pause(listener->arg, is_exhausted);
@@ -105,7 +124,6 @@ static bool accept_one(struct listener *listener)
 		return false;
 	if (err != ERR_NONE) {
 		/* Whatever it is, trying again at once would spin. */
-		refuse_one(listener);
 		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
 		set_exhausted(listener, true);
 		return false;
@@ -143,10 +161,12 @@ static bool is_relieved(struct listener *listener)
 static void on_retry(struct loop_timer *timer)
 {
 	struct listener *listener = container_of(timer, struct listener, retry);
-	if (is_relieved(listener))
+	if (is_relieved(listener)) {
 		set_exhausted(listener, false);
-	else
-		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
+		return;
+	}
+	refuse_the_waiting(listener);
+	loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
 }
 
 void listener_pause(struct listener *listener)

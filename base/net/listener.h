@@ -1,5 +1,6 @@
-/* A listening socket on a loop. When the process runs out of descriptors it pauses (a descriptor is kept in reserve so
- * that waiting clients are not left hanging for ever) and resumes by itself. */
+/* A listening socket on a loop. When the process runs out of descriptors it pauses, tries again every 100 ms and
+ * resumes by itself. Clients wait in the backlog meanwhile; after a second they are refused with a descriptor that is
+ * kept in reserve, so that nobody is left hanging for ever. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -8,7 +9,8 @@
 struct listener;
 /* The callee owns fd. */
 typedef void listener_accept_fn(void *arg, int fd, const struct addr *peer);
-typedef void listener_pause_fn(void *arg, bool paused); /* may be NULL */
+/* May be NULL. Tells of the listener's own pauses, not of those that the owner asked for. */
+typedef void listener_pause_fn(void *arg, bool paused);
 
 struct listener *listener_new(struct loop *loop, int listening_fd, listener_accept_fn *on_accept,
 	listener_pause_fn *on_pause, void *arg); /* adopts listening_fd */

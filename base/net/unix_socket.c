@@ -20,9 +20,20 @@ static enum err sockaddr_of(const char *path, struct sockaddr_un *out, struct wh
 	return ERR_NONE;
 }
 
-/* Removes the socket that our own earlier run left; anything else in its place stays and is an error. */
-static enum err remove_stale(const char *path, struct why *why)
+/* A Unix connect() is decided at once; only "refused" proves that nobody listens there any more. */
+static bool is_in_use(const struct sockaddr_un *sa)
 {
+	_cleanup_fd_ int probe = -1;
+	if (fd_socket(AF_UNIX, SOCK_STREAM, &probe) != ERR_NONE)
+		return true; /* not known: better to refuse than to take over */
+	return connect(probe, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno != ECONNREFUSED;
+}
+
+/* Removes the socket that our own earlier run left; anything else in its place stays and is an error, and so does a
+ * socket that a second program of ours still serves: its clients would silently come to us. */
+static enum err remove_stale(const struct sockaddr_un *sa, struct why *why)
+{
+	const char *path = sa->sun_path;
 	struct stat stat;
 	if (lstat(path, &stat) != 0) {
 		if (errno == ENOENT)
@@ -36,6 +47,9 @@ static enum err remove_stale(const char *path, struct why *why)
 	if (stat.st_uid != geteuid())
 		return why_set(why, ERR_DENIED, "a socket of our own user", "remove it or choose another path",
 			"%s: owned by user %u", path, (unsigned)stat.st_uid);
+	if (is_in_use(sa))
+		return why_set(why, ERR_EXISTS, "a socket that nobody listens on",
+			"stop the program that listens there, or choose another path", "%s: in use", path);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return why_set(why, err_from_errno(errno), "a folder that can be written",
 			"check the folder's permissions", "%s: %m", path);
@@ -58,7 +72,7 @@ enum err socket_listen_unix(const char *path, unsigned mode, int *out_fd, struct
 	struct sockaddr_un sa;
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(sockaddr_of(path, &sa, why));
-	RETURN_IF_ERR(remove_stale(path, why));
+	RETURN_IF_ERR(remove_stale(&sa, why));
 	enum err err = fd_socket(AF_UNIX, SOCK_STREAM, &fd);
 	if (err == ERR_NONE)
 		err = bind_and_listen(fd, &sa, mode);

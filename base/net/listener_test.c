@@ -1,0 +1,260 @@
+#include "base/core/clock.h"
+#include "base/net/fd.h"
+#include "base/net/listener.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { MAX_CLIENTS = 8, FD_LIMIT = 64, MAX_HOARD = 64, RETRY_MS = 100 };
+
+/* One listener on an injected clock, its clients, and a hoard of descriptors to run out of them on purpose. */
+static struct clock_fake fake;
+static struct loop *loop;
+static struct listener *listener;
+static struct addr at;
+static int clients[MAX_CLIENTS], accepted[MAX_CLIENTS], hoard[MAX_HOARD];
+static unsigned num_clients, num_accepted, num_hoarded, num_pauses, num_resumes;
+static unsigned stop_after; /* on_accept frees or pauses the listener at this many; 0: never */
+static bool is_to_free;
+
+static void on_accept(_unused_ void *arg, int fd, const struct addr *peer)
+{
+	assert_true(ip_addr_is_loopback(&peer->ip));
+	accepted[num_accepted++] = fd;
+	if (num_accepted != stop_after)
+		return;
+	if (is_to_free)
+		listener_free(TAKE_PTR(listener));
+	else
+		listener_pause(listener);
+}
+
+static void on_pause(_unused_ void *arg, bool paused)
+{
+	if (paused)
+		num_pauses++;
+	else
+		num_resumes++;
+	if (paused && is_to_free)
+		listener_free(TAKE_PTR(listener));
+}
+
+static void start(void)
+{
+	struct addr any_port = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}};
+	int fd = -1;
+	clock_fake_init(&fake, 0);
+	loop = loop_new(&fake.clock);
+	assert_int_equal(socket_listen(&any_port, NULL, &fd, NULL), ERR_NONE);
+	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
+	listener = listener_new(loop, fd, on_accept, on_pause, NULL);
+	loop_run_once(loop, false);
+}
+
+static void release_hoard(void)
+{
+	while (num_hoarded > 0)
+		fd_close(hoard[--num_hoarded]);
+}
+
+static int set_up(_unused_ void **state)
+{
+	num_clients = num_accepted = num_hoarded = num_pauses = num_resumes = stop_after = 0;
+	is_to_free = false;
+	start();
+	return 0;
+}
+
+static int tear_down(_unused_ void **state)
+{
+	release_hoard();
+	while (num_clients > 0)
+		fd_close(clients[--num_clients]);
+	while (num_accepted > 0)
+		fd_close(accepted[--num_accepted]);
+	listener_free(TAKE_PTR(listener));
+	loop_free(TAKE_PTR(loop));
+	return 0;
+}
+
+static void connect_client(void)
+{
+	int fd = -1;
+	assert_int_equal(socket_connect(&at, NULL, &fd), ERR_NONE);
+	struct pollfd decided = {.fd = fd, .events = POLLOUT};
+	assert_int_equal(poll(&decided, 1, 5000), 1);
+	clients[num_clients++] = fd;
+}
+
+static void run_out_of_descriptors(void)
+{
+	for (;;) {
+		int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			break;
+		assert_true(num_hoarded < MAX_HOARD);
+		hoard[num_hoarded++] = fd;
+	}
+	assert_int_equal(errno, EMFILE);
+}
+
+static void run_rounds(unsigned num)
+{
+	while (num-- > 0)
+		loop_run_once(loop, false);
+}
+
+static void wait_ms(uint64_t ms)
+{
+	for (; ms > 0; ms -= RETRY_MS) {
+		clock_fake_advance(&fake, RETRY_MS);
+		run_rounds(2);
+	}
+}
+
+static bool is_reset(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	return poll(&pollfd, 1, 0) == 1 && socket_connect_result(fd) == ERR_RESET;
+}
+
+static void hands_every_waiting_connection_to_its_owner(_unused_ void **state)
+{
+	connect_client();
+	connect_client();
+	connect_client();
+	run_rounds(2);
+	assert_int_equal(num_accepted, 3);
+	assert_int_equal(num_pauses, 0);
+}
+
+static void accepts_nothing_while_the_owner_pauses_it(_unused_ void **state)
+{
+	listener_pause(listener);
+	listener_pause(listener);
+	connect_client();
+	run_rounds(3);
+	listener_resume(listener);
+	run_rounds(3);
+	assert_int_equal(num_accepted, 0); /* pauses nest */
+	listener_resume(listener);
+	run_rounds(3);
+	assert_int_equal(num_accepted, 1);
+	assert_int_equal(num_pauses, 0); /* the owner knows of its own */
+}
+
+static void stops_at_once_when_the_owner_pauses_it_from_a_callback(_unused_ void **state)
+{
+	stop_after = 2;
+	connect_client();
+	connect_client();
+	connect_client();
+	run_rounds(3);
+	assert_int_equal(num_accepted, 2);
+}
+
+static void may_be_freed_from_its_own_callback(_unused_ void **state)
+{
+	stop_after = 1;
+	is_to_free = true;
+	connect_client();
+	connect_client();
+	run_rounds(3);
+	assert_int_equal(num_accepted, 1);
+	assert_null(listener);
+}
+
+static void pauses_when_descriptors_run_out_and_resumes_by_itself(_unused_ void **state)
+{
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(5);
+	assert_int_equal(num_accepted, 0);
+	assert_int_equal(num_pauses, 1); /* once, and it does not spin */
+	wait_ms(3 * RETRY_MS);
+	assert_int_equal(num_resumes, 0);
+	release_hoard();
+	wait_ms(RETRY_MS);
+	assert_int_equal(num_resumes, 1);
+	assert_int_equal(num_accepted, 1); /* it waited in the backlog, unharmed */
+	assert_int_equal(num_pauses, 1);
+}
+
+static void refuses_those_who_wait_too_long_for_a_descriptor(_unused_ void **state)
+{
+	connect_client();
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(2);
+	wait_ms(5 * RETRY_MS);
+	assert_false(is_reset(clients[0]));
+	wait_ms(5 * RETRY_MS);
+	assert_true(is_reset(clients[0]));
+	assert_true(is_reset(clients[1]));
+	release_hoard();
+	wait_ms(RETRY_MS);
+	assert_int_equal(num_resumes, 1);
+	connect_client();
+	run_rounds(2);
+	assert_int_equal(num_accepted, 1);
+}
+
+static void does_not_refuse_those_whom_the_owner_keeps_waiting(_unused_ void **state)
+{
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(2);
+	listener_pause(listener);
+	wait_ms(20 * RETRY_MS);
+	assert_false(is_reset(clients[0]));
+	release_hoard();
+	wait_ms(RETRY_MS);
+	assert_int_equal(num_resumes, 1);
+	assert_int_equal(num_accepted, 0); /* the owner's pause still holds */
+	listener_resume(listener);
+	run_rounds(2);
+	assert_int_equal(num_accepted, 1);
+}
+
+static void may_be_freed_when_it_tells_that_descriptors_ran_out(_unused_ void **state)
+{
+	is_to_free = true;
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(3);
+	assert_int_equal(num_pauses, 1);
+	assert_null(listener);
+}
+
+static int limit_descriptors(_unused_ void **state)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -1;
+	limit.rlim_cur = FD_LIMIT;
+	return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+#define LISTENING(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LISTENING(hands_every_waiting_connection_to_its_owner),
+		LISTENING(accepts_nothing_while_the_owner_pauses_it),
+		LISTENING(stops_at_once_when_the_owner_pauses_it_from_a_callback),
+		LISTENING(may_be_freed_from_its_own_callback),
+		LISTENING(pauses_when_descriptors_run_out_and_resumes_by_itself),
+		LISTENING(refuses_those_who_wait_too_long_for_a_descriptor),
+		LISTENING(does_not_refuse_those_whom_the_owner_keeps_waiting),
+		LISTENING(may_be_freed_when_it_tells_that_descriptors_ran_out),
+	};
+	return cmocka_run_group_tests(tests, limit_descriptors, NULL);
+}
