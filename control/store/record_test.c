@@ -1,0 +1,52 @@
+#include "control/store/record.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void gives_back_each_kind_of_value(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(256);
+	assert_int_equal(record_put(&buf, "id", SPAN_LITERAL("spiffe://td/a=b")), ERR_NONE);
+	assert_int_equal(record_put_number(&buf, "at", -12), ERR_NONE);
+	assert_int_equal(record_put_hex(&buf, "key", SPAN_LITERAL("\x00\xff")), ERR_NONE);
+	assert_int_equal(record_put(&buf, "net", SPAN_LITERAL("a")), ERR_NONE);
+	assert_int_equal(record_put(&buf, "net", SPAN_LITERAL("b")), ERR_NONE);
+	struct span got;
+	assert_true(record_get(buf_span(&buf), "id", 0, &got) && span_eq(got, SPAN_LITERAL("spiffe://td/a=b")));
+	assert_true(record_get(buf_span(&buf), "net", 1, &got) && span_eq(got, SPAN_LITERAL("b")));
+	assert_false(record_get(buf_span(&buf), "net", 2, &got));
+	assert_int_equal(record_number(buf_span(&buf), "at", 0), -12);
+	uint8_t key[2];
+	assert_true(record_hex(buf_span(&buf), "key", key, 2));
+	assert_memory_equal(key, "\x00\xff", 2);
+}
+
+/* C18 */
+static void refuses_a_value_that_would_forge_a_line(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(64);
+	assert_int_equal(record_put(&buf, "id", SPAN_LITERAL("a\nbanned=1")), ERR_MALFORMED);
+	assert_int_equal(record_put(&buf, "id", SPAN_LITERAL("a\0b")), ERR_MALFORMED);
+	assert_int_equal(buf_len(&buf), 0);
+}
+
+static void reads_what_is_no_number_as_the_alternative(_unused_ void **state)
+{
+	assert_int_equal(record_number(SPAN_LITERAL("a=1x\n"), "a", 5), 5);
+	assert_int_equal(record_number(SPAN_LITERAL("a=\n"), "a", 5), 5);
+	assert_int_equal(record_number(SPAN_LITERAL("a=99999999999999999999\n"), "a", 5), 5);
+	assert_int_equal(record_number(SPAN_LITERAL("b=1\n"), "a", 5), 5);
+	assert_int_equal(record_number(SPAN_LITERAL("a=7"), "a", 5), 7);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gives_back_each_kind_of_value),
+		cmocka_unit_test(refuses_a_value_that_would_forge_a_line),
+		cmocka_unit_test(reads_what_is_no_number_as_the_alternative),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

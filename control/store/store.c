@@ -1,0 +1,259 @@
+#include "control/store/store.h"
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/store/database.h"
+#include "control/store/mirror.h"
+#include <pthread.h>
+
+struct swap {
+	struct swap *next;
+	struct database_change change; /* key and value point to memory of ours */
+	store_done_fn *on_done;
+	void *arg;
+};
+
+struct batch { /* swaps that shared a commit, on their way back */
+	struct loop_mail mail;
+	struct store *store;
+	struct swap *first;
+};
+
+struct store {
+	struct loop *loop;
+	struct database *database; /* the thread's, once it runs */
+	struct mirror mirror;      /* the loop's */
+	struct store_watch *watches;
+	struct store_watch
+		*next_watch; /* where a round of calls goes on: a watch may stop itself or others meanwhile */
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	struct swap *first, **last; /* under the mutex: what waits for the next commit */
+	bool stopping;              /* under the mutex */
+	unsigned num_batches;       /* under the mutex: on their way back */
+	bool is_closed;
+};
+
+static void swap_free(struct swap *swap)
+{
+	mem_free((void *)(uintptr_t)swap->change.key);
+	mem_free((void *)(uintptr_t)swap->change.value.ptr);
+	mem_free(swap);
+}
+
+static void call_watches(struct store *store, const char *key)
+{
+	const struct mirror_entry *entry = mirror_find(&store->mirror, key);
+	struct store_value value = {.bytes = entry == NULL ? span_of(NULL, 0) : span_of(entry->bytes, entry->len),
+		.version = entry == NULL ? 0 : entry->version};
+	for (struct store_watch *watch = store->watches; watch != NULL; watch = store->next_watch) {
+		store->next_watch = watch->next;
+		if (strncmp(key, watch->prefix, strlen(watch->prefix)) == 0)
+			watch->on_change(watch, key, entry == NULL ? NULL : &value);
+	}
+}
+
+/* On the loop: what was committed becomes visible, then whoever asked is told. */
+static void settle(struct store *store, struct swap *swap)
+{
+	const struct database_change *change = &swap->change;
+	if (store->is_closed)
+		return;
+	if (change->err == ERR_NONE) {
+		if (change->value.ptr == NULL)
+			mirror_remove(&store->mirror, change->key);
+		else
+			mirror_put(&store->mirror, change->key, change->value, change->version);
+		call_watches(store, change->key);
+	}
+	if (swap->on_done != NULL)
+		swap->on_done(swap->arg, change->err, change->version);
+}
+
+static void store_free(struct store *store)
+{
+	mirror_done(&store->mirror);
+	if (store->database != NULL)
+		database_close(store->database);
+	pthread_mutex_destroy(&store->mutex);
+	pthread_cond_destroy(&store->wake);
+	mem_free(store);
+}
+DEFINE_CLEANUP(struct store *, store_free)
+
+/* A closed store goes with its last batch. */
+static void forget_batch(struct store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	bool is_last = --store->num_batches == 0 && store->is_closed;
+	pthread_mutex_unlock(&store->mutex);
+	if (is_last)
+		store_free(store);
+}
+
+static void batch_deliver(struct loop_mail *mail)
+{
+	struct batch *batch = container_of(mail, struct batch, mail);
+	struct store *store = batch->store;
+	while (batch->first != NULL) {
+		struct swap *swap = batch->first;
+		batch->first = swap->next;
+		settle(store, swap);
+		swap_free(swap);
+	}
+	mem_free(batch);
+	forget_batch(store);
+}
+
+#define BATCH_MAX 256 /* swaps a commit: bounds how long the first of them waits */
+
+/* Waits for work; NULL when there is none and the store closes. */
+static struct swap *take_work(struct store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	while (store->first == NULL && !store->stopping)
+		pthread_cond_wait(&store->wake, &store->mutex);
+	struct swap *first = store->first, **cut = &first;
+	for (size_t i = 0; i < BATCH_MAX && *cut != NULL; i++)
+		cut = &(*cut)->next;
+	store->first = *cut;
+	if (store->first == NULL)
+		store->last = &store->first;
+	*cut = NULL;
+	if (first != NULL)
+		store->num_batches++;
+	pthread_mutex_unlock(&store->mutex);
+	return first;
+}
+
+static void commit(struct store *store, struct swap *first)
+{
+	struct database_change *changes[BATCH_MAX];
+	size_t num = 0;
+	for (struct swap *swap = first; swap != NULL; swap = swap->next)
+		changes[num++] = &swap->change;
+	if (database_commit(store->database, changes, num) != ERR_NONE)
+		log_error("store", "the disk refused a commit of %zu changes", num);
+}
+
+static void *thread_main(void *arg)
+{
+	struct store *store = arg;
+	for (struct swap *first = take_work(store); first != NULL; first = take_work(store)) {
+		commit(store, first);
+		struct batch *batch = mem_new(struct batch);
+		batch->store = store;
+		batch->first = first;
+		loop_mail_send(store->loop, &batch->mail, batch_deliver);
+	}
+	return NULL;
+}
+
+static void mirror_row(void *arg, const char *key, struct span value, uint64_t version)
+{
+	struct store *store = arg;
+	mirror_put(&store->mirror, key, value, version);
+}
+
+static enum err start_thread(struct store *store, struct why *why)
+{
+	if (pthread_create(&store->thread, NULL, thread_main, store) == 0)
+		return ERR_NONE;
+	return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit", "none");
+}
+
+enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why)
+{
+	_cleanup_(store_freep) struct store *store = mem_new(struct store);
+	store->loop = loop;
+	store->last = &store->first;
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_cond_init(&store->wake, NULL);
+	RETURN_IF_ERR(database_open(path, &store->database, why));
+	RETURN_IF_ERR(database_read_all(store->database, mirror_row, store, why));
+	RETURN_IF_ERR(start_thread(store, why));
+	*out = TAKE_PTR(store);
+	return ERR_NONE;
+}
+
+void store_close(struct store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	store->stopping = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+	pthread_join(store->thread, NULL);
+	store->is_closed = true;
+	if (store->num_batches == 0)
+		store_free(store);
+}
+
+uint64_t store_incarnation(const struct store *store)
+{
+	return database_incarnation(store->database);
+}
+
+bool store_get(const struct store *store, const char *key, struct store_value *out)
+{
+	const struct mirror_entry *entry = mirror_find(&store->mirror, key);
+	if (entry == NULL)
+		return false;
+	*out = (struct store_value){span_of(entry->bytes, entry->len), entry->version};
+	return true;
+}
+
+void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg)
+{
+	const struct mirror *mirror = &store->mirror;
+	for (size_t i = mirror_lower_bound(mirror, prefix); i < mirror->num_entries; i++) {
+		const struct mirror_entry *entry = &mirror->entries[i];
+		if (strncmp(entry->key, prefix, strlen(prefix)) != 0)
+			return;
+		struct store_value value = {span_of(entry->bytes, entry->len), entry->version};
+		on_entry(arg, entry->key, &value);
+	}
+}
+
+void store_swap(
+	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg)
+{
+	CHECK(strlen(key) <= STORE_KEY_MAX && value.len <= STORE_VALUE_MAX);
+	struct swap *swap = mem_new(struct swap);
+	swap->change = (struct database_change){.key = mem_strdup(key), .expected = expected};
+	if (value.ptr != NULL)
+		swap->change.value = span_of(mem_dup(value.ptr, value.len), value.len);
+	swap->on_done = on_done;
+	swap->arg = arg;
+	pthread_mutex_lock(&store->mutex);
+	*store->last = swap;
+	store->last = &swap->next;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+}
+
+void store_watch_start(struct store *store, struct store_watch *watch, const char *prefix, store_watch_fn *on_change)
+{
+	CHECK(watch->prev == NULL);
+	*watch = (struct store_watch){.next = store->watches,
+		.prev = &store->watches,
+		.store = store,
+		.prefix = prefix,
+		.on_change = on_change};
+	if (watch->next != NULL)
+		watch->next->prev = &watch->next;
+	store->watches = watch;
+}
+
+void store_watch_stop(struct store_watch *watch)
+{
+	if (watch->prev == NULL)
+		return;
+	if (watch->store->next_watch == watch)
+		watch->store->next_watch = watch->next;
+	*watch->prev = watch->next;
+	if (watch->next != NULL)
+		watch->next->prev = watch->prev;
+	watch->prev = NULL;
+	watch->next = NULL;
+}

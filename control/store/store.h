@@ -1,0 +1,54 @@
+/* What the control plane must not forget: keys and values with versions. One small interface, so that another engine
+ * (etcd) can stand behind it later; nobody outside this folder knows SQL.
+ *
+ * Reads come from memory and show exactly what is durable. Every change is a compare-and-swap: it is handed to the
+ * store's own thread, many of them share one commit, and its answer comes back on the loop only after that commit. So
+ * what somebody was told survives kill -9. */
+#pragma once
+
+#include "base/core/err.h"
+#include "base/core/loop.h"
+#include "base/core/span.h"
+
+#define STORE_KEY_MAX   2304         /* bytes: room for a SPIFFE ID behind a prefix */
+#define STORE_VALUE_MAX (64u * 1024) /* bytes */
+
+struct store;
+
+struct store_value { /* borrowed until the loop's next round */
+	struct span bytes;
+	uint64_t version; /* never 0, never given twice: one counter for all keys */
+};
+
+/* Opens or makes `path` (0600; its folder exists). ERR_STATE_DAMAGED: the file is there but is not ours or not whole;
+ * nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
+enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
+/* Waits for the commits under way; their answers are dropped. The loop is still there and runs another round if any
+ * were under way. */
+void store_close(struct store *store);
+DEFINE_CLEANUP(struct store *, store_close)
+
+uint64_t store_incarnation(const struct store *store); /* random, made with the file; never 0 */
+
+bool store_get(const struct store *store, const char *key, struct store_value *out);
+typedef void store_list_fn(void *arg, const char *key, const struct store_value *value);
+void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg); /* in key order */
+
+/* ERR_NONE with the new version; ERR_CONFLICT: the version is another by now; ERR_IO: the disk refused, nothing
+ * changed. Called once, from the loop, never from within store_swap(). */
+typedef void store_done_fn(void *arg, enum err err, uint64_t version);
+/* expected 0: the key must not exist. value.ptr NULL: remove. on_done may be NULL. */
+void store_swap(
+	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg);
+
+/* Called after each durable change of a key below `prefix`, before the answer to who made it. value NULL: removed. */
+struct store_watch;
+typedef void store_watch_fn(struct store_watch *watch, const char *key, const struct store_value *value);
+struct store_watch { /* embedded; zeroed is stopped */
+	struct store_watch *next, **prev;
+	struct store *store;
+	const char *prefix; /* borrowed */
+	store_watch_fn *on_change;
+};
+void store_watch_start(struct store *store, struct store_watch *watch, const char *prefix, store_watch_fn *on_change);
+void store_watch_stop(struct store_watch *watch); /* allowed when stopped */
