@@ -1,0 +1,57 @@
+#include "intercept/apply.h"
+#include "base/core/check.h"
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+
+DEFINE_CLEANUP(struct nft_ctx *, nft_ctx_free)
+
+/* libnftables ends the process where it runs out of memory; what is left are our own mistakes of use. */
+static struct nft_ctx *context_new(void)
+{
+	struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);
+	CHECK(context != NULL);
+	CHECK(nft_ctx_buffer_output(context) == 0);
+	CHECK(nft_ctx_buffer_error(context) == 0);
+	return context;
+}
+
+/* libnftables tells the kernel's errno only in words; the first line says what, the lines after it quote the command.
+ */
+static enum err failed(struct nft_ctx *context, struct why *why)
+{
+	const char *said = nft_ctx_get_error_buffer(context);
+	enum err err = ERR_SYSTEM;
+	if (strstr(said, strerror(EPERM)) != NULL)
+		err = ERR_DENIED;
+	else if (strstr(said, strerror(ENOENT)) != NULL)
+		err = ERR_NOT_FOUND;
+	return why_set(why, err, "the kernel's nf_tables to take the rules",
+		"look at what else writes rules in this namespace", "%.*s", (int)strcspn(said, "\n"), said);
+}
+
+static enum err run(const char *commands, bool dry, struct buf *out, struct why *why)
+{
+	_cleanup_(nft_ctx_freep) struct nft_ctx *context = context_new();
+	nft_ctx_set_dry_run(context, dry);
+	if (nft_run_cmd_from_buffer(context, commands) != 0)
+		return failed(context, why);
+	return out == NULL ? ERR_NONE : buf_append_str(out, nft_ctx_get_output_buffer(context));
+}
+
+enum err apply_commands(const char *commands, struct why *why)
+{
+	return run(commands, false, NULL, why);
+}
+
+enum err apply_try(const char *commands, struct why *why)
+{
+	return run(commands, true, NULL, why);
+}
+
+enum err apply_list_table(const char *table, struct buf *out, struct why *why)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "list table inet %s", table);
+	return run(command, false, out, why);
+}

@@ -1,0 +1,94 @@
+#include "intercept/apply.h"
+#include "intercept/rules.h"
+#include "intercept/test_namespace.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void add_network(struct rules *rules, const char *text)
+{
+	struct network network;
+	assert_int_equal(network_parse(span_of_str(text), &network), ERR_NONE);
+	assert_int_equal(rules_add_network(rules, &network), ERR_NONE);
+}
+
+static void put(const struct rules *rules, struct buf *out_table)
+{
+	_cleanup_(buf_done) struct buf commands = BUF_INIT(2 * RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(rules, out_table), ERR_NONE);
+	assert_int_equal(rules_render_replace(buf_span(out_table), &commands), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+}
+
+static void assert_listed_as_written(const struct rules *rules)
+{
+	_cleanup_(buf_done) struct buf written = BUF_INIT(RULES_TEXT_MAX), listed = BUF_INIT(RULES_TEXT_MAX);
+	put(rules, &written);
+	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NONE);
+	assert_string_equal(buf_cstr(&listed), buf_cstr(&written));
+}
+
+/* check compares text, so the kernel must give back what was rendered, to the letter. */
+static void lists_exactly_what_the_rules_render(_unused_ void **state)
+{
+	struct rules rules = {0};
+	assert_listed_as_written(&rules);
+	assert_listed_as_written(&rules);
+	rules.spare_ssh = true;
+	assert_int_equal(port_list_add(&rules.exclude_inbound, 9100), ERR_NONE);
+	assert_int_equal(port_list_add(&rules.exclude_outbound, 25), ERR_NONE);
+	const char *const networks[] = {"10.0.0.0/8", "10.0.0.0/16", "192.0.2.7", "0.0.0.0/0", "2001:db8::/32",
+		"2001:db8::9", "::/0", "fe80::1:0:0:0/80"};
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
+		add_network(&rules, networks[i]);
+	assert_listed_as_written(&rules);
+}
+
+static void finds_no_table_after_it_was_removed_twice(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf commands = BUF_INIT(256), listed = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_remove(&commands), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NOT_FOUND);
+}
+
+static void leaves_the_tables_of_others_alone(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf commands = BUF_INIT(256), listed = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(apply_commands("add table inet theirs\n", NULL), ERR_NONE);
+	assert_int_equal(rules_render_remove(&commands), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+	assert_int_equal(apply_list_table("theirs", &listed, NULL), ERR_NONE);
+}
+
+static void changes_nothing_when_one_command_of_many_fails(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf listed = BUF_INIT(RULES_TEXT_MAX);
+	struct why why = {0};
+	assert_int_not_equal(apply_commands("add table inet first\ndelete table inet not_there\n", &why), ERR_NONE);
+	assert_string_not_equal(why.got, "");
+	assert_int_equal(apply_list_table("first", &listed, NULL), ERR_NOT_FOUND);
+}
+
+static void changes_nothing_when_it_only_tries(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf listed = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(apply_try("table inet tried {\n}\n", NULL), ERR_NONE);
+	assert_int_equal(apply_list_table("tried", &listed, NULL), ERR_NOT_FOUND);
+	assert_int_not_equal(apply_try("table inet tried {\nnonsense\n}\n", NULL), ERR_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_exactly_what_the_rules_render),
+		cmocka_unit_test(finds_no_table_after_it_was_removed_twice),
+		cmocka_unit_test(leaves_the_tables_of_others_alone),
+		cmocka_unit_test(changes_nothing_when_one_command_of_many_fails),
+		cmocka_unit_test(changes_nothing_when_it_only_tries),
+	};
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
+}

@@ -1,0 +1,180 @@
+#include "intercept/check.h"
+#include "base/core/check.h"
+#include "intercept/apply.h"
+#include "intercept/loopback_addr.h"
+#include "intercept/preflight.h"
+#include "intercept/probe.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NOBODY           65534
+#define ANSWER_MS        1000 /* a redirected connection is answered by this very kernel */
+#define EXEMPT_ANSWER_MS 200
+#define FIRST_PORT       9 /* discard */
+
+static bool is_excluded(const struct rules *rules, const struct ip_addr *ip)
+{
+	for (unsigned i = 0; i < rules->num_exclude_networks; i++) {
+		if (network_contains(&rules->exclude_networks[i], ip))
+			return true;
+	}
+	return false;
+}
+
+/* A port that the settings leave in; the list is ascending. */
+static uint16_t dialled_port(const struct rules *rules)
+{
+	uint16_t port = FIRST_PORT;
+	for (unsigned i = 0; i < rules->exclude_outbound.num; i++) {
+		if (rules->exclude_outbound.ports[i] == port)
+			port++;
+	}
+	return rules->spare_ssh && port == RULES_SSH_PORT ? port + 1 : port;
+}
+
+/* False: the settings exclude every documentation address. */
+static bool choose_dialled(const struct rules *rules, int family, struct addr *out)
+{
+	static const char *const V4[] = {"203.0.113.254", "198.51.100.254", "192.0.2.254", NULL};
+	static const char *const V6[] = {"2001:db8:ffff::fe", NULL};
+	struct addr dialled = {.port = dialled_port(rules)};
+	for (const char *const *text = family == AF_INET ? V4 : V6; *text != NULL; text++) {
+		CHECK(ip_addr_parse(span_of_str(*text), &dialled.ip) == ERR_NONE);
+		if (is_excluded(rules, &dialled.ip))
+			continue;
+		*out = dialled;
+		return true;
+	}
+	return false;
+}
+
+/* One family, dialled as somebody who must be intercepted. Returns whether it could leave at all. */
+static bool check_redirected(const struct probe *probe, const char *point, struct report *report)
+{
+	char dialled[ADDR_TEXT_MAX];
+	struct why why = {0};
+	addr_format(&probe->dialled, dialled);
+	switch (probe_run(probe, &why)) {
+	case PROBE_REDIRECTED:
+		report_add(report, FINDING_OK, point, "a connection from uid %u to %s arrived at %u", probe->uid,
+			dialled, probe->port);
+		return true;
+	case PROBE_MISDIRECTED:
+		report_add(report, FINDING_FAILED, point,
+			"a connection to %s arrived at %u with another original destination: %s", dialled, probe->port,
+			why.got);
+		return true;
+	case PROBE_ELSEWHERE:
+		report_add(report, FINDING_FAILED, point,
+			"a connection from uid %u to %s did not arrive at %u: run handfast-init up", probe->uid,
+			dialled, probe->port);
+		return true;
+	case PROBE_UNANSWERED:
+		report_add(report, FINDING_FAILED, point,
+			"a connection from uid %u to %s left the namespace: run handfast-init up", probe->uid, dialled);
+		return true;
+	case PROBE_NO_ROUTE:
+		report_add(report, FINDING_NOTE, point, "no route leads out, so there is nothing to redirect");
+		return false;
+	case PROBE_CANNOT_BE_USER:
+		report_add(report, FINDING_UNPROVEN, point,
+			"this process is exempt itself and may not dial as anybody else: run check as another user");
+		return true;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void check_exempt(const struct probe *probe, const char *point, const char *who, struct report *report)
+{
+	struct why why = {0};
+	switch (probe_run(probe, &why)) {
+	case PROBE_REDIRECTED:
+	case PROBE_MISDIRECTED:
+		report_add(report, FINDING_FAILED, point,
+			"a connection from %s 1337 was redirected: the sidecar would call itself; run handfast-init up",
+			who);
+		return;
+	case PROBE_ELSEWHERE:
+	case PROBE_UNANSWERED:
+	case PROBE_NO_ROUTE:
+		report_add(report, FINDING_OK, point, "a connection from %s 1337 was left alone", who);
+		return;
+	case PROBE_CANNOT_BE_USER:
+		report_add(report, FINDING_NOTE, point, "not looked at: needs root, to dial as %s 1337", who);
+		return;
+	}
+	CHECK_UNREACHABLE();
+}
+
+/* Root dials as nobody, so that the proof does not rest on root; anybody else dials as what he is. */
+static struct probe probe_of(const struct addr *dialled)
+{
+	struct probe probe = {.dialled = *dialled,
+		.port = RULES_OUTBOUND_PORT,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.timeout_ms = ANSWER_MS};
+	if (probe.uid == 0 || probe.uid == RULES_EXEMPT_ID)
+		probe.uid = NOBODY;
+	if (geteuid() == 0 || probe.gid == RULES_EXEMPT_ID)
+		probe.gid = NOBODY;
+	return probe;
+}
+
+/* Returns whether the family was of use. */
+static bool check_family(const struct rules *rules, int family, struct report *report)
+{
+	bool is_v4 = family == AF_INET;
+	struct addr dialled;
+	if (!choose_dialled(rules, family, &dialled)) {
+		report_add(report, FINDING_NOTE, is_v4 ? "outbound_ipv4" : "outbound_ipv6",
+			"the settings exclude every documentation address, so there is nothing to dial");
+		return false;
+	}
+	struct probe probe = probe_of(&dialled);
+	if (!check_redirected(&probe, is_v4 ? "outbound_ipv4" : "outbound_ipv6", report))
+		return false;
+	struct probe as_uid = probe, as_gid = probe;
+	as_uid.uid = RULES_EXEMPT_ID;
+	as_gid.gid = RULES_EXEMPT_ID;
+	as_uid.timeout_ms = as_gid.timeout_ms = EXEMPT_ANSWER_MS;
+	check_exempt(&as_uid, is_v4 ? "exempt_uid_ipv4" : "exempt_uid_ipv6", "uid", report);
+	check_exempt(&as_gid, is_v4 ? "exempt_gid_ipv4" : "exempt_gid_ipv6", "gid", report);
+	return true;
+}
+
+static bool holds(struct span whole, const char *part)
+{
+	return memmem(whole.ptr, whole.len, part, strlen(part)) != NULL;
+}
+
+static void check_inbound(const struct rules *rules, struct report *report)
+{
+	_cleanup_(buf_done) struct buf stands = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
+	if (!preflight_has_net_admin()) {
+		report_add(report, FINDING_NOTE, "inbound", "not looked at: needs CAP_NET_ADMIN, to read the rules");
+		return;
+	}
+	if (apply_list_table(RULES_TABLE, &stands, NULL) != ERR_NONE || !holds(buf_span(&stands), "hook prerouting") ||
+		!holds(buf_span(&stands), "meta l4proto tcp redirect to :15006\n")) {
+		report_add(report, FINDING_FAILED, "inbound", "no rule leads to 15006: run handfast-init up");
+		return;
+	}
+	report_add(report, FINDING_OK, "inbound", "the rule that leads to 15006 stands");
+	CHECK(rules_render_table(rules, &wanted) == ERR_NONE);
+	if (!span_eq(buf_span(&stands), buf_span(&wanted)))
+		report_add(report, FINDING_NOTE, "rules",
+			"what stands is not what these settings would write; other flags at `up`, or somebody's hand");
+}
+
+void check_run(const struct rules *rules, struct report *report)
+{
+	bool any = check_family(rules, AF_INET, report);
+	if (loopback_addr_has_v6())
+		any = check_family(rules, AF_INET6, report) || any;
+	else
+		report_add(report, FINDING_NOTE, "outbound_ipv6", "IPv6 is off in this namespace");
+	if (!any)
+		report_add(report, FINDING_UNPROVEN, "outbound", "no connection could be tried");
+	check_inbound(rules, report);
+}

@@ -1,0 +1,136 @@
+#include "intercept/apply.h"
+#include "intercept/check.h"
+#include "intercept/test_namespace.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void put(const struct rules *rules)
+{
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), commands = BUF_INIT(2 * RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(rules, &table), ERR_NONE);
+	assert_int_equal(rules_render_replace(buf_span(&table), &commands), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+}
+
+static enum finding_state state_of(const struct report *report, const char *point)
+{
+	for (unsigned i = 0; i < report->num; i++) {
+		if (strcmp(report->findings[i].point, point) == 0)
+			return report->findings[i].state;
+	}
+	fail_msg("no finding about %s", point);
+	return FINDING_FAILED;
+}
+
+static bool passes(const struct rules *rules, struct report *report)
+{
+	*report = (struct report){0};
+	check_run(rules, report);
+	return !report_has(report, FINDING_FAILED) && !report_has(report, FINDING_UNPROVEN);
+}
+
+static void does_not_pass_when_nothing_can_be_tried(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "outbound"), FINDING_UNPROVEN);
+	test_namespace_add_way_out();
+}
+
+static void passes_when_the_rules_stand(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	assert_true(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "outbound_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "outbound_ipv6"), FINDING_OK);
+	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "inbound"), FINDING_OK);
+}
+
+static void says_so_when_what_stands_was_written_with_other_flags(_unused_ void **state)
+{
+	struct rules rules = {.spare_ssh = true};
+	struct report report;
+	assert_true(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "rules"), FINDING_NOTE);
+}
+
+static void dials_what_the_settings_do_not_exclude(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct network network;
+	struct report report;
+	assert_int_equal(port_list_add(&rules.exclude_outbound, 9), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("203.0.113.0/24"), &network), ERR_NONE);
+	assert_int_equal(rules_add_network(&rules, &network), ERR_NONE);
+	put(&rules);
+	assert_true(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "outbound_ipv4"), FINDING_OK);
+}
+
+static void fails_when_one_family_is_not_redirected(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_int_equal(
+		apply_commands("insert rule inet handfast outbound meta nfproto ipv6 return\n", NULL), ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "outbound_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "outbound_ipv6"), FINDING_FAILED);
+}
+
+static void fails_when_the_sidecar_is_not_exempt(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_int_equal(
+		apply_commands("insert rule inet handfast outbound meta l4proto tcp redirect to :15001\n", NULL),
+		ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "exempt_gid_ipv6"), FINDING_FAILED);
+}
+
+static void fails_when_the_inbound_half_is_missing(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_int_equal(apply_commands("flush chain inet handfast inbound\n", NULL), ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "inbound"), FINDING_FAILED);
+}
+
+static void fails_when_there_are_no_rules(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	assert_int_equal(apply_commands("delete table inet handfast\n", NULL), ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "outbound_ipv4"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "outbound_ipv6"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "inbound"), FINDING_FAILED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(does_not_pass_when_nothing_can_be_tried), /* makes a way out at its end: first */
+		cmocka_unit_test(passes_when_the_rules_stand),
+		cmocka_unit_test(says_so_when_what_stands_was_written_with_other_flags),
+		cmocka_unit_test(dials_what_the_settings_do_not_exclude),
+		cmocka_unit_test(fails_when_one_family_is_not_redirected),
+		cmocka_unit_test(fails_when_the_sidecar_is_not_exempt),
+		cmocka_unit_test(fails_when_the_inbound_half_is_missing),
+		cmocka_unit_test(fails_when_there_are_no_rules),
+	};
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
+}

@@ -1,0 +1,89 @@
+#include "intercept/kernel_tcp.h"
+#include "base/net/fd.h"
+#include <stdio.h>
+
+#define TABLE_MAX (64u << 20) /* 150 bytes a connection */
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Takes hex digits off the front, at most 8; how many there were in *out_num. */
+static uint32_t take_word(struct span *rest, unsigned *out_num)
+{
+	uint32_t word = 0;
+	unsigned num = 0;
+	while (num < 8 && rest->len > 0 && hex_digit(rest->ptr[0]) >= 0) {
+		word = word << 4 | (uint32_t)hex_digit(rest->ptr[0]);
+		*rest = span_from(*rest, 1);
+		num++;
+	}
+	*out_num = num;
+	return word;
+}
+
+/* "0100007F:3A99": the address in words of the machine's own byte order, the port as a number. */
+static bool take_addr(struct span *rest, struct addr *out)
+{
+	uint32_t words[4];
+	unsigned num_words = 0, num_digits = 0;
+	for (; num_words < 4; num_words++) {
+		words[num_words] = take_word(rest, &num_digits);
+		if (num_digits != 8)
+			break;
+	}
+	bool is_whole = num_words == 4 || (num_words == 1 && num_digits == 0);
+	if (!is_whole || rest->len == 0 || rest->ptr[0] != ':')
+		return false;
+	*rest = span_from(*rest, 1);
+	out->port = (uint16_t)take_word(rest, &num_digits);
+	return num_digits == 4 && ip_addr_from_bytes(span_of(words, num_words * 4), &out->ip) == ERR_NONE;
+}
+
+static void skip_spaces(struct span *rest)
+{
+	while (rest->len > 0 && rest->ptr[0] == ' ')
+		*rest = span_from(*rest, 1);
+}
+
+/* "   0: LOCAL REMOTE STATE ..." */
+static bool line_has(struct span line, uint16_t local_port, const struct addr *remote)
+{
+	struct addr from = {0}, to = {0};
+	const uint8_t *colon = memchr(line.ptr, ':', line.len);
+	if (colon == NULL)
+		return false;
+	struct span rest = span_from(line, (size_t)(colon - line.ptr) + 1);
+	skip_spaces(&rest);
+	if (!take_addr(&rest, &to) || to.port != local_port)
+		return false;
+	skip_spaces(&rest);
+	return take_addr(&rest, &from) && addr_eq(&from, remote);
+}
+
+bool kernel_tcp_table_has(struct span table, uint16_t local_port, const struct addr *remote)
+{
+	while (table.len > 0) {
+		const uint8_t *end = memchr(table.ptr, '\n', table.len);
+		size_t len = end == NULL ? table.len : (size_t)(end - table.ptr);
+		if (line_has(span_of(table.ptr, len), local_port, remote))
+			return true;
+		table = span_from(table, end == NULL ? len : len + 1);
+	}
+	return false;
+}
+
+bool kernel_tcp_has(uint16_t local_port, const struct addr *remote)
+{
+	static const char *const TABLES[] = {"/proc/net/tcp", "/proc/net/tcp6"};
+	for (size_t i = 0; i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
+		_cleanup_(buf_done) struct buf table = BUF_INIT(TABLE_MAX);
+		if (fd_read_file(TABLES[i], TABLE_MAX, &table, NULL) == ERR_NONE &&
+			kernel_tcp_table_has(buf_span(&table), local_port, remote))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,98 @@
+#include "intercept/loopback_addr.h"
+#include "base/net/fd.h"
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const uint8_t V4[4] = {169, 254, 15, 6};
+static const uint8_t V6[16] = {[15] = 6};
+
+#define ANSWER_MAX 4096
+
+struct request {
+	struct nlmsghdr header;
+	struct ifaddrmsg address;
+	uint8_t attributes[64];
+};
+
+static void attribute_add(struct request *request, unsigned short type, const void *bytes, size_t len)
+{
+	struct rtattr *attribute = (struct rtattr *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+	attribute->rta_type = type;
+	attribute->rta_len = (unsigned short)RTA_LENGTH(len);
+	memcpy(RTA_DATA(attribute), bytes, len);
+	request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
+}
+
+/* Nothing may choose these addresses by itself as a source: in IPv4 they have the scope of the host, in IPv6 no
+ * preferred lifetime. Who binds them gets them, at once: without NODAD they would be tentative for a moment. */
+static void request_init(struct request *request, unsigned short type, unsigned short flags, int family)
+{
+	bool is_v4 = family == AF_INET;
+	*request = (struct request){
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
+			.nlmsg_type = type,
+			.nlmsg_flags = (unsigned short)(NLM_F_REQUEST | NLM_F_ACK | flags)},
+		.address = {.ifa_family = (uint8_t)family,
+			.ifa_prefixlen = is_v4 ? 32 : 128,
+			.ifa_flags = is_v4 ? 0 : IFA_F_NODAD,
+			.ifa_scope = is_v4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+			.ifa_index = if_nametoindex("lo")},
+	};
+	attribute_add(request, IFA_LOCAL, is_v4 ? V4 : V6, is_v4 ? sizeof(V4) : sizeof(V6));
+	struct ifa_cacheinfo lifetime = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
+	if (!is_v4 && type == RTM_NEWADDR)
+		attribute_add(request, IFA_CACHEINFO, &lifetime, sizeof(lifetime));
+}
+
+/* The kernel's answer as an errno; it has answered when sendto() returns. */
+static int ask(const struct request *request)
+{
+	_cleanup_fd_ int fd = -1;
+	uint8_t answer[ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	if (fd_socket(AF_NETLINK, SOCK_RAW, &fd) != ERR_NONE) /* protocol 0 is NETLINK_ROUTE */
+		return EPROTONOSUPPORT;
+	if (sendto(fd, request, request->header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+		return errno;
+	ssize_t len = recv(fd, answer, sizeof(answer), 0);
+	if (len < 0)
+		return errno;
+	const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+	if (!NLMSG_OK(header, (size_t)len) || header->nlmsg_type != NLMSG_ERROR)
+		return EBADMSG;
+	return -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+}
+
+static enum err refused(int errnum, struct why *why)
+{
+	return why_set(why, errnum == EPERM ? ERR_DENIED : ERR_SYSTEM, "rtnetlink to change the addresses of lo",
+		"run with CAP_NET_ADMIN in the network namespace of the workload", "%s", strerror(errnum));
+}
+
+enum err loopback_addr_add(int family, struct why *why)
+{
+	struct request request;
+	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family);
+	int errnum = ask(&request);
+	return errnum == 0 || errnum == EEXIST ? ERR_NONE : refused(errnum, why);
+}
+
+enum err loopback_addr_remove(int family, struct why *why)
+{
+	struct request request;
+	request_init(&request, RTM_DELADDR, 0, family);
+	int errnum = ask(&request);
+	return errnum == 0 || errnum == EADDRNOTAVAIL ? ERR_NONE : refused(errnum, why);
+}
+
+bool loopback_addr_has_v6(void)
+{
+	_cleanup_(buf_done) struct buf content = BUF_INIT(16);
+	return fd_read_file("/proc/sys/net/ipv6/conf/lo/disable_ipv6", 16, &content, NULL) == ERR_NONE &&
+	       buf_len(&content) > 0 && buf_span(&content).ptr[0] == '0';
+}

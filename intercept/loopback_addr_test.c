@@ -1,0 +1,64 @@
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "intercept/loopback_addr.h"
+#include "intercept/test_namespace.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static bool can_listen_at(const char *text)
+{
+	struct socket_listen_options options = {.v6_only = true};
+	struct addr at = {.port = 8080};
+	_cleanup_fd_ int fd = -1;
+	assert_int_equal(ip_addr_parse(span_of_str(text), &at.ip), ERR_NONE);
+	return socket_listen(&at, &options, &fd, NULL) == ERR_NONE;
+}
+
+static void is_there_after_add_and_gone_after_remove(_unused_ void **state)
+{
+	static const struct {
+		int family;
+		const char *text;
+	} rows[] = {{AF_INET, "169.254.15.6"}, {AF_INET6, "::6"}};
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(can_listen_at(rows[i].text));
+		assert_int_equal(loopback_addr_add(rows[i].family, NULL), ERR_NONE);
+		assert_int_equal(loopback_addr_add(rows[i].family, NULL), ERR_NONE);
+		assert_true(can_listen_at(rows[i].text));
+		assert_int_equal(loopback_addr_remove(rows[i].family, NULL), ERR_NONE);
+		assert_int_equal(loopback_addr_remove(rows[i].family, NULL), ERR_NONE);
+		assert_false(can_listen_at(rows[i].text));
+	}
+}
+
+static void leaves_the_loopback_addresses_proper_alone(_unused_ void **state)
+{
+	assert_int_equal(loopback_addr_remove(AF_INET, NULL), ERR_NONE);
+	assert_int_equal(loopback_addr_remove(AF_INET6, NULL), ERR_NONE);
+	assert_true(can_listen_at("127.0.0.1"));
+	assert_true(can_listen_at("::1"));
+}
+
+static void knows_whether_ipv6_is_on(_unused_ void **state)
+{
+	struct why why = {0};
+	assert_true(loopback_addr_has_v6());
+	assert_int_equal(system("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"), 0);
+	assert_false(loopback_addr_has_v6());
+	assert_int_not_equal(loopback_addr_add(AF_INET6, &why), ERR_NONE);
+	assert_string_not_equal(why.got, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(is_there_after_add_and_gone_after_remove),
+		cmocka_unit_test(leaves_the_loopback_addresses_proper_alone),
+		cmocka_unit_test(knows_whether_ipv6_is_on), /* turns it off: last */
+	};
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
+}

@@ -1,0 +1,196 @@
+/* handfast-init: asks options what to do, does it by the modules beside it, and says what came of it. */
+#include "base/core/check.h"
+#include "intercept/apply.h"
+#include "intercept/check.h"
+#include "intercept/loopback_addr.h"
+#include "intercept/options.h"
+#include "intercept/preflight.h"
+#include "intercept/report.h"
+#include "intercept/rollback.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define VERSION "0.1.0"
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_UNPROVEN = 2,
+	EXIT_USAGE = 64,
+	EXIT_KERNEL = 69,
+	EXIT_PERMISSION = 77
+};
+
+/* What stood before `up`, for the guard. */
+struct before {
+	struct buf table; /* empty: no table of ours */
+};
+
+static void print(struct buf *text, FILE *to)
+{
+	fwrite(buf_span(text).ptr, 1, buf_len(text), to);
+}
+
+static enum err remove_all(struct report *report)
+{
+	_cleanup_(buf_done) struct buf commands = BUF_INIT(RULES_TEXT_MAX);
+	struct why why = {0};
+	enum err err = rules_render_remove(&commands);
+	CHECK(err == ERR_NONE);
+	err = apply_commands(buf_cstr(&commands), &why);
+	if (err == ERR_NONE)
+		err = loopback_addr_remove(AF_INET, &why);
+	if (err == ERR_NONE && loopback_addr_has_v6())
+		err = loopback_addr_remove(AF_INET6, &why);
+	if (err != ERR_NONE)
+		report_add_why(report, "remove", &why);
+	else
+		report_add(report, FINDING_OK, "removed", "table inet " RULES_TABLE ", 169.254.15.6 and ::6 on lo");
+	return err;
+}
+
+static enum err replace_table(struct span table, struct why *why)
+{
+	_cleanup_(buf_done) struct buf commands = BUF_INIT(2 * RULES_TEXT_MAX);
+	RETURN_IF_ERR(rules_render_replace(table, &commands));
+	return apply_commands(buf_cstr(&commands), why);
+}
+
+/* In the guard: nobody is left to be told. */
+static void take_back(void *arg)
+{
+	struct before *before = arg;
+	struct report unread = {0};
+	struct why why;
+	if (buf_len(&before->table) == 0 || replace_table(buf_span(&before->table), &why) != ERR_NONE)
+		_exit(remove_all(&unread) == ERR_NONE ? EXIT_DONE : EXIT_FAILED);
+}
+
+static enum err write_all(const struct rules *rules, struct report *report)
+{
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX);
+	struct why why = {0};
+	enum err err = rules_render_table(rules, &table);
+	CHECK(err == ERR_NONE);
+	err = replace_table(buf_span(&table), &why);
+	if (err == ERR_NONE)
+		err = loopback_addr_add(AF_INET, &why);
+	if (err == ERR_NONE && loopback_addr_has_v6())
+		err = loopback_addr_add(AF_INET6, &why);
+	if (err != ERR_NONE)
+		report_add_why(report, "write", &why);
+	else
+		report_add(
+			report, FINDING_OK, "written", "table inet " RULES_TABLE ", and the sidecar's addresses on lo");
+	return err;
+}
+
+/* The guard stands before anything changes, and knows what to go back to. */
+static enum err run_up_on_host(const struct options *options, struct report *report)
+{
+	struct before before = {.table = BUF_INIT(RULES_TEXT_MAX)};
+	struct why why = {0};
+	pid_t guard = -1;
+	enum err err = apply_list_table(RULES_TABLE, &before.table, &why);
+	if (err == ERR_NONE || err == ERR_NOT_FOUND)
+		err = rollback_arm(options->confirm_within_s, take_back, &before, &guard, &why);
+	buf_done(&before.table);
+	if (err != ERR_NONE) {
+		report_add_why(report, "guard", &why);
+		return err;
+	}
+	err = write_all(&options->rules, report);
+	if (err != ERR_NONE)
+		kill(guard, SIGKILL);
+	else
+		report_add(report, FINDING_NOTE, "confirm",
+			"within %u s run `handfast-init confirm`, or the rules are taken back",
+			options->confirm_within_s);
+	return err;
+}
+
+static enum err print_plan(const struct options *options)
+{
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), commands = BUF_INIT(2 * RULES_TEXT_MAX);
+	bool up = options->command == COMMAND_UP;
+	RETURN_IF_ERR(rules_render_table(&options->rules, &table));
+	RETURN_IF_ERR(up ? rules_render_replace(buf_span(&table), &commands) : rules_render_remove(&commands));
+	print(&commands, stdout);
+	printf("# and on lo: %s 169.254.15.6/32 and ::6/128\n", up ? "add" : "remove");
+	return ERR_NONE;
+}
+
+static enum exit_code exit_code_of(const struct report *report, enum err err)
+{
+	if (err == ERR_DENIED)
+		return EXIT_PERMISSION;
+	if (err == ERR_UNSUPPORTED)
+		return EXIT_KERNEL;
+	if (err != ERR_NONE || report_has(report, FINDING_FAILED))
+		return EXIT_FAILED;
+	return report_has(report, FINDING_UNPROVEN) ? EXIT_UNPROVEN : EXIT_DONE;
+}
+
+static enum err run_change(const struct options *options, struct report *report)
+{
+	RETURN_IF_ERR(preflight_run(report));
+	if (options->command == COMMAND_UP && options->profile == PROFILE_HOST)
+		return run_up_on_host(options, report);
+	_unused_
+	enum err nobody_waited = rollback_confirm(NULL); /* a guard of before must not undo this */
+	return options->command == COMMAND_UP ? write_all(&options->rules, report) : remove_all(report);
+}
+
+static enum err run_confirm(struct report *report)
+{
+	struct why why = {0};
+	enum err err = rollback_confirm(&why);
+	if (err != ERR_NONE)
+		report_add_why(report, "confirm", &why);
+	else
+		report_add(report, FINDING_OK, "confirmed", "the rules stay");
+	return err;
+}
+
+static enum exit_code run(const struct options *options, const char *command)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
+	struct report report = {0};
+	enum err err = ERR_NONE;
+	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
+		return print_plan(options) == ERR_NONE ? EXIT_DONE : EXIT_FAILED;
+	if (options->command == COMMAND_CHECK)
+		check_run(&options->rules, &report);
+	else if (options->command == COMMAND_CONFIRM)
+		err = run_confirm(&report);
+	else
+		err = run_change(options, &report);
+	enum exit_code code = exit_code_of(&report, err);
+	if (report_render(&report, command, options->json, &text) == ERR_NONE)
+		print(&text, options->json || code == EXIT_DONE ? stdout : stderr);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	struct options options;
+	if (options_parse(argc, (const char *const *)argv, (const char *const *)environ, &options, &text) != ERR_NONE) {
+		print(&text, stderr);
+		fputs("handfast-init --help says more\n", stderr);
+		return EXIT_USAGE;
+	}
+	options.rules.spare_ssh = options.profile == PROFILE_HOST;
+	if (options.command == COMMAND_VERSION) {
+		puts("handfast-init " VERSION);
+		return EXIT_DONE;
+	}
+	if (options.command == COMMAND_HELP) {
+		CHECK(options_help(&text) == ERR_NONE);
+		print(&text, stdout);
+		return EXIT_DONE;
+	}
+	return (int)run(&options, options_command_name(options.command));
+}

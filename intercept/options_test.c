@@ -1,0 +1,204 @@
+#include "intercept/options.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define WORDS_MAX 16
+
+/* Parses `handfast-init WORDS` (split at spaces) under an environment of at most one variable. */
+static enum err parse(const char *words, const char *variable, struct options *out, struct buf *mistakes)
+{
+	char line[512];
+	const char *argv[WORDS_MAX] = {"handfast-init"};
+	const char *environment[] = {"PATH=/bin", variable, NULL};
+	int argc = 1;
+	char *rest = NULL;
+	assert_true(strlen(words) < sizeof(line));
+	memcpy(line, words, strlen(words) + 1);
+	for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
+		argv[argc++] = word;
+	return options_parse(argc, argv, environment, out, mistakes);
+}
+
+static void assert_parses(const char *words, const char *variable, struct options *out)
+{
+	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	assert_int_equal(parse(words, variable, out, &mistakes), ERR_NONE);
+	assert_int_equal(buf_len(&mistakes), 0);
+}
+
+static void assert_mistakes(const char *words, const char *variable, const char *expected)
+{
+	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	struct options options;
+	assert_int_equal(parse(words, variable, &options, &mistakes), ERR_CONFIG);
+	assert_string_equal(buf_cstr(&mistakes), expected);
+}
+
+static void takes_every_flag_with_a_space_or_an_equals_sign(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("up --exclude-inbound-ports 8081,80 --exclude-outbound-ports=25 "
+		      "--exclude-outbound-networks 10.0.0.0/8,2001:db8::/32 --profile=host --confirm-within 5 --json "
+		      "--dry-run",
+		NULL, &options);
+	assert_int_equal(options.command, COMMAND_UP);
+	assert_int_equal(options.profile, PROFILE_HOST);
+	assert_int_equal(options.confirm_within_s, 5);
+	assert_true(options.json && options.dry_run);
+	assert_int_equal(options.rules.exclude_inbound.num, 2);
+	assert_int_equal(options.rules.exclude_inbound.ports[0], 80);
+	assert_int_equal(options.rules.exclude_outbound.ports[0], 25);
+	assert_int_equal(options.rules.num_exclude_networks, 2);
+	assert_int_equal(options.rules.exclude_networks[1].base.family, AF_INET6);
+}
+
+static void stands_for_a_pod_without_flags(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("check", NULL, &options);
+	assert_int_equal(options.command, COMMAND_CHECK);
+	assert_int_equal(options.profile, PROFILE_POD);
+	assert_int_equal(options.confirm_within_s, 60);
+	assert_false(options.json || options.dry_run);
+	assert_int_equal(options.rules.exclude_inbound.num + options.rules.exclude_outbound.num, 0);
+}
+
+static void takes_the_environment_when_there_is_no_flag(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("up", "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS=5432", &options);
+	assert_int_equal(options.rules.exclude_outbound.ports[0], 5432);
+	assert_parses("up", "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS=", &options);
+	assert_int_equal(options.rules.exclude_outbound.num, 0);
+	assert_parses("up", "HANDFAST_INIT_JSON=true", &options);
+	assert_true(options.json);
+}
+
+static void lets_a_flag_beat_the_environment(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("up --exclude-outbound-ports 1", "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS=2", &options);
+	assert_int_equal(options.rules.exclude_outbound.num, 1);
+	assert_int_equal(options.rules.exclude_outbound.ports[0], 1);
+}
+
+static void names_a_variable_it_does_not_know_but_not_its_value(_unused_ void **state)
+{
+	assert_mistakes("up", "HANDFAST_INIT_EXCLUDED_PORTS=80",
+		"environment: expected a variable that --help lists, got \"HANDFAST_INIT_EXCLUDED_PORTS\"\n");
+}
+
+static void ignores_variables_of_other_programs(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("down", "HANDFAST_TRUST_DOMAIN=x", &options);
+}
+
+static void tells_every_mistake_at_once(_unused_ void **state)
+{
+	assert_mistakes(
+		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
+		NULL,
+		"--profile: expected pod or host, got \"vm\"\n"
+		"--exclude-inbound-ports: expected ports 1 to 65535 with commas between, got \"0\"\n"
+		"--exclude-inbound-ports: expected ports 1 to 65535 with commas between, got \"x\"\n"
+		"--exclude-inbound-ports: expected no port of the sidecar's own, got \"15006\"\n"
+		"--exclude-outbound-networks: expected networks such as 192.0.2.0/24 or 2001:db8::/32, no host bits "
+		"set, got \"10.0.0.1/8\"\n"
+		"flag: expected one that --help lists, got \"--no\"\n");
+}
+
+static void refuses_numbers_that_are_none(_unused_ void **state)
+{
+	const char *const bad[] = {"65536", "-1", "+1", "1x", "01", "99999", "4294967376", "", "80,", ",80", "80,,81"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(buf_done) struct buf mistakes = BUF_INIT(OPTIONS_MISTAKES_MAX);
+		const char *const argv[] = {"handfast-init", "up", "--exclude-inbound-ports", bad[i], NULL};
+		const char *const environment[] = {NULL};
+		struct options options;
+		assert_int_equal(options_parse(4, argv, environment, &options, &mistakes), ERR_CONFIG);
+	}
+}
+
+static void refuses_a_command_that_is_missing_doubled_or_unknown(_unused_ void **state)
+{
+	assert_mistakes("", NULL, "command: expected up, down, check or confirm, got \"none\"\n");
+	assert_mistakes("up down", NULL, "command: expected one command, got \"down\"\n");
+	assert_mistakes("upp", NULL, "command: expected up, down, check or confirm, got \"upp\"\n");
+}
+
+static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **state)
+{
+	assert_mistakes("up --profile", NULL, "--profile: expected pod|host, got \"nothing\"\n");
+	assert_mistakes("up --json --json", NULL, "--json: expected to be given once, got \"it twice\"\n");
+	assert_mistakes("up --json=yes", NULL, "--json: expected no value, got \"yes\"\n");
+}
+
+static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
+{
+	char words[512] = "up --exclude-inbound-ports 1";
+	for (int port = 2; port <= RULES_MAX_GIVEN + 1; port++) {
+		size_t len = strlen(words);
+		snprintf(words + len, sizeof(words) - len, ",%d", port);
+	}
+	assert_mistakes(words, NULL, "--exclude-inbound-ports: expected at most 60 different ports, got \"61\"\n");
+}
+
+static void escapes_what_a_person_will_read(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	const char *const argv[] = {"handfast-init", "\x1b[2J\n", NULL};
+	const char *const environment[] = {NULL};
+	struct options options;
+	assert_int_equal(options_parse(2, argv, environment, &options, &mistakes), ERR_CONFIG);
+	assert_null(strchr(buf_cstr(&mistakes), '\x1b'));
+	assert_ptr_equal(strchr(buf_cstr(&mistakes), '\n'), buf_cstr(&mistakes) + buf_len(&mistakes) - 1);
+}
+
+static void stays_within_its_buffer_when_there_are_too_many_mistakes(_unused_ void **state)
+{
+	struct buf mistakes = BUF_INIT(64);
+	struct options options;
+	assert_int_equal(parse("up --no --nope --never --none", NULL, &options, &mistakes), ERR_CONFIG);
+	assert_true(buf_len(&mistakes) <= 64);
+	buf_done(&mistakes);
+}
+
+static void helps_with_every_flag_and_command(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	struct options options;
+	assert_parses("--help", NULL, &options);
+	assert_int_equal(options.command, COMMAND_HELP);
+	assert_parses("--version", NULL, &options);
+	assert_int_equal(options.command, COMMAND_VERSION);
+	assert_int_equal(options_help(&out), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&out), "--exclude-outbound-networks"));
+	assert_non_null(strstr(buf_cstr(&out), "HANDFAST_INIT_PROFILE"));
+	assert_string_equal(options_command_name(COMMAND_CONFIRM), "confirm");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_every_flag_with_a_space_or_an_equals_sign),
+		cmocka_unit_test(stands_for_a_pod_without_flags),
+		cmocka_unit_test(takes_the_environment_when_there_is_no_flag),
+		cmocka_unit_test(lets_a_flag_beat_the_environment),
+		cmocka_unit_test(names_a_variable_it_does_not_know_but_not_its_value),
+		cmocka_unit_test(ignores_variables_of_other_programs),
+		cmocka_unit_test(tells_every_mistake_at_once),
+		cmocka_unit_test(refuses_numbers_that_are_none),
+		cmocka_unit_test(refuses_a_command_that_is_missing_doubled_or_unknown),
+		cmocka_unit_test(refuses_a_flag_without_its_value_or_given_twice),
+		cmocka_unit_test(refuses_more_ports_than_there_is_room_for),
+		cmocka_unit_test(escapes_what_a_person_will_read),
+		cmocka_unit_test(stays_within_its_buffer_when_there_are_too_many_mistakes),
+		cmocka_unit_test(helps_with_every_flag_and_command),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,92 @@
+#include "intercept/preflight.h"
+#include "base/net/fd.h"
+#include "intercept/apply.h"
+#include "intercept/loopback_addr.h"
+#include <linux/capability.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#define TRY_CHAIN(hook, rule)                                                                                          \
+	"table inet handfast_try {\nchain c {\ntype nat hook " hook " priority 0\n" rule "\n}\n}\n"
+
+/* Each row adds one thing to the rows before it, so the first that fails names what is missing. */
+static const struct {
+	const char *point;
+	const char *commands;
+	const char *missing;
+} FEATURES[] = {
+	{"nf_tables", "table inet handfast_try {\n}\n",
+		"the kernel has no nf_tables for inet: load it on the node (modprobe nf_tables; "
+		"CONFIG_NF_TABLES_INET)"},
+	{"nat", TRY_CHAIN("output", ""),
+		"the kernel has no nat chains: load them on the node (modprobe nft_chain_nat; CONFIG_NFT_NAT)"},
+	{"redirect", TRY_CHAIN("output", "meta l4proto tcp redirect to :15001"),
+		"the kernel has no redirect: load it on the node (modprobe nft_redir; CONFIG_NFT_REDIR)"},
+	{"fib", TRY_CHAIN("prerouting", "fib daddr type local return"),
+		"the kernel has no fib expression: load it on the node (modprobe nft_fib_inet; CONFIG_NFT_FIB_INET)"},
+};
+
+bool preflight_status_has_capability(struct span status, unsigned capability)
+{
+	static const char key[] = "\nCapEff:\t";
+	const uint8_t *at = memmem(status.ptr, status.len, key, sizeof(key) - 1);
+	char digits[17] = "";
+	if (at == NULL || (size_t)(status.ptr + status.len - at) < sizeof(key) - 1 + 16)
+		return false;
+	memcpy(digits, at + sizeof(key) - 1, 16);
+	return (strtoull(digits, NULL, 16) >> capability & 1) != 0;
+}
+
+bool preflight_has_net_admin(void)
+{
+	_cleanup_(buf_done) struct buf status = BUF_INIT(65536);
+	return fd_read_file("/proc/self/status", 65536, &status, NULL) == ERR_NONE &&
+	       preflight_status_has_capability(buf_span(&status), CAP_NET_ADMIN);
+}
+
+static bool lo_is_up(void)
+{
+	_cleanup_fd_ int fd = -1;
+	struct ifreq request = {.ifr_name = "lo"};
+	if (fd_socket(AF_INET, SOCK_DGRAM, &fd) != ERR_NONE || ioctl(fd, SIOCGIFFLAGS, &request) != 0)
+		return false;
+	return (request.ifr_flags & IFF_UP) != 0;
+}
+
+static enum err try_features(struct report *report)
+{
+	struct why why = {0};
+	for (size_t i = 0; i < sizeof(FEATURES) / sizeof(FEATURES[0]); i++) {
+		enum err err = apply_try(FEATURES[i].commands, &why);
+		if (err == ERR_NONE)
+			continue;
+		report_add(report, FINDING_FAILED, FEATURES[i].point, "%s (%s)",
+			err == ERR_DENIED
+				? "the kernel refuses nf_tables here: the network namespace belongs to another "
+				  "user namespace; run in the one that owns it"
+				: FEATURES[i].missing,
+			why.got);
+		return err == ERR_DENIED ? ERR_DENIED : ERR_UNSUPPORTED;
+	}
+	return ERR_NONE;
+}
+
+enum err preflight_run(struct report *report)
+{
+	if (!preflight_has_net_admin()) {
+		report_add(report, FINDING_FAILED, "capability",
+			"CAP_NET_ADMIN is missing: add NET_ADMIN to this container's capabilities, or run as root");
+		return ERR_DENIED;
+	}
+	RETURN_IF_ERR(try_features(report));
+	if (!lo_is_up()) {
+		report_add(report, FINDING_FAILED, "lo",
+			"the interface lo is down, and everything redirected goes through it: ip link set lo up");
+		return ERR_UNSUPPORTED;
+	}
+	if (!loopback_addr_has_v6())
+		report_add(report, FINDING_NOTE, "ipv6", "IPv6 is off in this namespace: only IPv4 is looked at");
+	return ERR_NONE;
+}

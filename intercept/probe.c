@@ -1,0 +1,128 @@
+#include "intercept/probe.h"
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "intercept/kernel_tcp.h"
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define ORIGINAL_DST 80 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST */
+#define TRIES        3  /* a listener that resets at once may be gone from the table before we look */
+
+static bool wait_for(int fd, short events, int timeout_ms)
+{
+	struct pollfd one = {.fd = fd, .events = events};
+	return poll(&one, 1, timeout_ms) == 1;
+}
+
+/* A socket belongs to whom its process is at that moment, for as long as it lives. */
+static enum err socket_as(const struct probe *probe, int *out_fd)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	if (uid == probe->uid && gid == probe->gid)
+		return fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
+	if (setegid(probe->gid) != 0)
+		return ERR_DENIED;
+	enum err err = seteuid(probe->uid) != 0 ? ERR_DENIED : fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
+	CHECK(seteuid(uid) == 0);
+	CHECK(setegid(gid) == 0);
+	return err;
+}
+
+/* Our own listener where redirected connections arrive; -1 if somebody has the port already. */
+static int listen_here(const struct probe *probe)
+{
+	struct addr at = {.port = probe->port};
+	struct socket_listen_options options = {.v6_only = true};
+	int fd = -1;
+	enum err err = ip_addr_parse(
+		probe->dialled.ip.family == AF_INET ? SPAN_LITERAL("127.0.0.1") : SPAN_LITERAL("::1"), &at.ip);
+	CHECK(err == ERR_NONE);
+	return socket_listen(&at, &options, &fd, NULL) == ERR_NONE ? fd : -1;
+}
+
+static enum err original_dst(int fd, int family, struct addr *out)
+{
+	struct sockaddr_storage storage = {0};
+	socklen_t len = sizeof(storage);
+	if (getsockopt(fd, family == AF_INET ? SOL_IP : SOL_IPV6, ORIGINAL_DST, &storage, &len) != 0)
+		return ERR_NOT_FOUND;
+	return addr_from_sockaddr((struct sockaddr *)&storage, len, out);
+}
+
+/* What our own listener has to say about the connection that we dialled from `from`. */
+static enum probe_outcome ask_listener(
+	int listening_fd, const struct probe *probe, const struct addr *from, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	struct addr peer = {0}, original = {0};
+	char text[ADDR_TEXT_MAX];
+	do {
+		fd_close(TAKE_FD(fd));
+		if (!wait_for(listening_fd, POLLIN, probe->timeout_ms) ||
+			fd_accept(listening_fd, &peer, &fd) != ERR_NONE)
+			return PROBE_ELSEWHERE;
+	} while (
+		!addr_eq(&peer, from)); /* a connection of the workload's own: the probe takes its place for a moment */
+	if (original_dst(fd, probe->dialled.ip.family, &original) != ERR_NONE)
+		return PROBE_MISDIRECTED;
+	if (addr_eq(&original, &probe->dialled))
+		return PROBE_REDIRECTED;
+	_unused_
+	enum err told = why_set(why, ERR_NOT_FOUND, "the address dialled as the original destination",
+		"look for other nat rules in this namespace", "%s", addr_format(&original, text));
+	return PROBE_MISDIRECTED;
+}
+
+/* Whether connect() failed at once because nothing leads there. The same errors later, from a neighbour that is
+ * missing, say the contrary: the packet was on its way out. */
+static bool is_no_route(int errnum)
+{
+	return errnum == ENETUNREACH || errnum == EHOSTUNREACH || errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT;
+}
+
+/* What an attempt to connect came to, before anybody is asked where it arrived. */
+static enum probe_outcome connect_as(const struct probe *probe, int fd)
+{
+	struct sockaddr_storage to;
+	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	int errnum = 0;
+	socklen_t errnum_len = sizeof(errnum);
+	if (connect(fd, (struct sockaddr *)&to, len) == 0)
+		return PROBE_REDIRECTED;
+	if (errno != EINPROGRESS)
+		return is_no_route(errno) ? PROBE_NO_ROUTE : PROBE_ELSEWHERE;
+	if (!wait_for(fd, POLLOUT, probe->timeout_ms))
+		return PROBE_UNANSWERED;
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &errnum_len) == 0);
+	if (errnum == ETIMEDOUT || is_no_route(errnum))
+		return PROBE_UNANSWERED;
+	return errnum == 0 ? PROBE_REDIRECTED : PROBE_ELSEWHERE;
+}
+
+static enum probe_outcome attempt(int listening_fd, const struct probe *probe, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	struct addr from = {0};
+	if (socket_as(probe, &fd) != ERR_NONE)
+		return PROBE_CANNOT_BE_USER;
+	enum probe_outcome outcome = connect_as(probe, fd);
+	if (outcome != PROBE_REDIRECTED)
+		return outcome;
+	if (socket_local_addr(fd, &from) != ERR_NONE)
+		return PROBE_ELSEWHERE;
+	if (listening_fd >= 0)
+		return ask_listener(listening_fd, probe, &from, why);
+	return kernel_tcp_has(probe->port, &from) ? PROBE_REDIRECTED : PROBE_ELSEWHERE;
+}
+
+enum probe_outcome probe_run(const struct probe *probe, struct why *why)
+{
+	_cleanup_fd_ int listening_fd = listen_here(probe);
+	enum probe_outcome outcome = PROBE_ELSEWHERE;
+	for (int i = 0; i < TRIES && outcome == PROBE_ELSEWHERE; i++)
+		outcome = attempt(listening_fd, probe, why);
+	return outcome;
+}

@@ -1,0 +1,29 @@
+/* Dials one connection as a given user and finds out where it arrived: at a port of ours in this namespace, or not.
+ *
+ * Where nothing listens on that port yet, the probe listens there itself for as long as it takes and asks the arrived
+ * connection for its original destination. Where something listens (the sidecar), the kernel's own table of connections
+ * says that ours ended at that port, whatever the listener does with it. */
+#pragma once
+
+#include "base/core/addr.h"
+#include <sys/types.h>
+
+enum probe_outcome {
+	PROBE_REDIRECTED,    /* it arrived at the port */
+	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the one dialled */
+	PROBE_ELSEWHERE,     /* it was answered, accepted or refused, by somebody else */
+	PROBE_UNANSWERED,    /* no answer in time: it left the namespace */
+	PROBE_NO_ROUTE,      /* it could not leave at all, so it proves nothing */
+	PROBE_CANNOT_BE_USER /* this process may not dial as that user */
+};
+
+struct probe {
+	struct addr dialled;
+	uint16_t port; /* where it should arrive */
+	uid_t uid;     /* who dials */
+	gid_t gid;
+	int timeout_ms; /* for an answer */
+};
+
+/* `why` is filled where there is more to say than the outcome. */
+enum probe_outcome probe_run(const struct probe *probe, struct why *why);

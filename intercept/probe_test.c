@@ -1,0 +1,124 @@
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "intercept/apply.h"
+#include "intercept/probe.h"
+#include "intercept/test_namespace.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define PORT 15001
+
+static struct probe probe_to(const char *dialled)
+{
+	struct probe probe = {.port = PORT, .uid = 65534, .gid = 65534, .timeout_ms = 300};
+	assert_int_equal(addr_parse(span_of_str(dialled), &probe.dialled), ERR_NONE);
+	return probe;
+}
+
+static enum probe_outcome outcome_of(const char *dialled)
+{
+	struct probe probe = probe_to(dialled);
+	return probe_run(&probe, NULL);
+}
+
+static int listen_at(const char *text)
+{
+	struct socket_listen_options options = {0};
+	struct addr at;
+	int fd = -1;
+	assert_int_equal(addr_parse(span_of_str(text), &at), ERR_NONE);
+	assert_int_equal(socket_listen(&at, &options, &fd, NULL), ERR_NONE);
+	return fd;
+}
+
+static void redirect(const char *match)
+{
+	char commands[512];
+	snprintf(commands, sizeof(commands),
+		"add table inet t\ndelete table inet t\ntable inet t {\nchain c {\ntype nat hook output priority -100\n"
+		"%s\n}\n}\n",
+		match);
+	assert_int_equal(apply_commands(commands, NULL), ERR_NONE);
+}
+
+static void knows_that_no_route_proves_nothing(_unused_ void **state)
+{
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_NO_ROUTE);
+	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_NO_ROUTE);
+	test_namespace_add_way_out();
+}
+
+static void sees_that_a_connection_left_when_there_are_no_rules(_unused_ void **state)
+{
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_UNANSWERED);
+	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_UNANSWERED);
+}
+
+static void sees_that_somebody_else_answered(_unused_ void **state)
+{
+	_cleanup_fd_ int fd = listen_at("0.0.0.0:9");
+	assert_int_equal(outcome_of("192.0.2.1:9"), PROBE_ELSEWHERE);
+	assert_int_equal(outcome_of("192.0.2.1:10"), PROBE_ELSEWHERE);
+}
+
+static void sees_a_redirect_when_nothing_listens_at_the_port(_unused_ void **state)
+{
+	redirect("meta l4proto tcp redirect to :15001");
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
+	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
+}
+
+static void sees_a_redirect_when_a_dual_stack_listener_has_the_port(_unused_ void **state)
+{
+	_cleanup_fd_ int fd = listen_at("[::]:15001");
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
+	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
+}
+
+static void sees_a_redirect_when_a_listener_has_the_port_in_one_family(_unused_ void **state)
+{
+	_cleanup_fd_ int fd = listen_at("127.0.0.1:15001");
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
+	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
+}
+
+static void is_not_taken_in_by_a_redirect_to_another_port(_unused_ void **state)
+{
+	_cleanup_fd_ int other = listen_at("[::]:15002");
+	_cleanup_fd_ int fd = listen_at("[::]:15001");
+	redirect("meta l4proto tcp redirect to :15002");
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_ELSEWHERE);
+	fd_close(TAKE_FD(fd));
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_ELSEWHERE);
+}
+
+static void dials_as_the_user_it_is_told(_unused_ void **state)
+{
+	struct probe probe = probe_to("203.0.113.9:9");
+	redirect("meta skuid 1337 return\nmeta skgid 1337 return\nmeta l4proto tcp redirect to :15001");
+	assert_int_equal(probe_run(&probe, NULL), PROBE_REDIRECTED);
+	probe.uid = 1337;
+	assert_int_equal(probe_run(&probe, NULL), PROBE_UNANSWERED);
+	probe.uid = 65534;
+	probe.gid = 1337;
+	assert_int_equal(probe_run(&probe, NULL), PROBE_UNANSWERED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_that_no_route_proves_nothing), /* makes a route at its end: first */
+		cmocka_unit_test(sees_that_a_connection_left_when_there_are_no_rules),
+		cmocka_unit_test(sees_that_somebody_else_answered),
+		cmocka_unit_test(sees_a_redirect_when_nothing_listens_at_the_port),
+		cmocka_unit_test(sees_a_redirect_when_a_dual_stack_listener_has_the_port),
+		cmocka_unit_test(sees_a_redirect_when_a_listener_has_the_port_in_one_family),
+		cmocka_unit_test(is_not_taken_in_by_a_redirect_to_another_port),
+		cmocka_unit_test(dials_as_the_user_it_is_told),
+	};
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
+}

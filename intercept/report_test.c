@@ -1,0 +1,69 @@
+#include "intercept/report.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void says_one_line_a_finding_to_a_person(_unused_ void **state)
+{
+	struct report report = {0};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+	report_add(&report, FINDING_OK, "outbound_ipv4", "arrived at %d", 15001);
+	report_add(&report, FINDING_NOTE, "ipv6", "off");
+	assert_int_equal(report_render(&report, "check", false, &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "ok       outbound_ipv4: arrived at 15001\nnote     ipv6: off\n");
+}
+
+static void says_one_json_object_that_is_ok_when_nothing_failed(_unused_ void **state)
+{
+	struct report report = {0};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+	report_add(&report, FINDING_NOTE, "ipv6", "it's \"off\"");
+	assert_int_equal(report_render(&report, "up", true, &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "{\"command\":\"up\",\"ok\":true,\"findings\":[{\"point\":\"ipv6\","
+					    "\"state\":\"note\",\"text\":\"it's \\\"off\\\"\"}]}\n");
+}
+
+static void is_not_ok_when_something_failed_or_is_unproven(_unused_ void **state)
+{
+	const enum finding_state states[] = {FINDING_FAILED, FINDING_UNPROVEN};
+	for (size_t i = 0; i < 2; i++) {
+		struct report report = {0};
+		_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+		report_add(&report, FINDING_OK, "a", "a");
+		report_add(&report, states[i], "b", "b");
+		assert_int_equal(report_render(&report, "check", true, &out), ERR_NONE);
+		assert_non_null(strstr(buf_cstr(&out), "\"ok\":false"));
+		assert_true(report_has(&report, states[i]));
+	}
+}
+
+static void tells_a_why_with_what_to_do(_unused_ void **state)
+{
+	struct report report = {0};
+	struct why why = {0};
+	assert_int_equal(why_set(&why, ERR_SYSTEM, "rules", "look", "%s", "nothing"), ERR_SYSTEM);
+	report_add_why(&report, "write", &why);
+	assert_int_equal(report.findings[0].state, FINDING_FAILED);
+	assert_non_null(strstr(report.findings[0].text, "look"));
+}
+
+static void cuts_a_text_that_is_too_long(_unused_ void **state)
+{
+	struct report report = {0};
+	report_add(&report, FINDING_OK, "a", "%2000d", 1);
+	assert_int_equal(strlen(report.findings[0].text), sizeof(report.findings[0].text) - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_one_line_a_finding_to_a_person),
+		cmocka_unit_test(says_one_json_object_that_is_ok_when_nothing_failed),
+		cmocka_unit_test(is_not_ok_when_something_failed_or_is_unproven),
+		cmocka_unit_test(tells_a_why_with_what_to_do),
+		cmocka_unit_test(cuts_a_text_that_is_too_long),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+#include "intercept/rollback.h"
+#include "base/core/clock.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define NAME              "handfast-init-rollback"
+#define CONFIRM_ANSWER_MS 5000
+#define FIX_CONFIRM       "run `handfast-init confirm` or `handfast-init down`, or wait until its time is over"
+
+static socklen_t guard_name(struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(out->sun_path + 1, NAME, sizeof(NAME) - 1); /* the NUL before it makes it abstract */
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(NAME));
+}
+
+static enum err listen_here(int *out_fd, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_un name;
+	socklen_t len = guard_name(&name);
+	RETURN_IF_ERR(fd_socket(AF_UNIX, SOCK_STREAM, &fd));
+	if (bind(fd, (struct sockaddr *)&name, len) != 0 && errno == EADDRINUSE)
+		return why_set(why, ERR_EXISTS, "no rules that wait to be confirmed", FIX_CONFIRM, "some that do");
+	if (listen(fd, 4) != 0)
+		return why_set(why, ERR_SYSTEM, "a socket for the guard", "", "%s", strerror(errno));
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+/* Whether the next that calls at the guard's door may confirm; he gets one byte as the answer. */
+static bool answer_caller(int listening_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	struct addr none;
+	struct peer_process peer;
+	if (fd_accept(listening_fd, &none, &fd) != ERR_NONE || socket_peer_process(fd, &peer) != ERR_NONE)
+		return false;
+	return (peer.uid == 0 || peer.uid == geteuid()) && send(fd, "k", 1, MSG_NOSIGNAL) == 1;
+}
+
+static bool wait_for_confirmation(int listening_fd, unsigned seconds)
+{
+	uint64_t deadline_ms = clock_system.mono_ms(&clock_system) + seconds * 1000ull;
+	for (;;) {
+		uint64_t now_ms = clock_system.mono_ms(&clock_system);
+		struct pollfd door = {.fd = listening_fd, .events = POLLIN};
+		if (now_ms >= deadline_ms)
+			return false;
+		if (poll(&door, 1, (int)(deadline_ms - now_ms)) == 1 && answer_caller(listening_fd))
+			return true;
+	}
+}
+
+/* Away from the terminal and its hang-up, and from pipes that somebody reads to their end. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	setsid();
+	for (int fd = 0; fd <= 2 && null >= 0; fd++)
+		dup2(null, fd);
+	fd_close(null);
+}
+
+enum err rollback_arm(unsigned seconds, rollback_fn *on_deadline, void *arg, pid_t *out_guard, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(listen_here(&fd, why));
+	pid_t guard = fork();
+	if (guard < 0)
+		return why_set(why, ERR_SYSTEM, "a guard process", "", "%s", strerror(errno));
+	if (guard > 0) {
+		*out_guard = guard;
+		return ERR_NONE;
+	}
+	leave_terminal();
+	if (!wait_for_confirmation(fd, seconds))
+		on_deadline(arg);
+	_exit(0);
+}
+
+enum err rollback_confirm(struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_un name;
+	socklen_t len = guard_name(&name);
+	char answer;
+	RETURN_IF_ERR(fd_socket(AF_UNIX, SOCK_STREAM, &fd));
+	if (connect(fd, (struct sockaddr *)&name, len) != 0)
+		return why_set(why, ERR_NOT_FOUND, "rules that wait to be confirmed",
+			"if their time is over they are gone: run `handfast-init up --profile host` again", "none");
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+	if (poll(&one, 1, CONFIRM_ANSWER_MS) != 1 || recv(fd, &answer, 1, 0) != 1)
+		return why_set(why, ERR_DENIED, "the guard to accept the confirmation",
+			"confirm as root, or as the user who ran `up`", "its refusal");
+	return ERR_NONE;
+}

@@ -1,0 +1,165 @@
+#include "intercept/rules.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void add_ports(struct port_list *list, unsigned num, const uint16_t *ports)
+{
+	for (unsigned i = 0; i < num; i++)
+		assert_int_equal(port_list_add(list, ports[i]), ERR_NONE);
+}
+
+static void add_network(struct rules *rules, const char *text)
+{
+	struct network network;
+	assert_int_equal(network_parse(span_of_str(text), &network), ERR_NONE);
+	assert_int_equal(rules_add_network(rules, &network), ERR_NONE);
+}
+
+static void assert_table(const struct rules *rules, const char *expected)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(rules, &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), expected);
+}
+
+static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void **state)
+{
+	struct rules rules = {0};
+	assert_table(&rules, "table inet handfast {\n"
+			     "\tchain inbound {\n"
+			     "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+			     "\t\tfib daddr type != local return\n"
+			     "\t\tiifname \"lo\" return\n"
+			     "\t\ttcp dport { 15008, 15020 } return\n"
+			     "\t\tmeta l4proto tcp redirect to :15006\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain outbound {\n"
+			     "\t\ttype nat hook output priority -100; policy accept;\n"
+			     "\t\tmeta skuid 1337 return\n"
+			     "\t\tmeta skgid 1337 return\n"
+			     "\t\toifname \"lo\" return\n"
+			     "\t\tmeta l4proto tcp redirect to :15001\n"
+			     "\t}\n"
+			     "}\n");
+}
+
+static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void **state)
+{
+	struct rules rules = {0};
+	add_ports(&rules.exclude_inbound, 2, (const uint16_t[]){9100, 8081});
+	add_ports(&rules.exclude_outbound, 1, (const uint16_t[]){25});
+	add_network(&rules, "10.0.0.0/8");
+	add_network(&rules, "192.0.2.7");
+	add_network(&rules, "2001:db8::/32");
+	add_network(&rules, "2001:db8::9/128");
+	assert_table(&rules, "table inet handfast {\n"
+			     "\tchain inbound {\n"
+			     "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+			     "\t\tfib daddr type != local return\n"
+			     "\t\tiifname \"lo\" return\n"
+			     "\t\ttcp dport { 8081, 9100, 15008, 15020 } return\n"
+			     "\t\tmeta l4proto tcp redirect to :15006\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain outbound {\n"
+			     "\t\ttype nat hook output priority -100; policy accept;\n"
+			     "\t\ttcp dport 25 return\n"
+			     "\t\tmeta skuid 1337 return\n"
+			     "\t\tmeta skgid 1337 return\n"
+			     "\t\toifname \"lo\" return\n"
+			     "\t\tip daddr 10.0.0.0/8 return\n"
+			     "\t\tip daddr 192.0.2.7 return\n"
+			     "\t\tip6 daddr 2001:db8::/32 return\n"
+			     "\t\tip6 daddr 2001:db8::9 return\n"
+			     "\t\tmeta l4proto tcp redirect to :15001\n"
+			     "\t}\n"
+			     "}\n");
+}
+
+static void spares_ssh_in_both_directions_when_asked(_unused_ void **state)
+{
+	struct rules rules = {.spare_ssh = true};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport { 22, 15008, 15020 } return\n"));
+	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport 22 return\n\t\ttcp sport 22 return\n"));
+}
+
+static void does_not_spare_ssh_when_not_asked(_unused_ void **state)
+{
+	struct rules rules = {0};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
+	assert_null(strstr(buf_cstr(&out), "22"));
+}
+
+static void keeps_ports_in_order_and_once_each(_unused_ void **state)
+{
+	struct port_list list = {0};
+	add_ports(&list, 6, (const uint16_t[]){443, 80, 65535, 80, 1, 443});
+	assert_int_equal(list.num, 4);
+	const uint16_t expected[] = {1, 80, 443, 65535};
+	assert_memory_equal(list.ports, expected, sizeof(expected));
+}
+
+static void refuses_a_port_or_network_too_many(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct network network = {0};
+	for (unsigned i = 0; i < RULES_MAX_PORTS; i++)
+		assert_int_equal(port_list_add(&rules.exclude_inbound, (uint16_t)(i + 1)), ERR_NONE);
+	assert_int_equal(port_list_add(&rules.exclude_inbound, 60000), ERR_LIMIT);
+	assert_int_equal(port_list_add(&rules.exclude_inbound, 1), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("10.0.0.0/8"), &network), ERR_NONE);
+	for (unsigned i = 0; i < RULES_MAX_NETWORKS; i++)
+		assert_int_equal(rules_add_network(&rules, &network), ERR_NONE);
+	assert_int_equal(rules_add_network(&rules, &network), ERR_LIMIT);
+}
+
+static void fits_its_buffer_when_everything_is_full(_unused_ void **state)
+{
+	struct rules rules = {.spare_ssh = true};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	for (uint16_t i = 0; i < RULES_MAX_GIVEN; i++) {
+		assert_int_equal(port_list_add(&rules.exclude_inbound, (uint16_t)(60000 + i)), ERR_NONE);
+		assert_int_equal(port_list_add(&rules.exclude_outbound, (uint16_t)(60000 + i)), ERR_NONE);
+	}
+	for (unsigned i = 0; i < RULES_MAX_NETWORKS; i++)
+		add_network(&rules, "2001:db8:1111:2222:3333:4444:5555:6666/127");
+	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
+}
+
+static void replaces_in_one_transaction_whatever_was_there(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_replace(SPAN_LITERAL("table inet handfast {\n}\n"), &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "add table inet handfast\ndelete table inet handfast\n"
+					    "table inet handfast {\n}\n");
+}
+
+static void removes_only_its_own_table(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_remove(&out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "add table inet handfast\ndelete table inet handfast\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(redirects_all_but_the_exempt_when_nothing_is_excluded),
+		cmocka_unit_test(writes_exclusions_in_their_places_when_there_are_some),
+		cmocka_unit_test(spares_ssh_in_both_directions_when_asked),
+		cmocka_unit_test(does_not_spare_ssh_when_not_asked),
+		cmocka_unit_test(keeps_ports_in_order_and_once_each),
+		cmocka_unit_test(refuses_a_port_or_network_too_many),
+		cmocka_unit_test(fits_its_buffer_when_everything_is_full),
+		cmocka_unit_test(replaces_in_one_transaction_whatever_was_there),
+		cmocka_unit_test(removes_only_its_own_table),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
