@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# tools/install_packages.sh LIST ... : installs by apt what the lists name (a package a line, # comments) and this machine
+# lacks. Says what it does; asks the network only when something is missing.
+set -euo pipefail
+
+wanted=$(cat "$@" | sed 's/#.*//' | tr -s ' \n' '\n' | sort -u | sed '/^$/d')
+installed=$(dpkg-query -W -f='${Package} ${Status}\n' 2>/dev/null | awk '/ install ok installed$/ {print $1}')
+missing=$(comm -23 <(echo "$wanted") <(echo "$installed" | sort -u))
+if [ -z "$missing" ]; then
+	exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+	echo "expected to be root, to install with apt: $(echo $missing); run this as root, or install them yourself" >&2
+	exit 77
+fi
+echo "installing $(echo "$missing" | wc -l) Debian packages: $(echo $missing)"
+export DEBIAN_FRONTEND=noninteractive
+# A package must not start a server of its own here: the tests run their own, in namespaces.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	made_policy=1
+fi
+trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
+log=$(mktemp)
+if ! { apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+	tail -n 30 "$log" >&2
+	echo "expected apt to install the packages above; see $log" >&2
+	exit 69
+fi
+rm -f "$log"
