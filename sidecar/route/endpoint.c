@@ -1,0 +1,87 @@
+#include "sidecar/route/endpoint.h"
+#include "base/core/mem.h"
+
+struct answer *answer_new(
+	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints)
+{
+	struct answer *answer = mem_new(struct answer);
+	answer->refs = 1;
+	answer->version = version;
+	answer->destination = *destination;
+	answer->kind = kind;
+	answer->num_endpoints = num_endpoints;
+	answer->endpoints = num_endpoints == 0 ? NULL : mem_calloc(num_endpoints, sizeof(*answer->endpoints));
+	return answer;
+}
+
+struct answer *answer_ref(struct answer *answer)
+{
+	__atomic_fetch_add(&answer->refs, 1, __ATOMIC_RELAXED);
+	return answer;
+}
+
+void answer_unref(struct answer *answer)
+{
+	if (answer == NULL || __atomic_fetch_sub(&answer->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	for (size_t i = 0; i < answer->num_endpoints; i++)
+		spiffe_id_done(&answer->endpoints[i].id);
+	mem_free(answer->endpoints);
+	mem_free(answer->because);
+	mem_free(answer);
+}
+
+static struct network *networks_new(size_t num)
+{
+	return num == 0 ? NULL : mem_calloc(num, sizeof(struct network));
+}
+
+struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plain, size_t num_required)
+{
+	struct mesh_networks *networks = mem_new(struct mesh_networks);
+	*networks = (struct mesh_networks){
+		.refs = 1,
+		.inside = networks_new(num_inside),
+		.num_inside = num_inside,
+		.plain = networks_new(num_plain),
+		.num_plain = num_plain,
+		.required = networks_new(num_required),
+		.num_required = num_required,
+	};
+	return networks;
+}
+
+struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks)
+{
+	__atomic_fetch_add(&networks->refs, 1, __ATOMIC_RELAXED);
+	return networks;
+}
+
+void mesh_networks_unref(struct mesh_networks *networks)
+{
+	if (networks == NULL || __atomic_fetch_sub(&networks->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	mem_free(networks->inside);
+	mem_free(networks->plain);
+	mem_free(networks->required);
+	mem_free(networks);
+}
+
+static bool any_contains(const struct network *networks, size_t num, const struct ip_addr *ip)
+{
+	for (size_t i = 0; i < num; i++)
+		if (network_contains(&networks[i], ip))
+			return true;
+	return false;
+}
+
+bool mesh_networks_must_ask(const struct mesh_networks *networks, const struct ip_addr *ip)
+{
+	return any_contains(networks->inside, networks->num_inside, ip) &&
+	       !any_contains(networks->plain, networks->num_plain, ip);
+}
+
+bool mesh_networks_is_required(const struct mesh_networks *networks, const struct ip_addr *ip)
+{
+	return any_contains(networks->required, networks->num_required, ip);
+}

@@ -1,0 +1,97 @@
+#include "sidecar/route/original_dst.h"
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include <errno.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+static enum err original_at(int fd, int level, struct addr *out)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	if (getsockopt(fd, level, SO_ORIGINAL_DST, &sa, &len) < 0)
+		return ERR_NOT_FOUND;
+	return addr_from_sockaddr((const struct sockaddr *)&sa, len, out);
+}
+
+enum err original_dst_get(int fd, struct original_dst *out)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t len = sizeof(own);
+	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return err_from_errno(errno);
+	bool mapped =
+		own.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&own)->sin6_addr);
+	/* On a dual-stack listener an IPv4 client's translation is known to the IPv4 side of the kernel only. */
+	if (own.ss_family == AF_INET || mapped)
+		return original_at(fd, SOL_IP, &out->addr);
+	return original_at(fd, SOL_IPV6, &out->addr);
+}
+
+void own_ports_add(struct own_ports *own, uint16_t port)
+{
+	CHECK(own->num < sizeof(own->ports) / sizeof(own->ports[0]));
+	own->ports[own->num++] = port;
+}
+
+bool own_ports_has(const struct own_ports *own, uint16_t port)
+{
+	for (unsigned i = 0; i < own->num; i++)
+		if (own->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* Binding a datagram socket asks the kernel without sending anything. A non-local address says EADDRNOTAVAIL. */
+bool original_dst_is_local(const struct ip_addr *ip)
+{
+	int fd = -1;
+	if (fd_socket(ip->family, SOCK_DGRAM, &fd) != ERR_NONE)
+		return false;
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *ip}, &sa);
+	bool local = bind(fd, (const struct sockaddr *)&sa, len) == 0;
+	fd_close(fd);
+	return local;
+}
+
+enum destination_fault original_dst_check_outbound(
+	const struct original_dst *dst, const struct addr *local, const struct own_ports *own)
+{
+	if (addr_eq(&dst->addr, local))
+		return DESTINATION_NOT_REDIRECTED;
+	if (own_ports_has(own, dst->addr.port) &&
+		(ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
+			original_dst_is_local(&dst->addr.ip)))
+		return DESTINATION_IS_OURS;
+	return DESTINATION_FINE;
+}
+
+/* Our own source address on lo is one of these, and nobody outside has business with it. */
+static bool is_link_local_v4(const struct ip_addr *ip)
+{
+	return ip->family == AF_INET && ip_addr_is_link_local(ip);
+}
+
+enum destination_fault original_dst_check_inbound(
+	const struct original_dst *dst, const struct addr *local, const struct own_ports *own)
+{
+	if (addr_eq(&dst->addr, local))
+		return DESTINATION_NOT_REDIRECTED;
+	if (own_ports_has(own, dst->addr.port))
+		return DESTINATION_IS_OURS;
+	if (ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
+		is_link_local_v4(&dst->addr.ip) || !original_dst_is_local(&dst->addr.ip))
+		return DESTINATION_NOT_LOCAL;
+	return DESTINATION_FINE;
+}
+
+enum destination_fault original_dst_check_authority(
+	const struct original_dst *dst, const struct addr *tunnel_local, const struct own_ports *own)
+{
+	if (!ip_addr_eq(&dst->addr.ip, &tunnel_local->ip) || ip_addr_is_loopback(&dst->addr.ip))
+		return DESTINATION_NOT_LOCAL;
+	if (own_ports_has(own, dst->addr.port))
+		return DESTINATION_IS_OURS;
+	return DESTINATION_FINE;
+}
