@@ -1,0 +1,36 @@
+#include "sidecar/conn/close_reason.h"
+#include "base/core/check.h"
+
+static const struct {
+	const char *label, *text;
+	unsigned status;
+	bool failed;
+} rows[] = {
+#define CLOSE_REASON(symbol, label, status, failed, text) {label, text, status, failed},
+#include "sidecar/conn/close_reason.def"
+#undef CLOSE_REASON
+};
+
+const char *close_reason_label(enum close_reason reason)
+{
+	CHECK(reason < NUM_CLOSE_REASONS);
+	return rows[reason].label;
+}
+
+const char *close_reason_text(enum close_reason reason)
+{
+	CHECK(reason < NUM_CLOSE_REASONS);
+	return rows[reason].text;
+}
+
+unsigned close_reason_status(enum close_reason reason)
+{
+	CHECK(reason < NUM_CLOSE_REASONS);
+	return rows[reason].status;
+}
+
+bool close_reason_is_failure(enum close_reason reason)
+{
+	CHECK(reason < NUM_CLOSE_REASONS);
+	return rows[reason].failed;
+}

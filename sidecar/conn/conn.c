@@ -1,0 +1,152 @@
+/* The driver: runs the steps of conn_steps.def one after the other. */
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/conn/conn_state.h"
+#include <stddef.h>
+
+typedef struct conn_next step_fn(struct conn *conn);
+
+static const struct {
+	const char *name;
+	step_fn *run[NUM_CONN_KINDS];
+	size_t deadline; /* offset in struct conn_deadlines */
+	enum close_reason late;
+} steps[] = {
+#define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, deadline_field, late_reason)                    \
+	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_deadlines, deadline_field),    \
+		late_reason},
+#include "sidecar/conn/conn_steps.def"
+#undef CONN_STEP
+};
+
+struct conn_next conn_next(void)
+{
+	return (struct conn_next){.kind = CONN_NEXT};
+}
+
+struct conn_next conn_wait(void)
+{
+	return (struct conn_next){.kind = CONN_WAIT};
+}
+
+struct conn_next conn_close_for(enum close_reason reason)
+{
+	return (struct conn_next){.kind = CONN_CLOSE, .reason = reason};
+}
+
+static void on_late(struct loop_timer *timer)
+{
+	struct conn *conn = container_of(timer, struct conn, deadline);
+	conn_end(conn, conn->late);
+}
+
+/* Once a step: what wakes it and lets it wait again does not give it more time. The relay keeps its own idle time. */
+static void deadline_arm(struct conn *conn)
+{
+	uint64_t ms =
+		*(const uint64_t *)(const void *)((const char *)&conn->env->deadlines + steps[conn->step].deadline);
+	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->deadline))
+		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_late);
+}
+
+static void advance(struct conn *conn)
+{
+	while (true) {
+		step_fn *run = steps[conn->step].run[conn->kind];
+		conn->late = (uint8_t)steps[conn->step].late;
+		struct conn_next next = run == NULL ? conn_next() : run(conn);
+		switch (next.kind) {
+		case CONN_NEXT:
+			CHECK(conn->step < STEP_RELAY);
+			loop_timer_stop(&conn->deadline);
+			conn->step++;
+			break;
+		case CONN_WAIT:
+			deadline_arm(conn);
+			return;
+		case CONN_CLOSE:
+			conn_end(conn, next.reason);
+			return;
+		}
+	}
+}
+
+static void on_wake(struct loop_task *task)
+{
+	advance(container_of(task, struct conn, wake));
+}
+
+void conn_wake(struct conn *conn)
+{
+	loop_task_post(conn->env->loop, &conn->wake, on_wake);
+}
+
+static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, const struct addr *source)
+{
+	struct conn *conn = mem_new(struct conn);
+	conn->env = env;
+	conn->kind = (uint8_t)kind;
+	conn->fd = fd;
+	conn->connecting_fd = -1;
+	conn->source = *source;
+	conn->opened_ms = loop_now_ms(env->loop);
+	if (env->observer.on_begin != NULL)
+		env->observer.on_begin(env->observer.arg, kind);
+	return conn;
+}
+
+void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source)
+{
+	advance(conn_new(env, CONN_OUTBOUND, fd, source));
+}
+
+void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source)
+{
+	advance(conn_new(env, CONN_INBOUND_PLAIN, fd, source));
+}
+
+void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
+{
+	struct conn *conn = conn_new(env, CONN_INBOUND, -1, inbound_stream_remote(stream));
+	conn->stream = stream;
+	conn->encrypted = true;
+	conn->peer = svid_ref((struct svid *)(uintptr_t)inbound_stream_peer(stream));
+	inbound_stream_set_arg(stream, conn);
+	advance(conn);
+}
+
+void conn_abandon(struct inbound_stream *stream)
+{
+	struct conn *conn = inbound_stream_arg(stream);
+	if (conn == NULL)
+		return;
+	conn->stream = NULL;
+	conn_end(conn, CLOSE_RESET_BY_DOWNSTREAM);
+}
+
+const struct spiffe_id *conn_peer_id(const struct conn *conn)
+{
+	return conn->peer == NULL ? NULL : svid_id(conn->peer);
+}
+
+struct why *conn_why(struct conn *conn)
+{
+	if (conn->why == NULL)
+		conn->why = mem_new(struct why);
+	return conn->why;
+}
+
+void conn_summary(const struct conn *conn, struct conn_summary *out)
+{
+	*out = (struct conn_summary){
+		.kind = (enum conn_kind)conn->kind,
+		.step = steps[conn->step].name,
+		.source = conn->source,
+		.destination = conn->dst.addr,
+		.peer = conn_peer_id(conn),
+		.age_ms = loop_now_ms(conn->env->loop) - conn->opened_ms,
+		.encrypted = conn->encrypted,
+	};
+	if (conn->relay != NULL)
+		out->counts = relay_counts(conn->relay);
+}

@@ -1,0 +1,66 @@
+/* The life of one intercepted connection: the steps of conn_steps.def in their order, one close reason at the end. */
+#pragma once
+
+#include "base/core/loop.h"
+#include "sidecar/conn/close_reason.h"
+#include "sidecar/conn/view.h"
+#include "sidecar/relay/relay.h"
+#include "sidecar/report/access_log.h"
+#include "sidecar/route/original_dst.h"
+#include "sidecar/tunnel/tunnel_server.h"
+
+enum conn_kind { CONN_OUTBOUND, CONN_INBOUND, CONN_INBOUND_PLAIN };
+#define NUM_CONN_KINDS 3
+
+enum conn_step_id {
+#define CONN_STEP(symbol, name, outbound, inbound, inbound_plain, deadline, late) symbol,
+#include "sidecar/conn/conn_steps.def"
+#undef CONN_STEP
+	NUM_CONN_STEPS
+};
+
+struct conn_deadlines {   /* milliseconds */
+	uint64_t hold;    /* parked for identity, policy or an answer */
+	uint64_t connect; /* to the app, or to the other sidecar and its answer */
+	uint64_t idle;    /* 0: never */
+};
+
+struct conn;
+struct conn_table;
+
+struct conn_observer { /* may be NULL each */
+	void (*on_begin)(void *arg, enum conn_kind kind);
+	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted);
+	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
+	void *arg;
+};
+
+/* What the connections of one worker stand on; everything borrowed. */
+struct conn_env {
+	struct loop *loop;
+	struct view *view;
+	struct conn_table *table;
+	struct tunnel_pool *pool;
+	struct own_ports own_ports;
+	struct conn_deadlines deadlines;
+	struct ip_addr app_source_v4,
+		app_source_v6; /* 169.254.15.6, ::6: where the app sees inbound connections come from; family 0: any */
+	struct conn_observer observer;
+};
+
+/* Begins the life of a connection; it ends by itself. fd is adopted. */
+void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source);
+void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source);
+void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream);
+void conn_abandon(struct inbound_stream *stream); /* the peer gave its stream up before we answered */
+
+struct conn_summary { /* for /connections; borrowed during the call */
+	enum conn_kind kind;
+	const char *step;
+	struct addr source, destination;
+	const struct spiffe_id *peer;
+	struct relay_counts counts;
+	uint64_t age_ms;
+	bool encrypted;
+};
+void conn_summary(const struct conn *conn, struct conn_summary *out);

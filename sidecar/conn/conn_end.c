@@ -1,0 +1,92 @@
+/* Closing: the one place where a connection ends, with one reason and one record. */
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/conn/conn_state.h"
+
+/* The side that called must not take a failure for an orderly end. */
+static void downstream_refuse(struct conn *conn, enum close_reason reason)
+{
+	if (conn->stream != NULL)
+		inbound_stream_refuse(conn->stream, close_reason_status(reason), close_reason_label(reason));
+	if (conn->downstream != NULL) {
+		leg_reset(conn->downstream);
+		leg_free(conn->downstream);
+	}
+	if (conn->fd >= 0) {
+		socket_set_reset_on_close(conn->fd);
+		fd_close(conn->fd);
+	}
+}
+
+static void upstream_drop(struct conn *conn)
+{
+	if (conn->attempt != NULL)
+		stream_attempt_cancel(conn->attempt);
+	loop_io_stop(&conn->connecting);
+	fd_close(conn->connecting_fd);
+	if (conn->upstream != NULL) {
+		leg_reset(conn->upstream);
+		leg_free(conn->upstream);
+	}
+}
+
+static const char *direction(const struct conn *conn)
+{
+	static const char *const names[NUM_CONN_KINDS] = {"outbound", "inbound", "inbound_plain"};
+	return names[conn->kind];
+}
+
+static void record(struct conn *conn, enum close_reason reason, struct relay_counts counts)
+{
+	const struct view *view = conn->env->view;
+	const struct spiffe_id *own = view->credentials == NULL ? NULL : credentials_id(view->credentials);
+	const struct spiffe_id *other = conn_peer_id(conn);
+	uint64_t now = loop_now_ms(conn->env->loop);
+	const struct clock *clock = loop_clock(conn->env->loop);
+	struct access_record entry = {
+		.direction = direction(conn),
+		.source = conn->source,
+		.destination = conn->dst.addr,
+		.endpoint = conn->endpoint,
+		.source_id = conn->kind == CONN_OUTBOUND ? own : other,
+		.destination_id = conn->kind == CONN_OUTBOUND ? other : own,
+		.bytes_sent = counts.to_upstream,
+		.bytes_received = counts.to_downstream,
+		.opened_ms = conn->opened_ms,
+		.duration_ms = now - conn->opened_ms,
+		.ended_wall_ms = clock->wall_ms(clock),
+		.reason = close_reason_label(reason),
+		.failed = close_reason_is_failure(reason),
+		.encrypted = conn->encrypted,
+		.rule = conn->rule,
+		.dry_run_rule = conn->dry_run_rule,
+		.why = conn->why,
+	};
+	if (conn->env->observer.on_end != NULL)
+		conn->env->observer.on_end(conn->env->observer.arg, (enum conn_kind)conn->kind, reason, &entry);
+}
+
+void conn_end(struct conn *conn, enum close_reason reason)
+{
+	struct relay_counts counts = {0};
+	if (conn->relay != NULL) {
+		counts = relay_counts(conn->relay);
+		if (reason != CLOSE_DONE)
+			relay_cut(conn->relay);
+		relay_free(conn->relay);
+	}
+	record(conn, reason, counts);
+	downstream_refuse(conn, reason);
+	upstream_drop(conn);
+	endpoint_waiter_cancel(&conn->waiter);
+	loop_timer_stop(&conn->deadline);
+	loop_task_cancel(&conn->wake);
+	if (conn->prev != NULL)
+		conn_table_remove(conn->env->table, conn);
+	answer_unref(conn->answer);
+	policy_unref(conn->policy);
+	svid_unref(conn->peer);
+	mem_free(conn->why);
+	mem_free(conn);
+}

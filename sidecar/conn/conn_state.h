@@ -1,0 +1,80 @@
+/* The connection itself, as its steps see it. Only files of this folder include this. */
+#pragma once
+
+#include "sidecar/conn/conn_table.h"
+
+/* What a step says. WAIT: it has armed exactly what it waits for and is run again when that comes; the driver arms the
+ * table's deadline. */
+enum conn_next_kind { CONN_NEXT, CONN_WAIT, CONN_CLOSE };
+struct conn_next {
+	enum conn_next_kind kind;
+	enum close_reason reason; /* CONN_CLOSE */
+};
+
+struct conn {
+	struct conn *next, **prev; /* in the worker's table */
+	struct conn_env *env;
+	uint8_t kind; /* enum conn_kind */
+	uint8_t step; /* enum conn_step_id */
+	bool encrypted;
+
+	uint8_t late;   /* enum close_reason: why it is late, if the deadline passes now */
+	uint16_t tried; /* endpoints so far */
+	uint16_t first_endpoint;
+	int fd; /* the accepted socket, until it becomes a leg; -1 then */
+	struct addr source;
+	struct original_dst dst;
+	struct addr endpoint; /* outbound: where it went */
+	uint64_t opened_ms;
+	uint64_t policy_generation; /* that it was decided under */
+	const char *rule;           /* borrowed from `policy` */
+	const char *dry_run_rule;
+	struct policy *policy; /* the one that decided: keeps rule alive; NULL: none did */
+	struct answer *answer;
+	struct svid *peer; /* a reference; NULL: none */
+
+	struct inbound_stream *stream; /* inbound, until accepted or refused */
+	struct leg *downstream, *upstream;
+	struct relay *relay;
+	struct stream_attempt *attempt;
+	struct loop_io connecting; /* upstream socket on its way; its fd is connecting_fd */
+	int connecting_fd;
+	enum { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY } open_state;
+	enum close_reason open_reason; /* OPEN_FAILED */
+	struct endpoint_waiter waiter;
+	struct loop_timer deadline;
+	struct loop_task wake; /* run the driver again at the end of this round */
+	struct why *why;       /* made when there is something to explain */
+};
+
+struct conn_next conn_next(void);
+struct conn_next conn_wait(void);
+struct conn_next conn_close_for(enum close_reason reason);
+
+/* Runs the current step again, soon: for callbacks. */
+void conn_wake(struct conn *conn);
+/* Ends it now: the one place that does. Unless it is done, both sides see a reset. Frees it. */
+void conn_end(struct conn *conn, enum close_reason reason);
+struct why *conn_why(struct conn *conn); /* to be filled */
+const struct spiffe_id *conn_peer_id(const struct conn *conn);
+
+/* conn_table, the part that is for conn alone */
+bool conn_table_add(struct conn_table *table, struct conn *conn); /* false: the limit is reached */
+void conn_table_remove(struct conn_table *table, struct conn *conn);
+
+/* Decides under the view's present policy; on CONN_NEXT the decision is recorded. */
+struct conn_next conn_decide(struct conn *conn);
+
+/* The steps; see conn_steps.def. */
+struct conn_next step_accept(struct conn *conn);
+struct conn_next step_accept_stream(struct conn *conn);
+struct conn_next step_original_dst_outbound(struct conn *conn);
+struct conn_next step_original_dst_inbound(struct conn *conn);
+struct conn_next step_original_dst_inbound_plain(struct conn *conn);
+struct conn_next step_resolve(struct conn *conn);
+struct conn_next step_admit_outbound(struct conn *conn);
+struct conn_next step_admit_inbound_plain(struct conn *conn);
+struct conn_next step_authorize(struct conn *conn);
+struct conn_next step_open_outbound(struct conn *conn);
+struct conn_next step_open_app(struct conn *conn);
+struct conn_next step_relay(struct conn *conn);

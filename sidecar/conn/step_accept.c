@@ -1,0 +1,85 @@
+/* Steps 1 and 2: may we take it, and where did it want to go? */
+#include "base/core/check.h"
+#include "base/net/socket.h"
+#include "sidecar/conn/conn_state.h"
+
+struct conn_next step_accept(struct conn *conn)
+{
+	if (conn->prev == NULL && !conn_table_add(conn->env->table, conn)) {
+		why_set(conn_why(conn), ERR_LIMIT, "fewer connections than the limit that RLIMIT_NOFILE leaves",
+			"raise the descriptor limit, or add a replica", "%zu connections",
+			conn_table_num(conn->env->table));
+		return conn_close_for(CLOSE_LIMIT_REACHED);
+	}
+	socket_set_nodelay(conn->fd);
+	return conn_next();
+}
+
+struct conn_next step_accept_stream(struct conn *conn)
+{
+	if (!conn_table_add(conn->env->table, conn)) {
+		why_set(conn_why(conn), ERR_LIMIT, "fewer connections than the limit that RLIMIT_NOFILE leaves",
+			"raise the descriptor limit, or add a replica", "%zu connections",
+			conn_table_num(conn->env->table));
+		return conn_close_for(CLOSE_LIMIT_REACHED);
+	}
+	return conn_next();
+}
+
+static struct conn_next judge(struct conn *conn, enum destination_fault fault)
+{
+	char text[ADDR_TEXT_MAX];
+	addr_format(&conn->dst.addr, text);
+	switch (fault) {
+	case DESTINATION_FINE:
+		return conn_next();
+	case DESTINATION_IS_OURS:
+		why_set(conn_why(conn), ERR_DENIED, "a port of the workload", "connect to the workload's port",
+			"%s, a port of the sidecar", text);
+		return conn_close_for(CLOSE_LOOP_REFUSED);
+	case DESTINATION_NOT_REDIRECTED:
+		why_set(conn_why(conn), ERR_DENIED, "a connection that the interception rules turned here",
+			"connect to the workload's port; run 'handfast-init check' where this is the workload's own",
+			"a direct connection to %s", text);
+		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
+	case DESTINATION_NOT_LOCAL:
+		why_set(conn_why(conn), ERR_DENIED, "an address of this workload, not loopback",
+			"connect to the address the workload has", "%s", text);
+		return conn_close_for(CLOSE_NOT_LOCAL);
+	}
+	CHECK_UNREACHABLE();
+}
+
+static enum err arrived_at(struct conn *conn, struct addr *out_local)
+{
+	enum err err = original_dst_get(conn->fd, &conn->dst);
+	if (err == ERR_NONE)
+		err = socket_local_addr(conn->fd, out_local);
+	if (err != ERR_NONE)
+		why_set(conn_why(conn), err, "an original destination from the kernel", "run 'handfast-init check'",
+			"none");
+	return err;
+}
+
+struct conn_next step_original_dst_outbound(struct conn *conn)
+{
+	struct addr local;
+	if (arrived_at(conn, &local) != ERR_NONE)
+		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
+	return judge(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
+}
+
+struct conn_next step_original_dst_inbound_plain(struct conn *conn)
+{
+	struct addr local;
+	if (arrived_at(conn, &local) != ERR_NONE)
+		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
+	return judge(conn, original_dst_check_inbound(&conn->dst, &local, &conn->env->own_ports));
+}
+
+struct conn_next step_original_dst_inbound(struct conn *conn)
+{
+	conn->dst = (struct original_dst){*inbound_stream_authority(conn->stream)};
+	return judge(conn,
+		original_dst_check_authority(&conn->dst, inbound_stream_local(conn->stream), &conn->env->own_ports));
+}

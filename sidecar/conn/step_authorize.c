@@ -1,0 +1,66 @@
+/* Steps 4 and 5 of inbound connections: may plaintext enter here, and may this source? */
+#include "base/core/check.h"
+#include "sidecar/conn/conn_state.h"
+
+static struct conn_next park(struct conn *conn)
+{
+	conn->late = CLOSE_NO_POLICY;
+	why_set(conn_why(conn), ERR_TIMEOUT, "this workload's policy from the control plane",
+		"see that the control plane is reached: handfast check", "nothing yet");
+	return conn_wait();
+}
+
+static void explain(struct conn *conn, const char *expected, const char *rule)
+{
+	const struct spiffe_id *peer = conn_peer_id(conn);
+	char text[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), ERR_DENIED, expected,
+		"allow the source in the control plane's policy, or give it a sidecar", "%s from %s (rule: %s)",
+		peer != NULL ? peer->text : "no identity", addr_format(&conn->source, text), rule);
+}
+
+static void decision_keep(struct conn *conn, struct policy *policy, const struct policy_decision *made)
+{
+	if (conn->policy != policy) {
+		policy_unref(conn->policy);
+		conn->policy = policy_ref(policy);
+	}
+	conn->policy_generation = policy->generation;
+	conn->rule = made->rule;
+	conn->dry_run_rule = made->dry_run_rule;
+}
+
+struct conn_next conn_decide(struct conn *conn)
+{
+	struct policy *policy = conn->env->view->policy;
+	const struct policy_source source = {.id = conn_peer_id(conn), .ip = conn->source.ip};
+	const struct policy_decision made = policy_decide(policy, &source, conn->dst.addr.port);
+	decision_keep(conn, policy, &made);
+	switch (made.outcome) {
+	case POLICY_ALLOWED:
+		return conn_next();
+	case POLICY_DENIED:
+		explain(conn, "a source that policy allows", made.rule);
+		return conn_close_for(CLOSE_DENIED);
+	case POLICY_PLAINTEXT_REFUSED:
+		explain(conn, "a mutually authenticated tunnel (the port is strict)", made.rule);
+		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
+	}
+	CHECK_UNREACHABLE();
+}
+
+struct conn_next step_admit_inbound_plain(struct conn *conn)
+{
+	const struct policy *policy = conn->env->view->policy;
+	if (policy == NULL)
+		return park(conn);
+	if (policy_mode(policy, conn->dst.addr.port) != INBOUND_STRICT)
+		return conn_next();
+	explain(conn, "a mutually authenticated tunnel (the port is strict)", "mode_strict");
+	return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
+}
+
+struct conn_next step_authorize(struct conn *conn)
+{
+	return conn->env->view->policy == NULL ? park(conn) : conn_decide(conn);
+}

@@ -1,0 +1,169 @@
+/* Step 6: a stream on a tunnel, or a plain connection to the app or to a plain destination. */
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/core/random.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/conn/conn_state.h"
+
+static void on_connected(struct loop_io *io, unsigned ready)
+{
+	(void)ready;
+	struct conn *conn = container_of(io, struct conn, connecting);
+	enum err err = socket_connect_result(conn->connecting_fd);
+	loop_io_stop(io);
+	if (err == ERR_NONE) {
+		conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
+		conn->open_state = OPEN_READY;
+		conn_wake(conn);
+		return;
+	}
+	char text[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), err, "a connection to be accepted", "see that something listens there", "%s at %s",
+		err_text(err), addr_format(&conn->endpoint, text));
+	fd_close(TAKE_FD(conn->connecting_fd));
+	conn->open_state = OPEN_FAILED;
+	conn->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+			    : err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
+						 : CLOSE_CONNECT_FAILED;
+	conn_wake(conn);
+}
+
+static struct conn_next open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
+{
+	struct socket_connect_options options = {.source = source != NULL && source->family != 0 ? source : NULL};
+	conn->endpoint = *to;
+	enum err err = socket_connect(to, &options, &conn->connecting_fd);
+	if (err != ERR_NONE) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), err, "a connection to be started",
+			options.source != NULL ? "run 'handfast-init up': it adds 169.254.15.6 and ::6 to lo"
+					       : "see the route to it",
+			"%s at %s", err_text(err), addr_format(to, text));
+		return conn_close_for(err == ERR_FD_EXHAUSTED ? CLOSE_FD_EXHAUSTED
+				      : err == ERR_REFUSED    ? CLOSE_CONNECT_REFUSED
+							      : CLOSE_CONNECT_FAILED);
+	}
+	socket_set_nodelay(conn->connecting_fd);
+	conn->open_state = OPEN_WAITING;
+	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
+	return conn_wait();
+}
+
+struct conn_next step_open_app(struct conn *conn)
+{
+	const struct ip_addr *source =
+		conn->dst.addr.ip.family == AF_INET ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
+	switch (conn->open_state) {
+	case OPEN_IDLE:
+		return open_plain(conn, &conn->dst.addr, source);
+	case OPEN_WAITING:
+		return conn_wait();
+	case OPEN_FAILED:
+		return conn_close_for(conn->open_reason);
+	case OPEN_READY:
+		return conn_next();
+	}
+	CHECK_UNREACHABLE();
+}
+
+static enum close_reason reason_of_tls(const struct stream_result *result)
+{
+	if (result->failed_by_peer)
+		return CLOSE_REFUSED_BY_PEER;
+	if (result->why.err == ERR_WRONG_PEER)
+		return CLOSE_WRONG_PEER;
+	if (result->why.err == ERR_TIMEOUT)
+		return CLOSE_TLS_TIMEOUT;
+	if (result->why.err == ERR_EXPIRED || result->why.err == ERR_NOT_YET_VALID)
+		return CLOSE_PEER_EXPIRED;
+	bool untrusted = result->why.err == ERR_UNTRUSTED || result->why.err == ERR_NO_BUNDLE ||
+			 result->why.err == ERR_REVOKED || result->why.err == ERR_NOT_SVID;
+	return untrusted ? CLOSE_PEER_UNTRUSTED : CLOSE_TLS_FAILED;
+}
+
+static enum close_reason reason_of(const struct stream_result *result)
+{
+	switch (result->verdict) {
+	case STREAM_OPEN:
+		return CLOSE_DONE;
+	case STREAM_REFUSED:
+		return CLOSE_REFUSED_BY_PEER;
+	case STREAM_UNREACHABLE:
+		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
+							: CLOSE_CONNECT_FAILED;
+	case STREAM_TLS_FAILED:
+		return reason_of_tls(result);
+	case STREAM_BROKEN:
+		return CLOSE_TUNNEL_BROKEN;
+	case STREAM_NO_IDENTITY:
+		return CLOSE_NO_IDENTITY;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
+{
+	struct conn *conn = arg;
+	conn->attempt = NULL;
+	conn->upstream = leg;
+	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
+	conn->open_reason = reason_of(result);
+	if (leg == NULL) {
+		*conn_why(conn) = result->why;
+	} else {
+		mem_free(TAKE_PTR(conn->why));
+		const struct svid *peer = leg_peer(leg);
+		conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
+	}
+	conn_wake(conn);
+}
+
+/* Endpoints are tried in turn from a random one on, so that callers spread by themselves. */
+static struct conn_next open_stream(struct conn *conn)
+{
+	const struct answer *answer = conn->answer;
+	if (conn->tried == 0)
+		conn->first_endpoint =
+			(uint16_t)(answer->num_endpoints == 1 ? 0 : random_u32() % answer->num_endpoints);
+	const struct endpoint *endpoint =
+		&answer->endpoints[(conn->first_endpoint + conn->tried++) % answer->num_endpoints];
+	conn->endpoint = endpoint->address;
+	conn->open_state = OPEN_WAITING;
+	struct stream_request request = {
+		.endpoint = endpoint->address,
+		.expected = &endpoint->id,
+		.source = conn->source,
+		.on_result = on_stream_result,
+		.arg = conn,
+		.downstream = conn->downstream,
+	};
+	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
+	return conn_wait();
+}
+
+/* Only what certainly never reached anybody is tried elsewhere. */
+static bool may_try_next(const struct conn *conn)
+{
+	bool unreached = conn->open_reason == CLOSE_CONNECT_REFUSED || conn->open_reason == CLOSE_CONNECT_FAILED ||
+			 conn->open_reason == CLOSE_CONNECT_TIMEOUT;
+	return conn->encrypted && unreached && conn->tried < conn->answer->num_endpoints;
+}
+
+struct conn_next step_open_outbound(struct conn *conn)
+{
+	if (conn->downstream == NULL)
+		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
+	switch (conn->open_state) {
+	case OPEN_IDLE:
+		return conn->encrypted ? open_stream(conn) : open_plain(conn, &conn->dst.addr, NULL);
+	case OPEN_WAITING:
+		return conn_wait();
+	case OPEN_FAILED:
+		return may_try_next(conn) ? open_stream(conn) : conn_close_for(conn->open_reason);
+	case OPEN_READY:
+		return conn_next();
+	}
+	CHECK_UNREACHABLE();
+}

@@ -1,0 +1,69 @@
+/* Step 7: joins the two legs, after a last look at whether the view still allows it. */
+#include "base/core/check.h"
+#include "sidecar/conn/conn_state.h"
+
+static enum close_reason reason_of(enum relay_end end)
+{
+	switch (end) {
+	case RELAY_DONE:
+		return CLOSE_DONE;
+	case RELAY_IDLE:
+		return CLOSE_IDLE;
+	case RELAY_RESET_DOWNSTREAM:
+		return CLOSE_RESET_BY_DOWNSTREAM;
+	case RELAY_RESET_UPSTREAM:
+		return CLOSE_RESET_BY_UPSTREAM;
+	case RELAY_LIMIT:
+		return CLOSE_LIMIT_REACHED;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void on_relay_end(void *arg, enum relay_end end, const struct why *why)
+{
+	struct conn *conn = arg;
+	if (why != NULL && why->err != ERR_NONE)
+		*conn_why(conn) = *why;
+	conn_end(conn, reason_of(end));
+}
+
+/* The policy may have changed while the connection was being opened. */
+static struct conn_next decide_again(struct conn *conn)
+{
+	const struct policy *policy = conn->env->view->policy;
+	if (conn->kind == CONN_OUTBOUND || policy == NULL || policy->generation == conn->policy_generation)
+		return conn_next();
+	return conn_decide(conn);
+}
+
+static void downstream_take(struct conn *conn)
+{
+	if (conn->downstream != NULL)
+		return;
+	if (conn->stream != NULL)
+		conn->downstream = inbound_stream_accept(TAKE_PTR(conn->stream));
+	else
+		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
+}
+
+struct conn_next step_relay(struct conn *conn)
+{
+	if (conn->relay != NULL)
+		return conn_wait();
+	struct conn_next again = decide_again(conn);
+	if (again.kind == CONN_CLOSE)
+		return again;
+	downstream_take(conn);
+	struct relay_options options = {
+		.loop = conn->env->loop,
+		.downstream = TAKE_PTR(conn->downstream),
+		.upstream = TAKE_PTR(conn->upstream),
+		.idle_ms = conn->env->deadlines.idle,
+		.on_end = on_relay_end,
+		.arg = conn,
+	};
+	conn->relay = relay_start(&options);
+	if (conn->env->observer.on_relay != NULL)
+		conn->env->observer.on_relay(conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted);
+	return conn_wait();
+}

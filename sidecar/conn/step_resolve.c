@@ -1,0 +1,93 @@
+/* Steps 3 and 4 of outbound connections: where is the destination, and may the connection leave as it would? */
+#include "sidecar/conn/conn_state.h"
+
+static void on_answer(struct endpoint_waiter *waiter, struct answer *answer)
+{
+	struct conn *conn = container_of(waiter, struct conn, waiter);
+	answer_unref(conn->answer);
+	conn->answer = answer_ref(answer);
+	conn_wake(conn);
+}
+
+static struct conn_next await_answer(struct conn *conn)
+{
+	struct view *view = conn->env->view;
+	conn->waiter.on_answer = on_answer;
+	if (conn->waiter.prev == NULL)
+		endpoint_table_wait(view->answers, &conn->dst.addr, &conn->waiter);
+	view->ask(view->ask_arg, &conn->dst.addr);
+	return conn_wait();
+}
+
+static struct conn_next park(struct conn *conn, enum close_reason late, const char *expected, const char *got)
+{
+	conn->late = (uint8_t)late;
+	why_set(conn_why(conn), ERR_TIMEOUT, expected, "see that the control plane is reached: handfast check", "%s",
+		got);
+	return conn_wait();
+}
+
+static struct conn_next unknown(struct conn *conn)
+{
+	char text[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plain",
+		"start a sidecar there, list its network under mesh.plain, or take it out of mesh.networks",
+		"%s, of which %s", addr_format(&conn->dst.addr, text),
+		conn->answer != NULL && conn->answer->because != NULL ? conn->answer->because : "nothing is known");
+	return await_answer(conn);
+}
+
+struct conn_next step_resolve(struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	if (view->outbound_mode == OUTBOUND_OFF)
+		return conn_next();
+	if (view->networks == NULL)
+		return park(conn, CLOSE_NO_POLICY, "the mesh's networks from the control plane", "nothing yet");
+	if (!mesh_networks_must_ask(view->networks, &conn->dst.addr.ip))
+		return conn_next();
+	struct answer *known = endpoint_table_find(view->answers, &conn->dst.addr);
+	if (known == NULL)
+		return unknown(conn);
+	answer_unref(conn->answer);
+	conn->answer = answer_ref(known);
+	if (known->kind == DESTINATION_UNKNOWN)
+		return unknown(conn);
+	endpoint_waiter_cancel(&conn->waiter);
+	return conn_next();
+}
+
+/* Meshed: needs an endpoint and an identity of our own. Otherwise it would leave in plaintext: is that allowed? */
+static struct conn_next admit_meshed(struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	if (conn->answer->num_endpoints == 0) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), ERR_UNREACHABLE, "a live endpoint of a meshed destination",
+			"start one; nothing is sent in plaintext to it", "none for %s",
+			addr_format(&conn->dst.addr, text));
+		return conn_close_for(CLOSE_NO_ENDPOINT);
+	}
+	if (view->credentials == NULL)
+		return park(conn, CLOSE_NO_IDENTITY, "a valid identity of this workload", "none");
+	conn->encrypted = true;
+	return conn_next();
+}
+
+struct conn_next step_admit_outbound(struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	if (conn->answer != NULL && conn->answer->kind == DESTINATION_MESHED)
+		return admit_meshed(conn);
+	bool refused =
+		view->outbound_mode == OUTBOUND_REQUIRE ||
+		(view->outbound_mode != OUTBOUND_OFF && mesh_networks_is_required(view->networks, &conn->dst.addr.ip));
+	if (refused) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (outbound plaintext is off here)",
+			"start a sidecar there, or change outbound.mode or mesh.required", "%s, which is plain",
+			addr_format(&conn->dst.addr, text));
+		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
+	}
+	return conn_next();
+}

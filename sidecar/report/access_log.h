@@ -1,0 +1,29 @@
+/* One JSON line a connection, when it ends. The line is built in a bounded buffer and written with one call. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "certs/spiffe_id.h"
+
+enum access_log_mode { ACCESS_LOG_OFF, ACCESS_LOG_FAILURES, ACCESS_LOG_ALL, ACCESS_LOG_SAMPLED };
+
+struct access_record {                                      /* borrowed during the call */
+	const char *direction;                              /* "outbound", "inbound", "inbound_plain" */
+	struct addr source, destination;                    /* family 0: not known */
+	struct addr endpoint;                               /* outbound: which was chosen */
+	const struct spiffe_id *source_id, *destination_id; /* NULL: none */
+	uint64_t bytes_sent, bytes_received;                /* to the destination, to the source */
+	uint64_t opened_ms, duration_ms;
+	int64_t ended_wall_ms;
+	const char *reason; /* close reason's label */
+	bool failed;
+	bool encrypted;   /* the part of the way that leaves the pod */
+	const char *rule; /* the policy rule that decided, NULL: none did */
+	const char *dry_run_rule;
+	const struct why *why; /* NULL: nothing to explain */
+};
+
+struct access_log;
+struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in,
+	int fd); /* fd borrowed; one_in for SAMPLED (failures are always written) */
+void access_log_free(struct access_log *log);
+void access_log_write(struct access_log *log, const struct access_record *record);

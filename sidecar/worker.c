@@ -1,0 +1,279 @@
+#include "sidecar/worker.h"
+
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/listener.h"
+#include "sidecar/worker_mail.h"
+#include <pthread.h>
+
+enum { NUM_LISTENERS = 6 }; /* three ports, two families */
+
+struct worker {
+	struct worker_options options;
+	struct loop *loop;
+	struct listener *listeners[NUM_LISTENERS];
+	struct view view;
+	struct conn_env env;
+	struct tls_scratch *scratch;
+	struct verify_cache *verify_cache;
+	struct tunnel_pool *pool;
+	struct tunnel_server *server;
+	struct worker *const *siblings;
+	unsigned num_siblings, next_sibling;
+	pthread_t thread;
+	bool is_running;
+};
+
+static void ask(void *arg, const struct addr *destination)
+{
+	struct worker *worker = arg;
+	worker->options.on_ask(worker->options.arg, destination);
+}
+
+static void on_outbound(void *arg, int fd, const struct addr *peer)
+{
+	struct worker *worker = arg;
+	conn_start_outbound(&worker->env, fd, peer);
+}
+
+static void on_inbound_plain(void *arg, int fd, const struct addr *peer)
+{
+	struct worker *worker = arg;
+	conn_start_inbound_plain(&worker->env, fd, peer);
+}
+
+struct tunnel_mail {
+	struct worker_mail mail;
+	int fd;
+	struct addr from;
+};
+
+static void deliver_tunnel(struct worker_mail *mail, struct worker *worker)
+{
+	struct tunnel_mail *tunnel = container_of(mail, struct tunnel_mail, mail);
+	tunnel_server_adopt(worker->server, tunnel->fd, &tunnel->from);
+	mem_free(tunnel);
+}
+
+static void on_tunnel(void *arg, int fd, const struct addr *peer)
+{
+	struct worker *worker = arg;
+	struct worker *taker =
+		worker->num_siblings == 0 ? worker : worker->siblings[worker->next_sibling++ % worker->num_siblings];
+	if (taker == worker) {
+		tunnel_server_adopt(worker->server, fd, peer);
+		return;
+	}
+	struct tunnel_mail *mail = mem_new(struct tunnel_mail);
+	mail->fd = fd;
+	mail->from = *peer;
+	worker_mail_send(taker, &mail->mail, deliver_tunnel);
+}
+
+static void on_stream(void *arg, struct inbound_stream *stream)
+{
+	struct worker *worker = arg;
+	conn_start_inbound(&worker->env, stream);
+}
+
+static void on_abandon(void *arg, struct inbound_stream *stream)
+{
+	(void)arg;
+	conn_abandon(stream);
+}
+
+static void on_pause(void *arg, bool paused)
+{
+	struct worker *worker = arg;
+	if (worker->options.on_paused != NULL)
+		worker->options.on_paused(worker->options.arg, paused);
+}
+
+static enum err listen_at(struct worker *worker, unsigned at, const char *ip, uint16_t port,
+	listener_accept_fn *on_accept, struct why *why)
+{
+	struct addr addr = {.port = port};
+	_cleanup_fd_ int fd = -1;
+	struct socket_listen_options options = {.reuse_port = true, .v6_only = true, .backlog = 4096};
+	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
+	RETURN_IF_ERR(socket_listen(&addr, &options, &fd, why));
+	worker->listeners[at] = listener_new(worker->loop, TAKE_FD(fd), on_accept, on_pause, worker);
+	return ERR_NONE;
+}
+
+/* Outbound listens on loopback only: the rules turn the workload's connections there, and nobody else's. */
+static enum err listen_all(struct worker *worker, struct why *why)
+{
+	const struct worker_ports *ports = &worker->options.ports;
+	RETURN_IF_ERR(listen_at(worker, 0, "127.0.0.1", ports->outbound, on_outbound, why));
+	RETURN_IF_ERR(listen_at(worker, 1, "0.0.0.0", ports->inbound_plain, on_inbound_plain, why));
+	RETURN_IF_ERR(listen_at(worker, 2, "0.0.0.0", ports->tunnel, on_tunnel, why));
+	if (!worker->options.ipv6)
+		return ERR_NONE;
+	RETURN_IF_ERR(listen_at(worker, 3, "::1", ports->outbound, on_outbound, why));
+	RETURN_IF_ERR(listen_at(worker, 4, "::", ports->inbound_plain, on_inbound_plain, why));
+	return listen_at(worker, 5, "::", ports->tunnel, on_tunnel, why);
+}
+
+static struct tunnel_pool *pool_make(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	return tunnel_pool_new(&(struct tunnel_pool_options){
+		.loop = worker->loop,
+		.client_context = options->client_context,
+		.scratch = worker->scratch,
+		.verify_cache = worker->verify_cache,
+		.budget = options->budget,
+		.time = &worker->view.time,
+		.limits = options->limits,
+		.tunnel_port = options->ports.tunnel,
+		.observer = options->tunnel_observer,
+	});
+}
+
+static struct tunnel_server *server_make(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	return tunnel_server_new(&(struct tunnel_server_options){
+		.loop = worker->loop,
+		.server_context = options->server_context,
+		.scratch = worker->scratch,
+		.verify_cache = worker->verify_cache,
+		.budget = options->budget,
+		.time = &worker->view.time,
+		.limits = options->limits,
+		.observer = options->tunnel_observer,
+		.on_stream = on_stream,
+		.on_abandon = on_abandon,
+		.arg = worker,
+	});
+}
+
+static void env_make(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	worker->view.answers = endpoint_table_new(16384);
+	worker->view.outbound_mode = options->outbound_mode;
+	worker->view.ask = ask;
+	worker->view.ask_arg = worker;
+	worker->env = (struct conn_env){
+		.loop = worker->loop,
+		.view = &worker->view,
+		.table = conn_table_new(options->max_connections),
+		.pool = worker->pool,
+		.own_ports = options->own_ports,
+		.deadlines = options->deadlines,
+		.app_source_v4 = options->app_source_v4,
+		.app_source_v6 = options->app_source_v6,
+		.observer = options->conn_observer,
+	};
+}
+
+enum err worker_new(const struct worker_options *options, struct worker **out, struct why *why)
+{
+	struct worker *worker = mem_new(struct worker);
+	worker->options = *options;
+	worker->loop = loop_new(options->clock);
+	worker->scratch = tls_scratch_new();
+	worker->verify_cache = verify_cache_new(1024);
+	worker->pool = pool_make(worker);
+	worker->server = server_make(worker);
+	env_make(worker);
+	enum err err = listen_all(worker, why);
+	if (err != ERR_NONE) {
+		worker_free(worker);
+		return err;
+	}
+	*out = worker;
+	return ERR_NONE;
+}
+
+void worker_set_siblings(struct worker *worker, struct worker *const *workers, unsigned num)
+{
+	CHECK(!worker->is_running);
+	worker->siblings = workers;
+	worker->num_siblings = num;
+	worker->next_sibling = worker->options.index;
+}
+
+static void *thread_main(void *arg)
+{
+	struct worker *worker = arg;
+	loop_run(worker->loop);
+	return NULL;
+}
+
+void worker_start(struct worker *worker)
+{
+	CHECK(!worker->is_running);
+	CHECK(pthread_create(&worker->thread, NULL, thread_main, worker) == 0);
+	worker->is_running = true;
+}
+
+static void deliver_stop(struct worker_mail *mail, struct worker *worker)
+{
+	mem_free(mail);
+	loop_stop(worker->loop);
+}
+
+static void view_done(struct view *view)
+{
+	credentials_unref(view->credentials);
+	policy_unref(view->policy);
+	mesh_networks_unref(view->networks);
+	endpoint_table_free(view->answers);
+}
+
+void worker_free(struct worker *worker)
+{
+	if (worker->is_running) {
+		worker_mail_send(worker, mem_new(struct worker_mail), deliver_stop);
+		CHECK(pthread_join(worker->thread, NULL) == 0);
+	}
+	for (unsigned i = 0; i < NUM_LISTENERS; i++)
+		if (worker->listeners[i] != NULL)
+			listener_free(worker->listeners[i]);
+	conn_table_free(worker->env.table);
+	tunnel_pool_free(worker->pool);
+	tunnel_server_free(worker->server);
+	view_done(&worker->view);
+	verify_cache_free(worker->verify_cache);
+	tls_scratch_free(worker->scratch);
+	loop_free(worker->loop);
+	mem_free(worker);
+}
+
+struct loop *worker_loop(struct worker *worker)
+{
+	return worker->loop;
+}
+
+struct view *worker_view(struct worker *worker)
+{
+	return &worker->view;
+}
+
+void worker_credentials_changed(struct worker *worker)
+{
+	tunnel_pool_set_credentials(worker->pool, worker->view.credentials);
+	tunnel_server_set_credentials(worker->server, worker->view.credentials);
+	conn_table_view_changed(worker->env.table);
+}
+
+void worker_view_changed(struct worker *worker)
+{
+	conn_table_view_changed(worker->env.table);
+}
+
+void worker_tunnels_drain(struct worker *worker)
+{
+	tunnel_pool_drain(worker->pool);
+	tunnel_server_drain(worker->server);
+}
+
+struct worker_inside worker_insides(const struct worker *worker)
+{
+	return (struct worker_inside){.conns = worker->env.table, .pool = worker->pool, .server = worker->server};
+}
