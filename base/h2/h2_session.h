@@ -12,6 +12,7 @@
 
 #include "base/core/buf.h"
 #include "base/core/err.h"
+#include "base/h2/h2_limits.h"
 
 struct h2_session;
 
@@ -32,7 +33,8 @@ struct h2_callbacks {
 	void (*on_headers)(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers,
 		size_t num_headers, bool end_stream);
 	void (*on_data)(void *arg, int32_t stream_id, void *stream, struct span bytes);
-	void (*on_end)(void *arg, int32_t stream_id, void *stream); /* the peer's END_STREAM, after its last byte */
+	/* The peer's END_STREAM, after its last byte; also where it came with headers (after on_headers). */
+	void (*on_end)(void *arg, int32_t stream_id, void *stream);
 	void (*on_close)(void *arg, int32_t stream_id, void *stream,
 		uint32_t error); /* last word on a stream; 0: both ends ended */
 	h2_pull_fn *pull;
@@ -43,21 +45,6 @@ struct h2_callbacks {
 	/* Something is to be sent now (outside feed): the owner schedules produce. Called once until the next produce.
 	 */
 	void (*on_want_produce)(void *arg);
-};
-
-struct h2_limits {                  /* 0: the default in brackets. Each says what it stops. */
-	uint32_t max_streams;       /* [100] concurrent streams the peer may open: memory */
-	uint32_t header_bytes;      /* [16 KiB] of one header list, decoded: HPACK bombs */
-	uint32_t header_table;      /* [4096] HPACK table each way: memory an idle connection */
-	uint32_t stream_window;     /* [32 KiB] initial receive window of a stream */
-	uint32_t connection_window; /* [1 MiB] receive window of the connection */
-	uint32_t frame_bytes;       /* [128 KiB] largest frame accepted */
-	uint32_t resets_free; /* [1000] streams reset by the peer, or that it made us reset, without being counted */
-	uint32_t
-		resets_per_100_served; /* [100] beyond that, resets allowed in proportion to streams that were served */
-	uint32_t control_frames_queued; /* [1000] PING/SETTINGS acks waiting to be sent: floods */
-	uint32_t
-		empty_frames; /* [10000] DATA frames without a byte, or CONTINUATIONs, in a row: work without payload */
 };
 
 struct h2_session_options {

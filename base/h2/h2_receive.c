@@ -1,0 +1,246 @@
+/* What nghttp2 tells while it reads: translated to the owner's callbacks, and weighed against the limits. */
+#include "base/h2/h2_private.h"
+
+enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then it is no mistake any more but an attack */
+
+static void break_at_limit(struct h2_session *session, enum err err)
+{
+	if (err != ERR_NONE)
+		h2_session_break(session, ERR_LIMIT, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void count_idle_frame(struct h2_session *session, enum h2_idle_frame kind)
+{
+	break_at_limit(session, h2_limits_idle_frame(&session->count, &session->limits, kind, &session->why));
+}
+
+/* Resets by the peer, and resets that it made us send (MadeYouReset, CVE-2025-8671), are one count. */
+static void count_reset(struct h2_session *session)
+{
+	if (session->role == H2_SERVER)
+		break_at_limit(session, h2_limits_reset(&session->count, &session->limits, &session->why));
+}
+
+static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_session *session = arg;
+	h2_headers_clear(&session->headers);
+	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	struct h2_stream *stream = h2_stream_add(session, NULL);
+	stream->id = frame->hd.stream_id;
+	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
+	/* Without this RFC 9218's default serves streams one after the other; what the client asks for is ignored. */
+	const nghttp2_extpri in_turn = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+	return nghttp2_session_change_extpri_stream_priority(nghttp2, stream->id, &in_turn, 1);
+}
+
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+	uint8_t flags, void *arg)
+{
+	(void)nghttp2;
+	(void)flags;
+	struct h2_session *session = arg;
+	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
+	if (stream == NULL || stream->is_reset ||
+		h2_headers_add(&session->headers, name, value, session->limits.header_bytes) == ERR_NONE)
+		return 0;
+	/* Decoding goes on, for the HPACK table must follow; nothing is kept of it any more. */
+	size_t decoded_len = session->headers.decoded_len;
+	if (decoded_len > (size_t)session->limits.header_bytes * HEADER_BYTES_BROKEN) {
+		break_at_limit(
+			session, why_set(&session->why, ERR_LIMIT, "a header list within SETTINGS_MAX_HEADER_LIST_SIZE",
+					 "send smaller headers", "more than %zu bytes decoded", decoded_len));
+		return 0;
+	}
+	stream->is_too_large = true;
+	return 0;
+}
+
+static void refuse_headers(struct h2_session *session, struct h2_stream *stream)
+{
+	count_reset(session);
+	h2_stream_reset(session, stream->id, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void end_remote(struct h2_session *session, struct h2_stream *stream)
+{
+	stream->ended_remote = true;
+	session->callbacks.on_end(session->arg, stream->id, stream->owner);
+}
+
+static void on_headers_complete(struct h2_session *session, struct h2_stream *stream, const nghttp2_frame *frame)
+{
+	bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+	if (stream->is_too_large) {
+		refuse_headers(session, stream);
+		return;
+	}
+	h2_limits_useful(&session->count);
+	struct h2_headers headers = session->headers; /* the callback may call anything but feed */
+	session->headers = (struct h2_headers){0};
+	int32_t id = stream->id;
+	session->callbacks.on_headers(session->arg, id, stream->owner, headers.items, headers.num_items, end_stream);
+	h2_headers_clear(&headers);
+	if (end_stream)
+		end_remote(session, stream);
+}
+
+static void on_peer_settings(struct h2_session *session)
+{
+	if (session->has_settings) {
+		count_idle_frame(session, H2_IDLE_SETTINGS);
+		return;
+	}
+	session->has_settings = true;
+	if (session->callbacks.on_settings != NULL)
+		session->callbacks.on_settings(session->arg);
+}
+
+static void on_peer_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
+{
+	session->is_refusing = true;
+	if (session->callbacks.on_goaway != NULL)
+		session->callbacks.on_goaway(session->arg, goaway->last_stream_id, goaway->error_code);
+}
+
+static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
+{
+	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+		return; /* nghttp2 answers; the queue of answers is bounded */
+	if (session->is_draining) {
+		session->is_draining = false;
+		h2_session_goaway(session, NGHTTP2_NO_ERROR);
+	}
+	if (session->callbacks.on_ping_ack != NULL)
+		session->callbacks.on_ping_ack(session->arg);
+}
+
+static void on_data_complete(struct h2_session *session, struct h2_stream *stream, const nghttp2_frame *frame)
+{
+	if (frame->hd.length == frame->data.padlen)
+		count_idle_frame(session, H2_IDLE_EMPTY_DATA);
+	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && stream != NULL && !stream->is_reset)
+		end_remote(session, stream);
+}
+
+static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
+{
+	(void)nghttp2;
+	struct h2_session *session = arg;
+	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
+	switch ((nghttp2_frame_type)frame->hd.type) {
+	case NGHTTP2_DATA:
+		on_data_complete(session, stream, frame);
+		break;
+	case NGHTTP2_HEADERS:
+		if (stream != NULL && !stream->is_reset)
+			on_headers_complete(session, stream, frame);
+		break;
+	case NGHTTP2_RST_STREAM:
+		if (stream != NULL && !stream->is_reset) {
+			stream->is_reset = true;
+			count_reset(session);
+		}
+		break;
+	case NGHTTP2_SETTINGS:
+		if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+			on_peer_settings(session);
+		break;
+	case NGHTTP2_PING:
+		on_ping(session, frame);
+		break;
+	case NGHTTP2_GOAWAY:
+		on_peer_goaway(session, &frame->goaway);
+		break;
+	case NGHTTP2_WINDOW_UPDATE:
+		count_idle_frame(session, H2_IDLE_WINDOW_UPDATE);
+		break;
+	case NGHTTP2_PRIORITY:
+	case NGHTTP2_PRIORITY_UPDATE:
+	case NGHTTP2_PUSH_PROMISE:
+	case NGHTTP2_CONTINUATION:
+	case NGHTTP2_ALTSVC:
+	case NGHTTP2_ORIGIN:
+		break;
+	}
+	return 0;
+}
+
+/* Here, because on_frame never sees what nghttp2 skips. */
+static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, void *arg)
+{
+	(void)nghttp2;
+	if (hd->type == NGHTTP2_PRIORITY)
+		count_idle_frame(arg, H2_IDLE_PRIORITY);
+	else if (hd->type > NGHTTP2_CONTINUATION)
+		count_idle_frame(arg, H2_IDLE_UNKNOWN);
+	return 0;
+}
+
+static int skip_extension(nghttp2_session *nghttp2, void **payload, const nghttp2_frame_hd *hd, void *arg)
+{
+	(void)nghttp2;
+	(void)payload;
+	(void)hd;
+	(void)arg;
+	return NGHTTP2_ERR_CANCEL;
+}
+
+static int on_data_chunk(
+	nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id, const uint8_t *bytes, size_t len, void *arg)
+{
+	(void)flags;
+	struct h2_session *session = arg;
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	h2_limits_useful(&session->count);
+	if (stream != NULL && !stream->is_reset)
+		session->callbacks.on_data(session->arg, stream_id, stream->owner, span_of(bytes, len));
+	return nghttp2_session_consume_connection(nghttp2, len);
+}
+
+static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, int error, void *arg)
+{
+	(void)nghttp2;
+	struct h2_session *session = arg;
+	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
+	if (stream != NULL && stream->is_reset)
+		return 0;
+	if (stream != NULL)
+		stream->is_reset = true; /* nghttp2 has queued the RST_STREAM; it is counted here */
+	why_set(&session->why, ERR_PROTOCOL, "HTTP/2 as RFC 9113 has it", "look at the peer: its HTTP/2 is broken",
+		"%s in a frame of type %u", nghttp2_strerror(error), frame->hd.type);
+	count_reset(session);
+	return 0;
+}
+
+/* RST_STREAM(NO_ERROR) before both ends have ended is still a stream cut short. */
+static uint32_t close_error(const struct h2_stream *stream, uint32_t error)
+{
+	bool is_whole = stream->ended_local && stream->ended_remote;
+	return error == NGHTTP2_NO_ERROR && !is_whole ? NGHTTP2_CANCEL : error;
+}
+
+static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t error, void *arg)
+{
+	struct h2_session *session = arg;
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL)
+		return 0;
+	session->callbacks.on_close(session->arg, stream_id, stream->owner, close_error(stream, error));
+	nghttp2_session_set_stream_user_data(nghttp2, stream_id, NULL);
+	h2_stream_remove(session, stream);
+	return 0;
+}
+
+void h2_receive_callbacks(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, skip_extension);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

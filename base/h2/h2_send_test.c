@@ -1,0 +1,138 @@
+#include "base/core/mem.h"
+#include "base/h2/h2_test_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+static const struct h2_limits roomy = {.stream_window = 4 * 1024 * 1024, .connection_window = 64 * 1024 * 1024};
+static uint8_t bytes[2 * 1024 * 1024];
+
+static void fill_bytes(void)
+{
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 31 + i / 251);
+}
+
+static void a_frame_alone_is_as_large_as_the_peer_takes(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_pair_init(&pair, &roomy);
+	h2_test_pair_run(&pair);
+	int32_t id = h2_test_open(&pair.client, false);
+	h2_test_send(&pair.client, id, span_of(bytes, sizeof(bytes)), true);
+	h2_test_pair_run(&pair);
+	assert_int_equal(h2_test_end_stream(&pair.client, id)->largest_pull, 128 * 1024);
+	assert_true(span_eq(buf_span(&h2_test_end_stream(&pair.server, id)->received), span_of(bytes, sizeof(bytes))));
+	h2_test_pair_done(&pair);
+}
+
+static void check_turns(struct h2_test_end *end, const int32_t ids[3])
+{
+	for (int i = 0; i < 3; i++)
+		h2_test_send(end, ids[i], span_of(bytes, sizeof(bytes)), true);
+	end->num_pulls = 0;
+	assert_int_equal(h2_session_produce(end->session, &end->out), IO_WANT_WRITE);
+	unsigned seen[3] = {0};
+	for (unsigned i = 0; i < 9; i++)
+		for (int j = 0; j < 3; j++)
+			seen[j] += end->pull_order[i] == ids[j];
+	for (int j = 0; j < 3; j++) {
+		assert_int_equal(seen[j], 3);
+		assert_true(h2_test_end_stream(end, ids[j])->largest_pull <= 32 * 1024);
+	}
+}
+
+static void streams_of_a_client_take_turns(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_pair_init(&pair, &roomy);
+	h2_test_pair_run(&pair);
+	int32_t ids[3];
+	for (int i = 0; i < 3; i++)
+		ids[i] = h2_test_open(&pair.client, false);
+	h2_test_pair_run(&pair);
+	check_turns(&pair.client, ids);
+	h2_test_pair_done(&pair);
+}
+
+static void streams_of_a_server_take_turns(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_pair_init(&pair, &roomy);
+	h2_test_pair_run(&pair);
+	int32_t ids[3];
+	for (int i = 0; i < 3; i++)
+		ids[i] = h2_test_open(&pair.client, true);
+	h2_test_pair_run(&pair);
+	check_turns(&pair.server, ids);
+	h2_test_pair_done(&pair);
+}
+
+static void a_small_answer_does_not_wait_for_a_bulk_one(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_pair_init(&pair, &roomy);
+	h2_test_pair_run(&pair);
+	int32_t bulk = h2_test_open(&pair.client, true), small = h2_test_open(&pair.client, true);
+	h2_test_pair_run(&pair);
+	h2_test_send(&pair.server, bulk, span_of(bytes, sizeof(bytes)), true);
+	assert_int_equal(h2_session_produce(pair.server.session, &pair.server.out), IO_WANT_WRITE);
+	buf_consume(&pair.server.out, buf_len(&pair.server.out));
+	h2_test_send(&pair.server, small, SPAN_LITERAL("quick"), true);
+	pair.server.num_pulls = 0;
+	assert_int_equal(h2_session_produce(pair.server.session, &pair.server.out), IO_WANT_WRITE);
+	assert_true(pair.server.pull_order[0] == small || pair.server.pull_order[1] == small);
+	h2_test_pair_done(&pair);
+}
+
+static void a_full_output_says_so_and_goes_on_later(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_end_init(&pair.client, H2_CLIENT, &roomy, 1000); /* less than a frame worth starting */
+	h2_test_end_init(&pair.server, H2_SERVER, &roomy, 0);
+	pair.server.responds = true;
+	h2_test_pair_run(&pair);
+	int32_t id = h2_test_open(&pair.client, false);
+	h2_test_send(&pair.client, id, span_of(bytes, 20000), true);
+	assert_int_equal(h2_session_produce(pair.client.session, &pair.client.out), IO_WANT_WRITE);
+	assert_true(buf_len(&pair.client.out) <= 1000);
+	h2_test_pair_run(&pair);
+	assert_true(span_eq(buf_span(&h2_test_end_stream(&pair.server, id)->received), span_of(bytes, 20000)));
+	h2_test_pair_done(&pair);
+}
+
+static void a_pull_that_fails_resets_its_stream_only(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_pair_init(&pair, &roomy);
+	h2_test_pair_run(&pair);
+	int32_t bad = h2_test_open(&pair.client, false), good = h2_test_open(&pair.client, false);
+	h2_test_end_stream(&pair.client, bad)->pull_fails = true;
+	h2_test_send(&pair.client, bad, SPAN_LITERAL("x"), true);
+	h2_test_send(&pair.client, good, SPAN_LITERAL("y"), true);
+	h2_test_pair_run(&pair);
+	assert_int_equal(h2_test_end_stream(&pair.server, bad)->error, 2);
+	assert_true(h2_test_end_stream(&pair.server, good)->ended);
+	h2_test_pair_done(&pair);
+}
+
+int main(void)
+{
+	fill_bytes();
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frame_alone_is_as_large_as_the_peer_takes),
+		cmocka_unit_test(streams_of_a_client_take_turns),
+		cmocka_unit_test(streams_of_a_server_take_turns),
+		cmocka_unit_test(a_small_answer_does_not_wait_for_a_bulk_one),
+		cmocka_unit_test(a_full_output_says_so_and_goes_on_later),
+		cmocka_unit_test(a_pull_that_fails_resets_its_stream_only),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

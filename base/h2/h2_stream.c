@@ -1,0 +1,185 @@
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/h2/h2_private.h"
+
+struct h2_stream *h2_stream_add(struct h2_session *session, void *owner)
+{
+	struct h2_stream *stream = mem_new(struct h2_stream);
+	stream->owner = owner;
+	stream->prev = &session->streams;
+	stream->next = session->streams;
+	if (stream->next != NULL)
+		stream->next->prev = &stream->next;
+	session->streams = stream;
+	session->num_streams++;
+	return stream;
+}
+
+void h2_stream_remove(struct h2_session *session, struct h2_stream *stream)
+{
+	h2_stream_set_ready(session, stream, false);
+	*stream->prev = stream->next;
+	if (stream->next != NULL)
+		stream->next->prev = stream->prev;
+	session->num_streams--;
+	mem_free(stream->trailers);
+	mem_free(stream);
+}
+
+struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t stream_id)
+{
+	struct h2_stream *stream = nghttp2_session_get_stream_user_data(session->nghttp2, stream_id);
+	if (stream != NULL)
+		return stream;
+	/* nghttp2 knows a request only once its HEADERS are encoded; the ones before that head our list. */
+	for (stream = session->streams; stream != NULL && stream->is_unsent; stream = stream->next)
+		if (stream->id == stream_id)
+			return stream;
+	return NULL;
+}
+
+void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, bool is_ready)
+{
+	if (stream->is_ready == is_ready)
+		return;
+	stream->is_ready = is_ready;
+	if (is_ready)
+		session->num_ready++;
+	else
+		session->num_ready--;
+}
+
+enum err h2_stream_open(struct h2_session *session, const struct h2_header *headers, size_t num_headers,
+	bool end_stream, void *owner, int32_t *out_stream_id)
+{
+	CHECK(session->role == H2_CLIENT);
+	if (session->is_refusing || session->broken != ERR_NONE)
+		return ERR_CLOSED;
+	if (h2_session_streams_left(session) == 0)
+		return ERR_LIMIT;
+	nghttp2_nv fields[H2_HEADERS_SEND_MAX];
+	h2_headers_to_nv(headers, num_headers, fields);
+	struct h2_stream *stream = h2_stream_add(session, owner);
+	nghttp2_data_provider body = h2_send_body(session);
+	int32_t id =
+		nghttp2_submit_request(session->nghttp2, NULL, fields, num_headers, end_stream ? NULL : &body, stream);
+	if (id < 0) { /* out of ids */
+		h2_stream_remove(session, stream);
+		session->is_refusing = true;
+		return ERR_CLOSED;
+	}
+	stream->id = id;
+	stream->is_unsent = true;
+	stream->ended_local = end_stream;
+	*out_stream_id = id;
+	h2_session_notify(session);
+	return ERR_NONE;
+}
+
+void h2_stream_attach(struct h2_session *session, int32_t stream_id, void *owner)
+{
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream != NULL)
+		stream->owner = owner;
+}
+
+enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const struct h2_header *headers,
+	size_t num_headers, bool end_stream)
+{
+	CHECK(session->role == H2_SERVER);
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || stream->is_answered || stream->is_reset || session->broken != ERR_NONE)
+		return ERR_CLOSED;
+	nghttp2_nv fields[H2_HEADERS_SEND_MAX];
+	h2_headers_to_nv(headers, num_headers, fields);
+	nghttp2_data_provider body = h2_send_body(session);
+	if (nghttp2_submit_response(session->nghttp2, stream_id, fields, num_headers, end_stream ? NULL : &body) != 0)
+		return ERR_CLOSED;
+	stream->is_answered = true;
+	stream->ended_local = end_stream;
+	h2_limits_served(&session->count);
+	h2_session_notify(session);
+	return ERR_NONE;
+}
+
+static size_t headers_len(const struct h2_header *headers, size_t num_headers)
+{
+	size_t len = num_headers * sizeof(*headers);
+	for (size_t i = 0; i < num_headers; i++)
+		len += headers[i].name.len + headers[i].value.len;
+	return len;
+}
+
+static struct span copy_behind(uint8_t **at, struct span bytes)
+{
+	uint8_t *copy = *at;
+	if (bytes.len > 0)
+		memcpy(copy, bytes.ptr, bytes.len);
+	*at += bytes.len;
+	return span_of(copy, bytes.len);
+}
+
+enum err h2_stream_trailers(
+	struct h2_session *session, int32_t stream_id, const struct h2_header *headers, size_t num_headers)
+{
+	CHECK(num_headers <= H2_HEADERS_SEND_MAX);
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || stream->ended_local || stream->is_reset)
+		return ERR_CLOSED;
+	mem_free(stream->trailers);
+	stream->trailers = mem_alloc(headers_len(headers, num_headers) + 1);
+	stream->num_trailers = (uint32_t)num_headers;
+	uint8_t *at = (uint8_t *)(stream->trailers + num_headers);
+	for (size_t i = 0; i < num_headers; i++) {
+		stream->trailers[i].name = copy_behind(&at, headers[i].name);
+		stream->trailers[i].value = copy_behind(&at, headers[i].value);
+	}
+	return ERR_NONE;
+}
+
+void h2_stream_ready(struct h2_session *session, int32_t stream_id)
+{
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || stream->ended_local)
+		return;
+	h2_stream_set_ready(session, stream, true);
+	if (!stream->is_deferred)
+		return;
+	stream->is_deferred = false;
+	CHECK(!nghttp2_is_fatal(nghttp2_session_resume_data(session->nghttp2, stream_id)));
+	h2_session_notify(session);
+}
+
+void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len)
+{
+	if (session->broken != ERR_NONE || len == 0)
+		return;
+	CHECK(!nghttp2_is_fatal(nghttp2_session_consume_stream(session->nghttp2, stream_id, len)));
+	if (nghttp2_session_get_outbound_queue_size(session->nghttp2) > 0)
+		h2_session_notify(session);
+}
+
+void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t error)
+{
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || stream->is_reset || session->broken != ERR_NONE)
+		return;
+	stream->is_reset = true;
+	CHECK(nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, error) == 0);
+	h2_session_notify(session);
+}
+
+void h2_stream_set_window(struct h2_session *session, int32_t stream_id, uint32_t bytes)
+{
+	if (bytes <= h2_stream_window(session, stream_id) || bytes > INT32_MAX || session->broken != ERR_NONE)
+		return;
+	CHECK(!nghttp2_is_fatal(
+		nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, (int32_t)bytes)));
+	h2_session_notify(session);
+}
+
+uint32_t h2_stream_window(const struct h2_session *session, int32_t stream_id)
+{
+	int32_t window = nghttp2_session_get_stream_effective_local_window_size(session->nghttp2, stream_id);
+	return window > 0 ? (uint32_t)window : 0;
+}

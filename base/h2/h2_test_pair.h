@@ -1,0 +1,58 @@
+/* For tests: the two ends of an HTTP/2 connection without a network, recording what they see, and raw frames for peers
+ * that misbehave. */
+#pragma once
+
+#include "base/h2/h2_session.h"
+
+#define H2_TEST_STREAMS 6100
+
+struct h2_test_stream {
+	int32_t id;
+	bool exists, ended, closed;
+	uint32_t error; /* of on_close */
+	unsigned num_headers;
+	char first_header[64]; /* "name: value" of the last list */
+	size_t header_bytes;   /* of the last list, names and values */
+	struct buf received;
+	struct span to_send; /* what pull gives */
+	size_t sent;
+	bool end_after; /* IO_EOF with the last byte, else IO_WANT_READ */
+	bool pull_fails;
+	size_t largest_pull;
+};
+
+struct h2_test_end {
+	struct h2_session *session;
+	struct buf out;
+	struct h2_test_stream *streams; /* by id / 2 */
+	bool responds;                  /* a server answers 200 at once */
+	bool refuses_to_consume;
+	unsigned num_settings, num_goaways, num_ping_acks, num_wanted, num_pulls;
+	uint32_t goaway_error;
+	int32_t pull_order[64]; /* ids in the order they were pulled */
+};
+
+struct h2_test_pair {
+	struct h2_test_end client, server;
+};
+
+void h2_test_end_init(struct h2_test_end *end, enum h2_role role, const struct h2_limits *limits, size_t out_max);
+void h2_test_end_done(struct h2_test_end *end);
+void h2_test_pair_init(struct h2_test_pair *pair, const struct h2_limits *limits);
+void h2_test_pair_done(struct h2_test_pair *pair);
+/* Carries bytes until both are quiet. Returns how many went. */
+size_t h2_test_pair_run(struct h2_test_pair *pair);
+struct h2_test_stream *h2_test_end_stream(struct h2_test_end *end, int32_t id);
+int32_t h2_test_open(struct h2_test_end *client, bool end_stream); /* CONNECT */
+void h2_test_send(struct h2_test_end *end, int32_t id, struct span bytes, bool end_after);
+
+/* --- raw bytes --- */
+#define H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+void h2_raw_preface(struct buf *out); /* with empty SETTINGS */
+void h2_raw_frame(struct buf *out, uint8_t type, uint8_t flags, int32_t id, struct span payload);
+void h2_raw_connect(struct buf *out, int32_t id, bool end_stream); /* HEADERS of a CONNECT request */
+/* Feeds a server that has just been born, produces, and tells the result. */
+enum err h2_raw_feed(struct h2_test_end *end, struct buf *bytes, struct why *why);
+/* The error code of the GOAWAY in what was produced, UINT32_MAX when there is none. */
+uint32_t h2_raw_goaway(const struct buf *produced);
+unsigned h2_raw_count(const struct buf *produced, uint8_t type);
