@@ -38,6 +38,7 @@ class Namespace:
         self._fd = os.open("/run/netns/" + self.netns, os.O_RDONLY | os.O_CLOEXEC)
         self.sysctl("net/ipv6/conf/all/accept_dad", "0")
         self.sysctl("net/ipv6/conf/default/accept_dad", "0")
+        self.sysctl("net/ipv4/ip_unprivileged_port_start", "0")  # as container runtimes set it
         self.ip("link set lo up")
 
     def remove(self):

@@ -1,46 +1,28 @@
-"""A TCP server that does exactly what it is told, and the client's half of the same.
+"""The client's half of exact streams, and the server's (stream_program.py) as a process on a host.
 
-As a program, in a namespace:   python3 -m handfast_harness.stream --port 7 --mode echo
-Each connection that ends is one line of JSON on stdout: peer, local, received, received_sha256, sent, sent_sha256,
-ended ("fin", "reset" or the error's name). Modes:
+with StreamServer(story, net.b, 9000, "hash") as server, net.a.connect(net.b.ipv4, 9000) as sock:
+    received, ended = stream.exchange(sock, stream.pattern(1_000_000))
+    report = server.wait_for_report()"""
 
-    echo      sends back what comes; after the peer's FIN, its own FIN
-    hash      reads to the peer's FIN, answers the SHA-256 in hex and a newline, then FIN
-    source    sends --bytes of pattern(--seed), then FIN; meanwhile reads
-    greet     sends "220 ready\\r\\n" first, then echoes
-    fin       sends FIN at once, then reads to the peer's FIN
-    reset     reads --bytes, then resets
-    hold      never reads, never sends
-"""
-
-import argparse
 import hashlib
 import json
 import os
-import random
+import shutil
 import socket
-import struct
 import sys
 import threading
 
 from .process import Process
+from .stream_program import pattern, reset
+
+__all__ = ["Server", "exchange", "pattern", "receive_all", "receive_exactly", "reset", "sha256"]
 
 _CHUNK = 1 << 16
-
-
-def pattern(num_bytes, seed=1):
-    """The same bytes for the same seed, anywhere; they do not compress and have no period."""
-    return random.Random(seed).randbytes(num_bytes)
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stream_program.py")
 
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def reset(sock):
-    """close() as a reset: RST goes out instead of FIN."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def receive_all(sock):
@@ -88,97 +70,16 @@ def exchange(sock, data):
     return received, ended
 
 
-class _Tally:
-    """One direction: how many bytes, and their hash."""
-
-    def __init__(self):
-        self.count, self._hash = 0, hashlib.sha256()
-
-    def add(self, data):
-        self.count += len(data)
-        self._hash.update(data)
-
-    def hex(self):
-        return self._hash.hexdigest()
-
-
-class _Connection:
-    def __init__(self, sock, options):
-        self.sock, self.options = sock, options
-        self.received, self.sent = _Tally(), _Tally()
-        self.names = sock.getpeername()[:2], sock.getsockname()[:2]
-
-    def send(self, data):
-        self.sock.sendall(data)
-        self.sent.add(data)
-
-    def read_to_end(self, on_data=lambda data: None):
-        while data := self.sock.recv(_CHUNK):
-            self.received.add(data)
-            on_data(data)
-
-    def echo(self):
-        self.read_to_end(self.send)
-
-    def hash(self):
-        self.read_to_end()
-        self.send(self.received.hex().encode() + b"\n")
-
-    def source(self):
-        reader = threading.Thread(target=self._read_ignoring_errors)
-        reader.start()
-        self.send(pattern(self.options.bytes, self.options.seed))
-        self.sock.shutdown(socket.SHUT_WR)
-        reader.join()
-
-    def _read_ignoring_errors(self):
-        try:
-            self.read_to_end()
-        except OSError:
-            pass  # the sending half meets the same error and reports it
-
-    def greet(self):
-        self.send(b"220 ready\r\n")
-        self.echo()
-
-    def fin(self):
-        self.sock.shutdown(socket.SHUT_WR)
-        self.read_to_end()
-
-    def reset(self):
-        while self.received.count < self.options.bytes:
-            data = self.sock.recv(self.options.bytes - self.received.count)
-            if not data:
-                break
-            self.received.add(data)
-        reset(self.sock)
-
-    def hold(self):
-        threading.Event().wait()
-
-    def serve(self):
-        try:
-            getattr(self, self.options.mode)()
-            ended = "reset" if self.options.mode == "reset" else "fin"
-        except ConnectionResetError:
-            ended = "reset"
-        except OSError as error:
-            ended = type(error).__name__
-        self.sock.close()
-        print(json.dumps({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
-                          "received_sha256": self.received.hex(), "sent": self.sent.count,
-                          "sent_sha256": self.sent.hex(), "ended": ended}), flush=True)
-
-
 class Server(Process):
     """The program above, running on a host: with StreamServer(story, net.b, 9000, mode="echo") as server: ..."""
 
     def __init__(self, story, namespace, port, mode="echo", num_bytes=0, seed=1, address="::", uid=65534):
-        argv = [sys.executable, "-m", "handfast_harness.stream", "--port", port, "--mode", mode,
-                "--bytes", num_bytes, "--seed", seed, "--address", address]
+        program = os.path.join(story.folder("program"), "stream.py")  # where every user may read it
+        shutil.copy(_PROGRAM, program)
+        argv = [sys.executable, program, "--port", port, "--mode", mode, "--bytes", num_bytes, "--seed", seed,
+                "--address", address]
         log = story.log_path("stream-%s-%d" % (namespace.name, port))
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        super().__init__(namespace, "stream server", argv, log, uid=uid, env={"PYTHONPATH": root, "LC_ALL": "C.UTF-8"})
+        super().__init__(namespace, "stream server on %d" % port, argv, log, uid=uid)
         self.wait_for_log("listening")
 
     def reports(self):
@@ -189,26 +90,3 @@ class Server(Process):
         """The report of the number-th connection to end."""
         self.wait_until("report %d" % number, lambda: len(self.reports()) > number, deadline_s)
         return self.reports()[number]
-
-
-def main():
-    parser = argparse.ArgumentParser(description="a TCP server that does exactly what it is told")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--address", default="::")
-    parser.add_argument("--mode", default="echo",
-                        choices=["echo", "hash", "source", "greet", "fin", "reset", "hold"])
-    parser.add_argument("--bytes", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    listener = socket.socket(socket.AF_INET6 if ":" in options.address else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((options.address, options.port))
-    listener.listen(1024)
-    print("listening", flush=True)
-    while True:
-        sock, _ = listener.accept()
-        threading.Thread(target=_Connection(sock, options).serve, daemon=True).start()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""A TCP server that does exactly what it is told. Stands alone: it is started as a file, in a namespace, as any user.
+
+    stream_program.py --port 7 --mode echo
+
+Each connection that ends is one line of JSON on stdout: peer, local, received, received_sha256, sent, sent_sha256,
+ended ("fin", "reset" or the error's name). Modes:
+
+    echo      sends back what comes; after the peer's FIN, its own FIN
+    hash      reads to the peer's FIN, answers the SHA-256 in hex and a newline, then FIN
+    source    sends --bytes of pattern(--seed), then FIN; meanwhile reads
+    greet     sends "220 ready\\r\\n" first, then echoes
+    fin       sends FIN at once, then reads to the peer's FIN
+    reset     reads --bytes, then resets
+    hold      never reads, never sends
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import socket
+import struct
+import threading
+
+_CHUNK = 1 << 16
+
+
+def pattern(num_bytes, seed=1):
+    """The same bytes for the same seed, anywhere; they do not compress and have no period."""
+    return random.Random(seed).randbytes(num_bytes)
+
+
+def reset(sock):
+    """close() as a reset: RST goes out instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+class _Tally:
+    """One direction: how many bytes, and their hash."""
+
+    def __init__(self):
+        self.count, self._hash = 0, hashlib.sha256()
+
+    def add(self, data):
+        self.count += len(data)
+        self._hash.update(data)
+
+    def hex(self):
+        return self._hash.hexdigest()
+
+
+class _Connection:
+    def __init__(self, sock, options):
+        self.sock, self.options = sock, options
+        self.received, self.sent = _Tally(), _Tally()
+        self.names = sock.getpeername()[:2], sock.getsockname()[:2]
+
+    def send(self, data):
+        self.sock.sendall(data)
+        self.sent.add(data)
+
+    def read_to_end(self, on_data=lambda data: None):
+        while data := self.sock.recv(_CHUNK):
+            self.received.add(data)
+            on_data(data)
+
+    def echo(self):
+        self.read_to_end(self.send)
+
+    def hash(self):
+        self.read_to_end()
+        self.send(self.received.hex().encode() + b"\n")
+
+    def source(self):
+        reader = threading.Thread(target=self._read_ignoring_errors)
+        reader.start()
+        self.send(pattern(self.options.bytes, self.options.seed))
+        self.sock.shutdown(socket.SHUT_WR)
+        reader.join()
+
+    def _read_ignoring_errors(self):
+        try:
+            self.read_to_end()
+        except OSError:
+            pass  # the sending half meets the same error and reports it
+
+    def greet(self):
+        self.send(b"220 ready\r\n")
+        self.echo()
+
+    def fin(self):
+        self.sock.shutdown(socket.SHUT_WR)
+        self.read_to_end()
+
+    def reset(self):
+        while self.received.count < self.options.bytes:
+            data = self.sock.recv(self.options.bytes - self.received.count)
+            if not data:
+                break
+            self.received.add(data)
+        reset(self.sock)
+
+    def hold(self):
+        threading.Event().wait()
+
+    def serve(self):
+        try:
+            getattr(self, self.options.mode)()
+            ended = "reset" if self.options.mode == "reset" else "fin"
+        except ConnectionResetError:
+            ended = "reset"
+        except OSError as error:
+            ended = type(error).__name__
+        self.sock.close()
+        print(json.dumps({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
+                          "received_sha256": self.received.hex(), "sent": self.sent.count,
+                          "sent_sha256": self.sent.hex(), "ended": ended}), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="a TCP server that does exactly what it is told")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--address", default="::")
+    parser.add_argument("--mode", default="echo",
+                        choices=["echo", "hash", "source", "greet", "fin", "reset", "hold"])
+    parser.add_argument("--bytes", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    listener = socket.socket(socket.AF_INET6 if ":" in options.address else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((options.address, options.port))
+    listener.listen(1024)
+    print("listening", flush=True)
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=_Connection(sock, options).serve, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()
