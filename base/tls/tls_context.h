@@ -1,5 +1,5 @@
-/* One long-lived TLS context a role and purpose for the whole process: TLS 1.3 only, no tickets, no resumption, no early
- * data, no renegotiation. Chain and key are set on each session, so no context ever pins an old private key. */
+/* One long-lived TLS context a role and purpose for the whole process: TLS 1.3 only, no tickets, no resumption, no
+ * early data, no renegotiation. Chain and key are set on each session, so no context ever pins an old private key. */
 #pragma once
 
 #include "base/core/err.h"
@@ -15,7 +15,7 @@ enum tls_client_auth {
 struct tls_context_options {
 	enum tls_role role;
 	enum tls_client_auth client_auth; /* servers */
-	const char *alpn;                 /* the one protocol spoken, "h2"; no overlap fails the handshake (RFC 7301 3.2) */
+	const char *alpn; /* the one protocol spoken, "h2"; no overlap fails the handshake (RFC 7301 3.2) */
 };
 
 struct tls_context;

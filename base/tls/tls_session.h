@@ -49,9 +49,11 @@ enum io_result tls_session_handshake(struct tls_session *session) _must_use_;
 bool tls_session_is_established(const struct tls_session *session);
 
 /* IO_DONE with *out_len > 0; IO_WANT_READ; IO_EOF: close_notify came; IO_FAILED: anything else, a TCP FIN without
- * close_notify (truncation) included. */
+ * close_notify (truncation) included. The kernel is asked once a call at most for what it can give at once: when
+ * *out_len < cap and nothing is pending, another call before the socket is readable only costs a system call. */
 enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
-bool tls_session_has_pending(const struct tls_session *session); /* decrypted or decryptable bytes wait in memory */
+/* Bytes, an end or a failure wait in memory: read again without waiting for the socket. */
+bool tls_session_has_pending(const struct tls_session *session);
 
 /* Encrypts as much as its output buffer takes (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0; IO_WANT_WRITE: full, flush
  * first. */

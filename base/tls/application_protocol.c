@@ -1,0 +1,91 @@
+#include "base/tls/application_protocol.h"
+#include "base/core/check.h"
+#include "base/tls/alert.h"
+#include <openssl/bytestring.h>
+
+static const char fix[] = "is this the port of a sidecar or a control plane?";
+
+static int refuse_overlap(SSL *ssl, struct span offered)
+{
+	size_t first = offered.len > 0 ? offered.ptr[0] : 0;
+	(void)why_set(session_why_slot(session_of(ssl)), ERR_UNSUPPORTED, "a client that speaks our protocol", fix,
+		"ALPN without it, first \"%.*s\"", first < offered.len ? (int)first : 0, offered.ptr + 1);
+	return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol */
+}
+
+static int on_select(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
+{
+	const struct tls_context *context = arg;
+	struct span rest = span_of(in, in_len); /* the library has checked the list's form */
+	while (rest.len > 0) {
+		size_t len = rest.ptr[0] + (size_t)1;
+		if (span_eq(span_of(rest.ptr, len), span_of(context->alpn, context->alpn_len))) {
+			*out = context->alpn + 1;
+			*out_len = (uint8_t)(context->alpn_len - 1);
+			return SSL_TLSEXT_ERR_OK;
+		}
+		rest = span_from(rest, len);
+	}
+	return refuse_overlap(ssl, span_of(in, in_len));
+}
+
+/* A hello that is about to be refused for its version gets that alert, not ours. */
+static bool offers_tls13(const SSL_CLIENT_HELLO *hello)
+{
+	const uint8_t *ptr;
+	size_t len;
+	CBS extension, versions;
+	uint16_t version;
+	if (!SSL_early_callback_ctx_extension_get(hello, TLSEXT_TYPE_supported_versions, &ptr, &len))
+		return false;
+	CBS_init(&extension, ptr, len);
+	if (!CBS_get_u8_length_prefixed(&extension, &versions))
+		return false;
+	while (CBS_get_u16(&versions, &version))
+		if (version == TLS1_3_VERSION)
+			return true;
+	return false;
+}
+
+/* The selection callback is not asked about a hello without the extension, so that is caught here. */
+static enum ssl_select_cert_result_t on_hello(const SSL_CLIENT_HELLO *hello)
+{
+	const uint8_t *ptr;
+	size_t len;
+	if (SSL_early_callback_ctx_extension_get(
+		    hello, TLSEXT_TYPE_application_layer_protocol_negotiation, &ptr, &len) ||
+		!offers_tls13(hello))
+		return ssl_select_cert_success;
+	(void)why_set(session_why_slot(session_of(hello->ssl)), ERR_UNSUPPORTED, "a client that speaks our protocol",
+		fix, "a hello without ALPN");
+	/* The first fatal alert is the one that counts; the library's own handshake_failure is then not sent. */
+	(void)SSL_send_fatal_alert(hello->ssl, TLS_ALERT_no_application_protocol);
+	return ssl_select_cert_error;
+}
+
+void application_protocol_set(struct tls_context *context, const char *name)
+{
+	size_t len = strlen(name);
+	CHECK(len > 0 && len < sizeof context->alpn);
+	context->alpn[0] = (uint8_t)len;
+	memcpy(context->alpn + 1, name, len);
+	context->alpn_len = (uint8_t)(len + 1);
+	if (context->role == TLS_CLIENT) {
+		CHECK(SSL_CTX_set_alpn_protos(context->ctx, context->alpn, context->alpn_len) == 0);
+	} else {
+		SSL_CTX_set_alpn_select_cb(context->ctx, on_select, context);
+		SSL_CTX_set_select_certificate_cb(context->ctx, on_hello);
+	}
+}
+
+bool application_protocol_is_agreed(struct tls_session *session)
+{
+	const uint8_t *name;
+	unsigned len;
+	SSL_get0_alpn_selected(session->ssl, &name, &len);
+	if (len > 0)
+		return true; /* the library refuses a choice that was not offered */
+	(void)why_set(session_why_slot(session), ERR_UNSUPPORTED, "a server that speaks our protocol", fix,
+		"a server that chose none by ALPN");
+	return false;
+}

@@ -1,0 +1,80 @@
+#include "base/tls/input.h"
+#include "base/core/mem.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void keep_rest(struct scratch_holder *holder)
+{
+	struct input *input = container_of(holder, struct input, holder);
+	input->kept = mem_dup(input->at, input->len);
+	input->at = input->kept;
+}
+
+void input_init(struct input *input, struct tls_scratch *scratch)
+{
+	*input = (struct input){.holder = {keep_rest}, .scratch = scratch};
+}
+
+void input_done(struct input *input)
+{
+	scratch_release(input->scratch, &input->holder);
+	mem_free(input->kept);
+	input->kept = NULL;
+	input->len = 0;
+}
+
+static void empty(struct input *input)
+{
+	scratch_release(input->scratch, &input->holder);
+	mem_free(TAKE_PTR(input->kept));
+	input->at = NULL;
+}
+
+static enum input_status fill(struct input *input, int fd)
+{
+	if (input->is_eof)
+		return INPUT_EOF;
+	if (input->errnum != 0)
+		return INPUT_BROKEN;
+	if (input->is_drained)
+		return INPUT_WOULD_BLOCK;
+	uint8_t *area = scratch_claim(input->scratch, &input->holder);
+	ssize_t got;
+	do {
+		got = recv(fd, area, SCRATCH_INPUT_LEN, 0);
+	} while (got < 0 && errno == EINTR);
+	if (got > 0) {
+		input->at = area;
+		input->len = (size_t)got;
+		input->is_drained = got < SCRATCH_INPUT_LEN;
+		return INPUT_BYTES;
+	}
+	int errnum = errno;
+	scratch_release(input->scratch, &input->holder);
+	if (got == 0) {
+		input->is_eof = true;
+		return INPUT_EOF;
+	}
+	if (errnum == EAGAIN || errnum == EWOULDBLOCK)
+		return INPUT_WOULD_BLOCK;
+	input->errnum = errnum;
+	return INPUT_BROKEN;
+}
+
+enum input_status input_read(struct input *input, int fd, uint8_t *to, size_t cap, size_t *out_len)
+{
+	if (input->len == 0) {
+		enum input_status status = fill(input, fd);
+		if (status != INPUT_BYTES)
+			return status;
+	}
+	size_t len = input->len < cap ? input->len : cap;
+	memcpy(to, input->at, len);
+	input->at += len;
+	input->len -= len;
+	if (input->len == 0)
+		empty(input);
+	*out_len = len;
+	return INPUT_BYTES;
+}

@@ -1,0 +1,89 @@
+#include "base/tls/session_identity.h"
+#include "base/core/check.h"
+#include <openssl/err.h>
+#include <openssl/pool.h>
+
+enum { EXTRA_CHAIN_MAX = 4 };
+
+static enum err refuse_pair(struct why *why)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+	enum err err = why_set(why, ERR_KEY_MISMATCH, "a key that belongs to the certificate", "ask for a new identity",
+		"%s", reason != NULL ? reason : "a pair that the TLS library refuses");
+	ERR_clear_error();
+	return err;
+}
+
+enum err session_identity_set(struct tls_session *session, const struct tls_session_options *options, struct why *why)
+{
+	if (options->svid == NULL || options->key == NULL) {
+		if (session->is_client)
+			return ERR_NONE;
+		return why_set(
+			why, ERR_NO_CERTIFICATE, "an identity to serve with", "wait for this side's identity", "none");
+	}
+	CRYPTO_BUFFER *chain[SVID_CHAIN_MAX + EXTRA_CHAIN_MAX];
+	size_t num_own = svid_num_chain(options->svid);
+	size_t num_extra = options->num_extra_chain;
+	CHECK(num_own <= SVID_CHAIN_MAX && num_extra <= EXTRA_CHAIN_MAX);
+	for (size_t i = 0; i < num_own; i++)
+		chain[i] = svid_get0_buffer(options->svid, i);
+	for (size_t i = 0; i < num_extra; i++) {
+		struct span der = options->extra_chain[i];
+		chain[num_own + i] = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
+		CHECK(chain[num_own + i] != NULL);
+	}
+	ERR_clear_error();
+	int ok = SSL_set_chain_and_key(
+		session->ssl, chain, num_own + num_extra, private_key_get0_evp(options->key), NULL);
+	for (size_t i = 0; i < num_extra; i++)
+		CRYPTO_BUFFER_free(chain[num_own + i]);
+	if (!ok)
+		return refuse_pair(why);
+	session->own = svid_ref(options->svid);
+	return ERR_NONE;
+}
+
+struct svid *tls_session_peer(const struct tls_session *session)
+{
+	/* The verifier speaks before the peer's signature is checked: not known until the handshake is done. */
+	return session->is_established ? session->peer : NULL;
+}
+
+const struct why *tls_session_why(const struct tls_session *session)
+{
+	static const struct why nothing;
+	return session->why != NULL ? session->why : &nothing;
+}
+
+bool tls_session_failed_by_peer(const struct tls_session *session)
+{
+	return session->has_failed_by_peer;
+}
+
+int tls_session_alert(const struct tls_session *session)
+{
+	return session->alert;
+}
+
+enum err tls_session_export(struct tls_session *session, const char *label, struct span context, uint8_t out[32])
+{
+	CHECK(session->is_established);
+	if (!SSL_export_keying_material(session->ssl, out, 32, label, strlen(label), context.ptr, context.len, 1)) {
+		ERR_clear_error();
+		return ERR_CRYPTO;
+	}
+	return ERR_NONE;
+}
+
+const char *tls_session_cipher(const struct tls_session *session)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(session->ssl);
+	return cipher != NULL ? SSL_CIPHER_standard_name(cipher) : "none";
+}
+
+const char *tls_session_group(const struct tls_session *session)
+{
+	const char *name = SSL_get_curve_name(SSL_get_curve_id(session->ssl));
+	return name != NULL ? name : "none";
+}

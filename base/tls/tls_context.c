@@ -1,0 +1,79 @@
+#include "base/tls/tls_context.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/tls/application_protocol.h"
+#include "base/tls/context.h"
+#include "base/tls/session_failure.h"
+#include "base/tls/socket_bio.h"
+#include "base/tls/verify_bridge.h"
+#include "certs/cert.h"
+
+/* A chain of four certificates is about 4 KiB; the library's own limit of 100 KB would let strangers fill memory. */
+enum { CERTIFICATE_MESSAGE_MAX = 16 * 1024 };
+
+/* What a peer may sign with. RSA only as PSS: PKCS#1 v1.5 is no signature of TLS 1.3 (RFC 8446 4.2.3). */
+static const uint16_t signature_schemes[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
+	SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384,
+	SSL_SIGN_RSA_PSS_RSAE_SHA512};
+
+static void set_parameters(SSL_CTX *ctx)
+{
+	CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION));
+	CHECK(SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION));
+	/* The library picks AES-128-GCM or ChaCha20 by what both CPUs are good at; TLS 1.3 has nothing else to set. */
+	CHECK(SSL_CTX_set1_groups_list(ctx, "X25519"));
+	CHECK(SSL_CTX_set_verify_algorithm_prefs(
+		ctx, signature_schemes, sizeof signature_schemes / sizeof signature_schemes[0]));
+	SSL_CTX_set_max_cert_list(ctx, CERTIFICATE_MESSAGE_MAX);
+	SSL_CTX_set_grease_enabled(ctx, 1); /* keeps servers tolerant to what is new (RFC 8701) */
+}
+
+/* A resumed session would skip the verifier: a revoked peer would come back in (abuse cases D26, D27, D28). */
+static void forbid_resumption(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_early_data_enabled(ctx, 0);
+}
+
+static int verify_mode(const struct tls_context_options *options)
+{
+	if (options->role == TLS_SERVER && options->client_auth == TLS_CLIENT_AUTH_OPTIONAL)
+		return SSL_VERIFY_PEER;
+	return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+}
+
+struct tls_context *tls_context_new(const struct tls_context_options *options)
+{
+	struct tls_context *context = mem_new(struct tls_context);
+	context->role = options->role;
+	context->ctx = SSL_CTX_new(TLS_with_buffers_method());
+	CHECK(context->ctx != NULL);
+	context->socket_bio = socket_bio_method_new();
+	/* Certificates' bytes exist once in the process, however many sessions see them. */
+	SSL_CTX_set0_buffer_pool(context->ctx, cert_pool());
+	SSL_CTX_set_retain_only_sha256_of_client_certs(context->ctx, 1);
+	set_parameters(context->ctx);
+	forbid_resumption(context->ctx);
+	application_protocol_set(context, options->alpn);
+	verify_bridge_set(context->ctx, verify_mode(options));
+	session_failure_watch_alerts(context->ctx);
+	return context;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+	if (context == NULL)
+		return;
+	SSL_CTX_free(context->ctx);
+	BIO_meth_free(context->socket_bio);
+	mem_free(context);
+}
+
+#define TEXT_OF_(value) #value
+#define TEXT_OF(value)  TEXT_OF_(value)
+
+const char *tls_library_version(void)
+{
+	return "BoringSSL, API " TEXT_OF(BORINGSSL_API_VERSION);
+}

@@ -1,0 +1,198 @@
+#include "base/tls/tls_session.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/tls/context.h"
+#include "base/tls/handshake_trace.h"
+#include "base/tls/session_failure.h"
+#include "base/tls/session_identity.h"
+#include "base/tls/socket_bio.h"
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+enum {
+	RECORD_PLAIN_MAX = SSL3_RT_MAX_PLAIN_LENGTH,
+	RECORD_CIPHER_MAX = RECORD_PLAIN_MAX + 22, /* header 5, content type 1, tag 16 (RFC 8446 5.2) */
+	KEY_UPDATE_ROOM = 64,                      /* an acknowledgement may go ahead of the first record */
+};
+
+enum err tls_session_new(const struct tls_session_options *options, struct tls_session **out, struct why *why)
+{
+	_cleanup_(tls_session_freep) struct tls_session *session = mem_new(struct tls_session);
+	session->fd = options->fd;
+	session->alert = NO_ALERT;
+	session->is_client = options->context->role == TLS_CLIENT;
+	session->on_verify = options->on_verify;
+	session->verify_arg = options->verify_arg;
+	input_init(&session->input, options->scratch);
+	output_init(&session->output, options->scratch);
+	session->ssl = SSL_new(options->context->ctx);
+	CHECK(session->ssl != NULL);
+	SSL_set_shed_handshake_config(session->ssl, 1); /* the private key goes with it */
+	socket_bio_attach(session, options->context->socket_bio);
+	RETURN_IF_ERR(session_identity_set(session, options, why));
+	if (session->is_client)
+		SSL_set_connect_state(session->ssl);
+	else
+		SSL_set_accept_state(session->ssl);
+	*out = TAKE_PTR(session);
+	return ERR_NONE;
+}
+
+void tls_session_free(struct tls_session *session)
+{
+	if (session == NULL)
+		return;
+	SSL_free(session->ssl);
+	input_done(&session->input);
+	output_done(&session->output);
+	svid_unref(session->own);
+	svid_unref(session->peer);
+	mem_free(session->why);
+	fd_close(session->fd);
+	mem_free(session);
+}
+
+int tls_session_fd(const struct tls_session *session)
+{
+	return session->fd;
+}
+
+bool tls_session_is_established(const struct tls_session *session)
+{
+	return session->is_established;
+}
+
+/* What the library's answer means; rc <= 0. */
+static enum io_result result_of(struct tls_session *session, int rc)
+{
+	int error = SSL_get_error(session->ssl, rc);
+	if (error == SSL_ERROR_WANT_READ)
+		return IO_WANT_READ;
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return IO_EOF;
+	return IO_FAILED;
+}
+
+static void establish(struct tls_session *session)
+{
+	session->is_established = true;
+	svid_unref(TAKE_PTR(session->own));
+	mem_free(TAKE_PTR(session->why)); /* the verifier left it empty */
+	trace_established(session);
+}
+
+/* The alert goes out if the kernel takes it. Unread bytes at close() would send an RST, which can overtake the alert
+ * on its way into the peer's hands: so the reading end is emptied first. */
+static enum io_result refuse_handshake(struct tls_session *session)
+{
+	(void)session_fail(session);
+	if (session->has_failed_by_peer || output_len(&session->output) == 0)
+		return IO_FAILED;
+	if (output_flush(&session->output, session->fd) != IO_DONE)
+		return IO_FAILED;
+	(void)shutdown(session->fd, SHUT_WR);
+	uint8_t bytes[4096];
+	for (int i = 0; i < 16 && recv(session->fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++)
+		continue;
+	return IO_FAILED;
+}
+
+enum io_result tls_session_handshake(struct tls_session *session)
+{
+	if (session->has_failed)
+		return IO_FAILED;
+	if (!session->is_established) {
+		input_rearm(&session->input);
+		int rc = SSL_do_handshake(session->ssl);
+		enum io_result result = rc == 1 ? IO_DONE : result_of(session, rc);
+		if (result == IO_FAILED || result == IO_EOF)
+			return refuse_handshake(session);
+		if (result == IO_WANT_READ) {
+			enum io_result flushed = tls_session_flush(session);
+			return flushed == IO_DONE ? IO_WANT_READ : flushed;
+		}
+		establish(session);
+	}
+	return tls_session_flush(session);
+}
+
+enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len)
+{
+	CHECK(session->is_established && cap > 0);
+	if (session->has_failed)
+		return IO_FAILED;
+	input_rearm(&session->input);
+	size_t len = 0;
+	int rc = 1;
+	while (len < cap) {
+		size_t step = cap - len < RECORD_PLAIN_MAX ? cap - len : RECORD_PLAIN_MAX;
+		rc = SSL_read(session->ssl, to + len, (int)step);
+		if (rc <= 0)
+			break;
+		len += (size_t)rc;
+	}
+	enum io_result result = rc > 0 ? IO_DONE : result_of(session, rc);
+	if (result == IO_FAILED)
+		(void)session_fail(session); /* told now if nothing came before it, else at the next call */
+	session->has_ended = result == IO_FAILED || result == IO_EOF;
+	if (len == 0)
+		return result;
+	trace_received(session);
+	*out_len = len;
+	return IO_DONE;
+}
+
+bool tls_session_has_pending(const struct tls_session *session)
+{
+	/* Not SSL_has_pending(): part of a record is nothing that a caller could read. */
+	return SSL_pending(session->ssl) > 0 || session->input.len > 0 || session->has_ended;
+}
+
+/* How much of `len` fits beside what waits already: whole records, so that none is cut small by a full buffer. */
+static size_t fitting(const struct tls_session *session, size_t len)
+{
+	size_t room = output_room(&session->output, TLS_OUTPUT_MAX);
+	size_t most = room > KEY_UPDATE_ROOM ? (room - KEY_UPDATE_ROOM) / RECORD_CIPHER_MAX * RECORD_PLAIN_MAX : 0;
+	return len < most ? len : most;
+}
+
+enum io_result tls_session_write(struct tls_session *session, struct span bytes, size_t *out_len)
+{
+	CHECK(session->is_established && bytes.len > 0);
+	if (session->has_failed)
+		return IO_FAILED;
+	size_t len = fitting(session, bytes.len);
+	if (len == 0)
+		return IO_WANT_WRITE;
+	size_t num_records = (len + RECORD_PLAIN_MAX - 1) / RECORD_PLAIN_MAX;
+	size_t overhead = num_records * (RECORD_CIPHER_MAX - RECORD_PLAIN_MAX) + KEY_UPDATE_ROOM;
+	CHECK(output_reserve(&session->output, len + overhead) == ERR_NONE);
+	if (SSL_write(session->ssl, bytes.ptr, (int)len) != (int)len)
+		return session_fail(session);
+	trace_sent(session);
+	*out_len = len;
+	return IO_DONE;
+}
+
+size_t tls_session_unflushed(const struct tls_session *session)
+{
+	return output_len(&session->output);
+}
+
+enum io_result tls_session_flush(struct tls_session *session)
+{
+	if (session->has_failed)
+		return IO_FAILED;
+	enum io_result result = output_flush(&session->output, session->fd);
+	return result == IO_FAILED ? session_fail_after_write(session) : result;
+}
+
+void tls_session_close_notify(struct tls_session *session)
+{
+	if (!session->is_established || session->has_failed || session->has_said_goodbye)
+		return;
+	session->has_said_goodbye = true;
+	(void)SSL_shutdown(session->ssl); /* once: a second call would read */
+	ERR_clear_error();
+}
