@@ -1,6 +1,6 @@
 /* One side of an intercepted connection behind one face: a plain socket, or a stream of a tunnel. The relay joins two
  * of them; conn only makes, hands over and frees them. Bytes a peer sent before anybody listens wait in the leg (a
- * socket's kernel buffer, a stream's window). */
+ * socket's kernel buffer, a stream's window). What a leg can do inside is in leg_ops.h. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -10,8 +10,8 @@ struct leg;
 
 /* A connected or connecting socket; adopts fd. */
 struct leg *leg_new_plain(struct loop *loop, int fd);
-void leg_free(struct leg
-		*leg); /* silently: a socket is closed with FIN unless leg_reset() came before; a stream is cancelled */
-void leg_reset(
-	struct leg *leg); /* the other end must see a reset (RST, RST_STREAM), never an orderly end; then leg_free() */
+/* Silently: a socket is closed with FIN unless leg_reset() came before; a stream is cancelled. */
+void leg_free(struct leg *leg);
+/* The other end must see a reset (RST, RST_STREAM), never an orderly end; then leg_free(). */
+void leg_reset(struct leg *leg);
 DEFINE_CLEANUP(struct leg *, leg_free)

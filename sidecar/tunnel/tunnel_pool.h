@@ -71,6 +71,7 @@ enum stream_verdict {
 			       ERR_TIMEOUT, ...);  failed_by_peer when the other side sent the alert */
 	STREAM_BROKEN,      /* the tunnel died after the stream was sent */
 	STREAM_NO_IDENTITY, /* we have no valid credentials */
+	STREAM_ABANDONED,   /* `downstream` was reset by the app before the answer; the stream was cancelled */
 };
 struct stream_result {
 	enum stream_verdict verdict;

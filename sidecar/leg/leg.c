@@ -1,0 +1,85 @@
+#include "base/core/check.h"
+#include "sidecar/leg/leg_ops.h"
+
+void leg_init(struct leg *leg, const struct leg_ops *ops, struct loop *loop)
+{
+	leg->ops = ops;
+	leg->loop = loop;
+	leg->active_ms = loop_now_ms(loop);
+	buf_init(&leg->kept, LEG_KEPT_MAX);
+}
+
+void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner)
+{
+	leg->other = other;
+	leg->listener = listener;
+	leg->owner = owner;
+	if (listener != NULL && !leg->in_ended && !leg->is_reset)
+		leg->ops->watch(leg);
+}
+
+static size_t push_to_other(struct leg *leg, struct span bytes)
+{
+	struct leg *other = leg->other;
+	if (other == NULL || other->ops->push == NULL || other->is_reset)
+		return 0;
+	size_t taken = 0;
+	if (other->ops->push(other, bytes, &taken) == IO_FAILED)
+		return 0;
+	if (taken > 0)
+		leg->ops->took(leg, taken);
+	return taken;
+}
+
+void leg_deliver(struct leg *leg, struct span bytes)
+{
+	size_t taken = buf_len(&leg->kept) == 0 ? push_to_other(leg, bytes) : 0;
+	if (taken == bytes.len || leg->is_reset)
+		return;
+	/* Flow control holds it far below the maximum, so this is no network's doing. */
+	CHECK(buf_append(&leg->kept, span_from(bytes, taken)) == ERR_NONE);
+}
+
+bool leg_deliver_kept(struct leg *leg)
+{
+	if (buf_len(&leg->kept) == 0)
+		return true;
+	buf_consume(&leg->kept, push_to_other(leg, buf_span(&leg->kept)));
+	if (buf_len(&leg->kept) > 0)
+		return false;
+	buf_done(&leg->kept);
+	return true;
+}
+
+void leg_count(struct leg *leg, size_t len)
+{
+	leg->sent += len;
+	leg->active_ms = loop_now_ms(leg->loop);
+}
+
+void leg_lost(struct leg *leg, const struct why *why)
+{
+	if (leg->is_reset)
+		return;
+	leg->is_reset = true;
+	buf_done(&leg->kept);
+	if (leg->listener != NULL)
+		leg->listener->on_reset(leg, why);
+}
+
+void leg_reset(struct leg *leg)
+{
+	leg->is_reset = true;
+	buf_done(&leg->kept);
+	leg->ops->reset(leg);
+}
+
+void leg_free(struct leg *leg)
+{
+	if (leg == NULL)
+		return;
+	leg->listener = NULL;
+	leg->other = NULL;
+	buf_done(&leg->kept);
+	leg->ops->free(leg);
+}

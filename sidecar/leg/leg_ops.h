@@ -1,0 +1,65 @@
+/* What a leg can do, for those who join two of them: the relay, and the attempt that sends early bytes. No payload is
+ * copied between two legs where that can be helped:
+ *
+ * - a plain leg takes bytes by push(), straight from where they lie (the tunnel's plaintext), with one send(2);
+ * - a stream leg has no push: when woken it pulls from its `other` leg, straight into the frame under way.
+ *
+ * What a push did not take is kept by the leg that the bytes came from, and nothing more is read there: a leg owns
+ * memory only while bytes wait. */
+#pragma once
+
+#include "base/core/buf.h"
+#include "sidecar/leg/leg.h"
+
+struct svid;
+
+struct leg_listener {
+	void (*on_readable)(struct leg *leg); /* bytes of this side wait, or its end: wake or pump the other */
+	void (*on_writable)(struct leg *leg); /* push may go on */
+	void (*on_ended)(struct leg *leg);    /* this side was told the end: out_ended */
+	/* This side is reset or lost. Nothing comes after it. */
+	void (*on_reset)(struct leg *leg, const struct why *why);
+};
+
+struct leg_ops {
+	/* Bytes that came from this side, straight into `to`. IO_DONE: *out_len > 0; IO_WANT_READ: on_readable will
+	 * tell; IO_EOF: this side has ended, told once; IO_FAILED: on_reset was called. */
+	enum io_result (*pull)(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len);
+	/* Bytes towards this side. IO_DONE: all; IO_WANT_WRITE: *out_len of them, on_writable will tell; IO_FAILED:
+	 * on_reset was called. NULL: this side pulls. */
+	enum io_result (*push)(struct leg *leg, struct span bytes, size_t *out_len);
+	void (*push_end)(struct leg *leg);         /* with push: no byte follows */
+	void (*wake)(struct leg *leg);             /* without push: `other` has bytes or its end */
+	void (*took)(struct leg *leg, size_t len); /* the other side took so many of this one's bytes: credit */
+	void (*watch)(struct leg *leg);            /* on_readable as soon as there is something */
+	void (*reset)(struct leg *leg);
+	void (*free)(struct leg *leg);
+	const struct svid *(*peer)(const struct leg *leg);
+};
+
+struct leg {
+	const struct leg_ops *ops;
+	struct loop *loop;
+	struct leg *other; /* where its bytes go; NULL before it is joined */
+	const struct leg_listener *listener;
+	void *owner;        /* the listener's */
+	struct buf kept;    /* bytes of this side that the other did not take yet */
+	uint64_t sent;      /* bytes handed on to this side */
+	uint64_t active_ms; /* when that was */
+	bool in_ended;      /* pull has told the end */
+	bool out_ended;
+	bool is_reset;  /* by its own side, or by leg_reset() */
+	bool hit_limit; /* is_reset, because the memory budget took it */
+};
+
+enum { LEG_KEPT_MAX = 16 * 1024 * 1024 }; /* of `kept`; windows and the pump keep it far below */
+
+void leg_init(struct leg *leg, const struct leg_ops *ops, struct loop *loop);
+void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner);
+/* Hands bytes of this side to the other; keeps what it does not take. */
+void leg_deliver(struct leg *leg, struct span bytes);
+/* Hands on what this side kept; true: nothing is left. */
+bool leg_deliver_kept(struct leg *leg);
+void leg_count(struct leg *leg, size_t len); /* so many bytes were handed on to this side */
+/* For the leg itself: it is lost. Tells the listener, once. */
+void leg_lost(struct leg *leg, const struct why *why);

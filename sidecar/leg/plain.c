@@ -1,0 +1,165 @@
+/* A socket as a leg. Its watcher is level-triggered, so it watches for reading only while somebody will read: an event
+ * stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call. */
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/leg/leg_ops.h"
+#include <errno.h>
+
+struct plain_leg {
+	struct leg leg;
+	struct loop_io io;
+	int fd;
+	unsigned interest;
+	bool is_drained; /* the last read took all there was: the next needs no recv(2) to know */
+};
+
+static struct plain_leg *plain_of(struct leg *leg)
+{
+	return container_of(leg, struct plain_leg, leg);
+}
+
+static void set_interest(struct plain_leg *plain, unsigned interest)
+{
+	plain->interest = interest;
+	loop_io_want(&plain->io, interest);
+}
+
+static void plain_lost(struct plain_leg *plain, int errnum, const char *doing)
+{
+	struct why why = {0};
+	enum err err = err_from_errno(errnum);
+	if (errnum == EPIPE) /* it closed without reading on: to us the same as a reset */
+		err = ERR_RESET;
+	why_set(&why, err, "a connection that stays until both sides end it", "look at the side that ended it",
+		"%s while %s", err_text(err), doing);
+	set_interest(plain, 0);
+	leg_lost(&plain->leg, &why);
+}
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	struct plain_leg *plain = container_of(io, struct plain_leg, io);
+	struct leg *leg = &plain->leg;
+	ready &= plain->interest;
+	set_interest(plain, plain->interest & ~ready);
+	/* One event may end it all, but never frees the leg: its owner does that from a task. */
+	if ((ready & LOOP_READ) != 0) {
+		plain->is_drained = false;
+		leg->listener->on_readable(leg);
+	}
+	if ((ready & LOOP_WRITE) != 0 && leg->listener != NULL && !leg->is_reset)
+		leg->listener->on_writable(leg);
+}
+
+static void plain_watch(struct leg *leg)
+{
+	struct plain_leg *plain = plain_of(leg);
+	set_interest(plain, plain->interest | LOOP_READ);
+}
+
+static enum io_result nothing_yet(struct plain_leg *plain)
+{
+	plain->is_drained = false;
+	plain_watch(&plain->leg);
+	return IO_WANT_READ;
+}
+
+static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct plain_leg *plain = plain_of(leg);
+	if (plain->is_drained)
+		return nothing_yet(plain);
+	ssize_t len;
+	do
+		len = recv(plain->fd, to, cap, 0);
+	while (len < 0 && errno == EINTR);
+	if (len > 0) {
+		plain->is_drained = (size_t)len < cap;
+		*out_len = (size_t)len;
+		return IO_DONE;
+	}
+	if (len == 0) {
+		leg->in_ended = true;
+		return IO_EOF;
+	}
+	if (errno == EAGAIN)
+		return nothing_yet(plain);
+	plain_lost(plain, errno, "reading from it");
+	return IO_FAILED;
+}
+
+static enum io_result plain_push(struct leg *leg, struct span bytes, size_t *out_len)
+{
+	struct plain_leg *plain = plain_of(leg);
+	ssize_t len;
+	do
+		len = send(plain->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+	while (len < 0 && errno == EINTR);
+	if (len < 0 && errno != EAGAIN) {
+		plain_lost(plain, errno, "writing to it");
+		return IO_FAILED;
+	}
+	*out_len = len < 0 ? 0 : (size_t)len;
+	leg_count(leg, *out_len);
+	if (*out_len == bytes.len)
+		return IO_DONE;
+	set_interest(plain, plain->interest | LOOP_WRITE);
+	return IO_WANT_WRITE;
+}
+
+static void plain_push_end(struct leg *leg)
+{
+	if (leg->out_ended)
+		return;
+	leg->out_ended = true;
+	(void)shutdown(plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading will tell */
+	leg->listener->on_ended(leg);
+}
+
+static void plain_took(struct leg *leg, size_t len)
+{
+	(void)leg; /* the kernel's window opens by itself when we read on */
+	(void)len;
+}
+
+static void plain_reset(struct leg *leg)
+{
+	struct plain_leg *plain = plain_of(leg);
+	set_interest(plain, 0);
+	socket_set_reset_on_close(plain->fd);
+}
+
+static void plain_free(struct leg *leg)
+{
+	struct plain_leg *plain = plain_of(leg);
+	loop_io_stop(&plain->io);
+	fd_close(plain->fd);
+	mem_free(plain);
+}
+
+static const struct svid *plain_peer(const struct leg *leg)
+{
+	(void)leg;
+	return NULL;
+}
+
+static const struct leg_ops plain_ops = {
+	.pull = plain_pull,
+	.push = plain_push,
+	.push_end = plain_push_end,
+	.took = plain_took,
+	.watch = plain_watch,
+	.reset = plain_reset,
+	.free = plain_free,
+	.peer = plain_peer,
+};
+
+struct leg *leg_new_plain(struct loop *loop, int fd)
+{
+	struct plain_leg *plain = mem_new(struct plain_leg);
+	leg_init(&plain->leg, &plain_ops, loop);
+	plain->fd = fd;
+	loop_io_start(loop, &plain->io, fd, 0, on_ready);
+	return &plain->leg;
+}

@@ -1,0 +1,41 @@
+#include "sidecar/leg/tcp_pair.h"
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include <poll.h>
+
+static void wait_for(int fd, short events)
+{
+	struct pollfd waiting = {.fd = fd, .events = events};
+	CHECK(poll(&waiting, 1, 5000) == 1);
+}
+
+int tcp_listen_any(struct addr *out_at)
+{
+	int listening;
+	CHECK(fd_socket(AF_INET, SOCK_STREAM, &listening) == ERR_NONE);
+	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	CHECK(bind(listening, (const struct sockaddr *)&any, sizeof(any)) == 0);
+	CHECK(listen(listening, 1024) == 0);
+	CHECK(socket_local_addr(listening, out_at) == ERR_NONE);
+	return listening;
+}
+
+void tcp_pair_open(struct tcp_pair *pair)
+{
+	int listening = tcp_listen_any(&pair->far_addr);
+	CHECK(socket_connect(&pair->far_addr, &(struct socket_connect_options){0}, &pair->near) == ERR_NONE);
+	wait_for(listening, POLLIN);
+	CHECK(fd_accept(listening, &pair->near_addr, &pair->far) == ERR_NONE);
+	fd_close(listening);
+	wait_for(pair->near, POLLOUT);
+	CHECK(socket_connect_result(pair->near) == ERR_NONE);
+	socket_set_nodelay(pair->near);
+	socket_set_nodelay(pair->far);
+}
+
+void tcp_abort(int fd)
+{
+	socket_set_reset_on_close(fd);
+	fd_close(fd);
+}

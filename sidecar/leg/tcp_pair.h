@@ -1,0 +1,15 @@
+/* For tests: two ends of a real TCP connection over loopback, non-blocking. */
+#pragma once
+
+#include "base/core/addr.h"
+
+struct tcp_pair {
+	int near, far; /* the caller closes them, or hands them over */
+	struct addr near_addr, far_addr;
+};
+
+void tcp_pair_open(struct tcp_pair *pair);
+/* A listening socket on 127.0.0.1 with a port of the kernel's choice. */
+int tcp_listen_any(struct addr *out_at);
+/* Sends RST. */
+void tcp_abort(int fd);

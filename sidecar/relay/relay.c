@@ -1,0 +1,192 @@
+#include "sidecar/relay/relay.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/leg/leg_ops.h"
+
+enum {
+	SCRATCH_LEN = 64 * 1024,
+	PUMP_TURNS = 4, /* then others have their turn; what is left wakes the next round */
+};
+
+struct relay {
+	struct leg *downstream, *upstream;
+	struct loop *loop;
+	relay_end_fn *on_end;
+	void *arg;
+	uint64_t idle_ms;
+	struct loop_timer idle;
+	struct loop_task ending;
+	struct why *why; /* made when there is something to explain */
+	enum relay_end end;
+	bool has_ended;
+};
+
+/* --- the end --- */
+
+static void tell_end(struct loop_task *task)
+{
+	struct relay *relay = container_of(task, struct relay, ending);
+	static const struct why nothing;
+	relay->on_end(relay->arg, relay->end, relay->why == NULL ? &nothing : relay->why); /* frees the relay */
+}
+
+static void end_as(struct relay *relay, enum relay_end end, const struct why *why)
+{
+	if (relay->has_ended)
+		return;
+	relay->has_ended = true;
+	relay->end = end;
+	if (why != NULL && why->err != ERR_NONE)
+		relay->why = mem_dup(why, sizeof(*why));
+	loop_timer_stop(&relay->idle);
+	loop_task_post(relay->loop, &relay->ending, tell_end);
+}
+
+static void end_if_done(struct relay *relay)
+{
+	if (relay->downstream->out_ended && relay->upstream->out_ended)
+		end_as(relay, RELAY_DONE, NULL);
+}
+
+static void end_by_loss(struct relay *relay, struct leg *lost, const struct why *why)
+{
+	bool downstream = lost == relay->downstream;
+	enum relay_end end = lost->hit_limit ? RELAY_LIMIT : downstream ? RELAY_RESET_DOWNSTREAM : RELAY_RESET_UPSTREAM;
+	if (relay->has_ended)
+		return;
+	end_as(relay, end, why);
+	leg_reset(downstream ? relay->upstream : relay->downstream);
+	leg_reset(lost); /* so that its descriptor, too, never says an orderly end */
+}
+
+/* --- bytes --- */
+
+/* From `leg` to its other side, which takes pushes. */
+static void pump(struct leg *leg)
+{
+	uint8_t scratch[SCRATCH_LEN];
+	for (unsigned turn = 0; turn < PUMP_TURNS; turn++) {
+		if (!leg_deliver_kept(leg) || leg->is_reset || leg->in_ended)
+			return;
+		size_t len = 0;
+		switch (leg->ops->pull(leg, scratch, sizeof(scratch), &len)) {
+		case IO_DONE:
+			leg_deliver(leg, span_of(scratch, len));
+			break;
+		case IO_EOF:
+			leg->other->ops->push_end(leg->other);
+			return;
+		case IO_WANT_READ:
+		case IO_WANT_WRITE:
+		case IO_FAILED:
+			return;
+		}
+	}
+	if (buf_len(&leg->kept) == 0 && !leg->is_reset)
+		leg->ops->watch(leg);
+}
+
+static void on_readable(struct leg *leg)
+{
+	struct relay *relay = leg->owner;
+	if (relay->has_ended)
+		return;
+	if (leg->other->ops->push == NULL)
+		leg->other->ops->wake(leg->other);
+	else
+		pump(leg);
+}
+
+static void on_writable(struct leg *leg)
+{
+	struct relay *relay = leg->owner;
+	if (!relay->has_ended)
+		pump(leg->other);
+}
+
+static void on_ended(struct leg *leg)
+{
+	end_if_done(leg->owner);
+}
+
+static void on_reset(struct leg *leg, const struct why *why)
+{
+	end_by_loss(leg->owner, leg, why);
+}
+
+static const struct leg_listener relay_listener = {on_readable, on_writable, on_ended, on_reset};
+
+/* --- silence --- */
+
+static void on_idle_deadline(struct loop_timer *timer)
+{
+	struct relay *relay = container_of(timer, struct relay, idle);
+	uint64_t down = relay->downstream->active_ms, up = relay->upstream->active_ms;
+	uint64_t silent_ms = loop_now_ms(relay->loop) - (down > up ? down : up);
+	if (silent_ms < relay->idle_ms) {
+		loop_timer_start(relay->loop, timer, relay->idle_ms - silent_ms, on_idle_deadline);
+		return;
+	}
+	leg_reset(relay->downstream);
+	leg_reset(relay->upstream);
+	end_as(relay, RELAY_IDLE, NULL);
+}
+
+/* --- the relay --- */
+
+static void take_up(struct relay *relay, struct leg *leg)
+{
+	static const struct why before = {.err = ERR_RESET, .got = "reset before its bytes could be handed on"};
+	if (leg->is_reset)
+		end_by_loss(relay, leg, &before);
+	else if (!relay->has_ended)
+		on_readable(leg);
+}
+
+struct relay *relay_start(const struct relay_options *options)
+{
+	struct relay *relay = mem_new(struct relay);
+	relay->loop = options->loop;
+	relay->downstream = options->downstream;
+	relay->upstream = options->upstream;
+	relay->on_end = options->on_end;
+	relay->arg = options->arg;
+	relay->idle_ms = options->idle_ms;
+	leg_join(relay->downstream, relay->upstream, &relay_listener, relay);
+	leg_join(relay->upstream, relay->downstream, &relay_listener, relay);
+	if (relay->idle_ms != 0)
+		loop_timer_start(relay->loop, &relay->idle, relay->idle_ms, on_idle_deadline);
+	/* A socket's watcher tells by itself; a stream may hold bytes, or its end, from before. */
+	if (relay->upstream->ops->push == NULL || relay->upstream->is_reset)
+		take_up(relay, relay->upstream);
+	if (relay->downstream->ops->push == NULL || relay->downstream->is_reset)
+		take_up(relay, relay->downstream);
+	end_if_done(relay);
+	return relay;
+}
+
+struct relay_counts relay_counts(const struct relay *relay)
+{
+	return (struct relay_counts){.to_upstream = relay->upstream->sent, .to_downstream = relay->downstream->sent};
+}
+
+void relay_cut(struct relay *relay)
+{
+	loop_task_cancel(&relay->ending);
+	relay->has_ended = true;
+	loop_timer_stop(&relay->idle);
+	leg_reset(relay->downstream);
+	leg_reset(relay->upstream);
+}
+
+void relay_free(struct relay *relay)
+{
+	if (relay == NULL)
+		return;
+	loop_task_cancel(&relay->ending);
+	loop_timer_stop(&relay->idle);
+	leg_free(relay->downstream);
+	leg_free(relay->upstream);
+	mem_free(relay->why);
+	mem_free(relay);
+}
