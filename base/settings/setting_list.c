@@ -1,0 +1,77 @@
+#include "base/core/mem.h"
+#include "base/settings/setting_node.h"
+
+/* "a, b" as a scalar becomes a list of two. */
+static void split(struct setting_node *node)
+{
+	char *text = TAKE_PTR(node->text);
+	node->kind = SETTING_LIST;
+	for (char *save = NULL, *word = strtok_r(text, ", ", &save); word != NULL; word = strtok_r(NULL, ", ", &save))
+		setting_node_add(node, SETTING_SCALAR, NULL, node->origin)->text = mem_strdup(word);
+	mem_free(text);
+}
+
+size_t setting_list(
+	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list)
+{
+	struct setting_node *node = map == NULL ? NULL : setting_node_find(map, key);
+	*out_list = NULL;
+	if (node == NULL)
+		return 0;
+	node->asked = true;
+	if (node->kind == SETTING_SCALAR)
+		split(node);
+	if (node->kind == SETTING_MAP) {
+		setting_mistake(settings, node, "a list", "begin each item with '- '", "a map");
+		return 0;
+	}
+	*out_list = node;
+	return node->num;
+}
+
+struct setting_node *setting_item(struct setting_node *list, size_t i)
+{
+	struct setting_node *node = list->first;
+	while (i-- > 0)
+		node = node->next;
+	node->asked = true;
+	return node;
+}
+
+struct setting_node *setting_item_map(struct settings *settings, struct setting_node *list, size_t i)
+{
+	struct setting_node *node = setting_item(list, i);
+	if (node->kind == SETTING_MAP)
+		return node;
+	setting_mistake(settings, node, "keys and values", "write '- key: value'", "%s",
+		node->kind == SETTING_LIST ? "a list" : node->text);
+	return NULL;
+}
+
+const char *setting_item_text(struct settings *settings, struct setting_node *list, size_t i)
+{
+	struct setting_node *node = setting_item(list, i);
+	if (node->kind == SETTING_SCALAR)
+		return node->text;
+	setting_mistake(
+		settings, node, "one value", "write '- value'", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
+	return "";
+}
+
+struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, key, &list), good = 0;
+	struct network *networks = num == 0 ? NULL : mem_calloc(num, sizeof(*networks));
+	for (size_t i = 0; i < num; i++) {
+		const char *text = setting_item_text(settings, list, i);
+		if (network_parse(span_of_str(text), &networks[good]) == ERR_NONE)
+			good++;
+		else
+			setting_mistake(settings, setting_item(list, i),
+				"a network such as 192.0.2.0/24 or 2001:db8::/32 without host bits", "correct it",
+				"'%s'", text);
+	}
+	*out_num = good;
+	return networks;
+}

@@ -1,0 +1,34 @@
+/* The tree behind settings.h. Only files of this folder include this. */
+#pragma once
+
+#include "base/settings/settings.h"
+
+enum setting_kind { SETTING_SCALAR, SETTING_MAP, SETTING_LIST };
+
+struct setting_node {
+	enum setting_kind kind;
+	char *key;    /* within a map; NULL in a list */
+	char *text;   /* scalars */
+	char *origin; /* "control.yaml:12", "HANDFAST_X", "--flag"; owned */
+	bool asked;   /* somebody has asked for it */
+	struct setting_node *parent, *first, *last, *next;
+	size_t num;
+};
+
+struct settings {
+	char *program;
+	struct setting_node *root;
+	struct buf mistakes;
+	unsigned num_mistakes;
+};
+
+#define SETTINGS_MISTAKES_MAX (64u * 1024)
+#define SETTINGS_DEPTH_MAX    16 /* nesting: a stack that a file must not choose */
+#define SETTINGS_NODES_MAX    20000
+
+struct setting_node *setting_node_add(
+	struct setting_node *parent, enum setting_kind kind, const char *key, const char *origin);
+void setting_node_clear(struct setting_node *node); /* frees what is below and its text */
+struct setting_node *setting_node_find(const struct setting_node *map, const char *key);
+/* "mesh.networks" or "" for the root; for lists "services[2].name". */
+const char *setting_node_path(const struct setting_node *node, char *out, size_t cap);

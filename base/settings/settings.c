@@ -1,0 +1,97 @@
+#include "base/settings/setting_node.h"
+
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+struct settings *settings_new(const char *program)
+{
+	struct settings *settings = mem_new(struct settings);
+	settings->program = mem_strdup(program);
+	settings->root = setting_node_add(NULL, SETTING_MAP, NULL, "settings");
+	settings->root->asked = true;
+	buf_init(&settings->mistakes, SETTINGS_MISTAKES_MAX);
+	return settings;
+}
+
+void settings_free(struct settings *settings)
+{
+	setting_node_clear(settings->root);
+	mem_free(settings->root->origin);
+	mem_free(settings->root);
+	buf_done(&settings->mistakes);
+	mem_free(settings->program);
+	mem_free(settings);
+}
+
+struct setting_node *settings_root(struct settings *settings)
+{
+	return settings->root;
+}
+
+void settings_read_file(struct settings *settings, const char *path)
+{
+	_cleanup_(buf_done) struct buf content = BUF_INIT(SETTINGS_FILE_MAX);
+	struct why why = {0};
+	if (fd_read_file(path, SETTINGS_FILE_MAX, &content, &why) == ERR_NONE)
+		settings_read_text(settings, path, buf_span(&content));
+	else
+		setting_mistake(settings, NULL, why.expected, why.fix, "%s: %s", path, why.got);
+}
+
+/* --- mistakes --- */
+
+static void line_add(struct settings *settings, const char *origin, const char *path, const struct why *why)
+{
+	settings->num_mistakes++;
+	/* Past the maximum they are still counted. */
+	enum err ignored = buf_printf(&settings->mistakes, "%s%s%s%s: expected %s, got %s; %s\n", origin,
+		path[0] == '\0' ? "" : " (", path, path[0] == '\0' ? "" : ")", why->expected, why->got, why->fix);
+	(void)ignored;
+}
+
+void setting_mistake(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
+	const char *got, ...)
+{
+	char text[256], path[256];
+	struct why why = {0};
+	va_list args;
+	va_start(args, got);
+	vsnprintf(text, sizeof(text), got, args);
+	va_end(args);
+	why_set(&why, ERR_CONFIG, expected, fix, "%s", text);
+	line_add(settings, node == NULL ? "settings" : node->origin, setting_node_path(node, path, sizeof(path)), &why);
+}
+
+void setting_mistake_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why)
+{
+	char path[256];
+	struct setting_node *place = key == NULL ? node : setting_node_find(node, key);
+	if (place == NULL)
+		place = node;
+	line_add(settings, place->origin, setting_node_path(place, path, sizeof(path)), why);
+}
+
+static void unasked_below(struct settings *settings, const struct setting_node *node)
+{
+	for (const struct setting_node *child = node->first; child != NULL; child = child->next) {
+		if (!child->asked)
+			setting_mistake(settings, child, "a known key",
+				"remove it, or see the spelling in the example settings", "'%s'",
+				child->key != NULL ? child->key : "an item");
+		else
+			unasked_below(settings, child);
+	}
+}
+
+unsigned settings_finish(struct settings *settings)
+{
+	unasked_below(settings, settings->root);
+	return settings->num_mistakes;
+}
+
+const char *settings_mistakes(struct settings *settings)
+{
+	return buf_cstr(&settings->mistakes);
+}

@@ -1,0 +1,71 @@
+/* A program's settings: one YAML file, overlaid by the environment, overlaid by flags. Reading collects every mistake
+ * instead of stopping at the first, each with its place, what was expected, what came and what to do; a key that nobody
+ * asked for is a mistake, too. A reader asks for each key once, by its path from the root ("mesh.networks"). */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/core/buf.h"
+
+#define SETTINGS_FILE_MAX (1024u * 1024)
+
+struct settings;     /* the whole tree and its mistakes */
+struct setting_node; /* a map, a list or a scalar in it; borrowed from its settings */
+
+/* `program`: prefix of the environment variables, "HANDFAST_CONTROL": mesh.leaf_ttl is HANDFAST_CONTROL_MESH_LEAF_TTL.
+ */
+struct settings *settings_new(const char *program);
+void settings_free(struct settings *settings);
+DEFINE_CLEANUP(struct settings *, settings_free)
+
+/* The file first (at most once), then the environment, then flags. Mistakes are collected, none is returned. */
+void settings_read_file(struct settings *settings, const char *path);
+void settings_read_text(struct settings *settings, const char *name, struct span yaml);
+/* Every variable of the program's prefix whose rest is a known key (`keys`: scalar and plain-list keys that the program
+ * has, NULL-terminated); an unknown one of the prefix is a mistake. A list is given separated by commas. */
+void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment);
+/* "--mesh.leaf-ttl=5s" or "--mesh.leaf_ttl 5s"; *index moves on. False: argv[*index] is no such flag. */
+bool settings_read_flag(struct settings *settings, const char *const *keys, int argc, char *const *argv, int *index);
+
+struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
+
+/* --- maps: each key asked for is known; NULL: it is not there --- */
+struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key);
+/* Scalars: the default is returned when the key is absent or wrong (then with a mistake). Borrowed from settings. */
+const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise);
+const char *setting_required_text(struct settings *settings, struct setting_node *map, const char *key,
+	const char *expected); /* "" when absent */
+uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
+	uint64_t max, uint64_t otherwise);
+uint64_t setting_duration_ms(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
+	uint64_t max, uint64_t otherwise); /* "250ms", "5s", "10m", "1h", "7d" */
+uint64_t setting_bytes(struct settings *settings, struct setting_node *map, const char *key, uint64_t min, uint64_t max,
+	uint64_t otherwise); /* "64MiB", "32KiB", plain bytes */
+bool setting_bool(struct settings *settings, struct setting_node *map, const char *key, bool otherwise);
+/* Index into `words` (NULL-terminated). */
+unsigned setting_word(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
+	unsigned otherwise);
+
+/* --- lists --- */
+/* The list at `key`; a scalar counts as its comma-separated words. Absent: 0 items. */
+size_t setting_list(
+	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
+struct setting_node *setting_item(struct setting_node *list, size_t i);
+struct setting_node *setting_item_map(
+	struct settings *settings, struct setting_node *list, size_t i); /* NULL with a mistake: no map */
+const char *setting_item_text(
+	struct settings *settings, struct setting_node *list, size_t i); /* "" with a mistake: no scalar */
+/* Every item as a network; the caller frees with mem_free(). Wrong ones are mistakes and left out. */
+struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num);
+
+/* --- mistakes --- */
+/* At the place of `node` (NULL: the root). `got` is a format. */
+void setting_mistake(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
+	const char *got, ...) _printf_(5, 6);
+/* `why` at the place of the node (or of `key` in a map, where key is not NULL). */
+void setting_mistake_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
+/* Call when everything has been asked for: keys that nobody asked for become mistakes. Number of mistakes in all. */
+unsigned settings_finish(struct settings *settings);
+const char *settings_mistakes(struct settings *settings); /* a line each; "" when there is none */
+
+/* The words behind the typed getters, for other callers. */
+enum err duration_parse(struct span text, uint64_t *out_ms) _must_use_;
