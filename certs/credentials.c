@@ -117,5 +117,5 @@ uint64_t credentials_generation(const struct credentials *credentials)
 
 bool credentials_are_valid(const struct credentials *credentials, int64_t now_s)
 {
-	return now_s >= svid_not_before_s(credentials->svid) && now_s <= credentials->until_s;
+	return now_s >= svid_not_before_s(credentials->svid) && now_s < credentials->until_s;
 }

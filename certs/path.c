@@ -60,7 +60,7 @@ static enum err check_not_after(const struct path_input *input, const STACK_OF(X
 {
 	for (size_t i = 0; i < sk_X509_num(path); i++) {
 		const X509 *cert = sk_X509_value(path, i);
-		if (cert_not_after_s(cert) < input->now_s)
+		if (cert_not_after_s(cert) <= input->now_s) /* as the library judges it */
 			return path_say_expired(cert, svid_place(i), input->now_s, why);
 	}
 	return ERR_NONE;

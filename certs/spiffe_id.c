@@ -1,5 +1,6 @@
 #include "certs/spiffe_id.h"
 #include "base/core/check.h"
+#include "base/core/escape.h"
 #include "base/core/mem.h"
 
 #define SCHEME   "spiffe://"
@@ -22,9 +23,9 @@ static bool is_segment_char(uint8_t c)
 
 static enum err malformed(struct why *why, struct span text, const char *reason)
 {
-	int shown = text.len > 160 ? 160 : (int)text.len;
-	return why_set(why, ERR_MALFORMED, ID_EXPECTED, ID_FIX, "%s: \"%.*s\"", reason, shown,
-		text.len > 0 ? (const char *)text.ptr : "");
+	char shown[161];
+	escape_ascii(text, shown, sizeof(shown)); /* here, since a NUL would end the text */
+	return why_set(why, ERR_MALFORMED, ID_EXPECTED, ID_FIX, "%s: \"%s\"", reason, shown);
 }
 
 static const char *trust_domain_fault(struct span name)

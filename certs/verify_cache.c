@@ -61,7 +61,7 @@ static struct entry *find(struct entry *place, const uint8_t hash[32], const str
 		if (entry->svid == NULL || entry->role != input->role ||
 			memcmp(svid_chain_hash(entry->svid), hash, 32) != 0)
 			continue;
-		if (input->now_s > entry->until_s || input->now_s < svid_not_before_s(entry->svid))
+		if (input->now_s >= entry->until_s || input->now_s < svid_not_before_s(entry->svid))
 			forget(entry);
 		else
 			return entry;
