@@ -106,7 +106,8 @@ static void check_exempt(const struct probe *probe, const char *point, const cha
 	CHECK_UNREACHABLE();
 }
 
-/* Root dials as nobody, so that the proof does not rest on root; anybody else dials as what he is. */
+/* Root dials as nobody, so that the proof does not rest on root; who may not (a container without CAP_SETUID) dials as
+ * what he is, unless that is exempt. */
 static struct probe probe_of(const struct addr *dialled)
 {
 	struct probe probe = {.dialled = *dialled,
@@ -114,10 +115,8 @@ static struct probe probe_of(const struct addr *dialled)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.timeout_ms = ANSWER_MS};
-	if (probe.uid == 0 || probe.uid == RULES_EXEMPT_ID)
-		probe.uid = NOBODY;
-	if (geteuid() == 0 || probe.gid == RULES_EXEMPT_ID)
-		probe.gid = NOBODY;
+	if (probe.uid == RULES_EXEMPT_ID || probe.gid == RULES_EXEMPT_ID || probe_can_be(NOBODY, NOBODY))
+		probe.uid = probe.gid = NOBODY;
 	return probe;
 }
 

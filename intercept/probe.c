@@ -16,18 +16,47 @@ static bool wait_for(int fd, short events, int timeout_ms)
 	return poll(&one, 1, timeout_ms) == 1;
 }
 
+struct user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Becomes that user, as far as new sockets are concerned. On failure this process is who it was. */
+static bool become(struct user user)
+{
+	gid_t gid = getegid();
+	if (setegid(user.gid) != 0)
+		return false;
+	if (seteuid(user.uid) == 0)
+		return true;
+	CHECK(setegid(gid) == 0);
+	return false;
+}
+
+/* Back again: the user id first, it carries the right to change the group. */
+static void become_again(struct user user)
+{
+	CHECK(seteuid(user.uid) == 0);
+	CHECK(setegid(user.gid) == 0);
+}
+
+bool probe_can_be(uid_t uid, gid_t gid)
+{
+	struct user self = {geteuid(), getegid()};
+	if (!become((struct user){uid, gid}))
+		return false;
+	become_again(self);
+	return true;
+}
+
 /* A socket belongs to whom its process is at that moment, for as long as it lives. */
 static enum err socket_as(const struct probe *probe, int *out_fd)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	if (uid == probe->uid && gid == probe->gid)
-		return fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
-	if (setegid(probe->gid) != 0)
+	struct user self = {geteuid(), getegid()};
+	if (!become((struct user){probe->uid, probe->gid}))
 		return ERR_DENIED;
-	enum err err = seteuid(probe->uid) != 0 ? ERR_DENIED : fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
-	CHECK(seteuid(uid) == 0);
-	CHECK(setegid(gid) == 0);
+	enum err err = fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
+	become_again(self);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/core/addr.h"
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum probe_outcome {
@@ -24,6 +25,9 @@ struct probe {
 	gid_t gid;
 	int timeout_ms; /* for an answer */
 };
+
+/* Whether this process may dial as that user. */
+bool probe_can_be(uid_t uid, gid_t gid);
 
 /* `why` is filled where there is more to say than the outcome. */
 enum probe_outcome probe_run(const struct probe *probe, struct why *why);

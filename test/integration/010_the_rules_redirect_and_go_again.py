@@ -129,6 +129,13 @@ def shows_that_check_proves_it_before_and_after_something_listens(story):
     _init(story, "check", uid=SIDECAR, code=2)
 
 
+def shows_that_check_needs_no_more_capabilities_than_up(story):
+    """A container with NET_ADMIN and nothing else may not change its uid."""
+    only_net_admin = ["setpriv", "--bounding-set", "-all,+net_admin", story.init]
+    story.a.run(only_net_admin + ["up"])
+    expect_in("ok       outbound_ipv6", story.a.run(only_net_admin + ["check"]).stdout, "check")
+
+
 def shows_that_excluded_ports_and_networks_are_left_alone(story):
     story.own(StreamServer(story, story.b, 9001, "echo"))
     story.own(StreamServer(story, story.a, 8082, "echo"))

@@ -25,7 +25,7 @@ import sys
 import time
 import traceback
 
-from .expect import StoryFailure
+from .expect import StoryFailure, expect
 from .process import Process
 from .topology import Topology
 
@@ -124,9 +124,10 @@ def _run(module, story):
     signal.signal(signal.SIGALRM, _on_alarm)
     signal.alarm(getattr(module, "DEADLINE_S", 60))
     try:
-        for step in ["arrange"] + [name for name in vars(module) if name.startswith("shows_")]:
-            if hasattr(module, step):
-                getattr(module, step)(story)
+        shown = [name for name in vars(module) if name.startswith("shows_")]
+        expect(shown, "the story shows nothing")
+        for step in ["arrange"] * hasattr(module, "arrange") + shown:
+            getattr(module, step)(story)
         return None
     except StoryFailure as failure:
         _write_traceback(story)
