@@ -182,7 +182,6 @@ int main(int argc, char **argv)
 		fputs("handfast-init --help says more\n", stderr);
 		return EXIT_USAGE;
 	}
-	options.rules.spare_ssh = options.profile == PROFILE_HOST;
 	if (options.command == COMMAND_VERSION) {
 		puts("handfast-init " VERSION);
 		return EXIT_DONE;

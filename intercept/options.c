@@ -264,6 +264,7 @@ enum err options_parse(
 		mistake(&parser, "command", "up, down, check or confirm", "none");
 	if (parser.failed)
 		return ERR_CONFIG;
+	options.rules.spare_ssh = options.profile == PROFILE_HOST;
 	*out = options;
 	return ERR_NONE;
 }
