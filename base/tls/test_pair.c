@@ -61,8 +61,10 @@ static struct tls_session *open_session(struct test_pair *pair, enum tls_role ro
 	bool is_client = role == TLS_CLIENT;
 	options.context = is_client ? pair->client_context : pair->server_context;
 	options.scratch = pair->scratch;
-	options.on_verify = test_verify;
-	options.verify_arg = is_client ? &pair->client_verdict : &pair->server_verdict;
+	if (options.on_verify == NULL) {
+		options.on_verify = test_verify;
+		options.verify_arg = is_client ? &pair->client_verdict : &pair->server_verdict;
+	}
 	struct tls_session *session = NULL;
 	CHECK(tls_session_new(&options, &session, NULL) == ERR_NONE);
 	return session;

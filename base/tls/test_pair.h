@@ -32,7 +32,7 @@ struct tls_context *test_context(enum tls_role role, enum tls_client_auth auth, 
 void test_pair_connect(struct test_pair *pair); /* the sockets alone */
 void test_pair_open(struct test_pair *pair);    /* sockets and sessions with both identities */
 void test_pair_open_as(struct test_pair *pair, const struct tls_session_options *client,
-	const struct tls_session_options *server); /* fd, context, scratch, verifier are filled in */
+	const struct tls_session_options *server); /* fd, context, scratch, and a missing verifier are filled in */
 /* A session on a descriptor of the caller's choice, with the pair's identity for that side. */
 struct tls_session *test_session(struct test_pair *pair, enum tls_role role, int fd);
 /* Both sides take turns until neither moves. */

@@ -1,0 +1,88 @@
+#include "base/tls/alert.h"
+#include "base/tls/test_raw_peer.h"
+#include <setjmp.h>
+#include <stdarg.h>
+/* cmocka wants <setjmp.h> and <stdarg.h> first */
+#include <cmocka.h>
+
+static void meet_as_client(struct test_pair *pair, struct test_raw_peer *peer)
+{
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	test_raw_peer_init(peer, pair, TLS_CLIENT, pair->fds[0]);
+}
+
+static void assert_server_refuses(struct test_pair *pair, struct test_raw_peer *peer)
+{
+	assert_int_equal(test_raw_peer_shake(peer, pair->server), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
+	assert_non_null(strstr(tls_session_why(pair->server)->got, "ALPN"));
+	assert_int_equal(test_raw_peer_alert(peer), TLS_ALERT_no_application_protocol);
+	assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_no_application_protocol);
+	assert_int_equal(pair->server_verdict.calls, 0);
+	test_raw_peer_done(peer);
+}
+
+static void d31_refuses_a_client_without_alpn(void **state)
+{
+	struct test_raw_peer peer;
+	meet_as_client(*state, &peer);
+	assert_int_equal(SSL_set_alpn_protos(peer.ssl, NULL, 0), 0);
+	assert_server_refuses(*state, &peer);
+}
+
+static void d31_refuses_a_client_of_another_protocol(void **state)
+{
+	static const uint8_t others[] = "\10http/1.1\3h2c\5istio";
+	struct test_raw_peer peer;
+	meet_as_client(*state, &peer);
+	assert_int_equal(SSL_set_alpn_protos(peer.ssl, others, sizeof others - 1), 0);
+	assert_server_refuses(*state, &peer);
+	assert_non_null(strstr(tls_session_why(((struct test_pair *)*state)->server)->got, "http/1.1"));
+}
+
+static void finds_its_protocol_among_others(void **state)
+{
+	static const uint8_t several[] = "\10http/1.1\2h2";
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	assert_int_equal(SSL_set_alpn_protos(peer.ssl, several, sizeof several - 1), 0);
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	test_raw_peer_done(&peer);
+}
+
+static int select_none(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
+{
+	(void)ssl, (void)out, (void)out_len, (void)in, (void)in_len, (void)arg;
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static void d31_leaves_a_server_that_selects_none_before_showing_itself(void **state)
+{
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+	struct test_raw_peer peer;
+	test_raw_peer_init(&peer, pair, TLS_SERVER, pair->fds[1]);
+	SSL_CTX_set_alpn_select_cb(peer.ctx, select_none, NULL);
+	assert_int_equal(test_raw_peer_shake(&peer, pair->client), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->client)->err, ERR_UNSUPPORTED);
+	assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_no_application_protocol);
+	assert_int_equal(pair->client_verdict.calls, 0);
+	assert_null(SSL_get0_peer_certificates(peer.ssl));
+	test_raw_peer_done(&peer);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(d31_refuses_a_client_without_alpn),
+		CASE(d31_refuses_a_client_of_another_protocol),
+		CASE(finds_its_protocol_among_others),
+		CASE(d31_leaves_a_server_that_selects_none_before_showing_itself),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

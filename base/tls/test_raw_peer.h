@@ -1,0 +1,27 @@
+/* For tests: a peer that does what our sessions never would. It is the bare library on one end of a pair's sockets, and
+ * after the handshake it can seal records of its own making. */
+#pragma once
+
+#include "base/tls/test_pair.h"
+#include <openssl/ssl.h>
+
+struct test_raw_peer {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	int fd;
+	uint8_t secret[48]; /* its own traffic secret (RFC 8446 7.1) */
+	size_t secret_len;
+	uint64_t sequence;
+	SSL_SESSION *ticket; /* the last that came */
+};
+
+/* Speaks ALPN "h2", shows the pair's client identity; change ctx or ssl before the handshake to misbehave. */
+void test_raw_peer_init(struct test_raw_peer *peer, const struct test_pair *pair, enum tls_role role, int fd);
+void test_raw_peer_done(struct test_raw_peer *peer);
+void test_raw_peer_set_identity(struct test_raw_peer *peer, const struct test_identity *identity);
+/* Takes turns with `other` until neither moves; the other side's result. */
+enum io_result test_raw_peer_shake(struct test_raw_peer *peer, struct tls_session *other);
+/* The alert that came, by reading until something ends; -1: none. */
+int test_raw_peer_alert(struct test_raw_peer *peer);
+/* One sealed record of this inner type; only after the handshake, and never beside SSL_write(). */
+void test_raw_peer_send_record(struct test_raw_peer *peer, uint8_t type, struct span plain);

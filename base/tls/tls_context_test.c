@@ -1,0 +1,172 @@
+#include "base/tls/alert.h"
+#include "base/tls/test_raw_peer.h"
+#include "base/tls/tls_context.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+/* cmocka wants <setjmp.h> and <stdarg.h> first */
+#include <cmocka.h>
+
+static void meet_as_client(struct test_pair *pair, struct test_raw_peer *peer)
+{
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	test_raw_peer_init(peer, pair, TLS_CLIENT, pair->fds[0]);
+}
+
+static void d23_refuses_a_hello_of_older_versions(void **state)
+{
+	static const uint16_t versions[] = {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION};
+	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+		struct test_pair *pair = *state;
+		struct test_raw_peer peer;
+		meet_as_client(pair, &peer);
+		assert_true(SSL_set_max_proto_version(peer.ssl, versions[i]));
+		if (i == 1)
+			SSL_set_alpn_protos(peer.ssl, NULL, 0); /* the version is named first, ALPN or not */
+		assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
+		assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
+		assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_protocol_version);
+		assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_protocol_version);
+		test_raw_peer_done(&peer);
+		tls_session_free(TAKE_PTR(pair->server));
+		close(pair->fds[0]);
+	}
+	((struct test_pair *)*state)->fds[0] = -1;
+}
+
+static void d23_refuses_a_server_of_older_versions(void **state)
+{
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+	struct test_raw_peer peer;
+	test_raw_peer_init(&peer, pair, TLS_SERVER, pair->fds[1]);
+	assert_true(SSL_set_max_proto_version(peer.ssl, TLS1_2_VERSION));
+	assert_int_equal(test_raw_peer_shake(&peer, pair->client), IO_FAILED);
+	assert_true(tls_session_failed_by_peer(pair->client));
+	assert_int_equal(tls_session_alert(pair->client), TLS_ALERT_protocol_version);
+	test_raw_peer_done(&peer);
+}
+
+static void refuses_a_group_that_is_not_ours(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	assert_true(SSL_set1_groups_list(peer.ssl, "P-256"));
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
+	assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_handshake_failure);
+	test_raw_peer_done(&peer);
+}
+
+static void d27_hands_out_no_ticket(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	test_send(pair->server, "hello");
+	char bytes[16];
+	assert_int_equal(SSL_read(peer.ssl, bytes, sizeof bytes), 5);
+	assert_null(peer.ticket);
+	test_raw_peer_done(&peer);
+}
+
+/* A raw server with tickets, to get one that is well made. */
+static SSL_SESSION *ticket_from_elsewhere(struct test_pair *pair)
+{
+	int fds[2] = {-1, -1};
+	test_pair_connect(pair);
+	memcpy(fds, pair->fds, sizeof fds);
+	pair->fds[0] = pair->fds[1] = -1;
+	struct test_raw_peer client, server;
+	test_raw_peer_init(&client, pair, TLS_CLIENT, fds[0]);
+	test_raw_peer_init(&server, pair, TLS_SERVER, fds[1]);
+	for (int i = 0; i < 5; i++) {
+		(void)SSL_do_handshake(client.ssl);
+		(void)SSL_do_handshake(server.ssl);
+	}
+	assert_int_equal(SSL_write(server.ssl, "x", 1), 1);
+	char byte;
+	assert_int_equal(SSL_read(client.ssl, &byte, 1), 1);
+	assert_non_null(client.ticket);
+	SSL_SESSION *ticket = TAKE_PTR(client.ticket);
+	test_raw_peer_done(&client);
+	test_raw_peer_done(&server);
+	close(fds[0]);
+	close(fds[1]);
+	return ticket;
+}
+
+static void d27_resumes_nobody_who_kept_a_session(void **state)
+{
+	struct test_pair *pair = *state;
+	SSL_SESSION *ticket = ticket_from_elsewhere(pair);
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	SSL_set_session(peer.ssl, ticket);
+	SSL_set_early_data_enabled(peer.ssl, 1);
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_false(SSL_session_reused(peer.ssl));
+	assert_int_equal(pair->server_verdict.calls, 1); /* judged anew */
+	test_raw_peer_done(&peer);
+	SSL_SESSION_free(ticket);
+}
+
+static void d28_offers_no_server_a_session_of_another(void **state)
+{
+	struct test_pair *pair = *state;
+	for (int i = 0; i < 2; i++) {
+		test_pair_connect(pair);
+		pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+		struct test_raw_peer server;
+		test_raw_peer_init(&server, pair, TLS_SERVER, pair->fds[1]);
+		assert_int_equal(test_raw_peer_shake(&server, pair->client), IO_DONE);
+		assert_int_equal(SSL_write(server.ssl, "x", 1), 1);
+		test_expect(pair->client, "x"); /* the tickets before it are read and dropped */
+		assert_false(SSL_session_reused(server.ssl));
+		assert_int_equal(pair->client_verdict.calls, i + 1);
+		test_raw_peer_done(&server);
+		tls_session_free(TAKE_PTR(pair->client));
+		close(TAKE_FD(pair->fds[1]));
+	}
+}
+
+static void refuses_a_certificate_message_that_is_too_long(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	CRYPTO_BUFFER *chain[64];
+	for (size_t i = 0; i < 64; i++)
+		chain[i] = svid_get0_buffer(pair->client_identity.svid, 0);
+	assert_true(SSL_set_chain_and_key(peer.ssl, chain, 64, private_key_get0_evp(pair->client_identity.key), NULL));
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
+	assert_int_equal(pair->server_verdict.calls, 0);
+	assert_int_not_equal(tls_session_alert(pair->server), -1);
+	test_raw_peer_done(&peer);
+}
+
+static void names_its_library(_unused_ void **state)
+{
+	assert_non_null(strstr(tls_library_version(), "BoringSSL"));
+	assert_non_null(strstr(tls_library_version(), "19"));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(d23_refuses_a_hello_of_older_versions),
+		CASE(d23_refuses_a_server_of_older_versions),
+		CASE(refuses_a_group_that_is_not_ours),
+		CASE(d27_hands_out_no_ticket),
+		CASE(d27_resumes_nobody_who_kept_a_session),
+		CASE(d28_offers_no_server_a_session_of_another),
+		CASE(refuses_a_certificate_message_that_is_too_long),
+		cmocka_unit_test(names_its_library),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
