@@ -8,7 +8,7 @@
 /* cmocka wants <setjmp.h> and <stdarg.h> first */
 #include <cmocka.h>
 
-enum { NUM_PAIRS = 64, IDLE_MAX = 5632 };
+enum { NUM_PAIRS = 64, IDLE_MAX = 4096 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { HAS_MALLINFO = 0 };
