@@ -1,0 +1,148 @@
+#include "certs/test_mesh.h"
+#include "certs/verify.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+/* cmocka wants the three above first */
+#include <cmocka.h>
+
+/* Whether a chain came from the cache shows in the object: the same one is given out again. */
+struct asker {
+	struct test_mesh *mesh;
+	struct verify_cache *cache;
+	struct svid *peer;
+	struct span chain[2];
+	struct verify_input input;
+};
+
+static void asker_done(struct asker *asker)
+{
+	verify_cache_free(asker->cache);
+	svid_unref(asker->peer);
+	test_mesh_free(asker->mesh);
+}
+
+static void meet(struct asker *asker, const char *id)
+{
+	struct test_cert_spec spec = test_leaf_spec(id);
+	svid_unref(asker->peer);
+	asker->peer = test_mesh_svid(asker->mesh, &spec);
+	asker->chain[0] = svid_cert(asker->peer, 0);
+	asker->chain[1] = svid_cert(asker->peer, 1);
+}
+
+static void asker_init(struct asker *asker, size_t max_entries)
+{
+	*asker = (struct asker){.mesh = test_mesh_new("td.test", TEST_NOW_S), .cache = verify_cache_new(max_entries)};
+	meet(asker, "spiffe://td.test/a");
+	asker->input = (struct verify_input){.chain = asker->chain,
+		.num_chain = 2,
+		.bundles = test_mesh_bundles(asker->mesh),
+		.role = VERIFY_CLIENT,
+		.now_s = TEST_NOW_S};
+}
+
+/* The svid's address is compared only while the cache still holds it. */
+static const void *ask(struct asker *asker, uint64_t generation)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	if (verify_chain_cached(asker->cache, generation, &asker->input, &svid, NULL) != ERR_NONE)
+		return NULL;
+	return svid;
+}
+
+static enum err verdict(struct asker *asker, uint64_t generation)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	return verify_chain_cached(asker->cache, generation, &asker->input, &svid, NULL);
+}
+
+static void gives_out_what_it_has_seen(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	const void *first = ask(&asker, 1);
+	assert_non_null(first);
+	assert_ptr_equal(ask(&asker, 1), first);
+}
+
+static void D27_starts_empty_in_a_new_generation(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	_cleanup_(bundle_set_unrefp) struct bundle_set *empty = bundle_set_new();
+	asker.input.bundles = empty; /* the root is gone */
+	assert_int_equal(verdict(&asker, 2), ERR_NO_BUNDLE);
+}
+
+static void judges_roles_apart(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	const void *as_client = ask(&asker, 1);
+	asker.input.role = VERIFY_SERVER;
+	assert_ptr_not_equal(ask(&asker, 1), as_client);
+}
+
+static void forgets_at_the_first_not_after(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	asker.input.now_s = TEST_NOW_S + 3599;
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	asker.input.now_s = TEST_NOW_S + 3600;
+	assert_int_equal(verdict(&asker, 1), ERR_EXPIRED);
+}
+
+static void asks_for_the_expected_peer_every_time(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	_cleanup_(spiffe_id_done) struct spiffe_id other = {0};
+	asker_init(&asker, 64);
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td.test/b"), &other, NULL), ERR_NONE);
+	asker.input.expected = &other;
+	assert_int_equal(verdict(&asker, 1), ERR_WRONG_PEER);
+}
+
+static void does_not_remember_refusals(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	asker.input.now_s = TEST_NOW_S - 7200;
+	assert_int_equal(verdict(&asker, 1), ERR_NOT_YET_VALID);
+	asker.input.now_s = TEST_NOW_S;
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	asker.input.num_chain = 0;
+	assert_int_equal(verdict(&asker, 1), ERR_NO_CERTIFICATE);
+}
+
+static void stays_within_its_bound(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 4);
+	for (int i = 0; i < 40; i++) {
+		char id[64];
+		snprintf(id, sizeof(id), "spiffe://td.test/%d", i);
+		meet(&asker, id);
+		const void *first = ask(&asker, 1);
+		assert_ptr_equal(ask(&asker, 1), first);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gives_out_what_it_has_seen),
+		cmocka_unit_test(D27_starts_empty_in_a_new_generation),
+		cmocka_unit_test(judges_roles_apart),
+		cmocka_unit_test(forgets_at_the_first_not_after),
+		cmocka_unit_test(asks_for_the_expected_peer_every_time),
+		cmocka_unit_test(does_not_remember_refusals),
+		cmocka_unit_test(stays_within_its_bound),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
