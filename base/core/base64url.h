@@ -1,0 +1,8 @@
+/* base64url without padding (RFC 4648 5), exactly one text for each byte string: unused bits must be zero, and padding,
+ * white space and any other byte are refused, so that no two texts mean the same secret. */
+#pragma once
+
+#include "base/core/buf.h"
+
+enum err base64url_encode(struct span bytes, struct buf *out) _must_use_; /* appends; ERR_LIMIT as buf_append() */
+enum err base64url_decode(struct span text, struct buf *out) _must_use_;  /* appends; ERR_MALFORMED, ERR_LIMIT */
