@@ -1,0 +1,85 @@
+#include "sidecar/identity/renew.h"
+
+enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 60000, JUMP_SPREAD_MS = 10000 };
+
+/* 0..bound - 1 */
+static uint64_t draw(uint32_t random, uint64_t bound)
+{
+	return (uint64_t)(((unsigned __int128)random * bound) >> 32);
+}
+
+static uint64_t left_ms(const struct renew *renew, const struct renew_now *now)
+{
+	return renew->not_after_s <= now->trusted_s ? 0 : (uint64_t)(renew->not_after_s - now->trusted_s) * 1000;
+}
+
+void renew_init(struct renew *renew)
+{
+	*renew = (struct renew){0};
+	backoff_init(&renew->backoff, FIRST_RETRY_MS, LAST_RETRY_MS);
+}
+
+void renew_got_certificate(struct renew *renew, const struct renew_now *now, int64_t not_after_s)
+{
+	renew->has_certificate = true;
+	renew->not_after_s = not_after_s;
+	uint64_t life = left_ms(renew, now);
+	renew->due_boot_ms = now->boot_ms + life / 2 + draw(now->random, life * 16 / 100 + 1);
+	backoff_reset(&renew->backoff);
+}
+
+static void bring_forward(struct renew *renew, uint64_t to_boot_ms)
+{
+	if (to_boot_ms < renew->due_boot_ms)
+		renew->due_boot_ms = to_boot_ms;
+}
+
+void renew_got_slot(struct renew *renew, const struct renew_now *now, uint32_t within_ms)
+{
+	bring_forward(renew, now->boot_ms + draw(now->random, (uint64_t)within_ms + 1));
+}
+
+/* With a leaf of seconds a wait of up to a minute would be its end: a third of what is left is the most we wait while
+ * there is something to lose. The server's own wish stands above that. */
+void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t retry_after_ms)
+{
+	uint64_t wait = backoff_next_ms(&renew->backoff, now->random);
+	uint64_t left = left_ms(renew, now);
+	if (left > 0 && wait > left / 3)
+		wait = left / 3;
+	if (wait < retry_after_ms)
+		wait = retry_after_ms;
+	renew->due_boot_ms = now->boot_ms + wait;
+}
+
+static uint64_t distance(int64_t a, int64_t b)
+{
+	return a > b ? (uint64_t)(a - b) : (uint64_t)(b - a);
+}
+
+bool renew_look(struct renew *renew, const struct renew_now *now)
+{
+	int64_t wall_offset = now->wall_ms - (int64_t)now->boot_ms;
+	uint64_t suspended = now->boot_ms - now->mono_ms;
+	bool jumped = renew->has_looked && (distance(wall_offset, renew->wall_offset_ms) > RENEW_JUMP_MS ||
+						   suspended > renew->suspended_ms + RENEW_JUMP_MS);
+	/* Slow drift is no jump: each look starts from where the last one stood. */
+	renew->has_looked = true;
+	renew->wall_offset_ms = wall_offset;
+	renew->suspended_ms = suspended;
+	if (!jumped || !renew->has_certificate)
+		return false;
+	uint64_t spread = left_ms(renew, now) / 10;
+	bring_forward(renew, now->boot_ms + draw(now->random, (spread < JUMP_SPREAD_MS ? spread : JUMP_SPREAD_MS) + 1));
+	return true;
+}
+
+bool renew_is_due(const struct renew *renew, const struct renew_now *now)
+{
+	return renew->has_certificate && now->boot_ms >= renew->due_boot_ms;
+}
+
+bool renew_is_expired(const struct renew *renew, const struct renew_now *now)
+{
+	return !renew->has_certificate || now->trusted_s > renew->not_after_s;
+}

@@ -1,0 +1,175 @@
+#include "base/core/cleanup.h"
+#include "sidecar/identity/renew.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define NOON_S 1800000000
+
+static struct renew_now at(uint64_t since_ms, uint32_t random)
+{
+	return (struct renew_now){
+		.boot_ms = 500000 + since_ms,
+		.mono_ms = 400000 + since_ms,
+		.wall_ms = NOON_S * 1000ll + (int64_t)since_ms,
+		.trusted_s = NOON_S + (int64_t)(since_ms / 1000),
+		.random = random,
+	};
+}
+
+static uint64_t due_after(const struct renew *renew)
+{
+	return renew->due_boot_ms - 500000;
+}
+
+static void got(struct renew *renew, uint64_t since_ms, int64_t life_s, uint32_t random)
+{
+	struct renew_now now = at(since_ms, random);
+	renew_got_certificate(renew, &now, now.trusted_s + life_s);
+}
+
+static void renews_between_half_and_two_thirds_of_life(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	assert_int_equal(due_after(&renew), 1800000);
+	got(&renew, 0, 3600, UINT32_MAX);
+	assert_in_range(due_after(&renew), 2370000, 2376000);
+}
+
+static void works_with_leaves_of_five_seconds(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 5, UINT32_MAX / 2);
+	assert_in_range(due_after(&renew), 2500, 3300);
+	struct renew_now late = at(3300, 0), early = at(2400, 0);
+	assert_true(renew_is_due(&renew, &late));
+	assert_false(renew_is_due(&renew, &early));
+	renew_failed(&renew, &(struct renew_now){.boot_ms = 503300, .trusted_s = NOON_S + 3, .random = UINT32_MAX}, 0);
+	assert_in_range(due_after(&renew), 3300, 3300 + 667); /* a third of the two seconds left */
+}
+
+static void follows_the_servers_slot_unless_due_before(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	struct renew_now now = at(1000, UINT32_MAX);
+	renew_got_slot(&renew, &now, 60000);
+	assert_int_equal(due_after(&renew), 61000);
+	renew_got_slot(&renew, &now, 600000);
+	assert_int_equal(due_after(&renew), 61000);
+}
+
+static void retries_with_doubling_jitter_up_to_a_minute_for_ever(_unused_ void **state)
+{
+	static const uint64_t bounds[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000};
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
+		struct renew_now now = at(1800000, UINT32_MAX);
+		renew_failed(&renew, &now, 0);
+		assert_int_equal(due_after(&renew), 1800000 + bounds[i]);
+	}
+	struct renew_now now = at(1800000, 0);
+	renew_failed(&renew, &now, 0);
+	assert_int_equal(due_after(&renew), 1800000);
+}
+
+static void honours_the_servers_wish_to_wait(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 10, 0);
+	struct renew_now now = at(5000, 0);
+	renew_failed(&renew, &now, 7000);
+	assert_int_equal(due_after(&renew), 12000);
+}
+
+static void a_new_certificate_starts_the_retries_over(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	struct renew_now now = at(1800000, UINT32_MAX);
+	for (int i = 0; i < 5; i++)
+		renew_failed(&renew, &now, 0);
+	got(&renew, 1800000, 3600, 0);
+	renew_failed(&renew, &now, 0);
+	assert_int_equal(due_after(&renew), 1801000);
+}
+
+static void a_step_of_the_wall_clock_brings_the_renewal_forward(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	struct renew_now now = at(1000, UINT32_MAX);
+	assert_false(renew_look(&renew, &now));
+	now = at(2000, UINT32_MAX);
+	now.wall_ms += 20000;
+	assert_true(renew_look(&renew, &now));
+	assert_int_equal(due_after(&renew), 12000); /* jittered over ten seconds */
+	now = at(3000, UINT32_MAX);
+	assert_true(renew_look(&renew, &now)); /* and back */
+}
+
+static void waking_from_suspend_brings_the_renewal_forward(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, UINT32_MAX);
+	struct renew_now now = at(1000, 0);
+	assert_false(renew_look(&renew, &now));
+	now = at(601000, 0);
+	now.mono_ms -= 590000;
+	assert_true(renew_look(&renew, &now));
+	assert_true(renew_is_due(&renew, &now));
+}
+
+static void slow_drift_is_no_jump(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	got(&renew, 0, 3600, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		struct renew_now now = at(i * 1000, 0);
+		now.wall_ms += i * 200;
+		assert_false(renew_look(&renew, &now));
+	}
+}
+
+static void is_expired_before_the_first_certificate_and_after_the_last(_unused_ void **state)
+{
+	struct renew renew;
+	renew_init(&renew);
+	struct renew_now now = at(0, 0), then = at(10000, 0), after = at(11000, 0);
+	assert_true(renew_is_expired(&renew, &now));
+	assert_false(renew_is_due(&renew, &now));
+	got(&renew, 0, 10, 0);
+	assert_false(renew_is_expired(&renew, &then)); /* RFC 5280 4.1.2.5: the second of notAfter is included */
+	assert_true(renew_is_expired(&renew, &after));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(renews_between_half_and_two_thirds_of_life),
+		cmocka_unit_test(works_with_leaves_of_five_seconds),
+		cmocka_unit_test(follows_the_servers_slot_unless_due_before),
+		cmocka_unit_test(retries_with_doubling_jitter_up_to_a_minute_for_ever),
+		cmocka_unit_test(honours_the_servers_wish_to_wait),
+		cmocka_unit_test(a_new_certificate_starts_the_retries_over),
+		cmocka_unit_test(a_step_of_the_wall_clock_brings_the_renewal_forward),
+		cmocka_unit_test(waking_from_suspend_brings_the_renewal_forward),
+		cmocka_unit_test(slow_drift_is_no_jump),
+		cmocka_unit_test(is_expired_before_the_first_certificate_and_after_the_last),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
