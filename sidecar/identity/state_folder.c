@@ -1,0 +1,122 @@
+#include "sidecar/identity/state_folder.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "sidecar/identity/private_file.h"
+#include "sidecar/identity/state_text.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEY_FILE_MAX = 1024 };
+
+struct state_folder {
+	char *key_path, *state_path;
+	struct private_key *key;
+	struct enrolled_state enrolled;
+};
+
+#define FOLDER_EXPECTED "a folder of the sidecar's own that nobody else can enter"
+#define FOLDER_FIX      "chown it to the sidecar's user and chmod it to 0700"
+
+static enum err check_folder(const char *path, struct why *why)
+{
+	struct stat stat;
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "%s: %m", path);
+	if (lstat(path, &stat) != 0)
+		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "%s: %m", path);
+	if (!S_ISDIR(stat.st_mode))
+		return why_set(why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s: no folder, or a link", path);
+	/* A mounted volume may belong to root and admit us by group. */
+	if ((stat.st_uid != geteuid() && stat.st_uid != 0) || (stat.st_mode & 07) != 0)
+		return why_set(why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s: owner %u, mode %04o", path,
+			stat.st_uid, stat.st_mode & 07777);
+	return ERR_NONE;
+}
+
+static enum err make_key(struct state_folder *state, struct why *why)
+{
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(buf_wipe) struct buf der = BUF_INIT(KEY_FILE_MAX);
+	RETURN_IF_ERR(private_key_encode(key, &der));
+	RETURN_IF_ERR(fd_write_file(state->key_path, buf_span(&der), 0600, why));
+	state->key = TAKE_PTR(key);
+	return ERR_NONE;
+}
+
+/* What was enrolled belongs to a key: one without the other is damage, not a first start. */
+static enum err load_key(struct state_folder *state, bool is_enrolled, struct why *why)
+{
+	_cleanup_(buf_wipe) struct buf der = BUF_INIT(KEY_FILE_MAX);
+	enum err err = private_file_read(state->key_path, KEY_FILE_MAX, &der, why);
+	if (err == ERR_NOT_FOUND && is_enrolled)
+		return why_set(why, ERR_STATE_DAMAGED, "the attestation key that was enrolled",
+			"restore the file, or remove the state folder and enrol anew with a fresh token",
+			"%s is missing", state->key_path);
+	if (err == ERR_NOT_FOUND)
+		return make_key(state, why);
+	RETURN_IF_ERR(err);
+	if (private_key_parse(buf_span(&der), &state->key, NULL) != ERR_NONE)
+		return why_set(why, ERR_STATE_DAMAGED, "a private key, PKCS#8",
+			"restore the file, or remove the state folder and enrol anew with a fresh token",
+			"%s is no such key", state->key_path);
+	return ERR_NONE;
+}
+
+static enum err load_enrolled(struct state_folder *state, bool *out_is_enrolled, struct why *why)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX);
+	enum err err = private_file_read(state->state_path, STATE_TEXT_MAX, &text, why);
+	if (err == ERR_NOT_FOUND) {
+		*out_is_enrolled = false;
+		return ERR_NONE;
+	}
+	RETURN_IF_ERR(err);
+	*out_is_enrolled = true;
+	return state_text_parse(buf_span(&text), &state->enrolled, why);
+}
+
+enum err state_folder_open(const char *path, struct state_folder **out, struct why *why)
+{
+	bool is_enrolled = false;
+	RETURN_IF_ERR(check_folder(path, why));
+	_cleanup_(state_folder_freep) struct state_folder *state = mem_new(struct state_folder);
+	state->key_path = mem_printf("%s/attestation.key", path);
+	state->state_path = mem_printf("%s/enrolled", path);
+	RETURN_IF_ERR(load_enrolled(state, &is_enrolled, why));
+	RETURN_IF_ERR(load_key(state, is_enrolled, why));
+	*out = TAKE_PTR(state);
+	return ERR_NONE;
+}
+
+void state_folder_free(struct state_folder *state)
+{
+	private_key_unref(state->key);
+	mem_free(state->key_path);
+	mem_free(state->state_path);
+	mem_free(state);
+}
+
+struct private_key *state_folder_key(const struct state_folder *state)
+{
+	return state->key;
+}
+
+const struct enrolled_state *state_folder_get(const struct state_folder *state)
+{
+	return &state->enrolled;
+}
+
+enum err state_folder_put(struct state_folder *state, const struct enrolled_state *fresh, struct why *why)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX), before = BUF_INIT(STATE_TEXT_MAX);
+	CHECK(state_text_encode(fresh, &text) == ERR_NONE);
+	CHECK(state_text_encode(&state->enrolled, &before) == ERR_NONE);
+	if (span_eq(buf_span(&text), buf_span(&before)))
+		return ERR_NONE;
+	RETURN_IF_ERR(fd_write_file(state->state_path, buf_span(&text), 0600, why));
+	state->enrolled = *fresh;
+	return ERR_NONE;
+}

@@ -1,0 +1,152 @@
+#include "base/core/cleanup.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "sidecar/identity/state_text.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct place {
+	char folder[32], key[64], enrolled[64], state[64];
+};
+
+static void place_make(struct place *place)
+{
+	*place = (struct place){.folder = "/tmp/hf-state-XXXXXX"};
+	assert_non_null(mkdtemp(place->folder));
+	(void)snprintf(place->state, sizeof(place->state), "%s/s", place->folder);
+	(void)snprintf(place->key, sizeof(place->key), "%s/s/attestation.key", place->folder);
+	(void)snprintf(place->enrolled, sizeof(place->enrolled), "%s/s/enrolled", place->folder);
+}
+
+static void place_remove(struct place *place)
+{
+	unlink(place->key);
+	unlink(place->enrolled);
+	rmdir(place->state);
+	rmdir(place->folder);
+}
+
+static struct enrolled_state example(void)
+{
+	struct enrolled_state state = {
+		.num_pins = 2, .has_used_token = true, .epoch = {.incarnation = 0xfeedface, .counter = 7}};
+	memset(state.pins[0], 1, DIGEST_LEN);
+	memset(state.pins[1], 2, DIGEST_LEN);
+	memset(state.used_token, 3, DIGEST_LEN);
+	return state;
+}
+
+static void spki(struct state_folder *state, struct buf *out)
+{
+	assert_int_equal(private_key_public(state_folder_key(state), out), ERR_NONE);
+}
+
+static void keeps_the_key_and_what_was_learnt_across_restarts(_unused_ void **unused)
+{
+	struct place place;
+	_cleanup_(buf_done) struct buf first = BUF_INIT(256), second = BUF_INIT(256);
+	struct enrolled_state learnt = example();
+	place_make(&place);
+	{
+		_cleanup_(state_folder_freep) struct state_folder *state = NULL;
+		assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
+		assert_false(state_folder_get(state)->has_used_token);
+		assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+		spki(state, &first);
+	}
+	{
+		_cleanup_(state_folder_freep) struct state_folder *state = NULL;
+		assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
+		spki(state, &second);
+		assert_true(span_eq(buf_span(&first), buf_span(&second)));
+		assert_memory_equal(state_folder_get(state), &learnt, sizeof(learnt));
+	}
+	struct stat stat_of;
+	assert_int_equal(stat(place.key, &stat_of), 0);
+	assert_int_equal(stat_of.st_mode & 0777, 0600);
+	place_remove(&place);
+}
+
+static void says_that_a_file_is_damaged_and_leaves_it_as_it_is(_unused_ void **unused)
+{
+	struct place place;
+	struct state_folder *state = NULL;
+	struct enrolled_state learnt = example();
+	place_make(&place);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
+	assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+	state_folder_free(state);
+	assert_int_equal(fd_write_file(place.enrolled, SPAN_LITERAL("handfast-state 1\n"), 0600, NULL), ERR_NONE);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_STATE_DAMAGED);
+	_cleanup_(buf_done) struct buf after = BUF_INIT(64);
+	assert_int_equal(fd_read_file(place.enrolled, 64, &after, NULL), ERR_NONE);
+	assert_true(span_eq(buf_span(&after), SPAN_LITERAL("handfast-state 1\n")));
+	unlink(place.enrolled);
+	assert_int_equal(fd_write_file(place.key, SPAN_LITERAL("not a key"), 0600, NULL), ERR_NONE);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_STATE_DAMAGED);
+	place_remove(&place);
+}
+
+static void a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start(_unused_ void **unused)
+{
+	struct place place;
+	struct state_folder *state = NULL;
+	struct enrolled_state learnt = example();
+	place_make(&place);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
+	assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+	state_folder_free(state);
+	unlink(place.key);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_STATE_DAMAGED);
+	assert_int_not_equal(access(place.key, F_OK), 0);
+	place_remove(&place);
+}
+
+static void refuses_a_folder_that_others_can_enter(_unused_ void **unused)
+{
+	struct place place;
+	struct state_folder *state = NULL;
+	place_make(&place);
+	assert_int_equal(mkdir(place.state, 0755), 0);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_DENIED);
+	assert_int_equal(rmdir(place.state), 0);
+	assert_int_equal(symlink("/tmp", place.state), 0);
+	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_DENIED);
+	unlink(place.state);
+	place_remove(&place);
+}
+
+static void notices_every_flipped_byte_and_every_cut(_unused_ void **unused)
+{
+	struct enrolled_state learnt = example(), read;
+	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX);
+	assert_int_equal(state_text_encode(&learnt, &text), ERR_NONE);
+	struct span whole = buf_span(&text);
+	assert_int_equal(state_text_parse(whole, &read, NULL), ERR_NONE);
+	for (size_t i = 0; i < whole.len; i++) {
+		text.ptr[i] ^= 1;
+		assert_int_equal(state_text_parse(whole, &read, NULL), ERR_STATE_DAMAGED);
+		text.ptr[i] ^= 1;
+		assert_int_equal(state_text_parse(span_of(whole.ptr, i), &read, NULL), ERR_STATE_DAMAGED);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_the_key_and_what_was_learnt_across_restarts),
+		cmocka_unit_test(says_that_a_file_is_damaged_and_leaves_it_as_it_is),
+		cmocka_unit_test(a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start),
+		cmocka_unit_test(refuses_a_folder_that_others_can_enter),
+		cmocka_unit_test(notices_every_flipped_byte_and_every_cut),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
