@@ -1,0 +1,97 @@
+#include "control/config.h"
+
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/config_private.h"
+
+const char *const control_config_keys[] = {
+	"trust_domain",
+	"state_dir",
+	"operator_socket",
+	"listen.streams_port",
+	"listen.metrics_port",
+	"identity.leaf_ttl",
+	"identity.intermediate_ttl",
+	"identity.root_ttl",
+	"identity.attest_per_second",
+	"mesh.networks",
+	"mesh.plain",
+	"mesh.required",
+	"mesh.claim_grace",
+	"policy.default_mode",
+	"log.level",
+	"log.format",
+	NULL,
+};
+
+enum { SECOND = 1000, HOUR = 3600 * SECOND };
+#define DAY  (24ull * HOUR)
+#define YEAR (365 * DAY)
+
+bool config_id(struct settings *settings, struct setting_node *map, const char *key, struct spiffe_id *out)
+{
+	struct why why = {0};
+	const char *text = setting_required_text(
+		settings, map, key, "a SPIFFE ID such as spiffe://cluster.local/ns/default/sa/web");
+	if (text[0] == '\0')
+		return false;
+	if (spiffe_id_parse(span_of_str(text), out, &why) == ERR_NONE)
+		return true;
+	setting_mistake_why(settings, map, key, &why);
+	return false;
+}
+
+static void general_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *root = settings_root(settings);
+	struct why why = {0};
+	static const char *const levels[] = {"error", "warning", "notice", "debug", NULL};
+	static const char *const formats[] = {"text", "json", NULL};
+	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
+	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
+		setting_mistake_why(settings, root, "trust_domain", &why);
+	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-control"));
+	config->operator_socket =
+		mem_strdup(setting_text(settings, root, "operator_socket", "/run/handfast/control.sock"));
+	struct setting_node *ears = setting_map(settings, root, "listen");
+	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port", 1, 65535, 15012);
+	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port", 1, 65535, 15014);
+	struct setting_node *log = setting_map(settings, root, "log");
+	config->log_level = setting_word(settings, log, "level", levels, LOG_LEVEL_NOTICE);
+	config->log_json = setting_word(settings, log, "format", formats, 0) == 1;
+}
+
+static void identity_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "identity");
+	config->leaf_ttl_ms = setting_duration_ms(settings, map, "leaf_ttl", 2 * SECOND, 7 * DAY, HOUR);
+	config->intermediate_ttl_ms =
+		setting_duration_ms(settings, map, "intermediate_ttl", 60 * SECOND, YEAR, 7 * DAY);
+	config->root_ttl_ms = setting_duration_ms(settings, map, "root_ttl", HOUR, 30 * YEAR, YEAR);
+	config->attest_per_second = setting_number(settings, map, "attest_per_second", 1, 100000, 10);
+	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
+		setting_mistake(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
+			"lengthen the longer ones", "others");
+}
+
+enum err control_config_read(struct settings *settings, struct control_config **out)
+{
+	_cleanup_(control_config_freep) struct control_config *config = mem_new(struct control_config);
+	general_read(settings, config);
+	identity_read(settings, config);
+	config_mesh_read(settings, config);
+	config_policy_read(settings, config);
+	if (settings_finish(settings) != 0)
+		return ERR_CONFIG;
+	*out = TAKE_PTR(config);
+	return ERR_NONE;
+}
+
+void control_config_free(struct control_config *config)
+{
+	config_mesh_done(config);
+	config_policy_done(config);
+	mem_free(config->state_dir);
+	mem_free(config->operator_socket);
+	mem_free(config);
+}

@@ -1,0 +1,90 @@
+/* The control plane's settings, as read from YAML, HANDFAST_CONTROL_* and flags (base/settings). Plain data, owned by
+ * the struct; made once, or anew on reload: a file with mistakes changes nothing. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/settings/settings.h"
+#include "certs/spiffe_id.h"
+
+enum port_mode { PORT_MODE_OFF, PORT_MODE_PERMISSIVE, PORT_MODE_STRICT };
+
+struct config_port_mode {
+	uint16_t port;
+	enum port_mode mode;
+};
+
+enum config_source_kind { SOURCE_ID, SOURCE_ID_PREFIX, SOURCE_ID_SUFFIX, SOURCE_TRUST_DOMAIN, SOURCE_NAMESPACE };
+struct config_source {
+	enum config_source_kind kind;
+	char *text; /* as discovery.proto's SourceMatch wants it */
+};
+
+struct config_rule {
+	char *name;
+	bool deny, dry_run, unauthenticated;
+	struct config_source *sources;
+	size_t num_sources;
+	struct network *networks;
+	size_t num_networks;
+	uint16_t *ports;
+	size_t num_ports;
+};
+
+/* What is said about the workloads that `identity` names (or whose identity lies at or below it, where prefix is set).
+ */
+struct config_workload {
+	char *identity;
+	bool prefix;
+	bool has_mode;
+	enum port_mode mode;
+	struct config_port_mode *ports;
+	size_t num_ports;
+	struct config_rule *rules;
+	size_t num_rules;
+};
+
+struct config_service_port {
+	uint16_t port, target;
+};
+struct config_service {
+	char *name;
+	struct ip_addr address;
+	struct config_service_port *ports;
+	size_t num_ports;
+	struct spiffe_id identity;
+};
+
+struct config_entry { /* an operator's word about one address: beats any claim */
+	struct ip_addr address;
+	struct spiffe_id identity;
+};
+
+struct control_config {
+	struct trust_domain trust_domain;
+	char *state_dir;                     /* "/var/lib/handfast-control" */
+	char *operator_socket;               /* "/run/handfast/control.sock" */
+	uint16_t streams_port, metrics_port; /* 15012, 15014 */
+	uint64_t leaf_ttl_ms, intermediate_ttl_ms, root_ttl_ms;
+	uint64_t attest_per_second; /* a source */
+	uint64_t claim_grace_ms;
+	bool log_json;
+	unsigned log_level; /* enum log_level */
+	struct network *networks, *plain, *required;
+	size_t num_networks, num_plain, num_required;
+	struct config_service *services;
+	size_t num_services;
+	struct config_entry *entries;
+	size_t num_entries;
+	enum port_mode default_mode;
+	struct config_workload *workloads;
+	size_t num_workloads;
+};
+
+/* Scalar and plain-list keys that the environment and flags may give; NULL-terminated. */
+extern const char *const control_config_keys[];
+
+/* Takes everything out of `settings`; mistakes stay there. On any mistake (settings_finish() != 0) returns ERR_CONFIG
+ * and *out is untouched. */
+enum err control_config_read(struct settings *settings, struct control_config **out) _must_use_;
+void control_config_free(struct control_config *config);
+DEFINE_CLEANUP(struct control_config *, control_config_free)

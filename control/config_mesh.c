@@ -1,0 +1,124 @@
+/* The mesh section, services and entries. */
+#include "base/core/mem.h"
+#include "control/config_private.h"
+
+static bool address_read(struct settings *settings, struct setting_node *map, struct ip_addr *out)
+{
+	const char *text = setting_required_text(settings, map, "address", "an IP address");
+	if (text[0] == '\0')
+		return false;
+	if (ip_addr_parse(span_of_str(text), out) == ERR_NONE)
+		return true;
+	setting_mistake(settings, map, "an IP address such as 192.0.2.10", "correct it", "'%s'", text);
+	return false;
+}
+
+static void service_ports_read(struct settings *settings, struct setting_node *map, struct config_service *service)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "ports", &list);
+	if (num == 0)
+		setting_mistake(settings, map, "ports: [{port, target}]", "list at least one", "none");
+	service->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*service->ports));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		struct config_service_port *port = &service->ports[service->num_ports++];
+		port->port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0);
+		port->target = (uint16_t)setting_number(settings, item, "target", 1, 65535, port->port);
+		if (item != NULL && port->port == 0)
+			setting_mistake(settings, item, "a port", "add 'port: 80'", "none");
+	}
+}
+
+static void service_read(struct settings *settings, struct setting_node *map, struct config_service *service)
+{
+	service->name = mem_strdup(setting_required_text(settings, map, "name", "a service's name"));
+	address_read(settings, map, &service->address);
+	service_ports_read(settings, map, service);
+	config_id(settings, map, "identity", &service->identity);
+}
+
+static bool is_in(const struct network *networks, size_t num, const struct ip_addr *ip)
+{
+	for (size_t i = 0; i < num; i++)
+		if (network_contains(&networks[i], ip))
+			return true;
+	return false;
+}
+
+/* Outside mesh.networks nobody would ask about it, and it would leave in plaintext. */
+static void must_be_inside(struct settings *settings, const struct control_config *config, struct setting_node *map,
+	const struct ip_addr *ip)
+{
+	char text[ADDR_TEXT_MAX];
+	if (ip->family != 0 && !is_in(config->networks, config->num_networks, ip))
+		setting_mistake(settings, map, "an address inside mesh.networks", "add its network to mesh.networks",
+			"%s", ip_addr_format(ip, text));
+}
+
+static void services_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, settings_root(settings), "services", &list);
+	config->services = num == 0 ? NULL : mem_calloc(num, sizeof(*config->services));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *map = setting_item_map(settings, list, i);
+		if (map == NULL)
+			continue;
+		struct config_service *service = &config->services[config->num_services++];
+		service_read(settings, map, service);
+		must_be_inside(settings, config, map, &service->address);
+		for (size_t j = 0; j + 1 < config->num_services; j++)
+			if (service->address.family != 0 && ip_addr_eq(&config->services[j].address, &service->address))
+				setting_mistake(settings, map, "an address of its own for each service",
+					"give it another", "that of '%s'", config->services[j].name);
+	}
+}
+
+static void entries_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, settings_root(settings), "entries", &list);
+	config->entries = num == 0 ? NULL : mem_calloc(num, sizeof(*config->entries));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *map = setting_item_map(settings, list, i);
+		if (map == NULL)
+			continue;
+		struct config_entry *entry = &config->entries[config->num_entries++];
+		address_read(settings, map, &entry->address);
+		config_id(settings, map, "identity", &entry->identity);
+		must_be_inside(settings, config, map, &entry->address);
+	}
+}
+
+void config_mesh_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
+	config->networks = setting_networks(settings, mesh, "networks", &config->num_networks);
+	config->plain = setting_networks(settings, mesh, "plain", &config->num_plain);
+	config->required = setting_networks(settings, mesh, "required", &config->num_required);
+	config->claim_grace_ms = setting_duration_ms(
+		settings, mesh, "claim_grace", 1000, 365ull * 24 * 3600 * 1000, 24ull * 3600 * 1000);
+	if (config->num_networks == 0)
+		setting_mistake(settings, mesh != NULL ? mesh : root,
+			"mesh.networks: the networks that this mesh covers", "list them, such as [192.0.2.0/24]",
+			"none");
+	services_read(settings, config);
+	entries_read(settings, config);
+}
+
+void config_mesh_done(struct control_config *config)
+{
+	for (size_t i = 0; i < config->num_services; i++) {
+		mem_free(config->services[i].name);
+		mem_free(config->services[i].ports);
+		spiffe_id_done(&config->services[i].identity);
+	}
+	for (size_t i = 0; i < config->num_entries; i++)
+		spiffe_id_done(&config->entries[i].identity);
+	mem_free(config->services);
+	mem_free(config->entries);
+	mem_free(config->networks);
+	mem_free(config->plain);
+	mem_free(config->required);
+}

@@ -1,0 +1,183 @@
+/* The policy section: modes and rules, workload by workload. */
+#include "base/core/mem.h"
+#include "control/config_private.h"
+#include <stdio.h>
+
+static const char *const modes[] = {"off", "permissive", "strict", NULL};
+
+/* What the text must be for a rule to match anything: checked as the SPIFFE ID it stands for. */
+static enum err source_check(enum config_source_kind kind, const char *text, struct why *why)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct trust_domain domain;
+	char whole[SPIFFE_ID_MAX + 32];
+	const char *slash = strchr(text, '/');
+	switch (kind) {
+	case SOURCE_ID:
+	case SOURCE_ID_PREFIX:
+		return spiffe_id_parse(span_of_str(text), &id, why);
+	case SOURCE_TRUST_DOMAIN:
+		return trust_domain_parse(span_of_str(text), &domain, why);
+	case SOURCE_ID_SUFFIX:
+	case SOURCE_NAMESPACE:
+		break;
+	}
+	if (slash == NULL || (kind == SOURCE_NAMESPACE && strchr(slash + 1, '/') != NULL))
+		return why_set(why, ERR_MALFORMED,
+			kind == SOURCE_NAMESPACE ? "trust-domain/namespace" : "trust-domain/last/segments",
+			"write it like cluster.local/shop", "'%s'", text);
+	snprintf(whole, sizeof(whole), "spiffe://%s", text);
+	return spiffe_id_parse(span_of_str(whole), &id, why);
+}
+
+static bool source_read(struct settings *settings, struct setting_node *map, struct config_source *out)
+{
+	static const char *const names[] = {"id", "id_prefix", "id_suffix", "trust_domain", "namespace"};
+	unsigned num = 0;
+	struct why why = {0};
+	for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
+		const char *text = setting_text(settings, map, names[kind], NULL);
+		if (text == NULL)
+			continue;
+		num++;
+		mem_free(out->text);
+		*out = (struct config_source){.kind = (enum config_source_kind)kind, .text = mem_strdup(text)};
+		if (source_check(out->kind, text, &why) != ERR_NONE)
+			setting_mistake_why(settings, map, names[kind], &why);
+	}
+	if (num != 1)
+		setting_mistake(settings, map, "exactly one of id, id_prefix, id_suffix, trust_domain, namespace",
+			"make one source of each", "%u of them", num);
+	return num != 0;
+}
+
+static void sources_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "sources", &list);
+	rule->sources = num == 0 ? NULL : mem_calloc(num, sizeof(*rule->sources));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		if (item != NULL && source_read(settings, item, &rule->sources[rule->num_sources]))
+			rule->num_sources++;
+	}
+}
+
+static void rule_ports_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "ports", &list);
+	rule->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*rule->ports));
+	for (size_t i = 0; i < num; i++) {
+		struct addr addr;
+		char text[64];
+		snprintf(text, sizeof(text), "0.0.0.0:%.40s", setting_item_text(settings, list, i));
+		if (addr_parse(span_of_str(text), &addr) == ERR_NONE)
+			rule->ports[rule->num_ports++] = addr.port;
+		else
+			setting_mistake(settings, setting_item(list, i), "a port between 1 and 65535", "correct it",
+				"'%s'", text + 8);
+	}
+}
+
+static void rule_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
+{
+	static const char *const actions[] = {"allow", "deny", NULL};
+	rule->name = mem_strdup(setting_required_text(settings, map, "name", "the rule's name, for logs"));
+	rule->deny = setting_word(settings, map, "action", actions, 0) == 1;
+	rule->dry_run = setting_bool(settings, map, "dry_run", false);
+	rule->unauthenticated = setting_bool(settings, map, "unauthenticated", false);
+	sources_read(settings, map, rule);
+	rule->networks = setting_networks(settings, map, "networks", &rule->num_networks);
+	rule_ports_read(settings, map, rule);
+	if (rule->unauthenticated && (rule->deny || rule->num_sources != 0))
+		setting_mistake(settings, map, "unauthenticated only on an allow without sources",
+			"remove sources, or make a rule of its own", "both");
+}
+
+static void port_modes_read(struct settings *settings, struct setting_node *map, struct config_workload *workload)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "ports", &list);
+	workload->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*workload->ports));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		struct config_port_mode mode = {
+			.port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0),
+			.mode = (enum port_mode)setting_word(settings, item, "mode", modes, PORT_MODE_PERMISSIVE),
+		};
+		if (item != NULL && mode.port == 0)
+			setting_mistake(settings, item, "a port", "add 'port: 80'", "none");
+		workload->ports[workload->num_ports++] = mode;
+	}
+}
+
+static void workload_identity_read(
+	struct settings *settings, struct setting_node *map, struct config_workload *workload)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	const char *exact = setting_text(settings, map, "identity", NULL);
+	const char *prefix = setting_text(settings, map, "identity_prefix", NULL);
+	workload->prefix = exact == NULL && prefix != NULL;
+	workload->identity = mem_strdup(exact != NULL ? exact : prefix != NULL ? prefix : "");
+	if ((exact == NULL) == (prefix == NULL)) {
+		setting_mistake(settings, map, "identity or identity_prefix", "give exactly one",
+			exact == NULL ? "neither" : "both");
+		return;
+	}
+	struct why why = {0};
+	if (spiffe_id_parse(span_of_str(workload->identity), &id, &why) != ERR_NONE)
+		setting_mistake_why(settings, map, exact != NULL ? "identity" : "identity_prefix", &why);
+}
+
+static void workload_read(struct settings *settings, struct setting_node *map, struct config_workload *workload)
+{
+	struct setting_node *list;
+	workload_identity_read(settings, map, workload);
+	workload->has_mode = setting_text(settings, map, "default_mode", NULL) != NULL;
+	workload->mode = (enum port_mode)setting_word(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	port_modes_read(settings, map, workload);
+	size_t num = setting_list(settings, map, "rules", &list);
+	workload->rules = num == 0 ? NULL : mem_calloc(num, sizeof(*workload->rules));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		if (item != NULL)
+			rule_read(settings, item, &workload->rules[workload->num_rules++]);
+	}
+}
+
+void config_policy_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *list, *map = setting_map(settings, settings_root(settings), "policy");
+	config->default_mode = (enum port_mode)setting_word(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	size_t num = setting_list(settings, map, "workloads", &list);
+	config->workloads = num == 0 ? NULL : mem_calloc(num, sizeof(*config->workloads));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		if (item != NULL)
+			workload_read(settings, item, &config->workloads[config->num_workloads++]);
+	}
+}
+
+static void rule_done(struct config_rule *rule)
+{
+	for (size_t i = 0; i < rule->num_sources; i++)
+		mem_free(rule->sources[i].text);
+	mem_free(rule->sources);
+	mem_free(rule->networks);
+	mem_free(rule->ports);
+	mem_free(rule->name);
+}
+
+void config_policy_done(struct control_config *config)
+{
+	for (size_t i = 0; i < config->num_workloads; i++) {
+		struct config_workload *workload = &config->workloads[i];
+		for (size_t j = 0; j < workload->num_rules; j++)
+			rule_done(&workload->rules[j]);
+		mem_free(workload->rules);
+		mem_free(workload->ports);
+		mem_free(workload->identity);
+	}
+	mem_free(config->workloads);
+}

@@ -1,0 +1,113 @@
+#include "control/config.h"
+
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static enum err read_text(const char *yaml, struct control_config **out, struct settings *settings)
+{
+	settings_read_text(settings, "control.yaml", span_of_str(yaml));
+	return control_config_read(settings, out);
+}
+
+static void a_small_file_has_the_documented_defaults(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	assert_int_equal(read_text("mesh: {networks: [192.0.2.0/24]}\n", &config, settings), ERR_NONE);
+	assert_string_equal(config->trust_domain.name, "cluster.local");
+	assert_int_equal(config->streams_port, 15012);
+	assert_int_equal(config->leaf_ttl_ms, 3600 * 1000);
+	assert_int_equal(config->intermediate_ttl_ms, 7ull * 24 * 3600 * 1000);
+	assert_int_equal(config->root_ttl_ms, 365ull * 24 * 3600 * 1000);
+	assert_int_equal(config->claim_grace_ms, 24ull * 3600 * 1000);
+	assert_int_equal(config->default_mode, PORT_MODE_PERMISSIVE);
+}
+
+static void policy_and_services_are_taken_whole(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	enum err err = read_text("mesh: {networks: [192.0.2.0/24]}\n"
+				 "services: [{name: web, address: 192.0.2.9, ports: [{port: 80, target: 8080}, {port: "
+				 "81}], identity: spiffe://cluster.local/web}]\n"
+				 "policy:\n  default_mode: strict\n  workloads:\n"
+				 "    - identity: spiffe://cluster.local/web\n      default_mode: permissive\n      "
+				 "ports: [{port: 80, mode: strict}]\n"
+				 "      rules:\n"
+				 "        - {name: shop, sources: [{namespace: cluster.local/shop}, {id: "
+				 "\"spiffe://cluster.local/a\"}], ports: [80, 81]}\n"
+				 "        - {name: not-batch, action: deny, sources: [{id_suffix: "
+				 "cluster.local/sa/batch}], dry_run: true}\n"
+				 "        - {name: probes, unauthenticated: true, networks: [192.0.2.0/30]}\n",
+		&config, settings);
+	assert_string_equal(settings_mistakes(settings), "");
+	assert_int_equal(err, ERR_NONE);
+	assert_int_equal(config->services[0].ports[1].target, 81);
+	assert_int_equal(config->default_mode, PORT_MODE_STRICT);
+	const struct config_workload *web = &config->workloads[0];
+	assert_true(web->has_mode);
+	assert_int_equal(web->num_rules, 3);
+	assert_int_equal(web->rules[0].num_sources, 2);
+	assert_int_equal(web->rules[0].ports[1], 81);
+	assert_true(web->rules[1].deny && web->rules[1].dry_run);
+	assert_true(web->rules[2].unauthenticated);
+}
+
+static void every_mistake_is_told_at_once(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	struct control_config *config = NULL;
+	assert_int_equal(
+		read_text(
+			"trust_domain: Cluster\nidentity: {leaf_ttl: 8d}\nmesh: {networks: [192.0.2.0/24], claims: 1}\n"
+			"services: [{name: web, address: 198.51.100.1, ports: [{port: 80}], identity: web}]\n"
+			"policy: {workloads: [{identity: spiffe://cluster.local/web, rules: [{name: r, action: "
+			"permit}]}]}\n",
+			&config, settings),
+		ERR_CONFIG);
+	assert_null(config);
+	const char *text = settings_mistakes(settings);
+	const char *const told[] = {"trust_domain", "identity.leaf_ttl", "mesh.claims", "services[0].identity",
+		"mesh.networks", "rules[0].action"};
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		assert_non_null(strstr(text, told[i]));
+}
+
+static void c18_sources_that_no_identity_can_have_are_mistakes(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"id: \"spiffe://cluster.local/*\"",
+		"id_prefix: \"spiffe://cluster.local/a/../b\"", "namespace: cluster.local/a/b", "namespace: shop",
+		"trust_domain: \"cluster.local/\"", "id_suffix: \"cluster.local/a\\n\"",
+		"id: \"spiffe://cluster.local/a\", trust_domain: cluster.local"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+		struct control_config *config = NULL;
+		char yaml[512];
+		snprintf(yaml, sizeof(yaml),
+			"mesh: {networks: [192.0.2.0/24]}\npolicy: {workloads: [{identity: spiffe://cluster.local/w, "
+			"rules: [{name: r, sources: [{%s}]}]}]}\n",
+			bad[i]);
+		assert_int_equal(read_text(yaml, &config, settings), ERR_CONFIG);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(policy_and_services_are_taken_whole),
+		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

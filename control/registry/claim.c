@@ -1,0 +1,42 @@
+#include "control/registry/claim.h"
+
+#include "base/core/mem.h"
+#include "control/store/record.h"
+#include <stdio.h>
+
+void claim_free(struct claim *claim)
+{
+	spiffe_id_done(&claim->id);
+	mem_free(claim);
+}
+
+void claim_key(const struct ip_addr *ip, char out[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)])
+{
+	char text[ADDR_TEXT_MAX];
+	snprintf(out, ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX), "%s%s", CLAIM_KEY_PREFIX, ip_addr_format(ip, text));
+}
+
+enum err claim_encode(const struct claim *claim, struct buf *out)
+{
+	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&claim->id)));
+	RETURN_IF_ERR(record_put_number(out, "away_ms", (int64_t)claim->away_ms));
+	return record_put_number(out, "ended", claim->has_ended ? 1 : 0);
+}
+
+enum err claim_parse(const char *key, struct span bytes, struct claim **out, struct why *why)
+{
+	struct claim *claim = mem_new(struct claim);
+	struct span id = {0};
+	bool is_good = strncmp(key, CLAIM_KEY_PREFIX, strlen(CLAIM_KEY_PREFIX)) == 0 &&
+		       ip_addr_parse(span_of_str(key + strlen(CLAIM_KEY_PREFIX)), &claim->ip) == ERR_NONE &&
+		       record_get(bytes, "id", 0, &id) && spiffe_id_parse(id, &claim->id, why) == ERR_NONE;
+	if (!is_good) {
+		claim_free(claim);
+		return why_set(why, ERR_STATE_DAMAGED, "a claim with an address and a SPIFFE ID",
+			"restore the store from a copy, or remove this entry with SQLite's tool", "the entry %s", key);
+	}
+	claim->away_ms = (uint64_t)record_number(bytes, "away_ms", 0);
+	claim->has_ended = record_number(bytes, "ended", 0) != 0;
+	*out = claim;
+	return ERR_NONE;
+}

@@ -1,0 +1,25 @@
+/* One claim of an address, and how it is kept in the store. Pure. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/core/buf.h"
+#include "certs/spiffe_id.h"
+
+#define CLAIM_KEY_PREFIX "claim/"
+
+struct claim {
+	struct claim *next;
+	struct ip_addr ip;
+	struct spiffe_id id; /* the holder */
+	uint64_t away_ms;    /* without a live stream, counted while the control plane runs */
+	bool has_ended;      /* away longer than the grace: anybody may take it over; never plain again by itself */
+	unsigned num_live;   /* streams of the holder from here; not kept */
+	uint64_t version;    /* in the store */
+	bool is_saving;
+};
+
+void claim_free(struct claim *claim);
+void claim_key(const struct ip_addr *ip, char out[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)]);
+enum err claim_encode(const struct claim *claim, struct buf *out) _must_use_;
+/* A new claim; ERR_STATE_DAMAGED: the entry is not one of ours. */
+enum err claim_parse(const char *key, struct span bytes, struct claim **out, struct why *why) _must_use_;

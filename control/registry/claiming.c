@@ -1,0 +1,165 @@
+/* Who gets an address, and for how long: first owner holds, durable before anybody is told. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/registry/registry_private.h"
+
+struct attempt { /* of one stream to hold its address */
+	struct registry *registry;
+	struct claim wanted; /* what goes to the store */
+	registry_claimed_fn *on_claimed;
+	void *arg;
+	struct loop_task later;
+	enum err err;
+	struct why why;
+};
+
+static void attempt_free(struct attempt *attempt)
+{
+	spiffe_id_done(&attempt->wanted.id);
+	mem_free(attempt);
+}
+
+static void answer(struct attempt *attempt)
+{
+	attempt->on_claimed(attempt->arg, attempt->err, &attempt->why);
+	attempt_free(attempt);
+}
+
+static void on_later(struct loop_task *task)
+{
+	answer(container_of(task, struct attempt, later));
+}
+
+static void answer_later(struct attempt *attempt, enum err err)
+{
+	attempt->err = err;
+	loop_task_post(attempt->registry->loop, &attempt->later, on_later);
+}
+
+static enum err may_claim(
+	const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, struct why *why)
+{
+	const struct control_config *config = registry->config;
+	const struct claim *held = registry_find(registry, ip);
+	char text[ADDR_TEXT_MAX];
+	ip_addr_format(ip, text);
+	if (!networks_have(config->networks, config->num_networks, ip))
+		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
+			"%s", text);
+	for (size_t i = 0; i < config->num_entries; i++)
+		if (ip_addr_eq(&config->entries[i].address, ip) && !spiffe_id_eq(&config->entries[i].identity, id))
+			return why_set(why, ERR_DENIED, "the identity that the operator's entry names",
+				"change the entry", "%s for %s, which is %s", id->text, text,
+				config->entries[i].identity.text);
+	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
+		return why_set(why, ERR_DENIED, "an address that nobody else holds",
+			"release it, if its holder is gone: handfast entry release", "%s for %s, held by %s", id->text,
+			text, held->id.text);
+	return ERR_NONE;
+}
+
+static void on_saved(void *arg, enum err err, uint64_t version);
+
+static void save(struct attempt *attempt)
+{
+	struct registry *registry = attempt->registry;
+	const struct claim *held = registry_find(registry, &attempt->wanted.ip);
+	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
+	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
+	claim_key(&attempt->wanted.ip, key);
+	enum err err = claim_encode(&attempt->wanted, &record);
+	if (err != ERR_NONE)
+		answer_later(attempt, err);
+	else
+		store_swap(
+			registry->store, key, held == NULL ? 0 : held->version, buf_span(&record), on_saved, attempt);
+}
+
+/* Judged again whenever somebody else was faster. */
+static void try_claim(struct attempt *attempt)
+{
+	struct registry *registry = attempt->registry;
+	enum err err = may_claim(registry, &attempt->wanted.id, &attempt->wanted.ip, &attempt->why);
+	if (err != ERR_NONE) {
+		answer_later(attempt, err);
+		return;
+	}
+	struct claim *held = registry_find(registry, &attempt->wanted.ip);
+	if (held == NULL || held->has_ended || held->away_ms != 0 || !spiffe_id_eq(&held->id, &attempt->wanted.id)) {
+		save(attempt);
+		return;
+	}
+	held->num_live++;
+	answer_later(attempt, ERR_NONE);
+	if (held->num_live == 1 && registry->observer.on_change != NULL)
+		registry->observer.on_change(registry->observer.arg);
+}
+
+static void on_saved(void *arg, enum err err, uint64_t version)
+{
+	(void)version;
+	struct attempt *attempt = arg;
+	if (err == ERR_NONE || err == ERR_CONFLICT) {
+		try_claim(attempt);
+		return;
+	}
+	attempt->err = why_set(
+		&attempt->why, err, "the claim to be stored", "see the disk of the control plane", "%s", err_text(err));
+	answer(attempt);
+}
+
+void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+	registry_claimed_fn *on_claimed, void *arg)
+{
+	struct attempt *attempt = mem_new(struct attempt);
+	attempt->registry = registry;
+	attempt->wanted.ip = *ip;
+	attempt->on_claimed = on_claimed;
+	attempt->arg = arg;
+	spiffe_id_copy(id, &attempt->wanted.id);
+	try_claim(attempt);
+}
+
+void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+{
+	struct claim *claim = registry_find(registry, ip);
+	if (claim != NULL && claim->num_live > 0 && spiffe_id_eq(&claim->id, id) && --claim->num_live == 0 &&
+		registry->observer.on_change != NULL)
+		registry->observer.on_change(registry->observer.arg);
+}
+
+/* --- the grace: time away counts only while this process runs --- */
+
+static uint64_t tick_ms(const struct registry *registry)
+{
+	uint64_t tenth = registry->config->claim_grace_ms / 10;
+	return tenth > 600 * 1000 ? 600 * 1000 : tenth < 100 ? 100 : tenth;
+}
+
+static void age(struct registry *registry, struct claim *claim, uint64_t by_ms)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
+	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
+	if (claim->num_live > 0 || claim->has_ended)
+		return;
+	struct claim older = *claim;
+	older.away_ms += by_ms;
+	older.has_ended = older.away_ms >= registry->config->claim_grace_ms;
+	claim_key(&claim->ip, key);
+	if (claim_encode(&older, &record) == ERR_NONE)
+		store_swap(registry->store, key, claim->version, buf_span(&record), NULL, NULL);
+}
+
+static void on_grace(struct loop_timer *timer)
+{
+	struct registry *registry = container_of(timer, struct registry, grace);
+	for (size_t i = 0; i < REGISTRY_BUCKETS; i++)
+		for (struct claim *claim = registry->claims[i]; claim != NULL; claim = claim->next)
+			age(registry, claim, tick_ms(registry));
+	registry_grace_start(registry);
+}
+
+void registry_grace_start(struct registry *registry)
+{
+	loop_timer_start(registry->loop, &registry->grace, tick_ms(registry), on_grace);
+}

@@ -1,0 +1,52 @@
+/* Who is where: claims of addresses by authenticated streams, the operator's entries and services, and what follows for
+ * a destination. That an address is meshed is durable: it outlives streams, restarts and outages; only an operator ends
+ * it.
+ *
+ * First owner holds: the first identity to claim an address keeps it. A claim whose sidecar is away longer than the
+ * grace (counted while this process runs) ends, so that another identity may take the address over, but the answer is
+ * then unknown, never plain. */
+#pragma once
+
+#include "control/config.h"
+#include "control/store/store.h"
+
+struct registry;
+
+struct registry_observer {
+	void (*on_change)(void *arg); /* some answer may be another now: resolve again what is subscribed */
+	void *arg;
+};
+
+struct registry *registry_new(struct loop *loop, struct store *store, const struct control_config *config,
+	const struct registry_observer *observer);
+void registry_free(struct registry *registry);
+/* After a reload; borrowed like the first. Calls on_change. */
+void registry_set_config(struct registry *registry, const struct control_config *config);
+
+/* A live stream of `id` from `ip` says the address is its own. on_claimed: ERR_NONE held; ERR_DENIED with *why:
+ * somebody else's, an entry's, or outside mesh.networks; ERR_IO. Called once, later; never from within. The claim is
+ * live until registry_stream_gone(). */
+typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why);
+void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+	registry_claimed_fn *on_claimed, void *arg);
+void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* The holder's own explicit release (id given) or an operator's (NULL). True: it was held. */
+bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+
+enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
+#define RESOLUTION_ENDPOINTS_MAX 64
+struct resolution {
+	enum resolution_kind kind;
+	char because[160];   /* plain, unknown */
+	const char *service; /* NULL: none; borrowed from the config */
+	struct {
+		struct addr address;
+		const struct spiffe_id *id; /* borrowed until the next change */
+	} endpoints[RESOLUTION_ENDPOINTS_MAX];
+	size_t num_endpoints;
+};
+void registry_resolve(const struct registry *registry, const struct addr *destination, struct resolution *out);
+
+typedef void registry_claim_each_fn(
+	void *arg, const struct ip_addr *ip, const struct spiffe_id *id, bool is_live, bool has_ended);
+void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg);

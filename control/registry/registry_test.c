@@ -1,0 +1,268 @@
+#include "control/registry/registry.h"
+
+#include "base/core/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const char yaml[] =
+	"mesh:\n  networks: [192.0.2.0/24, 203.0.113.0/24]\n  plain: [192.0.2.200/32]\n  claim_grace: 1s\n"
+	"services:\n  - {name: web, address: 203.0.113.10, ports: [{port: 80, target: 8080}], identity: "
+	"spiffe://cluster.local/web}\n"
+	"entries:\n  - {address: 192.0.2.66, identity: spiffe://cluster.local/fixed}\n";
+
+struct world {
+	struct clock_fake clock;
+	struct loop *loop;
+	struct store *store;
+	struct control_config *config;
+	struct registry *registry;
+	unsigned num_changes, num_answers;
+	enum err last;
+	struct why why;
+	char folder[32], path[64];
+};
+
+static void on_change(void *arg)
+{
+	((struct world *)arg)->num_changes++;
+}
+
+static void registry_open(struct world *world)
+{
+	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
+	world->registry =
+		registry_new(world->loop, world->store, world->config, &(struct registry_observer){on_change, world});
+}
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	clock_fake_init(&world->clock, 1900000000000);
+	world->loop = loop_new(&world->clock.clock);
+	snprintf(world->folder, sizeof(world->folder), "/tmp/registry.XXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	snprintf(world->path, sizeof(world->path), "%s/store", world->folder);
+	struct settings *settings = settings_new("HANDFAST_CONTROL");
+	settings_read_text(settings, "test.yaml", span_of_str(yaml));
+	assert_int_equal(control_config_read(settings, &world->config), ERR_NONE);
+	settings_free(settings);
+	registry_open(world);
+	*state = world;
+	return 0;
+}
+
+static void registry_close(struct world *world)
+{
+	registry_free(world->registry);
+	store_close(world->store);
+	loop_run_once(world->loop, false);
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	char command[96];
+	registry_close(world);
+	loop_free(world->loop);
+	control_config_free(world->config);
+	snprintf(command, sizeof(command), "rm -r %s", world->folder);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static void on_claimed(void *arg, enum err err, const struct why *why)
+{
+	struct world *world = arg;
+	world->num_answers++;
+	world->last = err;
+	world->why = *why;
+}
+
+static struct ip_addr ip_of(const char *text)
+{
+	struct ip_addr ip;
+	assert_int_equal(ip_addr_parse(span_of_str(text), &ip), ERR_NONE);
+	return ip;
+}
+
+static struct spiffe_id id_of(const char *text)
+{
+	struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(span_of_str(text), &id, NULL), ERR_NONE);
+	return id;
+}
+
+static void settle(struct world *world, unsigned answers)
+{
+	for (int round = 0; round < 2000 && world->num_answers < answers; round++) {
+		loop_run_once(world->loop, false);
+		usleep(500);
+	}
+	assert_int_equal(world->num_answers, answers);
+}
+
+static enum err claim(struct world *world, const char *id_text, const char *ip_text)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = id_of(id_text);
+	struct ip_addr ip = ip_of(ip_text);
+	unsigned before = world->num_answers;
+	registry_claim(world->registry, &id, &ip, on_claimed, world);
+	assert_int_equal(world->num_answers, before);
+	settle(world, before + 1);
+	return world->last;
+}
+
+static void gone(struct world *world, const char *id_text, const char *ip_text)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = id_of(id_text);
+	struct ip_addr ip = ip_of(ip_text);
+	registry_stream_gone(world->registry, &id, &ip);
+}
+
+static struct resolution resolve(struct world *world, const char *text)
+{
+	struct addr addr;
+	struct resolution resolution;
+	assert_int_equal(addr_parse(span_of_str(text), &addr), ERR_NONE);
+	registry_resolve(world->registry, &addr, &resolution);
+	return resolution;
+}
+
+static void the_first_identity_to_claim_an_address_keeps_it(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/thief", "192.0.2.1"), ERR_DENIED);
+	assert_non_null(strstr(world->why.got, "held by spiffe://cluster.local/web"));
+	struct resolution found = resolve(world, "192.0.2.1:9000");
+	assert_int_equal(found.kind, RESOLVED_MESHED);
+	assert_int_equal(found.num_endpoints, 1);
+	assert_string_equal(found.endpoints[0].id->text, "spiffe://cluster.local/web");
+	assert_int_equal(found.endpoints[0].address.port, 9000);
+}
+
+static void two_claims_at_once_have_one_winner(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id a = id_of("spiffe://cluster.local/a"),
+						   b = id_of("spiffe://cluster.local/b");
+	struct ip_addr ip = ip_of("192.0.2.2");
+	registry_claim(world->registry, &a, &ip, on_claimed, world);
+	registry_claim(world->registry, &b, &ip, on_claimed, world);
+	settle(world, 2);
+	assert_int_equal(world->last, ERR_DENIED);
+	assert_string_equal(resolve(world, "192.0.2.2:1").endpoints[0].id->text, "spiffe://cluster.local/a");
+	spiffe_id_done(&b);
+}
+
+static void that_an_address_is_meshed_outlives_stream_and_restart(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	registry_close(world);
+	registry_open(world);
+	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_MESHED);
+	assert_int_equal(claim(world, "spiffe://cluster.local/thief", "192.0.2.1"), ERR_DENIED);
+}
+
+static void a_long_absence_ends_the_claim_but_never_makes_it_plain(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
+		clock_fake_advance(&world->clock, 50);
+		loop_run_once(world->loop, false);
+		usleep(1000);
+	}
+	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	assert_int_equal(claim(world, "spiffe://cluster.local/next", "192.0.2.1"), ERR_NONE);
+	assert_string_equal(resolve(world, "192.0.2.1:80").endpoints[0].id->text, "spiffe://cluster.local/next");
+}
+
+static void a_service_has_the_live_addresses_of_its_identity(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(resolve(world, "203.0.113.10:80").kind, RESOLVED_MESHED);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 0);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.2"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/db", "192.0.2.3"), ERR_NONE);
+	struct resolution found = resolve(world, "203.0.113.10:80");
+	assert_int_equal(found.num_endpoints, 2);
+	assert_int_equal(found.endpoints[0].address.port, 8080);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.2");
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 2);
+	assert_int_equal(resolve(world, "203.0.113.10:81").kind, RESOLVED_UNKNOWN);
+}
+
+static void only_the_operators_word_makes_a_destination_plain(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(resolve(world, "192.0.2.200:80").kind, RESOLVED_PLAIN);
+	assert_int_equal(resolve(world, "198.51.100.1:80").kind, RESOLVED_PLAIN);
+	assert_int_equal(resolve(world, "192.0.2.77:80").kind, RESOLVED_UNKNOWN);
+}
+
+static void an_entry_beats_any_claim(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.66"), ERR_DENIED);
+	assert_int_equal(claim(world, "spiffe://cluster.local/fixed", "192.0.2.66"), ERR_NONE);
+	assert_string_equal(resolve(world, "192.0.2.66:80").endpoints[0].id->text, "spiffe://cluster.local/fixed");
+}
+
+static void claims_from_outside_the_mesh_are_refused(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "198.51.100.1"), ERR_DENIED);
+	assert_non_null(strstr(world->why.expected, "mesh.networks"));
+}
+
+static void release_needs_the_holder_or_an_operator(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id web = id_of("spiffe://cluster.local/web"),
+						   thief = id_of("spiffe://cluster.local/thief");
+	struct ip_addr ip = ip_of("192.0.2.1");
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_false(registry_release(world->registry, &thief, &ip));
+	assert_true(registry_release(world->registry, &web, &ip));
+	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
+		loop_run_once(world->loop, false);
+		usleep(1000);
+	}
+	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	spiffe_id_done(&thief);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORY(the_first_identity_to_claim_an_address_keeps_it),
+		STORY(two_claims_at_once_have_one_winner),
+		STORY(that_an_address_is_meshed_outlives_stream_and_restart),
+		STORY(a_long_absence_ends_the_claim_but_never_makes_it_plain),
+		STORY(a_service_has_the_live_addresses_of_its_identity),
+		STORY(only_the_operators_word_makes_a_destination_plain),
+		STORY(an_entry_beats_any_claim),
+		STORY(claims_from_outside_the_mesh_are_refused),
+		STORY(release_needs_the_holder_or_an_operator),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
