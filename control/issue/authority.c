@@ -1,0 +1,198 @@
+#include "control/issue/authority.h"
+#include "base/core/mem.h"
+#include "control/issue/certificate.h"
+
+#define DAY_S               86400
+#define BOOTSTRAP_LIFE_S    (3650LL * DAY_S)
+#define ROOT_LIFE_S         (365LL * DAY_S)
+#define INTERMEDIATE_LIFE_S (7LL * DAY_S)
+#define CA_BACKDATE_S       3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
+#define LEAF_BACKDATE_S     60   /* for clocks that are a little slow */
+
+static int64_t now_s(const struct authority *authority)
+{
+	return authority->options.clock->wall_ms(authority->options.clock) / 1000;
+}
+
+struct ca_kind {
+	enum certificate_kind kind;
+	const char *file, *title;
+	int64_t life_s;
+};
+static const struct ca_kind bootstrap_kind = {CERTIFICATE_BOOTSTRAP, "bootstrap", "bootstrap root", BOOTSTRAP_LIFE_S};
+static const struct ca_kind root_kind = {CERTIFICATE_ROOT, "root", "root", ROOT_LIFE_S};
+static const struct ca_kind intermediate_kind = {
+	CERTIFICATE_INTERMEDIATE, "intermediate", "intermediate", INTERMEDIATE_LIFE_S};
+
+/* above NULL: signs itself. Never outlives what is above it. */
+static enum err make_ca(struct authority *authority, const struct ca_kind *kind, const struct key_pair *above,
+	struct key_pair *out, struct why *why)
+{
+	_cleanup_(key_pair_done) struct key_pair pair = {
+		.key = private_key_generate(), .certificate = BUF_INIT(CERTIFICATE_MAX)};
+	_cleanup_(buf_done) struct buf spki = BUF_INIT(CERTIFICATE_MAX);
+	_cleanup_(mem_freep) char *uri = mem_printf("spiffe://%s", authority->options.trust_domain.name);
+	_cleanup_(mem_freep) char *name = mem_printf("handfast %s", kind->title);
+	struct certificate_order order = {.kind = kind->kind,
+		.name = name,
+		.uri = span_of_str(uri),
+		.not_before_s = now_s(authority) - CA_BACKDATE_S,
+		.not_after_s = now_s(authority) + kind->life_s,
+		.issuer_key = above == NULL ? pair.key : above->key};
+	if (above != NULL) {
+		int64_t from, to;
+		order.issuer = buf_span(&above->certificate);
+		RETURN_IF_ERR(certificate_validity(order.issuer, &from, &to));
+		order.not_before_s = order.not_before_s < from ? from : order.not_before_s;
+		order.not_after_s = order.not_after_s > to ? to : order.not_after_s;
+	}
+	RETURN_IF_ERR(private_key_public(pair.key, &spki));
+	order.spki = buf_span(&spki);
+	RETURN_IF_ERR(certificate_make(&order, &pair.certificate, why));
+	RETURN_IF_ERR(key_folder_save(&authority->folder, kind->file, &pair, why));
+	*out = pair;
+	pair = (struct key_pair){0};
+	return ERR_NONE;
+}
+
+static enum err load_or_make(
+	struct authority *authority, const struct ca_kind *kind, struct key_pair *out, struct why *why)
+{
+	enum err err = key_folder_load(&authority->folder, kind->file, out, why);
+	/* A key that is missing although issuers were served is lost, not new. */
+	if (err == ERR_NOT_FOUND && authority->epoch != 0)
+		return why_set(why, ERR_STATE_DAMAGED, "the key of every authority",
+			"put back a backup of the key folder; nothing was overwritten", "the %s key is gone",
+			kind->title);
+	return err == ERR_NOT_FOUND ? make_ca(authority, kind, NULL, out, why) : err;
+}
+
+static enum err replace_intermediate(struct authority *authority, struct why *why)
+{
+	struct key_pair fresh = {0};
+	RETURN_IF_ERR(make_ca(authority, &intermediate_kind, &authority->root, &fresh, why));
+	key_pair_done(&authority->intermediate);
+	authority->intermediate = fresh;
+	return ERR_NONE;
+}
+
+static enum err load_intermediate(struct authority *authority, struct why *why)
+{
+	enum err err = key_folder_load(&authority->folder, intermediate_kind.file, &authority->intermediate, why);
+	if (err == ERR_NOT_FOUND)
+		return replace_intermediate(authority, why);
+	RETURN_IF_ERR(err);
+	if (certificate_is_signed_by(
+		    buf_span(&authority->intermediate.certificate), buf_span(&authority->root.certificate)) != ERR_NONE)
+		return why_set(why, ERR_STATE_DAMAGED, "an intermediate signed by the root",
+			"put back a backup of the key folder; nothing was overwritten", "another one's");
+	return ERR_NONE;
+}
+
+/* At half of its life: leaves signed before have at least as long to go as the rest of it. */
+static enum err keep_intermediate_fresh(struct authority *authority, struct why *why)
+{
+	int64_t from, to;
+	RETURN_IF_ERR(certificate_validity(buf_span(&authority->intermediate.certificate), &from, &to));
+	if (now_s(authority) - from < (to - from) / 2)
+		return ERR_NONE;
+	return replace_intermediate(authority, why);
+}
+
+static enum err open_all(struct authority *authority, struct why *why)
+{
+	RETURN_IF_ERR(key_folder_open(&authority->folder, authority->options.folder, why));
+	RETURN_IF_ERR(key_folder_load_epoch(&authority->folder, &authority->epoch, why));
+	RETURN_IF_ERR(load_or_make(authority, &bootstrap_kind, &authority->bootstrap, why));
+	RETURN_IF_ERR(load_or_make(authority, &root_kind, &authority->root, why));
+	return load_intermediate(authority, why);
+}
+
+enum err authority_open(struct authority *authority, const struct authority_options *options, struct why *why)
+{
+	*authority = (struct authority){.options = *options};
+	enum err err = open_all(authority, why);
+	if (err != ERR_NONE)
+		authority_done(authority);
+	return err;
+}
+
+void authority_done(struct authority *authority)
+{
+	key_pair_done(&authority->bootstrap);
+	key_pair_done(&authority->root);
+	key_pair_done(&authority->intermediate);
+}
+
+enum err authority_begin_epoch(struct authority *authority, uint64_t epoch, struct why *why)
+{
+	if (epoch <= authority->epoch)
+		return why_set(why, ERR_STATE_DAMAGED, "an issuer younger than the last one",
+			"put back the newest store; to go on with this one, remove `epoch` from the key folder",
+			"epoch %llu after %llu: the store has gone back in time", (unsigned long long)epoch,
+			(unsigned long long)authority->epoch);
+	RETURN_IF_ERR(key_folder_save_epoch(&authority->folder, epoch, why));
+	authority->epoch = epoch;
+	return ERR_NONE;
+}
+
+static enum err check_order(const struct authority *authority, const struct leaf_order *order, struct why *why)
+{
+	if (order->epoch != authority->epoch)
+		return why_set(
+			why, ERR_CONFLICT, "the one issuer of now", "stop the older control plane", "another epoch");
+	return public_key_check(order->spki, why);
+}
+
+static enum err check_id(const struct authority *authority, struct span text, struct why *why)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	RETURN_IF_ERR(spiffe_id_parse(text, &id, why));
+	if (!spiffe_id_in_trust_domain(&id, &authority->options.trust_domain))
+		return why_set(why, ERR_DENIED, "an identity of our own trust domain", "ask its own control plane",
+			"%.*s", (int)text.len, (const char *)text.ptr);
+	if (spiffe_id_is_reserved(&id) || spiffe_id_path(&id).len == 0)
+		return why_set(why, ERR_DENIED, "an identity that a workload may have",
+			"choose a path that is not below /handfast", "%.*s", (int)text.len, (const char *)text.ptr);
+	return ERR_NONE;
+}
+
+static enum err sign(const struct authority *authority, const struct key_pair *issuer, struct span uri,
+	const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+{
+	int64_t from, to, now = now_s(authority), ttl = order->ttl_s;
+	RETURN_IF_ERR(certificate_validity(buf_span(&issuer->certificate), &from, &to));
+	if (ttl > authority->options.max_leaf_ttl_s)
+		ttl = authority->options.max_leaf_ttl_s;
+	if (ttl < 1)
+		ttl = 1;
+	struct certificate_order leaf = {.kind = CERTIFICATE_LEAF,
+		.uri = uri,
+		.spki = order->spki,
+		.not_before_s = now - LEAF_BACKDATE_S < from ? from : now - LEAF_BACKDATE_S,
+		.not_after_s = now + ttl > to ? to : now + ttl,
+		.issuer = buf_span(&issuer->certificate),
+		.issuer_key = issuer->key};
+	if (leaf.not_after_s <= now)
+		return why_set(why, ERR_EXPIRED, "an authority that is still valid", "rotate the mesh's root",
+			"it ended %lld s ago", (long long)(now - to));
+	return certificate_make(&leaf, out_leaf, why);
+}
+
+enum err authority_sign_leaf(
+	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+{
+	RETURN_IF_ERR(check_order(authority, order, why));
+	RETURN_IF_ERR(check_id(authority, order->id, why));
+	RETURN_IF_ERR(keep_intermediate_fresh(authority, why));
+	return sign(authority, &authority->intermediate, order->id, order, out_leaf, why);
+}
+
+enum err authority_sign_control(
+	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+{
+	_cleanup_(mem_freep) char *uri =
+		mem_printf("spiffe://%s/handfast/control", authority->options.trust_domain.name);
+	RETURN_IF_ERR(check_order(authority, order, why));
+	return sign(authority, &authority->bootstrap, span_of_str(uri), order, out_leaf, why);
+}

@@ -1,0 +1,44 @@
+/* The mesh's certificate authorities as the signer holds them: a bootstrap root (10 years, signs the control plane's
+ * own server certificate and nothing else), the mesh's root (1 year) and an intermediate (7 days, replaced by itself
+ * when half of its life is over), which signs leaves. Checks every order again: who asks may have been taken over. */
+#pragma once
+
+#include "base/core/clock.h"
+#include "certs/spiffe_id.h"
+#include "control/issue/key_folder.h"
+
+struct authority_options {
+	const char *folder; /* borrowed */
+	struct trust_domain trust_domain;
+	int64_t max_leaf_ttl_s;
+	const struct clock *clock; /* borrowed */
+};
+
+struct authority {
+	struct authority_options options;
+	struct key_folder folder;
+	struct key_pair bootstrap, root, intermediate;
+	uint64_t epoch; /* the youngest issuer seen, durable */
+};
+
+/* Loads the keys or makes those that were never there. */
+enum err authority_open(
+	struct authority *authority, const struct authority_options *options, struct why *why) _must_use_;
+void authority_done(struct authority *authority);
+
+/* An issuer introduces itself; from then on older ones are refused. ERR_STATE_DAMAGED: an epoch that was already used,
+ * so the store has gone back in time. */
+enum err authority_begin_epoch(struct authority *authority, uint64_t epoch, struct why *why) _must_use_;
+
+struct leaf_order {
+	uint64_t epoch;
+	struct span id;   /* SPIFFE ID, unchecked */
+	struct span spki; /* DER, unchecked */
+	int64_t ttl_s;    /* clamped to [1, max_leaf_ttl_s] and to the chain */
+};
+/* A workload's SVID: appends the leaf to *out_leaf; the chain above it is the intermediate. */
+enum err authority_sign_leaf(
+	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why) _must_use_;
+/* The control plane's own server certificate, by the bootstrap root; order->id is ignored. */
+enum err authority_sign_control(
+	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why) _must_use_;

@@ -1,0 +1,228 @@
+#include "base/core/mem.h"
+#include "certs/svid.h"
+#include "certs/verify.h"
+#include "control/issue/authority.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define NOW_S 1800000000
+
+struct world {
+	char parent[64], folder[80];
+	struct clock_fake clock;
+	struct authority_options options;
+	struct authority authority;
+	struct private_key *key;
+	struct buf spki, leaf;
+	struct why why;
+};
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	snprintf(world->parent, sizeof world->parent, "/tmp/authorityXXXXXX");
+	assert_non_null(mkdtemp(world->parent));
+	snprintf(world->folder, sizeof world->folder, "%s/keys", world->parent);
+	clock_fake_init(&world->clock, NOW_S * 1000LL);
+	world->options = (struct authority_options){
+		.folder = world->folder, .max_leaf_ttl_s = 7200, .clock = &world->clock.clock};
+	snprintf(world->options.trust_domain.name, sizeof world->options.trust_domain.name, "td");
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_begin_epoch(&world->authority, 1, &world->why), ERR_NONE);
+	world->key = private_key_generate();
+	buf_init(&world->spki, 1024);
+	buf_init(&world->leaf, 4096);
+	assert_int_equal(private_key_public(world->key, &world->spki), ERR_NONE);
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	authority_done(&world->authority);
+	private_key_unref(world->key);
+	buf_done(&world->spki);
+	buf_done(&world->leaf);
+	_cleanup_(mem_freep) char *command = mem_printf("rm -rf %s", world->parent);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static enum err sign(struct world *world, const char *id, int64_t ttl_s)
+{
+	struct leaf_order order = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
+	buf_clear(&world->leaf);
+	return authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why);
+}
+
+static struct svid *parse(struct world *world)
+{
+	struct span chain[] = {buf_span(&world->leaf), buf_span(&world->authority.intermediate.certificate)};
+	struct svid *svid = NULL;
+	assert_int_equal(svid_parse(chain, 2, &svid, &world->why), ERR_NONE);
+	return svid;
+}
+
+static void signs_a_chain_that_verifies_up_to_the_root(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 3600), ERR_NONE);
+	struct span chain[] = {buf_span(&world->leaf), buf_span(&world->authority.intermediate.certificate)};
+	struct span root = buf_span(&world->authority.root.certificate);
+	struct bundle *bundle = NULL;
+	_cleanup_(bundle_set_unrefp) struct bundle_set *bundles = bundle_set_new();
+	assert_int_equal(bundle_new(&world->options.trust_domain, &root, 1, &bundle, &world->why), ERR_NONE);
+	assert_int_equal(bundle_set_add(bundles, bundle, &world->why), ERR_NONE);
+	bundle_unref(bundle);
+	struct verify_input input = {
+		.chain = chain, .num_chain = 2, .bundles = bundles, .role = VERIFY_CLIENT, .now_s = NOW_S};
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	assert_int_equal(verify_chain(&input, &svid, &world->why), ERR_NONE);
+	assert_int_equal(svid_not_before_s(svid), NOW_S - 60);
+	assert_int_equal(svid_not_after_s(svid), NOW_S + 3600);
+}
+
+/* W14, C18 */
+static void refuses_identities_that_no_workload_may_have(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(sign(world, "spiffe://td/handfast/control", 3600), ERR_DENIED);
+	assert_int_equal(sign(world, "spiffe://td/handfast", 3600), ERR_DENIED);
+	assert_int_equal(sign(world, "spiffe://td", 3600), ERR_DENIED);
+	assert_int_equal(sign(world, "spiffe://td.evil/a", 3600), ERR_DENIED);
+	assert_int_not_equal(sign(world, "spiffe://td/a/../b", 3600), ERR_NONE);
+	assert_int_equal(buf_len(&world->leaf), 0);
+}
+
+/* W17 */
+static void refuses_a_key_that_is_none(void **state)
+{
+	struct world *world = *state;
+	struct leaf_order order = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
+	assert_int_not_equal(authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why), ERR_NONE);
+}
+
+/* W19 */
+static void clamps_the_lifetime_to_policy_and_chain(void **state)
+{
+	struct world *world = *state;
+	const int64_t asked[] = {315360000, INT64_MAX, 0, -1, INT64_MIN, 5};
+	const int64_t given[] = {7200, 7200, 1, 1, 1, 5};
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+		assert_int_equal(sign(world, "spiffe://td/a", asked[i]), ERR_NONE);
+		_cleanup_(svid_unrefp) struct svid *svid = parse(world);
+		assert_int_equal(svid_not_after_s(svid), NOW_S + given[i]);
+	}
+	world->options.max_leaf_ttl_s = world->authority.options.max_leaf_ttl_s = 30LL * 86400;
+	assert_int_equal(sign(world, "spiffe://td/a", 30LL * 86400), ERR_NONE);
+	_cleanup_(svid_unrefp) struct svid *svid = parse(world);
+	assert_int_equal(svid_not_after_s(svid), NOW_S + 7LL * 86400);
+}
+
+static void replaces_the_intermediate_at_half_of_its_life(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
+	assert_int_equal(buf_append(&before, buf_span(&world->authority.intermediate.certificate)), ERR_NONE);
+	clock_fake_advance(&world->clock, 3ULL * 86400 * 1000);
+	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_NONE);
+	assert_true(span_eq(buf_span(&before), buf_span(&world->authority.intermediate.certificate)));
+	clock_fake_advance(&world->clock, 1ULL * 86400 * 1000);
+	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_NONE);
+	assert_false(span_eq(buf_span(&before), buf_span(&world->authority.intermediate.certificate)));
+}
+
+/* W25 */
+static void serials_do_not_repeat(void **state)
+{
+	struct world *world = *state;
+	enum { NUM = 200 };
+	static uint8_t serials[NUM][16];
+	for (size_t i = 0; i < NUM; i++) {
+		assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_NONE);
+		_cleanup_(svid_unrefp) struct svid *svid = parse(world);
+		assert_int_equal(svid_serial(svid).len, 16);
+		memcpy(serials[i], svid_serial(svid).ptr, 16);
+		for (size_t j = 0; j < i; j++)
+			assert_memory_not_equal(serials[i], serials[j], 16);
+	}
+}
+
+/* C17, C20 */
+static void serves_only_the_youngest_epoch_and_remembers_it(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(authority_begin_epoch(&world->authority, 2, &world->why), ERR_NONE);
+	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_CONFLICT);
+	authority_done(&world->authority);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_begin_epoch(&world->authority, 2, &world->why), ERR_STATE_DAMAGED);
+	assert_int_equal(authority_begin_epoch(&world->authority, 3, &world->why), ERR_NONE);
+}
+
+static void keeps_its_keys_over_a_restart(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
+	assert_int_equal(buf_append(&before, buf_span(&world->authority.bootstrap.certificate)), ERR_NONE);
+	authority_done(&world->authority);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_true(span_eq(buf_span(&before), buf_span(&world->authority.bootstrap.certificate)));
+}
+
+/* C17: neither a damaged nor a lost key is silently replaced, which would lock every sidecar out. */
+static void makes_no_new_key_for_a_damaged_or_lost_one(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *path = mem_printf("%s/bootstrap.pem", world->folder);
+	authority_done(&world->authority);
+	FILE *file = fopen(path, "w");
+	fputs("-----BEGIN PRIVATE KEY-----\n", file);
+	fclose(file);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	unlink(path);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/* C17 */
+static void keeps_keys_where_only_the_signer_can_read_them(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *path = mem_printf("%s/root.pem", world->folder);
+	struct stat found;
+	assert_int_equal(stat(world->folder, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0700);
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0600);
+	authority_done(&world->authority);
+	assert_int_equal(chmod(world->folder, 0755), 0);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_CONFIG);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(signs_a_chain_that_verifies_up_to_the_root),
+		TEST(refuses_identities_that_no_workload_may_have),
+		TEST(refuses_a_key_that_is_none),
+		TEST(clamps_the_lifetime_to_policy_and_chain),
+		TEST(replaces_the_intermediate_at_half_of_its_life),
+		TEST(serials_do_not_repeat),
+		TEST(serves_only_the_youngest_epoch_and_remembers_it),
+		TEST(keeps_its_keys_over_a_restart),
+		TEST(makes_no_new_key_for_a_damaged_or_lost_one),
+		TEST(keeps_keys_where_only_the_signer_can_read_them),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,199 @@
+#include "control/issue/certificate.h"
+#include "base/core/mem.h"
+#include <openssl/bn.h>
+#include <openssl/bytestring.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+DEFINE_CLEANUP(X509 *, X509_free)
+DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
+DEFINE_CLEANUP(ASN1_BIT_STRING *, ASN1_BIT_STRING_free)
+DEFINE_CLEANUP(ASN1_OCTET_STRING *, ASN1_OCTET_STRING_free)
+DEFINE_CLEANUP(AUTHORITY_KEYID *, AUTHORITY_KEYID_free)
+DEFINE_CLEANUP(EXTENDED_KEY_USAGE *, EXTENDED_KEY_USAGE_free)
+DEFINE_CLEANUP(ASN1_TIME *, ASN1_TIME_free)
+DEFINE_CLEANUP(ASN1_INTEGER *, ASN1_INTEGER_free)
+DEFINE_CLEANUP(BIGNUM *, BN_free)
+DEFINE_CLEANUP(GENERAL_NAMES *, GENERAL_NAMES_free)
+
+static enum err decode(struct span der, X509 **out)
+{
+	const uint8_t *at = der.ptr;
+	if (der.len == 0 || der.len > CERTIFICATE_MAX)
+		return ERR_MALFORMED;
+	X509 *x509 = d2i_X509(NULL, &at, (long)der.len);
+	if (x509 == NULL || at != der.ptr + der.len) {
+		X509_free(x509);
+		return ERR_MALFORMED;
+	}
+	*out = x509;
+	return ERR_NONE;
+}
+
+/* 128 random bits, positive and never zero (RFC 5280 4.1.2.2): two issuers need no common counter. */
+static bool set_serial(X509 *x509)
+{
+	uint8_t bytes[16];
+	RAND_bytes(bytes, sizeof bytes);
+	bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40);
+	_cleanup_(BN_freep) BIGNUM *number = BN_bin2bn(bytes, sizeof bytes, NULL);
+	_cleanup_(ASN1_INTEGER_freep) ASN1_INTEGER *serial = number == NULL ? NULL : BN_to_ASN1_INTEGER(number, NULL);
+	return serial != NULL && X509_set_serialNumber(x509, serial);
+}
+
+static bool set_validity(X509 *x509, const struct certificate_order *order)
+{
+	_cleanup_(ASN1_TIME_freep) ASN1_TIME *from = ASN1_TIME_set_posix(NULL, order->not_before_s);
+	_cleanup_(ASN1_TIME_freep) ASN1_TIME *to = ASN1_TIME_set_posix(NULL, order->not_after_s);
+	return from != NULL && to != NULL && X509_set1_notBefore(x509, from) && X509_set1_notAfter(x509, to);
+}
+
+static bool set_names(X509 *x509, const struct certificate_order *order, X509 *issuer)
+{
+	X509_NAME *subject = X509_get_subject_name(x509); /* a leaf's stays empty */
+	if (order->kind != CERTIFICATE_LEAF && !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+						       (const uint8_t *)order->name, -1, -1, 0))
+		return false;
+	return X509_set_issuer_name(x509, issuer == NULL ? subject : X509_get_subject_name(issuer));
+}
+
+static bool set_key(X509 *x509, struct span spki)
+{
+	CBS cbs;
+	CBS_init(&cbs, spki.ptr, spki.len);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = EVP_parse_public_key(&cbs);
+	return key != NULL && CBS_len(&cbs) == 0 && X509_set_pubkey(x509, key);
+}
+
+static bool add_uri(X509 *x509, const struct certificate_order *order)
+{
+	if (order->uri.len == 0)
+		return true;
+	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *uri = ASN1_IA5STRING_new();
+	if (names == NULL || name == NULL || uri == NULL || !sk_GENERAL_NAME_push(names, name))
+		return false;
+	GENERAL_NAME_set0_value(name, GEN_URI, uri);
+	if (!ASN1_STRING_set(uri, order->uri.ptr, (ossl_ssize_t)order->uri.len))
+		return false;
+	/* RFC 5280 4.2.1.6: critical when the subject is empty. */
+	return X509_add1_ext_i2d(x509, NID_subject_alt_name, names, order->kind == CERTIFICATE_LEAF, 0);
+}
+
+static bool add_basic_constraints(X509 *x509, enum certificate_kind kind)
+{
+	BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
+	bool good = constraints != NULL;
+	if (good && kind != CERTIFICATE_LEAF) {
+		constraints->ca = ASN1_BOOLEAN_TRUE;
+		constraints->pathlen = ASN1_INTEGER_new();
+		good = constraints->pathlen != NULL &&
+		       ASN1_INTEGER_set_uint64(constraints->pathlen, kind == CERTIFICATE_ROOT ? 1 : 0);
+	}
+	good = good && X509_add1_ext_i2d(x509, NID_basic_constraints, constraints, 1, 0);
+	BASIC_CONSTRAINTS_free(constraints);
+	return good;
+}
+
+static bool add_key_usage(X509 *x509, bool is_leaf)
+{
+	_cleanup_(ASN1_BIT_STRING_freep) ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
+	/* RFC 5280 4.2.1.3: digitalSignature is bit 0, keyCertSign 5, cRLSign 6. */
+	bool good = usage != NULL &&
+		    (is_leaf ? ASN1_BIT_STRING_set_bit(usage, 0, 1)
+			     : ASN1_BIT_STRING_set_bit(usage, 5, 1) && ASN1_BIT_STRING_set_bit(usage, 6, 1));
+	return good && X509_add1_ext_i2d(x509, NID_key_usage, usage, 1, 0);
+}
+
+static bool add_extended_key_usage(X509 *x509)
+{
+	_cleanup_(EXTENDED_KEY_USAGE_freep) EXTENDED_KEY_USAGE *usage = EXTENDED_KEY_USAGE_new();
+	/* These objects are static: freeing the list leaves them alone. */
+	return usage != NULL && sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)) &&
+	       sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_client_auth)) &&
+	       X509_add1_ext_i2d(x509, NID_ext_key_usage, usage, 0, 0);
+}
+
+static bool add_key_ids(X509 *x509, const X509 *issuer)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len;
+	_cleanup_(ASN1_OCTET_STRING_freep) ASN1_OCTET_STRING *own = ASN1_OCTET_STRING_new();
+	if (own == NULL || !X509_pubkey_digest(x509, EVP_sha1(), digest, &len) ||
+		!ASN1_OCTET_STRING_set(own, digest, (int)len) ||
+		!X509_add1_ext_i2d(x509, NID_subject_key_identifier, own, 0, 0))
+		return false;
+	if (issuer == NULL)
+		return true;
+	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *above = AUTHORITY_KEYID_new();
+	const ASN1_OCTET_STRING *issuers = X509_get0_subject_key_id((X509 *)(uintptr_t)issuer);
+	if (above == NULL || issuers == NULL || (above->keyid = ASN1_OCTET_STRING_dup(issuers)) == NULL)
+		return false;
+	return X509_add1_ext_i2d(x509, NID_authority_key_identifier, above, 0, 0);
+}
+
+static bool add_extensions(X509 *x509, const struct certificate_order *order, const X509 *issuer)
+{
+	bool is_leaf = order->kind == CERTIFICATE_LEAF;
+	return add_basic_constraints(x509, order->kind) && add_key_usage(x509, is_leaf) &&
+	       (!is_leaf || add_extended_key_usage(x509)) && add_key_ids(x509, issuer) && add_uri(x509, order);
+}
+
+static enum err encode(X509 *x509, struct buf *out)
+{
+	int len = i2d_X509(x509, NULL);
+	if (len <= 0 || len > CERTIFICATE_MAX)
+		return ERR_TOO_LARGE;
+	uint8_t *room;
+	RETURN_IF_ERR(buf_reserve(out, (size_t)len, &room));
+	i2d_X509(x509, &room);
+	buf_commit(out, (size_t)len);
+	return ERR_NONE;
+}
+
+enum err certificate_make(const struct certificate_order *order, struct buf *out_der, struct why *why)
+{
+	_cleanup_(X509_freep) X509 *x509 = X509_new();
+	_cleanup_(X509_freep) X509 *issuer = NULL;
+	if (order->issuer.len > 0)
+		RETURN_IF_ERR(decode(order->issuer, &issuer));
+	bool good = x509 != NULL && X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
+		    set_validity(x509, order) && set_names(x509, order, issuer) && set_key(x509, order->spki) &&
+		    add_extensions(x509, order, issuer) &&
+		    X509_sign(x509, private_key_get0_evp(order->issuer_key), EVP_sha256()) > 0;
+	if (!good)
+		return why_set(why, ERR_CRYPTO, "a certificate that can be made", "report this", "the library refused");
+	return encode(x509, out_der);
+}
+
+enum err certificate_validity(struct span der, int64_t *out_not_before_s, int64_t *out_not_after_s)
+{
+	_cleanup_(X509_freep) X509 *x509 = NULL;
+	RETURN_IF_ERR(decode(der, &x509));
+	int64_t from, to;
+	if (!ASN1_TIME_to_posix(X509_get0_notBefore(x509), &from) || !ASN1_TIME_to_posix(X509_get0_notAfter(x509), &to))
+		return ERR_MALFORMED;
+	*out_not_before_s = from;
+	*out_not_after_s = to;
+	return ERR_NONE;
+}
+
+enum err certificate_matches(struct span der, const struct private_key *key)
+{
+	_cleanup_(X509_freep) X509 *x509 = NULL;
+	RETURN_IF_ERR(decode(der, &x509));
+	return X509_check_private_key(x509, private_key_get0_evp(key)) == 1 ? ERR_NONE : ERR_KEY_MISMATCH;
+}
+
+enum err certificate_is_signed_by(struct span der, struct span issuer)
+{
+	_cleanup_(X509_freep) X509 *x509 = NULL;
+	_cleanup_(X509_freep) X509 *above = NULL;
+	RETURN_IF_ERR(decode(der, &x509));
+	RETURN_IF_ERR(decode(issuer, &above));
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(above);
+	return key != NULL && X509_verify(x509, key) == 1 ? ERR_NONE : ERR_UNTRUSTED;
+}

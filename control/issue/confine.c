@@ -1,0 +1,100 @@
+#include "control/issue/confine.h"
+#include "base/core/cleanup.h"
+#include "base/net/fd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Added by later headers than Debian 12's. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind),
+	SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork),
+	SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(io_uring_setup), SCMP_SYS(bpf), SCMP_SYS(mount), SCMP_SYS(unshare), SCMP_SYS(setns),
+	SCMP_SYS(memfd_create), SCMP_SYS(pidfd_getfd)};
+
+static enum err refuse_calls(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	if (filter == NULL)
+		return ERR_SYSTEM;
+	int result = 0;
+	for (size_t i = 0; i < sizeof refused_calls / sizeof refused_calls[0] && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused_calls[i], 0);
+	if (result == 0)
+		result = seccomp_load(filter);
+	seccomp_release(filter);
+	return result == 0 ? ERR_NONE : ERR_SYSTEM;
+}
+
+enum err confine_signer(struct why *why)
+{
+	const struct rlimit none = {0, 0};
+	if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || refuse_calls() != ERR_NONE)
+		return why_set(
+			why, ERR_SYSTEM, "a kernel that can confine the signer", "allow prctl and seccomp", "%m");
+	return ERR_NONE;
+}
+
+#define READS       (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
+#define FILE_WRITES (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define WRITES                                                                                                         \
+	(FILE_WRITES | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
+		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |             \
+		LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+static uint64_t handled_accesses(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (abi < 1)
+		return 0;
+	return (READS | WRITES) & ~(abi < 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0);
+}
+
+static bool add_path(int ruleset, const struct confine_path *allowed, uint64_t handled)
+{
+	_cleanup_fd_ int fd = open(allowed->path, O_PATH | O_CLOEXEC);
+	struct stat found;
+	if (fd < 0 || fstat(fd, &found) != 0)
+		return false;
+	uint64_t access = READS | (allowed->may_write ? WRITES : 0);
+	if (!S_ISDIR(found.st_mode))
+		access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE | FILE_WRITES;
+	struct landlock_path_beneath_attr rule = {.allowed_access = access & handled, .parent_fd = fd};
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+}
+
+static enum err cannot(struct why *why, const char *what)
+{
+	return why_set(why, ERR_UNSUPPORTED, "a network process that cannot reach the signer's keys",
+		"run a kernel with Landlock (5.13 or later)", "%s", what);
+}
+
+enum err confine_network(const char *key_folder, const struct confine_path *paths, size_t num_paths, struct why *why)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = handled_accesses()};
+	if (attr.handled_access_fs == 0)
+		return cannot(why, "no Landlock");
+	_cleanup_fd_ int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	if (ruleset < 0)
+		return cannot(why, "no ruleset");
+	for (size_t i = 0; i < num_paths; i++)
+		if (!add_path(ruleset, &paths[i], attr.handled_access_fs))
+			return why_set(
+				why, ERR_CONFIG, "a path that exists", "make it or name another", "%s", paths[i].path);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+		return cannot(why, "Landlock refused");
+	/* A listed path may lie above the key folder: believe only what the kernel shows. */
+	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 && errno == EACCES ? ERR_NONE : cannot(why, "the key folder can still be opened");
+}

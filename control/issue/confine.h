@@ -1,0 +1,19 @@
+/* What the two processes give up so that neither can be used to get at the keys. */
+#pragma once
+
+#include "base/core/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The signer: no dumps, no ptrace, no new privileges, no sockets, no other programs. Before it reads a key. */
+enum err confine_signer(struct why *why) _must_use_;
+
+/* The network process: it may touch nothing below the paths listed but those, so not the key folder (Landlock). Threads
+ * made before are not bound: call it while there is one. ERR_UNSUPPORTED: the kernel cannot, or the folder can still be
+ * opened afterwards; the process must not go on to listen. */
+struct confine_path {
+	const char *path;
+	bool may_write;
+};
+enum err confine_network(
+	const char *key_folder, const struct confine_path *paths, size_t num_paths, struct why *why) _must_use_;

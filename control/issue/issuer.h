@@ -1,0 +1,42 @@
+/* The network process's side of the signer: asks for certificates and hears back on the loop. No key is ever here, so
+ * an HSM, Vault or another authority can stand behind the same calls. */
+#pragma once
+
+#include "base/core/loop.h"
+#include "certs/spiffe_id.h"
+
+#define ISSUER_CHAIN_MAX 4
+
+struct issuer;
+
+struct issued { /* borrowed during the callback; DER */
+	struct span chain[ISSUER_CHAIN_MAX];
+	size_t num_chain;
+};
+/* ERR_NONE with certificates, else NULL and why: ERR_DENIED, ERR_MALFORMED, ERR_WEAK_KEY, ERR_CONFLICT (another
+ * control plane is the issuer), ERR_STATE_DAMAGED, ERR_EXPIRED, ERR_LIMIT (too many under way), ERR_UNAVAILABLE (the
+ * signer is gone). */
+typedef void issuer_done_fn(void *arg, enum err err, const struct issued *issued, const struct why *why);
+
+struct issuer_options {
+	struct loop *loop;
+	const char *program; /* NULL: this very program */
+	const char *key_folder;
+	const struct trust_domain *trust_domain;
+	int64_t max_leaf_ttl_s;
+	void (*on_lost)(void *arg); /* the signer died: nothing can be issued any more */
+	void *arg;
+};
+
+/* Starts the child. Call while the process has one thread and before confine_network(). */
+enum err issuer_start(const struct issuer_options *options, struct issuer **out, struct why *why) _must_use_;
+void issuer_free(struct issuer *issuer); /* the child ends; requests under way end without a call */
+DEFINE_CLEANUP(struct issuer *, issuer_free)
+
+/* First: `epoch` is greater than any before. Answers with bootstrap root, root, intermediate. */
+void issuer_introduce(struct issuer *issuer, uint64_t epoch, issuer_done_fn *on_done, void *arg);
+/* A workload's SVID: leaf, intermediate. */
+void issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
+	issuer_done_fn *on_done, void *arg);
+/* The control plane's own server certificate: leaf, bootstrap root. */
+void issuer_issue_control(struct issuer *issuer, struct span spki, int64_t ttl_s, issuer_done_fn *on_done, void *arg);

@@ -1,0 +1,246 @@
+#include "base/core/mem.h"
+#include "certs/digest.h"
+#include "certs/private_key.h"
+#include "certs/svid.h"
+#include "certs/verify.h"
+#include "control/issue/confine.h"
+#include "control/issue/issuer.h"
+#include "control/issue/signer.h"
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+struct world {
+	char parent[64], folder[80];
+	struct loop *loop;
+	struct issuer *issuer;
+	struct trust_domain domain;
+	struct private_key *key;
+	struct buf spki, certs[4];
+	size_t num_certs;
+	unsigned num_done;
+	enum err err;
+	bool is_lost;
+};
+
+static void on_lost(void *arg)
+{
+	((struct world *)arg)->is_lost = true;
+}
+
+static void on_done(void *arg, enum err err, const struct issued *issued, _unused_ const struct why *why)
+{
+	struct world *world = arg;
+	world->num_done++;
+	world->err = err;
+	world->num_certs = issued == NULL ? 0 : issued->num_chain;
+	for (size_t i = 0; i < world->num_certs; i++) {
+		buf_clear(&world->certs[i]);
+		assert_int_equal(buf_append(&world->certs[i], issued->chain[i]), ERR_NONE);
+	}
+}
+
+static void wait_for(struct world *world, unsigned num_done)
+{
+	while (world->num_done < num_done)
+		loop_run_once(world->loop, true);
+}
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	struct why why = {0};
+	snprintf(world->parent, sizeof world->parent, "/tmp/issuerXXXXXX");
+	assert_non_null(mkdtemp(world->parent));
+	snprintf(world->folder, sizeof world->folder, "%s/keys", world->parent);
+	snprintf(world->domain.name, sizeof world->domain.name, "td");
+	world->loop = loop_new(&clock_system);
+	struct issuer_options options = {.loop = world->loop,
+		.key_folder = world->folder,
+		.trust_domain = &world->domain,
+		.max_leaf_ttl_s = 3600,
+		.on_lost = on_lost,
+		.arg = world};
+	assert_int_equal(issuer_start(&options, &world->issuer, &why), ERR_NONE);
+	world->key = private_key_generate();
+	buf_init(&world->spki, 1024);
+	for (size_t i = 0; i < 4; i++)
+		buf_init(&world->certs[i], 4096);
+	assert_int_equal(private_key_public(world->key, &world->spki), ERR_NONE);
+	issuer_introduce(world->issuer, 1, on_done, world);
+	wait_for(world, 1);
+	assert_int_equal(world->err, ERR_NONE);
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	issuer_free(world->issuer);
+	loop_free(world->loop);
+	private_key_unref(world->key);
+	buf_done(&world->spki);
+	for (size_t i = 0; i < 4; i++)
+		buf_done(&world->certs[i]);
+	_cleanup_(mem_freep) char *command = mem_printf("rm -rf %s", world->parent);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static enum err issue(struct world *world, const char *text)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(span_of_str(text), &id, NULL), ERR_NONE);
+	issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
+	wait_for(world, world->num_done + 1);
+	return world->err;
+}
+
+static void issues_what_the_signer_grants(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(world->num_certs, 3);
+	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
+	assert_int_equal(world->num_certs, 2);
+	struct span chain[] = {buf_span(&world->certs[0]), buf_span(&world->certs[1])};
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
+}
+
+static void the_signer_checks_again_what_the_network_process_asks(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(issue(world, "spiffe://td/handfast/control"), ERR_DENIED);
+	assert_int_equal(issue(world, "spiffe://other/a"), ERR_DENIED);
+	assert_int_equal(world->num_certs, 0);
+}
+
+/* C15 */
+static void the_control_planes_certificate_chains_to_the_bootstrap_root_only(void **state)
+{
+	struct world *world = *state;
+	uint8_t pin[1][32];
+	_cleanup_(spiffe_id_done) struct spiffe_id expected = {0};
+	struct why why = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/handfast/control"), &expected, NULL), ERR_NONE);
+	issuer_issue_control(world->issuer, buf_span(&world->spki), 60, on_done, world);
+	wait_for(world, 2);
+	assert_int_equal(world->num_certs, 2);
+	struct span chain[] = {buf_span(&world->certs[0]), buf_span(&world->certs[1])};
+	digest_sha256(chain[1], pin[0]);
+	struct verify_bootstrap_input input = {.chain = chain,
+		.num_chain = 2,
+		.pins = pin,
+		.num_pins = 1,
+		.expected = &expected,
+		.now_s = clock_system.wall_ms(&clock_system) / 1000};
+	assert_int_equal(verify_bootstrap_chain(&input, &why), ERR_NONE);
+}
+
+static void answers_a_flood_in_order_and_refuses_what_is_too_much(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/a"), &id, NULL), ERR_NONE);
+	for (unsigned i = 0; i < 3000; i++)
+		issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
+	wait_for(world, 3001);
+	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
+}
+
+static pid_t child_of_ours(void)
+{
+	DIR *folder = opendir("/proc");
+	pid_t found = -1;
+	for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+		char path[300], text[512] = "";
+		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file == NULL)
+			continue;
+		size_t len = fread(text, 1, sizeof text - 1, file);
+		fclose(file);
+		char *after = len == 0 ? NULL : strrchr(text, ')');
+		if (after != NULL && strtol(after + 4, NULL, 10) == getpid())
+			found = (pid_t)strtol(text, NULL, 10);
+	}
+	closedir(folder);
+	return found;
+}
+
+static void tells_when_the_signer_dies_and_fails_what_is_asked_then(void **state)
+{
+	struct world *world = *state;
+	pid_t child = child_of_ours();
+	assert_true(child > 0);
+	kill(child, SIGKILL);
+	while (!world->is_lost)
+		loop_run_once(world->loop, true);
+	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_UNAVAILABLE);
+}
+
+/* W24, C17 */
+static void once_confined_the_network_process_cannot_reach_the_keys(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
+	_cleanup_(mem_freep) char *own = mem_printf("%s/store", world->parent);
+	_cleanup_(mem_freep) char *database = mem_printf("%s/db", own);
+	assert_int_equal(mkdir(own, 0700), 0);
+	assert_int_equal(access(key, R_OK), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct confine_path paths[] = {{own, true}};
+		if (confine_network(world->folder, paths, 1, NULL) != ERR_NONE)
+			_exit(1);
+		FILE *file = fopen(database, "w");
+		if (file == NULL)
+			_exit(2);
+		_exit(fopen(key, "r") == NULL && errno == EACCES ? 7 : 3);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
+static void refuses_to_go_on_when_a_listed_path_lies_above_the_keys(void **state)
+{
+	struct world *world = *state;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct confine_path paths[] = {{world->parent, false}};
+		_exit(confine_network(world->folder, paths, 1, NULL) == ERR_UNSUPPORTED ? 7 : 1);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
+		return signer_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+		TEST(issues_what_the_signer_grants),
+		TEST(the_signer_checks_again_what_the_network_process_asks),
+		TEST(the_control_planes_certificate_chains_to_the_bootstrap_root_only),
+		TEST(answers_a_flood_in_order_and_refuses_what_is_too_much),
+		TEST(tells_when_the_signer_dies_and_fails_what_is_asked_then),
+		TEST(once_confined_the_network_process_cannot_reach_the_keys),
+		TEST(refuses_to_go_on_when_a_listed_path_lies_above_the_keys),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,8 @@
+/* The signer: a process of its own that alone holds the keys. It talks to one issuer over one inherited socket and ends
+ * when that closes. */
+#pragma once
+
+/* argv: anything, "signer", descriptor, key folder, trust domain, longest leaf lifetime in seconds. Returns the exit
+ * code. Called by main() before anything else, so that no key ever shares a process with the network. */
+int signer_main(int argc, char **argv);
+#define SIGNER_WORD "signer"

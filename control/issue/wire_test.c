@@ -1,0 +1,37 @@
+#include "control/issue/wire.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void a_request_survives_the_way(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
+	struct wire_request in = {WIRE_LEAF, 7, 9, -5, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("key")}, out;
+	assert_int_equal(wire_request_encode(&in, &buf), ERR_NONE);
+	assert_int_equal(wire_request_parse(buf_span(&buf), &out), ERR_NONE);
+	assert_true(out.kind == WIRE_LEAF && out.id == 7 && out.epoch == 9 && out.ttl_s == -5);
+	assert_true(span_eq(out.spiffe_id, in.spiffe_id) && span_eq(out.spki, in.spki));
+}
+
+static void every_shorter_or_longer_message_is_refused(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
+	struct wire_answer in = {.id = 1, .text = SPAN_LITERAL("t"), .num_certs = 1, .certs = {SPAN_LITERAL("c")}}, out;
+	assert_int_equal(wire_answer_encode(&in, &buf), ERR_NONE);
+	assert_int_equal(wire_answer_parse(buf_span(&buf), &out), ERR_NONE);
+	for (size_t len = 0; len < buf_len(&buf); len++)
+		assert_int_not_equal(wire_answer_parse(span_of(buf_span(&buf).ptr, len), &out), ERR_NONE);
+	assert_int_equal(buf_append_str(&buf, "x"), ERR_NONE);
+	assert_int_equal(wire_answer_parse(buf_span(&buf), &out), ERR_MALFORMED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_survives_the_way),
+		cmocka_unit_test(every_shorter_or_longer_message_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
