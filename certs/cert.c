@@ -69,12 +69,10 @@ static enum err check_signature_algorithm(const X509 *cert, const char *which, s
 	case NID_rsassaPss: /* the library takes SHA-2 only */
 	case NID_ED25519:
 		return ERR_NONE;
-	default: { /* not an enum: the library's own numbers */
-		const char *name = OBJ_nid2ln(nid);
-		return why_set(why, ERR_WEAK_KEY, "a signature with SHA-256 or better", CERT_FIX,
-			"%s is signed with %s", which, name != NULL ? name : "something else");
 	}
-	}
+	const char *name = OBJ_nid2ln(nid);
+	return why_set(why, ERR_WEAK_KEY, "a signature with SHA-256 or better", CERT_FIX, "%s is signed with %s", which,
+		name != NULL ? name : "something else");
 }
 
 static enum err check_key(X509 *cert, const char *which, struct why *why)

@@ -105,7 +105,6 @@ enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size
 	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
 	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
 		return say_no_usable_crl(error, which, why);
-	default: /* not an enum: the library's own numbers; whatever else it found, the chain does not hold */
-		return say_untrusted(error, cert, which, why);
 	}
+	return say_untrusted(error, cert, which, why); /* whatever else it found, the chain does not hold */
 }

@@ -46,9 +46,8 @@ enum err public_key_check_evp(EVP_PKEY *key, struct why *why)
 		return check_rsa(EVP_PKEY_get0_RSA(key), why);
 	case EVP_PKEY_ED25519:
 		return ERR_NONE;
-	default: /* not an enum: the library's own numbers */
-		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a key of another kind");
 	}
+	return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "a key of another kind");
 }
 
 /* A SubjectPublicKeyInfo whose algorithm the library does not know is weak, not malformed: say so. */

@@ -81,3 +81,27 @@ def hf_test(name, srcs, deps = [], tags = ["unit"], size = "small", copts = [], 
         deps = deps + ["//third_party/cmocka"],
         **kwargs
     )
+
+def hf_fuzz(name, srcs, corpus, deps = []):
+    """A fuzz target: with --config=fuzz libFuzzer's, else a test that runs the corpus (a folder) once."""
+    cc_test(
+        name = name,
+        srcs = srcs + select({
+            "//tools:fuzz": [],
+            "//conditions:default": ["//test/fuzz:corpus_main.c"],
+        }),
+        copts = COPTS,
+        linkopts = ["-pie"] + select({
+            "//tools:fuzz": ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        linkstatic = True,
+        size = "small",
+        tags = ["unit", "fuzz"],
+        args = select({
+            "//tools:fuzz": ["-runs=0"],
+            "//conditions:default": [],
+        }) + [native.package_name() + "/" + corpus],
+        data = native.glob([corpus + "/**"]),
+        deps = deps,
+    )

@@ -1,0 +1,8 @@
+/* What a fuzz target is: one function that survives any bytes. It ends the process (CHECK, a sanitizer) when it finds
+ * something, and returns 0 otherwise. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
