@@ -1,0 +1,197 @@
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/rpc/rpc_call_private.h"
+
+enum { H2_CANCEL = 8, MESSAGE_SEND_MAX = 64 * 1024 * 1024 };
+
+struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t message_max)
+{
+	struct rpc_call *call = mem_new(struct rpc_call);
+	call->connection = connection;
+	rpc_frame_reader_init(&call->reader, message_max != 0 ? message_max : RPC_MESSAGE_MAX_DEFAULT);
+	buf_init(&call->send_queue, MESSAGE_SEND_MAX); /* the real bound is in rpc_call_send() */
+	call->prev = &connection->calls;
+	call->next = connection->calls;
+	if (call->next != NULL)
+		call->next->prev = &call->next;
+	connection->calls = call;
+	connection->num_calls++;
+	return call;
+}
+
+void rpc_call_free(struct rpc_call *call)
+{
+	*call->prev = call->next;
+	if (call->next != NULL)
+		call->next->prev = call->prev;
+	call->connection->num_calls--;
+	loop_timer_stop(&call->deadline);
+	rpc_frame_reader_done(&call->reader);
+	buf_done(&call->send_queue);
+	mem_free(call->metadata.items);
+	mem_free(call);
+}
+
+void rpc_call_set_arg(struct rpc_call *call, void *arg)
+{
+	call->arg = arg;
+}
+
+void *rpc_call_arg(const struct rpc_call *call)
+{
+	return call->arg;
+}
+
+/* --- metadata --- */
+
+struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name)
+{
+	for (size_t i = 0; i < num_headers; i++)
+		if (span_eq(headers[i].name, span_of_str(name)))
+			return headers[i].value;
+	return (struct span){NULL, 0};
+}
+
+static struct span copy_behind(uint8_t **at, struct span bytes)
+{
+	uint8_t *copy = *at;
+	if (bytes.len > 0)
+		memcpy(copy, bytes.ptr, bytes.len);
+	*at += bytes.len;
+	return span_of(copy, bytes.len);
+}
+
+void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
+{
+	size_t len = num_headers * sizeof(*headers) + 1;
+	for (size_t i = 0; i < num_headers; i++)
+		len += headers[i].name.len + headers[i].value.len;
+	mem_free(call->metadata.items);
+	struct h2_header *items = mem_alloc(len);
+	uint8_t *at = (uint8_t *)(items + num_headers);
+	for (size_t i = 0; i < num_headers; i++) {
+		items[i].name = copy_behind(&at, headers[i].name);
+		items[i].value = copy_behind(&at, headers[i].value);
+	}
+	call->metadata = (struct rpc_metadata){items, num_headers};
+}
+
+struct span rpc_call_metadata(const struct rpc_call *call, const char *name)
+{
+	return rpc_header_find(call->metadata.items, call->metadata.num_items, name);
+}
+
+/* --- sending --- */
+
+static void ready(struct rpc_call *call)
+{
+	h2_stream_ready(call->connection->h2, call->stream_id);
+	rpc_connection_flush(call->connection);
+}
+
+enum err rpc_call_send(struct rpc_call *call, struct span message)
+{
+	if (call->is_over || call->send_closed)
+		return ERR_CLOSED;
+	size_t queued = buf_len(&call->send_queue);
+	size_t len = RPC_FRAME_PREFIX_LEN + message.len;
+	/* One message always fits, so that a large one is no matter of luck. */
+	if (message.len > UINT32_MAX || (queued > 0 && queued + len > call->connection->send_queue_max))
+		return ERR_LIMIT;
+	uint8_t *room;
+	RETURN_IF_ERR(buf_reserve(&call->send_queue, len, &room));
+	rpc_frame_prefix((uint32_t)message.len, room);
+	if (message.len > 0)
+		memcpy(room + RPC_FRAME_PREFIX_LEN, message.ptr, message.len);
+	buf_commit(&call->send_queue, len);
+	if (call->connection->role->h2_role == H2_SERVER)
+		rpc_call_respond(call);
+	ready(call);
+	return ERR_NONE;
+}
+
+void rpc_call_close_send(struct rpc_call *call)
+{
+	if (call->is_over || call->send_closed)
+		return;
+	call->send_closed = true;
+	ready(call);
+}
+
+enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct span queued = buf_span(&call->send_queue);
+	size_t len = queued.len < cap ? queued.len : cap;
+	if (len > 0)
+		memcpy(to, queued.ptr, len);
+	buf_consume(&call->send_queue, len);
+	buf_trim(&call->send_queue);
+	*out_len = len;
+	call->sent_all = buf_len(&call->send_queue) == 0 && call->send_closed;
+	if (call->sent_all)
+		return IO_EOF;
+	return len > 0 ? IO_DONE : IO_WANT_READ;
+}
+
+/* --- receiving --- */
+
+static void report_bad_message(struct rpc_call *call, enum err err)
+{
+	const struct rpc_connection_role *role = call->connection->role;
+	if (err == ERR_TOO_LARGE)
+		role->on_bad_message(call, RPC_RESOURCE_EXHAUSTED, "the message is larger than the limit");
+	else if (err == ERR_UNSUPPORTED)
+		role->on_bad_message(call, RPC_UNIMPLEMENTED, "compressed messages are not supported");
+	else
+		role->on_bad_message(call, RPC_INTERNAL, "the message's frame is malformed");
+}
+
+void rpc_call_feed(struct rpc_call *call, struct span bytes)
+{
+	size_t len = bytes.len;
+	struct rpc_connection *connection = call->connection;
+	while (!call->is_over) {
+		bool has_message;
+		struct span message;
+		enum err err = rpc_frame_next(&call->reader, &bytes, &has_message, &message);
+		if (err != ERR_NONE)
+			report_bad_message(call, err);
+		else if (has_message)
+			connection->role->on_message(call, message);
+		if (err != ERR_NONE || !has_message)
+			break;
+	}
+	/* The message was used inside on_message, or lies in the reader, which is bounded: the credit goes back. */
+	h2_stream_consumed(connection->h2, call->stream_id, len);
+}
+
+void rpc_call_feed_end(struct rpc_call *call)
+{
+	call->ended_remote = true;
+	if (!call->is_over && !rpc_frame_is_between(&call->reader))
+		call->connection->role->on_bad_message(call, RPC_INTERNAL, "the stream ended within a message");
+	else
+		call->connection->role->on_half_close(call);
+}
+
+/* --- ending --- */
+
+static void on_call_deadline(struct loop_timer *timer)
+{
+	struct rpc_call *call = container_of(timer, struct rpc_call, deadline);
+	call->connection->role->on_deadline(call);
+}
+
+void rpc_call_start_deadline(struct rpc_call *call, uint32_t ms)
+{
+	loop_timer_start(call->connection->loop, &call->deadline, ms, on_call_deadline);
+}
+
+void rpc_call_cancel(struct rpc_call *call)
+{
+	call->is_silent = true;
+	call->is_over = true;
+	loop_timer_stop(&call->deadline);
+	h2_stream_reset(call->connection->h2, call->stream_id, H2_CANCEL);
+	rpc_connection_flush(call->connection);
+}

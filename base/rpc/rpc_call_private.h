@@ -1,0 +1,48 @@
+/* A call as client and server share it: never included outside this folder. A call lives as long as its HTTP/2 stream;
+ * what its owner hears may end earlier (is_silent). */
+#pragma once
+
+#include "base/rpc/rpc_connection.h"
+#include "base/rpc/rpc_frame.h"
+
+struct rpc_metadata {
+	struct h2_header *items; /* with their bytes behind them, one allocation */
+	size_t num_items;
+};
+
+struct rpc_call {
+	struct rpc_call *next, **prev; /* the connection's calls */
+	struct rpc_connection *connection;
+	void *arg;
+	union {
+		const struct rpc_method *method;          /* server */
+		const struct rpc_call_handlers *handlers; /* client; borrowed, as methods are */
+	};
+	struct rpc_frame_reader reader;
+	struct buf send_queue;
+	struct rpc_metadata metadata;
+	struct loop_timer deadline;
+	int32_t stream_id;
+	bool is_silent;    /* its owner hears nothing of it any more */
+	bool is_over;      /* no more messages in either direction: finished, cancelled or failed */
+	bool has_response; /* server: response headers went out; client: they came in */
+	bool send_closed;
+	bool sent_all; /* pull has given its last byte */
+	bool ended_remote;
+	bool awaits_reset;           /* server: finished while the client still sends */
+	enum rpc_status http_status; /* client: what a response without grpc-status means */
+};
+
+struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t message_max);
+void rpc_call_free(struct rpc_call *call);
+void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *headers, size_t num_headers);
+struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name);
+void rpc_call_start_deadline(struct rpc_call *call, uint32_t ms);
+
+/* --- the stream's side, for rpc_connection.c --- */
+void rpc_call_feed(struct rpc_call *call, struct span bytes);
+void rpc_call_feed_end(struct rpc_call *call);
+enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, size_t *out_len);
+
+/* --- the server's side, in rpc_server_call.c --- */
+void rpc_call_respond(struct rpc_call *call); /* response headers, once */

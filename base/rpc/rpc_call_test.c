@@ -1,0 +1,230 @@
+#include "base/core/mem.h"
+#include "base/rpc/rpc_test_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+	struct rpc_test *test = mem_new(struct rpc_test);
+	rpc_test_init(test, &(struct rpc_server_options){0});
+	rpc_test_connect(test, &(struct rpc_client_options){0});
+	assert_true(test->client_ready);
+	*state = test;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rpc_test_done(*state);
+	mem_free(*state);
+	return 0;
+}
+
+static void a_unary_call_is_answered(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("hello"));
+	assert_true(call.is_done);
+	assert_int_equal(call.status, RPC_OK);
+	assert_string_equal(call.message, "");
+	assert_int_equal(call.num_messages, 1);
+	assert_true(span_eq(buf_span(&call.received), SPAN_LITERAL("hello")));
+	assert_int_equal(test->num_dones, 1);
+	assert_int_equal(test->num_half_closes, 1);
+	buf_done(&call.received);
+}
+
+static void an_empty_message_is_a_message(void **state)
+{
+	struct rpc_test_call call;
+	rpc_test_unary(*state, &call, "/t/Echo", SPAN_LITERAL(""));
+	assert_int_equal(call.num_messages, 1);
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+}
+
+static void both_sides_send_many_messages(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(rpc_call_send(call.call, SPAN_LITERAL("0123456789")), ERR_NONE);
+	rpc_test_run(test);
+	assert_int_equal(call.num_messages, 1000);
+	assert_false(call.is_done);
+	assert_int_equal(rpc_call_send(call.call, SPAN_LITERAL("last")), ERR_NONE);
+	rpc_call_close_send(call.call);
+	assert_int_equal(rpc_call_send(call.call, SPAN_LITERAL("too late")), ERR_CLOSED);
+	rpc_test_run(test);
+	assert_int_equal(call.num_messages, 1001);
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+}
+
+static void a_message_of_four_mebibytes_passes(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	static uint8_t bytes[4 * 1024 * 1024];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 255);
+	rpc_test_unary(test, &call, "/t/Echo", span_of(bytes, sizeof(bytes)));
+	for (int i = 0; i < 20 && !call.is_done; i++)
+		rpc_test_run(test);
+	assert_int_equal(call.status, RPC_OK);
+	assert_true(span_eq(buf_span(&call.received), span_of(bytes, sizeof(bytes))));
+	buf_done(&call.received);
+}
+
+static void a_status_comes_with_its_message_and_push_back(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Fail", SPAN_LITERAL("x"));
+	assert_int_equal(call.status, RPC_NOT_FOUND);
+	assert_string_equal(call.message, "no such th\xc3\xafng\n");
+	assert_int_equal(call.retry_after_ms, 1500);
+	assert_int_equal(test->num_dones, 1);
+}
+
+static void a_server_may_finish_while_the_client_still_sends(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Fail", 0);
+	assert_int_equal(rpc_call_send(call.call, SPAN_LITERAL("x")), ERR_NONE);
+	rpc_test_run(test);
+	assert_int_equal(call.status, RPC_NOT_FOUND);
+	assert_int_equal(test->num_dones, 1);
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("still alive"));
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+}
+
+static void an_unknown_method_is_unimplemented(void **state)
+{
+	struct rpc_test_call call;
+	rpc_test_unary(*state, &call, "/t/Nothing", SPAN_LITERAL("x"));
+	assert_int_equal(call.status, RPC_UNIMPLEMENTED);
+}
+
+static void who_is_not_allowed_is_refused_before_a_message_is_read(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Denied", SPAN_LITERAL("secret"));
+	assert_int_equal(call.status, RPC_PERMISSION_DENIED);
+	assert_string_equal(call.message, "not you");
+	assert_int_equal(test->num_starts, 0);
+	assert_int_equal(test->num_server_messages, 0);
+}
+
+static void c3_a_message_over_the_method_s_limit_is_refused(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Small", SPAN_LITERAL("0123456789"));
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+	rpc_test_unary(test, &call, "/t/Small", SPAN_LITERAL("0123456789a"));
+	assert_int_equal(call.status, RPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(test->num_server_messages, 1);
+}
+
+static void a_deadline_ends_the_call_on_both_sides(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 500);
+	rpc_test_run(test);
+	assert_int_equal(test->num_starts, 1);
+	rpc_test_wait(test, 700);
+	assert_true(call.is_done);
+	assert_int_equal(call.status, RPC_DEADLINE_EXCEEDED);
+	assert_int_equal(test->num_dones, 1);
+}
+
+static void the_server_has_deadlines_of_its_own(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Silent", SPAN_LITERAL("x"));
+	rpc_test_wait(test, 3300);
+	assert_int_equal(call.status, RPC_DEADLINE_EXCEEDED);
+	assert_int_equal(test->num_dones, 1);
+}
+
+static void a_client_that_cancels_hears_no_more(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 0);
+	rpc_test_run(test);
+	rpc_call_cancel(call.call);
+	rpc_test_run(test);
+	assert_false(call.is_done);
+	assert_int_equal(test->num_dones, 1);
+}
+
+static void a_server_that_cancels_is_seen_as_cancelled(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 0);
+	rpc_test_run(test);
+	rpc_call_cancel(test->last_call);
+	rpc_test_run(test);
+	assert_int_equal(call.status, RPC_CANCELLED);
+	assert_int_equal(test->num_dones, 0);
+}
+
+static void metadata_can_be_read(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 9000);
+	rpc_test_run(test);
+	assert_true(span_eq(rpc_call_metadata(test->last_call, "te"), SPAN_LITERAL("trailers")));
+	assert_true(span_eq(rpc_call_metadata(test->last_call, "grpc-timeout"), SPAN_LITERAL("9000m")));
+	assert_null(rpc_call_metadata(test->last_call, "absent").ptr);
+	assert_ptr_equal(rpc_call_arg(test->last_call), test);
+}
+
+static void c9_a_send_queue_is_bounded(void **state)
+{
+	struct rpc_test *test = *state;
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Flood", 0);
+	rpc_test_run(test);
+	assert_int_equal(test->flood_end, ERR_LIMIT);
+	assert_in_range(test->num_flooded, 100, 105); /* 1 MiB */
+	assert_int_equal(call.num_messages, test->num_flooded);
+	buf_done(&call.received);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_unary_call_is_answered),
+		TEST(an_empty_message_is_a_message),
+		TEST(both_sides_send_many_messages),
+		TEST(a_message_of_four_mebibytes_passes),
+		TEST(a_status_comes_with_its_message_and_push_back),
+		TEST(a_server_may_finish_while_the_client_still_sends),
+		TEST(an_unknown_method_is_unimplemented),
+		TEST(who_is_not_allowed_is_refused_before_a_message_is_read),
+		TEST(c3_a_message_over_the_method_s_limit_is_refused),
+		TEST(a_deadline_ends_the_call_on_both_sides),
+		TEST(the_server_has_deadlines_of_its_own),
+		TEST(a_client_that_cancels_hears_no_more),
+		TEST(a_server_that_cancels_is_seen_as_cancelled),
+		TEST(metadata_can_be_read),
+		TEST(c9_a_send_queue_is_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+#include "base/rpc/rpc_connection.h"
+#include "base/core/check.h"
+#include "base/rpc/rpc_call_private.h"
+#include "base/rpc/rpc_status.h"
+
+enum {
+	READ_LEN = 64 * 1024,
+	READS_A_STEP = 16, /* then others have their turn */
+	OUT_MAX = 256 * 1024,
+	STREAM_WINDOW = 64 * 1024,
+	H2_NO_ERROR = 0,
+	HEADER_TABLE = 1024, /* a control plane has thousands of connections; their headers repeat */
+};
+
+/* --- HTTP/2's callbacks --- */
+
+static void on_headers(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers, size_t num_headers,
+	bool end_stream)
+{
+	struct rpc_connection *connection = arg;
+	connection->role->on_headers(connection, stream_id, stream, headers, num_headers, end_stream);
+}
+
+static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
+{
+	struct rpc_connection *connection = arg;
+	if (stream != NULL)
+		rpc_call_feed(stream, bytes);
+	else
+		h2_stream_consumed(connection->h2, stream_id, bytes.len); /* a request that was refused */
+}
+
+static void on_end(void *arg, int32_t stream_id, void *stream)
+{
+	(void)arg;
+	(void)stream_id;
+	if (stream != NULL)
+		rpc_call_feed_end(stream);
+}
+
+static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
+{
+	(void)arg;
+	(void)stream_id;
+	struct rpc_call *call = stream;
+	if (call == NULL)
+		return;
+	call->is_over = true;
+	call->connection->role->on_call_closed(call, rpc_status_of_h2_error(error));
+	rpc_call_free(call);
+}
+
+static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len)
+{
+	(void)arg;
+	*out_len = 0;
+	return stream != NULL ? rpc_call_pull(stream, to, cap, out_len) : IO_EOF;
+}
+
+static void on_settings(void *arg)
+{
+	struct rpc_connection *connection = arg;
+	connection->state = RPC_CONNECTION_OPEN;
+	loop_timer_stop(&connection->greeting);
+	if (connection->role->on_settings != NULL)
+		connection->role->on_settings(connection);
+}
+
+static void on_ping_ack(void *arg)
+{
+	((struct rpc_connection *)arg)->ping_is_out = false;
+}
+
+static void on_want_produce(void *arg)
+{
+	rpc_connection_flush(arg);
+}
+
+static void start_h2(struct rpc_connection *connection)
+{
+	const struct h2_session_options options = {
+		.role = connection->role->h2_role,
+		.limits = {.max_streams = connection->max_streams,
+			.header_table = HEADER_TABLE,
+			.stream_window = STREAM_WINDOW},
+		.callbacks = {.on_headers = on_headers,
+			.on_data = on_data,
+			.on_end = on_end,
+			.on_close = on_close,
+			.pull = pull,
+			.on_settings = on_settings,
+			.on_ping_ack = on_ping_ack,
+			.on_want_produce = on_want_produce},
+		.arg = connection,
+	};
+	CHECK(h2_session_new(&options, &connection->h2) == ERR_NONE);
+}
+
+/* --- writing --- */
+
+/* IO_DONE: the buffer is empty and handed over. */
+static enum io_result write_out(struct rpc_connection *connection)
+{
+	while (buf_len(&connection->out) > 0) {
+		size_t len = 0;
+		enum io_result result = transport_write(connection->transport, buf_span(&connection->out), &len);
+		if (result == IO_WANT_WRITE && transport_tls(connection->transport) != NULL)
+			result = transport_flush(connection->transport); /* then its own buffer has room again */
+		if (result != IO_DONE)
+			return result;
+		buf_consume(&connection->out, len);
+	}
+	buf_trim(&connection->out);
+	return transport_flush(connection->transport);
+}
+
+/* A call that the server has finished while the client still sends is reset once the trailers are out. */
+static void reset_finished_calls(struct rpc_connection *connection)
+{
+	connection->has_finished_calls = false;
+	for (struct rpc_call *call = connection->calls; call != NULL; call = call->next)
+		if (call->awaits_reset && call->sent_all) {
+			call->awaits_reset = false;
+			h2_stream_reset(connection->h2, call->stream_id, H2_NO_ERROR);
+		} else if (call->awaits_reset) {
+			connection->has_finished_calls = true;
+		}
+}
+
+static enum io_result write_all(struct rpc_connection *connection)
+{
+	for (;;) {
+		enum io_result produced = h2_session_produce(connection->h2, &connection->out);
+		if (produced == IO_DONE && connection->has_finished_calls)
+			reset_finished_calls(connection);
+		bool had_bytes = buf_len(&connection->out) > 0;
+		enum io_result written = write_out(connection);
+		if (written != IO_DONE)
+			return written;
+		if (!had_bytes && !h2_session_wants_produce(connection->h2))
+			return IO_DONE;
+	}
+}
+
+/* --- reading --- */
+
+static enum io_result read_all(struct rpc_connection *connection)
+{
+	uint8_t bytes[READ_LEN];
+	for (int i = 0; i < READS_A_STEP && connection->state != RPC_CONNECTION_DEAD; i++) {
+		size_t len = 0;
+		enum io_result result = transport_read(connection->transport, bytes, sizeof(bytes), &len);
+		if (result != IO_DONE)
+			return result;
+		connection->heard = true;
+		if (h2_session_feed(connection->h2, span_of(bytes, len), &connection->why) != ERR_NONE)
+			return IO_FAILED;
+	}
+	return IO_DONE;
+}
+
+/* --- the end --- */
+
+static void on_end_task(struct loop_task *task)
+{
+	struct rpc_connection *connection = container_of(task, struct rpc_connection, end_task);
+	loop_io_stop(&connection->io);
+	loop_task_cancel(&connection->step_task);
+	loop_timer_stop(&connection->greeting);
+	loop_timer_stop(&connection->keepalive);
+	while (connection->calls != NULL) {
+		struct rpc_call *call = connection->calls;
+		call->is_over = true;
+		connection->role->on_call_closed(call, RPC_UNAVAILABLE);
+		rpc_call_free(call);
+	}
+	struct why why = connection->why;
+	connection->role->on_dead(connection, &why);
+}
+
+void rpc_connection_end(struct rpc_connection *connection, const struct why *why)
+{
+	if (connection->state == RPC_CONNECTION_DEAD)
+		return;
+	connection->state = RPC_CONNECTION_DEAD;
+	if (why != NULL)
+		connection->why = *why;
+	loop_io_want(&connection->io, 0);
+	loop_task_post(connection->loop, &connection->end_task, on_end_task);
+}
+
+static void end_by(struct rpc_connection *connection, enum io_result result)
+{
+	struct why why = connection->why;
+	if (why.err == ERR_NONE && result == IO_FAILED)
+		why = *transport_why(connection->transport);
+	if (why.err == ERR_NONE)
+		(void)why_set(&why, ERR_CLOSED, "an open connection", "the other side closed it; its log says why",
+			"end of stream");
+	rpc_connection_end(connection, &why);
+}
+
+static void say_goodbye(struct rpc_connection *connection)
+{
+	if (connection->h2 != NULL && write_all(connection) == IO_DONE) {
+		transport_close_notify(connection->transport);
+		(void)!transport_flush(connection->transport);
+	}
+}
+
+/* --- the step: whatever can be done now --- */
+
+static bool shake_hands(struct rpc_connection *connection)
+{
+	enum io_result result = transport_handshake(connection->transport);
+	switch (result) {
+	case IO_DONE:
+		connection->state = RPC_CONNECTION_GREETING;
+		start_h2(connection);
+		if (connection->role->on_handshake != NULL)
+			connection->role->on_handshake(connection);
+		return true;
+	case IO_WANT_READ:
+		loop_io_want(&connection->io, LOOP_READ);
+		return false;
+	case IO_WANT_WRITE:
+		loop_io_want(&connection->io, LOOP_WRITE);
+		return false;
+	case IO_EOF:
+	case IO_FAILED:
+		end_by(connection, result);
+		return false;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void step(struct rpc_connection *connection, bool may_read)
+{
+	if (connection->state == RPC_CONNECTION_HANDSHAKE) {
+		if (!shake_hands(connection))
+			return;
+		may_read = true; /* TLS may have read ahead */
+	}
+	enum io_result read = may_read ? read_all(connection) : IO_WANT_READ;
+	if (connection->state == RPC_CONNECTION_DEAD)
+		return;
+	if (read == IO_EOF || read == IO_FAILED) {
+		if (connection->why.err != ERR_NONE) /* a GOAWAY says so to the peer */
+			say_goodbye(connection);
+		end_by(connection, read);
+		return;
+	}
+	enum io_result written = write_all(connection);
+	if (written == IO_EOF || written == IO_FAILED) {
+		end_by(connection, written);
+		return;
+	}
+	if (h2_session_is_done(connection->h2) && written == IO_DONE) {
+		say_goodbye(connection);
+		end_by(connection, IO_EOF);
+		return;
+	}
+	/* A peer that does not read is not read from: what it asks for would pile up here. */
+	connection->is_blocked = written == IO_WANT_WRITE;
+	loop_io_want(&connection->io, connection->is_blocked ? LOOP_WRITE : LOOP_READ);
+	connection->has_more_to_read = read == IO_DONE;
+	if (connection->has_more_to_read && !connection->is_blocked)
+		rpc_connection_flush(connection);
+}
+
+static void on_step_task(struct loop_task *task)
+{
+	struct rpc_connection *connection = container_of(task, struct rpc_connection, step_task);
+	if (connection->state != RPC_CONNECTION_DEAD)
+		step(connection, connection->has_more_to_read && !connection->is_blocked);
+}
+
+static void on_ready(struct loop_io *io, unsigned is_ready)
+{
+	struct rpc_connection *connection = container_of(io, struct rpc_connection, io);
+	if ((is_ready & LOOP_WRITE) != 0)
+		connection->is_stuck = false;
+	if (connection->state != RPC_CONNECTION_DEAD)
+		step(connection, true);
+}
+
+void rpc_connection_flush(struct rpc_connection *connection)
+{
+	if (connection->state != RPC_CONNECTION_DEAD)
+		loop_task_post(connection->loop, &connection->step_task, on_step_task);
+}
+
+/* --- deadlines --- */
+
+static void on_greeting_deadline(struct loop_timer *timer)
+{
+	struct rpc_connection *connection = container_of(timer, struct rpc_connection, greeting);
+	struct why why = {0};
+	(void)why_set(&why, ERR_TIMEOUT, "a TLS handshake and HTTP/2 settings in time",
+		"is it an HTTP/2 peer, and is the network between whole?", "%s",
+		connection->state == RPC_CONNECTION_HANDSHAKE ? "an unfinished handshake" : "no settings");
+	rpc_connection_end(connection, &why);
+}
+
+static void on_keepalive(struct loop_timer *timer)
+{
+	struct rpc_connection *connection = container_of(timer, struct rpc_connection, keepalive);
+	bool was_stuck = connection->is_stuck;
+	connection->is_stuck = connection->is_blocked; /* until it is writable once */
+	if (connection->ping_is_out || (was_stuck && connection->is_stuck)) {
+		struct why why = {0};
+		(void)why_set(&why, ERR_TIMEOUT, "an answer to PING",
+			"is the peer alive, and the network between whole?", "silence of %u ms",
+			connection->keepalive_ms);
+		rpc_connection_end(connection, &why);
+		return;
+	}
+	if (connection->state == RPC_CONNECTION_OPEN && (connection->always_pings || !connection->heard)) {
+		connection->ping_is_out = true;
+		h2_session_ping(connection->h2);
+	}
+	connection->heard = false;
+	loop_timer_start(connection->loop, timer, connection->keepalive_ms, on_keepalive);
+}
+
+/* --- birth and release --- */
+
+void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options)
+{
+	*connection = (struct rpc_connection){
+		.role = options->role,
+		.loop = options->loop,
+		.transport = options->transport,
+		.keepalive_ms = options->keepalive_ms,
+		.max_streams = options->max_streams,
+		.send_queue_max = options->send_queue_max,
+		.always_pings = options->always_pings,
+	};
+	buf_init(&connection->out, OUT_MAX);
+	loop_io_start(options->loop, &connection->io, transport_fd(options->transport), 0, on_ready);
+	loop_timer_start(options->loop, &connection->greeting, options->greeting_ms, on_greeting_deadline);
+	loop_timer_start(options->loop, &connection->keepalive, options->keepalive_ms, on_keepalive);
+	rpc_connection_flush(connection);
+}
+
+void rpc_connection_done(struct rpc_connection *connection)
+{
+	if (connection->transport == NULL)
+		return;
+	loop_io_stop(&connection->io);
+	loop_task_cancel(&connection->step_task);
+	loop_task_cancel(&connection->end_task);
+	loop_timer_stop(&connection->greeting);
+	loop_timer_stop(&connection->keepalive);
+	while (connection->calls != NULL)
+		rpc_call_free(connection->calls);
+	h2_session_free(connection->h2);
+	transport_free(TAKE_PTR(connection->transport));
+	buf_done(&connection->out);
+}

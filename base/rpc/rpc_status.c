@@ -1,0 +1,104 @@
+#include "base/rpc/rpc_status.h"
+#include <stdio.h>
+
+const char *rpc_status_name(enum rpc_status status)
+{
+	static const char *const names[] = {"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
+		"NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+		"ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+	return (unsigned)status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
+}
+
+enum err rpc_status_parse(struct span text, enum rpc_status *out)
+{
+	if (text.len == 0 || text.len > 9)
+		return ERR_MALFORMED;
+	unsigned value = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return ERR_MALFORMED;
+		value = value * 10 + (unsigned)(text.ptr[i] - '0');
+	}
+	*out = value <= RPC_UNAUTHENTICATED ? (enum rpc_status)value : RPC_UNKNOWN;
+	return ERR_NONE;
+}
+
+enum rpc_status rpc_status_of_http(struct span http_status)
+{
+	static const struct {
+		char text[4];
+		enum rpc_status status;
+	} map[] = {{"400", RPC_INTERNAL}, {"401", RPC_UNAUTHENTICATED}, {"403", RPC_PERMISSION_DENIED},
+		{"404", RPC_UNIMPLEMENTED}, {"429", RPC_UNAVAILABLE}, {"502", RPC_UNAVAILABLE},
+		{"503", RPC_UNAVAILABLE}, {"504", RPC_UNAVAILABLE}};
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (span_eq(http_status, span_of_str(map[i].text)))
+			return map[i].status;
+	return RPC_UNKNOWN;
+}
+
+enum rpc_status rpc_status_of_h2_error(uint32_t error)
+{
+	switch (error) { /* RFC 9113 7 */
+	case 7:          /* REFUSED_STREAM */
+		return RPC_UNAVAILABLE;
+	case 8: /* CANCEL */
+		return RPC_CANCELLED;
+	case 11: /* ENHANCE_YOUR_CALM */
+		return RPC_RESOURCE_EXHAUSTED;
+	case 12: /* INADEQUATE_SECURITY */
+		return RPC_PERMISSION_DENIED;
+	}
+	return RPC_INTERNAL;
+}
+
+size_t rpc_message_encode(const char *text, char *out, size_t cap)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t len = 0;
+	for (; *text != '\0'; text++) {
+		unsigned char byte = (unsigned char)*text;
+		bool is_plain = byte >= 0x20 && byte <= 0x7e && byte != '%';
+		if (len + (is_plain ? 1 : 3) >= cap)
+			break;
+		if (is_plain) {
+			out[len++] = (char)byte;
+			continue;
+		}
+		out[len++] = '%';
+		out[len++] = hex[byte >> 4];
+		out[len++] = hex[byte & 15];
+	}
+	out[len] = '\0';
+	return len;
+}
+
+static int hex_value(uint8_t digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	return -1;
+}
+
+/* What is no valid escape stays as it came: the specification wants a lenient reader. A NUL becomes '?'. */
+size_t rpc_message_decode(struct span text, char *out, size_t cap)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < text.len && len + 1 < cap; i++) {
+		uint8_t byte = text.ptr[i];
+		if (byte == '%' && i + 2 < text.len) {
+			int high = hex_value(text.ptr[i + 1]), low = hex_value(text.ptr[i + 2]);
+			if (high >= 0 && low >= 0) {
+				byte = (uint8_t)(high << 4 | low);
+				i += 2;
+			}
+		}
+		out[len++] = byte != 0 ? (char)byte : '?';
+	}
+	out[len] = '\0';
+	return len;
+}

@@ -1,0 +1,54 @@
+#include "base/rpc/rpc_timeout.h"
+#include <stdio.h>
+
+enum { MAX_DIGITS = 8 };
+
+static uint64_t unit_ns(uint8_t unit)
+{
+	switch (unit) {
+	case 'H':
+		return 3600ull * 1000000000;
+	case 'M':
+		return 60ull * 1000000000;
+	case 'S':
+		return 1000000000;
+	case 'm':
+		return 1000000;
+	case 'u':
+		return 1000;
+	case 'n':
+		return 1;
+	}
+	return 0;
+}
+
+enum err rpc_timeout_parse(struct span text, uint32_t *out_ms)
+{
+	if (text.len < 2 || text.len > MAX_DIGITS + 1)
+		return ERR_MALFORMED;
+	uint64_t unit = unit_ns(text.ptr[text.len - 1]);
+	if (unit == 0)
+		return ERR_MALFORMED;
+	uint64_t value = 0;
+	for (size_t i = 0; i + 1 < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return ERR_MALFORMED;
+		value = value * 10 + (uint64_t)(text.ptr[i] - '0');
+	}
+	if (value > UINT64_MAX / unit - 1000000) { /* 99999999H is more nanoseconds than fit */
+		*out_ms = UINT32_MAX;
+		return ERR_NONE;
+	}
+	uint64_t ms = (value * unit + 999999) / 1000000;
+	*out_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+	return ERR_NONE;
+}
+
+const char *rpc_timeout_format(uint32_t ms, char out[RPC_TIMEOUT_TEXT_MAX])
+{
+	if (ms <= 99999999)
+		(void)snprintf(out, RPC_TIMEOUT_TEXT_MAX, "%um", ms);
+	else
+		(void)snprintf(out, RPC_TIMEOUT_TEXT_MAX, "%uS", ms / 1000);
+	return out;
+}

@@ -1,0 +1,154 @@
+#include "base/rpc/transport.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/rpc/transport_private.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct plain {
+	struct transport transport;
+	int fd;
+	struct why why;
+};
+
+static struct plain *plain_of(const struct transport *transport)
+{
+	return container_of(transport, struct plain, transport);
+}
+
+static void plain_free(struct transport *transport)
+{
+	struct plain *plain = plain_of(transport);
+	fd_close(plain->fd);
+	mem_free(plain);
+}
+
+static int plain_fd(const struct transport *transport)
+{
+	return plain_of(transport)->fd;
+}
+
+static enum io_result plain_handshake(struct transport *transport)
+{
+	(void)transport;
+	return IO_DONE;
+}
+
+static enum io_result fail(struct plain *plain, const char *doing)
+{
+	(void)why_set(&plain->why, err_from_errno(errno), "an open connection",
+		"look at the other side, and at the network between", "%s: %s", doing, strerror(errno));
+	return IO_FAILED;
+}
+
+static enum io_result plain_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct plain *plain = plain_of(transport);
+	ssize_t len = recv(plain->fd, to, cap, 0);
+	if (len > 0) {
+		*out_len = (size_t)len;
+		return IO_DONE;
+	}
+	if (len == 0)
+		return IO_EOF;
+	if (errno == EAGAIN || errno == EINTR)
+		return IO_WANT_READ;
+	return fail(plain, "read");
+}
+
+static enum io_result plain_write(struct transport *transport, struct span bytes, size_t *out_len)
+{
+	struct plain *plain = plain_of(transport);
+	ssize_t len = send(plain->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+	if (len >= 0) {
+		*out_len = (size_t)len;
+		return IO_DONE;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		return IO_WANT_WRITE;
+	return fail(plain, "write");
+}
+
+static enum io_result plain_flush(struct transport *transport)
+{
+	(void)transport;
+	return IO_DONE;
+}
+
+static void plain_close_notify(struct transport *transport)
+{
+	(void)transport;
+}
+
+static const struct why *plain_why(const struct transport *transport)
+{
+	return &plain_of(transport)->why;
+}
+
+static struct svid *plain_svid(const struct transport *transport)
+{
+	(void)transport;
+	return NULL;
+}
+
+struct transport *transport_new_plain(int fd)
+{
+	static const struct transport_ops ops = {plain_free, plain_fd, plain_handshake, plain_read, plain_write,
+		plain_flush, plain_close_notify, plain_why, plain_svid};
+	struct plain *plain = mem_new(struct plain);
+	plain->transport.ops = &ops;
+	plain->fd = fd;
+	return &plain->transport;
+}
+
+void transport_free(struct transport *transport)
+{
+	if (transport != NULL)
+		transport->ops->free(transport);
+}
+
+int transport_fd(const struct transport *transport)
+{
+	return transport->ops->fd(transport);
+}
+
+struct tls_session *transport_tls(const struct transport *transport)
+{
+	return transport->tls;
+}
+
+struct svid *transport_svid(const struct transport *transport)
+{
+	return transport->ops->svid(transport);
+}
+
+enum io_result transport_handshake(struct transport *transport)
+{
+	return transport->ops->handshake(transport);
+}
+
+enum io_result transport_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len)
+{
+	return transport->ops->read(transport, to, cap, out_len);
+}
+
+enum io_result transport_write(struct transport *transport, struct span bytes, size_t *out_len)
+{
+	return transport->ops->write(transport, bytes, out_len);
+}
+
+enum io_result transport_flush(struct transport *transport)
+{
+	return transport->ops->flush(transport);
+}
+
+void transport_close_notify(struct transport *transport)
+{
+	transport->ops->close_notify(transport);
+}
+
+const struct why *transport_why(const struct transport *transport)
+{
+	return transport->ops->why(transport);
+}
