@@ -4,10 +4,9 @@
 
 #include "base/core/err.h"
 #include "base/core/span.h"
+#include "base/tls/tls_session.h"
 
 struct transport;
-struct tls_session;
-struct svid;
 
 struct transport *transport_new_tls(
 	struct tls_session *session);          /* adopts; handshakes by itself in transport_handshake() */
