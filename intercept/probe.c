@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #define ORIGINAL_DST 80 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST */
-#define TRIES        3  /* a listener that resets at once may be gone from the table before we look */
+#define LOOK_MS      10 /* between two looks at the kernel's table */
+
+/* How many connections of the workload's own we take (and drop) before ours must have come. */
+#define STRANGERS_MAX 64
 
 static bool wait_for(int fd, short events, int timeout_ms)
 {
@@ -88,13 +91,12 @@ static enum probe_outcome ask_listener(
 	_cleanup_fd_ int fd = -1;
 	struct addr peer = {0}, original = {0};
 	char text[ADDR_TEXT_MAX];
-	do {
+	for (int i = 0; !addr_eq(&peer, from); i++) { /* the workload's own connections may come first */
 		fd_close(TAKE_FD(fd));
-		if (!wait_for(listening_fd, POLLIN, probe->timeout_ms) ||
+		if (i == STRANGERS_MAX || !wait_for(listening_fd, POLLIN, probe->timeout_ms) ||
 			fd_accept(listening_fd, &peer, &fd) != ERR_NONE)
 			return PROBE_ELSEWHERE;
-	} while (
-		!addr_eq(&peer, from)); /* a connection of the workload's own: the probe takes its place for a moment */
+	}
 	if (original_dst(fd, probe->dialled.ip.family, &original) != ERR_NONE)
 		return PROBE_MISDIRECTED;
 	if (addr_eq(&original, &probe->dialled))
@@ -131,27 +133,53 @@ static enum probe_outcome connect_as(const struct probe *probe, int fd)
 	return errnum == 0 ? PROBE_REDIRECTED : PROBE_ELSEWHERE;
 }
 
-static enum probe_outcome attempt(int listening_fd, const struct probe *probe, struct why *why)
+/* With a listener of our own: the whole handshake, and then the original destination. */
+static enum probe_outcome dial_ours(int fd, int listening_fd, const struct probe *probe, struct why *why)
 {
-	_cleanup_fd_ int fd = -1;
 	struct addr from = {0};
-	if (socket_as(probe, &fd) != ERR_NONE)
-		return PROBE_CANNOT_BE_USER;
 	enum probe_outcome outcome = connect_as(probe, fd);
 	if (outcome != PROBE_REDIRECTED)
 		return outcome;
 	if (socket_local_addr(fd, &from) != ERR_NONE)
 		return PROBE_ELSEWHERE;
-	if (listening_fd >= 0)
-		return ask_listener(listening_fd, probe, &from, why);
-	return kernel_tcp_has(probe->port, &from) ? PROBE_REDIRECTED : PROBE_ELSEWHERE;
+	return ask_listener(listening_fd, probe, &from, why);
+}
+
+/* Answers with fewer hops left than any has are not for us: a way to be deaf that needs no privilege (a socket filter
+ * does, on some kernels). Where it does not work we hear, and only lose the certainty that dial_theirs() speaks of. */
+static void make_deaf(int fd, int family)
+{
+	int hops = 255;
+	bool is_v4 = family == AF_INET;
+	setsockopt(fd, is_v4 ? SOL_IP : SOL_IPV6, is_v4 ? IP_MINTTL : IPV6_MINHOPCOUNT, &hops, sizeof(hops));
+}
+
+/* With somebody else's listener: only our SYN, whose answer we do not hear. So the handshake stays half-way, where the
+ * kernel's table shows it for as long as we look and the listener is not even woken; a listener that resets at once
+ * could otherwise be quicker than we are. */
+static enum probe_outcome dial_theirs(int fd, const struct probe *probe)
+{
+	struct sockaddr_storage to;
+	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	struct addr from = {0};
+	make_deaf(fd, probe->dialled.ip.family);
+	if (connect(fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)
+		return is_no_route(errno) ? PROBE_NO_ROUTE : PROBE_ELSEWHERE;
+	if (socket_local_addr(fd, &from) != ERR_NONE)
+		return PROBE_ELSEWHERE;
+	for (int waited_ms = 0; waited_ms <= probe->timeout_ms; waited_ms += LOOK_MS) {
+		if (kernel_tcp_has(probe->port, &from))
+			return PROBE_REDIRECTED;
+		poll(NULL, 0, LOOK_MS);
+	}
+	return PROBE_ELSEWHERE;
 }
 
 enum probe_outcome probe_run(const struct probe *probe, struct why *why)
 {
 	_cleanup_fd_ int listening_fd = listen_here(probe);
-	enum probe_outcome outcome = PROBE_ELSEWHERE;
-	for (int i = 0; i < TRIES && outcome == PROBE_ELSEWHERE; i++)
-		outcome = attempt(listening_fd, probe, why);
-	return outcome;
+	_cleanup_fd_ int fd = -1;
+	if (socket_as(probe, &fd) != ERR_NONE)
+		return PROBE_CANNOT_BE_USER;
+	return listening_fd >= 0 ? dial_ours(fd, listening_fd, probe, why) : dial_theirs(fd, probe);
 }

@@ -2,7 +2,7 @@
  *
  * Where nothing listens on that port yet, the probe listens there itself for as long as it takes and asks the arrived
  * connection for its original destination. Where something listens (the sidecar), the kernel's own table of connections
- * says that ours ended at that port, whatever the listener does with it. */
+ * says that ours ended at that port; the listener does not come to know of it. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -12,7 +12,7 @@
 enum probe_outcome {
 	PROBE_REDIRECTED,    /* it arrived at the port */
 	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the one dialled */
-	PROBE_ELSEWHERE,     /* it was answered, accepted or refused, by somebody else */
+	PROBE_ELSEWHERE,     /* it did not arrive at the port: somebody else answered, or there was no telling who */
 	PROBE_UNANSWERED,    /* no answer in time: it left the namespace */
 	PROBE_NO_ROUTE,      /* it could not leave at all, so it proves nothing */
 	PROBE_CANNOT_BE_USER /* this process may not dial as that user */

@@ -86,6 +86,15 @@ static void sees_a_redirect_when_a_listener_has_the_port_in_one_family(_unused_ 
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
 }
 
+static void does_not_wake_a_listener_that_is_not_its_own(_unused_ void **state)
+{
+	_cleanup_fd_ int fd = listen_at("[::]:15001");
+	_cleanup_fd_ int accepted = -1;
+	struct addr peer;
+	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
+	assert_int_equal(fd_accept(fd, &peer, &accepted), ERR_UNAVAILABLE);
+}
+
 static void is_not_taken_in_by_a_redirect_to_another_port(_unused_ void **state)
 {
 	_cleanup_fd_ int other = listen_at("[::]:15002");
@@ -117,6 +126,7 @@ int main(void)
 		cmocka_unit_test(sees_a_redirect_when_nothing_listens_at_the_port),
 		cmocka_unit_test(sees_a_redirect_when_a_dual_stack_listener_has_the_port),
 		cmocka_unit_test(sees_a_redirect_when_a_listener_has_the_port_in_one_family),
+		cmocka_unit_test(does_not_wake_a_listener_that_is_not_its_own),
 		cmocka_unit_test(is_not_taken_in_by_a_redirect_to_another_port),
 		cmocka_unit_test(dials_as_the_user_it_is_told),
 	};

@@ -123,7 +123,11 @@ def shows_that_check_proves_it_before_and_after_something_listens(story):
     proven = json.loads(_init(story, "check", "--json").stdout)
     points = {finding["point"]: finding["state"] for finding in proven["findings"]}
     expect_eq((proven["ok"], set(points.values())), (True, {"ok"}), "check without a listener: %s" % points)
-    with Interceptor(story.a, OUTBOUND):
+    with Interceptor(story.a, OUTBOUND) as listening:
+        _init(story, "check")
+        _init(story, "check", uid=1000)
+        expect(listening.is_quiet(), "check made a connection that the sidecar would have to deal with")
+    with StreamServer(story, story.a, OUTBOUND, "reset", num_bytes=0):
         _init(story, "check")
         _init(story, "check", uid=1000)
     _init(story, "check", uid=SIDECAR, code=2)
