@@ -30,7 +30,7 @@ struct conn_table;
 
 struct conn_observer { /* may be NULL each */
 	void (*on_begin)(void *arg, enum conn_kind kind);
-	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted);
+	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination);
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
 };

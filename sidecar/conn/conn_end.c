@@ -37,7 +37,7 @@ static const char *direction(const struct conn *conn)
 	return names[conn->kind];
 }
 
-static void record(struct conn *conn, enum close_reason reason, struct relay_counts counts)
+static void record(struct conn *conn, enum close_reason reason, bool relayed, struct relay_counts counts)
 {
 	const struct view *view = conn->env->view;
 	const struct spiffe_id *own = view->credentials == NULL ? NULL : credentials_id(view->credentials);
@@ -58,6 +58,7 @@ static void record(struct conn *conn, enum close_reason reason, struct relay_cou
 		.ended_wall_ms = clock->wall_ms(clock),
 		.reason = close_reason_label(reason),
 		.failed = close_reason_is_failure(reason),
+		.relayed = relayed,
 		.encrypted = conn->encrypted,
 		.rule = conn->rule,
 		.dry_run_rule = conn->dry_run_rule,
@@ -76,7 +77,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 			relay_cut(conn->relay);
 		relay_free(conn->relay);
 	}
-	record(conn, reason, counts);
+	record(conn, reason, conn->relay != NULL, counts);
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
 	endpoint_waiter_cancel(&conn->waiter);

@@ -64,6 +64,7 @@ struct conn_next step_relay(struct conn *conn)
 	};
 	conn->relay = relay_start(&options);
 	if (conn->env->observer.on_relay != NULL)
-		conn->env->observer.on_relay(conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted);
+		conn->env->observer.on_relay(
+			conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted, &conn->dst.addr);
 	return conn_wait();
 }

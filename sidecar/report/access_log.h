@@ -1,4 +1,5 @@
-/* One JSON line a connection, when it ends. The line is built in a bounded buffer and written with one call. */
+/* One JSON line a connection, when it ends. The line is built in a bounded buffer and written with one call, from any
+ * thread; a reader that does not keep up loses lines, which are counted, and never holds a worker up. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -16,6 +17,7 @@ struct access_record {                                      /* borrowed during t
 	int64_t ended_wall_ms;
 	const char *reason; /* close reason's label */
 	bool failed;
+	bool relayed;     /* bytes could flow: both legs were there */
 	bool encrypted;   /* the part of the way that leaves the pod */
 	const char *rule; /* the policy rule that decided, NULL: none did */
 	const char *dry_run_rule;
@@ -27,3 +29,4 @@ struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in,
 	int fd); /* fd borrowed; one_in for SAMPLED (failures are always written) */
 void access_log_free(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_record *record);
+uint64_t access_log_num_lost(const struct access_log *log); /* lines that could not be written at once */

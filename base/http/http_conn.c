@@ -1,0 +1,211 @@
+#include "base/http/http_conn.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HEADING_MAX = 512 };
+
+struct http_request {
+	struct http_conn *conn; /* NULL: the client has gone */
+	char *path, *query;
+};
+
+static void on_ready(struct loop_io *io, unsigned ready);
+
+static void on_late(struct loop_timer *timer)
+{
+	http_conn_free(container_of(timer, struct http_conn, deadline));
+}
+
+struct http_conn *http_conn_new(struct http_server *server, struct loop *loop, int fd)
+{
+	struct http_conn *conn = mem_new(struct http_conn);
+	conn->server = server;
+	conn->loop = loop;
+	conn->fd = fd;
+	conn->head = http_head_new();
+	loop_io_start(loop, &conn->io, fd, LOOP_READ, on_ready);
+	loop_timer_start(loop, &conn->deadline, HTTP_REQUEST_MS, on_late);
+	return conn;
+}
+
+void http_conn_free(struct http_conn *conn)
+{
+	http_server_forget(conn->server, conn);
+	if (conn->request != NULL)
+		conn->request->conn = NULL; /* its owner still answers */
+	loop_io_stop(&conn->io);
+	loop_timer_stop(&conn->deadline);
+	loop_task_cancel(&conn->page_task);
+	fd_close(conn->fd);
+	http_head_free(conn->head);
+	buf_done(&conn->out);
+	mem_free(conn);
+}
+
+static const char *status_text(unsigned status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return status < 500 ? "Bad Request" : "Internal Server Error";
+	}
+}
+
+/* What the client sent beyond its request is read away: closing over unread bytes would reset the answer. */
+static void linger(struct http_conn *conn)
+{
+	(void)shutdown(conn->fd, SHUT_WR);
+	conn->phase = HTTP_LINGERING;
+	loop_io_want(&conn->io, LOOP_READ);
+	loop_timer_start(conn->loop, &conn->deadline, HTTP_LINGER_MS, on_late);
+}
+
+static void write_some(struct http_conn *conn)
+{
+	while (buf_len(&conn->out) > 0) {
+		struct span left = buf_span(&conn->out);
+		ssize_t written = send(conn->fd, left.ptr, left.len, MSG_NOSIGNAL);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0 && errno == EAGAIN) {
+			loop_io_want(&conn->io, LOOP_WRITE);
+			return;
+		}
+		if (written < 0) {
+			http_conn_free(conn);
+			return;
+		}
+		buf_consume(&conn->out, (size_t)written);
+	}
+	linger(conn);
+}
+
+static void answer(struct http_conn *conn, unsigned status, const char *content_type, struct span body)
+{
+	buf_init(&conn->out, HEADING_MAX + body.len);
+	CHECK(buf_printf(&conn->out,
+		      "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n"
+		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
+		      status, status_text(status), content_type, body.len,
+		      status == 405 ? "Allow: GET, HEAD\r\n" : "") == ERR_NONE);
+	if (!http_head_is_head(conn->head))
+		CHECK(buf_append(&conn->out, body) == ERR_NONE);
+	conn->phase = HTTP_WRITING;
+	loop_timer_start(conn->loop, &conn->deadline, HTTP_WRITE_MS, on_late);
+	write_some(conn);
+}
+
+static void answer_text(struct http_conn *conn, unsigned status, const char *text)
+{
+	char body[256];
+	int len = snprintf(body, sizeof(body), "%s\n", text);
+	CHECK(len > 0 && (size_t)len < sizeof(body));
+	answer(conn, status, HTTP_TEXT, span_of(body, (size_t)len));
+}
+
+void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body)
+{
+	struct http_conn *conn = request->conn;
+	if (conn != NULL) {
+		conn->request = NULL;
+		answer(conn, status, content_type, body);
+	}
+	mem_free(request->path);
+	mem_free(request->query);
+	mem_free(request);
+}
+
+const char *http_request_path(const struct http_request *request)
+{
+	return request->path;
+}
+
+const char *http_request_query(const struct http_request *request)
+{
+	return request->query;
+}
+
+/* The owner's answer comes too late for this client; it is dropped when it comes. */
+static void on_no_answer(struct loop_timer *timer)
+{
+	struct http_conn *conn = container_of(timer, struct http_conn, deadline);
+	conn->request->conn = NULL;
+	conn->request = NULL;
+	answer_text(conn, 503, "no answer in time");
+}
+
+static void ask_for_page(struct loop_task *task)
+{
+	struct http_conn *conn = container_of(task, struct http_conn, page_task);
+	const struct http_page *page = http_server_page(conn->server, http_head_path(conn->head));
+	if (page == NULL) {
+		answer_text(conn, 404, "there is no such page");
+		return;
+	}
+	struct http_request *request = mem_new(struct http_request);
+	request->conn = conn;
+	request->path = mem_strdup(http_head_path(conn->head));
+	request->query = mem_strdup(http_head_query(conn->head));
+	conn->request = request;
+	loop_timer_start(conn->loop, &conn->deadline, HTTP_ANSWER_MS, on_no_answer);
+	page->on_get(page->arg, request);
+}
+
+static void take(struct http_conn *conn, struct span bytes)
+{
+	switch (http_head_feed(conn->head, bytes)) {
+	case HTTP_HEAD_MORE:
+		return;
+	case HTTP_HEAD_FINE:
+		conn->phase = HTTP_ANSWERING;
+		loop_io_want(&conn->io, 0);
+		loop_task_post(conn->loop, &conn->page_task, ask_for_page);
+		return;
+	case HTTP_HEAD_BAD: {
+		struct http_fault fault = http_head_fault(conn->head);
+		answer_text(conn, fault.status, fault.text);
+		return;
+	}
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void read_some(struct http_conn *conn)
+{
+	uint8_t bytes[HTTP_HEAD_MAX];
+	ssize_t got = recv(conn->fd, bytes, sizeof(bytes), 0);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0)
+		http_conn_free(conn);
+	else if (conn->phase == HTTP_READING)
+		take(conn, span_of(bytes, (size_t)got));
+}
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	struct http_conn *conn = container_of(io, struct http_conn, io);
+	if (conn->phase == HTTP_WRITING)
+		write_some(conn);
+	else if ((ready & LOOP_READ) != 0)
+		read_some(conn);
+}

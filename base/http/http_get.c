@@ -1,0 +1,89 @@
+#include "base/http/http_get.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/http/http_conn.h"
+#include "base/net/listener.h"
+#include <string.h>
+
+/* Stops who would take all our descriptors through this door. */
+enum { MAX_CONNS = 64 };
+
+struct http_server {
+	struct loop *loop;
+	struct listener *listener;
+	const struct http_page *pages;
+	size_t num_pages;
+	struct http_conn *conns; /* newest first */
+	size_t num_conns;
+};
+
+const struct http_page *http_server_page(const struct http_server *server, const char *path)
+{
+	for (size_t i = 0; i < server->num_pages; i++)
+		if (strcmp(server->pages[i].path, path) == 0)
+			return &server->pages[i];
+	return NULL;
+}
+
+void http_server_forget(struct http_server *server, struct http_conn *conn)
+{
+	CHECK(server->num_conns > 0);
+	*conn->prev = conn->next;
+	if (conn->next != NULL)
+		conn->next->prev = conn->prev;
+	server->num_conns--;
+}
+
+/* The oldest that has not even asked yet, or has its answer already; else the oldest of all. */
+static void make_room(struct http_server *server)
+{
+	struct http_conn *oldest = NULL, *oldest_idle = NULL;
+	for (struct http_conn *conn = server->conns; conn != NULL; conn = conn->next) {
+		oldest = conn;
+		if (conn->phase == HTTP_READING || conn->phase == HTTP_LINGERING)
+			oldest_idle = conn;
+	}
+	http_conn_free(oldest_idle != NULL ? oldest_idle : oldest);
+}
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	(void)peer;
+	struct http_server *server = arg;
+	if (server->num_conns == MAX_CONNS)
+		make_room(server);
+	struct http_conn *conn = http_conn_new(server, server->loop, fd);
+	conn->next = server->conns;
+	conn->prev = &server->conns;
+	if (conn->next != NULL)
+		conn->next->prev = &conn->next;
+	server->conns = conn;
+	server->num_conns++;
+}
+
+struct http_server *http_server_new(
+	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages)
+{
+	struct http_server *server = mem_new(struct http_server);
+	server->loop = loop;
+	server->pages = pages;
+	server->num_pages = num_pages;
+	server->listener = listener_new(loop, listening_fd, on_accept, NULL, server);
+	return server;
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (server == NULL)
+		return;
+	listener_free(server->listener);
+	while (server->conns != NULL)
+		http_conn_free(server->conns);
+	mem_free(server);
+}
+
+size_t http_server_num_conns(const struct http_server *server)
+{
+	return server->num_conns;
+}

@@ -1,0 +1,190 @@
+#include "base/http/http_head.h"
+
+#include "base/core/addr.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include <http_parser.h>
+#include <strings.h>
+
+enum { HOST_MAX = 256, FIELD_MAX = 32 };
+
+struct http_head {
+	http_parser parser;
+	struct buf url, field, host; /* the texts come in pieces */
+	size_t num_bytes;
+	unsigned num_hosts;
+	bool in_value, is_complete;
+	const char *query;
+	struct http_fault fault;
+};
+
+struct http_head *http_head_new(void)
+{
+	struct http_head *head = mem_new(struct http_head);
+	http_parser_init(&head->parser, HTTP_REQUEST);
+	head->parser.data = head;
+	head->url = BUF_INIT(HTTP_PATH_MAX);
+	head->field = BUF_INIT(FIELD_MAX);
+	head->host = BUF_INIT(HOST_MAX);
+	head->query = "";
+	return head;
+}
+
+void http_head_free(struct http_head *head)
+{
+	if (head == NULL)
+		return;
+	buf_done(&head->url);
+	buf_done(&head->field);
+	buf_done(&head->host);
+	mem_free(head);
+}
+
+/* The first fault is the one that is told. What is returned stops the parser in every one of its callbacks. */
+static int refuse(struct http_head *head, unsigned status, const char *text)
+{
+	if (head->fault.status == 0)
+		head->fault = (struct http_fault){.status = status, .text = text};
+	return -1;
+}
+
+static int on_url(http_parser *parser, const char *at, size_t len)
+{
+	struct http_head *head = parser->data;
+	if (buf_append(&head->url, span_of(at, len)) != ERR_NONE)
+		return refuse(head, 431, "the path is too long");
+	return 0;
+}
+
+static bool is_host_field(struct http_head *head)
+{
+	return strcasecmp(buf_cstr(&head->field), "host") == 0;
+}
+
+static int on_field(http_parser *parser, const char *at, size_t len)
+{
+	struct http_head *head = parser->data;
+	if (head->in_value)
+		buf_clear(&head->field);
+	head->in_value = false;
+	/* Fields longer than any we look at are cut: they equal none. */
+	struct span piece = span_of(at, len < buf_room(&head->field) ? len : buf_room(&head->field));
+	CHECK(buf_append(&head->field, piece) == ERR_NONE);
+	return 0;
+}
+
+static int on_value(http_parser *parser, const char *at, size_t len)
+{
+	struct http_head *head = parser->data;
+	bool is_first = !head->in_value;
+	head->in_value = true;
+	if (!is_host_field(head))
+		return 0;
+	if (is_first && ++head->num_hosts > 1)
+		return refuse(head, 400, "more than one Host");
+	if (buf_append(&head->host, span_of(at, len)) != ERR_NONE)
+		return refuse(head, 400, "the Host is too long");
+	return 0;
+}
+
+/* No body is read, and none can follow unnoticed: the connection ends with this request. */
+static int on_complete(http_parser *parser)
+{
+	struct http_head *head = parser->data;
+	head->is_complete = true;
+	if (parser->method != HTTP_GET && parser->method != HTTP_HEAD)
+		return refuse(head, 405, "only GET and HEAD are answered here");
+	if (parser->http_major != 1)
+		return refuse(head, 505, "only HTTP/1 is spoken here");
+	const char *url = buf_cstr(&head->url);
+	if (url[0] != '/')
+		return refuse(head, 400, "the request names no path");
+	if (head->num_hosts != 1)
+		return refuse(head, 400, "the request has no Host");
+	if (!http_host_is_safe(buf_span(&head->host)))
+		return refuse(head, 403, "the Host must be an IP address or localhost (against DNS rebinding)");
+	return -1; /* stops the parser: what follows is nobody's */
+}
+
+static const http_parser_settings settings = {
+	.on_url = on_url,
+	.on_header_field = on_field,
+	.on_header_value = on_value,
+	.on_headers_complete = on_complete,
+};
+
+static void split_query(struct http_head *head)
+{
+	char *mark = strchr((char *)(uintptr_t)buf_cstr(&head->url), '?');
+	if (mark == NULL)
+		return;
+	*mark = '\0';
+	head->query = mark + 1;
+}
+
+enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
+{
+	CHECK(!head->is_complete && head->fault.status == 0);
+	struct span taken = span_of(bytes.ptr, bytes.len);
+	if (bytes.len > HTTP_HEAD_MAX - head->num_bytes)
+		taken.len = HTTP_HEAD_MAX - head->num_bytes;
+	head->num_bytes += taken.len;
+	size_t parsed = http_parser_execute(&head->parser, &settings, (const char *)taken.ptr, taken.len);
+	if (head->fault.status != 0)
+		return HTTP_HEAD_BAD;
+	if (head->is_complete) {
+		split_query(head);
+		return HTTP_HEAD_FINE;
+	}
+	if (parsed != taken.len || head->parser.http_errno != HPE_OK)
+		(void)refuse(head, 400, "this is no HTTP/1 request");
+	else if (head->num_bytes == HTTP_HEAD_MAX)
+		(void)refuse(head, 431, "the request is too large");
+	return head->fault.status != 0 ? HTTP_HEAD_BAD : HTTP_HEAD_MORE;
+}
+
+struct http_fault http_head_fault(const struct http_head *head)
+{
+	return head->fault;
+}
+
+bool http_head_is_head(const struct http_head *head)
+{
+	return head->parser.method == HTTP_HEAD;
+}
+
+const char *http_head_path(const struct http_head *head)
+{
+	return (const char *)buf_span(&head->url).ptr;
+}
+
+const char *http_head_query(const struct http_head *head)
+{
+	return head->query;
+}
+
+static bool is_ip(struct span text)
+{
+	struct ip_addr ip;
+	return ip_addr_parse(text, &ip) == ERR_NONE;
+}
+
+bool http_host_is_safe(struct span host)
+{
+	struct addr addr;
+	if (addr_parse(host, &addr) == ERR_NONE || is_ip(host))
+		return true;
+	if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+		return is_ip(span_of(host.ptr + 1, host.len - 2));
+	if (!span_starts_with(host, SPAN_LITERAL("localhost")))
+		return false;
+	struct span port = span_from(host, strlen("localhost"));
+	if (port.len == 0)
+		return true;
+	if (port.ptr[0] != ':' || port.len < 2 || port.len > 6)
+		return false;
+	for (size_t i = 1; i < port.len; i++)
+		if (port.ptr[i] < '0' || port.ptr[i] > '9')
+			return false;
+	return true;
+}

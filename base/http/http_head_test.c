@@ -1,0 +1,144 @@
+#include "base/http/http_head.h"
+
+#include "base/core/mem.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+DEFINE_CLEANUP(struct http_head *, http_head_free)
+#define OWNED _cleanup_(http_head_freep)
+
+static unsigned status_of(const char *text)
+{
+	OWNED struct http_head *head = http_head_new();
+	switch (http_head_feed(head, span_of_str(text))) {
+	case HTTP_HEAD_MORE:
+		return 0;
+	case HTTP_HEAD_FINE:
+		return 200;
+	case HTTP_HEAD_BAD:
+		return http_head_fault(head).status;
+	}
+	return 1;
+}
+
+static void a_get_names_its_path_and_query(void **state)
+{
+	(void)state;
+	OWNED struct http_head *head = http_head_new();
+	const char *text = "GET /connections?limit=5&x HTTP/1.1\r\nHost: 127.0.0.1:15000\r\nAccept: */*\r\n\r\n";
+	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_FINE);
+	assert_string_equal(http_head_path(head), "/connections");
+	assert_string_equal(http_head_query(head), "limit=5&x");
+	assert_false(http_head_is_head(head));
+}
+
+static void a_request_may_come_byte_by_byte(void **state)
+{
+	(void)state;
+	OWNED struct http_head *head = http_head_new();
+	const char *text = "HEAD /why HTTP/1.1\r\nUser-Agent: x\r\nhOST: localhost\r\n\r\n";
+	for (const char *at = text; at[1] != '\0'; at++)
+		assert_int_equal(http_head_feed(head, span_of(at, 1)), HTTP_HEAD_MORE);
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL("\n")), HTTP_HEAD_FINE);
+	assert_string_equal(http_head_path(head), "/why");
+	assert_string_equal(http_head_query(head), "");
+	assert_true(http_head_is_head(head));
+}
+
+static void what_follows_the_request_is_not_looked_at(void **state)
+{
+	(void)state;
+	OWNED struct http_head *head = http_head_new();
+	const char *text = "GET /a HTTP/1.1\r\nHost: 1.2.3.4\r\n\r\nPOST /b HTTP/1.1\r\nHost: evil\r\n\r\n";
+	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_FINE);
+	assert_string_equal(http_head_path(head), "/a");
+}
+
+static void D36_what_would_change_something_is_405(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("POST /quit HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
+	assert_int_equal(status_of("PUT /a HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello"), 405);
+	assert_int_equal(status_of("DELETE /a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
+	assert_int_equal(status_of("CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
+	assert_int_equal(status_of("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
+}
+
+static void D36_a_name_that_may_be_rebound_is_403(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:15000\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost:\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+}
+
+static void only_addresses_and_localhost_are_safe_hosts(void **state)
+{
+	(void)state;
+	const char *const safe[] = {"127.0.0.1", "127.0.0.1:15000", "10.1.2.3:15020", "[::1]", "[::1]:15000",
+		"localhost", "localhost:15000"};
+	const char *const unsafe[] = {"", "a", "localhosts", "localhost:", "localhost:x", "localhost:1234567",
+		"LOCALHOST.x", "[::1", "[]", "1.2.3.4.5", "0x7f.1", "127.1", "127.0.0.1@evil", "[evil]"};
+	for (size_t i = 0; i < sizeof(safe) / sizeof(*safe); i++)
+		assert_true(http_host_is_safe(span_of_str(safe[i])));
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(*unsafe); i++)
+		assert_false(http_host_is_safe(span_of_str(unsafe[i])));
+}
+
+static void what_is_no_http_1_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400);
+	assert_int_equal(status_of("\x16\x03\x01\x02\x00\x01"), 400);
+	assert_int_equal(status_of("GET\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHo st: a\r\n\r\n"), 400);
+}
+
+static void a_request_without_end_is_431(void **state)
+{
+	(void)state;
+	OWNED struct http_head *head = http_head_new();
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL("GET / HTTP/1.1\r\n")), HTTP_HEAD_MORE);
+	enum http_head_result result = HTTP_HEAD_MORE;
+	unsigned num = 0;
+	for (; result == HTTP_HEAD_MORE; num++)
+		result = http_head_feed(head, SPAN_LITERAL("X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"));
+	assert_int_equal(result, HTTP_HEAD_BAD);
+	assert_int_equal(http_head_fault(head).status, 431);
+	assert_in_range(num, 100, HTTP_HEAD_MAX / 54 + 1);
+}
+
+static void a_path_or_host_that_is_too_long_is_refused(void **state)
+{
+	(void)state;
+	char text[4096], many[2048];
+	memset(many, 'a', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	snprintf(text, sizeof(text), "GET /%s HTTP/1.1\r\n", many);
+	assert_int_equal(status_of(text), 431);
+	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", many);
+	assert_int_equal(status_of(text), 400);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_get_names_its_path_and_query),
+		cmocka_unit_test(a_request_may_come_byte_by_byte),
+		cmocka_unit_test(what_follows_the_request_is_not_looked_at),
+		cmocka_unit_test(D36_what_would_change_something_is_405),
+		cmocka_unit_test(D36_a_name_that_may_be_rebound_is_403),
+		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
+		cmocka_unit_test(what_is_no_http_1_is_refused),
+		cmocka_unit_test(a_request_without_end_is_431),
+		cmocka_unit_test(a_path_or_host_that_is_too_long_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

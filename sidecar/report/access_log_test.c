@@ -1,0 +1,160 @@
+#include "sidecar/report/access_log.h"
+
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include <fcntl.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+	int read_fd, write_fd;
+	struct spiffe_id id;
+	struct why why;
+	struct access_record record;
+};
+
+static int set_up(void **state)
+{
+	static struct fixture fixture;
+	int ends[2];
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0); /* blocking: as a container gives it to us */
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	fixture = (struct fixture){.read_fd = ends[0], .write_fd = ends[1]};
+	assert_int_equal(spiffe_id_parse(span_of_str("spiffe://td.test/a"), &fixture.id, NULL), ERR_NONE);
+	(void)why_set(&fixture.why, ERR_DENIED, "a source that policy allows", "allow it", "no \"identity\"");
+	fixture.record = (struct access_record){
+		.direction = "inbound",
+		.source_id = &fixture.id,
+		.bytes_sent = 5,
+		.ended_wall_ms = 1700000000123,
+		.reason = "done",
+		.encrypted = true,
+		.rule = "default",
+	};
+	assert_int_equal(addr_parse(span_of_str("192.0.2.1:80"), &fixture.record.destination), ERR_NONE);
+	*state = &fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	fd_close(fixture->read_fd);
+	fd_close(fixture->write_fd);
+	spiffe_id_done(&fixture->id);
+	return 0;
+}
+
+static const char *written(struct fixture *fixture)
+{
+	static char text[65537];
+	ssize_t len = read(fixture->read_fd, text, sizeof(text) - 1);
+	text[len < 0 ? 0 : len] = '\0';
+	return text;
+}
+
+static unsigned num_lines(struct fixture *fixture, enum access_log_mode mode, unsigned one_in, bool failed)
+{
+	struct access_log *log = access_log_new(mode, one_in, fixture->write_fd);
+	fixture->record.failed = failed;
+	for (unsigned i = 0; i < 10; i++)
+		access_log_write(log, &fixture->record);
+	access_log_free(log);
+	unsigned num = 0;
+	for (const char *at = written(fixture); (at = strchr(at, '\n')) != NULL; at++)
+		num++;
+	return num;
+}
+
+static void a_record_is_one_line_of_json(void **state)
+{
+	struct fixture *fixture = *state;
+	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
+	fixture->record.why = &fixture->why;
+	access_log_write(log, &fixture->record);
+	access_log_free(log);
+	const char *text = written(fixture);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(root);
+	assert_string_equal(json_string_value(json_object_get(root, "time")), "2023-11-14T22:13:20.123Z");
+	assert_string_equal(json_string_value(json_object_get(root, "source_id")), "spiffe://td.test/a");
+	assert_null(json_object_get(root, "source"));
+	assert_string_equal(json_string_value(json_object_get(root, "destination")), "192.0.2.1:80");
+	assert_int_equal(json_integer_value(json_object_get(root, "bytes_sent")), 5);
+	json_t *why = json_object_get(root, "why");
+	assert_string_equal(json_string_value(json_object_get(why, "got")), "no \"identity\"");
+	json_decref(root);
+}
+
+static void each_mode_writes_what_it_says(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_OFF, 0, true), 0);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_FAILURES, 0, false), 0);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_FAILURES, 0, true), 10);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_ALL, 0, false), 10);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, false), 2);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, true), 10);
+}
+
+static void a_reader_that_stops_loses_lines_and_holds_nobody_up(void **state)
+{
+	struct fixture *fixture = *state;
+	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
+	for (unsigned i = 0; i < 1000; i++) /* a pipe holds 64 KiB */
+		access_log_write(log, &fixture->record);
+	assert_in_range(access_log_num_lost(log), 1, 999);
+	access_log_free(log);
+	const char *text = written(fixture);
+	assert_int_equal(text[strlen(text) - 1], '\n'); /* no line is half there */
+}
+
+static void a_reader_that_is_gone_is_a_loss_and_no_more(void **state)
+{
+	struct fixture *fixture = *state;
+	signal(SIGPIPE, SIG_IGN);
+	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
+	fd_close(TAKE_FD(fixture->read_fd));
+	access_log_write(log, &fixture->record);
+	assert_int_equal(access_log_num_lost(log), 1);
+	access_log_free(log);
+}
+
+static void the_longest_identities_still_make_a_whole_line(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[SPIFFE_ID_MAX + 1];
+	memset(text, 'a', sizeof(text) - 1);
+	memcpy(text, "spiffe://td.test/", 17);
+	text[SPIFFE_ID_MAX] = '\0';
+	struct spiffe_id longest = {.text = text, .text_len = SPIFFE_ID_MAX, .path_at = 16};
+	fixture->record.source_id = fixture->record.destination_id = &longest;
+	fixture->record.why = &fixture->why;
+	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
+	access_log_write(log, &fixture->record);
+	access_log_free(log);
+	json_t *root = json_loads(written(fixture), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(root);
+	assert_non_null(strstr(json_string_value(json_object_get(root, "source_id")), "aaa..."));
+	json_decref(root);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_record_is_one_line_of_json),
+		TEST(each_mode_writes_what_it_says),
+		TEST(a_reader_that_stops_loses_lines_and_holds_nobody_up),
+		TEST(a_reader_that_is_gone_is_a_loss_and_no_more),
+		TEST(the_longest_identities_still_make_a_whole_line),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,78 @@
+#include "sidecar/report/failures.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include <pthread.h>
+#include <string.h>
+
+struct failures {
+	pthread_mutex_t lock;
+	size_t num, max;
+	struct failure *seen; /* the last seen first */
+};
+
+struct failures *failures_new(size_t max)
+{
+	CHECK(max > 0);
+	struct failures *failures = mem_new(struct failures);
+	CHECK(pthread_mutex_init(&failures->lock, NULL) == 0);
+	failures->max = max;
+	failures->seen = mem_calloc(max, sizeof(struct failure));
+	return failures;
+}
+
+void failures_free(struct failures *failures)
+{
+	if (failures == NULL)
+		return;
+	CHECK(pthread_mutex_destroy(&failures->lock) == 0);
+	mem_free(failures->seen);
+	mem_free(failures);
+}
+
+size_t failures_max(const struct failures *failures)
+{
+	return failures->max;
+}
+
+/* The texts are left out: a text often carries a port, which is another each time. */
+static bool is_same(const struct failure *a, const struct failure *b)
+{
+	return a->why.err == b->why.err && strcmp(a->what, b->what) == 0 && strcmp(a->direction, b->direction) == 0 &&
+	       strcmp(a->reason, b->reason) == 0 && ip_addr_eq(&a->remote.ip, &b->remote.ip) &&
+	       addr_eq(&a->destination, &b->destination);
+}
+
+/* Where it stands already, else the place of the one that goes. */
+static size_t place_of(struct failures *failures, const struct failure *seen)
+{
+	for (size_t i = 0; i < failures->num; i++)
+		if (is_same(&failures->seen[i], seen))
+			return i;
+	if (failures->num < failures->max)
+		failures->num++;
+	failures->seen[failures->num - 1].num = 0;
+	return failures->num - 1;
+}
+
+void failures_note(struct failures *failures, const struct failure *seen, int64_t wall_ms)
+{
+	CHECK(pthread_mutex_lock(&failures->lock) == 0);
+	size_t at = place_of(failures, seen);
+	struct failure now = *seen;
+	now.num = failures->seen[at].num + 1;
+	now.first_wall_ms = now.num == 1 ? wall_ms : failures->seen[at].first_wall_ms;
+	now.last_wall_ms = wall_ms;
+	memmove(&failures->seen[1], &failures->seen[0], at * sizeof(struct failure));
+	failures->seen[0] = now;
+	CHECK(pthread_mutex_unlock(&failures->lock) == 0);
+}
+
+size_t failures_copy(struct failures *failures, struct failure *out, size_t max)
+{
+	CHECK(pthread_mutex_lock(&failures->lock) == 0);
+	size_t num = failures->num < max ? failures->num : max;
+	memcpy(out, failures->seen, num * sizeof(struct failure));
+	CHECK(pthread_mutex_unlock(&failures->lock) == 0);
+	return num;
+}

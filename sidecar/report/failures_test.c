@@ -1,0 +1,96 @@
+#include "sidecar/report/failures.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct failure failure_from(const char *remote, enum err err)
+{
+	struct failure seen = {.what = "tunnel", .direction = "inbound", .reason = ""};
+	assert_int_equal(addr_parse(span_of_str(remote), &seen.remote), ERR_NONE);
+	(void)why_set(&seen.why, err, "a", "b", "c from %s", remote);
+	return seen;
+}
+
+static int set_up(void **state)
+{
+	*state = failures_new(4);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	failures_free(*state);
+	return 0;
+}
+
+static void the_same_failure_again_is_counted(void **state)
+{
+	struct failure first = failure_from("192.0.2.1:1000", ERR_EXPIRED), out[4];
+	struct failure again = failure_from("192.0.2.1:2000", ERR_EXPIRED);
+	failures_note(*state, &first, 100);
+	failures_note(*state, &again, 200);
+	assert_int_equal(failures_copy(*state, out, 4), 1);
+	assert_int_equal(out[0].num, 2);
+	assert_int_equal(out[0].first_wall_ms, 100);
+	assert_int_equal(out[0].last_wall_ms, 200);
+	assert_string_equal(out[0].why.got, "c from 192.0.2.1:2000"); /* the latest words */
+}
+
+static void another_error_address_or_direction_is_another_failure(void **state)
+{
+	struct failure seen = failure_from("192.0.2.1:1", ERR_EXPIRED), out[4];
+	failures_note(*state, &seen, 1);
+	seen.direction = "outbound";
+	failures_note(*state, &seen, 2);
+	seen = failure_from("192.0.2.1:1", ERR_UNTRUSTED);
+	failures_note(*state, &seen, 3);
+	seen = failure_from("192.0.2.2:1", ERR_UNTRUSTED);
+	failures_note(*state, &seen, 4);
+	assert_int_equal(failures_copy(*state, out, 4), 4);
+	assert_int_equal(out[0].last_wall_ms, 4); /* the last seen first */
+	assert_int_equal(out[3].last_wall_ms, 1);
+}
+
+static void D40_ten_thousand_sources_take_no_more_room_than_the_limit(void **state)
+{
+	struct failure out[8];
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct failure seen = failure_from("192.0.2.1:1", ERR_EXPIRED);
+		memcpy(seen.remote.ip.bytes, &i, sizeof(i));
+		failures_note(*state, &seen, i);
+	}
+	assert_int_equal(failures_copy(*state, out, 8), 4);
+	assert_int_equal(out[0].last_wall_ms, 9999);
+	assert_int_equal(out[3].last_wall_ms, 9996);
+	assert_int_equal(out[3].num, 1); /* not that of the one whose place it took */
+}
+
+static void one_that_comes_again_is_not_the_next_to_go(void **state)
+{
+	struct failure first = failure_from("192.0.2.1:1", ERR_EXPIRED), out[4];
+	failures_note(*state, &first, 1);
+	for (uint8_t i = 2; i < 20; i++) {
+		struct failure seen = failure_from("192.0.2.1:1", ERR_EXPIRED);
+		seen.remote.ip.bytes[3] = i;
+		failures_note(*state, &seen, i);
+		failures_note(*state, &first, i);
+	}
+	assert_int_equal(failures_copy(*state, out, 4), 4);
+	assert_int_equal(out[0].num, 19);
+	assert_int_equal(out[0].first_wall_ms, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(the_same_failure_again_is_counted),
+		TEST(another_error_address_or_direction_is_another_failure),
+		TEST(D40_ten_thousand_sources_take_no_more_room_than_the_limit),
+		TEST(one_that_comes_again_is_not_the_next_to_go),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

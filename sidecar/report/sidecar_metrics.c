@@ -1,0 +1,129 @@
+#include "sidecar/report/sidecar_metrics.h"
+
+#include "base/core/check.h"
+
+#define CLOSED_NAME    "handfast_connections_closed_total"
+#define CLOSED_HELP    "Connections that ended, by the way they came in and why they ended."
+#define HANDSHAKE_NAME "handfast_handshake_failures_total"
+#define HANDSHAKE_HELP "Tunnels that failed, by which end we were and what was wrong."
+
+static const struct metric_row rows[] = {
+#define METRIC(symbol, kind, name, labels, help) [symbol] = {kind, name, labels, help},
+#include "sidecar/report/metrics.def"
+#undef METRIC
+#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+	{METRIC_COUNTER, CLOSED_NAME, "direction=\"outbound\",reason=\"" label "\"", CLOSED_HELP},
+#include "sidecar/conn/close_reason.def"
+#undef CLOSE_REASON
+#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+	{METRIC_COUNTER, CLOSED_NAME, "direction=\"inbound\",reason=\"" label "\"", CLOSED_HELP},
+#include "sidecar/conn/close_reason.def"
+#undef CLOSE_REASON
+#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+	{METRIC_COUNTER, CLOSED_NAME, "direction=\"inbound_plain\",reason=\"" label "\"", CLOSED_HELP},
+#include "sidecar/conn/close_reason.def"
+#undef CLOSE_REASON
+#define ERROR(symbol, label, severity, text)                                                                           \
+	{METRIC_COUNTER, HANDSHAKE_NAME, "direction=\"outbound\",error=\"" label "\"", HANDSHAKE_HELP},
+#include "base/core/errors.def"
+#undef ERROR
+#define ERROR(symbol, label, severity, text)                                                                           \
+	{METRIC_COUNTER, HANDSHAKE_NAME, "direction=\"inbound\",error=\"" label "\"", HANDSHAKE_HELP},
+#include "base/core/errors.def"
+#undef ERROR
+};
+
+enum {
+#define ERROR(symbol, label, severity, text) ROW_OF_##symbol,
+#include "base/core/errors.def"
+#undef ERROR
+	NUM_ERRORS,
+	FIRST_CLOSED = NUM_PLAIN_METRICS,
+	FIRST_HANDSHAKE = FIRST_CLOSED + NUM_REPORT_DIRECTIONS * NUM_CLOSE_REASONS,
+	NUM_ROWS = FIRST_HANDSHAKE + 2 * NUM_ERRORS,
+};
+_Static_assert(sizeof(rows) / sizeof(*rows) == NUM_ROWS, "the numbers of the rows follow the tables");
+
+struct metrics *sidecar_metrics_new(unsigned num_shards)
+{
+	return metrics_new(rows, NUM_ROWS, num_shards);
+}
+
+unsigned sidecar_metric_closed(enum report_direction direction, enum close_reason reason)
+{
+	return FIRST_CLOSED + (unsigned)direction * NUM_CLOSE_REASONS + (unsigned)reason;
+}
+
+unsigned sidecar_metric_handshake_failed(bool outbound, enum err err)
+{
+	CHECK(err != ERR_NONE);
+	unsigned first = outbound ? FIRST_HANDSHAKE : FIRST_HANDSHAKE + NUM_ERRORS;
+	return first + (unsigned)err - 1; /* ERR_NONE is no row */
+}
+
+/* The four of Istio stand in metrics.def in this order: who reports, then whether it is encrypted. */
+static unsigned istio_row(unsigned first, enum report_direction direction, bool encrypted)
+{
+	return first + (direction == REPORT_OUTBOUND ? 0U : 2U) + (encrypted ? 0U : 1U);
+}
+
+void report_conn_begin(struct metric_shard *shard, enum report_direction direction)
+{
+	metric_add(shard, METRIC_OPENED_OUTBOUND + (unsigned)direction, 1);
+	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)direction, 1);
+}
+
+void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted)
+{
+	bool outbound = direction == REPORT_OUTBOUND;
+	if (encrypted)
+		metric_add(shard, outbound ? METRIC_STREAMS_OUTBOUND : METRIC_STREAMS_INBOUND, 1);
+	else
+		metric_add(shard, outbound ? METRIC_PLAIN_OUTBOUND : METRIC_PLAIN_INBOUND, 1);
+	metric_add(shard, istio_row(METRIC_ISTIO_OPENED_SOURCE_MTLS, direction, encrypted), 1);
+}
+
+/* For Istio "sent" is the response and "received" the request, seen from the destination. */
+static void istio_end(struct metric_shard *shard, const struct report_end *end)
+{
+	metric_add(shard, istio_row(METRIC_ISTIO_RECEIVED_SOURCE_MTLS, end->direction, end->encrypted),
+		(int64_t)end->bytes_sent);
+	metric_add(shard, istio_row(METRIC_ISTIO_SENT_SOURCE_MTLS, end->direction, end->encrypted),
+		(int64_t)end->bytes_received);
+	metric_add(shard, istio_row(METRIC_ISTIO_CLOSED_SOURCE_MTLS, end->direction, end->encrypted), 1);
+}
+
+void report_conn_end(struct metric_shard *shard, const struct report_end *end)
+{
+	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)end->direction, -1);
+	metric_add(shard, METRIC_SENT_OUTBOUND + (unsigned)end->direction, (int64_t)end->bytes_sent);
+	metric_add(shard, METRIC_RECEIVED_OUTBOUND + (unsigned)end->direction, (int64_t)end->bytes_received);
+	metric_add(shard, sidecar_metric_closed(end->direction, end->reason), 1);
+	if (end->was_relayed)
+		istio_end(shard, end);
+}
+
+void report_tunnel_open(struct metric_shard *shard, bool outbound)
+{
+	metric_add(shard, outbound ? METRIC_TUNNELS_OPENED_OUTBOUND : METRIC_TUNNELS_OPENED_INBOUND, 1);
+	metric_add(shard, outbound ? METRIC_TUNNELS_OPEN_OUTBOUND : METRIC_TUNNELS_OPEN_INBOUND, 1);
+}
+
+void report_tunnel_close(struct metric_shard *shard, bool outbound)
+{
+	metric_add(shard, outbound ? METRIC_TUNNELS_OPEN_OUTBOUND : METRIC_TUNNELS_OPEN_INBOUND, -1);
+}
+
+void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err)
+{
+	metric_add(shard, outbound ? METRIC_TUNNELS_FAILED_OUTBOUND : METRIC_TUNNELS_FAILED_INBOUND, 1);
+	if (err != ERR_NONE)
+		metric_add(shard, sidecar_metric_handshake_failed(outbound, err), 1);
+}
+
+void report_listener_paused(struct metric_shard *shard, bool paused)
+{
+	metric_add(shard, METRIC_LISTENERS_PAUSED, paused ? 1 : -1);
+	if (paused)
+		metric_add(shard, METRIC_LISTENER_PAUSES, 1);
+}

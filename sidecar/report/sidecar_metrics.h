@@ -1,0 +1,36 @@
+/* What the sidecar counts: the rows of metrics.def, and two tables made from other tables. One shard a worker and one
+ * for the main thread; the report functions are called on the thread that owns the shard. */
+#pragma once
+
+#include "base/core/metrics.h"
+#include "sidecar/conn/close_reason.h"
+
+enum report_direction { REPORT_OUTBOUND, REPORT_INBOUND, REPORT_INBOUND_PLAIN };
+#define NUM_REPORT_DIRECTIONS 3
+
+enum sidecar_metric {
+#define METRIC(symbol, kind, name, labels, help) symbol,
+#include "sidecar/report/metrics.def"
+#undef METRIC
+	NUM_PLAIN_METRICS
+};
+
+struct metrics *sidecar_metrics_new(unsigned num_shards);
+
+struct report_end {
+	enum report_direction direction;
+	enum close_reason reason;
+	bool encrypted, was_relayed;
+	uint64_t bytes_sent, bytes_received;
+};
+void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
+void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted);
+void report_conn_end(struct metric_shard *shard, const struct report_end *end);
+void report_tunnel_open(struct metric_shard *shard, bool outbound);
+void report_tunnel_close(struct metric_shard *shard, bool outbound);
+void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err);
+void report_listener_paused(struct metric_shard *shard, bool paused);
+
+/* Rows of the two tables, for who reads them. */
+unsigned sidecar_metric_closed(enum report_direction direction, enum close_reason reason);
+unsigned sidecar_metric_handshake_failed(bool outbound, enum err err);
