@@ -62,6 +62,8 @@ def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
         copts = COPTS + copts,
         linkopts = (_STATIC_LINK if static else _HARDENED_LINK) + linkopts,
         linkstatic = True,
+        # Bazel sees gold and groups objects in its way; bfd, which static-pie needs, does not know that option.
+        features = ["-supports_start_end_lib"],
         **kwargs
     )
 

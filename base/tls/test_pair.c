@@ -22,9 +22,10 @@ struct tls_context *test_context(enum tls_role role, enum tls_client_auth auth, 
 int test_pair_setup(void **state)
 {
 	struct test_pair *pair = mem_new(struct test_pair);
-	test_authority_init(&pair->authority);
-	test_identity_init(&pair->client_identity, &pair->authority, TEST_CLIENT_ID);
-	test_identity_init(&pair->server_identity, &pair->authority, TEST_SERVER_ID);
+	struct test_cert_spec root = test_ca_spec("test root");
+	pair->root = test_cert_new(&root, NULL);
+	test_identity_init(&pair->client_identity, pair->root, TEST_CLIENT_ID);
+	test_identity_init(&pair->server_identity, pair->root, TEST_SERVER_ID);
 	pair->scratch = tls_scratch_new();
 	pair->client_context = test_context(TLS_CLIENT, TLS_CLIENT_AUTH_REQUIRED, "h2");
 	pair->server_context = test_context(TLS_SERVER, TLS_CLIENT_AUTH_REQUIRED, "h2");
@@ -46,7 +47,7 @@ int test_pair_teardown(void **state)
 	tls_scratch_free(pair->scratch);
 	test_identity_done(&pair->client_identity);
 	test_identity_done(&pair->server_identity);
-	test_authority_done(&pair->authority);
+	test_cert_free(pair->root);
 	mem_free(pair);
 	return 0;
 }

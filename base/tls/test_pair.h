@@ -15,7 +15,7 @@ struct test_verdict {
 };
 
 struct test_pair {
-	struct test_authority authority;
+	struct test_cert *root;
 	struct test_identity client_identity, server_identity;
 	struct tls_scratch *scratch;
 	struct tls_context *client_context, *server_context;

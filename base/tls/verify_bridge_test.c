@@ -3,7 +3,6 @@
 #include "certs/verify.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <time.h>
 /* cmocka wants <setjmp.h> and <stdarg.h> first */
 #include <cmocka.h>
 
@@ -185,7 +184,7 @@ static enum err verify_for_real(
 		.num_chain = num_chain,
 		.bundles = verifier->bundles,
 		.role = verifier->role,
-		.now_s = time(NULL),
+		.now_s = TEST_NOW_S,
 		.expected = spiffe_id_is_set(&verifier->expected) ? &verifier->expected : NULL,
 	};
 	return verify_chain(&input, out_svid, why);
@@ -193,8 +192,7 @@ static enum err verify_for_real(
 
 static struct bundle_set *bundles_of(const struct test_pair *pair)
 {
-	_cleanup_(buf_done) struct buf der = BUF_INIT(8192);
-	struct span root = test_authority_root(&pair->authority, &der);
+	struct span root = test_cert_der(pair->root);
 	struct trust_domain domain;
 	assert_int_equal(trust_domain_parse(SPAN_LITERAL("cluster.local"), &domain, NULL), ERR_NONE);
 	struct bundle *bundle = NULL;

@@ -1,0 +1,111 @@
+#include "base/core/cleanup.h"
+#include "base/tls/input.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+/* cmocka wants <setjmp.h> and <stdarg.h> first */
+#include <cmocka.h>
+
+struct wires {
+	struct tls_scratch *scratch;
+	struct input a, b;
+	int a_fds[2], b_fds[2]; /* read from [0], write to [1] */
+};
+
+static int setup(void **state)
+{
+	static struct wires wires;
+	wires.scratch = tls_scratch_new();
+	input_init(&wires.a, wires.scratch);
+	input_init(&wires.b, wires.scratch);
+	*state = &wires;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, wires.a_fds) |
+	       socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, wires.b_fds);
+}
+
+static int teardown(void **state)
+{
+	struct wires *wires = *state;
+	input_done(&wires->a);
+	input_done(&wires->b);
+	tls_scratch_free(wires->scratch);
+	for (int i = 0; i < 2; i++) {
+		close(wires->a_fds[i]);
+		close(wires->b_fds[i]);
+	}
+	return 0;
+}
+
+static void assert_reads(struct input *input, int fd, const char *text)
+{
+	uint8_t bytes[64];
+	size_t len = 0;
+	assert_int_equal(input_read(input, fd, bytes, strlen(text), &len), INPUT_BYTES);
+	assert_int_equal(len, strlen(text));
+	assert_memory_equal(bytes, text, len);
+}
+
+static void keeps_unread_bytes_when_another_needs_the_area(void **state)
+{
+	struct wires *wires = *state;
+	assert_int_equal(send(wires->a_fds[1], "first of a, rest of a", 21, 0), 21);
+	assert_int_equal(send(wires->b_fds[1], "all of b", 8, 0), 8);
+	assert_reads(&wires->a, wires->a_fds[0], "first of a");
+	assert_null(wires->a.kept);
+	assert_reads(&wires->b, wires->b_fds[0], "all of b");
+	assert_non_null(wires->a.kept);
+	assert_reads(&wires->a, wires->a_fds[0], ", rest");
+	assert_reads(&wires->a, wires->a_fds[0], " of a");
+	assert_null(wires->a.kept); /* nothing is held when nothing is left */
+	assert_null(wires->scratch->holder);
+}
+
+static void asks_the_kernel_again_only_when_rearmed(void **state)
+{
+	struct wires *wires = *state;
+	uint8_t byte;
+	size_t len;
+	assert_int_equal(send(wires->a_fds[1], "x", 1, 0), 1);
+	assert_reads(&wires->a, wires->a_fds[0], "x");
+	assert_int_equal(send(wires->a_fds[1], "y", 1, 0), 1);
+	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_WOULD_BLOCK);
+	input_rearm(&wires->a);
+	assert_reads(&wires->a, wires->a_fds[0], "y");
+}
+
+static void tells_an_end_and_stays_with_it(void **state)
+{
+	struct wires *wires = *state;
+	uint8_t byte;
+	size_t len;
+	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_WOULD_BLOCK);
+	shutdown(wires->a_fds[1], SHUT_WR);
+	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_EOF);
+	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_EOF);
+	assert_null(wires->scratch->holder);
+}
+
+static void tells_a_broken_socket_and_its_error(void **state)
+{
+	struct wires *wires = *state;
+	uint8_t byte;
+	size_t len;
+	assert_int_equal(input_read(&wires->a, -1, &byte, 1, &len), INPUT_BROKEN);
+	assert_int_equal(wires->a.errnum, EBADF);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(keeps_unread_bytes_when_another_needs_the_area),
+		CASE(asks_the_kernel_again_only_when_rearmed),
+		CASE(tells_an_end_and_stays_with_it),
+		CASE(tells_a_broken_socket_and_its_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+#include "base/core/cleanup.h"
+#include "base/tls/scratch.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+/* cmocka wants the first two above */
+#include <cmocka.h>
+
+struct guest {
+	struct scratch_holder holder;
+	unsigned num_evictions;
+};
+
+static void on_evict(struct scratch_holder *holder)
+{
+	container_of(holder, struct guest, holder)->num_evictions++;
+}
+
+static void evicts_the_former_holder_and_only_that(_unused_ void **state)
+{
+	struct tls_scratch *scratch = tls_scratch_new();
+	struct guest first = {.holder = {on_evict}}, second = {.holder = {on_evict}};
+	assert_non_null(scratch_claim(scratch, &first.holder));
+	(void)scratch_claim(scratch, &first.holder);
+	assert_int_equal(first.num_evictions, 0);
+	(void)scratch_claim(scratch, &second.holder);
+	assert_int_equal(first.num_evictions, 1);
+	scratch_release(scratch, &first.holder); /* not its any more */
+	(void)scratch_claim(scratch, &first.holder);
+	assert_int_equal(second.num_evictions, 1);
+	scratch_release(scratch, &first.holder);
+	tls_scratch_free(scratch);
+}
+
+static void lends_the_same_block_again(_unused_ void **state)
+{
+	struct tls_scratch *scratch = tls_scratch_new();
+	uint8_t *block = scratch_take_block(scratch);
+	memset(block, 1, SCRATCH_BLOCK_LEN);
+	scratch_give_block(scratch, block);
+	assert_ptr_equal(scratch_take_block(scratch), block);
+	scratch_give_block(scratch, block);
+	tls_scratch_free(scratch);
+}
+
+static void keeps_few_blocks_after_a_crowd(_unused_ void **state)
+{
+	struct tls_scratch *scratch = tls_scratch_new();
+	uint8_t *blocks[8];
+	for (size_t i = 0; i < 8; i++)
+		blocks[i] = scratch_take_block(scratch);
+	for (size_t i = 0; i < 8; i++)
+		scratch_give_block(scratch, blocks[i]);
+	assert_int_equal(scratch->num_spare, SCRATCH_NUM_SPARE);
+	tls_scratch_free(scratch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(evicts_the_former_holder_and_only_that),
+		cmocka_unit_test(lends_the_same_block_again),
+		cmocka_unit_test(keeps_few_blocks_after_a_crowd),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
