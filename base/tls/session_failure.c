@@ -2,9 +2,12 @@
 #include "base/core/mem.h"
 #include "base/tls/alert.h"
 #include <openssl/err.h>
+#include <sys/socket.h>
 
 /* How much a lost connection may still hold before the alert: more than any socket buffer. */
 enum { LAST_WORDS_MAX = 16 * 1024 * 1024, LAST_WORDS_STEP = 16 * 1024 };
+/* How much of what nobody will read is thrown away for the sake of our own alert. */
+enum { UNREAD_STEP = 4096, UNREAD_STEPS_MAX = 16 };
 
 static void on_state(const SSL *ssl, int what, int value)
 {
@@ -45,6 +48,8 @@ static enum err explain_protocol(const struct tls_session *session, uint32_t pac
 	const char *reason = ERR_reason_error_string(packed);
 	int code = ERR_GET_LIB(packed) == ERR_LIB_SSL ? ERR_GET_REASON(packed) : 0;
 	const char *alert = session->alert != NO_ALERT ? alert_name(session->alert) : "none";
+	if (packed == 0)
+		return why_set(why, ERR_CLOSED, expected, "look at the peer's log", "close_notify where none may be");
 	if (code == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		return why_set(why, ERR_NO_CERTIFICATE, "the peer's certificate", "has the peer an identity yet?",
 			"none (alert sent: %s)", alert);
@@ -63,6 +68,18 @@ static bool is_transport_broken(const struct tls_session *session)
 	return session->input.is_eof || session->input.errnum != 0 || session->output.errnum != 0;
 }
 
+/* Our alert goes out if the kernel takes it. Unread bytes at close() would send an RST, which can overtake the alert on
+ * its way into the peer's hands: so the reading end is emptied first. */
+static void send_last_words(struct tls_session *session)
+{
+	uint8_t bytes[UNREAD_STEP];
+	if (output_len(&session->output) == 0 || output_flush(&session->output, session->fd) != IO_DONE)
+		return;
+	(void)shutdown(session->fd, SHUT_WR);
+	for (int i = 0; i < UNREAD_STEPS_MAX && recv(session->fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++)
+		continue;
+}
+
 enum io_result session_fail(struct tls_session *session)
 {
 	uint32_t packed = ERR_peek_error();
@@ -77,6 +94,8 @@ enum io_result session_fail(struct tls_session *session)
 	why->err = err;
 	ERR_clear_error();
 	session->has_failed = true;
+	if (session->alert != NO_ALERT && !session->has_failed_by_peer)
+		send_last_words(session);
 	return IO_FAILED;
 }
 

@@ -62,6 +62,30 @@ static void tells_bytes_that_are_no_tls(void **state)
 	}
 }
 
+static void d25_takes_no_hello_of_64_kilobytes(void **state)
+{
+	static const uint8_t start[] = {22, 3, 1, 0x40, 0, 1, 1, 0, 0}; /* a record of 16 KiB, a hello of 64 */
+	static const uint8_t rest[0x4000 - 4];
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	assert_int_equal(send(pair->fds[0], start, sizeof start, 0), sizeof start);
+	assert_int_equal(send(pair->fds[0], rest, sizeof rest, 0), sizeof rest);
+	assert_int_equal(tls_session_handshake(pair->server), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->server)->err, ERR_PROTOCOL);
+}
+
+static void tells_a_goodbye_in_the_handshake(void **state)
+{
+	static const uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	assert_int_equal(send(pair->fds[0], close_notify, sizeof close_notify, 0), sizeof close_notify);
+	assert_int_equal(tls_session_handshake(pair->server), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->server)->err, ERR_CLOSED);
+}
+
 static void tells_a_record_that_was_tampered_with(void **state)
 {
 	struct test_pair *pair = *state;
@@ -104,6 +128,7 @@ static void flood(struct test_pair *pair, uint8_t type, struct span plain)
 	assert_true(num_sent <= 64);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_PROTOCOL);
 	assert_int_not_equal(tls_session_alert(pair->server), -1);
+	assert_int_equal(test_raw_peer_alert(&peer), tls_session_alert(pair->server)); /* it is told */
 	test_raw_peer_done(&peer);
 }
 
@@ -126,7 +151,7 @@ static void d25_ends_a_flood_of_key_updates(void **state)
 	assert_int_equal(result, IO_FAILED);
 	assert_true(num_sent <= 64);
 	assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_unexpected_message);
-	assert_true(tls_session_unflushed(pair->server) < 1024);
+	assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_unexpected_message);
 	test_raw_peer_done(&peer);
 }
 
@@ -209,6 +234,8 @@ int main(void)
 		CASE(t6_takes_a_record_cut_in_two_for_no_end),
 		CASE(tells_an_end_in_the_handshake),
 		CASE(tells_bytes_that_are_no_tls),
+		CASE(d25_takes_no_hello_of_64_kilobytes),
+		CASE(tells_a_goodbye_in_the_handshake),
 		CASE(tells_a_record_that_was_tampered_with),
 		CASE(gives_what_came_before_the_failure_first),
 		CASE(d25_ends_a_flood_of_key_updates),

@@ -8,7 +8,6 @@
 #include "base/tls/session_identity.h"
 #include "base/tls/socket_bio.h"
 #include <openssl/err.h>
-#include <sys/socket.h>
 
 enum {
 	RECORD_PLAIN_MAX = SSL3_RT_MAX_PLAIN_LENGTH,
@@ -82,22 +81,6 @@ static void establish(struct tls_session *session)
 	trace_established(session);
 }
 
-/* The alert goes out if the kernel takes it. Unread bytes at close() would send an RST, which can overtake the alert
- * on its way into the peer's hands: so the reading end is emptied first. */
-static enum io_result refuse_handshake(struct tls_session *session)
-{
-	(void)session_fail(session);
-	if (session->has_failed_by_peer || output_len(&session->output) == 0)
-		return IO_FAILED;
-	if (output_flush(&session->output, session->fd) != IO_DONE)
-		return IO_FAILED;
-	(void)shutdown(session->fd, SHUT_WR);
-	uint8_t bytes[4096];
-	for (int i = 0; i < 16 && recv(session->fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++)
-		continue;
-	return IO_FAILED;
-}
-
 enum io_result tls_session_handshake(struct tls_session *session)
 {
 	if (session->has_failed)
@@ -107,7 +90,7 @@ enum io_result tls_session_handshake(struct tls_session *session)
 		int rc = SSL_do_handshake(session->ssl);
 		enum io_result result = rc == 1 ? IO_DONE : result_of(session, rc);
 		if (result == IO_FAILED || result == IO_EOF)
-			return refuse_handshake(session);
+			return session_fail(session);
 		if (result == IO_WANT_READ) {
 			enum io_result flushed = tls_session_flush(session);
 			return flushed == IO_DONE ? IO_WANT_READ : flushed;

@@ -55,8 +55,8 @@ enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t
 /* Bytes, an end or a failure wait in memory: read again without waiting for the socket. */
 bool tls_session_has_pending(const struct tls_session *session);
 
-/* Encrypts as much as its output buffer takes (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0; IO_WANT_WRITE: full, flush
- * first. */
+/* Encrypts as much of `bytes` (at least one) as its output buffer takes (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0;
+ * IO_WANT_WRITE: full, flush first. */
 #define TLS_OUTPUT_MAX (1024 * 1024)
 enum io_result tls_session_write(struct tls_session *session, struct span bytes, size_t *out_len) _must_use_;
 size_t tls_session_unflushed(const struct tls_session *session); /* ciphertext bytes that wait for the kernel */

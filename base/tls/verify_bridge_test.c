@@ -1,3 +1,5 @@
+#include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "base/tls/alert.h"
 #include "base/tls/test_raw_peer.h"
 #include "certs/verify.h"
@@ -97,6 +99,79 @@ static void finds_the_alert_after_a_write_error(void **state)
 	assert_string_equal(alert_name(tls_session_alert(pair->client)), "certificate_revoked");
 	assert_int_equal(tls_session_flush(pair->client), IO_FAILED);
 	assert_int_equal(test_read_result(pair->client), IO_FAILED);
+}
+
+/* A socketpair keeps what was sent before close(); TCP may lose it to an RST. */
+static void connect_by_tcp(struct test_pair *pair)
+{
+	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}}, peer;
+	struct socket_listen_options listen_options = {0};
+	struct socket_connect_options connect_options = {0};
+	_cleanup_fd_ int listening = -1;
+	assert_int_equal(socket_listen(&at, &listen_options, &listening, NULL), ERR_NONE);
+	assert_int_equal(socket_local_addr(listening, &at), ERR_NONE);
+	assert_int_equal(socket_connect(&at, &connect_options, &pair->fds[0]), ERR_NONE);
+	assert_int_equal(fd_accept(listening, &peer, &pair->fds[1]), ERR_NONE);
+}
+
+static void finds_the_alert_though_the_server_reset_the_connection(void **state)
+{
+	struct test_pair *pair = *state;
+	static uint8_t early[300000];
+	pair->server_verdict.err = ERR_REVOKED;
+	connect_by_tcp(pair);
+	pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	assert_int_equal(tls_session_handshake(pair->client), IO_WANT_READ);
+	assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
+	assert_int_equal(tls_session_handshake(pair->client), IO_DONE);
+	size_t len = 0;
+	assert_int_equal(tls_session_write(pair->client, span_of(early, sizeof early), &len), IO_DONE);
+	(void)!tls_session_flush(pair->client);
+	assert_int_equal(tls_session_handshake(pair->server), IO_FAILED);
+	tls_session_free(TAKE_PTR(pair->server)); /* with bytes of ours unread */
+	enum io_result result = IO_WANT_WRITE;
+	for (int i = 0; i < 1000 && result != IO_FAILED; i++) {
+		if (tls_session_unflushed(pair->client) == 0)
+			assert_int_equal(tls_session_write(pair->client, span_of(early, sizeof early), &len), IO_DONE);
+		result = tls_session_flush(pair->client);
+	}
+	assert_int_equal(result, IO_FAILED);
+	assert_true(tls_session_failed_by_peer(pair->client));
+	assert_string_equal(alert_name(tls_session_alert(pair->client)), "certificate_revoked");
+}
+
+/* The kinds of keys that the mesh's rules allow, and one that they do not. */
+static enum io_result meet_peer_with_key(struct test_pair *pair, enum test_key_kind kind)
+{
+	static const uint16_t all[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
+		SSL_SIGN_ECDSA_SECP521R1_SHA512, SSL_SIGN_ED25519, SSL_SIGN_RSA_PSS_RSAE_SHA256};
+	struct test_cert_spec spec = test_leaf_spec(TEST_CLIENT_ID);
+	spec.key = kind;
+	_cleanup_(test_cert_freep) struct test_cert *leaf = test_cert_new(&spec, pair->root);
+	struct span der = test_cert_der(leaf);
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	struct test_raw_peer peer;
+	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
+	assert_true(SSL_set_signing_algorithm_prefs(peer.ssl, all, sizeof all / sizeof all[0]));
+	CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
+	assert_true(SSL_set_chain_and_key(peer.ssl, &buffer, 1, test_cert_get0_evp(leaf), NULL));
+	enum io_result result = test_raw_peer_shake(&peer, pair->server);
+	CRYPTO_BUFFER_free(buffer);
+	test_raw_peer_done(&peer);
+	tls_session_free(TAKE_PTR(pair->server));
+	fd_close(TAKE_FD(pair->fds[0]));
+	return result;
+}
+
+static void takes_peers_of_each_allowed_kind_of_key(void **state)
+{
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P256), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P384), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_ED25519), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_RSA_2048), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P521), IO_FAILED);
 }
 
 static void demands_a_certificate(void **state)
@@ -246,6 +321,8 @@ int main(void)
 		CASE(tells_the_client_why_the_server_refused_it),
 		CASE(tells_the_server_why_the_client_refused_it),
 		CASE(finds_the_alert_after_a_write_error),
+		CASE(finds_the_alert_though_the_server_reset_the_connection),
+		CASE(takes_peers_of_each_allowed_kind_of_key),
 		CASE(demands_a_certificate),
 		CASE(lets_a_client_without_a_certificate_in_where_that_is_optional),
 		CASE(refuses_a_bad_certificate_where_one_is_optional),
