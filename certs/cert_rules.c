@@ -44,12 +44,21 @@ static bool nth_uri(const GENERAL_NAMES *names, size_t n, struct span *out)
 	return false;
 }
 
+static bool has_too_many_names(const X509 *cert, const GENERAL_NAMES *names)
+{
+	if (X509_NAME_entry_count(X509_get_subject_name(cert)) > CERT_NAMES_MAX)
+		return true;
+	return names != NULL && sk_GENERAL_NAME_num(names) > CERT_NAMES_MAX;
+}
+
 /* X509-SVID 2: more than one URI and nobody can say which is meant. */
 static enum err check_leaf_name(const X509 *cert, struct spiffe_id *out_id, struct why *why)
 {
 	static const char expected[] = "exactly one URI SAN, a SPIFFE ID";
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	struct span uri, second;
+	if (has_too_many_names(cert, names))
+		return not_svid(why, "at most 64 names", LEAF, "has more");
 	if (names == NULL || !nth_uri(names, 0, &uri))
 		return not_svid(why, expected, LEAF, "has no URI SAN");
 	if (nth_uri(names, 1, &second))
@@ -132,6 +141,8 @@ static enum err check_issuer_name(const X509 *cert, struct span domain, const ch
 	static const char expected[] = "a signing certificate's SPIFFE ID to be its bare trust domain";
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	struct span uri;
+	if (has_too_many_names(cert, names))
+		return not_svid(why, "at most 64 names", which, "has more");
 	for (size_t i = 0; names != NULL && nth_uri(names, i, &uri); i++) {
 		if (uri.len < 7 || OPENSSL_strncasecmp((const char *)uri.ptr, "spiffe:", 7) != 0)
 			continue;
@@ -154,6 +165,8 @@ static bool is_checked_constraint(const GENERAL_SUBTREE *subtree)
 
 static bool are_checked_constraints(const STACK_OF(GENERAL_SUBTREE) * subtrees)
 {
+	if (subtrees != NULL && sk_GENERAL_SUBTREE_num(subtrees) > CERT_CONSTRAINTS_MAX)
+		return false;
 	for (size_t i = 0; subtrees != NULL && i < sk_GENERAL_SUBTREE_num(subtrees); i++)
 		if (!is_checked_constraint(sk_GENERAL_SUBTREE_value(subtrees, i)))
 			return false;
@@ -169,8 +182,8 @@ static enum err check_constraints(const X509 *cert, const char *which, struct wh
 		return ERR_NONE;
 	if (!are_checked_constraints(constraints->permittedSubtrees) ||
 		!are_checked_constraints(constraints->excludedSubtrees))
-		return not_svid(why, "name constraints of kinds URI, DNS, email or directory name", which,
-			"has one of another kind");
+		return not_svid(why, "at most 64 name constraints, of kinds URI, DNS, email or directory name", which,
+			"has others");
 	return ERR_NONE;
 }
 

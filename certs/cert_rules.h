@@ -4,6 +4,10 @@
 
 #include "certs/spiffe_id.h"
 
+/* Names in one certificate, and constraints in one: the library compares every one with every other. */
+#define CERT_NAMES_MAX       64
+#define CERT_CONSTRAINTS_MAX 64
+
 struct x509_st;
 
 /* Exactly one URI SAN, which is a SPIFFE ID with a path; SAN critical if the subject is empty; cA false; critical
