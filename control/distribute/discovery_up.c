@@ -1,0 +1,72 @@
+/* What a sidecar says on the Discovery stream, checked. */
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "control/distribute/encode.h"
+#include "proto/handfast/v1/discovery.pb-c.h"
+#include <stdio.h>
+
+static enum err destinations_parse(
+	Handfast__V1__SocketAddress *const *list, size_t num, struct discovery_up *out, struct why *why)
+{
+	if (num == 0 || num > SUBSCRIBE_MAX)
+		return why_set(
+			why, ERR_TOO_LARGE, "1 to 1024 destinations a message", "send several messages", "%zu", num);
+	out->destinations = mem_calloc(num, sizeof(*out->destinations));
+	for (size_t i = 0; i < num; i++) {
+		struct addr *addr = &out->destinations[i];
+		if (list[i]->port == 0 || list[i]->port > 65535 ||
+			ip_addr_from_bytes(pb_span(list[i]->ip), &addr->ip) != ERR_NONE)
+			return why_set(why, ERR_MALFORMED, "an address of 4 or 16 bytes and a port",
+				"see the sender's release", "%zu bytes and port %u", list[i]->ip.len, list[i]->port);
+		addr->port = (uint16_t)list[i]->port;
+	}
+	out->num_destinations = num;
+	return ERR_NONE;
+}
+
+static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *out, struct why *why)
+{
+	switch (up->kind_case) {
+	case HANDFAST__V1__DISCOVERY_UP__KIND_HELLO:
+		out->kind = DISCOVERY_HELLO;
+		out->protocol_version = up->hello->protocol_version;
+		return ERR_NONE;
+	case HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE:
+		out->kind = DISCOVERY_SUBSCRIBE;
+		return destinations_parse(up->subscribe->destinations, up->subscribe->n_destinations, out, why);
+	case HANDFAST__V1__DISCOVERY_UP__KIND_UNSUBSCRIBE:
+		out->kind = DISCOVERY_UNSUBSCRIBE;
+		return destinations_parse(up->unsubscribe->destinations, up->unsubscribe->n_destinations, out, why);
+	case HANDFAST__V1__DISCOVERY_UP__KIND_ACK:
+		out->kind = DISCOVERY_ACK;
+		out->version = up->ack->version;
+		snprintf(out->refused_because, sizeof(out->refused_because), "%.*s",
+			(int)(up->ack->refused_because.len > 255 ? 255 : up->ack->refused_because.len),
+			(const char *)up->ack->refused_because.data);
+		return ERR_NONE;
+	case HANDFAST__V1__DISCOVERY_UP__KIND__NOT_SET:
+	case _HANDFAST__V1__DISCOVERY_UP__KIND__CASE_IS_INT_SIZE:
+		break;
+	}
+	return why_set(
+		why, ERR_MALFORMED, "hello, subscribe, unsubscribe or ack", "see the sender's release", "none of them");
+}
+
+enum err discovery_up_parse(struct span bytes, struct discovery_up *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	struct discovery_up up = {0};
+	ProtobufCMessage *message;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__discovery_up__descriptor, bytes, &arena, &message, why));
+	enum err err = take((const Handfast__V1__DiscoveryUp *)(const void *)message, &up, why);
+	if (err != ERR_NONE)
+		discovery_up_done(&up);
+	else
+		*out = up;
+	return err;
+}
+
+void discovery_up_done(struct discovery_up *up)
+{
+	mem_free(up->destinations);
+}

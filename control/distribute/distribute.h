@@ -1,0 +1,23 @@
+/* The Discovery service: who is where, and what is allowed, to each sidecar that asks. One stream a sidecar: the mesh's
+ * state first and at every change, answers to what it subscribed, on change alone. States are coalesced to the latest:
+ * a reader that is slow gets fewer of them, never a growing queue. */
+#pragma once
+
+#include "base/rpc/rpc.h"
+#include "control/registry/registry.h"
+
+struct distributor;
+
+struct distributor *distributor_new(struct loop *loop, struct registry *registry, const struct control_config *config);
+void distributor_free(struct distributor *distributor); /* after its streams */
+void distributor_set_config(
+	struct distributor *distributor, const struct control_config *config); /* borrowed, as the first */
+void distributor_registry_changed(struct distributor *distributor);
+unsigned distributor_num_streams(const struct distributor *distributor);
+
+#define DISTRIBUTE_METHOD_PATH "/handfast.v1.Discovery/Stream"
+/* The handlers of an rpc_method. The peer has been authorized as `id` (copied) before. */
+void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id);
+void distribute_message(void *stream, struct rpc_call *call, struct span message);
+void distribute_half_close(void *stream, struct rpc_call *call);
+void distribute_done(void *stream, struct rpc_call *call);

@@ -1,0 +1,247 @@
+#include "control/distribute/encode.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "proto/handfast/v1/discovery.pb-c.h"
+#include <stddef.h>
+
+/* Pieces of a message under construction, freed together after packing. */
+struct piece {
+	struct piece *next;
+	max_align_t bytes[];
+};
+
+static void scrap_done(struct piece **scrap)
+{
+	while (*scrap != NULL) {
+		struct piece *piece = *scrap;
+		*scrap = piece->next;
+		mem_free(piece);
+	}
+}
+
+static void *scrap_new(struct piece **scrap, size_t num, size_t size)
+{
+	struct piece *piece = mem_zalloc(sizeof(*piece) + num * size);
+	piece->next = *scrap;
+	*scrap = piece;
+	return piece->bytes;
+}
+
+static size_t networks_encode(
+	struct piece **scrap, const struct network *networks, size_t num, Handfast__V1__Network ***out)
+{
+	Handfast__V1__Network **list = scrap_new(scrap, num, sizeof(*list));
+	Handfast__V1__Network *values = scrap_new(scrap, num, sizeof(*values));
+	for (size_t i = 0; i < num; i++) {
+		handfast__v1__network__init(&values[i]);
+		values[i].address = pb_bytes(ip_addr_bytes(&networks[i].base));
+		values[i].prefix_len = networks[i].prefix_len;
+		list[i] = &values[i];
+	}
+	*out = list;
+	return num;
+}
+
+static Handfast__V1__InboundMode mode_encode(enum port_mode mode)
+{
+	switch (mode) {
+	case PORT_MODE_OFF:
+		return HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_OFF;
+	case PORT_MODE_PERMISSIVE:
+		return HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_PERMISSIVE;
+	case PORT_MODE_STRICT:
+		return HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_STRICT;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void source_encode(const struct config_source *source, Handfast__V1__SourceMatch *out)
+{
+	ProtobufCBinaryData text = pb_bytes(span_of_str(source->text));
+	handfast__v1__source_match__init(out);
+	switch (source->kind) {
+	case SOURCE_ID:
+		out->kind_case = HANDFAST__V1__SOURCE_MATCH__KIND_ID;
+		out->id = text;
+		return;
+	case SOURCE_ID_PREFIX:
+		out->kind_case = HANDFAST__V1__SOURCE_MATCH__KIND_ID_PREFIX;
+		out->id_prefix = text;
+		return;
+	case SOURCE_ID_SUFFIX:
+		out->kind_case = HANDFAST__V1__SOURCE_MATCH__KIND_ID_SUFFIX;
+		out->id_suffix = text;
+		return;
+	case SOURCE_TRUST_DOMAIN:
+		out->kind_case = HANDFAST__V1__SOURCE_MATCH__KIND_TRUST_DOMAIN;
+		out->trust_domain = text;
+		return;
+	case SOURCE_NAMESPACE:
+		out->kind_case = HANDFAST__V1__SOURCE_MATCH__KIND_NAMESPACE;
+		out->namespace_ = text;
+		return;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void rule_encode(struct piece **scrap, const struct config_rule *rule, Handfast__V1__Rule *out)
+{
+	Handfast__V1__SourceMatch *sources = scrap_new(scrap, rule->num_sources, sizeof(*sources));
+	handfast__v1__rule__init(out);
+	out->name = pb_bytes(span_of_str(rule->name));
+	out->action =
+		rule->deny ? HANDFAST__V1__RULE_ACTION__RULE_ACTION_DENY : HANDFAST__V1__RULE_ACTION__RULE_ACTION_ALLOW;
+	out->dry_run = rule->dry_run;
+	out->unauthenticated = rule->unauthenticated;
+	out->sources = scrap_new(scrap, rule->num_sources, sizeof(*out->sources));
+	out->n_sources = rule->num_sources;
+	for (size_t i = 0; i < rule->num_sources; i++) {
+		source_encode(&rule->sources[i], &sources[i]);
+		out->sources[i] = &sources[i];
+	}
+	out->n_networks = networks_encode(scrap, rule->networks, rule->num_networks, &out->networks);
+	out->ports = scrap_new(scrap, rule->num_ports, sizeof(*out->ports));
+	out->n_ports = rule->num_ports;
+	for (size_t i = 0; i < rule->num_ports; i++)
+		out->ports[i] = rule->ports[i];
+}
+
+static bool names(const struct config_workload *workload, const struct spiffe_id *id)
+{
+	struct span named = span_of_str(workload->identity), whole = spiffe_id_text(id);
+	if (!workload->prefix)
+		return span_eq(named, whole);
+	return span_starts_with(whole, named) && (whole.len == named.len || whole.ptr[named.len] == '/');
+}
+
+static void workload_rules_encode(
+	struct piece **scrap, const struct config_workload *workload, Handfast__V1__Policy *out)
+{
+	for (size_t i = 0; i < workload->num_rules; i++) {
+		out->rules[out->n_rules] = scrap_new(scrap, 1, sizeof(**out->rules));
+		rule_encode(scrap, &workload->rules[i], out->rules[out->n_rules++]);
+	}
+}
+
+static void workload_ports_encode(
+	struct piece **scrap, const struct config_workload *workload, Handfast__V1__Policy *out)
+{
+	for (size_t i = 0; i < workload->num_ports; i++) {
+		Handfast__V1__PortMode *port = scrap_new(scrap, 1, sizeof(*port));
+		handfast__v1__port_mode__init(port);
+		port->port = workload->ports[i].port;
+		port->mode = mode_encode(workload->ports[i].mode);
+		out->ports[out->n_ports++] = port;
+	}
+}
+
+/* Every entry that names the workload counts: rules add up, of two default modes the stricter holds. */
+static void policy_encode(struct piece **scrap, const struct control_config *config, const struct spiffe_id *id,
+	Handfast__V1__Policy *out)
+{
+	size_t num_rules = 0, num_ports = 0;
+	enum port_mode mode = config->default_mode;
+	bool has_mode = false;
+	for (size_t i = 0; i < config->num_workloads; i++) {
+		const struct config_workload *workload = &config->workloads[i];
+		num_rules += workload->num_rules;
+		num_ports += workload->num_ports;
+		if (!workload->has_mode || !names(workload, id))
+			continue;
+		mode = has_mode && mode > workload->mode ? mode : workload->mode;
+		has_mode = true;
+	}
+	out->rules = scrap_new(scrap, num_rules, sizeof(*out->rules));
+	out->ports = scrap_new(scrap, num_ports, sizeof(*out->ports));
+	out->default_mode = mode_encode(mode);
+	for (size_t i = 0; i < config->num_workloads; i++)
+		if (names(&config->workloads[i], id)) {
+			workload_rules_encode(scrap, &config->workloads[i], out);
+			workload_ports_encode(scrap, &config->workloads[i], out);
+		}
+}
+
+enum err encode_mesh_state(
+	const struct control_config *config, const struct spiffe_id *id, uint64_t version, struct buf *out)
+{
+	_cleanup_(scrap_done) struct piece *scrap = NULL;
+	Handfast__V1__DiscoveryDown down = HANDFAST__V1__DISCOVERY_DOWN__INIT;
+	Handfast__V1__MeshState mesh = HANDFAST__V1__MESH_STATE__INIT;
+	Handfast__V1__Policy policy = HANDFAST__V1__POLICY__INIT;
+	mesh.version = version;
+	mesh.n_networks = networks_encode(&scrap, config->networks, config->num_networks, &mesh.networks);
+	mesh.n_plain = networks_encode(&scrap, config->plain, config->num_plain, &mesh.plain);
+	mesh.n_required = networks_encode(&scrap, config->required, config->num_required, &mesh.required);
+	mesh.policy = &policy;
+	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
+	down.mesh = &mesh;
+	policy_encode(&scrap, config, id, &policy);
+	return pb_pack(&down.base, out);
+}
+
+static void address_encode(const struct addr *addr, Handfast__V1__SocketAddress *out)
+{
+	handfast__v1__socket_address__init(out);
+	out->ip = pb_bytes(ip_addr_bytes(&addr->ip));
+	out->port = addr->port;
+}
+
+struct endpoints {
+	Handfast__V1__Endpoint values[RESOLUTION_ENDPOINTS_MAX], *list[RESOLUTION_ENDPOINTS_MAX];
+	Handfast__V1__SocketAddress addresses[RESOLUTION_ENDPOINTS_MAX];
+};
+
+static void meshed_encode(const struct resolution *resolution, struct endpoints *room, Handfast__V1__Meshed *out)
+{
+	for (size_t i = 0; i < resolution->num_endpoints; i++) {
+		handfast__v1__endpoint__init(&room->values[i]);
+		address_encode(&resolution->endpoints[i].address, &room->addresses[i]);
+		room->values[i].address = &room->addresses[i];
+		room->values[i].id = pb_bytes(spiffe_id_text(resolution->endpoints[i].id));
+		room->list[i] = &room->values[i];
+	}
+	out->endpoints = room->list;
+	out->n_endpoints = resolution->num_endpoints;
+	if (resolution->service != NULL)
+		out->service = pb_bytes(span_of_str(resolution->service));
+}
+
+enum err encode_answer(
+	const struct addr *destination, const struct resolution *resolution, uint64_t version, struct buf *out)
+{
+	Handfast__V1__DiscoveryDown down = HANDFAST__V1__DISCOVERY_DOWN__INIT;
+	Handfast__V1__Answers answers = HANDFAST__V1__ANSWERS__INIT;
+	Handfast__V1__Answer answer = HANDFAST__V1__ANSWER__INIT, *list[] = {&answer};
+	Handfast__V1__SocketAddress address;
+	Handfast__V1__Meshed meshed = HANDFAST__V1__MESHED__INIT;
+	Handfast__V1__Plain plain = HANDFAST__V1__PLAIN__INIT;
+	Handfast__V1__Unknown unknown = HANDFAST__V1__UNKNOWN__INIT;
+	struct endpoints room;
+	address_encode(destination, &address);
+	answer.version = version;
+	answer.destination = &address;
+	switch (resolution->kind) {
+	case RESOLVED_MESHED:
+		meshed_encode(resolution, &room, &meshed);
+		answer.kind_case = HANDFAST__V1__ANSWER__KIND_MESHED;
+		answer.meshed = &meshed;
+		break;
+	case RESOLVED_PLAIN:
+		plain.because = pb_bytes(span_of_str(resolution->because));
+		answer.kind_case = HANDFAST__V1__ANSWER__KIND_PLAIN;
+		answer.plain = &plain;
+		break;
+	case RESOLVED_UNKNOWN:
+		unknown.because = pb_bytes(span_of_str(resolution->because));
+		answer.kind_case = HANDFAST__V1__ANSWER__KIND_UNKNOWN;
+		answer.unknown = &unknown;
+		break;
+	}
+	answers.answers = list;
+	answers.n_answers = 1;
+	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_ANSWERS;
+	down.answers = &answers;
+	return pb_pack(&down.base, out);
+}

@@ -1,0 +1,26 @@
+/* From settings and resolutions to discovery.proto; the one file that knows its generated code on this side. Pure. */
+#pragma once
+
+#include "base/core/buf.h"
+#include "control/registry/registry.h"
+
+/* DiscoveryDown with the networks and the policy of the workload `id`. */
+enum err encode_mesh_state(
+	const struct control_config *config, const struct spiffe_id *id, uint64_t version, struct buf *out) _must_use_;
+/* DiscoveryDown with one answer. */
+enum err encode_answer(const struct addr *destination, const struct resolution *resolution, uint64_t version,
+	struct buf *out) _must_use_;
+
+#define SUBSCRIBE_MAX 1024 /* destinations a message */
+
+enum discovery_kind { DISCOVERY_HELLO, DISCOVERY_SUBSCRIBE, DISCOVERY_UNSUBSCRIBE, DISCOVERY_ACK };
+struct discovery_up { /* what a sidecar said */
+	enum discovery_kind kind;
+	uint32_t protocol_version; /* hello */
+	struct addr *destinations; /* subscribe, unsubscribe; owned */
+	size_t num_destinations;
+	uint64_t version;          /* ack */
+	char refused_because[256]; /* ack: "" when in use */
+};
+enum err discovery_up_parse(struct span bytes, struct discovery_up *out, struct why *why) _must_use_;
+void discovery_up_done(struct discovery_up *up);

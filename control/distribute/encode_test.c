@@ -1,0 +1,149 @@
+#include "control/distribute/encode.h"
+
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "proto/handfast/v1/discovery.pb-c.h"
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct control_config *config_of(const char *yaml)
+{
+	struct control_config *config = NULL;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	settings_read_text(settings, "test.yaml", span_of_str(yaml));
+	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
+	return config;
+}
+
+static const Handfast__V1__DiscoveryDown *unpacked(struct buf *wire, struct pb_arena **arena)
+{
+	ProtobufCMessage *message;
+	assert_int_equal(
+		pb_unpack(&handfast__v1__discovery_down__descriptor, buf_span(wire), arena, &message, NULL), ERR_NONE);
+	return (const Handfast__V1__DiscoveryDown *)(const void *)message;
+}
+
+static const char yaml[] =
+	"mesh: {networks: [192.0.2.0/24, \"2001:db8::/32\"], required: [192.0.2.0/25]}\n"
+	"policy:\n  default_mode: permissive\n  workloads:\n"
+	"    - identity: spiffe://cluster.local/ns/shop/sa/web\n      ports: [{port: 80, mode: strict}]\n"
+	"      rules: [{name: a, sources: [{id: \"spiffe://cluster.local/x\"}], ports: [80], networks: "
+	"[192.0.2.0/30]}]\n"
+	"    - identity_prefix: spiffe://cluster.local/ns/shop\n      default_mode: strict\n"
+	"      rules: [{name: b, action: deny, sources: [{namespace: cluster.local/bad}], dry_run: true}]\n"
+	"    - identity: spiffe://cluster.local/ns/shopping\n      default_mode: 'off'\n";
+
+static const Handfast__V1__MeshState *mesh_of(const char *id_text, struct buf *wire, struct pb_arena **arena)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	_cleanup_(control_config_freep) struct control_config *config = config_of(yaml);
+	assert_int_equal(spiffe_id_parse(span_of_str(id_text), &id, NULL), ERR_NONE);
+	assert_int_equal(encode_mesh_state(config, &id, 7, wire), ERR_NONE);
+	const Handfast__V1__DiscoveryDown *down = unpacked(wire, arena);
+	assert_int_equal(down->kind_case, HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH);
+	return down->mesh;
+}
+
+static void a_workload_gets_what_names_it_and_nothing_else(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	const Handfast__V1__MeshState *mesh = mesh_of("spiffe://cluster.local/ns/shop/sa/web", &wire, &arena);
+	assert_int_equal(mesh->version, 7);
+	assert_int_equal(mesh->n_networks, 2);
+	assert_int_equal(mesh->networks[1]->prefix_len, 32);
+	assert_int_equal(mesh->networks[1]->address.len, 16);
+	assert_int_equal(mesh->n_required, 1);
+	assert_int_equal(mesh->policy->default_mode, HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_STRICT);
+	assert_int_equal(mesh->policy->n_rules, 2);
+	assert_true(span_eq(pb_span(mesh->policy->rules[0]->name), SPAN_LITERAL("a")));
+	assert_int_equal(mesh->policy->rules[0]->ports[0], 80);
+	assert_int_equal(mesh->policy->rules[0]->n_networks, 1);
+	assert_int_equal(mesh->policy->rules[1]->action, HANDFAST__V1__RULE_ACTION__RULE_ACTION_DENY);
+	assert_true(mesh->policy->rules[1]->dry_run);
+	assert_int_equal(mesh->policy->n_ports, 1);
+}
+
+static void a_prefix_names_whole_segments(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	const Handfast__V1__MeshState *mesh = mesh_of("spiffe://cluster.local/ns/shopping", &wire, &arena);
+	assert_int_equal(mesh->policy->default_mode, HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_OFF);
+	assert_int_equal(mesh->policy->n_rules, 0);
+}
+
+static void answers_say_where_and_who(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct resolution resolution = {.kind = RESOLVED_MESHED, .service = "web", .num_endpoints = 1};
+	struct addr destination;
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
+	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.9:80"), &destination), ERR_NONE);
+	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1:8080"), &resolution.endpoints[0].address), ERR_NONE);
+	resolution.endpoints[0].id = &id;
+	assert_int_equal(encode_answer(&destination, &resolution, 3, &wire), ERR_NONE);
+	const Handfast__V1__Answer *answer = unpacked(&wire, &arena)->answers->answers[0];
+	assert_int_equal(answer->version, 3);
+	assert_int_equal(answer->destination->port, 80);
+	assert_int_equal(answer->kind_case, HANDFAST__V1__ANSWER__KIND_MESHED);
+	assert_int_equal(answer->meshed->endpoints[0]->address->port, 8080);
+	assert_true(span_eq(pb_span(answer->meshed->endpoints[0]->id), spiffe_id_text(&id)));
+}
+
+static enum err parse_subscribe(size_t ip_len, uint32_t port, size_t num)
+{
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(1024 * 1024);
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
+	Handfast__V1__SocketAddress address = HANDFAST__V1__SOCKET_ADDRESS__INIT, *list[2000];
+	uint8_t bytes[32] = {192, 0, 2, 1};
+	struct discovery_up parsed = {0};
+	struct why why = {0};
+	address.ip = (ProtobufCBinaryData){.len = ip_len, .data = bytes};
+	address.port = port;
+	for (size_t i = 0; i < num; i++)
+		list[i] = &address;
+	subscribe.destinations = list;
+	subscribe.n_destinations = num;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
+	up.subscribe = &subscribe;
+	assert_int_equal(pb_pack(&up.base, &wire), ERR_NONE);
+	enum err err = discovery_up_parse(buf_span(&wire), &parsed, &why);
+	assert_int_equal(err == ERR_NONE, parsed.num_destinations == num && num > 0);
+	discovery_up_done(&parsed);
+	return err;
+}
+
+static void subscriptions_are_checked(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_subscribe(4, 80, 1), ERR_NONE);
+	assert_int_equal(parse_subscribe(4, 0, 1), ERR_MALFORMED);
+	assert_int_equal(parse_subscribe(4, 65536, 1), ERR_MALFORMED);
+	assert_int_equal(parse_subscribe(5, 80, 1), ERR_MALFORMED);
+	assert_int_equal(parse_subscribe(4, 80, 0), ERR_TOO_LARGE);
+	assert_int_equal(parse_subscribe(4, 80, 1025), ERR_TOO_LARGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_workload_gets_what_names_it_and_nothing_else),
+		cmocka_unit_test(a_prefix_names_whole_segments),
+		cmocka_unit_test(answers_say_where_and_who),
+		cmocka_unit_test(subscriptions_are_checked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
