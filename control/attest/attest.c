@@ -1,0 +1,252 @@
+#include "control/attest/attest.h"
+#include "base/core/mem.h"
+#include "certs/csr.h"
+#include "control/attest/attest_private.h"
+#include "control/attest/join_token.h"
+#include "control/store/record.h"
+
+struct check { /* one request, until it is answered */
+	struct attest *attest;
+	struct ip_addr source;
+	uint8_t token_id[JOIN_TOKEN_ID_LEN];
+	struct buf secret, spki;
+	uint8_t key_hash[DIGEST_LEN];
+	struct holder holder;
+	attest_done_fn *on_done;
+	void *arg;
+	struct loop_task later;
+	enum err err;
+	struct why why;
+};
+
+struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain)
+{
+	struct attest *attest = mem_new(struct attest);
+	*attest = (struct attest){loop, store, *domain};
+	return attest;
+}
+
+void attest_free(struct attest *attest)
+{
+	mem_free(attest);
+}
+
+int64_t attest_now_s(const struct attest *attest)
+{
+	const struct clock *clock = loop_clock(attest->loop);
+	return clock->wall_ms(clock) / 1000;
+}
+
+static void answer(struct loop_task *task)
+{
+	struct check *check = container_of(task, struct check, later);
+	struct attested attested = {&check->holder, buf_span(&check->spki)};
+	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->why);
+	holder_done(&check->holder);
+	buf_wipe(&check->secret);
+	buf_done(&check->spki);
+	mem_free(check);
+}
+
+static void answer_later(struct check *check, enum err err)
+{
+	check->err = err;
+	loop_task_post(check->attest->loop, &check->later, answer);
+}
+
+/* Whose key this is must be shown on this very connection: a signature made for another is worth nothing (W9). */
+static enum err check_proof(struct check *check, const struct attest_request *request)
+{
+	struct why *why = &check->why;
+	if (request->attestation_key.len == 0 || request->attestation_key.len > ATTEST_KEY_MAX)
+		return why_set(why, ERR_MALFORMED, "an attestation key", "update the sidecar", "%zu bytes",
+			request->attestation_key.len);
+	RETURN_IF_ERR(csr_parse(request->csr, &check->spki, why));
+	RETURN_IF_ERR(public_key_verify(
+		request->attestation_key, span_of(request->exported, ATTEST_EXPORTED_LEN), request->proof, why));
+	if (span_eq(buf_span(&check->spki), request->attestation_key))
+		return why_set(why, ERR_DENIED, "a key of its own for the certificate", "update the sidecar",
+			"the attestation key itself");
+	return ERR_NONE;
+}
+
+static enum err check_not_banned(struct check *check)
+{
+	if (!holders_is_banned(check->attest->store, &check->holder.id))
+		return ERR_NONE;
+	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned", "see handfast status", "%s",
+		check->holder.id.text);
+}
+
+static enum err check_holder(struct check *check, const struct spiffe_id *own)
+{
+	enum err err = holders_find(check->attest->store, check->key_hash, &check->holder);
+	if (err == ERR_NOT_FOUND)
+		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token bought",
+			"give the sidecar a new join token", "an unknown key");
+	RETURN_IF_ERR(err);
+	if (own != NULL && !spiffe_id_eq(own, &check->holder.id)) /* W20 */
+		return why_set(&check->why, ERR_DENIED, "the stream's own identity", "none: this looks like an attack",
+			"the key of %s", check->holder.id.text);
+	return check_not_banned(check);
+}
+
+static void on_holder(void *arg, enum err err, uint64_t version)
+{
+	struct check *check = arg;
+	holder_done(&check->holder);
+	check->holder = (struct holder){0};
+	(void)version;
+	if (err == ERR_NONE || err == ERR_CONFLICT) /* a conflict: the same key was as fast; what stands there counts */
+		err = check_holder(check, NULL);
+	answer_later(check, err);
+}
+
+static void make_holder(struct check *check)
+{
+	memcpy(check->holder.key_hash, check->key_hash, DIGEST_LEN);
+	check->holder.since_s = attest_now_s(check->attest);
+	check->holder.version = 0;
+	enum err err = holders_put(check->attest->store, &check->holder, on_holder, check);
+	if (err != ERR_NONE)
+		answer_later(check, err);
+}
+
+static void redeem(struct check *check);
+
+/* A conflict: another key or our own retry was faster; the token, as it stands now, decides again (W10). */
+static void on_bound(void *arg, enum err err, uint64_t version)
+{
+	struct check *check = arg;
+	(void)version;
+	if (err == ERR_NONE || err == ERR_CONFLICT)
+		redeem(check);
+	else
+		answer_later(check, err);
+}
+
+static enum err bind_token(struct check *check, struct join_token *token, uint64_t version)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
+	char key[TOKEN_KEY_LEN];
+	token->is_bound = true;
+	memcpy(token->key_hash, check->key_hash, DIGEST_LEN);
+	RETURN_IF_ERR(join_token_encode(token, &record));
+	attest_token_key(check->token_id, key);
+	store_swap(check->attest->store, key, version, buf_span(&record), on_bound, check);
+	return ERR_NONE;
+}
+
+/* A key that holds an identity already keeps that one. */
+static enum err check_known_key(struct check *check, const struct spiffe_id *bought)
+{
+	enum err err = holders_find(check->attest->store, check->key_hash, &check->holder);
+	if (err == ERR_NOT_FOUND) {
+		spiffe_id_copy(bought, &check->holder.id);
+		return check_not_banned(check);
+	}
+	RETURN_IF_ERR(err);
+	if (!spiffe_id_eq(&check->holder.id, bought))
+		return why_set(&check->why, ERR_DENIED, "a fresh attestation key for another identity",
+			"empty the sidecar's state folder", "the key of %s", check->holder.id.text);
+	return check_not_banned(check);
+}
+
+static enum err find_token(struct check *check, struct join_token *out, uint64_t *out_version)
+{
+	char key[TOKEN_KEY_LEN];
+	struct store_value value;
+	attest_token_key(check->token_id, key);
+	if (store_get(check->attest->store, key, &value)) {
+		*out_version = value.version;
+		return join_token_parse(value.bytes, out);
+	}
+	/* An unknown token takes as long as a known one with a wrong secret, and says the same. */
+	return ERR_NONE;
+}
+
+/* out_waits: a write is under way and goes on by itself. */
+static enum err redeem_now(struct check *check, bool *out_waits)
+{
+	_cleanup_(join_token_done) struct join_token token = {0};
+	struct join_token_use use = {.secret = buf_span(&check->secret),
+		.key_hash = check->key_hash,
+		.source = check->source,
+		.now_s = attest_now_s(check->attest)};
+	uint64_t version = 0;
+	bool binds = false;
+	RETURN_IF_ERR(find_token(check, &token, &version));
+	RETURN_IF_ERR(join_token_check(&token, &use, &binds, &check->why));
+	holder_done(&check->holder);
+	check->holder = (struct holder){0};
+	RETURN_IF_ERR(check_known_key(check, &token.id));
+	*out_waits = binds || check->holder.version == 0;
+	if (binds)
+		return bind_token(check, &token, version);
+	if (check->holder.version == 0)
+		make_holder(check);
+	return ERR_NONE;
+}
+
+static void redeem(struct check *check)
+{
+	bool waits = false;
+	enum err err = redeem_now(check, &waits);
+	if (err != ERR_NONE || !waits)
+		answer_later(check, err);
+}
+
+static enum err refuse_evidence(struct check *check, const char *what)
+{
+	return why_set(&check->why, ERR_UNSUPPORTED, "a join token or the attestation key that it bought",
+		"give the sidecar a join token", "%s", what);
+}
+
+static enum err start_token(struct check *check, const struct attest_request *request)
+{
+	if (request->own != NULL)
+		return refuse_evidence(check, "a join token for a renewal");
+	if (request->token_id.len != JOIN_TOKEN_ID_LEN)
+		return why_set(&check->why, ERR_MALFORMED, "a token id of 16 bytes", "copy the whole token line",
+			"%zu bytes", request->token_id.len);
+	memcpy(check->token_id, request->token_id.ptr, JOIN_TOKEN_ID_LEN);
+	RETURN_IF_ERR(buf_append(&check->secret, request->secret));
+	redeem(check);
+	return ERR_NONE;
+}
+
+/* ERR_NONE with *out_waits: the answer comes by itself. */
+static enum err start(struct check *check, const struct attest_request *request, bool *out_waits)
+{
+	RETURN_IF_ERR(check_proof(check, request));
+	digest_sha256(request->attestation_key, check->key_hash);
+	switch (request->evidence) {
+	case EVIDENCE_JOIN_TOKEN:
+		*out_waits = true;
+		return start_token(check, request);
+	case EVIDENCE_ATTESTATION_KEY:
+		return check_holder(check, request->own);
+	case EVIDENCE_KUBERNETES:
+		return refuse_evidence(check, "a Kubernetes token");
+	case EVIDENCE_UNIX_PEER:
+		return refuse_evidence(check, "Unix peer credentials");
+	case EVIDENCE_NONE:
+		return refuse_evidence(check, "none");
+	}
+	return ERR_UNSUPPORTED;
+}
+
+void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg)
+{
+	struct check *check = mem_new(struct check);
+	*check = (struct check){.attest = attest,
+		.source = request->source,
+		.secret = BUF_INIT(JOIN_TOKEN_SECRET_LEN),
+		.spki = BUF_INIT(CSR_MAX),
+		.on_done = on_done,
+		.arg = arg};
+	bool waits = false;
+	enum err err = start(check, request, &waits);
+	if (err != ERR_NONE || !waits)
+		answer_later(check, err);
+}

@@ -1,0 +1,57 @@
+/* Who is asking: evidence in, identity out. Every request proves its attestation key anew on its own connection; what
+ * the CSR says about names is not even looked at. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/core/buf.h"
+#include "control/registry/holders.h"
+#include "control/store/store.h"
+
+#define ATTEST_EXPORTER_LABEL "EXPORTER-handfast-attest"
+#define ATTEST_EXPORTED_LEN   32
+#define ATTEST_KEY_MAX        1024 /* bytes of an attestation key's SubjectPublicKeyInfo */
+
+struct attest;
+
+enum evidence_kind {
+	EVIDENCE_NONE,
+	EVIDENCE_JOIN_TOKEN,
+	EVIDENCE_ATTESTATION_KEY,
+	EVIDENCE_KUBERNETES,
+	EVIDENCE_UNIX_PEER,
+};
+
+struct attest_request { /* as sent, unchecked; borrowed during the call */
+	enum evidence_kind evidence;
+	struct span token_id, secret; /* of a join token */
+	struct span attestation_key;  /* SubjectPublicKeyInfo, DER */
+	struct span csr, proof;
+	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
+	struct ip_addr source;
+	const struct spiffe_id *own; /* renewals: who the stream is; NULL: enrolment */
+};
+
+struct attested { /* borrowed during the callback */
+	const struct holder *holder;
+	struct span spki; /* of the CSR: allowed kind, its holder has the private key */
+};
+/* ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED (banned), ERR_UNSUPPORTED, ERR_MALFORMED, ERR_WEAK_KEY,
+ * ERR_CRYPTO, ERR_IO (the store). Called once, later, never from within attest_check(). */
+typedef void attest_done_fn(void *arg, enum err err, const struct attested *attested, const struct why *why);
+
+struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain);
+void attest_free(struct attest *attest); /* after the store's last answer */
+void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg);
+
+struct attest_token_order {
+	struct span id; /* SPIFFE ID, unchecked */
+	int64_t ttl_s;  /* 0: one hour */
+	const struct network *networks;
+	size_t num_networks;
+	const uint8_t *bootstrap_hash; /* DIGEST_LEN */
+};
+/* line: the only time that the secret is seen. */
+typedef void attest_token_fn(void *arg, enum err err, struct span line, int64_t not_after_s);
+/* What is wrong with the order comes back at once; else on_done is called later. */
+enum err attest_token_create(struct attest *attest, const struct attest_token_order *order, attest_token_fn *on_done,
+	void *arg, struct why *why) _must_use_;

@@ -1,0 +1,306 @@
+#include "base/core/base64url.h"
+#include "base/core/mem.h"
+#include "certs/csr.h"
+#include "control/attest/attest.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define ID "spiffe://td/ns/a"
+
+struct world {
+	char folder[64], path[80];
+	struct clock_fake clock;
+	struct loop *loop;
+	struct store *store;
+	struct attest *attest;
+	struct buf token_id, secret; /* of the token made last */
+	unsigned num_done, num_good;
+	enum err err;
+	char id[128];
+};
+
+static void on_token(void *arg, enum err err, struct span line, _unused_ int64_t not_after_s)
+{
+	struct world *world = arg;
+	assert_int_equal(err, ERR_NONE);
+	const uint8_t *first = (const uint8_t *)memchr(line.ptr, '.', line.len) + 1;
+	const uint8_t *second = (const uint8_t *)memchr(first, '.', line.len - 4) + 1;
+	const uint8_t *third = (const uint8_t *)memchr(second, '.', 60) + 1;
+	assert_int_equal(base64url_decode(span_of(first, (size_t)(second - first - 1)), &world->token_id), ERR_NONE);
+	assert_int_equal(base64url_decode(span_of(second, (size_t)(third - second - 1)), &world->secret), ERR_NONE);
+	world->num_done++;
+}
+
+static void wait_for(struct world *world, unsigned num_done)
+{
+	while (world->num_done < num_done)
+		loop_run_once(world->loop, false);
+}
+
+static void make_token(struct world *world, const char *id)
+{
+	const uint8_t bootstrap_hash[DIGEST_LEN] = {1};
+	struct attest_token_order order = {span_of_str(id), 60, NULL, 0, bootstrap_hash};
+	buf_clear(&world->token_id);
+	buf_clear(&world->secret);
+	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
+	wait_for(world, world->num_done + 1);
+}
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	struct trust_domain domain = {"td"};
+	snprintf(world->folder, sizeof world->folder, "/tmp/attestXXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	snprintf(world->path, sizeof world->path, "%s/db", world->folder);
+	clock_fake_init(&world->clock, 1800000000000);
+	world->loop = loop_new(&world->clock.clock);
+	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
+	world->attest = attest_new(world->loop, world->store, &domain);
+	buf_init(&world->token_id, 64);
+	buf_init(&world->secret, 64);
+	make_token(world, ID);
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	store_close(world->store);
+	loop_run_once(world->loop, false);
+	attest_free(world->attest);
+	loop_free(world->loop);
+	buf_done(&world->token_id);
+	buf_done(&world->secret);
+	_cleanup_(mem_freep) char *command = mem_printf("rm -rf %s", world->folder);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static void on_done(void *arg, enum err err, const struct attested *attested, _unused_ const struct why *why)
+{
+	struct world *world = arg;
+	world->num_done++;
+	world->num_good += err == ERR_NONE;
+	world->err = err;
+	world->id[0] = 0;
+	if (attested != NULL)
+		snprintf(world->id, sizeof world->id, "%s", attested->holder->id.text);
+}
+
+struct asking { /* one sidecar's request and what it borrows */
+	struct attest_request request;
+	struct buf key, csr, proof;
+};
+
+static void asking_done(struct asking *asking)
+{
+	buf_done(&asking->key);
+	buf_done(&asking->csr);
+	buf_done(&asking->proof);
+}
+
+static struct asking ask(struct world *world, enum evidence_kind evidence, const struct private_key *key)
+{
+	_cleanup_(private_key_unrefp) struct private_key *leaf = private_key_generate();
+	struct asking asking = {.key = BUF_INIT(1024), .csr = BUF_INIT(CSR_MAX), .proof = BUF_INIT(1024)};
+	struct attest_request *request = &asking.request;
+	memset(request->exported, 0x5a, sizeof request->exported);
+	assert_int_equal(private_key_public(key, &asking.key), ERR_NONE);
+	assert_int_equal(csr_encode(leaf, &asking.csr), ERR_NONE);
+	assert_int_equal(private_key_sign(key, span_of(request->exported, 32), &asking.proof), ERR_NONE);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.1"), &request->source), ERR_NONE);
+	request->evidence = evidence;
+	request->token_id = buf_span(&world->token_id);
+	request->secret = buf_span(&world->secret);
+	request->attestation_key = buf_span(&asking.key);
+	request->csr = buf_span(&asking.csr);
+	request->proof = buf_span(&asking.proof);
+	return asking;
+}
+
+static enum err check(struct world *world, const struct attest_request *request)
+{
+	attest_check(world->attest, request, on_done, world);
+	wait_for(world, world->num_done + 1);
+	return world->err;
+}
+
+static enum err check_simply(struct world *world, enum evidence_kind evidence, const struct private_key *key)
+{
+	_cleanup_(asking_done) struct asking asking = ask(world, evidence, key);
+	return check(world, &asking.request);
+}
+
+static void a_token_buys_a_key_that_attests_ever_after(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_DENIED);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_string_equal(world->id, ID);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	clock_fake_advance(&world->clock, 86400000);
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_NONE);
+	assert_string_equal(world->id, ID);
+}
+
+/* W9 */
+static void refuses_the_token_to_a_second_key(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *first = private_key_generate();
+	_cleanup_(private_key_unrefp) struct private_key *second = private_key_generate();
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, first), ERR_NONE);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, second), ERR_DENIED);
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, second), ERR_DENIED);
+}
+
+/* W10 */
+static void of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
+{
+	struct world *world = *state;
+	enum { NUM = 50 };
+	struct private_key *keys[NUM];
+	unsigned before = world->num_done, winners = 0;
+	for (size_t i = 0; i < NUM; i++) {
+		keys[i] = private_key_generate();
+		_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, keys[i]);
+		attest_check(world->attest, &asking.request, on_done, world);
+	}
+	wait_for(world, before + NUM);
+	assert_int_equal(world->num_good, 1);
+	for (size_t i = 0; i < NUM; i++) {
+		winners += check_simply(world, EVIDENCE_JOIN_TOKEN, keys[i]) == ERR_NONE;
+		private_key_unref(keys[i]);
+	}
+	assert_int_equal(winners, 1);
+}
+
+/* W9: what was signed for another connection. */
+static void refuses_a_proof_for_another_connection_or_key(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(private_key_unrefp) struct private_key *other = private_key_generate();
+	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	_cleanup_(asking_done) struct asking foreign = ask(world, EVIDENCE_JOIN_TOKEN, other);
+	asking.request.exported[31] ^= 1;
+	assert_int_equal(check(world, &asking.request), ERR_CRYPTO);
+	asking.request.exported[31] ^= 1;
+	asking.request.proof = foreign.request.proof;
+	assert_int_equal(check(world, &asking.request), ERR_CRYPTO);
+	asking.request.proof = span_of(NULL, 0);
+	assert_int_not_equal(check(world, &asking.request), ERR_NONE);
+}
+
+/* W9, W21 */
+static void refuses_a_banned_identity_whatever_it_shows(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
+	holders_ban(world->store, &id, NULL, NULL);
+	while (!holders_is_banned(world->store, &id))
+		loop_run_once(world->loop, false);
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_REVOKED);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_REVOKED);
+}
+
+/* W20 */
+static void a_stream_renews_its_own_identity_only(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(spiffe_id_done) struct spiffe_id own = {0}, other = {0};
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &own, NULL), ERR_NONE);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/ns/b"), &other, NULL), ERR_NONE);
+	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_ATTESTATION_KEY, key);
+	asking.request.own = &own;
+	assert_int_equal(check(world, &asking.request), ERR_NONE);
+	asking.request.own = &other;
+	assert_int_equal(check(world, &asking.request), ERR_DENIED);
+}
+
+/* W11 */
+static void refuses_an_expired_or_unknown_token_and_a_wrong_secret(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	asking.request.secret = SPAN_LITERAL("0123456789abcdef0123456789abcdef");
+	assert_int_equal(check(world, &asking.request), ERR_DENIED);
+	asking.request.token_id = SPAN_LITERAL("0123456789abcdef");
+	assert_int_equal(check(world, &asking.request), ERR_DENIED);
+	asking.request.token_id = SPAN_LITERAL("short");
+	assert_int_equal(check(world, &asking.request), ERR_MALFORMED);
+	clock_fake_advance(&world->clock, 61000);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_EXPIRED);
+}
+
+static void says_that_other_evidence_is_not_supported(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	assert_int_equal(check_simply(world, EVIDENCE_KUBERNETES, key), ERR_UNSUPPORTED);
+	assert_int_equal(check_simply(world, EVIDENCE_UNIX_PEER, key), ERR_UNSUPPORTED);
+	assert_int_equal(check_simply(world, EVIDENCE_NONE, key), ERR_UNSUPPORTED);
+}
+
+/* W16 */
+static void refuses_a_request_that_proves_no_key(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	_cleanup_(buf_done) struct buf longer = BUF_INIT(CSR_MAX);
+	assert_int_equal(buf_append(&longer, asking.request.csr), ERR_NONE);
+	assert_int_equal(buf_append_str(&longer, "x"), ERR_NONE);
+	asking.request.csr = buf_span(&longer);
+	assert_int_not_equal(check(world, &asking.request), ERR_NONE);
+	asking.request.csr = span_of(NULL, 0);
+	assert_int_not_equal(check(world, &asking.request), ERR_NONE);
+	assert_int_equal(world->num_good, 0);
+}
+
+/* C18 */
+static void makes_no_token_for_an_identity_that_no_workload_may_have(void **state)
+{
+	struct world *world = *state;
+	const uint8_t hash[DIGEST_LEN] = {0};
+	const char *bad[] = {"spiffe://td", "spiffe://td/handfast/control", "spiffe://other/a", "spiffe://td/*", "",
+		"spiffe://td/a\nid=spiffe://td/b"};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct attest_token_order order = {span_of_str(bad[i]), 60, NULL, 0, hash};
+		assert_int_not_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_token_buys_a_key_that_attests_ever_after),
+		TEST(refuses_the_token_to_a_second_key),
+		TEST(of_fifty_keys_at_once_exactly_one_wins_and_may_retry),
+		TEST(refuses_a_proof_for_another_connection_or_key),
+		TEST(refuses_a_banned_identity_whatever_it_shows),
+		TEST(a_stream_renews_its_own_identity_only),
+		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
+		TEST(says_that_other_evidence_is_not_supported),
+		TEST(refuses_a_request_that_proves_no_key),
+		TEST(makes_no_token_for_an_identity_that_no_workload_may_have),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+#include "control/registry/holders.h"
+#include "base/core/mem.h"
+#include "control/store/record.h"
+
+#define HOLDER_PREFIX "holder/"
+#define KEY_LEN       (sizeof HOLDER_PREFIX + 2 * DIGEST_LEN)
+
+void holder_done(struct holder *holder)
+{
+	spiffe_id_done(&holder->id);
+}
+
+static void format_key(const uint8_t key_hash[DIGEST_LEN], char out[KEY_LEN])
+{
+	memcpy(out, HOLDER_PREFIX, sizeof HOLDER_PREFIX);
+	hex_format(span_of(key_hash, DIGEST_LEN), out + sizeof HOLDER_PREFIX - 1);
+}
+
+static enum err parse(struct span record, uint64_t version, struct holder *out)
+{
+	struct holder holder = {.version = version};
+	struct span id;
+	uint8_t serial[16];
+	if (!record_hex(record, "key", holder.key_hash, DIGEST_LEN) || !record_get(record, "id", 0, &id) ||
+		spiffe_id_parse(id, &holder.id, NULL) != ERR_NONE)
+		return ERR_STATE_DAMAGED;
+	holder.since_s = record_number(record, "since", 0);
+	holder.not_after_s = record_number(record, "not_after", 0);
+	if (record_hex(record, "serial", serial, sizeof serial)) {
+		memcpy(holder.serial, serial, sizeof serial);
+		holder.serial_len = sizeof serial;
+	}
+	if (!record_hex(record, "leaf_key", holder.leaf_key_hash, DIGEST_LEN))
+		memset(holder.leaf_key_hash, 0, DIGEST_LEN);
+	*out = holder;
+	return ERR_NONE;
+}
+
+enum err holders_find(const struct store *store, const uint8_t key_hash[DIGEST_LEN], struct holder *out)
+{
+	char key[KEY_LEN];
+	struct store_value value;
+	format_key(key_hash, key);
+	return store_get(store, key, &value) ? parse(value.bytes, value.version, out) : ERR_NOT_FOUND;
+}
+
+static enum err encode(const struct holder *holder, struct buf *out)
+{
+	RETURN_IF_ERR(record_put_hex(out, "key", span_of(holder->key_hash, DIGEST_LEN)));
+	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&holder->id)));
+	RETURN_IF_ERR(record_put_number(out, "since", holder->since_s));
+	if (holder->serial_len == 0)
+		return ERR_NONE;
+	RETURN_IF_ERR(record_put_number(out, "not_after", holder->not_after_s));
+	RETURN_IF_ERR(record_put_hex(out, "serial", span_of(holder->serial, holder->serial_len)));
+	return record_put_hex(out, "leaf_key", span_of(holder->leaf_key_hash, DIGEST_LEN));
+}
+
+enum err holders_put(struct store *store, const struct holder *holder, store_done_fn *on_done, void *arg)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
+	char key[KEY_LEN];
+	RETURN_IF_ERR(encode(holder, &record));
+	format_key(holder->key_hash, key);
+	store_swap(store, key, holder->version, buf_span(&record), on_done, arg);
+	return ERR_NONE;
+}
+
+struct listing {
+	holders_list_fn *on_holder;
+	holders_ban_fn *on_ban;
+	void *arg;
+};
+
+static void list_one(void *arg, _unused_ const char *key, const struct store_value *value)
+{
+	const struct listing *listing = arg;
+	_cleanup_(holder_done) struct holder holder = {0};
+	if (parse(value->bytes, value->version, &holder) == ERR_NONE)
+		listing->on_holder(listing->arg, &holder);
+}
+
+void holders_list(const struct store *store, holders_list_fn *on_holder, void *arg)
+{
+	struct listing listing = {.on_holder = on_holder, .arg = arg};
+	store_list(store, HOLDER_PREFIX, list_one, &listing);
+}
+
+static char *ban_key(const struct spiffe_id *id)
+{
+	return mem_printf(HOLDERS_BAN_PREFIX "%s", id->text);
+}
+
+bool holders_is_banned(const struct store *store, const struct spiffe_id *id)
+{
+	_cleanup_(mem_freep) char *key = ban_key(id);
+	struct store_value value;
+	return store_get(store, key, &value);
+}
+
+void holders_ban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg)
+{
+	_cleanup_(mem_freep) char *key = ban_key(id);
+	store_swap(store, key, 0, SPAN_LITERAL("banned=1\n"), on_done, arg);
+}
+
+static void list_ban(void *arg, const char *key, _unused_ const struct store_value *value)
+{
+	const struct listing *listing = arg;
+	listing->on_ban(listing->arg, span_of_str(key + strlen(HOLDERS_BAN_PREFIX)));
+}
+
+void holders_list_bans(const struct store *store, holders_ban_fn *on_ban, void *arg)
+{
+	struct listing listing = {.on_ban = on_ban, .arg = arg};
+	store_list(store, HOLDERS_BAN_PREFIX, list_ban, &listing);
+}

@@ -1,0 +1,34 @@
+/* Who holds an identity: one record for each attestation key, durable, found by the key's SHA-256. And who is banned.
+ * Reads come from the store; changes are its compare-and-swaps. */
+#pragma once
+
+#include "certs/digest.h"
+#include "certs/spiffe_id.h"
+#include "control/store/store.h"
+
+struct holder { /* zeroed is valid to holder_done() */
+	uint8_t key_hash[DIGEST_LEN];
+	struct spiffe_id id;
+	int64_t since_s;
+	/* of the last SVID; serial_len 0: none yet */
+	int64_t not_after_s;
+	uint8_t serial[20];
+	uint8_t serial_len;
+	uint8_t leaf_key_hash[DIGEST_LEN];
+	uint64_t version; /* of the record */
+};
+void holder_done(struct holder *holder);
+
+enum err holders_find(const struct store *store, const uint8_t key_hash[DIGEST_LEN],
+	struct holder *out) _must_use_; /* ERR_NOT_FOUND, ERR_STATE_DAMAGED */
+/* Writes it (version 0: a new one). on_done as store_swap(). */
+enum err holders_put(struct store *store, const struct holder *holder, store_done_fn *on_done, void *arg) _must_use_;
+typedef void holders_list_fn(void *arg, const struct holder *holder);
+void holders_list(const struct store *store, holders_list_fn *on_holder, void *arg);
+
+bool holders_is_banned(const struct store *store, const struct spiffe_id *id);
+/* Nothing lifts a ban but an operator who removes it from the store. */
+void holders_ban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg);
+typedef void holders_ban_fn(void *arg, struct span id);
+void holders_list_bans(const struct store *store, holders_ban_fn *on_ban, void *arg);
+#define HOLDERS_BAN_PREFIX "ban/"
