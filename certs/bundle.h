@@ -40,4 +40,6 @@ struct bundle_set *bundle_set_ref(struct bundle_set *set);
 void bundle_set_unref(struct bundle_set *set);
 DEFINE_CLEANUP(struct bundle_set *, bundle_set_unref)
 const struct bundle *bundle_set_find(const struct bundle_set *set, struct span trust_domain);
+size_t bundle_set_num(const struct bundle_set *set);
+const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i); /* borrowed */
 bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *id);

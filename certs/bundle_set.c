@@ -122,6 +122,17 @@ static size_t ban_place(const struct bundle_set *set, const struct spiffe_id *id
 	return low;
 }
 
+size_t bundle_set_num(const struct bundle_set *set)
+{
+	return set->num_domains;
+}
+
+const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i)
+{
+	CHECK(i < set->num_domains);
+	return set->domains[i].bundle;
+}
+
 bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *id)
 {
 	if (set->num_banned == 0)

@@ -1,0 +1,52 @@
+#include "certs/describe.h"
+
+#include "certs/test_mesh.h"
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { NOW_S = 1767225600 };
+
+static void a_leaf_is_told_by_its_serial_times_and_hash(void **state)
+{
+	(void)state;
+	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", NOW_S);
+	_cleanup_(credentials_unrefp) struct credentials *credentials =
+		test_mesh_credentials(mesh, "spiffe://td.test/a");
+	const struct svid *svid = credentials_svid(credentials);
+	struct cert_description told;
+	char serial[42];
+	assert_int_equal(cert_describe(svid_cert(svid, 0), &told, NULL), ERR_NONE);
+	assert_string_equal(told.serial, describe_hex(svid_serial(svid), serial, sizeof(serial)));
+	assert_int_equal(told.not_before_s, svid_not_before_s(svid));
+	assert_int_equal(told.not_after_s, NOW_S + 3600);
+	assert_int_equal(strlen(told.sha256), 64);
+}
+
+static void bytes_that_are_no_certificate_are_refused(void **state)
+{
+	(void)state;
+	struct cert_description told;
+	struct why why;
+	assert_int_equal(cert_describe(SPAN_LITERAL("nonsense"), &told, &why), ERR_MALFORMED);
+}
+
+static void hexadecimal_is_cut_at_whole_bytes(void **state)
+{
+	(void)state;
+	char out[4];
+	assert_string_equal(describe_hex(SPAN_LITERAL("\x00\xff"), out, sizeof(out)), "00");
+	assert_string_equal(describe_hex(SPAN_LITERAL("\xa9"), out, sizeof(out)), "a9");
+	assert_string_equal(describe_hex(SPAN_LITERAL("\xa9"), out, 1), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_leaf_is_told_by_its_serial_times_and_hash),
+		cmocka_unit_test(bytes_that_are_no_certificate_are_refused),
+		cmocka_unit_test(hexadecimal_is_cut_at_whole_bytes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+#include "sidecar/report/admin.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+
+enum { NUM_ADMIN_PAGES = 7, NUM_METRICS_PAGES = 3, MAX_SERVERS = 4, METRICS_MAX_BYTES = 1 << 20 };
+
+struct admin {
+	struct http_page admin_pages[NUM_ADMIN_PAGES], metrics_pages[NUM_METRICS_PAGES];
+	struct http_server *servers[MAX_SERVERS];
+	unsigned num_servers;
+};
+
+static void on_index(void *arg, struct http_request *request)
+{
+	(void)arg;
+	http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("/certs /config /connections /tunnels /why /check\n"));
+}
+
+/* Whoever reads this has been answered by the main loop: it lives. */
+static void on_live(void *arg, struct http_request *request)
+{
+	(void)arg;
+	admin_answer_probe(request, true, "alive");
+}
+
+static void pages_fill(struct admin *admin, const struct admin_pages *pages)
+{
+	const struct http_page for_operators[] = {
+		{"/", on_index, NULL},
+		{"/certs", pages->certs, pages->arg},
+		{"/config", pages->config, pages->arg},
+		{"/connections", pages->connections, pages->arg},
+		{"/tunnels", pages->tunnels, pages->arg},
+		{"/why", pages->why, pages->arg},
+		{"/check", pages->check, pages->arg},
+	};
+	const struct http_page for_machines[] = {
+		{"/metrics", pages->metrics, pages->arg},
+		{"/healthz/ready", pages->ready, pages->arg},
+		{"/healthz/live", on_live, NULL},
+	};
+	memcpy(admin->admin_pages, for_operators, sizeof(for_operators));
+	memcpy(admin->metrics_pages, for_machines, sizeof(for_machines));
+	_Static_assert(sizeof(for_operators) == sizeof(admin->admin_pages), "every page has its place");
+	_Static_assert(sizeof(for_machines) == sizeof(admin->metrics_pages), "every page has its place");
+}
+
+static enum err serve_at(struct admin *admin, struct loop *loop, const char *ip, uint16_t port,
+	const struct http_page *pages, size_t num_pages, struct why *why)
+{
+	struct addr at = {.port = port};
+	int fd = -1;
+	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
+	RETURN_IF_ERR(socket_listen(&at, &(struct socket_listen_options){.v6_only = true}, &fd, why));
+	admin->servers[admin->num_servers++] = http_server_new(loop, fd, pages, num_pages);
+	return ERR_NONE;
+}
+
+/* The operator's pages are on loopback only: they name everybody we talk to. */
+static enum err serve(struct admin *admin, struct loop *loop, const struct admin_options *options, struct why *why)
+{
+	RETURN_IF_ERR(
+		serve_at(admin, loop, "127.0.0.1", options->admin_port, admin->admin_pages, NUM_ADMIN_PAGES, why));
+	RETURN_IF_ERR(
+		serve_at(admin, loop, "0.0.0.0", options->metrics_port, admin->metrics_pages, NUM_METRICS_PAGES, why));
+	if (!options->ipv6)
+		return ERR_NONE;
+	RETURN_IF_ERR(serve_at(admin, loop, "::1", options->admin_port, admin->admin_pages, NUM_ADMIN_PAGES, why));
+	return serve_at(admin, loop, "::", options->metrics_port, admin->metrics_pages, NUM_METRICS_PAGES, why);
+}
+
+enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
+	struct admin **out, struct why *why)
+{
+	struct admin *admin = mem_new(struct admin);
+	pages_fill(admin, pages);
+	enum err err = serve(admin, loop, options, why);
+	if (err != ERR_NONE) {
+		admin_free(admin);
+		return err;
+	}
+	*out = admin;
+	return ERR_NONE;
+}
+
+void admin_free(struct admin *admin)
+{
+	if (admin == NULL)
+		return;
+	for (unsigned i = 0; i < admin->num_servers; i++)
+		http_server_free(admin->servers[i]);
+	mem_free(admin);
+}
+
+static int append(const char *bytes, size_t len, void *arg)
+{
+	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
+}
+
+void admin_answer_json(struct http_request *request, unsigned status, json_t *root)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(64 << 20); /* bounded by what the page's owner collects */
+	CHECK(root != NULL);
+	int failed = json_dump_callback(root, append, &text, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	json_decref(root);
+	if (failed != 0 || buf_append_str(&text, "\n") != ERR_NONE)
+		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("the page is too large\n"));
+	else
+		http_answer(request, status, HTTP_JSON, buf_span(&text));
+}
+
+void admin_answer_metrics(struct http_request *request, const struct metrics *metrics)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(METRICS_MAX_BYTES);
+	CHECK(metrics_encode(metrics, &text) == ERR_NONE); /* a fixed table */
+	http_answer(request, 200, HTTP_METRICS, buf_span(&text));
+}
+
+void admin_answer_probe(struct http_request *request, bool is_fine, const char *text)
+{
+	_cleanup_(buf_done) struct buf body = BUF_INIT(1024);
+	if (buf_printf(&body, "%s\n", text) != ERR_NONE)
+		buf_clear(&body);
+	http_answer(request, is_fine ? 200 : 503, HTTP_TEXT, buf_span(&body));
+}

@@ -1,0 +1,143 @@
+#include "sidecar/report/admin.h"
+
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void on_json(void *arg, struct http_request *request)
+{
+	(void)arg;
+	admin_answer_json(request, 200, json_pack("{s:s}", "page", http_request_path(request)));
+}
+
+static void on_metrics(void *arg, struct http_request *request)
+{
+	admin_answer_metrics(request, arg);
+}
+
+static void on_ready(void *arg, struct http_request *request)
+{
+	(void)arg;
+	admin_answer_probe(request, false, "no identity yet");
+}
+
+struct fixture {
+	struct loop *loop;
+	struct metrics *metrics;
+	struct admin *admin;
+	struct admin_options options;
+	char answer[2048];
+};
+
+/* Ports that were free a moment ago. */
+static uint16_t free_port(void)
+{
+	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}};
+	_cleanup_fd_ int fd = -1;
+	assert_int_equal(socket_listen(&at, &(struct socket_listen_options){0}, &fd, NULL), ERR_NONE);
+	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
+	return at.port;
+}
+
+static int set_up(void **state)
+{
+	static struct fixture fixture;
+	static const struct metric_row row = {METRIC_COUNTER, "handfast_x_total", "", "Help."};
+	fixture = (struct fixture){.loop = loop_new(&clock_system), .metrics = metrics_new(&row, 1, 1)};
+	fixture.options = (struct admin_options){.admin_port = free_port(), .metrics_port = free_port()};
+	struct admin_pages pages = {
+		on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready, fixture.metrics};
+	struct why why;
+	assert_int_equal(admin_new(fixture.loop, &fixture.options, &pages, &fixture.admin, &why), ERR_NONE);
+	*state = &fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	admin_free(fixture->admin);
+	metrics_free(fixture->metrics);
+	loop_free(fixture->loop);
+	return 0;
+}
+
+static const char *fetched(struct fixture *fixture, uint16_t port, const char *path)
+{
+	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
+	_cleanup_fd_ int fd = -1;
+	char text[256];
+	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", path, port);
+	loop_run_once(fixture->loop, false);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	for (size_t len = 0;;) {
+		loop_run_once(fixture->loop, false);
+		ssize_t got = read(fd, fixture->answer + len, sizeof(fixture->answer) - 1 - len);
+		if (got < 0 && errno == EAGAIN)
+			continue;
+		len += got > 0 ? (size_t)got : 0;
+		fixture->answer[len] = '\0';
+		if (got <= 0)
+			return fixture->answer;
+	}
+}
+
+static void every_page_of_the_operator_is_json_on_the_admin_port(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *const paths[] = {"/certs", "/config", "/connections", "/tunnels", "/why", "/check"};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		const char *answer = fetched(fixture, fixture->options.admin_port, paths[i]);
+		assert_non_null(strstr(answer, " 200 OK\r\n"));
+		assert_non_null(strstr(answer, "application/json"));
+		assert_non_null(strstr(answer, paths[i]));
+	}
+}
+
+static void D36_the_metrics_port_has_no_page_of_the_operator(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *const paths[] = {"/certs", "/config", "/connections", "/tunnels", "/why", "/check", "/quit"};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		assert_non_null(strstr(fetched(fixture, fixture->options.metrics_port, paths[i]), " 404 "));
+}
+
+static void metrics_and_probes_are_answered(void **state)
+{
+	struct fixture *fixture = *state;
+	uint16_t port = fixture->options.metrics_port;
+	assert_non_null(strstr(fetched(fixture, port, "/metrics"), "handfast_x_total 0\n"));
+	assert_non_null(strstr(fetched(fixture, port, "/healthz/live"), " 200 OK\r\n"));
+	assert_non_null(strstr(fetched(fixture, port, "/healthz/ready"), " 503 "));
+	assert_non_null(strstr(fixture->answer, "no identity yet\n"));
+}
+
+static void a_port_that_is_taken_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct admin_pages pages = {0};
+	struct admin *second = NULL;
+	struct why why = {0};
+	assert_int_not_equal(admin_new(fixture->loop, &fixture->options, &pages, &second, &why), ERR_NONE);
+	assert_null(second);
+	assert_true(why.got[0] != '\0');
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(every_page_of_the_operator_is_json_on_the_admin_port),
+		TEST(D36_the_metrics_port_has_no_page_of_the_operator),
+		TEST(metrics_and_probes_are_answered),
+		TEST(a_port_that_is_taken_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

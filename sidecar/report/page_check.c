@@ -1,0 +1,79 @@
+#include "base/core/check.h"
+#include "sidecar/report/pages.h"
+#include <stdio.h>
+
+static const char *level_text(enum page_level level)
+{
+	switch (level) {
+	case PAGE_FINE:
+		return "ok";
+	case PAGE_DEGRADED:
+		return "degraded";
+	case PAGE_FAILED:
+		return "failed";
+	}
+	CHECK_UNREACHABLE();
+}
+
+bool page_is_ready(const struct page_condition *conditions, size_t num_conditions)
+{
+	for (size_t i = 0; i < num_conditions; i++)
+		if (conditions[i].level == PAGE_FAILED)
+			return false;
+	return true;
+}
+
+static json_t *one(const struct page_condition *condition)
+{
+	return json_pack("{s:o, s:s, s:o*, s:o*}", "name", page_text(condition->name), "level",
+		level_text(condition->level), "detail", condition->detail == NULL ? NULL : page_text(condition->detail),
+		"fix", condition->fix == NULL ? NULL : page_text(condition->fix));
+}
+
+struct port_lists {
+	json_t *ready_for_strict, *plaintext;
+};
+
+static void sort_in(void *arg, uint16_t port, bool mesh, bool plaintext)
+{
+	(void)mesh; /* a port that was used and saw no plaintext saw the mesh */
+	struct port_lists *lists = arg;
+	json_array_append_new(plaintext ? lists->plaintext : lists->ready_for_strict, json_integer(port));
+}
+
+json_t *page_check(const struct page_condition *conditions, size_t num_conditions, const struct port_use *ports)
+{
+	struct port_lists lists = {.ready_for_strict = json_array(), .plaintext = json_array()};
+	port_use_each(ports, sort_in, &lists);
+	json_t *list = json_array();
+	for (size_t i = 0; i < num_conditions; i++)
+		json_array_append_new(list, one(&conditions[i]));
+	return json_pack("{s:b, s:o, s:{s:o, s:o}}", "ready", page_is_ready(conditions, num_conditions), "conditions",
+		list, "inbound_ports", "ready_for_strict", lists.ready_for_strict, "plaintext_seen", lists.plaintext);
+}
+
+static void count_plaintext(void *arg, uint16_t port, bool mesh, bool plaintext)
+{
+	(void)port;
+	(void)mesh;
+	*(unsigned *)arg += plaintext;
+}
+
+unsigned page_plaintext_name(const struct port_use *ports, char *out, size_t cap)
+{
+	unsigned num = 0;
+	port_use_each(ports, count_plaintext, &num);
+	out[0] = '\0';
+	if (num > 0)
+		snprintf(out, cap, "plaintext accepted on %u port%s", num, num == 1 ? "" : "s");
+	return num;
+}
+
+json_t *page_config(const struct page_setting *settings, size_t num_settings)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < num_settings; i++)
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "key", page_text(settings[i].key), "value",
+						    page_text(settings[i].value), "from", page_text(settings[i].from)));
+	return json_pack("{s:o}", "settings", list);
+}

@@ -1,0 +1,39 @@
+/* The building blocks of pages.h. */
+#include "base/core/check.h"
+#include "base/core/escape.h"
+#include "sidecar/report/pages.h"
+#include <stdio.h>
+#include <time.h>
+
+json_t *page_text(const char *text)
+{
+	char shown[1024];
+	if (text == NULL)
+		return json_null();
+	json_t *node = json_string(text);
+	if (node != NULL)
+		return node;
+	escape_ascii(span_of_str(text), shown, sizeof(shown));
+	return json_string(shown);
+}
+
+json_t *page_addr(const struct addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+	return addr->ip.family == 0 ? json_null() : json_string(addr_format(addr, text));
+}
+
+json_t *page_time_s(int64_t seconds)
+{
+	char text[40];
+	struct tm utc;
+	time_t when = (time_t)seconds;
+	if (gmtime_r(&when, &utc) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+		return json_null();
+	return json_string(text);
+}
+
+json_t *page_time_ms(int64_t milliseconds)
+{
+	return page_time_s(milliseconds / 1000);
+}
