@@ -25,6 +25,12 @@ void input_done(struct input *input);
  * above: the watcher is level-triggered and says so if there is more, which saves a system call a round. */
 enum input_status input_read(struct input *input, int fd, uint8_t *to, size_t cap, size_t *out_len);
 
+/* Nothing unread, and the kernel had no more. */
+static inline bool input_is_dry(const struct input *input)
+{
+	return input->len == 0 && input->is_drained;
+}
+
 static inline void input_rearm(struct input *input)
 {
 	input->is_drained = false;

@@ -75,6 +75,27 @@ static void d25_takes_no_hello_of_64_kilobytes(void **state)
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_PROTOCOL);
 }
 
+/* A sound hello, one byte a record: ugly but legal (RFC 8446 5.1), and answered as ever. */
+static void d25_takes_a_hello_in_a_thousand_records(void **state)
+{
+	struct test_pair *pair = *state;
+	test_pair_open(pair);
+	assert_int_equal(tls_session_handshake(pair->client), IO_WANT_READ);
+	int to_server = tls_session_fd(pair->client);
+	uint8_t hello[2048];
+	ssize_t len = recv(tls_session_fd(pair->server), hello, sizeof hello, 0);
+	assert_in_range(len, 100, sizeof hello);
+	for (ssize_t i = 5; i < len; i++) {
+		const uint8_t record[] = {22, 3, 1, 0, 1, hello[i]};
+		assert_int_equal(send(to_server, record, sizeof record, 0), sizeof record);
+		if (i % 16 == 0)
+			assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
+	}
+	struct test_outcome outcome = test_pair_shake(pair);
+	assert_int_equal(outcome.client, IO_DONE);
+	assert_int_equal(outcome.server, IO_DONE);
+}
+
 static void tells_a_goodbye_in_the_handshake(void **state)
 {
 	static const uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
@@ -235,6 +256,7 @@ int main(void)
 		CASE(tells_an_end_in_the_handshake),
 		CASE(tells_bytes_that_are_no_tls),
 		CASE(d25_takes_no_hello_of_64_kilobytes),
+		CASE(d25_takes_a_hello_in_a_thousand_records),
 		CASE(tells_a_goodbye_in_the_handshake),
 		CASE(tells_a_record_that_was_tampered_with),
 		CASE(gives_what_came_before_the_failure_first),

@@ -74,12 +74,13 @@ int main(int argc, char **argv)
 {
 	size_t megabytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000;
 	size_t handshakes = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;
+	size_t messages = argc > 3 ? strtoul(argv[3], NULL, 10) : 200000;
 	void *state = NULL;
 	(void)test_pair_setup(&state);
 	struct test_pair *pair = state;
 	shake(pair, handshakes);
 	test_pair_establish(pair);
 	carry(pair, megabytes * 1000 * 1000);
-	exchange_small(pair, megabytes * 100);
+	exchange_small(pair, messages);
 	return test_pair_teardown(&state);
 }

@@ -100,6 +100,21 @@ enum io_result tls_session_handshake(struct tls_session *session)
 	return tls_session_flush(session);
 }
 
+/* Records into `to` until it is full or nothing more is there. Returns the library's last answer. */
+static int read_records(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len)
+{
+	size_t len = 0;
+	int rc;
+	do {
+		size_t step = cap - len < RECORD_PLAIN_MAX ? cap - len : RECORD_PLAIN_MAX;
+		rc = SSL_read(session->ssl, to + len, (int)step);
+		len += rc > 0 ? (size_t)rc : 0;
+		/* Asking once more only to hear "nothing" is a third of the library's work on a small message. */
+	} while (rc > 0 && len < cap && (SSL_pending(session->ssl) > 0 || !input_is_dry(&session->input)));
+	*out_len = len;
+	return rc;
+}
+
 enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len)
 {
 	CHECK(session->is_established && cap > 0);
@@ -107,14 +122,7 @@ enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t
 		return IO_FAILED;
 	input_rearm(&session->input);
 	size_t len = 0;
-	int rc = 1;
-	while (len < cap) {
-		size_t step = cap - len < RECORD_PLAIN_MAX ? cap - len : RECORD_PLAIN_MAX;
-		rc = SSL_read(session->ssl, to + len, (int)step);
-		if (rc <= 0)
-			break;
-		len += (size_t)rc;
-	}
+	int rc = read_records(session, to, cap, &len);
 	enum io_result result = rc > 0 ? IO_DONE : result_of(session, rc);
 	if (result == IO_FAILED)
 		(void)session_fail(session); /* told now if nothing came before it, else at the next call */
