@@ -18,6 +18,13 @@ void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *lis
 		leg->ops->watch(leg);
 }
 
+void leg_part(struct leg *leg)
+{
+	leg->other = NULL;
+	leg->listener = NULL;
+	leg->owner = NULL;
+}
+
 static size_t push_to_other(struct leg *leg, struct span bytes)
 {
 	struct leg *other = leg->other;
@@ -78,8 +85,7 @@ void leg_free(struct leg *leg)
 {
 	if (leg == NULL)
 		return;
-	leg->listener = NULL;
-	leg->other = NULL;
+	leg_part(leg);
 	buf_done(&leg->kept);
 	leg->ops->free(leg);
 }

@@ -56,6 +56,7 @@ enum { LEG_KEPT_MAX = 16 * 1024 * 1024 }; /* of `kept`; windows and the pump kee
 
 void leg_init(struct leg *leg, const struct leg_ops *ops, struct loop *loop);
 void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner);
+void leg_part(struct leg *leg); /* nobody listens any more; it can be joined again */
 /* Hands bytes of this side to the other; keeps what it does not take. */
 void leg_deliver(struct leg *leg, struct span bytes);
 /* Hands on what this side kept; true: nothing is left. */

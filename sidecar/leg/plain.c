@@ -43,6 +43,8 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	struct leg *leg = &plain->leg;
 	ready &= plain->interest;
 	set_interest(plain, plain->interest & ~ready);
+	if (leg->listener == NULL) /* between two owners: whoever joins it next watches again */
+		return;
 	/* One event may end it all, but never frees the leg: its owner does that from a task. */
 	if ((ready & LOOP_READ) != 0) {
 		plain->is_drained = false;

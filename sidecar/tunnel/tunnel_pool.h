@@ -9,6 +9,7 @@
 #include "certs/credentials.h"
 #include "certs/verify.h"
 #include "sidecar/leg/leg.h"
+#include "sidecar/tunnel/window.h"
 
 struct tunnel_pool;
 
@@ -21,10 +22,6 @@ struct tunnel_limits {          /* 0: the default in brackets */
 	uint32_t idle_ms;              /* [60,000] a tunnel without a stream closes */
 	uint32_t ping_ms; /* [10,000] PING after silence while streams live; dead after 20 s without an answer */
 };
-
-struct window_budget; /* one a process, thread-safe */
-struct window_budget *window_budget_new(uint64_t bytes);
-void window_budget_free(struct window_budget *budget);
 
 /* What a tunnel's events mean to the outside (report counts and keeps the last failures for /why). All may be NULL. */
 struct tunnel_observer {

@@ -1,0 +1,199 @@
+#include "sidecar/tunnel/attempt.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/tunnel/connect_request.h"
+#include "sidecar/tunnel/destination.h"
+#include "sidecar/tunnel/stream.h"
+#include "sidecar/tunnel/tunnel.h"
+#include <stdio.h>
+
+struct stream_attempt *attempt_new(struct loop *loop, const struct stream_request *request)
+{
+	struct stream_attempt *attempt = mem_new(struct stream_attempt);
+	attempt->loop = loop;
+	attempt->endpoint = request->endpoint;
+	attempt->source = request->source;
+	attempt->on_result = request->on_result;
+	attempt->arg = request->arg;
+	attempt->downstream = request->downstream;
+	buf_init(&attempt->early, EARLY_MAX);
+	return attempt;
+}
+
+static void attempt_free(struct stream_attempt *attempt)
+{
+	loop_task_cancel(&attempt->telling);
+	if (attempt->downstream != NULL)
+		leg_part(attempt->downstream);
+	buf_done(&attempt->early);
+	mem_free(attempt->failure);
+	mem_free(attempt);
+}
+
+static void drop_stream(struct stream_attempt *attempt)
+{
+	struct stream *stream = TAKE_PTR(attempt->stream);
+	if (stream == NULL)
+		return;
+	stream->attempt = NULL;
+	stream_release(stream);
+}
+
+void stream_attempt_cancel(struct stream_attempt *attempt)
+{
+	drop_stream(attempt);
+	if (attempt->prev != NULL)
+		destination_cancel(attempt);
+	attempt_free(attempt);
+}
+
+/* --- the verdict --- */
+
+static void tell(struct loop_task *task)
+{
+	struct stream_attempt *attempt = container_of(task, struct stream_attempt, telling);
+	struct stream_result *failure = TAKE_PTR(attempt->failure);
+	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;
+	void *arg = attempt->arg;
+	attempt_free(attempt);
+	on_result(arg, NULL, failure);
+	mem_free(failure);
+}
+
+static void fail_with(struct stream_attempt *attempt, const struct stream_result *result)
+{
+	drop_stream(attempt);
+	if (attempt->prev != NULL)
+		destination_cancel(attempt);
+	if (attempt->failure != NULL)
+		return;
+	attempt->failure = mem_dup(result, sizeof(*result));
+	loop_task_post(attempt->loop, &attempt->telling, tell);
+}
+
+void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, bool by_peer, const struct why *why)
+{
+	struct stream_result result = {.verdict = verdict, .failed_by_peer = by_peer, .why = *why};
+	fail_with(attempt, &result);
+}
+
+static void succeed(struct stream_attempt *attempt, unsigned status)
+{
+	struct stream *stream = TAKE_PTR(attempt->stream);
+	stream->attempt = NULL;
+	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;
+	void *arg = attempt->arg;
+	attempt_free(attempt);
+	const struct stream_result result = {.verdict = STREAM_OPEN, .status = status};
+	on_result(arg, &stream->leg, &result);
+}
+
+void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *headers, size_t num_headers)
+{
+	struct connect_answer answer;
+	connect_answer_parse(headers, num_headers, &answer);
+	if (answer.status >= 100 && answer.status < 200)
+		return; /* RFC 9110 15.2: the answer is still to come */
+	if (answer.status >= 200 && answer.status < 300) {
+		succeed(attempt, answer.status);
+		return;
+	}
+	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status};
+	memcpy(result.reason, answer.reason, sizeof(result.reason));
+	why_set(&result.why, ERR_REFUSED, "the other sidecar to accept the connection",
+		"look at the other sidecar's record of it", "status %u, %s", answer.status,
+		answer.reason[0] == '\0' ? "no reason given" : answer.reason);
+	fail_with(attempt, &result);
+}
+
+bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const struct why *why)
+{
+	attempt->avoid = attempt->stream->tunnel;
+	drop_stream(attempt);
+	/* Only these say for certain that nothing was delivered (RFC 9113 8.7). */
+	if (why == NULL && error == H2_REFUSED_STREAM && attempt->tries < ATTEMPT_TRIES)
+		return true;
+	struct why reset = {0};
+	if (why == NULL) {
+		why_set(&reset, ERR_RESET, "an answer to CONNECT", "look at the other sidecar's record of it",
+			"RST_STREAM %s", h2_error_name(error));
+		why = &reset;
+	}
+	attempt_fail(attempt, STREAM_BROKEN, false, why);
+	return false;
+}
+
+/* --- bytes before the answer --- */
+
+static void on_early_readable(struct leg *leg)
+{
+	struct stream_attempt *attempt = leg->owner;
+	if (attempt->stream != NULL)
+		attempt->stream->leg.ops->wake(&attempt->stream->leg);
+}
+
+static void on_app_reset(struct leg *leg, const struct why *why)
+{
+	attempt_fail(leg->owner, STREAM_ABANDONED, false, why);
+}
+
+static void on_nothing(struct leg *leg)
+{
+	(void)leg; /* nothing is written to the app before the answer */
+}
+
+static const struct leg_listener early_listener = {on_early_readable, on_nothing, on_nothing, on_app_reset};
+
+static enum io_result replay(struct stream_attempt *attempt, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct span rest = span_from(buf_span(&attempt->early), attempt->replayed);
+	*out_len = rest.len < cap ? rest.len : cap;
+	memcpy(to, rest.ptr, *out_len);
+	attempt->replayed += *out_len;
+	return IO_DONE;
+}
+
+enum io_result attempt_pull(struct stream_attempt *attempt, uint8_t *to, size_t cap, size_t *out_len)
+{
+	if (attempt->replayed < buf_len(&attempt->early))
+		return replay(attempt, to, cap, out_len);
+	if (attempt->early_ended)
+		return IO_EOF;
+	size_t room = buf_room(&attempt->early);
+	if (room == 0 || attempt->downstream == NULL)
+		return IO_WANT_READ; /* the rest waits in the app's socket for the answer */
+	struct leg *downstream = attempt->downstream;
+	enum io_result result = downstream->ops->pull(downstream, to, cap < room ? cap : room, out_len);
+	if (result == IO_DONE) {
+		CHECK(buf_append(&attempt->early, span_of(to, *out_len)) == ERR_NONE);
+		attempt->replayed += *out_len;
+	} else if (result == IO_EOF) {
+		attempt->early_ended = true;
+	}
+	return result;
+}
+
+/* --- on a tunnel --- */
+
+enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
+{
+	struct connect_text text;
+	struct h2_header headers[CONNECT_HEADERS];
+	const struct connect_request request = {.authority = attempt->endpoint, .forwarded = attempt->source};
+	size_t num_headers = connect_request_encode(&request, &text, headers);
+	struct stream *stream = stream_new(tunnel);
+	enum err err = h2_stream_open(tunnel->h2, headers, num_headers, false, stream, &stream->id);
+	if (err != ERR_NONE) {
+		stream_discard(stream);
+		return err;
+	}
+	stream->attempt = attempt;
+	attempt->stream = stream;
+	attempt->tries++;
+	attempt->replayed = 0;
+	if (attempt->downstream != NULL) {
+		leg_join(attempt->downstream, NULL, &early_listener, attempt);
+		h2_stream_ready(tunnel->h2, stream->id); /* what the app has sent by now leaves with the CONNECT */
+	}
+	return ERR_NONE;
+}

@@ -1,0 +1,108 @@
+#include "sidecar/tunnel/connect_request.h"
+#include "base/core/check.h"
+#include "base/core/escape.h"
+#include <stdio.h>
+
+static const char forwarded_open[] = "for=\"";
+
+static bool is_named(const struct h2_header *header, const char *name)
+{
+	return span_eq(header->name, span_of_str(name));
+}
+
+size_t connect_request_encode(
+	const struct connect_request *request, struct connect_text *text, struct h2_header out[CONNECT_HEADERS])
+{
+	addr_format(&request->authority, text->authority);
+	out[0] = (struct h2_header){SPAN_LITERAL(":method"), SPAN_LITERAL("CONNECT")};
+	out[1] = (struct h2_header){SPAN_LITERAL(":authority"), span_of_str(text->authority)};
+	if (request->forwarded.ip.family == 0)
+		return 2;
+	char source[ADDR_TEXT_MAX];
+	(void)snprintf(
+		text->forwarded, sizeof(text->forwarded), "for=\"%s\"", addr_format(&request->forwarded, source));
+	out[2] = (struct h2_header){SPAN_LITERAL("forwarded"), span_of_str(text->forwarded)};
+	return 3;
+}
+
+/* RFC 7239 6, the one form that sidecars send. Anything else counts as absent: it is for logs only. */
+static struct addr parse_forwarded(struct span value)
+{
+	struct addr addr = {0};
+	size_t open_len = sizeof(forwarded_open) - 1;
+	if (!span_starts_with(value, span_of(forwarded_open, open_len)))
+		return addr;
+	struct span rest = span_from(value, open_len);
+	const uint8_t *close = memchr(rest.ptr, '"', rest.len);
+	if (close == NULL || addr_parse(span_of(rest.ptr, (size_t)(close - rest.ptr)), &addr) != ERR_NONE)
+		return (struct addr){0};
+	return addr;
+}
+
+static enum err malformed(struct why *why, const char *got, struct span text)
+{
+	char shown[96];
+	escape_ascii(text, shown, sizeof(shown));
+	return why_set(why, ERR_MALFORMED, "CONNECT with one :authority of an IP address and a port",
+		"look at the peer: it does not speak HBONE", "%s%s", got, shown);
+}
+
+enum err connect_request_parse(
+	const struct h2_header *headers, size_t num_headers, struct connect_request *out, struct why *why)
+{
+	struct connect_request request = {0};
+	struct span method = {0}, authority = {0};
+	for (size_t i = 0; i < num_headers; i++) {
+		const struct h2_header *header = &headers[i];
+		if (is_named(header, ":method") && method.ptr == NULL)
+			method = header->value;
+		else if (is_named(header, ":authority") && authority.ptr == NULL)
+			authority = header->value;
+		else if (header->name.len > 0 && header->name.ptr[0] == ':')
+			return malformed(why, "pseudo-header ", header->name);
+		else if (is_named(header, "forwarded"))
+			request.forwarded = parse_forwarded(header->value);
+	}
+	if (!span_eq(method, SPAN_LITERAL("CONNECT")))
+		return malformed(why, "method ", method);
+	if (addr_parse(authority, &request.authority) != ERR_NONE)
+		return malformed(why, ":authority ", authority);
+	*out = request;
+	return ERR_NONE;
+}
+
+static unsigned parse_status(struct span text)
+{
+	unsigned status = 0;
+	if (text.len != 3)
+		return 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return 0;
+		status = status * 10 + (unsigned)(text.ptr[i] - '0');
+	}
+	return status;
+}
+
+void connect_answer_parse(const struct h2_header *headers, size_t num_headers, struct connect_answer *out)
+{
+	*out = (struct connect_answer){0};
+	for (size_t i = 0; i < num_headers; i++) {
+		if (is_named(&headers[i], ":status"))
+			out->status = parse_status(headers[i].value);
+		else if (is_named(&headers[i], "handfast-reason"))
+			escape_ascii(headers[i].value, out->reason, sizeof(out->reason));
+	}
+}
+
+size_t connect_answer_encode(
+	unsigned status, const char *reason, char status_text[4], struct h2_header out[ANSWER_HEADERS])
+{
+	CHECK(status >= 100 && status <= 999);
+	(void)snprintf(status_text, 4, "%03u", status % 1000);
+	out[0] = (struct h2_header){SPAN_LITERAL(":status"), span_of(status_text, 3)};
+	if (reason == NULL)
+		return 1;
+	out[1] = (struct h2_header){SPAN_LITERAL("handfast-reason"), span_of_str(reason)};
+	return 2;
+}

@@ -1,0 +1,306 @@
+#include "sidecar/tunnel/stream.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/tunnel/attempt.h"
+#include "sidecar/tunnel/tunnel.h"
+
+enum {
+	HOG_INTERVAL_MS = 100,
+	HOG_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
+	HOG_REMEMBERED_MS = 500,
+};
+
+static const struct leg_ops stream_ops;
+
+struct stream *stream_of_leg(struct leg *leg)
+{
+	CHECK(leg->ops == &stream_ops);
+	return container_of(leg, struct stream, leg);
+}
+
+struct stream *stream_new(struct tunnel *tunnel)
+{
+	struct stream *stream = mem_new(struct stream);
+	leg_init(&stream->leg, &stream_ops, tunnel->set->loop);
+	stream->tunnel = tunnel;
+	stream->budget = tunnel->set->budget;
+	stream->is_held = true;
+	window_open(&stream->window, loop_now_ms(tunnel->set->loop));
+	stream->prev = &tunnel->streams;
+	stream->next = tunnel->streams;
+	if (stream->next != NULL)
+		stream->next->prev = &stream->next;
+	tunnel->streams = stream;
+	tunnel->num_streams++;
+	tunnel->set->num_streams++;
+	return stream;
+}
+
+static void free_left(struct stream *stream)
+{
+	window_close(&stream->window, stream->budget);
+	mem_free(stream);
+}
+
+static void unlink_answered(struct tunnel *tunnel, struct stream *stream)
+{
+	struct stream **at = &tunnel->answered_last;
+	while (*at != NULL && *at != stream)
+		at = &(*at)->next_answered;
+	if (*at == stream)
+		*at = stream->next_answered;
+}
+
+/* HTTP/2 is done with it. */
+static void leave_tunnel(struct stream *stream)
+{
+	struct tunnel *tunnel = TAKE_PTR(stream->tunnel);
+	*stream->prev = stream->next;
+	if (stream->next != NULL)
+		stream->next->prev = stream->prev;
+	if (stream->is_refused)
+		unlink_answered(tunnel, stream);
+	tunnel->num_streams--;
+	tunnel->set->num_streams--;
+	if (stream->is_held)
+		return;
+	free_left(stream);
+}
+
+void stream_discard(struct stream *stream)
+{
+	stream->is_held = false;
+	leave_tunnel(stream);
+}
+
+void stream_release(struct stream *stream)
+{
+	stream->is_held = false;
+	leg_part(&stream->leg);
+	buf_done(&stream->leg.kept);
+	if (stream->tunnel == NULL) {
+		free_left(stream);
+		return;
+	}
+	if (!stream->leg.out_ended || !stream->end_received) /* else on_close is on its way */
+		stream_reset(stream, H2_CANCEL);
+}
+
+/* NULL: nothing is to be said to HTTP/2 any more. */
+static struct h2_session *h2_of(const struct stream *stream)
+{
+	return stream->tunnel == NULL || stream->is_closed ? NULL : stream->tunnel->h2;
+}
+
+void stream_reset(struct stream *stream, uint32_t error)
+{
+	stream->leg.is_reset = true;
+	if (h2_of(stream) != NULL)
+		h2_stream_reset(h2_of(stream), stream->id, error);
+}
+
+void stream_limit(struct stream *stream)
+{
+	static const struct why why = {
+		.err = ERR_LIMIT,
+		.expected = "a reader that keeps up, or memory to spare for it",
+		.got = "bytes that nobody read for long, while the budget for windows is used up",
+		.fix = "look at the side that does not read; raise the window budget",
+	};
+	stream->leg.hit_limit = true;
+	if (h2_of(stream) != NULL)
+		h2_stream_reset(h2_of(stream), stream->id, H2_ENHANCE_YOUR_CALM);
+	leg_lost(&stream->leg, &why);
+}
+
+/* --- its tunnel's traffic --- */
+
+static void note_moved(struct stream *stream, size_t len)
+{
+	uint64_t now_ms = loop_now_ms(stream->leg.loop);
+	if (now_ms - stream->moved_since_ms > HOG_INTERVAL_MS) {
+		stream->moved_since_ms = now_ms;
+		stream->moved = 0;
+	}
+	stream->moved += (uint32_t)len;
+	if (stream->moved >= HOG_BYTES)
+		stream->tunnel->hogged_until_ms = now_ms + HOG_REMEMBERED_MS;
+}
+
+enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap, size_t *out_len)
+{
+	(void)arg;
+	struct stream *stream = owner;
+	struct leg *leg = &stream->leg, *other = leg->other;
+	if (leg->is_reset || (stream->attempt == NULL && other == NULL))
+		return IO_WANT_READ;
+	size_t len = 0;
+	enum io_result result = stream->attempt != NULL ? attempt_pull(stream->attempt, to, cap, &len)
+							: other->ops->pull(other, to, cap, &len);
+	if (leg->is_reset) /* what was pulled from is lost, and so are we by now */
+		return IO_WANT_READ;
+	switch (result) {
+	case IO_DONE:
+		leg_count(leg, len);
+		note_moved(stream, len);
+		*out_len = len;
+		return IO_DONE;
+	case IO_EOF:
+		leg->out_ended = true;
+		if (leg->listener != NULL)
+			leg->listener->on_ended(leg);
+		return IO_EOF;
+	case IO_WANT_READ:
+	case IO_WANT_WRITE:
+	case IO_FAILED:
+		return IO_WANT_READ;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void grow_window(struct stream *stream, size_t len, bool keeps_up)
+{
+	struct tunnel *tunnel = stream->tunnel;
+	uint64_t now_ms = loop_now_ms(stream->leg.loop);
+	/* The round trip matters only when a window is full. */
+	uint32_t rtt_ms = stream->window.filled + len >= stream->window.size ? tunnel_rtt_ms(tunnel) : 0;
+	switch (window_received(&stream->window, tunnel->set->budget, len, keeps_up, now_ms, rtt_ms)) {
+	case WINDOW_SAME:
+		break;
+	case WINDOW_GROWN:
+		h2_stream_set_window(tunnel->h2, stream->id, stream->window.size);
+		break;
+	case WINDOW_OVER_BUDGET:
+		tunnel_set_relieve(tunnel->set);
+		break;
+	}
+}
+
+void stream_on_data(struct stream *stream, struct span bytes)
+{
+	if (stream->is_refused || stream->leg.is_reset)
+		return;
+	struct leg *leg = &stream->leg;
+	note_moved(stream, bytes.len);
+	bool kept_before = buf_len(&leg->kept) > 0;
+	leg_deliver(leg, bytes);
+	if (leg->is_reset)
+		return;
+	bool keeps = buf_len(&leg->kept) > 0;
+	if (keeps && !kept_before)
+		stream->unread_since_ms = loop_now_ms(leg->loop);
+	grow_window(stream, bytes.len, !kept_before);
+	if (keeps && leg->other != NULL && leg->other->ops->push == NULL && !leg->is_reset)
+		leg->other->ops->wake(leg->other);
+}
+
+void stream_on_end(struct stream *stream)
+{
+	struct leg *leg = &stream->leg;
+	stream->end_received = true;
+	if (leg->listener != NULL && !leg->is_reset)
+		leg->listener->on_readable(leg);
+}
+
+static void end_unanswered(struct stream *stream, uint32_t error, const struct why *why)
+{
+	stream->tunnel->set->hooks->on_unanswered_end(stream, error, why);
+}
+
+void stream_on_close(struct stream *stream, uint32_t error)
+{
+	struct tunnel *tunnel = stream->tunnel;
+	stream->is_closed = true;
+	if (stream->attempt != NULL || stream->inbound != NULL) {
+		end_unanswered(stream, error, NULL); /* releases it */
+	} else if (error != H2_NO_ERROR && stream->is_held) {
+		struct why why = {0};
+		why_set(&why, ERR_RESET, "a stream that both sides end", "look at the other sidecar's record of it",
+			"RST_STREAM %s", h2_error_name(error));
+		leg_lost(&stream->leg, &why);
+	}
+	leave_tunnel(stream);
+	tunnel->set->hooks->on_room(tunnel);
+}
+
+void stream_cut(struct stream *stream, const struct why *why)
+{
+	stream->is_closed = true;
+	if (stream->attempt != NULL || stream->inbound != NULL)
+		end_unanswered(stream, H2_CANCEL, why);
+	else if (stream->is_held && !(stream->leg.out_ended && stream->end_received))
+		leg_lost(&stream->leg, why);
+	leave_tunnel(stream);
+}
+
+/* --- as a leg --- */
+
+static enum io_result stream_leg_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct stream *stream = stream_of_leg(leg);
+	size_t len = buf_len(&leg->kept) < cap ? buf_len(&leg->kept) : cap;
+	if (len > 0) {
+		memcpy(to, buf_span(&leg->kept).ptr, len);
+		buf_consume(&leg->kept, len);
+		if (buf_len(&leg->kept) == 0)
+			buf_done(&leg->kept);
+		leg->ops->took(leg, len);
+		*out_len = len;
+		return IO_DONE;
+	}
+	if (!stream->end_received)
+		return IO_WANT_READ;
+	leg->in_ended = true;
+	return IO_EOF;
+}
+
+static void stream_leg_wake(struct leg *leg)
+{
+	struct stream *stream = stream_of_leg(leg);
+	if (h2_of(stream) != NULL && !leg->is_reset)
+		h2_stream_ready(h2_of(stream), stream->id);
+}
+
+static void stream_leg_took(struct leg *leg, size_t len)
+{
+	struct stream *stream = stream_of_leg(leg);
+	if (h2_of(stream) != NULL)
+		h2_stream_consumed(h2_of(stream), stream->id, len);
+	stream->unread_since_ms = loop_now_ms(leg->loop);
+}
+
+static void stream_leg_watch(struct leg *leg)
+{
+	(void)leg; /* HTTP/2 tells by itself */
+}
+
+static void stream_leg_reset(struct leg *leg)
+{
+	stream_reset(stream_of_leg(leg), H2_CANCEL);
+}
+
+static void stream_leg_free(struct leg *leg)
+{
+	stream_release(stream_of_leg(leg));
+}
+
+static const struct svid *stream_leg_peer(const struct leg *leg)
+{
+	const struct tunnel *tunnel = container_of(leg, const struct stream, leg)->tunnel;
+	return tunnel == NULL ? NULL : tunnel_peer(tunnel);
+}
+
+static const struct leg_ops stream_ops = {
+	.pull = stream_leg_pull,
+	.wake = stream_leg_wake,
+	.took = stream_leg_took,
+	.watch = stream_leg_watch,
+	.reset = stream_leg_reset,
+	.free = stream_leg_free,
+	.peer = stream_leg_peer,
+};
+
+const struct svid *leg_peer(const struct leg *leg)
+{
+	return leg->ops->peer(leg);
+}

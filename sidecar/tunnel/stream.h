@@ -1,0 +1,46 @@
+/* A stream of a tunnel as a leg. Inside this folder only. It lives while HTTP/2 knows it or somebody holds it. */
+#pragma once
+
+#include "base/h2/h2_session.h"
+#include "sidecar/leg/leg_ops.h"
+#include "sidecar/tunnel/window.h"
+
+/* RFC 9113 7, those that tunnels use */
+enum { H2_NO_ERROR = 0, H2_REFUSED_STREAM = 7, H2_CANCEL = 8, H2_ENHANCE_YOUR_CALM = 11 };
+
+struct tunnel;
+struct stream_attempt;
+struct inbound_stream;
+
+struct stream {
+	struct leg leg;
+	struct tunnel *tunnel; /* NULL: HTTP/2 is done with it */
+	struct stream *next, **prev;
+	struct stream *next_answered; /* a refused one, on its way out */
+	int32_t id;
+	bool is_closed;                 /* HTTP/2's last word was said */
+	bool is_held;                   /* a leg, or something that will be one */
+	bool end_received;              /* END_STREAM; `kept` may still hold bytes */
+	bool is_refused;                /* answered with something else than 200: what it sends is dropped */
+	struct stream_attempt *attempt; /* outbound, until the verdict */
+	struct inbound_stream *inbound; /* inbound, until the verdict */
+	struct window window;
+	struct window_budget *budget; /* that window is charged to */
+	uint64_t unread_since_ms;     /* while `kept` holds bytes */
+	uint32_t moved;               /* since moved_since_ms: does it hog the tunnel? */
+	uint64_t moved_since_ms;
+};
+
+struct stream *stream_new(struct tunnel *tunnel); /* held by the caller; id to be set */
+void stream_release(struct stream *stream);       /* no longer held: cancelled unless it has ended */
+void stream_discard(struct stream *stream);       /* HTTP/2 never knew it */
+void stream_reset(struct stream *stream, uint32_t error);
+void stream_cut(struct stream *stream, const struct why *why); /* its tunnel is lost */
+void stream_limit(struct stream *stream);                      /* reset for the memory budget's sake */
+struct stream *stream_of_leg(struct leg *leg);
+
+/* HTTP/2's side */
+enum io_result stream_pull_body(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len);
+void stream_on_data(struct stream *stream, struct span bytes);
+void stream_on_end(struct stream *stream);
+void stream_on_close(struct stream *stream, uint32_t error);

@@ -1,0 +1,88 @@
+/* For tests: two sidecars' tunnel ends in one process, over real loopback sockets and one loop, with certificates of a
+ * small mesh. Time is injected and moves by a millisecond a round.
+ *
+ *	app --- [relay | pool] ===tunnel=== [server | relay] --- far
+ */
+#pragma once
+
+#include "base/core/clock.h"
+#include "certs/test_mesh.h"
+#include "sidecar/relay/relay.h"
+#include "sidecar/tunnel/tunnel_server.h"
+
+#define CLIENT_ID "spiffe://td.test/client"
+#define SERVER_ID "spiffe://td.test/server"
+
+enum { CALLS_MAX = 64 };
+
+enum far_conduct { FAR_ACCEPT, FAR_REFUSE, FAR_HOLD };
+
+struct far { /* an inbound stream and what became of it */
+	struct world *world;
+	struct inbound_stream *stream; /* held */
+	struct relay *relay;
+	int fd; /* the application's end; -1: none */
+	bool was_abandoned, has_ended;
+	enum relay_end end;
+	struct addr forwarded;
+};
+
+struct call { /* an outbound connection */
+	struct world *world;
+	struct stream_attempt *attempt;
+	struct leg *downstream; /* until the relay has it */
+	struct relay *relay;
+	int app; /* the application's end */
+	bool has_result, has_ended;
+	struct stream_result result;
+	enum relay_end end;
+	struct why why;
+};
+
+struct world {
+	struct clock_fake clock;
+	struct trusted_time time;
+	struct loop *loop;
+	struct test_mesh *mesh;
+	struct tls_context *client_context, *server_context;
+	struct tls_scratch *scratch;
+	struct verify_cache *cache;
+	struct window_budget *budget;
+	struct tunnel_pool *pool;
+	struct tunnel_server *server;
+	struct listener *listener;
+	struct addr at; /* of the tunnel port */
+	enum far_conduct conduct;
+	unsigned refuse_status;
+	const char *refuse_reason;
+	struct call calls[CALLS_MAX];
+	struct far fars[CALLS_MAX];
+	unsigned num_calls, num_fars;
+	unsigned opened[2], closed[2], failed[2]; /* tunnels, by outbound */
+	struct why last_failure[2];
+};
+
+struct world_options {
+	uint64_t window_budget;
+	struct tunnel_limits limits; /* of both ends */
+	bool no_credentials;
+};
+struct world *world_new(const struct world_options *options); /* NULL: defaults */
+void world_free(struct world *world);
+void world_set_credentials(
+	struct world *world, bool outbound, struct credentials *credentials); /* takes the reference */
+
+void world_run(struct world *world, unsigned rounds);
+/* Until the condition holds; false: it never did. */
+#define WORLD_UNTIL(world, condition)                                                                                  \
+	({                                                                                                             \
+		for (unsigned i_ = 0; i_ < 3000 && !(condition); i_++)                                                 \
+			world_run(world, 1);                                                                           \
+		(condition);                                                                                           \
+	})
+
+struct call *world_call(struct world *world); /* begins; the far end is world->fars[same order] */
+struct call *world_call_to(struct world *world, const char *expected_id);
+bool world_connect(struct world *world, struct call **out_call, struct far **out_far); /* and waits for both ends */
+/* Moves len bytes of a pattern from one socket to the other; checks them. */
+bool world_transfer(struct world *world, int from, int to, size_t len);

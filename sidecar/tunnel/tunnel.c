@@ -1,0 +1,151 @@
+/* A tunnel's life: made, drained, lost, buried. */
+#include "sidecar/tunnel/tunnel.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/tunnel/stream.h"
+#include <netinet/tcp.h>
+
+enum { RTT_FRESH_MS = 100 };
+
+static struct tunnel *tunnel_new(struct tunnel_set *set, const struct addr *remote)
+{
+	struct tunnel *tunnel = mem_new(struct tunnel);
+	tunnel->set = set;
+	tunnel->remote = *remote;
+	tunnel->connecting_fd = -1;
+	tunnel->credentials = set->credentials == NULL ? NULL : credentials_ref(set->credentials);
+	tunnel->heard_ms = loop_now_ms(set->loop);
+	tunnel_set_add(set, tunnel);
+	return tunnel;
+}
+
+static void bury(struct loop_task *task)
+{
+	struct tunnel *tunnel = container_of(task, struct tunnel, bury);
+	tunnel_set_remove(tunnel);
+	h2_session_free(tunnel->h2);
+	tls_session_free(tunnel->tls);
+	fd_close(tunnel->connecting_fd);
+	credentials_unref(tunnel->credentials);
+	spiffe_id_done(&tunnel->expected);
+	mem_free(tunnel);
+}
+
+/* What the outside is to know as a failure: it never stood, or it fell with something on it, or not in order. */
+static bool is_failure(const struct tunnel *tunnel, unsigned num_streams, const struct why *why)
+{
+	if (why->err == ERR_NONE || tunnel->state == TUNNEL_LEAVING)
+		return false;
+	return !tunnel->was_open || num_streams > 0 || why->err != ERR_CLOSED;
+}
+
+static void tell_loss(struct tunnel *tunnel, bool failed, const struct why *why)
+{
+	const struct tunnel_observer *observer = &tunnel->set->observer;
+	bool outbound = tunnel->set->outbound;
+	if (failed && observer->on_failure != NULL)
+		observer->on_failure(
+			observer->arg, outbound, &tunnel->remote, outbound ? &tunnel->expected : NULL, why);
+	if (tunnel->was_open && observer->on_close != NULL)
+		observer->on_close(observer->arg, outbound);
+}
+
+void tunnel_lost(struct tunnel *tunnel, const struct why *why)
+{
+	if (tunnel->state == TUNNEL_GONE)
+		return;
+	bool failed = is_failure(tunnel, tunnel->num_streams, why);
+	if (tunnel->state == TUNNEL_SHAKING)
+		tunnel->set->num_shaking--;
+	if (tunnel->state == TUNNEL_SHAKING || tunnel->state == TUNNEL_SETTLING)
+		tunnel->is_handshake_failure = true;
+	tunnel->state = TUNNEL_GONE;
+	loop_io_stop(&tunnel->io);
+	loop_timer_stop(&tunnel->timer);
+	loop_task_cancel(&tunnel->flush);
+	while (tunnel->streams != NULL)
+		stream_cut(tunnel->streams, why);
+	tell_loss(tunnel, failed, why);
+	tunnel->set->hooks->on_gone(tunnel, why);
+	loop_task_post(tunnel->set->loop, &tunnel->bury, bury);
+}
+
+/* From a task: nobody expects an answer within the call that asked. */
+static void fail_to_connect(struct loop_task *task)
+{
+	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
+	char text[ADDR_TEXT_MAX];
+	struct why why = {0};
+	why_set(&why, tunnel->connect_err, "a way to the other sidecar",
+		"look at the route to it, and at the limits of descriptors", "%s for %s", err_text(tunnel->connect_err),
+		addr_format(&tunnel->remote, text));
+	tunnel_lost(tunnel, &why);
+}
+
+struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, const struct spiffe_id *expected)
+{
+	struct tunnel *tunnel = tunnel_new(set, to);
+	spiffe_id_copy(expected, &tunnel->expected);
+	tunnel->state = TUNNEL_CONNECTING;
+	tunnel->connect_err = socket_connect(to, &(struct socket_connect_options){0}, &tunnel->connecting_fd);
+	if (tunnel->connect_err != ERR_NONE) {
+		loop_task_post(set->loop, &tunnel->flush, fail_to_connect);
+		return tunnel;
+	}
+	tunnel_start(tunnel, LOOP_WRITE);
+	tunnel_rearm(tunnel);
+	return tunnel;
+}
+
+struct tunnel *tunnel_accept(struct tunnel_set *set, int fd, const struct addr *from)
+{
+	struct tunnel *tunnel = tunnel_new(set, from);
+	struct why why = {0};
+	enum err err = tunnel_start_tls(tunnel, fd, &why);
+	if (err != ERR_NONE)
+		tunnel_lost(tunnel, &why);
+	return tunnel;
+}
+
+void tunnel_drain(struct tunnel *tunnel)
+{
+	if (tunnel->is_draining || tunnel->state == TUNNEL_GONE)
+		return;
+	tunnel->is_draining = true;
+	if (tunnel->state == TUNNEL_OPEN)
+		h2_session_shutdown(tunnel->h2); /* and the flush that follows sees whether anything is left */
+	else if (tunnel->set->outbound)
+		tunnel_lost(tunnel, &(struct why){0}); /* nothing is on it yet */
+	if (tunnel->state == TUNNEL_OPEN)
+		tunnel_want_flush(tunnel);
+}
+
+const struct svid *tunnel_peer(const struct tunnel *tunnel)
+{
+	return tunnel->tls == NULL ? NULL : tls_session_peer(tunnel->tls);
+}
+
+bool tunnel_is_hogged(const struct tunnel *tunnel)
+{
+	return loop_now_ms(tunnel->set->loop) < tunnel->hogged_until_ms;
+}
+
+bool tunnel_may_open(const struct tunnel *tunnel)
+{
+	return tunnel->state == TUNNEL_OPEN && !tunnel->is_draining && h2_session_streams_left(tunnel->h2) > 0;
+}
+
+uint32_t tunnel_rtt_ms(struct tunnel *tunnel)
+{
+	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	if (tunnel->rtt_at_ms != 0 && now_ms - tunnel->rtt_at_ms < RTT_FRESH_MS)
+		return tunnel->rtt_ms;
+	struct tcp_info facts = {0};
+	socklen_t len = sizeof(facts);
+	if (getsockopt(tls_session_fd(tunnel->tls), IPPROTO_TCP, TCP_INFO, &facts, &len) == 0)
+		tunnel->rtt_ms = facts.tcpi_rtt / 1000;
+	tunnel->rtt_at_ms = now_ms;
+	return tunnel->rtt_ms;
+}

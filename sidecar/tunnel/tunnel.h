@@ -1,0 +1,76 @@
+/* One tunnel: a TCP connection, TLS 1.3, HTTP/2, and the streams on it; either end. Inside this folder only: the
+ * outside sees tunnel_pool.h and tunnel_server.h.
+ *
+ * Batches: a round of the loop reads what is ready (tunnel_io.c), and a task at its end pulls, encrypts and writes what
+ * came of it (flush) once. A tunnel is freed only by a task of its own, so every callback may end it. */
+#pragma once
+
+#include "base/h2/h2_session.h"
+#include "sidecar/tunnel/tunnel_set.h"
+
+enum tunnel_state {
+	TUNNEL_CONNECTING, /* TCP */
+	TUNNEL_SHAKING,    /* TLS */
+	TUNNEL_SETTLING,   /* the peer's SETTINGS have not arrived: it may still refuse us */
+	TUNNEL_OPEN,
+	TUNNEL_LEAVING, /* said goodbye; waits for the peer's, so that nothing on its way is lost */
+	TUNNEL_GONE,
+};
+
+struct tunnel {
+	struct tunnel *next, **prev; /* in its set */
+	struct tunnel_set *set;
+	enum tunnel_state state;
+	bool is_draining; /* takes no new stream */
+	bool was_open;
+	bool was_failed_by_peer;
+	bool is_handshake_failure; /* it ended between TCP and SETTINGS */
+	bool awaits_ping;
+
+	enum err connect_err; /* of a connect() that failed at once */
+	struct loop_io io;
+	int connecting_fd; /* before TLS owns it; else -1 */
+	struct loop_task flush, bury;
+	struct loop_timer timer;
+	struct tls_session *tls;
+	struct h2_session *h2;
+	struct credentials *credentials; /* what it was opened with */
+	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
+	struct addr local, remote;
+	struct spiffe_id expected; /* outbound */
+
+	struct stream *streams;
+	unsigned num_streams;
+	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
+
+	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */
+	uint64_t hogged_until_ms;               /* one of its streams takes much of it */
+	uint64_t rtt_at_ms;
+	uint32_t rtt_ms;
+
+	struct destination *destination; /* the pool's */
+	struct tunnel *sibling;          /* of the same destination */
+};
+
+struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, const struct spiffe_id *expected);
+struct tunnel *tunnel_accept(struct tunnel_set *set, int fd, const struct addr *from);
+
+/* No new stream; GOAWAY; it closes with its last one. */
+void tunnel_drain(struct tunnel *tunnel);
+/* It ends now: every stream as a reset. */
+void tunnel_lost(struct tunnel *tunnel, const struct why *why);
+void tunnel_want_flush(struct tunnel *tunnel);
+const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */
+bool tunnel_is_hogged(const struct tunnel *tunnel);
+uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the kernel's measure, asked now and then */
+bool tunnel_may_open(const struct tunnel *tunnel); /* a stream, now */
+
+/* --- between the files of a tunnel --- */
+void tunnel_start(struct tunnel *tunnel, unsigned interest); /* tunnel_io.c: the descriptor of its TLS session */
+enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why) _must_use_; /* tunnel_tls.c; adopts fd */
+void tunnel_shake(struct tunnel *tunnel);
+enum err tunnel_start_h2(struct tunnel *tunnel) _must_use_; /* tunnel_h2.c */
+void tunnel_on_timer(struct loop_timer *timer);             /* tunnel_timer.c */
+void tunnel_rearm(struct tunnel *tunnel);
+void tunnel_receive(struct tunnel *tunnel);
+void tunnel_leave_if_done(struct tunnel *tunnel);

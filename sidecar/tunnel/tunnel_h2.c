@@ -1,0 +1,111 @@
+/* What HTTP/2 tells a tunnel, and what a tunnel allows its peer. */
+#include "sidecar/tunnel/stream.h"
+#include "sidecar/tunnel/tunnel.h"
+
+enum {
+	CONNECTION_WINDOW = 16 * 1024 * 1024, /* never what holds a stream back: it is returned at once */
+	FRAME_MAX = 128 * 1024,               /* fewer and larger: 16 KiB frames cost 30 % more CPU */
+	HEADER_BYTES = 16 * 1024,
+};
+
+static void on_headers(
+	void *arg, int32_t stream_id, void *owner, const struct h2_header *headers, size_t num_headers, bool end_stream)
+{
+	(void)end_stream; /* on_end follows */
+	struct tunnel *tunnel = arg;
+	struct stream *stream = owner;
+	if (!tunnel->set->outbound && stream == NULL)
+		tunnel->set->hooks->on_request(tunnel, stream_id, headers, num_headers);
+	else if (stream != NULL && stream->attempt != NULL)
+		tunnel->set->hooks->on_answer(stream, headers, num_headers);
+	/* else trailers, which mean nothing on a tunnel */
+}
+
+static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
+{
+	(void)arg;
+	(void)stream_id;
+	if (stream != NULL)
+		stream_on_data(stream, bytes);
+}
+
+static void on_end(void *arg, int32_t stream_id, void *stream)
+{
+	(void)arg;
+	(void)stream_id;
+	if (stream != NULL)
+		stream_on_end(stream);
+}
+
+static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
+{
+	(void)stream_id;
+	struct tunnel *tunnel = arg;
+	tunnel->emptied_ms = loop_now_ms(tunnel->set->loop);
+	if (stream != NULL)
+		stream_on_close(stream, error);
+}
+
+static void on_settings(void *arg)
+{
+	struct tunnel *tunnel = arg;
+	const struct tunnel_observer *observer = &tunnel->set->observer;
+	tunnel->state = TUNNEL_OPEN;
+	tunnel->was_open = true;
+	tunnel->emptied_ms = loop_now_ms(tunnel->set->loop);
+	tunnel_rearm(tunnel);
+	if (observer->on_open != NULL)
+		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel));
+	if (tunnel->is_draining) /* decided while it was shaking hands */
+		h2_session_shutdown(tunnel->h2);
+	tunnel->set->hooks->on_open(tunnel);
+}
+
+static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
+{
+	(void)last_stream_id; /* streams above it are closed as REFUSED_STREAM */
+	(void)error;
+	struct tunnel *tunnel = arg;
+	tunnel->is_draining = true;
+	tunnel->set->hooks->on_room(tunnel);
+}
+
+static void on_ping_ack(void *arg)
+{
+	struct tunnel *tunnel = arg;
+	tunnel->awaits_ping = false;
+}
+
+static void on_want_produce(void *arg)
+{
+	tunnel_want_flush(arg);
+}
+
+enum err tunnel_start_h2(struct tunnel *tunnel)
+{
+	const struct h2_session_options options = {
+		.role = tunnel->set->outbound ? H2_CLIENT : H2_SERVER,
+		.limits =
+			{
+				.max_streams = tunnel->set->limits.max_streams,
+				.header_bytes = HEADER_BYTES,
+				.stream_window = WINDOW_START,
+				.connection_window = CONNECTION_WINDOW,
+				.frame_bytes = FRAME_MAX,
+			},
+		.callbacks =
+			{
+				.on_headers = on_headers,
+				.on_data = on_data,
+				.on_end = on_end,
+				.on_close = on_close,
+				.pull = stream_pull_body,
+				.on_settings = on_settings,
+				.on_goaway = on_goaway,
+				.on_ping_ack = on_ping_ack,
+				.on_want_produce = on_want_produce,
+			},
+		.arg = tunnel,
+	};
+	return h2_session_new(&options, &tunnel->h2);
+}

@@ -1,0 +1,167 @@
+#include "sidecar/tunnel/tunnel_set.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/tunnel/stream.h"
+#include "sidecar/tunnel/tunnel.h"
+
+enum {
+	RELIEVE_EVERY_MS = 100,
+	UNREAD_TOO_LONG_MS = 1000, /* a reader that only pauses is left alone */
+};
+
+static void set_default(uint32_t *limit, uint32_t value)
+{
+	if (*limit == 0)
+		*limit = value;
+}
+
+void tunnel_set_init(struct tunnel_set *set)
+{
+	set_default(&set->limits.max_streams, 4096);
+	set_default(&set->limits.connect_timeout_ms, 10000);
+	set_default(&set->limits.handshake_timeout_ms, 5000);
+	set_default(&set->limits.idle_ms, 60000);
+	set_default(&set->limits.ping_ms, 10000);
+	set->in = mem_alloc(TUNNEL_IN_LEN);
+	buf_init(&set->out, TUNNEL_OUT_LEN);
+}
+
+void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel)
+{
+	tunnel->prev = &set->tunnels;
+	tunnel->next = set->tunnels;
+	if (tunnel->next != NULL)
+		tunnel->next->prev = &tunnel->next;
+	set->tunnels = tunnel;
+	set->num_tunnels++;
+}
+
+void tunnel_set_remove(struct tunnel *tunnel)
+{
+	*tunnel->prev = tunnel->next;
+	if (tunnel->next != NULL)
+		tunnel->next->prev = tunnel->prev;
+	tunnel->set->num_tunnels--;
+}
+
+void tunnel_set_done(struct tunnel_set *set)
+{
+	static const struct why closing = {.err = ERR_CLOSED, .got = "this sidecar is closing"};
+	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+		tunnel_lost(tunnel, &closing);
+	while (set->tunnels != NULL) {
+		struct loop_task *bury = &set->tunnels->bury;
+		loop_task_cancel(bury);
+		bury->on_run(bury);
+	}
+	credentials_unref(set->credentials);
+	mem_free(set->in);
+	buf_done(&set->out);
+}
+
+void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials)
+{
+	if (credentials == set->credentials)
+		return;
+	credentials_unref(set->credentials);
+	set->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
+	tunnel_set_drain(set);
+}
+
+void tunnel_set_drain(struct tunnel_set *set)
+{
+	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+		tunnel_drain(tunnel);
+}
+
+int64_t tunnel_set_now_s(const struct tunnel_set *set)
+{
+	return trusted_time_now_s(set->time, loop_clock(set->loop));
+}
+
+int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set)
+{
+	int64_t oldest_s = 0, now_s = tunnel_set_now_s(set);
+	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		if (tunnel->num_streams == 0 || tunnel->credentials == NULL)
+			continue;
+		int64_t age_s = now_s - svid_not_before_s(credentials_svid(tunnel->credentials));
+		oldest_s = age_s > oldest_s ? age_s : oldest_s;
+	}
+	return oldest_s;
+}
+
+void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg)
+{
+	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+		if (tunnel->state == TUNNEL_OPEN)
+			each(arg, set->outbound, &tunnel->local, &tunnel->remote, tunnel_peer(tunnel),
+				tunnel->num_streams, tunnel->is_draining);
+}
+
+/* --- the memory budget --- */
+
+static bool is_unread(const struct stream *stream, uint64_t now_ms)
+{
+	return stream->is_held && !stream->leg.is_reset && window_charged(&stream->window) > 0 &&
+	       buf_len(&stream->leg.kept) > 0 && now_ms - stream->unread_since_ms >= UNREAD_TOO_LONG_MS;
+}
+
+static uint64_t unread_of(const struct tunnel *tunnel, uint64_t now_ms)
+{
+	uint64_t charged = 0;
+	for (const struct stream *stream = tunnel->streams; stream != NULL; stream = stream->next)
+		charged += is_unread(stream, now_ms) ? window_charged(&stream->window) : 0;
+	return charged;
+}
+
+static bool is_same_peer(const struct tunnel *a, const struct tunnel *b)
+{
+	const struct svid *peer_a = tunnel_peer(a), *peer_b = tunnel_peer(b);
+	return peer_a != NULL && peer_b != NULL && spiffe_id_eq(svid_id(peer_a), svid_id(peer_b));
+}
+
+/* A tunnel of the identity whose unread streams hold most; NULL: nobody holds anything unread. */
+static const struct tunnel *find_heaviest(const struct tunnel_set *set, uint64_t now_ms)
+{
+	const struct tunnel *heaviest = NULL;
+	uint64_t most = 0;
+	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		uint64_t charged = unread_of(tunnel, now_ms);
+		for (const struct tunnel *rest = tunnel->next; charged > 0 && rest != NULL; rest = rest->next)
+			charged += is_same_peer(tunnel, rest) ? unread_of(rest, now_ms) : 0;
+		if (charged > most) {
+			most = charged;
+			heaviest = tunnel;
+		}
+	}
+	return heaviest;
+}
+
+static struct stream *find_longest_unread(const struct tunnel_set *set, const struct tunnel *like, uint64_t now_ms)
+{
+	struct stream *longest = NULL;
+	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		if (tunnel != like && !is_same_peer(tunnel, like))
+			continue;
+		for (struct stream *stream = tunnel->streams; stream != NULL; stream = stream->next)
+			if (is_unread(stream, now_ms) &&
+				(longest == NULL || stream->unread_since_ms < longest->unread_since_ms))
+				longest = stream;
+	}
+	return longest;
+}
+
+void tunnel_set_relieve(struct tunnel_set *set)
+{
+	uint64_t now_ms = loop_now_ms(set->loop);
+	if (set->relieved_ms != 0 && now_ms - set->relieved_ms < RELIEVE_EVERY_MS)
+		return;
+	set->relieved_ms = now_ms;
+	const struct tunnel *heaviest = find_heaviest(set, now_ms);
+	if (heaviest == NULL)
+		return;
+	struct stream *longest = find_longest_unread(set, heaviest, now_ms);
+	CHECK(longest != NULL);
+	stream_limit(longest);
+}

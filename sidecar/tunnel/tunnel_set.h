@@ -1,0 +1,58 @@
+/* The tunnels of one pool or one server, what they share, and what is done with all of them: counted, listed, drained.
+ * Inside this folder only. */
+#pragma once
+
+#include "base/core/buf.h"
+#include "sidecar/tunnel/tunnel_pool.h"
+
+struct tunnel;
+struct stream;
+struct h2_header;
+
+struct tunnel_hooks { /* what the pool or the server is told */
+	void (*on_open)(struct tunnel *tunnel);
+	/* Out of the set, its streams are cut, about to be freed. */
+	void (*on_gone)(struct tunnel *tunnel, const struct why *why);
+	void (*on_room)(struct tunnel *tunnel); /* a stream ended, or no more may be opened */
+	void (*on_request)(struct tunnel *tunnel, int32_t stream_id, const struct h2_header *headers,
+		size_t num_headers);                                                                   /* servers */
+	void (*on_answer)(struct stream *stream, const struct h2_header *headers, size_t num_headers); /* clients */
+	/* A stream that is no leg of somebody's yet. `why`: NULL when only the stream ended. */
+	void (*on_unanswered_end)(struct stream *stream, uint32_t error, const struct why *why);
+};
+
+enum { TUNNEL_IN_LEN = 256 * 1024, TUNNEL_OUT_LEN = 256 * 1024 };
+
+struct tunnel_set {
+	struct loop *loop;
+	struct tls_context *context;
+	struct tls_scratch *scratch;
+	struct verify_cache *verify_cache;
+	struct window_budget *budget;
+	const struct trusted_time *time;
+	struct tunnel_limits limits; /* no zeroes */
+	struct tunnel_observer observer;
+	bool outbound;
+	uint16_t tunnel_port;
+	const struct tunnel_hooks *hooks;
+	void *owner;
+
+	struct credentials *credentials; /* NULL: none */
+	struct tunnel *tunnels;
+	unsigned num_tunnels, num_streams, num_shaking;
+	uint64_t relieved_ms; /* when streams were last looked at for the budget's sake */
+	uint8_t *in;          /* plaintext under way; between two calls it holds nothing */
+	struct buf out;       /* frames under way, likewise */
+};
+
+void tunnel_set_init(struct tunnel_set *set); /* the caller has filled in the first part */
+void tunnel_set_done(struct tunnel_set *set); /* cuts what is left */
+void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel);
+void tunnel_set_remove(struct tunnel *tunnel);
+void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials);
+void tunnel_set_drain(struct tunnel_set *set);
+int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set);
+void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg);
+int64_t tunnel_set_now_s(const struct tunnel_set *set); /* trusted time */
+/* The budget is used up: the longest-unread streams of the identity that holds most of it are reset. */
+void tunnel_set_relieve(struct tunnel_set *set);

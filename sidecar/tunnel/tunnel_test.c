@@ -1,0 +1,261 @@
+#include "base/net/fd.h"
+#include "sidecar/leg/tcp_pair.h"
+#include "sidecar/tunnel/test_world.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static int setup(void **state)
+{
+	*state = world_new(NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+static bool is_reset(struct world *world, int fd)
+{
+	char byte;
+	for (unsigned i = 0; i < 200; i++) {
+		ssize_t len = recv(fd, &byte, 1, 0);
+		if (len < 0 && errno == ECONNRESET)
+			return true;
+		if (len == 0)
+			return false;
+		world_run(world, 1);
+	}
+	return false;
+}
+
+static bool is_ended(struct world *world, int fd)
+{
+	char byte;
+	for (unsigned i = 0; i < 200; i++) {
+		ssize_t len = recv(fd, &byte, 1, 0);
+		if (len == 0)
+			return true;
+		if (len < 0 && errno != EAGAIN)
+			return false;
+		world_run(world, 1);
+	}
+	return false;
+}
+
+static void carries_bytes_both_ways_unchanged(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_true(world_transfer(world, call->app, far->fd, 3 * 1024 * 1024 + 7));
+	assert_true(world_transfer(world, far->fd, call->app, 3 * 1024 * 1024 + 7));
+	assert_int_equal(relay_counts(call->relay).to_upstream, 3 * 1024 * 1024 + 7);
+	assert_int_equal(relay_counts(call->relay).to_downstream, 3 * 1024 * 1024 + 7);
+}
+
+static void tells_the_far_side_which_address_the_app_has(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_true(ip_addr_is_loopback(&far->forwarded.ip));
+	assert_int_not_equal(far->forwarded.port, 0);
+}
+
+static void carries_many_connections_on_one_tunnel(void **state)
+{
+	struct world *world = *state;
+	for (unsigned i = 0; i < 30; i++)
+		(void)world_call(world);
+	assert_true(WORLD_UNTIL(world, world->num_fars == 30 && world->calls[29].has_result));
+	assert_int_equal(world->opened[true], 1);
+	assert_int_equal(world->opened[false], 1);
+	for (unsigned i = 0; i < 30; i++)
+		assert_true(world_transfer(world, world->calls[i].app, world->fars[i].fd, 1000 + i));
+}
+
+static void keeps_half_closes_apart_when_the_caller_ends_first(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(is_ended(world, far->fd));
+	assert_true(world_transfer(world, far->fd, call->app, 200000));
+	assert_false(call->has_ended);
+	assert_int_equal(shutdown(far->fd, SHUT_WR), 0);
+	assert_true(is_ended(world, call->app));
+	assert_true(WORLD_UNTIL(world, call->has_ended && far->has_ended));
+	assert_int_equal(call->end, RELAY_DONE);
+	assert_int_equal(far->end, RELAY_DONE);
+	world_run(world, 5);
+	assert_int_equal(tunnel_pool_num_streams(world->pool), 0);
+	assert_int_equal(tunnel_server_num_streams(world->server), 0);
+}
+
+static void keeps_half_closes_apart_when_the_called_ends_first(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_int_equal(shutdown(far->fd, SHUT_WR), 0);
+	assert_true(is_ended(world, call->app));
+	assert_true(world_transfer(world, call->app, far->fd, 200000));
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(WORLD_UNTIL(world, call->has_ended && far->has_ended));
+	assert_int_equal(call->end, RELAY_DONE);
+}
+
+static void hands_a_reset_by_the_caller_on_as_a_reset(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	tcp_abort(TAKE_FD(call->app));
+	assert_true(is_reset(world, far->fd));
+	assert_int_equal(call->end, RELAY_RESET_DOWNSTREAM);
+	assert_int_equal(far->end, RELAY_RESET_DOWNSTREAM);
+}
+
+static void hands_a_reset_by_the_called_on_as_a_reset(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	tcp_abort(TAKE_FD(far->fd));
+	assert_true(is_reset(world, call->app));
+	assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
+	assert_int_equal(world->failed[true], 0); /* the tunnel is well */
+}
+
+static size_t fill(struct world *world, int fd)
+{
+	static const uint8_t block[16384];
+	size_t sent = 0;
+	for (unsigned idle = 0; idle < 50;) {
+		ssize_t len = send(fd, block, sizeof(block), MSG_NOSIGNAL);
+		sent += len > 0 ? (size_t)len : 0;
+		idle = len > 0 ? 0 : idle + 1;
+		if (len <= 0)
+			world_run(world, 1);
+	}
+	return sent;
+}
+
+static size_t drain(struct world *world, int fd, size_t expected)
+{
+	static uint8_t block[65536];
+	size_t got = 0;
+	for (unsigned idle = 0; idle < 500 && got < expected;) {
+		ssize_t len = recv(fd, block, sizeof(block), 0);
+		got += len > 0 ? (size_t)len : 0;
+		idle = len > 0 ? 0 : idle + 1;
+		if (len <= 0)
+			world_run(world, 1);
+	}
+	return got;
+}
+
+static void T4_readers_that_stop_hold_up_nobody_else(void **state)
+{
+	struct world *world = *state;
+	struct call *calls[8], *other;
+	struct far *fars[8], *other_far;
+	size_t sent[8];
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(world_connect(world, &calls[i], &fars[i]));
+		sent[i] = fill(world, calls[i]->app); /* its far side reads nothing */
+		assert_true(sent[i] > 0);
+	}
+	assert_true(world_connect(world, &other, &other_far));
+	assert_true(world_transfer(world, other->app, other_far->fd, 500000));
+	assert_true(world_transfer(world, other_far->fd, other->app, 500000));
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(drain(world, fars[i]->fd, sent[i]), sent[i]);
+		assert_true(world_transfer(world, fars[i]->fd, calls[i]->app, 1000));
+	}
+}
+
+static void T6_a_cut_tunnel_ends_every_stream_as_a_reset(void **state)
+{
+	struct world *world = *state;
+	struct call *calls[3];
+	struct far *fars[3];
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(world_connect(world, &calls[i], &fars[i]));
+	tunnel_server_free(TAKE_PTR(world->server));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(is_reset(world, calls[i]->app));
+		assert_true(is_reset(world, fars[i]->fd));
+		assert_int_equal(calls[i]->end, RELAY_RESET_UPSTREAM);
+		assert_int_not_equal(calls[i]->why.err, ERR_NONE);
+	}
+	assert_int_equal(tunnel_pool_num_streams(world->pool), 0);
+	assert_int_equal(world->failed[true], 1);
+}
+
+static void T6_silence_on_a_tunnel_with_streams_is_noticed(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	clock_fake_advance(&world->clock, 11000); /* PING and its answer keep it */
+	world_run(world, 50);
+	clock_fake_advance(&world->clock, 11000);
+	world_run(world, 50);
+	assert_false(call->has_ended);
+	assert_true(world_transfer(world, call->app, far->fd, 100));
+}
+
+static void closes_a_tunnel_that_is_idle(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_int_equal(shutdown(far->fd, SHUT_WR), 0);
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(WORLD_UNTIL(world, call->has_ended && far->has_ended));
+	for (unsigned i = 0; i < 8; i++) {
+		clock_fake_advance(&world->clock, 10000);
+		world_run(world, 20);
+	}
+	assert_int_equal(tunnel_pool_num_tunnels(world->pool), 0);
+	assert_int_equal(tunnel_server_num_tunnels(world->server), 0);
+	assert_int_equal(world->failed[true] + world->failed[false], 0);
+	assert_true(world_connect(world, &call, &far));
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(carries_bytes_both_ways_unchanged),
+		WORLD_TEST(tells_the_far_side_which_address_the_app_has),
+		WORLD_TEST(carries_many_connections_on_one_tunnel),
+		WORLD_TEST(keeps_half_closes_apart_when_the_caller_ends_first),
+		WORLD_TEST(keeps_half_closes_apart_when_the_called_ends_first),
+		WORLD_TEST(hands_a_reset_by_the_caller_on_as_a_reset),
+		WORLD_TEST(hands_a_reset_by_the_called_on_as_a_reset),
+		WORLD_TEST(T4_readers_that_stop_hold_up_nobody_else),
+		WORLD_TEST(T6_a_cut_tunnel_ends_every_stream_as_a_reset),
+		WORLD_TEST(T6_silence_on_a_tunnel_with_streams_is_noticed),
+		WORLD_TEST(closes_a_tunnel_that_is_idle),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

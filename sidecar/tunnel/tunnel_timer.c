@@ -1,0 +1,115 @@
+/* A tunnel's deadlines: connecting, shaking hands, silence, idleness, goodbye. One timer; traffic does not move it. */
+#include "sidecar/tunnel/tunnel.h"
+
+enum {
+	PING_ANSWER_MS = 20000,
+	GOODBYE_MS = 1000,
+	/* The side that opened a tunnel closes it when idle; the other only where the opener forgot. */
+	INBOUND_IDLE_FACTOR = 2,
+};
+
+static void time_out(struct tunnel *tunnel, const char *expected, const char *fix, const char *got)
+{
+	struct why why = {0};
+	why_set(&why, ERR_TIMEOUT, expected, fix, "%s", got);
+	tunnel_lost(tunnel, &why);
+}
+
+static uint64_t idle_limit_ms(const struct tunnel *tunnel)
+{
+	uint64_t idle_ms = tunnel->set->limits.idle_ms;
+	return tunnel->set->outbound ? idle_ms : idle_ms * INBOUND_IDLE_FACTOR;
+}
+
+static void look_at_empty(struct tunnel *tunnel, uint64_t now_ms)
+{
+	uint64_t empty_ms = now_ms - tunnel->emptied_ms;
+	if (!tunnel->is_draining && empty_ms >= idle_limit_ms(tunnel))
+		tunnel_drain(tunnel);
+	else if (tunnel->is_draining && empty_ms >= PING_ANSWER_MS)
+		tunnel_lost(tunnel, &(struct why){0}); /* its peer does not answer our farewell, and nothing is on it */
+}
+
+static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
+{
+	if (tunnel->awaits_ping && tunnel->heard_ms >= tunnel->ping_ms)
+		tunnel->awaits_ping = false;
+	if (tunnel->awaits_ping) {
+		if (now_ms - tunnel->ping_ms >= PING_ANSWER_MS)
+			time_out(tunnel, "an answer to PING within 20 s",
+				"look at the network between the two sidecars", "silence");
+		return;
+	}
+	if (now_ms - tunnel->heard_ms < tunnel->set->limits.ping_ms)
+		return;
+	tunnel->awaits_ping = true;
+	tunnel->ping_ms = now_ms;
+	h2_session_ping(tunnel->h2);
+}
+
+static void look_at_open(struct tunnel *tunnel)
+{
+	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	if (tunnel->num_streams == 0)
+		look_at_empty(tunnel, now_ms);
+	else
+		look_at_silence(tunnel, now_ms);
+	tunnel_rearm(tunnel);
+}
+
+void tunnel_on_timer(struct loop_timer *timer)
+{
+	struct tunnel *tunnel = container_of(timer, struct tunnel, timer);
+	switch (tunnel->state) {
+	case TUNNEL_CONNECTING:
+		time_out(tunnel, "the other sidecar's port to answer",
+			"is a sidecar running there? is port 15008 open?", "no answer to the TCP connection");
+		return;
+	case TUNNEL_SHAKING:
+		time_out(tunnel, "a TLS handshake in time", "look at the load of the other sidecar",
+			"an unfinished handshake");
+		return;
+	case TUNNEL_SETTLING:
+		time_out(tunnel, "HTTP/2 SETTINGS after the handshake", "look at the other end: does it speak HBONE?",
+			"no SETTINGS");
+		return;
+	case TUNNEL_OPEN:
+		look_at_open(tunnel);
+		return;
+	case TUNNEL_LEAVING:
+		tunnel_lost(tunnel, &(struct why){0});
+		return;
+	case TUNNEL_GONE:
+		return;
+	}
+}
+
+static uint64_t next_look_ms(const struct tunnel *tunnel)
+{
+	uint64_t ping_ms = tunnel->set->limits.ping_ms, idle_ms = idle_limit_ms(tunnel);
+	return ping_ms < idle_ms ? ping_ms : idle_ms;
+}
+
+void tunnel_rearm(struct tunnel *tunnel)
+{
+	const struct tunnel_limits *limits = &tunnel->set->limits;
+	uint64_t delay_ms = 0;
+	switch (tunnel->state) {
+	case TUNNEL_CONNECTING:
+		delay_ms = limits->connect_timeout_ms;
+		break;
+	case TUNNEL_SHAKING:
+	case TUNNEL_SETTLING: /* the handshake's deadline goes on until SETTINGS */
+		delay_ms = limits->handshake_timeout_ms;
+		break;
+	case TUNNEL_OPEN:
+		delay_ms = next_look_ms(tunnel);
+		break;
+	case TUNNEL_LEAVING:
+		delay_ms = GOODBYE_MS;
+		break;
+	case TUNNEL_GONE:
+		return;
+	}
+	loop_timer_start(tunnel->set->loop, &tunnel->timer, delay_ms, tunnel_on_timer);
+}

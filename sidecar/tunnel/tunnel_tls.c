@@ -1,0 +1,79 @@
+/* A tunnel's handshake: who we are, who the peer must be. */
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/tunnel/admission.h"
+#include "sidecar/tunnel/tunnel.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+/* What the kernel holds that was not sent yet stands before every small request: enough to keep it busy, no more. */
+enum { UNSENT_LOW_WATER = 256 * 1024 };
+
+static enum err on_verify(
+	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
+{
+	return admission_verify(arg, chain, num_chain, out_svid, why);
+}
+
+static void set_socket_options(int fd)
+{
+	const int low_water = UNSENT_LOW_WATER;
+	socket_set_nodelay(fd); /* batches are made by us */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
+}
+
+enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
+{
+	struct tunnel_set *set = tunnel->set;
+	struct tls_session_options options = {
+		.context = set->context,
+		.scratch = set->scratch,
+		.fd = fd,
+		.svid = credentials_svid(tunnel->credentials),
+		.key = credentials_key(tunnel->credentials),
+		.on_verify = on_verify,
+		.verify_arg = tunnel,
+	};
+	set_socket_options(fd);
+	(void)!socket_local_addr(fd, &tunnel->local); /* fails only where the connection is gone; reading tells */
+	RETURN_IF_ERR(tls_session_new(&options, &tunnel->tls, why));
+	tunnel->state = TUNNEL_SHAKING;
+	tunnel->set->num_shaking++;
+	tunnel_start(tunnel, LOOP_READ);
+	tunnel_rearm(tunnel);
+	return ERR_NONE;
+}
+
+static void on_established(struct tunnel *tunnel)
+{
+	tunnel->set->num_shaking--;
+	tunnel->state = TUNNEL_SETTLING;
+	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are ours */
+	loop_io_want(&tunnel->io, LOOP_READ);
+	tunnel_want_flush(tunnel);
+	if (tls_session_has_pending(tunnel->tls)) /* no event will tell of it */
+		tunnel_receive(tunnel);
+}
+
+void tunnel_shake(struct tunnel *tunnel)
+{
+	struct why why = {0};
+	switch (tls_session_handshake(tunnel->tls)) {
+	case IO_DONE:
+		on_established(tunnel);
+		return;
+	case IO_WANT_READ:
+		loop_io_want(&tunnel->io, LOOP_READ);
+		return;
+	case IO_WANT_WRITE:
+		loop_io_want(&tunnel->io, LOOP_READ | LOOP_WRITE);
+		return;
+	case IO_EOF:
+	case IO_FAILED:
+		why = *tls_session_why(tunnel->tls);
+		tunnel->was_failed_by_peer = tls_session_failed_by_peer(tunnel->tls);
+		tunnel_lost(tunnel, &why);
+		return;
+	}
+}

@@ -1,0 +1,34 @@
+/* How much credit a stream's sender gets. Every stream starts with 32 KiB; one whose sender fills its window within
+ * about two round trips, while the app keeps up, gets twice as much, and so on. What is granted cannot be taken back,
+ * so every byte above the start is charged to a budget of the whole process until the stream is gone. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	WINDOW_START = 32 * 1024,
+	WINDOW_MAX = 4 * 1024 * 1024,
+	WINDOW_BUDGET_DEFAULT = 64 * 1024 * 1024,
+};
+
+struct window_budget;                                    /* one a process, thread-safe */
+struct window_budget *window_budget_new(uint64_t bytes); /* 0: the default */
+void window_budget_free(struct window_budget *budget);
+uint64_t window_budget_left(const struct window_budget *budget);
+
+struct window { /* of one stream; zeroed is one that is not open */
+	uint32_t size;
+	uint32_t filled; /* bytes received since filling_since_ms */
+	uint64_t filling_since_ms;
+};
+
+void window_open(struct window *window, uint64_t now_ms);
+/* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
+ * granted. */
+enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_BUDGET };
+enum window_change window_received(struct window *window, struct window_budget *budget, size_t len, bool keeps_up,
+	uint64_t now_ms, uint32_t rtt_ms);
+uint32_t window_charged(const struct window *window);
+void window_close(struct window *window, struct window_budget *budget); /* gives back what was charged */
