@@ -1,0 +1,178 @@
+#include "base/core/mem.h"
+#include "base/rpc/rpc_test_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+	struct rpc_test *test = mem_new(struct rpc_test);
+	rpc_test_init(test, &(struct rpc_server_options){.max_streams = 3});
+	*state = test;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rpc_test_done(*state);
+	mem_free(*state);
+	return 0;
+}
+
+static void on_close(void *arg, struct rpc_client *client, const struct why *why)
+{
+	struct rpc_test *test = arg;
+	test->client_closed = true;
+	test->client_why = *why;
+	rpc_client_free(client);
+}
+
+/* A client whose server never speaks. */
+static int connect_to_nobody(struct rpc_test *test)
+{
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	rpc_client_new(&(struct rpc_client_options){.loop = test->loop,
+		.transport = transport_new_plain(fds[0]),
+		.authority = "nobody",
+		.connect_timeout_ms = 1000,
+		.on_close = on_close,
+		.arg = test});
+	return fds[1];
+}
+
+static void c10_a_silent_server_is_given_up(void **state)
+{
+	struct rpc_test *test = *state;
+	int other = connect_to_nobody(test);
+	rpc_test_wait(test, 900);
+	assert_false(test->client_closed);
+	rpc_test_wait(test, 200);
+	assert_true(test->client_closed);
+	assert_int_equal(test->client_why.err, ERR_TIMEOUT);
+	close(other);
+}
+
+static void a_server_that_speaks_something_else_is_named(void **state)
+{
+	struct rpc_test *test = *state;
+	int other = connect_to_nobody(test);
+	assert_int_equal(write(other, "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 28);
+	rpc_test_run(test);
+	assert_true(test->client_closed);
+	assert_int_equal(test->client_why.err, ERR_PROTOCOL);
+	close(other);
+}
+
+static void a_server_that_goes_away_ends_every_call(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){0});
+	struct rpc_test_call first, second;
+	rpc_test_call(test, &first, "/t/Echo", 0);
+	rpc_test_call(test, &second, "/t/Echo", 5000);
+	rpc_test_run(test);
+	rpc_server_free(test->server);
+	test->server = NULL;
+	rpc_test_run(test);
+	assert_true(first.is_done && second.is_done);
+	assert_int_equal(first.status, RPC_UNAVAILABLE);
+	assert_true(test->client_closed);
+	assert_int_equal(test->client_why.err, ERR_CLOSED);
+}
+
+static void a_server_that_stops_answering_is_given_up(void **state)
+{
+	struct rpc_test *test = *state;
+	int other = connect_to_nobody(test);
+	static const uint8_t settings[9] = {0, 0, 0, 4}; /* an empty SETTINGS frame, then nothing */
+	assert_int_equal(write(other, settings, sizeof(settings)), sizeof(settings));
+	rpc_test_wait(test, 19000); /* two keepalives: PING, then the verdict; the first hears the settings */
+	assert_false(test->client_closed);
+	rpc_test_wait(test, 12000);
+	assert_true(test->client_closed);
+	assert_int_equal(test->client_why.err, ERR_TIMEOUT);
+	close(other);
+}
+
+static void an_idle_connection_stays(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
+	rpc_test_wait(test, 60000);
+	assert_false(test->client_closed);
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("awake"));
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+}
+
+static void no_more_calls_than_the_server_takes(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){0});
+	struct rpc_test_call calls[3];
+	for (int i = 0; i < 3; i++)
+		rpc_test_call(test, &calls[i], "/t/Echo", 0);
+	static const struct rpc_call_handlers handlers;
+	struct rpc_call *call;
+	assert_int_equal(rpc_client_call(test->client, "/t/Echo", 0, &handlers, NULL, &call), ERR_LIMIT);
+}
+
+static void no_call_before_it_is_ready(void **state)
+{
+	struct rpc_test *test = *state;
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	test->client = rpc_client_new(&(struct rpc_client_options){
+		.loop = test->loop, .transport = transport_new_plain(fds[0]), .authority = "x"});
+	static const struct rpc_call_handlers handlers;
+	struct rpc_call *call;
+	assert_int_equal(rpc_client_call(test->client, "/t/Echo", 0, &handlers, NULL, &call), ERR_UNAVAILABLE);
+	assert_null(rpc_client_tls(test->client));
+	close(fds[1]);
+}
+
+static void c3_an_answer_over_the_client_s_limit_ends_the_call(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){.message_max = 10});
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("0123456789a"));
+	assert_int_equal(call.status, RPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(call.num_messages, 0);
+	assert_int_equal(test->num_dones, 1);
+}
+
+static void hundreds_of_calls_one_after_the_other(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){0});
+	for (int i = 0; i < 300; i++) {
+		struct rpc_test_call call;
+		rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("again"));
+		assert_int_equal(call.status, RPC_OK);
+		buf_done(&call.received);
+	}
+	assert_int_equal(test->num_dones, 300);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(c10_a_silent_server_is_given_up),
+		TEST(a_server_that_speaks_something_else_is_named),
+		TEST(a_server_that_goes_away_ends_every_call),
+		TEST(a_server_that_stops_answering_is_given_up),
+		TEST(an_idle_connection_stays),
+		TEST(no_more_calls_than_the_server_takes),
+		TEST(no_call_before_it_is_ready),
+		TEST(c3_an_answer_over_the_client_s_limit_ends_the_call),
+		TEST(hundreds_of_calls_one_after_the_other),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
