@@ -104,8 +104,8 @@ enum err rpc_call_send(struct rpc_call *call, struct span message)
 	if (message.len > 0)
 		memcpy(room + RPC_FRAME_PREFIX_LEN, message.ptr, message.len);
 	buf_commit(&call->send_queue, len);
-	if (call->connection->role->h2_role == H2_SERVER)
-		rpc_call_respond(call);
+	if (!call->has_response && call->connection->role->respond != NULL)
+		call->connection->role->respond(call);
 	ready(call);
 	return ERR_NONE;
 }

@@ -43,6 +43,3 @@ void rpc_call_start_deadline(struct rpc_call *call, uint32_t ms);
 void rpc_call_feed(struct rpc_call *call, struct span bytes);
 void rpc_call_feed_end(struct rpc_call *call);
 enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, size_t *out_len);
-
-/* --- the server's side, in rpc_server_call.c --- */
-void rpc_call_respond(struct rpc_call *call); /* response headers, once */

@@ -18,6 +18,8 @@ struct rpc_connection_role {
 	/* Headers of a stream; call: NULL for a request that is new. */
 	void (*on_headers)(struct rpc_connection *connection, int32_t stream_id, struct rpc_call *call,
 		const struct h2_header *headers, size_t num_headers, bool end_stream);
+	void (*respond)(
+		struct rpc_call *call); /* a server: response headers, before the first message; NULL: a client */
 	void (*on_message)(struct rpc_call *call, struct span message);
 	void (*on_bad_message)(struct rpc_call *call, enum rpc_status status, const char *message);
 	void (*on_half_close)(struct rpc_call *call);

@@ -98,6 +98,7 @@ static const struct rpc_connection_role server_role = {
 	.h2_role = H2_SERVER,
 	.on_handshake = on_handshake,
 	.on_headers = on_headers,
+	.respond = rpc_server_call_respond,
 	.on_message = rpc_server_call_on_message,
 	.on_bad_message = rpc_server_call_on_bad_message,
 	.on_half_close = rpc_server_call_on_half_close,

@@ -12,14 +12,12 @@ enum {
 
 /* --- the answer --- */
 
-void rpc_call_respond(struct rpc_call *call)
+void rpc_server_call_respond(struct rpc_call *call)
 {
 	static const struct h2_header headers[] = {
 		{SPAN_LITERAL(":status"), SPAN_LITERAL("200")},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/grpc")},
 	};
-	if (call->has_response)
-		return;
 	call->has_response = true;
 	/* ERR_CLOSED: the client is gone; on_call_closed is on its way. */
 	(void)!h2_stream_respond(call->connection->h2, call->stream_id, headers, 2, false);

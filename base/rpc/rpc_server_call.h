@@ -7,6 +7,7 @@
 /* Judges a new request and starts its method, or answers why not. `arg`, `peer`: for the method's callbacks. */
 void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_method *methods, size_t num_methods,
 	void *arg, struct rpc_peer *peer, int32_t stream_id, const struct h2_header *headers, size_t num_headers);
+void rpc_server_call_respond(struct rpc_call *call);
 void rpc_server_call_on_message(struct rpc_call *call, struct span message);
 void rpc_server_call_on_bad_message(struct rpc_call *call, enum rpc_status status, const char *message);
 void rpc_server_call_on_half_close(struct rpc_call *call);

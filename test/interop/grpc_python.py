@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""Our gRPC against grpcio's: a Python client at our server, and our client at a Python server.
+
+usage: bazel build //test/interop/... && test/interop/grpc_python.py
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import grpc
+
+PROGRAMS = pathlib.Path(os.environ.get("HANDFAST_BIN", pathlib.Path(__file__).resolve().parents[2] / "bazel-bin"))
+LARGE = 3 * 1024 * 1024
+LIMIT = [("grpc.max_receive_message_length", 8 * 1024 * 1024), ("grpc.max_send_message_length", 8 * 1024 * 1024)]
+
+
+def expect_status(call, status, text=None):
+    try:
+        call()
+    except grpc.RpcError as error:
+        assert error.code() == status, f"expected {status}, got {error.code()}: {error.details()}"
+        assert text is None or error.details() == text, f"expected {text!r}, got {error.details()!r}"
+        return
+    raise AssertionError(f"expected {status}, got OK")
+
+
+class OurServer:
+    """Each method whose name starts with `case_` is one case."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([PROGRAMS / "test/interop/echo_server"], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=LIMIT)
+
+    def close(self):
+        self.channel.close()
+        self.process.terminate()
+        assert self.process.wait(timeout=5) == 0, "the server did not end cleanly"
+
+    def unary(self, method, message=b"", **options):
+        return self.channel.unary_unary(f"/interop.Echo/{method}")(message, timeout=options.pop("timeout", 10), **options)
+
+    def stream(self, method, messages, timeout=20):
+        return self.channel.stream_stream(f"/interop.Echo/{method}")(messages, timeout=timeout)
+
+    def case_unary(self):
+        assert self.unary("Echo", b"hello") == b"hello"
+
+    def case_empty_message(self):
+        assert self.unary("Echo", b"") == b""
+
+    def case_large_message(self):
+        message = os.urandom(LARGE)
+        assert self.unary("Echo", message) == message
+
+    def case_message_over_the_limit(self):
+        expect_status(lambda: self.unary("Echo", bytes(5 * 1024 * 1024)), grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+    def case_bidirectional_stream(self):
+        messages = [str(i).encode() * (i % 50) for i in range(2000)]
+        assert list(self.stream("Echo", iter(messages))) == messages
+
+    def case_turns_on_one_stream(self):
+        turn = threading.Semaphore(1)
+
+        def questions():
+            for i in range(50):
+                turn.acquire()
+                yield str(i).encode()
+
+        num = 0
+        for answer in self.stream("Echo", questions()):
+            assert answer == str(num).encode()
+            num += 1
+            turn.release()
+        assert num == 50
+
+    def case_server_stream(self):
+        answers = list(self.channel.unary_stream("/interop.Echo/Count")(b"300 20000", timeout=10))
+        assert [len(answer) for answer in answers] == [20000] * 300
+
+    def case_status_and_message(self):
+        expect_status(lambda: self.unary("Fail", "5 nicht gefünden: 100%\n".encode()), grpc.StatusCode.NOT_FOUND,
+                      "nicht gefünden: 100%\n")
+
+    def case_every_status(self):
+        for code in grpc.StatusCode:
+            if code != grpc.StatusCode.OK:
+                expect_status(lambda: self.unary("Fail", f"{code.value[0]} x".encode()), code, "x")
+
+    def case_unknown_method(self):
+        expect_status(lambda: self.unary("Nothing"), grpc.StatusCode.UNIMPLEMENTED)
+
+    def case_not_authorized(self):
+        expect_status(lambda: self.unary("Denied", b"x"), grpc.StatusCode.PERMISSION_DENIED, "nobody may")
+
+    def case_compressed_messages(self):
+        expect_status(lambda: self.unary("Echo", bytes(10000), compression=grpc.Compression.Gzip),
+                      grpc.StatusCode.UNIMPLEMENTED)
+
+    def case_deadline(self):
+        start = time.monotonic()
+        expect_status(lambda: self.unary("Silent", timeout=0.5), grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert time.monotonic() - start < 2
+
+    def case_cancel_reaches_the_server(self):
+        before = int(self.unary("Ended"))
+        never = threading.Event()
+
+        def one_then_wait():
+            yield b"x"
+            never.wait()
+
+        call = self.stream("Echo", one_then_wait())
+        assert next(call) == b"x"
+        call.cancel()
+        never.set()
+        time.sleep(0.3)
+        assert int(self.unary("Ended")) == before + 1
+
+    def case_hundreds_of_calls_at_once(self):
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(lambda i: self.unary("Echo", str(i).encode()), range(500)))
+        assert answers == [str(i).encode() for i in range(500)]
+
+    def case_drain_lets_a_call_end(self):  # the last: the server takes no more connections after it
+        go_on = threading.Event()
+
+        def slowly():
+            yield b"before"
+            go_on.wait()
+            yield b"after"
+
+        call = self.stream("Echo", slowly())
+        assert next(call) == b"before"
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.3)
+        go_on.set()
+        assert next(call) == b"after"
+        assert list(call) == []
+        assert call.code() == grpc.StatusCode.OK
+
+
+class PythonServer(grpc.GenericRpcHandler):
+    """The methods of echo_server.c, by grpcio."""
+
+    def __init__(self):
+        self.num_abandoned = 0
+
+    def service(self, details):
+        methods = {"Echo": self.echo, "Fail": self.fail, "Silent": self.silent, "Count": self.count, "Ended": self.ended}
+        method = methods.get(details.method.removeprefix("/interop.Echo/"))
+        return method and grpc.stream_stream_rpc_method_handler(method)
+
+    def watch(self, context):
+        def ended():
+            if context.code() is None and not getattr(context, "finished", False):
+                self.num_abandoned += 1
+        context.add_callback(ended)
+
+    def echo(self, messages, context):
+        self.watch(context)
+        yield from messages
+        context.finished = True
+
+    def silent(self, messages, context):
+        self.watch(context)
+        stopped = threading.Event()
+        context.add_callback(stopped.set)
+        stopped.wait(5)
+        return iter(())
+
+    def fail(self, messages, context):
+        number, text = next(messages).decode().split(" ", 1)
+        code = next(code for code in grpc.StatusCode if code.value[0] == int(number))
+        context.abort(code, text)
+
+    def count(self, messages, context):
+        num, size = map(int, next(messages).split())
+        yield from (bytes(size) for _ in range(num))
+
+    def ended(self, messages, context):
+        time.sleep(0.2)
+        for _ in messages:
+            yield str(self.num_abandoned).encode()
+
+
+def run_our_client():
+    """Yields (name, None or what is wrong)."""
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(120), options=LIMIT)
+    server.add_generic_rpc_handlers((PythonServer(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    done = subprocess.run([PROGRAMS / "test/interop/echo_client", str(port)], capture_output=True, text=True, timeout=60)
+    server.stop(None)
+    for line in done.stdout.splitlines():
+        name, _, wrong = line.removeprefix("not ok ").removeprefix("ok ").partition(": ")
+        yield f"our client: {name}", wrong if line.startswith("not ok") else None
+    if done.returncode not in (0, 1):
+        yield "our client ended", f"status {done.returncode}: {done.stderr}"
+
+
+def run_our_server():
+    server = OurServer()
+    for name in [name for name in OurServer.__dict__ if name.startswith("case_")]:
+        title = "our server: " + name.removeprefix("case_").replace("_", " ")
+        try:
+            getattr(server, name)()
+            yield title, None
+        except (AssertionError, grpc.RpcError) as error:
+            yield title, str(error) or repr(error)
+    try:
+        server.close()
+        yield "our server: ends cleanly", None
+    except AssertionError as error:
+        yield "our server: ends cleanly", str(error)
+
+
+def main():
+    num_passed = num_failed = 0
+    for run in (run_our_server, run_our_client):
+        for name, wrong in run():
+            num_passed += wrong is None
+            num_failed += wrong is not None
+            print(f"{'ok' if wrong is None else 'FAILED'}  {name}{'' if wrong is None else ': ' + wrong}", flush=True)
+    print(f"{num_passed} passed, {num_failed} failed")
+    return num_failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
