@@ -1,4 +1,4 @@
-#include "base/core/mem.h"
+#include "base/net/fd.h"
 #include "base/tls/alert.h"
 #include "base/tls/test_raw_peer.h"
 #include <errno.h>
@@ -112,6 +112,67 @@ static void knows_nobody_before_the_handshake_is_done(void **state)
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_NONE);
 }
 
+/* A thief with the certificate and not the key: the verifier is content, CertificateVerify is not. */
+static enum ssl_private_key_result_t forge(
+	SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out, uint16_t scheme, const uint8_t *in, size_t in_len)
+{
+	(void)ssl, (void)scheme, (void)in, (void)in_len;
+	assert_true(max_out >= 64);
+	memset(out, 0x42, 64);
+	*out_len = 64;
+	return ssl_private_key_success;
+}
+
+static void believes_no_certificate_without_its_signature(void **state)
+{
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	struct test_raw_peer thief;
+	test_raw_peer_init(&thief, pair, TLS_CLIENT, pair->fds[0]);
+	static const SSL_PRIVATE_KEY_METHOD forger = {.sign = forge};
+	CRYPTO_BUFFER *leaf = svid_get0_buffer(pair->client_identity.svid, 0);
+	assert_true(SSL_set_chain_and_key(thief.ssl, &leaf, 1, NULL, &forger));
+	assert_int_equal(test_raw_peer_shake(&thief, pair->server), IO_FAILED);
+	assert_string_equal(alert_name(tls_session_alert(pair->server)), "decrypt_error");
+	assert_null(tls_session_peer(pair->server));
+	assert_int_equal(test_raw_peer_alert(&thief), TLS_ALERT_decrypt_error);
+	test_raw_peer_done(&thief);
+}
+
+/* The kinds of keys that the mesh's rules allow, and one that they do not. */
+static enum io_result meet_peer_with_key(struct test_pair *pair, enum test_key_kind kind)
+{
+	static const uint16_t all[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
+		SSL_SIGN_ECDSA_SECP521R1_SHA512, SSL_SIGN_ED25519, SSL_SIGN_RSA_PSS_RSAE_SHA256};
+	struct test_cert_spec spec = test_leaf_spec(TEST_CLIENT_ID);
+	spec.key = kind;
+	_cleanup_(test_cert_freep) struct test_cert *leaf = test_cert_new(&spec, pair->root);
+	struct span der = test_cert_der(leaf);
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	struct test_raw_peer peer;
+	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
+	assert_true(SSL_set_signing_algorithm_prefs(peer.ssl, all, sizeof all / sizeof all[0]));
+	CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
+	assert_true(SSL_set_chain_and_key(peer.ssl, &buffer, 1, test_cert_get0_evp(leaf), NULL));
+	enum io_result result = test_raw_peer_shake(&peer, pair->server);
+	CRYPTO_BUFFER_free(buffer);
+	test_raw_peer_done(&peer);
+	tls_session_free(TAKE_PTR(pair->server));
+	fd_close(TAKE_FD(pair->fds[0]));
+	return result;
+}
+
+static void takes_peers_of_each_allowed_kind_of_key(void **state)
+{
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P256), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P384), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_ED25519), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_RSA_2048), IO_DONE);
+	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P521), IO_FAILED);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
 
 int main(void)
@@ -122,6 +183,8 @@ int main(void)
 		CASE(refuses_a_key_that_is_not_the_certificate_s),
 		CASE(refuses_to_serve_without_an_identity),
 		CASE(sends_the_extra_chain_after_its_own),
+		CASE(believes_no_certificate_without_its_signature),
+		CASE(takes_peers_of_each_allowed_kind_of_key),
 		CASE(knows_nobody_before_the_handshake_is_done),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

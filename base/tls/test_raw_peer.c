@@ -4,8 +4,8 @@
 #include <openssl/bytestring.h>
 #include <openssl/err.h>
 #include <openssl/hkdf.h>
+#include <openssl/mem.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 enum { TAG_LEN = 16, NONCE_LEN = 12, RECORD_MAX = 512 };
@@ -35,9 +35,9 @@ static void on_key_log(const SSL *ssl, const char *line)
 	peer->secret_len = strlen(hex) / 2;
 	CHECK(peer->secret_len <= sizeof peer->secret);
 	for (size_t i = 0; i < peer->secret_len; i++) {
-		unsigned byte;
-		CHECK(sscanf(hex + 2 * i, "%2x", &byte) == 1);
-		peer->secret[i] = (uint8_t)byte;
+		uint8_t high, low;
+		CHECK(OPENSSL_fromxdigit(&high, hex[2 * i]) && OPENSSL_fromxdigit(&low, hex[2 * i + 1]));
+		peer->secret[i] = (uint8_t)(high << 4 | low);
 	}
 }
 

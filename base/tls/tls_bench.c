@@ -4,7 +4,6 @@
 #include "base/core/mem.h"
 #include "base/tls/test_pair.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -70,17 +69,14 @@ static void shake(struct test_pair *pair, size_t times)
 	printf("handshake: %.0f us, both ends, chains only parsed\n", (cpu_s() - start) / (double)times * 1e6);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	size_t megabytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000;
-	size_t handshakes = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;
-	size_t messages = argc > 3 ? strtoul(argv[3], NULL, 10) : 200000;
 	void *state = NULL;
 	(void)test_pair_setup(&state);
 	struct test_pair *pair = state;
-	shake(pair, handshakes);
+	shake(pair, 1000);
 	test_pair_establish(pair);
-	carry(pair, megabytes * 1000 * 1000);
-	exchange_small(pair, messages);
+	carry(pair, (size_t)2 * 1000 * 1000 * 1000);
+	exchange_small(pair, 200000);
 	return test_pair_teardown(&state);
 }
