@@ -1,0 +1,307 @@
+/* The Discovery service as a sidecar meets it: a real gRPC connection over a socket pair, a real store. */
+#include "control/distribute/distribute.h"
+
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "base/rpc/rpc_client.h"
+#include "base/rpc/rpc_server.h"
+#include "proto/handfast/v1/discovery.pb-c.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct world {
+	struct loop *loop;
+	struct store *store;
+	struct control_config *config, *next_config;
+	struct registry *registry;
+	struct distributor *distributor;
+	struct rpc_server *server;
+	struct rpc_client *client;
+	struct rpc_call *call;
+	struct spiffe_id id;
+	bool is_done;
+	enum rpc_status status;
+	char message[256];
+	unsigned num_mesh, num_answers;
+	uint64_t mesh_version, answer_version;
+	int answer_kind;
+	size_t num_endpoints, num_networks;
+	char folder[32], path[64];
+};
+
+static struct control_config *config_of(const char *networks)
+{
+	struct control_config *config = NULL;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	char yaml[128];
+	snprintf(yaml, sizeof(yaml), "mesh: {networks: [%s]}\n", networks);
+	settings_read_text(settings, "test.yaml", span_of_str(yaml));
+	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
+	return config;
+}
+
+static void on_change(void *arg)
+{
+	struct world *world = arg;
+	if (world->distributor != NULL)
+		distributor_registry_changed(world->distributor);
+}
+
+static void on_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
+{
+	(void)peer;
+	struct world *world = arg;
+	distribute_start(world->distributor, call, &world->id);
+}
+
+static const struct rpc_method methods[] = {{
+	.path = DISTRIBUTE_METHOD_PATH,
+	.on_start = on_start,
+	.on_message = distribute_message,
+	.on_half_close = distribute_half_close,
+	.on_done = distribute_done,
+}};
+
+static void on_message(void *arg, struct rpc_call *call, struct span message)
+{
+	(void)call;
+	struct world *world = arg;
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	assert_int_equal(
+		pb_unpack(&handfast__v1__discovery_down__descriptor, message, &arena, &unpacked, NULL), ERR_NONE);
+	const Handfast__V1__DiscoveryDown *down = (const Handfast__V1__DiscoveryDown *)(const void *)unpacked;
+	if (down->kind_case == HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH) {
+		world->num_mesh++;
+		assert_true(down->mesh->version > world->mesh_version);
+		world->mesh_version = down->mesh->version;
+		world->num_networks = down->mesh->n_networks;
+		return;
+	}
+	const Handfast__V1__Answer *answer = down->answers->answers[0];
+	world->num_answers++;
+	assert_true(answer->version > world->answer_version);
+	world->answer_version = answer->version;
+	world->answer_kind = (int)answer->kind_case;
+	world->num_endpoints = answer->kind_case == HANDFAST__V1__ANSWER__KIND_MESHED ? answer->meshed->n_endpoints : 0;
+}
+
+static void on_done(
+	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
+{
+	(void)call;
+	(void)retry_after_ms;
+	struct world *world = arg;
+	world->is_done = true;
+	world->status = status;
+	snprintf(world->message, sizeof(world->message), "%s", message == NULL ? "" : message);
+}
+
+static void run(struct world *world, const bool *flag, unsigned *counter, unsigned wanted)
+{
+	for (int i = 0; i < 3000 && !(flag != NULL && *flag) && !(counter != NULL && *counter >= wanted); i++) {
+		loop_run_once(world->loop, false);
+		usleep(500);
+	}
+	if (flag != NULL)
+		assert_true(*flag);
+	else
+		assert_int_equal(*counter, wanted);
+}
+
+static bool is_ready;
+
+static void on_ready(void *arg, struct rpc_client *client)
+{
+	(void)arg;
+	(void)client;
+	is_ready = true;
+}
+
+static void connect_client(struct world *world)
+{
+	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
+	int ends[2];
+	struct addr from = {0};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	rpc_server_adopt(world->server, transport_new_plain(ends[0]), &from);
+	struct rpc_client_options options = {.loop = world->loop,
+		.transport = transport_new_plain(ends[1]),
+		.authority = "control",
+		.on_ready = on_ready,
+		.arg = world};
+	is_ready = false;
+	world->client = rpc_client_new(&options);
+	run(world, &is_ready, NULL, 0);
+	assert_int_equal(
+		rpc_client_call(world->client, DISTRIBUTE_METHOD_PATH, 0, &handlers, world, &world->call), ERR_NONE);
+}
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	world->loop = loop_new(&clock_system);
+	snprintf(world->folder, sizeof(world->folder), "/tmp/distribute.XXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	snprintf(world->path, sizeof(world->path), "%s/store", world->folder);
+	world->config = config_of("192.0.2.0/24");
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &world->id, NULL), ERR_NONE);
+	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
+	world->registry =
+		registry_new(world->loop, world->store, world->config, &(struct registry_observer){on_change, world});
+	world->distributor = distributor_new(world->loop, world->registry, world->config);
+	world->server = rpc_server_new(
+		&(struct rpc_server_options){.loop = world->loop, .methods = methods, .num_methods = 1, .arg = world});
+	connect_client(world);
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	char command[64];
+	rpc_client_free(world->client);
+	rpc_server_free(world->server);
+	distributor_free(world->distributor);
+	registry_free(world->registry);
+	store_close(world->store);
+	loop_run_once(world->loop, false);
+	loop_free(world->loop);
+	control_config_free(world->config);
+	if (world->next_config != NULL)
+		control_config_free(world->next_config);
+	spiffe_id_done(&world->id);
+	snprintf(command, sizeof(command), "rm -r %s", world->folder);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static void say(struct world *world, Handfast__V1__DiscoveryUp *up)
+{
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(4096);
+	assert_int_equal(pb_pack(&up->base, &wire), ERR_NONE);
+	assert_int_equal(rpc_call_send(world->call, buf_span(&wire)), ERR_NONE);
+}
+
+static void say_hello(struct world *world, uint32_t version)
+{
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	hello.protocol_version = version;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_HELLO;
+	up.hello = &hello;
+	say(world, &up);
+}
+
+static void say_subscribe(struct world *world, const char *text)
+{
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
+	Handfast__V1__SocketAddress address = HANDFAST__V1__SOCKET_ADDRESS__INIT, *list[] = {&address};
+	struct addr addr;
+	assert_int_equal(addr_parse(span_of_str(text), &addr), ERR_NONE);
+	address.ip = pb_bytes(ip_addr_bytes(&addr.ip));
+	address.port = addr.port;
+	subscribe.destinations = list;
+	subscribe.n_destinations = 1;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
+	up.subscribe = &subscribe;
+	say(world, &up);
+}
+
+static void ignore_claim(void *arg, enum err err, const struct why *why)
+{
+	(void)arg;
+	(void)why;
+	assert_int_equal(err, ERR_NONE);
+}
+
+static void the_mesh_comes_first_and_again_when_the_settings_change(void **state)
+{
+	struct world *world = *state;
+	say_hello(world, 1);
+	run(world, NULL, &world->num_mesh, 1);
+	assert_int_equal(world->num_networks, 1);
+	world->next_config = config_of("192.0.2.0/24, 198.51.100.0/24");
+	registry_set_config(world->registry, world->next_config);
+	distributor_set_config(world->distributor, world->next_config);
+	run(world, NULL, &world->num_mesh, 2);
+	assert_int_equal(world->num_networks, 2);
+}
+
+static void an_answer_follows_its_destination(void **state)
+{
+	struct world *world = *state;
+	struct ip_addr ip;
+	say_hello(world, 1);
+	say_subscribe(world, "192.0.2.7:80");
+	run(world, NULL, &world->num_answers, 1);
+	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_UNKNOWN);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &ip), ERR_NONE);
+	registry_claim(world->registry, &world->id, &ip, ignore_claim, NULL);
+	run(world, NULL, &world->num_answers, 2);
+	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_MESHED);
+	assert_int_equal(world->num_endpoints, 1);
+	/* What does not change its answer is not sent again. */
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.8"), &ip), ERR_NONE);
+	registry_claim(world->registry, &world->id, &ip, ignore_claim, NULL);
+	for (int i = 0; i < 100; i++) {
+		loop_run_once(world->loop, false);
+		usleep(1000);
+	}
+	assert_int_equal(world->num_answers, 2);
+	/* Asked again, it is. */
+	say_subscribe(world, "192.0.2.7:80");
+	run(world, NULL, &world->num_answers, 3);
+}
+
+static void a_stream_begins_with_hello(void **state)
+{
+	struct world *world = *state;
+	say_subscribe(world, "192.0.2.7:80");
+	run(world, &world->is_done, NULL, 0);
+	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
+	assert_non_null(strstr(world->message, "hello"));
+}
+
+static void an_unknown_version_is_refused_with_its_reason(void **state)
+{
+	struct world *world = *state;
+	say_hello(world, 9);
+	run(world, &world->is_done, NULL, 0);
+	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
+	assert_non_null(strstr(world->message, "version 9"));
+}
+
+static void c4_bytes_that_are_no_message_end_the_stream(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(rpc_call_send(world->call, SPAN_LITERAL("\xff\xff\xff")), ERR_NONE);
+	run(world, &world->is_done, NULL, 0);
+	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORY(the_mesh_comes_first_and_again_when_the_settings_change),
+		STORY(an_answer_follows_its_destination),
+		STORY(a_stream_begins_with_hello),
+		STORY(an_unknown_version_is_refused_with_its_reason),
+		STORY(c4_bytes_that_are_no_message_end_the_stream),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
