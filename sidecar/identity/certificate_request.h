@@ -1,0 +1,34 @@
+/* What a request for a certificate is made of: a fresh key (new at each renewal, it never leaves the process), the CSR
+ * for it, and the proof, bound to this TLS connection, that the attestation key asks. */
+#pragma once
+
+#include "base/tls/tls_session.h"
+#include "certs/private_key.h"
+#include "sidecar/identity/messages.h"
+
+#define ATTEST_EXPORTER_LABEL "EXPORTER-handfast-attest"
+
+struct fresh_request { /* zeroed is valid to fresh_request_done() */
+	struct private_key *key;
+	struct buf csr, attestation_key, proof;
+};
+
+enum err fresh_request_make(
+	struct tls_session *session, const struct private_key *attestation_key, struct fresh_request *out) _must_use_;
+void fresh_request_done(struct fresh_request *request);
+
+/* The evidence that is on hand now. Files are read anew at each use: a token is used once, a projected one rotates. */
+struct evidence_files { /* paths are borrowed; NULL: none */
+	const char *token_file, *kubernetes_token_file;
+};
+struct evidence_held { /* zeroed is valid to evidence_held_done(); wiped */
+	struct token token;
+	bool has_token;
+	struct buf kubernetes;
+	uint8_t token_hash[DIGEST_LEN]; /* of the token's id */
+};
+/* A projected token if there is one; else a join token that has not been used yet; else the attestation key. A join
+ * token cannot be used on a stream (`may_join` false). */
+enum err evidence_gather(const struct evidence_files *files, const struct enrolled_state *state, bool may_join,
+	struct evidence_held *held, struct evidence *out, struct why *why) _must_use_;
+void evidence_held_done(struct evidence_held *held);

@@ -1,0 +1,91 @@
+#include "sidecar/identity/identity_client_private.h"
+
+#include "base/core/log.h"
+
+#define COMPONENT "identity"
+
+static void failed(
+	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
+{
+	client->options.on_event(client->options.arg, IDENTITY_ATTEST_FAILED, why);
+	identity_fail(client, cause, retry_after_ms, why);
+}
+
+static void on_message(void *arg, struct rpc_call *call, struct span message)
+{
+	struct identity_client *client = arg;
+	_cleanup_(attest_answer_done) struct attest_answer answer = {0};
+	struct why why = {0};
+	(void)call;
+	if (client->pending.key == NULL)
+		return; /* a second answer */
+	enum err err = message_attest_answer_parse(message, &client->options.trust_domain, &answer, &why);
+	if (err == ERR_NONE)
+		err = identity_use_answer(client, &answer, client->pending.key, &why);
+	fresh_request_done(&client->pending);
+	if (err != ERR_NONE) {
+		failed(client, REDIAL_SAID_NO, 0, &why);
+		return;
+	}
+	client->must_attest = false;
+	client->options.on_event(client->options.arg, IDENTITY_ATTESTED, NULL);
+	identity_attested(client);
+}
+
+static enum redial_cause cause_of(enum rpc_status status)
+{
+	return status == RPC_UNAVAILABLE || status == RPC_DEADLINE_EXCEEDED || status == RPC_RESOURCE_EXHAUSTED ||
+			       status == RPC_ABORTED || status == RPC_CANCELLED || status == RPC_OK
+		       ? REDIAL_AWAY
+		       : REDIAL_SAID_NO;
+}
+
+static void on_done(
+	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
+{
+	struct identity_client *client = arg;
+	struct why why;
+	(void)call;
+	client->call = NULL;
+	if (client->pending.key == NULL)
+		return; /* the answer came before */
+	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for our evidence",
+		"see the control plane's log; a used or expired token needs a new one", "%s: %s",
+		rpc_status_name(status), message);
+	failed(client, cause_of(status), retry_after_ms, &why);
+}
+
+static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
+
+static enum err send_request(struct identity_client *client, struct rpc_client *rpc, struct why *why)
+{
+	struct evidence_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct certificate_request request = {0};
+	_cleanup_(buf_wipe) struct buf message = BUF_INIT(ATTEST_MESSAGE_MAX);
+	evidence_held_done(&client->held);
+	RETURN_IF_ERR(evidence_gather(
+		&files, state_folder_get(client->options.state), true, &client->held, &request.evidence, why));
+	RETURN_IF_ERR(
+		fresh_request_make(rpc_client_tls(rpc), state_folder_key(client->options.state), &client->pending));
+	request.csr = buf_span(&client->pending.csr);
+	request.attestation_key = buf_span(&client->pending.attestation_key);
+	request.proof = buf_span(&client->pending.proof);
+	RETURN_IF_ERR(message_attest_encode(&request, client->options.release, &message));
+	RETURN_IF_ERR(rpc_client_call(
+		rpc, ATTEST_PATH, redial_patience_ms(&client->redial), &handlers, client, &client->call));
+	RETURN_IF_ERR(rpc_call_send(client->call, buf_span(&message)));
+	rpc_call_close_send(client->call);
+	return ERR_NONE;
+}
+
+void identity_enroll(struct identity_client *client)
+{
+	struct why why = {0};
+	enum err err = send_request(client, control_link_client(client->link), &why);
+	if (err == ERR_NONE)
+		return;
+	if (why.err == ERR_NONE)
+		why_set(&why, err, "a request for an SVID that can be sent", "see the log", "%s", err_text(err));
+	fresh_request_done(&client->pending);
+	failed(client, REDIAL_SAID_NO, 0, &why);
+}

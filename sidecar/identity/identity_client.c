@@ -1,0 +1,263 @@
+#include "sidecar/identity/identity_client_private.h"
+
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/core/random.h"
+
+#define COMPONENT "identity"
+
+enum { LOOK_MS = 1000, LOOK_LEAST_MS = 20 };
+
+static void dial_timer_rang(struct loop_timer *timer);
+static void tick_rang(struct loop_timer *timer);
+
+struct renew_now identity_now(const struct identity_client *client)
+{
+	const struct clock *clock = loop_clock(client->options.loop);
+	return (struct renew_now){
+		.boot_ms = clock->boot_ms(clock),
+		.mono_ms = clock->mono_ms(clock),
+		.wall_ms = clock->wall_ms(clock),
+		.trusted_s = trusted_time_now_s(&client->time, clock),
+		.random = random_u32(),
+	};
+}
+
+static bool is_valid(const struct identity_client *client)
+{
+	return client->credentials != NULL &&
+	       credentials_are_valid(client->credentials, identity_now(client).trusted_s);
+}
+
+static void dial_in(struct identity_client *client, uint64_t delay_ms)
+{
+	loop_timer_start(client->options.loop, &client->dial_timer, delay_ms, dial_timer_rang);
+}
+
+static void dial_timer_rang(struct loop_timer *timer)
+{
+	struct identity_client *client = container_of(timer, struct identity_client, dial_timer);
+	bool attests = client->must_attest || !is_valid(client);
+	CHECK(control_link_is_down(client->link));
+	client->has_failed = false;
+	client->is_stream = false;
+	client->has_trust = false;
+	control_link_dial(client->link, &client->address, attests ? NULL : client->credentials,
+		redial_patience_ms(&client->redial));
+	client->is_stream = !attests;
+}
+
+/* --- the end of an attempt --- */
+
+static void cut(struct identity_client *client)
+{
+	bool was_shared = client->is_stream && control_link_client(client->link) != NULL;
+	client->call = NULL;
+	fresh_request_done(&client->pending);
+	if (was_shared)
+		client->options.on_connection(client->options.arg, NULL);
+	control_link_cut(client->link);
+	client->has_trust = false;
+}
+
+static void give_up(struct loop_task *task)
+{
+	struct identity_client *client = container_of(task, struct identity_client, give_up);
+	const struct identity_failure *failure = &client->failure;
+	cut(client);
+	uint32_t wait = redial_failed_ms(&client->redial, failure->cause, failure->retry_after_ms, random_u32());
+	/* An outage is told once, not at each of its thousand tries. */
+	log_why(client->redial.num_failed == 1 || failure->why.err != client->last_failure.err ? LOG_LEVEL_WARNING
+											       : LOG_LEVEL_DEBUG,
+		COMPONENT, "no connection to the control plane; trying again", &failure->why);
+	client->last_failure = failure->why;
+	dial_in(client, wait);
+}
+
+void identity_fail(
+	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
+{
+	if (client->has_failed)
+		return; /* the first reason is the reason */
+	client->has_failed = true;
+	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
+	loop_task_post(client->options.loop, &client->give_up, give_up);
+}
+
+static void on_down(void *arg, const struct why *why, bool said_no)
+{
+	struct identity_client *client = arg;
+	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): evidence decides. */
+	if (said_no && client->is_stream)
+		client->must_attest = true;
+	identity_fail(client, said_no ? REDIAL_SAID_NO : REDIAL_AWAY, 0, why);
+}
+
+/* --- the course of an attempt --- */
+
+static void on_up(void *arg)
+{
+	struct identity_client *client = arg;
+	if (!client->is_stream) {
+		identity_enroll(client);
+		return;
+	}
+	identity_stream_open(client);
+	if (!client->has_failed)
+		client->options.on_connection(client->options.arg, control_link_client(client->link));
+}
+
+static void go_on_with_svid(struct loop_task *task)
+{
+	struct identity_client *client = container_of(task, struct identity_client, attested);
+	cut(client);
+	loop_task_cancel(&client->give_up);
+	dial_in(client, 0);
+}
+
+void identity_attested(struct identity_client *client)
+{
+	client->has_failed = true; /* whatever this connection still says, it has done its work */
+	redial_succeeded(&client->redial);
+	loop_task_post(client->options.loop, &client->attested, go_on_with_svid);
+}
+
+static uint64_t look_in_ms(const struct identity_client *client)
+{
+	uint64_t now = identity_now(client).boot_ms, due = client->renew.due_boot_ms;
+	if (!client->renew.has_certificate || due >= now + LOOK_MS)
+		return LOOK_MS;
+	return due > now + LOOK_LEAST_MS ? due - now : due > now ? LOOK_LEAST_MS : LOOK_MS / 4;
+}
+
+static void tick_rang(struct loop_timer *timer)
+{
+	struct identity_client *client = container_of(timer, struct identity_client, tick);
+	struct renew_now now = identity_now(client);
+	if (renew_look(&client->renew, &now))
+		log_notice(COMPONENT, "the clock jumped or the machine slept: renewing soon");
+	identity_withdraw_expired(client);
+	identity_stream_look(client);
+	if (renew_is_due(&client->renew, &now))
+		identity_stream_renew(client);
+	loop_timer_start(client->options.loop, &client->tick, look_in_ms(client), tick_rang);
+}
+
+/* --- birth and end --- */
+
+static int64_t now_s(void *arg)
+{
+	return identity_now(arg).trusted_s;
+}
+
+static void gather_pins(struct identity_client *client)
+{
+	const struct enrolled_state *state = state_folder_get(client->options.state);
+	_cleanup_(token_done) struct token token = {0};
+	if (client->options.bootstrap_root_sha256 != NULL)
+		bootstrap_pins_add(&client->pins, client->options.bootstrap_root_sha256);
+	for (size_t i = 0; i < state->num_pins; i++)
+		bootstrap_pins_add(&client->pins, state->pins[i]);
+	if (client->options.token_file != NULL && token_read(client->options.token_file, &token, NULL) == ERR_NONE)
+		bootstrap_pins_add(&client->pins, token.bootstrap_root_sha256);
+}
+
+static enum err check_pins(const struct identity_client *client, struct why *why)
+{
+	_cleanup_(token_done) struct token token = {0};
+	if (client->pins.num > 0)
+		return ERR_NONE;
+	if (client->options.token_file != NULL)
+		return token_read(client->options.token_file, &token, why); /* says what is wrong with it */
+	return why_set(why, ERR_CONFIG, "the bootstrap root's SHA-256, with a token or in the settings",
+		"set identity.token_file or control.bootstrap_root_sha256",
+		"neither: the control plane could be anybody");
+}
+
+static void link_make(struct identity_client *client)
+{
+	struct control_link_options link = {
+		.loop = client->options.loop,
+		.context = client->options.context,
+		.address = client->options.address,
+		.pins = &client->pins,
+		.now_s = now_s,
+		.on_up = on_up,
+		.on_down = on_down,
+		.arg = client,
+	};
+	_cleanup_(mem_freep) char *name = mem_printf("spiffe://%s/handfast/control", client->options.trust_domain.name);
+	CHECK(spiffe_id_parse(span_of_str(name), &link.expected, NULL) == ERR_NONE);
+	client->link = control_link_new(&link);
+	spiffe_id_done(&link.expected);
+}
+
+enum err identity_client_new(const struct identity_options *options, struct identity_client **out, struct why *why)
+{
+	struct addr address;
+	if (addr_parse(span_of_str(options->address), &address) != ERR_NONE)
+		return why_set(why, ERR_CONFIG, "an address and port such as 192.0.2.1:15012", "set control.address",
+			"%s", options->address);
+	struct identity_client *client = mem_new(struct identity_client);
+	client->options = *options;
+	client->address = address;
+	renew_init(&client->renew);
+	redial_init(&client->redial);
+	gather_pins(client);
+	enum err err = check_pins(client, why);
+	if (err != ERR_NONE) {
+		mem_free(client);
+		return err;
+	}
+	link_make(client);
+	*out = client;
+	return ERR_NONE;
+}
+
+void identity_client_start(struct identity_client *client)
+{
+	dial_in(client, 0);
+	loop_timer_start(client->options.loop, &client->tick, LOOK_MS, tick_rang);
+}
+
+void identity_client_free(struct identity_client *client)
+{
+	loop_timer_stop(&client->dial_timer);
+	loop_timer_stop(&client->tick);
+	loop_task_cancel(&client->give_up);
+	loop_task_cancel(&client->attested);
+	control_link_free(client->link);
+	fresh_request_done(&client->pending);
+	evidence_held_done(&client->held);
+	credentials_unref(client->credentials);
+	mem_free(client);
+}
+
+void identity_client_status(const struct identity_client *client, struct identity_status *out)
+{
+	struct renew_now now = identity_now(client);
+	int64_t runway = client->renew.has_certificate ? client->renew.not_after_s - now.trusted_s : 0;
+	*out = (struct identity_status){
+		.credentials = client->credentials,
+		.is_valid = is_valid(client),
+		.is_connected = client->has_trust,
+		.runway_s = runway < 0 ? 0 : runway,
+		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
+		.claimed = client->claimed,
+		.is_claim_held = client->is_claim_held,
+		.last_failure = client->last_failure,
+	};
+}
+
+const struct trusted_time *identity_client_time(const struct identity_client *client)
+{
+	return &client->time;
+}
+
+void identity_client_release_address(struct identity_client *client)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(1024);
+	if (client->call != NULL && client->has_trust && message_release_encode(&message) == ERR_NONE)
+		(void)!rpc_call_send(client->call, buf_span(&message));
+}

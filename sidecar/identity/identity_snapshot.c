@@ -1,0 +1,127 @@
+#include "sidecar/identity/identity_client_private.h"
+
+#include "base/core/log.h"
+
+#define COMPONENT "identity"
+
+void identity_anchor_time(struct identity_client *client, int64_t server_time_ms)
+{
+	if (server_time_ms <= 0)
+		return;
+	trusted_time_anchor(&client->time, loop_clock(client->options.loop), server_time_ms);
+	client->options.on_time(client->options.arg, &client->time);
+}
+
+static void publish(struct identity_client *client, struct credentials *fresh)
+{
+	struct credentials *before = client->credentials;
+	client->credentials = fresh;
+	client->is_published = true;
+	client->options.on_credentials(client->options.arg, fresh);
+	credentials_unref(before);
+}
+
+/* What must survive a restart: the newest epoch, and where the control plane's next bootstrap root is announced. A full
+ * disk must not cost the identity that is in hand: told, not fatal. */
+static void remember(struct identity_client *client, const struct trust *trust, const uint8_t *used_token)
+{
+	struct enrolled_state state = *state_folder_get(client->options.state);
+	struct why why;
+	state.epoch = trust->epoch;
+	for (size_t i = 0; i < trust->num_pins; i++)
+		bootstrap_pins_add(&client->pins, trust->pins[i]);
+	state.num_pins = client->pins.num < STATE_PINS_MAX ? client->pins.num : STATE_PINS_MAX;
+	memcpy(state.pins, client->pins.sha256, state.num_pins * DIGEST_LEN);
+	if (used_token != NULL) {
+		state.has_used_token = true;
+		memcpy(state.used_token, used_token, DIGEST_LEN);
+	}
+	if (state_folder_put(client->options.state, &state, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_ERROR, COMPONENT, "what was learnt cannot be stored", &why);
+}
+
+/* C13: within one incarnation of the control plane's store trust only moves on. */
+static enum err check_epoch(const struct identity_client *client, const struct trust *trust, struct why *why)
+{
+	const struct epoch *stored = &state_folder_get(client->options.state)->epoch;
+	struct epoch newest = client->credentials != NULL ? credentials_epoch(client->credentials) : *stored;
+	if (trust->epoch.incarnation != newest.incarnation || trust->epoch.counter >= newest.counter)
+		return ERR_NONE;
+	return why_set(why, ERR_CONFLICT, "an epoch that does not go back",
+		"the control plane's store was rolled back: restore the newest one", "epoch %llu after epoch %llu",
+		(unsigned long long)trust->epoch.counter, (unsigned long long)newest.counter);
+}
+
+static enum err check_domain(const struct identity_client *client, const struct svid *svid, struct why *why)
+{
+	if (spiffe_id_in_trust_domain(svid_id(svid), &client->options.trust_domain))
+		return ERR_NONE;
+	return why_set(why, ERR_WRONG_PEER, "an identity of our own trust domain",
+		"compare trust_domain in the settings of sidecar and control plane", "%s", svid_id(svid)->text);
+}
+
+static void got_certificate(struct identity_client *client, const struct svid *svid)
+{
+	struct renew_now now = identity_now(client);
+	renew_got_certificate(&client->renew, &now, svid_not_after_s(svid));
+	log_notice(COMPONENT, "%s is ours for %lld s", svid_id(svid)->text,
+		(long long)(svid_not_after_s(svid) - now.trusted_s));
+}
+
+enum err identity_use_svid(struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why)
+{
+	struct credentials *fresh;
+	if (!spiffe_id_eq(svid_id(svid), credentials_id(client->credentials)))
+		return why_set(why, ERR_WRONG_PEER, "our own identity renewed", "look at the control plane's log", "%s",
+			svid_id(svid)->text);
+	RETURN_IF_ERR(credentials_new(svid, key, credentials_bundles(client->credentials),
+		credentials_epoch(client->credentials), identity_now(client).trusted_s, &fresh, why));
+	got_certificate(client, svid);
+	publish(client, fresh);
+	return ERR_NONE;
+}
+
+enum err identity_use_answer(
+	struct identity_client *client, struct attest_answer *answer, struct private_key *key, struct why *why)
+{
+	struct credentials *fresh;
+	/* The server is proven, so its clock is believed before its certificates are judged: ours may be years off. */
+	identity_anchor_time(client, answer->server_time_ms);
+	RETURN_IF_ERR(check_domain(client, answer->svid, why));
+	RETURN_IF_ERR(check_epoch(client, &answer->trust, why));
+	RETURN_IF_ERR(credentials_new(answer->svid, key, answer->trust.bundles, answer->trust.epoch,
+		identity_now(client).trusted_s, &fresh, why));
+	remember(client, &answer->trust, client->held.has_token ? client->held.token_hash : NULL);
+	got_certificate(client, answer->svid);
+	publish(client, fresh);
+	return ERR_NONE;
+}
+
+enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why)
+{
+	struct credentials *fresh;
+	struct epoch now_in_use = credentials_epoch(client->credentials);
+	if (trust->bundles == NULL) {
+		*why = trust->why;
+		return trust->why.err;
+	}
+	RETURN_IF_ERR(check_epoch(client, trust, why));
+	/* The same again, as at each reconnect: a new snapshot would make every tunnel anew. */
+	if (epoch_eq(&trust->epoch, &now_in_use))
+		return ERR_NONE;
+	RETURN_IF_ERR(credentials_new(credentials_svid(client->credentials), credentials_key(client->credentials),
+		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
+	remember(client, trust, NULL);
+	publish(client, fresh);
+	return ERR_NONE;
+}
+
+void identity_withdraw_expired(struct identity_client *client)
+{
+	if (!client->is_published || credentials_are_valid(client->credentials, identity_now(client).trusted_s))
+		return;
+	client->is_published = false;
+	log_error(COMPONENT, "%s has expired: no new tunnel and no new stream until it is renewed",
+		credentials_id(client->credentials)->text);
+	client->options.on_credentials(client->options.arg, NULL);
+}

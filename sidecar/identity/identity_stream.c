@@ -1,0 +1,213 @@
+#include "sidecar/identity/identity_client_private.h"
+
+#include "base/core/log.h"
+
+#define COMPONENT "identity"
+
+enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_LEAST_MS = 1000 };
+
+/* A stream whose messages cannot be sent is no stream: the server does not read, or it is over. */
+static void send_up(struct identity_client *client, enum err encoded, struct span message)
+{
+	struct why why;
+	if (client->call == NULL)
+		return;
+	enum err err = encoded == ERR_NONE ? rpc_call_send(client->call, message) : encoded;
+	if (err == ERR_NONE)
+		return;
+	why_set(&why, err, "an identity stream that takes messages", "look at the control plane's log", "%s",
+		err_text(err));
+	identity_fail(client, REDIAL_AWAY, 0, &why);
+}
+
+static void send_ack(struct identity_client *client, struct epoch epoch, const char *refused)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	enum err err = message_trust_ack_encode(epoch, refused, &message);
+	send_up(client, err, buf_span(&message));
+}
+
+static void send_claim(struct identity_client *client)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	enum err err = message_claim_encode(&message);
+	send_up(client, err, buf_span(&message));
+}
+
+static void on_trust(struct identity_client *client, struct trust *trust)
+{
+	struct why why = {0};
+	char text[700];
+	bool is_first = !client->has_trust;
+	client->has_trust = true;
+	redial_succeeded(&client->redial);
+	client->last_failure = (struct why){0};
+	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
+		send_ack(client, trust->epoch, NULL);
+	} else {
+		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the one before stays", &why);
+		send_ack(client, trust->epoch, why_format(&why, text, sizeof(text)));
+	}
+	if (is_first && client->options.claims_address)
+		send_claim(client);
+}
+
+static void renewal_failed(struct identity_client *client, uint32_t retry_after_ms, const struct why *why)
+{
+	struct renew_now now = identity_now(client);
+	fresh_request_done(&client->pending);
+	renew_failed(&client->renew, &now, retry_after_ms);
+	client->options.on_event(client->options.arg, IDENTITY_RENEW_FAILED, why);
+	log_why(LOG_LEVEL_WARNING, COMPONENT, "the renewal failed and is tried again", why);
+}
+
+static void on_renewed(struct identity_client *client, struct identity_down *down)
+{
+	if (client->pending.key == NULL || down->request_id != client->request_id)
+		return; /* the answer to a request that we gave up */
+	if (down->svid == NULL) {
+		renewal_failed(client, down->after_ms, &down->why);
+		return;
+	}
+	struct why why = {0};
+	if (identity_use_svid(client, down->svid, client->pending.key, &why) != ERR_NONE) {
+		renewal_failed(client, 0, &why);
+		return;
+	}
+	fresh_request_done(&client->pending);
+	client->options.on_event(client->options.arg, IDENTITY_RENEWED, NULL);
+}
+
+static void on_claim(struct identity_client *client, const struct identity_down *down)
+{
+	char text[ADDR_TEXT_MAX];
+	client->claimed = down->claimed;
+	client->is_claim_held = down->is_claim_held;
+	if (down->is_claim_held)
+		log_notice(COMPONENT, "the mesh knows us at %s", ip_addr_format(&down->claimed.ip, text));
+	else
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "the mesh does not know us at our address", &down->why);
+}
+
+static void on_slot(struct identity_client *client, uint32_t within_ms)
+{
+	struct renew_now now = identity_now(client);
+	renew_got_slot(&client->renew, &now, within_ms);
+}
+
+static void on_message(void *arg, struct rpc_call *call, struct span message)
+{
+	struct identity_client *client = arg;
+	_cleanup_(identity_down_done) struct identity_down down = {0};
+	struct why why = {0};
+	(void)call;
+	if (client->has_failed)
+		return;
+	if (message_identity_down_parse(message, &client->options.trust_domain, &down, &why) != ERR_NONE) {
+		identity_fail(client, REDIAL_SAID_NO, 0, &why);
+		return;
+	}
+	identity_anchor_time(client, down.server_time_ms);
+	switch (down.kind) {
+	case DOWN_TRUST:
+		on_trust(client, &down.trust);
+		return;
+	case DOWN_RENEWED:
+		on_renewed(client, &down);
+		return;
+	case DOWN_SLOT:
+		on_slot(client, down.after_ms);
+		return;
+	case DOWN_CLAIM:
+		on_claim(client, &down);
+		return;
+	case DOWN_UNKNOWN:
+		return; /* of a later release */
+	}
+}
+
+/* Refused for who we are: our SVID is worth nothing there, but our evidence may be. */
+static bool is_refusal(enum rpc_status status)
+{
+	return status == RPC_PERMISSION_DENIED || status == RPC_UNAUTHENTICATED;
+}
+
+static void on_done(
+	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
+{
+	struct identity_client *client = arg;
+	struct why why;
+	(void)call;
+	client->call = NULL;
+	fresh_request_done(&client->pending);
+	why_set(&why, is_refusal(status) ? ERR_DENIED : ERR_CLOSED, "an identity stream that stays",
+		"look at the control plane's log", "%s: %s", rpc_status_name(status), message);
+	client->must_attest = client->must_attest || is_refusal(status);
+	identity_fail(client, is_refusal(status) ? REDIAL_SAID_NO : REDIAL_AWAY, retry_after_ms, &why);
+}
+
+static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
+
+void identity_stream_open(struct identity_client *client)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	struct why why;
+	enum err err =
+		rpc_client_call(control_link_client(client->link), IDENTITY_PATH, 0, &handlers, client, &client->call);
+	if (err != ERR_NONE) {
+		why_set(&why, err, "an identity stream", "look at the control plane's log", "%s", err_text(err));
+		identity_fail(client, REDIAL_AWAY, 0, &why);
+		return;
+	}
+	client->is_stream = true;
+	err = message_hello_encode(client->options.release, &message);
+	send_up(client, err, buf_span(&message));
+}
+
+static uint64_t answer_ms(const struct identity_client *client)
+{
+	int64_t left_ms = (client->renew.not_after_s - identity_now(client).trusted_s) * 1000 / 3;
+	return left_ms > ANSWER_MS ? ANSWER_MS : left_ms < ANSWER_LEAST_MS ? ANSWER_LEAST_MS : (uint64_t)left_ms;
+}
+
+static enum err send_renewal(struct identity_client *client, struct why *why)
+{
+	struct evidence_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct certificate_request request = {.id = ++client->request_id};
+	_cleanup_(buf_wipe) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	evidence_held_done(&client->held);
+	RETURN_IF_ERR(evidence_gather(
+		&files, state_folder_get(client->options.state), false, &client->held, &request.evidence, why));
+	RETURN_IF_ERR(fresh_request_make(rpc_client_tls(control_link_client(client->link)),
+		state_folder_key(client->options.state), &client->pending));
+	request.csr = buf_span(&client->pending.csr);
+	request.attestation_key = buf_span(&client->pending.attestation_key);
+	request.proof = buf_span(&client->pending.proof);
+	RETURN_IF_ERR(message_renew_encode(&request, &message));
+	send_up(client, ERR_NONE, buf_span(&message));
+	return ERR_NONE;
+}
+
+void identity_stream_renew(struct identity_client *client)
+{
+	struct why why = {0};
+	if (client->call == NULL || !client->is_stream || !client->has_trust || client->pending.key != NULL)
+		return;
+	client->request_deadline_ms = loop_now_ms(client->options.loop) + answer_ms(client);
+	enum err err = send_renewal(client, &why);
+	if (err == ERR_NONE)
+		return;
+	if (why.err == ERR_NONE)
+		why_set(&why, err, "a request that can be made", "see the log", "%s", err_text(err));
+	renewal_failed(client, 0, &why);
+}
+
+void identity_stream_look(struct identity_client *client)
+{
+	struct why why;
+	if (!client->is_stream || client->pending.key == NULL ||
+		loop_now_ms(client->options.loop) < client->request_deadline_ms)
+		return;
+	why_set(&why, ERR_TIMEOUT, "an answer to the renewal", "look at the control plane's log", "none in time");
+	renewal_failed(client, 0, &why);
+}

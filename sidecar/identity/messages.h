@@ -1,0 +1,79 @@
+/* The identity services' messages as our own structs, both ways; the only file pair that sees the generated code.
+ * Everything that comes in is bounded and checked here: who reads on never meets a raw byte string. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "certs/bundle.h"
+#include "certs/svid.h"
+#include "sidecar/identity/state_folder.h"
+#include "sidecar/identity/token.h"
+
+#define ATTEST_PATH          "/handfast.v1.Enrollment/Attest"
+#define IDENTITY_PATH        "/handfast.v1.Identity/Stream"
+#define ATTEST_MESSAGE_MAX   16384
+#define IDENTITY_MESSAGE_MAX (4u * 1024 * 1024)
+
+/* --- up --- */
+
+enum evidence_kind { EVIDENCE_JOIN_TOKEN, EVIDENCE_ATTESTATION_KEY, EVIDENCE_KUBERNETES };
+
+struct evidence { /* borrowed; proven anew on each connection */
+	enum evidence_kind kind;
+	const struct token *token; /* EVIDENCE_JOIN_TOKEN */
+	struct span kubernetes;    /* EVIDENCE_KUBERNETES: the projected token */
+};
+
+/* A request for a certificate: who asks, with what key, and the proof that it is asked on this connection. */
+struct certificate_request { /* spans are borrowed */
+	uint64_t id;         /* on the stream; tells answers apart */
+	struct evidence evidence;
+	struct span csr, attestation_key, proof;
+};
+
+enum err message_attest_encode(
+	const struct certificate_request *request, const char *release, struct buf *out) _must_use_;
+enum err message_hello_encode(const char *release, struct buf *out) _must_use_;
+enum err message_renew_encode(const struct certificate_request *request, struct buf *out) _must_use_;
+/* refused NULL: in use. */
+enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struct buf *out) _must_use_;
+enum err message_claim_encode(struct buf *out) _must_use_;
+enum err message_release_encode(struct buf *out) _must_use_;
+
+/* --- down --- */
+
+struct trust { /* zeroed is valid to trust_done() */
+	struct epoch epoch;
+	struct bundle_set *bundles; /* NULL: not usable, and why says so */
+	uint8_t pins[STATE_PINS_MAX][DIGEST_LEN];
+	size_t num_pins;
+	struct why why;
+};
+void trust_done(struct trust *trust);
+
+struct attest_answer { /* zeroed is valid to attest_answer_done() */
+	struct svid *svid;
+	struct trust trust;
+	int64_t server_time_ms;
+};
+void attest_answer_done(struct attest_answer *answer);
+/* A bundle of `own` with at least one root must be there. */
+enum err message_attest_answer_parse(
+	struct span bytes, const struct trust_domain *own, struct attest_answer *out, struct why *why) _must_use_;
+
+enum identity_down_kind { DOWN_TRUST, DOWN_RENEWED, DOWN_SLOT, DOWN_CLAIM, DOWN_UNKNOWN };
+struct identity_down { /* zeroed is valid to identity_down_done() */
+	enum identity_down_kind kind;
+	int64_t server_time_ms; /* 0: absent */
+	struct trust trust;     /* DOWN_TRUST */
+	uint64_t request_id;    /* DOWN_RENEWED */
+	struct svid *svid;      /* DOWN_RENEWED; NULL: refused, or not usable: why says so */
+	uint32_t after_ms;      /* DOWN_RENEWED: retry after; DOWN_SLOT: renew within */
+	struct addr claimed;    /* DOWN_CLAIM: as the server saw it */
+	bool is_claim_held;
+	struct why why;
+};
+void identity_down_done(struct identity_down *down);
+/* ERR_MALFORMED, ERR_TOO_LARGE: the stream speaks another language and is to be ended. What is well formed and still
+ * wrong comes with a `why` inside, so that it can be refused in order. Messages of a later release: DOWN_UNKNOWN. */
+enum err message_identity_down_parse(
+	struct span bytes, const struct trust_domain *own, struct identity_down *out, struct why *why) _must_use_;

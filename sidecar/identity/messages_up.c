@@ -1,0 +1,122 @@
+#include "sidecar/identity/messages.h"
+
+#include "base/core/check.h"
+#include "base/pb/unpack.h"
+#include "proto/handfast/v1/enrollment.pb-c.h"
+#include "proto/handfast/v1/identity.pb-c.h"
+
+enum { PROTOCOL_VERSION = 1 };
+
+/* Everything a request points to, on the caller's stack while it is packed. */
+struct evidence_messages {
+	Handfast__V1__Evidence evidence;
+	Handfast__V1__JoinTokenEvidence token;
+	Handfast__V1__AttestationKeyEvidence key;
+	Handfast__V1__KubernetesEvidence kubernetes;
+};
+
+static void fill_evidence(const struct evidence *evidence, struct evidence_messages *out)
+{
+	out->evidence = (Handfast__V1__Evidence)HANDFAST__V1__EVIDENCE__INIT;
+	switch (evidence->kind) {
+	case EVIDENCE_JOIN_TOKEN:
+		out->token = (Handfast__V1__JoinTokenEvidence)HANDFAST__V1__JOIN_TOKEN_EVIDENCE__INIT;
+		out->token.token_id = pb_bytes(buf_span(&evidence->token->id));
+		out->token.secret = pb_bytes(buf_span(&evidence->token->secret));
+		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN;
+		out->evidence.join_token = &out->token;
+		return;
+	case EVIDENCE_ATTESTATION_KEY:
+		out->key = (Handfast__V1__AttestationKeyEvidence)HANDFAST__V1__ATTESTATION_KEY_EVIDENCE__INIT;
+		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_ATTESTATION_KEY;
+		out->evidence.attestation_key = &out->key;
+		return;
+	case EVIDENCE_KUBERNETES:
+		out->kubernetes = (Handfast__V1__KubernetesEvidence)HANDFAST__V1__KUBERNETES_EVIDENCE__INIT;
+		out->kubernetes.token = pb_bytes(evidence->kubernetes);
+		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_KUBERNETES;
+		out->evidence.kubernetes = &out->kubernetes;
+		return;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static Handfast__V1__Hello hello_of(const char *release)
+{
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	hello.protocol_version = PROTOCOL_VERSION;
+	hello.release = pb_bytes(span_of_str(release));
+	return hello;
+}
+
+enum err message_attest_encode(const struct certificate_request *request, const char *release, struct buf *out)
+{
+	Handfast__V1__AttestRequest message = HANDFAST__V1__ATTEST_REQUEST__INIT;
+	Handfast__V1__Hello hello = hello_of(release);
+	struct evidence_messages evidence;
+	fill_evidence(&request->evidence, &evidence);
+	message.hello = &hello;
+	message.evidence = &evidence.evidence;
+	message.attestation_key = pb_bytes(request->attestation_key);
+	message.csr = pb_bytes(request->csr);
+	message.proof = pb_bytes(request->proof);
+	return pb_pack(&message.base, out);
+}
+
+enum err message_hello_encode(const char *release, struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__Hello hello = hello_of(release);
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
+	up.hello = &hello;
+	return pb_pack(&up.base, out);
+}
+
+enum err message_renew_encode(const struct certificate_request *request, struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
+	struct evidence_messages evidence;
+	fill_evidence(&request->evidence, &evidence);
+	renew.request_id = request->id;
+	renew.evidence = &evidence.evidence;
+	renew.attestation_key = pb_bytes(request->attestation_key);
+	renew.csr = pb_bytes(request->csr);
+	renew.proof = pb_bytes(request->proof);
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_RENEW;
+	up.renew = &renew;
+	return pb_pack(&up.base, out);
+}
+
+enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__TrustAck ack = HANDFAST__V1__TRUST_ACK__INIT;
+	Handfast__V1__Epoch of = HANDFAST__V1__EPOCH__INIT;
+	of.incarnation = epoch.incarnation;
+	of.counter = epoch.counter;
+	ack.epoch = &of;
+	if (refused != NULL)
+		ack.refused_because = pb_bytes(span_of_str(refused));
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
+	up.ack = &ack;
+	return pb_pack(&up.base, out);
+}
+
+enum err message_claim_encode(struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__AddressClaim claim = HANDFAST__V1__ADDRESS_CLAIM__INIT;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_CLAIM;
+	up.claim = &claim;
+	return pb_pack(&up.base, out);
+}
+
+enum err message_release_encode(struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__AddressRelease release = HANDFAST__V1__ADDRESS_RELEASE__INIT;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_RELEASE;
+	up.release = &release;
+	return pb_pack(&up.base, out);
+}

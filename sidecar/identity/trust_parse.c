@@ -1,0 +1,103 @@
+#include "sidecar/identity/trust_parse.h"
+
+#include "base/pb/unpack.h"
+#include "proto/handfast/v1/types.pb-c.h"
+
+static enum err refuse(struct trust *trust, const char *expected, const char *got, size_t num)
+{
+	return why_set(&trust->why, ERR_MALFORMED, expected,
+		"look at the control plane's log; the trust before it stays", "%s (%zu)", got, num);
+}
+
+static enum err read_epoch(const Handfast__V1__TrustState *message, struct trust *trust)
+{
+	if (message->epoch != NULL)
+		trust->epoch =
+			(struct epoch){.incarnation = message->epoch->incarnation, .counter = message->epoch->counter};
+	if (trust->epoch.incarnation == 0 || trust->epoch.counter == 0)
+		return refuse(trust, "an epoch", "none", 0);
+	return ERR_NONE;
+}
+
+static enum err read_crls(const Handfast__V1__Bundle *message, const struct trust_domain *domain,
+	struct bundle_set *set, struct trust *trust)
+{
+	if (message->n_crls > TRUST_ROOTS_MAX)
+		return refuse(trust, "at most 16 revocation lists a trust domain", "more", message->n_crls);
+	for (size_t i = 0; i < message->n_crls; i++)
+		RETURN_IF_ERR(bundle_set_add_crl(set, domain, pb_span(message->crls[i]), &trust->why));
+	return ERR_NONE;
+}
+
+static enum err read_bundle(const Handfast__V1__Bundle *message, struct bundle_set *set, struct trust *trust)
+{
+	struct trust_domain domain;
+	struct span roots[TRUST_ROOTS_MAX];
+	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
+	RETURN_IF_ERR(trust_domain_parse(pb_span(message->trust_domain), &domain, &trust->why));
+	if (message->n_roots > TRUST_ROOTS_MAX)
+		return refuse(trust, "at most 16 roots a trust domain", "more", message->n_roots);
+	for (size_t i = 0; i < message->n_roots; i++)
+		roots[i] = pb_span(message->roots[i]);
+	RETURN_IF_ERR(bundle_new(&domain, roots, message->n_roots, &bundle, &trust->why));
+	RETURN_IF_ERR(bundle_set_add(set, bundle, &trust->why));
+	return read_crls(message, &domain, set, trust);
+}
+
+/* C14: a state that would end our own identity, and with it every tunnel, is a mistake of the server's. */
+static enum err check_own(const struct bundle_set *set, const struct trust_domain *own, struct trust *trust)
+{
+	const struct bundle *bundle = bundle_set_find(set, span_of_str(own->name));
+	if (bundle == NULL || bundle_num_roots(bundle) == 0)
+		return refuse(trust, "a root of our own trust domain", "none", 0);
+	return ERR_NONE;
+}
+
+static enum err read_bans(const Handfast__V1__TrustState *message, struct bundle_set *set, struct trust *trust)
+{
+	if (message->n_banned_ids > TRUST_BANNED_MAX)
+		return refuse(trust, "at most 65,536 banned identities", "more", message->n_banned_ids);
+	for (size_t i = 0; i < message->n_banned_ids; i++) {
+		_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+		RETURN_IF_ERR(spiffe_id_parse(pb_span(message->banned_ids[i]), &id, &trust->why));
+		bundle_set_ban_id(set, &id);
+	}
+	return ERR_NONE;
+}
+
+static enum err read_pins(const Handfast__V1__TrustState *message, struct trust *trust)
+{
+	if (message->n_bootstrap_root_sha256 > STATE_PINS_MAX)
+		return refuse(trust, "at most 8 bootstrap roots", "more", message->n_bootstrap_root_sha256);
+	for (size_t i = 0; i < message->n_bootstrap_root_sha256; i++) {
+		struct span pin = pb_span(message->bootstrap_root_sha256[i]);
+		if (pin.len != DIGEST_LEN)
+			return refuse(trust, "a SHA-256 of a bootstrap root", "bytes of another number", pin.len);
+		memcpy(trust->pins[trust->num_pins++], pin.ptr, DIGEST_LEN);
+	}
+	return ERR_NONE;
+}
+
+enum err trust_parse(const struct Handfast__V1__TrustState *message, const struct trust_domain *own, struct trust *out)
+{
+	_cleanup_(bundle_set_unrefp) struct bundle_set *set = bundle_set_new();
+	*out = (struct trust){0};
+	if (message == NULL)
+		return refuse(out, "a trust state", "none", 0);
+	RETURN_IF_ERR(read_epoch(message, out));
+	if (message->n_bundles > TRUST_BUNDLES_MAX)
+		return refuse(out, "at most 64 trust domains", "more", message->n_bundles);
+	for (size_t i = 0; i < message->n_bundles; i++)
+		RETURN_IF_ERR(read_bundle(message->bundles[i], set, out));
+	RETURN_IF_ERR(check_own(set, own, out));
+	RETURN_IF_ERR(read_bans(message, set, out));
+	RETURN_IF_ERR(read_pins(message, out));
+	out->bundles = TAKE_PTR(set);
+	return ERR_NONE;
+}
+
+void trust_done(struct trust *trust)
+{
+	bundle_set_unref(trust->bundles);
+	*trust = (struct trust){0};
+}
