@@ -81,14 +81,16 @@ static const struct rpc_method methods[] = {
 
 static void on_connect(void *arg, struct rpc_peer *peer)
 {
-	(void)peer;
 	((struct rpc_test *)arg)->num_connects++;
+	((struct rpc_test *)arg)->last_peer = peer;
 }
 
 static void on_disconnect(void *arg, struct rpc_peer *peer)
 {
-	(void)peer;
-	((struct rpc_test *)arg)->num_disconnects++;
+	struct rpc_test *test = arg;
+	test->num_disconnects++;
+	if (test->last_peer == peer)
+		test->last_peer = NULL;
 }
 
 /* --- the client --- */
@@ -168,17 +170,25 @@ int rpc_test_raw(struct rpc_test *test)
 	return fds[1];
 }
 
-void rpc_test_connect(struct rpc_test *test, const struct rpc_client_options *client_options)
+void rpc_test_connect_over(struct rpc_test *test, const struct rpc_client_options *client_options,
+	struct transport *client, struct transport *server)
 {
 	struct rpc_client_options options = *client_options;
+	if (server != NULL)
+		rpc_server_adopt(test->server, server, NULL);
 	options.loop = test->loop;
-	options.transport = transport_new_plain(rpc_test_raw(test));
+	options.transport = client;
 	options.authority = "test";
 	options.on_ready = on_ready;
 	options.on_close = on_close;
 	options.arg = test;
 	test->client = rpc_client_new(&options);
 	rpc_test_run(test);
+}
+
+void rpc_test_connect(struct rpc_test *test, const struct rpc_client_options *client_options)
+{
+	rpc_test_connect_over(test, client_options, transport_new_plain(rpc_test_raw(test)), NULL);
 }
 
 void rpc_test_done(struct rpc_test *test)

@@ -28,12 +28,16 @@ struct rpc_test {
 	unsigned num_flooded; /* messages /t/Flood got into its queue */
 	enum err flood_end;
 	struct rpc_call *last_call; /* the server's */
+	struct rpc_peer *last_peer;
 };
 
 void rpc_test_init(struct rpc_test *test, const struct rpc_server_options *server_options);
 void rpc_test_connect(
 	struct rpc_test *test, const struct rpc_client_options *client_options); /* and waits until ready */
-int rpc_test_raw(struct rpc_test *test);                                         /* a bare descriptor to the server */
+/* The same over transports of the caller's, which are adopted. */
+void rpc_test_connect_over(struct rpc_test *test, const struct rpc_client_options *client_options,
+	struct transport *client, struct transport *server);
+int rpc_test_raw(struct rpc_test *test); /* a bare descriptor to the server */
 void rpc_test_done(struct rpc_test *test);
 void rpc_test_run(struct rpc_test *test);               /* until quiet */
 void rpc_test_wait(struct rpc_test *test, uint64_t ms); /* moves the clock in steps */

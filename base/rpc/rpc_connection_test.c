@@ -1,0 +1,196 @@
+#include "base/core/mem.h"
+#include "base/rpc/rpc_connection.h"
+#include "base/rpc/rpc_test_pair.h"
+#include "base/tls/test_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+struct secure { /* gRPC over TLS */
+	struct rpc_test rpc;
+	struct test_pair *tls;
+};
+
+static int set_up(void **state)
+{
+	struct secure *secure = mem_new(struct secure);
+	void *tls = NULL;
+	assert_int_equal(test_pair_setup(&tls), 0);
+	secure->tls = tls;
+	rpc_test_init(
+		&secure->rpc, &(struct rpc_server_options){.anonymous_lifetime_ms = 500, .handshake_timeout_ms = 1000});
+	*state = secure;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct secure *secure = *state;
+	void *tls = secure->tls;
+	rpc_test_done(&secure->rpc);
+	test_pair_teardown(&tls);
+	mem_free(secure);
+	return 0;
+}
+
+static void connect_over_tls(struct secure *secure)
+{
+	struct transport *client = transport_new_tls(TAKE_PTR(secure->tls->client));
+	struct transport *server = transport_new_tls(TAKE_PTR(secure->tls->server));
+	rpc_test_connect_over(&secure->rpc, &(struct rpc_client_options){0}, client, server);
+}
+
+static void connect_anonymously(struct secure *secure)
+{
+	const struct test_identity *identity = &secure->tls->server_identity;
+	struct tls_session_options nobody = {0}, server = {.svid = identity->svid, .key = identity->key};
+	tls_context_free(secure->tls->server_context);
+	secure->tls->server_context = test_context(TLS_SERVER, TLS_CLIENT_AUTH_OPTIONAL, "h2");
+	test_pair_open_as(secure->tls, &nobody, &server);
+	connect_over_tls(secure);
+}
+
+static void calls_pass_over_tls(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	assert_true(test->client_ready);
+	assert_non_null(rpc_client_tls(test->client));
+	assert_non_null(rpc_peer_tls(test->last_peer));
+	assert_non_null(rpc_peer_svid(test->last_peer));
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("sealed"));
+	assert_int_equal(call.status, RPC_OK);
+	assert_true(span_eq(buf_span(&call.received), SPAN_LITERAL("sealed")));
+	buf_done(&call.received);
+}
+
+static void four_mebibytes_pass_over_tls(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	static uint8_t bytes[4 * 1024 * 1024];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 13 + i / 253);
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", span_of(bytes, sizeof(bytes)));
+	for (int i = 0; i < 50 && !call.is_done; i++)
+		rpc_test_run(test);
+	assert_int_equal(call.status, RPC_OK);
+	assert_true(span_eq(buf_span(&call.received), span_of(bytes, sizeof(bytes))));
+	buf_done(&call.received);
+}
+
+static void an_anonymous_connection_lives_for_a_moment(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	connect_anonymously(secure);
+	assert_non_null(rpc_peer_tls(test->last_peer));
+	assert_null(rpc_peer_svid(test->last_peer));
+	struct rpc_test_call call;
+	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("attest"));
+	assert_int_equal(call.status, RPC_OK);
+	buf_done(&call.received);
+	rpc_test_wait(test, 400);
+	assert_int_equal(rpc_server_num_peers(test->server), 1);
+	rpc_test_wait(test, 300);
+	assert_int_equal(rpc_server_num_peers(test->server), 0);
+	assert_true(test->client_closed);
+}
+
+static void one_with_a_certificate_stays(void **state)
+{
+	struct secure *secure = *state;
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	rpc_test_wait(&secure->rpc, 30000);
+	assert_int_equal(rpc_server_num_peers(secure->rpc.server), 1);
+	assert_false(secure->rpc.client_closed);
+}
+
+static void a_client_that_is_refused_learns_why(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	secure->tls->client_verdict.err = ERR_UNTRUSTED;
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	assert_true(test->client_closed);
+	assert_false(test->client_ready);
+	assert_int_equal(test->client_why.err, ERR_UNTRUSTED);
+	assert_int_equal(test->num_connects, 0);
+	assert_int_equal(rpc_server_num_peers(test->server), 0);
+}
+
+static void c10_a_handshake_that_is_never_finished_ends(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	test_pair_open(secure->tls);
+	rpc_server_adopt(test->server, transport_new_tls(TAKE_PTR(secure->tls->server)), NULL);
+	rpc_test_wait(test, 900);
+	assert_int_equal(rpc_server_num_peers(test->server), 1);
+	rpc_test_wait(test, 300);
+	assert_int_equal(rpc_server_num_peers(test->server), 0);
+	assert_int_equal(test->num_connects, 0);
+	assert_int_equal(test->num_disconnects, 0);
+}
+
+static void plaintext_at_a_tls_port_gets_nowhere(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	test_pair_connect(secure->tls);
+	int fd = TAKE_FD(secure->tls->fds[0]);
+	struct tls_session *session = test_session(secure->tls, TLS_SERVER, TAKE_FD(secure->tls->fds[1]));
+	rpc_server_adopt(test->server, transport_new_tls(session), NULL);
+	assert_int_equal(write(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33), 33);
+	rpc_test_run(test);
+	assert_int_equal(rpc_server_num_peers(test->server), 0);
+	assert_int_equal(test->num_connects, 0);
+	close(fd);
+}
+
+static void closing_a_peer_ends_its_calls_and_then_itself(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	struct rpc_test_call call;
+	rpc_test_call(test, &call, "/t/Echo", 0);
+	rpc_test_run(test);
+	rpc_peer_set_arg(test->last_peer, test);
+	assert_ptr_equal(rpc_peer_arg(test->last_peer), test);
+	assert_int_equal(rpc_peer_addr(test->last_peer)->port, 0);
+	rpc_peer_close(test->last_peer);
+	assert_int_equal(test->num_disconnects, 0); /* not beneath its caller */
+	rpc_test_run(test);
+	assert_int_equal(test->num_dones, 1);
+	assert_int_equal(test->num_disconnects, 1);
+	assert_int_equal(call.status, RPC_UNAVAILABLE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(calls_pass_over_tls),
+		TEST(four_mebibytes_pass_over_tls),
+		TEST(an_anonymous_connection_lives_for_a_moment),
+		TEST(one_with_a_certificate_stays),
+		TEST(a_client_that_is_refused_learns_why),
+		TEST(c10_a_handshake_that_is_never_finished_ends),
+		TEST(plaintext_at_a_tls_port_gets_nowhere),
+		TEST(closing_a_peer_ends_its_calls_and_then_itself),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
