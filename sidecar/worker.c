@@ -1,19 +1,16 @@
 #include "sidecar/worker.h"
 
 #include "base/core/check.h"
-#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
-#include "base/net/listener.h"
+#include "sidecar/worker_listeners.h"
 #include "sidecar/worker_mail.h"
 #include <pthread.h>
-
-enum { NUM_LISTENERS = 6 }; /* three ports, two families */
 
 struct worker {
 	struct worker_options options;
 	struct loop *loop;
-	struct listener *listeners[NUM_LISTENERS];
+	struct worker_listeners listeners;
 	struct view view;
 	struct conn_env env;
 	struct tls_scratch *scratch;
@@ -91,30 +88,29 @@ static void on_pause(void *arg, bool paused)
 		worker->options.on_paused(worker->options.arg, paused);
 }
 
-static enum err listen_at(struct worker *worker, unsigned at, const char *ip, uint16_t port,
-	listener_accept_fn *on_accept, struct why *why)
+/* At the limit callers wait in the backlog; resetting them would look like a broken destination. */
+static void on_full(void *arg, bool full)
 {
-	struct addr addr = {.port = port};
-	_cleanup_fd_ int fd = -1;
-	struct socket_listen_options options = {.reuse_port = true, .v6_only = true, .backlog = 4096};
-	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
-	RETURN_IF_ERR(socket_listen(&addr, &options, &fd, why));
-	worker->listeners[at] = listener_new(worker->loop, TAKE_FD(fd), on_accept, on_pause, worker);
-	return ERR_NONE;
+	struct worker *worker = arg;
+	worker_listeners_hold(&worker->listeners, full);
 }
 
-/* Outbound listens on loopback only: the rules turn the workload's connections there, and nobody else's. */
 static enum err listen_all(struct worker *worker, struct why *why)
 {
-	const struct worker_ports *ports = &worker->options.ports;
-	RETURN_IF_ERR(listen_at(worker, 0, "127.0.0.1", ports->outbound, on_outbound, why));
-	RETURN_IF_ERR(listen_at(worker, 1, "0.0.0.0", ports->inbound_plain, on_inbound_plain, why));
-	RETURN_IF_ERR(listen_at(worker, 2, "0.0.0.0", ports->tunnel, on_tunnel, why));
-	if (!worker->options.ipv6)
-		return ERR_NONE;
-	RETURN_IF_ERR(listen_at(worker, 3, "::1", ports->outbound, on_outbound, why));
-	RETURN_IF_ERR(listen_at(worker, 4, "::", ports->inbound_plain, on_inbound_plain, why));
-	return listen_at(worker, 5, "::", ports->tunnel, on_tunnel, why);
+	const struct worker_options *options = &worker->options;
+	const struct worker_listeners_options listeners = {
+		.loop = worker->loop,
+		.outbound = options->ports.outbound,
+		.inbound_plain = options->ports.inbound_plain,
+		.tunnel = options->ports.tunnel,
+		.ipv6 = options->ipv6,
+		.on_outbound = on_outbound,
+		.on_inbound_plain = on_inbound_plain,
+		.on_tunnel = on_tunnel,
+		.on_pause = on_pause,
+		.arg = worker,
+	};
+	return worker_listeners_init(&worker->listeners, &listeners, why);
 }
 
 static struct tunnel_pool *pool_make(struct worker *worker)
@@ -169,6 +165,7 @@ static void env_make(struct worker *worker)
 		.app_source_v6 = options->app_source_v6,
 		.observer = options->conn_observer,
 	};
+	conn_table_on_full(worker->env.table, on_full, worker);
 }
 
 enum err worker_new(const struct worker_options *options, struct worker **out, struct why *why)
@@ -226,15 +223,20 @@ static void view_done(struct view *view)
 	endpoint_table_free(view->answers);
 }
 
+void worker_stop(struct worker *worker)
+{
+	if (!worker->is_running)
+		return;
+	worker_mail_send(worker, mem_new(struct worker_mail), deliver_stop);
+	CHECK(pthread_join(worker->thread, NULL) == 0);
+	worker->is_running = false;
+}
+
 void worker_free(struct worker *worker)
 {
-	if (worker->is_running) {
-		worker_mail_send(worker, mem_new(struct worker_mail), deliver_stop);
-		CHECK(pthread_join(worker->thread, NULL) == 0);
-	}
-	for (unsigned i = 0; i < NUM_LISTENERS; i++)
-		if (worker->listeners[i] != NULL)
-			listener_free(worker->listeners[i]);
+	worker_stop(worker);
+	worker_listeners_done(&worker->listeners);
+	loop_run_once(worker->loop, false); /* mail that came after the stop: it owns descriptors and references */
 	conn_table_free(worker->env.table);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);

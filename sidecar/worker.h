@@ -40,7 +40,9 @@ enum err worker_new(const struct worker_options *options, struct worker **out, s
 void worker_set_siblings(
 	struct worker *worker, struct worker *const *workers, unsigned num); /* before start; borrowed */
 void worker_start(struct worker *worker);
-void worker_free(struct worker *worker); /* stops the thread, cuts what is left as drained */
+/* Ends the thread. With siblings, stop all before the first is freed: they send each other mail. */
+void worker_stop(struct worker *worker);
+void worker_free(struct worker *worker); /* stops it too, and cuts what is left as drained */
 
 /* --- what the process has learnt; references are taken --- */
 void worker_set_credentials(

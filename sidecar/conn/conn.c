@@ -37,6 +37,11 @@ struct conn_next conn_close_for(enum close_reason reason)
 static void on_late(struct loop_timer *timer)
 {
 	struct conn *conn = container_of(timer, struct conn, deadline);
+	char text[ADDR_TEXT_MAX];
+	if (conn->why == NULL)
+		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the deadline",
+			"see whether it is reached from here", "none from %s",
+			addr_format(conn->endpoint.ip.family != 0 ? &conn->endpoint : &conn->dst.addr, text));
 	conn_end(conn, conn->late);
 }
 
@@ -59,6 +64,7 @@ static void advance(struct conn *conn)
 		case CONN_NEXT:
 			CHECK(conn->step < STEP_RELAY);
 			loop_timer_stop(&conn->deadline);
+			mem_free(TAKE_PTR(conn->why)); /* what it waited for has come */
 			conn->step++;
 			break;
 		case CONN_WAIT:

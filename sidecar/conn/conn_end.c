@@ -7,8 +7,10 @@
 /* The side that called must not take a failure for an orderly end. */
 static void downstream_refuse(struct conn *conn, enum close_reason reason)
 {
-	if (conn->stream != NULL)
+	if (conn->stream != NULL) {
+		inbound_stream_set_arg(conn->stream, NULL); /* whatever comes of the answer, we are gone */
 		inbound_stream_refuse(conn->stream, close_reason_status(reason), close_reason_label(reason));
+	}
 	if (conn->downstream != NULL) {
 		leg_reset(conn->downstream);
 		leg_free(conn->downstream);
@@ -21,8 +23,6 @@ static void downstream_refuse(struct conn *conn, enum close_reason reason)
 
 static void upstream_drop(struct conn *conn)
 {
-	if (conn->attempt != NULL)
-		stream_attempt_cancel(conn->attempt);
 	loop_io_stop(&conn->connecting);
 	fd_close(conn->connecting_fd);
 	if (conn->upstream != NULL) {
@@ -78,6 +78,8 @@ void conn_end(struct conn *conn, enum close_reason reason)
 		relay_free(conn->relay);
 	}
 	record(conn, reason, conn->relay != NULL, counts);
+	if (conn->attempt != NULL)
+		stream_attempt_cancel(conn->attempt); /* first: it reads from the downstream leg */
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
 	endpoint_waiter_cancel(&conn->waiter);

@@ -17,6 +17,7 @@ struct conn {
 	uint8_t kind; /* enum conn_kind */
 	uint8_t step; /* enum conn_step_id */
 	bool encrypted;
+	bool has_asked; /* for its destination: once is enough, the answer comes when it comes */
 
 	uint8_t late;   /* enum close_reason: why it is late, if the deadline passes now */
 	uint16_t tried; /* endpoints so far */
@@ -64,6 +65,9 @@ void conn_table_remove(struct conn_table *table, struct conn *conn);
 
 /* Decides under the view's present policy; on CONN_NEXT the decision is recorded. */
 struct conn_next conn_decide(struct conn *conn);
+/* Does the view still allow what it allowed? For connections that were decided: on entering the relay, and whenever the
+ * view changes after. */
+struct conn_next conn_recheck(struct conn *conn);
 
 /* The steps; see conn_steps.def. */
 struct conn_next step_accept(struct conn *conn);

@@ -4,7 +4,11 @@
 
 struct conn_table {
 	struct conn *all;
+	struct conn *cursor; /* the next to look at: the end of one may be the end of others */
 	size_t num, max;
+	bool is_full;
+	conn_table_full_fn *on_full;
+	void *arg;
 };
 
 struct conn_table *conn_table_new(size_t max)
@@ -25,6 +29,23 @@ size_t conn_table_num(const struct conn_table *table)
 	return table->num;
 }
 
+void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, void *arg)
+{
+	table->on_full = on_full;
+	table->arg = arg;
+}
+
+/* Room for a few before it is told, so that it is not told with every connection. */
+static void tell_full(struct conn_table *table)
+{
+	bool is_full = table->num >= (table->is_full ? table->max - table->max / 16 : table->max);
+	if (table->is_full == is_full)
+		return;
+	table->is_full = is_full;
+	if (table->on_full != NULL)
+		table->on_full(table->arg, is_full);
+}
+
 bool conn_table_add(struct conn_table *table, struct conn *conn)
 {
 	conn->next = table->all;
@@ -32,56 +53,43 @@ bool conn_table_add(struct conn_table *table, struct conn *conn)
 	if (conn->next != NULL)
 		conn->next->prev = &conn->next;
 	table->all = conn;
-	return ++table->num <= table->max;
+	table->num++;
+	tell_full(table);
+	return table->num <= table->max;
 }
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)
 {
 	CHECK(conn->prev != NULL && table->num > 0);
+	if (table->cursor == conn)
+		table->cursor = conn->next;
 	*conn->prev = conn->next;
 	if (conn->next != NULL)
 		conn->next->prev = conn->prev;
 	conn->prev = NULL;
 	table->num--;
+	tell_full(table);
 }
 
-static bool peer_is_banned(const struct conn *conn)
-{
-	const struct credentials *credentials = conn->env->view->credentials;
-	const struct spiffe_id *peer = conn_peer_id(conn);
-	return credentials != NULL && peer != NULL && bundle_set_is_banned(credentials_bundles(credentials), peer);
-}
-
-/* Plaintext that leaves while the new view says that nothing may. */
-static bool now_needs_mesh(const struct conn *conn)
-{
-	const struct view *view = conn->env->view;
-	if (conn->kind != CONN_OUTBOUND || conn->encrypted || view->outbound_mode == OUTBOUND_OFF)
-		return false;
-	return view->networks != NULL && mesh_networks_is_required(view->networks, &conn->dst.addr.ip);
-}
-
+/* What was not decided yet runs its step again, under the new view; the rest must still be allowed. */
 static void look_again(struct conn *conn)
 {
-	if (conn->step < STEP_RELAY) {
+	if (conn->step < STEP_OPEN) {
 		conn_wake(conn);
 		return;
 	}
-	if (peer_is_banned(conn)) {
-		conn_end(conn, CLOSE_WITHDRAWN);
-		return;
-	}
-	const struct policy *policy = conn->env->view->policy;
-	bool changed = policy != NULL && policy->generation != conn->policy_generation;
-	if (now_needs_mesh(conn) || (changed && conn->kind != CONN_OUTBOUND && conn_decide(conn).kind == CONN_CLOSE))
-		conn_end(conn, CLOSE_POLICY_CHANGED);
+	struct conn_next next = conn_recheck(conn);
+	if (next.kind == CONN_CLOSE)
+		conn_end(conn, next.reason);
 }
 
 void conn_table_view_changed(struct conn_table *table)
 {
-	struct conn *next;
-	for (struct conn *conn = table->all; conn != NULL; conn = next) {
-		next = conn->next;
+	CHECK(table->cursor == NULL);
+	table->cursor = table->all;
+	while (table->cursor != NULL) {
+		struct conn *conn = table->cursor;
+		table->cursor = conn->next;
 		look_again(conn);
 	}
 }

@@ -99,6 +99,8 @@ static enum close_reason reason_of(const struct stream_result *result)
 		return CLOSE_TUNNEL_BROKEN;
 	case STREAM_NO_IDENTITY:
 		return CLOSE_NO_IDENTITY;
+	case STREAM_ABANDONED:
+		return CLOSE_RESET_BY_DOWNSTREAM;
 	}
 	CHECK_UNREACHABLE();
 }

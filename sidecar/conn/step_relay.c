@@ -27,15 +27,6 @@ static void on_relay_end(void *arg, enum relay_end end, const struct why *why)
 	conn_end(conn, reason_of(end));
 }
 
-/* The policy may have changed while the connection was being opened. */
-static struct conn_next decide_again(struct conn *conn)
-{
-	const struct policy *policy = conn->env->view->policy;
-	if (conn->kind == CONN_OUTBOUND || policy == NULL || policy->generation == conn->policy_generation)
-		return conn_next();
-	return conn_decide(conn);
-}
-
 static void downstream_take(struct conn *conn)
 {
 	if (conn->downstream != NULL)
@@ -50,7 +41,7 @@ struct conn_next step_relay(struct conn *conn)
 {
 	if (conn->relay != NULL)
 		return conn_wait();
-	struct conn_next again = decide_again(conn);
+	struct conn_next again = conn_recheck(conn); /* the view may have changed while it was being opened */
 	if (again.kind == CONN_CLOSE)
 		return again;
 	downstream_take(conn);

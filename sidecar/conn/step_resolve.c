@@ -15,7 +15,9 @@ static struct conn_next await_answer(struct conn *conn)
 	conn->waiter.on_answer = on_answer;
 	if (conn->waiter.prev == NULL)
 		endpoint_table_wait(view->answers, &conn->dst.addr, &conn->waiter);
-	view->ask(view->ask_arg, &conn->dst.addr);
+	if (!conn->has_asked)
+		view->ask(view->ask_arg, &conn->dst.addr);
+	conn->has_asked = true;
 	return conn_wait();
 }
 

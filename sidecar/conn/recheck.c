@@ -1,0 +1,43 @@
+/* Does what the view says now still allow a connection that was decided before? */
+#include "sidecar/conn/conn_state.h"
+
+static bool peer_is_banned(const struct conn *conn)
+{
+	const struct credentials *credentials = conn->env->view->credentials;
+	const struct spiffe_id *peer = conn_peer_id(conn);
+	return credentials != NULL && peer != NULL && bundle_set_is_banned(credentials_bundles(credentials), peer);
+}
+
+/* Plaintext that leaves while the view says that nothing may. */
+static bool now_needs_mesh(const struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	if (conn->kind != CONN_OUTBOUND || conn->encrypted || view->outbound_mode == OUTBOUND_OFF)
+		return false;
+	return view->networks != NULL && mesh_networks_is_required(view->networks, &conn->dst.addr.ip);
+}
+
+static bool is_now_denied(struct conn *conn)
+{
+	const struct policy *policy = conn->env->view->policy;
+	if (conn->kind == CONN_OUTBOUND || policy == NULL || policy->generation == conn->policy_generation)
+		return false;
+	return conn_decide(conn).kind == CONN_CLOSE;
+}
+
+struct conn_next conn_recheck(struct conn *conn)
+{
+	if (peer_is_banned(conn)) {
+		why_set(conn_why(conn), ERR_REVOKED, "an identity that is not banned",
+			"lift the ban if it is a mistake", "%s", conn_peer_id(conn)->text);
+		return conn_close_for(CLOSE_WITHDRAWN);
+	}
+	if (now_needs_mesh(conn)) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (its network is declared as required now)",
+			"start a sidecar there, or change mesh.required", "%s, which is plain",
+			addr_format(&conn->dst.addr, text));
+		return conn_close_for(CLOSE_POLICY_CHANGED);
+	}
+	return is_now_denied(conn) ? conn_close_for(CLOSE_POLICY_CHANGED) : conn_next();
+}

@@ -1,0 +1,60 @@
+#include "sidecar/worker_listeners.h"
+
+#include "base/net/fd.h"
+
+static enum err listen_at(struct worker_listeners *listeners, unsigned at, const char *ip, uint16_t port,
+	listener_accept_fn *on_accept, struct why *why)
+{
+	const struct worker_listeners_options *options = &listeners->options;
+	struct addr addr = {.port = port};
+	_cleanup_fd_ int fd = -1;
+	struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
+	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
+	RETURN_IF_ERR(socket_listen(&addr, &how, &fd, why));
+	listeners->all[at] = listener_new(options->loop, TAKE_FD(fd), on_accept, options->on_pause, options->arg);
+	return ERR_NONE;
+}
+
+/* Outbound listens on loopback only: the rules turn the workload's connections there, and nobody else's. */
+enum err worker_listeners_init(
+	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why)
+{
+	listeners->options = *options;
+	RETURN_IF_ERR(listen_at(listeners, 0, "127.0.0.1", options->outbound, options->on_outbound, why));
+	RETURN_IF_ERR(listen_at(listeners, 1, "0.0.0.0", options->inbound_plain, options->on_inbound_plain, why));
+	RETURN_IF_ERR(listen_at(listeners, 2, "0.0.0.0", options->tunnel, options->on_tunnel, why));
+	if (!options->ipv6)
+		return ERR_NONE;
+	RETURN_IF_ERR(listen_at(listeners, 3, "::1", options->outbound, options->on_outbound, why));
+	RETURN_IF_ERR(listen_at(listeners, 4, "::", options->inbound_plain, options->on_inbound_plain, why));
+	return listen_at(listeners, 5, "::", options->tunnel, options->on_tunnel, why);
+}
+
+void worker_listeners_done(struct worker_listeners *listeners)
+{
+	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
+		listener_free(TAKE_PTR(listeners->all[i]));
+}
+
+static void hold_one(struct worker_listeners *listeners, unsigned at, bool hold)
+{
+	struct listener *listener = listeners->all[at];
+	if (listener == NULL)
+		return;
+	if (hold)
+		listener_pause(listener);
+	else
+		listener_resume(listener);
+	if (listeners->options.on_pause != NULL)
+		listeners->options.on_pause(listeners->options.arg, hold);
+}
+
+void worker_listeners_hold(struct worker_listeners *listeners, bool hold)
+{
+	static const unsigned for_connections[] = {0, 1, 3, 4};
+	if (listeners->is_held == hold)
+		return;
+	listeners->is_held = hold;
+	for (unsigned i = 0; i < sizeof(for_connections) / sizeof(*for_connections); i++)
+		hold_one(listeners, for_connections[i], hold);
+}

@@ -1,0 +1,29 @@
+/* The listeners of one worker: three ports, each in up to two families. */
+#pragma once
+
+#include "base/net/listener.h"
+
+struct worker_listeners_options {
+	struct loop *loop;
+	uint16_t outbound, inbound_plain, tunnel;
+	bool ipv6;
+	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
+	listener_pause_fn *on_pause; /* a listener's own pauses and those of worker_listeners_hold(), one by one */
+	void *arg;
+};
+
+enum { NUM_WORKER_LISTENERS = 6 };
+
+struct worker_listeners { /* the worker's storage; zeroed is valid to worker_listeners_done() */
+	struct worker_listeners_options options;
+	struct listener *all[NUM_WORKER_LISTENERS];
+	bool is_held;
+};
+
+/* On failure what was opened stays until worker_listeners_done(). */
+enum err worker_listeners_init(
+	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
+void worker_listeners_done(struct worker_listeners *listeners);
+/* No more connections for now: new ones wait in the backlog. Tunnels are still taken: their streams have an answer that
+ * says "limit reached". */
+void worker_listeners_hold(struct worker_listeners *listeners, bool hold);
