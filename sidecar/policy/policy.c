@@ -47,6 +47,12 @@ enum inbound_mode policy_mode(const struct policy *policy, uint16_t port)
 	return policy->default_mode;
 }
 
+bool policy_has_port(const struct policy *policy, uint16_t port)
+{
+	size_t at = port_position(policy, port);
+	return at < policy->num_ports && policy->ports[at].port == port;
+}
+
 struct policy_rule *policy_add_rule(struct policy *policy, const char *name)
 {
 	policy->rules = mem_realloc(policy->rules, (policy->num_rules + 1) * sizeof(*policy->rules));

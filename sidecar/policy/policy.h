@@ -56,6 +56,7 @@ void policy_rule_add_port(struct policy_rule *rule, uint16_t port);
 struct policy *policy_ref(struct policy *policy);
 void policy_unref(struct policy *policy);
 DEFINE_CLEANUP(struct policy *, policy_unref)
+bool policy_has_port(const struct policy *policy, uint16_t port); /* it has a mode of its own */
 enum inbound_mode policy_mode(const struct policy *policy, uint16_t port);
 /* The stricter mode of the two, port by port, and the rules of the first: a sidecar's own settings are floors. refs 1.
  */

@@ -1,0 +1,217 @@
+#include "sidecar/discovery/discovery_client.h"
+
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "sidecar/discovery/messages.h"
+#include "sidecar/discovery/subscription.h"
+#include <stdio.h>
+
+enum {
+	STREAM_AGAIN_MS = 500, /* after a stream ended on a connection that is still up */
+	MESSAGE_MAX = 256 * 1024,
+};
+static const char path[] = "/handfast.v1.Discovery/Stream";
+
+struct discovery_client {
+	struct discovery_options options;
+	struct subscription_set *wanted;
+	struct rpc_client *connection;
+	struct rpc_call *call; /* NULL: no stream */
+	struct loop_timer again;
+	uint64_t mesh_version; /* of this stream */
+	bool is_live;
+	struct why failure;
+};
+
+static void on_again(struct loop_timer *timer);
+
+static void live_set(struct discovery_client *client, bool is_live)
+{
+	if (client->is_live == is_live)
+		return;
+	client->is_live = is_live;
+	if (client->options.on_live != NULL)
+		client->options.on_live(client->options.arg, is_live);
+}
+
+static void say(struct discovery_client *client, const struct buf *message)
+{
+	if (client->call == NULL || rpc_call_send(client->call, buf_span(message)) == ERR_NONE)
+		return;
+	/* The queue is full of what the server does not read: begin anew, with everything that is wanted. */
+	why_set(&client->failure, ERR_LIMIT, "a control plane that reads", "see its load", "a full queue");
+	rpc_call_cancel(TAKE_PTR(client->call));
+	live_set(client, false);
+	loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
+}
+
+static void acknowledge(struct discovery_client *client, uint64_t version, const char *refused_because)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
+	if (discovery_ack_encode(version, refused_because, &message) == ERR_NONE)
+		say(client, &message);
+}
+
+static void subscribe(struct discovery_client *client, const struct addr *destinations, size_t num, bool unsubscribe)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
+	if (num > 0 && discovery_subscribe_encode(destinations, num, unsubscribe, &message) == ERR_NONE)
+		say(client, &message);
+}
+
+static void mesh_take(struct discovery_client *client, struct discovery_down *down)
+{
+	if (down->version <= client->mesh_version) {
+		acknowledge(client, down->version, "a version that is not newer");
+		return;
+	}
+	client->mesh_version = down->version;
+	client->options.on_mesh(client->options.arg, down->networks, down->policy);
+	acknowledge(client, down->version, NULL);
+	live_set(client, true);
+}
+
+static void answers_take(struct discovery_client *client, struct discovery_down *down)
+{
+	for (size_t i = 0; i < down->num_answers; i++)
+		if (subscription_set_take(client->wanted, down->answers[i]))
+			client->options.on_answer(client->options.arg, down->answers[i]);
+	acknowledge(client, down->version, NULL);
+}
+
+static void on_message(void *arg, struct rpc_call *call, struct span bytes)
+{
+	(void)call;
+	struct discovery_client *client = arg;
+	struct discovery_down *down = mem_new(struct discovery_down);
+	struct why why = {0};
+	char text[640];
+	enum err err = discovery_down_parse(bytes, &client->options.own_domain, down, &why);
+	if (err != ERR_NONE) {
+		/* What we had stays in use; the control plane hears why. */
+		client->failure = why;
+		log_why(LOG_LEVEL_WARNING, "discovery", "a message of the control plane is refused", &why);
+		acknowledge(client, 0, why_format(&why, text, sizeof(text)));
+	} else if (down->kind == DISCOVERY_DOWN_MESH) {
+		mesh_take(client, down);
+	} else {
+		answers_take(client, down);
+	}
+	discovery_down_done(down);
+	mem_free(down);
+}
+
+static void on_done(
+	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
+{
+	(void)call;
+	struct discovery_client *client = arg;
+	client->call = NULL;
+	why_set(&client->failure, ERR_UNAVAILABLE, "a discovery stream that stands", "see the control plane's log",
+		"%s: %s", rpc_status_name(status), message == NULL ? "no reason" : message);
+	live_set(client, false);
+	if (client->connection != NULL)
+		loop_timer_start(client->options.loop, &client->again,
+			retry_after_ms > STREAM_AGAIN_MS ? retry_after_ms : STREAM_AGAIN_MS, on_again);
+}
+
+struct batch {
+	struct discovery_client *client;
+	struct addr destinations[SUBSCRIBE_BATCH];
+	size_t num;
+};
+
+static void batch_add(void *arg, const struct addr *destination)
+{
+	struct batch *batch = arg;
+	batch->destinations[batch->num++] = *destination;
+	if (batch->num == SUBSCRIBE_BATCH) {
+		subscribe(batch->client, batch->destinations, batch->num, false);
+		batch->num = 0;
+	}
+}
+
+static void everything_again(struct discovery_client *client)
+{
+	struct batch *batch = mem_new(struct batch);
+	batch->client = client;
+	subscription_set_restart(client->wanted);
+	subscription_set_each(client->wanted, batch_add, batch);
+	subscribe(client, batch->destinations, batch->num, false);
+	mem_free(batch);
+}
+
+static void stream_open(struct discovery_client *client)
+{
+	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
+	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_MAX);
+	client->mesh_version = 0;
+	if (rpc_client_call(client->connection, path, 0, &handlers, client, &client->call) != ERR_NONE) {
+		client->call = NULL;
+		loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
+		return;
+	}
+	if (discovery_hello_encode(client->options.release, &hello) == ERR_NONE)
+		say(client, &hello);
+	everything_again(client);
+}
+
+static void on_again(struct loop_timer *timer)
+{
+	struct discovery_client *client = container_of(timer, struct discovery_client, again);
+	if (client->connection != NULL && client->call == NULL)
+		stream_open(client);
+}
+
+struct discovery_client *discovery_client_new(const struct discovery_options *options)
+{
+	struct discovery_client *client = mem_new(struct discovery_client);
+	client->options = *options;
+	client->wanted = subscription_set_new(options->max_subscriptions != 0 ? options->max_subscriptions : 16384);
+	return client;
+}
+
+void discovery_client_free(struct discovery_client *client)
+{
+	loop_timer_stop(&client->again);
+	if (client->call != NULL)
+		rpc_call_cancel(client->call);
+	subscription_set_free(client->wanted);
+	mem_free(client);
+}
+
+/* A connection that is gone has ended its calls already (rpc_client.h), or does so without telling when it is freed. */
+void discovery_client_attach(struct discovery_client *client, struct rpc_client *connection)
+{
+	loop_timer_stop(&client->again);
+	client->connection = connection;
+	client->call = NULL;
+	live_set(client, false);
+	if (connection != NULL)
+		stream_open(client);
+}
+
+void discovery_client_ask(struct discovery_client *client, const struct addr *destination)
+{
+	struct addr dropped;
+	if (!subscription_set_ask(client->wanted, destination, &dropped)) {
+		/* A worker that has lost the answer asks again. */
+		struct answer *known = subscription_set_known(client->wanted, destination);
+		if (known != NULL)
+			client->options.on_answer(client->options.arg, known);
+		return;
+	}
+	if (dropped.ip.family != 0)
+		subscribe(client, &dropped, 1, true);
+	subscribe(client, destination, 1, false);
+}
+
+size_t discovery_client_num_subscriptions(const struct discovery_client *client)
+{
+	return subscription_set_num(client->wanted);
+}
+
+const struct why *discovery_client_last_failure(const struct discovery_client *client)
+{
+	return &client->failure;
+}

@@ -1,0 +1,150 @@
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "sidecar/discovery/messages_policy.h"
+#include <stdio.h>
+
+enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, BECAUSE_MAX = 255 };
+
+static enum err refuse(struct why *why, const char *expected, const char *got)
+{
+	return why_set(why, ERR_MALFORMED, expected, "see the control plane's release", "%s", got);
+}
+
+static enum err networks_of(Handfast__V1__Network *const *list, size_t num, struct network *out, struct why *why)
+{
+	for (size_t i = 0; i < num; i++)
+		RETURN_IF_ERR(network_of_message(list[i], &out[i], why));
+	return ERR_NONE;
+}
+
+static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_domain *own_domain,
+	struct discovery_down *out, struct why *why)
+{
+	if (mesh->policy == NULL || mesh->n_networks == 0)
+		return refuse(why, "a mesh's state with networks and policy", "one without");
+	if (mesh->n_networks > NETWORKS_MAX || mesh->n_plain > NETWORKS_MAX || mesh->n_required > NETWORKS_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 4096 networks of a kind", "join some of them", "more");
+	out->kind = DISCOVERY_DOWN_MESH;
+	out->version = mesh->version;
+	out->networks = mesh_networks_new(mesh->n_networks, mesh->n_plain, mesh->n_required);
+	RETURN_IF_ERR(networks_of(mesh->networks, mesh->n_networks, out->networks->inside, why));
+	RETURN_IF_ERR(networks_of(mesh->plain, mesh->n_plain, out->networks->plain, why));
+	RETURN_IF_ERR(networks_of(mesh->required, mesh->n_required, out->networks->required, why));
+	return policy_of_message(mesh->policy, own_domain, &out->policy, why);
+}
+
+static enum err address_of(const Handfast__V1__SocketAddress *message, struct addr *out, struct why *why)
+{
+	bool is_good = message != NULL && message->port > 0 && message->port <= 65535 &&
+		       ip_addr_from_bytes(pb_span(message->ip), &out->ip) == ERR_NONE;
+	if (!is_good)
+		return refuse(why, "an address of 4 or 16 bytes and a port", "something else");
+	out->port = (uint16_t)message->port;
+	return ERR_NONE;
+}
+
+static char *because_of(ProtobufCBinaryData bytes)
+{
+	char text[BECAUSE_MAX + 1];
+	snprintf(text, sizeof(text), "%.*s", (int)(bytes.len > BECAUSE_MAX ? BECAUSE_MAX : bytes.len),
+		(const char *)bytes.data);
+	return bytes.len == 0 ? NULL : mem_strdup(text);
+}
+
+static enum err endpoint_of(const Handfast__V1__Endpoint *message, struct endpoint *out, struct why *why)
+{
+	RETURN_IF_ERR(address_of(message->address, &out->address, why));
+	RETURN_IF_ERR(spiffe_id_parse(pb_span(message->id), &out->id, why));
+	if (spiffe_id_path(&out->id).len == 0 || spiffe_id_is_reserved(&out->id))
+		return refuse(why, "a workload's identity at an endpoint", out->id.text);
+	return ERR_NONE;
+}
+
+static enum err meshed_of(
+	const Handfast__V1__Answer *message, const struct addr *destination, struct answer **out, struct why *why)
+{
+	const Handfast__V1__Meshed *meshed = message->meshed;
+	if (meshed->n_endpoints > ENDPOINTS_MAX)
+		return why_set(
+			why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service", "%zu", meshed->n_endpoints);
+	*out = answer_new(destination, DESTINATION_MESHED, message->version, meshed->n_endpoints);
+	(*out)->because = because_of(meshed->service);
+	for (size_t i = 0; i < meshed->n_endpoints; i++)
+		RETURN_IF_ERR(endpoint_of(meshed->endpoints[i], &(*out)->endpoints[i], why));
+	return ERR_NONE;
+}
+
+static enum err answer_of(const Handfast__V1__Answer *message, struct answer **out, struct why *why)
+{
+	struct addr destination;
+	RETURN_IF_ERR(address_of(message->destination, &destination, why));
+	switch (message->kind_case) {
+	case HANDFAST__V1__ANSWER__KIND_MESHED:
+		return meshed_of(message, &destination, out, why);
+	case HANDFAST__V1__ANSWER__KIND_PLAIN:
+		*out = answer_new(&destination, DESTINATION_PLAIN, message->version, 0);
+		(*out)->because = because_of(message->plain->because);
+		return ERR_NONE;
+	case HANDFAST__V1__ANSWER__KIND_UNKNOWN:
+		*out = answer_new(&destination, DESTINATION_UNKNOWN, message->version, 0);
+		(*out)->because = because_of(message->unknown->because);
+		return ERR_NONE;
+	case HANDFAST__V1__ANSWER__KIND__NOT_SET:
+	case _HANDFAST__V1__ANSWER__KIND__CASE_IS_INT_SIZE:
+		break;
+	}
+	return refuse(why, "an answer: meshed, plain or unknown", "none of them");
+}
+
+static enum err answers_of(const Handfast__V1__Answers *message, struct discovery_down *out, struct why *why)
+{
+	if (message->n_answers == 0 || message->n_answers > ANSWERS_MAX)
+		return why_set(why, ERR_TOO_LARGE, "1 to 1024 answers a message", "see the control plane's release",
+			"%zu", message->n_answers);
+	out->kind = DISCOVERY_DOWN_ANSWERS;
+	for (size_t i = 0; i < message->n_answers; i++) {
+		out->version = message->answers[i]->version;
+		enum err err = answer_of(message->answers[i], &out->answers[i], why);
+		out->num_answers += out->answers[i] != NULL;
+		if (err != ERR_NONE)
+			return err;
+	}
+	return ERR_NONE;
+}
+
+static enum err take(const Handfast__V1__DiscoveryDown *down, const struct trust_domain *own_domain,
+	struct discovery_down *out, struct why *why)
+{
+	switch (down->kind_case) {
+	case HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH:
+		return mesh_of(down->mesh, own_domain, out, why);
+	case HANDFAST__V1__DISCOVERY_DOWN__KIND_ANSWERS:
+		return answers_of(down->answers, out, why);
+	case HANDFAST__V1__DISCOVERY_DOWN__KIND__NOT_SET:
+	case _HANDFAST__V1__DISCOVERY_DOWN__KIND__CASE_IS_INT_SIZE:
+		break;
+	}
+	return refuse(why, "a mesh's state or answers", "neither");
+}
+
+enum err discovery_down_parse(
+	struct span bytes, const struct trust_domain *own_domain, struct discovery_down *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *message;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__discovery_down__descriptor, bytes, &arena, &message, why));
+	*out = (struct discovery_down){0};
+	enum err err = take((const Handfast__V1__DiscoveryDown *)(const void *)message, own_domain, out, why);
+	if (err != ERR_NONE)
+		discovery_down_done(out);
+	return err;
+}
+
+void discovery_down_done(struct discovery_down *down)
+{
+	mesh_networks_unref(down->networks);
+	policy_unref(down->policy);
+	for (size_t i = 0; i < down->num_answers; i++)
+		answer_unref(down->answers[i]);
+	*down = (struct discovery_down){0};
+}
