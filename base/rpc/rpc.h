@@ -1,5 +1,6 @@
 /* What client and server of gRPC over HTTP/2 share: status codes, messages, limits.
- * Specification: gRPC over HTTP2 (PROTOCOL-HTTP2). Compression is not spoken; a compressed message is Unimplemented. */
+ * Specification: gRPC over HTTP2 (PROTOCOL-HTTP2). Compression is not spoken: grpc-encoding is
+ * Unimplemented, a compressed message without it Internal. */
 #pragma once
 
 #include "base/core/buf.h"

@@ -135,13 +135,21 @@ enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, siz
 
 /* --- receiving --- */
 
+static bool has_encoding(const struct rpc_call *call)
+{
+	struct span encoding = rpc_call_metadata(call, "grpc-encoding");
+	return encoding.ptr != NULL && !span_eq(encoding, SPAN_LITERAL("identity"));
+}
+
 static void report_bad_message(struct rpc_call *call, enum err err)
 {
 	const struct rpc_connection_role *role = call->connection->role;
 	if (err == ERR_TOO_LARGE)
 		role->on_bad_message(call, RPC_RESOURCE_EXHAUSTED, "the message is larger than the limit");
-	else if (err == ERR_UNSUPPORTED)
+	else if (err == ERR_UNSUPPORTED && has_encoding(call))
 		role->on_bad_message(call, RPC_UNIMPLEMENTED, "compressed messages are not supported");
+	else if (err == ERR_UNSUPPORTED) /* gRPC "Compression": the flag without an encoding */
+		role->on_bad_message(call, RPC_INTERNAL, "a compressed message without grpc-encoding");
 	else
 		role->on_bad_message(call, RPC_INTERNAL, "the message's frame is malformed");
 }

@@ -1,0 +1,107 @@
+#include "base/core/mem.h"
+#include "base/rpc/rpc_test_raw.h"
+#include <setjmp.h>
+#include <stdarg.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+static const struct request echo = {"POST", "/t/Echo", "application/grpc", NULL, NULL};
+
+static int set_up(void **state)
+{
+	struct rpc_test *test = mem_new(struct rpc_test);
+	rpc_test_init(test, &(struct rpc_server_options){0});
+	*state = test;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rpc_test_done(*state);
+	mem_free(*state);
+	return 0;
+}
+
+static void a_message_of_one_byte_a_frame_is_whole(void **state)
+{
+	struct rpc_test *test = *state;
+	raw_expect(test, echo, SPAN_LITERAL("\0\0\0\0\x05hello"), "200", "0");
+	assert_int_equal(test->num_server_messages, 1);
+}
+
+static void what_is_no_post_or_no_grpc_is_told_so_in_http(void **state)
+{
+	struct request get = echo, json = echo, close_name = echo;
+	get.method = "GET";
+	json.content_type = "application/json";
+	close_name.content_type = "application/grpc-web";
+	raw_expect(*state, get, SPAN_LITERAL(""), "405", "");
+	raw_expect(*state, json, SPAN_LITERAL(""), "415", "");
+	raw_expect(*state, close_name, SPAN_LITERAL(""), "415", "");
+}
+
+static void content_types_with_a_suffix_are_grpc(void **state)
+{
+	struct request proto = echo, parameter = echo;
+	proto.content_type = "application/grpc+proto";
+	parameter.content_type = "application/grpc;charset=utf-8";
+	raw_expect(*state, proto, SPAN_LITERAL("\0\0\0\0\0"), "200", "0");
+	raw_expect(*state, parameter, SPAN_LITERAL("\0\0\0\0\0"), "200", "0");
+}
+
+static void c11_a_malformed_timeout_is_refused(void **state)
+{
+	struct request request = echo;
+	request.extra_name = "grpc-timeout";
+	request.extra_value = "-1S";
+	raw_expect(*state, request, SPAN_LITERAL(""), "200", "3");
+	request.extra_value = "99999999999999999999S";
+	raw_expect(*state, request, SPAN_LITERAL(""), "200", "3");
+	request.extra_value = "0m";
+	raw_expect(*state, request, SPAN_LITERAL(""), "200", "4");
+	request.extra_value = "99999999H";
+	raw_expect(*state, request, SPAN_LITERAL("\0\0\0\0\0"), "200", "0");
+	assert_int_equal(((struct rpc_test *)*state)->num_starts, 1);
+}
+
+static void c3_messages_that_lie_are_refused(void **state)
+{
+	struct request gzip = echo;
+	gzip.extra_name = "grpc-encoding";
+	gzip.extra_value = "gzip";
+	raw_expect(*state, echo, SPAN_LITERAL("\0\xff\xff\xff\xff"), "200", "8");
+	raw_expect(*state, echo, SPAN_LITERAL("\x01\0\0\0\x01x"), "200", "13");
+	raw_expect(*state, gzip, SPAN_LITERAL("\x01\0\0\0\x01x"), "200", "12");
+	raw_expect(*state, echo, SPAN_LITERAL("\x07\0\0\0\x01x"), "200", "13");
+	raw_expect(*state, echo, SPAN_LITERAL("\0\0\0\0\x05hell"), "200", "13"); /* ends within */
+	assert_int_equal(((struct rpc_test *)*state)->num_server_messages, 0);
+	assert_int_equal(((struct rpc_test *)*state)->num_starts, ((struct rpc_test *)*state)->num_dones);
+}
+
+static void a_refused_client_that_goes_on_sending_is_reset(void **state)
+{
+	struct rpc_test *test = *state;
+	struct raw_client client;
+	raw_open(test, &client);
+	client.ends = false;
+	struct request denied = echo;
+	denied.path = "/t/Denied";
+	raw_request(test, &client, denied, SPAN_LITERAL("\0\0\0\0\x05hello"));
+	assert_string_equal(client.grpc_status, "7");
+	assert_true(client.is_closed);
+	raw_close(&client);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_message_of_one_byte_a_frame_is_whole),
+		TEST(what_is_no_post_or_no_grpc_is_told_so_in_http),
+		TEST(content_types_with_a_suffix_are_grpc),
+		TEST(c11_a_malformed_timeout_is_refused),
+		TEST(c3_messages_that_lie_are_refused),
+		TEST(a_refused_client_that_goes_on_sending_is_reset),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,30 @@
+/* For tests: a client of HTTP/2 that may say what it likes to a server of ours. */
+#pragma once
+
+#include "base/h2/h2_session.h"
+#include "base/rpc/rpc_test_pair.h"
+
+struct raw_client {
+	int fd;
+	struct h2_session *h2;
+	struct span body;
+	size_t sent;
+	size_t piece; /* bytes a DATA frame */
+	bool ends;
+	char http_status[8], grpc_status[8], allow[8];
+	bool is_closed;
+	uint32_t error;
+	unsigned num_goaways;
+};
+
+struct request {
+	const char *method, *path, *content_type, *extra_name, *extra_value;
+};
+
+void raw_open(struct rpc_test *test, struct raw_client *client);
+void raw_close(struct raw_client *client);
+void raw_run(struct rpc_test *test, struct raw_client *client);
+void raw_request(struct rpc_test *test, struct raw_client *client, struct request request, struct span body);
+/* Opens, asks, checks the answer and that the stream is over, closes. */
+void raw_expect(struct rpc_test *test, struct request request, struct span body, const char *http_status,
+	const char *grpc_status);
