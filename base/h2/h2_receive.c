@@ -118,9 +118,10 @@ static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 
 static void on_data_complete(struct h2_session *session, struct h2_stream *stream, const nghttp2_frame *frame)
 {
-	if (frame->hd.length == frame->data.padlen)
+	bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+	if (frame->hd.length == frame->data.padlen && !end_stream)
 		count_idle_frame(session, H2_IDLE_EMPTY_DATA);
-	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && stream != NULL && !stream->is_reset)
+	if (end_stream && stream != NULL && !stream->is_reset)
 		end_remote(session, stream);
 }
 

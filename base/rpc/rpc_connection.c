@@ -71,6 +71,15 @@ static void on_ping_ack(void *arg)
 	((struct rpc_connection *)arg)->ping_is_out = false;
 }
 
+static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
+{
+	(void)last_stream_id;
+	struct rpc_connection *connection = arg;
+	if (error != H2_NO_ERROR)
+		(void)why_set(&connection->why, ERR_CLOSED, "a connection within the other side's limits",
+			"the other side's log says more", "GOAWAY %s", h2_error_name(error));
+}
+
 static void on_want_produce(void *arg)
 {
 	rpc_connection_flush(arg);
@@ -90,6 +99,7 @@ static void start_h2(struct rpc_connection *connection)
 			.pull = pull,
 			.on_settings = on_settings,
 			.on_ping_ack = on_ping_ack,
+			.on_goaway = on_goaway,
 			.on_want_produce = on_want_produce},
 		.arg = connection,
 	};
@@ -252,6 +262,7 @@ static void step(struct rpc_connection *connection, bool may_read)
 	}
 	enum io_result written = write_all(connection);
 	if (written == IO_EOF || written == IO_FAILED) {
+		(void)!read_all(connection); /* what is left may tell the reason: an alert, a GOAWAY */
 		end_by(connection, written);
 		return;
 	}

@@ -130,6 +130,20 @@ static void a_client_that_is_refused_learns_why(void **state)
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 }
 
+static void a_client_that_the_server_refuses_learns_why(void **state)
+{
+	struct secure *secure = *state;
+	struct rpc_test *test = &secure->rpc;
+	secure->tls->server_verdict.err = ERR_WRONG_PEER;
+	test_pair_open(secure->tls);
+	connect_over_tls(secure);
+	assert_true(test->client_closed);
+	assert_false(test->client_ready);
+	char text[512];
+	assert_non_null(strstr(why_format(&test->client_why, text, sizeof(text)), "access_denied"));
+	assert_int_equal(test->num_connects, 0);
+}
+
 static void c10_a_handshake_that_is_never_finished_ends(void **state)
 {
 	struct secure *secure = *state;
@@ -188,6 +202,7 @@ int main(void)
 		TEST(an_anonymous_connection_lives_for_a_moment),
 		TEST(one_with_a_certificate_stays),
 		TEST(a_client_that_is_refused_learns_why),
+		TEST(a_client_that_the_server_refuses_learns_why),
 		TEST(c10_a_handshake_that_is_never_finished_ends),
 		TEST(plaintext_at_a_tls_port_gets_nowhere),
 		TEST(closing_a_peer_ends_its_calls_and_then_itself),
