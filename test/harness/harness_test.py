@@ -13,7 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from handfast_harness import StoryFailure, capture, expect_eq, expect_in, story, stream, wait_until  # noqa: E402
+from handfast_harness import StoryFailure, capture, expect_eq, expect_in, settings, story, stream, wait_until  # noqa: E402
 
 
 def _segment(sequence, flags, payload, source_port=1000):
@@ -33,6 +33,20 @@ class _Read(capture.Capture):
 
     def __init__(self, data):
         self._packets = list(capture.read_pcap(data))
+
+
+class Settings(unittest.TestCase):
+    def test_are_written_as_blocks_and_absent_ones_not_at_all(self):
+        text = settings.to_yaml({"mesh": {"networks": ["192.0.2.0/24"]}, "policy": {}, "none": None,
+                                 "services": [{"name": "web", "ports": [{"port": 80, "target": 8080}]}]})
+        self.assertEqual(text.splitlines(), ["mesh:", '  networks: ["192.0.2.0/24"]', "services:", '  - name: "web"',
+                                             "    ports:", "      - port: 80", "        target: 8080"])
+
+    def test_are_merged_key_by_key_and_lists_replaced(self):
+        base = {"log": {"level": "debug", "format": "text"}, "list": [1]}
+        self.assertEqual(settings.merge(base, {"log": {"format": "json"}, "list": [2]}),
+                         {"log": {"level": "debug", "format": "json"}, "list": [2]})
+        self.assertEqual(base["log"]["format"], "text")
 
 
 class Capture(unittest.TestCase):

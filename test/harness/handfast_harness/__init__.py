@@ -4,12 +4,13 @@ from .apps import Nginx, Postgres, Redis
 from .capture import Capture
 from .certificates import TestAuthority
 from .expect import StoryFailure, expect, expect_eq, expect_in, wait_until
+from .mesh import Mesh, identity_of
 from .namespace import Namespace
 from .process import Process
 from .stream import Server as StreamServer
 from .topology import Topology
 
 __all__ = [
-    "Capture", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
-    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "wait_until",
+    "Capture", "Mesh", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
+    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "identity_of", "wait_until",
 ]

@@ -1,0 +1,96 @@
+"""The control plane on a host of its own, as a user of its own, and the operator's commands to it."""
+
+import os
+import signal
+
+from . import settings
+from .process import Process
+
+CONTROL_UID = 1336
+SIDECAR_UID = 1337
+STREAMS, METRICS = 15012, 15014
+
+
+class ControlPlane:
+    """control.token("spiffe://..."), reload(), kill(), start() again in the same folder, run("status")."""
+
+    def __init__(self, story, host, configuration):
+        self.story, self.host, self.name = story, host, "control"
+        self.folder = story.folder("control")
+        self.state = os.path.join(self.folder, "state")
+        self.socket = os.path.join(self.folder, "run", "control.sock")
+        for path in (self.state, os.path.dirname(self.socket)):
+            os.makedirs(path)
+            os.chown(path, CONTROL_UID, CONTROL_UID)
+            os.chmod(path, 0o700)
+        self.path = os.path.join(self.folder, "control.yaml")
+        self.settings = settings.merge({"state_dir": self.state, "operator_socket": self.socket,
+                                        "log": {"level": "debug"}}, configuration)
+        self._binary, self._cli = story.binary("handfast-control"), story.binary("handfast")
+        self.process, self._num_tokens = None, 0
+        settings.write(self.path, self.settings)
+        story.own(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def address(self):
+        return "%s:%d" % (self.host.ipv4, STREAMS)
+
+    def launch(self):
+        """Starts it without waiting for it."""
+        self.process = Process(self.host, "handfast-control", [self._binary, "--config", self.path],
+                               self.story.log_path("handfast-control"), uid=CONTROL_UID)
+        return self.process
+
+    def start(self, deadline_s=15.0):
+        self.launch().wait_for_port(STREAMS, self.host.ipv4, deadline_s)
+        self.process.wait_until("the operator's socket", lambda: os.path.exists(self.socket), deadline_s)
+        return self
+
+    def stop(self):
+        return self.process.stop() if self.process else None
+
+    def kill(self):
+        """As a crash: the process, and with it the signer that it started."""
+        self.process.kill()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def reload(self, changes=None, **sections):
+        """Settings with these changes take force: reload(policy={...}) replaces a section, changes merges."""
+        self.settings = {**settings.merge(self.settings, changes), **sections}
+        settings.write(self.path, self.settings)
+        self.process.signal(signal.SIGHUP)
+
+    def run(self, *words, check=True, uid=0):
+        """The operator's command line, on the control plane's host."""
+        return self.host.run([self._cli, *words, "--socket", self.socket], check=check, uid=uid)
+
+    def token(self, spiffe_id, *words, path=None):
+        """The path of a new file, only the sidecar's user can read it, with one join token."""
+        token = self.run("token", "create", "--id", spiffe_id, *words).stdout.strip().splitlines()[-1]
+        self._num_tokens += 1
+        path = path or os.path.join(self.folder, "token-%d" % self._num_tokens)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(token + "\n")
+        os.chown(path, SIDECAR_UID, SIDECAR_UID)
+        return path
+
+    def log(self):
+        return self.process.log()
+
+    def metrics(self):
+        return parse_metrics(self.host.http("http://%s:%d/metrics" % (self.host.ipv4, METRICS))[1].decode())
+
+
+def parse_metrics(text):
+    """{"name{labels}": value}"""
+    rows = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in rows}

@@ -1,0 +1,140 @@
+"""One meshed host: interception rules, a sidecar as uid 1337, and what an operator can ask it."""
+
+import contextlib
+import json
+import os
+import signal
+
+from . import settings
+from .control_plane import SIDECAR_UID, parse_metrics
+from .expect import StoryFailure, expect_eq, wait_until
+from .process import Process
+
+OUTBOUND, INBOUND, TUNNEL, ADMIN, METRICS = 15001, 15006, 15008, 15000, 15020
+
+
+class Sidecar:
+    """sidecar.admin("/certs"), metrics(), access_log(), serial(), restart(), kill(), start()."""
+
+    def __init__(self, story, host, spiffe_id, control_address, token, configuration=None, environment=None,
+                 rules=(), binary="handfast-sidecar"):
+        self.story, self.host, self.name, self.id = story, host, host.name, spiffe_id
+        self.folder = story.folder("sidecar-" + host.name)
+        self.state = os.path.join(self.folder, "state")
+        os.makedirs(self.state)
+        os.chown(self.state, SIDECAR_UID, SIDECAR_UID)
+        os.chmod(self.state, 0o700)
+        self.path = os.path.join(self.folder, "sidecar.yaml")
+        self.token, self.environment, self.process = token, environment, None
+        self.settings = settings.merge({
+            "trust_domain": spiffe_id.split("/")[2],
+            "state_dir": self.state,
+            "control": {"address": control_address, "token_file": token},
+            "access_log": {"mode": "all"},
+            "log": {"level": "debug"},
+        }, configuration)
+        settings.write(self.path, self.settings)
+        self._binary, self._init = story.binary(binary), story.binary("handfast-init")
+        self._rules = list(rules)
+        story.own(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            self.process.stop()
+
+    def intercept(self):
+        """The rules come first, so that nothing slips by."""
+        self.host.run([self._init, "up", *self._rules])
+        return self
+
+    def launch(self):
+        """Starts it without waiting for it."""
+        self.process = Process(self.host, "handfast-sidecar", [self._binary, "--config", self.path],
+                               self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID,
+                               env=self.environment)
+        return self.process
+
+    def start(self, deadline_s=15.0):
+        self.launch()
+        return self.wait_until_ready(deadline_s)
+
+    def is_ready(self):
+        with contextlib.suppress(OSError):
+            return self.probe()[0] == 200
+        return False
+
+    def probe(self):
+        """(status, text) of /healthz/ready."""
+        status, body = self.host.http("http://127.0.0.1:%d/healthz/ready" % METRICS, timeout_s=2.0)
+        return status, body.decode().strip()
+
+    def wait_until_ready(self, deadline_s=15.0):
+        try:
+            self.process.wait_until("%s to be ready" % self.name, self.is_ready, deadline_s)
+        except StoryFailure as failure:
+            raise StoryFailure("%s; it says: %s" % (failure, self._why_not())) from None
+        return self
+
+    def _why_not(self):
+        with contextlib.suppress(OSError, ValueError, StoryFailure):
+            return json.dumps([self.probe(), self.admin("/check"), self.admin("/why")])
+        return "nothing (%s)" % self.process.log()[-600:].strip()
+
+    def stop(self):
+        return self.process.stop(deadline_s=35.0)
+
+    def kill(self):
+        self.process.kill()
+
+    def restart(self, deadline_s=15.0):
+        self.stop()
+        return self.start(deadline_s)
+
+    def reload(self, changes):
+        self.settings = settings.merge(self.settings, changes)
+        settings.write(self.path, self.settings)
+        self.process.signal(signal.SIGHUP)
+
+    def admin(self, page):
+        """A page of 15000, read."""
+        status, body = self.host.http("http://127.0.0.1:%d%s" % (ADMIN, page))
+        expect_eq(status, 200, "%s of %s" % (page, self.name))
+        return json.loads(body)
+
+    def metrics(self):
+        return parse_metrics(self.host.http("http://127.0.0.1:%d/metrics" % METRICS)[1].decode())
+
+    def metric(self, name):
+        """The sum of the rows with this name, or the one row where labels are given."""
+        rows = self.metrics()
+        return rows.get(name, sum(value for row, value in rows.items() if row.partition("{")[0] == name))
+
+    def access_log(self, **wanted):
+        """The lines of connections that ended, oldest first, whose fields are as given."""
+        lines = [json.loads(line) for line in self.process.log().splitlines()
+                 if line.startswith("{") and line.endswith("}")]
+        lines = [line for line in lines if "direction" in line]
+        return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
+
+    def wait_for_access(self, deadline_s=5.0, **wanted):
+        """The first line that is so."""
+        return wait_until("a line with %s in the access log of %s (it has %s)" %
+                          (wanted, self.name, [(line["direction"], line["reason"]) for line in self.access_log()]),
+                          lambda: self.access_log(**wanted), deadline_s)[0]
+
+    def identity(self):
+        """What /certs says of its identity, or None."""
+        return self.admin("/certs")["identity"]
+
+    def serial(self):
+        identity = self.identity()
+        return identity and identity["serial"]
+
+    def wait_for_rotation(self, old=None, deadline_s=30.0):
+        """The serial that follows `old` (default: the present one)."""
+        old = old or self.serial()
+        return wait_until("%s to renew its certificate" % self.name,
+                          lambda: (lambda new: new != old and new)(self.serial()), deadline_s, 0.1)
