@@ -1,0 +1,217 @@
+#include "sidecar/config.h"
+
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include <stdio.h>
+
+const char *const sidecar_config_keys[] = {
+	"trust_domain",
+	"state_dir",
+	"workers",
+	"access_log",
+	"drain_deadline",
+	"admin_socket",
+	"control.address",
+	"control.bootstrap_root_sha256",
+	"identity.token_file",
+	"identity.kubernetes_token_file",
+	"identity.claim_address",
+	"inbound.mode",
+	"outbound.mode",
+	"ports.outbound",
+	"ports.inbound",
+	"ports.tunnel",
+	"ports.admin",
+	"ports.metrics",
+	"deadlines.hold",
+	"deadlines.connect",
+	"deadlines.handshake",
+	"deadlines.idle",
+	"limits.max_connections",
+	"limits.window_budget",
+	"log.level",
+	"log.format",
+	NULL,
+};
+
+enum { SECOND = 1000, HOUR = 3600 * SECOND };
+
+static char *copy_or_null(const char *text)
+{
+	return text == NULL || text[0] == '\0' ? NULL : mem_strdup(text);
+}
+
+static bool hex_parse(const char *text, uint8_t out[32])
+{
+	if (strlen(text) != 64)
+		return false;
+	for (size_t i = 0; i < 64; i++) {
+		const char *digit = strchr("0123456789abcdef", text[i]);
+		if (digit == NULL)
+			return false;
+		uint8_t nibble = (uint8_t)(digit - "0123456789abcdef");
+		out[i / 2] = i % 2 == 0 ? (uint8_t)(nibble << 4) : (uint8_t)(out[i / 2] | nibble);
+	}
+	return true;
+}
+
+static void control_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "control");
+	struct why why = {0};
+	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
+	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
+		setting_mistake_why(settings, root, "trust_domain", &why);
+	config->control_address = mem_strdup(setting_required_text(
+		settings, map != NULL ? map : root, "address", "control.address, such as 192.0.2.1:15012"));
+	const char *hash = setting_text(settings, map, "bootstrap_root_sha256", NULL);
+	config->has_bootstrap_root = hash != NULL;
+	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))
+		setting_mistake(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
+			"copy it from 'handfast status' of the control plane", "'%s'", hash);
+}
+
+static void identity_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "identity");
+	config->token_file = copy_or_null(setting_text(settings, map, "token_file", NULL));
+	config->kubernetes_token_file = copy_or_null(setting_text(settings, map, "kubernetes_token_file", NULL));
+	config->claims_address = setting_bool(settings, map, "claim_address", true);
+	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-sidecar"));
+	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
+		setting_mistake(
+			settings, map, "one kind of evidence", "remove token_file or kubernetes_token_file", "two");
+}
+
+static void inbound_ports_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
+{
+	static const char *const modes[] = {"off", "permissive", "strict", NULL};
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "ports", &list);
+	config->inbound_ports = num == 0 ? NULL : mem_calloc(num, sizeof(*config->inbound_ports));
+	for (size_t i = 0; i < num; i++) {
+		struct setting_node *item = setting_item_map(settings, list, i);
+		if (item == NULL)
+			continue;
+		struct policy_port *port = &config->inbound_ports[config->num_inbound_ports++];
+		port->port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0);
+		port->mode = (enum inbound_mode)setting_word(settings, item, "mode", modes, INBOUND_STRICT);
+		if (port->port == 0)
+			setting_mistake(settings, item, "a port", "add 'port: 80'", "none");
+	}
+}
+
+static void modes_read(struct settings *settings, struct sidecar_config *config)
+{
+	static const char *const inbound[] = {"off", "permissive", "strict", NULL};
+	static const char *const outbound[] = {"off", "auto", "require", NULL};
+	struct setting_node *root = settings_root(settings), *in = setting_map(settings, root, "inbound"),
+			    *out = setting_map(settings, root, "outbound");
+	/* The floor is the loosest by default: what holds then is the control plane's. */
+	config->inbound_mode = (enum inbound_mode)setting_word(settings, in, "mode", inbound, INBOUND_OFF);
+	config->outbound_mode = (enum outbound_mode)setting_word(settings, out, "mode", outbound, OUTBOUND_AUTO);
+	inbound_ports_read(settings, in, config);
+}
+
+static void ports_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "ports");
+	config->outbound_port = (uint16_t)setting_number(settings, map, "outbound", 1, 65535, 15001);
+	config->inbound_port = (uint16_t)setting_number(settings, map, "inbound", 1, 65535, 15006);
+	config->tunnel_port = (uint16_t)setting_number(settings, map, "tunnel", 1, 65535, 15008);
+	config->admin_port = (uint16_t)setting_number(settings, map, "admin", 1, 65535, 15000);
+	config->metrics_port = (uint16_t)setting_number(settings, map, "metrics", 1, 65535, 15020);
+	const uint16_t all[] = {config->outbound_port, config->inbound_port, config->tunnel_port, config->admin_port,
+		config->metrics_port};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t j = i + 1; j < sizeof(all) / sizeof(all[0]); j++)
+			if (all[i] == all[j])
+				setting_mistake(settings, map, "five different ports", "give one of them another",
+					"%u twice", all[i]);
+}
+
+static void limits_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "deadlines"),
+			    *limits = setting_map(settings, root, "limits");
+	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline", 0, 24ull * HOUR, 25 * SECOND);
+	config->hold_ms = setting_duration_ms(settings, map, "hold", 100, HOUR, 5 * SECOND);
+	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
+	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);
+	config->idle_ms = setting_duration_ms(settings, map, "idle", 0, 365ull * 24 * HOUR, 0);
+	config->max_connections = setting_number(settings, limits, "max_connections", 1, 10000000, 0);
+	config->window_budget =
+		setting_bytes(settings, limits, "window_budget", 1024 * 1024, 1ull << 40, 64ull * 1024 * 1024);
+	config->workers = (unsigned)setting_number(settings, root, "workers", 1, 64, 0);
+	config->admin_socket = mem_strdup(setting_text(settings, root, "admin_socket", "/run/handfast/sidecar.sock"));
+}
+
+/* off, failures, all, or 1/N. */
+static void access_log_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *root = settings_root(settings);
+	const char *text = setting_text(settings, root, "access_log", "failures");
+	static const struct {
+		const char *word;
+		enum access_log_mode mode;
+	} words[] = {{"off", ACCESS_LOG_OFF}, {"failures", ACCESS_LOG_FAILURES}, {"all", ACCESS_LOG_ALL}};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(text, words[i].word) == 0) {
+			config->access_log = words[i].mode;
+			return;
+		}
+	struct addr ratio;
+	char as_port[64];
+	snprintf(as_port, sizeof(as_port), "0.0.0.0:%.40s", strncmp(text, "1/", 2) == 0 ? text + 2 : "none");
+	if (addr_parse(span_of_str(as_port), &ratio) != ERR_NONE) {
+		setting_mistake(settings, root, "access_log: off, failures, all, or 1/N with N up to 65535",
+			"choose one of them", "'%s'", text);
+		return;
+	}
+	config->access_log = ACCESS_LOG_SAMPLED;
+	config->access_log_one_in = ratio.port;
+}
+
+static void log_read(struct settings *settings, struct sidecar_config *config)
+{
+	static const char *const levels[] = {"error", "warning", "notice", "debug", NULL};
+	static const char *const formats[] = {"text", "json", NULL};
+	struct setting_node *map = setting_map(settings, settings_root(settings), "log");
+	config->log_level = setting_word(settings, map, "level", levels, LOG_LEVEL_NOTICE);
+	config->log_json = setting_word(settings, map, "format", formats, 0) == 1;
+}
+
+enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out)
+{
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = mem_new(struct sidecar_config);
+	control_read(settings, config);
+	identity_read(settings, config);
+	modes_read(settings, config);
+	ports_read(settings, config);
+	limits_read(settings, config);
+	access_log_read(settings, config);
+	log_read(settings, config);
+	if (settings_finish(settings) != 0)
+		return ERR_CONFIG;
+	*out = TAKE_PTR(config);
+	return ERR_NONE;
+}
+
+void sidecar_config_free(struct sidecar_config *config)
+{
+	mem_free(config->control_address);
+	mem_free(config->token_file);
+	mem_free(config->kubernetes_token_file);
+	mem_free(config->state_dir);
+	mem_free(config->admin_socket);
+	mem_free(config->inbound_ports);
+	mem_free(config);
+}
+
+struct policy *sidecar_config_floor(const struct sidecar_config *config)
+{
+	struct policy *floor = policy_new(&config->trust_domain, config->inbound_mode);
+	for (size_t i = 0; i < config->num_inbound_ports; i++)
+		policy_set_port_mode(floor, config->inbound_ports[i].port, config->inbound_ports[i].mode);
+	return floor;
+}

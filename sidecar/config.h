@@ -1,0 +1,42 @@
+/* The sidecar's settings, from YAML, HANDFAST_* and flags (base/settings). Plain data, owned by the struct. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/settings/settings.h"
+#include "certs/spiffe_id.h"
+#include "sidecar/policy/policy.h"
+#include "sidecar/report/access_log.h"
+
+struct sidecar_config {
+	struct trust_domain trust_domain;
+	char *control_address; /* "192.0.2.1:15012" */
+	bool has_bootstrap_root;
+	uint8_t bootstrap_root_sha256[32];
+	char *token_file;            /* NULL: none */
+	char *kubernetes_token_file; /* NULL: none */
+	char *state_dir;
+	bool claims_address;
+	enum inbound_mode inbound_mode; /* floors: the control plane can tighten them, never loosen */
+	struct policy_port *inbound_ports;
+	size_t num_inbound_ports;
+	enum outbound_mode outbound_mode;
+	unsigned workers; /* 0: as many as processors, at most 4 */
+	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
+	char *admin_socket;
+	uint64_t drain_ms, hold_ms, connect_ms, handshake_ms, idle_ms;
+	uint64_t max_connections; /* 0: from RLIMIT_NOFILE */
+	uint64_t window_budget;   /* bytes */
+	enum access_log_mode access_log;
+	unsigned access_log_one_in;
+	bool log_json;
+	unsigned log_level; /* enum log_level */
+};
+
+extern const char *const sidecar_config_keys[]; /* for the environment and flags; NULL-terminated */
+
+/* On any mistake returns ERR_CONFIG, the mistakes are in `settings`, and *out is untouched. */
+enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out) _must_use_;
+void sidecar_config_free(struct sidecar_config *config);
+DEFINE_CLEANUP(struct sidecar_config *, sidecar_config_free)
+/* The floor that inbound_mode and inbound_ports make. refs 1. */
+struct policy *sidecar_config_floor(const struct sidecar_config *config);

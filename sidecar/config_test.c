@@ -1,0 +1,82 @@
+#include "sidecar/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static enum err read_text(struct settings *settings, const char *yaml, struct sidecar_config **out)
+{
+	settings_read_text(settings, "sidecar.yaml", span_of_str(yaml));
+	return sidecar_config_read(settings, out);
+}
+
+static void a_small_file_has_the_documented_defaults(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(
+		read_text(settings, "control: {address: 192.0.2.1:15012}\nidentity: {token_file: /t}\n", &config),
+		ERR_NONE);
+	assert_string_equal(config->trust_domain.name, "cluster.local");
+	assert_int_equal(config->outbound_port, 15001);
+	assert_int_equal(config->metrics_port, 15020);
+	assert_int_equal(config->drain_ms, 25000);
+	assert_int_equal(config->hold_ms, 5000);
+	assert_int_equal(config->connect_ms, 10000);
+	assert_int_equal(config->handshake_ms, 5000);
+	assert_int_equal(config->window_budget, 64 * 1024 * 1024);
+	assert_int_equal(config->access_log, ACCESS_LOG_FAILURES);
+	assert_int_equal(config->outbound_mode, OUTBOUND_AUTO);
+}
+
+static void ports_and_modes_make_the_floor(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(
+		read_text(settings,
+			"control: {address: 192.0.2.1:15012}\naccess_log: 1/100\n"
+			"inbound: {mode: permissive, ports: [{port: 5432, mode: strict}, {port: 80, mode: 'off'}]}\n",
+			&config),
+		ERR_NONE);
+	_cleanup_(policy_unrefp) struct policy *floor = sidecar_config_floor(config);
+	assert_int_equal(policy_mode(floor, 5432), INBOUND_STRICT);
+	assert_int_equal(policy_mode(floor, 80), INBOUND_OFF);
+	assert_int_equal(policy_mode(floor, 81), INBOUND_PERMISSIVE);
+	assert_int_equal(config->access_log, ACCESS_LOG_SAMPLED);
+	assert_int_equal(config->access_log_one_in, 100);
+}
+
+static void every_mistake_is_told_at_once(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	struct sidecar_config *config = NULL;
+	assert_int_equal(
+		read_text(settings,
+			"control: {bootstrap_root_sha256: abc}\ntrust_domain: A\naccess_log: some\nports: {tunnel: "
+			"15001}\n"
+			"identity: {token_file: /a, kubernetes_token_file: /b}\ninbound: {mode: open}\nspeed: 11\n",
+			&config),
+		ERR_CONFIG);
+	assert_null(config);
+	const char *const told[] = {"'address'", "bootstrap_root_sha256", "trust_domain", "access_log",
+		"five different ports", "one kind of evidence", "inbound.mode", "speed"};
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		assert_non_null(strstr(settings_mistakes(settings), told[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(ports_and_modes_make_the_floor),
+		cmocka_unit_test(every_mistake_is_told_at_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
