@@ -1,0 +1,92 @@
+#include "sidecar/observe.h"
+
+_Static_assert((int)CONN_OUTBOUND == (int)REPORT_OUTBOUND && (int)CONN_INBOUND == (int)REPORT_INBOUND &&
+		       (int)CONN_INBOUND_PLAIN == (int)REPORT_INBOUND_PLAIN,
+	"a kind of connection is a direction of the report");
+
+static void on_begin(void *arg, enum conn_kind kind)
+{
+	struct observe *observe = arg;
+	report_conn_begin(observe->shard, (enum report_direction)kind);
+}
+
+static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination)
+{
+	struct observe *observe = arg;
+	report_conn_relay(observe->shard, (enum report_direction)kind, encrypted);
+	if (kind != CONN_OUTBOUND)
+		port_use_note(observe->ports, destination->port, encrypted);
+}
+
+static void note_failure(struct observe *observe, const struct access_record *record)
+{
+	if (!record->failed || record->why == NULL)
+		return;
+	const struct failure seen = {
+		.what = "connection",
+		.direction = record->direction,
+		.reason = record->reason,
+		.remote = record->source,
+		.destination = record->destination,
+		.why = *record->why,
+	};
+	failures_note(observe->failures, &seen, record->ended_wall_ms);
+}
+
+static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
+{
+	struct observe *observe = arg;
+	const struct report_end end = {
+		.direction = (enum report_direction)kind,
+		.reason = reason,
+		.encrypted = record->encrypted,
+		.was_relayed = record->relayed,
+		.bytes_sent = record->bytes_sent,
+		.bytes_received = record->bytes_received,
+	};
+	report_conn_end(observe->shard, &end);
+	note_failure(observe, record);
+	access_log_write(observe->log, record);
+}
+
+struct conn_observer observe_conns(struct observe *observe)
+{
+	return (struct conn_observer){.on_begin = on_begin, .on_relay = on_relay, .on_end = on_end, .arg = observe};
+}
+
+static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer)
+{
+	struct observe *observe = arg;
+	(void)peer; /* who it is stands on /tunnels: a label for each would have no bound */
+	report_tunnel_open(observe->shard, outbound);
+}
+
+static void on_tunnel_close(void *arg, bool outbound)
+{
+	struct observe *observe = arg;
+	report_tunnel_close(observe->shard, outbound);
+}
+
+static void on_tunnel_failure(
+	void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected, const struct why *why)
+{
+	struct observe *observe = arg;
+	(void)expected; /* `why` says it */
+	report_tunnel_failure(observe->shard, outbound, why->err);
+	const struct failure seen = {
+		.what = "tunnel",
+		.direction = outbound ? "outbound" : "inbound",
+		.reason = "",
+		.remote = *remote,
+		.why = *why,
+	};
+	failures_note(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
+}
+
+struct tunnel_observer observe_tunnels(struct observe *observe)
+{
+	return (struct tunnel_observer){.on_open = on_tunnel_open,
+		.on_close = on_tunnel_close,
+		.on_failure = on_tunnel_failure,
+		.arg = observe};
+}

@@ -1,0 +1,52 @@
+#include "sidecar/worker_gather.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+
+struct gather;
+
+struct seat { /* one worker's */
+	struct gather *gather;
+	void *slot;
+};
+
+struct gather {
+	gather_look_fn *look;
+	gather_done_fn *on_done;
+	void *arg;
+	unsigned num, num_missing; /* counted on the loop that asked */
+	void *slots;
+	struct seat seats[];
+};
+
+static void look_one(void *arg, const struct worker_inside *inside)
+{
+	struct seat *seat = arg;
+	seat->gather->look(seat->slot, inside);
+}
+
+static void looked_one(void *arg)
+{
+	struct gather *gather = ((struct seat *)arg)->gather;
+	if (--gather->num_missing > 0)
+		return;
+	gather->on_done(gather->arg, gather->slots, gather->num);
+	mem_free(gather->slots);
+	mem_free(gather);
+}
+
+void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_look_fn *look,
+	struct loop *reply_to, gather_done_fn *on_done, void *arg)
+{
+	CHECK(num > 0);
+	struct gather *gather = mem_zalloc(sizeof(struct gather) + num * sizeof(struct seat));
+	gather->look = look;
+	gather->on_done = on_done;
+	gather->arg = arg;
+	gather->num = gather->num_missing = num;
+	gather->slots = mem_calloc(num, slot_size);
+	for (unsigned i = 0; i < num; i++) {
+		gather->seats[i] = (struct seat){.gather = gather, .slot = (char *)gather->slots + i * slot_size};
+		worker_look(workers[i], look_one, reply_to, looked_one, &gather->seats[i]);
+	}
+}

@@ -1,0 +1,194 @@
+#include "sidecar/worker_pages.h"
+
+#include "base/core/mem.h"
+#include "sidecar/report/admin.h"
+#include "sidecar/report/pages.h"
+#include "sidecar/worker_gather.h"
+
+enum { MAX_ROWS = 1000 }; /* a worker: a page of a hundred thousand rows helps nobody and costs the worker its time */
+
+/* --- /connections --- */
+
+struct conn_row {
+	struct conn_summary summary;
+	char *peer; /* summary.peer, copied */
+};
+
+struct conn_rows {
+	struct conn_row *rows;
+	size_t num, total;
+};
+
+static void copy_conn(void *arg, const struct conn *conn)
+{
+	struct conn_rows *rows = arg;
+	if (rows->num == MAX_ROWS)
+		return;
+	struct conn_row *row = &rows->rows[rows->num++];
+	conn_summary(conn, &row->summary);
+	row->peer = row->summary.peer == NULL ? NULL : mem_strdup(row->summary.peer->text);
+	row->summary.peer = NULL;
+}
+
+static void look_at_conns(void *slot, const struct worker_inside *inside)
+{
+	struct conn_rows *rows = slot;
+	rows->total = conn_table_num(inside->conns);
+	rows->rows = mem_calloc(rows->total < MAX_ROWS ? rows->total : MAX_ROWS, sizeof(struct conn_row));
+	conn_table_each(inside->conns, copy_conn, rows);
+}
+
+static json_t *conn_json(unsigned worker, const struct conn_row *row)
+{
+	static const char *const directions[NUM_CONN_KINDS] = {"outbound", "inbound", "inbound_plain"};
+	const struct conn_summary *summary = &row->summary;
+	return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:b, s:I, s:I, s:I}", "worker", (int)worker, "direction",
+		directions[summary->kind], "step", summary->step, "source", page_addr(&summary->source), "destination",
+		page_addr(&summary->destination), "peer", page_text(row->peer), "encrypted", summary->encrypted,
+		"bytes_sent", (json_int_t)summary->counts.to_upstream, "bytes_received",
+		(json_int_t)summary->counts.to_downstream, "age_ms", (json_int_t)summary->age_ms);
+}
+
+static void answer_conns(void *arg, void *slots, unsigned num)
+{
+	struct conn_rows *of_workers = slots;
+	json_t *list = json_array();
+	size_t total = 0;
+	for (unsigned i = 0; i < num; i++) {
+		struct conn_rows *rows = &of_workers[i];
+		total += rows->total;
+		for (size_t k = 0; k < rows->num; k++) {
+			json_array_append_new(list, conn_json(i, &rows->rows[k]));
+			mem_free(rows->rows[k].peer);
+		}
+		mem_free(rows->rows);
+	}
+	size_t shown = json_array_size(list);
+	admin_answer_json(arg, 200,
+		json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "connections",
+			list));
+}
+
+void worker_page_connections(
+	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to)
+{
+	worker_gather(workers, num, sizeof(struct conn_rows), look_at_conns, reply_to, answer_conns, request);
+}
+
+/* --- /tunnels --- */
+
+struct tunnel_row {
+	bool outbound, draining;
+	struct addr local, remote;
+	char *peer;
+	int64_t not_after_s; /* of the peer's identity */
+	unsigned num_streams;
+};
+
+struct tunnel_rows {
+	struct tunnel_row *rows;
+	size_t num, total;
+};
+
+static void copy_tunnel(void *arg, bool outbound, const struct addr *local, const struct addr *remote,
+	const struct svid *peer, unsigned num_streams, bool draining)
+{
+	struct tunnel_rows *rows = arg;
+	rows->total++;
+	if (rows->num == MAX_ROWS)
+		return;
+	rows->rows[rows->num++] = (struct tunnel_row){
+		.outbound = outbound,
+		.draining = draining,
+		.local = *local,
+		.remote = *remote,
+		.peer = peer == NULL ? NULL : mem_strdup(svid_id(peer)->text),
+		.not_after_s = peer == NULL ? 0 : svid_not_after_s(peer),
+		.num_streams = num_streams,
+	};
+}
+
+static void look_at_tunnels(void *slot, const struct worker_inside *inside)
+{
+	struct tunnel_rows *rows = slot;
+	rows->rows = mem_calloc(MAX_ROWS, sizeof(struct tunnel_row));
+	tunnel_pool_each(inside->pool, copy_tunnel, rows);
+	tunnel_server_each(inside->server, copy_tunnel, rows);
+}
+
+static json_t *tunnel_json(unsigned worker, const struct tunnel_row *row)
+{
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:b}", "worker", (int)worker, "direction",
+		row->outbound ? "outbound" : "inbound", "local", page_addr(&row->local), "remote",
+		page_addr(&row->remote), "peer", page_text(row->peer), "peer_not_after",
+		row->peer == NULL ? json_null() : page_time_s(row->not_after_s), "streams", (int)row->num_streams,
+		"draining", row->draining);
+}
+
+static void answer_tunnels(void *arg, void *slots, unsigned num)
+{
+	struct tunnel_rows *of_workers = slots;
+	json_t *list = json_array();
+	size_t total = 0;
+	for (unsigned i = 0; i < num; i++) {
+		struct tunnel_rows *rows = &of_workers[i];
+		total += rows->total;
+		for (size_t k = 0; k < rows->num; k++) {
+			json_array_append_new(list, tunnel_json(i, &rows->rows[k]));
+			mem_free(rows->rows[k].peer);
+		}
+		mem_free(rows->rows);
+	}
+	size_t shown = json_array_size(list);
+	admin_answer_json(arg, 200,
+		json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "tunnels", list));
+}
+
+void worker_page_tunnels(
+	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to)
+{
+	worker_gather(workers, num, sizeof(struct tunnel_rows), look_at_tunnels, reply_to, answer_tunnels, request);
+}
+
+/* --- totals --- */
+
+struct totals_asked {
+	worker_totals_fn *on_totals;
+	void *arg;
+};
+
+static void look_at_totals(void *slot, const struct worker_inside *inside)
+{
+	int64_t out_s = tunnel_pool_oldest_identity_s(inside->pool);
+	int64_t in_s = tunnel_server_oldest_identity_s(inside->server);
+	*(struct worker_totals *)slot = (struct worker_totals){
+		.num_connections = conn_table_num(inside->conns),
+		.num_tunnels = tunnel_pool_num_tunnels(inside->pool) + tunnel_server_num_tunnels(inside->server),
+		.num_streams = tunnel_pool_num_streams(inside->pool) + tunnel_server_num_streams(inside->server),
+		.oldest_identity_s = out_s > in_s ? out_s : in_s,
+	};
+}
+
+static void answer_totals(void *arg, void *slots, unsigned num)
+{
+	struct totals_asked *asked = arg;
+	const struct worker_totals *of_workers = slots;
+	struct worker_totals all = {0};
+	for (unsigned i = 0; i < num; i++) {
+		all.num_connections += of_workers[i].num_connections;
+		all.num_tunnels += of_workers[i].num_tunnels;
+		all.num_streams += of_workers[i].num_streams;
+		if (of_workers[i].oldest_identity_s > all.oldest_identity_s)
+			all.oldest_identity_s = of_workers[i].oldest_identity_s;
+	}
+	asked->on_totals(asked->arg, &all);
+	mem_free(asked);
+}
+
+void worker_ask_totals(
+	struct worker *const *workers, unsigned num, struct loop *reply_to, worker_totals_fn *on_totals, void *arg)
+{
+	struct totals_asked *asked = mem_new(struct totals_asked);
+	*asked = (struct totals_asked){.on_totals = on_totals, .arg = arg};
+	worker_gather(workers, num, sizeof(struct worker_totals), look_at_totals, reply_to, answer_totals, asked);
+}
