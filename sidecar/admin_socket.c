@@ -1,0 +1,147 @@
+#include "sidecar/admin_socket.h"
+
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/listener.h"
+#include "base/net/socket.h"
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CLIENTS_MAX = 8, WORD_MAX = 32, CLIENT_MS = 2000, ASK_MS = 5000 };
+
+struct admin_client { /* one connection; fd -1: free */
+	struct admin_socket *admin;
+	int fd;
+	struct loop_io io;
+	struct loop_timer deadline;
+	char word[WORD_MAX];
+	size_t len;
+};
+
+struct admin_socket {
+	struct loop *loop;
+	char *path;
+	struct listener *listener;
+	admin_command_fn *on_command;
+	void *arg;
+	struct admin_client clients[CLIENTS_MAX];
+};
+
+static void client_close(struct admin_client *client)
+{
+	loop_io_stop(&client->io);
+	loop_timer_stop(&client->deadline);
+	fd_close(client->fd);
+	client->fd = -1;
+}
+
+static void deadline_passed(struct loop_timer *timer)
+{
+	client_close(container_of(timer, struct admin_client, deadline));
+}
+
+static const char *answer_to(struct admin_socket *admin, struct span word)
+{
+	static const char *const words[] = {
+		[ADMIN_DRAIN] = "drain", [ADMIN_QUIT] = "quit", [ADMIN_RELEASE] = "release"};
+	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (span_eq(word, span_of_str(words[i])))
+			return admin->on_command(admin->arg, (enum admin_command)i);
+	return "unknown: drain, quit or release";
+}
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	struct admin_client *client = container_of(io, struct admin_client, io);
+	(void)ready;
+	ssize_t got = read(client->fd, client->word + client->len, sizeof(client->word) - client->len);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	client->len += got > 0 ? (size_t)got : 0;
+	const char *end = memchr(client->word, '\n', client->len);
+	if (end == NULL && got > 0 && client->len < sizeof(client->word))
+		return;
+	if (end != NULL) {
+		const char *answer = answer_to(client->admin, span_of(client->word, (size_t)(end - client->word)));
+		/* A line fits a socket's empty buffer; who does not take it has only itself to blame. */
+		(void)!send(client->fd, answer, strlen(answer), MSG_NOSIGNAL);
+	}
+	client_close(client);
+}
+
+static bool may_command(int fd)
+{
+	struct peer_process peer;
+	return socket_peer_process(fd, &peer) == ERR_NONE && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct admin_socket *admin = arg;
+	(void)peer;
+	for (unsigned i = 0; may_command(fd) && i < CLIENTS_MAX; i++) {
+		struct admin_client *client = &admin->clients[i];
+		if (client->fd != -1)
+			continue;
+		*client = (struct admin_client){.admin = admin, .fd = fd};
+		loop_io_start(admin->loop, &client->io, fd, LOOP_READ, on_ready);
+		loop_timer_start(admin->loop, &client->deadline, CLIENT_MS, deadline_passed);
+		return;
+	}
+	fd_close(fd);
+}
+
+enum err admin_socket_new(struct loop *loop, const char *path, admin_command_fn *on_command, void *arg,
+	struct admin_socket **out, struct why *why)
+{
+	int fd;
+	RETURN_IF_ERR(socket_listen_unix(path, 0600, &fd, why));
+	struct admin_socket *admin = mem_new(struct admin_socket);
+	*admin = (struct admin_socket){.loop = loop, .path = mem_strdup(path), .on_command = on_command, .arg = arg};
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		admin->clients[i].fd = -1;
+	admin->listener = listener_new(loop, fd, on_accept, NULL, admin);
+	*out = admin;
+	return ERR_NONE;
+}
+
+void admin_socket_free(struct admin_socket *admin)
+{
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		if (admin->clients[i].fd != -1)
+			client_close(&admin->clients[i]);
+	listener_free(admin->listener);
+	unlink(admin->path);
+	mem_free(admin->path);
+	mem_free(admin);
+}
+
+static enum err read_answer(int fd, char *out, size_t cap)
+{
+	size_t len = 0;
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	while (len + 1 < cap && poll(&readable, 1, ASK_MS) > 0) {
+		ssize_t got = read(fd, out + len, cap - 1 - len);
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	out[len] = '\0';
+	return len > 0 ? ERR_NONE : ERR_TIMEOUT;
+}
+
+enum err admin_socket_ask(const char *path, const char *word, char *out, size_t cap, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	_cleanup_(mem_freep) char *line = mem_printf("%s\n", word);
+	RETURN_IF_ERR(socket_connect_unix(path, &fd, why));
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+		return why_set(why, ERR_IO, "a sidecar that listens", "is it running?", "%s: %m", path);
+	enum err err = read_answer(fd, out, cap);
+	return err == ERR_NONE
+		       ? ERR_NONE
+		       : why_set(why, err, "an answer within 5 s", "look at the sidecar's log", "%s: none", path);
+}

@@ -1,0 +1,69 @@
+#include "sidecar/process.h"
+
+#include "sidecar/route/original_dst.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 4, DESCRIPTORS_KEPT = 256, CONNECTIONS_LEAST = 16 };
+
+enum err process_harden(struct why *why)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return why_set(why, err_from_errno(errno), "a process that nobody can dump",
+			"look for a seccomp profile that forbids prctl", "%m");
+	struct rlimit none = {0};
+	if (setrlimit(RLIMIT_CORE, &none) != 0)
+		return why_set(why, err_from_errno(errno), "no core files", "check the limits", "%m");
+	return ERR_NONE;
+}
+
+unsigned long process_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur;
+}
+
+unsigned long process_connections(unsigned long descriptors)
+{
+	if (descriptors < DESCRIPTORS_KEPT + 2 * CONNECTIONS_LEAST)
+		return CONNECTIONS_LEAST;
+	return (descriptors - DESCRIPTORS_KEPT) / 2;
+}
+
+unsigned process_workers(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return processors < 1 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (unsigned)processors;
+}
+
+static bool is_here(const char *text, struct ip_addr *out)
+{
+	struct ip_addr ip;
+	if (ip_addr_parse(span_of_str(text), &ip) != ERR_NONE || !original_dst_is_local(&ip))
+		return false;
+	*out = ip;
+	return true;
+}
+
+bool process_has_ipv6(void)
+{
+	struct ip_addr loopback;
+	return is_here("::1", &loopback);
+}
+
+struct app_sources process_app_sources(void)
+{
+	struct app_sources sources = {0};
+	(void)is_here("169.254.15.6", &sources.v4);
+	(void)is_here("::6", &sources.v6);
+	return sources;
+}

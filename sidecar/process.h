@@ -1,0 +1,24 @@
+/* What the process asks of the operating system before anything else: no dumps, no new privileges, all the descriptors
+ * it may have; and what it finds there. */
+#pragma once
+
+#include "base/core/addr.h"
+#include "base/core/err.h"
+
+/* Not dumpable and not traceable by the same uid (abuse cases W24, D42); no privileges by exec; SIGPIPE ignored. */
+enum err process_harden(struct why *why) _must_use_;
+
+/* Raises RLIMIT_NOFILE to what is allowed and returns it. */
+unsigned long process_descriptors(void);
+/* How many connections `descriptors` carry: two each (plain ones need both), some kept for listeners, tunnels, admin.
+ */
+unsigned long process_connections(unsigned long descriptors);
+unsigned process_workers(void); /* one a processor, at most 4 */
+bool process_has_ipv6(void);
+
+/* 169.254.15.6 and ::6 where handfast-init has put them on lo; family 0 where it has not. The app must see inbound
+ * connections come from there, never from 127/8, which applications trust. */
+struct app_sources {
+	struct ip_addr v4, v6;
+};
+struct app_sources process_app_sources(void);

@@ -1,0 +1,52 @@
+#include "base/core/cleanup.h"
+#include "sidecar/process.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+static void w24_cannot_be_dumped(_unused_ void **state)
+{
+	struct rlimit core;
+	assert_int_equal(process_harden(NULL), ERR_NONE);
+	assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
+	assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+	assert_int_equal(core.rlim_cur, 0);
+}
+
+static void derives_the_connection_limit_from_descriptors(_unused_ void **state)
+{
+	assert_int_equal(process_connections(20000), 9872);
+	assert_int_equal(process_connections(1024), 384);
+	assert_int_equal(process_connections(64), 16);
+}
+
+static void takes_all_the_descriptors_it_may_have(_unused_ void **state)
+{
+	struct rlimit limit;
+	unsigned long got = process_descriptors();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(got, limit.rlim_cur);
+	assert_int_equal(limit.rlim_cur, limit.rlim_max);
+}
+
+static void has_one_to_four_workers(_unused_ void **state)
+{
+	assert_in_range(process_workers(), 1, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(w24_cannot_be_dumped),
+		cmocka_unit_test(derives_the_connection_limit_from_descriptors),
+		cmocka_unit_test(takes_all_the_descriptors_it_may_have),
+		cmocka_unit_test(has_one_to_four_workers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

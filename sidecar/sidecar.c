@@ -1,0 +1,225 @@
+#include "sidecar/sidecar_private.h"
+
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "sidecar/process.h"
+
+#define COMPONENT "sidecar"
+
+enum { FAILURES_MAX = 256 };
+
+/* --- workers --- */
+
+static void on_paused(void *arg, bool paused)
+{
+	struct worker_place *place = arg;
+	report_listener_paused(place->observe.shard, paused);
+}
+
+static struct own_ports own_ports_of(const struct sidecar_config *config)
+{
+	struct own_ports own = {.num = 0};
+	own_ports_add(&own, config->outbound_port);
+	own_ports_add(&own, config->inbound_port);
+	own_ports_add(&own, config->tunnel_port);
+	own_ports_add(&own, config->admin_port);
+	own_ports_add(&own, config->metrics_port);
+	return own;
+}
+
+static size_t connections_of_a_worker(const struct sidecar *sidecar)
+{
+	unsigned long all = process_connections(process_descriptors());
+	if (sidecar->config->max_connections != 0)
+		all = sidecar->config->max_connections;
+	return all / sidecar->num_wanted + 1;
+}
+
+static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned index)
+{
+	const struct sidecar_config *config = sidecar->config;
+	struct app_sources sources = process_app_sources();
+	return (struct worker_options){
+		.index = index,
+		.ports = {config->outbound_port, config->inbound_port, config->tunnel_port},
+		.own_ports = own_ports_of(config),
+		.ipv6 = process_has_ipv6(),
+		.max_connections = connections_of_a_worker(sidecar),
+		.deadlines = {.hold = config->hold_ms, .connect = config->connect_ms, .idle = config->idle_ms},
+		.limits = {.window_budget = config->window_budget,
+			.connect_timeout_ms = (uint32_t)config->connect_ms,
+			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
+		.client_context = sidecar->client_context,
+		.server_context = sidecar->server_context,
+		.budget = sidecar->budget,
+		.clock = loop_clock(sidecar->loop),
+		.outbound_mode = config->outbound_mode,
+		.app_source_v4 = sources.v4,
+		.app_source_v6 = sources.v6,
+		.conn_observer = observe_conns(&sidecar->places[index].observe),
+		.tunnel_observer = observe_tunnels(&sidecar->places[index].observe),
+		.on_paused = on_paused,
+		.on_ask = sidecar_asked,
+		.arg = &sidecar->places[index],
+	};
+}
+
+static enum err workers_make(struct sidecar *sidecar, struct why *why)
+{
+	for (unsigned index = 0; index < sidecar->num_wanted; index++) {
+		sidecar->places[index].sidecar = sidecar;
+		sidecar->places[index].observe = (struct observe){
+			.shard = metrics_shard(sidecar->metrics, index),
+			.log = sidecar->access_log,
+			.failures = sidecar->failures,
+			.ports = sidecar->port_use,
+			.clock = loop_clock(sidecar->loop),
+		};
+		struct worker_options options = worker_options_of(sidecar, index);
+		RETURN_IF_ERR(worker_new(&options, &sidecar->workers[index], why));
+		sidecar->num_workers = index + 1;
+	}
+	return ERR_NONE;
+}
+
+static void workers_start(struct sidecar *sidecar)
+{
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_siblings(sidecar->workers[i], sidecar->workers, sidecar->num_workers);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_start(sidecar->workers[i]);
+}
+
+static void workers_free(struct sidecar *sidecar)
+{
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_stop(sidecar->workers[i]);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_free(sidecar->workers[i]);
+}
+
+/* --- the operator's doors --- */
+
+static const char *on_command(void *arg, enum admin_command command)
+{
+	struct sidecar *sidecar = arg;
+	switch (command) {
+	case ADMIN_DRAIN:
+		sidecar_drain(sidecar);
+		return "draining\n";
+	case ADMIN_QUIT:
+		loop_stop(sidecar->loop);
+		return "ending\n";
+	case ADMIN_RELEASE:
+		identity_client_release_address(sidecar->identity);
+		return "asked the control plane to release our address\n";
+	}
+	return "\n";
+}
+
+static enum err doors_open(struct sidecar *sidecar, struct why *why)
+{
+	const struct sidecar_config *config = sidecar->config;
+	struct admin_options options = {
+		.admin_port = config->admin_port, .metrics_port = config->metrics_port, .ipv6 = process_has_ipv6()};
+	struct admin_pages pages = sidecar_pages(sidecar);
+	struct why socket_why = {0};
+	RETURN_IF_ERR(admin_new(sidecar->loop, &options, &pages, &sidecar->admin, why));
+	/* Without it there is still SIGTERM: an image without /run must not keep the workload from its traffic. */
+	if (admin_socket_new(sidecar->loop, config->admin_socket, on_command, sidecar, &sidecar->admin_socket,
+		    &socket_why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "no admin socket: drain and quit only by signal", &socket_why);
+	return ERR_NONE;
+}
+
+/* --- birth and end --- */
+
+struct metric_shard *sidecar_shard(struct sidecar *sidecar)
+{
+	return metrics_shard(sidecar->metrics, sidecar->num_wanted);
+}
+
+static void shared_make(struct sidecar *sidecar)
+{
+	const struct sidecar_config *config = sidecar->config;
+	sidecar->loop = loop_new(&clock_system);
+	sidecar->client_context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
+	sidecar->server_context = tls_context_new(&(struct tls_context_options){
+		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED, .alpn = "h2"});
+	sidecar->budget = window_budget_new(config->window_budget);
+	sidecar->num_wanted = config->workers != 0 ? config->workers : process_workers();
+	CHECK(sidecar->num_wanted <= WORKERS_MAX);
+	sidecar->metrics = sidecar_metrics_new(sidecar->num_wanted + 1);
+	sidecar->access_log = access_log_new(config->access_log, config->access_log_one_in, 1);
+	sidecar->failures = failures_new(FAILURES_MAX);
+	sidecar->port_use = port_use_new();
+}
+
+static void warn_of_sources(void)
+{
+	struct app_sources sources = process_app_sources();
+	if (sources.v4.family == 0)
+		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections will reach the workload from "
+				       "another local address (handfast-init adds it)");
+	if (sources.v6.family == 0 && process_has_ipv6())
+		log_warning(COMPONENT, "::6 is not on lo: inbound connections over IPv6 will reach the workload from "
+				       "another local address (handfast-init adds it)");
+}
+
+static enum err parts_make(struct sidecar *sidecar, struct why *why)
+{
+	shared_make(sidecar);
+	RETURN_IF_ERR(workers_make(sidecar, why));
+	RETURN_IF_ERR(sidecar_learn_new(sidecar, why));
+	return doors_open(sidecar, why);
+}
+
+enum err sidecar_new(
+	const struct sidecar_options *options, struct sidecar_config *config, struct sidecar **out, struct why *why)
+{
+	struct sidecar *sidecar = mem_new(struct sidecar);
+	sidecar->options = *options;
+	sidecar->config = config;
+	enum err err = parts_make(sidecar, why);
+	if (err != ERR_NONE) {
+		sidecar_free(sidecar);
+		return err;
+	}
+	warn_of_sources();
+	*out = sidecar;
+	return ERR_NONE;
+}
+
+void sidecar_run(struct sidecar *sidecar)
+{
+	workers_start(sidecar);
+	sidecar_signals_start(sidecar);
+	sidecar_gauges_start(sidecar);
+	identity_client_start(sidecar->identity);
+	log_notice(COMPONENT, "%s for %s with %u workers", sidecar->options.release, sidecar->config->trust_domain.name,
+		sidecar->num_workers);
+	loop_run(sidecar->loop);
+	sidecar_signals_stop(sidecar);
+	loop_timer_stop(&sidecar->gauges);
+}
+
+void sidecar_free(struct sidecar *sidecar)
+{
+	if (sidecar->admin_socket != NULL)
+		admin_socket_free(sidecar->admin_socket);
+	if (sidecar->admin != NULL)
+		admin_free(sidecar->admin);
+	workers_free(sidecar);
+	sidecar_learn_free(sidecar);
+	window_budget_free(sidecar->budget);
+	tls_context_free(sidecar->client_context);
+	tls_context_free(sidecar->server_context);
+	access_log_free(sidecar->access_log);
+	failures_free(sidecar->failures);
+	port_use_free(sidecar->port_use);
+	metrics_free(sidecar->metrics);
+	loop_free(sidecar->loop);
+	sidecar_config_free(sidecar->config);
+	mem_free(sidecar);
+}

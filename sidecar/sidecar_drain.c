@@ -1,0 +1,107 @@
+#include "sidecar/sidecar_private.h"
+
+#include "base/core/log.h"
+#include <signal.h>
+
+/* How often it is looked whether the last connection has gone; two looks in a row without any are the end, so that a
+ * connection on its way between the kernel and a worker is not forgotten. */
+enum { LOOK_MS = 250 };
+
+static void look(struct loop_timer *timer);
+
+static void on_totals(void *arg, const struct worker_totals *totals)
+{
+	struct sidecar *sidecar = arg;
+	sidecar->is_asking_totals = false;
+	sidecar->num_quiet_looks = totals->num_connections == 0 ? sidecar->num_quiet_looks + 1 : 0;
+	if (sidecar->num_quiet_looks < 2) {
+		loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
+		return;
+	}
+	log_notice("sidecar", "the last connection has ended");
+	loop_stop(sidecar->loop);
+}
+
+static void look(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_timer);
+	sidecar->is_asking_totals = true;
+	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_totals, sidecar);
+}
+
+static void deadline_passed(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_deadline);
+	log_warning("sidecar", "the drain deadline has passed; what is left is cut");
+	loop_stop(sidecar->loop);
+}
+
+void sidecar_drain(struct sidecar *sidecar)
+{
+	if (sidecar->is_draining)
+		return;
+	sidecar->is_draining = true;
+	log_notice("sidecar", "draining for at most %llu s", (unsigned long long)sidecar->config->drain_ms / 1000);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_drain(sidecar->workers[i]);
+	loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
+	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, sidecar->config->drain_ms, deadline_passed);
+}
+
+static void end_wished(struct sidecar *sidecar)
+{
+	if (!sidecar->is_draining) {
+		sidecar_drain(sidecar);
+		return;
+	}
+	log_warning("sidecar", "told twice; what is left is cut");
+	loop_stop(sidecar->loop);
+}
+
+static void on_term(struct loop_signal *signal)
+{
+	end_wished(container_of(signal, struct sidecar, on_term));
+}
+
+static void on_int(struct loop_signal *signal)
+{
+	end_wished(container_of(signal, struct sidecar, on_int));
+}
+
+/* What is not taken over at once needs a restart: listeners and identity stand on it. */
+static void on_hup(struct loop_signal *signal)
+{
+	struct sidecar *sidecar = container_of(signal, struct sidecar, on_hup);
+	struct sidecar_config *fresh = sidecar->options.on_reload(sidecar->options.arg);
+	if (fresh == NULL)
+		return;
+	/* Identity and workers borrow the first settings' texts: only what may change moves over. */
+	struct policy_port *ports = sidecar->config->inbound_ports;
+	sidecar->config->inbound_mode = fresh->inbound_mode;
+	sidecar->config->inbound_ports = fresh->inbound_ports;
+	sidecar->config->num_inbound_ports = fresh->num_inbound_ports;
+	sidecar->config->drain_ms = fresh->drain_ms;
+	fresh->inbound_ports = ports;
+	log_set_level((enum log_level)fresh->log_level);
+	log_set_json(fresh->log_json);
+	sidecar_floor_changed(sidecar);
+	sidecar_config_free(fresh);
+	log_notice(
+		"sidecar", "took over inbound modes, the drain deadline and the log's settings; others need a restart");
+}
+
+void sidecar_signals_start(struct sidecar *sidecar)
+{
+	loop_signal_start(sidecar->loop, &sidecar->on_term, SIGTERM, on_term);
+	loop_signal_start(sidecar->loop, &sidecar->on_int, SIGINT, on_int);
+	loop_signal_start(sidecar->loop, &sidecar->on_hup, SIGHUP, on_hup);
+}
+
+void sidecar_signals_stop(struct sidecar *sidecar)
+{
+	loop_signal_stop(&sidecar->on_term);
+	loop_signal_stop(&sidecar->on_int);
+	loop_signal_stop(&sidecar->on_hup);
+	loop_timer_stop(&sidecar->drain_timer);
+	loop_timer_stop(&sidecar->drain_deadline);
+}

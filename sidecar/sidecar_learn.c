@@ -1,0 +1,195 @@
+#include "sidecar/sidecar_private.h"
+
+#include "base/core/log.h"
+#include "base/core/mem.h"
+
+/* --- from identity --- */
+
+static void on_credentials(void *arg, struct credentials *credentials)
+{
+	struct sidecar *sidecar = arg;
+	sidecar->has_credentials = credentials != NULL;
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_credentials(sidecar->workers[i], credentials);
+}
+
+static void on_time(void *arg, const struct trusted_time *time)
+{
+	struct sidecar *sidecar = arg;
+	sidecar->time = *time;
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_time(sidecar->workers[i], time);
+}
+
+static void on_connection(void *arg, struct rpc_client *connection)
+{
+	struct sidecar *sidecar = arg;
+	discovery_client_attach(sidecar->discovery, connection);
+}
+
+static unsigned metric_of(enum identity_event event)
+{
+	switch (event) {
+	case IDENTITY_ATTESTED:
+		return METRIC_ATTESTED;
+	case IDENTITY_ATTEST_FAILED:
+		return METRIC_ATTESTATION_FAILED;
+	case IDENTITY_RENEWED:
+		return METRIC_IDENTITY_RENEWED;
+	case IDENTITY_RENEW_FAILED:
+		return METRIC_IDENTITY_RENEWAL_FAILED;
+	}
+	return METRIC_ATTESTATION_FAILED;
+}
+
+static void on_event(void *arg, enum identity_event event, const struct why *why)
+{
+	struct sidecar *sidecar = arg;
+	const struct clock *clock = loop_clock(sidecar->loop);
+	metric_add(sidecar_shard(sidecar), metric_of(event), 1);
+	if (why == NULL)
+		return;
+	const struct failure seen = {
+		.what = event == IDENTITY_RENEW_FAILED ? "renewal" : "attestation",
+		.direction = "",
+		.reason = "",
+		.why = *why,
+	};
+	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));
+}
+
+/* --- from discovery --- */
+
+static void tighten(struct sidecar *sidecar)
+{
+	policy_unref(sidecar->policy);
+	sidecar->policy = policy_tighten(sidecar->sent_policy, sidecar->floor);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_policy(sidecar->workers[i], sidecar->policy);
+}
+
+static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *policy)
+{
+	struct sidecar *sidecar = arg;
+	policy_unref(sidecar->sent_policy);
+	sidecar->sent_policy = policy_ref(policy);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_networks(sidecar->workers[i], networks);
+	tighten(sidecar);
+}
+
+static unsigned answer_metric(enum destination_kind kind)
+{
+	switch (kind) {
+	case DESTINATION_MESHED:
+		return METRIC_DISCOVERY_MESHED;
+	case DESTINATION_PLAIN:
+		return METRIC_DISCOVERY_PLAIN;
+	case DESTINATION_UNKNOWN:
+		return METRIC_DISCOVERY_UNKNOWN;
+	}
+	return METRIC_DISCOVERY_UNKNOWN;
+}
+
+/* To every worker: which of them asked is not worth knowing, since the next connection may come to any. */
+static void on_answer(void *arg, struct answer *answer)
+{
+	struct sidecar *sidecar = arg;
+	metric_add(sidecar_shard(sidecar), answer_metric(answer->kind), 1);
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_put_answer(sidecar->workers[i], answer);
+}
+
+static void on_live(void *arg, bool is_live)
+{
+	struct sidecar *sidecar = arg;
+	sidecar->is_discovery_live = is_live;
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_set_discovery_live(sidecar->workers[i], is_live);
+}
+
+/* --- from workers --- */
+
+struct ask_mail {
+	struct loop_mail mail;
+	struct sidecar *sidecar;
+	struct addr destination;
+};
+
+static void deliver_ask(struct loop_mail *mail)
+{
+	struct ask_mail *ask = container_of(mail, struct ask_mail, mail);
+	discovery_client_ask(ask->sidecar->discovery, &ask->destination);
+	mem_free(ask);
+}
+
+void sidecar_asked(void *arg, const struct addr *destination)
+{
+	struct ask_mail *ask = mem_new(struct ask_mail);
+	ask->sidecar = ((struct worker_place *)arg)->sidecar;
+	ask->destination = *destination;
+	loop_mail_send(ask->sidecar->loop, &ask->mail, deliver_ask);
+}
+
+/* --- birth and end --- */
+
+static enum err identity_make(struct sidecar *sidecar, struct why *why)
+{
+	const struct sidecar_config *config = sidecar->config;
+	RETURN_IF_ERR(state_folder_open(config->state_dir, &sidecar->state, why));
+	struct identity_options options = {
+		.loop = sidecar->loop,
+		.context = sidecar->client_context,
+		.state = sidecar->state,
+		.trust_domain = config->trust_domain,
+		.address = config->control_address,
+		.token_file = config->token_file,
+		.kubernetes_token_file = config->kubernetes_token_file,
+		.bootstrap_root_sha256 = config->has_bootstrap_root ? config->bootstrap_root_sha256 : NULL,
+		.claims_address = config->claims_address,
+		.release = sidecar->options.release,
+		.on_credentials = on_credentials,
+		.on_time = on_time,
+		.on_connection = on_connection,
+		.on_event = on_event,
+		.arg = sidecar,
+	};
+	return identity_client_new(&options, &sidecar->identity, why);
+}
+
+enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why)
+{
+	RETURN_IF_ERR(identity_make(sidecar, why));
+	sidecar->floor = sidecar_config_floor(sidecar->config);
+	sidecar->discovery = discovery_client_new(&(struct discovery_options){
+		.loop = sidecar->loop,
+		.own_domain = sidecar->config->trust_domain,
+		.release = sidecar->options.release,
+		.on_mesh = on_mesh,
+		.on_answer = on_answer,
+		.on_live = on_live,
+		.arg = sidecar,
+	});
+	return ERR_NONE;
+}
+
+void sidecar_floor_changed(struct sidecar *sidecar)
+{
+	policy_unref(sidecar->floor);
+	sidecar->floor = sidecar_config_floor(sidecar->config);
+	if (sidecar->sent_policy != NULL)
+		tighten(sidecar);
+}
+
+void sidecar_learn_free(struct sidecar *sidecar)
+{
+	if (sidecar->discovery != NULL)
+		discovery_client_free(sidecar->discovery);
+	if (sidecar->identity != NULL)
+		identity_client_free(sidecar->identity);
+	if (sidecar->state != NULL)
+		state_folder_free(sidecar->state);
+	policy_unref(sidecar->floor);
+	policy_unref(sidecar->sent_policy);
+	policy_unref(sidecar->policy);
+}

@@ -1,0 +1,188 @@
+#include "sidecar/sidecar_private.h"
+
+#include "sidecar/report/pages.h"
+#include <stdio.h>
+
+enum { CONDITIONS_MAX = 8, GAUGES_MS = 1000 };
+
+/* --- conditions: what is ready, what is degraded --- */
+
+struct conditions {
+	struct page_condition list[CONDITIONS_MAX];
+	size_t num;
+	char last_failure[700];
+};
+
+static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
+{
+	to->list[to->num++] = (struct page_condition){name, level, detail, fix};
+}
+
+/* The control plane's absence alone fails nothing: its outage must not take the workloads down. */
+static void judge(const struct sidecar *sidecar, struct conditions *out)
+{
+	struct identity_status status;
+	identity_client_status(sidecar->identity, &status);
+	out->num = 0;
+	if (status.last_failure.err == ERR_NONE)
+		out->last_failure[0] = '\0';
+	else
+		(void)why_format(&status.last_failure, out->last_failure, sizeof(out->last_failure));
+	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
+	if (!status.is_valid)
+		add(out, status.credentials == NULL ? "no identity yet" : "the identity has expired", PAGE_FAILED,
+			failure, "see why the control plane gives none: handfast why");
+	else if (!status.is_connected)
+		add(out, "control plane away", PAGE_DEGRADED, failure, "look at the control plane");
+	if (sidecar->policy == NULL)
+		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
+	if (sidecar->is_draining)
+		add(out, "draining", PAGE_FAILED, NULL, NULL);
+	if (status.claimed.ip.family != 0 && !status.is_claim_held)
+		add(out, "address not ours", PAGE_DEGRADED, "another identity holds our address in the mesh",
+			"if it changed hands on purpose, release it on the control plane");
+}
+
+static void on_check(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	struct conditions conditions;
+	judge(sidecar, &conditions);
+	admin_answer_json(request, 200, page_check(conditions.list, conditions.num, sidecar->port_use));
+}
+
+static void on_ready(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	struct conditions conditions;
+	judge(sidecar, &conditions);
+	bool is_fine = page_is_ready(conditions.list, conditions.num);
+	const char *text = "ready";
+	for (size_t i = 0; i < conditions.num && !is_fine; i++)
+		if (conditions.list[i].level == PAGE_FAILED) {
+			text = conditions.list[i].name;
+			break;
+		}
+	admin_answer_probe(request, is_fine, text);
+}
+
+/* --- the other pages --- */
+
+static void on_certs(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	struct identity_status status;
+	identity_client_status(sidecar->identity, &status);
+	admin_answer_json(request, 200,
+		page_certs(status.credentials, trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop))));
+}
+
+static void on_why(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	admin_answer_json(request, 200, page_why(sidecar->failures));
+}
+
+static void on_connections(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	worker_page_connections(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
+}
+
+static void on_tunnels(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	worker_page_tunnels(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
+}
+
+static void on_metrics(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	admin_answer_metrics(request, sidecar->metrics);
+}
+
+static json_t *mode_text(enum inbound_mode mode)
+{
+	static const char *const names[] = {
+		[INBOUND_OFF] = "off", [INBOUND_PERMISSIVE] = "permissive", [INBOUND_STRICT] = "strict"};
+	return json_string(names[mode]);
+}
+
+static json_t *policy_json(const struct policy *policy)
+{
+	if (policy == NULL)
+		return json_null();
+	json_t *ports = json_object();
+	for (size_t i = 0; i < policy->num_ports; i++) {
+		char port[8];
+		(void)snprintf(port, sizeof(port), "%u", policy->ports[i].port);
+		json_object_set_new(ports, port, mode_text(policy->ports[i].mode));
+	}
+	return json_pack("{s:I, s:o, s:o, s:I}", "generation", (json_int_t)policy->generation, "default_mode",
+		mode_text(policy->default_mode), "ports", ports, "num_rules", (json_int_t)policy->num_rules);
+}
+
+/* Settings and what the control plane made of them. Secrets are files: only their names stand here. */
+static void on_config(void *arg, struct http_request *request)
+{
+	static const char *const outbound[] = {
+		[OUTBOUND_OFF] = "off", [OUTBOUND_AUTO] = "auto", [OUTBOUND_REQUIRE] = "require"};
+	const struct sidecar *sidecar = arg;
+	const struct sidecar_config *config = sidecar->config;
+	json_t *root = json_object(), *ports = json_pack("{s:i, s:i, s:i, s:i, s:i}", "outbound", config->outbound_port,
+					      "inbound", config->inbound_port, "tunnel", config->tunnel_port, "admin",
+					      config->admin_port, "metrics", config->metrics_port);
+	json_object_set_new(root, "release", page_text(sidecar->options.release));
+	json_object_set_new(root, "trust_domain", page_text(config->trust_domain.name));
+	json_object_set_new(root, "control_address", page_text(config->control_address));
+	json_object_set_new(root, "state_dir", page_text(config->state_dir));
+	json_object_set_new(root, "outbound_mode", json_string(outbound[config->outbound_mode]));
+	json_object_set_new(root, "workers", json_integer(sidecar->num_workers));
+	json_object_set_new(root, "ports", ports);
+	json_object_set_new(root, "drain_deadline_ms", json_integer((json_int_t)config->drain_ms));
+	json_object_set_new(root, "inbound_floor", policy_json(sidecar->floor));
+	json_object_set_new(root, "policy", policy_json(sidecar->policy));
+	json_object_set_new(root, "subscriptions",
+		json_integer((json_int_t)discovery_client_num_subscriptions(sidecar->discovery)));
+	admin_answer_json(request, 200, root);
+}
+
+struct admin_pages sidecar_pages(struct sidecar *sidecar)
+{
+	return (struct admin_pages){
+		.certs = on_certs,
+		.config = on_config,
+		.connections = on_connections,
+		.tunnels = on_tunnels,
+		.why = on_why,
+		.check = on_check,
+		.metrics = on_metrics,
+		.ready = on_ready,
+		.arg = sidecar,
+	};
+}
+
+/* --- gauges, once a second --- */
+
+static void on_gauge_totals(void *arg, const struct worker_totals *totals)
+{
+	struct sidecar *sidecar = arg;
+	metric_set(sidecar_shard(sidecar), METRIC_IDENTITY_OLDEST, totals->oldest_identity_s);
+}
+
+static void set_gauges(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, gauges);
+	struct metric_shard *shard = sidecar_shard(sidecar);
+	struct identity_status status;
+	identity_client_status(sidecar->identity, &status);
+	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.runway_s);
+	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
+	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
+	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
+}
+
+void sidecar_gauges_start(struct sidecar *sidecar)
+{
+	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
+}

@@ -1,0 +1,70 @@
+/* The parts of the root: sidecar.c makes and introduces, sidecar_learn.c carries what is learnt to the workers,
+ * sidecar_drain.c ends in order, sidecar_pages.c answers the operator. For this folder's sidecar_*.c alone. */
+#pragma once
+
+#include "base/tls/tls_context.h"
+#include "sidecar/admin_socket.h"
+#include "sidecar/discovery/discovery_client.h"
+#include "sidecar/identity/identity_client.h"
+#include "sidecar/observe.h"
+#include "sidecar/report/admin.h"
+#include "sidecar/sidecar.h"
+#include "sidecar/worker.h"
+#include "sidecar/worker_pages.h"
+
+#define WORKERS_MAX 64
+
+struct sidecar;
+struct worker_place { /* what a worker's callbacks get */
+	struct sidecar *sidecar;
+	struct observe observe;
+};
+
+struct sidecar {
+	struct sidecar_options options;
+	struct sidecar_config *config;
+	struct loop *loop;
+
+	/* What the workers share. */
+	struct tls_context *client_context, *server_context;
+	struct window_budget *budget;
+	struct metrics *metrics;
+	struct access_log *access_log;
+	struct failures *failures;
+	struct port_use *port_use;
+	struct worker_place places[WORKERS_MAX];
+	struct worker *workers[WORKERS_MAX];
+	unsigned num_workers, num_wanted; /* the main thread's counters are the shard after theirs */
+
+	/* What is learnt, and from whom. */
+	struct state_folder *state;
+	struct identity_client *identity;
+	struct discovery_client *discovery;
+	struct policy *floor, *sent_policy, *policy; /* own settings; as the control plane sent it; both, in use */
+	struct trusted_time time;
+	bool has_credentials, is_discovery_live;
+
+	struct admin *admin;
+	struct admin_socket *admin_socket;
+	struct loop_signal on_term, on_int, on_hup;
+	struct loop_timer gauges, drain_timer, drain_deadline;
+	bool is_draining, is_asking_totals;
+	unsigned num_quiet_looks;
+};
+
+struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* the main thread's */
+
+/* sidecar_learn.c */
+enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
+void sidecar_learn_free(struct sidecar *sidecar);
+void sidecar_asked(void *arg, const struct addr *destination); /* on a worker's thread */
+void sidecar_floor_changed(struct sidecar *sidecar);           /* config has a new one */
+
+/* sidecar_drain.c */
+void sidecar_signals_start(struct sidecar *sidecar);
+void sidecar_signals_stop(struct sidecar *sidecar);
+void sidecar_drain(struct sidecar *sidecar);
+
+/* sidecar_pages.c */
+struct admin_pages sidecar_pages(struct sidecar *sidecar);
+void sidecar_gauges_start(struct sidecar *sidecar);
