@@ -16,6 +16,14 @@ static size_t frame_room(const struct h2_session *session)
 	return room > FRAME_HEADER_LEN ? room - FRAME_HEADER_LEN : 0;
 }
 
+/* A frame is cut to the room that is left, but not to a crumb: then what is there goes out first. */
+static size_t fit_room(const struct h2_session *session, size_t len)
+{
+	size_t room = frame_room(session);
+	bool is_worth_it = room >= FRAME_WORTH_STARTING || (room > 0 && buf_len(session->out) == 0);
+	return room < len && is_worth_it ? room : len;
+}
+
 static ssize_t choose_frame_len(nghttp2_session *nghttp2, uint8_t type, int32_t stream_id, int32_t session_window,
 	int32_t stream_window, uint32_t peer_max, void *arg)
 {
@@ -27,16 +35,7 @@ static ssize_t choose_frame_len(nghttp2_session *nghttp2, uint8_t type, int32_t 
 	size_t window = (size_t)(session_window < stream_window ? session_window : stream_window);
 	len = len < window ? len : window;
 	len = len < peer_max ? len : peer_max;
-	size_t room = frame_room(session);
-	return (ssize_t)(len < room || room == 0 ? len : room);
-}
-
-static bool has_room_for(const struct h2_session *session, size_t len)
-{
-	size_t room = frame_room(session);
-	if (room == 0)
-		return false;
-	return room >= (len < FRAME_WORTH_STARTING ? len : FRAME_WORTH_STARTING) || buf_len(session->out) == 0;
+	return (ssize_t)fit_room(session, len);
 }
 
 static ssize_t finish_body(struct h2_session *session, struct h2_stream *stream, uint32_t *data_flags)
@@ -74,7 +73,7 @@ static ssize_t pull_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *u
 	}
 	if (session->activity != H2_PRODUCING)
 		return NGHTTP2_ERR_PAUSE; /* feed encodes control frames only */
-	session->out_is_full = !has_room_for(session, cap);
+	session->out_is_full = frame_room(session) < cap;
 	if (session->out_is_full || buf_reserve(session->out, FRAME_HEADER_LEN + cap, &session->frame) != ERR_NONE)
 		return NGHTTP2_ERR_PAUSE;
 	size_t len = 0;

@@ -107,6 +107,26 @@ static void a_full_output_says_so_and_goes_on_later(void **state)
 	h2_test_pair_done(&pair);
 }
 
+static void a_frame_is_not_cut_to_a_crumb(void **state)
+{
+	(void)state;
+	struct h2_test_pair pair;
+	h2_test_end_init(&pair.client, H2_CLIENT, &roomy, 66000); /* two shared frames of 32 KiB and 446 bytes */
+	h2_test_end_init(&pair.server, H2_SERVER, &roomy, 0);
+	pair.server.responds = true;
+	h2_test_pair_run(&pair);
+	int32_t first = h2_test_open(&pair.client, false), second = h2_test_open(&pair.client, false);
+	h2_test_pair_run(&pair);
+	h2_test_send(&pair.client, first, span_of(bytes, sizeof(bytes)), true);
+	h2_test_send(&pair.client, second, span_of(bytes, sizeof(bytes)), true);
+	assert_int_equal(h2_session_produce(pair.client.session, &pair.client.out), IO_WANT_WRITE);
+	assert_int_equal(pair.client.num_pulls, 2);
+	h2_test_pair_run(&pair);
+	assert_true(h2_test_end_stream(&pair.server, first)->ended);
+	assert_true(h2_test_end_stream(&pair.server, second)->ended);
+	h2_test_pair_done(&pair);
+}
+
 static void a_pull_that_fails_resets_its_stream_only(void **state)
 {
 	(void)state;
@@ -132,6 +152,7 @@ int main(void)
 		cmocka_unit_test(streams_of_a_server_take_turns),
 		cmocka_unit_test(a_small_answer_does_not_wait_for_a_bulk_one),
 		cmocka_unit_test(a_full_output_says_so_and_goes_on_later),
+		cmocka_unit_test(a_frame_is_not_cut_to_a_crumb),
 		cmocka_unit_test(a_pull_that_fails_resets_its_stream_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

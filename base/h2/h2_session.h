@@ -42,8 +42,8 @@ struct h2_callbacks {
 	void (*on_goaway)(
 		void *arg, int32_t last_stream_id, uint32_t error); /* may come twice (graceful, then final) */
 	void (*on_ping_ack)(void *arg);
-	/* Something is to be sent now (outside feed): the owner schedules produce. Called once until the next produce.
-	 */
+	/* Something is to be sent now (outside feed, after which the owner asks h2_session_wants_produce): the owner
+	 * schedules produce. Called once until the next produce. */
 	void (*on_want_produce)(void *arg);
 };
 
