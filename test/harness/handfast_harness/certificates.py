@@ -44,6 +44,12 @@ def _key_usage(usages):
     return x509.KeyUsage(**{usage: usage in usages for usage in _USAGES})
 
 
+def _read_pair(path):
+    with open(path, "rb") as file:
+        content = file.read()
+    return serialization.load_pem_private_key(content, None), x509.load_pem_x509_certificate(content)
+
+
 def _pem(certificate):
     return certificate.public_bytes(serialization.Encoding.PEM)
 
@@ -76,6 +82,17 @@ class TestAuthority:
         self.root = self._signer("root", self._root_key, None, life, path_length=1)
         self.intermediate = self._signer("intermediate", self._key, self.root, life, path_length=0)
         self.root_pem = _pem(self.root)
+
+    @classmethod
+    def of(cls, control):
+        """The authority of a running control plane, from its signer's own folder: for peers that are genuine but for
+        one thing."""
+        self = cls.__new__(cls)
+        self.trust_domain = control.settings["trust_domain"]
+        self._root_key, self.root = _read_pair(control.key_file("root"))
+        self._key, self.intermediate = _read_pair(control.key_file("intermediate"))
+        self.root_pem = _pem(self.root)
+        return self
 
     def _signer(self, name, key, issuer, life, path_length):
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "%s %s" % (self.trust_domain, name))])

@@ -83,6 +83,12 @@ class ControlPlane:
         os.chown(path, SIDECAR_UID, SIDECAR_UID)
         return path
 
+    def key_file(self, name):
+        """Where the signer keeps the key and certificate of "root", "intermediate", "bootstrap"."""
+        found = sorted(os.path.join(folder, file) for folder, _, files in os.walk(self.state) for file in files
+                       if file.startswith(name) and file.endswith(".pem"))
+        return found[-1]
+
     def log(self):
         return self.process.log()
 

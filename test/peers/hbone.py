@@ -1,0 +1,192 @@
+"""Both ends of a tunnel (HBONE) by hand: a client that may ask for anything, a server that may be anybody."""
+
+import contextlib
+import socket
+import threading
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+
+from .tls import Refused, Tls
+
+TUNNEL = 15008
+
+
+def _engine(is_client):
+    return h2.connection.H2Connection(h2.config.H2Configuration(
+        client_side=is_client, header_encoding="utf-8", validate_outbound_headers=False,
+        normalize_outbound_headers=False, validate_inbound_headers=False))
+
+
+class Stream:
+    """What is known of one: status, headers, data, and how it ended ("fin", "reset CODE", "goaway CODE", "cut")."""
+
+    def __init__(self):
+        self.status, self.headers, self.data, self.ended = None, {}, b"", None
+
+    def reason(self):
+        return self.headers.get("handfast-reason")
+
+
+class Client:
+    """with Client(host, address, identity) as tunnel: stream = tunnel.connect("192.0.2.2:80")"""
+
+    def __init__(self, host, address, identity, port=TUNNEL, timeout_s=5.0, uid=0, alpn=(b"h2",), sock=None):
+        self.tls = Tls(sock or host.connect(address, port, uid=uid), identity, alpn=alpn, timeout_s=timeout_s)
+        self.engine, self.streams, self.goaway = _engine(True), {}, None
+
+    def open(self):
+        """Handshake, preface, and the other side's SETTINGS: only then has it accepted us (TLS 1.3)."""
+        self.tls.handshake()
+        self.engine.initiate_connection()
+        self.flush()
+        while self.engine.remote_settings.max_concurrent_streams > 2 ** 31 - 1:
+            self.pump()
+            if self.goaway is not None:
+                raise Refused("goaway %s" % self.goaway)
+        return self
+
+    def __enter__(self):
+        try:
+            return self.open()
+        except BaseException:
+            self.tls.close()
+            raise
+
+    def __exit__(self, *_):
+        self.tls.close()
+
+    def flush(self):
+        if data := self.engine.data_to_send():
+            self.tls.send(data)
+
+    def pump(self):
+        """Takes one read's worth of events. Raises Refused at the end of the session."""
+        data = self.tls.receive()
+        if not data:
+            raise Refused("closed")
+        for event in self.engine.receive_data(data):
+            self._take(event)
+        self.flush()
+
+    def _take(self, event):
+        stream = self.streams.get(getattr(event, "stream_id", None))
+        if isinstance(event, h2.events.ConnectionTerminated):
+            self.goaway = int(event.error_code)
+        elif stream is None:
+            return
+        elif isinstance(event, h2.events.ResponseReceived):
+            stream.headers.update(event.headers)
+            stream.status = int(stream.headers[":status"])
+        elif isinstance(event, h2.events.TrailersReceived):
+            stream.headers.update(event.headers)
+        elif isinstance(event, h2.events.DataReceived):
+            stream.data += event.data
+            self.engine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            stream.ended = stream.ended or "fin"
+        elif isinstance(event, h2.events.StreamReset):
+            stream.ended = "reset %d" % event.error_code
+
+    def request(self, headers, end=False):
+        """A stream with these headers, whatever they are, without waiting for the answer."""
+        number = self.engine.get_next_available_stream_id()
+        self.streams[number] = Stream()
+        self.engine.send_headers(number, headers, end_stream=end)
+        self.flush()
+        return number
+
+    def wait(self, number, until):
+        stream = self.streams[number]
+        while not until(stream):
+            if self.goaway is not None and stream.ended is None:
+                stream.ended = "goaway %d" % self.goaway
+            if stream.ended is not None:
+                break
+            try:
+                self.pump()
+            except Refused as refused:
+                stream.ended = stream.ended or str(refused)
+        return stream
+
+    def ask(self, headers, end=False):
+        """The stream once it was answered or ended."""
+        return self.wait(self.request(headers, end), lambda stream: stream.status is not None)
+
+    def connect(self, authority):
+        return self.ask([(":method", "CONNECT"), (":authority", authority)])
+
+    def exchange(self, authority, data):
+        """CONNECT, all of data, END_STREAM: the stream once it has ended."""
+        number = self.request([(":method", "CONNECT"), (":authority", authority)])
+        self.engine.send_data(number, data, end_stream=True)
+        self.flush()
+        return self.wait(number, lambda stream: stream.ended is not None)
+
+
+class Server:
+    """Stands at a host's tunnel port and shows an identity; counts what it is given. `answer`: the status of each
+    CONNECT; `cut_after`: bytes after which the TCP connection is cut."""
+
+    def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b""):
+        self.identity, self.answer, self.cut_after, self.reply = identity, answer, cut_after, reply
+        self.handshakes, self.refused, self.authorities, self.received = 0, [], [], b""
+        self.listener = host.listen("::", port, uid=1337, gid=1337)
+        self.listener.settimeout(None)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self._thread.join(5)
+
+    def _serve(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(sock,), daemon=True).start()
+
+    def _one(self, sock):
+        tls = Tls(sock, self.identity, is_server=True, timeout_s=10)
+        try:
+            tls.handshake()
+            self.handshakes += 1
+            self._talk(tls)
+        except (Refused, h2.exceptions.H2Error) as refused:
+            self.refused.append(str(refused))
+        finally:
+            tls.close()
+
+    def _talk(self, tls):
+        engine = _engine(False)
+        engine.initiate_connection()
+        tls.send(engine.data_to_send())
+        while data := tls.receive():
+            for event in engine.receive_data(data):
+                self._take(engine, event)
+            if out := engine.data_to_send():
+                tls.send(out)
+            if self.cut_after is not None and len(self.received) >= self.cut_after:
+                from handfast_harness import stream
+                stream.reset(tls.sock)
+                return
+
+    def _take(self, engine, event):
+        if isinstance(event, h2.events.RequestReceived):
+            self.authorities.append(dict(event.headers).get(":authority"))
+            engine.send_headers(event.stream_id, [(":status", str(self.answer))], end_stream=self.answer != 200)
+            if self.answer == 200 and self.reply:
+                engine.send_data(event.stream_id, self.reply)
+        elif isinstance(event, h2.events.DataReceived):
+            self.received += event.data
+            engine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
