@@ -63,10 +63,14 @@ class ControlPlane:
         self.stop()
         return self.start()
 
-    def reload(self, changes=None, **sections):
-        """Settings with these changes take force: reload(policy={...}) replaces a section, changes merges."""
+    def configure(self, changes=None, **sections):
+        """Writes the settings file: sections are replaced, changes merged."""
         self.settings = {**settings.merge(self.settings, changes), **sections}
         settings.write(self.path, self.settings)
+
+    def reload(self, changes=None, **sections):
+        """As configure, and they take force: reload(policy={...})."""
+        self.configure(changes, **sections)
         self.process.signal(signal.SIGHUP)
 
     def run(self, *words, check=True, uid=0):

@@ -1,0 +1,70 @@
+"""One request from curl to nginx goes through a tunnel, and neither program knows.
+
+    control
+       |
+    router --- client: curl -> [sidecar] ==tunnel 15008==> server: [sidecar] -> nginx:80
+       ^ what passes is captured here"""
+
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of
+from handfast_harness import capture
+
+MARKER = b"marker-that-must-never-be-on-the-wire\n"
+
+
+def arrange(story):
+    story.mesh = Mesh(story, leaf_ttl="1h")
+    story.nginx = story.own(Nginx(story, story.mesh.server, 80, {"marker": MARKER}))
+
+
+def shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only(story):
+    mesh = story.mesh
+    with Capture(story, mesh.net.router, "to-client") as wire:
+        page = mesh.client.run(["curl", "-sS", "--max-time", "5", "http://%s/marker" % mesh.server.ipv4], uid=1000)
+    expect_eq(page.stdout.encode(), MARKER, "the page")
+    expect(not wire.contains(MARKER.strip()), "the marker crossed the wire in plaintext")
+    expect(not wire.contains(b"HTTP/1.1"), "a request or an answer crossed the wire in plaintext")
+    expect_eq(wire.ports(), {15008}, "ports that were dialled")
+    tunnels = {key: data for key, data in wire.streams().items() if 15008 in (key[1], key[3])}
+    expect_eq(len(tunnels), 2, "directions of one tunnel")
+    for (_, source_port, _, _), data in tunnels.items():
+        records = capture.tls_records(data)
+        expect_eq(sum(5 + len(record.body) for record in records), len(data), "bytes in TLS records")
+        if source_port == 15008:
+            expect_eq(capture.tls_negotiated_version(data), 0x304, "TLS version")
+
+
+def shows_that_both_access_logs_name_both_identities(story):
+    mesh = story.mesh
+    for name, direction in (("client", "outbound"), ("server", "inbound")):
+        line = mesh.sidecar(name).wait_for_access(direction=direction)
+        expect_eq((line["reason"], line["encrypted"]), ("done", True), "how it went at " + name)
+        expect_eq((line["source_id"], line["destination_id"]), (identity_of("client"), identity_of("server")),
+                  "identities in the log of " + name)
+        expect_eq(line["destination"], mesh.server.ipv4 + ":80", "destination in the log of " + name)
+        expect(line["bytes_received"] > len(MARKER), "the log of %s counts fewer bytes than the page has" % name)
+
+
+def shows_that_the_application_sees_the_sidecars_address(story):
+    with open(story.nginx.access_log) as file:
+        expect_in("169.254.15.6 ", file.read().splitlines()[-1], "nginx's log")
+
+
+def shows_that_the_next_requests_use_the_same_tunnel(story):
+    mesh = story.mesh
+    for _ in range(20):
+        expect_eq(mesh.client.http("http://%s:80/marker" % mesh.server.ipv4, uid=1000), (200, MARKER), "page")
+    for name, direction in (("client", "outbound"), ("server", "inbound")):
+        of = lambda metric: mesh.sidecar(name).metric('%s{direction="%s"}' % (metric, direction))
+        expect_eq((of("handfast_streams_total"), of("handfast_tunnels_opened_total")), (21, 1),
+                  "streams and tunnels of " + name)
+
+
+def shows_that_a_refused_port_is_refused_and_both_ends_know_why(story):
+    mesh = story.mesh
+    with mesh.client.connect(mesh.server.ipv4, 4444, uid=1000) as sock:
+        try:
+            expect_eq(sock.recv(1), b"reset", "what came from a port where nobody listens")
+        except ConnectionResetError:
+            pass
+    for name, direction in (("client", "outbound"), ("server", "inbound")):
+        mesh.sidecar(name).wait_for_access(direction=direction, reason="connect_refused")

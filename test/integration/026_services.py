@@ -1,0 +1,38 @@
+"""A service's address leads to one of its endpoints, with the identity that the operator gave it.
+
+    client -> 203.0.113.200:80 -> [sidecar] ==tunnel==> one: [sidecar] -> nginx:8080
+                                            ==tunnel==> two: [sidecar] -> nginx:8080    both are spiffe://.../sa/web"""
+
+import collections
+
+from handfast_harness import Mesh, Nginx, expect, expect_eq, identity_of
+
+SERVICE, WEB = "203.0.113.200", identity_of("web")
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client", "one", "two"), leaf_ttl="1h", start=False, services=[
+        {"name": "web", "address": SERVICE, "ports": [{"port": 80, "target": 8080}], "identity": WEB}])
+    story.mesh.start_control()
+    story.mesh.start_sidecar("client")
+    for name in ("one", "two"):
+        story.mesh.start_sidecar(name, identity=WEB)
+        story.own(Nginx(story, story.mesh.net.hosts[name], 8080, {"who": name.encode()}))
+
+
+def shows_that_both_endpoints_are_used_and_each_is_the_service(story):
+    answers = collections.Counter(story.mesh.client.http("http://%s:80/who" % SERVICE, uid=1000) for _ in range(40))
+    expect_eq(sum(answers.values()), 40, "answers")
+    expect_eq(set(answers), {(200, b"one"), (200, b"two")}, "who answered")
+    expect(min(answers.values()) >= 5, "one endpoint has nearly all of it: %s" % answers)
+    line = story.mesh.sidecar("client").wait_for_access(destination=SERVICE + ":80")
+    expect_eq((line["destination_id"], line["encrypted"]), (WEB, True), "in the client's log")
+
+
+def shows_that_a_port_that_the_service_has_not_is_refused(story):
+    with story.mesh.client.connect(SERVICE, 81, uid=1000, timeout_s=10) as sock:
+        try:
+            expect_eq(sock.recv(1), b"reset", "what came")
+        except ConnectionResetError:
+            pass
+    story.mesh.sidecar("client").wait_for_access(destination=SERVICE + ":81")

@@ -1,0 +1,58 @@
+"""What is opened before there is an identity is refused, then parked, then served: never sent in plaintext.
+
+    control (comes last) --- router --- client: app -> [rules] [sidecar without identity] ... -> server"""
+
+import concurrent.futures
+
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq
+from handfast_harness import stream
+
+MARKER = b"marker-before-identity\n"
+
+
+def arrange(story):
+    story.mesh = Mesh(story, leaf_ttl="1h", start=False)
+    story.mesh.start_control()
+    story.own(Nginx(story, story.mesh.server, 80, {"marker": MARKER}))
+    story.mesh.start_sidecar("server")
+    story.client = story.mesh.make_sidecar("client").intercept()
+    story.mesh.control.stop()
+
+
+def _get(story, timeout_s):
+    return story.mesh.client.http("http://%s:80/marker" % story.mesh.server.ipv4, uid=1000, timeout_s=timeout_s)
+
+
+def shows_that_with_rules_and_no_sidecar_connections_are_refused(story):
+    with Capture(story, story.mesh.net.router, "to-client") as wire:
+        try:
+            _get(story, 2)
+            expect(False, "a connection was served without a sidecar")
+        except ConnectionRefusedError:
+            pass
+    expect_eq(wire.ports(), set(), "ports that were dialled on the wire")
+
+
+def shows_that_without_identity_they_are_parked_then_served(story):
+    story.client.launch().wait_for_port(15001)
+    expect_eq(story.client.probe()[0], 503, "readiness without an identity")
+    with Capture(story, story.mesh.net.router, "to-client") as wire, \
+            concurrent.futures.ThreadPoolExecutor(20) as pool:
+        parked = [pool.submit(_get, story, 15) for _ in range(20)]
+        story.client.process.wait_until("20 parked connections", lambda: story.client.metric(
+            'handfast_connections_active{direction="outbound"}') == 20)
+        expect(not any(one.done() for one in parked), "a connection did not wait for the identity")
+        story.mesh.start_control()
+        expect_eq([one.result() for one in parked], [(200, MARKER)] * 20, "answers")
+    expect(not wire.contains(MARKER.strip()), "the marker crossed the wire in plaintext")
+    story.client.wait_until_ready()
+
+
+def shows_that_parking_ends_with_a_reason(story):
+    story.client.stop()
+    story.mesh.control.stop()
+    story.client.launch().wait_for_port(15001)
+    with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
+        expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection that nobody can serve")
+    line = story.client.wait_for_access(reason="no_identity")
+    expect(4500 <= line["duration_ms"] <= 7000, "it was held %d ms" % line["duration_ms"])

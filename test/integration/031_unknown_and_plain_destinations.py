@@ -1,0 +1,58 @@
+"""Absence never becomes plaintext: unknown destinations are held and refused; only what the operator calls plain is.
+
+    client: app -> [sidecar] -> stranger, inside mesh.networks and known to nobody: held 5 s, refused
+                             -> stranger's other address 100.64.0.1, outside mesh.networks: plain
+                             -> stranger again, once the operator says mesh.plain: plain"""
+
+import time
+
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, wait_until
+from handfast_harness import stream
+
+OUTSIDE = "100.64.0.1"
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), outsiders=("stranger",), leaf_ttl="1h")
+    story.mesh.net.add_address("stranger", OUTSIDE)
+    story.nginx = story.own(Nginx(story, story.mesh.stranger, 80))
+    story.client = story.mesh.sidecar("client")
+
+
+def _get(story, address):
+    return story.mesh.client.http("http://%s:80/" % address, uid=1000, timeout_s=8)
+
+
+def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(story):
+    started = time.monotonic()
+    with Capture(story, story.mesh.net.router, "to-client") as wire:
+        with story.mesh.client.connect(story.mesh.stranger.ipv4, 80, uid=1000, timeout_s=10) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            expect_eq(stream.receive_all(sock), (b"", "reset"), "what came")
+    took = time.monotonic() - started
+    expect(4.5 <= took <= 7, "it was held %.1f s" % took)
+    expect(80 not in wire.ports() and not wire.contains(b"GET /"), "something left for the unknown destination")
+    line = story.client.wait_for_access(reason="unresolved")
+    for setting in ("mesh.plain", "entries"):
+        expect_in(setting, line["why"]["fix"], "what to do")
+    expect_in("mesh.plain", str(story.client.admin("/why")), "/why")
+
+
+def shows_that_outside_the_meshs_networks_it_goes_out_plain(story):
+    expect_eq(_get(story, OUTSIDE)[0], 200, "status")
+    line = story.client.wait_for_access(destination=OUTSIDE + ":80")
+    expect_eq((line["encrypted"], line["destination_id"] if "destination_id" in line else None), (False, None),
+              "how it went")
+    with open(story.nginx.access_log) as file:
+        expect_in(story.mesh.client.ipv4 + " ", file.read(), "whom the application sees")
+
+
+def shows_that_what_the_operator_calls_plain_becomes_plain(story):
+    story.mesh.control.reload({"mesh": {"plain": [story.mesh.stranger.ipv4 + "/32"]}})
+
+    def arrives():
+        try:
+            return _get(story, story.mesh.stranger.ipv4)[0] == 200
+        except OSError:
+            return False
+    wait_until("the plain destination to be served", arrives, 10)
