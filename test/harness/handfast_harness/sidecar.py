@@ -21,16 +21,19 @@ class Sidecar:
         self.story, self.host, self.name, self.id = story, host, host.name, spiffe_id
         self.folder = story.folder("sidecar-" + host.name)
         self.state = os.path.join(self.folder, "state")
-        os.makedirs(self.state)
-        os.chown(self.state, SIDECAR_UID, SIDECAR_UID)
-        os.chmod(self.state, 0o700)
+        for path in (self.state, os.path.join(self.folder, "run")):
+            os.makedirs(path)
+            os.chown(path, SIDECAR_UID, SIDECAR_UID)
+            os.chmod(path, 0o700)
         self.path = os.path.join(self.folder, "sidecar.yaml")
         self.token, self.environment, self.process = token, environment, None
         self.settings = settings.merge({
             "trust_domain": spiffe_id.split("/")[2],
             "state_dir": self.state,
-            "control": {"address": control_address, "token_file": token},
-            "access_log": {"mode": "all"},
+            "admin_socket": os.path.join(self.folder, "run", "sidecar.sock"),
+            "control": {"address": control_address},
+            "identity": {"token_file": token},
+            "access_log": "all",
             "log": {"level": "debug"},
         }, configuration)
         settings.write(self.path, self.settings)
