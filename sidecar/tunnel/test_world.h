@@ -51,7 +51,9 @@ struct world {
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
 	struct listener *listener;
-	struct addr at; /* of the tunnel port */
+	struct addr at;                    /* of the tunnel port */
+	void (*on_raw)(void *arg, int fd); /* takes the next accepted connection in the server's place */
+	void *raw_arg;
 	enum far_conduct conduct;
 	unsigned refuse_status;
 	const char *refuse_reason;

@@ -1,0 +1,49 @@
+/* For tests: the other end of a tunnel, played frame by frame by the test: as a client towards the world's server, or
+ * as a server towards its pool. */
+#pragma once
+
+#include "base/h2/h2_session.h"
+#include "sidecar/tunnel/test_world.h"
+
+enum { PEER_STREAMS_MAX = 256 };
+
+struct peer_stream {
+	int32_t id;
+	unsigned status; /* of the answer, client */
+	char reason[48];
+	struct buf received;
+	bool has_ended, is_closed;
+	uint32_t error;
+};
+
+struct peer {
+	struct world *world;
+	struct tls_session *tls;
+	struct h2_session *h2;
+	struct credentials *credentials;
+	bool is_deaf; /* reads nothing */
+	bool is_lost; /* the other end closed or cut it */
+	bool has_goaway;
+	struct why why;
+	struct peer_stream streams[PEER_STREAMS_MAX];
+	unsigned num_streams;
+};
+
+/* Connects to the world's server as `id`. */
+struct peer *peer_connect(struct world *world, struct credentials *credentials);
+/* Takes the tunnel that the world's pool opens next, in place of the world's server; `limits`: of the peer. */
+struct peer *peer_serve(struct world *world, struct credentials *credentials, const struct h2_limits *limits);
+void peer_free(struct peer *peer);
+void peer_pump(struct peer *peer);
+
+#define PEER_UNTIL(peer, condition)                                                                                    \
+	({                                                                                                             \
+		for (unsigned i_ = 0; i_ < 2000 && !(condition); i_++) {                                               \
+			world_run((peer)->world, 1);                                                                   \
+			peer_pump(peer);                                                                               \
+		}                                                                                                      \
+		(condition);                                                                                           \
+	})
+
+struct peer_stream *peer_open(struct peer *peer, const struct h2_header *headers, size_t num_headers, bool end_stream);
+void peer_answer(struct peer *peer, struct peer_stream *stream, const char *status);

@@ -1,0 +1,107 @@
+#include "sidecar/tunnel/window.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { KIB = 1024, MIB = 1024 * 1024 };
+
+static int setup(void **state)
+{
+	*state = window_budget_new(8 * MIB);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	window_budget_free(*state);
+	return 0;
+}
+
+static void starts_with_32_kib_that_cost_nothing(void **state)
+{
+	struct window window;
+	window_open(&window, 0);
+	assert_int_equal(window.size, 32 * KIB);
+	assert_int_equal(window_charged(&window), 0);
+	window_close(&window, *state);
+	assert_int_equal(window_budget_left(*state), 8 * MIB);
+}
+
+static void doubles_when_it_is_filled_within_two_round_trips(void **state)
+{
+	struct window window;
+	window_open(&window, 0);
+	assert_int_equal(window_received(&window, *state, 32 * KIB - 1, true, 90, 50), WINDOW_SAME);
+	assert_int_equal(window_received(&window, *state, 1, true, 100, 50), WINDOW_GROWN);
+	assert_int_equal(window.size, 64 * KIB);
+	assert_int_equal(window_budget_left(*state), 8 * MIB - 32 * KIB);
+	window_close(&window, *state);
+}
+
+static void stays_when_the_sender_is_slower_than_its_window(void **state)
+{
+	struct window window;
+	window_open(&window, 0);
+	assert_int_equal(window_received(&window, *state, 32 * KIB, true, 106, 50), WINDOW_SAME);
+	assert_int_equal(window.size, 32 * KIB);
+	/* The next window is measured from its own start. */
+	assert_int_equal(window_received(&window, *state, 32 * KIB, true, 150, 50), WINDOW_GROWN);
+	window_close(&window, *state);
+}
+
+static void stays_while_the_app_does_not_keep_up(void **state)
+{
+	struct window window;
+	window_open(&window, 0);
+	assert_int_equal(window_received(&window, *state, 32 * KIB, false, 1, 50), WINDOW_SAME);
+	window_close(&window, *state);
+}
+
+static void grows_no_further_than_its_maximum(void **state)
+{
+	struct window window;
+	window_open(&window, 0);
+	for (unsigned i = 0; i < 20; i++)
+		(void)window_received(&window, *state, window.size, true, 0, 1);
+	assert_int_equal(window.size, WINDOW_MAX);
+	assert_int_equal(window_budget_left(*state), 8 * MIB - WINDOW_MAX + 32 * KIB);
+	window_close(&window, *state);
+	assert_int_equal(window_budget_left(*state), 8 * MIB);
+}
+
+static void never_grants_more_than_the_budget_holds(void **state)
+{
+	struct window_budget *budget = *state;
+	struct window windows[8];
+	unsigned over = 0;
+	for (unsigned i = 0; i < 8; i++)
+		window_open(&windows[i], 0);
+	for (unsigned i = 0; i < 8 * 20; i++)
+		over += window_received(&windows[i % 8], budget, windows[i % 8].size, true, 0, 1) == WINDOW_OVER_BUDGET;
+	assert_true(over > 0);
+	uint64_t charged = 0;
+	for (unsigned i = 0; i < 8; i++)
+		charged += window_charged(&windows[i]);
+	assert_int_equal(charged + window_budget_left(budget), 8 * MIB);
+	for (unsigned i = 0; i < 8; i++)
+		window_close(&windows[i], budget);
+	assert_int_equal(window_budget_left(budget), 8 * MIB);
+}
+
+#define WINDOW_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WINDOW_TEST(starts_with_32_kib_that_cost_nothing),
+		WINDOW_TEST(doubles_when_it_is_filled_within_two_round_trips),
+		WINDOW_TEST(stays_when_the_sender_is_slower_than_its_window),
+		WINDOW_TEST(stays_while_the_app_does_not_keep_up),
+		WINDOW_TEST(grows_no_further_than_its_maximum),
+		WINDOW_TEST(never_grants_more_than_the_budget_holds),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
