@@ -2,12 +2,10 @@
 #include "base/core/mem.h"
 #include "control/issue/certificate.h"
 
-#define DAY_S               86400
-#define BOOTSTRAP_LIFE_S    (3650LL * DAY_S)
-#define ROOT_LIFE_S         (365LL * DAY_S)
-#define INTERMEDIATE_LIFE_S (7LL * DAY_S)
-#define CA_BACKDATE_S       3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
-#define LEAF_BACKDATE_S     60   /* for clocks that are a little slow */
+#define DAY_S            86400
+#define BOOTSTRAP_LIFE_S (3650LL * DAY_S)
+#define CA_BACKDATE_S    3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
+#define LEAF_BACKDATE_S  60   /* for clocks that are a little slow */
 
 static int64_t now_s(const struct authority *authority)
 {
@@ -17,12 +15,17 @@ static int64_t now_s(const struct authority *authority)
 struct ca_kind {
 	enum certificate_kind kind;
 	const char *file, *title;
-	int64_t life_s;
 };
-static const struct ca_kind bootstrap_kind = {CERTIFICATE_BOOTSTRAP, "bootstrap", "bootstrap root", BOOTSTRAP_LIFE_S};
-static const struct ca_kind root_kind = {CERTIFICATE_ROOT, "root", "root", ROOT_LIFE_S};
-static const struct ca_kind intermediate_kind = {
-	CERTIFICATE_INTERMEDIATE, "intermediate", "intermediate", INTERMEDIATE_LIFE_S};
+static const struct ca_kind bootstrap_kind = {CERTIFICATE_BOOTSTRAP, "bootstrap", "bootstrap root"};
+static const struct ca_kind root_kind = {CERTIFICATE_ROOT, "root", "root"};
+static const struct ca_kind intermediate_kind = {CERTIFICATE_INTERMEDIATE, "intermediate", "intermediate"};
+
+static int64_t life_of(const struct authority *authority, const struct ca_kind *kind)
+{
+	if (kind == &bootstrap_kind)
+		return BOOTSTRAP_LIFE_S;
+	return kind == &root_kind ? authority->options.root_life_s : authority->options.intermediate_life_s;
+}
 
 /* above NULL: signs itself. Never outlives what is above it. */
 static enum err make_ca(struct authority *authority, const struct ca_kind *kind, const struct key_pair *above,
@@ -37,7 +40,7 @@ static enum err make_ca(struct authority *authority, const struct ca_kind *kind,
 		.name = name,
 		.uri = span_of_str(uri),
 		.not_before_s = now_s(authority) - CA_BACKDATE_S,
-		.not_after_s = now_s(authority) + kind->life_s,
+		.not_after_s = now_s(authority) + life_of(authority, kind),
 		.issuer_key = above == NULL ? pair.key : above->key};
 	if (above != NULL) {
 		int64_t from, to;
@@ -89,12 +92,14 @@ static enum err load_intermediate(struct authority *authority, struct why *why)
 	return ERR_NONE;
 }
 
-/* At half of its life: leaves signed before have at least as long to go as the rest of it. */
+/* At half of its life: leaves signed before have at least as long to go as the rest of it. One that already lives as
+ * long as the root allows is kept. */
 static enum err keep_intermediate_fresh(struct authority *authority, struct why *why)
 {
-	int64_t from, to;
+	int64_t from, to, root_to;
 	RETURN_IF_ERR(certificate_validity(buf_span(&authority->intermediate.certificate), &from, &to));
-	if (now_s(authority) - from < (to - from) / 2)
+	RETURN_IF_ERR(certificate_validity(buf_span(&authority->root.certificate), &from, &root_to));
+	if (to - now_s(authority) >= authority->options.intermediate_life_s / 2 || to >= root_to)
 		return ERR_NONE;
 	return replace_intermediate(authority, why);
 }

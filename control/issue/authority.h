@@ -10,7 +10,7 @@
 struct authority_options {
 	const char *folder; /* borrowed */
 	struct trust_domain trust_domain;
-	int64_t max_leaf_ttl_s;
+	int64_t max_leaf_ttl_s, intermediate_life_s, root_life_s;
 	const struct clock *clock; /* borrowed */
 };
 

@@ -31,8 +31,11 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(world->parent));
 	snprintf(world->folder, sizeof world->folder, "%s/keys", world->parent);
 	clock_fake_init(&world->clock, NOW_S * 1000LL);
-	world->options = (struct authority_options){
-		.folder = world->folder, .max_leaf_ttl_s = 7200, .clock = &world->clock.clock};
+	world->options = (struct authority_options){.folder = world->folder,
+		.max_leaf_ttl_s = 7200,
+		.intermediate_life_s = 7 * 86400,
+		.root_life_s = 365 * 86400,
+		.clock = &world->clock.clock};
 	snprintf(world->options.trust_domain.name, sizeof world->options.trust_domain.name, "td");
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
 	assert_int_equal(authority_begin_epoch(&world->authority, 1, &world->why), ERR_NONE);

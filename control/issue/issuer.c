@@ -52,14 +52,16 @@ static _Noreturn void become_signer(int fd, char *const *argv)
 static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 {
 	const struct issuer_options *options = &issuer->options;
-	char ttl[24];
-	snprintf(ttl, sizeof ttl, "%lld", (long long)options->max_leaf_ttl_s);
+	char leaf[24], intermediate[24], root[24];
+	snprintf(leaf, sizeof leaf, "%lld", (long long)options->max_leaf_ttl_s);
+	snprintf(intermediate, sizeof intermediate, "%lld", (long long)options->intermediate_life_s);
+	snprintf(root, sizeof root, "%lld", (long long)options->root_life_s);
 	_cleanup_(mem_freep) char *program = mem_strdup(options->program == NULL ? "/proc/self/exe" : options->program);
 	_cleanup_(mem_freep) char *folder = mem_strdup(options->key_folder);
 	char domain[TRUST_DOMAIN_MAX + 1];
 	memcpy(domain, options->trust_domain->name, sizeof domain);
 	char word[] = SIGNER_WORD, three[] = "3";
-	char *argv[] = {program, word, three, folder, domain, ttl, NULL};
+	char *argv[] = {program, word, three, folder, domain, leaf, intermediate, root, NULL};
 	issuer->child = fork();
 	if (issuer->child == 0)
 		become_signer(fd, argv);

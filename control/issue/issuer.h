@@ -23,7 +23,7 @@ struct issuer_options {
 	const char *program; /* NULL: this very program */
 	const char *key_folder;
 	const struct trust_domain *trust_domain;
-	int64_t max_leaf_ttl_s;
+	int64_t max_leaf_ttl_s, intermediate_life_s, root_life_s;
 	void (*on_lost)(void *arg); /* the signer died: nothing can be issued any more */
 	void *arg;
 };

@@ -69,6 +69,8 @@ static int set_up(void **state)
 		.key_folder = world->folder,
 		.trust_domain = &world->domain,
 		.max_leaf_ttl_s = 3600,
+		.intermediate_life_s = 7 * 86400,
+		.root_life_s = 365 * 86400,
 		.on_lost = on_lost,
 		.arg = world};
 	assert_int_equal(issuer_start(&options, &world->issuer, &why), ERR_NONE);

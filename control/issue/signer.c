@@ -101,14 +101,18 @@ static enum err parse_number(const char *text, long *out)
 
 static enum err read_arguments(int argc, char **argv, int *out_fd, struct authority_options *out)
 {
-	long fd, ttl;
-	if (argc != 6)
+	long fd, leaf, intermediate, root;
+	if (argc != 8)
 		return ERR_CONFIG;
 	RETURN_IF_ERR(parse_number(argv[2], &fd));
-	RETURN_IF_ERR(parse_number(argv[5], &ttl));
+	RETURN_IF_ERR(parse_number(argv[5], &leaf));
+	RETURN_IF_ERR(parse_number(argv[6], &intermediate));
+	RETURN_IF_ERR(parse_number(argv[7], &root));
 	RETURN_IF_ERR(trust_domain_parse(span_of_str(argv[4]), &out->trust_domain, NULL));
 	out->folder = argv[3];
-	out->max_leaf_ttl_s = ttl;
+	out->max_leaf_ttl_s = leaf;
+	out->intermediate_life_s = intermediate;
+	out->root_life_s = root;
 	out->clock = &clock_system;
 	*out_fd = (int)fd;
 	return ERR_NONE;

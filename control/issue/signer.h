@@ -2,7 +2,8 @@
  * when that closes. */
 #pragma once
 
-/* argv: anything, "signer", descriptor, key folder, trust domain, longest leaf lifetime in seconds. Returns the exit
+/* argv: anything, "signer", descriptor, key folder, trust domain, longest lifetimes of leaf, intermediate and root in
+ * seconds. Returns the exit
  * code. Called by main() before anything else, so that no key ever shares a process with the network. */
 int signer_main(int argc, char **argv);
 #define SIGNER_WORD "signer"

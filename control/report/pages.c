@@ -1,0 +1,55 @@
+#include "control/report/pages.h"
+#include "base/core/mem.h"
+#include "base/http/http_get.h"
+
+#define PAGE_MAX (256u * 1024)
+
+struct pages {
+	struct pages_options options;
+	struct http_page table[3];
+	struct http_server *server;
+};
+
+static void on_metrics(void *arg, struct http_request *request)
+{
+	const struct pages *pages = arg;
+	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
+	if (pages->options.on_scrape != NULL)
+		pages->options.on_scrape(pages->options.arg);
+	if (metrics_encode(pages->options.metrics, &page) == ERR_NONE)
+		http_answer(request, 200, HTTP_METRICS, buf_span(&page));
+	else
+		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("too many rows\n"));
+}
+
+static void on_ready(void *arg, struct http_request *request)
+{
+	const struct pages *pages = arg;
+	if (pages->options.is_ready(pages->options.arg))
+		http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("ready\n"));
+	else
+		http_answer(request, 503, HTTP_TEXT, SPAN_LITERAL("not ready\n"));
+}
+
+static void on_live(void *arg, struct http_request *request)
+{
+	(void)arg;
+	http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("live\n"));
+}
+
+struct pages *pages_new(const struct pages_options *options)
+{
+	struct pages *pages = mem_new(struct pages);
+	pages->options = *options;
+	pages->table[0] = (struct http_page){"/metrics", on_metrics, pages};
+	pages->table[1] = (struct http_page){"/healthz/ready", on_ready, pages};
+	pages->table[2] = (struct http_page){"/healthz/live", on_live, pages};
+	pages->server = http_server_new(options->loop, options->listening_fd, pages->table, 3);
+	return pages;
+}
+
+void pages_free(struct pages *pages)
+{
+	http_server_free(pages->server);
+	mem_free(pages);
+}

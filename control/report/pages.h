@@ -1,0 +1,18 @@
+/* /metrics, /healthz/ready, /healthz/live on the metrics port. GET and HEAD only; nothing here changes anything. */
+#pragma once
+
+#include "base/core/loop.h"
+#include "base/core/metrics.h"
+
+struct pages;
+
+struct pages_options {
+	struct loop *loop;
+	int listening_fd; /* adopted */
+	const struct metrics *metrics;
+	bool (*is_ready)(void *arg);
+	void (*on_scrape)(void *arg); /* gauges are set here; may be NULL */
+	void *arg;
+};
+struct pages *pages_new(const struct pages_options *options);
+void pages_free(struct pages *pages);

@@ -1,0 +1,71 @@
+#include "base/core/mem.h"
+#include "base/net/socket.h"
+#include "control/report/control_metrics.h"
+#include "control/report/pages.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static bool is_ready(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static void get(struct loop *loop, const struct addr *at, const char *request, char *answer, size_t cap)
+{
+	struct sockaddr_storage to;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = addr_to_sockaddr(at, &to);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, len), 0);
+	assert_true(write(fd, request, strlen(request)) > 0);
+	size_t got = 0;
+	for (;;) {
+		loop_run_once(loop, false);
+		ssize_t more = recv(fd, answer + got, cap - got - 1, MSG_DONTWAIT);
+		if (more == 0)
+			break;
+		got += more > 0 ? (size_t)more : 0;
+	}
+	answer[got] = 0;
+	close(fd);
+}
+
+static void answers_probes_and_refuses_what_would_change_something(void **state)
+{
+	(void)state;
+	bool ready = false;
+	char answer[65536];
+	struct loop *loop = loop_new(&clock_system);
+	struct metrics *metrics = control_metrics_new();
+	struct addr at;
+	int fd;
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &at.ip), ERR_NONE);
+	at.port = 0;
+	struct socket_listen_options listen = {0};
+	assert_int_equal(socket_listen(&at, &listen, &fd, NULL), ERR_NONE);
+	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
+	struct pages_options options = {loop, fd, metrics, is_ready, NULL, &ready};
+	struct pages *pages = pages_new(&options);
+	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, " 503 "));
+	ready = true;
+	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, " 200 "));
+	get(loop, &at, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, "handfast_control_streams 0\n"));
+	get(loop, &at, "POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, " 405 "));
+	pages_free(pages);
+	metrics_free(metrics);
+	loop_free(loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(answers_probes_and_refuses_what_would_change_something)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+#include "control/serve/grant.h"
+#include "base/core/mem.h"
+#include "certs/svid.h"
+
+#define REUSE_SLOTS 65536 /* leaf keys remembered; an older one gives way */
+
+struct leaf_key {
+	uint8_t hash[DIGEST_LEN];
+	uint8_t owner[DIGEST_LEN]; /* the holder's attestation key */
+};
+
+struct granter {
+	struct granter_options options;
+	struct leaf_key *leaf_keys;
+};
+
+struct request { /* one on its way to an SVID */
+	struct granter *granter;
+	struct holder holder;
+	struct buf chain[ISSUER_CHAIN_MAX];
+	size_t num_chain;
+	bool is_renewal;
+	grant_done_fn *on_done;
+	void *arg;
+};
+
+struct granter *granter_new(const struct granter_options *options)
+{
+	struct granter *granter = mem_new(struct granter);
+	granter->options = *options;
+	granter->leaf_keys = mem_calloc(REUSE_SLOTS, sizeof *granter->leaf_keys);
+	return granter;
+}
+
+void granter_free(struct granter *granter)
+{
+	mem_free(granter->leaf_keys);
+	mem_free(granter);
+}
+
+void granter_set_leaf_ttl(struct granter *granter, int64_t leaf_ttl_s)
+{
+	granter->options.leaf_ttl_s = leaf_ttl_s;
+}
+
+static void finish(struct request *request, enum err err, const struct why *why)
+{
+	struct granted granted = {.holder = &request->holder, .num_chain = request->num_chain};
+	for (size_t i = 0; i < request->num_chain; i++)
+		granted.chain[i] = buf_span(&request->chain[i]);
+	request->on_done(request->arg, err, err == ERR_NONE ? &granted : NULL, why);
+	for (size_t i = 0; i < ISSUER_CHAIN_MAX; i++)
+		buf_done(&request->chain[i]);
+	holder_done(&request->holder);
+	mem_free(request);
+}
+
+static void on_remembered(void *arg, enum err err, uint64_t version);
+
+/* Before the SVID leaves, so that its holder is never forgotten when trust changes hands. */
+static void remember(struct request *request)
+{
+	enum err err = holders_put(request->granter->options.store, &request->holder, on_remembered, request);
+	if (err != ERR_NONE)
+		finish(request, err, NULL);
+}
+
+/* A conflict: the same holder has another request under way; both are its own, the last one stands. */
+static void on_remembered(void *arg, enum err err, uint64_t version)
+{
+	struct request *request = arg;
+	struct holder known = {0};
+	struct why why = {0};
+	(void)version;
+	if (err == ERR_CONFLICT &&
+		holders_find(request->granter->options.store, request->holder.key_hash, &known) == ERR_NONE) {
+		request->holder.version = known.version;
+		holder_done(&known);
+		remember(request);
+		return;
+	}
+	if (err != ERR_NONE)
+		why_set(&why, err, "the SVID to be remembered", "see the disk of the control plane", "%s",
+			err_text(err));
+	finish(request, err, &why);
+}
+
+static enum err keep_chain(struct request *request, const struct issued *issued, struct why *why)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	RETURN_IF_ERR(svid_parse(issued->chain, issued->num_chain, &svid, why));
+	struct span serial = svid_serial(svid);
+	if (serial.len != 16)
+		return why_set(why, ERR_MALFORMED, "a serial of 16 bytes", "report this", "%zu", serial.len);
+	memcpy(request->holder.serial, serial.ptr, serial.len);
+	request->holder.serial_len = (uint8_t)serial.len;
+	request->holder.not_after_s = svid_not_after_s(svid);
+	for (; request->num_chain < issued->num_chain; request->num_chain++) {
+		struct buf *der = &request->chain[request->num_chain];
+		buf_init(der, 8192);
+		RETURN_IF_ERR(buf_append(der, issued->chain[request->num_chain]));
+	}
+	return ERR_NONE;
+}
+
+static void on_issued(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct request *request = arg;
+	struct why own = {0};
+	if (err != ERR_NONE) {
+		finish(request, err, why);
+		return;
+	}
+	err = keep_chain(request, issued, &own);
+	if (err == ERR_NONE)
+		remember(request);
+	else
+		finish(request, err, &own);
+}
+
+/* W18: one key, one holder, one certificate. */
+static enum err check_reuse(struct granter *granter, struct request *request, struct span spki, struct why *why)
+{
+	uint8_t hash[DIGEST_LEN];
+	digest_sha256(spki, hash);
+	if (request->is_renewal && memcmp(hash, request->holder.leaf_key_hash, DIGEST_LEN) == 0)
+		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar", "the same key");
+	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
+	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 && memcmp(slot->owner, request->holder.key_hash, DIGEST_LEN) != 0)
+		return why_set(why, ERR_DENIED, "a key that nobody else uses", "make a new one", "another holder's");
+	memcpy(slot->hash, hash, DIGEST_LEN);
+	memcpy(slot->owner, request->holder.key_hash, DIGEST_LEN);
+	memcpy(request->holder.leaf_key_hash, hash, DIGEST_LEN);
+	return ERR_NONE;
+}
+
+static void copy_holder(const struct holder *from, struct holder *out)
+{
+	*out = *from;
+	out->id = (struct spiffe_id){0};
+	spiffe_id_copy(&from->id, &out->id);
+}
+
+static void on_attested(void *arg, enum err err, const struct attested *attested, const struct why *why)
+{
+	struct request *request = arg;
+	struct granter *granter = request->granter;
+	struct why own = {0};
+	if (err != ERR_NONE) {
+		finish(request, err, why);
+		return;
+	}
+	copy_holder(attested->holder, &request->holder);
+	err = check_reuse(granter, request, attested->spki, &own);
+	if (err != ERR_NONE)
+		finish(request, err, &own);
+	else
+		issuer_issue(granter->options.issuer, &request->holder.id, attested->spki, granter->options.leaf_ttl_s,
+			on_issued, request);
+}
+
+void grant(struct granter *granter, const struct attest_request *attest, grant_done_fn *on_done, void *arg)
+{
+	struct request *request = mem_new(struct request);
+	request->granter = granter;
+	request->is_renewal = attest->own != NULL;
+	request->on_done = on_done;
+	request->arg = arg;
+	attest_check(granter->options.attest, attest, on_attested, request);
+}

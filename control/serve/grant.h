@@ -1,0 +1,28 @@
+/* From a request to an SVID: attest, issue, remember durably what was issued, then answer. Knows no message and no
+ * connection. */
+#pragma once
+
+#include "control/attest/attest.h"
+#include "control/issue/issuer.h"
+
+struct granter;
+
+struct granter_options {
+	struct loop *loop;
+	struct store *store;
+	struct attest *attest;
+	struct issuer *issuer;
+	int64_t leaf_ttl_s;
+};
+struct granter *granter_new(const struct granter_options *options);
+void granter_free(struct granter *granter);
+void granter_set_leaf_ttl(struct granter *granter, int64_t leaf_ttl_s);
+
+struct granted {                     /* borrowed during the callback */
+	const struct holder *holder; /* serial and not_after_s are those of the new SVID */
+	struct span chain[ISSUER_CHAIN_MAX];
+	size_t num_chain;
+};
+/* Errors as attest_check() and issuer_issue(). Called once, later. */
+typedef void grant_done_fn(void *arg, enum err err, const struct granted *granted, const struct why *why);
+void grant(struct granter *granter, const struct attest_request *request, grant_done_fn *on_done, void *arg);

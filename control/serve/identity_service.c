@@ -1,0 +1,281 @@
+/* Identity: renewals, trust and claims of one sidecar. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/serve/messages.h"
+#include "control/serve/serve_private.h"
+#include <stdio.h>
+
+struct identity_stream {
+	struct identity_stream *next, **prev;
+	struct serve *serve;
+	struct rpc_call *call; /* NULL: over */
+	struct sidecar *sidecar;
+	bool has_hello, holds_address, is_claiming;
+	struct epoch acked;
+	char release[65];
+	unsigned refs; /* the call, and each request under way */
+};
+
+static void stream_unref(struct identity_stream *stream)
+{
+	if (--stream->refs != 0)
+		return;
+	sidecar_unref(stream->sidecar);
+	mem_free(stream);
+}
+
+static void end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
+{
+	if (stream->call != NULL)
+		rpc_call_finish(TAKE_PTR(stream->call), status, message, retry_ms);
+}
+
+/* Each message is small or rare; who does not even read those starts over. */
+static void send(struct identity_stream *stream, enum err err, const struct buf *message)
+{
+	if (stream->call == NULL)
+		return;
+	if (err == ERR_NONE)
+		err = rpc_call_send(stream->call, buf_span(message));
+	if (err != ERR_NONE)
+		end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
+}
+
+static void send_trust(struct identity_stream *stream)
+{
+	const struct serve *serve = stream->serve;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
+	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
+	send(stream, err, &message);
+}
+
+void identity_push_trust(struct serve *serve)
+{
+	for (struct identity_stream *stream = serve->identity_streams, *next; stream != NULL; stream = next) {
+		next = stream->next;
+		send_trust(stream);
+	}
+}
+
+void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
+{
+	struct serve *serve = arg;
+	struct identity_stream *stream = mem_new(struct identity_stream);
+	stream->serve = serve;
+	stream->call = call;
+	stream->sidecar = sidecar_ref(rpc_peer_arg(peer));
+	stream->refs = 1;
+	stream->next = serve->identity_streams;
+	stream->prev = &serve->identity_streams;
+	if (stream->next != NULL)
+		stream->next->prev = &stream->next;
+	serve->identity_streams = stream;
+	serve->num_streams++;
+	rpc_call_set_arg(call, stream);
+	send_trust(stream);
+}
+
+/* --- renewal --- */
+
+struct renewal {
+	struct identity_stream *stream;
+	uint64_t request_id;
+};
+
+static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, enum err err, const struct why *why)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	char text[700];
+	why_format(why, text, sizeof text);
+	serve_count(stream->serve, err == ERR_LIMIT ? CONTROL_RENEW_LIMITED : CONTROL_RENEW_REFUSED);
+	log_warning("audit", "renewal refused: %s: %s: %s", stream->sidecar->id.text, err_label(err), text);
+	err = identity_renewed_encode(
+		request_id, NULL, text, serve_retry_ms(err), serve_now_ms(stream->serve), &message);
+	send(stream, err, &message);
+}
+
+static void hand_over(struct identity_stream *stream, uint64_t request_id, const struct granted *granted)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
+	struct svid_down svid = {granted->chain, granted->num_chain};
+	serve_count(stream->serve, CONTROL_RENEWED);
+	serve_count(stream->serve, CONTROL_SVIDS);
+	stream->serve->num_issued++;
+	stream->sidecar->valid_until_s = granted->holder->not_after_s;
+	log_notice("audit", "renewed: %s, SVID until %lld", granted->holder->id.text,
+		(long long)granted->holder->not_after_s);
+	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
+	send(stream, err, &message);
+}
+
+static void on_granted(void *arg, enum err err, const struct granted *granted, const struct why *why)
+{
+	struct renewal *renewal = arg;
+	struct why own = {0};
+	if (err == ERR_NONE)
+		hand_over(renewal->stream, renewal->request_id, granted);
+	else
+		refuse_renewal(renewal->stream, renewal->request_id, err, why == NULL ? &own : why);
+	stream_unref(renewal->stream);
+	mem_free(renewal);
+}
+
+static enum err renew(struct identity_stream *stream, struct identity_up *up, struct why *why)
+{
+	struct serve *serve = stream->serve;
+	struct sidecar *sidecar = stream->sidecar;
+	if (!rate_limit_take(serve->renew_limit, &sidecar->source, &sidecar->id, loop_now_ms(serve->options.loop)))
+		return why_set(why, ERR_LIMIT, "a renewal now and then", "update the sidecar", "too many");
+	RETURN_IF_ERR(serve_exported(sidecar->peer, up->renew.csr, up->renew.exported));
+	up->renew.source = sidecar->source;
+	up->renew.own = &sidecar->id;
+	struct renewal *renewal = mem_new(struct renewal);
+	*renewal = (struct renewal){stream, up->request_id};
+	stream->refs++;
+	grant(serve->granter, &up->renew, on_granted, renewal);
+	return ERR_NONE;
+}
+
+/* --- claims --- */
+
+static void on_claimed(void *arg, enum err err, const struct why *why)
+{
+	struct identity_stream *stream = arg;
+	const struct sidecar *sidecar = stream->sidecar;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	char text[700] = "", address[ADDR_TEXT_MAX];
+	stream->is_claiming = false;
+	if (err == ERR_NONE && stream->call == NULL)
+		registry_stream_gone(stream->serve->options.registry, &sidecar->id, &sidecar->source);
+	stream->holds_address = err == ERR_NONE && stream->call != NULL;
+	serve_count(stream->serve, err == ERR_NONE ? CONTROL_CLAIMS_HELD : CONTROL_CLAIMS_REFUSED);
+	if (err != ERR_NONE)
+		log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
+			ip_addr_format(&sidecar->source, address), why_format(why, text, sizeof text));
+	err = identity_claim_encode(
+		&sidecar->source, err == ERR_NONE ? NULL : text, serve_now_ms(stream->serve), &message);
+	send(stream, err, &message);
+	stream_unref(stream);
+}
+
+static void claim(struct identity_stream *stream)
+{
+	if (stream->holds_address || stream->is_claiming)
+		return;
+	stream->is_claiming = true;
+	stream->refs++;
+	registry_claim(
+		stream->serve->options.registry, &stream->sidecar->id, &stream->sidecar->source, on_claimed, stream);
+}
+
+static void release(struct identity_stream *stream)
+{
+	struct registry *registry = stream->serve->options.registry;
+	const struct sidecar *sidecar = stream->sidecar;
+	char address[ADDR_TEXT_MAX];
+	if (stream->holds_address)
+		registry_stream_gone(registry, &sidecar->id, &sidecar->source);
+	stream->holds_address = false;
+	if (registry_release(registry, &sidecar->id, &sidecar->source))
+		log_notice("audit", "released: %s by %s", ip_addr_format(&sidecar->source, address), sidecar->id.text);
+}
+
+/* --- messages --- */
+
+static enum err hello(struct identity_stream *stream, const struct identity_up *up, struct why *why)
+{
+	if (up->protocol_version != 1)
+		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
+			"bring both sides to releases close to each other", "version %u", up->protocol_version);
+	stream->has_hello = true;
+	if (up->release.len > 0)
+		memcpy(stream->release, up->release.ptr, up->release.len);
+	stream->release[up->release.len] = 0;
+	return ERR_NONE;
+}
+
+/* An epoch that was never issued is ignored. */
+static void ack(struct identity_stream *stream, const struct identity_up *up)
+{
+	struct epoch now = trust_epoch(stream->serve->options.trust);
+	if (up->acked.incarnation != now.incarnation || up->acked.counter > now.counter || up->acked.counter == 0)
+		return;
+	if (up->refused_because.len == 0) {
+		stream->acked = up->acked;
+		return;
+	}
+	serve_count(stream->serve, CONTROL_TRUST_REFUSED);
+	log_error("audit", "trust refused: epoch %llu by %s: %.*s", (unsigned long long)up->acked.counter,
+		stream->sidecar->id.text, (int)up->refused_because.len, (const char *)up->refused_because.ptr);
+}
+
+static enum err take(struct identity_stream *stream, struct identity_up *up, struct why *why)
+{
+	if (!stream->has_hello && up->kind != IDENTITY_HELLO)
+		return why_set(why, ERR_PROTOCOL, "hello first", "update the sidecar", "another message");
+	switch (up->kind) {
+	case IDENTITY_HELLO:
+		return hello(stream, up, why);
+	case IDENTITY_RENEW: {
+		enum err err = renew(stream, up, why);
+		if (err != ERR_NONE)
+			refuse_renewal(stream, up->request_id, err, why);
+		return ERR_NONE;
+	}
+	case IDENTITY_ACK:
+		ack(stream, up);
+		return ERR_NONE;
+	case IDENTITY_CLAIM:
+		claim(stream);
+		return ERR_NONE;
+	case IDENTITY_RELEASE:
+		release(stream);
+		return ERR_NONE;
+	}
+	return ERR_PROTOCOL;
+}
+
+void identity_message(void *arg, struct rpc_call *call, struct span message)
+{
+	struct identity_stream *stream = arg;
+	_cleanup_(identity_up_done) struct identity_up up = {0};
+	struct why why = {0};
+	char text[700];
+	(void)call;
+	if (stream->call == NULL)
+		return;
+	enum err err = identity_up_parse(message, &up, &why);
+	if (err == ERR_NONE)
+		err = take(stream, &up, &why);
+	if (err != ERR_NONE)
+		end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
+}
+
+void identity_half_close(void *arg, struct rpc_call *call)
+{
+	(void)call;
+	end(arg, RPC_OK, NULL, 0);
+}
+
+void identity_done(void *arg, struct rpc_call *call)
+{
+	struct identity_stream *stream = arg;
+	(void)call;
+	stream->call = NULL;
+	*stream->prev = stream->next;
+	if (stream->next != NULL)
+		stream->next->prev = stream->prev;
+	stream->serve->num_streams--;
+	if (stream->holds_address)
+		registry_stream_gone(stream->serve->options.registry, &stream->sidecar->id, &stream->sidecar->source);
+	stream->holds_address = false;
+	stream_unref(stream);
+}
+
+void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
+{
+	for (const struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
+		struct identity_view view = {stream->sidecar, stream->acked, stream->release, stream->holds_address};
+		each(arg, &view);
+	}
+}

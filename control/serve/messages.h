@@ -1,0 +1,46 @@
+/* Enrollment and Identity messages as our own structs; the one place here that knows their generated code. Pure. */
+#pragma once
+
+#include "control/attest/attest.h"
+#include "control/serve/trust.h"
+
+struct pb_arena;
+
+struct attest_up { /* AttestRequest; spans live in the arena */
+	struct pb_arena *arena;
+	struct attest_request request; /* exported and source are the connection's, filled by the caller */
+	uint32_t protocol_version;
+	struct span release;
+};
+enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *why) _must_use_;
+void attest_up_done(struct attest_up *up);
+
+enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAIM, IDENTITY_RELEASE };
+struct identity_up { /* IdentityUp; spans live in the arena */
+	struct pb_arena *arena;
+	enum identity_kind kind;
+	uint32_t protocol_version;   /* hello */
+	struct span release;         /* hello */
+	uint64_t request_id;         /* renew */
+	struct attest_request renew; /* renew; as above */
+	struct epoch acked;          /* ack */
+	struct span refused_because; /* ack; empty: in use */
+};
+enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why) _must_use_;
+void identity_up_done(struct identity_up *up);
+
+#define MESSAGE_OUT_MAX (8u * 1024 * 1024) /* a trust state with very many bans */
+
+struct svid_down {
+	const struct span *chain;
+	size_t num_chain;
+};
+enum err attest_down_encode(
+	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
+enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct buf *out) _must_use_;
+/* svid NULL: refused, and why. */
+enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_because,
+	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;
+/* refused_because NULL: held. */
+enum err identity_claim_encode(
+	const struct ip_addr *ip, const char *refused_because, int64_t now_ms, struct buf *out) _must_use_;

@@ -1,0 +1,125 @@
+/* What sidecars send. */
+#include "base/pb/unpack.h"
+#include "control/serve/messages.h"
+#include "proto/handfast/v1/enrollment.pb-c.h"
+#include "proto/handfast/v1/identity.pb-c.h"
+
+static void read_evidence(const Handfast__V1__Evidence *evidence, struct attest_request *out)
+{
+	if (evidence == NULL)
+		return;
+	switch (evidence->kind_case) {
+	case HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN:
+		out->evidence = EVIDENCE_JOIN_TOKEN;
+		out->token_id = pb_span(evidence->join_token->token_id);
+		out->secret = pb_span(evidence->join_token->secret);
+		return;
+	case HANDFAST__V1__EVIDENCE__KIND_ATTESTATION_KEY:
+		out->evidence = EVIDENCE_ATTESTATION_KEY;
+		return;
+	case HANDFAST__V1__EVIDENCE__KIND_KUBERNETES:
+		out->evidence = EVIDENCE_KUBERNETES;
+		return;
+	case HANDFAST__V1__EVIDENCE__KIND_UNIX_PEER:
+		out->evidence = EVIDENCE_UNIX_PEER;
+		return;
+	case HANDFAST__V1__EVIDENCE__KIND__NOT_SET:
+	case _HANDFAST__V1__EVIDENCE__KIND__CASE_IS_INT_SIZE:
+		return;
+	}
+}
+
+static void read_hello(const Handfast__V1__Hello *hello, uint32_t *out_version, struct span *out_release)
+{
+	if (hello == NULL)
+		return;
+	*out_version = hello->protocol_version;
+	*out_release = pb_span(hello->release);
+	if (out_release->len > 64)
+		out_release->len = 64;
+}
+
+enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *why)
+{
+	ProtobufCMessage *unpacked;
+	struct attest_up up = {0};
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__attest_request__descriptor, bytes, &up.arena, &unpacked, why));
+	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)unpacked;
+	read_hello(message->hello, &up.protocol_version, &up.release);
+	read_evidence(message->evidence, &up.request);
+	up.request.attestation_key = pb_span(message->attestation_key);
+	up.request.csr = pb_span(message->csr);
+	up.request.proof = pb_span(message->proof);
+	*out = up;
+	return ERR_NONE;
+}
+
+void attest_up_done(struct attest_up *up)
+{
+	if (up->arena != NULL)
+		pb_arena_free(up->arena);
+	up->arena = NULL;
+}
+
+static void read_renew(const Handfast__V1__RenewRequest *message, struct identity_up *up)
+{
+	up->kind = IDENTITY_RENEW;
+	up->request_id = message->request_id;
+	read_evidence(message->evidence, &up->renew);
+	up->renew.attestation_key = pb_span(message->attestation_key);
+	up->renew.csr = pb_span(message->csr);
+	up->renew.proof = pb_span(message->proof);
+}
+
+static void read_ack(const Handfast__V1__TrustAck *message, struct identity_up *up)
+{
+	up->kind = IDENTITY_ACK;
+	up->refused_because = pb_span(message->refused_because);
+	if (message->epoch != NULL)
+		up->acked = (struct epoch){message->epoch->incarnation, message->epoch->counter};
+}
+
+static enum err read_identity(const Handfast__V1__IdentityUp *message, struct identity_up *up, struct why *why)
+{
+	switch (message->kind_case) {
+	case HANDFAST__V1__IDENTITY_UP__KIND_HELLO:
+		up->kind = IDENTITY_HELLO;
+		read_hello(message->hello, &up->protocol_version, &up->release);
+		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND_RENEW:
+		read_renew(message->renew, up);
+		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND_ACK:
+		read_ack(message->ack, up);
+		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND_CLAIM:
+		up->kind = IDENTITY_CLAIM;
+		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND_RELEASE:
+		up->kind = IDENTITY_RELEASE;
+		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND__NOT_SET:
+	case _HANDFAST__V1__IDENTITY_UP__KIND__CASE_IS_INT_SIZE:
+		break;
+	}
+	return why_set(
+		why, ERR_UNSUPPORTED, "a message of handfast.v1.Identity", "update the control plane", "another");
+}
+
+enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why)
+{
+	ProtobufCMessage *unpacked;
+	_cleanup_(identity_up_done) struct identity_up up = {0};
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__identity_up__descriptor, bytes, &up.arena, &unpacked, why));
+	RETURN_IF_ERR(read_identity((const Handfast__V1__IdentityUp *)unpacked, &up, why));
+	*out = up;
+	up.arena = NULL;
+	return ERR_NONE;
+}
+
+void identity_up_done(struct identity_up *up)
+{
+	if (up->arena != NULL)
+		pb_arena_free(up->arena);
+	up->arena = NULL;
+}

@@ -1,0 +1,155 @@
+#include "control/serve/operator_messages.h"
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "proto/handfast/v1/operator.pb-c.h"
+
+static enum err copy_order(const Handfast__V1__TokenCreateRequest *message, struct token_order *out, struct why *why)
+{
+	if (message->id.len > SPIFFE_ID_MAX || message->n_networks > OPERATOR_NETWORKS_MAX)
+		return why_set(why, ERR_TOO_LARGE, "a SPIFFE ID and at most 16 networks", "ask for less", "more");
+	if (message->id.len > 0)
+		memcpy(out->id, message->id.data, message->id.len);
+	out->id_len = message->id.len;
+	out->ttl_s = message->ttl_seconds;
+	for (; out->num_networks < message->n_networks; out->num_networks++) {
+		struct span text = pb_span(message->networks[out->num_networks]);
+		if (network_parse(text, &out->networks[out->num_networks]) != ERR_NONE)
+			return why_set(why, ERR_MALFORMED, "a network such as 192.0.2.0/24", "correct it", "%.*s",
+				(int)text.len, (const char *)text.ptr);
+	}
+	return ERR_NONE;
+}
+
+enum err token_order_parse(struct span bytes, struct token_order *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	*out = (struct token_order){0};
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__token_create_request__descriptor, bytes, &arena, &unpacked, why));
+	return copy_order((const Handfast__V1__TokenCreateRequest *)unpacked, out, why);
+}
+
+enum err token_answer_encode(struct span line, int64_t expires_ms, struct buf *out)
+{
+	Handfast__V1__TokenCreateResponse message = HANDFAST__V1__TOKEN_CREATE_RESPONSE__INIT;
+	message.token = pb_bytes(line);
+	message.expires_ms = expires_ms;
+	return pb_pack(&message.base, out);
+}
+
+enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__ban_request__descriptor, bytes, &arena, &unpacked, why));
+	return spiffe_id_parse(pb_span(((const Handfast__V1__BanRequest *)unpacked)->id), out, why);
+}
+
+enum err ban_answer_encode(uint32_t num_holders, struct buf *out)
+{
+	Handfast__V1__BanResponse message = HANDFAST__V1__BAN_RESPONSE__INIT;
+	message.num_holders = num_holders;
+	return pb_pack(&message.base, out);
+}
+
+enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__release_request__descriptor, bytes, &arena, &unpacked, why));
+	if (ip_addr_from_bytes(pb_span(((const Handfast__V1__ReleaseRequest *)unpacked)->ip), out) != ERR_NONE)
+		return why_set(why, ERR_MALFORMED, "an address of 4 or 16 bytes", "correct it", "something else");
+	return ERR_NONE;
+}
+
+enum err release_answer_encode(bool was_held, struct buf *out)
+{
+	Handfast__V1__ReleaseResponse message = HANDFAST__V1__RELEASE_RESPONSE__INIT;
+	message.was_held = was_held;
+	return pb_pack(&message.base, out);
+}
+
+/* --- status --- */
+
+struct holder_message {
+	Handfast__V1__Holder holder;
+	Handfast__V1__Epoch acked;
+	Handfast__V1__SocketAddress addresses[STATUS_ADDRESSES_MAX], *address_list[STATUS_ADDRESSES_MAX];
+};
+
+static void fill_holder(const struct status_holder *from, struct holder_message *out)
+{
+	handfast__v1__holder__init(&out->holder);
+	handfast__v1__epoch__init(&out->acked);
+	for (size_t i = 0; i < from->num_addresses; i++) {
+		handfast__v1__socket_address__init(&out->addresses[i]);
+		out->addresses[i].ip = pb_bytes(ip_addr_bytes(&from->addresses[i]));
+		out->address_list[i] = &out->addresses[i];
+	}
+	out->acked.incarnation = from->acked.incarnation;
+	out->acked.counter = from->acked.counter;
+	out->holder.id = pb_bytes(span_of_str(from->id));
+	out->holder.attestation_key_sha256 = pb_bytes(span_of(from->key_hash, DIGEST_LEN));
+	out->holder.addresses = out->address_list;
+	out->holder.n_addresses = from->num_addresses;
+	out->holder.connected = from->is_connected;
+	out->holder.svid_not_after_ms = from->not_after_ms;
+	out->holder.svid_serial = pb_bytes(from->serial);
+	out->holder.acked = &out->acked;
+	out->holder.banned = from->is_banned;
+	out->holder.release = pb_bytes(span_of_str(from->release));
+}
+
+struct authority_message {
+	Handfast__V1__Authority authority;
+	uint8_t hash[DIGEST_LEN];
+};
+
+static void fill_authority(const struct status_authority *from, struct authority_message *out)
+{
+	handfast__v1__authority__init(&out->authority);
+	digest_sha256(from->der, out->hash);
+	out->authority.kind = pb_bytes(span_of_str(from->kind));
+	out->authority.sha256 = pb_bytes(span_of(out->hash, DIGEST_LEN));
+	out->authority.not_before_ms = from->not_before_ms;
+	out->authority.not_after_ms = from->not_after_ms;
+}
+
+static void fill_status(const struct status *status, Handfast__V1__StatusResponse *out, Handfast__V1__Epoch *epoch)
+{
+	epoch->incarnation = status->epoch.incarnation;
+	epoch->counter = status->epoch.counter;
+	out->release = pb_bytes(span_of_str(status->release));
+	out->trust_domain = pb_bytes(span_of_str(status->trust_domain));
+	out->epoch = epoch;
+	out->num_streams = status->num_streams;
+	out->svids_issued = status->svids_issued;
+	out->server_time_ms = status->server_time_ms;
+	out->started_ms = status->started_ms;
+}
+
+enum err status_encode(const struct status *status, struct buf *out)
+{
+	Handfast__V1__StatusResponse message = HANDFAST__V1__STATUS_RESPONSE__INIT;
+	Handfast__V1__Epoch epoch = HANDFAST__V1__EPOCH__INIT;
+	_cleanup_(mem_freep) struct holder_message *holders = mem_calloc(status->num_holders, sizeof *holders);
+	_cleanup_(mem_freep) Handfast__V1__Holder **holder_list = mem_calloc(status->num_holders, sizeof *holder_list);
+	_cleanup_(mem_freep) struct authority_message *authorities =
+		mem_calloc(status->num_authorities, sizeof *authorities);
+	_cleanup_(mem_freep) Handfast__V1__Authority **authority_list =
+		mem_calloc(status->num_authorities, sizeof *authority_list);
+	fill_status(status, &message, &epoch);
+	for (size_t i = 0; i < status->num_holders; i++) {
+		fill_holder(&status->holders[i], &holders[i]);
+		holder_list[i] = &holders[i].holder;
+	}
+	for (size_t i = 0; i < status->num_authorities; i++) {
+		fill_authority(&status->authorities[i], &authorities[i]);
+		authority_list[i] = &authorities[i].authority;
+	}
+	message.holders = holder_list;
+	message.n_holders = status->num_holders;
+	message.authorities = authority_list;
+	message.n_authorities = status->num_authorities;
+	return pb_pack(&message.base, out);
+}

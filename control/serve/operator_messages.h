@@ -1,0 +1,52 @@
+/* Operator messages as our own structs; the one place that knows their generated code on this side. Pure. */
+#pragma once
+
+#include "certs/bundle.h"
+#include "control/attest/attest.h"
+
+#define OPERATOR_NETWORKS_MAX 16
+
+struct token_order { /* TokenCreateRequest */
+	char id[SPIFFE_ID_MAX + 1];
+	size_t id_len;
+	int64_t ttl_s;
+	struct network networks[OPERATOR_NETWORKS_MAX];
+	size_t num_networks;
+};
+enum err token_order_parse(struct span bytes, struct token_order *out, struct why *why) _must_use_;
+enum err token_answer_encode(struct span line, int64_t expires_ms, struct buf *out) _must_use_;
+
+enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
+enum err ban_answer_encode(uint32_t num_holders, struct buf *out) _must_use_;
+enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
+enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
+
+#define STATUS_ADDRESSES_MAX 8
+struct status_holder {
+	const char *id; /* borrowed */
+	uint8_t key_hash[DIGEST_LEN];
+	struct ip_addr addresses[STATUS_ADDRESSES_MAX];
+	size_t num_addresses;
+	bool is_connected, is_banned;
+	int64_t not_after_ms;
+	struct span serial;
+	struct epoch acked;
+	const char *release;
+};
+struct status_authority {
+	const char *kind;
+	struct span der;
+	int64_t not_before_ms, not_after_ms;
+};
+struct status {
+	const char *release, *trust_domain;
+	struct epoch epoch;
+	uint32_t num_streams;
+	const struct status_holder *holders;
+	size_t num_holders;
+	const struct status_authority *authorities;
+	size_t num_authorities;
+	uint64_t svids_issued;
+	int64_t server_time_ms, started_ms;
+};
+enum err status_encode(const struct status *status, struct buf *out) _must_use_;

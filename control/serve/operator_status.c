@@ -1,0 +1,104 @@
+#include "control/serve/operator_status.h"
+#include "base/core/mem.h"
+#include "certs/svid.h"
+#include "control/serve/operator_messages.h"
+
+#define HOLDERS_MAX 20000 /* shown: bounds one answer */
+
+struct gathering {
+	const struct serve *serve;
+	struct status_holder *rows;
+	struct holder *holders; /* own the texts that the rows show */
+	size_t num, cap;
+};
+
+static void add_holder(void *arg, const struct holder *holder)
+{
+	struct gathering *all = arg;
+	if (all->num == HOLDERS_MAX)
+		return;
+	if (all->num == all->cap) {
+		all->cap = all->cap == 0 ? 64 : 2 * all->cap;
+		all->holders = mem_realloc(all->holders, all->cap * sizeof *all->holders);
+	}
+	struct holder *copy = &all->holders[all->num++];
+	*copy = *holder;
+	copy->id = (struct spiffe_id){0};
+	spiffe_id_copy(&holder->id, &copy->id);
+}
+
+static void make_rows(struct gathering *all)
+{
+	all->rows = mem_calloc(all->num, sizeof *all->rows);
+	for (size_t i = 0; i < all->num; i++) {
+		const struct holder *holder = &all->holders[i];
+		all->rows[i] = (struct status_holder){.id = holder->id.text,
+			.is_banned = holders_is_banned(all->serve->options.store, &holder->id),
+			.not_after_ms = holder->not_after_s * 1000,
+			.serial = span_of(holder->serial, holder->serial_len),
+			.release = ""};
+		memcpy(all->rows[i].key_hash, holder->key_hash, DIGEST_LEN);
+	}
+}
+
+/* Streams know an identity, not a key: with several keys an identity, the first free row takes the stream. */
+static void add_stream(void *arg, const struct identity_view *view)
+{
+	struct gathering *all = arg;
+	for (size_t i = 0; i < all->num; i++) {
+		struct status_holder *row = &all->rows[i];
+		if (row->is_connected || !spiffe_id_eq(&all->holders[i].id, &view->sidecar->id))
+			continue;
+		row->is_connected = true;
+		row->acked = view->acked;
+		row->release = view->release;
+		return;
+	}
+}
+
+static void add_claim(
+	void *arg, const struct ip_addr *ip, const struct spiffe_id *id, _unused_ bool is_live, bool has_ended)
+{
+	struct gathering *all = arg;
+	for (size_t i = 0; i < all->num && !has_ended; i++) {
+		struct status_holder *row = &all->rows[i];
+		if (!spiffe_id_eq(&all->holders[i].id, id) || row->num_addresses == STATUS_ADDRESSES_MAX)
+			continue;
+		row->addresses[row->num_addresses++] = *ip;
+		return;
+	}
+}
+
+static void gathering_done(struct gathering *all)
+{
+	for (size_t i = 0; i < all->num; i++)
+		holder_done(&all->holders[i]);
+	mem_free(all->holders);
+	mem_free(all->rows);
+}
+
+enum err operator_status(const struct serve *serve, struct buf *out)
+{
+	_cleanup_(gathering_done) struct gathering all = {.serve = serve};
+	struct status_authority authorities[4];
+	for (size_t i = 0; i < serve->num_authorities; i++)
+		authorities[i] =
+			(struct status_authority){serve->authority_kinds[i], buf_span(&serve->authorities[i].der),
+				serve->authorities[i].not_before_s * 1000, serve->authorities[i].not_after_s * 1000};
+	holders_list(serve->options.store, add_holder, &all);
+	make_rows(&all);
+	identity_each(serve, add_stream, &all);
+	registry_each_claim(serve->options.registry, add_claim, &all);
+	struct status status = {.release = serve->options.release,
+		.trust_domain = trust_domain_of(serve->options.trust)->name,
+		.epoch = trust_epoch(serve->options.trust),
+		.num_streams = serve->num_streams,
+		.holders = all.rows,
+		.num_holders = all.num,
+		.authorities = authorities,
+		.num_authorities = serve->num_authorities,
+		.svids_issued = serve->num_issued,
+		.server_time_ms = serve_now_ms(serve),
+		.started_ms = serve->started_ms};
+	return status_encode(&status, out);
+}

@@ -1,0 +1,332 @@
+#include "control/serve/serve.h"
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/core/random.h"
+#include "base/tls/tls_session.h"
+#include "certs/digest.h"
+#include "certs/verify.h"
+#include "control/serve/serve_private.h"
+
+#define ATTEST_MESSAGE_MAX  16384
+#define ATTEST_DEADLINE_MS  5000
+#define STREAM_MESSAGE_MAX  (256u * 1024) /* what a sidecar sends at once: a CSR, a thousand destinations */
+#define OPERATOR_QUEUE_MAX  (17u * 1024 * 1024)
+#define RENEWALS_PER_SECOND 2
+#define RENEWALS_BURST      20
+#define SWEEP_MS            1000
+
+enum rpc_status serve_status(enum err err)
+{
+	if (err == ERR_NONE)
+		return RPC_OK;
+	if (err == ERR_DENIED || err == ERR_REVOKED || err == ERR_EXPIRED || err == ERR_NOT_YET_VALID ||
+		err == ERR_CRYPTO)
+		return RPC_PERMISSION_DENIED;
+	if (err == ERR_MALFORMED || err == ERR_WEAK_KEY || err == ERR_TOO_LARGE || err == ERR_PROTOCOL ||
+		err == ERR_CONFIG || err == ERR_TRUNCATED)
+		return RPC_INVALID_ARGUMENT;
+	if (err == ERR_UNSUPPORTED)
+		return RPC_UNIMPLEMENTED;
+	if (err == ERR_LIMIT)
+		return RPC_RESOURCE_EXHAUSTED;
+	return err == ERR_STATE_DAMAGED ? RPC_DATA_LOSS : RPC_UNAVAILABLE;
+}
+
+uint32_t serve_retry_ms(enum err err)
+{
+	enum rpc_status status = serve_status(err);
+	return status == RPC_UNAVAILABLE || status == RPC_RESOURCE_EXHAUSTED ? 1000 : 0;
+}
+
+enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN])
+{
+	uint8_t context[DIGEST_LEN];
+	struct tls_session *tls = rpc_peer_tls(peer);
+	if (tls == NULL)
+		return ERR_UNSUPPORTED;
+	digest_sha256(csr, context);
+	return tls_session_export(tls, ATTEST_EXPORTER_LABEL, span_of(context, DIGEST_LEN), out);
+}
+
+/* --- connections --- */
+
+struct sidecar *sidecar_ref(struct sidecar *sidecar)
+{
+	sidecar->refs++;
+	return sidecar;
+}
+
+void sidecar_unref(struct sidecar *sidecar)
+{
+	if (--sidecar->refs != 0)
+		return;
+	spiffe_id_done(&sidecar->id);
+	mem_free(sidecar);
+}
+
+static void on_connect(void *arg, struct rpc_peer *peer)
+{
+	struct serve *serve = arg;
+	const struct svid *svid = rpc_peer_svid(peer);
+	if (svid == NULL)
+		return;
+	struct sidecar *sidecar = mem_new(struct sidecar);
+	sidecar->peer = peer;
+	sidecar->source = rpc_peer_addr(peer)->ip;
+	sidecar->valid_until_s = svid_not_after_s(svid);
+	sidecar->refs = 1;
+	spiffe_id_copy(svid_id(svid), &sidecar->id);
+	sidecar->next = serve->sidecars;
+	sidecar->prev = &serve->sidecars;
+	if (sidecar->next != NULL)
+		sidecar->next->prev = &sidecar->next;
+	serve->sidecars = sidecar;
+	rpc_peer_set_arg(peer, sidecar);
+}
+
+static void on_disconnect(void *arg, struct rpc_peer *peer)
+{
+	struct sidecar *sidecar = rpc_peer_arg(peer);
+	(void)arg;
+	if (sidecar == NULL)
+		return;
+	*sidecar->prev = sidecar->next;
+	if (sidecar->next != NULL)
+		sidecar->next->prev = sidecar->prev;
+	sidecar->peer = NULL;
+	sidecar->prev = NULL;
+	rpc_peer_set_arg(peer, NULL);
+	sidecar_unref(sidecar);
+}
+
+/* Everything but Attest: before a message is parsed (C1). The chain was verified in the handshake; time and bans have
+ * gone on since. */
+static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
+{
+	struct serve *serve = arg;
+	const struct sidecar *sidecar = rpc_peer_arg(peer);
+	if (sidecar != NULL && sidecar->valid_until_s > serve_now_ms(serve) / 1000 &&
+		!bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id) &&
+		trust_is_ready(serve->options.trust))
+		return RPC_OK;
+	serve_count(serve, CONTROL_UNAUTHORIZED);
+	*out_message = "this needs a valid SVID of this mesh; attest first";
+	return RPC_UNAUTHENTICATED;
+}
+
+static bool must_go(const struct serve *serve, const struct sidecar *sidecar)
+{
+	return sidecar->valid_until_s <= serve_now_ms(serve) / 1000 ||
+	       bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id);
+}
+
+/* A connection never outlives the identity that stands behind it. */
+static void sweep(struct serve *serve)
+{
+	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
+		next = sidecar->next;
+		if (must_go(serve, sidecar)) {
+			log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
+			rpc_peer_close(sidecar->peer);
+		}
+	}
+}
+
+static void on_sweep(struct loop_timer *timer)
+{
+	struct serve *serve = container_of(timer, struct serve, sweep);
+	sweep(serve);
+	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
+}
+
+/* --- methods --- */
+
+static void discovery_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
+{
+	const struct serve *serve = arg;
+	const struct sidecar *sidecar = rpc_peer_arg(peer);
+	distribute_start(serve->options.distributor, call, &sidecar->id);
+}
+
+static const struct rpc_method stream_methods[] = {
+	{.path = "/handfast.v1.Enrollment/Attest",
+		.message_max = ATTEST_MESSAGE_MAX,
+		.deadline_ms = ATTEST_DEADLINE_MS,
+		.on_authorize = enrollment_authorize,
+		.on_start = enrollment_start,
+		.on_message = enrollment_message,
+		.on_done = enrollment_done},
+	{.path = "/handfast.v1.Identity/Stream",
+		.message_max = STREAM_MESSAGE_MAX,
+		.on_authorize = authorize,
+		.on_start = identity_start,
+		.on_message = identity_message,
+		.on_half_close = identity_half_close,
+		.on_done = identity_done},
+	{.path = DISTRIBUTE_METHOD_PATH,
+		.message_max = STREAM_MESSAGE_MAX,
+		.on_authorize = authorize,
+		.on_start = discovery_start,
+		.on_message = distribute_message,
+		.on_half_close = distribute_half_close,
+		.on_done = distribute_done},
+};
+
+/* --- the streams port --- */
+
+static enum err on_verify(
+	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
+{
+	const struct serve *serve = arg;
+	char text[700];
+	struct verify_input input = {.chain = chain,
+		.num_chain = num_chain,
+		.bundles = trust_bundles(serve->options.trust),
+		.role = VERIFY_CLIENT,
+		.now_s = serve_now_ms(serve) / 1000};
+	enum err err = verify_chain(&input, out_svid, why);
+	if (err != ERR_NONE) {
+		serve_count(serve, CONTROL_HANDSHAKES_FAILED);
+		log_warning("audit", "client certificate refused: %s: %s", err_label(err),
+			why_format(why, text, sizeof text));
+	}
+	return err;
+}
+
+static void on_stream_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct serve *serve = arg;
+	struct span root = server_identity_root(serve->options.identity);
+	struct tls_session_options options = {.context = serve->tls,
+		.scratch = serve->scratch,
+		.fd = fd,
+		.svid = server_identity_svid(serve->options.identity),
+		.key = server_identity_key(serve->options.identity),
+		.extra_chain = &root,
+		.num_extra_chain = 1,
+		.on_verify = on_verify,
+		.verify_arg = serve};
+	struct tls_session *session;
+	struct why why = {0};
+	socket_set_nodelay(fd);
+	if (tls_session_new(&options, &session, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", &why);
+	else
+		rpc_server_adopt(serve->streams, transport_new_tls(session), peer);
+}
+
+static void on_operator_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct serve *serve = arg;
+	rpc_server_adopt(serve->operators, transport_new_plain(fd), peer);
+}
+
+static void copy_authorities(struct serve *serve)
+{
+	CHECK(serve->options.num_authorities <= 4);
+	for (size_t i = 0; i < serve->options.num_authorities; i++) {
+		const struct serve_authority *from = &serve->options.authorities[i];
+		buf_init(&serve->authorities[i].der, 8192);
+		if (buf_append(&serve->authorities[i].der, from->der) != ERR_NONE)
+			continue;
+		serve->authorities[i].not_before_s = from->not_before_s;
+		serve->authorities[i].not_after_s = from->not_after_s;
+		serve->authority_kinds[i] = from->kind;
+		serve->num_authorities++;
+	}
+}
+
+static void open_doors(struct serve *serve)
+{
+	const struct serve_options *options = &serve->options;
+	struct rpc_server_options streams = {.loop = options->loop,
+		.methods = stream_methods,
+		.num_methods = sizeof stream_methods / sizeof stream_methods[0],
+		.arg = serve,
+		.on_connect = on_connect,
+		.on_disconnect = on_disconnect};
+	struct rpc_server_options operators = {.loop = options->loop,
+		.methods = operator_methods,
+		.num_methods = operator_num_methods,
+		.arg = serve,
+		.max_connections = 16,
+		.send_queue_max = OPERATOR_QUEUE_MAX};
+	serve->streams = rpc_server_new(&streams);
+	serve->operators = rpc_server_new(&operators);
+	serve->streams_listener = listener_new(options->loop, options->streams_fd, on_stream_accept, NULL, serve);
+	serve->operator_listener = listener_new(options->loop, options->operator_fd, on_operator_accept, NULL, serve);
+}
+
+struct serve *serve_new(const struct serve_options *options)
+{
+	struct serve *serve = mem_new(struct serve);
+	const struct tls_context_options tls = {
+		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_OPTIONAL, .alpn = "h2"};
+	const struct granter_options granter = {
+		options->loop, options->store, options->attest, options->issuer, options->leaf_ttl_s};
+	serve->options = *options;
+	serve->granter = granter_new(&granter);
+	serve->attest_limit = rate_limit_new(options->attest_per_second, options->attest_per_second, random_u64());
+	serve->renew_limit = rate_limit_new(RENEWALS_PER_SECOND, RENEWALS_BURST, random_u64());
+	serve->tls = tls_context_new(&tls);
+	serve->scratch = tls_scratch_new();
+	serve->started_ms = serve_now_ms(serve);
+	copy_authorities(serve);
+	open_doors(serve);
+	loop_timer_start(options->loop, &serve->sweep, SWEEP_MS, on_sweep);
+	return serve;
+}
+
+static void close_listeners(struct serve *serve)
+{
+	if (serve->streams_listener != NULL)
+		listener_free(TAKE_PTR(serve->streams_listener));
+	if (serve->operator_listener != NULL)
+		listener_free(TAKE_PTR(serve->operator_listener));
+}
+
+void serve_free(struct serve *serve)
+{
+	loop_timer_stop(&serve->sweep);
+	close_listeners(serve);
+	rpc_server_free(serve->streams);
+	rpc_server_free(serve->operators);
+	granter_free(serve->granter);
+	rate_limit_free(serve->attest_limit);
+	rate_limit_free(serve->renew_limit);
+	tls_context_free(serve->tls);
+	tls_scratch_free(serve->scratch);
+	for (size_t i = 0; i < serve->options.num_authorities; i++)
+		buf_done(&serve->authorities[i].der);
+	mem_free(serve);
+}
+
+void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s)
+{
+	granter_set_leaf_ttl(serve->granter, leaf_ttl_s);
+}
+
+void serve_trust_changed(struct serve *serve)
+{
+	metric_set(serve->options.metrics, CONTROL_TRUST_EPOCH, (int64_t)trust_epoch(serve->options.trust).counter);
+	sweep(serve);
+	identity_push_trust(serve);
+}
+
+void serve_drain(struct serve *serve)
+{
+	close_listeners(serve);
+	rpc_server_drain(serve->streams);
+	rpc_server_drain(serve->operators);
+}
+
+bool serve_is_drained(const struct serve *serve)
+{
+	return rpc_server_num_peers(serve->streams) == 0 && rpc_server_num_peers(serve->operators) == 0;
+}
+
+unsigned serve_num_streams(const struct serve *serve)
+{
+	return serve->num_streams;
+}

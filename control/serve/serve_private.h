@@ -1,0 +1,86 @@
+/* Shared by this folder's services. */
+#pragma once
+
+#include "base/net/listener.h"
+#include "base/rpc/rpc_server.h"
+#include "control/attest/rate_limit.h"
+#include "control/report/control_metrics.h"
+#include "control/serve/grant.h"
+#include "control/serve/serve.h"
+
+/* One authenticated connection of a sidecar. Lives as long as its peer or its stream, whichever is longer. */
+struct sidecar {
+	struct sidecar *next, **prev; /* of the connections; prev NULL: the connection is gone */
+	struct rpc_peer *peer;        /* NULL: gone */
+	struct spiffe_id id;
+	struct ip_addr source;
+	int64_t valid_until_s; /* of the SVID it showed, or of the last one it got here */
+	unsigned refs;
+};
+struct sidecar *sidecar_ref(struct sidecar *sidecar);
+void sidecar_unref(struct sidecar *sidecar);
+
+struct identity_stream;
+
+struct serve {
+	struct serve_options options;
+	struct granter *granter;
+	struct rate_limit *attest_limit, *renew_limit;
+	struct tls_context *tls;
+	struct tls_scratch *scratch;
+	struct rpc_server *streams, *operators;
+	struct listener *streams_listener, *operator_listener;
+	struct sidecar *sidecars;
+	struct identity_stream *identity_streams;
+	unsigned num_streams;
+	struct loop_timer sweep;
+	int64_t started_ms;
+	uint64_t num_issued;
+	struct {
+		struct buf der;
+		int64_t not_before_s, not_after_s;
+	} authorities[4];
+	const char *authority_kinds[4];
+	size_t num_authorities;
+};
+
+static inline int64_t serve_now_ms(const struct serve *serve)
+{
+	const struct clock *clock = loop_clock(serve->options.loop);
+	return clock->wall_ms(clock);
+}
+static inline void serve_count(const struct serve *serve, enum control_metric metric)
+{
+	metric_add(serve->options.metrics, metric, 1);
+}
+
+/* How a failure is told over gRPC. */
+enum rpc_status serve_status(enum err err);
+uint32_t serve_retry_ms(enum err err); /* 0: trying again soon is no use */
+/* The exporter of this connection for this CSR; what an attestation key signs. */
+enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
+
+/* enrollment.c */
+enum rpc_status enrollment_authorize(void *serve, const struct rpc_peer *peer, const char **out_message);
+void enrollment_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
+void enrollment_message(void *enrolment, struct rpc_call *call, struct span message);
+void enrollment_done(void *enrolment, struct rpc_call *call);
+
+/* identity_service.c */
+void identity_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
+void identity_message(void *stream, struct rpc_call *call, struct span message);
+void identity_half_close(void *stream, struct rpc_call *call);
+void identity_done(void *stream, struct rpc_call *call);
+void identity_push_trust(struct serve *serve);
+struct identity_view { /* for status */
+	const struct sidecar *sidecar;
+	struct epoch acked;
+	const char *release;
+	bool holds_address;
+};
+typedef void identity_view_fn(void *arg, const struct identity_view *view);
+void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);
+
+/* operator_service.c */
+extern const struct rpc_method operator_methods[];
+extern const size_t operator_num_methods;
