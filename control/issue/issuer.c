@@ -37,7 +37,7 @@ struct issuer {
 };
 
 /* In the child. Only async-signal-safe calls until exec. */
-static _Noreturn void become_signer(int fd, char *const *argv)
+static _Noreturn void become_signer(int fd, const char *program, char *const *argv)
 {
 	char *const no_environment[] = {NULL};
 	if (fd == 3)
@@ -45,7 +45,7 @@ static _Noreturn void become_signer(int fd, char *const *argv)
 	else
 		dup2(fd, 3);
 	fcntl(3, F_SETFL, 0);
-	execve(argv[0], argv, no_environment);
+	execve(program, argv, no_environment);
 	_exit(127);
 }
 
@@ -56,15 +56,15 @@ static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 	snprintf(leaf, sizeof leaf, "%lld", (long long)options->max_leaf_ttl_s);
 	snprintf(intermediate, sizeof intermediate, "%lld", (long long)options->intermediate_life_s);
 	snprintf(root, sizeof root, "%lld", (long long)options->root_life_s);
-	_cleanup_(mem_freep) char *program = mem_strdup(options->program == NULL ? "/proc/self/exe" : options->program);
+	const char *program = options->program == NULL ? "/proc/self/exe" : options->program;
 	_cleanup_(mem_freep) char *folder = mem_strdup(options->key_folder);
 	char domain[TRUST_DOMAIN_MAX + 1];
 	memcpy(domain, options->trust_domain->name, sizeof domain);
-	char word[] = SIGNER_WORD, three[] = "3";
-	char *argv[] = {program, word, three, folder, domain, leaf, intermediate, root, NULL};
+	char name[] = "handfast-control", word[] = SIGNER_WORD, three[] = "3";
+	char *argv[] = {name, word, three, folder, domain, leaf, intermediate, root, NULL};
 	issuer->child = fork();
 	if (issuer->child == 0)
-		become_signer(fd, argv);
+		become_signer(fd, program, argv);
 	if (issuer->child < 0)
 		return why_set(why, err_from_errno(errno), "a child process", "raise the process limit", "%m");
 	return ERR_NONE;

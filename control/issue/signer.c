@@ -88,20 +88,22 @@ static int serve_until_closed(struct authority *authority, int fd)
 	}
 }
 
-static enum err parse_number(const char *text, long *out)
+static enum err parse_number(const char *text, int64_t *out)
 {
-	char *end;
-	errno = 0;
-	long value = strtol(text, &end, 10);
-	if (errno != 0 || end == text || *end != 0)
+	int64_t value = 0;
+	if (*text == 0)
 		return ERR_CONFIG;
+	for (; *text != 0; text++)
+		if (*text < '0' || *text > '9' || __builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, *text - '0', &value))
+			return ERR_CONFIG;
 	*out = value;
 	return ERR_NONE;
 }
 
 static enum err read_arguments(int argc, char **argv, int *out_fd, struct authority_options *out)
 {
-	long fd, leaf, intermediate, root;
+	int64_t fd, leaf, intermediate, root;
 	if (argc != 8)
 		return ERR_CONFIG;
 	RETURN_IF_ERR(parse_number(argv[2], &fd));

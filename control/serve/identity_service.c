@@ -31,7 +31,7 @@ static void end(struct identity_stream *stream, enum rpc_status status, const ch
 }
 
 /* Each message is small or rare; who does not even read those starts over. */
-static void send(struct identity_stream *stream, enum err err, const struct buf *message)
+static void tell(struct identity_stream *stream, enum err err, const struct buf *message)
 {
 	if (stream->call == NULL)
 		return;
@@ -46,7 +46,7 @@ static void send_trust(struct identity_stream *stream)
 	const struct serve *serve = stream->serve;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
 	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
-	send(stream, err, &message);
+	tell(stream, err, &message);
 }
 
 void identity_push_trust(struct serve *serve)
@@ -91,7 +91,7 @@ static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, 
 	log_warning("audit", "renewal refused: %s: %s: %s", stream->sidecar->id.text, err_label(err), text);
 	err = identity_renewed_encode(
 		request_id, NULL, text, serve_retry_ms(err), serve_now_ms(stream->serve), &message);
-	send(stream, err, &message);
+	tell(stream, err, &message);
 }
 
 static void hand_over(struct identity_stream *stream, uint64_t request_id, const struct granted *granted)
@@ -105,7 +105,7 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	log_notice("audit", "renewed: %s, SVID until %lld", granted->holder->id.text,
 		(long long)granted->holder->not_after_s);
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
-	send(stream, err, &message);
+	tell(stream, err, &message);
 }
 
 static void on_granted(void *arg, enum err err, const struct granted *granted, const struct why *why)
@@ -154,7 +154,7 @@ static void on_claimed(void *arg, enum err err, const struct why *why)
 			ip_addr_format(&sidecar->source, address), why_format(why, text, sizeof text));
 	err = identity_claim_encode(
 		&sidecar->source, err == ERR_NONE ? NULL : text, serve_now_ms(stream->serve), &message);
-	send(stream, err, &message);
+	tell(stream, err, &message);
 	stream_unref(stream);
 }
 

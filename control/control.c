@@ -1,0 +1,229 @@
+#include "control/control.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "control/control_private.h"
+#include "control/issue/confine.h"
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+
+void control_fail(struct control *control, enum err err, const char *what, const struct why *why)
+{
+	log_why(LOG_LEVEL_ERROR, "control", what, why);
+	if (control->failure == ERR_NONE)
+		control->failure = err;
+	loop_stop(control->loop);
+}
+
+static void on_signer_lost(void *arg)
+{
+	struct control *control = arg;
+	struct why why = {0};
+	if (control->is_draining)
+		return;
+	/* It cannot be started again: this process can no longer reach the keys, which is the point. */
+	enum err err = why_set(&why, ERR_UNAVAILABLE, "a signer that runs",
+		"see its last line; the supervisor restarts us", "it ended");
+	control_fail(control, err, "the signer is lost", &why);
+}
+
+static enum err start_signer(struct control *control, struct why *why)
+{
+	const struct control_config *config = control->config;
+	const struct issuer_options options = {.loop = control->loop,
+		.key_folder = control->state.key_folder,
+		.trust_domain = &config->trust_domain,
+		.max_leaf_ttl_s = 7 * 86400, /* what the settings allow at most: a reload may ask for it */
+		.intermediate_life_s = (int64_t)(config->intermediate_ttl_ms / 1000),
+		.root_life_s = (int64_t)(config->root_ttl_ms / 1000),
+		.on_lost = on_signer_lost,
+		.arg = control};
+	return issuer_start(&options, &control->issuer, why);
+}
+
+/* The settings' folder stays readable, so that a file that was replaced by renaming can be read again; but not where
+ * that folder lies above the keys: then only the file as it is now. */
+static char *settings_path(const struct control *control)
+{
+	char resolved[PATH_MAX], keys[PATH_MAX];
+	if (control->source->path == NULL || realpath(control->source->path, resolved) == NULL)
+		return NULL;
+	char *folder = folder_of(resolved);
+	size_t len = strlen(folder);
+	if (realpath(control->state.key_folder, keys) != NULL && strncmp(keys, folder, len) == 0 &&
+		(len == 1 || keys[len] == '/' || keys[len] == 0)) {
+		mem_free(folder);
+		return mem_strdup(resolved);
+	}
+	return folder;
+}
+
+/* The signer made the key folder before it answers anybody; until then there is nothing to shut out of. */
+static enum err shut_out_of_keys(struct control *control, struct why *why)
+{
+	_cleanup_(mem_freep) char *settings = settings_path(control);
+	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
+	struct confine_path paths[3] = {{control->state.store_folder, true}, {socket_folder, true}};
+	size_t num_paths = 2;
+	if (settings != NULL)
+		paths[num_paths++] = (struct confine_path){settings, false};
+	return confine_network(control->state.key_folder, paths, num_paths, why);
+}
+
+static enum err listen_on(uint16_t port, int *out_fd, struct why *why)
+{
+	struct addr any = {.ip = {.family = AF_INET6}, .port = port};
+	const struct socket_listen_options options = {0};
+	if (socket_listen(&any, &options, out_fd, why) == ERR_NONE)
+		return ERR_NONE;
+	any.ip.family = AF_INET; /* a machine without IPv6 */
+	return socket_listen(&any, &options, out_fd, why);
+}
+
+static enum err open_ports(struct control *control, struct why *why)
+{
+	const struct control_config *config = control->config;
+	RETURN_IF_ERR(listen_on(config->streams_port, &control->streams_fd, why));
+	RETURN_IF_ERR(listen_on(config->metrics_port, &control->metrics_fd, why));
+	return socket_listen_unix(config->operator_socket, 0600, &control->operator_fd, why);
+}
+
+static enum err make_folders(struct control *control, struct why *why)
+{
+	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
+	RETURN_IF_ERR(state_folder_open(control->config->state_dir, &control->state, why));
+	RETURN_IF_ERR(folder_make(control->state.key_folder, 0700, why));
+	return folder_make(socket_folder, 0755, why);
+}
+
+static enum err set_up(struct control *control, struct why *why)
+{
+	RETURN_IF_ERR(make_folders(control, why));
+	RETURN_IF_ERR(start_signer(control, why));
+	RETURN_IF_ERR(shut_out_of_keys(control, why));
+	RETURN_IF_ERR(store_open(control->loop, control->state.store_path, &control->store, why));
+	return open_ports(control, why);
+}
+
+enum err control_new(const struct control_source *source, struct control_config *config, const char *release,
+	struct control **out, struct why *why)
+{
+	_cleanup_(control_freep) struct control *control = mem_new(struct control);
+	*control = (struct control){.source = source,
+		.config = config,
+		.release = release,
+		.streams_fd = -1,
+		.operator_fd = -1,
+		.metrics_fd = -1};
+	control->loop = loop_new(&clock_system);
+	control->metrics = control_metrics_new();
+	for (size_t i = 0; i < 3; i++)
+		buf_init(&control->authorities[i], 8192);
+	RETURN_IF_ERR(set_up(control, why));
+	*out = TAKE_PTR(control);
+	return ERR_NONE;
+}
+
+/* --- signals --- */
+
+static void check_drained(struct loop_timer *timer)
+{
+	struct control *control = container_of(timer, struct control, drain);
+	if (control->serve == NULL || serve_is_drained(control->serve) ||
+		loop_now_ms(control->loop) >= control->drain_deadline_ms)
+		loop_stop(control->loop);
+	else
+		loop_timer_start(control->loop, &control->drain, CONTROL_DRAIN_CHECK_MS, check_drained);
+}
+
+static void drain(struct control *control)
+{
+	if (control->is_draining) { /* asked twice: at once */
+		loop_stop(control->loop);
+		return;
+	}
+	control->is_draining = true;
+	log_notice("control", "stopping: no new connections, sidecars are sent away");
+	if (control->serve != NULL)
+		serve_drain(control->serve);
+	control->drain_deadline_ms = loop_now_ms(control->loop) + CONTROL_DRAIN_MS;
+	loop_timer_start(control->loop, &control->drain, CONTROL_DRAIN_CHECK_MS, check_drained);
+}
+
+static void on_terminate(struct loop_signal *signal)
+{
+	drain(container_of(signal, struct control, terminate));
+}
+
+static void on_interrupt(struct loop_signal *signal)
+{
+	drain(container_of(signal, struct control, interrupt));
+}
+
+static void on_hangup(struct loop_signal *signal)
+{
+	control_reload(container_of(signal, struct control, hangup));
+}
+
+enum err control_run(struct control *control)
+{
+	signal(SIGPIPE, SIG_IGN);
+	loop_signal_start(control->loop, &control->terminate, SIGTERM, on_terminate);
+	loop_signal_start(control->loop, &control->interrupt, SIGINT, on_interrupt);
+	loop_signal_start(control->loop, &control->hangup, SIGHUP, on_hangup);
+	control_start(control);
+	loop_run(control->loop);
+	return control->failure;
+}
+
+static void close_ports(struct control *control)
+{
+	fd_close(control->streams_fd);
+	fd_close(control->operator_fd);
+	fd_close(control->metrics_fd);
+	loop_signal_stop(&control->terminate);
+	loop_signal_stop(&control->interrupt);
+	loop_signal_stop(&control->hangup);
+	loop_timer_stop(&control->drain);
+}
+
+/* Who is asked first goes last but one: requests wait for the signer or the store, and neither answers any more. */
+static void free_doors(struct control *control)
+{
+	loop_run_once(control->loop, false); /* answers that are ready still find their askers */
+	if (control->serve != NULL)
+		serve_free(control->serve);
+	if (control->pages != NULL)
+		pages_free(control->pages);
+	if (control->identity != NULL)
+		server_identity_free(control->identity);
+	if (control->issuer != NULL)
+		issuer_free(control->issuer);
+}
+
+void control_free(struct control *control)
+{
+	control->is_draining = true;
+	close_ports(control);
+	free_doors(control);
+	if (control->trust != NULL)
+		trust_free(control->trust);
+	if (control->distributor != NULL)
+		distributor_free(control->distributor);
+	if (control->registry != NULL)
+		registry_free(control->registry);
+	if (control->store != NULL)
+		store_close(control->store);
+	loop_run_once(control->loop, false);
+	if (control->attest != NULL)
+		attest_free(control->attest);
+	loop_free(control->loop);
+	metrics_free(control->metrics);
+	for (size_t i = 0; i < 3; i++)
+		buf_done(&control->authorities[i]);
+	state_folder_done(&control->state);
+	control_config_free(control->config);
+	mem_free(control);
+}

@@ -1,0 +1,27 @@
+/* The composition root: everything the control plane is made of, in the order in which it comes to life.
+ *
+ * settings -> loop -> signer (a child, while there is one thread) -> out of the key folder -> ports -> store ->
+ * fencing epoch -> authorities -> own certificate -> registry, distributor, trust -> doors open. */
+#pragma once
+
+#include "base/core/err.h"
+#include "control/config.h"
+
+struct control;
+
+/* Where the settings come from; read again at SIGHUP. Borrowed. */
+struct control_source {
+	const char *path; /* NULL: no file */
+	int argc;
+	char *const *argv;
+	char *const *environment;
+};
+/* Prints every mistake on stderr. */
+enum err control_read_settings(const struct control_source *source, struct control_config **out) _must_use_;
+
+/* Adopts config. ERR_NONE: it runs until SIGTERM or SIGINT in control_run(). */
+enum err control_new(const struct control_source *source, struct control_config *config, const char *release,
+	struct control **out, struct why *why) _must_use_;
+enum err control_run(struct control *control); /* ERR_NONE: asked to stop, and did; else what went wrong, logged */
+void control_free(struct control *control);
+DEFINE_CLEANUP(struct control *, control_free)

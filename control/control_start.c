@@ -1,0 +1,187 @@
+/* From an open store to open doors, step by step: each step waits for a commit or for the signer. */
+#include "base/core/log.h"
+#include "certs/digest.h"
+#include "control/control_private.h"
+#include "control/issue/certificate.h"
+#include "control/store/record.h"
+
+#define EPOCH_KEY     "issuer/epoch"
+#define AUTHORITY_KEY "authority/known"
+
+static bool is_ready(void *arg)
+{
+	const struct control *control = arg;
+	return control->serve != NULL && !control->is_draining && trust_is_ready(control->trust);
+}
+
+static void on_scrape(void *arg)
+{
+	struct control *control = arg;
+	struct metric_shard *shard = metrics_shard(control->metrics, 0);
+	metric_set(shard, CONTROL_READY, is_ready(control));
+	metric_set(shard, CONTROL_STREAMS, control->serve == NULL ? 0 : serve_num_streams(control->serve));
+}
+
+static void on_answers_changed(void *arg)
+{
+	struct control *control = arg;
+	if (control->distributor != NULL)
+		distributor_registry_changed(control->distributor);
+}
+
+static void open_doors(struct control *control)
+{
+	const struct control_config *config = control->config;
+	static const char *const kinds[] = {"bootstrap root", "root", "intermediate"};
+	struct serve_authority authorities[3];
+	for (size_t i = 0; i < 3; i++) {
+		authorities[i] = (struct serve_authority){.kind = kinds[i], .der = buf_span(&control->authorities[i])};
+		if (certificate_validity(
+			    authorities[i].der, &authorities[i].not_before_s, &authorities[i].not_after_s) != ERR_NONE)
+			log_error("control", "the %s cannot be read", kinds[i]);
+	}
+	struct serve_options options = {.loop = control->loop,
+		.store = control->store,
+		.registry = control->registry,
+		.distributor = control->distributor,
+		.attest = control->attest,
+		.issuer = control->issuer,
+		.trust = control->trust,
+		.identity = control->identity,
+		.metrics = metrics_shard(control->metrics, 0),
+		.leaf_ttl_s = (int64_t)(config->leaf_ttl_ms / 1000),
+		.attest_per_second = (uint32_t)config->attest_per_second,
+		.release = control->release,
+		.authorities = authorities,
+		.num_authorities = 3,
+		.streams_fd = TAKE_FD(control->streams_fd),
+		.operator_fd = TAKE_FD(control->operator_fd)};
+	control->serve = serve_new(&options);
+	log_notice("control", "ready: streams on port %u, metrics on port %u, operators at %s", config->streams_port,
+		config->metrics_port, config->operator_socket);
+}
+
+static void on_trust_changed(void *arg)
+{
+	struct control *control = arg;
+	if (control->serve == NULL)
+		open_doors(control);
+	serve_trust_changed(control->serve);
+}
+
+static void start_services(struct control *control)
+{
+	const struct registry_observer observer = {on_answers_changed, control};
+	struct why why = {0};
+	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
+	control->registry = registry_new(control->loop, control->store, control->config, &observer);
+	control->distributor = distributor_new(control->loop, control->registry, control->config);
+	const struct trust_options options = {.loop = control->loop,
+		.store = control->store,
+		.domain = &control->config->trust_domain,
+		.root = buf_span(&control->authorities[1]),
+		.on_change = on_trust_changed,
+		.arg = control};
+	enum err err = trust_new(&options, &control->trust, &why);
+	if (err != ERR_NONE)
+		control_fail(control, err, "the mesh's root cannot be used", &why);
+}
+
+static void on_identity(void *arg, enum err err, const struct why *why)
+{
+	struct control *control = arg;
+	if (err != ERR_NONE)
+		control_fail(control, err, "no server certificate", why);
+	else
+		start_services(control);
+}
+
+/* --- authorities: the store knows which ones belong to it --- */
+
+static void on_authorities_known(void *arg, enum err err, uint64_t version)
+{
+	struct control *control = arg;
+	struct why why = {0};
+	(void)version;
+	if (err != ERR_NONE) {
+		err = why_set(&why, err, "the authorities to be stored", "check the disk", "%s", err_text(err));
+		control_fail(control, err, "cannot start", &why);
+		return;
+	}
+	control->identity = server_identity_new(control->loop, control->issuer, on_identity, control);
+}
+
+static enum err encode_authorities(const struct control *control, struct buf *out)
+{
+	uint8_t bootstrap[DIGEST_LEN], root[DIGEST_LEN];
+	digest_sha256(buf_span(&control->authorities[0]), bootstrap);
+	digest_sha256(buf_span(&control->authorities[1]), root);
+	RETURN_IF_ERR(record_put_hex(out, "bootstrap_sha256", span_of(bootstrap, DIGEST_LEN)));
+	return record_put_hex(out, "root_sha256", span_of(root, DIGEST_LEN));
+}
+
+/* Other keys than the store's would lock out every sidecar that it knows. */
+static void compare_authorities(struct control *control)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
+	struct store_value known;
+	struct why why = {0};
+	enum err err = encode_authorities(control, &record);
+	if (err == ERR_NONE && !store_get(control->store, AUTHORITY_KEY, &known)) {
+		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_known, control);
+		return;
+	}
+	if (err == ERR_NONE && !span_eq(known.bytes, buf_span(&record)))
+		err = why_set(&why, ERR_STATE_DAMAGED, "the keys that belong to this store",
+			"put back the key folder and the store of one backup; nothing was overwritten", "other keys");
+	if (err != ERR_NONE)
+		control_fail(control, err, "cannot start", &why);
+	else
+		on_authorities_known(control, ERR_NONE, 0);
+}
+
+static void on_introduced(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct control *control = arg;
+	if (err == ERR_NONE && issued->num_chain != 3)
+		err = ERR_MALFORMED;
+	for (size_t i = 0; i < 3 && err == ERR_NONE; i++)
+		err = buf_append(&control->authorities[i], issued->chain[i]);
+	if (err != ERR_NONE)
+		control_fail(control, err, "the signer refuses", why);
+	else
+		compare_authorities(control);
+}
+
+/* --- fencing: who starts is the issuer from now on, and the signer refuses whoever came before --- */
+
+static void on_epoch(void *arg, enum err err, uint64_t version)
+{
+	struct control *control = arg;
+	struct why why = {0};
+	(void)version;
+	if (err == ERR_NONE) {
+		issuer_introduce(control->issuer, control->epoch, on_introduced, control);
+		return;
+	}
+	err = why_set(&why, err, "the epoch to be stored", "check the disk", "%s", err_text(err));
+	control_fail(control, err, "cannot start", &why);
+}
+
+void control_start(struct control *control)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
+	struct store_value stored = {0};
+	const struct pages_options pages = {.loop = control->loop,
+		.listening_fd = TAKE_FD(control->metrics_fd),
+		.metrics = control->metrics,
+		.is_ready = is_ready,
+		.on_scrape = on_scrape,
+		.arg = control};
+	control->pages = pages_new(&pages);
+	if (store_get(control->store, EPOCH_KEY, &stored))
+		control->epoch = (uint64_t)record_number(stored.bytes, "epoch", 0);
+	control->epoch++;
+	if (record_put_number(&record, "epoch", (int64_t)control->epoch) == ERR_NONE)
+		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
+}

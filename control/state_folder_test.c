@@ -1,0 +1,46 @@
+#include "base/core/mem.h"
+#include "control/state_folder.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static void makes_what_is_missing_and_refuses_what_others_may_enter(void **state)
+{
+	(void)state;
+	char parent[] = "/tmp/stateXXXXXX";
+	assert_non_null(mkdtemp(parent));
+	_cleanup_(mem_freep) char *path = mem_printf("%s/state", parent);
+	_cleanup_(state_folder_done) struct state_folder folder = {0};
+	struct stat found;
+	assert_int_equal(state_folder_open(path, &folder, NULL), ERR_NONE);
+	assert_int_equal(stat(folder.store_folder, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0700);
+	assert_int_equal(chmod(path, 0750), 0);
+	assert_int_equal(state_folder_open(path, &folder, NULL), ERR_CONFIG);
+	rmdir(folder.store_folder);
+	rmdir(path);
+	rmdir(parent);
+}
+
+static void knows_the_folder_of_a_path(void **state)
+{
+	(void)state;
+	_cleanup_(mem_freep) char *deep = folder_of("/a/b/c"), *root = folder_of("/c"), *here = folder_of("c");
+	assert_string_equal(deep, "/a/b");
+	assert_string_equal(root, "/");
+	assert_string_equal(here, ".");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(makes_what_is_missing_and_refuses_what_others_may_enter),
+		cmocka_unit_test(knows_the_folder_of_a_path),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
