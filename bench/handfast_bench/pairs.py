@@ -1,0 +1,13 @@
+"""The pairs that are measured. A new one is a class with a `name`, `start(world)` and perhaps `why_not()`, in PAIRS."""
+
+from . import envoy, floors, handfast, haproxy, nginx
+
+PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, haproxy.Haproxy, envoy.Envoy, handfast.TunnelOnly]
+
+
+def named(names):
+    by_name = {pair.name: pair for pair in PAIRS}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise SystemExit("expected pairs out of %s, got %s" % (", ".join(by_name), ", ".join(unknown)))
+    return [by_name[name] for name in names] if names else list(PAIRS)

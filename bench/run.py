@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""Measures pairs of proxies side by side; see bench/README.md.
+
+    bench/run.py --quick              one round a congestion control, about 3 minutes
+    bench/run.py                      medians of three rounds, about 15 minutes
+    bench/run.py --pairs envoy tunnel --congestion reno --measures bulk connect
+
+Needs root (network namespaces) and the packages of tools/, test/ and bench/apt-packages.txt."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REPOSITORY = os.path.dirname(HERE)
+sys.path[:0] = [HERE, os.path.join(REPOSITORY, "test", "harness")]
+
+from handfast_bench import measures, pairs, summary  # noqa: E402 (the path must be set first)
+from handfast_bench.world import World  # noqa: E402
+from handfast_harness import topology  # noqa: E402
+
+PROGRAMS = {"load": "//bench/load:load", "tunnel_pair": "//bench:tunnel_pair",
+            "handfast-init": "//intercept:handfast-init"}
+
+
+def options_of_command_line():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--rounds", type=int, help="default: 3, quick: 1")
+    parser.add_argument("--pairs", nargs="+", default=[], help="out of " + ", ".join(p.name for p in pairs.PAIRS))
+    parser.add_argument("--measures", nargs="+", help="names of methods in handfast_bench/measures.py; default: all")
+    parser.add_argument("--congestion", nargs="+", default=[], help="default: the machine's own, and reno")
+    parser.add_argument("--json", default="bench-result.json", help="where every figure of every round goes")
+    parser.add_argument("--envoy", help="folder for the virtual environment with Envoy; default: a new one, removed")
+    return parser.parse_args()
+
+
+def build(folder):
+    """Copies of our programs where every user may run them, built with optimisation; returns name -> path."""
+    base = os.environ.get("HANDFAST_BIN")
+    if not base:
+        subprocess.run(["bazel", "build", "--config=opt", *PROGRAMS.values()], check=True, cwd=REPOSITORY,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        base = subprocess.run(["bazel", "info", "--config=opt", "bazel-bin"], check=True, cwd=REPOSITORY,
+                              capture_output=True, text=True).stdout.strip()
+    paths = {}
+    for name, label in PROGRAMS.items():
+        paths[name] = os.path.join(folder, name)
+        shutil.copy(os.path.join(base, label[2:].replace(":", "/")), paths[name])
+        os.chmod(paths[name], 0o755)
+    return paths.__getitem__
+
+
+def congestion_controls(wanted):
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as file:
+        own = file.read().strip()
+    return wanted or list(dict.fromkeys([own, "reno"]))
+
+
+def usable(chosen):
+    for pair in list(chosen):
+        if why := pair.why_not():
+            print("left out: %s: %s" % (pair.name, why), file=sys.stderr)
+            chosen.remove(pair)
+    return chosen
+
+
+def one_pair(world, pair, size, names):
+    """Figures of one round; a pair that fails is told and has none."""
+    try:
+        pair.start(world)
+        meter = measures.Meter(world, pair, size)
+        if not names:
+            return meter.all()
+        meter.warm_up()
+        return {key: value for name in names for key, value in getattr(meter, name)().items()}
+    except Exception as failure:  # one peer's trouble must not lose the run of all others
+        print("%s failed: %s" % (pair.name, failure), file=sys.stderr)
+        return {}
+    finally:
+        pair.stop()
+
+
+def rounds_of(folder, binary, congestion, chosen, options):
+    """{pair: [figures a round]}; each round starts with another pair, so that none always has the same place."""
+    size = measures.QUICK if options.quick else measures.FULL
+    num_rounds = options.rounds or (1 if options.quick else 3)
+    results = {pair.name: [] for pair in chosen}
+    for number in range(num_rounds):
+        with World(os.path.join(folder, "%s-%d" % (congestion, number)), binary, congestion) as world:
+            turn = number % len(chosen)
+            for pair in chosen[turn:] + chosen[:turn]:
+                since = time.monotonic()
+                results[pair.name].append(one_pair(world, pair(), size, options.measures))
+                print("%s, round %d of %d, %s: %.0f s" % (congestion, number + 1, num_rounds, pair.name,
+                                                         time.monotonic() - since), file=sys.stderr)
+    return results
+
+
+def tell(congestion, rounds, chosen):
+    floors = [pair.name for pair in chosen if pair.is_floor]
+    ours = [pair.name for pair in chosen if pair.is_ours]
+    peers = [pair.name for pair in chosen if not pair.is_floor and not pair.is_ours]
+    results = {name: summary.medians(figures) for name, figures in rounds.items()}
+    print(summary.table("congestion control " + congestion, results, floors, peers))
+    print(summary.verdicts(results, ours, peers))
+    return results
+
+
+def main():
+    options = options_of_command_line()
+    if os.geteuid() != 0:
+        print("network namespaces need root: run this as root", file=sys.stderr)
+        return 77
+    topology.sweep_leftovers()
+    everything = {}
+    with tempfile.TemporaryDirectory(prefix="handfast-bench-") as folder:
+        os.chmod(folder, 0o755)
+        for pair in pairs.PAIRS:
+            pair.tools = options.envoy or os.path.join(folder, "envoy")
+        chosen = usable(pairs.named(options.pairs))
+        binary = build(folder)
+        for congestion in congestion_controls(options.congestion):
+            rounds = rounds_of(folder, binary, congestion, chosen, options)
+            everything[congestion] = {"rounds": rounds, "medians": tell(congestion, rounds, chosen)}
+    with open(options.json, "w") as file:
+        json.dump(everything, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
