@@ -39,6 +39,7 @@ struct stream *stream_new(struct tunnel *tunnel)
 static void free_left(struct stream *stream)
 {
 	window_close(&stream->window, stream->budget);
+	buf_done(&stream->leg.kept);
 	mem_free(stream);
 }
 

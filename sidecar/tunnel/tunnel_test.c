@@ -1,6 +1,7 @@
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "sidecar/leg/tcp_pair.h"
-#include "sidecar/tunnel/test_world.h"
+#include "sidecar/tunnel/test_peer.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,7 +208,7 @@ static void T6_a_cut_tunnel_ends_every_stream_as_a_reset(void **state)
 	assert_int_equal(world->failed[true], 1);
 }
 
-static void T6_silence_on_a_tunnel_with_streams_is_noticed(void **state)
+static void keeps_a_silent_tunnel_whose_peer_answers_ping(void **state)
 {
 	struct world *world = *state;
 	struct call *call;
@@ -219,6 +220,40 @@ static void T6_silence_on_a_tunnel_with_streams_is_noticed(void **state)
 	world_run(world, 50);
 	assert_false(call->has_ended);
 	assert_true(world_transfer(world, call->app, far->fd, 100));
+}
+
+static void T6_a_peer_that_falls_silent_is_given_up(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, test_mesh_credentials(world->mesh, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer(peer, &peer->streams[0], "200");
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	for (unsigned i = 0; i < 6; i++) { /* nobody pumps the peer any more */
+		clock_fake_advance(&world->clock, 8000);
+		world_run(world, 3);
+	}
+	assert_true(is_reset(world, call->app));
+	assert_int_equal(call->why.err, ERR_TIMEOUT);
+	peer_free(peer);
+}
+
+static void T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream(void **state)
+{
+	struct world *world = *state;
+	for (unsigned with_reset = 0; with_reset < 2; with_reset++) {
+		struct peer *peer = peer_serve(world, test_mesh_credentials(world->mesh, SERVER_ID), NULL);
+		struct call *call = world_call(world);
+		assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+		peer_answer(peer, &peer->streams[0], "200");
+		assert_true(PEER_UNTIL(peer, call->has_result));
+		if (with_reset == 1)
+			socket_set_reset_on_close(tls_session_fd(peer->tls));
+		peer_free(peer);
+		assert_true(is_reset(world, call->app));
+		assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
+	}
 }
 
 static void closes_a_tunnel_that_is_idle(void **state)
@@ -254,7 +289,9 @@ int main(void)
 		WORLD_TEST(hands_a_reset_by_the_called_on_as_a_reset),
 		WORLD_TEST(T4_readers_that_stop_hold_up_nobody_else),
 		WORLD_TEST(T6_a_cut_tunnel_ends_every_stream_as_a_reset),
-		WORLD_TEST(T6_silence_on_a_tunnel_with_streams_is_noticed),
+		WORLD_TEST(keeps_a_silent_tunnel_whose_peer_answers_ping),
+		WORLD_TEST(T6_a_peer_that_falls_silent_is_given_up),
+		WORLD_TEST(T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream),
 		WORLD_TEST(closes_a_tunnel_that_is_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,9 @@ static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
 static void look_at_open(struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	/* The budget is the whole process's: others may wait for what readers of this set hold. */
+	if (window_budget_left(tunnel->set->budget) < WINDOW_START)
+		tunnel_set_relieve(tunnel->set);
 	if (tunnel->num_streams == 0)
 		look_at_empty(tunnel, now_ms);
 	else
@@ -87,6 +90,9 @@ void tunnel_on_timer(struct loop_timer *timer)
 static uint64_t next_look_ms(const struct tunnel *tunnel)
 {
 	uint64_t ping_ms = tunnel->set->limits.ping_ms, idle_ms = idle_limit_ms(tunnel);
+	uint64_t asked_ms = loop_now_ms(tunnel->set->loop) - tunnel->ping_ms;
+	if (tunnel->awaits_ping && asked_ms < PING_ANSWER_MS)
+		return PING_ANSWER_MS - asked_ms;
 	return ping_ms < idle_ms ? ping_ms : idle_ms;
 }
 
