@@ -1,0 +1,202 @@
+/* What may become the credentials in use, and what is refused while the last good ones stay (abuse cases C13, C14). */
+#include "base/core/cleanup.h"
+#include "base/core/mem.h"
+#include "certs/test_mesh.h"
+#include "sidecar/identity/identity_client_private.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DOMAIN "cluster.local"
+#define OWN    "spiffe://cluster.local/ns/shop/sa/cart"
+
+struct world {
+	struct clock_fake clock;
+	struct loop *loop;
+	char folder[32];
+	struct identity_client client;
+	struct test_mesh *mesh;
+	unsigned num_published, num_withdrawn;
+	struct credentials *last; /* borrowed from the client */
+};
+
+static void on_credentials(void *arg, struct credentials *credentials)
+{
+	struct world *world = arg;
+	world->num_published += credentials != NULL;
+	world->num_withdrawn += credentials == NULL;
+	world->last = credentials;
+}
+
+static void on_time(_unused_ void *arg, _unused_ const struct trusted_time *time)
+{
+}
+
+static int setup(void **state)
+{
+	struct world *world = mem_new(struct world);
+	clock_fake_init(&world->clock, TEST_NOW_S * 1000);
+	world->loop = loop_new(&world->clock.clock);
+	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/hf-snapshot-XXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	struct identity_options *options = &world->client.options;
+	*options = (struct identity_options){
+		.loop = world->loop, .on_credentials = on_credentials, .on_time = on_time, .arg = world};
+	assert_int_equal(trust_domain_parse(SPAN_LITERAL(DOMAIN), &options->trust_domain, NULL), ERR_NONE);
+	assert_int_equal(state_folder_open(world->folder, &options->state, NULL), ERR_NONE);
+	renew_init(&world->client.renew);
+	world->mesh = test_mesh_new(DOMAIN, TEST_NOW_S);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+	char path[64];
+	credentials_unref(world->client.credentials);
+	state_folder_free(world->client.options.state);
+	test_mesh_free(world->mesh);
+	loop_free(world->loop);
+	(void)snprintf(path, sizeof(path), "%s/attestation.key", world->folder);
+	unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/enrolled", world->folder);
+	unlink(path);
+	rmdir(world->folder);
+	mem_free(world);
+	return 0;
+}
+
+static struct trust trust_of(struct test_mesh *mesh, uint64_t incarnation, uint64_t counter)
+{
+	return (struct trust){.epoch = {incarnation, counter}, .bundles = bundle_set_ref(test_mesh_bundles(mesh))};
+}
+
+/* As an answer to Attest would bring it. */
+static enum err enrol(struct world *world, struct test_mesh *mesh, const char *id, uint64_t counter)
+{
+	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(mesh, id);
+	_cleanup_(attest_answer_done) struct attest_answer answer = {.svid = svid_ref(credentials_svid(made)),
+		.trust = trust_of(mesh, 7, counter),
+		.server_time_ms = TEST_NOW_S * 1000};
+	struct why why;
+	return identity_use_answer(&world->client, &answer, credentials_key(made), &why);
+}
+
+static enum err push(struct world *world, struct test_mesh *mesh, uint64_t incarnation, uint64_t counter)
+{
+	_cleanup_(trust_done) struct trust trust = trust_of(mesh, incarnation, counter);
+	struct why why;
+	return identity_use_trust(&world->client, &trust, &why);
+}
+
+static void publishes_what_an_attestation_brought(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(world->num_published, 1);
+	assert_true(spiffe_id_eq(credentials_id(world->last), svid_id(credentials_svid(world->last))));
+	assert_int_equal(state_folder_get(world->client.options.state)->epoch.counter, 3);
+	assert_true(world->client.renew.has_certificate);
+}
+
+static void c13_refuses_an_epoch_that_goes_back_within_one_incarnation(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	struct credentials *good = world->last;
+	assert_int_equal(push(world, world->mesh, 7, 2), ERR_CONFLICT);
+	assert_ptr_equal(world->client.credentials, good);
+	assert_int_equal(push(world, world->mesh, 7, 4), ERR_NONE);
+	assert_int_equal(push(world, world->mesh, 8, 1), ERR_NONE); /* another store counts anew */
+}
+
+static void c13_remembers_the_newest_epoch_across_a_restart(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	credentials_unref(world->client.credentials);
+	world->client.credentials = NULL;
+	assert_int_equal(enrol(world, world->mesh, OWN, 2), ERR_CONFLICT);
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+}
+
+static void the_same_epoch_again_makes_no_new_snapshot(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(push(world, world->mesh, 7, 3), ERR_NONE);
+	assert_int_equal(world->num_published, 1);
+}
+
+static void c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identity(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(test_mesh_freep) struct test_mesh *stranger = test_mesh_new(DOMAIN, TEST_NOW_S);
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	struct credentials *good = world->last;
+	assert_int_equal(push(world, stranger, 7, 4), ERR_UNTRUSTED);
+	assert_ptr_equal(world->client.credentials, good);
+	assert_int_equal(credentials_epoch(good).counter, 3);
+	struct trust unusable = {.epoch = {7, 4}, .why = {.err = ERR_MALFORMED}};
+	struct why why;
+	assert_int_equal(identity_use_trust(&world->client, &unusable, &why), ERR_MALFORMED);
+	assert_ptr_equal(world->client.credentials, good);
+}
+
+static void c14_refuses_a_leaf_of_another_domain_or_identity_or_key(void **state)
+{
+	struct world *world = *state;
+	struct why why;
+	_cleanup_(test_mesh_freep) struct test_mesh *other = test_mesh_new("other.test", TEST_NOW_S);
+	assert_int_equal(enrol(world, other, "spiffe://other.test/a", 1), ERR_WRONG_PEER);
+	assert_int_equal(world->num_published, 0);
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	_cleanup_(credentials_unrefp) struct credentials *foreign =
+		test_mesh_credentials(world->mesh, "spiffe://cluster.local/ns/shop/sa/other");
+	assert_int_equal(identity_use_svid(&world->client, credentials_svid(foreign), credentials_key(foreign), &why),
+		ERR_WRONG_PEER);
+	_cleanup_(credentials_unrefp) struct credentials *same = test_mesh_credentials(world->mesh, OWN);
+	assert_int_equal(identity_use_svid(&world->client, credentials_svid(same), credentials_key(foreign), &why),
+		ERR_KEY_MISMATCH);
+	assert_int_equal(world->num_published, 1);
+	assert_int_equal(
+		identity_use_svid(&world->client, credentials_svid(same), credentials_key(same), &why), ERR_NONE);
+	assert_int_equal(world->num_published, 2);
+}
+
+static void withdraws_an_expired_identity_once(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	identity_withdraw_expired(&world->client);
+	assert_int_equal(world->num_withdrawn, 0);
+	clock_fake_advance(&world->clock, 3700 * 1000);
+	identity_withdraw_expired(&world->client);
+	identity_withdraw_expired(&world->client);
+	assert_int_equal(world->num_withdrawn, 1);
+	assert_null(world->last);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(publishes_what_an_attestation_brought, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			c13_refuses_an_epoch_that_goes_back_within_one_incarnation, setup, teardown),
+		cmocka_unit_test_setup_teardown(c13_remembers_the_newest_epoch_across_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_same_epoch_again_makes_no_new_snapshot, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identity, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			c14_refuses_a_leaf_of_another_domain_or_identity_or_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(withdraws_an_expired_identity_once, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
