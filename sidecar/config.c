@@ -50,7 +50,10 @@ static bool hex_parse(const char *text, uint8_t out[32])
 		if (digit == NULL)
 			return false;
 		uint8_t nibble = (uint8_t)(digit - "0123456789abcdef");
-		out[i / 2] = i % 2 == 0 ? (uint8_t)(nibble << 4) : (uint8_t)(out[i / 2] | nibble);
+		if (i % 2 == 0)
+			out[i / 2] = (uint8_t)(nibble << 4);
+		else
+			out[i / 2] = (uint8_t)(out[i / 2] | nibble);
 	}
 	return true;
 }
