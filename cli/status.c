@@ -1,0 +1,133 @@
+/* status: what the control plane knows. */
+#include "base/core/addr.h"
+#include "base/core/escape.h"
+#include "base/core/mem.h"
+#include "base/pb/unpack.h"
+#include "cli/call.h"
+#include "cli/commands.h"
+#include "proto/handfast/v1/operator.pb-c.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+/* Bytes from the control plane came from sidecars before: made safe to show. */
+static const char *safe(ProtobufCBinaryData bytes, char *out, size_t cap)
+{
+	escape_ascii(pb_span(bytes), out, cap);
+	return out;
+}
+
+static void hex(ProtobufCBinaryData bytes, char *out, size_t cap)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < bytes.len && at + 2 < cap; i++, at += 2)
+		snprintf(out + at, cap - at, "%02x", bytes.data[i]);
+	out[at] = 0;
+}
+
+static void address(const Handfast__V1__SocketAddress *from, char out[ADDR_TEXT_MAX])
+{
+	struct ip_addr ip;
+	if (ip_addr_from_bytes(pb_span(from->ip), &ip) == ERR_NONE)
+		ip_addr_format(&ip, out);
+	else
+		snprintf(out, ADDR_TEXT_MAX, "?");
+}
+
+static json_t *holder_json(const Handfast__V1__Holder *holder)
+{
+	char id[2304], key[80], serial[64], until[32], release[128], text[ADDR_TEXT_MAX];
+	json_t *addresses = json_array();
+	hex(holder->attestation_key_sha256, key, sizeof key);
+	hex(holder->svid_serial, serial, sizeof serial);
+	show_time(holder->svid_not_after_ms, until);
+	for (size_t i = 0; i < holder->n_addresses; i++) {
+		address(holder->addresses[i], text);
+		json_array_append_new(addresses, json_string(text));
+	}
+	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:s, s:s, s:I, s:s}", "id", safe(holder->id, id, sizeof id),
+		"attestation_key_sha256", key, "addresses", addresses, "connected", holder->connected, "banned",
+		holder->banned, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
+		(json_int_t)(holder->acked == NULL ? 0 : holder->acked->counter), "release",
+		safe(holder->release, release, sizeof release));
+}
+
+static json_t *authority_json(const Handfast__V1__Authority *authority)
+{
+	char kind[64], hash[80], from[32], to[32];
+	hex(authority->sha256, hash, sizeof hash);
+	show_time(authority->not_before_ms, from);
+	show_time(authority->not_after_ms, to);
+	return json_pack("{s:s, s:s, s:s, s:s}", "kind", safe(authority->kind, kind, sizeof kind), "sha256", hash,
+		"not_before", from, "not_after", to);
+}
+
+static void show_json(const Handfast__V1__StatusResponse *status)
+{
+	char release[128], domain[300], now[32], started[32];
+	json_t *holders = json_array(), *authorities = json_array();
+	for (size_t i = 0; i < status->n_holders; i++)
+		json_array_append_new(holders, holder_json(status->holders[i]));
+	for (size_t i = 0; i < status->n_authorities; i++)
+		json_array_append_new(authorities, authority_json(status->authorities[i]));
+	show_time(status->server_time_ms, now);
+	show_time(status->started_ms, started);
+	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "release",
+		safe(status->release, release, sizeof release), "trust_domain",
+		safe(status->trust_domain, domain, sizeof domain), "epoch",
+		(json_int_t)(status->epoch == NULL ? 0 : status->epoch->counter), "streams",
+		(json_int_t)status->num_streams, "svids_issued", (json_int_t)status->svids_issued, "server_time", now,
+		"started", started, "authorities", authorities, "holders", holders);
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	json_decref(object);
+	putchar('\n');
+}
+
+static void show_holder(const Handfast__V1__Holder *holder)
+{
+	char id[2304], until[32], text[ADDR_TEXT_MAX];
+	show_time(holder->svid_not_after_ms, until);
+	printf("  %s  %s%s  SVID until %s  ", safe(holder->id, id, sizeof id), holder->connected ? "connected" : "away",
+		holder->banned ? ", BANNED" : "", until);
+	for (size_t i = 0; i < holder->n_addresses; i++) {
+		address(holder->addresses[i], text);
+		printf("%s%s", i == 0 ? "" : ",", text);
+	}
+	putchar('\n');
+}
+
+static void show_text(const Handfast__V1__StatusResponse *status)
+{
+	char release[128], domain[300], kind[64], to[32];
+	printf("handfast-control %s, trust domain %s, trust epoch %" PRIu64 "\n",
+		safe(status->release, release, sizeof release), safe(status->trust_domain, domain, sizeof domain),
+		status->epoch == NULL ? 0 : status->epoch->counter);
+	printf("%" PRIu32 " streams, %" PRIu64 " SVIDs issued since the start\n", status->num_streams,
+		status->svids_issued);
+	for (size_t i = 0; i < status->n_authorities; i++) {
+		show_time(status->authorities[i]->not_after_ms, to);
+		printf("  %s until %s\n", safe(status->authorities[i]->kind, kind, sizeof kind), to);
+	}
+	printf("%zu attested sidecars\n", status->n_holders);
+	for (size_t i = 0; i < status->n_holders; i++)
+		show_holder(status->holders[i]);
+}
+
+int command_status(const struct cli_options *options)
+{
+	_cleanup_(buf_done) struct buf answer = BUF_INIT(CALL_ANSWER_MAX);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	struct why why = {0};
+	const struct call_request call = {options->socket, "Status", span_of(NULL, 0)};
+	enum err err = call_operator(&call, &answer, &why);
+	if (err == ERR_NONE)
+		err = pb_unpack(&handfast__v1__status_response__descriptor, buf_span(&answer), &arena, &unpacked, &why);
+	if (err != ERR_NONE)
+		return show_failure(options, err, &why);
+	if (options->json)
+		show_json((const Handfast__V1__StatusResponse *)unpacked);
+	else
+		show_text((const Handfast__V1__StatusResponse *)unpacked);
+	return CLI_FINE;
+}
