@@ -14,3 +14,5 @@ const char *close_reason_label(enum close_reason reason);
 const char *close_reason_text(enum close_reason reason);
 unsigned close_reason_status(enum close_reason reason);
 bool close_reason_is_failure(enum close_reason reason);
+/* The reason of that label, as handfast-reason carries it; false: none of ours. */
+bool close_reason_parse(const char *label, enum close_reason *out);

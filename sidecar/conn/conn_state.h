@@ -22,7 +22,8 @@ struct conn {
 	uint8_t late;   /* enum close_reason: why it is late, if the deadline passes now */
 	uint16_t tried; /* endpoints so far */
 	uint16_t first_endpoint;
-	int fd; /* the accepted socket, until it becomes a leg; -1 then */
+	bool is_unreached; /* the last endpoint tried was never reached */
+	int fd;            /* the accepted socket, until it becomes a leg; -1 then */
 	struct addr source;
 	struct original_dst dst;
 	struct addr endpoint; /* outbound: where it went */

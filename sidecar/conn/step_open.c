@@ -84,11 +84,12 @@ static enum close_reason reason_of_tls(const struct stream_result *result)
 
 static enum close_reason reason_of(const struct stream_result *result)
 {
+	enum close_reason told;
 	switch (result->verdict) {
 	case STREAM_OPEN:
 		return CLOSE_DONE;
-	case STREAM_REFUSED:
-		return CLOSE_REFUSED_BY_PEER;
+	case STREAM_REFUSED: /* both ends log the same reason, where the other end gives one */
+		return close_reason_parse(result->reason, &told) ? told : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
 		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
 		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
@@ -112,6 +113,7 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	conn->upstream = leg;
 	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
 	conn->open_reason = reason_of(result);
+	conn->is_unreached = result->verdict == STREAM_UNREACHABLE;
 	if (leg == NULL) {
 		*conn_why(conn) = result->why;
 	} else {
@@ -145,12 +147,10 @@ static struct conn_next open_stream(struct conn *conn)
 	return conn_wait();
 }
 
-/* Only what certainly never reached anybody is tried elsewhere. */
+/* Only what never left is tried elsewhere: a tunnel that was opened may have taken bytes of the app with it. */
 static bool may_try_next(const struct conn *conn)
 {
-	bool unreached = conn->open_reason == CLOSE_CONNECT_REFUSED || conn->open_reason == CLOSE_CONNECT_FAILED ||
-			 conn->open_reason == CLOSE_CONNECT_TIMEOUT;
-	return conn->encrypted && unreached && conn->tried < conn->answer->num_endpoints;
+	return conn->encrypted && conn->is_unreached && conn->tried < conn->answer->num_endpoints;
 }
 
 struct conn_next step_open_outbound(struct conn *conn)
