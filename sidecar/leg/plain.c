@@ -115,7 +115,11 @@ static void plain_push_end(struct leg *leg)
 	if (leg->out_ended)
 		return;
 	leg->out_ended = true;
-	(void)shutdown(plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading will tell */
+	/* Where the other direction is over too, the close that follows in this round says it as well. */
+	bool is_over = leg->in_ended && leg->other != NULL && leg->other->out_ended;
+	if (!is_over)
+		(void)shutdown(
+			plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading will tell */
 	leg->listener->on_ended(leg);
 }
 

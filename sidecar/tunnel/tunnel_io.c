@@ -7,8 +7,8 @@
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
-	RECEIVE_TURNS = 4, /* of TUNNEL_IN_LEN each: then other descriptors have their turn */
-	FLUSH_TURNS = 8,   /* of TUNNEL_OUT_LEN each */
+	RECEIVE_TURNS = 1, /* of TUNNEL_IN_LEN each, and what was read with it: then others have their turn */
+	FLUSH_TURNS = 2,   /* of TUNNEL_OUT_LEN each: a round of bulk is what a small request waits for */
 };
 
 static void want_write(struct tunnel *tunnel, bool wanted)
