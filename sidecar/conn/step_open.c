@@ -89,7 +89,9 @@ static enum close_reason reason_of(const struct stream_result *result)
 	case STREAM_OPEN:
 		return CLOSE_DONE;
 	case STREAM_REFUSED: /* both ends log the same reason, where the other end gives one */
-		return close_reason_parse(result->reason, &told) ? told : CLOSE_REFUSED_BY_PEER;
+		return close_reason_parse(result->reason, &told) && close_reason_is_failure(told)
+			       ? told
+			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
 		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
 		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
