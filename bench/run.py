@@ -25,7 +25,8 @@ from handfast_bench.world import World  # noqa: E402
 from handfast_harness import topology  # noqa: E402
 
 PROGRAMS = {"load": "//bench/load:load", "tunnel_pair": "//bench:tunnel_pair",
-            "handfast-init": "//intercept:handfast-init"}
+            "handfast-init": "//intercept:handfast-init", "handfast-sidecar": "//sidecar:handfast-sidecar",
+            "handfast-control": "//control:handfast-control", "handfast": "//cli:handfast"}
 
 
 def options_of_command_line():
@@ -40,18 +41,19 @@ def options_of_command_line():
     return parser.parse_args()
 
 
-def build(folder):
+def build(folder, chosen):
     """Copies of our programs where every user may run them, built with optimisation; returns name -> path."""
+    needed = {"load", "handfast-init"}.union(*(pair.programs for pair in chosen))
     base = os.environ.get("HANDFAST_BIN")
     if not base:
-        subprocess.run(["bazel", "build", "--config=opt", *PROGRAMS.values()], check=True, cwd=REPOSITORY,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["bazel", "build", "--config=opt", *(PROGRAMS[name] for name in sorted(needed))], check=True,
+                       cwd=REPOSITORY)
         base = subprocess.run(["bazel", "info", "--config=opt", "bazel-bin"], check=True, cwd=REPOSITORY,
                               capture_output=True, text=True).stdout.strip()
     paths = {}
-    for name, label in PROGRAMS.items():
+    for name in needed:
         paths[name] = os.path.join(folder, name)
-        shutil.copy(os.path.join(base, label[2:].replace(":", "/")), paths[name])
+        shutil.copy(os.path.join(base, PROGRAMS[name][2:].replace(":", "/")), paths[name])
         os.chmod(paths[name], 0o755)
     return paths.__getitem__
 
@@ -124,7 +126,7 @@ def main():
         for pair in pairs.PAIRS:
             pair.tools = options.envoy or os.path.join(folder, "envoy")
         chosen = usable(pairs.named(options.pairs))
-        binary = build(folder)
+        binary = build(folder, chosen)
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
             everything[congestion] = {"rounds": rounds, "medians": tell(congestion, rounds, chosen)}

@@ -19,6 +19,7 @@ class Direct(Pair):
 class Relay(Pair):
     """Two relays of plain TCP, ours, without TLS and without a decision."""
     name, is_floor = "relay", True
+    programs = ("tunnel_pair",)
 
     def start(self, world):
         a, b = world.net.a, world.net.b

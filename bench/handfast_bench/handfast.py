@@ -1,12 +1,45 @@
 """Handfast: its tunnel alone, and the programs as they ship."""
 
+import contextlib
+
+from handfast_harness.control_plane import ControlPlane
+from handfast_harness.sidecar import Sidecar
+
 from .pair import Pair
-from .world import APP, OUTBOUND, SIDECAR, TUNNEL
+from .world import APP, FAR_ID, NEAR_ID, OUTBOUND, SIDECAR, TUNNEL
+
+
+class Handfast(Pair):
+    """handfast-sidecar on both sides, with a control plane on a host of its own: identity by join token, default policy,
+    default access log, one worker."""
+    name, is_ours = "handfast", True
+    programs = ("handfast-sidecar", "handfast-control", "handfast")
+
+    def start(self, world):
+        self._stack = contextlib.ExitStack()
+        world.own = self._stack.enter_context  # what the harness asks of a story, for as long as this pair runs
+        control = ControlPlane(world, world.net.control, {
+            "trust_domain": "cluster.local",
+            "log": {"level": "notice"},
+            "identity": {"attest_per_second": 1000},
+            "mesh": {"networks": ["%s/32" % host.ipv4 for host in (world.net.a, world.net.b)]},
+        }).start()
+        sidecars = [self._side(world, control, world.net.b, FAR_ID), self._side(world, control, world.net.a, NEAR_ID)]
+        self.far, self.near = (sidecar.process for sidecar in sidecars)
+
+    @staticmethod
+    def _side(world, control, host, identity):
+        settings = {"workers": 1, "access_log": "failures", "log": {"level": "notice"}}
+        return Sidecar(world, host, identity, control.address, control.token(identity), settings).start()
+
+    def stop(self):
+        self._stack.close()
 
 
 class TunnelOnly(Pair):
     """Both ends of the tunnel and the relay, as two processes with fixed certificates: no policy, no discovery."""
     name, is_ours = "tunnel", True
+    programs = ("tunnel_pair",)
 
     def start(self, world):
         a, b = world.net.a, world.net.b

@@ -2,7 +2,7 @@
 
 from . import envoy, floors, handfast, haproxy, nginx
 
-PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, haproxy.Haproxy, envoy.Envoy, handfast.TunnelOnly]
+PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, haproxy.Haproxy, envoy.Envoy, handfast.TunnelOnly, handfast.Handfast]
 
 
 def named(names):

@@ -51,6 +51,8 @@ def table(title, results, floors, peers):
     """results: {pair: {figure: median}}, as Markdown. In brackets: the ratio to the best peer."""
     lines = ["### " + title, "", "| | " + " | ".join(results) + " |", "|---" * (len(results) + 1) + "|"]
     for figure, says, digits, is_higher_better in ROWS:
+        if not any(figure in figures for figures in results.values()):
+            continue
         best = best_peer(results, figure, is_higher_better, peers)
         cells = [_cell(results[name].get(figure), digits, best, None if name in floors else True) for name in results]
         lines.append("| %s | %s |" % (says, " | ".join(cells)))

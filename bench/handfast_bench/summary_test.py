@@ -26,9 +26,10 @@ class SummaryTest(unittest.TestCase):
         self.assertIn("wanted <= 4.0: reached", lines[1])
 
     def test_leaves_out_what_was_not_measured(self):
-        text = summary.table("t", {"direct": {"bulk_mb_s": 5.0}}, ["direct"], [])
-        self.assertIn("| MB/s bulk | 5 |", text)
-        self.assertIn("| KB an idle connection pair | - |", text)
+        text = summary.table("t", {"direct": {"bulk_mb_s": 5.0}, "relay": {"idle_kb": 1.3}}, ["direct", "relay"], [])
+        self.assertIn("| MB/s bulk | 5 | - |", text)
+        self.assertIn("| KB an idle connection pair | - | 1.3 |", text)
+        self.assertNotIn("new connection", text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The two namespaces, with the interception rules in both, the application in b, and what a load in a tells.
 
-    a: load (uid 1000) -> 15001 near side (uid 1337) --- router --- b: 15008 far side (uid 1337) -> 9000 application"""
+    a: load (uid 1000) -> 15001 near side (uid 1337) --- router --- b: 15008 far side (uid 1337) -> 9000 application
+                                                           |
+                                                        control: what the pair needs besides, not measured"""
 
 import json
 import os
@@ -21,7 +23,7 @@ class World:
         self.root, self.binary, self.congestion = folder, binary, congestion
 
     def __enter__(self):
-        self.net = Topology("a", "b")
+        self.net = Topology("a", "b", "control")
         try:
             for host in (self.net.a, self.net.b):
                 self._prepare(host)
@@ -67,9 +69,12 @@ class World:
             os.chown(os.path.join(folder, name), SIDECAR, SIDECAR)
 
     def folder(self, name):
-        """A folder that the sidecar's user may write."""
-        path = os.path.join(self.root, name)
-        os.makedirs(path, exist_ok=True)
+        """A new folder that the sidecar's user may write. A name may be used again."""
+        path, number = os.path.join(self.root, name), 0
+        while os.path.exists(path):
+            number += 1
+            path = os.path.join(self.root, "%s-%d" % (name, number))
+        os.makedirs(path)
         os.chown(path, SIDECAR, SIDECAR)
         return path
 
