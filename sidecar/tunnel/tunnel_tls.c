@@ -1,5 +1,6 @@
 /* A tunnel's handshake: who we are, who the peer must be. */
 #include "base/core/check.h"
+#include "base/core/log.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/tunnel/admission.h"
@@ -23,6 +24,15 @@ static void set_socket_options(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
 }
 
+/* The addresses are the same two at both ends, so that the logs of two sidecars can be joined. */
+static void on_step(void *arg, const char *step)
+{
+	const struct tunnel *tunnel = arg;
+	char local[ADDR_TEXT_MAX], remote[ADDR_TEXT_MAX];
+	log_debug("handshake", "as %s, %s with %s: %s", tunnel->set->outbound ? "client" : "server",
+		addr_format(&tunnel->local, local), addr_format(&tunnel->remote, remote), step);
+}
+
 enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 {
 	struct tunnel_set *set = tunnel->set;
@@ -38,6 +48,8 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 	set_socket_options(fd);
 	(void)!socket_local_addr(fd, &tunnel->local); /* fails only where the connection is gone; reading tells */
 	RETURN_IF_ERR(tls_session_new(&options, &tunnel->tls, why));
+	if (log_enabled(LOG_LEVEL_DEBUG)) /* otherwise nobody listens, and the session does no work for it */
+		tls_session_trace(tunnel->tls, on_step, tunnel);
 	tunnel->state = TUNNEL_SHAKING;
 	tunnel->set->num_shaking++;
 	tunnel_start(tunnel, LOOP_READ);
