@@ -1,0 +1,216 @@
+/* What comes from the control plane, taken whole or refused whole (abuse cases C4, C14). */
+#include "base/core/cleanup.h"
+#include "base/pb/unpack.h"
+#include "certs/test_mesh.h"
+#include "proto/handfast/v1/enrollment.pb-c.h"
+#include "proto/handfast/v1/identity.pb-c.h"
+#include "sidecar/identity/messages.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static struct trust_domain own(void)
+{
+	struct trust_domain domain;
+	assert_int_equal(trust_domain_parse(SPAN_LITERAL("cluster.local"), &domain, NULL), ERR_NONE);
+	return domain;
+}
+
+/* One trust state in parts that a test bends before it is packed. */
+struct parts {
+	struct test_mesh *mesh;
+	ProtobufCBinaryData root, pin, banned;
+	Handfast__V1__Bundle bundle, *bundles[1];
+	Handfast__V1__Epoch epoch;
+	Handfast__V1__TrustState trust;
+};
+
+static void parts_make(struct parts *parts)
+{
+	static uint8_t pin[DIGEST_LEN] = {7};
+	*parts = (struct parts){.mesh = test_mesh_new("cluster.local", TEST_NOW_S)};
+	parts->root = pb_bytes(test_cert_der(test_mesh_root(parts->mesh)));
+	parts->pin = pb_bytes(span_of(pin, sizeof(pin)));
+	parts->banned = pb_bytes(SPAN_LITERAL("spiffe://cluster.local/bad"));
+	parts->bundle = (Handfast__V1__Bundle)HANDFAST__V1__BUNDLE__INIT;
+	parts->bundle.trust_domain = pb_bytes(SPAN_LITERAL("cluster.local"));
+	parts->bundle.n_roots = 1;
+	parts->bundle.roots = &parts->root;
+	parts->bundles[0] = &parts->bundle;
+	parts->epoch = (Handfast__V1__Epoch)HANDFAST__V1__EPOCH__INIT;
+	parts->epoch.incarnation = 9;
+	parts->epoch.counter = 4;
+	parts->trust = (Handfast__V1__TrustState)HANDFAST__V1__TRUST_STATE__INIT;
+	parts->trust.epoch = &parts->epoch;
+	parts->trust.n_bundles = 1;
+	parts->trust.bundles = parts->bundles;
+	parts->trust.n_banned_ids = 1;
+	parts->trust.banned_ids = &parts->banned;
+	parts->trust.n_bootstrap_root_sha256 = 1;
+	parts->trust.bootstrap_root_sha256 = &parts->pin;
+}
+
+static void parse_trust(struct parts *parts, struct identity_down *out)
+{
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT(65536);
+	Handfast__V1__IdentityDown down = HANDFAST__V1__IDENTITY_DOWN__INIT;
+	struct trust_domain domain = own();
+	down.server_time_ms = 42;
+	down.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_TRUST;
+	down.trust = &parts->trust;
+	assert_int_equal(pb_pack(&down.base, &bytes), ERR_NONE);
+	assert_int_equal(message_identity_down_parse(buf_span(&bytes), &domain, out, NULL), ERR_NONE);
+	assert_int_equal(out->kind, DOWN_TRUST);
+}
+
+static void takes_a_sound_trust_state_whole(_unused_ void **state)
+{
+	struct parts parts;
+	_cleanup_(identity_down_done) struct identity_down down = {0};
+	_cleanup_(spiffe_id_done) struct spiffe_id banned = {0};
+	parts_make(&parts);
+	parse_trust(&parts, &down);
+	assert_non_null(down.trust.bundles);
+	assert_int_equal(down.trust.epoch.counter, 4);
+	assert_int_equal(down.server_time_ms, 42);
+	assert_int_equal(down.trust.num_pins, 1);
+	assert_int_equal(down.trust.pins[0][0], 7);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/bad"), &banned, NULL), ERR_NONE);
+	assert_true(bundle_set_is_banned(down.trust.bundles, &banned));
+	test_mesh_free(parts.mesh);
+}
+
+typedef void bend_fn(struct parts *parts);
+static void bend_no_epoch(struct parts *parts)
+{
+	parts->trust.epoch = NULL;
+}
+static void bend_zero_incarnation(struct parts *parts)
+{
+	parts->epoch.incarnation = 0;
+}
+static void bend_no_bundles(struct parts *parts)
+{
+	parts->trust.n_bundles = 0;
+}
+static void bend_empty_bundle(struct parts *parts)
+{
+	parts->bundle.n_roots = 0;
+}
+static void bend_wrong_domain(struct parts *parts)
+{
+	parts->bundle.trust_domain = pb_bytes(SPAN_LITERAL("other.test"));
+}
+static void bend_domain_with_nul(struct parts *parts)
+{
+	parts->bundle.trust_domain = pb_bytes(SPAN_LITERAL("cluster.local\0"));
+}
+static void bend_garbage_root(struct parts *parts)
+{
+	parts->root = pb_bytes(SPAN_LITERAL("not a certificate"));
+}
+static void bend_garbage_crl(struct parts *parts)
+{
+	parts->bundle.n_crls = 1;
+	parts->bundle.crls = &parts->banned;
+}
+static void bend_short_pin(struct parts *parts)
+{
+	parts->pin.len--;
+}
+static void bend_malformed_ban(struct parts *parts)
+{
+	parts->banned = pb_bytes(SPAN_LITERAL("spiffe://cluster.local//"));
+}
+
+static void c14_refuses_the_whole_for_one_wrong_part(_unused_ void **state)
+{
+	static bend_fn *const bends[] = {bend_no_epoch, bend_zero_incarnation, bend_no_bundles, bend_empty_bundle,
+		bend_wrong_domain, bend_domain_with_nul, bend_garbage_root, bend_garbage_crl, bend_short_pin,
+		bend_malformed_ban};
+	for (size_t i = 0; i < sizeof(bends) / sizeof(*bends); i++) {
+		struct parts parts;
+		_cleanup_(identity_down_done) struct identity_down down = {0};
+		parts_make(&parts);
+		bends[i](&parts);
+		parse_trust(&parts, &down);
+		assert_null(down.trust.bundles);
+		assert_int_not_equal(down.trust.why.err, ERR_NONE);
+		test_mesh_free(parts.mesh);
+	}
+}
+
+static void c4_ends_on_bytes_that_are_no_message(_unused_ void **state)
+{
+	struct trust_domain domain = own();
+	struct identity_down down;
+	struct attest_answer answer;
+	assert_int_not_equal(message_identity_down_parse(SPAN_LITERAL("\x0a\xff\xff"), &domain, &down, NULL), ERR_NONE);
+	assert_int_not_equal(
+		message_attest_answer_parse(SPAN_LITERAL("\x0a\xff\xff"), &domain, &answer, NULL), ERR_NONE);
+	assert_int_not_equal(message_attest_answer_parse(span_of(NULL, 0), &domain, &answer, NULL), ERR_NONE);
+}
+
+static void a_kind_of_a_later_release_is_passed_over(_unused_ void **state)
+{
+	struct trust_domain domain = own();
+	struct identity_down down;
+	/* Field 9, which this release does not know. */
+	assert_int_equal(message_identity_down_parse(SPAN_LITERAL("\x4a\x00"), &domain, &down, NULL), ERR_NONE);
+	assert_int_equal(down.kind, DOWN_UNKNOWN);
+}
+
+static void a_renewal_without_svid_is_a_refusal_with_its_reason(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT(1024);
+	_cleanup_(identity_down_done) struct identity_down down = {0};
+	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
+	Handfast__V1__RenewResponse renewed = HANDFAST__V1__RENEW_RESPONSE__INIT;
+	struct trust_domain domain = own();
+	renewed.request_id = 5;
+	renewed.retry_after_ms = 700;
+	renewed.refused_because = pb_bytes(SPAN_LITERAL("banned"));
+	message.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED;
+	message.renewed = &renewed;
+	assert_int_equal(pb_pack(&message.base, &bytes), ERR_NONE);
+	assert_int_equal(message_identity_down_parse(buf_span(&bytes), &domain, &down, NULL), ERR_NONE);
+	assert_int_equal(down.kind, DOWN_RENEWED);
+	assert_null(down.svid);
+	assert_int_equal(down.after_ms, 700);
+	assert_non_null(strstr(down.why.got, "banned"));
+}
+
+static void a_join_token_travels_as_bytes(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT(ATTEST_MESSAGE_MAX);
+	_cleanup_(token_done) struct token token = {.id = BUF_INIT(16), .secret = BUF_INIT(64)};
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *read;
+	assert_int_equal(buf_append(&token.id, span_of("i\0d", 3)), ERR_NONE);
+	assert_int_equal(buf_append(&token.secret, SPAN_LITERAL("secret")), ERR_NONE);
+	struct certificate_request request = {
+		.evidence = {.kind = EVIDENCE_JOIN_TOKEN, .token = &token}, .csr = SPAN_LITERAL("csr")};
+	assert_int_equal(message_attest_encode(&request, "1.2.3", &bytes), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__attest_request__descriptor, buf_span(&bytes), &arena, &read, NULL), ERR_NONE);
+	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)read;
+	assert_int_equal(message->evidence->kind_case, HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN);
+	assert_true(span_eq(pb_span(message->evidence->join_token->token_id), span_of("i\0d", 3)));
+	assert_true(span_eq(pb_span(message->hello->release), SPAN_LITERAL("1.2.3")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_a_sound_trust_state_whole),
+		cmocka_unit_test(c14_refuses_the_whole_for_one_wrong_part),
+		cmocka_unit_test(c4_ends_on_bytes_that_are_no_message),
+		cmocka_unit_test(a_kind_of_a_later_release_is_passed_over),
+		cmocka_unit_test(a_renewal_without_svid_is_a_refusal_with_its_reason),
+		cmocka_unit_test(a_join_token_travels_as_bytes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
