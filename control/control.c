@@ -54,6 +54,8 @@ static char *settings_path(const struct control *control)
 	size_t len = strlen(folder);
 	if (realpath(control->state.key_folder, keys) != NULL && strncmp(keys, folder, len) == 0 &&
 		(len == 1 || keys[len] == '/' || keys[len] == 0)) {
+		log_warning("control", "the settings lie above the state folder: a reload sees them only when they are "
+				       "written in place");
 		mem_free(folder);
 		return mem_strdup(resolved);
 	}
