@@ -1,0 +1,293 @@
+#include "base/net/fd.h"
+#include "sidecar/conn/test_conns.h"
+#include "sidecar/leg/tcp_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MESHED "10.0.0.1:80"
+
+static int set_up(void **state)
+{
+	*state = test_conns_new(16);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	test_conns_free(*state);
+	return 0;
+}
+
+/* That so much was written at one end comes out at the other. */
+static bool passes(struct test_conns *conns, int from, int to)
+{
+	char bytes[8];
+	if (write(from, "hello", 5) != 5)
+		return false;
+	test_conns_turn(conns);
+	return read(to, bytes, sizeof(bytes)) == 5;
+}
+
+static void a_destination_outside_the_mesh_is_reached_plainly_without_asking(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, NULL); /* 127.0.0.1 is outside 10/8 */
+	_cleanup_fd_ int far = test_app_accept(conns);
+	assert_true(far >= 0);
+	assert_true(passes(conns, app, far) && passes(conns, far, app));
+	assert_int_equal(conns->num_asked, 0);
+	fd_close(TAKE_FD(app));
+	test_conns_turn(conns);
+	fd_close(TAKE_FD(far));
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_DONE);
+	assert_int_equal(conns->record.bytes_sent, 5);
+	assert_true(conns->record.relayed);
+	assert_false(conns->record.encrypted);
+	assert_int_equal(conns->why.err, ERR_NONE);
+}
+
+static void a_meshed_destination_gets_a_stream_to_the_identity_expected_there(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_non_null(conns->pool.attempt);
+	assert_string_equal(conns->pool.attempt->expected.text, "spiffe://td.test/there");
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	assert_true(passes(conns, app, far));
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	assert_true(conns->record.encrypted);
+}
+
+static void a_parked_connection_goes_on_when_networks_answer_and_identity_arrive(void **state)
+{
+	struct test_conns *conns = *state;
+	test_no_networks(conns);
+	test_credentials(conns, false);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_int_equal(conns->num_asked, 0);
+	test_networks(conns, "10.0.0.0/8", NULL);
+	assert_int_equal(conns->num_asked, 1);
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	assert_null(conns->pool.attempt);
+	test_credentials(conns, true);
+	assert_non_null(conns->pool.attempt);
+	assert_int_equal(conns->num_ended, 0);
+	assert_true(test_is_open(app));
+}
+
+static void what_was_waited_for_names_the_reason_at_the_deadline(void **state)
+{
+	struct test_conns *conns = *state;
+	test_no_networks(conns);
+	_cleanup_fd_ int first = test_outbound(conns, MESHED);
+	test_conns_wait(conns, 4900);
+	assert_int_equal(conns->num_ended, 0);
+	test_conns_wait(conns, 200);
+	assert_int_equal(conns->reason, CLOSE_NO_POLICY);
+	assert_true(test_was_reset(first));
+	test_networks(conns, "10.0.0.0/8", NULL);
+	test_credentials(conns, false);
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int second = test_outbound(conns, MESHED);
+	test_conns_wait(conns, 5100);
+	assert_int_equal(conns->reason, CLOSE_NO_IDENTITY);
+	assert_true(test_was_reset(second));
+}
+
+static void waking_gives_no_more_time(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	for (unsigned i = 0; i < 5; i++) {
+		test_conns_wait(conns, 1010);
+		test_networks(conns, "10.0.0.0/8", NULL);
+	}
+	assert_int_equal(conns->num_ended, 1);
+	assert_true(test_was_reset(app));
+}
+
+static void an_unknown_destination_is_held_then_refused_naming_the_two_settings(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	test_answer(conns, MESHED, DESTINATION_UNKNOWN, 0);
+	test_answer(conns, MESHED, DESTINATION_UNKNOWN, 0);
+	assert_int_equal(conns->num_asked, 1); /* an answer is no reason to ask again */
+	assert_int_equal(conns->num_ended, 0);
+	test_conns_wait(conns, 5100);
+	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
+	assert_non_null(strstr(conns->why.fix, "mesh.plain"));
+	assert_non_null(strstr(conns->why.fix, "mesh.networks"));
+	assert_true(test_was_reset(app));
+	assert_int_equal(conns->pool.num_opened, 0);
+}
+
+static void an_unknown_destination_that_becomes_known_goes_on_without_a_trace(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	test_answer(conns, MESHED, DESTINATION_UNKNOWN, 0);
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	tcp_abort(TAKE_FD(app));
+	test_conns_turn(conns);
+	assert_int_equal(conns->reason, CLOSE_RESET_BY_DOWNSTREAM);
+	assert_null(strstr(conns->why.fix, "mesh.plain"));
+}
+
+static void meshed_without_endpoints_is_never_plaintext(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 0);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_int_equal(conns->reason, CLOSE_NO_ENDPOINT);
+	assert_int_equal(conns->num_relayed, 0);
+	assert_true(test_was_reset(app));
+}
+
+static void nothing_leaves_in_plaintext_where_the_mesh_is_required(void **state)
+{
+	struct test_conns *conns = *state;
+	test_networks(conns, "127.0.0.0/8", "127.0.0.0/8");
+	char at[ADDR_TEXT_MAX];
+	test_answer(conns, addr_format(&conns->app_at, at), DESTINATION_PLAIN, 0);
+	_cleanup_fd_ int app = test_outbound(conns, NULL);
+	assert_int_equal(conns->reason, CLOSE_PLAINTEXT_REFUSED);
+	assert_true(test_was_reset(app));
+	assert_int_equal(test_app_accept(conns), -1);
+}
+
+static void plaintext_is_cut_when_its_network_becomes_required(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, NULL);
+	_cleanup_fd_ int far = test_app_accept(conns);
+	assert_int_equal(conns->num_relayed, 1);
+	test_networks(conns, "10.0.0.0/8", "127.0.0.0/8");
+	assert_int_equal(conns->reason, CLOSE_POLICY_CHANGED);
+	assert_true(test_was_reset(app) && test_was_reset(far));
+}
+
+static void the_next_endpoint_is_tried_only_when_the_first_was_never_reached(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	struct addr first = conns->pool.attempt->request.endpoint;
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_REFUSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_false(addr_eq(&first, &conns->pool.attempt->request.endpoint));
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_REFUSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app(void **state)
+{
+	struct test_conns *conns = *state;
+	static const struct {
+		enum stream_verdict verdict;
+		enum err err;
+		bool by_peer;
+		enum close_reason reason;
+	} cases[] = {
+		{STREAM_TLS_FAILED, ERR_WRONG_PEER, false, CLOSE_WRONG_PEER},
+		{STREAM_TLS_FAILED, ERR_EXPIRED, false, CLOSE_PEER_EXPIRED},
+		{STREAM_TLS_FAILED, ERR_UNTRUSTED, false, CLOSE_PEER_UNTRUSTED},
+		{STREAM_TLS_FAILED, ERR_TIMEOUT, false, CLOSE_TLS_TIMEOUT},
+		{STREAM_TLS_FAILED, ERR_PROTOCOL, false, CLOSE_TLS_FAILED},
+		{STREAM_TLS_FAILED, ERR_EXPIRED, true, CLOSE_REFUSED_BY_PEER},
+		{STREAM_REFUSED, ERR_REFUSED, false, CLOSE_REFUSED_BY_PEER},
+		{STREAM_BROKEN, ERR_RESET, false, CLOSE_TUNNEL_BROKEN},
+		{STREAM_NO_IDENTITY, ERR_UNAVAILABLE, false, CLOSE_NO_IDENTITY},
+		{STREAM_ABANDONED, ERR_RESET, false, CLOSE_RESET_BY_DOWNSTREAM},
+	};
+	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_fd_ int app = test_outbound(conns, MESHED);
+		test_pool_fail(&conns->pool, cases[i].verdict, cases[i].err, cases[i].by_peer);
+		test_conns_turn(conns);
+		assert_int_equal(conns->num_ended, i + 1);
+		assert_int_equal(conns->reason, cases[i].reason);
+		assert_int_equal(conns->why.err, cases[i].err);
+		assert_true(test_was_reset(app));
+		assert_int_equal(conns->pool.num_opened, i + 1); /* wrong peers and refusals are not tried elsewhere */
+	}
+}
+
+static void a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	test_conns_wait(conns, 10100);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
+	assert_int_equal(conns->why.err, ERR_TIMEOUT);
+	assert_int_equal(conns->pool.num_cancelled, 1);
+	assert_true(test_was_reset(app));
+}
+
+static void a_plain_destination_that_refuses_is_a_reset_to_the_app(void **state)
+{
+	struct test_conns *conns = *state;
+	fd_close(TAKE_FD(conns->app_listener));
+	_cleanup_fd_ int app = test_outbound(conns, NULL);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+	assert_int_equal(conns->why.err, ERR_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+static void D33_a_direct_connection_to_15001_is_refused(void **state)
+{
+	struct test_conns *conns = *state;
+	conns->is_redirected = false;
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_int_equal(conns->reason, CLOSE_NO_ORIGINAL_DST);
+	assert_true(test_was_reset(app));
+}
+
+static void D32_a_destination_that_is_a_port_of_ours_is_a_loop(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, "127.0.0.1:15001");
+	assert_int_equal(conns->reason, CLOSE_LOOP_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_destination_outside_the_mesh_is_reached_plainly_without_asking),
+		TEST(a_meshed_destination_gets_a_stream_to_the_identity_expected_there),
+		TEST(a_parked_connection_goes_on_when_networks_answer_and_identity_arrive),
+		TEST(what_was_waited_for_names_the_reason_at_the_deadline),
+		TEST(waking_gives_no_more_time),
+		TEST(an_unknown_destination_is_held_then_refused_naming_the_two_settings),
+		TEST(an_unknown_destination_that_becomes_known_goes_on_without_a_trace),
+		TEST(meshed_without_endpoints_is_never_plaintext),
+		TEST(nothing_leaves_in_plaintext_where_the_mesh_is_required),
+		TEST(plaintext_is_cut_when_its_network_becomes_required),
+		TEST(the_next_endpoint_is_tried_only_when_the_first_was_never_reached),
+		TEST(T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app),
+		TEST(a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting),
+		TEST(a_plain_destination_that_refuses_is_a_reset_to_the_app),
+		TEST(D33_a_direct_connection_to_15001_is_refused),
+		TEST(D32_a_destination_that_is_a_port_of_ours_is_a_loop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+#include "base/net/fd.h"
+#include "sidecar/conn/test_conns.h"
+#include "sidecar/leg/tcp_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MAX = 4 };
+#define FRIEND "spiffe://td.test/friend"
+#define FOE    "spiffe://td.test/foe"
+
+static int set_up(void **state)
+{
+	*state = test_conns_new(MAX);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	test_conns_free(*state);
+	return 0;
+}
+
+static void D2_T5_a_new_policy_ends_exactly_those_it_denies(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream friendly, hostile;
+	test_inbound(conns, &friendly, NULL, FRIEND);
+	test_inbound(conns, &hostile, NULL, FOE);
+	_cleanup_fd_ int plain = test_inbound_plain(conns, NULL);
+	assert_int_equal(conns->num_relayed, 3);
+	struct policy *policy = test_policy_new(INBOUND_STRICT);
+	struct policy_rule *rule = policy_add_rule(policy, "no_foe");
+	rule->deny = true;
+	assert_int_equal(
+		policy_rule_add_source(rule, MATCH_ID, span_of_str("td.test"), span_of_str("/foe"), NULL), ERR_NONE);
+	test_policy(conns, policy);
+	assert_int_equal(conns->num_ended, 2);
+	assert_int_equal(conns->reason, CLOSE_POLICY_CHANGED);
+	assert_true(test_was_reset(hostile.far) && test_was_reset(plain));
+	assert_true(test_is_open(friendly.far));
+	fd_close(friendly.far);
+	fd_close(hostile.far);
+}
+
+static void D21_a_ban_ends_the_live_connections_of_that_identity_alone(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream friendly, hostile;
+	test_inbound(conns, &friendly, NULL, FRIEND);
+	test_inbound(conns, &hostile, NULL, FOE);
+	test_ban(conns, FOE);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_WITHDRAWN);
+	assert_int_equal(conns->why.err, ERR_REVOKED);
+	assert_true(test_was_reset(hostile.far));
+	assert_true(test_is_open(friendly.far));
+	fd_close(friendly.far);
+	fd_close(hostile.far);
+}
+
+static void T5_a_ban_while_a_stream_waits_keeps_it_from_opening(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream stream;
+	test_policy(conns, NULL);
+	test_inbound(conns, &stream, NULL, FOE);
+	test_ban(conns, FOE);
+	test_policy(conns, test_policy_new(INBOUND_STRICT));
+	assert_int_equal(conns->num_relayed, 0);
+	assert_int_equal(conns->reason, CLOSE_WITHDRAWN);
+	assert_int_equal(stream.status, 401);
+	assert_string_equal(stream.reason, "withdrawn");
+}
+
+static void the_limit_refuses_with_a_reset_and_room_comes_back(void **state)
+{
+	struct test_conns *conns = *state;
+	int apps[MAX];
+	for (unsigned i = 0; i < MAX; i++)
+		apps[i] = test_outbound(conns, "10.0.0.1:80");
+	_cleanup_fd_ int over = test_outbound(conns, "10.0.0.1:80");
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_LIMIT_REACHED);
+	assert_true(test_was_reset(over));
+	struct inbound_stream stream;
+	test_inbound(conns, &stream, NULL, FRIEND);
+	assert_int_equal(stream.status, 503);
+	assert_string_equal(stream.reason, "limit_reached");
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	assert_int_equal(conn_table_num(conns->env.table), 0);
+	for (unsigned i = 0; i < MAX; i++)
+		fd_close(apps[i]);
+	_cleanup_fd_ int again = test_outbound(conns, "10.0.0.1:80");
+	assert_true(test_is_open(again));
+}
+
+static void note_full(void *arg, bool full)
+{
+	char *told = arg;
+	size_t len = strlen(told);
+	told[len] = full ? 'F' : 'f';
+	told[len + 1] = '\0';
+}
+
+static void the_owner_is_told_of_the_limit_before_anybody_is_refused(void **state)
+{
+	struct test_conns *conns = *state;
+	char told[16] = "";
+	int apps[MAX];
+	conn_table_on_full(conns->env.table, note_full, told);
+	for (unsigned i = 0; i < MAX; i++) {
+		assert_string_equal(told, "");
+		apps[i] = test_outbound(conns, "10.0.0.1:80");
+	}
+	assert_string_equal(told, "F");
+	assert_int_equal(conns->num_ended, 0);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	assert_string_equal(told, "Ff");
+	for (unsigned i = 0; i < MAX; i++)
+		fd_close(apps[i]);
+}
+
+static void D41_cutting_in_every_step_leaves_nothing_behind(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream parked;
+	test_answer(conns, "10.0.0.2:80", DESTINATION_MESHED, 1);
+	_cleanup_fd_ int resolving = test_outbound(conns, "10.0.0.1:80");
+	_cleanup_fd_ int opening = test_outbound(conns, "10.0.0.2:80");
+	_cleanup_fd_ int relaying = test_inbound_plain(conns, NULL);
+	test_policy(conns, NULL);
+	test_inbound(conns, &parked, NULL, FRIEND);
+	assert_int_equal(conn_table_num(conns->env.table), 4);
+	conn_table_view_changed(conns->env.table); /* with the driver's task posted */
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 4);
+	assert_int_equal(conns->pool.num_cancelled, 1);
+	assert_int_equal(parked.num_answers, 1);
+	assert_true(test_was_reset(resolving) && test_was_reset(opening) && test_was_reset(relaying));
+	test_answer(conns, "10.0.0.1:80", DESTINATION_MESHED, 1); /* nobody waits any more */
+}
+
+struct seen {
+	unsigned num;
+	char steps[64];
+};
+
+static void see(void *arg, const struct conn *conn)
+{
+	struct seen *seen = arg;
+	struct conn_summary summary;
+	conn_summary(conn, &summary);
+	seen->num++;
+	size_t len = strlen(seen->steps);
+	snprintf(seen->steps + len, sizeof(seen->steps) - len, "%s ", summary.step);
+}
+
+static void each_connection_tells_where_it_stands(void **state)
+{
+	struct test_conns *conns = *state;
+	struct seen seen = {0};
+	_cleanup_fd_ int resolving = test_outbound(conns, "10.0.0.1:80");
+	_cleanup_fd_ int relaying = test_inbound_plain(conns, NULL);
+	conn_table_each(conns->env.table, see, &seen);
+	assert_int_equal(seen.num, 2);
+	assert_string_equal(seen.steps, "relay resolve ");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(D2_T5_a_new_policy_ends_exactly_those_it_denies),
+		TEST(D21_a_ban_ends_the_live_connections_of_that_identity_alone),
+		TEST(T5_a_ban_while_a_stream_waits_keeps_it_from_opening),
+		TEST(the_limit_refuses_with_a_reset_and_room_comes_back),
+		TEST(the_owner_is_told_of_the_limit_before_anybody_is_refused),
+		TEST(D41_cutting_in_every_step_leaves_nothing_behind),
+		TEST(each_connection_tells_where_it_stands),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+#include "sidecar/conn/test_tunnels.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "sidecar/leg/tcp_pair.h"
+#include <stdio.h>
+
+static struct svid *peer_of_legs; /* tests run one after the other */
+
+static struct leg *leg_make(struct loop *loop, int *out_far)
+{
+	struct tcp_pair pair;
+	tcp_pair_open(&pair);
+	*out_far = pair.far;
+	return leg_new_plain(loop, pair.near);
+}
+
+struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct stream_request *request)
+{
+	CHECK(pool->attempt == NULL);
+	pool->attempt = mem_new(struct stream_attempt);
+	pool->attempt->pool = pool;
+	pool->attempt->request = *request;
+	spiffe_id_copy(request->expected, &pool->attempt->expected);
+	pool->num_opened++;
+	return pool->attempt;
+}
+
+static struct stream_attempt *attempt_take(struct tunnel_pool *pool)
+{
+	CHECK(pool->attempt != NULL);
+	spiffe_id_done(&pool->attempt->expected);
+	return TAKE_PTR(pool->attempt);
+}
+
+void stream_attempt_cancel(struct stream_attempt *attempt)
+{
+	attempt->pool->num_cancelled++;
+	attempt->pool->attempt = NULL;
+	spiffe_id_done(&attempt->expected);
+	/* Touches the downstream leg, as the real one does: it must still be there. */
+	if (attempt->request.downstream != NULL)
+		leg_reset(attempt->request.downstream);
+	mem_free(attempt);
+}
+
+void test_pool_accept(struct tunnel_pool *pool, int *out_far)
+{
+	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
+	const struct stream_result result = {.verdict = STREAM_OPEN, .status = 200};
+	peer_of_legs = pool->peer;
+	attempt->request.on_result(attempt->request.arg, leg_make(pool->loop, out_far), &result);
+}
+
+void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum err err, bool by_peer)
+{
+	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
+	struct stream_result result = {.verdict = verdict, .failed_by_peer = by_peer};
+	(void)why_set(&result.why, err, "an endpoint", "look", "nobody");
+	attempt->request.on_result(attempt->request.arg, NULL, &result);
+}
+
+const struct svid *leg_peer(const struct leg *leg)
+{
+	(void)leg;
+	return peer_of_legs;
+}
+
+const struct addr *inbound_stream_authority(const struct inbound_stream *stream)
+{
+	return &stream->authority;
+}
+
+const struct addr *inbound_stream_local(const struct inbound_stream *stream)
+{
+	return &stream->local;
+}
+
+const struct addr *inbound_stream_remote(const struct inbound_stream *stream)
+{
+	return &stream->remote;
+}
+
+const struct svid *inbound_stream_peer(const struct inbound_stream *stream)
+{
+	return stream->peer;
+}
+
+void inbound_stream_set_arg(struct inbound_stream *stream, void *arg)
+{
+	stream->arg = arg;
+}
+
+void *inbound_stream_arg(const struct inbound_stream *stream)
+{
+	return stream->arg;
+}
+
+struct leg *inbound_stream_accept(struct inbound_stream *stream)
+{
+	stream->num_answers++;
+	stream->status = 200;
+	return leg_make(stream->loop, &stream->far);
+}
+
+void inbound_stream_refuse(struct inbound_stream *stream, unsigned status, const char *reason)
+{
+	stream->num_answers++;
+	stream->status = status;
+	snprintf(stream->reason, sizeof(stream->reason), "%s", reason);
+}

@@ -1,0 +1,31 @@
+/* For tests: a tunnel pool and inbound streams that do what the test says. Their legs are plain sockets, whose far ends
+ * the test holds. */
+#pragma once
+
+#include "sidecar/tunnel/tunnel_server.h"
+
+struct stream_attempt {
+	struct tunnel_pool *pool;
+	struct stream_request request;
+	struct spiffe_id expected; /* a copy, as the real one makes */
+};
+
+struct tunnel_pool { /* zeroed: fresh */
+	struct loop *loop;
+	unsigned num_opened, num_cancelled;
+	struct stream_attempt *attempt; /* the one under way */
+	struct svid *peer;              /* borrowed: who is at the other end of its legs */
+};
+/* The other sidecar accepts; *out_far is the other end of the stream. */
+void test_pool_accept(struct tunnel_pool *pool, int *out_far);
+void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum err err, bool by_peer);
+
+struct inbound_stream { /* the test's storage */
+	struct loop *loop;
+	struct addr authority, local, remote;
+	struct svid *peer; /* borrowed */
+	void *arg;
+	unsigned num_answers, status; /* 200: accepted */
+	char reason[48];
+	int far; /* the other end, once accepted; -1 */
+};
