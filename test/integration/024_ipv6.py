@@ -9,7 +9,10 @@ MARKER = b"marker-in-ipv6\n"
 
 
 def arrange(story):
-    story.mesh = Mesh(story, leaf_ttl="1h")
+    story.mesh = Mesh(story, leaf_ttl="1h", start=False)
+    story.mesh.control.configure(entries=[{"address": story.mesh.net.hosts[name].ipv6, "identity": identity_of(name)}
+                                          for name in ("client", "server")])
+    story.mesh.start()
     story.nginx = story.own(Nginx(story, story.mesh.server, 80, {"marker": MARKER}))
     story.own(StreamServer(story, story.mesh.server, 9000, "hash"))
 

@@ -4,7 +4,7 @@
 
 import concurrent.futures
 
-from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in
 from handfast_harness import stream
 
 MARKER = b"marker-before-identity\n"
@@ -54,5 +54,6 @@ def shows_that_parking_ends_with_a_reason(story):
     story.client.launch().wait_for_port(15001)
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
         expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection that nobody can serve")
-    line = story.client.wait_for_access(reason="no_identity")
+    line = story.client.wait_for_access(reason="no_policy")
+    expect_in("control plane", line["why"]["fix"], "what to do")
     expect(4500 <= line["duration_ms"] <= 7000, "it was held %d ms" % line["duration_ms"])

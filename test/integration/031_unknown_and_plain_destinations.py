@@ -26,14 +26,13 @@ def _get(story, address):
 def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(story):
     started = time.monotonic()
     with Capture(story, story.mesh.net.router, "to-client") as wire:
-        with story.mesh.client.connect(story.mesh.stranger.ipv4, 80, uid=1000, timeout_s=10) as sock:
-            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            expect_eq(stream.receive_all(sock), (b"", "reset"), "what came")
+        expect_eq(stream.attempt(story.mesh.client, story.mesh.stranger.ipv4, 80, b"GET / HTTP/1.0\r\n\r\n"),
+                  (b"", "reset"), "what came")
     took = time.monotonic() - started
     expect(4.5 <= took <= 7, "it was held %.1f s" % took)
     expect(80 not in wire.ports() and not wire.contains(b"GET /"), "something left for the unknown destination")
     line = story.client.wait_for_access(reason="unresolved")
-    for setting in ("mesh.plain", "entries"):
+    for setting in ("mesh.plain", "mesh.networks"):
         expect_in(setting, line["why"]["fix"], "what to do")
     expect_in("mesh.plain", str(story.client.admin("/why")), "/why")
 

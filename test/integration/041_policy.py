@@ -45,9 +45,9 @@ def shows_that_a_change_closes_exactly_those_it_denies(story):
 
 
 def shows_that_the_denied_are_refused_with_the_reason_on_both_ends(story):
+    story.app.wait_for_report(5)
     num_before = len(story.app.reports())
-    with _connect(story, "other") as sock:
-        expect_eq(stream.receive_all(sock), (b"", "reset"), "a new connection")
+    expect_eq(stream.attempt(story.mesh.other, story.mesh.server.ipv4, 80), (b"", "reset"), "a new connection")
     story.mesh.sidecar("server").wait_for_access(direction="inbound", reason="denied")
     story.mesh.sidecar("other").wait_for_access(direction="outbound", reason="denied")
     expect_eq(len(story.app.reports()), num_before, "connections that the application saw")
@@ -70,9 +70,8 @@ def shows_that_deny_wins_over_allow(story):
                                             "sources": [{"trust_domain": "cluster.local"}]})
     story.mesh.control.reload(policy=policy)
 
-    def denied():
-        with _connect(story, "client") as sock:
-            return stream.exchange(sock, b"x") == (b"", "reset")
-    wait_until("the client to be denied", denied)
+    wait_until("the client to be denied", lambda: stream.attempt(
+        story.mesh.client, story.mesh.server.ipv4, 80, timeout_s=0.5) == (b"", "reset"))
+    expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 80), (b"", "reset"), "a new connection")
     line = story.mesh.sidecar("server").wait_for_access(reason="denied", source_id=identity_of("client"))
     expect_in("not-today", line["rule"], "the rule in the log")

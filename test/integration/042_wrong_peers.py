@@ -24,12 +24,7 @@ def _dial(story, identity, reason, **options):
     """The app behind the client dials the impostor, who shows this identity: what the impostor got."""
     before = len(story.client.access_log(reason=reason))
     with hbone.Server(story.mesh.impostor, identity, **options) as impostor:
-        with story.mesh.client.connect(story.mesh.impostor.ipv4, 80, uid=1000, timeout_s=15) as sock:
-            try:
-                sock.sendall(b"the application's secret")
-                ended = stream.receive_all(sock)
-            except (ConnectionResetError, BrokenPipeError):
-                ended = b"", "reset"
+        ended = stream.attempt(story.mesh.client, story.mesh.impostor.ipv4, 80, b"the application's secret")
         story.client.process.wait_until(
             "a line with %s (it has %s)" % (reason, [line["reason"] for line in story.client.access_log()]),
             lambda: len(story.client.access_log(reason=reason)) > before, 5)

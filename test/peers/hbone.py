@@ -134,6 +134,7 @@ class Server:
     def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b""):
         self.identity, self.answer, self.cut_after, self.reply = identity, answer, cut_after, reply
         self.handshakes, self.refused, self.authorities, self.received = 0, [], [], b""
+        self._sockets = []
         self.listener = host.listen("::", port, uid=1337, gid=1337)
         self.listener.settimeout(None)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -147,6 +148,9 @@ class Server:
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self._thread.join(5)
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _serve(self):
         while True:
@@ -154,6 +158,7 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            self._sockets.append(sock)
             threading.Thread(target=self._one, args=(sock,), daemon=True).start()
 
     def _one(self, sock):

@@ -15,7 +15,7 @@ import threading
 from .process import Process
 from .stream_program import pattern, reset
 
-__all__ = ["Server", "exchange", "pattern", "receive_all", "receive_exactly", "reset", "sha256"]
+__all__ = ["Server", "attempt", "exchange", "pattern", "receive_all", "receive_exactly", "reset", "sha256"]
 
 _CHUNK = 1 << 16
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stream_program.py")
@@ -68,6 +68,18 @@ def exchange(sock, data):
     if failure and ended == "fin":
         ended = type(failure[0]).__name__
     return received, ended
+
+
+def attempt(host, address, port, data=b"", uid=1000, timeout_s=10.0):
+    """(bytes received, how it ended) of a connection that may not even open ("refused")."""
+    try:
+        with host.connect(address, port, uid=uid, timeout_s=timeout_s) as sock:
+            sock.sendall(data)
+            return receive_all(sock)
+    except (ConnectionResetError, BrokenPipeError):
+        return b"", "reset"
+    except ConnectionRefusedError:
+        return b"", "refused"
 
 
 class Server(Process):

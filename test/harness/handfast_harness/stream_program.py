@@ -24,6 +24,7 @@ import struct
 import threading
 
 _CHUNK = 1 << 16
+_telling = threading.Lock()
 
 
 def pattern(num_bytes, seed=1):
@@ -52,10 +53,10 @@ class _Tally:
 
 
 class _Connection:
-    def __init__(self, sock, options):
+    def __init__(self, sock, peer, options):
         self.sock, self.options = sock, options
         self.received, self.sent = _Tally(), _Tally()
-        self.names = sock.getpeername()[:2], sock.getsockname()[:2]
+        self.names = peer[:2], sock.getsockname()[:2]
 
     def send(self, data):
         self.sock.sendall(data)
@@ -114,9 +115,13 @@ class _Connection:
         except OSError as error:
             ended = type(error).__name__
         self.sock.close()
-        print(json.dumps({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
-                          "received_sha256": self.received.hex(), "sent": self.sent.count,
-                          "sent_sha256": self.sent.hex(), "ended": ended}), flush=True)
+        self._tell({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
+                    "received_sha256": self.received.hex(), "sent": self.sent.count,
+                    "sent_sha256": self.sent.hex(), "ended": ended})
+
+    def _tell(self, report):
+        with _telling:  # print() writes a line and its end apart
+            print(json.dumps(report), flush=True)
 
 
 def main():
@@ -134,8 +139,8 @@ def main():
     listener.listen(1024)
     print("listening", flush=True)
     while True:
-        sock, _ = listener.accept()
-        threading.Thread(target=_Connection(sock, options).serve, daemon=True).start()
+        sock, peer = listener.accept()
+        threading.Thread(target=_Connection(sock, peer, options).serve, daemon=True).start()
 
 
 if __name__ == "__main__":
