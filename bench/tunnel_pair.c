@@ -333,6 +333,15 @@ static int usage(void)
 	return 64;
 }
 
+static uint16_t parse_port(const char *text)
+{
+	_cleanup_(mem_freep) char *any = mem_printf("0.0.0.0:%s", text);
+	struct addr addr;
+	if (addr_parse(span_of_str(any), &addr) != ERR_NONE)
+		exit(usage());
+	return addr.port;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "certs") == 0)
@@ -346,7 +355,7 @@ int main(int argc, char **argv)
 	program.cache = verify_cache_new(1024);
 	program.budget = window_budget_new(0);
 	if (strcmp(argv[1], "near") == 0) {
-		start_near(&program, argv[2], argc > 5 ? (uint16_t)strtoul(argv[5], NULL, 10) : 15008);
+		start_near(&program, argv[2], argc > 5 ? parse_port(argv[5]) : 15008);
 		return run(&program, on_near_accept);
 	}
 	if (strcmp(argv[1], "far") == 0) {

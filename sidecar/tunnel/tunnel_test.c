@@ -256,6 +256,24 @@ static void T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream(void **state)
 	}
 }
 
+static void T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_nobody(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(
+		world, test_mesh_credentials(world->mesh, SERVER_ID), &(struct h2_limits){.stream_window = 1});
+	struct call *slow = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *second = world_call(world); /* on the same tunnel */
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 2));
+	peer_answer(peer, &peer->streams[0], "200");
+	assert_true(PEER_UNTIL(peer, slow->has_result));
+	assert_int_equal(send(slow->app, "all of these", 12, 0), 12);
+	assert_int_equal(send(second->app, "and those", 9, 0), 9);
+	assert_true(PEER_UNTIL(peer, buf_len(&peer->streams[0].received) == 12));
+	assert_true(PEER_UNTIL(peer, buf_len(&peer->streams[1].received) == 9));
+	peer_free(peer);
+}
+
 static void closes_a_tunnel_that_is_idle(void **state)
 {
 	struct world *world = *state;
@@ -292,6 +310,7 @@ int main(void)
 		WORLD_TEST(keeps_a_silent_tunnel_whose_peer_answers_ping),
 		WORLD_TEST(T6_a_peer_that_falls_silent_is_given_up),
 		WORLD_TEST(T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream),
+		WORLD_TEST(T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_nobody),
 		WORLD_TEST(closes_a_tunnel_that_is_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
