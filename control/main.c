@@ -1,5 +1,6 @@
 /* handfast-control: the control plane. */
 #include "base/core/log.h"
+#include "base/core/version.h"
 #include "control/control.h"
 #include "control/issue/signer.h"
 #include "control/versions.h"
@@ -62,7 +63,7 @@ static int serve(const struct control_source *source, bool checks_only)
 	}
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
-	err = control_new(source, config, HANDFAST_RELEASE, &control, &why);
+	err = control_new(source, config, HANDFAST_VERSION, &control, &why);
 	if (err != ERR_NONE) {
 		log_why(LOG_LEVEL_ERROR, "control", "cannot start", &why);
 		return exit_code(err);

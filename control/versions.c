@@ -1,5 +1,6 @@
 #include "control/versions.h"
 #include "base/core/loop.h"
+#include "base/core/version.h"
 #include "base/h2/h2_session.h"
 #include "base/pb/unpack.h"
 #include "base/tls/tls_context.h"
@@ -13,8 +14,8 @@ int versions_show(void)
 {
 	unsigned long http = http_parser_version();
 	const struct scmp_version *seccomp = seccomp_version();
-	printf("handfast-control %s\n", HANDFAST_RELEASE);
-	printf("BoringSSL %s\n", tls_library_version());
+	printf("handfast-control %s\n", HANDFAST_VERSION);
+	puts(tls_library_version());
 	printf("nghttp2 %s\n", h2_library_version());
 	printf("protobuf-c %s\n", protobuf_c_version());
 	printf("libev %d.%d\n", ev_version_major(), ev_version_minor());

@@ -1,5 +1,6 @@
 /* handfast-init: asks options what to do, does it by the modules beside it, and says what came of it. */
 #include "base/core/check.h"
+#include "base/core/version.h"
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/loopback_addr.h"
@@ -7,12 +8,11 @@
 #include "intercept/preflight.h"
 #include "intercept/report.h"
 #include "intercept/rollback.h"
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define VERSION "0.1.0"
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (options.command == COMMAND_VERSION) {
-		puts("handfast-init " VERSION);
+		printf("handfast-init %s\njansson %s\n", HANDFAST_VERSION, jansson_version_str());
 		return EXIT_DONE;
 	}
 	if (options.command == COMMAND_HELP) {

@@ -1,19 +1,14 @@
 /* handfast-sidecar: the data plane beside one workload. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "base/h2/h2_session.h"
-#include "base/tls/tls_context.h"
+#include "base/core/version.h"
 #include "sidecar/commands.h"
 #include "sidecar/process.h"
 #include "sidecar/sidecar.h"
-#include <ev.h>
-#include <jansson.h>
-#include <protobuf-c/protobuf-c.h>
+#include "sidecar/versions.h"
 #include <stdio.h>
 #include <sysexits.h>
-#include <yaml.h>
-
-#define RELEASE "0.1.0"
+#include <unistd.h>
 
 enum { WAIT_MS = 60000 };
 
@@ -37,15 +32,6 @@ struct command_line {
 	int argc;
 	char **argv;
 };
-
-static int print_versions(void)
-{
-	printf("handfast-sidecar %s\n", RELEASE);
-	printf("%s\nnghttp2 %s\nlibev %d.%d\nprotobuf-c %s\njansson %s\nlibyaml %s\n", tls_library_version(),
-		h2_library_version(), ev_version_major(), ev_version_minor(), protobuf_c_version(),
-		jansson_version_str(), yaml_get_version_string());
-	return EX_OK;
-}
 
 static int print_keys(void)
 {
@@ -144,7 +130,7 @@ static int exit_code(enum err err)
 
 static int run(struct command_line *line, struct sidecar_config *config)
 {
-	struct sidecar_options options = {.release = RELEASE, .on_reload = on_reload, .arg = line};
+	struct sidecar_options options = {.release = HANDFAST_VERSION, .on_reload = on_reload, .arg = line};
 	struct sidecar *sidecar;
 	struct why why = {0};
 	enum err err = process_harden(&why);
@@ -184,7 +170,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[i], "--help") == 0)
 			return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;
 		if (strcmp(argv[i], "--version") == 0)
-			return print_versions();
+			return versions_show();
 		if (strcmp(argv[i], "--keys") == 0)
 			return print_keys();
 	}

@@ -29,6 +29,10 @@ _FORTIFY = select({
 
 COPTS = _LANGUAGE + _WARNINGS + _FORTIFY
 
+# Whoever includes a header depends on the library that owns it. Only clang can tell (gcc ignores this), and it is asked
+# of our own targets alone: BoringSSL's BUILD files do not hold it.
+_FEATURES = ["layering_check"]
+
 # Generated code keeps the hardening and leaves the strict warnings.
 GENERATED_COPTS = _LANGUAGE + ["-w"] + _FORTIFY
 
@@ -46,6 +50,7 @@ def hf_library(name, copts = [], **kwargs):
     cc_library(
         name = name,
         copts = COPTS + copts,
+        features = _FEATURES,
         **kwargs
     )
 
@@ -63,7 +68,7 @@ def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
         linkopts = (_STATIC_LINK if static else _HARDENED_LINK) + linkopts,
         linkstatic = True,
         # Bazel sees gold and groups objects in its way; bfd, which static-pie needs, does not know that option.
-        features = ["-supports_start_end_lib"],
+        features = _FEATURES + ["-supports_start_end_lib"],
         **kwargs
     )
 
@@ -76,6 +81,7 @@ def hf_test(name, srcs, deps = [], tags = ["unit"], size = "small", copts = [], 
         name = name,
         srcs = srcs,
         copts = COPTS + copts,
+        features = _FEATURES,
         linkopts = ["-pie"],
         linkstatic = True,
         size = size,
@@ -93,6 +99,7 @@ def hf_fuzz(name, srcs, corpus, deps = []):
             "//conditions:default": ["//test/fuzz:corpus_main.c"],
         }),
         copts = COPTS,
+        features = _FEATURES,
         linkopts = ["-pie"] + select({
             "//tools:fuzz": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
