@@ -58,6 +58,27 @@ bool leg_deliver_kept(struct leg *leg)
 	return true;
 }
 
+size_t leg_take_kept(struct leg *leg, uint8_t *to, size_t cap)
+{
+	size_t len = buf_len(&leg->kept) < cap ? buf_len(&leg->kept) : cap;
+	if (len == 0)
+		return 0;
+	memcpy(to, buf_span(&leg->kept).ptr, len);
+	buf_consume(&leg->kept, len);
+	if (buf_len(&leg->kept) == 0)
+		buf_done(&leg->kept);
+	return len;
+}
+
+void leg_put_back(struct leg *leg, struct span bytes)
+{
+	if (leg->is_reset)
+		return;
+	CHECK(buf_len(&leg->kept) == 0); /* a pull takes what is kept before anything else */
+	CHECK(buf_append(&leg->kept, bytes) == ERR_NONE);
+	leg->in_ended = false; /* a socket tells its end again */
+}
+
 void leg_count(struct leg *leg, size_t len)
 {
 	leg->sent += len;

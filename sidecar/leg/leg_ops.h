@@ -61,6 +61,10 @@ void leg_part(struct leg *leg); /* nobody listens any more; it can be joined aga
 void leg_deliver(struct leg *leg, struct span bytes);
 /* Hands on what this side kept; true: nothing is left. */
 bool leg_deliver_kept(struct leg *leg);
+/* For pull: takes back up to cap bytes of what this side kept; how many. */
+size_t leg_take_kept(struct leg *leg, uint8_t *to, size_t cap);
+/* Bytes of this side were pulled, and certainly delivered to nobody: they are to be pulled again. */
+void leg_put_back(struct leg *leg, struct span bytes);
 void leg_count(struct leg *leg, size_t len); /* so many bytes were handed on to this side */
 /* For the leg itself: it is lost. Tells the listener, once. */
 void leg_lost(struct leg *leg, const struct why *why);

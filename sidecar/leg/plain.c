@@ -71,6 +71,9 @@ static enum io_result nothing_yet(struct plain_leg *plain)
 static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
 {
 	struct plain_leg *plain = plain_of(leg);
+	*out_len = leg_take_kept(leg, to, cap); /* put back by an attempt that failed */
+	if (*out_len > 0)
+		return IO_DONE;
 	if (plain->is_drained)
 		return nothing_yet(plain);
 	ssize_t len;

@@ -60,9 +60,25 @@ static void tell(struct loop_task *task)
 	mem_free(failure);
 }
 
+/* The owner may try another endpoint with the same app: it must find its bytes again. */
+static void give_back_early(struct stream_attempt *attempt)
+{
+	if (attempt->downstream == NULL || (buf_len(&attempt->early) == 0 && !attempt->early_ended))
+		return;
+	/* A copy was kept of all that was taken, so what a retry did not replay yet is in it as well. */
+	uint8_t rest[EARLY_MAX];
+	size_t rest_len = leg_take_kept(attempt->downstream, rest, sizeof(rest));
+	leg_put_back(attempt->downstream, buf_span(&attempt->early));
+	if (rest_len > 0 && !attempt->downstream->is_reset)
+		CHECK(buf_append(&attempt->downstream->kept, span_of(rest, rest_len)) == ERR_NONE);
+	buf_done(&attempt->early);
+	attempt->early_ended = false;
+}
+
 static void fail_with(struct stream_attempt *attempt, const struct stream_result *result)
 {
 	drop_stream(attempt);
+	give_back_early(attempt);
 	if (attempt->prev != NULL)
 		destination_cancel(attempt);
 	if (attempt->failure != NULL)

@@ -240,12 +240,8 @@ void stream_cut(struct stream *stream, const struct why *why)
 static enum io_result stream_leg_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
 {
 	struct stream *stream = stream_of_leg(leg);
-	size_t len = buf_len(&leg->kept) < cap ? buf_len(&leg->kept) : cap;
+	size_t len = leg_take_kept(leg, to, cap);
 	if (len > 0) {
-		memcpy(to, buf_span(&leg->kept).ptr, len);
-		buf_consume(&leg->kept, len);
-		if (buf_len(&leg->kept) == 0)
-			buf_done(&leg->kept);
 		leg->ops->took(leg, len);
 		*out_len = len;
 		return IO_DONE;

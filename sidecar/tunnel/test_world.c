@@ -82,6 +82,8 @@ static void on_result(void *arg, struct leg *leg, const struct stream_result *re
 	call->attempt = NULL;
 	call->has_result = true;
 	call->result = *result;
+	if (leg == NULL && call->world->keeps_downstream)
+		return;
 	if (leg == NULL) {
 		leg_reset(call->downstream);
 		leg_free(TAKE_PTR(call->downstream));
@@ -97,6 +99,22 @@ static void on_result(void *arg, struct leg *leg, const struct stream_result *re
 	call->relay = relay_start(&options);
 }
 
+static void ask(struct call *call, const char *expected_id)
+{
+	struct spiffe_id expected;
+	CHECK(spiffe_id_parse(span_of_str(expected_id), &expected, NULL) == ERR_NONE);
+	struct stream_request request = {
+		.endpoint = {.ip = call->world->at.ip, .port = 8080},
+		.expected = &expected,
+		.source = call->source,
+		.on_result = on_result,
+		.arg = call,
+		.downstream = call->downstream,
+	};
+	call->attempt = tunnel_pool_open(call->world->pool, &request);
+	spiffe_id_done(&expected);
+}
+
 struct call *world_call_to(struct world *world, const char *expected_id)
 {
 	CHECK(world->num_calls < CALLS_MAX);
@@ -105,21 +123,16 @@ struct call *world_call_to(struct world *world, const char *expected_id)
 	tcp_pair_open(&pair);
 	*call = (struct call){.world = world, .app = pair.near};
 	call->downstream = leg_new_plain(world->loop, pair.far);
-	struct spiffe_id expected;
-	CHECK(spiffe_id_parse(span_of_str(expected_id), &expected, NULL) == ERR_NONE);
-	struct stream_request request = {
-		.endpoint = {.ip = world->at.ip, .port = 8080},
-		.expected = &expected,
-		.source = pair.near_addr,
-		.on_result = on_result,
-		.arg = call,
-		.downstream = call->downstream,
-	};
-	call->attempt = tunnel_pool_open(world->pool, &request);
-	spiffe_id_done(&expected);
+	call->source = pair.near_addr;
+	ask(call, expected_id);
 	return call;
 }
 
+void world_call_again(struct call *call)
+{
+	call->has_result = false;
+	ask(call, SERVER_ID);
+}
 struct call *world_call(struct world *world)
 {
 	return world_call_to(world, SERVER_ID);

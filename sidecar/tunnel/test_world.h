@@ -33,6 +33,7 @@ struct call { /* an outbound connection */
 	struct leg *downstream; /* until the relay has it */
 	struct relay *relay;
 	int app; /* the application's end */
+	struct addr source;
 	bool has_result, has_ended;
 	struct stream_result result;
 	enum relay_end end;
@@ -60,6 +61,7 @@ struct world {
 	struct call calls[CALLS_MAX];
 	struct far fars[CALLS_MAX];
 	unsigned num_calls, num_fars;
+	bool keeps_downstream;                    /* after a failure, so that world_call_again() can try with it */
 	unsigned opened[2], closed[2], failed[2]; /* tunnels, by outbound */
 	struct why last_failure[2];
 };
@@ -84,6 +86,7 @@ void world_run(struct world *world, unsigned rounds);
 	})
 
 struct call *world_call(struct world *world); /* begins; the far end is world->fars[same order] */
+void world_call_again(struct call *call);     /* with the same app */
 struct call *world_call_to(struct world *world, const char *expected_id);
 bool world_connect(struct world *world, struct call **out_call, struct far **out_far); /* and waits for both ends */
 /* Moves len bytes of a pattern from one socket to the other; checks them. */

@@ -310,6 +310,31 @@ static void T8_takes_no_more_than_32_kib_before_the_answer(void **state)
 	peer_free(peer);
 }
 
+static void T8_gives_early_bytes_back_when_no_endpoint_took_them(void **state)
+{
+	struct world *world = *state;
+	world->keeps_downstream = true;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_int_equal(send(call->app, "hello", 5, 0), 5);
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1 && peer->streams[0].has_ended));
+	h2_stream_reset(peer->h2, peer->streams[0].id, 7); /* not looked at; and nobody else is there */
+	struct peer *nobody = peer_serve(world, credentials_of(world, "spiffe://td.test/somebody-else"), NULL);
+	for (unsigned i = 0; i < 500 && !call->has_result; i++) {
+		world_run(world, 1);
+		peer_pump(peer);
+		peer_pump(nobody);
+	}
+	assert_int_equal(call->result.why.err, ERR_WRONG_PEER);
+	assert_int_equal(nobody->num_streams, 0);
+	world_call_again(call); /* as conn does with the next endpoint */
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 2 && peer->streams[1].has_ended));
+	assert_true(span_eq(buf_span(&peer->streams[1].received), SPAN_LITERAL("hello")));
+	peer_free(nobody);
+	peer_free(peer);
+}
+
 /* --- which tunnel --- */
 
 static void opens_as_many_tunnels_as_a_peers_limit_needs(void **state)
@@ -403,6 +428,7 @@ int main(void)
 		WORLD_TEST(T8_opens_again_after_refused_stream),
 		WORLD_TEST(T8_never_opens_again_after_any_other_reset),
 		WORLD_TEST(T8_takes_no_more_than_32_kib_before_the_answer),
+		WORLD_TEST(T8_gives_early_bytes_back_when_no_endpoint_took_them),
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
 		WORLD_TEST(keeps_small_connections_away_from_a_tunnel_that_is_hogged),
 		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
