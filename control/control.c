@@ -17,15 +17,14 @@ void control_fail(struct control *control, enum err err, const char *what, const
 	loop_stop(control->loop);
 }
 
-static void on_signer_lost(void *arg)
+static void on_signer_lost(void *arg, enum err err)
 {
 	struct control *control = arg;
 	struct why why = {0};
 	if (control->is_draining)
 		return;
 	/* It cannot be started again: this process can no longer reach the keys, which is the point. */
-	enum err err = why_set(&why, ERR_UNAVAILABLE, "a signer that runs",
-		"see its last line; the supervisor restarts us", "it ended");
+	err = why_set(&why, err, "a signer that runs", "see its last line; the supervisor restarts us", "it ended");
 	control_fail(control, err, "the signer is lost", &why);
 }
 

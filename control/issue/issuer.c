@@ -101,15 +101,28 @@ static void refuse_all(struct issuer *issuer, struct pending **first, struct pen
 		finish(issuer, pop(first, tail), err, NULL, &why);
 }
 
+/* Whoever closed the socket or sent garbage has no more to say: the wait is short. */
+static enum err reap(struct issuer *issuer)
+{
+	int status = 0;
+	if (issuer->child <= 0)
+		return ERR_NONE;
+	while (waitpid(issuer->child, &status, 0) < 0 && errno == EINTR)
+		;
+	issuer->child = 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == SIGNER_EXIT_BAD_STATE ? ERR_STATE_DAMAGED : ERR_UNAVAILABLE;
+}
+
 static void lose(struct issuer *issuer)
 {
 	if (issuer->is_lost)
 		return;
 	issuer->is_lost = true;
 	loop_io_stop(&issuer->io);
+	shutdown(issuer->fd, SHUT_RDWR);                            /* one that still lives ends by this */
+	issuer->options.on_lost(issuer->options.arg, reap(issuer)); /* first: it knows why, the others only that */
 	refuse_all(issuer, &issuer->sent, &issuer->sent_tail);
 	refuse_all(issuer, &issuer->unsent, &issuer->unsent_tail);
-	issuer->options.on_lost(issuer->options.arg);
 }
 
 static void answer(struct issuer *issuer, const struct wire_answer *answer)
@@ -204,8 +217,7 @@ void issuer_free(struct issuer *issuer)
 	loop_task_cancel(&issuer->refusal);
 	fd_close(issuer->fd); /* the signer ends when it reads this */
 	issuer->fd = -1;
-	while (waitpid(issuer->child, NULL, 0) < 0 && errno == EINTR)
-		;
+	(void)reap(issuer);
 	issuer_destroy(issuer);
 }
 

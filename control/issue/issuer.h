@@ -24,7 +24,8 @@ struct issuer_options {
 	const char *key_folder;
 	const struct trust_domain *trust_domain;
 	int64_t max_leaf_ttl_s, intermediate_life_s, root_life_s;
-	void (*on_lost)(void *arg); /* the signer died: nothing can be issued any more */
+	/* The signer ended, so nothing can be issued any more. ERR_STATE_DAMAGED: it refused its key folder. */
+	void (*on_lost)(void *arg, enum err err);
 	void *arg;
 };
 

@@ -32,7 +32,7 @@ struct world {
 	bool is_lost;
 };
 
-static void on_lost(void *arg)
+static void on_lost(void *arg, _unused_ enum err err)
 {
 	((struct world *)arg)->is_lost = true;
 }
@@ -186,6 +186,35 @@ static void tells_when_the_signer_dies_and_fails_what_is_asked_then(void **state
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_UNAVAILABLE);
 }
 
+static void on_damage(void *arg, enum err err)
+{
+	struct world *world = arg;
+	world->err = err;
+	world->is_lost = true;
+}
+
+/* C17 */
+static void tells_that_the_keys_are_damaged(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
+	struct issuer *second;
+	struct issuer_options options = {.loop = world->loop,
+		.key_folder = world->folder,
+		.trust_domain = &world->domain,
+		.max_leaf_ttl_s = 3600,
+		.intermediate_life_s = 7 * 86400,
+		.root_life_s = 365 * 86400,
+		.on_lost = on_damage,
+		.arg = world};
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(issuer_start(&options, &second, NULL), ERR_NONE);
+	while (!world->is_lost)
+		loop_run_once(world->loop, true);
+	assert_int_equal(world->err, ERR_STATE_DAMAGED);
+	issuer_free(second);
+}
+
 /* W24, C17 */
 static void once_confined_the_network_process_cannot_reach_the_keys(void **state)
 {
@@ -234,6 +263,7 @@ int main(int argc, char **argv)
 		TEST(the_control_planes_certificate_chains_to_the_bootstrap_root_only),
 		TEST(answers_a_flood_in_order_and_refuses_what_is_too_much),
 		TEST(tells_when_the_signer_dies_and_fails_what_is_asked_then),
+		TEST(tells_that_the_keys_are_damaged),
 		TEST(once_confined_the_network_process_cannot_reach_the_keys),
 		TEST(refuses_to_go_on_when_a_listed_path_lies_above_the_keys),
 	};

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EXIT_BAD_STATE 65
 #define EXIT_BAD_USAGE 64
 #define EXIT_FAULT     70
 
@@ -138,7 +137,7 @@ int signer_main(int argc, char **argv)
 		err = authority_open(&authority, &options, &why);
 	if (err != ERR_NONE) {
 		log_why(LOG_LEVEL_ERROR, "signer", "cannot start", &why);
-		return err == ERR_STATE_DAMAGED ? EXIT_BAD_STATE : EXIT_FAULT;
+		return err == ERR_STATE_DAMAGED ? SIGNER_EXIT_BAD_STATE : EXIT_FAULT;
 	}
 	int code = serve_until_closed(&authority, fd);
 	authority_done(&authority);

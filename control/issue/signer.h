@@ -6,4 +6,5 @@
  * seconds. Returns the exit
  * code. Called by main() before anything else, so that no key ever shares a process with the network. */
 int signer_main(int argc, char **argv);
-#define SIGNER_WORD "signer"
+#define SIGNER_WORD           "signer"
+#define SIGNER_EXIT_BAD_STATE 65 /* keys that are damaged or missing */

@@ -56,9 +56,10 @@ static void wait_until(struct world *world, const bool *flag)
 		loop_run_once(world->loop, false);
 }
 
-static void on_lost(void *arg)
+static void on_lost(void *arg, enum err err)
 {
 	(void)arg;
+	(void)err;
 	fail();
 }
 
