@@ -135,6 +135,12 @@ static void on_idle_deadline(struct loop_timer *timer)
 
 /* --- the relay --- */
 
+/* A socket's watcher tells by itself; a stream may hold bytes, or its end, from before. */
+static bool needs_start(const struct leg *leg)
+{
+	return leg->ops->push == NULL || leg->is_reset || buf_len(&leg->kept) > 0;
+}
+
 static void take_up(struct relay *relay, struct leg *leg)
 {
 	static const struct why before = {.err = ERR_RESET, .got = "reset before its bytes could be handed on"};
@@ -157,10 +163,9 @@ struct relay *relay_start(const struct relay_options *options)
 	leg_join(relay->upstream, relay->downstream, &relay_listener, relay);
 	if (relay->idle_ms != 0)
 		loop_timer_start(relay->loop, &relay->idle, relay->idle_ms, on_idle_deadline);
-	/* A socket's watcher tells by itself; a stream may hold bytes, or its end, from before. */
-	if (relay->upstream->ops->push == NULL || relay->upstream->is_reset)
+	if (needs_start(relay->upstream))
 		take_up(relay, relay->upstream);
-	if (relay->downstream->ops->push == NULL || relay->downstream->is_reset)
+	if (needs_start(relay->downstream))
 		take_up(relay, relay->downstream);
 	end_if_done(relay);
 	return relay;

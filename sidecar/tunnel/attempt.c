@@ -60,17 +60,18 @@ static void tell(struct loop_task *task)
 	mem_free(failure);
 }
 
-/* The owner may try another endpoint with the same app: it must find its bytes again. */
-static void give_back_early(struct stream_attempt *attempt)
+/* What was taken from the app and did not leave goes back to its leg: `from` is how much of the copy has left for good.
+ */
+static void give_back_early(struct stream_attempt *attempt, size_t from)
 {
-	if (attempt->downstream == NULL || (buf_len(&attempt->early) == 0 && !attempt->early_ended))
+	struct leg *downstream = attempt->downstream;
+	bool is_end_due = attempt->early_ended && (attempt->stream == NULL || !attempt->stream->leg.out_ended);
+	if (downstream == NULL || downstream->is_reset || (buf_len(&attempt->early) == from && !is_end_due))
 		return;
-	/* A copy was kept of all that was taken, so what a retry did not replay yet is in it as well. */
 	uint8_t rest[EARLY_MAX];
-	size_t rest_len = leg_take_kept(attempt->downstream, rest, sizeof(rest));
-	leg_put_back(attempt->downstream, buf_span(&attempt->early));
-	if (rest_len > 0 && !attempt->downstream->is_reset)
-		CHECK(buf_append(&attempt->downstream->kept, span_of(rest, rest_len)) == ERR_NONE);
+	size_t rest_len = leg_take_kept(downstream, rest, sizeof(rest));
+	leg_put_back(downstream, span_from(buf_span(&attempt->early), from));
+	CHECK(buf_append(&downstream->kept, span_of(rest, rest_len)) == ERR_NONE);
 	buf_done(&attempt->early);
 	attempt->early_ended = false;
 }
@@ -78,7 +79,7 @@ static void give_back_early(struct stream_attempt *attempt)
 static void fail_with(struct stream_attempt *attempt, const struct stream_result *result)
 {
 	drop_stream(attempt);
-	give_back_early(attempt);
+	give_back_early(attempt, 0); /* the owner may try another endpoint with the same app */
 	if (attempt->prev != NULL)
 		destination_cancel(attempt);
 	if (attempt->failure != NULL)
@@ -95,6 +96,7 @@ void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, b
 
 static void succeed(struct stream_attempt *attempt, unsigned status)
 {
+	give_back_early(attempt, attempt->replayed); /* a retry whose window was too small for all of it yet */
 	struct stream *stream = TAKE_PTR(attempt->stream);
 	stream->attempt = NULL;
 	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;

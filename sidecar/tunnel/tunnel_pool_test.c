@@ -335,6 +335,27 @@ static void T8_gives_early_bytes_back_when_no_endpoint_took_them(void **state)
 	peer_free(peer);
 }
 
+static void T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_left_again(void **state)
+{
+	struct world *world = *state;
+	struct peer *first = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_int_equal(send(call->app, "all of these bytes", 18, 0), 18);
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(PEER_UNTIL(first, first->num_streams == 1 && first->streams[0].has_ended));
+	h2_stream_reset(first->h2, first->streams[0].id, 7);
+	peer_pump(first);
+	struct peer *second =
+		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.stream_window = 3});
+	assert_true(PEER_UNTIL(second, second->num_streams == 1));
+	peer_answer(second, &second->streams[0], "200");
+	assert_true(PEER_UNTIL(second, second->streams[0].has_ended));
+	assert_true(span_eq(buf_span(&second->streams[0].received), SPAN_LITERAL("all of these bytes")));
+	assert_int_equal(call->result.verdict, STREAM_OPEN);
+	peer_free(second);
+	peer_free(first);
+}
+
 /* --- which tunnel --- */
 
 static void opens_as_many_tunnels_as_a_peers_limit_needs(void **state)
@@ -429,6 +450,7 @@ int main(void)
 		WORLD_TEST(T8_never_opens_again_after_any_other_reset),
 		WORLD_TEST(T8_takes_no_more_than_32_kib_before_the_answer),
 		WORLD_TEST(T8_gives_early_bytes_back_when_no_endpoint_took_them),
+		WORLD_TEST(T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_left_again),
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
 		WORLD_TEST(keeps_small_connections_away_from_a_tunnel_that_is_hogged),
 		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
