@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/net/resolver.h"
 #include "base/net/socket.h"
 #include "base/tls/tls_session.h"
 #include "certs/verify.h"
@@ -10,9 +11,15 @@ enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024 };
 
 struct control_link {
 	struct control_link_options options;
+	struct addr address; /* the port counts; the IP when the address is no name */
+	char *host;          /* NULL: the address is no name */
+	struct resolver *resolver;
+	unsigned num_dials;
 	struct tls_scratch *scratch;
 	struct rpc_client *client; /* dialling or up */
-	bool is_up;
+	bool is_up, is_resolving;
+	struct credentials *credentials; /* of the dial whose name is being resolved */
+	uint32_t patience_ms;
 	struct loop_task failed; /* a dial that failed at once tells so later */
 	struct why why;
 };
@@ -26,20 +33,52 @@ void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST
 		memcpy(pins->sha256[pins->num++], sha256, DIGEST_LEN);
 }
 
-struct control_link *control_link_new(const struct control_link_options *options)
+static enum err bad_address(const struct control_link_options *options, struct why *why)
+{
+	return why_set(why, ERR_CONFIG, "an address and port such as 192.0.2.1:15012 or control.example:15012",
+		"set control.address", "%s", options->address);
+}
+
+/* "name:port": the port is read as that of an address. */
+static enum err read_address(struct control_link *link, struct why *why)
+{
+	const char *text = link->options.address, *colon = strrchr(text, ':');
+	if (addr_parse(span_of_str(text), &link->address) == ERR_NONE)
+		return ERR_NONE;
+	if (colon == NULL || colon == text || memchr(text, ':', (size_t)(colon - text)) != NULL)
+		return bad_address(&link->options, why);
+	_cleanup_(mem_freep) char *as_address = mem_printf("0.0.0.0%s", colon);
+	if (addr_parse(span_of_str(as_address), &link->address) != ERR_NONE)
+		return bad_address(&link->options, why);
+	link->host = mem_printf("%.*s", (int)(colon - text), text);
+	return resolver_new(link->options.loop, &link->resolver, why);
+}
+
+enum err control_link_new(const struct control_link_options *options, struct control_link **out, struct why *why)
 {
 	struct control_link *link = mem_new(struct control_link);
 	link->options = *options;
+	link->options.expected = (struct spiffe_id){0};
+	enum err err = read_address(link, why);
+	if (err != ERR_NONE) {
+		control_link_free(link);
+		return err;
+	}
 	spiffe_id_copy(&options->expected, &link->options.expected);
 	link->scratch = tls_scratch_new();
-	return link;
+	*out = link;
+	return ERR_NONE;
 }
 
 void control_link_free(struct control_link *link)
 {
 	control_link_cut(link);
-	tls_scratch_free(link->scratch);
+	if (link->resolver != NULL)
+		resolver_free(link->resolver);
+	if (link->scratch != NULL)
+		tls_scratch_free(link->scratch);
 	spiffe_id_done(&link->options.expected);
+	mem_free(link->host);
 	mem_free(link);
 }
 
@@ -93,12 +132,11 @@ static void tell_failed(struct loop_task *task)
 	link->options.on_down(link->options.arg, &why, false);
 }
 
-static enum err dial(
-	struct control_link *link, const struct addr *to, struct credentials *credentials, uint32_t patience_ms)
+static enum err dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
 {
 	int fd;
 	struct tls_session *session;
-	enum err err = socket_connect(to, &(struct socket_connect_options){0}, &fd);
+	enum err err = socket_connect(&link->address, &(struct socket_connect_options){0}, &fd);
 	if (err != ERR_NONE)
 		return why_set(&link->why, err, "a connection to the control plane", "check control.address", "%s: %s",
 			link->options.address, err_text(err));
@@ -127,18 +165,50 @@ static enum err dial(
 	return ERR_NONE;
 }
 
-void control_link_dial(
-	struct control_link *link, const struct addr *to, struct credentials *credentials, uint32_t patience_ms)
+static void dial_or_fail(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
+{
+	link->why = (struct why){0};
+	if (dial(link, credentials, patience_ms) != ERR_NONE)
+		loop_task_post(link->options.loop, &link->failed, tell_failed);
+}
+
+static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size_t num)
+{
+	struct control_link *link = arg;
+	_cleanup_(credentials_unrefp) struct credentials *credentials = TAKE_PTR(link->credentials);
+	link->is_resolving = false;
+	if (err != ERR_NONE) {
+		struct why why;
+		why_set(&why, err, "the control plane's name to have an address", "check control.address and the DNS",
+			"%s: %s", link->host, err_text(err));
+		link->options.on_down(link->options.arg, &why, false);
+		return;
+	}
+	link->address.ip = ips[link->num_dials++ % num];
+	dial_or_fail(link, credentials, link->patience_ms);
+}
+
+void control_link_dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
 {
 	CHECK(control_link_is_down(link));
-	link->why = (struct why){0};
-	if (dial(link, to, credentials, patience_ms) != ERR_NONE)
-		loop_task_post(link->options.loop, &link->failed, tell_failed);
+	if (link->host == NULL) {
+		dial_or_fail(link, credentials, patience_ms);
+		return;
+	}
+	link->is_resolving = true;
+	link->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
+	link->patience_ms = patience_ms;
+	resolver_ask(link->resolver, link->host, patience_ms, on_resolved, link);
 }
 
 void control_link_cut(struct control_link *link)
 {
 	loop_task_cancel(&link->failed);
+	if (link->is_resolving)
+		resolver_cancel(link->resolver);
+	link->is_resolving = false;
+	credentials_unref(link->credentials);
+	link->credentials = NULL;
 	if (link->client != NULL)
 		rpc_client_free(link->client);
 	link->client = NULL;
@@ -147,7 +217,7 @@ void control_link_cut(struct control_link *link)
 
 bool control_link_is_down(const struct control_link *link)
 {
-	return link->client == NULL && !loop_task_is_posted(&link->failed);
+	return link->client == NULL && !link->is_resolving && !loop_task_is_posted(&link->failed);
 }
 
 struct rpc_client *control_link_client(const struct control_link *link)

@@ -19,7 +19,7 @@ void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST
 struct control_link_options { /* borrowed all, `expected` copied */
 	struct loop *loop;
 	struct tls_context *context; /* client */
-	const char *address;         /* as written: for :authority and messages */
+	const char *address;         /* "192.0.2.1:15012", "[2001:db8::1]:15012" or "control.example:15012" */
 	const struct bootstrap_pins *pins;
 	struct spiffe_id expected; /* spiffe://<trust domain>/handfast/control */
 	int64_t (*now_s)(void *arg);
@@ -29,12 +29,13 @@ struct control_link_options { /* borrowed all, `expected` copied */
 	void (*on_down)(void *arg, const struct why *why, bool said_no);
 	void *arg;
 };
-struct control_link *control_link_new(const struct control_link_options *options);
+enum err control_link_new(const struct control_link_options *options, struct control_link **out,
+	struct why *why) _must_use_; /* ERR_CONFIG */
 void control_link_free(struct control_link *link);
 
-/* credentials NULL: without a certificate, for Attest only. Ends in on_up or on_down, never from within the call. */
-void control_link_dial(
-	struct control_link *link, const struct addr *to, struct credentials *credentials, uint32_t patience_ms);
+/* credentials NULL: without a certificate, for Attest only. A name is resolved anew at each dial, and its addresses are
+ * taken in turn. Ends in on_up or on_down, never from within the call. */
+void control_link_dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms);
 void control_link_cut(struct control_link *link);                        /* silently: no on_down; allowed when down */
 bool control_link_is_down(const struct control_link *link);              /* neither up nor dialling */
 struct rpc_client *control_link_client(const struct control_link *link); /* NULL unless up */

@@ -43,8 +43,7 @@ static void dial_timer_rang(struct loop_timer *timer)
 	client->has_failed = false;
 	client->is_stream = false;
 	client->has_trust = false;
-	control_link_dial(client->link, &client->address, attests ? NULL : client->credentials,
-		redial_patience_ms(&client->redial));
+	control_link_dial(client->link, attests ? NULL : client->credentials, redial_patience_ms(&client->redial));
 	client->is_stream = !attests;
 }
 
@@ -175,7 +174,7 @@ static enum err check_pins(const struct identity_client *client, struct why *why
 		"neither: the control plane could be anybody");
 }
 
-static void link_make(struct identity_client *client)
+static enum err link_make(struct identity_client *client, struct why *why)
 {
 	struct control_link_options link = {
 		.loop = client->options.loop,
@@ -189,28 +188,25 @@ static void link_make(struct identity_client *client)
 	};
 	_cleanup_(mem_freep) char *name = mem_printf("spiffe://%s/handfast/control", client->options.trust_domain.name);
 	CHECK(spiffe_id_parse(span_of_str(name), &link.expected, NULL) == ERR_NONE);
-	client->link = control_link_new(&link);
+	enum err err = control_link_new(&link, &client->link, why);
 	spiffe_id_done(&link.expected);
+	return err;
 }
 
 enum err identity_client_new(const struct identity_options *options, struct identity_client **out, struct why *why)
 {
-	struct addr address;
-	if (addr_parse(span_of_str(options->address), &address) != ERR_NONE)
-		return why_set(why, ERR_CONFIG, "an address and port such as 192.0.2.1:15012", "set control.address",
-			"%s", options->address);
 	struct identity_client *client = mem_new(struct identity_client);
 	client->options = *options;
-	client->address = address;
 	renew_init(&client->renew);
 	redial_init(&client->redial);
 	gather_pins(client);
 	enum err err = check_pins(client, why);
+	if (err == ERR_NONE)
+		err = link_make(client, why);
 	if (err != ERR_NONE) {
 		mem_free(client);
 		return err;
 	}
-	link_make(client);
 	*out = client;
 	return ERR_NONE;
 }

@@ -18,7 +18,7 @@ struct identity_options { /* borrowed all, but what the callbacks get is borrowe
 	struct tls_context *context; /* client */
 	struct state_folder *state;
 	struct trust_domain trust_domain;
-	const char *address;                            /* of the control plane, "192.0.2.1:15012" */
+	const char *address; /* of the control plane, "192.0.2.1:15012", "control.example:15012" */
 	const char *token_file, *kubernetes_token_file; /* NULL: none */
 	const uint8_t *bootstrap_root_sha256;           /* NULL: it comes with the token or lies in the state */
 	bool claims_address;

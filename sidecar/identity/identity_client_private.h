@@ -16,7 +16,6 @@ struct identity_failure {
 
 struct identity_client {
 	struct identity_options options;
-	struct addr address;
 	struct control_link *link;
 	struct bootstrap_pins pins;
 	struct trusted_time time;

@@ -1,0 +1,180 @@
+#include "base/net/resolver.h"
+
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include <ares.h>
+#include <netdb.h>
+
+enum { SOCKETS_MAX = 16, LOOK_MS = 50 };
+
+struct resolver_socket {
+	struct resolver *resolver;
+	struct loop_io io;
+	ares_socket_t fd; /* ARES_SOCKET_BAD: free */
+};
+
+struct resolver {
+	struct loop *loop;
+	ares_channel channel;
+	struct resolver_socket sockets[SOCKETS_MAX];
+	struct loop_timer look, deadline; /* the library's own retries; ours */
+	struct loop_task answer;
+	resolver_done_fn *on_done; /* NULL: no question */
+	void *arg;
+	enum err err;
+	struct ip_addr ips[RESOLVED_MAX];
+	size_t num;
+	bool is_leaving;
+};
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	struct resolver_socket *socket = container_of(io, struct resolver_socket, io);
+	ares_socket_t fd = socket->fd;
+	ares_process_fd(socket->resolver->channel, (ready & LOOP_READ) != 0 ? fd : ARES_SOCKET_BAD,
+		(ready & LOOP_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
+}
+
+static struct resolver_socket *socket_of(struct resolver *resolver, ares_socket_t fd)
+{
+	for (unsigned i = 0; i < SOCKETS_MAX; i++)
+		if (resolver->sockets[i].fd == fd)
+			return &resolver->sockets[i];
+	return NULL;
+}
+
+/* The library tells which sockets it waits for; it closes one only after having told that it waits no more. */
+static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct resolver *resolver = arg;
+	struct resolver_socket *socket = socket_of(resolver, fd);
+	unsigned interest = (readable ? LOOP_READ : 0u) | (writable ? LOOP_WRITE : 0u);
+	if (interest == 0) {
+		if (socket != NULL) {
+			loop_io_stop(&socket->io);
+			socket->fd = ARES_SOCKET_BAD;
+		}
+		return;
+	}
+	if (socket != NULL) {
+		loop_io_want(&socket->io, interest);
+		return;
+	}
+	socket = socket_of(resolver, ARES_SOCKET_BAD);
+	if (socket == NULL)
+		return; /* more servers than anybody has: the timer looks after those */
+	socket->fd = fd;
+	loop_io_start(resolver->loop, &socket->io, fd, interest, on_ready);
+}
+
+static void look(struct loop_timer *timer)
+{
+	struct resolver *resolver = container_of(timer, struct resolver, look);
+	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	if (resolver->on_done != NULL && !loop_task_is_posted(&resolver->answer))
+		loop_timer_start(resolver->loop, &resolver->look, LOOK_MS, look);
+}
+
+static void answer(struct loop_task *task)
+{
+	struct resolver *resolver = container_of(task, struct resolver, answer);
+	resolver_done_fn *on_done = resolver->on_done;
+	loop_timer_stop(&resolver->look);
+	loop_timer_stop(&resolver->deadline);
+	resolver->on_done = NULL;
+	on_done(resolver->arg, resolver->err, resolver->ips, resolver->num);
+}
+
+static enum err err_of(int status)
+{
+	if (status == ARES_SUCCESS)
+		return ERR_NONE;
+	if (status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME)
+		return ERR_NOT_FOUND;
+	return status == ARES_ETIMEOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+}
+
+static void take_addresses(struct resolver *resolver, const struct ares_addrinfo *result)
+{
+	struct addr addr;
+	resolver->num = 0;
+	for (const struct ares_addrinfo_node *node = result->nodes; node != NULL; node = node->ai_next)
+		if (resolver->num < RESOLVED_MAX &&
+			addr_from_sockaddr(node->ai_addr, node->ai_addrlen, &addr) == ERR_NONE)
+			resolver->ips[resolver->num++] = addr.ip;
+}
+
+static void on_result(void *arg, int status, int timeouts, struct ares_addrinfo *result)
+{
+	struct resolver *resolver = arg;
+	(void)timeouts;
+	if (status == ARES_SUCCESS)
+		take_addresses(resolver, result);
+	if (result != NULL)
+		ares_freeaddrinfo(result);
+	/* Cancelled: nobody waits any more, or the deadline tells. */
+	if (resolver->is_leaving || status == ARES_ECANCELLED || status == ARES_EDESTRUCTION)
+		return;
+	resolver->err = status == ARES_SUCCESS && resolver->num == 0 ? ERR_NOT_FOUND : err_of(status);
+	loop_task_post(resolver->loop, &resolver->answer, answer);
+}
+
+static void deadline_passed(struct loop_timer *timer)
+{
+	struct resolver *resolver = container_of(timer, struct resolver, deadline);
+	ares_cancel(resolver->channel);
+	resolver->err = ERR_TIMEOUT;
+	loop_task_post(resolver->loop, &resolver->answer, answer);
+}
+
+enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
+{
+	struct resolver *resolver = mem_new(struct resolver);
+	struct ares_options options = {
+		.timeout = 500, .tries = 4, .sock_state_cb = on_socket, .sock_state_cb_data = resolver};
+	resolver->loop = loop;
+	for (unsigned i = 0; i < SOCKETS_MAX; i++)
+		resolver->sockets[i] = (struct resolver_socket){.resolver = resolver, .fd = ARES_SOCKET_BAD};
+	int status = ares_library_init(ARES_LIB_INIT_ALL);
+	if (status == ARES_SUCCESS)
+		status = ares_init_options(
+			&resolver->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+	if (status != ARES_SUCCESS) {
+		mem_free(resolver);
+		return why_set(why, ERR_SYSTEM, "a resolver", "check /etc/resolv.conf", "%s", ares_strerror(status));
+	}
+	*out = resolver;
+	return ERR_NONE;
+}
+
+void resolver_ask(
+	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg)
+{
+	CHECK(resolver->on_done == NULL);
+	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	resolver->on_done = on_done;
+	resolver->arg = arg;
+	resolver->num = 0;
+	loop_timer_start(resolver->loop, &resolver->look, LOOK_MS, look);
+	loop_timer_start(resolver->loop, &resolver->deadline, timeout_ms, deadline_passed);
+	/* No service name: looking one up fails where there is no /etc/services. */
+	ares_getaddrinfo(resolver->channel, name, NULL, &hints, on_result, resolver);
+}
+
+void resolver_cancel(struct resolver *resolver)
+{
+	loop_timer_stop(&resolver->look);
+	loop_timer_stop(&resolver->deadline);
+	loop_task_cancel(&resolver->answer);
+	resolver->on_done = NULL;
+	ares_cancel(resolver->channel);
+}
+
+void resolver_free(struct resolver *resolver)
+{
+	resolver->is_leaving = true;
+	resolver_cancel(resolver);
+	ares_destroy(resolver->channel);
+	ares_library_cleanup();
+	mem_free(resolver);
+}

@@ -1,0 +1,79 @@
+#include "base/core/cleanup.h"
+#include "base/net/resolver.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+struct asked {
+	struct loop *loop;
+	unsigned num_answers;
+	enum err err;
+	struct ip_addr first;
+	size_t num;
+};
+
+static void on_done(void *arg, enum err err, const struct ip_addr *ips, size_t num)
+{
+	struct asked *asked = arg;
+	asked->num_answers++;
+	asked->err = err;
+	asked->num = num;
+	if (num > 0)
+		asked->first = ips[0];
+	loop_stop(asked->loop);
+}
+
+static void knows_the_names_of_the_hosts_file(_unused_ void **state)
+{
+	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct resolver *resolver;
+	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
+	resolver_ask(resolver, "localhost", 5000, on_done, &asked);
+	assert_int_equal(asked.num_answers, 0); /* never from within */
+	loop_run(asked.loop);
+	assert_int_equal(asked.num_answers, 1);
+	assert_int_equal(asked.err, ERR_NONE);
+	assert_true(ip_addr_is_loopback(&asked.first));
+	resolver_free(resolver);
+	loop_free(asked.loop);
+}
+
+static void tells_when_there_is_no_answer_in_time(_unused_ void **state)
+{
+	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct resolver *resolver;
+	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
+	resolver_ask(resolver, "nobody.invalid", 100, on_done, &asked);
+	loop_run(asked.loop);
+	assert_int_equal(asked.num_answers, 1);
+	assert_int_not_equal(asked.err, ERR_NONE);
+	assert_int_equal(asked.num, 0);
+	resolver_free(resolver);
+	loop_free(asked.loop);
+}
+
+static void a_question_that_is_given_up_is_never_answered(_unused_ void **state)
+{
+	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct resolver *resolver;
+	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
+	resolver_ask(resolver, "localhost", 5000, on_done, &asked);
+	resolver_cancel(resolver);
+	loop_run_once(asked.loop, false);
+	assert_int_equal(asked.num_answers, 0);
+	resolver_free(resolver);
+	loop_free(asked.loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_the_names_of_the_hosts_file),
+		cmocka_unit_test(tells_when_there_is_no_answer_in_time),
+		cmocka_unit_test(a_question_that_is_given_up_is_never_answered),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
