@@ -75,9 +75,13 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 enum err call_operator(const struct call_request *request, struct buf *out_answer, struct why *why)
 {
 	int fd;
-	if (socket_connect_unix(request->socket, &fd, why) != ERR_NONE)
+	enum err err = socket_connect_unix(request->socket, &fd, why);
+	if (err == ERR_DENIED)
+		return why_set(why, err, "root or the control plane's own user", "become one of them",
+			"%s is closed to us", request->socket);
+	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
-			"start it, name its --socket, or become root", "nobody listens at %s", request->socket);
+			"start it, or name its --socket", "nobody listens at %s", request->socket);
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .why = why};
 	const struct rpc_client_options options = {.loop = loop,
