@@ -5,6 +5,7 @@ import socket
 import struct
 
 from OpenSSL import SSL, crypto
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -96,9 +97,13 @@ class Tls:
     def export(self, label, context_bytes, num_bytes=32):
         return self._tls.export_keying_material(label, num_bytes, context_bytes)
 
+    def peer_serial(self):
+        """As /certs writes it."""
+        text = "%x" % self._tls.get_peer_certificate().get_serial_number()
+        return text if len(text) % 2 == 0 else "0" + text
+
     def peer_id(self):
         """The first URI of the peer's certificate."""
-        from cryptography import x509
         certificate = self._tls.get_peer_certificate().to_cryptography()
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return names.get_values_for_type(x509.UniformResourceIdentifier)[0]
