@@ -319,6 +319,11 @@ void serve_drain(struct serve *serve)
 	close_listeners(serve);
 	rpc_server_drain(serve->streams);
 	rpc_server_drain(serve->operators);
+	/* Their streams never end by themselves; who was cut in a renewal asks again. */
+	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
+		next = sidecar->next;
+		rpc_peer_close(sidecar->peer);
+	}
 }
 
 bool serve_is_drained(const struct serve *serve)

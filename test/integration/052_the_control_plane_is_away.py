@@ -1,0 +1,69 @@
+"""The control plane may die: nothing fails while certificates last, nothing leaks when they end, all heals by itself.
+
+    control (killed, comes back) --- router --- client: load -> [sidecar] ==tunnel==> server: [sidecar] -> echo
+
+Leaves live 12 s, so renewals are due 6 to 8 s after the last."""
+
+import time
+
+from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import stream
+from handfast_harness.load import Load
+
+DEADLINE_S = 120
+MARKER = b"marker-that-must-not-leave-in-plaintext"
+
+
+def arrange(story):
+    story.mesh = Mesh(story, leaf_ttl="12s")
+    story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
+    story.client = story.mesh.sidecar("client")
+
+
+def _runway(story, of=min):
+    return of(sidecar.identity()["runway_seconds"] if sidecar.identity() else 0
+              for sidecar in story.mesh.sidecars.values())
+
+
+def shows_that_an_outage_across_a_renewal_is_not_noticed(story):
+    with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
+        serials = {name: sidecar.wait_for_rotation() for name, sidecar in story.mesh.sidecars.items()}
+        wait_until("a moment shortly before a renewal", lambda: _runway(story) <= 7, 15)
+        story.mesh.control.kill()
+        wait_until("a renewal to be overdue", lambda: _runway(story) <= 3, 15)
+        story.mesh.control.start()
+        for name, sidecar in story.mesh.sidecars.items():
+            expect_eq(sidecar.probe()[0], 200, "readiness of %s" % name)
+            wait_until("%s to renew" % name, lambda: sidecar.serial() != serials[name], 15, 0.1)
+        load.wait_for_requests()
+    expect_eq(load.failures, [], "failures")
+
+
+def shows_that_beyond_expiry_nothing_is_sent_and_both_say_so(story):
+    with stream_of(story) as live:
+        story.mesh.control.kill()
+        wait_until("the certificates to expire", lambda: _runway(story, max) == 0, 20, 0.1)
+        wait_until("readiness to end", lambda: story.client.probe()[0] == 503, 5, 0.1)
+        with Capture(story, story.mesh.net.router, "to-client") as wire:
+            expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
+                      "a new connection")
+        expect(not wire.contains(MARKER) and 9000 not in wire.ports(), "something left in plaintext")
+        story.client.wait_for_access(reason="no_identity")
+        live.sendall(b"still")
+        expect_eq(stream.receive_exactly(live, 5), b"still", "a connection from before")
+
+
+def stream_of(story):
+    return story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000)
+
+
+def shows_that_all_heals_within_two_seconds_of_its_return(story):
+    process = story.client.process
+    story.mesh.control.start()
+    back = time.monotonic()
+    wait_until("both to be ready", lambda: all(sidecar.is_ready() for sidecar in story.mesh.sidecars.values()), 10)
+    took = time.monotonic() - back
+    expect(took < 2.0, "it took %.1f s" % took)
+    with stream_of(story) as sock:
+        expect_eq(stream.exchange(sock, b"healed"), (b"healed", "fin"), "a new connection")
+    expect_eq((process is story.client.process, process.exit_code), (True, None), "the sidecar that ran before")
