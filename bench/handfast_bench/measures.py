@@ -16,8 +16,8 @@ class Size:
     rate: int  # requests a second of the open loop
 
 
-QUICK = Size(bulk_bytes=1 << 30, seconds=2, connects=2000, idle=1000, rate=1000)
-FULL = Size(bulk_bytes=2 << 30, seconds=4, connects=5000, idle=3000, rate=1000)
+QUICK = Size(bulk_bytes=1 << 30, seconds=2, connects=10000, idle=1000, rate=1000)
+FULL = Size(bulk_bytes=2 << 30, seconds=4, connects=20000, idle=3000, rate=1000)
 
 
 class Meter:
