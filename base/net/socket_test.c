@@ -1,5 +1,6 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,6 +148,22 @@ static void resets_instead_of_ending_when_told_so(_unused_ void **state)
 	assert_int_equal(socket_connect_result(client), ERR_RESET);
 }
 
+static void what_is_accepted_sends_at_once_when_its_listener_does(_unused_ void **state)
+{
+	struct addr at, from;
+	_cleanup_fd_ int server = listening("127.0.0.1", &at);
+	_cleanup_fd_ int client = -1;
+	_cleanup_fd_ int accepted = -1;
+	int nodelay = 0;
+	socklen_t len = sizeof nodelay;
+	socket_set_nodelay(server);
+	assert_int_equal(socket_connect(&at, NULL, &client), ERR_NONE);
+	wait_for(server, POLLIN);
+	assert_int_equal(fd_accept(server, &from, &accepted), ERR_NONE);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+	assert_int_not_equal(nodelay, 0);
+}
+
 static void knows_no_process_behind_a_tcp_socket(_unused_ void **state)
 {
 	struct addr at;
@@ -167,6 +184,7 @@ int main(void)
 		cmocka_unit_test(shares_a_port_only_when_all_ask_for_it),
 		cmocka_unit_test(shows_an_ipv4_client_of_a_v6_listener_as_ipv4),
 		cmocka_unit_test(resets_instead_of_ending_when_told_so),
+		cmocka_unit_test(what_is_accepted_sends_at_once_when_its_listener_does),
 		cmocka_unit_test(knows_no_process_behind_a_tcp_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,6 @@ struct conn_next step_accept(struct conn *conn)
 			conn_table_num(conn->env->table));
 		return conn_close_for(CLOSE_LIMIT_REACHED);
 	}
-	socket_set_nodelay(conn->fd);
 	return conn_next();
 }
 
@@ -53,7 +52,9 @@ static struct conn_next judge(struct conn *conn, enum destination_fault fault)
 static enum err arrived_at(struct conn *conn, struct addr *out_local)
 {
 	enum err err = original_dst_get(conn->fd, &conn->dst);
-	if (err == ERR_NONE)
+	*out_local = (struct addr){.port = 0};
+	/* Every listener has a port of ours: what wanted to go elsewhere did not arrive where it wanted to. */
+	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))
 		err = socket_local_addr(conn->fd, out_local);
 	if (err != ERR_NONE)
 		why_set(conn_why(conn), err, "an original destination from the kernel", "run 'handfast-init check'",
