@@ -72,6 +72,18 @@ def make_csr(key, uris=()):
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
+def _framed(message):
+    return struct.pack(">BI", 0, len(message)) + message
+
+
+def _messages(data):
+    """The whole messages of a stream so far."""
+    while len(data) >= 5 and len(data) >= 5 + struct.unpack_from(">I", data, 1)[0]:
+        end = 5 + struct.unpack_from(">I", data, 1)[0]
+        yield data[5:end]
+        data = data[end:]
+
+
 class Result:
     """status: gRPC's number or how the session ended; message: grpc-message; chain: certificates, leaf first."""
 
@@ -91,8 +103,8 @@ class Result:
 class Enrolment:
     """with Enrolment(host, address) as control: control.attest(token=read_token(path), key=new_key())"""
 
-    def __init__(self, host, address, identity=None, timeout_s=5.0):
-        self.client = Client(host, address, identity, port=STREAMS, timeout_s=timeout_s)
+    def __init__(self, host, address, identity=None, timeout_s=5.0, sock=None):
+        self.client = Client(host, address, identity, port=STREAMS, timeout_s=timeout_s, sock=sock)
 
     def __enter__(self):
         self.client.__enter__()
@@ -101,16 +113,28 @@ class Enrolment:
     def __exit__(self, *_):
         self.client.__exit__()
 
-    def request(self, path, body, end=True):
+    def _send(self, path, body, end):
         number = self.client.request([
             (":method", "POST"), (":scheme", "https"), (":path", path), (":authority", "control"),
             ("content-type", "application/grpc"), ("te", "trailers")])
         self.client.engine.send_data(number, body, end_stream=end)
         self.client.flush()
-        return self.client.wait(number, lambda stream: stream.ended is not None)
+        return number
+
+    def request(self, path, body, end=True):
+        return self.client.wait(self._send(path, body, end), lambda stream: stream.ended is not None)
 
     def call(self, path, message):
-        return self.request(path, struct.pack(">BI", 0, len(message)) + message)
+        return self.request(path, _framed(message))
+
+    def talk(self, path, messages, wanted):
+        """Sends these on a stream that stays open: the fields of the first answer that is wanted."""
+        number = self._send(path, b"".join(map(_framed, messages)), False)
+        find = lambda stream: [message for message in _messages(stream.data) if wanted(message)]
+        stream = self.client.wait(number, find)
+        if not find(stream):
+            raise Refused("%s %s" % (stream.ended, stream.headers))
+        return fields(find(stream)[0])
 
     def attest(self, token=None, key=None, uris=(), signer=None):
         """Attests with a join token or (token None) the attestation key alone. signer: who makes the proof, if

@@ -1,0 +1,77 @@
+"""brute_force: tokens and handshakes at full speed are refused and slowed, and others are not harmed.
+
+    stranger: guesses tokens at the control plane, opens sessions with a self-made authority at the server
+    client: load -> [sidecar] ==tunnel==> server; late: enrols meanwhile"""
+
+import collections
+import os
+import threading
+
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
+from handfast_harness.load import Load
+from peers import hbone, tls
+from peers.enrolment import Enrolment, new_key, read_token
+
+THREADS, PER_THREAD, A_SECOND = 6, 50, 10
+
+
+def arrange(story):
+    story.mesh = Mesh(story, outsiders=("stranger", "late"), leaf_ttl="1h",
+                      control={"identity": {"attest_per_second": A_SECOND}})
+    story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
+    story.token = story.mesh.control.token(identity_of("late"))
+
+
+def _at_full_speed(work):
+    """Each thread does its share: how often each outcome came."""
+    outcomes = collections.Counter()
+
+    def share():
+        for number in range(PER_THREAD):
+            outcomes[work(number)] += 1
+    threads = [threading.Thread(target=share) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    return threads, outcomes
+
+
+def shows_that_guessed_tokens_are_refused_and_slowed_and_others_enrol(story):
+    true_id, _ = read_token(story.token)
+
+    def guess(number):
+        token = (true_id if number % 2 else os.urandom(16)), os.urandom(32)
+        try:
+            with Enrolment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
+                return "status " + control.attest(token, new_key()).status
+        except (tls.Refused, OSError) as refused:
+            return "session refused (%s)" % type(refused).__name__
+
+    with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
+        threads, outcomes = _at_full_speed(guess)
+        wait_until("the first guesses", lambda: sum(outcomes.values()) > 20, 20)
+        story.mesh.start_sidecar("late", token=story.token)
+        for thread in threads:
+            thread.join(60)
+    expect_eq(sum(outcomes.values()), THREADS * PER_THREAD, "guesses made")
+    expect("status 0" not in outcomes, "a guess bought an identity: %s" % outcomes)
+    slowed = outcomes["status 8"] + sum(count for what, count in outcomes.items() if what.startswith("session"))
+    expect(slowed > THREADS * PER_THREAD // 2, "hardly a guess was slowed: %s" % outcomes)
+    expect_eq(load.failures, [], "failures of others")
+
+
+def shows_that_handshakes_at_full_speed_are_refused_and_others_served(story):
+    leaf = TestAuthority().leaf(identity_of("client"))
+
+    def knock(_):
+        try:
+            with hbone.Client(story.mesh.stranger, story.mesh.server.ipv4, leaf):
+                return "opened"
+        except (tls.Refused, OSError) as refused:
+            return str(refused)
+
+    with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
+        threads, outcomes = _at_full_speed(knock)
+        for thread in threads:
+            thread.join(60)
+    expect_eq(dict(outcomes), {"unknown ca": THREADS * PER_THREAD}, "outcomes")
+    expect_eq(load.failures, [], "failures of others")

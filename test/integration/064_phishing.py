@@ -1,0 +1,58 @@
+"""phishing: a certificate without its key, and a token that was used, open nothing.
+
+    thief: the client's chain (public) with a key of the thief's own; a copy of the client's token
+       -x-> server: [sidecar]        -x-> control"""
+
+import concurrent.futures
+
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of
+from peers import hbone, tls
+from peers.enrolment import Enrolment, new_key, read_token
+
+
+def arrange(story):
+    story.mesh = Mesh(story, outsiders=("thief",), leaf_ttl="1h")
+    story.app = story.own(StreamServer(story, story.mesh.server, 80, "echo"))
+    story.stolen = tls.stolen(TestAuthority.of(story.mesh.control).leaf(identity_of("client")))
+
+
+def _attest(story, **words):
+    with Enrolment(story.mesh.thief, story.mesh.control.host.ipv4) as control:
+        return control.attest(**words)
+
+
+def shows_that_a_certificate_without_its_key_opens_no_tunnel_and_no_stream(story):
+    for address, port in ((story.mesh.server.ipv4, 15008), (story.mesh.control.host.ipv4, 15012)):
+        try:
+            with hbone.Client(story.mesh.thief, address, story.stolen, port=port):
+                expect(False, "port %d took a certificate without its key" % port)
+        except tls.Refused as refused:
+            expect_eq(str(refused), "decrypt error", "alert of port %d" % port)
+    expect_eq(story.app.reports(), [], "connections that the application saw")
+
+
+def shows_that_a_used_token_buys_nothing_for_another_key(story):
+    result = _attest(story, token=read_token(story.mesh.sidecar("client").token), key=new_key())
+    expect_eq((result.status, result.chain), ("7", []), "answer to a used token")
+
+
+def shows_that_another_makes_no_proof_for_a_key(story):
+    """A token that is still good, the key of one, the signature of another: the thief saw only the public half."""
+    token = read_token(story.mesh.control.token(identity_of("fresh")))
+    result = _attest(story, token=token, key=new_key(), signer=new_key())
+    expect(result.status != "0" and not result.chain, "a proof by another key was taken")
+    expect_eq(_attest(story, token=token, key=new_key()).status, "0", "the token afterwards, in the right hands")
+
+
+def shows_that_of_many_keys_at_once_one_wins(story):
+    token = read_token(story.mesh.control.token(identity_of("raced")))
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(lambda _: _attest(story, token=token, key=new_key()), range(20)))
+    expect_eq(sorted(result.status for result in results), ["0"] + ["7"] * 19, "answers")
+
+
+def shows_that_the_operator_can_read_it(story):
+    expect_in("token", story.mesh.control.log(), "the control plane's log")
+    with open(story.mesh.sidecar("client").token) as file:
+        secret = file.read().strip().split(".")[2]
+    expect(secret not in story.mesh.control.log(), "the token's secret is in the log")
