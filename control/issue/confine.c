@@ -36,11 +36,17 @@ static enum err refuse_calls(void)
 	return result == 0 ? ERR_NONE : ERR_SYSTEM;
 }
 
-enum err confine_signer(struct why *why)
+/* No dumps, and nobody of the same user can look in by ptrace or take a descriptor, such as the one to the signer. */
+static bool close_to_others(void)
 {
 	const struct rlimit none = {0, 0};
-	if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || refuse_calls() != ERR_NONE)
+	return prctl(PR_SET_DUMPABLE, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+enum err confine_signer(struct why *why)
+{
+	if (!close_to_others() || refuse_calls() != ERR_NONE)
 		return why_set(
 			why, ERR_SYSTEM, "a kernel that can confine the signer", "allow prctl and seccomp", "%m");
 	return ERR_NONE;
@@ -92,7 +98,7 @@ enum err confine_network(const char *key_folder, const struct confine_path *path
 		if (!add_path(ruleset, &paths[i], attr.handled_access_fs))
 			return why_set(
 				why, ERR_CONFIG, "a path that exists", "make it or name another", "%s", paths[i].path);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+	if (!close_to_others() || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		return cannot(why, "Landlock refused");
 	/* A listed path may lie above the key folder: believe only what the kernel shows. */
 	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

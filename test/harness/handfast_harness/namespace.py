@@ -140,11 +140,17 @@ class Namespace:
 
     def run(self, argv, uid=0, gid=None, timeout_s=20.0, check=True, **options):
         """Runs argv to its end. Output is text; a status other than 0 raises unless check=False."""
+        options.setdefault("env", environment())
         done = subprocess.run(self.argv(argv, uid, gid), capture_output=True, text=True, timeout=timeout_s, **options)
         if check and done.returncode != 0:
             raise RuntimeError("%s in %s ended with %d: %s%s" % (" ".join(map(str, argv)), self.name, done.returncode,
                                                                  done.stdout, done.stderr))
         return done
+
+
+def environment(more=None):
+    """Of programs that are started: to one of ours the runner's HANDFAST_* would be settings."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("HANDFAST_")}, **(more or {})}
 
 
 def pids_in(netns):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 from .expect import StoryFailure, wait_until
+from .namespace import environment
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -14,12 +15,10 @@ _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 class Process:
     def __init__(self, namespace, name, argv, log_path, uid=0, gid=None, env=None, cwd=None):
         self.namespace, self.name, self.log_path = namespace, name, str(log_path)
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("HANDFAST_")}
-        environment = {**ours, **(env or {})}  # to a program of ours the runner's variables would be settings
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self._popen = subprocess.Popen(namespace.argv(argv, uid, gid), stdin=subprocess.DEVNULL, stdout=log,
-                                           stderr=log, env=environment, cwd=cwd, start_new_session=True)
+                                           stderr=log, env=environment(env), cwd=cwd, start_new_session=True)
         self.pid = self._popen.pid
 
     def __enter__(self):
