@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Handfast in a minute and a half: real programs in network namespaces, and claims that are checked as they are made.
+
+    docker/demo.py            plays it, sums up, and leaves nothing behind
+    docker/demo.py --keep     afterwards lets everything run until Ctrl-C, to play with
+
+Needs root. The programs come from HANDFAST_BIN (default: bazel-bin); docker/demo.sh builds them first.
+Exit codes: 0 every claim holds; 1 one does not (the last line says which; the logs are kept); 77 not root; 130 Ctrl-C."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "test", "harness")]
+
+from handfast_harness import StoryFailure  # noqa: E402 (the path must be set first)
+from handfast_harness.namespace import pids_in  # noqa: E402
+from handfast_harness.story import Story  # noqa: E402
+from handfast_demo import scenes, telling  # noqa: E402
+from handfast_demo.stage import Stage  # noqa: E402
+
+
+def keep_running(stage):
+    shop, store, stranger = (stage.net.hosts[name].netns for name in ("shop", "store", "stranger"))
+    telling.scene(10, "Everything keeps running until Ctrl-C")
+    telling.say("In another terminal, as root, for example:")
+    for line in ("ip netns exec %s setpriv --reuid 1000 --regid 1000 --clear-groups curl http://web/recipe" % shop,
+                 "ip netns exec %s curl http://store:8080/recipe        (refused)" % stranger,
+                 "ip netns exec %s curl http://127.0.0.1:15000/certs        (also /tunnels /connections /why)" % store,
+                 "ip netns exec %s curl http://127.0.0.1:15020/metrics" % shop,
+                 "%s status --socket %s" % (stage.story.binary("handfast"), stage.control.socket),
+                 "tail -f %s" % stage.sidecar("store").process.log_path):
+        telling.show(line)
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        print()
+
+
+def leftovers(netns_names, folder):
+    """What the demo should have removed and did not."""
+    left = ["namespace " + name for name in netns_names if os.path.exists("/run/netns/" + name)]
+    left += ["processes in " + name for name in netns_names if os.path.exists("/run/netns/" + name) and pids_in(name)]
+    left += ["/etc/netns/" + name for name in netns_names if os.path.exists("/etc/netns/" + name)]
+    return left + [folder] * os.path.exists(folder)
+
+
+def play(keep):
+    """None, or why the demo failed. Whatever happens, namespaces and processes go."""
+    folder = os.path.join(tempfile.mkdtemp(prefix="handfast-demo-"), "run")
+    os.chmod(os.path.dirname(folder), 0o755)
+    story, names = Story(folder), []
+    try:
+        stage = Stage(story)
+        names = [host.netns for host in [stage.net.router, *stage.net.hosts.values()]]
+        scenes.play(stage)
+        if keep:
+            keep_running(stage)
+    except StoryFailure as failure:
+        return "%s\n   The logs are in %s" % (failure, folder)
+    except Exception as failure:  # a demo that breaks is a demo that fails
+        return "%s: %s\n   The logs are in %s" % (type(failure).__name__, failure, folder)
+    finally:
+        story.close()
+    shutil.rmtree(os.path.dirname(folder))
+    telling.scene(11 if keep else 10, "Nothing is left behind")
+    try:
+        telling.claim_eq(leftovers(names, folder), [], "no namespace, no process and no file of the demo is left")
+    except StoryFailure as failure:
+        return str(failure)
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="afterwards keep everything running until Ctrl-C")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("network namespaces need root: run this as root", file=sys.stderr)
+        return 77
+    try:
+        reason = play(options.keep)
+    except KeyboardInterrupt:
+        print("\n   ended by Ctrl-C; everything is removed but the logs under /tmp/handfast-demo-*")
+        return 130
+    if reason is None:
+        telling.summary()
+        return 0
+    telling.failed(reason)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
