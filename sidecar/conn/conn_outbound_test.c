@@ -84,6 +84,36 @@ static void a_parked_connection_goes_on_when_networks_answer_and_identity_arrive
 	assert_true(test_is_open(app));
 }
 
+/* A renewal that is late must not fail what arrives meanwhile. */
+static void while_the_own_identity_has_expired_connections_wait_for_the_next(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_non_null(conns->pool.attempt);
+	test_credentials(conns, false);
+	test_pool_fail(&conns->pool, STREAM_NO_IDENTITY, ERR_UNAVAILABLE, false);
+	test_conns_turn(conns);
+	assert_null(conns->pool.attempt);
+	assert_int_equal(conns->num_ended, 0);
+	test_credentials(conns, true);
+	assert_non_null(conns->pool.attempt);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_true(test_is_open(app));
+}
+
+static void what_is_opened_while_the_own_identity_has_expired_waits(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
+	clock_fake_advance(&conns->clock, 2 * 3600 * 1000); /* past the end of what test_credentials() gives */
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	assert_null(conns->pool.attempt);
+	test_conns_wait(conns, 5100);
+	assert_int_equal(conns->reason, CLOSE_NO_IDENTITY);
+	assert_true(test_was_reset(app));
+}
+
 static void what_was_waited_for_names_the_reason_at_the_deadline(void **state)
 {
 	struct test_conns *conns = *state;
@@ -275,6 +305,8 @@ int main(void)
 		TEST(a_destination_outside_the_mesh_is_reached_plainly_without_asking),
 		TEST(a_meshed_destination_gets_a_stream_to_the_identity_expected_there),
 		TEST(a_parked_connection_goes_on_when_networks_answer_and_identity_arrive),
+		TEST(while_the_own_identity_has_expired_connections_wait_for_the_next),
+		TEST(what_is_opened_while_the_own_identity_has_expired_waits),
 		TEST(what_was_waited_for_names_the_reason_at_the_deadline),
 		TEST(waking_gives_no_more_time),
 		TEST(an_unknown_destination_is_held_then_refused_naming_the_two_settings),

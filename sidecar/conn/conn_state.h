@@ -70,6 +70,10 @@ struct conn_next conn_decide(struct conn *conn);
  * view changes after. */
 struct conn_next conn_recheck(struct conn *conn);
 
+/* An own identity that is valid now; without one a connection waits for it, as long as it may be held. */
+bool conn_has_identity(const struct conn *conn);
+struct conn_next conn_park_for_identity(struct conn *conn);
+
 /* The steps; see conn_steps.def. */
 struct conn_next step_accept(struct conn *conn);
 struct conn_next step_accept_stream(struct conn *conn);

@@ -81,6 +81,8 @@ static void look_again(struct conn *conn)
 	struct conn_next next = conn_recheck(conn);
 	if (next.kind == CONN_CLOSE)
 		conn_end(conn, next.reason);
+	else if (conn->step == STEP_OPEN) /* it may wait for an identity there */
+		conn_wake(conn);
 }
 
 void conn_table_view_changed(struct conn_table *table)

@@ -114,6 +114,11 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	conn->attempt = NULL;
 	conn->upstream = leg;
 	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
+	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
+		/* It ended under us, before a byte left: wait for the next one. */
+		conn->open_state = OPEN_IDLE;
+		conn->tried--;
+	}
 	conn->open_reason = reason_of(result);
 	conn->is_unreached = result->verdict == STREAM_UNREACHABLE;
 	if (leg == NULL) {
@@ -161,7 +166,9 @@ struct conn_next step_open_outbound(struct conn *conn)
 		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
 	switch (conn->open_state) {
 	case OPEN_IDLE:
-		return conn->encrypted ? open_stream(conn) : open_plain(conn, &conn->dst.addr, NULL);
+		if (!conn->encrypted)
+			return open_plain(conn, &conn->dst.addr, NULL);
+		return conn_has_identity(conn) ? open_stream(conn) : conn_park_for_identity(conn);
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:

@@ -29,6 +29,18 @@ static struct conn_next park(struct conn *conn, enum close_reason late, const ch
 	return conn_wait();
 }
 
+bool conn_has_identity(const struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	int64_t now_s = trusted_time_now_s(&view->time, loop_clock(conn->env->loop));
+	return view->credentials != NULL && credentials_are_valid(view->credentials, now_s);
+}
+
+struct conn_next conn_park_for_identity(struct conn *conn)
+{
+	return park(conn, CLOSE_NO_IDENTITY, "a valid identity of this workload", "none");
+}
+
 static struct conn_next unknown(struct conn *conn)
 {
 	char text[ADDR_TEXT_MAX];
@@ -62,7 +74,6 @@ struct conn_next step_resolve(struct conn *conn)
 /* Meshed: needs an endpoint and an identity of our own. Otherwise it would leave in plaintext: is that allowed? */
 static struct conn_next admit_meshed(struct conn *conn)
 {
-	const struct view *view = conn->env->view;
 	if (conn->answer->num_endpoints == 0) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_UNREACHABLE, "a live endpoint of a meshed destination",
@@ -70,8 +81,8 @@ static struct conn_next admit_meshed(struct conn *conn)
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_NO_ENDPOINT);
 	}
-	if (view->credentials == NULL)
-		return park(conn, CLOSE_NO_IDENTITY, "a valid identity of this workload", "none");
+	if (!conn_has_identity(conn))
+		return conn_park_for_identity(conn);
 	conn->encrypted = true;
 	return conn_next();
 }
