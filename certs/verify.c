@@ -68,7 +68,7 @@ enum err verify_chain_until(
 	const struct verify_input *input, struct svid **out_svid, int64_t *out_until_s, struct why *why)
 {
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
-	int64_t until_s;
+	int64_t until_s = 0;
 	RETURN_IF_ERR(svid_parse(input->chain, input->num_chain, &svid, why));
 	RETURN_IF_ERR(check_path(input, svid, &until_s, why));
 	RETURN_IF_ERR(verify_identity(input, svid_id(svid), why));

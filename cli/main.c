@@ -1,14 +1,15 @@
 /* handfast: the operator's command line. */
 #include "base/core/loop.h"
 #include "base/core/mem.h"
+#include "base/core/version.h"
+#include "base/h2/h2_session.h"
 #include "base/pb/unpack.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include <jansson.h>
 #include <stdio.h>
-
-#define RELEASE "0.1.0"
+#include <yaml.h>
 
 static const char help[] = "usage: handfast COMMAND [flags]\n"
 			   "\n"
@@ -43,8 +44,9 @@ static const struct command commands[] = {
 
 static int show_versions(void)
 {
-	printf("handfast %s\n%s\nprotobuf-c %s\nlibev %d.%d\njansson %s\n", RELEASE, tls_library_version(),
-		protobuf_c_version(), ev_version_major(), ev_version_minor(), jansson_version_str());
+	printf("handfast %s\n%s\nnghttp2 %s\nprotobuf-c %s\nlibev %d.%d\njansson %s\nlibyaml %s\n", HANDFAST_VERSION,
+		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
+		ev_version_minor(), jansson_version_str(), yaml_get_version_string());
 	return CLI_FINE;
 }
 

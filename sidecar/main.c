@@ -53,7 +53,7 @@ static bool is_command(const char *word)
 static const char *value_of(const char *name, int argc, char *const *argv, int *index)
 {
 	size_t len = strlen(name);
-	if (strncmp(argv[*index], name, len) != 0)
+	if (argv[*index] == NULL || strncmp(argv[*index], name, len) != 0)
 		return NULL;
 	if (argv[*index][len] == '=')
 		return argv[*index] + len + 1;

@@ -2,6 +2,7 @@
 #include "base/core/loop.h"
 #include "base/core/version.h"
 #include "base/h2/h2_session.h"
+#include "base/net/resolver.h"
 #include "base/tls/tls_context.h"
 #include <http_parser.h>
 #include <jansson.h>
@@ -17,6 +18,7 @@ int versions_show(void)
 	printf("nghttp2 %s\n", h2_library_version());
 	printf("protobuf-c %s\n", protobuf_c_version());
 	printf("libev %d.%d\n", ev_version_major(), ev_version_minor());
+	printf("c-ares %s\n", resolver_library_version());
 	printf("jansson %s\n", jansson_version_str());
 	printf("libyaml %s\n", yaml_get_version_string());
 	printf("http-parser %lu.%lu.%lu\n", http >> 16 & 255, http >> 8 & 255, http & 255);

@@ -36,7 +36,8 @@ _FEATURES = ["layering_check"]
 # Generated code keeps the hardening and leaves the strict warnings.
 GENERATED_COPTS = _LANGUAGE + ["-w"] + _FORTIFY
 
-_HARDENED_LINK = ["-pie", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
+# Bazel links libstdc++ and libm to everything; nobody here needs them.
+_HARDENED_LINK = ["-Wl,--as-needed", "-pie", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
 
 # gcc refuses -static with a sanitizer; static-pie needs the bfd linker.
 _STATIC_LINK = select({

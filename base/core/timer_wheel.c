@@ -34,6 +34,7 @@ static void link_entry(struct timer_entry **list, struct timer_entry *entry)
 
 static void unlink_entry(struct timer_entry *entry)
 {
+	CHECK(entry->prev != NULL);
 	*entry->prev = entry->next;
 	if (entry->next != NULL)
 		entry->next->prev = entry->prev;

@@ -178,3 +178,8 @@ void resolver_free(struct resolver *resolver)
 	ares_library_cleanup();
 	mem_free(resolver);
 }
+
+const char *resolver_library_version(void)
+{
+	return ares_version(NULL);
+}

@@ -18,3 +18,5 @@ void resolver_free(struct resolver *resolver); /* a question under way is droppe
 void resolver_ask(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg);
 void resolver_cancel(struct resolver *resolver); /* its callback is not called; allowed when there is none */
+
+const char *resolver_library_version(void);

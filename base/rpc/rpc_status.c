@@ -97,7 +97,7 @@ size_t rpc_message_decode(struct span text, char *out, size_t cap)
 				i += 2;
 			}
 		}
-		out[len++] = byte != 0 ? (char)byte : '?';
+		out[len++] = (char)(byte != 0 ? byte : '?');
 	}
 	out[len] = '\0';
 	return len;

@@ -70,7 +70,8 @@ void setting_mistake_why(struct settings *settings, struct setting_node *node, c
 	struct setting_node *place = key == NULL ? node : setting_node_find(node, key);
 	if (place == NULL)
 		place = node;
-	line_add(settings, place->origin, setting_node_path(place, path, sizeof(path)), why);
+	line_add(settings, place == NULL ? "settings" : place->origin, setting_node_path(place, path, sizeof(path)),
+		why);
 }
 
 static void unasked_below(struct settings *settings, const struct setting_node *node)

@@ -1,5 +1,6 @@
 /* From YAML to the tree, by libyaml's events. Aliases and tags are not spoken: a settings file needs neither, and
  * aliases let a small file become a large tree. */
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/settings/setting_node.h"
 #include <stdio.h>
@@ -89,6 +90,7 @@ static bool scalar(struct reader *reader, const yaml_event_t *event)
 
 static void container_end(struct reader *reader)
 {
+	CHECK(reader->at != NULL); /* libyaml ends only what has begun */
 	reader->at = reader->at->parent;
 	reader->depth--;
 }

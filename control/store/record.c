@@ -93,6 +93,7 @@ bool record_hex(struct span record, const char *name, uint8_t *out, size_t len)
 		if (hex_value(text.ptr[i]) < 0)
 			return false;
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(text.ptr[2 * i]) << 4 | hex_value(text.ptr[2 * i + 1]));
+		out[i] =
+			(uint8_t)((unsigned)hex_value(text.ptr[2 * i]) << 4 | (unsigned)hex_value(text.ptr[2 * i + 1]));
 	return true;
 }

@@ -46,6 +46,7 @@ static struct conn_next open_plain(struct conn *conn, const struct addr *to, con
 	}
 	socket_set_nodelay(conn->connecting_fd);
 	conn->open_state = OPEN_WAITING;
+	CHECK(conn->env != NULL);
 	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
 	return conn_wait();
 }

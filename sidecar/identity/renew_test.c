@@ -14,7 +14,7 @@ static struct renew_now at(uint64_t since_ms, uint32_t random)
 	return (struct renew_now){
 		.boot_ms = 500000 + since_ms,
 		.mono_ms = 400000 + since_ms,
-		.wall_ms = NOON_S * 1000ll + (int64_t)since_ms,
+		.wall_ms = NOON_S * 1000LL + (int64_t)since_ms,
 		.trusted_s = NOON_S + (int64_t)(since_ms / 1000),
 		.random = random,
 	};

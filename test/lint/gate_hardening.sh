@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The programs as they are shipped (--config=opt): what protects them is in the file, not only in a flag.
+. "$(dirname "$0")/counting.sh"
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! quiet_bazel build --config=opt //sidecar:handfast-sidecar //control:handfast-control //cli:handfast \
+	//intercept:handfast-init >"$log" 2>&1; then
+	broken "bazel build --config=opt of the four programs fails:"
+	grep -E 'error: |^ERROR: ' "$log" | head -n 20
+	finish
+fi
+python3 test/lint/hardening.py "$(bazel info --config=opt bazel-bin 2>/dev/null)"

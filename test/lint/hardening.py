@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Looks at the programs as linked: what protects them, what they need at run time, what they say is inside. Argument: the
+folder they were built into. Prints a line a finding and the sizes, then `N passed, N failed` where N counts properties."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# handfast-init needs libnftables, which Debian has only as a shared library (docs: design, "Static linking").
+PROGRAMS = {
+    "sidecar/handfast-sidecar": "static",
+    "control/handfast-control": "static",
+    "cli/handfast": "static",
+    "intercept/handfast-init": "dynamic",
+}
+ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
+
+# The folder of third_party, and the word that --version owes it. libnftables has no function that tells its version.
+WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "cyaml": "libcyaml", "jansson": "jansson",
+         "http_parser": "http-parser", "sqlite": "SQLite", "seccomp": "libseccomp", "cares": "c-ares", "boringssl": "BoringSSL"}
+
+
+def output(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def linked_libraries(program):
+    label = "//" + program.replace("/", ":")
+    rules = output("bazel", "query", "--noshow_progress", f"kind('cc_library', deps({label}))")
+    return set(re.findall(r"^//third_party/(\w+):|^@(boringssl)//", rules, re.M))
+
+
+def position(path):
+    head, dynamic = output("readelf", "-hW", path), output("readelf", "-dW", path)
+    yield "position-independent", "DYN (Position-Independent" in head and " PIE" in dynamic
+    yield "bound at start (BIND_NOW)", "BIND_NOW" in dynamic and re.search(r"FLAGS_1.*\bNOW\b", dynamic)
+    yield "no RPATH", not re.search(r"\((RPATH|RUNPATH)\)", dynamic)
+
+
+def segments(path):
+    table = output("readelf", "-lW", path)
+    yield "relocations read-only (RELRO)", "GNU_RELRO" in table
+    yield "no executable stack", re.search(r"GNU_STACK.* RW +0x", table)
+    yield "no segment both writable and executable", not re.search(r"LOAD .* RWE ", table)
+
+
+def code(path):
+    symbols = output("readelf", "-sW", path)
+    yield "stack protector", "__stack_chk_fail" in symbols
+    yield "FORTIFY", re.search(r" __(mem|str|v?f?s?n?printf|read|recv|fd|get)\w*_chk", symbols)
+    # Debian 12's crt1.o has no CET note, and the linker keeps the note only if every object has it; so look at the code.
+    main = output("objdump", "-d", "--no-show-raw-insn", "--disassemble=main", path)
+    yield "branch targets marked (CET)", re.search(r"<main>:\n\s*[0-9a-f]+:\s+endbr64", main)
+
+
+def loading(path, kind):
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-dW", path)))
+    interpreter = "INTERP" in output("readelf", "-lW", path)
+    if kind == "static":
+        yield "static: no interpreter", not interpreter
+        yield f"static: needs no library, needs {sorted(needed)}", not needed
+    else:
+        yield "dynamic: has an interpreter", interpreter
+        yield f"dynamic: needs {sorted(ALLOWED_NEEDED)} only, needs {sorted(needed)}", needed <= ALLOWED_NEEDED
+
+
+def versions(path, program):
+    release = re.search(r'HANDFAST_VERSION "(.*)"', (ROOT / "base/core/version.h").read_text()).group(1)
+    said = output(path, "--version")
+    name = program.rsplit("/", 1)[-1]
+    yield f"--version begins with {name} {release}", said.splitlines()[0] == f"{name} {release}"
+    for folder in sorted(local or external for local, external in linked_libraries(program)):
+        word = WORDS.get(folder)
+        if word is not None:
+            yield f"--version names {word}", re.search(rf"^{re.escape(word)}\b", said, re.M)
+
+
+def main():
+    passed = failed = 0
+    for program, kind in PROGRAMS.items():
+        path = str(pathlib.Path(sys.argv[1]) / program)
+        for properties in (position(path), segments(path), code(path), loading(path, kind), versions(path, program)):
+            for what, holds in properties:
+                passed, failed = passed + bool(holds), failed + (not holds)
+                if not holds:
+                    print(f"{program}: expected: {what}")
+        text, data, bss = output("size", path).splitlines()[1].split()[:3]
+        print(f"{program}: {pathlib.Path(path).stat().st_size:,} bytes; text {int(text):,}, data {int(data):,}, bss {int(bss):,}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
