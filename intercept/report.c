@@ -62,9 +62,9 @@ static void json_release(json_t **json)
 	json_decref(*json);
 }
 
-static void text_release(char **text)
+static int append(const char *text, size_t len, void *out)
 {
-	free(*text);
+	return buf_append((struct buf *)out, span_of(text, len)) == ERR_NONE ? 0 : -1;
 }
 
 static enum err render_json(const struct report *report, const char *command, struct buf *out)
@@ -80,11 +80,9 @@ static enum err render_json(const struct report *report, const char *command, st
 	bool ok = !report_has(report, FINDING_FAILED) && !report_has(report, FINDING_UNPROVEN);
 	_cleanup_(json_release) json_t *whole =
 		json_pack("{s:s, s:b, s:O}", "command", command, "ok", ok, "findings", findings);
-	_cleanup_(text_release) char *text = json_dumps(whole, JSON_COMPACT);
-	if (text == NULL)
+	if (whole == NULL)
 		return ERR_MALFORMED;
-	RETURN_IF_ERR(buf_append_str(out, text));
-	return buf_append_str(out, "\n");
+	return json_dump_callback(whole, append, out, JSON_COMPACT) == 0 ? buf_append_str(out, "\n") : ERR_LIMIT;
 }
 
 enum err report_render(const struct report *report, const char *command, bool json, struct buf *out)

@@ -51,11 +51,20 @@ static void on_half_close(void *arg, struct rpc_call *call)
 	finish(arg, call, RPC_OK, NULL);
 }
 
+/* The number at *at, which moves on. */
+static size_t take_number(const char **at)
+{
+	size_t number = 0;
+	for (*at += **at == ' '; **at >= '0' && **at <= '9'; ++*at)
+		number = number * 10 + (size_t)(**at - '0');
+	return number;
+}
+
 static void on_fail(void *arg, struct rpc_call *call, struct span message)
 {
 	char *text = mem_printf("%.*s", (int)message.len, (const char *)message.ptr);
-	char *rest = text;
-	unsigned long status = strtoul(text, &rest, 10);
+	const char *rest = text;
+	size_t status = take_number(&rest);
 	finish(arg, call, (enum rpc_status)status, rest + (*rest == ' '));
 	mem_free(text);
 }
@@ -67,11 +76,11 @@ static void on_ignored(_unused_ void *arg, _unused_ struct rpc_call *call, _unus
 static void on_count(void *arg, struct rpc_call *call, struct span message)
 {
 	char *text = mem_printf("%.*s", (int)message.len, (const char *)message.ptr);
-	char *rest = text;
-	unsigned long num = strtoul(text, &rest, 10), size = strtoul(rest, NULL, 10);
+	const char *rest = text;
+	size_t num = take_number(&rest), size = take_number(&rest);
 	uint8_t *bytes = mem_zalloc(size + 1);
 	enum err err = ERR_NONE;
-	for (unsigned long i = 0; i < num && err == ERR_NONE; i++)
+	for (size_t i = 0; i < num && err == ERR_NONE; i++)
 		err = rpc_call_send(call, span_of(bytes, size));
 	finish(arg, call, err == ERR_NONE ? RPC_OK : RPC_RESOURCE_EXHAUSTED, err_text(err));
 	mem_free(bytes);

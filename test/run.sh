@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Everything that is proven, in one command, as root: sudo test/run.sh
+# Installs what Debian packages it needs, builds, tests, and ends with `N passed, N failed` (see test/suite.py).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" != 0 ]; then
+	echo "expected to be root, for packages and network namespaces; run: sudo test/run.sh" >&2
+	exit 77
+fi
+export HOME="${HOME:-/root}" USER="${USER:-root}"
+tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt
+exec /usr/bin/python3 -W ignore test/suite.py "$@"

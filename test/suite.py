@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Runs every part of the test suite, one after the other, and adds up. test/run.sh calls it; by itself, as root:
+
+    test/suite.py                 everything
+    test/suite.py unit stories    some parts: asan, unit, netns, harness, lint, interop, stories, asan_stories
+
+What is counted: each case of a unit test or a corpus (both times: plain, and with sanitizers), each rule of a lint, each
+case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part that
+does not build, counts as one failure. The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
+
+import collections
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PYTHON = ["/usr/bin/python3", "-W", "ignore"]
+PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
+# With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
+ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060"]
+PART_LIMIT_S = 45 * 60
+_VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
+
+Sum = collections.namedtuple("Sum", "passed failed")
+
+
+def run(argv, env=None, limit_s=PART_LIMIT_S, shows=True):
+    """(exit code, output); prints as it goes."""
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", env={**os.environ, **(env or {})})
+    end, lines = time.monotonic() + limit_s, []
+    for line in process.stdout:
+        lines.append(line)
+        if shows:
+            print("    " + line, end="", flush=True)
+        if time.monotonic() > end:
+            process.terminate()
+    return process.wait(), "".join(lines)
+
+
+def bazel(*words):
+    return run(["bazel", *words], shows=False)
+
+
+# --- unit tests by Bazel ---
+
+def cases_of(target, verdict):
+    """What one test program's log says; a program that dies is one failure."""
+    path = os.path.join(ROOT, "bazel-testlogs", target[2:].replace(":", "/"), "test.log")
+    text = ""
+    if os.path.exists(path):
+        with open(path, errors="replace") as file:
+            text = file.read()
+    passed = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", text, re.M)))
+    failed = sum(map(int, re.findall(r"^\[  FAILED  \] (\d+) test", text, re.M)))
+    for found in re.findall(r"^(\d+) passed, (\d+) failed$", text, re.M):
+        passed, failed = passed + int(found[0]), failed + int(found[1])
+    if verdict in ("PASSED", "FLAKY"):
+        return Sum(passed or 1, failed)
+    return Sum(passed, failed or 1)
+
+
+def add_up(output, code):
+    verdicts = re.findall(r"^(//\S+)\s+(?:\(cached\) )?(%s)" % _VERDICTS, output, re.M)
+    sums = [cases_of(target, verdict) for target, verdict in verdicts]
+    total = Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
+    print("    %d test programs" % len(verdicts))
+    if code != 0:
+        print(output[-6000:])
+        total = Sum(total.passed, total.failed or 1)
+    return total
+
+
+def bazel_test(*words):
+    code, output = bazel("test", "--keep_going", "--test_summary=short", *words, "//...")
+    return add_up(output, code)
+
+
+def keep_programs(name):
+    """Copies of the programs as they were just built: the next configuration overwrites them."""
+    folder = os.path.join(WORK, name)
+    os.makedirs(folder, exist_ok=True)
+    for program in PROGRAMS:
+        target = os.path.join(folder, os.path.basename(program))
+        shutil.copy(os.path.join(ROOT, "bazel-bin", program), target)
+        os.chmod(target, 0o755)
+    return folder
+
+
+def build(*words):
+    code, output = bazel("build", *words)
+    if code != 0:
+        print(output[-6000:])
+        raise RuntimeError("bazel build %s fails" % " ".join(words))
+
+
+# --- the parts, in their order ---
+
+def asan():
+    """unit tests and corpora with AddressSanitizer and UndefinedBehaviorSanitizer"""
+    total = bazel_test("--config=asan", "--test_tag_filters=-netns")
+    build("--config=asan", *("//" + program.replace("/", ":") for program in PROGRAMS))
+    keep_programs("asan")
+    return total
+
+
+def unit():
+    """unit tests and corpora"""
+    build("//...")
+    return bazel_test("--test_tag_filters=-netns")
+
+
+def netns():
+    """unit tests that need network namespaces"""
+    return bazel_test("--test_tag_filters=netns", "--build_tests_only")
+
+
+def harness():
+    """the harness's own tests"""
+    code, output = run(PYTHON + ["test/harness/harness_test.py"])
+    ran = int((re.search(r"^Ran (\d+) test", output, re.M) or [0, 0])[1])
+    failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", output))) or (code != 0)
+    return Sum(ran - failed if ran else 0, int(failed))
+
+
+def scripts(pattern, env=None):
+    """Each script that the pattern finds, by its last line `N passed, N failed`, else by its exit code."""
+    total = Sum(0, 0)
+    for path in sorted(glob.glob(os.path.join(ROOT, pattern))):
+        if not path.endswith((".py", ".sh")):
+            continue
+        code, output = run((PYTHON if path.endswith(".py") else ["bash"]) + [os.path.relpath(path, ROOT)], env)
+        found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+        passed, failed = map(int, found[-1]) if found else (code == 0, code != 0)
+        total = Sum(total.passed + passed, total.failed + (failed or int(code != 0)))
+    return total
+
+
+def lint():
+    """what the compiler does not see"""
+    return scripts("test/lint/*")
+
+
+def interop():
+    """against other implementations"""
+    build("//test/interop/...")
+    return scripts("test/interop/*.py")
+
+
+def tell_stories(folder, which, env):
+    logs = tempfile.mkdtemp(prefix="handfast-stories-")
+    os.chmod(logs, 0o755)
+    code, output = run(PYTHON + ["test/run_stories.py", "--logs", os.path.join(logs, "logs"), *which],
+                       {"HANDFAST_BIN": folder, **env})
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
+def stories():
+    """the stories in network namespaces"""
+    build(*("//" + program.replace("/", ":") for program in PROGRAMS))
+    return tell_stories(keep_programs("plain"), [], {})
+
+
+def asan_stories():
+    """some of the stories, with sanitizers in our programs"""
+    folder = os.path.join(WORK, "asan")
+    if not os.path.isdir(folder):
+        build("--config=asan", *("//" + program.replace("/", ":") for program in PROGRAMS))
+        keep_programs("asan")
+    # Leaks are looked for by ptrace, which our programs forbid; the unit tests look for them.
+    return tell_stories(folder, ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
+
+
+PARTS = [asan, unit, netns, harness, lint, interop, stories, asan_stories]
+
+
+def main():
+    wanted = sys.argv[1:] or [part.__name__ for part in PARTS]
+    if unknown := set(wanted) - {part.__name__ for part in PARTS}:
+        print("no such part: %s" % " ".join(unknown), file=sys.stderr)
+        return 64
+    sums = []
+    for part in PARTS:
+        if part.__name__ not in wanted:
+            continue
+        print("== %s: %s" % (part.__name__, part.__doc__), flush=True)
+        started = time.monotonic()
+        try:
+            sums.append(part())
+        except (OSError, RuntimeError) as error:
+            print("    %s" % error)
+            sums.append(Sum(0, 1))
+        print("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *sums[-1], time.monotonic() - started),
+              flush=True)
+    passed, failed = sum(one.passed for one in sums), sum(one.failed for one in sums)
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="handfast-suite-") as WORK:
+        os.chmod(WORK, 0o755)
+        sys.exit(main())
