@@ -101,9 +101,20 @@ static void c18_sources_that_no_identity_can_have_are_mistakes(void **state)
 	}
 }
 
+static void the_example_works_as_it_stands(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	settings_read_file(settings, "docker/control.example.yaml");
+	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
+	assert_string_equal(config->trust_domain.name, "cluster.local");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_mistake_is_told_at_once),

@@ -71,9 +71,20 @@ static void every_mistake_is_told_at_once(void **state)
 		assert_non_null(strstr(settings_mistakes(settings), told[i]));
 }
 
+static void the_example_works_as_it_stands(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	settings_read_file(settings, "docker/sidecar.example.yaml");
+	assert_int_equal(sidecar_config_read(settings, &config), ERR_NONE);
+	assert_string_equal(config->trust_domain.name, "cluster.local");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
 		cmocka_unit_test(every_mistake_is_told_at_once),

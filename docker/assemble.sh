@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# docker/assemble.sh LABEL FOLDER : builds one program and lays out, under FOLDER/root, the whole file tree of its image:
+# the program, its shared libraries if it has any, and the names of the users. FOLDER/empty is an empty folder.
+# The Dockerfiles use it, and docker/check_images.sh does without any engine.
+set -euo pipefail
+label=$1 folder=$2
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bazel build --config=opt --ui_event_filters=-info,-warning,-debug "$label"
+built=$(bazel info --config=opt bazel-bin 2>/dev/null)/$(echo "${label#//}" | tr : /)
+program=${built##*/}
+
+mkdir -p "$folder/root/etc" "$folder/empty"
+install -m 0755 "$built" "$folder/root/$program"
+strip --strip-debug "$folder/root/$program"
+cat >"$folder/root/etc/passwd" <<'TEXT'
+root:x:0:0:root:/:
+handfast-control:x:1336:1336::/:
+handfast-sidecar:x:1337:1337::/:
+TEXT
+printf 'root:x:0:\nhandfast-control:x:1336:\nhandfast-sidecar:x:1337:\n' >"$folder/root/etc/group"
+
+# handfast-init is the only one: Debian has no static libnftables.
+libraries=$(ldd "$built" 2>/dev/null | grep -o '/[^ ]*' || true)
+for library in $libraries; do
+	mkdir -p "$folder/root$(dirname "$library")"
+	cp -L "$library" "$folder/root$library"
+done

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# docker/check_images.sh : lays out the file tree of each image and runs its program inside it by chroot, as its user, so
+# that what an image lacks is found without any engine. Needs root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+folder=$(mktemp -d)
+trap 'umount "$folder"/*/root/proc 2>/dev/null || true; rm -rf "$folder"' EXIT
+passed=0 failed=0
+
+# holds WHAT COMMAND... : the command's status is 0
+holds() {
+	local what=$1
+	shift
+	if "$@" >"$folder/output" 2>&1; then
+		passed=$((passed + 1)) && echo "PASS $what"
+	else
+		failed=$((failed + 1)) && echo "FAIL $what: $(tail -n 3 "$folder/output")"
+	fi
+}
+
+for label in //sidecar:handfast-sidecar //control:handfast-control //cli:handfast //intercept:handfast-init; do
+	docker/assemble.sh "$label" "$folder/${label##*:}" >"$folder/output" 2>&1 || { cat "$folder/output" && exit 1; }
+	mkdir "$folder/${label##*:}/root/proc"
+	mount -t proc proc "$folder/${label##*:}/root/proc"
+done
+
+inside() { # PROGRAM UID ARGUMENT...
+	chroot --userspec="$2:$2" "$folder/$1/root" "/$1" "${@:3}"
+}
+
+holds "the sidecar starts in its image" inside handfast-sidecar 1337 --version
+holds "handfast-control starts in its image" inside handfast-control 1336 --version
+holds "handfast starts in its image" inside handfast 1336 --version
+holds "handfast-init finds its libraries in its image" inside handfast-init 0 --version
+holds "handfast-init writes its rules, in a namespace of its own" \
+	unshare -n sh -c "ip link set lo up && chroot $folder/handfast-init/root /handfast-init up"
+
+mkdir -p "$folder/handfast-control/root/etc/handfast"
+cp docker/control.example.yaml "$folder/handfast-control/root/etc/handfast/control.yaml"
+holds "the example settings are good in the image" \
+	inside handfast-control 1336 --config /etc/handfast/control.yaml --check
+
+# The whole of it: the control plane, with its signer, comes to life on a state folder of its own and nothing else.
+install -d -o 1336 -g 1336 -m 0700 "$folder/handfast-control/root/var/lib/handfast-control"
+install -d -o 1336 -g 1336 -m 0755 "$folder/handfast-control/root/run/handfast"
+chroot --userspec=1336:1336 "$folder/handfast-control/root" /handfast-control --config /etc/handfast/control.yaml \
+	--listen.streams_port 45012 --listen.metrics_port 45014 >"$folder/log" 2>&1 &
+control=$!
+socket=$folder/handfast-control/root/run/handfast/control.sock
+for _ in $(seq 100); do
+	[ -S "$socket" ] && break
+	sleep 0.1
+done
+holds "the control plane comes to life in its image" grep -q "ready: streams on port 45012" "$folder/log"
+kill "$control" 2>/dev/null || true
+holds "and stops when it is told to" wait "$control"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
