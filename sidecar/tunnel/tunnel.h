@@ -17,6 +17,11 @@ enum tunnel_state {
 	TUNNEL_GONE,
 };
 
+/* Inbound streams that the peer gives up before the verdict, say because the app does not answer in time. At the limit
+ * of HTTP/2 (rapid reset) a tunnel falls with all that is on it; callers that give up in good faith must not take the
+ * streams of others with them, so a tunnel takes no new ones long before. */
+enum { TUNNEL_ABANDONED_MAX = 500 };
+
 struct tunnel {
 	struct tunnel *next, **prev; /* in its set */
 	struct tunnel_set *set;
@@ -41,6 +46,7 @@ struct tunnel {
 
 	struct stream *streams;
 	unsigned num_streams;
+	unsigned num_abandoned;       /* inbound: given up by the peer before the verdict */
 	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
 
 	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */

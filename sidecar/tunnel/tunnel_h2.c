@@ -92,6 +92,8 @@ enum err tunnel_start_h2(struct tunnel *tunnel)
 				.stream_window = WINDOW_START,
 				.connection_window = CONNECTION_WINDOW,
 				.frame_bytes = FRAME_MAX,
+				/* All that may be under way when it stops taking streams, and some on their way. */
+				.resets_free = tunnel->set->limits.max_streams + 2 * TUNNEL_ABANDONED_MAX,
 			},
 		.callbacks =
 			{

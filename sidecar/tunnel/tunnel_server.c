@@ -122,11 +122,14 @@ static void on_unanswered_end(struct stream *stream, uint32_t error, const struc
 {
 	(void)error;
 	(void)why; /* the tunnel's loss is told once, not for each stream */
-	struct tunnel_server *server = stream->tunnel->set->owner;
+	struct tunnel *tunnel = stream->tunnel;
+	struct tunnel_server *server = tunnel->set->owner;
 	struct inbound_stream *inbound = TAKE_PTR(stream->inbound);
 	server->on_abandon(server->arg, inbound);
 	stream_release(stream);
 	mem_free(inbound);
+	if (++tunnel->num_abandoned == TUNNEL_ABANDONED_MAX)
+		tunnel_drain(tunnel);
 }
 
 static void on_nothing(struct tunnel *tunnel)

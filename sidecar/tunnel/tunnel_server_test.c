@@ -127,7 +127,7 @@ static void T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not(void
 	world->num_fars = 2; /* the attacker's go to one place each */
 	struct peer *peer = connect_peer(world);
 	static const struct h2_header headers[] = {HEADER(":method", "CONNECT"), HEADER(":authority", "10.0.0.1:80")};
-	for (unsigned i = 0; i < 300 && !peer->is_lost && !peer->has_goaway; i++) {
+	for (unsigned i = 0; i < 600; i++) { /* all at once: it never looks at what we say to it */
 		int32_t ids[10];
 		for (unsigned k = 0; k < 10; k++)
 			if (h2_stream_open(peer->h2, headers, 2, false, NULL, &ids[k]) != ERR_NONE)
@@ -136,11 +136,9 @@ static void T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not(void
 		for (unsigned k = 0; k < 10; k++)
 			h2_stream_reset(peer->h2, ids[k], 8);
 		peer_pump(peer);
-		world_run(world, 1);
-		world->num_fars = 2;
 		peer->num_streams = 0;
 	}
-	assert_true(PEER_UNTIL(peer, peer->is_lost || peer->has_goaway));
+	assert_true(PEER_UNTIL(peer, peer->is_lost));
 	assert_int_equal(world->last_failure[false].err, ERR_LIMIT);
 	assert_false(call->has_result);
 	assert_non_null(world->fars[0].stream);

@@ -130,6 +130,34 @@ static void hands_a_reset_by_the_caller_on_as_a_reset(void **state)
 	assert_int_equal(far->end, RELAY_RESET_DOWNSTREAM);
 }
 
+static void call_and_give_up(struct world *world)
+{
+	unsigned num_fars = world->num_fars;
+	struct call *call = world_call(world);
+	assert_true(WORLD_UNTIL(world, world->num_fars > num_fars));
+	stream_attempt_cancel(call->attempt);
+	leg_free(call->downstream);
+	fd_close(call->app);
+	assert_true(WORLD_UNTIL(world, world->fars[num_fars].was_abandoned));
+	world->num_fars = num_fars; /* their places are used again */
+	world->num_calls--;
+}
+
+static void callers_that_give_up_take_nobody_elses_streams_with_them(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	world->conduct = FAR_HOLD;
+	for (unsigned i = 0; i < 2500; i++)
+		call_and_give_up(world);
+	assert_false(call->has_ended);
+	assert_true(world_transfer(world, call->app, far->fd, 200000));
+	assert_int_equal(world->failed[false], 0);
+	assert_in_range(world->opened[false], 5, 7); /* one after the other, for each has its share */
+}
+
 static void hands_a_reset_by_the_called_on_as_a_reset(void **state)
 {
 	struct world *world = *state;
@@ -304,6 +332,7 @@ int main(void)
 		WORLD_TEST(keeps_half_closes_apart_when_the_caller_ends_first),
 		WORLD_TEST(keeps_half_closes_apart_when_the_called_ends_first),
 		WORLD_TEST(hands_a_reset_by_the_caller_on_as_a_reset),
+		WORLD_TEST(callers_that_give_up_take_nobody_elses_streams_with_them),
 		WORLD_TEST(hands_a_reset_by_the_called_on_as_a_reset),
 		WORLD_TEST(T4_readers_that_stop_hold_up_nobody_else),
 		WORLD_TEST(T6_a_cut_tunnel_ends_every_stream_as_a_reset),

@@ -80,7 +80,7 @@ def _reset_rapidly(tunnel, address):
             if number % 100 == 0:
                 tunnel.flush()
         tunnel.flush()
-        while tunnel.goaway is None:
+        while not tunnel.goaway:  # 0 asks to go elsewhere, which this peer does not hear
             tunnel.pump()
     except (tls.Refused, h2.exceptions.ProtocolError):
         pass
