@@ -16,6 +16,7 @@ ended ("fin", "reset" or the error's name). Modes:
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import random
@@ -27,6 +28,7 @@ _CHUNK = 1 << 16
 _telling = threading.Lock()
 
 
+@functools.lru_cache(maxsize=2)
 def pattern(num_bytes, seed=1):
     """The same bytes for the same seed, anywhere; they do not compress and have no period."""
     return random.Random(seed).randbytes(num_bytes)
@@ -133,6 +135,8 @@ def main():
     parser.add_argument("--bytes", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if options.mode == "source":
+        pattern(options.bytes, options.seed)  # made before anybody waits for it
     listener = socket.socket(socket.AF_INET6 if ":" in options.address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((options.address, options.port))
