@@ -130,8 +130,8 @@ def main():
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
             everything[congestion] = {"rounds": rounds, "medians": tell(congestion, rounds, chosen)}
-    with open(options.json, "w") as file:
-        json.dump(everything, file, indent=1)
+            with open(options.json, "w") as file:
+                json.dump(everything, file, indent=1)
     return 0
 
 

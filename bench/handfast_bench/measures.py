@@ -17,7 +17,7 @@ class Size:
 
 
 QUICK = Size(bulk_bytes=1 << 30, seconds=2, connects=10000, idle=1000, rate=1000)
-FULL = Size(bulk_bytes=2 << 30, seconds=4, connects=20000, idle=3000, rate=1000)
+FULL = Size(bulk_bytes=2 << 30, seconds=3, connects=20000, idle=2000, rate=1000)
 
 
 class Meter:

@@ -37,7 +37,7 @@ _NEAR = """listen 127.0.0.1:%(outbound)d backlog=4096;
         proxy_ssl_protocols TLSv1.3;
         proxy_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         proxy_ssl_conf_command Groups X25519;
-        proxy_ssl_session_reuse off;"""
+        proxy_ssl_session_reuse %(reuse)s;"""
 
 _FAR = """listen %(tunnel)d ssl backlog=4096;
         proxy_pass %(far)s:%(app)d;
@@ -49,12 +49,13 @@ _FAR = """listen %(tunnel)d ssl backlog=4096;
         ssl_protocols TLSv1.3;
         ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         ssl_ecdh_curve X25519;
-        ssl_session_cache off;
-        ssl_session_tickets off;"""
+        ssl_session_cache %(cache)s;
+        ssl_session_tickets %(reuse)s;"""
 
 
 class Nginx(Pair):
     name = "nginx"
+    reuse, cache = "off", "off"
 
     @classmethod
     def why_not(cls):
@@ -67,11 +68,17 @@ class Nginx(Pair):
         self.near = self._side(world, world.net.a, _NEAR, world.near_pem)
         self.near.wait_for_port(OUTBOUND)
 
-    @staticmethod
-    def _side(world, host, server, identity):
+    def _side(self, world, host, server, identity):
         folder = world.folder("nginx-" + host.name)
         server %= {"outbound": OUTBOUND, "tunnel": TUNNEL, "app": APP, "far": world.net.b.ipv4, "far_name": FAR_NAME,
-                   "certificate": identity[0], "key": identity[1], "root": world.root_pem}
+                   "certificate": identity[0], "key": identity[1], "root": world.root_pem,
+                   "reuse": self.reuse, "cache": self.cache}
         path = world.write("nginx-%s.conf" % host.name, _FRAME % {"module": _MODULE, "folder": folder,
                                                                   "server": server})
         return world.side(host, "nginx", ["nginx", "-e", "stderr", "-p", folder, "-c", path])
+
+
+class NginxResuming(Nginx):
+    """As its users often run it: sessions are resumed."""
+    name, is_default = "nginx-resuming", False
+    reuse, cache = "on", "shared:sessions:1m"

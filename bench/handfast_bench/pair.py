@@ -7,6 +7,7 @@ class Pair:
     name = ""
     is_floor = False  # floors and pairs of ours are shown, but nobody is compared with them
     is_ours = False
+    is_default = True  # measured where no pairs are named
     programs = ()  # of ours, by name, that it needs built
     tools = None  # a folder where a pair may put what apt does not have
 

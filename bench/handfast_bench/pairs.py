@@ -2,7 +2,8 @@
 
 from . import envoy, floors, handfast, haproxy, nginx
 
-PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, haproxy.Haproxy, envoy.Envoy, handfast.TunnelOnly, handfast.Handfast]
+PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, nginx.NginxResuming, haproxy.Haproxy, haproxy.HaproxyResuming,
+         envoy.Envoy, handfast.TunnelOnly, handfast.Handfast]
 
 
 def named(names):
@@ -10,4 +11,4 @@ def named(names):
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise SystemExit("expected pairs out of %s, got %s" % (", ".join(by_name), ", ".join(unknown)))
-    return [by_name[name] for name in names] if names else list(PAIRS)
+    return [by_name[name] for name in names] if names else [pair for pair in PAIRS if pair.is_default]
