@@ -1,4 +1,5 @@
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "sidecar/conn/test_conns.h"
 #include "sidecar/leg/tcp_pair.h"
 #include <setjmp.h>
@@ -209,6 +210,31 @@ static void plaintext_is_cut_when_its_network_becomes_required(void **state)
 	assert_true(test_was_reset(app) && test_was_reset(far));
 }
 
+/* A connect() that stays under way: the app's queue is full. */
+static int outbound_to_a_full_queue(struct test_conns *conns, int fillers[2])
+{
+	assert_int_equal(listen(conns->app_listener, 0), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(
+			socket_connect(&conns->app_at, &(struct socket_connect_options){0}, &fillers[i]), ERR_NONE);
+	return test_outbound(conns, NULL);
+}
+
+static void plaintext_under_way_to_what_comes_into_the_mesh_never_leaves(void **state)
+{
+	struct test_conns *conns = *state;
+	int fillers[2];
+	_cleanup_fd_ int app = outbound_to_a_full_queue(conns, fillers);
+	assert_int_equal(conns->num_ended, 0);
+	assert_int_equal(conns->num_relayed, 0);
+	test_networks(conns, "127.0.0.0/8", NULL);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_POLICY_CHANGED);
+	assert_true(test_was_reset(app));
+	fd_close(fillers[0]);
+	fd_close(fillers[1]);
+}
+
 static void the_next_endpoint_is_tried_only_when_the_first_was_never_reached(void **state)
 {
 	struct test_conns *conns = *state;
@@ -314,6 +340,7 @@ int main(void)
 		TEST(meshed_without_endpoints_is_never_plaintext),
 		TEST(nothing_leaves_in_plaintext_where_the_mesh_is_required),
 		TEST(plaintext_is_cut_when_its_network_becomes_required),
+		TEST(plaintext_under_way_to_what_comes_into_the_mesh_never_leaves),
 		TEST(the_next_endpoint_is_tried_only_when_the_first_was_never_reached),
 		TEST(T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app),
 		TEST(a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting),

@@ -17,6 +17,19 @@ static bool now_needs_mesh(const struct conn *conn)
 	return view->networks != NULL && mesh_networks_is_required(view->networks, &conn->dst.addr.ip);
 }
 
+/* Plaintext of which no byte has left yet, to a destination that has come into the mesh meanwhile. An answer that is
+ * only forgotten changes nothing for who had one. */
+static bool may_now_be_meshed(const struct conn *conn)
+{
+	const struct view *view = conn->env->view;
+	bool is_under_way = conn->kind == CONN_OUTBOUND && !conn->encrypted && conn->relay == NULL;
+	if (!is_under_way || view->outbound_mode == OUTBOUND_OFF || view->networks == NULL ||
+		!mesh_networks_must_ask(view->networks, &conn->dst.addr.ip))
+		return false;
+	const struct answer *known = endpoint_table_find(view->answers, &conn->dst.addr);
+	return known == NULL ? conn->answer == NULL : known->kind != DESTINATION_PLAIN;
+}
+
 static bool is_now_denied(struct conn *conn)
 {
 	const struct policy *policy = conn->env->view->policy;
@@ -36,6 +49,13 @@ struct conn_next conn_recheck(struct conn *conn)
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (its network is declared as required now)",
 			"start a sidecar there, or change mesh.required", "%s, which is plain",
+			addr_format(&conn->dst.addr, text));
+		return conn_close_for(CLOSE_POLICY_CHANGED);
+	}
+	if (may_now_be_meshed(conn)) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), ERR_DENIED, "a destination that is still plain when the connection stands",
+			"connect again: it is decided anew", "%s, which may be meshed now",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_POLICY_CHANGED);
 	}
