@@ -17,6 +17,7 @@ struct rpc_peer {
 	struct rpc_connection connection;
 	struct rpc_server *server;
 	struct rpc_peer *next, **prev;
+	struct rpc_peer *next_shaking, **prev_shaking; /* prev_shaking NULL: the handshake is done */
 	struct addr from;
 	struct loop_timer lifetime; /* of an anonymous one */
 	bool is_known;              /* on_connect was called */
@@ -26,6 +27,7 @@ struct rpc_peer {
 struct rpc_server {
 	struct rpc_server_options options;
 	struct rpc_peer *peers;
+	struct rpc_peer *shaking, **last_shaking; /* handshakes under way, oldest first */
 	unsigned num_peers, num_handshakes;
 	bool is_draining;
 };
@@ -35,13 +37,61 @@ static struct rpc_peer *peer_of(struct rpc_connection *connection)
 	return container_of(connection, struct rpc_peer, connection);
 }
 
+/* --- handshakes under way --- */
+
+static void shaking_add(struct rpc_server *server, struct rpc_peer *peer)
+{
+	peer->prev_shaking = server->last_shaking;
+	*server->last_shaking = peer;
+	server->last_shaking = &peer->next_shaking;
+	server->num_handshakes++;
+}
+
+static void shaking_remove(struct rpc_server *server, struct rpc_peer *peer)
+{
+	*peer->prev_shaking = peer->next_shaking;
+	if (peer->next_shaking != NULL)
+		peer->next_shaking->prev_shaking = peer->prev_shaking;
+	else
+		server->last_shaking = peer->prev_shaking;
+	peer->next_shaking = NULL;
+	peer->prev_shaking = NULL;
+	server->num_handshakes--;
+}
+
+/* Who has an IPv6 network has 2^64 addresses. */
+static bool is_same_source(const struct addr *a, const struct addr *b)
+{
+	size_t len = a->ip.family == AF_INET6 ? 8 : sizeof(a->ip.bytes);
+	return a->ip.family == b->ip.family && memcmp(a->ip.bytes, b->ip.bytes, len) == 0;
+}
+
+static unsigned num_shaking_from(const struct rpc_server *server, const struct addr *source)
+{
+	unsigned num = 0;
+	for (const struct rpc_peer *peer = server->shaking; peer != NULL; peer = peer->next_shaking)
+		num += is_same_source(&peer->from, source);
+	return num;
+}
+
+/* The oldest handshake of a source that has more of them than the newcomer's would: a single host that opens
+ * connections and says nothing must not keep everybody else out (C10). NULL: nobody has too many. */
+static struct rpc_peer *find_hog(const struct rpc_server *server, const struct addr *newcomer)
+{
+	unsigned fair = num_shaking_from(server, newcomer) + 1;
+	for (struct rpc_peer *peer = server->shaking; peer != NULL; peer = peer->next_shaking)
+		if (num_shaking_from(server, &peer->from) > fair)
+			return peer;
+	return NULL;
+}
+
 /* --- the life of a peer --- */
 
 static void release_peer(struct rpc_peer *peer)
 {
 	struct rpc_server *server = peer->server;
 	if (!peer->is_known)
-		server->num_handshakes--;
+		shaking_remove(server, peer);
 	else if (server->options.on_disconnect != NULL)
 		server->options.on_disconnect(server->options.arg, peer);
 	*peer->prev = peer->next;
@@ -67,7 +117,7 @@ static void on_handshake(struct rpc_connection *connection)
 	struct rpc_peer *peer = peer_of(connection);
 	struct rpc_server *server = peer->server;
 	peer->is_known = true;
-	server->num_handshakes--;
+	shaking_remove(server, peer);
 	if (rpc_peer_tls(peer) != NULL && rpc_peer_svid(peer) == NULL)
 		loop_timer_start(
 			server->options.loop, &peer->lifetime, server->options.anonymous_lifetime_ms, on_lifetime_over);
@@ -119,6 +169,7 @@ struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 {
 	struct rpc_server *server = mem_new(struct rpc_server);
 	server->options = *options;
+	server->last_shaking = &server->shaking;
 	set_default(&server->options.max_connections, MAX_CONNECTIONS);
 	set_default(&server->options.max_handshakes, MAX_HANDSHAKES);
 	set_default(&server->options.handshake_timeout_ms, HANDSHAKE_TIMEOUT_MS);
@@ -148,25 +199,38 @@ void rpc_server_free(struct rpc_server *server)
 	mem_free(server);
 }
 
+/* False: there is none. */
+static bool make_room(struct rpc_server *server, const struct addr *from)
+{
+	const struct rpc_server_options *options = &server->options;
+	if (server->is_draining || server->num_peers >= options->max_connections)
+		return false;
+	if (server->num_handshakes < options->max_handshakes)
+		return true;
+	struct rpc_peer *hog = find_hog(server, from);
+	if (hog != NULL)
+		release_peer(hog);
+	return hog != NULL;
+}
+
 void rpc_server_adopt(struct rpc_server *server, struct transport *transport, const struct addr *from)
 {
 	const struct rpc_server_options *options = &server->options;
-	if (server->is_draining || server->num_peers >= options->max_connections ||
-		server->num_handshakes >= options->max_handshakes) {
+	const struct addr nowhere = {0};
+	if (!make_room(server, from != NULL ? from : &nowhere)) {
 		transport_free(transport);
 		return;
 	}
 	struct rpc_peer *peer = mem_new(struct rpc_peer);
 	peer->server = server;
-	if (from != NULL)
-		peer->from = *from;
+	peer->from = from != NULL ? *from : nowhere;
 	peer->prev = &server->peers;
 	peer->next = server->peers;
 	if (peer->next != NULL)
 		peer->next->prev = &peer->next;
 	server->peers = peer;
 	server->num_peers++;
-	server->num_handshakes++;
+	shaking_add(server, peer);
 	rpc_connection_init(&peer->connection, &(struct rpc_connection_options){
 						       .role = &server_role,
 						       .loop = options->loop,

@@ -30,8 +30,9 @@ struct rpc_server_options {
 	const struct rpc_method *methods; /* borrowed */
 	size_t num_methods;
 	void *arg;
-	uint32_t max_connections;       /* 0: 12,000 */
-	uint32_t max_handshakes;        /* under way at once; 0: 256: a handshake flood */
+	uint32_t max_connections; /* 0: 12,000 */
+	uint32_t max_handshakes;  /* under way at once; 0: 256: a handshake flood. When it is reached, the oldest of
+				   * a source with many gives way to a source with few. */
 	uint32_t handshake_timeout_ms;  /* 0: 5,000 */
 	uint32_t max_streams;           /* a connection; 0: 100 */
 	uint32_t send_queue_max;        /* bytes a call; 0: 1 MiB: a slow reader */

@@ -58,6 +58,40 @@ static void handshakes_under_way_have_a_maximum(void **state)
 		close(fds[i]);
 }
 
+static int adopt_from(struct rpc_test *test, const char *source)
+{
+	int fds[2];
+	struct addr from = {0};
+	assert_int_equal(ip_addr_parse(span_of_str(source), &from.ip), ERR_NONE);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	rpc_server_adopt(test->server, transport_new_plain(fds[0]), &from);
+	return fds[1];
+}
+
+static bool is_closed(int fd)
+{
+	uint8_t byte;
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void c10_a_source_with_many_handshakes_gives_way_to_one_with_few(void **state)
+{
+	struct rpc_test *test = *state;
+	int first = adopt_from(test, "2001:db8::1"), second = adopt_from(test, "2001:db8::2");
+	int same = adopt_from(test, "2001:db8::3"), other = adopt_from(test, "192.0.2.1");
+	assert_true(is_closed(same)); /* the same /64: nobody gives way */
+	assert_true(is_closed(first));
+	assert_false(is_closed(second));
+	assert_false(is_closed(other));
+	int third = adopt_from(test, "192.0.2.2"); /* one each: nobody has too many */
+	assert_true(is_closed(third));
+	rpc_test_run(test);
+	assert_int_equal(test->num_connects, 2);
+	int fds[] = {first, second, same, other, third};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		close(fds[i]);
+}
+
 static void c10_a_preface_that_is_never_sent_ends_the_connection(void **state)
 {
 	struct rpc_test *test = *state;
@@ -167,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(connections_have_a_maximum),
 		TEST(handshakes_under_way_have_a_maximum),
+		TEST(c10_a_source_with_many_handshakes_gives_way_to_one_with_few),
 		TEST(c10_a_preface_that_is_never_sent_ends_the_connection),
 		TEST(c10_a_header_block_in_drops_ends_the_connection),
 		TEST(a_connection_that_answers_pings_stays),
