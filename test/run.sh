@@ -8,5 +8,5 @@ if [ "$(id -u)" != 0 ]; then
 	exit 77
 fi
 export HOME="${HOME:-/root}" USER="${USER:-root}"
-tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt
+tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt test/lint/apt-packages.txt
 exec /usr/bin/python3 -W ignore test/suite.py "$@"

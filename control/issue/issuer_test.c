@@ -253,6 +253,14 @@ static void refuses_to_go_on_when_a_listed_path_lies_above_the_keys(void **state
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* For the children, who have no environment: a leak sanitizer looks by ptrace, which they forbid, and would end them
+ * with its own exit code. The test's own ASAN_OPTIONS beat this. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)

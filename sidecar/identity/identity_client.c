@@ -49,13 +49,20 @@ static void dial_timer_rang(struct loop_timer *timer)
 
 /* --- the end of an attempt --- */
 
+/* Before or in the same breath as the connection goes: whoever shares it holds a bare pointer. */
+static void unshare(struct identity_client *client)
+{
+	if (!client->is_shared)
+		return;
+	client->is_shared = false;
+	client->options.on_connection(client->options.arg, NULL);
+}
+
 static void cut(struct identity_client *client)
 {
-	bool was_shared = client->is_stream && control_link_client(client->link) != NULL;
 	client->call = NULL;
 	fresh_request_done(&client->pending);
-	if (was_shared)
-		client->options.on_connection(client->options.arg, NULL);
+	unshare(client);
 	control_link_cut(client->link);
 	client->has_trust = false;
 }
@@ -87,6 +94,7 @@ void identity_fail(
 static void on_down(void *arg, const struct why *why, bool said_no)
 {
 	struct identity_client *client = arg;
+	unshare(client);
 	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): evidence decides. */
 	if (said_no && client->is_stream)
 		client->must_attest = true;
@@ -103,8 +111,10 @@ static void on_up(void *arg)
 		return;
 	}
 	identity_stream_open(client);
-	if (!client->has_failed)
-		client->options.on_connection(client->options.arg, control_link_client(client->link));
+	if (client->has_failed)
+		return;
+	client->is_shared = true;
+	client->options.on_connection(client->options.arg, control_link_client(client->link));
 }
 
 static void go_on_with_svid(struct loop_task *task)

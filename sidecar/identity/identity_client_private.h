@@ -31,6 +31,7 @@ struct identity_client {
 	/* The attempt or stream that stands now. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */
 	bool is_stream, has_trust;
+	bool is_shared; /* on_connection() gave the connection to others */
 	bool has_failed;
 	struct identity_failure failure;
 	struct loop_task give_up; /* cuts outside of the connection's own callbacks, then dials again */

@@ -3,7 +3,7 @@
     client: app -> [sidecar] ==x== impostor: a raw peer on 15008 with some certificate (T7, D4-D13, D29)
     raw: a peer with some certificate ==x==> server: [sidecar] -> echo"""
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
 from handfast_harness import stream
 from handfast_harness.certificates import BAD_LEAVES
 from peers import hbone, tls
@@ -20,8 +20,14 @@ def arrange(story):
     story.client = story.mesh.sidecar("client")
 
 
+def _no_tunnel(story):
+    """Until the tunnels to the impostor before are gone: a new connection must make one of its own."""
+    wait_until("old tunnels to be gone", lambda: story.client.metric('handfast_tunnels_open{direction="outbound"}') == 0)
+
+
 def _dial(story, identity, reason, **options):
     """The app behind the client dials the impostor, who shows this identity: what the impostor got."""
+    _no_tunnel(story)
     before = len(story.client.access_log(reason=reason))
     with hbone.Server(story.mesh.impostor, identity, **options) as impostor:
         ended = stream.attempt(story.mesh.client, story.mesh.impostor.ipv4, 80, b"the application's secret")
@@ -79,6 +85,7 @@ def shows_that_every_faulty_certificate_is_refused_by_the_server(story):
 
 
 def shows_that_a_tunnel_that_is_cut_resets_what_it_carried(story):
+    _no_tunnel(story)
     with hbone.Server(story.mesh.impostor, story.ca.leaf(EXPECTED), reply=b"half of it", cut_after=4):
         with story.mesh.client.connect(story.mesh.impostor.ipv4, 80, uid=1000) as sock:
             sock.sendall(b"data")

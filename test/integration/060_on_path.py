@@ -17,6 +17,13 @@ def arrange(story):
     story.relay = story.own(OnPath(story.mesh.net.router, "to-client", 15008))
 
 
+def _cut(story):
+    """Ends every tunnel, so that the next connection makes a new one."""
+    story.relay.cut()
+    wait_until("the old tunnels to be gone", lambda: story.mesh.sidecar("client").metric(
+        'handfast_tunnels_open{direction="outbound"}') == 0)
+
+
 def _send(story):
     """One connection that sends DATA: (what came back, how it ended)."""
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000, timeout_s=10) as sock:
@@ -47,7 +54,7 @@ def shows_that_reading_gives_nothing(story):
 
 
 def shows_that_what_is_altered_is_not_delivered(story):
-    story.relay.cut()
+    _cut(story)
     story.relay.change = _flip_after(1_000_000, "up")
     expect_eq(_send(story)[1], "reset", "how the client's connection ended")
     report = story.hash.wait_for_report(1)
@@ -56,7 +63,7 @@ def shows_that_what_is_altered_is_not_delivered(story):
 
 
 def shows_that_an_altered_answer_is_not_delivered(story):
-    story.relay.cut()
+    _cut(story)
     story.relay.change = _flip_after(1_000_000, "down")
     with story.mesh.client.connect(story.mesh.server.ipv4, 9001, uid=1000) as sock:
         received, ended = stream.receive_all(sock)
@@ -66,14 +73,14 @@ def shows_that_an_altered_answer_is_not_delivered(story):
 
 def shows_that_an_altered_handshake_makes_no_tunnel(story):
     for at in (20, 200, 600):
-        story.relay.cut()
+        _cut(story)
         story.relay.change = _flip_after(at, "down")
         expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
                   "a connection whose handshake was altered at byte %d" % at)
 
 
 def shows_that_a_replay_reaches_nobody(story):
-    story.relay.cut()
+    _cut(story)
     story.relay.change = lambda way, data: data
     expect_eq(_send(story)[1], "fin", "a good connection afterwards")
     num = len(story.hash.reports())
@@ -88,7 +95,7 @@ def shows_that_a_replay_reaches_nobody(story):
 
 
 def shows_that_records_of_another_tunnel_cannot_be_spliced_in(story):
-    story.relay.cut()
+    _cut(story)
     other = story.relay.recorded[0]["up"]
     inserted = []
 
@@ -104,7 +111,7 @@ def shows_that_records_of_another_tunnel_cannot_be_spliced_in(story):
 
 def shows_that_cutting_tunnels_never_leads_to_plaintext(story):
     story.relay.change = lambda way, data: None
-    story.relay.cut()
+    _cut(story)
     with Capture(story, story.mesh.net.router, "to-client") as wire:
         for _ in range(5):
             expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
