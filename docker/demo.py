@@ -65,6 +65,10 @@ def play(keep):
         return "%s\n   The logs are in %s" % (failure, folder)
     except Exception as failure:  # a demo that breaks is a demo that fails
         return "%s: %s\n   The logs are in %s" % (type(failure).__name__, failure, folder)
+    except BaseException:  # Ctrl-C, SIGTERM: nobody asks for logs
+        story.close()
+        shutil.rmtree(os.path.dirname(folder))
+        raise
     finally:
         story.close()
     shutil.rmtree(os.path.dirname(folder))
@@ -86,7 +90,7 @@ def main():
     try:
         reason = play(options.keep)
     except KeyboardInterrupt:
-        print("\n   ended by Ctrl-C; everything is removed but the logs under /tmp/handfast-demo-*")
+        print("\n   ended by Ctrl-C; everything is removed")
         return 130
     if reason is None:
         telling.summary()
