@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "control/distribute/encode.h"
 #include <stdio.h>
 
@@ -30,6 +31,7 @@ struct stream {
 	unsigned num_subscriptions;
 	uint64_t mesh_sent; /* version */
 	bool has_hello;
+	bool is_behind; /* its queue was full: what it missed comes later */
 };
 
 struct distributor {
@@ -40,6 +42,8 @@ struct distributor {
 	unsigned num_streams;
 	uint64_t mesh_version, answer_version;
 	struct loop_timer push;
+	bool has_changed; /* since the last push, for everybody */
+	uint64_t seed;    /* nobody chooses destinations that share a bucket */
 	struct buf message;
 };
 
@@ -52,6 +56,7 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 	/* Versions grow across restarts, too: sidecars keep the highest they have seen. */
 	distributor->mesh_version = distributor->answer_version = (uint64_t)loop_clock(loop)->wall_ms(loop_clock(loop))
 								  << 16;
+	distributor->seed = random_u64();
 	buf_init(&distributor->message, MESSAGE_MAX);
 	return distributor;
 }
@@ -71,7 +76,8 @@ unsigned distributor_num_streams(const struct distributor *distributor)
 
 static struct subscription **subscription_slot(struct stream *stream, const struct addr *destination)
 {
-	struct subscription **slot = &stream->subscriptions[addr_hash(destination, 0) % BUCKETS];
+	struct subscription **slot =
+		&stream->subscriptions[addr_hash(destination, stream->distributor->seed) % BUCKETS];
 	while (*slot != NULL && !addr_eq(&(*slot)->destination, destination))
 		slot = &(*slot)->next;
 	return slot;
@@ -129,12 +135,17 @@ static enum err stream_push(struct stream *stream)
 
 static void push_within(struct distributor *distributor, uint64_t ms);
 
+/* Who is slow is tried again alone: the others' answers are not worked out anew for that. */
 static void on_push(struct loop_timer *timer)
 {
 	struct distributor *distributor = container_of(timer, struct distributor, push);
-	bool again = false;
-	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next)
-		again |= stream_push(stream) == ERR_LIMIT;
+	bool for_all = distributor->has_changed, again = false;
+	distributor->has_changed = false;
+	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next) {
+		if (for_all || stream->is_behind)
+			stream->is_behind = stream_push(stream) == ERR_LIMIT;
+		again |= stream->is_behind;
+	}
 	if (again)
 		push_within(distributor, RETRY_MS);
 }
@@ -147,6 +158,7 @@ static void push_within(struct distributor *distributor, uint64_t ms)
 
 void distributor_registry_changed(struct distributor *distributor)
 {
+	distributor->has_changed = true;
 	push_within(distributor, COALESCE_MS);
 }
 
@@ -154,6 +166,7 @@ void distributor_set_config(struct distributor *distributor, const struct contro
 {
 	distributor->config = config;
 	distributor->mesh_version++;
+	distributor->has_changed = true;
 	push_within(distributor, 0);
 }
 
@@ -184,8 +197,10 @@ static enum err subscribe(struct stream *stream, const struct addr *destination,
 		stream->num_subscriptions++;
 	}
 	(*slot)->sent = 0; /* asked again: answered again */
-	if (answer_push(stream, *slot) == ERR_LIMIT)
+	if (answer_push(stream, *slot) == ERR_LIMIT) {
+		stream->is_behind = true;
 		push_within(stream->distributor, RETRY_MS);
+	}
 	return ERR_NONE;
 }
 

@@ -15,6 +15,7 @@
 #define RENEWALS_PER_SECOND 2
 #define RENEWALS_BURST      20
 #define SWEEP_MS            1000
+#define STREAMS_MAX         4 /* a connection: Identity, Discovery, and their successors; each holds memory */
 
 enum rpc_status serve_status(enum err err)
 {
@@ -244,6 +245,7 @@ static void open_doors(struct serve *serve)
 		.methods = stream_methods,
 		.num_methods = sizeof stream_methods / sizeof stream_methods[0],
 		.arg = serve,
+		.max_streams = STREAMS_MAX,
 		.on_connect = on_connect,
 		.on_disconnect = on_disconnect};
 	struct rpc_server_options operators = {.loop = options->loop,

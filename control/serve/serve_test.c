@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -368,6 +369,27 @@ static void attests_without_a_certificate_and_streams_with_the_one_it_got(void *
 	assert_int_equal(serve_num_streams(world->serve), 1);
 }
 
+/* C5: each stream holds memory and work at every change. */
+static void a_connection_has_few_streams(void **state)
+{
+	struct world *world = *state;
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	connect_client(world);
+	for (int i = 0; i < 4; i++)
+		call(world, "/handfast.v1.Identity/Stream", SPAN_LITERAL("\x0a\x02\x08\x01"));
+	static const struct rpc_call_handlers handlers = {on_message, on_done};
+	struct rpc_call *fifth;
+	assert_int_equal(
+		rpc_client_call(world->client, "/handfast.v1.Identity/Stream", 0, &handlers, world, &fifth), ERR_LIMIT);
+	for (int i = 0; i < 100; i++) {
+		loop_run_once(world->loop, false);
+		usleep(1000);
+	}
+	assert_int_equal(serve_num_streams(world->serve), 4);
+}
+
 /* C1: not even garbage is parsed. */
 static void refuses_streams_to_a_client_without_certificate(void **state)
 {
@@ -441,6 +463,7 @@ int main(int argc, char **argv)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 		TEST(attests_without_a_certificate_and_streams_with_the_one_it_got),
+		TEST(a_connection_has_few_streams),
 		TEST(refuses_streams_to_a_client_without_certificate),
 		TEST(refuses_a_proof_made_for_another_connection),
 		TEST(slows_a_source_that_tries_too_often),
