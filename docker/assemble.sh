@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # docker/assemble.sh LABEL FOLDER : builds one program and lays out, under FOLDER/root, the whole file tree of its image:
-# the program, its shared libraries if it has any, and the names of the users. FOLDER/empty is an empty folder.
+# the program, its shared libraries if it has any, and the names of the users; and the folders that belong to its user,
+# FOLDER/state for /var/lib and FOLDER/run for /run.
 # The Dockerfiles use it, and docker/check_images.sh does without any engine.
 set -euo pipefail
 label=$1 folder=$2
@@ -10,7 +11,9 @@ bazel build --config=opt --ui_event_filters=-info,-warning,-debug "$label"
 built=$(bazel info --config=opt bazel-bin 2>/dev/null)/$(echo "${label#//}" | tr : /)
 program=${built##*/}
 
-mkdir -p "$folder/root/etc" "$folder/empty"
+mkdir -p "$folder/root/etc" "$folder/root/var/lib" "$folder/root/run" "$folder/run/handfast"
+# Not every builder honours --chmod on a folder: the mode comes from here, the owner from the Dockerfile.
+install -d -m 0700 "$folder/state/$program"
 install -m 0755 "$built" "$folder/root/$program"
 strip --strip-debug "$folder/root/$program"
 cat >"$folder/root/etc/passwd" <<'TEXT'

@@ -41,8 +41,9 @@ holds "the example settings are good in the image" \
 	inside handfast-control 1336 --config /etc/handfast/control.yaml --check
 
 # The whole of it: the control plane, with its signer, comes to life on a state folder of its own and nothing else.
-install -d -o 1336 -g 1336 -m 0700 "$folder/handfast-control/root/var/lib/handfast-control"
-install -d -o 1336 -g 1336 -m 0755 "$folder/handfast-control/root/run/handfast"
+chown -R 1336:1336 "$folder/handfast-control/state/handfast-control" "$folder/handfast-control/run/handfast"
+cp -a "$folder/handfast-control/state/." "$folder/handfast-control/root/var/lib/"
+cp -a "$folder/handfast-control/run/." "$folder/handfast-control/root/run/"
 chroot --userspec=1336:1336 "$folder/handfast-control/root" /handfast-control --config /etc/handfast/control.yaml \
 	--listen.streams_port 45012 --listen.metrics_port 45014 >"$folder/log" 2>&1 &
 control=$!
