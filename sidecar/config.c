@@ -2,6 +2,7 @@
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "sidecar/identity/control_address.h"
 #include <stdio.h>
 
 const char *const sidecar_config_keys[] = {
@@ -58,6 +59,27 @@ static bool hex_parse(const char *text, uint8_t out[32])
 	return true;
 }
 
+/* A list, or its words separated by commas. */
+static void control_address_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
+{
+	struct setting_node *list;
+	struct control_address address = {0};
+	struct why why = {0};
+	size_t num = setting_list(settings, map, "address", &list);
+	config->control_address = mem_strdup("");
+	for (size_t i = 0; i < num; i++) {
+		char *longer = mem_printf(
+			"%s%s%s", config->control_address, i == 0 ? "" : ",", setting_item_text(settings, list, i));
+		mem_free(config->control_address);
+		config->control_address = longer;
+	}
+	if (num == 0)
+		setting_mistake(settings, map, "control.address, such as 192.0.2.1:15012", "set it", "no 'address'");
+	else if (control_address_parse(config->control_address, &address, &why) != ERR_NONE)
+		setting_mistake_why(settings, map, "address", &why);
+	control_address_done(&address);
+}
+
 static void control_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "control");
@@ -65,8 +87,7 @@ static void control_read(struct settings *settings, struct sidecar_config *confi
 	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_mistake_why(settings, root, "trust_domain", &why);
-	config->control_address = mem_strdup(setting_required_text(
-		settings, map != NULL ? map : root, "address", "control.address, such as 192.0.2.1:15012"));
+	control_address_read(settings, map != NULL ? map : root, config);
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256", NULL);
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))

@@ -9,7 +9,8 @@
 
 struct sidecar_config {
 	struct trust_domain trust_domain;
-	char *control_address; /* "192.0.2.1:15012" */
+	char *control_address; /* as sidecar/identity/control_address.h reads it, "192.0.2.1:15012,[2001:db8::1]:15012"
+				*/
 	bool has_bootstrap_root;
 	uint8_t bootstrap_root_sha256[32];
 	char *token_file;            /* NULL: none */

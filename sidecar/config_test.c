@@ -52,6 +52,24 @@ static void ports_and_modes_make_the_floor(void **state)
 	assert_int_equal(config->access_log_one_in, 100);
 }
 
+static void the_control_plane_has_one_address_a_family(void **state)
+{
+	(void)state;
+	const char *const good[] = {"control: {address: ['192.0.2.1:15012', '[2001:db8::1]:15012']}\n",
+		"control: {address: '192.0.2.1:15012, [2001:db8::1]:15012'}\n"};
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+		assert_int_equal(read_text(settings, good[i], &config), ERR_NONE);
+		assert_string_equal(config->control_address, "192.0.2.1:15012,[2001:db8::1]:15012");
+	}
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings, "control: {address: ['192.0.2.1:15012', '192.0.2.2:15012']}\n", &config),
+		ERR_CONFIG);
+	assert_non_null(strstr(settings_mistakes(settings), "one of each family"));
+}
+
 static void every_mistake_is_told_at_once(void **state)
 {
 	(void)state;
@@ -87,6 +105,7 @@ int main(void)
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
+		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(every_mistake_is_told_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,7 +113,7 @@ static const char *on_command(void *arg, enum admin_command command)
 		return "ending\n";
 	case ADMIN_RELEASE:
 		identity_client_release_address(sidecar->identity);
-		return "asked the control plane to release our address\n";
+		return "asked the control plane to release our addresses\n";
 	}
 	return "\n";
 }

@@ -10,7 +10,7 @@ enum { CONDITIONS_MAX = 8, GAUGES_MS = 1000 };
 struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
 	size_t num;
-	char last_failure[700];
+	char last_failure[700], refused[2][700];
 };
 
 static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
@@ -38,9 +38,11 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
-	if (status.claimed.ip.family != 0 && !status.is_claim_held)
-		add(out, "address not ours", PAGE_DEGRADED, "another identity holds our address in the mesh",
-			"if it changed hands on purpose, release it on the control plane");
+	for (size_t i = 0; i < 2; i++)
+		if (status.claims[i].why.err != ERR_NONE)
+			add(out, "address not ours", PAGE_DEGRADED,
+				why_format(&status.claims[i].why, out->refused[i], sizeof(out->refused[i])),
+				"if it changed hands on purpose, release it on the control plane");
 }
 
 static void on_check(void *arg, struct http_request *request)
@@ -68,13 +70,27 @@ static void on_ready(void *arg, struct http_request *request)
 
 /* --- the other pages --- */
 
+/* Where the mesh knows us, as it told: one a family. */
+static json_t *claims_json(const struct identity_status *status)
+{
+	json_t *list = json_array();
+	char address[ADDR_TEXT_MAX];
+	for (size_t i = 0; i < 2; i++)
+		if (status->claims[i].ip.family != 0)
+			json_array_append_new(list, json_pack("{s:o, s:b}", "address",
+							    page_text(ip_addr_format(&status->claims[i].ip, address)),
+							    "held", status->claims[i].is_held));
+	return list;
+}
+
 static void on_certs(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
-	admin_answer_json(request, 200,
-		page_certs(status.credentials, trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop))));
+	json_t *page = page_certs(status.credentials, trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop)));
+	json_object_set_new(page, "addresses", claims_json(&status));
+	admin_answer_json(request, 200, page);
 }
 
 static void on_why(void *arg, struct http_request *request)

@@ -10,7 +10,7 @@ struct identity_stream {
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: over */
 	struct sidecar *sidecar;
-	bool has_hello, holds_address, is_claiming;
+	bool has_hello, holds_address, is_claiming, answers_trust;
 	struct epoch acked;
 	char release[65];
 	unsigned refs; /* the call, and each request under way */
@@ -198,6 +198,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 static void ack(struct identity_stream *stream, const struct identity_up *up)
 {
 	struct epoch now = trust_epoch(stream->serve->options.trust);
+	stream->answers_trust = true;
 	if (up->acked.incarnation != now.incarnation || up->acked.counter > now.counter || up->acked.counter == 0)
 		return;
 	if (up->refused_because.len == 0) {
@@ -275,7 +276,8 @@ void identity_done(void *arg, struct rpc_call *call)
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 {
 	for (const struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
-		struct identity_view view = {stream->sidecar, stream->acked, stream->release, stream->holds_address};
+		struct identity_view view = {
+			stream->sidecar, stream->acked, stream->release, stream->holds_address, stream->answers_trust};
 		each(arg, &view);
 	}
 }

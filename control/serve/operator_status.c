@@ -41,11 +41,12 @@ static void make_rows(struct gathering *all)
 	}
 }
 
-/* Streams know an identity, not a key: with several keys an identity, the first free row takes the stream. */
+/* Streams know an identity, not a key: with several keys an identity, the first free row takes the stream.
+ * One that never answers trust is a sidecar's second, for its address of the other family. */
 static void add_stream(void *arg, const struct identity_view *view)
 {
 	struct gathering *all = arg;
-	for (size_t i = 0; i < all->num; i++) {
+	for (size_t i = 0; i < all->num && view->answers_trust; i++) {
 		struct status_holder *row = &all->rows[i];
 		if (row->is_connected || !spiffe_id_eq(&all->holders[i].id, &view->sidecar->id))
 			continue;

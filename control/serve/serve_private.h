@@ -77,6 +77,7 @@ struct identity_view { /* for status */
 	struct epoch acked;
 	const char *release;
 	bool holds_address;
+	bool answers_trust; /* false: there for an address of the other family alone, or just opened */
 };
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);

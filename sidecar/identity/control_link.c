@@ -11,16 +11,20 @@ enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024 };
 
 struct control_link {
 	struct control_link_options options;
-	struct addr address; /* the port counts; the IP when the address is no name */
-	char *host;          /* NULL: the address is no name */
-	struct resolver *resolver;
-	unsigned num_dials;
+	struct control_address address;
+	struct resolver *resolver; /* NULL: the address is no name */
+	struct dial_order order;   /* of the dial under way */
+	size_t num_tried;
+	uint8_t only;      /* the family asked for; 0: both */
+	uint8_t preferred; /* which answered last; 0: none yet */
+	unsigned turn;
+	struct addr dialled;
 	struct tls_scratch *scratch;
 	struct rpc_client *client; /* dialling or up */
 	bool is_up, is_resolving;
-	struct credentials *credentials; /* of the dial whose name is being resolved */
+	struct credentials *credentials; /* of the dial under way */
 	uint32_t patience_ms;
-	struct loop_task failed; /* a dial that failed at once tells so later */
+	struct loop_task next; /* the next address, or the end of the dial: never from within a callback */
 	struct why why;
 };
 
@@ -33,33 +37,14 @@ void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST
 		memcpy(pins->sha256[pins->num++], sha256, DIGEST_LEN);
 }
 
-static enum err bad_address(const struct control_link_options *options, struct why *why)
-{
-	return why_set(why, ERR_CONFIG, "an address and port such as 192.0.2.1:15012 or control.example:15012",
-		"set control.address", "%s", options->address);
-}
-
-/* "name:port": the port is read as that of an address. */
-static enum err read_address(struct control_link *link, struct why *why)
-{
-	const char *text = link->options.address, *colon = strrchr(text, ':');
-	if (addr_parse(span_of_str(text), &link->address) == ERR_NONE)
-		return ERR_NONE;
-	if (colon == NULL || colon == text || memchr(text, ':', (size_t)(colon - text)) != NULL)
-		return bad_address(&link->options, why);
-	_cleanup_(mem_freep) char *as_address = mem_printf("0.0.0.0%s", colon);
-	if (addr_parse(span_of_str(as_address), &link->address) != ERR_NONE)
-		return bad_address(&link->options, why);
-	link->host = mem_printf("%.*s", (int)(colon - text), text);
-	return resolver_new(link->options.loop, &link->resolver, why);
-}
-
 enum err control_link_new(const struct control_link_options *options, struct control_link **out, struct why *why)
 {
 	struct control_link *link = mem_new(struct control_link);
 	link->options = *options;
 	link->options.expected = (struct spiffe_id){0};
-	enum err err = read_address(link, why);
+	enum err err = control_address_parse(options->address, &link->address, why);
+	if (err == ERR_NONE && link->address.host != NULL)
+		err = resolver_new(options->loop, &link->resolver, why);
 	if (err != ERR_NONE) {
 		control_link_free(link);
 		return err;
@@ -78,7 +63,7 @@ void control_link_free(struct control_link *link)
 	if (link->scratch != NULL)
 		tls_scratch_free(link->scratch);
 	spiffe_id_done(&link->options.expected);
-	mem_free(link->host);
+	control_address_done(&link->address);
 	mem_free(link);
 }
 
@@ -104,42 +89,76 @@ static bool is_definite(enum err err, bool failed_by_peer)
 	       err == ERR_EXPIRED || err == ERR_REVOKED || err == ERR_WEAK_KEY || err == ERR_MALFORMED;
 }
 
+static void dial_next(struct control_link *link);
+
+static void over(struct control_link *link, const struct why *why, bool said_no)
+{
+	credentials_unref(link->credentials);
+	link->credentials = NULL;
+	link->turn++;
+	link->options.on_down(link->options.arg, why, said_no);
+}
+
 static void on_ready(void *arg, struct rpc_client *client)
 {
 	struct control_link *link = arg;
 	CHECK(client == link->client);
+	credentials_unref(link->credentials); /* else they, and their key, lived as long as the connection */
+	link->credentials = NULL;
 	link->is_up = true;
+	link->preferred = link->dialled.ip.family;
 	link->options.on_up(link->options.arg);
+}
+
+static void on_next(struct loop_task *task)
+{
+	struct control_link *link = container_of(task, struct control_link, next);
+	struct why why = link->why;
+	if (link->num_tried < link->order.num)
+		dial_next(link);
+	else
+		over(link, &why, false);
+}
+
+/* Where one address fails, the other is tried at once: a family that is down must not lengthen an outage. */
+static void try_next(struct control_link *link, const struct why *why)
+{
+	link->why = *why;
+	loop_task_post(link->options.loop, &link->next, on_next);
 }
 
 static void on_close(void *arg, struct rpc_client *client, const struct why *why)
 {
 	struct control_link *link = arg;
 	struct why said = *why; /* it lives in the client */
+	bool was_up = link->is_up;
 	CHECK(client == link->client);
 	struct tls_session *session = rpc_client_tls(client);
 	bool said_no = is_definite(said.err, session != NULL && tls_session_failed_by_peer(session));
 	link->client = NULL;
 	link->is_up = false;
 	rpc_client_free(client);
-	link->options.on_down(link->options.arg, &said, said_no);
+	if (was_up || (said_no && link->num_tried == link->order.num))
+		over(link, &said, said_no);
+	else
+		try_next(link, &said);
 }
 
-static void tell_failed(struct loop_task *task)
+static const char *authority_of(const struct control_link *link, char text[ADDR_TEXT_MAX])
 {
-	struct control_link *link = container_of(task, struct control_link, failed);
-	struct why why = link->why;
-	link->options.on_down(link->options.arg, &why, false);
+	return link->address.host != NULL ? link->options.address : addr_format(&link->dialled, text);
 }
 
-static enum err dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
+static enum err dial(struct control_link *link, struct why *why)
 {
 	int fd;
 	struct tls_session *session;
-	enum err err = socket_connect(&link->address, &(struct socket_connect_options){0}, &fd);
+	char text[ADDR_TEXT_MAX];
+	struct credentials *credentials = link->credentials;
+	enum err err = socket_connect(&link->dialled, &(struct socket_connect_options){0}, &fd);
 	if (err != ERR_NONE)
-		return why_set(&link->why, err, "a connection to the control plane", "check control.address", "%s: %s",
-			link->options.address, err_text(err));
+		return why_set(why, err, "a connection to the control plane", "check control.address", "%s: %s",
+			addr_format(&link->dialled, text), err_text(err));
 	socket_set_nodelay(fd);
 	struct tls_session_options options = {
 		.context = link->options.context,
@@ -150,12 +169,12 @@ static enum err dial(struct control_link *link, struct credentials *credentials,
 		.on_verify = verify,
 		.verify_arg = link,
 	};
-	RETURN_IF_ERR(tls_session_new(&options, &session, &link->why));
+	RETURN_IF_ERR(tls_session_new(&options, &session, why));
 	link->client = rpc_client_new(&(struct rpc_client_options){
 		.loop = link->options.loop,
 		.transport = transport_new_tls(session),
-		.authority = link->options.address,
-		.connect_timeout_ms = patience_ms,
+		.authority = authority_of(link, text),
+		.connect_timeout_ms = link->patience_ms,
 		.keepalive_ms = KEEPALIVE_MS,
 		.message_max = MESSAGE_MAX,
 		.on_ready = on_ready,
@@ -165,45 +184,70 @@ static enum err dial(struct control_link *link, struct credentials *credentials,
 	return ERR_NONE;
 }
 
-static void dial_or_fail(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
+static uint16_t port_of(const struct control_link *link, const struct ip_addr *ip)
 {
-	link->why = (struct why){0};
-	if (dial(link, credentials, patience_ms) != ERR_NONE)
-		loop_task_post(link->options.loop, &link->failed, tell_failed);
+	for (size_t i = 0; i < link->address.num; i++)
+		if (ip_addr_eq(&link->address.own[i].ip, ip))
+			return link->address.own[i].port;
+	return link->address.port;
+}
+
+static void dial_next(struct control_link *link)
+{
+	struct why why = {0};
+	const struct ip_addr *ip = &link->order.ips[link->num_tried++];
+	link->dialled = (struct addr){.ip = *ip, .port = port_of(link, ip)};
+	if (dial(link, &why) != ERR_NONE)
+		try_next(link, &why);
+}
+
+static void dial_some(struct control_link *link, const struct ip_addr *ips, size_t num)
+{
+	struct why why;
+	dial_order_make(ips, num, link->only, link->preferred, link->turn, &link->order);
+	link->num_tried = 0;
+	if (link->order.num > 0) {
+		dial_next(link);
+		return;
+	}
+	why_set(&why, ERR_NOT_FOUND, "an address of the control plane in this family",
+		"add it to control.address or to the DNS", "%s", link->options.address);
+	try_next(link, &why);
 }
 
 static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size_t num)
 {
 	struct control_link *link = arg;
-	_cleanup_(credentials_unrefp) struct credentials *credentials = TAKE_PTR(link->credentials);
+	struct why why;
 	link->is_resolving = false;
-	if (err != ERR_NONE) {
-		struct why why;
-		why_set(&why, err, "the control plane's name to have an address", "check control.address and the DNS",
-			"%s: %s", link->host, err_text(err));
-		link->options.on_down(link->options.arg, &why, false);
+	if (err == ERR_NONE) {
+		dial_some(link, ips, num);
 		return;
 	}
-	link->address.ip = ips[link->num_dials++ % num];
-	dial_or_fail(link, credentials, link->patience_ms);
+	why_set(&why, err, "the control plane's name to have an address", "check control.address and the DNS", "%s: %s",
+		link->address.host, err_text(err));
+	over(link, &why, false);
 }
 
-void control_link_dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms)
+void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t patience_ms)
 {
 	CHECK(control_link_is_down(link));
-	if (link->host == NULL) {
-		dial_or_fail(link, credentials, patience_ms);
+	credentials_unref(link->credentials);
+	link->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
+	link->only = only;
+	link->patience_ms = patience_ms;
+	if (link->resolver == NULL) {
+		const struct ip_addr ips[] = {link->address.own[0].ip, link->address.own[1].ip};
+		dial_some(link, ips, link->address.num);
 		return;
 	}
 	link->is_resolving = true;
-	link->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
-	link->patience_ms = patience_ms;
-	resolver_ask(link->resolver, link->host, patience_ms, on_resolved, link);
+	resolver_ask(link->resolver, link->address.host, patience_ms, on_resolved, link);
 }
 
 void control_link_cut(struct control_link *link)
 {
-	loop_task_cancel(&link->failed);
+	loop_task_cancel(&link->next);
 	if (link->is_resolving)
 		resolver_cancel(link->resolver);
 	link->is_resolving = false;
@@ -217,10 +261,15 @@ void control_link_cut(struct control_link *link)
 
 bool control_link_is_down(const struct control_link *link)
 {
-	return link->client == NULL && !link->is_resolving && !loop_task_is_posted(&link->failed);
+	return link->client == NULL && !link->is_resolving && !loop_task_is_posted(&link->next);
 }
 
 struct rpc_client *control_link_client(const struct control_link *link)
 {
 	return link->is_up ? link->client : NULL;
+}
+
+uint8_t control_link_family(const struct control_link *link)
+{
+	return link->is_up ? link->dialled.ip.family : 0;
 }

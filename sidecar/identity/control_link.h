@@ -5,6 +5,7 @@
 
 #include "base/rpc/rpc_client.h"
 #include "certs/credentials.h"
+#include "sidecar/identity/control_address.h"
 #include "sidecar/identity/state_folder.h"
 
 struct control_link;
@@ -19,7 +20,7 @@ void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST
 struct control_link_options { /* borrowed all, `expected` copied */
 	struct loop *loop;
 	struct tls_context *context; /* client */
-	const char *address;         /* "192.0.2.1:15012", "[2001:db8::1]:15012" or "control.example:15012" */
+	const char *address;         /* control_address.h */
 	const struct bootstrap_pins *pins;
 	struct spiffe_id expected; /* spiffe://<trust domain>/handfast/control */
 	int64_t (*now_s)(void *arg);
@@ -33,9 +34,11 @@ enum err control_link_new(const struct control_link_options *options, struct con
 	struct why *why) _must_use_; /* ERR_CONFIG */
 void control_link_free(struct control_link *link);
 
-/* credentials NULL: without a certificate, for Attest only. A name is resolved anew at each dial, and its addresses are
- * taken in turn. Ends in on_up or on_down, never from within the call. */
-void control_link_dial(struct control_link *link, struct credentials *credentials, uint32_t patience_ms);
+/* credentials NULL: without a certificate, for Attest only. only: AF_INET or AF_INET6; 0: whichever answers, the one
+ * that did last first; each address gets patience_ms. A name is resolved anew at each dial, and its addresses are taken
+ * in turn. Ends in on_up or on_down, never from within the call. */
+void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t patience_ms);
 void control_link_cut(struct control_link *link);                        /* silently: no on_down; allowed when down */
 bool control_link_is_down(const struct control_link *link);              /* neither up nor dialling */
 struct rpc_client *control_link_client(const struct control_link *link); /* NULL unless up */
+uint8_t control_link_family(const struct control_link *link);            /* 0 unless up */

@@ -43,7 +43,7 @@ static void dial_timer_rang(struct loop_timer *timer)
 	client->has_failed = false;
 	client->is_stream = false;
 	client->has_trust = false;
-	control_link_dial(client->link, attests ? NULL : client->credentials, redial_patience_ms(&client->redial));
+	control_link_dial(client->link, attests ? NULL : client->credentials, 0, redial_patience_ms(&client->redial));
 	client->is_stream = !attests;
 }
 
@@ -199,6 +199,15 @@ static enum err link_make(struct identity_client *client, struct why *why)
 	_cleanup_(mem_freep) char *name = mem_printf("spiffe://%s/handfast/control", client->options.trust_domain.name);
 	CHECK(spiffe_id_parse(span_of_str(name), &link.expected, NULL) == ERR_NONE);
 	enum err err = control_link_new(&link, &client->link, why);
+	if (err == ERR_NONE && client->options.claims_address)
+		err = address_claim_new(
+			&(struct address_claim_options){
+				.link = link,
+				.trust_domain = &client->options.trust_domain,
+				.release = client->options.release,
+				.now_arg = client,
+			},
+			&client->other, why);
 	spiffe_id_done(&link.expected);
 	return err;
 }
@@ -214,6 +223,8 @@ enum err identity_client_new(const struct identity_options *options, struct iden
 	if (err == ERR_NONE)
 		err = link_make(client, why);
 	if (err != ERR_NONE) {
+		if (client->link != NULL)
+			control_link_free(client->link);
 		mem_free(client);
 		return err;
 	}
@@ -233,6 +244,8 @@ void identity_client_free(struct identity_client *client)
 	loop_timer_stop(&client->tick);
 	loop_task_cancel(&client->give_up);
 	loop_task_cancel(&client->attested);
+	if (client->other != NULL)
+		address_claim_free(client->other);
 	control_link_free(client->link);
 	fresh_request_done(&client->pending);
 	evidence_held_done(&client->held);
@@ -250,10 +263,11 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.is_connected = client->has_trust,
 		.runway_s = runway < 0 ? 0 : runway,
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
-		.claimed = client->claimed,
-		.is_claim_held = client->is_claim_held,
+		.claims = {client->claimed},
 		.last_failure = client->last_failure,
 	};
+	if (client->other != NULL)
+		out->claims[1] = *address_claim_get(client->other);
 }
 
 const struct trusted_time *identity_client_time(const struct identity_client *client)
@@ -263,7 +277,10 @@ const struct trusted_time *identity_client_time(const struct identity_client *cl
 
 void identity_client_release_address(struct identity_client *client)
 {
-	_cleanup_(buf_done) struct buf message = BUF_INIT(1024);
-	if (client->call != NULL && client->has_trust && message_release_encode(&message) == ERR_NONE)
-		(void)!rpc_call_send(client->call, buf_span(&message));
+	client->is_released = true;
+	client->claimed = (struct claimed_address){.is_held = false};
+	if (client->call != NULL && client->has_trust)
+		identity_stream_wish(client);
+	if (client->other != NULL)
+		address_claim_release(client->other);
 }

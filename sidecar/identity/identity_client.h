@@ -7,6 +7,7 @@
 #include "base/rpc/rpc_client.h"
 #include "base/tls/tls_context.h"
 #include "certs/credentials.h"
+#include "sidecar/identity/address_claim.h"
 #include "sidecar/identity/state_folder.h"
 
 struct identity_client;
@@ -18,7 +19,7 @@ struct identity_options { /* borrowed all, but what the callbacks get is borrowe
 	struct tls_context *context; /* client */
 	struct state_folder *state;
 	struct trust_domain trust_domain;
-	const char *address; /* of the control plane, "192.0.2.1:15012", "control.example:15012" */
+	const char *address;                            /* of the control plane, as control_address.h reads it */
 	const char *token_file, *kubernetes_token_file; /* NULL: none */
 	const uint8_t *bootstrap_root_sha256;           /* NULL: it comes with the token or lies in the state */
 	bool claims_address;
@@ -44,10 +45,10 @@ struct identity_status {
 	bool is_valid, is_connected;     /* connected: the identity stream stands and its trust has come */
 	int64_t runway_s;                /* until the SVID expires; 0: there is none */
 	int64_t renews_in_ms;
-	struct addr claimed; /* family 0: none */
-	bool is_claim_held;
-	struct why last_failure; /* of the present outage; err ERR_NONE: none */
+	struct claimed_address claims[2]; /* one a family: over the identity stream, and over a stream of its own */
+	struct why last_failure;          /* of the present outage; err ERR_NONE: none */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
 const struct trusted_time *identity_client_time(const struct identity_client *client);
-void identity_client_release_address(struct identity_client *client); /* an explicit wish, never at SIGTERM */
+/* All of our addresses, and for as long as this process lives; an explicit wish, never at SIGTERM. */
+void identity_client_release_address(struct identity_client *client);

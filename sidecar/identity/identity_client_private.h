@@ -40,8 +40,10 @@ struct identity_client {
 	struct evidence_held held;
 	uint64_t request_id, request_deadline_ms;
 
-	struct addr claimed;
-	bool is_claim_held;
+	struct claimed_address claimed;
+	struct address_claim
+		*other; /* claims our address of the family that the stream does not use; NULL: not wanted */
+	bool is_released;
 	struct why last_failure;
 };
 
@@ -56,6 +58,7 @@ void identity_attested(struct identity_client *client);
 
 /* identity_stream.c */
 void identity_stream_open(struct identity_client *client);
+void identity_stream_wish(struct identity_client *client); /* to claim our address or, when so told, to release it */
 void identity_stream_renew(struct identity_client *client);
 void identity_stream_look(struct identity_client *client); /* an answer that does not come */
 

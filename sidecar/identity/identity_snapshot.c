@@ -121,6 +121,8 @@ void identity_withdraw_expired(struct identity_client *client)
 	if (!client->is_published || credentials_are_valid(client->credentials, identity_now(client).trusted_s))
 		return;
 	client->is_published = false;
+	if (client->other != NULL)
+		address_claim_stop(client->other);
 	log_error(COMPONENT, "%s has expired: no new tunnel and no new stream until it is renewed",
 		credentials_id(client->credentials)->text);
 	client->options.on_credentials(client->options.arg, NULL);

@@ -27,10 +27,10 @@ static void send_ack(struct identity_client *client, struct epoch epoch, const c
 	send_up(client, err, buf_span(&message));
 }
 
-static void send_claim(struct identity_client *client)
+void identity_stream_wish(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	enum err err = message_claim_encode(&message);
+	enum err err = client->is_released ? message_release_encode(&message) : message_claim_encode(&message);
 	send_up(client, err, buf_span(&message));
 }
 
@@ -48,8 +48,12 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the one before stays", &why);
 		send_ack(client, trust->epoch, why_format(&why, text, sizeof(text)));
 	}
-	if (is_first && client->options.claims_address)
-		send_claim(client);
+	if (!is_first)
+		return;
+	if (client->options.claims_address || client->is_released)
+		identity_stream_wish(client);
+	if (client->other != NULL)
+		address_claim_start(client->other, control_link_family(client->link), client->credentials);
 }
 
 static void renewal_failed(struct identity_client *client, uint32_t retry_after_ms, const struct why *why)
@@ -75,14 +79,17 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 		return;
 	}
 	fresh_request_done(&client->pending);
+	if (client->other != NULL)
+		address_claim_renewed(client->other, client->credentials);
 	client->options.on_event(client->options.arg, IDENTITY_RENEWED, NULL);
 }
 
 static void on_claim(struct identity_client *client, const struct identity_down *down)
 {
 	char text[ADDR_TEXT_MAX];
-	client->claimed = down->claimed;
-	client->is_claim_held = down->is_claim_held;
+	if (client->is_released)
+		return; /* the answer to what we no longer wish */
+	client->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
 	if (down->is_claim_held)
 		log_notice(COMPONENT, "the mesh knows us at %s", ip_addr_format(&down->claimed.ip, text));
 	else

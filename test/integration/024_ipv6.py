@@ -1,20 +1,32 @@
-"""IPv6 is carried as IPv4 is, from 2001:db8:2::2 to 2001:db8:3::2.
+"""IPv6 is carried as IPv4 is, from 2001:db8:2::2 to 2001:db8:3::2; the mesh knows both addresses by the sidecars' claims.
 
     client (IPv6) -> [sidecar] ==tunnel over IPv6==> server: [sidecar] -> nginx:80, which sees ::6"""
 
 from handfast_harness import Capture, Mesh, Nginx, StreamServer, expect, expect_eq, expect_in, identity_of
-from handfast_harness import stream
+from handfast_harness import stream, wait_until
+from handfast_harness.control_plane import SIDECAR_UID
 
 MARKER = b"marker-in-ipv6\n"
 
 
 def arrange(story):
-    story.mesh = Mesh(story, leaf_ttl="1h", start=False)
-    story.mesh.control.configure(entries=[{"address": story.mesh.net.hosts[name].ipv6, "identity": identity_of(name)}
-                                          for name in ("client", "server")])
-    story.mesh.start()
+    story.mesh = Mesh(story, leaf_ttl="20s")
     story.nginx = story.own(Nginx(story, story.mesh.server, 80, {"marker": MARKER}))
     story.own(StreamServer(story, story.mesh.server, 9000, "hash"))
+
+
+def held(story, name):
+    return {claim["address"] for claim in story.mesh.sidecar(name).admin("/certs")["addresses"] if claim["held"]}
+
+
+def wait_until_both_are_held(story, name):
+    host = story.mesh.net.hosts[name]
+    wait_until("both addresses of %s to be claimed" % name, lambda: held(story, name) == {host.ipv4, host.ipv6}, 15.0)
+
+
+def shows_that_each_family_is_claimed_by_a_stream_of_its_own(story):
+    for name in ("client", "server"):
+        wait_until_both_are_held(story, name)
 
 
 def shows_that_a_request_goes_through_a_tunnel(story):
@@ -37,3 +49,29 @@ def shows_that_bytes_and_ends_are_kept(story):
     with story.mesh.client.connect(story.mesh.server.ipv6, 9000, uid=1000) as sock:
         received, ended = stream.exchange(sock, data)
     expect_eq((received.strip().decode(), ended), (stream.sha256(data), "fin"), "hash")
+
+
+def shows_that_both_claims_outlive_a_rotation_and_a_restart_of_the_control_plane(story):
+    story.mesh.sidecar("server").wait_for_rotation()
+    wait_until_both_are_held(story, "server")
+    story.mesh.control.restart()
+    wait_until("the control plane to hold both again", lambda: all(
+        address in story.mesh.control.run("status").stdout for address in (story.mesh.server.ipv4, story.mesh.server.ipv6)), 10.0)
+    wait_until_both_are_held(story, "server")
+
+
+def shows_that_the_other_family_carries_identity_when_one_is_down(story):
+    mesh, sidecar = story.mesh, story.mesh.sidecar("server")
+    mesh.net.router.ip("route add blackhole %s/32" % mesh.net.control.ipv4)
+    sidecar.wait_for_rotation(deadline_s=40.0)
+    expect_in(mesh.server.ipv6, held(story, "server"), "held over IPv6 alone")
+    mesh.net.router.ip("route del blackhole %s/32" % mesh.net.control.ipv4)
+
+
+def shows_that_release_gives_up_both(story):
+    mesh, sidecar = story.mesh, story.mesh.sidecar("server")
+    said = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
+    expect_in("release our addresses", said, "answer")
+    wait_until("the control plane to have released both", lambda: all(
+        "released: %s" % address in mesh.control.log() for address in (mesh.server.ipv4, mesh.server.ipv6)), 15.0)
+    expect_eq(held(story, "server"), set(), "held")

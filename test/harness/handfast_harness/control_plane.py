@@ -41,6 +41,11 @@ class ControlPlane:
     def address(self):
         return "%s:%d" % (self.host.ipv4, STREAMS)
 
+    @property
+    def addresses(self):
+        """One of each family that its host has."""
+        return [self.address] + (["[%s]:%d" % (self.host.ipv6, STREAMS)] if self.host.ipv6 else [])
+
     def launch(self):
         """Starts it without waiting for it."""
         self.process = Process(self.host, "handfast-control", [self._binary, "--config", self.path],

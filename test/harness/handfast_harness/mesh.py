@@ -68,7 +68,7 @@ class Mesh:
         identity = identity or identity_of(name)
         token = token or self.control.token(identity)
         configuration = settings.merge(self._settings, self._each.get(name))
-        self.sidecars[name] = Sidecar(self.story, self.net.hosts[name], identity, self.control.address, token,
+        self.sidecars[name] = Sidecar(self.story, self.net.hosts[name], identity, self.control.addresses, token,
                                       settings.merge(configuration, more.pop("configuration", None)),
                                       rules=more.pop("rules", self._rules), **more)
         return self.sidecars[name]

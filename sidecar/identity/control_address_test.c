@@ -1,0 +1,107 @@
+#include "sidecar/identity/control_address.h"
+
+#include "base/core/cleanup.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void one_address_or_one_a_family_is_read(void **state)
+{
+	(void)state;
+	struct control_address one = {0}, two = {0};
+	assert_int_equal(control_address_parse("192.0.2.1:15012", &one, NULL), ERR_NONE);
+	assert_int_equal(one.num, 1);
+	assert_int_equal(control_address_parse("[2001:db8::1]:15012 , 192.0.2.1:15013", &two, NULL), ERR_NONE);
+	assert_int_equal(two.num, 2);
+	assert_int_equal(two.own[0].ip.family, AF_INET6);
+	assert_int_equal(two.own[1].port, 15013);
+	assert_null(two.host);
+}
+
+static void a_name_is_kept_with_its_port(void **state)
+{
+	(void)state;
+	struct control_address named = {0};
+	assert_int_equal(control_address_parse("control.example:15012", &named, NULL), ERR_NONE);
+	assert_string_equal(named.host, "control.example");
+	assert_int_equal(named.port, 15012);
+	assert_int_equal(named.num, 0);
+	control_address_done(&named);
+}
+
+static void what_is_no_address_is_refused(void **state)
+{
+	(void)state;
+	const char *const wrong[] = {"", ",", "192.0.2.1", "control.example", ":15012", "control.example:0",
+		"192.0.2.1:1,192.0.2.2:1", "[2001:db8::1]:1,[2001:db8::2]:1", "192.0.2.1:1,[2001:db8::1]:1,a:1",
+		"192.0.2.1:1,control.example:1", "control.example:1,192.0.2.1:1", "a:1,b:1", "2001:db8::1:15012",
+		"192.0.2.1:1,"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct control_address address = {0};
+		struct why why = {0};
+		assert_int_equal(control_address_parse(wrong[i], &address, &why), ERR_CONFIG);
+		assert_null(address.host);
+	}
+}
+
+static struct ip_addr ip(const char *text)
+{
+	struct ip_addr parsed;
+	assert_int_equal(ip_addr_parse(span_of_str(text), &parsed), ERR_NONE);
+	return parsed;
+}
+
+static void both_families_are_dialled_the_preferred_one_first(void **state)
+{
+	(void)state;
+	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
+	struct dial_order order;
+	dial_order_make(ips, 2, 0, 0, 0, &order);
+	assert_int_equal(order.num, 2);
+	assert_int_equal(order.ips[0].family, AF_INET);
+	dial_order_make(ips, 2, 0, AF_INET6, 5, &order);
+	assert_int_equal(order.ips[0].family, AF_INET6);
+	assert_int_equal(order.ips[1].family, AF_INET);
+}
+
+static void one_family_alone_is_dialled_and_perhaps_there_is_none(void **state)
+{
+	(void)state;
+	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
+	struct dial_order order;
+	dial_order_make(ips, 2, AF_INET6, AF_INET, 0, &order);
+	assert_int_equal(order.num, 1);
+	assert_int_equal(order.ips[0].family, AF_INET6);
+	dial_order_make(ips, 1, AF_INET6, AF_INET, 0, &order);
+	assert_int_equal(order.num, 0);
+	dial_order_make(ips, 0, 0, 0, 0, &order);
+	assert_int_equal(order.num, 0);
+}
+
+static void further_addresses_of_a_name_take_their_turn(void **state)
+{
+	(void)state;
+	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1"), ip("192.0.2.2")};
+	struct dial_order order;
+	dial_order_make(ips, 3, 0, AF_INET, 1, &order);
+	assert_true(ip_addr_eq(&order.ips[0], &ips[2]));
+	assert_true(ip_addr_eq(&order.ips[1], &ips[1]));
+	dial_order_make(ips, 3, 0, AF_INET, 2, &order);
+	assert_true(ip_addr_eq(&order.ips[0], &ips[0]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_address_or_one_a_family_is_read),
+		cmocka_unit_test(a_name_is_kept_with_its_port),
+		cmocka_unit_test(what_is_no_address_is_refused),
+		cmocka_unit_test(both_families_are_dialled_the_preferred_one_first),
+		cmocka_unit_test(one_family_alone_is_dialled_and_perhaps_there_is_none),
+		cmocka_unit_test(further_addresses_of_a_name_take_their_turn),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
