@@ -2,10 +2,13 @@
 """Greps for the mistakes that this team makes or must never make: each rule says why. Prints one line a finding, then
 `N passed, N failed` where N counts rules. Run from the workspace root."""
 
+import json
 import pathlib
 import re
 import subprocess
 import sys
+
+import build_graph
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -39,7 +42,8 @@ def grep(texts, pattern, allowed=lambda name: False):
 
 def banned_functions():
     """strcpy and its kind have no bounds; atoi and its kind have no errors."""
-    return grep(CODE, r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtol|strtoul|sscanf|strncpy|alloca)\s*\(")
+    return grep(CODE, r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtol|strtoul|sscanf|strncpy|alloca)\s*\(",
+                lambda name: name.startswith("test/interop/"))  # a peer of the tests, told what to do by the tests
 
 
 def allocator_has_one_door():
@@ -71,28 +75,187 @@ def third_party_headers_have_one_door():
                         lambda name, doors=doors: name.startswith(doors) or name in TESTS)
 
 
+def balanced(text, at, opening, closing):
+    """The end of what opens at `at`."""
+    depth = 0
+    for end in range(at, len(text)):
+        depth += {opening: 1, closing: -1}.get(text[end], 0)
+        if depth == 0:
+            return end
+    return len(text)
+
+
+# Names in capitals that are no enum of ours: the compiler does not watch these for gaps, so a default is right.
+NOT_OURS = re.compile(r"E[A-Z0-9]+|SIG[A-Z]+|AF_\w+|IPPROTO_\w+|SO_\w+|S_IF\w+|YAML_\w+|SSL_\w+|X509_\w+|NID_\w+|NGHTTP2_\w+|SQLITE_\w+"
+                      r"|V_ASN1_\w+|CBS_ASN1_\w+|ARES_\w+|HANDFAST__V1__\w+|EVP_\w+|JSON_\w+")
+
+
 def enum_switches_have_no_default():
     """The compiler finds a missing case only where there is no default."""
     for name, text in CODE.items():
-        for match in re.finditer(r"\bdefault\s*:", text):
-            before = text[:match.start()]
-            head = before[before.rfind("switch"):]
-            if re.search(r"\bcase\s+[A-Z][A-Z0-9]*_[A-Z0-9_]+\s*:", head) and not re.search(r"errno|signum|\bSIG|sa_family|ss_family|AF_|YAML_", head):
-                yield f"{name}:{before.count(chr(10)) + 1}: default in a switch over an enum"
+        for match in re.finditer(r"\bswitch\s*\(", text):
+            body_at = text.find("{", balanced(text, match.end() - 1, "(", ")"))
+            body = text[body_at:balanced(text, body_at, "{", "}")]
+            default = re.search(r"\bdefault\s*:", body)
+            labels = re.findall(r"\bcase\s+([A-Z][A-Z0-9]*_[A-Z0-9_]+)\s*:", body)
+            if default and any(not NOT_OURS.fullmatch(label) for label in labels):
+                yield f"{name}:{text.count(chr(10), 0, body_at + default.start()) + 1}: default in a switch over an enum"
+
+
+def comments_have_one_style():
+    """/* */ only, and a comment of several lines carries a star on each."""
+    for name, text in RAW.items():
+        without_strings = re.sub(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/', lambda match: re.sub(r"[^\n]", " ", match.group(0)), text, flags=re.S)
+        for number, line in enumerate(without_strings.splitlines(), 1):
+            if "//" in line:
+                yield f"{name}:{number}: a // comment"
+        for match in re.finditer(r"^[ \t]*/\*.*?\*/", text, re.M | re.S):
+            if any(not line.lstrip().startswith("*") for line in match.group(0).splitlines()[1:]):
+                yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: a line of the comment without a star"
+
+
+# Files whose test is not beside them under their own name: where they are tested, which must exist.
+TESTED_ELSEWHERE = {
+    # Parts of the verifier, tested through what it accepts and refuses.
+    "certs/cert.c": "certs/svid_test.c",
+    "certs/cert_rules.c": "certs/verify_leaf_test.c",
+    "certs/crl.c": "certs/verify_revocation_test.c",
+    "certs/path.c": "certs/verify_path_test.c",
+    "certs/path_verdict.c": "certs/verify_path_test.c",
+    # What is made of system calls and the control plane's own socket is tested with both there.
+    "cli/call.c": "test/integration/070_bad_input.py",
+    "cli/orders.c": "test/integration/070_bad_input.py",
+    "cli/show.c": "test/integration/070_bad_input.py",
+    "cli/status.c": "test/integration/070_bad_input.py",
+    "cli/sidecar_pages.c": "docker/demo.py",
+    # Composition roots: the stories start whole programs.
+    "control/control.c": "test/integration/053_restarts_and_drain.py",
+    "control/control_reload.c": "test/integration/070_bad_input.py",
+    "control/control_start.c": "test/integration/053_restarts_and_drain.py",
+    "sidecar/admin_socket.c": "test/integration/053_restarts_and_drain.py",
+    "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
+    "sidecar/sidecar_drain.c": "test/integration/053_restarts_and_drain.py",
+    "sidecar/sidecar_learn.c": "test/integration/030_connections_before_identity.py",
+    "sidecar/sidecar_pages.c": "sidecar/worker_pages_test.c",
+    # --version, which the gate for the shipped programs reads.
+    "control/versions.c": "test/lint/hardening.py",
+    "sidecar/versions.c": "test/lint/hardening.py",
+    # The signer is a child process: its parts are tested as the issuer sees them.
+    "control/issue/confine.c": "control/issue/issuer_test.c",
+    "control/issue/key_folder.c": "control/issue/authority_test.c",
+    "control/issue/signer.c": "control/issue/issuer_test.c",
+    "control/registry/claim.c": "control/registry/registry_test.c",
+    "control/registry/holders.c": "control/registry/registry_test.c",
+    # The services are tested over real streams of a real client.
+    "control/serve/grant.c": "control/serve/serve_test.c",
+    "control/serve/messages_down.c": "control/serve/serve_test.c",
+    "control/serve/messages_up.c": "control/serve/serve_test.c",
+    "control/serve/operator_messages.c": "control/serve/serve_test.c",
+    "control/serve/server_identity.c": "control/serve/serve_test.c",
+    "control/serve/trust.c": "control/serve/serve_test.c",
+    # Nobody but the store sees these.
+    "control/store/database.c": "control/store/store_test.c",
+    "control/store/mirror.c": "control/store/store_test.c",
+    "sidecar/worker_gather.c": "sidecar/worker_test.c",
+    "sidecar/worker_listeners.c": "sidecar/worker_test.c",
+    "sidecar/conn/close_reason.c": "sidecar/conn/conn_inbound_test.c",
+    "sidecar/identity/private_file.c": "sidecar/identity/state_folder_test.c",
+    # Both hold a stream to a control plane, which the stories take away and bring back.
+    "sidecar/discovery/discovery_client.c": "test/integration/052_the_control_plane_is_away.py",
+    "sidecar/identity/control_link.c": "test/integration/052_the_control_plane_is_away.py",
+}
 
 
 def every_library_has_a_test():
-    """A .c file in the libraries without a test beside it is a promise nobody keeps."""
-    everything = " ".join(RAW[name] for name in TESTS)
-    for name in SOURCES:
-        path = pathlib.PurePosixPath(name)
-        if path.suffix != ".c" or name in TESTS or path.name.endswith("main.c"):
+    """foo.c has foo_test.c beside it; a library of several files is tested under the library's name or by idea."""
+    targets = build_graph.read(ROOT, tracked("BUILD", "*/BUILD"))
+    tests = [target for target in targets if target.rule == "hf_test"]
+    for target in targets:
+        if target.rule != "hf_library" or target.testonly:
             continue
-        if not name.startswith(("base/", "certs/", "sidecar/", "control/", "intercept/", "cli/")):
+        sources = [name for name in target.srcs if name.endswith(".c")]
+        named = {name for name in sources if name[:-2] + "_test.c" in RAW}
+        for name in sources:
+            if name in named or name in TESTED_ELSEWHERE or not name.startswith(("base/", "certs/", "sidecar/", "control/", "intercept/", "cli/")):
+                continue
+            if len(sources) > 1 and (named or f"{target.package}/{target.name}_test.c" in RAW):
+                continue
+            if len(sources) > 1 and any(target.label in test.deps and test.package == target.package for test in tests):
+                continue
+            yield f"{name}: no {name[:-2]}_test.c"
+    for name, where in TESTED_ELSEWHERE.items():
+        if name not in RAW or not (ROOT / where).is_file():
+            yield f"{name}: said to be tested by {where}; one of them is gone"
+        elif name[:-2] + "_test.c" in RAW:
+            yield f"{name}: has a test of its own now, and needs no excuse"
+
+
+# Folder: what it may use (design.md, "May use"). A prefix ending in / means all below; tests may use anything.
+CORE, BASE = ("base/core",), ("base/",)
+MAY_USE = {
+    "base/core": ("third_party/libev",),
+    "base/net": CORE + ("third_party/cares",),
+    "base/http": CORE + ("base/net", "third_party/http_parser"),
+    "base/settings": CORE + ("base/net", "third_party/yaml", "third_party/cyaml"),
+    "base/pb": CORE + ("third_party/protobuf_c",),
+    "base/h2": CORE + ("third_party/nghttp2",),
+    "base/tls": CORE + ("base/net", "certs", "@boringssl"),
+    "base/rpc": CORE + ("base/h2", "base/tls", "base/net"),
+    "certs": CORE + ("@boringssl",),
+    "proto": ("third_party/protobuf_c",),
+    "sidecar/policy": CORE + ("certs:spiffe_id",),
+    "sidecar/leg": CORE + ("base/net",),
+    "sidecar/relay": CORE + ("sidecar/leg",),
+    "sidecar/tunnel": CORE + ("base/h2", "base/tls", "base/net", "certs", "sidecar/leg"),  # a tunnel's stream is a leg
+    "sidecar/route": CORE + ("base/net", "certs:spiffe_id"),
+    "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/policy",
+                            "sidecar/relay", "sidecar/report"),
+    # The table of close reasons gives the labels of a counter.
+    "sidecar/report": CORE + ("base/http", "base/net", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
+    "sidecar/identity": BASE + ("certs", "proto"),
+    "sidecar/discovery": BASE + ("certs", "proto", "sidecar/policy", "sidecar/route"),  # it speaks of both
+    "sidecar": BASE + ("certs", "sidecar/", "third_party/"),
+    "control/store": CORE + ("third_party/sqlite",),
+    "control/issue": CORE + ("base/net", "certs", "@boringssl", "third_party/seccomp"),
+    "control/report": CORE + ("base/http",),
+    "control/registry": CORE + ("certs", "control:config", "control/store"),
+    "control/attest": CORE + ("certs", "control/registry", "control/store"),
+    "control/distribute": CORE + ("base/pb", "base/rpc", "control:config", "control/registry", "proto"),
+    "control/serve": BASE + ("certs", "proto", "control/"),
+    "control": BASE + ("certs", "control/", "third_party/"),
+    "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
+    "intercept": CORE + ("base/net", "third_party/jansson", "third_party/nftables"),
+}
+
+
+def folders_use_what_they_may():
+    """The arrows of the design: whoever wants another arrow changes the design first."""
+    for target in build_graph.read(ROOT, tracked("BUILD", "*/BUILD")):
+        allowed = MAY_USE.get(target.package)
+        if allowed is None or target.testonly or target.rule not in ("hf_library", "hf_binary"):
             continue
-        siblings = {str(other) for other in (ROOT / path.parent).glob("*_test.c")}
-        if not siblings:
-            yield f"{name}: no test in its folder"
+        for dep in target.deps:
+            label = dep.removeprefix("//")
+            folder = label.split(":")[0]
+            fits = any(label == use or folder == use or (use.endswith("/") and label.startswith(use)) or label.startswith(use + "//")
+                       for use in allowed)
+            if folder != target.package and not fits:
+                yield f"{target.label}: may not use {dep}"
+
+
+# Functions above 60 lines, each with its reason.
+LONG_FUNCTIONS = {
+}
+
+
+def functions_fit_a_screen():
+    """Above 60 lines a function needs a reason (style 2)."""
+    command = ["ctags", "--languages=C", "--kinds-C=f", "--fields=+ne", "--output-format=json", "-f", "-", *SOURCES]
+    for line in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
+        tag = json.loads(line)
+        lines = tag.get("end", tag["line"]) - tag["line"] + 1
+        if lines > 60 and (tag["path"], tag["name"]) not in LONG_FUNCTIONS:
+            yield f"{tag['path']}:{tag['line']}: {tag['name']} has {lines} lines"
 
 
 def folders_have_a_readme():
@@ -100,6 +263,10 @@ def folders_have_a_readme():
     for folder in sorted({str(pathlib.PurePosixPath(name).parent) for name in SOURCES}):
         if not (ROOT / folder / "README.md").is_file():
             yield f"{folder}: no README.md"
+    for name in tracked("*README.md"):
+        lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
+        if lines > 60 and name != "README.md":
+            yield f"{name}: {lines} lines, more than a page"
 
 
 def no_unfinished_words():
@@ -139,7 +306,10 @@ RULES = [
     sockets_have_one_door,
     third_party_headers_have_one_door,
     enum_switches_have_no_default,
+    comments_have_one_style,
     every_library_has_a_test,
+    folders_use_what_they_may,
+    functions_fit_a_screen,
     folders_have_a_readme,
     no_unfinished_words,
     no_private_keys,
