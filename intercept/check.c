@@ -9,8 +9,8 @@
 
 #define NOBODY           65534
 #define ANSWER_MS        1000 /* a redirected connection is answered by this very kernel */
-#define EXEMPT_ANSWER_MS 50 /* short: while we wait we may hold the port that a sidecar wants to open */
-#define FIRST_PORT       9 /* discard */
+#define EXEMPT_ANSWER_MS 50   /* short: while we wait we may hold the port that a sidecar wants to open */
+#define FIRST_PORT       9    /* discard */
 
 static bool is_excluded(const struct rules *rules, const struct ip_addr *ip)
 {

@@ -127,7 +127,6 @@ TESTED_ELSEWHERE = {
     "cli/orders.c": "test/integration/070_bad_input.py",
     "cli/show.c": "test/integration/070_bad_input.py",
     "cli/status.c": "test/integration/070_bad_input.py",
-    "cli/sidecar_pages.c": "docker/demo.py",
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
