@@ -113,15 +113,50 @@ void registry_set_config(struct registry *registry, const struct control_config 
 	changed(registry);
 }
 
-bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+struct release { /* of an address, until it is durable */
+	struct registry *registry;
+	struct spiffe_id id; /* whose claim it was */
+	struct ip_addr ip;
+};
+
+static void on_released(void *arg, enum err err, uint64_t version);
+
+/* Whether the claim is still there to be released. */
+static bool try_release(struct release *release)
 {
 	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
-	struct claim *claim = registry_find(registry, ip);
+	const struct claim *claim = registry_find(release->registry, &release->ip);
+	if (claim == NULL || !spiffe_id_eq(&claim->id, &release->id))
+		return false;
+	claim_key(&release->ip, key);
+	store_swap(release->registry->store, key, claim->version, span_of(NULL, 0), on_released, release);
+	return true;
+}
+
+/* A conflict: the claim grew older or came back meanwhile; a release is not lost for that. */
+static void on_released(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct release *release = arg;
+	char text[ADDR_TEXT_MAX];
+	if (err == ERR_CONFLICT && try_release(release))
+		return;
+	if (err != ERR_NONE && err != ERR_CONFLICT)
+		log_error("registry", "the release of %s could not be stored, and its claim stays: %s",
+			ip_addr_format(&release->ip, text), err_text(err));
+	spiffe_id_done(&release->id);
+	mem_free(release);
+}
+
+bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+{
+	const struct claim *claim = registry_find(registry, ip);
 	if (claim == NULL || (id != NULL && !spiffe_id_eq(&claim->id, id)))
 		return false;
-	claim_key(ip, key);
-	store_swap(registry->store, key, claim->version, span_of(NULL, 0), NULL, NULL);
-	return true;
+	struct release *release = mem_new(struct release);
+	release->registry = registry;
+	release->ip = *ip;
+	spiffe_id_copy(&claim->id, &release->id);
+	return try_release(release);
 }
 
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg)

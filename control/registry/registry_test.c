@@ -232,6 +232,22 @@ static void claims_from_outside_the_mesh_are_refused(void **state)
 	assert_non_null(strstr(world->why.expected, "mesh.networks"));
 }
 
+static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
+{
+	struct world *world = *state;
+	struct store_value value;
+	struct ip_addr ip = ip_of("192.0.2.1");
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_true(store_get(world->store, "claim/192.0.2.1", &value));
+	store_swap(world->store, "claim/192.0.2.1", value.version, value.bytes, NULL, NULL);
+	assert_true(registry_release(world->registry, NULL, &ip));
+	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
+		loop_run_once(world->loop, false);
+		usleep(500);
+	}
+	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+}
+
 static void release_needs_the_holder_or_an_operator(void **state)
 {
 	struct world *world = *state;
@@ -262,6 +278,7 @@ int main(void)
 		STORY(only_the_operators_word_makes_a_destination_plain),
 		STORY(an_entry_beats_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),
+		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
 		STORY(release_needs_the_holder_or_an_operator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
