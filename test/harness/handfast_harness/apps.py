@@ -82,7 +82,7 @@ class Postgres(Process):
             raise RuntimeError("initdb: " + done.stdout + done.stderr)
         with open(folder + "/data/pg_hba.conf", "w") as file:
             file.write("local all all trust\nhost all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n")
-        argv = [self.bin + "/postgres", "-D", folder + "/data", "-p", port, "-k", folder, "-c", "listen_addresses=*",
+        argv = [self.bin + "/postgres", "-D", folder + "/data", "-p", port, "-k", "", "-c", "listen_addresses=*",
                 "-c", "fsync=off"]
         super().__init__(namespace, "postgres", argv, story.log_path("postgres-%s-%d" % (namespace.name, port)),
                          uid=user.pw_uid, gid=user.pw_gid, cwd=folder)
