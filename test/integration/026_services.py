@@ -5,7 +5,7 @@
 
 import collections
 
-from handfast_harness import Mesh, Nginx, expect, expect_eq, identity_of
+from handfast_harness import Mesh, Nginx, expect, expect_eq, identity_of, wait_until
 from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
@@ -21,8 +21,14 @@ def arrange(story):
         story.own(Nginx(story, story.mesh.net.hosts[name], 8080, {"who": name.encode()}))
 
 
+def _ask(story):
+    return story.mesh.client.http("http://%s:80/who" % SERVICE, uid=1000)
+
+
 def shows_that_both_endpoints_are_used_and_each_is_the_service(story):
-    answers = collections.Counter(story.mesh.client.http("http://%s:80/who" % SERVICE, uid=1000) for _ in range(40))
+    met = set()  # a sidecar's claim, and the answer that follows from it, come a moment after its readiness
+    wait_until("both endpoints to be known", lambda: met.add(_ask(story)) or len(met) == 2, 10)
+    answers = collections.Counter(_ask(story) for _ in range(40))
     expect_eq(sum(answers.values()), 40, "answers")
     expect_eq(set(answers), {(200, b"one"), (200, b"two")}, "who answered")
     expect(min(answers.values()) >= 5, "one endpoint has nearly all of it: %s" % answers)

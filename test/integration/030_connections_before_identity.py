@@ -35,6 +35,7 @@ def shows_that_with_rules_and_no_sidecar_connections_are_refused(story):
 
 def shows_that_without_identity_they_are_parked_then_served(story):
     story.client.launch().wait_for_port(15001)
+    story.client.process.wait_for_port(15020)  # the probes' port opens after the workers' own
     expect_eq(story.client.probe()[0], 503, "readiness without an identity")
     with Capture(story, story.mesh.net.router, "to-client") as wire, \
             concurrent.futures.ThreadPoolExecutor(20) as pool:
