@@ -26,6 +26,8 @@ def main():
     parser.add_argument("--list", action="store_true", help="say what there is and stop")
     parser.add_argument("--keep", action="store_true", help="keep the logs of stories that pass, too")
     parser.add_argument("--logs", default="/tmp/handfast-stories-%d" % os.getpid(), help="folder for the logs")
+    parser.add_argument("--second-try", action="store_true",
+                        help="tell a story that fails once more, and count the second time (both lines are printed)")
     options = parser.parse_args()
     stories = story.discover(os.path.join(HERE, "integration"), options.which)
     if options.list:
@@ -39,9 +41,17 @@ def main():
         print("network namespaces need root: run this as root", file=sys.stderr)
         return 77
     topology.sweep_leftovers()
-    failed = sum(not story.tell(path, options.logs, options.keep) for path in stories)
+    failed = sum(not told(path, options) for path in stories)
     print("%d passed, %d failed" % (len(stories) - failed, failed))
     return 1 if failed else 0
+
+
+def told(path, options):
+    """Whether it passed. On a machine that is busy with others a wait can run out that has nothing to do with us; what is
+    broken fails twice."""
+    if story.tell(path, options.logs, options.keep):
+        return True
+    return options.second_try and story.tell(path, os.path.join(options.logs, "second-try"), options.keep)
 
 
 if __name__ == "__main__":
