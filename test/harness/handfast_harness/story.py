@@ -9,8 +9,10 @@
     def arrange(story):                              (optional: runs first)
         story.net = story.topology("a", "b")
 
-    def shows_that_a_reaches_b(story):               (every shows_* in the order of the file)
+    def shows_that_a_reaches_b(story):               (every shows_* and finding_* in the order of the file)
         expect(...)
+
+A statement that holds the right value for a row of a findings table is named after the row: finding_p1_...
 
 The first statement that does not hold ends the story. What the story made through `story` is removed after it, last
 made first removed, whatever happens."""
@@ -124,7 +126,7 @@ def _run(module, story):
     signal.signal(signal.SIGALRM, _on_alarm)
     signal.alarm(getattr(module, "DEADLINE_S", 60))
     try:
-        shown = [name for name in vars(module) if name.startswith("shows_")]
+        shown = [name for name in vars(module) if name.startswith(("shows_", "finding_"))]
         expect(shown, "the story shows nothing")
         for step in ["arrange"] * hasattr(module, "arrange") + shown:
             getattr(module, step)(story)
