@@ -11,6 +11,7 @@ const char *const sidecar_config_keys[] = {
 	"workers",
 	"access_log",
 	"drain_deadline",
+	"drain_minimum",
 	"admin_socket",
 	"control.address",
 	"control.bootstrap_root_sha256",
@@ -154,11 +155,23 @@ static void ports_read(struct settings *settings, struct sidecar_config *config)
 					"%u twice", all[i]);
 }
 
+/* 8 s: a workload that takes 5 s to end is served to its end, and Docker, which kills after 10 s, does not cut us. */
+static void drain_read(struct settings *settings, struct setting_node *root, struct sidecar_config *config)
+{
+	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline", 0, 24ull * HOUR, 25 * SECOND);
+	uint64_t usual_ms = config->drain_ms < 8 * SECOND ? config->drain_ms : 8 * SECOND;
+	config->drain_minimum_ms = setting_duration_ms(settings, root, "drain_minimum", 0, 24ull * HOUR, usual_ms);
+	if (config->drain_minimum_ms > config->drain_ms)
+		setting_mistake(settings, root, "a drain_minimum of at most drain_deadline",
+			"lower drain_minimum or raise drain_deadline", "%llu ms and %llu ms",
+			(unsigned long long)config->drain_minimum_ms, (unsigned long long)config->drain_ms);
+}
+
 static void limits_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "deadlines"),
 			    *limits = setting_map(settings, root, "limits");
-	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline", 0, 24ull * HOUR, 25 * SECOND);
+	drain_read(settings, root, config);
 	config->hold_ms = setting_duration_ms(settings, map, "hold", 100, HOUR, 5 * SECOND);
 	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
 	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);

@@ -24,7 +24,8 @@ struct sidecar_config {
 	unsigned workers; /* 0: as many as processors, at most 4 */
 	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
 	char *admin_socket;
-	uint64_t drain_ms, hold_ms, connect_ms, handshake_ms, idle_ms;
+	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
+	uint64_t hold_ms, connect_ms, handshake_ms, idle_ms;
 	uint64_t max_connections; /* 0: from RLIMIT_NOFILE */
 	uint64_t window_budget;   /* bytes */
 	enum access_log_mode access_log;

@@ -25,6 +25,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->outbound_port, 15001);
 	assert_int_equal(config->metrics_port, 15020);
 	assert_int_equal(config->drain_ms, 25000);
+	assert_int_equal(config->drain_minimum_ms, 8000);
 	assert_int_equal(config->hold_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
@@ -70,6 +71,30 @@ static void the_control_plane_has_one_address_a_family(void **state)
 	assert_non_null(strstr(settings_mistakes(settings), "one of each family"));
 }
 
+static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *yaml;
+		uint64_t minimum_ms;
+	} good[] = {
+		{"control: {address: 192.0.2.1:15012}\ndrain_deadline: 3s\n", 3000},
+		{"control: {address: 192.0.2.1:15012}\ndrain_minimum: 0s\n", 0},
+		{"control: {address: 192.0.2.1:15012}\ndrain_deadline: 40s\ndrain_minimum: 30s\n", 30000},
+	};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+		assert_int_equal(read_text(settings, good[i].yaml, &config), ERR_NONE);
+		assert_int_equal(config->drain_minimum_ms, good[i].minimum_ms);
+	}
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	struct sidecar_config *config = NULL;
+	assert_int_equal(
+		read_text(settings, "control: {address: 192.0.2.1:15012}\ndrain_minimum: 26s\n", &config), ERR_CONFIG);
+	assert_non_null(strstr(settings_mistakes(settings), "drain_minimum of at most drain_deadline"));
+}
+
 static void every_mistake_is_told_at_once(void **state)
 {
 	(void)state;
@@ -106,6 +131,7 @@ int main(void)
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
+		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(every_mistake_is_told_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

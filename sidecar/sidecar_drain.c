@@ -3,22 +3,27 @@
 #include "base/core/log.h"
 #include <signal.h>
 
-/* How often it is looked whether the last connection has gone; two looks in a row without any are the end, so that a
+/* How often the connections are counted while the process is ending. Two counts of none in a row are the end, so that a
  * connection on its way between the kernel and a worker is not forgotten. */
-enum { LOOK_MS = 250 };
+enum { LOOK_MS = 250, QUIET_LOOKS = 2 };
 
 static void look(struct loop_timer *timer);
+
+static bool has_served_the_minimum(const struct sidecar *sidecar)
+{
+	return loop_now_ms(sidecar->loop) >= sidecar->ending_since_ms + sidecar->config->drain_minimum_ms;
+}
 
 static void on_totals(void *arg, const struct worker_totals *totals)
 {
 	struct sidecar *sidecar = arg;
 	sidecar->is_asking_totals = false;
 	sidecar->num_quiet_looks = totals->num_connections == 0 ? sidecar->num_quiet_looks + 1 : 0;
-	if (sidecar->num_quiet_looks < 2) {
+	if (sidecar->num_quiet_looks < QUIET_LOOKS || !has_served_the_minimum(sidecar)) {
 		loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
 		return;
 	}
-	log_notice("sidecar", "the last connection has ended");
+	log_notice("sidecar", "no connection is open; ending");
 	loop_stop(sidecar->loop);
 }
 
@@ -41,31 +46,38 @@ void sidecar_drain(struct sidecar *sidecar)
 	if (sidecar->is_draining)
 		return;
 	sidecar->is_draining = true;
-	log_notice("sidecar", "draining for at most %llu s", (unsigned long long)sidecar->config->drain_ms / 1000);
+	log_notice("sidecar", "draining: not ready, and both directions are served until SIGTERM");
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_drain(sidecar->workers[i]);
-	loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
-	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, sidecar->config->drain_ms, deadline_passed);
 }
 
-static void end_wished(struct sidecar *sidecar)
+/* The workload may have got its SIGTERM in the same moment and still have calls to make: at first, having nothing open
+ * proves nothing. */
+static void end(struct sidecar *sidecar)
 {
-	if (!sidecar->is_draining) {
-		sidecar_drain(sidecar);
+	const struct sidecar_config *config = sidecar->config;
+	if (sidecar->is_ending) {
+		log_warning("sidecar", "a second signal; what is left is cut");
+		loop_stop(sidecar->loop);
 		return;
 	}
-	log_warning("sidecar", "told twice; what is left is cut");
-	loop_stop(sidecar->loop);
+	sidecar_drain(sidecar);
+	sidecar->is_ending = true;
+	sidecar->ending_since_ms = loop_now_ms(sidecar->loop);
+	log_notice("sidecar", "ending when no connection is open, after %.1f s at the earliest, %.1f s at the latest",
+		(double)config->drain_minimum_ms / 1000, (double)config->drain_ms / 1000);
+	loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
+	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, config->drain_ms, deadline_passed);
 }
 
 static void on_term(struct loop_signal *signal)
 {
-	end_wished(container_of(signal, struct sidecar, on_term));
+	end(container_of(signal, struct sidecar, on_term));
 }
 
 static void on_int(struct loop_signal *signal)
 {
-	end_wished(container_of(signal, struct sidecar, on_int));
+	end(container_of(signal, struct sidecar, on_int));
 }
 
 /* What is not taken over at once needs a restart: listeners and identity stand on it. */
@@ -81,13 +93,13 @@ static void on_hup(struct loop_signal *signal)
 	sidecar->config->inbound_ports = fresh->inbound_ports;
 	sidecar->config->num_inbound_ports = fresh->num_inbound_ports;
 	sidecar->config->drain_ms = fresh->drain_ms;
+	sidecar->config->drain_minimum_ms = fresh->drain_minimum_ms;
 	fresh->inbound_ports = ports;
 	log_set_level((enum log_level)fresh->log_level);
 	log_set_json(fresh->log_json);
 	sidecar_floor_changed(sidecar);
 	sidecar_config_free(fresh);
-	log_notice(
-		"sidecar", "took over inbound modes, the drain deadline and the log's settings; others need a restart");
+	log_notice("sidecar", "took over inbound modes, the drain times and the log's settings; others need a restart");
 }
 
 void sidecar_signals_start(struct sidecar *sidecar)

@@ -156,6 +156,7 @@ static void on_config(void *arg, struct http_request *request)
 	json_object_set_new(root, "workers", json_integer(sidecar->num_workers));
 	json_object_set_new(root, "ports", ports);
 	json_object_set_new(root, "drain_deadline_ms", json_integer((json_int_t)config->drain_ms));
+	json_object_set_new(root, "drain_minimum_ms", json_integer((json_int_t)config->drain_minimum_ms));
 	json_object_set_new(root, "inbound_floor", policy_json(sidecar->floor));
 	json_object_set_new(root, "policy", policy_json(sidecar->policy));
 	json_object_set_new(root, "subscriptions",

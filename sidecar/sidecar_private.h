@@ -48,7 +48,10 @@ struct sidecar {
 	struct admin_socket *admin_socket;
 	struct loop_signal on_term, on_int, on_hup;
 	struct loop_timer gauges, drain_timer, drain_deadline;
-	bool is_draining, is_asking_totals;
+	bool is_draining; /* not ready, GOAWAY; serves on */
+	bool is_ending;   /* a signal came: ends by itself */
+	bool is_asking_totals;
+	uint64_t ending_since_ms;
 	unsigned num_quiet_looks;
 };
 

@@ -35,6 +35,7 @@ class Sidecar:
             "identity": {"token_file": token},
             "access_log": "all",
             "log": {"level": "debug"},
+            "drain_minimum": "0s",  # a story that stops a sidecar does not wait for its workload; None: the default
         }, configuration)
         settings.write(self.path, self.settings)
         self._binary, self._init = story.binary(binary), story.binary("handfast-init")
@@ -88,6 +89,10 @@ class Sidecar:
 
     def stop(self):
         return self.process.stop(deadline_s=35.0)
+
+    def command(self, *words):
+        """`handfast-sidecar WORDS` beside the running one, as a preStop hook would: its standard output."""
+        return self.host.run([self._binary, *words, "--config", self.path], uid=SIDECAR_UID).stdout
 
     def kill(self):
         self.process.kill()
