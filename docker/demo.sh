@@ -7,7 +7,7 @@ if [ "${1:-}" = "--help" ] || [ "${1:-}" = "-h" ]; then
 	exec python3 docker/demo.py --help
 fi
 if [ "$(id -u)" != 0 ]; then
-	echo "expected to be root: the demo makes network namespaces; run it as root (sudo docker/demo.sh)" >&2
+	echo "expected to be root: the demo makes network namespaces; run docker/demo.sh as root" >&2
 	exit 77
 fi
 cat <<'TEXT'
@@ -17,6 +17,7 @@ This will
   3. play a demo of about a minute in network namespaces of its own, which are removed afterwards
 TEXT
 
+export HOME="${HOME:-/root}" USER="${USER:-root}" # Bazel wants both
 echo "1. Packages"
 tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt
 

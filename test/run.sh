@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Everything that is proven, in one command, as root: sudo test/run.sh
+# test/run.sh: everything that is proven, in one command, as root.
 # Installs what Debian packages it needs, builds, tests, and ends with `N passed, N failed` (see test/suite.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
-	echo "expected to be root, for packages and network namespaces; run: sudo test/run.sh" >&2
+	echo "expected to be root, for packages and network namespaces; run test/run.sh as root" >&2
 	exit 77
 fi
 export HOME="${HOME:-/root}" USER="${USER:-root}"
