@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Runs every part of the test suite, one after the other, and adds up. test/run.sh calls it; by itself, as root:
 
-    test/suite.py                 everything
-    test/suite.py unit stories    some parts: asan, unit, netns, harness, interop, stories, asan_stories, lint
+    test/suite.py                 all parts but `fresh`
+    test/suite.py unit stories    some parts (see PARTS)
+    test/suite.py all fresh       what .ci/run asks for: every part, and the first command on a fresh machine
 
 What is counted: each case of a unit test or a corpus (both times: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part that
-does not build, counts as one failure. The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
+does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import collections
 import glob
@@ -23,6 +24,8 @@ PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
 # With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060"]
+# With ThreadSanitizer: several workers, rotation, drain, what changes while connections live.
+TSAN_STORIES = ["020", "025", "041", "050", "053"]
 PART_LIMIT_S = 45 * 60
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 
@@ -81,8 +84,9 @@ def bazel_test(*words):
     return add_up(output, code)
 
 
-def keep_programs(name):
-    """Copies of the programs as they were just built: the next configuration overwrites them."""
+def build_programs(name, *words):
+    """The programs in one configuration, copied: the next configuration overwrites them."""
+    build(*words, *("//" + program.replace("/", ":") for program in PROGRAMS))
     folder = os.path.join(WORK, name)
     os.makedirs(folder, exist_ok=True)
     for program in PROGRAMS:
@@ -104,8 +108,7 @@ def build(*words):
 def asan():
     """unit tests and corpora with AddressSanitizer and UndefinedBehaviorSanitizer"""
     total = bazel_test("--config=asan", "--test_tag_filters=-netns")
-    build("--config=asan", *("//" + program.replace("/", ":") for program in PROGRAMS))
-    keep_programs("asan")
+    build_programs("asan", "--config=asan")
     return total
 
 
@@ -152,41 +155,58 @@ def interop():
     return scripts("test/interop/*.py")
 
 
-def tell_stories(folder, which, env):
+def run_stories(folder, which, env):
     logs = tempfile.mkdtemp(prefix="hf-")  # short: paths of Unix sockets end at 107 bytes
     os.chmod(logs, 0o755)
     code, output = run(PYTHON + ["test/run_stories.py", "--second-try", "--logs", logs, *which],
                        {"HANDFAST_BIN": folder, **env})
+    FLAKY.extend(re.findall(r"^flaky: .*$", output, re.M))
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
 def stories():
     """the stories in network namespaces"""
-    build(*("//" + program.replace("/", ":") for program in PROGRAMS))
-    return tell_stories(keep_programs("plain"), [], {})
+    return run_stories(build_programs("plain"), [], {})
 
 
 def asan_stories():
-    """some of the stories, with sanitizers in our programs"""
+    """some of the stories, with AddressSanitizer in our programs"""
     folder = os.path.join(WORK, "asan")
     if not os.path.isdir(folder):
-        build("--config=asan", *("//" + program.replace("/", ":") for program in PROGRAMS))
-        keep_programs("asan")
+        build_programs("asan", "--config=asan")
     # Leaks are looked for by ptrace, which our programs forbid; the unit tests look for them.
-    return tell_stories(folder, ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
+    return run_stories(folder, ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
 
 
-PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, lint]  # lint last: it builds in yet other ways
+def tsan_stories():
+    """some of the stories, with ThreadSanitizer in our programs"""
+    return run_stories(build_programs("tsan", "--config=tsan"), TSAN_STORIES,
+                       {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
+
+
+def fresh():
+    """the README's first command on a minimal Debian made by debootstrap"""
+    code, output = run(["bash", "test/fresh_machine.sh", "--demo"])
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
+# tsan_stories and lint last: they build in yet other ways.
+PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
+ON_REQUEST = [fresh]  # a fresh machine does not make another one
+FLAKY = []  # lines of run_stories.py
 
 
 def main():
-    wanted = sys.argv[1:] or [part.__name__ for part in PARTS]
-    if unknown := set(wanted) - {part.__name__ for part in PARTS}:
+    wanted = sys.argv[1:] or ["all"]
+    if "all" in wanted:
+        wanted = [name for name in wanted if name != "all"] + [part.__name__ for part in PARTS]
+    if unknown := set(wanted) - {part.__name__ for part in PARTS + ON_REQUEST}:
         print("no such part: %s" % " ".join(unknown), file=sys.stderr)
         return 64
     sums = []
-    for part in PARTS:
+    for part in PARTS + ON_REQUEST:
         if part.__name__ not in wanted:
             continue
         print("== %s: %s" % (part.__name__, part.__doc__), flush=True)
@@ -199,6 +219,9 @@ def main():
         print("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *sums[-1], time.monotonic() - started),
               flush=True)
     passed, failed = sum(one.passed for one in sums), sum(one.failed for one in sums)
+    for line in FLAKY:
+        print(line)
+    print("%d flaky" % len(FLAKY))
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
 
