@@ -14,6 +14,8 @@ const char *const control_config_keys[] = {
 	"identity.intermediate_ttl",
 	"identity.root_ttl",
 	"identity.attest_per_second",
+	"limits.max_connections",
+	"limits.max_handshakes",
 	"mesh.networks",
 	"mesh.plain",
 	"mesh.required",
@@ -74,11 +76,19 @@ static void identity_read(struct settings *settings, struct control_config *conf
 			"lengthen the longer ones", "others");
 }
 
+static void limits_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "limits");
+	config->max_connections = setting_number(settings, map, "max_connections", 16, 1000000, 0);
+	config->max_handshakes = setting_number(settings, map, "max_handshakes", 8, 100000, 256);
+}
+
 enum err control_config_read(struct settings *settings, struct control_config **out)
 {
 	_cleanup_(control_config_freep) struct control_config *config = mem_new(struct control_config);
 	general_read(settings, config);
 	identity_read(settings, config);
+	limits_read(settings, config);
 	config_mesh_read(settings, config);
 	config_policy_read(settings, config);
 	if (settings_finish(settings) != 0)

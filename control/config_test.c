@@ -28,6 +28,21 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->root_ttl_ms, 365ull * 24 * 3600 * 1000);
 	assert_int_equal(config->claim_grace_ms, 24ull * 3600 * 1000);
 	assert_int_equal(config->default_mode, PORT_MODE_PERMISSIVE);
+	assert_int_equal(config->max_connections, 0);
+	assert_int_equal(config->max_handshakes, 256);
+}
+
+static void finding_i16_the_limits_can_be_set(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	assert_int_equal(read_text("mesh: {networks: [192.0.2.0/24]}\n"
+				   "limits: {max_connections: 500, max_handshakes: 64}\n",
+				 &config, settings),
+		ERR_NONE);
+	assert_int_equal(config->max_connections, 500);
+	assert_int_equal(config->max_handshakes, 64);
 }
 
 static void policy_and_services_are_taken_whole(void **state)
@@ -116,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_mistake_is_told_at_once),
 		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),

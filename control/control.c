@@ -99,8 +99,30 @@ static enum err make_folders(struct control *control, struct why *why)
 	return folder_make(socket_folder, 0755, why);
 }
 
+/* Beyond connections: the store, the signer, the doors, operators, and probes of the metrics port, which must be
+ * answered when connections have reached their limit. */
+#define DESCRIPTORS_KEPT       160
+#define CONNECTIONS_LEAST      16
+#define CONNECTIONS_BY_DEFAULT 12000 /* beyond this memory decides, so an operator should */
+
+static enum err set_connection_limit(struct control_config *config, unsigned long descriptors, struct why *why)
+{
+	if (descriptors < DESCRIPTORS_KEPT + CONNECTIONS_LEAST)
+		return why_set(why, ERR_CONFIG, "a limit of at least 176 open files",
+			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start", "%lu", descriptors);
+	unsigned long most = descriptors - DESCRIPTORS_KEPT;
+	if (config->max_connections > most)
+		return why_set(why, ERR_CONFIG, "limits.max_connections that the limit of open files carries",
+			"lower it, or raise the hard limit: LimitNOFILE=", "%lu where %lu open files carry %lu",
+			(unsigned long)config->max_connections, descriptors, most);
+	if (config->max_connections == 0)
+		config->max_connections = most < CONNECTIONS_BY_DEFAULT ? most : CONNECTIONS_BY_DEFAULT;
+	return ERR_NONE;
+}
+
 static enum err set_up(struct control *control, struct why *why)
 {
+	RETURN_IF_ERR(set_connection_limit(control->config, fd_limit_raise(), why));
 	RETURN_IF_ERR(make_folders(control, why));
 	RETURN_IF_ERR(start_signer(control, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));

@@ -35,10 +35,11 @@ static void name_what_needs_a_restart(const struct control_config *old, const st
 		old->metrics_port != fresh->metrics_port ||
 		!trust_domain_eq(&old->trust_domain, &fresh->trust_domain) ||
 		old->intermediate_ttl_ms != fresh->intermediate_ttl_ms || old->root_ttl_ms != fresh->root_ttl_ms ||
-		old->attest_per_second != fresh->attest_per_second)
+		old->attest_per_second != fresh->attest_per_second || old->max_handshakes != fresh->max_handshakes ||
+		(fresh->max_connections != 0 && old->max_connections != fresh->max_connections))
 		log_warning("control", "trust_domain, state_dir, operator_socket, listen.*, identity.intermediate_ttl, "
-				       "identity.root_ttl and"
-				       " identity.attest_per_second change with the next start only");
+				       "identity.root_ttl,"
+				       " identity.attest_per_second and limits.* change with the next start only");
 }
 
 void control_reload(struct control *control)
@@ -53,6 +54,7 @@ void control_reload(struct control *control)
 	}
 	struct control_config *old = control->config;
 	name_what_needs_a_restart(old, fresh);
+	fresh->max_connections = old->max_connections;
 	control->config = fresh;
 	registry_set_config(control->registry, fresh);
 	distributor_set_config(control->distributor, fresh);

@@ -8,10 +8,24 @@
 #define EPOCH_KEY     "issuer/epoch"
 #define AUTHORITY_KEY "authority/known"
 
-static bool is_ready(void *arg)
+static void list_obstacles(void *arg, struct buf *out)
 {
 	const struct control *control = arg;
-	return control->serve != NULL && !control->is_draining && trust_is_ready(control->trust);
+	enum err full = ERR_NONE;
+	if (control->is_draining)
+		full = buf_append_str(out, "stopping\n");
+	else if (control->serve == NULL || !trust_is_ready(control->trust))
+		full = buf_append_str(out, "starting: the first state is not stored yet\n");
+	else
+		serve_list_obstacles(control->serve, out);
+	(void)full; /* one line is enough to be not ready */
+}
+
+static bool is_ready(struct control *control)
+{
+	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(4096);
+	list_obstacles(control, &obstacles);
+	return buf_len(&obstacles) == 0;
 }
 
 static void on_scrape(void *arg)
@@ -19,7 +33,8 @@ static void on_scrape(void *arg)
 	struct control *control = arg;
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
 	metric_set(shard, CONTROL_READY, is_ready(control));
-	metric_set(shard, CONTROL_STREAMS, control->serve == NULL ? 0 : serve_num_streams(control->serve));
+	if (control->serve != NULL)
+		serve_scrape(control->serve);
 }
 
 static void on_answers_changed(void *arg)
@@ -51,6 +66,8 @@ static void open_doors(struct control *control)
 		.metrics = metrics_shard(control->metrics, 0),
 		.leaf_ttl_s = (int64_t)(config->leaf_ttl_ms / 1000),
 		.attest_per_second = (uint32_t)config->attest_per_second,
+		.max_connections = (uint32_t)config->max_connections,
+		.max_handshakes = (uint32_t)config->max_handshakes,
 		.release = control->release,
 		.authorities = authorities,
 		.num_authorities = 3,
@@ -175,7 +192,7 @@ void control_start(struct control *control)
 	const struct pages_options pages = {.loop = control->loop,
 		.listening_fd = TAKE_FD(control->metrics_fd),
 		.metrics = control->metrics,
-		.is_ready = is_ready,
+		.list_obstacles = list_obstacles,
 		.on_scrape = on_scrape,
 		.arg = control};
 	control->pages = pages_new(&pages);

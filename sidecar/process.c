@@ -1,5 +1,6 @@
 #include "sidecar/process.h"
 
+#include "base/net/fd.h"
 #include "sidecar/route/original_dst.h"
 #include <errno.h>
 #include <signal.h>
@@ -23,13 +24,7 @@ enum err process_harden(struct why *why)
 
 unsigned long process_descriptors(void)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 1024;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		(void)getrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur;
+	return fd_limit_raise();
 }
 
 unsigned long process_connections(unsigned long descriptors)

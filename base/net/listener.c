@@ -1,13 +1,16 @@
 #include "base/net/listener.h"
 #include "base/core/check.h"
+#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum {
 	MAX_ACCEPTS_A_ROUND = 64, /* a flood of connections must not keep the established ones from their turn */
 	RETRY_MS = 100,
+	CALM_MS = 5000, /* without a pause: the episode is over */
 	/* A short shortage is best waited out in the backlog; whoever waits longer than a second is refused. */
 	MAX_PATIENT_RETRIES = 10,
 };
@@ -18,7 +21,13 @@ struct listener {
 	int reserve_fd; /* given up to refuse one client when there is no other descriptor; -1: given up */
 	struct loop_io io;
 	struct loop_timer retry;
-	bool is_exhausted; /* paused by ourselves */
+	struct loop_timer calm; /* from a resume on */
+	struct {
+		bool is_open; /* its beginning is logged, its end is not yet */
+		uint64_t began_ms, num_pauses, num_refused;
+	} episode;
+	uint64_t num_exhausted, num_refused; /* in all */
+	bool is_exhausted;                   /* paused by ourselves */
 	unsigned num_retries;
 	unsigned num_pauses; /* by the owner */
 	bool is_accepting;   /* the owner may be in a call from accept_some() */
@@ -31,11 +40,6 @@ struct listener {
 static void on_ready(struct loop_io *io, unsigned ready);
 static void on_retry(struct loop_timer *timer);
 
-static int open_reserve(void)
-{
-	return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 struct listener *listener_new(
 	struct loop *loop, int listening_fd, listener_accept_fn *on_accept, listener_pause_fn *on_pause, void *arg)
 {
@@ -43,7 +47,7 @@ struct listener *listener_new(
 	*listener = (struct listener){
 		.loop = loop,
 		.fd = listening_fd,
-		.reserve_fd = open_reserve(),
+		.reserve_fd = fd_spare(),
 		.on_accept = on_accept,
 		.on_pause = on_pause,
 		.arg = arg,
@@ -58,6 +62,7 @@ void listener_free(struct listener *listener)
 		return;
 	loop_io_stop(&listener->io);
 	loop_timer_stop(&listener->retry);
+	loop_timer_stop(&listener->calm);
 	fd_close(listener->fd);
 	fd_close(listener->reserve_fd);
 	listener->is_freed = true;
@@ -88,8 +93,9 @@ static bool refuse_one(struct listener *listener)
 	if (err == ERR_NONE) {
 		socket_set_reset_on_close(fd);
 		fd_close(fd);
+		listener->num_refused++;
 	}
-	listener->reserve_fd = open_reserve();
+	listener->reserve_fd = fd_spare();
 	return err == ERR_NONE;
 }
 
@@ -103,6 +109,44 @@ static void refuse_the_waiting(struct listener *listener)
 			return;
 }
 
+static const char *name_of(const struct listener *listener, char out[ADDR_TEXT_MAX])
+{
+	struct addr addr;
+	if (socket_local_addr(listener->fd, &addr) == ERR_NONE && addr.ip.family != 0)
+		return addr_format(&addr, out);
+	snprintf(out, ADDR_TEXT_MAX, "a Unix socket");
+	return out;
+}
+
+static void episode_begin(struct listener *listener, enum err err)
+{
+	char name[ADDR_TEXT_MAX];
+	struct why why = {0};
+	if (listener->episode.is_open)
+		return;
+	listener->episode.is_open = true;
+	listener->episode.began_ms = loop_now_ms(listener->loop);
+	listener->episode.num_pauses = listener->num_exhausted;
+	listener->episode.num_refused = listener->num_refused;
+	(void)why_set(&why, err, "a free descriptor for each connection",
+		"raise the limit of open files (LimitNOFILE=, ulimit -Hn), or find out who opens so many connections",
+		"%s at %s", err_text(err), name_of(listener, name));
+	log_why(LOG_LEVEL_WARNING, "listener", "accepting pauses; new connections wait, then are refused", &why);
+}
+
+static void on_calm(struct loop_timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, calm);
+	char name[ADDR_TEXT_MAX];
+	listener->episode.is_open = false;
+	log_notice("listener",
+		"accepting again at %s: the shortage of descriptors began %" PRIu64 " ms ago; %" PRIu64
+		" pauses, %" PRIu64 " connections refused",
+		name_of(listener, name), loop_now_ms(listener->loop) - listener->episode.began_ms,
+		listener->num_exhausted - listener->episode.num_pauses,
+		listener->num_refused - listener->episode.num_refused);
+}
+
 static void set_exhausted(struct listener *listener, bool is_exhausted)
 {
 	if (listener->is_exhausted == is_exhausted)
@@ -110,6 +154,12 @@ static void set_exhausted(struct listener *listener, bool is_exhausted)
 	listener->is_exhausted = is_exhausted;
 	listener->num_retries = 0;
 	watch(listener);
+	if (is_exhausted) {
+		listener->num_exhausted++;
+		loop_timer_stop(&listener->calm);
+	} else {
+		loop_timer_start(listener->loop, &listener->calm, CALM_MS, on_calm);
+	}
 	if (listener->on_pause != NULL)
 		listener->on_pause(listener->arg, is_exhausted);
 }
@@ -125,6 +175,7 @@ static bool accept_one(struct listener *listener)
 	if (err != ERR_NONE) {
 		/* Whatever it is, trying again at once would spin. */
 		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
+		episode_begin(listener, err);
 		set_exhausted(listener, true);
 		return false;
 	}
@@ -153,8 +204,8 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 static bool is_relieved(struct listener *listener)
 {
 	if (listener->reserve_fd < 0)
-		listener->reserve_fd = open_reserve();
-	_cleanup_fd_ int probe = open_reserve();
+		listener->reserve_fd = fd_spare();
+	_cleanup_fd_ int probe = fd_spare();
 	return listener->reserve_fd >= 0 && probe >= 0;
 }
 
@@ -180,4 +231,19 @@ void listener_resume(struct listener *listener)
 	CHECK(listener->num_pauses > 0);
 	listener->num_pauses--;
 	watch(listener);
+}
+
+bool listener_is_exhausted(const struct listener *listener)
+{
+	return listener->is_exhausted;
+}
+
+uint64_t listener_num_pauses(const struct listener *listener)
+{
+	return listener->num_exhausted;
+}
+
+uint64_t listener_num_refused(const struct listener *listener)
+{
+	return listener->num_refused;
 }

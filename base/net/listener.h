@@ -1,6 +1,7 @@
 /* A listening socket on a loop. When the process runs out of descriptors it pauses, tries again every 100 ms and
  * resumes by itself. Clients wait in the backlog meanwhile; after a second they are refused with a descriptor that is
- * kept in reserve, so that nobody is left hanging for ever. */
+ * kept in reserve, so that none is left hanging for ever. Each episode of shortage is logged twice: when it begins, and
+ * with its counts when no pause was needed for 5 seconds. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -17,3 +18,8 @@ struct listener *listener_new(struct loop *loop, int listening_fd, listener_acce
 void listener_free(struct listener *listener);   /* also from its callbacks */
 void listener_pause(struct listener *listener);  /* the owner's own limit; counted with the listener's own pauses */
 void listener_resume(struct listener *listener);
+
+/* Of the listener's own: whether it is paused now, how often it has paused, and how many clients it refused then. */
+bool listener_is_exhausted(const struct listener *listener);
+uint64_t listener_num_pauses(const struct listener *listener);
+uint64_t listener_num_refused(const struct listener *listener);

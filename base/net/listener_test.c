@@ -8,7 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -233,6 +236,54 @@ static void may_be_freed_when_it_tells_that_descriptors_ran_out(_unused_ void **
 	assert_null(listener);
 }
 
+static void finding_i1_pauses_and_refusals_are_counted(_unused_ void **state)
+{
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(2);
+	assert_true(listener_is_exhausted(listener));
+	assert_int_equal(listener_num_pauses(listener), 1);
+	wait_ms(10 * RETRY_MS);
+	assert_int_equal(listener_num_refused(listener), 1);
+	release_hoard();
+	wait_ms(RETRY_MS);
+	assert_false(listener_is_exhausted(listener));
+	wait_ms(60 * RETRY_MS); /* the episode ends */
+	assert_int_equal(listener_num_pauses(listener), 1);
+}
+
+/* Landlock forbids the control plane every path that is not its own: the reserve must not need one. */
+static bool resumes_without_paths(void)
+{
+	char folder[] = "/tmp/listenerXXXXXX";
+	if (mkdtemp(folder) == NULL || chroot(folder) != 0 || chdir("/") != 0)
+		return false;
+	set_up(NULL);
+	connect_client();
+	run_out_of_descriptors();
+	run_rounds(2);
+	wait_ms(10 * RETRY_MS);
+	bool is_refused = is_reset(clients[0]) && num_accepted == 0;
+	release_hoard();
+	wait_ms(RETRY_MS);
+	connect_client();
+	run_rounds(2);
+	return open("/dev/null", O_RDONLY) < 0 && is_refused && num_accepted == 1 && num_resumes == 1;
+}
+
+static void finding_i1_resumes_in_a_process_that_may_open_no_path(_unused_ void **state)
+{
+	int status = -1;
+	if (geteuid() != 0)
+		skip(); /* chroot is for root */
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(resumes_without_paths() ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static int limit_descriptors(_unused_ void **state)
 {
 	struct rlimit limit;
@@ -255,6 +306,8 @@ int main(void)
 		LISTENING(refuses_those_who_wait_too_long_for_a_descriptor),
 		LISTENING(does_not_refuse_those_whom_the_owner_keeps_waiting),
 		LISTENING(may_be_freed_when_it_tells_that_descriptors_ran_out),
+		LISTENING(finding_i1_pauses_and_refusals_are_counted),
+		cmocka_unit_test(finding_i1_resumes_in_a_process_that_may_open_no_path),
 	};
 	return cmocka_run_group_tests(tests, limit_descriptors, NULL);
 }

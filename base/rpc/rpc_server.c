@@ -199,15 +199,26 @@ void rpc_server_free(struct rpc_server *server)
 	mem_free(server);
 }
 
+static void report_limit(const struct rpc_server *server, enum rpc_limit limit, const struct addr *from)
+{
+	if (server->options.on_limit != NULL)
+		server->options.on_limit(server->options.arg, limit, from);
+}
+
 /* False: there is none. */
 static bool make_room(struct rpc_server *server, const struct addr *from)
 {
 	const struct rpc_server_options *options = &server->options;
-	if (server->is_draining || server->num_peers >= options->max_connections)
+	if (server->is_draining)
 		return false;
+	if (server->num_peers >= options->max_connections) {
+		report_limit(server, RPC_LIMIT_CONNECTIONS, from);
+		return false;
+	}
 	if (server->num_handshakes < options->max_handshakes)
 		return true;
 	struct rpc_peer *hog = find_hog(server, from);
+	report_limit(server, RPC_LIMIT_HANDSHAKES, hog != NULL ? &hog->from : from);
 	if (hog != NULL)
 		release_peer(hog);
 	return hog != NULL;

@@ -25,6 +25,8 @@ struct rpc_method {
 		void *call_arg, struct rpc_call *call); /* the call is over for whatever reason; free call_arg */
 };
 
+enum rpc_limit { RPC_LIMIT_CONNECTIONS, RPC_LIMIT_HANDSHAKES };
+
 struct rpc_server_options {
 	struct loop *loop;
 	const struct rpc_method *methods; /* borrowed */
@@ -40,6 +42,9 @@ struct rpc_server_options {
 	uint32_t anonymous_lifetime_ms; /* a TLS connection without client certificate is closed after that; 0: 5,000 */
 	void (*on_connect)(void *arg, struct rpc_peer *peer);    /* handshake done; may be NULL */
 	void (*on_disconnect)(void *arg, struct rpc_peer *peer); /* may be NULL */
+	/* A limit was reached, and the connection of `from` ends for it: the newcomer's, or one that gave way. May be
+	 * NULL. */
+	void (*on_limit)(void *arg, enum rpc_limit limit, const struct addr *from);
 };
 
 struct rpc_server *rpc_server_new(const struct rpc_server_options *options);

@@ -2,7 +2,8 @@
 #include "base/core/mem.h"
 #include "base/http/http_get.h"
 
-#define PAGE_MAX (256u * 1024)
+#define PAGE_MAX      (256u * 1024)
+#define OBSTACLES_MAX 4096
 
 struct pages {
 	struct pages_options options;
@@ -25,10 +26,16 @@ static void on_metrics(void *arg, struct http_request *request)
 static void on_ready(void *arg, struct http_request *request)
 {
 	const struct pages *pages = arg;
-	if (pages->options.is_ready(pages->options.arg))
+	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(OBSTACLES_MAX);
+	_cleanup_(buf_done) struct buf page = BUF_INIT(OBSTACLES_MAX + 64);
+	pages->options.list_obstacles(pages->options.arg, &obstacles);
+	if (buf_len(&obstacles) == 0)
 		http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("ready\n"));
-	else
+	else if (buf_append_str(&page, "not ready\n") != ERR_NONE ||
+		 buf_append(&page, buf_span(&obstacles)) != ERR_NONE)
 		http_answer(request, 503, HTTP_TEXT, SPAN_LITERAL("not ready\n"));
+	else
+		http_answer(request, 503, HTTP_TEXT, buf_span(&page));
 }
 
 static void on_live(void *arg, struct http_request *request)

@@ -1,6 +1,7 @@
 /* /metrics, /healthz/ready, /healthz/live on the metrics port. GET and HEAD only; nothing here changes anything. */
 #pragma once
 
+#include "base/core/buf.h"
 #include "base/core/loop.h"
 #include "base/core/metrics.h"
 
@@ -10,7 +11,8 @@ struct pages_options {
 	struct loop *loop;
 	int listening_fd; /* adopted */
 	const struct metrics *metrics;
-	bool (*is_ready)(void *arg);
+	/* Appends a line ("name: what is wrong") for each thing that keeps it from being ready; none: ready. */
+	void (*list_obstacles)(void *arg, struct buf *out);
 	void (*on_scrape)(void *arg); /* gauges are set here; may be NULL */
 	void *arg;
 };

@@ -10,9 +10,10 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static bool is_ready(void *arg)
+static void list_obstacles(void *arg, struct buf *out)
 {
-	return *(bool *)arg;
+	if (!*(bool *)arg)
+		assert_int_equal(buf_append_str(out, "disk: full\n"), ERR_NONE);
 }
 
 static void get(struct loop *loop, const struct addr *at, const char *request, char *answer, size_t cap)
@@ -48,10 +49,11 @@ static void answers_probes_and_refuses_what_would_change_something(void **state)
 	struct socket_listen_options listen = {0};
 	assert_int_equal(socket_listen(&at, &listen, &fd, NULL), ERR_NONE);
 	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
-	struct pages_options options = {loop, fd, metrics, is_ready, NULL, &ready};
+	struct pages_options options = {loop, fd, metrics, list_obstacles, NULL, &ready};
 	struct pages *pages = pages_new(&options);
 	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 503 "));
+	assert_non_null(strstr(answer, "not ready\ndisk: full\n"));
 	ready = true;
 	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 200 "));

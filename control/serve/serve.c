@@ -138,6 +138,7 @@ static void on_sweep(struct loop_timer *timer)
 {
 	struct serve *serve = container_of(timer, struct serve, sweep);
 	sweep(serve);
+	limits_sweep(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
 }
 
@@ -245,19 +246,25 @@ static void open_doors(struct serve *serve)
 		.methods = stream_methods,
 		.num_methods = sizeof stream_methods / sizeof stream_methods[0],
 		.arg = serve,
+		.max_connections = options->max_connections,
+		.max_handshakes = options->max_handshakes,
 		.max_streams = STREAMS_MAX,
+		.on_limit = limits_on_streams,
 		.on_connect = on_connect,
 		.on_disconnect = on_disconnect};
 	struct rpc_server_options operators = {.loop = options->loop,
 		.methods = operator_methods,
 		.num_methods = operator_num_methods,
 		.arg = serve,
-		.max_connections = 16,
+		.max_connections = SERVE_OPERATORS_MAX,
+		.on_limit = limits_on_operators,
 		.send_queue_max = OPERATOR_QUEUE_MAX};
 	serve->streams = rpc_server_new(&streams);
 	serve->operators = rpc_server_new(&operators);
-	serve->streams_listener = listener_new(options->loop, options->streams_fd, on_stream_accept, NULL, serve);
-	serve->operator_listener = listener_new(options->loop, options->operator_fd, on_operator_accept, NULL, serve);
+	serve->streams_listener =
+		listener_new(options->loop, options->streams_fd, on_stream_accept, limits_on_pause, serve);
+	serve->operator_listener =
+		listener_new(options->loop, options->operator_fd, on_operator_accept, limits_on_pause, serve);
 }
 
 struct serve *serve_new(const struct serve_options *options)

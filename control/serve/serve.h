@@ -1,6 +1,7 @@
 /* The control plane's doors: the streams port (TLS; Enrollment, Identity, Discovery) and the operator's Unix socket. */
 #pragma once
 
+#include "base/core/buf.h"
 #include "base/core/metrics.h"
 #include "control/attest/attest.h"
 #include "control/distribute/distribute.h"
@@ -10,6 +11,8 @@
 #include "control/serve/trust.h"
 
 struct serve;
+
+#define SERVE_OPERATORS_MAX 16 /* connections of operators at once */
 
 struct serve_authority { /* for status; DER copied */
 	const char *kind;
@@ -29,6 +32,7 @@ struct serve_options { /* everything borrowed */
 	struct metric_shard *metrics;
 	int64_t leaf_ttl_s;
 	uint32_t attest_per_second;
+	uint32_t max_connections, max_handshakes; /* at the streams port */
 	const char *release;
 	const struct serve_authority *authorities;
 	size_t num_authorities;
@@ -42,3 +46,6 @@ void serve_trust_changed(struct serve *serve); /* pushes it, and cuts who is ban
 void serve_drain(struct serve *serve);         /* no new connections; GOAWAY */
 bool serve_is_drained(const struct serve *serve);
 unsigned serve_num_streams(const struct serve *serve);
+void serve_scrape(const struct serve *serve); /* sets the gauges of the doors */
+/* Appends a line for each thing that keeps the doors shut; pages.h. */
+void serve_list_obstacles(const struct serve *serve, struct buf *out);

@@ -22,6 +22,12 @@ void sidecar_unref(struct sidecar *sidecar);
 
 struct identity_stream;
 
+/* Refusals by one limit, from the first one until none came for a while: logged at its two ends. */
+struct limit_episode {
+	uint64_t began_ms, last_ms, num; /* num 0: none is open */
+};
+enum serve_limit { SERVE_LIMIT_CONNECTIONS, SERVE_LIMIT_HANDSHAKES, SERVE_LIMIT_OPERATORS, SERVE_LIMITS_NUM };
+
 struct serve {
 	struct serve_options options;
 	struct granter *granter;
@@ -34,6 +40,8 @@ struct serve {
 	struct identity_stream *identity_streams;
 	unsigned num_streams;
 	struct loop_timer sweep;
+	struct limit_episode episodes[SERVE_LIMITS_NUM];
+	uint64_t num_refused; /* by the listeners, as counted so far */
 	int64_t started_ms;
 	uint64_t num_issued;
 	struct {
@@ -59,6 +67,12 @@ enum rpc_status serve_status(enum err err);
 uint32_t serve_retry_ms(enum err err); /* 0: trying again soon is no use */
 /* The exporter of this connection for this CSR; what an attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
+
+/* limits.c */
+void limits_on_streams(void *serve, enum rpc_limit limit, const struct addr *from);
+void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
+void limits_on_pause(void *serve, bool paused);
+void limits_sweep(struct serve *serve); /* now and then: ends what is over */
 
 /* enrollment.c */
 enum rpc_status enrollment_authorize(void *serve, const struct rpc_peer *peer, const char **out_message);

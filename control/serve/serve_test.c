@@ -145,6 +145,8 @@ static void open_doors(struct world *world)
 		.metrics = metrics_shard(world->metrics, 0),
 		.leaf_ttl_s = 60,
 		.attest_per_second = 3,
+		.max_connections = 100,
+		.max_handshakes = 20,
 		.release = "test"};
 	const struct socket_listen_options listen = {0};
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &world->at.ip), ERR_NONE);

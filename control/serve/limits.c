@@ -1,0 +1,113 @@
+/* The limits of the doors: every refusal is counted, and an episode of refusals is logged at its two ends. */
+#include "base/core/log.h"
+#include "control/serve/serve_private.h"
+#include <inttypes.h>
+
+#define CALM_MS 10000 /* without a refusal: the episode is over */
+
+static const struct {
+	enum control_metric metric;
+	const char *what, *fix;
+} limits[SERVE_LIMITS_NUM] = {
+	[SERVE_LIMIT_CONNECTIONS] = {CONTROL_REFUSED_CONNECTIONS, "connections at the streams port",
+		"raise limits.max_connections and the limit of open files (LimitNOFILE=)"},
+	[SERVE_LIMIT_HANDSHAKES] = {CONTROL_REFUSED_HANDSHAKES, "handshakes under way",
+		"raise limits.max_handshakes, or find out who opens connections and says nothing"},
+	[SERVE_LIMIT_OPERATORS] = {CONTROL_REFUSED_OPERATORS, "connections of operators", "end those that hang"},
+};
+
+static uint32_t max_of(const struct serve *serve, enum serve_limit limit)
+{
+	switch (limit) {
+	case SERVE_LIMIT_CONNECTIONS:
+		return serve->options.max_connections;
+	case SERVE_LIMIT_HANDSHAKES:
+		return serve->options.max_handshakes;
+	case SERVE_LIMIT_OPERATORS:
+		return SERVE_OPERATORS_MAX;
+	case SERVE_LIMITS_NUM:
+		break;
+	}
+	return 0;
+}
+
+static void refused(struct serve *serve, enum serve_limit limit, const struct addr *from)
+{
+	struct limit_episode *episode = &serve->episodes[limit];
+	char source[ADDR_TEXT_MAX];
+	struct why why = {0};
+	serve_count(serve, limits[limit].metric);
+	episode->last_ms = loop_now_ms(serve->options.loop);
+	if (episode->num++ != 0)
+		return;
+	episode->began_ms = episode->last_ms;
+	(void)why_set(&why, ERR_LIMIT, "room for one more", limits[limit].fix,
+		"%u %s; the connection from %s is closed", max_of(serve, limit), limits[limit].what,
+		from->ip.family == 0 ? "this host" : ip_addr_format(&from->ip, source));
+	log_why(LOG_LEVEL_WARNING, "serve", "a limit is reached; more of this is only counted", &why);
+}
+
+static void end_if_over(struct serve *serve, enum serve_limit limit)
+{
+	struct limit_episode *episode = &serve->episodes[limit];
+	if (episode->num == 0 || loop_now_ms(serve->options.loop) - episode->last_ms < CALM_MS)
+		return;
+	log_notice("serve",
+		"the limit of %u %s is no longer reached: it was for %" PRIu64 " ms and closed %" PRIu64 " connections",
+		max_of(serve, limit), limits[limit].what, episode->last_ms - episode->began_ms, episode->num);
+	*episode = (struct limit_episode){0};
+}
+
+void limits_on_streams(void *arg, enum rpc_limit limit, const struct addr *from)
+{
+	refused(arg, limit == RPC_LIMIT_CONNECTIONS ? SERVE_LIMIT_CONNECTIONS : SERVE_LIMIT_HANDSHAKES, from);
+}
+
+void limits_on_operators(void *arg, _unused_ enum rpc_limit limit, const struct addr *from)
+{
+	refused(arg, SERVE_LIMIT_OPERATORS, from);
+}
+
+/* The listener logs it. */
+void limits_on_pause(void *arg, bool paused)
+{
+	const struct serve *serve = arg;
+	if (paused)
+		serve_count(serve, CONTROL_ACCEPT_PAUSES);
+}
+
+static bool is_exhausted(const struct listener *listener)
+{
+	return listener != NULL && listener_is_exhausted(listener);
+}
+
+static uint64_t num_refused(const struct listener *listener)
+{
+	return listener == NULL ? 0 : listener_num_refused(listener);
+}
+
+void limits_sweep(struct serve *serve)
+{
+	for (unsigned limit = 0; limit < SERVE_LIMITS_NUM; limit++)
+		end_if_over(serve, (enum serve_limit)limit);
+	uint64_t now = num_refused(serve->streams_listener) + num_refused(serve->operator_listener);
+	if (now > serve->num_refused) {
+		metric_add(serve->options.metrics, CONTROL_REFUSED_DESCRIPTORS, (int64_t)(now - serve->num_refused));
+		serve->num_refused = now;
+	}
+}
+
+void serve_scrape(const struct serve *serve)
+{
+	metric_set(serve->options.metrics, CONTROL_STREAMS, serve->num_streams);
+	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
+	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
+}
+
+void serve_list_obstacles(const struct serve *serve, struct buf *out)
+{
+	enum err full = ERR_NONE;
+	if (is_exhausted(serve->streams_listener) || is_exhausted(serve->operator_listener))
+		full = buf_append_str(out, "out of descriptors: accepting connections is paused\n");
+	(void)full; /* one line is enough to be not ready */
+}
