@@ -1,5 +1,6 @@
 #include "base/core/addr.h"
 #include "base/core/check.h"
+#include "base/core/hash.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -190,21 +191,13 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return a->port == b->port && ip_addr_eq(&a->ip, &b->ip);
 }
 
-/* One round of a multiply-and-fold mixer: both halves of the 128-bit product count. */
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	__extension__ unsigned __int128 product =
-		(unsigned __int128)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 uint64_t addr_hash(const struct addr *addr, uint64_t seed)
 {
 	uint64_t words[2];
 	memcpy(words, addr->ip.bytes, sizeof words);
-	uint64_t hash = mix(seed, ((uint64_t)addr->ip.family << 16) | addr->port);
-	hash = mix(hash ^ words[0], seed);
-	return mix(hash ^ words[1], seed + 1);
+	uint64_t hash = hash_mix(seed, ((uint64_t)addr->ip.family << 16) | addr->port);
+	hash = hash_mix(hash ^ words[0], seed);
+	return hash_mix(hash ^ words[1], seed + 1);
 }
 
 static unsigned bits_of(const struct ip_addr *ip)

@@ -1,6 +1,8 @@
 #include "base/rpc/rpc_server.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
+#include "base/core/shares.h"
 #include "base/rpc/rpc_server_call.h"
 
 enum {
@@ -17,7 +19,7 @@ struct rpc_peer {
 	struct rpc_connection connection;
 	struct rpc_server *server;
 	struct rpc_peer *next, **prev;
-	struct rpc_peer *next_shaking, **prev_shaking; /* prev_shaking NULL: the handshake is done */
+	struct share handshake; /* given back when it is done */
 	struct addr from;
 	struct loop_timer lifetime; /* of an anonymous one */
 	bool is_known;              /* on_connect was called */
@@ -27,8 +29,8 @@ struct rpc_peer {
 struct rpc_server {
 	struct rpc_server_options options;
 	struct rpc_peer *peers;
-	struct rpc_peer *shaking, **last_shaking; /* handshakes under way, oldest first */
-	unsigned num_peers, num_handshakes;
+	struct shares *handshakes; /* under way: a flood of connections that say nothing */
+	unsigned num_peers;
 	bool is_draining;
 };
 
@@ -37,62 +39,13 @@ static struct rpc_peer *peer_of(struct rpc_connection *connection)
 	return container_of(connection, struct rpc_peer, connection);
 }
 
-/* --- handshakes under way --- */
-
-static void shaking_add(struct rpc_server *server, struct rpc_peer *peer)
-{
-	peer->prev_shaking = server->last_shaking;
-	*server->last_shaking = peer;
-	server->last_shaking = &peer->next_shaking;
-	server->num_handshakes++;
-}
-
-static void shaking_remove(struct rpc_server *server, struct rpc_peer *peer)
-{
-	*peer->prev_shaking = peer->next_shaking;
-	if (peer->next_shaking != NULL)
-		peer->next_shaking->prev_shaking = peer->prev_shaking;
-	else
-		server->last_shaking = peer->prev_shaking;
-	peer->next_shaking = NULL;
-	peer->prev_shaking = NULL;
-	server->num_handshakes--;
-}
-
-/* Who has an IPv6 network has 2^64 addresses. */
-static bool is_same_source(const struct addr *a, const struct addr *b)
-{
-	size_t len = a->ip.family == AF_INET6 ? 8 : sizeof(a->ip.bytes);
-	return a->ip.family == b->ip.family && memcmp(a->ip.bytes, b->ip.bytes, len) == 0;
-}
-
-static unsigned num_shaking_from(const struct rpc_server *server, const struct addr *source)
-{
-	unsigned num = 0;
-	for (const struct rpc_peer *peer = server->shaking; peer != NULL; peer = peer->next_shaking)
-		num += is_same_source(&peer->from, source);
-	return num;
-}
-
-/* The oldest handshake of a source that has more of them than the newcomer's would: a single host that opens
- * connections and says nothing must not keep everybody else out (C10). NULL: nobody has too many. */
-static struct rpc_peer *find_hog(const struct rpc_server *server, const struct addr *newcomer)
-{
-	unsigned fair = num_shaking_from(server, newcomer) + 1;
-	for (struct rpc_peer *peer = server->shaking; peer != NULL; peer = peer->next_shaking)
-		if (num_shaking_from(server, &peer->from) > fair)
-			return peer;
-	return NULL;
-}
-
 /* --- the life of a peer --- */
 
 static void release_peer(struct rpc_peer *peer)
 {
 	struct rpc_server *server = peer->server;
-	if (!peer->is_known)
-		shaking_remove(server, peer);
-	else if (server->options.on_disconnect != NULL)
+	shares_give(&peer->handshake);
+	if (peer->is_known && server->options.on_disconnect != NULL)
 		server->options.on_disconnect(server->options.arg, peer);
 	*peer->prev = peer->next;
 	if (peer->next != NULL)
@@ -117,7 +70,7 @@ static void on_handshake(struct rpc_connection *connection)
 	struct rpc_peer *peer = peer_of(connection);
 	struct rpc_server *server = peer->server;
 	peer->is_known = true;
-	shaking_remove(server, peer);
+	shares_give(&peer->handshake);
 	if (rpc_peer_tls(peer) != NULL && rpc_peer_svid(peer) == NULL)
 		loop_timer_start(
 			server->options.loop, &peer->lifetime, server->options.anonymous_lifetime_ms, on_lifetime_over);
@@ -169,7 +122,6 @@ struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 {
 	struct rpc_server *server = mem_new(struct rpc_server);
 	server->options = *options;
-	server->last_shaking = &server->shaking;
 	set_default(&server->options.max_connections, MAX_CONNECTIONS);
 	set_default(&server->options.max_handshakes, MAX_HANDSHAKES);
 	set_default(&server->options.handshake_timeout_ms, HANDSHAKE_TIMEOUT_MS);
@@ -177,6 +129,8 @@ struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 	set_default(&server->options.send_queue_max, SEND_QUEUE_MAX);
 	set_default(&server->options.keepalive_ms, KEEPALIVE_MS);
 	set_default(&server->options.anonymous_lifetime_ms, ANONYMOUS_LIFETIME_MS);
+	server->handshakes = shares_new(&(struct shares_options){
+		.capacity = server->options.max_handshakes, .num_classes = 1, .seed = random_u64()});
 	return server;
 }
 
@@ -196,6 +150,7 @@ void rpc_server_free(struct rpc_server *server)
 		end_calls(server->peers);
 		release_peer(server->peers);
 	}
+	shares_free(server->handshakes);
 	mem_free(server);
 }
 
@@ -205,43 +160,58 @@ static void report_limit(const struct rpc_server *server, enum rpc_limit limit, 
 		server->options.on_limit(server->options.arg, limit, from);
 }
 
-/* False: there is none. */
-static bool make_room(struct rpc_server *server, const struct addr *from)
+/* A single host that opens connections and says nothing must not keep the others out: the oldest handshake of the
+ * source with most gives way to a source with fewer (C10). */
+static enum share_limit take_handshake(struct rpc_server *server, const struct addr *from, struct share *out)
 {
-	const struct rpc_server_options *options = &server->options;
-	if (server->is_draining)
-		return false;
-	if (server->num_peers >= options->max_connections) {
-		report_limit(server, RPC_LIMIT_CONNECTIONS, from);
-		return false;
-	}
-	if (server->num_handshakes < options->max_handshakes)
-		return true;
-	struct rpc_peer *hog = find_hog(server, from);
-	report_limit(server, RPC_LIMIT_HANDSHAKES, hog != NULL ? &hog->from : from);
-	if (hog != NULL)
-		release_peer(hog);
-	return hog != NULL;
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&from->ip, keys);
+	enum share_limit limit = shares_take(server->handshakes, 0, keys, num_keys, 1, out);
+	if (limit == SHARE_LIMIT_NONE)
+		return limit;
+	struct share *heavy = shares_to_give_way(server->handshakes, 0, keys, num_keys, 1);
+	struct rpc_peer *oldest = heavy == NULL ? NULL : container_of(heavy, struct rpc_peer, handshake);
+	report_limit(server, RPC_LIMIT_HANDSHAKES, oldest != NULL ? &oldest->from : from);
+	if (oldest == NULL)
+		return limit;
+	release_peer(oldest);
+	return shares_take(server->handshakes, 0, keys, num_keys, 1, out);
 }
 
-void rpc_server_adopt(struct rpc_server *server, struct transport *transport, const struct addr *from)
+static enum err adopt(struct rpc_server *server, const struct addr *from, struct rpc_peer **out)
 {
-	const struct rpc_server_options *options = &server->options;
-	const struct addr nowhere = {0};
-	if (!make_room(server, from != NULL ? from : &nowhere)) {
-		transport_free(transport);
-		return;
+	if (server->is_draining)
+		return ERR_UNAVAILABLE;
+	if (server->num_peers >= server->options.max_connections) {
+		report_limit(server, RPC_LIMIT_CONNECTIONS, from);
+		return ERR_LIMIT;
 	}
 	struct rpc_peer *peer = mem_new(struct rpc_peer);
+	if (take_handshake(server, from, &peer->handshake) != SHARE_LIMIT_NONE) {
+		mem_free(peer);
+		return ERR_LIMIT;
+	}
 	peer->server = server;
-	peer->from = from != NULL ? *from : nowhere;
+	peer->from = *from;
 	peer->prev = &server->peers;
 	peer->next = server->peers;
 	if (peer->next != NULL)
 		peer->next->prev = &peer->next;
 	server->peers = peer;
 	server->num_peers++;
-	shaking_add(server, peer);
+	*out = peer;
+	return ERR_NONE;
+}
+
+void rpc_server_adopt(struct rpc_server *server, struct transport *transport, const struct addr *from)
+{
+	const struct rpc_server_options *options = &server->options;
+	const struct addr nowhere = {0};
+	struct rpc_peer *peer = NULL;
+	if (adopt(server, from != NULL ? from : &nowhere, &peer) != ERR_NONE) {
+		transport_free(transport);
+		return;
+	}
 	rpc_connection_init(&peer->connection, &(struct rpc_connection_options){
 						       .role = &server_role,
 						       .loop = options->loop,

@@ -23,7 +23,8 @@ static void enrolment_unref(struct enrolment *enrolment)
 enum rpc_status enrollment_authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
 {
 	struct serve *serve = arg;
-	if (rate_limit_take(serve->attest_limit, &rpc_peer_addr(peer)->ip, NULL, loop_now_ms(serve->options.loop)))
+	struct share_key source = share_key_of_prefix64(&rpc_peer_addr(peer)->ip);
+	if (rates_take(serve->attest_rates, &source, loop_now_ms(serve->options.loop)))
 		return RPC_OK;
 	serve_count(serve, CONTROL_ATTEST_LIMITED);
 	*out_message = "too many attempts from this source; try again in a second";

@@ -124,7 +124,9 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 {
 	struct serve *serve = stream->serve;
 	struct sidecar *sidecar = stream->sidecar;
-	if (!rate_limit_take(serve->renew_limit, &sidecar->source, &sidecar->id, loop_now_ms(serve->options.loop)))
+	struct share_key identity = share_key_of_bytes(span_of(sidecar->id.text, sidecar->id.text_len));
+	struct share_key key = share_key_joined(share_key_of_ip(&sidecar->source), identity);
+	if (!rates_take(serve->renew_rates, &key, loop_now_ms(serve->options.loop)))
 		return why_set(why, ERR_LIMIT, "a renewal now and then", "update the sidecar", "too many");
 	RETURN_IF_ERR(serve_exported(sidecar->peer, up->renew.csr, up->renew.exported));
 	up->renew.source = sidecar->source;

@@ -267,6 +267,11 @@ static void open_doors(struct serve *serve)
 		listener_new(options->loop, options->operator_fd, on_operator_accept, limits_on_pause, serve);
 }
 
+static struct rates *rates_make(uint32_t per_second, uint32_t burst)
+{
+	return rates_new(&(struct rates_options){.per_minute = per_second * 60, .burst = burst, .seed = random_u64()});
+}
+
 struct serve *serve_new(const struct serve_options *options)
 {
 	struct serve *serve = mem_new(struct serve);
@@ -276,8 +281,8 @@ struct serve *serve_new(const struct serve_options *options)
 		options->loop, options->store, options->attest, options->issuer, options->leaf_ttl_s};
 	serve->options = *options;
 	serve->granter = granter_new(&granter);
-	serve->attest_limit = rate_limit_new(options->attest_per_second, options->attest_per_second, random_u64());
-	serve->renew_limit = rate_limit_new(RENEWALS_PER_SECOND, RENEWALS_BURST, random_u64());
+	serve->attest_rates = rates_make(options->attest_per_second, options->attest_per_second);
+	serve->renew_rates = rates_make(RENEWALS_PER_SECOND, RENEWALS_BURST);
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
@@ -302,8 +307,8 @@ void serve_free(struct serve *serve)
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);
 	granter_free(serve->granter);
-	rate_limit_free(serve->attest_limit);
-	rate_limit_free(serve->renew_limit);
+	rates_free(serve->attest_rates);
+	rates_free(serve->renew_rates);
 	tls_context_free(serve->tls);
 	tls_scratch_free(serve->scratch);
 	for (size_t i = 0; i < serve->options.num_authorities; i++)

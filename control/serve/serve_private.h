@@ -1,9 +1,9 @@
 /* Shared by this folder's services. */
 #pragma once
 
+#include "base/core/rates.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
-#include "control/attest/rate_limit.h"
 #include "control/report/control_metrics.h"
 #include "control/serve/grant.h"
 #include "control/serve/serve.h"
@@ -31,7 +31,7 @@ enum serve_limit { SERVE_LIMIT_CONNECTIONS, SERVE_LIMIT_HANDSHAKES, SERVE_LIMIT_
 struct serve {
 	struct serve_options options;
 	struct granter *granter;
-	struct rate_limit *attest_limit, *renew_limit;
+	struct rates *attest_rates, *renew_rates;
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
