@@ -1,7 +1,6 @@
 /* Settings: read at the start, and again at SIGHUP. A file with mistakes changes nothing. */
 #include "base/core/log.h"
 #include "control/control_private.h"
-#include <stdio.h>
 #include <string.h>
 
 /* Flags that are not settings are main's; they were checked at the start. */
@@ -23,7 +22,7 @@ enum err control_read_settings(const struct control_source *source, struct contr
 	read_flags(settings, source);
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
-		fprintf(stderr, "%s", settings_mistakes(settings));
+		log_lines(LOG_LEVEL_ERROR, "settings", settings_mistakes(settings));
 	return err;
 }
 

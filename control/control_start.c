@@ -32,6 +32,7 @@ static void on_scrape(void *arg)
 {
 	struct control *control = arg;
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
+	metric_set(shard, CONTROL_LOG_LOST, (int64_t)log_num_lost());
 	metric_set(shard, CONTROL_READY, is_ready(control));
 	if (control->serve != NULL)
 		serve_scrape(control->serve);

@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	bool checks_only = false;
 	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
 		return signer_main(argc, argv);
-	log_set_program("handfast-control");
+	log_open("handfast-control");
 	_cleanup_(settings_freep) struct settings *flags = settings_new("HANDFAST_CONTROL");
 	for (int i = 1; i < argc;) {
 		if (strcmp(argv[i], "--help") == 0)

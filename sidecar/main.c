@@ -109,7 +109,7 @@ static struct sidecar_config *read_config(const struct command_line *line)
 		return NULL;
 	if (sidecar_config_read(settings, &config) == ERR_NONE)
 		return config;
-	fputs(settings_mistakes(settings), stderr);
+	log_lines(LOG_LEVEL_ERROR, "settings", settings_mistakes(settings));
 	return NULL;
 }
 
@@ -156,7 +156,6 @@ static int obey(struct command_line *line)
 	struct sidecar_config *config = read_config(line);
 	if (config == NULL)
 		return EX_USAGE;
-	log_set_program("handfast-sidecar");
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
 	if (strcmp(line->command, "run") == 0)
@@ -170,6 +169,7 @@ static int obey(struct command_line *line)
 int main(int argc, char **argv)
 {
 	struct command_line line = {.argc = argc, .argv = argv, .timeout_ms = WAIT_MS};
+	log_open("handfast-sidecar");
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0)
 			return fputs(usage, stdout) < 0 ? EX_IOERR : EX_OK;

@@ -1,5 +1,6 @@
 #include "sidecar/sidecar_private.h"
 
+#include "base/core/log.h"
 #include "sidecar/report/pages.h"
 #include <stdio.h>
 
@@ -114,6 +115,9 @@ static void on_tunnels(void *arg, struct http_request *request)
 static void on_metrics(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
+	struct metric_shard *shard = sidecar_shard(sidecar);
+	metric_set(shard, METRIC_ACCESS_LOG_LOST, (int64_t)access_log_num_lost(sidecar->access_log));
+	metric_set(shard, METRIC_LOG_LOST, (int64_t)log_num_lost());
 	admin_answer_metrics(request, sidecar->metrics);
 }
 

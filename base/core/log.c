@@ -2,7 +2,10 @@
 #include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/core/escape.h"
+#include "base/core/line_out.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,12 +16,12 @@
 static _Atomic int max_level = LOG_LEVEL_NOTICE;
 static _Atomic bool is_json;
 static const char *_Atomic program = "handfast";
+static struct line_out *_Atomic sink; /* NULL before log_open() */
 
 enum { TEXT_MAX = 1024 }; /* of one raw or escaped text; the rest is cut off */
 
-/* A line is at most PIPE_BUF, which a pipe takes whole: lines of several threads never mix. */
 struct line {
-	char bytes[4096];
+	char bytes[LINE_OUT_MAX];
 	size_t len;
 };
 
@@ -30,11 +33,6 @@ void log_set_level(enum log_level level)
 void log_set_json(bool json)
 {
 	atomic_store_explicit(&is_json, json, memory_order_relaxed);
-}
-
-void log_set_program(const char *name)
-{
-	atomic_store_explicit(&program, name, memory_order_relaxed);
 }
 
 bool log_enabled(enum log_level level)
@@ -125,14 +123,30 @@ static void put_plain(struct line *line, enum log_level level, const char *compo
 	put(line, escaped);
 }
 
-/* One write(2) a line. A log that cannot be written is no reason to stop the traffic. */
+/* A log that cannot be written is no reason to stop the traffic. */
 static void flush(struct line *line)
 {
+	struct line_out *out = atomic_load_explicit(&sink, memory_order_acquire);
 	line->bytes[line->len++] = '\n';
+	if (out != NULL) {
+		line_out_write(out, line->bytes, line->len);
+		return;
+	}
 	ssize_t written;
 	do
 		written = write(STDERR_FILENO, line->bytes, line->len);
 	while (written < 0 && errno == EINTR);
+}
+
+static void put_whole(struct line *line, enum log_level level, const char *component, const char *text)
+{
+	line->len = 0;
+	if (atomic_load_explicit(&is_json, memory_order_relaxed)) {
+		put_json(line, level, component, text);
+		put_byte(line, '}');
+	} else {
+		put_plain(line, level, component, text);
+	}
 }
 
 void log_write(enum log_level level, const char *component, const char *format, ...)
@@ -140,18 +154,21 @@ void log_write(enum log_level level, const char *component, const char *format, 
 	if (!log_enabled(level))
 		return;
 	char text[TEXT_MAX];
+	struct line line;
 	va_list args;
 	va_start(args, format);
 	int len = vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	struct line line = {.len = 0};
-	if (atomic_load_explicit(&is_json, memory_order_relaxed)) {
-		put_json(&line, level, component, len < 0 ? "" : text);
-		put_byte(&line, '}');
-	} else {
-		put_plain(&line, level, component, len < 0 ? "" : text);
-	}
+	put_whole(&line, level, component, len < 0 ? "" : text);
 	flush(&line);
+}
+
+void log_lines(enum log_level level, const char *component, const char *text)
+{
+	for (size_t len; *text != '\0'; text += len + (text[len] == '\n' ? 1 : 0)) {
+		len = strcspn(text, "\n");
+		log_write(level, component, "%.*s", (int)len, text);
+	}
 }
 
 static void put_why_json(struct line *line, const struct why *why)
@@ -190,4 +207,40 @@ void log_why(enum log_level level, const char *component, const char *what, cons
 		put_why_plain(&line, why);
 	}
 	flush(&line);
+}
+
+/* --- where it goes --- */
+
+static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
+{
+	struct line line;
+	char text[128];
+	snprintf(text, sizeof text,
+		"%" PRIu64 " lines of this log are missing here: its reader did not take them in time", num);
+	put_whole(&line, LOG_LEVEL_WARNING, "log", text);
+	line.bytes[line.len++] = '\n';
+	memcpy(out, line.bytes, line.len);
+	return line.len;
+}
+
+/* A descriptor of ours that became number 2 would be written to by every line. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			CHECK(open("/dev/null", O_RDWR) == fd); /* inherited, as the standard three are */
+}
+
+void log_open(const char *name)
+{
+	CHECK(atomic_load_explicit(&sink, memory_order_relaxed) == NULL);
+	fill_standard_descriptors();
+	atomic_store_explicit(&program, name, memory_order_relaxed);
+	atomic_store_explicit(&sink, line_out_new(STDERR_FILENO, gap_line), memory_order_release);
+}
+
+uint64_t log_num_lost(void)
+{
+	const struct line_out *out = atomic_load_explicit(&sink, memory_order_acquire);
+	return out == NULL ? 0 : line_out_num_lost(out);
 }

@@ -1,9 +1,12 @@
 #include "base/core/log.h"
 #include <ctype.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
@@ -37,7 +40,6 @@ static const char *capture_end(struct capture *capture)
 
 static int set_up(_unused_ void **state)
 {
-	log_set_program("test");
 	log_set_json(false);
 	log_set_level(LOG_LEVEL_NOTICE);
 	return 0;
@@ -62,7 +64,7 @@ static void writes_a_plain_line_with_its_time(_unused_ void **state)
 	log_warning("tunnel", "closed after %d streams", 3);
 	const char *line = capture_end(&capture);
 	assert_is_time(line);
-	assert_string_equal(line + 24, " warning test tunnel: closed after 3 streams\n");
+	assert_string_equal(line + 24, " warning handfast tunnel: closed after 3 streams\n");
 }
 
 static void writes_json_with_every_field_of_why(_unused_ void **state)
@@ -78,7 +80,7 @@ static void writes_json_with_every_field_of_why(_unused_ void **state)
 	assert_memory_equal(line, start, sizeof start - 1);
 	assert_is_time(line + sizeof start - 1);
 	assert_string_equal(line + sizeof start - 1 + 24,
-		"\",\"level\":\"error\",\"program\":\"test\",\"component\":\"config\",\"text\":\"cannot start\","
+		"\",\"level\":\"error\",\"program\":\"handfast\",\"component\":\"config\",\"text\":\"cannot start\","
 		"\"err\":\"config\",\"expected\":\"a \\\"port\\\"\",\"got\":\"x\\\\y\\\\x0a\",\"fix\":\"set one\"}\n");
 }
 
@@ -89,14 +91,15 @@ static void explains_in_a_plain_line_too(_unused_ void **state)
 	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "none"), ERR_CONFIG);
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &why);
-	assert_string_equal(
-		capture_end(&capture) + 24, " error test config: cannot start: expected a port, got none; set one\n");
+	assert_string_equal(capture_end(&capture) + 24,
+		" error handfast config: cannot start: expected a port, got none; set one\n");
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &silent);
-	assert_string_equal(capture_end(&capture) + 24, " error test config: cannot start\n");
+	assert_string_equal(capture_end(&capture) + 24, " error handfast config: cannot start\n");
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &bare);
-	assert_string_equal(capture_end(&capture) + 24, " error test config: cannot start: did not happen in time\n");
+	assert_string_equal(
+		capture_end(&capture) + 24, " error handfast config: cannot start: did not happen in time\n");
 }
 
 static void lets_no_peer_forge_a_line_or_drive_the_terminal(_unused_ void **state)
@@ -148,7 +151,64 @@ static void says_nothing_below_its_level(_unused_ void **state)
 	assert_true(log_enabled(LOG_LEVEL_DEBUG));
 	capture_begin(&capture);
 	log_debug("conn", "loud");
-	assert_non_null(strstr(capture_end(&capture), "debug test conn: loud\n"));
+	assert_non_null(strstr(capture_end(&capture), "debug handfast conn: loud\n"));
+}
+
+enum { NUM_LINES = 5000, DEADLINE_S = 20 }; /* far more than a pipe holds */
+
+/* Its standard error is a pipe that is not read before all is written: without log_open() it would wait for ever, and
+ * SIGALRM would end it. */
+static _Noreturn void write_without_a_reader(int fd, int parent)
+{
+	char byte = 0;
+	alarm(DEADLINE_S);
+	dup2(fd, STDERR_FILENO);
+	close(STDIN_FILENO);
+	log_open("child");
+	bool is_good = fcntl(STDIN_FILENO, F_GETFD) >= 0;
+	for (unsigned i = 0; i < NUM_LINES; i++)
+		log_warning("conn", "line %u, and a text that makes it as long as lines of the log mostly are", i);
+	is_good = is_good && log_num_lost() > 0 && log_num_lost() < NUM_LINES;
+	is_good = write(parent, &byte, 1) == 1 && read(parent, &byte, 1) == 1 && is_good;
+	log_warning("conn", "the last line");
+	_exit(is_good ? 0 : 1);
+}
+
+static size_t read_until(int fd, char *text, size_t cap, const char *last)
+{
+	size_t len = 0;
+	for (ssize_t more = 1;
+		more > 0 && (len < strlen(last) || memcmp(text + len - strlen(last), last, strlen(last)) != 0);
+		len += (size_t)more) {
+		more = read(fd, text + len, cap - 1 - len);
+		assert_true(more >= 0);
+	}
+	text[len] = '\0';
+	return len;
+}
+
+static void finding_l7_a_reader_that_stops_holds_up_no_writer_and_learns_what_it_missed(_unused_ void **state)
+{
+	static char text[512 * 1024];
+	int lines[2], parent[2], status;
+	char byte;
+	assert_int_equal(pipe(lines), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, parent), 0);
+	pid_t child = fork();
+	if (child == 0)
+		write_without_a_reader(lines[1], parent[1]);
+	close(parent[1]);
+	assert_int_equal(read(parent[0], &byte, 1), 1); /* all is written; the pipe is full */
+	assert_int_equal(fcntl(lines[1], F_GETFL) & O_NONBLOCK, 0);
+	close(lines[1]);
+	assert_true(read(lines[0], text, sizeof text) > 4096);
+	assert_int_equal(write(parent[0], &byte, 1), 1);
+	read_until(lines[0], text, sizeof text, "the last line\n");
+	close(lines[0]);
+	close(parent[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_non_null(strstr(text, " lines of this log are missing here"));
 }
 
 int main(void)
@@ -160,6 +220,8 @@ int main(void)
 		cmocka_unit_test_setup(lets_no_peer_forge_a_line_or_drive_the_terminal, set_up),
 		cmocka_unit_test_setup(keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size, set_up),
 		cmocka_unit_test_setup(says_nothing_below_its_level, set_up),
+		cmocka_unit_test_setup(
+			finding_l7_a_reader_that_stops_holds_up_no_writer_and_learns_what_it_missed, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

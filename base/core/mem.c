@@ -1,17 +1,15 @@
 #include "base/core/mem.h"
+#include "base/core/check.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static _Noreturn void out_of_memory(void)
 {
 	static const char text[] = "out of memory\n";
-	ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
-	(void)written;
-	abort();
+	die(text, sizeof text - 1);
 }
 
 static void *not_null(void *pointer)

@@ -125,7 +125,7 @@ int signer_main(int argc, char **argv)
 	struct authority authority;
 	struct why why = {0};
 	int fd;
-	log_set_program("handfast-control signer");
+	log_open("handfast-control signer");
 	/* The terminal's Ctrl-C is for the network process, whose end is ours. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);

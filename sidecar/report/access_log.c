@@ -1,40 +1,44 @@
 #include "sidecar/report/access_log.h"
 
 #include "base/core/check.h"
+#include "base/core/clock.h"
+#include "base/core/line_out.h"
 #include "base/core/mem.h"
-#include "base/net/fd.h"
 #include "sidecar/report/json_line.h"
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-/* A pipe takes that much whole or not at all, so lines of several workers never mix. */
-enum { LINE_MAX_BYTES = PIPE_BUF, SHORT_TEXT = 300 };
+enum { SHORT_TEXT = 300 };
 
 struct access_log {
 	enum access_log_mode mode;
 	unsigned one_in;
-	int fd;     /* the caller's */
-	int own_fd; /* the same pipe or terminal, opened again; -1: none */
+	struct line_out *out;
 	atomic_uint num_seen;
-	atomic_uint_fast64_t num_lost;
 };
 
-/* O_NONBLOCK belongs to the open file, which we share with whoever gave us the descriptor, so that a pipe or a terminal
- * is opened again. A regular file is not: two offsets into one file overwrite each other. */
-static int reopen(int fd)
+static void put_time(struct json_line *line, int64_t wall_ms)
 {
-	struct stat status;
-	char path[40];
-	if (fstat(fd, &status) != 0 || !(S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)))
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	char day[32], text[40];
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm utc;
+	gmtime_r(&seconds, &utc);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(wall_ms % 1000));
+	json_line_text(line, "time", text);
+}
+
+/* In place of the lines that are missing. */
+static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
+{
+	struct json_line line;
+	json_line_open(&line, out, LINE_OUT_MAX, SHORT_TEXT);
+	put_time(&line, clock_system.wall_ms(&clock_system));
+	json_line_text(&line, "reason", "lines_lost");
+	json_line_number(&line, "lost_lines", num);
+	CHECK(json_line_close(&line));
+	return line.len;
 }
 
 struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in, int fd)
@@ -42,8 +46,7 @@ struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in, in
 	struct access_log *log = mem_new(struct access_log);
 	log->mode = mode;
 	log->one_in = one_in == 0 ? 1 : one_in;
-	log->fd = fd;
-	log->own_fd = mode == ACCESS_LOG_OFF ? -1 : reopen(fd);
+	log->out = line_out_new(fd, gap_line);
 	return log;
 }
 
@@ -51,13 +54,13 @@ void access_log_free(struct access_log *log)
 {
 	if (log == NULL)
 		return;
-	fd_close(log->own_fd);
+	line_out_free(log->out);
 	mem_free(log);
 }
 
 uint64_t access_log_num_lost(const struct access_log *log)
 {
-	return atomic_load_explicit(&log->num_lost, memory_order_relaxed);
+	return line_out_num_lost(log->out);
 }
 
 static bool is_wanted(struct access_log *log, const struct access_record *record)
@@ -74,17 +77,6 @@ static bool is_wanted(struct access_log *log, const struct access_record *record
 		       atomic_fetch_add_explicit(&log->num_seen, 1, memory_order_relaxed) % log->one_in == 0;
 	}
 	CHECK_UNREACHABLE();
-}
-
-static void put_time(struct json_line *line, int64_t wall_ms)
-{
-	char day[32], text[40];
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm utc;
-	gmtime_r(&seconds, &utc);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(wall_ms % 1000));
-	json_line_text(line, "time", text);
 }
 
 static void put_addr(struct json_line *line, const char *name, const struct addr *addr)
@@ -127,33 +119,20 @@ static bool render(struct json_line *line, const struct access_record *record)
 }
 
 /* Of the rare line that is too long, every text is cut. */
-static size_t render_within(const struct access_record *record, char out[LINE_MAX_BYTES])
+static size_t render_within(const struct access_record *record, char out[LINE_OUT_MAX])
 {
 	struct json_line line;
-	json_line_open(&line, out, LINE_MAX_BYTES, LINE_MAX_BYTES);
+	json_line_open(&line, out, LINE_OUT_MAX, LINE_OUT_MAX);
 	if (render(&line, record))
 		return line.len;
-	json_line_open(&line, out, LINE_MAX_BYTES, SHORT_TEXT);
+	json_line_open(&line, out, LINE_OUT_MAX, SHORT_TEXT);
 	CHECK(render(&line, record)); /* nine texts of 300 bytes, and the frame */
 	return line.len;
 }
 
-/* Where it could not be opened again, it is asked first whether a write would block. */
-static bool write_now(const struct access_log *log, const char *bytes, size_t len)
-{
-	if (log->own_fd >= 0)
-		return write(log->own_fd, bytes, len) == (ssize_t)len;
-	struct pollfd writable = {.fd = log->fd, .events = POLLOUT};
-	if (poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0)
-		return false;
-	return write(log->fd, bytes, len) == (ssize_t)len;
-}
-
 void access_log_write(struct access_log *log, const struct access_record *record)
 {
-	char line[LINE_MAX_BYTES];
-	if (!is_wanted(log, record))
-		return;
-	if (!write_now(log, line, render_within(record, line)))
-		atomic_fetch_add_explicit(&log->num_lost, 1, memory_order_relaxed);
+	char line[LINE_OUT_MAX];
+	if (is_wanted(log, record))
+		line_out_write(log->out, line, render_within(record, line));
 }
