@@ -4,16 +4,18 @@
 
 import contextlib
 import io
+import multiprocessing
 import os
 import re
 import struct
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from handfast_harness import StoryFailure, capture, expect_eq, expect_in, settings, story, stream, wait_until  # noqa: E402
+from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, settings, story, stream, wait_until  # noqa: E402
 
 
 def _segment(sequence, flags, payload, source_port=1000):
@@ -47,6 +49,44 @@ class Settings(unittest.TestCase):
         self.assertEqual(settings.merge(base, {"log": {"format": "json"}, "list": [2]}),
                          {"log": {"level": "debug", "format": "json"}, "list": [2]})
         self.assertEqual(base["log"]["format"], "text")
+
+
+class Fairness(unittest.TestCase):
+    """A lock in place of a mesh: the attack takes it for as long as it likes."""
+
+    def _measure(self, held_s):
+        lock = multiprocessing.get_context("fork").Lock()
+
+        def request():
+            if not lock.acquire(timeout=0.2):
+                raise TimeoutError("the lock is held")
+            lock.release()
+
+        def flood(count, ending):
+            while not ending():
+                with lock:
+                    count()
+                    time.sleep(held_s)
+                time.sleep(0.001)
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            return fairness.expect_unharmed("lock", {"lock": request}, lambda: fairness.Attack(flood),
+                                            fairness.wait_for_count(1), seconds=0.3, per_second=100)
+
+    def test_an_attack_that_harms_nobody_passes_and_is_reported(self):
+        self.assertRegex(self._measure(0.0), r"attack \d+ per second; (\d+) of \1 requests; p99 lock .* back after")
+
+    def test_an_attack_that_lets_requests_fail_is_found(self):
+        with self.assertRaisesRegex(StoryFailure, "requests failed during the attack"):
+            self._measure(0.6)
+
+    def test_an_attack_that_makes_requests_late_is_found(self):
+        with self.assertRaisesRegex(StoryFailure, "p99 above 3 times the quiet run in each of 3 rounds"):
+            self._measure(0.08)
+
+    def test_percentiles_are_values_that_occurred(self):
+        self.assertEqual([fairness.percentile(range(1, 101), part) for part in (0.0, 0.5, 0.99)], [1, 51, 100])
+        self.assertEqual(fairness.percentile([7], 0.99), 7)
 
 
 class Capture(unittest.TestCase):

@@ -1,0 +1,169 @@
+"""An attack, and what the others notice of it: the same requests in quiet, during the attack, and after it.
+
+    with Attack(lambda count, ending: flood(...)) as attack: ...          a flood in processes of its own
+    expect_unharmed("idle plaintext", {"meshed": ask}, lambda: Attack(flood))
+
+`ask` makes one request of somebody who does no harm, and raises when it fails. Demanded: every request during the attack
+succeeds, their p99 is within 3 times that of the quiet runs before and after, and everything is as before within 10 s of
+the attack's end. A machine that does other work meanwhile makes single requests late, so a p99 that is too high (not a
+request that fails) is measured again, up to three times in all, and p99 values below FLOOR_S are not told apart."""
+
+import multiprocessing
+import os
+import resource
+import threading
+import time
+
+from .expect import StoryFailure, expect
+
+RATIO, RECOVERY_S, FLOOR_S, ROUNDS = 3.0, 10.0, 0.010, 3
+
+
+class Attack:
+    """Each flood is a function of (count, ending), run in a process of its own at a low priority: the processor time
+    of an attacker is not its victim's. It calls count(n) for what it has done, and returns when ending() is true."""
+
+    def __init__(self, *floods):
+        fork = multiprocessing.get_context("fork")
+        self._ending, self._counts = fork.Event(), [fork.Value("q", 0) for _ in floods]
+        self._processes = [fork.Process(target=self._run, args=(flood, value), daemon=True)
+                           for flood, value in zip(floods, self._counts)]
+        self._started = self._ended = None
+
+    def _run(self, flood, value):
+        os.nice(10)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+        def count(number=1):
+            value.value += number
+        flood(count, self._ending.is_set)
+
+    def __enter__(self):
+        self._started = time.monotonic()
+        for process in self._processes:
+            process.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        self._ended = time.monotonic()
+        for process in self._processes:
+            process.join(0.5)
+            process.kill()
+            process.join()
+
+    @property
+    def count(self):
+        return sum(value.value for value in self._counts)
+
+    def per_second(self):
+        return self.count / ((self._ended or time.monotonic()) - self._started)
+
+
+def percentile(values, part):
+    """Of a non-empty list; part: 0.99 for p99."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+class Sample:
+    """Requests of each kind at a steady rate, while the block lasts."""
+
+    def __init__(self, requests, per_second):
+        self._ending, self._pause = threading.Event(), 1.0 / per_second
+        self.took, self.failures = {name: [] for name in requests}, []
+        self._threads = [threading.Thread(target=self._ask, args=item, daemon=True) for item in requests.items()]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _ask(self, name, request):
+        while not self._ending.wait(self._pause):
+            started = time.monotonic()
+            try:
+                request()
+                self.took[name].append(time.monotonic() - started)
+            except Exception as error:  # whatever it is, the request did not succeed
+                self.failures.append("%s after %.2f s: %s: %s" % (
+                    name, time.monotonic() - started, type(error).__name__, error))
+
+    def p99(self):
+        return {name: percentile(took, 0.99) if took else float("inf") for name, took in self.took.items()}
+
+
+def sample(requests, seconds, per_second):
+    with Sample(requests, per_second) as taken:
+        time.sleep(seconds)  # the time of the measurement itself
+    return taken
+
+
+def _recovered(requests, limits, is_recovered, ended):
+    """Seconds from the attack's end until 10 requests of each kind in a row are as before."""
+    in_a_row = 0
+    while in_a_row < 10:
+        expect(time.monotonic() - ended < RECOVERY_S, "not as before 10 s after the attack's end")
+        in_a_row += 1
+        for name, request in requests.items():
+            started = time.monotonic()
+            try:
+                request()
+                slow = time.monotonic() - started > limits[name]
+            except Exception:
+                slow = True
+            if slow or not is_recovered():
+                in_a_row = 0
+    return time.monotonic() - ended
+
+
+def _round(requests, attack, wait_until_under_way, seconds, per_second, is_recovered):
+    """({name: (p99 in quiet, p99 during)}, text of what was measured). Raises where a request fails."""
+    quiet = sample(requests, seconds, per_second)
+    expect(not quiet.failures, "in quiet: %s" % quiet.failures[:3])
+    with attack() as flood:
+        wait_until_under_way(flood)
+        during = sample(requests, seconds, per_second)
+    ended = time.monotonic()
+    limits = {name: RATIO * max(p99, FLOOR_S) for name, p99 in quiet.p99().items()}
+    num = sum(map(len, during.took.values()))
+    expect(not during.failures, "%d of %d requests failed during the attack (%.0f per second): %s" % (
+        len(during.failures), num + len(during.failures), flood.per_second(), during.failures[:3]))
+    recovery_s = _recovered(requests, limits, is_recovered, ended)
+    after = sample(requests, seconds / 2, per_second)
+    expect(not after.failures, "after the attack: %s" % after.failures[:3])
+    p99s = {name: (max(quiet.p99()[name], after.p99()[name]), during.p99()[name]) for name in requests}
+    parts = ["%s %.1f ms against %.1f (%.1fx)" % (name, 1e3 * bad, 1e3 * good, bad / good)
+             for name, (good, bad) in p99s.items()]
+    return p99s, "attack %.0f per second; %d of %d requests; p99 %s; back after %.1f s" % (
+        flood.per_second(), num, num, ", ".join(parts), recovery_s)
+
+
+def expect_unharmed(what, requests, attack, wait_until_under_way=lambda flood: None, seconds=3.0, per_second=60,
+                    is_recovered=lambda: True):
+    """`requests`: {name: function}; `attack`: a function that makes an Attack, or anything with its `with` block and
+    per_second(); `wait_until_under_way(attack)` returns once it has reached what it attacks. Returns the text."""
+    for number in range(ROUNDS):
+        p99s, text = _round(requests, attack, wait_until_under_way, seconds, per_second, is_recovered)
+        print("      %s: %s" % (what, text), flush=True)
+        late = {name: pair for name, pair in p99s.items() if pair[1] > RATIO * max(pair[0], FLOOR_S)}
+        if not late:
+            return text
+    raise StoryFailure("%s: p99 above %.0f times the quiet run in each of %d rounds, at last %s" % (
+        what, RATIO, ROUNDS, text))
+
+
+def wait_for_count(number, deadline_s=10.0):
+    """For wait_until_under_way: until the flood has done so many."""
+    def wait(flood):
+        end = time.monotonic() + deadline_s
+        while flood.count < number:
+            expect(time.monotonic() < end, "the attack came to %d of %d" % (flood.count, number))
+            time.sleep(0.02)
+    return wait
