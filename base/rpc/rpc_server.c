@@ -237,6 +237,11 @@ unsigned rpc_server_num_peers(const struct rpc_server *server)
 	return server->num_peers;
 }
 
+unsigned rpc_server_num_handshakes(const struct rpc_server *server)
+{
+	return (unsigned)shares_used(server->handshakes, 0);
+}
+
 /* --- a peer, as methods see it --- */
 
 struct svid *rpc_peer_svid(const struct rpc_peer *peer)

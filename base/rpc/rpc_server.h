@@ -53,6 +53,7 @@ void rpc_server_adopt(
 	struct rpc_server *server, struct transport *transport, const struct addr *from); /* a new connection */
 void rpc_server_drain(struct rpc_server *server); /* GOAWAY to all, ends when calls end */
 unsigned rpc_server_num_peers(const struct rpc_server *server);
+unsigned rpc_server_num_handshakes(const struct rpc_server *server); /* under way now */
 
 struct svid *rpc_peer_svid(const struct rpc_peer *peer);       /* NULL: no client certificate */
 struct tls_session *rpc_peer_tls(const struct rpc_peer *peer); /* NULL: plain */

@@ -13,12 +13,20 @@
 #include <unistd.h>
 
 #define PENDING_MAX 1024 /* requests under way: bounds what a flood of CSRs can pile up */
+#define SENT_MAX    256  /* of those, at the signer: the rest can still be dropped when their caller goes away */
+#define ROUND_MAX   256  /* answers taken per round of the loop: the rest waits, so that connections get their turn */
 
-struct pending { /* one request, from the call until its answer */
-	struct pending *next;
+struct queue { /* in order */
+	struct issuer_request *first, **last;
+};
+
+struct issuer_request { /* from the call until its answer */
+	struct issuer *issuer;
+	struct queue *queue; /* where it waits */
+	struct issuer_request *next, **prev;
 	uint64_t id;
 	struct buf message;
-	issuer_done_fn *on_done;
+	issuer_done_fn *on_done; /* NULL: abandoned */
 	void *arg;
 };
 
@@ -28,11 +36,11 @@ struct issuer {
 	int fd;
 	struct loop_io io;
 	uint64_t epoch, next_id;
-	struct pending *unsent, **unsent_tail;   /* in order */
-	struct pending *sent, **sent_tail;       /* in order; so are the answers */
-	struct pending *refused, **refused_tail; /* never sent: answered after the call returned */
+	struct queue unsent;
+	struct queue sent;    /* the answers come in the same order */
+	struct queue refused; /* never sent: answered after the call returned */
 	struct loop_task refusal;
-	unsigned num_pending;
+	unsigned num_pending, num_sent;
 	bool is_lost;
 };
 
@@ -70,35 +78,49 @@ static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 	return ERR_NONE;
 }
 
-static void pending_free(struct pending *pending)
+static void queue_add(struct queue *queue, struct issuer_request *request)
 {
-	buf_done(&pending->message);
-	mem_free(pending);
+	request->queue = queue;
+	request->next = NULL;
+	request->prev = queue->last;
+	*queue->last = request;
+	queue->last = &request->next;
 }
 
-static void finish(struct issuer *issuer, struct pending *pending, enum err err, const struct issued *issued,
-	const struct why *why)
+static struct issuer_request *queue_remove(struct issuer_request *request)
 {
-	issuer->num_pending--;
-	pending->on_done(pending->arg, err, issued, why);
-	pending_free(pending);
+	*request->prev = request->next;
+	if (request->next != NULL)
+		request->next->prev = request->prev;
+	else
+		request->queue->last = request->prev;
+	if (request->queue == &request->issuer->sent)
+		request->issuer->num_sent--;
+	return request;
 }
 
-static struct pending *pop(struct pending **first, struct pending ***tail)
+/* After queue_remove(). */
+static void request_free(struct issuer_request *request)
 {
-	struct pending *pending = *first;
-	*first = pending->next;
-	if (*first == NULL)
-		*tail = first;
-	return pending;
+	request->issuer->num_pending--;
+	buf_done(&request->message);
+	mem_free(request);
 }
 
-static void refuse_all(struct issuer *issuer, struct pending **first, struct pending ***tail)
+static void finish(struct issuer_request *request, enum err err, const struct issued *issued, const struct why *why)
+{
+	queue_remove(request);
+	if (request->on_done != NULL)
+		request->on_done(request->arg, err, issued, why);
+	request_free(request);
+}
+
+static void refuse_all(struct queue *queue)
 {
 	struct why why = {0};
 	enum err err = why_set(&why, ERR_UNAVAILABLE, "a signer that runs", "restart the control plane", "it is gone");
-	while (*first != NULL)
-		finish(issuer, pop(first, tail), err, NULL, &why);
+	while (queue->first != NULL)
+		finish(queue->first, err, NULL, &why);
 }
 
 /* Whoever closed the socket or sent garbage has no more to say: the wait is short. */
@@ -121,8 +143,8 @@ static void lose(struct issuer *issuer)
 	loop_io_stop(&issuer->io);
 	shutdown(issuer->fd, SHUT_RDWR);                            /* one that still lives ends by this */
 	issuer->options.on_lost(issuer->options.arg, reap(issuer)); /* first: it knows why, the others only that */
-	refuse_all(issuer, &issuer->sent, &issuer->sent_tail);
-	refuse_all(issuer, &issuer->unsent, &issuer->unsent_tail);
+	refuse_all(&issuer->sent);
+	refuse_all(&issuer->unsent);
 }
 
 static void answer(struct issuer *issuer, const struct wire_answer *answer)
@@ -135,36 +157,47 @@ static void answer(struct issuer *issuer, const struct wire_answer *answer)
 	if (err != ERR_NONE)
 		why_set(&why, err, "a request that the signer may grant", "see the reason", "%.*s",
 			(int)answer->text.len, (const char *)answer->text.ptr);
-	finish(issuer, pop(&issuer->sent, &issuer->sent_tail), err, err == ERR_NONE ? &issued : NULL, &why);
+	finish(issuer->sent.first, err, err == ERR_NONE ? &issued : NULL, &why);
 }
 
-/* One answer a call keeps a flood from starving the loop; the descriptor stays readable. */
-static void receive(struct issuer *issuer)
+/* False: no more for now. */
+static bool receive_one(struct issuer *issuer)
 {
 	uint8_t bytes[WIRE_MAX];
 	struct wire_answer parsed;
 	ssize_t len = recv(issuer->fd, bytes, sizeof bytes, 0);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (len <= 0 || wire_answer_parse(span_of(bytes, (size_t)len), &parsed) != ERR_NONE || issuer->sent == NULL ||
-		issuer->sent->id != parsed.id)
+		return false;
+	if (len <= 0 || wire_answer_parse(span_of(bytes, (size_t)len), &parsed) != ERR_NONE ||
+		issuer->sent.first == NULL || issuer->sent.first->id != parsed.id)
 		lose(issuer);
 	else
 		answer(issuer, &parsed);
+	return !issuer->is_lost;
 }
 
 static void send_unsent(struct issuer *issuer)
 {
-	while (issuer->unsent != NULL) {
-		struct span message = buf_span(&issuer->unsent->message);
+	while (issuer->unsent.first != NULL && issuer->num_sent < SENT_MAX) {
+		struct issuer_request *request = issuer->unsent.first;
+		struct span message = buf_span(&request->message);
 		if (send(issuer->fd, message.ptr, message.len, MSG_NOSIGNAL) < 0)
-			break; /* full: later; gone: reading tells */
-		struct pending *pending = pop(&issuer->unsent, &issuer->unsent_tail);
-		pending->next = NULL;
-		*issuer->sent_tail = pending;
-		issuer->sent_tail = &pending->next;
+			break; /* full: later; gone: reading shows it */
+		queue_add(&issuer->sent, queue_remove(request));
+		issuer->num_sent++;
 	}
-	loop_io_want(&issuer->io, LOOP_READ | (issuer->unsent != NULL ? LOOP_WRITE : 0));
+	bool is_full = issuer->unsent.first != NULL && issuer->num_sent < SENT_MAX;
+	loop_io_want(&issuer->io, LOOP_READ | (is_full ? LOOP_WRITE : 0));
+}
+
+/* Most of what is there at once: a round of a busy loop is long, and the signer must not wait for it. */
+static void receive(struct issuer *issuer)
+{
+	for (unsigned i = 0; i < ROUND_MAX; i++)
+		if (!receive_one(issuer))
+			break;
+	if (!issuer->is_lost)
+		send_unsent(issuer);
 }
 
 static void on_ready(struct loop_io *io, unsigned ready)
@@ -189,9 +222,9 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 	int pair[2];
 	issuer->options = *options;
 	issuer->fd = -1;
-	issuer->unsent_tail = &issuer->unsent;
-	issuer->sent_tail = &issuer->sent;
-	issuer->refused_tail = &issuer->refused;
+	issuer->unsent.last = &issuer->unsent.first;
+	issuer->sent.last = &issuer->sent.first;
+	issuer->refused.last = &issuer->refused.first;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
 		return why_set(why, err_from_errno(errno), "a pair of sockets", "raise the descriptor limit", "%m");
 	issuer->fd = pair[0];
@@ -202,18 +235,18 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 	return ERR_NONE;
 }
 
-static void drop_all(struct pending **first, struct pending ***tail)
+static void drop_all(struct queue *queue)
 {
-	while (*first != NULL)
-		pending_free(pop(first, tail));
+	while (queue->first != NULL)
+		request_free(queue_remove(queue->first));
 }
 
 void issuer_free(struct issuer *issuer)
 {
 	loop_io_stop(&issuer->io);
-	drop_all(&issuer->sent, &issuer->sent_tail);
-	drop_all(&issuer->unsent, &issuer->unsent_tail);
-	drop_all(&issuer->refused, &issuer->refused_tail);
+	drop_all(&issuer->sent);
+	drop_all(&issuer->unsent);
+	drop_all(&issuer->refused);
 	loop_task_cancel(&issuer->refusal);
 	fd_close(issuer->fd); /* the signer ends when it reads this */
 	issuer->fd = -1;
@@ -227,49 +260,52 @@ static void on_refusal(struct loop_task *task)
 	struct why why = {0};
 	enum err err = why_set(&why, issuer->is_lost ? ERR_UNAVAILABLE : ERR_LIMIT, "a signer with time",
 		"try again later", issuer->is_lost ? "it is gone" : "too many requests under way");
-	while (issuer->refused != NULL)
-		finish(issuer, pop(&issuer->refused, &issuer->refused_tail), err, NULL, &why);
+	while (issuer->refused.first != NULL)
+		finish(issuer->refused.first, err, NULL, &why);
 }
 
-static void refuse(struct issuer *issuer, struct pending *pending)
+static struct issuer_request *request(
+	struct issuer *issuer, struct wire_request *order, issuer_done_fn *on_done, void *arg)
 {
-	*issuer->refused_tail = pending;
-	issuer->refused_tail = &pending->next;
-	loop_task_post(issuer->options.loop, &issuer->refusal, on_refusal);
-}
-
-static void request(struct issuer *issuer, struct wire_request *request, issuer_done_fn *on_done, void *arg)
-{
-	struct pending *pending = mem_new(struct pending);
-	request->id = pending->id = ++issuer->next_id;
-	request->epoch = issuer->epoch;
-	*pending = (struct pending){.id = request->id, .message = BUF_INIT(WIRE_MAX), .on_done = on_done, .arg = arg};
-	bool fits = wire_request_encode(request, &pending->message) == ERR_NONE;
+	struct issuer_request *request = mem_new(struct issuer_request);
+	order->id = ++issuer->next_id;
+	order->epoch = issuer->epoch;
+	*request = (struct issuer_request){
+		.issuer = issuer, .id = order->id, .message = BUF_INIT(WIRE_MAX), .on_done = on_done, .arg = arg};
+	bool fits = wire_request_encode(order, &request->message) == ERR_NONE;
 	if (++issuer->num_pending > PENDING_MAX || issuer->is_lost || !fits) {
-		refuse(issuer, pending);
-		return;
+		queue_add(&issuer->refused, request);
+		loop_task_post(issuer->options.loop, &issuer->refusal, on_refusal);
+		return request;
 	}
-	*issuer->unsent_tail = pending;
-	issuer->unsent_tail = &pending->next;
+	queue_add(&issuer->unsent, request);
 	send_unsent(issuer);
+	return request;
+}
+
+void issuer_abandon(struct issuer_request *request)
+{
+	request->on_done = NULL;
+	if (request->queue == &request->issuer->unsent)
+		request_free(queue_remove(request));
 }
 
 void issuer_introduce(struct issuer *issuer, uint64_t epoch, issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request introduction = {.kind = WIRE_INTRODUCE};
 	issuer->epoch = epoch;
-	request(issuer, &introduction, on_done, arg);
+	(void)request(issuer, &introduction, on_done, arg);
 }
 
-void issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
+struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
 	issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request leaf = {.kind = WIRE_LEAF, .ttl_s = ttl_s, .spiffe_id = spiffe_id_text(id), .spki = spki};
-	request(issuer, &leaf, on_done, arg);
+	return request(issuer, &leaf, on_done, arg);
 }
 
 void issuer_issue_control(struct issuer *issuer, struct span spki, int64_t ttl_s, issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request leaf = {.kind = WIRE_CONTROL, .ttl_s = ttl_s, .spki = spki};
-	request(issuer, &leaf, on_done, arg);
+	(void)request(issuer, &leaf, on_done, arg);
 }

@@ -36,8 +36,12 @@ DEFINE_CLEANUP(struct issuer *, issuer_free)
 
 /* First: `epoch` is greater than any before. Answers with bootstrap root, root, intermediate. */
 void issuer_introduce(struct issuer *issuer, uint64_t epoch, issuer_done_fn *on_done, void *arg);
-/* A workload's SVID: leaf, intermediate. */
-void issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
+/* A workload's SVID: leaf, intermediate. The request is valid until on_done is called; on_done is never called from
+ * within this call. */
+struct issuer_request;
+struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
 	issuer_done_fn *on_done, void *arg);
+/* The caller has gone: on_done is not called, and what is not at the signer yet never gets there. */
+void issuer_abandon(struct issuer_request *request);
 /* The control plane's own server certificate: leaf, bootstrap root. */
 void issuer_issue_control(struct issuer *issuer, struct span spki, int64_t ttl_s, issuer_done_fn *on_done, void *arg);

@@ -161,6 +161,40 @@ static void answers_a_flood_in_order_and_refuses_what_is_too_much(void **state)
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
 }
 
+/* A busy loop's rounds are long: with one answer per round the signer would idle and its callers give up. */
+static void finding_i14_takes_many_answers_per_round(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	unsigned most = 0;
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/a"), &id, NULL), ERR_NONE);
+	for (unsigned i = 0; i < 600; i++)
+		(void)issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
+	while (world->num_done < 601) {
+		unsigned before = world->num_done;
+		usleep(20000); /* what else a busy loop does in a round */
+		loop_run_once(world->loop, true);
+		most = world->num_done - before > most ? world->num_done - before : most;
+	}
+	assert_in_range(most, 16, 256);
+}
+
+static void finding_i14_what_was_abandoned_is_neither_signed_nor_answered(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct issuer_request *requests[900];
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/a"), &id, NULL), ERR_NONE);
+	for (unsigned round = 0; round < 3; round++) { /* more than may be under way at once */
+		for (unsigned i = 0; i < 900; i++)
+			requests[i] = issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
+		for (unsigned i = 0; i < 900; i++)
+			issuer_abandon(requests[i]);
+	}
+	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
+	assert_int_equal(world->num_done, 2); /* the introduction, and the one that was wanted */
+}
+
 static pid_t child_of_ours(void)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("/proc/self/task/%d/children", getpid());
@@ -270,6 +304,8 @@ int main(int argc, char **argv)
 		TEST(the_signer_checks_again_what_the_network_process_asks),
 		TEST(the_control_planes_certificate_chains_to_the_bootstrap_root_only),
 		TEST(answers_a_flood_in_order_and_refuses_what_is_too_much),
+		TEST(finding_i14_takes_many_answers_per_round),
+		TEST(finding_i14_what_was_abandoned_is_neither_signed_nor_answered),
 		TEST(tells_when_the_signer_dies_and_fails_what_is_asked_then),
 		TEST(tells_that_the_keys_are_damaged),
 		TEST(once_confined_the_network_process_cannot_reach_the_keys),

@@ -8,16 +8,10 @@ struct enrolment {
 	struct serve *serve;
 	struct rpc_peer *peer; /* valid while call is */
 	struct rpc_call *call; /* NULL: over */
+	struct grant *grant;   /* under way; NULL: none */
 	struct ip_addr source;
-	bool has_asked; /* one message a call */
-	unsigned refs;  /* the call, the grant */
+	bool has_asked; /* one message per call */
 };
-
-static void enrolment_unref(struct enrolment *enrolment)
-{
-	if (--enrolment->refs == 0)
-		mem_free(enrolment);
-}
 
 /* Before a byte of the message is parsed: how often this source may try (W11, W23). */
 enum rpc_status enrollment_authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
@@ -38,8 +32,14 @@ void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	enrolment->peer = peer;
 	enrolment->call = call;
 	enrolment->source = rpc_peer_addr(peer)->ip;
-	enrolment->refs = 1;
 	rpc_call_set_arg(call, enrolment);
+	if (granter_has_room(enrolment->serve->granter))
+		return;
+	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is worth nothing. */
+	serve_count(enrolment->serve, CONTROL_ATTEST_DEFERRED);
+	enrolment->call = NULL;
+	rpc_call_finish(call, RPC_RESOURCE_EXHAUSTED, "many sidecars attest at once; come back when told",
+		granter_retry_ms(enrolment->serve->granter));
 }
 
 static void refuse(struct enrolment *enrolment, enum err err, const struct why *why)
@@ -48,8 +48,7 @@ static void refuse(struct enrolment *enrolment, enum err err, const struct why *
 	serve_count(enrolment->serve, CONTROL_ATTEST_REFUSED);
 	log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrolment->source, source),
 		err_label(err), why_format(why, text, sizeof text));
-	if (enrolment->call != NULL)
-		rpc_call_finish(TAKE_PTR(enrolment->call), serve_status(err), text, serve_retry_ms(err));
+	rpc_call_finish(TAKE_PTR(enrolment->call), serve_status(err), text, serve_retry_ms(enrolment->serve, err));
 }
 
 static enum err answer(struct enrolment *enrolment, const struct granted *granted)
@@ -66,9 +65,9 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	struct enrolment *enrolment = arg;
 	char source[ADDR_TEXT_MAX];
 	struct why own = {0};
+	enrolment->grant = NULL;
 	if (err != ERR_NONE) {
 		refuse(enrolment, err, why == NULL ? &own : why);
-		enrolment_unref(enrolment);
 		return;
 	}
 	serve_count(enrolment->serve, CONTROL_ATTESTED);
@@ -76,11 +75,8 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	enrolment->serve->num_issued++;
 	log_notice("audit", "attested: %s from %s, SVID until %lld", granted->holder->id.text,
 		ip_addr_format(&enrolment->source, source), (long long)granted->holder->not_after_s);
-	if (enrolment->call != NULL) {
-		err = answer(enrolment, granted);
-		rpc_call_finish(TAKE_PTR(enrolment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
-	}
-	enrolment_unref(enrolment);
+	err = answer(enrolment, granted);
+	rpc_call_finish(TAKE_PTR(enrolment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
 
 static enum err ask(struct enrolment *enrolment, struct span message, struct why *why)
@@ -97,8 +93,7 @@ static enum err ask(struct enrolment *enrolment, struct span message, struct why
 			"bring both sides to releases close to each other", "version %u", up.protocol_version);
 	RETURN_IF_ERR(serve_exported(enrolment->peer, up.request.csr, up.request.exported));
 	up.request.source = enrolment->source;
-	enrolment->refs++;
-	grant(enrolment->serve->granter, &up.request, on_granted, enrolment);
+	enrolment->grant = grant_start(enrolment->serve->granter, &up.request, on_granted, enrolment);
 	return ERR_NONE;
 }
 
@@ -118,6 +113,7 @@ void enrollment_done(void *arg, struct rpc_call *call)
 {
 	struct enrolment *enrolment = arg;
 	(void)call;
-	enrolment->call = NULL;
-	enrolment_unref(enrolment);
+	if (enrolment->grant != NULL)
+		grant_abandon(enrolment->grant);
+	mem_free(enrolment);
 }

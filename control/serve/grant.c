@@ -1,6 +1,8 @@
 #include "control/serve/grant.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "certs/svid.h"
+#include "control/serve/admission.h"
 
 #define REUSE_SLOTS 65536 /* leaf keys remembered; an older one gives way */
 
@@ -12,15 +14,17 @@ struct leaf_key {
 struct granter {
 	struct granter_options options;
 	struct leaf_key *leaf_keys;
+	struct admission admission;
 };
 
-struct request { /* one on its way to an SVID */
+struct grant { /* one request on its way to an SVID */
 	struct granter *granter;
+	struct issuer_request *at_signer; /* NULL: not there */
 	struct holder holder;
 	struct buf chain[ISSUER_CHAIN_MAX];
 	size_t num_chain;
 	bool is_renewal;
-	grant_done_fn *on_done;
+	grant_done_fn *on_done; /* NULL: abandoned */
 	void *arg;
 };
 
@@ -28,6 +32,7 @@ struct granter *granter_new(const struct granter_options *options)
 {
 	struct granter *granter = mem_new(struct granter);
 	granter->options = *options;
+	admission_init(&granter->admission);
 	granter->leaf_keys = mem_calloc(REUSE_SLOTS, sizeof *granter->leaf_keys);
 	return granter;
 }
@@ -43,22 +48,53 @@ void granter_set_leaf_ttl(struct granter *granter, int64_t leaf_ttl_s)
 	granter->options.leaf_ttl_s = leaf_ttl_s;
 }
 
-static void finish(struct request *request, enum err err, const struct why *why)
+static uint64_t now_ms(const struct granter *granter)
 {
-	struct granted granted = {.holder = &request->holder, .num_chain = request->num_chain};
-	for (size_t i = 0; i < request->num_chain; i++)
-		granted.chain[i] = buf_span(&request->chain[i]);
-	request->on_done(request->arg, err, err == ERR_NONE ? &granted : NULL, why);
+	return loop_now_ms(granter->options.loop);
+}
+
+bool granter_has_room(const struct granter *granter)
+{
+	return admission_has_room(&granter->admission);
+}
+
+uint32_t granter_retry_ms(struct granter *granter)
+{
+	return admission_retry_ms(&granter->admission, now_ms(granter), random_u32());
+}
+
+static void request_free(struct grant *request)
+{
+	admission_ended(&request->granter->admission, now_ms(request->granter));
 	for (size_t i = 0; i < ISSUER_CHAIN_MAX; i++)
 		buf_done(&request->chain[i]);
 	holder_done(&request->holder);
 	mem_free(request);
 }
 
+static void finish(struct grant *request, enum err err, const struct why *why)
+{
+	struct granted granted = {.holder = &request->holder, .num_chain = request->num_chain};
+	for (size_t i = 0; i < request->num_chain; i++)
+		granted.chain[i] = buf_span(&request->chain[i]);
+	if (request->on_done != NULL)
+		request->on_done(request->arg, err, err == ERR_NONE ? &granted : NULL, why);
+	request_free(request);
+}
+
+void grant_abandon(struct grant *request)
+{
+	request->on_done = NULL;
+	if (request->at_signer == NULL)
+		return; /* the evidence or the store is on its way: its callback ends this */
+	issuer_abandon(request->at_signer);
+	request_free(request);
+}
+
 static void on_remembered(void *arg, enum err err, uint64_t version);
 
 /* Before the SVID leaves, so that its holder is never forgotten when trust changes hands. */
-static void remember(struct request *request)
+static void remember(struct grant *request)
 {
 	enum err err = holders_put(request->granter->options.store, &request->holder, on_remembered, request);
 	if (err != ERR_NONE)
@@ -68,7 +104,7 @@ static void remember(struct request *request)
 /* A conflict: the same holder has another request under way; both are its own, the last one stands. */
 static void on_remembered(void *arg, enum err err, uint64_t version)
 {
-	struct request *request = arg;
+	struct grant *request = arg;
 	struct holder known = {0};
 	struct why why = {0};
 	(void)version;
@@ -85,7 +121,7 @@ static void on_remembered(void *arg, enum err err, uint64_t version)
 	finish(request, err, &why);
 }
 
-static enum err keep_chain(struct request *request, const struct issued *issued, struct why *why)
+static enum err keep_chain(struct grant *request, const struct issued *issued, struct why *why)
 {
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	RETURN_IF_ERR(svid_parse(issued->chain, issued->num_chain, &svid, why));
@@ -105,8 +141,9 @@ static enum err keep_chain(struct request *request, const struct issued *issued,
 
 static void on_issued(void *arg, enum err err, const struct issued *issued, const struct why *why)
 {
-	struct request *request = arg;
+	struct grant *request = arg;
 	struct why own = {0};
+	request->at_signer = NULL;
 	if (err != ERR_NONE) {
 		finish(request, err, why);
 		return;
@@ -119,7 +156,7 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 }
 
 /* W18: one key, one holder, one certificate. */
-static enum err check_reuse(struct granter *granter, struct request *request, struct span spki, struct why *why)
+static enum err check_reuse(struct granter *granter, struct grant *request, struct span spki, struct why *why)
 {
 	uint8_t hash[DIGEST_LEN];
 	digest_sha256(spki, hash);
@@ -143,10 +180,10 @@ static void copy_holder(const struct holder *from, struct holder *out)
 
 static void on_attested(void *arg, enum err err, const struct attested *attested, const struct why *why)
 {
-	struct request *request = arg;
+	struct grant *request = arg;
 	struct granter *granter = request->granter;
 	struct why own = {0};
-	if (err != ERR_NONE) {
+	if (err != ERR_NONE || request->on_done == NULL) {
 		finish(request, err, why);
 		return;
 	}
@@ -155,16 +192,19 @@ static void on_attested(void *arg, enum err err, const struct attested *attested
 	if (err != ERR_NONE)
 		finish(request, err, &own);
 	else
-		issuer_issue(granter->options.issuer, &request->holder.id, attested->spki, granter->options.leaf_ttl_s,
-			on_issued, request);
+		request->at_signer = issuer_issue(granter->options.issuer, &request->holder.id, attested->spki,
+			granter->options.leaf_ttl_s, on_issued, request);
 }
 
-void grant(struct granter *granter, const struct attest_request *attest, grant_done_fn *on_done, void *arg)
+struct grant *grant_start(
+	struct granter *granter, const struct attest_request *attest, grant_done_fn *on_done, void *arg)
 {
-	struct request *request = mem_new(struct request);
+	struct grant *request = mem_new(struct grant);
 	request->granter = granter;
 	request->is_renewal = attest->own != NULL;
 	request->on_done = on_done;
 	request->arg = arg;
+	admission_began(&granter->admission, now_ms(granter));
 	attest_check(granter->options.attest, attest, on_attested, request);
+	return request;
 }

@@ -25,4 +25,13 @@ struct granted {                     /* borrowed during the callback */
 };
 /* Errors as attest_check() and issuer_issue(). Called once, later. */
 typedef void grant_done_fn(void *arg, enum err err, const struct granted *granted, const struct why *why);
-void grant(struct granter *granter, const struct attest_request *request, grant_done_fn *on_done, void *arg);
+/* The result is valid until on_done is called. */
+struct grant;
+struct grant *grant_start(
+	struct granter *granter, const struct attest_request *request, grant_done_fn *on_done, void *arg);
+/* The caller has gone: on_done is not called, and no step that has not begun is taken for it. */
+void grant_abandon(struct grant *grant);
+
+/* See admission.h: whether one more request is answered soon; and when to come back, for one that is refused. */
+bool granter_has_room(const struct granter *granter);
+uint32_t granter_retry_ms(struct granter *granter);

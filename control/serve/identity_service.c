@@ -13,7 +13,8 @@ struct identity_stream {
 	bool has_hello, holds_address, is_claiming, answers_trust;
 	struct epoch acked;
 	char release[65];
-	unsigned refs; /* the call, and each request under way */
+	struct renewal *renewals; /* under way */
+	unsigned refs;            /* the call, and each claim under way */
 };
 
 static void stream_unref(struct identity_stream *stream)
@@ -78,9 +79,19 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 /* --- renewal --- */
 
 struct renewal {
+	struct renewal *next, **prev;
 	struct identity_stream *stream;
+	struct grant *grant;
 	uint64_t request_id;
 };
+
+static void renewal_free(struct renewal *renewal)
+{
+	*renewal->prev = renewal->next;
+	if (renewal->next != NULL)
+		renewal->next->prev = renewal->prev;
+	mem_free(renewal);
+}
 
 static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, enum err err, const struct why *why)
 {
@@ -90,7 +101,7 @@ static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, 
 	serve_count(stream->serve, err == ERR_LIMIT ? CONTROL_RENEW_LIMITED : CONTROL_RENEW_REFUSED);
 	log_warning("audit", "renewal refused: %s: %s: %s", stream->sidecar->id.text, err_label(err), text);
 	err = identity_renewed_encode(
-		request_id, NULL, text, serve_retry_ms(err), serve_now_ms(stream->serve), &message);
+		request_id, NULL, text, serve_retry_ms(stream->serve, err), serve_now_ms(stream->serve), &message);
 	tell(stream, err, &message);
 }
 
@@ -116,8 +127,16 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 		hand_over(renewal->stream, renewal->request_id, granted);
 	else
 		refuse_renewal(renewal->stream, renewal->request_id, err, why == NULL ? &own : why);
-	stream_unref(renewal->stream);
-	mem_free(renewal);
+	renewal_free(renewal);
+}
+
+/* The stream is over: these answers have no receiver. */
+static void abandon_renewals(struct identity_stream *stream)
+{
+	while (stream->renewals != NULL) {
+		grant_abandon(stream->renewals->grant);
+		renewal_free(stream->renewals);
+	}
 }
 
 static enum err renew(struct identity_stream *stream, struct identity_up *up, struct why *why)
@@ -132,9 +151,12 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 	up->renew.source = sidecar->source;
 	up->renew.own = &sidecar->id;
 	struct renewal *renewal = mem_new(struct renewal);
-	*renewal = (struct renewal){stream, up->request_id};
-	stream->refs++;
-	grant(serve->granter, &up->renew, on_granted, renewal);
+	*renewal = (struct renewal){
+		.next = stream->renewals, .prev = &stream->renewals, .stream = stream, .request_id = up->request_id};
+	if (renewal->next != NULL)
+		renewal->next->prev = &renewal->next;
+	stream->renewals = renewal;
+	renewal->grant = grant_start(serve->granter, &up->renew, on_granted, renewal);
 	return ERR_NONE;
 }
 
@@ -272,6 +294,7 @@ void identity_done(void *arg, struct rpc_call *call)
 	if (stream->holds_address)
 		registry_stream_gone(stream->serve->options.registry, &stream->sidecar->id, &stream->sidecar->source);
 	stream->holds_address = false;
+	abandon_renewals(stream);
 	stream_unref(stream);
 }
 

@@ -3,6 +3,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "base/net/fd.h"
 #include "base/tls/tls_session.h"
 #include "certs/digest.h"
 #include "certs/verify.h"
@@ -15,7 +16,8 @@
 #define RENEWALS_PER_SECOND 2
 #define RENEWALS_BURST      20
 #define SWEEP_MS            1000
-#define STREAMS_MAX         4 /* a connection: Identity, Discovery, and their successors; each holds memory */
+#define BUSY_HANDSHAKES     32 /* under way at once while certificates are behind */
+#define STREAMS_MAX         4  /* a connection: Identity, Discovery, and their successors; each holds memory */
 
 enum rpc_status serve_status(enum err err)
 {
@@ -34,10 +36,10 @@ enum rpc_status serve_status(enum err err)
 	return err == ERR_STATE_DAMAGED ? RPC_DATA_LOSS : RPC_UNAVAILABLE;
 }
 
-uint32_t serve_retry_ms(enum err err)
+uint32_t serve_retry_ms(const struct serve *serve, enum err err)
 {
 	enum rpc_status status = serve_status(err);
-	return status == RPC_UNAVAILABLE || status == RPC_RESOURCE_EXHAUSTED ? 1000 : 0;
+	return status == RPC_UNAVAILABLE || status == RPC_RESOURCE_EXHAUSTED ? granter_retry_ms(serve->granter) : 0;
 }
 
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN])
@@ -211,6 +213,13 @@ static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 		.verify_arg = serve};
 	struct tls_session *session;
 	struct why why = {0};
+	/* Certificates are behind: most of what comes now could only be sent away again, which needs no handshake.
+	 * Some are let in, to hear when to come back, and sidecars that have their certificate. */
+	if (!granter_has_room(serve->granter) && rpc_server_num_handshakes(serve->streams) >= BUSY_HANDSHAKES) {
+		serve_count(serve, CONTROL_CONNECTIONS_DEFERRED);
+		fd_close(fd);
+		return;
+	}
 	socket_set_nodelay(fd);
 	if (tls_session_new(&options, &session, &why) != ERR_NONE)
 		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", &why);

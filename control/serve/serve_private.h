@@ -64,7 +64,7 @@ static inline void serve_count(const struct serve *serve, enum control_metric me
 
 /* How a failure is told over gRPC. */
 enum rpc_status serve_status(enum err err);
-uint32_t serve_retry_ms(enum err err); /* 0: trying again soon is no use */
+uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: trying again soon is no use */
 /* The exporter of this connection for this CSR; what an attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
 
