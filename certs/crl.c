@@ -37,6 +37,23 @@ static bool has_critical_extension(const X509_CRL *crl)
 	return false;
 }
 
+/* removeFromCRL takes back what another list said: only a delta list may hold it (RFC 5280 5.3.1), and in a full one
+ * the library would take the certificate for a good one. */
+static bool takes_back(X509_CRL *crl)
+{
+	const STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
+	for (size_t i = 0; i < sk_X509_REVOKED_num(entries); i++) {
+		int critical;
+		ASN1_ENUMERATED *reason =
+			X509_REVOKED_get_ext_d2i(sk_X509_REVOKED_value(entries, i), NID_crl_reason, &critical, NULL);
+		bool is_remove = reason != NULL && ASN1_ENUMERATED_get(reason) == CRL_REASON_REMOVE_FROM_CRL;
+		ASN1_ENUMERATED_free(reason);
+		if (is_remove)
+			return true;
+	}
+	return false;
+}
+
 static enum err check_sane(X509_CRL *crl, struct why *why)
 {
 	int64_t this_update, next_update;
@@ -53,6 +70,8 @@ static enum err check_sane(X509_CRL *crl, struct why *why)
 		return refuse(why, ERR_UNSUPPORTED, "one with another signature algorithm");
 	if (has_critical_extension(crl))
 		return refuse(why, ERR_UNSUPPORTED, "one of limited scope (critical extension)");
+	if (takes_back(crl))
+		return refuse(why, ERR_MALFORMED, "a full list with an entry removeFromCRL");
 	return ERR_NONE;
 }
 

@@ -9,25 +9,21 @@ struct attempt {
 	const struct path_input *input;
 	X509 *certs[SVID_CHAIN_MAX]; /* the chain as sent, leaf first */
 	size_t num_certs;
-	STACK_OF(X509) * sent; /* the same without the leaf */
 };
 
 static void attempt_done(struct attempt *attempt)
 {
 	for (size_t i = 0; i < attempt->num_certs; i++)
 		X509_free(attempt->certs[i]);
-	sk_X509_free(attempt->sent);
 }
 
 static void attempt_init(struct attempt *attempt, const struct path_input *input)
 {
-	*attempt = (struct attempt){.input = input, .sent = sk_X509_new_null()};
-	CHECK(attempt->sent != NULL);
+	*attempt = (struct attempt){.input = input};
 	for (size_t i = 0; i < svid_num_chain(input->svid); i++) {
 		X509 *cert = X509_parse_from_buffer(svid_get0_buffer(input->svid, i));
 		CHECK(cert != NULL); /* it parsed when the svid was made */
 		attempt->certs[attempt->num_certs++] = cert;
-		CHECK(i == 0 || sk_X509_push(attempt->sent, cert) > 0);
 	}
 }
 
@@ -96,15 +92,29 @@ static enum err check_path_length(const STACK_OF(X509) * path, struct why *why)
 	return ERR_NONE;
 }
 
+/* A list speaks of the certificates of its issuer and of no others. */
+static bool is_about(const X509_CRL *crl, const STACK_OF(X509) * path)
+{
+	for (size_t i = 0; i < sk_X509_num(path); i++)
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(sk_X509_value(path, i))) == 0)
+			return true;
+	return false;
+}
+
+/* The earliest end of what the verdict stands on. Of several lists of one issuer the library takes one that is fresh: a
+ * stale one beside it ends nothing. */
 static int64_t valid_until(const struct path_input *input, const STACK_OF(X509) * path)
 {
 	int64_t until = INT64_MAX;
 	for (size_t i = 0; i < sk_X509_num(path); i++)
 		if (cert_not_after_s(sk_X509_value(path, i)) < until)
 			until = cert_not_after_s(sk_X509_value(path, i));
-	for (size_t i = 0; input->crls != NULL && i < sk_X509_CRL_num(input->crls); i++)
-		if (crl_next_update_s(sk_X509_CRL_value(input->crls, i)) < until)
-			until = crl_next_update_s(sk_X509_CRL_value(input->crls, i));
+	for (size_t i = 0; input->crls != NULL && i < sk_X509_CRL_num(input->crls); i++) {
+		const X509_CRL *crl = sk_X509_CRL_value(input->crls, i);
+		int64_t next_s = crl_next_update_s(crl);
+		if (next_s > input->now_s && next_s < until && is_about(crl, path))
+			until = next_s;
+	}
 	return until;
 }
 
@@ -125,18 +135,48 @@ static enum err judge(
 	return ERR_NONE;
 }
 
-static enum err try_root(const struct attempt *attempt, X509 *root, int64_t *out_until_s, struct why *why)
+/* left_out: bit i stands for the authority certs[i + 1], which the path may not use. */
+static enum err try_without(
+	const struct attempt *attempt, X509 *root, unsigned left_out, int64_t *out_until_s, struct why *why)
 {
+	STACK_OF(X509) *sent = sk_X509_new_null();
+	CHECK(sent != NULL);
+	for (size_t i = 1; i < attempt->num_certs; i++)
+		CHECK((left_out >> (i - 1) & 1) != 0 || sk_X509_push(sent, attempt->certs[i]) > 0);
 	X509_STORE *store = X509_STORE_new(); /* empty: the library looks for revocation lists in it too */
 	X509_STORE_CTX *context = X509_STORE_CTX_new();
 	STACK_OF(X509) *trusted = sk_X509_new_null();
 	CHECK(store != NULL && context != NULL && trusted != NULL && sk_X509_push(trusted, root) > 0);
-	CHECK(X509_STORE_CTX_init(context, store, attempt->certs[0], attempt->sent));
+	CHECK(X509_STORE_CTX_init(context, store, attempt->certs[0], sent));
 	X509_STORE_CTX_set0_trusted_stack(context, trusted);
 	enum err err = judge(attempt, context, root, out_until_s, why);
 	X509_STORE_CTX_free(context);
 	X509_STORE_free(store);
 	sk_X509_free(trusted);
+	sk_X509_free(sent);
+	return err;
+}
+
+static bool has_namesakes(const struct attempt *attempt)
+{
+	for (size_t i = 1; i < attempt->num_certs; i++)
+		for (size_t j = i + 1; j < attempt->num_certs; j++)
+			if (X509_NAME_cmp(X509_get_subject_name(attempt->certs[i]),
+				    X509_get_subject_name(attempt->certs[j])) == 0)
+				return true;
+	return false;
+}
+
+/* The library follows one authority of a name and does not come back for the other (RFC 4158 2.4.2): a chain that
+ * carries an old and a new authority of one name is tried without each of them. At most 7 tries more. */
+static enum err try_root(const struct attempt *attempt, X509 *root, int64_t *out_until_s, struct why *why)
+{
+	enum err err = try_without(attempt, root, 0, out_until_s, why);
+	if (err == ERR_NONE || !has_namesakes(attempt))
+		return err;
+	for (unsigned left_out = 1; left_out < 1u << (attempt->num_certs - 1); left_out++)
+		if (try_without(attempt, root, left_out, out_until_s, NULL) == ERR_NONE)
+			return ERR_NONE;
 	return err;
 }
 

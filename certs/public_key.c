@@ -62,6 +62,23 @@ static enum err refuse_unparsed(struct span spki_der, struct why *why)
 	return why_set(why, ERR_MALFORMED, "a SubjectPublicKeyInfo in DER", KEY_FIX, "%zu other bytes", spki_der.len);
 }
 
+/* One key, one encoding: an elliptic curve point in compressed form would be the same key under another hash, so that a
+ * banned or used key would pass as a new one. */
+static bool is_canonical(const EVP_PKEY *key, struct span spki_der)
+{
+	CBB out;
+	uint8_t *der = NULL;
+	size_t len = 0;
+	bool is_encoded =
+		CBB_init(&out, spki_der.len) && EVP_marshal_public_key(&out, key) && CBB_finish(&out, &der, &len);
+	if (!is_encoded)
+		CBB_cleanup(&out);
+	bool is_same = is_encoded && span_eq(span_of(der, len), spki_der);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return is_same;
+}
+
 enum err public_key_parse(struct span spki_der, EVP_PKEY **out, struct why *why)
 {
 	if (spki_der.len > SPKI_MAX)
@@ -73,6 +90,10 @@ enum err public_key_parse(struct span spki_der, EVP_PKEY **out, struct why *why)
 	if (key == NULL || CBS_len(&in) != 0 || !der_is_strict(spki_der))
 		return refuse_unparsed(spki_der, why);
 	RETURN_IF_ERR(public_key_check_evp(key, why));
+	if (!is_canonical(key, spki_der))
+		return why_set(why, ERR_MALFORMED,
+			"a public key in its one usual encoding (uncompressed point, RFC 5480 2.2)",
+			"encode the key anew without point compression", "another encoding of the same key");
 	*out = TAKE_PTR(key);
 	return ERR_NONE;
 }

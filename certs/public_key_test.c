@@ -103,6 +103,22 @@ static void refuses_cut_and_trailing_bytes(_unused_ void **state)
 	assert_int_equal(public_key_check(buf_span(&spki), NULL), ERR_MALFORMED);
 }
 
+/* L13: the same key in compressed form would be another key by its hash. */
+static void finding_l13_refuses_a_point_in_compressed_form(_unused_ void **state)
+{
+	struct test_cert_spec spec = test_ca_spec("key");
+	_cleanup_(test_cert_freep) struct test_cert *cert = test_cert_new(&spec, NULL);
+	EC_KEY *key = EVP_PKEY_get0_EC_KEY(test_cert_get0_evp(cert));
+	uint8_t point[65];
+	size_t len = EC_POINT_point2oct(EC_KEY_get0_group(key), EC_KEY_get0_public_key(key),
+		POINT_CONVERSION_COMPRESSED, point, sizeof(point), NULL);
+	assert_int_equal(len, 33);
+	assert_int_equal(judge_curve(SPAN_LITERAL("\x2a\x86\x48\xce\x3d\x03\x01\x07"), point, len), ERR_MALFORMED);
+	len = EC_POINT_point2oct(EC_KEY_get0_group(key), EC_KEY_get0_public_key(key), POINT_CONVERSION_UNCOMPRESSED,
+		point, sizeof(point), NULL);
+	assert_int_equal(judge_curve(SPAN_LITERAL("\x2a\x86\x48\xce\x3d\x03\x01\x07"), point, len), ERR_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +127,7 @@ int main(void)
 		cmocka_unit_test(W17_refuses_secp256k1_and_p192),
 		cmocka_unit_test(W17_refuses_a_point_that_is_not_on_its_curve),
 		cmocka_unit_test(W17_refuses_a_huge_rsa_key_without_computing),
+		cmocka_unit_test(finding_l13_refuses_a_point_in_compressed_form),
 		cmocka_unit_test(refuses_cut_and_trailing_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

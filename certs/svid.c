@@ -29,8 +29,12 @@ void svid_digest_chain(const struct span *chain, size_t num_chain, uint8_t out[3
 {
 	SHA256_CTX context;
 	SHA256_Init(&context);
-	for (size_t i = 0; i < num_chain; i++)
+	for (size_t i = 0; i < num_chain; i++) {
+		/* Each length first: bytes that move from one certificate to the next make another chain. */
+		const uint64_t len = chain[i].len;
+		SHA256_Update(&context, &len, sizeof(len));
 		SHA256_Update(&context, chain[i].ptr, chain[i].len);
+	}
 	SHA256_Final(out, &context);
 }
 

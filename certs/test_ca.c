@@ -226,12 +226,24 @@ static void set_crl_time(X509_CRL *crl, int (*set)(X509_CRL *, const ASN1_TIME *
 	ASN1_TIME_free(when);
 }
 
-static void revoke(X509_CRL *crl, const struct test_cert *cert, int64_t when_s)
+static void give_reason(X509_REVOKED *revoked, long reason)
 {
+	ASN1_ENUMERATED *value = ASN1_ENUMERATED_new();
+	CHECK(value != NULL && ASN1_ENUMERATED_set(value, reason));
+	CHECK(X509_REVOKED_add1_ext_i2d(revoked, NID_crl_reason, value, 0, 0));
+	ASN1_ENUMERATED_free(value);
+}
+
+static void revoke(X509_CRL *crl, const struct test_cert *cert, const struct test_crl_spec *spec)
+{
+	int64_t when_s = spec->this_update_s;
 	X509_REVOKED *revoked = X509_REVOKED_new();
 	ASN1_TIME *when = ASN1_TIME_set_posix(NULL, when_s);
 	CHECK(X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(cert->x509)));
-	CHECK(X509_REVOKED_set_revocationDate(revoked, when) && X509_CRL_add0_revoked(crl, revoked));
+	CHECK(X509_REVOKED_set_revocationDate(revoked, when));
+	if (spec->takes_back)
+		give_reason(revoked, CRL_REASON_REMOVE_FROM_CRL);
+	CHECK(X509_CRL_add0_revoked(crl, revoked));
 	ASN1_TIME_free(when);
 }
 
@@ -245,7 +257,7 @@ void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *iss
 	if (spec->next_update_s != 0)
 		set_crl_time(crl, X509_CRL_set1_nextUpdate, spec->next_update_s);
 	for (size_t i = 0; i < 4 && spec->revoked[i] != NULL; i++)
-		revoke(crl, spec->revoked[i], spec->this_update_s);
+		revoke(crl, spec->revoked[i], spec);
 	if (spec->is_of_limited_scope)
 		test_extensions_limit_scope(crl);
 	CHECK(X509_CRL_sign(crl, issuer->key, digest_for(issuer->key, "SHA256")) > 0);

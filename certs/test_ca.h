@@ -104,6 +104,7 @@ struct test_crl_spec {
 	const struct test_cert *revoked[4];   /* NULL: none */
 	int64_t this_update_s, next_update_s; /* next 0: none */
 	bool has_wrong_signature;
+	bool takes_back;          /* the entries' reason is removeFromCRL */
 	bool is_of_limited_scope; /* a critical issuingDistributionPoint */
 };
 struct test_crl_spec test_crl_spec(void); /* empty, valid an hour before and after TEST_NOW_S */

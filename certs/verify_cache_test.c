@@ -133,6 +133,38 @@ static void stays_within_its_bound(_unused_ void **state)
 	}
 }
 
+/* Bytes that move from one certificate to the next make another chain: what was found good must not lend it its name.
+ */
+static void finding_t5_a_chain_cut_elsewhere_is_another_chain(_unused_ void **state)
+{
+	static const uint8_t bytes[] = "abcdefgh";
+	const struct span one[] = {span_of(bytes, 3), span_of(bytes + 3, 5)};
+	const struct span other[] = {span_of(bytes, 5), span_of(bytes + 5, 3)};
+	const struct span whole[] = {span_of(bytes, 8), span_of(bytes, 0)};
+	uint8_t hash[3][32];
+	svid_digest_chain(one, 2, hash[0]);
+	svid_digest_chain(other, 2, hash[1]);
+	svid_digest_chain(whole, 1, hash[2]);
+	assert_memory_not_equal(hash[0], hash[1], 32);
+	assert_memory_not_equal(hash[0], hash[2], 32);
+	svid_digest_chain(whole, 2, hash[1]); /* an empty one behind it counts, too */
+	assert_memory_not_equal(hash[1], hash[2], 32);
+}
+
+/* The same with a real chain: good bytes, cut elsewhere, are no chain, whatever was asked before. */
+static void finding_t5_the_verdict_does_not_depend_on_what_was_asked_before(_unused_ void **state)
+{
+	_cleanup_(asker_done) struct asker asker;
+	asker_init(&asker, 64);
+	assert_int_equal(verdict(&asker, 1), ERR_NONE);
+	_cleanup_(buf_done) struct buf joined = BUF_INIT(8192);
+	assert_int_equal(buf_append(&joined, asker.chain[0]), ERR_NONE);
+	assert_int_equal(buf_append(&joined, asker.chain[1]), ERR_NONE);
+	asker.chain[0] = buf_span(&joined);
+	asker.input.num_chain = 1;
+	assert_int_equal(verdict(&asker, 1), ERR_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +173,8 @@ int main(void)
 		cmocka_unit_test(judges_roles_apart),
 		cmocka_unit_test(forgets_at_the_first_not_after),
 		cmocka_unit_test(asks_for_the_expected_peer_every_time),
+		cmocka_unit_test(finding_t5_a_chain_cut_elsewhere_is_another_chain),
+		cmocka_unit_test(finding_t5_the_verdict_does_not_depend_on_what_was_asked_before),
 		cmocka_unit_test(does_not_remember_refusals),
 		cmocka_unit_test(stays_within_its_bound),
 	};

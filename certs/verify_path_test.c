@@ -242,6 +242,24 @@ static void finds_the_right_one_among_roots_of_the_same_name(_unused_ void **sta
 	world_done(&world);
 }
 
+/* A peer in the middle of a rotation sends its authority's old and new certificate, both of one name. */
+static void finding_t6_finds_the_right_one_among_authorities_of_one_name(_unused_ void **state)
+{
+	for (int right_first = 0; right_first < 2; right_first++) {
+		WORLD(world);
+		struct test_cert_spec authority = test_ca_spec("intermediate"), leaf = test_leaf_spec(WORKLOAD);
+		authority.leaves_key_ids_out = leaf.leaves_key_ids_out = true;
+		const struct test_cert *right = world_make(&world, &authority, world.root);
+		const struct test_cert *other = world_make(&world, &authority, world.root);
+		world_send(&world, world_make(&world, &leaf, right));
+		world_send(&world, right_first ? right : other);
+		world_send(&world, right_first ? other : right);
+		assert_int_equal(world_judge(&world), ERR_NONE);
+		world.num_chain--; /* without one of the two, only the right one will do */
+		assert_int_equal(world_judge(&world), right_first ? ERR_NONE : ERR_UNTRUSTED);
+	}
+}
+
 /* D19, nc-dos: names times constraints is what it costs. */
 static void D19_refuses_more_name_constraints_than_anybody_needs(_unused_ void **state)
 {
@@ -285,6 +303,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_leaf_whose_signature_does_not_match),
 		cmocka_unit_test(D17_refuses_an_authority_whose_own_id_has_a_path_or_another_domain),
 		cmocka_unit_test(D17_accepts_an_authority_whose_own_id_is_the_trust_domain),
+		cmocka_unit_test(finding_t6_finds_the_right_one_among_authorities_of_one_name),
 		cmocka_unit_test(finds_the_right_one_among_roots_of_the_same_name),
 		cmocka_unit_test(D19_refuses_more_name_constraints_than_anybody_needs),
 	};

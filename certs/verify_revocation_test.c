@@ -150,6 +150,51 @@ static void D21_refuses_lists_that_are_no_good_when_they_come(_unused_ void **st
 	assert_int_equal(bundle_set_add_crl(revoker.bundles, &domain, SPAN_LITERAL(""), NULL), ERR_MALFORMED);
 }
 
+/* In a full list the library would take the entry for a pardon. */
+static void finding_t6_refuses_a_full_list_that_takes_back(_unused_ void **state)
+{
+	REVOKER(revoker);
+	struct test_crl_spec spec = test_crl_spec();
+	spec.revoked[0] = revoker.leaf;
+	spec.takes_back = true;
+	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_MALFORMED);
+}
+
+static void finding_t6_a_stale_list_beside_a_fresh_one_refuses_nothing(_unused_ void **state)
+{
+	for (int fresh_first = 0; fresh_first < 2; fresh_first++) {
+		REVOKER(revoker);
+		struct test_crl_spec stale = test_crl_spec();
+		stale.this_update_s = TEST_NOW_S - 7200;
+		stale.next_update_s = TEST_NOW_S - 1;
+		publish_empty(&revoker, revoker.root);
+		if (fresh_first)
+			publish_empty(&revoker, revoker.intermediate);
+		assert_int_equal(publish(&revoker, revoker.intermediate, &stale), ERR_NONE);
+		if (!fresh_first)
+			publish_empty(&revoker, revoker.intermediate);
+		assert_int_equal(judge(&revoker), ERR_NONE);
+	}
+}
+
+/* Two lists that are both fresh: the newer one counts, in whichever order they came. */
+static void finding_t6_the_newest_fresh_list_of_an_authority_counts(_unused_ void **state)
+{
+	for (int newer_first = 0; newer_first < 2; newer_first++) {
+		REVOKER(revoker);
+		struct test_crl_spec older = test_crl_spec(), newer = test_crl_spec();
+		older.this_update_s = TEST_NOW_S - 7200;
+		newer.revoked[0] = revoker.leaf;
+		publish_empty(&revoker, revoker.root);
+		if (newer_first)
+			assert_int_equal(publish(&revoker, revoker.intermediate, &newer), ERR_NONE);
+		assert_int_equal(publish(&revoker, revoker.intermediate, &older), ERR_NONE);
+		if (!newer_first)
+			assert_int_equal(publish(&revoker, revoker.intermediate, &newer), ERR_NONE);
+		assert_int_equal(judge(&revoker), ERR_REVOKED);
+	}
+}
+
 static void refuses_a_list_for_a_domain_without_bundle(_unused_ void **state)
 {
 	REVOKER(revoker);
@@ -168,6 +213,9 @@ int main(void)
 		cmocka_unit_test(D21_fails_closed_when_an_authority_has_no_list),
 		cmocka_unit_test(D21_fails_closed_on_a_list_that_somebody_else_signed),
 		cmocka_unit_test(D21_refuses_lists_that_are_no_good_when_they_come),
+		cmocka_unit_test(finding_t6_refuses_a_full_list_that_takes_back),
+		cmocka_unit_test(finding_t6_a_stale_list_beside_a_fresh_one_refuses_nothing),
+		cmocka_unit_test(finding_t6_the_newest_fresh_list_of_an_authority_counts),
 		cmocka_unit_test(refuses_a_list_for_a_domain_without_bundle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ struct rpc_call {
 	struct loop_timer deadline;
 	int32_t stream_id;
 	bool is_silent;    /* its owner hears nothing of it any more */
+	bool has_message;  /* at least one came whole */
 	bool is_over;      /* no more messages in either direction: finished, cancelled or failed */
 	bool has_response; /* server: response headers went out; client: they came in */
 	bool send_closed;

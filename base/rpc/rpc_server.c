@@ -93,8 +93,11 @@ static void on_headers(struct rpc_connection *connection, int32_t stream_id, str
 
 static void on_dead(struct rpc_connection *connection, const struct why *why)
 {
-	(void)why;
-	release_peer(peer_of(connection));
+	struct rpc_peer *peer = peer_of(connection);
+	const struct rpc_server_options *options = &peer->server->options;
+	if (!peer->is_known && options->on_handshake_failed != NULL)
+		options->on_handshake_failed(options->arg, &peer->from, why);
+	release_peer(peer);
 }
 
 static const struct rpc_connection_role server_role = {

@@ -12,7 +12,10 @@ struct rpc_server;
 struct rpc_peer; /* one connection; lives at least as long as its calls */
 
 struct rpc_method {
-	const char *path;     /* "/handfast.v1.Identity/Stream" */
+	const char *path; /* "/handfast.v1.Identity/Stream" */
+	/* Takes exactly one message: none, or a second one, is answered at once with UNIMPLEMENTED (gRPC status codes:
+	 * request cardinality violation). */
+	bool is_unary;
 	uint32_t message_max; /* bytes; 0: the default */
 	uint32_t deadline_ms; /* the server's own for a call; 0: none (streams) */
 	/* Before any message is parsed: may this peer call this? RPC_OK, or the status to refuse with. NULL: yes. */
@@ -42,6 +45,8 @@ struct rpc_server_options {
 	uint32_t anonymous_lifetime_ms; /* a TLS connection without client certificate is closed after that; 0: 5,000 */
 	void (*on_connect)(void *arg, struct rpc_peer *peer);    /* handshake done; may be NULL */
 	void (*on_disconnect)(void *arg, struct rpc_peer *peer); /* may be NULL */
+	/* A connection ended before its TLS handshake did; may be NULL. `from` is borrowed. */
+	void (*on_handshake_failed)(void *arg, const struct addr *from, const struct why *why);
 	/* A limit was reached, and the connection of `from` ends for it: the newcomer's, or one that gave way. May be
 	 * NULL. */
 	void (*on_limit)(void *arg, enum rpc_limit limit, const struct addr *from);

@@ -55,7 +55,7 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 	char status_text[16], retry_text[16], message_text[STATUS_TEXT_MAX];
 	(void)snprintf(status_text, sizeof(status_text), "%u", (unsigned)status);
 	(void)snprintf(retry_text, sizeof(retry_text), "%u", retry_after_ms);
-	struct h2_header headers[5] = {
+	struct h2_header headers[6] = {
 		{SPAN_LITERAL(":status"), SPAN_LITERAL("200")},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/grpc")},
 		{SPAN_LITERAL("grpc-status"), span_of_str(status_text)},
@@ -66,6 +66,11 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 	if (retry_after_ms != 0)
 		headers[num_headers++] =
 			(struct h2_header){SPAN_LITERAL("grpc-retry-pushback-ms"), span_of_str(retry_text)};
+	/* gRPC "Compression": a refusal says what would have been accepted; it is what UNIMPLEMENTED mostly is about.
+	 */
+	if (status == RPC_UNIMPLEMENTED)
+		headers[num_headers++] =
+			(struct h2_header){SPAN_LITERAL("grpc-accept-encoding"), SPAN_LITERAL("identity")};
 	struct h2_session *h2 = call->connection->h2;
 	if (call->has_response) {
 		(void)!h2_stream_trailers(h2, call->stream_id, headers + 2, num_headers - 2);
@@ -169,7 +174,12 @@ void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_m
 
 void rpc_server_call_on_message(struct rpc_call *call, struct span message)
 {
-	call->method->on_message(call->arg, call, message);
+	bool is_second = call->has_message;
+	call->has_message = true;
+	if (call->method->is_unary && is_second)
+		rpc_call_finish(call, RPC_UNIMPLEMENTED, "this method takes one message; a second one came", 0);
+	else
+		call->method->on_message(call->arg, call, message);
 }
 
 void rpc_server_call_on_bad_message(struct rpc_call *call, enum rpc_status status, const char *message)
@@ -180,7 +190,11 @@ void rpc_server_call_on_bad_message(struct rpc_call *call, enum rpc_status statu
 void rpc_server_call_on_half_close(struct rpc_call *call)
 {
 	call->awaits_reset = false; /* finished already: then the stream closes by itself */
-	if (!call->is_over && call->method->on_half_close != NULL)
+	if (call->is_over)
+		return;
+	if (call->method->is_unary && !call->has_message)
+		rpc_call_finish(call, RPC_UNIMPLEMENTED, "this method takes one message; none came", 0);
+	else if (call->method->on_half_close != NULL)
 		call->method->on_half_close(call->arg, call);
 }
 

@@ -92,6 +92,46 @@ static void a_refused_client_that_goes_on_sending_is_reset(void **state)
 	raw_close(&client);
 }
 
+static void finding_t8_a_unary_call_takes_exactly_one_message(void **state)
+{
+	struct rpc_test *test = *state;
+	struct request unary = echo;
+	unary.path = "/t/Unary";
+	raw_expect(test, unary, SPAN_LITERAL("\0\0\0\0\x05hello"), "200", "0");
+	raw_expect(test, unary, SPAN_LITERAL(""), "200", "12"); /* at once: no clock moves here */
+	assert_int_equal(test->num_server_messages, 1);
+	raw_expect(test, unary, SPAN_LITERAL("\0\0\0\0\x01x\0\0\0\0\x01y"), "200", "0");
+	assert_int_equal(test->num_server_messages, 2); /* answered before the second came */
+	assert_int_equal(test->num_starts, test->num_dones);
+}
+
+static void finding_t8_a_second_message_of_a_slow_unary_call_ends_it(void **state)
+{
+	struct rpc_test *test = *state;
+	struct request slow = echo;
+	slow.path = "/t/UnarySilent";
+	raw_expect(test, slow, SPAN_LITERAL("\0\0\0\0\x01x\0\0\0\0\x01y"), "200", "12");
+	assert_int_equal(test->num_server_messages, 1);
+}
+
+static void finding_t8_a_refused_encoding_names_the_one_that_is_spoken(void **state)
+{
+	static const char *const names[] = {"grpc-encoding", NULL};
+	struct rpc_test *test = *state;
+	for (size_t i = 0; i < 2; i++) {
+		struct raw_client client;
+		struct request request = echo;
+		request.extra_name = names[i];
+		request.extra_value = names[i] != NULL ? "gzip" : NULL;
+		request.path = i == 0 ? "/t/Echo" : "/t/Nothing";
+		raw_open(test, &client);
+		raw_request(test, &client, request, SPAN_LITERAL("\x01\0\0\0\x01x"));
+		assert_string_equal(client.grpc_status, "12");
+		assert_string_equal(client.accept_encoding, "identity");
+		raw_close(&client);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -101,6 +141,9 @@ int main(void)
 		TEST(content_types_with_a_suffix_are_grpc),
 		TEST(c11_a_malformed_timeout_is_refused),
 		TEST(c3_messages_that_lie_are_refused),
+		TEST(finding_t8_a_unary_call_takes_exactly_one_message),
+		TEST(finding_t8_a_second_message_of_a_slow_unary_call_ends_it),
+		TEST(finding_t8_a_refused_encoding_names_the_one_that_is_spoken),
 		TEST(a_refused_client_that_goes_on_sending_is_reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,12 @@ static void on_echo(void *arg, struct rpc_call *call, struct span message)
 	(void)!rpc_call_send(call, message);
 }
 
+static void on_echo_once(void *arg, struct rpc_call *call, struct span message)
+{
+	on_echo(arg, call, message);
+	rpc_call_finish(call, RPC_OK, NULL, 0);
+}
+
 static void on_echo_end(void *arg, struct rpc_call *call)
 {
 	struct rpc_test *test = arg;
@@ -71,12 +77,14 @@ static enum rpc_status deny(void *arg, const struct rpc_peer *peer, const char *
 }
 
 static const struct rpc_method methods[] = {
-	{"/t/Echo", 0, 0, NULL, on_start, on_echo, on_echo_end, on_done},
-	{"/t/Fail", 0, 0, NULL, on_start, on_fail, NULL, on_done},
-	{"/t/Denied", 0, 0, deny, on_start, on_echo, on_echo_end, on_done},
-	{"/t/Small", 10, 0, NULL, on_start, on_echo, on_echo_end, on_done},
-	{"/t/Silent", 0, 3000, NULL, on_start, on_ignored, NULL, on_done},
-	{"/t/Flood", 0, 0, NULL, on_start_flood, on_ignored, NULL, on_done},
+	{"/t/Echo", false, 0, 0, NULL, on_start, on_echo, on_echo_end, on_done},
+	{"/t/Fail", false, 0, 0, NULL, on_start, on_fail, NULL, on_done},
+	{"/t/Denied", false, 0, 0, deny, on_start, on_echo, on_echo_end, on_done},
+	{"/t/Small", false, 10, 0, NULL, on_start, on_echo, on_echo_end, on_done},
+	{"/t/Silent", false, 0, 3000, NULL, on_start, on_ignored, NULL, on_done},
+	{"/t/Unary", true, 0, 0, NULL, on_start, on_echo_once, NULL, on_done},
+	{"/t/UnarySilent", true, 0, 3000, NULL, on_start, on_ignored, NULL, on_done},
+	{"/t/Flood", false, 0, 0, NULL, on_start_flood, on_ignored, NULL, on_done},
 };
 
 static void on_connect(void *arg, struct rpc_peer *peer)

@@ -1,6 +1,7 @@
 /* For tests: a server with a few methods, connections to it over socket pairs, and a clock that moves when told.
  * Methods: /t/Echo (each message back, OK when the client has ended), /t/Fail (NOT_FOUND after the first message),
- * /t/Denied (never authorized), /t/Small (messages of at most 10 bytes), /t/Silent (never answers), /t/Flood (sends
+ * /t/Denied (never authorized), /t/Small (messages of at most 10 bytes), /t/Unary (one
+ * message back), /t/Silent (never answers), /t/Flood (sends
  * until its queue is full). */
 #pragma once
 

@@ -4,10 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void keep(char out[8], const struct h2_header *header, const char *name)
+static void keep(char *out, size_t size, const struct h2_header *header, const char *name)
 {
 	if (span_eq(header->name, span_of_str(name)))
-		(void)snprintf(out, 8, "%.*s", (int)header->value.len, (const char *)header->value.ptr);
+		(void)snprintf(out, size, "%.*s", (int)header->value.len, (const char *)header->value.ptr);
 }
 
 static void on_headers(void *arg, _unused_ int32_t id, _unused_ void *stream, const struct h2_header *headers,
@@ -15,9 +15,10 @@ static void on_headers(void *arg, _unused_ int32_t id, _unused_ void *stream, co
 {
 	struct raw_client *client = arg;
 	for (size_t i = 0; i < num_headers; i++) {
-		keep(client->http_status, &headers[i], ":status");
-		keep(client->grpc_status, &headers[i], "grpc-status");
-		keep(client->allow, &headers[i], "allow");
+		keep(client->http_status, sizeof(client->http_status), &headers[i], ":status");
+		keep(client->grpc_status, sizeof(client->grpc_status), &headers[i], "grpc-status");
+		keep(client->allow, sizeof(client->allow), &headers[i], "allow");
+		keep(client->accept_encoding, sizeof(client->accept_encoding), &headers[i], "grpc-accept-encoding");
 	}
 }
 

@@ -11,7 +11,7 @@ struct raw_client {
 	size_t sent;
 	size_t piece; /* bytes a DATA frame */
 	bool ends;
-	char http_status[8], grpc_status[8], allow[8];
+	char http_status[8], grpc_status[8], allow[8], accept_encoding[16];
 	bool is_closed;
 	uint32_t error;
 	unsigned num_goaways;

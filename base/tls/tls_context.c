@@ -7,6 +7,7 @@
 #include "base/tls/socket_bio.h"
 #include "base/tls/verify_bridge.h"
 #include "certs/cert.h"
+#include <openssl/err.h>
 
 /* A chain of four certificates is about 4 KiB; the library's own limit of 100 KB would let strangers fill memory. */
 enum { CERTIFICATE_MESSAGE_MAX = 16 * 1024 };
@@ -16,12 +17,25 @@ static const uint16_t signature_schemes[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SS
 	SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384,
 	SSL_SIGN_RSA_PSS_RSAE_SHA512};
 
+/* Best first. X25519MLKEM768 withstands a later quantum computer; the library may be older than it. P-256 and P-384 are
+ * for peers that may use nothing else, builds under FIPS 140 among them. A peer that lacks the first group costs one
+ * more round trip (HelloRetryRequest, RFC 8446 4.1.4). */
+#define CLASSIC_GROUPS "X25519:P-256:P-384"
+
+static void set_groups(SSL_CTX *ctx)
+{
+	if (!SSL_CTX_set1_groups_list(ctx, "X25519MLKEM768:" CLASSIC_GROUPS)) {
+		ERR_clear_error();
+		CHECK(SSL_CTX_set1_groups_list(ctx, CLASSIC_GROUPS));
+	}
+}
+
 static void set_parameters(SSL_CTX *ctx)
 {
 	CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION));
 	CHECK(SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION));
 	/* The library picks AES-128-GCM or ChaCha20 by what both CPUs are good at; TLS 1.3 has nothing else to set. */
-	CHECK(SSL_CTX_set1_groups_list(ctx, "X25519"));
+	set_groups(ctx);
 	CHECK(SSL_CTX_set_verify_algorithm_prefs(
 		ctx, signature_schemes, sizeof signature_schemes / sizeof signature_schemes[0]));
 	SSL_CTX_set_max_cert_list(ctx, CERTIFICATE_MESSAGE_MAX);

@@ -49,15 +49,39 @@ static void d23_refuses_a_server_of_older_versions(void **state)
 	test_raw_peer_done(&peer);
 }
 
+static enum io_result shake_with_group(struct test_pair *pair, enum tls_role raw_role, const char *group)
+{
+	struct test_raw_peer peer;
+	test_pair_connect(pair);
+	enum tls_role role = raw_role == TLS_CLIENT ? TLS_SERVER : TLS_CLIENT;
+	struct tls_session *session = test_session(pair, role, pair->fds[role == TLS_CLIENT ? 0 : 1]);
+	int raw_fd = pair->fds[role == TLS_CLIENT ? 1 : 0];
+	pair->fds[0] = pair->fds[1] = -1;
+	test_raw_peer_init(&peer, pair, raw_role, raw_fd);
+	assert_true(SSL_set1_groups_list(peer.ssl, group));
+	enum io_result result = test_raw_peer_shake(&peer, session);
+	if (result == IO_DONE)
+		assert_string_equal(tls_session_group(session), group);
+	else
+		assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_handshake_failure);
+	test_raw_peer_done(&peer);
+	tls_session_free(session);
+	close(raw_fd);
+	return result;
+}
+
+static void finding_t2_meets_peers_that_have_one_group_alone(void **state)
+{
+	static const char *const groups[] = {"X25519", "P-256", "P-384"};
+	for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+		assert_int_equal(shake_with_group(*state, TLS_CLIENT, groups[i]), IO_DONE);
+		assert_int_equal(shake_with_group(*state, TLS_SERVER, groups[i]), IO_DONE);
+	}
+}
+
 static void refuses_a_group_that_is_not_ours(void **state)
 {
-	struct test_pair *pair = *state;
-	struct test_raw_peer peer;
-	meet_as_client(pair, &peer);
-	assert_true(SSL_set1_groups_list(peer.ssl, "P-256"));
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
-	assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_handshake_failure);
-	test_raw_peer_done(&peer);
+	assert_int_equal(shake_with_group(*state, TLS_CLIENT, "P-521"), IO_FAILED);
 }
 
 static void d27_hands_out_no_ticket(void **state)
@@ -161,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(d23_refuses_a_hello_of_older_versions),
 		CASE(d23_refuses_a_server_of_older_versions),
+		CASE(finding_t2_meets_peers_that_have_one_group_alone),
 		CASE(refuses_a_group_that_is_not_ours),
 		CASE(d27_hands_out_no_ticket),
 		CASE(d27_resumes_nobody_who_kept_a_session),

@@ -12,7 +12,9 @@
 enum {
 	RECORD_PLAIN_MAX = SSL3_RT_MAX_PLAIN_LENGTH,
 	RECORD_CIPHER_MAX = RECORD_PLAIN_MAX + 22, /* header 5, content type 1, tag 16 (RFC 8446 5.2) */
-	KEY_UPDATE_ROOM = 64,                      /* an acknowledgement may go ahead of the first record */
+	KEY_UPDATE_ROOM = 128, /* our own KeyUpdate and the answer to the peer's may go ahead of the first record */
+	/* AES-GCM holds for 2^24.5 full records of one key (RFC 8446 5.5); one write may pass the mark by a batch. */
+	RECORDS_PER_KEY = 1 << 23,
 };
 
 enum err tls_session_new(const struct tls_session_options *options, struct tls_session **out, struct why *why)
@@ -23,6 +25,8 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	session->is_client = options->context->role == TLS_CLIENT;
 	session->on_verify = options->on_verify;
 	session->verify_arg = options->verify_arg;
+	session->records_per_key = options->records_per_key != 0 ? options->records_per_key : RECORDS_PER_KEY;
+	session->records_left = session->records_per_key;
 	input_init(&session->input, options->scratch);
 	output_init(&session->output, options->scratch);
 	session->ssl = SSL_new(options->context->ctx);
@@ -148,6 +152,17 @@ static size_t fitting(const struct tls_session *session, size_t len)
 	return len < most ? len : most;
 }
 
+/* The message goes out in front of the next record. Only our own key: the peer counts its own records. */
+static bool spend_records(struct tls_session *session, size_t num_records)
+{
+	if (num_records < session->records_left) {
+		session->records_left -= (uint32_t)num_records;
+		return true;
+	}
+	session->records_left = session->records_per_key;
+	return SSL_key_update(session->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1;
+}
+
 enum io_result tls_session_write(struct tls_session *session, struct span bytes, size_t *out_len)
 {
 	CHECK(session->is_established && bytes.len > 0);
@@ -159,7 +174,7 @@ enum io_result tls_session_write(struct tls_session *session, struct span bytes,
 	size_t num_records = (len + RECORD_PLAIN_MAX - 1) / RECORD_PLAIN_MAX;
 	size_t overhead = num_records * (RECORD_CIPHER_MAX - RECORD_PLAIN_MAX) + KEY_UPDATE_ROOM;
 	CHECK(output_reserve(&session->output, len + overhead) == ERR_NONE);
-	if (SSL_write(session->ssl, bytes.ptr, (int)len) != (int)len)
+	if (!spend_records(session, num_records) || SSL_write(session->ssl, bytes.ptr, (int)len) != (int)len)
 		return session_fail(session);
 	trace_sent(session);
 	*out_len = len;

@@ -34,6 +34,7 @@ struct tls_session_options {
 	const struct span *extra_chain; /* DER sent after the svid's own (the control plane sends its root); borrowed
 					   during _new */
 	size_t num_extra_chain;
+	uint32_t records_per_key; /* sent before our key is replaced by a KeyUpdate (RFC 8446 5.5); 0: 2^23 */
 	tls_verify_fn *on_verify; /* called once, during the handshake */
 	void *verify_arg;
 };

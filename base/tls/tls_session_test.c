@@ -1,5 +1,5 @@
 #include "base/core/mem.h"
-#include "base/tls/test_pair.h"
+#include "base/tls/test_raw_peer.h"
 #include "base/tls/tls_session.h"
 #include <poll.h>
 #include <setjmp.h>
@@ -213,6 +213,46 @@ static void frees_cleanly_wherever_the_handshake_stands(void **state)
 	}
 }
 
+enum { RECORDS_PER_KEY = 4, NUM_MESSAGES = 10, KEY_UPDATE = 24 /* RFC 8446 4 */ };
+
+static void count_key_updates(int is_write, int version, int type, const void *bytes, size_t len, SSL *ssl, void *arg)
+{
+	(void)version, (void)ssl;
+	unsigned *num = arg;
+	*num += !is_write && type == SSL3_RT_HANDSHAKE && len > 0 && ((const uint8_t *)bytes)[0] == KEY_UPDATE;
+}
+
+static void finding_t4_replaces_its_key_after_so_many_records(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	unsigned num_updates = 0;
+	test_pair_connect(pair);
+	struct tls_session_options options = {.context = pair->server_context,
+		.scratch = pair->scratch,
+		.fd = TAKE_FD(pair->fds[1]),
+		.svid = pair->server_identity.svid,
+		.key = pair->server_identity.key,
+		.records_per_key = RECORDS_PER_KEY,
+		.on_verify = test_verify,
+		.verify_arg = &pair->server_verdict};
+	assert_int_equal(tls_session_new(&options, &pair->server, NULL), ERR_NONE);
+	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
+	SSL_set_msg_callback(peer.ssl, count_key_updates);
+	SSL_set_msg_callback_arg(peer.ssl, &num_updates);
+	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	for (int i = 0; i < NUM_MESSAGES; i++) {
+		char bytes[16];
+		test_send(pair->server, "under this key");
+		assert_int_equal(SSL_read(peer.ssl, bytes, sizeof bytes), 14);
+		assert_memory_equal(bytes, "under this key", 14);
+	}
+	assert_int_equal(num_updates, NUM_MESSAGES / RECORDS_PER_KEY);
+	assert_int_equal(SSL_write(peer.ssl, "and back", 8), 8); /* the peer's own key stays */
+	test_expect(pair->server, "and back");
+	test_raw_peer_done(&peer);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
 
 int main(void)
@@ -225,6 +265,7 @@ int main(void)
 		CASE(carries_bulk_through_tiny_socket_buffers),
 		CASE(works_when_bytes_come_one_at_a_time),
 		CASE(tells_what_waits_in_memory),
+		CASE(finding_t4_replaces_its_key_after_so_many_records),
 		CASE(frees_cleanly_wherever_the_handshake_stands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,8 +199,9 @@ static void start_release(void *serve, struct rpc_call *call, _unused_ struct rp
 
 #define METHOD(name, on_start_fn)                                                                                      \
 	{                                                                                                              \
-		.path = "/handfast.v1.Operator/" name, .message_max = REQUEST_MAX, .deadline_ms = 10000,               \
-		.on_authorize = authorize, .on_start = (on_start_fn), .on_message = on_message, .on_done = on_done     \
+		.path = "/handfast.v1.Operator/" name, .is_unary = true, .message_max = REQUEST_MAX,                   \
+		.deadline_ms = 10000, .on_authorize = authorize, .on_start = (on_start_fn), .on_message = on_message,  \
+		.on_done = on_done                                                                                     \
 	}
 const struct rpc_method operator_methods[] = {
 	METHOD("TokenCreate", start_token_create),

@@ -155,6 +155,7 @@ static void discovery_start(void *arg, struct rpc_call *call, struct rpc_peer *p
 
 static const struct rpc_method stream_methods[] = {
 	{.path = "/handfast.v1.Enrollment/Attest",
+		.is_unary = true,
 		.message_max = ATTEST_MESSAGE_MAX,
 		.deadline_ms = ATTEST_DEADLINE_MS,
 		.on_authorize = enrollment_authorize,
@@ -196,6 +197,15 @@ static enum err on_verify(
 			why_format(why, text, sizeof text));
 	}
 	return err;
+}
+
+static void on_handshake_failed(void *arg, const struct addr *from, const struct why *why)
+{
+	struct serve *serve = arg;
+	char source[ADDR_TEXT_MAX], text[700];
+	serve_count(serve, CONTROL_HANDSHAKES_BROKEN);
+	log_warning("serve", "a TLS handshake with %s failed: %s", addr_format(from, source),
+		why_format(why, text, sizeof text));
 }
 
 static void on_stream_accept(void *arg, int fd, const struct addr *peer)
@@ -260,7 +270,8 @@ static void open_doors(struct serve *serve)
 		.max_streams = STREAMS_MAX,
 		.on_limit = limits_on_streams,
 		.on_connect = on_connect,
-		.on_disconnect = on_disconnect};
+		.on_disconnect = on_disconnect,
+		.on_handshake_failed = on_handshake_failed};
 	struct rpc_server_options operators = {.loop = options->loop,
 		.methods = operator_methods,
 		.num_methods = operator_num_methods,

@@ -102,12 +102,12 @@ static enum rpc_status deny(_unused_ void *arg, _unused_ const struct rpc_peer *
 }
 
 static const struct rpc_method methods[] = {
-	{"/interop.Echo/Echo", 0, 0, NULL, on_start, on_echo, on_half_close, on_done},
-	{"/interop.Echo/Fail", 0, 0, NULL, on_start, on_fail, NULL, on_done},
-	{"/interop.Echo/Silent", 0, 0, NULL, on_start, on_ignored, NULL, on_done},
-	{"/interop.Echo/Count", 0, 0, NULL, on_start, on_count, NULL, on_done},
-	{"/interop.Echo/Ended", 0, 0, NULL, on_start, on_ended, on_half_close, on_done},
-	{"/interop.Echo/Denied", 0, 0, deny, on_start, on_echo, on_half_close, on_done},
+	{"/interop.Echo/Echo", false, 0, 0, NULL, on_start, on_echo, on_half_close, on_done},
+	{"/interop.Echo/Fail", false, 0, 0, NULL, on_start, on_fail, NULL, on_done},
+	{"/interop.Echo/Silent", false, 0, 0, NULL, on_start, on_ignored, NULL, on_done},
+	{"/interop.Echo/Count", false, 0, 0, NULL, on_start, on_count, NULL, on_done},
+	{"/interop.Echo/Ended", false, 0, 0, NULL, on_start, on_ended, on_half_close, on_done},
+	{"/interop.Echo/Denied", false, 0, 0, deny, on_start, on_echo, on_half_close, on_done},
 };
 
 static void on_accept(void *arg, int fd, const struct addr *peer)
