@@ -25,12 +25,12 @@ struct h2_limits {                  /* 0: the default in brackets. Each says wha
 struct h2_limits h2_limits_with_defaults(const struct h2_limits *limits);
 
 struct h2_limits_count {      /* zeroed at the start */
-	uint64_t served;      /* streams that got as far as response headers */
+	uint64_t served;      /* streams that were answered with 2xx and a body */
 	uint64_t resets;      /* by the peer, or by us because of what it sent */
 	uint32_t idle_frames; /* weighed frames since the last one that was of use */
 };
 
-/* A stream was answered: useful work. */
+/* A stream was answered with what it asked for: useful work. A refusal is none. */
 void h2_limits_served(struct h2_limits_count *count);
 /* ERR_LIMIT: more resets than the streams served allow (rapid reset, MadeYouReset). */
 enum err h2_limits_reset(struct h2_limits_count *count, const struct h2_limits *limits, struct why *why) _must_use_;

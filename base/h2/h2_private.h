@@ -42,8 +42,11 @@ struct h2_session {
 	enum h2_activity activity;
 	bool was_wanted; /* on_want_produce was called and produce was not, yet */
 	bool has_settings;
-	bool is_refusing; /* no new streams of ours: GOAWAY came, or we said it */
-	bool is_draining; /* the final GOAWAY goes out at the ack of our PING */
+	bool is_refusing;       /* no new streams of ours: GOAWAY came, or we said it */
+	bool is_draining;       /* the final GOAWAY goes out at the ack of our PING */
+	bool has_said_last;     /* server: the final GOAWAY has left */
+	int32_t last_stream_id; /* has_said_last: of the requests that were looked at or refused */
+	int32_t late_stream_id; /* a request after that, to be refused; 0: none */
 	bool out_is_full;
 	enum err broken; /* ERR_PROTOCOL, ERR_LIMIT: no more input is read */
 	struct why why;
@@ -58,6 +61,7 @@ void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, b
 /* --- h2_receive.c, h2_send.c: nghttp2's callbacks in each direction --- */
 void h2_receive_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_send_callbacks(nghttp2_session_callbacks *callbacks);
+void h2_receive_answer_late(struct h2_session *session);
 nghttp2_data_provider h2_send_body(struct h2_session *session);
 /* Encodes what is queued, DATA excepted, into `pending`. */
 void h2_send_control(struct h2_session *session);

@@ -1,4 +1,5 @@
 /* What nghttp2 tells while it reads: translated to the owner's callbacks, and weighed against the limits. */
+#include "base/core/check.h"
 #include "base/h2/h2_private.h"
 
 enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then it is no mistake any more but an attack */
@@ -108,10 +109,7 @@ static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 {
 	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
 		return; /* nghttp2 answers; the queue of answers is bounded */
-	if (session->is_draining) {
-		session->is_draining = false;
-		h2_session_goaway(session, NGHTTP2_NO_ERROR);
-	}
+	h2_session_shutdown_end(session);
 	if (session->callbacks.on_ping_ack != NULL)
 		session->callbacks.on_ping_ack(session->arg);
 }
@@ -168,10 +166,34 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
 	return 0;
 }
 
+/* nghttp2 skips a request that comes after our final GOAWAY without an answer. A peer that has not read the GOAWAY
+ * learns this way that nothing of it was looked at (RFC 9113 8.7). */
+static void note_late_request(struct h2_session *session, int32_t stream_id)
+{
+	if (!session->has_said_last || stream_id % 2 == 0 || stream_id <= session->last_stream_id)
+		return;
+	session->last_stream_id = stream_id; /* once: what follows on it is skipped too */
+	session->late_stream_id = stream_id;
+}
+
+/* After nghttp2 has skipped it: of a stream that it does not know yet it sends no RST_STREAM. */
+void h2_receive_answer_late(struct h2_session *session)
+{
+	int32_t stream_id = session->late_stream_id;
+	if (stream_id == 0)
+		return;
+	session->late_stream_id = 0;
+	CHECK(nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM) == 0);
+	count_reset(session);
+}
+
 /* Here, because on_frame never sees what nghttp2 skips. */
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, void *arg)
 {
 	(void)nghttp2;
+	h2_receive_answer_late(arg);
+	if (hd->type == NGHTTP2_HEADERS)
+		note_late_request(arg, hd->stream_id);
 	if (hd->type == NGHTTP2_PRIORITY)
 		count_idle_frame(arg, H2_IDLE_PRIORITY);
 	else if (hd->type > NGHTTP2_CONTINUATION)
@@ -215,11 +237,11 @@ static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	return 0;
 }
 
-/* RST_STREAM(NO_ERROR) before both ends have ended is still a stream cut short. */
+/* RFC 9113 8.1: after its END_STREAM a peer may ask by RST_STREAM(NO_ERROR) for no more of our half. Before it, the
+ * stream is cut short. */
 static uint32_t close_error(const struct h2_stream *stream, uint32_t error)
 {
-	bool is_whole = stream->ended_local && stream->ended_remote;
-	return error == NGHTTP2_NO_ERROR && !is_whole ? NGHTTP2_CANCEL : error;
+	return error == NGHTTP2_NO_ERROR && !stream->ended_remote ? NGHTTP2_CANCEL : error;
 }
 
 static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t error, void *arg)

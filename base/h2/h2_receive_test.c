@@ -84,6 +84,71 @@ static void six_thousand_clients_that_abort_do_not(void **state)
 	assert_int_equal(h2_session_num_streams(raw->server.session), 0);
 }
 
+/* Each with an answer of its own, so that the resets cannot be bought off by asking for refusals. */
+static void finding_l9_refused_requests_buy_no_resets(void **state)
+{
+	struct raw *raw = *state;
+	raw->server.responds = true;
+	raw->server.status = "400";
+	for (int i = 0; i < 1000; i++)
+		h2_raw_connect(&raw->bytes, i * 2 + 1, true);
+	assert_int_equal(feed(raw), ERR_NONE);
+	raw->server.responds = false;
+	add_reset_streams(raw, 1000, 1000);
+	assert_int_equal(feed(raw), ERR_NONE);
+	add_reset_streams(raw, 2000, 1);
+	expect_calm(raw);
+}
+
+static unsigned num_goaways(struct raw *raw)
+{
+	assert_int_equal(feed(raw), ERR_NONE);
+	return h2_raw_count(&raw->server.out, GOAWAY);
+}
+
+static void finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refused(void **state)
+{
+	struct raw *raw = *state;
+	raw->server.responds = true;
+	h2_raw_connect(&raw->bytes, 1, false);
+	assert_int_equal(num_goaways(raw), 0);
+	h2_session_shutdown(raw->server.session);
+	assert_int_equal(num_goaways(raw), 1);
+	h2_raw_connect(&raw->bytes, 3, false); /* was in flight when the notice left; it withholds the ack */
+	assert_int_equal(num_goaways(raw), 0);
+	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
+	h2_session_shutdown_end(raw->server.session);
+	assert_int_equal(num_goaways(raw), 1);
+	h2_session_shutdown_end(raw->server.session);
+	assert_int_equal(num_goaways(raw), 0);
+	h2_raw_connect(&raw->bytes, 5, false);
+	h2_raw_frame(&raw->bytes, DATA, 0, 5, SPAN_LITERAL("late"));
+	h2_raw_connect(&raw->bytes, 7, true);
+	assert_int_equal(feed(raw), ERR_NONE);
+	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 2);
+	assert_int_equal(h2_raw_reset(&raw->server.out), 7);
+	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
+	h2_raw_frame(&raw->bytes, DATA, 0, 1, SPAN_LITERAL("those that stand go on"));
+	assert_int_equal(feed(raw), ERR_NONE);
+	assert_int_equal(buf_len(&h2_test_end_stream(&raw->server, 1)->received), 22);
+}
+
+static void finding_l9_streams_after_the_final_goaway_count_as_resets(void **state)
+{
+	struct raw *raw = *state;
+	h2_raw_connect(&raw->bytes, 1, false);
+	assert_int_equal(feed(raw), ERR_NONE);
+	h2_session_shutdown(raw->server.session);
+	h2_session_shutdown_end(raw->server.session);
+	assert_int_equal(feed(raw), ERR_NONE); /* it leaves */
+	for (int i = 1; i < 1001; i++)
+		h2_raw_connect(&raw->bytes, i * 2 + 1, true);
+	assert_int_equal(feed(raw), ERR_NONE);
+	for (int i = 1001; i < 1003; i++)
+		h2_raw_connect(&raw->bytes, i * 2 + 1, true);
+	expect_calm(raw);
+}
+
 static void c6_a_window_update_of_zero_ends_the_connection_at_once(void **state)
 {
 	struct raw *raw = *state;
@@ -352,6 +417,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(c6_t1_rapid_reset_ends_the_connection),
 		TEST(six_thousand_clients_that_abort_do_not),
+		TEST(finding_l9_refused_requests_buy_no_resets),
+		TEST(finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refused),
+		TEST(finding_l9_streams_after_the_final_goaway_count_as_resets),
 		TEST(c6_a_window_update_of_zero_ends_the_connection_at_once),
 		TEST(c6_resets_we_are_made_to_send_count_by_window_overflow),
 		TEST(c6_resets_we_are_made_to_send_count_by_malformed_requests),

@@ -125,6 +125,16 @@ static ssize_t append_control(nghttp2_session *nghttp2, const uint8_t *bytes, si
 	return (ssize_t)part;
 }
 
+static void on_goaway_sent(struct h2_session *session, const nghttp2_goaway *goaway)
+{
+	if (goaway->error_code != NGHTTP2_NO_ERROR)
+		h2_session_break(session, ERR_PROTOCOL, goaway->error_code);
+	if (session->role == H2_CLIENT || goaway->last_stream_id == INT32_MAX) /* the notice of a shutdown */
+		return;
+	session->has_said_last = true;
+	session->last_stream_id = goaway->last_stream_id;
+}
+
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
 	(void)nghttp2;
@@ -143,8 +153,8 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 				h2_session_break(session, ERR_LIMIT, NGHTTP2_ENHANCE_YOUR_CALM);
 		}
 	}
-	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
-		h2_session_break(session, ERR_PROTOCOL, frame->goaway.error_code);
+	if (frame->hd.type == NGHTTP2_GOAWAY)
+		on_goaway_sent(session, &frame->goaway);
 	return 0;
 }
 

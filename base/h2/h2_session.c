@@ -149,6 +149,7 @@ static enum err judge_feed(struct h2_session *session, ssize_t result)
 			"%s", nghttp2_strerror((int)result));
 		h2_session_break(session, ERR_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
 	}
+	h2_receive_answer_late(session);
 	h2_send_control(session);
 	return session->broken;
 }
@@ -212,6 +213,14 @@ void h2_session_shutdown(struct h2_session *session)
 	session->is_draining = true;
 	CHECK(nghttp2_submit_shutdown_notice(session->nghttp2) == 0);
 	h2_session_ping(session);
+}
+
+void h2_session_shutdown_end(struct h2_session *session)
+{
+	if (!session->is_draining)
+		return;
+	session->is_draining = false;
+	h2_session_goaway(session, NGHTTP2_NO_ERROR);
 }
 
 void h2_session_goaway(struct h2_session *session, uint32_t error)

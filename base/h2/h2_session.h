@@ -36,7 +36,8 @@ struct h2_callbacks {
 	/* The peer's END_STREAM, after its last byte; also where it came with headers (after on_headers). */
 	void (*on_end)(void *arg, int32_t stream_id, void *stream);
 	void (*on_close)(void *arg, int32_t stream_id, void *stream,
-		uint32_t error); /* last word on a stream; 0: both ends ended */
+		uint32_t error); /* last word on a stream; 0: both ends ended, or the peer has ended its own
+				  * and asks for no more of ours (RFC 9113 8.1) */
 	h2_pull_fn *pull;
 	void (*on_settings)(void *arg); /* the peer's first SETTINGS have arrived */
 	void (*on_goaway)(
@@ -92,8 +93,10 @@ uint32_t h2_session_streams_left(
 	const struct h2_session *session); /* how many more may be opened now; 0 after GOAWAY */
 unsigned h2_session_num_streams(const struct h2_session *session);
 bool h2_session_has_settings(const struct h2_session *session); /* the peer's have arrived */
-void h2_session_shutdown(
-	struct h2_session *session); /* GOAWAY that still lets streams in flight in, then the final one */
+void h2_session_shutdown(struct h2_session
+		*session); /* GOAWAY that still lets streams in flight in; the final one at the ack of a PING */
+/* Of a server's shutdown: the final GOAWAY now, for a peer that withholds the ack. Without one under way nothing. */
+void h2_session_shutdown_end(struct h2_session *session);
 void h2_session_goaway(struct h2_session *session, uint32_t error); /* final */
 bool h2_session_is_done(const struct h2_session *session);          /* nothing to send, nothing to receive any more */
 void h2_session_ping(struct h2_session *session);

@@ -83,6 +83,15 @@ void h2_stream_attach(struct h2_session *session, int32_t stream_id, void *owner
 		stream->owner = owner;
 }
 
+/* The work that was asked for: a refusal is none, and neither is an error that is all of the answer. */
+static bool is_service(const struct h2_header *headers, size_t num_headers, bool end_stream)
+{
+	for (size_t i = 0; i < num_headers; i++)
+		if (span_eq(headers[i].name, SPAN_LITERAL(":status")))
+			return !end_stream && headers[i].value.len == 3 && headers[i].value.ptr[0] == '2';
+	return false;
+}
+
 enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const struct h2_header *headers,
 	size_t num_headers, bool end_stream)
 {
@@ -97,7 +106,8 @@ enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const 
 		return ERR_CLOSED;
 	stream->is_answered = true;
 	stream->ended_local = end_stream;
-	h2_limits_served(&session->count);
+	if (is_service(headers, num_headers, end_stream))
+		h2_limits_served(&session->count);
 	h2_session_notify(session);
 	return ERR_NONE;
 }

@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/h2/h2_test_pair.h"
 #include <setjmp.h>
@@ -66,6 +67,35 @@ static void a_reset_is_never_a_clean_end(void **state)
 	assert_int_equal(h2_test_end_stream(&pair->client, id)->error, 8);
 	assert_int_equal(h2_test_end_stream(&pair->server, id)->error, 8);
 	assert_false(h2_test_end_stream(&pair->client, id)->ended);
+}
+
+/* RFC 9113 8.1: a server that has answered in full asks for no more of the request. */
+static void finding_t1_a_whole_answer_before_a_reset_without_error_is_whole(void **state)
+{
+	struct h2_test_pair *pair = *state;
+	int32_t id = h2_test_open(&pair->client, false);
+	h2_test_send(&pair->client, id, SPAN_LITERAL("half a question"), false);
+	h2_test_pair_run(pair);
+	h2_test_send(&pair->server, id, SPAN_LITERAL("the answer"), true);
+	CHECK(h2_session_produce(pair->server.session, &pair->server.out) == IO_DONE);
+	h2_stream_reset(pair->server.session, id, 0);
+	h2_test_pair_run(pair);
+	struct h2_test_stream *at_client = h2_test_end_stream(&pair->client, id);
+	assert_true(span_eq(buf_span(&at_client->received), SPAN_LITERAL("the answer")));
+	assert_true(at_client->ended && at_client->closed);
+	assert_int_equal(at_client->error, 0);
+}
+
+static void finding_t1_any_other_reset_after_the_end_is_a_reset(void **state)
+{
+	struct h2_test_pair *pair = *state;
+	int32_t id = h2_test_open(&pair->client, false);
+	h2_test_pair_run(pair);
+	h2_test_send(&pair->server, id, SPAN_LITERAL("the answer"), true);
+	CHECK(h2_session_produce(pair->server.session, &pair->server.out) == IO_DONE);
+	h2_stream_reset(pair->server.session, id, 8);
+	h2_test_pair_run(pair);
+	assert_int_equal(h2_test_end_stream(&pair->client, id)->error, 8);
 }
 
 static void a_reset_before_the_request_left_closes_it_too(void **state)
@@ -194,6 +224,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bytes_go_both_ways_and_both_ends_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stream_is_not_pulled_before_it_is_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reset_is_never_a_clean_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			finding_t1_a_whole_answer_before_a_reset_without_error_is_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(finding_t1_any_other_reset_after_the_end_is_a_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reset_before_the_request_left_closes_it_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trailers_follow_the_last_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trailers_follow_an_empty_body, set_up, tear_down),

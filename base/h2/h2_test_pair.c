@@ -32,9 +32,10 @@ static void on_headers(
 			(int)headers[0].name.len, (const char *)headers[0].name.ptr, (int)headers[0].value.len,
 			(const char *)headers[0].value.ptr);
 	h2_stream_attach(end->session, id, stream);
-	const struct h2_header ok = {SPAN_LITERAL(":status"), SPAN_LITERAL("200")};
+	const char *status = end->status == NULL ? "200" : end->status;
+	const struct h2_header answer = {SPAN_LITERAL(":status"), span_of_str(status)};
 	if (end->responds && stream->num_headers == 1)
-		(void)!h2_stream_respond(end->session, id, &ok, 1, false);
+		(void)!h2_stream_respond(end->session, id, &answer, 1, status[0] != '2');
 }
 
 static void on_data(void *arg, int32_t id, void *owner, struct span bytes)
@@ -221,14 +222,24 @@ static size_t next_frame(struct span at)
 	return FRAME_HEADER_LEN + ((size_t)at.ptr[0] << 16 | (size_t)at.ptr[1] << 8 | at.ptr[2]);
 }
 
-uint32_t h2_raw_goaway(const struct buf *produced)
+static uint32_t error_of(const struct buf *produced, uint8_t type, size_t error_at)
 {
 	struct span at = buf_span(produced);
 	for (; at.len >= FRAME_HEADER_LEN; at = span_from(at, next_frame(at)))
-		if (at.ptr[3] == 7)
-			return (uint32_t)at.ptr[13] << 24 | (uint32_t)at.ptr[14] << 16 | (uint32_t)at.ptr[15] << 8 |
-			       at.ptr[16];
+		if (at.ptr[3] == type)
+			return (uint32_t)at.ptr[error_at] << 24 | (uint32_t)at.ptr[error_at + 1] << 16 |
+			       (uint32_t)at.ptr[error_at + 2] << 8 | at.ptr[error_at + 3];
 	return UINT32_MAX;
+}
+
+uint32_t h2_raw_goaway(const struct buf *produced)
+{
+	return error_of(produced, 7, FRAME_HEADER_LEN + 4);
+}
+
+uint32_t h2_raw_reset(const struct buf *produced)
+{
+	return error_of(produced, 3, FRAME_HEADER_LEN);
 }
 
 unsigned h2_raw_count(const struct buf *produced, uint8_t type)

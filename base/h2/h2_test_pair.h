@@ -25,7 +25,8 @@ struct h2_test_end {
 	struct h2_session *session;
 	struct buf out;
 	struct h2_test_stream *streams; /* by id / 2 */
-	bool responds;                  /* a server answers 200 at once */
+	bool responds;                  /* a server answers at once */
+	const char *status;             /* with this; NULL: 200. What is not 2xx is all of the answer */
 	bool refuses_to_consume;
 	unsigned num_settings, num_goaways, num_ping_acks, num_wanted, num_pulls;
 	uint32_t goaway_error;
@@ -55,4 +56,5 @@ void h2_raw_connect(struct buf *out, int32_t id, bool end_stream); /* HEADERS of
 enum err h2_raw_feed(struct h2_test_end *end, struct buf *bytes, struct why *why);
 /* The error code of the GOAWAY in what was produced, UINT32_MAX when there is none. */
 uint32_t h2_raw_goaway(const struct buf *produced);
+uint32_t h2_raw_reset(const struct buf *produced); /* the same of the first RST_STREAM */
 unsigned h2_raw_count(const struct buf *produced, uint8_t type);

@@ -160,6 +160,9 @@ static bool may_take(struct tunnel *tunnel, const struct stream_attempt *attempt
 
 static bool is_better(const struct tunnel *one, const struct tunnel *other)
 {
+	bool suspect = tunnel_is_suspect(one), other_suspect = tunnel_is_suspect(other);
+	if (suspect != other_suspect)
+		return other_suspect;
 	bool hogged = tunnel_is_hogged(one), other_hogged = tunnel_is_hogged(other);
 	return hogged != other_hogged ? other_hogged : load_of(one) < load_of(other);
 }
@@ -170,15 +173,13 @@ static bool may_spread(const struct destination *destination)
 	       loop_now_ms(destination->set->loop) >= destination->spread_after_ms;
 }
 
-/* NULL: none that is good enough; another is to be opened. */
+/* NULL: none; another is to be opened. */
 static struct tunnel *choose(struct destination *destination, const struct stream_attempt *attempt)
 {
 	struct tunnel *best = NULL;
 	for (struct tunnel *tunnel = destination->tunnels; tunnel != NULL; tunnel = tunnel->sibling)
 		if (may_take(tunnel, attempt) && (best == NULL || is_better(tunnel, best)))
 			best = tunnel;
-	if (best != NULL && tunnel_is_hogged(best) && (destination->num_opening > 0 || may_spread(destination)))
-		return NULL;
 	return best;
 }
 
@@ -191,13 +192,30 @@ static void open_one(struct destination *destination)
 	destination->num_opening++;
 }
 
+unsigned destination_tunnels_wanted(unsigned num_waiting, uint32_t stream_limit)
+{
+	return num_waiting / stream_limit + (num_waiting % stream_limit != 0);
+}
+
 static void open_more(struct destination *destination)
 {
-	uint32_t limit = destination->stream_limit;
-	unsigned wanted = (destination->num_waiting + limit - 1) / limit;
+	unsigned wanted = destination_tunnels_wanted(destination->num_waiting, destination->stream_limit);
 	if (wanted > OPENING_MAX)
 		wanted = OPENING_MAX;
 	while (destination->num_opening < wanted && num_lasting(destination) < TUNNELS_MAX)
+		open_one(destination);
+}
+
+/* A tunnel that may be dead is worth a moment's wait for another. */
+static bool is_worth_waiting(const struct destination *destination, const struct tunnel *best)
+{
+	return tunnel_is_suspect(best) && (destination->num_opening > 0 || may_spread(destination));
+}
+
+/* The one that is hogged works meanwhile: whoever comes later finds the new one. */
+static void spread(struct destination *destination, const struct tunnel *best)
+{
+	if (tunnel_is_hogged(best) && destination->num_opening == 0 && may_spread(destination))
 		open_one(destination);
 }
 
@@ -206,8 +224,9 @@ void destination_serve(struct destination *destination)
 	while (destination->waiting != NULL) {
 		struct stream_attempt *attempt = destination->waiting;
 		struct tunnel *tunnel = choose(destination, attempt);
-		if (tunnel == NULL)
+		if (tunnel == NULL || is_worth_waiting(destination, tunnel))
 			break;
+		spread(destination, tunnel);
 		unqueue(attempt);
 		if (attempt_start(attempt, tunnel) == ERR_NONE)
 			continue;

@@ -28,6 +28,8 @@ struct destination *destinations_take(
 
 void destination_add(struct destination *destination, struct stream_attempt *attempt); /* and serves */
 void destination_cancel(struct stream_attempt *attempt);
+/* How many tunnels so many need, on each of which a peer allows so many (UINT32_MAX: it names no limit). */
+unsigned destination_tunnels_wanted(unsigned num_waiting, uint32_t stream_limit);
 void destination_serve(struct destination *destination);
 void destination_on_open(struct tunnel *tunnel);
 void destination_on_gone(struct tunnel *tunnel, const struct why *why); /* may free the destination */

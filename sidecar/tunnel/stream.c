@@ -8,6 +8,9 @@ enum {
 	HOG_INTERVAL_MS = 100,
 	HOG_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
 	HOG_REMEMBERED_MS = 500,
+	UNWANTED_MS = 1000,       /* for the app to read what came, and to notice the end */
+	UNWANTED_TURNS = 4,       /* then others have their turn */
+	UNWANTED_LEN = 16 * 1024, /* a turn */
 };
 
 static const struct leg_ops stream_ops;
@@ -209,12 +212,56 @@ static void end_unanswered(struct stream *stream, uint32_t error, const struct w
 	stream->tunnel->set->hooks->on_unanswered_end(stream, error, why);
 }
 
+static void lose_after_end(struct stream *stream)
+{
+	struct why why = {0};
+	why_set(&why, ERR_RESET, "no more bytes once the other side has ended and reads no more",
+		"look at why the application goes on sending", "bytes %d ms after the end", UNWANTED_MS);
+	leg_lost(&stream->leg, &why);
+}
+
+/* What the other side still sends leads nowhere. It is read for a while, so that no reset overtakes the bytes and the
+ * end that came; a side that goes on sending is reset then, as it would be without us. */
+static void drop_from(struct stream *stream, struct leg *other)
+{
+	uint8_t scratch[UNWANTED_LEN];
+	struct leg *leg = &stream->leg;
+	for (unsigned turn = 0; turn < UNWANTED_TURNS; turn++) {
+		size_t len = 0;
+		enum io_result result = other->ops->pull(other, scratch, sizeof(scratch), &len);
+		if (result == IO_EOF) {
+			leg->out_ended = true;
+			leg->listener->on_ended(leg);
+		}
+		if (result != IO_DONE)
+			return;
+		if (loop_now_ms(leg->loop) - stream->unwanted_since_ms >= UNWANTED_MS) {
+			lose_after_end(stream);
+			return;
+		}
+		other->ops->took(other, len);
+	}
+	other->ops->watch(other);
+}
+
+/* RFC 9113 8.1: RST_STREAM(NO_ERROR) after the peer's END_STREAM. What came is whole and is handed on with its end. */
+static void on_unwanted(struct stream *stream)
+{
+	struct leg *leg = &stream->leg;
+	stream->is_unwanted = true;
+	stream->unwanted_since_ms = loop_now_ms(leg->loop);
+	if (leg->other != NULL)
+		drop_from(stream, leg->other);
+}
+
 void stream_on_close(struct stream *stream, uint32_t error)
 {
 	struct tunnel *tunnel = stream->tunnel;
 	stream->is_closed = true;
 	if (stream->attempt != NULL || stream->inbound != NULL) {
 		end_unanswered(stream, error, NULL); /* releases it */
+	} else if (error == H2_NO_ERROR && stream->is_held && !stream->leg.out_ended && !stream->leg.is_reset) {
+		on_unwanted(stream);
 	} else if (error != H2_NO_ERROR && stream->is_held) {
 		struct why why = {0};
 		why_set(&why, ERR_RESET, "a stream that both sides end", "look at the other sidecar's record of it",
@@ -255,7 +302,9 @@ static enum io_result stream_leg_pull(struct leg *leg, uint8_t *to, size_t cap, 
 static void stream_leg_wake(struct leg *leg)
 {
 	struct stream *stream = stream_of_leg(leg);
-	if (h2_of(stream) != NULL && !leg->is_reset)
+	if (stream->is_unwanted && leg->other != NULL && !leg->is_reset && !leg->out_ended)
+		drop_from(stream, leg->other);
+	else if (h2_of(stream) != NULL && !leg->is_reset)
 		h2_stream_ready(h2_of(stream), stream->id);
 }
 

@@ -18,10 +18,12 @@ struct stream {
 	struct stream *next, **prev;
 	struct stream *next_answered; /* a refused one, on its way out */
 	int32_t id;
-	bool is_closed;                 /* HTTP/2's last word was said */
-	bool is_held;                   /* a leg, or something that will be one */
-	bool end_received;              /* END_STREAM; `kept` may still hold bytes */
-	bool is_refused;                /* answered with something else than 200: what it sends is dropped */
+	bool is_closed;    /* HTTP/2's last word was said */
+	bool is_held;      /* a leg, or something that will be one */
+	bool end_received; /* END_STREAM; `kept` may still hold bytes */
+	bool is_refused;   /* answered with something else than 200: what it sends is dropped */
+	bool is_unwanted;  /* the peer has ended and asks for no more of ours */
+	uint64_t unwanted_since_ms;
 	struct stream_attempt *attempt; /* outbound, until the verdict */
 	struct inbound_stream *inbound; /* inbound, until the verdict */
 	struct window window;

@@ -52,12 +52,15 @@ static void on_close(void *arg, int32_t id, void *owner, uint32_t error)
 
 static enum io_result pull(void *arg, void *owner, uint8_t *to, size_t cap, size_t *out_len)
 {
-	(void)arg;
 	(void)owner;
-	(void)to;
-	(void)cap;
-	(void)out_len;
-	return IO_WANT_READ;
+	struct peer *peer = arg;
+	*out_len = 0;
+	if (peer->body.len == 0)
+		return IO_WANT_READ;
+	*out_len = peer->body.len < cap ? peer->body.len : cap;
+	memcpy(to, peer->body.ptr, *out_len);
+	peer->body = span_from(peer->body, *out_len);
+	return peer->body.len == 0 ? IO_EOF : IO_DONE;
 }
 
 static void on_goaway(void *arg, int32_t last, uint32_t error)
@@ -207,4 +210,11 @@ void peer_answer(struct peer *peer, struct peer_stream *stream, const char *stat
 {
 	struct h2_header header = {SPAN_LITERAL(":status"), span_of_str(status)};
 	CHECK(h2_stream_respond(peer->h2, stream->id, &header, 1, false) == ERR_NONE);
+}
+
+void peer_answer_whole(struct peer *peer, struct peer_stream *stream, struct span body)
+{
+	peer->body = body;
+	peer_answer(peer, stream, "200");
+	h2_stream_ready(peer->h2, stream->id);
 }

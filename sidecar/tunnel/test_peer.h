@@ -27,6 +27,7 @@ struct peer {
 	struct why why;
 	struct peer_stream streams[PEER_STREAMS_MAX];
 	unsigned num_streams;
+	struct span body; /* of its answers, with their end; empty: an answer has none and stays open */
 };
 
 /* Connects to the world's server as `id`. */
@@ -46,4 +47,5 @@ void peer_pump(struct peer *peer);
 	})
 
 struct peer_stream *peer_open(struct peer *peer, const struct h2_header *headers, size_t num_headers, bool end_stream);
+void peer_answer_whole(struct peer *peer, struct peer_stream *stream, struct span body); /* 200, and the end */
 void peer_answer(struct peer *peer, struct peer_stream *stream, const char *status);

@@ -7,7 +7,7 @@
 #include "sidecar/tunnel/stream.h"
 #include <netinet/tcp.h>
 
-enum { RTT_FRESH_MS = 100 };
+enum { RTT_FRESH_MS = 100, SUSPECT_MS = 2000 };
 
 static struct tunnel *tunnel_new(struct tunnel_set *set, const struct addr *remote)
 {
@@ -114,12 +114,15 @@ void tunnel_drain(struct tunnel *tunnel)
 	if (tunnel->is_draining || tunnel->state == TUNNEL_GONE)
 		return;
 	tunnel->is_draining = true;
+	tunnel->drained_ms = loop_now_ms(tunnel->set->loop);
 	if (tunnel->state == TUNNEL_OPEN)
 		h2_session_shutdown(tunnel->h2); /* and the flush that follows sees whether anything is left */
 	else if (tunnel->set->outbound)
 		tunnel_lost(tunnel, &(struct why){0}); /* nothing is on it yet */
-	if (tunnel->state == TUNNEL_OPEN)
-		tunnel_want_flush(tunnel);
+	if (tunnel->state != TUNNEL_OPEN)
+		return;
+	tunnel_want_flush(tunnel);
+	tunnel_rearm(tunnel);
 }
 
 const struct svid *tunnel_peer(const struct tunnel *tunnel)
@@ -135,6 +138,18 @@ bool tunnel_is_hogged(const struct tunnel *tunnel)
 bool tunnel_may_open(const struct tunnel *tunnel)
 {
 	return tunnel->state == TUNNEL_OPEN && !tunnel->is_draining && h2_session_streams_left(tunnel->h2) > 0;
+}
+
+bool tunnel_is_suspect(const struct tunnel *tunnel)
+{
+	if (tunnel->state != TUNNEL_OPEN || tunnel->asked_ms <= tunnel->heard_ms ||
+		loop_now_ms(tunnel->set->loop) - tunnel->asked_ms < SUSPECT_MS)
+		return false;
+	/* A peer that has nothing to say is silent too; its kernel is not. */
+	struct tcp_info facts = {0};
+	socklen_t len = sizeof(facts);
+	return getsockopt(tls_session_fd(tunnel->tls), IPPROTO_TCP, TCP_INFO, &facts, &len) == 0 &&
+	       facts.tcpi_unacked > 0 && facts.tcpi_retransmits > 0;
 }
 
 uint32_t tunnel_rtt_ms(struct tunnel *tunnel)

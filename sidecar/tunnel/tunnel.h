@@ -13,7 +13,7 @@ enum tunnel_state {
 	TUNNEL_SHAKING,    /* TLS */
 	TUNNEL_SETTLING,   /* the peer's SETTINGS have not arrived: it may still refuse us */
 	TUNNEL_OPEN,
-	TUNNEL_LEAVING, /* said goodbye; waits for the peer's, so that nothing on its way is lost */
+	TUNNEL_LEAVING, /* said its last; waits for the peer's, so that nothing on its way is lost */
 	TUNNEL_GONE,
 };
 
@@ -50,6 +50,10 @@ struct tunnel {
 	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
 
 	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */
+	uint64_t asked_ms;                      /* first byte out since heard_ms; before it: nothing is out */
+	uint64_t drained_ms;                    /* is_draining: since when */
+	uint64_t drain_at_ms;                   /* 0: no such time */
+	int64_t leave_at_s;                     /* trusted time: GOAWAY, before the identity of either end expires */
 	uint64_t hogged_until_ms;               /* one of its streams takes much of it */
 	uint64_t rtt_at_ms;
 	uint32_t rtt_ms;
@@ -70,6 +74,10 @@ const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the 
 bool tunnel_is_hogged(const struct tunnel *tunnel);
 uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the kernel's measure, asked now and then */
 bool tunnel_may_open(const struct tunnel *tunnel); /* a stream, now */
+/* Nothing has been heard for 2 s although the peer's kernel owes us acknowledgments: it may be gone. */
+bool tunnel_is_suspect(const struct tunnel *tunnel);
+/* The process ends: the peer reads GOAWAY and close_notify, if its socket takes them; then it is lost. */
+void tunnel_end(struct tunnel *tunnel, const struct why *why);
 
 /* --- between the files of a tunnel --- */
 void tunnel_start(struct tunnel *tunnel, unsigned interest); /* tunnel_io.c: the descriptor of its TLS session */

@@ -6,6 +6,9 @@ enum {
 	CONNECTION_WINDOW = 16 * 1024 * 1024, /* never what holds a stream back: it is returned at once */
 	FRAME_MAX = 128 * 1024,               /* fewer and larger: 16 KiB frames cost 30 % more CPU */
 	HEADER_BYTES = 16 * 1024,
+	LEAVE_BEFORE_S =
+		5, /* what a caller may take from choosing a tunnel to its CONNECT being here, and the clocks */
+	LATE_TUNNEL_MS = 1000, /* of a tunnel that is accepted while draining */
 };
 
 static void on_headers(
@@ -46,6 +49,16 @@ static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
 		stream_on_close(stream, error);
 }
 
+/* Some seconds before either identity ends, so that no stream is on its way when it does; of one that ends sooner, half
+ * of what is left. */
+static int64_t leave_at_s(const struct tunnel *tunnel)
+{
+	int64_t own_s = svid_not_after_s(credentials_svid(tunnel->credentials));
+	int64_t peer_s = svid_not_after_s(tunnel_peer(tunnel)), now_s = tunnel_set_now_s(tunnel->set);
+	int64_t end_s = own_s < peer_s ? own_s : peer_s, left_s = end_s > now_s ? end_s - now_s : 0;
+	return end_s - (left_s / 2 < LEAVE_BEFORE_S ? left_s / 2 : LEAVE_BEFORE_S);
+}
+
 static void on_settings(void *arg)
 {
 	struct tunnel *tunnel = arg;
@@ -53,6 +66,9 @@ static void on_settings(void *arg)
 	tunnel->state = TUNNEL_OPEN;
 	tunnel->was_open = true;
 	tunnel->emptied_ms = loop_now_ms(tunnel->set->loop);
+	tunnel->leave_at_s = leave_at_s(tunnel);
+	if (tunnel->set->is_draining) /* its first streams are served; the next ones go elsewhere */
+		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)
 		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel));
@@ -67,6 +83,7 @@ static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
 	(void)error;
 	struct tunnel *tunnel = arg;
 	tunnel->is_draining = true;
+	tunnel->drained_ms = loop_now_ms(tunnel->set->loop);
 	tunnel->set->hooks->on_room(tunnel);
 }
 

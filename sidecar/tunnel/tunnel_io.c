@@ -82,6 +82,8 @@ static void close_answered(struct tunnel *tunnel)
 static enum io_result write_out(struct tunnel *tunnel)
 {
 	struct span rest = buf_span(&tunnel->set->out);
+	if (tunnel->asked_ms <= tunnel->heard_ms)
+		tunnel->asked_ms = loop_now_ms(tunnel->set->loop);
 	while (rest.len > 0) {
 		size_t len = 0;
 		enum io_result result = tls_session_write(tunnel->tls, rest, &len);
@@ -139,6 +141,29 @@ void tunnel_want_flush(struct tunnel *tunnel)
 }
 
 /* --- leaving --- */
+
+/* Unread bytes would make the kernel send a reset, which may overtake what was just written. */
+static void read_away(int fd)
+{
+	uint8_t scratch[16 * 1024];
+	for (unsigned turn = 0; turn < 64; turn++)
+		if (recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
+			return;
+}
+
+void tunnel_end(struct tunnel *tunnel, const struct why *why)
+{
+	if (tunnel->state == TUNNEL_SETTLING || tunnel->state == TUNNEL_OPEN) {
+		h2_session_goaway(tunnel->h2, H2_NO_ERROR);
+		if (flush_all(tunnel) != IO_FAILED) {
+			tls_session_close_notify(tunnel->tls);
+			(void)!tls_session_flush(tunnel->tls);
+			(void)shutdown(tls_session_fd(tunnel->tls), SHUT_WR);
+			read_away(tls_session_fd(tunnel->tls));
+		}
+	}
+	tunnel_lost(tunnel, why);
+}
 
 void tunnel_leave_if_done(struct tunnel *tunnel)
 {

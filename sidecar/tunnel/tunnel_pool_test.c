@@ -1,6 +1,7 @@
 #include "base/net/fd.h"
 #include "base/net/listener.h"
 #include "sidecar/leg/tcp_pair.h"
+#include "sidecar/tunnel/destination.h"
 #include "sidecar/tunnel/test_peer.h"
 #include "sidecar/tunnel/tunnel_pool.h"
 #include <setjmp.h>
@@ -379,11 +380,164 @@ static void keeps_small_connections_away_from_a_tunnel_that_is_hogged(void **sta
 	struct far *bulk_far, *small_far, *second_far;
 	assert_true(world_connect(world, &bulk, &bulk_far));
 	assert_true(world_transfer(world, bulk_far->fd, bulk->app, 4 * 1024 * 1024));
-	assert_true(world_connect(world, &small, &small_far));
-	assert_int_equal(world->opened[true], 2);
+	assert_true(
+		world_connect(world, &small, &small_far)); /* asks for another tunnel, and uses this one meanwhile */
+	assert_true(WORLD_UNTIL(world, world->opened[true] == 2));
+	assert_true(world_transfer(world, bulk_far->fd, bulk->app, 4 * 1024 * 1024));
 	assert_true(world_connect(world, &second, &second_far));
-	assert_int_equal(world->opened[true], 2); /* beside the small one */
+	assert_int_equal(world->opened[true], 2);
+	assert_true(world_transfer(world, second->app, second_far->fd, 1000));
+}
+
+static void finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands(void **state)
+{
+	struct world *world = *state;
+	struct call *bulk, *small;
+	struct far *bulk_far, *small_far;
+	assert_true(world_connect(world, &bulk, &bulk_far));
+	assert_true(world_transfer(world, bulk_far->fd, bulk->app, 4 * 1024 * 1024));
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* takes it, says nothing */
+	uint64_t asked_ms = loop_now_ms(world->loop);
+	assert_true(world_connect(world, &small, &small_far));
+	assert_true(loop_now_ms(world->loop) - asked_ms < 100);
 	assert_true(world_transfer(world, small->app, small_far->fd, 1000));
+	assert_true(WORLD_UNTIL(world, peer->tls != NULL));
+	peer_free(peer);
+}
+
+static void finding_p12_a_silent_peer_is_noticed_after_30_s(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer(peer, &peer->streams[0], "200");
+	assert_true(PEER_UNTIL(peer, call->relay != NULL));
+	for (unsigned i = 0; i < 90; i++) { /* traffic that ends just after a look */
+		clock_fake_advance(&world->clock, 100);
+		h2_session_ping(peer->h2);
+		peer_pump(peer);
+		world_run(world, 2);
+	}
+	uint64_t silent_ms = loop_now_ms(world->loop);
+	for (unsigned i = 0; i < 500 && !call->has_ended; i++) {
+		clock_fake_advance(&world->clock, 100);
+		world_run(world, 2);
+	}
+	assert_true(call->has_ended);
+	silent_ms = loop_now_ms(world->loop) - silent_ms;
+	assert_in_range(silent_ms, 29000, 32000);
+	peer_free(peer);
+}
+
+static void finding_p16_connections_that_wait_for_a_handshake_keep_their_order(void **state)
+{
+	struct world *world = *state;
+	for (unsigned i = 0; i < 20; i++)
+		(void)world_call(world);
+	assert_true(WORLD_UNTIL(world, world->num_fars == 20));
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(world->fars[i].forwarded.port, world->calls[i].source.port);
+}
+
+static void finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_it_needs(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(destination_tunnels_wanted(0, UINT32_MAX), 0);
+	assert_int_equal(destination_tunnels_wanted(2, UINT32_MAX), 1);
+	assert_int_equal(destination_tunnels_wanted(100, 100), 1);
+	assert_int_equal(destination_tunnels_wanted(101, 100), 2);
+	struct peer *peer =
+		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.max_streams = UINT32_MAX});
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer(peer, &peer->streams[0], "200");
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_OPEN);
+	peer_free(peer);
+}
+
+/* --- identities that end --- */
+
+static struct credentials *credentials_for_20_s(struct world *world, const char *id)
+{
+	struct bundle_set *bundles = bundle_set_new();
+	assert_int_equal(bundle_set_add(bundles, test_mesh_bundle(world->mesh), NULL), ERR_NONE);
+	struct credentials *made = test_mesh_credentials_until(world->mesh, id, TEST_NOW_S + 20, bundles);
+	bundle_set_unref(bundles);
+	return made;
+}
+
+static void finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, credentials_for_20_s(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer(peer, &peer->streams[0], "200");
+	assert_true(PEER_UNTIL(peer, call->relay != NULL));
+	clock_fake_advance(&world->clock, 13000);
+	world_run(world, 3);
+	peer_pump(peer);
+	assert_false(peer->has_goaway);
+	clock_fake_advance(&world->clock, 2000); /* 5 s are left */
+	assert_true(PEER_UNTIL(peer, peer->has_goaway));
+	struct call *late = world_call(world); /* gets a tunnel of its own, to the world's server */
+	assert_true(PEER_UNTIL(peer, late->has_result));
+	assert_int_equal(late->result.verdict, STREAM_OPEN);
+	assert_int_equal(peer->num_streams, 1);
+	assert_int_equal(send(call->app, "lives", 5, 0), 5);
+	assert_true(PEER_UNTIL(peer, buf_len(&peer->streams[0].received) == 5));
+	peer_free(peer);
+}
+
+/* --- RFC 9113 8.1 --- */
+
+static void finding_t1_a_whole_answer_is_handed_on_when_the_peer_wants_no_more_of_ours(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
+	peer_pump(peer);
+	h2_stream_reset(peer->h2, peer->streams[0].id, 0);
+	peer_pump(peer);
+	char got[32];
+	assert_true(PEER_UNTIL(peer, recv(call->app, got, sizeof(got), MSG_PEEK) == 10));
+	assert_int_equal(recv(call->app, got, sizeof(got), 0), 10);
+	assert_true(PEER_UNTIL(peer, recv(call->app, got, sizeof(got), 0) == 0)); /* FIN */
+	assert_int_equal(send(call->app, "unwanted", 8, 0), 8); /* just now: it may not have seen the end */
+	world_run(world, 20);
+	assert_int_equal(recv(call->app, got, sizeof(got), 0), 0);
+	assert_false(call->has_ended);
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(WORLD_UNTIL(world, call->has_ended));
+	assert_int_equal(call->end, RELAY_DONE);
+	world_run(world, 5);
+	assert_int_equal(tunnel_pool_num_streams(world->pool), 0);
+	assert_false(peer->is_lost);
+	peer_free(peer);
+}
+
+/* A service that only sends, as a shipper of logs, must learn that nothing arrives any more. */
+static void finding_t1_an_app_that_goes_on_sending_to_such_a_peer_is_reset(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
+	peer_pump(peer);
+	h2_stream_reset(peer->h2, peer->streams[0].id, 0);
+	char got[32];
+	assert_true(PEER_UNTIL(peer, recv(call->app, got, sizeof(got), MSG_PEEK) == 10));
+	assert_true(PEER_UNTIL(peer, tunnel_pool_num_streams(world->pool) == 0));
+	clock_fake_advance(&world->clock, 1100);
+	assert_int_equal(send(call->app, "still here", 10, 0), 10);
+	assert_true(WORLD_UNTIL(world, call->has_ended));
+	assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
+	peer_free(peer);
 }
 
 /* --- the budget --- */
@@ -453,6 +607,13 @@ int main(void)
 		WORLD_TEST(T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_left_again),
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
 		WORLD_TEST(keeps_small_connections_away_from_a_tunnel_that_is_hogged),
+		WORLD_TEST(finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands),
+		WORLD_TEST(finding_p12_a_silent_peer_is_noticed_after_30_s),
+		WORLD_TEST(finding_p16_connections_that_wait_for_a_handshake_keep_their_order),
+		WORLD_TEST(finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_it_needs),
+		WORLD_TEST(finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends),
+		WORLD_TEST(finding_t1_a_whole_answer_is_handed_on_when_the_peer_wants_no_more_of_ours),
+		WORLD_TEST(finding_t1_an_app_that_goes_on_sending_to_such_a_peer_is_reset),
 		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
 		WORLD_TEST(gives_the_budget_back_when_streams_end),
 	};

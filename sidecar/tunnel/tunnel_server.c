@@ -89,6 +89,13 @@ static void tell_failure(const struct tunnel *tunnel, const struct why *why)
 static void refuse_by_identity(struct stream *stream, const struct why *why)
 {
 	struct tunnel *tunnel = stream->tunnel;
+	if (why->err ==
+		ERR_EXPIRED) { /* what a new tunnel mends: the peer opens it again there, and says why if it cannot */
+		stream->is_held = false;
+		stream_reset(stream, H2_REFUSED_STREAM);
+		tunnel_drain(tunnel);
+		return;
+	}
 	tell_failure(tunnel, why);
 	answer_refusal(stream, why->err == ERR_UNAVAILABLE ? STATUS_UNAVAILABLE : STATUS_DENIED, reason_of(why->err));
 	tunnel_drain(tunnel);

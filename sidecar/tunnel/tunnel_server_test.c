@@ -208,6 +208,105 @@ static void takes_no_tunnel_without_an_identity_of_its_own(void **state)
 	assert_int_equal(world->last_failure[false].err, ERR_UNAVAILABLE);
 }
 
+/* --- the end of a tunnel --- */
+
+static const struct h2_header to_app[] = {HEADER(":method", "CONNECT"), HEADER(":authority", "10.0.0.1:80")};
+
+static struct credentials *credentials_for_20_s(struct world *world)
+{
+	struct bundle_set *bundles = bundle_set_new();
+	assert_int_equal(bundle_set_add(bundles, test_mesh_bundle(world->mesh), NULL), ERR_NONE);
+	struct credentials *made =
+		test_mesh_credentials_until(world->mesh, "spiffe://td.test/raw", TEST_NOW_S + 20, bundles);
+	bundle_set_unref(bundles);
+	return made;
+}
+
+static void finding_i13_goaway_comes_before_the_peers_certificate_ends(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_connect(world, credentials_for_20_s(world));
+	struct peer_stream *stream = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	clock_fake_advance(&world->clock, 13000);
+	world_run(world, 3);
+	peer_pump(peer);
+	assert_false(peer->has_goaway);
+	clock_fake_advance(&world->clock, 2000);
+	assert_true(PEER_UNTIL(peer, peer->has_goaway));
+	clock_fake_advance(&world->clock, 10000); /* it has ended, the stream has not */
+	assert_int_equal(send(world->fars[0].fd, "lives", 5, 0), 5);
+	assert_true(PEER_UNTIL(peer, buf_len(&stream->received) == 5));
+	peer_free(peer);
+}
+
+static void finding_i13_a_stream_after_the_end_is_refused_so_that_it_is_opened_again(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_connect(world, credentials_for_20_s(world));
+	clock_fake_advance(&world->clock, 25000);
+	struct peer_stream *late = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, late->is_closed && peer->has_goaway));
+	assert_int_equal(late->status, 0);
+	assert_int_equal(late->error, 7);
+	assert_int_equal(world->num_fars, 0);
+	peer_free(peer);
+}
+
+static void finding_t10_a_tunnel_accepted_while_draining_is_served_and_soon_left(void **state)
+{
+	struct world *world = *state;
+	tunnel_server_drain(world->server);
+	struct peer *peer = connect_peer(world);
+	struct peer_stream *stream = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	assert_false(peer->has_goaway);
+	clock_fake_advance(&world->clock, 1000);
+	assert_true(PEER_UNTIL(peer, peer->has_goaway));
+	assert_int_equal(send(world->fars[0].fd, "lives", 5, 0), 5);
+	assert_true(PEER_UNTIL(peer, buf_len(&stream->received) == 5));
+	peer_free(peer);
+}
+
+static void finding_t10_every_tunnel_ends_with_goaway_and_close_notify(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = connect_peer(world);
+	struct peer_stream *stream = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	relay_free(TAKE_PTR(world->fars[0].relay));
+	tunnel_server_free(TAKE_PTR(world->server));
+	assert_true(PEER_UNTIL(peer, peer->is_lost));
+	assert_true(peer->has_goaway);
+	assert_true(stream->is_closed);
+	assert_int_equal(stream->error, 8);
+	assert_int_equal(peer->why.err, ERR_NONE); /* close_notify, no cut */
+	peer_free(peer);
+}
+
+/* Only the notice has reached it: it answers no PING. */
+static void finding_l9_the_final_goaway_comes_after_a_second_without_the_ack(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = connect_peer(world);
+	struct peer_stream *stream = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	peer->is_deaf = true;
+	tunnel_server_drain(world->server);
+	struct peer_stream *in_flight = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, world->num_fars == 2));
+	clock_fake_advance(&world->clock, 1000);
+	world_run(world, 5);
+	struct peer_stream *late = peer_open(peer, to_app, 2, false);
+	peer_pump(peer);
+	world_run(world, 5);
+	assert_int_equal(world->num_fars, 2);
+	peer->is_deaf = false;
+	assert_true(PEER_UNTIL(peer, late->is_closed && in_flight->status == 200));
+	assert_int_equal(late->error, 7);
+	peer_free(peer);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -223,6 +322,11 @@ int main(void)
 		WORLD_TEST(D1_closes_on_plaintext_and_calls_nobody),
 		WORLD_TEST(gives_up_a_handshake_that_does_not_come),
 		WORLD_TEST(takes_no_tunnel_without_an_identity_of_its_own),
+		WORLD_TEST(finding_i13_goaway_comes_before_the_peers_certificate_ends),
+		WORLD_TEST(finding_i13_a_stream_after_the_end_is_refused_so_that_it_is_opened_again),
+		WORLD_TEST(finding_t10_a_tunnel_accepted_while_draining_is_served_and_soon_left),
+		WORLD_TEST(finding_t10_every_tunnel_ends_with_goaway_and_close_notify),
+		WORLD_TEST(finding_l9_the_final_goaway_comes_after_a_second_without_the_ack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ void tunnel_set_done(struct tunnel_set *set)
 {
 	static const struct why closing = {.err = ERR_CLOSED, .got = "this sidecar is closing"};
 	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
-		tunnel_lost(tunnel, &closing);
+		tunnel_end(tunnel, &closing);
 	while (set->tunnels != NULL) {
 		struct loop_task *bury = &set->tunnels->bury;
 		loop_task_cancel(bury);
@@ -59,19 +59,25 @@ void tunnel_set_done(struct tunnel_set *set)
 	buf_done(&set->out);
 }
 
+static void drain_all(struct tunnel_set *set)
+{
+	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+		tunnel_drain(tunnel);
+}
+
 void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials)
 {
 	if (credentials == set->credentials)
 		return;
 	credentials_unref(set->credentials);
 	set->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
-	tunnel_set_drain(set);
+	drain_all(set);
 }
 
 void tunnel_set_drain(struct tunnel_set *set)
 {
-	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
-		tunnel_drain(tunnel);
+	set->is_draining = !set->outbound;
+	drain_all(set);
 }
 
 int64_t tunnel_set_now_s(const struct tunnel_set *set)

@@ -33,6 +33,7 @@ struct tunnel_set {
 	struct tunnel_limits limits; /* no zeroes */
 	struct tunnel_observer observer;
 	bool outbound;
+	bool is_draining; /* accepted tunnels, too, are soon to say GOAWAY */
 	uint16_t tunnel_port;
 	const struct tunnel_hooks *hooks;
 	void *owner;

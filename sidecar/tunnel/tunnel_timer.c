@@ -4,6 +4,7 @@
 enum {
 	PING_ANSWER_MS = 20000,
 	GOODBYE_MS = 1000,
+	NOTICE_MS = 1000, /* from the notice of a shutdown to the final GOAWAY, if the peer withholds its ack */
 	/* The side that opened a tunnel closes it when idle; the other only where the opener forgot. */
 	INBOUND_IDLE_FACTOR = 2,
 };
@@ -27,7 +28,7 @@ static void look_at_empty(struct tunnel *tunnel, uint64_t now_ms)
 	if (!tunnel->is_draining && empty_ms >= idle_limit_ms(tunnel))
 		tunnel_drain(tunnel);
 	else if (tunnel->is_draining && empty_ms >= PING_ANSWER_MS)
-		tunnel_lost(tunnel, &(struct why){0}); /* its peer does not answer our farewell, and nothing is on it */
+		tunnel_lost(tunnel, &(struct why){0}); /* its peer does not close, and nothing is on it */
 }
 
 static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
@@ -47,9 +48,19 @@ static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
 	h2_session_ping(tunnel->h2);
 }
 
+static void look_at_drain(struct tunnel *tunnel, uint64_t now_ms)
+{
+	bool is_time = tunnel->drain_at_ms != 0 && now_ms >= tunnel->drain_at_ms;
+	if (!tunnel->is_draining && (is_time || tunnel_set_now_s(tunnel->set) >= tunnel->leave_at_s))
+		tunnel_drain(tunnel);
+	else if (tunnel->is_draining && now_ms - tunnel->drained_ms >= NOTICE_MS)
+		h2_session_shutdown_end(tunnel->h2);
+}
+
 static void look_at_open(struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	look_at_drain(tunnel, now_ms);
 	/* The budget is the whole process's: others may wait for what readers of this set hold. */
 	if (window_budget_left(tunnel->set->budget) < WINDOW_START)
 		tunnel_set_relieve(tunnel->set);
@@ -87,13 +98,39 @@ void tunnel_on_timer(struct loop_timer *timer)
 	}
 }
 
+static uint64_t until_ms(uint64_t at_ms, uint64_t now_ms)
+{
+	return at_ms > now_ms ? at_ms - now_ms : 1;
+}
+
+static uint64_t until_silence_ms(const struct tunnel *tunnel, uint64_t now_ms)
+{
+	if (tunnel->num_streams == 0)
+		return until_ms(
+			tunnel->emptied_ms + (tunnel->is_draining ? PING_ANSWER_MS : idle_limit_ms(tunnel)), now_ms);
+	if (tunnel->awaits_ping)
+		return until_ms(tunnel->ping_ms + PING_ANSWER_MS, now_ms);
+	return until_ms(tunnel->heard_ms + tunnel->set->limits.ping_ms, now_ms);
+}
+
+static uint64_t until_drain_ms(const struct tunnel *tunnel, uint64_t now_ms)
+{
+	if (tunnel->is_draining)
+		return now_ms - tunnel->drained_ms < NOTICE_MS ? until_ms(tunnel->drained_ms + NOTICE_MS, now_ms)
+							       : UINT64_MAX;
+	int64_t left_s = tunnel->leave_at_s - tunnel_set_now_s(tunnel->set);
+	uint64_t left_ms = left_s > 0 ? (uint64_t)left_s * 1000 : 1;
+	uint64_t drain_ms = tunnel->drain_at_ms == 0 ? UINT64_MAX : until_ms(tunnel->drain_at_ms, now_ms);
+	return left_ms < drain_ms ? left_ms : drain_ms;
+}
+
+/* At least as often as silence is looked for: the clock may have jumped, and the budget is looked at. */
 static uint64_t next_look_ms(const struct tunnel *tunnel)
 {
-	uint64_t ping_ms = tunnel->set->limits.ping_ms, idle_ms = idle_limit_ms(tunnel);
-	uint64_t asked_ms = loop_now_ms(tunnel->set->loop) - tunnel->ping_ms;
-	if (tunnel->awaits_ping && asked_ms < PING_ANSWER_MS)
-		return PING_ANSWER_MS - asked_ms;
-	return ping_ms < idle_ms ? ping_ms : idle_ms;
+	uint64_t now_ms = loop_now_ms(tunnel->set->loop), ping_ms = tunnel->set->limits.ping_ms;
+	uint64_t silence_ms = until_silence_ms(tunnel, now_ms), drain_ms = until_drain_ms(tunnel, now_ms);
+	uint64_t next_ms = silence_ms < drain_ms ? silence_ms : drain_ms;
+	return next_ms < ping_ms ? next_ms : ping_ms;
 }
 
 void tunnel_rearm(struct tunnel *tunnel)
