@@ -38,11 +38,11 @@ static void on_scrape(void *arg)
 		serve_scrape(control->serve);
 }
 
-static void on_answers_changed(void *arg)
+static void on_answers_changed(void *arg, const struct ip_addr *ip)
 {
 	struct control *control = arg;
 	if (control->distributor != NULL)
-		distributor_registry_changed(control->distributor);
+		distributor_registry_changed(control->distributor, ip);
 }
 
 static void open_doors(struct control *control)

@@ -156,8 +156,9 @@ static void push_within(struct distributor *distributor, uint64_t ms)
 		loop_timer_start(distributor->loop, &distributor->push, ms, on_push);
 }
 
-void distributor_registry_changed(struct distributor *distributor)
+void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
 {
+	(void)ip;
 	distributor->has_changed = true;
 	push_within(distributor, COALESCE_MS);
 }

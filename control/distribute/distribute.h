@@ -12,7 +12,8 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 void distributor_free(struct distributor *distributor); /* after its streams */
 void distributor_set_config(
 	struct distributor *distributor, const struct control_config *config); /* borrowed, as the first */
-void distributor_registry_changed(struct distributor *distributor);
+/* Answers about `ip` may be others now; NULL: about any. */
+void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
 unsigned distributor_num_streams(const struct distributor *distributor);
 
 #define DISTRIBUTE_METHOD_PATH "/handfast.v1.Discovery/Stream"

@@ -49,11 +49,11 @@ static struct control_config *config_of(const char *networks)
 	return config;
 }
 
-static void on_change(void *arg)
+static void on_change(void *arg, const struct ip_addr *ip)
 {
 	struct world *world = arg;
 	if (world->distributor != NULL)
-		distributor_registry_changed(world->distributor);
+		distributor_registry_changed(world->distributor, ip);
 }
 
 static void on_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)

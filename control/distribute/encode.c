@@ -195,7 +195,8 @@ struct endpoints {
 
 static void meshed_encode(const struct resolution *resolution, struct endpoints *room, Handfast__V1__Meshed *out)
 {
-	for (size_t i = 0; i < resolution->num_endpoints; i++) {
+	size_t num = resolution->num_endpoints + resolution->num_draining;
+	for (size_t i = 0; i < num; i++) {
 		handfast__v1__endpoint__init(&room->values[i]);
 		address_encode(&resolution->endpoints[i].address, &room->addresses[i]);
 		room->values[i].address = &room->addresses[i];
@@ -204,6 +205,8 @@ static void meshed_encode(const struct resolution *resolution, struct endpoints 
 	}
 	out->endpoints = room->list;
 	out->n_endpoints = resolution->num_endpoints;
+	out->draining_endpoints = room->list + resolution->num_endpoints;
+	out->n_draining_endpoints = resolution->num_draining;
 	if (resolution->service != NULL)
 		out->service = pb_bytes(span_of_str(resolution->service));
 }

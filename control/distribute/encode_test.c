@@ -81,18 +81,20 @@ static void a_prefix_names_whole_segments(void **state)
 	assert_int_equal(mesh->policy->n_rules, 0);
 }
 
-static void answers_say_where_and_who(void **state)
+static void finding_p14_answers_say_where_and_who_and_who_drains(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	struct resolution resolution = {.kind = RESOLVED_MESHED, .service = "web", .num_endpoints = 1};
+	struct resolution resolution = {
+		.kind = RESOLVED_MESHED, .service = "web", .num_endpoints = 1, .num_draining = 1};
 	struct addr destination;
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.9:80"), &destination), ERR_NONE);
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1:8080"), &resolution.endpoints[0].address), ERR_NONE);
-	resolution.endpoints[0].id = &id;
+	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.2:8080"), &resolution.endpoints[1].address), ERR_NONE);
+	resolution.endpoints[0].id = resolution.endpoints[1].id = &id;
 	assert_int_equal(encode_answer(&destination, &resolution, 3, &wire), ERR_NONE);
 	const Handfast__V1__Answer *answer = unpacked(&wire, &arena)->answers->answers[0];
 	assert_int_equal(answer->version, 3);
@@ -100,6 +102,9 @@ static void answers_say_where_and_who(void **state)
 	assert_int_equal(answer->kind_case, HANDFAST__V1__ANSWER__KIND_MESHED);
 	assert_int_equal(answer->meshed->endpoints[0]->address->port, 8080);
 	assert_true(span_eq(pb_span(answer->meshed->endpoints[0]->id), spiffe_id_text(&id)));
+	assert_int_equal(answer->meshed->n_endpoints, 1);
+	assert_int_equal(answer->meshed->n_draining_endpoints, 1);
+	assert_int_equal(answer->meshed->draining_endpoints[0]->address->ip.data[3], 2);
 }
 
 static enum err parse_subscribe(size_t ip_len, uint32_t port, size_t num)
@@ -142,7 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_workload_gets_what_names_it_and_nothing_else),
 		cmocka_unit_test(a_prefix_names_whole_segments),
-		cmocka_unit_test(answers_say_where_and_who),
+		cmocka_unit_test(finding_p14_answers_say_where_and_who_and_who_drains),
 		cmocka_unit_test(subscriptions_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,19 +3,26 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "base/core/loop.h"
 #include "certs/spiffe_id.h"
 
 #define CLAIM_KEY_PREFIX "claim/"
 
 struct claim {
-	struct claim *next;
+	struct claim *next, **prev; /* of the same identity, oldest first */
 	struct ip_addr ip;
 	struct spiffe_id id; /* the holder */
 	uint64_t away_ms;    /* without a live stream, counted while the control plane runs */
-	bool has_ended;      /* away longer than the grace: anybody may take it over; never plain again by itself */
-	unsigned num_live;   /* streams of the holder from here; not kept */
+	bool has_ended;      /* away longer than the grace: another identity may take it over; never plain by itself */
 	uint64_t version;    /* in the store */
-	bool is_saving;
+
+	/* Not kept. */
+	unsigned num_live; /* streams of the holder from here */
+	bool is_lingering; /* its stream has gone a moment ago, and is likely to come back */
+	uint8_t shown;     /* enum presence, as answers have it */
+	struct loop_timer linger;
+	struct registry *registry;
+	struct place *place;
 };
 
 void claim_free(struct claim *claim);

@@ -40,17 +40,17 @@ static enum err may_claim(
 	const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, struct why *why)
 {
 	const struct control_config *config = registry->config;
-	const struct claim *held = registry_find(registry, ip);
+	const struct place *place = registry_place(registry, ip);
+	const struct claim *held = place == NULL ? NULL : place->claim;
+	const struct config_entry *entry = place == NULL ? NULL : place->entry;
 	char text[ADDR_TEXT_MAX];
 	ip_addr_format(ip, text);
 	if (!networks_have(config->networks, config->num_networks, ip))
 		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
 			"%s", text);
-	for (size_t i = 0; i < config->num_entries; i++)
-		if (ip_addr_eq(&config->entries[i].address, ip) && !spiffe_id_eq(&config->entries[i].identity, id))
-			return why_set(why, ERR_DENIED, "the identity that the operator's entry names",
-				"change the entry", "%s for %s, which is %s", id->text, text,
-				config->entries[i].identity.text);
+	if (entry != NULL && !spiffe_id_eq(&entry->identity, id))
+		return why_set(why, ERR_DENIED, "the identity that the operator's entry names", "change the entry",
+			"%s for %s, which is %s", id->text, text, entry->identity.text);
 	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
 		return why_set(why, ERR_DENIED, "an address that nobody else holds",
 			"release it, if its holder is gone: handfast entry release", "%s for %s, held by %s", id->text,
@@ -89,10 +89,8 @@ static void try_claim(struct attempt *attempt)
 		save(attempt);
 		return;
 	}
-	held->num_live++;
+	registry_stream_came(registry, held);
 	answer_later(attempt, ERR_NONE);
-	if (held->num_live == 1 && registry->observer.on_change != NULL)
-		registry->observer.on_change(registry->observer.arg);
 }
 
 static void on_saved(void *arg, enum err err, uint64_t version)
@@ -120,14 +118,6 @@ void registry_claim(struct registry *registry, const struct spiffe_id *id, const
 	try_claim(attempt);
 }
 
-void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
-{
-	struct claim *claim = registry_find(registry, ip);
-	if (claim != NULL && claim->num_live > 0 && spiffe_id_eq(&claim->id, id) && --claim->num_live == 0 &&
-		registry->observer.on_change != NULL)
-		registry->observer.on_change(registry->observer.arg);
-}
-
 /* --- the grace: time away counts only while this process runs --- */
 
 static uint64_t tick_ms(const struct registry *registry)
@@ -136,14 +126,16 @@ static uint64_t tick_ms(const struct registry *registry)
 	return tenth > 600 * 1000 ? 600 * 1000 : tenth < 100 ? 100 : tenth;
 }
 
-static void age(struct registry *registry, struct claim *claim, uint64_t by_ms)
+static void age(void *arg, struct place *place)
 {
+	struct registry *registry = arg;
+	const struct claim *claim = place->claim;
 	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
 	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
-	if (claim->num_live > 0 || claim->has_ended)
+	if (claim == NULL || claim->num_live > 0 || claim->has_ended)
 		return;
 	struct claim older = *claim;
-	older.away_ms += by_ms;
+	older.away_ms += tick_ms(registry);
 	older.has_ended = older.away_ms >= registry->config->claim_grace_ms;
 	claim_key(&claim->ip, key);
 	if (claim_encode(&older, &record) == ERR_NONE)
@@ -153,9 +145,7 @@ static void age(struct registry *registry, struct claim *claim, uint64_t by_ms)
 static void on_grace(struct loop_timer *timer)
 {
 	struct registry *registry = container_of(timer, struct registry, grace);
-	for (size_t i = 0; i < REGISTRY_BUCKETS; i++)
-		for (struct claim *claim = registry->claims[i]; claim != NULL; claim = claim->next)
-			age(registry, claim, tick_ms(registry));
+	registry_each_place(registry, age, registry);
 	registry_grace_start(registry);
 }
 

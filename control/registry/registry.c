@@ -2,42 +2,42 @@
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "control/registry/claim.h"
 #include "control/registry/registry_private.h"
 
-struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip)
+enum { START_LINGER_MS = 30000 };
+
+/* The same holder: what lives here (streams, the linger) stays. */
+static void claim_update(struct registry *registry, struct claim *known, const struct claim *fresh)
 {
-	for (struct claim *claim = registry->claims[registry_bucket(ip)]; claim != NULL; claim = claim->next)
-		if (ip_addr_eq(&claim->ip, ip))
-			return claim;
-	return NULL;
+	struct member *member = registry_member(registry, &known->id);
+	bool ends = fresh->has_ended != known->has_ended;
+	known->away_ms = fresh->away_ms;
+	known->version = fresh->version;
+	if (!ends)
+		return;
+	known->has_ended = fresh->has_ended;
+	member->num_claims = known->has_ended ? member->num_claims - 1 : member->num_claims + 1;
+	registry_review(registry, known);
+	registry_changed(registry, &known->ip, NULL);
 }
 
-unsigned registry_bucket(const struct ip_addr *ip)
+static void claim_drop(struct registry *registry, struct claim *claim)
 {
-	const struct addr addr = {.ip = *ip};
-	return (unsigned)(addr_hash(&addr, 0) % REGISTRY_BUCKETS);
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct ip_addr ip = claim->ip;
+	spiffe_id_copy(&claim->id, &id);
+	registry_drop_claim(registry, claim);
+	registry_changed(registry, &ip, &id);
 }
 
-static void insert(struct registry *registry, struct claim *claim)
+/* AWAY until a stream stands: who saved it says so in the same breath. */
+static void claim_add(struct registry *registry, struct claim *claim)
 {
-	struct claim **bucket = &registry->claims[registry_bucket(&claim->ip)];
-	claim->next = *bucket;
-	*bucket = claim;
-}
-
-static void unlink_claim(struct registry *registry, struct claim *claim)
-{
-	struct claim **at = &registry->claims[registry_bucket(&claim->ip)];
-	while (*at != claim)
-		at = &(*at)->next;
-	*at = claim->next;
-}
-
-static void changed(struct registry *registry)
-{
-	if (registry->observer.on_change != NULL)
-		registry->observer.on_change(registry->observer.arg);
+	registry_add_claim(registry, claim);
+	claim->shown = (uint8_t)registry_presence(claim->place);
+	registry_changed(registry, &claim->ip, &claim->id);
 }
 
 /* The store is the truth; the claims here follow it, whoever changed it. */
@@ -54,19 +54,21 @@ static void on_store_change(struct store_watch *watch, const char *key, const st
 		log_why(LOG_LEVEL_ERROR, "registry", "an entry of the store is ignored", &why);
 		return;
 	}
-	if (fresh != NULL) {
+	if (fresh != NULL)
 		fresh->version = value->version;
-		if (known != NULL && spiffe_id_eq(&known->id, &fresh->id))
-			fresh->num_live = known->num_live;
-		insert(registry, fresh);
+	if (fresh != NULL && known != NULL && spiffe_id_eq(&known->id, &fresh->id)) {
+		claim_update(registry, known, fresh);
+		claim_free(fresh);
+		return;
 	}
-	if (known != NULL) {
-		unlink_claim(registry, known);
-		claim_free(known);
-	}
-	changed(registry);
+	if (known != NULL)
+		claim_drop(registry, known);
+	if (fresh != NULL)
+		claim_add(registry, fresh);
 }
 
+/* After a start the sidecars come back one by one. Who was here when the last process ended stays in the services
+ * meanwhile: neither do the first few get everything, nor is each return a change for every caller. */
 static void on_stored(void *arg, const char *key, const struct store_value *value)
 {
 	struct registry *registry = arg;
@@ -77,7 +79,10 @@ static void on_stored(void *arg, const char *key, const struct store_value *valu
 		return;
 	}
 	claim->version = value->version;
-	insert(registry, claim);
+	registry_add_claim(registry, claim);
+	if (claim->away_ms == 0)
+		registry_linger(registry, claim, START_LINGER_MS);
+	claim->shown = (uint8_t)registry_presence(claim->place);
 }
 
 struct registry *registry_new(struct loop *loop, struct store *store, const struct control_config *config,
@@ -88,6 +93,8 @@ struct registry *registry_new(struct loop *loop, struct store *store, const stru
 	registry->store = store;
 	registry->config = config;
 	registry->observer = *observer;
+	registry->seed = random_u64();
+	registry_index_config(registry);
 	store_list(store, CLAIM_KEY_PREFIX, on_stored, registry);
 	store_watch_start(store, &registry->watch, CLAIM_KEY_PREFIX, on_store_change);
 	registry_grace_start(registry);
@@ -98,19 +105,17 @@ void registry_free(struct registry *registry)
 {
 	loop_timer_stop(&registry->grace);
 	store_watch_stop(&registry->watch);
-	for (size_t i = 0; i < REGISTRY_BUCKETS; i++)
-		while (registry->claims[i] != NULL) {
-			struct claim *claim = registry->claims[i];
-			registry->claims[i] = claim->next;
-			claim_free(claim);
-		}
+	registry_clear(registry);
 	mem_free(registry);
 }
 
 void registry_set_config(struct registry *registry, const struct control_config *config)
 {
+	registry_forget_config(registry);
 	registry->config = config;
-	changed(registry);
+	registry_index_config(registry);
+	if (registry->observer.on_change != NULL)
+		registry->observer.on_change(registry->observer.arg, NULL);
 }
 
 struct release { /* of an address, until it is durable */
@@ -159,9 +164,27 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 	return try_release(release);
 }
 
+struct claim_listing {
+	const struct registry *registry;
+	registry_claim_each_fn *each;
+	void *arg;
+};
+
+static void list_claim(void *arg, struct place *place)
+{
+	const struct claim_listing *listing = arg;
+	const struct claim *claim = place->claim;
+	if (claim != NULL)
+		listing->each(listing->arg, &claim->ip, &claim->id, claim->num_live > 0, claim->has_ended);
+}
+
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg)
 {
-	for (size_t i = 0; i < REGISTRY_BUCKETS; i++)
-		for (const struct claim *claim = registry->claims[i]; claim != NULL; claim = claim->next)
-			each(arg, &claim->ip, &claim->id, claim->num_live > 0, claim->has_ended);
+	struct claim_listing listing = {registry, each, arg};
+	registry_each_place(registry, list_claim, &listing);
+}
+
+uint64_t registry_num_resolutions(const struct registry *registry)
+{
+	return registry->num_resolutions;
 }

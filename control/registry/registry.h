@@ -13,7 +13,8 @@
 struct registry;
 
 struct registry_observer {
-	void (*on_change)(void *arg); /* some answer may be another now: resolve again what is subscribed */
+	/* Answers about this address may be others now, and a claim of it may be judged otherwise; NULL: about any. */
+	void (*on_change)(void *arg, const struct ip_addr *ip);
 	void *arg;
 };
 
@@ -30,6 +31,10 @@ typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why)
 void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	registry_claimed_fn *on_claimed, void *arg);
 void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* The sidecar of `id` at `ip` drains (or no longer does): the address leaves its services while they have another, and
+ * the claim stays. Ignored from who does not hold the address. Stays until it is said otherwise. */
+void registry_set_draining(
+	struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, bool is_draining);
 /* The holder's own explicit release (id given) or an operator's (NULL). True: it was held. */
 bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 
@@ -43,10 +48,12 @@ struct resolution {
 		struct addr address;
 		const struct spiffe_id *id; /* borrowed until the next change */
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];
-	size_t num_endpoints;
+	size_t num_endpoints; /* to be used */
+	size_t num_draining;  /* behind them in the array: to be used when none of those can be reached */
 };
-void registry_resolve(const struct registry *registry, const struct addr *destination, struct resolution *out);
+void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
 typedef void registry_claim_each_fn(
 	void *arg, const struct ip_addr *ip, const struct spiffe_id *id, bool is_live, bool has_ended);
+uint64_t registry_num_resolutions(const struct registry *registry); /* so far */
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg);

@@ -6,6 +6,29 @@
 
 enum { REGISTRY_BUCKETS = 16384 };
 
+/* How an address stands in the services of its identity. */
+enum presence { PRESENCE_AWAY, PRESENCE_LIVE, PRESENCE_DRAINING, PRESENCE_ENDED };
+
+/* All that is known of one address. Gone when nothing is. */
+struct place {
+	struct place *next; /* in its bucket */
+	struct ip_addr ip;
+	struct claim *claim;                     /* NULL: none; owned */
+	const struct config_service *service;    /* NULL: none; borrowed from the config */
+	const struct config_entry *entry;        /* NULL: none; borrowed from the config */
+	bool is_draining;                        /* its sidecar said so, and no newer one has come */
+	struct place *next_entry, *next_service; /* of the same identity */
+};
+
+/* All that is known of one identity. */
+struct member {
+	struct member *next; /* in its bucket */
+	struct spiffe_id id;
+	struct claim *claims, **last_claim;
+	unsigned num_claims;              /* that have not ended */
+	struct place *entries, *services; /* in the order of the settings */
+};
+
 struct registry {
 	struct loop *loop;
 	struct store *store;
@@ -13,10 +36,31 @@ struct registry {
 	struct registry_observer observer;
 	struct store_watch watch;
 	struct loop_timer grace;
-	struct claim *claims[REGISTRY_BUCKETS];
+	uint64_t seed; /* secret: addresses and identities that share a bucket cannot be chosen */
+	struct place *places[REGISTRY_BUCKETS];
+	struct member *members[REGISTRY_BUCKETS];
+	uint64_t num_resolutions;
 };
 
-unsigned registry_bucket(const struct ip_addr *ip);
-struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip);
+/* index.c */
+struct place *registry_place(const struct registry *registry, const struct ip_addr *ip);     /* NULL: none */
+struct member *registry_member(const struct registry *registry, const struct spiffe_id *id); /* NULL: none */
+struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip);      /* NULL: none */
+void registry_add_claim(struct registry *registry, struct claim *claim); /* adopts; the address has none */
+void registry_drop_claim(struct registry *registry, struct claim *claim);
+void registry_index_config(struct registry *registry);  /* services and entries of registry->config */
+void registry_forget_config(struct registry *registry); /* before that config goes */
+void registry_clear(struct registry *registry);
+typedef void registry_place_fn(void *arg, struct place *place);
+void registry_each_place(const struct registry *registry, registry_place_fn *each, void *arg);
+
+/* presence.c */
+enum presence registry_presence(const struct place *place);
+void registry_stream_came(struct registry *registry, struct claim *claim);
+void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms);
+/* Tells the observer when answers are others now: of the services, when the presence changed. */
+void registry_review(struct registry *registry, struct claim *claim);
+void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id);
+
 bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip);
 void registry_grace_start(struct registry *registry);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static const char yaml[] =
-	"mesh:\n  networks: [192.0.2.0/24, 203.0.113.0/24]\n  plain: [192.0.2.200/32]\n  claim_grace: 1s\n"
+	"mesh:\n  networks: [192.0.2.0/24, 203.0.113.0/24]\n  plain: [192.0.2.200/32]\n  claim_grace: 10s\n"
 	"services:\n  - {name: web, address: 203.0.113.10, ports: [{port: 80, target: 8080}], identity: "
 	"spiffe://cluster.local/web}\n"
 	"entries:\n  - {address: 192.0.2.66, identity: spiffe://cluster.local/fixed}\n";
@@ -24,15 +24,18 @@ struct world {
 	struct store *store;
 	struct control_config *config;
 	struct registry *registry;
-	unsigned num_changes, num_answers;
+	unsigned num_changes, num_service_changes, num_answers;
 	enum err last;
 	struct why why;
 	char folder[32], path[64];
 };
 
-static void on_change(void *arg)
+static void on_change(void *arg, const struct ip_addr *ip)
 {
-	((struct world *)arg)->num_changes++;
+	struct world *world = arg;
+	char text[ADDR_TEXT_MAX];
+	world->num_changes++;
+	world->num_service_changes += ip != NULL && strcmp(ip_addr_format(ip, text), "203.0.113.10") == 0;
 }
 
 static void registry_open(struct world *world)
@@ -128,6 +131,20 @@ static void gone(struct world *world, const char *id_text, const char *ip_text)
 	registry_stream_gone(world->registry, &id, &ip);
 }
 
+static void drain(struct world *world, const char *id_text, const char *ip_text, bool is_draining)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = id_of(id_text);
+	struct ip_addr ip = ip_of(ip_text);
+	registry_set_draining(world->registry, &id, &ip, is_draining);
+}
+
+/* Timers that are due within this time are called. */
+static void pass(struct world *world, uint64_t ms)
+{
+	clock_fake_advance(&world->clock, ms);
+	loop_run_once(world->loop, false);
+}
+
 static struct resolution resolve(struct world *world, const char *text)
 {
 	struct addr addr;
@@ -203,10 +220,77 @@ static void a_service_has_the_live_addresses_of_its_identity(void **state)
 	assert_int_equal(found.num_endpoints, 2);
 	assert_int_equal(found.endpoints[0].address.port, 8080);
 	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	pass(world, 3000);
 	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
 	gone(world, "spiffe://cluster.local/web", "192.0.2.2");
+	pass(world, 3000);
 	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 2);
 	assert_int_equal(resolve(world, "203.0.113.10:81").kind, RESOLVED_UNKNOWN);
+}
+
+static void finding_p14_a_draining_endpoint_leaves_its_service_and_keeps_its_claim(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.2"), ERR_NONE);
+	unsigned before = world->num_service_changes;
+	drain(world, "spiffe://cluster.local/web", "192.0.2.1", true);
+	assert_int_equal(world->num_service_changes, before + 1);
+	struct resolution found = resolve(world, "203.0.113.10:80");
+	assert_int_equal(found.num_endpoints, 1);
+	assert_int_equal(found.endpoints[0].address.ip.bytes[3], 2);
+	assert_int_equal(found.num_draining, 1);
+	assert_int_equal(found.endpoints[1].address.ip.bytes[3], 1);
+	/* Asked for by its own address it is what it was, and nobody else gets it. */
+	assert_int_equal(resolve(world, "192.0.2.1:80").num_endpoints, 1);
+	assert_int_equal(claim(world, "spiffe://cluster.local/thief", "192.0.2.1"), ERR_DENIED);
+	/* Its stream goes: no grace for what said that it ends. The next sidecar there does not drain. */
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
+	drain(world, "spiffe://cluster.local/web", "192.0.2.1", false);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 2);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_draining, 0);
+}
+
+static void finding_p14_the_only_endpoint_stays_the_answer_while_it_drains(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	drain(world, "spiffe://cluster.local/thief", "192.0.2.1", true); /* not who holds it */
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
+	drain(world, "spiffe://cluster.local/web", "192.0.2.1", true);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_draining, 0);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
+}
+
+static void finding_i15_a_stream_that_comes_back_soon_changes_no_answer(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.2"), ERR_NONE);
+	unsigned before = world->num_changes;
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	pass(world, 1000);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	pass(world, 5000);
+	assert_int_equal(world->num_changes, before);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 2);
+}
+
+static void finding_i15_a_start_keeps_the_endpoints_that_were_there(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.2"), ERR_NONE);
+	registry_close(world);
+	registry_open(world);
+	unsigned before = world->num_changes;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 2);
+	assert_int_equal(world->num_changes, before);
 }
 
 static void only_the_operators_word_makes_a_destination_plain(void **state)
@@ -275,6 +359,10 @@ int main(void)
 		STORY(that_an_address_is_meshed_outlives_stream_and_restart),
 		STORY(a_long_absence_ends_the_claim_but_never_makes_it_plain),
 		STORY(a_service_has_the_live_addresses_of_its_identity),
+		STORY(finding_p14_a_draining_endpoint_leaves_its_service_and_keeps_its_claim),
+		STORY(finding_p14_the_only_endpoint_stays_the_answer_while_it_drains),
+		STORY(finding_i15_a_stream_that_comes_back_soon_changes_no_answer),
+		STORY(finding_i15_a_start_keeps_the_endpoints_that_were_there),
 		STORY(only_the_operators_word_makes_a_destination_plain),
 		STORY(an_entry_beats_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),

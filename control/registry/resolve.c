@@ -10,45 +10,63 @@ bool networks_have(const struct network *networks, size_t num, const struct ip_a
 	return false;
 }
 
+static bool has_room(const struct resolution *out)
+{
+	return out->num_endpoints + out->num_draining < RESOLUTION_ENDPOINTS_MAX;
+}
+
 static void endpoint_add(struct resolution *out, const struct ip_addr *ip, uint16_t port, const struct spiffe_id *id)
 {
-	if (out->num_endpoints == RESOLUTION_ENDPOINTS_MAX)
+	if (!has_room(out))
 		return;
 	out->endpoints[out->num_endpoints].address = (struct addr){.ip = *ip, .port = port};
 	out->endpoints[out->num_endpoints].id = id;
 	out->num_endpoints++;
 }
 
-struct gathering {
-	struct resolution *out;
-	const struct spiffe_id *id;
-	uint16_t port;
-	bool live_only;
+/* The addresses of one identity, of one family, that stand so. */
+struct wanted {
+	const struct member *member;
+	enum presence presence;
 	uint8_t family;
+	uint16_t port;
 };
 
-static void gather(void *arg, const struct ip_addr *ip, const struct spiffe_id *id, bool is_live, bool has_ended)
+static void gather_one(const struct wanted *wanted, const struct place *place, struct resolution *out)
 {
-	struct gathering *gathering = arg;
-	if (has_ended || !spiffe_id_eq(id, gathering->id) || (gathering->live_only && !is_live) ||
-		ip->family != gathering->family)
-		return;
-	endpoint_add(gathering->out, ip, gathering->port, id);
+	if (place->ip.family == wanted->family && registry_presence(place) == wanted->presence)
+		endpoint_add(out, &place->ip, wanted->port, &wanted->member->id);
 }
 
-/* The identity's live addresses; where no stream stands (just after a restart) all that it holds. */
-static void identity_endpoints(const struct registry *registry, const struct spiffe_id *id, uint16_t port,
+static void gather(const struct wanted *wanted, struct resolution *out)
+{
+	for (const struct place *at = wanted->member->entries; at != NULL; at = at->next_entry)
+		gather_one(wanted, at, out);
+	for (const struct claim *claim = wanted->member->claims; claim != NULL && has_room(out); claim = claim->next)
+		if (claim->place->entry == NULL)
+			gather_one(wanted, claim->place, out);
+}
+
+/* The live addresses of the identity, and apart from them those that drain, which serve on while they can. With none
+ * alive the draining ones are the answer, and without those what was there once. */
+static void identity_endpoints(const struct registry *registry, const struct config_service *service, uint16_t port,
 	uint8_t family, struct resolution *out)
 {
-	const struct control_config *config = registry->config;
-	struct gathering gathering = {.out = out, .id = id, .port = port, .live_only = true, .family = family};
-	for (size_t i = 0; i < config->num_entries; i++)
-		if (spiffe_id_eq(&config->entries[i].identity, id) && config->entries[i].address.family == family)
-			endpoint_add(out, &config->entries[i].address, port, &config->entries[i].identity);
-	registry_each_claim(registry, gather, &gathering);
-	gathering.live_only = false;
+	struct wanted wanted = {.member = registry_member(registry, &service->identity),
+		.presence = PRESENCE_LIVE,
+		.family = family,
+		.port = port};
+	gather(&wanted, out);
+	size_t num_live = out->num_endpoints;
+	wanted.presence = PRESENCE_DRAINING;
+	gather(&wanted, out);
+	if (num_live > 0) {
+		out->num_draining = out->num_endpoints - num_live;
+		out->num_endpoints = num_live;
+	}
+	wanted.presence = PRESENCE_AWAY;
 	if (out->num_endpoints == 0)
-		registry_each_claim(registry, gather, &gathering);
+		gather(&wanted, out);
 }
 
 static void resolve_service(const struct registry *registry, const struct config_service *service,
@@ -58,29 +76,25 @@ static void resolve_service(const struct registry *registry, const struct config
 	for (size_t i = 0; i < service->num_ports; i++)
 		if (service->ports[i].port == destination->port) {
 			out->kind = RESOLVED_MESHED;
-			identity_endpoints(
-				registry, &service->identity, service->ports[i].target, destination->ip.family, out);
+			identity_endpoints(registry, service, service->ports[i].target, destination->ip.family, out);
 			return;
 		}
 	out->kind = RESOLVED_UNKNOWN;
 	snprintf(out->because, sizeof(out->because), "service %.80s has no port %u", service->name, destination->port);
 }
 
-static bool resolve_settings(const struct registry *registry, const struct addr *destination, struct resolution *out)
+static bool resolve_settings(const struct registry *registry, const struct place *place, const struct addr *destination,
+	struct resolution *out)
 {
-	const struct control_config *config = registry->config;
-	for (size_t i = 0; i < config->num_services; i++)
-		if (ip_addr_eq(&config->services[i].address, &destination->ip)) {
-			resolve_service(registry, &config->services[i], destination, out);
-			return true;
-		}
-	for (size_t i = 0; i < config->num_entries; i++)
-		if (ip_addr_eq(&config->entries[i].address, &destination->ip)) {
-			out->kind = RESOLVED_MESHED;
-			endpoint_add(out, &destination->ip, destination->port, &config->entries[i].identity);
-			return true;
-		}
-	return false;
+	if (place != NULL && place->service != NULL) {
+		resolve_service(registry, place->service, destination, out);
+		return true;
+	}
+	if (place == NULL || place->entry == NULL)
+		return false;
+	out->kind = RESOLVED_MESHED;
+	endpoint_add(out, &destination->ip, destination->port, &place->entry->identity);
+	return true;
 }
 
 static void plain(struct resolution *out, const char *because)
@@ -89,14 +103,16 @@ static void plain(struct resolution *out, const char *because)
 	snprintf(out->because, sizeof(out->because), "%s", because);
 }
 
-void registry_resolve(const struct registry *registry, const struct addr *destination, struct resolution *out)
+void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out)
 {
 	const struct control_config *config = registry->config;
-	const struct claim *claim = registry_find(registry, &destination->ip);
+	const struct place *place = registry_place(registry, &destination->ip);
+	const struct claim *claim = place == NULL ? NULL : place->claim;
+	registry->num_resolutions++;
 	*out = (struct resolution){.kind = RESOLVED_UNKNOWN};
 	if (!networks_have(config->networks, config->num_networks, &destination->ip))
 		plain(out, "it is outside mesh.networks");
-	else if (resolve_settings(registry, destination, out))
+	else if (resolve_settings(registry, place, destination, out))
 		return;
 	else if (networks_have(config->plain, config->num_plain, &destination->ip))
 		plain(out, "mesh.plain says so");

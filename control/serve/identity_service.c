@@ -10,7 +10,7 @@ struct identity_stream {
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: over */
 	struct sidecar *sidecar;
-	bool has_hello, holds_address, is_claiming, answers_trust;
+	bool has_hello, holds_address, is_claiming, answers_trust, is_draining;
 	struct epoch acked;
 	char release[65];
 	struct renewal *renewals; /* under way */
@@ -162,6 +162,12 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 
 /* --- claims --- */
 
+static void show_draining(const struct identity_stream *stream)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	registry_set_draining(stream->serve->options.registry, &sidecar->id, &sidecar->source, stream->is_draining);
+}
+
 static void on_claimed(void *arg, enum err err, const struct why *why)
 {
 	struct identity_stream *stream = arg;
@@ -172,6 +178,8 @@ static void on_claimed(void *arg, enum err err, const struct why *why)
 	if (err == ERR_NONE && stream->call == NULL)
 		registry_stream_gone(stream->serve->options.registry, &sidecar->id, &sidecar->source);
 	stream->holds_address = err == ERR_NONE && stream->call != NULL;
+	if (stream->holds_address)
+		show_draining(stream); /* said before the address was held */
 	serve_count(stream->serve, err == ERR_NONE ? CONTROL_CLAIMS_HELD : CONTROL_CLAIMS_REFUSED);
 	if (err != ERR_NONE)
 		log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
@@ -206,8 +214,10 @@ static void release(struct identity_stream *stream)
 
 /* --- messages --- */
 
+/* Again whenever the sidecar begins to drain. */
 static enum err hello(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
+	char address[ADDR_TEXT_MAX];
 	if (up->protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
 			"bring both sides to releases close to each other", "version %u", up->protocol_version);
@@ -215,6 +225,11 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
+	if (up->is_draining && !stream->is_draining)
+		log_notice("audit", "draining: %s at %s", stream->sidecar->id.text,
+			ip_addr_format(&stream->sidecar->source, address));
+	stream->is_draining = up->is_draining;
+	show_draining(stream);
 	return ERR_NONE;
 }
 

@@ -21,6 +21,7 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	enum identity_kind kind;
 	uint32_t protocol_version;   /* hello */
 	struct span release;         /* hello */
+	bool is_draining;            /* hello */
 	uint64_t request_id;         /* renew */
 	struct attest_request renew; /* renew; as above */
 	struct epoch acked;          /* ack */

@@ -84,6 +84,7 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 	switch (message->kind_case) {
 	case HANDFAST__V1__IDENTITY_UP__KIND_HELLO:
 		up->kind = IDENTITY_HELLO;
+		up->is_draining = message->draining;
 		read_hello(message->hello, &up->protocol_version, &up->release);
 		return ERR_NONE;
 	case HANDFAST__V1__IDENTITY_UP__KIND_RENEW:

@@ -137,10 +137,8 @@ static struct conn_next open_stream(struct conn *conn)
 {
 	const struct answer *answer = conn->answer;
 	if (conn->tried == 0)
-		conn->first_endpoint =
-			(uint16_t)(answer->num_endpoints == 1 ? 0 : random_u32() % answer->num_endpoints);
-	const struct endpoint *endpoint =
-		&answer->endpoints[(conn->first_endpoint + conn->tried++) % answer->num_endpoints];
+		conn->first_endpoint = (uint16_t)(answer->num_endpoints == 1 ? 0 : random_u32());
+	const struct endpoint *endpoint = answer_endpoint(answer, conn->first_endpoint, conn->tried++);
 	conn->endpoint = endpoint->address;
 	conn->open_state = OPEN_WAITING;
 	struct stream_request request = {

@@ -64,13 +64,17 @@ static enum err meshed_of(
 	const Handfast__V1__Answer *message, const struct addr *destination, struct answer **out, struct why *why)
 {
 	const Handfast__V1__Meshed *meshed = message->meshed;
-	if (meshed->n_endpoints > ENDPOINTS_MAX)
-		return why_set(
-			why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service", "%zu", meshed->n_endpoints);
-	*out = answer_new(destination, DESTINATION_MESHED, message->version, meshed->n_endpoints);
+	size_t num = meshed->n_endpoints + meshed->n_draining_endpoints;
+	if (num > ENDPOINTS_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service", "%zu", num);
+	*out = answer_new(destination, DESTINATION_MESHED, message->version, num);
+	(*out)->num_draining = meshed->n_draining_endpoints;
 	(*out)->because = because_of(meshed->service);
 	for (size_t i = 0; i < meshed->n_endpoints; i++)
 		RETURN_IF_ERR(endpoint_of(meshed->endpoints[i], &(*out)->endpoints[i], why));
+	for (size_t i = 0; i < meshed->n_draining_endpoints; i++)
+		RETURN_IF_ERR(
+			endpoint_of(meshed->draining_endpoints[i], &(*out)->endpoints[meshed->n_endpoints + i], why));
 	return ERR_NONE;
 }
 

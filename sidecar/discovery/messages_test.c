@@ -143,6 +143,8 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	endpoint.id = pb_bytes(span_of_str(id));
 	meshed.endpoints = endpoints;
 	meshed.n_endpoints = 1;
+	meshed.draining_endpoints = endpoints;
+	meshed.n_draining_endpoints = 1;
 	answer.version = 3;
 	answer.destination = &address;
 	answer.kind_case = HANDFAST__V1__ANSWER__KIND_MESHED;
@@ -154,7 +156,7 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	return parse(&message.base, down, NULL);
 }
 
-static void a_meshed_answer_names_who_must_be_there(void **state)
+static void finding_p14_a_meshed_answer_names_who_must_be_there_and_who_drains(void **state)
 {
 	(void)state;
 	struct discovery_down *down = mem_new(struct discovery_down);
@@ -162,6 +164,9 @@ static void a_meshed_answer_names_who_must_be_there(void **state)
 	assert_int_equal(down->num_answers, 1);
 	assert_int_equal(down->answers[0]->kind, DESTINATION_MESHED);
 	assert_string_equal(down->answers[0]->endpoints[0].id.text, "spiffe://cluster.local/web");
+	assert_int_equal(down->answers[0]->num_endpoints, 2);
+	assert_int_equal(down->answers[0]->num_draining, 1);
+	assert_string_equal(down->answers[0]->endpoints[1].id.text, "spiffe://cluster.local/web");
 	discovery_down_done(down);
 	mem_free(down);
 }
@@ -182,7 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_meshs_state_becomes_networks_and_policy),
 		cmocka_unit_test(c14_a_state_with_one_wrong_part_is_refused_whole),
-		cmocka_unit_test(a_meshed_answer_names_who_must_be_there),
+		cmocka_unit_test(finding_p14_a_meshed_answer_names_who_must_be_there_and_who_drains),
 		cmocka_unit_test(endpoints_without_a_workloads_identity_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ struct address_claim {
 	struct rpc_call *call; /* NULL: none */
 	struct credentials *credentials;
 	uint8_t family; /* to claim; 0: stopped */
-	bool is_released;
+	bool is_released, is_draining;
 	struct redial redial;
 	struct loop_timer dial_timer;
 	struct loop_task give_up; /* cuts outside of the connection's own callbacks */
@@ -128,13 +128,18 @@ static enum err send_wish(struct address_claim *claim)
 	return rpc_call_send(claim->call, buf_span(&message));
 }
 
-static enum err open_stream(struct address_claim *claim)
+static enum err send_hello(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_UP_MAX);
+	RETURN_IF_ERR(message_hello_encode(claim->options.release, claim->is_draining, &hello));
+	return rpc_call_send(claim->call, buf_span(&hello));
+}
+
+static enum err open_stream(struct address_claim *claim)
+{
 	RETURN_IF_ERR(
 		rpc_client_call(control_link_client(claim->link), IDENTITY_PATH, 0, &handlers, claim, &claim->call));
-	RETURN_IF_ERR(message_hello_encode(claim->options.release, &hello));
-	RETURN_IF_ERR(rpc_call_send(claim->call, buf_span(&hello)));
+	RETURN_IF_ERR(send_hello(claim));
 	return send_wish(claim);
 }
 
@@ -199,6 +204,13 @@ void address_claim_release(struct address_claim *claim)
 		redial_init(&claim->redial);
 		dial_in(claim, 0); /* who releases does not stay for a minute */
 	}
+}
+
+void address_claim_drain(struct address_claim *claim)
+{
+	claim->is_draining = true;
+	if (claim->call != NULL)
+		(void)!send_hello(claim); /* what cannot be sent ends the stream, and the next one says it first */
 }
 
 const struct claimed_address *address_claim_get(const struct address_claim *claim)

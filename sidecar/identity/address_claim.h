@@ -27,6 +27,9 @@ void address_claim_stop(struct address_claim *claim);
 /* From now on the address is given up instead, now or when the control plane is back. */
 void address_claim_release(struct address_claim *claim);
 
+/* From now on the control plane hears that the workload behind the address is about to end. */
+void address_claim_drain(struct address_claim *claim);
+
 struct claimed_address {
 	struct ip_addr ip; /* as the control plane saw it; family 0: it has not answered */
 	bool is_held;

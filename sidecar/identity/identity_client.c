@@ -284,3 +284,12 @@ void identity_client_release_address(struct identity_client *client)
 	if (client->other != NULL)
 		address_claim_release(client->other);
 }
+
+void identity_client_drain(struct identity_client *client)
+{
+	client->is_draining = true;
+	if (client->is_stream && !client->has_failed)
+		identity_stream_hello(client);
+	if (client->other != NULL)
+		address_claim_drain(client->other);
+}

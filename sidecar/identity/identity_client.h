@@ -50,5 +50,8 @@ struct identity_status {
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
 const struct trusted_time *identity_client_time(const struct identity_client *client);
+/* The workload is about to end: callers get other endpoints of its services. Claims stay. For the rest of this process.
+ */
+void identity_client_drain(struct identity_client *client);
 /* All of our addresses, and for as long as this process lives; an explicit wish, never at SIGTERM. */
 void identity_client_release_address(struct identity_client *client);

@@ -44,6 +44,7 @@ struct identity_client {
 	struct address_claim
 		*other; /* claims our address of the family that the stream does not use; NULL: not wanted */
 	bool is_released;
+	bool is_draining;
 	struct why last_failure;
 };
 
@@ -59,6 +60,7 @@ void identity_attested(struct identity_client *client);
 /* identity_stream.c */
 void identity_stream_open(struct identity_client *client);
 void identity_stream_wish(struct identity_client *client); /* to claim our address or, when so told, to release it */
+void identity_stream_hello(struct identity_client *client);
 void identity_stream_renew(struct identity_client *client);
 void identity_stream_look(struct identity_client *client); /* an answer that does not come */
 

@@ -155,9 +155,15 @@ static void on_done(
 
 static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 
-void identity_stream_open(struct identity_client *client)
+void identity_stream_hello(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	enum err err = message_hello_encode(client->options.release, client->is_draining, &message);
+	send_up(client, err, buf_span(&message));
+}
+
+void identity_stream_open(struct identity_client *client)
+{
 	struct why why;
 	enum err err =
 		rpc_client_call(control_link_client(client->link), IDENTITY_PATH, 0, &handlers, client, &client->call);
@@ -167,8 +173,7 @@ void identity_stream_open(struct identity_client *client)
 		return;
 	}
 	client->is_stream = true;
-	err = message_hello_encode(client->options.release, &message);
-	send_up(client, err, buf_span(&message));
+	identity_stream_hello(client);
 }
 
 static uint64_t answer_ms(const struct identity_client *client)

@@ -63,12 +63,13 @@ enum err message_attest_encode(const struct certificate_request *request, const 
 	return pb_pack(&message.base, out);
 }
 
-enum err message_hello_encode(const char *release, struct buf *out)
+enum err message_hello_encode(const char *release, bool is_draining, struct buf *out)
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
 	Handfast__V1__Hello hello = hello_of(release);
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
 	up.hello = &hello;
+	up.draining = is_draining;
 	return pb_pack(&up.base, out);
 }
 

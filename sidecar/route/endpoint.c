@@ -14,6 +14,14 @@ struct answer *answer_new(
 	return answer;
 }
 
+const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n)
+{
+	size_t num_staying = answer->num_endpoints - answer->num_draining;
+	if (n < num_staying)
+		return &answer->endpoints[(seed % num_staying + n) % num_staying];
+	return &answer->endpoints[num_staying + (seed % answer->num_draining + n - num_staying) % answer->num_draining];
+}
+
 struct answer *answer_ref(struct answer *answer)
 {
 	__atomic_fetch_add(&answer->refs, 1, __ATOMIC_RELAXED);

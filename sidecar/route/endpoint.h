@@ -18,10 +18,14 @@ struct answer {        /* about one destination */
 	enum destination_kind kind;
 	char *because; /* plain, unknown: why, in words. meshed: the service's name or NULL. Owned */
 	struct endpoint *endpoints;
-	size_t num_endpoints; /* meshed; 0: nobody is there now */
+	size_t num_endpoints; /* meshed; 0: none is there now */
+	size_t num_draining;  /* of these, the last ones: about to end, for when the others cannot be reached */
 };
 struct answer *answer_new(
 	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints);
+/* The one to be tried as the nth, n < num_endpoints. seed: the same for all tries of one connection, so that they take
+ * turns from a place of their own on; draining endpoints come last. */
+const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n);
 struct answer *answer_ref(struct answer *answer);
 void answer_unref(struct answer *answer);
 DEFINE_CLEANUP(struct answer *, answer_unref)

@@ -116,9 +116,29 @@ static void inside_and_not_plain_must_ask(void **state)
 	mesh_networks_unref(networks);
 }
 
+static void finding_p14_draining_endpoints_are_tried_last(void **state)
+{
+	(void)state;
+	struct addr at = addr_of("192.0.2.1:80");
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, DESTINATION_MESHED, 1, 5);
+	answer->num_draining = 2;
+	for (uint32_t seed = 0; seed < 20; seed++) {
+		bool seen[5] = {false};
+		for (size_t n = 0; n < 5; n++) {
+			size_t which = (size_t)(answer_endpoint(answer, seed, n) - answer->endpoints);
+			assert_false(seen[which]);
+			seen[which] = true;
+			assert_int_equal(which >= 3, n >= 3);
+		}
+	}
+	answer->num_draining = 0;
+	assert_ptr_equal(answer_endpoint(answer, 7, 0), &answer->endpoints[2]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_p14_draining_endpoints_are_tried_last),
 		cmocka_unit_test(an_answer_wakes_every_waiter_of_its_destination_once),
 		cmocka_unit_test(a_waiter_may_wait_again_from_its_callback),
 		cmocka_unit_test(a_cancelled_waiter_is_never_called),

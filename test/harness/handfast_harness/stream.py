@@ -85,11 +85,12 @@ def attempt(host, address, port, data=b"", uid=1000, timeout_s=10.0):
 class Server(Process):
     """The program above, running on a host: with StreamServer(story, net.b, 9000, mode="echo") as server: ..."""
 
-    def __init__(self, story, namespace, port, mode="echo", num_bytes=0, seed=1, address="::", uid=65534):
+    def __init__(self, story, namespace, port, mode="echo", num_bytes=0, seed=1, address="::", uid=65534,
+                 wind_down=None):
         program = os.path.join(story.folder("program"), "stream.py")  # where every user may read it
         shutil.copy(_PROGRAM, program)
         argv = [sys.executable, program, "--port", port, "--mode", mode, "--bytes", num_bytes, "--seed", seed,
-                "--address", address]
+                "--address", address] + ([] if wind_down is None else ["--wind-down", wind_down])
         log = story.log_path("stream-%s-%d" % (namespace.name, port))
         super().__init__(namespace, "stream server on %d" % port, argv, log, uid=uid)
         self.wait_for_log("listening")

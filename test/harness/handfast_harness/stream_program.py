@@ -13,6 +13,9 @@ ended ("fin", "reset" or the error's name). Modes:
     fin       sends FIN at once, then reads to the peer's FIN
     reset     reads --bytes, then resets
     hold      never reads, never sends
+
+With --wind-down SECONDS it ends as a well-behaved service does: at SIGTERM it goes on accepting for so long, then closes
+its listener and ends with its last connection.
 """
 
 import argparse
@@ -20,9 +23,12 @@ import functools
 import hashlib
 import json
 import random
+import select
+import signal
 import socket
 import struct
 import threading
+import time
 
 _CHUNK = 1 << 16
 _telling = threading.Lock()
@@ -134,6 +140,7 @@ def main():
                         choices=["echo", "hash", "source", "greet", "fin", "reset", "hold"])
     parser.add_argument("--bytes", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--wind-down", type=float, help="seconds of accepting after SIGTERM (default: ends at once)")
     options = parser.parse_args()
     if options.mode == "source":
         pattern(options.bytes, options.seed)  # made before anybody waits for it
@@ -142,9 +149,20 @@ def main():
     listener.bind((options.address, options.port))
     listener.listen(1024)
     print("listening", flush=True)
-    while True:
+    ends = []  # when accepting ends, once SIGTERM has come
+    if options.wind_down is not None:
+        signal.signal(signal.SIGTERM, lambda *_: ends.append(time.monotonic() + options.wind_down))
+    look_s, threads = None if options.wind_down is None else 0.05, []
+    while not ends or time.monotonic() < ends[0]:
+        if not select.select([listener], [], [], look_s)[0]:
+            continue
         sock, peer = listener.accept()
-        threading.Thread(target=_Connection(sock, peer, options).serve, daemon=True).start()
+        threads = [thread for thread in threads if thread.is_alive()]
+        threads.append(threading.Thread(target=_Connection(sock, peer, options).serve, daemon=True))
+        threads[-1].start()
+    listener.close()
+    for thread in threads:
+        thread.join()
 
 
 if __name__ == "__main__":
