@@ -29,6 +29,9 @@ const char *const sidecar_config_keys[] = {
 	"deadlines.connect",
 	"deadlines.handshake",
 	"deadlines.idle",
+	"keepalive.idle",
+	"keepalive.interval",
+	"keepalive.probes",
 	"limits.max_connections",
 	"limits.window_budget",
 	"log.level",
@@ -167,6 +170,18 @@ static void drain_read(struct settings *settings, struct setting_node *root, str
 			(unsigned long long)config->drain_minimum_ms, (unsigned long long)config->drain_ms);
 }
 
+/* Connection tracking forgets a half-closed connection after 60 s by default: probes must come before that. */
+static void keepalive_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "keepalive");
+	config->keepalive = (struct socket_keepalive){
+		.idle_s = (unsigned)(setting_duration_ms(settings, map, "idle", SECOND, HOUR, 25 * SECOND) / SECOND),
+		.interval_s =
+			(unsigned)(setting_duration_ms(settings, map, "interval", SECOND, HOUR, 10 * SECOND) / SECOND),
+		.probes = (unsigned)setting_number(settings, map, "probes", 1, 100, 3),
+	};
+}
+
 static void limits_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "deadlines"),
@@ -226,6 +241,7 @@ enum err sidecar_config_read(struct settings *settings, struct sidecar_config **
 	modes_read(settings, config);
 	ports_read(settings, config);
 	limits_read(settings, config);
+	keepalive_read(settings, config);
 	access_log_read(settings, config);
 	log_read(settings, config);
 	if (settings_finish(settings) != 0)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/addr.h"
+#include "base/net/socket.h"
 #include "base/settings/settings.h"
 #include "certs/spiffe_id.h"
 #include "sidecar/policy/policy.h"
@@ -26,6 +27,7 @@ struct sidecar_config {
 	char *admin_socket;
 	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
 	uint64_t hold_ms, connect_ms, handshake_ms, idle_ms;
+	struct socket_keepalive keepalive;
 	uint64_t max_connections; /* 0: from RLIMIT_NOFILE */
 	uint64_t window_budget;   /* bytes */
 	enum access_log_mode access_log;

@@ -95,6 +95,26 @@ static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
 	assert_non_null(strstr(settings_mistakes(settings), "drain_minimum of at most drain_deadline"));
 }
 
+static void finding_p2_probes_come_before_connection_tracking_forgets(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL, *other = NULL;
+	assert_int_equal(read_text(settings, "control: {address: '192.0.2.1:15012'}\n", &config), ERR_NONE);
+	assert_int_equal(config->keepalive.idle_s, 25);
+	assert_int_equal(config->keepalive.interval_s, 10);
+	assert_int_equal(config->keepalive.probes, 3);
+	_cleanup_(settings_freep) struct settings *changed = settings_new("HANDFAST");
+	assert_int_equal(read_text(changed,
+				 "control: {address: '192.0.2.1:15012'}\n"
+				 "keepalive: {idle: 2s, interval: 1s, probes: 2}\n",
+				 &other),
+		ERR_NONE);
+	assert_int_equal(other->keepalive.idle_s, 2);
+	assert_int_equal(other->keepalive.interval_s, 1);
+	assert_int_equal(other->keepalive.probes, 2);
+}
+
 static void every_mistake_is_told_at_once(void **state)
 {
 	(void)state;
@@ -132,6 +152,7 @@ int main(void)
 		cmocka_unit_test(ports_and_modes_make_the_floor),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
+		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
 		cmocka_unit_test(every_mistake_is_told_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,13 @@ static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struc
 		port_use_note(observe->ports, destination->port, encrypted);
 }
 
+static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more)
+{
+	struct observe *observe = arg;
+	report_conn_bytes(
+		observe->shard, (enum report_direction)kind, encrypted, more->to_upstream, more->to_downstream);
+}
+
 static void note_failure(struct observe *observe, const struct access_record *record)
 {
 	if (!record->failed || record->why == NULL)
@@ -41,8 +48,6 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 		.reason = reason,
 		.encrypted = record->encrypted,
 		.was_relayed = record->relayed,
-		.bytes_sent = record->bytes_sent,
-		.bytes_received = record->bytes_received,
 	};
 	report_conn_end(observe->shard, &end);
 	note_failure(observe, record);
@@ -51,7 +56,8 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 
 struct conn_observer observe_conns(struct observe *observe)
 {
-	return (struct conn_observer){.on_begin = on_begin, .on_relay = on_relay, .on_end = on_end, .arg = observe};
+	return (struct conn_observer){
+		.on_begin = on_begin, .on_relay = on_relay, .on_bytes = on_bytes, .on_end = on_end, .arg = observe};
 }
 
 static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer)

@@ -80,7 +80,8 @@ static void a_connection_that_ended_in_order_is_only_counted(void **state)
 	struct fixture *fixture = *state;
 	struct failure last[8];
 	fixture->record.relayed = true;
-	fixture->record.bytes_sent = 7;
+	fixture->conns.on_bytes(
+		fixture->conns.arg, CONN_INBOUND_PLAIN, false, &(struct relay_counts){.to_upstream = 7});
 	fixture->conns.on_end(fixture->conns.arg, CONN_INBOUND_PLAIN, CLOSE_DONE, &fixture->record);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_SENT_INBOUND_PLAIN), 7);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_ISTIO_CLOSED_DESTINATION_NONE), 1);

@@ -47,6 +47,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.ipv6 = process_has_ipv6(),
 		.max_connections = connections_of_a_worker(sidecar),
 		.deadlines = {.hold = config->hold_ms, .connect = config->connect_ms, .idle = config->idle_ms},
+		.keepalive = config->keepalive,
 		.limits = {.window_budget = config->window_budget,
 			.connect_timeout_ms = (uint32_t)config->connect_ms,
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "sidecar/conn/conn_sweep.h"
 #include "sidecar/worker_listeners.h"
 #include "sidecar/worker_mail.h"
 #include <pthread.h>
@@ -17,6 +18,7 @@ struct worker {
 	struct verify_cache *verify_cache;
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
+	struct conn_sweep *sweep;
 	struct worker *const *siblings;
 	unsigned num_siblings, next_sibling;
 	pthread_t thread;
@@ -161,11 +163,13 @@ static void env_make(struct worker *worker)
 		.pool = worker->pool,
 		.own_ports = options->own_ports,
 		.deadlines = options->deadlines,
+		.keepalive = options->keepalive,
 		.app_source_v4 = options->app_source_v4,
 		.app_source_v6 = options->app_source_v6,
 		.observer = options->conn_observer,
 	};
 	conn_table_on_full(worker->env.table, on_full, worker);
+	worker->sweep = conn_sweep_new(&worker->env);
 }
 
 enum err worker_new(const struct worker_options *options, struct worker **out, struct why *why)
@@ -237,6 +241,7 @@ void worker_free(struct worker *worker)
 	worker_stop(worker);
 	worker_listeners_done(&worker->listeners);
 	loop_run_once(worker->loop, false); /* mail that came after the stop: it owns descriptors and references */
+	conn_sweep_free(worker->sweep);
 	conn_table_free(worker->env.table);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);

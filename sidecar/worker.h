@@ -20,6 +20,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	bool ipv6;
 	size_t max_connections; /* of this worker */
 	struct conn_deadlines deadlines;
+	struct socket_keepalive keepalive;
 	struct tunnel_limits limits;
 	struct tls_context *client_context, *server_context;
 	struct window_budget *budget;

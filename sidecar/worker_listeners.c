@@ -2,6 +2,7 @@
 
 #include "base/net/fd.h"
 
+/* Linux hands the options of a listening socket on to what is accepted: system calls less for each. */
 static enum err listen_at(struct worker_listeners *listeners, unsigned at, const char *ip, uint16_t port,
 	listener_accept_fn *on_accept, struct why *why)
 {
@@ -11,7 +12,8 @@ static enum err listen_at(struct worker_listeners *listeners, unsigned at, const
 	struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
 	RETURN_IF_ERR(socket_listen(&addr, &how, &fd, why));
-	socket_set_nodelay(fd); /* Linux hands it on to what is accepted: a system call less for each */
+	socket_set_nodelay(fd);
+	socket_set_reset_on_close(fd, port != options->tunnel); /* a tunnel has close_notify for its orderly end */
 	listeners->all[at] = listener_new(options->loop, TAKE_FD(fd), on_accept, options->on_pause, options->arg);
 	return ERR_NONE;
 }

@@ -158,7 +158,7 @@ static void a_client_that_goes_before_its_answer_harms_nobody(void **state)
 {
 	(void)state;
 	int fd = begun(GET("/later"));
-	socket_set_reset_on_close(fd);
+	socket_set_reset_on_close(fd, true);
 	fd_close(fd);
 	turn();
 	http_answer(TAKE_PTR(fixture.held), 200, HTTP_JSON, SPAN_LITERAL("{}"));

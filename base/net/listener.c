@@ -91,7 +91,7 @@ static bool refuse_one(struct listener *listener)
 	fd_close(TAKE_FD(listener->reserve_fd));
 	enum err err = fd_accept(listener->fd, &peer, &fd);
 	if (err == ERR_NONE) {
-		socket_set_reset_on_close(fd);
+		socket_set_reset_on_close(fd, true);
 		fd_close(fd);
 		listener->num_refused++;
 	}

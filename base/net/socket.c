@@ -2,7 +2,9 @@
 #include "base/net/fd.h"
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* An option that the kernel refuses costs speed or a late detection, never correctness: the result is not used. */
 static void set_option(int fd, int level, int name, int value)
@@ -27,6 +29,8 @@ enum err socket_connect(const struct addr *to, const struct socket_connect_optio
 	RETURN_IF_ERR(fd_socket(to->ip.family, SOCK_STREAM, &fd));
 	if (options != NULL && options->source != NULL)
 		RETURN_IF_ERR(bind_source(fd, options->source));
+	if (options != NULL && options->resets_on_close)
+		socket_set_reset_on_close(fd, true);
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(to, &sa);
 	/* EINTR: it goes on connecting all the same (POSIX connect). */
@@ -111,16 +115,40 @@ void socket_set_nodelay(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-void socket_set_keepalive(int fd, unsigned idle_s, unsigned interval_s, unsigned count)
+void socket_set_keepalive(int fd, const struct socket_keepalive *keepalive)
 {
-	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle_s);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)interval_s);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)count);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)keepalive->idle_s);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)keepalive->interval_s);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)keepalive->probes);
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-void socket_set_reset_on_close(int fd)
+void socket_set_reset_on_close(int fd, bool resets)
 {
-	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	struct linger linger = {.l_onoff = resets ? 1 : 0, .l_linger = 0};
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+enum err socket_take_failure(int fd)
+{
+	/* Only an error: POLLHUP also means that both sides have ended in order. */
+	struct pollfd asked = {.fd = fd, .events = 0};
+	if (poll(&asked, 1, 0) <= 0 || (asked.revents & POLLERR) == 0)
+		return ERR_NONE;
+	return socket_connect_result(fd);
+}
+
+struct socket_unacked socket_unacked(int fd)
+{
+	int bytes = 0;
+	struct tcp_info facts = {0};
+	socklen_t len = sizeof facts;
+	if (ioctl(fd, TIOCOUTQ, &bytes) != 0 || bytes == 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &facts, &len) != 0)
+		return (struct socket_unacked){.has_any = false};
+	return (struct socket_unacked){
+		.has_any = true,
+		.in_flight = facts.tcpi_unacked > 0,
+		.probes = facts.tcpi_probes,
+		.silence_ms = facts.tcpi_last_ack_recv,
+	};
 }

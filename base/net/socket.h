@@ -7,6 +7,7 @@
 
 struct socket_connect_options {
 	const struct ip_addr *source; /* bind here first, with IP_BIND_ADDRESS_NO_PORT; NULL: the kernel chooses */
+	bool resets_on_close;         /* from the start, so that it holds however the process ends */
 };
 /* Starts to connect; the descriptor is writable when it is decided. */
 enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd) _must_use_;
@@ -33,5 +34,24 @@ enum err socket_peer_process(int fd, struct peer_process *out) _must_use_;
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 enum err socket_peer_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);
-void socket_set_keepalive(int fd, unsigned idle_s, unsigned interval_s, unsigned count);
-void socket_set_reset_on_close(int fd); /* close() then sends RST instead of FIN */
+
+struct socket_keepalive { /* probes of an idle connection: it is lost after idle_s + interval_s * probes of silence */
+	unsigned idle_s, interval_s, probes;
+};
+void socket_set_keepalive(int fd, const struct socket_keepalive *keepalive);
+/* close() sends RST instead of FIN, also the close() of a process that is killed; a listening socket hands it on to
+ * what is accepted. false: FIN again, and what was sent before is still delivered. */
+void socket_set_reset_on_close(int fd, bool resets);
+
+/* What became of a connection while nothing was read from it: ERR_NONE: it stands, or its peer only sent its end.
+ * ERR_RESET, ERR_TIMEOUT: lost, with what it had not delivered. ERR_CLOSED: reset after its peer's end: what came
+ * before that end is whole and can be read, but nothing can be written any more. Takes the error from the socket. */
+enum err socket_take_failure(int fd) _must_use_;
+
+struct socket_unacked { /* bytes that were written and not yet acknowledged by the peer's kernel */
+	bool has_any;
+	bool in_flight;      /* sent; else they wait for the peer's window to open */
+	unsigned probes;     /* of that window, in a row without an answer */
+	uint64_t silence_ms; /* since anything was acknowledged */
+};
+struct socket_unacked socket_unacked(int fd);

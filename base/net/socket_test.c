@@ -141,8 +141,8 @@ static void resets_instead_of_ending_when_told_so(_unused_ void **state)
 	wait_for(server, POLLIN);
 	assert_int_equal(fd_accept(server, &from, &accepted), ERR_NONE);
 	socket_set_nodelay(accepted);
-	socket_set_keepalive(accepted, 30, 5, 3);
-	socket_set_reset_on_close(accepted);
+	socket_set_keepalive(accepted, &(struct socket_keepalive){.idle_s = 30, .interval_s = 5, .probes = 3});
+	socket_set_reset_on_close(accepted, true);
 	fd_close(accepted);
 	wait_for(client, POLLIN);
 	assert_int_equal(socket_connect_result(client), ERR_RESET);

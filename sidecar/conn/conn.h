@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/loop.h"
+#include "base/net/socket.h"
 #include "sidecar/conn/close_reason.h"
 #include "sidecar/conn/view.h"
 #include "sidecar/relay/relay.h"
@@ -31,6 +32,8 @@ struct conn_table;
 struct conn_observer { /* may be NULL each */
 	void (*on_begin)(void *arg, enum conn_kind kind);
 	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination);
+	/* So many more bytes were handed on; about once per second while it lives, and before on_end. */
+	void (*on_bytes)(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more);
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
 };
@@ -43,6 +46,7 @@ struct conn_env {
 	struct tunnel_pool *pool;
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
+	struct socket_keepalive keepalive; /* of every plain socket */
 	struct ip_addr app_source_v4,
 		app_source_v6; /* 169.254.15.6, ::6: where the app sees inbound connections come from; family 0: any */
 	struct conn_observer observer;

@@ -16,7 +16,7 @@ static void downstream_refuse(struct conn *conn, enum close_reason reason)
 		leg_free(conn->downstream);
 	}
 	if (conn->fd >= 0) {
-		socket_set_reset_on_close(conn->fd);
+		socket_set_reset_on_close(conn->fd, true);
 		fd_close(conn->fd);
 	}
 }
@@ -72,6 +72,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 {
 	struct relay_counts counts = {0};
 	if (conn->relay != NULL) {
+		conn_count(conn);
 		counts = relay_counts(conn->relay);
 		if (reason != CLOSE_DONE)
 			relay_cut(conn->relay);

@@ -38,6 +38,7 @@ struct conn {
 	struct inbound_stream *stream; /* inbound, until accepted or refused */
 	struct leg *downstream, *upstream;
 	struct relay *relay;
+	struct relay_counts counted; /* told to the observer so far */
 	struct stream_attempt *attempt;
 	struct loop_io connecting; /* upstream socket on its way; its fd is connecting_fd */
 	int connecting_fd;
@@ -60,9 +61,16 @@ void conn_end(struct conn *conn, enum close_reason reason);
 struct why *conn_why(struct conn *conn); /* to be filled */
 const struct spiffe_id *conn_peer_id(const struct conn *conn);
 
+/* Tells the observer of the bytes that were handed on since the last time. */
+void conn_count(struct conn *conn);
+struct leg_look;
+void conn_look(struct conn *conn, const struct leg_look *look);
+
 /* conn_table, the part that is for conn alone */
 bool conn_table_add(struct conn_table *table, struct conn *conn); /* false: the limit is reached */
 void conn_table_remove(struct conn_table *table, struct conn *conn);
+/* Looks at the next `num` of the present pass; false: the pass is over, and the next call begins another. */
+bool conn_table_look(struct conn_table *table, size_t num, const struct leg_look *look);
 
 /* Decides under the view's present policy; on CONN_NEXT the decision is recorded. */
 struct conn_next conn_decide(struct conn *conn);

@@ -5,6 +5,7 @@
 struct conn_table {
 	struct conn *all;
 	struct conn *cursor; /* the next to look at: the end of one may be the end of others */
+	struct conn *sweep;  /* the next of the pass under way; NULL: none is */
 	size_t num, max;
 	bool is_full;
 	conn_table_full_fn *on_full;
@@ -63,6 +64,8 @@ void conn_table_remove(struct conn_table *table, struct conn *conn)
 	CHECK(conn->prev != NULL && table->num > 0);
 	if (table->cursor == conn)
 		table->cursor = conn->next;
+	if (table->sweep == conn)
+		table->sweep = conn->next;
 	*conn->prev = conn->next;
 	if (conn->next != NULL)
 		conn->next->prev = conn->prev;
@@ -94,6 +97,18 @@ void conn_table_view_changed(struct conn_table *table)
 		table->cursor = conn->next;
 		look_again(conn);
 	}
+}
+
+bool conn_table_look(struct conn_table *table, size_t num, const struct leg_look *look)
+{
+	if (table->sweep == NULL)
+		table->sweep = table->all;
+	for (size_t i = 0; i < num && table->sweep != NULL; i++) {
+		struct conn *conn = table->sweep;
+		table->sweep = conn->next;
+		conn_look(conn, look);
+	}
+	return table->sweep != NULL;
 }
 
 void conn_table_cut_all(struct conn_table *table, enum close_reason reason)

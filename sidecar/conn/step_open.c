@@ -31,7 +31,10 @@ static void on_connected(struct loop_io *io, unsigned ready)
 
 static struct conn_next open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
-	struct socket_connect_options options = {.source = source != NULL && source->family != 0 ? source : NULL};
+	struct socket_connect_options options = {
+		.source = source != NULL && source->family != 0 ? source : NULL,
+		.resets_on_close = true,
+	};
 	conn->endpoint = *to;
 	enum err err = socket_connect(to, &options, &conn->connecting_fd);
 	if (err != ERR_NONE) {

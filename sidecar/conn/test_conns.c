@@ -58,6 +58,15 @@ static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struc
 	((struct test_conns *)arg)->num_relayed++;
 }
 
+static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more)
+{
+	(void)kind;
+	(void)encrypted;
+	struct test_conns *conns = arg;
+	conns->bytes.to_upstream += more->to_upstream;
+	conns->bytes.to_downstream += more->to_downstream;
+}
+
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	(void)kind;
@@ -101,7 +110,8 @@ struct test_conns *test_conns_new(size_t max)
 		.table = conn_table_new(max),
 		.pool = &conns->pool,
 		.deadlines = {.hold = 5000, .connect = 10000, .idle = 0},
-		.observer = {on_begin, on_relay, on_end, conns},
+		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
+		.observer = {on_begin, on_relay, on_bytes, on_end, conns},
 	};
 	own_ports_add(&conns->env.own_ports, 15001);
 	own_ports_add(&conns->env.own_ports, 15006);

@@ -23,7 +23,8 @@ struct test_conns {
 	struct addr app_at;
 
 	unsigned num_begun, num_relayed, num_ended;
-	enum close_reason reason; /* of the last that ended */
+	struct relay_counts bytes; /* as told while they lived */
+	enum close_reason reason;  /* of the last that ended */
 	struct access_record record;
 	struct why why;
 	char rule[64];

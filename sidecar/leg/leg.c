@@ -85,6 +85,12 @@ void leg_count(struct leg *leg, size_t len)
 	leg->active_ms = loop_now_ms(leg->loop);
 }
 
+void leg_look(struct leg *leg, const struct leg_look *look)
+{
+	if (leg->ops->look != NULL && leg->listener != NULL && !leg->is_reset)
+		leg->ops->look(leg, look);
+}
+
 void leg_lost(struct leg *leg, const struct why *why)
 {
 	if (leg->is_reset)

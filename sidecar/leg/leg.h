@@ -8,9 +8,10 @@
 
 struct leg;
 
-/* A connected or connecting socket; adopts fd. */
+/* A connected socket, made so that closing it resets it (base/net/socket.h); adopts fd. */
 struct leg *leg_new_plain(struct loop *loop, int fd);
-/* Silently: a socket is closed with FIN unless leg_reset() came before; a stream is cancelled. */
+/* A socket whose other end was told the end is closed in order: what was sent is still delivered. Any other is closed
+ * with RST, also by leg_free() alone; a stream is cancelled. */
 void leg_free(struct leg *leg);
 /* The other end must see a reset (RST, RST_STREAM), never an orderly end; then leg_free(). */
 void leg_reset(struct leg *leg);

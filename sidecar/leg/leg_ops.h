@@ -9,9 +9,17 @@
 #pragma once
 
 #include "base/core/buf.h"
+#include "base/net/socket.h"
 #include "sidecar/leg/leg.h"
 
 struct svid;
+
+struct leg_look { /* what a look at a living leg goes by */
+	uint64_t now_ms;
+	bool asks_kernel;    /* also for acknowledgments; not at every look */
+	uint32_t silence_ms; /* bytes that nothing acknowledges for so long: the other end is lost */
+	struct socket_keepalive keepalive;
+};
 
 struct leg_listener {
 	void (*on_readable)(struct leg *leg); /* bytes of this side wait, or its end: wake or pump the other */
@@ -32,6 +40,9 @@ struct leg_ops {
 	void (*wake)(struct leg *leg);             /* without push: `other` has bytes or its end */
 	void (*took)(struct leg *leg, size_t len); /* the other side took so many of this one's bytes: credit */
 	void (*watch)(struct leg *leg);            /* on_readable as soon as there is something */
+	/* NULL: its loss is always noticed by an event. Else called about once per second: notices what no event tells
+	 * of, and may call on_reset. */
+	void (*look)(struct leg *leg, const struct leg_look *look);
 	void (*reset)(struct leg *leg);
 	void (*free)(struct leg *leg);
 	const struct svid *(*peer)(const struct leg *leg);
@@ -66,5 +77,6 @@ size_t leg_take_kept(struct leg *leg, uint8_t *to, size_t cap);
 /* Bytes of this side were pulled, and certainly delivered to nobody: they are to be pulled again. */
 void leg_put_back(struct leg *leg, struct span bytes);
 void leg_count(struct leg *leg, size_t len); /* so many bytes were handed on to this side */
+void leg_look(struct leg *leg, const struct leg_look *look);
 /* For the leg itself: it is lost. Tells the listener, once. */
 void leg_lost(struct leg *leg, const struct why *why);

@@ -5,10 +5,13 @@
 #include "sidecar/leg/leg_ops.h"
 #include "sidecar/leg/tcp_pair.h"
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
@@ -181,20 +184,176 @@ static void tells_when_a_full_socket_takes_bytes_again(void **state)
 	assert_int_equal(fixture->writable, 1);
 }
 
-static void ends_with_fin_when_freed_and_with_rst_after_a_reset(void **state)
+static bool is_reset(int fd)
+{
+	char byte;
+	return recv(fd, &byte, 1, 0) == -1 && errno == ECONNRESET;
+}
+
+static struct leg *leg_of_new_pair(struct fixture *fixture, int *out_far)
+{
+	struct tcp_pair pair;
+	tcp_pair_open(&pair);
+	*out_far = pair.far;
+	return leg_new_plain(fixture->loop, pair.near);
+}
+
+static void finding_p15_ends_with_fin_only_where_the_end_was_told(void **state)
 {
 	struct fixture *fixture = *state;
 	char byte;
+	_cleanup_fd_ int freed, reset;
+	fixture->leg->in_ended = true; /* so that telling the end is left to close() */
+	fixture->sink.leg.out_ended = true;
+	fixture->leg->ops->push_end(fixture->leg);
 	leg_free(TAKE_PTR(fixture->leg));
 	assert_int_equal(recv(fixture->far, &byte, 1, 0), 0);
-	struct tcp_pair pair;
-	tcp_pair_open(&pair);
-	struct leg *leg = leg_new_plain(fixture->loop, pair.near);
+	leg_free(leg_of_new_pair(fixture, &freed));
+	assert_true(is_reset(freed));
+	struct leg *leg = leg_of_new_pair(fixture, &reset);
 	leg_reset(leg);
 	leg_free(leg);
-	assert_int_equal(recv(pair.far, &byte, 1, 0), -1);
-	assert_int_equal(errno, ECONNRESET);
-	fd_close(pair.far);
+	assert_true(is_reset(reset));
+}
+
+static void finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_was_sent_before_an_orderly_end(
+	void **state)
+{
+	struct fixture *fixture = *state;
+	struct addr at;
+	struct socket_connect_options options = {.resets_on_close = true};
+	_cleanup_fd_ int listening = tcp_listen_any(&at), far = -1, other = -1;
+	int fd;
+	struct addr peer;
+	char bytes[8];
+	size_t len;
+	assert_int_equal(socket_connect(&at, &options, &fd), ERR_NONE);
+	usleep(500);
+	assert_int_equal(fd_accept(listening, &peer, &far), ERR_NONE);
+	fd_close(fd); /* as the kernel does for a process that is killed */
+	usleep(500);
+	assert_true(is_reset(far));
+	assert_int_equal(socket_connect(&at, &options, &fd), ERR_NONE);
+	usleep(500);
+	assert_int_equal(fd_accept(listening, &peer, &other), ERR_NONE);
+	struct leg *leg = leg_new_plain(fixture->loop, fd);
+	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("whole"), &len), IO_DONE);
+	leg->ops->push_end(leg);
+	leg_free(leg);
+	usleep(500);
+	assert_int_equal(recv(other, bytes, sizeof(bytes), 0), 5);
+	assert_int_equal(recv(other, bytes, sizeof(bytes), 0), 0);
+}
+
+static void look(struct fixture *fixture)
+{
+	const struct leg_look look = {
+		.now_ms = loop_now_ms(fixture->loop),
+		.asks_kernel = true,
+		.silence_ms = 500,
+		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
+	};
+	usleep(2000);
+	leg_look(fixture->leg, &look);
+	clock_fake_advance(&fixture->fake, 1000);
+	run(fixture);
+}
+
+/* Nothing is read from it, as while the other side takes nothing. */
+static void stop_reading(struct fixture *fixture)
+{
+	assert_int_equal(send(fixture->far, "abc", 3, 0), 3);
+	run(fixture);
+	assert_int_equal(fixture->readable, 1);
+}
+
+static void finding_l3_a_reset_is_noticed_while_nothing_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	stop_reading(fixture);
+	look(fixture);
+	assert_int_equal(fixture->reset, 0);
+	tcp_abort(TAKE_FD(fixture->far));
+	run(fixture);
+	assert_int_equal(fixture->reset, 0); /* no event tells of it */
+	look(fixture);
+	assert_int_equal(fixture->reset, 1);
+	assert_int_equal(fixture->why, ERR_RESET);
+}
+
+static void finding_l3_an_end_or_a_reset_after_it_loses_nothing_that_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	char bytes[8];
+	size_t len = 0;
+	stop_reading(fixture);
+	assert_int_equal(shutdown(fixture->far, SHUT_WR), 0);
+	look(fixture);
+	assert_int_equal(fixture->leg->ops->push(fixture->leg, SPAN_LITERAL("unread"), &len), IO_DONE);
+	usleep(500);
+	fd_close(TAKE_FD(fixture->far)); /* with unread bytes: a reset follows the end */
+	look(fixture);
+	look(fixture);
+	assert_int_equal(fixture->reset, 0);
+	assert_int_equal(pull(fixture, bytes, sizeof(bytes), &len), IO_DONE);
+	assert_int_equal(len, 3);
+	assert_int_equal(pull(fixture, bytes, sizeof(bytes), &len), IO_WANT_READ);
+	assert_int_equal(pull(fixture, bytes, sizeof(bytes), &len), IO_EOF);
+}
+
+static void finding_l3_bytes_of_an_end_that_is_gone_do_not_wait_for_ever(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t len = 0;
+	stop_reading(fixture);
+	assert_int_equal(shutdown(fixture->far, SHUT_WR), 0);
+	assert_int_equal(fixture->leg->ops->push(fixture->leg, SPAN_LITERAL("unread"), &len), IO_DONE);
+	usleep(500);
+	fd_close(TAKE_FD(fixture->far));
+	for (unsigned i = 0; i < 59; i++)
+		look(fixture);
+	assert_int_equal(fixture->reset, 0);
+	for (unsigned i = 0; i < 3; i++)
+		look(fixture);
+	assert_int_equal(fixture->reset, 1);
+}
+
+static int option_of(int level, int name, int fd)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tcp_pair pair;
+	tcp_pair_open(&pair);
+	leg_free(fixture->leg);
+	fd_close(fixture->far);
+	fixture->far = pair.far;
+	fixture->leg = leg_new_plain(fixture->loop, pair.near);
+	leg_join(fixture->leg, &fixture->sink.leg, &listener, fixture);
+	look(fixture);
+	assert_int_equal(option_of(SOL_SOCKET, SO_KEEPALIVE, pair.near), 1);
+	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPIDLE, pair.near), 25);
+	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPINTVL, pair.near), 10);
+	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPCNT, pair.near), 3);
+}
+
+static void finding_p4_a_reader_that_only_does_not_read_is_not_taken_for_lost(void **state)
+{
+	struct fixture *fixture = *state;
+	static const uint8_t block[65536];
+	size_t len;
+	while (fixture->leg->ops->push(fixture->leg, span_of(block, sizeof(block)), &len) == IO_DONE)
+		;
+	for (unsigned i = 0; i < 300; i++)
+		look(fixture);
+	assert_int_equal(fixture->reset, 0);
 }
 
 static void keeps_what_the_other_side_does_not_take_and_credits_what_it_takes(void **state)
@@ -225,7 +384,14 @@ int main(void)
 		LEG_TEST(tells_the_end_and_closes_its_own_side_apart),
 		LEG_TEST(tells_a_reset_as_a_reset),
 		LEG_TEST(tells_when_a_full_socket_takes_bytes_again),
-		LEG_TEST(ends_with_fin_when_freed_and_with_rst_after_a_reset),
+		LEG_TEST(finding_p15_ends_with_fin_only_where_the_end_was_told),
+		LEG_TEST(
+			finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_was_sent_before_an_orderly_end),
+		LEG_TEST(finding_l3_a_reset_is_noticed_while_nothing_is_read),
+		LEG_TEST(finding_l3_an_end_or_a_reset_after_it_loses_nothing_that_waits),
+		LEG_TEST(finding_l3_bytes_of_an_end_that_is_gone_do_not_wait_for_ever),
+		LEG_TEST(finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten),
+		LEG_TEST(finding_p4_a_reader_that_only_does_not_read_is_not_taken_for_lost),
 		LEG_TEST(keeps_what_the_other_side_does_not_take_and_credits_what_it_takes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,9 @@
 /* A socket as a leg. Its watcher is level-triggered, so it watches for reading only while somebody will read: an event
- * stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call. */
+ * stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call. What it
+ * then does not see, a look sees a second later: a reset, and a peer that acknowledges nothing.
+ *
+ * The socket resets when it is closed, from its birth on: when this process is killed, its application must not take
+ * half an answer for a whole one. That is taken off only before an orderly close. */
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
@@ -12,6 +16,16 @@ struct plain_leg {
 	int fd;
 	unsigned interest;
 	bool is_drained; /* the last read took all there was: the next needs no recv(2) to know */
+	bool has_keepalive;
+	bool is_left; /* its other end ended, then reset: what it sent is whole, nothing more can be sent to it */
+	uint64_t unacked_since_ms; /* a look found bytes that nothing acknowledged; 0: none */
+};
+
+enum {
+	/* How long bytes that come from an end which is gone may stand still. The kernel, too, gives up such a
+	 * connection when its other side does not read on. */
+	LEFT_MS = 60000,
+	WINDOW_PROBES = 3, /* without an answer: the kernel itself waits up to two minutes between them */
 };
 _Static_assert(sizeof(struct plain_leg) <= 192, "what an idle connection costs is a promise");
 
@@ -26,11 +40,10 @@ static void set_interest(struct plain_leg *plain, unsigned interest)
 	loop_io_want(&plain->io, interest);
 }
 
-static void plain_lost(struct plain_leg *plain, int errnum, const char *doing)
+static void plain_lost(struct plain_leg *plain, enum err err, const char *doing)
 {
 	struct why why = {0};
-	enum err err = err_from_errno(errnum);
-	if (errnum == EPIPE) /* it closed without reading on: to us the same as a reset */
+	if (err == ERR_CLOSED) /* it closed without reading on: to us the same as a reset */
 		err = ERR_RESET;
 	why_set(&why, err, "a connection that stays until both sides end it", "look at the side that ended it",
 		"%s while %s", err_text(err), doing);
@@ -91,7 +104,7 @@ static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_
 	}
 	if (errno == EAGAIN)
 		return nothing_yet(plain);
-	plain_lost(plain, errno, "reading from it");
+	plain_lost(plain, err_from_errno(errno), "reading from it");
 	return IO_FAILED;
 }
 
@@ -103,7 +116,7 @@ static enum io_result plain_push(struct leg *leg, struct span bytes, size_t *out
 		len = send(plain->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 	while (len < 0 && errno == EINTR);
 	if (len < 0 && errno != EAGAIN) {
-		plain_lost(plain, errno, "writing to it");
+		plain_lost(plain, err_from_errno(errno), "writing to it");
 		return IO_FAILED;
 	}
 	*out_len = len < 0 ? 0 : (size_t)len;
@@ -133,17 +146,64 @@ static void plain_took(struct leg *leg, size_t len)
 	(void)len;
 }
 
+/* --- what no event tells of --- */
+
+static bool is_standing_still(const struct leg *leg, uint64_t now_ms)
+{
+	return leg->other != NULL && now_ms - leg->other->active_ms >= LEFT_MS;
+}
+
+/* Epoll would tell of a reset at any time, but libev takes a descriptor without an interest out of it, and to keep it
+ * there would cost a system call at every pause of every transfer. */
+static void look_for_reset(struct plain_leg *plain, uint64_t now_ms)
+{
+	if ((plain->interest & LOOP_READ) != 0)
+		return;
+	enum err err = socket_take_failure(plain->fd);
+	if (err == ERR_CLOSED && !plain->leg.in_ended)
+		plain->is_left = true;
+	else if (err != ERR_NONE)
+		plain_lost(plain, err, "nothing was read from it");
+	else if (plain->is_left && is_standing_still(&plain->leg, now_ms))
+		plain_lost(plain, ERR_RESET, "its last bytes were not taken by the other side");
+}
+
+/* The kernel's own TCP_USER_TIMEOUT would also end a connection whose reader is alive and only does not read
+ * (docs/decisions/022). */
+static void look_for_silence(struct plain_leg *plain, const struct leg_look *look)
+{
+	struct socket_unacked unacked = socket_unacked(plain->fd);
+	if (!unacked.has_any || plain->unacked_since_ms == 0 || unacked.silence_ms < look->silence_ms) {
+		plain->unacked_since_ms = unacked.has_any ? look->now_ms : 0;
+		return;
+	}
+	bool is_unanswered = unacked.in_flight || unacked.probes >= WINDOW_PROBES;
+	if (is_unanswered && look->now_ms - plain->unacked_since_ms >= look->silence_ms)
+		plain_lost(plain, ERR_TIMEOUT, "waiting for acknowledgments of what was sent to it");
+}
+
+static void plain_look(struct leg *leg, const struct leg_look *look)
+{
+	struct plain_leg *plain = plain_of(leg);
+	if (!plain->has_keepalive) /* here, so that a short connection does not pay for it */
+		socket_set_keepalive(plain->fd, &look->keepalive);
+	plain->has_keepalive = true;
+	look_for_reset(plain, look->now_ms);
+	if (look->asks_kernel && !leg->is_reset)
+		look_for_silence(plain, look);
+}
+
 static void plain_reset(struct leg *leg)
 {
 	struct plain_leg *plain = plain_of(leg);
-	set_interest(plain, 0);
-	socket_set_reset_on_close(plain->fd);
+	set_interest(plain, 0); /* and plain_free() resets it */
 }
 
 static void plain_free(struct leg *leg)
 {
 	struct plain_leg *plain = plain_of(leg);
 	loop_io_stop(&plain->io);
+	socket_set_reset_on_close(plain->fd, !leg->out_ended || leg->is_reset);
 	fd_close(plain->fd);
 	mem_free(plain);
 }
@@ -160,6 +220,7 @@ static const struct leg_ops plain_ops = {
 	.push_end = plain_push_end,
 	.took = plain_took,
 	.watch = plain_watch,
+	.look = plain_look,
 	.reset = plain_reset,
 	.free = plain_free,
 	.peer = plain_peer,

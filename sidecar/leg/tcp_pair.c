@@ -36,6 +36,6 @@ void tcp_pair_open(struct tcp_pair *pair)
 
 void tcp_abort(int fd)
 {
-	socket_set_reset_on_close(fd);
+	socket_set_reset_on_close(fd, true);
 	fd_close(fd);
 }

@@ -52,7 +52,10 @@ static void end_if_done(struct relay *relay)
 static void end_by_loss(struct relay *relay, struct leg *lost, const struct why *why)
 {
 	bool downstream = lost == relay->downstream;
-	enum relay_end end = lost->hit_limit ? RELAY_LIMIT : downstream ? RELAY_RESET_DOWNSTREAM : RELAY_RESET_UPSTREAM;
+	enum relay_end end = lost->hit_limit           ? RELAY_LIMIT
+			     : why->err == ERR_TIMEOUT ? RELAY_UNRESPONSIVE
+			     : downstream              ? RELAY_RESET_DOWNSTREAM
+						       : RELAY_RESET_UPSTREAM;
 	if (relay->has_ended)
 		return;
 	end_as(relay, end, why);
@@ -169,6 +172,14 @@ struct relay *relay_start(const struct relay_options *options)
 		take_up(relay, relay->downstream);
 	end_if_done(relay);
 	return relay;
+}
+
+void relay_look(struct relay *relay, const struct leg_look *look)
+{
+	if (relay->has_ended)
+		return;
+	leg_look(relay->downstream, look);
+	leg_look(relay->upstream, look);
 }
 
 struct relay_counts relay_counts(const struct relay *relay)

@@ -10,6 +10,7 @@ enum relay_end {
 	RELAY_RESET_DOWNSTREAM, /* the side that called us reset */
 	RELAY_RESET_UPSTREAM,   /* the side we called reset */
 	RELAY_LIMIT,            /* the memory budget took this one's window */
+	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` says which */
 };
 
 struct relay_counts { /* bytes that were handed on */
@@ -28,6 +29,9 @@ struct relay_options {
 	void *arg;
 };
 struct relay *relay_start(const struct relay_options *options);
+struct leg_look;
+/* About once per second: notices what no event tells of. */
+void relay_look(struct relay *relay, const struct leg_look *look);
 struct relay_counts relay_counts(const struct relay *relay);
 void relay_cut(
 	struct relay *relay); /* resets both sides now (policy_changed, withdrawn, drained); on_end is not called */

@@ -84,23 +84,21 @@ void report_conn_relay(struct metric_shard *shard, enum report_direction directi
 }
 
 /* For Istio "sent" is the response and "received" the request, seen from the destination. */
-static void istio_end(struct metric_shard *shard, const struct report_end *end)
+void report_conn_bytes(
+	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received)
 {
-	metric_add(shard, istio_row(METRIC_ISTIO_RECEIVED_SOURCE_MTLS, end->direction, end->encrypted),
-		(int64_t)end->bytes_sent);
-	metric_add(shard, istio_row(METRIC_ISTIO_SENT_SOURCE_MTLS, end->direction, end->encrypted),
-		(int64_t)end->bytes_received);
-	metric_add(shard, istio_row(METRIC_ISTIO_CLOSED_SOURCE_MTLS, end->direction, end->encrypted), 1);
+	metric_add(shard, METRIC_SENT_OUTBOUND + (unsigned)direction, (int64_t)sent);
+	metric_add(shard, METRIC_RECEIVED_OUTBOUND + (unsigned)direction, (int64_t)received);
+	metric_add(shard, istio_row(METRIC_ISTIO_RECEIVED_SOURCE_MTLS, direction, encrypted), (int64_t)sent);
+	metric_add(shard, istio_row(METRIC_ISTIO_SENT_SOURCE_MTLS, direction, encrypted), (int64_t)received);
 }
 
 void report_conn_end(struct metric_shard *shard, const struct report_end *end)
 {
 	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)end->direction, -1);
-	metric_add(shard, METRIC_SENT_OUTBOUND + (unsigned)end->direction, (int64_t)end->bytes_sent);
-	metric_add(shard, METRIC_RECEIVED_OUTBOUND + (unsigned)end->direction, (int64_t)end->bytes_received);
 	metric_add(shard, sidecar_metric_closed(end->direction, end->reason), 1);
 	if (end->was_relayed)
-		istio_end(shard, end);
+		metric_add(shard, istio_row(METRIC_ISTIO_CLOSED_SOURCE_MTLS, end->direction, end->encrypted), 1);
 }
 
 void report_tunnel_open(struct metric_shard *shard, bool outbound)

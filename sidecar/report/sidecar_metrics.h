@@ -21,10 +21,12 @@ struct report_end {
 	enum report_direction direction;
 	enum close_reason reason;
 	bool encrypted, was_relayed;
-	uint64_t bytes_sent, bytes_received;
 };
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted);
+/* Bytes handed on since the last time: `sent` to the destination, `received` to the source. */
+void report_conn_bytes(
+	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received);
 void report_conn_end(struct metric_shard *shard, const struct report_end *end);
 void report_tunnel_open(struct metric_shard *shard, bool outbound);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);

@@ -61,12 +61,10 @@ static void the_dashboards_of_istio_find_their_four(void **state)
 	struct metrics *metrics = sidecar_metrics_new(1);
 	struct metric_shard *shard = metrics_shard(metrics, 0);
 	report_conn_relay(shard, REPORT_OUTBOUND, true);
-	report_conn_end(shard, &(struct report_end){.direction = REPORT_OUTBOUND,
-				       .reason = CLOSE_DONE,
-				       .encrypted = true,
-				       .was_relayed = true,
-				       .bytes_sent = 10,
-				       .bytes_received = 20});
+	report_conn_end(shard,
+		&(struct report_end){
+			.direction = REPORT_OUTBOUND, .reason = CLOSE_DONE, .encrypted = true, .was_relayed = true});
+	report_conn_bytes(shard, REPORT_OUTBOUND, true, 10, 20);
 #define MTLS "{reporter=\"source\",connection_security_policy=\"mutual_tls\"}"
 	assert_true(shows(metrics, "istio_tcp_connections_opened_total" MTLS " 1\n"));
 	assert_true(shows(metrics, "istio_tcp_connections_closed_total" MTLS " 1\n"));

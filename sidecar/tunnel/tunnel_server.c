@@ -210,7 +210,7 @@ void tunnel_server_adopt(struct tunnel_server *server, int fd, const struct addr
 		(void)tunnel_accept(&server->set, fd, from);
 		return;
 	}
-	socket_set_reset_on_close(fd);
+	socket_set_reset_on_close(fd, true);
 	fd_close(fd);
 	const struct tunnel_observer *observer = &server->set.observer;
 	if (observer->on_failure != NULL)

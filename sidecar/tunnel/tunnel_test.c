@@ -277,7 +277,7 @@ static void T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream(void **state)
 		peer_answer(peer, &peer->streams[0], "200");
 		assert_true(PEER_UNTIL(peer, call->has_result));
 		if (with_reset == 1)
-			socket_set_reset_on_close(tls_session_fd(peer->tls));
+			socket_set_reset_on_close(tls_session_fd(peer->tls), true);
 		peer_free(peer);
 		assert_true(is_reset(world, call->app));
 		assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
