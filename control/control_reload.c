@@ -20,6 +20,7 @@ enum err control_read_settings(const struct control_source *source, struct contr
 		settings_read_file(settings, source->path);
 	settings_read_environment(settings, control_config_keys, source->environment);
 	read_flags(settings, source);
+	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
 		log_lines(LOG_LEVEL_ERROR, "settings", settings_mistakes(settings));

@@ -1,4 +1,4 @@
-/* The sidecar's settings, from YAML, HANDFAST_* and flags (base/settings). Plain data, owned by the struct. */
+/* The sidecar's settings, from YAML, HANDFAST_SIDECAR_* and flags (base/settings). Plain data, owned by the struct. */
 #pragma once
 
 #include "base/core/addr.h"

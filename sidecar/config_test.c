@@ -16,7 +16,7 @@ static enum err read_text(struct settings *settings, const char *yaml, struct si
 static void a_small_file_has_the_documented_defaults(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings, "control: {address: 192.0.2.1:15012}\nidentity: {token_file: /t}\n", &config),
@@ -37,7 +37,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 static void ports_and_modes_make_the_floor(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings,
@@ -59,12 +59,12 @@ static void the_control_plane_has_one_address_a_family(void **state)
 	const char *const good[] = {"control: {address: ['192.0.2.1:15012', '[2001:db8::1]:15012']}\n",
 		"control: {address: '192.0.2.1:15012, [2001:db8::1]:15012'}\n"};
 	for (size_t i = 0; i < 2; i++) {
-		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 		assert_int_equal(read_text(settings, good[i], &config), ERR_NONE);
 		assert_string_equal(config->control_address, "192.0.2.1:15012,[2001:db8::1]:15012");
 	}
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	struct sidecar_config *config = NULL;
 	assert_int_equal(read_text(settings, "control: {address: ['192.0.2.1:15012', '192.0.2.2:15012']}\n", &config),
 		ERR_CONFIG);
@@ -83,12 +83,12 @@ static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
 		{"control: {address: 192.0.2.1:15012}\ndrain_deadline: 40s\ndrain_minimum: 30s\n", 30000},
 	};
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 		assert_int_equal(read_text(settings, good[i].yaml, &config), ERR_NONE);
 		assert_int_equal(config->drain_minimum_ms, good[i].minimum_ms);
 	}
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings, "control: {address: 192.0.2.1:15012}\ndrain_minimum: 26s\n", &config), ERR_CONFIG);
@@ -118,7 +118,7 @@ static void finding_p2_probes_come_before_connection_tracking_forgets(void **sta
 static void every_mistake_is_told_at_once(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings,
@@ -137,7 +137,7 @@ static void every_mistake_is_told_at_once(void **state)
 static void the_example_works_as_it_stands(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	settings_read_file(settings, "docker/sidecar.example.yaml");
 	assert_int_equal(sidecar_config_read(settings, &config), ERR_NONE);

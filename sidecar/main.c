@@ -20,8 +20,8 @@ static const char usage[] =
 	"       handfast-sidecar release [...]  the mesh forgets our addresses\n"
 	"       handfast-sidecar --version | --help\n"
 	"\n"
-	"Every key of the settings file is also HANDFAST_KEY in the environment (dots are underscores) and --KEY:\n"
-	"a flag beats the environment beats the file. --keys lists them.\n"
+	"Every key of the settings file is also HANDFAST_SIDECAR_KEY in the environment (dots are underscores) and\n"
+	"--KEY: a flag beats the environment beats the file; an empty variable counts as not set. --keys lists them.\n"
 	"\n"
 	"Signals: SIGTERM drains and ends when nothing is open, after drain_minimum at the earliest and drain_deadline "
 	"at\n"
@@ -99,14 +99,16 @@ static bool read_line(struct command_line *line, struct settings *settings, bool
 
 static struct sidecar_config *read_config(const struct command_line *line)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	struct command_line again = *line;
 	struct sidecar_config *config = NULL;
 	if (line->config != NULL)
 		settings_read_file(settings, line->config);
+	settings_read_former_environment(settings, "HANDFAST", sidecar_config_keys, environ);
 	settings_read_environment(settings, sidecar_config_keys, environ);
 	if (!read_line(&again, settings, true))
 		return NULL;
+	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
 	if (sidecar_config_read(settings, &config) == ERR_NONE)
 		return config;
 	log_lines(LOG_LEVEL_ERROR, "settings", settings_mistakes(settings));
@@ -178,7 +180,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[i], "--keys") == 0)
 			return print_keys();
 	}
-	_cleanup_(settings_freep) struct settings *scratch = settings_new("HANDFAST");
+	_cleanup_(settings_freep) struct settings *scratch = settings_new("HANDFAST_SIDECAR");
 	(void)read_line(&line, scratch, false); /* finds the command and --config */
 	return obey(&line);
 }

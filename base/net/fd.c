@@ -124,7 +124,8 @@ enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why 
 		return why_errno(why, "a file that can be read", "check the path and its permissions", path);
 	struct stat stat;
 	if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
-		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s: something else", path);
+		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s: %s", path,
+			S_ISDIR(stat.st_mode) ? "a folder" : "a pipe, socket or device");
 	CHECK(max < SIZE_MAX);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max + 1); /* it may be a key */
 	RETURN_IF_ERR(read_all(fd, path, max, &content, why));

@@ -11,13 +11,26 @@ static void split(struct setting_node *node)
 	mem_free(text);
 }
 
+/* A list of plain values, on one line; of maps the values themselves are noted when they are asked for. */
+static void note_items(struct settings *settings, const struct setting_node *map, const struct setting_node *list)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(SETTINGS_FILE_MAX);
+	for (const struct setting_node *item = list->first; item != NULL; item = item->next)
+		if (item->kind != SETTING_SCALAR ||
+			buf_printf(&text, "%s%s", item == list->first ? "" : ", ", item->text) != ERR_NONE)
+			return;
+	setting_note(settings, map, list->key, list, buf_cstr(&text));
+}
+
 size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list)
 {
 	struct setting_node *node = map == NULL ? NULL : setting_node_find(map, key);
 	*out_list = NULL;
-	if (node == NULL)
+	if (node == NULL) {
+		setting_note(settings, map, key, NULL, NULL);
 		return 0;
+	}
 	node->asked = true;
 	if (node->kind == SETTING_SCALAR)
 		split(node);
@@ -25,6 +38,7 @@ size_t setting_list(
 		setting_mistake(settings, node, "a list", "begin each item with '- '", "a map");
 		return 0;
 	}
+	note_items(settings, map, node);
 	*out_list = node;
 	return node->num;
 }

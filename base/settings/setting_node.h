@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/settings/settings.h"
+#include "base/settings/settings_record.h"
 
 enum setting_kind { SETTING_SCALAR, SETTING_MAP, SETTING_LIST };
 
@@ -10,7 +11,8 @@ struct setting_node {
 	char *key;    /* within a map; NULL in a list */
 	char *text;   /* scalars */
 	char *origin; /* "control.yaml:12", "HANDFAST_X", "--flag"; owned */
-	bool asked;   /* somebody has asked for it */
+	enum setting_from from;
+	bool asked; /* the program has asked for it */
 	struct setting_node *parent, *first, *last, *next;
 	size_t num;
 };
@@ -18,8 +20,9 @@ struct setting_node {
 struct settings {
 	char *program;
 	struct setting_node *root;
-	struct buf mistakes;
+	struct buf mistakes, warnings;
 	unsigned num_mistakes;
+	struct settings_record *record;
 };
 
 #define SETTINGS_MISTAKES_MAX (64u * 1024)
@@ -30,5 +33,10 @@ struct setting_node *setting_node_add(
 	struct setting_node *parent, enum setting_kind kind, const char *key, const char *origin);
 void setting_node_clear(struct setting_node *node); /* frees what is below and its text */
 struct setting_node *setting_node_find(const struct setting_node *map, const char *key);
+/* Notes a value that the program was given for `key` of `map` (NULL: the section is wrong, nothing is noted). `node`:
+ * NULL when it is the default. `value` NULL: none. */
+void setting_note(struct settings *settings, const struct setting_node *map, const char *key,
+	const struct setting_node *node, const char *value);
+
 /* "mesh.networks" or "" for the root; for lists "services[2].name". */
 const char *setting_node_path(const struct setting_node *node, char *out, size_t cap);

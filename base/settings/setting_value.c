@@ -25,9 +25,36 @@ static const char *scalar_text(struct settings *settings, struct setting_node *n
 	return NULL;
 }
 
+void setting_note(struct settings *settings, const struct setting_node *map, const char *key,
+	const struct setting_node *node, const char *value)
+{
+	char path[512], copy[256];
+	if (map == NULL)
+		return;
+	setting_node_path(map, path, sizeof(path));
+	size_t used = strlen(path);
+	snprintf(path + used, sizeof(path) - used, "%s%s", used == 0 ? "" : ".", key);
+	if (value != NULL && strlen(value) >= sizeof(copy)) {
+		snprintf(copy, sizeof(copy), "%.*s...", (int)sizeof(copy) - 4, value);
+		value = copy;
+	}
+	const struct setting_row row = {
+		.key = path,
+		/* The record copies them. */
+		.value = (char *)(uintptr_t)value,
+		.origin = node == NULL ? (char *)(uintptr_t) "default" : node->origin,
+		.from = node == NULL ? SETTING_FROM_DEFAULT : node->from,
+	};
+	settings_record_add(settings->record, &row);
+}
+
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key)
 {
 	struct setting_node *node = ask(map, key);
+	if (node == NULL && map != NULL) {
+		node = setting_node_add(map, SETTING_MAP, key, map->origin);
+		node->asked = true;
+	}
 	if (node == NULL || node->kind == SETTING_MAP)
 		return node;
 	setting_mistake(settings, node, "keys and values", "indent them below it", "%s",
@@ -37,7 +64,9 @@ struct setting_node *setting_map(struct settings *settings, struct setting_node 
 
 const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise)
 {
-	const char *text = scalar_text(settings, ask(map, key), "a text");
+	struct setting_node *node = ask(map, key);
+	const char *text = scalar_text(settings, node, "a text");
+	setting_note(settings, map, key, node, text != NULL ? text : otherwise);
 	return text != NULL ? text : otherwise;
 }
 
@@ -46,6 +75,7 @@ const char *setting_required_text(
 {
 	struct setting_node *node = ask(map, key);
 	const char *text = scalar_text(settings, node, expected);
+	setting_note(settings, map, key, node, text);
 	if (text != NULL && text[0] != '\0')
 		return text;
 	if (node == NULL || text != NULL)
@@ -90,8 +120,20 @@ enum err duration_parse(struct span text, uint64_t *out_ms)
 	return quantity_parse(copy, durations, out_ms);
 }
 
-static uint64_t quantity(struct settings *settings, struct setting_node *map, const char *key, const struct unit *units,
-	const char *kind, uint64_t min, uint64_t max, uint64_t otherwise)
+/* As it is written: with the largest unit that leaves no rest. */
+static void quantity_format(uint64_t value, const struct unit *units, char out[32])
+{
+	const struct unit *best = &units[0];
+	if (value == 0 && units == durations)
+		best = &units[1];
+	for (size_t i = 1; units[i].name != NULL && value != 0; i++)
+		if (value % units[i].factor == 0)
+			best = &units[i];
+	snprintf(out, 32, "%" PRIu64 "%s", value / best->factor, best->name);
+}
+
+static uint64_t quantity_read(struct settings *settings, struct setting_node *map, const char *key,
+	const struct unit *units, const char *kind, uint64_t min, uint64_t max, uint64_t otherwise)
 {
 	struct setting_node *node = ask(map, key);
 	const char *text = scalar_text(settings, node, kind);
@@ -109,6 +151,16 @@ static uint64_t quantity(struct settings *settings, struct setting_node *map, co
 		units == durations ? " ms" : "");
 	setting_mistake(settings, node, expected, "choose one in the range", "'%s'", text);
 	return otherwise;
+}
+
+static uint64_t quantity(struct settings *settings, struct setting_node *map, const char *key, const struct unit *units,
+	const char *kind, uint64_t min, uint64_t max, uint64_t otherwise)
+{
+	char text[32];
+	uint64_t value = quantity_read(settings, map, key, units, kind, min, max, otherwise);
+	quantity_format(value, units, text);
+	setting_note(settings, map, key, map == NULL ? NULL : setting_node_find(map, key), text);
+	return value;
 }
 
 uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
@@ -145,6 +197,7 @@ unsigned setting_word(struct settings *settings, struct setting_node *map, const
 	words_join(words, expected, sizeof(expected));
 	struct setting_node *node = ask(map, key);
 	const char *text = scalar_text(settings, node, expected);
+	setting_note(settings, map, key, node, text != NULL ? text : words[otherwise]);
 	if (text == NULL)
 		return otherwise;
 	for (unsigned i = 0; words[i] != NULL; i++)

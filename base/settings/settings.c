@@ -12,6 +12,8 @@ struct settings *settings_new(const char *program)
 	settings->root = setting_node_add(NULL, SETTING_MAP, NULL, "settings");
 	settings->root->asked = true;
 	buf_init(&settings->mistakes, SETTINGS_MISTAKES_MAX);
+	buf_init(&settings->warnings, SETTINGS_MISTAKES_MAX);
+	settings->record = settings_record_new();
 	return settings;
 }
 
@@ -21,6 +23,8 @@ void settings_free(struct settings *settings)
 	mem_free(settings->root->origin);
 	mem_free(settings->root);
 	buf_done(&settings->mistakes);
+	buf_done(&settings->warnings);
+	settings_record_free(settings->record);
 	mem_free(settings->program);
 	mem_free(settings);
 }
@@ -37,7 +41,7 @@ void settings_read_file(struct settings *settings, const char *path)
 	if (fd_read_file(path, SETTINGS_FILE_MAX, &content, &why) == ERR_NONE)
 		settings_read_text(settings, path, buf_span(&content));
 	else
-		setting_mistake(settings, NULL, why.expected, why.fix, "%s: %s", path, why.got);
+		setting_mistake(settings, NULL, why.expected, why.fix, "%s", why.got);
 }
 
 /* --- mistakes --- */
@@ -95,4 +99,14 @@ unsigned settings_finish(struct settings *settings)
 const char *settings_mistakes(struct settings *settings)
 {
 	return buf_cstr(&settings->mistakes);
+}
+
+const char *settings_warnings(struct settings *settings)
+{
+	return buf_cstr(&settings->warnings);
+}
+
+struct settings_record *settings_take_record(struct settings *settings)
+{
+	return TAKE_PTR(settings->record);
 }

@@ -8,8 +8,9 @@
 
 #define SETTINGS_FILE_MAX (1024u * 1024)
 
-struct settings;     /* the whole tree and its mistakes */
-struct setting_node; /* a map, a list or a scalar in it; borrowed from its settings */
+struct settings;        /* the whole tree and its mistakes */
+struct settings_record; /* what came of it: settings_record.h */
+struct setting_node;    /* a map, a list or a scalar in it; borrowed from its settings */
 
 /* `program`: prefix of the environment variables, "HANDFAST_CONTROL": mesh.leaf_ttl is HANDFAST_CONTROL_MESH_LEAF_TTL.
  */
@@ -21,14 +22,20 @@ DEFINE_CLEANUP(struct settings *, settings_free)
 void settings_read_file(struct settings *settings, const char *path);
 void settings_read_text(struct settings *settings, const char *name, struct span yaml);
 /* Every variable of the program's prefix whose rest is a known key (`keys`: scalar and plain-list keys that the program
- * has, NULL-terminated); an unknown one of the prefix is a mistake. A list is given separated by commas. */
+ * has, NULL-terminated). An empty one counts as not set; an unknown one is a warning, unless it is one that Kubernetes
+ * makes of a Service's name. A list is given separated by commas. */
 void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment);
+/* The same for a prefix that releases before this one had, of which only known keys are looked at: each is taken, with
+ * a warning. Call it before settings_read_environment(), which beats it. */
+void settings_read_former_environment(
+	struct settings *settings, const char *prefix, const char *const *keys, char *const *environment);
 /* "--mesh.leaf-ttl=5s" or "--mesh.leaf_ttl 5s"; *index moves on. False: argv[*index] is no such flag. */
 bool settings_read_flag(struct settings *settings, const char *const *keys, int argc, char *const *argv, int *index);
 
 struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
 
-/* --- maps: each key asked for is known; NULL: it is not there --- */
+/* --- maps: each key asked for is known --- */
+/* Empty where there is none; NULL with a mistake: something else is there. */
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key);
 /* Scalars: the default is returned when the key is absent or wrong (then with a mistake). Borrowed from settings. */
 const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise);
@@ -66,6 +73,10 @@ void setting_mistake_why(struct settings *settings, struct setting_node *node, c
 /* Call when everything has been asked for: keys that nobody asked for become mistakes. Number of mistakes in all. */
 unsigned settings_finish(struct settings *settings);
 const char *settings_mistakes(struct settings *settings); /* a line each; "" when there is none */
+const char *settings_warnings(struct settings *settings); /* the same: what does not keep the program from starting */
+
+/* Every value that was asked for, and where it came from. The caller owns it; once. */
+struct settings_record *settings_take_record(struct settings *settings);
 
 /* The words behind the typed getters, for other callers. */
 enum err duration_parse(struct span text, uint64_t *out_ms) _must_use_;

@@ -1,5 +1,6 @@
 /* The environment and flags over the file: a value given there replaces what the file says at that key. */
 #include "base/core/mem.h"
+#include "base/settings/service_link.h"
 #include "base/settings/setting_node.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@ static struct setting_node *child_map(struct setting_node *map, const char *key,
 	return child != NULL ? child : setting_node_add(map, SETTING_MAP, key, origin);
 }
 
-static void overlay(struct settings *settings, const char *path, const char *value, const char *origin)
+static void overlay(
+	struct settings *settings, const char *path, const char *value, const char *origin, enum setting_from from)
 {
 	struct setting_node *map = settings->root;
 	char part[64];
@@ -30,6 +32,7 @@ static void overlay(struct settings *settings, const char *path, const char *val
 	node->kind = SETTING_SCALAR;
 	node->text = mem_strdup(value);
 	node->origin = mem_strdup(origin);
+	node->from = from;
 }
 
 /* "mesh.leaf_ttl" is MESH_LEAF_TTL in the environment. */
@@ -43,28 +46,74 @@ static bool is_variable_of(const char *key, const char *variable, size_t len)
 	return true;
 }
 
-static void variable_take(struct settings *settings, const char *const *keys, const char *variable, const char *rest)
+/* A variable, cut in its parts. */
+struct variable {
+	char name[128];    /* cut short when it is longer: then it is no key either */
+	const char *value; /* behind the equals sign */
+};
+
+static bool variable_split(const char *text, struct variable *out)
 {
-	const char *equals = strchr(rest, '=');
-	size_t len = equals == NULL ? strlen(rest) : (size_t)(equals - rest);
-	char origin[128];
-	snprintf(origin, sizeof(origin), "%.*s", (int)(len + (size_t)(rest - variable)), variable);
+	const char *equals = strchr(text, '=');
+	if (equals == NULL || equals[1] == '\0')
+		return false; /* empty counts as not set, as charts and compose files leave them */
+	snprintf(out->name, sizeof(out->name), "%.*s", (int)(equals - text), text);
+	out->value = equals + 1;
+	return true;
+}
+
+static const char *key_of(const char *const *keys, const char *rest)
+{
 	for (size_t i = 0; keys[i] != NULL; i++)
-		if (equals != NULL && is_variable_of(keys[i], rest, len)) {
-			overlay(settings, keys[i], equals + 1, origin);
-			return;
-		}
-	struct setting_node place = {.origin = origin};
-	setting_mistake(
-		settings, &place, "a variable of a known key", "unset it, or see the spelling in --help", "%s", origin);
+		if (is_variable_of(keys[i], rest, strlen(rest)))
+			return keys[i];
+	return NULL;
+}
+
+/* What follows "PREFIX_" in the name, or NULL. */
+static const char *rest_of(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+	return strncmp(name, prefix, len) == 0 && name[len] == '_' ? name + len + 1 : NULL;
+}
+
+static void warn(struct settings *settings, const char *name, const char *what)
+{
+	/* Past the maximum they are left out. */
+	enum err ignored = buf_printf(&settings->warnings, "%s: %s\n", name, what);
+	(void)ignored;
 }
 
 void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment)
 {
-	size_t prefix = strlen(settings->program);
-	for (size_t i = 0; environment[i] != NULL; i++)
-		if (strncmp(environment[i], settings->program, prefix) == 0 && environment[i][prefix] == '_')
-			variable_take(settings, keys, environment[i], environment[i] + prefix + 1);
+	struct variable variable;
+	for (size_t i = 0; environment[i] != NULL; i++) {
+		const char *rest =
+			variable_split(environment[i], &variable) ? rest_of(variable.name, settings->program) : NULL;
+		const char *key = rest == NULL ? NULL : key_of(keys, rest);
+		if (key != NULL)
+			overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
+		else if (rest != NULL && !service_link_is(rest, variable.value))
+			warn(settings, variable.name,
+				"no setting has this name, so it is ignored; see the spelling in --help");
+	}
+}
+
+void settings_read_former_environment(
+	struct settings *settings, const char *prefix, const char *const *keys, char *const *environment)
+{
+	struct variable variable;
+	char what[160];
+	for (size_t i = 0; environment[i] != NULL; i++) {
+		const char *rest = variable_split(environment[i], &variable) ? rest_of(variable.name, prefix) : NULL;
+		const char *key = rest == NULL ? NULL : key_of(keys, rest);
+		if (key == NULL)
+			continue;
+		overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
+		snprintf(what, sizeof(what), "this name is read for the last time in this release; write %s_%.64s",
+			settings->program, rest);
+		warn(settings, variable.name, what);
+	}
 }
 
 /* A flag may be written with dashes where the key has underscores. */
@@ -93,9 +142,9 @@ bool settings_read_flag(struct settings *settings, const char *const *keys, int 
 		snprintf(origin, sizeof(origin), "--%s", keys[i]);
 		struct setting_node place = {.origin = origin};
 		if (equals != NULL)
-			overlay(settings, keys[i], equals + 1, origin);
+			overlay(settings, keys[i], equals + 1, origin, SETTING_FROM_FLAG);
 		else if (*index + 1 < argc)
-			overlay(settings, keys[i], argv[++*index], origin);
+			overlay(settings, keys[i], argv[++*index], origin, SETTING_FROM_FLAG);
 		else
 			setting_mistake(settings, &place, "a value", "write --key=value", "nothing behind it");
 		++*index;

@@ -79,14 +79,78 @@ static void flags_beat_the_environment_and_that_beats_the_file(void **state)
 	assert_int_equal(settings_finish(settings), 0);
 }
 
-static void an_unknown_variable_of_our_prefix_is_a_mistake(void **state)
+static unsigned num_lines(const char *text)
+{
+	unsigned num = 0;
+	for (; *text != '\0'; text++)
+		num += *text == '\n';
+	return num;
+}
+
+static void finding_o4_an_unknown_variable_of_our_prefix_is_a_warning(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = read_text("");
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
 	char *environment[] = {(char *)"HANDFAST_TEST_NAMES=x", (char *)"HANDFAST_TESTNAME=y", NULL};
 	settings_read_environment(settings, keys, environment);
-	assert_int_equal(settings_finish(settings), 1);
-	assert_non_null(strstr(settings_mistakes(settings), "HANDFAST_TEST_NAMES"));
+	assert_int_equal(settings_finish(settings), 0);
+	assert_int_equal(num_lines(settings_warnings(settings)), 1);
+	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_NAMES: "));
+}
+
+/* Of a Service named handfast-test, and of one named handfast-test-metrics, with a named port. */
+static void finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored(void **state)
+{
+	(void)state;
+	static const char *const own_keys[] = {"port", "listen.port", NULL};
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	char *environment[] = {(char *)"HANDFAST_TEST_SERVICE_HOST=10.0.0.1",
+		(char *)"HANDFAST_TEST_SERVICE_PORT=15012", (char *)"HANDFAST_TEST_SERVICE_PORT_STREAMS=15012",
+		(char *)"HANDFAST_TEST_PORT_15012_TCP=tcp://10.0.0.1:15012",
+		(char *)"HANDFAST_TEST_PORT_15012_TCP_PROTO=tcp", (char *)"HANDFAST_TEST_PORT_15012_TCP_PORT=15012",
+		(char *)"HANDFAST_TEST_PORT_15012_TCP_ADDR=10.0.0.1",
+		(char *)"HANDFAST_TEST_PORT_53_UDP=udp://10.0.0.1:53",
+		(char *)"HANDFAST_TEST_METRICS_SERVICE_HOST=10.0.0.2",
+		(char *)"HANDFAST_TEST_METRICS_PORT=tcp://10.0.0.2:80",
+		(char *)"HANDFAST_TEST_METRICS_PORT_80_TCP_ADDR=10.0.0.2", (char *)"HANDFAST_TEST_LISTEN_PORT=81",
+		(char *)"HANDFAST_TEST_LISTENS_PORT=82", NULL};
+	settings_read_environment(settings, own_keys, environment);
+	struct setting_node *root = settings_root(settings), *listen = setting_map(settings, root, "listen");
+	assert_int_equal(setting_number(settings, listen, "port", 1, 65535, 1), 81);
+	assert_int_equal(settings_finish(settings), 0);
+	assert_int_equal(num_lines(settings_warnings(settings)), 1); /* a misspelled key is none of them */
+	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_LISTENS_PORT: "));
+}
+
+static void finding_o4_a_former_name_still_counts_and_is_warned_of(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	char *environment[] = {(char *)"HANDFAST_NAME=old", (char *)"HANDFAST_WORKERS=2", (char *)"HANDFAST_OTHER=1",
+		(char *)"HANDFAST_TEST_NAME=new", NULL};
+	settings_read_former_environment(settings, "HANDFAST", keys, environment);
+	settings_read_environment(settings, keys, environment);
+	struct setting_node *root = settings_root(settings);
+	assert_string_equal(setting_text(settings, root, "name", ""), "new");
+	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 2);
+	assert_int_equal(settings_finish(settings), 0);
+	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_WORKERS: "));
+	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_WORKERS"));
+	assert_null(strstr(settings_warnings(settings), "HANDFAST_OTHER"));
+}
+
+static void finding_i2_an_empty_variable_counts_as_not_set(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = read_text("workers: 3\n");
+	char *environment[] = {(char *)"HANDFAST_TEST_WORKERS=", (char *)"HANDFAST_TEST_NAME=",
+		(char *)"HANDFAST_TEST_", (char *)"=", (char *)"", NULL};
+	settings_read_environment(settings, keys, environment);
+	struct setting_node *root = settings_root(settings);
+	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 3);
+	assert_string_equal(setting_text(settings, root, "name", "default"), "default");
+	assert_int_equal(settings_finish(settings), 0);
+	assert_string_equal(settings_warnings(settings), "");
 }
 
 static void hostile_files_end_in_one_clear_mistake(void **state)
@@ -106,11 +170,40 @@ static void hostile_files_end_in_one_clear_mistake(void **state)
 	}
 }
 
-static void an_empty_file_has_no_mistakes(void **state)
+static void finding_i2_an_empty_settings_file_is_refused(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = read_text("# nothing but this\n");
+	const char *const files[] = {"", "\n\n", "# nothing but this\n", "---\n", "--- # nothing\n...\n",
+		"\xef\xbb\xbf", "''\n", "\xef\xbb\xbf# nothing\n", "~\n", "null\n", "5\n", "- a\n", "[]\n"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = read_text(files[i]);
+		assert_int_equal(settings_finish(settings), 1);
+		assert_non_null(strstr(settings_mistakes(settings), "test.yaml:1: expected keys and values"));
+	}
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	settings_read_text(settings, "test.yaml", (struct span){0}); /* where an empty file lies */
+	assert_int_equal(settings_finish(settings), 1);
+}
+
+static void a_byte_order_mark_and_an_empty_map_are_fine(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = read_text("\xef\xbb\xbfname: a\n");
+	_cleanup_(settings_freep) struct settings *none = read_text("{}\n");
+	assert_string_equal(setting_text(settings, settings_root(settings), "name", ""), "a");
 	assert_int_equal(settings_finish(settings), 0);
+	assert_int_equal(settings_finish(none), 0);
+}
+
+static void finding_i2_what_is_no_file_is_named(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	settings_read_file(settings, "/");
+	settings_read_file(settings, "/dev/null");
+	assert_int_equal(settings_finish(settings), 2);
+	assert_non_null(strstr(settings_mistakes(settings), "expected a regular file, got /: a folder"));
+	assert_non_null(strstr(settings_mistakes(settings), "got /dev/null: a pipe, socket or device"));
 }
 
 int main(void)
@@ -119,9 +212,14 @@ int main(void)
 		cmocka_unit_test(values_come_with_their_types),
 		cmocka_unit_test(five_mistakes_are_told_at_once_each_with_its_place),
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),
-		cmocka_unit_test(an_unknown_variable_of_our_prefix_is_a_mistake),
+		cmocka_unit_test(finding_o4_an_unknown_variable_of_our_prefix_is_a_warning),
+		cmocka_unit_test(finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored),
+		cmocka_unit_test(finding_o4_a_former_name_still_counts_and_is_warned_of),
+		cmocka_unit_test(finding_i2_an_empty_variable_counts_as_not_set),
 		cmocka_unit_test(hostile_files_end_in_one_clear_mistake),
-		cmocka_unit_test(an_empty_file_has_no_mistakes),
+		cmocka_unit_test(finding_i2_an_empty_settings_file_is_refused),
+		cmocka_unit_test(a_byte_order_mark_and_an_empty_map_are_fine),
+		cmocka_unit_test(finding_i2_what_is_no_file_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

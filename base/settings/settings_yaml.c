@@ -12,7 +12,7 @@ struct reader {
 	struct setting_node *at; /* the map or list being filled; NULL: before the root */
 	char *key;               /* the key that waits for its value */
 	unsigned depth, num;
-	bool has_document;
+	bool has_document, has_root;
 };
 
 static const char *origin_of(const struct reader *reader, size_t line, char out[256])
@@ -44,6 +44,7 @@ static struct setting_node *value_begin(struct reader *reader, enum setting_kind
 				"something else");
 			return NULL;
 		}
+		reader->has_root = true;
 		return reader->settings->root;
 	}
 	if (reader->at->kind == SETTING_MAP && setting_node_find(reader->at, reader->key) != NULL) {
@@ -78,9 +79,8 @@ static bool scalar(struct reader *reader, const yaml_event_t *event)
 		reader->key = mem_strdup(text);
 		return true;
 	}
-	/* A file of comments alone has one empty scalar. */
 	if (reader->at == NULL && text[0] == '\0')
-		return true;
+		return true; /* "---" and nothing behind it: said at the end */
 	struct setting_node *node = value_begin(reader, SETTING_SCALAR, line);
 	if (node == NULL)
 		return false;
@@ -130,9 +130,14 @@ static bool step(struct reader *reader, yaml_parser_t *parser)
 		return refuse(reader, parser->problem_mark.line, "valid YAML",
 			"see the indentation and the quotes there",
 			parser->problem != NULL ? parser->problem : "something else");
-	bool more = event.type != YAML_STREAM_END_EVENT && take(reader, &event);
+	bool is_end = event.type == YAML_STREAM_END_EVENT, more = !is_end && take(reader, &event);
 	yaml_event_delete(&event);
-	return more;
+	/* Cut short by whoever writes it, or a volume that is not there yet: it would put every setting back to its
+	 * default. */
+	return is_end && !reader->has_root
+		       ? refuse(reader, 0, "keys and values", "write 'key: value' lines, or '{}' for defaults alone",
+				 "none (an empty file, or comments alone)")
+		       : more;
 }
 
 void settings_read_text(struct settings *settings, const char *name, struct span yaml)
@@ -143,7 +148,9 @@ void settings_read_text(struct settings *settings, const char *name, struct span
 		(void)refuse(&reader, 0, "a YAML reader", "free some memory", "none");
 		return;
 	}
-	yaml_parser_set_input_string(&parser, yaml.ptr, yaml.len);
+	/* libyaml takes no NULL, which is where an empty file lies. */
+	static const uint8_t nothing[1];
+	yaml_parser_set_input_string(&parser, yaml.len == 0 ? nothing : yaml.ptr, yaml.len);
 	while (step(&reader, &parser))
 		;
 	mem_free(reader.key);
