@@ -1,10 +1,13 @@
-"""Settings that are empty, cut short or not ours: refused with a sentence or passed over, and what runs goes on. Rows: I2, O4.
+"""Settings that are empty, cut short or not ours: refused with a sentence or passed over, and what runs goes on.
+
+Rows: I2, O4.
 
     control, client [sidecar], stranger starts programs that cannot start"""
 
 import os
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in
+from handfast_harness.namespace import environment
 
 EMPTY = {"nothing": b"", "comments": b"# all of it\n# is a comment\n", "a byte order mark": b"\xef\xbb\xbf", "a dash line": b"---\n",
          "a scalar": b"5\n", "null": b"~\n"}
@@ -93,17 +96,16 @@ def finding_o4_variables_of_services_are_passed_over(story):
 
 
 def finding_o4_and_so_in_the_other_programs(story):
-    environment = {**service_links(), "HANDFAST_CONTROL_WORKERZ": "3", "HANDFAST_INIT_PROFILES": "x"}
+    variables = environment({**service_links(), "HANDFAST_CONTROL_WORKERZ": "3"})
     control = story.mesh.control
-    done = control.host.run([story.binary("handfast-control"), "--config", control.path, "--check"], uid=1336, env=environment)
+    done = control.host.run([story.binary("handfast-control"), "--config", control.path, "--check"], uid=1336, env=variables)
     expect_in("HANDFAST_CONTROL_WORKERZ: no setting has this name", done.stderr, "what the control plane says")
     expect("15012_TCP" not in done.stderr, done.stderr)
-    control.host.run([story.binary("handfast"), "status", "--socket", control.socket], env=environment)
-    story.mesh.client.run([story.binary("handfast-init"), "up", "--dry-run"], env=environment)
+    control.host.run([story.binary("handfast"), "status", "--socket", control.socket], env=variables)
 
 
 def finding_o4_the_sidecars_own_variables_count(story):
-    environment = {"HANDFAST_SIDECAR_CONTROL_ADDRESS": "UPPER", "HANDFAST_SIDECAR_PORTS_TUNNEL": "none"}
-    done = story.mesh.stranger.run([story.binary("handfast-sidecar")], uid=1337, env=environment, check=False)
+    variables = environment({"HANDFAST_SIDECAR_CONTROL_ADDRESS": "UPPER", "HANDFAST_SIDECAR_PORTS_TUNNEL": "none"})
+    done = story.mesh.stranger.run([story.binary("handfast-sidecar")], uid=1337, env=variables, check=False)
     expect_eq(done.returncode, 64, "exit code")
     expect_in("HANDFAST_SIDECAR_PORTS_TUNNEL (ports.tunnel)", done.stderr, "what it says")
