@@ -1,9 +1,11 @@
-/* A gRPC client of ours against other people's servers: `echo_client <port>` runs its cases one after the other and
- * prints "ok <name>" or "not ok <name>: ..." for each. The server has the methods of echo_server.c. */
+/* A gRPC client of ours against other people's servers: `echo_client PORT [FOLDER]` runs its cases one after the other
+ * and prints "ok <name>" or "not ok <name>: ..." for each. The server has the methods of echo_server.c. With FOLDER
+ * (identity.h) over mutual TLS. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/socket.h"
 #include "base/rpc/rpc_client.h"
+#include "test/interop/identity.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -119,7 +121,7 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 
 int main(int argc, char **argv)
 {
-	CHECK(argc == 2);
+	CHECK(argc == 2 || argc == 3);
 	struct addr to;
 	char *text = mem_printf("127.0.0.1:%s", argv[1]);
 	CHECK(addr_parse(span_of_str(text), &to) == ERR_NONE);
@@ -153,7 +155,8 @@ int main(int argc, char **argv)
 	struct program program = {
 		.loop = loop_new(&clock_system), .steps = steps, .num_steps = sizeof(steps) / sizeof(steps[0])};
 	program.client = rpc_client_new(&(struct rpc_client_options){.loop = program.loop,
-		.transport = transport_new_plain(fd),
+		.transport = argc == 3 ? identity_transport(identity_read(argv[2], TLS_CLIENT), fd)
+				       : transport_new_plain(fd),
 		.authority = "interop",
 		.send_queue_max = 8 * 1024 * 1024,
 		.on_ready = on_ready,

@@ -1,10 +1,13 @@
-/* A gRPC server of ours for other people's clients: plain TCP on 127.0.0.1, its port on the first line of stdout.
+/* A gRPC server of ours for other people's clients: `echo_server [FOLDER]` on 127.0.0.1, its port on the first line of
+ * stdout. Plain TCP, or mutual TLS with the identity in FOLDER (identity.h); then each failed handshake is a line on
+ * stdout.
  * /interop.Echo/Echo: each message back. Fail: "<status> <text>" is answered with just that. Silent: nothing, ever.
  * Count: how many messages "<number> <size>" asks for. Ended: how many calls ended without our finishing them. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
+#include "test/interop/identity.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +15,7 @@
 struct echo_server {
 	struct loop *loop;
 	struct rpc_server *rpc;
+	struct identity *identity; /* NULL: plain TCP */
 	unsigned num_abandoned;
 	struct loop_signal drain, stop;
 };
@@ -114,7 +118,15 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct echo_server *server = arg;
 	socket_set_nodelay(fd);
-	rpc_server_adopt(server->rpc, transport_new_plain(fd), peer);
+	rpc_server_adopt(server->rpc,
+		server->identity != NULL ? identity_transport(server->identity, fd) : transport_new_plain(fd), peer);
+}
+
+static void on_handshake_failed(_unused_ void *arg, _unused_ const struct addr *from, const struct why *why)
+{
+	char text[700];
+	(void)printf("handshake failed: %s\n", why_format(why, text, sizeof(text)));
+	(void)fflush(stdout);
 }
 
 static void on_drain(struct loop_signal *signal)
@@ -141,13 +153,16 @@ static struct listener *listen_somewhere(struct echo_server *server)
 	return listener_new(server->loop, fd, on_accept, NULL, server);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct echo_server server = {.loop = loop_new(&clock_system)};
+	if (argc > 1)
+		server.identity = identity_read(argv[1], TLS_SERVER);
 	server.rpc = rpc_server_new(&(struct rpc_server_options){.loop = server.loop,
 		.methods = methods,
 		.num_methods = sizeof(methods) / sizeof(methods[0]),
 		.send_queue_max = 64 * 1024 * 1024,
+		.on_handshake_failed = on_handshake_failed,
 		.arg = &server});
 	loop_signal_start(server.loop, &server.drain, SIGUSR1, on_drain);
 	loop_signal_start(server.loop, &server.stop, SIGTERM, on_stop);

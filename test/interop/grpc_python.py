@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Our gRPC against grpcio's: a Python client at our server, and our client at a Python server.
+"""Our gRPC against grpcio's: a Python client at our server, and our client at a Python server, over plain TCP and again
+over mutual TLS. Debian's grpcio speaks P-256 and no other group.
 
 usage: bazel build //test/interop/... && test/interop/grpc_python.py
 """
@@ -10,12 +11,18 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import grpc
+from cryptography.hazmat.primitives import serialization
 
-PROGRAMS = pathlib.Path(os.environ.get("HANDFAST_BIN", pathlib.Path(__file__).resolve().parents[2] / "bazel-bin"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test/harness"))
+from handfast_harness import TestAuthority  # noqa: E402 (the path must be set first)
+
+PROGRAMS = pathlib.Path(os.environ.get("HANDFAST_BIN", ROOT / "bazel-bin"))
 LARGE = 3 * 1024 * 1024
 LIMIT = [("grpc.max_receive_message_length", 8 * 1024 * 1024), ("grpc.max_send_message_length", 8 * 1024 * 1024)]
 
@@ -30,18 +37,50 @@ def expect_status(call, status, text=None):
     raise AssertionError(f"expected {status}, got OK")
 
 
+class Tls:
+    """One authority, an identity in a folder for our program, and one for Python's. grpcio checks DNS names alone."""
+
+    def __init__(self):
+        self.authority = TestAuthority("cluster.local")
+        self.folder = tempfile.TemporaryDirectory()
+        ours = self.identity("ours")
+        der = serialization.Encoding.DER
+        files = {"root": self.authority.root.public_bytes(der), "leaf": ours.chain[0].public_bytes(der),
+                 "issuer": ours.chain[1].public_bytes(der),
+                 "key": ours.key.private_bytes(der, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())}
+        for name, content in files.items():
+            (pathlib.Path(self.folder.name) / name).write_bytes(content)
+
+    def identity(self, name):
+        return self.authority.leaf("spiffe://cluster.local/ns/interop/sa/" + name, dns_names=["localhost"])
+
+    def channel(self, port, identity):
+        credentials = grpc.ssl_channel_credentials(self.authority.root_pem, identity.key_pem, identity.chain_pem)
+        return grpc.secure_channel(f"127.0.0.1:{port}", credentials,
+                                   options=LIMIT + [("grpc.ssl_target_name_override", "localhost")])
+
+    def server_credentials(self):
+        identity = self.identity("python")
+        return grpc.ssl_server_credentials([(identity.key_pem, identity.chain_pem)], self.authority.root_pem,
+                                           require_client_auth=True)
+
+
 class OurServer:
     """Each method whose name starts with `case_` is one case."""
 
-    def __init__(self):
-        self.process = subprocess.Popen([PROGRAMS / "test/interop/echo_server"], stdout=subprocess.PIPE, text=True)
+    def __init__(self, tls):
+        self.tls = tls
+        self.process = subprocess.Popen([PROGRAMS / "test/interop/echo_server", *([tls.folder.name] if tls else [])],
+                                        stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=LIMIT)
+        self.channel = (tls.channel(self.port, tls.identity("python")) if tls
+                        else grpc.insecure_channel(f"127.0.0.1:{self.port}", options=LIMIT))
 
     def close(self):
         self.channel.close()
         self.process.terminate()
         assert self.process.wait(timeout=5) == 0, "the server did not end cleanly"
+        self.process.stdout.close()
 
     def unary(self, method, message=b"", **options):
         return self.channel.unary_unary(f"/interop.Echo/{method}")(message, timeout=options.pop("timeout", 10), **options)
@@ -129,6 +168,16 @@ class OurServer:
             answers = list(pool.map(lambda i: self.unary("Echo", str(i).encode()), range(500)))
         assert answers == [str(i).encode() for i in range(500)]
 
+    def case_finding_t2_a_failed_handshake_is_reported(self):
+        if self.tls is None:
+            return
+        stranger = TestAuthority("cluster.local").leaf("spiffe://cluster.local/ns/interop/sa/stranger")
+        with self.tls.channel(self.port, stranger) as channel:
+            expect_status(lambda: channel.unary_unary("/interop.Echo/Echo")(b"x", timeout=10),
+                          grpc.StatusCode.UNAVAILABLE)
+        line = self.process.stdout.readline()
+        assert line.startswith("handshake failed: "), f"expected the server to report it, got {line!r}"
+
     def case_drain_lets_a_call_end(self):  # the last: the server takes no more connections after it
         go_on = threading.Event()
 
@@ -160,7 +209,7 @@ class PythonServer(grpc.GenericRpcHandler):
 
     def watch(self, context):
         def ended():
-            if context.code() is None and not getattr(context, "finished", False):
+            if not getattr(context, "finished", False):
                 self.num_abandoned += 1
         context.add_callback(ended)
 
@@ -186,18 +235,22 @@ class PythonServer(grpc.GenericRpcHandler):
         yield from (bytes(size) for _ in range(num))
 
     def ended(self, messages, context):
-        time.sleep(0.2)
+        end = time.monotonic() + 5
+        while self.num_abandoned < 2 and time.monotonic() < end:
+            time.sleep(0.05)
         for _ in messages:
             yield str(self.num_abandoned).encode()
 
 
-def run_our_client():
+def run_our_client(tls):
     """Yields (name, None or what is wrong)."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(120), options=LIMIT)
     server.add_generic_rpc_handlers((PythonServer(),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = (server.add_secure_port("127.0.0.1:0", tls.server_credentials()) if tls
+            else server.add_insecure_port("127.0.0.1:0"))
     server.start()
-    done = subprocess.run([PROGRAMS / "test/interop/echo_client", str(port)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([PROGRAMS / "test/interop/echo_client", str(port), *([tls.folder.name] if tls else [])],
+                          capture_output=True, text=True, timeout=60)
     server.stop(None)
     for line in done.stdout.splitlines():
         name, _, wrong = line.removeprefix("not ok ").removeprefix("ok ").partition(": ")
@@ -206,8 +259,8 @@ def run_our_client():
         yield "our client ended", f"status {done.returncode}: {done.stderr}"
 
 
-def run_our_server():
-    server = OurServer()
+def run_our_server(tls):
+    server = OurServer(tls)
     for name in [name for name in OurServer.__dict__ if name.startswith("case_")]:
         title = "our server: " + name.removeprefix("case_").replace("_", " ")
         try:
@@ -224,8 +277,10 @@ def run_our_server():
 
 def main():
     num_passed = num_failed = 0
-    for run in (run_our_server, run_our_client):
-        for name, wrong in run():
+    tls = Tls()
+    for run, over in ((run, over) for over in (None, tls) for run in (run_our_server, run_our_client)):
+        for name, wrong in run(over):
+            name += " over TLS" if over else ""
             num_passed += wrong is None
             num_failed += wrong is not None
             print(f"{'ok' if wrong is None else 'FAILED'}  {name}{'' if wrong is None else ': ' + wrong}", flush=True)
