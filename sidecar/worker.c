@@ -161,6 +161,7 @@ static void env_make(struct worker *worker)
 		.view = &worker->view,
 		.table = conn_table_new(options->max_connections),
 		.pool = worker->pool,
+		.outliers = outliers_new(),
 		.own_ports = options->own_ports,
 		.deadlines = options->deadlines,
 		.keepalive = options->keepalive,
@@ -243,6 +244,7 @@ void worker_free(struct worker *worker)
 	loop_run_once(worker->loop, false); /* mail that came after the stop: it owns descriptors and references */
 	conn_sweep_free(worker->sweep);
 	conn_table_free(worker->env.table);
+	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);
 	view_done(&worker->view);

@@ -37,6 +37,8 @@ struct conn_next conn_close_for(enum close_reason reason)
 static void on_late(struct loop_timer *timer)
 {
 	struct conn *conn = container_of(timer, struct conn, deadline);
+	if (conn->step == STEP_OPEN)
+		open_was_late(conn);
 	char text[ADDR_TEXT_MAX];
 	if (conn->why == NULL)
 		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the deadline",

@@ -8,6 +8,7 @@
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
 #include "sidecar/route/original_dst.h"
+#include "sidecar/route/outliers.h"
 #include "sidecar/tunnel/tunnel_server.h"
 
 enum conn_kind { CONN_OUTBOUND, CONN_INBOUND, CONN_INBOUND_PLAIN };
@@ -44,6 +45,7 @@ struct conn_env {
 	struct view *view;
 	struct conn_table *table;
 	struct tunnel_pool *pool;
+	struct outliers *outliers; /* endpoints that failed lately */
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
 	struct socket_keepalive keepalive; /* of every plain socket */

@@ -235,7 +235,7 @@ static void plaintext_under_way_to_what_comes_into_the_mesh_never_leaves(void **
 	fd_close(fillers[1]);
 }
 
-static void the_next_endpoint_is_tried_only_when_the_first_was_never_reached(void **state)
+static void the_next_endpoint_is_tried_when_the_first_was_never_reached(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
@@ -250,6 +250,136 @@ static void the_next_endpoint_is_tried_only_when_the_first_was_never_reached(voi
 	assert_int_equal(conns->pool.num_opened, 2);
 	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
 	assert_true(test_was_reset(app));
+}
+
+static struct addr endpoint_under_way(struct test_conns *conns)
+{
+	assert_non_null(conns->pool.attempt);
+	return conns->pool.attempt->request.endpoint;
+}
+
+/* The app of one is down: its sidecar answers 503, having handed nothing on. */
+static void finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	struct addr first = endpoint_under_way(conns);
+	assert_int_equal(conns->pool.attempt->request.wait_ms, 2000);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	struct addr second = endpoint_under_way(conns);
+	assert_false(addr_eq(&first, &second));
+	assert_int_equal(conns->pool.attempt->request.wait_ms, 0); /* there is no third */
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	assert_true(passes(conns, app, far));
+	assert_int_equal(conns->num_ended, 0);
+}
+
+static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(conns->pool.num_opened, i);
+		test_pool_refuse(&conns->pool, 503, "connect_refused");
+		test_conns_turn(conns);
+	}
+	assert_int_equal(conns->pool.num_opened, 3);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+static void finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int broken = test_outbound(conns, MESHED);
+	test_pool_fail(&conns->pool, STREAM_BROKEN, ERR_CLOSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_TUNNEL_BROKEN);
+	_cleanup_fd_ int abandoned = test_outbound(conns, MESHED);
+	test_pool_fail(&conns->pool, STREAM_ABANDONED, ERR_RESET, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 2);
+	_cleanup_fd_ int denied = test_outbound(conns, MESHED);
+	test_pool_refuse(&conns->pool, 401, "denied");
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 3);
+	assert_int_equal(conns->reason, CLOSE_DENIED);
+	_cleanup_fd_ int foreign = test_outbound(conns, MESHED);
+	test_pool_refuse(&conns->pool, 401, "");
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 4);
+	assert_int_equal(conns->pool.num_opened, 4);
+}
+
+/* One connection that goes through at once; where it went. */
+static struct addr served_by(struct test_conns *conns)
+{
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	_cleanup_fd_ int far = -1;
+	struct addr endpoint = endpoint_under_way(conns);
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	return endpoint;
+}
+
+static void finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	struct addr failing = endpoint_under_way(conns);
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_TIMEOUT, false);
+	test_conns_turn(conns);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	for (unsigned i = 0; i < 30; i++) {
+		struct addr at = served_by(conns);
+		assert_false(addr_eq(&at, &failing));
+	}
+	test_conns_wait(conns, 1000);
+	bool is_used_again = false;
+	for (unsigned i = 0; i < 100 && !is_used_again; i++) {
+		struct addr at = served_by(conns);
+		is_used_again = addr_eq(&at, &failing);
+	}
+	assert_true(is_used_again);
+}
+
+static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	conns->pool.suspect = served_by(conns);
+	for (unsigned i = 0; i < 30; i++) {
+		struct addr at = served_by(conns);
+		assert_false(addr_eq(&at, &conns->pool.suspect));
+	}
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	struct addr second = endpoint_under_way(conns);
+	assert_true(addr_eq(&second, &conns->pool.suspect));
+}
+
+static void finding_p8_a_connection_that_waits_too_long_sets_its_endpoint_aside(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, MESHED);
+	struct addr failing = endpoint_under_way(conns);
+	test_conns_wait(conns, 10100);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
+	struct addr at = served_by(conns);
+	assert_false(addr_eq(&at, &failing));
 }
 
 static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app(void **state)
@@ -272,7 +402,7 @@ static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_t
 		{STREAM_NO_IDENTITY, ERR_UNAVAILABLE, false, CLOSE_NO_IDENTITY},
 		{STREAM_ABANDONED, ERR_RESET, false, CLOSE_RESET_BY_DOWNSTREAM},
 	};
-	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
+	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		_cleanup_fd_ int app = test_outbound(conns, MESHED);
 		test_pool_fail(&conns->pool, cases[i].verdict, cases[i].err, cases[i].by_peer);
@@ -281,7 +411,7 @@ static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_t
 		assert_int_equal(conns->reason, cases[i].reason);
 		assert_int_equal(conns->why.err, cases[i].err);
 		assert_true(test_was_reset(app));
-		assert_int_equal(conns->pool.num_opened, i + 1); /* wrong peers and refusals are not tried elsewhere */
+		assert_int_equal(conns->pool.num_opened, i + 1);
 	}
 }
 
@@ -341,7 +471,13 @@ int main(void)
 		TEST(nothing_leaves_in_plaintext_where_the_mesh_is_required),
 		TEST(plaintext_is_cut_when_its_network_becomes_required),
 		TEST(plaintext_under_way_to_what_comes_into_the_mesh_never_leaves),
-		TEST(the_next_endpoint_is_tried_only_when_the_first_was_never_reached),
+		TEST(the_next_endpoint_is_tried_when_the_first_was_never_reached),
+		TEST(finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint),
+		TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays),
+		TEST(finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere),
+		TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
+		TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort),
+		TEST(finding_p8_a_connection_that_waits_too_long_sets_its_endpoint_aside),
 		TEST(T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app),
 		TEST(a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting),
 		TEST(a_plain_destination_that_refuses_is_a_reset_to_the_app),

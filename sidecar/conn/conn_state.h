@@ -19,11 +19,13 @@ struct conn {
 	bool encrypted;
 	bool has_asked; /* for its destination: once is enough, the answer comes when it comes */
 
-	uint8_t late;   /* enum close_reason: why it is late, if the deadline passes now */
-	uint16_t tried; /* endpoints so far */
+	uint8_t late;       /* enum close_reason: why it is late, if the deadline passes now */
+	uint8_t num_tried;  /* endpoints so far */
+	uint8_t tried_last; /* its place, counted from first_endpoint on */
 	uint16_t first_endpoint;
-	bool is_unreached; /* the last endpoint tried was never reached */
-	int fd;            /* the accepted socket, until it becomes a leg; -1 then */
+	bool is_undelivered; /* the last endpoint tried has certainly handed nothing on */
+	uint64_t tried;      /* a bit per place */
+	int fd;              /* the accepted socket, until it becomes a leg; -1 then */
 	struct addr source;
 	struct original_dst dst;
 	struct addr endpoint; /* outbound: where it went */
@@ -94,4 +96,5 @@ struct conn_next step_admit_inbound_plain(struct conn *conn);
 struct conn_next step_authorize(struct conn *conn);
 struct conn_next step_open_outbound(struct conn *conn);
 struct conn_next step_open_app(struct conn *conn);
+void open_was_late(struct conn *conn); /* step_open.c: its deadline has passed */
 struct conn_next step_relay(struct conn *conn);

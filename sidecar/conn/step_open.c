@@ -6,6 +6,13 @@
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 
+enum {
+	PLACES_MAX = 64, /* bits in conn.tried: of so many endpoints, from a random one on, one is chosen */
+	TRIES_MAX = 16,  /* a service that fails everywhere is not asked everywhere for each connection */
+	WAIT_MS = 2000,  /* for a tunnel, while another endpoint may be quicker */
+	STATUS_DENIED = 401,
+};
+
 static void on_connected(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
@@ -112,6 +119,40 @@ static enum close_reason reason_of(const struct stream_result *result)
 	CHECK_UNREACHABLE();
 }
 
+/* Policy is the same wherever the service runs; asking the next endpoint would only ask again. */
+static bool is_by_policy(const struct stream_result *result, enum close_reason reason)
+{
+	return reason == CLOSE_DENIED || reason == CLOSE_PLAINTEXT_REFUSED || reason == CLOSE_POLICY_CHANGED ||
+	       reason == CLOSE_WITHDRAWN || (reason == CLOSE_REFUSED_BY_PEER && result->status == STATUS_DENIED);
+}
+
+static bool blames_endpoint(const struct stream_result *result, enum close_reason reason)
+{
+	return result->verdict != STREAM_OPEN && result->verdict != STREAM_NO_IDENTITY &&
+	       result->verdict != STREAM_ABANDONED && !is_by_policy(result, reason);
+}
+
+static void note_outcome(struct conn *conn, const struct stream_result *result)
+{
+	if (result->verdict == STREAM_OPEN)
+		outliers_served(conn->env->outliers, &conn->endpoint);
+	else if (blames_endpoint(result, conn->open_reason))
+		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+}
+
+void open_was_late(struct conn *conn)
+{
+	if (conn->attempt != NULL)
+		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+}
+
+static void keep_peer(struct conn *conn, const struct leg *leg)
+{
+	const struct svid *peer = leg_peer(leg);
+	mem_free(TAKE_PTR(conn->why));
+	conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
+}
+
 static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
 {
 	struct conn *conn = arg;
@@ -121,29 +162,77 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
 		/* It ended under us, before a byte left: wait for the next one. */
 		conn->open_state = OPEN_IDLE;
-		conn->tried--;
+		conn->num_tried--;
+		conn->tried &= ~(UINT64_C(1) << conn->tried_last);
 	}
 	conn->open_reason = reason_of(result);
-	conn->is_unreached = result->verdict == STREAM_UNREACHABLE;
-	if (leg == NULL) {
+	conn->is_undelivered = result->is_undelivered && blames_endpoint(result, conn->open_reason);
+	note_outcome(conn, result);
+	if (leg == NULL)
 		*conn_why(conn) = result->why;
-	} else {
-		mem_free(TAKE_PTR(conn->why));
-		const struct svid *peer = leg_peer(leg);
-		conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
-	}
+	else
+		keep_peer(conn, leg);
 	conn_wake(conn);
 }
 
-/* Endpoints are tried in turn from a random one on, so that callers spread by themselves. */
+static bool is_set_aside(const struct conn *conn, const struct endpoint *endpoint)
+{
+	return outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop)) ||
+	       tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
+}
+
+static const struct endpoint *endpoint_at(const struct conn *conn, unsigned place)
+{
+	return answer_endpoint(conn->answer, conn->first_endpoint, place);
+}
+
+static unsigned num_places(const struct conn *conn)
+{
+	size_t num = conn->answer->num_endpoints;
+	return num < PLACES_MAX ? (unsigned)num : PLACES_MAX;
+}
+
+/* Endpoints are tried in turn from a random one on, so that callers spread by themselves; draining ones come late,
+ * those that are set aside last. There is one that was not tried yet. */
+static unsigned choose_place(const struct conn *conn)
+{
+	unsigned last_resort = PLACES_MAX;
+	if (conn->answer->num_endpoints == 1)
+		return 0;
+	for (unsigned place = 0; place < num_places(conn); place++) {
+		if ((conn->tried >> place & 1) != 0)
+			continue;
+		if (!is_set_aside(conn, endpoint_at(conn, place)))
+			return place;
+		if (last_resort == PLACES_MAX)
+			last_resort = place;
+	}
+	CHECK(last_resort != PLACES_MAX);
+	return last_resort;
+}
+
+static const struct endpoint *next_endpoint(struct conn *conn)
+{
+	if (conn->num_tried == 0)
+		conn->first_endpoint = (uint16_t)random_u32();
+	unsigned place = choose_place(conn);
+	conn->tried |= UINT64_C(1) << place;
+	conn->tried_last = (uint8_t)place;
+	conn->num_tried++;
+	return endpoint_at(conn, place);
+}
+
+static bool has_next_endpoint(const struct conn *conn)
+{
+	return conn->num_tried < num_places(conn) && conn->num_tried < TRIES_MAX;
+}
+
 static struct conn_next open_stream(struct conn *conn)
 {
-	const struct answer *answer = conn->answer;
-	if (conn->tried == 0)
-		conn->first_endpoint = (uint16_t)(answer->num_endpoints == 1 ? 0 : random_u32());
-	const struct endpoint *endpoint = answer_endpoint(answer, conn->first_endpoint, conn->tried++);
+	const struct endpoint *endpoint = next_endpoint(conn);
 	conn->endpoint = endpoint->address;
 	conn->open_state = OPEN_WAITING;
+	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 	struct stream_request request = {
 		.endpoint = endpoint->address,
 		.expected = &endpoint->id,
@@ -151,15 +240,16 @@ static struct conn_next open_stream(struct conn *conn)
 		.on_result = on_stream_result,
 		.arg = conn,
 		.downstream = conn->downstream,
+		.wait_ms = has_next_endpoint(conn) ? WAIT_MS : 0,
 	};
 	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
 	return conn_wait();
 }
 
-/* Only what never left is tried elsewhere: a tunnel that was opened may have taken bytes of the app with it. */
+/* Only what certainly reached no app is tried elsewhere: never is anything delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	return conn->encrypted && conn->is_unreached && conn->tried < conn->answer->num_endpoints;
+	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn);
 }
 
 struct conn_next step_open_outbound(struct conn *conn)

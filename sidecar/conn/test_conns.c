@@ -109,6 +109,7 @@ struct test_conns *test_conns_new(size_t max)
 		.view = &conns->view,
 		.table = conn_table_new(max),
 		.pool = &conns->pool,
+		.outliers = outliers_new(),
 		.deadlines = {.hold = 5000, .connect = 10000, .idle = 0},
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
 		.observer = {on_begin, on_relay, on_bytes, on_end, conns},
@@ -126,6 +127,7 @@ void test_conns_free(struct test_conns *conns)
 {
 	conn_table_free(conns->env.table);
 	CHECK(conns->num_ended == conns->num_begun); /* exactly one record each */
+	outliers_free(conns->env.outliers);
 	credentials_unref(conns->view.credentials);
 	policy_unref(conns->view.policy);
 	mesh_networks_unref(conns->view.networks);

@@ -55,9 +55,26 @@ void test_pool_accept(struct tunnel_pool *pool, int *out_far)
 void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum err err, bool by_peer)
 {
 	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
-	struct stream_result result = {.verdict = verdict, .failed_by_peer = by_peer};
+	struct stream_result result = {
+		.verdict = verdict, .failed_by_peer = by_peer, .is_undelivered = verdict != STREAM_BROKEN};
 	(void)why_set(&result.why, err, "an endpoint", "look", "nobody");
 	attempt->request.on_result(attempt->request.arg, NULL, &result);
+}
+
+void test_pool_refuse(struct tunnel_pool *pool, unsigned status, const char *reason)
+{
+	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
+	struct stream_result result = {.verdict = STREAM_REFUSED, .status = status, .is_undelivered = true};
+	snprintf(result.reason, sizeof(result.reason), "%s", reason);
+	(void)why_set(&result.why, ERR_REFUSED, "an endpoint", "look", "%s", reason);
+	attempt->request.on_result(attempt->request.arg, NULL, &result);
+}
+
+bool tunnel_pool_is_suspect(
+	const struct tunnel_pool *pool, const struct addr *endpoint, const struct spiffe_id *expected)
+{
+	(void)expected;
+	return addr_eq(&pool->suspect, endpoint);
 }
 
 const struct svid *leg_peer(const struct leg *leg)

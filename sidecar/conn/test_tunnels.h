@@ -15,9 +15,11 @@ struct tunnel_pool { /* zeroed: fresh */
 	unsigned num_opened, num_cancelled;
 	struct stream_attempt *attempt; /* the one under way */
 	struct svid *peer;              /* borrowed: who is at the other end of its legs */
+	struct addr suspect;            /* an endpoint whose tunnels are silent; family 0: none */
 };
 /* The other sidecar accepts; *out_far is the other end of the stream. */
 void test_pool_accept(struct tunnel_pool *pool, int *out_far);
+void test_pool_refuse(struct tunnel_pool *pool, unsigned status, const char *reason);
 void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum err err, bool by_peer);
 
 struct inbound_stream { /* the test's storage */

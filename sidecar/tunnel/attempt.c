@@ -7,6 +7,19 @@
 #include "sidecar/tunnel/tunnel.h"
 #include <stdio.h>
 
+/* On a tunnel it is out of our hands; the owner's deadline goes on. */
+static void on_waited(struct loop_timer *timer)
+{
+	struct stream_attempt *attempt = container_of(timer, struct stream_attempt, waiting);
+	char text[ADDR_TEXT_MAX];
+	struct why why = {0};
+	if (attempt->stream != NULL)
+		return;
+	why_set(&why, ERR_TIMEOUT, "a tunnel to it in time", "is it up? is port 15008 open there?", "none to %s",
+		addr_format(&attempt->endpoint, text));
+	attempt_fail(attempt, STREAM_UNREACHABLE, false, &why);
+}
+
 struct stream_attempt *attempt_new(struct loop *loop, const struct stream_request *request)
 {
 	struct stream_attempt *attempt = mem_new(struct stream_attempt);
@@ -17,12 +30,15 @@ struct stream_attempt *attempt_new(struct loop *loop, const struct stream_reques
 	attempt->arg = request->arg;
 	attempt->downstream = request->downstream;
 	buf_init(&attempt->early, EARLY_MAX);
+	if (request->wait_ms != 0)
+		loop_timer_start(loop, &attempt->waiting, request->wait_ms, on_waited);
 	return attempt;
 }
 
 static void attempt_free(struct stream_attempt *attempt)
 {
 	loop_task_cancel(&attempt->telling);
+	loop_timer_stop(&attempt->waiting);
 	if (attempt->downstream != NULL)
 		leg_part(attempt->downstream);
 	buf_done(&attempt->early);
@@ -90,7 +106,10 @@ static void fail_with(struct stream_attempt *attempt, const struct stream_result
 
 void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, bool by_peer, const struct why *why)
 {
-	struct stream_result result = {.verdict = verdict, .failed_by_peer = by_peer, .why = *why};
+	struct stream_result result = {.verdict = verdict,
+		.failed_by_peer = by_peer,
+		.is_undelivered = !attempt->may_be_delivered,
+		.why = *why};
 	fail_with(attempt, &result);
 }
 
@@ -116,7 +135,8 @@ void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *h
 		succeed(attempt, answer.status);
 		return;
 	}
-	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status};
+	/* A refusal comes before the other side has handed anything on: what was sent early was dropped there. */
+	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status, .is_undelivered = true};
 	memcpy(result.reason, answer.reason, sizeof(result.reason));
 	why_set(&result.why, ERR_REFUSED, "the other sidecar to accept the connection",
 		"look at the other sidecar's record of it", "status %u, %s", answer.status,
@@ -129,8 +149,10 @@ bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const s
 	attempt->avoid = attempt->stream->tunnel;
 	drop_stream(attempt);
 	/* Only these say for certain that nothing was delivered (RFC 9113 8.7). */
-	if (why == NULL && error == H2_REFUSED_STREAM && attempt->tries < ATTEMPT_TRIES)
+	bool is_refused = why == NULL && error == H2_REFUSED_STREAM;
+	if (is_refused && attempt->tries < ATTEMPT_TRIES)
 		return true;
+	attempt->may_be_delivered = !is_refused;
 	struct why reset = {0};
 	if (why == NULL) {
 		why_set(&reset, ERR_RESET, "an answer to CONNECT", "look at the other sidecar's record of it",

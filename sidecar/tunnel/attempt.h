@@ -25,8 +25,10 @@ struct stream_attempt {
 	const struct tunnel *avoid; /* it refused this one; only compared */
 	unsigned tries;
 	struct buf early;
-	size_t replayed;  /* bytes of `early` that the present stream has taken */
-	bool early_ended; /* the app's end came before the answer */
+	size_t replayed;           /* bytes of `early` that the present stream has taken */
+	bool early_ended;          /* the app's end came before the answer */
+	bool may_be_delivered;     /* what was sent, perhaps, before its stream was lost */
+	struct loop_timer waiting; /* for a tunnel, as long as the request allows */
 	struct loop_task telling;
 	struct stream_result *failure; /* to be told */
 };

@@ -33,13 +33,22 @@ static struct destination **bucket_of(struct destinations *table, const struct a
 	return &table->buckets[addr_hash(at, table->seed) % NUM_BUCKETS];
 }
 
+struct destination *destinations_find(
+	struct destinations *table, const struct addr *at, const struct spiffe_id *expected)
+{
+	struct destination *found = *bucket_of(table, at);
+	while (found != NULL && !(addr_eq(&found->at, at) && spiffe_id_eq(&found->expected, expected)))
+		found = found->next;
+	return found;
+}
+
 struct destination *destinations_take(
 	struct destinations *table, const struct addr *at, const struct spiffe_id *expected)
 {
+	struct destination *found = destinations_find(table, at, expected);
+	if (found != NULL)
+		return found;
 	struct destination **bucket = bucket_of(table, at);
-	for (struct destination *found = *bucket; found != NULL; found = found->next)
-		if (addr_eq(&found->at, at) && spiffe_id_eq(&found->expected, expected))
-			return found;
 	struct destination *destination = mem_new(struct destination);
 	destination->set = table->set;
 	destination->table = table;
@@ -165,6 +174,19 @@ static bool is_better(const struct tunnel *one, const struct tunnel *other)
 		return other_suspect;
 	bool hogged = tunnel_is_hogged(one), other_hogged = tunnel_is_hogged(other);
 	return hogged != other_hogged ? other_hogged : load_of(one) < load_of(other);
+}
+
+bool destination_is_suspect(const struct destination *destination)
+{
+	unsigned num_suspect = 0;
+	for (const struct tunnel *tunnel = destination->tunnels; tunnel != NULL; tunnel = tunnel->sibling) {
+		if (!tunnel_may_open(tunnel))
+			continue;
+		if (!tunnel_is_suspect(tunnel))
+			return false;
+		num_suspect++;
+	}
+	return num_suspect > 0;
 }
 
 static bool may_spread(const struct destination *destination)

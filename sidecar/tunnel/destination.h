@@ -23,9 +23,12 @@ struct destination {
 
 struct destinations *destinations_new(struct tunnel_set *set);
 void destinations_free(struct destinations *table); /* fails what waits */
+struct destination *destinations_find(              /* NULL: no tunnel leads there, and nothing waits for one */
+	struct destinations *table, const struct addr *at, const struct spiffe_id *expected);
 struct destination *destinations_take(
 	struct destinations *table, const struct addr *at, const struct spiffe_id *expected);
 
+bool destination_is_suspect(const struct destination *destination); /* it has tunnels, and all of them are */
 void destination_add(struct destination *destination, struct stream_attempt *attempt); /* and serves */
 void destination_cancel(struct stream_attempt *attempt);
 /* How many tunnels so many need, on each of which a peer allows so many (UINT32_MAX: it names no limit). */

@@ -110,6 +110,7 @@ static void ask(struct call *call, const char *expected_id)
 		.on_result = on_result,
 		.arg = call,
 		.downstream = call->downstream,
+		.wait_ms = call->world->wait_ms,
 	};
 	call->attempt = tunnel_pool_open(call->world->pool, &request);
 	spiffe_id_done(&expected);

@@ -61,6 +61,7 @@ struct world {
 	struct call calls[CALLS_MAX];
 	struct far fars[CALLS_MAX];
 	unsigned num_calls, num_fars;
+	uint32_t wait_ms;                         /* of calls, for a tunnel */
 	bool keeps_downstream;                    /* after a failure, so that world_call_again() can try with it */
 	unsigned opened[2], closed[2], failed[2]; /* tunnels, by outbound */
 	struct why last_failure[2];

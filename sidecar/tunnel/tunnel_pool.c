@@ -97,6 +97,14 @@ void tunnel_pool_drain(struct tunnel_pool *pool)
 	tunnel_set_drain(&pool->set);
 }
 
+bool tunnel_pool_is_suspect(
+	const struct tunnel_pool *pool, const struct addr *endpoint, const struct spiffe_id *expected)
+{
+	const struct addr at = {.ip = endpoint->ip, .port = pool->set.tunnel_port};
+	const struct destination *destination = destinations_find(pool->destinations, &at, expected);
+	return destination != NULL && destination_is_suspect(destination);
+}
+
 struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct stream_request *request)
 {
 	struct stream_attempt *attempt = attempt_new(pool->set.loop, request);

@@ -66,7 +66,7 @@ enum stream_verdict {
 	STREAM_UNREACHABLE, /* TCP to the tunnel port failed: why->err is ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT */
 	STREAM_TLS_FAILED,  /* the handshake failed: why->err tells (ERR_WRONG_PEER, ERR_EXPIRED, ERR_UNTRUSTED,
 			       ERR_TIMEOUT, ...);  failed_by_peer when the other side sent the alert */
-	STREAM_BROKEN,      /* the tunnel died after the stream was sent */
+	STREAM_BROKEN,      /* the tunnel died after the stream was sent, or it took none */
 	STREAM_NO_IDENTITY, /* we have no valid credentials */
 	STREAM_ABANDONED,   /* `downstream` was reset by the app before the answer; the stream was cancelled */
 };
@@ -74,7 +74,8 @@ struct stream_result {
 	enum stream_verdict verdict;
 	unsigned status; /* of the answer; 0: none came */
 	bool failed_by_peer;
-	char reason[48]; /* handfast-reason; "" when absent */
+	bool is_undelivered; /* certainly no byte reached the app there: it may be tried at another endpoint */
+	char reason[48];     /* handfast-reason; "" when absent */
 	struct why why;
 };
 struct stream_request {
@@ -89,8 +90,14 @@ struct stream_request {
 	/* The app's own socket leg: bytes it sends before the verdict are taken from here (design.md: they leave at
 	 * once; at most 32 KiB kept for a retry elsewhere). Borrowed until on_result. May be NULL. */
 	struct leg *downstream;
+	/* Fails (STREAM_UNREACHABLE, ERR_TIMEOUT) if no tunnel has taken it by then: for who knows another endpoint. 0:
+	 * it waits as long as the tunnel's own deadlines let it. */
+	uint32_t wait_ms;
 };
 struct stream_attempt;
+/* Tunnels to that endpoint stand, but nothing was heard on any for 2 s although its kernel owes an acknowledgment. */
+bool tunnel_pool_is_suspect(
+	const struct tunnel_pool *pool, const struct addr *endpoint, const struct spiffe_id *expected);
 struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct stream_request *request);
 void stream_attempt_cancel(struct stream_attempt *attempt); /* before on_result only */
 const struct svid *leg_peer(const struct leg *leg);         /* of a stream's tunnel; NULL for a socket */

@@ -457,6 +457,88 @@ static void finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_i
 	peer_free(peer);
 }
 
+/* The app's bytes went out at once; the copy is given back, also when the refusal comes late, and nothing is lost. */
+static void finding_p8_early_bytes_come_again_after_a_refusal(void **state)
+{
+	struct world *world = *state;
+	world->keeps_downstream = true;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	static uint8_t block[50000];
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = (uint8_t)(i * 7 + (i >> 8));
+	assert_int_equal(send(call->app, block, sizeof(block), 0), sizeof(block));
+	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1 && buf_len(&peer->streams[0].received) == 32768));
+	peer_answer(peer, &peer->streams[0], "503");
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_REFUSED);
+	assert_true(call->result.is_undelivered);
+	world_call_again(call); /* as conn does with the next endpoint */
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 2));
+	peer_answer(peer, &peer->streams[1], "200");
+	assert_true(PEER_UNTIL(peer, peer->streams[1].has_ended));
+	assert_true(span_eq(buf_span(&peer->streams[1].received), span_of(block, sizeof(block))));
+	peer_free(peer);
+}
+
+static void finding_p8_a_stream_whose_tunnel_breaks_may_have_been_delivered(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	h2_stream_reset(peer->h2, peer->streams[0].id, 8);
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_BROKEN);
+	assert_false(call->result.is_undelivered);
+	peer_free(peer);
+}
+
+static void finding_p8_what_waits_too_long_for_a_tunnel_was_not_delivered(void **state)
+{
+	struct world *world = *state;
+	world->wait_ms = 2000;
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* it never shakes hands */
+	struct call *call = world_call(world);
+	clock_fake_advance(&world->clock, 1900);
+	world_run(world, 5);
+	assert_false(call->has_result);
+	clock_fake_advance(&world->clock, 200);
+	assert_true(WORLD_UNTIL(world, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_UNREACHABLE);
+	assert_int_equal(call->result.why.err, ERR_TIMEOUT);
+	assert_true(call->result.is_undelivered);
+	peer_free(peer);
+}
+
+static bool is_suspect(struct world *world)
+{
+	struct spiffe_id expected;
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(SERVER_ID), &expected, NULL), ERR_NONE);
+	const struct addr endpoint = {.ip = world->at.ip, .port = 8080};
+	bool suspect = tunnel_pool_is_suspect(world->pool, &endpoint, &expected);
+	spiffe_id_done(&expected);
+	return suspect;
+}
+
+/* Loopback always acknowledges: silence alone makes nobody suspect. What a dead peer is like is story 122. */
+static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(void **state)
+{
+	struct world *world = *state;
+	assert_false(is_suspect(world));
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer->is_deaf = true;
+	assert_int_equal(send(call->app, "anyone there?", 13, 0), 13);
+	world_run(world, 5);
+	clock_fake_advance(&world->clock, 5000);
+	world_run(world, 5);
+	assert_false(is_suspect(world));
+	peer_free(peer);
+}
+
 /* --- identities that end --- */
 
 static struct credentials *credentials_for_20_s(struct world *world, const char *id)
@@ -607,6 +689,10 @@ int main(void)
 		WORLD_TEST(T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_left_again),
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
 		WORLD_TEST(keeps_small_connections_away_from_a_tunnel_that_is_hogged),
+		WORLD_TEST(finding_p8_early_bytes_come_again_after_a_refusal),
+		WORLD_TEST(finding_p8_a_stream_whose_tunnel_breaks_may_have_been_delivered),
+		WORLD_TEST(finding_p8_what_waits_too_long_for_a_tunnel_was_not_delivered),
+		WORLD_TEST(finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect),
 		WORLD_TEST(finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands),
 		WORLD_TEST(finding_p12_a_silent_peer_is_noticed_after_30_s),
 		WORLD_TEST(finding_p16_connections_that_wait_for_a_handshake_keep_their_order),

@@ -295,7 +295,7 @@ static void finding_l9_the_final_goaway_comes_after_a_second_without_the_ack(voi
 	tunnel_server_drain(world->server);
 	struct peer_stream *in_flight = peer_open(peer, to_app, 2, false);
 	assert_true(PEER_UNTIL(peer, world->num_fars == 2));
-	clock_fake_advance(&world->clock, 1000);
+	clock_fake_advance(&world->clock, 1100);
 	world_run(world, 5);
 	struct peer_stream *late = peer_open(peer, to_app, 2, false);
 	peer_pump(peer);

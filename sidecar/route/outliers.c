@@ -1,0 +1,102 @@
+#include "sidecar/route/outliers.h"
+#include "base/core/mem.h"
+#include "base/core/random.h"
+
+enum {
+	NUM_PLACES = 256,
+	PAUSE_MIN_MS = 1000,
+	PAUSE_MAX_MS = 30000,
+	TRIAL_MS = 5000,      /* for one connection to find out */
+	FORGOTTEN_MS = 60000, /* after its pause: the next failure is a first one again */
+};
+
+struct outlier {
+	struct addr endpoint;
+	uint32_t pause_ms; /* 0: the place is free */
+	bool is_on_trial;
+	uint64_t until_ms;
+};
+
+struct outliers {
+	struct outlier *places; /* NULL: nothing has failed yet */
+	uint64_t seed;
+	unsigned num; /* places taken */
+};
+
+struct outliers *outliers_new(void)
+{
+	struct outliers *outliers = mem_new(struct outliers);
+	outliers->seed = random_u64();
+	return outliers;
+}
+
+void outliers_free(struct outliers *outliers)
+{
+	if (outliers == NULL)
+		return;
+	mem_free(outliers->places);
+	mem_free(outliers);
+}
+
+static struct outlier *place_of(const struct outliers *outliers, const struct addr *endpoint)
+{
+	return &outliers->places[addr_hash(endpoint, outliers->seed) % NUM_PLACES];
+}
+
+static struct outlier *find(const struct outliers *outliers, const struct addr *endpoint)
+{
+	if (outliers->num == 0)
+		return NULL;
+	struct outlier *outlier = place_of(outliers, endpoint);
+	return outlier->pause_ms != 0 && addr_eq(&outlier->endpoint, endpoint) ? outlier : NULL;
+}
+
+bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+{
+	const struct outlier *outlier = find(outliers, endpoint);
+	return outlier != NULL && now_ms < outlier->until_ms;
+}
+
+void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+{
+	struct outlier *outlier = find(outliers, endpoint);
+	if (outlier == NULL || now_ms < outlier->until_ms)
+		return;
+	outlier->is_on_trial = true;
+	outlier->until_ms = now_ms + TRIAL_MS;
+}
+
+static void put_aside(struct outlier *outlier, uint32_t pause_ms, uint64_t now_ms)
+{
+	outlier->pause_ms = pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS;
+	outlier->until_ms = now_ms + outlier->pause_ms;
+	outlier->is_on_trial = false;
+}
+
+static void first_failure(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+{
+	if (outliers->places == NULL)
+		outliers->places = mem_calloc(NUM_PLACES, sizeof(*outliers->places));
+	struct outlier *outlier = place_of(outliers, endpoint);
+	outliers->num += outlier->pause_ms == 0;
+	outlier->endpoint = *endpoint;
+	put_aside(outlier, PAUSE_MIN_MS, now_ms);
+}
+
+void outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+{
+	struct outlier *outlier = find(outliers, endpoint);
+	if (outlier == NULL || now_ms >= outlier->until_ms + FORGOTTEN_MS)
+		first_failure(outliers, endpoint, now_ms);
+	else if (outlier->is_on_trial || now_ms >= outlier->until_ms) /* else one of several that failed together */
+		put_aside(outlier, outlier->pause_ms * 2, now_ms);
+}
+
+void outliers_served(struct outliers *outliers, const struct addr *endpoint)
+{
+	struct outlier *outlier = find(outliers, endpoint);
+	if (outlier == NULL)
+		return;
+	*outlier = (struct outlier){0};
+	outliers->num--;
+}
