@@ -1,0 +1,225 @@
+#include "base/cli/command_line_private.h"
+#include <string.h>
+
+static const struct cli_flag common[] = {
+	{"check", NULL, "read the command line and the settings, report every mistake, and end", false},
+	{"help", NULL, "print this", false},
+	{"output", "text|json", "how the program's own output looks (text)", false},
+	{"version", NULL, "print this release and the libraries inside", false},
+};
+#define NUM_COMMON (sizeof common / sizeof common[0])
+
+const struct cli_flag *command_line_common(size_t i)
+{
+	return i < NUM_COMMON ? &common[i] : NULL;
+}
+
+void command_line_mistake(struct command_line *line, const char *name, const char *expected, const char *got)
+{
+	struct why why = {0};
+	(void)why_set(&why, ERR_CONFIG, expected, "", "%s", got); /* escapes what came */
+	/* A list that is full stays as it is: it is for a person, who has enough to do. */
+	enum err full = buf_printf(&line->mistakes, "%s: expected %s, got \"%s\"\n", name, why.expected, why.got);
+	(void)full;
+}
+
+/* --- flags --- */
+
+static bool is_named(const char *name, struct span flag)
+{
+	if (strlen(name) != flag.len)
+		return false;
+	for (size_t i = 0; i < flag.len; i++)
+		if (name[i] != (char)flag.ptr[i] && !(name[i] == '_' && flag.ptr[i] == '-'))
+			return false;
+	return true;
+}
+
+static const struct cli_flag *find_flag(const struct cli_program *program, struct span name)
+{
+	for (size_t i = 0; i < program->num_flags; i++)
+		if (span_eq(span_of_str(program->flags[i].name), name))
+			return &program->flags[i];
+	for (size_t i = 0; i < NUM_COMMON; i++)
+		if (span_eq(span_of_str(common[i].name), name))
+			return &common[i];
+	return NULL;
+}
+
+static const char *find_key(const struct cli_program *program, struct span name)
+{
+	for (size_t i = 0; program->keys != NULL && program->keys[i] != NULL; i++)
+		if (is_named(program->keys[i], name))
+			return program->keys[i];
+	return NULL;
+}
+
+static void add_value(struct command_line *line, const char *name, const char *text, bool may_repeat, bool is_key)
+{
+	for (unsigned i = 0; i < line->num_values && !may_repeat; i++)
+		if (line->values[i].is_key == is_key && strcmp(line->values[i].name, name) == 0) {
+			command_line_mistake(line, name, "to be given once", "it twice");
+			return;
+		}
+	if (line->num_values == CLI_VALUES_MAX)
+		command_line_mistake(line, name, "at most 64 flags", "more");
+	else
+		line->values[line->num_values++] = (struct cli_value){name, text, is_key};
+}
+
+/* The value of the flag at argv[*i], which moves to the last word used; NULL with a mistake: there is none. */
+static const char *value_of(
+	struct command_line *line, const char *name, const char *expected, int argc, char *const *argv, int *i)
+{
+	const char *equals = strchr(argv[*i], '=');
+	if (equals != NULL)
+		return equals + 1;
+	if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
+		return argv[++*i];
+	command_line_mistake(line, name, expected, "nothing");
+	return NULL;
+}
+
+static void take_switch(struct command_line *line, const struct cli_flag *flag, const char *equals)
+{
+	if (equals != NULL && strcmp(equals + 1, "true") != 0 && strcmp(equals + 1, "false") != 0)
+		command_line_mistake(line, flag->name, "true or false, or no value", equals + 1);
+	else
+		add_value(line, flag->name, equals == NULL ? "true" : equals + 1, false, false);
+}
+
+static void take_flag(struct command_line *line, int argc, char *const *argv, int *i)
+{
+	const char *equals = strchr(argv[*i], '=');
+	struct span name = span_from(span_of_str(argv[*i]), 2);
+	if (equals != NULL)
+		name.len = (size_t)(equals - argv[*i]) - 2;
+	const struct cli_flag *flag = find_flag(line->program, name);
+	if (flag != NULL && flag->value == NULL) {
+		take_switch(line, flag, equals);
+		return;
+	}
+	const char *key = flag != NULL ? NULL : find_key(line->program, name);
+	if (flag == NULL && key == NULL) {
+		command_line_mistake(line, "flag", "one that --help lists", argv[*i]);
+		return;
+	}
+	const char *text =
+		value_of(line, flag != NULL ? flag->name : key, flag != NULL ? flag->value : "a value", argc, argv, i);
+	if (text != NULL)
+		add_value(line, flag != NULL ? flag->name : key, text, flag != NULL && flag->may_repeat, flag == NULL);
+}
+
+/* --- words --- */
+
+/* How many words of the line the command is; 0: it is another one. */
+static unsigned num_matching(const struct cli_command *command, const char *const *words, unsigned num_words)
+{
+	const char *rest = command->words;
+	unsigned num = 0;
+	while (*rest != '\0') {
+		size_t len = strcspn(rest, " ");
+		if (num == num_words || !span_eq(span_of_str(words[num]), span_of(rest, len)))
+			return 0;
+		rest += len + (rest[len] == ' ');
+		num++;
+	}
+	return num;
+}
+
+static void list_commands(const struct cli_program *program, char *out, size_t cap)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < program->num_commands; i++) {
+		size_t more = strlen(program->commands[i].words);
+		if (len + more + 3 > cap)
+			return;
+		memcpy(out + len, i == 0 ? "" : ", ", i == 0 ? 0 : 2);
+		len += i == 0 ? 0 : 2;
+		memcpy(out + len, program->commands[i].words, more + 1);
+		len += more;
+	}
+}
+
+static void take_command(struct command_line *line, const char *const *words, unsigned num_words)
+{
+	const struct cli_program *program = line->program;
+	char known[200];
+	unsigned num = 0;
+	if (num_words == 0 && program->default_command != NULL)
+		words = &program->default_command, num_words = 1;
+	for (size_t i = 0; i < program->num_commands && num == 0; i++) {
+		num = num_matching(&program->commands[i], words, num_words);
+		line->command = num == 0 ? NULL : &program->commands[i];
+	}
+	list_commands(program, known, sizeof known);
+	if (line->command == NULL && (program->num_commands > 0 || num_words > 0)) {
+		command_line_mistake(line, "command", program->num_commands == 0 ? "flags only" : known,
+			num_words == 0 ? "none" : words[0]);
+		return;
+	}
+	for (; num < num_words; num++)
+		if (line->command->arguments[0] == '\0' || line->command->arguments[0] == '-')
+			command_line_mistake(line, line->command->words, "no further word", words[num]);
+		else
+			line->arguments[line->num_arguments++] = words[num];
+}
+
+static void take_common(struct command_line *line)
+{
+	const char *output = command_line_value(line, "output");
+	line->json = output != NULL && strcmp(output, "json") == 0;
+	if (output != NULL && !line->json && strcmp(output, "text") != 0)
+		command_line_mistake(line, "output", "text or json", output);
+	line->checks_only = command_line_has(line, "check");
+	line->wants_help = command_line_has(line, "help");
+	line->wants_version = command_line_has(line, "version");
+}
+
+void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
+{
+	const char *words[CLI_WORDS_MAX];
+	unsigned num_words = 0;
+	bool flags_end = false;
+	*out = (struct command_line){.program = program, .mistakes = BUF_INIT(CLI_MISTAKES_MAX)};
+	for (int i = 1; i < argc; i++) {
+		if (!flags_end && strcmp(argv[i], "--") == 0)
+			flags_end = true;
+		else if (!flags_end && argv[i][0] == '-' && argv[i][1] == '-')
+			take_flag(out, argc, argv, &i);
+		else if (!flags_end && argv[i][0] == '-' && argv[i][1] != '\0')
+			command_line_mistake(out, "flag", "flags with two dashes", argv[i]);
+		else if (num_words < CLI_WORDS_MAX)
+			words[num_words++] = argv[i];
+		else
+			command_line_mistake(out, "command", "at most 10 words", argv[i]);
+	}
+	take_common(out);
+	if (!out->wants_help && !out->wants_version)
+		take_command(out, words, num_words);
+}
+
+void command_line_done(struct command_line *line)
+{
+	buf_done(&line->mistakes);
+}
+
+bool command_line_is(const struct command_line *line, const char *words)
+{
+	return line->command != NULL && strcmp(line->command->words, words) == 0;
+}
+
+const char *command_line_value(const struct command_line *line, const char *flag)
+{
+	for (unsigned i = 0; i < line->num_values; i++)
+		if (!line->values[i].is_key && strcmp(line->values[i].name, flag) == 0)
+			return line->values[i].text;
+	return NULL;
+}
+
+bool command_line_has(const struct command_line *line, const char *name)
+{
+	const char *text = command_line_value(line, name);
+	return text != NULL && strcmp(text, "true") == 0;
+}

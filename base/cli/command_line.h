@@ -1,0 +1,76 @@
+/* The command line of all programs: one grammar, the same flags everywhere, one help, one way to report.
+ *
+ *	PROGRAM [COMMAND] [ARGUMENT]... [--FLAG VALUE | --FLAG=VALUE | --SWITCH]...
+ *
+ * Flags may stand anywhere; behind "--" all words are arguments. A value that begins with "--" needs the form with "=".
+ * Every program has --help, --version, --output text|json (how its own output looks) and --check (read the command line
+ * and the settings, report every mistake, and end). Every key of the settings is a flag, also with '-' for '_'. */
+#pragma once
+
+#include "base/cli/exit_code.h"
+#include "base/core/buf.h"
+#include <stdbool.h>
+
+#define CLI_WORDS_MAX    10
+#define CLI_VALUES_MAX   64
+#define CLI_MISTAKES_MAX 16384
+
+struct cli_command {
+	const char *words;     /* "token create" */
+	const char *arguments; /* "IP", with the command's own flags; "": none */
+	const char *help;      /* one line */
+};
+struct cli_flag {
+	const char *name;  /* "confirm-within" */
+	const char *value; /* what help calls its value, "SECONDS"; NULL: a switch */
+	const char *help;
+	bool may_repeat;
+};
+struct cli_program {                        /* static tables */
+	const char *name;                   /* "handfast-init" */
+	const char *about;                  /* sentences for help */
+	const struct cli_command *commands; /* none: words is then a mistake */
+	size_t num_commands;
+	const char *default_command; /* where none is given; NULL: one must be given */
+	const struct cli_flag *flags;
+	size_t num_flags;
+	const char *const *keys;               /* of the settings, NULL-terminated; NULL: no settings */
+	const char *release;                   /* HANDFAST_VERSION */
+	const char *environment;               /* prefix of the variables: "HANDFAST_INIT" */
+	void (*put_versions)(struct buf *out); /* a line "NAME VERSION" for each library inside; may be NULL */
+};
+
+struct cli_value {
+	const char *name; /* as in the table */
+	const char *text; /* "true" for a switch */
+	bool is_key;
+};
+struct command_line { /* zeroed is valid to command_line_done(); texts are borrowed from argv */
+	const struct cli_program *program;
+	const struct cli_command *command; /* NULL: none, or a mistake */
+	const char *arguments[CLI_WORDS_MAX];
+	unsigned num_arguments;
+	struct cli_value values[CLI_VALUES_MAX];
+	unsigned num_values;
+	bool json, checks_only, wants_help, wants_version;
+	struct buf mistakes; /* a line each; none: all is well */
+};
+
+/* Reads all of it; mistakes are collected, none is returned. */
+void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
+void command_line_done(struct command_line *line);
+/* Parses, and does what --help and --version ask for. False: that was all, exit with 0. */
+bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
+
+bool command_line_is(const struct command_line *line, const char *words);          /* is this the command? */
+const char *command_line_value(const struct command_line *line, const char *flag); /* NULL: not given */
+bool command_line_has(const struct command_line *line, const char *name);          /* a switch; true or false */
+/* One more mistake: what was expected of `name`, and what came (escaped). */
+void command_line_mistake(struct command_line *line, const char *name, const char *expected, const char *got);
+
+/* --- reports, as text or JSON; each returns the exit code --- */
+enum cli_exit command_line_refuse(struct command_line *line); /* prints the mistakes */
+enum cli_exit command_line_fail(const struct command_line *line, enum err err, const struct why *why);
+enum cli_exit command_line_answer(const struct command_line *line, const char *text); /* one sentence; CLI_DONE */
+/* What --help prints. */
+enum err command_line_help(const struct cli_program *program, bool json, struct buf *out) _must_use_;

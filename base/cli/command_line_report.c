@@ -1,0 +1,185 @@
+/* What a program says about itself and its work: help, versions, mistakes, failures; as text or as one JSON object. */
+#include "base/cli/command_line_private.h"
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	int number;
+	const char *text;
+} exit_codes[] = {
+#define EXIT_CODE(symbol, number, text) {number, text},
+#include "base/cli/exit_codes.def"
+#undef EXIT_CODE
+};
+#define NUM_EXIT_CODES (sizeof exit_codes / sizeof exit_codes[0])
+
+static void print_json(json_t *object)
+{
+	if (object != NULL && json_dumpf(object, stdout, JSON_INDENT(2)) == 0)
+		putchar('\n');
+	json_decref(object);
+}
+
+static int append(const char *text, size_t len, void *out)
+{
+	return buf_append((struct buf *)out, span_of(text, len)) == ERR_NONE ? 0 : -1;
+}
+
+/* --- help --- */
+
+static const struct cli_flag *flag_at(const struct cli_program *program, size_t i)
+{
+	return i < program->num_flags ? &program->flags[i] : command_line_common(i - program->num_flags);
+}
+
+static enum err put_usage(const struct cli_program *program, struct buf *out)
+{
+	RETURN_IF_ERR(buf_printf(out, "usage: %s%s [--FLAG VALUE]...\n\n%s\n", program->name,
+		program->num_commands == 0         ? ""
+		: program->default_command != NULL ? " [COMMAND]"
+						   : " COMMAND",
+		program->about));
+	if (program->num_commands > 0)
+		RETURN_IF_ERR(buf_append_str(out, "\ncommands:\n"));
+	for (size_t i = 0; i < program->num_commands; i++) {
+		const struct cli_command *command = &program->commands[i];
+		RETURN_IF_ERR(buf_printf(out, "  %s%s%s\n      %s\n", command->words,
+			command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help));
+	}
+	return ERR_NONE;
+}
+
+static enum err put_flags(const struct cli_program *program, struct buf *out)
+{
+	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
+	const struct cli_flag *flag;
+	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
+		RETURN_IF_ERR(buf_printf(out, "  --%s%s%s\n      %s%s\n", flag->name, flag->value == NULL ? "" : " ",
+			flag->value == NULL ? "" : flag->value, flag->help,
+			flag->may_repeat ? "; may be repeated" : ""));
+	if (program->keys == NULL)
+		return ERR_NONE;
+	RETURN_IF_ERR(buf_printf(out,
+		"\nsettings, of the file; each is also a flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); "
+		"a "
+		"flag\nbeats the environment, the environment beats the file:\n",
+		program->environment));
+	for (size_t i = 0; program->keys[i] != NULL; i++)
+		RETURN_IF_ERR(buf_printf(out, "  %s\n", program->keys[i]));
+	return ERR_NONE;
+}
+
+static enum err put_text_help(const struct cli_program *program, struct buf *out)
+{
+	RETURN_IF_ERR(put_usage(program, out));
+	RETURN_IF_ERR(put_flags(program, out));
+	RETURN_IF_ERR(buf_append_str(out, "\nexit codes:\n"));
+	for (size_t i = 0; i < NUM_EXIT_CODES; i++)
+		RETURN_IF_ERR(buf_printf(out, "  %-3d %s\n", exit_codes[i].number, exit_codes[i].text));
+	return ERR_NONE;
+}
+
+static json_t *json_help(const struct cli_program *program)
+{
+	json_t *commands = json_array(), *flags = json_array(), *keys = json_array(), *codes = json_object();
+	const struct cli_flag *flag;
+	for (size_t i = 0; i < program->num_commands; i++)
+		json_array_append_new(
+			commands, json_pack("{s:s, s:s, s:s}", "words", program->commands[i].words, "arguments",
+					  program->commands[i].arguments, "help", program->commands[i].help));
+	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
+		json_array_append_new(flags, json_pack("{s:s, s:s?, s:s, s:b}", "name", flag->name, "value",
+						     flag->value, "help", flag->help, "may_repeat", flag->may_repeat));
+	for (size_t i = 0; program->keys != NULL && program->keys[i] != NULL; i++)
+		json_array_append_new(keys, json_string(program->keys[i]));
+	for (size_t i = 0; i < NUM_EXIT_CODES; i++) {
+		char number[12];
+		snprintf(number, sizeof number, "%d", exit_codes[i].number);
+		json_object_set_new(codes, number, json_string(exit_codes[i].text));
+	}
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "program", program->name, "about", program->about,
+		"commands", commands, "flags", flags, "settings", keys, "exit_codes", codes);
+}
+
+enum err command_line_help(const struct cli_program *program, bool json, struct buf *out)
+{
+	if (!json)
+		return put_text_help(program, out);
+	json_t *object = json_help(program);
+	int failed = object == NULL ? -1 : json_dump_callback(object, append, out, JSON_INDENT(2));
+	json_decref(object);
+	return failed != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+}
+
+/* --- versions --- */
+
+static void print_versions(const struct command_line *line, const char *release)
+{
+	_cleanup_(buf_done) struct buf lines = BUF_INIT(4096);
+	enum err err = buf_printf(&lines, "%s %s\n", line->program->name, release);
+	if (err == ERR_NONE && line->program->put_versions != NULL)
+		line->program->put_versions(&lines);
+	if (!line->json) {
+		fputs(buf_cstr(&lines), stdout);
+		return;
+	}
+	json_t *object = json_object();
+	for (const char *at = buf_cstr(&lines), *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		const char *space = memchr(at, ' ', (size_t)(end - at));
+		if (space != NULL)
+			json_object_setn_new_nocheck(
+				object, at, (size_t)(space - at), json_stringn(space + 1, (size_t)(end - space) - 1));
+	}
+	print_json(object);
+}
+
+bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
+{
+	command_line_parse(program, argc, argv, out);
+	if (out->wants_help) {
+		_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
+		if (command_line_help(program, out->json, &text) == ERR_NONE)
+			fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
+		return false;
+	}
+	if (out->wants_version)
+		print_versions(out, program->release);
+	return !out->wants_version;
+}
+
+/* --- outcomes --- */
+
+enum cli_exit command_line_refuse(struct command_line *line)
+{
+	const char *text = buf_cstr(&line->mistakes);
+	if (!line->json) {
+		fprintf(stderr, "%s%s --help says more\n", text, line->program->name);
+		return CLI_USAGE;
+	}
+	json_t *list = json_array();
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+		json_array_append_new(list, json_stringn(text, (size_t)(end - text)));
+	print_json(json_pack("{s:s, s:o}", "error", "usage", "mistakes", list));
+	return CLI_USAGE;
+}
+
+enum cli_exit command_line_fail(const struct command_line *line, enum err err, const struct why *why)
+{
+	char text[700];
+	if (!line->json)
+		fprintf(stderr, "%s: %s\n", line->program->name, why_format(why, text, sizeof text));
+	else
+		print_json(json_pack("{s:s, s:s, s:s, s:s}", "error", err_label(err), "expected", why->expected, "got",
+			why->got, "fix", why->fix));
+	return cli_exit_of(err);
+}
+
+enum cli_exit command_line_answer(const struct command_line *line, const char *text)
+{
+	if (line->json)
+		print_json(json_pack("{s:s}", "answer", text));
+	else
+		puts(text);
+	return CLI_DONE;
+}

@@ -1,0 +1,126 @@
+#include "base/cli/command_line.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the three above first */
+#include <cmocka.h>
+
+static const struct cli_command commands[] = {
+	{"run", "", "runs"},
+	{"token create", "--id ID", "a token"},
+	{"token revoke", "TOKEN-ID", "no token"},
+};
+static const struct cli_flag flags[] = {
+	{"id", "ID", "whose", false}, {"network", "CIDR", "where", true}, {"dry-run", NULL, "nothing", false}};
+static const char *const keys[] = {"mesh.networks", "mesh.claim_grace", NULL};
+static const struct cli_program program = {.name = "handfast-test",
+	.about = "Tests.",
+	.commands = commands,
+	.num_commands = 3,
+	.default_command = "run",
+	.flags = flags,
+	.num_flags = 3,
+	.keys = keys,
+	.release = "1.2.3",
+	.environment = "HANDFAST_TEST"};
+
+#define PARSE(line, ...)                                                                                               \
+	char *argv[] = {"handfast-test", __VA_ARGS__};                                                                 \
+	_cleanup_(command_line_done) struct command_line line;                                                         \
+	command_line_parse(&program, (int)(sizeof argv / sizeof argv[0]), argv, &line)
+
+static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **state)
+{
+	PARSE(line, "--output", "json", "token", "--id=spiffe://td/a", "create", "--network", "192.0.2.0/24",
+		"--network=198.51.100.0/24", "--dry-run", "--mesh.claim-grace", "5s", "--mesh.networks=a=b");
+	assert_string_equal(buf_cstr(&line.mistakes), "");
+	assert_true(command_line_is(&line, "token create"));
+	assert_true(line.json && command_line_has(&line, "dry-run"));
+	assert_string_equal(command_line_value(&line, "id"), "spiffe://td/a");
+	assert_string_equal(line.values[2].text, "192.0.2.0/24");
+	assert_string_equal(line.values[3].text, "198.51.100.0/24");
+	assert_string_equal(line.values[5].name, "mesh.claim_grace");
+	assert_true(line.values[5].is_key);
+	assert_string_equal(line.values[6].text, "a=b");
+	assert_null(command_line_value(&line, "mesh.networks")); /* a key is no flag of the program's own */
+}
+
+static void finding_o6_every_mistake_is_named_at_once(_unused_ void **state)
+{
+	PARSE(line, "token", "make", "--colour=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
+	assert_string_equal(buf_cstr(&line.mistakes),
+		"flag: expected one that --help lists, got \"--colour=red\"\n"
+		"flag: expected flags with two dashes, got \"-x\"\n"
+		"id: expected ID, got \"nothing\"\n"
+		"dry-run: expected true or false, or no value, got \"maybe\"\n"
+		"network: expected CIDR, got \"nothing\"\n"
+		"output: expected text or json, got \"xml\"\n"
+		"command: expected run, token create, token revoke, got \"token\"\n");
+}
+
+static void a_flag_given_twice_is_a_mistake(_unused_ void **state)
+{
+	PARSE(line, "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
+		"--mesh.networks=2");
+	assert_string_equal(buf_cstr(&line.mistakes), "id: expected to be given once, got \"it twice\"\n"
+						      "mesh.networks: expected to be given once, got \"it twice\"\n");
+}
+
+static void words_behind_the_command_are_its_arguments(_unused_ void **state)
+{
+	PARSE(line, "token", "revoke", "--", "--id");
+	assert_string_equal(buf_cstr(&line.mistakes), "");
+	assert_int_equal(line.num_arguments, 1);
+	assert_string_equal(line.arguments[0], "--id");
+}
+
+static void without_a_command_the_default_one_is_meant(_unused_ void **state)
+{
+	PARSE(line, "--check");
+	assert_true(line.checks_only && command_line_is(&line, "run"));
+}
+
+static void a_word_too_many_is_a_mistake(_unused_ void **state)
+{
+	PARSE(line, "run", "again");
+	assert_string_equal(buf_cstr(&line.mistakes), "run: expected no further word, got \"again\"\n");
+}
+
+static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(65536), json = BUF_INIT(65536);
+	static const char *const words[] = {"token create --id ID", "--network CIDR", "--check", "--version",
+		"mesh.claim_grace", "HANDFAST_TEST_KEY", "  65  stored state", "  77  permission"};
+	assert_int_equal(command_line_help(&program, false, &text), ERR_NONE);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		assert_non_null(strstr(buf_cstr(&text), words[i]));
+	assert_int_equal(command_line_help(&program, true, &json), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&json), "\"words\": \"token revoke\""));
+	assert_non_null(strstr(buf_cstr(&json), "\"settings\""));
+}
+
+static void finding_o6_each_error_has_one_exit_code(_unused_ void **state)
+{
+	assert_int_equal(cli_exit_of(ERR_NONE), 0);
+	assert_int_equal(cli_exit_of(ERR_REFUSED), 1);
+	assert_int_equal(cli_exit_of(ERR_CONFIG), 64);
+	assert_int_equal(cli_exit_of(ERR_STATE_DAMAGED), 65);
+	assert_int_equal(cli_exit_of(ERR_EXISTS), 69);
+	assert_int_equal(cli_exit_of(ERR_SYSTEM), 70);
+	assert_int_equal(cli_exit_of(ERR_DENIED), 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_o6_takes_flags_anywhere_in_both_spellings),
+		cmocka_unit_test(finding_o6_every_mistake_is_named_at_once),
+		cmocka_unit_test(a_flag_given_twice_is_a_mistake),
+		cmocka_unit_test(words_behind_the_command_are_its_arguments),
+		cmocka_unit_test(without_a_command_the_default_one_is_meant),
+		cmocka_unit_test(a_word_too_many_is_a_mistake),
+		cmocka_unit_test(finding_o6_help_names_all_commands_flags_settings_and_codes),
+		cmocka_unit_test(finding_o6_each_error_has_one_exit_code),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
