@@ -3,8 +3,17 @@
 #include "base/core/mem.h"
 #include "base/net/socket.h"
 #include "base/rpc/rpc_client.h"
+#include "cli/commands.h"
 
 #define CALL_DEADLINE_MS 10000
+#define CALL_ANSWER_MAX  (16u * 1024 * 1024)
+#define REQUEST_MAX      65536
+
+struct call_request {
+	const char *socket; /* path of the Unix socket */
+	const char *method; /* "TokenCreate" */
+	struct span message;
+};
 
 struct exchange {
 	const struct call_request *request;
@@ -72,7 +81,7 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 	end(exchange, ERR_UNAVAILABLE);
 }
 
-enum err call_operator(const struct call_request *request, struct buf *out_answer, struct why *why)
+static enum err call_operator(const struct call_request *request, struct buf *out_answer, struct why *why)
 {
 	int fd;
 	enum err err = socket_connect_unix(request->socket, &fd, why);
@@ -81,7 +90,7 @@ enum err call_operator(const struct call_request *request, struct buf *out_answe
 			"%s is closed to us", request->socket);
 	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
-			"start it, or name its --socket", "nobody listens at %s", request->socket);
+			"start it, or name its --socket", "no program listens at %s", request->socket);
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .why = why};
 	const struct rpc_client_options options = {.loop = loop,
@@ -95,4 +104,23 @@ enum err call_operator(const struct call_request *request, struct buf *out_answe
 	loop_run(loop);
 	rpc_client_free(exchange.client);
 	return exchange.err;
+}
+
+void answer_done(struct answer *answer)
+{
+	pb_arena_freep(&answer->arena);
+	buf_wipe(&answer->bytes);
+}
+
+enum err call(const struct command_line *line, const char *method, const ProtobufCMessage *request,
+	const ProtobufCMessageDescriptor *type, struct answer *out)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(REQUEST_MAX);
+	const char *socket = command_line_value(line, "socket");
+	buf_init(&out->bytes, CALL_ANSWER_MAX);
+	if (request != NULL)
+		RETURN_IF_ERR(pb_pack(request, &message));
+	const struct call_request asked = {socket != NULL ? socket : COMMANDS_SOCKET, method, buf_span(&message)};
+	RETURN_IF_ERR(call_operator(&asked, &out->bytes, &out->why));
+	return pb_unpack(type, buf_span(&out->bytes), &out->arena, &out->message, &out->why);
 }

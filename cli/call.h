@@ -1,14 +1,18 @@
 /* One call to the control plane's operator socket, start to end. */
 #pragma once
 
-#include "base/core/buf.h"
+#include "base/cli/command_line.h"
+#include "base/pb/unpack.h"
 
-#define CALL_ANSWER_MAX (16u * 1024 * 1024)
-
-struct call_request {
-	const char *socket; /* path of the Unix socket */
-	const char *method; /* "TokenCreate" */
-	struct span message;
+struct answer { /* zeroed is valid to answer_done() */
+	ProtobufCMessage *message;
+	struct why why; /* of a failure */
+	struct pb_arena *arena;
+	struct buf bytes;
 };
-/* ERR_UNAVAILABLE: nobody is there; ERR_DENIED: not allowed to us; ERR_REFUSED: told no; *why has the reason. */
-enum err call_operator(const struct call_request *request, struct buf *out_answer, struct why *why) _must_use_;
+void answer_done(struct answer *answer);
+
+/* Calls /handfast.v1.Operator/METHOD at --socket. request NULL: an empty one. ERR_UNAVAILABLE: no control plane is
+ * there; ERR_DENIED: not allowed to us; ERR_REFUSED: it refuses. */
+enum err call(const struct command_line *line, const char *method, const ProtobufCMessage *request,
+	const ProtobufCMessageDescriptor *type, struct answer *out) _must_use_;

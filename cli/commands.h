@@ -1,11 +1,11 @@
-/* The commands. Each parses what is its own, does it, shows it, and returns the exit code. */
+/* The commands: each parses what is its own, does it, shows it, and returns the exit code. */
 #pragma once
 
-#include "cli/show.h"
+#include "base/cli/command_line.h"
 
-int command_token_create(const struct cli_options *options);
-int command_status(const struct cli_options *options);
-int command_ban(const struct cli_options *options);
-int command_entry_release(const struct cli_options *options);
-int command_certs(const struct cli_options *options);
-int command_check(const struct cli_options *options);
+#define COMMANDS_SOCKET "/run/handfast/control.sock" /* unless --socket is given */
+#define COMMANDS_ADMIN  "127.0.0.1:15000"            /* unless --admin is given */
+
+#define COMMAND(words, arguments, help, function) enum cli_exit function(struct command_line *line);
+#include "cli/commands.def"
+#undef COMMAND

@@ -1,102 +1,151 @@
-/* certs, check: what the sidecar on this machine says about itself, from its admin endpoint. */
-#include "base/core/addr.h"
-#include "base/core/buf.h"
-#include "base/net/fd.h"
-#include "base/net/socket.h"
+/* certs, check, why: what the sidecar on this machine says about itself. */
 #include "cli/commands.h"
-#include <errno.h>
-#include <poll.h>
+#include "cli/page.h"
+#include "cli/show.h"
 #include <stdio.h>
-#include <unistd.h>
 
-#define PAGE_MAX   (4u * 1024 * 1024)
-#define TIMEOUT_MS 5000
+#define TEXT_MAX 1024
 
-static enum err wait_for(int fd, short events)
+static void page_release(json_t **page)
 {
-	struct pollfd one = {.fd = fd, .events = events};
-	int result = poll(&one, 1, TIMEOUT_MS);
-	return result == 1 ? ERR_NONE : result == 0 ? ERR_TIMEOUT : ERR_IO;
+	json_decref(*page);
 }
 
-static enum err send_request(int fd, const char *path)
+/* --- check --- */
+
+static void print_condition(const json_t *condition)
 {
-	_cleanup_(buf_done) struct buf request = BUF_INIT(1024);
-	RETURN_IF_ERR(wait_for(fd, POLLOUT));
-	RETURN_IF_ERR(socket_connect_result(fd));
-	RETURN_IF_ERR(buf_printf(&request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path));
-	struct span bytes = buf_span(&request);
-	return write(fd, bytes.ptr, bytes.len) == (ssize_t)bytes.len ? ERR_NONE : ERR_IO;
+	char name[TEXT_MAX], level[64], detail[TEXT_MAX], fix[TEXT_MAX];
+	show_text(condition, "detail", detail, sizeof detail);
+	show_text(condition, "fix", fix, sizeof fix);
+	printf("  %-9s %s%s%s%s%s\n", show_text(condition, "level", level, sizeof level),
+		show_text(condition, "name", name, sizeof name), detail[0] == '\0' ? "" : ": ", detail,
+		fix[0] == '\0' ? "" : "; ", fix);
 }
 
-static enum err read_all(int fd, struct buf *out)
+static void print_ports(const json_t *lists, const char *key, const char *what)
 {
-	for (;;) {
-		uint8_t *room;
-		RETURN_IF_ERR(wait_for(fd, POLLIN));
-		RETURN_IF_ERR(buf_reserve(out, 16384, &room));
-		ssize_t len = read(fd, room, 16384);
-		if (len == 0)
-			return ERR_NONE;
-		if (len < 0 && errno != EAGAIN)
-			return ERR_IO;
-		buf_commit(out, len < 0 ? 0 : (size_t)len);
-	}
+	const json_t *ports = json_object_get(lists, key);
+	if (json_array_size(ports) == 0)
+		return;
+	printf("%s:", what);
+	for (size_t i = 0; i < json_array_size(ports); i++)
+		printf(" %lld", (long long)json_integer_value(json_array_get(ports, i)));
+	putchar('\n');
 }
 
-static enum err split(struct span answer, unsigned *out_status, struct span *out_body)
+static bool is_well(const json_t *conditions)
 {
-	const uint8_t *end = memmem(answer.ptr, answer.len, "\r\n\r\n", 4);
-	if (end == NULL || answer.len < 12 || memcmp(answer.ptr, "HTTP/1.1 ", 9) != 0)
-		return ERR_MALFORMED;
-	*out_status = 0;
-	for (size_t i = 9; i < 12; i++) {
-		if (answer.ptr[i] < '0' || answer.ptr[i] > '9')
-			return ERR_MALFORMED;
-		*out_status = *out_status * 10 + (unsigned)(answer.ptr[i] - '0');
-	}
-	*out_body = span_from(answer, (size_t)(end - answer.ptr) + 4);
-	return ERR_NONE;
+	char level[64];
+	for (size_t i = 0; i < json_array_size(conditions); i++)
+		if (strcmp(show_text(json_array_get(conditions, i), "level", level, sizeof level), "ok") != 0)
+			return false;
+	return true;
 }
 
-static enum err get(const struct cli_options *options, const char *path, struct buf *page)
+static void print_check(const json_t *page, const json_t *conditions)
 {
-	struct addr at;
-	_cleanup_fd_ int fd = -1;
-	const struct socket_connect_options none = {0};
-	RETURN_IF_ERR(addr_parse(span_of_str(options->admin), &at));
-	RETURN_IF_ERR(socket_connect(&at, &none, &fd));
-	RETURN_IF_ERR(send_request(fd, path));
-	return read_all(fd, page);
+	const json_t *ports = json_object_get(page, "inbound_ports");
+	puts(json_is_true(json_object_get(page, "ready")) ? "ready" : "not ready");
+	for (size_t i = 0; i < json_array_size(conditions); i++)
+		print_condition(json_array_get(conditions, i));
+	print_ports(ports, "ready_for_strict", "ports that only the mesh has used, ready for strict");
+	print_ports(ports, "plaintext_seen", "ports that plaintext has used");
 }
 
-/* The page is JSON, which serves people and programs alike. */
-static int show_page(const struct cli_options *options, const char *path)
+enum cli_exit command_check(struct command_line *line)
 {
-	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
-	struct span body;
-	unsigned status;
+	_cleanup_(page_release) json_t *page = NULL;
 	struct why why = {0};
-	enum err err = get(options, path, &page);
-	if (err == ERR_NONE)
-		err = split(buf_span(&page), &status, &body);
-	if (err != ERR_NONE) {
-		why_set(&why, ERR_UNAVAILABLE, "a sidecar that answers on its admin endpoint",
-			"start it, or name its --admin address", "%s at %s", err_text(err), options->admin);
-		return show_failure(options, ERR_UNAVAILABLE, &why);
+	enum err err = page_get(line, "/check", &page, &why);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &why);
+	const json_t *conditions = json_object_get(page, "conditions"), *ready = json_object_get(page, "ready");
+	if (!json_is_array(conditions) || !json_is_boolean(ready))
+		return command_line_fail(line,
+			why_set(&why, ERR_UNAVAILABLE, "the page of a sidecar of this release",
+				"bring both to one release", "another one"),
+			&why);
+	if (line->json)
+		show_json(json_incref(page));
+	else
+		print_check(page, conditions);
+	return json_is_true(ready) && is_well(conditions) ? CLI_DONE : CLI_REFUSED;
+}
+
+/* --- certs --- */
+
+static void print_certificates(const json_t *list, const char *what)
+{
+	char subject[TEXT_MAX], until[64], hash[80];
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		printf("  %s %s until %s, SHA-256 %s\n", what, show_text(one, "subject", subject, sizeof subject),
+			show_text(one, "not_after", until, sizeof until), show_text(one, "sha256", hash, sizeof hash));
 	}
-	fwrite(body.ptr, 1, body.len, stdout);
-	if (body.len > 0 && body.ptr[body.len - 1] != '\n')
-		putchar('\n');
-	return status == 200 ? CLI_FINE : CLI_REFUSED;
 }
 
-int command_certs(const struct cli_options *options)
+static void print_certs(const json_t *page)
 {
-	return show_page(options, "/certs");
+	char text[TEXT_MAX], until[64];
+	const json_t *identity = json_object_get(page, "identity"), *bundles = json_object_get(page, "bundles");
+	if (!json_is_object(identity))
+		puts("no identity yet");
+	else
+		printf("%s, %s until %s (%lld s)\n", show_text(identity, "id", text, sizeof text),
+			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID",
+			show_text(identity, "not_after", until, sizeof until),
+			(long long)json_integer_value(json_object_get(identity, "runway_seconds")));
+	print_certificates(json_object_get(identity, "chain"), "certificate");
+	for (size_t i = 0; i < json_array_size(bundles); i++) {
+		const json_t *bundle = json_array_get(bundles, i);
+		printf("trust domain %s\n", show_text(bundle, "trust_domain", text, sizeof text));
+		print_certificates(json_object_get(bundle, "roots"), "root");
+	}
 }
 
-int command_check(const struct cli_options *options)
+enum cli_exit command_certs(struct command_line *line)
 {
-	return show_page(options, "/check");
+	_cleanup_(page_release) json_t *page = NULL;
+	struct why why = {0};
+	enum err err = page_get(line, "/certs", &page, &why);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &why);
+	if (line->json)
+		show_json(json_incref(page));
+	else
+		print_certs(page);
+	return CLI_DONE;
+}
+
+/* --- why --- */
+
+static void print_failure(const json_t *failure)
+{
+	static const char *const keys[] = {
+		"last", "what", "direction", "reason", "remote", "destination", "expected", "got", "fix"};
+	char texts[sizeof keys / sizeof keys[0]][TEXT_MAX];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		show_text(failure, keys[i], texts[i], TEXT_MAX);
+	printf("%s %s%s%s %s%s%s%s%s (%lld times)\n", texts[0], texts[1], texts[2][0] == '\0' ? "" : " ", texts[2],
+		texts[3], texts[4][0] == '\0' ? "" : " from ", texts[4], texts[5][0] == '\0' ? "" : " to ", texts[5],
+		(long long)json_integer_value(json_object_get(failure, "times")));
+	printf("    expected %s, got %s; %s\n", texts[6], texts[7], texts[8]);
+}
+
+enum cli_exit command_why(struct command_line *line)
+{
+	_cleanup_(page_release) json_t *page = NULL;
+	struct why why = {0};
+	enum err err = page_get(line, "/why", &page, &why);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &why);
+	const json_t *failures = json_object_get(page, "failures");
+	if (line->json)
+		show_json(json_incref(page));
+	for (size_t i = 0; i < json_array_size(failures) && !line->json; i++)
+		print_failure(json_array_get(failures, i));
+	if (json_array_size(failures) == 0 && !line->json)
+		puts("no failures");
+	return CLI_DONE;
 }

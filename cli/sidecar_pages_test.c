@@ -45,13 +45,20 @@ static void endpoint_start(struct endpoint *endpoint, const char *answer)
 	}
 }
 
-static int ask(const char *answer, int (*command)(const struct cli_options *options))
+/* `handfast COMMAND --admin AT` */
+static struct command_line line_to(const char *at)
+{
+	static const struct cli_program program = {.name = "handfast"};
+	return (struct command_line){.program = &program, .values = {{"admin", at, false}}, .num_values = 1};
+}
+
+static int ask(const char *answer, enum cli_exit (*command)(struct command_line *line))
 {
 	struct endpoint endpoint;
 	int status = -1;
 	endpoint_start(&endpoint, answer);
-	const struct cli_options options = {.admin = endpoint.at};
-	int code = command(&options);
+	struct command_line line = line_to(endpoint.at);
+	int code = (int)command(&line);
 	assert_int_equal(waitpid(endpoint.child, &status, 0), endpoint.child);
 	assert_int_equal(status, 0);
 	return code;
@@ -59,12 +66,24 @@ static int ask(const char *answer, int (*command)(const struct cli_options *opti
 
 static void shows_a_page(_unused_ void **state)
 {
-	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_FINE);
+	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_DONE);
 }
 
-static void tells_by_its_exit_code_that_a_check_found_something(_unused_ void **state)
+/* The page always answers 200; what it found stands in it. test/integration/151_the_command_line.py asks the real one.
+ */
+static void finding_o2_the_exit_code_of_check_follows_what_the_page_says(_unused_ void **state)
 {
-	assert_int_equal(ask("HTTP/1.1 503 No\r\n\r\n{\"ready\":false}\n", command_check), CLI_REFUSED);
+	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[]}", command_check), CLI_DONE);
+	assert_int_equal(
+		ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":false,\"conditions\":[{\"name\":\"a\",\"level\":\"failed\"}]}",
+			command_check),
+		CLI_REFUSED);
+	assert_int_equal(
+		ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[{\"name\":\"a\",\"level\":\"degraded\"}]}",
+			command_check),
+		CLI_REFUSED);
+	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
+	assert_int_equal(ask("HTTP/1.1 404 No\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
 }
 
 static void refuses_what_is_no_http(_unused_ void **state)
@@ -74,19 +93,19 @@ static void refuses_what_is_no_http(_unused_ void **state)
 	assert_int_equal(ask("HTTP/1.1 200 OK\r\n", command_certs), CLI_UNAVAILABLE);
 }
 
-static void says_so_when_nobody_listens(_unused_ void **state)
+static void says_so_when_nothing_listens(_unused_ void **state)
 {
-	const struct cli_options options = {.admin = "127.0.0.1:1"};
-	assert_int_equal(command_certs(&options), CLI_UNAVAILABLE);
+	struct command_line line = line_to("127.0.0.1:1");
+	assert_int_equal(command_certs(&line), CLI_UNAVAILABLE);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shows_a_page),
-		cmocka_unit_test(tells_by_its_exit_code_that_a_check_found_something),
+		cmocka_unit_test(finding_o2_the_exit_code_of_check_follows_what_the_page_says),
 		cmocka_unit_test(refuses_what_is_no_http),
-		cmocka_unit_test(says_so_when_nobody_listens),
+		cmocka_unit_test(says_so_when_nothing_listens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

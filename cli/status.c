@@ -5,9 +5,9 @@
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 
 /* Bytes from the control plane came from sidecars before: made safe to show. */
@@ -62,7 +62,7 @@ static json_t *authority_json(const Handfast__V1__Authority *authority)
 		"not_before", from, "not_after", to);
 }
 
-static void show_json(const Handfast__V1__StatusResponse *status)
+static void status_json(const Handfast__V1__StatusResponse *status)
 {
 	char release[128], domain[300], now[32], started[32];
 	json_t *holders = json_array(), *authorities = json_array();
@@ -78,9 +78,7 @@ static void show_json(const Handfast__V1__StatusResponse *status)
 		(json_int_t)(status->epoch == NULL ? 0 : status->epoch->counter), "streams",
 		(json_int_t)status->num_streams, "svids_issued", (json_int_t)status->svids_issued, "server_time", now,
 		"started", started, "authorities", authorities, "holders", holders);
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	json_decref(object);
-	putchar('\n');
+	show_json(object);
 }
 
 static void show_holder(const Handfast__V1__Holder *holder)
@@ -96,7 +94,7 @@ static void show_holder(const Handfast__V1__Holder *holder)
 	putchar('\n');
 }
 
-static void show_text(const Handfast__V1__StatusResponse *status)
+static void status_text(const Handfast__V1__StatusResponse *status)
 {
 	char release[128], domain[300], kind[64], to[32];
 	printf("handfast-control %s, trust domain %s, trust epoch %" PRIu64 "\n",
@@ -113,21 +111,15 @@ static void show_text(const Handfast__V1__StatusResponse *status)
 		show_holder(status->holders[i]);
 }
 
-int command_status(const struct cli_options *options)
+enum cli_exit command_status(struct command_line *line)
 {
-	_cleanup_(buf_done) struct buf answer = BUF_INIT(CALL_ANSWER_MAX);
-	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
-	ProtobufCMessage *unpacked;
-	struct why why = {0};
-	const struct call_request call = {options->socket, "Status", span_of(NULL, 0)};
-	enum err err = call_operator(&call, &answer, &why);
-	if (err == ERR_NONE)
-		err = pb_unpack(&handfast__v1__status_response__descriptor, buf_span(&answer), &arena, &unpacked, &why);
+	_cleanup_(answer_done) struct answer answer = {0};
+	enum err err = call(line, "Status", NULL, &handfast__v1__status_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return show_failure(options, err, &why);
-	if (options->json)
-		show_json((const Handfast__V1__StatusResponse *)unpacked);
+		return command_line_fail(line, err, &answer.why);
+	if (line->json)
+		status_json((const Handfast__V1__StatusResponse *)answer.message);
 	else
-		show_text((const Handfast__V1__StatusResponse *)unpacked);
-	return CLI_FINE;
+		status_text((const Handfast__V1__StatusResponse *)answer.message);
+	return CLI_DONE;
 }

@@ -4,6 +4,7 @@
  * fencing epoch -> authorities -> own certificate -> registry, distributor, trust -> doors open. */
 #pragma once
 
+#include "base/cli/command_line.h"
 #include "base/core/err.h"
 #include "control/config.h"
 
@@ -12,12 +13,12 @@ struct control;
 /* Where the settings come from; read again at SIGHUP. Borrowed. */
 struct control_source {
 	const char *path; /* NULL: no file */
-	int argc;
-	char *const *argv;
+	const struct command_line *line;
 	char *const *environment;
 };
-/* Prints every mistake on stderr. */
-enum err control_read_settings(const struct control_source *source, struct control_config **out) _must_use_;
+/* A line for each mistake is appended to *mistakes. */
+enum err control_read_settings(
+	const struct control_source *source, struct buf *mistakes, struct control_config **out) _must_use_;
 
 /* Adopts config. ERR_NONE: it runs until SIGTERM or SIGINT in control_run(). */
 enum err control_new(const struct control_source *source, struct control_config *config, const char *release,

@@ -3,28 +3,24 @@
 #include "control/control_private.h"
 #include <string.h>
 
-/* Flags that are not settings are main's; they were checked at the start. */
-static void read_flags(struct settings *settings, const struct control_source *source)
+enum err control_read_settings(const struct control_source *source, struct buf *mistakes, struct control_config **out)
 {
-	for (int i = 1; i < source->argc;) {
-		int before = i;
-		if (!settings_read_flag(settings, control_config_keys, source->argc, source->argv, &i) && i == before)
-			i += strcmp(source->argv[i], "--config") == 0 ? 2 : 1;
-	}
-}
-
-enum err control_read_settings(const struct control_source *source, struct control_config **out)
-{
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(source->line->program->environment);
 	if (source->path != NULL)
 		settings_read_file(settings, source->path);
 	settings_read_environment(settings, control_config_keys, source->environment);
-	read_flags(settings, source);
+	for (unsigned i = 0; i < source->line->num_values; i++)
+		if (source->line->values[i].is_key)
+			settings_read_flag(settings, source->line->values[i].name, source->line->values[i].text);
 	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
+	bool is_wrong = buf_len(mistakes) > 0;
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
-		log_lines(LOG_LEVEL_ERROR, "settings", settings_mistakes(settings));
-	return err;
+		return buf_append_str(mistakes, settings_mistakes(settings)) == ERR_NONE ? err : ERR_CONFIG;
+	if (!is_wrong)
+		return ERR_NONE;
+	control_config_free(*out);
+	return ERR_CONFIG;
 }
 
 /* What only a restart can change: doors that are open, folders that are confined, keys that are made. */
@@ -44,10 +40,12 @@ static void name_what_needs_a_restart(const struct control_config *old, const st
 
 void control_reload(struct control *control)
 {
+	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(CLI_MISTAKES_MAX);
 	struct control_config *fresh;
 	if (control->serve == NULL)
 		return;
-	if (control_read_settings(control->source, &fresh) != ERR_NONE) {
+	if (control_read_settings(control->source, &mistakes, &fresh) != ERR_NONE) {
+		log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&mistakes));
 		metric_add(metrics_shard(control->metrics, 0), CONTROL_RELOADS_REFUSED, 1);
 		log_error("control", "the settings have mistakes; the old ones stay");
 		return;

@@ -1,114 +1,63 @@
 /* handfast-control: the control plane. */
+#include "base/cli/command_line.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
 #include "control/control.h"
 #include "control/issue/signer.h"
 #include "control/versions.h"
-#include <stdio.h>
 #include <string.h>
 
 extern char **environ;
 
-enum exit_code { EXIT_FINE = 0, EXIT_CONFIG = 64, EXIT_DAMAGED = 65, EXIT_UNAVAILABLE = 69, EXIT_FAULT = 70 };
+static const struct cli_command commands[] = {
+#define COMMAND(words, arguments, help) {words, arguments, help},
+#include "control/commands.def"
+#undef COMMAND
+};
+static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false}};
+static const struct cli_program program = {.name = "handfast-control",
+	.about =
+		"Attests workloads, issues their certificates, and answers sidecars who is where and what is allowed.\n"
+		"SIGHUP reads the settings again; SIGTERM stops, a second one at once.",
+	.commands = commands,
+	.num_commands = sizeof commands / sizeof commands[0],
+	.default_command = "run",
+	.flags = flags,
+	.num_flags = sizeof flags / sizeof flags[0],
+	.keys = control_config_keys,
+	.environment = "HANDFAST_CONTROL",
+	.release = HANDFAST_VERSION,
+	.put_versions = versions_put};
 
-static const char help[] =
-	"usage: handfast-control [--config FILE] [--KEY VALUE]...\n"
-	"\n"
-	"Attests workloads, issues their certificates, and tells sidecars who is where and what is allowed.\n"
-	"Every key of the file is also a flag (--mesh.networks 10.0.0.0/8) and an environment variable\n"
-	"(HANDFAST_CONTROL_MESH_NETWORKS); a flag beats the environment, the environment beats the file; an empty\n"
-	"variable counts as not set.\n"
-	"SIGHUP reads the settings again; SIGTERM stops.\n"
-	"\n"
-	"  --config FILE  settings, YAML\n"
-	"  --check        read the settings, report every mistake, and end\n"
-	"  --version      this release and the libraries inside\n"
-	"  --help\n"
-	"\n"
-	"exit codes: 0 stopped as asked, 64 wrong settings, 65 the state is damaged (nothing was overwritten),\n"
-	"69 something it needs is taken or away, 70 a fault\n"
-	"\n"
-	"keys:\n";
-
-static int show_help(void)
+static enum cli_exit serve(const struct control_source *source, struct control_config *config)
 {
-	fputs(help, stdout);
-	for (const char *const *key = control_config_keys; *key != NULL; key++)
-		printf("  %s\n", *key);
-	return EXIT_FINE;
-}
-
-static int exit_code(enum err err)
-{
-	if (err == ERR_NONE)
-		return EXIT_FINE;
-	if (err == ERR_CONFIG)
-		return EXIT_CONFIG;
-	if (err == ERR_STATE_DAMAGED)
-		return EXIT_DAMAGED;
-	return err == ERR_EXISTS || err == ERR_UNAVAILABLE || err == ERR_IO || err == ERR_UNSUPPORTED ? EXIT_UNAVAILABLE
-												      : EXIT_FAULT;
-}
-
-static int serve(const struct control_source *source, bool checks_only)
-{
-	struct control_config *config;
 	_cleanup_(control_freep) struct control *control = NULL;
 	struct why why = {0};
-	enum err err = control_read_settings(source, &config);
-	if (err != ERR_NONE)
-		return exit_code(err);
-	if (checks_only) {
-		control_config_free(config);
-		return EXIT_FINE;
-	}
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
-	err = control_new(source, config, HANDFAST_VERSION, &control, &why);
+	enum err err = control_new(source, config, HANDFAST_VERSION, &control, &why);
 	if (err != ERR_NONE) {
 		log_why(LOG_LEVEL_ERROR, "control", "cannot start", &why);
-		return exit_code(err);
+		return cli_exit_of(err);
 	}
-	return exit_code(control_run(control));
-}
-
-/* True: argv[*i] is one of main's own. */
-static bool read_own_flag(int argc, char **argv, int *i, struct control_source *source, bool *checks_only)
-{
-	if (strcmp(argv[*i], "--check") == 0)
-		*checks_only = true;
-	else if (strncmp(argv[*i], "--config=", 9) == 0)
-		source->path = argv[*i] + 9;
-	else if (strcmp(argv[*i], "--config") == 0 && *i + 1 < argc)
-		source->path = argv[++*i];
-	else
-		return false;
-	++*i;
-	return true;
-}
-
-static int refuse_flag(const char *flag)
-{
-	fprintf(stderr, "%s: expected a flag of handfast-control; see --help\n", flag);
-	return EXIT_CONFIG;
+	return cli_exit_of(control_run(control));
 }
 
 int main(int argc, char **argv)
 {
-	struct control_source source = {.argc = argc, .argv = argv, .environment = environ};
-	bool checks_only = false;
+	_cleanup_(command_line_done) struct command_line line;
+	struct control_source source = {.line = &line, .environment = environ};
+	struct control_config *config;
 	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
 		return signer_main(argc, argv);
-	log_open("handfast-control");
-	_cleanup_(settings_freep) struct settings *flags = settings_new("HANDFAST_CONTROL");
-	for (int i = 1; i < argc;) {
-		if (strcmp(argv[i], "--help") == 0)
-			return show_help();
-		if (strcmp(argv[i], "--version") == 0)
-			return versions_show();
-		if (!read_own_flag(argc, argv, &i, &source, &checks_only) &&
-			!settings_read_flag(flags, control_config_keys, argc, argv, &i))
-			return refuse_flag(argv[i]);
-	}
-	return serve(&source, checks_only);
+	log_open(program.name);
+	if (!command_line_begin(&program, argc, argv, &line))
+		return CLI_DONE;
+	source.path = command_line_value(&line, "config");
+	if (control_read_settings(&source, &line.mistakes, &config) != ERR_NONE)
+		return command_line_refuse(&line);
+	if (!line.checks_only)
+		return serve(&source, config);
+	control_config_free(config);
+	return CLI_DONE;
 }

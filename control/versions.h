@@ -1,4 +1,6 @@
-/* What is inside: this release and every library that is linked into it. */
+/* Every library that is linked into this release. */
 #pragma once
 
-int versions_show(void); /* on stdout; 0 */
+#include "base/core/buf.h"
+
+void versions_put(struct buf *out); /* a line "NAME VERSION" each */

@@ -1,6 +1,5 @@
 /* handfast-init: asks options what to do, does it by the modules beside it, and says what came of it. */
 #include "base/core/check.h"
-#include "base/core/version.h"
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/loopback_addr.h"
@@ -8,20 +7,10 @@
 #include "intercept/preflight.h"
 #include "intercept/report.h"
 #include "intercept/rollback.h"
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum exit_code {
-	EXIT_DONE = 0,
-	EXIT_FAILED = 1,
-	EXIT_UNPROVEN = 2,
-	EXIT_USAGE = 64,
-	EXIT_KERNEL = 69,
-	EXIT_PERMISSION = 77
-};
 
 /* What stood before `up`, for the guard. */
 struct before {
@@ -65,7 +54,7 @@ static void take_back(void *arg)
 	struct report unread = {0};
 	struct why why;
 	if (buf_len(&before->table) == 0 || replace_table(buf_span(&before->table), &why) != ERR_NONE)
-		_exit(remove_all(&unread) == ERR_NONE ? EXIT_DONE : EXIT_FAILED);
+		_exit(remove_all(&unread) == ERR_NONE ? CLI_DONE : CLI_FAULT);
 }
 
 static enum err write_all(const struct rules *rules, struct report *report)
@@ -122,15 +111,11 @@ static enum err print_plan(const struct options *options)
 	return ERR_NONE;
 }
 
-static enum exit_code exit_code_of(const struct report *report, enum err err)
+static enum cli_exit exit_code_of(const struct report *report, enum err err)
 {
-	if (err == ERR_DENIED)
-		return EXIT_PERMISSION;
-	if (err == ERR_UNSUPPORTED)
-		return EXIT_KERNEL;
-	if (err != ERR_NONE || report_has(report, FINDING_FAILED))
-		return EXIT_FAILED;
-	return report_has(report, FINDING_UNPROVEN) ? EXIT_UNPROVEN : EXIT_DONE;
+	if (err != ERR_NONE)
+		return cli_exit_of(err);
+	return report_has(report, FINDING_FAILED) || report_has(report, FINDING_UNPROVEN) ? CLI_REFUSED : CLI_DONE;
 }
 
 static enum err run_change(const struct options *options, struct report *report)
@@ -154,42 +139,34 @@ static enum err run_confirm(struct report *report)
 	return err;
 }
 
-static enum exit_code run(const struct options *options, const char *command)
+static enum cli_exit run(const struct options *options, const char *command)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
 	struct report report = {0};
 	enum err err = ERR_NONE;
 	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
-		return print_plan(options) == ERR_NONE ? EXIT_DONE : EXIT_FAILED;
+		return cli_exit_of(print_plan(options));
 	if (options->command == COMMAND_CHECK)
 		check_run(&options->rules, &report);
 	else if (options->command == COMMAND_CONFIRM)
 		err = run_confirm(&report);
 	else
 		err = run_change(options, &report);
-	enum exit_code code = exit_code_of(&report, err);
+	enum cli_exit code = exit_code_of(&report, err);
 	if (report_render(&report, command, options->json, &text) == ERR_NONE)
-		print(&text, options->json || code == EXIT_DONE ? stdout : stderr);
+		print(&text, options->json || code == CLI_DONE ? stdout : stderr);
 	return code;
 }
 
 int main(int argc, char **argv)
 {
-	_cleanup_(buf_done) struct buf text = BUF_INIT(OPTIONS_MISTAKES_MAX);
+	_cleanup_(command_line_done) struct command_line line;
 	struct options options;
-	if (options_parse(argc, (const char *const *)argv, (const char *const *)environ, &options, &text) != ERR_NONE) {
-		print(&text, stderr);
-		fputs("handfast-init --help says more\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (options.command == COMMAND_VERSION) {
-		printf("handfast-init %s\njansson %s\n", HANDFAST_VERSION, jansson_version_str());
-		return EXIT_DONE;
-	}
-	if (options.command == COMMAND_HELP) {
-		CHECK(options_help(&text) == ERR_NONE);
-		print(&text, stdout);
-		return EXIT_DONE;
-	}
-	return (int)run(&options, options_command_name(options.command));
+	if (!command_line_begin(&options_program, argc, argv, &line))
+		return CLI_DONE;
+	if (options_read(&line, environ, &options) != ERR_NONE)
+		return command_line_refuse(&line);
+	if (line.checks_only)
+		return CLI_DONE;
+	return run(&options, line.command->words);
 }

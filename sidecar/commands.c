@@ -5,9 +5,8 @@
 #include "base/net/socket.h"
 #include "sidecar/admin_socket.h"
 #include <poll.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 enum { PROBE_MS = 2000, PAUSE_MS = 200, ANSWER_MAX = 512 };
@@ -47,30 +46,32 @@ static bool is_ready(uint16_t port, char *answer, size_t cap)
 	       span_starts_with(span_of_str(answer), SPAN_LITERAL("HTTP/1.1 200"));
 }
 
-int command_wait(const struct sidecar_config *config, uint64_t timeout_ms)
+enum cli_exit command_wait(const struct command_line *line, const struct sidecar_config *config, uint64_t timeout_ms)
 {
 	uint64_t end_ms = clock_system.mono_ms(&clock_system) + timeout_ms;
 	char answer[ANSWER_MAX];
+	struct why why = {0};
 	while (!is_ready(config->metrics_port, answer, sizeof(answer))) {
 		if (clock_system.mono_ms(&clock_system) >= end_ms) {
 			const char *body = strstr(answer, "\r\n\r\n");
-			fprintf(stderr, "handfast-sidecar: not ready in time: %s\n",
-				body != NULL ? body + 4 : "nobody answers on the metrics port");
-			return EX_TEMPFAIL;
+			return command_line_fail(line,
+				why_set(&why, ERR_REFUSED, "a sidecar that is ready in time",
+					"see `handfast check` and `handfast why`", "%s",
+					body != NULL ? body + 4 : "no answer at the metrics port"),
+				&why);
 		}
 		(void)poll(NULL, 0, PAUSE_MS);
 	}
-	return EX_OK;
+	return command_line_answer(line, "ready");
 }
 
-int command_tell(const struct sidecar_config *config, const char *word)
+enum cli_exit command_ask(const struct command_line *line, const struct sidecar_config *config)
 {
-	char answer[ANSWER_MAX], text[700];
+	char answer[ANSWER_MAX];
 	struct why why = {0};
-	if (admin_socket_ask(config->admin_socket, word, answer, sizeof(answer), &why) != ERR_NONE) {
-		fprintf(stderr, "handfast-sidecar: %s\n", why_format(&why, text, sizeof(text)));
-		return EX_UNAVAILABLE;
-	}
-	fputs(answer, stdout);
-	return EX_OK;
+	enum err err = admin_socket_ask(config->admin_socket, line->command->words, answer, sizeof(answer), &why);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err == ERR_DENIED ? err : ERR_UNAVAILABLE, &why);
+	answer[strcspn(answer, "\n")] = '\0';
+	return command_line_answer(line, answer);
 }

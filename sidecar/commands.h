@@ -1,9 +1,10 @@
-/* What the program does for who has no shell in the image: ask a running sidecar. Each blocks and returns the exit
- * code. */
+/* What the program does where the image has no shell: ask a running sidecar. Each blocks and returns the exit code. */
 #pragma once
 
+#include "base/cli/command_line.h"
 #include "sidecar/config.h"
 
-int command_wait(
-	const struct sidecar_config *config, uint64_t timeout_ms);       /* until it is ready; 0, or 75 in time not */
-int command_tell(const struct sidecar_config *config, const char *word); /* "drain", "quit", "release" */
+enum cli_exit command_wait(const struct command_line *line, const struct sidecar_config *config,
+	uint64_t timeout_ms); /* until it is ready; CLI_REFUSED: not in time */
+enum cli_exit command_ask(
+	const struct command_line *line, const struct sidecar_config *config); /* the command's word: "drain" */

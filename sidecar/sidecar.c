@@ -162,10 +162,10 @@ static void warn_of_sources(void)
 	struct app_sources sources = process_app_sources();
 	if (sources.v4.family == 0)
 		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections will reach the workload from "
-				       "another local address (handfast-init adds it)");
+				       "another local address (`handfast-init up` adds it)");
 	if (sources.v6.family == 0 && process_has_ipv6())
 		log_warning(COMPONENT, "::6 is not on lo: inbound connections over IPv6 will reach the workload from "
-				       "another local address (handfast-init adds it)");
+				       "another local address (`handfast-init up` adds it)");
 }
 
 static enum err parts_make(struct sidecar *sidecar, struct why *why)

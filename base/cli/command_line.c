@@ -1,4 +1,5 @@
 #include "base/cli/command_line_private.h"
+#include <stdio.h>
 #include <string.h>
 
 static const struct cli_flag common[] = {
@@ -21,6 +22,13 @@ void command_line_mistake(struct command_line *line, const char *name, const cha
 	/* A list that is full stays as it is: it is for a person, who has enough to do. */
 	enum err full = buf_printf(&line->mistakes, "%s: expected %s, got \"%s\"\n", name, why.expected, why.got);
 	(void)full;
+}
+
+static void flag_mistake(struct command_line *line, const char *flag, const char *expected, const char *got)
+{
+	char name[80];
+	snprintf(name, sizeof name, "--%s", flag);
+	command_line_mistake(line, name, expected, got);
 }
 
 /* --- flags --- */
@@ -58,11 +66,11 @@ static void add_value(struct command_line *line, const char *name, const char *t
 {
 	for (unsigned i = 0; i < line->num_values && !may_repeat; i++)
 		if (line->values[i].is_key == is_key && strcmp(line->values[i].name, name) == 0) {
-			command_line_mistake(line, name, "to be given once", "it twice");
+			flag_mistake(line, name, "to be given once", "it twice");
 			return;
 		}
 	if (line->num_values == CLI_VALUES_MAX)
-		command_line_mistake(line, name, "at most 64 flags", "more");
+		flag_mistake(line, name, "at most 64 flags", "more");
 	else
 		line->values[line->num_values++] = (struct cli_value){name, text, is_key};
 }
@@ -76,14 +84,14 @@ static const char *value_of(
 		return equals + 1;
 	if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
 		return argv[++*i];
-	command_line_mistake(line, name, expected, "nothing");
+	flag_mistake(line, name, expected, "nothing");
 	return NULL;
 }
 
 static void take_switch(struct command_line *line, const struct cli_flag *flag, const char *equals)
 {
 	if (equals != NULL && strcmp(equals + 1, "true") != 0 && strcmp(equals + 1, "false") != 0)
-		command_line_mistake(line, flag->name, "true or false, or no value", equals + 1);
+		flag_mistake(line, flag->name, "true or false, or no value", equals + 1);
 	else
 		add_value(line, flag->name, equals == NULL ? "true" : equals + 1, false, false);
 }
@@ -160,7 +168,7 @@ static void take_command(struct command_line *line, const char *const *words, un
 		return;
 	}
 	for (; num < num_words; num++)
-		if (line->command->arguments[0] == '\0' || line->command->arguments[0] == '-')
+		if (strchr("[-", line->command->arguments[0]) != NULL) /* also where there are none */
 			command_line_mistake(line, line->command->words, "no further word", words[num]);
 		else
 			line->arguments[line->num_arguments++] = words[num];
@@ -171,7 +179,7 @@ static void take_common(struct command_line *line)
 	const char *output = command_line_value(line, "output");
 	line->json = output != NULL && strcmp(output, "json") == 0;
 	if (output != NULL && !line->json && strcmp(output, "text") != 0)
-		command_line_mistake(line, "output", "text or json", output);
+		flag_mistake(line, "output", "text or json", output);
 	line->checks_only = command_line_has(line, "check");
 	line->wants_help = command_line_has(line, "help");
 	line->wants_version = command_line_has(line, "version");

@@ -63,7 +63,7 @@ static enum err put_flags(const struct cli_program *program, struct buf *out)
 	RETURN_IF_ERR(buf_printf(out,
 		"\nsettings, of the file; each is also a flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); "
 		"a "
-		"flag\nbeats the environment, the environment beats the file:\n",
+		"flag\nbeats the environment, the environment beats the file; an empty variable counts as not set:\n",
 		program->environment));
 	for (size_t i = 0; program->keys[i] != NULL; i++)
 		RETURN_IF_ERR(buf_printf(out, "  %s\n", program->keys[i]));

@@ -51,10 +51,10 @@ static void finding_o6_every_mistake_is_named_at_once(_unused_ void **state)
 	assert_string_equal(buf_cstr(&line.mistakes),
 		"flag: expected one that --help lists, got \"--colour=red\"\n"
 		"flag: expected flags with two dashes, got \"-x\"\n"
-		"id: expected ID, got \"nothing\"\n"
-		"dry-run: expected true or false, or no value, got \"maybe\"\n"
-		"network: expected CIDR, got \"nothing\"\n"
-		"output: expected text or json, got \"xml\"\n"
+		"--id: expected ID, got \"nothing\"\n"
+		"--dry-run: expected true or false, or no value, got \"maybe\"\n"
+		"--network: expected CIDR, got \"nothing\"\n"
+		"--output: expected text or json, got \"xml\"\n"
 		"command: expected run, token create, token revoke, got \"token\"\n");
 }
 
@@ -62,8 +62,8 @@ static void a_flag_given_twice_is_a_mistake(_unused_ void **state)
 {
 	PARSE(line, "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
 		"--mesh.networks=2");
-	assert_string_equal(buf_cstr(&line.mistakes), "id: expected to be given once, got \"it twice\"\n"
-						      "mesh.networks: expected to be given once, got \"it twice\"\n");
+	assert_string_equal(buf_cstr(&line.mistakes), "--id: expected to be given once, got \"it twice\"\n"
+						      "--mesh.networks: expected to be given once, got \"it twice\"\n");
 }
 
 static void words_behind_the_command_are_its_arguments(_unused_ void **state)

@@ -29,8 +29,8 @@ void settings_read_environment(struct settings *settings, const char *const *key
  * a warning. Call it before settings_read_environment(), which beats it. */
 void settings_read_former_environment(
 	struct settings *settings, const char *prefix, const char *const *keys, char *const *environment);
-/* "--mesh.leaf-ttl=5s" or "--mesh.leaf_ttl 5s"; *index moves on. False: argv[*index] is no such flag. */
-bool settings_read_flag(struct settings *settings, const char *const *keys, int argc, char *const *argv, int *index);
+/* One value of a flag "--KEY", which base/cli found among the keys: beats what was read before. */
+void settings_read_flag(struct settings *settings, const char *key, const char *value);
 
 struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
 

@@ -116,39 +116,9 @@ void settings_read_former_environment(
 	}
 }
 
-/* A flag may be written with dashes where the key has underscores. */
-static bool is_flag_of(const char *key, const char *flag, size_t len)
+void settings_read_flag(struct settings *settings, const char *key, const char *value)
 {
-	if (strlen(key) != len)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (key[i] != flag[i] && !(key[i] == '_' && flag[i] == '-'))
-			return false;
-	return true;
-}
-
-bool settings_read_flag(struct settings *settings, const char *const *keys, int argc, char *const *argv, int *index)
-{
-	const char *flag = argv[*index];
-	if (strncmp(flag, "--", 2) != 0)
-		return false;
-	flag += 2;
-	const char *equals = strchr(flag, '=');
-	size_t len = equals == NULL ? strlen(flag) : (size_t)(equals - flag);
-	for (size_t i = 0; keys[i] != NULL; i++) {
-		if (!is_flag_of(keys[i], flag, len))
-			continue;
-		char origin[128];
-		snprintf(origin, sizeof(origin), "--%s", keys[i]);
-		struct setting_node place = {.origin = origin};
-		if (equals != NULL)
-			overlay(settings, keys[i], equals + 1, origin, SETTING_FROM_FLAG);
-		else if (*index + 1 < argc)
-			overlay(settings, keys[i], argv[++*index], origin, SETTING_FROM_FLAG);
-		else
-			setting_mistake(settings, &place, "a value", "write --key=value", "nothing behind it");
-		++*index;
-		return true;
-	}
-	return false;
+	char origin[128];
+	snprintf(origin, sizeof(origin), "--%s", key);
+	overlay(settings, key, value, origin, SETTING_FROM_FLAG);
 }

@@ -68,7 +68,7 @@ def shows_that_everything_else_is_redirected(story):
 
 
 def shows_that_a_second_up_waits_for_the_first_to_be_confirmed(story):
-    expect_in("confirm", _init(story, "up", "--profile", "host", code=1).stderr, "why not")
+    expect_in("confirm", _init(story, "up", "--profile", "host", code=69).stderr, "why not")
 
 
 def shows_that_confirmed_rules_stay_and_a_later_change_goes_back_to_them(story):
@@ -77,7 +77,7 @@ def shows_that_confirmed_rules_stay_and_a_later_change_goes_back_to_them(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "1", "--exclude-outbound-ports", "5432")
     expect_in("5432", _rules(story), "the new rules")
     wait_until("the confirmed rules to come back", lambda: _rules(story) == confirmed)
-    _init(story, "confirm", code=1)
+    _init(story, "confirm", code=69)
 
 
 def shows_that_first_rules_go_when_nobody_confirms(story):
@@ -90,4 +90,4 @@ def shows_that_first_rules_go_when_nobody_confirms(story):
 def shows_that_down_ends_the_waiting_too(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     _init(story, "down")
-    _init(story, "confirm", code=1)
+    _init(story, "confirm", code=69)

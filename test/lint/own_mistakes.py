@@ -123,10 +123,11 @@ TESTED_ELSEWHERE = {
     "certs/path.c": "certs/verify_path_test.c",
     "certs/path_verdict.c": "certs/verify_path_test.c",
     # What is made of system calls and the control plane's own socket is tested with both there.
-    "cli/call.c": "test/integration/070_bad_input.py",
-    "cli/orders.c": "test/integration/070_bad_input.py",
-    "cli/show.c": "test/integration/070_bad_input.py",
-    "cli/status.c": "test/integration/070_bad_input.py",
+    "cli/call.c": "test/integration/151_the_command_line.py",
+    "cli/orders.c": "test/integration/151_the_command_line.py",
+    "cli/show.c": "cli/sidecar_pages_test.c",
+    "cli/status.c": "test/integration/151_the_command_line.py",
+    "cli/page.c": "cli/sidecar_pages_test.c",
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
@@ -195,6 +196,7 @@ MAY_USE = {
     "base/core": ("third_party/libev",),
     "base/net": CORE + ("third_party/cares",),
     "base/http": CORE + ("base/net", "third_party/http_parser"),
+    "base/cli": CORE + ("third_party/jansson",),
     "base/settings": CORE + ("base/net", "third_party/yaml", "third_party/cyaml"),
     "base/pb": CORE + ("third_party/protobuf_c",),
     "base/h2": CORE + ("third_party/nghttp2",),
@@ -223,7 +225,7 @@ MAY_USE = {
     "control/serve": BASE + ("certs", "proto", "control/"),
     "control": BASE + ("certs", "control/", "third_party/"),
     "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
-    "intercept": CORE + ("base/net", "third_party/jansson", "third_party/nftables"),
+    "intercept": CORE + ("base/cli", "base/net", "third_party/jansson", "third_party/nftables"),
 }
 
 
@@ -299,7 +301,45 @@ def headers_are_guarded():
             yield f"{name}: no #pragma once"
 
 
+COMMAND_TABLES = {"handfast": "cli", "handfast-control": "control", "handfast-init": "intercept", "handfast-sidecar": "sidecar"}
+
+
+def commands_of(program):
+    """The rows of a program's commands.def: the table that the program itself is built from."""
+    text = (ROOT / COMMAND_TABLES[program] / "commands.def").read_text(encoding="utf-8")
+    return re.findall(r'^COMMAND\("([^"]+)"', text, re.M)
+
+
+# Where a program's name is a noun: "handfast-init adds it". No text of advice needs more.
+NOUNS = {"handfast-control signer"}
+
+
+def texts_that_operators_read():
+    """(place, text): string literals of the product, and the code in its documents and examples."""
+    for name in SOURCES + tracked("*.def"):
+        if name not in TESTS:
+            text = (ROOT / name).read_text(encoding="utf-8")
+            joined = re.sub(r'"\s*\n\s*"', "", re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+            yield from ((name, match) for match in re.findall(r'"((?:\\.|[^"\\\n])*)"', joined))
+    for name in tracked("*README.md", "docker/*.yaml", "docs/*.md", "docs/decisions/*.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        yield from ((name, match) for match in re.findall(r"`([^`\n]+)`|^    (handfast\S* .*)$", text, re.M) for match in match if match)
+
+
+def commands_in_texts_exist():
+    """Advice to run a command that does not exist is worse than none: every command that a text names is in its program's table."""
+    mention = re.compile(r"(?<![\w/.-])(handfast(?:-control|-init|-sidecar)?) ([a-z][a-z-]*(?: [a-z][a-z-]*)?)")
+    for name, text in texts_that_operators_read():
+        for program, words in mention.findall(text):
+            commands = commands_of(program)
+            first = words.split()[0]
+            if f"{program} {first}" in NOUNS or first in commands or any(words == command for command in commands):
+                continue
+            yield f"{name}: {program} {words}: no such command; {program} has {', '.join(commands)}"
+
+
 RULES = [
+    commands_in_texts_exist,
     banned_functions,
     allocator_has_one_door,
     sockets_have_one_door,

@@ -1,0 +1,8 @@
+/* One page of a sidecar's admin endpoint, fetched and parsed. */
+#pragma once
+
+#include "base/cli/command_line.h"
+#include <jansson.h>
+
+/* From --admin. ERR_UNAVAILABLE: no sidecar is there, or what answers is none. The caller owns *out. */
+enum err page_get(const struct command_line *line, const char *path, json_t **out, struct why *why) _must_use_;
