@@ -4,47 +4,18 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
-#include <stdio.h>
 
 enum {
-	SUBSCRIPTIONS_MAX = 65536, /* a stream: memory that a sidecar may take here */
-	COALESCE_MS = 20,          /* changes within this time go out together */
-	RETRY_MS = 200,            /* after a reader was too slow */
+	/* Memory that sidecars may take here, about 150 bytes each. A sidecar keeps at most 16,384 by itself. */
+	SUBSCRIPTIONS_MAX = 32768, /* of a stream */
+	IDENTITY_SUBSCRIPTIONS_MAX = 1024 * 1024,
+	ALL_SUBSCRIPTIONS_MAX = 4 * 1024 * 1024,
+
+	AT_ONCE_MAX = 64, /* answers to one message; the others follow in slices */
+	LEAST_BUCKETS = 8,
 	MESSAGE_MAX = 4 * 1024 * 1024,
-};
-
-struct subscription {
-	struct subscription *next; /* in its bucket */
-	struct addr destination;
-	uint64_t sent; /* hash of the answer that was sent, its version left out; 0: none yet */
-};
-
-enum { BUCKETS = 256 };
-
-struct stream {
-	struct stream *next, **prev;
-	struct distributor *distributor;
-	struct rpc_call *call;
-	struct spiffe_id id;
-	struct subscription *subscriptions[BUCKETS];
-	unsigned num_subscriptions;
-	uint64_t mesh_sent; /* version */
-	bool has_hello;
-	bool is_behind; /* its queue was full: what it missed comes later */
-};
-
-struct distributor {
-	struct loop *loop;
-	struct registry *registry;
-	const struct control_config *config;
-	struct stream *streams;
-	unsigned num_streams;
-	uint64_t mesh_version, answer_version;
-	struct loop_timer push;
-	bool has_changed; /* since the last push, for everybody */
-	uint64_t seed;    /* nobody chooses destinations that share a bucket */
-	struct buf message;
 };
 
 struct distributor *distributor_new(struct loop *loop, struct registry *registry, const struct control_config *config)
@@ -57,6 +28,10 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 	distributor->mesh_version = distributor->answer_version = (uint64_t)loop_clock(loop)->wall_ms(loop_clock(loop))
 								  << 16;
 	distributor->seed = random_u64();
+	distributor->shares = shares_new(&(struct shares_options){.capacity = ALL_SUBSCRIPTIONS_MAX,
+		.num_classes = 1,
+		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = IDENTITY_SUBSCRIPTIONS_MAX}}},
+		.seed = random_u64()});
 	buf_init(&distributor->message, MESSAGE_MAX);
 	return distributor;
 }
@@ -64,7 +39,9 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 void distributor_free(struct distributor *distributor)
 {
 	CHECK(distributor->streams == NULL);
-	loop_timer_stop(&distributor->push);
+	loop_timer_stop(&distributor->work);
+	loop_timer_stop(&distributor->retry);
+	shares_free(distributor->shares);
 	buf_done(&distributor->message);
 	mem_free(distributor);
 }
@@ -74,43 +51,28 @@ unsigned distributor_num_streams(const struct distributor *distributor)
 	return distributor->num_streams;
 }
 
-static struct subscription **subscription_slot(struct stream *stream, const struct addr *destination)
+const struct distributor_counts *distributor_counts(const struct distributor *distributor)
 {
-	struct subscription **slot =
-		&stream->subscriptions[addr_hash(destination, stream->distributor->seed) % BUCKETS];
-	while (*slot != NULL && !addr_eq(&(*slot)->destination, destination))
-		slot = &(*slot)->next;
-	return slot;
+	return &distributor->counts;
 }
 
-/* FNV-1a: tells a changed answer from the same one; nobody gains by a collision of their own answers. */
-static uint64_t hash_of(struct span bytes)
+void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
 {
-	uint64_t hash = 14695981039346656037u;
-	for (size_t i = 0; i < bytes.len; i++)
-		hash = (hash ^ bytes.ptr[i]) * 1099511628211u;
-	return hash == 0 ? 1 : hash;
+	work_sites_due(distributor, ip);
 }
 
-static enum err answer_push(struct stream *stream, struct subscription *subscription)
+void distributor_set_config(struct distributor *distributor, const struct control_config *config)
 {
-	struct distributor *distributor = stream->distributor;
-	struct resolution resolution;
-	registry_resolve(distributor->registry, &subscription->destination, &resolution);
-	buf_clear(&distributor->message);
-	RETURN_IF_ERR(encode_answer(&subscription->destination, &resolution, 0, &distributor->message));
-	uint64_t hash = hash_of(buf_span(&distributor->message));
-	if (hash == subscription->sent)
-		return ERR_NONE;
-	buf_clear(&distributor->message);
-	RETURN_IF_ERR(encode_answer(
-		&subscription->destination, &resolution, ++distributor->answer_version, &distributor->message));
-	RETURN_IF_ERR(rpc_call_send(stream->call, buf_span(&distributor->message)));
-	subscription->sent = hash;
-	return ERR_NONE;
+	distributor->config = config;
+	distributor->mesh_version++;
+	work_sites_due(distributor, NULL);
+	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next)
+		work_stream_due(stream);
 }
 
-static enum err mesh_push(struct stream *stream)
+/* --- what goes out --- */
+
+enum err stream_send_mesh(struct stream *stream)
 {
 	struct distributor *distributor = stream->distributor;
 	if (!stream->has_hello || stream->mesh_sent == distributor->mesh_version)
@@ -123,57 +85,138 @@ static enum err mesh_push(struct stream *stream)
 	return ERR_NONE;
 }
 
-static enum err stream_push(struct stream *stream)
+enum err stream_send_answer(struct subscription *subscription)
 {
-	RETURN_IF_ERR(mesh_push(stream));
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct subscription *subscription = stream->subscriptions[i]; subscription != NULL;
-			subscription = subscription->next)
-			RETURN_IF_ERR(answer_push(stream, subscription));
+	struct topic *topic = subscription->topic;
+	struct stream *stream = subscription->stream;
+	if (topic->content == 0)
+		(void)topic_resolve(stream->distributor, topic);
+	if (subscription->sent == topic->content)
+		return ERR_NONE;
+	RETURN_IF_ERR(rpc_call_send(stream->call, span_of(topic->message, topic->message_len)));
+	subscription->sent = topic->content;
+	stream->distributor->counts.num_sent++;
 	return ERR_NONE;
 }
 
-static void push_within(struct distributor *distributor, uint64_t ms);
+/* --- subscriptions of a stream --- */
 
-/* Who is slow is tried again alone: the others' answers are not worked out anew for that. */
-static void on_push(struct loop_timer *timer)
+static struct subscription **slot_of(struct stream *stream, const struct addr *destination)
 {
-	struct distributor *distributor = container_of(timer, struct distributor, push);
-	bool for_all = distributor->has_changed, again = false;
-	distributor->has_changed = false;
-	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next) {
-		if (for_all || stream->is_behind)
-			stream->is_behind = stream_push(stream) == ERR_LIMIT;
-		again |= stream->is_behind;
-	}
-	if (again)
-		push_within(distributor, RETRY_MS);
+	uint64_t hash = addr_hash(destination, stream->distributor->seed);
+	struct subscription **slot = &stream->buckets[hash & (stream->num_buckets - 1)];
+	while (*slot != NULL && !addr_eq(&(*slot)->topic->destination, destination))
+		slot = &(*slot)->next;
+	return slot;
 }
 
-static void push_within(struct distributor *distributor, uint64_t ms)
+static void buckets_grow(struct stream *stream)
 {
-	if (!loop_timer_is_armed(&distributor->push))
-		loop_timer_start(distributor->loop, &distributor->push, ms, on_push);
+	struct subscription **old = stream->buckets;
+	size_t num_old = stream->num_buckets;
+	stream->num_buckets = num_old == 0 ? LEAST_BUCKETS : 2 * num_old;
+	stream->buckets = mem_calloc(stream->num_buckets, sizeof(struct subscription *));
+	stream->cursor = 0; /* what catches up begins anew: what it has is not sent again */
+	for (size_t i = 0; i < num_old; i++)
+		for (struct subscription *at = old[i], *next; at != NULL; at = next) {
+			next = at->next;
+			struct subscription **slot = slot_of(stream, &at->topic->destination);
+			at->next = NULL;
+			*slot = at;
+		}
+	mem_free(old);
 }
 
-void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
+static enum err may_subscribe(struct stream *stream, struct why *why)
 {
-	(void)ip;
-	distributor->has_changed = true;
-	push_within(distributor, COALESCE_MS);
+	if (stream->num_subscriptions >= SUBSCRIPTIONS_MAX)
+		return why_set(why, ERR_LIMIT, "at most 32768 subscriptions per sidecar",
+			"unsubscribe what is not used", "more");
+	enum share_limit limit = SHARE_LIMIT_IDENTITY;
+	if (stream->share.shares != NULL) /* one more than there are subscriptions: a share of nothing is none */
+		limit = shares_resize(&stream->share, stream->num_subscriptions + 2);
+	if (limit != SHARE_LIMIT_NONE)
+		return why_set(why, ERR_LIMIT, "room for one more subscription",
+			"see which sidecars of this identity subscribe so much", "%s is reached",
+			share_limit_text(limit));
+	return ERR_NONE;
 }
 
-void distributor_set_config(struct distributor *distributor, const struct control_config *config)
+static void topic_join(struct topic *topic, struct subscription *subscription)
 {
-	distributor->config = config;
-	distributor->mesh_version++;
-	distributor->has_changed = true;
-	push_within(distributor, 0);
+	subscription->topic = topic;
+	subscription->next_of_topic = topic->subscriptions;
+	subscription->prev_of_topic = &topic->subscriptions;
+	if (subscription->next_of_topic != NULL)
+		subscription->next_of_topic->prev_of_topic = &subscription->next_of_topic;
+	topic->subscriptions = subscription;
 }
+
+static enum err subscription_add(
+	struct stream *stream, const struct addr *destination, struct subscription **out, struct why *why)
+{
+	RETURN_IF_ERR(may_subscribe(stream, why));
+	if (stream->num_subscriptions >= stream->num_buckets)
+		buckets_grow(stream);
+	struct subscription *subscription = mem_new(struct subscription);
+	subscription->stream = stream;
+	topic_join(topic_take(stream->distributor, destination), subscription);
+	*slot_of(stream, destination) = subscription;
+	stream->num_subscriptions++;
+	*out = subscription;
+	return ERR_NONE;
+}
+
+/* Asked again, it is answered again, with a version that is newer. */
+static void answer_again(struct subscription *subscription)
+{
+	struct distributor *distributor = subscription->stream->distributor;
+	struct topic *topic = subscription->topic;
+	if (topic_resolve(distributor, topic))
+		work_topic_due(distributor, topic);
+	else
+		topic_renumber(distributor, topic);
+	subscription->sent = 0;
+}
+
+static enum err subscribe(struct stream *stream, const struct addr *destination, bool at_once, struct why *why)
+{
+	struct subscription *subscription = stream->num_buckets == 0 ? NULL : *slot_of(stream, destination);
+	if (subscription != NULL)
+		answer_again(subscription);
+	else
+		RETURN_IF_ERR(subscription_add(stream, destination, &subscription, why));
+	if (at_once)
+		work_send(subscription);
+	else
+		work_stream_due(stream);
+	return ERR_NONE;
+}
+
+static void unsubscribe(struct stream *stream, const struct addr *destination)
+{
+	struct subscription **slot = stream->num_buckets == 0 ? NULL : slot_of(stream, destination);
+	if (slot == NULL || *slot == NULL)
+		return;
+	struct subscription *gone = *slot;
+	work_pass_over(gone);
+	*slot = gone->next;
+	*gone->prev_of_topic = gone->next_of_topic;
+	if (gone->next_of_topic != NULL)
+		gone->next_of_topic->prev_of_topic = gone->prev_of_topic;
+	topic_drop_if_unused(stream->distributor, gone->topic);
+	stream->num_subscriptions--;
+	if (stream->share.shares != NULL)
+		CHECK(shares_resize(&stream->share, stream->num_subscriptions + 1) == SHARE_LIMIT_NONE);
+	mem_free(gone);
+}
+
+/* --- what comes in --- */
 
 void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id)
 {
 	struct stream *stream = mem_new(struct stream);
+	struct share_key key = share_key_of_bytes(spiffe_id_text(id));
 	stream->distributor = distributor;
 	stream->call = call;
 	spiffe_id_copy(id, &stream->id);
@@ -184,35 +227,9 @@ void distribute_start(struct distributor *distributor, struct rpc_call *call, co
 	distributor->streams = stream;
 	distributor->num_streams++;
 	rpc_call_set_arg(call, stream);
-}
-
-static enum err subscribe(struct stream *stream, const struct addr *destination, struct why *why)
-{
-	struct subscription **slot = subscription_slot(stream, destination);
-	if (*slot == NULL && stream->num_subscriptions >= SUBSCRIPTIONS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 65536 subscriptions a sidecar", "unsubscribe what is not used",
-			"more");
-	if (*slot == NULL) {
-		*slot = mem_new(struct subscription);
-		(*slot)->destination = *destination;
-		stream->num_subscriptions++;
-	}
-	(*slot)->sent = 0; /* asked again: answered again */
-	if (answer_push(stream, *slot) == ERR_LIMIT) {
-		stream->is_behind = true;
-		push_within(stream->distributor, RETRY_MS);
-	}
-	return ERR_NONE;
-}
-
-static void unsubscribe(struct stream *stream, const struct addr *destination)
-{
-	struct subscription **slot = subscription_slot(stream, destination), *gone = *slot;
-	if (gone == NULL)
-		return;
-	*slot = gone->next;
-	stream->num_subscriptions--;
-	mem_free(gone);
+	if (shares_take(distributor->shares, 0, &key, 1, 1, &stream->share) != SHARE_LIMIT_NONE)
+		rpc_call_finish(
+			call, RPC_RESOURCE_EXHAUSTED, "this identity has as many subscriptions as it may", 5000);
 }
 
 static enum err up_take(struct stream *stream, const struct discovery_up *up, struct why *why)
@@ -225,10 +242,12 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 			return why_set(why, ERR_UNSUPPORTED, "protocol version 1", "use releases at most two apart",
 				"version %u", up->protocol_version);
 		stream->has_hello = true;
-		return mesh_push(stream);
+		if (stream_send_mesh(stream) != ERR_NONE)
+			work_stream_due(stream);
+		return ERR_NONE;
 	case DISCOVERY_SUBSCRIBE:
 		for (size_t i = 0; i < up->num_destinations; i++)
-			RETURN_IF_ERR(subscribe(stream, &up->destinations[i], why));
+			RETURN_IF_ERR(subscribe(stream, &up->destinations[i], i < AT_ONCE_MAX, why));
 		return ERR_NONE;
 	case DISCOVERY_UNSUBSCRIBE:
 		for (size_t i = 0; i < up->num_destinations; i++)
@@ -274,9 +293,12 @@ void distribute_done(void *arg, struct rpc_call *call)
 	if (stream->next != NULL)
 		stream->next->prev = stream->prev;
 	stream->distributor->num_streams--;
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (stream->subscriptions[i] != NULL)
-			unsubscribe(stream, &stream->subscriptions[i]->destination);
+	work_stop_stream(stream->distributor, stream);
+	for (size_t i = 0; i < stream->num_buckets; i++)
+		while (stream->buckets[i] != NULL)
+			unsubscribe(stream, &stream->buckets[i]->topic->destination);
+	shares_give(&stream->share);
+	mem_free(stream->buckets);
 	spiffe_id_done(&stream->id);
 	mem_free(stream);
 }

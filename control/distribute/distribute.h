@@ -1,6 +1,7 @@
 /* The Discovery service: who is where, and what is allowed, to each sidecar that asks. One stream a sidecar: the mesh's
- * state first and at every change, answers to what it subscribed, on change alone. States are coalesced to the latest:
- * a reader that is slow gets fewer of them, never a growing queue. */
+ * state first and at every change, answers to what it subscribed, on change alone. A change costs the destinations that
+ * it changes, once each, and a message to each of their subscribers, in slices. States are coalesced to the latest: a
+ * reader that is slow gets fewer of them, never a growing queue. */
 #pragma once
 
 #include "base/rpc/rpc.h"
@@ -15,6 +16,11 @@ void distributor_set_config(
 /* Answers about `ip` may be others now; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
 unsigned distributor_num_streams(const struct distributor *distributor);
+
+struct distributor_counts { /* so far */
+	uint64_t num_encoded, num_sent, num_slices;
+};
+const struct distributor_counts *distributor_counts(const struct distributor *distributor);
 
 #define DISTRIBUTE_METHOD_PATH "/handfast.v1.Discovery/Stream"
 /* The handlers of an rpc_method. The peer has been authorized as `id` (copied) before. */

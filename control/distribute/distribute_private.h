@@ -1,0 +1,103 @@
+/* The distributor's insides; only files of this folder include this.
+ *
+ * A topic is one destination that somebody subscribed, with its answer encoded once for all of them; a site holds the
+ * topics of one address, since that is what changes. Work that a change makes waits in three queues (sites to resolve,
+ * topics to send, streams to catch up) and is done in slices, one per round of the loop. */
+#pragma once
+
+#include "base/core/shares.h"
+#include "control/distribute/distribute.h"
+
+struct subscription {
+	struct subscription *next; /* in the bucket of its stream */
+	struct subscription *next_of_topic, **prev_of_topic;
+	struct topic *topic;
+	struct stream *stream;
+	uint64_t sent; /* the topic's content that was sent; 0: none yet */
+};
+
+struct topic {
+	struct topic *next; /* in its bucket */
+	struct addr destination;
+	struct site *site;
+	struct topic *next_of_site, **prev_of_site;
+	struct subscription *subscriptions;
+	uint64_t content; /* grows with each change; 0: not resolved yet */
+	uint64_t version; /* in the message; never smaller than content */
+	uint8_t *message; /* DiscoveryDown, encoded */
+	size_t message_len;
+	struct subscription *cursor;        /* the next to be sent to */
+	struct topic *next_due, **prev_due; /* prev_due NULL: not in the queue */
+};
+
+struct site {
+	struct site *next; /* in its bucket */
+	struct ip_addr ip;
+	struct topic *topics;
+	struct topic *cursor;              /* the next to be resolved */
+	struct site *next_due, **prev_due; /* prev_due NULL: not in the queue */
+};
+
+struct stream {
+	struct stream *next, **prev;
+	struct distributor *distributor;
+	struct rpc_call *call;
+	struct spiffe_id id;
+	struct share share; /* of the subscriptions */
+	struct subscription **buckets;
+	size_t num_buckets, num_subscriptions; /* buckets: a power of two, or 0 */
+	uint64_t mesh_sent;                    /* version */
+	bool has_hello;
+	bool is_full;                        /* its queue was: what it misses is sent after a pause */
+	size_t cursor;                       /* the bucket that is the next to catch up */
+	struct stream *next_due, **prev_due; /* prev_due NULL: not in the queue */
+};
+
+#define QUEUE(type)                                                                                                    \
+	struct {                                                                                                       \
+		type *first, **last;                                                                                   \
+	}
+
+enum { TOPIC_BUCKETS = 65536, SITE_BUCKETS = 16384 };
+
+struct distributor {
+	struct loop *loop;
+	struct registry *registry;
+	const struct control_config *config;
+	struct stream *streams;
+	unsigned num_streams;
+	uint64_t mesh_version, answer_version;
+	struct shares *shares; /* of subscriptions, by identity */
+	uint64_t seed;         /* secret: destinations that share a bucket cannot be chosen */
+	struct topic *topics[TOPIC_BUCKETS];
+	struct site *sites[SITE_BUCKETS];
+	QUEUE(struct site) sites_due;
+	QUEUE(struct topic) topics_due;
+	QUEUE(struct stream) streams_due;
+	struct loop_timer work, retry;
+	struct buf message;
+	struct distributor_counts counts;
+};
+
+/* topics.c */
+struct topic *topic_take(struct distributor *distributor, const struct addr *destination); /* made when there is none */
+void topic_drop_if_unused(struct distributor *distributor, struct topic *topic);
+/* Resolves and encodes it. True: it is another answer now. */
+bool topic_resolve(struct distributor *distributor, struct topic *topic);
+/* The same answer with a new version, right after topic_resolve() said that it is the same. */
+void topic_renumber(struct distributor *distributor, struct topic *topic);
+struct site *site_find(struct distributor *distributor, const struct ip_addr *ip); /* NULL: none */
+
+/* work.c */
+void work_sites_due(struct distributor *distributor, const struct ip_addr *ip); /* NULL: all */
+void work_topic_due(struct distributor *distributor, struct topic *topic);
+void work_stream_due(struct stream *stream);
+void work_send(struct subscription *subscription);                       /* a reader that is too slow gets it later */
+void work_stop_site(struct distributor *distributor, struct site *site); /* before it goes */
+void work_stop_topic(struct distributor *distributor, struct topic *topic); /* before it goes */
+void work_stop_stream(struct distributor *distributor, struct stream *stream);
+void work_pass_over(struct subscription *subscription); /* before it goes */
+
+/* distribute.c */
+enum err stream_send_mesh(struct stream *stream) _must_use_;
+enum err stream_send_answer(struct subscription *subscription) _must_use_; /* nothing when it has it */

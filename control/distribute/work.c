@@ -1,0 +1,204 @@
+/* What a change makes to do, in slices: however many subscribers one change has, or one subscriber has changes, a round
+ * of the loop stays short, and the others' messages are not kept waiting. */
+#include "base/core/log.h"
+#include "control/distribute/distribute_private.h"
+
+enum {
+	COALESCE_MS = 20, /* changes within this time go out together */
+	RETRY_MS = 200,   /* after a reader was too slow */
+
+	/* What one round does, at most, of each kind: about a millisecond together. */
+	SLICE_RESOLVED = 64,
+	SLICE_SENT = 256,
+	SLICE_CAUGHT_UP = 256,
+	SLICE_STREAMS = 16, /* each may get the mesh's state, which is made for it alone */
+	TURN_BUCKETS = 32,  /* of one stream that catches up, before the next one's turn */
+};
+
+#define QUEUE_PUT(queue, item)                                                                                         \
+	do {                                                                                                           \
+		if ((item)->prev_due == NULL) {                                                                        \
+			if ((queue)->first == NULL)                                                                    \
+				(queue)->last = &(queue)->first;                                                       \
+			(item)->next_due = NULL;                                                                       \
+			(item)->prev_due = (queue)->last;                                                              \
+			*(queue)->last = (item);                                                                       \
+			(queue)->last = &(item)->next_due;                                                             \
+		}                                                                                                      \
+	} while (0)
+#define QUEUE_REMOVE(queue, item)                                                                                      \
+	do {                                                                                                           \
+		if ((item)->prev_due != NULL) {                                                                        \
+			*(item)->prev_due = (item)->next_due;                                                          \
+			if ((item)->next_due != NULL)                                                                  \
+				(item)->next_due->prev_due = (item)->prev_due;                                         \
+			else                                                                                           \
+				(queue)->last = (item)->prev_due;                                                      \
+			(item)->prev_due = NULL;                                                                       \
+		}                                                                                                      \
+	} while (0)
+
+static void on_work(struct loop_timer *timer);
+
+static void work_within(struct distributor *distributor, uint64_t ms)
+{
+	if (!loop_timer_is_armed(&distributor->work))
+		loop_timer_start(distributor->loop, &distributor->work, ms, on_work);
+}
+
+/* --- what comes in --- */
+
+static void site_due(struct distributor *distributor, struct site *site)
+{
+	site->cursor = site->topics; /* those that are resolved already may be others by now */
+	QUEUE_PUT(&distributor->sites_due, site);
+}
+
+void work_sites_due(struct distributor *distributor, const struct ip_addr *ip)
+{
+	struct site *one = ip == NULL ? NULL : site_find(distributor, ip);
+	if (one != NULL)
+		site_due(distributor, one);
+	for (size_t i = 0; ip == NULL && i < SITE_BUCKETS; i++)
+		for (struct site *site = distributor->sites[i]; site != NULL; site = site->next)
+			site_due(distributor, site);
+	if (distributor->sites_due.first != NULL)
+		work_within(distributor, COALESCE_MS);
+}
+
+void work_topic_due(struct distributor *distributor, struct topic *topic)
+{
+	topic->cursor = topic->subscriptions;
+	QUEUE_PUT(&distributor->topics_due, topic);
+	work_within(distributor, 0);
+}
+
+void work_stream_due(struct stream *stream)
+{
+	if (stream->is_full)
+		return;
+	stream->cursor = 0;
+	QUEUE_PUT(&stream->distributor->streams_due, stream);
+	work_within(stream->distributor, 0);
+}
+
+void work_stop_site(struct distributor *distributor, struct site *site)
+{
+	QUEUE_REMOVE(&distributor->sites_due, site);
+}
+
+void work_stop_topic(struct distributor *distributor, struct topic *topic)
+{
+	QUEUE_REMOVE(&distributor->topics_due, topic);
+}
+
+void work_stop_stream(struct distributor *distributor, struct stream *stream)
+{
+	QUEUE_REMOVE(&distributor->streams_due, stream);
+}
+
+void work_pass_over(struct subscription *subscription)
+{
+	struct topic *topic = subscription->topic;
+	if (topic->cursor == subscription)
+		topic->cursor = subscription->next_of_topic;
+}
+
+/* --- slow readers --- */
+
+static void on_retry(struct loop_timer *timer)
+{
+	struct distributor *distributor = container_of(timer, struct distributor, retry);
+	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next)
+		if (stream->is_full) {
+			stream->is_full = false;
+			work_stream_due(stream);
+		}
+}
+
+/* Tried again alone, and from its start: the others are not kept waiting for it. */
+static void stream_is_full(struct stream *stream)
+{
+	struct distributor *distributor = stream->distributor;
+	stream->is_full = true;
+	work_stop_stream(distributor, stream);
+	if (!loop_timer_is_armed(&distributor->retry))
+		loop_timer_start(distributor->loop, &distributor->retry, RETRY_MS, on_retry);
+}
+
+void work_send(struct subscription *subscription)
+{
+	if (!subscription->stream->is_full && stream_send_answer(subscription) == ERR_LIMIT)
+		stream_is_full(subscription->stream);
+}
+
+/* --- the slices --- */
+
+static void resolve_slice(struct distributor *distributor)
+{
+	for (unsigned num = 0; num < SLICE_RESOLVED && distributor->sites_due.first != NULL; num++) {
+		struct site *site = distributor->sites_due.first;
+		struct topic *topic = site->cursor;
+		if (topic != NULL) {
+			site->cursor = topic->next_of_site;
+			if (topic_resolve(distributor, topic))
+				work_topic_due(distributor, topic);
+		}
+		if (site->cursor == NULL)
+			QUEUE_REMOVE(&distributor->sites_due, site);
+	}
+}
+
+static void send_slice(struct distributor *distributor)
+{
+	for (unsigned num = 0; num < SLICE_SENT && distributor->topics_due.first != NULL; num++) {
+		struct topic *topic = distributor->topics_due.first;
+		struct subscription *subscription = topic->cursor;
+		if (subscription == NULL) {
+			QUEUE_REMOVE(&distributor->topics_due, topic);
+			continue;
+		}
+		topic->cursor = subscription->next_of_topic;
+		work_send(subscription);
+	}
+}
+
+/* Returns how many it looked at. */
+static unsigned catch_up_turn(struct stream *stream)
+{
+	unsigned num = 0;
+	if (stream_send_mesh(stream) == ERR_LIMIT) {
+		stream_is_full(stream);
+		return 1;
+	}
+	for (unsigned turn = 0; turn < TURN_BUCKETS && stream->cursor < stream->num_buckets; turn++)
+		for (struct subscription *at = stream->buckets[stream->cursor++]; at != NULL; at = at->next, num++)
+			work_send(at);
+	return num + 1;
+}
+
+static void catch_up_slice(struct distributor *distributor)
+{
+	unsigned num = 0;
+	for (unsigned i = 0; i < SLICE_STREAMS && num < SLICE_CAUGHT_UP; i++) {
+		struct stream *stream = distributor->streams_due.first;
+		if (stream == NULL)
+			return;
+		num += catch_up_turn(stream);
+		QUEUE_REMOVE(&distributor->streams_due, stream);
+		if (!stream->is_full && stream->cursor < stream->num_buckets)
+			QUEUE_PUT(&distributor->streams_due, stream);
+	}
+}
+
+static void on_work(struct loop_timer *timer)
+{
+	struct distributor *distributor = container_of(timer, struct distributor, work);
+	distributor->counts.num_slices++;
+	send_slice(distributor);
+	resolve_slice(distributor);
+	catch_up_slice(distributor);
+	if (distributor->topics_due.first != NULL || distributor->sites_due.first != NULL ||
+		distributor->streams_due.first != NULL)
+		work_within(distributor, 0);
+}
