@@ -93,6 +93,7 @@ enum err control_config_read(struct settings *settings, struct control_config **
 	config_policy_read(settings, config);
 	if (settings_finish(settings) != 0)
 		return ERR_CONFIG;
+	config->record = settings_take_record(settings);
 	*out = TAKE_PTR(config);
 	return ERR_NONE;
 }
@@ -103,5 +104,6 @@ void control_config_free(struct control_config *config)
 	config_policy_done(config);
 	mem_free(config->state_dir);
 	mem_free(config->operator_socket);
+	settings_record_free(config->record);
 	mem_free(config);
 }

@@ -4,6 +4,7 @@
 
 #include "base/core/addr.h"
 #include "base/settings/settings.h"
+#include "base/settings/settings_record.h"
 #include "certs/spiffe_id.h"
 
 enum port_mode { PORT_MODE_OFF, PORT_MODE_PERMISSIVE, PORT_MODE_STRICT };
@@ -80,6 +81,7 @@ struct control_config {
 	enum port_mode default_mode;
 	struct config_workload *workloads;
 	size_t num_workloads;
+	struct settings_record *record; /* every value with its origin */
 };
 
 /* Scalar and plain-list keys that the environment and flags may give; NULL-terminated. */

@@ -126,6 +126,16 @@ static void the_example_works_as_it_stands(void **state)
 	assert_string_equal(config->trust_domain.name, "cluster.local");
 }
 
+static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	assert_int_equal(read_text("mesh: {networks: [192.0.2.0/24]}\n", &config, settings), ERR_NONE);
+	for (size_t i = 0; control_config_keys[i] != NULL; i++)
+		assert_non_null(settings_record_find(config->record, control_config_keys[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +144,7 @@ int main(void)
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

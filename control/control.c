@@ -140,6 +140,7 @@ enum err control_new(const struct control_source *source, struct control_config 
 		.streams_fd = -1,
 		.operator_fd = -1,
 		.metrics_fd = -1};
+	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
 	control->metrics = control_metrics_new();
 	for (size_t i = 0; i < 3; i++)
@@ -247,6 +248,7 @@ void control_free(struct control *control)
 	for (size_t i = 0; i < 3; i++)
 		buf_done(&control->authorities[i]);
 	state_folder_done(&control->state);
+	settings_record_free(control->in_force);
 	control_config_free(control->config);
 	mem_free(control);
 }

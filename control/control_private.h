@@ -14,6 +14,7 @@
 struct control {
 	const struct control_source *source;
 	struct control_config *config;
+	struct settings_record *in_force;
 	const char *release;
 	struct state_folder state;
 	struct loop *loop;

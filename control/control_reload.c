@@ -1,5 +1,6 @@
 /* Settings: read at the start, and again at SIGHUP. A file with mistakes changes nothing. */
 #include "base/core/log.h"
+#include "base/settings/settings_reload.h"
 #include "control/control_private.h"
 #include <string.h>
 
@@ -23,20 +24,43 @@ enum err control_read_settings(const struct control_source *source, struct buf *
 	return ERR_CONFIG;
 }
 
-/* What only a restart can change: doors that are open, folders that are confined, keys that are made. */
-static void name_what_needs_a_restart(const struct control_config *old, const struct control_config *fresh)
+/* The parts borrow from the settings, so that those change as a whole: what needs a restart is not looked at any more.
+ */
+static void take_answers(void *program, void *fresh_config)
 {
-	if (strcmp(old->state_dir, fresh->state_dir) != 0 ||
-		strcmp(old->operator_socket, fresh->operator_socket) != 0 || old->streams_port != fresh->streams_port ||
-		old->metrics_port != fresh->metrics_port ||
-		!trust_domain_eq(&old->trust_domain, &fresh->trust_domain) ||
-		old->intermediate_ttl_ms != fresh->intermediate_ttl_ms || old->root_ttl_ms != fresh->root_ttl_ms ||
-		old->attest_per_second != fresh->attest_per_second || old->max_handshakes != fresh->max_handshakes ||
-		(fresh->max_connections != 0 && old->max_connections != fresh->max_connections))
-		log_warning("control", "trust_domain, state_dir, operator_socket, listen.*, identity.intermediate_ttl, "
-				       "identity.root_ttl,"
-				       " identity.attest_per_second and limits.* change with the next start only");
+	struct control *control = program;
+	struct control_config *fresh = fresh_config;
+	fresh->max_connections = control->config->max_connections;
+	control->config = fresh;
+	registry_set_config(control->registry, fresh);
+	distributor_set_config(control->distributor, fresh);
 }
+
+static void take_leaf_ttl(void *program, void *fresh_config)
+{
+	const struct control *control = program;
+	const struct control_config *fresh = fresh_config;
+	serve_set_leaf_ttl(control->serve, (int64_t)(fresh->leaf_ttl_ms / 1000));
+}
+
+static void take_log(void *program, void *fresh_config)
+{
+	(void)program;
+	const struct control_config *fresh = fresh_config;
+	log_set_level((enum log_level)fresh->log_level);
+	log_set_json(fresh->log_json);
+}
+
+/* What is not here only a restart can change: doors that are open, folders that are confined, keys that are made. */
+static const struct setting_live live[] = {
+	{"services", take_answers},
+	{"entries", take_answers},
+	{"mesh", take_answers},
+	{"policy", take_answers},
+	{"identity.leaf_ttl", take_leaf_ttl},
+	{"log", take_log},
+	{NULL, NULL},
+};
 
 void control_reload(struct control *control)
 {
@@ -51,12 +75,7 @@ void control_reload(struct control *control)
 		return;
 	}
 	struct control_config *old = control->config;
-	name_what_needs_a_restart(old, fresh);
-	fresh->max_connections = old->max_connections;
-	control->config = fresh;
-	registry_set_config(control->registry, fresh);
-	distributor_set_config(control->distributor, fresh);
-	serve_set_leaf_ttl(control->serve, (int64_t)(fresh->leaf_ttl_ms / 1000));
-	control_config_free(old);
-	log_notice("control", "the settings were read again");
+	const struct settings_reload reload = {live, "control", control, fresh};
+	settings_reload_run(&reload, &control->in_force, fresh->record);
+	control_config_free(control->config == fresh ? old : fresh);
 }

@@ -246,6 +246,7 @@ enum err sidecar_config_read(struct settings *settings, struct sidecar_config **
 	log_read(settings, config);
 	if (settings_finish(settings) != 0)
 		return ERR_CONFIG;
+	config->record = settings_take_record(settings);
 	*out = TAKE_PTR(config);
 	return ERR_NONE;
 }
@@ -258,6 +259,7 @@ void sidecar_config_free(struct sidecar_config *config)
 	mem_free(config->state_dir);
 	mem_free(config->admin_socket);
 	mem_free(config->inbound_ports);
+	settings_record_free(config->record);
 	mem_free(config);
 }
 

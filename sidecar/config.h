@@ -4,6 +4,7 @@
 #include "base/core/addr.h"
 #include "base/net/socket.h"
 #include "base/settings/settings.h"
+#include "base/settings/settings_record.h"
 #include "certs/spiffe_id.h"
 #include "sidecar/policy/policy.h"
 #include "sidecar/report/access_log.h"
@@ -33,7 +34,8 @@ struct sidecar_config {
 	enum access_log_mode access_log;
 	unsigned access_log_one_in;
 	bool log_json;
-	unsigned log_level; /* enum log_level */
+	unsigned log_level;             /* enum log_level */
+	struct settings_record *record; /* every value with its origin */
 };
 
 extern const char *const sidecar_config_keys[]; /* for the environment and flags; NULL-terminated */

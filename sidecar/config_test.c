@@ -144,6 +144,19 @@ static void the_example_works_as_it_stands(void **state)
 	assert_string_equal(config->trust_domain.name, "cluster.local");
 }
 
+static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings, "control: {address: 192.0.2.1:15012}\n", &config), ERR_NONE);
+	for (size_t i = 0; sidecar_config_keys[i] != NULL; i++)
+		assert_non_null(settings_record_find(config->record, sidecar_config_keys[i]));
+	assert_non_null(settings_record_find(config->record, "inbound.ports"));
+	assert_string_equal(settings_record_find(config->record, "deadlines.hold")->value, "5s");
+	assert_string_equal(settings_record_find(config->record, "control.address")->origin, "sidecar.yaml:1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +167,7 @@ int main(void)
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
 		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

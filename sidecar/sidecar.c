@@ -36,6 +36,11 @@ static size_t connections_of_a_worker(const struct sidecar *sidecar)
 	return all / sidecar->num_wanted + 1;
 }
 
+size_t sidecar_max_connections(const struct sidecar *sidecar)
+{
+	return connections_of_a_worker(sidecar) * sidecar->num_wanted;
+}
+
 static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned index)
 {
 	const struct sidecar_config *config = sidecar->config;
@@ -182,6 +187,7 @@ enum err sidecar_new(
 	struct sidecar *sidecar = mem_new(struct sidecar);
 	sidecar->options = *options;
 	sidecar->config = config;
+	sidecar->in_force = TAKE_PTR(config->record);
 	enum err err = parts_make(sidecar, why);
 	if (err != ERR_NONE) {
 		sidecar_free(sidecar);
@@ -221,6 +227,7 @@ void sidecar_free(struct sidecar *sidecar)
 	port_use_free(sidecar->port_use);
 	metrics_free(sidecar->metrics);
 	loop_free(sidecar->loop);
+	settings_record_free(sidecar->in_force);
 	sidecar_config_free(sidecar->config);
 	mem_free(sidecar);
 }

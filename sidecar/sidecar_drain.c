@@ -81,26 +81,9 @@ static void on_int(struct loop_signal *signal)
 	end(container_of(signal, struct sidecar, on_int));
 }
 
-/* What is not taken over at once needs a restart: listeners and identity stand on it. */
 static void on_hup(struct loop_signal *signal)
 {
-	struct sidecar *sidecar = container_of(signal, struct sidecar, on_hup);
-	struct sidecar_config *fresh = sidecar->options.on_reload(sidecar->options.arg);
-	if (fresh == NULL)
-		return;
-	/* Identity and workers borrow the first settings' texts: only what may change moves over. */
-	struct policy_port *ports = sidecar->config->inbound_ports;
-	sidecar->config->inbound_mode = fresh->inbound_mode;
-	sidecar->config->inbound_ports = fresh->inbound_ports;
-	sidecar->config->num_inbound_ports = fresh->num_inbound_ports;
-	sidecar->config->drain_ms = fresh->drain_ms;
-	sidecar->config->drain_minimum_ms = fresh->drain_minimum_ms;
-	fresh->inbound_ports = ports;
-	log_set_level((enum log_level)fresh->log_level);
-	log_set_json(fresh->log_json);
-	sidecar_floor_changed(sidecar);
-	sidecar_config_free(fresh);
-	log_notice("sidecar", "took over inbound modes, the drain times and the log's settings; others need a restart");
+	sidecar_reload(container_of(signal, struct sidecar, on_hup));
 }
 
 void sidecar_signals_start(struct sidecar *sidecar)

@@ -2,7 +2,6 @@
 
 #include "base/core/log.h"
 #include "sidecar/report/pages.h"
-#include <stdio.h>
 
 enum { CONDITIONS_MAX = 8, GAUGES_MS = 1000 };
 
@@ -121,51 +120,9 @@ static void on_metrics(void *arg, struct http_request *request)
 	admin_answer_metrics(request, sidecar->metrics);
 }
 
-static json_t *mode_text(enum inbound_mode mode)
-{
-	static const char *const names[] = {
-		[INBOUND_OFF] = "off", [INBOUND_PERMISSIVE] = "permissive", [INBOUND_STRICT] = "strict"};
-	return json_string(names[mode]);
-}
-
-static json_t *policy_json(const struct policy *policy)
-{
-	if (policy == NULL)
-		return json_null();
-	json_t *ports = json_object();
-	for (size_t i = 0; i < policy->num_ports; i++) {
-		char port[8];
-		(void)snprintf(port, sizeof(port), "%u", policy->ports[i].port);
-		json_object_set_new(ports, port, mode_text(policy->ports[i].mode));
-	}
-	return json_pack("{s:I, s:o, s:o, s:I}", "generation", (json_int_t)policy->generation, "default_mode",
-		mode_text(policy->default_mode), "ports", ports, "num_rules", (json_int_t)policy->num_rules);
-}
-
-/* Settings and what the control plane made of them. Secrets are files: only their names stand here. */
 static void on_config(void *arg, struct http_request *request)
 {
-	static const char *const outbound[] = {
-		[OUTBOUND_OFF] = "off", [OUTBOUND_AUTO] = "auto", [OUTBOUND_REQUIRE] = "require"};
-	const struct sidecar *sidecar = arg;
-	const struct sidecar_config *config = sidecar->config;
-	json_t *root = json_object(), *ports = json_pack("{s:i, s:i, s:i, s:i, s:i}", "outbound", config->outbound_port,
-					      "inbound", config->inbound_port, "tunnel", config->tunnel_port, "admin",
-					      config->admin_port, "metrics", config->metrics_port);
-	json_object_set_new(root, "release", page_text(sidecar->options.release));
-	json_object_set_new(root, "trust_domain", page_text(config->trust_domain.name));
-	json_object_set_new(root, "control_address", page_text(config->control_address));
-	json_object_set_new(root, "state_dir", page_text(config->state_dir));
-	json_object_set_new(root, "outbound_mode", json_string(outbound[config->outbound_mode]));
-	json_object_set_new(root, "workers", json_integer(sidecar->num_workers));
-	json_object_set_new(root, "ports", ports);
-	json_object_set_new(root, "drain_deadline_ms", json_integer((json_int_t)config->drain_ms));
-	json_object_set_new(root, "drain_minimum_ms", json_integer((json_int_t)config->drain_minimum_ms));
-	json_object_set_new(root, "inbound_floor", policy_json(sidecar->floor));
-	json_object_set_new(root, "policy", policy_json(sidecar->policy));
-	json_object_set_new(root, "subscriptions",
-		json_integer((json_int_t)discovery_client_num_subscriptions(sidecar->discovery)));
-	admin_answer_json(request, 200, root);
+	admin_answer_json(request, 200, sidecar_config_page(arg));
 }
 
 struct admin_pages sidecar_pages(struct sidecar *sidecar)

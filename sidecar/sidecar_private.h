@@ -1,5 +1,6 @@
 /* The parts of the root: sidecar.c makes and introduces, sidecar_learn.c carries what is learnt to the workers,
- * sidecar_drain.c ends in order, sidecar_pages.c answers the operator. For this folder's sidecar_*.c alone. */
+ * sidecar_drain.c ends in order, sidecar_reload.c reads the settings again, sidecar_pages.c answers the operator. For
+ * this folder's sidecar_*.c alone. */
 #pragma once
 
 #include "base/tls/tls_context.h"
@@ -23,6 +24,7 @@ struct worker_place { /* what a worker's callbacks get */
 struct sidecar {
 	struct sidecar_options options;
 	struct sidecar_config *config;
+	struct settings_record *in_force; /* what config says, with its origin */
 	struct loop *loop;
 
 	/* What the workers share. */
@@ -67,6 +69,15 @@ void sidecar_floor_changed(struct sidecar *sidecar);           /* config has a n
 void sidecar_signals_start(struct sidecar *sidecar);
 void sidecar_signals_stop(struct sidecar *sidecar);
 void sidecar_drain(struct sidecar *sidecar);
+
+/* sidecar_reload.c */
+void sidecar_reload(struct sidecar *sidecar);
+
+/* sidecar.c */
+size_t sidecar_max_connections(const struct sidecar *sidecar); /* of all workers together */
+
+/* sidecar_config_page.c */
+json_t *sidecar_config_page(const struct sidecar *sidecar);
 
 /* sidecar_pages.c */
 struct admin_pages sidecar_pages(struct sidecar *sidecar);

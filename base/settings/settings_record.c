@@ -2,7 +2,6 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include <stdbool.h>
 #include <string.h>
 
 const char *setting_from_text(enum setting_from from)
@@ -33,6 +32,7 @@ void settings_record_free(struct settings_record *record)
 		mem_free(record->rows[i].key);
 		mem_free(record->rows[i].value);
 		mem_free(record->rows[i].origin);
+		mem_free(record->rows[i].next);
 	}
 	mem_free(record->rows);
 	mem_free(record);
@@ -48,6 +48,8 @@ void settings_record_add(struct settings_record *record, const struct setting_ro
 		.value = row->value == NULL ? NULL : mem_strdup(row->value),
 		.origin = mem_strdup(row->origin),
 		.from = row->from,
+		.waits = row->waits,
+		.next = row->next == NULL ? NULL : mem_strdup(row->next),
 	};
 }
 
@@ -59,15 +61,14 @@ const struct setting_row *settings_record_find(const struct settings_record *rec
 	return NULL;
 }
 
-static bool has_value_of(const struct setting_row *one, const struct setting_row *other)
+bool setting_row_has_value_of(const struct setting_row *one, const struct setting_row *other)
 {
 	if (one->value == NULL || other->value == NULL)
 		return one->value == other->value;
 	return strcmp(one->value, other->value) == 0;
 }
 
-/* Both were asked for in one order: the row is mostly the one behind the last that was found, at *at. */
-static const struct setting_row *counterpart(const struct settings_record *record, size_t *at, const char *key)
+const struct setting_row *settings_record_search(const struct settings_record *record, size_t *at, const char *key)
 {
 	for (size_t i = 0; i < record->num; i++) {
 		const struct setting_row *row = &record->rows[(*at + i) % record->num];
@@ -84,12 +85,12 @@ void settings_record_compare(const struct settings_record *old, const struct set
 {
 	size_t at = 0;
 	for (size_t i = 0; i < old->num; i++) {
-		const struct setting_row *row = counterpart(fresh, &at, old->rows[i].key);
-		if (row == NULL || !has_value_of(&old->rows[i], row))
+		const struct setting_row *row = settings_record_search(fresh, &at, old->rows[i].key);
+		if (row == NULL || !setting_row_has_value_of(&old->rows[i], row))
 			on_change(arg, &old->rows[i], row);
 	}
 	at = 0;
 	for (size_t i = 0; i < fresh->num; i++)
-		if (counterpart(old, &at, fresh->rows[i].key) == NULL)
+		if (settings_record_search(old, &at, fresh->rows[i].key) == NULL)
 			on_change(arg, NULL, &fresh->rows[i]);
 }

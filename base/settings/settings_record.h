@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/core/cleanup.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 enum setting_from {
@@ -18,7 +19,10 @@ struct setting_row {
 	char *value;  /* as it would be written in the file: "5s"; NULL: none */
 	char *origin; /* "control.yaml:12", "HANDFAST_X", "--flag", "default" */
 	enum setting_from from;
+	bool waits; /* the settings say otherwise by now, which a restart takes over: `next` */
+	char *next;
 };
+bool setting_row_has_value_of(const struct setting_row *one, const struct setting_row *other);
 
 struct settings_record { /* in the order in which the program asked */
 	struct setting_row *rows;
@@ -30,6 +34,8 @@ void settings_record_free(struct settings_record *record);
 DEFINE_CLEANUP(struct settings_record *, settings_record_free)
 void settings_record_add(struct settings_record *record, const struct setting_row *row);               /* copied */
 const struct setting_row *settings_record_find(const struct settings_record *record, const char *key); /* NULL: none */
+/* The same, fast when two records are walked together: it looks at *at first, which moves on. Begin with 0. */
+const struct setting_row *settings_record_search(const struct settings_record *record, size_t *at, const char *key);
 
 /* Calls for each key whose value differs; a row is NULL where the key is in one of them only. */
 typedef void settings_record_change_fn(void *arg, const struct setting_row *old, const struct setting_row *fresh);

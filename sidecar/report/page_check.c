@@ -68,12 +68,3 @@ unsigned page_plaintext_name(const struct port_use *ports, char *out, size_t cap
 		snprintf(out, cap, "plaintext accepted on %u port%s", num, num == 1 ? "" : "s");
 	return num;
 }
-
-json_t *page_config(const struct page_setting *settings, size_t num_settings)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < num_settings; i++)
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "key", page_text(settings[i].key), "value",
-						    page_text(settings[i].value), "from", page_text(settings[i].from)));
-	return json_pack("{s:o}", "settings", list);
-}

@@ -23,6 +23,18 @@ json_t *page_addr(const struct addr *addr)
 	return addr->ip.family == 0 ? json_null() : json_string(addr_format(addr, text));
 }
 
+json_t *page_setting(const struct page_setting *setting)
+{
+	json_t *entry = json_object();
+	json_object_set_new(entry, "key", page_text(setting->key));
+	json_object_set_new(entry, "value", page_text(setting->value));
+	json_object_set_new(entry, "from", page_text(setting->from));
+	json_object_set_new(entry, "origin", page_text(setting->origin));
+	if (setting->waits)
+		json_object_set_new(entry, "after_restart", page_text(setting->next));
+	return entry;
+}
+
 json_t *page_time_s(int64_t seconds)
 {
 	char text[40];

@@ -12,12 +12,15 @@ json_t *page_certs(const struct credentials *credentials, int64_t now_s);
 /* /why: the last failures, the last seen first. */
 json_t *page_why(struct failures *failures);
 
-/* /config: the settings in force. Secrets are files, so only their names can stand here. */
+/* /config: one of the settings in force. Secrets are files, so only their names can stand here. */
 struct page_setting {
-	const char *key, *value;
-	const char *from; /* "default", "file", "environment", "flag" */
+	const char *key, *value; /* value NULL: none */
+	const char *from;        /* "default", "file", "environment", "flag", "control plane" */
+	const char *origin;      /* "sidecar.yaml:12", "--log.level" */
+	bool waits;              /* a restart changes it to `next` */
+	const char *next;
 };
-json_t *page_config(const struct page_setting *settings, size_t num_settings);
+json_t *page_setting(const struct page_setting *setting);
 
 /* /check: is it ready, and what is not as it should be? */
 enum page_level { PAGE_FINE, PAGE_DEGRADED, PAGE_FAILED }; /* degraded: ready nevertheless */

@@ -128,15 +128,20 @@ static void ports_that_only_the_mesh_has_used_are_ready_for_strict(void **state)
 	port_use_free(ports);
 }
 
-static void config_shows_where_each_setting_comes_from_even_if_it_is_no_utf8(void **state)
+static void finding_o3_a_setting_shows_where_it_comes_from_even_if_it_is_no_utf8(void **state)
 {
 	(void)state;
-	const struct page_setting settings[] = {{"log.level", "no\xfftice", "flag"}, {"token_file", NULL, "default"}};
-	OWNED json_t *page = page_config(settings, 2);
-	json_t *list = json_object_get(page, "settings");
-	assert_string_equal(text_of(json_array_get(list, 0), "value"), "no\\xfftice");
-	assert_string_equal(text_of(json_array_get(list, 0), "from"), "flag");
-	assert_true(json_is_null(json_object_get(json_array_get(list, 1), "value")));
+	OWNED json_t *level = page_setting(&(struct page_setting){
+		.key = "log.level", .value = "no\xfftice", .from = "flag", .origin = "--log.level"});
+	assert_string_equal(text_of(level, "key"), "log.level");
+	assert_string_equal(text_of(level, "value"), "no\\xfftice");
+	assert_string_equal(text_of(level, "from"), "flag");
+	assert_string_equal(text_of(level, "origin"), "--log.level");
+	assert_null(json_object_get(level, "after_restart"));
+	OWNED json_t *token = page_setting(&(struct page_setting){
+		.key = "identity.token_file", .from = "default", .origin = "default", .waits = true, .next = "/t"});
+	assert_true(json_is_null(json_object_get(token, "value")));
+	assert_string_equal(text_of(token, "after_restart"), "/t");
 }
 
 int main(void)
@@ -148,7 +153,7 @@ int main(void)
 		cmocka_unit_test(why_tells_expected_got_and_fix),
 		cmocka_unit_test(a_degraded_sidecar_is_ready_and_a_failed_one_is_not),
 		cmocka_unit_test(ports_that_only_the_mesh_has_used_are_ready_for_strict),
-		cmocka_unit_test(config_shows_where_each_setting_comes_from_even_if_it_is_no_utf8),
+		cmocka_unit_test(finding_o3_a_setting_shows_where_it_comes_from_even_if_it_is_no_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

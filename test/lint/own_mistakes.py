@@ -136,6 +136,8 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
     "sidecar/sidecar_drain.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar_learn.c": "test/integration/030_connections_before_identity.py",
+    "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
+    "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_pages.c": "sidecar/worker_pages_test.c",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",

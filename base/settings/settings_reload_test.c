@@ -1,0 +1,112 @@
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/settings/settings.h"
+#include "base/settings/settings_reload.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct program {
+	unsigned num_name, num_mesh;
+};
+
+static void take_name(void *arg, void *fresh)
+{
+	struct program *program = arg;
+	assert_string_equal(fresh, "fresh");
+	program->num_name++;
+}
+
+static void take_mesh(void *arg, void *fresh)
+{
+	struct program *program = arg;
+	(void)fresh;
+	program->num_mesh++;
+}
+
+static const struct setting_live live[] = {
+	{"name", take_name}, {"mesh", take_mesh}, {"services", take_mesh}, {NULL, NULL}};
+
+static struct settings_record *record_of(const char *yaml)
+{
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	struct setting_node *list;
+	settings_read_text(settings, "test.yaml", span_of_str(yaml));
+	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
+	setting_text(settings, root, "name", "none");
+	setting_text(settings, root, "names", NULL);
+	setting_number(settings, root, "workers", 1, 64, 4);
+	setting_number(settings, mesh, "grace", 0, 100, 1);
+	size_t num = setting_list(settings, root, "services", &list);
+	for (size_t i = 0; i < num; i++)
+		setting_number(settings, setting_item_map(settings, list, i), "port", 1, 65535, 80);
+	assert_int_equal(settings_finish(settings), 0);
+	return settings_take_record(settings);
+}
+
+/* What the log said about it. */
+static const char *reload(struct program *program, struct settings_record **in_force, const char *yaml)
+{
+	static char text[4096];
+	static char fresh_config[] = "fresh";
+	int ends[2], before = dup(STDERR_FILENO);
+	_cleanup_(settings_record_freep) struct settings_record *fresh = record_of(yaml);
+	const struct settings_reload options = {live, "test", program, fresh_config};
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	settings_reload_run(&options, in_force, fresh);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(ends[1]);
+	ssize_t len = read(ends[0], text, sizeof(text) - 1);
+	close(ends[0]);
+	text[len < 0 ? 0 : len] = '\0';
+	return text;
+}
+
+static void finding_o3_a_reload_says_what_is_in_force_and_what_waits(void **state)
+{
+	(void)state;
+	struct program program = {0};
+	_cleanup_(settings_record_freep) struct settings_record *in_force =
+		record_of("name: a\nservices: [{port: 1}]\n");
+	const char *text =
+		reload(&program, &in_force, "name: b\nnames: x\nworkers: 8\nservices: [{port: 2}, {port: 3}]\n");
+	assert_non_null(strstr(text, "in force now: name, services\n"));
+	assert_non_null(strstr(text, "only after a restart: names, workers\n"));
+	assert_int_equal(program.num_name, 1);
+	assert_int_equal(program.num_mesh, 1); /* once for both services */
+	const struct setting_row *workers = settings_record_find(in_force, "workers");
+	assert_string_equal(workers->value, "4");
+	assert_true(workers->waits);
+	assert_string_equal(workers->next, "8");
+	assert_string_equal(settings_record_find(in_force, "name")->value, "b");
+	assert_string_equal(settings_record_find(in_force, "services[1].port")->value, "3");
+}
+
+static void finding_o3_what_waits_is_named_until_it_is_taken_back(void **state)
+{
+	(void)state;
+	struct program program = {0};
+	_cleanup_(settings_record_freep) struct settings_record *in_force = record_of("workers: 2\n");
+	assert_non_null(strstr(reload(&program, &in_force, "workers: 8\n"), "restart: workers\n"));
+	assert_non_null(strstr(reload(&program, &in_force, "workers: 8\n"), "restart: workers\n"));
+	assert_non_null(strstr(reload(&program, &in_force, "workers: 2\n"), "nothing changed\n"));
+	assert_false(settings_record_find(in_force, "workers")->waits);
+	assert_int_equal(program.num_name + program.num_mesh, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_o3_a_reload_says_what_is_in_force_and_what_waits),
+		cmocka_unit_test(finding_o3_what_waits_is_named_until_it_is_taken_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

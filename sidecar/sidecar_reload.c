@@ -1,0 +1,52 @@
+/* SIGHUP: settings are read again. Identity and workers borrow the first settings' texts, so that only what may change
+ * moves over from the fresh ones. */
+#include "base/core/log.h"
+#include "base/settings/settings_reload.h"
+#include "sidecar/sidecar_private.h"
+
+static void take_floor(void *program, void *fresh_config)
+{
+	struct sidecar *sidecar = program;
+	struct sidecar_config *config = sidecar->config, *fresh = fresh_config;
+	struct policy_port *ports = config->inbound_ports;
+	config->inbound_mode = fresh->inbound_mode;
+	config->inbound_ports = fresh->inbound_ports;
+	config->num_inbound_ports = fresh->num_inbound_ports;
+	fresh->inbound_ports = ports;
+	sidecar_floor_changed(sidecar);
+}
+
+static void take_drain(void *program, void *fresh_config)
+{
+	struct sidecar_config *config = ((struct sidecar *)program)->config;
+	const struct sidecar_config *fresh = fresh_config;
+	config->drain_ms = fresh->drain_ms;
+	config->drain_minimum_ms = fresh->drain_minimum_ms;
+}
+
+static void take_log(void *program, void *fresh_config)
+{
+	const struct sidecar_config *fresh = fresh_config;
+	(void)program;
+	log_set_level((enum log_level)fresh->log_level);
+	log_set_json(fresh->log_json);
+}
+
+/* What is not here needs a restart: listeners, identity and the workers' limits stand on it. */
+static const struct setting_live live[] = {
+	{"inbound", take_floor},
+	{"drain_deadline", take_drain},
+	{"drain_minimum", take_drain},
+	{"log", take_log},
+	{NULL, NULL},
+};
+
+void sidecar_reload(struct sidecar *sidecar)
+{
+	struct sidecar_config *fresh = sidecar->options.on_reload(sidecar->options.arg);
+	if (fresh == NULL)
+		return;
+	const struct settings_reload reload = {live, "sidecar", sidecar, fresh};
+	settings_reload_run(&reload, &sidecar->in_force, fresh->record);
+	sidecar_config_free(fresh);
+}

@@ -1,0 +1,86 @@
+"""What /config shows is in force, with the origin of each value; SIGHUP says what it took over and what needs a restart.
+
+Rows: O3.
+
+    control --- client: [sidecar]"""
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, wait_until
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), leaf_ttl="1h", sidecar={"deadlines": {"connect": "3s"}, "log": {"level": "notice"}},
+                      control={"log": {"level": "notice"}})
+    story.client = story.mesh.sidecar("client")
+    story.client.stop()
+    story.client.environment = {"HANDFAST_SIDECAR_DEADLINES_HOLD": "1500ms"}
+    story.client.start()
+
+
+def _settings(story):
+    return {row["key"]: row for row in story.client.admin("/config")["settings"]}
+
+
+def _row(story, key):
+    row = _settings(story)[key]
+    return row["value"], row["from"]
+
+
+def finding_o3_each_value_has_its_origin(story):
+    expect_eq(_row(story, "deadlines.hold"), ("1500ms", "environment"), "deadlines.hold")
+    expect_eq(_row(story, "deadlines.connect"), ("3s", "file"), "deadlines.connect")
+    expect_eq(_row(story, "deadlines.handshake"), ("5s", "default"), "deadlines.handshake")
+    expect_eq(_row(story, "limits.window_budget"), ("64MiB", "default"), "limits.window_budget")
+    expect_eq(_settings(story)["deadlines.hold"]["origin"], "HANDFAST_SIDECAR_DEADLINES_HOLD", "origin")
+    expect_in("sidecar.yaml:", _settings(story)["deadlines.connect"]["origin"], "origin")
+    most, source = _row(story, "limits.max_connections")
+    expect(int(most) > 0 and source == "default", "limits.max_connections is %s from %s" % (most, source))
+
+
+def finding_o3_every_key_of_the_program_is_there(story):
+    keys = story.mesh.client.run([story.binary("handfast-sidecar"), "--keys"]).stdout.split()
+    expect(len(keys) > 20, "--keys: %s" % keys)
+    expect_eq([key for key in keys if key not in _settings(story)], [], "keys that /config lacks")
+
+
+def finding_o3_what_the_control_plane_tightens_is_its_own(story):
+    expect_eq(_row(story, "inbound.mode"), ("permissive", "control plane"), "inbound.mode")
+    story.mesh.control.reload({"policy": {"default_mode": "strict"}})
+    wait_until("the mode to be strict", lambda: _row(story, "inbound.mode") == ("strict", "control plane"), 5)
+    story.mesh.control.process.wait_for_log("in force now: policy.default_mode")
+
+
+def finding_o3_a_reload_of_the_sidecar_says_what_it_took(story):
+    process = story.client.process
+    story.client.reload({"drain_deadline": "7s", "inbound": {"ports": [{"port": 80, "mode": "strict"}]},
+                         "workers": 2, "limits": {"window_budget": "8MiB"}})
+    process.wait_for_log("in force now: ")
+    expect_in("in force now: inbound.ports, drain_deadline\n", process.log(), "what it took")
+    expect_in("only after a restart: limits.window_budget, workers\n", process.log(), "what it did not take")
+    expect_eq(_row(story, "drain_deadline"), ("7s", "file"), "drain_deadline")
+    expect_eq(_row(story, "workers"), ("1", "file"), "workers")
+    expect_eq(_settings(story)["workers"]["after_restart"], "2", "after a restart")
+    expect_eq(_row(story, "limits.window_budget"), ("64MiB", "default"), "limits.window_budget")
+
+
+def finding_o3_what_is_back_does_not_wait(story):
+    process = story.client.process
+    story.client.reload({"workers": 1, "limits": {"window_budget": "64MiB"}})
+    process.wait_for_log("nothing changed")
+    expect("after_restart" not in _settings(story)["workers"], "workers still wait")
+
+
+def finding_o3_sighup_changes_the_log_of_both(story):
+    for process, reload in ((story.client.process, story.client.reload),
+                            (story.mesh.control.process, story.mesh.control.reload)):
+        reload({"log": {"level": "debug", "format": "json"}})
+        process.wait_for_log("in force now: log.level, log.format")
+        expect_in('"text":"the settings were read again: in force now: log.level', process.log(), "the log's form")
+
+
+def finding_o3_the_control_plane_names_what_waits(story):
+    control = story.mesh.control
+    control.reload({"log": {"level": "notice", "format": "text"}, "identity": {"leaf_ttl": "30m", "root_ttl": "200d"},
+                    "listen": {"metrics_port": 15099}})
+    control.process.wait_for_log("only after a restart: listen.metrics_port, identity.root_ttl")
+    expect_in("in force now: log.level, log.format, identity.leaf_ttl", control.process.log(), "what it took")
+    expect(control.metrics(), "the metrics on the old port")
