@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 
 import h2.config
 import h2.connection
@@ -13,12 +14,40 @@ import h2.exceptions
 from .tls import Refused, Tls
 
 TUNNEL = 15008
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+NO_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 7, 8, 11
+NOTICE = 2 ** 31 - 1  # the last stream of a GOAWAY that only says that another one follows
 
 
 def _engine(is_client):
     return h2.connection.H2Connection(h2.config.H2Configuration(
         client_side=is_client, header_encoding="utf-8", validate_outbound_headers=False,
         normalize_outbound_headers=False, validate_inbound_headers=False))
+
+
+class Frames:
+    """What goes one way, cut into frames. `goaways`: (last stream, error, when) of each GOAWAY. With hides=() types
+    are taken out: the engine ends its streams at a GOAWAY, which RFC 9113 does not ask for, and answers each PING."""
+
+    def __init__(self, hides=(), preface=b""):
+        self.hides, self.goaways, self._rest, self._preface = hides, [], b"", preface
+
+    def pass_on(self, data):
+        self._rest += data
+        if self._preface:
+            if len(self._rest) < len(self._preface):
+                return b""
+            start, self._rest, self._preface = self._rest[:len(self._preface)], self._rest[len(self._preface):], b""
+            return start + self.pass_on(b"")
+        kept = []
+        while len(self._rest) >= 9 and len(self._rest) >= (length := 9 + int.from_bytes(self._rest[:3], "big")):
+            frame, self._rest = self._rest[:length], self._rest[length:]
+            if frame[3] == GOAWAY:
+                self.goaways.append((int.from_bytes(frame[9:13], "big"), int.from_bytes(frame[13:17], "big"),
+                                     time.monotonic()))
+            if frame[3] not in self.hides:
+                kept.append(frame)
+        return b"".join(kept)
 
 
 class Stream:
@@ -34,9 +63,11 @@ class Stream:
 class Client:
     """with Client(host, address, identity) as tunnel: stream = tunnel.connect("192.0.2.2:80")"""
 
-    def __init__(self, host, address, identity, port=TUNNEL, timeout_s=5.0, uid=0, alpn=(b"h2",), sock=None):
+    def __init__(self, host, address, identity, port=TUNNEL, timeout_s=5.0, uid=0, alpn=(b"h2",), sock=None,
+                 ignores=()):
+        """`ignores`: types of frames that it does not look at, GOAWAY or PING (whose ack it then withholds)."""
         self.tls = Tls(sock or host.connect(address, port, uid=uid), identity, alpn=alpn, timeout_s=timeout_s)
-        self.engine, self.streams, self.goaway = _engine(True), {}, None
+        self.engine, self.streams, self.goaway, self.frames = _engine(True), {}, None, Frames(ignores)
 
     def open(self):
         """Handshake, preface, and the other side's SETTINGS: only then has it accepted us (TLS 1.3)."""
@@ -68,9 +99,21 @@ class Client:
         data = self.tls.receive()
         if not data:
             raise Refused("closed")
-        for event in self.engine.receive_data(data):
+        for event in self.engine.receive_data(self.frames.pass_on(data)):
             self._take(event)
         self.flush()
+
+    def wait_for(self, what, condition):
+        """Until it holds; at the end of the session, or after a silence as long as the timeout: Refused."""
+        while not condition():
+            try:
+                self.pump()
+            except Refused as refused:
+                raise Refused("%s while waiting for %s" % (refused, what)) from None
+
+    @property
+    def goaways(self):
+        return self.frames.goaways
 
     def _take(self, event):
         stream = self.streams.get(getattr(event, "stream_id", None))
@@ -134,6 +177,7 @@ class Server:
     def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b""):
         self.identity, self.answer, self.cut_after, self.reply = identity, answer, cut_after, reply
         self.handshakes, self.refused, self.authorities, self.received = 0, [], [], b""
+        self.goaways = []
         self._sockets = []
         self.listener = host.listen("::", port, uid=1337, gid=1337)
         self.listener.settimeout(None)
@@ -176,8 +220,10 @@ class Server:
         engine = _engine(False)
         engine.initiate_connection()
         tls.send(engine.data_to_send())
+        frames = Frames((GOAWAY,), preface=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        frames.goaways = self.goaways
         while data := tls.receive():
-            for event in engine.receive_data(data):
+            for event in engine.receive_data(frames.pass_on(data)):
                 self._take(engine, event)
             if out := engine.data_to_send():
                 tls.send(out)
