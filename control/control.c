@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void control_fail(struct control *control, enum err err, const char *what, const struct why *why)
 {
@@ -28,7 +29,8 @@ static void on_signer_lost(void *arg, enum err err)
 	control_fail(control, err, "the signer is lost", &why);
 }
 
-static enum err start_signer(struct control *control, struct why *why)
+enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
+	void *arg, struct why *why)
 {
 	const struct control_config *config = control->config;
 	const struct issuer_options options = {.loop = control->loop,
@@ -37,8 +39,9 @@ static enum err start_signer(struct control *control, struct why *why)
 		.max_leaf_ttl_s = 7 * 86400, /* what the settings allow at most: a reload may ask for it */
 		.intermediate_life_s = (int64_t)(config->intermediate_ttl_ms / 1000),
 		.root_life_s = (int64_t)(config->root_ttl_ms / 1000),
-		.on_lost = on_signer_lost,
-		.arg = control};
+		.policy = policy,
+		.on_lost = on_lost,
+		.arg = arg};
 	return issuer_start(&options, &control->issuer, why);
 }
 
@@ -120,20 +123,38 @@ static enum err set_connection_limit(struct control_config *config, unsigned lon
 	return ERR_NONE;
 }
 
+/* Keys without a store: it was lost. A new one in its place would only be in the way of a backup. */
+static enum err check_store_is_there(const struct control *control, struct why *why)
+{
+	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", control->state.key_folder);
+	if (access(key, F_OK) != 0 || access(control->state.store_path, F_OK) == 0)
+		return ERR_NONE;
+	return why_set(why, ERR_STATE_DAMAGED, "the store that belongs to the keys",
+		"put back the newest backup of the store, then run handfast-control restore", "%s is missing",
+		control->state.store_path);
+}
+
+/* The store is locked before the signer may write a key: of two control planes at a first start only one goes on. */
+enum err control_load(struct control *control, struct why *why)
+{
+	RETURN_IF_ERR(make_folders(control, why));
+	RETURN_IF_ERR(check_store_is_there(control, why));
+	return store_load(control->loop, control->state.store_path, &control->store, why);
+}
+
 static enum err set_up(struct control *control, struct why *why)
 {
 	RETURN_IF_ERR(set_connection_limit(control->config, fd_limit_raise(), why));
-	RETURN_IF_ERR(make_folders(control, why));
-	RETURN_IF_ERR(start_signer(control, why));
+	RETURN_IF_ERR(control_load(control, why));
+	RETURN_IF_ERR(control_start_signer(control, control_key_policy(control), on_signer_lost, control, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
-	RETURN_IF_ERR(store_open(control->loop, control->state.store_path, &control->store, why));
+	RETURN_IF_ERR(store_start(control->store, why));
 	return open_ports(control, why);
 }
 
-enum err control_new(const struct control_source *source, struct control_config *config, const char *release,
-	struct control **out, struct why *why)
+struct control *control_make(const struct control_source *source, struct control_config *config, const char *release)
 {
-	_cleanup_(control_freep) struct control *control = mem_new(struct control);
+	struct control *control = mem_new(struct control);
 	*control = (struct control){.source = source,
 		.config = config,
 		.release = release,
@@ -145,6 +166,13 @@ enum err control_new(const struct control_source *source, struct control_config 
 	control->metrics = control_metrics_new();
 	for (size_t i = 0; i < 3; i++)
 		buf_init(&control->authorities[i], 8192);
+	return control;
+}
+
+enum err control_new(const struct control_source *source, struct control_config *config, const char *release,
+	struct control **out, struct why *why)
+{
+	_cleanup_(control_freep) struct control *control = control_make(source, config, release);
 	RETURN_IF_ERR(set_up(control, why));
 	*out = TAKE_PTR(control);
 	return ERR_NONE;
@@ -211,6 +239,7 @@ static void close_ports(struct control *control)
 	loop_signal_stop(&control->interrupt);
 	loop_signal_stop(&control->hangup);
 	loop_timer_stop(&control->drain);
+	loop_timer_stop(&control->note);
 }
 
 /* Who is asked first goes last but one: requests wait for the signer or the store, and neither answers any more. */

@@ -1,7 +1,8 @@
 /* The composition root: everything the control plane is made of, in the order in which it comes to life.
  *
- * settings -> loop -> signer (a child, while there is one thread) -> out of the key folder -> ports -> store ->
- * fencing epoch -> authorities -> own certificate -> registry, distributor, trust -> doors open. */
+ * settings -> loop -> store, locked and read -> signer (a child, while there is one thread) -> out of the key folder ->
+ * the store's thread -> ports -> the signer judges the store -> fencing epoch -> authorities -> own certificate ->
+ * registry, distributor, trust -> doors open. */
 #pragma once
 
 #include "base/cli/command_line.h"
@@ -23,6 +24,9 @@ enum err control_read_settings(
 /* Adopts config. ERR_NONE: it runs until SIGTERM or SIGINT in control_run(). */
 enum err control_new(const struct control_source *source, struct control_config *config, const char *release,
 	struct control **out, struct why *why) _must_use_;
+/* The command restore: adopts config; bans_from, a state folder or a store's file, may be NULL. */
+enum err control_restore(const struct control_source *source, struct control_config *config, const char *bans_from,
+	struct why *why) _must_use_;
 enum err control_run(struct control *control); /* ERR_NONE: asked to stop, and did; else what went wrong, logged */
 void control_free(struct control *control);
 DEFINE_CLEANUP(struct control *, control_free)

@@ -30,13 +30,27 @@ struct control {
 	struct server_identity *identity;
 	struct serve *serve;
 	struct buf authorities[3]; /* DER: bootstrap root, root, intermediate */
-	uint64_t epoch;            /* fencing */
 	struct loop_signal terminate, interrupt, hangup;
-	struct loop_timer drain;
+	struct loop_timer drain, note;
+	void (*on_fenced)(struct control *control);
 	uint64_t drain_deadline_ms;
 	bool is_draining;
 	enum err failure; /* what ends control_run() */
 };
+
+/* control.c: the steps of birth that control_restore.c shares. */
+struct control *control_make(const struct control_source *source, struct control_config *config, const char *release);
+enum err control_load(struct control *control, struct why *why) _must_use_; /* folders; the store, locked and read */
+enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
+	void *arg, struct why *why) _must_use_;
+
+/* control_fence.c: the only issuer of this store. A failure ends the run. */
+void control_fence(struct control *control, void (*on_fenced)(struct control *control));
+void control_note_store(struct control *control); /* the signer remembers how far the store has come */
+struct store_mark control_store_mark(const struct control *control);
+enum key_policy control_key_policy(const struct control *control);
+enum err control_keep_authorities(
+	struct control *control, const struct issued *issued, struct why *why) _must_use_; /* ERR_STATE_DAMAGED */
 
 /* control_start.c: from an open store to open doors; failures end the run. */
 void control_start(struct control *control);

@@ -1,12 +1,7 @@
 /* From an open store to open doors, step by step: each step waits for a commit or for the signer. */
 #include "base/core/log.h"
-#include "certs/digest.h"
 #include "control/control_private.h"
 #include "control/issue/certificate.h"
-#include "control/store/record.h"
-
-#define EPOCH_KEY     "issuer/epoch"
-#define AUTHORITY_KEY "authority/known"
 
 static void list_obstacles(void *arg, struct buf *out)
 {
@@ -82,6 +77,7 @@ static void open_doors(struct control *control)
 static void on_trust_changed(void *arg)
 {
 	struct control *control = arg;
+	control_note_store(control); /* a store without this ban is refused from now on */
 	if (control->serve == NULL)
 		open_doors(control);
 	serve_trust_changed(control->serve);
@@ -114,82 +110,13 @@ static void on_identity(void *arg, enum err err, const struct why *why)
 		start_services(control);
 }
 
-/* --- authorities: the store knows which ones belong to it --- */
-
-static void on_authorities_known(void *arg, enum err err, uint64_t version)
+static void on_fenced(struct control *control)
 {
-	struct control *control = arg;
-	struct why why = {0};
-	(void)version;
-	if (err != ERR_NONE) {
-		err = why_set(&why, err, "the authorities to be stored", "check the disk", "%s", err_text(err));
-		control_fail(control, err, "cannot start", &why);
-		return;
-	}
 	control->identity = server_identity_new(control->loop, control->issuer, on_identity, control);
-}
-
-static enum err encode_authorities(const struct control *control, struct buf *out)
-{
-	uint8_t bootstrap[DIGEST_LEN], root[DIGEST_LEN];
-	digest_sha256(buf_span(&control->authorities[0]), bootstrap);
-	digest_sha256(buf_span(&control->authorities[1]), root);
-	RETURN_IF_ERR(record_put_hex(out, "bootstrap_sha256", span_of(bootstrap, DIGEST_LEN)));
-	return record_put_hex(out, "root_sha256", span_of(root, DIGEST_LEN));
-}
-
-/* Other keys than the store's would lock out every sidecar that it knows. */
-static void compare_authorities(struct control *control)
-{
-	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
-	struct store_value known;
-	struct why why = {0};
-	enum err err = encode_authorities(control, &record);
-	if (err == ERR_NONE && !store_get(control->store, AUTHORITY_KEY, &known)) {
-		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_known, control);
-		return;
-	}
-	if (err == ERR_NONE && !span_eq(known.bytes, buf_span(&record)))
-		err = why_set(&why, ERR_STATE_DAMAGED, "the keys that belong to this store",
-			"put back the key folder and the store of one backup; nothing was overwritten", "other keys");
-	if (err != ERR_NONE)
-		control_fail(control, err, "cannot start", &why);
-	else
-		on_authorities_known(control, ERR_NONE, 0);
-}
-
-static void on_introduced(void *arg, enum err err, const struct issued *issued, const struct why *why)
-{
-	struct control *control = arg;
-	if (err == ERR_NONE && issued->num_chain != 3)
-		err = ERR_MALFORMED;
-	for (size_t i = 0; i < 3 && err == ERR_NONE; i++)
-		err = buf_append(&control->authorities[i], issued->chain[i]);
-	if (err != ERR_NONE)
-		control_fail(control, err, "the signer refuses", why);
-	else
-		compare_authorities(control);
-}
-
-/* --- fencing: who starts is the issuer from now on, and the signer refuses whoever came before --- */
-
-static void on_epoch(void *arg, enum err err, uint64_t version)
-{
-	struct control *control = arg;
-	struct why why = {0};
-	(void)version;
-	if (err == ERR_NONE) {
-		issuer_introduce(control->issuer, control->epoch, on_introduced, control);
-		return;
-	}
-	err = why_set(&why, err, "the epoch to be stored", "check the disk", "%s", err_text(err));
-	control_fail(control, err, "cannot start", &why);
 }
 
 void control_start(struct control *control)
 {
-	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
-	struct store_value stored = {0};
 	const struct pages_options pages = {.loop = control->loop,
 		.listening_fd = TAKE_FD(control->metrics_fd),
 		.metrics = control->metrics,
@@ -197,9 +124,5 @@ void control_start(struct control *control)
 		.on_scrape = on_scrape,
 		.arg = control};
 	control->pages = pages_new(&pages);
-	if (store_get(control->store, EPOCH_KEY, &stored))
-		control->epoch = (uint64_t)record_number(stored.bytes, "epoch", 0);
-	control->epoch++;
-	if (record_put_number(&record, "epoch", (int64_t)control->epoch) == ERR_NONE)
-		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
+	control_fence(control, on_fenced);
 }

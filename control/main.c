@@ -14,7 +14,8 @@ static const struct cli_command commands[] = {
 #include "control/commands.def"
 #undef COMMAND
 };
-static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false}};
+static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false},
+	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false}};
 static const struct cli_program program = {.name = "handfast-control",
 	.about =
 		"Attests workloads, issues their certificates, and answers sidecars who is where and what is allowed.\n"
@@ -43,6 +44,15 @@ static enum cli_exit serve(const struct control_source *source, struct control_c
 	return cli_exit_of(control_run(control));
 }
 
+static enum cli_exit restore(
+	const struct control_source *source, struct control_config *config, const struct command_line *line)
+{
+	struct why why = {0};
+	enum err err = control_restore(source, config, command_line_value(line, "bans-from"), &why);
+	return err == ERR_NONE ? command_line_answer(line, "this state is a new incarnation; start the control plane")
+			       : command_line_fail(line, err, &why);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
@@ -54,8 +64,13 @@ int main(int argc, char **argv)
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
 	source.path = command_line_value(&line, "config");
+	bool restores = command_line_is(&line, "restore");
+	if (!restores && command_line_value(&line, "bans-from") != NULL)
+		command_line_mistake(&line, "bans-from", "the command restore", "another");
 	if (control_read_settings(&source, &line.mistakes, &config) != ERR_NONE)
 		return command_line_refuse(&line);
+	if (!line.checks_only && restores)
+		return restore(&source, config, &line);
 	if (!line.checks_only)
 		return serve(&source, config);
 	control_config_free(config);

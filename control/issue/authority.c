@@ -62,8 +62,8 @@ static enum err load_or_make(
 	struct authority *authority, const struct ca_kind *kind, struct key_pair *out, struct why *why)
 {
 	enum err err = key_folder_load(&authority->folder, kind->file, out, why);
-	/* A key that is missing although issuers were served is lost, not new. */
-	if (err == ERR_NOT_FOUND && authority->epoch != 0)
+	/* A key that is missing although a store knows it or issuers were served is lost, not new. */
+	if (err == ERR_NOT_FOUND && (authority->mark.epoch != 0 || authority->options.policy != KEYS_MAY_BE_MADE))
 		return why_set(why, ERR_STATE_DAMAGED, "the key of every authority",
 			"put back a backup of the key folder; nothing was overwritten", "the %s key is gone",
 			kind->title);
@@ -107,7 +107,7 @@ static enum err keep_intermediate_fresh(struct authority *authority, struct why 
 static enum err open_all(struct authority *authority, struct why *why)
 {
 	RETURN_IF_ERR(key_folder_open(&authority->folder, authority->options.folder, why));
-	RETURN_IF_ERR(key_folder_load_epoch(&authority->folder, &authority->epoch, why));
+	RETURN_IF_ERR(key_folder_load_mark(&authority->folder, &authority->mark, why));
 	RETURN_IF_ERR(load_or_make(authority, &bootstrap_kind, &authority->bootstrap, why));
 	RETURN_IF_ERR(load_or_make(authority, &root_kind, &authority->root, why));
 	return load_intermediate(authority, why);
@@ -129,21 +129,49 @@ void authority_done(struct authority *authority)
 	key_pair_done(&authority->intermediate);
 }
 
-enum err authority_begin_epoch(struct authority *authority, uint64_t epoch, struct why *why)
+#define RESTORE_FIX                                                                                                    \
+	"put back the newest store; if it is lost, put back a backup and begin anew: handfast-control restore"
+
+enum err authority_judge(const struct authority *authority, const struct store_mark *mark, struct why *why)
 {
-	if (epoch <= authority->epoch)
-		return why_set(why, ERR_STATE_DAMAGED, "an issuer younger than the last one",
-			"put back the newest store; to go on with this one, remove `epoch` from the key folder",
-			"epoch %llu after %llu: the store has gone back in time", (unsigned long long)epoch,
-			(unsigned long long)authority->epoch);
-	RETURN_IF_ERR(key_folder_save_epoch(&authority->folder, epoch, why));
-	authority->epoch = epoch;
+	const struct store_mark *known = &authority->mark;
+	if (authority->options.policy == KEYS_TAKE_ANY_STORE)
+		return ERR_NONE;
+	if (known->incarnation != 0 && mark->incarnation != known->incarnation)
+		return why_set(why, ERR_STATE_DAMAGED, "the store that these keys have served", RESTORE_FIX,
+			"another store: it was lost or replaced");
+	if (mark->epoch <= known->epoch || mark->revision < known->revision)
+		return why_set(why, ERR_STATE_DAMAGED, "a store as far as it had come", RESTORE_FIX,
+			"start %llu after %llu, change %llu after %llu: the store has gone back in time",
+			(unsigned long long)mark->epoch, (unsigned long long)known->epoch,
+			(unsigned long long)mark->revision, (unsigned long long)known->revision);
+	return ERR_NONE;
+}
+
+enum err authority_begin_epoch(struct authority *authority, const struct store_mark *mark, struct why *why)
+{
+	RETURN_IF_ERR(authority_judge(authority, mark, why));
+	RETURN_IF_ERR(key_folder_save_mark(&authority->folder, mark, why));
+	authority->mark = *mark;
+	return ERR_NONE;
+}
+
+enum err authority_note(struct authority *authority, const struct store_mark *mark, struct why *why)
+{
+	struct store_mark *known = &authority->mark;
+	if (mark->epoch != known->epoch || mark->incarnation != known->incarnation)
+		return why_set(
+			why, ERR_CONFLICT, "the one issuer of now", "stop the older control plane", "another epoch");
+	if (mark->revision <= known->revision)
+		return ERR_NONE;
+	RETURN_IF_ERR(key_folder_save_mark(&authority->folder, mark, why));
+	*known = *mark;
 	return ERR_NONE;
 }
 
 static enum err check_order(const struct authority *authority, const struct leaf_order *order, struct why *why)
 {
-	if (order->epoch != authority->epoch)
+	if (order->epoch != authority->mark.epoch)
 		return why_set(
 			why, ERR_CONFLICT, "the one issuer of now", "stop the older control plane", "another epoch");
 	return public_key_check(order->spki, why);

@@ -7,7 +7,16 @@
 #include "certs/spiffe_id.h"
 #include "control/issue/key_folder.h"
 
+/* What may be written when the folder is opened. */
+enum key_policy {
+	KEYS_MUST_EXIST,    /* the store knows its authorities: a key that is missing is lost */
+	KEYS_MAY_BE_MADE,   /* the first start */
+	KEYS_TAKE_ANY_STORE /* they must exist, and an operator says that the store is the right one, whatever its mark
+			     */
+};
+
 struct authority_options {
+	enum key_policy policy;
 	const char *folder; /* borrowed */
 	struct trust_domain trust_domain;
 	int64_t max_leaf_ttl_s, intermediate_life_s, root_life_s;
@@ -18,7 +27,7 @@ struct authority {
 	struct authority_options options;
 	struct key_folder folder;
 	struct key_pair bootstrap, root, intermediate;
-	uint64_t epoch; /* the youngest issuer seen, durable */
+	struct store_mark mark; /* of the youngest issuer seen, durable */
 };
 
 /* Loads the keys or makes those that were never there. */
@@ -26,9 +35,12 @@ enum err authority_open(
 	struct authority *authority, const struct authority_options *options, struct why *why) _must_use_;
 void authority_done(struct authority *authority);
 
-/* An issuer introduces itself; from then on older ones are refused. ERR_STATE_DAMAGED: an epoch that was already used,
- * so the store has gone back in time. */
-enum err authority_begin_epoch(struct authority *authority, uint64_t epoch, struct why *why) _must_use_;
+/* Would this store be taken? Writes nothing. ERR_STATE_DAMAGED: it is another one, or it has gone back in time. */
+enum err authority_judge(const struct authority *authority, const struct store_mark *mark, struct why *why) _must_use_;
+/* An issuer introduces itself; from then on older ones are refused. Errors as authority_judge(). */
+enum err authority_begin_epoch(struct authority *authority, const struct store_mark *mark, struct why *why) _must_use_;
+/* The present issuer's store has come this far. ERR_CONFLICT: another issuer's. */
+enum err authority_note(struct authority *authority, const struct store_mark *mark, struct why *why) _must_use_;
 
 struct leaf_order {
 	uint64_t epoch;

@@ -24,6 +24,13 @@ struct world {
 	struct why why;
 };
 
+/* The store moves on with each start. */
+static enum err begin(struct world *world, uint64_t epoch)
+{
+	const struct store_mark mark = {.epoch = epoch, .incarnation = 77, .revision = epoch * 10};
+	return authority_begin_epoch(&world->authority, &mark, &world->why);
+}
+
 static int set_up(void **state)
 {
 	struct world *world = mem_new(struct world);
@@ -31,14 +38,15 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(world->parent));
 	snprintf(world->folder, sizeof world->folder, "%s/keys", world->parent);
 	clock_fake_init(&world->clock, NOW_S * 1000LL);
-	world->options = (struct authority_options){.folder = world->folder,
+	world->options = (struct authority_options){.policy = KEYS_MAY_BE_MADE,
+		.folder = world->folder,
 		.max_leaf_ttl_s = 7200,
 		.intermediate_life_s = 7 * 86400,
 		.root_life_s = 365 * 86400,
 		.clock = &world->clock.clock};
 	snprintf(world->options.trust_domain.name, sizeof world->options.trust_domain.name, "td");
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
-	assert_int_equal(authority_begin_epoch(&world->authority, 1, &world->why), ERR_NONE);
+	assert_int_equal(begin(world, 1), ERR_NONE);
 	world->key = private_key_generate();
 	buf_init(&world->spki, 1024);
 	buf_init(&world->leaf, 4096);
@@ -164,12 +172,77 @@ static void serials_do_not_repeat(void **state)
 static void serves_only_the_youngest_epoch_and_remembers_it(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(authority_begin_epoch(&world->authority, 2, &world->why), ERR_NONE);
+	assert_int_equal(begin(world, 2), ERR_NONE);
 	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_CONFLICT);
 	authority_done(&world->authority);
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
-	assert_int_equal(authority_begin_epoch(&world->authority, 2, &world->why), ERR_STATE_DAMAGED);
-	assert_int_equal(authority_begin_epoch(&world->authority, 3, &world->why), ERR_NONE);
+	assert_int_equal(begin(world, 2), ERR_STATE_DAMAGED);
+	assert_int_equal(begin(world, 3), ERR_NONE);
+}
+
+static enum err judge(struct world *world, uint64_t epoch, uint64_t incarnation, uint64_t revision)
+{
+	const struct store_mark mark = {epoch, incarnation, revision};
+	return authority_judge(&world->authority, &mark, &world->why);
+}
+
+static void finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried(void **state)
+{
+	struct world *world = *state;
+	const struct store_mark noted = {1, 77, 500};
+	assert_int_equal(authority_note(&world->authority, &noted, &world->why), ERR_NONE);
+	for (int i = 0; i < 5; i++) {
+		authority_done(&world->authority);
+		world->options.policy = KEYS_MUST_EXIST;
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+		assert_int_equal(judge(world, 1, 77, 500), ERR_STATE_DAMAGED); /* the epoch was served */
+		assert_int_equal(judge(world, 2, 77, 499), ERR_STATE_DAMAGED); /* an older copy of the same epoch */
+		assert_int_equal(judge(world, 9, 78, 900), ERR_STATE_DAMAGED); /* a new store in its place */
+		assert_non_null(strstr(world->why.fix, "handfast-control restore"));
+	}
+	assert_int_equal(judge(world, 2, 77, 500), ERR_NONE);
+}
+
+static void finding_i7_an_operator_may_say_that_the_store_is_the_right_one(void **state)
+{
+	struct world *world = *state;
+	const struct store_mark older = {1, 99, 3};
+	authority_done(&world->authority);
+	world->options.policy = KEYS_TAKE_ANY_STORE;
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_begin_epoch(&world->authority, &older, &world->why), ERR_NONE);
+	authority_done(&world->authority);
+	world->options.policy = KEYS_MUST_EXIST;
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(judge(world, 2, 99, 3), ERR_NONE);
+	assert_int_equal(judge(world, 2, 77, 10), ERR_STATE_DAMAGED); /* the store before is the wrong one now */
+}
+
+/* A key that the store knows is lost when it is missing, also where no epoch was served. */
+static void finding_i3_no_key_is_made_for_a_store_that_knows_its_keys(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *command =
+		mem_printf("cd %s && rm -f epoch root.pem intermediate.pem", world->folder);
+	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
+	authority_done(&world->authority);
+	assert_int_equal(system(command), 0);
+	world->options.policy = KEYS_MUST_EXIST;
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	assert_int_not_equal(access(key, F_OK), 0);
+	world->options.policy = KEYS_MAY_BE_MADE;
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+}
+
+static void reads_the_epoch_of_release_0_1_0(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *command = mem_printf("echo 41 > %s/epoch", world->folder);
+	authority_done(&world->authority);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(judge(world, 41, 5, 0), ERR_STATE_DAMAGED);
+	assert_int_equal(judge(world, 42, 5, 0), ERR_NONE);
 }
 
 static void keeps_its_keys_over_a_restart(void **state)
@@ -223,6 +296,10 @@ int main(void)
 		TEST(replaces_the_intermediate_at_half_of_its_life),
 		TEST(serials_do_not_repeat),
 		TEST(serves_only_the_youngest_epoch_and_remembers_it),
+		TEST(finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried),
+		TEST(finding_i7_an_operator_may_say_that_the_store_is_the_right_one),
+		TEST(finding_i3_no_key_is_made_for_a_store_that_knows_its_keys),
+		TEST(reads_the_epoch_of_release_0_1_0),
 		TEST(keeps_its_keys_over_a_restart),
 		TEST(makes_no_new_key_for_a_damaged_or_lost_one),
 		TEST(keeps_keys_where_only_the_signer_can_read_them),

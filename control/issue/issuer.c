@@ -1,5 +1,6 @@
 #include "control/issue/issuer.h"
 #include "base/core/check.h"
+#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "control/issue/signer.h"
@@ -35,7 +36,8 @@ struct issuer {
 	pid_t child;
 	int fd;
 	struct loop_io io;
-	uint64_t epoch, next_id;
+	struct store_mark mark;
+	uint64_t next_id;
 	struct queue unsent;
 	struct queue sent;    /* the answers come in the same order */
 	struct queue refused; /* never sent: answered after the call returned */
@@ -60,16 +62,17 @@ static _Noreturn void become_signer(int fd, const char *program, char *const *ar
 static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 {
 	const struct issuer_options *options = &issuer->options;
-	char leaf[24], intermediate[24], root[24];
+	char leaf[24], intermediate[24], root[24], policy[24];
 	snprintf(leaf, sizeof leaf, "%lld", (long long)options->max_leaf_ttl_s);
 	snprintf(intermediate, sizeof intermediate, "%lld", (long long)options->intermediate_life_s);
 	snprintf(root, sizeof root, "%lld", (long long)options->root_life_s);
+	snprintf(policy, sizeof policy, "%d", (int)options->policy);
 	const char *program = options->program == NULL ? "/proc/self/exe" : options->program;
 	_cleanup_(mem_freep) char *folder = mem_strdup(options->key_folder);
 	char domain[TRUST_DOMAIN_MAX + 1];
 	memcpy(domain, options->trust_domain->name, sizeof domain);
 	char name[] = "handfast-control", word[] = SIGNER_WORD, three[] = "3";
-	char *argv[] = {name, word, three, folder, domain, leaf, intermediate, root, NULL};
+	char *argv[] = {name, word, three, folder, domain, leaf, intermediate, root, policy, NULL};
 	issuer->child = fork();
 	if (issuer->child == 0)
 		become_signer(fd, program, argv);
@@ -269,7 +272,9 @@ static struct issuer_request *request(
 {
 	struct issuer_request *request = mem_new(struct issuer_request);
 	order->id = ++issuer->next_id;
-	order->epoch = issuer->epoch;
+	order->epoch = issuer->mark.epoch;
+	order->incarnation = issuer->mark.incarnation;
+	order->revision = issuer->mark.revision;
 	*request = (struct issuer_request){
 		.issuer = issuer, .id = order->id, .message = BUF_INIT(WIRE_MAX), .on_done = on_done, .arg = arg};
 	bool fits = wire_request_encode(order, &request->message) == ERR_NONE;
@@ -290,11 +295,33 @@ void issuer_abandon(struct issuer_request *request)
 		request_free(queue_remove(request));
 }
 
-void issuer_introduce(struct issuer *issuer, uint64_t epoch, issuer_done_fn *on_done, void *arg)
+void issuer_judge(struct issuer *issuer, const struct store_mark *mark, issuer_done_fn *on_done, void *arg)
+{
+	struct wire_request question = {.kind = WIRE_JUDGE};
+	issuer->mark = *mark;
+	(void)request(issuer, &question, on_done, arg);
+}
+
+void issuer_introduce(struct issuer *issuer, const struct store_mark *mark, issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request introduction = {.kind = WIRE_INTRODUCE};
-	issuer->epoch = epoch;
+	issuer->mark = *mark;
 	(void)request(issuer, &introduction, on_done, arg);
+}
+
+static void on_noted(_unused_ void *arg, enum err err, _unused_ const struct issued *issued, const struct why *why)
+{
+	if (err != ERR_NONE)
+		log_why(LOG_LEVEL_ERROR, "issue", "the signer could not note how far the store has come", why);
+}
+
+void issuer_note(struct issuer *issuer, uint64_t revision)
+{
+	struct wire_request note = {.kind = WIRE_NOTE};
+	if (revision <= issuer->mark.revision)
+		return;
+	issuer->mark.revision = revision;
+	(void)request(issuer, &note, on_noted, issuer);
 }
 
 struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,

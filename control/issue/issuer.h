@@ -4,6 +4,7 @@
 
 #include "base/core/loop.h"
 #include "certs/spiffe_id.h"
+#include "control/issue/authority.h"
 
 #define ISSUER_CHAIN_MAX 4
 
@@ -24,6 +25,7 @@ struct issuer_options {
 	const char *key_folder;
 	const struct trust_domain *trust_domain;
 	int64_t max_leaf_ttl_s, intermediate_life_s, root_life_s;
+	enum key_policy policy;
 	/* The signer ended, so nothing can be issued any more. ERR_STATE_DAMAGED: it refused its key folder. */
 	void (*on_lost)(void *arg, enum err err);
 	void *arg;
@@ -34,8 +36,13 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 void issuer_free(struct issuer *issuer); /* the child ends; requests under way end without a call */
 DEFINE_CLEANUP(struct issuer *, issuer_free)
 
-/* First: `epoch` is greater than any before. Answers with bootstrap root, root, intermediate. */
-void issuer_introduce(struct issuer *issuer, uint64_t epoch, issuer_done_fn *on_done, void *arg);
+/* First: is this store the one that the keys belong to, and as far as it had come? Nothing is written anywhere. Answers
+ * with bootstrap root, root, intermediate. ERR_STATE_DAMAGED: it is another one or an older copy. */
+void issuer_judge(struct issuer *issuer, const struct store_mark *mark, issuer_done_fn *on_done, void *arg);
+/* Then, once the epoch is stored: it is greater than any before. Answers with bootstrap root, root, intermediate. */
+void issuer_introduce(struct issuer *issuer, const struct store_mark *mark, issuer_done_fn *on_done, void *arg);
+/* The store has come to this revision; a failure is logged. An older copy is refused from then on. */
+void issuer_note(struct issuer *issuer, uint64_t revision);
 /* A workload's SVID: leaf, intermediate. The request is valid until on_done is called; on_done is never called from
  * within this call. */
 struct issuer_request;

@@ -70,6 +70,7 @@ static int set_up(void **state)
 		.max_leaf_ttl_s = 3600,
 		.intermediate_life_s = 7 * 86400,
 		.root_life_s = 365 * 86400,
+		.policy = KEYS_MAY_BE_MADE,
 		.on_lost = on_lost,
 		.arg = world};
 	assert_int_equal(issuer_start(&options, &world->issuer, &why), ERR_NONE);
@@ -78,7 +79,8 @@ static int set_up(void **state)
 	for (size_t i = 0; i < 4; i++)
 		buf_init(&world->certs[i], 4096);
 	assert_int_equal(private_key_public(world->key, &world->spki), ERR_NONE);
-	issuer_introduce(world->issuer, 1, on_done, world);
+	const struct store_mark mark = {.epoch = 1, .incarnation = 1};
+	issuer_introduce(world->issuer, &mark, on_done, world);
 	wait_for(world, 1);
 	assert_int_equal(world->err, ERR_NONE);
 	*state = world;
@@ -239,6 +241,7 @@ static void tells_that_the_keys_are_damaged(void **state)
 		.max_leaf_ttl_s = 3600,
 		.intermediate_life_s = 7 * 86400,
 		.root_life_s = 365 * 86400,
+		.policy = KEYS_MAY_BE_MADE,
 		.on_lost = on_damage,
 		.arg = world};
 	assert_int_equal(unlink(key), 0);

@@ -106,30 +106,45 @@ enum err key_folder_save(
 	return fd_write_file(path, buf_span(&content), 0600, why);
 }
 
-enum err key_folder_load_epoch(const struct key_folder *folder, uint64_t *out, struct why *why)
+/* Takes the next number of "1 2 3\n" from *text. */
+static bool take_number(struct span *text, uint64_t *out)
+{
+	uint64_t value = 0;
+	size_t len = 0;
+	for (; len < text->len && text->ptr[len] >= '0' && text->ptr[len] <= '9'; len++)
+		if (__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, (uint64_t)(text->ptr[len] - '0'), &value))
+			return false;
+	if (len == 0 || len == text->len || (text->ptr[len] != ' ' && text->ptr[len] != '\n'))
+		return false;
+	*text = span_from(*text, len + 1);
+	*out = value;
+	return true;
+}
+
+/* One number, the epoch, is what release 0.1.0 wrote. */
+enum err key_folder_load_mark(const struct key_folder *folder, struct store_mark *out, struct why *why)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/epoch", folder->path);
-	_cleanup_(buf_done) struct buf content = BUF_INIT(32);
-	*out = 0;
+	_cleanup_(buf_done) struct buf content = BUF_INIT(128);
+	struct store_mark mark = {0};
+	*out = mark;
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return ERR_NONE;
-	RETURN_IF_ERR(fd_read_file(path, 24, &content, why));
+	RETURN_IF_ERR(fd_read_file(path, 80, &content, why));
 	struct span text = buf_span(&content);
-	uint64_t epoch = 0;
-	for (size_t i = 0; i + 1 < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return damaged(why, path);
-		epoch = epoch * 10 + (uint64_t)(text.ptr[i] - '0');
-	}
-	if (text.len < 2 || text.ptr[text.len - 1] != '\n')
+	bool is_good = take_number(&text, &mark.epoch) &&
+		       (text.len == 0 || (take_number(&text, &mark.incarnation) && take_number(&text, &mark.revision)));
+	if (!is_good || text.len != 0)
 		return damaged(why, path);
-	*out = epoch;
+	*out = mark;
 	return ERR_NONE;
 }
 
-enum err key_folder_save_epoch(const struct key_folder *folder, uint64_t epoch, struct why *why)
+enum err key_folder_save_mark(const struct key_folder *folder, const struct store_mark *mark, struct why *why)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/epoch", folder->path);
-	_cleanup_(mem_freep) char *text = mem_printf("%" PRIu64 "\n", epoch);
+	_cleanup_(mem_freep) char *text =
+		mem_printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", mark->epoch, mark->incarnation, mark->revision);
 	return fd_write_file(path, span_of_str(text), 0600, why);
 }

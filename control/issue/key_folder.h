@@ -1,5 +1,5 @@
 /* Where the signer keeps its keys: a folder of its own, 0700, one 0600 PEM file an authority (key and certificate
- * together, so that a crash never leaves one without the other), and the highest fencing epoch it has served. */
+ * together, so that a crash never leaves one without the other), and how far the store has come that it serves. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -22,6 +22,13 @@ enum err key_folder_load(
 	const struct key_folder *folder, const char *name, struct key_pair *out, struct why *why) _must_use_;
 enum err key_folder_save(
 	const struct key_folder *folder, const char *name, const struct key_pair *pair, struct why *why) _must_use_;
-enum err key_folder_load_epoch(
-	const struct key_folder *folder, uint64_t *out, struct why *why) _must_use_; /* 0: none */
-enum err key_folder_save_epoch(const struct key_folder *folder, uint64_t epoch, struct why *why) _must_use_;
+
+/* Which store is served and how far it has come, so that a lost one or an older copy is noticed. */
+struct store_mark {
+	uint64_t epoch;       /* fencing: grows with each start; 0: no store was served yet */
+	uint64_t incarnation; /* of the store; 0: not known (written by release 0.1.0) */
+	uint64_t revision;    /* of the store, at the last note */
+};
+enum err key_folder_load_mark(const struct key_folder *folder, struct store_mark *out, struct why *why) _must_use_;
+enum err key_folder_save_mark(
+	const struct key_folder *folder, const struct store_mark *mark, struct why *why) _must_use_;

@@ -20,10 +20,17 @@ static void add_cert(struct wire_answer *answer, const struct buf *der)
 	answer->certs[answer->num_certs++] = buf_span(der);
 }
 
+static struct store_mark mark_of(const struct wire_request *request)
+{
+	return (struct store_mark){request->epoch, request->incarnation, request->revision};
+}
+
 static enum err introduce(
 	struct authority *authority, const struct wire_request *request, struct wire_answer *answer, struct why *why)
 {
-	RETURN_IF_ERR(authority_begin_epoch(authority, request->epoch, why));
+	const struct store_mark mark = mark_of(request);
+	RETURN_IF_ERR(request->kind == WIRE_JUDGE ? authority_judge(authority, &mark, why)
+						  : authority_begin_epoch(authority, &mark, why));
 	add_cert(answer, &authority->bootstrap.certificate);
 	add_cert(answer, &authority->root.certificate);
 	add_cert(answer, &authority->intermediate.certificate);
@@ -45,7 +52,11 @@ static enum err sign(struct authority *authority, const struct wire_request *req
 static enum err serve(struct authority *authority, const struct wire_request *request, struct buf *leaf,
 	struct wire_answer *answer, struct why *why)
 {
+	const struct store_mark mark = mark_of(request);
 	switch (request->kind) {
+	case WIRE_NOTE:
+		return authority_note(authority, &mark, why);
+	case WIRE_JUDGE:
 	case WIRE_INTRODUCE:
 		return introduce(authority, request, answer, why);
 	case WIRE_LEAF:
@@ -102,13 +113,17 @@ static enum err parse_number(const char *text, int64_t *out)
 
 static enum err read_arguments(int argc, char **argv, int *out_fd, struct authority_options *out)
 {
-	int64_t fd, leaf, intermediate, root;
-	if (argc != 8)
+	int64_t fd, leaf, intermediate, root, policy;
+	if (argc != 9)
 		return ERR_CONFIG;
 	RETURN_IF_ERR(parse_number(argv[2], &fd));
 	RETURN_IF_ERR(parse_number(argv[5], &leaf));
 	RETURN_IF_ERR(parse_number(argv[6], &intermediate));
 	RETURN_IF_ERR(parse_number(argv[7], &root));
+	RETURN_IF_ERR(parse_number(argv[8], &policy));
+	if (policy > KEYS_TAKE_ANY_STORE)
+		return ERR_CONFIG;
+	out->policy = (enum key_policy)policy;
 	RETURN_IF_ERR(trust_domain_parse(span_of_str(argv[4]), &out->trust_domain, NULL));
 	out->folder = argv[3];
 	out->max_leaf_ttl_s = leaf;

@@ -3,8 +3,8 @@
 #pragma once
 
 /* argv: anything, "signer", descriptor, key folder, trust domain, longest lifetimes of leaf, intermediate and root in
- * seconds. Returns the exit
- * code. Called by main() before anything else, so that no key ever shares a process with the network. */
+ * seconds, enum key_policy as a number. Returns the exit code. Called by main() before anything else, so that no key
+ * ever shares a process with the network. */
 int signer_main(int argc, char **argv);
 #define SIGNER_WORD           "signer"
 #define SIGNER_EXIT_BAD_STATE 65 /* keys that are damaged or missing */

@@ -39,6 +39,8 @@ enum err wire_request_encode(const struct wire_request *request, struct buf *out
 	RETURN_IF_ERR(put_fixed(out, &request->kind, sizeof request->kind));
 	RETURN_IF_ERR(put_fixed(out, &request->id, sizeof request->id));
 	RETURN_IF_ERR(put_fixed(out, &request->epoch, sizeof request->epoch));
+	RETURN_IF_ERR(put_fixed(out, &request->incarnation, sizeof request->incarnation));
+	RETURN_IF_ERR(put_fixed(out, &request->revision, sizeof request->revision));
 	RETURN_IF_ERR(put_fixed(out, &request->ttl_s, sizeof request->ttl_s));
 	RETURN_IF_ERR(put_span(out, request->spiffe_id));
 	return put_span(out, request->spki);
@@ -50,6 +52,8 @@ enum err wire_request_parse(struct span bytes, struct wire_request *out)
 	RETURN_IF_ERR(get_fixed(&bytes, &request.kind, sizeof request.kind));
 	RETURN_IF_ERR(get_fixed(&bytes, &request.id, sizeof request.id));
 	RETURN_IF_ERR(get_fixed(&bytes, &request.epoch, sizeof request.epoch));
+	RETURN_IF_ERR(get_fixed(&bytes, &request.incarnation, sizeof request.incarnation));
+	RETURN_IF_ERR(get_fixed(&bytes, &request.revision, sizeof request.revision));
 	RETURN_IF_ERR(get_fixed(&bytes, &request.ttl_s, sizeof request.ttl_s));
 	RETURN_IF_ERR(get_span(&bytes, &request.spiffe_id));
 	RETURN_IF_ERR(get_span(&bytes, &request.spki));

@@ -7,17 +7,20 @@
 #define WIRE_MAX       32768 /* bytes a message */
 #define WIRE_CERTS_MAX 4
 
-enum wire_kind { WIRE_INTRODUCE = 1, WIRE_LEAF, WIRE_CONTROL };
+/* JUDGE: would INTRODUCE be taken? NOTE: the store has come this far. */
+enum wire_kind { WIRE_INTRODUCE = 1, WIRE_LEAF, WIRE_CONTROL, WIRE_JUDGE, WIRE_NOTE };
 
 struct wire_request {
 	uint32_t kind; /* enum wire_kind */
 	uint64_t id;   /* the answer carries it */
 	uint64_t epoch;
+	uint64_t incarnation, revision; /* of the store: JUDGE, INTRODUCE, NOTE */
 	int64_t ttl_s;
 	struct span spiffe_id, spki;
 };
 
-/* INTRODUCE: bootstrap root, root, intermediate. LEAF: leaf, intermediate. CONTROL: leaf, bootstrap root. */
+/* JUDGE, INTRODUCE: bootstrap root, root, intermediate. LEAF: leaf, intermediate. CONTROL: leaf, bootstrap root. NOTE:
+ * none. */
 struct wire_answer {
 	uint64_t id;
 	uint32_t err;     /* enum err */

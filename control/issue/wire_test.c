@@ -8,10 +8,11 @@
 static void a_request_survives_the_way(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
-	struct wire_request in = {WIRE_LEAF, 7, 9, -5, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("key")}, out;
+	struct wire_request in = {WIRE_LEAF, 7, 9, 3, 4, -5, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("key")}, out;
 	assert_int_equal(wire_request_encode(&in, &buf), ERR_NONE);
 	assert_int_equal(wire_request_parse(buf_span(&buf), &out), ERR_NONE);
 	assert_true(out.kind == WIRE_LEAF && out.id == 7 && out.epoch == 9 && out.ttl_s == -5);
+	assert_true(out.incarnation == 3 && out.revision == 4);
 	assert_true(span_eq(out.spiffe_id, in.spiffe_id) && span_eq(out.spki, in.spki));
 }
 

@@ -112,12 +112,14 @@ static void start_parts(struct world *world)
 		.max_leaf_ttl_s = 3600,
 		.intermediate_life_s = 604800,
 		.root_life_s = 31536000,
+		.policy = KEYS_MAY_BE_MADE,
 		.on_lost = on_lost,
 		.arg = world};
 	const struct registry_observer observer = {0};
 	assert_int_equal(issuer_start(&issuer, &world->issuer, NULL), ERR_NONE);
 	assert_int_equal(store_open(world->loop, world->database, &world->store, NULL), ERR_NONE);
-	issuer_introduce(world->issuer, 1, on_introduced, world);
+	const struct store_mark mark = {.epoch = 1, .incarnation = 1};
+	issuer_introduce(world->issuer, &mark, on_introduced, world);
 	wait_until(world, &world->is_ready);
 	world->is_ready = false;
 	world->identity = server_identity_new(world->loop, world->issuer, on_identity, world);

@@ -198,6 +198,23 @@ uint64_t database_incarnation(const struct database *database)
 	return database->incarnation;
 }
 
+uint64_t database_revision(const struct database *database)
+{
+	return database->revision;
+}
+
+enum err database_begin_incarnation(struct database *database, struct why *why)
+{
+	uint64_t incarnation = random_u64() | 1;
+	_cleanup_(mem_freep) char *sql =
+		mem_printf("UPDATE store SET incarnation=%lld", (long long)(int64_t)incarnation);
+	if (exec(database, sql) != ERR_NONE)
+		return why_set(why, ERR_IO, "a store that can be written", "check the disk", "%s",
+			sqlite3_errmsg(database->sqlite));
+	database->incarnation = incarnation;
+	return ERR_NONE;
+}
+
 static enum err read_row(sqlite3_stmt *statement, database_row_fn *on_row, void *arg, struct why *why)
 {
 	const char *key = (const char *)sqlite3_column_text(statement, 0);

@@ -20,6 +20,8 @@ enum err database_open(const char *path, struct database **out, struct why *why)
 void database_close(struct database *database);
 DEFINE_CLEANUP(struct database *, database_close)
 uint64_t database_incarnation(const struct database *database);
+uint64_t database_revision(const struct database *database); /* the youngest version given */
+enum err database_begin_incarnation(struct database *database, struct why *why) _must_use_; /* a new one, durable */
 
 typedef void database_row_fn(void *arg, const char *key, struct span value, uint64_t version);
 /* ERR_STATE_DAMAGED when a row's checksum does not fit. */

@@ -5,6 +5,7 @@
 #include "control/store/database.h"
 #include "control/store/mirror.h"
 #include <pthread.h>
+#include <unistd.h>
 
 struct swap {
 	struct swap *next;
@@ -32,7 +33,8 @@ struct store {
 	struct swap *first, **last; /* under the mutex: what waits for the next commit */
 	bool stopping;              /* under the mutex */
 	unsigned num_batches;       /* under the mutex: on their way back */
-	bool is_closed;
+	uint64_t revision;          /* of the mirror */
+	bool is_started, is_closed;
 };
 
 static void swap_free(struct swap *swap)
@@ -61,6 +63,8 @@ static void settle(struct store *store, struct swap *swap)
 	if (store->is_closed)
 		return;
 	if (change->err == ERR_NONE) {
+		if (change->version > store->revision)
+			store->revision = change->version;
 		if (change->value.ptr == NULL)
 			mirror_remove(&store->mirror, change->key);
 		else
@@ -73,6 +77,11 @@ static void settle(struct store *store, struct swap *swap)
 
 static void store_free(struct store *store)
 {
+	while (store->first != NULL) { /* of a store that was never started */
+		struct swap *swap = store->first;
+		store->first = swap->next;
+		swap_free(swap);
+	}
 	mirror_done(&store->mirror);
 	if (store->database != NULL)
 		database_close(store->database);
@@ -156,14 +165,15 @@ static void mirror_row(void *arg, const char *key, struct span value, uint64_t v
 	mirror_put(&store->mirror, key, value, version);
 }
 
-static enum err start_thread(struct store *store, struct why *why)
+enum err store_start(struct store *store, struct why *why)
 {
-	if (pthread_create(&store->thread, NULL, thread_main, store) == 0)
-		return ERR_NONE;
-	return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit", "none");
+	if (pthread_create(&store->thread, NULL, thread_main, store) != 0)
+		return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit", "none");
+	store->is_started = true;
+	return ERR_NONE;
 }
 
-enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why)
+enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why)
 {
 	_cleanup_(store_freep) struct store *store = mem_new(struct store);
 	store->loop = loop;
@@ -172,8 +182,61 @@ enum err store_open(struct loop *loop, const char *path, struct store **out, str
 	pthread_cond_init(&store->wake, NULL);
 	RETURN_IF_ERR(database_open(path, &store->database, why));
 	RETURN_IF_ERR(database_read_all(store->database, mirror_row, store, why));
-	RETURN_IF_ERR(start_thread(store, why));
+	store->revision = database_revision(store->database);
 	*out = TAKE_PTR(store);
+	return ERR_NONE;
+}
+
+enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why)
+{
+	_cleanup_(store_closep) struct store *store = NULL;
+	RETURN_IF_ERR(store_load(loop, path, &store, why));
+	RETURN_IF_ERR(store_start(store, why));
+	*out = TAKE_PTR(store);
+	return ERR_NONE;
+}
+
+enum err store_begin_incarnation(struct store *store, struct why *why)
+{
+	CHECK(!store->is_started);
+	return database_begin_incarnation(store->database, why);
+}
+
+struct merging {
+	struct store *store;
+	const char *prefix;
+	size_t num;
+	enum err err;
+};
+
+static void merge_row(void *arg, const char *key, struct span value, _unused_ uint64_t version)
+{
+	struct merging *merging = arg;
+	struct database_change change = {.key = key, .value = value}, *changes[] = {&change};
+	if (merging->err != ERR_NONE || strncmp(key, merging->prefix, strlen(merging->prefix)) != 0 ||
+		mirror_find(&merging->store->mirror, key) != NULL)
+		return;
+	merging->err = database_commit(merging->store->database, changes, 1);
+	if (merging->err != ERR_NONE)
+		return;
+	mirror_put(&merging->store->mirror, key, value, change.version);
+	merging->store->revision = change.version;
+	merging->num++;
+}
+
+enum err store_merge(struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why)
+{
+	_cleanup_(database_closep) struct database *other = NULL;
+	struct merging merging = {.store = store, .prefix = prefix};
+	CHECK(!store->is_started);
+	if (access(path, F_OK) != 0)
+		return why_set(why, ERR_NOT_FOUND, "a store to take from", "name its file", "%s: %m", path);
+	RETURN_IF_ERR(database_open(path, &other, why));
+	RETURN_IF_ERR(database_read_all(other, merge_row, &merging, why));
+	if (merging.err != ERR_NONE)
+		return why_set(
+			why, merging.err, "room for what is taken over", "check the disk", "%s", err_text(merging.err));
+	*out_num = merging.num;
 	return ERR_NONE;
 }
 
@@ -183,10 +246,16 @@ void store_close(struct store *store)
 	store->stopping = true;
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->mutex);
-	pthread_join(store->thread, NULL);
+	if (store->is_started)
+		pthread_join(store->thread, NULL);
 	store->is_closed = true;
 	if (store->num_batches == 0)
 		store_free(store);
+}
+
+uint64_t store_revision(const struct store *store)
+{
+	return store->revision;
 }
 
 uint64_t store_incarnation(const struct store *store)

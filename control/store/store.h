@@ -23,12 +23,22 @@ struct store_value { /* borrowed until the loop's next round */
 /* Opens or makes `path` (0600; its folder exists). ERR_STATE_DAMAGED: the file is there but is not ours or not whole;
  * nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
 enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
+/* The same in two steps, for a process that must have one thread for a while: locked and read, then with its thread.
+ * Until then changes wait, and the two blocking calls below are allowed. */
+enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
+enum err store_start(struct store *store, struct why *why) _must_use_;
+/* From now on it is another store to everybody who compares incarnations. */
+enum err store_begin_incarnation(struct store *store, struct why *why) _must_use_;
+/* Copies what the store at `path`, which no process has open, has below `prefix` and this one does not. */
+enum err store_merge(
+	struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why) _must_use_;
 /* Waits for the commits under way; their answers are dropped. The loop is still there and runs another round if any
  * were under way. */
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close)
 
 uint64_t store_incarnation(const struct store *store); /* random, made with the file; never 0 */
+uint64_t store_revision(const struct store *store);    /* version of the youngest change that reads show */
 
 bool store_get(const struct store *store, const char *key, struct store_value *out);
 typedef void store_list_fn(void *arg, const char *key, const struct store_value *value);

@@ -48,8 +48,10 @@ static enum err check_epoch(const struct identity_client *client, const struct t
 	if (trust->epoch.incarnation != newest.incarnation || trust->epoch.counter >= newest.counter)
 		return ERR_NONE;
 	return why_set(why, ERR_CONFLICT, "an epoch that does not go back",
-		"the control plane's store was rolled back: restore the newest one", "epoch %llu after epoch %llu",
-		(unsigned long long)trust->epoch.counter, (unsigned long long)newest.counter);
+		"the control plane's store went back: put back the newest one, or begin anew there: handfast-control "
+		"restore",
+		"epoch %llu after epoch %llu", (unsigned long long)trust->epoch.counter,
+		(unsigned long long)newest.counter);
 }
 
 static enum err check_domain(const struct identity_client *client, const struct svid *svid, struct why *why)

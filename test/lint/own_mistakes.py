@@ -131,6 +131,8 @@ TESTED_ELSEWHERE = {
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
+    "control/control_fence.c": "test/integration/141_the_store_is_lost_or_goes_back.py",
+    "control/control_restore.c": "test/integration/141_the_store_is_lost_or_goes_back.py",
     "control/control_start.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/admin_socket.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",

@@ -1,0 +1,149 @@
+/* From a store that is read to the one issuer of it. The signer judges the store before anything is written: a lost
+ * store or an older copy is refused as often as it is tried, until an operator says that it is to be used
+ * (control_restore.c). Then the epoch is stored, and the signer, once introduced, refuses every older issuer. */
+#include "base/core/log.h"
+#include "certs/digest.h"
+#include "control/control_private.h"
+#include "control/store/record.h"
+
+#define EPOCH_KEY     "issuer/epoch"
+#define AUTHORITY_KEY "authority/known"
+#define NOTE_MS       10000 /* how much of the newest changes an older copy may lack without being noticed; bans: none */
+
+struct store_mark control_store_mark(const struct control *control)
+{
+	struct store_value stored;
+	struct store_mark mark = {
+		.incarnation = store_incarnation(control->store), .revision = store_revision(control->store)};
+	if (store_get(control->store, EPOCH_KEY, &stored))
+		mark.epoch = (uint64_t)record_number(stored.bytes, "epoch", 0);
+	return mark;
+}
+
+enum key_policy control_key_policy(const struct control *control)
+{
+	struct store_value known;
+	return store_get(control->store, AUTHORITY_KEY, &known) ? KEYS_MUST_EXIST : KEYS_MAY_BE_MADE;
+}
+
+static void fail_start(struct control *control, enum err err, const char *expected)
+{
+	struct why why = {0};
+	err = why_set(&why, err, expected, "check the disk", "%s: %s", control->state.store_path, err_text(err));
+	control_fail(control, err, "cannot start", &why);
+}
+
+/* --- authorities: the store knows which ones belong to it --- */
+
+static enum err encode_authorities(const struct control *control, struct buf *out)
+{
+	uint8_t bootstrap[DIGEST_LEN], root[DIGEST_LEN];
+	digest_sha256(buf_span(&control->authorities[0]), bootstrap);
+	digest_sha256(buf_span(&control->authorities[1]), root);
+	RETURN_IF_ERR(record_put_hex(out, "bootstrap_sha256", span_of(bootstrap, DIGEST_LEN)));
+	return record_put_hex(out, "root_sha256", span_of(root, DIGEST_LEN));
+}
+
+/* Other keys than the store's would lock out every sidecar that it knows. */
+enum err control_keep_authorities(struct control *control, const struct issued *issued, struct why *why)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
+	struct store_value known;
+	if (issued->num_chain != 3)
+		return why_set(why, ERR_MALFORMED, "three authorities", "report this", "%zu", issued->num_chain);
+	for (size_t i = 0; i < 3; i++) {
+		buf_clear(&control->authorities[i]);
+		RETURN_IF_ERR(buf_append(&control->authorities[i], issued->chain[i]));
+	}
+	RETURN_IF_ERR(encode_authorities(control, &record));
+	if (!store_get(control->store, AUTHORITY_KEY, &known) || span_eq(known.bytes, buf_span(&record)))
+		return ERR_NONE;
+	return why_set(why, ERR_STATE_DAMAGED, "the keys that belong to this store",
+		"put back the key folder and the store of one backup; nothing was overwritten", "other keys");
+}
+
+static void on_authorities_stored(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct control *control = arg;
+	if (err != ERR_NONE)
+		fail_start(control, err, "the authorities to be stored");
+	else
+		control->on_fenced(control);
+}
+
+static void store_authorities(struct control *control)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
+	struct store_value known;
+	if (store_get(control->store, AUTHORITY_KEY, &known))
+		control->on_fenced(control);
+	else if (encode_authorities(control, &record) == ERR_NONE)
+		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_stored, control);
+}
+
+/* --- the signer --- */
+
+static void on_note(struct loop_timer *timer)
+{
+	struct control *control = container_of(timer, struct control, note);
+	control_note_store(control);
+	loop_timer_start(control->loop, &control->note, NOTE_MS, on_note);
+}
+
+void control_note_store(struct control *control)
+{
+	issuer_note(control->issuer, store_revision(control->store));
+}
+
+static void on_introduced(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct control *control = arg;
+	struct why own = {0};
+	if (err == ERR_NONE) {
+		why = &own;
+		err = control_keep_authorities(control, issued, &own);
+	}
+	if (err != ERR_NONE) {
+		control_fail(control, err, "the signer refuses", why);
+		return;
+	}
+	loop_timer_start(control->loop, &control->note, NOTE_MS, on_note);
+	store_authorities(control);
+}
+
+static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct control *control = arg;
+	const struct store_mark mark = control_store_mark(control);
+	if (err == ERR_NONE)
+		issuer_introduce(control->issuer, &mark, on_introduced, control);
+	else
+		fail_start(control, err, "the epoch to be stored");
+}
+
+static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct control *control = arg;
+	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
+	struct store_value stored = {0};
+	struct why own = {0};
+	if (err == ERR_NONE) {
+		why = &own;
+		err = control_keep_authorities(control, issued, &own);
+	}
+	if (err != ERR_NONE) {
+		control_fail(control, err, "this store is not used; nothing was written", why);
+		return;
+	}
+	(void)store_get(control->store, EPOCH_KEY, &stored);
+	if (record_put_number(&record, "epoch", (int64_t)control_store_mark(control).epoch + 1) == ERR_NONE)
+		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
+}
+
+void control_fence(struct control *control, void (*on_fenced)(struct control *control))
+{
+	struct store_mark mark = control_store_mark(control);
+	mark.epoch++; /* what it will be */
+	control->on_fenced = on_fenced;
+	issuer_judge(control->issuer, &mark, on_judged, control);
+}

@@ -1,0 +1,108 @@
+/* handfast-control restore: an operator says that the state folder, as it lies there, is the one to go on with: a
+ * backup, or what is left. It becomes a new incarnation, which sidecars take although its counters go back; the signer
+ * forgets the store that it served before; and bans that a newer copy of the store knows are taken over. Offline: the
+ * control plane must not run, which the store's lock holds. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/control_private.h"
+#include "control/registry/holders.h"
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct restoring {
+	struct control *control;
+	const char *bans_from; /* NULL: none */
+	size_t num_bans;
+	enum err err;
+	struct why why;
+};
+
+static void end(struct restoring *restoring, enum err err)
+{
+	restoring->err = err;
+	loop_stop(restoring->control->loop);
+}
+
+static void on_introduced(void *arg, enum err err, _unused_ const struct issued *issued, const struct why *why)
+{
+	struct restoring *restoring = arg;
+	if (err != ERR_NONE)
+		restoring->why = *why;
+	end(restoring, err);
+}
+
+/* A state folder, the store's folder in it, or the file. */
+static char *store_file(const char *path)
+{
+	struct stat found;
+	char *tries[] = {mem_printf("%s/store/control.db", path), mem_printf("%s/control.db", path), mem_strdup(path)};
+	size_t i = 0;
+	while (i < 2 && stat(tries[i], &found) != 0)
+		i++;
+	char *file = tries[i];
+	for (size_t other = 0; other < 3; other++)
+		if (other != i)
+			mem_free(tries[other]);
+	return file;
+}
+
+static enum err merge_bans(struct restoring *restoring)
+{
+	if (restoring->bans_from == NULL)
+		return ERR_NONE;
+	_cleanup_(mem_freep) char *file = store_file(restoring->bans_from);
+	return store_merge(restoring->control->store, file, HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->why);
+}
+
+/* The signer last: when something fails before, it still refuses this store, and restore is run again. */
+static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct restoring *restoring = arg;
+	struct control *control = restoring->control;
+	if (err != ERR_NONE)
+		restoring->why = *why;
+	else
+		err = control_keep_authorities(control, issued, &restoring->why);
+	if (err == ERR_NONE)
+		err = merge_bans(restoring);
+	if (err == ERR_NONE)
+		err = store_begin_incarnation(control->store, &restoring->why);
+	if (err != ERR_NONE) {
+		end(restoring, err);
+		return;
+	}
+	const struct store_mark mark = control_store_mark(control);
+	issuer_introduce(control->issuer, &mark, on_introduced, restoring);
+}
+
+static void on_signer_lost(void *arg, enum err err)
+{
+	struct restoring *restoring = arg;
+	end(restoring, why_set(&restoring->why, err, "a signer that runs", "see its last line above", "it ended"));
+}
+
+static enum err run(struct restoring *restoring)
+{
+	struct control *control = restoring->control;
+	RETURN_IF_ERR(control_load(control, &restoring->why));
+	RETURN_IF_ERR(control_start_signer(control, KEYS_TAKE_ANY_STORE, on_signer_lost, restoring, &restoring->why));
+	const struct store_mark mark = control_store_mark(control);
+	issuer_judge(control->issuer, &mark, on_judged, restoring);
+	loop_run(control->loop);
+	return restoring->err;
+}
+
+enum err control_restore(
+	const struct control_source *source, struct control_config *config, const char *bans_from, struct why *why)
+{
+	_cleanup_(control_freep) struct control *control = control_make(source, config, "");
+	struct restoring restoring = {.control = control, .bans_from = bans_from};
+	enum err err = run(&restoring);
+	if (err != ERR_NONE) {
+		*why = restoring.why;
+		return err;
+	}
+	log_notice("audit", "restored: this store begins a new incarnation; %zu bans were taken over from %s",
+		restoring.num_bans, bans_from == NULL ? "no other store" : bans_from);
+	return ERR_NONE;
+}

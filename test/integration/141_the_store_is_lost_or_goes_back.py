@@ -1,0 +1,147 @@
+"""A lost store or an older copy is refused until an operator says otherwise; then the mesh goes on, and no ban is lost.
+
+    control --- router --- client [sidecar], banned [sidecar]
+
+Rows: I3, I6, I7."""
+
+import json
+import os
+import subprocess
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness.control_plane import CONTROL_UID
+from handfast_harness.process import Process
+
+DEADLINE_S = 60
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client", "banned"), leaf_ttl="1h")
+    story.control, story.client = story.mesh.control, story.mesh.sidecar("client")
+    story.store = os.path.join(story.control.state, "store")
+
+
+def _copy(source, target):
+    """With owners and modes, as a backup has them."""
+    subprocess.run(["rm", "-rf", target], check=True)
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
+def _acked(story):
+    """The trust epoch that the client has in use, as the control plane knows it."""
+    holders = json.loads(story.control.run("status", "--output", "json").stdout)["holders"]
+    return next(holder["acked_epoch"] for holder in holders if holder["id"] == identity_of("client"))
+
+
+def _keep(story, name):
+    path = os.path.join(story.control.folder, name)
+    _copy(story.control.state, path)
+    return path
+
+
+def _restore(story, *words):
+    return story.control.host.run([story.control._binary, "restore", "--config", story.control.path, *words],
+                                  uid=CONTROL_UID, check=False)
+
+
+def _expect_refused(story, times=4):
+    """Each start ends with 65, changes no file of the store, and names the way out."""
+    before = {name: open(os.path.join(story.store, name), "rb").read() for name in os.listdir(story.store)}
+    for number in range(times):
+        process = story.control.launch()
+        expect_eq(process.wait_for_exit(), 65, "exit code of start %d (%s)" % (number, process.log()[-300:]))
+        expect_in("handfast-control restore", process.log(), "what it says")
+    after = {name: open(os.path.join(story.store, name), "rb").read() for name in os.listdir(story.store)}
+    expect_eq(sorted(after), sorted(before), "files of the store")
+
+
+def finding_i3_an_older_copy_of_the_store_is_refused_as_often_as_it_is_tried(story):
+    story.control.stop()
+    story.older = _keep(story, "older")
+    story.control.start()
+    story.control.run("ban", identity_of("banned"))
+    wait_until("the ban to arrive", lambda: not story.mesh.sidecar("banned").is_ready() or
+               story.control.metrics()["handfast_control_trust_epoch"] == 2, 10)
+    story.control.kill()
+    story.newest = _keep(story, "newest")
+    _copy(os.path.join(story.older, "store"), story.store)
+    _expect_refused(story)
+
+
+def finding_i3_a_lost_store_is_refused_and_no_new_one_takes_its_place(story):
+    subprocess.run(["rm", "-rf", story.store], check=True)
+    for _ in range(2):
+        process = story.control.launch()
+        expect_eq(process.wait_for_exit(), 65, "exit code without a store")
+        expect_in("handfast-control restore", process.log(), "what it says")
+        expect(not os.path.exists(os.path.join(story.store, "control.db")), "a new store was made")
+
+
+def finding_i7_a_whole_backup_goes_on_as_a_new_incarnation_and_keeps_the_bans(story):
+    _copy(story.older, story.control.state)  # keys and store, from before the ban
+    done = _restore(story, "--bans-from", story.newest)
+    expect_eq(done.returncode, 0, "exit code of restore (%s)" % done.stderr)
+    expect_in("1 bans were taken over", done.stderr, "what it says")
+    process = story.client.process
+    story.control.start()
+    wait_until("the client's stream", lambda: story.control.metrics()["handfast_control_streams"] >= 1, 10)
+    wait_until("the client to use the new incarnation", lambda: _acked(story) == 2, 10)
+    expect("trust refused" not in story.control.log(), "the client refused the new incarnation")
+    expect_eq((story.client.probe()[0], process.exit_code), (200, None), "readiness, and the process that ran before")
+    refused = 'handfast_control_client_certificates_refused_total'
+    wait_until("the banned one to be refused", lambda: story.control.metrics()[refused] >= 1, 10)
+    expect("BANNED" in story.control.run("status").stdout, "the ban was forgotten")
+
+
+def finding_i7_without_that_word_the_sidecars_say_how_to_go_on(story):
+    story.control.stop()
+    story.older = _keep(story, "before")
+    story.control.start()
+    story.control.run("ban", identity_of("nobody"))
+    wait_until("the client to use the next epoch", lambda: _acked(story) == 3, 10)
+    story.control.kill()
+    _copy(story.older, story.control.state)
+    story.control.start()
+    story.control.process.wait_for_log("trust refused", 15)
+    expect_in("handfast-control restore", story.control.log(), "what the control plane says")
+    story.control.stop()
+    expect_eq(_restore(story).returncode, 0, "exit code of restore")
+    story.control.start()
+    wait_until("the client's stream", lambda: story.control.metrics()["handfast_control_streams"] >= 1, 10)
+    expect("trust refused" not in story.control.log(), "it still refuses")
+
+
+def finding_i7_it_is_not_done_under_a_control_plane_that_runs(story):
+    done = _restore(story)
+    expect_eq(done.returncode, 69, "exit code of restore beside a control plane (%s)" % done.stderr)
+
+
+class _Pair:
+    """Two control planes with one state folder."""
+
+    def __init__(self, story, number):
+        base = story.control
+        self.folder = os.path.join(base.folder, "pair-%d" % number)
+        os.makedirs(self.folder)
+        os.chown(self.folder, CONTROL_UID, CONTROL_UID)
+        argv = [base._binary, "--config", base.path, "--state_dir", os.path.join(self.folder, "state"),
+                "--operator_socket", os.path.join(self.folder, "run", "socket")]
+        self.argv = argv
+        self.both = [Process(host, "handfast-control", argv, story.log_path("pair-%d-%d" % (number, i)),
+                             uid=CONTROL_UID) for i, host in enumerate((story.mesh.client, story.mesh.banned))]
+        for process in self.both:
+            story.own(process)
+
+
+def finding_i6_of_two_at_a_first_start_one_goes_on_and_the_keys_are_its_own(story):
+    for number in range(6):
+        pair = _Pair(story, number)
+        wait_until("one of the two to give up", lambda: any(p.exit_code is not None for p in pair.both), 10)
+        loser, winner = sorted(pair.both, key=lambda process: process.exit_code is None)
+        expect_eq(loser.exit_code, 69, "exit code of the second (%s)" % loser.log()[-300:])
+        winner.wait_for_log("ready: streams", 10)
+        winner.stop()
+        again = story.own(Process(story.mesh.client, "handfast-control", pair.argv, story.log_path("again-%d" % number),
+                                  uid=CONTROL_UID))
+        again.wait_for_log("ready: streams", 10)
+        again.stop()
