@@ -29,10 +29,14 @@ const char *const sidecar_config_keys[] = {
 	"deadlines.connect",
 	"deadlines.handshake",
 	"deadlines.idle",
+	"deadlines.plaintext_idle",
 	"keepalive.idle",
 	"keepalive.interval",
 	"keepalive.probes",
 	"limits.max_connections",
+	"limits.max_tunnels",
+	"limits.per_source",
+	"limits.per_identity",
 	"limits.window_budget",
 	"log.level",
 	"log.format",
@@ -191,6 +195,10 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
 	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);
 	config->idle_ms = setting_duration_ms(settings, map, "idle", 0, 365ull * 24 * HOUR, 0);
+	config->plaintext_idle_ms = setting_duration_ms(settings, map, "plaintext_idle", 0, 365ull * 24 * HOUR, HOUR);
+	config->max_tunnels = setting_number(settings, limits, "max_tunnels", 1, 1000000, 0);
+	config->max_per_source = setting_number(settings, limits, "per_source", 1, 10000000, 0);
+	config->max_per_identity = setting_number(settings, limits, "per_identity", 1, 10000000, 0);
 	config->max_connections = setting_number(settings, limits, "max_connections", 1, 10000000, 0);
 	config->window_budget =
 		setting_bytes(settings, limits, "window_budget", 1024 * 1024, 1ull << 40, 64ull * 1024 * 1024);

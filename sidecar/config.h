@@ -29,8 +29,12 @@ struct sidecar_config {
 	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
 	uint64_t hold_ms, connect_ms, handshake_ms, idle_ms;
 	struct socket_keepalive keepalive;
-	uint64_t max_connections; /* 0: from RLIMIT_NOFILE */
-	uint64_t window_budget;   /* bytes */
+	uint64_t plaintext_idle_ms; /* of inbound connections without identity; 0: as the others */
+	uint64_t max_connections;   /* 0: from RLIMIT_NOFILE */
+	uint64_t max_tunnels;       /* inbound; 0: from RLIMIT_NOFILE */
+	uint64_t max_per_source;    /* inbound connections in plaintext of one address or /64; 0: a quarter */
+	uint64_t max_per_identity;  /* inbound streams of one identity; 0: half */
+	uint64_t window_budget;     /* bytes */
 	enum access_log_mode access_log;
 	unsigned access_log_one_in;
 	bool log_json;

@@ -32,6 +32,26 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->window_budget, 64 * 1024 * 1024);
 	assert_int_equal(config->access_log, ACCESS_LOG_FAILURES);
 	assert_int_equal(config->outbound_mode, OUTBOUND_AUTO);
+	assert_int_equal(config->plaintext_idle_ms, 3600 * 1000);
+	assert_int_equal(
+		config->max_connections + config->max_tunnels + config->max_per_source + config->max_per_identity, 0);
+}
+
+static void limits_are_read(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings,
+				 "control: {address: 192.0.2.1:15012}\ndeadlines: {plaintext_idle: 2m}\n"
+				 "limits: {max_connections: 100, max_tunnels: 20, per_source: 3, per_identity: 4}\n",
+				 &config),
+		ERR_NONE);
+	assert_int_equal(config->plaintext_idle_ms, 120000);
+	assert_int_equal(config->max_connections, 100);
+	assert_int_equal(config->max_tunnels, 20);
+	assert_int_equal(config->max_per_source, 3);
+	assert_int_equal(config->max_per_identity, 4);
 }
 
 static void ports_and_modes_make_the_floor(void **state)
@@ -162,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),

@@ -40,6 +40,12 @@ static void note_failure(struct observe *observe, const struct access_record *re
 	failures_note(observe->failures, &seen, record->ended_wall_ms);
 }
 
+static void on_conn_limit(void *arg, enum share_limit limit)
+{
+	struct observe *observe = arg;
+	report_limit(observe->shard, REPORT_CONNECTIONS, limit);
+}
+
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	struct observe *observe = arg;
@@ -56,8 +62,12 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 
 struct conn_observer observe_conns(struct observe *observe)
 {
-	return (struct conn_observer){
-		.on_begin = on_begin, .on_relay = on_relay, .on_bytes = on_bytes, .on_end = on_end, .arg = observe};
+	return (struct conn_observer){.on_begin = on_begin,
+		.on_relay = on_relay,
+		.on_bytes = on_bytes,
+		.on_limit = on_conn_limit,
+		.on_end = on_end,
+		.arg = observe};
 }
 
 static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer)
@@ -89,10 +99,17 @@ static void on_tunnel_failure(
 	failures_note(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
 }
 
+static void on_tunnel_limit(void *arg, enum tunnel_resource what, enum share_limit limit)
+{
+	struct observe *observe = arg;
+	report_limit(observe->shard, what == TUNNEL_RESOURCE_HANDSHAKES ? REPORT_HANDSHAKES : REPORT_TUNNELS, limit);
+}
+
 struct tunnel_observer observe_tunnels(struct observe *observe)
 {
 	return (struct tunnel_observer){.on_open = on_tunnel_open,
 		.on_close = on_tunnel_close,
 		.on_failure = on_tunnel_failure,
+		.on_limit = on_tunnel_limit,
 		.arg = observe};
 }

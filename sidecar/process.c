@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 4, DESCRIPTORS_KEPT = 256, CONNECTIONS_LEAST = 16 };
+enum { WORKERS_MAX = 4, DESCRIPTORS_KEPT = 256, CONNECTIONS_LEAST = 16, TUNNELS_LEAST = 16 };
 
 enum err process_harden(struct why *why)
 {
@@ -27,11 +27,17 @@ unsigned long process_descriptors(void)
 	return fd_limit_raise();
 }
 
+unsigned long process_tunnels(unsigned long descriptors)
+{
+	return descriptors / 8 < TUNNELS_LEAST ? TUNNELS_LEAST : descriptors / 8;
+}
+
 unsigned long process_connections(unsigned long descriptors)
 {
-	if (descriptors < DESCRIPTORS_KEPT + 2 * CONNECTIONS_LEAST)
+	unsigned long kept = DESCRIPTORS_KEPT + process_tunnels(descriptors);
+	if (descriptors < kept + 2 * CONNECTIONS_LEAST)
 		return CONNECTIONS_LEAST;
-	return (descriptors - DESCRIPTORS_KEPT) / 2;
+	return (descriptors - kept) / 2;
 }
 
 unsigned process_workers(void)

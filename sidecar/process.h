@@ -10,8 +10,10 @@ enum err process_harden(struct why *why) _must_use_;
 
 /* Raises RLIMIT_NOFILE to what is allowed and returns it. */
 unsigned long process_descriptors(void);
-/* How many connections `descriptors` carry: two each (plain ones need both), some kept for listeners, tunnels, admin.
- */
+/* How many inbound tunnels `descriptors` carry: an eighth of them. */
+unsigned long process_tunnels(unsigned long descriptors);
+/* How many connections `descriptors` carry: two each (plain ones need both), without what inbound tunnels may take and
+ * some kept for listeners, admin, metrics, the control plane. */
 unsigned long process_connections(unsigned long descriptors);
 unsigned process_workers(void); /* one a processor, at most 4 */
 bool process_has_ipv6(void);

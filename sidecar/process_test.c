@@ -19,11 +19,17 @@ static void w24_cannot_be_dumped(_unused_ void **state)
 	assert_int_equal(core.rlim_cur, 0);
 }
 
-static void derives_the_connection_limit_from_descriptors(_unused_ void **state)
+/* Together they never need more than there are, and what is kept for the rest is 256. */
+static void finding_l14_connections_and_tunnels_fit_the_descriptors(_unused_ void **state)
 {
-	assert_int_equal(process_connections(20000), 9872);
-	assert_int_equal(process_connections(1024), 384);
+	assert_int_equal(process_tunnels(20000), 2500);
+	assert_int_equal(process_connections(20000), 8622);
+	assert_int_equal(process_tunnels(1024), 128);
+	assert_int_equal(process_connections(1024), 320);
+	assert_int_equal(process_tunnels(64), 16);
 	assert_int_equal(process_connections(64), 16);
+	for (unsigned long descriptors = 512; descriptors < 100000; descriptors += 499)
+		assert_true(2 * process_connections(descriptors) + process_tunnels(descriptors) + 256 <= descriptors);
 }
 
 static void takes_all_the_descriptors_it_may_have(_unused_ void **state)
@@ -44,7 +50,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(w24_cannot_be_dumped),
-		cmocka_unit_test(derives_the_connection_limit_from_descriptors),
+		cmocka_unit_test(finding_l14_connections_and_tunnels_fit_the_descriptors),
 		cmocka_unit_test(takes_all_the_descriptors_it_may_have),
 		cmocka_unit_test(has_one_to_four_workers),
 	};

@@ -28,17 +28,58 @@ static struct own_ports own_ports_of(const struct sidecar_config *config)
 	return own;
 }
 
-static size_t connections_of_a_worker(const struct sidecar *sidecar)
+/* Rounded up: 0 stays 0, and a limit never becomes none. */
+static size_t part_of_a_worker(const struct sidecar *sidecar, uint64_t all)
 {
-	unsigned long all = process_connections(process_descriptors());
-	if (sidecar->config->max_connections != 0)
-		all = sidecar->config->max_connections;
-	return all / sidecar->num_wanted + 1;
+	return (all + sidecar->num_wanted - 1) / sidecar->num_wanted;
 }
 
-size_t sidecar_max_connections(const struct sidecar *sidecar)
+static uint64_t tunnels_at_most(const struct sidecar *sidecar)
 {
-	return connections_of_a_worker(sidecar) * sidecar->num_wanted;
+	uint64_t wanted = sidecar->config->max_tunnels, carried = process_tunnels(process_descriptors());
+	return wanted == 0 || wanted > carried ? carried : wanted;
+}
+
+/* More than the descriptors carry would end with accept() failing for all, probes included. */
+static uint64_t connections_at_most(const struct sidecar *sidecar)
+{
+	uint64_t wanted = sidecar->config->max_connections, carried = process_connections(process_descriptors());
+	return wanted == 0 || wanted > carried ? carried : wanted;
+}
+
+static void warn_of_limits(const struct sidecar *sidecar)
+{
+	uint64_t wanted = sidecar->config->max_connections, taken = connections_at_most(sidecar);
+	if (wanted > taken)
+		log_warning(COMPONENT,
+			"limits.max_connections is %llu, but the descriptor limit of %lu carries %llu connections: "
+			"%llu are taken (raise RLIMIT_NOFILE, for instance LimitNOFILE= or ulimit -n)",
+			(unsigned long long)wanted, process_descriptors(), (unsigned long long)taken,
+			(unsigned long long)taken);
+}
+
+static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
+{
+	return (struct conn_limits){
+		.max = part_of_a_worker(sidecar, connections_at_most(sidecar)),
+		.per_source = part_of_a_worker(sidecar, sidecar->config->max_per_source),
+		.per_identity = part_of_a_worker(sidecar, sidecar->config->max_per_identity),
+	};
+}
+
+size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key)
+{
+	const struct sidecar_config *config = sidecar->config;
+	size_t connections = connections_at_most(sidecar);
+	if (strcmp(key, "limits.max_connections") == 0)
+		return connections;
+	if (strcmp(key, "limits.max_tunnels") == 0)
+		return tunnels_at_most(sidecar);
+	if (strcmp(key, "limits.per_source") == 0)
+		return config->max_per_source != 0 ? config->max_per_source : (connections + 3) / 4;
+	if (strcmp(key, "limits.per_identity") == 0)
+		return config->max_per_identity != 0 ? config->max_per_identity : (connections + 1) / 2;
+	return 0;
 }
 
 static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned index)
@@ -50,10 +91,14 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.ports = {config->outbound_port, config->inbound_port, config->tunnel_port},
 		.own_ports = own_ports_of(config),
 		.ipv6 = process_has_ipv6(),
-		.max_connections = connections_of_a_worker(sidecar),
-		.deadlines = {.hold = config->hold_ms, .connect = config->connect_ms, .idle = config->idle_ms},
 		.keepalive = config->keepalive,
+		.conn_limits = conn_limits_of(sidecar),
+		.deadlines = {.hold = config->hold_ms,
+			.connect = config->connect_ms,
+			.idle = config->idle_ms,
+			.plaintext_idle = config->plaintext_idle_ms},
 		.limits = {.window_budget = config->window_budget,
+			.max_tunnels = (uint32_t)part_of_a_worker(sidecar, tunnels_at_most(sidecar)),
 			.connect_timeout_ms = (uint32_t)config->connect_ms,
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
 		.client_context = sidecar->client_context,
@@ -194,6 +239,7 @@ enum err sidecar_new(
 		return err;
 	}
 	warn_of_sources();
+	warn_of_limits(sidecar);
 	*out = sidecar;
 	return ERR_NONE;
 }

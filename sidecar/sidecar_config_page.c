@@ -44,10 +44,11 @@ static void resolve(const struct sidecar *sidecar, struct page_setting *setting,
 		(void)snprintf(text, 32, "%u", sidecar->num_workers);
 		setting->value = text;
 		setting->origin = "the number of processors";
-	} else if (is_default && strcmp(setting->key, "limits.max_connections") == 0) {
-		(void)snprintf(text, 32, "%zu", sidecar_max_connections(sidecar));
+	} else if (sidecar_limit_in_force(sidecar, setting->key) != 0) {
+		(void)snprintf(text, 32, "%zu", sidecar_limit_in_force(sidecar, setting->key));
 		setting->value = text;
-		setting->origin = "the limit of descriptors (RLIMIT_NOFILE)";
+		if (is_default)
+			setting->origin = "the limit of descriptors (RLIMIT_NOFILE)";
 	} else if (strcmp(setting->key, "inbound.mode") == 0 && sidecar->policy != NULL &&
 		   sidecar->policy->default_mode != sidecar->config->inbound_mode) {
 		setting->value = mode_text(sidecar->policy->default_mode);

@@ -3,7 +3,7 @@
 #include "base/core/log.h"
 #include "sidecar/report/pages.h"
 
-enum { CONDITIONS_MAX = 8, GAUGES_MS = 1000 };
+enum { CONDITIONS_MAX = 12, GAUGES_MS = 1000 };
 
 /* --- conditions: what is ready, what is degraded --- */
 
@@ -16,6 +16,20 @@ struct conditions {
 static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
 {
 	to->list[to->num++] = (struct page_condition){name, level, detail, fix};
+}
+
+/* A stranger can fill no more than the share of plaintext, which is no reason to take the workload out of service; what
+ * stands in the way of the others is. */
+static void judge_room(const struct sidecar *sidecar, struct conditions *out)
+{
+	static const char look[] = "look at /connections; raise limits.max_connections and the descriptor limit";
+	if (sidecar->num_full[CONN_OUTBOUND] > 0)
+		add(out, "no room for outbound connections", PAGE_FAILED, NULL, look);
+	if (sidecar->num_full[CONN_INBOUND] > 0)
+		add(out, "no room for connections of the mesh", PAGE_FAILED, NULL, look);
+	if (sidecar->num_full[CONN_INBOUND_PLAIN] > 0)
+		add(out, "no room for connections in plaintext", PAGE_DEGRADED, NULL,
+			"look at /connections for sources with many; make the ports strict");
 }
 
 /* The control plane's absence alone fails nothing: its outage must not take the workloads down. */
@@ -36,6 +50,7 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		add(out, "control plane away", PAGE_DEGRADED, failure, "look at the control plane");
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
+	judge_room(sidecar, out);
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
@@ -145,7 +160,12 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 {
 	struct sidecar *sidecar = arg;
-	metric_set(sidecar_shard(sidecar), METRIC_IDENTITY_OLDEST, totals->oldest_identity_s);
+	struct metric_shard *shard = sidecar_shard(sidecar);
+	metric_set(shard, METRIC_IDENTITY_OLDEST, totals->oldest_identity_s);
+	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++) {
+		sidecar->num_full[kind] = totals->num_full[kind];
+		metric_set(shard, METRIC_FULL_OUTBOUND + kind, totals->num_full[kind]);
+	}
 }
 
 static void set_gauges(struct loop_timer *timer)

@@ -50,8 +50,9 @@ struct sidecar {
 	struct admin_socket *admin_socket;
 	struct loop_signal on_term, on_int, on_hup;
 	struct loop_timer gauges, drain_timer, drain_deadline;
-	bool is_draining; /* not ready, GOAWAY; serves on */
-	bool is_ending;   /* a signal came: ends by itself */
+	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last look */
+	bool is_draining;                  /* not ready, GOAWAY; serves on */
+	bool is_ending;                    /* a signal came: ends by itself */
 	bool is_asking_totals;
 	uint64_t ending_since_ms;
 	unsigned num_quiet_looks;
@@ -74,7 +75,8 @@ void sidecar_drain(struct sidecar *sidecar);
 void sidecar_reload(struct sidecar *sidecar);
 
 /* sidecar.c */
-size_t sidecar_max_connections(const struct sidecar *sidecar); /* of all workers together */
+/* Of all workers together: what holds for a setting of limits.* that has no fixed default; 0: another setting. */
+size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key);
 
 /* sidecar_config_page.c */
 json_t *sidecar_config_page(const struct sidecar *sidecar);

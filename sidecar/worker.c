@@ -91,10 +91,19 @@ static void on_pause(void *arg, bool paused)
 }
 
 /* At the limit callers wait in the backlog; resetting them would look like a broken destination. */
-static void on_full(void *arg, bool full)
+static void on_full(void *arg, enum conn_kind kind, bool full)
 {
 	struct worker *worker = arg;
-	worker_listeners_hold(&worker->listeners, full);
+	switch (kind) {
+	case CONN_OUTBOUND:
+		worker_listeners_hold(&worker->listeners, WORKER_OUTBOUND, full);
+		return;
+	case CONN_INBOUND:
+		return; /* tunnels are still taken: their streams have an answer that says "limit reached" */
+	case CONN_INBOUND_PLAIN:
+		worker_listeners_hold(&worker->listeners, WORKER_INBOUND_PLAIN, full);
+		return;
+	}
 }
 
 static enum err listen_all(struct worker *worker, struct why *why)
@@ -159,7 +168,7 @@ static void env_make(struct worker *worker)
 	worker->env = (struct conn_env){
 		.loop = worker->loop,
 		.view = &worker->view,
-		.table = conn_table_new(options->max_connections),
+		.table = conn_table_new(&options->conn_limits),
 		.pool = worker->pool,
 		.outliers = outliers_new(),
 		.own_ports = options->own_ports,

@@ -18,7 +18,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct worker_ports ports;
 	struct own_ports own_ports;
 	bool ipv6;
-	size_t max_connections; /* of this worker */
+	struct conn_limits conn_limits; /* of this worker */
 	struct conn_deadlines deadlines;
 	struct socket_keepalive keepalive;
 	struct tunnel_limits limits;

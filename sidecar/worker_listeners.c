@@ -52,12 +52,11 @@ static void hold_one(struct worker_listeners *listeners, unsigned at, bool hold)
 		listeners->options.on_pause(listeners->options.arg, hold);
 }
 
-void worker_listeners_hold(struct worker_listeners *listeners, bool hold)
+void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door door, bool hold)
 {
-	static const unsigned for_connections[] = {0, 1, 3, 4};
-	if (listeners->is_held == hold)
+	if (listeners->is_held[door] == hold)
 		return;
-	listeners->is_held = hold;
-	for (unsigned i = 0; i < sizeof(for_connections) / sizeof(*for_connections); i++)
-		hold_one(listeners, for_connections[i], hold);
+	listeners->is_held[door] = hold;
+	hold_one(listeners, door, hold);
+	hold_one(listeners, NUM_WORKER_DOORS + (unsigned)door, hold);
 }

@@ -12,18 +12,18 @@ struct worker_listeners_options {
 	void *arg;
 };
 
-enum { NUM_WORKER_LISTENERS = 6 };
+enum worker_door { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
+enum { NUM_WORKER_DOORS = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_DOORS };
 
 struct worker_listeners { /* the worker's storage; zeroed is valid to worker_listeners_done() */
 	struct worker_listeners_options options;
 	struct listener *all[NUM_WORKER_LISTENERS];
-	bool is_held;
+	bool is_held[NUM_WORKER_DOORS];
 };
 
 /* On failure what was opened stays until worker_listeners_done(). */
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
-/* No more connections for now: new ones wait in the backlog. Tunnels are still taken: their streams have an answer that
- * says "limit reached". */
-void worker_listeners_hold(struct worker_listeners *listeners, bool hold);
+/* No more connections through that door for now, in either family: new ones wait in the backlog. */
+void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door door, bool hold);

@@ -167,6 +167,9 @@ static void look_at_totals(void *slot, const struct worker_inside *inside)
 		.num_streams = tunnel_pool_num_streams(inside->pool) + tunnel_server_num_streams(inside->server),
 		.oldest_identity_s = out_s > in_s ? out_s : in_s,
 	};
+	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
+		((struct worker_totals *)slot)->num_full[kind] =
+			conn_table_is_full(inside->conns, (enum conn_kind)kind);
 }
 
 static void answer_totals(void *arg, void *slots, unsigned num)
@@ -178,6 +181,8 @@ static void answer_totals(void *arg, void *slots, unsigned num)
 		all.num_connections += of_workers[i].num_connections;
 		all.num_tunnels += of_workers[i].num_tunnels;
 		all.num_streams += of_workers[i].num_streams;
+		for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
+			all.num_full[kind] += of_workers[i].num_full[kind];
 		if (of_workers[i].oldest_identity_s > all.oldest_identity_s)
 			all.oldest_identity_s = of_workers[i].oldest_identity_s;
 	}

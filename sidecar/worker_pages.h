@@ -13,7 +13,8 @@ void worker_page_tunnels(
 
 struct worker_totals {
 	size_t num_connections, num_tunnels, num_streams;
-	int64_t oldest_identity_s; /* the oldest that still carries a stream; 0: none */
+	int64_t oldest_identity_s;         /* the oldest that still carries a stream; 0: none */
+	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind of connection */
 };
 typedef void worker_totals_fn(void *arg, const struct worker_totals *totals);
 void worker_ask_totals(struct worker *const *workers, unsigned num, struct loop *reply_to, worker_totals_fn *on_totals,

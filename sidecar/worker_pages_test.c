@@ -70,7 +70,7 @@ static int set_up(void **state)
 	fixture.pages = http_server_new(fixture.loop, tcp_listen_any(&fixture.pages_at), pages, 2);
 	struct worker_options options = {
 		.ports = {fixture.outbound, free_port(), free_port()},
-		.max_connections = 8,
+		.conn_limits = {.max = 8},
 		.deadlines = {.hold = 60000, .connect = 1000},
 		.client_context = fixture.client,
 		.server_context = fixture.server,

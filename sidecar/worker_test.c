@@ -82,7 +82,7 @@ static int set_up(void **state)
 	fixture.budget = window_budget_new(1 << 20);
 	fixture.options = (struct worker_options){
 		.ports = {free_port(), free_port(), free_port()},
-		.max_connections = MAX_CONNECTIONS,
+		.conn_limits = {.max = MAX_CONNECTIONS},
 		.deadlines = {.hold = 5000, .connect = 1000},
 		.client_context = fixture.client,
 		.server_context = fixture.server,

@@ -195,15 +195,22 @@ static uint64_t unused_reserve(const struct class *class)
 	return class->used < class->options.reserve ? class->options.reserve - class->used : 0;
 }
 
+/* What is in reserve for the other classes is not left for this one. */
+static uint64_t left_of_capacity(const struct shares *shares, const struct class *class)
+{
+	return shares->capacity - shares->used - (shares->reserved - unused_reserve(class));
+}
+
+static uint64_t left_of_class(const struct shares *shares, const struct class *class)
+{
+	return (class->options.max == 0 ? shares->capacity : class->options.max) - class->used;
+}
+
 static enum share_limit class_limit(const struct shares *shares, const struct class *class, uint64_t weight)
 {
-	uint64_t max = class->options.max == 0 ? shares->capacity : class->options.max;
-	uint64_t for_others = shares->reserved - unused_reserve(class);
-	if (class->used > max || weight > max - class->used)
+	if (weight > left_of_class(shares, class))
 		return SHARE_LIMIT_CLASS;
-	if (weight > shares->capacity - shares->used - for_others)
-		return SHARE_LIMIT_CAPACITY;
-	return SHARE_LIMIT_NONE;
+	return weight > left_of_capacity(shares, class) ? SHARE_LIMIT_CAPACITY : SHARE_LIMIT_NONE;
 }
 
 static enum share_limit key_limit(const struct class *class, const struct share_key *key, uint64_t held, uint64_t more)
@@ -353,9 +360,11 @@ struct share *shares_to_give_way(
 	return entry == NULL || entry->held <= shares->entries[own].held + weight ? NULL : entry->oldest;
 }
 
-bool shares_has_room(const struct shares *shares, unsigned class)
+uint64_t shares_room(const struct shares *shares, unsigned class)
 {
-	return class_limit(shares, &shares->classes[class], 1) == SHARE_LIMIT_NONE;
+	uint64_t of_class = left_of_class(shares, &shares->classes[class]);
+	uint64_t of_all = left_of_capacity(shares, &shares->classes[class]);
+	return of_class < of_all ? of_class : of_all;
 }
 
 uint64_t shares_used(const struct shares *shares, unsigned class)

@@ -71,7 +71,7 @@ struct share *shares_to_give_way(
 	struct shares *shares, unsigned class, const struct share_key *keys, size_t num_keys, uint64_t weight);
 struct share *shares_oldest_of_heaviest(struct shares *shares, unsigned class); /* NULL: nothing is held */
 
-bool shares_has_room(const struct shares *shares, unsigned class); /* for one unit, whatever its keys */
+uint64_t shares_room(const struct shares *shares, unsigned class); /* units left for that class, whatever the keys */
 uint64_t shares_used(const struct shares *shares, unsigned class);
 uint64_t shares_used_by(const struct shares *shares, unsigned class, const struct share_key *key);
 uint64_t shares_capacity(const struct shares *shares);

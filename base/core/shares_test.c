@@ -33,8 +33,8 @@ static void a_reserve_is_left_to_its_class(void **state)
 	struct share in[8] = {0}, out[9] = {0};
 	for (uint32_t i = 0; i < 7; i++)
 		assert_int_equal(take(shares, INWARD, i, 1, &in[i]), SHARE_LIMIT_NONE);
-	assert_false(shares_has_room(shares, INWARD));
-	assert_true(shares_has_room(shares, OUTWARD));
+	assert_int_equal(shares_room(shares, INWARD), 0);
+	assert_int_equal(shares_room(shares, OUTWARD), 3);
 	assert_int_equal(take(shares, INWARD, 7, 1, &in[7]), SHARE_LIMIT_CAPACITY);
 	for (uint32_t i = 0; i < 3; i++)
 		assert_int_equal(take(shares, OUTWARD, i, 1, &out[i]), SHARE_LIMIT_NONE);

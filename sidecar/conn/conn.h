@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/loop.h"
+#include "base/core/shares.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/close_reason.h"
 #include "sidecar/conn/view.h"
@@ -21,10 +22,11 @@ enum conn_step_id {
 	NUM_CONN_STEPS
 };
 
-struct conn_deadlines {   /* milliseconds */
-	uint64_t hold;    /* parked for identity, policy or an answer */
-	uint64_t connect; /* to the app, or to the other sidecar and its answer */
-	uint64_t idle;    /* 0: never */
+struct conn_deadlines {          /* milliseconds */
+	uint64_t hold;           /* parked for identity, policy or an answer */
+	uint64_t connect;        /* to the app, or to the other sidecar and its answer */
+	uint64_t idle;           /* 0: never */
+	uint64_t plaintext_idle; /* of inbound connections without identity, if shorter; 0: as the others */
 };
 
 struct conn;
@@ -35,6 +37,7 @@ struct conn_observer { /* may be NULL each */
 	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination);
 	/* So many more bytes were handed on; about once per second while it lives, and before on_end. */
 	void (*on_bytes)(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more);
+	void (*on_limit)(void *arg, enum share_limit limit); /* a connection is refused; on_end follows */
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
 };

@@ -13,6 +13,7 @@ struct conn_next {
 
 struct conn {
 	struct conn *next, **prev; /* in the worker's table */
+	struct share share;        /* its place there */
 	struct conn_env *env;
 	uint8_t kind; /* enum conn_kind */
 	uint8_t step; /* enum conn_step_id */
@@ -69,7 +70,8 @@ struct leg_look;
 void conn_look(struct conn *conn, const struct leg_look *look);
 
 /* conn_table, the part that is for conn alone */
-bool conn_table_add(struct conn_table *table, struct conn *conn); /* false: the limit is reached */
+/* Or which limit stands in the way. */
+enum share_limit conn_table_add(struct conn_table *table, struct conn *conn) _must_use_;
 void conn_table_remove(struct conn_table *table, struct conn *conn);
 /* Looks at the next `num` of the present pass; false: the pass is over, and the next call begins another. */
 bool conn_table_look(struct conn_table *table, size_t num, const struct leg_look *look);
@@ -86,7 +88,6 @@ struct conn_next conn_park_for_identity(struct conn *conn);
 
 /* The steps; see conn_steps.def. */
 struct conn_next step_accept(struct conn *conn);
-struct conn_next step_accept_stream(struct conn *conn);
 struct conn_next step_original_dst_outbound(struct conn *conn);
 struct conn_next step_original_dst_inbound(struct conn *conn);
 struct conn_next step_original_dst_inbound_plain(struct conn *conn);

@@ -1,14 +1,21 @@
-/* Every connection of one worker: the limit, and looking at all of them again when what we know has changed. */
+/* Every connection of one worker: who may take how many (decision 034), and looking at all of them again when what we
+ * know has changed. */
 #pragma once
 
 #include "sidecar/conn/conn.h"
 
-struct conn_table *conn_table_new(size_t max); /* max: connections at once, derived from RLIMIT_NOFILE */
+struct conn_limits {
+	size_t max;          /* connections at once, of all kinds together; each kind has a reserve of it */
+	size_t per_source;   /* inbound plain ones of one address or /64; 0: a quarter of max */
+	size_t per_identity; /* inbound streams of one identity; 0: half of max */
+};
+struct conn_table *conn_table_new(const struct conn_limits *limits);
 void conn_table_free(struct conn_table *table);
-/* At the limit the owner stops accepting, so that callers wait in the backlog instead of being reset; `full` false:
- * there is room again. */
-typedef void conn_table_full_fn(void *arg, bool full);
+/* When there is no room for a kind the owner stops accepting it, so that callers wait in the backlog instead of being
+ * reset; `full` false: there is room again. */
+typedef void conn_table_full_fn(void *arg, enum conn_kind kind, bool full);
 void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, void *arg);
+bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind);
 size_t conn_table_num(const struct conn_table *table);
 /* The view has new credentials, bundles, policy or networks: wakes what is parked, decides the live again, ends what is
  * now denied (policy_changed) or whose peer has been banned (withdrawn). */

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-enum { MAX = 4 };
+/* Of 8 places 2 are in reserve for streams and 1 for plaintext; plaintext has at most 4, a source 2, an identity 4. */
+enum { MAX = 8, MAX_OUTBOUND = 5 };
 #define FRIEND "spiffe://td.test/friend"
 #define FOE    "spiffe://td.test/foe"
 
@@ -80,49 +81,109 @@ static void T5_a_ban_while_a_stream_waits_keeps_it_from_opening(void **state)
 static void the_limit_refuses_with_a_reset_and_room_comes_back(void **state)
 {
 	struct test_conns *conns = *state;
-	int apps[MAX];
-	for (unsigned i = 0; i < MAX; i++)
+	int apps[MAX_OUTBOUND];
+	for (unsigned i = 0; i < MAX_OUTBOUND; i++)
 		apps[i] = test_outbound(conns, "10.0.0.1:80");
 	_cleanup_fd_ int over = test_outbound(conns, "10.0.0.1:80");
 	assert_int_equal(conns->num_ended, 1);
 	assert_int_equal(conns->reason, CLOSE_LIMIT_REACHED);
+	assert_int_equal(conns->limit, SHARE_LIMIT_CAPACITY);
 	assert_true(test_was_reset(over));
-	struct inbound_stream stream;
-	test_inbound(conns, &stream, NULL, FRIEND);
-	assert_int_equal(stream.status, 503);
-	assert_string_equal(stream.reason, "limit_reached");
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	assert_int_equal(conn_table_num(conns->env.table), 0);
-	for (unsigned i = 0; i < MAX; i++)
+	for (unsigned i = 0; i < MAX_OUTBOUND; i++)
 		fd_close(apps[i]);
 	_cleanup_fd_ int again = test_outbound(conns, "10.0.0.1:80");
 	assert_true(test_is_open(again));
 }
 
-static void note_full(void *arg, bool full)
+/* The stranger's connections come from one address (127.0.0.1). */
+static void finding_l1_a_stranger_gets_its_share_and_the_others_keep_theirs(void **state)
+{
+	struct test_conns *conns = *state;
+	int strangers[MAX], apps[MAX_OUTBOUND];
+	struct inbound_stream stream;
+	for (unsigned i = 0; i < MAX; i++)
+		strangers[i] = test_inbound_plain(conns, NULL);
+	assert_int_equal(conns->num_ended, MAX - 2);
+	assert_int_equal(conns->limit, SHARE_LIMIT_ADDRESS);
+	assert_non_null(strstr(conns->why.got, "the limit per address is reached: 127.0.0.1"));
+	assert_non_null(strstr(conns->why.fix, "limits.per_source"));
+	for (unsigned i = 0; i < MAX_OUTBOUND - 1; i++) /* one of the stranger's is not of its own reserve */
+		apps[i] = test_outbound(conns, "10.0.0.1:80");
+	test_inbound(conns, &stream, NULL, FRIEND);
+	assert_int_equal(conns->num_ended, MAX - 2);
+	assert_int_equal(conn_table_num(conns->env.table), 2 + MAX_OUTBOUND - 1 + 1);
+	for (unsigned i = 0; i < MAX; i++)
+		fd_close(strangers[i]);
+	for (unsigned i = 0; i < MAX_OUTBOUND - 1; i++)
+		fd_close(apps[i]);
+	fd_close(stream.far);
+}
+
+static void finding_l3_an_identity_gets_its_share_and_the_others_keep_theirs(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream streams[MAX], friendly;
+	for (unsigned i = 0; i < MAX; i++)
+		test_inbound(conns, &streams[i], NULL, FOE);
+	assert_int_equal(conns->num_ended, MAX - 4);
+	assert_int_equal(conns->limit, SHARE_LIMIT_IDENTITY);
+	assert_int_equal(streams[4].status, 503);
+	assert_string_equal(streams[4].reason, "limit_reached");
+	assert_non_null(strstr(conns->why.got, "the limit per identity is reached: " FOE));
+	test_inbound(conns, &friendly, NULL, FRIEND);
+	assert_int_equal(conns->num_ended, MAX - 4);
+	_cleanup_fd_ int app = test_outbound(conns, "10.0.0.1:80");
+	assert_true(test_is_open(app));
+	for (unsigned i = 0; i < 4; i++)
+		fd_close(streams[i].far);
+	fd_close(friendly.far);
+}
+
+static void note_full(void *arg, enum conn_kind kind, bool full)
 {
 	char *told = arg;
 	size_t len = strlen(told);
-	told[len] = full ? 'F' : 'f';
-	told[len + 1] = '\0';
+	told[len] = "oip"[kind];
+	told[len + 1] = full ? 'F' : 'f';
+	told[len + 2] = '\0';
 }
 
 static void the_owner_is_told_of_the_limit_before_anybody_is_refused(void **state)
 {
 	struct test_conns *conns = *state;
-	char told[16] = "";
-	int apps[MAX];
+	char told[32] = "";
+	int apps[MAX_OUTBOUND];
 	conn_table_on_full(conns->env.table, note_full, told);
-	for (unsigned i = 0; i < MAX; i++) {
+	for (unsigned i = 0; i < MAX_OUTBOUND; i++) {
 		assert_string_equal(told, "");
 		apps[i] = test_outbound(conns, "10.0.0.1:80");
 	}
-	assert_string_equal(told, "F");
+	assert_string_equal(told, "oF");
+	assert_true(conn_table_is_full(conns->env.table, CONN_OUTBOUND));
+	assert_false(conn_table_is_full(conns->env.table, CONN_INBOUND));
 	assert_int_equal(conns->num_ended, 0);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
-	assert_string_equal(told, "Ff");
-	for (unsigned i = 0; i < MAX; i++)
+	assert_string_equal(told, "oFof");
+	for (unsigned i = 0; i < MAX_OUTBOUND; i++)
 		fd_close(apps[i]);
+}
+
+static void finding_l1_idle_plaintext_gives_its_place_back(void **state)
+{
+	struct test_conns *conns = *state;
+	conns->env.deadlines.plaintext_idle = 60000;
+	_cleanup_fd_ int stranger = test_inbound_plain(conns, NULL);
+	struct inbound_stream stream;
+	test_inbound(conns, &stream, NULL, FRIEND);
+	test_conns_wait(conns, 59000);
+	assert_int_equal(conns->num_ended, 0);
+	test_conns_wait(conns, 62000);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_IDLE);
+	assert_true(test_is_open(stream.far));
+	fd_close(stream.far);
 }
 
 static void D41_cutting_in_every_step_leaves_nothing_behind(void **state)
@@ -181,6 +242,9 @@ int main(void)
 		TEST(T5_a_ban_while_a_stream_waits_keeps_it_from_opening),
 		TEST(the_limit_refuses_with_a_reset_and_room_comes_back),
 		TEST(the_owner_is_told_of_the_limit_before_anybody_is_refused),
+		TEST(finding_l1_a_stranger_gets_its_share_and_the_others_keep_theirs),
+		TEST(finding_l1_idle_plaintext_gives_its_place_back),
+		TEST(finding_l3_an_identity_gets_its_share_and_the_others_keep_theirs),
 		TEST(D41_cutting_in_every_step_leaves_nothing_behind),
 		TEST(each_connection_tells_where_it_stands),
 	};

@@ -3,26 +3,36 @@
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 
-struct conn_next step_accept(struct conn *conn)
+static const char *advice_for(enum share_limit limit)
 {
-	if (conn->prev == NULL && !conn_table_add(conn->env->table, conn)) {
-		why_set(conn_why(conn), ERR_LIMIT, "fewer connections than the limit that RLIMIT_NOFILE leaves",
-			"raise the descriptor limit, or add a replica", "%zu connections",
-			conn_table_num(conn->env->table));
-		return conn_close_for(CLOSE_LIMIT_REACHED);
+	switch (limit) {
+	case SHARE_LIMIT_NONE:
+	case SHARE_LIMIT_CAPACITY:
+	case SHARE_LIMIT_CLASS:
+		return "raise the descriptor limit and limits.max_connections, or add a replica";
+	case SHARE_LIMIT_ADDRESS:
+	case SHARE_LIMIT_PREFIX64:
+		return "give the source a sidecar, or raise limits.per_source";
+	case SHARE_LIMIT_IDENTITY:
+		return "look at why it opens so many, or raise limits.per_identity";
 	}
-	return conn_next();
+	CHECK_UNREACHABLE();
 }
 
-struct conn_next step_accept_stream(struct conn *conn)
+struct conn_next step_accept(struct conn *conn)
 {
-	if (!conn_table_add(conn->env->table, conn)) {
-		why_set(conn_why(conn), ERR_LIMIT, "fewer connections than the limit that RLIMIT_NOFILE leaves",
-			"raise the descriptor limit, or add a replica", "%zu connections",
-			conn_table_num(conn->env->table));
-		return conn_close_for(CLOSE_LIMIT_REACHED);
-	}
-	return conn_next();
+	const struct conn_observer *observer = &conn->env->observer;
+	char source[ADDR_TEXT_MAX];
+	enum share_limit limit = conn->prev != NULL ? SHARE_LIMIT_NONE : conn_table_add(conn->env->table, conn);
+	if (limit == SHARE_LIMIT_NONE)
+		return conn_next();
+	if (observer->on_limit != NULL)
+		observer->on_limit(observer->arg, limit);
+	why_set(conn_why(conn), ERR_LIMIT, "fewer connections at once", advice_for(limit),
+		"%s is reached: %s, %zu connections in all", share_limit_text(limit),
+		conn->kind == CONN_INBOUND ? conn_peer_id(conn)->text : addr_format(&conn->source, source),
+		conn_table_num(conn->env->table));
+	return conn_close_for(CLOSE_LIMIT_REACHED);
 }
 
 static struct conn_next judge(struct conn *conn, enum destination_fault fault)

@@ -39,6 +39,15 @@ static void downstream_take(struct conn *conn)
 		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
 }
 
+/* A place that a source without identity holds and does not use is given to others. */
+static uint64_t idle_ms_of(const struct conn *conn)
+{
+	uint64_t idle_ms = conn->env->deadlines.idle, plaintext_ms = conn->env->deadlines.plaintext_idle;
+	if (conn->kind != CONN_INBOUND_PLAIN || plaintext_ms == 0)
+		return idle_ms;
+	return idle_ms == 0 || plaintext_ms < idle_ms ? plaintext_ms : idle_ms;
+}
+
 struct conn_next step_relay(struct conn *conn)
 {
 	if (conn->relay != NULL)
@@ -51,7 +60,7 @@ struct conn_next step_relay(struct conn *conn)
 		.loop = conn->env->loop,
 		.downstream = TAKE_PTR(conn->downstream),
 		.upstream = TAKE_PTR(conn->upstream),
-		.idle_ms = conn->env->deadlines.idle,
+		.idle_ms = idle_ms_of(conn),
 		.on_end = on_relay_end,
 		.arg = conn,
 	};

@@ -67,6 +67,11 @@ static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struc
 	conns->bytes.to_downstream += more->to_downstream;
 }
 
+static void on_limit(void *arg, enum share_limit limit)
+{
+	((struct test_conns *)arg)->limit = limit;
+}
+
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	(void)kind;
@@ -107,12 +112,12 @@ struct test_conns *test_conns_new(size_t max)
 	conns->env = (struct conn_env){
 		.loop = conns->loop,
 		.view = &conns->view,
-		.table = conn_table_new(max),
+		.table = conn_table_new(&(struct conn_limits){.max = max}),
 		.pool = &conns->pool,
 		.outliers = outliers_new(),
 		.deadlines = {.hold = 5000, .connect = 10000, .idle = 0},
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
-		.observer = {on_begin, on_relay, on_bytes, on_end, conns},
+		.observer = {on_begin, on_relay, on_bytes, on_limit, on_end, conns},
 	};
 	own_ports_add(&conns->env.own_ports, 15001);
 	own_ports_add(&conns->env.own_ports, 15006);

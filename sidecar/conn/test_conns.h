@@ -24,6 +24,7 @@ struct test_conns {
 
 	unsigned num_begun, num_relayed, num_ended;
 	struct relay_counts bytes; /* as told while they lived */
+	enum share_limit limit;    /* that the last one refused met */
 	enum close_reason reason;  /* of the last that ended */
 	struct access_record record;
 	struct why why;

@@ -119,6 +119,13 @@ void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err e
 		metric_add(shard, sidecar_metric_handshake_failed(outbound, err), 1);
 }
 
+void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit)
+{
+	CHECK(limit != SHARE_LIMIT_NONE);
+	metric_add(shard,
+		METRIC_LIMIT_CONNECTIONS_CAPACITY + (unsigned)what * (NUM_SHARE_LIMITS - 1) + (unsigned)limit - 1, 1);
+}
+
 void report_listener_paused(struct metric_shard *shard, bool paused)
 {
 	metric_add(shard, METRIC_LISTENERS_PAUSED, paused ? 1 : -1);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/core/metrics.h"
+#include "base/core/shares.h"
 #include "sidecar/conn/close_reason.h"
 
 enum report_direction { REPORT_OUTBOUND, REPORT_INBOUND, REPORT_INBOUND_PLAIN };
@@ -31,6 +32,8 @@ void report_conn_end(struct metric_shard *shard, const struct report_end *end);
 void report_tunnel_open(struct metric_shard *shard, bool outbound);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);
 void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err);
+enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };
+void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit);
 void report_listener_paused(struct metric_shard *shard, bool paused);
 
 /* Rows of the two tables, for who reads them. */

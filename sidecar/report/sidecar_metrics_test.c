@@ -93,6 +93,24 @@ static void tunnels_and_pauses_go_up_and_down(void **state)
 	metrics_free(metrics);
 }
 
+static void a_refusal_has_the_row_of_its_resource_and_limit(void **state)
+{
+	(void)state;
+	static const char *const resources[] = {"connections", "handshakes", "tunnels"};
+	for (unsigned what = 0; what < 3; what++)
+		for (unsigned limit = SHARE_LIMIT_NONE + 1; limit < NUM_SHARE_LIMITS; limit++) {
+			struct metrics *metrics = sidecar_metrics_new(1);
+			_cleanup_(buf_done) struct buf out = BUF_INIT(1 << 20);
+			char row[128];
+			report_limit(metrics_shard(metrics, 0), (enum report_resource)what, (enum share_limit)limit);
+			assert_int_equal(metrics_encode(metrics, &out), ERR_NONE);
+			snprintf(row, sizeof(row), "handfast_limit_refusals_total{resource=\"%s\",limit=\"%s\"} 1\n",
+				resources[what], share_limit_label((enum share_limit)limit));
+			assert_non_null(strstr(buf_cstr(&out), row));
+			metrics_free(metrics);
+		}
+}
+
 /* The table is edited by hand: names of one family together, and of one kind. */
 static void every_family_is_announced_once(void **state)
 {
@@ -119,6 +137,7 @@ int main(void)
 		cmocka_unit_test(every_reason_and_every_error_has_the_row_of_its_own_label),
 		cmocka_unit_test(the_dashboards_of_istio_find_their_four),
 		cmocka_unit_test(tunnels_and_pauses_go_up_and_down),
+		cmocka_unit_test(a_refusal_has_the_row_of_its_resource_and_limit),
 		cmocka_unit_test(every_family_is_announced_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

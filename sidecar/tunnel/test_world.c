@@ -173,7 +173,7 @@ static void on_failure(
 
 static void make_ends(struct world *world, const struct world_options *options)
 {
-	struct tunnel_observer observer = {on_open, on_close, on_failure, world};
+	struct tunnel_observer observer = {on_open, on_close, on_failure, NULL, world};
 	struct tunnel_pool_options pool = {
 		.loop = world->loop,
 		.client_context = world->client_context,

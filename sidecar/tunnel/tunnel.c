@@ -33,6 +33,13 @@ static void bury(struct loop_task *task)
 	mem_free(tunnel);
 }
 
+static void give_places(struct tunnel *tunnel)
+{
+	shares_give(&tunnel->handshake);
+	shares_give(&tunnel->of_source);
+	shares_give(&tunnel->of_identity);
+}
+
 /* What the outside is to know as a failure: it never stood, or it fell with something on it, or not in order. */
 static bool is_failure(const struct tunnel *tunnel, unsigned num_streams, const struct why *why)
 {
@@ -57,11 +64,10 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *why)
 	if (tunnel->state == TUNNEL_GONE)
 		return;
 	bool failed = is_failure(tunnel, tunnel->num_streams, why);
-	if (tunnel->state == TUNNEL_SHAKING)
-		tunnel->set->num_shaking--;
 	if (tunnel->state == TUNNEL_SHAKING || tunnel->state == TUNNEL_SETTLING)
 		tunnel->is_handshake_failure = true;
 	tunnel->state = TUNNEL_GONE;
+	give_places(tunnel);
 	loop_io_stop(&tunnel->io);
 	loop_timer_stop(&tunnel->timer);
 	loop_task_cancel(&tunnel->flush);
@@ -99,14 +105,23 @@ struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, con
 	return tunnel;
 }
 
-struct tunnel *tunnel_accept(struct tunnel_set *set, int fd, const struct addr *from)
+struct tunnel *tunnel_new_inbound(struct tunnel_set *set, const struct addr *from)
 {
-	struct tunnel *tunnel = tunnel_new(set, from);
+	return tunnel_new(set, from);
+}
+
+void tunnel_discard(struct tunnel *tunnel)
+{
+	give_places(tunnel);
+	bury(&tunnel->bury);
+}
+
+void tunnel_begin(struct tunnel *tunnel, int fd)
+{
 	struct why why = {0};
 	enum err err = tunnel_start_tls(tunnel, fd, &why);
 	if (err != ERR_NONE)
 		tunnel_lost(tunnel, &why);
-	return tunnel;
 }
 
 void tunnel_drain(struct tunnel *tunnel)

@@ -31,6 +31,7 @@ struct tunnel {
 	bool was_failed_by_peer;
 	bool is_handshake_failure; /* it ended between TCP and SETTINGS */
 	bool awaits_ping;
+	bool is_greeted; /* inbound: a byte of the ClientHello has come */
 
 	enum err connect_err; /* of a connect() that failed at once */
 	struct loop_io io;
@@ -42,7 +43,8 @@ struct tunnel {
 	struct credentials *credentials; /* what it was opened with */
 	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
 	struct addr local, remote;
-	struct spiffe_id expected; /* outbound */
+	struct share handshake, of_source, of_identity; /* inbound: its places at the door */
+	struct spiffe_id expected;                      /* outbound */
 
 	struct stream *streams;
 	unsigned num_streams;
@@ -63,7 +65,10 @@ struct tunnel {
 };
 
 struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, const struct spiffe_id *expected);
-struct tunnel *tunnel_accept(struct tunnel_set *set, int fd, const struct addr *from);
+/* An accepted connection: made, then begun, which adopts fd, or discarded. */
+struct tunnel *tunnel_new_inbound(struct tunnel_set *set, const struct addr *from);
+void tunnel_begin(struct tunnel *tunnel, int fd);
+void tunnel_discard(struct tunnel *tunnel);
 
 /* No new stream; GOAWAY; it closes with its last one. */
 void tunnel_drain(struct tunnel *tunnel);

@@ -210,8 +210,9 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	case TUNNEL_CONNECTING:
 		on_connected(tunnel);
 		return;
-	case TUNNEL_SHAKING:
-		tunnel_shake(tunnel);
+	case TUNNEL_SHAKING: /* what has to wait is ready again in the next round */
+		if (tunnel->set->outbound || tunnel_set_may_shake(tunnel->set))
+			tunnel_shake(tunnel);
 		return;
 	case TUNNEL_SETTLING:
 	case TUNNEL_OPEN:

@@ -5,6 +5,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/loop.h"
+#include "base/core/shares.h"
 #include "base/tls/tls_session.h"
 #include "certs/credentials.h"
 #include "certs/verify.h"
@@ -15,6 +16,7 @@ struct tunnel_pool;
 
 struct tunnel_limits {          /* 0: the default in brackets */
 	uint32_t max_streams;   /* [4096] streams we accept on a tunnel */
+	uint32_t max_tunnels;   /* [1024] inbound, of this worker; a source may have a quarter, an identity half */
 	uint64_t window_budget; /* [64 MiB] of the process, shared by its workers: granted credit above 32 KiB a stream
 				 */
 	uint32_t connect_timeout_ms;   /* [10,000] TCP */
@@ -23,6 +25,8 @@ struct tunnel_limits {          /* 0: the default in brackets */
 	uint32_t ping_ms; /* [10,000] PING after silence while streams live; dead after 20 s without an answer */
 };
 
+enum tunnel_resource { TUNNEL_RESOURCE_HANDSHAKES, TUNNEL_RESOURCE_TUNNELS };
+
 /* What a tunnel's events mean to the outside (report counts and keeps the last failures for /why). All may be NULL. */
 struct tunnel_observer {
 	void (*on_open)(void *arg, bool outbound, const struct svid *peer);
@@ -30,6 +34,8 @@ struct tunnel_observer {
 	/* A tunnel could not be made or broke. `expected`: the identity wanted there, NULL inbound. */
 	void (*on_failure)(void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected,
 		const struct why *why);
+	/* A limit keeps an inbound one out; on_failure follows. */
+	void (*on_limit)(void *arg, enum tunnel_resource what, enum share_limit limit);
 	void *arg;
 };
 

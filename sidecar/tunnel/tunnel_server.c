@@ -7,6 +7,7 @@
 #include "sidecar/tunnel/connect_request.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
+#include "sidecar/tunnel/tunnel_door.h"
 
 enum {
 	HANDSHAKES_DEFAULT = 256,
@@ -18,7 +19,7 @@ enum {
 
 struct tunnel_server {
 	struct tunnel_set set;
-	uint32_t max_handshakes;
+	struct tunnel_door *door;
 	void (*on_stream)(void *arg, struct inbound_stream *stream);
 	void (*on_abandon)(void *arg, struct inbound_stream *stream);
 	void *arg;
@@ -150,7 +151,14 @@ static void on_gone(struct tunnel *tunnel, const struct why *why)
 	(void)why;
 }
 
+static enum err on_identified(struct tunnel *tunnel, struct why *why)
+{
+	struct tunnel_server *server = tunnel->set->owner;
+	return tunnel_door_identify(server->door, tunnel, why);
+}
+
 static const struct tunnel_hooks server_hooks = {
+	.on_identified = on_identified,
 	.on_open = on_nothing,
 	.on_gone = on_gone,
 	.on_room = on_nothing,
@@ -175,11 +183,12 @@ struct tunnel_server *tunnel_server_new(const struct tunnel_server_options *opti
 		.hooks = &server_hooks,
 		.owner = server,
 	};
-	server->max_handshakes = options->max_handshakes == 0 ? HANDSHAKES_DEFAULT : options->max_handshakes;
 	server->on_stream = options->on_stream;
 	server->on_abandon = options->on_abandon;
 	server->arg = options->arg;
 	tunnel_set_init(&server->set);
+	server->door = tunnel_door_new(
+		&server->set, options->max_handshakes == 0 ? HANDSHAKES_DEFAULT : options->max_handshakes);
 	return server;
 }
 
@@ -188,28 +197,30 @@ void tunnel_server_free(struct tunnel_server *server)
 	if (server == NULL)
 		return;
 	tunnel_set_done(&server->set);
+	tunnel_door_free(server->door);
 	mem_free(server);
 }
 
-static enum err may_adopt(const struct tunnel_server *server, struct why *why)
+static enum err adopt(struct tunnel_server *server, int fd, const struct addr *from, struct why *why)
 {
 	const struct credentials *credentials = server->set.credentials;
-	if (server->set.num_shaking >= server->max_handshakes)
-		return why_set(why, ERR_LIMIT, "fewer handshakes at once",
-			"look at who connects so often; add replicas", "%u under way", server->set.num_shaking);
 	if (credentials == NULL || !credentials_are_valid(credentials, tunnel_set_now_s(&server->set)))
 		return why_set(why, ERR_UNAVAILABLE, "an own identity that is valid now",
 			"look at identity: is the control plane reachable?", "none");
-	return ERR_NONE;
+	struct tunnel *tunnel = tunnel_new_inbound(&server->set, from);
+	enum err err = tunnel_door_enter(server->door, tunnel, why);
+	if (err == ERR_NONE)
+		tunnel_begin(tunnel, fd);
+	else
+		tunnel_discard(tunnel);
+	return err;
 }
 
 void tunnel_server_adopt(struct tunnel_server *server, int fd, const struct addr *from)
 {
 	struct why why = {0};
-	if (may_adopt(server, &why) == ERR_NONE) {
-		(void)tunnel_accept(&server->set, fd, from);
+	if (adopt(server, fd, from, &why) == ERR_NONE)
 		return;
-	}
 	socket_set_reset_on_close(fd, true);
 	fd_close(fd);
 	const struct tunnel_observer *observer = &server->set.observer;

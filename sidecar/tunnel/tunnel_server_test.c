@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -307,6 +308,85 @@ static void finding_l9_the_final_goaway_comes_after_a_second_without_the_ack(voi
 	peer_free(peer);
 }
 
+static int setup_few(void **state)
+{
+	*state = world_new(&(struct world_options){.limits = {.max_tunnels = 8}});
+	return 0;
+}
+
+static bool is_closed(int fd)
+{
+	char byte;
+	return read(fd, &byte, 1) == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static int connect_silently(struct world *world)
+{
+	int fd = -1;
+	assert_int_equal(socket_connect(&world->at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
+	world_run(world, 3);
+	return fd;
+}
+
+/* 256 places, of which one source gets 32: the oldest of its own give way, and a tunnel is made all the same. */
+static void finding_l2_a_source_has_few_handshakes_and_its_oldest_give_way(void **state)
+{
+	struct world *world = *state;
+	enum { MANY = 40, MAY = 32 };
+	int fds[MANY];
+	for (unsigned i = 0; i < MANY; i++)
+		fds[i] = connect_silently(world);
+	assert_true(WORLD_UNTIL(world, tunnel_server_num_tunnels(world->server) == MAY));
+	unsigned num_closed = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		num_closed += is_closed(fds[i]);
+		assert_int_equal(num_closed, i < MANY - MAY ? i + 1 : MANY - MAY);
+	}
+	struct peer *peer = connect_peer(world);
+	struct peer_stream *stream = peer_open(peer, to_app, 2, false);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	peer_free(peer);
+	for (unsigned i = 0; i < MANY; i++)
+		fd_close(fds[i]);
+}
+
+static void finding_l2_silence_is_borne_for_two_seconds(void **state)
+{
+	struct world *world = *state;
+	_cleanup_fd_ int silent = connect_silently(world), talking = connect_silently(world);
+	assert_int_equal(write(talking, "\x16\x03\x01", 3), 3);
+	world_run(world, 5);
+	clock_fake_advance(&world->clock, 2100);
+	world_run(world, 5);
+	assert_true(is_closed(silent));
+	assert_false(is_closed(talking));
+	clock_fake_advance(&world->clock, 5000);
+	world_run(world, 5);
+	assert_true(is_closed(talking));
+}
+
+/* Of 8 tunnels 2 may be of one source; an idle one gives way without loss, one with a stream does not. */
+static void finding_l4_a_source_has_few_tunnels_and_an_idle_one_gives_way(void **state)
+{
+	struct world *world = *state;
+	struct peer *idle = connect_peer(world), *busy = connect_peer(world);
+	struct peer_stream *stream = peer_open(busy, to_app, 2, false);
+	assert_true(PEER_UNTIL(busy, stream->status == 200));
+	assert_true(PEER_UNTIL(idle, world->opened[0] == 2));
+	struct peer *third = connect_peer(world);
+	struct peer_stream *more = peer_open(third, to_app, 2, false);
+	assert_true(PEER_UNTIL(third, more->status == 200));
+	assert_true(PEER_UNTIL(idle, idle->has_goaway));
+	struct peer *fourth = connect_peer(world); /* both others have a stream */
+	assert_true(PEER_UNTIL(fourth, fourth->is_lost));
+	assert_false(busy->has_goaway || third->has_goaway);
+	assert_non_null(strstr(world->last_failure[0].got, "the limit per address is reached for tunnels"));
+	peer_free(idle);
+	peer_free(busy);
+	peer_free(third);
+	peer_free(fourth);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -326,6 +406,10 @@ int main(void)
 		WORLD_TEST(finding_i13_a_stream_after_the_end_is_refused_so_that_it_is_opened_again),
 		WORLD_TEST(finding_t10_a_tunnel_accepted_while_draining_is_served_and_soon_left),
 		WORLD_TEST(finding_t10_every_tunnel_ends_with_goaway_and_close_notify),
+		WORLD_TEST(finding_l2_a_source_has_few_handshakes_and_its_oldest_give_way),
+		WORLD_TEST(finding_l2_silence_is_borne_for_two_seconds),
+		cmocka_unit_test_setup_teardown(
+			finding_l4_a_source_has_few_tunnels_and_an_idle_one_gives_way, setup_few, teardown),
 		WORLD_TEST(finding_l9_the_final_goaway_comes_after_a_second_without_the_ack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

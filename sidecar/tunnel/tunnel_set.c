@@ -5,6 +5,7 @@
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
+	SHAKEN_PER_ROUND = 4, /* about a millisecond */
 	RELIEVE_EVERY_MS = 100,
 	UNREAD_TOO_LONG_MS = 1000, /* a reader that only pauses is left alone */
 };
@@ -18,6 +19,7 @@ static void set_default(uint32_t *limit, uint32_t value)
 void tunnel_set_init(struct tunnel_set *set)
 {
 	set_default(&set->limits.max_streams, 4096);
+	set_default(&set->limits.max_tunnels, 1024);
 	set_default(&set->limits.connect_timeout_ms, 10000);
 	set_default(&set->limits.handshake_timeout_ms, 5000);
 	set_default(&set->limits.idle_ms, 60000);
@@ -54,6 +56,7 @@ void tunnel_set_done(struct tunnel_set *set)
 		loop_task_cancel(bury);
 		bury->on_run(bury);
 	}
+	loop_task_cancel(&set->round);
 	credentials_unref(set->credentials);
 	mem_free(set->in);
 	buf_done(&set->out);
@@ -78,6 +81,17 @@ void tunnel_set_drain(struct tunnel_set *set)
 {
 	set->is_draining = !set->outbound;
 	drain_all(set);
+}
+
+static void on_round(struct loop_task *task)
+{
+	container_of(task, struct tunnel_set, round)->num_shaken = 0;
+}
+
+bool tunnel_set_may_shake(struct tunnel_set *set)
+{
+	loop_task_post(set->loop, &set->round, on_round);
+	return ++set->num_shaken <= SHAKEN_PER_ROUND;
 }
 
 int64_t tunnel_set_now_s(const struct tunnel_set *set)

@@ -10,6 +10,8 @@ struct stream;
 struct h2_header;
 
 struct tunnel_hooks { /* what the pool or the server is told */
+	/* TLS is done, and the peer is who it says; servers. An error ends the tunnel. */
+	enum err (*on_identified)(struct tunnel *tunnel, struct why *why);
 	void (*on_open)(struct tunnel *tunnel);
 	/* Out of the set, its streams are cut, about to be freed. */
 	void (*on_gone)(struct tunnel *tunnel, const struct why *why);
@@ -40,10 +42,12 @@ struct tunnel_set {
 
 	struct credentials *credentials; /* NULL: none */
 	struct tunnel *tunnels;
-	unsigned num_tunnels, num_streams, num_shaking;
-	uint64_t relieved_ms; /* when streams were last looked at for the budget's sake */
-	uint8_t *in;          /* plaintext under way; between two calls it holds nothing */
-	struct buf out;       /* frames under way, likewise */
+	unsigned num_tunnels, num_streams;
+	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
+	struct loop_task round; /* counts them anew */
+	uint64_t relieved_ms;   /* when streams were last looked at for the budget's sake */
+	uint8_t *in;            /* plaintext under way; between two calls it holds nothing */
+	struct buf out;         /* frames under way, likewise */
 };
 
 void tunnel_set_init(struct tunnel_set *set); /* the caller has filled in the first part */
@@ -52,6 +56,8 @@ void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel);
 void tunnel_set_remove(struct tunnel *tunnel);
 void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials);
 void tunnel_set_drain(struct tunnel_set *set);
+/* Handshakes yield to what is established: false when this round has worked on enough of them. */
+bool tunnel_set_may_shake(struct tunnel_set *set);
 int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set);
 void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg);
 int64_t tunnel_set_now_s(const struct tunnel_set *set); /* trusted time */

@@ -4,7 +4,8 @@
 enum {
 	PING_ANSWER_MS = 20000,
 	GOODBYE_MS = 1000,
-	NOTICE_MS = 1000, /* from the notice of a shutdown to the final GOAWAY, if the peer withholds its ack */
+	FIRST_BYTE_MS = 2000, /* of the ClientHello */
+	NOTICE_MS = 1000,     /* from the notice of a shutdown to the final GOAWAY, if the peer withholds its ack */
 	/* The side that opened a tunnel closes it when idle; the other only where the opener forgot. */
 	INBOUND_IDLE_FACTOR = 2,
 };
@@ -133,6 +134,14 @@ static uint64_t next_look_ms(const struct tunnel *tunnel)
 	return next_ms < ping_ms ? next_ms : ping_ms;
 }
 
+/* Who connects and says nothing holds a place that another needs. */
+static uint64_t shaking_limit_ms(const struct tunnel *tunnel)
+{
+	uint64_t timeout_ms = tunnel->set->limits.handshake_timeout_ms;
+	bool is_silent = !tunnel->set->outbound && !tunnel->is_greeted;
+	return is_silent && timeout_ms > FIRST_BYTE_MS ? FIRST_BYTE_MS : timeout_ms;
+}
+
 void tunnel_rearm(struct tunnel *tunnel)
 {
 	const struct tunnel_limits *limits = &tunnel->set->limits;
@@ -142,6 +151,8 @@ void tunnel_rearm(struct tunnel *tunnel)
 		delay_ms = limits->connect_timeout_ms;
 		break;
 	case TUNNEL_SHAKING:
+		delay_ms = shaking_limit_ms(tunnel);
+		break;
 	case TUNNEL_SETTLING: /* the handshake's deadline goes on until SETTINGS */
 		delay_ms = limits->handshake_timeout_ms;
 		break;

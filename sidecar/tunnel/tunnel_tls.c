@@ -51,7 +51,6 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 	if (log_enabled(LOG_LEVEL_DEBUG)) /* otherwise nobody listens, and the session does no work for it */
 		tls_session_trace(tunnel->tls, on_step, tunnel);
 	tunnel->state = TUNNEL_SHAKING;
-	tunnel->set->num_shaking++;
 	tunnel_start(tunnel, LOOP_READ);
 	tunnel_rearm(tunnel);
 	return ERR_NONE;
@@ -59,7 +58,13 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 
 static void on_established(struct tunnel *tunnel)
 {
-	tunnel->set->num_shaking--;
+	const struct tunnel_hooks *hooks = tunnel->set->hooks;
+	struct why why = {0};
+	shares_give(&tunnel->handshake);
+	if (hooks->on_identified != NULL && hooks->on_identified(tunnel, &why) != ERR_NONE) {
+		tunnel_lost(tunnel, &why);
+		return;
+	}
 	tunnel->state = TUNNEL_SETTLING;
 	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are ours */
 	loop_io_want(&tunnel->io, LOOP_READ);
@@ -71,6 +76,10 @@ static void on_established(struct tunnel *tunnel)
 void tunnel_shake(struct tunnel *tunnel)
 {
 	struct why why = {0};
+	if (!tunnel->is_greeted) {
+		tunnel->is_greeted = true;
+		tunnel_rearm(tunnel);
+	}
 	switch (tls_session_handshake(tunnel->tls)) {
 	case IO_DONE:
 		on_established(tunnel);

@@ -1,0 +1,75 @@
+"""One host without a credential fills its own share of a sidecar's connections, and nothing else.
+
+    stranger: idle connections in plaintext, 400 per second --> server: [sidecar, 600 connections] -> echo on 9000
+    client: [sidecar] ==tunnel==> the same                       server ==> client, and in plaintext to other
+
+Rows: L1."""
+
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import fairness, stream
+from peers import flood
+
+MAX, PER_SOURCE = 600, 150
+
+
+def arrange(story):
+    story.mesh = Mesh(story, outsiders=("stranger", "other"), leaf_ttl="1h", sidecars={
+        "server": {"limits": {"max_connections": MAX}}})
+    story.mesh.control.reload({"mesh": {"plain": [story.mesh.other.ipv4 + "/32"]}})
+    for host, port in ((story.mesh.server, 9000), (story.mesh.client, 9001), (story.mesh.other, 9002)):
+        story.own(StreamServer(story, host, port, "echo"))
+
+
+def _ask(source, target, port):
+    def ask():
+        with source.connect(target.ipv4, port, uid=1000, timeout_s=5) as sock:
+            sock.sendall(b"request")
+            expect_eq(stream.receive_exactly(sock, 7), b"request", "echo")
+    return ask
+
+
+def _attack(story):
+    return fairness.Attack(flood.connections(story.mesh.stranger, story.mesh.server.ipv4, 9000, per_second=400,
+                                             most=5_000))
+
+
+def finding_l1_calls_of_the_mesh_and_of_the_workload_itself_go_on(story):
+    mesh = story.mesh
+    server = mesh.sidecar("server")
+    story.text = fairness.expect_unharmed(
+        "idle plaintext", {
+            "meshed": _ask(mesh.client, mesh.server, 9000),
+            "outbound": _ask(mesh.server, mesh.client, 9001),
+            "outbound plain": _ask(mesh.server, mesh.other, 9002),
+            "another's plaintext": _ask(mesh.other, mesh.server, 9000),
+        }, lambda: _attack(story), fairness.wait_for_count(2 * PER_SOURCE), per_second=30,
+        is_recovered=lambda: server.is_ready() and server.metric(
+            'handfast_connections_active{direction="inbound_plain"}') < 10)
+
+
+def finding_l1_the_refused_are_named_and_counted(story):
+    server = story.mesh.sidecar("server")
+    expect(server.metric('handfast_limit_refusals_total{resource="connections",limit="address"}') >= 100,
+           "the refused are not counted")
+    line = server.wait_for_access(direction="inbound_plain", reason="limit_reached")
+    expect("the limit per address" in line["why"]["got"] and "limits.per_source" in line["why"]["fix"], str(line))
+
+
+def finding_l1_many_sources_fill_the_share_of_plaintext_and_the_pod_says_so(story):
+    """Six addresses would take 900: plaintext gets at most half, the rest waits in the backlog, and readiness stays."""
+    mesh, server = story.mesh, story.mesh.sidecar("server")
+    sources = ["203.0.113.%d" % number for number in range(201, 207)]
+    for address in sources:
+        mesh.net.add_address("stranger", address)
+    attack = flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=600, most=900, sources=sources)
+    conditions = lambda: [condition["name"] for condition in server.admin("/check")["conditions"]]
+    with fairness.Attack(attack):
+        wait_until("plaintext to be full", lambda: server.metric(
+            'handfast_connections_full{direction="inbound_plain"}') == 1, 15)
+        expect_eq(server.metric('handfast_connections_active{direction="inbound_plain"}'), MAX / 2, "plaintext taken")
+        wait_until("the condition", lambda: "no room for connections in plaintext" in conditions())
+        expect_eq(server.probe()[0], 200, "readiness")
+        _ask(mesh.client, mesh.server, 9000)()
+        _ask(mesh.server, mesh.client, 9001)()
+    wait_until("room again", lambda: server.metric('handfast_connections_full{direction="inbound_plain"}') == 0)
+    expect("no room for connections in plaintext" not in conditions(), "the condition stays")
