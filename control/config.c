@@ -3,6 +3,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/config_private.h"
+#include "control/state_folder.h"
 
 const char *const control_config_keys[] = {
 	"trust_domain",
@@ -43,6 +44,21 @@ bool config_id(struct settings *settings, struct setting_node *map, const char *
 	return false;
 }
 
+/* The network process may write where its socket lies, and must not reach the signer's keys below the state folder.
+ * Texts alone: what links make of them is seen when both folders are there. */
+static void socket_is_beside_state(struct settings *settings, const struct control_config *config)
+{
+	_cleanup_(mem_freep) char *keys = mem_printf("%s/keys", config->state_dir);
+	_cleanup_(mem_freep) char *folder = folder_of(config->operator_socket);
+	struct why why = {0};
+	if (!folder_lies_in(keys, folder) && !folder_lies_in(folder, keys))
+		return;
+	(void)why_set(&why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
+		"move it, such as to /run/handfast/control.sock", "'%s', with state_dir '%s'", config->operator_socket,
+		config->state_dir);
+	setting_mistake_why(settings, settings_root(settings), "operator_socket", &why);
+}
+
 static void general_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *root = settings_root(settings);
@@ -55,6 +71,7 @@ static void general_read(struct settings *settings, struct control_config *confi
 	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-control"));
 	config->operator_socket =
 		mem_strdup(setting_text(settings, root, "operator_socket", "/run/handfast/control.sock"));
+	socket_is_beside_state(settings, config);
 	struct setting_node *ears = setting_map(settings, root, "listen");
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port", 1, 65535, 15012);
 	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port", 1, 65535, 15014);

@@ -126,6 +126,28 @@ static void the_example_works_as_it_stands(void **state)
 	assert_string_equal(config->trust_domain.name, "cluster.local");
 }
 
+static void finding_o5_a_socket_in_or_above_the_state_is_refused_by_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *socket;
+		bool is_fine;
+	} cases[] = {{"/var/lib/handfast-control/control.sock", false}, {"/var/lib/control.sock", false},
+		{"/control.sock", false}, {"/var/lib/handfast-control/keys/a.sock", false},
+		{"/var/lib/handfast-control/run/control.sock", true}, {"/run/handfast/control.sock", true},
+		{"/var/lib/handfast/control.sock", true}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+		_cleanup_(control_config_freep) struct control_config *config = NULL;
+		char yaml[256];
+		snprintf(
+			yaml, sizeof(yaml), "mesh: {networks: [192.0.2.0/24]}\noperator_socket: %s\n", cases[i].socket);
+		assert_int_equal(read_text(yaml, &config, settings), cases[i].is_fine ? ERR_NONE : ERR_CONFIG);
+		assert_true(cases[i].is_fine ||
+			    strstr(settings_mistakes(settings), "control.yaml:2 (operator_socket): expected") != NULL);
+	}
+}
+
 static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 {
 	(void)state;
@@ -144,6 +166,7 @@ int main(void)
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(finding_o5_a_socket_in_or_above_the_state_is_refused_by_name),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),
 	};

@@ -53,9 +53,7 @@ static char *settings_path(const struct control *control)
 	if (control->source->path == NULL || realpath(control->source->path, resolved) == NULL)
 		return NULL;
 	char *folder = folder_of(resolved);
-	size_t len = strlen(folder);
-	if (realpath(control->state.key_folder, keys) != NULL && strncmp(keys, folder, len) == 0 &&
-		(len == 1 || keys[len] == '/' || keys[len] == 0)) {
+	if (realpath(control->state.key_folder, keys) != NULL && folder_lies_in(keys, folder)) {
 		log_warning("control", "the settings lie above the state folder: a reload sees them only when they are "
 				       "written in place");
 		mem_free(folder);
@@ -64,11 +62,23 @@ static char *settings_path(const struct control *control)
 	return folder;
 }
 
+/* As the settings were checked, now that links can be followed. */
+static enum err check_socket_folder(const struct control *control, const char *socket_folder, struct why *why)
+{
+	char folder[PATH_MAX], keys[PATH_MAX];
+	if (realpath(socket_folder, folder) == NULL || realpath(control->state.key_folder, keys) == NULL ||
+		(!folder_lies_in(keys, folder) && !folder_lies_in(folder, keys)))
+		return ERR_NONE;
+	return why_set(why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
+		"move operator_socket or state_dir", "operator_socket in %s, keys in %s", folder, keys);
+}
+
 /* The signer made the key folder before it answers anybody; until then there is nothing to shut out of. */
 static enum err shut_out_of_keys(struct control *control, struct why *why)
 {
 	_cleanup_(mem_freep) char *settings = settings_path(control);
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
+	RETURN_IF_ERR(check_socket_folder(control, socket_folder, why));
 	struct confine_path paths[3] = {{control->state.store_folder, true}, {socket_folder, true}};
 	size_t num_paths = 2;
 	if (settings != NULL)

@@ -13,6 +13,22 @@ char *folder_of(const char *path)
 	return slash == path ? mem_strdup("/") : mem_printf("%.*s", (int)(slash - path), path);
 }
 
+static size_t len_without_slashes(const char *path)
+{
+	size_t len = strlen(path);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return len;
+}
+
+bool folder_lies_in(const char *path, const char *folder)
+{
+	size_t len = len_without_slashes(folder);
+	if (strncmp(path, folder, len) != 0)
+		return false;
+	return path[len] == '\0' || path[len] == '/' || (len == 1 && folder[0] == '/');
+}
+
 enum err folder_make(const char *path, unsigned mode, struct why *why)
 {
 	if (mkdir(path, mode) == 0 || errno == EEXIST)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/err.h"
+#include <stdbool.h>
 
 struct state_folder { /* zeroed is valid to state_folder_done() */
 	char *store_folder, *store_path, *key_folder;
@@ -11,4 +12,5 @@ enum err state_folder_open(const char *state_dir, struct state_folder *out, stru
 void state_folder_done(struct state_folder *folder);
 /* The folder of a path: "/run/handfast" of "/run/handfast/control.sock". The caller frees it. */
 char *folder_of(const char *path);
+bool folder_lies_in(const char *path, const char *folder); /* the same, or below; texts alone, both of one kind */
 enum err folder_make(const char *path, unsigned mode, struct why *why) _must_use_; /* one level; there: fine */

@@ -36,11 +36,25 @@ static void knows_the_folder_of_a_path(void **state)
 	assert_string_equal(here, ".");
 }
 
+static void knows_what_lies_in_a_folder(void **state)
+{
+	(void)state;
+	assert_true(folder_lies_in("/a/b", "/a/b"));
+	assert_true(folder_lies_in("/a/b/c", "/a/b"));
+	assert_true(folder_lies_in("/a/b/c", "/a/b//"));
+	assert_true(folder_lies_in("/a", "/"));
+	assert_true(folder_lies_in("/", "/"));
+	assert_false(folder_lies_in("/a/bc", "/a/b"));
+	assert_false(folder_lies_in("/a", "/a/b"));
+	assert_false(folder_lies_in("a", "/"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_what_is_missing_and_refuses_what_others_may_enter),
 		cmocka_unit_test(knows_the_folder_of_a_path),
+		cmocka_unit_test(knows_what_lies_in_a_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,25 @@ static unsigned metric_of(enum identity_event event)
 		return METRIC_IDENTITY_RENEWED;
 	case IDENTITY_RENEW_FAILED:
 		return METRIC_IDENTITY_RENEWAL_FAILED;
+	case IDENTITY_AWAY:
+		return METRIC_CONTROL_LOST;
 	}
 	return METRIC_ATTESTATION_FAILED;
+}
+
+static const char *what_of(enum identity_event event)
+{
+	switch (event) {
+	case IDENTITY_ATTESTED:
+	case IDENTITY_ATTEST_FAILED:
+		return "attestation";
+	case IDENTITY_RENEWED:
+	case IDENTITY_RENEW_FAILED:
+		return "renewal";
+	case IDENTITY_AWAY:
+		return "control plane";
+	}
+	return "";
 }
 
 static void on_event(void *arg, enum identity_event event, const struct why *why)
@@ -49,10 +66,13 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 	metric_add(sidecar_shard(sidecar), metric_of(event), 1);
 	if (why == NULL)
 		return;
+	struct identity_status status;
+	identity_client_status(sidecar->identity, &status);
 	const struct failure seen = {
-		.what = event == IDENTITY_RENEW_FAILED ? "renewal" : "attestation",
+		.what = what_of(event),
 		.direction = "",
 		.reason = "",
+		.remote = status.dialled,
 		.why = *why,
 	};
 	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));

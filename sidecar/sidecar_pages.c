@@ -45,9 +45,10 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
 	if (!status.is_valid)
 		add(out, status.credentials == NULL ? "no identity yet" : "the identity has expired", PAGE_FAILED,
-			failure, "see why the control plane gives none: handfast why");
+			failure, "each failure of the last time: handfast why");
 	else if (!status.is_connected)
-		add(out, "control plane away", PAGE_DEGRADED, failure, "look at the control plane");
+		add(out, "control plane away", PAGE_DEGRADED, failure,
+			"see the detail; each failure of the last time: handfast why");
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
 	judge_room(sidecar, out);

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/net/fd.h"
 #include "base/net/resolver.h"
 #include "base/net/socket.h"
 #include "base/tls/tls_session.h"
@@ -20,7 +21,10 @@ struct control_link {
 	unsigned turn;
 	struct addr dialled;
 	struct tls_scratch *scratch;
-	struct rpc_client *client; /* dialling or up */
+	int connecting_fd; /* -1, or a connection that TCP has not made yet */
+	struct loop_io connecting;
+	struct loop_timer patience;
+	struct rpc_client *client; /* TCP stands: greeting, or up */
 	bool is_up, is_resolving;
 	struct credentials *credentials; /* of the dial under way */
 	uint32_t patience_ms;
@@ -41,6 +45,7 @@ enum err control_link_new(const struct control_link_options *options, struct con
 {
 	struct control_link *link = mem_new(struct control_link);
 	link->options = *options;
+	link->connecting_fd = -1;
 	link->options.expected = (struct spiffe_id){0};
 	enum err err = control_address_parse(options->address, &link->address, why);
 	if (err == ERR_NONE && link->address.host != NULL)
@@ -123,14 +128,26 @@ static void on_next(struct loop_task *task)
 /* Where one address fails, the other is tried at once: a family that is down must not lengthen an outage. */
 static void try_next(struct control_link *link, const struct why *why)
 {
-	link->why = *why;
+	struct why all = *why;
+	if (link->num_tried > 1) /* of several addresses each is named */
+		(void)why_set(&all, why->err, why->expected, why->fix, "%s, %s", link->why.got, why->got);
+	link->why = all;
 	loop_task_post(link->options.loop, &link->next, on_next);
+}
+
+/* The same, with the address that was dialled: of several, or of a name's, it may be the wrong one. */
+static struct why with_address(const struct control_link *link, const struct why *why)
+{
+	char text[ADDR_TEXT_MAX];
+	struct why said;
+	(void)why_set(&said, why->err, why->expected, why->fix, "%s: %s", addr_format(&link->dialled, text), why->got);
+	return said;
 }
 
 static void on_close(void *arg, struct rpc_client *client, const struct why *why)
 {
 	struct control_link *link = arg;
-	struct why said = *why; /* it lives in the client */
+	struct why said = with_address(link, why); /* it lives in the client */
 	bool was_up = link->is_up;
 	CHECK(client == link->client);
 	struct tls_session *session = rpc_client_tls(client);
@@ -149,17 +166,27 @@ static const char *authority_of(const struct control_link *link, char text[ADDR_
 	return link->address.host != NULL ? link->options.address : addr_format(&link->dialled, text);
 }
 
-static enum err dial(struct control_link *link, struct why *why)
+static void connecting_stop(struct control_link *link)
 {
-	int fd;
+	loop_io_stop(&link->connecting);
+	loop_timer_stop(&link->patience);
+}
+
+static enum err not_listening(const struct control_link *link, enum err err, struct why *why)
+{
+	char text[ADDR_TEXT_MAX];
+	return why_set(why, err, "a control plane that listens",
+		err == ERR_REFUSED ? "start it, or correct control.address"
+				   : "see whether its host is up and packets reach it, or correct control.address",
+		"%s: %s", addr_format(&link->dialled, text), err_text(err));
+}
+
+/* Takes over the descriptor. */
+static enum err greet(struct control_link *link, int fd, struct why *why)
+{
 	struct tls_session *session;
 	char text[ADDR_TEXT_MAX];
 	struct credentials *credentials = link->credentials;
-	enum err err = socket_connect(&link->dialled, &(struct socket_connect_options){0}, &fd);
-	if (err != ERR_NONE)
-		return why_set(why, err, "a connection to the control plane", "check control.address", "%s: %s",
-			addr_format(&link->dialled, text), err_text(err));
-	socket_set_nodelay(fd);
 	struct tls_session_options options = {
 		.context = link->options.context,
 		.scratch = link->scratch,
@@ -181,6 +208,48 @@ static enum err dial(struct control_link *link, struct why *why)
 		.on_close = on_close,
 		.arg = link,
 	});
+	return ERR_NONE;
+}
+
+static void connecting_failed(struct control_link *link, enum err err)
+{
+	struct why why = {0};
+	connecting_stop(link);
+	fd_close(TAKE_FD(link->connecting_fd));
+	(void)not_listening(link, err, &why);
+	try_next(link, &why);
+}
+
+static void on_connected(struct loop_io *io, unsigned ready)
+{
+	struct control_link *link = container_of(io, struct control_link, connecting);
+	struct why why = {0};
+	(void)ready;
+	enum err err = socket_connect_result(link->connecting_fd);
+	if (err != ERR_NONE) {
+		connecting_failed(link, err);
+		return;
+	}
+	connecting_stop(link);
+	if (greet(link, TAKE_FD(link->connecting_fd), &why) != ERR_NONE)
+		try_next(link, &why);
+}
+
+static void on_too_late(struct loop_timer *timer)
+{
+	connecting_failed(container_of(timer, struct control_link, patience), ERR_TIMEOUT);
+}
+
+static enum err dial(struct control_link *link, struct why *why)
+{
+	int fd;
+	enum err err = socket_connect(&link->dialled, &(struct socket_connect_options){0}, &fd);
+	if (err != ERR_NONE)
+		return not_listening(link, err, why);
+	socket_set_nodelay(fd);
+	link->connecting_fd = fd;
+	loop_io_start(link->options.loop, &link->connecting, fd, LOOP_WRITE, on_connected);
+	loop_timer_start(link->options.loop, &link->patience, link->patience_ms, on_too_late);
 	return ERR_NONE;
 }
 
@@ -253,6 +322,8 @@ void control_link_cut(struct control_link *link)
 	link->is_resolving = false;
 	credentials_unref(link->credentials);
 	link->credentials = NULL;
+	connecting_stop(link);
+	fd_close(TAKE_FD(link->connecting_fd));
 	if (link->client != NULL)
 		rpc_client_free(link->client);
 	link->client = NULL;
@@ -261,7 +332,8 @@ void control_link_cut(struct control_link *link)
 
 bool control_link_is_down(const struct control_link *link)
 {
-	return link->client == NULL && !link->is_resolving && !loop_task_is_posted(&link->next);
+	return link->client == NULL && link->connecting_fd < 0 && !link->is_resolving &&
+	       !loop_task_is_posted(&link->next);
 }
 
 struct rpc_client *control_link_client(const struct control_link *link)
@@ -272,4 +344,9 @@ struct rpc_client *control_link_client(const struct control_link *link)
 uint8_t control_link_family(const struct control_link *link)
 {
 	return link->is_up ? link->dialled.ip.family : 0;
+}
+
+struct addr control_link_dialled(const struct control_link *link)
+{
+	return link->dialled;
 }

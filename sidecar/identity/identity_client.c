@@ -98,6 +98,8 @@ static void on_down(void *arg, const struct why *why, bool said_no)
 	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): evidence decides. */
 	if (said_no && client->is_stream)
 		client->must_attest = true;
+	if (!client->has_failed)
+		client->options.on_event(client->options.arg, IDENTITY_AWAY, why);
 	identity_fail(client, said_no ? REDIAL_SAID_NO : REDIAL_AWAY, 0, why);
 }
 
@@ -265,6 +267,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
 		.last_failure = client->last_failure,
+		.dialled = control_link_dialled(client->link),
 	};
 	if (client->other != NULL)
 		out->claims[1] = *address_claim_get(client->other);

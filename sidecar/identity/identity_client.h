@@ -12,7 +12,13 @@
 
 struct identity_client;
 
-enum identity_event { IDENTITY_ATTESTED, IDENTITY_ATTEST_FAILED, IDENTITY_RENEWED, IDENTITY_RENEW_FAILED };
+enum identity_event {
+	IDENTITY_ATTESTED,
+	IDENTITY_ATTEST_FAILED,
+	IDENTITY_RENEWED,
+	IDENTITY_RENEW_FAILED,
+	IDENTITY_AWAY, /* the control plane could not be reached, or went away */
+};
 
 struct identity_options { /* borrowed all, but what the callbacks get is borrowed only during the call */
 	struct loop *loop;
@@ -47,6 +53,7 @@ struct identity_status {
 	int64_t renews_in_ms;
 	struct claimed_address claims[2]; /* one a family: over the identity stream, and over a stream of its own */
 	struct why last_failure;          /* of the present outage; err ERR_NONE: none */
+	struct addr dialled;              /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
 const struct trusted_time *identity_client_time(const struct identity_client *client);

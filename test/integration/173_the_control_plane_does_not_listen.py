@@ -1,0 +1,76 @@
+"""A control plane that does not listen is described as such, with its address, wherever an operator looks.
+
+Rows: O5.
+
+    control (not started) --- client: [sidecar]; stranger starts a control plane with a socket beside its keys"""
+
+import os
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, settings, wait_until
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), outsiders=("stranger",), leaf_ttl="1h", start=False)
+    story.mesh.start_control()
+    story.client = story.mesh.make_sidecar("client").intercept()
+    story.mesh.control.stop()
+    story.client.launch()
+
+
+def _failures(story):
+    return [entry for entry in story.client.admin("/why")["failures"] if entry["what"] == "control plane"]
+
+
+def finding_o5_the_log_has_the_address_and_what_to_do(story):
+    refused = ", ".join(address + ": connection refused" for address in story.mesh.control.addresses)
+    story.client.process.wait_for_log("got %s; start it, or correct control.address" % refused)
+
+
+def finding_o5_check_and_why_have_it_too(story):
+    address = story.mesh.control.address
+    wait_until("an entry of /why", lambda: _failures(story), 5)
+    entry = _failures(story)[0]
+    expect_eq(entry["error"], "refused", "the entry of /why")
+    expect_in(entry["remote"], story.mesh.control.addresses, "the address in the entry")
+    expect_in(address + ": connection refused", entry["got"], "what came")
+    conditions = {row["name"]: row for row in story.client.admin("/check")["conditions"]}
+    expect_in(address + ": connection refused", conditions["no identity yet"]["detail"], "/check")
+    expect(story.client.metric("handfast_control_plane_failures_total") > 0, "no outage is counted")
+
+
+def finding_o5_packets_that_vanish_are_no_refusal(story):
+    story.client.stop()
+    story.mesh.control.host.run(["nft", "add table inet silent; add chain inet silent in { type filter hook input priority 0; };"
+                                        " add rule inet silent in tcp dport 15012 drop"])
+    story.client.launch().wait_for_log("did not happen in time; see whether its host is up", 20)
+    story.mesh.control.host.run(["nft", "delete table inet silent"])
+
+
+def finding_o5_it_is_found_when_it_listens(story):
+    story.mesh.control.start()
+    story.client.wait_until_ready()
+    conditions = [row["name"] for row in story.client.admin("/check")["conditions"]]
+    expect("control plane away" not in conditions and "no identity yet" not in conditions, "conditions: %s" % conditions)
+    story.mesh.control.stop()
+    wait_until("the condition", lambda: "control plane away" in
+               [row["name"] for row in story.client.admin("/check")["conditions"]], 10)
+    expect_eq(story.client.probe()[0], 200, "readiness")
+
+
+def finding_o5_a_socket_beside_the_keys_is_refused_by_name(story):
+    folder = story.folder("wrong")
+    state = os.path.join(folder, "state")
+    os.makedirs(state)
+    os.chmod(folder, 0o777)
+    for path in (state,):
+        os.chown(path, 1336, 1336)
+        os.chmod(path, 0o700)
+    os.symlink(state, os.path.join(folder, "link"))
+    for place in (state, folder, os.path.join(folder, "link")):
+        path = settings.write(os.path.join(folder, "control.yaml"),
+                              {"state_dir": state, "operator_socket": os.path.join(place, "control.sock"),
+                               "mesh": {"networks": ["192.0.2.0/24"]}})
+        done = story.mesh.stranger.run([story.binary("handfast-control"), "--config", path], uid=1336, check=False)
+        expect_eq(done.returncode, 64, "exit code for %s (%s)" % (place, done.stderr[-400:]))
+        expect_in("operator_socket", done.stderr, "what it says")
+        expect("Landlock" not in done.stderr, done.stderr)
