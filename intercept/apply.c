@@ -30,10 +30,11 @@ static enum err failed(struct nft_ctx *context, struct why *why)
 		"look at what else writes rules in this namespace", "%.*s", (int)strcspn(said, "\n"), said);
 }
 
-static enum err run(const char *commands, bool dry, struct buf *out, struct why *why)
+static enum err run(const char *commands, bool dry, unsigned shown, struct buf *out, struct why *why)
 {
 	_cleanup_(nft_ctx_freep) struct nft_ctx *context = context_new();
 	nft_ctx_set_dry_run(context, dry);
+	nft_ctx_output_set_flags(context, shown);
 	if (nft_run_cmd_from_buffer(context, commands) != 0)
 		return failed(context, why);
 	return out == NULL ? ERR_NONE : buf_append_str(out, nft_ctx_get_output_buffer(context));
@@ -41,17 +42,27 @@ static enum err run(const char *commands, bool dry, struct buf *out, struct why 
 
 enum err apply_commands(const char *commands, struct why *why)
 {
-	return run(commands, false, NULL, why);
+	return run(commands, false, 0, NULL, why);
 }
 
 enum err apply_try(const char *commands, struct why *why)
 {
-	return run(commands, true, NULL, why);
+	return run(commands, true, 0, NULL, why);
+}
+
+static enum err list_table(const char *table, unsigned shown, struct buf *out, struct why *why)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "list table inet %s", table);
+	return run(command, false, shown, out, why);
 }
 
 enum err apply_list_table(const char *table, struct buf *out, struct why *why)
 {
-	char command[128];
-	snprintf(command, sizeof(command), "list table inet %s", table);
-	return run(command, false, out, why);
+	return list_table(table, NFT_CTX_OUTPUT_STATELESS, out, why);
+}
+
+enum err apply_list_table_counted(const char *table, struct buf *out, struct why *why)
+{
+	return list_table(table, 0, out, why);
 }

@@ -37,6 +37,7 @@ static void lists_exactly_what_the_rules_render(_unused_ void **state)
 	assert_listed_as_written(&rules);
 	assert_listed_as_written(&rules);
 	rules.spare_ssh = true;
+	rules.kernel_has_socket = true; /* as the kernels that this runs on have it */
 	assert_int_equal(port_list_add(&rules.exclude_inbound, 9100), ERR_NONE);
 	assert_int_equal(port_list_add(&rules.exclude_outbound, 25), ERR_NONE);
 	const char *const networks[] = {"10.0.0.0/8", "10.0.0.0/16", "192.0.2.7", "0.0.0.0/0", "2001:db8::/32",
@@ -44,6 +45,26 @@ static void lists_exactly_what_the_rules_render(_unused_ void **state)
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
 		add_network(&rules, networks[i]);
 	assert_listed_as_written(&rules);
+}
+
+/* A chain that is taken off its hook and a new one that is put on leave a moment between them. */
+static void finding_p1_keeps_the_chains_when_rules_are_rewritten(_unused_ void **state)
+{
+	struct rules rules = {0};
+	_cleanup_(buf_done) struct buf first = BUF_INIT(RULES_TEXT_MAX), second = BUF_INIT(RULES_TEXT_MAX),
+				       commands = BUF_INIT(2 * RULES_TEXT_MAX), listed = BUF_INIT(RULES_TEXT_MAX);
+	put(&rules, &first);
+	assert_int_equal(apply_commands("add chain inet handfast kept\n", NULL), ERR_NONE);
+	assert_int_equal(port_list_add(&rules.exclude_outbound, 25), ERR_NONE);
+	assert_int_equal(rules_render_table(&rules, &second), ERR_NONE);
+	assert_int_equal(rules_render_rewrite(buf_span(&second), &commands), ERR_NONE);
+	assert_int_equal(apply_commands(buf_cstr(&commands), NULL), ERR_NONE);
+	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&listed), "chain kept"));
+	assert_int_equal(apply_commands("delete chain inet handfast kept\n", NULL), ERR_NONE);
+	buf_clear(&listed);
+	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NONE);
+	assert_string_equal(buf_cstr(&listed), buf_cstr(&second));
 }
 
 static void finds_no_table_after_it_was_removed_twice(_unused_ void **state)
@@ -85,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_exactly_what_the_rules_render),
+		cmocka_unit_test(finding_p1_keeps_the_chains_when_rules_are_rewritten),
 		cmocka_unit_test(finds_no_table_after_it_was_removed_twice),
 		cmocka_unit_test(leaves_the_tables_of_others_alone),
 		cmocka_unit_test(changes_nothing_when_one_command_of_many_fails),

@@ -147,11 +147,57 @@ static bool holds(struct span whole, const char *part)
 	return memmem(whole.ptr, whole.len, part, strlen(part)) != NULL;
 }
 
-static void check_inbound(const struct rules *rules, struct report *report)
+static uint64_t num_stopped(void)
+{
+	_cleanup_(buf_done) struct buf table = BUF_INIT(2 * RULES_TEXT_MAX);
+	return apply_list_table_counted(RULES_TABLE, &table, NULL) == ERR_NONE
+		       ? rules_guard_packets(buf_span(&table), RULES_OUTBOUND_GUARD)
+		       : 0;
+}
+
+/* Sends what nat cannot translate, and looks whether the guard has counted it. Other traffic can only add to the count
+ * while a guard stands, so the rules are read as well. */
+static void check_guard_stops(const struct rules *rules, int family, struct report *report)
+{
+	const char *point = family == AF_INET ? "guard_ipv4" : "guard_ipv6";
+	struct addr dialled;
+	if (!choose_dialled(rules, family, &dialled))
+		return;
+	struct probe probe = probe_of(&dialled);
+	uint64_t before = num_stopped();
+	enum err err = probe_send_untranslatable(&probe);
+	if (err == ERR_UNREACHABLE)
+		return;
+	if (err != ERR_NONE) {
+		report_add(report, FINDING_NOTE, point, "not tried: this process may not send such a segment");
+		return;
+	}
+	if (num_stopped() > before)
+		report_add(report, FINDING_OK, point, "a segment that nat cannot translate was stopped");
+	else
+		report_add(report, FINDING_FAILED, point,
+			"a segment that nat cannot translate left in plaintext: run handfast-init up");
+}
+
+static void check_guards(const struct rules *rules, struct span stands, struct report *report)
+{
+	if (!rules_guard_stands(stands, RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END) ||
+		!rules_guard_stands(stands, RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END)) {
+		report_add(report, FINDING_FAILED, "guards",
+			"no chain stops what nat does not translate: run handfast-init up");
+		return;
+	}
+	report_add(report, FINDING_OK, "guards", "the chains that stop what nat does not translate stand");
+	check_guard_stops(rules, AF_INET, report);
+	if (loopback_addr_has_v6())
+		check_guard_stops(rules, AF_INET6, report);
+}
+
+static void check_rules(const struct rules *rules, struct report *report)
 {
 	_cleanup_(buf_done) struct buf stands = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
 	if (!preflight_has_net_admin()) {
-		report_add(report, FINDING_NOTE, "inbound", "not looked at: needs CAP_NET_ADMIN, to read the rules");
+		report_add(report, FINDING_NOTE, "rules", "not looked at: needs CAP_NET_ADMIN, to read the rules");
 		return;
 	}
 	if (apply_list_table(RULES_TABLE, &stands, NULL) != ERR_NONE || !holds(buf_span(&stands), "hook prerouting") ||
@@ -160,6 +206,7 @@ static void check_inbound(const struct rules *rules, struct report *report)
 		return;
 	}
 	report_add(report, FINDING_OK, "inbound", "the rule that leads to 15006 stands");
+	check_guards(rules, buf_span(&stands), report);
 	CHECK(rules_render_table(rules, &wanted) == ERR_NONE);
 	if (!span_eq(buf_span(&stands), buf_span(&wanted)))
 		report_add(report, FINDING_NOTE, "rules",
@@ -175,5 +222,5 @@ void check_run(const struct rules *rules, struct report *report)
 		report_add(report, FINDING_NOTE, "outbound_ipv6", "IPv6 is off in this namespace");
 	if (!any)
 		report_add(report, FINDING_UNPROVEN, "outbound", "no connection could be tried");
-	check_inbound(rules, report);
+	check_rules(rules, report);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -109,6 +110,39 @@ static void fails_when_the_inbound_half_is_missing(_unused_ void **state)
 	assert_int_equal(state_of(&report, "inbound"), FINDING_FAILED);
 }
 
+static void finding_p1_fails_when_a_guard_is_missing_or_empty(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	for (const char *const *chain = (const char *const[]){"outbound_guard", "inbound_guard", NULL}; *chain;
+		chain++) {
+		char command[64];
+		put(&rules);
+		assert_true(passes(&rules, &report));
+		assert_int_equal(state_of(&report, "guards"), FINDING_OK);
+		assert_int_equal(state_of(&report, "guard_ipv4"), FINDING_OK);
+		assert_int_equal(state_of(&report, "guard_ipv6"), FINDING_OK);
+		snprintf(command, sizeof(command), "flush chain inet handfast %s\n", *chain);
+		assert_int_equal(apply_commands(command, NULL), ERR_NONE);
+		assert_false(passes(&rules, &report));
+		assert_int_equal(state_of(&report, "guards"), FINDING_FAILED);
+	}
+}
+
+/* Its rules stand, and another one lets everything by: only a real segment shows it. */
+static void finding_p1_fails_when_a_segment_gets_by_the_guard(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_int_equal(
+		apply_commands("insert rule inet handfast outbound_guard meta nfproto ipv4 accept\n", NULL), ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "guards"), FINDING_OK);
+	assert_int_equal(state_of(&report, "guard_ipv4"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "guard_ipv6"), FINDING_OK);
+}
+
 static void fails_when_there_are_no_rules(_unused_ void **state)
 {
 	struct rules rules = {0};
@@ -130,6 +164,8 @@ int main(void)
 		cmocka_unit_test(fails_when_one_family_is_not_redirected),
 		cmocka_unit_test(fails_when_the_sidecar_is_not_exempt),
 		cmocka_unit_test(fails_when_the_inbound_half_is_missing),
+		cmocka_unit_test(finding_p1_fails_when_a_guard_is_missing_or_empty),
+		cmocka_unit_test(finding_p1_fails_when_a_segment_gets_by_the_guard),
 		cmocka_unit_test(fails_when_there_are_no_rules),
 	};
 	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 static const uint8_t V4[4] = {169, 254, 15, 6};
-static const uint8_t V6[16] = {[15] = 6};
+static const uint8_t V6[16] = {[0] = 0x01, [15] = 6}; /* 100::6 */
+static const uint8_t V6_OF_0_1_0[16] = {[15] = 6};    /* ::6, IPv4-compatible: many a program shows it as 0.0.0.6 */
 
 #define ANSWER_MAX 4096
 
@@ -30,7 +31,8 @@ static void attribute_add(struct request *request, unsigned short type, const vo
 
 /* Nothing may choose these addresses by itself as a source: in IPv4 they have the scope of the host, in IPv6 no
  * preferred lifetime. Who binds them gets them, at once: without NODAD they would be tentative for a moment. */
-static void request_init(struct request *request, unsigned short type, unsigned short flags, int family)
+static void request_init(
+	struct request *request, unsigned short type, unsigned short flags, int family, const uint8_t *address)
 {
 	bool is_v4 = family == AF_INET;
 	*request = (struct request){
@@ -43,7 +45,7 @@ static void request_init(struct request *request, unsigned short type, unsigned 
 			.ifa_scope = is_v4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
 			.ifa_index = if_nametoindex("lo")},
 	};
-	attribute_add(request, IFA_LOCAL, is_v4 ? V4 : V6, is_v4 ? sizeof(V4) : sizeof(V6));
+	attribute_add(request, IFA_LOCAL, address, is_v4 ? sizeof(V4) : sizeof(V6));
 	struct ifa_cacheinfo lifetime = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
 	if (!is_v4 && type == RTM_NEWADDR)
 		attribute_add(request, IFA_CACHEINFO, &lifetime, sizeof(lifetime));
@@ -77,17 +79,25 @@ static enum err refused(int errnum, struct why *why)
 enum err loopback_addr_add(int family, struct why *why)
 {
 	struct request request;
-	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family);
+	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family, family == AF_INET ? V4 : V6);
 	int errnum = ask(&request);
 	return errnum == 0 || errnum == EEXIST ? ERR_NONE : refused(errnum, why);
 }
 
-enum err loopback_addr_remove(int family, struct why *why)
+static enum err remove_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
-	request_init(&request, RTM_DELADDR, 0, family);
+	request_init(&request, RTM_DELADDR, 0, family, address);
 	int errnum = ask(&request);
 	return errnum == 0 || errnum == EADDRNOTAVAIL ? ERR_NONE : refused(errnum, why);
+}
+
+enum err loopback_addr_remove(int family, struct why *why)
+{
+	if (family == AF_INET)
+		return remove_one(family, V4, why);
+	RETURN_IF_ERR(remove_one(family, V6_OF_0_1_0, why));
+	return remove_one(family, V6, why);
 }
 
 bool loopback_addr_has_v6(void)

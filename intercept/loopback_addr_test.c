@@ -23,7 +23,7 @@ static void is_there_after_add_and_gone_after_remove(_unused_ void **state)
 	static const struct {
 		int family;
 		const char *text;
-	} rows[] = {{AF_INET, "169.254.15.6"}, {AF_INET6, "::6"}};
+	} rows[] = {{AF_INET, "169.254.15.6"}, {AF_INET6, "100::6"}};
 	for (size_t i = 0; i < 2; i++) {
 		assert_false(can_listen_at(rows[i].text));
 		assert_int_equal(loopback_addr_add(rows[i].family, NULL), ERR_NONE);
@@ -33,6 +33,14 @@ static void is_there_after_add_and_gone_after_remove(_unused_ void **state)
 		assert_int_equal(loopback_addr_remove(rows[i].family, NULL), ERR_NONE);
 		assert_false(can_listen_at(rows[i].text));
 	}
+}
+
+static void finding_p9_also_removes_the_address_that_the_first_release_wrote(_unused_ void **state)
+{
+	assert_int_equal(system("ip addr add ::6/128 dev lo nodad"), 0);
+	assert_true(can_listen_at("::6"));
+	assert_int_equal(loopback_addr_remove(AF_INET6, NULL), ERR_NONE);
+	assert_false(can_listen_at("::6"));
 }
 
 static void leaves_the_loopback_addresses_proper_alone(_unused_ void **state)
@@ -57,6 +65,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_there_after_add_and_gone_after_remove),
+		cmocka_unit_test(finding_p9_also_removes_the_address_that_the_first_release_wrote),
 		cmocka_unit_test(leaves_the_loopback_addresses_proper_alone),
 		cmocka_unit_test(knows_whether_ipv6_is_on), /* turns it off: last */
 	};

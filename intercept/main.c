@@ -36,11 +36,23 @@ static enum err remove_all(struct report *report)
 	if (err != ERR_NONE)
 		report_add_why(report, "remove", &why);
 	else
-		report_add(report, FINDING_OK, "removed", "table inet " RULES_TABLE ", 169.254.15.6 and ::6 on lo");
+		report_add(report, FINDING_OK, "removed", "table inet " RULES_TABLE ", 169.254.15.6 and 100::6 on lo");
 	return err;
 }
 
-static enum err replace_table(struct span table, struct why *why)
+/* In the chains that stand, so that there is no moment without rules; in new ones where an older release left chains of
+ * another kind. */
+static enum err write_table(struct span table, struct why *why)
+{
+	_cleanup_(buf_done) struct buf rewrite = BUF_INIT(2 * RULES_TEXT_MAX), replace = BUF_INIT(2 * RULES_TEXT_MAX);
+	RETURN_IF_ERR(rules_render_rewrite(table, &rewrite));
+	RETURN_IF_ERR(rules_render_replace(table, &replace));
+	return apply_commands(buf_cstr(&rewrite), NULL) == ERR_NONE ? ERR_NONE
+								    : apply_commands(buf_cstr(&replace), why);
+}
+
+/* With exactly the chains that stood before. */
+static enum err restore_table(struct span table, struct why *why)
 {
 	_cleanup_(buf_done) struct buf commands = BUF_INIT(2 * RULES_TEXT_MAX);
 	RETURN_IF_ERR(rules_render_replace(table, &commands));
@@ -53,7 +65,7 @@ static void take_back(void *arg)
 	struct before *before = arg;
 	struct report unread = {0};
 	struct why why;
-	if (buf_len(&before->table) == 0 || replace_table(buf_span(&before->table), &why) != ERR_NONE)
+	if (buf_len(&before->table) == 0 || restore_table(buf_span(&before->table), &why) != ERR_NONE)
 		_exit(remove_all(&unread) == ERR_NONE ? CLI_DONE : CLI_FAULT);
 }
 
@@ -63,7 +75,7 @@ static enum err write_all(const struct rules *rules, struct report *report)
 	struct why why = {0};
 	enum err err = rules_render_table(rules, &table);
 	CHECK(err == ERR_NONE);
-	err = replace_table(buf_span(&table), &why);
+	err = write_table(buf_span(&table), &why);
 	if (err == ERR_NONE)
 		err = loopback_addr_add(AF_INET, &why);
 	if (err == ERR_NONE && loopback_addr_has_v6())
@@ -105,9 +117,9 @@ static enum err print_plan(const struct options *options)
 	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), commands = BUF_INIT(2 * RULES_TEXT_MAX);
 	bool up = options->command == COMMAND_UP;
 	RETURN_IF_ERR(rules_render_table(&options->rules, &table));
-	RETURN_IF_ERR(up ? rules_render_replace(buf_span(&table), &commands) : rules_render_remove(&commands));
+	RETURN_IF_ERR(up ? rules_render_rewrite(buf_span(&table), &commands) : rules_render_remove(&commands));
 	print(&commands, stdout);
-	printf("# and on lo: %s 169.254.15.6/32 and ::6/128\n", up ? "add" : "remove");
+	printf("# and on lo: %s 169.254.15.6/32 and 100::6/128\n", up ? "add" : "remove");
 	return ERR_NONE;
 }
 
@@ -146,6 +158,9 @@ static enum cli_exit run(const struct options *options, const char *command)
 	enum err err = ERR_NONE;
 	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
 		return cli_exit_of(print_plan(options));
+	if (options->num_unknown_variables > 0)
+		report_add(&report, FINDING_NOTE, "environment", "no setting is called %s; ignored, of %u of this kind",
+			options->unknown_variable, options->num_unknown_variables);
 	if (options->command == COMMAND_CHECK)
 		check_run(&options->rules, &report);
 	else if (options->command == COMMAND_CONFIRM)
@@ -168,5 +183,6 @@ int main(int argc, char **argv)
 		return command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
+	options.rules.kernel_has_socket = preflight_kernel_has_socket();
 	return run(&options, line.command->words);
 }

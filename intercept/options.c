@@ -1,5 +1,6 @@
 #include "intercept/options.h"
 #include "base/core/version.h"
+#include "base/settings/service_link.h"
 #include <jansson.h>
 #include <stdio.h>
 
@@ -182,7 +183,7 @@ static void take_variable(struct parser *parser, const char *variable)
 {
 	const char *rest = variable + strlen(ENVIRONMENT_PREFIX), *equals = strchr(rest, '=');
 	size_t len = equals == NULL ? strlen(rest) : (size_t)(equals - rest);
-	char name[ITEM_MAX];
+	char name[VARIABLE_MAX];
 	snprintf(name, sizeof(name), ENVIRONMENT_PREFIX "%.*s", (int)len, rest);
 	for (size_t i = 0; i < NUM_OPTIONS && equals != NULL; i++) {
 		if (OPTIONS[i].variable == NULL || !span_eq(span_of_str(OPTIONS[i].variable), span_of(rest, len)))
@@ -191,7 +192,9 @@ static void take_variable(struct parser *parser, const char *variable)
 			OPTIONS[i].take(parser, name, equals + 1);
 		return;
 	}
-	mistake(parser, "environment", "a variable that --help lists", name);
+	if (!service_link_is(name + strlen(ENVIRONMENT_PREFIX), equals == NULL ? "" : equals + 1) &&
+		parser->options->num_unknown_variables++ == 0)
+		snprintf(parser->options->unknown_variable, sizeof(parser->options->unknown_variable), "%s", name);
 }
 
 enum err options_read(struct command_line *line, char *const *environment, struct options *out)

@@ -102,10 +102,33 @@ static void lets_a_flag_beat_the_environment(_unused_ void **state)
 	assert_int_equal(options.rules.exclude_outbound.ports[0], 1);
 }
 
-static void names_a_variable_it_does_not_know_but_not_its_value(_unused_ void **state)
+static void finding_o4_notes_a_variable_it_does_not_know_without_its_value(_unused_ void **state)
 {
-	assert_mistakes("up", "HANDFAST_INIT_EXCLUDED_PORTS=80",
-		"environment: expected a variable that --help lists, got \"HANDFAST_INIT_EXCLUDED_PORTS\"\n");
+	static const char *const names[] = {"HANDFAST_INIT_EXCLUDED_PORTS=80", "HANDFAST_INIT_PROFIL=80",
+		"HANDFAST_INIT_PORT=80", "HANDFAST_INIT_PORTS=80", "HANDFAST_INIT_=80",
+		"HANDFAST_INIT_PORT_80_TCPX=80"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct options options;
+		char name[64];
+		assert_parses("up", names[i], &options);
+		assert_int_equal(options.num_unknown_variables, 1);
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(names[i], "="), names[i]);
+		assert_string_equal(options.unknown_variable, name);
+	}
+}
+
+static void finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name(_unused_ void **state)
+{
+	static const char *const links[] = {"HANDFAST_INIT_SERVICE_HOST=10.0.0.1", "HANDFAST_INIT_SERVICE_PORT=80",
+		"HANDFAST_INIT_SERVICE_PORT_HTTP=80", "HANDFAST_INIT_PORT=tcp://10.0.0.1:80",
+		"HANDFAST_INIT_PORT_80_TCP=tcp://10.0.0.1:80", "HANDFAST_INIT_PORT_80_TCP_ADDR=10.0.0.1",
+		"HANDFAST_INIT_PORT_53_UDP_PROTO=udp", "HANDFAST_INIT_WEB_SERVICE_HOST=10.0.0.1",
+		"HANDFAST_INIT_WEB_PORT=tcp://10.0.0.1:80", "HANDFAST_INIT_WEB_PORT_80_TCP_PORT=80"};
+	struct options options;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		assert_parses("check", links[i], &options);
+		assert_int_equal(options.num_unknown_variables, 0);
+	}
 }
 
 static void ignores_variables_of_other_programs(_unused_ void **state)
@@ -183,7 +206,8 @@ int main(void)
 		cmocka_unit_test(stands_for_a_pod_without_flags),
 		cmocka_unit_test(takes_the_environment_when_there_is_no_flag),
 		cmocka_unit_test(lets_a_flag_beat_the_environment),
-		cmocka_unit_test(names_a_variable_it_does_not_know_but_not_its_value),
+		cmocka_unit_test(finding_o4_notes_a_variable_it_does_not_know_without_its_value),
+		cmocka_unit_test(finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name),
 		cmocka_unit_test(ignores_variables_of_other_programs),
 		cmocka_unit_test(tells_every_mistake_at_once),
 		cmocka_unit_test(refuses_numbers_that_are_none),

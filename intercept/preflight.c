@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-#define TRY_CHAIN(hook, rule)                                                                                          \
-	"table inet handfast_try {\nchain c {\ntype nat hook " hook " priority 0\n" rule "\n}\n}\n"
+#define TRY_TABLE(chain, rule) "table inet handfast_try {\nchain c {\n" chain "\n" rule "\n}\n}\n"
+#define TRY_NAT(hook, rule)    TRY_TABLE("type nat hook " hook " priority 0", rule)
+#define TRY_FILTER(rule)       TRY_TABLE("type filter hook output priority 0", rule)
 
 /* Each row adds one thing to the rows before it, so the first that fails names what is missing. */
 static const struct {
@@ -20,12 +21,17 @@ static const struct {
 	{"nf_tables", "table inet handfast_try {\n}\n",
 		"the kernel has no nf_tables for inet: load it on the node (modprobe nf_tables; "
 		"CONFIG_NF_TABLES_INET)"},
-	{"nat", TRY_CHAIN("output", ""),
+	{"nat", TRY_NAT("output", ""),
 		"the kernel has no nat chains: load them on the node (modprobe nft_chain_nat; CONFIG_NFT_NAT)"},
-	{"redirect", TRY_CHAIN("output", "meta l4proto tcp redirect to :15001"),
+	{"redirect", TRY_NAT("output", "meta l4proto tcp redirect to :15001"),
 		"the kernel has no redirect: load it on the node (modprobe nft_redir; CONFIG_NFT_REDIR)"},
-	{"fib", TRY_CHAIN("prerouting", "fib daddr type local return"),
+	{"fib", TRY_NAT("prerouting", "fib daddr type local return"),
 		"the kernel has no fib expression: load it on the node (modprobe nft_fib_inet; CONFIG_NFT_FIB_INET)"},
+	{"conntrack", TRY_FILTER("ct state invalid counter drop"),
+		"the kernel cannot match connection states: load it on the node (modprobe nft_ct; CONFIG_NFT_CT)"},
+	{"reject", TRY_FILTER("meta l4proto tcp reject with tcp reset"),
+		"the kernel cannot reset what it stops: load it on the node (modprobe nft_reject_inet; "
+		"CONFIG_NFT_REJECT_INET)"},
 };
 
 bool preflight_status_has_capability(struct span status, unsigned capability)
@@ -44,6 +50,11 @@ bool preflight_has_net_admin(void)
 	_cleanup_(buf_done) struct buf status = BUF_INIT(65536);
 	return fd_read_file("/proc/self/status", 65536, &status, NULL) == ERR_NONE &&
 	       preflight_status_has_capability(buf_span(&status), CAP_NET_ADMIN);
+}
+
+bool preflight_kernel_has_socket(void)
+{
+	return apply_try(TRY_NAT("prerouting", "meta l4proto tcp socket wildcard 0 return"), NULL) == ERR_NONE;
 }
 
 static bool lo_is_up(void)
@@ -86,6 +97,10 @@ enum err preflight_run(struct report *report)
 			"the interface lo is down, and everything redirected goes through it: ip link set lo up");
 		return ERR_UNSUPPORTED;
 	}
+	if (!preflight_kernel_has_socket())
+		report_add(report, FINDING_NOTE, "socket",
+			"the kernel cannot look up sockets in rules (modprobe nft_socket; CONFIG_NFT_SOCKET): after "
+			"`conntrack -F` a plain connection of the sidecar's is reset when its server speaks first");
 	if (!loopback_addr_has_v6())
 		report_add(report, FINDING_NOTE, "ipv6", "IPv6 is off in this namespace: only IPv4 is looked at");
 	return ERR_NONE;

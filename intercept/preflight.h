@@ -9,6 +9,9 @@
  * ERR_UNSUPPORTED: something of the kernel or of the namespace is. */
 enum err preflight_run(struct report *report) _must_use_;
 
+/* Whether a rule may look up the socket of a packet. Optional: see struct rules. False without CAP_NET_ADMIN. */
+bool preflight_kernel_has_socket(void);
+
 /* Whether this process may read and write rules. */
 bool preflight_has_net_admin(void);
 

@@ -4,6 +4,7 @@
 #include "base/net/socket.h"
 #include "intercept/kernel_tcp.h"
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -182,4 +183,35 @@ enum probe_outcome probe_run(const struct probe *probe, struct why *why)
 	if (socket_as(probe, &fd) != ERR_NONE)
 		return PROBE_CANNOT_BE_USER;
 	return listening_fd >= 0 ? dial_ours(fd, listening_fd, probe, why) : dial_theirs(fd, probe);
+}
+
+static bool repair(int fd, int mode)
+{
+	return setsockopt(fd, SOL_TCP, TCP_REPAIR, &mode, sizeof(mode)) == 0;
+}
+
+/* It begins without a window to send into. */
+static bool open_window(int fd)
+{
+	struct tcp_repair_window window = {.snd_wnd = 65535, .max_window = 65535, .rcv_wnd = 65535};
+	return setsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) == 0;
+}
+
+/* In repair mode connect() makes an open connection without a packet, and close() ends it without one; leaving the mode
+ * this way sends no probe. */
+enum err probe_send_untranslatable(const struct probe *probe)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_storage to;
+	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	RETURN_IF_ERR(socket_as(probe, &fd));
+	if (!repair(fd, TCP_REPAIR_ON))
+		return ERR_DENIED;
+	if (connect(fd, (struct sockaddr *)&to, len) != 0)
+		return is_no_route(errno) ? ERR_UNREACHABLE : err_from_errno(errno);
+	if (!open_window(fd) || !repair(fd, TCP_REPAIR_OFF_NO_WP))
+		return ERR_DENIED;
+	enum err err = shutdown(fd, SHUT_WR) == 0 ? ERR_NONE : err_from_errno(errno);
+	(void)repair(fd, TCP_REPAIR_ON);
+	return err;
 }

@@ -29,5 +29,10 @@ struct probe {
 /* Whether this process may dial as that user. */
 bool probe_can_be(uid_t uid, gid_t gid);
 
+/* Sends one segment that nat cannot translate, as `dialled` would see it from a flow that conntrack has forgotten: the
+ * FIN of a connection that never began. It has no data. Needs CAP_NET_ADMIN (tcp(7), TCP_REPAIR). ERR_UNREACHABLE: no
+ * route leads there. ERR_DENIED: not allowed to this process. `port` and `timeout_ms` are not looked at. */
+enum err probe_send_untranslatable(const struct probe *probe) _must_use_;
+
 /* `why` is filled where there is more to say than the outcome. */
 enum probe_outcome probe_run(const struct probe *probe, struct why *why);

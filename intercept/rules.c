@@ -1,5 +1,6 @@
 #include "intercept/rules.h"
 #include "base/core/check.h"
+#include <stdio.h>
 
 enum err port_list_add(struct port_list *list, uint16_t port)
 {
@@ -25,63 +26,132 @@ enum err rules_add_network(struct rules *rules, const struct network *network)
 	return ERR_NONE;
 }
 
-/* A set of one is listed without braces. */
-static enum err render_ports(const struct port_list *list, struct buf *out)
+/* Without a list, nothing. A set of one is listed without braces. */
+static enum err render_ports(const char *match, const struct port_list *list, const char *verdict, struct buf *out)
 {
 	if (list->num == 0)
 		return ERR_NONE;
-	RETURN_IF_ERR(buf_append_str(out, list->num == 1 ? "\t\ttcp dport " : "\t\ttcp dport { "));
+	RETURN_IF_ERR(buf_printf(out, list->num == 1 ? "\t\t%s " : "\t\t%s { ", match));
 	for (unsigned i = 0; i < list->num; i++)
 		RETURN_IF_ERR(buf_printf(out, "%s%u", i == 0 ? "" : ", ", (unsigned)list->ports[i]));
-	return buf_append_str(out, list->num == 1 ? " return\n" : " } return\n");
+	return buf_printf(out, list->num == 1 ? " %s\n" : " } %s\n", verdict);
 }
 
-/* One rule a network, not a set: sets refuse networks that overlap, and operators write those. */
-static enum err render_network(const struct network *network, struct buf *out)
+/* One rule per network, not a set: sets refuse networks that overlap, and operators write those. */
+static enum err render_networks(const struct rules *rules, const char *match, const char *verdict, struct buf *out)
 {
-	char text[ADDR_TEXT_MAX];
-	bool is_v4 = network->base.family == AF_INET;
-	bool is_host = network->prefix_len == (is_v4 ? 32 : 128);
-	if (is_host)
-		ip_addr_format(&network->base, text);
-	else
-		network_format(network, text);
-	return buf_printf(out, "\t\t%s daddr %s return\n", is_v4 ? "ip" : "ip6", text);
+	for (unsigned i = 0; i < rules->num_exclude_networks; i++) {
+		const struct network *network = &rules->exclude_networks[i];
+		char text[ADDR_TEXT_MAX];
+		bool is_v4 = network->base.family == AF_INET;
+		if (network->prefix_len == (is_v4 ? 32 : 128))
+			ip_addr_format(&network->base, text);
+		else
+			network_format(network, text);
+		RETURN_IF_ERR(buf_printf(out, "\t\t%s %s %s %s\n", is_v4 ? "ip" : "ip6", match, text, verdict));
+	}
+	return ERR_NONE;
 }
+
+/* Ports of this namespace that callers reach without a redirection. */
+static enum err direct_inbound(const struct rules *rules, struct port_list *out)
+{
+	*out = rules->exclude_inbound;
+	RETURN_IF_ERR(port_list_add(out, RULES_TUNNEL_PORT));
+	RETURN_IF_ERR(port_list_add(out, RULES_METRICS_PORT));
+	return rules->spare_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
+}
+
+/* Ports elsewhere that the workload reaches without a redirection. */
+static enum err direct_outbound(const struct rules *rules, struct port_list *out)
+{
+	*out = rules->exclude_outbound;
+	return rules->spare_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
+}
+
+/* A flow that is open already can reach the nat chains in its middle: when conntrack starts, and after `conntrack -F`.
+ * Redirecting it is right if the sidecar has it from a redirection (it is joined again) and wrong if it was direct. */
+#define MID_FLOW "tcp flags != syn / syn,ack "
 
 static enum err render_inbound(const struct rules *rules, struct buf *out)
 {
-	struct port_list spared = rules->exclude_inbound;
-	RETURN_IF_ERR(port_list_add(&spared, RULES_TUNNEL_PORT));
-	RETURN_IF_ERR(port_list_add(&spared, RULES_METRICS_PORT));
-	if (rules->spare_ssh)
-		RETURN_IF_ERR(port_list_add(&spared, RULES_SSH_PORT));
-	/* Only what is addressed to us: otherwise a neighbour that routes through us would borrow the sidecar's uid to
+	struct port_list direct, dialed;
+	RETURN_IF_ERR(direct_inbound(rules, &direct));
+	RETURN_IF_ERR(direct_outbound(rules, &dialed));
+	RETURN_IF_ERR(port_list_add(&dialed, RULES_TUNNEL_PORT));
+	/* Only what is addressed to us: otherwise a neighbor that routes through us would borrow the sidecar's uid to
 	 * reach where it could not go itself. */
 	RETURN_IF_ERR(buf_append_str(out, "\tchain inbound {\n"
 					  "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
 					  "\t\tfib daddr type != local return\n"
 					  "\t\tiifname \"lo\" return\n"));
-	RETURN_IF_ERR(render_ports(&spared, out));
+	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
+	RETURN_IF_ERR(render_ports("tcp sport", &dialed, MID_FLOW "return", out));
+	/* An open socket for just this peer, which a listener is not (unless it listens on one address only). */
+	if (rules->kernel_has_socket)
+		RETURN_IF_ERR(buf_append_str(out, "\t\t" MID_FLOW "socket wildcard 0 return\n"));
 	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_INBOUND_PORT);
 }
 
 static enum err render_outbound(const struct rules *rules, struct buf *out)
 {
-	struct port_list spared = rules->exclude_outbound;
-	if (rules->spare_ssh)
-		RETURN_IF_ERR(port_list_add(&spared, RULES_SSH_PORT));
+	struct port_list direct, answering;
+	RETURN_IF_ERR(direct_outbound(rules, &direct));
+	RETURN_IF_ERR(direct_inbound(rules, &answering));
 	RETURN_IF_ERR(buf_append_str(out, "\tchain outbound {\n"
 					  "\t\ttype nat hook output priority -100; policy accept;\n"));
-	RETURN_IF_ERR(render_ports(&spared, out));
-	/* The first packet that conntrack ever sees of a session that is already open may be our answer. */
-	if (rules->spare_ssh)
-		RETURN_IF_ERR(buf_printf(out, "\t\ttcp sport %d return\n", RULES_SSH_PORT));
+	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
+	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "return", out));
 	RETURN_IF_ERR(buf_printf(out, "\t\tmeta skuid %d return\n\t\tmeta skgid %d return\n\t\toifname \"lo\" return\n",
 		RULES_EXEMPT_ID, RULES_EXEMPT_ID));
-	for (unsigned i = 0; i < rules->num_exclude_networks; i++)
-		RETURN_IF_ERR(render_network(&rules->exclude_networks[i], out));
+	RETURN_IF_ERR(render_networks(rules, "daddr", "return", out));
 	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
+}
+
+/* nat sees one packet of a flow and only what conntrack can place. These chains see every packet, after nat, and stop
+ * what should have been translated and was not. */
+static enum err render_inbound_guard(const struct rules *rules, struct buf *out)
+{
+	struct port_list direct, dialed;
+	RETURN_IF_ERR(direct_inbound(rules, &direct));
+	RETURN_IF_ERR(port_list_add(&direct, RULES_INBOUND_PORT));
+	RETURN_IF_ERR(direct_outbound(rules, &dialed));
+	RETURN_IF_ERR(port_list_add(&dialed, RULES_TUNNEL_PORT));
+	RETURN_IF_ERR(buf_append_str(out, "\tchain " RULES_INBOUND_GUARD " {\n"
+					  "\t\ttype filter hook input priority filter; policy accept;\n"
+					  "\t\tiifname \"lo\" accept\n"
+					  "\t\tmeta l4proto != tcp accept\n"
+					  "\t\tct state established,related accept\n"));
+	RETURN_IF_ERR(render_ports("tcp dport", &direct, "accept", out));
+	RETURN_IF_ERR(render_ports("tcp sport", &dialed, MID_FLOW "accept", out));
+	RETURN_IF_ERR(render_networks(rules, "saddr", MID_FLOW "accept", out));
+	return buf_append_str(out, RULES_INBOUND_GUARD_END);
+}
+
+/* What the sidecar answers on a redirected flow that conntrack has forgotten would leave under its own port and be
+ * reset. It is stopped instead, and is sent again once the other side has spoken, which joins the flow again.
+ *
+ * Here oifname is still the interface that the packet would have left by without nat: 127.0.0.1 and ::1 are what a
+ * redirection makes of its destination. A socket that its program has closed has no uid any more: its last segments,
+ * and the kernel's own answers, pass where conntrack knows the flow, which then is not one that nat has to change. */
+static enum err render_outbound_guard(const struct rules *rules, struct buf *out)
+{
+	struct port_list direct, answering;
+	RETURN_IF_ERR(direct_outbound(rules, &direct));
+	RETURN_IF_ERR(direct_inbound(rules, &answering));
+	RETURN_IF_ERR(buf_append_str(out, "\tchain " RULES_OUTBOUND_GUARD " {\n"
+					  "\t\ttype filter hook output priority filter; policy accept;\n"
+					  "\t\ttcp sport { 15001, 15006 } ct state invalid,new counter drop\n"
+					  "\t\toifname \"lo\" accept\n"
+					  "\t\tmeta l4proto != tcp accept\n"
+					  "\t\tip daddr 127.0.0.1 accept\n"
+					  "\t\tip6 daddr ::1 accept\n"));
+	RETURN_IF_ERR(buf_printf(
+		out, "\t\tmeta skuid %d accept\n\t\tmeta skgid %d accept\n", RULES_EXEMPT_ID, RULES_EXEMPT_ID));
+	RETURN_IF_ERR(render_ports("tcp dport", &direct, "accept", out));
+	RETURN_IF_ERR(render_networks(rules, "daddr", "accept", out));
+	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "accept", out));
+	return buf_append_str(out, RULES_OUTBOUND_GUARD_END);
 }
 
 enum err rules_render_table(const struct rules *rules, struct buf *out)
@@ -90,6 +160,10 @@ enum err rules_render_table(const struct rules *rules, struct buf *out)
 	RETURN_IF_ERR(render_inbound(rules, out));
 	RETURN_IF_ERR(buf_append_str(out, "\n"));
 	RETURN_IF_ERR(render_outbound(rules, out));
+	RETURN_IF_ERR(buf_append_str(out, "\n"));
+	RETURN_IF_ERR(render_inbound_guard(rules, out));
+	RETURN_IF_ERR(buf_append_str(out, "\n"));
+	RETURN_IF_ERR(render_outbound_guard(rules, out));
 	return buf_append_str(out, "}\n");
 }
 
@@ -103,4 +177,50 @@ enum err rules_render_replace(struct span table, struct buf *out)
 {
 	RETURN_IF_ERR(rules_render_remove(out));
 	return buf_append(out, table);
+}
+
+enum err rules_render_rewrite(struct span table, struct buf *out)
+{
+	RETURN_IF_ERR(buf_append_str(out, "add table inet " RULES_TABLE "\nflush table inet " RULES_TABLE "\n"));
+	return buf_append(out, table);
+}
+
+/* The block of one chain: from its line to the next brace at its own depth. */
+static struct span chain_of(struct span table, const char *name)
+{
+	char head[64];
+	int len = snprintf(head, sizeof(head), "\tchain %s {\n", name);
+	const uint8_t *from = memmem(table.ptr, table.len, head, (size_t)len);
+	if (from == NULL)
+		return (struct span){0};
+	struct span rest = span_from(table, (size_t)(from - table.ptr));
+	const uint8_t *end = memmem(rest.ptr, rest.len, "\n\t}\n", 4);
+	return end == NULL ? (struct span){0} : span_of(rest.ptr, (size_t)(end - rest.ptr) + 4);
+}
+
+bool rules_guard_stands(struct span table, const char *chain, const char *hook, const char *end)
+{
+	char head[128];
+	int len = snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype filter hook %s priority filter;", chain, hook);
+	struct span block = chain_of(table, chain);
+	size_t end_len = strlen(end);
+	return span_starts_with(block, span_of(head, (size_t)len)) && block.len > end_len &&
+	       memcmp(block.ptr + block.len - end_len, end, end_len) == 0;
+}
+
+uint64_t rules_guard_packets(struct span table, const char *chain)
+{
+	static const char key[] = "counter packets ";
+	struct span rest = chain_of(table, chain);
+	uint64_t sum = 0;
+	for (;;) {
+		const uint8_t *at = memmem(rest.ptr, rest.len, key, sizeof(key) - 1);
+		if (at == NULL)
+			return sum;
+		rest = span_from(rest, (size_t)(at - rest.ptr) + sizeof(key) - 1);
+		uint64_t count = 0;
+		for (; rest.len > 0 && rest.ptr[0] >= '0' && rest.ptr[0] <= '9'; rest = span_from(rest, 1))
+			count = count * 10 + (uint64_t)(rest.ptr[0] - '0');
+		sum += count;
+	}
 }

@@ -34,15 +34,45 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\t\tfib daddr type != local return\n"
 			     "\t\tiifname \"lo\" return\n"
 			     "\t\ttcp dport { 15008, 15020 } return\n"
+			     "\t\ttcp sport 15008 tcp flags != syn / syn,ack return\n"
 			     "\t\tmeta l4proto tcp redirect to :15006\n"
 			     "\t}\n"
 			     "\n"
 			     "\tchain outbound {\n"
 			     "\t\ttype nat hook output priority -100; policy accept;\n"
+			     "\t\ttcp sport { 15008, 15020 } tcp flags != syn / syn,ack return\n"
 			     "\t\tmeta skuid 1337 return\n"
 			     "\t\tmeta skgid 1337 return\n"
 			     "\t\toifname \"lo\" return\n"
 			     "\t\tmeta l4proto tcp redirect to :15001\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain inbound_guard {\n"
+			     "\t\ttype filter hook input priority filter; policy accept;\n"
+			     "\t\tiifname \"lo\" accept\n"
+			     "\t\tmeta l4proto != tcp accept\n"
+			     "\t\tct state established,related accept\n"
+			     "\t\ttcp dport { 15006, 15008, 15020 } accept\n"
+			     "\t\ttcp sport 15008 tcp flags != syn / syn,ack accept\n"
+			     "\t\tmeta skuid 1337 accept\n"
+			     "\t\tmeta skgid 1337 accept\n"
+			     "\t\tcounter drop\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain outbound_guard {\n"
+			     "\t\ttype filter hook output priority filter; policy accept;\n"
+			     "\t\ttcp sport { 15001, 15006 } ct state invalid,new counter drop\n"
+			     "\t\toifname \"lo\" accept\n"
+			     "\t\tmeta l4proto != tcp accept\n"
+			     "\t\tip daddr 127.0.0.1 accept\n"
+			     "\t\tip6 daddr ::1 accept\n"
+			     "\t\tmeta skuid 1337 accept\n"
+			     "\t\tmeta skgid 1337 accept\n"
+			     "\t\ttcp sport { 15008, 15020 } tcp flags != syn / syn,ack accept\n"
+			     "\t\tmeta skuid != 1337 ct state invalid counter drop\n"
+			     "\t\tmeta l4proto tcp meta skuid != 1337 counter reject with tcp reset\n"
+			     "\t\tct state established,related accept\n"
+			     "\t\tcounter drop\n"
 			     "\t}\n"
 			     "}\n");
 }
@@ -62,12 +92,14 @@ static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void 
 			     "\t\tfib daddr type != local return\n"
 			     "\t\tiifname \"lo\" return\n"
 			     "\t\ttcp dport { 8081, 9100, 15008, 15020 } return\n"
+			     "\t\ttcp sport { 25, 15008 } tcp flags != syn / syn,ack return\n"
 			     "\t\tmeta l4proto tcp redirect to :15006\n"
 			     "\t}\n"
 			     "\n"
 			     "\tchain outbound {\n"
 			     "\t\ttype nat hook output priority -100; policy accept;\n"
 			     "\t\ttcp dport 25 return\n"
+			     "\t\ttcp sport { 8081, 9100, 15008, 15020 } tcp flags != syn / syn,ack return\n"
 			     "\t\tmeta skuid 1337 return\n"
 			     "\t\tmeta skgid 1337 return\n"
 			     "\t\toifname \"lo\" return\n"
@@ -76,6 +108,43 @@ static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void 
 			     "\t\tip6 daddr 2001:db8::/32 return\n"
 			     "\t\tip6 daddr 2001:db8::9 return\n"
 			     "\t\tmeta l4proto tcp redirect to :15001\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain inbound_guard {\n"
+			     "\t\ttype filter hook input priority filter; policy accept;\n"
+			     "\t\tiifname \"lo\" accept\n"
+			     "\t\tmeta l4proto != tcp accept\n"
+			     "\t\tct state established,related accept\n"
+			     "\t\ttcp dport { 8081, 9100, 15006, 15008, 15020 } accept\n"
+			     "\t\ttcp sport { 25, 15008 } tcp flags != syn / syn,ack accept\n"
+			     "\t\tip saddr 10.0.0.0/8 tcp flags != syn / syn,ack accept\n"
+			     "\t\tip saddr 192.0.2.7 tcp flags != syn / syn,ack accept\n"
+			     "\t\tip6 saddr 2001:db8::/32 tcp flags != syn / syn,ack accept\n"
+			     "\t\tip6 saddr 2001:db8::9 tcp flags != syn / syn,ack accept\n"
+			     "\t\tmeta skuid 1337 accept\n"
+			     "\t\tmeta skgid 1337 accept\n"
+			     "\t\tcounter drop\n"
+			     "\t}\n"
+			     "\n"
+			     "\tchain outbound_guard {\n"
+			     "\t\ttype filter hook output priority filter; policy accept;\n"
+			     "\t\ttcp sport { 15001, 15006 } ct state invalid,new counter drop\n"
+			     "\t\toifname \"lo\" accept\n"
+			     "\t\tmeta l4proto != tcp accept\n"
+			     "\t\tip daddr 127.0.0.1 accept\n"
+			     "\t\tip6 daddr ::1 accept\n"
+			     "\t\tmeta skuid 1337 accept\n"
+			     "\t\tmeta skgid 1337 accept\n"
+			     "\t\ttcp dport 25 accept\n"
+			     "\t\tip daddr 10.0.0.0/8 accept\n"
+			     "\t\tip daddr 192.0.2.7 accept\n"
+			     "\t\tip6 daddr 2001:db8::/32 accept\n"
+			     "\t\tip6 daddr 2001:db8::9 accept\n"
+			     "\t\ttcp sport { 8081, 9100, 15008, 15020 } tcp flags != syn / syn,ack accept\n"
+			     "\t\tmeta skuid != 1337 ct state invalid counter drop\n"
+			     "\t\tmeta l4proto tcp meta skuid != 1337 counter reject with tcp reset\n"
+			     "\t\tct state established,related accept\n"
+			     "\t\tcounter drop\n"
 			     "\t}\n"
 			     "}\n");
 }
@@ -86,7 +155,10 @@ static void spares_ssh_in_both_directions_when_asked(_unused_ void **state)
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
 	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport { 22, 15008, 15020 } return\n"));
-	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport 22 return\n\t\ttcp sport 22 return\n"));
+	assert_non_null(
+		strstr(buf_cstr(&out), "\t\ttcp dport 22 return\n"
+				       "\t\ttcp sport { 22, 15008, 15020 } tcp flags != syn / syn,ack return\n"));
+	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport 22 accept\n"));
 }
 
 static void does_not_spare_ssh_when_not_asked(_unused_ void **state)
@@ -141,6 +213,57 @@ static void replaces_in_one_transaction_whatever_was_there(_unused_ void **state
 					    "table inet handfast {\n}\n");
 }
 
+static void finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_their_hooks(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_rewrite(SPAN_LITERAL("table inet handfast {\n}\n"), &out), ERR_NONE);
+	assert_string_equal(buf_cstr(&out), "add table inet handfast\nflush table inet handfast\n"
+					    "table inet handfast {\n}\n");
+}
+
+static bool outbound_guard_stands(const char *table)
+{
+	return rules_guard_stands(span_of_str(table), RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END);
+}
+
+static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **state)
+{
+	struct rules rules = {.spare_ssh = true};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
+	assert_true(outbound_guard_stands(buf_cstr(&out)));
+	assert_true(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END));
+	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "output", RULES_INBOUND_GUARD_END));
+	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_OUTBOUND_GUARD_END));
+	assert_false(outbound_guard_stands(""));
+	assert_false(
+		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n\t\ttype filter hook output "
+				      "priority filter; policy accept;\n\t}\n}\n"));
+	assert_false(outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n"));
+	assert_false(
+		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n" RULES_OUTBOUND_GUARD_END));
+}
+
+static void finding_p1_sums_what_one_guard_has_stopped(_unused_ void **state)
+{
+	static const char table[] = "table inet handfast {\n\tchain inbound_guard {\n"
+				    "\t\tcounter packets 100 bytes 5 drop\n\t}\n\n\tchain outbound_guard {\n"
+				    "\t\tct state invalid counter packets 7 bytes 900 drop\n"
+				    "\t\tcounter packets 12345678901 bytes 1 drop\n\t}\n}\n";
+	assert_int_equal(rules_guard_packets(span_of_str(table), RULES_OUTBOUND_GUARD), 12345678908);
+	assert_int_equal(rules_guard_packets(span_of_str(table), RULES_INBOUND_GUARD), 100);
+	assert_int_equal(rules_guard_packets(span_of_str("counter packets 3"), RULES_INBOUND_GUARD), 0);
+}
+
+static void finding_p11_looks_up_the_socket_where_the_kernel_can(_unused_ void **state)
+{
+	struct rules rules = {.kernel_has_socket = true};
+	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp flags != syn / syn,ack socket wildcard 0 return\n"
+					       "\t\tmeta l4proto tcp redirect to :15006\n"));
+}
+
 static void removes_only_its_own_table(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -159,6 +282,10 @@ int main(void)
 		cmocka_unit_test(refuses_a_port_or_network_too_many),
 		cmocka_unit_test(fits_its_buffer_when_everything_is_full),
 		cmocka_unit_test(replaces_in_one_transaction_whatever_was_there),
+		cmocka_unit_test(finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_their_hooks),
+		cmocka_unit_test(finding_p1_knows_a_guard_by_its_hook_and_its_end),
+		cmocka_unit_test(finding_p1_sums_what_one_guard_has_stopped),
+		cmocka_unit_test(finding_p11_looks_up_the_socket_where_the_kernel_can),
 		cmocka_unit_test(removes_only_its_own_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

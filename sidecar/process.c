@@ -65,6 +65,7 @@ struct app_sources process_app_sources(void)
 {
 	struct app_sources sources = {0};
 	(void)is_here("169.254.15.6", &sources.v4);
-	(void)is_here("::6", &sources.v6);
+	if (!is_here("100::6", &sources.v6))
+		(void)is_here("::6", &sources.v6); /* what handfast-init 0.1.0 wrote */
 	return sources;
 }

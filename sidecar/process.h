@@ -18,7 +18,7 @@ unsigned long process_connections(unsigned long descriptors);
 unsigned process_workers(void); /* one a processor, at most 4 */
 bool process_has_ipv6(void);
 
-/* 169.254.15.6 and ::6 where handfast-init has put them on lo; family 0 where it has not. The app must see inbound
+/* 169.254.15.6 and 100::6 where handfast-init has put them on lo; family 0 where it has not. The app must see inbound
  * connections come from there, never from 127/8, which applications trust. */
 struct app_sources {
 	struct ip_addr v4, v6;

@@ -1,5 +1,5 @@
 /* Variables that Kubernetes sets in each pod beside a Service ("service links"): for a Service named handfast-control
- * they begin as our own settings do. Pure. Only files of this folder include this. */
+ * they begin as our own settings do. Pure. */
 #pragma once
 
 #include <stdbool.h>

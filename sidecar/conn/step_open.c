@@ -47,7 +47,7 @@ static struct conn_next open_plain(struct conn *conn, const struct addr *to, con
 	if (err != ERR_NONE) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), err, "a connection to be started",
-			options.source != NULL ? "run 'handfast-init up': it adds 169.254.15.6 and ::6 to lo"
+			options.source != NULL ? "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo"
 					       : "see the route to it",
 			"%s at %s", err_text(err), addr_format(to, text));
 		return conn_close_for(err == ERR_FD_EXHAUSTED ? CLOSE_FD_EXHAUSTED

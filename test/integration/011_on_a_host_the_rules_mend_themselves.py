@@ -23,7 +23,7 @@ def _init(story, *words, code=0):
 
 
 def _rules(story):
-    return story.a.run(["nft", "list", "ruleset"]).stdout
+    return story.a.run(["nft", "-s", "list", "ruleset"]).stdout
 
 
 def _session(story, address):

@@ -25,4 +25,4 @@ def shows_that_check_passes_on_ipv4(story):
 
 def shows_that_down_leaves_nothing(story):
     story.net.a.run([story.init, "down"])
-    expect_eq(story.net.a.run(["nft", "list", "ruleset"]).stdout, "", "rules")
+    expect_eq(story.net.a.run(["nft", "-s", "list", "ruleset"]).stdout, "", "rules")

@@ -1,6 +1,10 @@
 """IPv6 is carried as IPv4 is, from 2001:db8:2::2 to 2001:db8:3::2; the mesh knows both addresses by the sidecars' claims.
 
-    client (IPv6) -> [sidecar] ==tunnel over IPv6==> server: [sidecar] -> nginx:80, which sees ::6"""
+    client (IPv6) -> [sidecar] ==tunnel over IPv6==> server: [sidecar] -> nginx:80, which sees 100::6
+
+Rows: P9."""
+
+import ipaddress
 
 from handfast_harness import Capture, Mesh, Nginx, StreamServer, expect, expect_eq, expect_in, identity_of
 from handfast_harness import stream, wait_until
@@ -41,9 +45,11 @@ def shows_that_a_request_goes_through_a_tunnel(story):
     expect_eq(line["destination"], "[%s]:80" % mesh.server.ipv6, "destination")
 
 
-def shows_that_the_application_sees_the_sidecars_address(story):
+def finding_p9_the_application_sees_an_address_that_is_not_ipv4_compatible(story):
     with open(story.nginx.access_log) as file:
-        expect_in("::6 ", file.read().splitlines()[-1], "nginx's log")
+        peer = file.read().split("\n")[-2].split()[0]
+    expect_eq(peer, "100::6", "whom nginx sees")
+    expect(not ipaddress.ip_address(peer) in ipaddress.ip_network("::/96"), "an IPv4-compatible address")
 
 
 def shows_that_bytes_and_ends_are_kept(story):

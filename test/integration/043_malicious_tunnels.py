@@ -27,7 +27,7 @@ def _tunnel(story):
 
 def shows_that_no_other_destination_can_be_asked_for(story):
     hosts = ["127.0.0.1", "127.8.9.10", "0.0.0.0", "169.254.169.254", "169.254.15.6", "224.0.0.1", "255.255.255.255",
-             story.mesh.client.ipv4, story.mesh.server.ipv6, "[::1]", "[::]", "[::6]", "[::ffff:127.0.0.1]",
+             story.mesh.client.ipv4, story.mesh.server.ipv6, "[::1]", "[::]", "[100::6]", "[::6]", "[::ffff:127.0.0.1]",
              "[fe80::1]", "[%s]" % story.mesh.client.ipv6]
     own = [form % port for port in (15000, 15001, 15006, 15008, 15020, 0)
            for form in (story.address + ":%d", "[::ffff:" + story.address + "]:%d")]

@@ -9,7 +9,7 @@ from .expect import StoryFailure
 
 OUTBOUND, INBOUND, TUNNEL, METRICS = 15001, 15006, 15008, 15020
 SIDECAR = 1337
-DIALS_FROM = {4: "169.254.15.6", 6: "::6"}
+DIALS_FROM = {4: "169.254.15.6", 6: "100::6"}
 
 _SO_ORIGINAL_DST = 80  # for both levels
 

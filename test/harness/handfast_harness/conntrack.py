@@ -1,0 +1,32 @@
+"""The kernel's table of connections in one namespace, by the conntrack program."""
+
+import os
+
+
+def flows(host, port):
+    """The lines about TCP connections that were opened to this port."""
+    families = ("ipv4", "ipv6")
+    listed = [host.run(["conntrack", "-L", "-f", family, "-p", "tcp", "--orig-port-dst", port]).stdout
+              for family in families]
+    return [line for text in listed for line in text.splitlines()]
+
+
+def flush(host):
+    """As a reload of a firewall does."""
+    host.run(["conntrack", "-F"])
+
+
+def fill(story, host):
+    """Up to the limit, with connections that are not given up for others. A host has the machine's limit, which only the
+    machine may change."""
+    with open("/proc/sys/net/netfilter/nf_conntrack_max") as file:
+        limit = int(file.read())
+    path = os.path.join(story.folder("conntrack-" + host.name), "flows")
+    with open(path, "w") as file:
+        for number in range(limit):
+            file.write("-I -p tcp -s 10.0.0.1 -d 10.%d.%d.%d --sport 1 --dport 2 --state ESTABLISHED --timeout 600 "
+                       "-u ASSURED\n" % (1 + (number >> 16), number >> 8 & 255, number & 255))
+    host.run(["conntrack", "-R", path], check=False, timeout_s=60.0)  # ends with a failure: the table is full
+    os.remove(path)
+    with host.entered(), open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
+        return int(file.read()) >= limit
