@@ -1,6 +1,6 @@
 #include "intercept/options.h"
+#include "base/core/service_link.h"
 #include "base/core/version.h"
-#include "base/settings/service_link.h"
 #include <jansson.h>
 #include <stdio.h>
 

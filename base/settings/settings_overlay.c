@@ -1,6 +1,6 @@
 /* The environment and flags over the file: a value given there replaces what the file says at that key. */
 #include "base/core/mem.h"
-#include "base/settings/service_link.h"
+#include "base/core/service_link.h"
 #include "base/settings/setting_node.h"
 #include <ctype.h>
 #include <stdio.h>

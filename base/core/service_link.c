@@ -1,4 +1,4 @@
-#include "base/settings/service_link.h"
+#include "base/core/service_link.h"
 
 #include <regex.h>
 #include <stddef.h>
