@@ -214,8 +214,9 @@ static void warn_of_sources(void)
 		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections will reach the workload from "
 				       "another local address (`handfast-init up` adds it)");
 	if (sources.v6.family == 0 && process_has_ipv6())
-		log_warning(COMPONENT, "100::6 is not on lo: inbound connections over IPv6 will reach the workload from "
-				       "another local address (`handfast-init up` adds it)");
+		log_warning(COMPONENT,
+			"100::6 is not on lo: inbound connections over IPv6 will reach the workload from "
+			"another local address (`handfast-init up` adds it)");
 }
 
 static enum err parts_make(struct sidecar *sidecar, struct why *why)

@@ -51,9 +51,9 @@ struct conn_env {
 	struct outliers *outliers; /* endpoints that failed lately */
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
-	struct socket_keepalive keepalive; /* of every plain socket */
-	struct ip_addr app_source_v4,
-		app_source_v6; /* 169.254.15.6, 100::6: where the app sees inbound connections come from; family 0: any */
+	struct socket_keepalive keepalive;           /* of every plain socket */
+	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: where the app sees inbound connections
+							come from; family 0: any */
 	struct conn_observer observer;
 };
 
