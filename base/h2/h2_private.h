@@ -9,6 +9,7 @@ struct h2_stream { /* nghttp2's stream user data: exists from our open, or the p
 	void *owner;                /* h2_stream_attach() */
 	struct h2_header *trailers; /* with their bytes behind them, one allocation; NULL: none */
 	uint32_t num_trailers;
+	uint32_t first_window; /* is_unsent: to be granted behind the HEADERS; 0: none */
 	int32_t id;
 	bool is_unsent : 1;    /* a request whose HEADERS are still queued */
 	bool is_ready : 1;     /* the owner said that pull has something */

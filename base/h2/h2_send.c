@@ -135,6 +135,14 @@ static void on_goaway_sent(struct h2_session *session, const nghttp2_goaway *goa
 	session->last_stream_id = goaway->last_stream_id;
 }
 
+static void on_request_sent(struct h2_session *session, struct h2_stream *stream)
+{
+	stream->is_unsent = false;
+	if (stream->first_window > 0)
+		h2_stream_set_window(session, stream->id, stream->first_window);
+	stream->first_window = 0;
+}
+
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
 {
 	(void)nghttp2;
@@ -142,7 +150,7 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 	if (frame->hd.type == NGHTTP2_HEADERS) {
 		struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
 		if (stream != NULL)
-			stream->is_unsent = false;
+			on_request_sent(session, stream);
 	}
 	if (frame->hd.type == NGHTTP2_RST_STREAM && session->role == H2_SERVER) {
 		/* One that neither we decided nor on_invalid_frame counted: the peer's doing all the same. */

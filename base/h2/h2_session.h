@@ -84,7 +84,8 @@ void h2_stream_ready(struct h2_session *session, int32_t stream_id); /* pull may
 void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len);
 void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t error);
 void h2_stream_set_window(
-	struct h2_session *session, int32_t stream_id, uint32_t bytes); /* receive window, only grows */
+	struct h2_session *session, int32_t stream_id, uint32_t bytes); /* receive window, only grows; of a request
+									 * just opened, with its HEADERS */
 uint32_t h2_stream_window(const struct h2_session *session, int32_t stream_id);
 
 /* --- connection --- */

@@ -181,6 +181,11 @@ void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t err
 
 void h2_stream_set_window(struct h2_session *session, int32_t stream_id, uint32_t bytes)
 {
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream != NULL && stream->is_unsent) { /* nghttp2 does not know it yet */
+		stream->first_window = bytes;
+		return;
+	}
 	if (bytes <= h2_stream_window(session, stream_id) || bytes > INT32_MAX || session->broken != ERR_NONE)
 		return;
 	CHECK(!nghttp2_is_fatal(

@@ -202,6 +202,20 @@ static void a_window_grows_and_never_shrinks(void **state)
 	assert_int_equal(h2_stream_window(pair->server.session, 77), 0);
 }
 
+static void a_window_granted_before_the_request_has_left_goes_with_it(void **state)
+{
+	struct h2_test_pair *pair = *state;
+	static uint8_t answer[200000];
+	pair->client.refuses_to_consume = true;
+	int32_t id = h2_test_open(&pair->client, false);
+	h2_stream_set_window(pair->client.session, id, 150000);
+	h2_test_pair_run(pair);
+	assert_int_equal(h2_stream_window(pair->client.session, id), 150000);
+	h2_test_send(&pair->server, id, span_of(answer, sizeof(answer)), true);
+	h2_test_pair_run(pair);
+	assert_int_equal(buf_len(&h2_test_end_stream(&pair->client, id)->received), 150000);
+}
+
 static void calls_on_streams_that_are_gone_do_nothing(void **state)
 {
 	struct h2_test_pair *pair = *state;
@@ -234,6 +248,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_more_streams_than_the_peer_allows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_that_stops_holds_only_its_own_stream, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_window_grows_and_never_shrinks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_window_granted_before_the_request_has_left_goes_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(calls_on_streams_that_are_gone_do_nothing, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

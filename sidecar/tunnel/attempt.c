@@ -231,6 +231,9 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
 	attempt->stream = stream;
 	attempt->tries++;
 	attempt->replayed = 0;
+	uint32_t first = window_first(&stream->window, stream->budget);
+	if (first > WINDOW_START)
+		h2_stream_set_window(tunnel->h2, stream->id, first);
 	if (attempt->downstream != NULL) {
 		leg_join(attempt->downstream, NULL, &early_listener, attempt);
 		h2_stream_ready(tunnel->h2, stream->id); /* what the app has sent by now leaves with the CONNECT */

@@ -539,6 +539,21 @@ static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(voi
 	peer_free(peer);
 }
 
+/* As Envoy serves: once its own application has ended, what does not fit into the window at once is lost. */
+static void finding_t9_an_answer_of_100_kb_fits_into_the_first_window(void **state)
+{
+	struct world *world = *state;
+	static uint8_t answer[100000];
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct call *call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	peer_answer_whole(peer, &peer->streams[0], span_of(answer, sizeof(answer)));
+	peer_pump(peer); /* and nothing of ours comes between */
+	assert_int_equal(peer->body.len, 0);
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	peer_free(peer);
+}
+
 /* --- identities that end --- */
 
 static struct credentials *credentials_for_20_s(struct world *world, const char *id)
@@ -693,6 +708,7 @@ int main(void)
 		WORLD_TEST(finding_p8_a_stream_whose_tunnel_breaks_may_have_been_delivered),
 		WORLD_TEST(finding_p8_what_waits_too_long_for_a_tunnel_was_not_delivered),
 		WORLD_TEST(finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect),
+		WORLD_TEST(finding_t9_an_answer_of_100_kb_fits_into_the_first_window),
 		WORLD_TEST(finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands),
 		WORLD_TEST(finding_p12_a_silent_peer_is_noticed_after_30_s),
 		WORLD_TEST(finding_p16_connections_that_wait_for_a_handshake_keep_their_order),

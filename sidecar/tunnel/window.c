@@ -6,14 +6,18 @@
 /* The clock has milliseconds and a round of a busy loop takes some: below this, round trips are not told apart. */
 enum { CLOCK_SLACK_MS = 5 };
 
+enum { FIRST_SHARE = 32 }; /* of what is left for first windows, each takes a 32nd */
+
 struct window_budget {
 	_Atomic uint64_t left;
+	uint64_t size;
 };
 
 struct window_budget *window_budget_new(uint64_t bytes)
 {
 	struct window_budget *budget = mem_new(struct window_budget);
-	atomic_init(&budget->left, bytes == 0 ? WINDOW_BUDGET_DEFAULT : bytes);
+	budget->size = bytes == 0 ? WINDOW_BUDGET_DEFAULT : bytes;
+	atomic_init(&budget->left, budget->size);
 	return budget;
 }
 
@@ -40,6 +44,16 @@ static bool take(struct window_budget *budget, uint64_t bytes)
 void window_open(struct window *window, uint64_t now_ms)
 {
 	*window = (struct window){.size = WINDOW_START, .filling_since_ms = now_ms};
+}
+
+uint32_t window_first(struct window *window, struct window_budget *budget)
+{
+	uint64_t left = window_budget_left(budget), kept = budget->size / 2;
+	uint64_t part = left > kept ? (left - kept) / FIRST_SHARE : 0;
+	uint32_t size = part < WINDOW_FIRST_MAX ? (uint32_t)part : WINDOW_FIRST_MAX;
+	if (size > WINDOW_START && take(budget, size - WINDOW_START))
+		window->size = size;
+	return window->size;
 }
 
 static bool deserves_more(const struct window *window, bool keeps_up, uint64_t now_ms, uint32_t rtt_ms)

@@ -1,6 +1,7 @@
-/* How much credit a stream's sender gets. Every stream starts with 32 KiB; one whose sender fills its window within
- * about two round trips, while the app keeps up, gets twice as much, and so on. What is granted cannot be taken back,
- * so every byte above the start is charged to a budget of the whole process until the stream is gone. */
+/* How much credit a stream's sender gets. Every stream starts with 32 KiB, one that we opened with more while the
+ * budget is plentiful (decision 026); one whose sender fills its window within about two round trips, while the app
+ * keeps up, gets twice as much, and so on. What is granted cannot be taken back, so every byte above the start is
+ * charged to a budget of the whole process until the stream is gone. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 
 enum {
 	WINDOW_START = 32 * 1024,
+	WINDOW_FIRST_MAX = 1024 * 1024,
 	WINDOW_MAX = 4 * 1024 * 1024,
 	WINDOW_BUDGET_DEFAULT = 64 * 1024 * 1024,
 };
@@ -25,6 +27,9 @@ struct window { /* of one stream; zeroed is one that is not open */
 };
 
 void window_open(struct window *window, uint64_t now_ms);
+/* More at once, of a window just opened: 1 MiB while the budget is whole, less with each that has it, and none of the
+ * half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
+uint32_t window_first(struct window *window, struct window_budget *budget);
 /* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
  * granted. */
 enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_BUDGET };

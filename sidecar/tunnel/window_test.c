@@ -30,6 +30,45 @@ static void starts_with_32_kib_that_cost_nothing(void **state)
 	assert_int_equal(window_budget_left(*state), 8 * MIB);
 }
 
+static void finding_t9_the_first_window_holds_a_large_answer_and_is_charged(void **state)
+{
+	(void)state;
+	struct window_budget *budget = window_budget_new(0);
+	struct window window;
+	window_open(&window, 0);
+	assert_int_equal(window_first(&window, budget), 1 * MIB);
+	assert_int_equal(window_charged(&window), 1 * MIB - 32 * KIB);
+	assert_int_equal(window_budget_left(budget), 64 * MIB - window_charged(&window));
+	window_close(&window, budget);
+	assert_int_equal(window_budget_left(budget), 64 * MIB);
+	window_budget_free(budget);
+}
+
+/* However many streams there are, first windows leave half of the budget to those that grow. */
+static void finding_t9_first_windows_shrink_with_their_number_and_leave_half(void **state)
+{
+	(void)state;
+	enum { NUM = 4000 };
+	static struct window windows[NUM];
+	struct window_budget *budget = window_budget_new(0);
+	uint32_t before = UINT32_MAX, num_large = 0, num_100_kib = 0;
+	for (unsigned i = 0; i < NUM; i++) {
+		window_open(&windows[i], 0);
+		uint32_t size = window_first(&windows[i], budget);
+		assert_true(size <= before && size >= 32 * KIB);
+		before = size;
+		num_large += size >= 512 * KIB;
+		num_100_kib += size >= 100 * KIB;
+	}
+	assert_in_range(num_large, 20, 24);
+	assert_in_range(num_100_kib, 80, 90);
+	assert_true(window_budget_left(budget) >= 32 * MIB);
+	for (unsigned i = 0; i < NUM; i++)
+		window_close(&windows[i], budget);
+	assert_int_equal(window_budget_left(budget), 64 * MIB);
+	window_budget_free(budget);
+}
+
 static void doubles_when_it_is_filled_within_two_round_trips(void **state)
 {
 	struct window window;
@@ -97,6 +136,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WINDOW_TEST(starts_with_32_kib_that_cost_nothing),
+		WINDOW_TEST(finding_t9_the_first_window_holds_a_large_answer_and_is_charged),
+		WINDOW_TEST(finding_t9_first_windows_shrink_with_their_number_and_leave_half),
 		WINDOW_TEST(doubles_when_it_is_filled_within_two_round_trips),
 		WINDOW_TEST(stays_when_the_sender_is_slower_than_its_window),
 		WINDOW_TEST(stays_while_the_app_does_not_keep_up),
