@@ -1,0 +1,63 @@
+#include "base/core/check.h"
+#include "control/distribute/encode.h"
+#include "control/serve/messages.h"
+#include "control/serve/operator_messages.h"
+#include "test/fuzz/fuzz.h"
+
+/* What sidecars and operators send to the control plane. The first byte chooses the message. */
+
+static void attest(struct span bytes, struct why *why)
+{
+	_cleanup_(attest_up_done) struct attest_up up = {0};
+	CHECK(attest_up_parse(bytes, &up, why) == why->err);
+}
+
+static void identity(struct span bytes, struct why *why)
+{
+	_cleanup_(identity_up_done) struct identity_up up = {0};
+	CHECK(identity_up_parse(bytes, &up, why) == why->err);
+	CHECK(why->err != ERR_NONE || up.kind <= IDENTITY_RELEASE);
+}
+
+static void discovery(struct span bytes, struct why *why)
+{
+	_cleanup_(discovery_up_done) struct discovery_up up = {0};
+	CHECK(discovery_up_parse(bytes, &up, why) == why->err);
+	if (why->err != ERR_NONE)
+		return;
+	CHECK(up.num_destinations <= SUBSCRIBE_MAX);
+	for (size_t i = 0; i < up.num_destinations; i++)
+		CHECK(up.destinations[i].ip.family == AF_INET || up.destinations[i].ip.family == AF_INET6);
+}
+
+static void token_order(struct span bytes, struct why *why)
+{
+	struct token_order order = {0};
+	CHECK(token_order_parse(bytes, &order, why) == why->err);
+	CHECK(order.num_networks <= OPERATOR_NETWORKS_MAX && order.id_len <= SPIFFE_ID_MAX);
+	CHECK(why->err != ERR_NONE || order.ttl_s > 0);
+}
+
+static void ban_order(struct span bytes, struct why *why)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	CHECK(ban_order_parse(bytes, &id, why) == why->err);
+	CHECK((why->err == ERR_NONE) == (id.text != NULL));
+}
+
+static void release_order(struct span bytes, struct why *why)
+{
+	struct ip_addr ip = {0};
+	CHECK(release_order_parse(bytes, &ip, why) == why->err);
+	CHECK(why->err != ERR_NONE || ip.family == AF_INET || ip.family == AF_INET6);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static void (*const parsers[])(struct span, struct why *) = {
+		attest, identity, discovery, token_order, ban_order, release_order};
+	struct why why = {0};
+	if (len > 0)
+		parsers[bytes[0] % (sizeof(parsers) / sizeof(parsers[0]))](span_of(bytes + 1, len - 1), &why);
+	return 0;
+}
