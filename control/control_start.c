@@ -40,6 +40,13 @@ static void on_answers_changed(void *arg, const struct ip_addr *ip)
 		distributor_registry_changed(control->distributor, ip);
 }
 
+static void on_address_freed(void *arg, const struct ip_addr *ip)
+{
+	const struct control *control = arg;
+	if (control->serve != NULL)
+		serve_address_freed(control->serve, ip);
+}
+
 static void open_doors(struct control *control)
 {
 	const struct control_config *config = control->config;
@@ -85,7 +92,7 @@ static void on_trust_changed(void *arg)
 
 static void start_services(struct control *control)
 {
-	const struct registry_observer observer = {on_answers_changed, control};
+	const struct registry_observer observer = {on_answers_changed, on_address_freed, control};
 	struct why why = {0};
 	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
 	control->registry = registry_new(control->loop, control->store, control->config, &observer);

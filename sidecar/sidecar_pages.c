@@ -58,7 +58,9 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		if (status.claims[i].why.err != ERR_NONE)
 			add(out, "address not ours", PAGE_DEGRADED,
 				why_format(&status.claims[i].why, out->refused[i], sizeof(out->refused[i])),
-				"if it changed hands on purpose, release it on the control plane");
+				"if it changed hands on purpose: handfast entry release ADDRESS; the claim is made "
+				"again by "
+				"itself");
 }
 
 static void on_check(void *arg, struct http_request *request)

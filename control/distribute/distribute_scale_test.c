@@ -272,8 +272,8 @@ static int set_up(void **state)
 	snprintf(world->path, sizeof(world->path), "%s/store", world->folder);
 	world->config = config_make();
 	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
-	world->registry =
-		registry_new(world->loop, world->store, world->config, &(struct registry_observer){on_change, world});
+	world->registry = registry_new(world->loop, world->store, world->config,
+		&(struct registry_observer){.on_change = on_change, .arg = world});
 	world->distributor = distributor_new(world->loop, world->registry, world->config);
 	world->server = rpc_server_new(&(struct rpc_server_options){.loop = world->loop,
 		.methods = methods,

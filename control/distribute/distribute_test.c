@@ -156,8 +156,8 @@ static int set_up(void **state)
 	world->config = config_of("192.0.2.0/24");
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &world->id, NULL), ERR_NONE);
 	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
-	world->registry =
-		registry_new(world->loop, world->store, world->config, &(struct registry_observer){on_change, world});
+	world->registry = registry_new(world->loop, world->store, world->config,
+		&(struct registry_observer){.on_change = on_change, .arg = world});
 	world->distributor = distributor_new(world->loop, world->registry, world->config);
 	world->server = rpc_server_new(
 		&(struct rpc_server_options){.loop = world->loop, .methods = methods, .num_methods = 1, .arg = world});

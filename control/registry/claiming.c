@@ -53,8 +53,9 @@ static enum err may_claim(
 			"%s for %s, which is %s", id->text, text, entry->identity.text);
 	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
 		return why_set(why, ERR_DENIED, "an address that nobody else holds",
-			"release it, if its holder is gone: handfast entry release", "%s for %s, held by %s", id->text,
-			text, held->id.text);
+			"if its holder is gone for good: handfast entry release ADDRESS; then this claim is granted by "
+			"itself",
+			"%s for %s, held by %s", id->text, text, held->id.text);
 	return ERR_NONE;
 }
 

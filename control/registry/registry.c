@@ -8,6 +8,18 @@
 
 enum { START_LINGER_MS = 30000 };
 
+static void freed(struct registry *registry, const struct ip_addr *ip)
+{
+	if (registry->observer.on_freed != NULL)
+		registry->observer.on_freed(registry->observer.arg, ip);
+}
+
+bool registry_holds(const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+{
+	const struct claim *claim = registry_find(registry, ip);
+	return claim != NULL && !claim->has_ended && spiffe_id_eq(&claim->id, id);
+}
+
 /* The same holder: what lives here (streams, the linger) stays. */
 static void claim_update(struct registry *registry, struct claim *known, const struct claim *fresh)
 {
@@ -21,6 +33,7 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	member->num_claims = known->has_ended ? member->num_claims - 1 : member->num_claims + 1;
 	registry_review(registry, known);
 	registry_changed(registry, &known->ip, NULL);
+	freed(registry, &known->ip);
 }
 
 static void claim_drop(struct registry *registry, struct claim *claim)
@@ -30,6 +43,7 @@ static void claim_drop(struct registry *registry, struct claim *claim)
 	spiffe_id_copy(&claim->id, &id);
 	registry_drop_claim(registry, claim);
 	registry_changed(registry, &ip, &id);
+	freed(registry, &ip);
 }
 
 /* AWAY until a stream stands: who saved it says so in the same breath. */
@@ -116,6 +130,7 @@ void registry_set_config(struct registry *registry, const struct control_config 
 	registry_index_config(registry);
 	if (registry->observer.on_change != NULL)
 		registry->observer.on_change(registry->observer.arg, NULL);
+	freed(registry, NULL);
 }
 
 struct release { /* of an address, until it is durable */

@@ -13,8 +13,11 @@
 struct registry;
 
 struct registry_observer {
-	/* Answers about this address may be others now, and a claim of it may be judged otherwise; NULL: about any. */
+	/* Answers about this address may be others now; NULL: about any. May be NULL. */
 	void (*on_change)(void *arg, const struct ip_addr *ip);
+	/* A claim of this address would be judged otherwise now, and one that was held may be gone (released, ended);
+	 * NULL: of any. May be NULL. Called from within the registry: claim in a task, not here. */
+	void (*on_freed)(void *arg, const struct ip_addr *ip);
 	void *arg;
 };
 
@@ -31,6 +34,8 @@ typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why)
 void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	registry_claimed_fn *on_claimed, void *arg);
 void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* Whether `id` holds the address now. */
+bool registry_holds(const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 /* The sidecar of `id` at `ip` drains (or no longer does): the address leaves its services while they have another, and
  * the claim stays. Ignored from who does not hold the address. Stays until it is said otherwise. */
 void registry_set_draining(

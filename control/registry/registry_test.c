@@ -24,7 +24,7 @@ struct world {
 	struct store *store;
 	struct control_config *config;
 	struct registry *registry;
-	unsigned num_changes, num_service_changes, num_answers;
+	unsigned num_changes, num_service_changes, num_freed, num_answers;
 	enum err last;
 	struct why why;
 	char folder[32], path[64];
@@ -38,11 +38,17 @@ static void on_change(void *arg, const struct ip_addr *ip)
 	world->num_service_changes += ip != NULL && strcmp(ip_addr_format(ip, text), "203.0.113.10") == 0;
 }
 
+static void on_freed(void *arg, const struct ip_addr *ip)
+{
+	(void)ip;
+	((struct world *)arg)->num_freed++;
+}
+
 static void registry_open(struct world *world)
 {
 	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
-	world->registry =
-		registry_new(world->loop, world->store, world->config, &(struct registry_observer){on_change, world});
+	world->registry = registry_new(
+		world->loop, world->store, world->config, &(struct registry_observer){on_change, on_freed, world});
 }
 
 static int set_up(void **state)
@@ -340,12 +346,15 @@ static void release_needs_the_holder_or_an_operator(void **state)
 	struct ip_addr ip = ip_of("192.0.2.1");
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
 	assert_false(registry_release(world->registry, &thief, &ip));
+	assert_true(registry_holds(world->registry, &web, &ip));
 	assert_true(registry_release(world->registry, &web, &ip));
 	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
 		loop_run_once(world->loop, false);
 		usleep(1000);
 	}
 	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	assert_false(registry_holds(world->registry, &web, &ip));
+	assert_int_equal(world->num_freed, 1);
 	spiffe_id_done(&thief);
 }
 

@@ -1,23 +1,10 @@
 /* Identity: renewals, trust and claims of one sidecar. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "control/serve/messages.h"
-#include "control/serve/serve_private.h"
+#include "control/serve/identity_stream.h"
 #include <stdio.h>
 
-struct identity_stream {
-	struct identity_stream *next, **prev;
-	struct serve *serve;
-	struct rpc_call *call; /* NULL: over */
-	struct sidecar *sidecar;
-	bool has_hello, holds_address, is_claiming, answers_trust, is_draining;
-	struct epoch acked;
-	char release[65];
-	struct renewal *renewals; /* under way */
-	unsigned refs;            /* the call, and each claim under way */
-};
-
-static void stream_unref(struct identity_stream *stream)
+void identity_stream_unref(struct identity_stream *stream)
 {
 	if (--stream->refs != 0)
 		return;
@@ -25,21 +12,21 @@ static void stream_unref(struct identity_stream *stream)
 	mem_free(stream);
 }
 
-static void end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
+void identity_stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
 	if (stream->call != NULL)
 		rpc_call_finish(TAKE_PTR(stream->call), status, message, retry_ms);
 }
 
 /* Each message is small or rare; who does not even read those starts over. */
-static void tell(struct identity_stream *stream, enum err err, const struct buf *message)
+void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message)
 {
 	if (stream->call == NULL)
 		return;
 	if (err == ERR_NONE)
 		err = rpc_call_send(stream->call, buf_span(message));
 	if (err != ERR_NONE)
-		end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
+		identity_stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
 }
 
 static void send_trust(struct identity_stream *stream)
@@ -47,7 +34,7 @@ static void send_trust(struct identity_stream *stream)
 	const struct serve *serve = stream->serve;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
 	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
-	tell(stream, err, &message);
+	identity_stream_send(stream, err, &message);
 }
 
 void identity_push_trust(struct serve *serve)
@@ -102,7 +89,7 @@ static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, 
 	log_warning("audit", "renewal refused: %s: %s: %s", stream->sidecar->id.text, err_label(err), text);
 	err = identity_renewed_encode(
 		request_id, NULL, text, serve_retry_ms(stream->serve, err), serve_now_ms(stream->serve), &message);
-	tell(stream, err, &message);
+	identity_stream_send(stream, err, &message);
 }
 
 static void hand_over(struct identity_stream *stream, uint64_t request_id, const struct granted *granted)
@@ -116,7 +103,7 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	log_notice("audit", "renewed: %s, SVID until %lld", granted->holder->id.text,
 		(long long)granted->holder->not_after_s);
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
-	tell(stream, err, &message);
+	identity_stream_send(stream, err, &message);
 }
 
 static void on_granted(void *arg, enum err err, const struct granted *granted, const struct why *why)
@@ -160,64 +147,11 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 	return ERR_NONE;
 }
 
-/* --- claims --- */
-
-static void show_draining(const struct identity_stream *stream)
-{
-	const struct sidecar *sidecar = stream->sidecar;
-	registry_set_draining(stream->serve->options.registry, &sidecar->id, &sidecar->source, stream->is_draining);
-}
-
-static void on_claimed(void *arg, enum err err, const struct why *why)
-{
-	struct identity_stream *stream = arg;
-	const struct sidecar *sidecar = stream->sidecar;
-	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
-	char text[700] = "", address[ADDR_TEXT_MAX];
-	stream->is_claiming = false;
-	if (err == ERR_NONE && stream->call == NULL)
-		registry_stream_gone(stream->serve->options.registry, &sidecar->id, &sidecar->source);
-	stream->holds_address = err == ERR_NONE && stream->call != NULL;
-	if (stream->holds_address)
-		show_draining(stream); /* said before the address was held */
-	serve_count(stream->serve, err == ERR_NONE ? CONTROL_CLAIMS_HELD : CONTROL_CLAIMS_REFUSED);
-	if (err != ERR_NONE)
-		log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
-			ip_addr_format(&sidecar->source, address), why_format(why, text, sizeof text));
-	err = identity_claim_encode(
-		&sidecar->source, err == ERR_NONE ? NULL : text, serve_now_ms(stream->serve), &message);
-	tell(stream, err, &message);
-	stream_unref(stream);
-}
-
-static void claim(struct identity_stream *stream)
-{
-	if (stream->holds_address || stream->is_claiming)
-		return;
-	stream->is_claiming = true;
-	stream->refs++;
-	registry_claim(
-		stream->serve->options.registry, &stream->sidecar->id, &stream->sidecar->source, on_claimed, stream);
-}
-
-static void release(struct identity_stream *stream)
-{
-	struct registry *registry = stream->serve->options.registry;
-	const struct sidecar *sidecar = stream->sidecar;
-	char address[ADDR_TEXT_MAX];
-	if (stream->holds_address)
-		registry_stream_gone(registry, &sidecar->id, &sidecar->source);
-	stream->holds_address = false;
-	if (registry_release(registry, &sidecar->id, &sidecar->source))
-		log_notice("audit", "released: %s by %s", ip_addr_format(&sidecar->source, address), sidecar->id.text);
-}
-
 /* --- messages --- */
 
 /* Again whenever the sidecar begins to drain. */
 static enum err hello(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
-	char address[ADDR_TEXT_MAX];
 	if (up->protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
 			"bring both sides to releases close to each other", "version %u", up->protocol_version);
@@ -225,12 +159,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
-	if (up->is_draining && !stream->is_draining)
-		log_notice("audit", "draining: %s at %s", stream->sidecar->id.text,
-			ip_addr_format(&stream->sidecar->source, address));
-	stream->is_draining = up->is_draining;
-	show_draining(stream);
-	return ERR_NONE;
+	return claims_set_draining(stream, up->is_draining, why);
 }
 
 /* An epoch that was never issued is ignored. */
@@ -266,11 +195,9 @@ static enum err take(struct identity_stream *stream, struct identity_up *up, str
 		ack(stream, up);
 		return ERR_NONE;
 	case IDENTITY_CLAIM:
-		claim(stream);
-		return ERR_NONE;
+		return claims_claim(stream, why);
 	case IDENTITY_RELEASE:
-		release(stream);
-		return ERR_NONE;
+		return claims_release(stream, why);
 	}
 	return ERR_PROTOCOL;
 }
@@ -288,13 +215,13 @@ void identity_message(void *arg, struct rpc_call *call, struct span message)
 	if (err == ERR_NONE)
 		err = take(stream, &up, &why);
 	if (err != ERR_NONE)
-		end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
+		identity_stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
 }
 
 void identity_half_close(void *arg, struct rpc_call *call)
 {
 	(void)call;
-	end(arg, RPC_OK, NULL, 0);
+	identity_stream_end(arg, RPC_OK, NULL, 0);
 }
 
 void identity_done(void *arg, struct rpc_call *call)
@@ -306,11 +233,9 @@ void identity_done(void *arg, struct rpc_call *call)
 	if (stream->next != NULL)
 		stream->next->prev = stream->prev;
 	stream->serve->num_streams--;
-	if (stream->holds_address)
-		registry_stream_gone(stream->serve->options.registry, &stream->sidecar->id, &stream->sidecar->source);
-	stream->holds_address = false;
+	claims_stream_gone(stream);
 	abandon_renewals(stream);
-	stream_unref(stream);
+	identity_stream_unref(stream);
 }
 
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)

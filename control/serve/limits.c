@@ -11,6 +11,8 @@ static const struct {
 } limits[SERVE_LIMITS_NUM] = {
 	[SERVE_LIMIT_CONNECTIONS] = {CONTROL_REFUSED_CONNECTIONS, "connections at the streams port",
 		"raise limits.max_connections and the limit of open files (LimitNOFILE=)"},
+	[SERVE_LIMIT_IDENTITY] = {CONTROL_REFUSED_IDENTITY, "connections of one identity",
+		"see which sidecars of this identity connect so often, or raise limits.max_connections"},
 	[SERVE_LIMIT_HANDSHAKES] = {CONTROL_REFUSED_HANDSHAKES, "handshakes under way",
 		"raise limits.max_handshakes, or find out who opens connections and says nothing"},
 	[SERVE_LIMIT_OPERATORS] = {CONTROL_REFUSED_OPERATORS, "connections of operators", "end those that hang"},
@@ -21,6 +23,8 @@ static uint32_t max_of(const struct serve *serve, enum serve_limit limit)
 	switch (limit) {
 	case SERVE_LIMIT_CONNECTIONS:
 		return serve->options.max_connections;
+	case SERVE_LIMIT_IDENTITY:
+		return serve_identity_max(serve);
 	case SERVE_LIMIT_HANDSHAKES:
 		return serve->options.max_handshakes;
 	case SERVE_LIMIT_OPERATORS:
@@ -61,6 +65,11 @@ static void end_if_over(struct serve *serve, enum serve_limit limit)
 void limits_on_streams(void *arg, enum rpc_limit limit, const struct addr *from)
 {
 	refused(arg, limit == RPC_LIMIT_CONNECTIONS ? SERVE_LIMIT_CONNECTIONS : SERVE_LIMIT_HANDSHAKES, from);
+}
+
+void limits_on_identity(struct serve *serve, const struct addr *from)
+{
+	refused(serve, SERVE_LIMIT_IDENTITY, from);
 }
 
 void limits_on_operators(void *arg, _unused_ enum rpc_limit limit, const struct addr *from)

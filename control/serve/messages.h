@@ -42,6 +42,6 @@ enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct
 /* svid NULL: refused, and why. */
 enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_because,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;
-/* refused_because NULL: held. */
-enum err identity_claim_encode(
-	const struct ip_addr *ip, const char *refused_because, int64_t now_ms, struct buf *out) _must_use_;
+/* refused_because NULL: held. retry_after_ms: when refused. */
+enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_because, uint32_t retry_after_ms,
+	int64_t now_ms, struct buf *out) _must_use_;

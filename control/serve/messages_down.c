@@ -112,15 +112,18 @@ enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *sv
 	return pb_pack(&message.base, out);
 }
 
-enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_because, int64_t now_ms, struct buf *out)
+enum err identity_claim_encode(
+	const struct ip_addr *ip, const char *refused_because, uint32_t retry_after_ms, int64_t now_ms, struct buf *out)
 {
 	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
 	Handfast__V1__ClaimResult result = HANDFAST__V1__CLAIM_RESULT__INIT;
 	Handfast__V1__SocketAddress address = HANDFAST__V1__SOCKET_ADDRESS__INIT;
 	address.ip = pb_bytes(ip_addr_bytes(ip));
 	result.address = &address;
-	if (refused_because != NULL)
+	if (refused_because != NULL) {
 		result.refused_because = pb_bytes(span_of_str(refused_because));
+		result.retry_after_ms = retry_after_ms;
+	}
 	message.server_time_ms = now_ms;
 	message.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_CLAIM_RESULT;
 	message.claim_result = &result;

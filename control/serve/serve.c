@@ -15,6 +15,8 @@
 #define OPERATOR_QUEUE_MAX  (17u * 1024 * 1024)
 #define RENEWALS_PER_SECOND 2
 #define RENEWALS_BURST      20
+#define CHANGES_PER_SECOND  1
+#define CHANGES_BURST       20
 #define SWEEP_MS            1000
 #define BUSY_HANDSHAKES     32 /* under way at once while certificates are behind */
 #define STREAMS_MAX         4  /* a connection: Identity, Discovery, and their successors; each holds memory */
@@ -68,6 +70,26 @@ void sidecar_unref(struct sidecar *sidecar)
 	mem_free(sidecar);
 }
 
+/* At the limit of its identity the oldest connection gives way: a sidecar that dials again is not shut out by those
+ * that it left behind. */
+static void take_share(struct serve *serve, struct sidecar *sidecar)
+{
+	struct share_key key = share_key_of_bytes(spiffe_id_text(&sidecar->id));
+	if (shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share) == SHARE_LIMIT_NONE)
+		return;
+	struct share *oldest = shares_to_give_way(serve->connections, 0, &key, 1, 1);
+	if (oldest != NULL) {
+		struct sidecar *old = container_of(oldest, struct sidecar, share);
+		limits_on_identity(serve, rpc_peer_addr(old->peer));
+		shares_give(oldest);
+		rpc_peer_close(old->peer);
+	}
+	enum share_limit limit = shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share);
+	if (limit != SHARE_LIMIT_NONE) /* it is served all the same, and the server's own limit holds for it */
+		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
+			share_limit_text(limit));
+}
+
 static void on_connect(void *arg, struct rpc_peer *peer)
 {
 	struct serve *serve = arg;
@@ -86,6 +108,7 @@ static void on_connect(void *arg, struct rpc_peer *peer)
 		sidecar->next->prev = &sidecar->next;
 	serve->sidecars = sidecar;
 	rpc_peer_set_arg(peer, sidecar);
+	take_share(serve, sidecar);
 }
 
 static void on_disconnect(void *arg, struct rpc_peer *peer)
@@ -99,6 +122,7 @@ static void on_disconnect(void *arg, struct rpc_peer *peer)
 		sidecar->next->prev = sidecar->prev;
 	sidecar->peer = NULL;
 	sidecar->prev = NULL;
+	shares_give(&sidecar->share);
 	rpc_peer_set_arg(peer, NULL);
 	sidecar_unref(sidecar);
 }
@@ -303,6 +327,11 @@ struct serve *serve_new(const struct serve_options *options)
 	serve->granter = granter_new(&granter);
 	serve->attest_rates = rates_make(options->attest_per_second, options->attest_per_second);
 	serve->renew_rates = rates_make(RENEWALS_PER_SECOND, RENEWALS_BURST);
+	serve->change_rates = rates_make(CHANGES_PER_SECOND, CHANGES_BURST);
+	serve->connections = shares_new(&(struct shares_options){.capacity = options->max_connections + 1,
+		.num_classes = 1,
+		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = serve_identity_max(serve)}}},
+		.seed = random_u64()});
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
@@ -327,6 +356,9 @@ void serve_free(struct serve *serve)
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);
 	granter_free(serve->granter);
+	loop_task_cancel(&serve->review);
+	shares_free(serve->connections);
+	rates_free(serve->change_rates);
 	rates_free(serve->attest_rates);
 	rates_free(serve->renew_rates);
 	tls_context_free(serve->tls);
@@ -368,4 +400,9 @@ bool serve_is_drained(const struct serve *serve)
 unsigned serve_num_streams(const struct serve *serve)
 {
 	return serve->num_streams;
+}
+
+unsigned serve_num_connections(const struct serve *serve)
+{
+	return rpc_server_num_peers(serve->streams);
 }

@@ -43,9 +43,12 @@ struct serve *serve_new(const struct serve_options *options);
 void serve_free(struct serve *serve);
 void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s);
 void serve_trust_changed(struct serve *serve); /* pushes it, and cuts who is banned now */
-void serve_drain(struct serve *serve);         /* no new connections; GOAWAY */
+/* As the registry's observer says it: claims of this address are judged again. NULL: all. */
+void serve_address_freed(struct serve *serve, const struct ip_addr *ip);
+void serve_drain(struct serve *serve); /* no new connections; GOAWAY */
 bool serve_is_drained(const struct serve *serve);
 unsigned serve_num_streams(const struct serve *serve);
+unsigned serve_num_connections(const struct serve *serve); /* to the streams port */
 void serve_scrape(const struct serve *serve); /* sets the gauges of the doors */
 /* Appends a line for each thing that keeps the doors shut; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/rates.h"
+#include "base/core/shares.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
 #include "control/report/control_metrics.h"
@@ -15,6 +16,7 @@ struct sidecar {
 	struct spiffe_id id;
 	struct ip_addr source;
 	int64_t valid_until_s; /* of the SVID it showed, or of the last one it got here */
+	struct share share;    /* of the connections */
 	unsigned refs;
 };
 struct sidecar *sidecar_ref(struct sidecar *sidecar);
@@ -26,12 +28,21 @@ struct identity_stream;
 struct limit_episode {
 	uint64_t began_ms, last_ms, num; /* num 0: none is open */
 };
-enum serve_limit { SERVE_LIMIT_CONNECTIONS, SERVE_LIMIT_HANDSHAKES, SERVE_LIMIT_OPERATORS, SERVE_LIMITS_NUM };
+enum serve_limit {
+	SERVE_LIMIT_CONNECTIONS,
+	SERVE_LIMIT_IDENTITY,
+	SERVE_LIMIT_HANDSHAKES,
+	SERVE_LIMIT_OPERATORS,
+	SERVE_LIMITS_NUM
+};
 
 struct serve {
 	struct serve_options options;
 	struct granter *granter;
 	struct rates *attest_rates, *renew_rates;
+	struct rates *change_rates; /* of addresses: claims, releases, draining */
+	struct shares *connections; /* by identity */
+	struct loop_task review;    /* of claims, after an address was freed */
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
@@ -52,6 +63,11 @@ struct serve {
 	size_t num_authorities;
 };
 
+/* So that one identity never takes what all others need. */
+static inline uint32_t serve_identity_max(const struct serve *serve)
+{
+	return serve->options.max_connections / 2 + 1;
+}
 static inline int64_t serve_now_ms(const struct serve *serve)
 {
 	const struct clock *clock = loop_clock(serve->options.loop);
@@ -70,6 +86,7 @@ enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTE
 
 /* limits.c */
 void limits_on_streams(void *serve, enum rpc_limit limit, const struct addr *from);
+void limits_on_identity(struct serve *serve, const struct addr *from);
 void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* now and then: ends what is over */

@@ -279,6 +279,12 @@ static void connect_client(struct world *world)
 		loop_run_once(world->loop, false);
 }
 
+/* The client so far stays, too. */
+static struct rpc_client *keep_client(struct world *world)
+{
+	return TAKE_PTR(world->client);
+}
+
 static void on_message(void *arg, _unused_ struct rpc_call *call, struct span message)
 {
 	struct world *world = arg;
@@ -460,6 +466,51 @@ static void ends_the_connection_of_who_is_banned(void **state)
 	wait_until(world, &world->is_closed); /* its certificate is refused in the handshake */
 }
 
+/* Claim and release in a loop: each is stored and sent on. */
+static void finding_l6_changes_of_an_address_are_limited(void **state)
+{
+	struct world *world = *state;
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	connect_client(world);
+	struct rpc_call *stream = call(world, "/handfast.v1.Identity/Stream", SPAN_LITERAL("\x0a\x02\x08\x01"));
+	assert_false(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
+	for (int i = 0; i < 200 && !world->is_over; i++) {
+		struct span change = i % 2 == 0 ? SPAN_LITERAL("\x22\x00") : SPAN_LITERAL("\x2a\x00");
+		assert_int_equal(rpc_call_send(stream, change), ERR_NONE);
+		loop_run_once(world->loop, false);
+	}
+	wait_until(world, &world->is_over);
+	assert_int_equal(world->status, RPC_RESOURCE_EXHAUSTED);
+	assert_true(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
+}
+
+/* 51 of the 100: the oldest gives way, so that a sidecar that dials again gets in. */
+static void finding_l6_one_identity_has_half_of_the_connections(void **state)
+{
+	enum { MANY = 60 };
+	struct world *world = *state;
+	struct rpc_client *clients[MANY];
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	disconnect(world);
+	for (int i = 0; i < MANY; i++) {
+		connect_client(world);
+		assert_true(world->is_connected);
+		clients[i] = keep_client(world);
+	}
+	for (int i = 0; i < 100; i++)
+		loop_run_once(world->loop, false);
+	assert_true(metrics_read(world->metrics, CONTROL_REFUSED_IDENTITY) > 0);
+	assert_int_equal(serve_num_connections(world->serve), 51);
+	for (int i = 0; i < MANY; i++)
+		rpc_client_free(clients[i]);
+	for (int i = 0; i < 10; i++)
+		loop_run_once(world->loop, false);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(int argc, char **argv)
 {
@@ -473,6 +524,8 @@ int main(int argc, char **argv)
 		TEST(slows_a_source_that_tries_too_often),
 		TEST(refuses_bytes_that_are_no_message),
 		TEST(ends_the_connection_of_who_is_banned),
+		TEST(finding_l6_changes_of_an_address_are_limited),
+		TEST(finding_l6_one_identity_has_half_of_the_connections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "sidecar/identity/claim_retry.h"
 #include "sidecar/identity/messages.h"
 #include "sidecar/identity/redial.h"
 
@@ -25,6 +26,7 @@ struct address_claim {
 	uint32_t retry_after_ms;
 	struct why why;
 	struct claimed_address claimed;
+	struct claim_retry claim_retry;
 };
 
 uint32_t address_claim_wait_ms(enum err err, unsigned num_failed, uint32_t redial_ms)
@@ -53,6 +55,7 @@ static void cut(struct address_claim *claim)
 	claim->claimed.is_held = false;
 	loop_task_cancel(&claim->give_up);
 	loop_timer_stop(&claim->dial_timer);
+	claim_retry_stop(&claim->claim_retry);
 	control_link_cut(claim->link);
 }
 
@@ -83,15 +86,27 @@ static void on_down(void *arg, const struct why *why, bool said_no)
 
 /* --- the stream --- */
 
+static enum err send_wish(struct address_claim *claim);
+
+static void claim_again(struct loop_timer *timer)
+{
+	struct address_claim *claim = container_of(timer, struct address_claim, claim_retry.timer);
+	if (claim->call != NULL && !claim->is_released)
+		(void)!send_wish(claim); /* what cannot be sent ends the stream, and the next one claims */
+}
+
 static void on_answer(struct address_claim *claim, const struct identity_down *down)
 {
 	char text[ADDR_TEXT_MAX];
 	redial_succeeded(&claim->redial);
 	claim->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
-	if (down->is_claim_held)
-		log_notice(COMPONENT, "the mesh knows us at %s, too", ip_addr_format(&down->claimed.ip, text));
-	else
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "the mesh does not know us at our other address", &down->why);
+	if (!down->is_claim_held) {
+		claim_retry_refused(&claim->claim_retry, "the mesh does not know us at our other address", &down->why,
+			down->after_ms, claim_again);
+		return;
+	}
+	claim_retry_held(&claim->claim_retry);
+	log_notice(COMPONENT, "the mesh knows us at %s, too", ip_addr_format(&down->claimed.ip, text));
 }
 
 static void on_message(void *arg, struct rpc_call *call, struct span message)
@@ -197,6 +212,7 @@ void address_claim_stop(struct address_claim *claim)
 void address_claim_release(struct address_claim *claim)
 {
 	claim->is_released = true;
+	claim_retry_stop(&claim->claim_retry);
 	claim->claimed = (struct claimed_address){.is_held = false};
 	if (claim->call != NULL) {
 		(void)!send_wish(claim); /* what cannot be sent ends the stream, and the next one tells it */
@@ -233,6 +249,7 @@ enum err address_claim_new(const struct address_claim_options *options, struct a
 	claim->options = *options;
 	claim->options.link.expected = (struct spiffe_id){0}; /* the link has its own */
 	redial_init(&claim->redial);
+	claim_retry_init(&claim->claim_retry, options->link.loop);
 	link.now_s = now_s;
 	link.on_up = on_up;
 	link.on_down = on_down;

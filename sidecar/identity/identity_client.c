@@ -62,6 +62,7 @@ static void cut(struct identity_client *client)
 {
 	client->call = NULL;
 	fresh_request_done(&client->pending);
+	claim_retry_stop(&client->claim_retry);
 	unshare(client);
 	control_link_cut(client->link);
 	client->has_trust = false;
@@ -219,6 +220,7 @@ enum err identity_client_new(const struct identity_options *options, struct iden
 	struct identity_client *client = mem_new(struct identity_client);
 	client->options = *options;
 	renew_init(&client->renew);
+	claim_retry_init(&client->claim_retry, options->loop);
 	redial_init(&client->redial);
 	gather_pins(client);
 	enum err err = check_pins(client, why);
@@ -244,6 +246,7 @@ void identity_client_free(struct identity_client *client)
 {
 	loop_timer_stop(&client->dial_timer);
 	loop_timer_stop(&client->tick);
+	claim_retry_stop(&client->claim_retry);
 	loop_task_cancel(&client->give_up);
 	loop_task_cancel(&client->attested);
 	if (client->other != NULL)
@@ -281,6 +284,7 @@ const struct trusted_time *identity_client_time(const struct identity_client *cl
 void identity_client_release_address(struct identity_client *client)
 {
 	client->is_released = true;
+	claim_retry_stop(&client->claim_retry);
 	client->claimed = (struct claimed_address){.is_held = false};
 	if (client->call != NULL && client->has_trust)
 		identity_stream_wish(client);

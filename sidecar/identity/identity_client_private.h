@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sidecar/identity/certificate_request.h"
+#include "sidecar/identity/claim_retry.h"
 #include "sidecar/identity/control_link.h"
 #include "sidecar/identity/identity_client.h"
 #include "sidecar/identity/redial.h"
@@ -41,6 +42,7 @@ struct identity_client {
 	uint64_t request_id, request_deadline_ms;
 
 	struct claimed_address claimed;
+	struct claim_retry claim_retry;
 	struct address_claim
 		*other; /* claims our address of the family that the stream does not use; NULL: not wanted */
 	bool is_released;

@@ -81,7 +81,16 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 	fresh_request_done(&client->pending);
 	if (client->other != NULL)
 		address_claim_renewed(client->other, client->credentials);
+	if (loop_timer_is_armed(&client->claim_retry.timer))
+		identity_stream_wish(client); /* refused so far: with a new certificate it may be judged otherwise */
 	client->options.on_event(client->options.arg, IDENTITY_RENEWED, NULL);
+}
+
+static void claim_again(struct loop_timer *timer)
+{
+	struct identity_client *client = container_of(timer, struct identity_client, claim_retry.timer);
+	if (client->has_trust && !client->claimed.is_held && !client->is_released)
+		identity_stream_wish(client);
 }
 
 static void on_claim(struct identity_client *client, const struct identity_down *down)
@@ -90,10 +99,13 @@ static void on_claim(struct identity_client *client, const struct identity_down 
 	if (client->is_released)
 		return; /* the answer to what we no longer wish */
 	client->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
-	if (down->is_claim_held)
-		log_notice(COMPONENT, "the mesh knows us at %s", ip_addr_format(&down->claimed.ip, text));
-	else
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "the mesh does not know us at our address", &down->why);
+	if (!down->is_claim_held) {
+		claim_retry_refused(&client->claim_retry, "the mesh does not know us at our address", &down->why,
+			down->after_ms, claim_again);
+		return;
+	}
+	claim_retry_held(&client->claim_retry);
+	log_notice(COMPONENT, "the mesh knows us at %s", ip_addr_format(&down->claimed.ip, text));
 }
 
 static void on_slot(struct identity_client *client, uint32_t within_ms)

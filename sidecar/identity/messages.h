@@ -68,7 +68,7 @@ struct identity_down { /* zeroed is valid to identity_down_done() */
 	struct trust trust;     /* DOWN_TRUST */
 	uint64_t request_id;    /* DOWN_RENEWED */
 	struct svid *svid;      /* DOWN_RENEWED; NULL: refused, or not usable: why says so */
-	uint32_t after_ms;      /* DOWN_RENEWED: retry after; DOWN_SLOT: renew within */
+	uint32_t after_ms;      /* DOWN_RENEWED, DOWN_CLAIM: retry after; DOWN_SLOT: renew within */
 	struct addr claimed;    /* DOWN_CLAIM: as the server saw it */
 	bool is_claim_held;
 	struct why why;

@@ -66,10 +66,12 @@ static void read_claim(const Handfast__V1__ClaimResult *message, struct identity
 	if (message->address != NULL &&
 		ip_addr_from_bytes(pb_span(message->address->ip), &down->claimed.ip) != ERR_NONE)
 		down->claimed = (struct addr){.port = 0};
+	down->after_ms = message->retry_after_ms;
 	if (!down->is_claim_held)
 		why_set(&down->why, ERR_DENIED, "this address for this workload",
-			"if it changed hands on purpose, release it on the control plane", "refused: %.*s",
-			(int)(message->refused_because.len > 200 ? 200 : message->refused_because.len),
+			"if it changed hands on purpose: handfast entry release ADDRESS; the claim is made again by "
+			"itself",
+			"refused: %.*s", (int)(message->refused_because.len > 200 ? 200 : message->refused_because.len),
 			(const char *)message->refused_because.data);
 }
 

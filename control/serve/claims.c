@@ -1,0 +1,176 @@
+/* Addresses on the identity stream: claimed, released, draining; and claimed again when what stood in the way is gone.
+ */
+#include "base/core/log.h"
+#include "control/serve/identity_stream.h"
+
+enum {
+	/* A sidecar may claim again after this time; what it waits for is granted without. */
+	REFUSED_RETRY_MS = 30000,
+	FAILED_RETRY_MS = 2000,
+};
+
+static struct registry *registry_of(const struct identity_stream *stream)
+{
+	return stream->serve->options.registry;
+}
+
+/* Each change is stored, and may be sent to many: a sidecar has reason for one now and then (L6). */
+static enum err may_change(const struct identity_stream *stream, struct why *why)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	struct share_key key =
+		share_key_joined(share_key_of_ip(&sidecar->source), share_key_of_bytes(spiffe_id_text(&sidecar->id)));
+	if (rates_take(stream->serve->change_rates, &key, loop_now_ms(stream->serve->options.loop)))
+		return ERR_NONE;
+	serve_count(stream->serve, CONTROL_CHANGES_LIMITED);
+	return why_set(why, ERR_LIMIT, "a change of its address now and then", "update the sidecar",
+		"more than one per second");
+}
+
+/* --- what is said to the sidecar --- */
+
+static void say_held(struct identity_stream *stream)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	enum err err = identity_claim_encode(&stream->sidecar->source, NULL, 0, serve_now_ms(stream->serve), &message);
+	identity_stream_send(stream, err, &message);
+}
+
+static void say_refused(struct identity_stream *stream, const struct why *why, uint32_t retry_ms)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	const struct sidecar *sidecar = stream->sidecar;
+	char text[700], address[ADDR_TEXT_MAX];
+	log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
+		ip_addr_format(&sidecar->source, address), why_format(why, text, sizeof text));
+	enum err err = identity_claim_encode(&sidecar->source, text, retry_ms, serve_now_ms(stream->serve), &message);
+	identity_stream_send(stream, err, &message);
+}
+
+/* --- claims --- */
+
+static void show_draining(const struct identity_stream *stream)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	registry_set_draining(registry_of(stream), &sidecar->id, &sidecar->source, stream->is_draining);
+}
+
+static void claimed(struct identity_stream *stream)
+{
+	serve_count(stream->serve, CONTROL_CLAIMS_HELD);
+	if (stream->call == NULL) {
+		registry_stream_gone(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
+		return;
+	}
+	stream->holds_address = true;
+	show_draining(stream); /* said before the address was held */
+	say_held(stream);
+}
+
+static void on_claimed(void *arg, enum err err, const struct why *why)
+{
+	struct identity_stream *stream = arg;
+	stream->is_claiming = false;
+	if (err == ERR_NONE) {
+		claimed(stream);
+	} else {
+		serve_count(stream->serve, CONTROL_CLAIMS_REFUSED);
+		stream->was_refused = true;
+		say_refused(stream, why, err == ERR_DENIED ? REFUSED_RETRY_MS : FAILED_RETRY_MS);
+	}
+	identity_stream_unref(stream);
+}
+
+static void start_claim(struct identity_stream *stream)
+{
+	stream->was_refused = false;
+	stream->is_claiming = true;
+	stream->refs++;
+	registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source, on_claimed, stream);
+}
+
+enum err claims_claim(struct identity_stream *stream, struct why *why)
+{
+	if (stream->holds_address || stream->is_claiming)
+		return ERR_NONE;
+	RETURN_IF_ERR(may_change(stream, why));
+	start_claim(stream);
+	return ERR_NONE;
+}
+
+enum err claims_release(struct identity_stream *stream, struct why *why)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	char address[ADDR_TEXT_MAX];
+	RETURN_IF_ERR(may_change(stream, why));
+	claims_stream_gone(stream);
+	stream->was_refused = false;
+	if (registry_release(registry_of(stream), &sidecar->id, &sidecar->source))
+		log_notice("audit", "released: %s by %s", ip_addr_format(&sidecar->source, address), sidecar->id.text);
+	return ERR_NONE;
+}
+
+enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	char address[ADDR_TEXT_MAX];
+	if (stream->is_draining != is_draining)
+		RETURN_IF_ERR(may_change(stream, why));
+	if (is_draining && !stream->is_draining)
+		log_notice("audit", "draining: %s at %s", sidecar->id.text, ip_addr_format(&sidecar->source, address));
+	stream->is_draining = is_draining;
+	show_draining(stream);
+	return ERR_NONE;
+}
+
+void claims_stream_gone(struct identity_stream *stream)
+{
+	if (stream->holds_address)
+		registry_stream_gone(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
+	stream->holds_address = false;
+}
+
+/* --- an address is free: who waits for it gets it, and who held it hears that it does no more --- */
+
+static void lost(struct identity_stream *stream)
+{
+	struct why why = {0};
+	stream->holds_address = false;
+	stream->was_refused = true;
+	(void)why_set(&why, ERR_DENIED, "an address that is still claimed",
+		"nothing: it is claimed again after a while, unless another identity has it by then",
+		"released by an operator");
+	say_refused(stream, &why, REFUSED_RETRY_MS);
+}
+
+static bool has_lost(const struct identity_stream *stream)
+{
+	return stream->holds_address &&
+	       !registry_holds(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
+}
+
+static void on_review(struct loop_task *task)
+{
+	struct serve *serve = container_of(task, struct serve, review);
+	for (struct identity_stream *stream = serve->identity_streams, *next; stream != NULL; stream = next) {
+		next = stream->next;
+		if (!stream->must_review)
+			continue;
+		stream->must_review = false;
+		if (has_lost(stream))
+			lost(stream);
+		else if (stream->was_refused && !stream->is_claiming)
+			start_claim(stream);
+	}
+}
+
+void serve_address_freed(struct serve *serve, const struct ip_addr *ip)
+{
+	for (struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
+		bool is_meant = ip == NULL || ip_addr_eq(&stream->sidecar->source, ip);
+		if (!is_meant || (!stream->was_refused && !stream->holds_address))
+			continue;
+		stream->must_review = true;
+		loop_task_post(serve->options.loop, &serve->review, on_review);
+	}
+}

@@ -1,0 +1,32 @@
+/* One identity stream, for identity_service.c (messages, renewals, trust) and claims.c (addresses). */
+#pragma once
+
+#include "control/serve/messages.h"
+#include "control/serve/serve_private.h"
+
+struct identity_stream {
+	struct identity_stream *next, **prev;
+	struct serve *serve;
+	struct rpc_call *call; /* NULL: over */
+	struct sidecar *sidecar;
+	bool has_hello, answers_trust;
+	/* claims.c */
+	bool holds_address, is_claiming, is_draining;
+	bool was_refused; /* its last claim: judged again when the address is freed */
+	bool must_review;
+	struct epoch acked;
+	char release[65];
+	struct renewal *renewals; /* under way */
+	unsigned refs;            /* the call, and each claim under way */
+};
+void identity_stream_unref(struct identity_stream *stream);
+void identity_stream_end(
+	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);
+/* err: of encoding the message. A stream that cannot take it is ended. */
+void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
+
+/* claims.c. An error ends the stream: more changes than a sidecar has reason for. */
+enum err claims_claim(struct identity_stream *stream, struct why *why) _must_use_;
+enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;
+enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why) _must_use_;
+void claims_stream_gone(struct identity_stream *stream);
