@@ -54,79 +54,6 @@ enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTE
 	return tls_session_export(tls, ATTEST_EXPORTER_LABEL, span_of(context, DIGEST_LEN), out);
 }
 
-/* --- connections --- */
-
-struct sidecar *sidecar_ref(struct sidecar *sidecar)
-{
-	sidecar->refs++;
-	return sidecar;
-}
-
-void sidecar_unref(struct sidecar *sidecar)
-{
-	if (--sidecar->refs != 0)
-		return;
-	spiffe_id_done(&sidecar->id);
-	mem_free(sidecar);
-}
-
-/* At the limit of its identity the oldest connection gives way: a sidecar that dials again is not shut out by those
- * that it left behind. */
-static void take_share(struct serve *serve, struct sidecar *sidecar)
-{
-	struct share_key key = share_key_of_bytes(spiffe_id_text(&sidecar->id));
-	if (shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share) == SHARE_LIMIT_NONE)
-		return;
-	struct share *oldest = shares_to_give_way(serve->connections, 0, &key, 1, 1);
-	if (oldest != NULL) {
-		struct sidecar *old = container_of(oldest, struct sidecar, share);
-		limits_on_identity(serve, rpc_peer_addr(old->peer));
-		shares_give(oldest);
-		rpc_peer_close(old->peer);
-	}
-	enum share_limit limit = shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share);
-	if (limit != SHARE_LIMIT_NONE) /* it is served all the same, and the server's own limit holds for it */
-		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
-			share_limit_text(limit));
-}
-
-static void on_connect(void *arg, struct rpc_peer *peer)
-{
-	struct serve *serve = arg;
-	const struct svid *svid = rpc_peer_svid(peer);
-	if (svid == NULL)
-		return;
-	struct sidecar *sidecar = mem_new(struct sidecar);
-	sidecar->peer = peer;
-	sidecar->source = rpc_peer_addr(peer)->ip;
-	sidecar->valid_until_s = svid_not_after_s(svid);
-	sidecar->refs = 1;
-	spiffe_id_copy(svid_id(svid), &sidecar->id);
-	sidecar->next = serve->sidecars;
-	sidecar->prev = &serve->sidecars;
-	if (sidecar->next != NULL)
-		sidecar->next->prev = &sidecar->next;
-	serve->sidecars = sidecar;
-	rpc_peer_set_arg(peer, sidecar);
-	take_share(serve, sidecar);
-}
-
-static void on_disconnect(void *arg, struct rpc_peer *peer)
-{
-	struct sidecar *sidecar = rpc_peer_arg(peer);
-	(void)arg;
-	if (sidecar == NULL)
-		return;
-	*sidecar->prev = sidecar->next;
-	if (sidecar->next != NULL)
-		sidecar->next->prev = sidecar->prev;
-	sidecar->peer = NULL;
-	sidecar->prev = NULL;
-	shares_give(&sidecar->share);
-	rpc_peer_set_arg(peer, NULL);
-	sidecar_unref(sidecar);
-}
-
 /* Everything but Attest: before a message is parsed (C1). The chain was verified in the handshake; time and bans have
  * gone on since. */
 static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
@@ -293,8 +220,8 @@ static void open_doors(struct serve *serve)
 		.max_handshakes = options->max_handshakes,
 		.max_streams = STREAMS_MAX,
 		.on_limit = limits_on_streams,
-		.on_connect = on_connect,
-		.on_disconnect = on_disconnect,
+		.on_connect = connections_on_connect,
+		.on_disconnect = connections_on_disconnect,
 		.on_handshake_failed = on_handshake_failed};
 	struct rpc_server_options operators = {.loop = options->loop,
 		.methods = operator_methods,

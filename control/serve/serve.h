@@ -49,6 +49,6 @@ void serve_drain(struct serve *serve); /* no new connections; GOAWAY */
 bool serve_is_drained(const struct serve *serve);
 unsigned serve_num_streams(const struct serve *serve);
 unsigned serve_num_connections(const struct serve *serve); /* to the streams port */
-void serve_scrape(const struct serve *serve); /* sets the gauges of the doors */
+void serve_scrape(const struct serve *serve);              /* sets the gauges of the doors */
 /* Appends a line for each thing that keeps the doors shut; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);

@@ -84,6 +84,10 @@ uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: trying a
 /* The exporter of this connection for this CSR; what an attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
 
+/* connections.c: of an rpc_server */
+void connections_on_connect(void *serve, struct rpc_peer *peer);
+void connections_on_disconnect(void *serve, struct rpc_peer *peer);
+
 /* limits.c */
 void limits_on_streams(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_identity(struct serve *serve, const struct addr *from);

@@ -1,0 +1,75 @@
+/* The authenticated connections: who stands behind each, and how many one identity may have. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/serve/serve_private.h"
+
+struct sidecar *sidecar_ref(struct sidecar *sidecar)
+{
+	sidecar->refs++;
+	return sidecar;
+}
+
+void sidecar_unref(struct sidecar *sidecar)
+{
+	if (--sidecar->refs != 0)
+		return;
+	spiffe_id_done(&sidecar->id);
+	mem_free(sidecar);
+}
+
+/* At the limit of its identity the oldest connection gives way: a sidecar that dials again is not shut out by those
+ * that it left behind. */
+static void take_share(struct serve *serve, struct sidecar *sidecar)
+{
+	struct share_key key = share_key_of_bytes(spiffe_id_text(&sidecar->id));
+	if (shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share) == SHARE_LIMIT_NONE)
+		return;
+	struct share *oldest = shares_to_give_way(serve->connections, 0, &key, 1, 1);
+	if (oldest != NULL) {
+		struct sidecar *old = container_of(oldest, struct sidecar, share);
+		limits_on_identity(serve, rpc_peer_addr(old->peer));
+		shares_give(oldest);
+		rpc_peer_close(old->peer);
+	}
+	enum share_limit limit = shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share);
+	if (limit != SHARE_LIMIT_NONE) /* it is served all the same, and the server's own limit holds for it */
+		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
+			share_limit_text(limit));
+}
+
+void connections_on_connect(void *arg, struct rpc_peer *peer)
+{
+	struct serve *serve = arg;
+	const struct svid *svid = rpc_peer_svid(peer);
+	if (svid == NULL)
+		return;
+	struct sidecar *sidecar = mem_new(struct sidecar);
+	sidecar->peer = peer;
+	sidecar->source = rpc_peer_addr(peer)->ip;
+	sidecar->valid_until_s = svid_not_after_s(svid);
+	sidecar->refs = 1;
+	spiffe_id_copy(svid_id(svid), &sidecar->id);
+	sidecar->next = serve->sidecars;
+	sidecar->prev = &serve->sidecars;
+	if (sidecar->next != NULL)
+		sidecar->next->prev = &sidecar->next;
+	serve->sidecars = sidecar;
+	rpc_peer_set_arg(peer, sidecar);
+	take_share(serve, sidecar);
+}
+
+void connections_on_disconnect(void *arg, struct rpc_peer *peer)
+{
+	struct sidecar *sidecar = rpc_peer_arg(peer);
+	(void)arg;
+	if (sidecar == NULL)
+		return;
+	*sidecar->prev = sidecar->next;
+	if (sidecar->next != NULL)
+		sidecar->next->prev = sidecar->prev;
+	sidecar->peer = NULL;
+	sidecar->prev = NULL;
+	shares_give(&sidecar->share);
+	rpc_peer_set_arg(peer, NULL);
+	sidecar_unref(sidecar);
+}
