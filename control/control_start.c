@@ -13,6 +13,8 @@ static void list_obstacles(void *arg, struct buf *out)
 		full = buf_append_str(out, "starting: the first state is not stored yet\n");
 	else
 		serve_list_obstacles(control->serve, out);
+	if (control->serve != NULL && !server_identity_is_usable(control->identity))
+		full = buf_append_str(out, "server certificate: it has expired and is being renewed\n");
 	(void)full; /* one line is enough to be not ready */
 }
 
@@ -29,6 +31,8 @@ static void on_scrape(void *arg)
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
 	metric_set(shard, CONTROL_LOG_LOST, (int64_t)log_num_lost());
 	metric_set(shard, CONTROL_READY, is_ready(control));
+	if (control->identity != NULL)
+		metric_set(shard, CONTROL_SERVER_CERTIFICATE_EXPIRES, server_identity_not_after_s(control->identity));
 	if (control->serve != NULL)
 		serve_scrape(control->serve);
 }

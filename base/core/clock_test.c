@@ -75,6 +75,93 @@ static void carries_the_anchor_across_suspend_by_boot_time(_unused_ void **state
 	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s + 3600);
 }
 
+static const int64_t day_ms = DAY_S * 1000LL;
+
+static void finding_i9_a_time_that_is_wrong_for_seconds_is_not_believed(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_SAME);
+	for (int i = 0; i < 5; i++) {
+		clock_fake_advance(&fake, 5000);
+		assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms + day_ms, false),
+			i == 0 ? TRUSTED_DOUBTED : TRUSTED_STILL_DOUBTED);
+		assert_int_equal(trusted_time_now_s(&time, &fake.clock), fake.wall_ms / 1000);
+	}
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms + 100, false), TRUSTED_SAME);
+	clock_fake_advance(&fake, 100000); /* a second time counts from its own first moment */
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms + day_ms, false), TRUSTED_DOUBTED);
+}
+
+static void finding_i9_a_time_that_was_believed_can_come_down_again(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms + day_ms, true), TRUSTED_SAME);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s + DAY_S);
+	/* meanwhile the server is judged by the earlier clock: its certificate of 24 hours would seem to have ended */
+	assert_int_equal(trusted_time_least_s(&time, &fake.clock), later_s);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_DOUBTED);
+	clock_fake_advance(&fake, 30000);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_STILL_DOUBTED);
+	clock_fake_advance(&fake, 30000);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_JUMPED);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s + 60);
+}
+
+static void finding_i9_a_time_that_can_end_nothing_is_believed_at_once(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms + day_ms, false), TRUSTED_SAME);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, true), TRUSTED_JUMPED);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, INT64_MAX, false), TRUSTED_DOUBTED);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, INT64_MIN, false), TRUSTED_DOUBTED);
+	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
+}
+
+static void the_earlier_clock_is_never_before_the_build(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, 0);
+	assert_int_equal(trusted_time_least_s(&time, &fake.clock), build_s);
+	trusted_time_anchor(&time, &fake.clock, later_s * 1000);
+	assert_int_equal(trusted_time_least_s(&time, &fake.clock), build_s);
+}
+
+static enum clock_event look(struct clock_watch *watch, const struct clock_fake *fake, int64_t *out_ms)
+{
+	return clock_watch_look(watch, fake->wall_ms, fake->boot_ms, fake->mono_ms, out_ms);
+}
+
+static void finding_i8_a_clock_that_is_set_and_a_sleep_are_noticed_once(_unused_ void **state)
+{
+	struct clock_watch watch = {.has_looked = false};
+	struct clock_fake fake;
+	int64_t by_ms = 0;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(look(&watch, &fake, &by_ms), CLOCK_STEADY);
+	for (int i = 0; i < 100; i++) { /* drift */
+		clock_fake_advance(&fake, 1000);
+		fake.wall_ms += 200;
+		assert_int_equal(look(&watch, &fake, &by_ms), CLOCK_STEADY);
+	}
+	fake.wall_ms -= day_ms;
+	assert_int_equal(look(&watch, &fake, &by_ms), CLOCK_WAS_SET);
+	assert_int_equal(by_ms, -day_ms);
+	assert_int_equal(look(&watch, &fake, &by_ms), CLOCK_STEADY);
+	fake.boot_ms += 3600000;
+	fake.wall_ms += 3600000;
+	assert_int_equal(look(&watch, &fake, &by_ms), CLOCK_SLEPT);
+	assert_int_equal(by_ms, 3600000);
+	assert_int_equal(look(&watch, &fake, NULL), CLOCK_STEADY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +170,11 @@ int main(void)
 		cmocka_unit_test(is_never_before_the_build),
 		cmocka_unit_test(follows_the_system_when_it_is_later_than_the_anchor),
 		cmocka_unit_test(does_not_follow_a_system_clock_that_is_set_back),
+		cmocka_unit_test(finding_i9_a_time_that_is_wrong_for_seconds_is_not_believed),
+		cmocka_unit_test(finding_i9_a_time_that_was_believed_can_come_down_again),
+		cmocka_unit_test(finding_i9_a_time_that_can_end_nothing_is_believed_at_once),
+		cmocka_unit_test(the_earlier_clock_is_never_before_the_build),
+		cmocka_unit_test(finding_i8_a_clock_that_is_set_and_a_sleep_are_noticed_once),
 		cmocka_unit_test(carries_the_anchor_across_suspend_by_boot_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,15 @@
 #include "control/issue/authority.h"
+#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/issue/certificate.h"
 
 #define DAY_S            86400
 #define BOOTSTRAP_LIFE_S (3650LL * DAY_S)
 #define CA_BACKDATE_S    3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
-#define LEAF_BACKDATE_S  60   /* for clocks that are a little slow */
+/* A root cannot be replaced like an intermediate: one that was made while the clock was days ahead must be valid when
+ * the clock is right again. */
+#define ROOT_BACKDATE_S (30LL * DAY_S)
+#define LEAF_BACKDATE_S 60 /* for clocks that are a little slow */
 
 static int64_t now_s(const struct authority *authority)
 {
@@ -39,7 +43,7 @@ static enum err make_ca(struct authority *authority, const struct ca_kind *kind,
 	struct certificate_order order = {.kind = kind->kind,
 		.name = name,
 		.uri = span_of_str(uri),
-		.not_before_s = now_s(authority) - CA_BACKDATE_S,
+		.not_before_s = now_s(authority) - (above == NULL ? ROOT_BACKDATE_S : CA_BACKDATE_S),
 		.not_after_s = now_s(authority) + life_of(authority, kind),
 		.issuer_key = above == NULL ? pair.key : above->key};
 	if (above != NULL) {
@@ -93,13 +97,21 @@ static enum err load_intermediate(struct authority *authority, struct why *why)
 }
 
 /* At half of its life: leaves signed before have at least as long to go as the rest of it. One that already lives as
- * long as the root allows is kept. */
+ * long as the root allows is kept. One that is not valid yet was made while the clock was ahead: no leaf below it
+ * would be accepted. */
 static enum err keep_intermediate_fresh(struct authority *authority, struct why *why)
 {
-	int64_t from, to, root_to;
+	int64_t from, to, root_from, root_to, now = now_s(authority);
 	RETURN_IF_ERR(certificate_validity(buf_span(&authority->intermediate.certificate), &from, &to));
-	RETURN_IF_ERR(certificate_validity(buf_span(&authority->root.certificate), &from, &root_to));
-	if (to - now_s(authority) >= authority->options.intermediate_life_s / 2 || to >= root_to)
+	RETURN_IF_ERR(certificate_validity(buf_span(&authority->root.certificate), &root_from, &root_to));
+	if (from > now && root_from <= now) {
+		log_warning("signer",
+			"the intermediate would be valid in %lld s only: the clock was ahead when it was made; making "
+			"another",
+			(long long)(from - now));
+		return replace_intermediate(authority, why);
+	}
+	if (to - now >= authority->options.intermediate_life_s / 2 || to >= root_to)
 		return ERR_NONE;
 	return replace_intermediate(authority, why);
 }
@@ -206,6 +218,10 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 		.not_after_s = now + ttl > to ? to : now + ttl,
 		.issuer = buf_span(&issuer->certificate),
 		.issuer_key = issuer->key};
+	if (from > now)
+		return why_set(why, ERR_NOT_YET_VALID, "an authority that is valid already",
+			"correct the clock of this host, which is behind now or was ahead when the authority was made",
+			"it begins in %lld s", (long long)(from - now));
 	if (leaf.not_after_s <= now)
 		return why_set(why, ERR_EXPIRED, "an authority that is still valid", "rotate the mesh's root",
 			"it ended %lld s ago", (long long)(now - to));

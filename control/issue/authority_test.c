@@ -2,6 +2,7 @@
 #include "certs/svid.h"
 #include "certs/verify.h"
 #include "control/issue/authority.h"
+#include "control/issue/certificate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -180,6 +181,32 @@ static void serves_only_the_youngest_epoch_and_remembers_it(void **state)
 	assert_int_equal(begin(world, 3), ERR_NONE);
 }
 
+/* Also when the clock was ahead at the very first start, and corrected then. */
+static void finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced(void **state)
+{
+	struct world *world = *state;
+	int64_t from, to;
+	world->clock.wall_ms += 6 * 86400 * 1000LL; /* ahead: half of the intermediate's life is over */
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
+	world->clock.wall_ms -= 6 * 86400 * 1000LL;
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
+	assert_int_equal(
+		certificate_validity(buf_span(&world->authority.intermediate.certificate), &from, &to), ERR_NONE);
+	assert_true(from <= NOW_S && to > NOW_S);
+	_cleanup_(svid_unrefp) struct svid *svid = parse(world);
+	assert_int_equal(svid_not_before_s(svid), NOW_S - 60);
+}
+
+static void finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_again(void **state)
+{
+	struct world *world = *state;
+	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* it was made 20 days from now */
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
+	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* beyond what a root is backdated: it says so */
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NOT_YET_VALID);
+	assert_non_null(strstr(world->why.fix, "clock"));
+}
+
 static enum err judge(struct world *world, uint64_t epoch, uint64_t incarnation, uint64_t revision)
 {
 	const struct store_mark mark = {epoch, incarnation, revision};
@@ -296,6 +323,8 @@ int main(void)
 		TEST(replaces_the_intermediate_at_half_of_its_life),
 		TEST(serials_do_not_repeat),
 		TEST(serves_only_the_youngest_epoch_and_remembers_it),
+		TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
+		TEST(finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_again),
 		TEST(finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried),
 		TEST(finding_i7_an_operator_may_say_that_the_store_is_the_right_one),
 		TEST(finding_i3_no_key_is_made_for_a_store_that_knows_its_keys),

@@ -90,6 +90,7 @@ static void sweep(struct serve *serve)
 static void on_sweep(struct loop_timer *timer)
 {
 	struct serve *serve = container_of(timer, struct serve, sweep);
+	clock_look(serve);
 	sweep(serve);
 	limits_sweep(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
@@ -162,6 +163,10 @@ static void on_handshake_failed(void *arg, const struct addr *from, const struct
 static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct serve *serve = arg;
+	if (!server_identity_look(serve->options.identity)) { /* after a pause: a new one comes within milliseconds */
+		fd_close(fd);
+		return;
+	}
 	struct span root = server_identity_root(serve->options.identity);
 	struct tls_session_options options = {.context = serve->tls,
 		.scratch = serve->scratch,

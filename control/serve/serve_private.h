@@ -51,6 +51,7 @@ struct serve {
 	struct identity_stream *identity_streams;
 	unsigned num_streams;
 	struct loop_timer sweep;
+	struct clock_watch clock;
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
 	int64_t started_ms;
@@ -94,6 +95,9 @@ void limits_on_identity(struct serve *serve, const struct addr *from);
 void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* now and then: ends what is over */
+
+/* clock.c: a wall clock that is set is logged and counted, and sidecars hear the time at once. */
+void clock_look(struct serve *serve);
 
 /* enrollment.c */
 enum rpc_status enrollment_authorize(void *serve, const struct rpc_peer *peer, const char **out_message);

@@ -3,7 +3,8 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 
-#define RETRY_MS 30000
+#define RETRY_MS 5000
+#define LOOK_MS  1000
 
 struct server_identity {
 	struct loop *loop;
@@ -13,7 +14,10 @@ struct server_identity {
 	struct svid *svid;
 	struct private_key *key, *next_key;
 	struct buf root;
-	struct loop_timer renewal;
+	uint64_t issued_boot_ms;
+	bool is_asking;
+	uint64_t retry_ms; /* after a failure, not before; 0: at once */
+	struct loop_timer look;
 };
 
 static enum err adopt(struct server_identity *identity, const struct issued *issued, struct why *why)
@@ -46,34 +50,84 @@ static void tell(struct server_identity *identity, enum err err, const struct wh
 	identity->on_ready = NULL;
 }
 
-static void ask(struct server_identity *identity);
-
-static void on_renewal(struct loop_timer *timer)
+static uint64_t boot_ms(const struct server_identity *identity)
 {
-	ask(container_of(timer, struct server_identity, renewal));
+	const struct clock *clock = loop_clock(identity->loop);
+	return clock->boot_ms(clock);
 }
 
 static void on_issued(void *arg, enum err err, const struct issued *issued, const struct why *why)
 {
 	struct server_identity *identity = arg;
 	struct why own = {0};
+	identity->is_asking = false;
 	if (err == ERR_NONE) {
 		why = &own;
 		err = adopt(identity, issued, &own);
 	}
-	loop_timer_start(identity->loop, &identity->renewal,
-		err == ERR_NONE ? SERVER_IDENTITY_TTL_S * 500ULL : RETRY_MS, on_renewal);
+	if (err == ERR_NONE)
+		identity->issued_boot_ms = boot_ms(identity);
+	identity->retry_ms = err == ERR_NONE ? 0 : loop_now_ms(identity->loop) + RETRY_MS;
 	tell(identity, err, why);
 }
 
 static void ask(struct server_identity *identity)
 {
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(1024);
+	if (identity->is_asking || loop_now_ms(identity->loop) < identity->retry_ms)
+		return;
 	if (identity->next_key != NULL)
 		private_key_unref(identity->next_key);
 	identity->next_key = private_key_generate();
-	if (private_key_public(identity->next_key, &spki) == ERR_NONE)
-		issuer_issue_control(identity->issuer, buf_span(&spki), SERVER_IDENTITY_TTL_S, on_issued, identity);
+	if (private_key_public(identity->next_key, &spki) != ERR_NONE)
+		return;
+	identity->is_asking = true;
+	issuer_issue_control(identity->issuer, buf_span(&spki), SERVER_IDENTITY_TTL_S, on_issued, identity);
+}
+
+/* A clock that went back before notBefore makes it due: the rest of its life is then not what it was made for. */
+enum server_identity_state server_identity_judge(int64_t from_s, int64_t to_s, int64_t now_s, uint64_t age_ms)
+{
+	uint64_t life_ms = to_s > from_s ? (uint64_t)(to_s - from_s) * 1000 : 0;
+	if (now_s >= to_s || age_ms >= life_ms)
+		return SERVER_IDENTITY_EXPIRED;
+	if (now_s < from_s || now_s - from_s >= (to_s - from_s) / 2 || age_ms >= life_ms / 2)
+		return SERVER_IDENTITY_DUE;
+	return SERVER_IDENTITY_GOOD;
+}
+
+static enum server_identity_state judge(const struct server_identity *identity)
+{
+	const struct clock *clock = loop_clock(identity->loop);
+	if (identity->svid == NULL)
+		return SERVER_IDENTITY_EXPIRED;
+	return server_identity_judge(svid_not_before_s(identity->svid), svid_not_after_s(identity->svid),
+		clock->wall_ms(clock) / 1000, boot_ms(identity) - identity->issued_boot_ms);
+}
+
+bool server_identity_look(struct server_identity *identity)
+{
+	enum server_identity_state state = judge(identity);
+	if (state != SERVER_IDENTITY_GOOD)
+		ask(identity);
+	return state != SERVER_IDENTITY_EXPIRED;
+}
+
+bool server_identity_is_usable(const struct server_identity *identity)
+{
+	return judge(identity) != SERVER_IDENTITY_EXPIRED;
+}
+
+int64_t server_identity_not_after_s(const struct server_identity *identity)
+{
+	return identity->svid == NULL ? 0 : svid_not_after_s(identity->svid);
+}
+
+static void on_look(struct loop_timer *timer)
+{
+	struct server_identity *identity = container_of(timer, struct server_identity, look);
+	server_identity_look(identity);
+	loop_timer_start(identity->loop, &identity->look, LOOK_MS, on_look);
 }
 
 struct server_identity *server_identity_new(struct loop *loop, struct issuer *issuer,
@@ -83,12 +137,13 @@ struct server_identity *server_identity_new(struct loop *loop, struct issuer *is
 	*identity = (struct server_identity){.loop = loop, .issuer = issuer, .on_ready = on_ready, .arg = arg};
 	buf_init(&identity->root, 8192);
 	ask(identity);
+	loop_timer_start(loop, &identity->look, LOOK_MS, on_look);
 	return identity;
 }
 
 void server_identity_free(struct server_identity *identity)
 {
-	loop_timer_stop(&identity->renewal);
+	loop_timer_stop(&identity->look);
 	if (identity->svid != NULL)
 		svid_unref(identity->svid);
 	if (identity->key != NULL)

@@ -67,10 +67,11 @@ void identity_stream_renew(struct identity_client *client);
 void identity_stream_look(struct identity_client *client); /* an answer that does not come */
 
 /* identity_snapshot.c: each verifies before anything changes. */
-void identity_anchor_time(struct identity_client *client, int64_t server_time_ms);
+/* may_jump: there is no identity that another time could end. */
+void identity_hear_time(struct identity_client *client, int64_t server_time_ms, bool may_jump);
 enum err identity_use_svid(
 	struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why) _must_use_;
 enum err identity_use_answer(struct identity_client *client, struct attest_answer *answer, struct private_key *key,
 	struct why *why) _must_use_;
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
-void identity_withdraw_expired(struct identity_client *client);
+void identity_judge_expiry(struct identity_client *client); /* withdraws what has expired; and back, when a clock was */

@@ -4,11 +4,36 @@
 
 #define COMPONENT "identity"
 
-void identity_anchor_time(struct identity_client *client, int64_t server_time_ms)
+static void say_step(struct identity_client *client, enum trusted_step step, int64_t by_s)
 {
+	struct renew_now now = identity_now(client);
+	switch (step) {
+	case TRUSTED_SAME:
+	case TRUSTED_STILL_DOUBTED:
+		return;
+	case TRUSTED_JUMPED:
+		log_warning(COMPONENT, "the control plane's clock is %lld s from what it said before; believed",
+			(long long)by_s);
+		return;
+	case TRUSTED_DOUBTED:
+		log_warning(COMPONENT,
+			"the control plane's clock is %lld s from what it said before: believed only once it has said "
+			"so for %d s; compare the clocks of both hosts with a third one",
+			(long long)by_s, TRUSTED_TIME_DOUBT_MS / 1000);
+		/* The answer to a renewal is the next time that it says. Spread: all sidecars hear the same. */
+		renew_in(&client->renew, &now, TRUSTED_TIME_DOUBT_MS, TRUSTED_TIME_DOUBT_MS / 2);
+		return;
+	}
+}
+
+void identity_hear_time(struct identity_client *client, int64_t server_time_ms, bool may_jump)
+{
+	const struct clock *clock = loop_clock(client->options.loop);
 	if (server_time_ms <= 0)
 		return;
-	trusted_time_anchor(&client->time, loop_clock(client->options.loop), server_time_ms);
+	int64_t before_s = trusted_time_now_s(&client->time, clock);
+	enum trusted_step step = trusted_time_hear(&client->time, clock, server_time_ms, may_jump);
+	say_step(client, step, server_time_ms / 1000 - before_s);
 	client->options.on_time(client->options.arg, &client->time);
 }
 
@@ -88,7 +113,7 @@ enum err identity_use_answer(
 {
 	struct credentials *fresh;
 	/* The server is proven, so its clock is believed before its certificates are judged: ours may be years off. */
-	identity_anchor_time(client, answer->server_time_ms);
+	identity_hear_time(client, answer->server_time_ms, true);
 	RETURN_IF_ERR(check_domain(client, answer->svid, why));
 	RETURN_IF_ERR(check_epoch(client, &answer->trust, why));
 	RETURN_IF_ERR(credentials_new(answer->svid, key, answer->trust.bundles, answer->trust.epoch,
@@ -118,9 +143,23 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 	return ERR_NONE;
 }
 
-void identity_withdraw_expired(struct identity_client *client)
+/* The clock was set forward and back again: what we have is as good as before. */
+static void publish_again(struct identity_client *client)
 {
-	if (!client->is_published || credentials_are_valid(client->credentials, identity_now(client).trusted_s))
+	log_notice(COMPONENT, "%s is valid again by the clock", credentials_id(client->credentials)->text);
+	client->is_published = true;
+	client->options.on_credentials(client->options.arg, client->credentials);
+	if (client->other != NULL && client->has_trust)
+		address_claim_start(client->other, control_link_family(client->link), client->credentials);
+}
+
+void identity_judge_expiry(struct identity_client *client)
+{
+	bool is_valid = client->credentials != NULL &&
+			credentials_are_valid(client->credentials, identity_now(client).trusted_s);
+	if (is_valid && !client->is_published)
+		publish_again(client);
+	if (is_valid || !client->is_published)
 		return;
 	client->is_published = false;
 	if (client->other != NULL)

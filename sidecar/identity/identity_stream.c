@@ -126,7 +126,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 		identity_fail(client, REDIAL_SAID_NO, 0, &why);
 		return;
 	}
-	identity_anchor_time(client, down.server_time_ms);
+	identity_hear_time(client, down.server_time_ms, !client->is_published);
 	switch (down.kind) {
 	case DOWN_TRUST:
 		on_trust(client, &down.trust);

@@ -1,4 +1,5 @@
 #include "sidecar/identity/renew.h"
+#include <stddef.h>
 
 enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 60000, JUMP_SPREAD_MS = 10000 };
 
@@ -36,7 +37,12 @@ static void bring_forward(struct renew *renew, uint64_t to_boot_ms)
 
 void renew_got_slot(struct renew *renew, const struct renew_now *now, uint32_t within_ms)
 {
-	bring_forward(renew, now->boot_ms + draw(now->random, (uint64_t)within_ms + 1));
+	renew_in(renew, now, 0, within_ms);
+}
+
+void renew_in(struct renew *renew, const struct renew_now *now, uint32_t least_ms, uint32_t spread_ms)
+{
+	bring_forward(renew, now->boot_ms + least_ms + draw(now->random, (uint64_t)spread_ms + 1));
 }
 
 /* With a leaf of seconds a wait of up to a minute would be its end: a third of what is left is the most we wait while
@@ -52,21 +58,9 @@ void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t ret
 	renew->due_boot_ms = now->boot_ms + wait;
 }
 
-static uint64_t distance(int64_t a, int64_t b)
-{
-	return a > b ? (uint64_t)(a - b) : (uint64_t)(b - a);
-}
-
 bool renew_look(struct renew *renew, const struct renew_now *now)
 {
-	int64_t wall_offset = now->wall_ms - (int64_t)now->boot_ms;
-	uint64_t suspended = now->boot_ms - now->mono_ms;
-	bool jumped = renew->has_looked && (distance(wall_offset, renew->wall_offset_ms) > RENEW_JUMP_MS ||
-						   suspended > renew->suspended_ms + RENEW_JUMP_MS);
-	/* Slow drift is no jump: each look starts from where the last one stood. */
-	renew->has_looked = true;
-	renew->wall_offset_ms = wall_offset;
-	renew->suspended_ms = suspended;
+	bool jumped = clock_watch_look(&renew->watch, now->wall_ms, now->boot_ms, now->mono_ms, NULL) != CLOCK_STEADY;
 	if (!jumped || !renew->has_certificate)
 		return false;
 	uint64_t spread = left_ms(renew, now) / 10;

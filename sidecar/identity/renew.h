@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/core/backoff.h"
+#include "base/core/clock.h"
 #include <stdbool.h>
 
 struct renew_now {
@@ -21,17 +22,15 @@ struct renew {
 	int64_t not_after_s;
 	uint64_t due_boot_ms;
 	struct backoff backoff;
-	int64_t wall_offset_ms; /* wall minus boot at the last look */
-	uint64_t suspended_ms;  /* boot minus mono at the last look */
-	bool has_looked;
+	struct clock_watch watch;
 };
-
-#define RENEW_JUMP_MS 5000 /* a step of the clock, or a sleep, that is worth a new certificate */
 
 void renew_init(struct renew *renew);
 void renew_got_certificate(struct renew *renew, const struct renew_now *now, int64_t not_after_s);
 /* The server wishes it: at a moment drawn within that time, unless it is due before. */
 void renew_got_slot(struct renew *renew, const struct renew_now *now, uint32_t within_ms);
+/* At a moment drawn between least_ms and least_ms + spread_ms from now, unless it is due before. */
+void renew_in(struct renew *renew, const struct renew_now *now, uint32_t least_ms, uint32_t spread_ms);
 /* A try failed; retry_after_ms 0: the server said nothing. */
 void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t retry_after_ms);
 /* Notices steps of the wall clock and suspend: true when one brought the renewal forward (jittered: a whole rack

@@ -175,13 +175,47 @@ static void withdraws_an_expired_identity_once(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
-	identity_withdraw_expired(&world->client);
+	identity_judge_expiry(&world->client);
 	assert_int_equal(world->num_withdrawn, 0);
 	clock_fake_advance(&world->clock, 3700 * 1000);
-	identity_withdraw_expired(&world->client);
-	identity_withdraw_expired(&world->client);
+	identity_judge_expiry(&world->client);
+	identity_judge_expiry(&world->client);
 	assert_int_equal(world->num_withdrawn, 1);
 	assert_null(world->last);
+}
+
+static void finding_i9_a_clock_that_was_ahead_for_a_moment_costs_nothing(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	world->clock.wall_ms += 86400 * 1000; /* our own */
+	identity_judge_expiry(&world->client);
+	assert_null(world->last);
+	world->clock.wall_ms -= 86400 * 1000;
+	identity_judge_expiry(&world->client);
+	identity_judge_expiry(&world->client);
+	assert_non_null(world->last);
+	assert_int_equal(world->num_published, 2);
+	identity_hear_time(&world->client, (TEST_NOW_S + 86400) * 1000, false); /* the control plane's */
+	identity_judge_expiry(&world->client);
+	assert_non_null(world->last);
+	/* and it is asked again before long */
+	assert_true(world->client.renew.due_boot_ms <= world->clock.boot_ms + 90000);
+}
+
+static void finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	identity_hear_time(&world->client, (TEST_NOW_S + 86400) * 1000, false);
+	clock_fake_advance(&world->clock, 70 * 1000);
+	identity_hear_time(&world->client, (TEST_NOW_S + 86400 + 70) * 1000, false); /* it goes on saying so */
+	identity_judge_expiry(&world->client);
+	assert_null(world->last);
+	/* no identity is left that a jump could end: the right time counts at once */
+	identity_hear_time(&world->client, (TEST_NOW_S + 70) * 1000, !world->client.is_published);
+	identity_judge_expiry(&world->client);
+	assert_non_null(world->last);
 }
 
 int main(void)
@@ -196,6 +230,11 @@ int main(void)
 			c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			c14_refuses_a_leaf_of_another_domain_or_identity_or_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			finding_i9_a_clock_that_was_ahead_for_a_moment_costs_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(withdraws_an_expired_identity_once, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,7 +155,6 @@ TESTED_ELSEWHERE = {
     "control/serve/messages_down.c": "control/serve/serve_test.c",
     "control/serve/messages_up.c": "control/serve/serve_test.c",
     "control/serve/operator_messages.c": "control/serve/serve_test.c",
-    "control/serve/server_identity.c": "control/serve/serve_test.c",
     "control/serve/trust.c": "control/serve/serve_test.c",
     # Nobody but the store sees these.
     "control/store/database.c": "control/store/store_test.c",

@@ -1,0 +1,28 @@
+/* Our own clock: every certificate is made and judged by it. */
+#include "base/core/log.h"
+#include "control/serve/serve_private.h"
+
+void clock_look(struct serve *serve)
+{
+	const struct clock *clock = loop_clock(serve->options.loop);
+	int64_t by_ms = 0;
+	enum clock_event event = clock_watch_look(
+		&serve->clock, clock->wall_ms(clock), clock->boot_ms(clock), clock->mono_ms(clock), &by_ms);
+	switch (event) {
+	case CLOCK_STEADY:
+		return;
+	case CLOCK_SLEPT:
+		log_warning("serve", "this machine slept for %lld s", (long long)(by_ms / 1000));
+		break;
+	case CLOCK_WAS_SET:
+		serve_count(serve, CONTROL_CLOCK_SET);
+		log_error("serve",
+			"the clock of this host was set %s by %lld s: certificates made with a wrong clock are refused "
+			"by "
+			"others; check how this host gets its time",
+			by_ms > 0 ? "forward" : "back", (long long)((by_ms < 0 ? -by_ms : by_ms) / 1000));
+		break;
+	}
+	/* A sidecar believes another time only once it was said for a minute: the sooner it hears it, the better. */
+	identity_push_trust(serve);
+}
