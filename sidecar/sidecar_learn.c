@@ -2,6 +2,7 @@
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/net/own_address.h"
 
 /* --- from identity --- */
 
@@ -95,6 +96,7 @@ static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *po
 	sidecar->sent_policy = policy_ref(policy);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_networks(sidecar->workers[i], networks);
+	sidecar_families_learn(sidecar, networks);
 	tighten(sidecar);
 }
 
@@ -153,6 +155,14 @@ void sidecar_asked(void *arg, const struct addr *destination)
 
 /* --- birth and end --- */
 
+static size_t own_addresses(struct ip_addr out[2])
+{
+	size_t num = 0;
+	num += own_address_find(AF_INET, &out[num]) ? 1 : 0;
+	num += own_address_find(AF_INET6, &out[num]) ? 1 : 0;
+	return num;
+}
+
 static enum err identity_make(struct sidecar *sidecar, struct why *why)
 {
 	const struct sidecar_config *config = sidecar->config;
@@ -168,6 +178,7 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 		.bootstrap_root_sha256 = config->has_bootstrap_root ? config->bootstrap_root_sha256 : NULL,
 		.claims_address = config->claims_address,
 		.release = sidecar->options.release,
+		.own_addresses = own_addresses,
 		.on_credentials = on_credentials,
 		.on_time = on_time,
 		.on_connection = on_connection,

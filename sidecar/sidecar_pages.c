@@ -52,6 +52,10 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
 	judge_room(sidecar, out);
+	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
+		if (sidecar->families[i].is_outside)
+			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
+				SIDECAR_FAMILY_FIX);
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
@@ -179,6 +183,7 @@ static void set_gauges(struct loop_timer *timer)
 	identity_client_status(sidecar->identity, &status);
 	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.runway_s);
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
+	sidecar_families_look(sidecar);
 	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

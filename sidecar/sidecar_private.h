@@ -21,6 +21,15 @@ struct worker_place { /* what a worker's callbacks get */
 	struct observe observe;
 };
 
+#define SIDECAR_FAMILIES   2
+#define SIDECAR_FAMILY_FIX "list the network under mesh.networks, or under mesh.plain if plaintext is meant"
+struct sidecar_family {
+	bool is_left_out; /* mesh.networks and mesh.plain say nothing about it */
+	bool is_outside;  /* and this host has an address of it */
+	struct ip_addr own;
+	char name[32], detail[256]; /* of the condition, while it is outside */
+};
+
 struct sidecar {
 	struct sidecar_options options;
 	struct sidecar_config *config;
@@ -44,6 +53,7 @@ struct sidecar {
 	struct discovery_client *discovery;
 	struct policy *floor, *sent_policy, *policy; /* own settings; as the control plane sent it; both, in use */
 	struct trusted_time time;
+	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	bool has_credentials, is_discovery_live;
 
 	struct admin *admin;
@@ -65,6 +75,10 @@ enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_;
 void sidecar_learn_free(struct sidecar *sidecar);
 void sidecar_asked(void *arg, const struct addr *destination); /* on a worker's thread */
 void sidecar_floor_changed(struct sidecar *sidecar);           /* config has a new one */
+
+/* sidecar_families.c */
+void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks *networks);
+void sidecar_families_look(struct sidecar *sidecar); /* again: addresses come and go */
 
 /* sidecar_drain.c */
 void sidecar_signals_start(struct sidecar *sidecar);

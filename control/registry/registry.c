@@ -127,6 +127,7 @@ void registry_set_config(struct registry *registry, const struct control_config 
 {
 	registry_forget_config(registry);
 	registry->config = config;
+	registry->has_warned_of_v4 = registry->has_warned_of_v6 = false;
 	registry_index_config(registry);
 	if (registry->observer.on_change != NULL)
 		registry->observer.on_change(registry->observer.arg, NULL);
@@ -202,4 +203,31 @@ void registry_each_claim(const struct registry *registry, registry_claim_each_fn
 uint64_t registry_num_resolutions(const struct registry *registry)
 {
 	return registry->num_resolutions;
+}
+
+static bool any_of_family(const struct network *networks, size_t num, uint8_t family)
+{
+	for (size_t i = 0; i < num; i++)
+		if (networks[i].base.family == family)
+			return true;
+	return false;
+}
+
+bool registry_note_address(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+{
+	const struct control_config *config = registry->config;
+	bool *has_warned = ip->family == AF_INET ? &registry->has_warned_of_v4 : &registry->has_warned_of_v6;
+	const char *name = ip->family == AF_INET ? "IPv4" : "IPv6";
+	char text[ADDR_TEXT_MAX];
+	if (any_of_family(config->networks, config->num_networks, ip->family) ||
+		any_of_family(config->plain, config->num_plain, ip->family))
+		return false;
+	if (!*has_warned)
+		log_warning("registry",
+			"mesh.networks has no %s network, and %s has %s: what it opens over %s leaves in plaintext; "
+			"list the "
+			"network under mesh.networks, or under mesh.plain if that is meant",
+			name, id->text, ip_addr_format(ip, text), name);
+	*has_warned = true;
+	return true;
 }

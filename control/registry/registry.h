@@ -43,6 +43,10 @@ void registry_set_draining(
 /* The holder's own explicit release (id given) or an operator's (NULL). True: it was held. */
 bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 
+/* A host with a sidecar has this address too. True: mesh.networks and mesh.plain say nothing about its family, so what
+ * is opened over it leaves in plaintext; logged once per family and configuration. */
+bool registry_note_address(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+
 enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
 #define RESOLUTION_ENDPOINTS_MAX 64
 struct resolution {

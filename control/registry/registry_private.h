@@ -40,6 +40,7 @@ struct registry {
 	struct place *places[REGISTRY_BUCKETS];
 	struct member *members[REGISTRY_BUCKETS];
 	uint64_t num_resolutions;
+	bool has_warned_of_v4, has_warned_of_v6; /* that the configuration leaves it out */
 };
 
 /* index.c */

@@ -322,6 +322,23 @@ static void claims_from_outside_the_mesh_are_refused(void **state)
 	assert_non_null(strstr(world->why.expected, "mesh.networks"));
 }
 
+static void finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out(void **state)
+{
+	struct world *world = *state;
+	struct spiffe_id id = {0};
+	struct ip_addr v4, v6;
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("198.51.100.1"), &v4), ERR_NONE);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("2001:db8::1"), &v6), ERR_NONE);
+	assert_false(registry_note_address(world->registry, &id, &v4));
+	assert_true(registry_note_address(world->registry, &id, &v6));
+	assert_true(registry_note_address(world->registry, &id, &v6));
+	world->config->plain[0].base = v6; /* plaintext is meant */
+	registry_set_config(world->registry, world->config);
+	assert_false(registry_note_address(world->registry, &id, &v6));
+	spiffe_id_done(&id);
+}
+
 static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 {
 	struct world *world = *state;
@@ -375,6 +392,7 @@ int main(void)
 		STORY(only_the_operators_word_makes_a_destination_plain),
 		STORY(an_entry_beats_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),
+		STORY(finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out),
 		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
 		STORY(release_needs_the_holder_or_an_operator),
 	};

@@ -155,6 +155,9 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	if (up->protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
 			"bring both sides to releases close to each other", "version %u", up->protocol_version);
+	for (size_t i = 0; i < up->num_addresses && !stream->has_hello; i++)
+		if (registry_note_address(stream->serve->options.registry, &stream->sidecar->id, &up->addresses[i]))
+			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
 	stream->has_hello = true;
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);

@@ -22,6 +22,8 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	uint32_t protocol_version;   /* hello */
 	struct span release;         /* hello */
 	bool is_draining;            /* hello */
+	struct ip_addr addresses[2]; /* hello; of the sidecar's host */
+	size_t num_addresses;
 	uint64_t request_id;         /* renew */
 	struct attest_request renew; /* renew; as above */
 	struct epoch acked;          /* ack */

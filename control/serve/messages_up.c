@@ -79,6 +79,19 @@ static void read_ack(const Handfast__V1__TrustAck *message, struct identity_up *
 		up->acked = (struct epoch){message->epoch->incarnation, message->epoch->counter};
 }
 
+/* Two families are all there are: what is beyond says nothing new. */
+static enum err read_addresses(const Handfast__V1__IdentityUp *message, struct identity_up *up, struct why *why)
+{
+	size_t max = sizeof(up->addresses) / sizeof(up->addresses[0]);
+	for (size_t i = 0; i < message->n_addresses && i < max; i++) {
+		struct span bytes = pb_span(message->addresses[i]);
+		if (ip_addr_from_bytes(bytes, &up->addresses[up->num_addresses++]) != ERR_NONE)
+			return why_set(why, ERR_MALFORMED, "addresses of 4 or 16 bytes", "see the sender's release",
+				"%zu bytes", bytes.len);
+	}
+	return ERR_NONE;
+}
+
 static enum err read_identity(const Handfast__V1__IdentityUp *message, struct identity_up *up, struct why *why)
 {
 	switch (message->kind_case) {
@@ -86,7 +99,7 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 		up->kind = IDENTITY_HELLO;
 		up->is_draining = message->draining;
 		read_hello(message->hello, &up->protocol_version, &up->release);
-		return ERR_NONE;
+		return read_addresses(message, up, why);
 	case HANDFAST__V1__IDENTITY_UP__KIND_RENEW:
 		read_renew(message->renew, up);
 		return ERR_NONE;

@@ -146,7 +146,8 @@ static enum err send_wish(struct address_claim *claim)
 static enum err send_hello(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_UP_MAX);
-	RETURN_IF_ERR(message_hello_encode(claim->options.release, claim->is_draining, &hello));
+	const struct hello said = {.release = claim->options.release, .is_draining = claim->is_draining};
+	RETURN_IF_ERR(message_hello_encode(&said, &hello));
 	return rpc_call_send(claim->call, buf_span(&hello));
 }
 

@@ -29,7 +29,8 @@ struct identity_options { /* borrowed all, but what the callbacks get is borrowe
 	const char *token_file, *kubernetes_token_file; /* NULL: none */
 	const uint8_t *bootstrap_root_sha256;           /* NULL: it comes with the token or lies in the state */
 	bool claims_address;
-	const char *release; /* of this program */
+	const char *release;                            /* of this program */
+	size_t (*own_addresses)(struct ip_addr out[2]); /* of this host, one per family; NULL: not said */
 
 	/* NULL: what we had has expired. */
 	void (*on_credentials)(void *arg, struct credentials *credentials);

@@ -32,8 +32,13 @@ struct certificate_request { /* spans are borrowed */
 
 enum err message_attest_encode(
 	const struct certificate_request *request, const char *release, struct buf *out) _must_use_;
-/* Again when draining changes. */
-enum err message_hello_encode(const char *release, bool is_draining, struct buf *out) _must_use_;
+struct hello {
+	const char *release;
+	bool is_draining; /* said again when it changes */
+	struct ip_addr addresses[2];
+	size_t num_addresses; /* of this host, one per family */
+};
+enum err message_hello_encode(const struct hello *hello, struct buf *out) _must_use_;
 enum err message_renew_encode(const struct certificate_request *request, struct buf *out) _must_use_;
 /* refused NULL: in use. */
 enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struct buf *out) _must_use_;

@@ -202,6 +202,23 @@ static void a_join_token_travels_as_bytes(_unused_ void **state)
 	assert_true(span_eq(pb_span(message->hello->release), SPAN_LITERAL("1.2.3")));
 }
 
+static void finding_p13_hello_says_the_addresses_of_the_host(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT(4096);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *read;
+	struct hello hello = {.release = "1.2.3", .num_addresses = 2};
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.1"), &hello.addresses[0]), ERR_NONE);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("2001:db8::1"), &hello.addresses[1]), ERR_NONE);
+	assert_int_equal(message_hello_encode(&hello, &bytes), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__identity_up__descriptor, buf_span(&bytes), &arena, &read, NULL), ERR_NONE);
+	const Handfast__V1__IdentityUp *message = (const Handfast__V1__IdentityUp *)read;
+	assert_int_equal(message->n_addresses, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(span_eq(pb_span(message->addresses[i]), ip_addr_bytes(&hello.addresses[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test(a_kind_of_a_later_release_is_passed_over),
 		cmocka_unit_test(a_renewal_without_svid_is_a_refusal_with_its_reason),
 		cmocka_unit_test(a_join_token_travels_as_bytes),
+		cmocka_unit_test(finding_p13_hello_says_the_addresses_of_the_host),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

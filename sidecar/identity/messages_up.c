@@ -63,13 +63,18 @@ enum err message_attest_encode(const struct certificate_request *request, const 
 	return pb_pack(&message.base, out);
 }
 
-enum err message_hello_encode(const char *release, bool is_draining, struct buf *out)
+enum err message_hello_encode(const struct hello *from, struct buf *out)
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
-	Handfast__V1__Hello hello = hello_of(release);
+	Handfast__V1__Hello hello = hello_of(from->release);
+	ProtobufCBinaryData addresses[2];
+	for (size_t i = 0; i < from->num_addresses; i++)
+		addresses[i] = pb_bytes(ip_addr_bytes(&from->addresses[i]));
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
 	up.hello = &hello;
-	up.draining = is_draining;
+	up.draining = from->is_draining;
+	up.addresses = addresses;
+	up.n_addresses = from->num_addresses;
 	return pb_pack(&up.base, out);
 }
 

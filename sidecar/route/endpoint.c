@@ -89,6 +89,20 @@ bool mesh_networks_must_ask(const struct mesh_networks *networks, const struct i
 	       !any_contains(networks->plain, networks->num_plain, ip);
 }
 
+static bool any_of_family(const struct network *networks, size_t num, uint8_t family)
+{
+	for (size_t i = 0; i < num; i++)
+		if (networks[i].base.family == family)
+			return true;
+	return false;
+}
+
+bool mesh_networks_have_family(const struct mesh_networks *networks, uint8_t family)
+{
+	return any_of_family(networks->inside, networks->num_inside, family) ||
+	       any_of_family(networks->plain, networks->num_plain, family);
+}
+
 bool mesh_networks_is_required(const struct mesh_networks *networks, const struct ip_addr *ip)
 {
 	return any_contains(networks->required, networks->num_required, ip);

@@ -44,6 +44,8 @@ struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plain, siz
 struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks);
 void mesh_networks_unref(struct mesh_networks *networks);
 bool mesh_networks_must_ask(const struct mesh_networks *networks, const struct ip_addr *ip); /* inside and not plain */
+/* Whether the mesh says anything about that family: as one of its networks or as plain. */
+bool mesh_networks_have_family(const struct mesh_networks *networks, uint8_t family);
 bool mesh_networks_is_required(const struct mesh_networks *networks, const struct ip_addr *ip);
 
 /* Answers by destination, with least-recently-used eviction above `max`; waiters are told when an answer comes or

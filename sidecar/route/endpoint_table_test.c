@@ -135,6 +135,19 @@ static void finding_p14_draining_endpoints_are_tried_last(void **state)
 	assert_ptr_equal(answer_endpoint(answer, 7, 0), &answer->endpoints[2]);
 }
 
+static void finding_p13_knows_a_family_that_the_mesh_says_nothing_about(_unused_ void **state)
+{
+	struct mesh_networks *networks = mesh_networks_new(1, 1, 1);
+	assert_int_equal(network_parse(SPAN_LITERAL("10.0.0.0/8"), &networks->inside[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.0/24"), &networks->plain[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->required[0]), ERR_NONE);
+	assert_true(mesh_networks_have_family(networks, AF_INET));
+	assert_false(mesh_networks_have_family(networks, AF_INET6));
+	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->plain[0]), ERR_NONE);
+	assert_true(mesh_networks_have_family(networks, AF_INET6));
+	mesh_networks_unref(networks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +157,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_waiter_is_never_called),
 		cmocka_unit_test(the_least_recently_used_answer_goes_first),
 		cmocka_unit_test(inside_and_not_plain_must_ask),
+		cmocka_unit_test(finding_p13_knows_a_family_that_the_mesh_says_nothing_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

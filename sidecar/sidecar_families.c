@@ -1,0 +1,61 @@
+/* Families that the mesh does not cover: it says nothing about what the workload opens over them, so that leaves as
+ * it is (or is refused, in mode require). An operator who did not mean that must learn of it. */
+#include "sidecar/sidecar_private.h"
+
+#include "base/core/log.h"
+#include "base/net/own_address.h"
+
+#define COMPONENT "mesh"
+
+static const struct {
+	uint8_t family;
+	const char *name;
+	unsigned metric;
+} FAMILIES[SIDECAR_FAMILIES] = {
+	{AF_INET, "IPv4", METRIC_FAMILY_OUTSIDE_IPV4},
+	{AF_INET6, "IPv6", METRIC_FAMILY_OUTSIDE_IPV6},
+};
+
+void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks *networks)
+{
+	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
+		sidecar->families[i].is_left_out = !mesh_networks_have_family(networks, FAMILIES[i].family);
+	sidecar_families_look(sidecar);
+}
+
+/* The operator has said with mode off that everything leaves as it is. */
+static bool is_outside(const struct sidecar *sidecar, size_t i, struct ip_addr *out_own)
+{
+	return sidecar->families[i].is_left_out && sidecar->config->outbound_mode != OUTBOUND_OFF &&
+	       own_address_find(FAMILIES[i].family, out_own);
+}
+
+static void say(struct sidecar *sidecar, size_t i)
+{
+	char text[ADDR_TEXT_MAX];
+	struct sidecar_family *family = &sidecar->families[i];
+	if (!family->is_outside) {
+		family->detail[0] = '\0';
+		log_notice(COMPONENT, "the mesh covers %s now, or this host has no address of it", FAMILIES[i].name);
+		return;
+	}
+	snprintf(family->name, sizeof(family->name), "%s outside the mesh", FAMILIES[i].name);
+	snprintf(family->detail, sizeof(family->detail),
+		"this host has %s, and mesh.networks has no %s network: what the workload opens over %s %s",
+		ip_addr_format(&family->own, text), FAMILIES[i].name, FAMILIES[i].name,
+		sidecar->config->outbound_mode == OUTBOUND_REQUIRE ? "is refused" : "leaves in plaintext");
+	log_warning(COMPONENT, "%s; %s", family->detail, SIDECAR_FAMILY_FIX);
+}
+
+/* An address may come or go at any time. */
+void sidecar_families_look(struct sidecar *sidecar)
+{
+	for (size_t i = 0; i < SIDECAR_FAMILIES; i++) {
+		struct sidecar_family *family = &sidecar->families[i];
+		bool was_outside = family->is_outside;
+		family->is_outside = is_outside(sidecar, i, &family->own);
+		metric_set(sidecar_shard(sidecar), FAMILIES[i].metric, family->is_outside);
+		if (family->is_outside != was_outside)
+			say(sidecar, i);
+	}
+}
