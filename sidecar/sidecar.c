@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/sandbox/sandbox.h"
 #include "sidecar/process.h"
 
 #define COMPONENT "sidecar"
@@ -245,8 +246,19 @@ enum err sidecar_new(
 	return ERR_NONE;
 }
 
+/* Listeners and state are open: what comes from here on are bytes of others. */
+static void confine(void)
+{
+	struct why why = {0};
+	if (!sandbox_is_built_in())
+		log_notice(COMPONENT, "a build with a sanitizer: no filter of system calls");
+	else if (sandbox_enter(SANDBOX_SIDECAR, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a filter of system calls", &why);
+}
+
 void sidecar_run(struct sidecar *sidecar)
 {
+	confine();
 	workers_start(sidecar);
 	sidecar_signals_start(sidecar);
 	sidecar_gauges_start(sidecar);

@@ -6,11 +6,13 @@
 #include <http_parser.h>
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
+#include <seccomp.h>
 #include <yaml.h>
 
 void versions_put(struct buf *out)
 {
 	unsigned long http = http_parser_version();
+	const struct scmp_version *seccomp = seccomp_version();
 	enum err full = buf_printf(out,
 		"%s\n"
 		"nghttp2 %s\n"
@@ -19,9 +21,10 @@ void versions_put(struct buf *out)
 		"c-ares %s\n"
 		"jansson %s\n"
 		"libyaml %s\n"
-		"http-parser %lu.%lu.%lu\n",
+		"http-parser %lu.%lu.%lu\n"
+		"libseccomp %u.%u.%u\n",
 		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
 		ev_version_minor(), resolver_library_version(), jansson_version_str(), yaml_get_version_string(),
-		http >> 16 & 255, http >> 8 & 255, http & 255);
+		http >> 16 & 255, http >> 8 & 255, http & 255, seccomp->major, seccomp->minor, seccomp->micro);
 	(void)full; /* a few hundred bytes */
 }

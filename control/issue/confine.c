@@ -1,10 +1,10 @@
 #include "control/issue/confine.h"
 #include "base/core/cleanup.h"
 #include "base/net/fd.h"
+#include "base/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,26 +16,6 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind),
-	SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork),
-	SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(io_uring_setup), SCMP_SYS(bpf), SCMP_SYS(mount), SCMP_SYS(unshare), SCMP_SYS(setns),
-	SCMP_SYS(memfd_create), SCMP_SYS(pidfd_getfd)};
-
-static enum err refuse_calls(void)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	if (filter == NULL)
-		return ERR_SYSTEM;
-	int result = 0;
-	for (size_t i = 0; i < sizeof refused_calls / sizeof refused_calls[0] && result == 0; i++)
-		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused_calls[i], 0);
-	if (result == 0)
-		result = seccomp_load(filter);
-	seccomp_release(filter);
-	return result == 0 ? ERR_NONE : ERR_SYSTEM;
-}
-
 /* No dumps, and nobody of the same user can look in by ptrace or take a descriptor, such as the one to the signer. */
 static bool close_to_others(void)
 {
@@ -46,10 +26,9 @@ static bool close_to_others(void)
 
 enum err confine_signer(struct why *why)
 {
-	if (!close_to_others() || refuse_calls() != ERR_NONE)
-		return why_set(
-			why, ERR_SYSTEM, "a kernel that can confine the signer", "allow prctl and seccomp", "%m");
-	return ERR_NONE;
+	if (!close_to_others())
+		return why_set(why, ERR_SYSTEM, "a kernel that can confine the signer", "allow prctl", "%m");
+	return sandbox_enter(SANDBOX_SIGNER, why);
 }
 
 #define READS       (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
@@ -102,5 +81,7 @@ enum err confine_network(const char *key_folder, const struct confine_path *path
 		return cannot(why, "Landlock refused");
 	/* A listed path may lie above the key folder: believe only what the kernel shows. */
 	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 && errno == EACCES ? ERR_NONE : cannot(why, "the key folder can still be opened");
+	if (fd >= 0 || errno != EACCES)
+		return cannot(why, "the key folder can still be opened");
+	return sandbox_enter(SANDBOX_CONTROL, why);
 }

@@ -65,6 +65,7 @@ DOORS = {
     "sqlite3.h": ("control/store/",),
     "nftables/": ("intercept/",),
     "ares.h": ("base/net/",),
+    "seccomp.h": ("base/sandbox/", "control/versions.c", "sidecar/versions.c"),
 }
 
 
@@ -201,6 +202,7 @@ MAY_USE = {
     "base/net": CORE + ("third_party/cares",),
     "base/http": CORE + ("base/net", "third_party/http_parser"),
     "base/cli": CORE + ("third_party/jansson",),
+    "base/sandbox": CORE + ("third_party/seccomp",),
     "base/settings": CORE + ("base/net", "third_party/yaml", "third_party/cyaml"),
     "base/pb": CORE + ("third_party/protobuf_c",),
     "base/h2": CORE + ("third_party/nghttp2",),
@@ -221,7 +223,7 @@ MAY_USE = {
     "sidecar/discovery": BASE + ("certs", "proto", "sidecar/policy", "sidecar/route"),  # it speaks of both
     "sidecar": BASE + ("certs", "sidecar/", "third_party/"),
     "control/store": CORE + ("third_party/sqlite",),
-    "control/issue": CORE + ("base/net", "certs", "@boringssl", "third_party/seccomp"),
+    "control/issue": CORE + ("base/net", "base/sandbox", "certs", "@boringssl"),
     "control/report": CORE + ("base/http",),
     "control/registry": CORE + ("certs", "control:config", "control/store"),
     "control/attest": CORE + ("certs", "control/registry", "control/store"),

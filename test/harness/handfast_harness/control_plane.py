@@ -1,7 +1,9 @@
 """The control plane on a host of its own, as a user of its own, and the operator's commands to it."""
 
+import contextlib
 import os
 import signal
+import socket
 
 from . import settings
 from .process import Process
@@ -54,8 +56,15 @@ class ControlPlane:
 
     def start(self, deadline_s=15.0):
         self.launch().wait_for_port(STREAMS, self.host.ipv4, deadline_s)
-        self.process.wait_until("the operator's socket", lambda: os.path.exists(self.socket), deadline_s)
+        self.process.wait_until("the operator's socket", self._listens_to_operators, deadline_s)
         return self
+
+    def _listens_to_operators(self):
+        """The file is there a moment before the program listens."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as operator:
+            operator.connect(self.socket)
+            return True
+        return False
 
     def stop(self):
         return self.process.stop() if self.process else None

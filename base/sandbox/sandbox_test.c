@@ -1,0 +1,239 @@
+#include "base/core/cleanup.h"
+#include "base/sandbox/sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { CHILD_FINE = 0, CHILD_WITHOUT_FILTER = 7, CHILD_WRONG = 8 };
+
+typedef void act_fn(void);
+
+/* How a child ends that enters `role` and then acts: its wait status. */
+static int status_of(enum sandbox_role role, act_fn *act)
+{
+	int status;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct why why;
+		if (sandbox_enter(role, &why) != ERR_NONE)
+			_exit(CHILD_WITHOUT_FILTER);
+		act();
+		_exit(CHILD_FINE);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+/* --- what nobody may do --- */
+
+static void run_another_program(void)
+{
+	char path[] = "/bin/true", *argv[] = {path, NULL};
+	execve(path, argv, argv + 1);
+}
+
+static void fork_a_process(void)
+{
+	(void)!fork();
+}
+
+static void look_into_a_process(void)
+{
+	syscall(SYS_ptrace, 0L, 0L, 0L, 0L);
+}
+
+static void make_a_namespace(void)
+{
+	syscall(SYS_unshare, 0L);
+}
+
+static void load_a_program_into_the_kernel(void)
+{
+	syscall(SYS_bpf, 0L, NULL, 0L);
+}
+
+static void queue_calls_past_the_filter(void)
+{
+	syscall(SYS_io_uring_setup, 1L, NULL);
+}
+
+static void make_a_file_of_memory(void)
+{
+	syscall(SYS_memfd_create, "x", 0L);
+}
+
+static void map_code(void)
+{
+	mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void change_user(void)
+{
+	syscall(SYS_setuid, 0L);
+}
+
+static void end_another_process(void)
+{
+	syscall(SYS_kill, (long)getppid(), 0L);
+}
+
+static void inject_input(void)
+{
+	syscall(SYS_ioctl, 0L, 0x5412L /* TIOCSTI */, "x");
+}
+
+static void open_a_raw_socket(void)
+{
+	(void)!socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 6);
+}
+
+static void listen_to_the_wire(void)
+{
+	(void)!socket(AF_PACKET, SOCK_DGRAM, 0);
+}
+
+static void assert_killed(enum sandbox_role role, act_fn *act)
+{
+	int status = status_of(role, act);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+static void finding_l13_what_no_process_of_ours_does_ends_it(void **state)
+{
+	static act_fn *const acts[] = {run_another_program, fork_a_process, look_into_a_process, make_a_namespace,
+		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
+		change_user, end_another_process, inject_input, open_a_raw_socket, listen_to_the_wire};
+	(void)state;
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+		for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++)
+			assert_killed((enum sandbox_role)role, acts[i]);
+}
+
+/* --- what some may not --- */
+
+static void open_a_socket(void)
+{
+	if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0 || socket(AF_INET6, SOCK_DGRAM, 0) < 0)
+		_exit(CHILD_WRONG);
+}
+
+static void wait_for_events(void)
+{
+	struct epoll_event event = {0};
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd < 0 || epoll_wait(fd, &event, 1, 0) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void *answer(void *arg)
+{
+	return arg;
+}
+
+static void start_a_thread(void)
+{
+	pthread_t thread;
+	void *result = NULL;
+	static int given;
+	if (pthread_create(&thread, NULL, answer, &given) != 0 || pthread_join(thread, &result) != 0 ||
+		result != &given)
+		_exit(CHILD_WRONG);
+}
+
+static void wait_for_a_child(void)
+{
+	int status;
+	if (waitpid(-1, &status, WNOHANG) >= 0 || errno != ECHILD)
+		_exit(CHILD_WRONG);
+}
+
+static void read_a_file(void)
+{
+	char byte;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &byte, 1) != 1 || close(fd) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void assert_fine(enum sandbox_role role, act_fn *act)
+{
+	int status = status_of(role, act);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
+}
+
+static void the_network_is_for_those_who_need_it(void **state)
+{
+	static act_fn *const acts[] = {open_a_socket, wait_for_events, start_a_thread};
+	(void)state;
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+		assert_fine(SANDBOX_SIDECAR, acts[i]);
+		assert_fine(SANDBOX_CONTROL, acts[i]);
+		assert_killed(SANDBOX_SIGNER, acts[i]);
+	}
+	assert_fine(SANDBOX_CONTROL, wait_for_a_child);
+	assert_killed(SANDBOX_SIDECAR, wait_for_a_child);
+	for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++)
+		assert_fine((enum sandbox_role)role, read_a_file);
+}
+
+/* --- threads that were there before --- */
+
+static int gate[2];
+
+static void *act_when_let(void *arg)
+{
+	char byte;
+	(void)arg;
+	if (read(gate[0], &byte, 1) == 1)
+		make_a_namespace();
+	return NULL;
+}
+
+static void holds_threads_that_were_there_before(void **state)
+{
+	int status;
+	(void)state;
+	assert_int_equal(pipe(gate), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pthread_t thread;
+		struct why why;
+		if (pthread_create(&thread, NULL, act_when_let, NULL) != 0 ||
+			sandbox_enter(SANDBOX_SIDECAR, &why) != ERR_NONE)
+			_exit(CHILD_WITHOUT_FILTER);
+		(void)!write(gate[1], "x", 1);
+		pthread_join(thread, NULL);
+		_exit(CHILD_FINE);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
+int main(void)
+{
+	if (!sandbox_is_built_in())
+		return 0; /* nothing to show */
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_l13_what_no_process_of_ours_does_ends_it),
+		cmocka_unit_test(the_network_is_for_those_who_need_it),
+		cmocka_unit_test(holds_threads_that_were_there_before),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+"""Every thread of our long-lived processes runs under the allow list of system calls, without a way to new privileges.
+
+Rows: L13.
+
+    control [network process, signer] --- client: [sidecar, two workers] ==tunnel==> server: [sidecar] -> echo"""
+
+import os
+
+from handfast_harness import Mesh, StreamServer, expect, expect_eq
+from handfast_harness import stream
+
+
+def arrange(story):
+    story.mesh = Mesh(story, leaf_ttl="1h", workers=2)
+    story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
+
+
+def _fields(pid, thread):
+    with open("/proc/%d/task/%s/status" % (pid, thread)) as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def _all_confined(pid, least_threads):
+    threads = os.listdir("/proc/%d/task" % pid)
+    expect(len(threads) >= least_threads, "%d has %d threads" % (pid, len(threads)))
+    for thread in threads:
+        fields = _fields(pid, thread)
+        expect_eq((fields["Seccomp"], fields["NoNewPrivs"], fields["CapEff"].strip("0")), ("2", "1", ""),
+                  "seccomp, no_new_privs and capabilities of %s %s" % (pid, fields["Name"]))
+
+
+def _children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(word) for word in file.read().split()]
+
+
+def finding_l13_the_sidecars_are_confined(story):
+    for sidecar in story.mesh.sidecars.values():
+        _all_confined(sidecar.process.pid, 3)
+
+
+def finding_l13_the_control_plane_and_its_signer_are_confined(story):
+    pid = story.mesh.control.process.pid
+    _all_confined(pid, 2)
+    signers = _children(pid)
+    expect_eq(len(signers), 1, "children of the control plane")
+    _all_confined(signers[0], 1)
+
+
+def shows_that_traffic_and_certificates_go_on(story):
+    with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as sock:
+        sock.sendall(b"hello")
+        expect_eq(stream.receive_exactly(sock, 5), b"hello", "echo")
+    expect_eq(story.mesh.sidecar("client").probe()[0], 200, "readiness")
