@@ -106,6 +106,14 @@ static enum err call_operator(const struct call_request *request, struct buf *ou
 	return exchange.err;
 }
 
+const char *command_argument(struct command_line *line, const char *expected)
+{
+	if (line->num_arguments == 1)
+		return line->arguments[0];
+	command_line_mistake(line, line->command->words, expected, line->num_arguments == 0 ? "none" : "more");
+	return NULL;
+}
+
 void answer_done(struct answer *answer)
 {
 	pb_arena_freep(&answer->arena);

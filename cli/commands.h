@@ -6,6 +6,9 @@
 #define COMMANDS_SOCKET "/run/handfast/control.sock" /* unless --socket is given */
 #define COMMANDS_ADMIN  "127.0.0.1:15000"            /* unless --admin is given */
 
+/* The one argument of the command; NULL with a mistake: none, or more. */
+const char *command_argument(struct command_line *line, const char *expected);
+
 #define COMMAND(words, arguments, help, function) enum cli_exit function(struct command_line *line);
 #include "cli/commands.def"
 #undef COMMAND

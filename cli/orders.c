@@ -1,97 +1,85 @@
-/* token create, ban, entry release: small orders to the control plane. */
+/* ban, ban list, unban, entry release: small orders to the control plane. */
 #include "base/core/addr.h"
+#include "base/core/escape.h"
 #include "base/pb/unpack.h"
-#include "base/settings/settings.h"
 #include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
 
-#define TTL_MAX_MS   (30ull * 86400 * 1000)
-#define NETWORKS_MAX 16
-
-/* The one argument of the command, or the exit code with a mistake. */
-static const char *only_argument(struct command_line *line, const char *expected)
-{
-	if (line->num_arguments == 1)
-		return line->arguments[0];
-	command_line_mistake(line, line->command->words, expected, line->num_arguments == 0 ? "none" : "more");
-	return NULL;
-}
-
-static void fill_token(struct command_line *line, Handfast__V1__TokenCreateRequest *request,
-	ProtobufCBinaryData networks[NETWORKS_MAX])
-{
-	uint64_t ttl_ms = 3600 * 1000;
-	const char *id = command_line_value(line, "id"), *ttl = command_line_value(line, "ttl");
-	if (id == NULL)
-		command_line_mistake(line, "--id", "the identity that the token is for, spiffe://TD/PATH", "none");
-	else
-		request->id = pb_bytes(span_of_str(id));
-	if (ttl != NULL &&
-		(duration_parse(span_of_str(ttl), &ttl_ms) != ERR_NONE || ttl_ms < 1000 || ttl_ms > TTL_MAX_MS))
-		command_line_mistake(line, "--ttl", "a duration such as 10m or 1h, at most 30d", ttl);
-	request->ttl_seconds = (uint32_t)(ttl_ms / 1000);
-	request->networks = networks;
-	for (unsigned i = 0; i < line->num_values; i++) {
-		if (strcmp(line->values[i].name, "network") != 0)
-			continue;
-		if (request->n_networks == NETWORKS_MAX)
-			command_line_mistake(line, "--network", "at most 16 networks", "more");
-		else
-			networks[request->n_networks++] = pb_bytes(span_of_str(line->values[i].text));
-	}
-}
-
-static void show_token(const struct command_line *line, const Handfast__V1__TokenCreateResponse *answer)
-{
-	char expires[32];
-	show_time(answer->expires_ms, expires);
-	if (line->json) {
-		show_json(json_pack("{s:s%, s:s, s:s}", "token", answer->token.data, answer->token.len, "id",
-			command_line_value(line, "id"), "expires", expires));
-		return;
-	}
-	printf("%.*s\n", (int)answer->token.len, (const char *)answer->token.data);
-	fprintf(stderr, "for one sidecar, until %s; keep it in a file of mode 0600\n", expires);
-}
-
-enum cli_exit command_token_create(struct command_line *line)
-{
-	Handfast__V1__TokenCreateRequest request = HANDFAST__V1__TOKEN_CREATE_REQUEST__INIT;
-	ProtobufCBinaryData networks[NETWORKS_MAX];
-	_cleanup_(answer_done) struct answer answer = {0};
-	fill_token(line, &request, networks);
-	if (buf_len(&line->mistakes) > 0)
-		return command_line_refuse(line);
-	enum err err =
-		call(line, "TokenCreate", &request.base, &handfast__v1__token_create_response__descriptor, &answer);
-	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
-	show_token(line, (const Handfast__V1__TokenCreateResponse *)answer.message);
-	return CLI_DONE;
-}
-
 enum cli_exit command_ban(struct command_line *line)
 {
 	Handfast__V1__BanRequest request = HANDFAST__V1__BAN_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
-	char text[100];
-	const char *id = only_argument(line, "one identity, spiffe://TD/PATH");
+	char text[160];
+	const char *id = command_argument(line, "one identity, spiffe://TD/PATH");
 	if (id == NULL)
 		return command_line_refuse(line);
 	request.id = pb_bytes(span_of_str(id));
 	enum err err = call(line, "Ban", &request.base, &handfast__v1__ban_response__descriptor, &answer);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &answer.why);
-	uint32_t num = ((const Handfast__V1__BanResponse *)answer.message)->num_holders;
+	const Handfast__V1__BanResponse *banned = (const Handfast__V1__BanResponse *)answer.message;
 	if (line->json) {
-		show_json(json_pack("{s:b, s:I}", "banned", true, "holders", (json_int_t)num));
+		show_json(json_pack("{s:b, s:I, s:I}", "banned", true, "holders", (json_int_t)banned->num_holders,
+			"tokens_revoked", (json_int_t)banned->num_tokens));
 		return CLI_DONE;
 	}
-	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity", num);
+	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked",
+		banned->num_holders, banned->num_tokens);
 	return command_line_answer(line, text);
+}
+
+enum cli_exit command_unban(struct command_line *line)
+{
+	Handfast__V1__UnbanRequest request = HANDFAST__V1__UNBAN_REQUEST__INIT;
+	_cleanup_(answer_done) struct answer answer = {0};
+	const char *id = command_argument(line, "one identity, spiffe://TD/PATH");
+	if (id == NULL)
+		return command_line_refuse(line);
+	request.id = pb_bytes(span_of_str(id));
+	enum err err = call(line, "Unban", &request.base, &handfast__v1__unban_response__descriptor, &answer);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &answer.why);
+	bool was_banned = ((const Handfast__V1__UnbanResponse *)answer.message)->was_banned;
+	if (line->json)
+		show_json(json_pack("{s:b}", "was_banned", was_banned));
+	else
+		puts(was_banned ? "the ban is lifted; attestation keys that it had work again" : "it was not banned");
+	return was_banned ? CLI_DONE : CLI_REFUSED;
+}
+
+static json_t *ban_json(const Handfast__V1__Ban *ban)
+{
+	char id[2304], since[32];
+	escape_ascii(pb_span(ban->id), id, sizeof id);
+	show_time(ban->since_ms, since);
+	return json_pack("{s:s, s:s, s:I}", "id", id, "since", since, "holders", (json_int_t)ban->num_holders);
+}
+
+enum cli_exit command_ban_list(struct command_line *line)
+{
+	_cleanup_(answer_done) struct answer answer = {0};
+	char id[2304], since[32];
+	enum err err = call(line, "BanList", NULL, &handfast__v1__ban_list_response__descriptor, &answer);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &answer.why);
+	const Handfast__V1__BanListResponse *list = (const Handfast__V1__BanListResponse *)answer.message;
+	json_t *bans = json_array();
+	for (size_t i = 0; i < list->n_bans; i++) {
+		json_array_append_new(bans, ban_json(list->bans[i]));
+		show_time(list->bans[i]->since_ms, since);
+		escape_ascii(pb_span(list->bans[i]->id), id, sizeof id);
+		if (!line->json)
+			printf("%s  since %s  %u attested sidecars\n", id, since, list->bans[i]->num_holders);
+	}
+	if (line->json)
+		show_json(json_pack("{s:O}", "bans", bans));
+	else if (list->n_bans == 0)
+		puts("no bans");
+	json_decref(bans);
+	return CLI_DONE;
 }
 
 enum cli_exit command_entry_release(struct command_line *line)
@@ -99,7 +87,7 @@ enum cli_exit command_entry_release(struct command_line *line)
 	Handfast__V1__ReleaseRequest request = HANDFAST__V1__RELEASE_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
 	struct ip_addr ip;
-	const char *text = only_argument(line, "one IP address, such as 192.0.2.1");
+	const char *text = command_argument(line, "one IP address, such as 192.0.2.1");
 	if (text != NULL && ip_addr_parse(span_of_str(text), &ip) != ERR_NONE)
 		command_line_mistake(line, "entry release", "an IP address such as 192.0.2.1", text);
 	if (buf_len(&line->mistakes) > 0)

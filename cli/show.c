@@ -13,6 +13,14 @@ void show_time(int64_t ms, char out[32])
 		strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
+void show_hex(struct span bytes, char *out, size_t cap)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < bytes.len && at + 2 < cap; i++, at += 2)
+		snprintf(out + at, cap - at, "%02x", bytes.ptr[i]);
+	out[at] = 0;
+}
+
 void show_json(json_t *object)
 {
 	if (object != NULL && json_dumpf(object, stdout, JSON_INDENT(2)) == 0)

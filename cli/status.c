@@ -17,14 +17,6 @@ static const char *safe(ProtobufCBinaryData bytes, char *out, size_t cap)
 	return out;
 }
 
-static void hex(ProtobufCBinaryData bytes, char *out, size_t cap)
-{
-	size_t at = 0;
-	for (size_t i = 0; i < bytes.len && at + 2 < cap; i++, at += 2)
-		snprintf(out + at, cap - at, "%02x", bytes.data[i]);
-	out[at] = 0;
-}
-
 static void address(const Handfast__V1__SocketAddress *from, char out[ADDR_TEXT_MAX])
 {
 	struct ip_addr ip;
@@ -38,8 +30,8 @@ static json_t *holder_json(const Handfast__V1__Holder *holder)
 {
 	char id[2304], key[80], serial[64], until[32], release[128], text[ADDR_TEXT_MAX];
 	json_t *addresses = json_array();
-	hex(holder->attestation_key_sha256, key, sizeof key);
-	hex(holder->svid_serial, serial, sizeof serial);
+	show_hex(pb_span(holder->attestation_key_sha256), key, sizeof key);
+	show_hex(pb_span(holder->svid_serial), serial, sizeof serial);
 	show_time(holder->svid_not_after_ms, until);
 	for (size_t i = 0; i < holder->n_addresses; i++) {
 		address(holder->addresses[i], text);
@@ -55,7 +47,7 @@ static json_t *holder_json(const Handfast__V1__Holder *holder)
 static json_t *authority_json(const Handfast__V1__Authority *authority)
 {
 	char kind[64], hash[80], from[32], to[32];
-	hex(authority->sha256, hash, sizeof hash);
+	show_hex(pb_span(authority->sha256), hash, sizeof hash);
 	show_time(authority->not_before_ms, from);
 	show_time(authority->not_after_ms, to);
 	return json_pack("{s:s, s:s, s:s, s:s}", "kind", safe(authority->kind, kind, sizeof kind), "sha256", hash,

@@ -157,9 +157,12 @@ static void take_command(struct command_line *line, const char *const *words, un
 	unsigned num = 0;
 	if (num_words == 0 && program->default_command != NULL)
 		words = &program->default_command, num_words = 1;
-	for (size_t i = 0; i < program->num_commands && num == 0; i++) {
-		num = num_matching(&program->commands[i], words, num_words);
-		line->command = num == 0 ? NULL : &program->commands[i];
+	for (size_t i = 0; i < program->num_commands; i++) { /* the longest: "ban list" before "ban" */
+		unsigned matching = num_matching(&program->commands[i], words, num_words);
+		if (matching <= num)
+			continue;
+		num = matching;
+		line->command = &program->commands[i];
 	}
 	list_commands(program, known, sizeof known);
 	if (line->command == NULL && (program->num_commands > 0 || num_words > 0)) {

@@ -9,6 +9,8 @@ static const struct cli_command commands[] = {
 	{"run", "", "runs"},
 	{"token create", "--id ID", "a token"},
 	{"token revoke", "TOKEN-ID", "no token"},
+	{"ban", "ID", "a ban"},
+	{"ban list", "", "bans"},
 };
 static const struct cli_flag flags[] = {
 	{"id", "ID", "whose", false}, {"network", "CIDR", "where", true}, {"dry-run", NULL, "nothing", false}};
@@ -16,7 +18,7 @@ static const char *const keys[] = {"mesh.networks", "mesh.claim_grace", NULL};
 static const struct cli_program program = {.name = "handfast-test",
 	.about = "Tests.",
 	.commands = commands,
-	.num_commands = 3,
+	.num_commands = 5,
 	.default_command = "run",
 	.flags = flags,
 	.num_flags = 3,
@@ -55,7 +57,7 @@ static void finding_o6_every_mistake_is_named_at_once(_unused_ void **state)
 		"--dry-run: expected true or false, or no value, got \"maybe\"\n"
 		"--network: expected CIDR, got \"nothing\"\n"
 		"--output: expected text or json, got \"xml\"\n"
-		"command: expected run, token create, token revoke, got \"token\"\n");
+		"command: expected run, token create, token revoke, ban, ban list, got \"token\"\n");
 }
 
 static void a_flag_given_twice_is_a_mistake(_unused_ void **state)
@@ -72,6 +74,12 @@ static void words_behind_the_command_are_its_arguments(_unused_ void **state)
 	assert_string_equal(buf_cstr(&line.mistakes), "");
 	assert_int_equal(line.num_arguments, 1);
 	assert_string_equal(line.arguments[0], "--id");
+}
+
+static void the_longest_command_is_meant(_unused_ void **state)
+{
+	PARSE(line, "ban", "list");
+	assert_true(command_line_is(&line, "ban list"));
 }
 
 static void without_a_command_the_default_one_is_meant(_unused_ void **state)
@@ -117,6 +125,7 @@ int main(void)
 		cmocka_unit_test(finding_o6_every_mistake_is_named_at_once),
 		cmocka_unit_test(a_flag_given_twice_is_a_mistake),
 		cmocka_unit_test(words_behind_the_command_are_its_arguments),
+		cmocka_unit_test(the_longest_command_is_meant),
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),
 		cmocka_unit_test(a_word_too_many_is_a_mistake),
 		cmocka_unit_test(finding_o6_help_names_all_commands_flags_settings_and_codes),

@@ -74,8 +74,8 @@ static enum err check_not_banned(struct check *check)
 {
 	if (!holders_is_banned(check->attest->store, &check->holder.id))
 		return ERR_NONE;
-	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned", "see handfast status", "%s",
-		check->holder.id.text);
+	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned",
+		"if it may come back, an operator lifts the ban: handfast unban", "%s", check->holder.id.text);
 }
 
 static enum err check_holder(struct check *check, const struct spiffe_id *own)

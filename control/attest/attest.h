@@ -4,6 +4,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "control/attest/join_token.h"
 #include "control/registry/holders.h"
 #include "control/store/store.h"
 
@@ -50,8 +51,24 @@ struct attest_token_order {
 	size_t num_networks;
 	const uint8_t *bootstrap_hash; /* DIGEST_LEN */
 };
-/* line: the only time that the secret is seen. */
-typedef void attest_token_fn(void *arg, enum err err, struct span line, int64_t not_after_s);
+/* line: the only time that the secret is seen. id: JOIN_TOKEN_ID_LEN bytes, by which it can be revoked. */
+typedef void attest_token_fn(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s);
 /* What is wrong with the order comes back at once; else on_done is called later. */
 enum err attest_token_create(struct attest *attest, const struct attest_token_order *order, attest_token_fn *on_done,
 	void *arg, struct why *why) _must_use_;
+
+/* Every token that is kept, in the order of their ids; both are borrowed. */
+typedef void attest_token_each_fn(void *arg, struct span id, const struct join_token *token);
+void attest_token_each(const struct attest *attest, attest_token_each_fn *on_token, void *arg);
+struct attest_revoked {
+	bool was_used;
+	struct spiffe_id id; /* the caller's to release */
+};
+/* ERR_NOT_FOUND at once: there is none; else on_done as store_swap() (ERR_CONFLICT: it was used meanwhile). */
+enum err attest_token_revoke(struct attest *attest, struct span id, struct attest_revoked *out, store_done_fn *on_done,
+	void *arg) _must_use_;
+/* Revokes the unused tokens of a banned identity; how many. */
+unsigned attest_tokens_drop(struct attest *attest, const struct spiffe_id *banned);
+/* Forgets tokens that can serve no longer: unused ones at their end, used ones a day later (a sidecar whose answer was
+ * lost tries the same token again). At most `max`; how many. */
+unsigned attest_tokens_prune(struct attest *attest, unsigned max);

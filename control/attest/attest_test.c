@@ -24,7 +24,7 @@ struct world {
 	char id[128];
 };
 
-static void on_token(void *arg, enum err err, struct span line, _unused_ int64_t not_after_s)
+static void on_token(void *arg, enum err err, struct span line, struct span id, _unused_ int64_t not_after_s)
 {
 	struct world *world = arg;
 	assert_int_equal(err, ERR_NONE);
@@ -33,6 +33,7 @@ static void on_token(void *arg, enum err err, struct span line, _unused_ int64_t
 	const uint8_t *third = (const uint8_t *)memchr(second, '.', 60) + 1;
 	assert_int_equal(base64url_decode(span_of(first, (size_t)(second - first - 1)), &world->token_id), ERR_NONE);
 	assert_int_equal(base64url_decode(span_of(second, (size_t)(third - second - 1)), &world->secret), ERR_NONE);
+	assert_true(span_eq(id, buf_span(&world->token_id)));
 	world->num_done++;
 }
 
@@ -210,11 +211,105 @@ static void refuses_a_banned_identity_whatever_it_shows(void **state)
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
-	holders_ban(world->store, &id, NULL, NULL);
+	holders_ban(world->store, &id, 1800000000, NULL, NULL);
 	while (!holders_is_banned(world->store, &id))
 		loop_run_once(world->loop, false);
 	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_REVOKED);
 	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_REVOKED);
+}
+
+struct seen {
+	unsigned num, num_used;
+	uint8_t last[JOIN_TOKEN_ID_LEN];
+};
+
+static void see_token(void *arg, struct span id, const struct join_token *token)
+{
+	struct seen *seen = arg;
+	seen->num++;
+	seen->num_used += token->is_bound;
+	memcpy(seen->last, id.ptr, id.len);
+}
+
+static struct seen tokens(const struct world *world)
+{
+	struct seen seen = {0};
+	attest_token_each(world->attest, see_token, &seen);
+	return seen;
+}
+
+static void wait_for_tokens(struct world *world, unsigned num)
+{
+	while (tokens(world).num != num)
+		loop_run_once(world->loop, false);
+}
+
+static void finding_i10_an_unused_token_is_listed_and_revoked(void **state)
+{
+	struct world *world = *state;
+	struct attest_revoked revoked = {0};
+	struct seen seen = tokens(world);
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	assert_int_equal(seen.num, 1);
+	assert_int_equal(seen.num_used, 0);
+	assert_int_equal(attest_token_revoke(world->attest, SPAN_LITERAL("0123456789abcdef"), &revoked, NULL, NULL),
+		ERR_NOT_FOUND);
+	assert_int_equal(attest_token_revoke(world->attest, span_of(seen.last, sizeof seen.last), &revoked, NULL, NULL),
+		ERR_NONE);
+	assert_false(revoked.was_used);
+	assert_string_equal(revoked.id.text, ID);
+	spiffe_id_done(&revoked.id);
+	wait_for_tokens(world, 0);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_DENIED);
+}
+
+static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted(void **state)
+{
+	struct world *world = *state;
+	const uint8_t hash[DIGEST_LEN] = {1};
+	struct attest_token_order order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	struct why why = {0};
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
+	assert_int_equal(holders_unban(world->store, &id, NULL, NULL), ERR_NOT_FOUND);
+	holders_ban(world->store, &id, 1800000000, NULL, NULL);
+	while (!holders_is_banned(world->store, &id))
+		loop_run_once(world->loop, false);
+	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, &why), ERR_REVOKED);
+	assert_non_null(strstr(why.fix, "handfast unban"));
+	assert_int_equal(holders_unban(world->store, &id, NULL, NULL), ERR_NONE);
+	while (holders_is_banned(world->store, &id))
+		loop_run_once(world->loop, false);
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+}
+
+static void finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
+	make_token(world, ID);
+	make_token(world, "spiffe://td/ns/b");
+	assert_int_equal(attest_tokens_drop(world->attest, &id), 2);
+	wait_for_tokens(world, 1);
+}
+
+static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	make_token(world, ID);
+	assert_int_equal(attest_tokens_prune(world->attest, 100), 0);
+	clock_fake_advance(&world->clock, 61 * 1000);
+	assert_int_equal(attest_tokens_prune(world->attest, 100), 1); /* the unused one */
+	wait_for_tokens(world, 1);
+	clock_fake_advance(&world->clock, 86400 * 1000);
+	assert_int_equal(attest_tokens_prune(world->attest, 0), 0);
+	assert_int_equal(attest_tokens_prune(world->attest, 100), 1);
+	wait_for_tokens(world, 0);
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_NONE); /* what it bought stays */
 }
 
 /* W20 */
@@ -296,6 +391,10 @@ int main(void)
 		TEST(of_fifty_keys_at_once_exactly_one_wins_and_may_retry),
 		TEST(refuses_a_proof_for_another_connection_or_key),
 		TEST(refuses_a_banned_identity_whatever_it_shows),
+		TEST(finding_i10_an_unused_token_is_listed_and_revoked),
+		TEST(finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted),
+		TEST(finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity),
+		TEST(finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer),
 		TEST(a_stream_renews_its_own_identity_only),
 		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
 		TEST(says_that_other_evidence_is_not_supported),

@@ -84,10 +84,12 @@ enum err join_token_check(
 		return refuse_secret(why);
 	if (!is_in_networks(token, &use->source))
 		return why_set(why, ERR_DENIED, "a source in the networks of the join token",
-			"make a token for this network", "%s", ip_addr_format(&use->source, text));
+			"make one for this network: handfast token create --network", "%s",
+			ip_addr_format(&use->source, text));
 	if (token->is_bound && memcmp(token->key_hash, use->key_hash, DIGEST_LEN) != 0)
 		return why_set(why, ERR_DENIED, "a join token that nobody used yet",
-			"make a new one; if this one was stolen, ban its identity", "used by another attestation key");
+			"make a new one: handfast token create; if this one was stolen: handfast ban",
+			"used by another attestation key");
 	if (!token->is_bound && use->now_s < token->not_before_s)
 		return why_set(
 			why, ERR_NOT_YET_VALID, "a join token that is valid already", "check the clocks", "too early");

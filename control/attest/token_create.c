@@ -6,6 +6,7 @@
 
 struct creation {
 	struct buf line;
+	uint8_t id[JOIN_TOKEN_ID_LEN];
 	int64_t not_after_s;
 	attest_token_fn *on_done;
 	void *arg;
@@ -25,6 +26,9 @@ static enum err fill(
 		spiffe_id_path(&token->id).len == 0)
 		return why_set(why, ERR_DENIED, "an identity that a workload of this trust domain may have",
 			"name one below our trust domain and not below /handfast", "%s", token->id.text);
+	if (holders_is_banned(attest->store, &token->id))
+		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban first: handfast unban",
+			"%s", token->id.text);
 	if (order->ttl_s < 0 || order->ttl_s > JOIN_TOKEN_TTL_MAX_S || order->num_networks > JOIN_TOKEN_NETWORKS_MAX)
 		return why_set(why, ERR_CONFIG, "at most 30 days and 16 networks", "ask for less", "more");
 	token->not_before_s = attest_now_s(attest) - 1;
@@ -39,7 +43,8 @@ static void on_stored(void *arg, enum err err, uint64_t version)
 {
 	struct creation *creation = arg;
 	(void)version;
-	creation->on_done(creation->arg, err, buf_span(&creation->line), creation->not_after_s);
+	creation->on_done(creation->arg, err, buf_span(&creation->line), span_of(creation->id, JOIN_TOKEN_ID_LEN),
+		creation->not_after_s);
 	buf_wipe(&creation->line);
 	mem_free(creation);
 }
@@ -63,7 +68,11 @@ enum err attest_token_create(struct attest *attest, const struct attest_token_or
 	random_bytes(id, sizeof id);
 	random_bytes(secret, sizeof secret);
 	digest_sha256(span_of(secret, sizeof secret), token.secret_hash);
-	*creation = (struct creation){BUF_INIT(JOIN_TOKEN_LINE_MAX), token.not_after_s, on_done, arg};
+	*creation = (struct creation){.line = BUF_INIT(JOIN_TOKEN_LINE_MAX),
+		.not_after_s = token.not_after_s,
+		.on_done = on_done,
+		.arg = arg};
+	memcpy(creation->id, id, sizeof id);
 	enum err err = join_token_line(
 		span_of(id, sizeof id), span_of(secret, sizeof secret), order->bootstrap_hash, &creation->line);
 	mem_wipe(secret, sizeof secret);

@@ -98,16 +98,28 @@ bool holders_is_banned(const struct store *store, const struct spiffe_id *id)
 	return store_get(store, key, &value);
 }
 
-void holders_ban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg)
+void holders_ban(struct store *store, const struct spiffe_id *id, int64_t since_s, store_done_fn *on_done, void *arg)
 {
 	_cleanup_(mem_freep) char *key = ban_key(id);
-	store_swap(store, key, 0, SPAN_LITERAL("banned=1\n"), on_done, arg);
+	_cleanup_(mem_freep) char *record = mem_printf("banned=1\nsince=%lld\n", (long long)since_s);
+	store_swap(store, key, 0, span_of_str(record), on_done, arg);
 }
 
-static void list_ban(void *arg, const char *key, _unused_ const struct store_value *value)
+enum err holders_unban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg)
+{
+	_cleanup_(mem_freep) char *key = ban_key(id);
+	struct store_value value;
+	if (!store_get(store, key, &value))
+		return ERR_NOT_FOUND;
+	store_swap(store, key, value.version, span_of(NULL, 0), on_done, arg);
+	return ERR_NONE;
+}
+
+static void list_ban(void *arg, const char *key, const struct store_value *value)
 {
 	const struct listing *listing = arg;
-	listing->on_ban(listing->arg, span_of_str(key + strlen(HOLDERS_BAN_PREFIX)));
+	listing->on_ban(
+		listing->arg, span_of_str(key + strlen(HOLDERS_BAN_PREFIX)), record_number(value->bytes, "since", 0));
 }
 
 void holders_list_bans(const struct store *store, holders_ban_fn *on_ban, void *arg)

@@ -27,8 +27,10 @@ typedef void holders_list_fn(void *arg, const struct holder *holder);
 void holders_list(const struct store *store, holders_list_fn *on_holder, void *arg);
 
 bool holders_is_banned(const struct store *store, const struct spiffe_id *id);
-/* Nothing lifts a ban but an operator who removes it from the store. */
-void holders_ban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg);
-typedef void holders_ban_fn(void *arg, struct span id);
+/* ERR_CONFLICT: it was banned already. */
+void holders_ban(struct store *store, const struct spiffe_id *id, int64_t since_s, store_done_fn *on_done, void *arg);
+/* Only an operator lifts a ban. ERR_NOT_FOUND at once: it is not banned; else on_done as store_swap(). */
+enum err holders_unban(struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg) _must_use_;
+typedef void holders_ban_fn(void *arg, struct span id, int64_t since_s); /* 0: not known */
 void holders_list_bans(const struct store *store, holders_ban_fn *on_ban, void *arg);
 #define HOLDERS_BAN_PREFIX "ban/"

@@ -11,7 +11,7 @@ struct ban_list { /* repeated bytes, growing; the texts are the store's */
 	size_t num, cap;
 };
 
-static void add_ban(void *arg, struct span id)
+static void add_ban(void *arg, struct span id, _unused_ int64_t since_s)
 {
 	struct ban_list *bans = arg;
 	if (bans->num == bans->cap) {

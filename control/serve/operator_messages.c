@@ -29,10 +29,11 @@ enum err token_order_parse(struct span bytes, struct token_order *out, struct wh
 	return copy_order((const Handfast__V1__TokenCreateRequest *)unpacked, out, why);
 }
 
-enum err token_answer_encode(struct span line, int64_t expires_ms, struct buf *out)
+enum err token_answer_encode(struct span line, struct span id, int64_t expires_ms, struct buf *out)
 {
 	Handfast__V1__TokenCreateResponse message = HANDFAST__V1__TOKEN_CREATE_RESPONSE__INIT;
 	message.token = pb_bytes(line);
+	message.token_id = pb_bytes(id);
 	message.expires_ms = expires_ms;
 	return pb_pack(&message.base, out);
 }
@@ -45,10 +46,49 @@ enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *w
 	return spiffe_id_parse(pb_span(((const Handfast__V1__BanRequest *)unpacked)->id), out, why);
 }
 
-enum err ban_answer_encode(uint32_t num_holders, struct buf *out)
+enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf *out)
 {
 	Handfast__V1__BanResponse message = HANDFAST__V1__BAN_RESPONSE__INIT;
 	message.num_holders = num_holders;
+	message.num_tokens = num_tokens;
+	return pb_pack(&message.base, out);
+}
+
+enum err unban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__unban_request__descriptor, bytes, &arena, &unpacked, why));
+	return spiffe_id_parse(pb_span(((const Handfast__V1__UnbanRequest *)unpacked)->id), out, why);
+}
+
+enum err unban_answer_encode(bool was_banned, struct buf *out)
+{
+	Handfast__V1__UnbanResponse message = HANDFAST__V1__UNBAN_RESPONSE__INIT;
+	message.was_banned = was_banned;
+	return pb_pack(&message.base, out);
+}
+
+enum err revoke_order_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__token_revoke_request__descriptor, bytes, &arena, &unpacked, why));
+	struct span id = pb_span(((const Handfast__V1__TokenRevokeRequest *)unpacked)->token_id);
+	if (id.len != JOIN_TOKEN_ID_LEN)
+		return why_set(
+			why, ERR_MALFORMED, "a token id of 16 bytes", "see handfast token list", "%zu bytes", id.len);
+	memcpy(out, id.ptr, id.len);
+	return ERR_NONE;
+}
+
+enum err revoke_answer_encode(bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out)
+{
+	Handfast__V1__TokenRevokeResponse message = HANDFAST__V1__TOKEN_REVOKE_RESPONSE__INIT;
+	message.was_there = was_there;
+	message.was_used = was_used;
+	if (id != NULL)
+		message.id = pb_bytes(spiffe_id_text(id));
 	return pb_pack(&message.base, out);
 }
 

@@ -3,6 +3,7 @@
 
 #include "certs/bundle.h"
 #include "control/attest/attest.h"
+#include "control/attest/join_token.h"
 
 #define OPERATOR_NETWORKS_MAX 16
 
@@ -14,10 +15,31 @@ struct token_order { /* TokenCreateRequest */
 	size_t num_networks;
 };
 enum err token_order_parse(struct span bytes, struct token_order *out, struct why *why) _must_use_;
-enum err token_answer_encode(struct span line, int64_t expires_ms, struct buf *out) _must_use_;
+enum err token_answer_encode(struct span line, struct span id, int64_t expires_ms, struct buf *out) _must_use_;
+enum err revoke_order_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why) _must_use_;
+enum err revoke_answer_encode(
+	bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out) _must_use_; /* id NULL: none */
 
 enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
-enum err ban_answer_encode(uint32_t num_holders, struct buf *out) _must_use_;
+enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf *out) _must_use_;
+enum err unban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
+enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
+
+/* Answers of many rows (operator_lists.c): what is added is copied. */
+struct token_list;
+struct token_list *token_list_new(void);
+void token_list_free(struct token_list *list);
+DEFINE_CLEANUP(struct token_list *, token_list_free)
+void token_list_add(struct token_list *list, struct span id, const struct join_token *token);
+enum err token_list_encode(struct token_list *list, struct buf *out) _must_use_;
+
+struct ban_list;
+struct ban_list *ban_list_new(void);
+void ban_list_free(struct ban_list *list);
+DEFINE_CLEANUP(struct ban_list *, ban_list_free)
+void ban_list_add(struct ban_list *list, struct span id, int64_t since_ms); /* in the order of their ids */
+void ban_list_count(struct ban_list *list, struct span id);                 /* one holder of that identity */
+enum err ban_list_encode(struct ban_list *list, struct buf *out) _must_use_;
 enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
 enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
 

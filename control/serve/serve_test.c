@@ -460,7 +460,7 @@ static void ends_the_connection_of_who_is_banned(void **state)
 	while (world->num_messages == 0)
 		loop_run_once(world->loop, false);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
-	holders_ban(world->store, &id, NULL, NULL);
+	holders_ban(world->store, &id, 1800000000, NULL, NULL);
 	wait_until(world, &world->is_closed);
 	connect_client(world);
 	wait_until(world, &world->is_closed); /* its certificate is refused in the handshake */

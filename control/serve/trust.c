@@ -19,7 +19,7 @@ struct trust {
 	bool is_saving, is_stale;
 };
 
-static void collect_ban(void *arg, struct span id)
+static void collect_ban(void *arg, struct span id, _unused_ int64_t since_s)
 {
 	struct buf *content = arg;
 	if (buf_append(content, id) != ERR_NONE || buf_append(content, SPAN_LITERAL("\n")) != ERR_NONE)
@@ -34,7 +34,7 @@ static void digest_content(const struct trust *trust, uint8_t out[DIGEST_LEN])
 	digest_sha256(buf_span(&content), out);
 }
 
-static void add_ban(void *arg, struct span text)
+static void add_ban(void *arg, struct span text, _unused_ int64_t since_s)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	if (spiffe_id_parse(text, &id, NULL) == ERR_NONE)

@@ -42,7 +42,7 @@ struct conn_next conn_recheck(struct conn *conn)
 {
 	if (peer_is_banned(conn)) {
 		why_set(conn_why(conn), ERR_REVOKED, "an identity that is not banned",
-			"lift the ban if it is a mistake", "%s", conn_peer_id(conn)->text);
+			"if it may come back, lift the ban: handfast unban", "%s", conn_peer_id(conn)->text);
 		return conn_close_for(CLOSE_WITHDRAWN);
 	}
 	if (now_needs_mesh(conn)) {

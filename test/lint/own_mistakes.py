@@ -126,6 +126,7 @@ TESTED_ELSEWHERE = {
     # What is made of system calls and the control plane's own socket is tested with both there.
     "cli/call.c": "test/integration/151_the_command_line.py",
     "cli/orders.c": "test/integration/151_the_command_line.py",
+    "cli/tokens.c": "test/integration/152_bans_and_tokens.py",
     "cli/show.c": "cli/sidecar_pages_test.c",
     "cli/status.c": "test/integration/151_the_command_line.py",
     "cli/page.c": "cli/sidecar_pages_test.c",
@@ -157,6 +158,7 @@ TESTED_ELSEWHERE = {
     "control/serve/messages_down.c": "control/serve/serve_test.c",
     "control/serve/messages_up.c": "control/serve/serve_test.c",
     "control/serve/operator_messages.c": "control/serve/serve_test.c",
+    "control/serve/operator_lists.c": "test/integration/152_bans_and_tokens.py",
     "control/serve/trust.c": "control/serve/serve_test.c",
     # Nobody but the store sees these.
     "control/store/database.c": "control/store/store_test.c",

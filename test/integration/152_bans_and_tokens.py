@@ -1,0 +1,61 @@
+"""A ban can be lifted, tokens can be listed and revoked, and no token is sold to a banned identity.
+
+    control --- client [sidecar], late [sidecar that comes with a revoked token]
+
+Rows: I10, O1."""
+
+import json
+import re
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+
+DEADLINE_S = 60
+CLIENT, LATE = identity_of("client"), identity_of("late")
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), outsiders=("late",), leaf_ttl="1h")
+    story.control, story.client = story.mesh.control, story.mesh.sidecar("client")
+
+
+def _json(story, *words, check=True):
+    return json.loads(story.control.run(*words, "--output", "json", check=check).stdout)
+
+
+def finding_i10_a_revoked_token_buys_nothing(story):
+    token = story.control.token(LATE, "--network", "192.0.2.0/24")
+    listed = {entry["id"]: entry for entry in _json(story, "token", "list")["tokens"]}
+    expect(listed[CLIENT]["used_by"], "the client's token is not listed as used: %s" % listed)
+    expect_eq((listed[LATE]["used_by"], listed[LATE]["networks"]), ("", ["192.0.2.0/24"]), "the unused token")
+    token_id = listed[LATE]["token_id"]
+    expect(re.search(token_id + r"  \S+/late  until \S+  unused  from 192.0.2.0/24\n", story.control.run("token", "list").stdout),
+           "the text form of the list")
+    expect_eq(story.control.run("token", "revoke", "xyz", check=False).returncode, 64, "exit code for what is no token id")
+    expect_eq(story.control.run("token", "revoke", "0" * 32, check=False).returncode, 1, "exit code for an unknown token")
+    expect_eq(story.control.run("token", "revoke", token_id).stdout, "revoked\n", "the revocation")
+    expect(LATE not in {entry["id"] for entry in _json(story, "token", "list")["tokens"]}, "it is still listed")
+    late = story.mesh.start_sidecar("late", token=token, wait=False)
+    late.process.wait_for_log("an unknown token or a wrong secret")
+    late.stop()
+    revoked = story.control.run("token", "revoke", listed[CLIENT]["token_id"]).stdout
+    expect_in("what it bought stays", revoked, "the revocation of a used token")
+    expect_eq(story.client.probe()[0], 200, "readiness of the sidecar that used it")
+
+
+def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(story):
+    unused = story.control.token(CLIENT)
+    expect_in("1 attested sidecars have that identity, 1 unused tokens", story.control.run("ban", CLIENT).stdout, "the ban")
+    expect_eq([(ban["id"], ban["holders"]) for ban in _json(story, "ban", "list")["bans"]], [(CLIENT, 1)], "the bans")
+    expect_in(CLIENT, story.control.run("ban", "list").stdout, "the bans as text")
+    wait_until("the banned sidecar to be not ready or away",
+               lambda: story.client.probe()[0] != 200 or "control plane away" in json.dumps(story.client.admin("/check")), 20)
+    refused = story.control.run("token", "create", "--id", CLIENT, check=False)
+    expect_eq(refused.returncode, 1, "exit code of a token for a banned identity")
+    named = re.search(r"handfast (\w+)", refused.stderr).group(1)
+    expect_eq(story.control.run(named, CLIENT).stdout.partition(";")[0], "the ban is lifted", "handfast " + named)
+    expect_eq(story.control.run("unban", CLIENT, check=False).returncode, 1, "exit code when there is no ban")
+    expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
+    story.client.restart()
+    story.control.token(CLIENT)
+    late = story.mesh.start_sidecar("late", token=unused, wait=False)
+    late.process.wait_for_log("an unknown token or a wrong secret")
