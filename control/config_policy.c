@@ -51,6 +51,15 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 	return num != 0;
 }
 
+/* An empty list looks like "none at all" and would match any: what is meant must be said. */
+static void must_not_be_empty(struct settings *settings, struct setting_node *map, const char *key)
+{
+	struct setting_node *list;
+	if (setting_list(settings, map, key, &list) == 0 && list != NULL)
+		setting_mistake(settings, list, "at least one item",
+			"list what the rule shall match, or remove the key: without it the rule matches any", "[]");
+}
+
 static void sources_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
 {
 	struct setting_node *list;
@@ -87,6 +96,9 @@ static void rule_read(struct settings *settings, struct setting_node *map, struc
 	rule->deny = setting_word(settings, map, "action", actions, 0) == 1;
 	rule->dry_run = setting_bool(settings, map, "dry_run", false);
 	rule->unauthenticated = setting_bool(settings, map, "unauthenticated", false);
+	must_not_be_empty(settings, map, "sources");
+	must_not_be_empty(settings, map, "networks");
+	must_not_be_empty(settings, map, "ports");
 	sources_read(settings, map, rule);
 	rule->networks = setting_networks(settings, map, "networks", &rule->num_networks);
 	rule_ports_read(settings, map, rule);

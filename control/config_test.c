@@ -116,6 +116,24 @@ static void c18_sources_that_no_identity_can_have_are_mistakes(void **state)
 	}
 }
 
+static void finding_i12_an_empty_list_in_a_rule_is_a_mistake(void **state)
+{
+	(void)state;
+	static const char *const keys[] = {"sources", "networks", "ports"};
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+		struct control_config *config = NULL;
+		char yaml[512];
+		snprintf(yaml, sizeof(yaml),
+			"mesh: {networks: [192.0.2.0/24]}\npolicy: {workloads: [{identity: spiffe://cluster.local/w, "
+			"rules: [{name: r, action: deny, %s: []}]}]}\n",
+			keys[i]);
+		assert_int_equal(read_text(yaml, &config, settings), ERR_CONFIG);
+		assert_non_null(strstr(settings_mistakes(settings), keys[i]));
+		assert_non_null(strstr(settings_mistakes(settings), "at least one item"));
+	}
+}
+
 static void the_example_works_as_it_stands(void **state)
 {
 	(void)state;
@@ -161,6 +179,7 @@ static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_a_mistake),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),

@@ -62,9 +62,7 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		if (status.claims[i].why.err != ERR_NONE)
 			add(out, "address not ours", PAGE_DEGRADED,
 				why_format(&status.claims[i].why, out->refused[i], sizeof(out->refused[i])),
-				"if it changed hands on purpose: handfast entry release ADDRESS; the claim is made "
-				"again by "
-				"itself");
+				"the claim is made again by itself");
 }
 
 static void on_check(void *arg, struct http_request *request)
@@ -75,19 +73,30 @@ static void on_check(void *arg, struct http_request *request)
 	admin_answer_json(request, 200, page_check(conditions.list, conditions.num, sidecar->port_use));
 }
 
+static const char *first_failed(const struct conditions *conditions)
+{
+	for (size_t i = 0; i < conditions->num; i++)
+		if (conditions->list[i].level == PAGE_FAILED)
+			return conditions->list[i].name;
+	return "not ready";
+}
+
+/* The first line says it; what follows explains, and names what is degraded although it is ready. */
 static void on_ready(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct conditions conditions;
 	judge(sidecar, &conditions);
 	bool is_fine = page_is_ready(conditions.list, conditions.num);
-	const char *text = "ready";
-	for (size_t i = 0; i < conditions.num && !is_fine; i++)
-		if (conditions.list[i].level == PAGE_FAILED) {
-			text = conditions.list[i].name;
-			break;
-		}
-	admin_answer_probe(request, is_fine, text);
+	_cleanup_(buf_done) struct buf text = BUF_INIT(4096);
+	enum err full = buf_append_str(&text, is_fine ? "ready" : first_failed(&conditions));
+	for (size_t i = 0; i < conditions.num && full == ERR_NONE; i++) {
+		const struct page_condition *one = &conditions.list[i];
+		if (one->detail != NULL || one->level == PAGE_DEGRADED)
+			full = buf_printf(&text, "\n%s: %s%s%s", one->level == PAGE_FAILED ? "failed" : "degraded",
+				one->name, one->detail == NULL ? "" : ": ", one->detail == NULL ? "" : one->detail);
+	}
+	admin_answer_probe(request, is_fine, buf_cstr(&text));
 }
 
 /* --- the other pages --- */

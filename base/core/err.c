@@ -82,9 +82,19 @@ enum err err_from_errno(int errnum)
 	}
 }
 
+/* What is cut says so: a sentence that just stops reads as if it were whole. */
 static void put(const char *text, char *out, size_t cap)
 {
-	escape_ascii(text == NULL ? span_of(NULL, 0) : span_of_str(text), out, cap);
+	struct span bytes = text == NULL ? span_of(NULL, 0) : span_of_str(text);
+	size_t escaped = 0;
+	for (size_t i = 0; i < bytes.len; i++)
+		escaped += bytes.ptr[i] >= ' ' && bytes.ptr[i] <= '~' ? 1 : 4;
+	if (escaped < cap) {
+		escape_ascii(bytes, out, cap);
+		return;
+	}
+	size_t len = escape_ascii(bytes, out, cap - 3);
+	memcpy(out + len, "...", 4);
 }
 
 enum err why_set(struct why *why, enum err err, const char *expected, const char *fix, const char *got, ...)
@@ -94,7 +104,7 @@ enum err why_set(struct why *why, enum err err, const char *expected, const char
 	why->err = err;
 	put(expected, why->expected, sizeof why->expected);
 	put(fix, why->fix, sizeof why->fix);
-	char raw[sizeof why->got] = "";
+	char raw[2 * sizeof why->got] = ""; /* longer than what is kept: so a cut is seen */
 	if (got != NULL) {
 		va_list args;
 		va_start(args, got);

@@ -65,9 +65,23 @@ static void escapes_and_cuts_what_came_from_outside(_unused_ void **state)
 	memset(enormous, '\n', sizeof enormous - 1);
 	enormous[sizeof enormous - 1] = '\0';
 	assert_int_equal(why_set(&why, ERR_MALFORMED, enormous, enormous, "%s", enormous), ERR_MALFORMED);
-	assert_int_equal(strlen(why.got), 252); /* whole escapes only */
-	assert_int_equal(strlen(why.expected) % 4, 0);
-	assert_int_equal(strlen(why.fix) % 4, 0);
+	assert_int_equal(strlen(why.got), 255); /* whole escapes only, then the dots */
+	assert_int_equal(strlen(why.expected) % 4, 3);
+	assert_int_equal(strlen(why.fix) % 4, 3);
+}
+
+static void finding_i12_a_cut_text_ends_in_dots(_unused_ void **state)
+{
+	struct why why;
+	char most[256], more[257];
+	memset(most, 'a', sizeof most - 1);
+	memset(more, 'a', sizeof more - 1);
+	most[sizeof most - 1] = more[sizeof more - 1] = '\0';
+	(void)why_set(&why, ERR_DENIED, "a", "b", "%s", most);
+	assert_string_equal(why.got, most); /* it fits */
+	(void)why_set(&why, ERR_DENIED, "a", "b", "%s", more);
+	assert_int_equal(strlen(why.got), sizeof why.got - 1);
+	assert_string_equal(why.got + sizeof why.got - 4, "...");
 }
 
 int main(void)
@@ -77,6 +91,7 @@ int main(void)
 		cmocka_unit_test(names_what_the_kernel_says),
 		cmocka_unit_test(explains_on_one_line),
 		cmocka_unit_test(escapes_and_cuts_what_came_from_outside),
+		cmocka_unit_test(finding_i12_a_cut_text_ends_in_dots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,22 @@ static struct svid *parse(struct world *world)
 	return svid;
 }
 
+static void finding_i12_a_key_file_that_others_may_read_is_refused(void **state)
+{
+	struct world *world = *state;
+	static const char *const names[] = {"bootstrap", "root", "intermediate"};
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", world->folder, names[i]);
+		authority_done(&world->authority);
+		assert_int_equal(chmod(path, 0644), 0);
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_DENIED);
+		assert_non_null(strstr(world->why.got, names[i]));
+		assert_non_null(strstr(world->why.fix, "chmod 0600"));
+		assert_int_equal(chmod(path, 0600), 0);
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	}
+}
+
 static void signs_a_chain_that_verifies_up_to_the_root(void **state)
 {
 	struct world *world = *state;
@@ -316,6 +332,7 @@ static void keeps_keys_where_only_the_signer_can_read_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(finding_i12_a_key_file_that_others_may_read_is_refused),
 		TEST(signs_a_chain_that_verifies_up_to_the_root),
 		TEST(refuses_identities_that_no_workload_may_have),
 		TEST(refuses_a_key_that_is_none),

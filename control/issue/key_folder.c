@@ -37,6 +37,21 @@ enum err key_folder_open(struct key_folder *folder, const char *path, struct why
 	return ERR_NONE;
 }
 
+/* The folder is closed to others now; the file may have been open to them before, as a restored backup is. */
+static enum err check_file(const char *path, struct why *why)
+{
+	struct stat found;
+	if (lstat(path, &found) != 0)
+		return errno == ENOENT ? ERR_NOT_FOUND
+				       : why_set(why, err_from_errno(errno), "a key file that can be read",
+						 "check its permissions", "%s: %m", path);
+	if (S_ISREG(found.st_mode) && (found.st_mode & 077) == 0 && found.st_uid == geteuid())
+		return ERR_NONE;
+	return why_set(why, ERR_DENIED, "a key file that only the signer can read",
+		"chown it and chmod 0600; if others may have read it, make new keys", "%s: mode %04o, uid %u", path,
+		found.st_mode & 07777u, found.st_uid);
+}
+
 static enum err damaged(struct why *why, const char *path)
 {
 	return why_set(why, ERR_STATE_DAMAGED, "one key and its certificate",
@@ -78,8 +93,7 @@ enum err key_folder_load(const struct key_folder *folder, const char *name, stru
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(FILE_MAX);
-	if (access(path, F_OK) != 0 && errno == ENOENT)
-		return ERR_NOT_FOUND;
+	RETURN_IF_ERR(check_file(path, why));
 	RETURN_IF_ERR(fd_read_file(path, FILE_MAX, &content, why));
 	return parse_pair(buf_span(&content), out) == ERR_NONE ? ERR_NONE : damaged(why, path);
 }

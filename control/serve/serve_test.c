@@ -86,7 +86,7 @@ static void on_identity(void *arg, enum err err, _unused_ const struct why *why)
 	((struct world *)arg)->is_ready = true;
 }
 
-static void on_token(void *arg, enum err err, struct span line, _unused_ int64_t not_after_s)
+static void on_token(void *arg, enum err err, struct span line, _unused_ struct span id, _unused_ int64_t not_after_s)
 {
 	struct world *world = arg;
 	assert_int_equal(err, ERR_NONE);

@@ -5,6 +5,10 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 #include "sidecar/identity/trust_parse.h"
+#include <stdio.h>
+#include <string.h>
+
+#define REFUSAL_MAX 1024 /* bytes of a reason that are looked at */
 
 static enum err parse_svid(const Handfast__V1__Svid *message, struct svid **out, struct why *why)
 {
@@ -44,15 +48,29 @@ void attest_answer_done(struct attest_answer *answer)
 	*answer = (struct attest_answer){0};
 }
 
+/* The control plane's reason, "expected E, got G; FIX" (why_format()), in its parts again: each has room of its own. */
+static void read_refusal(struct span text, const char *otherwise_expected, const char *otherwise_fix, struct why *why)
+{
+	char whole[REFUSAL_MAX];
+	snprintf(whole, sizeof(whole), "%.*s", (int)text.len, text.len == 0 ? "" : (const char *)text.ptr);
+	char *got = strstr(whole, ", got "), *fix = got == NULL ? NULL : strrchr(got, ';');
+	if (strncmp(whole, "expected ", 9) != 0 || fix == NULL || fix[1] != ' ') {
+		why_set(why, ERR_DENIED, otherwise_expected, otherwise_fix, "refused: %s", whole);
+		return;
+	}
+	*got = '\0';
+	*fix = '\0';
+	why_set(why, ERR_DENIED, whole + 9, fix + 2, "%s", got + 6);
+}
+
 static void read_renewed(const Handfast__V1__RenewResponse *message, struct identity_down *down)
 {
 	down->kind = DOWN_RENEWED;
 	down->request_id = message->request_id;
 	down->after_ms = message->retry_after_ms;
 	if (message->svid == NULL) {
-		why_set(&down->why, ERR_DENIED, "a renewed SVID", "look at the control plane's log", "refused: %.*s",
-			(int)(message->refused_because.len > 200 ? 200 : message->refused_because.len),
-			message->refused_because.len == 0 ? "" : (const char *)message->refused_because.data);
+		read_refusal(pb_span(message->refused_because), "a renewed SVID", "look at the control plane's log",
+			&down->why);
 		return;
 	}
 	if (parse_svid(message->svid, &down->svid, &down->why) != ERR_NONE)
@@ -68,11 +86,9 @@ static void read_claim(const Handfast__V1__ClaimResult *message, struct identity
 		down->claimed = (struct addr){.port = 0};
 	down->after_ms = message->retry_after_ms;
 	if (!down->is_claim_held)
-		why_set(&down->why, ERR_DENIED, "this address for this workload",
-			"if it changed hands on purpose: handfast entry release ADDRESS; the claim is made again by "
-			"itself",
-			"refused: %.*s", (int)(message->refused_because.len > 200 ? 200 : message->refused_because.len),
-			(const char *)message->refused_because.data);
+		read_refusal(pb_span(message->refused_because), "this address for this workload",
+			"if it changed hands on purpose: handfast entry release; the claim is made again by itself",
+			&down->why);
 }
 
 static void read_kind(

@@ -121,7 +121,7 @@ void admin_answer_metrics(struct http_request *request, const struct metrics *me
 
 void admin_answer_probe(struct http_request *request, bool is_fine, const char *text)
 {
-	_cleanup_(buf_done) struct buf body = BUF_INIT(1024);
+	_cleanup_(buf_done) struct buf body = BUF_INIT(8192);
 	if (buf_printf(&body, "%s\n", text) != ERR_NONE)
 		buf_clear(&body);
 	http_answer(request, is_fine ? 200 : 503, HTTP_TEXT, buf_span(&body));
