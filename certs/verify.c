@@ -53,8 +53,9 @@ enum err verify_identity(const struct verify_input *input, const struct spiffe_i
 {
 	struct span text = spiffe_id_text(id);
 	if (bundle_set_is_banned(input->bundles, id))
-		return why_set(why, ERR_REVOKED, "an identity that is not banned", "if it may come back, lift the ban: handfast unban",
-			"%.*s, which is", shown(text), (const char *)text.ptr);
+		return why_set(why, ERR_REVOKED, "an identity that is not banned",
+			"if it may come back, lift the ban: handfast unban", "%.*s, which is", shown(text),
+			(const char *)text.ptr);
 	if (!input->may_be_reserved && spiffe_id_is_reserved(id))
 		return why_set(why, ERR_WRONG_PEER, "a workload's identity",
 			"give the workload an identity outside /handfast", "%.*s, reserved for the mesh's own parts",
