@@ -104,6 +104,16 @@ def finding_p11_a_tunnel_outlives_a_flush_on_either_side_whoever_speaks_first(st
                         expect_eq(stream.receive_exactly(called, 22), b"and so does the caller", "the answer")
 
 
+def finding_p11_an_app_that_only_waits_gets_its_answer_by_its_own_keepalive(story):
+    for address in _each(story.server):
+        with _connection(story, story.client, story.server, address) as (caller, called):
+            for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1)):
+                caller.setsockopt(socket.IPPROTO_TCP, option, value)
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            conntrack.flush(story.client)
+            _passes(called, caller, b"the answer to a long question")
+
+
 def finding_p11_plaintext_outlives_a_flush_whoever_speaks_first(story):
     pairs = [(story.client, story.stranger, story.client), (story.stranger, story.server, story.server)]
     for dialing, listening, flushed in pairs:
