@@ -91,19 +91,24 @@ def brief(host, address, port, payload, per_second=1000, sources=(None,)):
     return flood
 
 
-def tunnels(host, address, identity, per_second=200, most=2_000, authority=None, streams=0):
+def tunnels(host, address, identity, per_second=200, most=2_000, authority=None, streams=0, sources=(None,)):
     """Opens tunnels with a genuine identity and keeps them, `most` at once; on each asks for `streams` connections to
-    `authority`, and reads none of what comes. Counts tunnels (streams == 0) or streams."""
+    `authority`, and reads none of what comes. One that the other side has left is opened again. `sources`: own
+    addresses, used in turn. Counts tunnels (streams == 0) or streams."""
     def flood(count, ending):
-        held = []
-        for _ in _paced(per_second, ending):
+        held, poll = {}, select.epoll()
+        for number in _paced(per_second, ending):
+            for fd, _ in poll.poll(0, 64):
+                held.pop(fd).__exit__()
             if len(held) >= most:
                 continue
             try:
-                tunnel = hbone.Client(host, address, identity, timeout_s=2.0).open()
+                sock = host.connect(address, hbone.TUNNEL, timeout_s=2.0, source=sources[number % len(sources)])
+                tunnel = hbone.Client(host, address, identity, timeout_s=2.0, sock=sock).open()
             except (Refused, OSError):
                 continue
-            held.append(tunnel)
+            held[sock.fileno()] = tunnel
+            poll.register(sock.fileno(), select.EPOLLRDHUP)
             count(0 if streams else 1)
             for _ in range(streams):
                 if ending():
