@@ -147,6 +147,7 @@ static void on_metrics(void *arg, struct http_request *request)
 	struct sidecar *sidecar = arg;
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	metric_set(shard, METRIC_ACCESS_LOG_LOST, (int64_t)access_log_num_lost(sidecar->access_log));
+	metric_set(shard, METRIC_ACCESS_LOG_SUPPRESSED, (int64_t)access_log_num_suppressed(sidecar->access_log));
 	metric_set(shard, METRIC_LOG_LOST, (int64_t)log_num_lost());
 	admin_answer_metrics(request, sidecar->metrics);
 }
@@ -193,6 +194,7 @@ static void set_gauges(struct loop_timer *timer)
 	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.runway_s);
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_look(sidecar);
+	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
 	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

@@ -28,6 +28,7 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 	distributor->mesh_version = distributor->answer_version = (uint64_t)loop_clock(loop)->wall_ms(loop_clock(loop))
 								  << 16;
 	distributor->seed = random_u64();
+	distributor->lines = limited_log_new(loop, "distribute");
 	distributor->shares = shares_new(&(struct shares_options){.capacity = ALL_SUBSCRIPTIONS_MAX,
 		.num_classes = 1,
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = IDENTITY_SUBSCRIPTIONS_MAX}}},
@@ -42,8 +43,14 @@ void distributor_free(struct distributor *distributor)
 	loop_timer_stop(&distributor->work);
 	loop_timer_stop(&distributor->retry);
 	shares_free(distributor->shares);
+	limited_log_free(distributor->lines);
 	buf_done(&distributor->message);
 	mem_free(distributor);
+}
+
+uint64_t distributor_num_suppressed(const struct distributor *distributor)
+{
+	return limited_log_num_suppressed(distributor->lines);
 }
 
 unsigned distributor_num_streams(const struct distributor *distributor)
@@ -254,7 +261,8 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 			unsubscribe(stream, &up->destinations[i]);
 		return ERR_NONE;
 	case DISCOVERY_ACK:
-		if (up->refused_because[0] != '\0')
+		if (up->refused_because[0] != '\0' &&
+			limited_log_may_identity(stream->distributor->lines, stream->id.text, "version refused"))
 			log_warning("distribute", "%s refuses version %llu: %s", stream->id.text,
 				(unsigned long long)up->version, up->refused_because);
 		return ERR_NONE;
@@ -274,7 +282,8 @@ void distribute_message(void *arg, struct rpc_call *call, struct span message)
 	discovery_up_done(&up);
 	if (err == ERR_NONE)
 		return;
-	log_why(LOG_LEVEL_WARNING, "distribute", stream->id.text, &why);
+	if (limited_log_may_identity(stream->distributor->lines, stream->id.text, err_label(err)))
+		log_why(LOG_LEVEL_WARNING, "distribute", stream->id.text, &why);
 	rpc_call_finish(call, err == ERR_LIMIT ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT,
 		why_format(&why, text, sizeof(text)), 0);
 }

@@ -15,6 +15,7 @@ void distributor_set_config(
 	struct distributor *distributor, const struct control_config *config); /* borrowed, as the first */
 /* Answers about `ip` may be others now; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
+uint64_t distributor_num_suppressed(const struct distributor *distributor); /* log lines that were only counted */
 unsigned distributor_num_streams(const struct distributor *distributor);
 
 struct distributor_counts { /* so far */

@@ -5,6 +5,7 @@
  * topics to send, streams to catch up) and is done in slices, one per round of the loop. */
 #pragma once
 
+#include "base/core/limited_log.h"
 #include "base/core/shares.h"
 #include "control/distribute/distribute.h"
 
@@ -67,8 +68,9 @@ struct distributor {
 	struct stream *streams;
 	unsigned num_streams;
 	uint64_t mesh_version, answer_version;
-	struct shares *shares; /* of subscriptions, by identity */
-	uint64_t seed;         /* secret: destinations that share a bucket cannot be chosen */
+	struct limited_log *lines; /* that sidecars can cause */
+	struct shares *shares;     /* of subscriptions, by identity */
+	uint64_t seed;             /* secret: destinations that share a bucket cannot be chosen */
 	struct topic *topics[TOPIC_BUCKETS];
 	struct site *sites[SITE_BUCKETS];
 	QUEUE(struct site) sites_due;

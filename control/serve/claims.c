@@ -41,8 +41,10 @@ static void say_refused(struct identity_stream *stream, const struct why *why, u
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
 	const struct sidecar *sidecar = stream->sidecar;
 	char text[700], address[ADDR_TEXT_MAX];
-	log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
-		ip_addr_format(&sidecar->source, address), why_format(why, text, sizeof text));
+	why_format(why, text, sizeof text);
+	if (limited_log_may_identity(stream->serve->lines, sidecar->id.text, "claim refused"))
+		log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
+			ip_addr_format(&sidecar->source, address), text);
 	enum err err = identity_claim_encode(&sidecar->source, text, retry_ms, serve_now_ms(stream->serve), &message);
 	identity_stream_send(stream, err, &message);
 }
@@ -105,7 +107,8 @@ enum err claims_release(struct identity_stream *stream, struct why *why)
 	RETURN_IF_ERR(may_change(stream, why));
 	claims_stream_gone(stream);
 	stream->was_refused = false;
-	if (registry_release(registry_of(stream), &sidecar->id, &sidecar->source))
+	if (registry_release(registry_of(stream), &sidecar->id, &sidecar->source) &&
+		limited_log_may_identity(stream->serve->lines, sidecar->id.text, "released"))
 		log_notice("audit", "released: %s by %s", ip_addr_format(&sidecar->source, address), sidecar->id.text);
 	return ERR_NONE;
 }
@@ -116,7 +119,8 @@ enum err claims_set_draining(struct identity_stream *stream, bool is_draining, s
 	char address[ADDR_TEXT_MAX];
 	if (stream->is_draining != is_draining)
 		RETURN_IF_ERR(may_change(stream, why));
-	if (is_draining && !stream->is_draining)
+	if (is_draining && !stream->is_draining &&
+		limited_log_may_identity(stream->serve->lines, sidecar->id.text, "draining"))
 		log_notice("audit", "draining: %s at %s", sidecar->id.text, ip_addr_format(&sidecar->source, address));
 	stream->is_draining = is_draining;
 	show_draining(stream);

@@ -32,7 +32,10 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 		rpc_peer_close(old->peer);
 	}
 	enum share_limit limit = shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share);
-	if (limit != SHARE_LIMIT_NONE) /* it is served all the same, and the server's own limit holds for it */
+	if (limit == SHARE_LIMIT_NONE)
+		return;
+	/* It is served all the same, and the server's own limit holds for it. */
+	if (limited_log_may_identity(serve->lines, sidecar->id.text, share_limit_label(limit)))
 		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
 			share_limit_text(limit));
 }

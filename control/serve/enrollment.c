@@ -46,8 +46,9 @@ static void refuse(struct enrolment *enrolment, enum err err, const struct why *
 {
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(enrolment->serve, CONTROL_ATTEST_REFUSED);
-	log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrolment->source, source),
-		err_label(err), why_format(why, text, sizeof text));
+	if (limited_log_may_source(enrolment->serve->lines, &enrolment->source, err_label(err)))
+		log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrolment->source, source),
+			err_label(err), why_format(why, text, sizeof text));
 	rpc_call_finish(TAKE_PTR(enrolment->call), serve_status(err), text, serve_retry_ms(enrolment->serve, err));
 }
 

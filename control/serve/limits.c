@@ -108,6 +108,9 @@ void limits_sweep(struct serve *serve)
 
 void serve_scrape(const struct serve *serve)
 {
+	metric_set(serve->options.metrics, CONTROL_LOG_SUPPRESSED,
+		(int64_t)(limited_log_num_suppressed(serve->lines) +
+			  distributor_num_suppressed(serve->options.distributor)));
 	metric_set(serve->options.metrics, CONTROL_STREAMS, serve->num_streams);
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);

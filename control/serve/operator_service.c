@@ -23,11 +23,12 @@ void order_unref(struct order *order)
 static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
 {
 	struct peer_process process;
-	(void)arg;
+	const struct serve *serve = arg;
 	if (rpc_peer_process(peer, &process) == ERR_NONE && (process.uid == 0 || process.uid == geteuid()))
 		return RPC_OK;
 	*out_message = "only root and the control plane's own user may do this";
-	log_warning("audit", "operator refused: not root and not our own user");
+	if (limited_log_may_identity(serve->lines, "the operators' socket", "operator refused"))
+		log_warning("audit", "operator refused: not root and not our own user");
 	return RPC_PERMISSION_DENIED;
 }
 

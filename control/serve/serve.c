@@ -81,7 +81,8 @@ static void sweep(struct serve *serve)
 	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
 		next = sidecar->next;
 		if (must_go(serve, sidecar)) {
-			log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
+			if (limited_log_may_identity(serve->lines, sidecar->id.text, "connection ended"))
+				log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
 			rpc_peer_close(sidecar->peer);
 		}
 	}
@@ -145,8 +146,9 @@ static enum err on_verify(
 	enum err err = verify_chain(&input, out_svid, why);
 	if (err != ERR_NONE) {
 		serve_count(serve, CONTROL_HANDSHAKES_FAILED);
-		log_warning("audit", "client certificate refused: %s: %s", err_label(err),
-			why_format(why, text, sizeof text));
+		if (limited_log_may_identity(serve->lines, "client certificates", err_label(err)))
+			log_warning("audit", "client certificate refused: %s: %s", err_label(err),
+				why_format(why, text, sizeof text));
 	}
 	return err;
 }
@@ -156,8 +158,15 @@ static void on_handshake_failed(void *arg, const struct addr *from, const struct
 	struct serve *serve = arg;
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(serve, CONTROL_HANDSHAKES_BROKEN);
-	log_warning("serve", "a TLS handshake with %s failed: %s", addr_format(from, source),
-		why_format(why, text, sizeof text));
+	if (limited_log_may_source(serve->lines, &from->ip, err_label(why->err)))
+		log_warning("serve", "a TLS handshake with %s failed: %s", addr_format(from, source),
+			why_format(why, text, sizeof text));
+}
+
+static void log_cannot_serve(struct serve *serve, const struct addr *peer, const struct why *why)
+{
+	if (limited_log_may_source(serve->lines, &peer->ip, "cannot be served"))
+		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", why);
 }
 
 static void on_stream_accept(void *arg, int fd, const struct addr *peer)
@@ -188,7 +197,7 @@ static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 	}
 	socket_set_nodelay(fd);
 	if (tls_session_new(&options, &session, &why) != ERR_NONE)
-		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", &why);
+		log_cannot_serve(serve, peer, &why);
 	else
 		rpc_server_adopt(serve->streams, transport_new_tls(session), peer);
 }
@@ -264,6 +273,7 @@ struct serve *serve_new(const struct serve_options *options)
 		.num_classes = 1,
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = serve_identity_max(serve)}}},
 		.seed = random_u64()});
+	serve->lines = limited_log_new(options->loop, "audit");
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
@@ -293,6 +303,7 @@ void serve_free(struct serve *serve)
 	rates_free(serve->change_rates);
 	rates_free(serve->attest_rates);
 	rates_free(serve->renew_rates);
+	limited_log_free(serve->lines);
 	tls_context_free(serve->tls);
 	tls_scratch_free(serve->scratch);
 	for (size_t i = 0; i < serve->options.num_authorities; i++)

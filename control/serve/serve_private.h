@@ -1,6 +1,7 @@
 /* Shared by this folder's services. */
 #pragma once
 
+#include "base/core/limited_log.h"
 #include "base/core/rates.h"
 #include "base/core/shares.h"
 #include "base/net/listener.h"
@@ -43,6 +44,7 @@ struct serve {
 	struct rates *change_rates; /* of addresses: claims, releases, draining */
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of claims, after an address was freed */
+	struct limited_log *lines; /* that strangers and sidecars can cause */
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;

@@ -3,8 +3,11 @@
 #include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/core/line_out.h"
+#include "base/core/log_limit.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "sidecar/report/json_line.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -16,6 +19,8 @@ struct access_log {
 	unsigned one_in;
 	struct line_out *out;
 	atomic_uint num_seen;
+	pthread_mutex_t lock; /* of `limit`; workers take it for failures only */
+	struct log_limit *limit;
 };
 
 static void put_time(struct json_line *line, int64_t wall_ms)
@@ -47,6 +52,8 @@ struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in, in
 	log->mode = mode;
 	log->one_in = one_in == 0 ? 1 : one_in;
 	log->out = line_out_new(fd, gap_line);
+	log->limit = log_limit_new(random_u64());
+	CHECK(pthread_mutex_init(&log->lock, NULL) == 0);
 	return log;
 }
 
@@ -55,6 +62,8 @@ void access_log_free(struct access_log *log)
 	if (log == NULL)
 		return;
 	line_out_free(log->out);
+	log_limit_free(log->limit);
+	(void)pthread_mutex_destroy(&log->lock);
 	mem_free(log);
 }
 
@@ -63,18 +72,52 @@ uint64_t access_log_num_lost(const struct access_log *log)
 	return line_out_num_lost(log->out);
 }
 
+uint64_t access_log_num_suppressed(struct access_log *log)
+{
+	(void)pthread_mutex_lock(&log->lock);
+	uint64_t num = log_limit_num_suppressed(log->limit);
+	(void)pthread_mutex_unlock(&log->lock);
+	return num;
+}
+
+/* Whose doing it is: the identity that called, the address that called without one, or the destination of what the
+ * workload itself opened. */
+static struct share_key key_of(const struct access_record *record, const char **out_who, char text[ADDR_TEXT_MAX])
+{
+	bool is_outbound = strcmp(record->direction, "outbound") == 0;
+	const struct ip_addr *ip = is_outbound ? &record->destination.ip : &record->source.ip;
+	if (!is_outbound && record->source_id != NULL) {
+		*out_who = record->source_id->text;
+		return share_key_of_bytes(span_of_str(record->source_id->text));
+	}
+	*out_who = ip_addr_format(ip, text);
+	return share_key_of_prefix64(ip);
+}
+
+static bool is_within_limit(struct access_log *log, const struct access_record *record)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *who;
+	struct share_key key = key_of(record, &who, text);
+	(void)pthread_mutex_lock(&log->lock);
+	bool may = log_limit_take(log->limit, &key, record->reason, who, record->opened_ms + record->duration_ms);
+	(void)pthread_mutex_unlock(&log->lock);
+	return may;
+}
+
 static bool is_wanted(struct access_log *log, const struct access_record *record)
 {
 	switch (log->mode) {
 	case ACCESS_LOG_OFF:
 		return false;
 	case ACCESS_LOG_FAILURES:
-		return record->failed;
+		return record->failed && is_within_limit(log, record);
 	case ACCESS_LOG_ALL:
 		return true;
 	case ACCESS_LOG_SAMPLED:
-		return record->failed ||
-		       atomic_fetch_add_explicit(&log->num_seen, 1, memory_order_relaxed) % log->one_in == 0;
+		if (record->failed)
+			return is_within_limit(log, record);
+		return atomic_fetch_add_explicit(&log->num_seen, 1, memory_order_relaxed) % log->one_in == 0;
 	}
 	CHECK_UNREACHABLE();
 }
@@ -135,4 +178,28 @@ void access_log_write(struct access_log *log, const struct access_record *record
 	char line[LINE_OUT_MAX];
 	if (is_wanted(log, record))
 		line_out_write(log->out, line, render_within(record, line));
+}
+
+/* In place of the lines that were suppressed. */
+static void on_suppressed(void *arg, const struct log_suppressed *suppressed)
+{
+	struct access_log *log = arg;
+	char bytes[LINE_OUT_MAX];
+	struct json_line line;
+	json_line_open(&line, bytes, LINE_OUT_MAX, SHORT_TEXT);
+	put_time(&line, clock_system.wall_ms(&clock_system));
+	json_line_text(&line, "reason", "lines_suppressed");
+	json_line_text(&line, "suppressed_reason", suppressed->reason);
+	json_line_text(&line, "of", suppressed->who);
+	json_line_number(&line, "suppressed_lines", suppressed->num);
+	json_line_number(&line, "duration_ms", suppressed->during_ms);
+	CHECK(json_line_close(&line));
+	line_out_write(log->out, bytes, line.len);
+}
+
+void access_log_sweep(struct access_log *log, uint64_t now_ms)
+{
+	(void)pthread_mutex_lock(&log->lock);
+	log_limit_sweep(log->limit, now_ms, on_suppressed, log);
+	(void)pthread_mutex_unlock(&log->lock);
 }

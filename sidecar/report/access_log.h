@@ -24,9 +24,14 @@ struct access_record {                                      /* borrowed during t
 	const struct why *why; /* NULL: nothing to explain */
 };
 
+/* In FAILURES and SAMPLED a source, or an identity, gets a few lines of one reason per 10 seconds; what is suppressed
+ * is told in one line. ALL is all: an operator who keeps a record of everything has room for it. */
 struct access_log;
 struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in,
 	int fd); /* fd borrowed; one_in for SAMPLED (failures are always written) */
 void access_log_free(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_record *record);
+void access_log_sweep(
+	struct access_log *log, uint64_t now_ms); /* monotonic; about once per second: what was suppressed */
+uint64_t access_log_num_suppressed(struct access_log *log);
 uint64_t access_log_num_lost(const struct access_log *log); /* lines that could not be written at once */

@@ -1,6 +1,7 @@
 #include "sidecar/report/access_log.h"
 
 #include "base/core/check.h"
+#include "base/core/log_limit.h"
 #include "base/net/fd.h"
 #include <fcntl.h>
 #include <jansson.h>
@@ -98,10 +99,10 @@ static void each_mode_writes_what_it_says(void **state)
 	struct fixture *fixture = *state;
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_OFF, 0, true), 0);
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_FAILURES, 0, false), 0);
-	assert_int_equal(num_lines(fixture, ACCESS_LOG_FAILURES, 0, true), 10);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_FAILURES, 0, true), LOG_LIMIT_LINES);
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_ALL, 0, false), 10);
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, false), 2);
-	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, true), 10);
+	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, true), LOG_LIMIT_LINES);
 }
 
 /* What the lines in place of the missing ones add up to. A short one may fit where no record did. */
@@ -161,12 +162,50 @@ static void the_longest_identities_still_make_a_whole_line(void **state)
 	json_decref(root);
 }
 
+static unsigned count_of(const char *text, const char *part)
+{
+	unsigned num = 0;
+	for (; (text = strstr(text, part)) != NULL; text++)
+		num++;
+	return num;
+}
+
+static void finding_l8_what_one_identity_causes_too_often_is_one_line(void **state)
+{
+	struct fixture *fixture = *state;
+	struct access_log *log = access_log_new(ACCESS_LOG_FAILURES, 0, fixture->write_fd);
+	struct spiffe_id other = {0};
+	assert_int_equal(spiffe_id_parse(span_of_str("spiffe://td.test/b"), &other, NULL), ERR_NONE);
+	fixture->record.failed = true;
+	fixture->record.reason = "denied";
+	for (unsigned i = 0; i < 100; i++)
+		access_log_write(log, &fixture->record);
+	fixture->record.source_id = &other;
+	access_log_write(log, &fixture->record);
+	fixture->record.source_id = NULL; /* a stranger */
+	access_log_write(log, &fixture->record);
+	assert_int_equal(count_of(written(fixture), "\"reason\":\"denied\""), LOG_LIMIT_LINES + 2);
+	access_log_sweep(log, LOG_LIMIT_WINDOW_MS);
+	const char *text = written(fixture);
+	json_t *line = json_loads(text, 0, NULL);
+	assert_non_null(line);
+	assert_string_equal(json_string_value(json_object_get(line, "reason")), "lines_suppressed");
+	assert_string_equal(json_string_value(json_object_get(line, "suppressed_reason")), "denied");
+	assert_string_equal(json_string_value(json_object_get(line, "of")), "spiffe://td.test/a");
+	assert_int_equal(json_integer_value(json_object_get(line, "suppressed_lines")), 100 - LOG_LIMIT_LINES);
+	assert_int_equal(access_log_num_suppressed(log), 100 - LOG_LIMIT_LINES);
+	json_decref(line);
+	spiffe_id_done(&other);
+	access_log_free(log);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_is_one_line_of_json),
 		TEST(each_mode_writes_what_it_says),
+		TEST(finding_l8_what_one_identity_causes_too_often_is_one_line),
 		TEST(finding_l7_a_reader_that_stops_loses_lines_and_learns_how_many),
 		TEST(a_reader_that_is_gone_is_a_loss_and_no_more),
 		TEST(the_longest_identities_still_make_a_whole_line),

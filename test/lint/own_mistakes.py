@@ -115,6 +115,26 @@ def comments_have_one_style():
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: a line of the comment without a star"
 
 
+# Lines of the control plane's doors that no stranger and no sidecar can cause often: an operator's deeds, what a rate
+# bounds already (attested, renewed), what happens once per episode or once per process.
+RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released by an operator", "attested: ", "renewed: ", "a limit is reached",
+              "the limit of", "the server certificate", "too many bans", "the epoch could not", "the bundle cannot",
+              "this machine slept", "the clock")
+
+
+def lines_from_outside_ask_first():
+    """A stranger must not fill the log: in control/serve and control/distribute a line asks limited_log_may_...() first,
+    or stands in RARE_LINES."""
+    for name, text in RAW.items():
+        if not name.startswith(("control/serve/", "control/distribute/")) or name in TESTS:
+            continue
+        for match in re.finditer(r"\blog_(?:error|warning|notice|why)\(", text):
+            before = "\n".join(text[:match.start()].splitlines()[-4:])
+            if "limited_log_may_" in before or any(rare in text[match.start():match.start() + 200] for rare in RARE_LINES):
+                continue
+            yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)} without limited_log_may_...()"
+
+
 # Files whose test is not beside them under their own name: where they are tested, which must exist.
 TESTED_ELSEWHERE = {
     # Parts of the verifier, tested through what it accepts and refuses.

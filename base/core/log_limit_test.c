@@ -1,0 +1,98 @@
+#include "base/core/log_limit.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+struct told {
+	unsigned num;
+	uint64_t suppressed;
+	char last[256];
+};
+
+static void on_suppressed(void *arg, const struct log_suppressed *suppressed)
+{
+	struct told *told = arg;
+	told->num++;
+	told->suppressed += suppressed->num;
+	snprintf(told->last, sizeof told->last, "%s %s %u %u %u", suppressed->who, suppressed->reason,
+		(unsigned)suppressed->has_identity, (unsigned)suppressed->num, (unsigned)suppressed->during_ms);
+}
+
+static struct share_key key_of(uint32_t number)
+{
+	struct ip_addr ip = {.family = AF_INET};
+	memcpy(ip.bytes, &number, sizeof number);
+	return share_key_of_ip(&ip);
+}
+
+static void finding_l8_a_few_lines_go_and_the_rest_is_one_line(void **state)
+{
+	(void)state;
+	_cleanup_(log_limit_freep) struct log_limit *limit = log_limit_new(1);
+	struct share_key one = key_of(1), other = key_of(2);
+	struct told told = {0};
+	unsigned written = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		written += log_limit_take(limit, &one, "expired", "192.0.2.1", 1000 + i);
+	assert_int_equal(written, LOG_LIMIT_LINES);
+	assert_true(log_limit_take(limit, &other, "expired", "192.0.2.2", 2000)); /* another source */
+	assert_true(log_limit_take(limit, &one, "untrusted", "192.0.2.1", 2000)); /* another reason */
+	log_limit_sweep(limit, 1000 + LOG_LIMIT_WINDOW_MS - 1, on_suppressed, &told);
+	assert_int_equal(told.num, 0);
+	log_limit_sweep(limit, 1000 + LOG_LIMIT_WINDOW_MS, on_suppressed, &told);
+	assert_int_equal(told.num, 1);
+	assert_string_equal(told.last, "192.0.2.1 expired 0 995 10000");
+	assert_int_equal(log_limit_num_suppressed(limit), 995);
+	log_limit_sweep(limit, 100000, on_suppressed, &told);
+	assert_int_equal(told.num, 1); /* what was not suppressed is not told */
+	assert_true(log_limit_take(limit, &one, "expired", "192.0.2.1", 100000));
+}
+
+static void finding_l8_many_sources_share_what_all_together_may_write(void **state)
+{
+	(void)state;
+	_cleanup_(log_limit_freep) struct log_limit *limit = log_limit_new(1);
+	struct share_key peer = share_key_of_bytes(SPAN_LITERAL("spiffe://td/a"));
+	struct told told = {0};
+	enum { MANY = 20000 };
+	unsigned written = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct share_key key = key_of(i);
+		written += log_limit_take(limit, &key, "expired", "somewhere", 1000 + i / 10);
+	}
+	assert_in_range(written, LOG_LIMIT_ALL_PER_SECOND, 3 * LOG_LIMIT_ALL_PER_SECOND);
+	assert_true(log_limit_take(limit, &peer, "denied", "spiffe://td/a", 3000)); /* an identity has its own share */
+	log_limit_sweep(limit, 20000, on_suppressed, &told);
+	assert_int_equal(told.suppressed, MANY - written); /* none is lost */
+	assert_true(told.num <= 513);
+	assert_string_equal(strtok(told.last, " "), "others");
+}
+
+static void long_texts_are_cut(void **state)
+{
+	(void)state;
+	_cleanup_(log_limit_freep) struct log_limit *limit = log_limit_new(1);
+	char text[300];
+	struct told told = {0};
+	struct share_key key = share_key_of_bytes(SPAN_LITERAL("x"));
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (unsigned i = 0; i < LOG_LIMIT_LINES + 1; i++)
+		(void)log_limit_take(limit, &key, text, text, 5);
+	log_limit_sweep(limit, 50000, on_suppressed, &told);
+	assert_int_equal(told.num, 1);
+	assert_int_equal(told.suppressed, 1);
+	assert_int_equal(strspn(told.last, "x"), LOG_LIMIT_WHO_MAX - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_l8_a_few_lines_go_and_the_rest_is_one_line),
+		cmocka_unit_test(finding_l8_many_sources_share_what_all_together_may_write),
+		cmocka_unit_test(long_texts_are_cut),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
