@@ -369,6 +369,7 @@ def commands_in_texts_exist():
 RULES = [
     commands_in_texts_exist,
     banned_functions,
+    lines_from_outside_ask_first,
     allocator_has_one_door,
     sockets_have_one_door,
     third_party_headers_have_one_door,
