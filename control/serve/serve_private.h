@@ -44,7 +44,7 @@ struct serve {
 	struct rates *change_rates; /* of addresses: claims, releases, draining */
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of claims, after an address was freed */
-	struct limited_log *lines; /* that strangers and sidecars can cause */
+	struct limited_log *lines;  /* that strangers and sidecars can cause */
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
