@@ -124,9 +124,9 @@ RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released
 
 def lines_from_outside_ask_first():
     """A stranger must not fill the log: in control/serve and control/distribute a line asks limited_log_may_...() first,
-    or stands in RARE_LINES."""
+    or stands in RARE_LINES. Operators may write what they like: they are root."""
     for name, text in RAW.items():
-        if not name.startswith(("control/serve/", "control/distribute/")) or name in TESTS:
+        if not name.startswith(("control/serve/", "control/distribute/")) or name in TESTS or "/operator_" in name:
             continue
         for match in re.finditer(r"\blog_(?:error|warning|notice|why)\(", text):
             before = "\n".join(text[:match.start()].splitlines()[-4:])
