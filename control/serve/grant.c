@@ -24,6 +24,7 @@ struct grant { /* one request on its way to an SVID */
 	struct buf chain[ISSUER_CHAIN_MAX];
 	size_t num_chain;
 	bool is_renewal;
+	bool proves_claims;
 	grant_done_fn *on_done; /* NULL: abandoned */
 	void *arg;
 };
@@ -188,6 +189,7 @@ static void on_attested(void *arg, enum err err, const struct attested *attested
 		return;
 	}
 	copy_holder(attested->holder, &request->holder);
+	request->holder.proves_claims = request->proves_claims;
 	err = check_reuse(granter, request, attested->spki, &own);
 	if (err != ERR_NONE)
 		finish(request, err, &own);
@@ -202,6 +204,7 @@ struct grant *grant_start(
 	struct grant *request = mem_new(struct grant);
 	request->granter = granter;
 	request->is_renewal = attest->own != NULL;
+	request->proves_claims = attest->proves_claims;
 	request->on_done = on_done;
 	request->arg = arg;
 	admission_began(&granter->admission, now_ms(granter));

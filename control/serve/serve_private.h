@@ -6,6 +6,7 @@
 #include "base/core/shares.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
+#include "control/registry/leaf_owners.h"
 #include "control/report/control_metrics.h"
 #include "control/serve/grant.h"
 #include "control/serve/serve.h"
@@ -45,6 +46,7 @@ struct serve {
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of claims, after an address was freed */
 	struct limited_log *lines;  /* that strangers and sidecars can cause */
+	struct leaf_owners *leaf_owners;
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
