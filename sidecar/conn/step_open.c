@@ -38,16 +38,11 @@ static void on_connected(struct loop_io *io, unsigned ready)
 
 static enum close_reason reason_of_start(enum err err)
 {
-	switch ((int)err) {
-	case ERR_FD_EXHAUSTED:
+	if (err == ERR_FD_EXHAUSTED)
 		return CLOSE_FD_EXHAUSTED;
-	case ERR_NO_PORT:
+	if (err == ERR_NO_PORT)
 		return CLOSE_PORTS_EXHAUSTED;
-	case ERR_REFUSED:
-		return CLOSE_CONNECT_REFUSED;
-	default:
-		return CLOSE_CONNECT_FAILED;
-	}
+	return err == ERR_REFUSED ? CLOSE_CONNECT_REFUSED : CLOSE_CONNECT_FAILED;
 }
 
 static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
