@@ -165,7 +165,8 @@ void socket_limit_memory(int fd, bool is_near)
 	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCKET_UNSENT_MAX);
 	if (!is_near)
 		return;
-	/* Not TCP_WINDOW_CLAMP: the kernel's own tuning moves that on. The kernel doubles the value, for its overhead. */
+	/* Not TCP_WINDOW_CLAMP: the kernel's own tuning moves that on. The kernel doubles the value, for its overhead.
+	 */
 	set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_NEAR_UNREAD_MAX);
 	set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
 }
