@@ -22,6 +22,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
+STORY_PROGRAMS = PROGRAMS + ["test/herd/herd"]  # what the stories run of ours
 # With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060"]
 # With ThreadSanitizer: several workers, rotation, drain, what changes while connections live.
@@ -86,10 +87,10 @@ def bazel_test(*words):
 
 def build_programs(name, *words):
     """The programs in one configuration, copied: the next configuration overwrites them."""
-    build(*words, *("//" + program.replace("/", ":") for program in PROGRAMS))
+    build(*words, *("//{}:{}".format(*program.rsplit("/", 1)) for program in STORY_PROGRAMS))
     folder = os.path.join(WORK, name)
     os.makedirs(folder, exist_ok=True)
-    for program in PROGRAMS:
+    for program in STORY_PROGRAMS:
         target = os.path.join(folder, os.path.basename(program))
         shutil.copy(os.path.join(ROOT, "bazel-bin", program), target)
         os.chmod(target, 0o755)

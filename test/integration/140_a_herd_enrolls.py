@@ -18,7 +18,7 @@ NUM, SECONDS = 1000, 45
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=(), leaf_ttl="1h", control={"log": {"level": "warning"}}, start=False)
-    story.mesh.net.control.ip(*["address add 10.77.%d.%d/32 dev lo" % divmod(number + 256, 256) for number in range(NUM)])
+    story.mesh.net.control.ip(*["address add 127.77.%d.%d/32 dev lo" % divmod(number + 256, 256) for number in range(NUM)])
     story.mesh.start_control()
     story.folder_of_herd = tempfile.mkdtemp(prefix="herd-", dir="/dev/shm")  # what is measured is not the disk
     story.own(_Removed(story.folder_of_herd))
@@ -37,7 +37,7 @@ class _Removed:
 
 def finding_i14_a_cold_start_does_not_collapse(story):
     herd = Process(story.mesh.net.control, "herd",
-                   [story.binary("herd"), story.mesh.control.socket, story.folder_of_herd, "10.77.1.0", str(NUM),
+                   [story.binary("herd"), story.mesh.control.socket, story.folder_of_herd, "127.77.1.0", str(NUM),
                     str(SECONDS)], story.log_path("herd"))
     story.own(herd)
     code = herd.wait_for_exit(SECONDS + 20)

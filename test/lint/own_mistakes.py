@@ -322,6 +322,13 @@ def files_stay_small():
             yield f"{name}: {lines} lines"
 
 
+def tests_stay_on_their_own_addresses():
+    """Test hosts have addresses of the documentation ranges or loopback: nothing of a test may reach another host."""
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in tracked("test/*.py", "test/*.sh", "bench/*.py", "docker/*.py")}
+    return grep(texts, r"(?<![\d.])(?:10|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.[\d%]+\.[\d%]+[^\n]*",
+                lambda name: name == "test/integration/070_bad_input.py")  # an option that is refused
+
+
 def headers_are_guarded():
     """#pragma once, everywhere, first."""
     for name in SOURCES:
@@ -383,6 +390,7 @@ RULES = [
     no_private_keys,
     files_stay_small,
     headers_are_guarded,
+    tests_stay_on_their_own_addresses,
 ]
 
 

@@ -24,8 +24,8 @@ def fill(story, host):
     path = os.path.join(story.folder("conntrack-" + host.name), "flows")
     with open(path, "w") as file:
         for number in range(limit):
-            file.write("-I -p tcp -s 10.0.0.1 -d 10.%d.%d.%d --sport 1 --dport 2 --state ESTABLISHED --timeout 600 "
-                       "-u ASSURED\n" % (1 + (number >> 16), number >> 8 & 255, number & 255))
+            file.write("-I -p tcp -s 192.0.2.1 -d 198.51.100.%d --sport %d --dport 2 --state ESTABLISHED --timeout 600 "
+                       "-u ASSURED\n" % (1 + (number >> 15), 1 + (number & 32767)))
     host.run(["conntrack", "-R", path], check=False, timeout_s=60.0)  # ends with a failure: the table is full
     os.remove(path)
     with host.entered(), open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
