@@ -104,6 +104,16 @@ size_t bundle_num_roots(const struct bundle *bundle)
 	return bundle->num_roots;
 }
 
+int64_t bundle_ends_s(const struct bundle *bundle)
+{
+	int64_t last = 0;
+	for (size_t i = 0; i < bundle->num_roots; i++) {
+		int64_t end = cert_not_after_s(bundle->roots[i].parsed);
+		last = end > last ? end : last;
+	}
+	return last;
+}
+
 struct span bundle_root(const struct bundle *bundle, size_t i)
 {
 	CHECK(i < bundle->num_roots);

@@ -18,6 +18,13 @@ static void list_obstacles(void *arg, struct buf *out)
 	(void)full; /* one line is enough to be not ready */
 }
 
+static void list_conditions(void *arg, struct buf *out)
+{
+	const struct control *control = arg;
+	if (control->serve != NULL)
+		serve_list_conditions(control->serve, out);
+}
+
 static bool is_ready(struct control *control)
 {
 	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(4096);
@@ -132,6 +139,7 @@ void control_start(struct control *control)
 		.listening_fd = TAKE_FD(control->metrics_fd),
 		.metrics = control->metrics,
 		.list_obstacles = list_obstacles,
+		.list_conditions = list_conditions,
 		.on_scrape = on_scrape,
 		.arg = control};
 	control->pages = pages_new(&pages);

@@ -52,6 +52,8 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
 	judge_room(sidecar, out);
+	if (sidecar->root_detail[0] != '\0')
+		add(out, "the mesh's root ends soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
 			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
@@ -195,6 +197,7 @@ static void set_gauges(struct loop_timer *timer)
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_look(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
+	sidecar_root_look(sidecar);
 	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

@@ -52,7 +52,6 @@ struct conn_env {
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
 	struct socket_keepalive keepalive;           /* of every plain socket */
-	struct local_ports ports;                    /* for connections of ours */
 	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: where the app sees inbound connections
 							come from; family 0: any */
 	struct conn_observer observer;

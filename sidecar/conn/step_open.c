@@ -36,46 +36,24 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	conn_wake(conn);
 }
 
-static enum close_reason reason_of_start(enum err err)
-{
-	if (err == ERR_FD_EXHAUSTED)
-		return CLOSE_FD_EXHAUSTED;
-	if (err == ERR_NO_PORT)
-		return CLOSE_PORTS_EXHAUSTED;
-	return err == ERR_REFUSED ? CLOSE_CONNECT_REFUSED : CLOSE_CONNECT_FAILED;
-}
-
-static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
-{
-	char text[ADDR_TEXT_MAX];
-	const char *expected = "a connection to be started", *fix = "see the route to it";
-	if (err == ERR_NO_PORT) {
-		expected = "a local port that is free towards the destination";
-		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
-	} else if (has_source) {
-		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
-	}
-	why_set(conn_why(conn), err, expected, fix, "%s at %s", err_text(err), addr_format(&conn->endpoint, text));
-	return conn_close_for(reason_of_start(err));
-}
-
-/* `source`: towards the workload, which is on this machine; NULL: a destination elsewhere. */
 static struct conn_next open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
-	bool has_source = source != NULL && source->family != 0;
 	struct socket_connect_options options = {
-		.source = has_source ? source : NULL,
-		.ports = &conn->env->ports,
+		.source = source != NULL && source->family != 0 ? source : NULL,
 		.resets_on_close = true,
-		/* In IPv6 no route to an own address leads by way of lo. */
-		.over_loopback = has_source && source->family == AF_INET,
-		.limits_memory = true,
-		.is_near = source != NULL,
 	};
 	conn->endpoint = *to;
 	enum err err = socket_connect(to, &options, &conn->connecting_fd);
-	if (err != ERR_NONE)
-		return not_started(conn, err, has_source);
+	if (err != ERR_NONE) {
+		char text[ADDR_TEXT_MAX];
+		why_set(conn_why(conn), err, "a connection to be started",
+			options.source != NULL ? "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo"
+					       : "see the route to it",
+			"%s at %s", err_text(err), addr_format(to, text));
+		return conn_close_for(err == ERR_FD_EXHAUSTED ? CLOSE_FD_EXHAUSTED
+				      : err == ERR_REFUSED    ? CLOSE_CONNECT_REFUSED
+							      : CLOSE_CONNECT_FAILED);
+	}
 	socket_set_nodelay(conn->connecting_fd);
 	conn->open_state = OPEN_WAITING;
 	CHECK(conn->env != NULL);
@@ -127,7 +105,6 @@ static enum close_reason reason_of(const struct stream_result *result)
 			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
 		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
-		       : result->why.err == ERR_NO_PORT ? CLOSE_PORTS_EXHAUSTED
 		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
 							: CLOSE_CONNECT_FAILED;
 	case STREAM_TLS_FAILED:

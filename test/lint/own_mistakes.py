@@ -119,7 +119,7 @@ def comments_have_one_style():
 # bounds already (attested, renewed), what happens once per episode or once per process.
 RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released by an operator", "attested: ", "renewed: ", "a limit is reached",
               "the limit of", "the server certificate", "too many bans", "the epoch could not", "the bundle cannot",
-              "this machine slept", "the clock")
+              "this machine slept", "the clock", "serve_condition_name")
 
 
 def lines_from_outside_ask_first():
@@ -163,6 +163,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_learn.c": "test/integration/030_connections_before_identity.py",
     "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
+    "sidecar/sidecar_root.c": "test/integration/143_the_root_ends_soon.py",
     "sidecar/sidecar_pages.c": "sidecar/worker_pages_test.c",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",
