@@ -173,6 +173,7 @@ struct control *control_make(const struct control_source *source, struct control
 		.metrics_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
+	process_facts_open(&control->facts); /* before /proc is out of reach */
 	control->metrics = control_metrics_new();
 	for (size_t i = 0; i < 3; i++)
 		buf_init(&control->authorities[i], 8192);
@@ -284,6 +285,7 @@ void control_free(struct control *control)
 		attest_free(control->attest);
 	loop_free(control->loop);
 	metrics_free(control->metrics);
+	process_facts_close(&control->facts);
 	for (size_t i = 0; i < 3; i++)
 		buf_done(&control->authorities[i]);
 	state_folder_done(&control->state);

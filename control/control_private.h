@@ -1,6 +1,7 @@
 /* Shared by control.c, control_start.c and control_reload.c. */
 #pragma once
 
+#include "base/core/process_facts.h"
 #include "control/control.h"
 #include "control/issue/issuer.h"
 #include "control/report/control_metrics.h"
@@ -22,6 +23,7 @@ struct control {
 	int streams_fd, operator_fd, metrics_fd; /* -1: handed over */
 	struct store *store;
 	struct metrics *metrics;
+	struct process_facts facts;
 	struct pages *pages;
 	struct attest *attest;
 	struct registry *registry;

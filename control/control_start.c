@@ -18,13 +18,6 @@ static void list_obstacles(void *arg, struct buf *out)
 	(void)full; /* one line is enough to be not ready */
 }
 
-static void list_conditions(void *arg, struct buf *out)
-{
-	const struct control *control = arg;
-	if (control->serve != NULL)
-		serve_list_conditions(control->serve, out);
-}
-
 static bool is_ready(struct control *control)
 {
 	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(4096);
@@ -32,10 +25,31 @@ static bool is_ready(struct control *control)
 	return buf_len(&obstacles) == 0;
 }
 
+static void set_expiries(const struct control *control, struct metric_shard *shard)
+{
+	static const unsigned rows[] = {CONTROL_EXPIRY_BOOTSTRAP, CONTROL_EXPIRY_ROOT, CONTROL_EXPIRY_INTERMEDIATE};
+	int64_t from_s, to_s;
+	for (size_t i = 0; i < 3; i++)
+		if (certificate_validity(buf_span(&control->authorities[i]), &from_s, &to_s) == ERR_NONE)
+			metric_set(shard, rows[i], to_s);
+}
+
+static void set_process(const struct control *control, struct metric_shard *shard)
+{
+	metric_set(shard, CONTROL_BUILD_INFO, 1);
+	metric_set(shard, CONTROL_PROCESS_CPU, process_cpu_ms());
+	metric_set(shard, CONTROL_PROCESS_RESIDENT, process_resident_bytes(&control->facts));
+	metric_set(shard, CONTROL_PROCESS_FDS, process_open_descriptors(&control->facts));
+	metric_set(shard, CONTROL_PROCESS_FDS_MAX, process_max_descriptors());
+	metric_set(shard, CONTROL_PROCESS_START, control->facts.start_wall_s);
+}
+
 static void on_scrape(void *arg)
 {
 	struct control *control = arg;
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
+	set_process(control, shard);
+	set_expiries(control, shard);
 	metric_set(shard, CONTROL_LOG_LOST, (int64_t)log_num_lost());
 	metric_set(shard, CONTROL_READY, is_ready(control));
 	if (control->identity != NULL)
@@ -139,7 +153,6 @@ void control_start(struct control *control)
 		.listening_fd = TAKE_FD(control->metrics_fd),
 		.metrics = control->metrics,
 		.list_obstacles = list_obstacles,
-		.list_conditions = list_conditions,
 		.on_scrape = on_scrape,
 		.arg = control};
 	control->pages = pages_new(&pages);

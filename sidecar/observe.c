@@ -10,10 +10,10 @@ static void on_begin(void *arg, enum conn_kind kind)
 	report_conn_begin(observe->shard, (enum report_direction)kind);
 }
 
-static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination)
+static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination, uint64_t after_ms)
 {
 	struct observe *observe = arg;
-	report_conn_relay(observe->shard, (enum report_direction)kind, encrypted);
+	report_conn_relay(observe->shard, (enum report_direction)kind, encrypted, after_ms);
 	if (kind != CONN_OUTBOUND)
 		port_use_note(observe->ports, destination->port, encrypted);
 }
@@ -46,12 +46,6 @@ static void on_conn_limit(void *arg, enum share_limit limit)
 	report_limit(observe->shard, REPORT_CONNECTIONS, limit);
 }
 
-static void on_retry(void *arg)
-{
-	struct observe *observe = arg;
-	report_conn_retry(observe->shard);
-}
-
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	struct observe *observe = arg;
@@ -73,15 +67,14 @@ struct conn_observer observe_conns(struct observe *observe)
 		.on_bytes = on_bytes,
 		.on_limit = on_conn_limit,
 		.on_end = on_end,
-		.on_retry = on_retry,
 		.arg = observe};
 }
 
-static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer)
+static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms)
 {
 	struct observe *observe = arg;
 	(void)peer; /* who it is stands on /tunnels: a label for each would have no bound */
-	report_tunnel_open(observe->shard, outbound);
+	report_tunnel_open(observe->shard, outbound, handshake_ms);
 }
 
 static void on_tunnel_close(void *arg, bool outbound)

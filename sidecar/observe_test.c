@@ -102,11 +102,9 @@ static void only_inbound_connections_say_something_of_our_ports(void **state)
 	struct fixture *fixture = *state;
 	struct addr destination = {.port = 8080}, elsewhere = {.port = 443};
 	unsigned num = 0;
-	fixture->conns.on_relay(fixture->conns.arg, CONN_OUTBOUND, false, &elsewhere);
-	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND, true, &destination);
-	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND_PLAIN, false, &destination);
-	fixture->conns.on_retry(fixture->conns.arg);
-	assert_int_equal(metrics_read(fixture->metrics, METRIC_RETRIED), 1);
+	fixture->conns.on_relay(fixture->conns.arg, CONN_OUTBOUND, false, &elsewhere, 7);
+	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND, true, &destination, 7);
+	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND_PLAIN, false, &destination, 7);
 	port_use_each(fixture->observe.ports, count_ports, &num);
 	assert_int_equal(num, 1);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_PLAIN_OUTBOUND), 1);
@@ -120,7 +118,7 @@ static void a_tunnel_that_fails_is_counted_by_its_error_and_explained(void **sta
 	struct addr remote = {.port = 15008};
 	fixture->why.err = ERR_WRONG_PEER;
 	fixture->tunnels.on_failure(fixture->tunnels.arg, true, &remote, NULL, &fixture->why);
-	fixture->tunnels.on_open(fixture->tunnels.arg, true, NULL);
+	fixture->tunnels.on_open(fixture->tunnels.arg, true, NULL, 30);
 	fixture->tunnels.on_close(fixture->tunnels.arg, true);
 	assert_int_equal(metrics_read(fixture->metrics, sidecar_metric_handshake_failed(true, ERR_WRONG_PEER)), 1);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_TUNNELS_OPEN_OUTBOUND), 0);

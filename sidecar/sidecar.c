@@ -202,6 +202,7 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->budget = window_budget_new(config->window_budget);
 	sidecar->num_wanted = config->workers != 0 ? config->workers : process_workers();
 	CHECK(sidecar->num_wanted <= WORKERS_MAX);
+	process_facts_open(&sidecar->facts);
 	sidecar->metrics = sidecar_metrics_new(sidecar->num_wanted + 1);
 	sidecar->access_log = access_log_new(config->access_log, config->access_log_one_in, 1);
 	sidecar->failures = failures_new(FAILURES_MAX);
@@ -285,6 +286,7 @@ void sidecar_free(struct sidecar *sidecar)
 	failures_free(sidecar->failures);
 	port_use_free(sidecar->port_use);
 	metrics_free(sidecar->metrics);
+	process_facts_close(&sidecar->facts);
 	loop_free(sidecar->loop);
 	settings_record_free(sidecar->in_force);
 	sidecar_config_free(sidecar->config);

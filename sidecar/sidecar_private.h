@@ -3,6 +3,7 @@
  * this folder's sidecar_*.c alone. */
 #pragma once
 
+#include "base/core/process_facts.h"
 #include "base/tls/tls_context.h"
 #include "sidecar/admin_socket.h"
 #include "sidecar/discovery/discovery_client.h"
@@ -40,6 +41,7 @@ struct sidecar {
 	struct tls_context *client_context, *server_context;
 	struct window_budget *budget;
 	struct metrics *metrics;
+	struct process_facts facts;
 	struct access_log *access_log;
 	struct failures *failures;
 	struct port_use *port_use;
@@ -55,8 +57,6 @@ struct sidecar {
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	bool has_credentials, is_discovery_live;
-	char root_detail[80]; /* when the mesh's root ends; empty: not soon */
-	uint64_t next_root_warning_ms;
 
 	struct admin *admin;
 	struct admin_socket *admin_socket;
@@ -71,10 +71,6 @@ struct sidecar {
 };
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* the main thread's */
-
-/* sidecar_root.c */
-void sidecar_root_look(struct sidecar *sidecar); /* about once per second */
-#define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
 /* sidecar_learn.c */
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "base/net/fd.h"
 #include "sidecar/conn/conn_sweep.h"
 #include "sidecar/worker_listeners.h"
@@ -178,6 +179,7 @@ static void env_make(struct worker *worker)
 		.app_source_v6 = options->app_source_v6,
 		.observer = options->conn_observer,
 	};
+	local_ports_init(&worker->env.ports, random_u32());
 	conn_table_on_full(worker->env.table, on_full, worker);
 	worker->sweep = conn_sweep_new(&worker->env);
 }

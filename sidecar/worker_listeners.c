@@ -14,6 +14,8 @@ static enum err listen_at(struct worker_listeners *listeners, unsigned at, const
 	RETURN_IF_ERR(socket_listen(&addr, &how, &fd, why));
 	socket_set_nodelay(fd);
 	socket_set_reset_on_close(fd, port != options->tunnel); /* a tunnel has close_notify for its orderly end */
+	if (port != options->tunnel)
+		socket_limit_memory(fd, port == options->outbound);
 	listeners->all[at] = listener_new(options->loop, TAKE_FD(fd), on_accept, options->on_pause, options->arg);
 	return ERR_NONE;
 }

@@ -19,6 +19,7 @@ enum cli_exit cli_exit_of(enum err err)
 	case ERR_NOT_FOUND:
 	case ERR_UNSUPPORTED:
 	case ERR_LIMIT:
+	case ERR_NO_PORT:
 	case ERR_FD_EXHAUSTED:
 	case ERR_IO:
 	case ERR_TIMEOUT:

@@ -3,14 +3,27 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+#ifndef IP_LOCAL_PORT_RANGE /* newer than the C library of Debian 12 */
+#define IP_LOCAL_PORT_RANGE 51
+#endif
 
 /* An option that the kernel refuses costs speed or a late detection, never correctness: the result is not used. */
 static void set_option(int fd, int level, int name, int value)
 {
 	(void)setsockopt(fd, level, name, &value, sizeof value);
 }
+
+/* SO_BINDTODEVICE by number; without a privilege from Linux 5.7 on. The kernel may reuse a port in TIME_WAIT only where
+ * it knows that both ends are on this machine: by addresses of 127/8, or by this. */
+enum { LOOPBACK_IFINDEX = 1 };
+
+/* Linux sizes a send buffer by segments, and lo's have 64 KiB: each program at the other end would get 2.6 MB at once.
+ * With these it is a third, for the same throughput; the kernel still passes them on by 64 KiB. */
+enum { NEAR_SEGMENT_MAX = 32000 };
 
 static enum err bind_source(int fd, const struct ip_addr *source)
 {
@@ -21,21 +34,53 @@ static enum err bind_source(int fd, const struct ip_addr *source)
 	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
 }
 
+static enum err prepare(int fd, const struct socket_connect_options *options)
+{
+	if (options->resets_on_close)
+		socket_set_reset_on_close(fd, true);
+	if (options->limits_memory)
+		socket_limit_memory(fd, options->is_near);
+	if (options->over_loopback)
+		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
+	return options->source == NULL ? ERR_NONE : bind_source(fd, options->source);
+}
+
+static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_t len)
+{
+	/* EINTR: it goes on connecting all the same (POSIX connect). */
+	if (connect(fd, (const struct sockaddr *)sa, len) == 0 || errno == EINPROGRESS || errno == EINTR)
+		return ERR_NONE;
+	return errno == EADDRNOTAVAIL || errno == EAGAIN ? ERR_NO_PORT : err_from_errno(errno);
+}
+
+static enum err connect_from_some_port(
+	int fd, const struct sockaddr_storage *sa, socklen_t len, struct local_ports *ports)
+{
+	enum err err = ERR_NO_PORT;
+	for (unsigned i = 0; err == ERR_NO_PORT && i < LOCAL_PORTS_TRIES; i++) {
+		uint32_t window = ports == NULL ? 0 : local_ports_window(ports);
+		bool is_bounded =
+			window != 0 && setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &window, sizeof window) == 0;
+		err = connect_once(fd, sa, len);
+		if (!is_bounded)
+			return err;
+		if (err == ERR_NO_PORT)
+			local_ports_move(ports);
+	}
+	return err;
+}
+
 enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd)
 {
 	_cleanup_fd_ int fd = -1;
 	if (to->ip.family == 0)
 		return ERR_UNREACHABLE;
 	RETURN_IF_ERR(fd_socket(to->ip.family, SOCK_STREAM, &fd));
-	if (options != NULL && options->source != NULL)
-		RETURN_IF_ERR(bind_source(fd, options->source));
-	if (options != NULL && options->resets_on_close)
-		socket_set_reset_on_close(fd, true);
+	if (options != NULL)
+		RETURN_IF_ERR(prepare(fd, options));
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(to, &sa);
-	/* EINTR: it goes on connecting all the same (POSIX connect). */
-	if (connect(fd, (struct sockaddr *)&sa, len) != 0 && errno != EINPROGRESS && errno != EINTR)
-		return errno == EAGAIN ? ERR_EXISTS : err_from_errno(errno); /* EAGAIN: no local port is free */
+	RETURN_IF_ERR(connect_from_some_port(fd, &sa, len, options == NULL ? NULL : options->ports));
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
@@ -113,6 +158,17 @@ enum err socket_peer_addr(int fd, struct addr *out)
 void socket_set_nodelay(int fd)
 {
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void socket_limit_memory(int fd, bool is_near)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCKET_UNSENT_MAX);
+	if (!is_near)
+		return;
+	/* Not TCP_WINDOW_CLAMP: the kernel's own tuning moves that on. The kernel doubles the value, for its overhead.
+	 */
+	set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_NEAR_UNREAD_MAX);
+	set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
 }
 
 void socket_set_keepalive(int fd, const struct socket_keepalive *keepalive)

@@ -3,13 +3,19 @@
 
 #include "base/core/addr.h"
 #include "base/core/err.h"
+#include "base/net/local_ports.h"
 #include <sys/types.h>
 
 struct socket_connect_options {
 	const struct ip_addr *source; /* bind here first, with IP_BIND_ADDRESS_NO_PORT; NULL: the kernel chooses */
+	struct local_ports *ports;    /* of this thread: bounds the search for a free port; NULL: unbounded */
 	bool resets_on_close;         /* from the start, so that it holds however the process ends */
+	bool over_loopback;           /* by way of lo: its ports can be used again a second after they were closed */
+	bool limits_memory;           /* socket_limit_memory() */
+	bool is_near;                 /* for that */
 };
-/* Starts to connect; the descriptor is writable when it is decided. */
+/* Starts to connect; the descriptor is writable when it is decided. ERR_NO_PORT: every local port that was tried is in
+ * use towards that address. ERR_UNREACHABLE: no route, or the source is no address of ours. */
 enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd) _must_use_;
 enum err socket_connect_result(int fd); /* after it became writable: SO_ERROR as an enum err */
 
@@ -34,6 +40,11 @@ enum err socket_peer_process(int fd, struct peer_process *out) _must_use_;
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 enum err socket_peer_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);
+/* Bounds what the kernel holds for a socket whose other end does not read, or that is not read: bytes that were written
+ * and not sent, and, where the other end is near (on this machine, so that no bandwidth is lost), bytes that were
+ * received and not read. A listening socket hands it on to what is accepted. */
+enum { SOCKET_UNSENT_MAX = 128 * 1024, SOCKET_NEAR_UNREAD_MAX = 208 * 1024 };
+void socket_limit_memory(int fd, bool is_near);
 
 struct socket_keepalive { /* probes of an idle connection: it is lost after idle_s + interval_s * probes of silence */
 	unsigned idle_s, interval_s, probes;

@@ -29,6 +29,7 @@ struct attest_request { /* as sent, unchecked; borrowed during the call */
 	struct span csr, proof;
 	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
 	struct ip_addr source;
+	bool proves_claims;          /* as its hello says */
 	const struct spiffe_id *own; /* renewals: who the stream is; NULL: enrolment */
 };
 

@@ -36,6 +36,7 @@ struct sidecar {
 	struct rpc_call *call;
 	struct spiffe_id id;
 	struct ip_addr ip;
+	uint8_t key_hash[DIGEST_LEN];
 };
 
 struct world {
@@ -195,7 +196,7 @@ static void sidecar_come(struct world *world, unsigned number)
 {
 	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 	struct sidecar *sidecar = &world->sidecars[number];
-	registry_claim(world->registry, &sidecar->id, &sidecar->ip, on_claimed, world);
+	registry_claim(world->registry, &sidecar->id, &sidecar->ip, sidecar->key_hash, on_claimed, world);
 	assert_int_equal(rpc_client_call(world->clients[number / STREAMS_PER_CONNECTION], DISTRIBUTE_METHOD_PATH, 0,
 				 &handlers, sidecar, &sidecar->call),
 		ERR_NONE);
@@ -215,6 +216,7 @@ static void sidecar_name(struct world *world, unsigned number)
 	struct sidecar *sidecar = &world->sidecars[number];
 	char id[64], ip[64];
 	sidecar->world = world;
+	memcpy(sidecar->key_hash, &number, sizeof(number));
 	snprintf(id, sizeof(id),
 		number < SERVICES * ENDPOINTS ? "spiffe://cluster.local/service-%u"
 					      : "spiffe://cluster.local/caller-%u",
@@ -376,7 +378,7 @@ static void finding_l6_what_one_sidecar_subscribes_costs_the_others_nothing(void
 	struct counted before = count(world);
 	assert_true(registry_release(world->registry, &holder->id, &holder->ip));
 	settle(world);
-	registry_claim(world->registry, &holder->id, &holder->ip, on_claimed, world);
+	registry_claim(world->registry, &holder->id, &holder->ip, holder->key_hash, on_claimed, world);
 	run_until(world, &world->num_claimed, claimed + 1);
 	settle(world);
 	assert_int_equal(since(world, before).resolved, 0); /* nobody subscribed the holder's address */

@@ -220,6 +220,8 @@ static void say_subscribe(struct world *world, const char *text)
 	say(world, &up);
 }
 
+static const uint8_t no_key[DIGEST_LEN];
+
 static void ignore_claim(void *arg, enum err err, const struct why *why)
 {
 	(void)arg;
@@ -249,13 +251,13 @@ static void an_answer_follows_its_destination(void **state)
 	run(world, NULL, &world->num_answers, 1);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_UNKNOWN);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &ip), ERR_NONE);
-	registry_claim(world->registry, &world->id, &ip, ignore_claim, NULL);
+	registry_claim(world->registry, &world->id, &ip, no_key, ignore_claim, NULL);
 	run(world, NULL, &world->num_answers, 2);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_MESHED);
 	assert_int_equal(world->num_endpoints, 1);
 	/* What does not change its answer is not sent again. */
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.8"), &ip), ERR_NONE);
-	registry_claim(world->registry, &world->id, &ip, ignore_claim, NULL);
+	registry_claim(world->registry, &world->id, &ip, no_key, ignore_claim, NULL);
 	for (int i = 0; i < 100; i++) {
 		loop_run_once(world->loop, false);
 		usleep(1000);

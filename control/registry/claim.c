@@ -19,6 +19,7 @@ void claim_key(const struct ip_addr *ip, char out[ADDR_TEXT_MAX + sizeof(CLAIM_K
 enum err claim_encode(const struct claim *claim, struct buf *out)
 {
 	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&claim->id)));
+	RETURN_IF_ERR(record_put_hex(out, "key", span_of(claim->key_hash, DIGEST_LEN)));
 	RETURN_IF_ERR(record_put_number(out, "away_ms", (int64_t)claim->away_ms));
 	return record_put_number(out, "ended", claim->has_ended ? 1 : 0);
 }
@@ -35,6 +36,8 @@ enum err claim_parse(const char *key, struct span bytes, struct claim **out, str
 		return why_set(why, ERR_STATE_DAMAGED, "a claim with an address and a SPIFFE ID",
 			"restore the store from a copy, or remove this entry with SQLite's tool", "the entry %s", key);
 	}
+	if (!record_hex(bytes, "key", claim->key_hash, DIGEST_LEN))
+		memset(claim->key_hash, 0, DIGEST_LEN);
 	claim->away_ms = (uint64_t)record_number(bytes, "away_ms", 0);
 	claim->has_ended = record_number(bytes, "ended", 0) != 0;
 	*out = claim;

@@ -4,6 +4,7 @@
 #include "base/core/addr.h"
 #include "base/core/buf.h"
 #include "base/core/loop.h"
+#include "certs/digest.h"
 #include "certs/spiffe_id.h"
 
 #define CLAIM_KEY_PREFIX "claim/"
@@ -15,6 +16,7 @@ struct claim {
 	uint64_t away_ms;    /* without a live stream, counted while the control plane runs */
 	bool has_ended;      /* away longer than the grace: another identity may take it over; never plain by itself */
 	uint64_t version;    /* in the store */
+	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that claimed it; zeros: not known (release 0.1) */
 
 	/* Not kept. */
 	unsigned num_live; /* streams of the holder from here */

@@ -36,9 +36,26 @@ static void answer_later(struct attempt *attempt, enum err err)
 	loop_task_post(attempt->registry->loop, &attempt->later, on_later);
 }
 
-static enum err may_claim(
-	const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, struct why *why)
+/* One more address: each is kept long after its sidecar has gone, so that none may collect them. */
+static enum err has_room(const struct registry *registry, const struct claim *wanted, struct why *why)
 {
+	const struct member *member = registry_member(registry, &wanted->id);
+	unsigned num_of_key = 0;
+	if (member == NULL)
+		return ERR_NONE;
+	for (const struct claim *claim = member->claims; claim != NULL; claim = claim->next)
+		num_of_key += !claim->has_ended && memcmp(claim->key_hash, wanted->key_hash, DIGEST_LEN) == 0;
+	if (num_of_key < REGISTRY_KEY_CLAIMS_MAX && member->num_claims < REGISTRY_IDENTITY_CLAIMS_MAX)
+		return ERR_NONE;
+	return why_set(why, ERR_LIMIT, "at most 16 addresses per attestation key and 16384 per identity",
+		"release those that are gone: handfast entry release ADDRESS", "%s with %u and %u", wanted->id.text,
+		num_of_key, member->num_claims);
+}
+
+static enum err may_claim(const struct registry *registry, const struct claim *wanted, struct why *why)
+{
+	const struct spiffe_id *id = &wanted->id;
+	const struct ip_addr *ip = &wanted->ip;
 	const struct control_config *config = registry->config;
 	const struct place *place = registry_place(registry, ip);
 	const struct claim *held = place == NULL ? NULL : place->claim;
@@ -56,7 +73,7 @@ static enum err may_claim(
 			"if its holder is gone for good: handfast entry release ADDRESS; then this claim is granted by "
 			"itself",
 			"%s for %s, held by %s", id->text, text, held->id.text);
-	return ERR_NONE;
+	return held != NULL && !held->has_ended ? ERR_NONE : has_room(registry, wanted, why);
 }
 
 static void on_saved(void *arg, enum err err, uint64_t version);
@@ -80,13 +97,14 @@ static void save(struct attempt *attempt)
 static void try_claim(struct attempt *attempt)
 {
 	struct registry *registry = attempt->registry;
-	enum err err = may_claim(registry, &attempt->wanted.id, &attempt->wanted.ip, &attempt->why);
+	enum err err = may_claim(registry, &attempt->wanted, &attempt->why);
 	if (err != ERR_NONE) {
 		answer_later(attempt, err);
 		return;
 	}
 	struct claim *held = registry_find(registry, &attempt->wanted.ip);
-	if (held == NULL || held->has_ended || held->away_ms != 0 || !spiffe_id_eq(&held->id, &attempt->wanted.id)) {
+	if (held == NULL || held->has_ended || held->away_ms != 0 || !spiffe_id_eq(&held->id, &attempt->wanted.id) ||
+		memcmp(held->key_hash, attempt->wanted.key_hash, DIGEST_LEN) != 0) {
 		save(attempt);
 		return;
 	}
@@ -102,16 +120,18 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 		try_claim(attempt);
 		return;
 	}
-	attempt->err = store_explain(attempt->registry->store, err, &attempt->why);
+	attempt->err = why_set(
+		&attempt->why, err, "the claim to be stored", "see the disk of the control plane", "%s", err_text(err));
 	answer(attempt);
 }
 
 void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
-	registry_claimed_fn *on_claimed, void *arg)
+	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg)
 {
 	struct attempt *attempt = mem_new(struct attempt);
 	attempt->registry = registry;
 	attempt->wanted.ip = *ip;
+	memcpy(attempt->wanted.key_hash, key_hash, DIGEST_LEN);
 	attempt->on_claimed = on_claimed;
 	attempt->arg = arg;
 	spiffe_id_copy(id, &attempt->wanted.id);

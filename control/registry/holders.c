@@ -2,8 +2,7 @@
 #include "base/core/mem.h"
 #include "control/store/record.h"
 
-#define HOLDER_PREFIX "holder/"
-#define KEY_LEN       (sizeof HOLDER_PREFIX + 2 * DIGEST_LEN)
+#define KEY_LEN (sizeof HOLDERS_PREFIX + 2 * DIGEST_LEN)
 
 void holder_done(struct holder *holder)
 {
@@ -12,8 +11,17 @@ void holder_done(struct holder *holder)
 
 static void format_key(const uint8_t key_hash[DIGEST_LEN], char out[KEY_LEN])
 {
-	memcpy(out, HOLDER_PREFIX, sizeof HOLDER_PREFIX);
-	hex_format(span_of(key_hash, DIGEST_LEN), out + sizeof HOLDER_PREFIX - 1);
+	memcpy(out, HOLDERS_PREFIX, sizeof HOLDERS_PREFIX);
+	hex_format(span_of(key_hash, DIGEST_LEN), out + sizeof HOLDERS_PREFIX - 1);
+}
+
+bool holders_key_parse(const char *key, uint8_t out_key_hash[DIGEST_LEN])
+{
+	const char *digits = key + strlen(HOLDERS_PREFIX);
+	if (strncmp(key, HOLDERS_PREFIX, strlen(HOLDERS_PREFIX)) != 0)
+		return false;
+	_cleanup_(mem_freep) char *record = mem_printf("key=%s\n", digits);
+	return record_hex(span_of_str(record), "key", out_key_hash, DIGEST_LEN);
 }
 
 static enum err parse(struct span record, uint64_t version, struct holder *out)
@@ -32,6 +40,7 @@ static enum err parse(struct span record, uint64_t version, struct holder *out)
 	}
 	if (!record_hex(record, "leaf_key", holder.leaf_key_hash, DIGEST_LEN))
 		memset(holder.leaf_key_hash, 0, DIGEST_LEN);
+	holder.proves_claims = record_number(record, "proves_claims", 0) != 0;
 	*out = holder;
 	return ERR_NONE;
 }
@@ -53,6 +62,7 @@ static enum err encode(const struct holder *holder, struct buf *out)
 		return ERR_NONE;
 	RETURN_IF_ERR(record_put_number(out, "not_after", holder->not_after_s));
 	RETURN_IF_ERR(record_put_hex(out, "serial", span_of(holder->serial, holder->serial_len)));
+	RETURN_IF_ERR(record_put_number(out, "proves_claims", holder->proves_claims));
 	return record_put_hex(out, "leaf_key", span_of(holder->leaf_key_hash, DIGEST_LEN));
 }
 
@@ -83,7 +93,7 @@ static void list_one(void *arg, _unused_ const char *key, const struct store_val
 void holders_list(const struct store *store, holders_list_fn *on_holder, void *arg)
 {
 	struct listing listing = {.on_holder = on_holder, .arg = arg};
-	store_list(store, HOLDER_PREFIX, list_one, &listing);
+	store_list(store, HOLDERS_PREFIX, list_one, &listing);
 }
 
 static char *ban_key(const struct spiffe_id *id)

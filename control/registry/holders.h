@@ -15,10 +15,13 @@ struct holder { /* zeroed is valid to holder_done() */
 	uint8_t serial[20];
 	uint8_t serial_len;
 	uint8_t leaf_key_hash[DIGEST_LEN];
-	uint64_t version; /* of the record */
+	bool proves_claims; /* the sidecar that asked for it proves its claims of addresses */
+	uint64_t version;   /* of the record */
 };
 void holder_done(struct holder *holder);
 
+#define HOLDERS_PREFIX "holder/"
+bool holders_key_parse(const char *key, uint8_t out_key_hash[DIGEST_LEN]); /* of the store */
 enum err holders_find(const struct store *store, const uint8_t key_hash[DIGEST_LEN],
 	struct holder *out) _must_use_; /* ERR_NOT_FOUND, ERR_STATE_DAMAGED */
 /* Writes it (version 0: a new one). on_done as store_swap(). */

@@ -26,6 +26,7 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	struct member *member = registry_member(registry, &known->id);
 	bool ends = fresh->has_ended != known->has_ended;
 	known->away_ms = fresh->away_ms;
+	memcpy(known->key_hash, fresh->key_hash, DIGEST_LEN);
 	known->version = fresh->version;
 	if (!ends)
 		return;
@@ -161,13 +162,9 @@ static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 	char text[ADDR_TEXT_MAX];
 	if (err == ERR_CONFLICT && try_release(release))
 		return;
-	struct why why = {0};
-	if (err != ERR_NONE && err != ERR_CONFLICT) {
-		log_error("registry", "the release of %s could not be stored, and its claim stays",
-			ip_addr_format(&release->ip, text));
-		store_explain(release->registry->store, err, &why);
-		log_why(LOG_LEVEL_ERROR, "registry", "a release was not stored", &why);
-	}
+	if (err != ERR_NONE && err != ERR_CONFLICT)
+		log_error("registry", "the release of %s could not be stored, and its claim stays: %s",
+			ip_addr_format(&release->ip, text), err_text(err));
 	spiffe_id_done(&release->id);
 	mem_free(release);
 }
@@ -195,7 +192,8 @@ static void list_claim(void *arg, struct place *place)
 	const struct claim_listing *listing = arg;
 	const struct claim *claim = place->claim;
 	if (claim != NULL)
-		listing->each(listing->arg, &claim->ip, &claim->id, claim->num_live > 0, claim->has_ended);
+		listing->each(listing->arg, &(struct registry_claim_view){&claim->ip, &claim->id, claim->key_hash,
+						    claim->num_live > 0, claim->has_ended});
 }
 
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg)

@@ -7,6 +7,7 @@
  * then unknown, never plain. */
 #pragma once
 
+#include "certs/digest.h"
 #include "control/config.h"
 #include "control/store/store.h"
 
@@ -28,11 +29,14 @@ void registry_free(struct registry *registry);
 void registry_set_config(struct registry *registry, const struct control_config *config);
 
 /* A live stream of `id` from `ip` says the address is its own. on_claimed: ERR_NONE held; ERR_DENIED with *why:
- * somebody else's, an entry's, or outside mesh.networks; ERR_IO. Called once, later; never from within. The claim is
- * live until registry_stream_gone(). */
+ * another's, an entry's, or outside mesh.networks; ERR_LIMIT: too many; ERR_IO. Called once, later; never from within.
+ * The claim is live until registry_stream_gone(). */
 typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why);
 void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
-	registry_claimed_fn *on_claimed, void *arg);
+	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg);
+/* Addresses that one attestation key, and one identity, may hold at once: each is kept for mesh.claim_grace. */
+#define REGISTRY_KEY_CLAIMS_MAX      16
+#define REGISTRY_IDENTITY_CLAIMS_MAX 16384
 void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 /* Whether `id` holds the address now. */
 bool registry_holds(const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
@@ -62,7 +66,12 @@ struct resolution {
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
-typedef void registry_claim_each_fn(
-	void *arg, const struct ip_addr *ip, const struct spiffe_id *id, bool is_live, bool has_ended);
+struct registry_claim_view { /* borrowed */
+	const struct ip_addr *ip;
+	const struct spiffe_id *id;
+	const uint8_t *key_hash; /* DIGEST_LEN; zeros: not known */
+	bool is_live, has_ended;
+};
+typedef void registry_claim_each_fn(void *arg, const struct registry_claim_view *claim);
 uint64_t registry_num_resolutions(const struct registry *registry); /* so far */
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg);

@@ -25,6 +25,7 @@ struct world {
 	struct control_config *config;
 	struct registry *registry;
 	unsigned num_changes, num_service_changes, num_freed, num_answers;
+	uint8_t key_hash[DIGEST_LEN];
 	enum err last;
 	struct why why;
 	char folder[32], path[64];
@@ -124,7 +125,7 @@ static enum err claim(struct world *world, const char *id_text, const char *ip_t
 	_cleanup_(spiffe_id_done) struct spiffe_id id = id_of(id_text);
 	struct ip_addr ip = ip_of(ip_text);
 	unsigned before = world->num_answers;
-	registry_claim(world->registry, &id, &ip, on_claimed, world);
+	registry_claim(world->registry, &id, &ip, world->key_hash, on_claimed, world);
 	assert_int_equal(world->num_answers, before);
 	settle(world, before + 1);
 	return world->last;
@@ -180,8 +181,8 @@ static void two_claims_at_once_have_one_winner(void **state)
 	_cleanup_(spiffe_id_done) struct spiffe_id a = id_of("spiffe://cluster.local/a"),
 						   b = id_of("spiffe://cluster.local/b");
 	struct ip_addr ip = ip_of("192.0.2.2");
-	registry_claim(world->registry, &a, &ip, on_claimed, world);
-	registry_claim(world->registry, &b, &ip, on_claimed, world);
+	registry_claim(world->registry, &a, &ip, world->key_hash, on_claimed, world);
+	registry_claim(world->registry, &b, &ip, world->key_hash, on_claimed, world);
 	settle(world, 2);
 	assert_int_equal(world->last, ERR_DENIED);
 	assert_string_equal(resolve(world, "192.0.2.2:1").endpoints[0].id->text, "spiffe://cluster.local/a");
@@ -339,6 +340,25 @@ static void finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out(vo
 	spiffe_id_done(&id);
 }
 
+static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
+{
+	struct world *world = *state;
+	char ip[32];
+	for (unsigned i = 1; i <= REGISTRY_KEY_CLAIMS_MAX; i++) {
+		snprintf(ip, sizeof(ip), "192.0.2.%u", i);
+		assert_int_equal(claim(world, "spiffe://cluster.local/web", ip), ERR_NONE);
+		gone(world, "spiffe://cluster.local/web", ip); /* its claim stays */
+	}
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.100"), ERR_LIMIT);
+	assert_non_null(strstr(world->why.fix, "entry release"));
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.3"), ERR_NONE); /* its own */
+	/* Another sidecar of the identity, and one that is not the identity's, have room of their own. */
+	world->key_hash[0] = 1;
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.100"), ERR_NONE);
+	world->key_hash[0] = 2;
+	assert_int_equal(claim(world, "spiffe://cluster.local/db", "192.0.2.101"), ERR_NONE);
+}
+
 static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 {
 	struct world *world = *state;
@@ -393,6 +413,7 @@ int main(void)
 		STORY(an_entry_beats_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),
 		STORY(finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out),
+		STORY(finding_l10_an_attestation_key_holds_few_addresses),
 		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
 		STORY(release_needs_the_holder_or_an_operator),
 	};

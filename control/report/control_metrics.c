@@ -1,4 +1,5 @@
 #include "control/report/control_metrics.h"
+#include "base/core/version.h"
 
 static const struct metric_row rows[] = {
 #define METRIC(symbol, kind, name, labels, help) {kind, name, labels, help},

@@ -1,6 +1,8 @@
 /* Addresses on the identity stream: claimed, released, draining; and claimed again when what stood in the way is gone.
  */
 #include "base/core/log.h"
+#include "certs/public_key.h"
+#include "certs/svid.h"
 #include "control/serve/identity_stream.h"
 
 enum {
@@ -88,15 +90,67 @@ static void start_claim(struct identity_stream *stream)
 	stream->was_refused = false;
 	stream->is_claiming = true;
 	stream->refs++;
-	registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source, on_claimed, stream);
+	registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source, stream->key_hash,
+		on_claimed, stream);
 }
 
-enum err claims_claim(struct identity_stream *stream, struct why *why)
+/* --- whose claim it is: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
+
+static enum err check_holder(const struct identity_stream *stream, struct why *why)
+{
+	_cleanup_(holder_done) struct holder holder = {0};
+	enum err err = holders_find(stream->serve->options.store, stream->key_hash, &holder);
+	if (err == ERR_NONE && spiffe_id_eq(&holder.id, &stream->sidecar->id))
+		return ERR_NONE;
+	return why_set(why, ERR_DENIED, "the attestation key that holds this identity", "give the sidecar a new token",
+		"%s", err == ERR_NONE ? "another identity's" : "an unknown one");
+}
+
+static enum err check_proof(struct identity_stream *stream, const struct identity_up *up, struct why *why)
+{
+	uint8_t exported[ATTEST_EXPORTED_LEN];
+	if (up->attestation_key.len > ATTEST_KEY_MAX)
+		return why_set(why, ERR_DENIED, "an attestation key", "update the sidecar", "%zu bytes",
+			up->attestation_key.len);
+	RETURN_IF_ERR(serve_exported(stream->sidecar->peer, SPAN_LITERAL(CLAIM_PROOF_CONTEXT), exported));
+	if (public_key_verify(up->attestation_key, span_of(exported, sizeof exported), up->proof, why) != ERR_NONE)
+		return why_set(why, ERR_DENIED, "a proof by the attestation key on this connection",
+			"none: this looks like an attack", "another signature");
+	digest_sha256(up->attestation_key, stream->key_hash);
+	return check_holder(stream, why);
+}
+
+/* A sidecar of release 0.1 proves nothing: its SVID must at least be one that an attestation bought. */
+static enum err check_without_proof(struct identity_stream *stream, struct why *why)
+{
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024);
+	uint8_t leaf_hash[DIGEST_LEN];
+	struct leaf_owner owner;
+	RETURN_IF_ERR(svid_public_key(rpc_peer_svid(stream->sidecar->peer), &key));
+	digest_sha256(buf_span(&key), leaf_hash);
+	if (!leaf_owners_find(stream->serve->leaf_owners, leaf_hash, &owner))
+		return why_set(why, ERR_DENIED, "an SVID that an attestation bought", "start the sidecar again",
+			"one of unknown origin");
+	if (owner.proves_claims)
+		return why_set(why, ERR_DENIED, "a proof by the attestation key", "none: this looks like an attack",
+			"the SVID alone");
+	memcpy(stream->key_hash, owner.key_hash, DIGEST_LEN);
+	return check_holder(stream, why);
+}
+
+enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
 	if (stream->holds_address || stream->is_claiming)
 		return ERR_NONE;
 	RETURN_IF_ERR(may_change(stream, why));
-	start_claim(stream);
+	enum err err = up->proof.len > 0 ? check_proof(stream, up, why) : check_without_proof(stream, why);
+	if (err == ERR_NONE) {
+		start_claim(stream);
+		return ERR_NONE;
+	}
+	serve_count(stream->serve, CONTROL_CLAIMS_REFUSED);
+	stream->was_refused = false; /* no release helps */
+	say_refused(stream, why, REFUSED_RETRY_MS);
 	return ERR_NONE;
 }
 

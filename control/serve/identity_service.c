@@ -138,6 +138,7 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 	RETURN_IF_ERR(serve_exported(sidecar->peer, up->renew.csr, up->renew.exported));
 	up->renew.source = sidecar->source;
 	up->renew.own = &sidecar->id;
+	up->renew.proves_claims = stream->proves_claims;
 	struct renewal *renewal = mem_new(struct renewal);
 	*renewal = (struct renewal){
 		.next = stream->renewals, .prev = &stream->renewals, .stream = stream, .request_id = up->request_id};
@@ -160,6 +161,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 		if (registry_note_address(stream->serve->options.registry, &stream->sidecar->id, &up->addresses[i]))
 			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
 	stream->has_hello = true;
+	stream->proves_claims = up->proves_claims;
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
@@ -201,7 +203,7 @@ static enum err take(struct identity_stream *stream, struct identity_up *up, str
 		ack(stream, up);
 		return ERR_NONE;
 	case IDENTITY_CLAIM:
-		return claims_claim(stream, why);
+		return claims_claim(stream, up, why);
 	case IDENTITY_RELEASE:
 		return claims_release(stream, why);
 	}

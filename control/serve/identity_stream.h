@@ -9,11 +9,12 @@ struct identity_stream {
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: over */
 	struct sidecar *sidecar;
-	bool has_hello, answers_trust;
+	bool has_hello, answers_trust, proves_claims;
 	/* claims.c */
 	bool holds_address, is_claiming, is_draining;
 	bool was_refused; /* its last claim: judged again when the address is freed */
 	bool must_review;
+	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key behind the last claim */
 	struct epoch acked;
 	char release[65];
 	struct renewal *renewals; /* under way */
@@ -26,7 +27,7 @@ void identity_stream_end(
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
 
 /* claims.c. An error ends the stream: more changes than a sidecar has reason for. */
-enum err claims_claim(struct identity_stream *stream, struct why *why) _must_use_;
+enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why) _must_use_;
 enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;
 enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why) _must_use_;
 void claims_stream_gone(struct identity_stream *stream);

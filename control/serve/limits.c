@@ -114,10 +114,6 @@ void serve_scrape(const struct serve *serve)
 	metric_set(serve->options.metrics, CONTROL_STREAMS, serve->num_streams);
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
-	int64_t until_s;
-	metric_set(serve->options.metrics, CONTROL_SVIDS_UNRECORDED,
-		(int64_t)granter_num_unrecorded(serve->granter, &until_s));
-	conditions_scrape(serve);
 }
 
 void serve_list_obstacles(const struct serve *serve, struct buf *out)

@@ -15,6 +15,9 @@ struct attest_up { /* AttestRequest; spans live in the arena */
 enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *why) _must_use_;
 void attest_up_done(struct attest_up *up);
 
+#define FEATURE_CLAIM_PROOF "claim-proof"
+#define CLAIM_PROOF_CONTEXT "handfast.v1.AddressClaim"
+
 enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAIM, IDENTITY_RELEASE };
 struct identity_up { /* IdentityUp; spans live in the arena */
 	struct pb_arena *arena;
@@ -24,10 +27,12 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	bool is_draining;            /* hello */
 	struct ip_addr addresses[2]; /* hello; of the sidecar's host */
 	size_t num_addresses;
-	uint64_t request_id;         /* renew */
-	struct attest_request renew; /* renew; as above */
-	struct epoch acked;          /* ack */
-	struct span refused_because; /* ack; empty: in use */
+	bool proves_claims;                 /* hello */
+	struct span attestation_key, proof; /* claim; empty: none */
+	uint64_t request_id;                /* renew */
+	struct attest_request renew;        /* renew; as above */
+	struct epoch acked;                 /* ack */
+	struct span refused_because;        /* ack; empty: in use */
 };
 enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why) _must_use_;
 void identity_up_done(struct identity_up *up);

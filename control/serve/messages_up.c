@@ -29,6 +29,14 @@ static void read_evidence(const Handfast__V1__Evidence *evidence, struct attest_
 	}
 }
 
+static bool has_feature(const Handfast__V1__Hello *hello, struct span wanted)
+{
+	for (size_t i = 0; hello != NULL && i < hello->n_features; i++)
+		if (span_eq(pb_span(hello->features[i]), wanted))
+			return true;
+	return false;
+}
+
 static void read_hello(const Handfast__V1__Hello *hello, uint32_t *out_version, struct span *out_release)
 {
 	if (hello == NULL)
@@ -47,6 +55,7 @@ enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *w
 	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)unpacked;
 	read_hello(message->hello, &up.protocol_version, &up.release);
 	read_evidence(message->evidence, &up.request);
+	up.request.proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 	up.request.attestation_key = pb_span(message->attestation_key);
 	up.request.csr = pb_span(message->csr);
 	up.request.proof = pb_span(message->proof);
@@ -98,6 +107,7 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 	case HANDFAST__V1__IDENTITY_UP__KIND_HELLO:
 		up->kind = IDENTITY_HELLO;
 		up->is_draining = message->draining;
+		up->proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 		read_hello(message->hello, &up->protocol_version, &up->release);
 		return read_addresses(message, up, why);
 	case HANDFAST__V1__IDENTITY_UP__KIND_RENEW:
@@ -108,6 +118,8 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 		return ERR_NONE;
 	case HANDFAST__V1__IDENTITY_UP__KIND_CLAIM:
 		up->kind = IDENTITY_CLAIM;
+		up->attestation_key = pb_span(message->claim->attestation_key);
+		up->proof = pb_span(message->claim->proof);
 		return ERR_NONE;
 	case HANDFAST__V1__IDENTITY_UP__KIND_RELEASE:
 		up->kind = IDENTITY_RELEASE;

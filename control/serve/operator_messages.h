@@ -43,7 +43,7 @@ enum err ban_list_encode(struct ban_list *list, struct buf *out) _must_use_;
 enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
 enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
 
-#define STATUS_ADDRESSES_MAX 8
+#define STATUS_ADDRESSES_MAX 16 /* as many as one key may claim */
 struct status_holder {
 	const char *id; /* borrowed */
 	uint8_t key_hash[DIGEST_LEN];
@@ -60,15 +60,7 @@ struct status_authority {
 	struct span der;
 	int64_t not_before_ms, not_after_ms;
 };
-struct status_condition {
-	const char *name;
-	struct why why;
-};
-#define STATUS_CONDITIONS_MAX 8
-
 struct status {
-	struct status_condition conditions[STATUS_CONDITIONS_MAX];
-	size_t num_conditions;
 	const char *release, *trust_domain;
 	struct epoch epoch;
 	uint32_t num_streams;

@@ -57,15 +57,23 @@ static void add_stream(void *arg, const struct identity_view *view)
 	}
 }
 
-static void add_claim(
-	void *arg, const struct ip_addr *ip, const struct spiffe_id *id, _unused_ bool is_live, bool has_ended)
+/* To the key that claimed it; a claim of release 0.1 names none, and goes to the first row of its identity. */
+static bool is_of(const struct holder *holder, const struct registry_claim_view *claim)
+{
+	static const uint8_t not_known[DIGEST_LEN];
+	return spiffe_id_eq(&holder->id, claim->id) &&
+	       (memcmp(claim->key_hash, not_known, DIGEST_LEN) == 0 ||
+		       memcmp(claim->key_hash, holder->key_hash, DIGEST_LEN) == 0);
+}
+
+static void add_claim(void *arg, const struct registry_claim_view *claim)
 {
 	struct gathering *all = arg;
-	for (size_t i = 0; i < all->num && !has_ended; i++) {
+	for (size_t i = 0; i < all->num && !claim->has_ended; i++) {
 		struct status_holder *row = &all->rows[i];
-		if (!spiffe_id_eq(&all->holders[i].id, id) || row->num_addresses == STATUS_ADDRESSES_MAX)
+		if (!is_of(&all->holders[i], claim) || row->num_addresses == STATUS_ADDRESSES_MAX)
 			continue;
-		row->addresses[row->num_addresses++] = *ip;
+		row->addresses[row->num_addresses++] = *claim->ip;
 		return;
 	}
 }
@@ -76,14 +84,6 @@ static void gathering_done(struct gathering *all)
 		holder_done(&all->holders[i]);
 	mem_free(all->holders);
 	mem_free(all->rows);
-}
-
-static void add_condition(void *arg, enum serve_condition condition, const struct why *why)
-{
-	struct status *status = arg;
-	if (status->num_conditions < STATUS_CONDITIONS_MAX)
-		status->conditions[status->num_conditions++] =
-			(struct status_condition){serve_condition_name(condition), *why};
 }
 
 enum err operator_status(const struct serve *serve, struct buf *out)
@@ -109,6 +109,5 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.svids_issued = serve->num_issued,
 		.server_time_ms = serve_now_ms(serve),
 		.started_ms = serve->started_ms};
-	serve_each_condition(serve, add_condition, &status);
 	return status_encode(&status, out);
 }

@@ -92,7 +92,6 @@ static void on_sweep(struct loop_timer *timer)
 {
 	struct serve *serve = container_of(timer, struct serve, sweep);
 	clock_look(serve);
-	conditions_sweep(serve);
 	sweep(serve);
 	limits_sweep(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
@@ -275,6 +274,7 @@ struct serve *serve_new(const struct serve_options *options)
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = serve_identity_max(serve)}}},
 		.seed = random_u64()});
 	serve->lines = limited_log_new(options->loop, "audit");
+	serve->leaf_owners = leaf_owners_new(options->store);
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
@@ -301,6 +301,7 @@ void serve_free(struct serve *serve)
 	granter_free(serve->granter);
 	loop_task_cancel(&serve->review);
 	shares_free(serve->connections);
+	leaf_owners_free(serve->leaf_owners);
 	rates_free(serve->change_rates);
 	rates_free(serve->attest_rates);
 	rates_free(serve->renew_rates);

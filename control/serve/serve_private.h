@@ -6,6 +6,7 @@
 #include "base/core/shares.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
+#include "control/registry/leaf_owners.h"
 #include "control/report/control_metrics.h"
 #include "control/serve/grant.h"
 #include "control/serve/serve.h"
@@ -45,6 +46,7 @@ struct serve {
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of claims, after an address was freed */
 	struct limited_log *lines;  /* that strangers and sidecars can cause */
+	struct leaf_owners *leaf_owners;
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
@@ -54,7 +56,6 @@ struct serve {
 	unsigned num_streams;
 	struct loop_timer sweep;
 	struct clock_watch clock;
-	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
 	int64_t started_ms;
@@ -98,10 +99,6 @@ void limits_on_identity(struct serve *serve, const struct addr *from);
 void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* now and then: ends what is over */
-
-/* conditions.c */
-void conditions_sweep(struct serve *serve);
-void conditions_scrape(const struct serve *serve);
 
 /* clock.c: a wall clock that is set is logged and counted, and sidecars hear the time at once. */
 void clock_look(struct serve *serve);

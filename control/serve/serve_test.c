@@ -49,6 +49,7 @@ struct world {
 	enum rpc_status status;
 	struct buf answer;
 	unsigned num_messages;
+	bool proves_claims; /* as its hello says */
 };
 
 static void wait_until(struct world *world, const bool *flag)
@@ -329,6 +330,9 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 	exported[0] ^= on_this_connection ? 0 : 1;
 	assert_int_equal(private_key_sign(world->attestation_key, span_of(exported, 32), &proof), ERR_NONE);
 	hello.protocol_version = 1;
+	ProtobufCBinaryData feature = pb_bytes(SPAN_LITERAL("claim-proof"));
+	hello.features = &feature;
+	hello.n_features = world->proves_claims ? 1 : 0;
 	token.token_id = pb_bytes(buf_span(&world->token_id));
 	token.secret = pb_bytes(buf_span(&world->secret));
 	evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN;
@@ -486,6 +490,98 @@ static void finding_l6_changes_of_an_address_are_limited(void **state)
 	assert_true(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
 }
 
+/* --- claims: whose they are --- */
+
+/* Field 4 of IdentityUp. */
+static void encode_claim(struct world *world, struct span context_text, struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__AddressClaim claim = HANDFAST__V1__ADDRESS_CLAIM__INIT;
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), proof = BUF_INIT(1024);
+	uint8_t context[DIGEST_LEN], exported[32];
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_CLAIM;
+	up.claim = &claim;
+	if (context_text.len > 0) {
+		digest_sha256(context_text, context);
+		assert_int_equal(tls_session_export(rpc_client_tls(world->client), ATTEST_EXPORTER_LABEL,
+					 span_of(context, DIGEST_LEN), exported),
+			ERR_NONE);
+		assert_int_equal(private_key_public(world->attestation_key, &key), ERR_NONE);
+		assert_int_equal(private_key_sign(world->attestation_key, span_of(exported, 32), &proof), ERR_NONE);
+		claim.attestation_key = pb_bytes(buf_span(&key));
+		claim.proof = pb_bytes(buf_span(&proof));
+	}
+	assert_int_equal(pb_pack(&up.base, out), ERR_NONE);
+}
+
+/* A new stream that claims: "" when the address is held, else why not. context: of the proof; empty: without one. */
+static const char *claim_over_a_stream(struct world *world, struct span context)
+{
+	static char refused[512];
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	ProtobufCMessage *unpacked;
+	connect_client(world);
+	struct rpc_call *stream = call(world, "/handfast.v1.Identity/Stream", SPAN_LITERAL("\x0a\x02\x08\x01"));
+	encode_claim(world, context, &message);
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	while (world->num_messages < 2) /* the first is trust */
+		loop_run_once(world->loop, false);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__identity_down__descriptor, buf_span(&world->answer), &arena, &unpacked, NULL),
+		ERR_NONE);
+	const Handfast__V1__IdentityDown *down = (const Handfast__V1__IdentityDown *)unpacked;
+	assert_int_equal(down->kind_case, HANDFAST__V1__IDENTITY_DOWN__KIND_CLAIM_RESULT);
+	struct span because = pb_span(down->claim_result->refused_because);
+	assert_int_equal(because.len > 0, down->claim_result->retry_after_ms > 0);
+	snprintf(refused, sizeof(refused), "%.*s", (int)because.len, because.len == 0 ? "" : (const char *)because.ptr);
+	return refused;
+}
+
+static void finding_l10_an_svid_alone_does_not_claim(void **state)
+{
+	struct world *world = *state;
+	world->proves_claims = true;
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "the SVID alone"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("a CSR")), "another signature"));
+	assert_string_equal(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")), "");
+}
+
+/* Two releases of skew: 0.1 proves nothing, and says so. */
+static void finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested(void **state)
+{
+	struct world *world = *state;
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	assert_string_equal(claim_over_a_stream(world, SPAN_LITERAL("")), "");
+}
+
+static void on_issued_alone(void *arg, enum err err, const struct issued *issued, _unused_ const struct why *why)
+{
+	struct world *world = arg;
+	assert_int_equal(err, ERR_NONE);
+	assert_int_equal(svid_parse(issued->chain, issued->num_chain, &world->svid, NULL), ERR_NONE);
+	world->is_ready = true;
+}
+
+static void finding_l10_an_svid_that_never_attested_does_not_claim(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	_cleanup_(buf_done) struct buf spki = BUF_INIT(1024);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
+	assert_int_equal(private_key_public(world->leaf_key, &spki), ERR_NONE);
+	world->is_ready = false;
+	issuer_issue(world->issuer, &id, buf_span(&spki), 60, on_issued_alone, world);
+	wait_until(world, &world->is_ready);
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "one of unknown origin"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")), "an unknown one"));
+}
+
 /* 51 of the 100: the oldest gives way, so that a sidecar that dials again gets in. */
 static void finding_l6_one_identity_has_half_of_the_connections(void **state)
 {
@@ -525,6 +621,9 @@ int main(int argc, char **argv)
 		TEST(refuses_bytes_that_are_no_message),
 		TEST(ends_the_connection_of_who_is_banned),
 		TEST(finding_l6_changes_of_an_address_are_limited),
+		TEST(finding_l10_an_svid_alone_does_not_claim),
+		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested),
+		TEST(finding_l10_an_svid_that_never_attested_does_not_claim),
 		TEST(finding_l6_one_identity_has_half_of_the_connections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

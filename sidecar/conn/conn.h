@@ -34,13 +34,14 @@ struct conn_table;
 
 struct conn_observer { /* may be NULL each */
 	void (*on_begin)(void *arg, enum conn_kind kind);
-	void (*on_relay)(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination);
+	/* after_ms: since it was taken. */
+	void (*on_relay)(
+		void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination, uint64_t after_ms);
 	/* So many more bytes were handed on; about once per second while it lives, and before on_end. */
 	void (*on_bytes)(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more);
 	void (*on_limit)(void *arg, enum share_limit limit); /* a connection is refused; on_end follows */
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
-	void (*on_retry)(void *arg); /* outbound: the next endpoint is tried */
 };
 
 /* What the connections of one worker stand on; everything borrowed. */
@@ -53,6 +54,7 @@ struct conn_env {
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
 	struct socket_keepalive keepalive;           /* of every plain socket */
+	struct local_ports ports;                    /* for connections of ours */
 	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: where the app sees inbound connections
 							come from; family 0: any */
 	struct conn_observer observer;

@@ -8,10 +8,8 @@
 
 enum {
 	PLACES_MAX = 64, /* bits in conn.tried: of so many endpoints, from a random one on, one is chosen */
-	TRIES_MAX = 16,
-	LAST_RESORTS =
-		3,      /* tries, when all that is left failed lately: a service that is down is not asked everywhere */
-	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be quicker */
+	TRIES_MAX = 16,  /* a service that fails everywhere is not asked everywhere for each connection */
+	WAIT_MS = 2000,  /* for a tunnel, while another endpoint may be quicker */
 	STATUS_DENIED = 401,
 };
 
@@ -38,24 +36,46 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	conn_wake(conn);
 }
 
+static enum close_reason reason_of_start(enum err err)
+{
+	if (err == ERR_FD_EXHAUSTED)
+		return CLOSE_FD_EXHAUSTED;
+	if (err == ERR_NO_PORT)
+		return CLOSE_PORTS_EXHAUSTED;
+	return err == ERR_REFUSED ? CLOSE_CONNECT_REFUSED : CLOSE_CONNECT_FAILED;
+}
+
+static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *expected = "a connection to be started", *fix = "see the route to it";
+	if (err == ERR_NO_PORT) {
+		expected = "a local port that is free towards the destination";
+		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
+	} else if (has_source) {
+		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
+	}
+	why_set(conn_why(conn), err, expected, fix, "%s at %s", err_text(err), addr_format(&conn->endpoint, text));
+	return conn_close_for(reason_of_start(err));
+}
+
+/* `source`: towards the workload, which is on this machine; NULL: a destination elsewhere. */
 static struct conn_next open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
+	bool has_source = source != NULL && source->family != 0;
 	struct socket_connect_options options = {
-		.source = source != NULL && source->family != 0 ? source : NULL,
+		.source = has_source ? source : NULL,
+		.ports = &conn->env->ports,
 		.resets_on_close = true,
+		/* In IPv6 no route to an own address leads by way of lo. */
+		.over_loopback = has_source && source->family == AF_INET,
+		.limits_memory = true,
+		.is_near = source != NULL,
 	};
 	conn->endpoint = *to;
 	enum err err = socket_connect(to, &options, &conn->connecting_fd);
-	if (err != ERR_NONE) {
-		char text[ADDR_TEXT_MAX];
-		why_set(conn_why(conn), err, "a connection to be started",
-			options.source != NULL ? "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo"
-					       : "see the route to it",
-			"%s at %s", err_text(err), addr_format(to, text));
-		return conn_close_for(err == ERR_FD_EXHAUSTED ? CLOSE_FD_EXHAUSTED
-				      : err == ERR_REFUSED    ? CLOSE_CONNECT_REFUSED
-							      : CLOSE_CONNECT_FAILED);
-	}
+	if (err != ERR_NONE)
+		return not_started(conn, err, has_source);
 	socket_set_nodelay(conn->connecting_fd);
 	conn->open_state = OPEN_WAITING;
 	CHECK(conn->env != NULL);
@@ -107,6 +127,7 @@ static enum close_reason reason_of(const struct stream_result *result)
 			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
 		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+		       : result->why.err == ERR_NO_PORT ? CLOSE_PORTS_EXHAUSTED
 		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
 							: CLOSE_CONNECT_FAILED;
 	case STREAM_TLS_FAILED:
@@ -251,15 +272,7 @@ static struct conn_next open_stream(struct conn *conn)
 /* Only what certainly reached no app is tried elsewhere: never is anything delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn) &&
-	       (conn->num_tried < LAST_RESORTS || !is_set_aside(conn, endpoint_at(conn, choose_place(conn))));
-}
-
-static struct conn_next try_next(struct conn *conn)
-{
-	if (conn->env->observer.on_retry != NULL)
-		conn->env->observer.on_retry(conn->env->observer.arg);
-	return open_stream(conn);
+	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn);
 }
 
 struct conn_next step_open_outbound(struct conn *conn)
@@ -274,7 +287,7 @@ struct conn_next step_open_outbound(struct conn *conn)
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:
-		return may_try_next(conn) ? try_next(conn) : conn_close_for(conn->open_reason);
+		return may_try_next(conn) ? open_stream(conn) : conn_close_for(conn->open_reason);
 	case OPEN_READY:
 		return conn_next();
 	}

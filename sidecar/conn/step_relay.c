@@ -66,7 +66,7 @@ struct conn_next step_relay(struct conn *conn)
 	};
 	conn->relay = relay_start(&options);
 	if (conn->env->observer.on_relay != NULL)
-		conn->env->observer.on_relay(
-			conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted, &conn->dst.addr);
+		conn->env->observer.on_relay(conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted,
+			&conn->dst.addr, loop_now_ms(conn->env->loop) - conn->opened_ms);
 	return conn_wait();
 }

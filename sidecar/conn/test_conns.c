@@ -50,11 +50,12 @@ static void on_begin(void *arg, enum conn_kind kind)
 	((struct test_conns *)arg)->num_begun++;
 }
 
-static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination)
+static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination, uint64_t after_ms)
 {
 	(void)kind;
 	(void)encrypted;
 	(void)destination;
+	(void)after_ms;
 	((struct test_conns *)arg)->num_relayed++;
 }
 

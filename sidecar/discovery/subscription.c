@@ -1,6 +1,7 @@
 #include "sidecar/discovery/subscription.h"
 
 #include "base/core/mem.h"
+#include "base/core/random.h"
 
 struct subscription {
 	struct subscription *next;          /* in its bucket */
@@ -16,12 +17,14 @@ struct subscription_set {
 	struct subscription *buckets[BUCKETS];
 	struct subscription *newest, *oldest;
 	size_t num, max;
+	uint64_t seed; /* secret: an application cannot choose destinations that share a bucket */
 };
 
 struct subscription_set *subscription_set_new(size_t max)
 {
 	struct subscription_set *set = mem_new(struct subscription_set);
 	set->max = max;
+	set->seed = random_u64();
 	return set;
 }
 
@@ -32,7 +35,7 @@ size_t subscription_set_num(const struct subscription_set *set)
 
 static struct subscription **slot_of(struct subscription_set *set, const struct addr *destination)
 {
-	struct subscription **slot = &set->buckets[addr_hash(destination, 0) % BUCKETS];
+	struct subscription **slot = &set->buckets[addr_hash(destination, set->seed) % BUCKETS];
 	while (*slot != NULL && !addr_eq(&(*slot)->destination, destination))
 		slot = &(*slot)->next;
 	return slot;

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "sidecar/identity/certificate_request.h"
 #include "sidecar/identity/claim_retry.h"
 #include "sidecar/identity/messages.h"
 #include "sidecar/identity/redial.h"
@@ -139,7 +140,9 @@ static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_
 static enum err send_wish(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	RETURN_IF_ERR(claim->is_released ? message_release_encode(&message) : message_claim_encode(&message));
+	RETURN_IF_ERR(claim->is_released ? message_release_encode(&message)
+					 : claim_make(rpc_client_tls(control_link_client(claim->link)),
+						   state_folder_key(claim->options.state), &message));
 	return rpc_call_send(claim->call, buf_span(&message));
 }
 

@@ -12,7 +12,8 @@ struct address_claim;
 struct address_claim_options {            /* borrowed all */
 	struct control_link_options link; /* on_up, on_down and arg are set here; now_s gets `now_arg` */
 	const struct trust_domain *trust_domain;
-	const char *release; /* of this program */
+	const char *release;        /* of this program */
+	struct state_folder *state; /* has the attestation key */
 	void *now_arg;
 };
 enum err address_claim_new(

@@ -3,15 +3,26 @@
 #include "base/core/check.h"
 #include "certs/csr.h"
 
+#define CLAIM_PROOF_CONTEXT "handfast.v1.AddressClaim"
+
 enum { SPKI_MAX = 1024, PROOF_MAX = 256 };
 
-static enum err make_proof(
-	struct tls_session *session, const struct private_key *attestation_key, struct fresh_request *request)
+/* Over what this connection exports for the SHA-256 of `about`: worth nothing on another one. */
+static enum err make_proof(struct tls_session *session, const struct private_key *attestation_key, struct span about,
+	struct buf *out_proof)
 {
 	uint8_t context[DIGEST_LEN], exported[32];
-	digest_sha256(buf_span(&request->csr), context);
+	digest_sha256(about, context);
 	RETURN_IF_ERR(tls_session_export(session, ATTEST_EXPORTER_LABEL, span_of(context, sizeof(context)), exported));
-	return private_key_sign(attestation_key, span_of(exported, sizeof(exported)), &request->proof);
+	return private_key_sign(attestation_key, span_of(exported, sizeof(exported)), out_proof);
+}
+
+enum err claim_make(struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message)
+{
+	_cleanup_(buf_done) struct buf key = BUF_INIT(SPKI_MAX), proof = BUF_INIT(PROOF_MAX);
+	RETURN_IF_ERR(private_key_public(attestation_key, &key));
+	RETURN_IF_ERR(make_proof(session, attestation_key, SPAN_LITERAL(CLAIM_PROOF_CONTEXT), &proof));
+	return message_claim_encode(buf_span(&key), buf_span(&proof), out_message);
 }
 
 enum err fresh_request_make(
@@ -25,7 +36,7 @@ enum err fresh_request_make(
 	};
 	RETURN_IF_ERR(csr_encode(request.key, &request.csr));
 	RETURN_IF_ERR(private_key_public(attestation_key, &request.attestation_key));
-	RETURN_IF_ERR(make_proof(session, attestation_key, &request));
+	RETURN_IF_ERR(make_proof(session, attestation_key, buf_span(&request.csr), &request.proof));
 	*out = request;
 	request = (struct fresh_request){0};
 	return ERR_NONE;

@@ -17,6 +17,10 @@ enum err fresh_request_make(
 	struct tls_session *session, const struct private_key *attestation_key, struct fresh_request *out) _must_use_;
 void fresh_request_done(struct fresh_request *request);
 
+/* A claim of our address on this connection, as a message: an SVID alone claims nothing. */
+enum err claim_make(
+	struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message) _must_use_;
+
 /* The evidence that is on hand now. Files are read anew at each use: a token is used once, a projected one rotates. */
 struct evidence_files { /* paths are borrowed; NULL: none */
 	const char *token_file, *kubernetes_token_file;

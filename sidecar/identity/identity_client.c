@@ -210,6 +210,7 @@ static enum err link_make(struct identity_client *client, struct why *why)
 				.link = link,
 				.trust_domain = &client->options.trust_domain,
 				.release = client->options.release,
+				.state = client->options.state,
 				.now_arg = client,
 			},
 			&client->other, why);

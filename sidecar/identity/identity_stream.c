@@ -30,7 +30,11 @@ static void send_ack(struct identity_client *client, struct epoch epoch, const c
 void identity_stream_wish(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	enum err err = client->is_released ? message_release_encode(&message) : message_claim_encode(&message);
+	if (client->call == NULL)
+		return;
+	enum err err = client->is_released ? message_release_encode(&message)
+					   : claim_make(rpc_client_tls(control_link_client(client->link)),
+						     state_folder_key(client->options.state), &message);
 	send_up(client, err, buf_span(&message));
 }
 

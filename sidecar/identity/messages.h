@@ -42,7 +42,8 @@ enum err message_hello_encode(const struct hello *hello, struct buf *out) _must_
 enum err message_renew_encode(const struct certificate_request *request, struct buf *out) _must_use_;
 /* refused NULL: in use. */
 enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struct buf *out) _must_use_;
-enum err message_claim_encode(struct buf *out) _must_use_;
+/* The proof: certificate_request.h. */
+enum err message_claim_encode(struct span attestation_key, struct span proof, struct buf *out) _must_use_;
 enum err message_release_encode(struct buf *out) _must_use_;
 
 /* --- down --- */

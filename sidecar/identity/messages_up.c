@@ -5,7 +5,7 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 1 };
 
 /* Everything a request points to, on the caller's stack while it is packed. */
 struct evidence_messages {
@@ -41,9 +41,13 @@ static void fill_evidence(const struct evidence *evidence, struct evidence_messa
 	CHECK_UNREACHABLE();
 }
 
-static Handfast__V1__Hello hello_of(const char *release)
+/* "claim-proof": without a proof, no claim is ours. */
+static Handfast__V1__Hello hello_of(const char *release, ProtobufCBinaryData *features)
 {
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	features[0] = pb_bytes(SPAN_LITERAL("claim-proof"));
+	hello.features = features;
+	hello.n_features = NUM_FEATURES;
 	hello.protocol_version = PROTOCOL_VERSION;
 	hello.release = pb_bytes(span_of_str(release));
 	return hello;
@@ -52,7 +56,8 @@ static Handfast__V1__Hello hello_of(const char *release)
 enum err message_attest_encode(const struct certificate_request *request, const char *release, struct buf *out)
 {
 	Handfast__V1__AttestRequest message = HANDFAST__V1__ATTEST_REQUEST__INIT;
-	Handfast__V1__Hello hello = hello_of(release);
+	ProtobufCBinaryData features[NUM_FEATURES];
+	Handfast__V1__Hello hello = hello_of(release, features);
 	struct evidence_messages evidence;
 	fill_evidence(&request->evidence, &evidence);
 	message.hello = &hello;
@@ -66,7 +71,8 @@ enum err message_attest_encode(const struct certificate_request *request, const 
 enum err message_hello_encode(const struct hello *from, struct buf *out)
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
-	Handfast__V1__Hello hello = hello_of(from->release);
+	ProtobufCBinaryData features[NUM_FEATURES];
+	Handfast__V1__Hello hello = hello_of(from->release, features);
 	ProtobufCBinaryData addresses[2];
 	for (size_t i = 0; i < from->num_addresses; i++)
 		addresses[i] = pb_bytes(ip_addr_bytes(&from->addresses[i]));
@@ -109,11 +115,13 @@ enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struc
 	return pb_pack(&up.base, out);
 }
 
-enum err message_claim_encode(struct buf *out)
+enum err message_claim_encode(struct span attestation_key, struct span proof, struct buf *out)
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
 	Handfast__V1__AddressClaim claim = HANDFAST__V1__ADDRESS_CLAIM__INIT;
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_CLAIM;
+	claim.attestation_key = pb_bytes(attestation_key);
+	claim.proof = pb_bytes(proof);
 	up.claim = &claim;
 	return pb_pack(&up.base, out);
 }

@@ -1,6 +1,7 @@
 #include "sidecar/report/sidecar_metrics.h"
 
 #include "base/core/check.h"
+#include "base/core/version.h"
 
 #define CLOSED_NAME    "handfast_connections_closed_total"
 #define CLOSED_HELP    "Connections that ended, by the way they came in and why they ended."
@@ -8,9 +9,11 @@
 #define HANDSHAKE_HELP "Tunnels that failed, by which end we were and what was wrong."
 
 static const struct metric_row rows[] = {
-#define METRIC(symbol, kind, name, labels, help) [symbol] = {kind, name, labels, help},
+#define METRIC(symbol, kind, name, labels, help)    [symbol] = {kind, name, labels, help},
+#define METRIC_DURATION(symbol, name, labels, help) METRIC_DURATION_TABLE(symbol, name, labels, help)
 #include "sidecar/report/metrics.def"
 #undef METRIC
+#undef METRIC_DURATION
 #define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
 	{METRIC_COUNTER, CLOSED_NAME, "direction=\"outbound\",reason=\"" label "\"", CLOSED_HELP},
 #include "sidecar/conn/close_reason.def"
@@ -73,14 +76,10 @@ void report_conn_begin(struct metric_shard *shard, enum report_direction directi
 	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)direction, 1);
 }
 
-void report_conn_retry(struct metric_shard *shard)
-{
-	metric_add(shard, METRIC_RETRIED, 1);
-}
-
-void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted)
+void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms)
 {
 	bool outbound = direction == REPORT_OUTBOUND;
+	metric_observe_ms(shard, METRIC_CONNECT_OUTBOUND + (unsigned)direction * METRIC_DURATION_NUM_ROWS, after_ms);
 	if (encrypted)
 		metric_add(shard, outbound ? METRIC_STREAMS_OUTBOUND : METRIC_STREAMS_INBOUND, 1);
 	else
@@ -106,8 +105,9 @@ void report_conn_end(struct metric_shard *shard, const struct report_end *end)
 		metric_add(shard, istio_row(METRIC_ISTIO_CLOSED_SOURCE_MTLS, end->direction, end->encrypted), 1);
 }
 
-void report_tunnel_open(struct metric_shard *shard, bool outbound)
+void report_tunnel_open(struct metric_shard *shard, bool outbound, uint64_t handshake_ms)
 {
+	metric_observe_ms(shard, outbound ? METRIC_HANDSHAKE_OUTBOUND : METRIC_HANDSHAKE_INBOUND, handshake_ms);
 	metric_add(shard, outbound ? METRIC_TUNNELS_OPENED_OUTBOUND : METRIC_TUNNELS_OPENED_INBOUND, 1);
 	metric_add(shard, outbound ? METRIC_TUNNELS_OPEN_OUTBOUND : METRIC_TUNNELS_OPEN_INBOUND, 1);
 }

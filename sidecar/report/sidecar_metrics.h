@@ -10,9 +10,11 @@ enum report_direction { REPORT_OUTBOUND, REPORT_INBOUND, REPORT_INBOUND_PLAIN };
 #define NUM_REPORT_DIRECTIONS 3
 
 enum sidecar_metric {
-#define METRIC(symbol, kind, name, labels, help) symbol,
+#define METRIC(symbol, kind, name, labels, help)    symbol,
+#define METRIC_DURATION(symbol, name, labels, help) METRIC_DURATION_SYMBOLS(symbol)
 #include "sidecar/report/metrics.def"
 #undef METRIC
+#undef METRIC_DURATION
 	NUM_PLAIN_METRICS
 };
 
@@ -24,13 +26,12 @@ struct report_end {
 	bool encrypted, was_relayed;
 };
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
-void report_conn_retry(struct metric_shard *shard);
-void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted);
+void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms);
 /* Bytes handed on since the last time: `sent` to the destination, `received` to the source. */
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received);
 void report_conn_end(struct metric_shard *shard, const struct report_end *end);
-void report_tunnel_open(struct metric_shard *shard, bool outbound);
+void report_tunnel_open(struct metric_shard *shard, bool outbound, uint64_t handshake_ms);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);
 void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err);
 enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };

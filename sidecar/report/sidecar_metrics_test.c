@@ -60,7 +60,7 @@ static void the_dashboards_of_istio_find_their_four(void **state)
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
 	struct metric_shard *shard = metrics_shard(metrics, 0);
-	report_conn_relay(shard, REPORT_OUTBOUND, true);
+	report_conn_relay(shard, REPORT_OUTBOUND, true, 7);
 	report_conn_end(shard,
 		&(struct report_end){
 			.direction = REPORT_OUTBOUND, .reason = CLOSE_DONE, .encrypted = true, .was_relayed = true});
@@ -78,8 +78,8 @@ static void tunnels_and_pauses_go_up_and_down(void **state)
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
 	struct metric_shard *shard = metrics_shard(metrics, 0);
-	report_tunnel_open(shard, true);
-	report_tunnel_open(shard, true);
+	report_tunnel_open(shard, true, 30);
+	report_tunnel_open(shard, true, 30);
 	report_tunnel_close(shard, true);
 	report_tunnel_failure(shard, false, ERR_EXPIRED);
 	report_listener_paused(shard, true);

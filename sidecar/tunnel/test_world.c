@@ -150,9 +150,10 @@ bool world_connect(struct world *world, struct call **out_call, struct far **out
 
 /* --- both --- */
 
-static void on_open(void *arg, bool outbound, const struct svid *peer)
+static void on_open(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms)
 {
 	(void)peer;
+	(void)handshake_ms;
 	((struct world *)arg)->opened[outbound]++;
 }
 

@@ -22,8 +22,6 @@ enum tunnel_state {
  * streams of others with them, so a tunnel takes no new ones long before. */
 enum { TUNNEL_ABANDONED_MAX = 500 };
 
-enum { TUNNEL_SILENT_MS = 2000 }; /* with something asked: a suspect */
-
 struct tunnel {
 	struct tunnel *next, **prev; /* in its set */
 	struct tunnel_set *set;
@@ -53,6 +51,7 @@ struct tunnel {
 	unsigned num_abandoned;       /* inbound: given up by the peer before the verdict */
 	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
 
+	uint64_t shaking_ms;                    /* TCP stood, and TLS began */
 	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */
 	uint64_t asked_ms;                      /* first byte out since heard_ms; before it: nothing is out */
 	uint64_t drained_ms;                    /* is_draining: since when */

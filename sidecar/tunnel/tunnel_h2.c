@@ -71,7 +71,8 @@ static void on_settings(void *arg)
 		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)
-		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel));
+		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel),
+			tunnel->emptied_ms - tunnel->shaking_ms);
 	if (tunnel->is_draining) /* decided while it was shaking hands */
 		h2_session_shutdown(tunnel->h2);
 	tunnel->set->hooks->on_open(tunnel);

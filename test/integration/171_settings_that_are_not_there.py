@@ -77,7 +77,7 @@ def finding_i2_an_empty_file_of_the_state_is_refused(story):
             good = file.read()
         os.truncate(path, 0)
         process = story.client.launch()
-        expect_eq(process.wait_for_exit(), 78, "exit code with an empty %s (%s)" % (name, process.log()[-300:]))
+        expect_eq(process.wait_for_exit(), 65, "exit code with an empty %s (%s)" % (name, process.log()[-300:]))
         expect_in(name, process.log(), "what it says")
         with open(path, "r+b") as file:
             file.write(good)

@@ -113,16 +113,17 @@ class Enrolment:
     def __exit__(self, *_):
         self.client.__exit__()
 
-    def _send(self, path, body, end):
+    def _send(self, path, body, end, more=()):
         number = self.client.request([
             (":method", "POST"), (":scheme", "https"), (":path", path), (":authority", "control"),
-            ("content-type", "application/grpc"), ("te", "trailers")])
+            ("content-type", "application/grpc"), ("te", "trailers"), *more])
         self.client.engine.send_data(number, body, end_stream=end)
         self.client.flush()
         return number
 
-    def request(self, path, body, end=True):
-        return self.client.wait(self._send(path, body, end), lambda stream: stream.ended is not None)
+    def request(self, path, body, end=True, more=()):
+        """Any body, with further headers: the stream when it has ended."""
+        return self.client.wait(self._send(path, body, end, more), lambda stream: stream.ended is not None)
 
     def call(self, path, message):
         return self.request(path, _framed(message))
