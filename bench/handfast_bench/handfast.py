@@ -1,6 +1,8 @@
-"""Handfast: its tunnel alone, and the programs as they ship."""
+"""Handfast: its tunnel alone, the programs as they ship, and those of another release beside them."""
 
 import contextlib
+import os
+import shutil
 
 from handfast_harness.control_plane import ControlPlane
 from handfast_harness.sidecar import Sidecar
@@ -27,13 +29,44 @@ class Handfast(Pair):
         sidecars = [self._side(world, control, world.net.b, FAR_ID), self._side(world, control, world.net.a, NEAR_ID)]
         self.far, self.near = (sidecar.process for sidecar in sidecars)
 
-    @staticmethod
-    def _side(world, control, host, identity):
-        settings = {"workers": 1, "access_log": "failures", "log": {"level": "notice"}}
+    settings = {}  # of its sidecars, beside the common ones
+
+    def _side(self, world, control, host, identity):
+        settings = {"workers": 1, "access_log": "failures", "log": {"level": "notice"}, **self.settings}
         return Sidecar(world, host, identity, control.address, control.token(identity), settings).start()
 
     def stop(self):
         self._stack.close()
+
+
+class HandfastBefore(Handfast):
+    """The same with the programs in the folder HANDFAST_BEFORE, a release that this one is compared with, under its own
+    interception rules."""
+    name, is_default, programs = "handfast-before", False, ()
+    settings = {"drain_minimum": None}  # 0.1.0 does not know it
+
+    @classmethod
+    def why_not(cls):
+        return None if os.environ.get("HANDFAST_BEFORE") else "HANDFAST_BEFORE names no folder of programs"
+
+    def start(self, world):
+        self._world, self._ours = world, world.binary
+        folder, names = world.folder("before"), (*Handfast.programs, "handfast-init")
+        for name in names:
+            shutil.copy(os.path.join(os.environ["HANDFAST_BEFORE"], name), folder)
+            os.chmod(os.path.join(folder, name), 0o755)
+        self._change(world, lambda name: os.path.join(folder, name) if name in names else self._ours(name))
+        super().start(world)
+
+    def stop(self):
+        super().stop()
+        self._change(self._world, self._ours)
+
+    @staticmethod
+    def _change(world, binary):
+        world.intercept(False)
+        world.binary = binary
+        world.intercept(True)
 
 
 class TunnelOnly(Pair):

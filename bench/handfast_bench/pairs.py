@@ -3,7 +3,7 @@
 from . import envoy, floors, handfast, haproxy, nginx
 
 PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, nginx.NginxResuming, haproxy.Haproxy, haproxy.HaproxyResuming,
-         envoy.Envoy, handfast.TunnelOnly, handfast.Handfast]
+         envoy.Envoy, handfast.TunnelOnly, handfast.Handfast, handfast.HandfastBefore]
 
 
 def named(names):
