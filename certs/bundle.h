@@ -43,4 +43,6 @@ DEFINE_CLEANUP(struct bundle_set *, bundle_set_unref)
 const struct bundle *bundle_set_find(const struct bundle_set *set, struct span trust_domain);
 size_t bundle_set_num(const struct bundle_set *set);
 const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i); /* borrowed */
+/* Whether both hold the same roots and revocation lists, in the same order; bans do not count. */
+bool bundle_set_has_same_anchors(const struct bundle_set *a, const struct bundle_set *b);
 bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *id);

@@ -133,6 +133,33 @@ const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i)
 	return set->domains[i].bundle;
 }
 
+static bool has_same_roots(const struct bundle *a, const struct bundle *b)
+{
+	bool same = bundle_num_roots(a) == bundle_num_roots(b) &&
+		    strcmp(bundle_trust_domain(a)->name, bundle_trust_domain(b)->name) == 0;
+	for (size_t i = 0; same && i < bundle_num_roots(a); i++)
+		same = span_eq(bundle_root(a, i), bundle_root(b, i));
+	return same;
+}
+
+static bool has_same_crls(const STACK_OF(X509_CRL) * a, const STACK_OF(X509_CRL) * b)
+{
+	size_t num_a = a == NULL ? 0 : sk_X509_CRL_num(a), num_b = b == NULL ? 0 : sk_X509_CRL_num(b);
+	for (size_t i = 0; num_a == num_b && i < num_a; i++)
+		if (X509_CRL_match(sk_X509_CRL_value(a, i), sk_X509_CRL_value(b, i)) != 0)
+			return false;
+	return num_a == num_b;
+}
+
+bool bundle_set_has_same_anchors(const struct bundle_set *a, const struct bundle_set *b)
+{
+	bool same = a->num_domains == b->num_domains;
+	for (size_t i = 0; same && i < a->num_domains; i++)
+		same = has_same_roots(a->domains[i].bundle, b->domains[i].bundle) &&
+		       has_same_crls(a->domains[i].crls, b->domains[i].crls);
+	return same;
+}
+
 bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *id)
 {
 	if (set->num_banned == 0)

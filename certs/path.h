@@ -14,6 +14,9 @@ struct path_input {
 	struct stack_st_X509_CRL *crls; /* NULL: revocation is not checked; else each authority of the path needs one */
 	int64_t now_s;
 	bool ignore_not_before; /* and only that */
+	/* A chain that was good before: only what was taken back since counts, a root or a listed certificate. Time
+	 * does not, nor does a revocation list that is missing or stale. */
+	bool is_standing;
 };
 
 /* ERR_UNTRUSTED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED. *out_until_s: the first notAfter of the path, root and

@@ -78,6 +78,26 @@ static const char *place_of(const X509 *cert, X509 *const *sent, size_t num_sent
 	return cert == root ? "the root" : "the chain";
 }
 
+bool path_lacks_usable_crl(int error)
+{
+	switch (error) {
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+	case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+	case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+		return true;
+	}
+	return false;
+}
+
 enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
 	int64_t now_s, struct why *why)
 {
@@ -92,19 +112,8 @@ enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size
 		return say_not_yet_valid(cert, which, now_s, why);
 	case X509_V_ERR_CERT_REVOKED:
 		return say_revoked(cert, which, why);
-	case X509_V_ERR_UNABLE_TO_GET_CRL:
-	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
-	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
-	case X509_V_ERR_CRL_NOT_YET_VALID:
-	case X509_V_ERR_CRL_HAS_EXPIRED:
-	case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
-	case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
-	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
-	case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
-	case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
-	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
-	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
-		return say_no_usable_crl(error, which, why);
 	}
+	if (path_lacks_usable_crl(error))
+		return say_no_usable_crl(error, which, why);
 	return say_untrusted(error, cert, which, why); /* whatever else it found, the chain does not hold */
 }

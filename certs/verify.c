@@ -17,24 +17,22 @@ static enum err say_no_bundle(const struct spiffe_id *id, struct why *why)
 		(const char *)domain.ptr);
 }
 
-static enum err check_path(
-	const struct verify_input *input, const struct svid *svid, int64_t *out_until_s, struct why *why)
+static enum err find_path(
+	const struct bundle_set *bundles, struct path_input *path, int64_t *out_until_s, struct why *why)
 {
-	struct span domain = spiffe_id_trust_domain(svid_id(svid));
-	const struct bundle *bundle = bundle_set_find(input->bundles, domain);
+	struct span domain = spiffe_id_trust_domain(svid_id(path->svid));
+	const struct bundle *bundle = bundle_set_find(bundles, domain);
 	if (bundle == NULL)
-		return say_no_bundle(svid_id(svid), why);
+		return say_no_bundle(svid_id(path->svid), why);
 	X509 *roots[BUNDLE_ROOTS_MAX];
 	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
 		roots[i] = bundle_get0_root(bundle, i);
-	struct path_input path = {
-		.svid = svid,
-		.roots = roots,
-		.num_roots = bundle_num_roots(bundle),
-		.crls = bundle_set_get0_crls(input->bundles, domain),
-		.now_s = input->now_s,
-	};
-	return path_verify(&path, out_until_s, why);
+	path->roots = roots;
+	path->num_roots = bundle_num_roots(bundle);
+	path->crls = bundle_set_get0_crls(bundles, domain);
+	enum err err = path_verify(path, out_until_s, why);
+	path->roots = NULL;
+	return err;
 }
 
 static enum err check_expected(const struct spiffe_id *expected, const struct spiffe_id *id, struct why *why)
@@ -71,11 +69,21 @@ enum err verify_chain_until(
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	int64_t until_s = 0;
 	RETURN_IF_ERR(svid_parse(input->chain, input->num_chain, &svid, why));
-	RETURN_IF_ERR(check_path(input, svid, &until_s, why));
+	struct path_input path = {.svid = svid, .now_s = input->now_s};
+	RETURN_IF_ERR(find_path(input->bundles, &path, &until_s, why));
 	RETURN_IF_ERR(verify_identity(input, svid_id(svid), why));
 	*out_svid = TAKE_PTR(svid);
 	*out_until_s = until_s;
 	return ERR_NONE;
+}
+
+enum err verify_is_standing(const struct svid *svid, const struct bundle_set *bundles, struct why *why)
+{
+	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
+	struct path_input path = {.svid = svid, .is_standing = true};
+	int64_t until_s;
+	RETURN_IF_ERR(verify_identity(&names, svid_id(svid), why));
+	return find_path(bundles, &path, &until_s, why);
 }
 
 enum err verify_chain(const struct verify_input *input, struct svid **out_svid, struct why *why)

@@ -69,6 +69,74 @@ static enum err judge(struct revoker *revoker)
 	_cleanup_(revoker_done) struct revoker name;                                                                   \
 	revoker_init(&name)
 
+static enum err judge_standing(struct revoker *revoker)
+{
+	struct span chain[] = {test_cert_der(revoker->leaf), test_cert_der(revoker->intermediate)};
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
+	return verify_is_standing(svid, revoker->bundles, &revoker->why);
+}
+
+static void finding_t7_what_stands_falls_by_its_root_or_a_list_that_names_it(_unused_ void **state)
+{
+	REVOKER(revoker);
+	assert_int_equal(judge_standing(&revoker), ERR_NONE);
+	struct test_crl_spec spec = test_crl_spec();
+	spec.revoked[0] = revoker.leaf;
+	spec.next_update_s = TEST_NOW_S - 1; /* it is stale, but the leaf stays revoked */
+	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
+	assert_int_equal(judge_standing(&revoker), ERR_REVOKED);
+	REVOKER(other);
+	REVOKER(holder);
+	bundle_set_unref(holder.bundles);
+	holder.bundles = bundle_set_ref(other.bundles); /* another root of the same name and trust domain */
+	assert_int_equal(judge_standing(&holder), ERR_UNTRUSTED);
+	bundle_set_unref(holder.bundles);
+	holder.bundles = bundle_set_new();
+	assert_int_equal(judge_standing(&holder), ERR_NO_BUNDLE);
+}
+
+static void finding_t7_what_stands_falls_by_a_revoked_authority_without_a_list_for_itself(_unused_ void **state)
+{
+	REVOKER(revoker);
+	struct test_crl_spec spec = test_crl_spec();
+	spec.revoked[0] = revoker.intermediate;
+	assert_int_equal(publish(&revoker, revoker.root, &spec), ERR_NONE);
+	assert_int_equal(judge_standing(&revoker), ERR_REVOKED);
+}
+
+static void finding_t7_what_stands_outlives_its_time_and_lists_that_are_missing_or_not_genuine(_unused_ void **state)
+{
+	REVOKER(revoker);
+	struct test_cert_spec leaf = test_leaf_spec("spiffe://td.test/a");
+	leaf.not_after_s = TEST_NOW_S - 1;
+	test_cert_free(revoker.leaf);
+	revoker.leaf = test_cert_new(&leaf, revoker.intermediate);
+	assert_int_equal(judge(&revoker), ERR_EXPIRED);
+	assert_int_equal(judge_standing(&revoker), ERR_NONE);
+	struct test_crl_spec forged = test_crl_spec();
+	forged.revoked[0] = revoker.leaf;
+	forged.has_wrong_signature = true;
+	assert_int_equal(publish(&revoker, revoker.intermediate, &forged), ERR_NONE);
+	assert_int_equal(judge_standing(&revoker), ERR_NONE);
+}
+
+static void finding_t7_anchors_are_compared_by_roots_and_lists_and_not_by_bans(_unused_ void **state)
+{
+	REVOKER(one);
+	REVOKER(other);
+	struct bundle_set *same = bundle_set_new();
+	assert_int_equal(bundle_set_add(same, (struct bundle *)bundle_set_at(one.bundles, 0), NULL), ERR_NONE);
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td.test/a"), &id, NULL), ERR_NONE);
+	bundle_set_ban_id(same, &id);
+	assert_true(bundle_set_has_same_anchors(one.bundles, same));
+	assert_false(bundle_set_has_same_anchors(one.bundles, other.bundles));
+	publish_empty(&one, one.root);
+	assert_false(bundle_set_has_same_anchors(one.bundles, same));
+	bundle_set_unref(same);
+}
+
 static void D21_accepts_what_no_list_names(_unused_ void **state)
 {
 	REVOKER(revoker);
@@ -205,6 +273,10 @@ static void refuses_a_list_for_a_domain_without_bundle(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_t7_what_stands_falls_by_its_root_or_a_list_that_names_it),
+		cmocka_unit_test(finding_t7_what_stands_falls_by_a_revoked_authority_without_a_list_for_itself),
+		cmocka_unit_test(finding_t7_what_stands_outlives_its_time_and_lists_that_are_missing_or_not_genuine),
+		cmocka_unit_test(finding_t7_anchors_are_compared_by_roots_and_lists_and_not_by_bans),
 		cmocka_unit_test(D21_accepts_what_no_list_names),
 		cmocka_unit_test(D21_refuses_a_revoked_leaf),
 		cmocka_unit_test(D21_refuses_a_revoked_intermediate),

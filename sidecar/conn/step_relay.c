@@ -15,6 +15,8 @@ static enum close_reason reason_of(enum relay_end end)
 		return CLOSE_RESET_BY_UPSTREAM;
 	case RELAY_LIMIT:
 		return CLOSE_LIMIT_REACHED;
+	case RELAY_WITHDRAWN:
+		return CLOSE_WITHDRAWN;
 	case RELAY_UNRESPONSIVE:
 		return CLOSE_UNRESPONSIVE;
 	}

@@ -59,8 +59,9 @@ struct leg {
 	uint64_t active_ms; /* when that was */
 	bool in_ended;      /* pull has told the end */
 	bool out_ended;
-	bool is_reset;  /* by its own side, or by leg_reset() */
-	bool hit_limit; /* is_reset, because the memory budget took it */
+	bool is_reset;     /* by its own side, or by leg_reset() */
+	bool hit_limit;    /* is_reset, because the memory budget took it */
+	bool is_withdrawn; /* is_reset, because its peer's identity was withdrawn */
 };
 
 enum { LEG_KEPT_MAX = 16 * 1024 * 1024 }; /* of `kept`; windows and the pump keep it far below */

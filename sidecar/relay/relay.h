@@ -10,6 +10,7 @@ enum relay_end {
 	RELAY_RESET_DOWNSTREAM, /* the side that called us reset */
 	RELAY_RESET_UPSTREAM,   /* the side we called reset */
 	RELAY_LIMIT,            /* the memory budget took this one's window */
+	RELAY_WITHDRAWN,        /* one side's identity was withdrawn */
 	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` says which */
 };
 

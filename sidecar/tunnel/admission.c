@@ -75,3 +75,22 @@ enum err admission_check(struct tunnel *tunnel, struct why *why)
 	tunnel->verified_generation = credentials_generation(now);
 	return ERR_NONE;
 }
+
+static enum err judge(const struct tunnel *tunnel, bool has_new_anchors, struct why *why)
+{
+	const struct bundle_set *bundles = credentials_bundles(tunnel->set->credentials);
+	const struct svid *peer = tunnel_peer(tunnel);
+	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
+	if (peer == NULL) /* its handshake will be judged by what holds now */
+		return ERR_NONE;
+	return has_new_anchors ? verify_is_standing(peer, bundles, why) : verify_identity(&names, svid_id(peer), why);
+}
+
+void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors)
+{
+	struct why why = {0};
+	if (tunnel->state == TUNNEL_GONE || judge(tunnel, has_new_anchors, &why) == ERR_NONE)
+		return;
+	tunnel->is_withdrawn = true;
+	tunnel_lost(tunnel, &why);
+}

@@ -1,5 +1,6 @@
-/* Who may be at the other end of a tunnel, and whether the tunnel may take a stream now. A tunnel never outlives the
- * identities that opened it, except for the streams already on it. Inside this folder only. */
+/* Who may be at the other end of a tunnel, whether the tunnel may take a stream now, and whether it may stand at all. A
+ * tunnel never outlives the identities that opened it, except for the streams already on it. Inside this folder only.
+ */
 #pragma once
 
 #include "sidecar/tunnel/tunnel.h"

@@ -275,6 +275,7 @@ void stream_on_close(struct stream *stream, uint32_t error)
 void stream_cut(struct stream *stream, const struct why *why)
 {
 	stream->is_closed = true;
+	stream->leg.is_withdrawn = stream->tunnel->is_withdrawn;
 	if (stream->attempt != NULL || stream->inbound != NULL)
 		end_unanswered(stream, H2_CANCEL, why);
 	else if (stream->is_held && !(stream->leg.out_ended && stream->end_received))

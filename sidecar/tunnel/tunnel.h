@@ -29,6 +29,7 @@ struct tunnel {
 	bool is_draining; /* takes no new stream */
 	bool was_open;
 	bool was_failed_by_peer;
+	bool is_withdrawn;         /* its peer's identity is not trusted any more */
 	bool is_handshake_failure; /* it ended between TCP and SETTINGS */
 	bool awaits_ping;
 	bool is_greeted; /* inbound: a byte of the ClientHello has come */
@@ -75,6 +76,9 @@ void tunnel_discard(struct tunnel *tunnel);
 void tunnel_drain(struct tunnel *tunnel);
 /* It ends now: every stream as a reset. */
 void tunnel_lost(struct tunnel *tunnel, const struct why *why);
+/* Ends it where what proved its peer was taken back: its root, its certificate by a list, itself by a ban.
+ * has_new_anchors: not only bans may have changed. */
+void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors);
 void tunnel_want_flush(struct tunnel *tunnel);
 const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */
 bool tunnel_is_hogged(const struct tunnel *tunnel);

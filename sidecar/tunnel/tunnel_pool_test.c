@@ -222,7 +222,7 @@ static void streams_asked_for_during_a_rotation_are_all_served(void **state)
 	assert_int_equal(world->num_fars, 40);
 }
 
-static void T5_takes_no_stream_of_a_peer_that_was_banned_and_keeps_those_that_live(void **state)
+static void T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more(void **state)
 {
 	struct world *world = *state;
 	struct call *call;
@@ -239,7 +239,9 @@ static void T5_takes_no_stream_of_a_peer_that_was_banned_and_keeps_those_that_li
 	assert_true(WORLD_UNTIL(world, late->has_result));
 	assert_int_not_equal(late->result.verdict, STREAM_OPEN);
 	assert_int_equal(world->num_fars, 1);
-	assert_true(world_transfer(world, call->app, far->fd, 1000));
+	assert_true(WORLD_UNTIL(world, far->has_ended && call->has_ended));
+	assert_int_equal(far->end, RELAY_WITHDRAWN);
+	assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
 	bundle_set_unref(strict);
 	spiffe_id_done(&banned);
 }
@@ -695,7 +697,7 @@ int main(void)
 		WORLD_TEST(rotates_without_touching_a_live_stream),
 		WORLD_TEST(a_server_that_rotates_sends_its_peers_to_new_tunnels),
 		WORLD_TEST(streams_asked_for_during_a_rotation_are_all_served),
-		WORLD_TEST(T5_takes_no_stream_of_a_peer_that_was_banned_and_keeps_those_that_live),
+		WORLD_TEST(T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more),
 		WORLD_TEST(T8_opens_again_what_a_goaway_left_out_with_its_early_bytes),
 		WORLD_TEST(T8_opens_again_after_refused_stream),
 		WORLD_TEST(T8_never_opens_again_after_any_other_reset),

@@ -58,6 +58,7 @@ void tunnel_set_done(struct tunnel_set *set)
 	}
 	loop_task_cancel(&set->round);
 	credentials_unref(set->credentials);
+	bundle_set_unref(set->judged);
 	mem_free(set->in);
 	buf_done(&set->out);
 }
@@ -68,12 +69,26 @@ static void drain_all(struct tunnel_set *set)
 		tunnel_drain(tunnel);
 }
 
+/* Verifying costs two signatures for each tunnel, so it is done only where the answer can have changed: a renewal of
+ * our own certificate brings the same roots and lists again. */
+static void judge_all(struct tunnel_set *set)
+{
+	struct bundle_set *bundles = credentials_bundles(set->credentials);
+	bool has_new_anchors = set->judged == NULL || !bundle_set_has_same_anchors(set->judged, bundles);
+	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+		tunnel_judge(tunnel, has_new_anchors);
+	bundle_set_unref(set->judged);
+	set->judged = bundle_set_ref(bundles);
+}
+
 void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials)
 {
 	if (credentials == set->credentials)
 		return;
 	credentials_unref(set->credentials);
 	set->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
+	if (credentials != NULL)
+		judge_all(set);
 	drain_all(set);
 }
 

@@ -41,6 +41,7 @@ struct tunnel_set {
 	void *owner;
 
 	struct credentials *credentials; /* NULL: none */
+	struct bundle_set *judged;       /* what the tunnels' peers were last judged by; NULL: none yet */
 	struct tunnel *tunnels;
 	unsigned num_tunnels, num_streams;
 	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
