@@ -81,6 +81,7 @@ struct tunnel_row {
 	bool outbound, draining;
 	struct addr local, remote;
 	char *peer;
+	const char *key_exchange;
 	int64_t not_after_s; /* of the peer's identity */
 	unsigned num_streams;
 };
@@ -91,7 +92,7 @@ struct tunnel_rows {
 };
 
 static void copy_tunnel(void *arg, bool outbound, const struct addr *local, const struct addr *remote,
-	const struct svid *peer, unsigned num_streams, bool draining)
+	const struct svid *peer, unsigned num_streams, bool draining, const char *key_exchange)
 {
 	struct tunnel_rows *rows = arg;
 	rows->total++;
@@ -105,6 +106,7 @@ static void copy_tunnel(void *arg, bool outbound, const struct addr *local, cons
 		.peer = peer == NULL ? NULL : mem_strdup(svid_id(peer)->text),
 		.not_after_s = peer == NULL ? 0 : svid_not_after_s(peer),
 		.num_streams = num_streams,
+		.key_exchange = key_exchange,
 	};
 }
 
@@ -118,11 +120,11 @@ static void look_at_tunnels(void *slot, const struct worker_inside *inside)
 
 static json_t *tunnel_json(unsigned worker, const struct tunnel_row *row)
 {
-	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:b}", "worker", (int)worker, "direction",
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:s, s:o, s:i, s:b}", "worker", (int)worker, "direction",
 		row->outbound ? "outbound" : "inbound", "local", page_addr(&row->local), "remote",
-		page_addr(&row->remote), "peer", page_text(row->peer), "peer_not_after",
-		row->peer == NULL ? json_null() : page_time_s(row->not_after_s), "streams", (int)row->num_streams,
-		"draining", row->draining);
+		page_addr(&row->remote), "peer", page_text(row->peer), "key_exchange", row->key_exchange,
+		"peer_not_after", row->peer == NULL ? json_null() : page_time_s(row->not_after_s), "streams",
+		(int)row->num_streams, "draining", row->draining);
 }
 
 static void answer_tunnels(void *arg, void *slots, unsigned num)

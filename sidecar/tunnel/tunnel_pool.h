@@ -61,8 +61,9 @@ unsigned tunnel_pool_num_tunnels(const struct tunnel_pool *pool);
 unsigned tunnel_pool_num_streams(const struct tunnel_pool *pool);
 /* Seconds since the notBefore of the oldest identity that still carries a stream; 0: none. */
 int64_t tunnel_pool_oldest_identity_s(const struct tunnel_pool *pool);
+/* key_exchange: the name of the group, such as "X25519". */
 typedef void tunnel_each_fn(void *arg, bool outbound, const struct addr *local, const struct addr *remote,
-	const struct svid *peer, unsigned num_streams, bool draining);
+	const struct svid *peer, unsigned num_streams, bool draining, const char *key_exchange);
 void tunnel_pool_each(const struct tunnel_pool *pool, tunnel_each_fn *each, void *arg);
 
 /* How opening a stream ended. */

@@ -131,7 +131,7 @@ void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *a
 	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
 		if (tunnel->state == TUNNEL_OPEN)
 			each(arg, set->outbound, &tunnel->local, &tunnel->remote, tunnel_peer(tunnel),
-				tunnel->num_streams, tunnel->is_draining);
+				tunnel->num_streams, tunnel->is_draining, tls_session_group(tunnel->tls));
 }
 
 /* --- the memory budget --- */

@@ -1,6 +1,6 @@
 """Peers with one key exchange group alone are served, and a handshake that fails is reported where it failed.
 
-Rows: T2.
+Rows: T2, T3.
 
     peer: openssl s_client -groups ... --> control plane 15012
                                        --> server: [sidecar] 15008"""
@@ -9,6 +9,7 @@ import os
 
 from cryptography.hazmat.primitives import serialization
 from handfast_harness import Mesh, TestAuthority, expect, expect_eq, identity_of, wait_until
+from peers import hbone
 
 GROUPS = ["X25519", "P-256", "P-384"]
 
@@ -16,8 +17,9 @@ GROUPS = ["X25519", "P-256", "P-384"]
 def arrange(story):
     story.mesh = Mesh(story, hosts=("server",), outsiders=("peer",), leaf_ttl="1h")
     ca = TestAuthority.of(story.mesh.control)
+    story.identity = ca.leaf(identity_of("peer"))
     folder = story.folder("peer")
-    story.leaf, story.key = ca.leaf(identity_of("peer")).write(folder)
+    story.leaf, story.key = story.identity.write(folder)
     story.issuer = os.path.join(folder, "issuer.pem")
     with open(story.issuer, "wb") as file:
         file.write(ca.intermediate.public_bytes(serialization.Encoding.PEM))
@@ -57,3 +59,10 @@ def finding_t2_the_sidecar_reports_a_failed_handshake(story):
     expect(done.returncode != 0, "a group that is not spoken fails the handshake")
     wait_until("the counter to say so", lambda: sidecar.metric("handfast_tunnels_failed_total") > before)
     wait_until("/why to name the peer", lambda: story.mesh.peer.ipv4 in str(sidecar.admin("/why")))
+
+
+def finding_t3_the_operator_sees_which_key_exchange_protects_a_tunnel(story):
+    """None withstands a later quantum computer yet (docs/decisions/038): the page says what is in use."""
+    with hbone.Client(story.mesh.peer, story.mesh.server.ipv4, story.identity):
+        tunnels = wait_until("the tunnel on the page", lambda: story.mesh.sidecar("server").admin("/tunnels")["tunnels"])
+        expect_eq([tunnel["key_exchange"] for tunnel in tunnels], ["X25519"], "groups")
