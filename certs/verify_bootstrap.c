@@ -20,8 +20,10 @@ static enum err say_not_pinned(struct span last, struct why *why)
 		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
 	return why_set(why, ERR_UNTRUSTED,
 		"a chain with the bootstrap root whose hash came with the token or the settings",
-		"compare control.bootstrap_root_sha256, or make a new token", "a last certificate with SHA-256 %s",
-		hex);
+		"if the control plane was made anew, write a new token (handfast token create) into the token file, "
+		"which is read "
+		"while we run; else compare control.bootstrap_root_sha256",
+		"a last certificate with SHA-256 %s", hex);
 }
 
 /* The pinned certificate among those sent above the leaf, as the only anchor. */

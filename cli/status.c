@@ -37,9 +37,9 @@ static json_t *holder_json(const Handfast__V1__Holder *holder)
 		address(holder->addresses[i], text);
 		json_array_append_new(addresses, json_string(text));
 	}
-	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:s, s:s, s:I, s:s}", "id", safe(holder->id, id, sizeof id),
+	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id", safe(holder->id, id, sizeof id),
 		"attestation_key_sha256", key, "addresses", addresses, "connected", holder->connected, "banned",
-		holder->banned, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
+		holder->banned, "copied", holder->copied, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
 		(json_int_t)(holder->acked == NULL ? 0 : holder->acked->counter), "release",
 		safe(holder->release, release, sizeof release));
 }
@@ -75,10 +75,12 @@ static void status_json(const Handfast__V1__StatusResponse *status)
 
 static void show_holder(const Handfast__V1__Holder *holder)
 {
-	char id[2304], until[32], text[ADDR_TEXT_MAX];
+	char id[2304], until[32], key[80], text[ADDR_TEXT_MAX];
 	show_time(holder->svid_not_after_ms, until);
-	printf("  %s  %s%s  SVID until %s  ", safe(holder->id, id, sizeof id), holder->connected ? "connected" : "away",
-		holder->banned ? ", BANNED" : "", until);
+	show_hex(pb_span(holder->attestation_key_sha256), key, sizeof key);
+	printf("  %s  %s%s%s  SVID until %s  key %.16s  ", safe(holder->id, id, sizeof id),
+		holder->connected ? "connected" : "away", holder->banned ? ", BANNED" : "",
+		holder->copied ? ", COPIED STATE" : "", until, key);
 	for (size_t i = 0; i < holder->n_addresses; i++) {
 		address(holder->addresses[i], text);
 		printf("%s%s", i == 0 ? "" : ",", text);

@@ -15,6 +15,7 @@ const char *const control_config_keys[] = {
 	"identity.intermediate_ttl",
 	"identity.root_ttl",
 	"identity.attest_per_second",
+	"identity.forget_after",
 	"limits.max_connections",
 	"limits.max_handshakes",
 	"mesh.networks",
@@ -88,6 +89,7 @@ static void identity_read(struct settings *settings, struct control_config *conf
 		setting_duration_ms(settings, map, "intermediate_ttl", 60 * SECOND, YEAR, 7 * DAY);
 	config->root_ttl_ms = setting_duration_ms(settings, map, "root_ttl", HOUR, 30 * YEAR, YEAR);
 	config->attest_per_second = setting_number(settings, map, "attest_per_second", 1, 100000, 10);
+	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after", SECOND, 100 * YEAR, 30 * DAY);
 	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
 		setting_mistake(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
 			"lengthen the longer ones", "others");

@@ -67,6 +67,7 @@ struct control_config {
 	uint16_t streams_port, metrics_port; /* 15012, 15014 */
 	uint64_t leaf_ttl_ms, intermediate_ttl_ms, root_ttl_ms;
 	uint64_t attest_per_second; /* a source */
+	uint64_t forget_after_ms;   /* attestation keys, after the end of their last certificate */
 	uint64_t max_connections;   /* at the streams port; 0: from RLIMIT_NOFILE */
 	uint64_t max_handshakes;
 	uint64_t claim_grace_ms;

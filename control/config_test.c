@@ -30,6 +30,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->default_mode, PORT_MODE_PERMISSIVE);
 	assert_int_equal(config->max_connections, 0);
 	assert_int_equal(config->max_handshakes, 256);
+	assert_int_equal(config->forget_after_ms, 30ull * 24 * 3600 * 1000);
 }
 
 static void finding_i16_the_limits_can_be_set(void **state)

@@ -93,6 +93,7 @@ static void open_doors(struct control *control)
 		.identity = control->identity,
 		.metrics = metrics_shard(control->metrics, 0),
 		.leaf_ttl_s = (int64_t)(config->leaf_ttl_ms / 1000),
+		.forget_after_s = (int64_t)(config->forget_after_ms / 1000),
 		.attest_per_second = (uint32_t)config->attest_per_second,
 		.max_connections = (uint32_t)config->max_connections,
 		.max_handshakes = (uint32_t)config->max_handshakes,

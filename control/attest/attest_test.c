@@ -312,6 +312,28 @@ static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void 
 	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_NONE); /* what it bought stays */
 }
 
+static void finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(holder_done) struct holder holder = {0};
+	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	assert_int_equal(check(world, &asking.request), ERR_NONE);
+	digest_sha256(asking.request.attestation_key, holder.key_hash);
+	assert_int_equal(holders_find(world->store, holder.key_hash, &holder), ERR_NONE);
+	assert_int_equal(holders_prune(world->store, holder.since_s, 10), 0);
+	assert_int_equal(holders_prune(world->store, holder.since_s + 1, 0), 0);
+	assert_int_equal(holders_prune(world->store, holder.since_s + 1, 10), 1);
+	holder_done(&holder);
+	holder.id = (struct spiffe_id){0};
+	while (holders_find(world->store, holder.key_hash, &holder) == ERR_NONE) {
+		holder_done(&holder);
+		holder.id = (struct spiffe_id){0};
+		loop_run_once(world->loop, false);
+	}
+	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_DENIED);
+}
+
 /* W20 */
 static void a_stream_renews_its_own_identity_only(void **state)
 {
@@ -395,6 +417,7 @@ int main(void)
 		TEST(finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted),
 		TEST(finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity),
 		TEST(finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer),
+		TEST(finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago),
 		TEST(a_stream_renews_its_own_identity_only),
 		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
 		TEST(says_that_other_evidence_is_not_supported),

@@ -324,6 +324,12 @@ void issuer_note(struct issuer *issuer, uint64_t revision)
 	(void)request(issuer, &note, on_noted, issuer);
 }
 
+struct issuer_request *issuer_look(struct issuer *issuer, issuer_done_fn *on_done, void *arg)
+{
+	struct wire_request look = {.kind = WIRE_LOOK};
+	return request(issuer, &look, on_done, arg);
+}
+
 struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
 	issuer_done_fn *on_done, void *arg)
 {

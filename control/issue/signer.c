@@ -25,15 +25,20 @@ static struct store_mark mark_of(const struct wire_request *request)
 	return (struct store_mark){request->epoch, request->incarnation, request->revision};
 }
 
+static void show(struct authority *authority, struct wire_answer *answer)
+{
+	add_cert(answer, &authority->bootstrap.certificate);
+	add_cert(answer, &authority->root.certificate);
+	add_cert(answer, &authority->intermediate.certificate);
+}
+
 static enum err introduce(
 	struct authority *authority, const struct wire_request *request, struct wire_answer *answer, struct why *why)
 {
 	const struct store_mark mark = mark_of(request);
 	RETURN_IF_ERR(request->kind == WIRE_JUDGE ? authority_judge(authority, &mark, why)
 						  : authority_begin_epoch(authority, &mark, why));
-	add_cert(answer, &authority->bootstrap.certificate);
-	add_cert(answer, &authority->root.certificate);
-	add_cert(answer, &authority->intermediate.certificate);
+	show(authority, answer);
 	return ERR_NONE;
 }
 
@@ -54,6 +59,9 @@ static enum err serve(struct authority *authority, const struct wire_request *re
 {
 	const struct store_mark mark = mark_of(request);
 	switch (request->kind) {
+	case WIRE_LOOK:
+		show(authority, answer);
+		return ERR_NONE;
 	case WIRE_NOTE:
 		return authority_note(authority, &mark, why);
 	case WIRE_JUDGE:

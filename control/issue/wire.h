@@ -8,7 +8,7 @@
 #define WIRE_CERTS_MAX 4
 
 /* JUDGE: would INTRODUCE be taken? NOTE: the store has come this far. */
-enum wire_kind { WIRE_INTRODUCE = 1, WIRE_LEAF, WIRE_CONTROL, WIRE_JUDGE, WIRE_NOTE };
+enum wire_kind { WIRE_INTRODUCE = 1, WIRE_LEAF, WIRE_CONTROL, WIRE_JUDGE, WIRE_NOTE, WIRE_LOOK };
 
 struct wire_request {
 	uint32_t kind; /* enum wire_kind */
@@ -19,8 +19,8 @@ struct wire_request {
 	struct span spiffe_id, spki;
 };
 
-/* JUDGE, INTRODUCE: bootstrap root, root, intermediate. LEAF: leaf, intermediate. CONTROL: leaf, bootstrap root. NOTE:
- * none. */
+/* JUDGE, INTRODUCE, LOOK: bootstrap root, root, intermediate. LEAF: leaf, intermediate. CONTROL: leaf, bootstrap root.
+ * NOTE: none. */
 struct wire_answer {
 	uint64_t id;
 	uint32_t err;     /* enum err */

@@ -96,6 +96,36 @@ void holders_list(const struct store *store, holders_list_fn *on_holder, void *a
 	store_list(store, HOLDERS_PREFIX, list_one, &listing);
 }
 
+struct pruning {
+	int64_t before_s;
+	unsigned max, num;
+	struct {
+		char key[KEY_LEN];
+		uint64_t version;
+	} * found;
+};
+
+static void consider(void *arg, const char *key, const struct store_value *value)
+{
+	struct pruning *pruning = arg;
+	int64_t since_s = record_number(value->bytes, "since", INT64_MAX);
+	int64_t ended_s = record_number(value->bytes, "not_after", since_s);
+	if (pruning->num == pruning->max || ended_s >= pruning->before_s || strlen(key) >= KEY_LEN)
+		return;
+	memcpy(pruning->found[pruning->num].key, key, strlen(key) + 1);
+	pruning->found[pruning->num++].version = value->version;
+}
+
+unsigned holders_prune(struct store *store, int64_t before_s, unsigned max)
+{
+	struct pruning pruning = {.before_s = before_s, .max = max, .found = mem_calloc(max, sizeof *pruning.found)};
+	store_list(store, HOLDERS_PREFIX, consider, &pruning);
+	for (unsigned i = 0; i < pruning.num; i++)
+		store_swap(store, pruning.found[i].key, pruning.found[i].version, span_of(NULL, 0), NULL, NULL);
+	mem_free(pruning.found);
+	return pruning.num;
+}
+
 static char *ban_key(const struct spiffe_id *id)
 {
 	return mem_printf(HOLDERS_BAN_PREFIX "%s", id->text);

@@ -29,6 +29,10 @@ enum err holders_put(struct store *store, const struct holder *holder, store_don
 typedef void holders_list_fn(void *arg, const struct holder *holder);
 void holders_list(const struct store *store, holders_list_fn *on_holder, void *arg);
 
+/* Forgets up to `max` holders whose last certificate (or, without one, whose record) ended before `before_s`: their
+ * keys attest no longer. How many. */
+unsigned holders_prune(struct store *store, int64_t before_s, unsigned max);
+
 bool holders_is_banned(const struct store *store, const struct spiffe_id *id);
 /* ERR_CONFLICT: it was banned already. */
 void holders_ban(struct store *store, const struct spiffe_id *id, int64_t since_s, store_done_fn *on_done, void *arg);

@@ -52,6 +52,7 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	stream->serve = serve;
 	stream->call = call;
 	stream->sidecar = sidecar_ref(rpc_peer_arg(peer));
+	stream->since_ms = loop_now_ms(serve->options.loop);
 	stream->refs = 1;
 	stream->next = serve->identity_streams;
 	stream->prev = &serve->identity_streams;
@@ -101,6 +102,8 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	serve_count(stream->serve, CONTROL_SVIDS);
 	stream->serve->num_issued++;
 	stream->sidecar->valid_until_s = granted->holder->not_after_s;
+	stream->sidecar->has_holder = true;
+	memcpy(stream->sidecar->holder, granted->holder->key_hash, DIGEST_LEN);
 	log_notice("audit", "renewed: %s, SVID until %lld", granted->holder->id.text,
 		(long long)granted->holder->not_after_s);
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
@@ -248,9 +251,14 @@ void identity_done(void *arg, struct rpc_call *call)
 
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 {
-	for (const struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
-		struct identity_view view = {
-			stream->sidecar, stream->acked, stream->release, stream->holds_address, stream->answers_trust};
+	for (struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
+		struct identity_view view = {.sidecar = stream->sidecar,
+			.acked = stream->acked,
+			.release = stream->release,
+			.holds_address = stream->holds_address,
+			.since_ms = stream->since_ms,
+			.is_copied = &stream->is_copied,
+			.answers_trust = stream->answers_trust};
 		each(arg, &view);
 	}
 }

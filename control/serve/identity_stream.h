@@ -15,6 +15,8 @@ struct identity_stream {
 	bool was_refused; /* its last claim: judged again when the address is freed */
 	bool must_review;
 	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key behind the last claim */
+	uint64_t since_ms;
+	bool is_copied;
 	struct epoch acked;
 	char release[65];
 	struct renewal *renewals; /* under way */

@@ -112,6 +112,7 @@ void serve_scrape(const struct serve *serve)
 		(int64_t)(limited_log_num_suppressed(serve->lines) +
 			  distributor_num_suppressed(serve->options.distributor)));
 	metric_set(serve->options.metrics, CONTROL_STREAMS, serve->num_streams);
+	metric_set(serve->options.metrics, CONTROL_SIGNER_WAIT, (int64_t)signer_watch_wait_ms(&serve->signer));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
 }
@@ -121,5 +122,9 @@ void serve_list_obstacles(const struct serve *serve, struct buf *out)
 	enum err full = ERR_NONE;
 	if (is_exhausted(serve->streams_listener) || is_exhausted(serve->operator_listener))
 		full = buf_append_str(out, "out of descriptors: accepting connections is paused\n");
+	uint64_t wait_ms = signer_watch_wait_ms(&serve->signer);
+	if (wait_ms >= SIGNER_WATCH_LATE_MS && full == ERR_NONE)
+		full = buf_printf(out, "the signer does not answer, for %llu s: no certificate can be made\n",
+			(unsigned long long)(wait_ms / 1000));
 	(void)full; /* one line is enough to be not ready */
 }

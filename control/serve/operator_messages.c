@@ -137,6 +137,7 @@ static void fill_holder(const struct status_holder *from, struct holder_message 
 	out->holder.svid_serial = pb_bytes(from->serial);
 	out->holder.acked = &out->acked;
 	out->holder.banned = from->is_banned;
+	out->holder.copied = from->is_copied;
 	out->holder.release = pb_bytes(span_of_str(from->release));
 }
 

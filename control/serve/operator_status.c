@@ -2,14 +2,17 @@
 #include "base/core/mem.h"
 #include "certs/svid.h"
 #include "control/serve/operator_messages.h"
+#include <stdlib.h>
+#include <string.h>
 
 #define HOLDERS_MAX 20000 /* shown: bounds one answer */
 
 struct gathering {
 	const struct serve *serve;
-	struct status_holder *rows;
-	struct holder *holders; /* own the texts that the rows show */
+	struct status_holder *rows; /* in the order of their keys' hashes, as the store lists them */
+	struct holder *holders;     /* own the texts that the rows show */
 	size_t num, cap;
+	size_t *by_id; /* the rows in the order of their identities */
 };
 
 static void add_holder(void *arg, const struct holder *holder)
@@ -27,55 +30,109 @@ static void add_holder(void *arg, const struct holder *holder)
 	spiffe_id_copy(&holder->id, &copy->id);
 }
 
+static int compare_ids(const void *a, const void *b, void *arg)
+{
+	const struct gathering *all = arg;
+	return strcmp(all->holders[*(const size_t *)a].id.text, all->holders[*(const size_t *)b].id.text);
+}
+
 static void make_rows(struct gathering *all)
 {
+	const struct bundle_set *bundles = trust_bundles(all->serve->options.trust);
 	all->rows = mem_calloc(all->num, sizeof *all->rows);
+	all->by_id = mem_calloc(all->num, sizeof *all->by_id);
 	for (size_t i = 0; i < all->num; i++) {
 		const struct holder *holder = &all->holders[i];
+		all->by_id[i] = i;
 		all->rows[i] = (struct status_holder){.id = holder->id.text,
-			.is_banned = holders_is_banned(all->serve->options.store, &holder->id),
+			.is_banned = bundle_set_is_banned(bundles, &holder->id),
 			.not_after_ms = holder->not_after_s * 1000,
 			.serial = span_of(holder->serial, holder->serial_len),
 			.release = ""};
 		memcpy(all->rows[i].key_hash, holder->key_hash, DIGEST_LEN);
 	}
+	qsort_r(all->by_id, all->num, sizeof *all->by_id, compare_ids, all);
 }
 
-/* Streams know an identity, not a key: with several keys an identity, the first free row takes the stream.
- * One that never answers trust is a sidecar's second, for its address of the other family. */
+static bool find_key(const struct gathering *all, const uint8_t key_hash[DIGEST_LEN], size_t *out_row)
+{
+	size_t low = 0, high = all->num;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = memcmp(all->rows[middle].key_hash, key_hash, DIGEST_LEN);
+		*out_row = middle;
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* The first place in by_id of this identity; all->num: there is none. */
+static size_t first_of_id(const struct gathering *all, const char *id)
+{
+	size_t low = 0, high = all->num;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(all->rows[all->by_id[middle]].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < all->num && strcmp(all->rows[all->by_id[low]].id, id) == 0 ? low : all->num;
+}
+
+/* A row of this identity: one that is away before others. */
+static bool find_id(const struct gathering *all, const char *id, size_t *out_row)
+{
+	size_t first = first_of_id(all, id);
+	if (first == all->num)
+		return false;
+	*out_row = all->by_id[first];
+	for (size_t i = first; i < all->num && strcmp(all->rows[all->by_id[i]].id, id) == 0; i++)
+		if (!all->rows[all->by_id[i]].is_connected) {
+			*out_row = all->by_id[i];
+			return true;
+		}
+	return true;
+}
+
+/* The attestation key behind a stream is known by the certificate that it showed; not after a restart, for those that
+ * showed an older one than the store has: the first free row of their identity takes them. */
 static void add_stream(void *arg, const struct identity_view *view)
 {
 	struct gathering *all = arg;
-	for (size_t i = 0; i < all->num && view->answers_trust; i++) {
-		struct status_holder *row = &all->rows[i];
-		if (row->is_connected || !spiffe_id_eq(&all->holders[i].id, &view->sidecar->id))
-			continue;
-		row->is_connected = true;
-		row->acked = view->acked;
-		row->release = view->release;
+	size_t at;
+	bool is_known = view->sidecar->has_holder && find_key(all, view->sidecar->holder, &at);
+	if (!is_known && (!view->answers_trust || !find_id(all, view->sidecar->id.text, &at)))
 		return;
-	}
+	struct status_holder *row = &all->rows[at];
+	row->is_copied |= *view->is_copied;
+	row->is_connected = true;
+	if (!view->answers_trust)
+		return; /* a sidecar's second, for its address of the other family */
+	row->acked = view->acked;
+	row->release = view->release;
 }
 
-/* To the key that claimed it; a claim of release 0.1 names none, and goes to the first row of its identity. */
-static bool is_of(const struct holder *holder, const struct registry_claim_view *claim)
-{
-	static const uint8_t not_known[DIGEST_LEN];
-	return spiffe_id_eq(&holder->id, claim->id) &&
-	       (memcmp(claim->key_hash, not_known, DIGEST_LEN) == 0 ||
-		       memcmp(claim->key_hash, holder->key_hash, DIGEST_LEN) == 0);
-}
-
+/* To the key that claimed it; a claim of release 0.1 names none, and goes to a row of its identity that is away, else
+ * to the first one. */
 static void add_claim(void *arg, const struct registry_claim_view *claim)
 {
+	static const uint8_t not_known[DIGEST_LEN];
 	struct gathering *all = arg;
-	for (size_t i = 0; i < all->num && !claim->has_ended; i++) {
-		struct status_holder *row = &all->rows[i];
-		if (!is_of(&all->holders[i], claim) || row->num_addresses == STATUS_ADDRESSES_MAX)
-			continue;
-		row->addresses[row->num_addresses++] = *claim->ip;
+	size_t at;
+	if (claim->has_ended)
 		return;
-	}
+	bool has_key = memcmp(claim->key_hash, not_known, DIGEST_LEN) != 0;
+	if (has_key ? !find_key(all, claim->key_hash, &at) : !find_id(all, claim->id->text, &at))
+		return;
+	struct status_holder *row = &all->rows[at];
+	if (row->num_addresses < STATUS_ADDRESSES_MAX)
+		row->addresses[row->num_addresses++] = *claim->ip;
 }
 
 static void gathering_done(struct gathering *all)
@@ -84,6 +141,7 @@ static void gathering_done(struct gathering *all)
 		holder_done(&all->holders[i]);
 	mem_free(all->holders);
 	mem_free(all->rows);
+	mem_free(all->by_id);
 }
 
 enum err operator_status(const struct serve *serve, struct buf *out)

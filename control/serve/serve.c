@@ -7,6 +7,7 @@
 #include "base/tls/tls_session.h"
 #include "certs/digest.h"
 #include "certs/verify.h"
+#include "control/issue/certificate.h"
 #include "control/serve/serve_private.h"
 
 #define ATTEST_MESSAGE_MAX  16384
@@ -94,6 +95,7 @@ static void on_sweep(struct loop_timer *timer)
 	clock_look(serve);
 	sweep(serve);
 	limits_sweep(serve);
+	housekeeping_look(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
 }
 
@@ -223,6 +225,25 @@ static void copy_authorities(struct serve *serve)
 	}
 }
 
+/* The intermediate changes every few days; status shows the one of now. */
+static void on_authorities(void *arg, const struct issued *issued)
+{
+	struct serve *serve = arg;
+	for (size_t i = 0; i < issued->num_chain && i < serve->num_authorities; i++) {
+		struct buf *der = &serve->authorities[i].der;
+		int64_t from_s, to_s;
+		if (span_eq(buf_span(der), issued->chain[i]) ||
+			certificate_validity(issued->chain[i], &from_s, &to_s) != ERR_NONE)
+			continue;
+		buf_clear(der);
+		if (buf_append(der, issued->chain[i]) != ERR_NONE)
+			continue; /* larger than any of ours */
+		serve->authorities[i].not_before_s = from_s;
+		serve->authorities[i].not_after_s = to_s;
+		log_notice("serve", "the signer has a new %s", serve->authority_kinds[i]);
+	}
+}
+
 static void open_doors(struct serve *serve)
 {
 	const struct serve_options *options = &serve->options;
@@ -279,6 +300,7 @@ struct serve *serve_new(const struct serve_options *options)
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
 	copy_authorities(serve);
+	signer_watch_init(&serve->signer, options->loop, options->issuer, on_authorities, serve);
 	open_doors(serve);
 	loop_timer_start(options->loop, &serve->sweep, SWEEP_MS, on_sweep);
 	return serve;
@@ -295,6 +317,7 @@ static void close_listeners(struct serve *serve)
 void serve_free(struct serve *serve)
 {
 	loop_timer_stop(&serve->sweep);
+	signer_watch_done(&serve->signer);
 	close_listeners(serve);
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);

@@ -31,6 +31,7 @@ struct serve_options { /* everything borrowed */
 	struct server_identity *identity;
 	struct metric_shard *metrics;
 	int64_t leaf_ttl_s;
+	int64_t forget_after_s; /* attestation keys, after the end of their last certificate */
 	uint32_t attest_per_second;
 	uint32_t max_connections, max_handshakes; /* at the streams port */
 	const char *release;

@@ -10,6 +10,7 @@
 #include "control/report/control_metrics.h"
 #include "control/serve/grant.h"
 #include "control/serve/serve.h"
+#include "control/serve/signer_watch.h"
 
 /* One authenticated connection of a sidecar. Lives as long as its peer or its stream, whichever is longer. */
 struct sidecar {
@@ -18,7 +19,9 @@ struct sidecar {
 	struct spiffe_id id;
 	struct ip_addr source;
 	int64_t valid_until_s; /* of the SVID it showed, or of the last one it got here */
-	struct share share;    /* of the connections */
+	bool has_holder;
+	uint8_t holder[DIGEST_LEN]; /* its attestation key's hash */
+	struct share share;         /* of the connections */
 	unsigned refs;
 };
 struct sidecar *sidecar_ref(struct sidecar *sidecar);
@@ -58,12 +61,14 @@ struct serve {
 	struct clock_watch clock;
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
+	uint64_t copies_due_ms, prune_due_ms;
+	struct signer_watch signer;
 	int64_t started_ms;
 	uint64_t num_issued;
 	struct {
 		struct buf der;
 		int64_t not_before_s, not_after_s;
-	} authorities[4];
+	} authorities[4]; /* as the signer showed them last */
 	const char *authority_kinds[4];
 	size_t num_authorities;
 };
@@ -120,10 +125,15 @@ struct identity_view { /* for status */
 	struct epoch acked;
 	const char *release;
 	bool holds_address;
+	uint64_t since_ms;
+	bool *is_copied;    /* its key is at work elsewhere, too (copies.h) */
 	bool answers_trust; /* false: there for an address of the other family alone, or just opened */
 };
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);
+
+/* housekeeping.c */
+void housekeeping_look(struct serve *serve); /* at each sweep */
 
 /* operator_service.c */
 extern const struct rpc_method operator_methods[];

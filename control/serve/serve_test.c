@@ -147,6 +147,7 @@ static void open_doors(struct world *world)
 		.identity = world->identity,
 		.metrics = metrics_shard(world->metrics, 0),
 		.leaf_ttl_s = 60,
+		.forget_after_s = 3600,
 		.attest_per_second = 3,
 		.max_connections = 100,
 		.max_handshakes = 20,

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include <sys/stat.h>
 
 #define COMPONENT "identity"
 
@@ -35,9 +36,19 @@ static void dial_in(struct identity_client *client, uint64_t delay_ms)
 	loop_timer_start(client->options.loop, &client->dial_timer, delay_ms, dial_timer_rang);
 }
 
+/* A token may come while we run: the control plane was made anew, or the first token was no good. It names the
+ * bootstrap root, so it is read before each dial. */
+static void add_token_pin(struct identity_client *client)
+{
+	_cleanup_(token_done) struct token token = {0};
+	if (client->options.token_file != NULL && token_read(client->options.token_file, &token, NULL) == ERR_NONE)
+		bootstrap_pins_add(&client->pins, token.bootstrap_root_sha256);
+}
+
 static void dial_timer_rang(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, dial_timer);
+	add_token_pin(client);
 	bool attests = client->must_attest || !is_valid(client);
 	CHECK(control_link_is_down(client->link));
 	client->has_failed = false;
@@ -135,6 +146,28 @@ void identity_attested(struct identity_client *client)
 	loop_task_post(client->options.loop, &client->attested, go_on_with_svid);
 }
 
+static struct timespec token_changed(const struct identity_client *client)
+{
+	struct stat stat_;
+	if (client->options.token_file == NULL || stat(client->options.token_file, &stat_) != 0)
+		return (struct timespec){0};
+	return stat_.st_mtim;
+}
+
+/* While we wait to dial again: a new token is a reason to do it at once. */
+static void look_for_token(struct identity_client *client)
+{
+	if (!loop_timer_is_armed(&client->dial_timer))
+		return;
+	struct timespec changed = token_changed(client), before = client->token_changed;
+	client->token_changed = changed;
+	if (changed.tv_sec == 0 || (changed.tv_sec == before.tv_sec && changed.tv_nsec == before.tv_nsec))
+		return;
+	log_notice(COMPONENT, "the token file has changed: trying again at once");
+	redial_succeeded(&client->redial);
+	dial_in(client, 0);
+}
+
 static uint64_t look_in_ms(const struct identity_client *client)
 {
 	uint64_t now = identity_now(client).boot_ms, due = client->renew.due_boot_ms;
@@ -150,6 +183,7 @@ static void tick_rang(struct loop_timer *timer)
 	if (renew_look(&client->renew, &now))
 		log_notice(COMPONENT, "the clock jumped or the machine slept: renewing soon");
 	identity_judge_expiry(client);
+	look_for_token(client);
 	identity_stream_look(client);
 	if (renew_is_due(&client->renew, &now))
 		identity_stream_renew(client);
@@ -168,13 +202,12 @@ static int64_t server_now_s(void *arg)
 static void gather_pins(struct identity_client *client)
 {
 	const struct enrolled_state *state = state_folder_get(client->options.state);
-	_cleanup_(token_done) struct token token = {0};
 	if (client->options.bootstrap_root_sha256 != NULL)
 		bootstrap_pins_add(&client->pins, client->options.bootstrap_root_sha256);
 	for (size_t i = 0; i < state->num_pins; i++)
 		bootstrap_pins_add(&client->pins, state->pins[i]);
-	if (client->options.token_file != NULL && token_read(client->options.token_file, &token, NULL) == ERR_NONE)
-		bootstrap_pins_add(&client->pins, token.bootstrap_root_sha256);
+	add_token_pin(client);
+	client->token_changed = token_changed(client);
 }
 
 static enum err check_pins(const struct identity_client *client, struct why *why)

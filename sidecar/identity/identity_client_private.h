@@ -8,6 +8,7 @@
 #include "sidecar/identity/identity_client.h"
 #include "sidecar/identity/redial.h"
 #include "sidecar/identity/renew.h"
+#include <time.h>
 
 struct identity_failure {
 	enum redial_cause cause;
@@ -22,6 +23,7 @@ struct identity_client {
 	struct trusted_time time;
 	struct renew renew;
 	struct redial redial;
+	struct timespec token_changed; /* the token file, when it was looked at last */
 	struct loop_timer dial_timer, tick;
 
 	/* What is in use. Kept when it has expired: its bundles and identity still tell what may follow. */

@@ -179,6 +179,7 @@ TESTED_ELSEWHERE = {
     "control/serve/messages_up.c": "control/serve/serve_test.c",
     "control/serve/operator_messages.c": "control/serve/serve_test.c",
     "control/serve/operator_lists.c": "test/integration/152_bans_and_tokens.py",
+    "control/serve/signer_watch.c": "test/integration/154_the_control_plane_is_not_well.py",
     "control/serve/trust.c": "control/serve/serve_test.c",
     # Nobody but the store sees these.
     "control/store/database.c": "control/store/store_test.c",

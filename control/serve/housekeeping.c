@@ -1,0 +1,93 @@
+/* What is looked at now and then: copies of state folders, and records that are of no use any more. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/serve/copies.h"
+#include "control/serve/serve_private.h"
+
+enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MAX = 200 };
+
+struct looking { /* for copies */
+	struct serve *serve;
+	struct copies_row *rows;
+	struct place {
+		const struct sidecar *sidecar;
+		bool *is_copied;
+		bool was_copied;
+	} * places;
+	size_t num, max, num_copied;
+};
+
+static void add_row(void *arg, const struct identity_view *view)
+{
+	struct looking *looking = arg;
+	if (looking->num == looking->max || !view->sidecar->has_holder)
+		return;
+	struct place *place = &looking->places[looking->num];
+	*place = (struct place){view->sidecar, view->is_copied, *view->is_copied};
+	struct copies_row *row = &looking->rows[looking->num++];
+	*row = (struct copies_row){.family = view->sidecar->source.family, .since_ms = view->since_ms, .stream = place};
+	memcpy(row->key_hash, view->sidecar->holder, DIGEST_LEN);
+	*view->is_copied = false;
+}
+
+static void mark(struct looking *looking, struct place *place)
+{
+	looking->num_copied += !*place->is_copied;
+	*place->is_copied = true;
+}
+
+static void on_copy(void *arg, void *stream, void *other)
+{
+	struct looking *looking = arg;
+	struct place *one = stream, *two = other;
+	char here[ADDR_TEXT_MAX], there[ADDR_TEXT_MAX];
+	mark(looking, one);
+	mark(looking, two);
+	if (one->was_copied && two->was_copied)
+		return; /* said already */
+	log_warning("audit",
+		"copied state: two sidecars use the attestation key of %s, at %s and %s; expected a state_dir of its "
+		"own "
+		"for each; empty one of them and give it a token of its own, or stop both by handfast ban",
+		one->sidecar->id.text, ip_addr_format(&one->sidecar->source, here),
+		ip_addr_format(&two->sidecar->source, there));
+}
+
+static void look_for_copies(struct serve *serve)
+{
+	struct looking looking = {.serve = serve,
+		.max = serve->num_streams,
+		.rows = mem_calloc(serve->num_streams + 1, sizeof *looking.rows),
+		.places = mem_calloc(serve->num_streams + 1, sizeof *looking.places)};
+	identity_each(serve, add_row, &looking);
+	(void)copies_find(looking.rows, looking.num, loop_now_ms(serve->options.loop), on_copy, &looking);
+	metric_set(serve->options.metrics, CONTROL_COPIED, (int64_t)looking.num_copied);
+	mem_free(looking.rows);
+	mem_free(looking.places);
+}
+
+static void prune(struct serve *serve)
+{
+	int64_t now_s = serve_now_ms(serve) / 1000;
+	unsigned tokens = attest_tokens_prune(serve->options.attest, PRUNE_MAX);
+	unsigned holders = holders_prune(serve->options.store, now_s - serve->options.forget_after_s, PRUNE_MAX);
+	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_TOKENS, tokens);
+	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_HOLDERS, holders);
+	if (holders > 0)
+		log_notice("audit", "forgotten: %u attestation keys whose certificates ended more than %lld s ago",
+			holders, (long long)serve->options.forget_after_s);
+}
+
+void housekeeping_look(struct serve *serve)
+{
+	uint64_t now_ms = loop_now_ms(serve->options.loop);
+	if (now_ms >= serve->copies_due_ms) {
+		look_for_copies(serve);
+		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
+	}
+	if (now_ms >= serve->prune_due_ms) {
+		prune(serve);
+		serve->prune_due_ms = now_ms + PRUNE_EACH_MS;
+	}
+	signer_watch_look(&serve->signer);
+}

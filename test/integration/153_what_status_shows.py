@@ -1,0 +1,85 @@
+"""`handfast status` shows what is so now: a row for each sidecar, the intermediate of now, a copied state folder. And a sidecar
+whose address is refused says so.
+
+    control [intermediates that live a minute] --- one [sidecar], two [sidecar of the same identity], thief [a copy of one's state]
+
+Rows: I12."""
+
+import json
+import os
+import shutil
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+
+DEADLINE_S = 150
+SHARED = identity_of("shared")
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=(), outsiders=("one", "two", "thief"), leaf_ttl="10s",
+                      control={"identity": {"intermediate_ttl": "60s"}})
+    story.control = story.mesh.control
+    story.first = _authorities(story)
+    story.one = story.mesh.start_sidecar("one", identity=SHARED)
+    story.two = story.mesh.start_sidecar("two", identity=SHARED)
+    story.thief = story.mesh.make_sidecar("thief", identity=SHARED, token=story.one.token).intercept()
+    shutil.rmtree(story.thief.state)
+    shutil.copytree(story.one.state, story.thief.state)
+    for path in [story.thief.state] + [os.path.join(story.thief.state, name) for name in os.listdir(story.thief.state)]:
+        shutil.copystat(path.replace(story.thief.state, story.one.state), path)
+        os.chown(path, 1337, 1337)
+    story.thief.start()
+
+
+def _status(story):
+    return json.loads(story.control.run("status", "--output", "json").stdout)
+
+
+def _authorities(story):
+    return {authority["kind"]: authority["sha256"] for authority in _status(story)["authorities"]}
+
+
+def finding_i12_two_sidecars_of_one_identity_have_a_row_each(story):
+    def rows():
+        return [(holder["id"], holder["connected"]) for holder in _status(story)["holders"]] == [(SHARED, True)] * 2
+    wait_until("both to be connected", rows)
+    holders = _status(story)["holders"]
+    expect_eq(len({holder["attestation_key_sha256"] for holder in holders}), 2, "attestation keys")
+    where = {story.mesh.one.ipv4, story.mesh.two.ipv4}
+    for holder in holders:
+        expect_eq(len(where & set(holder["addresses"])), 1, "addresses of one row: %s" % holder["addresses"])
+    text = story.control.run("status").stdout
+    for holder in holders:
+        expect_in(holder["attestation_key_sha256"][:16], text, "the rows as text")
+
+
+def finding_i12_a_refused_address_is_part_of_readiness(story):
+    story.two.stop()
+    for name in os.listdir(story.two.state):
+        os.remove(os.path.join(story.two.state, name))
+    story.control.token(identity_of("other"), path=story.two.token)
+    other = story.two
+    other.launch()
+    wait_until("the claim to be refused", lambda: other.is_ready() and "address not ours" in other.probe()[1], 20)
+    status, text = other.probe()
+    expect_eq((status, text.splitlines()[0]), (200, "ready"), "readiness: " + text)
+    for words in ("degraded: address not ours: expected an address that nobody else holds",
+                  "held by " + SHARED, "handfast entry release"):
+        expect_in(words, text, "what readiness says")
+    other.stop()
+
+
+def finding_i12_the_intermediate_of_now_is_shown(story):
+    wait_until("another intermediate", lambda: _authorities(story)["intermediate"] != story.first["intermediate"], 60)
+    now = _authorities(story)
+    expect_eq(now["root"], story.first["root"], "the root")
+    expect_in("intermediate", story.control.process.log(), "the log")
+
+
+def finding_i12_a_copied_state_folder_is_noticed(story):
+    story.control.process.wait_for_log("copied state: two sidecars use the attestation key of " + SHARED, 70)
+    copied = [holder for holder in _status(story)["holders"] if holder["copied"]]
+    expect_eq(len(copied), 1, "rows that are marked as copied")
+    expect_in("COPIED STATE", story.control.run("status").stdout, "the rows as text")
+    expect_eq(story.control.metrics()["handfast_control_copied_sidecars"], 2, "the metric")
+    expect(story.control.process.log().count("copied state") <= 2, "it is said again and again")

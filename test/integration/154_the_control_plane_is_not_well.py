@@ -1,0 +1,74 @@
+"""A signer that hangs makes the control plane not ready; what can serve no longer is forgotten; and a control plane that was made
+anew is joined by a new token, while the sidecar runs.
+
+    control [its signer is stopped; then its keys are lost] --- client [sidecar], gone [sidecar that stops]
+
+Rows: I12, I16."""
+
+import os
+import signal
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness.control_plane import METRICS
+
+DEADLINE_S = 120
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client", "gone"), leaf_ttl="10s", control={"identity": {"forget_after": "1s"}})
+    story.control, story.client = story.mesh.control, story.mesh.sidecar("client")
+    story.mesh.sidecar("gone").stop()
+    story.control.run("token", "create", "--id", identity_of("never"), "--ttl", "1s")
+
+
+def _ready(story):
+    status, body = story.control.host.http("http://%s:%d/healthz/ready" % (story.control.host.ipv4, METRICS))
+    return status, body.decode()
+
+
+def _signer(story):
+    pid = story.control.process.pid
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return int(file.read().split()[0])
+
+
+def finding_i12_a_hung_signer_is_not_ready(story):
+    expect_eq(_ready(story)[0], 200, "readiness before")
+    os.kill(_signer(story), signal.SIGSTOP)
+    try:
+        wait_until("the control plane to be not ready", lambda: _ready(story)[0] == 503, 20)
+        expect_in("the signer does not answer", _ready(story)[1], "what readiness says")
+        story.control.process.wait_for_log("no certificate can be made")
+        expect(story.control.metrics()["handfast_control_signer_wait_milliseconds"] >= 5000, "the metric")
+    finally:
+        os.kill(_signer(story), signal.SIGCONT)
+    wait_until("the control plane to be ready again", lambda: _ready(story)[0] == 200)
+    story.control.process.wait_for_log("it answers again")
+
+
+def finding_i12_tokens_and_keys_that_can_serve_no_longer_are_forgotten(story):
+    def forgotten():
+        rows = story.control.metrics()
+        return (rows['handfast_control_forgotten_total{what="token"}'],
+                rows['handfast_control_forgotten_total{what="attestation_key"}'])
+    story.control.restart()
+    wait_until("the last certificate of the sidecar that is gone to end and its key to be forgotten",
+               lambda: forgotten() == (1, 1) or story.control.restart() and False, 40, interval_s=3)
+    expect(identity_of("gone") not in story.control.run("status").stdout, "the sidecar that is gone is still shown")
+    expect_in(identity_of("client"), story.control.run("status").stdout, "the sidecar that lives")
+
+
+def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):
+    story.control.stop()
+    for folder, _, files in os.walk(story.control.state):
+        for name in files:
+            os.remove(os.path.join(folder, name))
+    story.control.start()
+    story.client.process.wait_for_log("if the control plane was made anew, write a new token (handfast token create)", 30)
+    pid = story.client.process.pid
+    story.control.token(identity_of("client"), path=story.client.token)
+    story.client.process.wait_for_log("the token file has changed: trying again at once")
+    wait_until("the sidecar to have an identity of the new control plane",
+               lambda: identity_of("client") in story.control.run("status").stdout, 15)
+    story.client.wait_until_ready()
+    expect_eq((story.client.process.pid, story.client.process.exit_code), (pid, None), "the same process runs")
