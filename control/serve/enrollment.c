@@ -1,6 +1,7 @@
 /* Enrollment: the one call that needs no certificate. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "certs/digest.h"
 #include "control/serve/messages.h"
 #include "control/serve/serve_private.h"
 
@@ -11,19 +12,17 @@ struct enrolment {
 	struct grant *grant;   /* under way; NULL: none */
 	struct ip_addr source;
 	bool has_asked; /* one message per call */
+	bool must_be_known;
 };
 
-/* Before a byte of the message is parsed: how often this source may try (W11, W23). */
-enum rpc_status enrollment_authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
+static void end_early(struct enrolment *enrolment, enum control_metric metric, const char *message)
 {
-	struct serve *serve = arg;
-	struct share_key source = share_key_of_prefix64(&rpc_peer_addr(peer)->ip);
-	if (rates_take(serve->attest_rates, &source, loop_now_ms(serve->options.loop)))
-		return RPC_OK;
-	serve_count(serve, CONTROL_ATTEST_LIMITED);
-	*out_message = "too many attempts from this source; try again in a second";
-	return RPC_RESOURCE_EXHAUSTED;
+	serve_count(enrolment->serve, metric);
+	rpc_call_finish(TAKE_PTR(enrolment->call), RPC_RESOURCE_EXHAUSTED, message,
+		granter_retry_ms(enrolment->serve->granter));
 }
+
+#define TOO_MANY "too many attempts from this source; try again in a second"
 
 void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 {
@@ -33,13 +32,17 @@ void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	enrolment->call = call;
 	enrolment->source = rpc_peer_addr(peer)->ip;
 	rpc_call_set_arg(call, enrolment);
+	enum enroll_answer answer = enroll_limit_take(
+		enrolment->serve->enroll_limit, &enrolment->source, loop_now_ms(enrolment->serve->options.loop));
+	enrolment->must_be_known = answer == ENROLL_IF_KNOWN;
+	if (answer == ENROLL_NO) {
+		end_early(enrolment, CONTROL_ATTEST_LIMITED, TOO_MANY);
+		return;
+	}
 	if (granter_has_room(enrolment->serve->granter))
 		return;
 	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is worth nothing. */
-	serve_count(enrolment->serve, CONTROL_ATTEST_DEFERRED);
-	enrolment->call = NULL;
-	rpc_call_finish(call, RPC_RESOURCE_EXHAUSTED, "many sidecars attest at once; come back when told",
-		granter_retry_ms(enrolment->serve->granter));
+	end_early(enrolment, CONTROL_ATTEST_DEFERRED, "many sidecars attest at once; come back when told");
 }
 
 static void refuse(struct enrolment *enrolment, enum err err, const struct why *why)
@@ -80,6 +83,21 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	rpc_call_finish(TAKE_PTR(enrolment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
 
+/* Its source tried too often. A key that has attested before goes on all the same, by a rate of its own: it is proven
+ * like any other. */
+static bool may_go_on(const struct enrolment *enrolment, const struct attest_request *request)
+{
+	const struct serve *serve = enrolment->serve;
+	_cleanup_(holder_done) struct holder holder = {0};
+	uint8_t key_hash[DIGEST_LEN];
+	if (!enrolment->must_be_known)
+		return true;
+	digest_sha256(request->attestation_key, key_hash);
+	return request->evidence == EVIDENCE_ATTESTATION_KEY &&
+	       holders_find(serve->options.store, key_hash, &holder) == ERR_NONE &&
+	       enroll_limit_take_key(serve->enroll_limit, key_hash, loop_now_ms(serve->options.loop));
+}
+
 static enum err ask(struct enrolment *enrolment, struct span message, struct why *why)
 {
 	_cleanup_(attest_up_done) struct attest_up up = {0};
@@ -92,6 +110,10 @@ static enum err ask(struct enrolment *enrolment, struct span message, struct why
 	if (up.protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
 			"bring both sides to releases close to each other", "version %u", up.protocol_version);
+	if (!may_go_on(enrolment, &up.request)) {
+		end_early(enrolment, CONTROL_ATTEST_LIMITED, TOO_MANY);
+		return ERR_NONE;
+	}
 	RETURN_IF_ERR(serve_exported(enrolment->peer, up.request.csr, up.request.exported));
 	up.request.source = enrolment->source;
 	enrolment->grant = grant_start(enrolment->serve->granter, &up.request, on_granted, enrolment);

@@ -113,7 +113,6 @@ static const struct rpc_method stream_methods[] = {
 		.is_unary = true,
 		.message_max = ATTEST_MESSAGE_MAX,
 		.deadline_ms = ATTEST_DEADLINE_MS,
-		.on_authorize = enrollment_authorize,
 		.on_start = enrollment_start,
 		.on_message = enrollment_message,
 		.on_done = enrollment_done},
@@ -287,7 +286,7 @@ struct serve *serve_new(const struct serve_options *options)
 		options->loop, options->store, options->attest, options->issuer, options->leaf_ttl_s};
 	serve->options = *options;
 	serve->granter = granter_new(&granter);
-	serve->attest_rates = rates_make(options->attest_per_second, options->attest_per_second);
+	serve->enroll_limit = enroll_limit_new(options->attest_per_second, random_u64());
 	serve->renew_rates = rates_make(RENEWALS_PER_SECOND, RENEWALS_BURST);
 	serve->change_rates = rates_make(CHANGES_PER_SECOND, CHANGES_BURST);
 	serve->connections = shares_new(&(struct shares_options){.capacity = options->max_connections + 1,
@@ -326,7 +325,7 @@ void serve_free(struct serve *serve)
 	shares_free(serve->connections);
 	leaf_owners_free(serve->leaf_owners);
 	rates_free(serve->change_rates);
-	rates_free(serve->attest_rates);
+	enroll_limit_free(serve->enroll_limit);
 	rates_free(serve->renew_rates);
 	limited_log_free(serve->lines);
 	tls_context_free(serve->tls);

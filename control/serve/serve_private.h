@@ -8,6 +8,7 @@
 #include "base/rpc/rpc_server.h"
 #include "control/registry/leaf_owners.h"
 #include "control/report/control_metrics.h"
+#include "control/serve/enroll_limit.h"
 #include "control/serve/grant.h"
 #include "control/serve/serve.h"
 #include "control/serve/signer_watch.h"
@@ -44,7 +45,8 @@ enum serve_limit {
 struct serve {
 	struct serve_options options;
 	struct granter *granter;
-	struct rates *attest_rates, *renew_rates;
+	struct enroll_limit *enroll_limit;
+	struct rates *renew_rates;
 	struct rates *change_rates; /* of addresses: claims, releases, draining */
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of claims, after an address was freed */
@@ -109,7 +111,6 @@ void limits_sweep(struct serve *serve); /* now and then: ends what is over */
 void clock_look(struct serve *serve);
 
 /* enrollment.c */
-enum rpc_status enrollment_authorize(void *serve, const struct rpc_peer *peer, const char **out_message);
 void enrollment_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
 void enrollment_message(void *enrolment, struct rpc_call *call, struct span message);
 void enrollment_done(void *enrolment, struct rpc_call *call);
