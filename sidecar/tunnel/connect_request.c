@@ -81,7 +81,7 @@ static unsigned parse_status(struct span text)
 			return 0;
 		status = status * 10 + (unsigned)(text.ptr[i] - '0');
 	}
-	return status;
+	return status >= 100 ? status : 0; /* RFC 9110 15: three digits, the first from 1 */
 }
 
 void connect_answer_parse(const struct h2_header *headers, size_t num_headers, struct connect_answer *out)
