@@ -104,22 +104,21 @@ size_t bundle_num_roots(const struct bundle *bundle)
 	return bundle->num_roots;
 }
 
+int64_t bundle_ends_s(const struct bundle *bundle)
+{
+	int64_t last = 0;
+	for (size_t i = 0; i < bundle->num_roots; i++) {
+		int64_t end = cert_not_after_s(bundle->roots[i].parsed);
+		last = end > last ? end : last;
+	}
+	return last;
+}
+
 struct span bundle_root(const struct bundle *bundle, size_t i)
 {
 	CHECK(i < bundle->num_roots);
 	const CRYPTO_BUFFER *der = bundle->roots[i].der;
 	return span_of(CRYPTO_BUFFER_data(der), CRYPTO_BUFFER_len(der));
-}
-
-int64_t bundle_first_expiry_s(const struct bundle *bundle)
-{
-	int64_t first_s = 0;
-	for (size_t i = 0; i < bundle->num_roots; i++) {
-		int64_t end_s = cert_not_after_s(bundle->roots[i].parsed);
-		if (first_s == 0 || end_s < first_s)
-			first_s = end_s;
-	}
-	return first_s;
 }
 
 X509 *bundle_get0_root(const struct bundle *bundle, size_t i)

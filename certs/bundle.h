@@ -25,7 +25,7 @@ DEFINE_CLEANUP(struct bundle *, bundle_unref)
 const struct trust_domain *bundle_trust_domain(const struct bundle *bundle);
 size_t bundle_num_roots(const struct bundle *bundle);
 struct span bundle_root(const struct bundle *bundle, size_t i);
-int64_t bundle_first_expiry_s(const struct bundle *bundle); /* of the root that ends first; 0: there is none */
+int64_t bundle_ends_s(const struct bundle *bundle); /* notAfter of the root that lives longest; 0: no root */
 
 struct bundle_set;
 struct bundle_set *bundle_set_new(void); /* empty; add, then share: not changed once it is shared */

@@ -34,20 +34,6 @@ static void accepts_a_root_and_keeps_its_bytes(_unused_ void **state)
 	assert_string_equal(bundle_trust_domain(bundle)->name, "td.test");
 }
 
-static void finding_o7_a_bundle_ends_with_its_first_root(_unused_ void **state)
-{
-	struct test_cert_spec early = test_ca_spec("early"), late = test_ca_spec("late");
-	early.not_after_s = late.not_after_s - 60;
-	_cleanup_(test_cert_freep) struct test_cert *one = test_cert_new(&late, NULL),
-						    *other = test_cert_new(&early, NULL);
-	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL, *none = NULL;
-	const struct span roots[] = {test_cert_der(one), test_cert_der(other)};
-	assert_int_equal(bundle_new(&domain, roots, 2, &bundle, NULL), ERR_NONE);
-	assert_int_equal(bundle_first_expiry_s(bundle), early.not_after_s);
-	assert_int_equal(bundle_new(&domain, NULL, 0, &none, NULL), ERR_NONE);
-	assert_int_equal(bundle_first_expiry_s(none), 0);
-}
-
 static void accepts_no_roots_at_all(_unused_ void **state)
 {
 	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
@@ -192,7 +178,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_a_root_and_keeps_its_bytes),
-		cmocka_unit_test(finding_o7_a_bundle_ends_with_its_first_root),
 		cmocka_unit_test(accepts_no_roots_at_all),
 		cmocka_unit_test(accepts_a_root_without_key_usage),
 		cmocka_unit_test(D7_refuses_a_leaf_as_root),

@@ -54,22 +54,38 @@ static json_t *authority_json(const Handfast__V1__Authority *authority)
 		"not_before", from, "not_after", to);
 }
 
+static json_t *condition_json(const Handfast__V1__Condition *condition)
+{
+	char name[64], detail[300], fix[300];
+	return json_pack("{s:s, s:s, s:s}", "name", safe(condition->name, name, sizeof name), "detail",
+		safe(condition->detail, detail, sizeof detail), "fix", safe(condition->fix, fix, sizeof fix));
+}
+
+static void show_condition(const Handfast__V1__Condition *condition)
+{
+	char name[64], detail[300], fix[300];
+	printf("DEGRADED %s: %s; %s\n", safe(condition->name, name, sizeof name),
+		safe(condition->detail, detail, sizeof detail), safe(condition->fix, fix, sizeof fix));
+}
+
 static void status_json(const Handfast__V1__StatusResponse *status)
 {
 	char release[128], domain[300], now[32], started[32];
-	json_t *holders = json_array(), *authorities = json_array();
+	json_t *holders = json_array(), *authorities = json_array(), *conditions = json_array();
 	for (size_t i = 0; i < status->n_holders; i++)
 		json_array_append_new(holders, holder_json(status->holders[i]));
 	for (size_t i = 0; i < status->n_authorities; i++)
 		json_array_append_new(authorities, authority_json(status->authorities[i]));
+	for (size_t i = 0; i < status->n_conditions; i++)
+		json_array_append_new(conditions, condition_json(status->conditions[i]));
 	show_time(status->server_time_ms, now);
 	show_time(status->started_ms, started);
-	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o}", "release",
+	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "release",
 		safe(status->release, release, sizeof release), "trust_domain",
 		safe(status->trust_domain, domain, sizeof domain), "epoch",
 		(json_int_t)(status->epoch == NULL ? 0 : status->epoch->counter), "streams",
 		(json_int_t)status->num_streams, "svids_issued", (json_int_t)status->svids_issued, "server_time", now,
-		"started", started, "authorities", authorities, "holders", holders);
+		"started", started, "conditions", conditions, "authorities", authorities, "holders", holders);
 	show_json(object);
 }
 
@@ -96,6 +112,8 @@ static void status_text(const Handfast__V1__StatusResponse *status)
 		status->epoch == NULL ? 0 : status->epoch->counter);
 	printf("%" PRIu32 " streams, %" PRIu64 " SVIDs issued since the start\n", status->num_streams,
 		status->svids_issued);
+	for (size_t i = 0; i < status->n_conditions; i++)
+		show_condition(status->conditions[i]);
 	for (size_t i = 0; i < status->n_authorities; i++) {
 		show_time(status->authorities[i]->not_after_ms, to);
 		printf("  %s until %s\n", safe(status->authorities[i]->kind, kind, sizeof kind), to);

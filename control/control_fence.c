@@ -26,11 +26,11 @@ enum key_policy control_key_policy(const struct control *control)
 	return store_get(control->store, AUTHORITY_KEY, &known) ? KEYS_MUST_EXIST : KEYS_MAY_BE_MADE;
 }
 
-static void fail_start(struct control *control, enum err err, const char *expected)
+static void fail_start(struct control *control, enum err err, const char *what)
 {
 	struct why why = {0};
-	err = why_set(&why, err, expected, "check the disk", "%s: %s", control->state.store_path, err_text(err));
-	control_fail(control, err, "cannot start", &why);
+	store_explain(control->store, err, &why);
+	control_fail(control, err, what, &why);
 }
 
 /* --- authorities: the store knows which ones belong to it --- */
@@ -66,7 +66,7 @@ static void on_authorities_stored(void *arg, enum err err, _unused_ uint64_t ver
 {
 	struct control *control = arg;
 	if (err != ERR_NONE)
-		fail_start(control, err, "the authorities to be stored");
+		fail_start(control, err, "cannot start: the authorities are not stored");
 	else
 		control->on_fenced(control);
 }
@@ -118,7 +118,7 @@ static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
 	if (err == ERR_NONE)
 		issuer_introduce(control->issuer, &mark, on_introduced, control);
 	else
-		fail_start(control, err, "the epoch to be stored");
+		fail_start(control, err, "cannot start: the epoch is not stored");
 }
 
 static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)

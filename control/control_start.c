@@ -18,20 +18,18 @@ static void list_obstacles(void *arg, struct buf *out)
 	(void)full; /* one line is enough to be not ready */
 }
 
+static void list_conditions(void *arg, struct buf *out)
+{
+	const struct control *control = arg;
+	if (control->serve != NULL)
+		serve_list_conditions(control->serve, out);
+}
+
 static bool is_ready(struct control *control)
 {
 	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(4096);
 	list_obstacles(control, &obstacles);
 	return buf_len(&obstacles) == 0;
-}
-
-static void set_expiries(const struct control *control, struct metric_shard *shard)
-{
-	static const unsigned rows[] = {CONTROL_EXPIRY_BOOTSTRAP, CONTROL_EXPIRY_ROOT, CONTROL_EXPIRY_INTERMEDIATE};
-	int64_t from_s, to_s;
-	for (size_t i = 0; i < 3; i++)
-		if (certificate_validity(buf_span(&control->authorities[i]), &from_s, &to_s) == ERR_NONE)
-			metric_set(shard, rows[i], to_s);
 }
 
 static void set_process(const struct control *control, struct metric_shard *shard)
@@ -48,8 +46,10 @@ static void on_scrape(void *arg)
 {
 	struct control *control = arg;
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
+	int64_t from_s, to_s;
 	set_process(control, shard);
-	set_expiries(control, shard);
+	if (certificate_validity(buf_span(&control->authorities[2]), &from_s, &to_s) == ERR_NONE)
+		metric_set(shard, CONTROL_INTERMEDIATE_EXPIRES, to_s);
 	metric_set(shard, CONTROL_LOG_LOST, (int64_t)log_num_lost());
 	metric_set(shard, CONTROL_READY, is_ready(control));
 	if (control->identity != NULL)
@@ -154,6 +154,7 @@ void control_start(struct control *control)
 		.listening_fd = TAKE_FD(control->metrics_fd),
 		.metrics = control->metrics,
 		.list_obstacles = list_obstacles,
+		.list_conditions = list_conditions,
 		.on_scrape = on_scrape,
 		.arg = control};
 	control->pages = pages_new(&pages);

@@ -46,6 +46,12 @@ static void on_conn_limit(void *arg, enum share_limit limit)
 	report_limit(observe->shard, REPORT_CONNECTIONS, limit);
 }
 
+static void on_retry(void *arg)
+{
+	struct observe *observe = arg;
+	report_conn_retry(observe->shard);
+}
+
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	struct observe *observe = arg;
@@ -67,6 +73,7 @@ struct conn_observer observe_conns(struct observe *observe)
 		.on_bytes = on_bytes,
 		.on_limit = on_conn_limit,
 		.on_end = on_end,
+		.on_retry = on_retry,
 		.arg = observe};
 }
 

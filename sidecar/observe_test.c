@@ -105,6 +105,8 @@ static void only_inbound_connections_say_something_of_our_ports(void **state)
 	fixture->conns.on_relay(fixture->conns.arg, CONN_OUTBOUND, false, &elsewhere, 7);
 	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND, true, &destination, 7);
 	fixture->conns.on_relay(fixture->conns.arg, CONN_INBOUND_PLAIN, false, &destination, 7);
+	fixture->conns.on_retry(fixture->conns.arg);
+	assert_int_equal(metrics_read(fixture->metrics, METRIC_RETRIED), 1);
 	port_use_each(fixture->observe.ports, count_ports, &num);
 	assert_int_equal(num, 1);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_PLAIN_OUTBOUND), 1);

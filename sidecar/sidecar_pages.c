@@ -52,6 +52,8 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
 	judge_room(sidecar, out);
+	if (sidecar->root_detail[0] != '\0')
+		add(out, "the mesh's root ends soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
 			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
@@ -157,20 +159,6 @@ static void set_on_scrape(struct sidecar *sidecar)
 	metric_set(shard, METRIC_PROCESS_START, sidecar->facts.start_wall_s);
 }
 
-static void set_expiries(struct sidecar *sidecar, const struct credentials *credentials)
-{
-	struct metric_shard *shard = sidecar_shard(sidecar);
-	int64_t identity_s = 0, root_s = 0;
-	if (credentials != NULL) {
-		const struct bundle *own = bundle_set_find(
-			credentials_bundles(credentials), span_of_str(sidecar->config->trust_domain.name));
-		identity_s = svid_not_after_s(credentials_svid(credentials));
-		root_s = own == NULL ? 0 : bundle_first_expiry_s(own);
-	}
-	metric_set(shard, METRIC_IDENTITY_EXPIRY, identity_s);
-	metric_set(shard, METRIC_ROOT_EXPIRY, root_s);
-}
-
 static void on_metrics(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
@@ -218,10 +206,12 @@ static void set_gauges(struct loop_timer *timer)
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
 	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.runway_s);
-	set_expiries(sidecar, status.credentials);
+	metric_set(shard, METRIC_IDENTITY_EXPIRY,
+		status.credentials == NULL ? 0 : svid_not_after_s(credentials_svid(status.credentials)));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_look(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
+	sidecar_root_look(sidecar);
 	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

@@ -57,6 +57,8 @@ struct sidecar {
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	bool has_credentials, is_discovery_live;
+	char root_detail[80]; /* when the mesh's root ends; empty: not soon */
+	uint64_t next_root_warning_ms;
 
 	struct admin *admin;
 	struct admin_socket *admin_socket;
@@ -71,6 +73,10 @@ struct sidecar {
 };
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* the main thread's */
+
+/* sidecar_root.c */
+void sidecar_root_look(struct sidecar *sidecar); /* about once per second */
+#define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
 /* sidecar_learn.c */
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */

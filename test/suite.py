@@ -24,9 +24,9 @@ PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
 STORY_PROGRAMS = PROGRAMS + ["test/herd/herd"]  # what the stories run of ours
 # With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
-ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060"]
+ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, what changes while connections live.
-TSAN_STORIES = ["020", "025", "041", "050", "053"]
+TSAN_STORIES = ["020", "025", "041", "050", "053", "124"]
 PART_LIMIT_S = 45 * 60
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 

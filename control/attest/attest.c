@@ -99,6 +99,8 @@ static void on_holder(void *arg, enum err err, uint64_t version)
 	(void)version;
 	if (err == ERR_NONE || err == ERR_CONFLICT) /* a conflict: the same key was as fast; what stands there counts */
 		err = check_holder(check, NULL);
+	else
+		store_explain(check->attest->store, err, &check->why);
 	answer_later(check, err);
 }
 
@@ -122,7 +124,7 @@ static void on_bound(void *arg, enum err err, uint64_t version)
 	if (err == ERR_NONE || err == ERR_CONFLICT)
 		redeem(check);
 	else
-		answer_later(check, err);
+		answer_later(check, store_explain(check->attest->store, err, &check->why));
 }
 
 static enum err bind_token(struct check *check, struct join_token *token, uint64_t version)

@@ -8,8 +8,9 @@
 #define CA_BACKDATE_S    3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
 /* A root cannot be replaced like an intermediate: one that was made while the clock was days ahead must be valid when
  * the clock is right again. */
-#define ROOT_BACKDATE_S (30LL * DAY_S)
-#define LEAF_BACKDATE_S 60 /* for clocks that are a little slow */
+#define ROOT_BACKDATE_S      (30LL * DAY_S)
+#define INTERMEDIATE_RETRY_S 60
+#define LEAF_BACKDATE_S      60 /* for clocks that are a little slow */
 
 static int64_t now_s(const struct authority *authority)
 {
@@ -111,9 +112,15 @@ static enum err keep_intermediate_fresh(struct authority *authority, struct why 
 			(long long)(from - now));
 		return replace_intermediate(authority, why);
 	}
-	if (to - now >= authority->options.intermediate_life_s / 2 || to >= root_to)
+	if (to - now >= authority->options.intermediate_life_s / 2 || to >= root_to || now < authority->retry_s)
 		return ERR_NONE;
-	return replace_intermediate(authority, why);
+	enum err err = replace_intermediate(authority, why);
+	if (err == ERR_NONE || to <= now)
+		return err;
+	/* Up to half of its life is left to mend this: a full disk does not end what can go on. */
+	log_why(LOG_LEVEL_ERROR, "signer", "the next intermediate cannot be stored; the one before stays in use", why);
+	authority->retry_s = now + INTERMEDIATE_RETRY_S;
+	return ERR_NONE;
 }
 
 static enum err open_all(struct authority *authority, struct why *why)
@@ -223,7 +230,9 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 			"correct the clock of this host, which is behind now or was ahead when the authority was made",
 			"it begins in %lld s", (long long)(from - now));
 	if (leaf.not_after_s <= now)
-		return why_set(why, ERR_EXPIRED, "an authority that is still valid", "rotate the mesh's root",
+		return why_set(why, ERR_EXPIRED, "an authority that is still valid",
+			"begin anew with an empty state_dir and new join tokens for all sidecars: this release cannot "
+			"replace the mesh's root",
 			"it ended %lld s ago", (long long)(now - to));
 	return certificate_make(&leaf, out_leaf, why);
 }

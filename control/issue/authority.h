@@ -27,6 +27,7 @@ struct authority {
 	struct authority_options options;
 	struct key_folder folder;
 	struct key_pair bootstrap, root, intermediate;
+	int64_t retry_s;        /* the next intermediate could not be stored: not tried again before */
 	struct store_mark mark; /* of the youngest issuer seen, durable */
 };
 

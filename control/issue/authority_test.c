@@ -223,6 +223,23 @@ static void finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_agai
 	assert_non_null(strstr(world->why.fix, "clock"));
 }
 
+/* The folder cannot be written: as on a full disk. */
+static void finding_i11_without_room_for_the_next_intermediate_the_present_one_goes_on(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *moved = mem_printf("%s.moved", world->folder);
+	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
+	assert_int_equal(buf_append(&before, buf_span(&world->authority.intermediate.certificate)), ERR_NONE);
+	assert_int_equal(rename(world->folder, moved), 0);
+	world->clock.wall_ms += 4 * 86400 * 1000LL;
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
+	assert_true(span_eq(buf_span(&world->authority.intermediate.certificate), buf_span(&before)));
+	assert_int_equal(rename(moved, world->folder), 0);
+	world->clock.wall_ms += 61 * 1000;
+	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
+	assert_false(span_eq(buf_span(&world->authority.intermediate.certificate), buf_span(&before)));
+}
+
 static enum err judge(struct world *world, uint64_t epoch, uint64_t incarnation, uint64_t revision)
 {
 	const struct store_mark mark = {epoch, incarnation, revision};
@@ -342,6 +359,7 @@ int main(void)
 		TEST(serves_only_the_youngest_epoch_and_remembers_it),
 		TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
 		TEST(finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_again),
+		TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_goes_on),
 		TEST(finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried),
 		TEST(finding_i7_an_operator_may_say_that_the_store_is_the_right_one),
 		TEST(finding_i3_no_key_is_made_for_a_store_that_knows_its_keys),

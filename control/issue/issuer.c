@@ -43,7 +43,7 @@ struct issuer {
 	struct queue refused; /* never sent: answered after the call returned */
 	struct loop_task refusal;
 	unsigned num_pending, num_sent;
-	bool is_lost;
+	bool is_lost, has_note_failed;
 };
 
 /* In the child. Only async-signal-safe calls until exec. */
@@ -309,10 +309,13 @@ void issuer_introduce(struct issuer *issuer, const struct store_mark *mark, issu
 	(void)request(issuer, &introduction, on_done, arg);
 }
 
-static void on_noted(_unused_ void *arg, enum err err, _unused_ const struct issued *issued, const struct why *why)
+/* Once per episode: it is tried again every few seconds, as long as the disk is full. */
+static void on_noted(void *arg, enum err err, _unused_ const struct issued *issued, const struct why *why)
 {
-	if (err != ERR_NONE)
+	struct issuer *issuer = arg;
+	if (err != ERR_NONE && !issuer->has_note_failed)
 		log_why(LOG_LEVEL_ERROR, "issue", "the signer could not note how far the store has come", why);
+	issuer->has_note_failed = err != ERR_NONE;
 }
 
 void issuer_note(struct issuer *issuer, uint64_t revision)

@@ -120,8 +120,7 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 		try_claim(attempt);
 		return;
 	}
-	attempt->err = why_set(
-		&attempt->why, err, "the claim to be stored", "see the disk of the control plane", "%s", err_text(err));
+	attempt->err = store_explain(attempt->registry->store, err, &attempt->why);
 	answer(attempt);
 }
 

@@ -162,9 +162,13 @@ static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 	char text[ADDR_TEXT_MAX];
 	if (err == ERR_CONFLICT && try_release(release))
 		return;
-	if (err != ERR_NONE && err != ERR_CONFLICT)
-		log_error("registry", "the release of %s could not be stored, and its claim stays: %s",
-			ip_addr_format(&release->ip, text), err_text(err));
+	struct why why = {0};
+	if (err != ERR_NONE && err != ERR_CONFLICT) {
+		log_error("registry", "the release of %s could not be stored, and its claim stays",
+			ip_addr_format(&release->ip, text));
+		store_explain(release->registry->store, err, &why);
+		log_why(LOG_LEVEL_ERROR, "registry", "a release was not stored", &why);
+	}
 	spiffe_id_done(&release->id);
 	mem_free(release);
 }

@@ -28,9 +28,13 @@ static void on_ready(void *arg, struct http_request *request)
 	const struct pages *pages = arg;
 	_cleanup_(buf_done) struct buf obstacles = BUF_INIT(OBSTACLES_MAX);
 	_cleanup_(buf_done) struct buf page = BUF_INIT(OBSTACLES_MAX + 64);
+	_cleanup_(buf_done) struct buf conditions = BUF_INIT(OBSTACLES_MAX);
 	pages->options.list_obstacles(pages->options.arg, &obstacles);
-	if (buf_len(&obstacles) == 0)
-		http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("ready\n"));
+	if (pages->options.list_conditions != NULL)
+		pages->options.list_conditions(pages->options.arg, &conditions);
+	if (buf_len(&obstacles) == 0 && buf_append_str(&page, "ready\n") == ERR_NONE &&
+		buf_append(&page, buf_span(&conditions)) == ERR_NONE)
+		http_answer(request, 200, HTTP_TEXT, buf_span(&page));
 	else if (buf_append_str(&page, "not ready\n") != ERR_NONE ||
 		 buf_append(&page, buf_span(&obstacles)) != ERR_NONE)
 		http_answer(request, 503, HTTP_TEXT, SPAN_LITERAL("not ready\n"));

@@ -13,6 +13,9 @@ struct pages_options {
 	const struct metrics *metrics;
 	/* Appends a line ("name: what is wrong") for each thing that keeps it from being ready; none: ready. */
 	void (*list_obstacles)(void *arg, struct buf *out);
+	/* Appends a line ("degraded: name: what is wrong") for each thing that is wrong although it is ready; may be
+	 * NULL. */
+	void (*list_conditions)(void *arg, struct buf *out);
 	void (*on_scrape)(void *arg); /* gauges are set here; may be NULL */
 	void *arg;
 };

@@ -16,6 +16,11 @@ static void list_obstacles(void *arg, struct buf *out)
 		assert_int_equal(buf_append_str(out, "disk: full\n"), ERR_NONE);
 }
 
+static void list_conditions(_unused_ void *arg, struct buf *out)
+{
+	assert_int_equal(buf_append_str(out, "degraded: store: full\n"), ERR_NONE);
+}
+
 static void get(struct loop *loop, const struct addr *at, const char *request, char *answer, size_t cap)
 {
 	struct sockaddr_storage to;
@@ -49,7 +54,7 @@ static void answers_probes_and_refuses_what_would_change_something(void **state)
 	struct socket_listen_options listen = {0};
 	assert_int_equal(socket_listen(&at, &listen, &fd, NULL), ERR_NONE);
 	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
-	struct pages_options options = {loop, fd, metrics, list_obstacles, NULL, &ready};
+	struct pages_options options = {loop, fd, metrics, list_obstacles, list_conditions, NULL, &ready};
 	struct pages *pages = pages_new(&options);
 	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 503 "));
@@ -57,6 +62,7 @@ static void answers_probes_and_refuses_what_would_change_something(void **state)
 	ready = true;
 	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 200 "));
+	assert_non_null(strstr(answer, "\r\n\r\nready\ndegraded: store: full\n"));
 	get(loop, &at, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, "handfast_control_streams 0\n"));
 	get(loop, &at, "POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", answer, sizeof answer);

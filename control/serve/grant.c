@@ -15,6 +15,8 @@ struct granter {
 	struct granter_options options;
 	struct leaf_key *leaf_keys;
 	struct admission admission;
+	uint64_t num_unrecorded;
+	int64_t unrecorded_until_s;
 };
 
 struct grant { /* one request on its way to an SVID */
@@ -92,6 +94,19 @@ void grant_abandon(struct grant *request)
 	request_free(request);
 }
 
+static void note_unrecorded(struct granter *granter, int64_t not_after_s)
+{
+	granter->num_unrecorded++;
+	if (not_after_s > granter->unrecorded_until_s)
+		granter->unrecorded_until_s = not_after_s;
+}
+
+uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_until_s)
+{
+	*out_until_s = granter->unrecorded_until_s;
+	return granter->num_unrecorded;
+}
+
 static void on_remembered(void *arg, enum err err, uint64_t version);
 
 /* Before the SVID leaves, so that its holder is never forgotten when trust changes hands. */
@@ -116,10 +131,13 @@ static void on_remembered(void *arg, enum err err, uint64_t version)
 		remember(request);
 		return;
 	}
-	if (err != ERR_NONE)
-		why_set(&why, err, "the SVID to be remembered", "see the disk of the control plane", "%s",
-			err_text(err));
-	finish(request, err, &why);
+	/* A full disk must not end every identity within an hour. Its holder is on record already; what is lost is
+	 * until when its SVID lives, and a rotation waits that long for unrecorded ones. */
+	if (err == ERR_IO && request->holder.version != 0) {
+		note_unrecorded(request->granter, request->holder.not_after_s);
+		err = ERR_NONE;
+	}
+	finish(request, store_explain(request->granter->options.store, err, &why), &why);
 }
 
 static enum err keep_chain(struct grant *request, const struct issued *issued, struct why *why)

@@ -1,4 +1,5 @@
-/* From a request to an SVID: attest, issue, remember durably what was issued, then answer. Knows no message and no
+/* From a request to an SVID: attest, issue, remember durably what was issued (as far as the disk allows it for a holder
+ * that is on record), then answer. Knows no message and no
  * connection. */
 #pragma once
 
@@ -31,6 +32,9 @@ struct grant *grant_start(
 	struct granter *granter, const struct attest_request *request, grant_done_fn *on_done, void *arg);
 /* The caller has gone: on_done is not called, and no step that has not begun is taken for it. */
 void grant_abandon(struct grant *grant);
+
+/* SVIDs that were handed out although the disk refused to record them, and until when the last of them lives. */
+uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_until_s);
 
 /* See admission.h: whether one more request is answered soon; and when to come back, for one that is refused. */
 bool granter_has_room(const struct granter *granter);

@@ -115,6 +115,10 @@ void serve_scrape(const struct serve *serve)
 	metric_set(serve->options.metrics, CONTROL_SIGNER_WAIT, (int64_t)signer_watch_wait_ms(&serve->signer));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
+	int64_t until_s;
+	metric_set(serve->options.metrics, CONTROL_SVIDS_UNRECORDED,
+		(int64_t)granter_num_unrecorded(serve->granter, &until_s));
+	conditions_scrape(serve);
 }
 
 void serve_list_obstacles(const struct serve *serve, struct buf *out)

@@ -156,6 +156,14 @@ static void fill_authority(const struct status_authority *from, struct authority
 	out->authority.not_after_ms = from->not_after_ms;
 }
 
+static void fill_condition(const struct status_condition *from, Handfast__V1__Condition *out)
+{
+	handfast__v1__condition__init(out);
+	out->name = pb_bytes(span_of_str(from->name));
+	out->detail = pb_bytes(span_of_str(from->why.got));
+	out->fix = pb_bytes(span_of_str(from->why.fix));
+}
+
 static void fill_status(const struct status *status, Handfast__V1__StatusResponse *out, Handfast__V1__Epoch *epoch)
 {
 	epoch->incarnation = status->epoch.incarnation;
@@ -179,7 +187,14 @@ enum err status_encode(const struct status *status, struct buf *out)
 		mem_calloc(status->num_authorities, sizeof *authorities);
 	_cleanup_(mem_freep) Handfast__V1__Authority **authority_list =
 		mem_calloc(status->num_authorities, sizeof *authority_list);
+	Handfast__V1__Condition conditions[STATUS_CONDITIONS_MAX], *condition_list[STATUS_CONDITIONS_MAX];
 	fill_status(status, &message, &epoch);
+	for (size_t i = 0; i < status->num_conditions; i++) {
+		fill_condition(&status->conditions[i], &conditions[i]);
+		condition_list[i] = &conditions[i];
+	}
+	message.conditions = condition_list;
+	message.n_conditions = status->num_conditions;
 	for (size_t i = 0; i < status->num_holders; i++) {
 		fill_holder(&status->holders[i], &holders[i]);
 		holder_list[i] = &holders[i].holder;

@@ -60,7 +60,15 @@ struct status_authority {
 	struct span der;
 	int64_t not_before_ms, not_after_ms;
 };
+struct status_condition {
+	const char *name;
+	struct why why;
+};
+#define STATUS_CONDITIONS_MAX 8
+
 struct status {
+	struct status_condition conditions[STATUS_CONDITIONS_MAX];
+	size_t num_conditions;
 	const char *release, *trust_domain;
 	struct epoch epoch;
 	uint32_t num_streams;

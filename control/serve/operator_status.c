@@ -144,6 +144,14 @@ static void gathering_done(struct gathering *all)
 	mem_free(all->by_id);
 }
 
+static void add_condition(void *arg, enum serve_condition condition, const struct why *why)
+{
+	struct status *status = arg;
+	if (status->num_conditions < STATUS_CONDITIONS_MAX)
+		status->conditions[status->num_conditions++] =
+			(struct status_condition){serve_condition_name(condition), *why};
+}
+
 enum err operator_status(const struct serve *serve, struct buf *out)
 {
 	_cleanup_(gathering_done) struct gathering all = {.serve = serve};
@@ -167,5 +175,6 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.svids_issued = serve->num_issued,
 		.server_time_ms = serve_now_ms(serve),
 		.started_ms = serve->started_ms};
+	serve_each_condition(serve, add_condition, &status);
 	return status_encode(&status, out);
 }

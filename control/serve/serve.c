@@ -93,6 +93,7 @@ static void on_sweep(struct loop_timer *timer)
 {
 	struct serve *serve = container_of(timer, struct serve, sweep);
 	clock_look(serve);
+	conditions_sweep(serve);
 	sweep(serve);
 	limits_sweep(serve);
 	housekeeping_look(serve);

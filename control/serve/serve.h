@@ -53,3 +53,15 @@ unsigned serve_num_connections(const struct serve *serve); /* to the streams por
 void serve_scrape(const struct serve *serve);              /* sets the gauges of the doors */
 /* Appends a line for each thing that keeps the doors shut; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);
+
+/* What is wrong although we go on. */
+enum serve_condition {
+	SERVE_CONDITION_STORE,
+	SERVE_CONDITION_ROOT,
+	SERVE_CONDITION_BOOTSTRAP_ROOT,
+	SERVE_CONDITIONS_NUM
+};
+const char *serve_condition_name(enum serve_condition condition); /* "root_ends": for metrics, pages and alerts */
+typedef void serve_condition_fn(void *arg, enum serve_condition condition, const struct why *why);
+void serve_each_condition(const struct serve *serve, serve_condition_fn *each, void *arg);
+void serve_list_conditions(const struct serve *serve, struct buf *out); /* a line "degraded: NAME: ..." each */

@@ -61,6 +61,7 @@ struct serve {
 	unsigned num_streams;
 	struct loop_timer sweep;
 	struct clock_watch clock;
+	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
 	uint64_t copies_due_ms, prune_due_ms;
@@ -106,6 +107,10 @@ void limits_on_identity(struct serve *serve, const struct addr *from);
 void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* now and then: ends what is over */
+
+/* conditions.c */
+void conditions_sweep(struct serve *serve);
+void conditions_scrape(const struct serve *serve);
 
 /* clock.c: a wall clock that is set is logged and counted, and sidecars hear the time at once. */
 void clock_look(struct serve *serve);

@@ -6,6 +6,7 @@
 #include "control/store/record.h"
 
 #define STATE_KEY   "trust/state"
+#define RETRY_MS    5000
 #define CONTENT_MAX (64u * 1024 * 1024)
 
 struct trust {
@@ -16,6 +17,7 @@ struct trust {
 	struct epoch epoch; /* counter 0: not durable yet */
 	struct store_watch watch;
 	struct loop_task refresh;
+	struct loop_timer retry; /* the disk refused the epoch */
 	bool is_saving, is_stale;
 };
 
@@ -65,15 +67,24 @@ static enum err remake_bundles(struct trust *trust, struct why *why)
 
 static void post_refresh(struct trust *trust);
 
+static void on_retry(struct loop_timer *timer)
+{
+	post_refresh(container_of(timer, struct trust, retry));
+}
+
 static void on_saved(void *arg, enum err err, uint64_t version)
 {
 	struct trust *trust = arg;
 	(void)version;
 	trust->is_saving = false;
-	if (err != ERR_NONE && err != ERR_CONFLICT)
-		log_error("trust", "the epoch could not be stored: %s", err_text(err));
-	if (err == ERR_NONE || err == ERR_CONFLICT || trust->is_stale)
+	if (err == ERR_NONE || err == ERR_CONFLICT || trust->is_stale) {
 		post_refresh(trust);
+		return;
+	}
+	struct why why = {0};
+	store_explain(trust->options.store, err, &why);
+	log_why(LOG_LEVEL_ERROR, "trust", "the epoch could not be stored; trying again", &why);
+	loop_timer_start(trust->options.loop, &trust->retry, RETRY_MS, on_retry);
 }
 
 static void save(struct trust *trust, uint64_t counter, const uint8_t digest[DIGEST_LEN], uint64_t version)
@@ -147,6 +158,7 @@ void trust_free(struct trust *trust)
 {
 	store_watch_stop(&trust->watch);
 	loop_task_cancel(&trust->refresh);
+	loop_timer_stop(&trust->retry);
 	bundle_set_unref(trust->bundles);
 	buf_done(&trust->root);
 	mem_free(trust);

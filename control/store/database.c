@@ -13,6 +13,7 @@
 
 struct database {
 	sqlite3 *sqlite;
+	char *path;
 	sqlite3_stmt *insert, *update, *erase, *count;
 	uint64_t incarnation;
 	uint64_t revision; /* the youngest version given: one counter for all keys, so that a key made again is not
@@ -178,6 +179,7 @@ static enum err set_up(struct database *database, const char *path, struct why *
 enum err database_open(const char *path, struct database **out, struct why *why)
 {
 	_cleanup_(database_closep) struct database *database = mem_new(struct database);
+	database->path = mem_strdup(path);
 	RETURN_IF_ERR(set_up(database, path, why));
 	*out = TAKE_PTR(database);
 	return ERR_NONE;
@@ -190,6 +192,7 @@ void database_close(struct database *database)
 	sqlite3_finalize(database->erase);
 	sqlite3_finalize(database->count);
 	sqlite3_close(database->sqlite);
+	mem_free(database->path);
 	mem_free(database);
 }
 
@@ -285,7 +288,16 @@ static enum err keep_revision(struct database *database, uint64_t revision)
 	return run(database->count) == SQLITE_DONE ? ERR_NONE : ERR_IO;
 }
 
-enum err database_commit(struct database *database, struct database_change **changes, size_t num)
+/* SQLite's own words, and the system's when it has some. */
+static enum err disk_refused(const struct database *database, struct why *why)
+{
+	int errnum = sqlite3_system_errno(database->sqlite);
+	return why_set(why, ERR_IO, "a change that is stored", "free space on that file system, or check the disk",
+		"%s: %s%s%s", database->path, sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ",
+		errnum == 0 ? "" : strerrordesc_np(errnum));
+}
+
+enum err database_commit(struct database *database, struct database_change **changes, size_t num, struct why *why)
 {
 	uint64_t revision = database->revision;
 	enum err err = exec(database, "BEGIN IMMEDIATE");
@@ -299,6 +311,7 @@ enum err database_commit(struct database *database, struct database_change **cha
 		database->revision = revision;
 		return ERR_NONE;
 	}
+	(void)disk_refused(database, why); /* before the next statement has words of its own */
 	sqlite3_exec(database->sqlite, "ROLLBACK", NULL, NULL, NULL);
 	for (size_t i = 0; i < num; i++)
 		changes[i]->err = ERR_IO;

@@ -28,6 +28,7 @@ typedef void database_row_fn(void *arg, const char *key, struct span value, uint
 enum err database_read_all(struct database *database, database_row_fn *on_row, void *arg, struct why *why) _must_use_;
 
 /* All of them in one durable transaction; a conflict spoils only its own change. When the disk refuses, none happens
- * and each says ERR_IO. Returns the same. */
-enum err database_commit(struct database *database, struct database_change **changes, size_t num) _must_use_;
+ * and each says ERR_IO, and *why names the file and the reason. Returns the same. */
+enum err database_commit(
+	struct database *database, struct database_change **changes, size_t num, struct why *why) _must_use_;
 const char *database_library_version(void);

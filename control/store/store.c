@@ -18,6 +18,7 @@ struct batch { /* swaps that shared a commit, on their way back */
 	struct loop_mail mail;
 	struct store *store;
 	struct swap *first;
+	struct why trouble; /* err ERR_NONE: they are durable, or conflicts */
 };
 
 struct store {
@@ -34,6 +35,8 @@ struct store {
 	bool stopping;              /* under the mutex */
 	unsigned num_batches;       /* under the mutex: on their way back */
 	uint64_t revision;          /* of the mirror */
+	struct why trouble;         /* of the last commit */
+	unsigned num_refused;       /* changes, since the trouble began */
 	bool is_started, is_closed;
 };
 
@@ -101,10 +104,27 @@ static void forget_batch(struct store *store)
 		store_free(store);
 }
 
+/* Logged at its two ends: a full disk refuses many commits. */
+static void judge_disk(struct store *store, const struct batch *batch)
+{
+	bool was_well = store->trouble.err == ERR_NONE;
+	store->trouble = batch->trouble;
+	if (batch->trouble.err != ERR_NONE) {
+		for (const struct swap *swap = batch->first; swap != NULL; swap = swap->next)
+			store->num_refused++;
+		if (was_well)
+			log_why(LOG_LEVEL_ERROR, "store", "the disk refuses changes", &batch->trouble);
+	} else if (!was_well) {
+		log_notice("store", "changes are stored again; %u were refused", store->num_refused);
+		store->num_refused = 0;
+	}
+}
+
 static void batch_deliver(struct loop_mail *mail)
 {
 	struct batch *batch = container_of(mail, struct batch, mail);
 	struct store *store = batch->store;
+	judge_disk(store, batch);
 	while (batch->first != NULL) {
 		struct swap *swap = batch->first;
 		batch->first = swap->next;
@@ -136,24 +156,24 @@ static struct swap *take_work(struct store *store)
 	return first;
 }
 
-static void commit(struct store *store, struct swap *first)
+static void commit(struct store *store, struct batch *batch)
 {
 	struct database_change *changes[BATCH_MAX];
 	size_t num = 0;
-	for (struct swap *swap = first; swap != NULL; swap = swap->next)
+	for (struct swap *swap = batch->first; swap != NULL; swap = swap->next)
 		changes[num++] = &swap->change;
-	if (database_commit(store->database, changes, num) != ERR_NONE)
-		log_error("store", "the disk refused a commit of %zu changes", num);
+	if (database_commit(store->database, changes, num, &batch->trouble) == ERR_NONE)
+		batch->trouble.err = ERR_NONE;
 }
 
 static void *thread_main(void *arg)
 {
 	struct store *store = arg;
 	for (struct swap *first = take_work(store); first != NULL; first = take_work(store)) {
-		commit(store, first);
 		struct batch *batch = mem_new(struct batch);
 		batch->store = store;
 		batch->first = first;
+		commit(store, batch);
 		loop_mail_send(store->loop, &batch->mail, batch_deliver);
 	}
 	return NULL;
@@ -207,6 +227,7 @@ struct merging {
 	const char *prefix;
 	size_t num;
 	enum err err;
+	struct why why;
 };
 
 static void merge_row(void *arg, const char *key, struct span value, _unused_ uint64_t version)
@@ -216,7 +237,7 @@ static void merge_row(void *arg, const char *key, struct span value, _unused_ ui
 	if (merging->err != ERR_NONE || strncmp(key, merging->prefix, strlen(merging->prefix)) != 0 ||
 		mirror_find(&merging->store->mirror, key) != NULL)
 		return;
-	merging->err = database_commit(merging->store->database, changes, 1);
+	merging->err = database_commit(merging->store->database, changes, 1, &merging->why);
 	if (merging->err != ERR_NONE)
 		return;
 	mirror_put(&merging->store->mirror, key, value, change.version);
@@ -251,6 +272,23 @@ void store_close(struct store *store)
 	store->is_closed = true;
 	if (store->num_batches == 0)
 		store_free(store);
+}
+
+const struct why *store_trouble(const struct store *store)
+{
+	return &store->trouble;
+}
+
+enum err store_explain(const struct store *store, enum err err, struct why *why)
+{
+	if (err == ERR_NONE)
+		return err;
+	if (err == ERR_IO && store->trouble.err != ERR_NONE) {
+		*why = store->trouble;
+		return err;
+	}
+	return why_set(
+		why, err, "a change that is stored", "try again; see the control plane's log", "%s", err_text(err));
 }
 
 uint64_t store_revision(const struct store *store)

@@ -47,6 +47,10 @@ void store_list(const struct store *store, const char *prefix, store_list_fn *on
 /* ERR_NONE with the new version; ERR_CONFLICT: the version is another by now; ERR_IO: the disk refused, nothing
  * changed. Called once, from the loop, never from within store_swap(). */
 typedef void store_done_fn(void *arg, enum err err, uint64_t version);
+/* Why the disk refused the last commit; err ERR_NONE: it did not. */
+const struct why *store_trouble(const struct store *store);
+/* For whoever got `err` from a change: says why, as far as it is known. Returns err. */
+enum err store_explain(const struct store *store, enum err err, struct why *why);
 /* expected 0: the key must not exist. value.ptr NULL: remove. on_done may be NULL. */
 void store_swap(
 	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg);

@@ -42,6 +42,7 @@ struct conn_observer { /* may be NULL each */
 	void (*on_limit)(void *arg, enum share_limit limit); /* a connection is refused; on_end follows */
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
+	void (*on_retry)(void *arg); /* outbound: the next endpoint is tried */
 };
 
 /* What the connections of one worker stand on; everything borrowed. */

@@ -293,6 +293,22 @@ static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays(voi
 	assert_true(test_was_reset(app));
 }
 
+static void finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_connection(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 12);
+	static const unsigned tries[] = {12, 3}; /* of the first connection, and of one that knows what came of it */
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned before = conns->pool.num_opened;
+		_cleanup_fd_ int app = test_outbound(conns, MESHED);
+		while (conns->pool.attempt != NULL) {
+			test_pool_refuse(&conns->pool, 503, "connect_refused");
+			test_conns_turn(conns);
+		}
+		assert_int_equal(conns->pool.num_opened - before, tries[i]);
+	}
+}
+
 static void finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere(void **state)
 {
 	struct test_conns *conns = *state;
@@ -474,6 +490,7 @@ int main(void)
 		TEST(the_next_endpoint_is_tried_when_the_first_was_never_reached),
 		TEST(finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint),
 		TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays),
+		TEST(finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_connection),
 		TEST(finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere),
 		TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
 		TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort),

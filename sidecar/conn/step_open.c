@@ -8,8 +8,10 @@
 
 enum {
 	PLACES_MAX = 64, /* bits in conn.tried: of so many endpoints, from a random one on, one is chosen */
-	TRIES_MAX = 16,  /* a service that fails everywhere is not asked everywhere for each connection */
-	WAIT_MS = 2000,  /* for a tunnel, while another endpoint may be quicker */
+	TRIES_MAX = 16,
+	LAST_RESORTS =
+		3,      /* tries, when all that is left failed lately: a service that is down is not asked everywhere */
+	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be quicker */
 	STATUS_DENIED = 401,
 };
 
@@ -272,7 +274,15 @@ static struct conn_next open_stream(struct conn *conn)
 /* Only what certainly reached no app is tried elsewhere: never is anything delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn);
+	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn) &&
+	       (conn->num_tried < LAST_RESORTS || !is_set_aside(conn, endpoint_at(conn, choose_place(conn))));
+}
+
+static struct conn_next try_next(struct conn *conn)
+{
+	if (conn->env->observer.on_retry != NULL)
+		conn->env->observer.on_retry(conn->env->observer.arg);
+	return open_stream(conn);
 }
 
 struct conn_next step_open_outbound(struct conn *conn)
@@ -287,7 +297,7 @@ struct conn_next step_open_outbound(struct conn *conn)
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:
-		return may_try_next(conn) ? open_stream(conn) : conn_close_for(conn->open_reason);
+		return may_try_next(conn) ? try_next(conn) : conn_close_for(conn->open_reason);
 	case OPEN_READY:
 		return conn_next();
 	}

@@ -76,6 +76,11 @@ void report_conn_begin(struct metric_shard *shard, enum report_direction directi
 	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)direction, 1);
 }
 
+void report_conn_retry(struct metric_shard *shard)
+{
+	metric_add(shard, METRIC_RETRIED, 1);
+}
+
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms)
 {
 	bool outbound = direction == REPORT_OUTBOUND;

@@ -26,6 +26,7 @@ struct report_end {
 	bool encrypted, was_relayed;
 };
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
+void report_conn_retry(struct metric_shard *shard);
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms);
 /* Bytes handed on since the last time: `sent` to the destination, `received` to the source. */
 void report_conn_bytes(

@@ -3,7 +3,8 @@
 #include "base/core/random.h"
 
 enum {
-	NUM_PLACES = 256,
+	NUM_BUCKETS = 64,
+	BUCKET_PLACES = 4,
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 30000,
 	TRIAL_MS = 5000,      /* for one connection to find out */
@@ -38,17 +39,30 @@ void outliers_free(struct outliers *outliers)
 	mem_free(outliers);
 }
 
-static struct outlier *place_of(const struct outliers *outliers, const struct addr *endpoint)
+static struct outlier *bucket_of(const struct outliers *outliers, const struct addr *endpoint)
 {
-	return &outliers->places[addr_hash(endpoint, outliers->seed) % NUM_PLACES];
+	return &outliers->places[addr_hash(endpoint, outliers->seed) % NUM_BUCKETS * BUCKET_PLACES];
 }
 
 static struct outlier *find(const struct outliers *outliers, const struct addr *endpoint)
 {
 	if (outliers->num == 0)
 		return NULL;
-	struct outlier *outlier = place_of(outliers, endpoint);
-	return outlier->pause_ms != 0 && addr_eq(&outlier->endpoint, endpoint) ? outlier : NULL;
+	struct outlier *bucket = bucket_of(outliers, endpoint);
+	for (unsigned i = 0; i < BUCKET_PLACES; i++)
+		if (bucket[i].pause_ms != 0 && addr_eq(&bucket[i].endpoint, endpoint))
+			return &bucket[i];
+	return NULL;
+}
+
+/* A free place, or that of the one whose pause ends first. */
+static struct outlier *place_for(const struct outliers *outliers, const struct addr *endpoint)
+{
+	struct outlier *bucket = bucket_of(outliers, endpoint), *best = bucket;
+	for (unsigned i = 1; i < BUCKET_PLACES; i++)
+		if (bucket[i].until_ms < best->until_ms) /* 0: free */
+			best = &bucket[i];
+	return best;
 }
 
 bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
@@ -76,8 +90,10 @@ static void put_aside(struct outlier *outlier, uint32_t pause_ms, uint64_t now_m
 static void first_failure(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
 {
 	if (outliers->places == NULL)
-		outliers->places = mem_calloc(NUM_PLACES, sizeof(*outliers->places));
-	struct outlier *outlier = place_of(outliers, endpoint);
+		outliers->places = mem_calloc(NUM_BUCKETS * BUCKET_PLACES, sizeof(*outliers->places));
+	struct outlier *outlier = find(outliers, endpoint);
+	if (outlier == NULL)
+		outlier = place_for(outliers, endpoint);
 	outliers->num += outlier->pause_ms == 0;
 	outlier->endpoint = *endpoint;
 	put_aside(outlier, PAUSE_MIN_MS, now_ms);

@@ -1,7 +1,7 @@
 /* Endpoints that failed lately, as one worker has seen it: each is set aside for a while, 1 s at first and twice as
  * long after each further failure up to 30 s, then tried again by one connection while the others still go elsewhere
- * (outlier ejection). A hint and no more: where two endpoints share a place in the table, the older is forgotten, and
- * is tried once too often. Pure: time is an argument, in milliseconds. */
+ * (outlier ejection). A hint and no more: where the table is full, one is forgotten, and is tried once too often.
+ * Pure: time is an argument, in milliseconds. */
 #pragma once
 
 #include "base/core/addr.h"

@@ -234,7 +234,7 @@ static bool is_worth_waiting(const struct destination *destination, const struct
 	return tunnel_is_suspect(best) && (destination->num_opening > 0 || may_spread(destination));
 }
 
-/* The one that is hogged works meanwhile: whoever comes later finds the new one. */
+/* The one that is hogged works meanwhile: later connections find the new one. */
 static void spread(struct destination *destination, const struct tunnel *best)
 {
 	if (tunnel_is_hogged(best) && destination->num_opening == 0 && may_spread(destination))

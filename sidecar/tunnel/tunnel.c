@@ -7,7 +7,7 @@
 #include "sidecar/tunnel/stream.h"
 #include <netinet/tcp.h>
 
-enum { RTT_FRESH_MS = 100, SUSPECT_MS = 2000 };
+enum { RTT_FRESH_MS = 100 };
 
 static struct tunnel *tunnel_new(struct tunnel_set *set, const struct addr *remote)
 {
@@ -158,7 +158,7 @@ bool tunnel_may_open(const struct tunnel *tunnel)
 bool tunnel_is_suspect(const struct tunnel *tunnel)
 {
 	if (tunnel->state != TUNNEL_OPEN || tunnel->asked_ms <= tunnel->heard_ms ||
-		loop_now_ms(tunnel->set->loop) - tunnel->asked_ms < SUSPECT_MS)
+		loop_now_ms(tunnel->set->loop) - tunnel->asked_ms < TUNNEL_SILENT_MS)
 		return false;
 	/* A peer that has nothing to say is silent too; its kernel is not. */
 	struct tcp_info facts = {0};

@@ -22,6 +22,8 @@ enum tunnel_state {
  * streams of others with them, so a tunnel takes no new ones long before. */
 enum { TUNNEL_ABANDONED_MAX = 500 };
 
+enum { TUNNEL_SILENT_MS = 2000 }; /* with something asked: a suspect */
+
 struct tunnel {
 	struct tunnel *next, **prev; /* in its set */
 	struct tunnel_set *set;

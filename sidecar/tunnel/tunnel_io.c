@@ -20,8 +20,12 @@ static void want_write(struct tunnel *tunnel, bool wanted)
 
 static enum err feed(struct tunnel *tunnel, struct span bytes, struct why *why)
 {
-	tunnel->heard_ms = loop_now_ms(tunnel->set->loop);
+	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	bool was_silent = now_ms - tunnel->heard_ms >= TUNNEL_SILENT_MS;
+	tunnel->heard_ms = now_ms;
 	enum err err = h2_session_feed(tunnel->h2, bytes, why);
+	if (err == ERR_NONE && was_silent && tunnel->state == TUNNEL_OPEN)
+		tunnel->set->hooks->on_room(tunnel); /* it is no suspect any more */
 	if (err == ERR_NONE)
 		return ERR_NONE;
 	/* The peer is told why, if its socket takes it. */

@@ -63,6 +63,7 @@ def finding_p8_no_call_fails_while_the_application_of_one_is_down(story):
     wait_until("reports", lambda: _num_calls(story, "two") >= before + CALLS)
     expect_eq(_num_calls(story, "two") - before, CALLS, "connections that the other saw: each once")
     expect_eq(story.client.access_log(reason="connect_refused"), [], "refusals")
+    expect(story.client.metric("handfast_endpoint_retries_total") >= 1, "no try at another endpoint was counted")
 
 
 def finding_p8_the_one_that_failed_is_used_again(story):

@@ -57,8 +57,6 @@ def finding_l9_legal_frames_at_random_harm_nothing(story):
             app.join(SECONDS + 15)
         callers.wait()
         load.end()
-        print("      %d tunnels in, %d out, %d calls: %s" % (callers.num, called.handshakes, len(ended), {
-            how: ended.count(how) for how in set(ended)}), flush=True)
         expect(callers.num > 20 and called.handshakes > 20 and len(ended) > 50,
                "too little happened: %d, %d, %d" % (callers.num, called.handshakes, len(ended)))
     expect_eq(load.failures, [], "honest connections that failed (seed %d)" % SEED)

@@ -119,8 +119,8 @@ def comments_have_one_style():
 # bounds already (attested, renewed), what happens once per episode or once per process.
 RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released by an operator", "attested: ", "renewed: ", "a limit is reached",
               "the limit of", "the server certificate", "too many bans", "the epoch could not", "the bundle cannot",
-              "this machine slept", "the clock", "forgotten: ",
-              "the signer has a new", "it answers again", "no certificate can be made")
+               "this machine slept", "the clock", "forgotten: ", "serve_condition_name",
+               "the signer has a new", "it answers again", "no certificate can be made")
 
 
 def lines_from_outside_ask_first():
@@ -164,6 +164,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_learn.c": "test/integration/030_connections_before_identity.py",
     "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
+    "sidecar/sidecar_root.c": "test/integration/143_the_root_ends_soon.py",
     "sidecar/sidecar_pages.c": "sidecar/worker_pages_test.c",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",

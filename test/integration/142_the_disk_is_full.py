@@ -1,0 +1,90 @@
+"""The control plane's disk is full: identities are renewed all the same, what cannot be stored is refused with the reason.
+
+    control (state_dir on a small tmpfs) --- router --- client [sidecar]
+
+Rows: I11."""
+
+import os
+import subprocess
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+
+DEADLINE_S = 60
+
+
+class _Tmpfs:
+    """A file system of 3 MB that its owner can fill."""
+
+    def __init__(self, path, uid):
+        self.path = path
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700,uid=%d,gid=%d" % (uid, uid), "none", path],
+                       check=True)
+        self._filler = os.path.join(path, "filler")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+    def fill(self):
+        with open(self._filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError:
+                pass
+
+    def free(self):
+        os.unlink(self._filler)
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), leaf_ttl="6s", start=False)
+    story.control = story.mesh.control
+    story.disk = story.own(_Tmpfs(story.control.state, 1336))
+    story.mesh.start()
+    story.client = story.mesh.sidecar("client")
+    story.client.wait_for_rotation()
+    story.disk.fill()
+
+
+def finding_i11_identities_are_renewed_on_a_full_disk(story):
+    for _ in range(2):
+        story.client.wait_for_rotation(deadline_s=15)
+        expect_eq(story.client.probe()[0], 200, "readiness of the client")
+    expect(story.control.metrics()["handfast_control_svids_unrecorded_total"] >= 1, "none was counted as unrecorded")
+
+
+def finding_i11_a_sidecar_that_restarts_gets_its_identity_back(story):
+    story.client.restart()
+
+
+def finding_i11_what_is_refused_says_file_and_reason(story):
+    for words in (("ban", identity_of("gone")), ("token", "create", "--id", identity_of("fresh"))):
+        done = story.control.run(*words, check=False)
+        expect(done.returncode != 0, "%s succeeded" % (words,))
+    expect_in("control.db: ", story.control.log(), "the log of the control plane")
+    expect_in("full", story.control.log(), "the log of the control plane")
+    lines = [line for line in story.control.log().splitlines() if "the disk refuses changes" in line]
+    expect_eq(len(lines), 1, "lines about the disk: %s" % lines)
+
+
+def finding_i11_the_condition_has_a_name_everywhere(story):
+    status, body = story.control.host.http("http://%s:15014/healthz/ready" % story.control.host.ipv4)
+    expect_eq(status, 200, "readiness")
+    expect_in("degraded: store: ", body.decode(), "the page")
+    expect_in("control.db", body.decode(), "the page")
+    expect_eq(story.control.metrics()['handfast_control_condition{name="store"}'], 1, "the gauge")
+    expect_in("DEGRADED store: ", story.control.run("status").stdout, "status")
+
+
+def finding_i11_with_room_again_all_goes_on_by_itself(story):
+    story.disk.free()
+    wait_until("the store to be well", lambda: story.control.metrics()['handfast_control_condition{name="store"}'] == 0,
+               15)
+    expect_in("changes are stored again", story.control.log(), "the log")
+    expect_eq(story.control.run("ban", identity_of("gone")).returncode, 0, "exit code of ban")
+    expect_in("banned: " + identity_of("gone"), story.control.log(), "the audit log")
+    expect("degraded" not in story.control.host.http(
+        "http://%s:15014/healthz/ready" % story.control.host.ipv4)[1].decode(), "the page still says degraded")
