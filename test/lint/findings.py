@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Each finding about release 0.1.0 has a test that bears its number: a cmocka test, an interoperability case or a statement
+of a story whose name begins with finding_<row>_. Prints each row without one and each test of a row that does not exist,
+then `N passed, N failed`, where N counts rows. With --table: the rows and their tests, as Markdown."""
+
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROWS = {
+    "P1": "late bytes of an application left in plaintext",
+    "P2": "half-closed connections leaked on both sidecars",
+    "P3": "an answer after 60 s of half-close was lost",
+    "P4": "a vanished peer outside the mesh was never noticed",
+    "P5": "the sidecar ended before its application did",
+    "P6": "one source address towards the application ran out of ports",
+    "P7": "connect() succeeds before the destination was asked",
+    "P8": "a refusal was not tried at the next endpoint",
+    "P9": "the client's address is not what the application sees",
+    "P10": "a segment outside the window reset a plaintext connection",
+    "P11": "a flush of the connection table redirected tunnels",
+    "P12": "silence and drain did not behave as README said",
+    "P13": "one family outside the mesh's networks was plaintext without a word",
+    "P14": "a draining sidecar stayed an endpoint of its services",
+    "P15": "a killed sidecar gave its application a clean end",
+    "P16": "connections opened one after the other may arrive in another order",
+    "L1": "idle plaintext connections of one host filled the table for all",
+    "L2": "silent connections took every handshake slot",
+    "L3": "one identity's streams filled the table and could not be freed",
+    "L4": "a denied identity opened tunnels until descriptors ended",
+    "L5": "one IPv6 address took what its whole /64 needed",
+    "L6": "subscriptions and claims of one identity stalled the control plane",
+    "L7": "a log reader that stopped froze the programs",
+    "L8": "strangers wrote the log at full speed",
+    "L9": "the limit on reset streams could be bought off; drained tunnels took streams",
+    "L10": "one identity held many addresses without proof",
+    "L11": "idle streams held the whole window budget",
+    "L12": "a flood of ClientHellos slowed established tunnels and probes",
+    "L13": "encodings, system call filters, arithmetic and a socket's name",
+    "L14": "a connection limit above the descriptors was accepted",
+    "L15": "socket buffers of slow readers used up the kernel's memory",
+    "I1": "the control plane never accepted again after running out of descriptors",
+    "I2": "an empty settings file aborted the programs",
+    "I3": "a rolled-back store was accepted after enough restarts",
+    "I4": "the root's end came without a warning",
+    "I5": "a refused claim was never tried again",
+    "I6": "two control planes at the first start destroyed the keys",
+    "I7": "a backup was unusable after a ban",
+    "I8": "the control plane showed an expired certificate",
+    "I9": "a clock that was ahead for seconds locked sidecars out",
+    "I10": "bans could not be lifted, tokens neither listed nor revoked",
+    "I11": "a full disk ended all identities in silence",
+    "I12": "what status, tokens, key files and readiness did not say",
+    "I13": "a tunnel outlived its peer's certificate by one lost connection",
+    "I14": "mass enrollment collapsed",
+    "I15": "any change resolved every subscription again",
+    "I16": "limits were silent",
+    "T1": "an answer was lost to RST_STREAM(NO_ERROR) after its end",
+    "T2": "peers with P-256 alone could not connect",
+    "T3": "no post-quantum key exchange, and nobody could see that",
+    "T4": "no KeyUpdate was ever sent",
+    "T5": "the chain cache hashed certificates without their lengths",
+    "T6": "chains, revocation lists and limits that refused too much or too little",
+    "T7": "a withdrawn root or certificate cut nothing that was open",
+    "T8": "a unary call without a message hung",
+    "T9": "a first window that made other implementations cut answers",
+    "T10": "a tunnel accepted while draining got no GOAWAY",
+    "T11": "which error code says that TCP was reset",
+    "O1": "advice named commands that do not exist",
+    "O2": "the command line's check always succeeded",
+    "O3": "pages and metrics that were not true",
+    "O4": "variables that Kubernetes sets ended the programs",
+    "O5": "errors that did not say what was wrong",
+    "O6": "two dialects of flags and exit codes",
+    "O7": "metrics that the field expects were missing",
+    "O8": "dead code",
+    "O9": "advice that did not say which host",
+}
+
+
+def tests():
+    """{row: [(file, name)]}"""
+    pattern = r"finding_[a-z]\d+_\w+"
+    done = subprocess.run(["git", "grep", "-nIoP", r"(?:def|void|case_)\s*\K%s(?=\()" % pattern, "--", "*_test.c", "test/*.py"],
+                          cwd=ROOT, capture_output=True, text=True)
+    found = collections.defaultdict(dict)
+    for line in done.stdout.splitlines():
+        name, _, test = line.split(":", 2)
+        found[test.split("_")[1].upper()][name, test] = None
+    return {row: list(where) for row, where in found.items()}
+
+
+def main():
+    found = tests()
+    if "--table" in sys.argv:
+        print("| row | what was wrong | tests |\n|---|---|---|")
+        for row, what in ROWS.items():
+            print("| %s | %s | %s |" % (row, what, "<br>".join("`%s` in %s" % (test, name) for name, test in found.get(row, []))))
+        return 0
+    gaps = ["%s (%s): no test" % (row, what) for row, what in ROWS.items() if row not in found]
+    strangers = ["%s: no such finding: %s" % (row, where) for row, where in found.items() if row not in ROWS]
+    for line in gaps + strangers:
+        print(line)
+    print("%d passed, %d failed" % (len(ROWS) - len(gaps), len(gaps) + len(strangers)))
+    return 1 if gaps or strangers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
