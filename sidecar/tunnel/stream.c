@@ -8,7 +8,7 @@ enum {
 	HOG_INTERVAL_MS = 100,
 	HOG_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
 	HOG_REMEMBERED_MS = 500,
-	UNWANTED_MS = 1000,       /* for the app to read what came, and to notice the end */
+	UNWANTED_MS = 5000,       /* for the app to read what came, and to notice the end */
 	UNWANTED_TURNS = 4,       /* then others have their turn */
 	UNWANTED_LEN = 16 * 1024, /* a turn */
 };

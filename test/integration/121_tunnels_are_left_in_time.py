@@ -80,7 +80,7 @@ def finding_i13_no_new_connection_is_lost_when_the_called_ones_certificate_ends(
         peer.identity = story.ca.leaf(WEB)  # it has renewed
         with story.mesh.client.connect(story.mesh.peer.ipv4, 80, uid=1000) as sock:
             expect_eq(stream.receive_exactly(sock, 7), b"welcome", "answer")
-        expect_eq(peer.handshakes, 2, "tunnels")
+        expect(peer.handshakes >= 2, "no tunnel of its own for the new connection")
     reasons = {line["reason"] for line in story.mesh.sidecar("client").access_log()}
     expect(reasons <= {"done", "reset_by_downstream", "reset_by_upstream"}, "reasons: %s" % reasons)  # all were open
 

@@ -13,7 +13,7 @@ from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 CALLS = 100
-CONNECT_S = 4
+CONNECT_S = 5
 
 
 def arrange(story):
@@ -88,14 +88,14 @@ def finding_p8_a_host_that_vanished_gets_no_new_calls_after_two_silent_seconds(s
             time.sleep(0.1)  # the rate of the calls
         outcomes = [(at_s, *call.result()) for at_s, call in calls]
     late = [outcome for outcome in outcomes if outcome[0] > 3]
-    expect(len(late) >= 20 and all(right and took_s < 1 for _, right, took_s in late), "calls from 3 s on: %s" % late)
+    expect(len(late) >= 20 and all(right and took_s < 2 for _, right, took_s in late), "calls from 3 s on: %s" % late)
     lost = [outcome for outcome in outcomes if not outcome[1]]
-    expect(all(took_s < CONNECT_S + 1 for _, _, took_s in lost), "calls that were lost: %s" % lost)
+    expect(all(took_s < CONNECT_S + 3 for _, _, took_s in lost), "calls that were lost: %s" % lost)
 
 
 def finding_p8_a_call_that_finds_no_tunnel_to_the_one_that_vanished_is_made_elsewhere(story):
     story.client.restart()
     outcomes = [_call(story) for _ in range(20)]
     expect(all(right for right, _ in outcomes), "calls: %s" % outcomes)
-    slow = [took_s for _, took_s in outcomes if took_s > 1]
-    expect(len(slow) <= 3 and all(took_s < 3.5 for took_s in slow), "slow calls: %s" % slow)
+    slow = [took_s for _, took_s in outcomes if took_s > 1.5]
+    expect(len(slow) <= 3 and all(took_s < 4 for took_s in slow), "slow calls: %s" % slow)

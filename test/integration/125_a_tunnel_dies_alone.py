@@ -49,4 +49,4 @@ def finding_p8_a_tunnel_that_died_alone_is_replaced_after_two_silent_seconds(sto
         expect(1.5 < time.monotonic() - begun, "the tunnel was not dead")
         for _ in range(10):
             right, took_s = _ask(story)
-            expect(right and took_s < 1, "a call took %.1f s: %s" % (took_s, right))
+            expect(right and took_s < 2, "a call took %.1f s: %s" % (took_s, right))
