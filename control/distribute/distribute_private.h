@@ -23,6 +23,7 @@ struct topic {
 	struct site *site;
 	struct topic *next_of_site, **prev_of_site;
 	struct subscription *subscriptions;
+	bool is_cut;      /* as registry.h has it; logged when it begins */
 	uint64_t content; /* grows with each change; 0: not resolved yet */
 	uint64_t version; /* in the message; never smaller than content */
 	uint8_t *message; /* DiscoveryDown, encoded */

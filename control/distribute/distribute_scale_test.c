@@ -134,13 +134,17 @@ static void on_pause(struct loop_timer *timer)
 	timer->on_deadline = NULL;
 }
 
-/* Whatever is on its way comes: longer than changes are gathered. */
+/* Until all that was sent has come, and longer than changes are gathered nothing is sent. */
 static void settle(struct world *world)
 {
 	struct loop_timer pause = {0};
-	loop_timer_start(world->loop, &pause, 100, on_pause);
-	while (pause.on_deadline != NULL)
-		loop_run_once(world->loop, true);
+	uint64_t sent;
+	do {
+		sent = count(world).sent;
+		loop_timer_start(world->loop, &pause, 100, on_pause);
+		while (pause.on_deadline != NULL)
+			loop_run_once(world->loop, true);
+	} while (count(world).sent != sent || world->num_answers != sent);
 }
 
 /* --- the sidecars --- */
@@ -345,6 +349,7 @@ static void reconnect_and_count(struct world *world, unsigned first, const char 
 static void finding_i15_a_reconnect_resolves_nothing_anew(void **state)
 {
 	struct world *world = *state;
+	settle(world);
 	reconnect_and_count(world, SIDECARS / 2, "a caller");
 	reconnect_and_count(world, 0, "an endpoint");
 }
@@ -353,8 +358,8 @@ static void finding_i15_a_change_is_resolved_once_and_sent_in_slices(void **stat
 {
 	struct world *world = *state;
 	struct sidecar *leaving = &world->sidecars[0];
-	unsigned answers = world->num_answers;
 	settle(world);
+	unsigned answers = world->num_answers;
 	struct counted before = count(world);
 	registry_set_draining(world->registry, &leaving->id, &leaving->ip, true);
 	run_until(world, &world->num_answers, answers + SIDECARS);
@@ -370,6 +375,7 @@ static void finding_l6_what_one_sidecar_subscribes_costs_the_others_nothing(void
 {
 	struct world *world = *state;
 	struct sidecar *greedy = &world->sidecars[SIDECARS - 1], *holder = &world->sidecars[SIDECARS - 2];
+	settle(world);
 	unsigned answers = world->num_answers, claimed = world->num_claimed;
 	for (uint8_t kind = 16; kind < 46; kind++) /* 30,720 destinations that are nobody's */
 		say_subscribe(greedy, kind, 1024);

@@ -1,4 +1,5 @@
 /* Destinations that somebody subscribed, and the answers to them. */
+#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
@@ -84,6 +85,16 @@ static void keep_message(struct topic *topic, struct span message)
 	topic->message_len = message.len;
 }
 
+static void note_cut(struct distributor *distributor, struct topic *topic, const struct resolution *resolution)
+{
+	bool begins = resolution->is_cut && !topic->is_cut;
+	topic->is_cut = resolution->is_cut;
+	if (begins && limited_log_may_identity(distributor->lines, resolution->service, "more endpoints"))
+		log_warning("distribute",
+			"service %s has more than %u endpoints of one family; the others get no calls: split it",
+			resolution->service, RESOLUTION_ENDPOINTS_MAX);
+}
+
 static enum err encode(struct distributor *distributor, const struct topic *topic, const struct resolution *resolution,
 	uint64_t version)
 {
@@ -96,6 +107,7 @@ bool topic_resolve(struct distributor *distributor, struct topic *topic)
 {
 	struct resolution resolution;
 	registry_resolve(distributor->registry, &topic->destination, &resolution);
+	note_cut(distributor, topic, &resolution);
 	if (topic->content != 0 && encode(distributor, topic, &resolution, topic->version) == ERR_NONE &&
 		span_eq(buf_span(&distributor->message), span_of(topic->message, topic->message_len)))
 		return false;

@@ -52,7 +52,7 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 bool registry_note_address(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 
 enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
-#define RESOLUTION_ENDPOINTS_MAX 64
+#define RESOLUTION_ENDPOINTS_MAX 1024 /* of one family: what an answer carries to each of its subscribers */
 struct resolution {
 	enum resolution_kind kind;
 	char because[160];   /* plain, unknown */
@@ -62,6 +62,7 @@ struct resolution {
 		const struct spiffe_id *id; /* borrowed until the next change */
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];
 	size_t num_endpoints; /* to be used */
+	bool is_cut;          /* there are more: no caller gets those */
 	size_t num_draining;  /* behind them in the array: to be used when none of those can be reached */
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);

@@ -300,6 +300,33 @@ static void finding_i15_a_start_keeps_the_endpoints_that_were_there(void **state
 	assert_int_equal(world->num_changes, before);
 }
 
+static void a_service_has_at_most_1024_endpoints_and_says_when_there_are_more(void **state)
+{
+	static const char wide[] = "mesh: {networks: ['2001:db8::/32']}\nservices:\n  - {name: web, address: "
+				   "'2001:db8:2::1', ports: [{port: 80, target: 8080}], identity: "
+				   "spiffe://cluster.local/web}\n";
+	struct world *world = *state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	struct control_config *config = NULL;
+	char ip[32];
+	settings_read_text(settings, "test.yaml", span_of_str(wide));
+	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
+	registry_set_config(world->registry, config);
+	for (unsigned i = 0; i <= RESOLUTION_ENDPOINTS_MAX; i++) {
+		_cleanup_(spiffe_id_done) struct spiffe_id id = id_of("spiffe://cluster.local/web");
+		snprintf(ip, sizeof(ip), "2001:db8:1::%x", i + 1);
+		struct ip_addr at = ip_of(ip);
+		memcpy(world->key_hash, &i, sizeof(i));
+		registry_claim(world->registry, &id, &at, world->key_hash, on_claimed, world);
+	}
+	settle(world, RESOLUTION_ENDPOINTS_MAX + 1);
+	struct resolution found = resolve(world, "[2001:db8:2::1]:80");
+	assert_int_equal(found.num_endpoints, RESOLUTION_ENDPOINTS_MAX);
+	assert_true(found.is_cut);
+	registry_set_config(world->registry, world->config);
+	control_config_free(config);
+}
+
 static void only_the_operators_word_makes_a_destination_plain(void **state)
 {
 	struct world *world = *state;
@@ -409,6 +436,7 @@ int main(void)
 		STORY(finding_p14_the_only_endpoint_stays_the_answer_while_it_drains),
 		STORY(finding_i15_a_stream_that_comes_back_soon_changes_no_answer),
 		STORY(finding_i15_a_start_keeps_the_endpoints_that_were_there),
+		STORY(a_service_has_at_most_1024_endpoints_and_says_when_there_are_more),
 		STORY(only_the_operators_word_makes_a_destination_plain),
 		STORY(an_entry_beats_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),

@@ -17,8 +17,10 @@ static bool has_room(const struct resolution *out)
 
 static void endpoint_add(struct resolution *out, const struct ip_addr *ip, uint16_t port, const struct spiffe_id *id)
 {
-	if (!has_room(out))
+	if (!has_room(out)) {
+		out->is_cut = true;
 		return;
+	}
 	out->endpoints[out->num_endpoints].address = (struct addr){.ip = *ip, .port = port};
 	out->endpoints[out->num_endpoints].id = id;
 	out->num_endpoints++;
@@ -42,7 +44,7 @@ static void gather(const struct wanted *wanted, struct resolution *out)
 {
 	for (const struct place *at = wanted->member->entries; at != NULL; at = at->next_entry)
 		gather_one(wanted, at, out);
-	for (const struct claim *claim = wanted->member->claims; claim != NULL && has_room(out); claim = claim->next)
+	for (const struct claim *claim = wanted->member->claims; claim != NULL && !out->is_cut; claim = claim->next)
 		if (claim->place->entry == NULL)
 			gather_one(wanted, claim->place, out);
 }
