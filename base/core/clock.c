@@ -140,6 +140,14 @@ int64_t trusted_time_least_s(const struct trusted_time *time, const struct clock
 	return not_before_build(now_s);
 }
 
+int64_t trusted_time_said_s(const struct trusted_time *time, const struct clock *clock)
+{
+	int64_t now_s = clock->wall_ms(clock) / 1000;
+	if (time->anchor_boot_ms != 0)
+		now_s = carried_ms(time->anchor_wall_ms, time->anchor_boot_ms, clock) / 1000;
+	return not_before_build(now_s);
+}
+
 static bool is_same_time(int64_t said_ms, int64_t before_ms, uint64_t before_boot_ms, const struct clock *clock)
 {
 	return distance(said_ms, carried_ms(before_ms, before_boot_ms, clock)) <= TRUSTED_TIME_STEP_MS;

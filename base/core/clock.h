@@ -55,6 +55,9 @@ int64_t trusted_time_now_s(const struct trusted_time *time, const struct clock *
 enum trusted_step { TRUSTED_SAME, TRUSTED_JUMPED, TRUSTED_DOUBTED /* newly */, TRUSTED_STILL_DOUBTED };
 enum trusted_step trusted_time_hear(
 	struct trusted_time *time, const struct clock *clock, int64_t authenticated_wall_ms, bool may_jump);
+/* What was said and is believed, carried on; without it the system's clock. For the control plane, which says its own
+ * clock to itself: one that is set is not believed before a minute has passed. */
+int64_t trusted_time_said_s(const struct trusted_time *time, const struct clock *clock);
 /* The earlier of the two instead of the later one: what the control plane's own certificate is judged by, so that it
  * can be reached, and say so, after a time that was too late. */
 int64_t trusted_time_least_s(const struct trusted_time *time, const struct clock *clock);

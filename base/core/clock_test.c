@@ -124,6 +124,29 @@ static void finding_i9_a_time_that_can_end_nothing_is_believed_at_once(_unused_ 
 	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
 }
 
+static void finding_i9_a_clock_that_is_set_for_seconds_is_not_believed_by_its_own_host(_unused_ void **state)
+{
+	struct trusted_time time = {.anchor_boot_ms = 0};
+	struct clock_fake fake;
+	clock_fake_init(&fake, later_s * 1000);
+	assert_int_equal(trusted_time_said_s(&time, &fake.clock), later_s); /* at first it is all there is */
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_SAME);
+	for (int i = 0; i < 2; i++) { /* ahead, then behind */
+		int64_t by_ms = i == 0 ? day_ms : -day_ms;
+		fake.wall_ms += by_ms;
+		clock_fake_advance(&fake, 1000);
+		assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_DOUBTED);
+		assert_int_equal(trusted_time_said_s(&time, &fake.clock), (fake.wall_ms - by_ms) / 1000);
+		fake.wall_ms -= by_ms;
+		assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_SAME);
+	}
+	fake.wall_ms += day_ms; /* this time it stays */
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_DOUBTED);
+	clock_fake_advance(&fake, TRUSTED_TIME_DOUBT_MS);
+	assert_int_equal(trusted_time_hear(&time, &fake.clock, fake.wall_ms, false), TRUSTED_JUMPED);
+	assert_int_equal(trusted_time_said_s(&time, &fake.clock), fake.wall_ms / 1000);
+}
+
 static void the_earlier_clock_is_never_before_the_build(_unused_ void **state)
 {
 	struct trusted_time time = {.anchor_boot_ms = 0};
@@ -173,6 +196,7 @@ int main(void)
 		cmocka_unit_test(finding_i9_a_time_that_is_wrong_for_seconds_is_not_believed),
 		cmocka_unit_test(finding_i9_a_time_that_was_believed_can_come_down_again),
 		cmocka_unit_test(finding_i9_a_time_that_can_end_nothing_is_believed_at_once),
+		cmocka_unit_test(finding_i9_a_clock_that_is_set_for_seconds_is_not_believed_by_its_own_host),
 		cmocka_unit_test(the_earlier_clock_is_never_before_the_build),
 		cmocka_unit_test(finding_i8_a_clock_that_is_set_and_a_sleep_are_noticed_once),
 		cmocka_unit_test(carries_the_anchor_across_suspend_by_boot_time),

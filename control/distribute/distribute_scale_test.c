@@ -382,7 +382,7 @@ static void finding_l6_what_one_sidecar_subscribes_costs_the_others_nothing(void
 	run_until(world, &world->num_answers, answers + 30 * 1024);
 	settle(world);
 	struct counted before = count(world);
-	assert_true(registry_release(world->registry, &holder->id, &holder->ip));
+	assert_true(registry_release(world->registry, &holder->id, &holder->ip, NULL, NULL));
 	settle(world);
 	registry_claim(world->registry, &holder->id, &holder->ip, holder->key_hash, on_claimed, world);
 	run_until(world, &world->num_claimed, claimed + 1);

@@ -139,6 +139,9 @@ struct release { /* of an address, until it is durable */
 	struct registry *registry;
 	struct spiffe_id id; /* whose claim it was */
 	struct ip_addr ip;
+	bool is_operators;
+	registry_released_fn *on_released; /* may be NULL */
+	void *arg;
 };
 
 static void on_released(void *arg, enum err err, uint64_t version);
@@ -160,27 +163,33 @@ static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct release *release = arg;
 	char text[ADDR_TEXT_MAX];
+	struct why why = {0};
 	if (err == ERR_CONFLICT && try_release(release))
 		return;
-	struct why why = {0};
-	if (err != ERR_NONE && err != ERR_CONFLICT) {
-		log_error("registry", "the release of %s could not be stored, and its claim stays",
-			ip_addr_format(&release->ip, text));
-		store_explain(release->registry->store, err, &why);
-		log_why(LOG_LEVEL_ERROR, "registry", "a release was not stored", &why);
-	}
+	if (err == ERR_CONFLICT) /* another one released it */
+		err = ERR_NONE;
+	ip_addr_format(&release->ip, text);
+	store_explain(release->registry->store, err, &why);
+	if (err == ERR_NONE)
+		log_notice("audit", "released: %s, held by %s, by %s", text, release->id.text,
+			release->is_operators ? "an operator" : "itself");
+	else
+		log_error("audit", "a release failed: %s, held by %s: %s", text, release->id.text, why.got);
+	if (release->on_released != NULL)
+		release->on_released(release->arg, err, &why);
 	spiffe_id_done(&release->id);
 	mem_free(release);
 }
 
-bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+	registry_released_fn *on_done, void *arg)
 {
 	const struct claim *claim = registry_find(registry, ip);
 	if (claim == NULL || (id != NULL && !spiffe_id_eq(&claim->id, id)))
 		return false;
 	struct release *release = mem_new(struct release);
-	release->registry = registry;
-	release->ip = *ip;
+	*release = (struct release){
+		.registry = registry, .ip = *ip, .is_operators = id == NULL, .on_released = on_done, .arg = arg};
 	spiffe_id_copy(&claim->id, &release->id);
 	return try_release(release);
 }

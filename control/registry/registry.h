@@ -44,8 +44,12 @@ bool registry_holds(const struct registry *registry, const struct spiffe_id *id,
  * the claim stays. Ignored from who does not hold the address. Stays until it is said otherwise. */
 void registry_set_draining(
 	struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, bool is_draining);
-/* The holder's own explicit release (id given) or an operator's (NULL). True: it was held. */
-bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* The holder's own explicit release (id given) or an operator's (NULL). True: it was held, and the release is on its
+ * way: once it is durable it stands in the audit log, and on_released (may be NULL) is called, or with why it is not.
+ */
+typedef void registry_released_fn(void *arg, enum err err, const struct why *why);
+bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+	registry_released_fn *on_released, void *arg);
 
 /* A host with a sidecar has this address too. True: mesh.networks and mesh.plain say nothing about its family, so what
  * is opened over it leaves in plaintext; logged once per family and configuration. */

@@ -394,7 +394,7 @@ static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
 	assert_true(store_get(world->store, "claim/192.0.2.1", &value));
 	store_swap(world->store, "claim/192.0.2.1", value.version, value.bytes, NULL, NULL);
-	assert_true(registry_release(world->registry, NULL, &ip));
+	assert_true(registry_release(world->registry, NULL, &ip, NULL, NULL));
 	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
 		loop_run_once(world->loop, false);
 		usleep(500);
@@ -409,9 +409,9 @@ static void release_needs_the_holder_or_an_operator(void **state)
 						   thief = id_of("spiffe://cluster.local/thief");
 	struct ip_addr ip = ip_of("192.0.2.1");
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
-	assert_false(registry_release(world->registry, &thief, &ip));
+	assert_false(registry_release(world->registry, &thief, &ip, NULL, NULL));
 	assert_true(registry_holds(world->registry, &web, &ip));
-	assert_true(registry_release(world->registry, &web, &ip));
+	assert_true(registry_release(world->registry, &web, &ip, NULL, NULL));
 	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
 		loop_run_once(world->loop, false);
 		usleep(1000);

@@ -157,13 +157,10 @@ enum err claims_claim(struct identity_stream *stream, const struct identity_up *
 enum err claims_release(struct identity_stream *stream, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
-	char address[ADDR_TEXT_MAX];
 	RETURN_IF_ERR(may_change(stream, why));
 	claims_stream_gone(stream);
 	stream->was_refused = false;
-	if (registry_release(registry_of(stream), &sidecar->id, &sidecar->source) &&
-		limited_log_may_identity(stream->serve->lines, sidecar->id.text, "released"))
-		log_notice("audit", "released: %s by %s", ip_addr_format(&sidecar->source, address), sidecar->id.text);
+	(void)registry_release(registry_of(stream), &sidecar->id, &sidecar->source, NULL, NULL);
 	return ERR_NONE;
 }
 

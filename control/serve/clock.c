@@ -6,6 +6,7 @@ void clock_look(struct serve *serve)
 {
 	const struct clock *clock = loop_clock(serve->options.loop);
 	int64_t by_ms = 0;
+	(void)trusted_time_hear(&serve->time, clock, clock->wall_ms(clock), false);
 	enum clock_event event = clock_watch_look(
 		&serve->clock, clock->wall_ms(clock), clock->boot_ms(clock), clock->mono_ms(clock), &by_ms);
 	switch (event) {
@@ -18,9 +19,9 @@ void clock_look(struct serve *serve)
 		serve_count(serve, CONTROL_CLOCK_SET);
 		log_error("serve",
 			"the clock of this host was set %s by %lld s: certificates made with a wrong clock are refused "
-			"by "
-			"others; check how this host gets its time",
-			by_ms > 0 ? "forward" : "back", (long long)((by_ms < 0 ? -by_ms : by_ms) / 1000));
+			"by others, and others' are judged by it after %d s only; check how this host gets its time",
+			by_ms > 0 ? "forward" : "back", (long long)((by_ms < 0 ? -by_ms : by_ms) / 1000),
+			TRUSTED_TIME_DOUBT_MS / 1000);
 		break;
 	}
 	/* A sidecar believes another time only once it was said for a minute: the sooner it hears it, the better. */

@@ -8,9 +8,11 @@
 
 #define RESPONSE_MAX (16u * 1024 * 1024)
 
-static void audit_failure(const struct order *order, const char *what, enum err err)
+/* Says why the store refused, to the log and in *why to the operator. */
+static void audit_failure(const struct order *order, const char *what, enum err err, struct why *why)
 {
-	log_error("audit", "%s failed: %s: %s", what, order->id.text == NULL ? "" : order->id.text, err_text(err));
+	store_explain(order->serve->options.store, err, why);
+	log_error("audit", "%s failed: %s: %s", what, order->id.text == NULL ? "" : order->id.text, why->got);
 }
 
 /* --- tokens --- */
@@ -18,15 +20,16 @@ static void audit_failure(const struct order *order, const char *what, enum err 
 static void on_token(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s)
 {
 	struct order *order = arg;
+	struct why why = {0};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(4096);
 	if (err == ERR_NONE) {
 		log_notice("audit", "join token made for %s", order->id.text);
 		err = token_answer_encode(line, id, not_after_s * 1000, &message);
 		serve_count(order->serve, CONTROL_TOKENS);
 	} else {
-		audit_failure(order, "a join token", err);
+		audit_failure(order, "a join token", err, &why);
 	}
-	order_finish(order, err, &message, NULL);
+	order_finish(order, err, &message, &why);
 	order_unref(order);
 }
 
@@ -75,7 +78,7 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 			"list again: handfast token list; a stolen identity needs handfast ban",
 			"one that was used just now");
 	} else {
-		audit_failure(order, "the revocation of a join token", err);
+		audit_failure(order, "the revocation of a join token", err, &why);
 	}
 	order_finish(order, err, &message, &why);
 	order_unref(order);
@@ -112,6 +115,7 @@ static void count_holder(void *arg, const struct holder *holder)
 static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct order *order = arg;
+	struct why why = {0};
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	if (err == ERR_CONFLICT) /* banned already */
 		err = ERR_NONE;
@@ -121,9 +125,9 @@ static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 			"audit", "banned: %s; %u unused tokens of it are revoked", order->id.text, order->num_tokens);
 		err = ban_answer_encode(order->num_holders, order->num_tokens, &message);
 	} else {
-		audit_failure(order, "a ban", err);
+		audit_failure(order, "a ban", err, &why);
 	}
-	order_finish(order, err, &message, NULL);
+	order_finish(order, err, &message, &why);
 	order_unref(order);
 }
 
@@ -139,14 +143,15 @@ static enum err ban(struct order *order, struct span bytes, struct why *why)
 static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct order *order = arg;
+	struct why why = {0};
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	if (err == ERR_NONE) {
 		log_notice("audit", "ban lifted: %s", order->id.text);
 		err = unban_answer_encode(true, &message);
 	} else {
-		audit_failure(order, "the end of a ban", err);
+		audit_failure(order, "the end of a ban", err, &why);
 	}
-	order_finish(order, err, &message, NULL);
+	order_finish(order, err, &message, &why);
 	order_unref(order);
 }
 
@@ -185,15 +190,25 @@ static enum err list_bans(struct order *order)
 
 /* --- others --- */
 
+static void on_released(void *arg, enum err err, const struct why *why)
+{
+	struct order *order = arg;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	if (err == ERR_NONE)
+		err = release_answer_encode(true, &message);
+	order_finish(order, err, &message, why);
+	order_unref(order);
+}
+
 static enum err release(struct order *order, struct span bytes, struct why *why)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	struct ip_addr ip;
-	char text[ADDR_TEXT_MAX];
 	RETURN_IF_ERR(release_order_parse(bytes, &ip, why));
-	bool was_held = registry_release(order->serve->options.registry, NULL, &ip);
-	log_notice("audit", "released by an operator: %s", ip_addr_format(&ip, text));
-	RETURN_IF_ERR(release_answer_encode(was_held, &message));
+	if (registry_release(order->serve->options.registry, NULL, &ip, on_released, order_ref(order)))
+		return ERR_NONE;
+	order_unref(order);
+	RETURN_IF_ERR(release_answer_encode(false, &message));
 	order_finish(order, ERR_NONE, &message, NULL);
 	return ERR_NONE;
 }

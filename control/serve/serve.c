@@ -61,7 +61,7 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 {
 	struct serve *serve = arg;
 	const struct sidecar *sidecar = rpc_peer_arg(peer);
-	if (sidecar != NULL && sidecar->valid_until_s > serve_now_ms(serve) / 1000 &&
+	if (sidecar != NULL && sidecar->valid_until_s > serve_judging_s(serve) &&
 		!bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id) &&
 		trust_is_ready(serve->options.trust))
 		return RPC_OK;
@@ -72,7 +72,7 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 
 static bool must_go(const struct serve *serve, const struct sidecar *sidecar)
 {
-	return sidecar->valid_until_s <= serve_now_ms(serve) / 1000 ||
+	return sidecar->valid_until_s <= serve_judging_s(serve) ||
 	       bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id);
 }
 
@@ -144,7 +144,7 @@ static enum err on_verify(
 		.num_chain = num_chain,
 		.bundles = trust_bundles(serve->options.trust),
 		.role = VERIFY_CLIENT,
-		.now_s = serve_now_ms(serve) / 1000};
+		.now_s = serve_judging_s(serve)};
 	enum err err = verify_chain(&input, out_svid, why);
 	if (err != ERR_NONE) {
 		serve_count(serve, CONTROL_HANDSHAKES_FAILED);

@@ -61,6 +61,7 @@ struct serve {
 	unsigned num_streams;
 	struct loop_timer sweep;
 	struct clock_watch clock;
+	struct trusted_time time; /* our own clock, believed once it stays */
 	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
@@ -85,6 +86,11 @@ static inline int64_t serve_now_ms(const struct serve *serve)
 {
 	const struct clock *clock = loop_clock(serve->options.loop);
 	return clock->wall_ms(clock);
+}
+/* The time that sidecars' certificates are judged by: a clock that is wrong for seconds must not cut them all. */
+static inline int64_t serve_judging_s(const struct serve *serve)
+{
+	return trusted_time_said_s(&serve->time, loop_clock(serve->options.loop));
 }
 static inline void serve_count(const struct serve *serve, enum control_metric metric)
 {

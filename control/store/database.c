@@ -79,25 +79,53 @@ static enum err make_or_check_file(const char *path, struct why *why)
 	return ERR_NONE;
 }
 
-/* Exclusive locking keeps a second control plane out and needs no shared-memory file; the lock is taken by the first
- * read, which a WAL left behind by kill -9 makes a recovery. */
-static enum err take_file(struct database *database, const char *path, struct why *why)
+/* SQLite's own words, and the system's when it has some. */
+static enum err disk_refused(const struct database *database, struct why *why)
 {
-	int code = sqlite3_open_v2(path, &database->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code != SQLITE_OK)
-		return damaged(why, path, sqlite3_errstr(code));
-	sqlite3_exec(database->sqlite, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;", NULL, NULL, NULL);
-	code = sqlite3_exec(database->sqlite,
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL);
-	if (code == SQLITE_OK)
-		return ERR_NONE;
+	int errnum = sqlite3_system_errno(database->sqlite);
+	return why_set(why, ERR_IO, "a change that is stored", "free space on that file system, or check the disk",
+		"%s: %s%s%s", database->path, sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ",
+		errnum == 0 ? "" : strerrordesc_np(errnum));
+}
+
+static enum err cannot_take(const struct database *database, int code, struct why *why)
+{
+	const char *path = database->path;
 	if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
 		return why_set(why, ERR_EXISTS, "a store that nobody else has open",
 			"stop the other control plane or name another state folder", "%s is in use", path);
 	if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN)
-		return why_set(why, ERR_IO, "a store that can be read and written", "check the disk", "%s: %s", path,
-			sqlite3_errmsg(database->sqlite));
+		return disk_refused(database, why);
 	return damaged(why, path, sqlite3_errmsg(database->sqlite));
+}
+
+/* Somebody else's database is left as it is, to the last byte. */
+static enum err check_is_ours(const struct database *database, struct why *why)
+{
+	int64_t num_tables, application;
+	int code = sqlite3_exec(database->sqlite, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		return cannot_take(database, code, why);
+	read_number(database->sqlite, "SELECT count(*) FROM sqlite_schema", &num_tables);
+	read_number(database->sqlite, "PRAGMA application_id", &application);
+	if (num_tables > 0 && application != APPLICATION_ID)
+		return damaged(why, database->path, "this is no store of handfast-control");
+	return ERR_NONE;
+}
+
+/* Exclusive locking keeps a second control plane out and needs no shared-memory file; the lock is taken by the first
+ * read, which a WAL left behind by kill -9 makes a recovery. */
+static enum err take_file(struct database *database, struct why *why)
+{
+	int code =
+		sqlite3_open_v2(database->path, &database->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code != SQLITE_OK)
+		return damaged(why, database->path, sqlite3_errstr(code));
+	sqlite3_exec(database->sqlite, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;", NULL, NULL, NULL);
+	RETURN_IF_ERR(check_is_ours(database, why));
+	code = sqlite3_exec(database->sqlite,
+		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL);
+	return code == SQLITE_OK ? ERR_NONE : cannot_take(database, code, why);
 }
 
 static enum err make_tables(struct database *database, const char *path, struct why *why)
@@ -168,7 +196,7 @@ static enum err set_up(struct database *database, const char *path, struct why *
 {
 	int64_t num_tables;
 	RETURN_IF_ERR(make_or_check_file(path, why));
-	RETURN_IF_ERR(take_file(database, path, why));
+	RETURN_IF_ERR(take_file(database, why));
 	read_number(database->sqlite, "SELECT count(*) FROM sqlite_schema", &num_tables);
 	if (num_tables == 0) /* also what a crash left right after the file's birth */
 		RETURN_IF_ERR(make_tables(database, path, why));
@@ -286,15 +314,6 @@ static enum err keep_revision(struct database *database, uint64_t revision)
 {
 	sqlite3_bind_int64(database->count, 1, (int64_t)revision);
 	return run(database->count) == SQLITE_DONE ? ERR_NONE : ERR_IO;
-}
-
-/* SQLite's own words, and the system's when it has some. */
-static enum err disk_refused(const struct database *database, struct why *why)
-{
-	int errnum = sqlite3_system_errno(database->sqlite);
-	return why_set(why, ERR_IO, "a change that is stored", "free space on that file system, or check the disk",
-		"%s: %s%s%s", database->path, sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ",
-		errnum == 0 ? "" : strerrordesc_np(errnum));
 }
 
 enum err database_commit(struct database *database, struct database_change **changes, size_t num, struct why *why)

@@ -201,6 +201,31 @@ static void says_damaged_and_overwrites_nothing_when_the_file_is_not_a_store(voi
 	assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim);
 }
 
+static size_t read_file(const char *path, char *out, size_t cap)
+{
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	size_t len = fread(out, 1, cap, file);
+	fclose(file);
+	return len;
+}
+
+/* A state folder named by mistake: another program's database keeps its bytes, and its journal mode. */
+static void finding_i3_another_programs_database_is_not_touched(void **state)
+{
+	struct world *world = *state;
+	static char before[65536], after[65536];
+	struct why why = {0};
+	store_close(TAKE_PTR(world->store));
+	loop_run_once(world->loop, false);
+	overwrite(world->path, 18, "\1\1", 2); /* a rollback journal, no WAL */
+	overwrite(world->path, 68, "mine", 4); /* its application id */
+	size_t len = read_file(world->path, before, sizeof before);
+	assert_int_equal(store_open(world->loop, world->path, &world->store, &why), ERR_STATE_DAMAGED);
+	assert_int_equal(read_file(world->path, after, sizeof after), len);
+	assert_memory_equal(before, after, len);
+}
+
 /* C17 */
 static void says_damaged_when_a_bit_of_a_value_flipped(void **state)
 {
@@ -281,6 +306,7 @@ int main(void)
 		TEST(lists_by_prefix_in_order),
 		TEST(tells_watches_of_their_prefix_only),
 		TEST(says_damaged_and_overwrites_nothing_when_the_file_is_not_a_store),
+		TEST(finding_i3_another_programs_database_is_not_touched),
 		TEST(says_damaged_when_a_bit_of_a_value_flipped),
 		TEST(refuses_a_file_that_others_may_read),
 		TEST(refuses_a_file_that_another_control_plane_has_open),

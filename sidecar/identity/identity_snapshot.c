@@ -112,8 +112,9 @@ enum err identity_use_answer(
 	struct identity_client *client, struct attest_answer *answer, struct private_key *key, struct why *why)
 {
 	struct credentials *fresh;
-	/* The server is proven, so its clock is believed before its certificates are judged: ours may be years off. */
-	identity_hear_time(client, answer->server_time_ms, true);
+	/* The server is proven, so its clock is believed before its certificates are judged: ours may be years off. But
+	 * while what we have is valid, a jump has to last: the server may refuse us for its own wrong clock. */
+	identity_hear_time(client, answer->server_time_ms, !client->is_published);
 	RETURN_IF_ERR(check_domain(client, answer->svid, why));
 	RETURN_IF_ERR(check_epoch(client, &answer->trust, why));
 	RETURN_IF_ERR(credentials_new(answer->svid, key, answer->trust.bundles, answer->trust.epoch,

@@ -218,6 +218,28 @@ static void finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_
 	assert_non_null(world->last);
 }
 
+/* The control plane's clock is a day ahead: it finds our SVID expired, and we are to attest anew. */
+static void finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_identity(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	_cleanup_(test_mesh_freep) struct test_mesh *ahead = test_mesh_new(DOMAIN, TEST_NOW_S + 86400);
+	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(ahead, OWN);
+	_cleanup_(attest_answer_done) struct attest_answer answer = {.svid = svid_ref(credentials_svid(made)),
+		.trust = trust_of(ahead, 7, 4),
+		.server_time_ms = (TEST_NOW_S + 86400) * 1000};
+	struct why why;
+	struct credentials *good = world->last;
+	assert_int_equal(identity_use_answer(&world->client, &answer, credentials_key(made), &why), ERR_NOT_YET_VALID);
+	identity_judge_expiry(&world->client);
+	assert_ptr_equal(world->last, good);
+	/* without one it is all that there is to go by */
+	clock_fake_advance(&world->clock, 3700 * 1000);
+	identity_judge_expiry(&world->client);
+	assert_null(world->last);
+	assert_int_equal(identity_use_answer(&world->client, &answer, credentials_key(made), &why), ERR_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +257,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(withdraws_an_expired_identity_once, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,7 @@ def finding_i7_without_that_word_the_sidecars_say_how_to_go_on(story):
     story.control.start()
     story.control.process.wait_for_log("trust refused", 15)
     expect_in("handfast-control restore", story.control.log(), "what the control plane says")
+    expect(story.control.metrics()["handfast_control_trust_refused_total"] >= 1, "the refusal was not counted")
     story.control.stop()
     expect_eq(_restore(story).returncode, 0, "exit code of restore")
     story.control.start()

@@ -60,10 +60,15 @@ def finding_i11_a_sidecar_that_restarts_gets_its_identity_back(story):
     story.client.restart()
 
 
-def finding_i11_what_is_refused_says_file_and_reason(story):
+def finding_i11_what_is_refused_says_file_and_reason_and_is_not_in_the_audit_log(story):
     for words in (("ban", identity_of("gone")), ("token", "create", "--id", identity_of("fresh"))):
         done = story.control.run(*words, check=False)
         expect(done.returncode != 0, "%s succeeded" % (words,))
+        expect_in("control.db: ", done.stderr, "what %s says" % words[0])
+    audit = [line for line in story.control.log().splitlines() if " audit: " in line]
+    expect(not [line for line in audit if "banned: " in line and "failed" not in line], "the audit log says banned")
+    expect(not [line for line in audit if "token made for " + identity_of("fresh") in line],
+           "the audit log says that a token was made")
     expect_in("control.db: ", story.control.log(), "the log of the control plane")
     expect_in("full", story.control.log(), "the log of the control plane")
     lines = [line for line in story.control.log().splitlines() if "the disk refuses changes" in line]
