@@ -10,6 +10,7 @@
 
 static const uint8_t V4[4] = {169, 254, 15, 6};
 static const uint8_t V6[16] = {[0] = 0x01, [15] = 6}; /* 100::6 */
+enum { SPARE_FIRST = 8, SPARE_LAST = 15 };            /* its last byte in the spare ones: 100::8/125 */
 static const uint8_t V6_OF_0_1_0[16] = {[15] = 6};    /* ::6, IPv4-compatible: many a program shows it as 0.0.0.6 */
 
 #define ANSWER_MAX 4096
@@ -76,10 +77,10 @@ static enum err refused(int errnum, struct why *why)
 		"run with CAP_NET_ADMIN in the network namespace of the workload", "%s", strerror(errnum));
 }
 
-enum err loopback_addr_add(int family, struct why *why)
+static enum err add_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
-	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family, family == AF_INET ? V4 : V6);
+	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family, address);
 	int errnum = ask(&request);
 	return errnum == 0 || errnum == EEXIST ? ERR_NONE : refused(errnum, why);
 }
@@ -92,12 +93,29 @@ static enum err remove_one(int family, const uint8_t *address, struct why *why)
 	return errnum == 0 || errnum == EADDRNOTAVAIL ? ERR_NONE : refused(errnum, why);
 }
 
+typedef enum err change_fn(int family, const uint8_t *address, struct why *why);
+
+static enum err change_v6(change_fn *change, struct why *why)
+{
+	RETURN_IF_ERR(change(AF_INET6, V6, why));
+	uint8_t spare[16];
+	memcpy(spare, V6, sizeof(spare));
+	for (spare[15] = SPARE_FIRST; spare[15] <= SPARE_LAST; spare[15]++)
+		RETURN_IF_ERR(change(AF_INET6, spare, why));
+	return ERR_NONE;
+}
+
+enum err loopback_addr_add(int family, struct why *why)
+{
+	return family == AF_INET ? add_one(family, V4, why) : change_v6(add_one, why);
+}
+
 enum err loopback_addr_remove(int family, struct why *why)
 {
 	if (family == AF_INET)
 		return remove_one(family, V4, why);
 	RETURN_IF_ERR(remove_one(family, V6_OF_0_1_0, why));
-	return remove_one(family, V6, why);
+	return change_v6(remove_one, why);
 }
 
 bool loopback_addr_has_v6(void)

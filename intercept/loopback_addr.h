@@ -1,6 +1,7 @@
-/* 169.254.15.6/32 and 100::6/128 on lo: where the sidecar dials its workload from, so that nothing that comes through
- * it looks like 127.0.0.1 to an application that trusts that. 100::/64 is for discarding (RFC 6666): no packet outside
- * has such a source, and unlike fc00::/7 no program takes it for its own network. Written by rtnetlink. */
+/* 169.254.15.6/32, 100::6/128 and, for when its ports run out, 100::8/128 to 100::f/128 on lo: where the sidecar dials
+ * its workload from, so that nothing that comes through it looks like 127.0.0.1 to an application that trusts that.
+ * 100::/64 is for discarding (RFC 6666): no packet outside has such a source, and unlike fc00::/7 no program takes it
+ * for its own network. Written by rtnetlink. */
 #pragma once
 
 #include "base/core/err.h"

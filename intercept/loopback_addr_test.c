@@ -23,8 +23,8 @@ static void is_there_after_add_and_gone_after_remove(_unused_ void **state)
 	static const struct {
 		int family;
 		const char *text;
-	} rows[] = {{AF_INET, "169.254.15.6"}, {AF_INET6, "100::6"}};
-	for (size_t i = 0; i < 2; i++) {
+	} rows[] = {{AF_INET, "169.254.15.6"}, {AF_INET6, "100::6"}, {AF_INET6, "100::8"}, {AF_INET6, "100::f"}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_false(can_listen_at(rows[i].text));
 		assert_int_equal(loopback_addr_add(rows[i].family, NULL), ERR_NONE);
 		assert_int_equal(loopback_addr_add(rows[i].family, NULL), ERR_NONE);

@@ -36,7 +36,8 @@ static enum err remove_all(struct report *report)
 	if (err != ERR_NONE)
 		report_add_why(report, "remove", &why);
 	else
-		report_add(report, FINDING_OK, "removed", "table inet " RULES_TABLE ", 169.254.15.6 and 100::6 on lo");
+		report_add(report, FINDING_OK, "removed",
+			"table inet " RULES_TABLE ", 169.254.15.6, 100::6 and 100::8/125 on lo");
 	return err;
 }
 
@@ -119,7 +120,7 @@ static enum err print_plan(const struct options *options)
 	RETURN_IF_ERR(rules_render_table(&options->rules, &table));
 	RETURN_IF_ERR(up ? rules_render_rewrite(buf_span(&table), &commands) : rules_render_remove(&commands));
 	print(&commands, stdout);
-	printf("# and on lo: %s 169.254.15.6/32 and 100::6/128\n", up ? "add" : "remove");
+	printf("# and on lo: %s 169.254.15.6/32, 100::6/128 and the eight of 100::8/125\n", up ? "add" : "remove");
 	return ERR_NONE;
 }
 

@@ -45,6 +45,13 @@ struct conn_observer { /* may be NULL each */
 	void (*on_retry)(void *arg); /* outbound: the next endpoint is tried */
 };
 
+/* In IPv6 a port of 100::6 rests for 60 s after its connection (docs/decisions/023). While they run out, connections to
+ * the workload come from 100::8 to 100::f in turn, which handfast-init adds too. */
+struct spare_sources {
+	unsigned at; /* 0: 100::6 itself */
+	uint64_t since_ms;
+};
+
 /* What the connections of one worker stand on; everything borrowed. */
 struct conn_env {
 	struct loop *loop;
@@ -54,8 +61,9 @@ struct conn_env {
 	struct outliers *outliers; /* endpoints that failed lately */
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
-	struct socket_keepalive keepalive;           /* of every plain socket */
-	struct local_ports ports;                    /* for connections of ours */
+	struct socket_keepalive keepalive; /* of every plain socket */
+	struct local_ports ports;          /* for connections of ours */
+	struct spare_sources spare_sources;
 	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: where the app sees inbound connections
 							come from; family 0: any */
 	struct conn_observer observer;

@@ -86,6 +86,10 @@ struct conn_next conn_recheck(struct conn *conn);
 bool conn_has_identity(const struct conn *conn);
 struct conn_next conn_park_for_identity(struct conn *conn);
 
+/* Starts a plain connection and waits for it. `source`: towards the workload, which is on this machine; NULL: a
+ * destination elsewhere. */
+struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source);
+
 /* The steps; see conn_steps.def. */
 struct conn_next step_accept(struct conn *conn);
 struct conn_next step_original_dst_outbound(struct conn *conn);

@@ -1,4 +1,4 @@
-/* Step 6: a stream on a tunnel, or a plain connection to the app or to a plain destination. */
+/* Step 6: a stream on a tunnel, or a plain connection (step_open_plain.c). */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
@@ -14,93 +14,6 @@ enum {
 	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be quicker */
 	STATUS_DENIED = 401,
 };
-
-static void on_connected(struct loop_io *io, unsigned ready)
-{
-	(void)ready;
-	struct conn *conn = container_of(io, struct conn, connecting);
-	enum err err = socket_connect_result(conn->connecting_fd);
-	loop_io_stop(io);
-	if (err == ERR_NONE) {
-		conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
-		conn->open_state = OPEN_READY;
-		conn_wake(conn);
-		return;
-	}
-	char text[ADDR_TEXT_MAX];
-	why_set(conn_why(conn), err, "a connection to be accepted", "see that something listens there", "%s at %s",
-		err_text(err), addr_format(&conn->endpoint, text));
-	fd_close(TAKE_FD(conn->connecting_fd));
-	conn->open_state = OPEN_FAILED;
-	conn->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
-			    : err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
-						 : CLOSE_CONNECT_FAILED;
-	conn_wake(conn);
-}
-
-static enum close_reason reason_of_start(enum err err)
-{
-	if (err == ERR_FD_EXHAUSTED)
-		return CLOSE_FD_EXHAUSTED;
-	if (err == ERR_NO_PORT)
-		return CLOSE_PORTS_EXHAUSTED;
-	return err == ERR_REFUSED ? CLOSE_CONNECT_REFUSED : CLOSE_CONNECT_FAILED;
-}
-
-static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
-{
-	char text[ADDR_TEXT_MAX];
-	const char *expected = "a connection to be started", *fix = "see the route to it";
-	if (err == ERR_NO_PORT) {
-		expected = "a local port that is free towards the destination";
-		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
-	} else if (has_source) {
-		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
-	}
-	why_set(conn_why(conn), err, expected, fix, "%s at %s", err_text(err), addr_format(&conn->endpoint, text));
-	return conn_close_for(reason_of_start(err));
-}
-
-/* `source`: towards the workload, which is on this machine; NULL: a destination elsewhere. */
-static struct conn_next open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
-{
-	bool has_source = source != NULL && source->family != 0;
-	struct socket_connect_options options = {
-		.source = has_source ? source : NULL,
-		.ports = &conn->env->ports,
-		.resets_on_close = true,
-		/* In IPv6 no route to an own address leads by way of lo. */
-		.over_loopback = has_source && source->family == AF_INET,
-		.limits_memory = true,
-		.is_near = source != NULL,
-	};
-	conn->endpoint = *to;
-	enum err err = socket_connect(to, &options, &conn->connecting_fd);
-	if (err != ERR_NONE)
-		return not_started(conn, err, has_source);
-	socket_set_nodelay(conn->connecting_fd);
-	conn->open_state = OPEN_WAITING;
-	CHECK(conn->env != NULL);
-	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
-	return conn_wait();
-}
-
-struct conn_next step_open_app(struct conn *conn)
-{
-	const struct ip_addr *source =
-		conn->dst.addr.ip.family == AF_INET ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
-	switch (conn->open_state) {
-	case OPEN_IDLE:
-		return open_plain(conn, &conn->dst.addr, source);
-	case OPEN_WAITING:
-		return conn_wait();
-	case OPEN_FAILED:
-		return conn_close_for(conn->open_reason);
-	case OPEN_READY:
-		return conn_next();
-	}
-	CHECK_UNREACHABLE();
-}
 
 static enum close_reason reason_of_tls(const struct stream_result *result)
 {
@@ -292,7 +205,7 @@ struct conn_next step_open_outbound(struct conn *conn)
 	switch (conn->open_state) {
 	case OPEN_IDLE:
 		if (!conn->encrypted)
-			return open_plain(conn, &conn->dst.addr, NULL);
+			return conn_open_plain(conn, &conn->dst.addr, NULL);
 		return conn_has_identity(conn) ? open_stream(conn) : conn_park_for_identity(conn);
 	case OPEN_WAITING:
 		return conn_wait();

@@ -1,0 +1,127 @@
+/* Step 6, the part over plain sockets: a connection to the app, or to a plain destination. */
+#include "base/core/check.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/conn/conn_state.h"
+
+static void on_connected(struct loop_io *io, unsigned ready)
+{
+	(void)ready;
+	struct conn *conn = container_of(io, struct conn, connecting);
+	enum err err = socket_connect_result(conn->connecting_fd);
+	loop_io_stop(io);
+	if (err == ERR_NONE) {
+		conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
+		conn->open_state = OPEN_READY;
+		conn_wake(conn);
+		return;
+	}
+	char text[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), err, "a connection to be accepted", "see that something listens there", "%s at %s",
+		err_text(err), addr_format(&conn->endpoint, text));
+	fd_close(TAKE_FD(conn->connecting_fd));
+	conn->open_state = OPEN_FAILED;
+	conn->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+			    : err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
+						 : CLOSE_CONNECT_FAILED;
+	conn_wake(conn);
+}
+
+static enum close_reason reason_of_start(enum err err)
+{
+	if (err == ERR_FD_EXHAUSTED)
+		return CLOSE_FD_EXHAUSTED;
+	if (err == ERR_NO_PORT)
+		return CLOSE_PORTS_EXHAUSTED;
+	return err == ERR_REFUSED ? CLOSE_CONNECT_REFUSED : CLOSE_CONNECT_FAILED;
+}
+
+static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *expected = "a connection to be started", *fix = "see the route to it";
+	if (err == ERR_NO_PORT) {
+		expected = "a local port that is free towards the destination";
+		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
+	} else if (has_source) {
+		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
+	}
+	why_set(conn_why(conn), err, expected, fix, "%s at %s", err_text(err), addr_format(&conn->endpoint, text));
+	return conn_close_for(reason_of_start(err));
+}
+
+enum { SPARE_SOURCES = 8, SPARE_FIRST = 8, SPARE_MS = 60000 };
+
+static bool has_spare(const struct ip_addr *source)
+{
+	static const uint8_t first[16] = {[0] = 0x01, [15] = 6};
+	return source != NULL && source->family == AF_INET6 && memcmp(source->bytes, first, sizeof(first)) == 0;
+}
+
+/* One that is used up is left for a minute. */
+static enum err connect_from_spares(struct conn *conn, const struct addr *to, struct socket_connect_options *options)
+{
+	struct spare_sources *spares = &conn->env->spare_sources;
+	const struct ip_addr *first = options->source;
+	uint64_t now_ms = loop_now_ms(conn->env->loop);
+	if (spares->at != 0 && now_ms - spares->since_ms >= SPARE_MS)
+		spares->at = 0;
+	enum err err = ERR_NO_PORT;
+	for (unsigned i = 0; err == ERR_NO_PORT && i <= SPARE_SOURCES; i++) {
+		struct ip_addr source = *first;
+		if (spares->at > 0)
+			source.bytes[15] = (uint8_t)(SPARE_FIRST + spares->at - 1);
+		options->source = &source;
+		err = socket_connect(to, options, &conn->connecting_fd);
+		bool is_absent = err == ERR_UNREACHABLE && spares->at > 0;
+		if (is_absent)
+			err = ERR_NO_PORT;
+		if (err != ERR_NO_PORT)
+			break;
+		spares->at = is_absent ? 0 : (spares->at + 1) % (SPARE_SOURCES + 1);
+		spares->since_ms = now_ms;
+	}
+	options->source = first;
+	return err;
+}
+
+struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
+{
+	bool has_source = source != NULL && source->family != 0;
+	struct socket_connect_options options = {
+		.source = has_source ? source : NULL,
+		.ports = &conn->env->ports,
+		.resets_on_close = true,
+		/* In IPv6 no route to an own address leads by way of lo. */
+		.over_loopback = has_source && source->family == AF_INET,
+		.limits_memory = true,
+		.is_near = source != NULL,
+	};
+	conn->endpoint = *to;
+	enum err err = has_source && has_spare(source) ? connect_from_spares(conn, to, &options)
+						       : socket_connect(to, &options, &conn->connecting_fd);
+	if (err != ERR_NONE)
+		return not_started(conn, err, has_source);
+	socket_set_nodelay(conn->connecting_fd);
+	conn->open_state = OPEN_WAITING;
+	CHECK(conn->env != NULL);
+	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
+	return conn_wait();
+}
+
+struct conn_next step_open_app(struct conn *conn)
+{
+	const struct ip_addr *source =
+		conn->dst.addr.ip.family == AF_INET ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
+	switch (conn->open_state) {
+	case OPEN_IDLE:
+		return conn_open_plain(conn, &conn->dst.addr, source);
+	case OPEN_WAITING:
+		return conn_wait();
+	case OPEN_FAILED:
+		return conn_close_for(conn->open_reason);
+	case OPEN_READY:
+		return conn_next();
+	}
+	CHECK_UNREACHABLE();
+}
