@@ -137,11 +137,11 @@ class Enrolment:
             raise Refused("%s %s" % (stream.ended, stream.headers))
         return fields(find(stream)[0])
 
-    def attest(self, token=None, key=None, uris=(), signer=None):
+    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None):
         """Attests with a join token or (token None) the attestation key alone. signer: who makes the proof, if
-        somebody else than key."""
+        somebody else than key. leaf_key: of the certificate."""
         key = key or new_key()
-        csr = make_csr(new_key(), uris)
+        csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())
         proof = (signer or key).sign(exported, ec.ECDSA(hashes.SHA256()))
         evidence = field(1, field(1, token[0]) + field(2, token[1])) if token else field(2, b"")
