@@ -193,6 +193,16 @@ void h2_stream_set_window(struct h2_session *session, int32_t stream_id, uint32_
 	h2_session_notify(session);
 }
 
+void h2_stream_shrink_window(struct h2_session *session, int32_t stream_id, uint32_t bytes)
+{
+	const struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || stream->is_unsent || bytes >= h2_stream_window(session, stream_id) ||
+		session->broken != ERR_NONE)
+		return;
+	CHECK(!nghttp2_is_fatal(
+		nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, (int32_t)bytes)));
+}
+
 uint32_t h2_stream_window(const struct h2_session *session, int32_t stream_id)
 {
 	int32_t window = nghttp2_session_get_stream_effective_local_window_size(session->nghttp2, stream_id);

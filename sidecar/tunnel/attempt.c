@@ -232,6 +232,11 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
 	attempt->tries++;
 	attempt->replayed = 0;
 	uint32_t first = window_first(&stream->window, stream->budget);
+	if (first > WINDOW_START && !tunnel_windows_take(tunnel, window_charged(&stream->window))) {
+		window_close(&stream->window, stream->budget);
+		window_open(&stream->window, loop_now_ms(tunnel->set->loop));
+		first = WINDOW_START;
+	}
 	if (first > WINDOW_START)
 		h2_stream_set_window(tunnel->h2, stream->id, first);
 	if (attempt->downstream != NULL) {

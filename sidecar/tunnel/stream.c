@@ -60,6 +60,7 @@ static void unlink_answered(struct tunnel *tunnel, struct stream *stream)
 static void leave_tunnel(struct stream *stream)
 {
 	struct tunnel *tunnel = TAKE_PTR(stream->tunnel);
+	tunnel_windows_give(tunnel, window_charged(&stream->window));
 	*stream->prev = stream->next;
 	if (stream->next != NULL)
 		stream->next->prev = stream->prev;
@@ -123,8 +124,8 @@ void stream_limit(struct stream *stream)
 static void note_moved(struct stream *stream, size_t len)
 {
 	uint64_t now_ms = loop_now_ms(stream->leg.loop);
-	if (now_ms - stream->moved_since_ms > HOG_INTERVAL_MS) {
-		stream->moved_since_ms = now_ms;
+	if ((uint32_t)now_ms - stream->moved_since_ms > HOG_INTERVAL_MS) {
+		stream->moved_since_ms = (uint32_t)now_ms;
 		stream->moved = 0;
 	}
 	stream->moved += (uint32_t)len;
@@ -163,13 +164,31 @@ enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap,
 	CHECK_UNREACHABLE();
 }
 
+/* What was granted to a sender that hardly used it comes back as it sends. */
+static void shrink_window(struct stream *stream, size_t len)
+{
+	if (window_shrinks(&stream->window, loop_now_ms(stream->leg.loop)))
+		h2_stream_shrink_window(stream->tunnel->h2, stream->id, stream->window.size);
+	uint32_t settled = window_settle(&stream->window, stream->budget, len);
+	tunnel_windows_give(stream->tunnel, settled);
+}
+
+/* Only a full window may grow; the round trip and the identity's share matter only then. */
 static void grow_window(struct stream *stream, size_t len, bool keeps_up)
 {
 	struct tunnel *tunnel = stream->tunnel;
 	uint64_t now_ms = loop_now_ms(stream->leg.loop);
-	/* The round trip matters only when a window is full. */
-	uint32_t rtt_ms = stream->window.filled + len >= stream->window.size ? tunnel_rtt_ms(tunnel) : 0;
-	switch (window_received(&stream->window, tunnel->set->budget, len, keeps_up, now_ms, rtt_ms)) {
+	uint32_t size = stream->window.size;
+	bool is_full = stream->window.filled + len >= size;
+	bool has_share = is_full && keeps_up && tunnel_windows_take(tunnel, size);
+	uint32_t rtt_ms = has_share ? tunnel_rtt_ms(tunnel) : 0;
+	enum window_change change =
+		window_received(&stream->window, stream->budget, len, keeps_up && has_share, now_ms, rtt_ms);
+	if (has_share && change != WINDOW_GROWN)
+		tunnel_windows_give(tunnel, size);
+	if (is_full && keeps_up && !has_share)
+		tunnel_set_relieve_peer(tunnel);
+	switch (change) {
 	case WINDOW_SAME:
 		break;
 	case WINDOW_GROWN:
@@ -187,6 +206,7 @@ void stream_on_data(struct stream *stream, struct span bytes)
 		return;
 	struct leg *leg = &stream->leg;
 	note_moved(stream, bytes.len);
+	shrink_window(stream, bytes.len);
 	bool kept_before = buf_len(&leg->kept) > 0;
 	leg_deliver(leg, bytes);
 	if (leg->is_reset)
@@ -312,6 +332,7 @@ static void stream_leg_wake(struct leg *leg)
 static void stream_leg_took(struct leg *leg, size_t len)
 {
 	struct stream *stream = stream_of_leg(leg);
+	len = window_granted(&stream->window, len);
 	if (h2_of(stream) != NULL)
 		h2_stream_consumed(h2_of(stream), stream->id, len);
 	stream->unread_since_ms = loop_now_ms(leg->loop);

@@ -30,7 +30,7 @@ struct stream {
 	struct window_budget *budget; /* that window is charged to */
 	uint64_t unread_since_ms;     /* while `kept` holds bytes */
 	uint32_t moved;               /* since moved_since_ms: does it hog the tunnel? */
-	uint64_t moved_since_ms;
+	uint32_t moved_since_ms;      /* the low bits: only short intervals are told apart */
 };
 
 struct stream *stream_new(struct tunnel *tunnel); /* held by the caller; id to be set */

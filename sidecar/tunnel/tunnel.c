@@ -38,6 +38,7 @@ static void give_places(struct tunnel *tunnel)
 	shares_give(&tunnel->handshake);
 	shares_give(&tunnel->of_source);
 	shares_give(&tunnel->of_identity);
+	shares_give(&tunnel->of_windows);
 }
 
 /* What the outside is to know as a failure: it never stood, or it fell with something on it, or not in order. */

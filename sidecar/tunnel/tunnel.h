@@ -47,6 +47,7 @@ struct tunnel {
 	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
 	struct addr local, remote;
 	struct share handshake, of_source, of_identity; /* inbound: its places at the door */
+	struct share of_windows;                        /* what its streams have of the window budget */
 	struct spiffe_id expected;                      /* outbound */
 
 	struct stream *streams;
@@ -82,6 +83,9 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *why);
  * has_new_anchors: not only bans may have changed. */
 void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors);
 void tunnel_want_flush(struct tunnel *tunnel);
+/* Of the share that the peer's identity has of the window budget. */
+bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes);
+void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes);
 const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */
 bool tunnel_is_hogged(const struct tunnel *tunnel);
 uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the kernel's measure, asked now and then */

@@ -1,6 +1,7 @@
 #include "sidecar/tunnel/tunnel_set.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
 
@@ -24,6 +25,12 @@ void tunnel_set_init(struct tunnel_set *set)
 	set_default(&set->limits.handshake_timeout_ms, 5000);
 	set_default(&set->limits.idle_ms, 60000);
 	set_default(&set->limits.ping_ms, 10000);
+	/* The budget is the whole process's, so this bounds only what one identity has of it on this worker. */
+	uint64_t budget = window_budget_size(set->budget);
+	set->windows = shares_new(&(struct shares_options){.capacity = budget,
+		.num_classes = 1,
+		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = budget / 4}}},
+		.seed = random_u64()});
 	set->in = mem_alloc(TUNNEL_IN_LEN);
 	buf_init(&set->out, TUNNEL_OUT_LEN);
 }
@@ -57,6 +64,7 @@ void tunnel_set_done(struct tunnel_set *set)
 		bury->on_run(bury);
 	}
 	loop_task_cancel(&set->round);
+	shares_free(set->windows);
 	credentials_unref(set->credentials);
 	bundle_set_unref(set->judged);
 	mem_free(set->in);
@@ -136,6 +144,30 @@ void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *a
 
 /* --- the memory budget --- */
 
+bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes)
+{
+	struct share *share = &tunnel->of_windows;
+	const struct svid *peer = tunnel_peer(tunnel);
+	if (share->shares != NULL)
+		return shares_resize(share, share->weight + bytes) == SHARE_LIMIT_NONE;
+	if (peer == NULL || tunnel->state == TUNNEL_GONE)
+		return false;
+	struct share_key key = share_key_of_bytes(span_of_str(svid_id(peer)->text));
+	return shares_take(tunnel->set->windows, 0, &key, 1, bytes, share) == SHARE_LIMIT_NONE;
+}
+
+void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes)
+{
+	struct share *share = &tunnel->of_windows;
+	if (bytes == 0 || share->shares == NULL)
+		return;
+	CHECK(bytes <= share->weight);
+	if (bytes == share->weight)
+		shares_give(share);
+	else
+		CHECK(shares_resize(share, share->weight - bytes) == SHARE_LIMIT_NONE);
+}
+
 static bool is_unread(const struct stream *stream, uint64_t now_ms)
 {
 	return stream->is_held && !stream->leg.is_reset && window_charged(&stream->window) > 0 &&
@@ -187,16 +219,31 @@ static struct stream *find_longest_unread(const struct tunnel_set *set, const st
 	return longest;
 }
 
+static bool is_time_to_relieve(struct tunnel_set *set, uint64_t now_ms)
+{
+	if (set->relieved_ms != 0 && now_ms - set->relieved_ms < RELIEVE_EVERY_MS)
+		return false;
+	set->relieved_ms = now_ms;
+	return true;
+}
+
 void tunnel_set_relieve(struct tunnel_set *set)
 {
 	uint64_t now_ms = loop_now_ms(set->loop);
-	if (set->relieved_ms != 0 && now_ms - set->relieved_ms < RELIEVE_EVERY_MS)
-		return;
-	set->relieved_ms = now_ms;
-	const struct tunnel *heaviest = find_heaviest(set, now_ms);
+	const struct tunnel *heaviest = is_time_to_relieve(set, now_ms) ? find_heaviest(set, now_ms) : NULL;
 	if (heaviest == NULL)
 		return;
 	struct stream *longest = find_longest_unread(set, heaviest, now_ms);
 	CHECK(longest != NULL);
 	stream_limit(longest);
+}
+
+void tunnel_set_relieve_peer(struct tunnel *tunnel)
+{
+	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
+	if (!is_time_to_relieve(tunnel->set, now_ms))
+		return;
+	struct stream *longest = find_longest_unread(tunnel->set, tunnel, now_ms);
+	if (longest != NULL)
+		stream_limit(longest);
 }

@@ -44,6 +44,7 @@ struct tunnel_set {
 	struct bundle_set *judged;       /* what the tunnels' peers were last judged by; NULL: none yet */
 	struct tunnel *tunnels;
 	unsigned num_tunnels, num_streams;
+	struct shares *windows; /* the window budget, by the peer's identity */
 	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
 	struct loop_task round; /* counts them anew */
 	uint64_t relieved_ms;   /* when streams were last looked at for the budget's sake */
@@ -64,3 +65,5 @@ void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *a
 int64_t tunnel_set_now_s(const struct tunnel_set *set); /* trusted time */
 /* The budget is used up: the longest-unread streams of the identity that holds most of it are reset. */
 void tunnel_set_relieve(struct tunnel_set *set);
+/* The share of this tunnel's identity is used up: its longest-unread stream is reset. */
+void tunnel_set_relieve_peer(struct tunnel *tunnel);

@@ -6,6 +6,7 @@
 /* The clock has milliseconds and a round of a busy loop takes some: below this, round trips are not told apart. */
 enum { CLOCK_SLACK_MS = 5 };
 
+enum { LEFT_SHARE = 16, SHORT_SHARE = 4, IDLE_MS = 10000 };
 enum { FIRST_SHARE = 32 }; /* of what is left for first windows, each takes a 32nd */
 
 struct window_budget {
@@ -29,6 +30,16 @@ void window_budget_free(struct window_budget *budget)
 uint64_t window_budget_left(const struct window_budget *budget)
 {
 	return atomic_load_explicit(&budget->left, memory_order_relaxed);
+}
+
+uint64_t window_budget_size(const struct window_budget *budget)
+{
+	return budget->size;
+}
+
+bool window_budget_is_short(const struct window_budget *budget)
+{
+	return window_budget_left(budget) < budget->size / SHORT_SHARE;
 }
 
 static bool take(struct window_budget *budget, uint64_t bytes)
@@ -73,19 +84,56 @@ enum window_change window_received(struct window *window, struct window_budget *
 	window->filling_since_ms = now_ms;
 	if (!deserves)
 		return WINDOW_SAME;
-	if (!take(budget, window->size))
-		return WINDOW_OVER_BUDGET;
+	if (window->size > window_budget_left(budget) / LEFT_SHARE || !take(budget, window->size))
+		return window_budget_is_short(budget) ? WINDOW_OVER_BUDGET : WINDOW_SAME;
 	window->size *= 2;
 	return WINDOW_GROWN;
 }
 
+bool window_shrinks(struct window *window, uint64_t now_ms)
+{
+	if (window->size <= WINDOW_START || now_ms - window->filling_since_ms < IDLE_MS)
+		return false;
+	uint32_t size = window->size;
+	while (size / 2 >= WINDOW_START && size / 2 >= window->filled)
+		size /= 2;
+	window->owed += window->size - size;
+	bool has_changed = size != window->size;
+	window->size = size;
+	window->filled = 0;
+	window->filling_since_ms = now_ms;
+	return has_changed;
+}
+
+static void give(struct window_budget *budget, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&budget->left, bytes, memory_order_relaxed);
+}
+
+uint32_t window_settle(struct window *window, struct window_budget *budget, size_t len)
+{
+	uint32_t settled = len < window->owed ? (uint32_t)len : window->owed;
+	window->owed -= settled;
+	window->settled += settled;
+	if (settled > 0)
+		give(budget, settled);
+	return settled;
+}
+
+size_t window_granted(struct window *window, size_t len)
+{
+	uint32_t settled = len < window->settled ? (uint32_t)len : window->settled;
+	window->settled -= settled;
+	return len - settled;
+}
+
 uint32_t window_charged(const struct window *window)
 {
-	return window->size > WINDOW_START ? window->size - WINDOW_START : 0;
+	return (window->size > WINDOW_START ? window->size - WINDOW_START : 0) + window->owed;
 }
 
 void window_close(struct window *window, struct window_budget *budget)
 {
-	atomic_fetch_add_explicit(&budget->left, window_charged(window), memory_order_relaxed);
+	give(budget, window_charged(window));
 	*window = (struct window){0};
 }

@@ -1,7 +1,10 @@
 /* How much credit a stream's sender gets. Every stream starts with 32 KiB, one that we opened with more while the
  * budget is plentiful (decision 026); one whose sender fills its window within about two round trips, while the app
- * keeps up, gets twice as much, and so on. What is granted cannot be taken back, so every byte above the start is
- * charged to a budget of the whole process until the stream is gone. */
+ * keeps up, gets twice as much, and so on. What is granted cannot be taken back (only, by a sender that goes on, be
+ * used up without being granted again), so every byte above the start is charged to a budget of the whole process until
+ * the stream is gone. Nothing takes more at once than a sixteenth of what is left: so much is always there for the
+ * next.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -19,10 +22,14 @@ struct window_budget;                                    /* one a process, threa
 struct window_budget *window_budget_new(uint64_t bytes); /* 0: the default */
 void window_budget_free(struct window_budget *budget);
 uint64_t window_budget_left(const struct window_budget *budget);
+uint64_t window_budget_size(const struct window_budget *budget);
+bool window_budget_is_short(const struct window_budget *budget); /* less than a quarter is left */
 
 struct window { /* of one stream; zeroed is one that is not open */
 	uint32_t size;
-	uint32_t filled; /* bytes received since filling_since_ms */
+	uint32_t filled;  /* bytes received since filling_since_ms */
+	uint32_t owed;    /* bytes granted above `size`: what arrives of them is not granted again */
+	uint32_t settled; /* of what has arrived and is taken next: not granted again */
 	uint64_t filling_since_ms;
 };
 
@@ -31,9 +38,16 @@ void window_open(struct window *window, uint64_t now_ms);
  * half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
 uint32_t window_first(struct window *window, struct window_budget *budget);
 /* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
- * granted. */
+ * granted. WINDOW_OVER_BUDGET: it deserved more, and the budget is short. */
 enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_BUDGET };
 enum window_change window_received(struct window *window, struct window_budget *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms);
+/* A window that was hardly used for 10 s is larger than its sender needs: true: size is the new one, what it was above
+ * that is owed. To be asked when bytes arrive, before they are counted. */
+bool window_shrinks(struct window *window, uint64_t now_ms);
+/* Of `len` bytes that arrived so many settle what is owed, and their charge is given back. */
+uint32_t window_settle(struct window *window, struct window_budget *budget, size_t len);
+/* `len` bytes were taken: how many of them are to be granted again. */
+size_t window_granted(struct window *window, size_t len);
 uint32_t window_charged(const struct window *window);
 void window_close(struct window *window, struct window_budget *budget); /* gives back what was charged */

@@ -101,33 +101,90 @@ static void stays_while_the_app_does_not_keep_up(void **state)
 
 static void grows_no_further_than_its_maximum(void **state)
 {
+	(void)state;
+	struct window_budget *budget = window_budget_new(0);
 	struct window window;
 	window_open(&window, 0);
 	for (unsigned i = 0; i < 20; i++)
-		(void)window_received(&window, *state, window.size, true, 0, 1);
+		(void)window_received(&window, budget, window.size, true, 0, 1);
 	assert_int_equal(window.size, WINDOW_MAX);
-	assert_int_equal(window_budget_left(*state), 8 * MIB - WINDOW_MAX + 32 * KIB);
-	window_close(&window, *state);
-	assert_int_equal(window_budget_left(*state), 8 * MIB);
+	assert_int_equal(window_budget_left(budget), 64 * MIB - WINDOW_MAX + 32 * KIB);
+	window_close(&window, budget);
+	assert_int_equal(window_budget_left(budget), 64 * MIB);
+	window_budget_free(budget);
 }
 
 static void never_grants_more_than_the_budget_holds(void **state)
 {
+	enum { NUM = 400 };
 	struct window_budget *budget = *state;
-	struct window windows[8];
+	static struct window windows[NUM];
 	unsigned over = 0;
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < NUM; i++)
 		window_open(&windows[i], 0);
-	for (unsigned i = 0; i < 8 * 20; i++)
-		over += window_received(&windows[i % 8], budget, windows[i % 8].size, true, 0, 1) == WINDOW_OVER_BUDGET;
+	for (unsigned i = 0; i < NUM * 20; i++)
+		over += window_received(&windows[i % NUM], budget, windows[i % NUM].size, true, 0, 1) ==
+			WINDOW_OVER_BUDGET;
 	assert_true(over > 0);
 	uint64_t charged = 0;
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < NUM; i++)
 		charged += window_charged(&windows[i]);
 	assert_int_equal(charged + window_budget_left(budget), 8 * MIB);
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < NUM; i++)
 		window_close(&windows[i], budget);
 	assert_int_equal(window_budget_left(budget), 8 * MIB);
+}
+
+/* 64 MiB, and streams that each take what they can and then fall idle. */
+static void finding_l11_idle_streams_leave_room_for_the_next(void **state)
+{
+	(void)state;
+	enum { NUM = 1000 };
+	static struct window windows[NUM];
+	struct window_budget *budget = window_budget_new(0);
+	for (unsigned i = 0; i < NUM; i++) {
+		window_open(&windows[i], 0);
+		for (unsigned turn = 0; turn < 20; turn++)
+			(void)window_received(&windows[i], budget, windows[i].size, true, 0, 1);
+		if (i == 23)
+			assert_true(window_budget_left(budget) >= 7 * MIB); /* 24 held it all */
+	}
+	assert_int_equal(windows[0].size, 4 * MIB);
+	assert_true(window_budget_left(budget) > 0);
+	for (unsigned i = 0; i < NUM; i++)
+		window_close(&windows[i], budget);
+	assert_int_equal(window_budget_left(budget), 64 * MIB);
+	window_budget_free(budget);
+}
+
+static void finding_l11_a_window_that_was_idle_shrinks_as_its_sender_goes_on(void **state)
+{
+	(void)state;
+	struct window_budget *budget = window_budget_new(0);
+	struct window window;
+	window_open(&window, 0);
+	for (unsigned i = 0; i < 5; i++)
+		(void)window_received(&window, budget, window.size, true, 0, 1);
+	assert_int_equal(window.size, 1 * MIB);
+	assert_false(window_shrinks(&window, 9999));
+	(void)window_received(&window, budget, 100 * KIB, true, 5000, 1);
+	assert_true(window_shrinks(&window, 10000));
+	assert_int_equal(window.size, 128 * KIB);                      /* holds what came in ten seconds */
+	assert_int_equal(window_charged(&window), 1 * MIB - 32 * KIB); /* nothing has come back yet */
+	assert_int_equal(window_settle(&window, budget, 500 * KIB), 500 * KIB);
+	assert_int_equal(window_settle(&window, budget, 500 * KIB), 396 * KIB);
+	assert_int_equal(window_settle(&window, budget, 500 * KIB), 0);
+	assert_int_equal(window_granted(&window, 600 * KIB), 0);
+	assert_int_equal(window_granted(&window, 600 * KIB), 304 * KIB);
+	assert_int_equal(window_granted(&window, 600 * KIB), 600 * KIB);
+	assert_int_equal(window_charged(&window), 96 * KIB);
+	assert_int_equal(window_budget_left(budget), 64 * MIB - 96 * KIB);
+	assert_true(window_shrinks(&window, 20000));
+	assert_int_equal(window.size, 32 * KIB);
+	assert_false(window_shrinks(&window, 90000));
+	window_close(&window, budget);
+	assert_int_equal(window_budget_left(budget), 64 * MIB);
+	window_budget_free(budget);
 }
 
 #define WINDOW_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -135,6 +192,8 @@ static void never_grants_more_than_the_budget_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WINDOW_TEST(finding_l11_idle_streams_leave_room_for_the_next),
+		WINDOW_TEST(finding_l11_a_window_that_was_idle_shrinks_as_its_sender_goes_on),
 		WINDOW_TEST(starts_with_32_kib_that_cost_nothing),
 		WINDOW_TEST(finding_t9_the_first_window_holds_a_large_answer_and_is_charged),
 		WINDOW_TEST(finding_t9_first_windows_shrink_with_their_number_and_leave_half),
