@@ -86,8 +86,8 @@ void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t err
 void h2_stream_set_window(
 	struct h2_session *session, int32_t stream_id, uint32_t bytes); /* receive window, only grows; of a request
 									 * just opened, with its HEADERS */
-/* A smaller window for what is granted from now on. What the peer may still send above it settles as it arrives: of as
- * many bytes the owner does not say that they were consumed. */
+/* A smaller window from now on. Of what the owner takes next it reports as many bytes less as the window has shrunk
+ * (h2_stream_consumed() with 0 where all of them are of those): they are not granted again. */
 void h2_stream_shrink_window(struct h2_session *session, int32_t stream_id, uint32_t bytes);
 uint32_t h2_stream_window(const struct h2_session *session, int32_t stream_id);
 

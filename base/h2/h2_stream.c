@@ -162,7 +162,7 @@ void h2_stream_ready(struct h2_session *session, int32_t stream_id)
 
 void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len)
 {
-	if (session->broken != ERR_NONE || len == 0)
+	if (session->broken != ERR_NONE)
 		return;
 	CHECK(!nghttp2_is_fatal(nghttp2_session_consume_stream(session->nghttp2, stream_id, len)));
 	if (nghttp2_session_get_outbound_queue_size(session->nghttp2) > 0)

@@ -164,13 +164,22 @@ enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap,
 	CHECK_UNREACHABLE();
 }
 
-/* What was granted to a sender that hardly used it comes back as it sends. */
-static void shrink_window(struct stream *stream, size_t len)
+/* What was granted to a sender that hardly used it comes back as it goes on. */
+static void shrink_window(struct stream *stream)
 {
 	if (window_shrinks(&stream->window, loop_now_ms(stream->leg.loop)))
 		h2_stream_shrink_window(stream->tunnel->h2, stream->id, stream->window.size);
-	uint32_t settled = window_settle(&stream->window, stream->budget, len);
-	tunnel_windows_give(stream->tunnel, settled);
+}
+
+/* nghttp2 takes what a window grows by from what it has shrunk by before, and waits for as much to be taken. */
+static void widen(struct stream *stream, uint32_t by)
+{
+	uint32_t given = 0;
+	h2_stream_set_window(stream->tunnel->h2, stream->id, stream->window.size);
+	uint32_t again = window_regrant(&stream->window, stream->budget, by, &given);
+	tunnel_windows_give(stream->tunnel, given);
+	if (again > 0)
+		h2_stream_consumed(stream->tunnel->h2, stream->id, again);
 }
 
 /* Only a full window may grow; the round trip and the identity's share matter only then. */
@@ -192,7 +201,7 @@ static void grow_window(struct stream *stream, size_t len, bool keeps_up)
 	case WINDOW_SAME:
 		break;
 	case WINDOW_GROWN:
-		h2_stream_set_window(tunnel->h2, stream->id, stream->window.size);
+		widen(stream, size);
 		break;
 	case WINDOW_OVER_BUDGET:
 		tunnel_set_relieve(tunnel->set);
@@ -206,7 +215,7 @@ void stream_on_data(struct stream *stream, struct span bytes)
 		return;
 	struct leg *leg = &stream->leg;
 	note_moved(stream, bytes.len);
-	shrink_window(stream, bytes.len);
+	shrink_window(stream);
 	bool kept_before = buf_len(&leg->kept) > 0;
 	leg_deliver(leg, bytes);
 	if (leg->is_reset)
@@ -332,9 +341,11 @@ static void stream_leg_wake(struct leg *leg)
 static void stream_leg_took(struct leg *leg, size_t len)
 {
 	struct stream *stream = stream_of_leg(leg);
-	len = window_granted(&stream->window, len);
+	uint32_t settled = window_settle(&stream->window, stream->budget, len);
+	if (stream->tunnel != NULL)
+		tunnel_windows_give(stream->tunnel, settled);
 	if (h2_of(stream) != NULL)
-		h2_stream_consumed(h2_of(stream), stream->id, len);
+		h2_stream_consumed(h2_of(stream), stream->id, len - settled);
 	stream->unread_since_ms = loop_now_ms(leg->loop);
 }
 

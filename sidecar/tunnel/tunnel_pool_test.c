@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -313,6 +314,30 @@ static void resets_the_longest_unread_stream_when_the_budget_is_used_up(void **s
 	assert_false(busy->has_ended);
 }
 
+/* Fast, then idle, then slow: what was granted for the fast part is used up and not granted again, and no credit is
+ * lost by that. */
+static void finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct call *call;
+	struct far *far;
+	assert_true(world_connect(world, &call, &far));
+	assert_true(world_transfer(world, far->fd, call->app, 16 * 1024 * 1024));
+	uint64_t before = window_budget_left(world->budget);
+	assert_true(before <= 62 * 1024 * 1024);
+	for (unsigned i = 0; i < 2; i++) { /* the first ten seconds may have begun with fast bytes */
+		clock_fake_advance(&world->clock, 11000);
+		assert_true(world_transfer(world, far->fd, call->app, 32 * 1024));
+	}
+	for (unsigned i = 0; i < 160; i++) {
+		assert_true(world_transfer(world, far->fd, call->app, 32 * 1024));
+		clock_fake_advance(&world->clock, 50);
+	}
+	assert_true(window_budget_left(world->budget) > 63 * 1024 * 1024);
+	assert_true(world_transfer(world, far->fd, call->app, 16 * 1024 * 1024)); /* and grows again */
+	assert_false(call->has_ended);
+}
+
 static void gives_the_budget_back_when_streams_end(void **state)
 {
 	struct world *world = *state;
@@ -349,6 +374,7 @@ int main(void)
 		WORLD_TEST(T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more),
 		WORLD_TEST(finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends),
 		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
+		WORLD_TEST(finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_on),
 		WORLD_TEST(gives_the_budget_back_when_streams_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

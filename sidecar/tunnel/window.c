@@ -98,6 +98,7 @@ bool window_shrinks(struct window *window, uint64_t now_ms)
 	while (size / 2 >= WINDOW_START && size / 2 >= window->filled)
 		size /= 2;
 	window->owed += window->size - size;
+	window->reduced += window->size - size;
 	bool has_changed = size != window->size;
 	window->size = size;
 	window->filled = 0;
@@ -114,17 +115,21 @@ uint32_t window_settle(struct window *window, struct window_budget *budget, size
 {
 	uint32_t settled = len < window->owed ? (uint32_t)len : window->owed;
 	window->owed -= settled;
-	window->settled += settled;
 	if (settled > 0)
 		give(budget, settled);
 	return settled;
 }
 
-size_t window_granted(struct window *window, size_t len)
+uint32_t window_regrant(struct window *window, struct window_budget *budget, uint32_t by, uint32_t *out_given)
 {
-	uint32_t settled = len < window->settled ? (uint32_t)len : window->settled;
-	window->settled -= settled;
-	return len - settled;
+	uint32_t again = window->reduced < by ? window->reduced : by;
+	uint32_t given = window->owed < again ? window->owed : again;
+	window->reduced -= again;
+	window->owed -= given;
+	if (given > 0)
+		give(budget, given);
+	*out_given = given;
+	return again - given;
 }
 
 uint32_t window_charged(const struct window *window)

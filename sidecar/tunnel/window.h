@@ -28,8 +28,8 @@ bool window_budget_is_short(const struct window_budget *budget); /* less than a 
 struct window { /* of one stream; zeroed is one that is not open */
 	uint32_t size;
 	uint32_t filled;  /* bytes received since filling_since_ms */
-	uint32_t owed;    /* bytes granted above `size`: what arrives of them is not granted again */
-	uint32_t settled; /* of what has arrived and is taken next: not granted again */
+	uint32_t owed;    /* bytes granted above `size`: so many of what is taken next are not granted again */
+	uint32_t reduced; /* by how much it has shrunk and not grown again */
 	uint64_t filling_since_ms;
 };
 
@@ -45,9 +45,11 @@ enum window_change window_received(struct window *window, struct window_budget *
 /* A window that was hardly used for 10 s is larger than its sender needs: true: size is the new one, what it was above
  * that is owed. To be asked when bytes arrive, before they are counted. */
 bool window_shrinks(struct window *window, uint64_t now_ms);
-/* Of `len` bytes that arrived so many settle what is owed, and their charge is given back. */
+/* Of `len` bytes that were taken so many settle what is owed: they are not granted again, and their charge is given
+ * back. */
 uint32_t window_settle(struct window *window, struct window_budget *budget, size_t len);
-/* `len` bytes were taken: how many of them are to be granted again. */
-size_t window_granted(struct window *window, size_t len);
+/* It has grown by `by`, and was shrunk before: what was not granted again then is now. Returns how many bytes are to be
+ * reported as taken once more; *out_given: whose charge was given back, because they are counted in the new size. */
+uint32_t window_regrant(struct window *window, struct window_budget *budget, uint32_t by, uint32_t *out_given);
 uint32_t window_charged(const struct window *window);
 void window_close(struct window *window, struct window_budget *budget); /* gives back what was charged */
