@@ -75,11 +75,6 @@ enum err trust_domain_parse(struct span text, struct trust_domain *out, struct w
 	return ERR_NONE;
 }
 
-bool trust_domain_eq(const struct trust_domain *a, const struct trust_domain *b)
-{
-	return strcmp(a->name, b->name) == 0;
-}
-
 static size_t path_start(struct span text)
 {
 	size_t at = sizeof(SCHEME) - 1;

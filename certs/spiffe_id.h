@@ -19,7 +19,6 @@ struct spiffe_id {  /* owns its text; zeroed is "none" and valid to spiffe_id_do
 };
 
 enum err trust_domain_parse(struct span text, struct trust_domain *out, struct why *why) _must_use_; /* the bare name */
-bool trust_domain_eq(const struct trust_domain *a, const struct trust_domain *b);
 
 enum err spiffe_id_parse(struct span text, struct spiffe_id *out, struct why *why) _must_use_;
 void spiffe_id_done(struct spiffe_id *id);

@@ -78,14 +78,9 @@ static void rule_ports_read(struct settings *settings, struct setting_node *map,
 	size_t num = setting_list(settings, map, "ports", &list);
 	rule->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*rule->ports));
 	for (size_t i = 0; i < num; i++) {
-		struct addr addr;
-		char text[64];
-		snprintf(text, sizeof(text), "0.0.0.0:%.40s", setting_item_text(settings, list, i));
-		if (addr_parse(span_of_str(text), &addr) == ERR_NONE)
-			rule->ports[rule->num_ports++] = addr.port;
-		else
-			setting_mistake(settings, setting_item(list, i), "a port between 1 and 65535", "correct it",
-				"'%s'", text + 8);
+		uint64_t port = setting_item_number(settings, list, i, "a port", 1, 65535);
+		if (port != 0)
+			rule->ports[rule->num_ports++] = (uint16_t)port;
 	}
 }
 

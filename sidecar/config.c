@@ -43,7 +43,7 @@ const char *const sidecar_config_keys[] = {
 	NULL,
 };
 
-enum { SECOND = 1000, HOUR = 3600 * SECOND };
+enum { ONE_IN_MAX = 1000000, SECOND = 1000, HOUR = 3600 * SECOND };
 
 static char *copy_or_null(const char *text)
 {
@@ -220,16 +220,15 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 			config->access_log = words[i].mode;
 			return;
 		}
-	struct addr ratio;
-	char as_port[64];
-	snprintf(as_port, sizeof(as_port), "0.0.0.0:%.40s", strncmp(text, "1/", 2) == 0 ? text + 2 : "none");
-	if (addr_parse(span_of_str(as_port), &ratio) != ERR_NONE) {
-		setting_mistake(settings, root, "access_log: off, failures, all, or 1/N with N up to 65535",
+	uint64_t one_in = 0;
+	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), &one_in) != ERR_NONE || one_in < 1 ||
+		one_in > ONE_IN_MAX) {
+		setting_mistake(settings, root, "access_log: off, failures, all, or 1/N with N up to 1000000",
 			"choose one of them", "'%s'", text);
 		return;
 	}
 	config->access_log = ACCESS_LOG_SAMPLED;
-	config->access_log_one_in = ratio.port;
+	config->access_log_one_in = (unsigned)one_in;
 }
 
 static void log_read(struct settings *settings, struct sidecar_config *config)

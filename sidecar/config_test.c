@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -71,6 +72,24 @@ static void ports_and_modes_make_the_floor(void **state)
 	assert_int_equal(policy_mode(floor, 81), INBOUND_PERMISSIVE);
 	assert_int_equal(config->access_log, ACCESS_LOG_SAMPLED);
 	assert_int_equal(config->access_log_one_in, 100);
+}
+
+static void finding_o8_one_of_n_is_a_number(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		unsigned one_in; /* 0: refused */
+	} cases[] = {{"1/1", 1}, {"1/100000", 100000}, {"1/1000000", 1000000}, {"1/1000001", 0}, {"1/0", 0}, {"1/", 0},
+		{"1/-1", 0}, {"1/10x", 0}, {"2/10", 0}, {"1/ 5", 0}, {"1/99999999999999999999999", 0}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
+		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+		char yaml[128];
+		snprintf(yaml, sizeof(yaml), "control: {address: 192.0.2.1:15012}\naccess_log: '%s'\n", cases[i].text);
+		assert_int_equal(read_text(settings, yaml, &config), cases[i].one_in != 0 ? ERR_NONE : ERR_CONFIG);
+		assert_true(cases[i].one_in == 0 || config->access_log_one_in == cases[i].one_in);
+	}
 }
 
 static void the_control_plane_has_one_address_a_family(void **state)
@@ -184,6 +203,7 @@ int main(void)
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
+		cmocka_unit_test(finding_o8_one_of_n_is_a_number),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),

@@ -1,5 +1,6 @@
 #include "sidecar/sidecar_private.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "sidecar/report/pages.h"
 
@@ -10,11 +11,12 @@ enum { CONDITIONS_MAX = 12, GAUGES_MS = 1000 };
 struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
 	size_t num;
-	char last_failure[700], refused[2][700];
+	char last_failure[700], no_policy[700], refused[2][700];
 };
 
 static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
 {
+	CHECK(to->num < CONDITIONS_MAX);
 	to->list[to->num++] = (struct page_condition){name, level, detail, fix};
 }
 
@@ -30,6 +32,13 @@ static void judge_room(const struct sidecar *sidecar, struct conditions *out)
 	if (sidecar->num_full[CONN_INBOUND_PLAIN] > 0)
 		add(out, "no room for connections in plaintext", PAGE_DEGRADED, NULL,
 			"look at /connections for sources with many; make the ports strict");
+}
+
+/* Why there is no policy: discovery's own reason, if it has one. */
+static const char *discovery_failure(const struct sidecar *sidecar, const char *otherwise, char text[700])
+{
+	const struct why *why = discovery_client_last_failure(sidecar->discovery);
+	return why->err == ERR_NONE ? otherwise : why_format(why, text, 700);
 }
 
 /* The control plane's absence alone fails nothing: its outage must not take the workloads down. */
@@ -50,7 +59,8 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		add(out, "control plane away", PAGE_DEGRADED, failure,
 			"see the detail; each failure of the last time: handfast why");
 	if (sidecar->policy == NULL)
-		add(out, "no policy yet", PAGE_FAILED, failure, "connections are parked until it comes");
+		add(out, "no policy yet", PAGE_FAILED, discovery_failure(sidecar, failure, out->no_policy),
+			"connections are parked until it comes");
 	judge_room(sidecar, out);
 	if (sidecar->root_detail[0] != '\0')
 		add(out, "the mesh's root ends soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);

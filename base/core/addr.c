@@ -87,13 +87,6 @@ bool ip_addr_is_link_local(const struct ip_addr *ip)
 	return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
-bool ip_addr_is_multicast(const struct ip_addr *ip)
-{
-	if (ip->family == AF_INET)
-		return (ip->bytes[0] & 0xf0) == 0xe0;
-	return ip->family == AF_INET6 && ip->bytes[0] == 0xff;
-}
-
 /* Digits only, no leading zero, no value above `max`. */
 static enum err number_parse(struct span text, unsigned max, unsigned *out)
 {

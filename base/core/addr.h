@@ -32,7 +32,6 @@ bool ip_addr_eq(const struct ip_addr *a, const struct ip_addr *b);
 bool ip_addr_is_loopback(const struct ip_addr *ip);
 bool ip_addr_is_unspecified(const struct ip_addr *ip);
 bool ip_addr_is_link_local(const struct ip_addr *ip); /* 169.254/16, fe80::/10 */
-bool ip_addr_is_multicast(const struct ip_addr *ip);
 
 /* "192.0.2.1:80", "[2001:db8::1]:80". No names, no zone, no leading zeros in the port, port 1..65535. */
 enum err addr_parse(struct span text, struct addr *out) _must_use_;

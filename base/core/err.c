@@ -7,14 +7,12 @@
 
 struct row {
 	const char *label;
-	enum err_severity severity;
 	const char *text;
 };
 
 static const struct row rows[] = {
-	[ERR_NONE] = {"none", SEVERITY_NOTICE, "no error"},
-#define ERROR(symbol, metric_label, its_severity, its_text)                                                            \
-	[symbol] = {.label = metric_label, .severity = SEVERITY_##its_severity, .text = its_text},
+	[ERR_NONE] = {"none", "no error"},
+#define ERROR(symbol, metric_label, its_text) [symbol] = {.label = metric_label, .text = its_text},
 #include "base/core/errors.def"
 #undef ERROR
 };
@@ -33,11 +31,6 @@ const char *err_text(enum err err)
 const char *err_label(enum err err)
 {
 	return row_of(err)->label;
-}
-
-enum err_severity err_severity(enum err err)
-{
-	return row_of(err)->severity;
 }
 
 enum err err_from_errno(int errnum)

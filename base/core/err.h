@@ -6,11 +6,9 @@
 
 #include "base/core/cleanup.h"
 
-enum err_severity { SEVERITY_NOTICE, SEVERITY_WARNING, SEVERITY_FAULT };
-
 enum err {
 	ERR_NONE = 0,
-#define ERROR(symbol, label, severity, text) symbol,
+#define ERROR(symbol, label, text) symbol,
 #include "base/core/errors.def"
 #undef ERROR
 };
@@ -19,7 +17,6 @@ enum io_result { IO_DONE, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_FAILED };
 
 const char *err_text(enum err err);  /* a sentence without full stop, never NULL */
 const char *err_label(enum err err); /* snake_case, for metrics and JSON, "none" for ERR_NONE */
-enum err_severity err_severity(enum err err);
 enum err err_from_errno(int errnum); /* ECONNREFUSED -> ERR_REFUSED and so on; ERR_SYSTEM for what has no own name */
 
 /* One failure, told so that a person can act: what was expected, what came, what to do. Fixed size, owns nothing; a

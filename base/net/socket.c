@@ -150,11 +150,6 @@ enum err socket_local_addr(int fd, struct addr *out)
 	return addr_of(fd, getsockname, out);
 }
 
-enum err socket_peer_addr(int fd, struct addr *out)
-{
-	return addr_of(fd, getpeername, out);
-}
-
 void socket_set_nodelay(int fd)
 {
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);

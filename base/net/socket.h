@@ -38,7 +38,6 @@ struct peer_process {
 enum err socket_peer_process(int fd, struct peer_process *out) _must_use_;
 
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
-enum err socket_peer_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);
 /* Bounds what the kernel holds for a socket whose other end does not read, or that is not read: bytes that were written
  * and not sent, and, where the other end is near (on this machine, so that no bandwidth is lost), bytes that were

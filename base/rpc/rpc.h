@@ -44,6 +44,5 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 /* Either end: gives up now (RST_STREAM CANCEL). on_done is not called any more. */
 void rpc_call_cancel(struct rpc_call *call);
 void rpc_call_set_arg(struct rpc_call *call, void *arg); /* what the handlers below get */
-void *rpc_call_arg(const struct rpc_call *call);
 /* Request metadata on the server, initial metadata on the client; {NULL,0} when absent. */
 struct span rpc_call_metadata(const struct rpc_call *call, const char *name);

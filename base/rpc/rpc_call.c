@@ -37,11 +37,6 @@ void rpc_call_set_arg(struct rpc_call *call, void *arg)
 	call->arg = arg;
 }
 
-void *rpc_call_arg(const struct rpc_call *call)
-{
-	return call->arg;
-}
-
 /* --- metadata --- */
 
 struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name)

@@ -1,5 +1,7 @@
 #include "base/core/mem.h"
 #include "base/settings/setting_node.h"
+#include <inttypes.h>
+#include <stdio.h>
 
 /* "a, b" as a scalar becomes a list of two. */
 static void split(struct setting_node *node)
@@ -70,6 +72,19 @@ const char *setting_item_text(struct settings *settings, struct setting_node *li
 	setting_mistake(
 		settings, node, "one value", "write '- value'", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
 	return "";
+}
+
+uint64_t setting_item_number(
+	struct settings *settings, struct setting_node *list, size_t i, const char *kind, uint64_t min, uint64_t max)
+{
+	const char *text = setting_item_text(settings, list, i);
+	uint64_t value;
+	char expected[128];
+	if (number_parse(span_of_str(text), &value) == ERR_NONE && value >= min && value <= max)
+		return value;
+	snprintf(expected, sizeof(expected), "%s between %" PRIu64 " and %" PRIu64, kind, min, max);
+	setting_mistake(settings, setting_item(list, i), expected, "correct it", "'%s'", text);
+	return 0;
 }
 
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num)

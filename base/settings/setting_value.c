@@ -110,14 +110,24 @@ static const struct unit sizes[] = {
 	{"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {NULL, 0}};
 static const struct unit numbers[] = {{"", 1}, {NULL, 0}};
 
-enum err duration_parse(struct span text, uint64_t *out_ms)
+static enum err quantity_parse_span(struct span text, const struct unit *units, uint64_t *out)
 {
 	char copy[32];
-	if (text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len) != NULL)
+	if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len) != NULL)
 		return ERR_MALFORMED;
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';
-	return quantity_parse(copy, durations, out_ms);
+	return quantity_parse(copy, units, out);
+}
+
+enum err duration_parse(struct span text, uint64_t *out_ms)
+{
+	return quantity_parse_span(text, durations, out_ms);
+}
+
+enum err number_parse(struct span text, uint64_t *out)
+{
+	return quantity_parse_span(text, numbers, out);
 }
 
 /* As it is written: with the largest unit that leaves no rest. */

@@ -61,6 +61,9 @@ struct setting_node *setting_item_map(
 	struct settings *settings, struct setting_node *list, size_t i); /* NULL with a mistake: no map */
 const char *setting_item_text(
 	struct settings *settings, struct setting_node *list, size_t i); /* "" with a mistake: no scalar */
+/* 0 with a mistake: no number between min and max, which `kind` names ("a port"). */
+uint64_t setting_item_number(
+	struct settings *settings, struct setting_node *list, size_t i, const char *kind, uint64_t min, uint64_t max);
 /* Every item as a network; the caller frees with mem_free(). Wrong ones are mistakes and left out. */
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num);
 
@@ -80,3 +83,4 @@ struct settings_record *settings_take_record(struct settings *settings);
 
 /* The words behind the typed getters, for other callers. */
 enum err duration_parse(struct span text, uint64_t *out_ms) _must_use_;
+enum err number_parse(struct span text, uint64_t *out) _must_use_; /* decimal digits alone */

@@ -53,11 +53,6 @@ uint64_t distributor_num_suppressed(const struct distributor *distributor)
 	return limited_log_num_suppressed(distributor->lines);
 }
 
-unsigned distributor_num_streams(const struct distributor *distributor)
-{
-	return distributor->num_streams;
-}
-
 const struct distributor_counts *distributor_counts(const struct distributor *distributor)
 {
 	return &distributor->counts;

@@ -16,7 +16,6 @@ void distributor_set_config(
 /* Answers about `ip` may be others now; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
 uint64_t distributor_num_suppressed(const struct distributor *distributor); /* log lines that were only counted */
-unsigned distributor_num_streams(const struct distributor *distributor);
 
 struct distributor_counts { /* so far */
 	uint64_t num_encoded, num_sent, num_slices;

@@ -3,11 +3,11 @@
 #include <string.h>
 
 static const struct {
-	const char *label, *text;
+	const char *label;
 	unsigned status;
 	bool failed;
 } rows[] = {
-#define CLOSE_REASON(symbol, label, status, failed, text) {label, text, status, failed},
+#define CLOSE_REASON(symbol, label, status, failed) {label, status, failed},
 #include "sidecar/conn/close_reason.def"
 #undef CLOSE_REASON
 };
@@ -16,12 +16,6 @@ const char *close_reason_label(enum close_reason reason)
 {
 	CHECK(reason < NUM_CLOSE_REASONS);
 	return rows[reason].label;
-}
-
-const char *close_reason_text(enum close_reason reason)
-{
-	CHECK(reason < NUM_CLOSE_REASONS);
-	return rows[reason].text;
 }
 
 unsigned close_reason_status(enum close_reason reason)

@@ -4,14 +4,13 @@
 #include <stdbool.h>
 
 enum close_reason {
-#define CLOSE_REASON(symbol, label, status, failed, text) symbol,
+#define CLOSE_REASON(symbol, label, status, failed) symbol,
 #include "sidecar/conn/close_reason.def"
 #undef CLOSE_REASON
 	NUM_CLOSE_REASONS
 };
 
 const char *close_reason_label(enum close_reason reason);
-const char *close_reason_text(enum close_reason reason);
 unsigned close_reason_status(enum close_reason reason);
 bool close_reason_is_failure(enum close_reason reason);
 /* The reason of that label, as handfast-reason carries it; false: none of ours. */

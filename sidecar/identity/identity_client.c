@@ -312,11 +312,6 @@ void identity_client_status(const struct identity_client *client, struct identit
 		out->claims[1] = *address_claim_get(client->other);
 }
 
-const struct trusted_time *identity_client_time(const struct identity_client *client)
-{
-	return &client->time;
-}
-
 void identity_client_release_address(struct identity_client *client)
 {
 	client->is_released = true;

@@ -57,7 +57,6 @@ struct identity_status {
 	struct addr dialled;              /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
-const struct trusted_time *identity_client_time(const struct identity_client *client);
 /* The workload is about to end: callers get other endpoints of its services. Claims stay. For the rest of this process.
  */
 void identity_client_drain(struct identity_client *client);

@@ -72,8 +72,3 @@ bool renew_is_due(const struct renew *renew, const struct renew_now *now)
 {
 	return renew->has_certificate && now->boot_ms >= renew->due_boot_ms;
 }
-
-bool renew_is_expired(const struct renew *renew, const struct renew_now *now)
-{
-	return !renew->has_certificate || now->trusted_s > renew->not_after_s;
-}

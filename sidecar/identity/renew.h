@@ -37,4 +37,3 @@ void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t ret
  * wakes together). To be called about once a second. */
 bool renew_look(struct renew *renew, const struct renew_now *now);
 bool renew_is_due(const struct renew *renew, const struct renew_now *now);
-bool renew_is_expired(const struct renew *renew, const struct renew_now *now); /* also before the first certificate */

@@ -145,16 +145,12 @@ static void slow_drift_is_no_jump(_unused_ void **state)
 	}
 }
 
-static void is_expired_before_the_first_certificate_and_after_the_last(_unused_ void **state)
+static void is_not_due_before_the_first_certificate(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
-	struct renew_now now = at(0, 0), then = at(10000, 0), after = at(11000, 0);
-	assert_true(renew_is_expired(&renew, &now));
+	struct renew_now now = at(0, 0);
 	assert_false(renew_is_due(&renew, &now));
-	got(&renew, 0, 10, 0);
-	assert_false(renew_is_expired(&renew, &then)); /* RFC 5280 4.1.2.5: the second of notAfter is included */
-	assert_true(renew_is_expired(&renew, &after));
 }
 
 int main(void)
@@ -169,7 +165,7 @@ int main(void)
 		cmocka_unit_test(a_step_of_the_wall_clock_brings_the_renewal_forward),
 		cmocka_unit_test(waking_from_suspend_brings_the_renewal_forward),
 		cmocka_unit_test(slow_drift_is_no_jump),
-		cmocka_unit_test(is_expired_before_the_first_certificate_and_after_the_last),
+		cmocka_unit_test(is_not_due_before_the_first_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

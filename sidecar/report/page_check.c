@@ -1,6 +1,5 @@
 #include "base/core/check.h"
 #include "sidecar/report/pages.h"
-#include <stdio.h>
 
 static const char *level_text(enum page_level level)
 {
@@ -50,21 +49,4 @@ json_t *page_check(const struct page_condition *conditions, size_t num_condition
 		json_array_append_new(list, one(&conditions[i]));
 	return json_pack("{s:b, s:o, s:{s:o, s:o}}", "ready", page_is_ready(conditions, num_conditions), "conditions",
 		list, "inbound_ports", "ready_for_strict", lists.ready_for_strict, "plaintext_seen", lists.plaintext);
-}
-
-static void count_plaintext(void *arg, uint16_t port, bool mesh, bool plaintext)
-{
-	(void)port;
-	(void)mesh;
-	*(unsigned *)arg += plaintext;
-}
-
-unsigned page_plaintext_name(const struct port_use *ports, char *out, size_t cap)
-{
-	unsigned num = 0;
-	port_use_each(ports, count_plaintext, &num);
-	out[0] = '\0';
-	if (num > 0)
-		snprintf(out, cap, "plaintext accepted on %u port%s", num, num == 1 ? "" : "s");
-	return num;
 }

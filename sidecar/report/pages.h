@@ -31,8 +31,6 @@ struct page_condition {
 };
 json_t *page_check(const struct page_condition *conditions, size_t num_conditions, const struct port_use *ports);
 bool page_is_ready(const struct page_condition *conditions, size_t num_conditions); /* nothing has failed */
-/* "plaintext accepted on N ports"; returns N, 0: there is nothing to say and `out` is "". */
-unsigned page_plaintext_name(const struct port_use *ports, char *out, size_t cap);
 
 /* Building blocks. A text that is no UTF-8 is shown escaped. */
 json_t *page_text(const char *text);        /* NULL: null */

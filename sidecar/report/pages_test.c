@@ -111,10 +111,7 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 static void ports_that_only_the_mesh_has_used_are_ready_for_strict(void **state)
 {
 	(void)state;
-	char name[64];
 	struct port_use *ports = port_use_new();
-	assert_int_equal(page_plaintext_name(ports, name, sizeof(name)), 0);
-	assert_string_equal(name, "");
 	port_use_note(ports, 8080, true);
 	port_use_note(ports, 9090, true);
 	port_use_note(ports, 9090, false);
@@ -123,8 +120,6 @@ static void ports_that_only_the_mesh_has_used_are_ready_for_strict(void **state)
 	assert_int_equal(json_array_size(json_object_get(inbound, "ready_for_strict")), 1);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(inbound, "ready_for_strict"), 0)), 8080);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(inbound, "plaintext_seen"), 0)), 9090);
-	assert_int_equal(page_plaintext_name(ports, name, sizeof(name)), 1);
-	assert_string_equal(name, "plaintext accepted on 1 port");
 	port_use_free(ports);
 }
 

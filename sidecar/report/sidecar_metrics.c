@@ -14,30 +14,30 @@ static const struct metric_row rows[] = {
 #include "sidecar/report/metrics.def"
 #undef METRIC
 #undef METRIC_DURATION
-#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+#define CLOSE_REASON(symbol, label, status, failed)                                                                    \
 	{METRIC_COUNTER, CLOSED_NAME, "direction=\"outbound\",reason=\"" label "\"", CLOSED_HELP},
 #include "sidecar/conn/close_reason.def"
 #undef CLOSE_REASON
-#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+#define CLOSE_REASON(symbol, label, status, failed)                                                                    \
 	{METRIC_COUNTER, CLOSED_NAME, "direction=\"inbound\",reason=\"" label "\"", CLOSED_HELP},
 #include "sidecar/conn/close_reason.def"
 #undef CLOSE_REASON
-#define CLOSE_REASON(symbol, label, status, failed, text)                                                              \
+#define CLOSE_REASON(symbol, label, status, failed)                                                                    \
 	{METRIC_COUNTER, CLOSED_NAME, "direction=\"inbound_plain\",reason=\"" label "\"", CLOSED_HELP},
 #include "sidecar/conn/close_reason.def"
 #undef CLOSE_REASON
-#define ERROR(symbol, label, severity, text)                                                                           \
+#define ERROR(symbol, label, text)                                                                                     \
 	{METRIC_COUNTER, HANDSHAKE_NAME, "direction=\"outbound\",error=\"" label "\"", HANDSHAKE_HELP},
 #include "base/core/errors.def"
 #undef ERROR
-#define ERROR(symbol, label, severity, text)                                                                           \
+#define ERROR(symbol, label, text)                                                                                     \
 	{METRIC_COUNTER, HANDSHAKE_NAME, "direction=\"inbound\",error=\"" label "\"", HANDSHAKE_HELP},
 #include "base/core/errors.def"
 #undef ERROR
 };
 
 enum {
-#define ERROR(symbol, label, severity, text) ROW_OF_##symbol,
+#define ERROR(symbol, label, text) ROW_OF_##symbol,
 #include "base/core/errors.def"
 #undef ERROR
 	NUM_ERRORS,

@@ -19,7 +19,7 @@ PROGRAMS = {
 ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
 
 # The folder of third_party, and the word that --version owes it. libnftables has no function that tells its version.
-WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "cyaml": "libcyaml", "jansson": "jansson",
+WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "jansson": "jansson",
          "http_parser": "http-parser", "sqlite": "SQLite", "seccomp": "libseccomp", "cares": "c-ares", "boringssl": "BoringSSL"}
 
 
