@@ -55,7 +55,7 @@ static enum cli_exit restore(
 
 int main(int argc, char **argv)
 {
-	_cleanup_(command_line_done) struct command_line line;
+	_cleanup_(command_line_done) struct command_line line = {0};
 	struct control_source source = {.line = &line, .environment = environ};
 	struct control_config *config;
 	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)

@@ -73,6 +73,17 @@ def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
         **kwargs
     )
 
+def hf_preload(name, srcs):
+    """A shared library for LD_PRELOAD, for tests only."""
+    cc_binary(
+        name = name,
+        testonly = True,
+        srcs = srcs,
+        copts = COPTS + ["-fPIC"],
+        linkopts = ["-ldl"],
+        linkshared = True,
+    )
+
 def hf_test(name, srcs, deps = [], tags = ["unit"], size = "small", copts = [], **kwargs):
     for tag in tags:
         if tag not in TAGS:
