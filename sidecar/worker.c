@@ -295,5 +295,8 @@ void worker_tunnels_drain(struct worker *worker)
 
 struct worker_inside worker_insides(const struct worker *worker)
 {
-	return (struct worker_inside){.conns = worker->env.table, .pool = worker->pool, .server = worker->server};
+	return (struct worker_inside){.conns = worker->env.table,
+		.pool = worker->pool,
+		.server = worker->server,
+		.num_refused = worker_listeners_num_refused(&worker->listeners)};
 }

@@ -62,6 +62,7 @@ struct worker_inside { /* borrowed during the call */
 	const struct conn_table *conns;
 	const struct tunnel_pool *pool;
 	const struct tunnel_server *server;
+	uint64_t num_refused; /* by the listeners, out of descriptors; so far */
 };
 typedef void worker_look_fn(void *arg, const struct worker_inside *inside);
 typedef void worker_looked_fn(void *arg);

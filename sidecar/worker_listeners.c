@@ -62,3 +62,11 @@ void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door 
 	hold_one(listeners, door, hold);
 	hold_one(listeners, NUM_WORKER_DOORS + (unsigned)door, hold);
 }
+
+uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)
+{
+	uint64_t num = 0;
+	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
+		num += listeners->all[i] == NULL ? 0 : listener_num_refused(listeners->all[i]);
+	return num;
+}

@@ -25,5 +25,6 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
+uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners); /* out of descriptors, so far */
 /* No more connections through that door for now, in either family: new ones wait in the backlog. */
 void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door door, bool hold);

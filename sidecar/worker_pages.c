@@ -168,6 +168,7 @@ static void look_at_totals(void *slot, const struct worker_inside *inside)
 		.num_tunnels = tunnel_pool_num_tunnels(inside->pool) + tunnel_server_num_tunnels(inside->server),
 		.num_streams = tunnel_pool_num_streams(inside->pool) + tunnel_server_num_streams(inside->server),
 		.oldest_identity_s = out_s > in_s ? out_s : in_s,
+		.num_refused = inside->num_refused,
 	};
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
 		((struct worker_totals *)slot)->num_full[kind] =
@@ -183,6 +184,7 @@ static void answer_totals(void *arg, void *slots, unsigned num)
 		all.num_connections += of_workers[i].num_connections;
 		all.num_tunnels += of_workers[i].num_tunnels;
 		all.num_streams += of_workers[i].num_streams;
+		all.num_refused += of_workers[i].num_refused;
 		for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
 			all.num_full[kind] += of_workers[i].num_full[kind];
 		if (of_workers[i].oldest_identity_s > all.oldest_identity_s)

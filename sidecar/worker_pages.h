@@ -14,6 +14,7 @@ void worker_page_tunnels(
 struct worker_totals {
 	size_t num_connections, num_tunnels, num_streams;
 	int64_t oldest_identity_s;         /* the oldest that still carries a stream; 0: none */
+	uint64_t num_refused;              /* by the listeners, out of descriptors; so far */
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind of connection */
 };
 typedef void worker_totals_fn(void *arg, const struct worker_totals *totals);

@@ -60,3 +60,21 @@ def finding_l14_the_probe_and_the_mesh_keep_their_descriptors(story):
     expect("descriptors" not in server.process.log().split("limits.max_connections", 1)[1].split("\n", 1)[1],
            "it ran out of descriptors")
     expect(server.metric("handfast_listener_pauses_total") >= 1, "the pause is not counted")
+
+
+def finding_l14_what_a_listener_refuses_is_logged_and_counted(story):
+    """Descriptors taken away from the running process: accepting pauses, callers are refused, and all comes back."""
+    mesh, server = story.mesh, story.mesh.sidecar("server")
+    allow = lambda number: mesh.server.run(  # by its own user: the soft limit alone
+        ["prlimit", "--pid", server.process.pid, "--nofile=%d:" % number], uid=1337)
+    few = max(map(int, os.listdir("/proc/%d/fd" % server.process.pid))) + 8
+    with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
+        allow(few)
+        server.process.wait_for_log("accepting pauses; new connections wait, then are refused")
+
+        def refused():
+            return stream.attempt(mesh.outside, mesh.server.ipv4, 9000, timeout_s=1)[1] == "reset"
+        wait_until("a refusal", refused)
+        allow(DESCRIPTORS)
+    wait_until("readiness", server.is_ready)
+    wait_until("the count", lambda: server.metric("handfast_listener_refusals_total") >= 1)
