@@ -3,23 +3,44 @@
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
 
-struct attempt { /* of one stream to hold its address */
+struct registry_attempt { /* of one stream to hold its address */
+	struct registry_attempt *next, **prev;
 	struct registry *registry;
-	struct claim wanted; /* what goes to the store */
-	registry_claimed_fn *on_claimed;
+	struct claim wanted;             /* what goes to the store */
+	registry_claimed_fn *on_claimed; /* NULL: abandoned */
 	void *arg;
 	struct loop_task later;
 	enum err err;
 	struct why why;
 };
 
-static void attempt_free(struct attempt *attempt)
+static void attempt_free(struct registry_attempt *attempt)
 {
+	*attempt->prev = attempt->next;
+	if (attempt->next != NULL)
+		attempt->next->prev = attempt->prev;
+	loop_task_cancel(&attempt->later);
 	spiffe_id_done(&attempt->wanted.id);
 	mem_free(attempt);
 }
 
-static void answer(struct attempt *attempt)
+void registry_abandon(struct registry_attempt *attempt)
+{
+	attempt->on_claimed = NULL;
+	if (loop_task_is_posted(&attempt->later)) {
+		if (attempt->err == ERR_NONE) /* it holds the address already */
+			registry_stream_gone(attempt->registry, &attempt->wanted.id, &attempt->wanted.ip);
+		attempt_free(attempt);
+	}
+}
+
+void registry_attempts_free(struct registry *registry)
+{
+	while (registry->attempts != NULL)
+		attempt_free(registry->attempts);
+}
+
+static void answer(struct registry_attempt *attempt)
 {
 	attempt->on_claimed(attempt->arg, attempt->err, &attempt->why);
 	attempt_free(attempt);
@@ -27,10 +48,10 @@ static void answer(struct attempt *attempt)
 
 static void on_later(struct loop_task *task)
 {
-	answer(container_of(task, struct attempt, later));
+	answer(container_of(task, struct registry_attempt, later));
 }
 
-static void answer_later(struct attempt *attempt, enum err err)
+static void answer_later(struct registry_attempt *attempt, enum err err)
 {
 	attempt->err = err;
 	loop_task_post(attempt->registry->loop, &attempt->later, on_later);
@@ -78,7 +99,7 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 
 static void on_saved(void *arg, enum err err, uint64_t version);
 
-static void save(struct attempt *attempt)
+static void save(struct registry_attempt *attempt)
 {
 	struct registry *registry = attempt->registry;
 	const struct claim *held = registry_find(registry, &attempt->wanted.ip);
@@ -94,9 +115,13 @@ static void save(struct attempt *attempt)
 }
 
 /* Judged again whenever somebody else was faster. */
-static void try_claim(struct attempt *attempt)
+static void try_claim(struct registry_attempt *attempt)
 {
 	struct registry *registry = attempt->registry;
+	if (attempt->on_claimed == NULL) {
+		attempt_free(attempt);
+		return;
+	}
 	enum err err = may_claim(registry, &attempt->wanted, &attempt->why);
 	if (err != ERR_NONE) {
 		answer_later(attempt, err);
@@ -115,26 +140,36 @@ static void try_claim(struct attempt *attempt)
 static void on_saved(void *arg, enum err err, uint64_t version)
 {
 	(void)version;
-	struct attempt *attempt = arg;
+	struct registry_attempt *attempt = arg;
 	if (err == ERR_NONE || err == ERR_CONFLICT) {
 		try_claim(attempt);
+		return;
+	}
+	if (attempt->on_claimed == NULL) {
+		attempt_free(attempt);
 		return;
 	}
 	attempt->err = store_explain(attempt->registry->store, err, &attempt->why);
 	answer(attempt);
 }
 
-void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+struct registry_attempt *registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg)
 {
-	struct attempt *attempt = mem_new(struct attempt);
+	struct registry_attempt *attempt = mem_new(struct registry_attempt);
 	attempt->registry = registry;
 	attempt->wanted.ip = *ip;
 	memcpy(attempt->wanted.key_hash, key_hash, DIGEST_LEN);
 	attempt->on_claimed = on_claimed;
 	attempt->arg = arg;
 	spiffe_id_copy(id, &attempt->wanted.id);
+	attempt->next = registry->attempts;
+	attempt->prev = &registry->attempts;
+	if (attempt->next != NULL)
+		attempt->next->prev = &attempt->next;
+	registry->attempts = attempt;
 	try_claim(attempt);
+	return attempt;
 }
 
 /* --- the grace: time away counts only while this process runs --- */

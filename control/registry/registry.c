@@ -120,6 +120,8 @@ void registry_free(struct registry *registry)
 {
 	loop_timer_stop(&registry->grace);
 	store_watch_stop(&registry->watch);
+	registry_attempts_free(registry);
+	registry_releases_free(registry);
 	registry_clear(registry);
 	mem_free(registry);
 }
@@ -136,6 +138,7 @@ void registry_set_config(struct registry *registry, const struct control_config 
 }
 
 struct release { /* of an address, until it is durable */
+	struct release *next, **prev;
 	struct registry *registry;
 	struct spiffe_id id; /* whose claim it was */
 	struct ip_addr ip;
@@ -145,6 +148,15 @@ struct release { /* of an address, until it is durable */
 };
 
 static void on_released(void *arg, enum err err, uint64_t version);
+
+static void release_free(struct release *release)
+{
+	*release->prev = release->next;
+	if (release->next != NULL)
+		release->next->prev = release->prev;
+	spiffe_id_done(&release->id);
+	mem_free(release);
+}
 
 /* Whether the claim is still there to be released. */
 static bool try_release(struct release *release)
@@ -177,8 +189,7 @@ static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 		log_error("audit", "a release failed: %s, held by %s: %s", text, release->id.text, why.got);
 	if (release->on_released != NULL)
 		release->on_released(release->arg, err, &why);
-	spiffe_id_done(&release->id);
-	mem_free(release);
+	release_free(release);
 }
 
 bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
@@ -191,7 +202,18 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 	*release = (struct release){
 		.registry = registry, .ip = *ip, .is_operators = id == NULL, .on_released = on_done, .arg = arg};
 	spiffe_id_copy(&claim->id, &release->id);
+	release->next = registry->releases;
+	release->prev = &registry->releases;
+	if (release->next != NULL)
+		release->next->prev = &release->next;
+	registry->releases = release;
 	return try_release(release);
+}
+
+void registry_releases_free(struct registry *registry)
+{
+	while (registry->releases != NULL)
+		release_free(registry->releases);
 }
 
 struct claim_listing {

@@ -31,9 +31,12 @@ void registry_set_config(struct registry *registry, const struct control_config 
 /* A live stream of `id` from `ip` says the address is its own. on_claimed: ERR_NONE held; ERR_DENIED with *why:
  * another's, an entry's, or outside mesh.networks; ERR_LIMIT: too many; ERR_IO. Called once, later; never from within.
  * The claim is live until registry_stream_gone(). */
+struct registry_attempt; /* until on_claimed was called */
 typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why);
-void registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
+struct registry_attempt *registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg);
+/* Before on_claimed was called: it is not called. */
+void registry_abandon(struct registry_attempt *attempt);
 /* Addresses that one attestation key, and one identity, may hold at once: each is kept for mesh.claim_grace. */
 #define REGISTRY_KEY_CLAIMS_MAX      16
 #define REGISTRY_IDENTITY_CLAIMS_MAX 16384

@@ -40,6 +40,8 @@ struct registry {
 	struct place *places[REGISTRY_BUCKETS];
 	struct member *members[REGISTRY_BUCKETS];
 	uint64_t num_resolutions;
+	struct registry_attempt *attempts;       /* under way */
+	struct release *releases;                /* under way */
 	bool has_warned_of_v4, has_warned_of_v6; /* that the configuration leaves it out */
 };
 
@@ -64,4 +66,6 @@ void registry_review(struct registry *registry, struct claim *claim);
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id);
 
 bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip);
+void registry_attempts_free(struct registry *registry); /* whose answers nobody gets any more */
+void registry_releases_free(struct registry *registry);
 void registry_grace_start(struct registry *registry);

@@ -386,6 +386,32 @@ static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
 	assert_int_equal(claim(world, "spiffe://cluster.local/db", "192.0.2.101"), ERR_NONE);
 }
 
+static void an_abandoned_claim_is_not_answered_and_does_not_live(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id web = id_of("spiffe://cluster.local/web");
+	struct ip_addr ip = ip_of("192.0.2.1");
+	registry_abandon(registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world));
+	for (int i = 0; i < 400 && !registry_holds(world->registry, &web, &ip); i++) {
+		loop_run_once(world->loop, false);
+		usleep(500);
+	}
+	loop_run_once(world->loop, false);
+	assert_int_equal(world->num_answers, 0);
+	/* Held already, the answer is on its way: abandoned, it leaves no live stream behind. */
+	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
+	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
+	pass(world, 3000);
+	unsigned before = world->num_answers, changes = world->num_service_changes;
+	registry_abandon(registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world));
+	pass(world, 3000);
+	assert_int_equal(world->num_answers, before);
+	assert_int_equal(world->num_service_changes, changes + 2); /* it came, and after the linger it went */
+	/* One that is under way when all ends is dropped with it. */
+	ip = ip_of("192.0.2.2");
+	(void)registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world);
+}
+
 static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 {
 	struct world *world = *state;
@@ -442,6 +468,7 @@ int main(void)
 		STORY(claims_from_outside_the_mesh_are_refused),
 		STORY(finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out),
 		STORY(finding_l10_an_attestation_key_holds_few_addresses),
+		STORY(an_abandoned_claim_is_not_answered_and_does_not_live),
 		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
 		STORY(release_needs_the_holder_or_an_operator),
 	};

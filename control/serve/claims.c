@@ -62,36 +62,41 @@ static void show_draining(const struct identity_stream *stream)
 static void claimed(struct identity_stream *stream)
 {
 	serve_count(stream->serve, CONTROL_CLAIMS_HELD);
-	if (stream->call == NULL) {
-		registry_stream_gone(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
-		return;
-	}
 	stream->holds_address = true;
 	show_draining(stream); /* said before the address was held */
 	say_held(stream);
 }
 
+static void release(struct identity_stream *stream)
+{
+	const struct sidecar *sidecar = stream->sidecar;
+	stream->must_release = false;
+	claims_stream_gone(stream);
+	stream->was_refused = false;
+	(void)registry_release(registry_of(stream), &sidecar->id, &sidecar->source, NULL, NULL);
+}
+
 static void on_claimed(void *arg, enum err err, const struct why *why)
 {
 	struct identity_stream *stream = arg;
-	stream->is_claiming = false;
-	if (err == ERR_NONE) {
+	stream->claiming = NULL;
+	if (stream->must_release) {
+		stream->holds_address = err == ERR_NONE;
+		release(stream);
+	} else if (err == ERR_NONE) {
 		claimed(stream);
 	} else {
 		serve_count(stream->serve, CONTROL_CLAIMS_REFUSED);
 		stream->was_refused = true;
 		say_refused(stream, why, err == ERR_DENIED ? REFUSED_RETRY_MS : FAILED_RETRY_MS);
 	}
-	identity_stream_unref(stream);
 }
 
 static void start_claim(struct identity_stream *stream)
 {
 	stream->was_refused = false;
-	stream->is_claiming = true;
-	stream->refs++;
-	registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source, stream->key_hash,
-		on_claimed, stream);
+	stream->claiming = registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source,
+		stream->key_hash, on_claimed, stream);
 }
 
 /* --- whose claim it is: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
@@ -140,7 +145,7 @@ static enum err check_without_proof(struct identity_stream *stream, struct why *
 
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
-	if (stream->holds_address || stream->is_claiming)
+	if (stream->holds_address || stream->claiming != NULL)
 		return ERR_NONE;
 	RETURN_IF_ERR(may_change(stream, why));
 	enum err err = up->proof.len > 0 ? check_proof(stream, up, why) : check_without_proof(stream, why);
@@ -156,11 +161,11 @@ enum err claims_claim(struct identity_stream *stream, const struct identity_up *
 
 enum err claims_release(struct identity_stream *stream, struct why *why)
 {
-	const struct sidecar *sidecar = stream->sidecar;
 	RETURN_IF_ERR(may_change(stream, why));
-	claims_stream_gone(stream);
-	stream->was_refused = false;
-	(void)registry_release(registry_of(stream), &sidecar->id, &sidecar->source, NULL, NULL);
+	if (stream->claiming != NULL)
+		stream->must_release = true; /* when it is stored: there is nothing to release before */
+	else
+		release(stream);
 	return ERR_NONE;
 }
 
@@ -180,6 +185,8 @@ enum err claims_set_draining(struct identity_stream *stream, bool is_draining, s
 
 void claims_stream_gone(struct identity_stream *stream)
 {
+	if (stream->claiming != NULL)
+		registry_abandon(TAKE_PTR(stream->claiming));
 	if (stream->holds_address)
 		registry_stream_gone(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
 	stream->holds_address = false;
@@ -214,7 +221,7 @@ static void on_review(struct loop_task *task)
 		stream->must_review = false;
 		if (has_lost(stream))
 			lost(stream);
-		else if (stream->was_refused && !stream->is_claiming)
+		else if (stream->was_refused && stream->claiming == NULL)
 			start_claim(stream);
 	}
 }

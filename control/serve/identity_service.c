@@ -4,14 +4,6 @@
 #include "control/serve/identity_stream.h"
 #include <stdio.h>
 
-void identity_stream_unref(struct identity_stream *stream)
-{
-	if (--stream->refs != 0)
-		return;
-	sidecar_unref(stream->sidecar);
-	mem_free(stream);
-}
-
 void identity_stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
 	if (stream->call != NULL)
@@ -53,7 +45,6 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	stream->call = call;
 	stream->sidecar = sidecar_ref(rpc_peer_arg(peer));
 	stream->since_ms = loop_now_ms(serve->options.loop);
-	stream->refs = 1;
 	stream->next = serve->identity_streams;
 	stream->prev = &serve->identity_streams;
 	if (stream->next != NULL)
@@ -246,7 +237,8 @@ void identity_done(void *arg, struct rpc_call *call)
 	stream->serve->num_streams--;
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
-	identity_stream_unref(stream);
+	sidecar_unref(stream->sidecar);
+	mem_free(stream);
 }
 
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)

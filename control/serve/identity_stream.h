@@ -11,18 +11,18 @@ struct identity_stream {
 	struct sidecar *sidecar;
 	bool has_hello, answers_trust, proves_claims;
 	/* claims.c */
-	bool holds_address, is_claiming, is_draining;
-	bool was_refused; /* its last claim: judged again when the address is freed */
+	bool holds_address, is_draining;
+	struct registry_attempt *claiming; /* under way; NULL: none */
+	bool was_refused;                  /* its last claim: judged again when the address is freed */
 	bool must_review;
+	bool must_release;            /* once the claim under way is stored */
 	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key behind the last claim */
 	uint64_t since_ms;
 	bool is_copied;
 	struct epoch acked;
 	char release[65];
 	struct renewal *renewals; /* under way */
-	unsigned refs;            /* the call, and each claim under way */
 };
-void identity_stream_unref(struct identity_stream *stream);
 void identity_stream_end(
 	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);
 /* err: of encoding the message. A stream that cannot take it is ended. */
