@@ -18,6 +18,10 @@ unsigned long process_connections(unsigned long descriptors);
 unsigned process_workers(void); /* one a processor, at most 4 */
 bool process_has_ipv6(void);
 
+/* Seconds after which connection tracking forgets a half-closed connection here (nf_conntrack_tcp_timeout_close_wait);
+ * 0: not known. */
+unsigned process_conntrack_patience_s(void);
+
 /* 169.254.15.6 and 100::6 where handfast-init has put them on lo; family 0 where it has not. The app must see inbound
  * connections come from there, never from 127/8, which applications trust. */
 struct app_sources {

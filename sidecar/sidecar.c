@@ -221,6 +221,18 @@ static void warn_of_sources(void)
 			"another local address (`handfast-init up` adds it)");
 }
 
+static void warn_of_patience(const struct socket_keepalive *keepalive)
+{
+	unsigned patience_s = process_conntrack_patience_s();
+	if (patience_s != 0 && patience_s <= keepalive->idle_s)
+		log_warning(COMPONENT,
+			"connection tracking forgets half-closed connections after %u s, before keepalive.idle (%u s): "
+			"late "
+			"bytes of theirs will be lost; lower keepalive.idle or raise "
+			"net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+			patience_s, keepalive->idle_s);
+}
+
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
 	shared_make(sidecar);
@@ -242,6 +254,7 @@ enum err sidecar_new(
 		return err;
 	}
 	warn_of_sources();
+	warn_of_patience(&config->keepalive);
 	warn_of_limits(sidecar);
 	*out = sidecar;
 	return ERR_NONE;

@@ -12,7 +12,7 @@ of 25. Rows: P2, P3, P4."""
 import socket
 import time
 
-from handfast_harness import Mesh, StreamServer, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
 from handfast_harness import stream
 
 FORGOTTEN_S = 3
@@ -120,3 +120,11 @@ def finding_p4_a_side_that_vanishes_is_noticed_and_one_that_only_does_not_read_i
     mesh.sidecar("client").wait_for_access(reason="unresponsive", direction="outbound")
     mesh.sidecar("server").wait_for_access(reason="unresponsive", direction="inbound_plain")
     router.ip("route del blackhole %s/32" % mesh.stranger.ipv4)
+
+
+def finding_p2_a_sidecar_whose_probes_come_too_late_says_so(story):
+    client = story.mesh.sidecar("client")
+    expect("nf_conntrack_tcp_timeout_close_wait" not in client.process.log(), "a warning without a reason")
+    client.reload({"keepalive": {"idle": "%ds" % FORGOTTEN_S}})
+    client.restart()
+    client.process.wait_for_log("lower keepalive.idle or raise net.netfilter.nf_conntrack_tcp_timeout_close_wait")
