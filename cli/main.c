@@ -2,6 +2,7 @@
 #include "base/core/loop.h"
 #include "base/core/version.h"
 #include "base/h2/h2_session.h"
+#include "base/net/fd.h"
 #include "base/pb/unpack.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
@@ -47,6 +48,7 @@ static const struct cli_program program = {.name = "handfast",
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
+	(void)fd_limit_raise();
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
 	if (buf_len(&line.mistakes) > 0)

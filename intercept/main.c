@@ -1,5 +1,6 @@
 /* handfast-init: asks options what to do, does it by the modules beside it, and says what came of it. */
 #include "base/core/check.h"
+#include "base/net/fd.h"
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/loopback_addr.h"
@@ -178,6 +179,7 @@ int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
 	struct options options;
+	(void)fd_limit_raise();
 	if (!command_line_begin(&options_program, argc, argv, &line))
 		return CLI_DONE;
 	if (options_read(&line, environ, &options) != ERR_NONE)

@@ -83,7 +83,7 @@ static enum err check_holder(struct check *check, const struct spiffe_id *own)
 	enum err err = holders_find(check->attest->store, check->key_hash, &check->holder);
 	if (err == ERR_NOT_FOUND)
 		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token bought",
-			"give the sidecar a new join token", "an unknown key");
+			"give the sidecar a new join token: handfast token create", "an unknown key");
 	RETURN_IF_ERR(err);
 	if (own != NULL && !spiffe_id_eq(own, &check->holder.id)) /* W20 */
 		return why_set(&check->why, ERR_DENIED, "the stream's own identity", "none: this looks like an attack",
@@ -201,7 +201,7 @@ static void redeem(struct check *check)
 static enum err refuse_evidence(struct check *check, const char *what)
 {
 	return why_set(&check->why, ERR_UNSUPPORTED, "a join token or the attestation key that it bought",
-		"give the sidecar a join token", "%s", what);
+		"give the sidecar a join token: handfast token create", "%s", what);
 }
 
 static enum err start_token(struct check *check, const struct attest_request *request)

@@ -231,7 +231,8 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 			"it begins in %lld s", (long long)(from - now));
 	if (leaf.not_after_s <= now)
 		return why_set(why, ERR_EXPIRED, "an authority that is still valid",
-			"begin anew with an empty state_dir and new join tokens for all sidecars: this release cannot "
+			"begin anew with an empty state_dir and new join tokens (handfast token create) for all "
+			"sidecars: this release cannot "
 			"replace the mesh's root",
 			"it ended %lld s ago", (long long)(now - to));
 	return certificate_make(&leaf, out_leaf, why);

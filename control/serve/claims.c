@@ -107,8 +107,9 @@ static enum err check_holder(const struct identity_stream *stream, struct why *w
 	enum err err = holders_find(stream->serve->options.store, stream->key_hash, &holder);
 	if (err == ERR_NONE && spiffe_id_eq(&holder.id, &stream->sidecar->id))
 		return ERR_NONE;
-	return why_set(why, ERR_DENIED, "the attestation key that holds this identity", "give the sidecar a new token",
-		"%s", err == ERR_NONE ? "another identity's" : "an unknown one");
+	return why_set(why, ERR_DENIED, "the attestation key that holds this identity",
+		"give the sidecar a new token: handfast token create", "%s",
+		err == ERR_NONE ? "another identity's" : "an unknown one");
 }
 
 static enum err check_proof(struct identity_stream *stream, const struct identity_up *up, struct why *why)

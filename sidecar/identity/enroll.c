@@ -50,7 +50,7 @@ static void on_done(
 	if (client->pending.key == NULL)
 		return; /* the answer came before */
 	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for our evidence",
-		"see the control plane's log; a used or expired token needs a new one", "%s: %s",
+		"see the control plane's log; a used or expired token needs a new one: handfast token create", "%s: %s",
 		rpc_status_name(status), message);
 	failed(client, cause_of(status), retry_after_ms, &why);
 }

@@ -8,7 +8,8 @@
 static enum err damaged(struct why *why, const char *fault)
 {
 	return why_set(why, ERR_STATE_DAMAGED, "the enrolled state as it was written",
-		"restore the file, or remove the state folder and enrol anew with a fresh token", "%s", fault);
+		"restore the file, or remove the state folder and enrol anew with a fresh token: handfast token create",
+		"%s", fault);
 }
 
 static enum err encode_bytes(const char *key, const uint8_t *bytes, struct buf *out)

@@ -438,7 +438,19 @@ def commands_in_texts_exist():
             yield f"{name}: {program} {words}: no such command; {program} has {', '.join(commands)}"
 
 
+# What only a command can do: a text that advises it names the command.
+DEEDS = re.compile(r"lift the ban|(?:new|fresh) (?:join )?token|give the sidecar a|a new one: |rotate the|release (?:it|the claim)\b", re.I)
+
+
+def advice_names_its_command():
+    """"Lift the ban" helps only where the command stands beside it."""
+    for name, text in texts_that_operators_read():
+        if name.endswith((".c", ".h", ".def")) and not name.endswith("/commands.def") and DEEDS.search(text) and "handfast " not in text:
+            yield f"{name}: {text}"
+
+
 RULES = [
+    advice_names_its_command,
     commands_in_texts_exist,
     banned_functions,
     lines_from_outside_ask_first,
