@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "base/http/http_conn.h"
 #include "base/net/listener.h"
 #include <string.h>
@@ -16,6 +17,7 @@ struct http_server {
 	size_t num_pages;
 	struct http_conn *conns; /* newest first */
 	size_t num_conns;
+	struct shares *places;
 };
 
 const struct http_page *http_server_page(const struct http_server *server, const char *path)
@@ -33,14 +35,18 @@ void http_server_forget(struct http_server *server, struct http_conn *conn)
 	if (conn->next != NULL)
 		conn->next->prev = conn->prev;
 	server->num_conns--;
+	shares_give(&conn->share);
 }
 
-/* The oldest that has not even asked yet, or has its answer already; else the oldest of all. */
+/* Of the source with most: the oldest that has not even asked yet, or has its answer already; else its oldest. So a
+ * host that opens connections as fast as it can displaces its own, and no probe's. */
 static void make_room(struct http_server *server)
 {
-	struct http_conn *oldest = NULL, *oldest_idle = NULL;
-	for (struct http_conn *conn = server->conns; conn != NULL; conn = conn->next) {
-		oldest = conn;
+	struct share *share = shares_oldest_of_heaviest(server->places, 0);
+	CHECK(share != NULL);
+	struct http_conn *oldest = container_of(share, struct http_conn, share), *oldest_idle = NULL;
+	for (; share != NULL && oldest_idle == NULL; share = share->younger) {
+		struct http_conn *conn = container_of(share, struct http_conn, share);
 		if (conn->phase == HTTP_READING || conn->phase == HTTP_LINGERING)
 			oldest_idle = conn;
 	}
@@ -49,11 +55,13 @@ static void make_room(struct http_server *server)
 
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
-	(void)peer;
 	struct http_server *server = arg;
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&peer->ip, keys);
 	if (server->num_conns == MAX_CONNS)
 		make_room(server);
 	struct http_conn *conn = http_conn_new(server, server->loop, fd);
+	CHECK(shares_take(server->places, 0, keys, num_keys, 1, &conn->share) == SHARE_LIMIT_NONE);
 	conn->next = server->conns;
 	conn->prev = &server->conns;
 	if (conn->next != NULL)
@@ -69,6 +77,8 @@ struct http_server *http_server_new(
 	server->loop = loop;
 	server->pages = pages;
 	server->num_pages = num_pages;
+	server->places =
+		shares_new(&(struct shares_options){.capacity = MAX_CONNS, .num_classes = 1, .seed = random_u64()});
 	server->listener = listener_new(loop, listening_fd, on_accept, NULL, server);
 	return server;
 }
@@ -80,6 +90,7 @@ void http_server_free(struct http_server *server)
 	listener_free(server->listener);
 	while (server->conns != NULL)
 		http_conn_free(server->conns);
+	shares_free(server->places);
 	mem_free(server);
 }
 

@@ -202,6 +202,27 @@ static void D39_those_who_dawdle_cannot_keep_the_probes_away(void **state)
 		fd_close(dawdlers[i]);
 }
 
+/* A probe that is slow to ask, beside a host that connects as fast as it can. */
+static void finding_l12_a_flood_displaces_its_own_connections_and_no_probe(void **state)
+{
+	(void)state;
+	enum { FLOOD = 200 };
+	static int flood[FLOOD];
+	struct ip_addr other;
+	_cleanup_fd_ int probe = -1;
+	assert_int_equal(ip_addr_parse(span_of_str("127.0.0.2"), &other), ERR_NONE);
+	assert_int_equal(
+		socket_connect(&fixture.at, &(struct socket_connect_options){.source = &other}, &probe), ERR_NONE);
+	turn();
+	for (size_t i = 0; i < FLOOD; i++)
+		flood[i] = begun("GET ");
+	assert_int_equal(http_server_num_conns(fixture.server), 64);
+	assert_int_equal(write(probe, GET("/hello?late"), strlen(GET("/hello?late"))), strlen(GET("/hello?late")));
+	assert_non_null(strstr(ended(probe), "\r\n\r\nlate"));
+	for (size_t i = 0; i < FLOOD; i++)
+		fd_close(flood[i]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -214,6 +235,7 @@ int main(void)
 		TEST(a_client_that_goes_before_its_answer_harms_nobody),
 		TEST(who_does_not_ask_is_closed_at_the_deadline),
 		TEST(who_does_not_read_is_closed_at_the_deadline),
+		TEST(finding_l12_a_flood_displaces_its_own_connections_and_no_probe),
 		TEST(D39_those_who_dawdle_cannot_keep_the_probes_away),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,3 +73,24 @@ def finding_l1_many_sources_fill_the_share_of_plaintext_and_the_pod_says_so(stor
         _ask(mesh.server, mesh.client, 9001)()
     wait_until("room again", lambda: server.metric('handfast_connections_full{direction="inbound_plain"}') == 0)
     expect("no room for connections in plaintext" not in conditions(), "the condition stays")
+
+
+def finding_l1_an_ipv6_network_is_one_source(story):
+    mesh, server = story.mesh, story.mesh.sidecar("server")
+    sources = [mesh.stranger.ipv6[:-1] + "%x" % number for number in range(0x100, 0x108)]
+    for address in sources:
+        mesh.stranger.ip("addr add %s/64 dev eth0 nodad" % address)
+    attack = flood.connections(mesh.stranger, mesh.server.ipv6, 9000, per_second=400, most=600, sources=sources)
+    with fairness.Attack(attack):
+        wait_until("the limit of the network", lambda: server.metric(
+            'handfast_limit_refusals_total{resource="connections",limit="prefix64"}') >= 50)
+        expect_eq(server.metric('handfast_connections_active{direction="inbound_plain"}'), PER_SOURCE, "taken")
+
+
+def finding_l1_without_room_for_its_own_workload_a_pod_is_not_ready(story):
+    """The workload itself opens more than all that is left for it: the mesh keeps its reserve, readiness is false."""
+    mesh, server = story.mesh, story.mesh.sidecar("server")
+    with fairness.Attack(flood.connections(mesh.server, mesh.client.ipv4, 9001, per_second=400, most=MAX, again=False)):
+        wait_until("readiness to fail", lambda: server.probe() == (503, "no room for outbound connections"), 15)
+        _ask(mesh.client, mesh.server, 9000)()
+    wait_until("readiness", server.is_ready)
