@@ -349,7 +349,6 @@ ONLY_TESTS_CALL = {
     "serve_num_streams": "programs count where they open and close",
     "settings_record_find": "tests look one key up; programs walk all",
     "shares_capacity": "tests compare it",
-    "shares_oldest_of_heaviest": "tests ask who would give way",
     "store_open": "tests open a store alone; the control plane judges it first",
     "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
     "tls_session_cipher": "what was agreed, which tests compare with what we offer",
