@@ -69,13 +69,16 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 		return;
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
-	const struct failure seen = {
+	char text[ADDR_TEXT_MAX];
+	struct failure seen = {
 		.what = what_of(event),
 		.direction = "",
 		.reason = "",
 		.remote = status.dialled,
 		.why = *why,
 	};
+	if (status.dialled.ip.family != 0)
+		why_name_host(&seen.why, addr_format(&status.dialled, text));
 	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));
 }
 

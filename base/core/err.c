@@ -110,6 +110,21 @@ enum err why_set(struct why *why, enum err err, const char *expected, const char
 	return err;
 }
 
+void why_name_host(struct why *why, const char *host)
+{
+	static const char *const words[] = {"peer", "other sidecar", "control plane's log"};
+	size_t len = strlen(why->fix);
+	bool is_elsewhere = false;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		is_elsewhere = is_elsewhere || strstr(why->fix, words[i]) != NULL;
+	if (!is_elsewhere || why->fix[len - 1] == ')')
+		return;
+	char shown[sizeof why->fix];
+	escape_ascii(span_of_str(host), shown, sizeof shown);
+	snprintf(why->fix + len, sizeof why->fix - len, " (%.*s)",
+		(int)(sizeof why->fix - len > 4 ? sizeof why->fix - len - 4 : 0), shown);
+}
+
 const char *why_format(const struct why *why, char *out, size_t cap)
 {
 	CHECK(cap > 0);

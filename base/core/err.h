@@ -33,6 +33,10 @@ struct why {
 enum err why_set(struct why *why, enum err err, const char *expected, const char *fix, const char *got, ...)
 	_printf_(5, 6);
 
+/* Where `fix` sends the reader to another host ("look at the peer's log"), says which: "(192.0.2.7, spiffe://...)".
+ * Once; a fix that speaks of no other host stays as it is. */
+void why_name_host(struct why *why, const char *host);
+
 /* "expected ..., got ...; fix" on one line into out[cap], always terminated. Returns out. */
 const char *why_format(const struct why *why, char *out, size_t cap);
 

@@ -83,9 +83,41 @@ static void finding_i12_a_cut_text_ends_in_dots(_unused_ void **state)
 	assert_string_equal(why.got + sizeof why.got - 4, "...");
 }
 
+static void finding_o9_a_fix_names_the_host_whose_log_it_means(_unused_ void **state)
+{
+	struct why why;
+	(void)why_set(&why, ERR_PROTOCOL, "TLS", "look at the peer's log", "bytes");
+	why_name_host(&why, "192.0.2.7, spiffe://td.test/a");
+	assert_string_equal(why.fix, "look at the peer's log (192.0.2.7, spiffe://td.test/a)");
+	why_name_host(&why, "192.0.2.8");
+	assert_string_equal(why.fix, "look at the peer's log (192.0.2.7, spiffe://td.test/a)"); /* once */
+	(void)why_set(&why, ERR_PROTOCOL, "TLS", "start it", "bytes");
+	why_name_host(&why, "192.0.2.7");
+	assert_string_equal(why.fix, "start it");
+	why = (struct why){0};
+	why_name_host(&why, "192.0.2.7");
+	assert_string_equal(why.fix, "");
+}
+
+static void finding_o9_an_enormous_name_is_cut_and_cannot_forge(_unused_ void **state)
+{
+	struct why why;
+	char name[600];
+	memset(name, 'a', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	name[0] = '\n';
+	(void)why_set(&why, ERR_PROTOCOL, "TLS", "look at the other sidecar's record of it", "bytes");
+	why_name_host(&why, name);
+	assert_int_equal(strlen(why.fix), sizeof why.fix - 1);
+	assert_int_equal(why.fix[strlen(why.fix) - 1], ')');
+	assert_null(strchr(why.fix, '\n'));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finding_o9_a_fix_names_the_host_whose_log_it_means),
+		cmocka_unit_test(finding_o9_an_enormous_name_is_cut_and_cannot_forge),
 		cmocka_unit_test(has_a_text_and_a_label_of_its_own_for_every_error),
 		cmocka_unit_test(names_what_the_kernel_says),
 		cmocka_unit_test(explains_on_one_line),

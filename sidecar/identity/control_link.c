@@ -141,6 +141,7 @@ static struct why with_address(const struct control_link *link, const struct why
 	char text[ADDR_TEXT_MAX];
 	struct why said;
 	(void)why_set(&said, why->err, why->expected, why->fix, "%s: %s", addr_format(&link->dialled, text), why->got);
+	why_name_host(&said, text);
 	return said;
 }
 

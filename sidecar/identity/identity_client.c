@@ -100,6 +100,10 @@ void identity_fail(
 		return; /* the first reason is the reason */
 	client->has_failed = true;
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
+	const struct addr dialled = control_link_dialled(client->link);
+	char text[ADDR_TEXT_MAX];
+	if (dialled.ip.family != 0)
+		why_name_host(&client->failure.why, addr_format(&dialled, text));
 	loop_task_post(client->options.loop, &client->give_up, give_up);
 }
 

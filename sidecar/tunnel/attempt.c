@@ -141,11 +141,18 @@ void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *h
 	why_set(&result.why, ERR_REFUSED, "the other sidecar to accept the connection",
 		"look at the other sidecar's record of it", "status %u, %s", answer.status,
 		answer.reason[0] == '\0' ? "no reason given" : answer.reason);
+	tunnel_name_peer(attempt->stream->tunnel, &result.why);
 	fail_with(attempt, &result);
 }
 
 bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const struct why *why)
 {
+	struct why reset = {0};
+	if (why == NULL) {
+		why_set(&reset, ERR_RESET, "an answer to CONNECT", "look at the other sidecar's record of it",
+			"RST_STREAM %s", h2_error_name(error));
+		tunnel_name_peer(attempt->stream->tunnel, &reset);
+	}
 	attempt->avoid = attempt->stream->tunnel;
 	drop_stream(attempt);
 	/* Only these say for certain that nothing was delivered (RFC 9113 8.7). */
@@ -153,13 +160,7 @@ bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const s
 	if (is_refused && attempt->tries < ATTEMPT_TRIES)
 		return true;
 	attempt->may_be_delivered = !is_refused;
-	struct why reset = {0};
-	if (why == NULL) {
-		why_set(&reset, ERR_RESET, "an answer to CONNECT", "look at the other sidecar's record of it",
-			"RST_STREAM %s", h2_error_name(error));
-		why = &reset;
-	}
-	attempt_fail(attempt, STREAM_BROKEN, false, why);
+	attempt_fail(attempt, STREAM_BROKEN, false, why == NULL ? &reset : why);
 	return false;
 }
 

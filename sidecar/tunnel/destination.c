@@ -274,6 +274,7 @@ void destination_on_open(struct tunnel *tunnel)
 	struct why why = {0};
 	why_set(&why, ERR_LIMIT, "a peer that accepts streams", "look at the other sidecar: is it draining?",
 		"SETTINGS_MAX_CONCURRENT_STREAMS 0, or GOAWAY");
+	tunnel_name_peer(tunnel, &why);
 	destination_fail_waiting(destination, STREAM_BROKEN, false, &why);
 }
 

@@ -295,6 +295,7 @@ void stream_on_close(struct stream *stream, uint32_t error)
 		struct why why = {0};
 		why_set(&why, ERR_RESET, "a stream that both sides end", "look at the other sidecar's record of it",
 			"RST_STREAM %s", h2_error_name(error));
+		tunnel_name_peer(tunnel, &why);
 		leg_lost(&stream->leg, &why);
 	}
 	leave_tunnel(stream);

@@ -6,6 +6,7 @@
 #include "base/net/socket.h"
 #include "sidecar/tunnel/stream.h"
 #include <netinet/tcp.h>
+#include <stdio.h>
 
 enum { RTT_FRESH_MS = 100 };
 
@@ -60,10 +61,23 @@ static void tell_loss(struct tunnel *tunnel, bool failed, const struct why *why)
 		observer->on_close(observer->arg, outbound);
 }
 
-void tunnel_lost(struct tunnel *tunnel, const struct why *why)
+void tunnel_name_peer(const struct tunnel *tunnel, struct why *why)
 {
+	char ip[ADDR_TEXT_MAX], host[sizeof why->fix];
+	const struct svid *peer = tunnel_peer(tunnel);
+	const struct spiffe_id *id = tunnel->set->outbound ? &tunnel->expected : peer != NULL ? svid_id(peer) : NULL;
+	ip_addr_format(&tunnel->remote.ip, ip);
+	snprintf(host, sizeof host, "%s%s%s", ip, id != NULL && id->text != NULL ? ", " : "",
+		id != NULL && id->text != NULL ? id->text : "");
+	why_name_host(why, host);
+}
+
+void tunnel_lost(struct tunnel *tunnel, const struct why *reason)
+{
+	struct why named = *reason, *why = &named;
 	if (tunnel->state == TUNNEL_GONE)
 		return;
+	tunnel_name_peer(tunnel, &named);
 	bool failed = is_failure(tunnel, tunnel->num_streams, why);
 	if (tunnel->state == TUNNEL_SHAKING || tunnel->state == TUNNEL_SETTLING)
 		tunnel->is_handshake_failure = true;

@@ -83,6 +83,8 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *why);
  * has_new_anchors: not only bans may have changed. */
 void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors);
 void tunnel_want_flush(struct tunnel *tunnel);
+/* The host whose log `why` may send the reader to: our peer's address and identity. */
+void tunnel_name_peer(const struct tunnel *tunnel, struct why *why);
 /* Of the share that the peer's identity has of the window budget. */
 bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes);
 void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes);
