@@ -6,8 +6,12 @@
 Rows: I1, I16."""
 
 import contextlib
+import re
+import socket
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings, wait_until
+from peers import tls
+from peers.enrolment import Enrolment
 from handfast_harness.control_plane import CONTROL_UID, METRICS, STREAMS
 
 DEADLINE_S = 60
@@ -42,6 +46,17 @@ def _idle(story, num):
     return [story.mesh.stranger.connect(story.control.host.ipv4, STREAMS) for _ in range(num)]
 
 
+def _is_reset(sock):
+    sock.setblocking(False)
+    try:
+        sock.recv(1)
+        return False
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
 def _metric(story, name):
     return sum(value for key, value in story.control.metrics().items() if key.startswith(name))
 
@@ -66,29 +81,60 @@ def finding_i1_one_shortage_of_descriptors_ends_by_itself(story):
         probe.sendall(b"GET /healthz/ready HTTP/1.1\r\n")
         wait_until("the probe to be accepted and read", lambda: _unread(story, METRICS) == 0)
         _set_limit(story, process.num_fds() + 2, hard)
-        for sock in _idle(story, 12):
-            open_ones.enter_context(sock)
+        waiting = [open_ones.enter_context(sock) for sock in _idle(story, 12)]
         process.wait_for_log("accepting pauses; new connections wait, then are refused")
         probe.sendall(b"Host: 127.0.0.1\r\n\r\n")
         answer = b"".join(iter(lambda: probe.recv(4096), b"")).decode()
         expect_in(" 503 ", answer, "readiness while accepting is paused")
         expect_in("out of descriptors", answer, "the reason")
+        wait_until("those that wait too long to be refused", lambda: any(map(_is_reset, waiting)))
     _set_limit(story, soft, hard)
     process.wait_for_log("accepting again at")
     process.wait_for_http("http://%s:%d/healthz/ready" % (story.control.host.ipv4, METRICS))
     expect(_metric(story, "handfast_control_accept_pauses_total") >= 1, "no pause was counted")
+    wait_until("those that were refused to be counted", lambda: _refused(story, "descriptors") >= 1)
     story.mesh.start_sidecar("late", token=story.token)
 
 
-def finding_i16_a_full_table_is_logged_once_and_counted(story):
-    before = _metric(story, "handfast_control_connections_refused_total")
-    kept = [story.mesh.late.connect(story.control.host.ipv4, STREAMS) for _ in range(2)]
-    kept += _idle(story, 60)
-    wait_until("refusals to be counted",
-               lambda: _metric(story, "handfast_control_connections_refused_total") >= before + 20)
+def _refused(story, limit):
+    return story.control.metrics()['handfast_control_connections_refused_total{limit="%s"}' % limit]
+
+
+def _begins(story):
+    return story.control.process.log().count("a limit is reached; more of this is only counted")
+
+
+def finding_i16_handshakes_at_their_limit_are_logged_once_and_counted(story):
+    before = _begins(story)
+    kept = _idle(story, 60)
+    wait_until("refusals to be counted", lambda: _refused(story, "handshakes") >= 20)
+    expect_eq(_begins(story) - before, 1, "lines when the limit is reached")
     for sock in kept:
         sock.close()
-    story.control.process.wait_for_log("is no longer reached", deadline_s=20)
-    begins = story.control.process.log().count("a limit is reached; more of this is only counted")
-    expect(1 <= begins <= 3, "%d lines for one episode" % begins)
+
+
+def finding_i16_connections_at_their_limit_are_logged_once_and_counted(story):
+    before = _begins(story)
+    with contextlib.ExitStack() as kept:
+        for _ in range(40):
+            with contextlib.suppress(tls.Refused, OSError):
+                kept.enter_context(Enrolment(story.mesh.stranger, story.control.host.ipv4))
+        wait_until("refusals to be counted", lambda: _refused(story, "connections") >= 4)
+    expect_eq(_begins(story) - before, 1, "lines when the limit is reached")
     expect_eq(story.control.metrics()["handfast_control_connections_max"], 32, "the limit in the metrics")
+
+
+def finding_i16_operators_at_their_limit_are_logged_once_and_counted(story):
+    before = _begins(story)
+    with contextlib.ExitStack() as kept:
+        for _ in range(20):
+            kept.enter_context(socket.socket(socket.AF_UNIX)).connect(story.control.socket)
+        wait_until("refusals to be counted", lambda: _refused(story, "operators") >= 4)
+    expect_eq(_begins(story) - before, 1, "lines when the limit is reached")
+
+
+def finding_i16_the_end_of_each_episode_is_logged_with_its_counts(story):
+    for what in ("handshakes under way", "connections at the streams port", "connections of operators"):
+        wait_until("the end of the limit of " + what,
+                   lambda what=what: re.search("the limit of [0-9]+ %s is no longer reached" % what,
+                                               story.control.process.log()), 20)

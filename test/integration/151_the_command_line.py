@@ -102,6 +102,9 @@ def finding_o2_each_page_and_each_command_to_a_sidecar(story):
     expect_eq(json.loads(_ask(story, "certs", "--output", "json").stdout)["identity"]["id"], identity_of("client"), "certs")
     expect_eq(_ask(story, "why").stdout, "no failures\n", "why")
     expect_eq(json.loads(_ask(story, "why", "--output=json").stdout), {"failures": []}, "why")
+    control = "http://%s:15014" % story.mesh.control.host.ipv4
+    for page in ("/healthz/ready", "/healthz/live", "/metrics"):
+        expect_eq(story.mesh.control.host.http(control + page)[0], 200, "the control plane's " + page)
     nowhere = _ask(story, "certs", "--admin", "127.0.0.1:9", check=False)
     expect_eq(nowhere.returncode, 69, "no sidecar")
 

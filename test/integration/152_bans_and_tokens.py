@@ -55,7 +55,8 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
     expect_eq(story.control.run(named, CLIENT).stdout.partition(";")[0], "the ban is lifted", "handfast " + named)
     expect_eq(story.control.run("unban", CLIENT, check=False).returncode, 1, "exit code when there is no ban")
     expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
-    story.client.restart()
+    wait_until("the sidecar to be back by itself",
+               lambda: "control plane away" not in json.dumps(story.client.admin("/check")), 30)
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)
     late.process.wait_for_log("an unknown token or a wrong secret")
