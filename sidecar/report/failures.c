@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/share_key.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -35,24 +36,41 @@ size_t failures_max(const struct failures *failures)
 	return failures->max;
 }
 
-/* The texts are left out: a text often carries a port, which is another each time. */
+/* The texts are left out: a text often carries a port, which is another each time. An IPv6 network is one source. */
 static bool is_same(const struct failure *a, const struct failure *b)
 {
+	struct share_key source_a = share_key_of_prefix64(&a->remote.ip),
+			 source_b = share_key_of_prefix64(&b->remote.ip);
 	return a->why.err == b->why.err && strcmp(a->what, b->what) == 0 && strcmp(a->direction, b->direction) == 0 &&
-	       strcmp(a->reason, b->reason) == 0 && ip_addr_eq(&a->remote.ip, &b->remote.ip) &&
+	       strcmp(a->reason, b->reason) == 0 && share_key_eq(&source_a, &source_b) &&
 	       addr_eq(&a->destination, &b->destination);
 }
 
-/* Where it stands already, else the place of the one that goes. */
+/* What others do to us: they may do it as often and from as many addresses as they like. */
+static bool is_inbound(const struct failure *failure)
+{
+	return strncmp(failure->direction, "inbound", strlen("inbound")) == 0;
+}
+
+/* Where it stands already, else the place of the one that goes: what comes from outside keeps at most half of the
+ * places from our own failures. */
 static size_t place_of(struct failures *failures, const struct failure *seen)
 {
-	for (size_t i = 0; i < failures->num; i++)
+	size_t num_inbound = 0, last_inbound = 0, place = 0;
+	for (size_t i = 0; i < failures->num; i++) {
 		if (is_same(&failures->seen[i], seen))
 			return i;
+		if (!is_inbound(&failures->seen[i]))
+			continue;
+		num_inbound++;
+		last_inbound = i;
+	}
 	if (failures->num < failures->max)
-		failures->num++;
-	failures->seen[failures->num - 1].num = 0;
-	return failures->num - 1;
+		place = failures->num++;
+	else
+		place = num_inbound > failures->max / 2 ? last_inbound : failures->num - 1;
+	failures->seen[place].num = 0;
+	return place;
 }
 
 void failures_note(struct failures *failures, const struct failure *seen, int64_t wall_ms)

@@ -1,6 +1,6 @@
 /* The last failures, for /why: what was expected, what came, what to do. The same failure again counts one up instead
- * of taking a place, and the one that was not seen for longest makes room, so that nobody can fill memory with
- * failures. Any thread. */
+ * of taking a place, and the one that was not seen for longest makes room, so that memory cannot be filled with
+ * failures; what comes from outside pushes out no more than half of the others. Any thread. */
 #pragma once
 
 #include "base/core/addr.h"

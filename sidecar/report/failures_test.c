@@ -83,6 +83,26 @@ static void one_that_comes_again_is_not_the_next_to_go(void **state)
 	assert_int_equal(out[0].first_wall_ms, 1);
 }
 
+static void finding_l8_strangers_do_not_push_out_what_failed_for_us(void **state)
+{
+	struct failure out[4], own = failure_from("192.0.2.77:1", ERR_WRONG_PEER);
+	own.direction = "outbound";
+	failures_note(*state, &own, 1);
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct failure seen = failure_from("192.0.2.1:1", ERR_EXPIRED);
+		memcpy(seen.remote.ip.bytes, &i, sizeof(i));
+		failures_note(*state, &seen, 2);
+	}
+	assert_int_equal(failures_copy(*state, out, 4), 4);
+	assert_string_equal(out[3].direction, "outbound");
+	struct failure first = failure_from("[2001:db8::1]:1", ERR_EXPIRED),
+		       neighbor = failure_from("[2001:db8::2]:1", ERR_EXPIRED);
+	failures_note(*state, &first, 3);
+	failures_note(*state, &neighbor, 4);
+	assert_int_equal(failures_copy(*state, out, 4), 4);
+	assert_int_equal(out[0].num, 2); /* one network is one source */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -91,6 +111,7 @@ int main(void)
 		TEST(another_error_address_or_direction_is_another_failure),
 		TEST(D40_ten_thousand_sources_take_no_more_room_than_the_limit),
 		TEST(one_that_comes_again_is_not_the_next_to_go),
+		TEST(finding_l8_strangers_do_not_push_out_what_failed_for_us),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
