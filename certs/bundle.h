@@ -46,3 +46,5 @@ const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i); /* b
 /* Whether both hold the same roots and revocation lists, in the same order; bans do not count. */
 bool bundle_set_has_same_anchors(const struct bundle_set *a, const struct bundle_set *b);
 bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *id);
+typedef void bundle_ban_fn(void *arg, const struct spiffe_id *id);
+void bundle_set_each_ban(const struct bundle_set *set, bundle_ban_fn *each, void *arg);

@@ -194,3 +194,9 @@ STACK_OF(X509_CRL) * bundle_set_get0_crls(const struct bundle_set *set, struct s
 	const struct domain_trust *trust = find(set, trust_domain);
 	return trust == NULL ? NULL : trust->crls;
 }
+
+void bundle_set_each_ban(const struct bundle_set *set, bundle_ban_fn *each, void *arg)
+{
+	for (size_t i = 0; i < set->num_banned; i++)
+		each(arg, &set->banned[i]);
+}

@@ -20,7 +20,7 @@ void clock_look(struct serve *serve)
 		log_error("serve",
 			"the clock of this host was set %s by %lld s: certificates made with a wrong clock are refused "
 			"by others, and others' are judged by it after %d s only; check how this host gets its time",
-			by_ms > 0 ? "forward" : "back", (long long)((by_ms < 0 ? -by_ms : by_ms) / 1000),
+			by_ms > 0 ? "forward" : "back", (long long)(((by_ms < 0 ? -by_ms : by_ms) + 500) / 1000),
 			TRUSTED_TIME_DOUBT_MS / 1000);
 		break;
 	}

@@ -67,7 +67,8 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 	}
 	if (err == ERR_NONE)
 		identity->issued_boot_ms = boot_ms(identity);
-	identity->retry_ms = err == ERR_NONE ? 0 : loop_now_ms(identity->loop) + RETRY_MS;
+	/* Also after a success: a certificate that is due at once (its root ends) must not keep the signer busy. */
+	identity->retry_ms = loop_now_ms(identity->loop) + (err == ERR_NONE ? LOOK_MS : RETRY_MS);
 	tell(identity, err, why);
 }
 

@@ -89,6 +89,9 @@ static int tear_down(void **state)
 
 static bool is_replaced(struct world *world, const struct svid *before)
 {
+	clock_fake_advance(&world->clock, 2000); /* a moment later, as after any pause */
+	loop_run_once(world->loop, false);
+	(void)server_identity_look(world->identity);
 	for (int i = 0; i < 2000 && server_identity_svid(world->identity) == before; i++) {
 		loop_run_once(world->loop, false);
 		(void)!usleep(1000);

@@ -295,6 +295,7 @@ void identity_client_free(struct identity_client *client)
 	fresh_request_done(&client->pending);
 	evidence_held_done(&client->held);
 	credentials_unref(client->credentials);
+	bundle_set_unref(client->kept_bans);
 	mem_free(client);
 }
 

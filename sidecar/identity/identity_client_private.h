@@ -28,8 +28,9 @@ struct identity_client {
 
 	/* What is in use. Kept when it has expired: its bundles and identity still tell what may follow. */
 	struct credentials *credentials;
-	bool is_published; /* the outside has it; false: it was told that there is none */
-	bool must_attest;  /* the control plane refused the SVID that we have */
+	struct bundle_set *kept_bans; /* that a new incarnation of the control plane does not name; NULL: none */
+	bool is_published;            /* the outside has it; false: it was told that there is none */
+	bool must_attest;             /* the control plane refused the SVID that we have */
 
 	/* The attempt or stream that stands now. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */

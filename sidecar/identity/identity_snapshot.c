@@ -1,6 +1,7 @@
 #include "sidecar/identity/identity_client_private.h"
 
 #include "base/core/log.h"
+#include <stdio.h>
 
 #define COMPONENT "identity"
 
@@ -79,6 +80,47 @@ static enum err check_epoch(const struct identity_client *client, const struct t
 		(unsigned long long)newest.counter);
 }
 
+struct keeping {
+	struct bundle_set *kept, *now;
+	unsigned num;
+	char first[200];
+};
+
+static void keep_ban(void *arg, const struct spiffe_id *id)
+{
+	struct keeping *keeping = arg;
+	if (bundle_set_is_banned(keeping->now, id))
+		return; /* the control plane's own again: it can lift it */
+	if (keeping->num++ == 0)
+		(void)snprintf(keeping->first, sizeof keeping->first, "%s", id->text);
+	bundle_set_ban_id(keeping->kept, id);
+	bundle_set_ban_id(keeping->now, id);
+}
+
+/* A control plane that was restored from a backup begins a new incarnation, and may lack bans that were made since.
+ * Whom it does not name stays banned here, for as long as this process lives or until it has named him itself. */
+static void keep_bans(struct identity_client *client, const struct trust *trust)
+{
+	bool is_new = client->credentials != NULL &&
+		      credentials_epoch(client->credentials).incarnation != trust->epoch.incarnation;
+	struct bundle_set *before = client->kept_bans;
+	struct keeping keeping = {.kept = bundle_set_new(), .now = trust->bundles};
+	if (is_new)
+		bundle_set_each_ban(credentials_bundles(client->credentials), keep_ban, &keeping);
+	else if (before != NULL)
+		bundle_set_each_ban(before, keep_ban, &keeping);
+	bundle_set_unref(before);
+	client->kept_bans = keeping.kept;
+	if (!is_new)
+		return;
+	log_notice(COMPONENT, "the control plane's store is a new incarnation");
+	if (keeping.num > 0)
+		log_warning(COMPONENT,
+			"%u identities that were banned are not any more, and stay refused here: %s%s; decide there: "
+			"handfast ban, then handfast unban if one may come back",
+			keeping.num, keeping.first, keeping.num > 1 ? " and others" : "");
+}
+
 static enum err check_domain(const struct identity_client *client, const struct svid *svid, struct why *why)
 {
 	if (spiffe_id_in_trust_domain(svid_id(svid), &client->options.trust_domain))
@@ -117,6 +159,7 @@ enum err identity_use_answer(
 	identity_hear_time(client, answer->server_time_ms, !client->is_published);
 	RETURN_IF_ERR(check_domain(client, answer->svid, why));
 	RETURN_IF_ERR(check_epoch(client, &answer->trust, why));
+	keep_bans(client, &answer->trust);
 	RETURN_IF_ERR(credentials_new(answer->svid, key, answer->trust.bundles, answer->trust.epoch,
 		identity_now(client).trusted_s, &fresh, why));
 	remember(client, &answer->trust, client->held.has_token ? client->held.token_hash : NULL);
@@ -137,6 +180,7 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 	/* The same again, as at each reconnect: a new snapshot would make every tunnel anew. */
 	if (epoch_eq(&trust->epoch, &now_in_use))
 		return ERR_NONE;
+	keep_bans(client, trust);
 	RETURN_IF_ERR(credentials_new(credentials_svid(client->credentials), credentials_key(client->credentials),
 		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
 	remember(client, trust, NULL);

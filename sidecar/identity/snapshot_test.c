@@ -61,6 +61,7 @@ static int teardown(void **state)
 	struct world *world = *state;
 	char path[64];
 	credentials_unref(world->client.credentials);
+	bundle_set_unref(world->client.kept_bans);
 	state_folder_free(world->client.options.state);
 	test_mesh_free(world->mesh);
 	loop_free(world->loop);
@@ -115,6 +116,45 @@ static void c13_refuses_an_epoch_that_goes_back_within_one_incarnation(void **st
 	assert_ptr_equal(world->client.credentials, good);
 	assert_int_equal(push(world, world->mesh, 7, 4), ERR_NONE);
 	assert_int_equal(push(world, world->mesh, 8, 1), ERR_NONE); /* another store counts anew */
+}
+
+static enum err push_with_ban(struct world *world, uint64_t incarnation, uint64_t counter, const char *banned)
+{
+	_cleanup_(trust_done) struct trust trust = {.epoch = {incarnation, counter}, .bundles = bundle_set_new()};
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct why why;
+	struct bundle *own =
+		(struct bundle *)(uintptr_t)bundle_set_find(test_mesh_bundles(world->mesh), SPAN_LITERAL(DOMAIN));
+	assert_int_equal(bundle_set_add(trust.bundles, own, &why), ERR_NONE);
+	if (banned != NULL) {
+		assert_int_equal(spiffe_id_parse(span_of_str(banned), &id, NULL), ERR_NONE);
+		bundle_set_ban_id(trust.bundles, &id);
+	}
+	return identity_use_trust(&world->client, &trust, &why);
+}
+
+static bool bans(const struct world *world, const char *text)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(span_of_str(text), &id, NULL), ERR_NONE);
+	return bundle_set_is_banned(credentials_bundles(world->last), &id);
+}
+
+/* The backup is from before the ban. */
+static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_kept(void **state)
+{
+	static const char thief[] = "spiffe://cluster.local/ns/shop/sa/thief";
+	struct world *world = *state;
+	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(push_with_ban(world, 7, 4, thief), ERR_NONE);
+	assert_int_equal(push_with_ban(world, 8, 1, NULL), ERR_NONE); /* the new incarnation is taken */
+	assert_true(bans(world, thief));
+	assert_int_equal(push_with_ban(world, 8, 2, "spiffe://cluster.local/ns/shop/sa/other"), ERR_NONE);
+	assert_true(bans(world, thief));
+	assert_int_equal(push_with_ban(world, 8, 3, thief), ERR_NONE); /* it is the control plane's again ... */
+	assert_true(bans(world, thief));
+	assert_int_equal(push_with_ban(world, 8, 4, NULL), ERR_NONE); /* ... which lifts it */
+	assert_false(bans(world, thief));
 }
 
 static void c13_remembers_the_newest_epoch_across_a_restart(void **state)
@@ -246,6 +286,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(publishes_what_an_attestation_brought, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			c13_refuses_an_epoch_that_goes_back_within_one_incarnation, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			finding_i7_a_ban_that_a_restored_control_plane_lacks_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(c13_remembers_the_newest_epoch_across_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_same_epoch_again_makes_no_new_snapshot, setup, teardown),
 		cmocka_unit_test_setup_teardown(
