@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,11 @@ static enum err reap(struct issuer *issuer)
 	while (waitpid(issuer->child, &status, 0) < 0 && errno == EINTR)
 		;
 	issuer->child = 0;
+	if (WIFSIGNALED(status))
+		log_error("issuer", "the signer was ended by signal %d (%s)%s", WTERMSIG(status),
+			strsignal(WTERMSIG(status)),
+			WTERMSIG(status) == SIGSYS ? ": a system call outside of its list; dmesg names it, type=1326"
+						   : "");
 	return WIFEXITED(status) && WEXITSTATUS(status) == SIGNER_EXIT_BAD_STATE ? ERR_STATE_DAMAGED : ERR_UNAVAILABLE;
 }
 

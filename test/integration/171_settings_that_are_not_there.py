@@ -96,12 +96,13 @@ def finding_o4_variables_of_services_are_passed_over(story):
 
 
 def finding_o4_and_so_in_the_other_programs(story):
-    variables = environment({**service_links(), "HANDFAST_CONTROL_WORKERZ": "3"})
+    variables = environment({**service_links(), "HANDFAST_CONTROL_WORKERZ": "3", "HANDFAST_INIT_PROFILES": "x"})
     control = story.mesh.control
     done = control.host.run([story.binary("handfast-control"), "--config", control.path, "--check"], uid=1336, env=variables)
     expect_in("HANDFAST_CONTROL_WORKERZ: no setting has this name", done.stderr, "what the control plane says")
     expect("15012_TCP" not in done.stderr, done.stderr)
     control.host.run([story.binary("handfast"), "status", "--socket", control.socket], env=variables)
+    story.mesh.client.run([story.binary("handfast-init"), "up", "--dry-run"], env=variables)
 
 
 def finding_o4_the_sidecars_own_variables_count(story):

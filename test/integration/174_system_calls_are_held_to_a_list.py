@@ -5,8 +5,9 @@ Rows: L13.
     control [network process, signer] --- client: [sidecar, two workers] ==tunnel==> server: [sidecar] -> echo"""
 
 import os
+import signal
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in
 from handfast_harness import stream
 
 
@@ -52,3 +53,11 @@ def shows_that_traffic_and_certificates_go_on(story):
         sock.sendall(b"hello")
         expect_eq(stream.receive_exactly(sock, 5), b"hello", "echo")
     expect_eq(story.mesh.sidecar("client").probe()[0], 200, "readiness")
+
+
+def finding_l13_a_signer_that_is_ended_for_a_call_is_said_so(story):
+    process = story.mesh.control.process
+    os.kill(_children(process.pid)[0], signal.SIGSYS)  # as the kernel does it
+    process.wait_for_exit()
+    expect_in("the signer was ended by signal 31 (Bad system call): a system call outside of its list; dmesg names it", process.log(),
+              "the control plane's log")
