@@ -45,8 +45,12 @@ static void plain_lost(struct plain_leg *plain, enum err err, const char *doing)
 	struct why why = {0};
 	if (err == ERR_CLOSED) /* it closed without reading on: to us the same as a reset */
 		err = ERR_RESET;
-	why_set(&why, err, "a connection that stays until both sides end it", "look at the side that ended it",
-		"%s while %s", err_text(err), doing);
+	if (err == ERR_TIMEOUT)
+		why_set(&why, err, "a host that answers within the time of keepalive",
+			"see whether that host runs, and the network to it", "silence while %s", doing);
+	else
+		why_set(&why, err, "a connection that stays until both sides end it", "look at the side that ended it",
+			"%s while %s", err_text(err), doing);
 	set_interest(plain, 0);
 	leg_lost(&plain->leg, &why);
 }

@@ -49,17 +49,28 @@ static void end_if_done(struct relay *relay)
 		end_as(relay, RELAY_DONE, NULL);
 }
 
+/* A side that resets stands in the reason. */
+static void end_as_unresponsive(struct relay *relay, bool downstream, const struct why *why)
+{
+	struct why told = {0};
+	const char *side = downstream ? "the side that called" : "the side that was called";
+	why_set(&told, why->err, why->expected, why->fix, "%s: %s", side, why->got);
+	end_as(relay, RELAY_UNRESPONSIVE, &told);
+}
+
 static void end_by_loss(struct relay *relay, struct leg *lost, const struct why *why)
 {
 	bool downstream = lost == relay->downstream;
-	enum relay_end end = lost->hit_limit           ? RELAY_LIMIT
-			     : lost->is_withdrawn      ? RELAY_WITHDRAWN
-			     : why->err == ERR_TIMEOUT ? RELAY_UNRESPONSIVE
-			     : downstream              ? RELAY_RESET_DOWNSTREAM
-						       : RELAY_RESET_UPSTREAM;
+	enum relay_end end = lost->hit_limit      ? RELAY_LIMIT
+			     : lost->is_withdrawn ? RELAY_WITHDRAWN
+			     : downstream         ? RELAY_RESET_DOWNSTREAM
+						  : RELAY_RESET_UPSTREAM;
 	if (relay->has_ended)
 		return;
-	end_as(relay, end, why);
+	if (why->err == ERR_TIMEOUT && !lost->hit_limit && !lost->is_withdrawn)
+		end_as_unresponsive(relay, downstream, why);
+	else
+		end_as(relay, end, why);
 	leg_reset(downstream ? relay->upstream : relay->downstream);
 	leg_reset(lost); /* so that its descriptor, too, never says an orderly end */
 }

@@ -1,5 +1,6 @@
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "sidecar/leg/leg_ops.h"
 #include "sidecar/leg/tcp_pair.h"
 #include "sidecar/relay/relay.h"
 #include <errno.h>
@@ -19,6 +20,8 @@ struct fixture {
 	int app, far;
 	bool has_ended;
 	enum relay_end end;
+	char got[256];
+	struct leg *upstream; /* the relay's */
 	enum err why;
 	struct relay_counts counts;
 };
@@ -29,6 +32,7 @@ static void on_end(void *arg, enum relay_end end, const struct why *why)
 	fixture->has_ended = true;
 	fixture->end = end;
 	fixture->why = why->err;
+	memcpy(fixture->got, why->got, sizeof(fixture->got));
 	fixture->counts = relay_counts(fixture->relay);
 	relay_free(TAKE_PTR(fixture->relay));
 }
@@ -51,6 +55,7 @@ static int setup(void **state)
 		.on_end = on_end,
 		.arg = fixture,
 	};
+	fixture->upstream = options.upstream;
 	fixture->relay = relay_start(&options);
 	*state = fixture;
 	return 0;
@@ -134,6 +139,16 @@ static void tells_which_side_reset(void **state)
 	tcp_abort(TAKE_FD(fixture->far));
 	run_until_end(fixture);
 	assert_int_equal(fixture->end, RELAY_RESET_UPSTREAM);
+}
+
+static void finding_p4_tells_which_side_answers_no_more(void **state)
+{
+	static const struct why silence = {.err = ERR_TIMEOUT, .got = "silence"};
+	struct fixture *fixture = *state;
+	leg_lost(fixture->upstream, &silence);
+	run_until_end(fixture);
+	assert_int_equal(fixture->end, RELAY_UNRESPONSIVE);
+	assert_string_equal(fixture->got, "the side that was called: silence");
 }
 
 static size_t send_until_full(int fd, size_t max)
@@ -225,6 +240,7 @@ int main(void)
 		RELAY_TEST(keeps_the_other_direction_open_after_a_half_close),
 		RELAY_TEST(hands_a_reset_on_as_a_reset),
 		RELAY_TEST(tells_which_side_reset),
+		RELAY_TEST(finding_p4_tells_which_side_answers_no_more),
 		RELAY_TEST(stops_reading_from_one_side_while_the_other_does_not_read),
 		RELAY_TEST(ends_a_connection_that_is_silent_for_too_long),
 		RELAY_TEST(cuts_both_sides_with_a_reset),

@@ -12,7 +12,7 @@ of 25. Rows: P2, P3, P4."""
 import socket
 import time
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, wait_until
 from handfast_harness import stream
 
 FORGOTTEN_S = 3
@@ -117,8 +117,10 @@ def finding_p4_a_side_that_vanishes_is_noticed_and_one_that_only_does_not_read_i
     router.ip("route del blackhole %s/32" % mesh.client.ipv4, "route add blackhole %s/32" % mesh.stranger.ipv4)
     app.settimeout(12)
     expect_eq(stream.receive_all(app), (b"", "reset"), "the connection of a caller that vanished")
-    mesh.sidecar("client").wait_for_access(reason="unresponsive", direction="outbound")
-    mesh.sidecar("server").wait_for_access(reason="unresponsive", direction="inbound_plain")
+    line = mesh.sidecar("client").wait_for_access(reason="unresponsive", direction="outbound")
+    expect_in("the side that was called: silence", line["why"]["got"], "who vanished")
+    line = mesh.sidecar("server").wait_for_access(reason="unresponsive", direction="inbound_plain")
+    expect_in("the side that called: silence", line["why"]["got"], "who vanished")
     router.ip("route del blackhole %s/32" % mesh.stranger.ipv4)
 
 

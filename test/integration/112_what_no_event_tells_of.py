@@ -9,6 +9,7 @@ import time
 
 from handfast_harness import Mesh, TestAuthority, expect, expect_eq, identity_of, wait_until
 from handfast_harness import stream
+from handfast_harness.control_plane import SIDECAR_UID
 from peers import hbone
 
 NOTICED_S = 3.0  # a look at each connection per second, and a loaded machine
@@ -79,6 +80,24 @@ def finding_l3_a_server_is_rid_of_a_tunnel_peer_that_gives_no_windows(story):
         app = listener.accept()[0]
         _fill(app)
         _reset_is_noticed(story, app, "reset_by_upstream", destination=story.mesh.server.ipv4 + ":9003")
+
+
+def finding_l3_a_caller_that_resets_before_the_other_side_has_answered(story):
+    """The application's queue is full, so the other sidecar waits for it; the caller has sent more than is taken early."""
+    server = story.mesh.server
+    _listener = server.listen(server.ipv4, 9006, backlog=0, uid=65534)
+    _queued = [server.socket(uid=SIDECAR_UID, gid=SIDECAR_UID) for _ in range(3)]
+    for sock in _queued:
+        sock.setblocking(False)
+        sock.connect_ex((server.ipv4, 9006))
+    caller = story.mesh.client.connect(server.ipv4, 9006, uid=1000)
+    caller.sendall(bytes(200_000))
+    wait_until("the connection to wait for the application", lambda: [
+        row for row in story.server.admin("/connections")["connections"]
+        if row["destination"].endswith(":9006") and row["step"] == "open"], 5)
+    stream.reset(caller)
+    story.mesh.sidecar("client").wait_for_access(reason="reset_by_downstream", deadline_s=NOTICED_S,
+                                                 destination=server.ipv4 + ":9006")
 
 
 def finding_l3_an_orderly_end_that_waits_is_not_taken_for_a_reset(story):
