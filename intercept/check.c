@@ -182,7 +182,8 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 static void check_guards(const struct rules *rules, struct span stands, struct report *report)
 {
 	if (!rules_guard_stands(stands, RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END) ||
-		!rules_guard_stands(stands, RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END)) {
+		!rules_guard_stands(stands, RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END) ||
+		!rules_guard_stands(stands, RULES_LOOPBACK_GUARD, "postrouting", RULES_LOOPBACK_GUARD_END)) {
 		report_add(report, FINDING_FAILED, "guards",
 			"no chain stops what nat does not translate: run handfast-init up");
 		return;

@@ -114,8 +114,9 @@ static void finding_p1_fails_when_a_guard_is_missing_or_empty(_unused_ void **st
 {
 	struct rules rules = {0};
 	struct report report;
-	for (const char *const *chain = (const char *const[]){"outbound_guard", "inbound_guard", NULL}; *chain;
-		chain++) {
+	for (const char *const *chain =
+			(const char *const[]){"outbound_guard", "inbound_guard", "loopback_guard", NULL};
+		*chain; chain++) {
 		char command[64];
 		put(&rules);
 		assert_true(passes(&rules, &report));

@@ -154,6 +154,15 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 	return buf_append_str(out, RULES_OUTBOUND_GUARD_END);
 }
 
+/* nat makes 127.0.0.1 or ::1 of the destination, and the kernel then routes again: out of a real interface if the
+ * socket is bound to that (SO_BINDTODEVICE). Here oifname is where the packet leaves. */
+static enum err render_loopback_guard(struct buf *out)
+{
+	return buf_append_str(out, "\tchain " RULES_LOOPBACK_GUARD " {\n"
+				   "\t\ttype filter hook postrouting priority filter; policy accept;\n"
+				   "\t\toifname \"lo\" accept\n" RULES_LOOPBACK_GUARD_END);
+}
+
 enum err rules_render_table(const struct rules *rules, struct buf *out)
 {
 	RETURN_IF_ERR(buf_append_str(out, "table inet " RULES_TABLE " {\n"));
@@ -164,6 +173,8 @@ enum err rules_render_table(const struct rules *rules, struct buf *out)
 	RETURN_IF_ERR(render_inbound_guard(rules, out));
 	RETURN_IF_ERR(buf_append_str(out, "\n"));
 	RETURN_IF_ERR(render_outbound_guard(rules, out));
+	RETURN_IF_ERR(buf_append_str(out, "\n"));
+	RETURN_IF_ERR(render_loopback_guard(out));
 	return buf_append_str(out, "}\n");
 }
 

@@ -19,9 +19,10 @@
 #define RULES_SSH_PORT      22
 #define RULES_EXEMPT_ID     1337 /* the sidecar's uid and gid */
 
-/* The chains that stop what nat did not translate, and how each ends. Both count what they stop. */
+/* The chains that stop what nat did not translate, and how each ends. They count what they stop. */
 #define RULES_INBOUND_GUARD  "inbound_guard"
 #define RULES_OUTBOUND_GUARD "outbound_guard"
+#define RULES_LOOPBACK_GUARD "loopback_guard"
 #define RULES_INBOUND_GUARD_END                                                                                        \
 	"\t\tmeta skuid 1337 accept\n"                                                                                 \
 	"\t\tmeta skgid 1337 accept\n"                                                                                 \
@@ -31,6 +32,8 @@
 	"\t\tmeta l4proto tcp meta skuid != 1337 counter reject with tcp reset\n"                                      \
 	"\t\tct state established,related accept\n"                                                                    \
 	"\t\tcounter drop\n\t}\n"
+
+#define RULES_LOOPBACK_GUARD_END "\t\tip daddr 127.0.0.0/8 counter drop\n\t\tip6 daddr ::1 counter drop\n\t}\n"
 
 struct port_list {
 	uint16_t ports[RULES_MAX_PORTS]; /* ascending, each once */

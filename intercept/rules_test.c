@@ -74,6 +74,13 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\t\tct state established,related accept\n"
 			     "\t\tcounter drop\n"
 			     "\t}\n"
+			     "\n"
+			     "\tchain loopback_guard {\n"
+			     "\t\ttype filter hook postrouting priority filter; policy accept;\n"
+			     "\t\toifname \"lo\" accept\n"
+			     "\t\tip daddr 127.0.0.0/8 counter drop\n"
+			     "\t\tip6 daddr ::1 counter drop\n"
+			     "\t}\n"
 			     "}\n");
 }
 
@@ -136,6 +143,13 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\t\tmeta l4proto tcp meta skuid != 1337 counter reject with tcp reset\n"
 				      "\t\tct state established,related accept\n"
 				      "\t\tcounter drop\n"
+				      "\t}\n"
+				      "\n"
+				      "\tchain loopback_guard {\n"
+				      "\t\ttype filter hook postrouting priority filter; policy accept;\n"
+				      "\t\toifname \"lo\" accept\n"
+				      "\t\tip daddr 127.0.0.0/8 counter drop\n"
+				      "\t\tip6 daddr ::1 counter drop\n"
 				      "\t}\n"
 				      "}\n";
 
@@ -235,6 +249,7 @@ static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **sta
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
 	assert_true(outbound_guard_stands(buf_cstr(&out)));
 	assert_true(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END));
+	assert_true(rules_guard_stands(buf_span(&out), RULES_LOOPBACK_GUARD, "postrouting", RULES_LOOPBACK_GUARD_END));
 	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "output", RULES_INBOUND_GUARD_END));
 	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_OUTBOUND_GUARD_END));
 	assert_false(outbound_guard_stands(""));

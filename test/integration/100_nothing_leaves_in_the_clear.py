@@ -52,17 +52,17 @@ def _marker(story, name, address=""):
     return marker
 
 
-def _stopped(story):
+def _stopped(story, guard):
     """How many packets the guard has stopped so far."""
-    words = story.client.run(["nft", "list", "chain", "inet", "handfast", "outbound_guard"]).stdout.split()
+    words = story.client.run(["nft", "list", "chain", "inet", "handfast", guard]).stdout.split()
     return sum(int(words[at + 2]) for at, word in enumerate(words) if word == "counter" and words[at + 1] == "packets")
 
 
 @contextlib.contextmanager
-def _guard_must_stop(story, what):
-    before = _stopped(story)
+def _guard_must_stop(story, what, guard="outbound_guard"):
+    before = _stopped(story, guard)
     yield
-    wait_until("the guard to stop %s" % what, lambda: _stopped(story) > before, interval_s=0.05)
+    wait_until("the guard to stop %s" % what, lambda: _stopped(story, guard) > before, interval_s=0.05)
 
 
 def _send_late(story, address, marker):
@@ -163,6 +163,31 @@ def finding_p1_segments_with_any_flags_are_stopped(story):
                         segment = _with_checksum(segment, story.client.ipv4, address)
                     with contextlib.suppress(PermissionError):  # EPERM: netfilter dropped it
                         sock.sendto(segment, (address, 0))
+
+
+def finding_p1_a_socket_that_is_bound_to_an_interface_is_stopped(story):
+    """After nat the kernel routes again, out of the interface that the socket is bound to. The app needs no privilege."""
+    for address in _each(story.server):
+        with _open_echo(story, address) as sock, _guard_must_stop(story, "data to " + address, "loopback_guard"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
+            sock.sendall(_marker(story, "bound to an interface", address))
+
+
+def finding_p1_data_in_a_syn_is_redirected_with_it(story):
+    """TCP Fast Open without a cookie; and MPTCP, whose subflows the kernel opens."""
+    story.client.sysctl("net/ipv4/tcp_fastopen", 0x5)
+    for address in _each(story.server):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        marker = _marker(story, "fast open", address)
+        with story.client.socket(family, uid=1000) as sock:
+            sock.settimeout(5.0)
+            sock.sendto(marker, socket.MSG_FASTOPEN, (address, ECHO_PORT))
+            expect_eq(stream.receive_exactly(sock, len(marker)), marker, "echo of data in a SYN")
+        marker = _marker(story, "mptcp", address)
+        with story.client.entered(), socket.socket(family, socket.SOCK_STREAM, 262) as sock:  # IPPROTO_MPTCP
+            sock.settimeout(5.0)
+            sock.connect((address, ECHO_PORT))
+            expect_eq(stream.exchange(sock, marker), (marker, "fin"), "echo over MPTCP")
 
 
 def finding_p1_a_flow_that_is_not_tracked_is_refused(story):
