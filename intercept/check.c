@@ -181,11 +181,13 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 
 static void check_guards(const struct rules *rules, struct span stands, struct report *report)
 {
-	if (!rules_guard_stands(stands, RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END) ||
-		!rules_guard_stands(stands, RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END) ||
-		!rules_guard_stands(stands, RULES_LOOPBACK_GUARD, "postrouting", RULES_LOOPBACK_GUARD_END)) {
+	for (size_t i = 0; i < RULES_NUM_GUARDS; i++) {
+		if (rules_guard_stands(stands, &RULES_GUARDS[i]))
+			continue;
 		report_add(report, FINDING_FAILED, "guards",
-			"no chain stops what nat does not translate: run handfast-init up");
+			"the chain %s, which stops what nat does not translate, is missing or not whole: run "
+			"handfast-init up",
+			RULES_GUARDS[i].chain);
 		return;
 	}
 	report_add(report, FINDING_OK, "guards", "the chains that stop what nat does not translate stand");

@@ -69,8 +69,14 @@ enum err rules_render_replace(struct span table, struct buf *out) _must_use_;
 /* One transaction after which there is no table of ours, whether there was one or not. */
 enum err rules_render_remove(struct buf *out) _must_use_;
 
+struct rules_guard {
+	const char *chain, *hook, *end; /* its name, its type and hook, and the rules that close it */
+};
+#define RULES_NUM_GUARDS 3
+extern const struct rules_guard RULES_GUARDS[RULES_NUM_GUARDS];
+
 /* Whether a listed table (without counts) has this guard at its hook, with its closing rules in place. */
-bool rules_guard_stands(struct span table, const char *chain, const char *hook, const char *end);
+bool rules_guard_stands(struct span table, const struct rules_guard *guard);
 
 /* How many packets a guard has stopped, from a table that was listed with its counts. */
 uint64_t rules_guard_packets(struct span table, const char *chain);

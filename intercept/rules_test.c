@@ -40,6 +40,7 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\n"
 			     "\tchain outbound {\n"
 			     "\t\ttype nat hook output priority -100; policy accept;\n"
+			     "\t\ttcp sport { 15001, 15006 } tcp flags != syn / syn,ack drop\n"
 			     "\t\ttcp sport { 15008, 15020 } tcp flags != syn / syn,ack return\n"
 			     "\t\tmeta skuid 1337 return\n"
 			     "\t\tmeta skgid 1337 return\n"
@@ -48,10 +49,9 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\t}\n"
 			     "\n"
 			     "\tchain inbound_guard {\n"
-			     "\t\ttype filter hook input priority filter; policy accept;\n"
-			     "\t\tiifname \"lo\" accept\n"
+			     "\t\ttype nat hook input priority 100; policy accept;\n"
+			     "\t\tiif \"lo\" accept\n"
 			     "\t\tmeta l4proto != tcp accept\n"
-			     "\t\tct state established,related accept\n"
 			     "\t\ttcp dport { 15006, 15008, 15020 } accept\n"
 			     "\t\ttcp sport 15008 tcp flags != syn / syn,ack accept\n"
 			     "\t\tmeta skuid 1337 accept\n"
@@ -61,12 +61,11 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\n"
 			     "\tchain outbound_guard {\n"
 			     "\t\ttype filter hook output priority filter; policy accept;\n"
-			     "\t\ttcp sport { 15001, 15006 } ct state invalid,new counter drop\n"
-			     "\t\toifname \"lo\" accept\n"
-			     "\t\tmeta l4proto != tcp accept\n"
+			     "\t\toif \"lo\" accept\n"
 			     "\t\tip daddr 127.0.0.1 accept\n"
-			     "\t\tip6 daddr ::1 accept\n"
 			     "\t\tmeta skuid 1337 accept\n"
+			     "\t\tip6 daddr ::1 accept\n"
+			     "\t\tmeta l4proto != tcp accept\n"
 			     "\t\tmeta skgid 1337 accept\n"
 			     "\t\ttcp sport { 15008, 15020 } tcp flags != syn / syn,ack accept\n"
 			     "\t\tmeta skuid != 1337 ct state invalid counter drop\n"
@@ -77,7 +76,7 @@ static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void 
 			     "\n"
 			     "\tchain loopback_guard {\n"
 			     "\t\ttype filter hook postrouting priority filter; policy accept;\n"
-			     "\t\toifname \"lo\" accept\n"
+			     "\t\toif \"lo\" accept\n"
 			     "\t\tip daddr 127.0.0.0/8 counter drop\n"
 			     "\t\tip6 daddr ::1 counter drop\n"
 			     "\t}\n"
@@ -96,6 +95,7 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\n"
 				      "\tchain outbound {\n"
 				      "\t\ttype nat hook output priority -100; policy accept;\n"
+				      "\t\ttcp sport { 15001, 15006 } tcp flags != syn / syn,ack drop\n"
 				      "\t\ttcp dport 25 return\n"
 				      "\t\ttcp sport { 8081, 9100, 15008, 15020 } tcp flags != syn / syn,ack return\n"
 				      "\t\tmeta skuid 1337 return\n"
@@ -109,10 +109,9 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\t}\n"
 				      "\n"
 				      "\tchain inbound_guard {\n"
-				      "\t\ttype filter hook input priority filter; policy accept;\n"
-				      "\t\tiifname \"lo\" accept\n"
+				      "\t\ttype nat hook input priority 100; policy accept;\n"
+				      "\t\tiif \"lo\" accept\n"
 				      "\t\tmeta l4proto != tcp accept\n"
-				      "\t\tct state established,related accept\n"
 				      "\t\ttcp dport { 8081, 9100, 15006, 15008, 15020 } accept\n"
 				      "\t\ttcp sport { 25, 15008 } tcp flags != syn / syn,ack accept\n"
 				      "\t\tip saddr 10.0.0.0/8 tcp flags != syn / syn,ack accept\n"
@@ -126,12 +125,11 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\n"
 				      "\tchain outbound_guard {\n"
 				      "\t\ttype filter hook output priority filter; policy accept;\n"
-				      "\t\ttcp sport { 15001, 15006 } ct state invalid,new counter drop\n"
-				      "\t\toifname \"lo\" accept\n"
-				      "\t\tmeta l4proto != tcp accept\n"
+				      "\t\toif \"lo\" accept\n"
 				      "\t\tip daddr 127.0.0.1 accept\n"
-				      "\t\tip6 daddr ::1 accept\n"
 				      "\t\tmeta skuid 1337 accept\n"
+				      "\t\tip6 daddr ::1 accept\n"
+				      "\t\tmeta l4proto != tcp accept\n"
 				      "\t\tmeta skgid 1337 accept\n"
 				      "\t\ttcp dport 25 accept\n"
 				      "\t\tip daddr 10.0.0.0/8 accept\n"
@@ -147,7 +145,7 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\n"
 				      "\tchain loopback_guard {\n"
 				      "\t\ttype filter hook postrouting priority filter; policy accept;\n"
-				      "\t\toifname \"lo\" accept\n"
+				      "\t\toif \"lo\" accept\n"
 				      "\t\tip daddr 127.0.0.0/8 counter drop\n"
 				      "\t\tip6 daddr ::1 counter drop\n"
 				      "\t}\n"
@@ -239,7 +237,7 @@ static void finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_th
 
 static bool outbound_guard_stands(const char *table)
 {
-	return rules_guard_stands(span_of_str(table), RULES_OUTBOUND_GUARD, "output", RULES_OUTBOUND_GUARD_END);
+	return rules_guard_stands(span_of_str(table), &RULES_GUARDS[1]);
 }
 
 static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **state)
@@ -247,11 +245,14 @@ static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **sta
 	struct rules rules = {.spare_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
-	assert_true(outbound_guard_stands(buf_cstr(&out)));
-	assert_true(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_INBOUND_GUARD_END));
-	assert_true(rules_guard_stands(buf_span(&out), RULES_LOOPBACK_GUARD, "postrouting", RULES_LOOPBACK_GUARD_END));
-	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "output", RULES_INBOUND_GUARD_END));
-	assert_false(rules_guard_stands(buf_span(&out), RULES_INBOUND_GUARD, "input", RULES_OUTBOUND_GUARD_END));
+	for (size_t i = 0; i < RULES_NUM_GUARDS; i++)
+		assert_true(rules_guard_stands(buf_span(&out), &RULES_GUARDS[i]));
+	struct rules_guard other = RULES_GUARDS[0];
+	other.hook = RULES_GUARDS[1].hook;
+	assert_false(rules_guard_stands(buf_span(&out), &other));
+	other = RULES_GUARDS[0];
+	other.end = RULES_GUARDS[1].end;
+	assert_false(rules_guard_stands(buf_span(&out), &other));
 	assert_false(outbound_guard_stands(""));
 	assert_false(
 		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n\t\ttype filter hook output "

@@ -271,17 +271,6 @@ def finding_p1_a_changed_policy_ends_what_was_plain(story):
     story.mesh.control.reload({"mesh": {"required": []}})
 
 
-def finding_p1_a_full_table_drops(story):
-    with _open_echo(story, story.server.ipv4) as sock:
-        expect(conntrack.fill(story, story.client), "the table of connections is full")
-        for address in _each(story.server):
-            with contextlib.suppress(OSError), story.client.connect(address, ECHO_PORT, uid=1000, timeout_s=0.3) as late:
-                late.sendall(_marker(story, "full table", address))
-        marker = _marker(story, "full table, open flow")
-        expect_eq(stream.exchange(sock, marker), (marker, "fin"), "a flow that is in the table")
-    conntrack.flush(story.client)
-
-
 def finding_p1_a_stopped_sidecar_holds_what_is_sent(story):
     sidecar = story.mesh.sidecar("client")
     open_before = [_open_echo(story, address) for address in _each(story.server)]
