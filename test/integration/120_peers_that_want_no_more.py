@@ -3,7 +3,7 @@
     client: app -> [sidecar] ==tunnel==> peer: python3-h2, answers and asks for no more
     raw: python3-h2, asks, ends and wants no answer ==tunnel==> server: [sidecar] -> an app that reads to the end
 
-Rows: T1."""
+Rows: T1, T11."""
 
 import random
 import time
@@ -26,11 +26,11 @@ class Brisk(hbone.Server):
         if not isinstance(event, h2.events.DataReceived) or event.stream_id in self.answered:
             return
         self.answered.add(event.stream_id)
-        engine.send_data(event.stream_id, self.whole, end_stream=True)
-        engine.reset_stream(event.stream_id, hbone.NO_ERROR)
+        engine.send_data(event.stream_id, self.whole, end_stream=self.code == hbone.NO_ERROR)
+        engine.reset_stream(event.stream_id, self.code)
 
     def __init__(self, *words, **more):
-        self.answered, self.whole = set(), b""
+        self.answered, self.whole, self.code = set(), b"", hbone.NO_ERROR
         super().__init__(*words, **more)
 
 
@@ -43,6 +43,7 @@ def arrange(story):
     story.peer = story.own(Brisk(story.mesh.peer, ca.leaf(WEB)))
     story.leaf = ca.leaf(identity_of("client"))
     story.app = story.own(StreamServer(story, story.mesh.server, 9000, "hash"))
+    story.own(StreamServer(story, story.mesh.server, 9001, "reset", num_bytes=4))
 
 
 def _dial(story):
@@ -101,3 +102,22 @@ def finding_t1_what_a_caller_sent_in_full_arrives_though_it_wants_no_answer(stor
     expect_eq((report["received"], report["ended"]), (len(data), "fin"), "what the application saw")
     line = story.mesh.sidecar("server").wait_for_access(direction="inbound")
     expect(line["reason"] == "done", "logged as %s" % line["reason"])
+
+
+def finding_t11_an_application_that_resets_is_cancel(story):
+    with hbone.Client(story.mesh.raw, story.mesh.server.ipv4, story.leaf) as tunnel:
+        number = tunnel.request([(":method", "CONNECT"), (":authority", "%s:9001" % story.mesh.server.ipv4)])
+        tunnel.wait(number, lambda one: one.status == 200)
+        tunnel.engine.send_data(number, b"1234")
+        tunnel.flush()
+        ended = tunnel.wait(number, lambda one: one.ended is not None).ended
+    expect_eq(ended, "reset %d" % hbone.CANCEL, "how the stream ended")
+
+
+def finding_t11_a_reset_of_any_code_before_the_end_is_a_reset_to_the_app(story):
+    story.peer.whole = b"a part"
+    for story.peer.code in (hbone.CONNECT_ERROR, hbone.CANCEL, 2):
+        with _dial(story) as sock:
+            sock.sendall(b"a question")
+            got, ended = stream.receive_all(sock)
+        expect(story.peer.whole.startswith(got) and ended == "reset", "code %d: %s %s" % (story.peer.code, got, ended))

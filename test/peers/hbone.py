@@ -15,7 +15,7 @@ from .tls import Refused, Tls
 
 TUNNEL = 15008
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
-NO_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 7, 8, 11
+NO_ERROR, REFUSED_STREAM, CANCEL, CONNECT_ERROR, ENHANCE_YOUR_CALM = 0, 7, 8, 10, 11
 NOTICE = 2 ** 31 - 1  # the last stream of a GOAWAY that only says that another one follows
 
 
