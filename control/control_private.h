@@ -25,6 +25,7 @@ struct control {
 	struct metrics *metrics;
 	struct process_facts facts;
 	struct pages *pages;
+	uint64_t num_displaced; /* probes, as counted so far */
 	struct attest *attest;
 	struct registry *registry;
 	struct distributor *distributor;

@@ -46,10 +46,10 @@ static void on_scrape(void *arg)
 {
 	struct control *control = arg;
 	struct metric_shard *shard = metrics_shard(control->metrics, 0);
-	int64_t from_s, to_s;
 	set_process(control, shard);
-	if (certificate_validity(buf_span(&control->authorities[2]), &from_s, &to_s) == ERR_NONE)
-		metric_set(shard, CONTROL_INTERMEDIATE_EXPIRES, to_s);
+	uint64_t num_displaced = pages_num_displaced(control->pages);
+	metric_add(shard, CONTROL_REFUSED_PROBES, (int64_t)(num_displaced - control->num_displaced));
+	control->num_displaced = num_displaced;
 	metric_set(shard, CONTROL_LOG_LOST, (int64_t)log_num_lost());
 	metric_set(shard, CONTROL_READY, is_ready(control));
 	if (control->identity != NULL)

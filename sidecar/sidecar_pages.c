@@ -203,6 +203,9 @@ static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 	struct sidecar *sidecar = arg;
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	metric_set(shard, METRIC_IDENTITY_OLDEST, totals->oldest_identity_s);
+	uint64_t num_displaced = admin_num_displaced(sidecar->admin);
+	metric_add(shard, METRIC_LIMIT_PAGES, (int64_t)(num_displaced - sidecar->num_displaced));
+	sidecar->num_displaced = num_displaced;
 	metric_add(shard, METRIC_LISTENER_REFUSED, (int64_t)(totals->num_refused - sidecar->num_refused));
 	sidecar->num_refused = totals->num_refused;
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++) {

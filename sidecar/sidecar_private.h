@@ -65,6 +65,7 @@ struct sidecar {
 	struct loop_signal on_term, on_int, on_hup;
 	struct loop_timer gauges, drain_timer, drain_deadline;
 	uint64_t num_refused;              /* by the listeners, as counted so far */
+	uint64_t num_displaced;            /* from the pages, as counted so far */
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last look */
 	bool is_draining;                  /* not ready, GOAWAY; serves on */
 	bool is_ending;                    /* a signal came: ends by itself */

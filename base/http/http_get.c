@@ -1,6 +1,7 @@
 #include "base/http/http_get.h"
 
 #include "base/core/check.h"
+#include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "base/http/http_conn.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 /* Stops who would take all our descriptors through this door. */
-enum { MAX_CONNS = 64 };
+enum { MAX_CONNS = 64, CALM_MS = 10000 };
 
 struct http_server {
 	struct loop *loop;
@@ -18,6 +19,8 @@ struct http_server {
 	struct http_conn *conns; /* newest first */
 	size_t num_conns;
 	struct shares *places;
+	int fd; /* the listener's, for its name */
+	uint64_t num_displaced, displaced_ms;
 };
 
 const struct http_page *http_server_page(const struct http_server *server, const char *path)
@@ -36,6 +39,23 @@ void http_server_forget(struct http_server *server, struct http_conn *conn)
 		conn->next->prev = conn->prev;
 	server->num_conns--;
 	shares_give(&conn->share);
+}
+
+static void count_displaced(struct http_server *server, const struct addr *newcomer)
+{
+	char here[ADDR_TEXT_MAX] = "?", there[ADDR_TEXT_MAX];
+	uint64_t now_ms = loop_now_ms(server->loop), before_ms = server->displaced_ms;
+	struct addr own;
+	server->displaced_ms = now_ms;
+	if (server->num_displaced++ != 0 && now_ms - before_ms < CALM_MS)
+		return;
+	if (socket_local_addr(server->fd, &own) == ERR_NONE)
+		addr_format(&own, here);
+	log_warning("http",
+		"%d connections stand at %s: for each new one, this time from %s, the oldest of the source with most "
+		"gives "
+		"way; more of this is only counted",
+		MAX_CONNS, here, ip_addr_format(&newcomer->ip, there));
 }
 
 /* Of the source with most: the oldest that has not even asked yet, or has its answer already; else its oldest. So a
@@ -58,8 +78,10 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	struct http_server *server = arg;
 	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
 	size_t num_keys = share_keys_of_source(&peer->ip, keys);
-	if (server->num_conns == MAX_CONNS)
+	if (server->num_conns == MAX_CONNS) {
+		count_displaced(server, peer);
 		make_room(server);
+	}
 	struct http_conn *conn = http_conn_new(server, server->loop, fd);
 	CHECK(shares_take(server->places, 0, keys, num_keys, 1, &conn->share) == SHARE_LIMIT_NONE);
 	conn->next = server->conns;
@@ -75,6 +97,7 @@ struct http_server *http_server_new(
 {
 	struct http_server *server = mem_new(struct http_server);
 	server->loop = loop;
+	server->fd = listening_fd;
 	server->pages = pages;
 	server->num_pages = num_pages;
 	server->places =
@@ -92,6 +115,11 @@ void http_server_free(struct http_server *server)
 		http_conn_free(server->conns);
 	shares_free(server->places);
 	mem_free(server);
+}
+
+uint64_t http_server_num_displaced(const struct http_server *server)
+{
+	return server->num_displaced;
 }
 
 size_t http_server_num_conns(const struct http_server *server)

@@ -59,6 +59,11 @@ struct pages *pages_new(const struct pages_options *options)
 	return pages;
 }
 
+uint64_t pages_num_displaced(const struct pages *pages)
+{
+	return http_server_num_displaced(pages->server);
+}
+
 void pages_free(struct pages *pages)
 {
 	http_server_free(pages->server);

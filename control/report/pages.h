@@ -21,3 +21,4 @@ struct pages_options {
 };
 struct pages *pages_new(const struct pages_options *options);
 void pages_free(struct pages *pages);
+uint64_t pages_num_displaced(const struct pages *pages); /* probes that gave way to others */

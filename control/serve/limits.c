@@ -113,6 +113,8 @@ void serve_scrape(const struct serve *serve)
 			  distributor_num_suppressed(serve->options.distributor)));
 	metric_set(serve->options.metrics, CONTROL_STREAMS, serve->num_streams);
 	metric_set(serve->options.metrics, CONTROL_SIGNER_WAIT, (int64_t)signer_watch_wait_ms(&serve->signer));
+	if (serve->num_authorities == 3) /* the last one signs */
+		metric_set(serve->options.metrics, CONTROL_INTERMEDIATE_EXPIRES, serve->authorities[2].not_after_s);
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
 	int64_t until_s;

@@ -86,6 +86,14 @@ enum err admin_new(struct loop *loop, const struct admin_options *options, const
 	return ERR_NONE;
 }
 
+uint64_t admin_num_displaced(const struct admin *admin)
+{
+	uint64_t num = 0;
+	for (unsigned i = 0; i < admin->num_servers; i++)
+		num += http_server_num_displaced(admin->servers[i]);
+	return num;
+}
+
 void admin_free(struct admin *admin)
 {
 	if (admin == NULL)

@@ -22,6 +22,7 @@ struct admin;
 enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
 	struct admin **out, struct why *why) _must_use_;
 void admin_free(struct admin *admin);
+uint64_t admin_num_displaced(const struct admin *admin); /* connections that gave way to others */
 
 /* For the callbacks. */
 void admin_answer_json(struct http_request *request, unsigned status, json_t *root); /* takes the reference */

@@ -133,6 +133,15 @@ def finding_i16_operators_at_their_limit_are_logged_once_and_counted(story):
     expect_eq(_begins(story) - before, 1, "lines when the limit is reached")
 
 
+def finding_i16_probes_at_their_limit_are_logged_once_and_counted(story):
+    before = _refused(story, "probes")
+    kept = [story.mesh.stranger.connect(story.control.host.ipv4, METRICS) for _ in range(80)]
+    wait_until("those that gave way to be counted", lambda: _refused(story, "probes") >= before + 10)
+    expect_eq(story.control.process.log().count("the oldest of the source with most gives way"), 1, "lines")
+    for sock in kept:
+        sock.close()
+
+
 def finding_i16_the_end_of_each_episode_is_logged_with_its_counts(story):
     for what in ("handshakes under way", "connections at the streams port", "connections of operators"):
         wait_until("the end of the limit of " + what,

@@ -19,7 +19,7 @@ def arrange(story):
     story.mesh = Mesh(story, hosts=(), outsiders=("one", "two", "thief"), leaf_ttl="10s",
                       control={"identity": {"intermediate_ttl": "60s"}})
     story.control = story.mesh.control
-    story.first = _authorities(story)
+    story.first, story.first_ends = _authorities(story), _intermediate_ends(story)
     story.one = story.mesh.start_sidecar("one", identity=SHARED)
     story.two = story.mesh.start_sidecar("two", identity=SHARED)
     story.thief = story.mesh.make_sidecar("thief", identity=SHARED, token=story.one.token).intercept()
@@ -37,6 +37,10 @@ def _status(story):
 
 def _authorities(story):
     return {authority["kind"]: authority["sha256"] for authority in _status(story)["authorities"]}
+
+
+def _intermediate_ends(story):
+    return story.control.metrics()["handfast_control_intermediate_expiry_timestamp_seconds"]
 
 
 def finding_i12_two_sidecars_of_one_identity_have_a_row_each(story):
@@ -73,6 +77,7 @@ def finding_i12_the_intermediate_of_now_is_shown(story):
     wait_until("another intermediate", lambda: _authorities(story)["intermediate"] != story.first["intermediate"], 60)
     now = _authorities(story)
     expect_eq(now["root"], story.first["root"], "the root")
+    expect(_intermediate_ends(story) > story.first_ends, "the metric shows the first intermediate still")
     expect_in("intermediate", story.control.process.log(), "the log")
 
 
