@@ -1,4 +1,4 @@
-"""The control plane's clock is a day ahead for seconds: nothing ends, and the log says it.
+"""The control plane's clock is hours ahead for seconds: nothing ends, and the log says it.
 
     control (its clock is ours to set) --- router --- client [sidecar] ==tunnel==> server [sidecar] -> echo
 
@@ -17,7 +17,7 @@ from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
 
 DEADLINE_S = 60
-DAY_S = 86400
+SIX_HOURS_S = 6 * 3600  # beyond every leaf's life, within that of the server certificate, which the signer's true clock makes
 
 
 class _Clock:
@@ -77,13 +77,14 @@ def _wrong_for_a_while(story, by_s, word):
 
 def finding_i9_a_clock_that_is_ahead_for_seconds_ends_no_identity(story):
     streams = story.control.metrics()["handfast_control_streams"]
-    _wrong_for_a_while(story, DAY_S, "forward")
+    _wrong_for_a_while(story, SIX_HOURS_S, "forward")
     for sidecar in story.mesh.sidecars.values():
         expect_eq(sidecar.probe()[0], 200, "readiness of " + sidecar.name)
         expect("has expired" not in sidecar.process.log(), "an identity seemed to have expired")
     _calls(story)
     expect("connection ended" not in story.control.log(), "streams were cut")
-    expect_eq(story.control.metrics()["handfast_control_streams"], streams, "streams")
+    # a renewal makes the stream of the other address family anew
+    wait_until("all streams", lambda: story.control.metrics()["handfast_control_streams"] >= streams, 10)
 
 
 def finding_i8_each_step_of_the_clock_is_counted_and_the_server_can_be_reached(story):
