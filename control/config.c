@@ -76,6 +76,9 @@ static void general_read(struct settings *settings, struct control_config *confi
 	struct setting_node *ears = setting_map(settings, root, "listen");
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port", 1, 65535, 15012);
 	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port", 1, 65535, 15014);
+	if (config->streams_port == config->metrics_port)
+		setting_mistake(
+			settings, ears, "two different ports", "change streams_port or metrics_port", "the same");
 	struct setting_node *log = setting_map(settings, root, "log");
 	config->log_level = setting_word(settings, log, "level", levels, LOG_LEVEL_NOTICE);
 	config->log_json = setting_word(settings, log, "format", formats, 0) == 1;

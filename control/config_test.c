@@ -167,6 +167,17 @@ static void finding_o5_a_socket_in_or_above_the_state_is_refused_by_name(void **
 	}
 }
 
+static void two_ports_that_are_one_are_a_mistake(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	struct control_config *config = NULL;
+	assert_int_equal(
+		read_text("mesh: {networks: [192.0.2.0/24]}\nlisten: {streams_port: 15014}\n", &config, settings),
+		ERR_CONFIG);
+	assert_non_null(strstr(settings_mistakes(settings), "two different ports"));
+}
+
 static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 {
 	(void)state;
@@ -187,6 +198,7 @@ int main(void)
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_mistake_is_told_at_once),
 		cmocka_unit_test(finding_o5_a_socket_in_or_above_the_state_is_refused_by_name),
+		cmocka_unit_test(two_ports_that_are_one_are_a_mistake),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),
 	};

@@ -185,6 +185,8 @@ static void take_variable(struct parser *parser, const char *variable)
 	size_t len = equals == NULL ? strlen(rest) : (size_t)(equals - rest);
 	char name[VARIABLE_MAX];
 	snprintf(name, sizeof(name), ENVIRONMENT_PREFIX "%.*s", (int)len, rest);
+	if (service_link_is(name + strlen(ENVIRONMENT_PREFIX), equals == NULL ? "" : equals + 1))
+		return;
 	for (size_t i = 0; i < NUM_OPTIONS && equals != NULL; i++) {
 		if (OPTIONS[i].variable == NULL || !span_eq(span_of_str(OPTIONS[i].variable), span_of(rest, len)))
 			continue;
@@ -192,8 +194,7 @@ static void take_variable(struct parser *parser, const char *variable)
 			OPTIONS[i].take(parser, name, equals + 1);
 		return;
 	}
-	if (!service_link_is(name + strlen(ENVIRONMENT_PREFIX), equals == NULL ? "" : equals + 1) &&
-		parser->options->num_unknown_variables++ == 0)
+	if (parser->options->num_unknown_variables++ == 0)
 		snprintf(parser->options->unknown_variable, sizeof(parser->options->unknown_variable), "%s", name);
 }
 

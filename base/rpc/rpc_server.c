@@ -20,6 +20,7 @@ struct rpc_peer {
 	struct rpc_server *server;
 	struct rpc_peer *next, **prev;
 	struct share handshake; /* given back when it is done */
+	struct share anonymous; /* from then on, without a client certificate */
 	struct addr from;
 	struct loop_timer lifetime; /* of an anonymous one */
 	bool is_known;              /* on_connect was called */
@@ -30,6 +31,7 @@ struct rpc_server {
 	struct rpc_server_options options;
 	struct rpc_peer *peers;
 	struct shares *handshakes; /* under way: a flood of connections that say nothing */
+	struct shares *anonymous;  /* by source: they give way when connections are at their maximum */
 	unsigned num_peers;
 	bool is_draining;
 };
@@ -45,6 +47,7 @@ static void release_peer(struct rpc_peer *peer)
 {
 	struct rpc_server *server = peer->server;
 	shares_give(&peer->handshake);
+	shares_give(&peer->anonymous);
 	if (peer->is_known && server->options.on_disconnect != NULL)
 		server->options.on_disconnect(server->options.arg, peer);
 	*peer->prev = peer->next;
@@ -65,6 +68,17 @@ static void on_lifetime_over(struct loop_timer *timer)
 	rpc_connection_end(&peer->connection, &why);
 }
 
+/* Whoever can speak TLS can have one: it lives for a moment, and is the first to give way. */
+static void make_anonymous(struct rpc_peer *peer)
+{
+	const struct rpc_server *server = peer->server;
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&peer->from.ip, keys);
+	CHECK(shares_take(server->anonymous, 0, keys, num_keys, 1, &peer->anonymous) == SHARE_LIMIT_NONE);
+	loop_timer_start(
+		server->options.loop, &peer->lifetime, server->options.anonymous_lifetime_ms, on_lifetime_over);
+}
+
 static void on_handshake(struct rpc_connection *connection)
 {
 	struct rpc_peer *peer = peer_of(connection);
@@ -72,8 +86,7 @@ static void on_handshake(struct rpc_connection *connection)
 	peer->is_known = true;
 	shares_give(&peer->handshake);
 	if (rpc_peer_tls(peer) != NULL && rpc_peer_svid(peer) == NULL)
-		loop_timer_start(
-			server->options.loop, &peer->lifetime, server->options.anonymous_lifetime_ms, on_lifetime_over);
+		make_anonymous(peer);
 	if (server->is_draining)
 		h2_session_shutdown(connection->h2);
 	if (server->options.on_connect != NULL)
@@ -134,6 +147,8 @@ struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 	set_default(&server->options.anonymous_lifetime_ms, ANONYMOUS_LIFETIME_MS);
 	server->handshakes = shares_new(&(struct shares_options){
 		.capacity = server->options.max_handshakes, .num_classes = 1, .seed = random_u64()});
+	server->anonymous = shares_new(&(struct shares_options){
+		.capacity = server->options.max_connections, .num_classes = 1, .seed = random_u64()});
 	return server;
 }
 
@@ -154,6 +169,7 @@ void rpc_server_free(struct rpc_server *server)
 		release_peer(server->peers);
 	}
 	shares_free(server->handshakes);
+	shares_free(server->anonymous);
 	mem_free(server);
 }
 
@@ -181,14 +197,29 @@ static enum share_limit take_handshake(struct rpc_server *server, const struct a
 	return shares_take(server->handshakes, 0, keys, num_keys, 1, out);
 }
 
+/* The same for connections that are full: a stranger that completes its handshakes and says nothing more is held by
+ * nothing else, as it has no identity. Those that have one never give way to it. */
+static enum err take_connection(struct rpc_server *server, const struct addr *from)
+{
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&from->ip, keys);
+	if (server->num_peers < server->options.max_connections)
+		return ERR_NONE;
+	struct share *heavy = shares_to_give_way(server->anonymous, 0, keys, num_keys, 1);
+	struct rpc_peer *oldest = heavy == NULL ? NULL : container_of(heavy, struct rpc_peer, anonymous);
+	report_limit(server, RPC_LIMIT_CONNECTIONS, oldest != NULL ? &oldest->from : from);
+	if (oldest == NULL)
+		return ERR_LIMIT;
+	end_calls(oldest);
+	release_peer(oldest);
+	return ERR_NONE;
+}
+
 static enum err adopt(struct rpc_server *server, const struct addr *from, struct rpc_peer **out)
 {
 	if (server->is_draining)
 		return ERR_UNAVAILABLE;
-	if (server->num_peers >= server->options.max_connections) {
-		report_limit(server, RPC_LIMIT_CONNECTIONS, from);
-		return ERR_LIMIT;
-	}
+	RETURN_IF_ERR(take_connection(server, from));
 	struct rpc_peer *peer = mem_new(struct rpc_peer);
 	if (take_handshake(server, from, &peer->handshake) != SHARE_LIMIT_NONE) {
 		mem_free(peer);

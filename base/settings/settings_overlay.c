@@ -90,10 +90,12 @@ void settings_read_environment(struct settings *settings, const char *const *key
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		const char *rest =
 			variable_split(environment[i], &variable) ? rest_of(variable.name, settings->program) : NULL;
-		const char *key = rest == NULL ? NULL : key_of(keys, rest);
+		if (rest == NULL || service_link_is(rest, variable.value))
+			continue; /* the links come first: a Service's name may make the name of a setting */
+		const char *key = key_of(keys, rest);
 		if (key != NULL)
 			overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
-		else if (rest != NULL && !service_link_is(rest, variable.value))
+		else
 			warn(settings, variable.name,
 				"no setting has this name, so it is ignored; see the spelling in --help");
 	}
@@ -106,7 +108,8 @@ void settings_read_former_environment(
 	char what[160];
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		const char *rest = variable_split(environment[i], &variable) ? rest_of(variable.name, prefix) : NULL;
-		const char *key = rest == NULL ? NULL : key_of(keys, rest);
+		bool is_link = rest != NULL && service_link_is(rest, variable.value);
+		const char *key = rest == NULL || is_link ? NULL : key_of(keys, rest);
 		if (key == NULL)
 			continue;
 		overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);

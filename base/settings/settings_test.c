@@ -118,6 +118,22 @@ static void finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored(void 
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_LISTENS_PORT: "));
 }
 
+/* Of Services named handfast-test-listen and handfast-listen: the name is that of a setting, the value is none. */
+static void finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored(void **state)
+{
+	(void)state;
+	static const char *const own_keys[] = {"listen.port", NULL};
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	char *environment[] = {(char *)"HANDFAST_TEST_LISTEN_PORT=tcp://10.0.0.1:80",
+		(char *)"HANDFAST_LISTEN_PORT=tcp://10.0.0.2:80", NULL};
+	settings_read_former_environment(settings, "HANDFAST", own_keys, environment);
+	settings_read_environment(settings, own_keys, environment);
+	struct setting_node *listen = setting_map(settings, settings_root(settings), "listen");
+	assert_int_equal(setting_number(settings, listen, "port", 1, 65535, 7), 7);
+	assert_int_equal(settings_finish(settings), 0);
+	assert_int_equal(num_lines(settings_warnings(settings)), 0);
+}
+
 static void finding_o4_a_former_name_still_counts_and_is_warned_of(void **state)
 {
 	(void)state;
@@ -210,6 +226,7 @@ int main(void)
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),
 		cmocka_unit_test(finding_o4_an_unknown_variable_of_our_prefix_is_a_warning),
 		cmocka_unit_test(finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored),
+		cmocka_unit_test(finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored),
 		cmocka_unit_test(finding_o4_a_former_name_still_counts_and_is_warned_of),
 		cmocka_unit_test(finding_i2_an_empty_variable_counts_as_not_set),
 		cmocka_unit_test(hostile_files_end_in_one_clear_mistake),

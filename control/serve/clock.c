@@ -24,6 +24,7 @@ void clock_look(struct serve *serve)
 			TRUSTED_TIME_DOUBT_MS / 1000);
 		break;
 	}
+	serve->steady_since_ms = loop_now_ms(serve->options.loop);
 	/* A sidecar believes another time only once it was said for a minute: the sooner it hears it, the better. */
 	identity_push_trust(serve);
 }

@@ -4,7 +4,7 @@
 #include "control/serve/copies.h"
 #include "control/serve/serve_private.h"
 
-enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MAX = 200 };
+enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MAX = 200, STEADY_S = 3600 };
 
 struct looking { /* for copies */
 	struct serve *serve;
@@ -67,9 +67,19 @@ static void look_for_copies(struct serve *serve)
 	mem_free(looking.places);
 }
 
+/* What is forgotten does not come back, and each of its sidecars needs a new token then. So the clock must have gone on
+ * steadily for a while: not just after a start, when the host may not have its time yet; nor after a step or a sleep,
+ * when the sidecars have not yet had their chance to come back. */
+static bool may_prune(const struct serve *serve, uint64_t now_ms)
+{
+	int64_t forget_s = serve->options.forget_after_s;
+	int64_t steady_s = forget_s < STEADY_S ? forget_s : STEADY_S;
+	return now_ms >= serve->prune_due_ms && now_ms - serve->steady_since_ms >= (uint64_t)steady_s * 1000;
+}
+
 static void prune(struct serve *serve)
 {
-	int64_t now_s = serve_now_ms(serve) / 1000;
+	int64_t now_s = serve_judging_s(serve);
 	unsigned tokens = attest_tokens_prune(serve->options.attest, PRUNE_MAX);
 	unsigned holders = holders_prune(serve->options.store, now_s - serve->options.forget_after_s, PRUNE_MAX);
 	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_TOKENS, tokens);
@@ -86,7 +96,7 @@ void housekeeping_look(struct serve *serve)
 		look_for_copies(serve);
 		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
 	}
-	if (now_ms >= serve->prune_due_ms) {
+	if (may_prune(serve, now_ms)) {
 		prune(serve);
 		serve->prune_due_ms = now_ms + PRUNE_EACH_MS;
 	}

@@ -299,6 +299,7 @@ struct serve *serve_new(const struct serve_options *options)
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
+	serve->steady_since_ms = loop_now_ms(options->loop);
 	clock_look(serve); /* what it is set by later is measured from here */
 	copy_authorities(serve);
 	signer_watch_init(&serve->signer, options->loop, options->issuer, on_authorities, serve);

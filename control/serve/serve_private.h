@@ -66,6 +66,7 @@ struct serve {
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted so far */
 	uint64_t copies_due_ms, prune_due_ms;
+	uint64_t steady_since_ms; /* when the clock was set last, or the machine slept; else the start */
 	struct signer_watch signer;
 	int64_t started_ms;
 	uint64_t num_issued;

@@ -50,6 +50,8 @@ struct world {
 	struct buf answer;
 	unsigned num_messages;
 	bool proves_claims; /* as its hello says */
+	uint32_t max_connections;
+	struct ip_addr source; /* where it connects from; zeroed: any */
 };
 
 static void wait_until(struct world *world, const bool *flag)
@@ -149,7 +151,7 @@ static void open_doors(struct world *world)
 		.leaf_ttl_s = 60,
 		.forget_after_s = 3600,
 		.attest_per_second = 3,
-		.max_connections = 100,
+		.max_connections = world->max_connections,
 		.max_handshakes = 20,
 		.release = "test"};
 	const struct socket_listen_options listen = {0};
@@ -169,9 +171,10 @@ static void make_token(struct world *world)
 	wait_until(world, &world->is_ready);
 }
 
-static int set_up(void **state)
+static int set_up_for(void **state, uint32_t max_connections)
 {
 	struct world *world = mem_new(struct world);
+	world->max_connections = max_connections;
 	const struct tls_context_options tls = {.role = TLS_CLIENT, .alpn = "h2"};
 	snprintf(world->folder, sizeof world->folder, "/tmp/serveXXXXXX");
 	assert_non_null(mkdtemp(world->folder));
@@ -195,6 +198,16 @@ static int set_up(void **state)
 	make_token(world);
 	*state = world;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_for(state, 100);
+}
+
+static int set_up_few_connections(void **state)
+{
+	return set_up_for(state, 10);
 }
 
 static void disconnect(struct world *world)
@@ -257,12 +270,12 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, _unused_ con
 
 static void connect_client(struct world *world)
 {
-	const struct socket_connect_options none = {0};
+	const struct socket_connect_options from = {.source = world->source.family == 0 ? NULL : &world->source};
 	struct tls_session *session;
 	int fd;
 	disconnect(world);
 	world->is_connected = world->is_closed = false;
-	assert_int_equal(socket_connect(&world->at, &none, &fd), ERR_NONE);
+	assert_int_equal(socket_connect(&world->at, &from, &fd), ERR_NONE);
 	const struct tls_session_options tls = {.context = world->tls,
 		.scratch = world->scratch,
 		.fd = fd,
@@ -608,6 +621,35 @@ static void finding_l6_one_identity_has_half_of_the_connections(void **state)
 		loop_run_once(world->loop, false);
 }
 
+/* A stranger needs no identity to complete a handshake. */
+static void finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken(void **state)
+{
+	enum { MANY = 12 };
+	struct world *world = *state;
+	struct rpc_client *strangers[MANY];
+	for (int i = 0; i < MANY; i++) {
+		connect_client(world);
+		strangers[i] = keep_client(world);
+	}
+	assert_int_equal(serve_num_connections(world->serve), 10);
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.2"), &world->source), ERR_NONE);
+	connect_client(world); /* a stranger's end comes first */
+	for (int i = 0; i < 10000 && !world->is_connected; i++)
+		loop_run_once(world->loop, false);
+	assert_true(world->is_connected);
+	attest(world, true);
+	assert_int_equal(world->status, RPC_OK);
+	keep_svid(world);
+	connect_client(world);
+	assert_true(world->is_connected);
+	assert_int_equal(serve_num_connections(world->serve), 10);
+	for (int i = 0; i < MANY; i++)
+		rpc_client_free(strangers[i]);
+	for (int i = 0; i < 10; i++)
+		loop_run_once(world->loop, false);
+	assert_int_equal(serve_num_connections(world->serve), 1); /* whoever has an identity never gave way */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(int argc, char **argv)
 {
@@ -626,6 +668,9 @@ int main(int argc, char **argv)
 		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested),
 		TEST(finding_l10_an_svid_that_never_attested_does_not_claim),
 		TEST(finding_l6_one_identity_has_half_of_the_connections),
+		cmocka_unit_test_setup_teardown(
+			finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken,
+			set_up_few_connections, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
