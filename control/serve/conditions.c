@@ -10,7 +10,7 @@
 /* No command that does not exist: this release has none that makes a new root beside the old one. */
 #define ROOT_FIX                                                                                                       \
 	"this release cannot replace it while the mesh runs: update before that day, or begin anew with an empty "     \
-	"state_dir here and new join tokens: handfast token create"
+	"state_dir here and new join tokens for all sidecars (handfast token create)"
 
 static const enum control_metric metrics[SERVE_CONDITIONS_NUM] = {
 	[SERVE_CONDITION_STORE] = CONTROL_CONDITION_STORE,
