@@ -2,9 +2,12 @@
  * store or an older copy is refused as often as it is tried, until an operator says that it is to be used
  * (control_restore.c). Then the epoch is stored, and the signer, once introduced, refuses every older issuer. */
 #include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
 #include "certs/digest.h"
 #include "control/control_private.h"
 #include "control/store/record.h"
+#include <unistd.h>
 
 #define EPOCH_KEY     "issuer/epoch"
 #define AUTHORITY_KEY "authority/known"
@@ -81,12 +84,43 @@ static void store_authorities(struct control *control)
 		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_stored, control);
 }
 
+/* --- a start on a full disk: the epoch must be stored, so a little room is kept for that --- */
+
+#define RESERVE_LEN (256u * 1024) /* for the journals of a start or two, and the signer's note */
+
+static char *reserve_path(const struct control *control)
+{
+	return mem_printf("%s/reserve", control->state.store_folder);
+}
+
+static void keep_reserve(const struct control *control)
+{
+	_cleanup_(mem_freep) char *path = reserve_path(control);
+	struct why why = {0};
+	if (access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
+		return;
+	_cleanup_(mem_freep) uint8_t *zeros = mem_zalloc(RESERVE_LEN);
+	if (fd_write_file(path, span_of(zeros, RESERVE_LEN), 0600, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_DEBUG, "control", "no room is kept for a start on a full disk", &why);
+}
+
+/* True: there is some room now. */
+static bool give_up_reserve(const struct control *control)
+{
+	_cleanup_(mem_freep) char *path = reserve_path(control);
+	if (unlink(path) != 0)
+		return false;
+	log_warning("control", "the disk is full: starting with the room that %s kept", path);
+	return true;
+}
+
 /* --- the signer --- */
 
 static void on_note(struct loop_timer *timer)
 {
 	struct control *control = container_of(timer, struct control, note);
 	control_note_store(control);
+	keep_reserve(control);
 	loop_timer_start(control->loop, &control->note, NOTE_MS, on_note);
 }
 
@@ -107,9 +141,12 @@ static void on_introduced(void *arg, enum err err, const struct issued *issued, 
 		control_fail(control, err, "the signer refuses", why);
 		return;
 	}
+	keep_reserve(control);
 	loop_timer_start(control->loop, &control->note, NOTE_MS, on_note);
 	store_authorities(control);
 }
+
+static void store_epoch(struct control *control);
 
 static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
 {
@@ -117,15 +154,24 @@ static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
 	const struct store_mark mark = control_store_mark(control);
 	if (err == ERR_NONE)
 		issuer_introduce(control->issuer, &mark, on_introduced, control);
+	else if (err == ERR_IO && give_up_reserve(control))
+		store_epoch(control);
 	else
 		fail_start(control, err, "cannot start: the epoch is not stored");
+}
+
+static void store_epoch(struct control *control)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
+	struct store_value stored = {0};
+	(void)store_get(control->store, EPOCH_KEY, &stored);
+	if (record_put_number(&record, "epoch", (int64_t)control_store_mark(control).epoch + 1) == ERR_NONE)
+		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
 }
 
 static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)
 {
 	struct control *control = arg;
-	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
-	struct store_value stored = {0};
 	struct why own = {0};
 	if (err == ERR_NONE) {
 		why = &own;
@@ -135,9 +181,7 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 		control_fail(control, err, "this store is not used; nothing was written", why);
 		return;
 	}
-	(void)store_get(control->store, EPOCH_KEY, &stored);
-	if (record_put_number(&record, "epoch", (int64_t)control_store_mark(control).epoch + 1) == ERR_NONE)
-		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
+	store_epoch(control);
 }
 
 void control_fence(struct control *control, void (*on_fenced)(struct control *control))

@@ -28,7 +28,7 @@ class _Tmpfs:
         subprocess.run(["umount", "-l", self.path], check=True)
 
     def fill(self):
-        with open(self._filler, "wb", buffering=0) as file:
+        with open(self._filler, "ab", buffering=0) as file:
             try:
                 while True:
                     file.write(b"x" * 4096)
@@ -82,6 +82,14 @@ def finding_i11_the_condition_has_a_name_everywhere(story):
     expect_in("control.db", body.decode(), "the page")
     expect_eq(story.control.metrics()['handfast_control_condition{name="store"}'], 1, "the gauge")
     expect_in("DEGRADED store: ", story.control.run("status").stdout, "status")
+
+
+def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):
+    story.control.kill()
+    story.disk.fill()  # what it held open is free now
+    story.control.start()
+    expect_in("starting with the room that", story.control.log(), "the log")
+    story.client.wait_for_rotation(deadline_s=15)
 
 
 def finding_i11_with_room_again_all_goes_on_by_itself(story):
