@@ -129,12 +129,7 @@ static bool write_spliced(struct line_out *out, const char *line, size_t len)
 
 static bool write_nowait(struct line_out *out, const char *line, size_t len)
 {
-	/* The kernel only reads from it. */
-	union {
-		const char *from;
-		void *base;
-	} bytes = {.from = line};
-	const struct iovec vector = {.iov_base = bytes.base, .iov_len = len};
+	const struct iovec vector = {.iov_base = (void *)(uintptr_t)line, .iov_len = len}; /* only read from */
 	ssize_t written = pwritev2(out->fd, &vector, 1, -1, RWF_NOWAIT);
 	if (written >= 0 || errno != EOPNOTSUPP)
 		return is_all(written, len);

@@ -67,7 +67,7 @@ static void finding_l8_many_sources_share_what_all_together_may_write(void **sta
 	log_limit_sweep(limit, 20000, on_suppressed, &told);
 	assert_int_equal(told.suppressed, MANY - written); /* none is lost */
 	assert_true(told.num <= 513);
-	assert_string_equal(strtok(told.last, " "), "others");
+	assert_memory_equal(told.last, "others ", 7);
 }
 
 static void long_texts_are_cut(void **state)

@@ -79,7 +79,7 @@ static void make_a_file_of_memory(void)
 
 static void map_code(void)
 {
-	mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	syscall(SYS_mmap, NULL, 4096L, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1L, 0L);
 }
 
 static void change_user(void)
@@ -99,12 +99,12 @@ static void inject_input(void)
 
 static void open_a_raw_socket(void)
 {
-	(void)!socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 6);
+	syscall(SYS_socket, AF_INET, SOCK_RAW | SOCK_CLOEXEC, 6);
 }
 
 static void listen_to_the_wire(void)
 {
-	(void)!socket(AF_PACKET, SOCK_DGRAM, 0);
+	syscall(SYS_socket, AF_PACKET, SOCK_DGRAM, 0);
 }
 
 static void assert_killed(enum sandbox_role role, act_fn *act)
@@ -129,7 +129,9 @@ static void finding_l13_what_no_process_of_ours_does_ends_it(void **state)
 
 static void open_a_socket(void)
 {
-	if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0 || socket(AF_INET6, SOCK_DGRAM, 0) < 0)
+	int stream = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int datagram = socket(AF_INET6, SOCK_DGRAM, 0);
+	if (stream < 0 || datagram < 0 || close(stream) != 0 || close(datagram) != 0)
 		_exit(CHILD_WRONG);
 }
 

@@ -78,9 +78,11 @@ static void note_change(void *arg, const struct setting_row *old, const struct s
 {
 	char *text = arg;
 	size_t len = strlen(text);
+	const struct setting_row *row = old != NULL ? old : fresh;
+	if (row == NULL)
+		return;
 	const char *from = old == NULL ? "-" : old->value, *to = fresh == NULL ? "-" : fresh->value;
-	snprintf(text + len, 512 - len, "%s %s>%s; ", old != NULL ? old->key : fresh->key, from == NULL ? "none" : from,
-		to == NULL ? "none" : to);
+	snprintf(text + len, 512 - len, "%s %s>%s; ", row->key, from == NULL ? "none" : from, to == NULL ? "none" : to);
 }
 
 static void finding_o3_a_comparison_names_what_differs_and_nothing_else(void **state)

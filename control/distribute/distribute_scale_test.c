@@ -338,7 +338,7 @@ static void reconnect_and_count(struct world *world, unsigned first, const char 
 	}
 	struct counted spent = since(world, before);
 	printf("%u sidecars, %u services of %u: a reconnect of %s costs %.3f ms of CPU (both ends), %.2f resolutions\n",
-		SIDECARS, SERVICES, ENDPOINTS, who, (cpu_ms() - start_ms) / RECONNECTS,
+		(unsigned)SIDECARS, (unsigned)SERVICES, (unsigned)ENDPOINTS, who, (cpu_ms() - start_ms) / RECONNECTS,
 		(double)spent.resolved / RECONNECTS);
 	/* The services' answers are encoded already, and what the sidecar itself holds has not changed. */
 	assert_int_equal(spent.resolved, 0);
