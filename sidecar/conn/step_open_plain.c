@@ -62,20 +62,21 @@ static bool has_spare(const struct ip_addr *source)
 }
 
 /* One that is used up is left for a minute. */
-static enum err connect_from_spares(struct conn *conn, const struct addr *to, struct socket_connect_options *options)
+static enum err connect_from_spares(
+	struct conn *conn, const struct addr *to, const struct socket_connect_options *options)
 {
 	struct spare_sources *spares = &conn->env->spare_sources;
-	const struct ip_addr *first = options->source;
 	uint64_t now_ms = loop_now_ms(conn->env->loop);
 	if (spares->at != 0 && now_ms - spares->since_ms >= SPARE_MS)
 		spares->at = 0;
 	enum err err = ERR_NO_PORT;
 	for (unsigned i = 0; err == ERR_NO_PORT && i <= SPARE_SOURCES; i++) {
-		struct ip_addr source = *first;
+		struct ip_addr source = *options->source;
+		struct socket_connect_options from = *options;
+		from.source = &source;
 		if (spares->at > 0)
 			source.bytes[15] = (uint8_t)(SPARE_FIRST + spares->at - 1);
-		options->source = &source;
-		err = socket_connect(to, options, &conn->connecting_fd);
+		err = socket_connect(to, &from, &conn->connecting_fd);
 		bool is_absent = err == ERR_UNREACHABLE && spares->at > 0;
 		if (is_absent)
 			err = ERR_NO_PORT;
@@ -84,7 +85,6 @@ static enum err connect_from_spares(struct conn *conn, const struct addr *to, st
 		spares->at = is_absent ? 0 : (spares->at + 1) % (SPARE_SOURCES + 1);
 		spares->since_ms = now_ms;
 	}
-	options->source = first;
 	return err;
 }
 
