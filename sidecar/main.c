@@ -1,5 +1,6 @@
 /* handfast-sidecar: the data plane beside one workload. */
 #include "base/cli/command_line.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
 #include "sidecar/commands.h"
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
 		return command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
+	CHECK(config != NULL); /* else a mistake was reported */
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
 	return do_command(&line, config);

@@ -52,8 +52,7 @@ static void fill(const char *ip)
 	local_ports_init(&ports, 0);
 	ports.first = ports.at = (uint16_t)(ports.last - NUM_PORTS + 1);
 	struct socket_connect_options options = {.source = &at.ip, .ports = &ports, .resets_on_close = true};
-	enum err err = ERR_NONE;
-	while (num < NUM_PORTS && (err = socket_connect(&at, &options, &fds[num])) == ERR_NONE) {
+	while (num < NUM_PORTS && socket_connect(&at, &options, &fds[num]) == ERR_NONE) {
 		struct addr local;
 		assert_int_equal(socket_local_addr(fds[num++], &local), ERR_NONE);
 		assert_in_range(local.port, ports.first, ports.last);

@@ -149,18 +149,22 @@ static void resolve_slice(struct distributor *distributor)
 	}
 }
 
+/* The next subscription of the topic, or the end of its turn. */
+static void send_next(struct distributor *distributor, struct topic *topic)
+{
+	struct subscription *subscription = topic->cursor;
+	if (subscription == NULL) {
+		QUEUE_REMOVE(&distributor->topics_due, topic);
+		return;
+	}
+	topic->cursor = subscription->next_of_topic;
+	work_send(subscription);
+}
+
 static void send_slice(struct distributor *distributor)
 {
-	for (unsigned num = 0; num < SLICE_SENT && distributor->topics_due.first != NULL; num++) {
-		struct topic *topic = distributor->topics_due.first;
-		struct subscription *subscription = topic->cursor;
-		if (subscription == NULL) {
-			QUEUE_REMOVE(&distributor->topics_due, topic);
-			continue;
-		}
-		topic->cursor = subscription->next_of_topic;
-		work_send(subscription);
-	}
+	for (unsigned num = 0; num < SLICE_SENT && distributor->topics_due.first != NULL; num++)
+		send_next(distributor, distributor->topics_due.first);
 }
 
 /* Returns how many it looked at. */

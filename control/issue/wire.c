@@ -46,15 +46,20 @@ enum err wire_request_encode(const struct wire_request *request, struct buf *out
 	return put_span(out, request->spki);
 }
 
+static enum err get_numbers(struct span *in, struct wire_request *out)
+{
+	RETURN_IF_ERR(get_fixed(in, &out->kind, sizeof out->kind));
+	RETURN_IF_ERR(get_fixed(in, &out->id, sizeof out->id));
+	RETURN_IF_ERR(get_fixed(in, &out->epoch, sizeof out->epoch));
+	RETURN_IF_ERR(get_fixed(in, &out->incarnation, sizeof out->incarnation));
+	RETURN_IF_ERR(get_fixed(in, &out->revision, sizeof out->revision));
+	return get_fixed(in, &out->ttl_s, sizeof out->ttl_s);
+}
+
 enum err wire_request_parse(struct span bytes, struct wire_request *out)
 {
 	struct wire_request request = {0};
-	RETURN_IF_ERR(get_fixed(&bytes, &request.kind, sizeof request.kind));
-	RETURN_IF_ERR(get_fixed(&bytes, &request.id, sizeof request.id));
-	RETURN_IF_ERR(get_fixed(&bytes, &request.epoch, sizeof request.epoch));
-	RETURN_IF_ERR(get_fixed(&bytes, &request.incarnation, sizeof request.incarnation));
-	RETURN_IF_ERR(get_fixed(&bytes, &request.revision, sizeof request.revision));
-	RETURN_IF_ERR(get_fixed(&bytes, &request.ttl_s, sizeof request.ttl_s));
+	RETURN_IF_ERR(get_numbers(&bytes, &request));
 	RETURN_IF_ERR(get_span(&bytes, &request.spiffe_id));
 	RETURN_IF_ERR(get_span(&bytes, &request.spki));
 	if (bytes.len != 0)
