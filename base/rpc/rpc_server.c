@@ -13,6 +13,7 @@ enum {
 	SEND_QUEUE_MAX = 1024 * 1024,
 	KEEPALIVE_MS = 20000,
 	ANONYMOUS_LIFETIME_MS = 5000,
+	NOTICE_MS = 1000,
 };
 
 struct rpc_peer {
@@ -34,6 +35,7 @@ struct rpc_server {
 	struct shares *anonymous;  /* by source: they give way when connections are at their maximum */
 	unsigned num_peers;
 	bool is_draining;
+	struct loop_timer notice; /* of the end: until then streams that were in flight are taken */
 };
 
 static struct rpc_peer *peer_of(struct rpc_connection *connection)
@@ -168,6 +170,7 @@ void rpc_server_free(struct rpc_server *server)
 		end_calls(server->peers);
 		release_peer(server->peers);
 	}
+	loop_timer_stop(&server->notice);
 	shares_free(server->handshakes);
 	shares_free(server->anonymous);
 	mem_free(server);
@@ -258,9 +261,20 @@ void rpc_server_adopt(struct rpc_server *server, struct transport *transport, co
 					       });
 }
 
+/* A client that withholds the ack of our PING gets no more calls in by that. */
+static void on_notice_over(struct loop_timer *timer)
+{
+	struct rpc_server *server = container_of(timer, struct rpc_server, notice);
+	for (struct rpc_peer *peer = server->peers; peer != NULL; peer = peer->next)
+		if (peer->connection.h2 != NULL)
+			h2_session_shutdown_end(peer->connection.h2);
+	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for those still shaking hands */
+}
+
 void rpc_server_drain(struct rpc_server *server)
 {
 	server->is_draining = true;
+	loop_timer_start(server->options.loop, &server->notice, NOTICE_MS, on_notice_over);
 	for (struct rpc_peer *peer = server->peers; peer != NULL; peer = peer->next)
 		if (peer->connection.h2 != NULL)
 			h2_session_shutdown(peer->connection.h2);

@@ -148,6 +148,31 @@ static void c9_a_reader_that_stops_is_closed(void **state)
 	raw_close(&client);
 }
 
+static void finding_l9_a_draining_server_takes_no_call_of_a_client_that_withholds_the_ack(void **state)
+{
+	struct rpc_test *test = *state;
+	struct raw_client client;
+	raw_open(test, &client);
+	raw_run(test, &client);
+	client.ends = false;
+	raw_request(test, &client, echo, SPAN_LITERAL("")); /* one that goes on */
+	unsigned num_starts = test->num_starts;
+	client.is_deaf = true;
+	rpc_server_drain(test->server);
+	raw_run(test, &client);
+	rpc_test_wait(test, 1100);
+	raw_request(test, &client, echo, SPAN_LITERAL(""));
+	assert_int_equal(test->num_starts, num_starts);
+	client.is_deaf = false;
+	raw_run(test, &client);
+	assert_int_equal(client.num_goaways, 2);
+	assert_true(client.is_closed);
+	assert_int_equal(client.error, 7); /* REFUSED_STREAM: certainly not looked at */
+	assert_string_equal(client.http_status, "");
+	raw_close(&client);
+	rpc_test_run(test);
+}
+
 static void draining_lets_calls_end_and_takes_no_more(void **state)
 {
 	struct rpc_test *test = *state;
@@ -207,6 +232,7 @@ int main(void)
 		TEST(a_connection_that_answers_pings_stays),
 		TEST(c9_a_reader_that_stops_is_closed),
 		TEST(draining_lets_calls_end_and_takes_no_more),
+		TEST(finding_l9_a_draining_server_takes_no_call_of_a_client_that_withholds_the_ack),
 		TEST(what_is_freed_ends_its_calls),
 		TEST(garbage_ends_the_connection_only),
 	};

@@ -12,7 +12,7 @@ struct raw_client {
 	size_t piece; /* bytes a DATA frame */
 	bool ends;
 	char http_status[8], grpc_status[8], allow[8], accept_encoding[16];
-	bool is_closed;
+	bool is_closed, is_deaf; /* is_deaf: reads nothing */
 	uint32_t error;
 	unsigned num_goaways;
 };
