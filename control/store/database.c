@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 struct database {
 	sqlite3 *sqlite;
 	char *path;
+	int lock_fd; /* held before SQLite is asked: of two that start together, each would find the other in the way */
 	sqlite3_stmt *insert, *update, *erase, *count;
 	uint64_t incarnation;
 	uint64_t revision; /* the youngest version given: one counter for all keys, so that a key made again is not
@@ -88,15 +90,30 @@ static enum err disk_refused(const struct database *database, struct why *why)
 		errnum == 0 ? "" : strerrordesc_np(errnum));
 }
 
+static enum err in_use(const struct database *database, struct why *why)
+{
+	return why_set(why, ERR_EXISTS, "a store that nobody else has open",
+		"stop the other control plane or name another state folder", "%s is in use", database->path);
+}
+
+/* A file of its own: SQLite's locks on the database would go with any descriptor of it that is closed. */
+static enum err take_lock(struct database *database, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("%s.lock", database->path);
+	database->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (database->lock_fd < 0)
+		return why_set(why, err_from_errno(errno), "a lock file that can be opened or made",
+			"check the folder's owner and mode, and the disk", "%s: %m", path);
+	return flock(database->lock_fd, LOCK_EX | LOCK_NB) == 0 ? ERR_NONE : in_use(database, why);
+}
+
 static enum err cannot_take(const struct database *database, int code, struct why *why)
 {
-	const char *path = database->path;
-	if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
-		return why_set(why, ERR_EXISTS, "a store that nobody else has open",
-			"stop the other control plane or name another state folder", "%s is in use", path);
+	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) /* by a release that took no lock of its own */
+		return in_use(database, why);
 	if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN)
 		return disk_refused(database, why);
-	return damaged(why, path, sqlite3_errmsg(database->sqlite));
+	return damaged(why, database->path, sqlite3_errmsg(database->sqlite));
 }
 
 /* Somebody else's database is left as it is, to the last byte. */
@@ -195,6 +212,7 @@ static enum err prepare(struct database *database, const char *path, struct why 
 static enum err set_up(struct database *database, const char *path, struct why *why)
 {
 	int64_t num_tables;
+	RETURN_IF_ERR(take_lock(database, why));
 	RETURN_IF_ERR(make_or_check_file(path, why));
 	RETURN_IF_ERR(take_file(database, why));
 	read_number(database->sqlite, "SELECT count(*) FROM sqlite_schema", &num_tables);
@@ -208,6 +226,7 @@ enum err database_open(const char *path, struct database **out, struct why *why)
 {
 	_cleanup_(database_closep) struct database *database = mem_new(struct database);
 	database->path = mem_strdup(path);
+	database->lock_fd = -1;
 	RETURN_IF_ERR(set_up(database, path, why));
 	*out = TAKE_PTR(database);
 	return ERR_NONE;
@@ -220,6 +239,8 @@ void database_close(struct database *database)
 	sqlite3_finalize(database->erase);
 	sqlite3_finalize(database->count);
 	sqlite3_close(database->sqlite);
+	if (database->lock_fd >= 0)
+		close(database->lock_fd);
 	mem_free(database->path);
 	mem_free(database);
 }

@@ -138,7 +138,7 @@ class _Pair:
 
 
 def finding_i6_of_two_at_a_first_start_one_goes_on_and_the_keys_are_its_own(story):
-    for number in range(6):
+    for number in range(8):
         pair = _Pair(story, number)
         wait_until("one of the two to give up", lambda: any(p.exit_code is not None for p in pair.both), 10)
         loser, winner = sorted(pair.both, key=lambda process: process.exit_code is None)
