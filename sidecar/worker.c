@@ -172,6 +172,7 @@ static void env_make(struct worker *worker)
 		.table = conn_table_new(&options->conn_limits),
 		.pool = worker->pool,
 		.outliers = outliers_new(),
+		.spread = random_u32() | 1,
 		.own_ports = options->own_ports,
 		.deadlines = options->deadlines,
 		.keepalive = options->keepalive,

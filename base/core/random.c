@@ -29,3 +29,13 @@ uint64_t random_u64(void)
 	random_bytes(&value, sizeof value);
 	return value;
 }
+
+uint32_t random_spread(uint32_t *state)
+{
+	uint32_t x = *state;
+	CHECK(x != 0);
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return *state = x;
+}

@@ -32,11 +32,27 @@ static void does_not_repeat_itself(_unused_ void **state)
 	assert_true(first != random_u32() || first != random_u32() || first != random_u32());
 }
 
+static void spreads_over_two_and_over_three_alike(_unused_ void **state)
+{
+	uint32_t spread = 1;
+	unsigned of_two[2] = {0}, of_three[3] = {0};
+	for (unsigned i = 0; i < 6000; i++) {
+		uint32_t number = random_spread(&spread);
+		assert_int_not_equal(number, 0);
+		of_two[(uint16_t)number % 2]++;
+		of_three[(uint16_t)number % 3]++;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_in_range(of_three[i], 1800, 2200);
+	assert_in_range(of_two[0], 2800, 3200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fills_every_byte_that_is_asked_for_and_none_beyond),
 		cmocka_unit_test(does_not_repeat_itself),
+		cmocka_unit_test(spreads_over_two_and_over_three_alike),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

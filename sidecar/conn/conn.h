@@ -59,6 +59,7 @@ struct conn_env {
 	struct conn_table *table;
 	struct tunnel_pool *pool;
 	struct outliers *outliers; /* endpoints that failed lately */
+	uint32_t spread;           /* random_spread(): which endpoint of a service is the first to be tried */
 	struct own_ports own_ports;
 	struct conn_deadlines deadlines;
 	struct socket_keepalive keepalive; /* of every plain socket */

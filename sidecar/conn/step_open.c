@@ -152,7 +152,7 @@ static unsigned choose_place(const struct conn *conn)
 static const struct endpoint *next_endpoint(struct conn *conn)
 {
 	if (conn->num_tried == 0)
-		conn->first_endpoint = (uint16_t)random_u32();
+		conn->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
 	unsigned place = choose_place(conn);
 	conn->tried |= UINT64_C(1) << place;
 	conn->tried_last = (uint8_t)place;
