@@ -56,8 +56,12 @@ def finding_o1_no_program_knows_a_command_that_its_help_does_not_name(story):
     for program in PROGRAMS:
         done = _run(story, program, "lift-the-ban")
         expect_eq(done.returncode, 64, "%s lift-the-ban" % program)
-        for command in _help(story, program)["commands"]:
+        told = _help(story, program)
+        flags = {flag["name"] for flag in told["flags"]} | set(told["settings"])
+        for command in told["commands"]:
             expect_in(command["words"], done.stderr, "the commands that %s names" % program)
+            for flag in re.findall(r"--([a-z][a-z.-]*)", command["arguments"] + " " + command["help"] + told["about"]):
+                expect_in(flag, flags, "flags of %s, which its own help names" % program)
 
 
 def _cli(story, *words, check=True):
