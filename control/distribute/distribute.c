@@ -87,16 +87,29 @@ enum err stream_send_mesh(struct stream *stream)
 	return ERR_NONE;
 }
 
+/* Asked again, it is answered again, with a version that is newer. */
+static void resolve_again(struct distributor *distributor, struct topic *topic)
+{
+	if (topic_resolve(distributor, topic))
+		work_topic_due(distributor, topic);
+	else
+		topic_renumber(distributor, topic);
+}
+
 enum err stream_send_answer(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 	struct stream *stream = subscription->stream;
 	if (topic->content == 0)
 		(void)topic_resolve(stream->distributor, topic);
+	else if (subscription->is_asked_again)
+		resolve_again(stream->distributor, topic);
+	subscription->is_asked_again = false;
 	if (subscription->sent == topic->content)
 		return ERR_NONE;
 	RETURN_IF_ERR(rpc_call_send(stream->call, span_of(topic->message, topic->message_len)));
 	subscription->sent = topic->content;
+	stream->distributor->spent += topic->message_len / 8; /* a copy costs less than what made it */
 	stream->distributor->counts.num_sent++;
 	return ERR_NONE;
 }
@@ -169,26 +182,16 @@ static enum err subscription_add(
 	return ERR_NONE;
 }
 
-/* Asked again, it is answered again, with a version that is newer. */
-static void answer_again(struct subscription *subscription)
-{
-	struct distributor *distributor = subscription->stream->distributor;
-	struct topic *topic = subscription->topic;
-	if (topic_resolve(distributor, topic))
-		work_topic_due(distributor, topic);
-	else
-		topic_renumber(distributor, topic);
-	subscription->sent = 0;
-}
-
 static enum err subscribe(struct stream *stream, const struct addr *destination, bool at_once, struct why *why)
 {
 	struct subscription *subscription = stream->num_buckets == 0 ? NULL : *slot_of(stream, destination);
-	if (subscription != NULL)
-		answer_again(subscription);
-	else
+	if (subscription != NULL) {
+		subscription->is_asked_again = true; /* however often it is, until it is answered */
+		subscription->sent = 0;
+	} else {
 		RETURN_IF_ERR(subscription_add(stream, destination, &subscription, why));
-	if (at_once)
+	}
+	if (at_once && work_may_answer_at_once(stream->distributor))
 		work_send(subscription);
 	else
 		work_stream_due(stream);

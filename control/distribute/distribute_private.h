@@ -15,6 +15,7 @@ struct subscription {
 	struct topic *topic;
 	struct stream *stream;
 	uint64_t sent; /* the topic's content that was sent; 0: none yet */
+	bool is_asked_again;
 };
 
 struct topic {
@@ -51,6 +52,7 @@ struct stream {
 	uint64_t mesh_sent;                    /* version */
 	bool has_hello;
 	bool is_full;                        /* its queue was: what it misses is sent after a pause */
+	bool starts_over;                    /* while it catches up, something new came before the cursor */
 	size_t cursor;                       /* the bucket that is the next to catch up */
 	struct stream *next_due, **prev_due; /* prev_due NULL: not in the queue */
 };
@@ -79,6 +81,8 @@ struct distributor {
 	QUEUE(struct stream) streams_due;
 	struct loop_timer work, retry;
 	struct buf message;
+	uint64_t spent;                     /* on answers, in bytes of them: how long a round of the loop takes */
+	uint64_t at_once_ms, at_once_until; /* the round, and where in spent its answers at once end */
 	struct distributor_counts counts;
 };
 
@@ -95,6 +99,8 @@ struct site *site_find(struct distributor *distributor, const struct ip_addr *ip
 void work_sites_due(struct distributor *distributor, const struct ip_addr *ip); /* NULL: all */
 void work_topic_due(struct distributor *distributor, struct topic *topic);
 void work_stream_due(struct stream *stream);
+/* Whether this round of the loop may answer at once still; else the answer follows in a slice. */
+bool work_may_answer_at_once(struct distributor *distributor);
 void work_send(struct subscription *subscription);                       /* a reader that is too slow gets it later */
 void work_stop_site(struct distributor *distributor, struct site *site); /* before it goes */
 void work_stop_topic(struct distributor *distributor, struct topic *topic); /* before it goes */

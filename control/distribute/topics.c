@@ -4,6 +4,8 @@
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
 
+enum { ANSWER_LEAST = 256 }; /* what an answer of few bytes costs, as if it had more */
+
 static struct site **site_slot(struct distributor *distributor, const struct ip_addr *ip)
 {
 	const struct addr addr = {.ip = *ip};
@@ -99,7 +101,9 @@ static enum err encode(struct distributor *distributor, const struct topic *topi
 	uint64_t version)
 {
 	buf_clear(&distributor->message);
-	return encode_answer(&topic->destination, resolution, version, &distributor->message);
+	enum err err = encode_answer(&topic->destination, resolution, version, &distributor->message);
+	distributor->spent += ANSWER_LEAST + buf_len(&distributor->message);
+	return err;
 }
 
 /* Encoded with the version that it has, an answer that did not change is the same bytes. */

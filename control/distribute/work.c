@@ -11,8 +11,9 @@ enum {
 	SLICE_RESOLVED = 64,
 	SLICE_SENT = 256,
 	SLICE_CAUGHT_UP = 256,
-	SLICE_STREAMS = 16, /* each may get the mesh's state, which is made for it alone */
-	TURN_BUCKETS = 32,  /* of one stream that catches up, before the next one's turn */
+	SLICE_STREAMS = 16,       /* each may get the mesh's state, which is made for it alone */
+	SLICE_SPENT = 128 * 1024, /* and bytes of answers: those of a large service are as long as hundreds of others */
+	TURN_BUCKETS = 32,        /* of one stream that catches up, before the next one's turn */
 };
 
 #define QUEUE_PUT(queue, item)                                                                                         \
@@ -77,9 +78,23 @@ void work_stream_due(struct stream *stream)
 {
 	if (stream->is_full)
 		return;
+	if (stream->prev_due != NULL) { /* else one that asks all the time never came to its last bucket */
+		stream->starts_over = true;
+		return;
+	}
 	stream->cursor = 0;
+	stream->starts_over = false;
 	QUEUE_PUT(&stream->distributor->streams_due, stream);
 	work_within(stream->distributor, 0);
+}
+
+bool work_may_answer_at_once(struct distributor *distributor)
+{
+	uint64_t now_ms = loop_now_ms(distributor->loop);
+	if (now_ms != distributor->at_once_ms)
+		distributor->at_once_until = distributor->spent + SLICE_SPENT;
+	distributor->at_once_ms = now_ms;
+	return distributor->spent < distributor->at_once_until;
 }
 
 void work_stop_site(struct distributor *distributor, struct site *site)
@@ -136,7 +151,9 @@ void work_send(struct subscription *subscription)
 
 static void resolve_slice(struct distributor *distributor)
 {
-	for (unsigned num = 0; num < SLICE_RESOLVED && distributor->sites_due.first != NULL; num++) {
+	uint64_t until = distributor->spent + SLICE_SPENT;
+	for (unsigned num = 0;
+		num < SLICE_RESOLVED && distributor->spent < until && distributor->sites_due.first != NULL; num++) {
 		struct site *site = distributor->sites_due.first;
 		struct topic *topic = site->cursor;
 		if (topic != NULL) {
@@ -163,19 +180,23 @@ static void send_next(struct distributor *distributor, struct topic *topic)
 
 static void send_slice(struct distributor *distributor)
 {
-	for (unsigned num = 0; num < SLICE_SENT && distributor->topics_due.first != NULL; num++)
+	uint64_t until = distributor->spent + SLICE_SPENT;
+	for (unsigned num = 0; num < SLICE_SENT && distributor->spent < until && distributor->topics_due.first != NULL;
+		num++)
 		send_next(distributor, distributor->topics_due.first);
 }
 
 /* Returns how many it looked at. */
-static unsigned catch_up_turn(struct stream *stream)
+static unsigned catch_up_turn(struct stream *stream, uint64_t until)
 {
 	unsigned num = 0;
 	if (stream_send_mesh(stream) == ERR_LIMIT) {
 		stream_is_full(stream);
 		return 1;
 	}
-	for (unsigned turn = 0; turn < TURN_BUCKETS && stream->cursor < stream->num_buckets; turn++)
+	for (unsigned turn = 0;
+		turn < TURN_BUCKETS && stream->cursor < stream->num_buckets && stream->distributor->spent < until;
+		turn++)
 		for (struct subscription *at = stream->buckets[stream->cursor++]; at != NULL; at = at->next, num++)
 			work_send(at);
 	return num + 1;
@@ -184,12 +205,17 @@ static unsigned catch_up_turn(struct stream *stream)
 static void catch_up_slice(struct distributor *distributor)
 {
 	unsigned num = 0;
-	for (unsigned i = 0; i < SLICE_STREAMS && num < SLICE_CAUGHT_UP; i++) {
+	uint64_t until = distributor->spent + SLICE_SPENT;
+	for (unsigned i = 0; i < SLICE_STREAMS && num < SLICE_CAUGHT_UP && distributor->spent < until; i++) {
 		struct stream *stream = distributor->streams_due.first;
 		if (stream == NULL)
 			return;
-		num += catch_up_turn(stream);
+		num += catch_up_turn(stream, until);
 		QUEUE_REMOVE(&distributor->streams_due, stream);
+		if (stream->starts_over && stream->cursor == stream->num_buckets) {
+			stream->cursor = 0;
+			stream->starts_over = false;
+		}
 		if (!stream->is_full && stream->cursor < stream->num_buckets)
 			QUEUE_PUT(&distributor->streams_due, stream);
 	}
