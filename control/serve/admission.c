@@ -68,8 +68,10 @@ uint32_t admission_retry_ms(struct admission *admission, uint64_t now_ms, uint32
 	uint64_t first_us = now_us + (uint64_t)admission->num_under_way * admission->cost_us;
 	if (admission->next_slot_us < first_us)
 		admission->next_slot_us = first_us;
+	/* At twice the measured rate: else what is measured would only be how many were told to come, and never rise.
+	 * Who comes too early costs a handshake and gets another slot. */
 	if (admission->next_slot_us - now_us < ADMISSION_RETRY_MAX_MS * 1000ull)
-		admission->next_slot_us += admission->cost_us;
+		admission->next_slot_us += admission->cost_us / 2;
 	uint32_t wait_ms = between(RETRY_LEAST_MS, (admission->next_slot_us - now_us) / 1000, ADMISSION_RETRY_MAX_MS);
 	/* At the bound slots are no longer apart: then the jitter alone spreads them. */
 	if (wait_ms > ADMISSION_RETRY_MAX_MS * 3 / 4)

@@ -4,7 +4,8 @@
  * A sidecar gives a try up after a second. An answer that comes later is work for nothing, and the try is made again:
  * a queue longer than a second serves no one (a cold start of thousands of sidecars collapses). So a request is let in
  * only while what is under way can be done within ADMISSION_WAIT_MS at the rate that was measured, and each one that is
- * refused gets the next free slot of that rate: they come back spread over exactly the time that their work takes. */
+ * refused gets the next free slot of twice that rate: they come back spread over about the time that their work takes,
+ * and the rate can be found to be higher. */
 #pragma once
 
 #include <stdbool.h>
