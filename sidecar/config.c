@@ -68,7 +68,8 @@ static bool hex_parse(const char *text, uint8_t out[32])
 }
 
 /* A list, or its words separated by commas. */
-static void control_address_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
+static void control_address_read(
+	struct settings *settings, struct setting_node *map, bool is_required, struct sidecar_config *config)
 {
 	struct setting_node *list;
 	struct control_address address = {0};
@@ -81,21 +82,21 @@ static void control_address_read(struct settings *settings, struct setting_node 
 		mem_free(config->control_address);
 		config->control_address = longer;
 	}
-	if (num == 0)
+	if (num == 0 && is_required)
 		setting_mistake(settings, map, "control.address, such as 192.0.2.1:15012", "set it", "no 'address'");
-	else if (control_address_parse(config->control_address, &address, &why) != ERR_NONE)
+	else if (num > 0 && control_address_parse(config->control_address, &address, &why) != ERR_NONE)
 		setting_mistake_why(settings, map, "address", &why);
 	control_address_done(&address);
 }
 
-static void control_read(struct settings *settings, struct sidecar_config *config)
+static void control_read(struct settings *settings, bool is_required, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "control");
 	struct why why = {0};
 	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_mistake_why(settings, root, "trust_domain", &why);
-	control_address_read(settings, map != NULL ? map : root, config);
+	control_address_read(settings, map != NULL ? map : root, is_required, config);
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256", NULL);
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))
@@ -240,10 +241,10 @@ static void log_read(struct settings *settings, struct sidecar_config *config)
 	config->log_json = setting_word(settings, map, "format", formats, 0) == 1;
 }
 
-enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out)
+static enum err config_read(struct settings *settings, bool needs_control_plane, struct sidecar_config **out)
 {
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = mem_new(struct sidecar_config);
-	control_read(settings, config);
+	control_read(settings, needs_control_plane, config);
 	identity_read(settings, config);
 	modes_read(settings, config);
 	ports_read(settings, config);
@@ -256,6 +257,16 @@ enum err sidecar_config_read(struct settings *settings, struct sidecar_config **
 	config->record = settings_take_record(settings);
 	*out = TAKE_PTR(config);
 	return ERR_NONE;
+}
+
+enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out)
+{
+	return config_read(settings, true, out);
+}
+
+enum err sidecar_config_read_for_command(struct settings *settings, struct sidecar_config **out)
+{
+	return config_read(settings, false, out);
 }
 
 void sidecar_config_free(struct sidecar_config *config)

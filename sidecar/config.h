@@ -46,6 +46,9 @@ extern const char *const sidecar_config_keys[]; /* for the environment and flags
 
 /* On any mistake returns ERR_CONFIG, the mistakes are in `settings`, and *out is untouched. */
 enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out) _must_use_;
+/* For commands to a running sidecar (drain, wait ...), which a preStop hook gives without the settings file: what only
+ * the sidecar itself needs, control.address, may be missing. It is "" then. */
+enum err sidecar_config_read_for_command(struct settings *settings, struct sidecar_config **out) _must_use_;
 void sidecar_config_free(struct sidecar_config *config);
 DEFINE_CLEANUP(struct sidecar_config *, sidecar_config_free)
 /* The floor that inbound_mode and inbound_ports make. refs 1. */

@@ -74,6 +74,28 @@ static void ports_and_modes_make_the_floor(void **state)
 	assert_int_equal(config->access_log_one_in, 100);
 }
 
+/* A preStop hook is `handfast-sidecar drain`, without the settings file. */
+static void commands_to_a_running_sidecar_need_no_control_plane(void **state)
+{
+	(void)state;
+	const struct {
+		const char *yaml;
+		enum err run, command;
+	} cases[] = {{"{}", ERR_CONFIG, ERR_NONE}, {"control: {address: nonsense}\n", ERR_CONFIG, ERR_CONFIG},
+		{"control: {address: 192.0.2.1:15012}\n", ERR_NONE, ERR_NONE},
+		{"workers: 0\n", ERR_CONFIG, ERR_CONFIG}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(settings_freep) struct settings *one = settings_new("HANDFAST_SIDECAR"),
+							  *other = settings_new("HANDFAST_SIDECAR");
+		_cleanup_(sidecar_config_freep) struct sidecar_config *run = NULL, *command = NULL;
+		assert_int_equal(read_text(one, cases[i].yaml, &run), cases[i].run);
+		settings_read_text(other, "sidecar.yaml", span_of_str(cases[i].yaml));
+		assert_int_equal(sidecar_config_read_for_command(other, &command), cases[i].command);
+		if (command != NULL)
+			assert_string_equal(command->admin_socket, "/run/handfast/sidecar.sock");
+	}
+}
+
 static void finding_o8_one_of_n_is_a_number(void **state)
 {
 	(void)state;
@@ -203,6 +225,7 @@ int main(void)
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
+		cmocka_unit_test(commands_to_a_running_sidecar_need_no_control_plane),
 		cmocka_unit_test(finding_o8_one_of_n_is_a_number),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),

@@ -50,7 +50,8 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 	for (unsigned i = 0; i < line->num_values; i++)
 		if (line->values[i].is_key)
 			settings_read_flag(settings, line->values[i].name, line->values[i].text);
-	if (sidecar_config_read(settings, &config) == ERR_NONE)
+	bool is_sidecar = command_line_is(line, "run");
+	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
 	enum err full = buf_append_str(mistakes, settings_mistakes(settings));
 	(void)full; /* the first ones are enough to begin with */

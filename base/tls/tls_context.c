@@ -89,5 +89,5 @@ void tls_context_free(struct tls_context *context)
 
 const char *tls_library_version(void)
 {
-	return "BoringSSL, API " TEXT_OF(BORINGSSL_API_VERSION);
+	return "BoringSSL API " TEXT_OF(BORINGSSL_API_VERSION);
 }

@@ -45,6 +45,7 @@ def finding_o6_all_programs_speak_one_dialect(story):
             expect_eq(_run(story, program, *good, "--check").returncode, 0, "%s --check" % program)
         versions = json.loads(_run(story, program, "--version", "--output=json", check=True).stdout)
         expect_in(program, versions, "the versions")
+        expect(all(re.fullmatch(r"[\w-]+", name) for name in versions), "not a name among %s" % list(versions))
         wrong = _run(story, program, "--colour", "--output", "json")
         expect_eq(wrong.returncode, 64, "%s with a flag that it does not have" % program)
         expect_in("--colour", " ".join(json.loads(wrong.stdout)["mistakes"]), "the mistakes")
@@ -140,3 +141,6 @@ def finding_o6_each_command_of_the_sidecar_ends_as_the_table_says(story):
     gone = story.mesh.client.run([story.binary("handfast-sidecar"), "drain", "--config", story.client.path], uid=1337,
                                  check=False)
     expect_eq(gone.returncode, 69, "drain without a sidecar")
+    hook = story.mesh.client.run([story.binary("handfast-sidecar"), "drain"], uid=1337, check=False)
+    expect_eq(hook.returncode, 69, "drain by a preStop hook, without the settings file: " + hook.stderr)
+    expect_in("/run/handfast/sidecar.sock", hook.stderr, "where it asked")
