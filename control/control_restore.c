@@ -1,7 +1,7 @@
 /* handfast-control restore: an operator says that the state folder, as it lies there, is the one to go on with: a
  * backup, or what is left. It becomes a new incarnation, which sidecars take although its counters go back; the signer
- * forgets the store that it served before; and bans that a newer copy of the store knows are taken over. Offline: the
- * control plane must not run, which the store's lock holds. */
+ * forgets the store that it served before; bans that a newer copy of the store knows are taken over; and join tokens
+ * that this copy has as unused are removed. Offline: the control plane must not run, which the store's lock holds. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/control_private.h"
@@ -12,7 +12,7 @@
 struct restoring {
 	struct control *control;
 	const char *bans_from; /* NULL: none */
-	size_t num_bans;
+	size_t num_bans, num_tokens;
 	enum err err;
 	struct why why;
 };
@@ -66,6 +66,8 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 	if (err == ERR_NONE)
 		err = merge_bans(restoring);
 	if (err == ERR_NONE)
+		err = attest_tokens_drop_unused(control->store, &restoring->num_tokens, &restoring->why);
+	if (err == ERR_NONE)
 		err = store_begin_incarnation(control->store, &restoring->why);
 	if (err != ERR_NONE) {
 		end(restoring, err);
@@ -102,7 +104,9 @@ enum err control_restore(
 		*why = restoring.why;
 		return err;
 	}
-	log_notice("audit", "restored: this store begins a new incarnation; %zu bans were taken over from %s",
-		restoring.num_bans, bans_from == NULL ? "no other store" : bans_from);
+	log_notice("audit",
+		"restored: this store begins a new incarnation; %zu bans were taken over from %s, and %zu unused join "
+		"tokens buy nothing any more: make new ones",
+		restoring.num_bans, bans_from == NULL ? "no other store" : bans_from, restoring.num_tokens);
 	return ERR_NONE;
 }

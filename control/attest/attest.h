@@ -73,3 +73,6 @@ unsigned attest_tokens_drop(struct attest *attest, const struct spiffe_id *banne
 /* Forgets tokens that can serve no longer: unused ones at their end, used ones a day later (a sidecar whose answer was
  * lost tries the same token again). At most `max`; how many. */
 unsigned attest_tokens_prune(struct attest *attest, unsigned max);
+/* Of a backup: an unused token in it may have been used or revoked since, which no copy can tell. Before
+ * store_start(). */
+enum err attest_tokens_drop_unused(struct store *store, size_t *out_num, struct why *why) _must_use_;

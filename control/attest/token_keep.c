@@ -105,3 +105,14 @@ unsigned attest_tokens_prune(struct attest *attest, unsigned max)
 	struct removal removal = {.now_s = attest_now_s(attest), .max = max};
 	return remove_all(attest, &removal);
 }
+
+static bool is_unused(struct span record)
+{
+	_cleanup_(join_token_done) struct join_token token = {0};
+	return join_token_parse(record, &token) == ERR_NONE && !token.is_bound;
+}
+
+enum err attest_tokens_drop_unused(struct store *store, size_t *out_num, struct why *why)
+{
+	return store_drop(store, TOKEN_KEY_PREFIX, is_unused, out_num, why);
+}

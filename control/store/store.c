@@ -5,6 +5,7 @@
 #include "control/store/database.h"
 #include "control/store/mirror.h"
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct swap {
@@ -249,15 +250,41 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 {
 	_cleanup_(database_closep) struct database *other = NULL;
 	struct merging merging = {.store = store, .prefix = prefix};
+	struct stat found;
 	CHECK(!store->is_started);
-	if (access(path, F_OK) != 0)
+	if (stat(path, &found) != 0)
 		return why_set(why, ERR_NOT_FOUND, "a store to take from", "name its file", "%s: %m", path);
+	if (S_ISREG(found.st_mode) && found.st_size == 0) /* a copy that failed: it would be taken for a new store */
+		return why_set(why, ERR_STATE_DAMAGED, "a store to take from", "name another copy",
+			"%s is empty; nothing was taken or overwritten", path);
 	RETURN_IF_ERR(database_open(path, &other, why));
 	RETURN_IF_ERR(database_read_all(other, merge_row, &merging, why));
 	if (merging.err != ERR_NONE)
 		return why_set(
 			why, merging.err, "room for what is taken over", "check the disk", "%s", err_text(merging.err));
 	*out_num = merging.num;
+	return ERR_NONE;
+}
+
+enum err store_drop(
+	struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num, struct why *why)
+{
+	struct mirror *mirror = &store->mirror;
+	size_t at = mirror_lower_bound(mirror, prefix), num = 0;
+	CHECK(!store->is_started);
+	while (at < mirror->num_entries && strncmp(mirror->entries[at].key, prefix, strlen(prefix)) == 0) {
+		const struct mirror_entry *entry = &mirror->entries[at];
+		struct database_change change = {.key = entry->key, .expected = entry->version}, *changes[] = {&change};
+		if (!is_over(span_of(entry->bytes, entry->len))) {
+			at++;
+			continue;
+		}
+		RETURN_IF_ERR(database_commit(store->database, changes, 1, why));
+		store->revision = change.version;
+		mirror_remove(mirror, entry->key);
+		num++;
+	}
+	*out_num = num;
 	return ERR_NONE;
 }
 

@@ -24,7 +24,7 @@ struct store_value { /* borrowed until the loop's next round */
  * nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
 enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 /* The same in two steps, for a process that must have one thread for a while: locked and read, then with its thread.
- * Until then changes wait, and the two blocking calls below are allowed. */
+ * Until then changes wait, and the three blocking calls below are allowed. */
 enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 enum err store_start(struct store *store, struct why *why) _must_use_;
 /* From now on it is another store to everybody who compares incarnations. */
@@ -32,6 +32,10 @@ enum err store_begin_incarnation(struct store *store, struct why *why) _must_use
 /* Copies what the store at `path`, which no process has open, has below `prefix` and this one does not. */
 enum err store_merge(
 	struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why) _must_use_;
+/* Removes what is below `prefix` and over. */
+typedef bool store_is_over_fn(struct span bytes);
+enum err store_drop(struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num,
+	struct why *why) _must_use_;
 /* Waits for the commits under way; their answers are dropped. The loop is still there and runs another round if any
  * were under way. */
 void store_close(struct store *store);

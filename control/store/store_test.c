@@ -93,6 +93,55 @@ static void gives_back_what_was_put_in_also_after_opening_again(void **state)
 	assert_true(incarnation != 0 && incarnation == store_incarnation(world->store));
 }
 
+static bool is_one(struct span bytes)
+{
+	return span_eq(bytes, SPAN_LITERAL("one"));
+}
+
+static void finding_i7_drops_what_is_over_before_it_starts(void **state)
+{
+	struct world *world = *state;
+	struct store_value got;
+	struct why why = {0};
+	size_t num = 0;
+	assert_int_equal(swap(world, "a/1", 0, "one"), ERR_NONE);
+	assert_int_equal(swap(world, "a/2", 0, "two"), ERR_NONE);
+	assert_int_equal(swap(world, "a/3", 0, "one"), ERR_NONE);
+	assert_int_equal(swap(world, "b/1", 0, "one"), ERR_NONE);
+	uint64_t revision = store_revision(world->store);
+	store_close(world->store);
+	assert_int_equal(store_load(world->loop, world->path, &world->store, &why), ERR_NONE);
+	assert_int_equal(store_drop(world->store, "a/", is_one, &num, &why), ERR_NONE);
+	assert_int_equal(num, 2);
+	assert_int_equal(store_revision(world->store), revision + 2);
+	store_close(world->store);
+	open_store(world);
+	assert_false(store_get(world->store, "a/1", &got));
+	assert_false(store_get(world->store, "a/3", &got));
+	assert_holds(world, "a/2", "two");
+	assert_holds(world, "b/1", "one");
+	assert_int_equal(store_revision(world->store), revision + 2);
+}
+
+static void finding_i7_an_empty_file_is_no_store_to_take_from(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *path = mem_printf("%s-empty", world->path);
+	struct stat file;
+	struct why why = {0};
+	size_t num = 0;
+	store_close(world->store);
+	assert_int_equal(store_load(world->loop, world->path, &world->store, &why), ERR_NONE);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(store_merge(world->store, path, "a/", &num, &why), ERR_STATE_DAMAGED);
+	assert_non_null(strstr(why.got, "is empty"));
+	assert_int_equal(stat(path, &file), 0);
+	assert_int_equal(file.st_size, 0);
+	unlink(path);
+}
+
 static void refuses_a_swap_against_an_old_version(void **state)
 {
 	struct world *world = *state;
@@ -300,6 +349,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(gives_back_what_was_put_in_also_after_opening_again),
+		TEST(finding_i7_drops_what_is_over_before_it_starts),
+		TEST(finding_i7_an_empty_file_is_no_store_to_take_from),
 		TEST(refuses_a_swap_against_an_old_version),
 		TEST(does_not_take_a_key_made_again_for_the_one_before),
 		TEST(of_fifty_swaps_at_once_exactly_one_wins),
