@@ -51,7 +51,8 @@ static void fill(const char *ip)
 	assert_int_equal(socket_local_addr(listening, &at), ERR_NONE);
 	local_ports_init(&ports, 0);
 	ports.first = ports.at = (uint16_t)(ports.last - NUM_PORTS + 1);
-	struct socket_connect_options options = {.source = &at.ip, .ports = &ports, .resets_on_close = true};
+	struct socket_connect_options options = {
+		.source = &at.ip, .ports = &ports, .over_loopback = true, .resets_on_close = true};
 	while (num < NUM_PORTS && socket_connect(&at, &options, &fds[num]) == ERR_NONE) {
 		struct addr local;
 		assert_int_equal(socket_local_addr(fds[num++], &local), ERR_NONE);
@@ -81,7 +82,7 @@ static void finding_p6_a_source_that_is_not_ours_is_something_else(void **state)
 	assert_int_equal(addr_parse(SPAN_LITERAL("127.0.0.1:9"), &at), ERR_NONE);
 	struct ip_addr source;
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.77"), &source), ERR_NONE);
-	struct socket_connect_options options = {.source = &source};
+	struct socket_connect_options options = {.source = &source, .over_loopback = true};
 	assert_int_equal(socket_connect(&at, &options, &fd), ERR_UNREACHABLE);
 }
 

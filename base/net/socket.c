@@ -17,6 +17,10 @@ static void set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/* SO_BINDTODEVICE by number; without a privilege from Linux 5.7 on. The kernel may reuse a port in TIME_WAIT only where
+ * it knows that both ends are on this machine: by addresses of 127/8, or by this. */
+enum { LOOPBACK_IFINDEX = 1 };
+
 /* Linux sizes a send buffer by segments, and lo's have 64 KiB: each program at the other end would get 2.6 MB at once.
  * With these it is a third, for the same throughput; the kernel still passes them on by 64 KiB. */
 enum { NEAR_SEGMENT_MAX = 32000 };
@@ -30,12 +34,14 @@ static enum err bind_source(int fd, const struct ip_addr *source)
 	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
 }
 
-static enum err prepare(int fd, const struct socket_connect_options *options)
+static enum err prepare(int fd, const struct socket_connect_options *options, bool over_loopback)
 {
 	if (options->resets_on_close)
 		socket_set_reset_on_close(fd, true);
 	if (options->limits_memory)
 		socket_limit_memory(fd, options->is_near);
+	if (over_loopback)
+		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
 	return options->source == NULL ? ERR_NONE : bind_source(fd, options->source);
 }
 
@@ -64,17 +70,40 @@ static enum err connect_from_some_port(
 	return err;
 }
 
-enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd)
+static enum err start_connecting(
+	const struct addr *to, const struct socket_connect_options *options, bool over_loopback, int *out_fd)
 {
 	_cleanup_fd_ int fd = -1;
 	if (to->ip.family == 0)
 		return ERR_UNREACHABLE;
 	RETURN_IF_ERR(fd_socket(to->ip.family, SOCK_STREAM, &fd));
 	if (options != NULL)
-		RETURN_IF_ERR(prepare(fd, options));
+		RETURN_IF_ERR(prepare(fd, options, over_loopback));
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(to, &sa);
 	RETURN_IF_ERR(connect_from_some_port(fd, &sa, len, options == NULL ? NULL : options->ports));
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+/* On this machine a port that listens has answered by the time connect() returns. */
+static bool is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
+enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd)
+{
+	if (options == NULL || !options->over_loopback)
+		return start_connecting(to, options, false, out_fd);
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(start_connecting(to, options, true, &fd));
+	/* To a port of an own address where nothing listens, a SYN that was sent by way of lo gets no reset: to the
+	 * kernel its route is not local. Without the binding the refusal comes at once. */
+	if (!is_connected(fd))
+		return start_connecting(to, options, false, out_fd);
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
@@ -172,13 +201,6 @@ void socket_set_reset_on_close(int fd, bool resets)
 {
 	struct linger linger = {.l_onoff = resets ? 1 : 0, .l_linger = 0};
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-}
-
-void socket_free_port_early(int fd)
-{
-	/* SO_BINDTODEVICE by number; without a privilege from Linux 5.7 on. */
-	enum { LOOPBACK_IFINDEX = 1 };
-	set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
 }
 
 enum err socket_take_failure(int fd)

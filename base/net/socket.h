@@ -10,6 +10,7 @@ struct socket_connect_options {
 	const struct ip_addr *source; /* bind here first, with IP_BIND_ADDRESS_NO_PORT; NULL: the kernel chooses */
 	struct local_ports *ports;    /* of this thread: bounds the search for a free port; NULL: unbounded */
 	bool resets_on_close;         /* from the start, so that it holds however the process ends */
+	bool over_loopback;           /* by way of lo: its ports can be used again a second after they were closed */
 	bool limits_memory;           /* socket_limit_memory() */
 	bool is_near;                 /* for that */
 };
@@ -51,12 +52,6 @@ void socket_set_keepalive(int fd, const struct socket_keepalive *keepalive);
 /* close() sends RST instead of FIN, also the close() of a process that is killed; a listening socket hands it on to
  * what is accepted. false: FIN again, and what was sent before is still delivered. */
 void socket_set_reset_on_close(int fd, bool resets);
-
-/* Before the end of an IPv4 connection that never leaves this machine: its port can then be used again a second later
- * and not after 60 s. The kernel may reuse a port in TIME_WAIT only where it knows that both ends are here: by
- * addresses of 127/8, or by a socket that is bound to lo when it ends. Not from its start on: what is sent by way of lo
- * to a port where nothing listens gets no refusal. */
-void socket_free_port_early(int fd);
 
 /* What became of a connection while nothing was read from it: ERR_NONE: it stands, or its peer only sent its end.
  * ERR_RESET, ERR_TIMEOUT: lost, with what it had not delivered. ERR_CLOSED: reset after its peer's end: what came

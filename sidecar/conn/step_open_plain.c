@@ -12,9 +12,6 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	loop_io_stop(io);
 	if (err == ERR_NONE) {
 		conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
-		/* In IPv6 no route to an own address leads by way of lo. */
-		if (conn->kind != CONN_OUTBOUND && conn->dst.addr.ip.family == AF_INET)
-			leg_plain_stays_here(conn->upstream);
 		conn->open_state = OPEN_READY;
 		conn_wake(conn);
 		return;
@@ -95,6 +92,8 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		.source = has_source ? source : NULL,
 		.ports = &conn->env->ports,
 		.resets_on_close = true,
+		/* In IPv6 no route to an own address leads by way of lo. */
+		.over_loopback = has_source && source->family == AF_INET,
 		.limits_memory = true,
 		.is_near = source != NULL,
 	};

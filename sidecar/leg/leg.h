@@ -10,8 +10,6 @@ struct leg;
 
 /* A connected socket, made so that closing it resets it (base/net/socket.h); adopts fd. */
 struct leg *leg_new_plain(struct loop *loop, int fd);
-/* For one of those: an IPv4 connection that never leaves this machine. Its port is to be free again soon after it. */
-void leg_plain_stays_here(struct leg *leg);
 /* A socket whose other end was told the end is closed in order: what was sent is still delivered. Any other is closed
  * with RST, also by leg_free() alone; a stream is cancelled. */
 void leg_free(struct leg *leg);

@@ -344,29 +344,6 @@ static void finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten(
 	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPCNT, pair.near), 3);
 }
 
-static void finding_p6_the_port_of_a_connection_that_stays_here_is_freed_early_and_no_other(void **state)
-{
-	struct fixture *fixture = *state;
-	struct leg *here, *elsewhere;
-	struct tcp_pair pair, other;
-	tcp_pair_open(&pair);
-	tcp_pair_open(&other);
-	here = leg_new_plain(fixture->loop, pair.near);
-	elsewhere = leg_new_plain(fixture->loop, other.near);
-	leg_plain_stays_here(here);
-	leg_join(here, &fixture->sink.leg, &listener, fixture);
-	leg_join(elsewhere, &fixture->sink.leg, &listener, fixture);
-	assert_int_equal(option_of(SOL_SOCKET, SO_BINDTOIFINDEX, pair.near), 0);
-	here->ops->push_end(here);
-	elsewhere->ops->push_end(elsewhere);
-	assert_int_equal(option_of(SOL_SOCKET, SO_BINDTOIFINDEX, pair.near), 1); /* lo */
-	assert_int_equal(option_of(SOL_SOCKET, SO_BINDTOIFINDEX, other.near), 0);
-	leg_free(here);
-	leg_free(elsewhere);
-	fd_close(pair.far);
-	fd_close(other.far);
-}
-
 static void finding_p4_a_reader_that_only_does_not_read_is_not_taken_for_lost(void **state)
 {
 	struct fixture *fixture = *state;
@@ -414,7 +391,6 @@ int main(void)
 		LEG_TEST(finding_l3_an_end_or_a_reset_after_it_loses_nothing_that_waits),
 		LEG_TEST(finding_l3_bytes_of_an_end_that_is_gone_do_not_wait_for_ever),
 		LEG_TEST(finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten),
-		LEG_TEST(finding_p6_the_port_of_a_connection_that_stays_here_is_freed_early_and_no_other),
 		LEG_TEST(finding_p4_a_reader_that_only_does_not_read_is_not_taken_for_lost),
 		LEG_TEST(keeps_what_the_other_side_does_not_take_and_credits_what_it_takes),
 	};

@@ -4,7 +4,6 @@
  *
  * The socket resets when it is closed, from its birth on: when this process is killed, its application must not take
  * half an answer for a whole one. That is taken off only before an orderly close. */
-#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
@@ -17,7 +16,6 @@ struct plain_leg {
 	int fd;
 	unsigned interest;
 	bool is_drained; /* the last read took all there was: the next needs no recv(2) to know */
-	bool stays_here; /* on this machine */
 	bool has_keepalive;
 	bool is_left; /* its other end ended, then reset: what it sent is whole, nothing more can be sent to it */
 	uint64_t unacked_since_ms; /* a look found bytes that nothing acknowledged; 0: none */
@@ -140,8 +138,6 @@ static void plain_push_end(struct leg *leg)
 	leg->out_ended = true;
 	/* Where the other direction is over too, the close that follows in this round says it as well. */
 	bool is_over = leg->in_ended && leg->other != NULL && leg->other->out_ended;
-	if (!is_over && plain_of(leg)->stays_here)
-		socket_free_port_early(plain_of(leg)->fd);
 	if (!is_over)
 		(void)shutdown(
 			plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading will tell */
@@ -241,10 +237,4 @@ struct leg *leg_new_plain(struct loop *loop, int fd)
 	plain->fd = fd;
 	loop_io_start(loop, &plain->io, fd, 0, on_ready);
 	return &plain->leg;
-}
-
-void leg_plain_stays_here(struct leg *leg)
-{
-	CHECK(leg->ops == &plain_ops);
-	plain_of(leg)->stays_here = true;
 }
