@@ -4,6 +4,7 @@
 #include "base/net/socket.h"
 #include "base/rpc/rpc_client.h"
 #include "cli/commands.h"
+#include "cli/refusal.h"
 
 #define CALL_DEADLINE_MS 10000
 #define CALL_ANSWER_MAX  (16u * 1024 * 1024)
@@ -52,8 +53,9 @@ static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status s
 	if (status == RPC_OK && exchange->has_answer)
 		end(exchange, ERR_NONE);
 	else
-		end(exchange, why_set(exchange->why, err_of(status), "the control plane to do it", "see the reason",
-				      "%s", message == NULL || message[0] == 0 ? rpc_status_name(status) : message));
+		end(exchange,
+			refusal_read(err_of(status),
+				message == NULL || message[0] == 0 ? rpc_status_name(status) : message, exchange->why));
 }
 
 static void on_ready(void *arg, struct rpc_client *client)

@@ -125,11 +125,12 @@ static void print_failure(const json_t *failure)
 	static const char *const keys[] = {
 		"last", "what", "direction", "reason", "remote", "destination", "expected", "got", "fix"};
 	char texts[sizeof keys / sizeof keys[0]][TEXT_MAX];
+	long long times = json_integer_value(json_object_get(failure, "times"));
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		show_text(failure, keys[i], texts[i], TEXT_MAX);
-	printf("%s %s%s%s %s%s%s%s%s (%lld times)\n", texts[0], texts[1], texts[2][0] == '\0' ? "" : " ", texts[2],
+	printf("%s %s%s%s %s%s%s%s%s (%lld %s)\n", texts[0], texts[1], texts[2][0] == '\0' ? "" : " ", texts[2],
 		texts[3], texts[4][0] == '\0' ? "" : " from ", texts[4], texts[5][0] == '\0' ? "" : " to ", texts[5],
-		(long long)json_integer_value(json_object_get(failure, "times")));
+		times, times == 1 ? "time" : "times");
 	printf("    expected %s, got %s; %s\n", texts[6], texts[7], texts[8]);
 }
 

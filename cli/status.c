@@ -104,9 +104,18 @@ static void show_holder(const Handfast__V1__Holder *holder)
 	putchar('\n');
 }
 
+/* The hash is of the public key, as control.bootstrap_root_sha256 wants it. */
+static void show_authority(const Handfast__V1__Authority *authority)
+{
+	char kind[64], hash[80], to[32];
+	show_time(authority->not_after_ms, to);
+	show_hex(pb_span(authority->sha256), hash, sizeof hash);
+	printf("  %s until %s, SHA-256 of its key %s\n", safe(authority->kind, kind, sizeof kind), to, hash);
+}
+
 static void status_text(const Handfast__V1__StatusResponse *status)
 {
-	char release[128], domain[300], kind[64], to[32];
+	char release[128], domain[300];
 	printf("handfast-control %s, trust domain %s, trust epoch %" PRIu64 "\n",
 		safe(status->release, release, sizeof release), safe(status->trust_domain, domain, sizeof domain),
 		status->epoch == NULL ? 0 : status->epoch->counter);
@@ -114,10 +123,8 @@ static void status_text(const Handfast__V1__StatusResponse *status)
 		status->svids_issued);
 	for (size_t i = 0; i < status->n_conditions; i++)
 		show_condition(status->conditions[i]);
-	for (size_t i = 0; i < status->n_authorities; i++) {
-		show_time(status->authorities[i]->not_after_ms, to);
-		printf("  %s until %s\n", safe(status->authorities[i]->kind, kind, sizeof kind), to);
-	}
+	for (size_t i = 0; i < status->n_authorities; i++)
+		show_authority(status->authorities[i]);
 	printf("%zu attested sidecars\n", status->n_holders);
 	for (size_t i = 0; i < status->n_holders; i++)
 		show_holder(status->holders[i]);

@@ -104,9 +104,11 @@ enum err control_restore(
 		*why = restoring.why;
 		return err;
 	}
+	if (bans_from != NULL)
+		log_notice("audit", "restored: %zu bans were taken over from %s", restoring.num_bans, bans_from);
 	log_notice("audit",
-		"restored: this store begins a new incarnation; %zu bans were taken over from %s, and %zu unused join "
-		"tokens buy nothing any more: make new ones",
-		restoring.num_bans, bans_from == NULL ? "no other store" : bans_from, restoring.num_tokens);
+		"restored: this store begins a new incarnation; %zu unused join tokens buy nothing any more: make new "
+		"ones",
+		restoring.num_tokens);
 	return ERR_NONE;
 }

@@ -33,8 +33,8 @@ enum err folder_make(const char *path, unsigned mode, struct why *why)
 {
 	if (mkdir(path, mode) == 0 || errno == EEXIST)
 		return ERR_NONE;
-	return why_set(
-		why, err_from_errno(errno), "a folder that is there or can be made", "make its parent", "%s: %m", path);
+	return why_set(why, err_from_errno(errno), "a folder that is there or can be made",
+		"make it, with the control plane's user as its owner", "%s: %m", path);
 }
 
 static enum err make_private(const char *path, struct why *why)
@@ -44,8 +44,10 @@ static enum err make_private(const char *path, struct why *why)
 	if (lstat(path, &found) != 0 || !S_ISDIR(found.st_mode))
 		return why_set(why, ERR_CONFIG, "a folder", "remove what is there", "%s", path);
 	if ((found.st_mode & 077) != 0 || found.st_uid != geteuid())
-		return why_set(why, ERR_CONFIG, "a state folder that only its owner can enter",
-			"chown it and chmod 0700", "%s: mode %04o, uid %u", path, found.st_mode & 07777u, found.st_uid);
+		return why_set(why, ERR_DENIED, "a state folder of our own user that nobody else can enter",
+			"run as its owner, or chown it to our user and chmod it to 0700",
+			"%s: mode %04o, uid %u, and we are uid %u", path, found.st_mode & 07777u, found.st_uid,
+			geteuid());
 	return ERR_NONE;
 }
 

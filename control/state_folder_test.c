@@ -21,7 +21,7 @@ static void makes_what_is_missing_and_refuses_what_others_may_enter(void **state
 	assert_int_equal(stat(folder.store_folder, &found), 0);
 	assert_int_equal(found.st_mode & 07777, 0700);
 	assert_int_equal(chmod(path, 0750), 0);
-	assert_int_equal(state_folder_open(path, &folder, NULL), ERR_CONFIG);
+	assert_int_equal(state_folder_open(path, &folder, NULL), ERR_DENIED); /* exit code 77 */
 	rmdir(folder.store_folder);
 	rmdir(path);
 	rmdir(parent);

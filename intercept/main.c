@@ -161,7 +161,7 @@ static enum cli_exit run(const struct options *options, const char *command)
 	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
 		return cli_exit_of(print_plan(options));
 	if (options->num_unknown_variables > 0)
-		report_add(&report, FINDING_NOTE, "environment", "no setting is called %s; ignored, of %u of this kind",
+		report_add(&report, FINDING_NOTE, "environment", "%s is no setting and is ignored; %u such variables",
 			options->unknown_variable, options->num_unknown_variables);
 	if (options->command == COMMAND_CHECK)
 		check_run(&options->rules, &report);

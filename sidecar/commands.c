@@ -53,7 +53,9 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 	struct why why = {0};
 	while (!is_ready(config->metrics_port, answer, sizeof(answer))) {
 		if (clock_system.mono_ms(&clock_system) >= end_ms) {
-			const char *body = strstr(answer, "\r\n\r\n");
+			char *body = strstr(answer, "\r\n\r\n");
+			if (body != NULL)
+				body[4 + strcspn(body + 4, "\n")] = '\0';
 			return command_line_fail(line,
 				why_set(&why, ERR_REFUSED, "a sidecar that is ready in time",
 					"see `handfast check` and `handfast why`", "%s",

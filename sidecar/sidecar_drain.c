@@ -46,7 +46,7 @@ void sidecar_drain(struct sidecar *sidecar)
 	if (sidecar->is_draining)
 		return;
 	sidecar->is_draining = true;
-	log_notice("sidecar", "draining: not ready, and both directions are served until SIGTERM");
+	log_notice("sidecar", "draining: not ready, and both directions are served on");
 	identity_client_drain(sidecar->identity); /* first: callers are to go elsewhere before anything ends here */
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_drain(sidecar->workers[i]);

@@ -92,8 +92,8 @@ enum err socket_connect_unix(const char *path, int *out_fd, struct why *why)
 	if (err == ERR_NONE && connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0)
 		err = err_from_errno(errno); /* EAGAIN: its backlog is full */
 	if (err != ERR_NONE)
-		return why_set(why, err, "a socket that somebody listens on", "check the path and that the agent runs",
-			"%s: %m", path);
+		return why_set(why, err, "a socket that a program listens on",
+			"start that program, or correct the path", "%s: %m", path);
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }

@@ -201,7 +201,7 @@ static void lost(struct identity_stream *stream)
 	stream->holds_address = false;
 	stream->was_refused = true;
 	(void)why_set(&why, ERR_DENIED, "an address that is still claimed",
-		"nothing: it is claimed again after a while, unless another identity has it by then",
+		"wait: it is claimed again after a while, unless another identity has it by then",
 		"released by an operator");
 	say_refused(stream, &why, REFUSED_RETRY_MS);
 }

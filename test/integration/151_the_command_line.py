@@ -82,6 +82,8 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     expect_eq(json.loads(_cli(story, "ban", identity_of("bad"), "--output=json").stdout)["banned"], True, "ban")
     refused = _cli(story, "ban", "not-an-id", check=False)
     expect_eq(refused.returncode, 1, "exit code of a refusal")
+    expect(re.fullmatch(r"handfast: expected a SPIFFE ID [^;]*, got it does not begin with spiffe://[^;]*; .*\n",
+                        refused.stderr), "the refusal reads otherwise: %r" % refused.stderr)
     expect_eq(_cli(story, "entry", "release", "192.0.2.77", check=False).returncode, 1, "nothing was held")
     expect_eq(_cli(story, "entry", "release", "nonsense", check=False).returncode, 64, "no address")
     away = _run(story, "handfast", "status", "--socket", "/nowhere", "--output", "json")
@@ -135,7 +137,7 @@ def finding_o6_each_command_of_the_sidecar_ends_as_the_table_says(story):
     late = story.mesh.client.run([story.binary("handfast-sidecar"), "wait", "--timeout=300ms", "--config",
                                   story.client.path], uid=1337, check=False)
     expect_eq(late.returncode, 1, "wait for a sidecar that drains")
-    expect_in("draining", late.stderr, "why it is not ready")
+    expect_in("got draining; see", late.stderr, "why it is not ready")
     expect(story.client.command("quit") != "", "quit answers nothing")
     expect_eq(story.client.process.wait_for_exit(), 0, "exit code of the sidecar")
     gone = story.mesh.client.run([story.binary("handfast-sidecar"), "drain", "--config", story.client.path], uid=1337,
