@@ -15,6 +15,8 @@ struct granter {
 	struct granter_options options;
 	struct leaf_key *leaf_keys;
 	struct admission admission;
+	unsigned num_requests; /* also those that were abandoned, until their evidence or the store answers */
+	bool is_freed;         /* the last of them releases the memory */
 	uint64_t num_unrecorded;
 	int64_t unrecorded_until_s;
 };
@@ -40,10 +42,18 @@ struct granter *granter_new(const struct granter_options *options)
 	return granter;
 }
 
-void granter_free(struct granter *granter)
+static void free_if_unused(struct granter *granter)
 {
+	if (!granter->is_freed || granter->num_requests > 0)
+		return;
 	mem_free(granter->leaf_keys);
 	mem_free(granter);
+}
+
+void granter_free(struct granter *granter)
+{
+	granter->is_freed = true;
+	free_if_unused(granter);
 }
 
 void granter_set_leaf_ttl(struct granter *granter, int64_t leaf_ttl_s)
@@ -68,11 +78,14 @@ uint32_t granter_retry_ms(struct granter *granter)
 
 static void request_free(struct grant *request)
 {
-	admission_ended(&request->granter->admission, now_ms(request->granter));
+	struct granter *granter = request->granter;
+	admission_ended(&granter->admission, now_ms(granter));
 	for (size_t i = 0; i < ISSUER_CHAIN_MAX; i++)
 		buf_done(&request->chain[i]);
 	holder_done(&request->holder);
 	mem_free(request);
+	granter->num_requests--;
+	free_if_unused(granter);
 }
 
 static void finish(struct grant *request, enum err err, const struct why *why)
@@ -225,6 +238,7 @@ struct grant *grant_start(
 	request->proves_claims = attest->proves_claims;
 	request->on_done = on_done;
 	request->arg = arg;
+	granter->num_requests++;
 	admission_began(&granter->admission, now_ms(granter));
 	attest_check(granter->options.attest, attest, on_attested, request);
 	return request;

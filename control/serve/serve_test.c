@@ -9,6 +9,7 @@
 #include "certs/csr.h"
 #include "control/issue/signer.h"
 #include "control/report/control_metrics.h"
+#include "control/serve/grant.h"
 #include "control/serve/serve.h"
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
@@ -621,6 +622,25 @@ static void finding_l6_one_identity_has_half_of_the_connections(void **state)
 		loop_run_once(world->loop, false);
 }
 
+static void never_called(_unused_ void *arg, _unused_ enum err err, _unused_ const struct granted *granted,
+	_unused_ const struct why *why)
+{
+	fail_msg("an abandoned request was answered");
+}
+
+/* At the end of the program: the evidence is judged, its answer is on its way, and everything goes. */
+static void a_request_that_was_abandoned_may_end_after_its_granter(void **state)
+{
+	struct world *world = *state;
+	const struct granter_options options = {world->loop, world->store, world->attest, world->issuer, 60};
+	const struct attest_request nothing = {.evidence = EVIDENCE_NONE};
+	struct granter *granter = granter_new(&options);
+	grant_abandon(grant_start(granter, &nothing, never_called, world));
+	granter_free(granter);
+	for (int i = 0; i < 3; i++)
+		loop_run_once(world->loop, false); /* AddressSanitizer sees what is touched here */
+}
+
 /* A stranger needs no identity to complete a handshake. */
 static void finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken(void **state)
 {
@@ -668,6 +688,7 @@ int main(int argc, char **argv)
 		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested),
 		TEST(finding_l10_an_svid_that_never_attested_does_not_claim),
 		TEST(finding_l6_one_identity_has_half_of_the_connections),
+		TEST(a_request_that_was_abandoned_may_end_after_its_granter),
 		cmocka_unit_test_setup_teardown(
 			finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken,
 			set_up_few_connections, tear_down),
