@@ -45,21 +45,31 @@ enum err control_start_signer(struct control *control, enum key_policy policy, v
 	return issuer_start(&options, &control->issuer, why);
 }
 
-/* The settings' folder stays readable, so that a file that was replaced by renaming can be read again; but not where
- * that folder lies above the keys: then only the file as it is now. */
-static char *settings_path(const struct control *control)
+static bool lies_above_keys(const struct control *control, const char *folder)
 {
-	char resolved[PATH_MAX], keys[PATH_MAX];
-	if (control->source->path == NULL || realpath(control->source->path, resolved) == NULL)
-		return NULL;
-	char *folder = folder_of(resolved);
-	if (realpath(control->state.key_folder, keys) != NULL && folder_lies_in(keys, folder)) {
+	char keys[PATH_MAX];
+	return realpath(control->state.key_folder, keys) != NULL && folder_lies_in(keys, folder);
+}
+
+/* Folders stay readable, so that a file that was replaced by renaming can be read again: the one that the file lies in,
+ * and the one that names it, where Kubernetes puts a link to a folder that is another after each change. But none that
+ * lies above the keys: then only the file as it is now. Returns how many. */
+static size_t settings_paths(const struct control *control, char *out[2])
+{
+	char file[PATH_MAX], named[PATH_MAX];
+	if (control->source->path == NULL || realpath(control->source->path, file) == NULL)
+		return 0;
+	_cleanup_(mem_freep) char *folder = folder_of(file), *named_folder = folder_of(control->source->path);
+	bool is_above = lies_above_keys(control, folder);
+	out[0] = mem_strdup(is_above ? file : folder);
+	if (realpath(named_folder, named) != NULL && strcmp(named, folder) != 0 && !lies_above_keys(control, named)) {
+		out[1] = mem_strdup(named);
+		return 2;
+	}
+	if (is_above)
 		log_warning("control", "the settings lie above the state folder: a reload sees them only when they are "
 				       "written in place");
-		mem_free(folder);
-		return mem_strdup(resolved);
-	}
-	return folder;
+	return 1;
 }
 
 /* As the settings were checked, now that links can be followed. */
@@ -76,14 +86,17 @@ static enum err check_socket_folder(const struct control *control, const char *s
 /* The signer made the key folder before it answers anybody; until then there is nothing to shut out of. */
 static enum err shut_out_of_keys(struct control *control, struct why *why)
 {
-	_cleanup_(mem_freep) char *settings = settings_path(control);
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
 	RETURN_IF_ERR(check_socket_folder(control, socket_folder, why));
-	struct confine_path paths[3] = {{control->state.store_folder, true}, {socket_folder, true}};
-	size_t num_paths = 2;
-	if (settings != NULL)
-		paths[num_paths++] = (struct confine_path){settings, false};
-	return confine_network(control->state.key_folder, paths, num_paths, why);
+	char *settings[2] = {NULL, NULL};
+	struct confine_path paths[4] = {{control->state.store_folder, true}, {socket_folder, true}};
+	size_t num_settings = settings_paths(control, settings);
+	for (size_t i = 0; i < num_settings; i++)
+		paths[2 + i] = (struct confine_path){settings[i], false};
+	enum err err = confine_network(control->state.key_folder, paths, 2 + num_settings, why);
+	for (size_t i = 0; i < num_settings; i++)
+		mem_free(settings[i]);
+	return err;
 }
 
 static enum err listen_on(uint16_t port, int *out_fd, struct why *why)

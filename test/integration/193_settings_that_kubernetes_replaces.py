@@ -1,0 +1,49 @@
+"""The control plane reads its settings again where they are a ConfigMap: a link to a link, and the folder is another each time.
+
+    control [its settings as kubelet lays them out]
+
+Rows: O3."""
+
+import os
+import shutil
+
+from handfast_harness import Mesh, expect, expect_in, settings
+
+DEADLINE_S = 60
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=(), start=False)
+    control = story.control = story.mesh.control
+    story.mount = os.path.join(control.folder, "mount")
+    os.mkdir(story.mount)
+    _lay_out(story, "..first", {})
+    os.symlink("..data/control.yaml", os.path.join(story.mount, "control.yaml"))
+    control.path = os.path.join(story.mount, "control.yaml")
+    story.mesh.start()
+
+
+def _lay_out(story, name, changes):
+    """As kubelet's atomic writer: a new folder, then a link that is renamed over the old one."""
+    os.mkdir(os.path.join(story.mount, name))
+    settings.write(os.path.join(story.mount, name, "control.yaml"), settings.merge(story.control.settings, changes))
+    link = os.path.join(story.mount, "..data")
+    before = os.readlink(link) if os.path.islink(link) else None
+    os.symlink(name, link + "_tmp")
+    os.rename(link + "_tmp", link)
+    if before:
+        shutil.rmtree(os.path.join(story.mount, before))
+
+
+def finding_o3_a_reload_sees_the_next_folder_of_a_config_map(story):
+    for number, name in enumerate(("..second", "..third")):
+        _lay_out(story, name, {"mesh": {"claim_grace": "%dh" % (number + 5)}})
+        story.control.process.signal(1)
+        story.control.process.wait_until("the reload", lambda number=number: "Permission denied" in story.control.log() or
+                                         _num_reloads(story) > number)
+        expect("Permission denied" not in story.control.log(), "the settings could not be read")
+    expect_in("mesh.claim_grace", story.control.log(), "what the reload says")
+
+
+def _num_reloads(story):
+    return story.control.log().count("mesh.claim_grace")
