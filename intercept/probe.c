@@ -103,7 +103,7 @@ static enum probe_outcome ask_listener(
 	if (addr_eq(&original, &probe->dialled))
 		return PROBE_REDIRECTED;
 	_unused_
-	enum err told = why_set(why, ERR_NOT_FOUND, "the address dialled as the original destination",
+	enum err told = why_set(why, ERR_NOT_FOUND, "the address dialed as the original destination",
 		"look for other nat rules in this namespace", "%s", addr_format(&original, text));
 	return PROBE_MISDIRECTED;
 }

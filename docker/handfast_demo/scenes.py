@@ -69,7 +69,7 @@ def the_wire(stage):
     say("Captured at the router between the shop and everybody else, since before the sidecars started: %d connections, "
         "%s, %d TLS records, to the ports %s (the tunnel is 15008, the control plane 15012).", seen.num_connections,
         kilobytes(seen.num_bytes), seen.num_records, ", ".join(map(str, ports)))
-    claim_eq(ports, [15008, 15012], "the shop dialled no port but the tunnel's and the control plane's")
+    claim_eq(ports, [15008, 15012], "the shop dialed no port but the tunnel's and the control plane's")
     claim_eq(seen.not_tls, [], "every byte of every connection, in both directions, is part of a TLS record")
     claim_eq(dict(seen.versions), {wire.TLS_1_3: seen.num_connections},
              "every server chose TLS 1.3 (supported_versions of its ServerHello is 0x0304)")
@@ -91,7 +91,7 @@ def who_with_whom(stage):
                      "the %s's sidecar wrote down who used '%s'" % (name, service))
             rows.append((name, line["source_id"].rpartition("/")[2], line["destination_id"].rpartition("/")[2], target,
                          line["bytes_sent"], line["bytes_received"]))
-    table(rows, ("log of", "source", "destination", "address dialled", "bytes there", "bytes back"))
+    table(rows, ("log of", "source", "destination", "address dialed", "bytes there", "bytes back"))
     say("'shop' is %s, 'store' is %s.", stages.SHOP, stages.STORE)
 
 
