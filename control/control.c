@@ -249,6 +249,10 @@ enum err control_run(struct control *control)
 	loop_signal_start(control->loop, &control->terminate, SIGTERM, on_terminate);
 	loop_signal_start(control->loop, &control->interrupt, SIGINT, on_interrupt);
 	loop_signal_start(control->loop, &control->hangup, SIGHUP, on_hangup);
+	sigset_t held; /* by main(), until it is taken here */
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &held, NULL);
 	control_start(control);
 	loop_run(control->loop);
 	return control->failure;

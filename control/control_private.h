@@ -38,6 +38,7 @@ struct control {
 	void (*on_fenced)(struct control *control);
 	uint64_t drain_deadline_ms;
 	bool is_draining;
+	bool must_reload; /* SIGHUP came before the doors were open */
 	enum err failure; /* what ends control_run() */
 };
 

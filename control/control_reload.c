@@ -66,8 +66,9 @@ void control_reload(struct control *control)
 {
 	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(CLI_MISTAKES_MAX);
 	struct control_config *fresh;
-	if (control->serve == NULL)
-		return;
+	control->must_reload = control->serve == NULL;
+	if (control->must_reload)
+		return; /* on_trust_changed() comes back to it */
 	if (control_read_settings(control->source, &mistakes, &fresh) != ERR_NONE) {
 		log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&mistakes));
 		metric_add(metrics_shard(control->metrics, 0), CONTROL_RELOADS_REFUSED, 1);

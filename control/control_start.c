@@ -114,6 +114,8 @@ static void on_trust_changed(void *arg)
 	if (control->serve == NULL)
 		open_doors(control);
 	serve_trust_changed(control->serve);
+	if (control->must_reload)
+		control_reload(control);
 }
 
 static void start_services(struct control *control)

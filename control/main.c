@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "control/issue/signer.h"
 #include "control/versions.h"
+#include <signal.h>
 #include <string.h>
 
 extern char **environ;
@@ -53,6 +54,16 @@ static enum cli_exit restore(
 			       : command_line_fail(line, err, &why);
 }
 
+/* From before the settings are read until control_run() takes it: one that comes meanwhile neither ends us nor is lost.
+ */
+static void hold_hangup(void)
+{
+	sigset_t hangup;
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hangup, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line = {0};
@@ -67,6 +78,8 @@ int main(int argc, char **argv)
 	bool restores = command_line_is(&line, "restore");
 	if (!restores && command_line_value(&line, "bans-from") != NULL)
 		command_line_mistake(&line, "bans-from", "the command restore", "another");
+	if (!restores)
+		hold_hangup();
 	if (control_read_settings(&source, &line.mistakes, &config) != ERR_NONE)
 		return command_line_refuse(&line);
 	if (!line.checks_only && restores)

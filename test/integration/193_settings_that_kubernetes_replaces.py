@@ -6,8 +6,9 @@ Rows: O3."""
 
 import os
 import shutil
+import signal
 
-from handfast_harness import Mesh, expect, expect_in, settings
+from handfast_harness import Mesh, expect, expect_in, settings, wait_until
 
 DEADLINE_S = 60
 
@@ -38,11 +39,26 @@ def _lay_out(story, name, changes):
 def finding_o3_a_reload_sees_the_next_folder_of_a_config_map(story):
     for number, name in enumerate(("..second", "..third")):
         _lay_out(story, name, {"mesh": {"claim_grace": "%dh" % (number + 5)}})
-        story.control.process.signal(1)
+        story.control.process.signal(signal.SIGHUP)
         story.control.process.wait_until("the reload", lambda number=number: "Permission denied" in story.control.log() or
                                          _num_reloads(story) > number)
         expect("Permission denied" not in story.control.log(), "the settings could not be read")
     expect_in("mesh.claim_grace", story.control.log(), "what the reload says")
+
+
+def finding_o3_a_reload_that_is_asked_for_during_the_start_is_not_lost(story):
+    story.control.stop()
+    process = story.control.launch()
+    wait_until("the signals to be taken", lambda: _takes_hangup(process.pid), interval_s=0.001)
+    process.signal(signal.SIGHUP)
+    process.wait_for_log("the settings were read again")
+
+
+def _takes_hangup(pid):
+    """Whether it no longer ends by SIGHUP: the signal is blocked or caught."""
+    with open("/proc/%d/status" % pid) as file:
+        rows = dict(line.split(":", 1) for line in file)
+    return "handfast-contro" in rows["Name"] and (int(rows["SigBlk"], 16) | int(rows["SigCgt"], 16)) & 1
 
 
 def _num_reloads(story):
