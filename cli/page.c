@@ -58,13 +58,11 @@ static enum err split(struct span answer, unsigned *out_status, struct span *out
 	return ERR_NONE;
 }
 
-static enum err get(const char *admin, const char *path, struct buf *page)
+static enum err get(const struct addr *at, const char *path, struct buf *page)
 {
-	struct addr at;
 	_cleanup_fd_ int fd = -1;
 	const struct socket_connect_options none = {0};
-	RETURN_IF_ERR(addr_parse(span_of_str(admin), &at));
-	RETURN_IF_ERR(socket_connect(&at, &none, &fd));
+	RETURN_IF_ERR(socket_connect(at, &none, &fd));
 	RETURN_IF_ERR(send_request(fd, path));
 	return read_all(fd, page);
 }
@@ -75,7 +73,11 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 	const char *given = command_line_value(line, "admin"), *admin = given != NULL ? given : COMMANDS_ADMIN;
 	struct span body;
 	unsigned status;
-	enum err err = get(admin, path, &page);
+	struct addr at;
+	if (addr_parse(span_of_str(admin), &at) != ERR_NONE)
+		return why_set(why, ERR_CONFIG, "--admin with an address and port such as " COMMANDS_ADMIN,
+			"correct it", "%s", admin);
+	enum err err = get(&at, path, &page);
 	if (err == ERR_NONE)
 		err = split(buf_span(&page), &status, &body);
 	if (err != ERR_NONE)

@@ -6,6 +6,7 @@
 #include "base/core/mem.h"
 #include "control/control_private.h"
 #include "control/registry/holders.h"
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -83,9 +84,21 @@ static void on_signer_lost(void *arg, enum err err)
 	end(restoring, why_set(&restoring->why, err, "a signer that runs", "see its last line above", "it ended"));
 }
 
+/* Without keys there is nothing to go on with, and no folder is to be made where a path was mistyped. */
+static enum err keys_are_there(const struct control *control, struct why *why)
+{
+	struct stat found;
+	_cleanup_(mem_freep) char *keys = mem_printf("%s/keys", control->config->state_dir);
+	if (stat(keys, &found) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		return ERR_NONE; /* what else is wrong is said later */
+	return why_set(why, ERR_STATE_DAMAGED, "a state folder with keys, such as a backup",
+		"put the backup there first, or correct state_dir", "%s: %m", keys);
+}
+
 static enum err run(struct restoring *restoring)
 {
 	struct control *control = restoring->control;
+	RETURN_IF_ERR(keys_are_there(control, &restoring->why));
 	RETURN_IF_ERR(control_load(control, &restoring->why));
 	RETURN_IF_ERR(control_start_signer(control, KEYS_TAKE_ANY_STORE, on_signer_lost, restoring, &restoring->why));
 	const struct store_mark mark = control_store_mark(control);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Handfast in a minute and a half: real programs in network namespaces, and claims that are checked as they are made.
+"""Handfast in about a minute: real programs in network namespaces, and claims that are checked as they are made.
 
     docker/demo.py            plays it, sums up, and leaves nothing behind
     docker/demo.py --keep     afterwards lets everything run until Ctrl-C, to play with

@@ -96,6 +96,21 @@ static void commands_to_a_running_sidecar_need_no_control_plane(void **state)
 	}
 }
 
+static void ranges_are_written_as_the_values_are(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
+	struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings,
+				 "control: {address: 192.0.2.1:15012}\ndeadlines: {hold: 2h}\nworkers: 65\n"
+				 "limits: {window_budget: 1KiB}\n",
+				 &config),
+		ERR_CONFIG);
+	assert_non_null(strstr(settings_mistakes(settings), "between 100ms and 1h, got '2h'"));
+	assert_non_null(strstr(settings_mistakes(settings), "between 1 and 64, got '65'"));
+	assert_non_null(strstr(settings_mistakes(settings), "between 1MiB and 1024GiB, got '1KiB'"));
+}
+
 static void finding_o8_one_of_n_is_a_number(void **state)
 {
 	(void)state;
@@ -226,6 +241,7 @@ int main(void)
 		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(ports_and_modes_make_the_floor),
 		cmocka_unit_test(commands_to_a_running_sidecar_need_no_control_plane),
+		cmocka_unit_test(ranges_are_written_as_the_values_are),
 		cmocka_unit_test(finding_o8_one_of_n_is_a_number),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),

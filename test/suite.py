@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Runs every part of the test suite, one after the other, and adds up. test/run.sh calls it; by itself, as root:
+"""Runs every part of the test suite, one after the other, and adds up, as root. test/run.sh installs first and calls it:
 
     test/suite.py                 all parts but `fresh`
-    test/suite.py unit stories    some parts (see PARTS)
+    test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint fresh
     test/suite.py all fresh       what .ci/run asks for: every part, and the first command on a fresh machine
 
 What is counted: each case of a unit test or a corpus (both times: plain, and with sanitizers), each rule of a lint, each

@@ -148,7 +148,7 @@ static uint64_t quantity_read(struct settings *settings, struct setting_node *ma
 	struct setting_node *node = ask(map, key);
 	const char *text = scalar_text(settings, node, kind);
 	uint64_t value;
-	char expected[128];
+	char expected[128], from[32], to[32];
 	if (text == NULL)
 		return otherwise;
 	if (quantity_parse(text, units, &value) != ERR_NONE) {
@@ -157,8 +157,9 @@ static uint64_t quantity_read(struct settings *settings, struct setting_node *ma
 	}
 	if (value >= min && value <= max)
 		return value;
-	snprintf(expected, sizeof(expected), "%s between %" PRIu64 " and %" PRIu64 "%s", kind, min, max,
-		units == durations ? " ms" : "");
+	quantity_format(min, units, from);
+	quantity_format(max, units, to);
+	snprintf(expected, sizeof(expected), "%s between %s and %s", kind, from, to);
 	setting_mistake(settings, node, expected, "choose one in the range", "'%s'", text);
 	return otherwise;
 }

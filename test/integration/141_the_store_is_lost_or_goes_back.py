@@ -77,6 +77,14 @@ def finding_i3_a_lost_store_is_refused_and_no_new_one_takes_its_place(story):
         expect(not os.path.exists(os.path.join(story.store, "control.db")), "a new store was made")
 
 
+def shows_that_restore_makes_nothing_where_no_backup_lies(story):
+    nowhere = os.path.join(story.control.state, "nowhere")
+    done = _restore(story, "--state_dir", nowhere)
+    expect_eq(done.returncode, 65, "exit code of restore without a backup (%s)" % done.stderr)
+    expect_in("put the backup there first", done.stderr, "what it says")
+    expect(not os.path.exists(nowhere), "a folder was made")
+
+
 def finding_i7_a_whole_backup_goes_on_as_a_new_incarnation_and_keeps_the_bans(story):
     _copy(story.older, story.control.state)  # keys and store, from before the ban
     done = _restore(story, "--bans-from", story.newest)

@@ -114,6 +114,7 @@ def finding_o2_each_page_and_each_command_to_a_sidecar(story):
         expect_eq(story.mesh.control.host.http(control + page)[0], 200, "the control plane's " + page)
     nowhere = _ask(story, "certs", "--admin", "127.0.0.1:9", check=False)
     expect_eq(nowhere.returncode, 69, "no sidecar")
+    expect_eq(_ask(story, "certs", "--admin", "127.0.0.1", check=False).returncode, 64, "an address without a port")
 
 
 def finding_o2_check_ends_with_1_when_something_is_not_well(story):
