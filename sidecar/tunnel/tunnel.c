@@ -143,14 +143,17 @@ void tunnel_drain(struct tunnel *tunnel)
 {
 	if (tunnel->is_draining || tunnel->state == TUNNEL_GONE)
 		return;
+	if (tunnel->state != TUNNEL_OPEN && !tunnel->set->outbound) {
+		tunnel->is_late = true;
+		return;
+	}
 	tunnel->is_draining = true;
 	tunnel->drained_ms = loop_now_ms(tunnel->set->loop);
-	if (tunnel->state == TUNNEL_OPEN)
-		h2_session_shutdown(tunnel->h2); /* and the flush that follows sees whether anything is left */
-	else if (tunnel->set->outbound)
+	if (tunnel->state != TUNNEL_OPEN) {
 		tunnel_lost(tunnel, &(struct why){0}); /* nothing is on it yet */
-	if (tunnel->state != TUNNEL_OPEN)
 		return;
+	}
+	h2_session_shutdown(tunnel->h2); /* and the flush that follows sees whether anything is left */
 	tunnel_want_flush(tunnel);
 	tunnel_rearm(tunnel);
 }

@@ -29,6 +29,7 @@ struct tunnel {
 	struct tunnel_set *set;
 	enum tunnel_state state;
 	bool is_draining; /* takes no new stream */
+	bool is_late;     /* inbound: was to drain before it was open; soon after, it does */
 	bool was_open;
 	bool was_failed_by_peer;
 	bool is_withdrawn;         /* its peer's identity is not trusted any more */

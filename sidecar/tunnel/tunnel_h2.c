@@ -8,7 +8,7 @@ enum {
 	HEADER_BYTES = 16 * 1024,
 	LEAVE_BEFORE_S =
 		5, /* what a caller may take from choosing a tunnel to its CONNECT being here, and the clocks */
-	LATE_TUNNEL_MS = 1000, /* of a tunnel that is accepted while draining */
+	LATE_TUNNEL_MS = 1000, /* of a tunnel that was accepted, or shaking hands, while draining */
 };
 
 static void on_headers(
@@ -67,14 +67,14 @@ static void on_settings(void *arg)
 	tunnel->was_open = true;
 	tunnel->emptied_ms = loop_now_ms(tunnel->set->loop);
 	tunnel->leave_at_s = leave_at_s(tunnel);
-	if (tunnel->set->is_draining) /* its first streams are served; the next ones go elsewhere */
+	/* Its first streams are served, the next ones go elsewhere: a GOAWAY at once would refuse what its peer has waited
+	 * with. */
+	if (tunnel->set->is_draining || tunnel->is_late)
 		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)
 		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel),
 			tunnel->emptied_ms - tunnel->shaking_ms);
-	if (tunnel->is_draining) /* decided while it was shaking hands */
-		h2_session_shutdown(tunnel->h2);
 	tunnel->set->hooks->on_open(tunnel);
 }
 

@@ -223,6 +223,26 @@ static void streams_asked_for_during_a_rotation_are_all_served(void **state)
 	assert_int_equal(world->num_fars, 40);
 }
 
+/* When its SETTINGS came with a GOAWAY, the stream that waited for them was refused, and that used up one of its tries. */
+static void a_server_that_rotates_during_a_handshake_serves_what_waits_for_it(void **state)
+{
+	struct world *world = *state;
+	struct call *call = world_call(world);
+	for (unsigned i = 0; i < 200 && world->opened[false] == 0; i++) {
+		world_set_credentials(world, false, credentials_of(world, SERVER_ID));
+		world_run(world, 1);
+	}
+	assert_true(WORLD_UNTIL(world, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_OPEN);
+	assert_int_equal(world->opened[true], 1); /* not by another tunnel */
+	clock_fake_advance(&world->clock, 1000);
+	world_run(world, 10);
+	struct call *next = world_call(world);
+	assert_true(WORLD_UNTIL(world, next->has_result));
+	assert_int_equal(next->result.verdict, STREAM_OPEN);
+	assert_int_equal(world->opened[true], 2); /* it was left */
+}
+
 static void T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more(void **state)
 {
 	struct world *world = *state;
@@ -371,6 +391,7 @@ int main(void)
 		WORLD_TEST(rotates_without_touching_a_live_stream),
 		WORLD_TEST(a_server_that_rotates_sends_its_peers_to_new_tunnels),
 		WORLD_TEST(streams_asked_for_during_a_rotation_are_all_served),
+		WORLD_TEST(a_server_that_rotates_during_a_handshake_serves_what_waits_for_it),
 		WORLD_TEST(T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more),
 		WORLD_TEST(finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends),
 		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
