@@ -25,24 +25,27 @@ enum { LOOPBACK_IFINDEX = 1 };
  * With these it is a third, for the same throughput; the kernel still passes them on by 64 KiB. */
 enum { NEAR_SEGMENT_MAX = 32000 };
 
-static enum err bind_source(int fd, const struct ip_addr *source)
+enum how { DIRECTLY, OVER_LOOPBACK, EXCLUSIVELY /* from a port that no other connection from this source has */ };
+
+static enum err bind_source(int fd, const struct ip_addr *source, enum how how)
 {
-	/* Else bind() takes one of some 28,000 ports for all destinations together. */
-	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	struct sockaddr_storage sa;
+	/* Else bind() takes one of some 28,000 ports for all destinations together. */
+	if (how != EXCLUSIVELY)
+		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *source}, &sa);
 	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
 }
 
-static enum err prepare(int fd, const struct socket_connect_options *options, bool over_loopback)
+static enum err prepare(int fd, const struct socket_connect_options *options, enum how how)
 {
 	if (options->resets_on_close)
 		socket_set_reset_on_close(fd, true);
 	if (options->limits_memory)
 		socket_limit_memory(fd, options->is_near);
-	if (over_loopback)
+	if (how == OVER_LOOPBACK)
 		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
-	return options->source == NULL ? ERR_NONE : bind_source(fd, options->source);
+	return options->source == NULL || how == EXCLUSIVELY ? ERR_NONE : bind_source(fd, options->source, how);
 }
 
 static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_t len)
@@ -53,15 +56,25 @@ static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_
 	return errno == EADDRNOTAVAIL || errno == EAGAIN ? ERR_NO_PORT : err_from_errno(errno);
 }
 
-static enum err connect_from_some_port(
-	int fd, const struct sockaddr_storage *sa, socklen_t len, struct local_ports *ports)
+static enum err connect_from(int fd, const struct sockaddr_storage *sa, socklen_t len,
+	const struct socket_connect_options *options, enum how how)
 {
+	enum err err = how == EXCLUSIVELY ? bind_source(fd, options->source, how) : ERR_NONE;
+	if (err != ERR_NONE)
+		return err == ERR_EXISTS ? ERR_NO_PORT : err;
+	return connect_once(fd, sa, len);
+}
+
+static enum err connect_from_some_port(int fd, const struct sockaddr_storage *sa, socklen_t len,
+	const struct socket_connect_options *options, enum how how)
+{
+	struct local_ports *ports = options == NULL ? NULL : options->ports;
 	enum err err = ERR_NO_PORT;
 	for (unsigned i = 0; err == ERR_NO_PORT && i < LOCAL_PORTS_TRIES; i++) {
 		uint32_t window = ports == NULL ? 0 : local_ports_window(ports);
 		bool is_bounded =
 			window != 0 && setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &window, sizeof window) == 0;
-		err = connect_once(fd, sa, len);
+		err = connect_from(fd, sa, len, options, how);
 		if (!is_bounded)
 			return err;
 		if (err == ERR_NO_PORT)
@@ -71,17 +84,17 @@ static enum err connect_from_some_port(
 }
 
 static enum err start_connecting(
-	const struct addr *to, const struct socket_connect_options *options, bool over_loopback, int *out_fd)
+	const struct addr *to, const struct socket_connect_options *options, enum how how, int *out_fd)
 {
 	_cleanup_fd_ int fd = -1;
 	if (to->ip.family == 0)
 		return ERR_UNREACHABLE;
 	RETURN_IF_ERR(fd_socket(to->ip.family, SOCK_STREAM, &fd));
 	if (options != NULL)
-		RETURN_IF_ERR(prepare(fd, options, over_loopback));
+		RETURN_IF_ERR(prepare(fd, options, how));
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(to, &sa);
-	RETURN_IF_ERR(connect_from_some_port(fd, &sa, len, options == NULL ? NULL : options->ports));
+	RETURN_IF_ERR(connect_from_some_port(fd, &sa, len, options, how));
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
@@ -97,13 +110,17 @@ static bool is_connected(int fd)
 enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd)
 {
 	if (options == NULL || !options->over_loopback)
-		return start_connecting(to, options, false, out_fd);
+		return start_connecting(to, options, DIRECTLY, out_fd);
 	_cleanup_fd_ int fd = -1;
-	RETURN_IF_ERR(start_connecting(to, options, true, &fd));
+	RETURN_IF_ERR(start_connecting(to, options, OVER_LOOPBACK, &fd));
 	/* To a port of an own address where nothing listens, a SYN that was sent by way of lo gets no reset: to the
-	 * kernel its route is not local. Without the binding the refusal comes at once. */
-	if (!is_connected(fd))
-		return start_connecting(to, options, false, out_fd);
+	 * kernel its route is not local. Without the binding the refusal comes at once. But a connection that is bound
+	 * to lo is none to the kernel when it looks for a port for connect() on a socket that is not; one with the same
+	 * four numbers would be reset. bind() sees them all. */
+	if (!is_connected(fd)) {
+		enum how how = options->source == NULL ? DIRECTLY : EXCLUSIVELY;
+		return start_connecting(to, options, how, out_fd);
+	}
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
