@@ -67,8 +67,8 @@ static void on_settings(void *arg)
 	tunnel->was_open = true;
 	tunnel->emptied_ms = loop_now_ms(tunnel->set->loop);
 	tunnel->leave_at_s = leave_at_s(tunnel);
-	/* Its first streams are served, the next ones go elsewhere: a GOAWAY at once would refuse what its peer has waited
-	 * with. */
+	/* Its first streams are served, the next ones go elsewhere: a GOAWAY at once would refuse what its peer has
+	 * waited with. */
 	if (tunnel->set->is_draining || tunnel->is_late)
 		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);

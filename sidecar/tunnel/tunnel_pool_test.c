@@ -223,7 +223,8 @@ static void streams_asked_for_during_a_rotation_are_all_served(void **state)
 	assert_int_equal(world->num_fars, 40);
 }
 
-/* When its SETTINGS came with a GOAWAY, the stream that waited for them was refused, and that used up one of its tries. */
+/* When its SETTINGS came with a GOAWAY, the stream that waited for them was refused, and that used up one of its tries.
+ */
 static void a_server_that_rotates_during_a_handshake_serves_what_waits_for_it(void **state)
 {
 	struct world *world = *state;
