@@ -44,7 +44,7 @@ static enum err make_private(const char *path, struct why *why)
 	if (lstat(path, &found) != 0 || !S_ISDIR(found.st_mode))
 		return why_set(why, ERR_CONFIG, "a folder", "remove what is there", "%s", path);
 	if ((found.st_mode & 077) != 0 || found.st_uid != geteuid())
-		return why_set(why, ERR_DENIED, "a state folder of our own user that nobody else can enter",
+		return why_set(why, ERR_DENIED, "a state folder of our own user that no other user can enter",
 			"run as its owner, or chown it to our user and chmod it to 0700",
 			"%s: mode %04o, uid %u, and we are uid %u", path, found.st_mode & 07777u, found.st_uid,
 			geteuid());

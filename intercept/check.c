@@ -213,7 +213,7 @@ static void check_rules(const struct rules *rules, struct report *report)
 	CHECK(rules_render_table(rules, &wanted) == ERR_NONE);
 	if (!span_eq(buf_span(&stands), buf_span(&wanted)))
 		report_add(report, FINDING_NOTE, "rules",
-			"what stands is not what these settings would write; other flags at `up`, or somebody's hand");
+			"what stands is not what these settings would write; other flags at `up`, or a change by hand");
 }
 
 void check_run(const struct rules *rules, struct report *report)

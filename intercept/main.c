@@ -114,14 +114,18 @@ static enum err run_up_on_host(const struct options *options, struct report *rep
 	return err;
 }
 
-static enum err print_plan(const struct options *options)
+static enum err print_plan(const struct options *options, const char *command)
 {
-	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), commands = BUF_INIT(2 * RULES_TEXT_MAX);
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), commands = BUF_INIT(2 * RULES_TEXT_MAX),
+				       text = BUF_INIT(4 * RULES_TEXT_MAX);
 	bool up = options->command == COMMAND_UP;
 	RETURN_IF_ERR(rules_render_table(&options->rules, &table));
 	RETURN_IF_ERR(up ? rules_render_rewrite(buf_span(&table), &commands) : rules_render_remove(&commands));
-	print(&commands, stdout);
-	printf("# and on lo: %s 169.254.15.6/32, 100::6/128 and the eight of 100::8/125\n", up ? "add" : "remove");
+	RETURN_IF_ERR(report_render_plan(command, buf_span(&commands),
+		up ? "add 169.254.15.6/32, 100::6/128 and the eight of 100::8/125"
+		   : "remove 169.254.15.6/32, 100::6/128 and the eight of 100::8/125",
+		options->json, &text));
+	print(&text, stdout);
 	return ERR_NONE;
 }
 
@@ -159,7 +163,7 @@ static enum cli_exit run(const struct options *options, const char *command)
 	struct report report = {0};
 	enum err err = ERR_NONE;
 	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
-		return cli_exit_of(print_plan(options));
+		return cli_exit_of(print_plan(options, command));
 	if (options->num_unknown_variables > 0)
 		report_add(&report, FINDING_NOTE, "environment", "%s is no setting and is ignored; %u such variables",
 			options->unknown_variable, options->num_unknown_variables);

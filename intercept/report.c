@@ -67,6 +67,13 @@ static int append(const char *text, size_t len, void *out)
 	return buf_append((struct buf *)out, span_of(text, len)) == ERR_NONE ? 0 : -1;
 }
 
+static enum err dump(const json_t *whole, struct buf *out)
+{
+	if (whole == NULL)
+		return ERR_MALFORMED;
+	return json_dump_callback(whole, append, out, JSON_COMPACT) == 0 ? buf_append_str(out, "\n") : ERR_LIMIT;
+}
+
 static enum err render_json(const struct report *report, const char *command, struct buf *out)
 {
 	_cleanup_(json_release) json_t *findings = json_array();
@@ -80,12 +87,21 @@ static enum err render_json(const struct report *report, const char *command, st
 	bool ok = !report_has(report, FINDING_FAILED) && !report_has(report, FINDING_UNPROVEN);
 	_cleanup_(json_release) json_t *whole =
 		json_pack("{s:s, s:b, s:O}", "command", command, "ok", ok, "findings", findings);
-	if (whole == NULL)
-		return ERR_MALFORMED;
-	return json_dump_callback(whole, append, out, JSON_COMPACT) == 0 ? buf_append_str(out, "\n") : ERR_LIMIT;
+	return dump(whole, out);
 }
 
 enum err report_render(const struct report *report, const char *command, bool json, struct buf *out)
 {
 	return json ? render_json(report, command, out) : render_text(report, out);
+}
+
+enum err report_render_plan(const char *command, struct span nft, const char *lo, bool json, struct buf *out)
+{
+	if (!json) {
+		RETURN_IF_ERR(buf_append(out, nft));
+		return buf_printf(out, "# and on lo: %s\n", lo);
+	}
+	_cleanup_(json_release) json_t *whole = json_pack("{s:s, s:b, s:s%, s:s}", "command", command, "dry_run", 1,
+		"nft", (const char *)nft.ptr, nft.len, "lo", lo);
+	return dump(whole, out);
 }

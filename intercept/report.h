@@ -32,3 +32,7 @@ bool report_has(const struct report *report, enum finding_state state);
 
 /* One line a finding, or one JSON object with "command", "ok" and "findings". */
 enum err report_render(const struct report *report, const char *command, bool json, struct buf *out) _must_use_;
+/* What --dry-run promises: the commands for nft and a sentence about lo; or one JSON object with "command", "dry_run",
+ * "nft" and "lo". */
+enum err report_render_plan(
+	const char *command, struct span nft, const char *lo, bool json, struct buf *out) _must_use_;

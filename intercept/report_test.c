@@ -56,6 +56,16 @@ static void cuts_a_text_that_is_too_long(_unused_ void **state)
 	assert_int_equal(strlen(report.findings[0].text), sizeof(report.findings[0].text) - 1);
 }
 
+static void a_plan_is_commands_for_nft_or_one_json_object(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(1024), json = BUF_INIT(1024);
+	assert_int_equal(report_render_plan("up", SPAN_LITERAL("add \"x\"\n"), "add it", false, &text), ERR_NONE);
+	assert_string_equal(buf_cstr(&text), "add \"x\"\n# and on lo: add it\n");
+	assert_int_equal(report_render_plan("up", SPAN_LITERAL("add \"x\"\n"), "add it", true, &json), ERR_NONE);
+	assert_string_equal(buf_cstr(&json),
+		"{\"command\":\"up\",\"dry_run\":true,\"nft\":\"add \\\"x\\\"\\n\",\"lo\":\"add it\"}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -63,6 +73,7 @@ int main(void)
 		cmocka_unit_test(says_one_json_object_that_is_ok_when_nothing_failed),
 		cmocka_unit_test(is_not_ok_when_something_failed_or_is_unproven),
 		cmocka_unit_test(tells_a_why_with_what_to_do),
+		cmocka_unit_test(a_plan_is_commands_for_nft_or_one_json_object),
 		cmocka_unit_test(cuts_a_text_that_is_too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ enum err process_harden(struct why *why)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return why_set(why, err_from_errno(errno), "a process that nobody can dump",
+		return why_set(why, err_from_errno(errno), "a process that cannot be dumped",
 			"look for a seccomp profile that forbids prctl", "%m");
 	struct rlimit none = {0};
 	if (setrlimit(RLIMIT_CORE, &none) != 0)

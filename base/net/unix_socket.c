@@ -48,7 +48,7 @@ static enum err remove_stale(const struct sockaddr_un *sa, struct why *why)
 		return why_set(why, ERR_DENIED, "a socket of our own user", "remove it or choose another path",
 			"%s: owned by user %u", path, (unsigned)stat.st_uid);
 	if (is_in_use(sa))
-		return why_set(why, ERR_EXISTS, "a socket that nobody listens on",
+		return why_set(why, ERR_EXISTS, "a socket that no program listens on",
 			"stop the program that listens there, or choose another path", "%s: in use", path);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return why_set(why, err_from_errno(errno), "a folder that can be written",

@@ -87,7 +87,7 @@ enum err join_token_check(
 			"make one for this network: handfast token create --network", "%s",
 			ip_addr_format(&use->source, text));
 	if (token->is_bound && memcmp(token->key_hash, use->key_hash, DIGEST_LEN) != 0)
-		return why_set(why, ERR_DENIED, "a join token that nobody used yet",
+		return why_set(why, ERR_DENIED, "a join token that was not used yet",
 			"make a new one: handfast token create; if this one was stolen: handfast ban",
 			"used by another attestation key");
 	if (!token->is_bound && use->now_s < token->not_before_s)

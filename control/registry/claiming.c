@@ -90,7 +90,7 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 		return why_set(why, ERR_DENIED, "the identity that the operator's entry names", "change the entry",
 			"%s for %s, which is %s", id->text, text, entry->identity.text);
 	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
-		return why_set(why, ERR_DENIED, "an address that nobody else holds",
+		return why_set(why, ERR_DENIED, "an address that no other identity holds",
 			"if its holder is gone for good: handfast entry release ADDRESS; then this claim is granted by "
 			"itself",
 			"%s for %s, held by %s", id->text, text, held->id.text);

@@ -196,7 +196,8 @@ static enum err check_reuse(struct granter *granter, struct grant *request, stru
 		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar", "the same key");
 	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
 	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 && memcmp(slot->owner, request->holder.key_hash, DIGEST_LEN) != 0)
-		return why_set(why, ERR_DENIED, "a key that nobody else uses", "make a new one", "another holder's");
+		return why_set(
+			why, ERR_DENIED, "a key that no other sidecar uses", "make a new one", "another holder's");
 	memcpy(slot->hash, hash, DIGEST_LEN);
 	memcpy(slot->owner, request->holder.key_hash, DIGEST_LEN);
 	memcpy(request->holder.leaf_key_hash, hash, DIGEST_LEN);

@@ -92,7 +92,7 @@ static enum err disk_refused(const struct database *database, struct why *why)
 
 static enum err in_use(const struct database *database, struct why *why)
 {
-	return why_set(why, ERR_EXISTS, "a store that nobody else has open",
+	return why_set(why, ERR_EXISTS, "a store that no other process has open",
 		"stop the other control plane or name another state folder", "%s is in use", database->path);
 }
 

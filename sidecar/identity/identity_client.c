@@ -223,7 +223,7 @@ static enum err check_pins(const struct identity_client *client, struct why *why
 		return token_read(client->options.token_file, &token, why); /* says what is wrong with it */
 	return why_set(why, ERR_CONFIG, "the bootstrap root's SHA-256, with a token or in the settings",
 		"set identity.token_file or control.bootstrap_root_sha256",
-		"neither: the control plane could be anybody");
+		"neither: any server could pose as the control plane");
 }
 
 static enum err link_make(struct identity_client *client, struct why *why)

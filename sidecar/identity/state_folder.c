@@ -17,7 +17,7 @@ struct state_folder {
 	struct enrolled_state enrolled;
 };
 
-#define FOLDER_EXPECTED "a folder of the sidecar's own that nobody else can enter"
+#define FOLDER_EXPECTED "a folder of the sidecar's own that no other user can enter"
 #define FOLDER_FIX      "chown it to the sidecar's user and chmod it to 0700"
 
 static enum err check_folder(const char *path, struct why *why)

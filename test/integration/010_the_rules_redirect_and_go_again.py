@@ -45,6 +45,7 @@ def shows_that_check_fails_without_rules(story):
 
 def shows_that_a_dry_run_changes_nothing(story):
     expect_in("redirect to :15001", _init(story, "up", "--dry-run").stdout, "dry run")
+    expect_in("redirect to :15001", json.loads(_init(story, "up", "--dry-run", "--output=json").stdout)["nft"], "as JSON")
     expect_eq(story.a.run(["nft", "-s", "list", "ruleset"]).stdout, "", "rules after a dry run")
 
 
