@@ -1,6 +1,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/test_conns.h"
+#include "sidecar/leg/leg_ops.h"
 #include "sidecar/leg/tcp_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -278,6 +279,21 @@ static void finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_end
 	assert_int_equal(conns->num_ended, 0);
 }
 
+static void finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
+	int app = test_outbound(conns, MESHED);
+	struct leg *downstream = conns->pool.attempt->request.downstream;
+	static const struct why gone = {.err = ERR_RESET};
+	tcp_abort(app);
+	leg_lost(downstream, &gone); /* noticed between the refusal and the verdict that is told of it */
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 1);
+	assert_int_equal(conns->num_ended, 1);
+}
+
 static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays(void **state)
 {
 	struct test_conns *conns = *state;
@@ -489,6 +505,7 @@ int main(void)
 		TEST(plaintext_under_way_to_what_comes_into_the_mesh_never_leaves),
 		TEST(the_next_endpoint_is_tried_when_the_first_was_never_reached),
 		TEST(finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint),
+		TEST(finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile),
 		TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays),
 		TEST(finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_connection),
 		TEST(finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere),

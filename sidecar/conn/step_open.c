@@ -5,6 +5,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
+#include "sidecar/leg/leg_ops.h"
 
 enum {
 	PLACES_MAX = 64, /* bits in conn.tried: of so many endpoints, from a random one on, one is chosen */
@@ -187,7 +188,8 @@ static struct conn_next open_stream(struct conn *conn)
 /* Only what certainly reached no app is tried elsewhere: never is anything delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	return conn->encrypted && conn->is_undelivered && has_next_endpoint(conn) &&
+	bool has_gone = conn->downstream->is_reset; /* in the same round: its end would look like an orderly one */
+	return conn->encrypted && conn->is_undelivered && !has_gone && has_next_endpoint(conn) &&
 	       (conn->num_tried < LAST_RESORTS || !is_set_aside(conn, endpoint_at(conn, choose_place(conn))));
 }
 
