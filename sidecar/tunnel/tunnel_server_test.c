@@ -373,6 +373,17 @@ static void finding_t10_every_tunnel_ends_with_goaway_and_close_notify(void **st
 	peer_free(peer);
 }
 
+/* While the clock stands: on a busy machine a wait for bytes would else be the second that a notice lasts. */
+static bool arrive(struct peer *peer, unsigned num_fars)
+{
+	for (unsigned i = 0; i < 20000 && peer->world->num_fars < num_fars; i++) {
+		peer_pump(peer);
+		loop_run_once(peer->world->loop, false);
+		usleep(50);
+	}
+	return peer->world->num_fars == num_fars;
+}
+
 /* Only the notice has reached it: it answers no PING. */
 static void finding_l9_the_final_goaway_comes_after_a_second_without_the_ack(void **state)
 {
@@ -383,7 +394,7 @@ static void finding_l9_the_final_goaway_comes_after_a_second_without_the_ack(voi
 	peer->is_deaf = true;
 	tunnel_server_drain(world->server);
 	struct peer_stream *in_flight = peer_open(peer, to_app, 2, false);
-	assert_true(PEER_UNTIL(peer, world->num_fars == 2));
+	assert_true(arrive(peer, 2));
 	clock_fake_advance(&world->clock, 1100);
 	world_run(world, 5);
 	struct peer_stream *late = peer_open(peer, to_app, 2, false);
