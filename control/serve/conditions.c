@@ -18,6 +18,15 @@ static const enum control_metric metrics[SERVE_CONDITIONS_NUM] = {
 	[SERVE_CONDITION_BOOTSTRAP_ROOT] = CONTROL_CONDITION_BOOTSTRAP_ROOT,
 };
 
+const char *serve_date(int64_t seconds, char out[SERVE_DATE_MAX])
+{
+	time_t when = (time_t)seconds;
+	struct tm utc;
+	if (gmtime_r(&when, &utc) == NULL || strftime(out, SERVE_DATE_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+		out[0] = '\0';
+	return out;
+}
+
 /* The mesh's root is the second of the authorities, the bootstrap root the first (control_start.c). */
 static bool root_ends(const struct serve *serve, size_t i, struct why *why)
 {
@@ -25,13 +34,10 @@ static bool root_ends(const struct serve *serve, size_t i, struct why *why)
 	if (i >= serve->num_authorities || serve->authorities[i].not_after_s - now_s > ROOT_WARN_S)
 		return false;
 	int64_t left_s = serve->authorities[i].not_after_s - now_s;
-	time_t end = (time_t)serve->authorities[i].not_after_s;
-	struct tm utc;
-	char date[32] = "";
-	if (gmtime_r(&end, &utc) != NULL)
-		(void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	char date[SERVE_DATE_MAX];
 	(void)why_set(why, ERR_EXPIRED, "a root that lives 30 days more", ROOT_FIX, "the %s %s %s, %s%lld days%s: %s",
-		serve->authority_kinds[i], left_s > 0 ? "ends" : "ended", date, left_s > 0 ? "in " : "",
+		serve->authority_kinds[i], left_s > 0 ? "ends" : "ended",
+		serve_date(serve->authorities[i].not_after_s, date), left_s > 0 ? "in " : "",
 		(long long)((left_s < 0 ? -left_s : left_s) / DAY_S), left_s > 0 ? "" : " ago",
 		i == 0 ? "no sidecar can reach this control plane after it" : "no certificate outlives it");
 	return true;

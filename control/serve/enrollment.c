@@ -77,8 +77,9 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	serve_count(enrolment->serve, CONTROL_ATTESTED);
 	serve_count(enrolment->serve, CONTROL_SVIDS);
 	enrolment->serve->num_issued++;
-	log_notice("audit", "attested: %s from %s, SVID until %lld", granted->holder->id.text,
-		ip_addr_format(&enrolment->source, source), (long long)granted->holder->not_after_s);
+	char until[SERVE_DATE_MAX];
+	log_notice("audit", "attested: %s from %s, SVID until %s", granted->holder->id.text,
+		ip_addr_format(&enrolment->source, source), serve_date(granted->holder->not_after_s, until));
 	err = answer(enrolment, granted);
 	rpc_call_finish(TAKE_PTR(enrolment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }

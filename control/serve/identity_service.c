@@ -95,8 +95,9 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	stream->sidecar->valid_until_s = granted->holder->not_after_s;
 	stream->sidecar->has_holder = true;
 	memcpy(stream->sidecar->holder, granted->holder->key_hash, DIGEST_LEN);
-	log_notice("audit", "renewed: %s, SVID until %lld", granted->holder->id.text,
-		(long long)granted->holder->not_after_s);
+	char until[SERVE_DATE_MAX];
+	log_notice("audit", "renewed: %s, SVID until %s", granted->holder->id.text,
+		serve_date(granted->holder->not_after_s, until));
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
 	identity_stream_send(stream, err, &message);
 }

@@ -116,6 +116,9 @@ void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* now and then: ends what is over */
 
 /* conditions.c */
+#define SERVE_DATE_MAX 32
+/* Seconds since 1970 as ISO 8601 in UTC. Returns out. */
+const char *serve_date(int64_t seconds, char out[SERVE_DATE_MAX]);
 void conditions_sweep(struct serve *serve);
 void conditions_scrape(const struct serve *serve);
 

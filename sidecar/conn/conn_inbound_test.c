@@ -55,6 +55,7 @@ static void D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialled(
 	test_inbound(conns, &stream, NULL, FRIEND);
 	assert_int_equal(conns->reason, CLOSE_DENIED);
 	assert_string_equal(conns->rule, "no_friends");
+	assert_null(strstr(conns->why.fix, "sidecar")); /* it has one */
 	assert_int_equal(stream.status, 401);
 	assert_string_equal(stream.reason, "denied");
 	assert_int_equal(stream.num_answers, 1);

@@ -15,8 +15,10 @@ static void explain(struct conn *conn, const char *expected, const char *rule)
 	const struct spiffe_id *peer = conn_peer_id(conn);
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
-		"allow the source in the control plane's policy, or give it a sidecar", "%s from %s (rule: %s)",
-		peer != NULL ? peer->text : "no identity", addr_format(&conn->source, text), rule);
+		peer != NULL ? "allow the source in the control plane's policy, if it may enter"
+			     : "give the source a sidecar, or allow it in the control plane's policy",
+		"%s from %s (rule: %s)", peer != NULL ? peer->text : "no identity", addr_format(&conn->source, text),
+		rule);
 }
 
 static void decision_keep(struct conn *conn, struct policy *policy, const struct policy_decision *made)

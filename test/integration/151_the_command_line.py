@@ -74,6 +74,8 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     expect(re.fullmatch(r"hf1\.[\w-]+\.[\w-]+\.[\w-]+\n", token.stdout), "no token: %r" % token.stdout)
     told = json.loads(_cli(story, "token", "create", "--id", identity_of("other"), "--output", "json").stdout)
     expect_eq(told["id"], identity_of("other"), "whose token it is")
+    expect(re.search(r"audit: attested: \S+ from \S+, SVID until \d{4}-\d\d-\d\dT[\d:]{8}Z\n", story.mesh.control.log()),
+           "the audit log has no time that a person can read")
     status = _cli(story, "status").stdout
     expect_in(identity_of("client"), status, "status")
     expect(not status.startswith("{"), "the text form is JSON")
