@@ -7,6 +7,7 @@
 #include "sidecar/process.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/versions.h"
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,12 +119,24 @@ static enum cli_exit do_command(struct command_line *line, struct sidecar_config
 	return functions[line->command - commands](line, config);
 }
 
+/* From before the settings are read until sidecar_run() takes it: one that comes meanwhile neither ends us nor is lost.
+ */
+static void hold_hangup(void)
+{
+	sigset_t hangup;
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hangup, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
 	log_open(program.name);
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
+	if (command_line_is(&line, "run"))
+		hold_hangup();
 	struct sidecar_config *config = read_config(&line, &line.mistakes);
 	bool is_wrong = buf_len(&line.mistakes) > 0;
 	if (config != NULL && (is_wrong || line.checks_only))

@@ -86,15 +86,26 @@ static void on_hup(struct loop_signal *signal)
 	sidecar_reload(container_of(signal, struct sidecar, on_hup));
 }
 
+/* main() holds SIGHUP back while we start, and here while we end: it would end us otherwise. */
+static void hold_hangup(int how)
+{
+	sigset_t hangup;
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	pthread_sigmask(how, &hangup, NULL);
+}
+
 void sidecar_signals_start(struct sidecar *sidecar)
 {
 	loop_signal_start(sidecar->loop, &sidecar->on_term, SIGTERM, on_term);
 	loop_signal_start(sidecar->loop, &sidecar->on_int, SIGINT, on_int);
 	loop_signal_start(sidecar->loop, &sidecar->on_hup, SIGHUP, on_hup);
+	hold_hangup(SIG_UNBLOCK);
 }
 
 void sidecar_signals_stop(struct sidecar *sidecar)
 {
+	hold_hangup(SIG_BLOCK);
 	loop_signal_stop(&sidecar->on_term);
 	loop_signal_stop(&sidecar->on_int);
 	loop_signal_stop(&sidecar->on_hup);
