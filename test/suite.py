@@ -22,7 +22,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
-STORY_PROGRAMS = PROGRAMS + ["test/herd/herd"]  # what the stories run of ours
+# What the stories run of ours besides.
+STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so"]
 # With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, what changes while connections live.
@@ -85,12 +86,12 @@ def bazel_test(*words):
     return add_up(output, code)
 
 
-def build_programs(name, *words):
+def build_programs(name, *words, programs=tuple(PROGRAMS)):
     """The programs in one configuration, copied: the next configuration overwrites them."""
-    build(*words, *("//{}:{}".format(*program.rsplit("/", 1)) for program in STORY_PROGRAMS))
+    build(*words, *("//{}:{}".format(*program.rsplit("/", 1)) for program in programs))
     folder = os.path.join(WORK, name)
     os.makedirs(folder, exist_ok=True)
-    for program in STORY_PROGRAMS:
+    for program in programs:
         target = os.path.join(folder, os.path.basename(program))
         shutil.copy(os.path.join(ROOT, "bazel-bin", program), target)
         os.chmod(target, 0o755)
@@ -168,7 +169,7 @@ def run_stories(folder, which, env):
 
 def stories():
     """the stories in network namespaces"""
-    return run_stories(build_programs("plain"), [], {})
+    return run_stories(build_programs("plain", programs=STORY_PROGRAMS), [], {})
 
 
 def asan_stories():
