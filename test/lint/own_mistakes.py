@@ -468,6 +468,27 @@ def paths_are_opened_at_few_doors():
                 lambda name: name in PATH_DOORS or name in TESTS or not name.startswith(("base/", "certs/", "control/", "sidecar/", "cli/", "intercept/")))
 
 
+def what_users_set_and_see_is_documented():
+    """Each settings key is in README and in its example; each metric that a document names is one."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for program in ("sidecar", "control"):
+        config = (ROOT / program / "config.c").read_text(encoding="utf-8")
+        example = (ROOT / f"docker/{program}.example.yaml").read_text(encoding="utf-8")
+        for key in re.findall(r'^\t"([a-z0-9_.]+)",$', config, re.M):
+            last = key.split(".")[-1]
+            if f"`{key}`" not in readme and f"`.{last}`" not in readme:
+                yield f"README.md: no row for the setting {key} of {program}/config.c"
+            if not re.search(rf"\b{last}:", example):
+                yield f"docker/{program}.example.yaml: no {key}"
+    metrics = set()
+    for name in tracked("*/report/metrics.def"):
+        metrics |= set(re.findall(r'"([a-z][a-z0-9_]*_[a-z0-9_]+)"', (ROOT / name).read_text(encoding="utf-8")))
+    for name in tracked("*README.md", "CHANGES.md", "docs/*.md"):
+        for metric in re.findall(r"`(handfast_[a-z0-9_]+)[`{]", (ROOT / name).read_text(encoding="utf-8")):
+            if metric not in metrics and not (ROOT / "test/harness" / metric).exists():
+                yield f"{name}: {metric}: no such metric"
+
+
 RULES = [
     paths_are_opened_at_few_doors,
     advice_names_its_command,
@@ -483,6 +504,7 @@ RULES = [
     folders_use_what_they_may,
     functions_fit_a_screen,
     folders_have_a_readme,
+    what_users_set_and_see_is_documented,
     no_unfinished_words,
     no_private_keys,
     files_stay_small,
