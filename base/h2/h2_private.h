@@ -23,6 +23,9 @@ struct h2_stream { /* nghttp2's stream user data: exists from our open, or the p
 
 enum h2_activity { H2_AT_REST, H2_FEEDING, H2_PRODUCING };
 
+/* What the PING behind the notice of a shutdown carries; all others carry zeros. */
+static const uint8_t H2_SHUTDOWN_PING[8] = {'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'};
+
 struct h2_session {
 	struct nghttp2_session *nghttp2;
 	struct h2_callbacks callbacks;

@@ -109,7 +109,9 @@ static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 {
 	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
 		return; /* nghttp2 answers; the queue of answers is bounded */
-	h2_session_shutdown_end(session);
+	/* The ack of an earlier one says nothing of what the peer knows of the shutdown. */
+	if (memcmp(frame->ping.opaque_data, H2_SHUTDOWN_PING, sizeof(H2_SHUTDOWN_PING)) == 0)
+		h2_session_shutdown_end(session);
 	if (session->callbacks.on_ping_ack != NULL)
 		session->callbacks.on_ping_ack(session->arg);
 }

@@ -133,6 +133,24 @@ static void finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refuse
 	assert_int_equal(buf_len(&h2_test_end_stream(&raw->server, 1)->received), 22);
 }
 
+/* One that was under way when the notice left: streams that its peer opens before the notice comes are served. */
+static void finding_l9_the_ack_of_an_earlier_ping_is_not_the_ack_of_the_notice(void **state)
+{
+	struct raw *raw = *state;
+	raw->server.responds = true;
+	h2_raw_connect(&raw->bytes, 1, false);
+	assert_int_equal(num_goaways(raw), 0);
+	h2_session_ping(raw->server.session);
+	h2_session_shutdown(raw->server.session);
+	assert_int_equal(num_goaways(raw), 1);
+	h2_raw_frame(&raw->bytes, PING, 1, 0, SPAN_LITERAL("\0\0\0\0\0\0\0\0"));
+	h2_raw_connect(&raw->bytes, 3, false);
+	assert_int_equal(num_goaways(raw), 0);
+	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
+	h2_raw_frame(&raw->bytes, PING, 1, 0, SPAN_LITERAL("shutdown"));
+	assert_int_equal(num_goaways(raw), 1);
+}
+
 static void finding_l9_streams_after_the_final_goaway_count_as_resets(void **state)
 {
 	struct raw *raw = *state;
@@ -419,6 +437,7 @@ int main(void)
 		TEST(six_thousand_clients_that_abort_do_not),
 		TEST(finding_l9_refused_requests_buy_no_resets),
 		TEST(finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refused),
+		TEST(finding_l9_the_ack_of_an_earlier_ping_is_not_the_ack_of_the_notice),
 		TEST(finding_l9_streams_after_the_final_goaway_count_as_resets),
 		TEST(c6_a_window_update_of_zero_ends_the_connection_at_once),
 		TEST(c6_resets_we_are_made_to_send_count_by_window_overflow),

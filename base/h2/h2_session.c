@@ -212,7 +212,8 @@ void h2_session_shutdown(struct h2_session *session)
 		return;
 	session->is_draining = true;
 	CHECK(nghttp2_submit_shutdown_notice(session->nghttp2) == 0);
-	h2_session_ping(session);
+	CHECK(nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, H2_SHUTDOWN_PING) == 0);
+	h2_session_notify(session);
 }
 
 void h2_session_shutdown_end(struct h2_session *session)
