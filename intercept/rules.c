@@ -206,43 +206,49 @@ const struct rules_guard RULES_GUARDS[RULES_NUM_GUARDS] = {
 	{RULES_LOOPBACK_GUARD, "filter hook postrouting priority filter", RULES_LOOPBACK_GUARD_END},
 };
 
-/* The block of one chain: from its line to the next brace at its own depth. */
+/* From the first `text` on; empty: it is not there. */
+static struct span find(struct span where, const char *text)
+{
+	const uint8_t *at = where.len == 0 ? NULL : memmem(where.ptr, where.len, text, strlen(text));
+	return at == NULL ? span_of((const uint8_t *)"", 0) : span_from(where, (size_t)(at - where.ptr));
+}
+
+/* The block of one chain: from its line to the next brace at its own depth. Empty: there is none. */
 static struct span chain_of(struct span table, const char *name)
 {
+	static const char end[] = "\n\t}\n";
 	char head[64];
-	int len = snprintf(head, sizeof(head), "\tchain %s {\n", name);
-	const uint8_t *from = memmem(table.ptr, table.len, head, (size_t)len);
-	if (from == NULL)
-		return (struct span){0};
-	struct span rest = span_from(table, (size_t)(from - table.ptr));
-	const uint8_t *end = memmem(rest.ptr, rest.len, "\n\t}\n", 4);
-	return end == NULL ? (struct span){0} : span_of(rest.ptr, (size_t)(end - rest.ptr) + 4);
+	(void)snprintf(head, sizeof(head), "\tchain %s {\n", name);
+	struct span block = find(table, head), rest = find(block, end);
+	return rest.len == 0 ? rest : span_of(block.ptr, block.len - rest.len + strlen(end));
 }
 
 bool rules_guard_stands(struct span table, const struct rules_guard *guard)
 {
 	char head[128];
-	int len =
-		snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype %s; policy accept;\n", guard->chain, guard->hook);
+	(void)snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype %s; policy accept;\n", guard->chain, guard->hook);
 	struct span block = chain_of(table, guard->chain);
 	size_t end_len = strlen(guard->end);
-	return span_starts_with(block, span_of(head, (size_t)len)) && block.len > end_len &&
+	return span_starts_with(block, span_of_str(head)) && block.len > end_len &&
 	       memcmp(block.ptr + block.len - end_len, guard->end, end_len) == 0;
+}
+
+static uint64_t take_number(struct span *text)
+{
+	uint64_t number = 0;
+	for (; text->len > 0 && text->ptr[0] >= '0' && text->ptr[0] <= '9'; *text = span_from(*text, 1))
+		number = number * 10 + (uint64_t)(text->ptr[0] - '0');
+	return number;
 }
 
 uint64_t rules_guard_packets(struct span table, const char *chain)
 {
 	static const char key[] = "counter packets ";
-	struct span rest = chain_of(table, chain);
+	struct span rest = find(chain_of(table, chain), key);
 	uint64_t sum = 0;
-	for (;;) {
-		const uint8_t *at = memmem(rest.ptr, rest.len, key, sizeof(key) - 1);
-		if (at == NULL)
-			return sum;
-		rest = span_from(rest, (size_t)(at - rest.ptr) + sizeof(key) - 1);
-		uint64_t count = 0;
-		for (; rest.len > 0 && rest.ptr[0] >= '0' && rest.ptr[0] <= '9'; rest = span_from(rest, 1))
-			count = count * 10 + (uint64_t)(rest.ptr[0] - '0');
-		sum += count;
+	for (; rest.len > 0; rest = find(rest, key)) {
+		rest = span_from(rest, strlen(key));
+		sum += take_number(&rest);
 	}
+	return sum;
 }

@@ -34,3 +34,5 @@ DEFINE_CLEANUP(struct http_server *, http_server_free)
 size_t http_server_num_conns(const struct http_server *server);
 /* Connections that gave way because 64 stood at once; an episode of them is one line in the log. */
 uint64_t http_server_num_displaced(const struct http_server *server);
+/* Connections that gave way because 64 stood at once; an episode of them is one line in the log. */
+uint64_t http_server_num_displaced(const struct http_server *server);

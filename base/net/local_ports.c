@@ -39,8 +39,18 @@ uint32_t local_ports_window(const struct local_ports *ports)
 	return (end < ports->last ? end : ports->last) << 16 | ports->at;
 }
 
+static void go_on(struct local_ports *ports, uint32_t by)
+{
+	uint32_t next = ports->at + by;
+	ports->at = next <= ports->last ? (uint16_t)next : ports->first;
+}
+
+void local_ports_step(struct local_ports *ports)
+{
+	go_on(ports, LOCAL_PORTS_STEP);
+}
+
 void local_ports_move(struct local_ports *ports)
 {
-	uint32_t next = ports->at + (uint32_t)LOCAL_PORTS_WINDOW;
-	ports->at = next <= ports->last ? (uint16_t)next : ports->first;
+	go_on(ports, LOCAL_PORTS_WINDOW);
 }

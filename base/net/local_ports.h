@@ -8,6 +8,9 @@
 enum {
 	LOCAL_PORTS_WINDOW = 128,
 	LOCAL_PORTS_TRIES = 8, /* windows per connection */
+	/* How far the window goes on after each connection, so that most of its ports rest for long: one that stays
+	 * until it is full is searched from end to end. Odd, since the kernel tries every second port first. */
+	LOCAL_PORTS_STEP = 5,
 };
 
 struct local_ports {          /* one per thread, the caller's storage; zeroed: the kernel searches the whole range */
@@ -20,4 +23,5 @@ struct local_ports {          /* one per thread, the caller's storage; zeroed: t
 void local_ports_init(struct local_ports *ports, uint32_t start);
 /* The present window as the kernel wants it: the upper bound in the upper 16 bits. 0: the whole range. */
 uint32_t local_ports_window(const struct local_ports *ports);
+void local_ports_step(struct local_ports *ports); /* a port of the present window was taken */
 void local_ports_move(struct local_ports *ports); /* the present window is used up: the next one, in a ring */

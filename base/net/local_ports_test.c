@@ -37,6 +37,16 @@ static void windows_take_turns_in_a_ring_and_end_with_the_range(void **state)
 	assert_int_equal(highest.at, 65400);
 }
 
+static void the_window_goes_on_with_each_port_that_is_taken(void **state)
+{
+	(void)state;
+	struct local_ports ports = {.first = 1000, .last = 1009, .at = 1000};
+	local_ports_step(&ports);
+	assert_int_equal(ports.at, 1000 + LOCAL_PORTS_STEP);
+	local_ports_step(&ports);
+	assert_int_equal(ports.at, 1000);
+}
+
 enum { NUM_PORTS = 6 };
 
 /* As many as there are ports in the range, then the reason. */
@@ -90,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_range_is_the_kernels),
+		cmocka_unit_test(the_window_goes_on_with_each_port_that_is_taken),
 		cmocka_unit_test(windows_take_turns_in_a_ring_and_end_with_the_range),
 		cmocka_unit_test(finding_p6_out_of_ports_is_told_as_such),
 		cmocka_unit_test(finding_p6_a_source_that_is_not_ours_is_something_else),

@@ -79,6 +79,8 @@ static enum err connect_from_some_port(int fd, const struct sockaddr_storage *sa
 			return err;
 		if (err == ERR_NO_PORT)
 			local_ports_move(ports);
+		else
+			local_ports_step(ports);
 	}
 	return err;
 }
@@ -121,6 +123,8 @@ enum err socket_connect(const struct addr *to, const struct socket_connect_optio
 		enum how how = options->source == NULL ? DIRECTLY : EXCLUSIVELY;
 		return start_connecting(to, options, how, out_fd);
 	}
+	if (options->out_stands != NULL)
+		*options->out_stands = true;
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }

@@ -11,6 +11,7 @@ struct socket_connect_options {
 	struct local_ports *ports;    /* of this thread: bounds the search for a free port; NULL: unbounded */
 	bool resets_on_close;         /* from the start, so that it holds however the process ends */
 	bool over_loopback;           /* by way of lo: its ports can be used again a second after they were closed */
+	bool *out_stands;             /* over_loopback: set to true when it is connected already; may be NULL */
 	bool limits_memory;           /* socket_limit_memory() */
 	bool is_near;                 /* for that */
 };

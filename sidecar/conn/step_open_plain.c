@@ -4,6 +4,12 @@
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 
+static void take_leg(struct conn *conn)
+{
+	conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
+	conn->open_state = OPEN_READY;
+}
+
 static void on_connected(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
@@ -11,8 +17,7 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	enum err err = socket_connect_result(conn->connecting_fd);
 	loop_io_stop(io);
 	if (err == ERR_NONE) {
-		conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
-		conn->open_state = OPEN_READY;
+		take_leg(conn);
 		conn_wake(conn);
 		return;
 	}
@@ -87,13 +92,14 @@ static enum err connect_from_spares(
 
 struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
-	bool has_source = source != NULL && source->family != 0;
+	bool has_source = source != NULL && source->family != 0, stands = false;
 	struct socket_connect_options options = {
 		.source = has_source ? source : NULL,
 		.ports = &conn->env->ports,
 		.resets_on_close = true,
 		/* In IPv6 no route to an own address leads by way of lo. */
 		.over_loopback = has_source && source->family == AF_INET,
+		.out_stands = &stands,
 		.limits_memory = true,
 		.is_near = source != NULL,
 	};
@@ -103,6 +109,10 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 	if (err != ERR_NONE)
 		return not_started(conn, err, has_source);
 	socket_set_nodelay(conn->connecting_fd);
+	if (stands) {
+		take_leg(conn);
+		return conn_next();
+	}
 	conn->open_state = OPEN_WAITING;
 	CHECK(conn->env != NULL);
 	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
