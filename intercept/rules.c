@@ -73,12 +73,18 @@ static enum err direct_outbound(const struct rules *rules, struct port_list *out
  * Redirecting it is right if the sidecar has it from a redirection (it is joined again) and wrong if it was direct. */
 #define MID_FLOW "tcp flags != syn / syn,ack "
 
+/* What is reached without a redirection: ports here, and ports elsewhere, those of tunnels among them. */
+static enum err direct_ports(const struct rules *rules, struct port_list *out_here, struct port_list *out_elsewhere)
+{
+	RETURN_IF_ERR(direct_inbound(rules, out_here));
+	RETURN_IF_ERR(direct_outbound(rules, out_elsewhere));
+	return port_list_add(out_elsewhere, RULES_TUNNEL_PORT);
+}
+
 static enum err render_inbound(const struct rules *rules, struct buf *out)
 {
 	struct port_list direct, dialed;
-	RETURN_IF_ERR(direct_inbound(rules, &direct));
-	RETURN_IF_ERR(direct_outbound(rules, &dialed));
-	RETURN_IF_ERR(port_list_add(&dialed, RULES_TUNNEL_PORT));
+	RETURN_IF_ERR(direct_ports(rules, &direct, &dialed));
 	/* Only what is addressed to us: otherwise a neighbor that routes through us would borrow the sidecar's uid to
 	 * reach where it could not go itself. */
 	RETURN_IF_ERR(buf_append_str(out, "\tchain inbound {\n"
@@ -98,12 +104,13 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	struct port_list direct, answering;
 	RETURN_IF_ERR(direct_outbound(rules, &direct));
 	RETURN_IF_ERR(direct_inbound(rules, &answering));
-	RETURN_IF_ERR(buf_append_str(out, "\tchain outbound {\n"
-					  "\t\ttype nat hook output priority -100; policy accept;\n"));
 	/* What the sidecar answers on a redirected flow that conntrack has forgotten would leave under its own port and
 	 * be reset. Stopped, it is sent again once the other side has spoken, which joins the flow again. */
-	RETURN_IF_ERR(buf_printf(
-		out, "\t\ttcp sport { %d, %d } " MID_FLOW "drop\n", RULES_OUTBOUND_PORT, RULES_INBOUND_PORT));
+	RETURN_IF_ERR(buf_printf(out,
+		"\tchain outbound {\n"
+		"\t\ttype nat hook output priority -100; policy accept;\n"
+		"\t\ttcp sport { %d, %d } " MID_FLOW "drop\n",
+		RULES_OUTBOUND_PORT, RULES_INBOUND_PORT));
 	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
 	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "return", out));
 	RETURN_IF_ERR(buf_printf(out, "\t\tmeta skuid %d return\n\t\tmeta skgid %d return\n\t\toifname \"lo\" return\n",
@@ -118,10 +125,8 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 static enum err render_inbound_guard(const struct rules *rules, struct buf *out)
 {
 	struct port_list direct, dialed;
-	RETURN_IF_ERR(direct_inbound(rules, &direct));
+	RETURN_IF_ERR(direct_ports(rules, &direct, &dialed));
 	RETURN_IF_ERR(port_list_add(&direct, RULES_INBOUND_PORT));
-	RETURN_IF_ERR(direct_outbound(rules, &dialed));
-	RETURN_IF_ERR(port_list_add(&dialed, RULES_TUNNEL_PORT));
 	RETURN_IF_ERR(buf_append_str(out, "\tchain " RULES_INBOUND_GUARD " {\n"
 					  "\t\ttype nat hook input priority 100; policy accept;\n"
 					  "\t\tiif \"lo\" accept\n"
@@ -160,8 +165,9 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 
 /* nat makes 127.0.0.1 or ::1 of the destination, and the kernel then routes again: out of a real interface if the
  * socket is bound to that (SO_BINDTODEVICE). Here oif is where the packet leaves. */
-static enum err render_loopback_guard(struct buf *out)
+static enum err render_loopback_guard(const struct rules *rules, struct buf *out)
 {
+	(void)rules;
 	return buf_append_str(out, "\tchain " RULES_LOOPBACK_GUARD " {\n"
 				   "\t\ttype filter hook postrouting priority filter; policy accept;\n"
 				   "\t\toif \"lo\" accept\n" RULES_LOOPBACK_GUARD_END);
@@ -169,16 +175,14 @@ static enum err render_loopback_guard(struct buf *out)
 
 enum err rules_render_table(const struct rules *rules, struct buf *out)
 {
+	typedef enum err render_fn(const struct rules *rules, struct buf *out);
+	static render_fn *const chains[] = {
+		render_inbound, render_outbound, render_inbound_guard, render_outbound_guard, render_loopback_guard};
 	RETURN_IF_ERR(buf_append_str(out, "table inet " RULES_TABLE " {\n"));
-	RETURN_IF_ERR(render_inbound(rules, out));
-	RETURN_IF_ERR(buf_append_str(out, "\n"));
-	RETURN_IF_ERR(render_outbound(rules, out));
-	RETURN_IF_ERR(buf_append_str(out, "\n"));
-	RETURN_IF_ERR(render_inbound_guard(rules, out));
-	RETURN_IF_ERR(buf_append_str(out, "\n"));
-	RETURN_IF_ERR(render_outbound_guard(rules, out));
-	RETURN_IF_ERR(buf_append_str(out, "\n"));
-	RETURN_IF_ERR(render_loopback_guard(out));
+	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+		RETURN_IF_ERR(buf_append_str(out, i == 0 ? "" : "\n"));
+		RETURN_IF_ERR(chains[i](rules, out));
+	}
 	return buf_append_str(out, "}\n");
 }
 

@@ -6,6 +6,7 @@
 
 static void take_leg(struct conn *conn)
 {
+	CHECK(conn->env != NULL);
 	conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
 	conn->open_state = OPEN_READY;
 }
