@@ -52,8 +52,8 @@ int main(int argc, char **argv)
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
 	if (buf_len(&line.mistakes) > 0)
-		return command_line_refuse(&line);
+		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
-	return functions[line.command - commands](&line);
+	return (int)functions[line.command - commands](&line);
 }

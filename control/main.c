@@ -81,11 +81,11 @@ int main(int argc, char **argv)
 	if (!restores)
 		hold_hangup();
 	if (control_read_settings(&source, &line.mistakes, &config) != ERR_NONE)
-		return command_line_refuse(&line);
+		return (int)command_line_refuse(&line);
 	if (!line.checks_only && restores)
-		return restore(&source, config, &line);
+		return (int)restore(&source, config, &line);
 	if (!line.checks_only)
-		return serve(&source, config);
+		return (int)serve(&source, config);
 	control_config_free(config);
 	return CLI_DONE;
 }

@@ -5,6 +5,7 @@
 #include "base/tls/tls_context.h"
 #include "control/store/database.h"
 #include <http_parser.h>
+#include <jansson.h>
 #include <seccomp.h>
 #include <yaml.h>
 
@@ -18,11 +19,12 @@ void versions_put(struct buf *out)
 		"protobuf-c %s\n"
 		"libev %d.%d\n"
 		"SQLite %s\n"
+		"jansson %s\n"
 		"libyaml %s\n"
 		"http-parser %lu.%lu.%lu\n"
 		"libseccomp %u.%u.%u\n",
 		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
-		ev_version_minor(), database_library_version(), yaml_get_version_string(), http >> 16 & 255,
-		http >> 8 & 255, http & 255, seccomp->major, seccomp->minor, seccomp->micro);
+		ev_version_minor(), database_library_version(), jansson_version_str(), yaml_get_version_string(),
+		http >> 16 & 255, http >> 8 & 255, http & 255, seccomp->major, seccomp->minor, seccomp->micro);
 	(void)full; /* a few hundred bytes */
 }

@@ -187,9 +187,9 @@ int main(int argc, char **argv)
 	if (!command_line_begin(&options_program, argc, argv, &line))
 		return CLI_DONE;
 	if (options_read(&line, environ, &options) != ERR_NONE)
-		return command_line_refuse(&line);
+		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
 	options.rules.kernel_has_socket = preflight_kernel_has_socket();
-	return run(&options, line.command->words);
+	return (int)run(&options, line.command->words);
 }

@@ -142,11 +142,11 @@ int main(int argc, char **argv)
 	if (config != NULL && (is_wrong || line.checks_only))
 		sidecar_config_free(config);
 	if (is_wrong)
-		return command_line_refuse(&line);
+		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
 	CHECK(config != NULL); /* else a mistake was reported */
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
-	return do_command(&line, config);
+	return (int)do_command(&line, config);
 }
