@@ -73,5 +73,8 @@ def shows_that_handshakes_at_full_speed_are_refused_and_others_served(story):
         threads, outcomes = _at_full_speed(knock)
         for thread in threads:
             thread.join(60)
-    expect_eq(dict(outcomes), {"unknown ca": THREADS * PER_THREAD}, "outcomes")
+    # One source begins 200 handshakes at once and 50 per second from then on; what is more is reset before it begins.
+    reset = sum(count for what, count in outcomes.items() if "reset" in what.lower() or "ECONNRESET" in what)
+    expect_eq(outcomes["unknown ca"] + reset, THREADS * PER_THREAD, "handshakes refused: %s" % dict(outcomes))
+    expect(outcomes["unknown ca"] >= 150, "the reason is given within the source's share: %s" % dict(outcomes))
     expect_eq(load.failures, [], "failures of others")
