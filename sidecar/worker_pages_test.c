@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-enum err __wrap_original_dst_get(int fd, struct original_dst *out);
-enum err __wrap_original_dst_get(int fd, struct original_dst *out)
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out);
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
 {
-	(void)fd;
+	(void)fd, (void)peer;
 	return addr_parse(span_of_str("10.0.0.1:80"), &out->addr);
 }
 

@@ -19,10 +19,10 @@ enum { NUM_WORKERS = 2, MAX_CONNECTIONS = 2 };
 
 static atomic_bool is_redirected; /* every connection wanted to go to 10.0.0.1:80 */
 
-enum err __wrap_original_dst_get(int fd, struct original_dst *out);
-enum err __wrap_original_dst_get(int fd, struct original_dst *out)
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out);
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
 {
-	(void)fd;
+	(void)fd, (void)peer;
 	if (!is_redirected)
 		return ERR_NOT_FOUND;
 	return addr_parse(span_of_str("10.0.0.1:80"), &out->addr);

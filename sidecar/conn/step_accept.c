@@ -61,7 +61,7 @@ static struct conn_next judge(struct conn *conn, enum destination_fault fault)
 
 static enum err arrived_at(struct conn *conn, struct addr *out_local)
 {
-	enum err err = original_dst_get(conn->fd, &conn->dst);
+	enum err err = original_dst_get(conn->fd, &conn->source, &conn->dst);
 	*out_local = (struct addr){.port = 0};
 	/* Every listener has a port of ours: what wanted to go elsewhere did not arrive where it wanted to. */
 	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))

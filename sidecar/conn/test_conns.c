@@ -13,7 +13,7 @@ enum { NOW_S = 1800000000 }; /* later than the date below which no clock is beli
 
 static struct test_conns *world; /* the wrapped functions have no argument for it */
 
-enum err __wrap_original_dst_get(int fd, struct original_dst *out);
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out);
 enum destination_fault __real_original_dst_check_inbound(
 	const struct original_dst *dst, const struct addr *local, const struct own_ports *own);
 enum destination_fault __wrap_original_dst_check_inbound(
@@ -23,9 +23,9 @@ enum destination_fault __real_original_dst_check_authority(
 enum destination_fault __wrap_original_dst_check_authority(
 	const struct original_dst *dst, const struct addr *tunnel_local, const struct own_ports *own);
 
-enum err __wrap_original_dst_get(int fd, struct original_dst *out)
+enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
 {
-	(void)fd;
+	(void)fd, (void)peer;
 	if (!world->is_redirected)
 		return ERR_NOT_FOUND;
 	out->addr = world->original_dst;

@@ -1,7 +1,6 @@
 #include "sidecar/route/original_dst.h"
 #include "base/core/check.h"
 #include "base/net/fd.h"
-#include <errno.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
@@ -14,18 +13,9 @@ static enum err original_at(int fd, int level, struct addr *out)
 	return addr_from_sockaddr((const struct sockaddr *)&sa, len, out);
 }
 
-enum err original_dst_get(int fd, struct original_dst *out)
+enum err original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
 {
-	struct sockaddr_storage own = {0};
-	socklen_t len = sizeof(own);
-	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
-		return err_from_errno(errno);
-	bool mapped =
-		own.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&own)->sin6_addr);
-	/* On a dual-stack listener an IPv4 client's translation is known to the IPv4 side of the kernel only. */
-	if (own.ss_family == AF_INET || mapped)
-		return original_at(fd, SOL_IP, &out->addr);
-	return original_at(fd, SOL_IPV6, &out->addr);
+	return original_at(fd, peer->ip.family == AF_INET6 ? SOL_IPV6 : SOL_IP, &out->addr);
 }
 
 void own_ports_add(struct own_ports *own, uint16_t port)

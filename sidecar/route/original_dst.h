@@ -7,8 +7,10 @@ struct original_dst {
 	struct addr addr;
 };
 
-/* SO_ORIGINAL_DST by the socket's family, v4-mapped unwrapped. ERR_NOT_FOUND: the connection was not redirected. */
-enum err original_dst_get(int fd, struct original_dst *out) _must_use_;
+/* SO_ORIGINAL_DST of a connection from `peer`, whose family decides where the kernel knows it: on a dual-stack listener
+ * the translation of an IPv4 client is known to the IPv4 side only. ERR_NOT_FOUND: the connection was not redirected.
+ */
+enum err original_dst_get(int fd, const struct addr *peer, struct original_dst *out) _must_use_;
 
 /* The ports of this sidecar itself: nothing may be routed to them. */
 struct own_ports {

@@ -100,7 +100,7 @@ static void a_connection_that_nobody_redirected_is_recognised(void **state)
 	assert_int_equal(fd_accept(listening, &peer, &accepted), ERR_NONE);
 	struct original_dst dst = {0};
 	struct own_ports own = {0};
-	if (original_dst_get(accepted, &dst) == ERR_NONE)
+	if (original_dst_get(accepted, &peer, &dst) == ERR_NONE)
 		assert_int_equal(original_dst_check_outbound(&dst, &bound, &own), DESTINATION_NOT_REDIRECTED);
 }
 

@@ -30,8 +30,11 @@ def arrange(story):
 def _probe(host, address, port):
     """How a probe that connects and waits for the outcome ends, and after how long."""
     begun = time.monotonic()
-    with host.connect(address, port, uid=1000, timeout_s=20.0) as sock:
-        ended = stream.receive_all(sock)[1]
+    try:
+        with host.connect(address, port, uid=1000, timeout_s=20.0) as sock:
+            ended = stream.receive_all(sock)[1]
+    except ConnectionResetError:  # so early that connect() itself has it
+        ended = "reset"
     return ended, time.monotonic() - begun
 
 
