@@ -211,7 +211,8 @@ class PythonServer(grpc.GenericRpcHandler):
         def ended():
             if not getattr(context, "finished", False):
                 self.num_abandoned += 1
-        context.add_callback(ended)
+        if not context.add_callback(ended):  # its deadline passed before this handler began
+            ended()
 
     def echo(self, messages, context):
         self.watch(context)
