@@ -52,12 +52,37 @@ struct span ip_addr_bytes(const struct ip_addr *ip)
 	return span_of(ip->bytes, ip->family == AF_INET ? 4 : ip->family == AF_INET6 ? 16 : 0);
 }
 
+/* By hand: inet_ntop() and snprintf() cost a new connection more than its place in the connection table. */
+static size_t decimal_format(unsigned value, char *out)
+{
+	char digits[10];
+	size_t num = 0;
+	do
+		digits[num++] = (char)('0' + value % 10);
+	while ((value /= 10) != 0);
+	for (size_t i = 0; i < num; i++)
+		out[i] = digits[num - 1 - i];
+	out[num] = '\0';
+	return num;
+}
+
+static void v4_format(const uint8_t bytes[4], char *out)
+{
+	for (size_t i = 0; i < 4; i++) {
+		out += decimal_format(bytes[i], out);
+		if (i < 3)
+			*out++ = '.';
+	}
+}
+
 const char *ip_addr_format(const struct ip_addr *ip, char out[ADDR_TEXT_MAX])
 {
-	if (ip->family == 0)
+	if (ip->family == AF_INET)
+		v4_format(ip->bytes, out);
+	else if (ip->family == 0)
 		snprintf(out, ADDR_TEXT_MAX, "none");
 	else
-		CHECK(inet_ntop(ip->family, ip->bytes, out, ADDR_TEXT_MAX) != NULL);
+		CHECK(inet_ntop(ip->family, ip->bytes, out, INET6_ADDRSTRLEN) != NULL);
 	return out;
 }
 
@@ -170,12 +195,14 @@ socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out
 
 const char *addr_format(const struct addr *addr, char out[ADDR_TEXT_MAX])
 {
-	char ip[ADDR_TEXT_MAX];
-	const char *format = addr->ip.family == AF_INET6 ? "[%.45s]:%u" : "%.45s:%u";
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(out, ADDR_TEXT_MAX, format, ip_addr_format(&addr->ip, ip), addr->port);
-#pragma GCC diagnostic pop
+	bool is_v6 = addr->ip.family == AF_INET6;
+	out[0] = '[';
+	ip_addr_format(&addr->ip, out + (is_v6 ? 1 : 0));
+	size_t len = strlen(out);
+	if (is_v6)
+		out[len++] = ']';
+	out[len++] = ':';
+	decimal_format(addr->port, out + len);
 	return out;
 }
 

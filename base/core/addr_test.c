@@ -1,4 +1,5 @@
 #include "base/core/addr.h"
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,18 @@ static void reads_and_writes_addresses(_unused_ void **state)
 		char out[ADDR_TEXT_MAX];
 		assert_int_equal(addr_parse(span_of_str(texts[i]), &addr), ERR_NONE);
 		assert_string_equal(addr_format(&addr, out), texts[i]);
+	}
+}
+
+static void writes_ipv4_as_inet_ntop_does(void **state)
+{
+	(void)state;
+	static const uint8_t values[] = {0, 1, 9, 10, 99, 100, 199, 255};
+	for (size_t i = 0; i < sizeof(values); i++) {
+		struct ip_addr ip = {.family = AF_INET,
+			.bytes = {values[i], values[(i + 3) % 8], values[(i + 5) % 8], values[(i + 6) % 8]}};
+		char ours[ADDR_TEXT_MAX], theirs[INET_ADDRSTRLEN];
+		assert_string_equal(ip_addr_format(&ip, ours), inet_ntop(AF_INET, ip.bytes, theirs, sizeof(theirs)));
 	}
 }
 
@@ -172,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes_addresses),
+		cmocka_unit_test(writes_ipv4_as_inet_ntop_does),
 		cmocka_unit_test(refuses_every_other_way_to_write_one),
 		cmocka_unit_test(refuses_an_embedded_nul),
 		cmocka_unit_test(unwraps_v4_mapped_addresses_on_every_way_in),

@@ -21,7 +21,7 @@ static void make_room(struct h2_headers *headers)
 
 enum err h2_headers_add(struct h2_headers *headers, nghttp2_rcbuf *name, nghttp2_rcbuf *value, size_t max_bytes)
 {
-	struct h2_header header = {span_of_rcbuf(name), span_of_rcbuf(value)};
+	struct h2_header header = {.name = span_of_rcbuf(name), .value = span_of_rcbuf(value)};
 	headers->decoded_len += header.name.len + header.value.len + FIELD_OVERHEAD;
 	if (headers->decoded_len > max_bytes)
 		return ERR_TOO_LARGE;
@@ -61,6 +61,6 @@ void h2_headers_to_nv(const struct h2_header *headers, size_t num_headers, nghtt
 			.namelen = headers[i].name.len,
 			.value = unconst(headers[i].value.ptr),
 			.valuelen = headers[i].value.len,
-			.flags = NGHTTP2_NV_FLAG_NONE,
+			.flags = headers[i].is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
 		};
 }

@@ -10,7 +10,7 @@ static void fields_are_handed_to_nghttp2_in_order(void **state)
 	(void)state;
 	const struct h2_header headers[] = {
 		{SPAN_LITERAL(":status"), SPAN_LITERAL("200")},
-		{SPAN_LITERAL("empty"), {NULL, 0}},
+		{SPAN_LITERAL("empty"), {NULL, 0}, .is_unique = true},
 	};
 	nghttp2_nv fields[H2_HEADERS_SEND_MAX];
 	h2_headers_to_nv(headers, 2, fields);
@@ -18,6 +18,8 @@ static void fields_are_handed_to_nghttp2_in_order(void **state)
 	assert_memory_equal(fields[0].value, "200", 3);
 	assert_memory_equal(fields[1].name, "empty", 5);
 	assert_int_equal(fields[1].valuelen, 0);
+	assert_int_equal(fields[0].flags, NGHTTP2_NV_FLAG_NONE);
+	assert_int_equal(fields[1].flags, NGHTTP2_NV_FLAG_NO_INDEX);
 }
 
 static void an_empty_list_can_be_cleared_twice(void **state)

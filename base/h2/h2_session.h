@@ -18,6 +18,7 @@ struct h2_session;
 
 struct h2_header { /* spans are the caller's during the call, both ways */
 	struct span name, value;
+	bool is_unique; /* sent: the value will not come again, and does not displace others in the HPACK table */
 };
 
 enum h2_role { H2_CLIENT, H2_SERVER };

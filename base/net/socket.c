@@ -41,8 +41,8 @@ static enum err prepare(int fd, const struct socket_connect_options *options, en
 {
 	if (options->resets_on_close)
 		socket_set_reset_on_close(fd, true);
-	if (options->limits_memory)
-		socket_limit_memory(fd, options->is_near);
+	if (options->is_near) /* the other end learns it from the SYN */
+		set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
 	if (how == OVER_LOOPBACK)
 		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
 	return options->source == NULL || how == EXCLUSIVELY ? ERR_NONE : bind_source(fd, options->source, how);

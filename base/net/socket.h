@@ -12,8 +12,7 @@ struct socket_connect_options {
 	bool resets_on_close;         /* from the start, so that it holds however the process ends */
 	bool over_loopback;           /* by way of lo: its ports can be used again a second after they were closed */
 	bool *out_stands;             /* over_loopback: set to true when it is connected already; may be NULL */
-	bool limits_memory;           /* socket_limit_memory() */
-	bool is_near;                 /* for that */
+	bool is_near;                 /* the other end is on this machine: see socket_limit_memory() */
 };
 /* Starts to connect; the descriptor is writable when it is decided. ERR_NO_PORT: every local port that was tried is in
  * use towards that address. ERR_UNREACHABLE: no route, or the source is no address of ours. */
@@ -42,8 +41,9 @@ enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);
 /* Bounds what the kernel holds for a socket whose other end does not read, or that is not read: bytes that were written
  * and not sent, and, where the other end is near (on this machine, so that no bandwidth is lost), bytes that were
- * received and not read. A listening socket hands it on to what is accepted. */
-enum { SOCKET_UNSENT_MAX = 128 * 1024, SOCKET_NEAR_UNREAD_MAX = 208 * 1024 };
+ * received and not read. A listening socket hands it on to what is accepted. A connecting one needs it only when it has
+ * moved SOCKET_SMALL_MAX bytes: until then the kernel's own first sizes bound it as well. */
+enum { SOCKET_UNSENT_MAX = 128 * 1024, SOCKET_NEAR_UNREAD_MAX = 208 * 1024, SOCKET_SMALL_MAX = 64 * 1024 };
 void socket_limit_memory(int fd, bool is_near);
 
 struct socket_keepalive { /* probes of an idle connection: it is lost after idle_s + interval_s * probes of silence */

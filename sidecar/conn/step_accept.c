@@ -38,10 +38,12 @@ struct conn_next step_accept(struct conn *conn)
 static struct conn_next judge(struct conn *conn, enum destination_fault fault)
 {
 	char text[ADDR_TEXT_MAX];
+	if (fault == DESTINATION_FINE)
+		return conn_next();
 	addr_format(&conn->dst.addr, text);
 	switch (fault) {
 	case DESTINATION_FINE:
-		return conn_next();
+		break;
 	case DESTINATION_IS_OURS:
 		why_set(conn_why(conn), ERR_DENIED, "a port of the workload", "connect to the workload's port",
 			"%s, a port of the sidecar", text);

@@ -7,7 +7,7 @@
 static void take_leg(struct conn *conn)
 {
 	CHECK(conn->env != NULL);
-	conn->upstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->connecting_fd));
+	conn->upstream = leg_new_connected(conn->env->loop, TAKE_FD(conn->connecting_fd), conn->kind != CONN_OUTBOUND);
 	conn->open_state = OPEN_READY;
 }
 
@@ -101,7 +101,6 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		/* In IPv6 no route to an own address leads by way of lo. */
 		.over_loopback = has_source && source->family == AF_INET,
 		.out_stands = &stands,
-		.limits_memory = true,
 		.is_near = source != NULL,
 	};
 	conn->endpoint = *to;
@@ -109,7 +108,6 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 						       : socket_connect(to, &options, &conn->connecting_fd);
 	if (err != ERR_NONE)
 		return not_started(conn, err, has_source);
-	socket_set_nodelay(conn->connecting_fd);
 	if (stands) {
 		take_leg(conn);
 		return conn_next();

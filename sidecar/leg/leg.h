@@ -10,6 +10,9 @@ struct leg;
 
 /* A connected socket, made so that closing it resets it (base/net/socket.h); adopts fd. */
 struct leg *leg_new_plain(struct loop *loop, int fd);
+/* The same for a socket that this process connected and set nothing on but what socket_connect() sets. TCP_NODELAY and
+ * the bounds of its kernel memory follow with the first bytes that need them: a short connection costs less. */
+struct leg *leg_new_connected(struct loop *loop, int fd, bool is_near);
 /* A socket whose other end was told the end is closed in order: what was sent is still delivered. Any other is closed
  * with RST, also by leg_free() alone; a stream is cancelled. */
 void leg_free(struct leg *leg);

@@ -246,6 +246,58 @@ static void finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_w
 	assert_int_equal(recv(other, bytes, sizeof(bytes), 0), 0);
 }
 
+static int option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* A short connection does without what only later bytes need. */
+static void a_connected_leg_sets_options_with_the_bytes_that_need_them(void **state)
+{
+	struct fixture *fixture = *state;
+	struct addr at;
+	_cleanup_fd_ int listening = tcp_listen_any(&at), far = -1;
+	int fd;
+	struct addr peer;
+	size_t len;
+	static const uint8_t bytes[SOCKET_SMALL_MAX];
+	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){.is_near = true}, &fd), ERR_NONE);
+	usleep(500);
+	assert_int_equal(fd_accept(listening, &peer, &far), ERR_NONE);
+	struct leg *leg = leg_new_connected(fixture->loop, fd, true);
+	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	int unlimited = option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT);
+	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("first"), &len), IO_DONE);
+	assert_false(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("second"), &len), IO_DONE);
+	assert_true(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+	assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), unlimited);
+	assert_int_equal(leg->ops->push(leg, span_of(bytes, sizeof(bytes)), &len), IO_DONE);
+	assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), SOCKET_UNSENT_MAX);
+	assert_int_equal(option_of(fd, SOL_SOCKET, SO_RCVBUF), 2 * SOCKET_NEAR_UNREAD_MAX);
+	leg_free(leg);
+}
+
+static void a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_of_them(void **state)
+{
+	struct fixture *fixture = *state;
+	struct addr at;
+	_cleanup_fd_ int listening = tcp_listen_any(&at);
+	int fd;
+	size_t len;
+	static const uint8_t bytes[1500];
+	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
+	usleep(500);
+	struct leg *leg = leg_new_connected(fixture->loop, fd, false);
+	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	assert_int_equal(leg->ops->push(leg, span_of(bytes, sizeof(bytes)), &len), IO_DONE);
+	assert_true(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+	leg_free(leg);
+}
+
 static void look(struct fixture *fixture)
 {
 	const struct leg_look look = {
@@ -319,14 +371,6 @@ static void finding_l3_bytes_of_an_end_that_is_gone_do_not_wait_for_ever(void **
 	assert_int_equal(fixture->reset, 1);
 }
 
-static int option_of(int level, int name, int fd)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
-}
-
 static void finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten(void **state)
 {
 	struct fixture *fixture = *state;
@@ -338,10 +382,10 @@ static void finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten(
 	fixture->leg = leg_new_plain(fixture->loop, pair.near);
 	leg_join(fixture->leg, &fixture->sink.leg, &listener, fixture);
 	look(fixture);
-	assert_int_equal(option_of(SOL_SOCKET, SO_KEEPALIVE, pair.near), 1);
-	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPIDLE, pair.near), 25);
-	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPINTVL, pair.near), 10);
-	assert_int_equal(option_of(IPPROTO_TCP, TCP_KEEPCNT, pair.near), 3);
+	assert_int_equal(option_of(pair.near, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option_of(pair.near, IPPROTO_TCP, TCP_KEEPIDLE), 25);
+	assert_int_equal(option_of(pair.near, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+	assert_int_equal(option_of(pair.near, IPPROTO_TCP, TCP_KEEPCNT), 3);
 }
 
 static void finding_p4_a_reader_that_only_does_not_read_is_not_taken_for_lost(void **state)
@@ -380,6 +424,8 @@ static void keeps_what_the_other_side_does_not_take_and_credits_what_it_takes(vo
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		LEG_TEST(a_connected_leg_sets_options_with_the_bytes_that_need_them),
+		LEG_TEST(a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_of_them),
 		LEG_TEST(tells_once_that_bytes_wait_until_they_are_read),
 		LEG_TEST(tells_the_end_and_closes_its_own_side_apart),
 		LEG_TEST(tells_a_reset_as_a_reset),

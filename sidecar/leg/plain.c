@@ -15,9 +15,12 @@ struct plain_leg {
 	struct loop_io io;
 	int fd;
 	unsigned interest;
-	bool is_drained; /* the last read took all there was: the next needs no recv(2) to know */
-	bool has_keepalive;
-	bool is_left; /* its other end ended, then reset: what it sent is whole, nothing more can be sent to it */
+	uint32_t moved;      /* bytes either way, while needs_limit */
+	bool is_drained : 1; /* the last read took all there was: the next needs no recv(2) to know */
+	bool has_keepalive : 1;
+	bool is_left : 1; /* its other end ended, then reset: what it sent is whole, nothing more can be sent to it */
+	bool needs_nodelay : 1, needs_limit : 1; /* of a socket that was connected: not set yet */
+	bool is_near : 1;
 	uint64_t unacked_since_ms; /* a look found bytes that nothing acknowledged; 0: none */
 };
 
@@ -25,6 +28,8 @@ enum {
 	/* How long bytes that come from an end which is gone may stand still. The kernel, too, gives up such a
 	 * connection when its other side does not read on. */
 	LEFT_MS = 60000,
+	/* What a connection always sends at once: one segment, with nothing before it. */
+	FIRST_PUSH_MAX = 1024,
 	WINDOW_PROBES = 3, /* without an answer: the kernel itself waits up to two minutes between them */
 };
 _Static_assert(sizeof(struct plain_leg) <= 192, "what an idle connection costs is a promise");
@@ -85,6 +90,25 @@ static enum io_result nothing_yet(struct plain_leg *plain)
 	return IO_WANT_READ;
 }
 
+static void count_moved(struct plain_leg *plain, size_t len)
+{
+	if (!plain->needs_limit)
+		return;
+	plain->moved += (uint32_t)len;
+	if (plain->moved < SOCKET_SMALL_MAX)
+		return;
+	plain->needs_limit = false;
+	socket_limit_memory(plain->fd, plain->is_near);
+}
+
+static void before_push(struct plain_leg *plain, size_t len)
+{
+	if (!plain->needs_nodelay || (plain->leg.sent == 0 && len <= FIRST_PUSH_MAX))
+		return;
+	plain->needs_nodelay = false;
+	socket_set_nodelay(plain->fd);
+}
+
 static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
 {
 	struct plain_leg *plain = plain_of(leg);
@@ -99,6 +123,7 @@ static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_
 	while (len < 0 && errno == EINTR);
 	if (len > 0) {
 		plain->is_drained = (size_t)len < cap;
+		count_moved(plain, (size_t)len);
 		*out_len = (size_t)len;
 		return IO_DONE;
 	}
@@ -116,6 +141,7 @@ static enum io_result plain_push(struct leg *leg, struct span bytes, size_t *out
 {
 	struct plain_leg *plain = plain_of(leg);
 	ssize_t len;
+	before_push(plain, bytes.len);
 	do
 		len = send(plain->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 	while (len < 0 && errno == EINTR);
@@ -125,6 +151,7 @@ static enum io_result plain_push(struct leg *leg, struct span bytes, size_t *out
 	}
 	*out_len = len < 0 ? 0 : (size_t)len;
 	leg_count(leg, *out_len);
+	count_moved(plain, *out_len);
 	if (*out_len == bytes.len)
 		return IO_DONE;
 	set_interest(plain, plain->interest | LOOP_WRITE);
@@ -230,11 +257,25 @@ static const struct leg_ops plain_ops = {
 	.peer = plain_peer,
 };
 
-struct leg *leg_new_plain(struct loop *loop, int fd)
+static struct plain_leg *plain_new(struct loop *loop, int fd)
 {
 	struct plain_leg *plain = mem_new(struct plain_leg);
 	leg_init(&plain->leg, &plain_ops, loop);
 	plain->fd = fd;
 	loop_io_start(loop, &plain->io, fd, 0, on_ready);
+	return plain;
+}
+
+struct leg *leg_new_plain(struct loop *loop, int fd)
+{
+	return &plain_new(loop, fd)->leg;
+}
+
+struct leg *leg_new_connected(struct loop *loop, int fd, bool is_near)
+{
+	struct plain_leg *plain = plain_new(loop, fd);
+	plain->needs_nodelay = true;
+	plain->needs_limit = true;
+	plain->is_near = is_near;
 	return &plain->leg;
 }

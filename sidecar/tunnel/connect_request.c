@@ -1,7 +1,7 @@
 #include "sidecar/tunnel/connect_request.h"
 #include "base/core/check.h"
 #include "base/core/escape.h"
-#include <stdio.h>
+#include <string.h>
 
 static const char forwarded_open[] = "for=\"";
 
@@ -18,10 +18,12 @@ size_t connect_request_encode(
 	out[1] = (struct h2_header){SPAN_LITERAL(":authority"), span_of_str(text->authority)};
 	if (request->forwarded.ip.family == 0)
 		return 2;
-	char source[ADDR_TEXT_MAX];
-	(void)snprintf(
-		text->forwarded, sizeof(text->forwarded), "for=\"%s\"", addr_format(&request->forwarded, source));
-	out[2] = (struct h2_header){SPAN_LITERAL("forwarded"), span_of_str(text->forwarded)};
+	size_t len = sizeof(forwarded_open) - 1;
+	memcpy(text->forwarded, forwarded_open, len);
+	addr_format(&request->forwarded, text->forwarded + len);
+	len += strlen(text->forwarded + len);
+	text->forwarded[len++] = '"';
+	out[2] = (struct h2_header){SPAN_LITERAL("forwarded"), span_of(text->forwarded, len), .is_unique = true};
 	return 3;
 }
 
@@ -99,7 +101,9 @@ size_t connect_answer_encode(
 	unsigned status, const char *reason, char status_text[4], struct h2_header out[ANSWER_HEADERS])
 {
 	CHECK(status >= 100 && status <= 999);
-	(void)snprintf(status_text, 4, "%03u", status % 1000);
+	for (size_t i = 3; i-- > 0; status /= 10)
+		status_text[i] = (char)('0' + status % 10);
+	status_text[3] = '\0';
 	out[0] = (struct h2_header){SPAN_LITERAL(":status"), span_of(status_text, 3)};
 	if (reason == NULL)
 		return 1;

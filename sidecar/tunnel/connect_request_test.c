@@ -28,6 +28,8 @@ static void reads_back_what_it_writes_for_both_families(void **state)
 		struct h2_header headers[CONNECT_HEADERS];
 		assert_int_equal(connect_request_encode(&request, &text, headers), 3);
 		assert_true(span_eq(headers[1].value, span_of_str(pairs[i][0])));
+		assert_false(headers[1].is_unique);
+		assert_true(headers[2].is_unique); /* a port per connection would fill the HPACK table */
 		assert_int_equal(connect_request_parse(headers, 3, &parsed, NULL), ERR_NONE);
 		assert_true(addr_eq(&parsed.authority, &request.authority));
 		assert_true(addr_eq(&parsed.forwarded, &request.forwarded));
