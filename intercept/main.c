@@ -29,6 +29,8 @@ static enum err remove_all(struct report *report)
 	struct why why = {0};
 	enum err err = rules_render_remove(&commands);
 	CHECK(err == ERR_NONE);
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX);
+	bool stood = apply_list_table(RULES_TABLE, &table, NULL) != ERR_NOT_FOUND;
 	err = apply_commands(buf_cstr(&commands), &why);
 	if (err == ERR_NONE)
 		err = loopback_addr_remove(AF_INET, &why);
@@ -37,8 +39,9 @@ static enum err remove_all(struct report *report)
 	if (err != ERR_NONE)
 		report_add_why(report, "remove", &why);
 	else
-		report_add(report, FINDING_OK, "removed",
-			"table inet " RULES_TABLE ", 169.254.15.6, 100::6 and 100::8/125 on lo");
+		report_add(report, stood ? FINDING_OK : FINDING_NOTE, "removed",
+			"%s, and 169.254.15.6, 100::6 and 100::8/125 from lo",
+			stood ? "table inet " RULES_TABLE : "no table inet " RULES_TABLE ", which was not there");
 	return err;
 }
 

@@ -13,6 +13,7 @@
 struct parser {
 	struct options *options;
 	struct command_line *line; /* mistakes go there */
+	bool has_confirm_within;
 };
 typedef void take_fn(struct parser *parser, const char *name, const char *value);
 
@@ -102,6 +103,7 @@ static void take_confirm_within(struct parser *parser, const char *name, const c
 {
 	if (!parse_number(value, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
 		mistake(parser, name, "seconds, 1 to 3600", value);
+	parser->has_confirm_within = true;
 }
 
 static void take_output(struct parser *parser, const char *name, const char *value)
@@ -207,6 +209,9 @@ enum err options_read(struct command_line *line, char *const *environment, struc
 		if (span_starts_with(span_of_str(*environment), SPAN_LITERAL(ENVIRONMENT_PREFIX)))
 			take_variable(&parser, *environment);
 	}
+	if (parser.has_confirm_within && options.profile != PROFILE_HOST)
+		mistake(&parser, "--confirm-within", "it beside --profile host, the only one that waits for `confirm`",
+			"another profile");
 	if (buf_len(&line->mistakes) > 0)
 		return ERR_CONFIG;
 	options.command = COMMAND_OF[line->command - COMMANDS];

@@ -151,6 +151,14 @@ static void tells_every_mistake_at_once(_unused_ void **state)
 		"--profile: expected pod or host, got \"vm\"\n");
 }
 
+static void refuses_a_time_to_confirm_where_nothing_is_confirmed(_unused_ void **state)
+{
+	static const char expected[] = "--confirm-within: expected it beside --profile host, the only one that waits "
+				       "for `confirm`, got \"another profile\"\n";
+	assert_mistakes("up --confirm-within 5", NULL, expected);
+	assert_mistakes("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
+}
+
 static void refuses_numbers_that_are_none(_unused_ void **state)
 {
 	const char *const bad[] = {"65536", "-1", "+1", "1x", "01", "99999", "4294967376", "", "80,", ",80", "80,,81"};
@@ -210,6 +218,7 @@ int main(void)
 		cmocka_unit_test(finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name),
 		cmocka_unit_test(ignores_variables_of_other_programs),
 		cmocka_unit_test(tells_every_mistake_at_once),
+		cmocka_unit_test(refuses_a_time_to_confirm_where_nothing_is_confirmed),
 		cmocka_unit_test(refuses_numbers_that_are_none),
 		cmocka_unit_test(refuses_a_command_that_is_missing_doubled_or_unknown),
 		cmocka_unit_test(refuses_a_flag_without_its_value_or_given_twice),

@@ -43,6 +43,30 @@ void h2_headers_clear(struct h2_headers *headers)
 	*headers = (struct h2_headers){0};
 }
 
+static struct span copy_behind(uint8_t **at, struct span bytes)
+{
+	uint8_t *copy = *at;
+	if (bytes.len > 0)
+		memcpy(copy, bytes.ptr, bytes.len);
+	*at += bytes.len;
+	return span_of(copy, bytes.len);
+}
+
+struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_headers)
+{
+	size_t len = num_headers * sizeof(*headers) + 1;
+	for (size_t i = 0; i < num_headers; i++)
+		len += headers[i].name.len + headers[i].value.len;
+	struct h2_header *copies = mem_alloc(len);
+	uint8_t *at = (uint8_t *)(copies + num_headers);
+	for (size_t i = 0; i < num_headers; i++) {
+		copies[i] = headers[i];
+		copies[i].name = copy_behind(&at, headers[i].name);
+		copies[i].value = copy_behind(&at, headers[i].value);
+	}
+	return copies;
+}
+
 static uint8_t *unconst(const uint8_t *bytes) /* nghttp2_nv has no const; nghttp2 copies and does not write */
 {
 	union {

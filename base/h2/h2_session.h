@@ -21,6 +21,9 @@ struct h2_header { /* spans are the caller's during the call, both ways */
 	bool is_unique; /* sent: the value will not come again, and does not displace others in the HPACK table */
 };
 
+/* A copy with its bytes behind it, in one allocation: mem_free(). Never NULL. */
+struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_headers);
+
 enum h2_role { H2_CLIENT, H2_SERVER };
 
 /* Where stream bytes come from. Write at most `cap` bytes to `to`.

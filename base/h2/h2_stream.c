@@ -112,23 +112,6 @@ enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const 
 	return ERR_NONE;
 }
 
-static size_t headers_len(const struct h2_header *headers, size_t num_headers)
-{
-	size_t len = num_headers * sizeof(*headers);
-	for (size_t i = 0; i < num_headers; i++)
-		len += headers[i].name.len + headers[i].value.len;
-	return len;
-}
-
-static struct span copy_behind(uint8_t **at, struct span bytes)
-{
-	uint8_t *copy = *at;
-	if (bytes.len > 0)
-		memcpy(copy, bytes.ptr, bytes.len);
-	*at += bytes.len;
-	return span_of(copy, bytes.len);
-}
-
 enum err h2_stream_trailers(
 	struct h2_session *session, int32_t stream_id, const struct h2_header *headers, size_t num_headers)
 {
@@ -137,13 +120,8 @@ enum err h2_stream_trailers(
 	if (stream == NULL || stream->ended_local || stream->is_reset)
 		return ERR_CLOSED;
 	mem_free(stream->trailers);
-	stream->trailers = mem_alloc(headers_len(headers, num_headers) + 1);
+	stream->trailers = h2_headers_copy(headers, num_headers);
 	stream->num_trailers = (uint32_t)num_headers;
-	uint8_t *at = (uint8_t *)(stream->trailers + num_headers);
-	for (size_t i = 0; i < num_headers; i++) {
-		stream->trailers[i].name = copy_behind(&at, headers[i].name);
-		stream->trailers[i].value = copy_behind(&at, headers[i].value);
-	}
 	return ERR_NONE;
 }
 

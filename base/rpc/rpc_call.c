@@ -47,28 +47,10 @@ struct span rpc_header_find(const struct h2_header *headers, size_t num_headers,
 	return (struct span){NULL, 0};
 }
 
-static struct span copy_behind(uint8_t **at, struct span bytes)
-{
-	uint8_t *copy = *at;
-	if (bytes.len > 0)
-		memcpy(copy, bytes.ptr, bytes.len);
-	*at += bytes.len;
-	return span_of(copy, bytes.len);
-}
-
 void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
 {
-	size_t len = num_headers * sizeof(*headers) + 1;
-	for (size_t i = 0; i < num_headers; i++)
-		len += headers[i].name.len + headers[i].value.len;
 	mem_free(call->metadata.items);
-	struct h2_header *items = mem_alloc(len);
-	uint8_t *at = (uint8_t *)(items + num_headers);
-	for (size_t i = 0; i < num_headers; i++) {
-		items[i].name = copy_behind(&at, headers[i].name);
-		items[i].value = copy_behind(&at, headers[i].value);
-	}
-	call->metadata = (struct rpc_metadata){items, num_headers};
+	call->metadata = (struct rpc_metadata){h2_headers_copy(headers, num_headers), num_headers};
 }
 
 struct span rpc_call_metadata(const struct rpc_call *call, const char *name)

@@ -145,9 +145,12 @@ static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
 	struct order *order = arg;
 	struct why why = {0};
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
-	if (err == ERR_NONE) {
-		log_notice("audit", "ban lifted: %s", order->id.text);
-		err = unban_answer_encode(true, &message);
+	/* Another command lifted it meanwhile. */
+	bool is_lifted_already = err == ERR_CONFLICT && !holders_is_banned(order->serve->options.store, &order->id);
+	if (err == ERR_NONE || is_lifted_already) {
+		if (!is_lifted_already)
+			log_notice("audit", "ban lifted: %s", order->id.text);
+		err = unban_answer_encode(!is_lifted_already, &message);
 	} else {
 		audit_failure(order, "the end of a ban", err, &why);
 	}

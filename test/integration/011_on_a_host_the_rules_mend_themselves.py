@@ -91,3 +91,4 @@ def shows_that_down_ends_the_waiting_too(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     _init(story, "down")
     _init(story, "confirm", code=69)
+    expect_in("which was not there", _init(story, "down").stdout, "a second `down`")

@@ -4,6 +4,7 @@
 
 Rows: I10, O1."""
 
+import concurrent.futures
 import json
 import re
 
@@ -60,3 +61,12 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)
     late.process.wait_for_log("an unknown token or a wrong secret")
+
+
+def shows_that_two_commands_that_lift_one_ban_both_succeed(story):
+    for _ in range(5):
+        story.control.run("ban", LATE)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            codes = [done.returncode for done in pool.map(lambda _: story.control.run("unban", LATE, check=False), range(2))]
+        expect(0 in codes and set(codes) <= {0, 1}, "two unban at once ended with %s" % codes)
+        expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
