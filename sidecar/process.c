@@ -49,7 +49,9 @@ unsigned process_workers(void)
 static bool is_here(const char *text, struct ip_addr *out)
 {
 	struct ip_addr ip;
-	if (ip_addr_parse(span_of_str(text), &ip) != ERR_NONE || !original_dst_is_local(&ip))
+	bool is_local;
+	if (ip_addr_parse(span_of_str(text), &ip) != ERR_NONE || original_dst_is_local(&ip, &is_local) != ERR_NONE ||
+		!is_local)
 		return false;
 	*out = ip;
 	return true;

@@ -57,6 +57,10 @@ static struct conn_next judge(struct conn *conn, enum destination_fault fault)
 		why_set(conn_why(conn), ERR_DENIED, "an address of this workload, not loopback",
 			"connect to the address the workload has", "%s", text);
 		return conn_close_for(CLOSE_NOT_LOCAL);
+	case DESTINATION_NOT_JUDGED:
+		why_set(conn_why(conn), ERR_FD_EXHAUSTED, "a free descriptor to ask the kernel whose address that is",
+			"raise the limit of open files (LimitNOFILE=, ulimit -Hn)", "%s", text);
+		return conn_close_for(CLOSE_FD_EXHAUSTED);
 	}
 	CHECK_UNREACHABLE();
 }

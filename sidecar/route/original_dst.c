@@ -33,16 +33,26 @@ bool own_ports_has(const struct own_ports *own, uint16_t port)
 }
 
 /* Binding a datagram socket asks the kernel without sending anything. A non-local address says EADDRNOTAVAIL. */
-bool original_dst_is_local(const struct ip_addr *ip)
+enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
 {
-	int fd = -1;
-	if (fd_socket(ip->family, SOCK_DGRAM, &fd) != ERR_NONE)
-		return false;
+	_cleanup_fd_ int fd = -1;
+	enum err err = fd_socket(ip->family, SOCK_DGRAM, &fd);
+	if (err == ERR_FD_EXHAUSTED)
+		return err;
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *ip}, &sa);
-	bool local = bind(fd, (const struct sockaddr *)&sa, len) == 0;
-	fd_close(fd);
-	return local;
+	*out = err == ERR_NONE && bind(fd, (const struct sockaddr *)&sa, len) == 0;
+	return ERR_NONE;
+}
+
+static enum destination_fault judge_own_port(const struct ip_addr *ip)
+{
+	bool is_local = true;
+	if (ip_addr_is_loopback(ip) || ip_addr_is_unspecified(ip))
+		return DESTINATION_IS_OURS;
+	if (original_dst_is_local(ip, &is_local) != ERR_NONE)
+		return DESTINATION_NOT_JUDGED;
+	return is_local ? DESTINATION_IS_OURS : DESTINATION_FINE;
 }
 
 enum destination_fault original_dst_check_outbound(
@@ -50,11 +60,7 @@ enum destination_fault original_dst_check_outbound(
 {
 	if (addr_eq(&dst->addr, local))
 		return DESTINATION_NOT_REDIRECTED;
-	if (own_ports_has(own, dst->addr.port) &&
-		(ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
-			original_dst_is_local(&dst->addr.ip)))
-		return DESTINATION_IS_OURS;
-	return DESTINATION_FINE;
+	return own_ports_has(own, dst->addr.port) ? judge_own_port(&dst->addr.ip) : DESTINATION_FINE;
 }
 
 /* Our own source address on lo is one of these, and nobody outside has business with it. */
@@ -70,10 +76,13 @@ enum destination_fault original_dst_check_inbound(
 		return DESTINATION_NOT_REDIRECTED;
 	if (own_ports_has(own, dst->addr.port))
 		return DESTINATION_IS_OURS;
+	bool is_local = false;
 	if (ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
-		is_link_local_v4(&dst->addr.ip) || !original_dst_is_local(&dst->addr.ip))
+		is_link_local_v4(&dst->addr.ip))
 		return DESTINATION_NOT_LOCAL;
-	return DESTINATION_FINE;
+	if (original_dst_is_local(&dst->addr.ip, &is_local) != ERR_NONE)
+		return DESTINATION_NOT_JUDGED;
+	return is_local ? DESTINATION_FINE : DESTINATION_NOT_LOCAL;
 }
 
 enum destination_fault original_dst_check_authority(

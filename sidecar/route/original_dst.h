@@ -20,7 +20,13 @@ struct own_ports {
 void own_ports_add(struct own_ports *own, uint16_t port);
 bool own_ports_has(const struct own_ports *own, uint16_t port);
 
-enum destination_fault { DESTINATION_FINE, DESTINATION_IS_OURS, DESTINATION_NOT_REDIRECTED, DESTINATION_NOT_LOCAL };
+enum destination_fault {
+	DESTINATION_FINE,
+	DESTINATION_IS_OURS,
+	DESTINATION_NOT_REDIRECTED,
+	DESTINATION_NOT_LOCAL,
+	DESTINATION_NOT_JUDGED, /* the kernel could not be asked: no descriptor is free */
+};
 /* Outbound: anything but our own listeners. `local` is where the connection arrived: the kernel reports a direct
  * connection to our listener as its own original destination. */
 enum destination_fault original_dst_check_outbound(
@@ -31,5 +37,5 @@ enum destination_fault original_dst_check_inbound(
 /* A tunnel's :authority: exactly the tunnel's own local IP, no port of ours, never loopback. */
 enum destination_fault original_dst_check_authority(
 	const struct original_dst *dst, const struct addr *tunnel_local, const struct own_ports *own);
-/* Does this IP belong to an interface of this network namespace? */
-bool original_dst_is_local(const struct ip_addr *ip);
+/* Does this IP belong to an interface of this network namespace? ERR_FD_EXHAUSTED: that cannot be asked now. */
+enum err original_dst_is_local(const struct ip_addr *ip, bool *out) _must_use_;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -74,6 +75,24 @@ static void d32_inbound_goes_to_addresses_of_ours_only(void **state)
 	assert_int_equal(original_dst_check_inbound(&meta, &local, &own), DESTINATION_NOT_LOCAL);
 }
 
+static void finding_l14_what_cannot_be_judged_without_a_descriptor_is_not_called_remote(void **state)
+{
+	(void)state;
+	struct own_ports own = ours();
+	struct addr local = addr_of("127.0.0.1:15001");
+	struct original_dst app = {addr_of("192.0.2.1:80")}, ours_there = {addr_of("192.0.2.1:15001")};
+	struct rlimit limit, none;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	enum destination_fault inbound = original_dst_check_inbound(&app, &local, &own);
+	enum destination_fault outbound = original_dst_check_outbound(&ours_there, &local, &own);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(inbound, DESTINATION_NOT_JUDGED);
+	assert_int_equal(outbound, DESTINATION_NOT_JUDGED); /* it may be a loop */
+}
+
 static void outbound_may_go_anywhere_but_to_our_own_listeners(void **state)
 {
 	(void)state;
@@ -110,6 +129,7 @@ int main(void)
 		cmocka_unit_test(d32_an_authority_must_be_the_tunnels_own_address_and_no_port_of_ours),
 		cmocka_unit_test(d33_a_direct_connection_to_our_listener_was_not_redirected),
 		cmocka_unit_test(d32_inbound_goes_to_addresses_of_ours_only),
+		cmocka_unit_test(finding_l14_what_cannot_be_judged_without_a_descriptor_is_not_called_remote),
 		cmocka_unit_test(outbound_may_go_anywhere_but_to_our_own_listeners),
 		cmocka_unit_test(a_connection_that_nobody_redirected_is_recognised),
 	};

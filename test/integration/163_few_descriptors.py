@@ -67,7 +67,8 @@ def finding_l14_what_a_listener_refuses_is_logged_and_counted(story):
     mesh, server = story.mesh, story.mesh.sidecar("server")
     allow = lambda number: mesh.server.run(  # by its own user: the soft limit alone
         ["prlimit", "--pid", server.process.pid, "--nofile=%d:" % number], uid=1337)
-    few = max(map(int, os.listdir("/proc/%d/fd" % server.process.pid))) + 8
+    used = {int(number) for number in os.listdir("/proc/%d/fd" % server.process.pid)}
+    few = min(set(range(len(used) + 1)) - used)  # not one is free: else the refusals come from further in
     with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
         allow(few)
         server.process.wait_for_log("accepting pauses; new connections wait, then are refused")
