@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Each finding about release 0.1.0 has a test that bears its number: a cmocka test, an interoperability case or a statement
-of a story whose name begins with finding_<row>_. Prints each row without one and each test of a row that does not exist,
-then `N passed, N failed`, where N counts rows. With --table: the rows and their tests, as Markdown."""
+of a story whose name begins with finding_<row>_, and docs/findings.md lists them. Prints each row without a test, each test of
+a row that does not exist, and whether the page is out of date, then `N passed, N failed`, where N counts rows and the page.
+
+    test/lint/findings.py --table    the rows and their tests, as Markdown
+    test/lint/findings.py --write    writes docs/findings.md"""
 
 import collections
 import pathlib
@@ -10,6 +13,19 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/findings.md"
+INTRODUCTION = """# Findings about release 0.1.0
+
+Made by `python3 test/lint/findings.py --write`. Each row is a fault or a gap that was found in release 0.1.0. Later
+releases mend it, or `docs/` states it as a limit. Its tests are in the files of the last column, under names that begin
+with `finding_` and the row's code: `finding_p1_...`.
+
+The codes are not those of the abuse cases in [threats.md](threats.md): `T2` alone is an abuse case, "finding T2" is a
+row of this page.
+
+| row | what was wrong | tests in |
+|---|---|---|
+"""
 ROWS = {
     "P1": "late bytes of an application left in plaintext",
     "P2": "half-closed connections leaked on both sidecars",
@@ -93,8 +109,18 @@ def tests():
     return {row: list(where) for row, where in found.items()}
 
 
+def page(found):
+    """docs/findings.md: files and no names of tests, which are long and change."""
+    files = {row: sorted({name for name, _ in where}) for row, where in found.items()}
+    return INTRODUCTION + "".join("| %s | %s | %s |\n" % (row, what, "<br>".join("`%s`" % name for name in files.get(row, [])))
+                                  for row, what in ROWS.items())
+
+
 def main():
     found = tests()
+    if "--write" in sys.argv:
+        PAGE.write_text(page(found), encoding="utf-8")
+        return 0
     if "--table" in sys.argv:
         print("| row | what was wrong | tests |\n|---|---|---|")
         for row, what in ROWS.items():
@@ -102,10 +128,14 @@ def main():
         return 0
     gaps = ["%s (%s): no test" % (row, what) for row, what in ROWS.items() if row not in found]
     strangers = ["%s: no such finding: %s" % (row, where) for row, where in found.items() if row not in ROWS]
-    for line in gaps + strangers:
+    stale = []
+    if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page(found):
+        stale = ["docs/findings.md is out of date; fix: python3 test/lint/findings.py --write"]
+    for line in gaps + strangers + stale:
         print(line)
-    print("%d passed, %d failed" % (len(ROWS) - len(gaps), len(gaps) + len(strangers)))
-    return 1 if gaps or strangers else 0
+    failed = len(gaps) + len(strangers) + len(stale)
+    print("%d passed, %d failed" % (len(ROWS) + 1 - len(gaps) - len(stale), failed))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

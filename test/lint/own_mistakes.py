@@ -449,7 +449,7 @@ def advice_names_its_command():
 
 
 # Where a path may be opened. The control plane's network process has no way to most of the file system once it is confined
-# (control/issue/confine.c): what opens a path later than that works in a test and fails for ever in service (I1).
+# (control/issue/confine.c): what opens a path later than that works in a test and fails for ever in service (finding I1).
 PATH_DOORS = {
     "base/net/fd.c": "whole files, of folders that confine_network() lists",
     "base/core/log.c": "at the start, before anything is confined",
