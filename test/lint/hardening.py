@@ -9,7 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# handfast-init needs libnftables, which Debian has only as a shared library (docs: design, "Static linking").
+# handfast-init needs libnftables, which Debian has only as a shared library (docs/design.md, "Facts about the dependencies").
 PROGRAMS = {
     "sidecar/handfast-sidecar": "static",
     "control/handfast-control": "static",
