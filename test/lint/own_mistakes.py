@@ -10,6 +10,8 @@ import subprocess
 import sys
 
 import build_graph
+import documents
+import retired_words
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -221,7 +223,7 @@ def every_library_has_a_test():
             yield f"{name}: has a test of its own now, and needs no excuse"
 
 
-# Folder: what it may use (design.md, "May use"). A prefix ending in / means all below; tests may use anything.
+# Folder: what it may use (docs/design.md, "Folders"). A prefix ending in / means all below; tests may use anything.
 CORE, BASE = ("base/core",), ("base/",)
 MAY_USE = {
     "base/core": ("third_party/libev",),
@@ -262,7 +264,7 @@ MAY_USE = {
 
 
 def folders_use_what_they_may():
-    """The arrows of the design: whoever wants another arrow changes the design first."""
+    """The dependencies of docs/design.md: another dependency changes the design first."""
     for target in build_graph.read(ROOT, tracked("BUILD", "*/BUILD")):
         allowed = MAY_USE.get(target.package)
         if allowed is None or target.testonly or target.rule not in ("hf_library", "hf_binary"):
@@ -282,7 +284,7 @@ LONG_FUNCTIONS = {
 
 
 def functions_fit_a_screen():
-    """Above 60 lines a function needs a reason (style 2)."""
+    """Above 60 lines a function needs a reason (docs/style.md, rule 9)."""
     command = ["ctags", "--languages=C", "--kinds-C=f", "--fields=+ne", "--output-format=json", "-f", "-", *SOURCES]
     for line in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         tag = json.loads(line)
@@ -489,7 +491,24 @@ def what_users_set_and_see_is_documented():
                 yield f"{name}: {metric}: no such metric"
 
 
+def retired_words_do_not_return():
+    """A retired word of docs/glossary.md is in the tree no more often than its budget allows."""
+    yield from retired_words.findings()[2]
+
+
+def of_documents(rule):
+    """A rule of documents.py as one of these."""
+    def judged():
+        return rule(DOCUMENTS)
+    judged.__name__, judged.__doc__ = rule.__name__, rule.__doc__
+    return judged
+
+
+DOCUMENTS = documents.tracked()
+
 RULES = [
+    *map(of_documents, documents.RULES),
+    retired_words_do_not_return,
     paths_are_opened_at_few_doors,
     advice_names_its_command,
     commands_in_texts_exist,

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""What comments, tests and documents cite exists: documents by path or name; decisions, stories and rules of the style by
+number; files that a document names; targets and anchors of Markdown links. threats.py checks the codes of abuse cases.
+Prints a line per finding, then `N passed, N failed`, where N counts rules. own_mistakes.py runs the same rules."""
+
+import pathlib
+import posixpath
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Documents that are cited before they are written: not a finding while they are missing, checked as soon as they are there.
+AWAITED = ("docs/threats.md", "docs/architecture.md")
+# Texts about documents, with names of documents that are examples.
+ABOUT_DOCUMENTS = ("test/lint/documents.py", "test/lint/lint_test.py")
+
+
+class Tree:
+    """The tracked files, and the texts among them. For tests: any dictionary of names and texts."""
+
+    def __init__(self, texts, names=()):
+        self.texts = texts
+        self.names = set(texts) | set(names)
+        self.folders = {posixpath.dirname(name) for name in self.names}
+        while any(posixpath.dirname(folder) not in self.folders for folder in self.folders):
+            self.folders |= {posixpath.dirname(folder) for folder in self.folders}
+
+    def has(self, path):
+        return path in self.names or path.rstrip("/") in self.folders
+
+    def markdown(self):
+        return {name: text for name, text in self.texts.items() if name.endswith(".md")}
+
+
+def tracked():
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    texts = {}
+    for name in names:
+        if not name.startswith("test/fuzz/corpus/") and (ROOT / name).is_file():
+            data = (ROOT / name).read_bytes()
+            if b"\0" not in data:
+                texts[name] = data.decode("utf-8", errors="replace")
+    return Tree(texts, [name for name in names if (ROOT / name).is_file()])
+
+
+def citations(tree, expression):
+    """(place, match) in every text but those about documents."""
+    for name, text in tree.texts.items():
+        if name not in ABOUT_DOCUMENTS:
+            for match in expression.finditer(text):
+                yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}", match
+
+
+def resolved(tree, path, citing):
+    """The file that a citation means: from the top, from the folder of the citing file, or by its name in docs/."""
+    for folder in ("", posixpath.dirname(citing), "docs"):
+        found = posixpath.normpath(posixpath.join(folder, path))
+        if tree.has(found):
+            return found
+    return None
+
+
+def is_awaited(path):
+    return posixpath.basename(path) in map(posixpath.basename, AWAITED)
+
+
+def documents_exist(tree):
+    """A document that is cited by path or name is in the tree."""
+    for place, match in citations(tree, re.compile(r"(?<![\w./*-])((?:\.\./)*[\w-]+(?:/[\w.-]+)*\.md)\b")):
+        known = is_awaited(match[1]) or "NNN" in match[1]  # NNN stands for a number in a text about decisions
+        if not known and resolved(tree, match[1], place.rsplit(":", 1)[0]) is None:
+            yield f"{place}: {match[1]}: no such document"
+
+
+def decisions_exist(tree):
+    """A decision that is cited by number is in docs/decisions."""
+    numbers = {name[len("docs/decisions/"):][:3] for name in tree.names if name.startswith("docs/decisions/")}
+    for place, match in citations(tree, re.compile(r"\bdecisions?[ /]\s*(?:\*\s*)?(\d{3}(?:(?:, | and )\d{3})*)\b", re.I)):
+        for number in re.findall(r"\d{3}", match[1]):
+            if number not in numbers:
+                yield f"{place}: decision {number}: no such decision"
+
+
+def stories_exist(tree):
+    """A story that is cited by number is in test/integration."""
+    numbers = {name[len("test/integration/"):][:3] for name in tree.names if name.startswith("test/integration/")}
+    for place, match in citations(tree, re.compile(r"\bstor(?:y|ies) (\d{3}(?:(?:, | and | to )\d{3})*)\b", re.I)):
+        for number in re.findall(r"\d{3}", match[1]):
+            if number not in numbers:
+                yield f"{place}: story {number}: no such story"
+
+
+def style_rules_exist(tree):
+    """A rule of the style that is cited by number is in docs/style.md."""
+    numbers = set(re.findall(r"^(\d+)\. ", tree.texts.get("docs/style.md", ""), re.M))
+    for place, match in citations(tree, re.compile(r"\bstyle(?:\.md)?,? (?:rule )?(\d{1,2})\b")):
+        if match[1] not in numbers:
+            yield f"{place}: rule {match[1]}: no such rule in docs/style.md"
+
+
+def documents_are_listed(tree):
+    """Each document of docs/ is in its README, so that a reader finds it."""
+    readme = tree.texts.get("docs/README.md", "")
+    for name in sorted(tree.names):
+        if re.fullmatch(r"docs/[\w-]+\.md", name) and name != "docs/README.md" and posixpath.basename(name) not in readme:
+            yield f"docs/README.md: nothing about {posixpath.basename(name)}"
+
+
+def files_exist(tree):
+    """A file that a document names by its path is in the tree."""
+    path = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:c|h|py|sh|def|proto|bzl|yaml|txt|budget))`")
+    for name, text in tree.markdown().items():
+        for match in path.finditer(text):
+            if resolved(tree, match[1], name) is None and not name.startswith("docs/decisions/"):
+                yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: no such file"
+
+
+def without_code(text):
+    """Markdown without fenced, indented and inline code, line breaks kept."""
+    blank = lambda match: re.sub(r"[^\n]", " ", match.group(0))
+    return re.sub(r"^    .*$|`[^`\n]*`", blank, re.sub(r"^```.*?^```$", blank, text, flags=re.M | re.S), flags=re.M)
+
+
+def anchors(text):
+    """The anchors of a document's headings, as forges make them."""
+    found, seen = set(), {}
+    for heading in re.findall(r"^#{1,6} (.+?)\s*$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M):
+        heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(slug if slug not in seen else f"{slug}-{seen[slug]}")
+        seen[slug] = seen.get(slug, 0) + 1
+    return found
+
+
+def links_resolve(tree):
+    """A Markdown link leads to a file or folder of the tree, and to a heading that is there."""
+    inline, label = re.compile(r"\[[^\]]*\]\(\s*([^)\s]+)[^)]*\)"), re.compile(r"^\[([^\]]+)\]:\s*(\S+)", re.M)
+    for name, text in tree.markdown().items():
+        plain = without_code(text)
+        labels = {match[1].lower() for match in label.finditer(plain)}
+        targets = [(match.start(), match[1]) for match in inline.finditer(plain)]
+        targets += [(match.start(), match[2]) for match in label.finditer(plain)]
+        for match in re.finditer(r"\]\[([^\]\n]+)\]", plain):
+            if match[1].lower() not in labels:
+                yield f"{name}:{plain.count(chr(10), 0, match.start()) + 1}: [{match[1]}]: no such label"
+        for at, target in targets:
+            place = f"{name}:{plain.count(chr(10), 0, at) + 1}"
+            path, _, anchor = target.partition("#")
+            file = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+            if re.match(r"[a-z]+:", target) or file in AWAITED and not tree.has(file):
+                continue
+            if not tree.has(file):
+                yield f"{place}: {target}: no such file"
+            elif anchor and anchor not in anchors(tree.texts.get(file, "")):
+                yield f"{place}: {target}: no such heading"
+
+
+RULES = [documents_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, documents_are_listed,
+         links_resolve]
+
+
+def main():
+    tree, failed = tracked(), 0
+    for rule in RULES:
+        found = list(rule(tree))
+        failed += bool(found)
+        if found:
+            print(f"{rule.__name__}: {rule.__doc__}")
+        for finding in found:
+            print(f"  {finding}")
+    print(f"{len(RULES) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

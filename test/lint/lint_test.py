@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""The lint's own tests: each rule about documents and words lets through what is right and names what is wrong."""
+
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import documents
+import retired_words
+
+HEADING = retired_words.HEADING
+TABLE = f"""# Glossary
+{HEADING}
+
+| retired | write | matches | only in |
+|---|---|---|---|
+| mail | post | `mail(?:s\\|ed)?` | |
+| view (conn) | worker snapshot | `views?` | sidecar/ |
+| because (field) | reason | `(?<=_)because` | |
+| runway | time to expiry | `runway` | |
+"""
+
+
+def found(rule, texts, names=()):
+    return list(rule(documents.Tree(texts, names)))
+
+
+class Documents(unittest.TestCase):
+    def test_a_document_is_found_from_the_top_beside_its_citation_or_in_docs(self):
+        texts = {"docs/design.md": "", "certs/README.md": "", "a/x.c": "/* docs/design.md, design.md */",
+                 "certs/y.h": "/* README.md, certs/README.md */", "docs/z.md": "../certs/README.md"}
+        self.assertEqual(found(documents.documents_exist, texts), [])
+
+    def test_a_document_that_is_not_there_is_named_with_its_place(self):
+        self.assertEqual(found(documents.documents_exist, {"a/x.c": "\n/* see docs/nothing.md */"}),
+                         ["a/x.c:2: docs/nothing.md: no such document"])
+
+    def test_a_document_that_is_awaited_is_no_finding_until_it_is_there(self):
+        self.assertEqual(found(documents.documents_exist, {"x.c": "docs/threats.md"}), [])
+        self.assertEqual(found(documents.links_resolve, {"a.md": "[t](docs/threats.md#w)"}), [])
+        self.assertEqual(len(found(documents.links_resolve, {"a.md": "[t](docs/threats.md#w)", "docs/threats.md": "# V"})), 1)
+
+    def test_a_pattern_of_names_is_no_citation(self):
+        self.assertEqual(found(documents.documents_exist, {"x.py": 'tracked("*README.md", "docs/*.md")'}), [])
+
+    def test_decisions_and_stories_are_known_by_number(self):
+        texts = {"x.c": "/* decision 034, decisions 001 and 034; docs/decisions/001; story 020, stories 020 to 023 */"}
+        names = ["docs/decisions/001-a.md", "docs/decisions/034-b.md", "test/integration/020_a.py", "test/integration/023_b.py"]
+        self.assertEqual(found(documents.decisions_exist, texts, names), [])
+        self.assertEqual(found(documents.stories_exist, texts, names), [])
+        self.assertEqual(found(documents.decisions_exist, texts, names[1:]),
+                         ["x.c:1: decision 001: no such decision", "x.c:1: decision 001: no such decision"])
+        self.assertEqual(len(found(documents.stories_exist, texts, names[:3])), 1)
+
+    def test_a_rule_of_the_style_is_known_by_number(self):
+        texts = {"docs/style.md": "1. One.\n2. Two.\n", "x.py": "# docs/style.md, rule 2; style 3"}
+        self.assertEqual(found(documents.style_rules_exist, texts), ["x.py:1: rule 3: no such rule in docs/style.md"])
+
+    def test_a_file_that_a_document_names_exists(self):
+        texts = {"a/README.md": "`a/x.c`, `b/y.c`, `c/z.def`", "a/x.c": "", "a/b/y.c": ""}
+        self.assertEqual(found(documents.files_exist, texts), ["a/README.md:1: c/z.def: no such file"])
+
+    def test_each_document_is_listed(self):
+        texts = {"docs/README.md": "[a](a.md)", "docs/a.md": "", "docs/b.md": "", "docs/decisions/001-c.md": ""}
+        self.assertEqual(found(documents.documents_are_listed, texts), ["docs/README.md: nothing about b.md"])
+
+    def test_a_link_leads_to_a_file_a_folder_and_a_heading(self):
+        texts = {"docs/a.md": "# One `two`, three!\n[self](#one-two-three) [up](../b.md#x) [folder](../src/) [out](https://example.org/x)\n"
+                              "[by label][L]\n\n[l]: ../b.md\n", "b.md": "## X\n", "src/x.c": ""}
+        self.assertEqual(found(documents.links_resolve, texts), [])
+
+    def test_a_link_that_leads_nowhere_is_named(self):
+        texts = {"a.md": "[a](b.md) [b](#none) [c][d]\n"}
+        self.assertEqual(found(documents.links_resolve, texts),
+                         ["a.md:1: [d]: no such label", "a.md:1: b.md: no such file", "a.md:1: #none: no such heading"])
+
+    def test_code_has_no_links_and_a_heading_that_comes_twice_has_two_anchors(self):
+        texts = {"a.md": "# A\n# A\n`x[1](y)`\n\n    x[2](z)\n\n```\nq[3](w)\n# B\n```\n[a](#a-1)\n"}
+        self.assertEqual(found(documents.links_resolve, texts), [])
+        self.assertEqual(documents.anchors(texts["a.md"]), {"a", "a-1"})
+
+
+class RetiredWords(unittest.TestCase):
+    def setUp(self):
+        self.rows = {row.name: row for row in retired_words.read_rows(TABLE)}
+
+    def _count(self, name, text, file="x.c"):
+        return sum(1 for _ in retired_words.places(self.rows[name], {file: text.lower()}))
+
+    def test_the_table_of_the_glossary_is_whole(self):
+        text = (retired_words.ROOT / retired_words.GLOSSARY).read_text(encoding="utf-8")
+        rows = retired_words.read_rows(text)
+        self.assertGreater(len(rows), 30)
+        for row in rows:
+            self.assertEqual(row.pattern.pattern, row.pattern.pattern.lower(), row.name)
+            self.assertTrue(row.write, row.name)
+
+    def test_a_row_without_an_expression_is_refused(self):
+        for row in ("| hog | bulk | | |", "| hog | bulk |", "| mail | post | `mail` | |"):
+            with self.assertRaises(ValueError, msg=row):
+                retired_words.read_rows(TABLE + row)
+        with self.assertRaises(ValueError):
+            retired_words.read_rows("# Glossary")
+
+    def test_whole_words_are_counted_and_an_underscore_ends_one(self):
+        self.assertEqual(self._count("mail", "mail, Mails; LOOP_MAIL loop_mailed"), 4)
+        self.assertEqual(self._count("mail", "email mailer blackmail"), 0)
+        self.assertEqual(self._count("because (field)", "refused_because because"), 1)
+
+    def test_a_row_may_be_limited_to_a_folder_and_names_of_files_count(self):
+        self.assertEqual(self._count("view (conn)", "view"), 0)
+        self.assertEqual(self._count("view (conn)", "view", "sidecar/conn/view.h"), 2)
+
+    def test_glossary_and_decisions_are_exempt_and_old_settings_are_named_where_they_are_refused(self):
+        for file in ("docs/glossary.md", "docs/decisions/001-a.md", "test/lint/retired_words.budget"):
+            self.assertEqual(self._count("mail", "mail", file), 0)
+        self.assertEqual(self._count("runway", "runway", "CHANGES.md"), 0)
+        self.assertEqual(self._count("mail", "mail", "CHANGES.md"), 1)
+
+    def test_a_count_above_its_budget_is_named_with_the_word_to_write(self):
+        rows, budget = list(self.rows.values()), {"mail": 1, "view (conn)": 2, "because (field)": 0, "runway": 0}
+        counts = {"mail": 2, "view (conn)": 1, "because (field)": 0, "runway": 0}
+        judged = list(retired_words.judge(rows, counts, budget))
+        self.assertEqual(len(judged), 1)
+        self.assertRegex(judged[0], "^mail: 2 times, at most 1: write 'post'")
+
+    def test_rows_and_budget_name_the_same_words(self):
+        judged = list(retired_words.judge([self.rows["mail"]], {"mail": 0}, {"hog": 3}))
+        self.assertEqual(len(judged), 2)
+
+    def test_a_budget_falls_and_never_rises(self):
+        rows = [self.rows["mail"], self.rows["runway"]]
+        self.assertEqual(retired_words.lowered(rows, {"mail": 1, "runway": 9}, {"mail": 4, "runway": 5}), "1 mail\n5 runway\n")
+        self.assertEqual(retired_words.read_budget("1 mail\n5 view (conn)\n"), {"mail": 1, "view (conn)": 5})
+
+
+def main():
+    ran = unittest.TextTestRunner(verbosity=1).run(unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+    failed = len(ran.failures) + len(ran.errors)
+    print(f"{ran.testsRun - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
