@@ -5,7 +5,7 @@
  *	spec.key_usage &= ~TEST_KU_DIGITAL_SIGNATURE;
  *	struct test_cert *leaf = test_cert_new(&spec, root);
  *
- * It ends the process when the library refuses to make something: a test's own mistake. Nothing here is for programs.
+ * It ends the process when the library refuses to make something: a test's own error. Nothing here is for programs.
  */
 #pragma once
 

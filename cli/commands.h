@@ -6,7 +6,7 @@
 #define COMMANDS_SOCKET "/run/handfast/control.sock" /* unless --socket is given */
 #define COMMANDS_ADMIN  "127.0.0.1:15000"            /* unless --admin is given */
 
-/* The one argument of the command; NULL with a mistake: none, or more. */
+/* The one argument of the command; NULL with an error: none, or more. */
 const char *command_argument(struct command_line *line, const char *expected);
 
 #define COMMAND(words, arguments, help, function) enum cli_exit function(struct command_line *line);

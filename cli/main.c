@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 	(void)fd_limit_raise();
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
-	if (buf_len(&line.mistakes) > 0)
+	if (buf_len(&line.errors) > 0)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;

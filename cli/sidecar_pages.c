@@ -95,7 +95,7 @@ static void print_certs(const json_t *page)
 		printf("%s, %s until %s (%lld s)\n", show_text(identity, "id", text, sizeof text),
 			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID",
 			show_text(identity, "not_after", until, sizeof until),
-			(long long)json_integer_value(json_object_get(identity, "runway_seconds")));
+			(long long)json_integer_value(json_object_get(identity, "time_to_expiry_seconds")));
 	print_certificates(json_object_get(identity, "chain"), "certificate");
 	for (size_t i = 0; i < json_array_size(bundles); i++) {
 		const json_t *bundle = json_array_get(bundles, i);

@@ -18,19 +18,19 @@ static void fill_token(struct command_line *line, Handfast__V1__TokenCreateReque
 	uint64_t ttl_ms = 3600 * 1000;
 	const char *id = command_line_value(line, "id"), *ttl = command_line_value(line, "ttl");
 	if (id == NULL)
-		command_line_mistake(line, "--id", "the identity that the token is for, spiffe://TD/PATH", "none");
+		command_line_error(line, "--id", "the identity that the token is for, spiffe://TD/PATH", "none");
 	else
 		request->id = pb_bytes(span_of_str(id));
 	if (ttl != NULL &&
 		(duration_parse(span_of_str(ttl), &ttl_ms) != ERR_NONE || ttl_ms < 1000 || ttl_ms > TTL_MAX_MS))
-		command_line_mistake(line, "--ttl", "a duration such as 10m or 1h, at most 30d", ttl);
+		command_line_error(line, "--ttl", "a duration such as 10m or 1h, at most 30d", ttl);
 	request->ttl_seconds = (uint32_t)(ttl_ms / 1000);
 	request->networks = networks;
 	for (unsigned i = 0; i < line->num_values; i++) {
 		if (strcmp(line->values[i].name, "network") != 0)
 			continue;
 		if (request->n_networks == NETWORKS_MAX)
-			command_line_mistake(line, "--network", "at most 16 networks", "more");
+			command_line_error(line, "--network", "at most 16 networks", "more");
 		else
 			networks[request->n_networks++] = pb_bytes(span_of_str(line->values[i].text));
 	}
@@ -56,7 +56,7 @@ enum cli_exit command_token_create(struct command_line *line)
 	ProtobufCBinaryData networks[NETWORKS_MAX];
 	_cleanup_(answer_done) struct answer answer = {0};
 	fill_token(line, &request, networks);
-	if (buf_len(&line->mistakes) > 0)
+	if (buf_len(&line->errors) > 0)
 		return command_line_refuse(line);
 	enum err err =
 		call(line, "TokenCreate", &request.base, &handfast__v1__token_create_response__descriptor, &answer);
@@ -151,9 +151,9 @@ enum cli_exit command_token_revoke(struct command_line *line)
 	uint8_t token_id[TOKEN_ID_LEN];
 	const char *text = command_argument(line, "one token's id, as `handfast token list` shows it");
 	if (text != NULL && !parse_token_id(text, token_id))
-		command_line_mistake(
+		command_line_error(
 			line, "token revoke", "32 hexadecimal digits, as `handfast token list` shows them", text);
-	if (buf_len(&line->mistakes) > 0)
+	if (buf_len(&line->errors) > 0)
 		return command_line_refuse(line);
 	request.token_id = pb_bytes(span_of(token_id, sizeof token_id));
 	enum err err =

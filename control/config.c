@@ -41,7 +41,7 @@ bool config_id(struct settings *settings, struct setting_node *map, const char *
 		return false;
 	if (spiffe_id_parse(span_of_str(text), out, &why) == ERR_NONE)
 		return true;
-	setting_mistake_why(settings, map, key, &why);
+	setting_error_why(settings, map, key, &why);
 	return false;
 }
 
@@ -57,7 +57,7 @@ static void socket_is_beside_state(struct settings *settings, const struct contr
 	(void)why_set(&why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
 		"move it, such as to /run/handfast/control.sock", "'%s', with state_dir '%s'", config->operator_socket,
 		config->state_dir);
-	setting_mistake_why(settings, settings_root(settings), "operator_socket", &why);
+	setting_error_why(settings, settings_root(settings), "operator_socket", &why);
 }
 
 static void general_read(struct settings *settings, struct control_config *config)
@@ -68,7 +68,7 @@ static void general_read(struct settings *settings, struct control_config *confi
 	static const char *const formats[] = {"text", "json", NULL};
 	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
-		setting_mistake_why(settings, root, "trust_domain", &why);
+		setting_error_why(settings, root, "trust_domain", &why);
 	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-control"));
 	config->operator_socket =
 		mem_strdup(setting_text(settings, root, "operator_socket", "/run/handfast/control.sock"));
@@ -77,11 +77,10 @@ static void general_read(struct settings *settings, struct control_config *confi
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port", 1, 65535, 15012);
 	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port", 1, 65535, 15014);
 	if (config->streams_port == config->metrics_port)
-		setting_mistake(
-			settings, ears, "two different ports", "change streams_port or metrics_port", "the same");
+		setting_error(settings, ears, "two different ports", "change streams_port or metrics_port", "the same");
 	struct setting_node *log = setting_map(settings, root, "log");
-	config->log_level = setting_word(settings, log, "level", levels, LOG_LEVEL_NOTICE);
-	config->log_json = setting_word(settings, log, "format", formats, 0) == 1;
+	config->log_level = setting_keyword(settings, log, "level", levels, LOG_LEVEL_NOTICE);
+	config->log_json = setting_keyword(settings, log, "format", formats, 0) == 1;
 }
 
 static void identity_read(struct settings *settings, struct control_config *config)
@@ -94,7 +93,7 @@ static void identity_read(struct settings *settings, struct control_config *conf
 	config->attest_per_second = setting_number(settings, map, "attest_per_second", 1, 100000, 10);
 	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after", SECOND, 100 * YEAR, 30 * DAY);
 	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
-		setting_mistake(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
+		setting_error(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
 			"lengthen the longer ones", "others");
 }
 

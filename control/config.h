@@ -1,5 +1,5 @@
 /* The control plane's settings, as read from YAML, HANDFAST_CONTROL_* and flags (base/settings). Plain data, owned by
- * the struct; made once, or anew on reload: a file with mistakes changes nothing. */
+ * the struct; made once, or anew on reload: a file with errors changes nothing. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -88,7 +88,7 @@ struct control_config {
 /* Scalar and plain-list keys that the environment and flags may give; NULL-terminated. */
 extern const char *const control_config_keys[];
 
-/* Takes everything out of `settings`; mistakes stay there. On any mistake (settings_finish() != 0) returns ERR_CONFIG
+/* Takes everything out of `settings`; errors stay there. On any error (settings_finish() != 0) returns ERR_CONFIG
  * and *out is untouched. */
 enum err control_config_read(struct settings *settings, struct control_config **out) _must_use_;
 void control_config_free(struct control_config *config);

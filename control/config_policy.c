@@ -43,10 +43,10 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 		mem_free(out->text);
 		*out = (struct config_source){.kind = (enum config_source_kind)kind, .text = mem_strdup(text)};
 		if (source_check(out->kind, text, &why) != ERR_NONE)
-			setting_mistake_why(settings, map, names[kind], &why);
+			setting_error_why(settings, map, names[kind], &why);
 	}
 	if (num != 1)
-		setting_mistake(settings, map, "exactly one of id, id_prefix, id_suffix, trust_domain, namespace",
+		setting_error(settings, map, "exactly one of id, id_prefix, id_suffix, trust_domain, namespace",
 			"make one source of each", "%u of them", num);
 	return num != 0;
 }
@@ -56,7 +56,7 @@ static void must_not_be_empty(struct settings *settings, struct setting_node *ma
 {
 	struct setting_node *list;
 	if (setting_list(settings, map, key, &list) == 0 && list != NULL)
-		setting_mistake(settings, list, "at least one item",
+		setting_error(settings, list, "at least one item",
 			"list what the rule shall match, or remove the key: without it the rule matches any", "[]");
 }
 
@@ -88,7 +88,7 @@ static void rule_read(struct settings *settings, struct setting_node *map, struc
 {
 	static const char *const actions[] = {"allow", "deny", NULL};
 	rule->name = mem_strdup(setting_required_text(settings, map, "name", "the rule's name, for logs"));
-	rule->deny = setting_word(settings, map, "action", actions, 0) == 1;
+	rule->deny = setting_keyword(settings, map, "action", actions, 0) == 1;
 	rule->dry_run = setting_bool(settings, map, "dry_run", false);
 	rule->unauthenticated = setting_bool(settings, map, "unauthenticated", false);
 	must_not_be_empty(settings, map, "sources");
@@ -98,7 +98,7 @@ static void rule_read(struct settings *settings, struct setting_node *map, struc
 	rule->networks = setting_networks(settings, map, "networks", &rule->num_networks);
 	rule_ports_read(settings, map, rule);
 	if (rule->unauthenticated && (rule->deny || rule->num_sources != 0))
-		setting_mistake(settings, map, "unauthenticated only on an allow without sources",
+		setting_error(settings, map, "unauthenticated only on an allow without sources",
 			"remove sources, or make a rule of its own", "both");
 }
 
@@ -111,10 +111,10 @@ static void port_modes_read(struct settings *settings, struct setting_node *map,
 		struct setting_node *item = setting_item_map(settings, list, i);
 		struct config_port_mode mode = {
 			.port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0),
-			.mode = (enum port_mode)setting_word(settings, item, "mode", modes, PORT_MODE_PERMISSIVE),
+			.mode = (enum port_mode)setting_keyword(settings, item, "mode", modes, PORT_MODE_PERMISSIVE),
 		};
 		if (item != NULL && mode.port == 0)
-			setting_mistake(settings, item, "a port", "add 'port: 80'", "none");
+			setting_error(settings, item, "a port", "add 'port: 80'", "none");
 		workload->ports[workload->num_ports++] = mode;
 	}
 }
@@ -128,13 +128,13 @@ static void workload_identity_read(
 	workload->prefix = exact == NULL && prefix != NULL;
 	workload->identity = mem_strdup(exact != NULL ? exact : prefix != NULL ? prefix : "");
 	if ((exact == NULL) == (prefix == NULL)) {
-		setting_mistake(settings, map, "identity or identity_prefix", "give exactly one",
+		setting_error(settings, map, "identity or identity_prefix", "give exactly one",
 			exact == NULL ? "neither" : "both");
 		return;
 	}
 	struct why why = {0};
 	if (spiffe_id_parse(span_of_str(workload->identity), &id, &why) != ERR_NONE)
-		setting_mistake_why(settings, map, exact != NULL ? "identity" : "identity_prefix", &why);
+		setting_error_why(settings, map, exact != NULL ? "identity" : "identity_prefix", &why);
 }
 
 static void workload_read(struct settings *settings, struct setting_node *map, struct config_workload *workload)
@@ -142,7 +142,7 @@ static void workload_read(struct settings *settings, struct setting_node *map, s
 	struct setting_node *list;
 	workload_identity_read(settings, map, workload);
 	workload->has_mode = setting_text(settings, map, "default_mode", NULL) != NULL;
-	workload->mode = (enum port_mode)setting_word(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	workload->mode = (enum port_mode)setting_keyword(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
 	port_modes_read(settings, map, workload);
 	size_t num = setting_list(settings, map, "rules", &list);
 	workload->rules = num == 0 ? NULL : mem_calloc(num, sizeof(*workload->rules));
@@ -156,7 +156,8 @@ static void workload_read(struct settings *settings, struct setting_node *map, s
 void config_policy_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *list, *map = setting_map(settings, settings_root(settings), "policy");
-	config->default_mode = (enum port_mode)setting_word(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	config->default_mode =
+		(enum port_mode)setting_keyword(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
 	size_t num = setting_list(settings, map, "workloads", &list);
 	config->workloads = num == 0 ? NULL : mem_calloc(num, sizeof(*config->workloads));
 	for (size_t i = 0; i < num; i++) {

@@ -7,5 +7,5 @@ void config_policy_read(struct settings *settings, struct control_config *config
 void config_policy_done(struct control_config *config);
 void config_mesh_read(struct settings *settings, struct control_config *config);
 void config_mesh_done(struct control_config *config);
-/* A SPIFFE ID at map[key]; a mistake (and false) when it is missing or none. */
+/* A SPIFFE ID at map[key]; an error (and false) when it is missing or none. */
 bool config_id(struct settings *settings, struct setting_node *map, const char *key, struct spiffe_id *out);

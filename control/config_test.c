@@ -64,7 +64,7 @@ static void policy_and_services_are_taken_whole(void **state)
 				 "cluster.local/sa/batch}], dry_run: true}\n"
 				 "        - {name: probes, unauthenticated: true, networks: [192.0.2.0/30]}\n",
 		&config, settings);
-	assert_string_equal(settings_mistakes(settings), "");
+	assert_string_equal(settings_errors(settings), "");
 	assert_int_equal(err, ERR_NONE);
 	assert_int_equal(config->services[0].ports[1].target, 81);
 	assert_int_equal(config->default_mode, PORT_MODE_STRICT);
@@ -77,7 +77,7 @@ static void policy_and_services_are_taken_whole(void **state)
 	assert_true(web->rules[2].unauthenticated);
 }
 
-static void every_mistake_is_told_at_once(void **state)
+static void every_error_is_told_at_once(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
@@ -91,14 +91,14 @@ static void every_mistake_is_told_at_once(void **state)
 			&config, settings),
 		ERR_CONFIG);
 	assert_null(config);
-	const char *text = settings_mistakes(settings);
+	const char *text = settings_errors(settings);
 	const char *const told[] = {"trust_domain", "identity.leaf_ttl", "mesh.claims", "services[0].identity",
 		"mesh.networks", "rules[0].action"};
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
 		assert_non_null(strstr(text, told[i]));
 }
 
-static void c18_sources_that_no_identity_can_have_are_mistakes(void **state)
+static void c18_sources_that_no_identity_can_have_are_errors(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"id: \"spiffe://cluster.local/*\"",
@@ -117,7 +117,7 @@ static void c18_sources_that_no_identity_can_have_are_mistakes(void **state)
 	}
 }
 
-static void finding_i12_an_empty_list_in_a_rule_is_a_mistake(void **state)
+static void finding_i12_an_empty_list_in_a_rule_is_an_error(void **state)
 {
 	(void)state;
 	static const char *const keys[] = {"sources", "networks", "ports"};
@@ -130,8 +130,8 @@ static void finding_i12_an_empty_list_in_a_rule_is_a_mistake(void **state)
 			"rules: [{name: r, action: deny, %s: []}]}]}\n",
 			keys[i]);
 		assert_int_equal(read_text(yaml, &config, settings), ERR_CONFIG);
-		assert_non_null(strstr(settings_mistakes(settings), keys[i]));
-		assert_non_null(strstr(settings_mistakes(settings), "at least one item"));
+		assert_non_null(strstr(settings_errors(settings), keys[i]));
+		assert_non_null(strstr(settings_errors(settings), "at least one item"));
 	}
 }
 
@@ -163,11 +163,11 @@ static void finding_o5_a_socket_in_or_above_the_state_is_refused_by_name(void **
 			yaml, sizeof(yaml), "mesh: {networks: [192.0.2.0/24]}\noperator_socket: %s\n", cases[i].socket);
 		assert_int_equal(read_text(yaml, &config, settings), cases[i].is_fine ? ERR_NONE : ERR_CONFIG);
 		assert_true(cases[i].is_fine ||
-			    strstr(settings_mistakes(settings), "control.yaml:2 (operator_socket): expected") != NULL);
+			    strstr(settings_errors(settings), "control.yaml:2 (operator_socket): expected") != NULL);
 	}
 }
 
-static void two_ports_that_are_one_are_a_mistake(void **state)
+static void two_ports_that_are_one_are_an_error(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
@@ -175,7 +175,7 @@ static void two_ports_that_are_one_are_a_mistake(void **state)
 	assert_int_equal(
 		read_text("mesh: {networks: [192.0.2.0/24]}\nlisten: {streams_port: 15014}\n", &config, settings),
 		ERR_CONFIG);
-	assert_non_null(strstr(settings_mistakes(settings), "two different ports"));
+	assert_non_null(strstr(settings_errors(settings), "two different ports"));
 }
 
 static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
@@ -191,16 +191,16 @@ static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_a_mistake),
+		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_an_error),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
-		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(every_error_is_told_at_once),
 		cmocka_unit_test(finding_o5_a_socket_in_or_above_the_state_is_refused_by_name),
-		cmocka_unit_test(two_ports_that_are_one_are_a_mistake),
+		cmocka_unit_test(two_ports_that_are_one_are_an_error),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
-		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_mistakes),
+		cmocka_unit_test(c18_sources_that_no_identity_can_have_are_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,7 +271,7 @@ static void close_ports(struct control *control)
 }
 
 /* Who is asked first goes last but one: requests wait for the signer or the store, and neither answers any more. */
-static void free_doors(struct control *control)
+static void free_listeners(struct control *control)
 {
 	loop_run_once(control->loop, false); /* answers that are ready still find their askers */
 	if (control->serve != NULL)
@@ -288,7 +288,7 @@ void control_free(struct control *control)
 {
 	control->is_draining = true;
 	close_ports(control);
-	free_doors(control);
+	free_listeners(control);
 	if (control->trust != NULL)
 		trust_free(control->trust);
 	if (control->distributor != NULL)

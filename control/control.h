@@ -17,9 +17,9 @@ struct control_source {
 	const struct command_line *line;
 	char *const *environment;
 };
-/* A line for each mistake is appended to *mistakes. */
+/* A line for each error is appended to *errors. */
 enum err control_read_settings(
-	const struct control_source *source, struct buf *mistakes, struct control_config **out) _must_use_;
+	const struct control_source *source, struct buf *errors, struct control_config **out) _must_use_;
 
 /* Adopts config. ERR_NONE: it runs until SIGTERM or SIGINT in control_run(). */
 enum err control_new(const struct control_source *source, struct control_config *config, const char *release,

@@ -1,10 +1,10 @@
-/* Settings: read at the start, and again at SIGHUP. A file with mistakes changes nothing. */
+/* Settings: read at the start, and again at SIGHUP. A file with errors changes nothing. */
 #include "base/core/log.h"
 #include "base/settings/settings_reload.h"
 #include "control/control_private.h"
 #include <string.h>
 
-enum err control_read_settings(const struct control_source *source, struct buf *mistakes, struct control_config **out)
+enum err control_read_settings(const struct control_source *source, struct buf *errors, struct control_config **out)
 {
 	_cleanup_(settings_freep) struct settings *settings = settings_new(source->line->program->environment);
 	if (source->path != NULL)
@@ -14,10 +14,10 @@ enum err control_read_settings(const struct control_source *source, struct buf *
 		if (source->line->values[i].is_key)
 			settings_read_flag(settings, source->line->values[i].name, source->line->values[i].text);
 	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
-	bool is_wrong = buf_len(mistakes) > 0;
+	bool is_wrong = buf_len(errors) > 0;
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
-		return buf_append_str(mistakes, settings_mistakes(settings)) == ERR_NONE ? err : ERR_CONFIG;
+		return buf_append_str(errors, settings_errors(settings)) == ERR_NONE ? err : ERR_CONFIG;
 	if (!is_wrong)
 		return ERR_NONE;
 	control_config_free(*out);
@@ -64,15 +64,15 @@ static const struct setting_live live[] = {
 
 void control_reload(struct control *control)
 {
-	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(CLI_MISTAKES_MAX);
+	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_MISTAKES_MAX);
 	struct control_config *fresh;
 	control->must_reload = control->serve == NULL;
 	if (control->must_reload)
 		return; /* on_trust_changed() comes back to it */
-	if (control_read_settings(control->source, &mistakes, &fresh) != ERR_NONE) {
-		log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&mistakes));
+	if (control_read_settings(control->source, &errors, &fresh) != ERR_NONE) {
+		log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&errors));
 		metric_add(metrics_shard(control->metrics, 0), CONTROL_RELOADS_REFUSED, 1);
-		log_error("control", "the settings have mistakes; the old ones stay");
+		log_error("control", "the settings have errors; the old ones stay");
 		return;
 	}
 	struct control_config *old = control->config;

@@ -72,7 +72,7 @@ static void on_address_freed(void *arg, const struct ip_addr *ip)
 		serve_address_freed(control->serve, ip);
 }
 
-static void open_doors(struct control *control)
+static void open_listeners(struct control *control)
 {
 	const struct control_config *config = control->config;
 	static const char *const kinds[] = {"bootstrap root", "root", "intermediate"};
@@ -112,7 +112,7 @@ static void on_trust_changed(void *arg)
 	struct control *control = arg;
 	control_note_store(control); /* a store without this ban is refused from now on */
 	if (control->serve == NULL)
-		open_doors(control);
+		open_listeners(control);
 	serve_trust_changed(control->serve);
 	if (control->must_reload)
 		control_reload(control);

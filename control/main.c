@@ -77,10 +77,10 @@ int main(int argc, char **argv)
 	source.path = command_line_value(&line, "config");
 	bool restores = command_line_is(&line, "restore");
 	if (!restores && command_line_value(&line, "bans-from") != NULL)
-		command_line_mistake(&line, "--bans-from", "the command restore", "another command");
+		command_line_error(&line, "--bans-from", "the command restore", "another command");
 	if (!restores)
 		hold_hangup();
-	if (control_read_settings(&source, &line.mistakes, &config) != ERR_NONE)
+	if (control_read_settings(&source, &line.errors, &config) != ERR_NONE)
 		return (int)command_line_refuse(&line);
 	if (!line.checks_only && restores)
 		return (int)restore(&source, config, &line);

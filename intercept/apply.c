@@ -6,7 +6,7 @@
 
 DEFINE_CLEANUP(struct nft_ctx *, nft_ctx_free)
 
-/* libnftables ends the process where it runs out of memory; what is left are our own mistakes of use. */
+/* libnftables ends the process where it runs out of memory; what is left are our own errors of use. */
 static struct nft_ctx *context_new(void)
 {
 	struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);

@@ -10,7 +10,7 @@
 /* Whether this namespace has IPv6 on lo. */
 bool loopback_addr_has_v6(void);
 
-/* An address that is there (add) or is not (remove) is no mistake. remove also takes away ::6, which 0.1.0 wrote.
+/* An address that is there (add) or is not (remove) is no error. remove also takes away ::6, which 0.1.0 wrote.
  * family: AF_INET or AF_INET6. */
 enum err loopback_addr_add(int family, struct why *why) _must_use_;
 enum err loopback_addr_remove(int family, struct why *why) _must_use_;

@@ -12,14 +12,14 @@
 /* Takes a value, or says what is wrong with it. `name` is the flag or variable as the operator wrote it. */
 struct parser {
 	struct options *options;
-	struct command_line *line; /* mistakes go there */
+	struct command_line *line; /* errors go there */
 	bool has_confirm_within;
 };
 typedef void take_fn(struct parser *parser, const char *name, const char *value);
 
-static void mistake(struct parser *parser, const char *name, const char *expected, const char *got)
+static void error(struct parser *parser, const char *name, const char *expected, const char *got)
 {
-	command_line_mistake(parser->line, name, expected, got);
+	command_line_error(parser->line, name, expected, got);
 }
 
 /* Cuts the next item off a comma-separated list into item[ITEM_MAX]; false at its end. Too long an item is cut short
@@ -52,18 +52,18 @@ static bool parse_number(const char *text, unsigned min, unsigned max, unsigned 
 	return true;
 }
 
-/* Every item of a list is looked at, so that all mistakes are told at once. */
+/* Every item of a list is looked at, so that all errors are told at once. */
 static void take_ports(struct parser *parser, const char *name, const char *value, bool inbound, struct port_list *list)
 {
 	char item[ITEM_MAX];
 	unsigned port = 0;
 	while (next_item(&value, item)) {
 		if (!parse_number(item, 1, 65535, &port))
-			mistake(parser, name, "ports 1 to 65535 with commas between", item);
+			error(parser, name, "ports 1 to 65535 with commas between", item);
 		else if (inbound && (port == RULES_OUTBOUND_PORT || port == RULES_INBOUND_PORT))
-			mistake(parser, name, "no port of the sidecar's own", item);
+			error(parser, name, "no port of the sidecar's own", item);
 		else if (list->num == RULES_MAX_GIVEN || port_list_add(list, (uint16_t)port) != ERR_NONE)
-			mistake(parser, name, "at most 60 different ports", item);
+			error(parser, name, "at most 60 different ports", item);
 	}
 }
 
@@ -83,9 +83,9 @@ static void take_networks(struct parser *parser, const char *name, const char *v
 	struct network network;
 	while (next_item(&value, item)) {
 		if (network_parse(span_of_str(item), &network) != ERR_NONE)
-			mistake(parser, name, "networks such as 192.0.2.0/24 or 2001:db8::/32, no host bits set", item);
+			error(parser, name, "networks such as 192.0.2.0/24 or 2001:db8::/32, no host bits set", item);
 		else if (rules_add_network(&parser->options->rules, &network) != ERR_NONE)
-			mistake(parser, name, "at most 64 networks", item);
+			error(parser, name, "at most 64 networks", item);
 	}
 }
 
@@ -96,20 +96,20 @@ static void take_profile(struct parser *parser, const char *name, const char *va
 	else if (strcmp(value, "host") == 0)
 		parser->options->profile = PROFILE_HOST;
 	else
-		mistake(parser, name, "pod or host", value);
+		error(parser, name, "pod or host", value);
 }
 
 static void take_confirm_within(struct parser *parser, const char *name, const char *value)
 {
 	if (!parse_number(value, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
-		mistake(parser, name, "seconds, 1 to 3600", value);
+		error(parser, name, "seconds, 1 to 3600", value);
 	parser->has_confirm_within = true;
 }
 
 static void take_output(struct parser *parser, const char *name, const char *value)
 {
 	if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
-		mistake(parser, name, "text or json", value);
+		error(parser, name, "text or json", value);
 	parser->line->json = strcmp(value, "json") == 0;
 }
 
@@ -210,9 +210,9 @@ enum err options_read(struct command_line *line, char *const *environment, struc
 			take_variable(&parser, *environment);
 	}
 	if (parser.has_confirm_within && options.profile != PROFILE_HOST)
-		mistake(&parser, "--confirm-within", "it beside --profile host, the only one that waits for `confirm`",
+		error(&parser, "--confirm-within", "it beside --profile host, the only one that waits for `confirm`",
 			"another profile");
-	if (buf_len(&line->mistakes) > 0)
+	if (buf_len(&line->errors) > 0)
 		return ERR_CONFIG;
 	options.command = COMMAND_OF[line->command - COMMANDS];
 	options.json = line->json;

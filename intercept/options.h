@@ -1,4 +1,4 @@
-/* What was asked of handfast-init: flags and HANDFAST_INIT_* as one struct, every mistake found at once. Pure. */
+/* What was asked of handfast-init: flags and HANDFAST_INIT_* as one struct, every error found at once. Pure. */
 #pragma once
 
 #include "base/cli/command_line.h"
@@ -24,6 +24,6 @@ struct options {
 extern const struct cli_program options_program;
 
 /* Flag beats environment. `environment` is environ's form; only HANDFAST_INIT_* is looked at. On ERR_CONFIG every
- * mistake is a line in line->mistakes. A variable that is no setting is no mistake; what Kubernetes sets for a Service
+ * error is a line in line->errors. A variable that is no setting is no error; what Kubernetes sets for a Service
  * called handfast-init is passed over. */
 enum err options_read(struct command_line *line, char *const *environment, struct options *out) _must_use_;

@@ -38,17 +38,17 @@ static void assert_parses(const char *words, const char *variable, struct option
 {
 	_cleanup_(parsed_done) struct parsed parsed = {0};
 	parse(words, variable, &parsed);
-	assert_string_equal(buf_cstr(&parsed.line.mistakes), "");
+	assert_string_equal(buf_cstr(&parsed.line.errors), "");
 	assert_int_equal(parsed.err, ERR_NONE);
 	*out = parsed.options;
 }
 
-static void assert_mistakes(const char *words, const char *variable, const char *expected)
+static void assert_errors(const char *words, const char *variable, const char *expected)
 {
 	_cleanup_(parsed_done) struct parsed parsed = {0};
 	parse(words, variable, &parsed);
 	assert_int_equal(parsed.err, ERR_CONFIG);
-	assert_string_equal(buf_cstr(&parsed.line.mistakes), expected);
+	assert_string_equal(buf_cstr(&parsed.line.errors), expected);
 }
 
 static void takes_every_flag_with_a_space_or_an_equals_sign(_unused_ void **state)
@@ -137,9 +137,9 @@ static void ignores_variables_of_other_programs(_unused_ void **state)
 	assert_parses("down", "HANDFAST_TRUST_DOMAIN=x", &options);
 }
 
-static void tells_every_mistake_at_once(_unused_ void **state)
+static void tells_every_error_at_once(_unused_ void **state)
 {
-	assert_mistakes(
+	assert_errors(
 		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
 		NULL,
 		"flag: expected one that --help lists, got \"--no\"\n"
@@ -155,8 +155,8 @@ static void refuses_a_time_to_confirm_where_nothing_is_confirmed(_unused_ void *
 {
 	static const char expected[] = "--confirm-within: expected it beside --profile host, the only one that waits "
 				       "for `confirm`, got \"another profile\"\n";
-	assert_mistakes("up --confirm-within 5", NULL, expected);
-	assert_mistakes("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
+	assert_errors("up --confirm-within 5", NULL, expected);
+	assert_errors("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
 }
 
 static void refuses_numbers_that_are_none(_unused_ void **state)
@@ -175,16 +175,16 @@ static void refuses_numbers_that_are_none(_unused_ void **state)
 
 static void refuses_a_command_that_is_missing_doubled_or_unknown(_unused_ void **state)
 {
-	assert_mistakes("", NULL, "command: expected up, down, check, confirm, got \"none\"\n");
-	assert_mistakes("up down", NULL, "up: expected no further word, got \"down\"\n");
-	assert_mistakes("upp", NULL, "command: expected up, down, check, confirm, got \"upp\"\n");
+	assert_errors("", NULL, "command: expected up, down, check, confirm, got \"none\"\n");
+	assert_errors("up down", NULL, "up: expected no further word, got \"down\"\n");
+	assert_errors("upp", NULL, "command: expected up, down, check, confirm, got \"upp\"\n");
 }
 
 static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **state)
 {
-	assert_mistakes("up --profile", NULL, "--profile: expected pod|host, got \"nothing\"\n");
-	assert_mistakes("up --dry-run --dry-run", NULL, "--dry-run: expected to be given once, got \"it twice\"\n");
-	assert_mistakes("up --output=xml", NULL, "--output: expected text or json, got \"xml\"\n");
+	assert_errors("up --profile", NULL, "--profile: expected pod|host, got \"nothing\"\n");
+	assert_errors("up --dry-run --dry-run", NULL, "--dry-run: expected to be given once, got \"it twice\"\n");
+	assert_errors("up --output=xml", NULL, "--output: expected text or json, got \"xml\"\n");
 }
 
 static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
@@ -194,7 +194,7 @@ static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
 		size_t len = strlen(words);
 		snprintf(words + len, sizeof(words) - len, ",%d", port);
 	}
-	assert_mistakes(words, NULL, "--exclude-inbound-ports: expected at most 60 different ports, got \"61\"\n");
+	assert_errors(words, NULL, "--exclude-inbound-ports: expected at most 60 different ports, got \"61\"\n");
 }
 
 static void escapes_what_a_person_will_read(_unused_ void **state)
@@ -202,7 +202,7 @@ static void escapes_what_a_person_will_read(_unused_ void **state)
 	_cleanup_(parsed_done) struct parsed parsed = {0};
 	parse("\x1b[2J\n", NULL, &parsed);
 	assert_int_equal(parsed.err, ERR_CONFIG);
-	const char *text = buf_cstr(&parsed.line.mistakes);
+	const char *text = buf_cstr(&parsed.line.errors);
 	assert_null(strchr(text, '\x1b'));
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
@@ -217,7 +217,7 @@ int main(void)
 		cmocka_unit_test(finding_o4_notes_a_variable_it_does_not_know_without_its_value),
 		cmocka_unit_test(finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name),
 		cmocka_unit_test(ignores_variables_of_other_programs),
-		cmocka_unit_test(tells_every_mistake_at_once),
+		cmocka_unit_test(tells_every_error_at_once),
 		cmocka_unit_test(refuses_a_time_to_confirm_where_nothing_is_confirmed),
 		cmocka_unit_test(refuses_numbers_that_are_none),
 		cmocka_unit_test(refuses_a_command_that_is_missing_doubled_or_unknown),

@@ -49,7 +49,7 @@ struct rules {
 	bool kernel_has_socket; /* nf_tables can look up the socket of a packet that comes in (nft_socket) */
 };
 
-/* Keeps the order; a port that is there already is no mistake. ERR_LIMIT when full. */
+/* Keeps the order; a port that is there already is no error. ERR_LIMIT when full. */
 enum err port_list_add(struct port_list *list, uint16_t port) _must_use_;
 
 enum err rules_add_network(struct rules *rules, const struct network *network) _must_use_;

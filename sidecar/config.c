@@ -83,9 +83,9 @@ static void control_address_read(
 		config->control_address = longer;
 	}
 	if (num == 0 && is_required)
-		setting_mistake(settings, map, "control.address, such as 192.0.2.1:15012", "set it", "no 'address'");
+		setting_error(settings, map, "control.address, such as 192.0.2.1:15012", "set it", "no 'address'");
 	else if (num > 0 && control_address_parse(config->control_address, &address, &why) != ERR_NONE)
-		setting_mistake_why(settings, map, "address", &why);
+		setting_error_why(settings, map, "address", &why);
 	control_address_done(&address);
 }
 
@@ -95,12 +95,12 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	struct why why = {0};
 	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
-		setting_mistake_why(settings, root, "trust_domain", &why);
+		setting_error_why(settings, root, "trust_domain", &why);
 	control_address_read(settings, map != NULL ? map : root, is_required, config);
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256", NULL);
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))
-		setting_mistake(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
+		setting_error(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
 			"copy it from 'handfast status' of the control plane", "'%s'", hash);
 }
 
@@ -112,7 +112,7 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 	config->claims_address = setting_bool(settings, map, "claim_address", true);
 	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-sidecar"));
 	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
-		setting_mistake(
+		setting_error(
 			settings, map, "one kind of evidence", "remove token_file or kubernetes_token_file", "two");
 }
 
@@ -128,9 +128,9 @@ static void inbound_ports_read(struct settings *settings, struct setting_node *m
 			continue;
 		struct policy_port *port = &config->inbound_ports[config->num_inbound_ports++];
 		port->port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0);
-		port->mode = (enum inbound_mode)setting_word(settings, item, "mode", modes, INBOUND_STRICT);
+		port->mode = (enum inbound_mode)setting_keyword(settings, item, "mode", modes, INBOUND_STRICT);
 		if (port->port == 0)
-			setting_mistake(settings, item, "a port", "add 'port: 80'", "none");
+			setting_error(settings, item, "a port", "add 'port: 80'", "none");
 	}
 }
 
@@ -141,8 +141,8 @@ static void modes_read(struct settings *settings, struct sidecar_config *config)
 	struct setting_node *root = settings_root(settings), *in = setting_map(settings, root, "inbound"),
 			    *out = setting_map(settings, root, "outbound");
 	/* The floor is the loosest by default: what holds then is the control plane's. */
-	config->inbound_mode = (enum inbound_mode)setting_word(settings, in, "mode", inbound, INBOUND_OFF);
-	config->outbound_mode = (enum outbound_mode)setting_word(settings, out, "mode", outbound, OUTBOUND_AUTO);
+	config->inbound_mode = (enum inbound_mode)setting_keyword(settings, in, "mode", inbound, INBOUND_OFF);
+	config->outbound_mode = (enum outbound_mode)setting_keyword(settings, out, "mode", outbound, OUTBOUND_AUTO);
 	inbound_ports_read(settings, in, config);
 }
 
@@ -159,7 +159,7 @@ static void ports_read(struct settings *settings, struct sidecar_config *config)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		for (size_t j = i + 1; j < sizeof(all) / sizeof(all[0]); j++)
 			if (all[i] == all[j])
-				setting_mistake(settings, map, "five different ports", "give one of them another",
+				setting_error(settings, map, "five different ports", "give one of them another",
 					"%u twice", all[i]);
 }
 
@@ -170,7 +170,7 @@ static void drain_read(struct settings *settings, struct setting_node *root, str
 	uint64_t usual_ms = config->drain_ms < 8 * SECOND ? config->drain_ms : 8 * SECOND;
 	config->drain_minimum_ms = setting_duration_ms(settings, root, "drain_minimum", 0, 24ull * HOUR, usual_ms);
 	if (config->drain_minimum_ms > config->drain_ms)
-		setting_mistake(settings, root, "a drain_minimum of at most drain_deadline",
+		setting_error(settings, root, "a drain_minimum of at most drain_deadline",
 			"lower drain_minimum or raise drain_deadline", "%llu ms and %llu ms",
 			(unsigned long long)config->drain_minimum_ms, (unsigned long long)config->drain_ms);
 }
@@ -192,7 +192,7 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "deadlines"),
 			    *limits = setting_map(settings, root, "limits");
 	drain_read(settings, root, config);
-	config->hold_ms = setting_duration_ms(settings, map, "hold", 100, HOUR, 5 * SECOND);
+	config->resolve_ms = setting_duration_ms(settings, map, "hold", 100, HOUR, 5 * SECOND);
 	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
 	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);
 	config->idle_ms = setting_duration_ms(settings, map, "idle", 0, 365ull * 24 * HOUR, 0);
@@ -224,7 +224,7 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 	uint64_t one_in = 0;
 	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), &one_in) != ERR_NONE || one_in < 1 ||
 		one_in > ONE_IN_MAX) {
-		setting_mistake(settings, root, "access_log: off, failures, all, or 1/N with N up to 1000000",
+		setting_error(settings, root, "access_log: off, failures, all, or 1/N with N up to 1000000",
 			"choose one of them", "'%s'", text);
 		return;
 	}
@@ -237,8 +237,8 @@ static void log_read(struct settings *settings, struct sidecar_config *config)
 	static const char *const levels[] = {"error", "warning", "notice", "debug", NULL};
 	static const char *const formats[] = {"text", "json", NULL};
 	struct setting_node *map = setting_map(settings, settings_root(settings), "log");
-	config->log_level = setting_word(settings, map, "level", levels, LOG_LEVEL_NOTICE);
-	config->log_json = setting_word(settings, map, "format", formats, 0) == 1;
+	config->log_level = setting_keyword(settings, map, "level", levels, LOG_LEVEL_NOTICE);
+	config->log_json = setting_keyword(settings, map, "format", formats, 0) == 1;
 }
 
 static enum err config_read(struct settings *settings, bool needs_control_plane, struct sidecar_config **out)
@@ -281,7 +281,7 @@ void sidecar_config_free(struct sidecar_config *config)
 	mem_free(config);
 }
 
-struct policy *sidecar_config_floor(const struct sidecar_config *config)
+struct policy *sidecar_config_minimum(const struct sidecar_config *config)
 {
 	struct policy *floor = policy_new(&config->trust_domain, config->inbound_mode);
 	for (size_t i = 0; i < config->num_inbound_ports; i++)

@@ -27,7 +27,7 @@ struct sidecar_config {
 	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
 	char *admin_socket;
 	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
-	uint64_t hold_ms, connect_ms, handshake_ms, idle_ms;
+	uint64_t resolve_ms, connect_ms, handshake_ms, idle_ms;
 	struct socket_keepalive keepalive;
 	uint64_t plaintext_idle_ms; /* of inbound connections without identity; 0: as the others */
 	uint64_t max_connections;   /* 0: from RLIMIT_NOFILE */
@@ -44,7 +44,7 @@ struct sidecar_config {
 
 extern const char *const sidecar_config_keys[]; /* for the environment and flags; NULL-terminated */
 
-/* On any mistake returns ERR_CONFIG, the mistakes are in `settings`, and *out is untouched. */
+/* On any error returns ERR_CONFIG, the errors are in `settings`, and *out is untouched. */
 enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out) _must_use_;
 /* For commands to a running sidecar (drain, wait ...), which a preStop hook gives without the settings file: what only
  * the sidecar itself needs, control.address, may be missing. It is "" then. */
@@ -52,4 +52,4 @@ enum err sidecar_config_read_for_command(struct settings *settings, struct sidec
 void sidecar_config_free(struct sidecar_config *config);
 DEFINE_CLEANUP(struct sidecar_config *, sidecar_config_free)
 /* The floor that inbound_mode and inbound_ports make. refs 1. */
-struct policy *sidecar_config_floor(const struct sidecar_config *config);
+struct policy *sidecar_config_minimum(const struct sidecar_config *config);

@@ -27,7 +27,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->metrics_port, 15020);
 	assert_int_equal(config->drain_ms, 25000);
 	assert_int_equal(config->drain_minimum_ms, 8000);
-	assert_int_equal(config->hold_ms, 5000);
+	assert_int_equal(config->resolve_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
 	assert_int_equal(config->window_budget, 64 * 1024 * 1024);
@@ -66,7 +66,7 @@ static void ports_and_modes_make_the_floor(void **state)
 			"inbound: {mode: permissive, ports: [{port: 5432, mode: strict}, {port: 80, mode: 'off'}]}\n",
 			&config),
 		ERR_NONE);
-	_cleanup_(policy_unrefp) struct policy *floor = sidecar_config_floor(config);
+	_cleanup_(policy_unrefp) struct policy *floor = sidecar_config_minimum(config);
 	assert_int_equal(policy_mode(floor, 5432), INBOUND_STRICT);
 	assert_int_equal(policy_mode(floor, 80), INBOUND_OFF);
 	assert_int_equal(policy_mode(floor, 81), INBOUND_PERMISSIVE);
@@ -106,9 +106,9 @@ static void ranges_are_written_as_the_values_are(void **state)
 				 "limits: {window_budget: 1KiB}\n",
 				 &config),
 		ERR_CONFIG);
-	assert_non_null(strstr(settings_mistakes(settings), "between 100ms and 1h, got '2h'"));
-	assert_non_null(strstr(settings_mistakes(settings), "between 1 and 64, got '65'"));
-	assert_non_null(strstr(settings_mistakes(settings), "between 1MiB and 1024GiB, got '1KiB'"));
+	assert_non_null(strstr(settings_errors(settings), "between 100ms and 1h, got '2h'"));
+	assert_non_null(strstr(settings_errors(settings), "between 1 and 64, got '65'"));
+	assert_non_null(strstr(settings_errors(settings), "between 1MiB and 1024GiB, got '1KiB'"));
 }
 
 static void finding_o8_one_of_n_is_a_number(void **state)
@@ -144,7 +144,7 @@ static void the_control_plane_has_one_address_a_family(void **state)
 	struct sidecar_config *config = NULL;
 	assert_int_equal(read_text(settings, "control: {address: ['192.0.2.1:15012', '192.0.2.2:15012']}\n", &config),
 		ERR_CONFIG);
-	assert_non_null(strstr(settings_mistakes(settings), "one of each family"));
+	assert_non_null(strstr(settings_errors(settings), "one of each family"));
 }
 
 static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
@@ -168,7 +168,7 @@ static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
 	struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings, "control: {address: 192.0.2.1:15012}\ndrain_minimum: 26s\n", &config), ERR_CONFIG);
-	assert_non_null(strstr(settings_mistakes(settings), "drain_minimum of at most drain_deadline"));
+	assert_non_null(strstr(settings_errors(settings), "drain_minimum of at most drain_deadline"));
 }
 
 static void finding_p2_probes_come_before_connection_tracking_forgets(void **state)
@@ -191,7 +191,7 @@ static void finding_p2_probes_come_before_connection_tracking_forgets(void **sta
 	assert_int_equal(other->keepalive.probes, 2);
 }
 
-static void every_mistake_is_told_at_once(void **state)
+static void every_error_is_told_at_once(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
@@ -207,7 +207,7 @@ static void every_mistake_is_told_at_once(void **state)
 	const char *const told[] = {"'address'", "bootstrap_root_sha256", "trust_domain", "access_log",
 		"five different ports", "one kind of evidence", "inbound.mode", "speed"};
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
-		assert_non_null(strstr(settings_mistakes(settings), told[i]));
+		assert_non_null(strstr(settings_errors(settings), told[i]));
 }
 
 static void the_example_works_as_it_stands(void **state)
@@ -246,7 +246,7 @@ int main(void)
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
-		cmocka_unit_test(every_mistake_is_told_at_once),
+		cmocka_unit_test(every_error_is_told_at_once),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,8 +37,8 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
 
-/* A line for each mistake is appended to *mistakes; NULL: there is one. */
-static struct sidecar_config *read_config(const struct command_line *line, struct buf *mistakes)
+/* A line for each error is appended to *errors; NULL: there is one. */
+static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
 {
 	_cleanup_(settings_freep) struct settings *settings = settings_new(program.environment);
 	struct sidecar_config *config = NULL;
@@ -54,18 +54,18 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 	bool is_sidecar = command_line_is(line, "run");
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
-	enum err full = buf_append_str(mistakes, settings_mistakes(settings));
+	enum err full = buf_append_str(errors, settings_errors(settings));
 	(void)full; /* the first ones are enough to begin with */
 	return NULL;
 }
 
 static struct sidecar_config *on_reload(void *arg)
 {
-	_cleanup_(buf_done) struct buf mistakes = BUF_INIT(CLI_MISTAKES_MAX);
-	struct sidecar_config *config = read_config(arg, &mistakes);
+	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_MISTAKES_MAX);
+	struct sidecar_config *config = read_config(arg, &errors);
 	if (config != NULL)
 		return config;
-	log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&mistakes));
+	log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&errors));
 	log_error("sidecar", "the settings are wrong; the ones before stay");
 	return NULL;
 }
@@ -95,9 +95,9 @@ static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_
 	uint64_t timeout_ms = WAIT_MS;
 	const char *timeout = command_line_value(line, "timeout");
 	if (timeout != NULL && duration_parse(span_of_str(timeout), &timeout_ms) != ERR_NONE)
-		command_line_mistake(line, "--timeout", "a duration such as 500ms, 30s or 5m", timeout);
+		command_line_error(line, "--timeout", "a duration such as 500ms, 30s or 5m", timeout);
 	enum cli_exit code =
-		buf_len(&line->mistakes) > 0 ? command_line_refuse(line) : command_wait(line, config, timeout_ms);
+		buf_len(&line->errors) > 0 ? command_line_refuse(line) : command_wait(line, config, timeout_ms);
 	sidecar_config_free(config);
 	return code;
 }
@@ -137,15 +137,15 @@ int main(int argc, char **argv)
 		return CLI_DONE;
 	if (command_line_is(&line, "run"))
 		hold_hangup();
-	struct sidecar_config *config = read_config(&line, &line.mistakes);
-	bool is_wrong = buf_len(&line.mistakes) > 0;
+	struct sidecar_config *config = read_config(&line, &line.errors);
+	bool is_wrong = buf_len(&line.errors) > 0;
 	if (config != NULL && (is_wrong || line.checks_only))
 		sidecar_config_free(config);
 	if (is_wrong)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
-	CHECK(config != NULL); /* else a mistake was reported */
+	CHECK(config != NULL); /* else an error was reported */
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
 	return (int)do_command(&line, config);

@@ -94,7 +94,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.ipv6 = process_has_ipv6(),
 		.keepalive = config->keepalive,
 		.conn_limits = conn_limits_of(sidecar),
-		.deadlines = {.hold = config->hold_ms,
+		.deadlines = {.hold = config->resolve_ms,
 			.connect = config->connect_ms,
 			.idle = config->idle_ms,
 			.plaintext_idle = config->plaintext_idle_ms},
@@ -170,7 +170,7 @@ static const char *on_command(void *arg, enum admin_command command)
 	return "\n";
 }
 
-static enum err doors_open(struct sidecar *sidecar, struct why *why)
+static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
 {
 	const struct sidecar_config *config = sidecar->config;
 	struct admin_options options = {
@@ -238,7 +238,7 @@ static enum err parts_make(struct sidecar *sidecar, struct why *why)
 	shared_make(sidecar);
 	RETURN_IF_ERR(workers_make(sidecar, why));
 	RETURN_IF_ERR(sidecar_learn_new(sidecar, why));
-	return doors_open(sidecar, why);
+	return interfaces_open(sidecar, why);
 }
 
 enum err sidecar_new(

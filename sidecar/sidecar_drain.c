@@ -18,8 +18,8 @@ static void on_totals(void *arg, const struct worker_totals *totals)
 {
 	struct sidecar *sidecar = arg;
 	sidecar->is_asking_totals = false;
-	sidecar->num_quiet_looks = totals->num_connections == 0 ? sidecar->num_quiet_looks + 1 : 0;
-	if (sidecar->num_quiet_looks < QUIET_LOOKS || !has_served_the_minimum(sidecar)) {
+	sidecar->num_quiet_polls = totals->num_connections == 0 ? sidecar->num_quiet_polls + 1 : 0;
+	if (sidecar->num_quiet_polls < QUIET_LOOKS || !has_served_the_minimum(sidecar)) {
 		loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
 		return;
 	}

@@ -20,7 +20,7 @@ void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks 
 {
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		sidecar->families[i].is_left_out = !mesh_networks_have_family(networks, FAMILIES[i].family);
-	sidecar_families_look(sidecar);
+	sidecar_families_poll(sidecar);
 }
 
 /* The operator has said with mode off that everything leaves as it is. */
@@ -48,7 +48,7 @@ static void say(struct sidecar *sidecar, size_t i)
 }
 
 /* An address may come or go at any time. */
-void sidecar_families_look(struct sidecar *sidecar)
+void sidecar_families_poll(struct sidecar *sidecar)
 {
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++) {
 		struct sidecar_family *family = &sidecar->families[i];

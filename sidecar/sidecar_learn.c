@@ -135,25 +135,25 @@ static void on_live(void *arg, bool is_live)
 
 /* --- from workers --- */
 
-struct ask_mail {
-	struct loop_mail mail;
+struct ask_message {
+	struct loop_message message;
 	struct sidecar *sidecar;
 	struct addr destination;
 };
 
-static void deliver_ask(struct loop_mail *mail)
+static void deliver_ask(struct loop_message *message)
 {
-	struct ask_mail *ask = container_of(mail, struct ask_mail, mail);
+	struct ask_message *ask = container_of(message, struct ask_message, message);
 	discovery_client_ask(ask->sidecar->discovery, &ask->destination);
 	mem_free(ask);
 }
 
 void sidecar_asked(void *arg, const struct addr *destination)
 {
-	struct ask_mail *ask = mem_new(struct ask_mail);
+	struct ask_message *ask = mem_new(struct ask_message);
 	ask->sidecar = ((struct worker_place *)arg)->sidecar;
 	ask->destination = *destination;
-	loop_mail_send(ask->sidecar->loop, &ask->mail, deliver_ask);
+	loop_post(ask->sidecar->loop, &ask->message, deliver_ask);
 }
 
 /* --- birth and end --- */
@@ -194,7 +194,7 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why)
 {
 	RETURN_IF_ERR(identity_make(sidecar, why));
-	sidecar->floor = sidecar_config_floor(sidecar->config);
+	sidecar->floor = sidecar_config_minimum(sidecar->config);
 	sidecar->discovery = discovery_client_new(&(struct discovery_options){
 		.loop = sidecar->loop,
 		.own_domain = sidecar->config->trust_domain,
@@ -207,10 +207,10 @@ enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why)
 	return ERR_NONE;
 }
 
-void sidecar_floor_changed(struct sidecar *sidecar)
+void sidecar_minimum_changed(struct sidecar *sidecar)
 {
 	policy_unref(sidecar->floor);
-	sidecar->floor = sidecar_config_floor(sidecar->config);
+	sidecar->floor = sidecar_config_minimum(sidecar->config);
 	if (sidecar->sent_policy != NULL)
 		tighten(sidecar);
 }

@@ -220,13 +220,13 @@ static void set_gauges(struct loop_timer *timer)
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
-	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.runway_s);
+	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.time_to_expiry_s);
 	metric_set(shard, METRIC_IDENTITY_EXPIRY,
 		status.credentials == NULL ? 0 : svid_not_after_s(credentials_svid(status.credentials)));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
-	sidecar_families_look(sidecar);
+	sidecar_families_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
-	sidecar_root_look(sidecar);
+	sidecar_root_poll(sidecar);
 	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

@@ -71,24 +71,24 @@ struct sidecar {
 	bool is_ending;                    /* a signal came: ends by itself */
 	bool is_asking_totals;
 	uint64_t ending_since_ms;
-	unsigned num_quiet_looks;
+	unsigned num_quiet_polls;
 };
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* the main thread's */
 
 /* sidecar_root.c */
-void sidecar_root_look(struct sidecar *sidecar); /* about once per second */
+void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
 /* sidecar_learn.c */
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
 void sidecar_learn_free(struct sidecar *sidecar);
 void sidecar_asked(void *arg, const struct addr *destination); /* on a worker's thread */
-void sidecar_floor_changed(struct sidecar *sidecar);           /* config has a new one */
+void sidecar_minimum_changed(struct sidecar *sidecar);         /* config has a new one */
 
 /* sidecar_families.c */
 void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks *networks);
-void sidecar_families_look(struct sidecar *sidecar); /* again: addresses come and go */
+void sidecar_families_poll(struct sidecar *sidecar); /* again: addresses come and go */
 
 /* sidecar_drain.c */
 void sidecar_signals_start(struct sidecar *sidecar);

@@ -4,7 +4,7 @@
 #include "base/settings/settings_reload.h"
 #include "sidecar/sidecar_private.h"
 
-static void take_floor(void *program, void *fresh_config)
+static void take_minimum(void *program, void *fresh_config)
 {
 	struct sidecar *sidecar = program;
 	struct sidecar_config *config = sidecar->config, *fresh = fresh_config;
@@ -13,7 +13,7 @@ static void take_floor(void *program, void *fresh_config)
 	config->inbound_ports = fresh->inbound_ports;
 	config->num_inbound_ports = fresh->num_inbound_ports;
 	fresh->inbound_ports = ports;
-	sidecar_floor_changed(sidecar);
+	sidecar_minimum_changed(sidecar);
 }
 
 static void take_drain(void *program, void *fresh_config)
@@ -34,7 +34,7 @@ static void take_log(void *program, void *fresh_config)
 
 /* What is not here needs a restart: listeners, identity and the workers' limits stand on it. */
 static const struct setting_live live[] = {
-	{"inbound", take_floor},
+	{"inbound", take_minimum},
 	{"drain_deadline", take_drain},
 	{"drain_minimum", take_drain},
 	{"log", take_log},

@@ -6,14 +6,14 @@
 #include "base/net/fd.h"
 #include "sidecar/conn/conn_sweep.h"
 #include "sidecar/worker_listeners.h"
-#include "sidecar/worker_mail.h"
+#include "sidecar/worker_message.h"
 #include <pthread.h>
 
 struct worker {
 	struct worker_options options;
 	struct loop *loop;
 	struct worker_listeners listeners;
-	struct view view;
+	struct worker_snapshot snapshot;
 	struct conn_env env;
 	struct tls_scratch *scratch;
 	struct verify_cache *verify_cache;
@@ -44,15 +44,15 @@ static void on_inbound_plain(void *arg, int fd, const struct addr *peer)
 	conn_start_inbound_plain(&worker->env, fd, peer);
 }
 
-struct tunnel_mail {
-	struct worker_mail mail;
+struct tunnel_message {
+	struct worker_message message;
 	int fd;
 	struct addr from;
 };
 
-static void deliver_tunnel(struct worker_mail *mail, struct worker *worker)
+static void deliver_tunnel(struct worker_message *message, struct worker *worker)
 {
-	struct tunnel_mail *tunnel = container_of(mail, struct tunnel_mail, mail);
+	struct tunnel_message *tunnel = container_of(message, struct tunnel_message, message);
 	tunnel_server_adopt(worker->server, tunnel->fd, &tunnel->from);
 	mem_free(tunnel);
 }
@@ -66,10 +66,10 @@ static void on_tunnel(void *arg, int fd, const struct addr *peer)
 		tunnel_server_adopt(worker->server, fd, peer);
 		return;
 	}
-	struct tunnel_mail *mail = mem_new(struct tunnel_mail);
-	mail->fd = fd;
-	mail->from = *peer;
-	worker_mail_send(taker, &mail->mail, deliver_tunnel);
+	struct tunnel_message *message = mem_new(struct tunnel_message);
+	message->fd = fd;
+	message->from = *peer;
+	worker_post(taker, &message->message, deliver_tunnel);
 }
 
 static void on_stream(void *arg, struct inbound_stream *stream)
@@ -97,12 +97,12 @@ static void on_full(void *arg, enum conn_kind kind, bool full)
 	struct worker *worker = arg;
 	switch (kind) {
 	case CONN_OUTBOUND:
-		worker_listeners_hold(&worker->listeners, WORKER_OUTBOUND, full);
+		worker_listeners_pause(&worker->listeners, WORKER_OUTBOUND, full);
 		return;
 	case CONN_INBOUND:
 		return; /* tunnels are still taken: their streams have an answer that says "limit reached" */
 	case CONN_INBOUND_PLAIN:
-		worker_listeners_hold(&worker->listeners, WORKER_INBOUND_PLAIN, full);
+		worker_listeners_pause(&worker->listeners, WORKER_INBOUND_PLAIN, full);
 		return;
 	}
 }
@@ -134,7 +134,7 @@ static struct tunnel_pool *pool_make(struct worker *worker)
 		.scratch = worker->scratch,
 		.verify_cache = worker->verify_cache,
 		.budget = options->budget,
-		.time = &worker->view.time,
+		.time = &worker->snapshot.time,
 		.limits = options->limits,
 		.tunnel_port = options->ports.tunnel,
 		.observer = options->tunnel_observer,
@@ -150,7 +150,7 @@ static struct tunnel_server *server_make(struct worker *worker)
 		.scratch = worker->scratch,
 		.verify_cache = worker->verify_cache,
 		.budget = options->budget,
-		.time = &worker->view.time,
+		.time = &worker->snapshot.time,
 		.limits = options->limits,
 		.observer = options->tunnel_observer,
 		.on_stream = on_stream,
@@ -162,13 +162,13 @@ static struct tunnel_server *server_make(struct worker *worker)
 static void env_make(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
-	worker->view.answers = endpoint_table_new(16384);
-	worker->view.outbound_mode = options->outbound_mode;
-	worker->view.ask = ask;
-	worker->view.ask_arg = worker;
+	worker->snapshot.answers = endpoint_table_new(16384);
+	worker->snapshot.outbound_mode = options->outbound_mode;
+	worker->snapshot.ask = ask;
+	worker->snapshot.ask_arg = worker;
 	worker->env = (struct conn_env){
 		.loop = worker->loop,
-		.view = &worker->view,
+		.snapshot = &worker->snapshot,
 		.table = conn_table_new(&options->conn_limits),
 		.pool = worker->pool,
 		.outliers = outliers_new(),
@@ -226,25 +226,25 @@ void worker_start(struct worker *worker)
 	worker->is_running = true;
 }
 
-static void deliver_stop(struct worker_mail *mail, struct worker *worker)
+static void deliver_stop(struct worker_message *message, struct worker *worker)
 {
-	mem_free(mail);
+	mem_free(message);
 	loop_stop(worker->loop);
 }
 
-static void view_done(struct view *view)
+static void worker_snapshot_done(struct worker_snapshot *snapshot)
 {
-	credentials_unref(view->credentials);
-	policy_unref(view->policy);
-	mesh_networks_unref(view->networks);
-	endpoint_table_free(view->answers);
+	credentials_unref(snapshot->credentials);
+	policy_unref(snapshot->policy);
+	mesh_networks_unref(snapshot->networks);
+	endpoint_table_free(snapshot->answers);
 }
 
 void worker_stop(struct worker *worker)
 {
 	if (!worker->is_running)
 		return;
-	worker_mail_send(worker, mem_new(struct worker_mail), deliver_stop);
+	worker_post(worker, mem_new(struct worker_message), deliver_stop);
 	CHECK(pthread_join(worker->thread, NULL) == 0);
 	worker->is_running = false;
 }
@@ -253,13 +253,13 @@ void worker_free(struct worker *worker)
 {
 	worker_stop(worker);
 	worker_listeners_done(&worker->listeners);
-	loop_run_once(worker->loop, false); /* mail that came after the stop: it owns descriptors and references */
+	loop_run_once(worker->loop, false); /* message that came after the stop: it owns descriptors and references */
 	conn_sweep_free(worker->sweep);
 	conn_table_free(worker->env.table);
 	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);
-	view_done(&worker->view);
+	worker_snapshot_done(&worker->snapshot);
 	verify_cache_free(worker->verify_cache);
 	tls_scratch_free(worker->scratch);
 	loop_free(worker->loop);
@@ -271,21 +271,21 @@ struct loop *worker_loop(struct worker *worker)
 	return worker->loop;
 }
 
-struct view *worker_view(struct worker *worker)
+struct worker_snapshot *worker_snapshot(struct worker *worker)
 {
-	return &worker->view;
+	return &worker->snapshot;
 }
 
 void worker_credentials_changed(struct worker *worker)
 {
-	tunnel_pool_set_credentials(worker->pool, worker->view.credentials);
-	tunnel_server_set_credentials(worker->server, worker->view.credentials);
-	conn_table_view_changed(worker->env.table);
+	tunnel_pool_set_credentials(worker->pool, worker->snapshot.credentials);
+	tunnel_server_set_credentials(worker->server, worker->snapshot.credentials);
+	conn_table_snapshot_changed(worker->env.table);
 }
 
-void worker_view_changed(struct worker *worker)
+void worker_snapshot_changed(struct worker *worker)
 {
-	conn_table_view_changed(worker->env.table);
+	conn_table_snapshot_changed(worker->env.table);
 }
 
 void worker_tunnels_drain(struct worker *worker)

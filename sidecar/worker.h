@@ -1,6 +1,6 @@
 /* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share nothing mutable but
- * counters and the window budget. What the process learns reaches a worker as mail; every function here may be called
- * from the main thread at any time unless it says otherwise. */
+ * counters and the window budget. What the process learns reaches a worker as message; every function here may be
+ * called from the main thread at any time unless it says otherwise. */
 #pragma once
 
 #include "base/core/metrics.h"
@@ -31,7 +31,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct tunnel_observer tunnel_observer;    /* likewise */
 	void (*on_paused)(void *arg, bool paused); /* out of descriptors or connections; on the worker's thread */
 	void (*on_ask)(
-		void *arg, const struct addr *destination); /* on the worker's thread: mail it to whoever knows */
+		void *arg, const struct addr *destination); /* on the worker's thread: message it to whoever knows */
 	void *arg;
 };
 
@@ -41,7 +41,7 @@ enum err worker_new(const struct worker_options *options, struct worker **out, s
 void worker_set_siblings(
 	struct worker *worker, struct worker *const *workers, unsigned num); /* before start; borrowed */
 void worker_start(struct worker *worker);
-/* Ends the thread. With siblings, stop all before the first is freed: they send each other mail. */
+/* Ends the thread. With siblings, stop all before the first is freed: they send each other message. */
 void worker_stop(struct worker *worker);
 void worker_free(struct worker *worker); /* stops it too, and cuts what is left as drained */
 
@@ -57,14 +57,14 @@ void worker_set_discovery_live(struct worker *worker, bool is_live);
 /* Tunnels say GOAWAY; connections go on and new ones are still taken. */
 void worker_drain(struct worker *worker);
 
-/* --- looking in: `look` runs on the worker's thread, then `on_looked` on the loop given --- */
+/* --- looking in: `look` runs on the worker's thread, then `on_inspected` on the loop given --- */
 struct worker_inside { /* borrowed during the call */
 	const struct conn_table *conns;
 	const struct tunnel_pool *pool;
 	const struct tunnel_server *server;
 	uint64_t num_refused; /* by the listeners, out of descriptors; so far */
 };
-typedef void worker_look_fn(void *arg, const struct worker_inside *inside);
-typedef void worker_looked_fn(void *arg);
-void worker_look(
-	struct worker *worker, worker_look_fn *look, struct loop *reply_to, worker_looked_fn *on_looked, void *arg);
+typedef void worker_inspect_fn(void *arg, const struct worker_inside *inside);
+typedef void worker_inspected_fn(void *arg);
+void worker_inspect(struct worker *worker, worker_inspect_fn *look, struct loop *reply_to,
+	worker_inspected_fn *on_inspected, void *arg);

@@ -11,7 +11,7 @@ struct seat { /* one worker's */
 };
 
 struct gather {
-	gather_look_fn *look;
+	gather_inspect_fn *look;
 	gather_done_fn *on_done;
 	void *arg;
 	unsigned num, num_missing; /* counted on the loop that asked */
@@ -19,13 +19,13 @@ struct gather {
 	struct seat seats[];
 };
 
-static void look_one(void *arg, const struct worker_inside *inside)
+static void inspect_one(void *arg, const struct worker_inside *inside)
 {
 	struct seat *seat = arg;
 	seat->gather->look(seat->slot, inside);
 }
 
-static void looked_one(void *arg)
+static void inspected_one(void *arg)
 {
 	struct gather *gather = ((struct seat *)arg)->gather;
 	if (--gather->num_missing > 0)
@@ -35,7 +35,7 @@ static void looked_one(void *arg)
 	mem_free(gather);
 }
 
-void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_look_fn *look,
+void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_inspect_fn *look,
 	struct loop *reply_to, gather_done_fn *on_done, void *arg)
 {
 	CHECK(num > 0);
@@ -47,6 +47,6 @@ void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size
 	gather->slots = mem_calloc(num, slot_size);
 	for (unsigned i = 0; i < num; i++) {
 		gather->seats[i] = (struct seat){.gather = gather, .slot = (char *)gather->slots + i * slot_size};
-		worker_look(workers[i], look_one, reply_to, looked_one, &gather->seats[i]);
+		worker_inspect(workers[i], inspect_one, reply_to, inspected_one, &gather->seats[i]);
 	}
 }

@@ -4,8 +4,8 @@
 
 #include "sidecar/worker.h"
 
-typedef void gather_look_fn(void *slot, const struct worker_inside *inside);
+typedef void gather_inspect_fn(void *slot, const struct worker_inside *inside);
 typedef void gather_done_fn(void *arg, void *slots, unsigned num); /* zeroed at the start; gone after the call */
 
-void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_look_fn *look,
+void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_inspect_fn *look,
 	struct loop *reply_to, gather_done_fn *on_done, void *arg);

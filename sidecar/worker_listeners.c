@@ -41,26 +41,26 @@ void worker_listeners_done(struct worker_listeners *listeners)
 		listener_free(TAKE_PTR(listeners->all[i]));
 }
 
-static void hold_one(struct worker_listeners *listeners, unsigned at, bool hold)
+static void pause_one(struct worker_listeners *listeners, unsigned at, bool pause)
 {
 	struct listener *listener = listeners->all[at];
 	if (listener == NULL)
 		return;
-	if (hold)
+	if (pause)
 		listener_pause(listener);
 	else
 		listener_resume(listener);
 	if (listeners->options.on_pause != NULL)
-		listeners->options.on_pause(listeners->options.arg, hold);
+		listeners->options.on_pause(listeners->options.arg, pause);
 }
 
-void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door door, bool hold)
+void worker_listeners_pause(struct worker_listeners *listeners, enum worker_interface interface, bool pause)
 {
-	if (listeners->is_held[door] == hold)
+	if (listeners->is_paused[interface] == pause)
 		return;
-	listeners->is_held[door] = hold;
-	hold_one(listeners, door, hold);
-	hold_one(listeners, NUM_WORKER_DOORS + (unsigned)door, hold);
+	listeners->is_paused[interface] = pause;
+	pause_one(listeners, interface, pause);
+	pause_one(listeners, NUM_WORKER_INTERFACES + (unsigned)interface, pause);
 }
 
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)

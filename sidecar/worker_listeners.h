@@ -8,17 +8,17 @@ struct worker_listeners_options {
 	uint16_t outbound, inbound_plain, tunnel;
 	bool ipv6;
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
-	listener_pause_fn *on_pause; /* a listener's own pauses and those of worker_listeners_hold(), one by one */
+	listener_pause_fn *on_pause; /* a listener's own pauses and those of worker_listeners_pause(), one by one */
 	void *arg;
 };
 
-enum worker_door { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
-enum { NUM_WORKER_DOORS = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_DOORS };
+enum worker_interface { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
+enum { NUM_WORKER_INTERFACES = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_INTERFACES };
 
 struct worker_listeners { /* the worker's storage; zeroed is valid to worker_listeners_done() */
 	struct worker_listeners_options options;
 	struct listener *all[NUM_WORKER_LISTENERS];
-	bool is_held[NUM_WORKER_DOORS];
+	bool is_paused[NUM_WORKER_INTERFACES];
 };
 
 /* On failure what was opened stays until worker_listeners_done(). */
@@ -27,4 +27,4 @@ enum err worker_listeners_init(
 void worker_listeners_done(struct worker_listeners *listeners);
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners); /* out of descriptors, so far */
 /* No more connections through that door for now, in either family: new ones wait in the backlog. */
-void worker_listeners_hold(struct worker_listeners *listeners, enum worker_door door, bool hold);
+void worker_listeners_pause(struct worker_listeners *listeners, enum worker_interface interface, bool pause);

@@ -30,7 +30,7 @@ static void copy_conn(void *arg, const struct conn *conn)
 	row->summary.peer = NULL;
 }
 
-static void look_at_conns(void *slot, const struct worker_inside *inside)
+static void inspect_conns(void *slot, const struct worker_inside *inside)
 {
 	struct conn_rows *rows = slot;
 	rows->total = conn_table_num(inside->conns);
@@ -72,7 +72,7 @@ static void answer_conns(void *arg, void *slots, unsigned num)
 void worker_page_connections(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to)
 {
-	worker_gather(workers, num, sizeof(struct conn_rows), look_at_conns, reply_to, answer_conns, request);
+	worker_gather(workers, num, sizeof(struct conn_rows), inspect_conns, reply_to, answer_conns, request);
 }
 
 /* --- /tunnels --- */
@@ -110,7 +110,7 @@ static void copy_tunnel(void *arg, bool outbound, const struct addr *local, cons
 	};
 }
 
-static void look_at_tunnels(void *slot, const struct worker_inside *inside)
+static void inspect_tunnels(void *slot, const struct worker_inside *inside)
 {
 	struct tunnel_rows *rows = slot;
 	rows->rows = mem_calloc(MAX_ROWS, sizeof(struct tunnel_row));
@@ -149,7 +149,7 @@ static void answer_tunnels(void *arg, void *slots, unsigned num)
 void worker_page_tunnels(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to)
 {
-	worker_gather(workers, num, sizeof(struct tunnel_rows), look_at_tunnels, reply_to, answer_tunnels, request);
+	worker_gather(workers, num, sizeof(struct tunnel_rows), inspect_tunnels, reply_to, answer_tunnels, request);
 }
 
 /* --- totals --- */
@@ -159,7 +159,7 @@ struct totals_asked {
 	void *arg;
 };
 
-static void look_at_totals(void *slot, const struct worker_inside *inside)
+static void inspect_totals(void *slot, const struct worker_inside *inside)
 {
 	int64_t out_s = tunnel_pool_oldest_identity_s(inside->pool);
 	int64_t in_s = tunnel_server_oldest_identity_s(inside->server);
@@ -199,5 +199,5 @@ void worker_ask_totals(
 {
 	struct totals_asked *asked = mem_new(struct totals_asked);
 	*asked = (struct totals_asked){.on_totals = on_totals, .arg = arg};
-	worker_gather(workers, num, sizeof(struct worker_totals), look_at_totals, reply_to, answer_totals, asked);
+	worker_gather(workers, num, sizeof(struct worker_totals), inspect_totals, reply_to, answer_totals, asked);
 }

@@ -36,7 +36,7 @@ struct fixture {
 	struct worker *workers[NUM_WORKERS];
 	atomic_uint num_ended, num_pauses, num_resumes;
 	atomic_int reason;
-	unsigned num_looked;
+	unsigned num_inspected;
 	size_t num_conns;
 };
 
@@ -149,11 +149,11 @@ static void look(void *slot, const struct worker_inside *inside)
 	*(size_t *)slot = conn_table_num(inside->conns);
 }
 
-static void on_looked(void *arg, void *slots, unsigned num)
+static void on_inspected(void *arg, void *slots, unsigned num)
 {
 	struct fixture *fixture = arg;
 	const size_t *of_workers = slots;
-	fixture->num_looked = num;
+	fixture->num_inspected = num;
 	fixture->num_conns = 0;
 	for (unsigned i = 0; i < num; i++)
 		fixture->num_conns += of_workers[i];
@@ -161,9 +161,9 @@ static void on_looked(void *arg, void *slots, unsigned num)
 
 static void gather(struct fixture *fixture, unsigned num)
 {
-	fixture->num_looked = 0;
-	worker_gather(fixture->workers, num, sizeof(size_t), look, fixture->loop, on_looked, fixture);
-	while (fixture->num_looked == 0)
+	fixture->num_inspected = 0;
+	worker_gather(fixture->workers, num, sizeof(size_t), look, fixture->loop, on_inspected, fixture);
+	while (fixture->num_inspected == 0)
 		loop_run_once(fixture->loop, true);
 }
 
@@ -229,11 +229,11 @@ static void mail_that_a_worker_never_read_is_not_lost_with_it(void **state)
 	worker_set_credentials(fixture->workers[0], NULL);
 	worker_put_answer(fixture->workers[0], answer);
 	worker_drain(fixture->workers[0]);
-	worker_gather(fixture->workers, 1, sizeof(size_t), look, fixture->loop, on_looked, fixture);
+	worker_gather(fixture->workers, 1, sizeof(size_t), look, fixture->loop, on_inspected, fixture);
 	worker_free(TAKE_PTR(fixture->workers[0]));
-	while (fixture->num_looked == 0)
+	while (fixture->num_inspected == 0)
 		loop_run_once(fixture->loop, true);
-	assert_int_equal(fixture->num_looked, 1);
+	assert_int_equal(fixture->num_inspected, 1);
 }
 
 static void tunnels_are_handed_to_siblings_and_none_leaks_at_the_end(void **state)
@@ -254,7 +254,7 @@ static void tunnels_are_handed_to_siblings_and_none_leaks_at_the_end(void **stat
 		fd_close(fds[i]);
 	}
 	for (unsigned i = 0; i < 16; i++)
-		fds[i] = dialled(fixture->options.ports.tunnel); /* some are mail when the workers stop */
+		fds[i] = dialled(fixture->options.ports.tunnel); /* some are message when the workers stop */
 	worker_stop(fixture->workers[0]);
 	worker_stop(fixture->workers[1]);
 	worker_free(TAKE_PTR(fixture->workers[0]));

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const struct cli_flag common[] = {
-	{"check", NULL, "read the command line and the settings, report every mistake, and end", false},
+	{"check", NULL, "read the command line and the settings, report every error, and end", false},
 	{"help", NULL, "print this", false},
 	{"output", "text|json", "how the program's own output looks (text)", false},
 	{"version", NULL, "print this release and the libraries inside", false},
@@ -15,20 +15,20 @@ const struct cli_flag *command_line_common(size_t i)
 	return i < NUM_COMMON ? &common[i] : NULL;
 }
 
-void command_line_mistake(struct command_line *line, const char *name, const char *expected, const char *got)
+void command_line_error(struct command_line *line, const char *name, const char *expected, const char *got)
 {
 	struct why why = {0};
 	(void)why_set(&why, ERR_CONFIG, expected, "", "%s", got); /* escapes what came */
 	/* A list that is full stays as it is: it is for a person, who has enough to do. */
-	enum err full = buf_printf(&line->mistakes, "%s: expected %s, got \"%s\"\n", name, why.expected, why.got);
+	enum err full = buf_printf(&line->errors, "%s: expected %s, got \"%s\"\n", name, why.expected, why.got);
 	(void)full;
 }
 
-static void flag_mistake(struct command_line *line, const char *flag, const char *expected, const char *got)
+static void flag_error(struct command_line *line, const char *flag, const char *expected, const char *got)
 {
 	char name[80];
 	snprintf(name, sizeof name, "--%s", flag);
-	command_line_mistake(line, name, expected, got);
+	command_line_error(line, name, expected, got);
 }
 
 /* --- flags --- */
@@ -66,16 +66,16 @@ static void add_value(struct command_line *line, const char *name, const char *t
 {
 	for (unsigned i = 0; i < line->num_values && !may_repeat; i++)
 		if (line->values[i].is_key == is_key && strcmp(line->values[i].name, name) == 0) {
-			flag_mistake(line, name, "to be given once", "it twice");
+			flag_error(line, name, "to be given once", "it twice");
 			return;
 		}
 	if (line->num_values == CLI_VALUES_MAX)
-		flag_mistake(line, name, "at most 64 flags", "more");
+		flag_error(line, name, "at most 64 flags", "more");
 	else
 		line->values[line->num_values++] = (struct cli_value){name, text, is_key};
 }
 
-/* The value of the flag at argv[*i], which moves to the last word used; NULL with a mistake: there is none. */
+/* The value of the flag at argv[*i], which moves to the last word used; NULL with an error: there is none. */
 static const char *value_of(
 	struct command_line *line, const char *name, const char *expected, int argc, char *const *argv, int *i)
 {
@@ -84,14 +84,14 @@ static const char *value_of(
 		return equals + 1;
 	if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
 		return argv[++*i];
-	flag_mistake(line, name, expected, "nothing");
+	flag_error(line, name, expected, "nothing");
 	return NULL;
 }
 
 static void take_switch(struct command_line *line, const struct cli_flag *flag, const char *equals)
 {
 	if (equals != NULL && strcmp(equals + 1, "true") != 0 && strcmp(equals + 1, "false") != 0)
-		flag_mistake(line, flag->name, "true or false, or no value", equals + 1);
+		flag_error(line, flag->name, "true or false, or no value", equals + 1);
 	else
 		add_value(line, flag->name, equals == NULL ? "true" : equals + 1, false, false);
 }
@@ -109,7 +109,7 @@ static void take_flag(struct command_line *line, int argc, char *const *argv, in
 	}
 	const char *key = flag != NULL ? NULL : find_key(line->program, name);
 	if (flag == NULL && key == NULL) {
-		command_line_mistake(line, "flag", "one that --help lists", argv[*i]);
+		command_line_error(line, "flag", "one that --help lists", argv[*i]);
 		return;
 	}
 	const char *text =
@@ -166,13 +166,13 @@ static void take_command(struct command_line *line, const char *const *words, un
 	}
 	list_commands(program, known, sizeof known);
 	if (line->command == NULL && (program->num_commands > 0 || num_words > 0)) {
-		command_line_mistake(line, "command", program->num_commands == 0 ? "flags only" : known,
+		command_line_error(line, "command", program->num_commands == 0 ? "flags only" : known,
 			num_words == 0 ? "none" : words[0]);
 		return;
 	}
 	for (; num < num_words; num++)
 		if (strchr("[-", line->command->arguments[0]) != NULL) /* also where there are none */
-			command_line_mistake(line, line->command->words, "no further word", words[num]);
+			command_line_error(line, line->command->words, "no further word", words[num]);
 		else
 			line->arguments[line->num_arguments++] = words[num];
 }
@@ -182,7 +182,7 @@ static void take_common(struct command_line *line)
 	const char *output = command_line_value(line, "output");
 	line->json = output != NULL && strcmp(output, "json") == 0;
 	if (output != NULL && !line->json && strcmp(output, "text") != 0)
-		flag_mistake(line, "output", "text or json", output);
+		flag_error(line, "output", "text or json", output);
 	line->checks_only = command_line_has(line, "check");
 	line->wants_help = command_line_has(line, "help");
 	line->wants_version = command_line_has(line, "version");
@@ -193,18 +193,18 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 	const char *words[CLI_WORDS_MAX];
 	unsigned num_words = 0;
 	bool flags_end = false;
-	*out = (struct command_line){.program = program, .mistakes = BUF_INIT(CLI_MISTAKES_MAX)};
+	*out = (struct command_line){.program = program, .errors = BUF_INIT(CLI_MISTAKES_MAX)};
 	for (int i = 1; i < argc; i++) {
 		if (!flags_end && strcmp(argv[i], "--") == 0)
 			flags_end = true;
 		else if (!flags_end && argv[i][0] == '-' && argv[i][1] == '-')
 			take_flag(out, argc, argv, &i);
 		else if (!flags_end && argv[i][0] == '-' && argv[i][1] != '\0')
-			command_line_mistake(out, "flag", "flags with two dashes", argv[i]);
+			command_line_error(out, "flag", "flags with two dashes", argv[i]);
 		else if (num_words < CLI_WORDS_MAX)
 			words[num_words++] = argv[i];
 		else
-			command_line_mistake(out, "command", "at most 10 words", argv[i]);
+			command_line_error(out, "command", "at most 10 words", argv[i]);
 	}
 	take_common(out);
 	if (!out->wants_help && !out->wants_version)
@@ -213,7 +213,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 
 void command_line_done(struct command_line *line)
 {
-	buf_done(&line->mistakes);
+	buf_done(&line->errors);
 }
 
 bool command_line_is(const struct command_line *line, const char *words)

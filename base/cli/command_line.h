@@ -4,7 +4,7 @@
  *
  * Flags may stand anywhere; behind "--" all words are arguments. A value that begins with "--" needs the form with "=".
  * Every program has --help, --version, --output text|json (how its own output looks) and --check (read the command line
- * and the settings, report every mistake, and end). Every key of the settings is a flag, also with '-' for '_'. */
+ * and the settings, report every error, and end). Every key of the settings is a flag, also with '-' for '_'. */
 #pragma once
 
 #include "base/cli/exit_code.h"
@@ -29,7 +29,7 @@ struct cli_flag {
 struct cli_program {                        /* static tables */
 	const char *name;                   /* "handfast-init" */
 	const char *about;                  /* sentences for help */
-	const struct cli_command *commands; /* none: words is then a mistake */
+	const struct cli_command *commands; /* none: words is then an error */
 	size_t num_commands;
 	const char *default_command; /* where none is given; NULL: one must be given */
 	const struct cli_flag *flags;
@@ -47,16 +47,16 @@ struct cli_value {
 };
 struct command_line { /* zeroed is valid to command_line_done(); texts are borrowed from argv */
 	const struct cli_program *program;
-	const struct cli_command *command; /* NULL: none, or a mistake */
+	const struct cli_command *command; /* NULL: none, or an error */
 	const char *arguments[CLI_WORDS_MAX];
 	unsigned num_arguments;
 	struct cli_value values[CLI_VALUES_MAX];
 	unsigned num_values;
 	bool json, checks_only, wants_help, wants_version;
-	struct buf mistakes; /* a line each; none: all is well */
+	struct buf errors; /* a line each; none: all is well */
 };
 
-/* Reads all of it; mistakes are collected, none is returned. */
+/* Reads all of it; errors are collected, none is returned. */
 void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 void command_line_done(struct command_line *line);
 /* Parses, and does what --help and --version ask for. False: that was all, exit with 0. */
@@ -65,11 +65,11 @@ bool command_line_begin(const struct cli_program *program, int argc, char *const
 bool command_line_is(const struct command_line *line, const char *words);          /* is this the command? */
 const char *command_line_value(const struct command_line *line, const char *flag); /* NULL: not given */
 bool command_line_has(const struct command_line *line, const char *name);          /* a switch; true or false */
-/* One more mistake: what was expected of `name`, and what came (escaped). */
-void command_line_mistake(struct command_line *line, const char *name, const char *expected, const char *got);
+/* One more error: what was expected of `name`, and what came (escaped). */
+void command_line_error(struct command_line *line, const char *name, const char *expected, const char *got);
 
 /* --- reports, as text or JSON; each returns the exit code --- */
-enum cli_exit command_line_refuse(struct command_line *line); /* prints the mistakes */
+enum cli_exit command_line_refuse(struct command_line *line); /* prints the errors */
 enum cli_exit command_line_fail(const struct command_line *line, enum err err, const struct why *why);
 enum cli_exit command_line_answer(const struct command_line *line, const char *text); /* one sentence; CLI_DONE */
 /* What --help prints. */

@@ -1,4 +1,4 @@
-/* What a program says about itself and its work: help, versions, mistakes, failures; as text or as one JSON object. */
+/* What a program says about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
 #include "base/cli/command_line_private.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -152,7 +152,7 @@ bool command_line_begin(const struct cli_program *program, int argc, char *const
 
 enum cli_exit command_line_refuse(struct command_line *line)
 {
-	const char *text = buf_cstr(&line->mistakes);
+	const char *text = buf_cstr(&line->errors);
 	if (!line->json) {
 		fprintf(stderr, "%s%s --help says more\n", text, line->program->name);
 		return CLI_USAGE;
@@ -160,7 +160,7 @@ enum cli_exit command_line_refuse(struct command_line *line)
 	json_t *list = json_array();
 	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
 		json_array_append_new(list, json_stringn(text, (size_t)(end - text)));
-	print_json(json_pack("{s:s, s:o}", "error", "usage", "mistakes", list));
+	print_json(json_pack("{s:s, s:o}", "error", "usage", "errors", list));
 	return CLI_USAGE;
 }
 

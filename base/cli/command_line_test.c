@@ -35,7 +35,7 @@ static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **st
 {
 	PARSE(line, "--output", "json", "token", "--id=spiffe://td/a", "create", "--network", "192.0.2.0/24",
 		"--network=198.51.100.0/24", "--dry-run", "--mesh.claim-grace", "5s", "--mesh.networks=a=b");
-	assert_string_equal(buf_cstr(&line.mistakes), "");
+	assert_string_equal(buf_cstr(&line.errors), "");
 	assert_true(command_line_is(&line, "token create"));
 	assert_true(line.json && command_line_has(&line, "dry-run"));
 	assert_string_equal(command_line_value(&line, "id"), "spiffe://td/a");
@@ -47,10 +47,10 @@ static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **st
 	assert_null(command_line_value(&line, "mesh.networks")); /* a key is no flag of the program's own */
 }
 
-static void finding_o6_every_mistake_is_named_at_once(_unused_ void **state)
+static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
 {
 	PARSE(line, "token", "make", "--colour=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
-	assert_string_equal(buf_cstr(&line.mistakes),
+	assert_string_equal(buf_cstr(&line.errors),
 		"flag: expected one that --help lists, got \"--colour=red\"\n"
 		"flag: expected flags with two dashes, got \"-x\"\n"
 		"--id: expected ID, got \"nothing\"\n"
@@ -60,18 +60,18 @@ static void finding_o6_every_mistake_is_named_at_once(_unused_ void **state)
 		"command: expected run, token create, token revoke, ban, ban list, got \"token\"\n");
 }
 
-static void a_flag_given_twice_is_a_mistake(_unused_ void **state)
+static void a_flag_given_twice_is_an_error(_unused_ void **state)
 {
 	PARSE(line, "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
 		"--mesh.networks=2");
-	assert_string_equal(buf_cstr(&line.mistakes), "--id: expected to be given once, got \"it twice\"\n"
-						      "--mesh.networks: expected to be given once, got \"it twice\"\n");
+	assert_string_equal(buf_cstr(&line.errors), "--id: expected to be given once, got \"it twice\"\n"
+						    "--mesh.networks: expected to be given once, got \"it twice\"\n");
 }
 
 static void words_behind_the_command_are_its_arguments(_unused_ void **state)
 {
 	PARSE(line, "token", "revoke", "--", "--id");
-	assert_string_equal(buf_cstr(&line.mistakes), "");
+	assert_string_equal(buf_cstr(&line.errors), "");
 	assert_int_equal(line.num_arguments, 1);
 	assert_string_equal(line.arguments[0], "--id");
 }
@@ -88,10 +88,10 @@ static void without_a_command_the_default_one_is_meant(_unused_ void **state)
 	assert_true(line.checks_only && command_line_is(&line, "run"));
 }
 
-static void a_word_too_many_is_a_mistake(_unused_ void **state)
+static void a_word_too_many_is_an_error(_unused_ void **state)
 {
 	PARSE(line, "run", "again");
-	assert_string_equal(buf_cstr(&line.mistakes), "run: expected no further word, got \"again\"\n");
+	assert_string_equal(buf_cstr(&line.errors), "run: expected no further word, got \"again\"\n");
 }
 
 static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_ void **state)
@@ -122,12 +122,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_o6_takes_flags_anywhere_in_both_spellings),
-		cmocka_unit_test(finding_o6_every_mistake_is_named_at_once),
-		cmocka_unit_test(a_flag_given_twice_is_a_mistake),
+		cmocka_unit_test(finding_o6_every_error_is_named_at_once),
+		cmocka_unit_test(a_flag_given_twice_is_an_error),
 		cmocka_unit_test(words_behind_the_command_are_its_arguments),
 		cmocka_unit_test(the_longest_command_is_meant),
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),
-		cmocka_unit_test(a_word_too_many_is_a_mistake),
+		cmocka_unit_test(a_word_too_many_is_an_error),
 		cmocka_unit_test(finding_o6_help_names_all_commands_flags_settings_and_codes),
 		cmocka_unit_test(finding_o6_each_error_has_one_exit_code),
 	};

@@ -79,12 +79,12 @@ static uint64_t distance(int64_t a, int64_t b)
 	return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
 }
 
-enum clock_event clock_watch_look(
+enum clock_event clock_watch_poll(
 	struct clock_watch *watch, int64_t wall_ms, uint64_t boot_ms, uint64_t mono_ms, int64_t *out_ms)
 {
 	const struct clock_watch before = *watch;
 	*watch = (struct clock_watch){true, wall_ms - (int64_t)boot_ms, boot_ms - mono_ms};
-	if (!before.has_looked)
+	if (!before.has_inspected)
 		return CLOCK_STEADY;
 	if (distance(watch->wall_offset_ms, before.wall_offset_ms) > CLOCK_STEP_MS) {
 		if (out_ms != NULL)

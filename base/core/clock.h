@@ -26,14 +26,14 @@ void clock_fake_advance(struct clock_fake *fake, uint64_t ms); /* moves all thre
 /* Notices that the wall clock was set, or that the machine slept: both make certificates end at another moment than was
  * thought. Looked at about once per second; slow drift is no step. Zeroed: never looked. Pure. */
 struct clock_watch {
-	bool has_looked;
+	bool has_inspected;
 	int64_t wall_offset_ms; /* wall minus boot at the last look */
 	uint64_t suspended_ms;  /* boot minus mono at the last look */
 };
 #define CLOCK_STEP_MS 5000 /* less is drift or a slow moment */
 enum clock_event { CLOCK_STEADY, CLOCK_WAS_SET, CLOCK_SLEPT };
 /* out_ms: by how much the wall clock was set (positive: forward), or how long the machine slept. May be NULL. */
-enum clock_event clock_watch_look(
+enum clock_event clock_watch_poll(
 	struct clock_watch *watch, int64_t wall_ms, uint64_t boot_ms, uint64_t mono_ms, int64_t *out_ms);
 
 /* The time that certificates are judged by: the later of the system's clock and the control plane's authenticated

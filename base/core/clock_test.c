@@ -159,12 +159,12 @@ static void the_earlier_clock_is_never_before_the_build(_unused_ void **state)
 
 static enum clock_event look(struct clock_watch *watch, const struct clock_fake *fake, int64_t *out_ms)
 {
-	return clock_watch_look(watch, fake->wall_ms, fake->boot_ms, fake->mono_ms, out_ms);
+	return clock_watch_poll(watch, fake->wall_ms, fake->boot_ms, fake->mono_ms, out_ms);
 }
 
 static void finding_i8_a_clock_that_is_set_and_a_sleep_are_noticed_once(_unused_ void **state)
 {
-	struct clock_watch watch = {.has_looked = false};
+	struct clock_watch watch = {.has_inspected = false};
 	struct clock_fake fake;
 	int64_t by_ms = 0;
 	clock_fake_init(&fake, later_s * 1000);

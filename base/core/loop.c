@@ -16,9 +16,9 @@ struct loop {
 	uint64_t wake_at_ms;    /* 0: not armed */
 	struct loop_task tasks; /* a ring: .next is the first, .prev points at the last one's .next */
 	bool is_stopped;
-	struct ev_async has_mail;
-	pthread_mutex_t mail_lock;
-	struct loop_mail *mail, **mail_tail;
+	struct ev_async has_messages;
+	pthread_mutex_t queue_lock;
+	struct loop_message *message, **queue_tail;
 };
 
 _Static_assert(
@@ -40,34 +40,34 @@ static void on_wake(_unused_ struct ev_loop *ev, struct ev_timer *timer, _unused
 	container_of(timer, struct loop, wake)->wake_at_ms = 0;
 }
 
-/* --- mail --- */
+/* --- message --- */
 
-static void on_has_mail(_unused_ struct ev_loop *ev, struct ev_async *async, _unused_ int revents)
+static void on_has_messages(_unused_ struct ev_loop *ev, struct ev_async *async, _unused_ int revents)
 {
-	struct loop *loop = container_of(async, struct loop, has_mail);
-	CHECK(pthread_mutex_lock(&loop->mail_lock) == 0);
-	struct loop_mail *mail = TAKE_PTR(loop->mail);
-	loop->mail_tail = &loop->mail;
-	CHECK(pthread_mutex_unlock(&loop->mail_lock) == 0);
-	while (mail != NULL) {
-		struct loop_mail *next = mail->next; /* on_deliver may free it */
-		mail->next = NULL;
-		mail->on_deliver(mail);
-		mail = next;
+	struct loop *loop = container_of(async, struct loop, has_messages);
+	CHECK(pthread_mutex_lock(&loop->queue_lock) == 0);
+	struct loop_message *message = TAKE_PTR(loop->message);
+	loop->queue_tail = &loop->message;
+	CHECK(pthread_mutex_unlock(&loop->queue_lock) == 0);
+	while (message != NULL) {
+		struct loop_message *next = message->next; /* on_deliver may free it */
+		message->next = NULL;
+		message->on_deliver(message);
+		message = next;
 	}
 }
 
-void loop_mail_send(struct loop *loop, struct loop_mail *mail, loop_mail_fn *on_deliver)
+void loop_post(struct loop *loop, struct loop_message *message, loop_message_fn *on_deliver)
 {
-	mail->next = NULL;
-	mail->on_deliver = on_deliver;
-	CHECK(pthread_mutex_lock(&loop->mail_lock) == 0);
-	bool is_first = loop->mail == NULL;
-	*loop->mail_tail = mail;
-	loop->mail_tail = &mail->next;
-	CHECK(pthread_mutex_unlock(&loop->mail_lock) == 0);
+	message->next = NULL;
+	message->on_deliver = on_deliver;
+	CHECK(pthread_mutex_lock(&loop->queue_lock) == 0);
+	bool is_first = loop->message == NULL;
+	*loop->queue_tail = message;
+	loop->queue_tail = &message->next;
+	CHECK(pthread_mutex_unlock(&loop->queue_lock) == 0);
 	if (is_first) /* else the wake-up is under way */
-		ev_async_send(loop->ev, &loop->has_mail);
+		ev_async_send(loop->ev, &loop->has_messages);
 }
 
 /* --- the loop --- */
@@ -80,16 +80,16 @@ struct loop *loop_new(const struct clock *clock)
 	loop->wheel = timer_wheel_new(loop->now_ms);
 	loop->tasks.next = &loop->tasks;
 	loop->tasks.prev = &loop->tasks.next;
-	loop->mail_tail = &loop->mail;
-	CHECK(pthread_mutex_init(&loop->mail_lock, NULL) == 0);
+	loop->queue_tail = &loop->message;
+	CHECK(pthread_mutex_init(&loop->queue_lock, NULL) == 0);
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	CHECK(loop->ev != NULL); /* at the start only: no descriptors, no loop, no program */
 	ev_init(&loop->wake, on_wake);
 	ev_check_init(&loop->after_sleep, on_after_sleep);
 	ev_set_priority(&loop->after_sleep, EV_MAXPRI);
 	ev_check_start(loop->ev, &loop->after_sleep);
-	ev_async_init(&loop->has_mail, on_has_mail);
-	ev_async_start(loop->ev, &loop->has_mail);
+	ev_async_init(&loop->has_messages, on_has_messages);
+	ev_async_start(loop->ev, &loop->has_messages);
 	return loop;
 }
 
@@ -102,9 +102,9 @@ void loop_free(struct loop *loop)
 	timer_wheel_free(loop->wheel);
 	ev_timer_stop(loop->ev, &loop->wake);
 	ev_check_stop(loop->ev, &loop->after_sleep);
-	ev_async_stop(loop->ev, &loop->has_mail);
+	ev_async_stop(loop->ev, &loop->has_messages);
 	ev_loop_destroy(loop->ev);
-	CHECK(pthread_mutex_destroy(&loop->mail_lock) == 0);
+	CHECK(pthread_mutex_destroy(&loop->queue_lock) == 0);
 	mem_free(loop);
 }
 

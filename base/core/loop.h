@@ -1,4 +1,4 @@
-/* The event loop, and the only door to libev. One loop a thread; everything here but loop_mail_send() belongs to that
+/* The event loop, and the only door to libev. One loop a thread; everything here but loop_post() belongs to that
  * thread. Watchers are embedded in what they watch; a zeroed one is stopped.
  *
  * One round: (1) every ready descriptor and timer is called, (2) every posted task runs, and those that they post, (3)
@@ -21,7 +21,7 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 struct loop;
 
 struct loop *loop_new(const struct clock *clock); /* clock: borrowed, outlives the loop */
-void loop_free(struct loop *loop); /* everything stopped before; mail that was not delivered is dropped */
+void loop_free(struct loop *loop); /* everything stopped before; message that was not delivered is dropped */
 DEFINE_CLEANUP(struct loop *, loop_free)
 void loop_run(struct loop *loop);                     /* until loop_stop() */
 void loop_run_once(struct loop *loop, bool may_wait); /* one round */
@@ -67,14 +67,14 @@ void loop_task_cancel(struct loop_task *task);
 bool loop_task_is_posted(const struct loop_task *task);
 
 /* --- from other threads --- */
-struct loop_mail;
-typedef void loop_mail_fn(struct loop_mail *mail);
-struct loop_mail { /* embedded in the sender's heap object; on_deliver owns it */
-	struct loop_mail *next;
-	loop_mail_fn *on_deliver;
+struct loop_message;
+typedef void loop_message_fn(struct loop_message *message);
+struct loop_message { /* embedded in the sender's heap object; on_deliver owns it */
+	struct loop_message *next;
+	loop_message_fn *on_deliver;
 };
-void loop_mail_send(
-	struct loop *loop, struct loop_mail *mail, loop_mail_fn *on_deliver); /* any thread; in order; wakes the loop */
+void loop_post(struct loop *loop, struct loop_message *message,
+	loop_message_fn *on_deliver); /* any thread; in order; wakes the loop */
 
 /* --- signals (main loop only) --- */
 struct loop_signal;

@@ -20,7 +20,7 @@ struct scene {
 	struct loop_timer timer;
 	struct loop_task task, second_task;
 	struct loop_signal signal;
-	unsigned ready, num_ready, num_deadlines, num_tasks, num_mails, num_signals;
+	unsigned ready, num_ready, num_deadlines, num_tasks, num_posted, num_signals;
 	char order[16]; /* what happened, a letter each */
 };
 
@@ -223,18 +223,18 @@ static void gives_descriptors_their_turn_although_a_task_posts_itself_for_ever(v
 }
 
 struct letter {
-	struct loop_mail mail;
+	struct loop_message message;
 	struct scene *scene;
 	unsigned number;
 };
 
 enum { NUM_LETTERS = 1000 };
 
-static void on_deliver(struct loop_mail *mail)
+static void on_deliver(struct loop_message *message)
 {
-	struct letter *letter = container_of(mail, struct letter, mail);
-	assert_int_equal(letter->number, letter->scene->num_mails++);
-	if (letter->scene->num_mails == NUM_LETTERS)
+	struct letter *letter = container_of(message, struct letter, message);
+	assert_int_equal(letter->number, letter->scene->num_posted++);
+	if (letter->scene->num_posted == NUM_LETTERS)
 		loop_stop(letter->scene->loop);
 	mem_free(letter);
 }
@@ -245,7 +245,7 @@ static void *send_letters(void *arg)
 	for (unsigned i = 0; i < NUM_LETTERS; i++) {
 		struct letter *letter = mem_new(struct letter);
 		*letter = (struct letter){.scene = scene, .number = i};
-		loop_mail_send(scene->loop, &letter->mail, on_deliver);
+		loop_post(scene->loop, &letter->message, on_deliver);
 	}
 	return NULL;
 }
@@ -257,7 +257,7 @@ static void delivers_mail_of_another_thread_in_order_and_wakes_for_it(void **sta
 	assert_int_equal(pthread_create(&sender, NULL, send_letters, scene), 0);
 	loop_run(scene->loop);
 	assert_int_equal(pthread_join(sender, NULL), 0);
-	assert_int_equal(scene->num_mails, NUM_LETTERS);
+	assert_int_equal(scene->num_posted, NUM_LETTERS);
 }
 
 static void on_signal(struct loop_signal *signal)

@@ -2,7 +2,7 @@
 #include "base/core/check.h"
 #include "base/h2/h2_private.h"
 
-enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then it is no mistake any more but an attack */
+enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then it is no error any more but an attack */
 
 static void break_at_limit(struct h2_session *session, enum err err)
 {

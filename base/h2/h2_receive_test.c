@@ -243,7 +243,7 @@ static void c7_a_header_list_is_limited_as_decoded(void **state)
 	assert_int_equal(feed(raw), ERR_NONE);
 	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 1);
 	assert_int_equal(h2_test_end_stream(&raw->server, 1)->num_headers, 0);
-	memset(block + 18, 0xbe, 500); /* an attack, not a mistake */
+	memset(block + 18, 0xbe, 500); /* an attack, not an error */
 	h2_raw_frame(&raw->bytes, HEADERS, 0x5, 3, span_of(block, 518));
 	expect_calm(raw);
 }

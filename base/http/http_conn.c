@@ -17,7 +17,7 @@ struct http_request {
 
 static void on_ready(struct loop_io *io, unsigned ready);
 
-static void on_late(struct loop_timer *timer)
+static void on_timeout(struct loop_timer *timer)
 {
 	http_conn_free(container_of(timer, struct http_conn, deadline));
 }
@@ -30,7 +30,7 @@ struct http_conn *http_conn_new(struct http_server *server, struct loop *loop, i
 	conn->fd = fd;
 	conn->head = http_head_new();
 	loop_io_start(loop, &conn->io, fd, LOOP_READ, on_ready);
-	loop_timer_start(loop, &conn->deadline, HTTP_REQUEST_MS, on_late);
+	loop_timer_start(loop, &conn->deadline, HTTP_REQUEST_MS, on_timeout);
 	return conn;
 }
 
@@ -76,7 +76,7 @@ static void linger(struct http_conn *conn)
 	(void)shutdown(conn->fd, SHUT_WR);
 	conn->phase = HTTP_LINGERING;
 	loop_io_want(&conn->io, LOOP_READ);
-	loop_timer_start(conn->loop, &conn->deadline, HTTP_LINGER_MS, on_late);
+	loop_timer_start(conn->loop, &conn->deadline, HTTP_LINGER_MS, on_timeout);
 }
 
 static void write_some(struct http_conn *conn)
@@ -110,7 +110,7 @@ static void answer(struct http_conn *conn, unsigned status, const char *content_
 	if (!http_head_is_head(conn->head))
 		CHECK(buf_append(&conn->out, body) == ERR_NONE);
 	conn->phase = HTTP_WRITING;
-	loop_timer_start(conn->loop, &conn->deadline, HTTP_WRITE_MS, on_late);
+	loop_timer_start(conn->loop, &conn->deadline, HTTP_WRITE_MS, on_timeout);
 	write_some(conn);
 }
 

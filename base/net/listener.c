@@ -201,7 +201,7 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 }
 
 /* A descriptor more than the reserve is free again when it can be opened. */
-static bool is_relieved(struct listener *listener)
+static bool is_shed(struct listener *listener)
 {
 	if (listener->reserve_fd < 0)
 		listener->reserve_fd = fd_spare();
@@ -212,7 +212,7 @@ static bool is_relieved(struct listener *listener)
 static void on_retry(struct loop_timer *timer)
 {
 	struct listener *listener = container_of(timer, struct listener, retry);
-	if (is_relieved(listener)) {
+	if (is_shed(listener)) {
 		set_exhausted(listener, false);
 		return;
 	}

@@ -10,7 +10,7 @@ struct rpc_client;
 
 struct rpc_client_options {
 	struct loop *loop;
-	struct transport *transport; /* adopted; may still be connecting or shaking hands */
+	struct transport *transport; /* adopted; may still be connecting or handshaking */
 	const char *authority;       /* ":authority" */
 	uint32_t connect_timeout_ms; /* until the peer's SETTINGS; 0: 5,000 */
 	uint32_t keepalive_ms;       /* PING after that silence, dead when unanswered for as long; 0: 10,000 */

@@ -210,7 +210,7 @@ static void end_by(struct rpc_connection *connection, enum io_result result)
 	rpc_connection_end(connection, &why);
 }
 
-static void say_goodbye(struct rpc_connection *connection)
+static void send_close_notify(struct rpc_connection *connection)
 {
 	if (connection->h2 != NULL && write_all(connection) == IO_DONE) {
 		transport_close_notify(connection->transport);
@@ -256,7 +256,7 @@ static void step(struct rpc_connection *connection, bool may_read)
 		return;
 	if (read == IO_EOF || read == IO_FAILED) {
 		if (connection->why.err != ERR_NONE) /* a GOAWAY says so to the peer */
-			say_goodbye(connection);
+			send_close_notify(connection);
 		end_by(connection, read);
 		return;
 	}
@@ -267,7 +267,7 @@ static void step(struct rpc_connection *connection, bool may_read)
 		return;
 	}
 	if (h2_session_is_done(connection->h2) && written == IO_DONE) {
-		say_goodbye(connection);
+		send_close_notify(connection);
 		end_by(connection, IO_EOF);
 		return;
 	}

@@ -268,7 +268,7 @@ static void on_notice_over(struct loop_timer *timer)
 	for (struct rpc_peer *peer = server->peers; peer != NULL; peer = peer->next)
 		if (peer->connection.h2 != NULL)
 			h2_session_shutdown_end(peer->connection.h2);
-	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for those still shaking hands */
+	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for those still handshaking */
 }
 
 void rpc_server_drain(struct rpc_server *server)

@@ -52,7 +52,7 @@ static void fork_a_process(void)
 	(void)!fork();
 }
 
-static void look_into_a_process(void)
+static void inspect_a_process(void)
 {
 	syscall(SYS_ptrace, 0L, 0L, 0L, 0L);
 }
@@ -116,7 +116,7 @@ static void assert_killed(enum sandbox_role role, act_fn *act)
 
 static void finding_l13_what_no_process_of_ours_does_ends_it(void **state)
 {
-	static act_fn *const acts[] = {run_another_program, fork_a_process, look_into_a_process, make_a_namespace,
+	static act_fn *const acts[] = {run_another_program, fork_a_process, inspect_a_process, make_a_namespace,
 		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
 		change_user, end_another_process, inject_input, open_a_raw_socket, listen_to_the_wire};
 	(void)state;

@@ -37,7 +37,7 @@ size_t setting_list(
 	if (node->kind == SETTING_SCALAR)
 		split(node);
 	if (node->kind == SETTING_MAP) {
-		setting_mistake(settings, node, "a list", "begin each item with '- '", "a map");
+		setting_error(settings, node, "a list", "begin each item with '- '", "a map");
 		return 0;
 	}
 	note_items(settings, map, node);
@@ -59,7 +59,7 @@ struct setting_node *setting_item_map(struct settings *settings, struct setting_
 	struct setting_node *node = setting_item(list, i);
 	if (node->kind == SETTING_MAP)
 		return node;
-	setting_mistake(settings, node, "keys and values", "write '- key: value'", "%s",
+	setting_error(settings, node, "keys and values", "write '- key: value'", "%s",
 		node->kind == SETTING_LIST ? "a list" : node->text);
 	return NULL;
 }
@@ -69,7 +69,7 @@ const char *setting_item_text(struct settings *settings, struct setting_node *li
 	struct setting_node *node = setting_item(list, i);
 	if (node->kind == SETTING_SCALAR)
 		return node->text;
-	setting_mistake(
+	setting_error(
 		settings, node, "one value", "write '- value'", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
 	return "";
 }
@@ -83,7 +83,7 @@ uint64_t setting_item_number(
 	if (number_parse(span_of_str(text), &value) == ERR_NONE && value >= min && value <= max)
 		return value;
 	snprintf(expected, sizeof(expected), "%s between %" PRIu64 " and %" PRIu64, kind, min, max);
-	setting_mistake(settings, setting_item(list, i), expected, "correct it", "'%s'", text);
+	setting_error(settings, setting_item(list, i), expected, "correct it", "'%s'", text);
 	return 0;
 }
 
@@ -97,7 +97,7 @@ struct network *setting_networks(struct settings *settings, struct setting_node 
 		if (network_parse(span_of_str(text), &networks[good]) == ERR_NONE)
 			good++;
 		else
-			setting_mistake(settings, setting_item(list, i),
+			setting_error(settings, setting_item(list, i),
 				"a network such as 192.0.2.0/24 or 2001:db8::/32 without host bits", "correct it",
 				"'%s'", text);
 	}

@@ -20,8 +20,8 @@ struct setting_node {
 struct settings {
 	char *program;
 	struct setting_node *root;
-	struct buf mistakes, warnings;
-	unsigned num_mistakes;
+	struct buf errors, warnings;
+	unsigned num_errors;
 	struct settings_record *record;
 };
 

@@ -20,8 +20,7 @@ static const char *scalar_text(struct settings *settings, struct setting_node *n
 		return NULL;
 	if (node->kind == SETTING_SCALAR)
 		return node->text;
-	setting_mistake(
-		settings, node, expected, "give one value", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
+	setting_error(settings, node, expected, "give one value", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
 	return NULL;
 }
 
@@ -57,7 +56,7 @@ struct setting_node *setting_map(struct settings *settings, struct setting_node 
 	}
 	if (node == NULL || node->kind == SETTING_MAP)
 		return node;
-	setting_mistake(settings, node, "keys and values", "indent them below it", "%s",
+	setting_error(settings, node, "keys and values", "indent them below it", "%s",
 		node->kind == SETTING_LIST ? "a list" : node->text);
 	return NULL;
 }
@@ -79,7 +78,7 @@ const char *setting_required_text(
 	if (text != NULL && text[0] != '\0')
 		return text;
 	if (node == NULL || text != NULL)
-		setting_mistake(settings, node != NULL ? node : map, expected, "set it", "no '%s'", key);
+		setting_error(settings, node != NULL ? node : map, expected, "set it", "no '%s'", key);
 	return "";
 }
 
@@ -152,7 +151,7 @@ static uint64_t quantity_read(struct settings *settings, struct setting_node *ma
 	if (text == NULL)
 		return otherwise;
 	if (quantity_parse(text, units, &value) != ERR_NONE) {
-		setting_mistake(settings, node, kind, "correct it", "'%s'", text);
+		setting_error(settings, node, kind, "correct it", "'%s'", text);
 		return otherwise;
 	}
 	if (value >= min && value <= max)
@@ -160,7 +159,7 @@ static uint64_t quantity_read(struct settings *settings, struct setting_node *ma
 	quantity_format(min, units, from);
 	quantity_format(max, units, to);
 	snprintf(expected, sizeof(expected), "%s between %s and %s", kind, from, to);
-	setting_mistake(settings, node, expected, "choose one in the range", "'%s'", text);
+	setting_error(settings, node, expected, "choose one in the range", "'%s'", text);
 	return otherwise;
 }
 
@@ -201,7 +200,7 @@ static void words_join(const char *const *words, char *out, size_t cap)
 		used += (size_t)snprintf(out + used, cap - used, "%s%s", i == 0 ? "one of " : ", ", words[i]);
 }
 
-unsigned setting_word(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
+unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
 	unsigned otherwise)
 {
 	char expected[128];
@@ -214,12 +213,12 @@ unsigned setting_word(struct settings *settings, struct setting_node *map, const
 	for (unsigned i = 0; words[i] != NULL; i++)
 		if (strcmp(words[i], text) == 0)
 			return i;
-	setting_mistake(settings, node, expected, "choose one of them", "'%s'", text);
+	setting_error(settings, node, expected, "choose one of them", "'%s'", text);
 	return otherwise;
 }
 
 bool setting_bool(struct settings *settings, struct setting_node *map, const char *key, bool otherwise)
 {
 	static const char *const words[] = {"false", "true", NULL};
-	return setting_word(settings, map, key, words, otherwise ? 1 : 0) == 1;
+	return setting_keyword(settings, map, key, words, otherwise ? 1 : 0) == 1;
 }

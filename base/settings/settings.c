@@ -11,7 +11,7 @@ struct settings *settings_new(const char *program)
 	settings->program = mem_strdup(program);
 	settings->root = setting_node_add(NULL, SETTING_MAP, NULL, "settings");
 	settings->root->asked = true;
-	buf_init(&settings->mistakes, SETTINGS_MISTAKES_MAX);
+	buf_init(&settings->errors, SETTINGS_MISTAKES_MAX);
 	buf_init(&settings->warnings, SETTINGS_MISTAKES_MAX);
 	settings->record = settings_record_new();
 	return settings;
@@ -22,7 +22,7 @@ void settings_free(struct settings *settings)
 	setting_node_clear(settings->root);
 	mem_free(settings->root->origin);
 	mem_free(settings->root);
-	buf_done(&settings->mistakes);
+	buf_done(&settings->errors);
 	buf_done(&settings->warnings);
 	settings_record_free(settings->record);
 	mem_free(settings->program);
@@ -41,21 +41,21 @@ void settings_read_file(struct settings *settings, const char *path)
 	if (fd_read_file(path, SETTINGS_FILE_MAX, &content, &why) == ERR_NONE)
 		settings_read_text(settings, path, buf_span(&content));
 	else
-		setting_mistake(settings, NULL, why.expected, why.fix, "%s", why.got);
+		setting_error(settings, NULL, why.expected, why.fix, "%s", why.got);
 }
 
-/* --- mistakes --- */
+/* --- errors --- */
 
 static void line_add(struct settings *settings, const char *origin, const char *path, const struct why *why)
 {
-	settings->num_mistakes++;
+	settings->num_errors++;
 	/* Past the maximum they are still counted. */
-	enum err ignored = buf_printf(&settings->mistakes, "%s%s%s%s: expected %s, got %s; %s\n", origin,
+	enum err ignored = buf_printf(&settings->errors, "%s%s%s%s: expected %s, got %s; %s\n", origin,
 		path[0] == '\0' ? "" : " (", path, path[0] == '\0' ? "" : ")", why->expected, why->got, why->fix);
 	(void)ignored;
 }
 
-void setting_mistake(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
+void setting_error(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
 	const char *got, ...)
 {
 	char text[256], path[256];
@@ -68,7 +68,7 @@ void setting_mistake(struct settings *settings, const struct setting_node *node,
 	line_add(settings, node == NULL ? "settings" : node->origin, setting_node_path(node, path, sizeof(path)), &why);
 }
 
-void setting_mistake_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why)
+void setting_error_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why)
 {
 	char path[256];
 	struct setting_node *place = key == NULL ? node : setting_node_find(node, key);
@@ -82,7 +82,7 @@ static void unasked_below(struct settings *settings, const struct setting_node *
 {
 	for (const struct setting_node *child = node->first; child != NULL; child = child->next) {
 		if (!child->asked)
-			setting_mistake(settings, child, "a known key",
+			setting_error(settings, child, "a known key",
 				"remove it, or see the spelling in the example settings", "'%s'",
 				child->key != NULL ? child->key : "an item");
 		else
@@ -93,12 +93,12 @@ static void unasked_below(struct settings *settings, const struct setting_node *
 unsigned settings_finish(struct settings *settings)
 {
 	unasked_below(settings, settings->root);
-	return settings->num_mistakes;
+	return settings->num_errors;
 }
 
-const char *settings_mistakes(struct settings *settings)
+const char *settings_errors(struct settings *settings)
 {
-	return buf_cstr(&settings->mistakes);
+	return buf_cstr(&settings->errors);
 }
 
 const char *settings_warnings(struct settings *settings)

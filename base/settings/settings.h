@@ -1,6 +1,6 @@
-/* A program's settings: one YAML file, overlaid by the environment, overlaid by flags. Reading collects every mistake
+/* A program's settings: one YAML file, overlaid by the environment, overlaid by flags. Reading collects every error
  * instead of stopping at the first, each with its place, what was expected, what came and what to do; a key that nobody
- * asked for is a mistake, too. A reader asks for each key once, by its path from the root ("mesh.networks"). */
+ * asked for is an error, too. A reader asks for each key once, by its path from the root ("mesh.networks"). */
 #pragma once
 
 #include "base/core/addr.h"
@@ -8,7 +8,7 @@
 
 #define SETTINGS_FILE_MAX (1024u * 1024)
 
-struct settings;        /* the whole tree and its mistakes */
+struct settings;        /* the whole tree and its errors */
 struct settings_record; /* what came of it: settings_record.h */
 struct setting_node;    /* a map, a list or a scalar in it; borrowed from its settings */
 
@@ -18,7 +18,7 @@ struct settings *settings_new(const char *program);
 void settings_free(struct settings *settings);
 DEFINE_CLEANUP(struct settings *, settings_free)
 
-/* The file first (at most once), then the environment, then flags. Mistakes are collected, none is returned. */
+/* The file first (at most once), then the environment, then flags. Errors are collected, none is returned. */
 void settings_read_file(struct settings *settings, const char *path);
 void settings_read_text(struct settings *settings, const char *name, struct span yaml);
 /* Every variable of the program's prefix whose rest is a known key (`keys`: scalar and plain-list keys that the program
@@ -35,9 +35,9 @@ void settings_read_flag(struct settings *settings, const char *key, const char *
 struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
 
 /* --- maps: each key asked for is known --- */
-/* Empty where there is none; NULL with a mistake: something else is there. */
+/* Empty where there is none; NULL with an error: something else is there. */
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key);
-/* Scalars: the default is returned when the key is absent or wrong (then with a mistake). Borrowed from settings. */
+/* Scalars: the default is returned when the key is absent or wrong (then with an error). Borrowed from settings. */
 const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise);
 const char *setting_required_text(struct settings *settings, struct setting_node *map, const char *key,
 	const char *expected); /* "" when absent */
@@ -49,7 +49,7 @@ uint64_t setting_bytes(struct settings *settings, struct setting_node *map, cons
 	uint64_t otherwise); /* "64MiB", "32KiB", plain bytes */
 bool setting_bool(struct settings *settings, struct setting_node *map, const char *key, bool otherwise);
 /* Index into `words` (NULL-terminated). */
-unsigned setting_word(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
+unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
 	unsigned otherwise);
 
 /* --- lists --- */
@@ -58,24 +58,24 @@ size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
 struct setting_node *setting_item(struct setting_node *list, size_t i);
 struct setting_node *setting_item_map(
-	struct settings *settings, struct setting_node *list, size_t i); /* NULL with a mistake: no map */
+	struct settings *settings, struct setting_node *list, size_t i); /* NULL with an error: no map */
 const char *setting_item_text(
-	struct settings *settings, struct setting_node *list, size_t i); /* "" with a mistake: no scalar */
-/* 0 with a mistake: no number between min and max, which `kind` names ("a port"). */
+	struct settings *settings, struct setting_node *list, size_t i); /* "" with an error: no scalar */
+/* 0 with an error: no number between min and max, which `kind` names ("a port"). */
 uint64_t setting_item_number(
 	struct settings *settings, struct setting_node *list, size_t i, const char *kind, uint64_t min, uint64_t max);
-/* Every item as a network; the caller frees with mem_free(). Wrong ones are mistakes and left out. */
+/* Every item as a network; the caller frees with mem_free(). Wrong ones are errors and left out. */
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num);
 
-/* --- mistakes --- */
+/* --- errors --- */
 /* At the place of `node` (NULL: the root). `got` is a format. */
-void setting_mistake(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
+void setting_error(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
 	const char *got, ...) _printf_(5, 6);
 /* `why` at the place of the node (or of `key` in a map, where key is not NULL). */
-void setting_mistake_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
-/* Call when everything has been asked for: keys that nobody asked for become mistakes. Number of mistakes in all. */
+void setting_error_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
+/* Call when everything has been asked for: keys that nobody asked for become errors. Number of errors in all. */
 unsigned settings_finish(struct settings *settings);
-const char *settings_mistakes(struct settings *settings); /* a line each; "" when there is none */
+const char *settings_errors(struct settings *settings);   /* a line each; "" when there is none */
 const char *settings_warnings(struct settings *settings); /* the same: what does not keep the program from starting */
 
 /* Every value that was asked for, and where it came from. The caller owns it; once. */

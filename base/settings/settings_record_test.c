@@ -26,13 +26,13 @@ static struct settings_record *record_of(const char *yaml, char *const *environm
 	setting_duration_ms(settings, deadlines, "hold", 0, 100000, 5000);
 	setting_duration_ms(settings, deadlines, "idle", 0, 100000, 0);
 	setting_bytes(settings, setting_map(settings, root, "limits"), "budget", 0, UINT64_MAX, 64 * 1024 * 1024);
-	setting_word(settings, root, "mode", modes, 1);
+	setting_keyword(settings, root, "mode", modes, 1);
 	setting_bool(settings, root, "claim", true);
 	mem_free(setting_networks(settings, setting_map(settings, root, "mesh"), "networks", &num));
 	size_t num_services = setting_list(settings, root, "services", &list);
 	for (size_t i = 0; i < num_services; i++)
 		setting_number(settings, setting_item_map(settings, list, i), "port", 1, 65535, 80);
-	assert_string_equal(settings_mistakes(settings), "");
+	assert_string_equal(settings_errors(settings), "");
 	assert_int_equal(settings_finish(settings), 0);
 	return settings_take_record(settings);
 }

@@ -29,12 +29,12 @@ static void values_come_with_their_types(void **state)
 	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl", 1000, 10000, 1), 5000);
 	assert_true(setting_bool(settings, mesh, "on", false));
 	assert_int_equal(setting_bytes(settings, mesh, "budget", 0, UINT64_MAX, 0), 64 * 1024 * 1024);
-	assert_int_equal(setting_word(settings, mesh, "mode", modes, 0), 2);
+	assert_int_equal(setting_keyword(settings, mesh, "mode", modes, 0), 2);
 	assert_int_equal(setting_number(settings, root, "absent", 1, 64, 7), 7);
 	assert_int_equal(settings_finish(settings), 0);
 }
 
-static void five_mistakes_are_told_at_once_each_with_its_place(void **state)
+static void five_errors_are_told_at_once_each_with_its_place(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings =
@@ -47,7 +47,7 @@ static void five_mistakes_are_told_at_once_each_with_its_place(void **state)
 	mem_free(setting_networks(settings, mesh, "networks", &num));
 	assert_int_equal(num, 1);
 	assert_int_equal(settings_finish(settings), 5);
-	const char *text = settings_mistakes(settings);
+	const char *text = settings_errors(settings);
 	assert_non_null(strstr(text, "test.yaml:1 (workers): expected a number, got 'many'"));
 	assert_non_null(strstr(text, "test.yaml:3 (mesh.leaf_ttl): expected a duration"));
 	assert_non_null(strstr(text, "test.yaml:4 (mesh.networks[0])"));
@@ -165,7 +165,7 @@ static void finding_i2_an_empty_variable_counts_as_not_set(void **state)
 	assert_string_equal(settings_warnings(settings), "");
 }
 
-static void hostile_files_end_in_one_clear_mistake(void **state)
+static void hostile_files_end_in_one_clear_error(void **state)
 {
 	(void)state;
 	char deep[4096] = "a: ";
@@ -178,7 +178,7 @@ static void hostile_files_end_in_one_clear_mistake(void **state)
 		setting_list(settings, settings_root(settings), "a", &list);
 		setting_text(settings, settings_root(settings), "b", "");
 		assert_true(settings_finish(settings) >= 1);
-		assert_non_null(strstr(settings_mistakes(settings), "expected "));
+		assert_non_null(strstr(settings_errors(settings), "expected "));
 	}
 }
 
@@ -190,7 +190,7 @@ static void finding_i2_an_empty_settings_file_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		_cleanup_(settings_freep) struct settings *settings = read_text(files[i]);
 		assert_int_equal(settings_finish(settings), 1);
-		assert_non_null(strstr(settings_mistakes(settings), "test.yaml:1: expected keys and values"));
+		assert_non_null(strstr(settings_errors(settings), "test.yaml:1: expected keys and values"));
 	}
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
 	settings_read_text(settings, "test.yaml", (struct span){0}); /* where an empty file lies */
@@ -214,22 +214,22 @@ static void finding_i2_what_is_no_file_is_named(void **state)
 	settings_read_file(settings, "/");
 	settings_read_file(settings, "/dev/null");
 	assert_int_equal(settings_finish(settings), 2);
-	assert_non_null(strstr(settings_mistakes(settings), "expected a regular file, got /: a folder"));
-	assert_non_null(strstr(settings_mistakes(settings), "got /dev/null: a pipe, socket or device"));
+	assert_non_null(strstr(settings_errors(settings), "expected a regular file, got /: a folder"));
+	assert_non_null(strstr(settings_errors(settings), "got /dev/null: a pipe, socket or device"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_come_with_their_types),
-		cmocka_unit_test(five_mistakes_are_told_at_once_each_with_its_place),
+		cmocka_unit_test(five_errors_are_told_at_once_each_with_its_place),
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),
 		cmocka_unit_test(finding_o4_an_unknown_variable_of_our_prefix_is_a_warning),
 		cmocka_unit_test(finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored),
 		cmocka_unit_test(finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored),
 		cmocka_unit_test(finding_o4_a_former_name_still_counts_and_is_warned_of),
 		cmocka_unit_test(finding_i2_an_empty_variable_counts_as_not_set),
-		cmocka_unit_test(hostile_files_end_in_one_clear_mistake),
+		cmocka_unit_test(hostile_files_end_in_one_clear_error),
 		cmocka_unit_test(finding_i2_an_empty_settings_file_is_refused),
 		cmocka_unit_test(a_byte_order_mark_and_an_empty_map_are_fine),
 		cmocka_unit_test(finding_i2_what_is_no_file_is_named),

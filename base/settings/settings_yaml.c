@@ -25,11 +25,11 @@ static bool refuse(struct reader *reader, size_t line, const char *expected, con
 {
 	char origin[256];
 	struct setting_node place = {.origin = (char *)(uintptr_t)origin_of(reader, line, origin)};
-	setting_mistake(reader->settings, &place, expected, fix, "%s", got);
+	setting_error(reader->settings, &place, expected, fix, "%s", got);
 	return false;
 }
 
-/* A node for the value that begins here; NULL with a mistake. */
+/* A node for the value that begins here; NULL with an error. */
 static struct setting_node *value_begin(struct reader *reader, enum setting_kind kind, size_t line)
 {
 	char origin[256];

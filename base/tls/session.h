@@ -19,7 +19,7 @@ struct tls_session {
 	bool has_failed : 1;
 	bool has_failed_by_peer : 1;
 	bool has_ended : 1; /* the last read came upon an end or a failure, which the next call tells again */
-	bool has_said_goodbye : 1;
+	bool has_sent_close_notify : 1;
 	uint8_t steps_seen;    /* handshake_trace.c */
 	uint32_t records_left; /* until our sending key is replaced */
 	uint32_t records_per_key;

@@ -70,7 +70,7 @@ static bool is_transport_broken(const struct tls_session *session)
 
 /* Our alert goes out if the kernel takes it. Unread bytes at close() would send an RST, which can overtake the alert on
  * its way into the peer's hands: so the reading end is emptied first. */
-static void send_last_words(struct tls_session *session)
+static void send_pending_alert(struct tls_session *session)
 {
 	uint8_t bytes[UNREAD_STEP];
 	if (output_len(&session->output) == 0 || output_flush(&session->output, session->fd) != IO_DONE)
@@ -95,7 +95,7 @@ enum io_result session_fail(struct tls_session *session)
 	ERR_clear_error();
 	session->has_failed = true;
 	if (session->alert != NO_ALERT && !session->has_failed_by_peer)
-		send_last_words(session);
+		send_pending_alert(session);
 	return IO_FAILED;
 }
 

@@ -196,9 +196,9 @@ enum io_result tls_session_flush(struct tls_session *session)
 
 void tls_session_close_notify(struct tls_session *session)
 {
-	if (!session->is_established || session->has_failed || session->has_said_goodbye)
+	if (!session->is_established || session->has_failed || session->has_sent_close_notify)
 		return;
-	session->has_said_goodbye = true;
+	session->has_sent_close_notify = true;
 	(void)SSL_shutdown(session->ssl); /* once: a second call would read */
 	ERR_clear_error();
 }

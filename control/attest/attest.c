@@ -198,7 +198,7 @@ static void redeem(struct check *check)
 		answer_later(check, err);
 }
 
-static enum err refuse_evidence(struct check *check, const char *what)
+static enum err refuse_attestation(struct check *check, const char *what)
 {
 	return why_set(&check->why, ERR_UNSUPPORTED, "a join token or the attestation key that it bought",
 		"give the sidecar a join token: handfast token create", "%s", what);
@@ -207,7 +207,7 @@ static enum err refuse_evidence(struct check *check, const char *what)
 static enum err start_token(struct check *check, const struct attest_request *request)
 {
 	if (request->own != NULL)
-		return refuse_evidence(check, "a join token for a renewal");
+		return refuse_attestation(check, "a join token for a renewal");
 	if (request->token_id.len != JOIN_TOKEN_ID_LEN)
 		return why_set(&check->why, ERR_MALFORMED, "a token id of 16 bytes", "copy the whole token line",
 			"%zu bytes", request->token_id.len);
@@ -229,11 +229,11 @@ static enum err start(struct check *check, const struct attest_request *request,
 	case EVIDENCE_ATTESTATION_KEY:
 		return check_holder(check, request->own);
 	case EVIDENCE_KUBERNETES:
-		return refuse_evidence(check, "a Kubernetes token");
+		return refuse_attestation(check, "a Kubernetes token");
 	case EVIDENCE_UNIX_PEER:
-		return refuse_evidence(check, "Unix peer credentials");
+		return refuse_attestation(check, "Unix peer credentials");
 	case EVIDENCE_NONE:
-		return refuse_evidence(check, "none");
+		return refuse_attestation(check, "none");
 	}
 	return ERR_UNSUPPORTED;
 }

@@ -14,7 +14,7 @@
 
 struct attest;
 
-enum evidence_kind {
+enum attestation_kind {
 	EVIDENCE_NONE,
 	EVIDENCE_JOIN_TOKEN,
 	EVIDENCE_ATTESTATION_KEY,
@@ -23,14 +23,14 @@ enum evidence_kind {
 };
 
 struct attest_request { /* as sent, unchecked; borrowed during the call */
-	enum evidence_kind evidence;
+	enum attestation_kind evidence;
 	struct span token_id, secret; /* of a join token */
 	struct span attestation_key;  /* SubjectPublicKeyInfo, DER */
 	struct span csr, proof;
 	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
 	struct ip_addr source;
 	bool proves_claims;          /* as its hello says */
-	const struct spiffe_id *own; /* renewals: who the stream is; NULL: enrolment */
+	const struct spiffe_id *own; /* renewals: who the stream is; NULL: enrollment */
 };
 
 struct attested { /* borrowed during the callback */
@@ -45,7 +45,7 @@ struct attest *attest_new(struct loop *loop, struct store *store, const struct t
 void attest_free(struct attest *attest); /* after the store's last answer */
 void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg);
 
-struct attest_token_order {
+struct attest_token_request {
 	struct span id; /* SPIFFE ID, unchecked */
 	int64_t ttl_s;  /* 0: one hour */
 	const struct network *networks;
@@ -55,7 +55,7 @@ struct attest_token_order {
 /* line: the only time that the secret is seen. id: JOIN_TOKEN_ID_LEN bytes, by which it can be revoked. */
 typedef void attest_token_fn(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s);
 /* What is wrong with the order comes back at once; else on_done is called later. */
-enum err attest_token_create(struct attest *attest, const struct attest_token_order *order, attest_token_fn *on_done,
+enum err attest_token_create(struct attest *attest, const struct attest_token_request *order, attest_token_fn *on_done,
 	void *arg, struct why *why) _must_use_;
 
 /* Every token that is kept, in the order of their ids; both are borrowed. */

@@ -46,7 +46,7 @@ static void wait_for(struct world *world, unsigned num_done)
 static void make_token(struct world *world, const char *id)
 {
 	const uint8_t bootstrap_hash[DIGEST_LEN] = {1};
-	struct attest_token_order order = {span_of_str(id), 60, NULL, 0, bootstrap_hash};
+	struct attest_token_request order = {span_of_str(id), 60, NULL, 0, bootstrap_hash};
 	buf_clear(&world->token_id);
 	buf_clear(&world->secret);
 	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
@@ -109,7 +109,7 @@ static void asking_done(struct asking *asking)
 	buf_done(&asking->proof);
 }
 
-static struct asking ask(struct world *world, enum evidence_kind evidence, const struct private_key *key)
+static struct asking ask(struct world *world, enum attestation_kind evidence, const struct private_key *key)
 {
 	_cleanup_(private_key_unrefp) struct private_key *leaf = private_key_generate();
 	struct asking asking = {.key = BUF_INIT(1024), .csr = BUF_INIT(CSR_MAX), .proof = BUF_INIT(1024)};
@@ -135,7 +135,7 @@ static enum err check(struct world *world, const struct attest_request *request)
 	return world->err;
 }
 
-static enum err check_simply(struct world *world, enum evidence_kind evidence, const struct private_key *key)
+static enum err check_simply(struct world *world, enum attestation_kind evidence, const struct private_key *key)
 {
 	_cleanup_(asking_done) struct asking asking = ask(world, evidence, key);
 	return check(world, &asking.request);
@@ -267,7 +267,7 @@ static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_
 {
 	struct world *world = *state;
 	const uint8_t hash[DIGEST_LEN] = {1};
-	struct attest_token_order order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	struct attest_token_request order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
 	struct why why = {0};
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -399,7 +399,7 @@ static void makes_no_token_for_an_identity_that_no_workload_may_have(void **stat
 	const char *bad[] = {"spiffe://td", "spiffe://td/handfast/control", "spiffe://other/a", "spiffe://td/*", "",
 		"spiffe://td/a\nid=spiffe://td/b"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		struct attest_token_order order = {span_of_str(bad[i]), 60, NULL, 0, hash};
+		struct attest_token_request order = {span_of_str(bad[i]), 60, NULL, 0, hash};
 		assert_int_not_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
 	}
 }

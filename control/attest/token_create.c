@@ -18,8 +18,8 @@ void attest_token_key(const uint8_t id[JOIN_TOKEN_ID_LEN], char out[TOKEN_KEY_LE
 	hex_format(span_of(id, JOIN_TOKEN_ID_LEN), out + sizeof TOKEN_KEY_PREFIX - 1);
 }
 
-static enum err fill(
-	const struct attest *attest, const struct attest_token_order *order, struct join_token *token, struct why *why)
+static enum err fill(const struct attest *attest, const struct attest_token_request *order, struct join_token *token,
+	struct why *why)
 {
 	RETURN_IF_ERR(spiffe_id_parse(order->id, &token->id, why));
 	if (!spiffe_id_in_trust_domain(&token->id, &attest->domain) || spiffe_id_is_reserved(&token->id) ||
@@ -56,7 +56,7 @@ static void creation_free(struct creation *creation)
 }
 DEFINE_CLEANUP(struct creation *, creation_free)
 
-enum err attest_token_create(struct attest *attest, const struct attest_token_order *order, attest_token_fn *on_done,
+enum err attest_token_create(struct attest *attest, const struct attest_token_request *order, attest_token_fn *on_done,
 	void *arg, struct why *why)
 {
 	_cleanup_(join_token_done) struct join_token token = {0};

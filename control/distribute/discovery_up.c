@@ -40,9 +40,9 @@ static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *o
 	case HANDFAST__V1__DISCOVERY_UP__KIND_ACK:
 		out->kind = DISCOVERY_ACK;
 		out->version = up->ack->version;
-		snprintf(out->refused_because, sizeof(out->refused_because), "%.*s",
-			(int)(up->ack->refused_because.len > 255 ? 255 : up->ack->refused_because.len),
-			(const char *)up->ack->refused_because.data);
+		snprintf(out->refused_reason, sizeof(out->refused_reason), "%.*s",
+			(int)(up->ack->refused_reason.len > 255 ? 255 : up->ack->refused_reason.len),
+			(const char *)up->ack->refused_reason.data);
 		return ERR_NONE;
 	case HANDFAST__V1__DISCOVERY_UP__KIND__NOT_SET:
 	case _HANDFAST__V1__DISCOVERY_UP__KIND__CASE_IS_INT_SIZE:

@@ -259,10 +259,10 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 			unsubscribe(stream, &up->destinations[i]);
 		return ERR_NONE;
 	case DISCOVERY_ACK:
-		if (up->refused_because[0] != '\0' &&
+		if (up->refused_reason[0] != '\0' &&
 			limited_log_may_identity(stream->distributor->lines, stream->id.text, "version refused"))
 			log_warning("distribute", "%s refuses version %llu: %s", stream->id.text,
-				(unsigned long long)up->version, up->refused_because);
+				(unsigned long long)up->version, up->refused_reason);
 		return ERR_NONE;
 	}
 	CHECK_UNREACHABLE();

@@ -232,12 +232,12 @@ enum err encode_answer(
 		answer.meshed = &meshed;
 		break;
 	case RESOLVED_PLAIN:
-		plain.because = pb_bytes(span_of_str(resolution->because));
+		plain.reason = pb_bytes(span_of_str(resolution->reason));
 		answer.kind_case = HANDFAST__V1__ANSWER__KIND_PLAIN;
 		answer.plain = &plain;
 		break;
 	case RESOLVED_UNKNOWN:
-		unknown.because = pb_bytes(span_of_str(resolution->because));
+		unknown.reason = pb_bytes(span_of_str(resolution->reason));
 		answer.kind_case = HANDFAST__V1__ANSWER__KIND_UNKNOWN;
 		answer.unknown = &unknown;
 		break;

@@ -19,8 +19,8 @@ struct discovery_up { /* what a sidecar said */
 	uint32_t protocol_version; /* hello */
 	struct addr *destinations; /* subscribe, unsubscribe; owned */
 	size_t num_destinations;
-	uint64_t version;          /* ack */
-	char refused_because[256]; /* ack: "" when in use */
+	uint64_t version;         /* ack */
+	char refused_reason[256]; /* ack: "" when in use */
 };
 enum err discovery_up_parse(struct span bytes, struct discovery_up *out, struct why *why) _must_use_;
 void discovery_up_done(struct discovery_up *up);

@@ -41,7 +41,7 @@ static enum err make_ca(struct authority *authority, const struct ca_kind *kind,
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(CERTIFICATE_MAX);
 	_cleanup_(mem_freep) char *uri = mem_printf("spiffe://%s", authority->options.trust_domain.name);
 	_cleanup_(mem_freep) char *name = mem_printf("handfast %s", kind->title);
-	struct certificate_order order = {.kind = kind->kind,
+	struct certificate_spec order = {.kind = kind->kind,
 		.name = name,
 		.uri = span_of_str(uri),
 		.not_before_s = now_s(authority) - (above == NULL ? ROOT_BACKDATE_S : CA_BACKDATE_S),
@@ -188,7 +188,7 @@ enum err authority_note(struct authority *authority, const struct store_mark *ma
 	return ERR_NONE;
 }
 
-static enum err check_order(const struct authority *authority, const struct leaf_order *order, struct why *why)
+static enum err check_request(const struct authority *authority, const struct leaf_request *order, struct why *why)
 {
 	if (order->epoch != authority->mark.epoch)
 		return why_set(
@@ -210,7 +210,7 @@ static enum err check_id(const struct authority *authority, struct span text, st
 }
 
 static enum err sign(const struct authority *authority, const struct key_pair *issuer, struct span uri,
-	const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+	const struct leaf_request *order, struct buf *out_leaf, struct why *why)
 {
 	int64_t from, to, now = now_s(authority), ttl = order->ttl_s;
 	RETURN_IF_ERR(certificate_validity(buf_span(&issuer->certificate), &from, &to));
@@ -218,7 +218,7 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 		ttl = authority->options.max_leaf_ttl_s;
 	if (ttl < 1)
 		ttl = 1;
-	struct certificate_order leaf = {.kind = CERTIFICATE_LEAF,
+	struct certificate_spec leaf = {.kind = CERTIFICATE_LEAF,
 		.uri = uri,
 		.spki = order->spki,
 		.not_before_s = now - LEAF_BACKDATE_S < from ? from : now - LEAF_BACKDATE_S,
@@ -239,19 +239,19 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 }
 
 enum err authority_sign_leaf(
-	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+	struct authority *authority, const struct leaf_request *order, struct buf *out_leaf, struct why *why)
 {
-	RETURN_IF_ERR(check_order(authority, order, why));
+	RETURN_IF_ERR(check_request(authority, order, why));
 	RETURN_IF_ERR(check_id(authority, order->id, why));
 	RETURN_IF_ERR(keep_intermediate_fresh(authority, why));
 	return sign(authority, &authority->intermediate, order->id, order, out_leaf, why);
 }
 
 enum err authority_sign_control(
-	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why)
+	struct authority *authority, const struct leaf_request *order, struct buf *out_leaf, struct why *why)
 {
 	_cleanup_(mem_freep) char *uri =
 		mem_printf("spiffe://%s/handfast/control", authority->options.trust_domain.name);
-	RETURN_IF_ERR(check_order(authority, order, why));
+	RETURN_IF_ERR(check_request(authority, order, why));
 	return sign(authority, &authority->bootstrap, span_of_str(uri), order, out_leaf, why);
 }

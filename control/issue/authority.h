@@ -43,15 +43,15 @@ enum err authority_begin_epoch(struct authority *authority, const struct store_m
 /* The present issuer's store has come this far. ERR_CONFLICT: another issuer's. */
 enum err authority_note(struct authority *authority, const struct store_mark *mark, struct why *why) _must_use_;
 
-struct leaf_order {
+struct leaf_request {
 	uint64_t epoch;
 	struct span id;   /* SPIFFE ID, unchecked */
 	struct span spki; /* DER, unchecked */
 	int64_t ttl_s;    /* clamped to [1, max_leaf_ttl_s] and to the chain */
 };
 /* A workload's SVID: appends the leaf to *out_leaf; the chain above it is the intermediate. */
-enum err authority_sign_leaf(
-	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why) _must_use_;
+enum err authority_sign_leaf(struct authority *authority, const struct leaf_request *order, struct buf *out_leaf,
+	struct why *why) _must_use_;
 /* The control plane's own server certificate, by the bootstrap root; order->id is ignored. */
-enum err authority_sign_control(
-	struct authority *authority, const struct leaf_order *order, struct buf *out_leaf, struct why *why) _must_use_;
+enum err authority_sign_control(struct authority *authority, const struct leaf_request *order, struct buf *out_leaf,
+	struct why *why) _must_use_;

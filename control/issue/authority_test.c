@@ -71,7 +71,7 @@ static int tear_down(void **state)
 
 static enum err sign(struct world *world, const char *id, int64_t ttl_s)
 {
-	struct leaf_order order = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
+	struct leaf_request order = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
 	buf_clear(&world->leaf);
 	return authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why);
 }
@@ -135,7 +135,7 @@ static void refuses_identities_that_no_workload_may_have(void **state)
 static void refuses_a_key_that_is_none(void **state)
 {
 	struct world *world = *state;
-	struct leaf_order order = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
+	struct leaf_request order = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
 	assert_int_not_equal(authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why), ERR_NONE);
 }
 

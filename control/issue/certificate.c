@@ -43,14 +43,14 @@ static bool set_serial(X509 *x509)
 	return serial != NULL && X509_set_serialNumber(x509, serial);
 }
 
-static bool set_validity(X509 *x509, const struct certificate_order *order)
+static bool set_validity(X509 *x509, const struct certificate_spec *order)
 {
 	_cleanup_(ASN1_TIME_freep) ASN1_TIME *from = ASN1_TIME_set_posix(NULL, order->not_before_s);
 	_cleanup_(ASN1_TIME_freep) ASN1_TIME *to = ASN1_TIME_set_posix(NULL, order->not_after_s);
 	return from != NULL && to != NULL && X509_set1_notBefore(x509, from) && X509_set1_notAfter(x509, to);
 }
 
-static bool set_names(X509 *x509, const struct certificate_order *order, X509 *issuer)
+static bool set_names(X509 *x509, const struct certificate_spec *order, X509 *issuer)
 {
 	X509_NAME *subject = X509_get_subject_name(x509); /* a leaf's stays empty */
 	if (order->kind != CERTIFICATE_LEAF && !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
@@ -67,7 +67,7 @@ static bool set_key(X509 *x509, struct span spki)
 	return key != NULL && CBS_len(&cbs) == 0 && X509_set_pubkey(x509, key);
 }
 
-static bool add_uri(X509 *x509, const struct certificate_order *order)
+static bool add_uri(X509 *x509, const struct certificate_spec *order)
 {
 	if (order->uri.len == 0)
 		return true;
@@ -135,7 +135,7 @@ static bool add_key_ids(X509 *x509, const X509 *issuer)
 	return X509_add1_ext_i2d(x509, NID_authority_key_identifier, above, 0, 0);
 }
 
-static bool add_extensions(X509 *x509, const struct certificate_order *order, const X509 *issuer)
+static bool add_extensions(X509 *x509, const struct certificate_spec *order, const X509 *issuer)
 {
 	bool is_leaf = order->kind == CERTIFICATE_LEAF;
 	return add_basic_constraints(x509, order->kind) && add_key_usage(x509, is_leaf) &&
@@ -154,7 +154,7 @@ static enum err encode(X509 *x509, struct buf *out)
 	return ERR_NONE;
 }
 
-enum err certificate_make(const struct certificate_order *order, struct buf *out_der, struct why *why)
+enum err certificate_make(const struct certificate_spec *order, struct buf *out_der, struct why *why)
 {
 	_cleanup_(X509_freep) X509 *x509 = X509_new();
 	_cleanup_(X509_freep) X509 *issuer = NULL;

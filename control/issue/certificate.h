@@ -13,7 +13,7 @@ enum certificate_kind {
 	CERTIFICATE_LEAF,         /* an X509-SVID: empty subject, one URI */
 };
 
-struct certificate_order {
+struct certificate_spec {
 	enum certificate_kind kind;
 	const char *name; /* CAs: the subject's common name, at most 64 bytes */
 	struct span uri;  /* the one URI SAN */
@@ -23,7 +23,7 @@ struct certificate_order {
 	const struct private_key *issuer_key;
 };
 
-enum err certificate_make(const struct certificate_order *order, struct buf *out_der, struct why *why) _must_use_;
+enum err certificate_make(const struct certificate_spec *order, struct buf *out_der, struct why *why) _must_use_;
 enum err certificate_validity(struct span der, int64_t *out_not_before_s, int64_t *out_not_after_s) _must_use_;
 /* ERR_KEY_MISMATCH: the certificate's public key is not this key's. */
 enum err certificate_matches(struct span der, const struct private_key *key) _must_use_;

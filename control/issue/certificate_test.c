@@ -6,7 +6,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void make(struct certificate_order order, const struct private_key *subject, struct buf *out)
+static void make(struct certificate_spec order, const struct private_key *subject, struct buf *out)
 {
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(1024);
 	assert_int_equal(private_key_public(subject, &spki), ERR_NONE);
@@ -22,13 +22,13 @@ static void makes_a_leaf_that_is_an_svid(_unused_ void **state)
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(buf_done) struct buf root = BUF_INIT(CERTIFICATE_MAX);
 	_cleanup_(buf_done) struct buf leaf = BUF_INIT(CERTIFICATE_MAX);
-	make((struct certificate_order){.kind = CERTIFICATE_ROOT,
+	make((struct certificate_spec){.kind = CERTIFICATE_ROOT,
 		     .name = "root",
 		     .not_before_s = 1700000000,
 		     .not_after_s = 2700000000,
 		     .issuer_key = ca},
 		ca, &root);
-	make((struct certificate_order){.kind = CERTIFICATE_LEAF,
+	make((struct certificate_spec){.kind = CERTIFICATE_LEAF,
 		     .uri = SPAN_LITERAL("spiffe://td/ns/a"),
 		     .not_before_s = 1700000000,
 		     .not_after_s = 1800000000,
@@ -56,7 +56,7 @@ static void tells_whose_key_and_signature_it_is(_unused_ void **state)
 	_cleanup_(private_key_unrefp) struct private_key *other = private_key_generate();
 	_cleanup_(buf_done) struct buf root = BUF_INIT(CERTIFICATE_MAX);
 	_cleanup_(buf_done) struct buf foreign = BUF_INIT(CERTIFICATE_MAX);
-	struct certificate_order order = {.kind = CERTIFICATE_ROOT,
+	struct certificate_spec order = {.kind = CERTIFICATE_ROOT,
 		.name = "root",
 		.not_before_s = 1700000000,
 		.not_after_s = 2700000000,

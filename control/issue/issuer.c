@@ -333,7 +333,7 @@ void issuer_note(struct issuer *issuer, uint64_t revision)
 	(void)request(issuer, &note, on_noted, issuer);
 }
 
-struct issuer_request *issuer_look(struct issuer *issuer, issuer_done_fn *on_done, void *arg)
+struct issuer_request *issuer_poll(struct issuer *issuer, issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request look = {.kind = WIRE_LOOK};
 	return request(issuer, &look, on_done, arg);

@@ -49,7 +49,7 @@ struct issuer_request;
 struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
 	issuer_done_fn *on_done, void *arg);
 /* Which authorities does it use now? Answers with bootstrap root, root, intermediate. */
-struct issuer_request *issuer_look(struct issuer *issuer, issuer_done_fn *on_done, void *arg);
+struct issuer_request *issuer_poll(struct issuer *issuer, issuer_done_fn *on_done, void *arg);
 /* The caller has gone: on_done is not called, and what is not at the signer yet never gets there. */
 void issuer_abandon(struct issuer_request *request);
 /* The control plane's own server certificate: leaf, bootstrap root. */

@@ -45,7 +45,7 @@ static enum err introduce(
 static enum err sign(struct authority *authority, const struct wire_request *request, struct buf *leaf,
 	struct wire_answer *answer, struct why *why)
 {
-	struct leaf_order order = {request->epoch, request->spiffe_id, request->spki, request->ttl_s};
+	struct leaf_request order = {request->epoch, request->spiffe_id, request->spki, request->ttl_s};
 	bool is_control = request->kind == WIRE_CONTROL;
 	RETURN_IF_ERR(is_control ? authority_sign_control(authority, &order, leaf, why)
 				 : authority_sign_leaf(authority, &order, leaf, why));

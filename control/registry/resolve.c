@@ -82,7 +82,7 @@ static void resolve_service(const struct registry *registry, const struct config
 			return;
 		}
 	out->kind = RESOLVED_UNKNOWN;
-	snprintf(out->because, sizeof(out->because), "service %.80s has no port %u", service->name, destination->port);
+	snprintf(out->reason, sizeof(out->reason), "service %.80s has no port %u", service->name, destination->port);
 }
 
 static bool resolve_settings(const struct registry *registry, const struct place *place, const struct addr *destination,
@@ -99,10 +99,10 @@ static bool resolve_settings(const struct registry *registry, const struct place
 	return true;
 }
 
-static void plain(struct resolution *out, const char *because)
+static void plain(struct resolution *out, const char *reason)
 {
 	out->kind = RESOLVED_PLAIN;
-	snprintf(out->because, sizeof(out->because), "%s", because);
+	snprintf(out->reason, sizeof(out->reason), "%s", reason);
 }
 
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out)
@@ -122,7 +122,7 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 		out->kind = RESOLVED_MESHED;
 		endpoint_add(out, &destination->ip, destination->port, &claim->id);
 	} else
-		snprintf(out->because, sizeof(out->because), "%s",
+		snprintf(out->reason, sizeof(out->reason), "%s",
 			claim == NULL ? "no sidecar has ever claimed it"
 				      : "its sidecar has been away longer than mesh.claim_grace");
 }

@@ -5,7 +5,7 @@
 #include "control/serve/messages.h"
 #include "control/serve/serve_private.h"
 
-struct enrolment {
+struct enrollment {
 	struct serve *serve;
 	struct rpc_peer *peer; /* valid while call is */
 	struct rpc_call *call; /* NULL: over */
@@ -15,83 +15,83 @@ struct enrolment {
 	bool must_be_known;
 };
 
-static void end_early(struct enrolment *enrolment, enum control_metric metric, const char *message)
+static void end_early(struct enrollment *enrollment, enum control_metric metric, const char *message)
 {
-	serve_count(enrolment->serve, metric);
-	rpc_call_finish(TAKE_PTR(enrolment->call), RPC_RESOURCE_EXHAUSTED, message,
-		granter_retry_ms(enrolment->serve->granter));
+	serve_count(enrollment->serve, metric);
+	rpc_call_finish(TAKE_PTR(enrollment->call), RPC_RESOURCE_EXHAUSTED, message,
+		granter_retry_ms(enrollment->serve->granter));
 }
 
 #define TOO_MANY "too many attempts from this source; try again in a second"
 
 void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 {
-	struct enrolment *enrolment = mem_new(struct enrolment);
-	enrolment->serve = arg;
-	enrolment->peer = peer;
-	enrolment->call = call;
-	enrolment->source = rpc_peer_addr(peer)->ip;
-	rpc_call_set_arg(call, enrolment);
+	struct enrollment *enrollment = mem_new(struct enrollment);
+	enrollment->serve = arg;
+	enrollment->peer = peer;
+	enrollment->call = call;
+	enrollment->source = rpc_peer_addr(peer)->ip;
+	rpc_call_set_arg(call, enrollment);
 	enum enroll_answer answer = enroll_limit_take(
-		enrolment->serve->enroll_limit, &enrolment->source, loop_now_ms(enrolment->serve->options.loop));
-	enrolment->must_be_known = answer == ENROLL_IF_KNOWN;
+		enrollment->serve->enroll_limit, &enrollment->source, loop_now_ms(enrollment->serve->options.loop));
+	enrollment->must_be_known = answer == ENROLL_IF_KNOWN;
 	if (answer == ENROLL_NO) {
-		end_early(enrolment, CONTROL_ATTEST_LIMITED, TOO_MANY);
+		end_early(enrollment, CONTROL_ATTEST_LIMITED, TOO_MANY);
 		return;
 	}
-	if (granter_has_room(enrolment->serve->granter))
+	if (granter_has_room(enrollment->serve->granter))
 		return;
 	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is worth nothing. */
-	end_early(enrolment, CONTROL_ATTEST_DEFERRED, "many sidecars attest at once; come back when told");
+	end_early(enrollment, CONTROL_ATTEST_DEFERRED, "many sidecars attest at once; come back when told");
 }
 
-static void refuse(struct enrolment *enrolment, enum err err, const struct why *why)
+static void refuse(struct enrollment *enrollment, enum err err, const struct why *why)
 {
 	char source[ADDR_TEXT_MAX], text[700];
-	serve_count(enrolment->serve, CONTROL_ATTEST_REFUSED);
-	if (limited_log_may_source(enrolment->serve->lines, &enrolment->source, err_label(err)))
-		log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrolment->source, source),
+	serve_count(enrollment->serve, CONTROL_ATTEST_REFUSED);
+	if (limited_log_may_source(enrollment->serve->lines, &enrollment->source, err_label(err)))
+		log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrollment->source, source),
 			err_label(err), why_format(why, text, sizeof text));
-	rpc_call_finish(TAKE_PTR(enrolment->call), serve_status(err), text, serve_retry_ms(enrolment->serve, err));
+	rpc_call_finish(TAKE_PTR(enrollment->call), serve_status(err), text, serve_retry_ms(enrollment->serve, err));
 }
 
-static enum err answer(struct enrolment *enrolment, const struct granted *granted)
+static enum err answer(struct enrollment *enrollment, const struct granted *granted)
 {
-	struct serve *serve = enrolment->serve;
+	struct serve *serve = enrollment->serve;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
 	struct svid_down svid = {granted->chain, granted->num_chain};
 	RETURN_IF_ERR(attest_down_encode(serve->options.trust, &svid, serve_now_ms(serve), &message));
-	return rpc_call_send(enrolment->call, buf_span(&message));
+	return rpc_call_send(enrollment->call, buf_span(&message));
 }
 
 static void on_granted(void *arg, enum err err, const struct granted *granted, const struct why *why)
 {
-	struct enrolment *enrolment = arg;
+	struct enrollment *enrollment = arg;
 	char source[ADDR_TEXT_MAX];
 	struct why own = {0};
-	enrolment->grant = NULL;
+	enrollment->grant = NULL;
 	if (err != ERR_NONE) {
-		refuse(enrolment, err, why == NULL ? &own : why);
+		refuse(enrollment, err, why == NULL ? &own : why);
 		return;
 	}
-	serve_count(enrolment->serve, CONTROL_ATTESTED);
-	serve_count(enrolment->serve, CONTROL_SVIDS);
-	enrolment->serve->num_issued++;
+	serve_count(enrollment->serve, CONTROL_ATTESTED);
+	serve_count(enrollment->serve, CONTROL_SVIDS);
+	enrollment->serve->num_issued++;
 	char until[SERVE_DATE_MAX];
 	log_notice("audit", "attested: %s from %s, SVID until %s", granted->holder->id.text,
-		ip_addr_format(&enrolment->source, source), serve_date(granted->holder->not_after_s, until));
-	err = answer(enrolment, granted);
-	rpc_call_finish(TAKE_PTR(enrolment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
+		ip_addr_format(&enrollment->source, source), serve_date(granted->holder->not_after_s, until));
+	err = answer(enrollment, granted);
+	rpc_call_finish(TAKE_PTR(enrollment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
 
 /* Its source tried too often. A key that has attested before goes on all the same, by a rate of its own: it is proven
  * like any other. */
-static bool may_go_on(const struct enrolment *enrolment, const struct attest_request *request)
+static bool may_go_on(const struct enrollment *enrollment, const struct attest_request *request)
 {
-	const struct serve *serve = enrolment->serve;
+	const struct serve *serve = enrollment->serve;
 	_cleanup_(holder_done) struct holder holder = {0};
 	uint8_t key_hash[DIGEST_LEN];
-	if (!enrolment->must_be_known)
+	if (!enrollment->must_be_known)
 		return true;
 	digest_sha256(request->attestation_key, key_hash);
 	return request->evidence == EVIDENCE_ATTESTATION_KEY &&
@@ -99,45 +99,45 @@ static bool may_go_on(const struct enrolment *enrolment, const struct attest_req
 	       enroll_limit_take_key(serve->enroll_limit, key_hash, loop_now_ms(serve->options.loop));
 }
 
-static enum err ask(struct enrolment *enrolment, struct span message, struct why *why)
+static enum err ask(struct enrollment *enrollment, struct span message, struct why *why)
 {
 	_cleanup_(attest_up_done) struct attest_up up = {0};
-	if (enrolment->has_asked)
+	if (enrollment->has_asked)
 		return why_set(why, ERR_PROTOCOL, "one message", "update the sidecar", "a second one");
-	enrolment->has_asked = true;
-	if (!trust_is_ready(enrolment->serve->options.trust))
+	enrollment->has_asked = true;
+	if (!trust_is_ready(enrollment->serve->options.trust))
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that is ready", "try again", "starting");
 	RETURN_IF_ERR(attest_up_parse(message, &up, why));
 	if (up.protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
 			"bring both sides to releases close to each other", "version %u", up.protocol_version);
-	if (!may_go_on(enrolment, &up.request)) {
-		end_early(enrolment, CONTROL_ATTEST_LIMITED, TOO_MANY);
+	if (!may_go_on(enrollment, &up.request)) {
+		end_early(enrollment, CONTROL_ATTEST_LIMITED, TOO_MANY);
 		return ERR_NONE;
 	}
-	RETURN_IF_ERR(serve_exported(enrolment->peer, up.request.csr, up.request.exported));
-	up.request.source = enrolment->source;
-	enrolment->grant = grant_start(enrolment->serve->granter, &up.request, on_granted, enrolment);
+	RETURN_IF_ERR(serve_exported(enrollment->peer, up.request.csr, up.request.exported));
+	up.request.source = enrollment->source;
+	enrollment->grant = grant_start(enrollment->serve->granter, &up.request, on_granted, enrollment);
 	return ERR_NONE;
 }
 
 void enrollment_message(void *arg, struct rpc_call *call, struct span message)
 {
-	struct enrolment *enrolment = arg;
+	struct enrollment *enrollment = arg;
 	struct why why = {0};
 	(void)call;
-	if (enrolment->call == NULL)
+	if (enrollment->call == NULL)
 		return;
-	enum err err = ask(enrolment, message, &why);
+	enum err err = ask(enrollment, message, &why);
 	if (err != ERR_NONE)
-		refuse(enrolment, err, &why);
+		refuse(enrollment, err, &why);
 }
 
 void enrollment_done(void *arg, struct rpc_call *call)
 {
-	struct enrolment *enrolment = arg;
+	struct enrollment *enrollment = arg;
 	(void)call;
-	if (enrolment->grant != NULL)
-		grant_abandon(enrolment->grant);
-	mem_free(enrolment);
+	if (enrollment->grant != NULL)
+		grant_abandon(enrollment->grant);
+	mem_free(enrollment);
 }

@@ -54,7 +54,7 @@ static void on_copy(void *arg, void *stream, void *other)
 		ip_addr_format(&two->sidecar->source, there));
 }
 
-static void look_for_copies(struct serve *serve)
+static void check_for_copies(struct serve *serve)
 {
 	struct looking looking = {.serve = serve,
 		.max = serve->num_streams,
@@ -89,16 +89,16 @@ static void prune(struct serve *serve)
 			holders, (long long)serve->options.forget_after_s);
 }
 
-void housekeeping_look(struct serve *serve)
+void housekeeping_poll(struct serve *serve)
 {
 	uint64_t now_ms = loop_now_ms(serve->options.loop);
 	if (now_ms >= serve->copies_due_ms) {
-		look_for_copies(serve);
+		check_for_copies(serve);
 		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
 	}
 	if (may_prune(serve, now_ms)) {
 		prune(serve);
 		serve->prune_due_ms = now_ms + PRUNE_EACH_MS;
 	}
-	signer_watch_look(&serve->signer);
+	signer_watch_poll(&serve->signer);
 }

@@ -170,7 +170,7 @@ static void ack(struct identity_stream *stream, const struct identity_up *up)
 	stream->answers_trust = true;
 	if (up->acked.incarnation != now.incarnation || up->acked.counter > now.counter || up->acked.counter == 0)
 		return;
-	if (up->refused_because.len == 0) {
+	if (up->refused_reason.len == 0) {
 		stream->acked = up->acked;
 		return;
 	}
@@ -178,7 +178,7 @@ static void ack(struct identity_stream *stream, const struct identity_up *up)
 	if (!limited_log_may_identity(stream->serve->lines, stream->sidecar->id.text, "trust refused"))
 		return;
 	log_error("audit", "trust refused: epoch %llu by %s: %.*s", (unsigned long long)up->acked.counter,
-		stream->sidecar->id.text, (int)up->refused_because.len, (const char *)up->refused_because.ptr);
+		stream->sidecar->id.text, (int)up->refused_reason.len, (const char *)up->refused_reason.ptr);
 }
 
 static enum err take(struct identity_stream *stream, struct identity_up *up, struct why *why)

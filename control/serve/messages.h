@@ -32,7 +32,7 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	uint64_t request_id;                /* renew */
 	struct attest_request renew;        /* renew; as above */
 	struct epoch acked;                 /* ack */
-	struct span refused_because;        /* ack; empty: in use */
+	struct span refused_reason;         /* ack; empty: in use */
 };
 enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why) _must_use_;
 void identity_up_done(struct identity_up *up);
@@ -47,8 +47,8 @@ enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
 enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct buf *out) _must_use_;
 /* svid NULL: refused, and why. */
-enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_because,
+enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;
-/* refused_because NULL: held. retry_after_ms: when refused. */
-enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_because, uint32_t retry_after_ms,
+/* refused_reason NULL: held. retry_after_ms: when refused. */
+enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_reason, uint32_t retry_after_ms,
 	int64_t now_ms, struct buf *out) _must_use_;

@@ -92,7 +92,7 @@ enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct
 	return pb_pack(&message.base, out);
 }
 
-enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_because,
+enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out)
 {
 	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
@@ -103,7 +103,7 @@ enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *sv
 		fill_svid(svid, &chain);
 		renewed.svid = &chain.svid;
 	} else {
-		renewed.refused_because = pb_bytes(span_of_str(refused_because));
+		renewed.refused_reason = pb_bytes(span_of_str(refused_reason));
 		renewed.retry_after_ms = retry_after_ms;
 	}
 	message.server_time_ms = now_ms;
@@ -113,15 +113,15 @@ enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *sv
 }
 
 enum err identity_claim_encode(
-	const struct ip_addr *ip, const char *refused_because, uint32_t retry_after_ms, int64_t now_ms, struct buf *out)
+	const struct ip_addr *ip, const char *refused_reason, uint32_t retry_after_ms, int64_t now_ms, struct buf *out)
 {
 	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
 	Handfast__V1__ClaimResult result = HANDFAST__V1__CLAIM_RESULT__INIT;
 	Handfast__V1__SocketAddress address = HANDFAST__V1__SOCKET_ADDRESS__INIT;
 	address.ip = pb_bytes(ip_addr_bytes(ip));
 	result.address = &address;
-	if (refused_because != NULL) {
-		result.refused_because = pb_bytes(span_of_str(refused_because));
+	if (refused_reason != NULL) {
+		result.refused_reason = pb_bytes(span_of_str(refused_reason));
 		result.retry_after_ms = retry_after_ms;
 	}
 	message.server_time_ms = now_ms;

@@ -4,7 +4,7 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
-static void read_evidence(const Handfast__V1__Evidence *evidence, struct attest_request *out)
+static void read_attestation(const Handfast__V1__Evidence *evidence, struct attest_request *out)
 {
 	if (evidence == NULL)
 		return;
@@ -54,7 +54,7 @@ enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *w
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__attest_request__descriptor, bytes, &up.arena, &unpacked, why));
 	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)unpacked;
 	read_hello(message->hello, &up.protocol_version, &up.release);
-	read_evidence(message->evidence, &up.request);
+	read_attestation(message->evidence, &up.request);
 	up.request.proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 	up.request.attestation_key = pb_span(message->attestation_key);
 	up.request.csr = pb_span(message->csr);
@@ -74,7 +74,7 @@ static void read_renew(const Handfast__V1__RenewRequest *message, struct identit
 {
 	up->kind = IDENTITY_RENEW;
 	up->request_id = message->request_id;
-	read_evidence(message->evidence, &up->renew);
+	read_attestation(message->evidence, &up->renew);
 	up->renew.attestation_key = pb_span(message->attestation_key);
 	up->renew.csr = pb_span(message->csr);
 	up->renew.proof = pb_span(message->proof);
@@ -83,7 +83,7 @@ static void read_renew(const Handfast__V1__RenewRequest *message, struct identit
 static void read_ack(const Handfast__V1__TrustAck *message, struct identity_up *up)
 {
 	up->kind = IDENTITY_ACK;
-	up->refused_because = pb_span(message->refused_because);
+	up->refused_reason = pb_span(message->refused_reason);
 	if (message->epoch != NULL)
 		up->acked = (struct epoch){message->epoch->incarnation, message->epoch->counter};
 }

@@ -3,7 +3,8 @@
 #include "base/pb/unpack.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 
-static enum err copy_order(const Handfast__V1__TokenCreateRequest *message, struct token_order *out, struct why *why)
+static enum err copy_request(
+	const Handfast__V1__TokenCreateRequest *message, struct token_request *out, struct why *why)
 {
 	if (message->id.len > SPIFFE_ID_MAX || message->n_networks > OPERATOR_NETWORKS_MAX)
 		return why_set(why, ERR_TOO_LARGE, "a SPIFFE ID and at most 16 networks", "ask for less", "more");
@@ -20,13 +21,13 @@ static enum err copy_order(const Handfast__V1__TokenCreateRequest *message, stru
 	return ERR_NONE;
 }
 
-enum err token_order_parse(struct span bytes, struct token_order *out, struct why *why)
+enum err token_request_parse(struct span bytes, struct token_request *out, struct why *why)
 {
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;
-	*out = (struct token_order){0};
+	*out = (struct token_request){0};
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__token_create_request__descriptor, bytes, &arena, &unpacked, why));
-	return copy_order((const Handfast__V1__TokenCreateRequest *)unpacked, out, why);
+	return copy_request((const Handfast__V1__TokenCreateRequest *)unpacked, out, why);
 }
 
 enum err token_answer_encode(struct span line, struct span id, int64_t expires_ms, struct buf *out)
@@ -38,7 +39,7 @@ enum err token_answer_encode(struct span line, struct span id, int64_t expires_m
 	return pb_pack(&message.base, out);
 }
 
-enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why)
+enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why)
 {
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;
@@ -54,7 +55,7 @@ enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf
 	return pb_pack(&message.base, out);
 }
 
-enum err unban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why)
+enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why)
 {
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;
@@ -69,7 +70,7 @@ enum err unban_answer_encode(bool was_banned, struct buf *out)
 	return pb_pack(&message.base, out);
 }
 
-enum err revoke_order_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why)
+enum err revoke_request_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why)
 {
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;
@@ -92,7 +93,7 @@ enum err revoke_answer_encode(bool was_there, bool was_used, const struct spiffe
 	return pb_pack(&message.base, out);
 }
 
-enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why)
+enum err release_request_parse(struct span bytes, struct ip_addr *out, struct why *why)
 {
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;

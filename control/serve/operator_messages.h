@@ -7,22 +7,22 @@
 
 #define OPERATOR_NETWORKS_MAX 16
 
-struct token_order { /* TokenCreateRequest */
+struct token_request { /* TokenCreateRequest */
 	char id[SPIFFE_ID_MAX + 1];
 	size_t id_len;
 	int64_t ttl_s;
 	struct network networks[OPERATOR_NETWORKS_MAX];
 	size_t num_networks;
 };
-enum err token_order_parse(struct span bytes, struct token_order *out, struct why *why) _must_use_;
+enum err token_request_parse(struct span bytes, struct token_request *out, struct why *why) _must_use_;
 enum err token_answer_encode(struct span line, struct span id, int64_t expires_ms, struct buf *out) _must_use_;
-enum err revoke_order_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why) _must_use_;
+enum err revoke_request_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN], struct why *why) _must_use_;
 enum err revoke_answer_encode(
 	bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out) _must_use_; /* id NULL: none */
 
-enum err ban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
+enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
 enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf *out) _must_use_;
-enum err unban_order_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
+enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
 enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
 
 /* Answers of many rows (operator_lists.c): what is added is copied. */
@@ -40,7 +40,7 @@ DEFINE_CLEANUP(struct ban_list *, ban_list_free)
 void ban_list_add(struct ban_list *list, struct span id, int64_t since_ms); /* in the order of their ids */
 void ban_list_count(struct ban_list *list, struct span id);                 /* one holder of that identity */
 enum err ban_list_encode(struct ban_list *list, struct buf *out) _must_use_;
-enum err release_order_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
+enum err release_request_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
 enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
 
 #define STATUS_ADDRESSES_MAX 16 /* as many as one key may claim */

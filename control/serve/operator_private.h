@@ -1,4 +1,4 @@
-/* The parts of the operator's service: operator_service.c takes calls, operator_orders.c does what they ask. */
+/* The parts of the operator's service: operator_service.c takes calls, operator_commands.c does what they ask. */
 #pragma once
 
 #include "control/serve/serve_private.h"
@@ -14,7 +14,7 @@ enum operator_command {
 	OPERATOR_RELEASE,
 };
 
-struct order { /* one call */
+struct operator_request { /* one call */
 	struct serve *serve;
 	enum operator_command command;
 	struct rpc_call *call; /* NULL: over */
@@ -24,10 +24,11 @@ struct order { /* one call */
 	bool was_used;
 	unsigned refs;
 };
-struct order *order_ref(struct order *order);
-void order_unref(struct order *order);
+struct operator_request *operator_request_ref(struct operator_request *request);
+void operator_request_unref(struct operator_request *request);
 /* Answers and ends the call; err: with why (may be NULL) instead. A call that is over gets nothing. */
-void order_finish(struct order *order, enum err err, const struct buf *message, const struct why *why);
+void operator_request_finish(
+	struct operator_request *request, enum err err, const struct buf *message, const struct why *why);
 
-/* operator_orders.c: does it; ERR_NONE: answered, or will be. */
-enum err order_run(struct order *order, struct span bytes, struct why *why) _must_use_;
+/* operator_commands.c: does it; ERR_NONE: answered, or will be. */
+enum err operator_request_run(struct operator_request *request, struct span bytes, struct why *why) _must_use_;

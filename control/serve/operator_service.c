@@ -6,18 +6,18 @@
 
 #define REQUEST_MAX 16384
 
-struct order *order_ref(struct order *order)
+struct operator_request *operator_request_ref(struct operator_request *request)
 {
-	order->refs++;
-	return order;
+	request->refs++;
+	return request;
 }
 
-void order_unref(struct order *order)
+void operator_request_unref(struct operator_request *request)
 {
-	if (--order->refs != 0)
+	if (--request->refs != 0)
 		return;
-	spiffe_id_done(&order->id);
-	mem_free(order);
+	spiffe_id_done(&request->id);
+	mem_free(request);
 }
 
 static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
@@ -34,23 +34,24 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 
 static void start(struct serve *serve, struct rpc_call *call, enum operator_command command)
 {
-	struct order *order = mem_new(struct order);
-	*order = (struct order){.serve = serve, .command = command, .call = call, .refs = 1};
-	rpc_call_set_arg(call, order);
+	struct operator_request *request = mem_new(struct operator_request);
+	*request = (struct operator_request){.serve = serve, .command = command, .call = call, .refs = 1};
+	rpc_call_set_arg(call, request);
 }
 
-void order_finish(struct order *order, enum err err, const struct buf *message, const struct why *why)
+void operator_request_finish(
+	struct operator_request *request, enum err err, const struct buf *message, const struct why *why)
 {
 	char text[700] = "";
-	struct rpc_call *call = order->call;
+	struct rpc_call *call = request->call;
 	if (call == NULL)
 		return;
-	order->call = NULL;
+	request->call = NULL;
 	if (err == ERR_NONE)
 		err = rpc_call_send(call, buf_span(message));
 	if (err != ERR_NONE && why != NULL)
 		why_format(why, text, sizeof text);
-	/* Who may ask was settled before: this order is refused, not this operator. */
+	/* Who may ask was settled before: this command is refused, not this operator. */
 	enum rpc_status status = serve_status(err);
 	rpc_call_finish(call, status == RPC_PERMISSION_DENIED ? RPC_FAILED_PRECONDITION : status,
 		err == ERR_NONE ? NULL
@@ -61,24 +62,24 @@ void order_finish(struct order *order, enum err err, const struct buf *message, 
 
 static void on_message(void *arg, struct rpc_call *call, struct span message)
 {
-	struct order *order = arg;
+	struct operator_request *request = arg;
 	struct why why = {0};
 	(void)call;
-	if (order->call == NULL || order->refs > 1) /* one message a call */
+	if (request->call == NULL || request->refs > 1) /* one message a call */
 		return;
-	order->refs++;
-	enum err err = order_run(order, message, &why);
+	request->refs++;
+	enum err err = operator_request_run(request, message, &why);
 	if (err != ERR_NONE)
-		order_finish(order, err, NULL, &why);
-	order_unref(order);
+		operator_request_finish(request, err, NULL, &why);
+	operator_request_unref(request);
 }
 
 static void on_done(void *arg, struct rpc_call *call)
 {
-	struct order *order = arg;
+	struct operator_request *request = arg;
 	(void)call;
-	order->call = NULL;
-	order_unref(order);
+	request->call = NULL;
+	operator_request_unref(request);
 }
 
 static void start_token_create(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)

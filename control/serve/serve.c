@@ -92,11 +92,11 @@ static void sweep(struct serve *serve)
 static void on_sweep(struct loop_timer *timer)
 {
 	struct serve *serve = container_of(timer, struct serve, sweep);
-	clock_look(serve);
+	clock_poll(serve);
 	conditions_sweep(serve);
 	sweep(serve);
 	limits_sweep(serve);
-	housekeeping_look(serve);
+	housekeeping_poll(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
 }
 
@@ -174,7 +174,7 @@ static void log_cannot_serve(struct serve *serve, const struct addr *peer, const
 static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct serve *serve = arg;
-	if (!server_identity_look(serve->options.identity)) { /* after a pause: a new one comes within milliseconds */
+	if (!server_identity_poll(serve->options.identity)) { /* after a pause: a new one comes within milliseconds */
 		fd_close(fd);
 		return;
 	}
@@ -244,7 +244,7 @@ static void on_authorities(void *arg, const struct issued *issued)
 	}
 }
 
-static void open_doors(struct serve *serve)
+static void open_listeners(struct serve *serve)
 {
 	const struct serve_options *options = &serve->options;
 	struct rpc_server_options streams = {.loop = options->loop,
@@ -300,10 +300,10 @@ struct serve *serve_new(const struct serve_options *options)
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
 	serve->steady_since_ms = loop_now_ms(options->loop);
-	clock_look(serve); /* what it is set by later is measured from here */
+	clock_poll(serve); /* what it is set by later is measured from here */
 	copy_authorities(serve);
 	signer_watch_init(&serve->signer, options->loop, options->issuer, on_authorities, serve);
-	open_doors(serve);
+	open_listeners(serve);
 	loop_timer_start(options->loop, &serve->sweep, SWEEP_MS, on_sweep);
 	return serve;
 }

@@ -123,12 +123,12 @@ void conditions_sweep(struct serve *serve);
 void conditions_scrape(const struct serve *serve);
 
 /* clock.c: a wall clock that is set is logged and counted, and sidecars hear the time at once. */
-void clock_look(struct serve *serve);
+void clock_poll(struct serve *serve);
 
 /* enrollment.c */
 void enrollment_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
-void enrollment_message(void *enrolment, struct rpc_call *call, struct span message);
-void enrollment_done(void *enrolment, struct rpc_call *call);
+void enrollment_message(void *enrollment, struct rpc_call *call, struct span message);
+void enrollment_done(void *enrollment, struct rpc_call *call);
 
 /* identity_service.c */
 void identity_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
@@ -149,7 +149,7 @@ typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);
 
 /* housekeeping.c */
-void housekeeping_look(struct serve *serve); /* at each sweep */
+void housekeeping_poll(struct serve *serve); /* at each sweep */
 
 /* operator_service.c */
 extern const struct rpc_method operator_methods[];

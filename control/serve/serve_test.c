@@ -138,7 +138,7 @@ static void start_parts(struct world *world)
 	world->distributor = distributor_new(world->loop, world->registry, world->config);
 }
 
-static void open_doors(struct world *world)
+static void open_listeners(struct world *world)
 {
 	struct serve_options options = {.loop = world->loop,
 		.store = world->store,
@@ -166,7 +166,7 @@ static void open_doors(struct world *world)
 static void make_token(struct world *world)
 {
 	const uint8_t hash[DIGEST_LEN] = {0};
-	struct attest_token_order order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	struct attest_token_request order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
 	world->is_ready = false;
 	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
 	wait_until(world, &world->is_ready);
@@ -195,7 +195,7 @@ static int set_up_for(void **state, uint32_t max_connections)
 	world->leaf_key = private_key_generate();
 	read_config(world);
 	start_parts(world);
-	open_doors(world);
+	open_listeners(world);
 	make_token(world);
 	*state = world;
 	return 0;
@@ -547,9 +547,9 @@ static const char *claim_over_a_stream(struct world *world, struct span context)
 		ERR_NONE);
 	const Handfast__V1__IdentityDown *down = (const Handfast__V1__IdentityDown *)unpacked;
 	assert_int_equal(down->kind_case, HANDFAST__V1__IDENTITY_DOWN__KIND_CLAIM_RESULT);
-	struct span because = pb_span(down->claim_result->refused_because);
-	assert_int_equal(because.len > 0, down->claim_result->retry_after_ms > 0);
-	snprintf(refused, sizeof(refused), "%.*s", (int)because.len, because.len == 0 ? "" : (const char *)because.ptr);
+	struct span reason = pb_span(down->claim_result->refused_reason);
+	assert_int_equal(reason.len > 0, down->claim_result->retry_after_ms > 0);
+	snprintf(refused, sizeof(refused), "%.*s", (int)reason.len, reason.len == 0 ? "" : (const char *)reason.ptr);
 	return refused;
 }
 

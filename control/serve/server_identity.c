@@ -106,7 +106,7 @@ static enum server_identity_state judge(const struct server_identity *identity)
 		clock->wall_ms(clock) / 1000, boot_ms(identity) - identity->issued_boot_ms);
 }
 
-bool server_identity_look(struct server_identity *identity)
+bool server_identity_poll(struct server_identity *identity)
 {
 	enum server_identity_state state = judge(identity);
 	if (state != SERVER_IDENTITY_GOOD)
@@ -124,11 +124,11 @@ int64_t server_identity_not_after_s(const struct server_identity *identity)
 	return identity->svid == NULL ? 0 : svid_not_after_s(identity->svid);
 }
 
-static void on_look(struct loop_timer *timer)
+static void on_poll(struct loop_timer *timer)
 {
 	struct server_identity *identity = container_of(timer, struct server_identity, look);
-	server_identity_look(identity);
-	loop_timer_start(identity->loop, &identity->look, LOOK_MS, on_look);
+	server_identity_poll(identity);
+	loop_timer_start(identity->loop, &identity->look, LOOK_MS, on_poll);
 }
 
 struct server_identity *server_identity_new(struct loop *loop, struct issuer *issuer,
@@ -138,7 +138,7 @@ struct server_identity *server_identity_new(struct loop *loop, struct issuer *is
 	*identity = (struct server_identity){.loop = loop, .issuer = issuer, .on_ready = on_ready, .arg = arg};
 	buf_init(&identity->root, 8192);
 	ask(identity);
-	loop_timer_start(loop, &identity->look, LOOK_MS, on_look);
+	loop_timer_start(loop, &identity->look, LOOK_MS, on_poll);
 	return identity;
 }
 

@@ -22,7 +22,7 @@ enum server_identity_state server_identity_judge(int64_t from_s, int64_t to_s, i
 
 /* Before each use, and about once per second by itself: false where it has expired; one that is due or has expired is
  * being renewed then. */
-bool server_identity_look(struct server_identity *identity);
+bool server_identity_poll(struct server_identity *identity);
 bool server_identity_is_usable(const struct server_identity *identity);
 int64_t server_identity_not_after_s(const struct server_identity *identity); /* 0: there is none yet */
 

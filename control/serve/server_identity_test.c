@@ -91,7 +91,7 @@ static bool is_replaced(struct world *world, const struct svid *before)
 {
 	clock_fake_advance(&world->clock, 2000); /* a moment later, as after any pause */
 	loop_run_once(world->loop, false);
-	(void)server_identity_look(world->identity);
+	(void)server_identity_poll(world->identity);
 	for (int i = 0; i < 2000 && server_identity_svid(world->identity) == before; i++) {
 		loop_run_once(world->loop, false);
 		(void)!usleep(1000);
@@ -104,11 +104,11 @@ static void finding_i8_after_a_pause_an_expired_certificate_is_not_shown_and_a_n
 {
 	struct world *world = *state;
 	struct svid *before = server_identity_svid(world->identity);
-	assert_true(server_identity_look(world->identity));
+	assert_true(server_identity_poll(world->identity));
 	world->clock.boot_ms += 25 * HOUR_MS;
 	world->clock.wall_ms += 25 * HOUR_MS;
 	assert_false(server_identity_is_usable(world->identity));
-	assert_false(server_identity_look(world->identity));
+	assert_false(server_identity_poll(world->identity));
 	assert_true(is_replaced(world, before));
 }
 
@@ -117,11 +117,11 @@ static void finding_i8_either_clock_alone_makes_it_due(void **state)
 	struct world *world = *state;
 	struct svid *before = server_identity_svid(world->identity);
 	world->clock.boot_ms += 13 * HOUR_MS; /* the wall clock was set back meanwhile */
-	assert_true(server_identity_look(world->identity));
+	assert_true(server_identity_poll(world->identity));
 	assert_true(is_replaced(world, before));
 	before = server_identity_svid(world->identity);
 	world->clock.wall_ms += 13 * HOUR_MS; /* and forward */
-	assert_true(server_identity_look(world->identity));
+	assert_true(server_identity_poll(world->identity));
 	assert_true(is_replaced(world, before));
 }
 

@@ -31,13 +31,13 @@ static void on_answered(void *arg, enum err err, const struct issued *issued, _u
 		watch->on_answer(watch->arg, issued);
 }
 
-void signer_watch_look(struct signer_watch *watch)
+void signer_watch_poll(struct signer_watch *watch)
 {
 	struct why why = {0};
 	uint64_t wait_ms = signer_watch_wait_ms(watch);
 	if (watch->request == NULL && loop_now_ms(watch->loop) - watch->asked_ms >= SIGNER_WATCH_EACH_MS) {
 		watch->asked_ms = loop_now_ms(watch->loop);
-		watch->request = issuer_look(watch->issuer, on_answered, watch);
+		watch->request = issuer_poll(watch->issuer, on_answered, watch);
 	} else if (wait_ms >= SIGNER_WATCH_LATE_MS && !watch->is_late) {
 		watch->is_late = true;
 		(void)why_set(&why, ERR_TIMEOUT, "an answer of the signer within 5 s",

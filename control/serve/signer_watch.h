@@ -22,6 +22,6 @@ struct signer_watch { /* the owner's storage */
 void signer_watch_init(
 	struct signer_watch *watch, struct loop *loop, struct issuer *issuer, signer_watch_fn *on_answer, void *arg);
 void signer_watch_done(struct signer_watch *watch);
-void signer_watch_look(struct signer_watch *watch); /* about once per second */
+void signer_watch_poll(struct signer_watch *watch); /* about once per second */
 /* How long the answer that is under way has taken; 0: none is. */
 uint64_t signer_watch_wait_ms(const struct signer_watch *watch);

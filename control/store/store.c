@@ -16,7 +16,7 @@ struct swap {
 };
 
 struct batch { /* swaps that shared a commit, on their way back */
-	struct loop_mail mail;
+	struct loop_message message;
 	struct store *store;
 	struct swap *first;
 	struct why trouble; /* err ERR_NONE: they are durable, or conflicts */
@@ -121,9 +121,9 @@ static void judge_disk(struct store *store, const struct batch *batch)
 	}
 }
 
-static void batch_deliver(struct loop_mail *mail)
+static void batch_deliver(struct loop_message *message)
 {
-	struct batch *batch = container_of(mail, struct batch, mail);
+	struct batch *batch = container_of(message, struct batch, message);
 	struct store *store = batch->store;
 	judge_disk(store, batch);
 	while (batch->first != NULL) {
@@ -175,7 +175,7 @@ static void *thread_main(void *arg)
 		batch->store = store;
 		batch->first = first;
 		commit(store, batch);
-		loop_mail_send(store->loop, &batch->mail, batch_deliver);
+		loop_post(store->loop, &batch->message, batch_deliver);
 	}
 	return NULL;
 }

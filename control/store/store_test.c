@@ -259,7 +259,7 @@ static size_t read_file(const char *path, char *out, size_t cap)
 	return len;
 }
 
-/* A state folder named by mistake: another program's database keeps its bytes, and its journal mode. */
+/* A state folder named by error: another program's database keeps its bytes, and its journal mode. */
 static void finding_i3_another_programs_database_is_not_touched(void **state)
 {
 	struct world *world = *state;

@@ -26,7 +26,7 @@ def introduce_identities(stage):
     rows = []
     for name, expected in (("shop", stages.SHOP), ("store", stages.STORE)):
         identity = stage.sidecar(name).identity()
-        rows.append((name, stage.net.hosts[name].ipv4, identity["id"], "%d s" % identity["runway_seconds"]))
+        rows.append((name, stage.net.hosts[name].ipv4, identity["id"], "%d s" % identity["time_to_expiry_seconds"]))
         claim_eq(identity["id"], expected, "the pod '%s' proved who it is by a join token and has the identity %s" %
                  (name, expected))
     table(rows, ("pod", "address", "SPIFFE ID", "still valid for"))
@@ -177,7 +177,7 @@ def rotation(stage, download, session, requests):
 
 def without_control_plane(stage, watch):
     scene(8, "The control plane stops, and comes back")
-    watch.until(lambda: min(stage.runway_s(name) for name in ("shop", "store")) >= stages.LEAF_S // 2, 10)
+    watch.until(lambda: min(stage.time_to_expiry_s(name) for name in ("shop", "store")) >= stages.LEAF_S // 2, 10)
     before, served = watch.download.num_bytes(), watch.requests.num_good
     stage.control.stop()
     stopped = time.monotonic()

@@ -80,10 +80,10 @@ class Stage:
     def psql_argv(self, *more):
         return [self.postgres.bin + "/psql", "-h", "db", "-U", "postgres", "-AtqX", *more]
 
-    def runway_s(self, name):
+    def time_to_expiry_s(self, name):
         """Seconds that the certificate in use is still valid."""
         identity = self.sidecar(name).identity()
-        return identity["runway_seconds"] if identity else 0
+        return identity["time_to_expiry_seconds"] if identity else 0
 
     @staticmethod
     def is_from(line, host):

@@ -10,11 +10,11 @@ static const struct {
 	const char *name;
 	step_fn *run[NUM_CONN_KINDS];
 	size_t deadline; /* offset in struct conn_deadlines */
-	enum close_reason late;
+	enum close_reason timeout_reason;
 } steps[] = {
-#define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, deadline_field, late_reason)                    \
+#define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, deadline_field, timeout_reason)                 \
 	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_deadlines, deadline_field),    \
-		late_reason},
+		timeout_reason},
 #include "sidecar/conn/conn_steps.def"
 #undef CONN_STEP
 };
@@ -34,17 +34,17 @@ struct conn_next conn_close_for(enum close_reason reason)
 	return (struct conn_next){.kind = CONN_CLOSE, .reason = reason};
 }
 
-static void on_late(struct loop_timer *timer)
+static void on_timeout(struct loop_timer *timer)
 {
 	struct conn *conn = container_of(timer, struct conn, deadline);
 	if (conn->step == STEP_OPEN)
-		open_was_late(conn);
+		open_timed_out(conn);
 	char text[ADDR_TEXT_MAX];
 	if (conn->why == NULL)
 		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the deadline",
 			"see whether it is reached from here", "none from %s",
 			addr_format(conn->endpoint.ip.family != 0 ? &conn->endpoint : &conn->dst.addr, text));
-	conn_end(conn, conn->late);
+	conn_end(conn, conn->timeout_reason);
 }
 
 /* Once a step: what wakes it and lets it wait again does not give it more time. The relay keeps its own idle time. */
@@ -53,14 +53,14 @@ static void deadline_arm(struct conn *conn)
 	uint64_t ms =
 		*(const uint64_t *)(const void *)((const char *)&conn->env->deadlines + steps[conn->step].deadline);
 	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->deadline))
-		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_late);
+		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_timeout);
 }
 
 static void advance(struct conn *conn)
 {
 	while (true) {
 		step_fn *run = steps[conn->step].run[conn->kind];
-		conn->late = (uint8_t)steps[conn->step].late;
+		conn->timeout_reason = (uint8_t)steps[conn->step].timeout_reason;
 		struct conn_next next = run == NULL ? conn_next() : run(conn);
 		switch (next.kind) {
 		case CONN_NEXT:

@@ -5,7 +5,7 @@
 #include "base/core/shares.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/close_reason.h"
-#include "sidecar/conn/view.h"
+#include "sidecar/conn/worker_snapshot.h"
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
 #include "sidecar/route/original_dst.h"
@@ -55,7 +55,7 @@ struct spare_sources {
 /* What the connections of one worker stand on; everything borrowed. */
 struct conn_env {
 	struct loop *loop;
-	struct view *view;
+	struct worker_snapshot *snapshot;
 	struct conn_table *table;
 	struct tunnel_pool *pool;
 	struct outliers *outliers; /* endpoints that failed lately */

@@ -39,8 +39,8 @@ static const char *direction(const struct conn *conn)
 
 static void record(struct conn *conn, enum close_reason reason, bool relayed, struct relay_counts counts)
 {
-	const struct view *view = conn->env->view;
-	const struct spiffe_id *own = view->credentials == NULL ? NULL : credentials_id(view->credentials);
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	const struct spiffe_id *own = snapshot->credentials == NULL ? NULL : credentials_id(snapshot->credentials);
 	const struct spiffe_id *other = conn_peer_id(conn);
 	uint64_t now = loop_now_ms(conn->env->loop);
 	const struct clock *clock = loop_clock(conn->env->loop);

@@ -20,9 +20,9 @@ struct conn {
 	bool encrypted;
 	bool has_asked; /* for its destination: once is enough, the answer comes when it comes */
 
-	uint8_t late;       /* enum close_reason: why it is late, if the deadline passes now */
-	uint8_t num_tried;  /* endpoints so far */
-	uint8_t tried_last; /* its place, counted from first_endpoint on */
+	uint8_t timeout_reason; /* enum close_reason: why it is late, if the deadline passes now */
+	uint8_t num_tried;      /* endpoints so far */
+	uint8_t tried_last;     /* its place, counted from first_endpoint on */
 	uint16_t first_endpoint;
 	bool is_undelivered; /* the last endpoint tried has certainly handed nothing on */
 	uint64_t tried;      /* a bit per place */
@@ -66,20 +66,20 @@ const struct spiffe_id *conn_peer_id(const struct conn *conn);
 
 /* Tells the observer of the bytes that were handed on since the last time. */
 void conn_count(struct conn *conn);
-struct leg_look;
-void conn_look(struct conn *conn, const struct leg_look *look);
+struct leg_inspection;
+void conn_inspect(struct conn *conn, const struct leg_inspection *inspection);
 
 /* conn_table, the part that is for conn alone */
 /* Or which limit stands in the way. */
 enum share_limit conn_table_add(struct conn_table *table, struct conn *conn) _must_use_;
 void conn_table_remove(struct conn_table *table, struct conn *conn);
 /* Looks at the next `num` of the present pass; false: the pass is over, and the next call begins another. */
-bool conn_table_look(struct conn_table *table, size_t num, const struct leg_look *look);
+bool conn_table_inspect(struct conn_table *table, size_t num, const struct leg_inspection *inspection);
 
-/* Decides under the view's present policy; on CONN_NEXT the decision is recorded. */
+/* Decides under the snapshot's present policy; on CONN_NEXT the decision is recorded. */
 struct conn_next conn_decide(struct conn *conn);
-/* Does the view still allow what it allowed? For connections that were decided: on entering the relay, and whenever the
- * view changes after. */
+/* Does the snapshot still allow what it allowed? For connections that were decided: on entering the relay, and whenever
+ * the view changes after. */
 struct conn_next conn_recheck(struct conn *conn);
 
 /* An own identity that is valid now; without one a connection waits for it, as long as it may be held. */
@@ -101,5 +101,5 @@ struct conn_next step_admit_inbound_plain(struct conn *conn);
 struct conn_next step_authorize(struct conn *conn);
 struct conn_next step_open_outbound(struct conn *conn);
 struct conn_next step_open_app(struct conn *conn);
-void open_was_late(struct conn *conn); /* step_open.c: its deadline has passed */
+void open_timed_out(struct conn *conn); /* step_open.c: its deadline has passed */
 struct conn_next step_relay(struct conn *conn);

@@ -31,13 +31,13 @@ void conn_count(struct conn *conn)
 		observer->on_bytes(observer->arg, (enum conn_kind)conn->kind, conn->encrypted, &more);
 }
 
-void conn_look(struct conn *conn, const struct leg_look *look)
+void conn_inspect(struct conn *conn, const struct leg_inspection *inspection)
 {
 	if (conn->relay != NULL) {
 		conn_count(conn);
-		relay_look(conn->relay, look);
+		relay_inspect(conn->relay, inspection);
 	} else if (conn->downstream != NULL) { /* it waits for the other side to be opened */
-		leg_look(conn->downstream, look);
+		leg_inspect(conn->downstream, inspection);
 	}
 }
 
@@ -59,13 +59,13 @@ static void on_slice(struct loop_timer *timer)
 	struct conn_sweep *sweep = container_of(timer, struct conn_sweep, timer);
 	const struct conn_env *env = sweep->env;
 	uint64_t now_ms = loop_now_ms(env->loop), spent_ms = now_ms - sweep->began_ms;
-	const struct leg_look look = {
+	const struct leg_inspection inspection = {
 		.now_ms = now_ms,
 		.asks_kernel = sweep->asks_kernel,
 		.silence_ms = silence_ms(&env->keepalive),
 		.keepalive = env->keepalive,
 	};
-	if (conn_table_look(env->table, SLICE_CONNS, &look)) {
+	if (conn_table_inspect(env->table, SLICE_CONNS, &inspection)) {
 		loop_timer_start(env->loop, timer, SLICE_MS, on_slice);
 		return;
 	}

@@ -125,8 +125,8 @@ void conn_table_remove(struct conn_table *table, struct conn *conn)
 	tell_full(table);
 }
 
-/* What was not decided yet runs its step again, under the new view; the rest must still be allowed. */
-static void look_again(struct conn *conn)
+/* What was not decided yet runs its step again, under the new snapshot; the rest must still be allowed. */
+static void poll_again(struct conn *conn)
 {
 	if (conn->step < STEP_OPEN) {
 		conn_wake(conn);
@@ -139,25 +139,25 @@ static void look_again(struct conn *conn)
 		conn_wake(conn);
 }
 
-void conn_table_view_changed(struct conn_table *table)
+void conn_table_snapshot_changed(struct conn_table *table)
 {
 	CHECK(table->cursor == NULL);
 	table->cursor = table->all;
 	while (table->cursor != NULL) {
 		struct conn *conn = table->cursor;
 		table->cursor = conn->next;
-		look_again(conn);
+		poll_again(conn);
 	}
 }
 
-bool conn_table_look(struct conn_table *table, size_t num, const struct leg_look *look)
+bool conn_table_inspect(struct conn_table *table, size_t num, const struct leg_inspection *inspection)
 {
 	if (table->sweep == NULL)
 		table->sweep = table->all;
 	for (size_t i = 0; i < num && table->sweep != NULL; i++) {
 		struct conn *conn = table->sweep;
 		table->sweep = conn->next;
-		conn_look(conn, look);
+		conn_inspect(conn, inspection);
 	}
 	return table->sweep != NULL;
 }

@@ -17,9 +17,9 @@ typedef void conn_table_full_fn(void *arg, enum conn_kind kind, bool full);
 void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, void *arg);
 bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind);
 size_t conn_table_num(const struct conn_table *table);
-/* The view has new credentials, bundles, policy or networks: wakes what is parked, decides the live again, ends what is
- * now denied (policy_changed) or whose peer has been banned (withdrawn). */
-void conn_table_view_changed(struct conn_table *table);
+/* the snapshot has new credentials, bundles, policy or networks: wakes what is parked, decides the live again, ends
+ * what is now denied (policy_changed) or whose peer has been banned (withdrawn). */
+void conn_table_snapshot_changed(struct conn_table *table);
 void conn_table_cut_all(struct conn_table *table, enum close_reason reason);
 typedef void conn_each_fn(void *arg, const struct conn *conn);
 void conn_table_each(const struct conn_table *table, conn_each_fn *each, void *arg);

@@ -197,7 +197,7 @@ static void D41_cutting_in_every_step_leaves_nothing_behind(void **state)
 	test_policy(conns, NULL);
 	test_inbound(conns, &parked, NULL, FRIEND);
 	assert_int_equal(conn_table_num(conns->env.table), 4);
-	conn_table_view_changed(conns->env.table); /* with the driver's task posted */
+	conn_table_snapshot_changed(conns->env.table); /* with the driver's task posted */
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	test_conns_turn(conns);
 	assert_int_equal(conns->num_ended, 4);

@@ -1,38 +1,38 @@
-/* Does what the view says now still allow a connection that was decided before? */
+/* Does what the snapshot says now still allow a connection that was decided before? */
 #include "sidecar/conn/conn_state.h"
 
 static bool peer_is_banned(const struct conn *conn)
 {
-	const struct credentials *credentials = conn->env->view->credentials;
+	const struct credentials *credentials = conn->env->snapshot->credentials;
 	const struct spiffe_id *peer = conn_peer_id(conn);
 	return credentials != NULL && peer != NULL && bundle_set_is_banned(credentials_bundles(credentials), peer);
 }
 
-/* Plaintext that leaves while the view says that nothing may. */
+/* Plaintext that leaves while the snapshot says that nothing may. */
 static bool now_needs_mesh(const struct conn *conn)
 {
-	const struct view *view = conn->env->view;
-	if (conn->kind != CONN_OUTBOUND || conn->encrypted || view->outbound_mode == OUTBOUND_OFF)
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	if (conn->kind != CONN_OUTBOUND || conn->encrypted || snapshot->outbound_mode == OUTBOUND_OFF)
 		return false;
-	return view->networks != NULL && mesh_networks_is_required(view->networks, &conn->dst.addr.ip);
+	return snapshot->networks != NULL && mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip);
 }
 
 /* Plaintext of which no byte has left yet, to a destination that has come into the mesh meanwhile. An answer that is
  * only forgotten changes nothing for who had one. */
 static bool may_now_be_meshed(const struct conn *conn)
 {
-	const struct view *view = conn->env->view;
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	bool is_under_way = conn->kind == CONN_OUTBOUND && !conn->encrypted && conn->relay == NULL;
-	if (!is_under_way || view->outbound_mode == OUTBOUND_OFF || view->networks == NULL ||
-		!mesh_networks_must_ask(view->networks, &conn->dst.addr.ip))
+	if (!is_under_way || snapshot->outbound_mode == OUTBOUND_OFF || snapshot->networks == NULL ||
+		!mesh_networks_must_ask(snapshot->networks, &conn->dst.addr.ip))
 		return false;
-	const struct answer *known = endpoint_table_find(view->answers, &conn->dst.addr);
+	const struct answer *known = endpoint_table_find(snapshot->answers, &conn->dst.addr);
 	return known == NULL ? conn->answer == NULL : known->kind != DESTINATION_PLAIN;
 }
 
 static bool is_now_denied(struct conn *conn)
 {
-	const struct policy *policy = conn->env->view->policy;
+	const struct policy *policy = conn->env->snapshot->policy;
 	if (conn->kind == CONN_OUTBOUND || policy == NULL || policy->generation == conn->policy_generation)
 		return false;
 	return conn_decide(conn).kind == CONN_CLOSE;

@@ -4,7 +4,7 @@
 
 static struct conn_next park(struct conn *conn)
 {
-	conn->late = CLOSE_NO_POLICY;
+	conn->timeout_reason = CLOSE_NO_POLICY;
 	why_set(conn_why(conn), ERR_TIMEOUT, "this workload's policy from the control plane",
 		"see that the control plane is reached: handfast check", "nothing yet");
 	return conn_wait();
@@ -34,7 +34,7 @@ static void decision_keep(struct conn *conn, struct policy *policy, const struct
 
 struct conn_next conn_decide(struct conn *conn)
 {
-	struct policy *policy = conn->env->view->policy;
+	struct policy *policy = conn->env->snapshot->policy;
 	const struct policy_source source = {.id = conn_peer_id(conn), .ip = conn->source.ip};
 	const struct policy_decision made = policy_decide(policy, &source, conn->dst.addr.port);
 	decision_keep(conn, policy, &made);
@@ -53,7 +53,7 @@ struct conn_next conn_decide(struct conn *conn)
 
 struct conn_next step_admit_inbound_plain(struct conn *conn)
 {
-	const struct policy *policy = conn->env->view->policy;
+	const struct policy *policy = conn->env->snapshot->policy;
 	if (policy == NULL)
 		return park(conn);
 	if (policy_mode(policy, conn->dst.addr.port) != INBOUND_STRICT)
@@ -64,5 +64,5 @@ struct conn_next step_admit_inbound_plain(struct conn *conn)
 
 struct conn_next step_authorize(struct conn *conn)
 {
-	return conn->env->view->policy == NULL ? park(conn) : conn_decide(conn);
+	return conn->env->snapshot->policy == NULL ? park(conn) : conn_decide(conn);
 }

@@ -79,7 +79,7 @@ static void note_outcome(struct conn *conn, const struct stream_result *result)
 		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 }
 
-void open_was_late(struct conn *conn)
+void open_timed_out(struct conn *conn)
 {
 	if (conn->attempt != NULL)
 		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));

@@ -1,4 +1,4 @@
-/* Step 7: joins the two legs, after a last look at whether the view still allows it. */
+/* Step 7: joins the two legs, after a last look at whether the snapshot still allows it. */
 #include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
@@ -54,7 +54,7 @@ struct conn_next step_relay(struct conn *conn)
 {
 	if (conn->relay != NULL)
 		return conn_wait();
-	struct conn_next again = conn_recheck(conn); /* the view may have changed while it was being opened */
+	struct conn_next again = conn_recheck(conn); /* the snapshot may have changed while it was being opened */
 	if (again.kind == CONN_CLOSE)
 		return again;
 	downstream_take(conn);

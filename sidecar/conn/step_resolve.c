@@ -11,19 +11,19 @@ static void on_answer(struct endpoint_waiter *waiter, struct answer *answer)
 
 static struct conn_next await_answer(struct conn *conn)
 {
-	struct view *view = conn->env->view;
+	struct worker_snapshot *snapshot = conn->env->snapshot;
 	conn->waiter.on_answer = on_answer;
 	if (conn->waiter.prev == NULL)
-		endpoint_table_wait(view->answers, &conn->dst.addr, &conn->waiter);
+		endpoint_table_wait(snapshot->answers, &conn->dst.addr, &conn->waiter);
 	if (!conn->has_asked)
-		view->ask(view->ask_arg, &conn->dst.addr);
+		snapshot->ask(snapshot->ask_arg, &conn->dst.addr);
 	conn->has_asked = true;
 	return conn_wait();
 }
 
-static struct conn_next park(struct conn *conn, enum close_reason late, const char *expected, const char *got)
+static struct conn_next park(struct conn *conn, enum close_reason timeout_reason, const char *expected, const char *got)
 {
-	conn->late = (uint8_t)late;
+	conn->timeout_reason = (uint8_t)timeout_reason;
 	why_set(conn_why(conn), ERR_TIMEOUT, expected, "see that the control plane is reached: handfast check", "%s",
 		got);
 	return conn_wait();
@@ -31,9 +31,9 @@ static struct conn_next park(struct conn *conn, enum close_reason late, const ch
 
 bool conn_has_identity(const struct conn *conn)
 {
-	const struct view *view = conn->env->view;
-	int64_t now_s = trusted_time_now_s(&view->time, loop_clock(conn->env->loop));
-	return view->credentials != NULL && credentials_are_valid(view->credentials, now_s);
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	int64_t now_s = trusted_time_now_s(&snapshot->time, loop_clock(conn->env->loop));
+	return snapshot->credentials != NULL && credentials_are_valid(snapshot->credentials, now_s);
 }
 
 struct conn_next conn_park_for_identity(struct conn *conn)
@@ -47,20 +47,20 @@ static struct conn_next unknown(struct conn *conn)
 	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plain",
 		"start a sidecar there, list its network under mesh.plain, or take it out of mesh.networks",
 		"%s, of which %s", addr_format(&conn->dst.addr, text),
-		conn->answer != NULL && conn->answer->because != NULL ? conn->answer->because : "nothing is known");
+		conn->answer != NULL && conn->answer->reason != NULL ? conn->answer->reason : "nothing is known");
 	return await_answer(conn);
 }
 
 struct conn_next step_resolve(struct conn *conn)
 {
-	const struct view *view = conn->env->view;
-	if (view->outbound_mode == OUTBOUND_OFF)
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	if (snapshot->outbound_mode == OUTBOUND_OFF)
 		return conn_next();
-	if (view->networks == NULL)
+	if (snapshot->networks == NULL)
 		return park(conn, CLOSE_NO_POLICY, "the mesh's networks from the control plane", "nothing yet");
-	if (!mesh_networks_must_ask(view->networks, &conn->dst.addr.ip))
+	if (!mesh_networks_must_ask(snapshot->networks, &conn->dst.addr.ip))
 		return conn_next();
-	struct answer *known = endpoint_table_find(view->answers, &conn->dst.addr);
+	struct answer *known = endpoint_table_find(snapshot->answers, &conn->dst.addr);
 	if (known == NULL)
 		return unknown(conn);
 	answer_unref(conn->answer);
@@ -89,12 +89,12 @@ static struct conn_next admit_meshed(struct conn *conn)
 
 struct conn_next step_admit_outbound(struct conn *conn)
 {
-	const struct view *view = conn->env->view;
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	if (conn->answer != NULL && conn->answer->kind == DESTINATION_MESHED)
 		return admit_meshed(conn);
-	bool refused =
-		view->outbound_mode == OUTBOUND_REQUIRE ||
-		(view->outbound_mode != OUTBOUND_OFF && mesh_networks_is_required(view->networks, &conn->dst.addr.ip));
+	bool refused = snapshot->outbound_mode == OUTBOUND_REQUIRE ||
+		       (snapshot->outbound_mode != OUTBOUND_OFF &&
+			       mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip));
 	if (refused) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (outbound plaintext is off here)",

@@ -105,14 +105,14 @@ struct test_conns *test_conns_new(size_t max)
 	conns->mesh = test_mesh_new("td.test", NOW_S);
 	conns->app_listener = tcp_listen_any(&conns->app_at);
 	conns->pool.loop = conns->loop;
-	conns->view.answers = endpoint_table_new(64);
-	conns->view.outbound_mode = OUTBOUND_AUTO;
-	conns->view.ask = on_ask;
-	conns->view.ask_arg = conns;
+	conns->snapshot.answers = endpoint_table_new(64);
+	conns->snapshot.outbound_mode = OUTBOUND_AUTO;
+	conns->snapshot.ask = on_ask;
+	conns->snapshot.ask_arg = conns;
 	conns->is_redirected = true;
 	conns->env = (struct conn_env){
 		.loop = conns->loop,
-		.view = &conns->view,
+		.snapshot = &conns->snapshot,
 		.table = conn_table_new(&(struct conn_limits){.max = max}),
 		.pool = &conns->pool,
 		.outliers = outliers_new(),
@@ -135,10 +135,10 @@ void test_conns_free(struct test_conns *conns)
 	conn_table_free(conns->env.table);
 	CHECK(conns->num_ended == conns->num_begun); /* exactly one record each */
 	outliers_free(conns->env.outliers);
-	credentials_unref(conns->view.credentials);
-	policy_unref(conns->view.policy);
-	mesh_networks_unref(conns->view.networks);
-	endpoint_table_free(conns->view.answers);
+	credentials_unref(conns->snapshot.credentials);
+	policy_unref(conns->snapshot.policy);
+	mesh_networks_unref(conns->snapshot.networks);
+	endpoint_table_free(conns->snapshot.answers);
 	test_mesh_free(conns->mesh);
 	fd_close(conns->app_listener);
 	loop_free(conns->loop);
@@ -194,9 +194,9 @@ void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const
 	test_conns_turn(conns);
 }
 
-static void view_changed(struct test_conns *conns)
+static void snapshot_changed(struct test_conns *conns)
 {
-	conn_table_view_changed(conns->env.table);
+	conn_table_snapshot_changed(conns->env.table);
 	test_conns_turn(conns);
 }
 
@@ -210,15 +210,15 @@ void test_answer(struct test_conns *conns, const char *destination, enum destina
 		CHECK(spiffe_id_parse(span_of_str("spiffe://td.test/there"), &answer->endpoints[i].id, NULL) ==
 			ERR_NONE);
 	}
-	endpoint_table_put(conns->view.answers, answer);
+	endpoint_table_put(conns->snapshot.answers, answer);
 	test_conns_turn(conns);
 }
 
 void test_policy(struct test_conns *conns, struct policy *policy)
 {
-	struct policy *old = conns->view.policy;
-	conns->view.policy = policy;
-	view_changed(conns);
+	struct policy *old = conns->snapshot.policy;
+	conns->snapshot.policy = policy;
+	snapshot_changed(conns);
 	policy_unref(old);
 }
 
@@ -231,9 +231,9 @@ struct policy *test_policy_new(enum inbound_mode mode)
 
 static void networks_replace(struct test_conns *conns, struct mesh_networks *networks)
 {
-	struct mesh_networks *old = conns->view.networks;
-	conns->view.networks = networks;
-	view_changed(conns);
+	struct mesh_networks *old = conns->snapshot.networks;
+	conns->snapshot.networks = networks;
+	snapshot_changed(conns);
 	mesh_networks_unref(old);
 }
 
@@ -254,9 +254,9 @@ void test_no_networks(struct test_conns *conns)
 
 static void credentials_replace(struct test_conns *conns, struct credentials *credentials)
 {
-	struct credentials *old = conns->view.credentials;
-	conns->view.credentials = credentials;
-	view_changed(conns);
+	struct credentials *old = conns->snapshot.credentials;
+	conns->snapshot.credentials = credentials;
+	snapshot_changed(conns);
 	credentials_unref(old);
 }
 

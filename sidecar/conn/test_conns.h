@@ -10,7 +10,7 @@ struct test_conns {
 	struct clock_fake clock;
 	struct loop *loop;
 	struct test_mesh *mesh;
-	struct view view;
+	struct worker_snapshot snapshot;
 	struct conn_env env;
 	struct tunnel_pool pool;
 	unsigned num_asked;
@@ -42,7 +42,7 @@ int test_outbound(struct test_conns *conns, const char *destination);
 int test_inbound_plain(struct test_conns *conns, const char *destination); /* NULL: to the app */
 void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority, const char *peer);
 
-/* What the view learns. Each tells the connections. */
+/* What the snapshot learns. Each tells the connections. */
 void test_answer(struct test_conns *conns, const char *destination, enum destination_kind kind, size_t num_endpoints);
 void test_policy(struct test_conns *conns, struct policy *policy); /* takes the reference; NULL: none */
 struct policy *test_policy_new(enum inbound_mode mode);

@@ -45,10 +45,10 @@ static void say(struct discovery_client *client, const struct buf *message)
 	loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
 }
 
-static void acknowledge(struct discovery_client *client, uint64_t version, const char *refused_because)
+static void acknowledge(struct discovery_client *client, uint64_t version, const char *refused_reason)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
-	if (discovery_ack_encode(version, refused_because, &message) == ERR_NONE)
+	if (discovery_ack_encode(version, refused_reason, &message) == ERR_NONE)
 		say(client, &message);
 }
 

@@ -27,4 +27,4 @@ enum err discovery_hello_encode(const char *release, struct buf *out) _must_use_
 enum err discovery_subscribe_encode(
 	const struct addr *destinations, size_t num, bool unsubscribe, struct buf *out) _must_use_;
 enum err discovery_ack_encode(
-	uint64_t version, const char *refused_because, struct buf *out) _must_use_; /* NULL: in use */
+	uint64_t version, const char *refused_reason, struct buf *out) _must_use_; /* NULL: in use */

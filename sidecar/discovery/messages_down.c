@@ -43,7 +43,7 @@ static enum err address_of(const Handfast__V1__SocketAddress *message, struct ad
 	return ERR_NONE;
 }
 
-static char *because_of(ProtobufCBinaryData bytes)
+static char *reason_text_of(ProtobufCBinaryData bytes)
 {
 	char text[BECAUSE_MAX + 1];
 	snprintf(text, sizeof(text), "%.*s", (int)(bytes.len > BECAUSE_MAX ? BECAUSE_MAX : bytes.len),
@@ -69,7 +69,7 @@ static enum err meshed_of(
 		return why_set(why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service", "%zu", num);
 	*out = answer_new(destination, DESTINATION_MESHED, message->version, num);
 	(*out)->num_draining = meshed->n_draining_endpoints;
-	(*out)->because = because_of(meshed->service);
+	(*out)->reason = reason_text_of(meshed->service);
 	for (size_t i = 0; i < meshed->n_endpoints; i++)
 		RETURN_IF_ERR(endpoint_of(meshed->endpoints[i], &(*out)->endpoints[i], why));
 	for (size_t i = 0; i < meshed->n_draining_endpoints; i++)
@@ -87,11 +87,11 @@ static enum err answer_of(const Handfast__V1__Answer *message, struct answer **o
 		return meshed_of(message, &destination, out, why);
 	case HANDFAST__V1__ANSWER__KIND_PLAIN:
 		*out = answer_new(&destination, DESTINATION_PLAIN, message->version, 0);
-		(*out)->because = because_of(message->plain->because);
+		(*out)->reason = reason_text_of(message->plain->reason);
 		return ERR_NONE;
 	case HANDFAST__V1__ANSWER__KIND_UNKNOWN:
 		*out = answer_new(&destination, DESTINATION_UNKNOWN, message->version, 0);
-		(*out)->because = because_of(message->unknown->because);
+		(*out)->reason = reason_text_of(message->unknown->reason);
 		return ERR_NONE;
 	case HANDFAST__V1__ANSWER__KIND__NOT_SET:
 	case _HANDFAST__V1__ANSWER__KIND__CASE_IS_INT_SIZE:

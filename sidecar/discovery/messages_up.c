@@ -39,13 +39,13 @@ enum err discovery_subscribe_encode(const struct addr *destinations, size_t num,
 	return pb_pack(&up.base, out);
 }
 
-enum err discovery_ack_encode(uint64_t version, const char *refused_because, struct buf *out)
+enum err discovery_ack_encode(uint64_t version, const char *refused_reason, struct buf *out)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__DiscoveryAck ack = HANDFAST__V1__DISCOVERY_ACK__INIT;
 	ack.version = version;
-	if (refused_because != NULL)
-		ack.refused_because = pb_bytes(span_of_str(refused_because));
+	if (refused_reason != NULL)
+		ack.refused_reason = pb_bytes(span_of_str(refused_reason));
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_ACK;
 	up.ack = &ack;
 	return pb_pack(&up.base, out);

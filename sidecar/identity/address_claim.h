@@ -34,7 +34,7 @@ void address_claim_drain(struct address_claim *claim);
 struct claimed_address {
 	struct ip_addr ip; /* as the control plane saw it; family 0: it has not answered */
 	bool is_held;
-	struct why why; /* refused because; err ERR_NONE: not refused */
+	struct why why; /* refused reason; err ERR_NONE: not refused */
 };
 const struct claimed_address *address_claim_get(const struct address_claim *claim);
 

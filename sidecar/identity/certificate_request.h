@@ -22,10 +22,10 @@ enum err claim_make(
 	struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message) _must_use_;
 
 /* The evidence that is on hand now. Files are read anew at each use: a token is used once, a projected one rotates. */
-struct evidence_files { /* paths are borrowed; NULL: none */
+struct attestation_files { /* paths are borrowed; NULL: none */
 	const char *token_file, *kubernetes_token_file;
 };
-struct evidence_held { /* zeroed is valid to evidence_held_done(); wiped */
+struct attestation_data { /* zeroed is valid to attestation_data_done(); wiped */
 	struct token token;
 	bool has_token;
 	struct buf kubernetes;
@@ -33,6 +33,6 @@ struct evidence_held { /* zeroed is valid to evidence_held_done(); wiped */
 };
 /* A projected token if there is one; else a join token that has not been used yet; else the attestation key. A join
  * token cannot be used on a stream (`may_join` false). */
-enum err evidence_gather(const struct evidence_files *files, const struct enrolled_state *state, bool may_join,
-	struct evidence_held *held, struct evidence *out, struct why *why) _must_use_;
-void evidence_held_done(struct evidence_held *held);
+enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
+	struct attestation_data *held, struct evidence *out, struct why *why) _must_use_;
+void attestation_data_done(struct attestation_data *held);

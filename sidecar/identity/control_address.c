@@ -69,7 +69,7 @@ void control_address_done(struct control_address *address)
 	address->host = NULL;
 }
 
-static void take_family(const struct ip_addr *ips, size_t num, uint8_t family, unsigned turn, struct dial_order *out)
+static void take_family(const struct ip_addr *ips, size_t num, uint8_t family, unsigned turn, struct dial_sequence *out)
 {
 	size_t of_family = 0;
 	for (size_t i = 0; i < num; i++)
@@ -82,10 +82,10 @@ static void take_family(const struct ip_addr *ips, size_t num, uint8_t family, u
 		}
 }
 
-void dial_order_make(
-	const struct ip_addr *ips, size_t num, uint8_t only, uint8_t preferred, unsigned turn, struct dial_order *out)
+void dial_sequence_make(const struct ip_addr *ips, size_t num, uint8_t only, uint8_t preferred, unsigned turn,
+	struct dial_sequence *out)
 {
-	*out = (struct dial_order){.num = 0};
+	*out = (struct dial_sequence){.num = 0};
 	if (num == 0)
 		return;
 	uint8_t first = only != 0 ? only : preferred != 0 ? preferred : ips[0].family;

@@ -16,10 +16,10 @@ void control_address_done(struct control_address *address);
 
 /* Which to dial now: each of them from one family, or one of each, the preferred family first. `turn` goes on after a
  * failure, so that a name's further addresses come about. */
-struct dial_order {
+struct dial_sequence {
 	struct ip_addr ips[2];
 	size_t num;
 };
 /* only, preferred: AF_INET, AF_INET6; 0: both, any. */
-void dial_order_make(
-	const struct ip_addr *ips, size_t num, uint8_t only, uint8_t preferred, unsigned turn, struct dial_order *out);
+void dial_sequence_make(const struct ip_addr *ips, size_t num, uint8_t only, uint8_t preferred, unsigned turn,
+	struct dial_sequence *out);

@@ -58,11 +58,11 @@ static void both_families_are_dialled_the_preferred_one_first(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
-	struct dial_order order;
-	dial_order_make(ips, 2, 0, 0, 0, &order);
+	struct dial_sequence order;
+	dial_sequence_make(ips, 2, 0, 0, 0, &order);
 	assert_int_equal(order.num, 2);
 	assert_int_equal(order.ips[0].family, AF_INET);
-	dial_order_make(ips, 2, 0, AF_INET6, 5, &order);
+	dial_sequence_make(ips, 2, 0, AF_INET6, 5, &order);
 	assert_int_equal(order.ips[0].family, AF_INET6);
 	assert_int_equal(order.ips[1].family, AF_INET);
 }
@@ -71,13 +71,13 @@ static void one_family_alone_is_dialled_and_perhaps_there_is_none(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
-	struct dial_order order;
-	dial_order_make(ips, 2, AF_INET6, AF_INET, 0, &order);
+	struct dial_sequence order;
+	dial_sequence_make(ips, 2, AF_INET6, AF_INET, 0, &order);
 	assert_int_equal(order.num, 1);
 	assert_int_equal(order.ips[0].family, AF_INET6);
-	dial_order_make(ips, 1, AF_INET6, AF_INET, 0, &order);
+	dial_sequence_make(ips, 1, AF_INET6, AF_INET, 0, &order);
 	assert_int_equal(order.num, 0);
-	dial_order_make(ips, 0, 0, 0, 0, &order);
+	dial_sequence_make(ips, 0, 0, 0, 0, &order);
 	assert_int_equal(order.num, 0);
 }
 
@@ -85,11 +85,11 @@ static void further_addresses_of_a_name_take_their_turn(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1"), ip("192.0.2.2")};
-	struct dial_order order;
-	dial_order_make(ips, 3, 0, AF_INET, 1, &order);
+	struct dial_sequence order;
+	dial_sequence_make(ips, 3, 0, AF_INET, 1, &order);
 	assert_true(ip_addr_eq(&order.ips[0], &ips[2]));
 	assert_true(ip_addr_eq(&order.ips[1], &ips[1]));
-	dial_order_make(ips, 3, 0, AF_INET, 2, &order);
+	dial_sequence_make(ips, 3, 0, AF_INET, 2, &order);
 	assert_true(ip_addr_eq(&order.ips[0], &ips[0]));
 }
 

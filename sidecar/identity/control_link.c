@@ -13,8 +13,8 @@ enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024 };
 struct control_link {
 	struct control_link_options options;
 	struct control_address address;
-	struct resolver *resolver; /* NULL: the address is no name */
-	struct dial_order order;   /* of the dial under way */
+	struct resolver *resolver;  /* NULL: the address is no name */
+	struct dial_sequence order; /* of the dial under way */
 	size_t num_tried;
 	uint8_t only;      /* the family asked for; 0: both */
 	uint8_t preferred; /* which answered last; 0: none yet */
@@ -274,7 +274,7 @@ static void dial_next(struct control_link *link)
 static void dial_some(struct control_link *link, const struct ip_addr *ips, size_t num)
 {
 	struct why why;
-	dial_order_make(ips, num, link->only, link->preferred, link->turn, &link->order);
+	dial_sequence_make(ips, num, link->only, link->preferred, link->turn, &link->order);
 	link->num_tried = 0;
 	if (link->order.num > 0) {
 		dial_next(link);

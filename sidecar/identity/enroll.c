@@ -59,11 +59,11 @@ static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_
 
 static enum err send_request(struct identity_client *client, struct rpc_client *rpc, struct why *why)
 {
-	struct evidence_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
 	struct certificate_request request = {0};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(ATTEST_MESSAGE_MAX);
-	evidence_held_done(&client->held);
-	RETURN_IF_ERR(evidence_gather(
+	attestation_data_done(&client->held);
+	RETURN_IF_ERR(attestation_gather(
 		&files, state_folder_get(client->options.state), true, &client->held, &request.evidence, why));
 	RETURN_IF_ERR(
 		fresh_request_make(rpc_client_tls(rpc), state_folder_key(client->options.state), &client->pending));

@@ -12,7 +12,8 @@ static struct span trim_line_end(struct span text)
 }
 
 /* The kubelet mounts it for everybody in the pod: its mode is not ours to judge. */
-static enum err gather_kubernetes(const char *path, struct evidence_held *held, struct evidence *out, struct why *why)
+static enum err gather_kubernetes(
+	const char *path, struct attestation_data *held, struct evidence *out, struct why *why)
 {
 	held->kubernetes = BUF_INIT(PROJECTED_TOKEN_MAX);
 	RETURN_IF_ERR(fd_read_file(path, PROJECTED_TOKEN_MAX, &held->kubernetes, why));
@@ -21,36 +22,36 @@ static enum err gather_kubernetes(const char *path, struct evidence_held *held, 
 }
 
 /* ERR_NOT_FOUND: there is no token, or it is the one that was used. */
-static enum err gather_token(const char *path, const struct enrolled_state *state, struct evidence_held *held,
+static enum err gather_token(const char *path, const struct enrolled_state *state, struct attestation_data *held,
 	struct evidence *out, struct why *why)
 {
 	RETURN_IF_ERR(token_read(path, &held->token, why));
 	digest_sha256(buf_span(&held->token.id), held->token_hash);
-	if (state->has_used_token && memcmp(held->token_hash, state->used_token, DIGEST_LEN) == 0)
+	if (state->has_consumed_token && memcmp(held->token_hash, state->consumed_token, DIGEST_LEN) == 0)
 		return ERR_NOT_FOUND;
 	held->has_token = true;
 	*out = (struct evidence){.kind = EVIDENCE_JOIN_TOKEN, .token = &held->token};
 	return ERR_NONE;
 }
 
-enum err evidence_gather(const struct evidence_files *files, const struct enrolled_state *state, bool may_join,
-	struct evidence_held *held, struct evidence *out, struct why *why)
+enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
+	struct attestation_data *held, struct evidence *out, struct why *why)
 {
 	if (files->kubernetes_token_file != NULL)
 		return gather_kubernetes(files->kubernetes_token_file, held, out, why);
 	if (files->token_file != NULL && may_join) {
 		enum err err = gather_token(files->token_file, state, held, out, why);
 		/* Once enrolled, the key is enough: a token that is gone or damaged must not stop a restart. */
-		if (err == ERR_NONE || !state->has_used_token)
+		if (err == ERR_NONE || !state->has_consumed_token)
 			return err;
 	}
 	*out = (struct evidence){.kind = EVIDENCE_ATTESTATION_KEY};
 	return ERR_NONE;
 }
 
-void evidence_held_done(struct evidence_held *held)
+void attestation_data_done(struct attestation_data *held)
 {
 	token_done(&held->token);
 	buf_wipe(&held->kubernetes);
-	*held = (struct evidence_held){0};
+	*held = (struct attestation_data){0};
 }

@@ -159,7 +159,7 @@ static struct timespec token_changed(const struct identity_client *client)
 }
 
 /* While we wait to dial again: a new token is a reason to do it at once. */
-static void look_for_token(struct identity_client *client)
+static void search_token(struct identity_client *client)
 {
 	if (!loop_timer_is_armed(&client->dial_timer))
 		return;
@@ -172,7 +172,7 @@ static void look_for_token(struct identity_client *client)
 	dial_in(client, 0);
 }
 
-static uint64_t look_in_ms(const struct identity_client *client)
+static uint64_t poll_in_ms(const struct identity_client *client)
 {
 	uint64_t now = identity_now(client).boot_ms, due = client->renew.due_boot_ms;
 	if (!client->renew.has_certificate || due >= now + LOOK_MS)
@@ -184,14 +184,14 @@ static void tick_rang(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, tick);
 	struct renew_now now = identity_now(client);
-	if (renew_look(&client->renew, &now))
+	if (renew_poll(&client->renew, &now))
 		log_notice(COMPONENT, "the clock jumped or the machine slept: renewing soon");
 	identity_judge_expiry(client);
-	look_for_token(client);
-	identity_stream_look(client);
+	search_token(client);
+	identity_stream_poll(client);
 	if (renew_is_due(&client->renew, &now))
 		identity_stream_renew(client);
-	loop_timer_start(client->options.loop, &client->tick, look_in_ms(client), tick_rang);
+	loop_timer_start(client->options.loop, &client->tick, poll_in_ms(client), tick_rang);
 }
 
 /* --- birth and end --- */
@@ -293,7 +293,7 @@ void identity_client_free(struct identity_client *client)
 		address_claim_free(client->other);
 	control_link_free(client->link);
 	fresh_request_done(&client->pending);
-	evidence_held_done(&client->held);
+	attestation_data_done(&client->held);
 	credentials_unref(client->credentials);
 	bundle_set_unref(client->kept_bans);
 	mem_free(client);
@@ -307,7 +307,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.credentials = client->credentials,
 		.is_valid = is_valid(client),
 		.is_connected = client->has_trust,
-		.runway_s = runway < 0 ? 0 : runway,
+		.time_to_expiry_s = runway < 0 ? 0 : runway,
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
 		.last_failure = client->last_failure,

@@ -50,7 +50,7 @@ void identity_client_free(struct identity_client *client);
 struct identity_status {
 	struct credentials *credentials; /* borrowed; NULL: none */
 	bool is_valid, is_connected;     /* connected: the identity stream stands and its trust has come */
-	int64_t runway_s;                /* until the SVID expires; 0: there is none */
+	int64_t time_to_expiry_s;        /* until the SVID expires; 0: there is none */
 	int64_t renews_in_ms;
 	struct claimed_address claims[2]; /* one a family: over the identity stream, and over a stream of its own */
 	struct why last_failure;          /* of the present outage; err ERR_NONE: none */

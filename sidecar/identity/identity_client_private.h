@@ -41,7 +41,7 @@ struct identity_client {
 	struct loop_task give_up; /* cuts outside of the connection's own callbacks, then dials again */
 	struct loop_task attested;
 	struct fresh_request pending; /* the request under way; key NULL: none */
-	struct evidence_held held;
+	struct attestation_data held;
 	uint64_t request_id, request_deadline_ms;
 
 	struct claimed_address claimed;
@@ -67,7 +67,7 @@ void identity_stream_open(struct identity_client *client);
 void identity_stream_wish(struct identity_client *client); /* to claim our address or, when so told, to release it */
 void identity_stream_hello(struct identity_client *client);
 void identity_stream_renew(struct identity_client *client);
-void identity_stream_look(struct identity_client *client); /* an answer that does not come */
+void identity_stream_poll(struct identity_client *client); /* an answer that does not come */
 
 /* identity_snapshot.c: each verifies before anything changes. */
 /* may_jump: there is no identity that another time could end. */

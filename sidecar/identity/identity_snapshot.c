@@ -49,7 +49,7 @@ static void publish(struct identity_client *client, struct credentials *fresh)
 
 /* What must survive a restart: the newest epoch, and where the control plane's next bootstrap root is announced. A full
  * disk must not cost the identity that is in hand: told, not fatal. */
-static void remember(struct identity_client *client, const struct trust *trust, const uint8_t *used_token)
+static void remember(struct identity_client *client, const struct trust *trust, const uint8_t *consumed_token)
 {
 	struct enrolled_state state = *state_folder_get(client->options.state);
 	struct why why;
@@ -58,9 +58,9 @@ static void remember(struct identity_client *client, const struct trust *trust, 
 		bootstrap_pins_add(&client->pins, trust->pins[i]);
 	state.num_pins = client->pins.num < STATE_PINS_MAX ? client->pins.num : STATE_PINS_MAX;
 	memcpy(state.pins, client->pins.sha256, state.num_pins * DIGEST_LEN);
-	if (used_token != NULL) {
-		state.has_used_token = true;
-		memcpy(state.used_token, used_token, DIGEST_LEN);
+	if (consumed_token != NULL) {
+		state.has_consumed_token = true;
+		memcpy(state.consumed_token, consumed_token, DIGEST_LEN);
 	}
 	if (state_folder_put(client->options.state, &state, &why) != ERR_NONE)
 		log_why(LOG_LEVEL_ERROR, COMPONENT, "what was learnt cannot be stored", &why);

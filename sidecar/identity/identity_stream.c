@@ -203,11 +203,11 @@ static uint64_t answer_ms(const struct identity_client *client)
 
 static enum err send_renewal(struct identity_client *client, struct why *why)
 {
-	struct evidence_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
 	struct certificate_request request = {.id = ++client->request_id};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	evidence_held_done(&client->held);
-	RETURN_IF_ERR(evidence_gather(
+	attestation_data_done(&client->held);
+	RETURN_IF_ERR(attestation_gather(
 		&files, state_folder_get(client->options.state), false, &client->held, &request.evidence, why));
 	RETURN_IF_ERR(fresh_request_make(rpc_client_tls(control_link_client(client->link)),
 		state_folder_key(client->options.state), &client->pending));
@@ -233,7 +233,7 @@ void identity_stream_renew(struct identity_client *client)
 	renewal_failed(client, 0, &why);
 }
 
-void identity_stream_look(struct identity_client *client)
+void identity_stream_poll(struct identity_client *client)
 {
 	struct why why;
 	if (!client->is_stream || client->pending.key == NULL ||

@@ -15,10 +15,10 @@
 
 /* --- up --- */
 
-enum evidence_kind { EVIDENCE_JOIN_TOKEN, EVIDENCE_ATTESTATION_KEY, EVIDENCE_KUBERNETES };
+enum attestation_kind { EVIDENCE_JOIN_TOKEN, EVIDENCE_ATTESTATION_KEY, EVIDENCE_KUBERNETES };
 
 struct evidence { /* borrowed; proven anew on each connection */
-	enum evidence_kind kind;
+	enum attestation_kind kind;
 	const struct token *token; /* EVIDENCE_JOIN_TOKEN */
 	struct span kubernetes;    /* EVIDENCE_KUBERNETES: the projected token */
 };

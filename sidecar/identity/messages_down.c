@@ -69,7 +69,7 @@ static void read_renewed(const Handfast__V1__RenewResponse *message, struct iden
 	down->request_id = message->request_id;
 	down->after_ms = message->retry_after_ms;
 	if (message->svid == NULL) {
-		read_refusal(pb_span(message->refused_because), "a renewed SVID", "look at the control plane's log",
+		read_refusal(pb_span(message->refused_reason), "a renewed SVID", "look at the control plane's log",
 			&down->why);
 		return;
 	}
@@ -80,13 +80,13 @@ static void read_renewed(const Handfast__V1__RenewResponse *message, struct iden
 static void read_claim(const Handfast__V1__ClaimResult *message, struct identity_down *down)
 {
 	down->kind = DOWN_CLAIM;
-	down->is_claim_held = message->refused_because.len == 0;
+	down->is_claim_held = message->refused_reason.len == 0;
 	if (message->address != NULL &&
 		ip_addr_from_bytes(pb_span(message->address->ip), &down->claimed.ip) != ERR_NONE)
 		down->claimed = (struct addr){.port = 0};
 	down->after_ms = message->retry_after_ms;
 	if (!down->is_claim_held)
-		read_refusal(pb_span(message->refused_because), "this address for this workload",
+		read_refusal(pb_span(message->refused_reason), "this address for this workload",
 			"if it changed hands on purpose: handfast entry release; the claim is made again by itself",
 			&down->why);
 }

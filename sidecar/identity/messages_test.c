@@ -172,7 +172,7 @@ static void a_renewal_without_svid_is_a_refusal_with_its_reason(_unused_ void **
 	struct trust_domain domain = own();
 	renewed.request_id = 5;
 	renewed.retry_after_ms = 700;
-	renewed.refused_because = pb_bytes(SPAN_LITERAL("banned"));
+	renewed.refused_reason = pb_bytes(SPAN_LITERAL("banned"));
 	message.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED;
 	message.renewed = &renewed;
 	assert_int_equal(pb_pack(&message.base, &bytes), ERR_NONE);

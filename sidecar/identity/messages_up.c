@@ -8,14 +8,14 @@
 enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 1 };
 
 /* Everything a request points to, on the caller's stack while it is packed. */
-struct evidence_messages {
+struct attestation_messages {
 	Handfast__V1__Evidence evidence;
 	Handfast__V1__JoinTokenEvidence token;
 	Handfast__V1__AttestationKeyEvidence key;
 	Handfast__V1__KubernetesEvidence kubernetes;
 };
 
-static void fill_evidence(const struct evidence *evidence, struct evidence_messages *out)
+static void fill_attestation(const struct evidence *evidence, struct attestation_messages *out)
 {
 	out->evidence = (Handfast__V1__Evidence)HANDFAST__V1__EVIDENCE__INIT;
 	switch (evidence->kind) {
@@ -58,8 +58,8 @@ enum err message_attest_encode(const struct certificate_request *request, const 
 	Handfast__V1__AttestRequest message = HANDFAST__V1__ATTEST_REQUEST__INIT;
 	ProtobufCBinaryData features[NUM_FEATURES];
 	Handfast__V1__Hello hello = hello_of(release, features);
-	struct evidence_messages evidence;
-	fill_evidence(&request->evidence, &evidence);
+	struct attestation_messages evidence;
+	fill_attestation(&request->evidence, &evidence);
 	message.hello = &hello;
 	message.evidence = &evidence.evidence;
 	message.attestation_key = pb_bytes(request->attestation_key);
@@ -88,8 +88,8 @@ enum err message_renew_encode(const struct certificate_request *request, struct 
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
 	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
-	struct evidence_messages evidence;
-	fill_evidence(&request->evidence, &evidence);
+	struct attestation_messages evidence;
+	fill_attestation(&request->evidence, &evidence);
 	renew.request_id = request->id;
 	renew.evidence = &evidence.evidence;
 	renew.attestation_key = pb_bytes(request->attestation_key);
@@ -109,7 +109,7 @@ enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struc
 	of.counter = epoch.counter;
 	ack.epoch = &of;
 	if (refused != NULL)
-		ack.refused_because = pb_bytes(span_of_str(refused));
+		ack.refused_reason = pb_bytes(span_of_str(refused));
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
 	up.ack = &ack;
 	return pb_pack(&up.base, out);

@@ -58,9 +58,9 @@ void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t ret
 	renew->due_boot_ms = now->boot_ms + wait;
 }
 
-bool renew_look(struct renew *renew, const struct renew_now *now)
+bool renew_poll(struct renew *renew, const struct renew_now *now)
 {
-	bool jumped = clock_watch_look(&renew->watch, now->wall_ms, now->boot_ms, now->mono_ms, NULL) != CLOCK_STEADY;
+	bool jumped = clock_watch_poll(&renew->watch, now->wall_ms, now->boot_ms, now->mono_ms, NULL) != CLOCK_STEADY;
 	if (!jumped || !renew->has_certificate)
 		return false;
 	uint64_t spread = left_ms(renew, now) / 10;

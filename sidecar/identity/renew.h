@@ -35,5 +35,5 @@ void renew_in(struct renew *renew, const struct renew_now *now, uint32_t least_m
 void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t retry_after_ms);
 /* Notices steps of the wall clock and suspend: true when one brought the renewal forward (jittered: a whole rack
  * wakes together). To be called about once a second. */
-bool renew_look(struct renew *renew, const struct renew_now *now);
+bool renew_poll(struct renew *renew, const struct renew_now *now);
 bool renew_is_due(const struct renew *renew, const struct renew_now *now);

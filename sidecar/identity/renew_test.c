@@ -111,13 +111,13 @@ static void a_step_of_the_wall_clock_brings_the_renewal_forward(_unused_ void **
 	renew_init(&renew);
 	got(&renew, 0, 3600, 0);
 	struct renew_now now = at(1000, UINT32_MAX);
-	assert_false(renew_look(&renew, &now));
+	assert_false(renew_poll(&renew, &now));
 	now = at(2000, UINT32_MAX);
 	now.wall_ms += 20000;
-	assert_true(renew_look(&renew, &now));
+	assert_true(renew_poll(&renew, &now));
 	assert_int_equal(due_after(&renew), 12000); /* jittered over ten seconds */
 	now = at(3000, UINT32_MAX);
-	assert_true(renew_look(&renew, &now)); /* and back */
+	assert_true(renew_poll(&renew, &now)); /* and back */
 }
 
 static void waking_from_suspend_brings_the_renewal_forward(_unused_ void **state)
@@ -126,10 +126,10 @@ static void waking_from_suspend_brings_the_renewal_forward(_unused_ void **state
 	renew_init(&renew);
 	got(&renew, 0, 3600, UINT32_MAX);
 	struct renew_now now = at(1000, 0);
-	assert_false(renew_look(&renew, &now));
+	assert_false(renew_poll(&renew, &now));
 	now = at(601000, 0);
 	now.mono_ms -= 590000;
-	assert_true(renew_look(&renew, &now));
+	assert_true(renew_poll(&renew, &now));
 	assert_true(renew_is_due(&renew, &now));
 }
 
@@ -141,7 +141,7 @@ static void slow_drift_is_no_jump(_unused_ void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		struct renew_now now = at(i * 1000, 0);
 		now.wall_ms += i * 200;
-		assert_false(renew_look(&renew, &now));
+		assert_false(renew_poll(&renew, &now));
 	}
 }
 

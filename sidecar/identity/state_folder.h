@@ -12,9 +12,9 @@
 struct enrolled_state {                           /* plain values, zeroed: nothing yet */
 	uint8_t pins[STATE_PINS_MAX][DIGEST_LEN]; /* successors that the control plane announced */
 	size_t num_pins;
-	bool has_used_token;
-	uint8_t used_token[DIGEST_LEN]; /* SHA-256 of its id */
-	struct epoch epoch;             /* the newest trust in use; incarnation 0: none */
+	bool has_consumed_token;
+	uint8_t consumed_token[DIGEST_LEN]; /* SHA-256 of its id */
+	struct epoch epoch;                 /* the newest trust in use; incarnation 0: none */
 };
 
 struct state_folder;

@@ -37,10 +37,10 @@ static void place_remove(struct place *place)
 static struct enrolled_state example(void)
 {
 	struct enrolled_state state = {
-		.num_pins = 2, .has_used_token = true, .epoch = {.incarnation = 0xfeedface, .counter = 7}};
+		.num_pins = 2, .has_consumed_token = true, .epoch = {.incarnation = 0xfeedface, .counter = 7}};
 	memset(state.pins[0], 1, DIGEST_LEN);
 	memset(state.pins[1], 2, DIGEST_LEN);
-	memset(state.used_token, 3, DIGEST_LEN);
+	memset(state.consumed_token, 3, DIGEST_LEN);
 	return state;
 }
 
@@ -58,7 +58,7 @@ static void keeps_the_key_and_what_was_learnt_across_restarts(_unused_ void **un
 	{
 		_cleanup_(state_folder_freep) struct state_folder *state = NULL;
 		assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
-		assert_false(state_folder_get(state)->has_used_token);
+		assert_false(state_folder_get(state)->has_consumed_token);
 		assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
 		spki(state, &first);
 	}

@@ -27,8 +27,8 @@ enum err state_text_encode(const struct enrolled_state *state, struct buf *out)
 	RETURN_IF_ERR(buf_append_str(out, FIRST_LINE "\n"));
 	for (size_t i = 0; i < state->num_pins; i++)
 		RETURN_IF_ERR(encode_bytes("pin", state->pins[i], out));
-	if (state->has_used_token)
-		RETURN_IF_ERR(encode_bytes("used-token", state->used_token, out));
+	if (state->has_consumed_token)
+		RETURN_IF_ERR(encode_bytes("used-token", state->consumed_token, out));
 	if (state->epoch.incarnation != 0)
 		RETURN_IF_ERR(buf_printf(out, "epoch %016llx%016llx\n", (unsigned long long)state->epoch.incarnation,
 			(unsigned long long)state->epoch.counter));
@@ -88,7 +88,7 @@ static bool parse_line(struct span line, struct enrolled_state *state)
 	if (take_key(&line, SPAN_LITERAL("pin ")))
 		return state->num_pins < STATE_PINS_MAX && parse_bytes(line, state->pins[state->num_pins++]);
 	if (take_key(&line, SPAN_LITERAL("used-token ")))
-		return state->has_used_token = parse_bytes(line, state->used_token);
+		return state->has_consumed_token = parse_bytes(line, state->consumed_token);
 	return take_key(&line, SPAN_LITERAL("epoch ")) && parse_epoch(line, &state->epoch);
 }
 

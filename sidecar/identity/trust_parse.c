@@ -44,7 +44,7 @@ static enum err read_bundle(const Handfast__V1__Bundle *message, struct bundle_s
 	return read_crls(message, &domain, set, trust);
 }
 
-/* C14: a state that would end our own identity, and with it every tunnel, is a mistake of the server's. */
+/* C14: a state that would end our own identity, and with it every tunnel, is an error of the server's. */
 static enum err check_own(const struct bundle_set *set, const struct trust_domain *own, struct trust *trust)
 {
 	const struct bundle *bundle = bundle_set_find(set, span_of_str(own->name));

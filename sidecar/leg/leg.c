@@ -6,10 +6,10 @@ void leg_init(struct leg *leg, const struct leg_ops *ops, struct loop *loop)
 	leg->ops = ops;
 	leg->loop = loop;
 	leg->active_ms = loop_now_ms(loop);
-	buf_init(&leg->kept, LEG_KEPT_MAX);
+	buf_init(&leg->buffered, LEG_BUFFERED_MAX);
 }
 
-void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner)
+void leg_attach(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner)
 {
 	leg->other = other;
 	leg->listener = listener;
@@ -18,7 +18,7 @@ void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *lis
 		leg->ops->watch(leg);
 }
 
-void leg_part(struct leg *leg)
+void leg_detach(struct leg *leg)
 {
 	leg->other = NULL;
 	leg->listener = NULL;
@@ -34,39 +34,39 @@ static size_t push_to_other(struct leg *leg, struct span bytes)
 	if (other->ops->push(other, bytes, &taken) == IO_FAILED)
 		return 0;
 	if (taken > 0)
-		leg->ops->took(leg, taken);
+		leg->ops->consumed(leg, taken);
 	return taken;
 }
 
 void leg_deliver(struct leg *leg, struct span bytes)
 {
-	size_t taken = buf_len(&leg->kept) == 0 ? push_to_other(leg, bytes) : 0;
+	size_t taken = buf_len(&leg->buffered) == 0 ? push_to_other(leg, bytes) : 0;
 	if (taken == bytes.len || leg->is_reset)
 		return;
 	/* Flow control holds it far below the maximum, so this is no network's doing. */
-	CHECK(buf_append(&leg->kept, span_from(bytes, taken)) == ERR_NONE);
+	CHECK(buf_append(&leg->buffered, span_from(bytes, taken)) == ERR_NONE);
 }
 
-bool leg_deliver_kept(struct leg *leg)
+bool leg_deliver_buffered(struct leg *leg)
 {
-	if (buf_len(&leg->kept) == 0)
+	if (buf_len(&leg->buffered) == 0)
 		return true;
-	buf_consume(&leg->kept, push_to_other(leg, buf_span(&leg->kept)));
-	if (buf_len(&leg->kept) > 0)
+	buf_consume(&leg->buffered, push_to_other(leg, buf_span(&leg->buffered)));
+	if (buf_len(&leg->buffered) > 0)
 		return false;
-	buf_done(&leg->kept);
+	buf_done(&leg->buffered);
 	return true;
 }
 
-size_t leg_take_kept(struct leg *leg, uint8_t *to, size_t cap)
+size_t leg_take_buffered(struct leg *leg, uint8_t *to, size_t cap)
 {
-	size_t len = buf_len(&leg->kept) < cap ? buf_len(&leg->kept) : cap;
+	size_t len = buf_len(&leg->buffered) < cap ? buf_len(&leg->buffered) : cap;
 	if (len == 0)
 		return 0;
-	memcpy(to, buf_span(&leg->kept).ptr, len);
-	buf_consume(&leg->kept, len);
-	if (buf_len(&leg->kept) == 0)
-		buf_done(&leg->kept);
+	memcpy(to, buf_span(&leg->buffered).ptr, len);
+	buf_consume(&leg->buffered, len);
+	if (buf_len(&leg->buffered) == 0)
+		buf_done(&leg->buffered);
 	return len;
 }
 
@@ -74,8 +74,8 @@ void leg_put_back(struct leg *leg, struct span bytes)
 {
 	if (leg->is_reset)
 		return;
-	CHECK(buf_len(&leg->kept) == 0); /* a pull takes what is kept before anything else */
-	CHECK(buf_append(&leg->kept, bytes) == ERR_NONE);
+	CHECK(buf_len(&leg->buffered) == 0); /* a pull takes what is kept before anything else */
+	CHECK(buf_append(&leg->buffered, bytes) == ERR_NONE);
 	leg->in_ended = false; /* a socket tells its end again */
 }
 
@@ -85,10 +85,10 @@ void leg_count(struct leg *leg, size_t len)
 	leg->active_ms = loop_now_ms(leg->loop);
 }
 
-void leg_look(struct leg *leg, const struct leg_look *look)
+void leg_inspect(struct leg *leg, const struct leg_inspection *inspection)
 {
-	if (leg->ops->look != NULL && leg->listener != NULL && !leg->is_reset)
-		leg->ops->look(leg, look);
+	if (leg->ops->inspect != NULL && leg->listener != NULL && !leg->is_reset)
+		leg->ops->inspect(leg, inspection);
 }
 
 void leg_lost(struct leg *leg, const struct why *why)
@@ -96,7 +96,7 @@ void leg_lost(struct leg *leg, const struct why *why)
 	if (leg->is_reset)
 		return;
 	leg->is_reset = true;
-	buf_done(&leg->kept);
+	buf_done(&leg->buffered);
 	if (leg->listener != NULL)
 		leg->listener->on_reset(leg, why);
 }
@@ -104,7 +104,7 @@ void leg_lost(struct leg *leg, const struct why *why)
 void leg_reset(struct leg *leg)
 {
 	leg->is_reset = true;
-	buf_done(&leg->kept);
+	buf_done(&leg->buffered);
 	leg->ops->reset(leg);
 }
 
@@ -112,7 +112,7 @@ void leg_free(struct leg *leg)
 {
 	if (leg == NULL)
 		return;
-	leg_part(leg);
-	buf_done(&leg->kept);
+	leg_detach(leg);
+	buf_done(&leg->buffered);
 	leg->ops->free(leg);
 }

@@ -14,7 +14,7 @@
 
 struct svid;
 
-struct leg_look { /* what a look at a living leg goes by */
+struct leg_inspection { /* what a look at a living leg goes by */
 	uint64_t now_ms;
 	bool asks_kernel;    /* also for acknowledgments; not at every look */
 	uint32_t silence_ms; /* bytes that nothing acknowledges for so long: the other end is lost */
@@ -36,13 +36,13 @@ struct leg_ops {
 	/* Bytes towards this side. IO_DONE: all; IO_WANT_WRITE: *out_len of them, on_writable will tell; IO_FAILED:
 	 * on_reset was called. NULL: this side pulls. */
 	enum io_result (*push)(struct leg *leg, struct span bytes, size_t *out_len);
-	void (*push_end)(struct leg *leg);         /* with push: no byte follows */
-	void (*wake)(struct leg *leg);             /* without push: `other` has bytes or its end */
-	void (*took)(struct leg *leg, size_t len); /* the other side took so many of this one's bytes: credit */
-	void (*watch)(struct leg *leg);            /* on_readable as soon as there is something */
+	void (*push_end)(struct leg *leg);             /* with push: no byte follows */
+	void (*wake)(struct leg *leg);                 /* without push: `other` has bytes or its end */
+	void (*consumed)(struct leg *leg, size_t len); /* the other side took so many of this one's bytes: credit */
+	void (*watch)(struct leg *leg);                /* on_readable as soon as there is something */
 	/* NULL: its loss is always noticed by an event. Else called about once per second: notices what no event tells
 	 * of, and may call on_reset. */
-	void (*look)(struct leg *leg, const struct leg_look *look);
+	void (*inspect)(struct leg *leg, const struct leg_inspection *inspection);
 	void (*reset)(struct leg *leg);
 	void (*free)(struct leg *leg);
 	const struct svid *(*peer)(const struct leg *leg);
@@ -53,31 +53,31 @@ struct leg {
 	struct loop *loop;
 	struct leg *other; /* where its bytes go; NULL before it is joined */
 	const struct leg_listener *listener;
-	void *owner;        /* the listener's */
-	struct buf kept;    /* bytes of this side that the other did not take yet */
-	uint64_t sent;      /* bytes handed on to this side */
-	uint64_t active_ms; /* when that was */
-	bool in_ended;      /* pull has told the end */
+	void *owner;         /* the listener's */
+	struct buf buffered; /* bytes of this side that the other did not take yet */
+	uint64_t sent;       /* bytes handed on to this side */
+	uint64_t active_ms;  /* when that was */
+	bool in_ended;       /* pull has told the end */
 	bool out_ended;
 	bool is_reset;     /* by its own side, or by leg_reset() */
 	bool hit_limit;    /* is_reset, because the memory budget took it */
 	bool is_withdrawn; /* is_reset, because its peer's identity was withdrawn */
 };
 
-enum { LEG_KEPT_MAX = 16 * 1024 * 1024 }; /* of `kept`; windows and the pump keep it far below */
+enum { LEG_BUFFERED_MAX = 16 * 1024 * 1024 }; /* of `buffered`; windows and the pump keep it far below */
 
 void leg_init(struct leg *leg, const struct leg_ops *ops, struct loop *loop);
-void leg_join(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner);
-void leg_part(struct leg *leg); /* nobody listens any more; it can be joined again */
+void leg_attach(struct leg *leg, struct leg *other, const struct leg_listener *listener, void *owner);
+void leg_detach(struct leg *leg); /* nobody listens any more; it can be joined again */
 /* Hands bytes of this side to the other; keeps what it does not take. */
 void leg_deliver(struct leg *leg, struct span bytes);
 /* Hands on what this side kept; true: nothing is left. */
-bool leg_deliver_kept(struct leg *leg);
+bool leg_deliver_buffered(struct leg *leg);
 /* For pull: takes back up to cap bytes of what this side kept; how many. */
-size_t leg_take_kept(struct leg *leg, uint8_t *to, size_t cap);
+size_t leg_take_buffered(struct leg *leg, uint8_t *to, size_t cap);
 /* Bytes of this side were pulled, and certainly delivered to nobody: they are to be pulled again. */
 void leg_put_back(struct leg *leg, struct span bytes);
 void leg_count(struct leg *leg, size_t len); /* so many bytes were handed on to this side */
-void leg_look(struct leg *leg, const struct leg_look *look);
+void leg_inspect(struct leg *leg, const struct leg_inspection *inspection);
 /* For the leg itself: it is lost. Tells the listener, once. */
 void leg_lost(struct leg *leg, const struct why *why);

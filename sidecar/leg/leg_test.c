@@ -18,7 +18,7 @@
 
 struct sink { /* the double */
 	struct leg leg;
-	size_t takes, took;
+	size_t takes, consumed;
 	char bytes[64];
 	size_t len;
 };
@@ -33,9 +33,9 @@ static enum io_result sink_push(struct leg *leg, struct span bytes, size_t *out_
 	return *out_len == bytes.len ? IO_DONE : IO_WANT_WRITE;
 }
 
-static void sink_took(struct leg *leg, size_t len)
+static void sink_consumed(struct leg *leg, size_t len)
 {
-	container_of(leg, struct sink, leg)->took += len;
+	container_of(leg, struct sink, leg)->consumed += len;
 }
 
 static void sink_watch(struct leg *leg)
@@ -43,7 +43,7 @@ static void sink_watch(struct leg *leg)
 	(void)leg;
 }
 
-static const struct leg_ops sink_ops = {.push = sink_push, .took = sink_took, .watch = sink_watch};
+static const struct leg_ops sink_ops = {.push = sink_push, .consumed = sink_consumed, .watch = sink_watch};
 
 struct fixture {
 	struct clock_fake fake;
@@ -89,8 +89,8 @@ static int setup(void **state)
 	fixture->far = pair.far;
 	fixture->leg = leg_new_plain(fixture->loop, pair.near);
 	leg_init(&fixture->sink.leg, &sink_ops, fixture->loop);
-	leg_join(&fixture->sink.leg, fixture->leg, &listener, fixture);
-	leg_join(fixture->leg, &fixture->sink.leg, &listener, fixture);
+	leg_attach(&fixture->sink.leg, fixture->leg, &listener, fixture);
+	leg_attach(fixture->leg, &fixture->sink.leg, &listener, fixture);
 	*state = fixture;
 	return 0;
 }
@@ -99,7 +99,7 @@ static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
 	leg_free(fixture->leg);
-	buf_done(&fixture->sink.leg.kept);
+	buf_done(&fixture->sink.leg.buffered);
 	fd_close(fixture->far);
 	loop_free(fixture->loop);
 	mem_free(fixture);
@@ -237,7 +237,7 @@ static void finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_w
 	usleep(500);
 	assert_int_equal(fd_accept(listening, &peer, &other), ERR_NONE);
 	struct leg *leg = leg_new_plain(fixture->loop, fd);
-	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
 	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("whole"), &len), IO_DONE);
 	leg->ops->push_end(leg);
 	leg_free(leg);
@@ -268,7 +268,7 @@ static void a_connected_leg_sets_options_with_the_bytes_that_need_them(void **st
 	usleep(500);
 	assert_int_equal(fd_accept(listening, &peer, &far), ERR_NONE);
 	struct leg *leg = leg_new_connected(fixture->loop, fd, true);
-	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
 	int unlimited = option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT);
 	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("first"), &len), IO_DONE);
 	assert_false(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
@@ -292,7 +292,7 @@ static void a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_o
 	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
 	usleep(500);
 	struct leg *leg = leg_new_connected(fixture->loop, fd, false);
-	leg_join(leg, &fixture->sink.leg, &listener, fixture);
+	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
 	assert_int_equal(leg->ops->push(leg, span_of(bytes, sizeof(bytes)), &len), IO_DONE);
 	assert_true(option_of(fd, IPPROTO_TCP, TCP_NODELAY));
 	leg_free(leg);
@@ -300,14 +300,14 @@ static void a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_o
 
 static void look(struct fixture *fixture)
 {
-	const struct leg_look look = {
+	const struct leg_inspection inspection = {
 		.now_ms = loop_now_ms(fixture->loop),
 		.asks_kernel = true,
 		.silence_ms = 500,
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
 	};
 	usleep(2000);
-	leg_look(fixture->leg, &look);
+	leg_inspect(fixture->leg, &inspection);
 	clock_fake_advance(&fixture->fake, 1000);
 	run(fixture);
 }
@@ -380,7 +380,7 @@ static void finding_p2_a_connection_that_lasts_is_probed_before_it_is_forgotten(
 	fd_close(fixture->far);
 	fixture->far = pair.far;
 	fixture->leg = leg_new_plain(fixture->loop, pair.near);
-	leg_join(fixture->leg, &fixture->sink.leg, &listener, fixture);
+	leg_attach(fixture->leg, &fixture->sink.leg, &listener, fixture);
 	look(fixture);
 	assert_int_equal(option_of(pair.near, SOL_SOCKET, SO_KEEPALIVE), 1);
 	assert_int_equal(option_of(pair.near, IPPROTO_TCP, TCP_KEEPIDLE), 25);
@@ -406,17 +406,17 @@ static void keeps_what_the_other_side_does_not_take_and_credits_what_it_takes(vo
 	struct leg *source = &fixture->sink.leg; /* here the double is where bytes come from, too */
 	struct sink other = {.takes = 2};
 	leg_init(&other.leg, &sink_ops, fixture->loop);
-	leg_join(source, &other.leg, &listener, fixture);
+	leg_attach(source, &other.leg, &listener, fixture);
 	leg_deliver(source, SPAN_LITERAL("abcde"));
-	assert_int_equal(fixture->sink.took, 2);
-	assert_int_equal(buf_len(&source->kept), 3);
+	assert_int_equal(fixture->sink.consumed, 2);
+	assert_int_equal(buf_len(&source->buffered), 3);
 	other.takes = 100;
 	leg_deliver(source, SPAN_LITERAL("fg")); /* never past what waits */
 	assert_int_equal(other.len, 2);
-	assert_true(leg_deliver_kept(source));
+	assert_true(leg_deliver_buffered(source));
 	assert_memory_equal(other.bytes, "abcdefg", 7);
-	assert_int_equal(fixture->sink.took, 7);
-	assert_null(source->kept.ptr); /* no memory while nothing waits */
+	assert_int_equal(fixture->sink.consumed, 7);
+	assert_null(source->buffered.ptr); /* no memory while nothing waits */
 }
 
 #define LEG_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

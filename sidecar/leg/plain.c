@@ -112,7 +112,7 @@ static void before_push(struct plain_leg *plain, size_t len)
 static enum io_result plain_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
 {
 	struct plain_leg *plain = plain_of(leg);
-	*out_len = leg_take_kept(leg, to, cap); /* put back by an attempt that failed */
+	*out_len = leg_take_buffered(leg, to, cap); /* put back by an attempt that failed */
 	if (*out_len > 0)
 		return IO_DONE;
 	if (plain->is_drained)
@@ -171,7 +171,7 @@ static void plain_push_end(struct leg *leg)
 	leg->listener->on_ended(leg);
 }
 
-static void plain_took(struct leg *leg, size_t len)
+static void plain_consumed(struct leg *leg, size_t len)
 {
 	(void)leg; /* the kernel's window opens by itself when we read on */
 	(void)len;
@@ -186,7 +186,7 @@ static bool is_standing_still(const struct leg *leg, uint64_t now_ms)
 
 /* Epoll would tell of a reset at any time, but libev takes a descriptor without an interest out of it, and to keep it
  * there would cost a system call at every pause of every transfer. */
-static void look_for_reset(struct plain_leg *plain, uint64_t now_ms)
+static void check_for_reset(struct plain_leg *plain, uint64_t now_ms)
 {
 	if ((plain->interest & LOOP_READ) != 0)
 		return;
@@ -201,27 +201,27 @@ static void look_for_reset(struct plain_leg *plain, uint64_t now_ms)
 
 /* The kernel's own TCP_USER_TIMEOUT would also end a connection whose reader is alive and only does not read
  * (docs/decisions/022). */
-static void look_for_silence(struct plain_leg *plain, const struct leg_look *look)
+static void check_for_silence(struct plain_leg *plain, const struct leg_inspection *inspection)
 {
 	struct socket_unacked unacked = socket_unacked(plain->fd);
-	if (!unacked.has_any || plain->unacked_since_ms == 0 || unacked.silence_ms < look->silence_ms) {
-		plain->unacked_since_ms = unacked.has_any ? look->now_ms : 0;
+	if (!unacked.has_any || plain->unacked_since_ms == 0 || unacked.silence_ms < inspection->silence_ms) {
+		plain->unacked_since_ms = unacked.has_any ? inspection->now_ms : 0;
 		return;
 	}
 	bool is_unanswered = unacked.in_flight || unacked.probes >= WINDOW_PROBES;
-	if (is_unanswered && look->now_ms - plain->unacked_since_ms >= look->silence_ms)
+	if (is_unanswered && inspection->now_ms - plain->unacked_since_ms >= inspection->silence_ms)
 		plain_lost(plain, ERR_TIMEOUT, "waiting for acknowledgments of what was sent to it");
 }
 
-static void plain_look(struct leg *leg, const struct leg_look *look)
+static void plain_inspect(struct leg *leg, const struct leg_inspection *inspection)
 {
 	struct plain_leg *plain = plain_of(leg);
 	if (!plain->has_keepalive) /* here, so that a short connection does not pay for it */
-		socket_set_keepalive(plain->fd, &look->keepalive);
+		socket_set_keepalive(plain->fd, &inspection->keepalive);
 	plain->has_keepalive = true;
-	look_for_reset(plain, look->now_ms);
-	if (look->asks_kernel && !leg->is_reset)
-		look_for_silence(plain, look);
+	check_for_reset(plain, inspection->now_ms);
+	if (inspection->asks_kernel && !leg->is_reset)
+		check_for_silence(plain, inspection);
 }
 
 static void plain_reset(struct leg *leg)
@@ -249,9 +249,9 @@ static const struct leg_ops plain_ops = {
 	.pull = plain_pull,
 	.push = plain_push,
 	.push_end = plain_push_end,
-	.took = plain_took,
+	.consumed = plain_consumed,
 	.watch = plain_watch,
-	.look = plain_look,
+	.inspect = plain_inspect,
 	.reset = plain_reset,
 	.free = plain_free,
 	.peer = plain_peer,

@@ -82,7 +82,7 @@ static void pump(struct leg *leg)
 {
 	uint8_t scratch[SCRATCH_LEN];
 	for (unsigned turn = 0; turn < PUMP_TURNS; turn++) {
-		if (!leg_deliver_kept(leg) || leg->is_reset || leg->in_ended)
+		if (!leg_deliver_buffered(leg) || leg->is_reset || leg->in_ended)
 			return;
 		size_t len = 0;
 		switch (leg->ops->pull(leg, scratch, sizeof(scratch), &len)) {
@@ -98,7 +98,7 @@ static void pump(struct leg *leg)
 			return;
 		}
 	}
-	if (buf_len(&leg->kept) == 0 && !leg->is_reset)
+	if (buf_len(&leg->buffered) == 0 && !leg->is_reset)
 		leg->ops->watch(leg);
 }
 
@@ -153,7 +153,7 @@ static void on_idle_deadline(struct loop_timer *timer)
 /* A socket's watcher tells by itself; a stream may hold bytes, or its end, from before. */
 static bool needs_start(const struct leg *leg)
 {
-	return leg->ops->push == NULL || leg->is_reset || buf_len(&leg->kept) > 0;
+	return leg->ops->push == NULL || leg->is_reset || buf_len(&leg->buffered) > 0;
 }
 
 static void take_up(struct relay *relay, struct leg *leg)
@@ -174,8 +174,8 @@ struct relay *relay_start(const struct relay_options *options)
 	relay->on_end = options->on_end;
 	relay->arg = options->arg;
 	relay->idle_ms = options->idle_ms;
-	leg_join(relay->downstream, relay->upstream, &relay_listener, relay);
-	leg_join(relay->upstream, relay->downstream, &relay_listener, relay);
+	leg_attach(relay->downstream, relay->upstream, &relay_listener, relay);
+	leg_attach(relay->upstream, relay->downstream, &relay_listener, relay);
 	if (relay->idle_ms != 0)
 		loop_timer_start(relay->loop, &relay->idle, relay->idle_ms, on_idle_deadline);
 	if (needs_start(relay->upstream))
@@ -186,12 +186,12 @@ struct relay *relay_start(const struct relay_options *options)
 	return relay;
 }
 
-void relay_look(struct relay *relay, const struct leg_look *look)
+void relay_inspect(struct relay *relay, const struct leg_inspection *inspection)
 {
 	if (relay->has_ended)
 		return;
-	leg_look(relay->downstream, look);
-	leg_look(relay->upstream, look);
+	leg_inspect(relay->downstream, inspection);
+	leg_inspect(relay->upstream, inspection);
 }
 
 struct relay_counts relay_counts(const struct relay *relay)

@@ -30,9 +30,9 @@ struct relay_options {
 	void *arg;
 };
 struct relay *relay_start(const struct relay_options *options);
-struct leg_look;
+struct leg_inspection;
 /* About once per second: notices what no event tells of. */
-void relay_look(struct relay *relay, const struct leg_look *look);
+void relay_inspect(struct relay *relay, const struct leg_inspection *inspection);
 struct relay_counts relay_counts(const struct relay *relay);
 void relay_cut(
 	struct relay *relay); /* resets both sides now (policy_changed, withdrawn, drained); on_end is not called */

@@ -52,11 +52,11 @@ static json_t *identity(const struct credentials *credentials, int64_t now_s)
 {
 	const struct svid *svid = credentials_svid(credentials);
 	char serial[64];
-	int64_t runway_s = svid_not_after_s(svid) - now_s;
+	int64_t time_to_expiry_s = svid_not_after_s(svid) - now_s;
 	return json_pack("{s:o, s:s, s:o, s:o, s:I, s:b, s:o}", "id", page_text(credentials_id(credentials)->text),
 		"serial", describe_hex(svid_serial(svid), serial, sizeof(serial)), "not_before",
 		page_time_s(svid_not_before_s(svid)), "not_after", page_time_s(svid_not_after_s(svid)),
-		"runway_seconds", (json_int_t)(runway_s > 0 ? runway_s : 0), "valid",
+		"time_to_expiry_seconds", (json_int_t)(time_to_expiry_s > 0 ? time_to_expiry_s : 0), "valid",
 		credentials_are_valid(credentials, now_s), "chain", chain(svid));
 }
 

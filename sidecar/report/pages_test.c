@@ -27,7 +27,7 @@ static void certs_tells_who_we_are_until_when_and_whom_we_trust(void **state)
 	json_t *identity = json_object_get(page, "identity");
 	assert_string_equal(text_of(identity, "id"), "spiffe://td.test/a");
 	assert_string_equal(text_of(identity, "not_after"), "2026-01-01T01:00:00Z");
-	assert_int_equal(json_integer_value(json_object_get(identity, "runway_seconds")), 3000);
+	assert_int_equal(json_integer_value(json_object_get(identity, "time_to_expiry_seconds")), 3000);
 	assert_true(json_is_true(json_object_get(identity, "valid")));
 	json_t *chain = json_object_get(identity, "chain");
 	assert_int_equal(json_array_size(chain), 2);
@@ -46,7 +46,7 @@ static void certs_says_when_an_identity_is_over_or_was_never_there(void **state)
 		test_mesh_credentials(mesh, "spiffe://td.test/a");
 	OWNED json_t *over = page_certs(credentials, NOW_S + 7200);
 	json_t *identity = json_object_get(over, "identity");
-	assert_int_equal(json_integer_value(json_object_get(identity, "runway_seconds")), 0);
+	assert_int_equal(json_integer_value(json_object_get(identity, "time_to_expiry_seconds")), 0);
 	assert_true(json_is_false(json_object_get(identity, "valid")));
 	OWNED json_t *none = page_certs(NULL, NOW_S);
 	assert_true(json_is_null(json_object_get(none, "identity")));

@@ -35,7 +35,7 @@ void answer_unref(struct answer *answer)
 	for (size_t i = 0; i < answer->num_endpoints; i++)
 		spiffe_id_done(&answer->endpoints[i].id);
 	mem_free(answer->endpoints);
-	mem_free(answer->because);
+	mem_free(answer->reason);
 	mem_free(answer);
 }
 

@@ -16,7 +16,7 @@ struct answer {        /* about one destination */
 	uint64_t version;
 	struct addr destination;
 	enum destination_kind kind;
-	char *because; /* plain, unknown: why, in words. meshed: the service's name or NULL. Owned */
+	char *reason; /* plain, unknown: why, in words. meshed: the service's name or NULL. Owned */
 	struct endpoint *endpoints;
 	size_t num_endpoints; /* meshed; 0: none is there now */
 	size_t num_draining;  /* of these, the last ones: about to end, for when the others cannot be reached */

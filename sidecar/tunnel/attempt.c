@@ -40,7 +40,7 @@ static void attempt_free(struct stream_attempt *attempt)
 	loop_task_cancel(&attempt->telling);
 	loop_timer_stop(&attempt->waiting);
 	if (attempt->downstream != NULL)
-		leg_part(attempt->downstream);
+		leg_detach(attempt->downstream);
 	buf_done(&attempt->early);
 	mem_free(attempt->failure);
 	mem_free(attempt);
@@ -85,9 +85,9 @@ static void give_back_early(struct stream_attempt *attempt, size_t from)
 	if (downstream == NULL || downstream->is_reset || (buf_len(&attempt->early) == from && !is_end_due))
 		return;
 	uint8_t rest[EARLY_MAX];
-	size_t rest_len = leg_take_kept(downstream, rest, sizeof(rest));
+	size_t rest_len = leg_take_buffered(downstream, rest, sizeof(rest));
 	leg_put_back(downstream, span_from(buf_span(&attempt->early), from));
-	CHECK(buf_append(&downstream->kept, span_of(rest, rest_len)) == ERR_NONE);
+	CHECK(buf_append(&downstream->buffered, span_of(rest, rest_len)) == ERR_NONE);
 	buf_done(&attempt->early);
 	attempt->early_ended = false;
 }
@@ -241,7 +241,7 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
 	if (first > WINDOW_START)
 		h2_stream_set_window(tunnel->h2, stream->id, first);
 	if (attempt->downstream != NULL) {
-		leg_join(attempt->downstream, NULL, &early_listener, attempt);
+		leg_attach(attempt->downstream, NULL, &early_listener, attempt);
 		h2_stream_ready(tunnel->h2, stream->id); /* what the app has sent by now leaves with the CONNECT */
 	}
 	return ERR_NONE;

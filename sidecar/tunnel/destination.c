@@ -172,8 +172,8 @@ static bool is_better(const struct tunnel *one, const struct tunnel *other)
 	bool suspect = tunnel_is_suspect(one), other_suspect = tunnel_is_suspect(other);
 	if (suspect != other_suspect)
 		return other_suspect;
-	bool hogged = tunnel_is_hogged(one), other_hogged = tunnel_is_hogged(other);
-	return hogged != other_hogged ? other_hogged : load_of(one) < load_of(other);
+	bool hogged = tunnel_is_busy(one), other_busy = tunnel_is_busy(other);
+	return hogged != other_busy ? other_busy : load_of(one) < load_of(other);
 }
 
 bool destination_is_suspect(const struct destination *destination)
@@ -237,7 +237,7 @@ static bool is_worth_waiting(const struct destination *destination, const struct
 /* The one that is hogged works meanwhile: later connections find the new one. */
 static void spread(struct destination *destination, const struct tunnel *best)
 {
-	if (tunnel_is_hogged(best) && destination->num_opening == 0 && may_spread(destination))
+	if (tunnel_is_busy(best) && destination->num_opening == 0 && may_spread(destination))
 		open_one(destination);
 }
 

@@ -43,7 +43,7 @@ struct stream *stream_new(struct tunnel *tunnel)
 static void free_left(struct stream *stream)
 {
 	window_close(&stream->window, stream->budget);
-	buf_done(&stream->leg.kept);
+	buf_done(&stream->leg.buffered);
 	mem_free(stream);
 }
 
@@ -82,8 +82,8 @@ void stream_discard(struct stream *stream)
 void stream_release(struct stream *stream)
 {
 	stream->is_held = false;
-	leg_part(&stream->leg);
-	buf_done(&stream->leg.kept);
+	leg_detach(&stream->leg);
+	buf_done(&stream->leg.buffered);
 	if (stream->tunnel == NULL) {
 		free_left(stream);
 		return;
@@ -130,7 +130,7 @@ static void note_moved(struct stream *stream, size_t len)
 	}
 	stream->moved += (uint32_t)len;
 	if (stream->moved >= HOG_BYTES)
-		stream->tunnel->hogged_until_ms = now_ms + HOG_REMEMBERED_MS;
+		stream->tunnel->busy_until_ms = now_ms + HOG_REMEMBERED_MS;
 }
 
 enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap, size_t *out_len)
@@ -196,7 +196,7 @@ static void grow_window(struct stream *stream, size_t len, bool keeps_up)
 	if (has_share && change != WINDOW_GROWN)
 		tunnel_windows_give(tunnel, size);
 	if (is_full && keeps_up && !has_share)
-		tunnel_set_relieve_peer(tunnel);
+		tunnel_set_shed_peer(tunnel);
 	switch (change) {
 	case WINDOW_SAME:
 		break;
@@ -204,7 +204,7 @@ static void grow_window(struct stream *stream, size_t len, bool keeps_up)
 		widen(stream, size);
 		break;
 	case WINDOW_OVER_BUDGET:
-		tunnel_set_relieve(tunnel->set);
+		tunnel_set_shed(tunnel->set);
 		break;
 	}
 }
@@ -216,14 +216,14 @@ void stream_on_data(struct stream *stream, struct span bytes)
 	struct leg *leg = &stream->leg;
 	note_moved(stream, bytes.len);
 	shrink_window(stream);
-	bool kept_before = buf_len(&leg->kept) > 0;
+	bool buffered_before = buf_len(&leg->buffered) > 0;
 	leg_deliver(leg, bytes);
 	if (leg->is_reset)
 		return;
-	bool keeps = buf_len(&leg->kept) > 0;
-	if (keeps && !kept_before)
+	bool keeps = buf_len(&leg->buffered) > 0;
+	if (keeps && !buffered_before)
 		stream->unread_since_ms = loop_now_ms(leg->loop);
-	grow_window(stream, bytes.len, !kept_before);
+	grow_window(stream, bytes.len, !buffered_before);
 	if (keeps && leg->other != NULL && leg->other->ops->push == NULL && !leg->is_reset)
 		leg->other->ops->wake(leg->other);
 }
@@ -268,7 +268,7 @@ static void drop_from(struct stream *stream, struct leg *other)
 			lose_after_end(stream);
 			return;
 		}
-		other->ops->took(other, len);
+		other->ops->consumed(other, len);
 	}
 	other->ops->watch(other);
 }
@@ -318,9 +318,9 @@ void stream_cut(struct stream *stream, const struct why *why)
 static enum io_result stream_leg_pull(struct leg *leg, uint8_t *to, size_t cap, size_t *out_len)
 {
 	struct stream *stream = stream_of_leg(leg);
-	size_t len = leg_take_kept(leg, to, cap);
+	size_t len = leg_take_buffered(leg, to, cap);
 	if (len > 0) {
-		leg->ops->took(leg, len);
+		leg->ops->consumed(leg, len);
 		*out_len = len;
 		return IO_DONE;
 	}
@@ -339,7 +339,7 @@ static void stream_leg_wake(struct leg *leg)
 		h2_stream_ready(h2_of(stream), stream->id);
 }
 
-static void stream_leg_took(struct leg *leg, size_t len)
+static void stream_leg_consumed(struct leg *leg, size_t len)
 {
 	struct stream *stream = stream_of_leg(leg);
 	uint32_t settled = window_settle(&stream->window, stream->budget, len);
@@ -374,7 +374,7 @@ static const struct svid *stream_leg_peer(const struct leg *leg)
 static const struct leg_ops stream_ops = {
 	.pull = stream_leg_pull,
 	.wake = stream_leg_wake,
-	.took = stream_leg_took,
+	.consumed = stream_leg_consumed,
 	.watch = stream_leg_watch,
 	.reset = stream_leg_reset,
 	.free = stream_leg_free,

@@ -20,7 +20,7 @@ struct stream {
 	int32_t id;
 	bool is_closed;    /* HTTP/2's last word was said */
 	bool is_held;      /* a leg, or something that will be one */
-	bool end_received; /* END_STREAM; `kept` may still hold bytes */
+	bool end_received; /* END_STREAM; `buffered` may still hold bytes */
 	bool is_refused;   /* answered with something else than 200: what it sends is dropped */
 	bool is_unwanted;  /* the peer has ended and asks for no more of ours */
 	uint64_t unwanted_since_ms;
@@ -28,7 +28,7 @@ struct stream {
 	struct inbound_stream *inbound; /* inbound, until the verdict */
 	struct window window;
 	struct window_budget *budget; /* that window is charged to */
-	uint64_t unread_since_ms;     /* while `kept` holds bytes */
+	uint64_t unread_since_ms;     /* while `buffered` holds bytes */
 	uint32_t moved;               /* since moved_since_ms: does it hog the tunnel? */
 	uint32_t moved_since_ms;      /* the low bits: only short intervals are told apart */
 };

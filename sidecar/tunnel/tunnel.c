@@ -22,9 +22,9 @@ static struct tunnel *tunnel_new(struct tunnel_set *set, const struct addr *remo
 	return tunnel;
 }
 
-static void bury(struct loop_task *task)
+static void free_deferred(struct loop_task *task)
 {
-	struct tunnel *tunnel = container_of(task, struct tunnel, bury);
+	struct tunnel *tunnel = container_of(task, struct tunnel, free_deferred);
 	tunnel_set_remove(tunnel);
 	h2_session_free(tunnel->h2);
 	tls_session_free(tunnel->tls);
@@ -90,7 +90,7 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *reason)
 		stream_cut(tunnel->streams, why);
 	tell_loss(tunnel, failed, why);
 	tunnel->set->hooks->on_gone(tunnel, why);
-	loop_task_post(tunnel->set->loop, &tunnel->bury, bury);
+	loop_task_post(tunnel->set->loop, &tunnel->free_deferred, free_deferred);
 }
 
 /* From a task: nobody expects an answer within the call that asked. */
@@ -128,7 +128,7 @@ struct tunnel *tunnel_new_inbound(struct tunnel_set *set, const struct addr *fro
 void tunnel_discard(struct tunnel *tunnel)
 {
 	give_places(tunnel);
-	bury(&tunnel->bury);
+	free_deferred(&tunnel->free_deferred);
 }
 
 void tunnel_begin(struct tunnel *tunnel, int fd)
@@ -163,9 +163,9 @@ const struct svid *tunnel_peer(const struct tunnel *tunnel)
 	return tunnel->tls == NULL ? NULL : tls_session_peer(tunnel->tls);
 }
 
-bool tunnel_is_hogged(const struct tunnel *tunnel)
+bool tunnel_is_busy(const struct tunnel *tunnel)
 {
-	return loop_now_ms(tunnel->set->loop) < tunnel->hogged_until_ms;
+	return loop_now_ms(tunnel->set->loop) < tunnel->busy_until_ms;
 }
 
 bool tunnel_may_open(const struct tunnel *tunnel)

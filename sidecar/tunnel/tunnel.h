@@ -40,7 +40,7 @@ struct tunnel {
 	enum err connect_err; /* of a connect() that failed at once */
 	struct loop_io io;
 	int connecting_fd; /* before TLS owns it; else -1 */
-	struct loop_task flush, bury;
+	struct loop_task flush, free_deferred;
 	struct loop_timer timer;
 	struct tls_session *tls;
 	struct h2_session *h2;
@@ -56,13 +56,13 @@ struct tunnel {
 	unsigned num_abandoned;       /* inbound: given up by the peer before the verdict */
 	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
 
-	uint64_t shaking_ms;                    /* TCP stood, and TLS began */
+	uint64_t handshake_time_ms;             /* TCP stood, and TLS began */
 	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */
 	uint64_t asked_ms;                      /* first byte out since heard_ms; before it: nothing is out */
 	uint64_t drained_ms;                    /* is_draining: since when */
 	uint64_t drain_at_ms;                   /* 0: no such time */
 	int64_t leave_at_s;                     /* trusted time: GOAWAY, before the identity of either end expires */
-	uint64_t hogged_until_ms;               /* one of its streams takes much of it */
+	uint64_t busy_until_ms;                 /* one of its streams takes much of it */
 	uint64_t rtt_at_ms;
 	uint32_t rtt_ms;
 
@@ -90,7 +90,7 @@ void tunnel_name_peer(const struct tunnel *tunnel, struct why *why);
 bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes);
 void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes);
 const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */
-bool tunnel_is_hogged(const struct tunnel *tunnel);
+bool tunnel_is_busy(const struct tunnel *tunnel);
 uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the kernel's measure, asked now and then */
 bool tunnel_may_open(const struct tunnel *tunnel); /* a stream, now */
 /* Nothing has been heard for 2 s although the peer's kernel owes us acknowledgments: it may be gone. */

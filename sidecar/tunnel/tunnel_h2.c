@@ -8,7 +8,7 @@ enum {
 	HEADER_BYTES = 16 * 1024,
 	LEAVE_BEFORE_S =
 		5, /* what a caller may take from choosing a tunnel to its CONNECT being here, and the clocks */
-	LATE_TUNNEL_MS = 1000, /* of a tunnel that was accepted, or shaking hands, while draining */
+	LATE_TUNNEL_MS = 1000, /* of a tunnel that was accepted, or handshaking, while draining */
 };
 
 static void on_headers(
@@ -74,7 +74,7 @@ static void on_settings(void *arg)
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)
 		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel),
-			tunnel->emptied_ms - tunnel->shaking_ms);
+			tunnel->emptied_ms - tunnel->handshake_time_ms);
 	tunnel->set->hooks->on_open(tunnel);
 }
 

@@ -144,7 +144,7 @@ void tunnel_want_flush(struct tunnel *tunnel)
 	loop_task_post(tunnel->set->loop, &tunnel->flush, on_flush);
 }
 
-/* --- leaving --- */
+/* --- closing --- */
 
 /* Unread bytes would make the kernel send a reset, which may overtake what was just written. */
 static void read_away(int fd)

@@ -7,7 +7,7 @@
 #include "sidecar/tunnel/connect_request.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
-#include "sidecar/tunnel/tunnel_door.h"
+#include "sidecar/tunnel/tunnel_admission.h"
 
 enum {
 	HANDSHAKES_DEFAULT = 256,
@@ -19,7 +19,7 @@ enum {
 
 struct tunnel_server {
 	struct tunnel_set set;
-	struct tunnel_door *door;
+	struct tunnel_admission *admission;
 	void (*on_stream)(void *arg, struct inbound_stream *stream);
 	void (*on_abandon)(void *arg, struct inbound_stream *stream);
 	void *arg;
@@ -42,7 +42,7 @@ static void answer_refusal(struct stream *stream, unsigned status, const char *r
 	size_t num_headers = connect_answer_encode(status, reason, status_text, headers);
 	stream->is_refused = true;
 	stream->is_held = false;
-	buf_done(&stream->leg.kept); /* bytes that came before the verdict */
+	buf_done(&stream->leg.buffered); /* bytes that came before the verdict */
 	stream->next_answered = tunnel->answered_last;
 	tunnel->answered_last = stream;
 	if (h2_stream_respond(tunnel->h2, stream->id, headers, num_headers, true) != ERR_NONE)
@@ -154,7 +154,7 @@ static void on_gone(struct tunnel *tunnel, const struct why *why)
 static enum err on_identified(struct tunnel *tunnel, struct why *why)
 {
 	struct tunnel_server *server = tunnel->set->owner;
-	return tunnel_door_identify(server->door, tunnel, why);
+	return tunnel_admission_identify(server->admission, tunnel, why);
 }
 
 static const struct tunnel_hooks server_hooks = {
@@ -187,7 +187,7 @@ struct tunnel_server *tunnel_server_new(const struct tunnel_server_options *opti
 	server->on_abandon = options->on_abandon;
 	server->arg = options->arg;
 	tunnel_set_init(&server->set);
-	server->door = tunnel_door_new(
+	server->admission = tunnel_admission_new(
 		&server->set, options->max_handshakes == 0 ? HANDSHAKES_DEFAULT : options->max_handshakes);
 	return server;
 }
@@ -197,7 +197,7 @@ void tunnel_server_free(struct tunnel_server *server)
 	if (server == NULL)
 		return;
 	tunnel_set_done(&server->set);
-	tunnel_door_free(server->door);
+	tunnel_admission_free(server->admission);
 	mem_free(server);
 }
 
@@ -208,7 +208,7 @@ static enum err adopt(struct tunnel_server *server, int fd, const struct addr *f
 		return why_set(why, ERR_UNAVAILABLE, "an own identity that is valid now",
 			"look at identity: is the control plane reachable?", "none");
 	struct tunnel *tunnel = tunnel_new_inbound(&server->set, from);
-	enum err err = tunnel_door_enter(server->door, tunnel, why);
+	enum err err = tunnel_admission_enter(server->admission, tunnel, why);
 	if (err == ERR_NONE)
 		tunnel_begin(tunnel, fd);
 	else

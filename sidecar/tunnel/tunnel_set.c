@@ -59,9 +59,9 @@ void tunnel_set_done(struct tunnel_set *set)
 	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
 		tunnel_end(tunnel, &closing);
 	while (set->tunnels != NULL) {
-		struct loop_task *bury = &set->tunnels->bury;
-		loop_task_cancel(bury);
-		bury->on_run(bury);
+		struct loop_task *free_deferred = &set->tunnels->free_deferred;
+		loop_task_cancel(free_deferred);
+		free_deferred->on_run(free_deferred);
 	}
 	loop_task_cancel(&set->round);
 	shares_free(set->windows);
@@ -171,7 +171,7 @@ void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes)
 static bool is_unread(const struct stream *stream, uint64_t now_ms)
 {
 	return stream->is_held && !stream->leg.is_reset && window_charged(&stream->window) > 0 &&
-	       buf_len(&stream->leg.kept) > 0 && now_ms - stream->unread_since_ms >= UNREAD_TOO_LONG_MS;
+	       buf_len(&stream->leg.buffered) > 0 && now_ms - stream->unread_since_ms >= UNREAD_TOO_LONG_MS;
 }
 
 static uint64_t unread_of(const struct tunnel *tunnel, uint64_t now_ms)
@@ -219,18 +219,18 @@ static struct stream *find_longest_unread(const struct tunnel_set *set, const st
 	return longest;
 }
 
-static bool is_time_to_relieve(struct tunnel_set *set, uint64_t now_ms)
+static bool is_time_to_shed(struct tunnel_set *set, uint64_t now_ms)
 {
-	if (set->relieved_ms != 0 && now_ms - set->relieved_ms < RELIEVE_EVERY_MS)
+	if (set->shed_ms != 0 && now_ms - set->shed_ms < RELIEVE_EVERY_MS)
 		return false;
-	set->relieved_ms = now_ms;
+	set->shed_ms = now_ms;
 	return true;
 }
 
-void tunnel_set_relieve(struct tunnel_set *set)
+void tunnel_set_shed(struct tunnel_set *set)
 {
 	uint64_t now_ms = loop_now_ms(set->loop);
-	const struct tunnel *heaviest = is_time_to_relieve(set, now_ms) ? find_heaviest(set, now_ms) : NULL;
+	const struct tunnel *heaviest = is_time_to_shed(set, now_ms) ? find_heaviest(set, now_ms) : NULL;
 	if (heaviest == NULL)
 		return;
 	struct stream *longest = find_longest_unread(set, heaviest, now_ms);
@@ -238,10 +238,10 @@ void tunnel_set_relieve(struct tunnel_set *set)
 	stream_limit(longest);
 }
 
-void tunnel_set_relieve_peer(struct tunnel *tunnel)
+void tunnel_set_shed_peer(struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
-	if (!is_time_to_relieve(tunnel->set, now_ms))
+	if (!is_time_to_shed(tunnel->set, now_ms))
 		return;
 	struct stream *longest = find_longest_unread(tunnel->set, tunnel, now_ms);
 	if (longest != NULL)

@@ -47,7 +47,7 @@ struct tunnel_set {
 	struct shares *windows; /* the window budget, by the peer's identity */
 	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
 	struct loop_task round; /* counts them anew */
-	uint64_t relieved_ms;   /* when streams were last looked at for the budget's sake */
+	uint64_t shed_ms;       /* when streams were last looked at for the budget's sake */
 	uint8_t *in;            /* plaintext under way; between two calls it holds nothing */
 	struct buf out;         /* frames under way, likewise */
 };
@@ -64,6 +64,6 @@ int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set);
 void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg);
 int64_t tunnel_set_now_s(const struct tunnel_set *set); /* trusted time */
 /* The budget is used up: the longest-unread streams of the identity that holds most of it are reset. */
-void tunnel_set_relieve(struct tunnel_set *set);
+void tunnel_set_shed(struct tunnel_set *set);
 /* The share of this tunnel's identity is used up: its longest-unread stream is reset. */
-void tunnel_set_relieve_peer(struct tunnel *tunnel);
+void tunnel_set_shed_peer(struct tunnel *tunnel);

@@ -1,4 +1,4 @@
-/* A tunnel's deadlines: connecting, shaking hands, silence, idleness, goodbye. One timer; traffic does not move it. */
+/* A tunnel's deadlines: connecting, handshaking, silence, idleness, goodbye. One timer; traffic does not move it. */
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
@@ -23,7 +23,7 @@ static uint64_t idle_limit_ms(const struct tunnel *tunnel)
 	return tunnel->set->outbound ? idle_ms : idle_ms * INBOUND_IDLE_FACTOR;
 }
 
-static void look_at_empty(struct tunnel *tunnel, uint64_t now_ms)
+static void inspect_empty(struct tunnel *tunnel, uint64_t now_ms)
 {
 	uint64_t empty_ms = now_ms - tunnel->emptied_ms;
 	if (!tunnel->is_draining && empty_ms >= idle_limit_ms(tunnel))
@@ -32,7 +32,7 @@ static void look_at_empty(struct tunnel *tunnel, uint64_t now_ms)
 		tunnel_lost(tunnel, &(struct why){0}); /* its peer does not close, and nothing is on it */
 }
 
-static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
+static void inspect_silence(struct tunnel *tunnel, uint64_t now_ms)
 {
 	if (tunnel->awaits_ping && tunnel->heard_ms >= tunnel->ping_ms)
 		tunnel->awaits_ping = false;
@@ -49,7 +49,7 @@ static void look_at_silence(struct tunnel *tunnel, uint64_t now_ms)
 	h2_session_ping(tunnel->h2);
 }
 
-static void look_at_drain(struct tunnel *tunnel, uint64_t now_ms)
+static void inspect_drain(struct tunnel *tunnel, uint64_t now_ms)
 {
 	bool is_time = tunnel->drain_at_ms != 0 && now_ms >= tunnel->drain_at_ms;
 	if (!tunnel->is_draining && (is_time || tunnel_set_now_s(tunnel->set) >= tunnel->leave_at_s))
@@ -58,17 +58,17 @@ static void look_at_drain(struct tunnel *tunnel, uint64_t now_ms)
 		h2_session_shutdown_end(tunnel->h2);
 }
 
-static void look_at_open(struct tunnel *tunnel)
+static void inspect_open(struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
-	look_at_drain(tunnel, now_ms);
+	inspect_drain(tunnel, now_ms);
 	/* The budget is the whole process's: others may wait for what readers of this set hold. */
 	if (window_budget_left(tunnel->set->budget) < WINDOW_START)
-		tunnel_set_relieve(tunnel->set);
+		tunnel_set_shed(tunnel->set);
 	if (tunnel->num_streams == 0)
-		look_at_empty(tunnel, now_ms);
+		inspect_empty(tunnel, now_ms);
 	else
-		look_at_silence(tunnel, now_ms);
+		inspect_silence(tunnel, now_ms);
 	tunnel_rearm(tunnel);
 }
 
@@ -89,7 +89,7 @@ void tunnel_on_timer(struct loop_timer *timer)
 			"no SETTINGS");
 		return;
 	case TUNNEL_OPEN:
-		look_at_open(tunnel);
+		inspect_open(tunnel);
 		return;
 	case TUNNEL_LEAVING:
 		tunnel_lost(tunnel, &(struct why){0});
@@ -126,7 +126,7 @@ static uint64_t until_drain_ms(const struct tunnel *tunnel, uint64_t now_ms)
 }
 
 /* At least as often as silence is looked for: the clock may have jumped, and the budget is looked at. */
-static uint64_t next_look_ms(const struct tunnel *tunnel)
+static uint64_t next_poll_ms(const struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop), ping_ms = tunnel->set->limits.ping_ms;
 	uint64_t silence_ms = until_silence_ms(tunnel, now_ms), drain_ms = until_drain_ms(tunnel, now_ms);
@@ -135,7 +135,7 @@ static uint64_t next_look_ms(const struct tunnel *tunnel)
 }
 
 /* Who connects and says nothing holds a place that another needs. */
-static uint64_t shaking_limit_ms(const struct tunnel *tunnel)
+static uint64_t handshake_limit_ms(const struct tunnel *tunnel)
 {
 	uint64_t timeout_ms = tunnel->set->limits.handshake_timeout_ms;
 	bool is_silent = !tunnel->set->outbound && !tunnel->is_greeted;
@@ -151,13 +151,13 @@ void tunnel_rearm(struct tunnel *tunnel)
 		delay_ms = limits->connect_timeout_ms;
 		break;
 	case TUNNEL_SHAKING:
-		delay_ms = shaking_limit_ms(tunnel);
+		delay_ms = handshake_limit_ms(tunnel);
 		break;
 	case TUNNEL_SETTLING: /* the handshake's deadline goes on until SETTINGS */
 		delay_ms = limits->handshake_timeout_ms;
 		break;
 	case TUNNEL_OPEN:
-		delay_ms = next_look_ms(tunnel);
+		delay_ms = next_poll_ms(tunnel);
 		break;
 	case TUNNEL_LEAVING:
 		delay_ms = GOODBYE_MS;

@@ -51,7 +51,7 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 	if (log_enabled(LOG_LEVEL_DEBUG)) /* otherwise nobody listens, and the session does no work for it */
 		tls_session_trace(tunnel->tls, on_step, tunnel);
 	tunnel->state = TUNNEL_SHAKING;
-	tunnel->shaking_ms = loop_now_ms(set->loop);
+	tunnel->handshake_time_ms = loop_now_ms(set->loop);
 	tunnel_start(tunnel, LOOP_READ);
 	tunnel_rearm(tunnel);
 	return ERR_NONE;

@@ -30,32 +30,32 @@ static void discovery(struct span bytes, struct why *why)
 		CHECK(up.destinations[i].ip.family == AF_INET || up.destinations[i].ip.family == AF_INET6);
 }
 
-static void token_order(struct span bytes, struct why *why)
+static void token_request(struct span bytes, struct why *why)
 {
-	struct token_order order = {0};
-	CHECK(token_order_parse(bytes, &order, why) == why->err);
+	struct token_request order = {0};
+	CHECK(token_request_parse(bytes, &order, why) == why->err);
 	CHECK(order.num_networks <= OPERATOR_NETWORKS_MAX && order.id_len <= SPIFFE_ID_MAX);
 	CHECK(order.ttl_s >= 0);
 }
 
-static void ban_order(struct span bytes, struct why *why)
+static void ban_request(struct span bytes, struct why *why)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	CHECK(ban_order_parse(bytes, &id, why) == why->err);
+	CHECK(ban_request_parse(bytes, &id, why) == why->err);
 	CHECK((why->err == ERR_NONE) == (id.text != NULL));
 }
 
-static void release_order(struct span bytes, struct why *why)
+static void release_request(struct span bytes, struct why *why)
 {
 	struct ip_addr ip = {0};
-	CHECK(release_order_parse(bytes, &ip, why) == why->err);
+	CHECK(release_request_parse(bytes, &ip, why) == why->err);
 	CHECK(why->err != ERR_NONE || ip.family == AF_INET || ip.family == AF_INET6);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const parsers[])(struct span, struct why *) = {
-		attest, identity, discovery, token_order, ban_order, release_order};
+		attest, identity, discovery, token_request, ban_request, release_request};
 	struct why why = {0};
 	if (len > 0)
 		parsers[bytes[0] % (sizeof(parsers) / sizeof(parsers[0]))](span_of(bytes + 1, len - 1), &why);

@@ -10,6 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	settings_read_text(settings, "corpus.yaml", span_of(bytes, len));
 	enum err err = control_config_read(settings, &config);
 	CHECK((err == ERR_NONE) == (config != NULL) && (err == ERR_NONE || err == ERR_CONFIG));
-	CHECK((err == ERR_NONE) == (settings_mistakes(settings)[0] == 0));
+	CHECK((err == ERR_NONE) == (settings_errors(settings)[0] == 0));
 	return 0;
 }

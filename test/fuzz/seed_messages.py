@@ -64,13 +64,13 @@ def to_the_control_plane(things):
         "attest-kubernetes": (0, "enrollment", "AttestRequest", '%s evidence { kubernetes { token: "a.b.c" } } %s' % (hello, proof)),
         "hello": (1, "identity", "IdentityUp", hello + " draining: true"),
         "renew": (1, "identity", "IdentityUp", "renew { request_id: 7 evidence { attestation_key {} } %s }" % proof),
-        "ack": (1, "identity", "IdentityUp", 'ack { epoch { incarnation: 5 counter: 9 } refused_because: "no" }'),
+        "ack": (1, "identity", "IdentityUp", 'ack { epoch { incarnation: 5 counter: 9 } refused_reason: "no" }'),
         "claim": (1, "identity", "IdentityUp", "claim {}"),
         "release": (1, "identity", "IdentityUp", "release {}"),
         "discovery-hello": (2, "discovery", "DiscoveryUp", hello),
         "subscribe": (2, "discovery", "DiscoveryUp", "subscribe { %s }" % destinations),
         "unsubscribe": (2, "discovery", "DiscoveryUp", "unsubscribe { %s }" % destinations),
-        "discovery-ack": (2, "discovery", "DiscoveryUp", 'ack { version: 3 refused_because: "because" }'),
+        "discovery-ack": (2, "discovery", "DiscoveryUp", 'ack { version: 3 refused_reason: "because" }'),
         "token": (3, "operator", "TokenCreateRequest", 'id: "%s" ttl_seconds: 60 networks: "192.0.2.0/24"' % ID),
         "ban": (4, "operator", "BanRequest", 'id: "%s"' % ID),
         "address": (5, "operator", "ReleaseRequest", 'ip: "\\xc0\\x00\\x02\\x01"'),
@@ -96,13 +96,13 @@ def to_a_sidecar(things):
         "attest": (0, "enrollment", "AttestResponse", "%s trust { %s } server_time_ms: 1700000000000" % (svid, trust)),
         "trust": (1, "identity", "IdentityDown", "trust { %s } server_time_ms: 1700000000000" % trust),
         "renewed": (1, "identity", "IdentityDown", "renewed { request_id: 7 %s }" % svid),
-        "not-renewed": (1, "identity", "IdentityDown", 'renewed { request_id: 7 refused_because: "no" retry_after_ms: 100 }'),
+        "not-renewed": (1, "identity", "IdentityDown", 'renewed { request_id: 7 refused_reason: "no" retry_after_ms: 100 }'),
         "slot": (1, "identity", "IdentityDown", "slot { within_ms: 1000 }"),
-        "claim": (1, "identity", "IdentityDown", 'claim_result { address { ip: "\\xc0\\x00\\x02\\x01" } refused_because: "taken" }'),
+        "claim": (1, "identity", "IdentityDown", 'claim_result { address { ip: "\\xc0\\x00\\x02\\x01" } refused_reason: "taken" }'),
         "mesh": (2, "discovery", "DiscoveryDown", mesh),
         "answers": (2, "discovery", "DiscoveryDown", "answers { answers { version: 1 %s meshed { endpoints { %s } "
-                    'draining_endpoints { %s } service: "s" } } answers { version: 2 %s plain { because: "p" } } '
-                    'answers { version: 3 %s unknown { because: "u" } } }' %
+                    'draining_endpoints { %s } service: "s" } } answers { version: 2 %s plain { reason: "p" } } '
+                    'answers { version: 3 %s unknown { reason: "u" } } }' %
                     (destination, endpoint, endpoint, destination, destination)),
     }
     for name, (kind, file, which, text) in inputs.items():

@@ -192,7 +192,7 @@ def shows_that_down_leaves_nothing_behind_and_spares_what_is_not_ours(story):
 
 def shows_that_wrong_flags_and_missing_rights_are_told_apart(story):
     told = _init(story, "up", "--profile", "x", "--exclude-inbound-ports", "0", "sideways", code=64).stderr
-    expect_eq(len([line for line in told.splitlines() if "expected" in line]), 3, "mistakes told at once: " + told)
+    expect_eq(len([line for line in told.splitlines() if "expected" in line]), 3, "errors told at once: " + told)
     expect_in("CAP_NET_ADMIN", _init(story, "up", uid=1000, code=77).stderr, "what is missing")
     done = story.a.run(["unshare", "--user", "--map-root-user", story.init, "up"], check=False)
     expect_eq(done.returncode, 77, "exit code for root of a user namespace that does not own this network")

@@ -21,7 +21,7 @@ def arrange(story):
 
 
 def _runway(story, of=min):
-    return of(sidecar.identity()["runway_seconds"] if sidecar.identity() else 0
+    return of(sidecar.identity()["time_to_expiry_seconds"] if sidecar.identity() else 0
               for sidecar in story.mesh.sidecars.values())
 
 

@@ -6,7 +6,7 @@
 from handfast_harness import Capture, Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
 from handfast_harness import stream
 from peers import hbone, tls
-from peers.enrolment import Enrolment, field, fields
+from peers.enrollment import Enrollment, field, fields
 from peers.on_path import give_back, take_over
 
 SECRET = b"what the application says to the true server only"
@@ -73,7 +73,7 @@ def shows_that_a_held_address_cannot_be_claimed(story):
     net, mesh = story.mesh.net, story.mesh
     take_over(net, net.thief, net.server)
     sock = net.thief.connect(mesh.control.host.ipv4, 15012, source=mesh.server.ipv4)
-    with Enrolment(None, None, story.ca.leaf(identity_of("thief")), sock=sock) as control:
+    with Enrollment(None, None, story.ca.leaf(identity_of("thief")), sock=sock) as control:
         hello, claim = field(1, field(1, 1) + field(3, b"peer")), field(4, b"")
         result = dict(control.talk("/handfast.v1.Identity/Stream", [hello, claim], lambda down: 4 in dict(fields(down))))
         refused = dict(fields(result[4])).get(2, b"")

@@ -10,7 +10,7 @@ import threading
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
 from handfast_harness.load import Load
 from peers import hbone, tls
-from peers.enrolment import Enrolment, new_key, read_token
+from peers.enrollment import Enrollment, new_key, read_token
 
 THREADS, PER_THREAD, A_SECOND = 6, 50, 10
 
@@ -41,7 +41,7 @@ def shows_that_guessed_tokens_are_refused_and_slowed_and_others_enrol(story):
     def guess(number):
         token = (true_id if number % 2 else os.urandom(16)), os.urandom(32)
         try:
-            with Enrolment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
+            with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
                 return "status " + control.attest(token, new_key()).status
         except (tls.Refused, OSError) as refused:
             return "session refused (%s)" % type(refused).__name__

@@ -7,7 +7,7 @@ import concurrent.futures
 
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of
 from peers import hbone, tls
-from peers.enrolment import Enrolment, new_key, read_token
+from peers.enrollment import Enrollment, new_key, read_token
 
 
 def arrange(story):
@@ -17,7 +17,7 @@ def arrange(story):
 
 
 def _attest(story, **words):
-    with Enrolment(story.mesh.thief, story.mesh.control.host.ipv4) as control:
+    with Enrollment(story.mesh.thief, story.mesh.control.host.ipv4) as control:
         return control.attest(**words)
 
 

@@ -8,7 +8,7 @@ import struct
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
 from handfast_harness import stream
 from peers import hbone
-from peers.enrolment import Enrolment, field, fields, make_csr, new_key
+from peers.enrollment import Enrollment, field, fields, make_csr, new_key
 
 OPERATOR = ("TokenCreate", "Status", "Ban", "Release")
 
@@ -22,7 +22,7 @@ def arrange(story):
 
 
 def _control(story, identity=True):
-    return Enrolment(story.mesh.other, story.mesh.control.host.ipv4, story.leaf if identity else None)
+    return Enrollment(story.mesh.other, story.mesh.control.host.ipv4, story.leaf if identity else None)
 
 
 def shows_that_the_applications_api_is_out_of_reach(story):

@@ -7,7 +7,7 @@ import shutil
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings
 from handfast_harness import stream
-from peers.enrolment import Enrolment, new_key, read_token
+from peers.enrollment import Enrollment, new_key, read_token
 
 CONTROL_MISTAKES = {"trust_domain": "UPPER", "mesh": {"networks": ["192.0.2.0/24", "not-a-network"]},
                     "identity": {"leaf_ttl": "soon"}, "listen": {"streams_port": 99999}, "nonsense": "x"}
@@ -22,17 +22,17 @@ def arrange(story):
     story.client = story.mesh.sidecar("client")
 
 
-def _refused_settings(story, program, mistakes, words):
-    path = settings.write(os.path.join(story.folder("bad"), "bad.yaml"), mistakes)
+def _refused_settings(story, program, errors, words):
+    path = settings.write(os.path.join(story.folder("bad"), "bad.yaml"), errors)
     done = story.mesh.stranger.run([story.binary(program), "--config", path], uid=1337, check=False)
     expect_eq(done.returncode, 64, "exit code of " + program)
     for word in words:
-        expect_in(word, done.stderr, "mistakes that %s named" % program)
+        expect_in(word, done.stderr, "errors that %s named" % program)
     expect_eq(len(done.stderr.strip().splitlines()), len(words) + 1,
               "lines, the last one naming --help, of %s: %s" % (program, done.stderr))
 
 
-def shows_that_all_five_mistakes_are_named_at_once(story):
+def shows_that_all_five_errors_are_named_at_once(story):
     _refused_settings(story, "handfast-control", CONTROL_MISTAKES,
                       ["trust_domain", "not-a-network", "leaf_ttl", "streams_port", "nonsense"])
     _refused_settings(story, "handfast-sidecar", SIDECAR_MISTAKES,
@@ -40,7 +40,7 @@ def shows_that_all_five_mistakes_are_named_at_once(story):
     done = story.mesh.stranger.run([story.binary("handfast-init"), "up", *INIT_MISTAKES], check=False)
     expect_eq(done.returncode, 64, "exit code of handfast-init")
     for word in ("--profile", '"0"', '"x"', "10.0.0.1/8", "--nonsense"):
-        expect_in(word, done.stderr, "mistakes that handfast-init named")
+        expect_in(word, done.stderr, "errors that handfast-init named")
 
 
 def shows_that_a_bad_reload_changes_nothing(story):
@@ -117,7 +117,7 @@ def shows_that_a_damaged_key_stops_the_control_plane_and_stays_as_it_is(story):
 
 def shows_that_a_csr_does_not_choose_its_identity(story):
     token = read_token(story.mesh.control.token(identity_of("modest")))
-    with Enrolment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
+    with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
         result = control.attest(token, new_key(), uris=[identity_of("client"), "spiffe://cluster.local/handfast/control"])
     expect(result.status != "0" or [name.value for name in result.ids()] == [identity_of("modest")],
            "the CSR bought %s" % (result.chain and result.ids()))

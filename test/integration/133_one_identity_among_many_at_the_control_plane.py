@@ -11,7 +11,7 @@ import itertools
 
 from handfast_harness import Mesh, TestAuthority, expect, expect_eq, expect_in, fairness, identity_of, wait_until
 from handfast_harness.certificates import Identity
-from peers.enrolment import Enrolment, Refused, field, fields, new_key, read_token
+from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
 
 GREEDY = identity_of("greedy")
 DISCOVERY, IDENTITY = "/handfast.v1.Discovery/Stream", "/handfast.v1.Identity/Stream"
@@ -27,7 +27,7 @@ def arrange(story):
 
 
 def _control(story, leaf):
-    return Enrolment(story.mesh.greedy, story.mesh.control.host.ipv4, leaf)
+    return Enrollment(story.mesh.greedy, story.mesh.control.host.ipv4, leaf)
 
 
 def _subscriptions(first):

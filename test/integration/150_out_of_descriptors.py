@@ -11,7 +11,7 @@ import socket
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings, wait_until
 from peers import tls
-from peers.enrolment import Enrolment
+from peers.enrollment import Enrollment
 from handfast_harness.control_plane import CONTROL_UID, METRICS, STREAMS
 
 DEADLINE_S = 60
@@ -118,7 +118,7 @@ def finding_i16_connections_at_their_limit_are_logged_once_and_counted(story):
     with contextlib.ExitStack() as kept:
         for _ in range(40):
             with contextlib.suppress(tls.Refused, OSError):
-                kept.enter_context(Enrolment(story.mesh.stranger, story.control.host.ipv4))
+                kept.enter_context(Enrollment(story.mesh.stranger, story.control.host.ipv4))
         wait_until("refusals to be counted", lambda: _refused(story, "connections") >= 4)
     expect_eq(_begins(story) - before, 1, "lines when the limit is reached")
     expect_eq(story.control.metrics()["handfast_control_connections_max"], 32, "the limit in the metrics")

@@ -11,7 +11,7 @@ import threading
 
 from handfast_harness import Mesh, expect, expect_eq, identity_of, wait_until
 from peers import tls
-from peers.enrolment import STREAMS, Enrolment, new_key, read_token
+from peers.enrollment import STREAMS, Enrollment, new_key, read_token
 
 DEADLINE_S = 60
 NEIGHBORS = 12
@@ -33,7 +33,7 @@ def _attest(story, host, source, token=None):
     target = story.control.host.ipv6 if ":" in source else story.control.host.ipv4
     try:
         sock = host.connect(target, STREAMS, source=source, uid=1337)  # not redirected
-        with Enrolment(host, target, sock=sock) as control:
+        with Enrollment(host, target, sock=sock) as control:
             return control.attest(token or (os.urandom(16), os.urandom(32)), new_key()).status
     except (tls.Refused, OSError) as refused:
         return type(refused).__name__

@@ -12,7 +12,7 @@ import time
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, wait_until
 from handfast_harness import stream
 from handfast_harness.certificates import Identity
-from peers.enrolment import Enrolment, Refused, field, fields, new_key, read_token
+from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
 
 IDENTITY = "/handfast.v1.Identity/Stream"
 HELLO, CLAIM, RELEASE = field(1, field(1, 1) + field(3, b"peer")), field(4, b""), field(5, b"")
@@ -126,7 +126,7 @@ def finding_o7_the_control_planes_metrics_move(story):
 
 
 def _to_control(story, leaf=None):
-    return Enrolment(story.mesh.stranger, story.mesh.control.host.ipv4, leaf)
+    return Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4, leaf)
 
 
 def finding_o7_what_the_control_plane_refuses_is_counted(story):

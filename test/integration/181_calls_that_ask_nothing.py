@@ -7,7 +7,7 @@ Rows: T8.
 import time
 
 from handfast_harness import Mesh, expect, expect_eq
-from peers import enrolment
+from peers import enrollment
 
 ATTEST = "/handfast.v1.Enrollment/Attest"
 SERVER_DEADLINE_S = 5.0
@@ -20,7 +20,7 @@ def arrange(story):
 def _call(story, body, more=()):
     """(headers of the answer, seconds until it was whole)"""
     address = story.mesh.net.control.ipv4
-    with enrolment.Enrolment(story.mesh.peer, address, timeout_s=2 * SERVER_DEADLINE_S) as control:
+    with enrollment.Enrollment(story.mesh.peer, address, timeout_s=2 * SERVER_DEADLINE_S) as control:
         started = time.monotonic()
         stream = control.request(ATTEST, body, more=more)
         return stream.headers, time.monotonic() - started

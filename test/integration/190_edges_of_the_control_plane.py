@@ -17,7 +17,7 @@ from handfast_harness import Mesh, expect_eq, identity_of, wait_until
 from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
 from peers import tls
-from peers.enrolment import Enrolment
+from peers.enrollment import Enrollment
 
 DEADLINE_S = 60
 DAY_S = 86400
@@ -50,7 +50,7 @@ def finding_i1_a_stranger_that_completes_its_handshakes_keeps_no_sidecar_out(sto
     with contextlib.ExitStack() as kept:
         for _ in range(20):
             with contextlib.suppress(tls.Refused, OSError):
-                kept.enter_context(Enrolment(story.mesh.stranger, story.control.host.ipv4))
+                kept.enter_context(Enrollment(story.mesh.stranger, story.control.host.ipv4))
         name = 'handfast_control_connections_refused_total{limit="connections"}'
         wait_until("the limit to be reached", lambda: story.control.metrics()[name] >= 1)
         # One at a time: each of these lives for 5 s.

@@ -8,7 +8,7 @@ import ipaddress
 
 from handfast_harness import Mesh, expect_eq, fairness, identity_of
 from handfast_harness.certificates import Identity
-from peers.enrolment import Enrolment, Refused, field, fields, new_key, read_token
+from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
 
 GREEDY, LARGE = identity_of("greedy"), identity_of("large")
 DISCOVERY = "/handfast.v1.Discovery/Stream"
@@ -29,7 +29,7 @@ def arrange(story):
 
 
 def _control(story, leaf):
-    return Enrolment(story.mesh.greedy, story.mesh.control.host.ipv4, leaf)
+    return Enrollment(story.mesh.greedy, story.mesh.control.host.ipv4, leaf)
 
 
 def _ask_again(story, count, ending):

@@ -9,7 +9,7 @@ import subprocess
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of
 from handfast_harness.control_plane import CONTROL_UID
-from peers.enrolment import Enrolment, new_key, read_token
+from peers.enrollment import Enrollment, new_key, read_token
 
 PERMISSION_DENIED = "7"
 
@@ -52,6 +52,6 @@ def finding_i7_a_token_that_was_revoked_after_the_backup_buys_nothing(story):
     expect_eq(done.returncode, 0, "exit code (%s)" % done.stderr)
     expect_in("1 unused join tokens buy nothing any more", done.stderr, "what it says")
     story.control.start()
-    with Enrolment(story.mesh.stranger, story.control.host.ipv4) as control:
+    with Enrollment(story.mesh.stranger, story.control.host.ipv4) as control:
         expect_eq(control.attest(read_token(story.token), new_key()).status, PERMISSION_DENIED, "what the token buys")
     expect(identity_of("stranger") not in story.control.run("token", "list").stdout, "the token is listed")

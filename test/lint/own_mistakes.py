@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Greps for the mistakes that this team makes or must never make: each rule says why. Prints one line a finding, then
+"""Greps for the errors that this team makes or must never make: each rule says why. Prints one line a finding, then
 `N passed, N failed` where N counts rules. Run from the workspace root."""
 
 import collections
@@ -149,7 +149,7 @@ TESTED_ELSEWHERE = {
     "certs/path_verdict.c": "certs/verify_path_test.c",
     # What is made of system calls and the control plane's own socket is tested with both there.
     "cli/call.c": "test/integration/151_the_command_line.py",
-    "cli/orders.c": "test/integration/151_the_command_line.py",
+    "cli/operator_commands.c": "test/integration/151_the_command_line.py",
     "cli/tokens.c": "test/integration/152_bans_and_tokens.py",
     "cli/show.c": "cli/sidecar_pages_test.c",
     "cli/status.c": "test/integration/151_the_command_line.py",

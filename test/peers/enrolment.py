@@ -1,4 +1,4 @@
-"""Enrolment with the control plane by hand: any token, any key, any message."""
+"""Enrollment with the control plane by hand: any token, any key, any message."""
 
 import base64
 import hashlib
@@ -100,8 +100,8 @@ class Result:
         return list(names)
 
 
-class Enrolment:
-    """with Enrolment(host, address) as control: control.attest(token=read_token(path), key=new_key())"""
+class Enrollment:
+    """with Enrollment(host, address) as control: control.attest(token=read_token(path), key=new_key())"""
 
     def __init__(self, host, address, identity=None, timeout_s=5.0, sock=None):
         self.client = Client(host, address, identity, port=STREAMS, timeout_s=timeout_s, sock=sock)
@@ -151,4 +151,4 @@ class Enrolment:
         return Result(self.call("/handfast.v1.Enrollment/Attest", message))
 
 
-__all__ = ["Enrolment", "Refused", "field", "fields", "make_csr", "new_key", "read_token"]
+__all__ = ["Enrollment", "Refused", "field", "fields", "make_csr", "new_key", "read_token"]

@@ -1,6 +1,6 @@
 /* What one worker knows right now, and how its connections ask for more: the seam between the life of a connection and
  * what identity, discovery and policy have learnt. Filled by the composition root; each piece is replaced whole, by
- * mail, on the worker's own thread, and view_changed() then looks at every connection again. */
+ * mail, on the worker's own thread, and snapshot_changed() then looks at every connection again. */
 #pragma once
 
 #include "base/core/clock.h"
@@ -8,7 +8,7 @@
 #include "sidecar/policy/decide.h"
 #include "sidecar/route/endpoint.h"
 
-struct view {
+struct worker_snapshot {
 	struct credentials *credentials; /* NULL: none yet: connections that need them are parked */
 	struct policy *policy;           /* NULL: not arrived: connections are parked */
 	struct mesh_networks *networks;  /* NULL: not arrived: connections are parked */

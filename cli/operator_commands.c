@@ -89,8 +89,8 @@ enum cli_exit command_entry_release(struct command_line *line)
 	struct ip_addr ip;
 	const char *text = command_argument(line, "one IP address, such as 192.0.2.1");
 	if (text != NULL && ip_addr_parse(span_of_str(text), &ip) != ERR_NONE)
-		command_line_mistake(line, "entry release", "an IP address such as 192.0.2.1", text);
-	if (buf_len(&line->mistakes) > 0)
+		command_line_error(line, "entry release", "an IP address such as 192.0.2.1", text);
+	if (buf_len(&line->errors) > 0)
 		return command_line_refuse(line);
 	request.ip = pb_bytes(ip_addr_bytes(&ip));
 	enum err err = call(line, "Release", &request.base, &handfast__v1__release_response__descriptor, &answer);

@@ -1,4 +1,4 @@
-#include "sidecar/tunnel/tunnel_door.h"
+#include "sidecar/tunnel/tunnel_admission.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "base/core/rates.h"
@@ -10,7 +10,7 @@ enum {
 	IDLE_TRIES = 16, /* of a key's oldest tunnels are looked at for one without streams */
 };
 
-struct tunnel_door {
+struct tunnel_admission {
 	const struct tunnel_set *set;
 	struct shares *handshakes, *sources, *identities;
 	struct rates *begun; /* by source */
@@ -31,40 +31,40 @@ static struct shares *by_source(uint64_t capacity, uint64_t cap)
 	});
 }
 
-struct tunnel_door *tunnel_door_new(const struct tunnel_set *set, uint32_t max_handshakes)
+struct tunnel_admission *tunnel_admission_new(const struct tunnel_set *set, uint32_t max_handshakes)
 {
-	struct tunnel_door *door = mem_new(struct tunnel_door);
+	struct tunnel_admission *admission = mem_new(struct tunnel_admission);
 	uint64_t max = set->limits.max_tunnels;
-	door->set = set;
-	door->handshakes = by_source(max_handshakes, part(max_handshakes, HANDSHAKES_PER_SOURCE_PART));
-	door->sources = by_source(max, part(max, 4));
-	door->identities = shares_new(&(struct shares_options){
+	admission->set = set;
+	admission->handshakes = by_source(max_handshakes, part(max_handshakes, HANDSHAKES_PER_SOURCE_PART));
+	admission->sources = by_source(max, part(max, 4));
+	admission->identities = shares_new(&(struct shares_options){
 		.capacity = max,
 		.num_classes = 1,
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = part(max, 2)}}},
 		.seed = random_u64(),
 	});
-	door->begun = rates_new(&(struct rates_options){
+	admission->begun = rates_new(&(struct rates_options){
 		.per_minute = HANDSHAKES_PER_MINUTE, .burst = HANDSHAKES_BURST, .seed = random_u64()});
-	return door;
+	return admission;
 }
 
-void tunnel_door_free(struct tunnel_door *door)
+void tunnel_admission_free(struct tunnel_admission *admission)
 {
-	if (door == NULL)
+	if (admission == NULL)
 		return;
-	shares_free(door->handshakes);
-	shares_free(door->sources);
-	shares_free(door->identities);
-	rates_free(door->begun);
-	mem_free(door);
+	shares_free(admission->handshakes);
+	shares_free(admission->sources);
+	shares_free(admission->identities);
+	rates_free(admission->begun);
+	mem_free(admission);
 }
 
 static enum err refuse(
-	const struct tunnel_door *door, enum tunnel_resource what, enum share_limit limit, struct why *why)
+	const struct tunnel_admission *admission, enum tunnel_resource what, enum share_limit limit, struct why *why)
 {
 	static const char *const names[] = {"handshakes", "tunnels"};
-	const struct tunnel_observer *observer = &door->set->observer;
+	const struct tunnel_observer *observer = &admission->set->observer;
 	if (observer->on_limit != NULL)
 		observer->on_limit(observer->arg, what, limit);
 	return why_set(why, ERR_LIMIT, "fewer handshakes and tunnels at once",
@@ -83,16 +83,16 @@ static const struct why displaced = {
 
 /* A handshake costs its source nothing to begin again, so the oldest of the heaviest source gives way. */
 static enum share_limit take_handshake(
-	struct tunnel_door *door, struct tunnel *tunnel, const struct share_key *keys, size_t num_keys)
+	struct tunnel_admission *admission, struct tunnel *tunnel, const struct share_key *keys, size_t num_keys)
 {
-	enum share_limit limit = shares_take(door->handshakes, 0, keys, num_keys, 1, &tunnel->handshake);
+	enum share_limit limit = shares_take(admission->handshakes, 0, keys, num_keys, 1, &tunnel->handshake);
 	if (limit == SHARE_LIMIT_NONE)
 		return limit;
-	struct share *heavy = shares_to_give_way(door->handshakes, 0, keys, num_keys, 1);
+	struct share *heavy = shares_to_give_way(admission->handshakes, 0, keys, num_keys, 1);
 	if (heavy == NULL)
 		return limit;
 	tunnel_lost(container_of(heavy, struct tunnel, handshake), &displaced);
-	return shares_take(door->handshakes, 0, keys, num_keys, 1, &tunnel->handshake);
+	return shares_take(admission->handshakes, 0, keys, num_keys, 1, &tunnel->handshake);
 }
 
 /* --- tunnels --- */
@@ -110,47 +110,48 @@ static bool is_idle(const struct tunnel *tunnel)
 	return tunnel->state == TUNNEL_OPEN && tunnel->num_streams == 0;
 }
 
-static enum err take_of_source(
-	struct tunnel_door *door, struct tunnel *tunnel, const struct share_key *keys, size_t num_keys, struct why *why)
+static enum err take_of_source(struct tunnel_admission *admission, struct tunnel *tunnel, const struct share_key *keys,
+	size_t num_keys, struct why *why)
 {
-	enum share_limit limit = shares_take(door->sources, 0, keys, num_keys, 1, &tunnel->of_source);
-	struct share *old = limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(door->sources, 0, keys, num_keys, 1);
+	enum share_limit limit = shares_take(admission->sources, 0, keys, num_keys, 1, &tunnel->of_source);
+	struct share *old =
+		limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->sources, 0, keys, num_keys, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
 		struct tunnel *holder = container_of(old, struct tunnel, of_source);
 		if (!is_idle(holder))
 			continue;
 		give_up(holder);
-		limit = shares_take(door->sources, 0, keys, num_keys, 1, &tunnel->of_source);
+		limit = shares_take(admission->sources, 0, keys, num_keys, 1, &tunnel->of_source);
 		break;
 	}
-	return limit == SHARE_LIMIT_NONE ? ERR_NONE : refuse(door, TUNNEL_RESOURCE_TUNNELS, limit, why);
+	return limit == SHARE_LIMIT_NONE ? ERR_NONE : refuse(admission, TUNNEL_RESOURCE_TUNNELS, limit, why);
 }
 
-enum err tunnel_door_identify(struct tunnel_door *door, struct tunnel *tunnel, struct why *why)
+enum err tunnel_admission_identify(struct tunnel_admission *admission, struct tunnel *tunnel, struct why *why)
 {
 	struct share_key key = share_key_of_bytes(span_of_str(svid_id(tunnel_peer(tunnel))->text));
-	enum share_limit limit = shares_take(door->identities, 0, &key, 1, 1, &tunnel->of_identity);
-	struct share *old = limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(door->identities, 0, &key, 1, 1);
+	enum share_limit limit = shares_take(admission->identities, 0, &key, 1, 1, &tunnel->of_identity);
+	struct share *old = limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->identities, 0, &key, 1, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
 		struct tunnel *holder = container_of(old, struct tunnel, of_identity);
 		if (!is_idle(holder))
 			continue;
 		give_up(holder);
-		limit = shares_take(door->identities, 0, &key, 1, 1, &tunnel->of_identity);
+		limit = shares_take(admission->identities, 0, &key, 1, 1, &tunnel->of_identity);
 		break;
 	}
-	return limit == SHARE_LIMIT_NONE ? ERR_NONE : refuse(door, TUNNEL_RESOURCE_TUNNELS, limit, why);
+	return limit == SHARE_LIMIT_NONE ? ERR_NONE : refuse(admission, TUNNEL_RESOURCE_TUNNELS, limit, why);
 }
 
-enum err tunnel_door_enter(struct tunnel_door *door, struct tunnel *tunnel, struct why *why)
+enum err tunnel_admission_enter(struct tunnel_admission *admission, struct tunnel *tunnel, struct why *why)
 {
 	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
 	size_t num_keys = share_keys_of_source(&tunnel->remote.ip, keys);
-	if (!rates_take(door->begun, &keys[0], loop_now_ms(door->set->loop)))
-		return refuse(door, TUNNEL_RESOURCE_HANDSHAKES,
+	if (!rates_take(admission->begun, &keys[0], loop_now_ms(admission->set->loop)))
+		return refuse(admission, TUNNEL_RESOURCE_HANDSHAKES,
 			keys[0].kind == SHARE_KEY_PREFIX64 ? SHARE_LIMIT_PREFIX64 : SHARE_LIMIT_ADDRESS, why);
-	enum share_limit limit = take_handshake(door, tunnel, keys, num_keys);
+	enum share_limit limit = take_handshake(admission, tunnel, keys, num_keys);
 	if (limit != SHARE_LIMIT_NONE)
-		return refuse(door, TUNNEL_RESOURCE_HANDSHAKES, limit, why);
-	return take_of_source(door, tunnel, keys, num_keys, why);
+		return refuse(admission, TUNNEL_RESOURCE_HANDSHAKES, limit, why);
+	return take_of_source(admission, tunnel, keys, num_keys, why);
 }

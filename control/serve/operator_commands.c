@@ -1,0 +1,250 @@
+/* What operators ask for. The audit log has what was done after it is durable, and what failed as failed. */
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "certs/digest.h"
+#include "control/serve/operator_messages.h"
+#include "control/serve/operator_private.h"
+#include "control/serve/operator_status.h"
+
+#define RESPONSE_MAX (16u * 1024 * 1024)
+
+/* Says why the store refused, to the log and in *why to the operator. */
+static void audit_failure(const struct operator_request *request, const char *what, enum err err, struct why *why)
+{
+	store_explain(request->serve->options.store, err, why);
+	log_error("audit", "%s failed: %s: %s", what, request->id.text == NULL ? "" : request->id.text, why->got);
+}
+
+/* --- tokens --- */
+
+static void on_token(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s)
+{
+	struct operator_request *request = arg;
+	struct why why = {0};
+	_cleanup_(buf_wipe) struct buf message = BUF_INIT(4096);
+	if (err == ERR_NONE) {
+		log_notice("audit", "join token made for %s", request->id.text);
+		err = token_answer_encode(line, id, not_after_s * 1000, &message);
+		serve_count(request->serve, CONTROL_TOKENS);
+	} else {
+		audit_failure(request, "a join token", err, &why);
+	}
+	operator_request_finish(request, err, &message, &why);
+	operator_request_unref(request);
+}
+
+static enum err create_token(struct operator_request *request, struct span bytes, struct why *why)
+{
+	struct token_request wanted;
+	struct span root = server_identity_root(request->serve->options.identity);
+	uint8_t root_hash[DIGEST_LEN];
+	RETURN_IF_ERR(token_request_parse(bytes, &wanted, why));
+	RETURN_IF_ERR(spiffe_id_parse(span_of(wanted.id, wanted.id_len), &request->id, why));
+	digest_sha256(root, root_hash);
+	struct attest_token_request token = {
+		span_of(wanted.id, wanted.id_len), wanted.ttl_s, wanted.networks, wanted.num_networks, root_hash};
+	enum err err = attest_token_create(
+		request->serve->options.attest, &token, on_token, operator_request_ref(request), why);
+	if (err != ERR_NONE)
+		operator_request_unref(request);
+	return err;
+}
+
+static void add_token(void *arg, struct span id, const struct join_token *token)
+{
+	token_list_add(arg, id, token);
+}
+
+static enum err list_tokens(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
+	_cleanup_(token_list_freep) struct token_list *list = token_list_new();
+	attest_token_each(request->serve->options.attest, add_token, list);
+	RETURN_IF_ERR(token_list_encode(list, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct operator_request *request = arg;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	struct why why = {0};
+	if (err == ERR_NONE) {
+		log_notice("audit", "join token of %s revoked%s", request->id.text,
+			request->was_used ? "; it was used, and what it bought stays" : "");
+		err = revoke_answer_encode(true, request->was_used, &request->id, &message);
+	} else if (err == ERR_CONFLICT) {
+		err = why_set(&why, ERR_CONFLICT, "a token that does not change meanwhile",
+			"list again: handfast token list; a stolen identity needs handfast ban",
+			"one that was used just now");
+	} else {
+		audit_failure(request, "the revocation of a join token", err, &why);
+	}
+	operator_request_finish(request, err, &message, &why);
+	operator_request_unref(request);
+}
+
+static enum err revoke_token(struct operator_request *request, struct span bytes, struct why *why)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	uint8_t id[JOIN_TOKEN_ID_LEN];
+	struct attest_revoked revoked = {0};
+	RETURN_IF_ERR(revoke_request_parse(bytes, id, why));
+	enum err err = attest_token_revoke(request->serve->options.attest, span_of(id, sizeof id), &revoked, on_revoked,
+		operator_request_ref(request));
+	request->id = revoked.id;
+	request->was_used = revoked.was_used;
+	if (err == ERR_NONE)
+		return ERR_NONE;
+	operator_request_unref(request);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	RETURN_IF_ERR(revoke_answer_encode(false, false, NULL, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+/* --- bans --- */
+
+static void count_holder(void *arg, const struct holder *holder)
+{
+	struct operator_request *request = arg;
+	request->num_holders += spiffe_id_eq(&holder->id, &request->id);
+}
+
+static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct operator_request *request = arg;
+	struct why why = {0};
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	if (err == ERR_CONFLICT) /* banned already */
+		err = ERR_NONE;
+	if (err == ERR_NONE) {
+		request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
+		log_notice("audit", "banned: %s; %u unused tokens of it are revoked", request->id.text,
+			request->num_tokens);
+		err = ban_answer_encode(request->num_holders, request->num_tokens, &message);
+	} else {
+		audit_failure(request, "a ban", err, &why);
+	}
+	operator_request_finish(request, err, &message, &why);
+	operator_request_unref(request);
+}
+
+static enum err ban(struct operator_request *request, struct span bytes, struct why *why)
+{
+	struct store *store = request->serve->options.store;
+	RETURN_IF_ERR(ban_request_parse(bytes, &request->id, why));
+	holders_list(store, count_holder, request);
+	holders_ban(store, &request->id, serve_now_ms(request->serve) / 1000, on_banned, operator_request_ref(request));
+	return ERR_NONE;
+}
+
+static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct operator_request *request = arg;
+	struct why why = {0};
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	/* Another command lifted it meanwhile. */
+	bool is_lifted_already = err == ERR_CONFLICT && !holders_is_banned(request->serve->options.store, &request->id);
+	if (err == ERR_NONE || is_lifted_already) {
+		if (!is_lifted_already)
+			log_notice("audit", "ban lifted: %s", request->id.text);
+		err = unban_answer_encode(!is_lifted_already, &message);
+	} else {
+		audit_failure(request, "the end of a ban", err, &why);
+	}
+	operator_request_finish(request, err, &message, &why);
+	operator_request_unref(request);
+}
+
+static enum err unban(struct operator_request *request, struct span bytes, struct why *why)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	RETURN_IF_ERR(unban_request_parse(bytes, &request->id, why));
+	if (holders_unban(request->serve->options.store, &request->id, on_unbanned, operator_request_ref(request)) ==
+		ERR_NONE)
+		return ERR_NONE;
+	operator_request_unref(request);
+	RETURN_IF_ERR(unban_answer_encode(false, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+static void add_ban(void *arg, struct span id, int64_t since_s)
+{
+	ban_list_add(arg, id, since_s * 1000);
+}
+
+static void count_in_list(void *arg, const struct holder *holder)
+{
+	ban_list_count(arg, spiffe_id_text(&holder->id));
+}
+
+static enum err list_bans(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
+	_cleanup_(ban_list_freep) struct ban_list *list = ban_list_new();
+	holders_list_bans(request->serve->options.store, add_ban, list);
+	holders_list(request->serve->options.store, count_in_list, list);
+	RETURN_IF_ERR(ban_list_encode(list, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+/* --- others --- */
+
+static void on_released(void *arg, enum err err, const struct why *why)
+{
+	struct operator_request *request = arg;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	if (err == ERR_NONE)
+		err = release_answer_encode(true, &message);
+	operator_request_finish(request, err, &message, why);
+	operator_request_unref(request);
+}
+
+static enum err release(struct operator_request *request, struct span bytes, struct why *why)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	struct ip_addr ip;
+	RETURN_IF_ERR(release_request_parse(bytes, &ip, why));
+	if (registry_release(request->serve->options.registry, NULL, &ip, on_released, operator_request_ref(request)))
+		return ERR_NONE;
+	operator_request_unref(request);
+	RETURN_IF_ERR(release_answer_encode(false, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+static enum err status(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
+	RETURN_IF_ERR(operator_status(request->serve, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
+enum err operator_request_run(struct operator_request *request, struct span bytes, struct why *why)
+{
+	switch (request->command) {
+	case OPERATOR_TOKEN_CREATE:
+		return create_token(request, bytes, why);
+	case OPERATOR_TOKEN_LIST:
+		return list_tokens(request);
+	case OPERATOR_TOKEN_REVOKE:
+		return revoke_token(request, bytes, why);
+	case OPERATOR_STATUS:
+		return status(request);
+	case OPERATOR_BAN:
+		return ban(request, bytes, why);
+	case OPERATOR_UNBAN:
+		return unban(request, bytes, why);
+	case OPERATOR_BAN_LIST:
+		return list_bans(request);
+	case OPERATOR_RELEASE:
+		return release(request, bytes, why);
+	}
+	return ERR_UNSUPPORTED;
+}
