@@ -7,7 +7,7 @@
 
 #include "base/cli/command_line.h"
 #include "base/core/err.h"
-#include "control/config.h"
+#include "control/config/config.h"
 
 struct control;
 

@@ -8,11 +8,11 @@
 #include "sidecar/admin_socket.h"
 #include "sidecar/discovery/discovery_client.h"
 #include "sidecar/identity/identity_client.h"
-#include "sidecar/observe.h"
+#include "sidecar/worker/observe.h"
 #include "sidecar/report/admin.h"
 #include "sidecar/sidecar.h"
-#include "sidecar/worker.h"
-#include "sidecar/worker_pages.h"
+#include "sidecar/worker/worker.h"
+#include "sidecar/worker/worker_pages.h"
 
 #define WORKERS_MAX 64
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "certs/digest.h"
-#include "control/config.h"
+#include "control/config/config.h"
 #include "control/store/store.h"
 
 struct registry;

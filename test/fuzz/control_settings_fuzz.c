@@ -1,5 +1,5 @@
 #include "base/core/check.h"
-#include "control/config.h"
+#include "control/config/config.h"
 #include "test/fuzz/fuzz.h"
 
 /* Either settings, or at least one sentence that says what is wrong. */

@@ -168,7 +168,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_root.c": "test/integration/143_the_root_ends_soon.py",
-    "sidecar/sidecar_pages.c": "sidecar/worker_pages_test.c",
+    "sidecar/sidecar_pages.c": "sidecar/worker/worker_pages_test.c",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",
     "sidecar/versions.c": "test/lint/hardening.py",
@@ -189,8 +189,8 @@ TESTED_ELSEWHERE = {
     # Nobody but the store sees these.
     "control/store/database.c": "control/store/store_test.c",
     "control/store/mirror.c": "control/store/store_test.c",
-    "sidecar/worker_gather.c": "sidecar/worker_test.c",
-    "sidecar/worker_listeners.c": "sidecar/worker_test.c",
+    "sidecar/worker/worker_gather.c": "sidecar/worker/worker_test.c",
+    "sidecar/worker/worker_listeners.c": "sidecar/worker/worker_test.c",
     "sidecar/conn/close_reason.c": "sidecar/conn/conn_inbound_test.c",
     "sidecar/identity/private_file.c": "sidecar/identity/state_folder_test.c",
     # Both hold a stream to a control plane, which the stories take away and bring back.
@@ -249,13 +249,15 @@ MAY_USE = {
     "sidecar/report": CORE + ("base/http", "base/net", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
     "sidecar/identity": BASE + ("certs", "proto"),
     "sidecar/discovery": BASE + ("certs", "proto", "sidecar/policy", "sidecar/route"),  # it speaks of both
+    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/tunnel"),
     "sidecar": BASE + ("certs", "sidecar/", "third_party/"),
     "control/store": CORE + ("third_party/sqlite",),
     "control/issue": CORE + ("base/net", "base/sandbox", "certs", "@boringssl"),
+    "control/config": CORE + ("base/settings", "certs:spiffe_id", "control:state_folder"),
     "control/report": CORE + ("base/http",),
-    "control/registry": CORE + ("certs", "control:config", "control/store"),
+    "control/registry": CORE + ("certs", "control/config", "control/store"),
     "control/attest": CORE + ("certs", "control/registry", "control/store"),
-    "control/distribute": CORE + ("base/pb", "base/rpc", "control:config", "control/registry", "proto"),
+    "control/distribute": CORE + ("base/pb", "base/rpc", "control/config", "control/registry", "proto"),
     "control/serve": BASE + ("certs", "proto", "control/"),
     "control": BASE + ("certs", "control/", "third_party/"),
     "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
@@ -473,13 +475,13 @@ def paths_are_opened_at_few_doors():
 def what_users_set_and_see_is_documented():
     """Each settings key is in README and in its example; each metric that a document names is one."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for program in ("sidecar", "control"):
-        config = (ROOT / program / "config.c").read_text(encoding="utf-8")
+    for program, table in (("sidecar", "sidecar/config.c"), ("control", "control/config/config.c")):
+        config = (ROOT / table).read_text(encoding="utf-8")
         example = (ROOT / f"docker/{program}.example.yaml").read_text(encoding="utf-8")
         for key in re.findall(r'^\t"([a-z0-9_.]+)",$', config, re.M):
             last = key.split(".")[-1]
             if f"`{key}`" not in readme and f"`.{last}`" not in readme:
-                yield f"README.md: no row for the setting {key} of {program}/config.c"
+                yield f"README.md: no row for the setting {key} of {table}"
             if not re.search(rf"\b{last}:", example):
                 yield f"docker/{program}.example.yaml: no {key}"
     metrics = set()

@@ -1,6 +1,6 @@
 /* The policy section: modes and rules, workload by workload. */
 #include "base/core/mem.h"
-#include "control/config_private.h"
+#include "control/config/config_private.h"
 #include <stdio.h>
 
 static const char *const modes[] = {"off", "permissive", "strict", NULL};

@@ -1,7 +1,7 @@
 /* Parts of reading the settings; only control/config*.c include this. */
 #pragma once
 
-#include "control/config.h"
+#include "control/config/config.h"
 
 void config_policy_read(struct settings *settings, struct control_config *config);
 void config_policy_done(struct control_config *config);

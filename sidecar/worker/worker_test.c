@@ -2,7 +2,7 @@
 #include "base/net/socket.h"
 #include "certs/test_mesh.h"
 #include "sidecar/leg/tcp_pair.h"
-#include "sidecar/worker_gather.h"
+#include "sidecar/worker/worker_gather.h"
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>

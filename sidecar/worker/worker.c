@@ -1,12 +1,12 @@
-#include "sidecar/worker.h"
+#include "sidecar/worker/worker.h"
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "base/net/fd.h"
 #include "sidecar/conn/conn_sweep.h"
-#include "sidecar/worker_listeners.h"
-#include "sidecar/worker_message.h"
+#include "sidecar/worker/worker_listeners.h"
+#include "sidecar/worker/worker_message.h"
 #include <pthread.h>
 
 struct worker {

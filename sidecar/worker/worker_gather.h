@@ -2,7 +2,7 @@
  * own on its own thread, and the slots are read on the loop given. */
 #pragma once
 
-#include "sidecar/worker.h"
+#include "sidecar/worker/worker.h"
 
 typedef void gather_inspect_fn(void *slot, const struct worker_inside *inside);
 typedef void gather_done_fn(void *arg, void *slots, unsigned num); /* zeroed at the start; gone after the call */

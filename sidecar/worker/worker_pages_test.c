@@ -1,4 +1,4 @@
-#include "sidecar/worker_pages.h"
+#include "sidecar/worker/worker_pages.h"
 
 #include "base/net/fd.h"
 #include "base/net/socket.h"

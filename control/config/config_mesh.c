@@ -1,6 +1,6 @@
 /* The mesh section, services and entries. */
 #include "base/core/mem.h"
-#include "control/config_private.h"
+#include "control/config/config_private.h"
 
 static bool address_read(struct settings *settings, struct setting_node *map, struct ip_addr *out)
 {

@@ -1,8 +1,8 @@
-#include "control/config.h"
+#include "control/config/config.h"
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "control/config_private.h"
+#include "control/config/config_private.h"
 #include "control/state_folder.h"
 
 const char *const control_config_keys[] = {

@@ -1,9 +1,9 @@
-#include "sidecar/worker_pages.h"
+#include "sidecar/worker/worker_pages.h"
 
 #include "base/core/mem.h"
 #include "sidecar/report/admin.h"
 #include "sidecar/report/pages.h"
-#include "sidecar/worker_gather.h"
+#include "sidecar/worker/worker_gather.h"
 
 enum { MAX_ROWS = 1000 }; /* a worker: a page of a hundred thousand rows helps nobody and costs the worker its time */
 

@@ -1,7 +1,7 @@
 /* Mail to a worker: what worker.h's setters send, and what they do on the worker's own thread. */
 #pragma once
 
-#include "sidecar/worker.h"
+#include "sidecar/worker/worker.h"
 
 struct worker_message; /* embedded in the sender's heap object, or alone; the deliverer owns it */
 typedef void worker_message_fn(struct worker_message *message, struct worker *worker);

@@ -1,4 +1,4 @@
-#include "sidecar/observe.h"
+#include "sidecar/worker/observe.h"
 
 _Static_assert((int)CONN_OUTBOUND == (int)REPORT_OUTBOUND && (int)CONN_INBOUND == (int)REPORT_INBOUND &&
 		       (int)CONN_INBOUND_PLAIN == (int)REPORT_INBOUND_PLAIN,

@@ -1,4 +1,4 @@
-#include "sidecar/worker_gather.h"
+#include "sidecar/worker/worker_gather.h"
 
 #include "base/core/check.h"
 #include "base/core/mem.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/http/http_get.h"
-#include "sidecar/worker.h"
+#include "sidecar/worker/worker.h"
 
 /* /connections: the newest of each worker, at most 1,000 a worker, and how many there are. */
 void worker_page_connections(

@@ -1,4 +1,4 @@
-#include "sidecar/observe.h"
+#include "sidecar/worker/observe.h"
 
 #include "base/net/fd.h"
 #include <fcntl.h>

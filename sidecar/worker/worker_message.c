@@ -1,4 +1,4 @@
-#include "sidecar/worker_message.h"
+#include "sidecar/worker/worker_message.h"
 
 #include "base/core/mem.h"
 

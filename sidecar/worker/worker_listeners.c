@@ -1,4 +1,4 @@
-#include "sidecar/worker_listeners.h"
+#include "sidecar/worker/worker_listeners.h"
 
 #include "base/net/fd.h"
 
