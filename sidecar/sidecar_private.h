@@ -8,9 +8,9 @@
 #include "sidecar/admin_socket.h"
 #include "sidecar/discovery/discovery_client.h"
 #include "sidecar/identity/identity_client.h"
-#include "sidecar/worker/observe.h"
 #include "sidecar/report/admin.h"
 #include "sidecar/sidecar.h"
+#include "sidecar/worker/observe.h"
 #include "sidecar/worker/worker.h"
 #include "sidecar/worker/worker_pages.h"
 

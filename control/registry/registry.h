@@ -62,7 +62,7 @@ enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
 #define RESOLUTION_ENDPOINTS_MAX 1024 /* of one family: what an answer carries to each of its subscribers */
 struct resolution {
 	enum resolution_kind kind;
-	char reason[160];   /* plain, unknown */
+	char reason[160];    /* plain, unknown */
 	const char *service; /* NULL: none; borrowed from the config */
 	struct {
 		struct addr address;
