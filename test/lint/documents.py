@@ -73,6 +73,14 @@ def documents_exist(tree):
             yield f"{place}: {match[1]}: no such document"
 
 
+def sections_exist(tree):
+    """A section that is cited by its heading (docs/design.md, "Folders") is in that document."""
+    for place, match in citations(tree, re.compile(r'([\w./-]+\.md), "([A-Z][^"\n]+)"')):
+        file = resolved(tree, match[1], place.rsplit(":", 1)[0])
+        if file is not None and not re.search(rf"^#+ {re.escape(match[2])}$", tree.texts.get(file, ""), re.M):
+            yield f"{place}: {match[1]} has no section '{match[2]}'"
+
+
 def decisions_exist(tree):
     """A decision that is cited by number is in docs/decisions."""
     numbers = {name[len("docs/decisions/"):][:3] for name in tree.names if name.startswith("docs/decisions/")}
@@ -156,7 +164,7 @@ def links_resolve(tree):
                 yield f"{place}: {target}: no such heading"
 
 
-RULES = [documents_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, documents_are_listed,
+RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, documents_are_listed,
          links_resolve]
 
 

@@ -44,6 +44,10 @@ class Documents(unittest.TestCase):
     def test_a_pattern_of_names_is_no_citation(self):
         self.assertEqual(found(documents.documents_exist, {"x.py": 'tracked("*README.md", "docs/*.md")'}), [])
 
+    def test_a_section_that_is_cited_is_a_heading(self):
+        texts = {"docs/design.md": "# Design\n## Folders\n", "x.py": '# docs/design.md, "Folders"; design.md, "Rooms"'}
+        self.assertEqual(found(documents.sections_exist, texts), ["x.py:1: design.md has no section 'Rooms'"])
+
     def test_decisions_and_stories_are_known_by_number(self):
         texts = {"x.c": "/* decision 034, decisions 001 and 034; docs/decisions/001; story 020, stories 020 to 023 */"}
         names = ["docs/decisions/001-a.md", "docs/decisions/034-b.md", "test/integration/020_a.py", "test/integration/023_b.py"]
