@@ -124,6 +124,19 @@ def files_exist(tree):
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: no such file"
 
 
+# Documents of docs/ with tables that are wider than a page; prose fits.
+WIDE = ("docs/threats.md", "docs/findings.md", "docs/limits-and-failures.md", "docs/what-a-workload-notices.md",
+        "docs/decisions/029-", "docs/decisions/034-")
+
+
+def lines_fit(tree):
+    """A line of a document in docs/ has at most 120 characters."""
+    for name, text in tree.markdown().items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > 120 and name.startswith("docs/") and not name.startswith(WIDE):
+                yield f"{name}:{number}: {len(line)} characters"
+
+
 def without_code(text):
     """Markdown without fenced, indented and inline code, line breaks kept."""
     blank = lambda match: re.sub(r"[^\n]", " ", match.group(0))
@@ -165,7 +178,7 @@ def links_resolve(tree):
 
 
 RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, documents_are_listed,
-         links_resolve]
+         lines_fit, links_resolve]
 
 
 def main():

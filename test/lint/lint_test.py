@@ -69,6 +69,10 @@ class Documents(unittest.TestCase):
         texts = {"docs/README.md": "[a](a.md)", "docs/a.md": "", "docs/b.md": "", "docs/decisions/001-c.md": ""}
         self.assertEqual(found(documents.documents_are_listed, texts), ["docs/README.md: nothing about b.md"])
 
+    def test_a_line_of_a_document_fits_a_page(self):
+        texts = {"docs/a.md": "x" * 120 + "\n" + "x" * 121, "README.md": "x" * 121, "docs/threats.md": "x" * 121}
+        self.assertEqual(found(documents.lines_fit, texts), ["docs/a.md:2: 121 characters"])
+
     def test_a_link_leads_to_a_file_a_folder_and_a_heading(self):
         texts = {"docs/a.md": "# One `two`, three!\n[self](#one-two-three) [up](../b.md#x) [folder](../src/) [out](https://example.org/x)\n"
                               "[by label][L]\n\n[l]: ../b.md\n", "b.md": "## X\n", "src/x.c": ""}
