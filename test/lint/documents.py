@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What comments, tests and documents cite exists: documents by path or name; decisions, stories and rules of the style by
 number; files that a document names; targets and anchors of Markdown links. threats.py checks the codes of abuse cases.
-Prints a line per finding, then `N passed, N failed`, where N counts rules. own_mistakes.py runs the same rules."""
+Prints a line per finding, then `N passed, N failed`, where N counts rules. house_rules.py runs the same rules."""
 
 import pathlib
 import posixpath

@@ -106,7 +106,7 @@ def lowered(rows, counts, budget):
 
 
 def findings():
-    """For own_mistakes.py."""
+    """For house_rules.py."""
     rows = read_rows((ROOT / GLOSSARY).read_text(encoding="utf-8"))
     texts = tracked_texts()
     counts = {row.name: sum(1 for _ in places(row, texts)) for row in rows}
