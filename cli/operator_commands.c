@@ -22,12 +22,12 @@ enum cli_exit command_ban(struct command_line *line)
 		return command_line_fail(line, err, &answer.why);
 	const Handfast__V1__BanResponse *banned = (const Handfast__V1__BanResponse *)answer.message;
 	if (line->json) {
-		show_json(json_pack("{s:b, s:I, s:I}", "banned", true, "holders", (json_int_t)banned->num_holders,
-			"tokens_revoked", (json_int_t)banned->num_tokens));
+		show_json(json_pack("{s:b, s:I, s:I}", "banned", true, "svid_holders",
+			(json_int_t)banned->num_svid_holders, "tokens_revoked", (json_int_t)banned->num_tokens));
 		return CLI_DONE;
 	}
 	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked",
-		banned->num_holders, banned->num_tokens);
+		banned->num_svid_holders, banned->num_tokens);
 	return command_line_answer(line, text);
 }
 
@@ -55,7 +55,8 @@ static json_t *ban_json(const Handfast__V1__Ban *ban)
 	char id[2304], since[32];
 	escape_ascii(pb_span(ban->id), id, sizeof id);
 	show_time(ban->since_ms, since);
-	return json_pack("{s:s, s:s, s:I}", "id", id, "since", since, "holders", (json_int_t)ban->num_holders);
+	return json_pack(
+		"{s:s, s:s, s:I}", "id", id, "since", since, "svid_holders", (json_int_t)ban->num_svid_holders);
 }
 
 enum cli_exit command_ban_list(struct command_line *line)
@@ -72,7 +73,7 @@ enum cli_exit command_ban_list(struct command_line *line)
 		show_time(list->bans[i]->since_ms, since);
 		escape_ascii(pb_span(list->bans[i]->id), id, sizeof id);
 		if (!line->json)
-			printf("%s  since %s  %u attested sidecars\n", id, since, list->bans[i]->num_holders);
+			printf("%s  since %s  %u attested sidecars\n", id, since, list->bans[i]->num_svid_holders);
 	}
 	if (line->json)
 		show_json(json_pack("{s:O}", "bans", bans));

@@ -26,22 +26,23 @@ static void address(const Handfast__V1__SocketAddress *from, char out[ADDR_TEXT_
 		snprintf(out, ADDR_TEXT_MAX, "?");
 }
 
-static json_t *holder_json(const Handfast__V1__Holder *holder)
+static json_t *svid_holder_json(const Handfast__V1__SvidHolder *svid_holder)
 {
 	char id[2304], key[80], serial[64], until[32], release[128], text[ADDR_TEXT_MAX];
 	json_t *addresses = json_array();
-	show_hex(pb_span(holder->attestation_key_sha256), key, sizeof key);
-	show_hex(pb_span(holder->svid_serial), serial, sizeof serial);
-	show_time(holder->svid_not_after_ms, until);
-	for (size_t i = 0; i < holder->n_addresses; i++) {
-		address(holder->addresses[i], text);
+	show_hex(pb_span(svid_holder->attestation_key_sha256), key, sizeof key);
+	show_hex(pb_span(svid_holder->svid_serial), serial, sizeof serial);
+	show_time(svid_holder->svid_not_after_ms, until);
+	for (size_t i = 0; i < svid_holder->n_addresses; i++) {
+		address(svid_holder->addresses[i], text);
 		json_array_append_new(addresses, json_string(text));
 	}
-	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id", safe(holder->id, id, sizeof id),
-		"attestation_key_sha256", key, "addresses", addresses, "connected", holder->connected, "banned",
-		holder->banned, "copied", holder->copied, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
-		(json_int_t)(holder->acked == NULL ? 0 : holder->acked->counter), "release",
-		safe(holder->release, release, sizeof release));
+	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
+		safe(svid_holder->id, id, sizeof id), "attestation_key_sha256", key, "addresses", addresses,
+		"connected", svid_holder->connected, "banned", svid_holder->banned, "copied", svid_holder->copied,
+		"svid_not_after", until, "svid_serial", serial, "acked_epoch",
+		(json_int_t)(svid_holder->acked == NULL ? 0 : svid_holder->acked->counter), "release",
+		safe(svid_holder->release, release, sizeof release));
 }
 
 static json_t *authority_json(const Handfast__V1__Authority *authority)
@@ -71,9 +72,9 @@ static void show_condition(const Handfast__V1__Condition *condition)
 static void status_json(const Handfast__V1__StatusResponse *status)
 {
 	char release[128], domain[300], now[32], started[32];
-	json_t *holders = json_array(), *authorities = json_array(), *conditions = json_array();
-	for (size_t i = 0; i < status->n_holders; i++)
-		json_array_append_new(holders, holder_json(status->holders[i]));
+	json_t *svid_holders = json_array(), *authorities = json_array(), *conditions = json_array();
+	for (size_t i = 0; i < status->n_svid_holders; i++)
+		json_array_append_new(svid_holders, svid_holder_json(status->svid_holders[i]));
 	for (size_t i = 0; i < status->n_authorities; i++)
 		json_array_append_new(authorities, authority_json(status->authorities[i]));
 	for (size_t i = 0; i < status->n_conditions; i++)
@@ -85,20 +86,20 @@ static void status_json(const Handfast__V1__StatusResponse *status)
 		safe(status->trust_domain, domain, sizeof domain), "epoch",
 		(json_int_t)(status->epoch == NULL ? 0 : status->epoch->counter), "streams",
 		(json_int_t)status->num_streams, "svids_issued", (json_int_t)status->svids_issued, "server_time", now,
-		"started", started, "conditions", conditions, "authorities", authorities, "holders", holders);
+		"started", started, "conditions", conditions, "authorities", authorities, "svid_holders", svid_holders);
 	show_json(object);
 }
 
-static void show_holder(const Handfast__V1__Holder *holder)
+static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder)
 {
 	char id[2304], until[32], key[80], text[ADDR_TEXT_MAX];
-	show_time(holder->svid_not_after_ms, until);
-	show_hex(pb_span(holder->attestation_key_sha256), key, sizeof key);
-	printf("  %s  %s%s%s  SVID until %s  key %.16s  ", safe(holder->id, id, sizeof id),
-		holder->connected ? "connected" : "away", holder->banned ? ", BANNED" : "",
-		holder->copied ? ", COPIED STATE" : "", until, key);
-	for (size_t i = 0; i < holder->n_addresses; i++) {
-		address(holder->addresses[i], text);
+	show_time(svid_holder->svid_not_after_ms, until);
+	show_hex(pb_span(svid_holder->attestation_key_sha256), key, sizeof key);
+	printf("  %s  %s%s%s  SVID until %s  key %.16s  ", safe(svid_holder->id, id, sizeof id),
+		svid_holder->connected ? "connected" : "away", svid_holder->banned ? ", BANNED" : "",
+		svid_holder->copied ? ", COPIED STATE" : "", until, key);
+	for (size_t i = 0; i < svid_holder->n_addresses; i++) {
+		address(svid_holder->addresses[i], text);
 		printf("%s%s", i == 0 ? "" : ",", text);
 	}
 	putchar('\n');
@@ -125,9 +126,9 @@ static void status_text(const Handfast__V1__StatusResponse *status)
 		show_condition(status->conditions[i]);
 	for (size_t i = 0; i < status->n_authorities; i++)
 		show_authority(status->authorities[i]);
-	printf("%zu attested sidecars\n", status->n_holders);
-	for (size_t i = 0; i < status->n_holders; i++)
-		show_holder(status->holders[i]);
+	printf("%zu attested sidecars\n", status->n_svid_holders);
+	for (size_t i = 0; i < status->n_svid_holders; i++)
+		show_svid_holder(status->svid_holders[i]);
 }
 
 enum cli_exit command_status(struct command_line *line)

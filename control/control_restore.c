@@ -5,7 +5,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/control_private.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -52,7 +52,8 @@ static enum err merge_bans(struct restoring *restoring)
 	if (restoring->bans_from == NULL)
 		return ERR_NONE;
 	_cleanup_(mem_freep) char *file = store_file(restoring->bans_from);
-	return store_merge(restoring->control->store, file, HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->why);
+	return store_merge(
+		restoring->control->store, file, SVID_HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->why);
 }
 
 /* The signer last: when something fails before, it still refuses this store, and restore is run again. */

@@ -112,8 +112,8 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 	config->claims_address = setting_bool(settings, map, "claim_address", true);
 	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-sidecar"));
 	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
-		setting_error(
-			settings, map, "one kind of evidence", "remove token_file or kubernetes_token_file", "two");
+		setting_error(settings, map, "one kind of attestation data",
+			"remove token_file or kubernetes_token_file", "two");
 }
 
 static void inbound_ports_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)

@@ -205,7 +205,7 @@ static void every_error_is_told_at_once(void **state)
 		ERR_CONFIG);
 	assert_null(config);
 	const char *const told[] = {"'address'", "bootstrap_root_sha256", "trust_domain", "access_log",
-		"five different ports", "one kind of evidence", "inbound.mode", "speed"};
+		"five different ports", "one kind of attestation data", "inbound.mode", "speed"};
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
 		assert_non_null(strstr(settings_errors(settings), told[i]));
 }

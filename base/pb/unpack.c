@@ -55,7 +55,7 @@ void pb_arena_free(struct pb_arena *arena)
 	while (arena->blocks != NULL) {
 		struct block *block = arena->blocks;
 		arena->blocks = block->next;
-		mem_wipe(block->bytes, block->used); /* evidence passes through here */
+		mem_wipe(block->bytes, block->used); /* attestation data passes through here */
 		mem_free(block);
 	}
 	mem_free(arena);

@@ -11,7 +11,7 @@ struct check { /* one request, until it is answered */
 	uint8_t token_id[JOIN_TOKEN_ID_LEN];
 	struct buf secret, spki;
 	uint8_t key_hash[DIGEST_LEN];
-	struct holder holder;
+	struct svid_holder svid_holder;
 	attest_done_fn *on_done;
 	void *arg;
 	struct loop_task later;
@@ -40,9 +40,9 @@ int64_t attest_now_s(const struct attest *attest)
 static void answer(struct loop_task *task)
 {
 	struct check *check = container_of(task, struct check, later);
-	struct attested attested = {&check->holder, buf_span(&check->spki)};
+	struct attested attested = {&check->svid_holder, buf_span(&check->spki)};
 	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->why);
-	holder_done(&check->holder);
+	svid_holder_done(&check->svid_holder);
 	buf_wipe(&check->secret);
 	buf_done(&check->spki);
 	mem_free(check);
@@ -72,44 +72,44 @@ static enum err check_proof(struct check *check, const struct attest_request *re
 
 static enum err check_not_banned(struct check *check)
 {
-	if (!holders_is_banned(check->attest->store, &check->holder.id))
+	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
 	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned",
-		"if it may come back, an operator lifts the ban: handfast unban", "%s", check->holder.id.text);
+		"if it may come back, an operator lifts the ban: handfast unban", "%s", check->svid_holder.id.text);
 }
 
-static enum err check_holder(struct check *check, const struct spiffe_id *own)
+static enum err check_svid_holder(struct check *check, const struct spiffe_id *own)
 {
-	enum err err = holders_find(check->attest->store, check->key_hash, &check->holder);
+	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND)
 		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token bought",
 			"give the sidecar a new join token: handfast token create", "an unknown key");
 	RETURN_IF_ERR(err);
-	if (own != NULL && !spiffe_id_eq(own, &check->holder.id)) /* W20 */
+	if (own != NULL && !spiffe_id_eq(own, &check->svid_holder.id)) /* W20 */
 		return why_set(&check->why, ERR_DENIED, "the stream's own identity", "none: this looks like an attack",
-			"the key of %s", check->holder.id.text);
+			"the key of %s", check->svid_holder.id.text);
 	return check_not_banned(check);
 }
 
-static void on_holder(void *arg, enum err err, uint64_t version)
+static void on_svid_holder(void *arg, enum err err, uint64_t version)
 {
 	struct check *check = arg;
-	holder_done(&check->holder);
-	check->holder = (struct holder){0};
+	svid_holder_done(&check->svid_holder);
+	check->svid_holder = (struct svid_holder){0};
 	(void)version;
 	if (err == ERR_NONE || err == ERR_CONFLICT) /* a conflict: the same key was as fast; what stands there counts */
-		err = check_holder(check, NULL);
+		err = check_svid_holder(check, NULL);
 	else
 		store_explain(check->attest->store, err, &check->why);
 	answer_later(check, err);
 }
 
-static void make_holder(struct check *check)
+static void make_svid_holder(struct check *check)
 {
-	memcpy(check->holder.key_hash, check->key_hash, DIGEST_LEN);
-	check->holder.since_s = attest_now_s(check->attest);
-	check->holder.version = 0;
-	enum err err = holders_put(check->attest->store, &check->holder, on_holder, check);
+	memcpy(check->svid_holder.key_hash, check->key_hash, DIGEST_LEN);
+	check->svid_holder.since_s = attest_now_s(check->attest);
+	check->svid_holder.version = 0;
+	enum err err = svid_holders_put(check->attest->store, &check->svid_holder, on_svid_holder, check);
 	if (err != ERR_NONE)
 		answer_later(check, err);
 }
@@ -142,15 +142,15 @@ static enum err bind_token(struct check *check, struct join_token *token, uint64
 /* A key that holds an identity already keeps that one. */
 static enum err check_known_key(struct check *check, const struct spiffe_id *bought)
 {
-	enum err err = holders_find(check->attest->store, check->key_hash, &check->holder);
+	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND) {
-		spiffe_id_copy(bought, &check->holder.id);
+		spiffe_id_copy(bought, &check->svid_holder.id);
 		return check_not_banned(check);
 	}
 	RETURN_IF_ERR(err);
-	if (!spiffe_id_eq(&check->holder.id, bought))
+	if (!spiffe_id_eq(&check->svid_holder.id, bought))
 		return why_set(&check->why, ERR_DENIED, "a fresh attestation key for another identity",
-			"empty the sidecar's state folder", "the key of %s", check->holder.id.text);
+			"empty the sidecar's state folder", "the key of %s", check->svid_holder.id.text);
 	return check_not_banned(check);
 }
 
@@ -179,14 +179,14 @@ static enum err redeem_now(struct check *check, bool *out_waits)
 	bool binds = false;
 	RETURN_IF_ERR(find_token(check, &token, &version));
 	RETURN_IF_ERR(join_token_check(&token, &use, &binds, &check->why));
-	holder_done(&check->holder);
-	check->holder = (struct holder){0};
+	svid_holder_done(&check->svid_holder);
+	check->svid_holder = (struct svid_holder){0};
 	RETURN_IF_ERR(check_known_key(check, &token.id));
-	*out_waits = binds || check->holder.version == 0;
+	*out_waits = binds || check->svid_holder.version == 0;
 	if (binds)
 		return bind_token(check, &token, version);
-	if (check->holder.version == 0)
-		make_holder(check);
+	if (check->svid_holder.version == 0)
+		make_svid_holder(check);
 	return ERR_NONE;
 }
 
@@ -222,17 +222,17 @@ static enum err start(struct check *check, const struct attest_request *request,
 {
 	RETURN_IF_ERR(check_proof(check, request));
 	digest_sha256(request->attestation_key, check->key_hash);
-	switch (request->evidence) {
-	case EVIDENCE_JOIN_TOKEN:
+	switch (request->kind) {
+	case ATTESTATION_JOIN_TOKEN:
 		*out_waits = true;
 		return start_token(check, request);
-	case EVIDENCE_ATTESTATION_KEY:
-		return check_holder(check, request->own);
-	case EVIDENCE_KUBERNETES:
+	case ATTESTATION_KEY:
+		return check_svid_holder(check, request->own);
+	case ATTESTATION_KUBERNETES:
 		return refuse_attestation(check, "a Kubernetes token");
-	case EVIDENCE_UNIX_PEER:
+	case ATTESTATION_UNIX_PEER:
 		return refuse_attestation(check, "Unix peer credentials");
-	case EVIDENCE_NONE:
+	case ATTESTATION_NONE:
 		return refuse_attestation(check, "none");
 	}
 	return ERR_UNSUPPORTED;

@@ -1,11 +1,11 @@
-/* Who is asking: evidence in, identity out. Every request proves its attestation key anew on its own connection; what
- * the CSR says about names is not even looked at. */
+/* Who is asking: attestation data in, identity out. Every request proves its attestation key anew on its own
+ * connection; what the CSR says about names is not even looked at. */
 #pragma once
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
 #include "control/attest/join_token.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 #include "control/store/store.h"
 
 #define ATTEST_EXPORTER_LABEL "EXPORTER-handfast-attest"
@@ -15,15 +15,15 @@
 struct attest;
 
 enum attestation_kind {
-	EVIDENCE_NONE,
-	EVIDENCE_JOIN_TOKEN,
-	EVIDENCE_ATTESTATION_KEY,
-	EVIDENCE_KUBERNETES,
-	EVIDENCE_UNIX_PEER,
+	ATTESTATION_NONE,
+	ATTESTATION_JOIN_TOKEN,
+	ATTESTATION_KEY,
+	ATTESTATION_KUBERNETES,
+	ATTESTATION_UNIX_PEER,
 };
 
 struct attest_request { /* as sent, unchecked; borrowed during the call */
-	enum attestation_kind evidence;
+	enum attestation_kind kind;
 	struct span token_id, secret; /* of a join token */
 	struct span attestation_key;  /* SubjectPublicKeyInfo, DER */
 	struct span csr, proof;
@@ -34,7 +34,7 @@ struct attest_request { /* as sent, unchecked; borrowed during the call */
 };
 
 struct attested { /* borrowed during the callback */
-	const struct holder *holder;
+	const struct svid_holder *svid_holder;
 	struct span spki; /* of the CSR: allowed kind, its holder has the private key */
 };
 /* ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED (banned), ERR_UNSUPPORTED, ERR_MALFORMED, ERR_WEAK_KEY,

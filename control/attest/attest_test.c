@@ -94,7 +94,7 @@ static void on_done(void *arg, enum err err, const struct attested *attested, _u
 	world->err = err;
 	world->id[0] = 0;
 	if (attested != NULL)
-		snprintf(world->id, sizeof world->id, "%s", attested->holder->id.text);
+		snprintf(world->id, sizeof world->id, "%s", attested->svid_holder->id.text);
 }
 
 struct asking { /* one sidecar's request and what it borrows */
@@ -109,7 +109,7 @@ static void asking_done(struct asking *asking)
 	buf_done(&asking->proof);
 }
 
-static struct asking ask(struct world *world, enum attestation_kind evidence, const struct private_key *key)
+static struct asking ask(struct world *world, enum attestation_kind kind, const struct private_key *key)
 {
 	_cleanup_(private_key_unrefp) struct private_key *leaf = private_key_generate();
 	struct asking asking = {.key = BUF_INIT(1024), .csr = BUF_INIT(CSR_MAX), .proof = BUF_INIT(1024)};
@@ -119,7 +119,7 @@ static struct asking ask(struct world *world, enum attestation_kind evidence, co
 	assert_int_equal(csr_encode(leaf, &asking.csr), ERR_NONE);
 	assert_int_equal(private_key_sign(key, span_of(request->exported, 32), &asking.proof), ERR_NONE);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.1"), &request->source), ERR_NONE);
-	request->evidence = evidence;
+	request->kind = kind;
 	request->token_id = buf_span(&world->token_id);
 	request->secret = buf_span(&world->secret);
 	request->attestation_key = buf_span(&asking.key);
@@ -135,9 +135,9 @@ static enum err check(struct world *world, const struct attest_request *request)
 	return world->err;
 }
 
-static enum err check_simply(struct world *world, enum attestation_kind evidence, const struct private_key *key)
+static enum err check_simply(struct world *world, enum attestation_kind kind, const struct private_key *key)
 {
-	_cleanup_(asking_done) struct asking asking = ask(world, evidence, key);
+	_cleanup_(asking_done) struct asking asking = ask(world, kind, key);
 	return check(world, &asking.request);
 }
 
@@ -145,12 +145,12 @@ static void a_token_buys_a_key_that_attests_ever_after(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_DENIED);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_DENIED);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	assert_string_equal(world->id, ID);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	clock_fake_advance(&world->clock, 86400000);
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_NONE);
 	assert_string_equal(world->id, ID);
 }
 
@@ -160,9 +160,9 @@ static void refuses_the_token_to_a_second_key(void **state)
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *first = private_key_generate();
 	_cleanup_(private_key_unrefp) struct private_key *second = private_key_generate();
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, first), ERR_NONE);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, second), ERR_DENIED);
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, second), ERR_DENIED);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, first), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, second), ERR_DENIED);
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, second), ERR_DENIED);
 }
 
 /* W10 */
@@ -174,13 +174,13 @@ static void of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
 	unsigned before = world->num_done, winners = 0;
 	for (size_t i = 0; i < NUM; i++) {
 		keys[i] = private_key_generate();
-		_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, keys[i]);
+		_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_JOIN_TOKEN, keys[i]);
 		attest_check(world->attest, &asking.request, on_done, world);
 	}
 	wait_for(world, before + NUM);
 	assert_int_equal(world->num_good, 1);
 	for (size_t i = 0; i < NUM; i++) {
-		winners += check_simply(world, EVIDENCE_JOIN_TOKEN, keys[i]) == ERR_NONE;
+		winners += check_simply(world, ATTESTATION_JOIN_TOKEN, keys[i]) == ERR_NONE;
 		private_key_unref(keys[i]);
 	}
 	assert_int_equal(winners, 1);
@@ -192,8 +192,8 @@ static void refuses_a_proof_for_another_connection_or_key(void **state)
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(private_key_unrefp) struct private_key *other = private_key_generate();
-	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
-	_cleanup_(asking_done) struct asking foreign = ask(world, EVIDENCE_JOIN_TOKEN, other);
+	_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_JOIN_TOKEN, key);
+	_cleanup_(asking_done) struct asking foreign = ask(world, ATTESTATION_JOIN_TOKEN, other);
 	asking.request.exported[31] ^= 1;
 	assert_int_equal(check(world, &asking.request), ERR_CRYPTO);
 	asking.request.exported[31] ^= 1;
@@ -209,13 +209,13 @@ static void refuses_a_banned_identity_whatever_it_shows(void **state)
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
-	holders_ban(world->store, &id, 1800000000, NULL, NULL);
-	while (!holders_is_banned(world->store, &id))
+	svid_holders_ban(world->store, &id, 1800000000, NULL, NULL);
+	while (!svid_holders_is_banned(world->store, &id))
 		loop_run_once(world->loop, false);
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_REVOKED);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_REVOKED);
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_REVOKED);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_REVOKED);
 }
 
 struct seen {
@@ -260,7 +260,7 @@ static void finding_i10_an_unused_token_is_listed_and_revoked(void **state)
 	assert_string_equal(revoked.id.text, ID);
 	spiffe_id_done(&revoked.id);
 	wait_for_tokens(world, 0);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_DENIED);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_DENIED);
 }
 
 static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted(void **state)
@@ -272,16 +272,16 @@ static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
-	assert_int_equal(holders_unban(world->store, &id, NULL, NULL), ERR_NOT_FOUND);
-	holders_ban(world->store, &id, 1800000000, NULL, NULL);
-	while (!holders_is_banned(world->store, &id))
+	assert_int_equal(svid_holders_unban(world->store, &id, NULL, NULL), ERR_NOT_FOUND);
+	svid_holders_ban(world->store, &id, 1800000000, NULL, NULL);
+	while (!svid_holders_is_banned(world->store, &id))
 		loop_run_once(world->loop, false);
 	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, &why), ERR_REVOKED);
 	assert_non_null(strstr(why.fix, "handfast unban"));
-	assert_int_equal(holders_unban(world->store, &id, NULL, NULL), ERR_NONE);
-	while (holders_is_banned(world->store, &id))
+	assert_int_equal(svid_holders_unban(world->store, &id, NULL, NULL), ERR_NONE);
+	while (svid_holders_is_banned(world->store, &id))
 		loop_run_once(world->loop, false);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 }
 
 static void finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity(void **state)
@@ -299,7 +299,7 @@ static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void 
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	make_token(world, ID);
 	assert_int_equal(attest_tokens_prune(world->attest, 100), 0);
 	clock_fake_advance(&world->clock, 61 * 1000);
@@ -309,29 +309,29 @@ static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void 
 	assert_int_equal(attest_tokens_prune(world->attest, 0), 0);
 	assert_int_equal(attest_tokens_prune(world->attest, 100), 1);
 	wait_for_tokens(world, 0);
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_NONE); /* what it bought stays */
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_NONE); /* what it bought stays */
 }
 
 static void finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	_cleanup_(holder_done) struct holder holder = {0};
-	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	_cleanup_(svid_holder_done) struct svid_holder svid_holder = {0};
+	_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_JOIN_TOKEN, key);
 	assert_int_equal(check(world, &asking.request), ERR_NONE);
-	digest_sha256(asking.request.attestation_key, holder.key_hash);
-	assert_int_equal(holders_find(world->store, holder.key_hash, &holder), ERR_NONE);
-	assert_int_equal(holders_prune(world->store, holder.since_s, 10), 0);
-	assert_int_equal(holders_prune(world->store, holder.since_s + 1, 0), 0);
-	assert_int_equal(holders_prune(world->store, holder.since_s + 1, 10), 1);
-	holder_done(&holder);
-	holder.id = (struct spiffe_id){0};
-	while (holders_find(world->store, holder.key_hash, &holder) == ERR_NONE) {
-		holder_done(&holder);
-		holder.id = (struct spiffe_id){0};
+	digest_sha256(asking.request.attestation_key, svid_holder.key_hash);
+	assert_int_equal(svid_holders_find(world->store, svid_holder.key_hash, &svid_holder), ERR_NONE);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s, 10), 0);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 0), 0);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 10), 1);
+	svid_holder_done(&svid_holder);
+	svid_holder.id = (struct spiffe_id){0};
+	while (svid_holders_find(world->store, svid_holder.key_hash, &svid_holder) == ERR_NONE) {
+		svid_holder_done(&svid_holder);
+		svid_holder.id = (struct spiffe_id){0};
 		loop_run_once(world->loop, false);
 	}
-	assert_int_equal(check_simply(world, EVIDENCE_ATTESTATION_KEY, key), ERR_DENIED);
+	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_DENIED);
 }
 
 /* W20 */
@@ -340,10 +340,10 @@ static void a_stream_renews_its_own_identity_only(void **state)
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(spiffe_id_done) struct spiffe_id own = {0}, other = {0};
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_NONE);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &own, NULL), ERR_NONE);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/ns/b"), &other, NULL), ERR_NONE);
-	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_ATTESTATION_KEY, key);
+	_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_KEY, key);
 	asking.request.own = &own;
 	assert_int_equal(check(world, &asking.request), ERR_NONE);
 	asking.request.own = &other;
@@ -355,7 +355,7 @@ static void refuses_an_expired_or_unknown_token_and_a_wrong_secret(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_JOIN_TOKEN, key);
 	asking.request.secret = SPAN_LITERAL("0123456789abcdef0123456789abcdef");
 	assert_int_equal(check(world, &asking.request), ERR_DENIED);
 	asking.request.token_id = SPAN_LITERAL("0123456789abcdef");
@@ -363,16 +363,16 @@ static void refuses_an_expired_or_unknown_token_and_a_wrong_secret(void **state)
 	asking.request.token_id = SPAN_LITERAL("short");
 	assert_int_equal(check(world, &asking.request), ERR_MALFORMED);
 	clock_fake_advance(&world->clock, 61000);
-	assert_int_equal(check_simply(world, EVIDENCE_JOIN_TOKEN, key), ERR_EXPIRED);
+	assert_int_equal(check_simply(world, ATTESTATION_JOIN_TOKEN, key), ERR_EXPIRED);
 }
 
-static void says_that_other_evidence_is_not_supported(void **state)
+static void refuses_attestation_data_of_a_kind_that_is_not_supported(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	assert_int_equal(check_simply(world, EVIDENCE_KUBERNETES, key), ERR_UNSUPPORTED);
-	assert_int_equal(check_simply(world, EVIDENCE_UNIX_PEER, key), ERR_UNSUPPORTED);
-	assert_int_equal(check_simply(world, EVIDENCE_NONE, key), ERR_UNSUPPORTED);
+	assert_int_equal(check_simply(world, ATTESTATION_KUBERNETES, key), ERR_UNSUPPORTED);
+	assert_int_equal(check_simply(world, ATTESTATION_UNIX_PEER, key), ERR_UNSUPPORTED);
+	assert_int_equal(check_simply(world, ATTESTATION_NONE, key), ERR_UNSUPPORTED);
 }
 
 /* W16 */
@@ -380,7 +380,7 @@ static void refuses_a_request_that_proves_no_key(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	_cleanup_(asking_done) struct asking asking = ask(world, EVIDENCE_JOIN_TOKEN, key);
+	_cleanup_(asking_done) struct asking asking = ask(world, ATTESTATION_JOIN_TOKEN, key);
 	_cleanup_(buf_done) struct buf longer = BUF_INIT(CSR_MAX);
 	assert_int_equal(buf_append(&longer, asking.request.csr), ERR_NONE);
 	assert_int_equal(buf_append_str(&longer, "x"), ERR_NONE);
@@ -420,7 +420,7 @@ int main(void)
 		TEST(finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago),
 		TEST(a_stream_renews_its_own_identity_only),
 		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
-		TEST(says_that_other_evidence_is_not_supported),
+		TEST(refuses_attestation_data_of_a_kind_that_is_not_supported),
 		TEST(refuses_a_request_that_proves_no_key),
 		TEST(makes_no_token_for_an_identity_that_no_workload_may_have),
 	};

@@ -26,7 +26,7 @@ static enum err fill(const struct attest *attest, const struct attest_token_requ
 		spiffe_id_path(&token->id).len == 0)
 		return why_set(why, ERR_DENIED, "an identity that a workload of this trust domain may have",
 			"name one below our trust domain and not below /handfast", "%s", token->id.text);
-	if (holders_is_banned(attest->store, &token->id))
+	if (svid_holders_is_banned(attest->store, &token->id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban first: handfast unban",
 			"%s", token->id.text);
 	if (order->ttl_s < 0 || order->ttl_s > JOIN_TOKEN_TTL_MAX_S || order->num_networks > JOIN_TOKEN_NETWORKS_MAX)

@@ -3,7 +3,7 @@
 #include "base/core/addr.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 
 enum { BUCKETS = 16384, LEAVES = 2 };
 
@@ -63,18 +63,18 @@ static void leaf_link(struct leaf_owners *owners, struct node *node, unsigned pl
 	*slot = leaf;
 }
 
-static void put(void *arg, const struct holder *holder)
+static void put(void *arg, const struct svid_holder *svid_holder)
 {
 	struct leaf_owners *owners = arg;
-	struct node **slot = node_slot(owners, holder->key_hash), *node = *slot;
-	if (holder->serial_len == 0)
+	struct node **slot = node_slot(owners, svid_holder->key_hash), *node = *slot;
+	if (svid_holder->serial_len == 0)
 		return; /* no certificate yet */
 	if (node == NULL) {
 		node = *slot = mem_new(struct node);
-		memcpy(node->key_hash, holder->key_hash, DIGEST_LEN);
+		memcpy(node->key_hash, svid_holder->key_hash, DIGEST_LEN);
 	}
-	struct leaf newest = {.proves_claims = holder->proves_claims}, before = node->leaves[0];
-	memcpy(newest.hash, holder->leaf_key_hash, DIGEST_LEN);
+	struct leaf newest = {.proves_claims = svid_holder->proves_claims}, before = node->leaves[0];
+	memcpy(newest.hash, svid_holder->leaf_key_hash, DIGEST_LEN);
 	bool is_new = !before.is_set || memcmp(before.hash, newest.hash, DIGEST_LEN) != 0;
 	leaf_unlink(owners, &node->leaves[0]);
 	if (is_new && before.is_set) {
@@ -96,12 +96,12 @@ static void drop(struct leaf_owners *owners, struct node **slot)
 static void on_change(struct store_watch *watch, const char *key, const struct store_value *value)
 {
 	struct leaf_owners *owners = container_of(watch, struct leaf_owners, watch);
-	_cleanup_(holder_done) struct holder holder = {0};
+	_cleanup_(svid_holder_done) struct svid_holder svid_holder = {0};
 	uint8_t key_hash[DIGEST_LEN];
-	if (!holders_key_parse(key, key_hash))
+	if (!svid_holders_key_parse(key, key_hash))
 		return;
-	if (value != NULL && holders_find(owners->store, key_hash, &holder) == ERR_NONE) {
-		put(owners, &holder);
+	if (value != NULL && svid_holders_find(owners->store, key_hash, &svid_holder) == ERR_NONE) {
+		put(owners, &svid_holder);
 		return;
 	}
 	struct node **slot = node_slot(owners, key_hash);
@@ -114,8 +114,8 @@ struct leaf_owners *leaf_owners_new(struct store *store)
 	struct leaf_owners *owners = mem_new(struct leaf_owners);
 	owners->store = store;
 	owners->seed = random_u64();
-	holders_list(store, put, owners);
-	store_watch_start(store, &owners->watch, HOLDERS_PREFIX, on_change);
+	svid_holders_list(store, put, owners);
+	store_watch_start(store, &owners->watch, SVID_HOLDERS_PREFIX, on_change);
 	return owners;
 }
 

@@ -1,7 +1,7 @@
 #include "control/registry/leaf_owners.h"
 
 #include "base/core/mem.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@ struct world {
 	struct loop *loop;
 	struct store *store;
 	struct leaf_owners *owners;
-	struct holder holder;
+	struct svid_holder svid_holder;
 	char folder[32], path[64];
 };
 
@@ -31,8 +31,8 @@ static int set_up(void **state)
 	assert_int_equal(store_open(world->loop, world->path, &world->store, NULL), ERR_NONE);
 	world->owners = leaf_owners_new(world->store);
 	assert_int_equal(
-		spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &world->holder.id, NULL), ERR_NONE);
-	world->holder.key_hash[31] = 7;
+		spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &world->svid_holder.id, NULL), ERR_NONE);
+	world->svid_holder.key_hash[31] = 7;
 	*state = world;
 	return 0;
 }
@@ -45,7 +45,7 @@ static int tear_down(void **state)
 	store_close(world->store);
 	loop_run_once(world->loop, false);
 	loop_free(world->loop);
-	holder_done(&world->holder);
+	svid_holder_done(&world->svid_holder);
 	snprintf(command, sizeof(command), "rm -r %s", world->folder);
 	assert_int_equal(system(command), 0);
 	mem_free(world);
@@ -56,22 +56,22 @@ static void on_put(void *arg, enum err err, uint64_t version)
 {
 	struct world *world = arg;
 	assert_int_equal(err, ERR_NONE);
-	world->holder.version = version;
+	world->svid_holder.version = version;
 }
 
 /* A new certificate for the key `leaf`, as an attestation buys it. */
 static void buy(struct world *world, uint8_t leaf, bool proves_claims)
 {
-	uint64_t before = world->holder.version;
-	memset(world->holder.leaf_key_hash, leaf, DIGEST_LEN);
-	world->holder.serial_len = 16;
-	world->holder.proves_claims = proves_claims;
-	assert_int_equal(holders_put(world->store, &world->holder, on_put, world), ERR_NONE);
-	for (int i = 0; i < 2000 && world->holder.version == before; i++) {
+	uint64_t before = world->svid_holder.version;
+	memset(world->svid_holder.leaf_key_hash, leaf, DIGEST_LEN);
+	world->svid_holder.serial_len = 16;
+	world->svid_holder.proves_claims = proves_claims;
+	assert_int_equal(svid_holders_put(world->store, &world->svid_holder, on_put, world), ERR_NONE);
+	for (int i = 0; i < 2000 && world->svid_holder.version == before; i++) {
 		loop_run_once(world->loop, false);
 		usleep(500);
 	}
-	assert_true(world->holder.version != before);
+	assert_true(world->svid_holder.version != before);
 }
 
 static bool find(const struct world *world, uint8_t leaf, struct leaf_owner *out)
@@ -89,7 +89,7 @@ static void finding_l10_a_certificate_is_led_back_to_its_attestation(void **stat
 	buy(world, 1, false);
 	assert_true(find(world, 1, &owner));
 	assert_false(owner.proves_claims);
-	assert_memory_equal(owner.key_hash, world->holder.key_hash, DIGEST_LEN);
+	assert_memory_equal(owner.key_hash, world->svid_holder.key_hash, DIGEST_LEN);
 	/* The one before stays known while its connection stands; older ones do not. */
 	buy(world, 2, true);
 	assert_true(find(world, 1, &owner));

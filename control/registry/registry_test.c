@@ -428,7 +428,7 @@ static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
 }
 
-static void release_needs_the_holder_or_an_operator(void **state)
+static void release_needs_the_owner_or_an_operator(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id web = id_of("spiffe://cluster.local/web"),
@@ -470,7 +470,7 @@ int main(void)
 		STORY(finding_l10_an_attestation_key_holds_few_addresses),
 		STORY(an_abandoned_claim_is_not_answered_and_does_not_live),
 		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
-		STORY(release_needs_the_holder_or_an_operator),
+		STORY(release_needs_the_owner_or_an_operator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,11 +101,11 @@ static void start_claim(struct identity_stream *stream)
 
 /* --- whose claim it is: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
 
-static enum err check_holder(const struct identity_stream *stream, struct why *why)
+static enum err check_svid_holder(const struct identity_stream *stream, struct why *why)
 {
-	_cleanup_(holder_done) struct holder holder = {0};
-	enum err err = holders_find(stream->serve->options.store, stream->key_hash, &holder);
-	if (err == ERR_NONE && spiffe_id_eq(&holder.id, &stream->sidecar->id))
+	_cleanup_(svid_holder_done) struct svid_holder svid_holder = {0};
+	enum err err = svid_holders_find(stream->serve->options.store, stream->key_hash, &svid_holder);
+	if (err == ERR_NONE && spiffe_id_eq(&svid_holder.id, &stream->sidecar->id))
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "the attestation key that holds this identity",
 		"give the sidecar a new token: handfast token create", "%s",
@@ -123,7 +123,7 @@ static enum err check_proof(struct identity_stream *stream, const struct identit
 		return why_set(why, ERR_DENIED, "a proof by the attestation key on this connection",
 			"none: this looks like an attack", "another signature");
 	digest_sha256(up->attestation_key, stream->key_hash);
-	return check_holder(stream, why);
+	return check_svid_holder(stream, why);
 }
 
 /* A sidecar of release 0.1 proves nothing: its SVID must at least be one that an attestation bought. */
@@ -141,7 +141,7 @@ static enum err check_without_proof(struct identity_stream *stream, struct why *
 		return why_set(why, ERR_DENIED, "a proof by the attestation key", "none: this looks like an attack",
 			"the SVID alone");
 	memcpy(stream->key_hash, owner.key_hash, DIGEST_LEN);
-	return check_holder(stream, why);
+	return check_svid_holder(stream, why);
 }
 
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why)

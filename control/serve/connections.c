@@ -40,7 +40,7 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 			share_limit_text(limit));
 }
 
-static void find_holder(const struct serve *serve, const struct svid *svid, struct sidecar *sidecar)
+static void find_svid_holder(const struct serve *serve, const struct svid *svid, struct sidecar *sidecar)
 {
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024);
 	uint8_t leaf_hash[DIGEST_LEN];
@@ -48,9 +48,9 @@ static void find_holder(const struct serve *serve, const struct svid *svid, stru
 	if (svid_public_key(svid, &key) != ERR_NONE)
 		return;
 	digest_sha256(buf_span(&key), leaf_hash);
-	sidecar->has_holder = leaf_owners_find(serve->leaf_owners, leaf_hash, &owner);
-	if (sidecar->has_holder)
-		memcpy(sidecar->holder, owner.key_hash, DIGEST_LEN);
+	sidecar->has_svid_holder = leaf_owners_find(serve->leaf_owners, leaf_hash, &owner);
+	if (sidecar->has_svid_holder)
+		memcpy(sidecar->svid_holder, owner.key_hash, DIGEST_LEN);
 }
 
 void connections_on_connect(void *arg, struct rpc_peer *peer)
@@ -63,7 +63,7 @@ void connections_on_connect(void *arg, struct rpc_peer *peer)
 	sidecar->peer = peer;
 	sidecar->source = rpc_peer_addr(peer)->ip;
 	sidecar->valid_until_s = svid_not_after_s(svid);
-	find_holder(serve, svid, sidecar);
+	find_svid_holder(serve, svid, sidecar);
 	sidecar->refs = 1;
 	spiffe_id_copy(svid_id(svid), &sidecar->id);
 	sidecar->next = serve->sidecars;

@@ -78,8 +78,8 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	serve_count(enrollment->serve, CONTROL_SVIDS);
 	enrollment->serve->num_issued++;
 	char until[SERVE_DATE_MAX];
-	log_notice("audit", "attested: %s from %s, SVID until %s", granted->holder->id.text,
-		ip_addr_format(&enrollment->source, source), serve_date(granted->holder->not_after_s, until));
+	log_notice("audit", "attested: %s from %s, SVID until %s", granted->svid_holder->id.text,
+		ip_addr_format(&enrollment->source, source), serve_date(granted->svid_holder->not_after_s, until));
 	err = answer(enrollment, granted);
 	rpc_call_finish(TAKE_PTR(enrollment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
@@ -89,13 +89,13 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 static bool may_go_on(const struct enrollment *enrollment, const struct attest_request *request)
 {
 	const struct serve *serve = enrollment->serve;
-	_cleanup_(holder_done) struct holder holder = {0};
+	_cleanup_(svid_holder_done) struct svid_holder svid_holder = {0};
 	uint8_t key_hash[DIGEST_LEN];
 	if (!enrollment->must_be_known)
 		return true;
 	digest_sha256(request->attestation_key, key_hash);
-	return request->evidence == EVIDENCE_ATTESTATION_KEY &&
-	       holders_find(serve->options.store, key_hash, &holder) == ERR_NONE &&
+	return request->kind == ATTESTATION_KEY &&
+	       svid_holders_find(serve->options.store, key_hash, &svid_holder) == ERR_NONE &&
 	       enroll_limit_take_key(serve->enroll_limit, key_hash, loop_now_ms(serve->options.loop));
 }
 

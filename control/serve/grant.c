@@ -15,7 +15,7 @@ struct granter {
 	struct granter_options options;
 	struct leaf_key *leaf_keys;
 	struct admission admission;
-	unsigned num_requests; /* also those that were abandoned, until their evidence or the store answers */
+	unsigned num_requests; /* also those that were abandoned, until their attestation data or the store answers */
 	bool is_freed;         /* the last of them releases the memory */
 	uint64_t num_unrecorded;
 	int64_t unrecorded_until_s;
@@ -24,7 +24,7 @@ struct granter {
 struct grant { /* one request on its way to an SVID */
 	struct granter *granter;
 	struct issuer_request *at_signer; /* NULL: not there */
-	struct holder holder;
+	struct svid_holder svid_holder;
 	struct buf chain[ISSUER_CHAIN_MAX];
 	size_t num_chain;
 	bool is_renewal;
@@ -82,7 +82,7 @@ static void request_free(struct grant *request)
 	admission_ended(&granter->admission, now_ms(granter));
 	for (size_t i = 0; i < ISSUER_CHAIN_MAX; i++)
 		buf_done(&request->chain[i]);
-	holder_done(&request->holder);
+	svid_holder_done(&request->svid_holder);
 	mem_free(request);
 	granter->num_requests--;
 	free_if_unused(granter);
@@ -90,7 +90,7 @@ static void request_free(struct grant *request)
 
 static void finish(struct grant *request, enum err err, const struct why *why)
 {
-	struct granted granted = {.holder = &request->holder, .num_chain = request->num_chain};
+	struct granted granted = {.svid_holder = &request->svid_holder, .num_chain = request->num_chain};
 	for (size_t i = 0; i < request->num_chain; i++)
 		granted.chain[i] = buf_span(&request->chain[i]);
 	if (request->on_done != NULL)
@@ -102,7 +102,7 @@ void grant_abandon(struct grant *request)
 {
 	request->on_done = NULL;
 	if (request->at_signer == NULL)
-		return; /* the evidence or the store is on its way: its callback ends this */
+		return; /* the attestation data or the store is on its way: its callback ends this */
 	issuer_abandon(request->at_signer);
 	request_free(request);
 }
@@ -125,7 +125,7 @@ static void on_remembered(void *arg, enum err err, uint64_t version);
 /* Before the SVID leaves, so that its holder is never forgotten when trust changes hands. */
 static void remember(struct grant *request)
 {
-	enum err err = holders_put(request->granter->options.store, &request->holder, on_remembered, request);
+	enum err err = svid_holders_put(request->granter->options.store, &request->svid_holder, on_remembered, request);
 	if (err != ERR_NONE)
 		finish(request, err, NULL);
 }
@@ -134,20 +134,20 @@ static void remember(struct grant *request)
 static void on_remembered(void *arg, enum err err, uint64_t version)
 {
 	struct grant *request = arg;
-	struct holder known = {0};
+	struct svid_holder known = {0};
 	struct why why = {0};
 	(void)version;
 	if (err == ERR_CONFLICT &&
-		holders_find(request->granter->options.store, request->holder.key_hash, &known) == ERR_NONE) {
-		request->holder.version = known.version;
-		holder_done(&known);
+		svid_holders_find(request->granter->options.store, request->svid_holder.key_hash, &known) == ERR_NONE) {
+		request->svid_holder.version = known.version;
+		svid_holder_done(&known);
 		remember(request);
 		return;
 	}
 	/* A full disk must not end every identity within an hour. Its holder is on record already; what is lost is
 	 * until when its SVID lives, and a rotation waits that long for unrecorded ones. */
-	if (err == ERR_IO && request->holder.version != 0) {
-		note_unrecorded(request->granter, request->holder.not_after_s);
+	if (err == ERR_IO && request->svid_holder.version != 0) {
+		note_unrecorded(request->granter, request->svid_holder.not_after_s);
 		err = ERR_NONE;
 	}
 	finish(request, store_explain(request->granter->options.store, err, &why), &why);
@@ -160,9 +160,9 @@ static enum err keep_chain(struct grant *request, const struct issued *issued, s
 	struct span serial = svid_serial(svid);
 	if (serial.len != 16)
 		return why_set(why, ERR_MALFORMED, "a serial of 16 bytes", "report this", "%zu", serial.len);
-	memcpy(request->holder.serial, serial.ptr, serial.len);
-	request->holder.serial_len = (uint8_t)serial.len;
-	request->holder.not_after_s = svid_not_after_s(svid);
+	memcpy(request->svid_holder.serial, serial.ptr, serial.len);
+	request->svid_holder.serial_len = (uint8_t)serial.len;
+	request->svid_holder.not_after_s = svid_not_after_s(svid);
 	for (; request->num_chain < issued->num_chain; request->num_chain++) {
 		struct buf *der = &request->chain[request->num_chain];
 		buf_init(der, 8192);
@@ -192,19 +192,20 @@ static enum err check_reuse(struct granter *granter, struct grant *request, stru
 {
 	uint8_t hash[DIGEST_LEN];
 	digest_sha256(spki, hash);
-	if (request->is_renewal && memcmp(hash, request->holder.leaf_key_hash, DIGEST_LEN) == 0)
+	if (request->is_renewal && memcmp(hash, request->svid_holder.leaf_key_hash, DIGEST_LEN) == 0)
 		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar", "the same key");
 	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
-	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 && memcmp(slot->owner, request->holder.key_hash, DIGEST_LEN) != 0)
+	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 &&
+		memcmp(slot->owner, request->svid_holder.key_hash, DIGEST_LEN) != 0)
 		return why_set(
 			why, ERR_DENIED, "a key that no other sidecar uses", "make a new one", "another holder's");
 	memcpy(slot->hash, hash, DIGEST_LEN);
-	memcpy(slot->owner, request->holder.key_hash, DIGEST_LEN);
-	memcpy(request->holder.leaf_key_hash, hash, DIGEST_LEN);
+	memcpy(slot->owner, request->svid_holder.key_hash, DIGEST_LEN);
+	memcpy(request->svid_holder.leaf_key_hash, hash, DIGEST_LEN);
 	return ERR_NONE;
 }
 
-static void copy_holder(const struct holder *from, struct holder *out)
+static void copy_svid_holder(const struct svid_holder *from, struct svid_holder *out)
 {
 	*out = *from;
 	out->id = (struct spiffe_id){0};
@@ -220,13 +221,13 @@ static void on_attested(void *arg, enum err err, const struct attested *attested
 		finish(request, err, why);
 		return;
 	}
-	copy_holder(attested->holder, &request->holder);
-	request->holder.proves_claims = request->proves_claims;
+	copy_svid_holder(attested->svid_holder, &request->svid_holder);
+	request->svid_holder.proves_claims = request->proves_claims;
 	err = check_reuse(granter, request, attested->spki, &own);
 	if (err != ERR_NONE)
 		finish(request, err, &own);
 	else
-		request->at_signer = issuer_issue(granter->options.issuer, &request->holder.id, attested->spki,
+		request->at_signer = issuer_issue(granter->options.issuer, &request->svid_holder.id, attested->spki,
 			granter->options.leaf_ttl_s, on_issued, request);
 }
 

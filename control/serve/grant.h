@@ -19,8 +19,8 @@ struct granter *granter_new(const struct granter_options *options);
 void granter_free(struct granter *granter);
 void granter_set_leaf_ttl(struct granter *granter, int64_t leaf_ttl_s);
 
-struct granted {                     /* borrowed during the callback */
-	const struct holder *holder; /* serial and not_after_s are those of the new SVID */
+struct granted {                               /* borrowed during the callback */
+	const struct svid_holder *svid_holder; /* serial and not_after_s are those of the new SVID */
 	struct span chain[ISSUER_CHAIN_MAX];
 	size_t num_chain;
 };

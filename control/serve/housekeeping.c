@@ -20,13 +20,13 @@ struct looking { /* for copies */
 static void add_row(void *arg, const struct identity_view *view)
 {
 	struct looking *looking = arg;
-	if (looking->num == looking->max || !view->sidecar->has_holder)
+	if (looking->num == looking->max || !view->sidecar->has_svid_holder)
 		return;
 	struct place *place = &looking->places[looking->num];
 	*place = (struct place){view->sidecar, view->is_copied, *view->is_copied};
 	struct copies_row *row = &looking->rows[looking->num++];
 	*row = (struct copies_row){.family = view->sidecar->source.family, .since_ms = view->since_ms, .stream = place};
-	memcpy(row->key_hash, view->sidecar->holder, DIGEST_LEN);
+	memcpy(row->key_hash, view->sidecar->svid_holder, DIGEST_LEN);
 	*view->is_copied = false;
 }
 
@@ -81,12 +81,13 @@ static void prune(struct serve *serve)
 {
 	int64_t now_s = serve_judging_s(serve);
 	unsigned tokens = attest_tokens_prune(serve->options.attest, PRUNE_MAX);
-	unsigned holders = holders_prune(serve->options.store, now_s - serve->options.forget_after_s, PRUNE_MAX);
+	unsigned svid_holders =
+		svid_holders_prune(serve->options.store, now_s - serve->options.forget_after_s, PRUNE_MAX);
 	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_TOKENS, tokens);
-	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_HOLDERS, holders);
-	if (holders > 0)
+	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_SVID_HOLDERS, svid_holders);
+	if (svid_holders > 0)
 		log_notice("audit", "forgotten: %u attestation keys whose certificates ended more than %lld s ago",
-			holders, (long long)serve->options.forget_after_s);
+			svid_holders, (long long)serve->options.forget_after_s);
 }
 
 void housekeeping_poll(struct serve *serve)

@@ -92,12 +92,12 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	serve_count(stream->serve, CONTROL_RENEWED);
 	serve_count(stream->serve, CONTROL_SVIDS);
 	stream->serve->num_issued++;
-	stream->sidecar->valid_until_s = granted->holder->not_after_s;
-	stream->sidecar->has_holder = true;
-	memcpy(stream->sidecar->holder, granted->holder->key_hash, DIGEST_LEN);
+	stream->sidecar->valid_until_s = granted->svid_holder->not_after_s;
+	stream->sidecar->has_svid_holder = true;
+	memcpy(stream->sidecar->svid_holder, granted->svid_holder->key_hash, DIGEST_LEN);
 	char until[SERVE_DATE_MAX];
-	log_notice("audit", "renewed: %s, SVID until %s", granted->holder->id.text,
-		serve_date(granted->holder->not_after_s, until));
+	log_notice("audit", "renewed: %s, SVID until %s", granted->svid_holder->id.text,
+		serve_date(granted->svid_holder->not_after_s, until));
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
 	identity_stream_send(stream, err, &message);
 }

@@ -1,7 +1,7 @@
 /* What sidecars get. */
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 #include "control/serve/messages.h"
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
@@ -47,7 +47,7 @@ static void fill_trust(const struct trust *trust, struct trust_message *out)
 	out->bundle.roots = out->roots;
 	out->bundle.n_roots = 1;
 	out->bundles[0] = &out->bundle;
-	holders_list_bans(trust_store(trust), add_ban, &out->bans);
+	svid_holders_list_bans(trust_store(trust), add_ban, &out->bans);
 	out->state.epoch = &out->epoch;
 	out->state.bundles = out->bundles;
 	out->state.n_bundles = 1;

@@ -4,27 +4,27 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
-static void read_attestation(const Handfast__V1__Evidence *evidence, struct attest_request *out)
+static void read_attestation(const Handfast__V1__AttestationData *data, struct attest_request *out)
 {
-	if (evidence == NULL)
+	if (data == NULL)
 		return;
-	switch (evidence->kind_case) {
-	case HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN:
-		out->evidence = EVIDENCE_JOIN_TOKEN;
-		out->token_id = pb_span(evidence->join_token->token_id);
-		out->secret = pb_span(evidence->join_token->secret);
+	switch (data->kind_case) {
+	case HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN:
+		out->kind = ATTESTATION_JOIN_TOKEN;
+		out->token_id = pb_span(data->join_token->token_id);
+		out->secret = pb_span(data->join_token->secret);
 		return;
-	case HANDFAST__V1__EVIDENCE__KIND_ATTESTATION_KEY:
-		out->evidence = EVIDENCE_ATTESTATION_KEY;
+	case HANDFAST__V1__ATTESTATION_DATA__KIND_ATTESTATION_KEY:
+		out->kind = ATTESTATION_KEY;
 		return;
-	case HANDFAST__V1__EVIDENCE__KIND_KUBERNETES:
-		out->evidence = EVIDENCE_KUBERNETES;
+	case HANDFAST__V1__ATTESTATION_DATA__KIND_KUBERNETES:
+		out->kind = ATTESTATION_KUBERNETES;
 		return;
-	case HANDFAST__V1__EVIDENCE__KIND_UNIX_PEER:
-		out->evidence = EVIDENCE_UNIX_PEER;
+	case HANDFAST__V1__ATTESTATION_DATA__KIND_UNIX_PEER:
+		out->kind = ATTESTATION_UNIX_PEER;
 		return;
-	case HANDFAST__V1__EVIDENCE__KIND__NOT_SET:
-	case _HANDFAST__V1__EVIDENCE__KIND__CASE_IS_INT_SIZE:
+	case HANDFAST__V1__ATTESTATION_DATA__KIND__NOT_SET:
+	case _HANDFAST__V1__ATTESTATION_DATA__KIND__CASE_IS_INT_SIZE:
 		return;
 	}
 }
@@ -54,7 +54,7 @@ enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *w
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__attest_request__descriptor, bytes, &up.arena, &unpacked, why));
 	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)unpacked;
 	read_hello(message->hello, &up.protocol_version, &up.release);
-	read_attestation(message->evidence, &up.request);
+	read_attestation(message->attestation_data, &up.request);
 	up.request.proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 	up.request.attestation_key = pb_span(message->attestation_key);
 	up.request.csr = pb_span(message->csr);
@@ -74,7 +74,7 @@ static void read_renew(const Handfast__V1__RenewRequest *message, struct identit
 {
 	up->kind = IDENTITY_RENEW;
 	up->request_id = message->request_id;
-	read_attestation(message->evidence, &up->renew);
+	read_attestation(message->attestation_data, &up->renew);
 	up->renew.attestation_key = pb_span(message->attestation_key);
 	up->renew.csr = pb_span(message->csr);
 	up->renew.proof = pb_span(message->proof);

@@ -107,10 +107,10 @@ static enum err revoke_token(struct operator_request *request, struct span bytes
 
 /* --- bans --- */
 
-static void count_holder(void *arg, const struct holder *holder)
+static void count_svid_holder(void *arg, const struct svid_holder *svid_holder)
 {
 	struct operator_request *request = arg;
-	request->num_holders += spiffe_id_eq(&holder->id, &request->id);
+	request->num_svid_holders += spiffe_id_eq(&svid_holder->id, &request->id);
 }
 
 static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
@@ -124,7 +124,7 @@ static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 		request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
 		log_notice("audit", "banned: %s; %u unused tokens of it are revoked", request->id.text,
 			request->num_tokens);
-		err = ban_answer_encode(request->num_holders, request->num_tokens, &message);
+		err = ban_answer_encode(request->num_svid_holders, request->num_tokens, &message);
 	} else {
 		audit_failure(request, "a ban", err, &why);
 	}
@@ -136,8 +136,9 @@ static enum err ban(struct operator_request *request, struct span bytes, struct 
 {
 	struct store *store = request->serve->options.store;
 	RETURN_IF_ERR(ban_request_parse(bytes, &request->id, why));
-	holders_list(store, count_holder, request);
-	holders_ban(store, &request->id, serve_now_ms(request->serve) / 1000, on_banned, operator_request_ref(request));
+	svid_holders_list(store, count_svid_holder, request);
+	svid_holders_ban(
+		store, &request->id, serve_now_ms(request->serve) / 1000, on_banned, operator_request_ref(request));
 	return ERR_NONE;
 }
 
@@ -147,7 +148,8 @@ static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
 	struct why why = {0};
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	/* Another command lifted it meanwhile. */
-	bool is_lifted_already = err == ERR_CONFLICT && !holders_is_banned(request->serve->options.store, &request->id);
+	bool is_lifted_already =
+		err == ERR_CONFLICT && !svid_holders_is_banned(request->serve->options.store, &request->id);
 	if (err == ERR_NONE || is_lifted_already) {
 		if (!is_lifted_already)
 			log_notice("audit", "ban lifted: %s", request->id.text);
@@ -163,8 +165,8 @@ static enum err unban(struct operator_request *request, struct span bytes, struc
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	RETURN_IF_ERR(unban_request_parse(bytes, &request->id, why));
-	if (holders_unban(request->serve->options.store, &request->id, on_unbanned, operator_request_ref(request)) ==
-		ERR_NONE)
+	if (svid_holders_unban(request->serve->options.store, &request->id, on_unbanned,
+		    operator_request_ref(request)) == ERR_NONE)
 		return ERR_NONE;
 	operator_request_unref(request);
 	RETURN_IF_ERR(unban_answer_encode(false, &message));
@@ -177,17 +179,17 @@ static void add_ban(void *arg, struct span id, int64_t since_s)
 	ban_list_add(arg, id, since_s * 1000);
 }
 
-static void count_in_list(void *arg, const struct holder *holder)
+static void count_in_list(void *arg, const struct svid_holder *svid_holder)
 {
-	ban_list_count(arg, spiffe_id_text(&holder->id));
+	ban_list_count(arg, spiffe_id_text(&svid_holder->id));
 }
 
 static enum err list_bans(struct operator_request *request)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
 	_cleanup_(ban_list_freep) struct ban_list *list = ban_list_new();
-	holders_list_bans(request->serve->options.store, add_ban, list);
-	holders_list(request->serve->options.store, count_in_list, list);
+	svid_holders_list_bans(request->serve->options.store, add_ban, list);
+	svid_holders_list(request->serve->options.store, count_in_list, list);
 	RETURN_IF_ERR(ban_list_encode(list, &message));
 	operator_request_finish(request, ERR_NONE, &message, NULL);
 	return ERR_NONE;

@@ -129,7 +129,7 @@ void ban_list_count(struct ban_list *list, struct span id)
 		size_t middle = low + (high - low) / 2;
 		int order = strcmp(list->rows[middle]->id, text);
 		if (order == 0)
-			list->rows[middle]->message.num_holders++;
+			list->rows[middle]->message.num_svid_holders++;
 		if (order == 0)
 			return;
 		if (order < 0)

@@ -47,10 +47,10 @@ enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why 
 	return spiffe_id_parse(pb_span(((const Handfast__V1__BanRequest *)unpacked)->id), out, why);
 }
 
-enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf *out)
+enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, struct buf *out)
 {
 	Handfast__V1__BanResponse message = HANDFAST__V1__BAN_RESPONSE__INIT;
-	message.num_holders = num_holders;
+	message.num_svid_holders = num_svid_holders;
 	message.num_tokens = num_tokens;
 	return pb_pack(&message.base, out);
 }
@@ -112,15 +112,15 @@ enum err release_answer_encode(bool was_held, struct buf *out)
 
 /* --- status --- */
 
-struct holder_message {
-	Handfast__V1__Holder holder;
+struct svid_holder_message {
+	Handfast__V1__SvidHolder svid_holder;
 	Handfast__V1__Epoch acked;
 	Handfast__V1__SocketAddress addresses[STATUS_ADDRESSES_MAX], *address_list[STATUS_ADDRESSES_MAX];
 };
 
-static void fill_holder(const struct status_holder *from, struct holder_message *out)
+static void fill_svid_holder(const struct status_svid_holder *from, struct svid_holder_message *out)
 {
-	handfast__v1__holder__init(&out->holder);
+	handfast__v1__svid_holder__init(&out->svid_holder);
 	handfast__v1__epoch__init(&out->acked);
 	for (size_t i = 0; i < from->num_addresses; i++) {
 		handfast__v1__socket_address__init(&out->addresses[i]);
@@ -129,17 +129,17 @@ static void fill_holder(const struct status_holder *from, struct holder_message 
 	}
 	out->acked.incarnation = from->acked.incarnation;
 	out->acked.counter = from->acked.counter;
-	out->holder.id = pb_bytes(span_of_str(from->id));
-	out->holder.attestation_key_sha256 = pb_bytes(span_of(from->key_hash, DIGEST_LEN));
-	out->holder.addresses = out->address_list;
-	out->holder.n_addresses = from->num_addresses;
-	out->holder.connected = from->is_connected;
-	out->holder.svid_not_after_ms = from->not_after_ms;
-	out->holder.svid_serial = pb_bytes(from->serial);
-	out->holder.acked = &out->acked;
-	out->holder.banned = from->is_banned;
-	out->holder.copied = from->is_copied;
-	out->holder.release = pb_bytes(span_of_str(from->release));
+	out->svid_holder.id = pb_bytes(span_of_str(from->id));
+	out->svid_holder.attestation_key_sha256 = pb_bytes(span_of(from->key_hash, DIGEST_LEN));
+	out->svid_holder.addresses = out->address_list;
+	out->svid_holder.n_addresses = from->num_addresses;
+	out->svid_holder.connected = from->is_connected;
+	out->svid_holder.svid_not_after_ms = from->not_after_ms;
+	out->svid_holder.svid_serial = pb_bytes(from->serial);
+	out->svid_holder.acked = &out->acked;
+	out->svid_holder.banned = from->is_banned;
+	out->svid_holder.copied = from->is_copied;
+	out->svid_holder.release = pb_bytes(span_of_str(from->release));
 }
 
 struct authority_message {
@@ -182,8 +182,10 @@ enum err status_encode(const struct status *status, struct buf *out)
 {
 	Handfast__V1__StatusResponse message = HANDFAST__V1__STATUS_RESPONSE__INIT;
 	Handfast__V1__Epoch epoch = HANDFAST__V1__EPOCH__INIT;
-	_cleanup_(mem_freep) struct holder_message *holders = mem_calloc(status->num_holders, sizeof *holders);
-	_cleanup_(mem_freep) Handfast__V1__Holder **holder_list = mem_calloc(status->num_holders, sizeof *holder_list);
+	_cleanup_(mem_freep) struct svid_holder_message *svid_holders =
+		mem_calloc(status->num_svid_holders, sizeof *svid_holders);
+	_cleanup_(mem_freep) Handfast__V1__SvidHolder **svid_holder_list =
+		mem_calloc(status->num_svid_holders, sizeof *svid_holder_list);
 	_cleanup_(mem_freep) struct authority_message *authorities =
 		mem_calloc(status->num_authorities, sizeof *authorities);
 	_cleanup_(mem_freep) Handfast__V1__Authority **authority_list =
@@ -196,16 +198,16 @@ enum err status_encode(const struct status *status, struct buf *out)
 	}
 	message.conditions = condition_list;
 	message.n_conditions = status->num_conditions;
-	for (size_t i = 0; i < status->num_holders; i++) {
-		fill_holder(&status->holders[i], &holders[i]);
-		holder_list[i] = &holders[i].holder;
+	for (size_t i = 0; i < status->num_svid_holders; i++) {
+		fill_svid_holder(&status->svid_holders[i], &svid_holders[i]);
+		svid_holder_list[i] = &svid_holders[i].svid_holder;
 	}
 	for (size_t i = 0; i < status->num_authorities; i++) {
 		fill_authority(&status->authorities[i], &authorities[i]);
 		authority_list[i] = &authorities[i].authority;
 	}
-	message.holders = holder_list;
-	message.n_holders = status->num_holders;
+	message.svid_holders = svid_holder_list;
+	message.n_svid_holders = status->num_svid_holders;
 	message.authorities = authority_list;
 	message.n_authorities = status->num_authorities;
 	return pb_pack(&message.base, out);

@@ -21,7 +21,7 @@ enum err revoke_answer_encode(
 	bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out) _must_use_; /* id NULL: none */
 
 enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
-enum err ban_answer_encode(uint32_t num_holders, uint32_t num_tokens, struct buf *out) _must_use_;
+enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, struct buf *out) _must_use_;
 enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
 enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
 
@@ -44,7 +44,7 @@ enum err release_request_parse(struct span bytes, struct ip_addr *out, struct wh
 enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
 
 #define STATUS_ADDRESSES_MAX 16 /* as many as one key may claim */
-struct status_holder {
+struct status_svid_holder {
 	const char *id; /* borrowed */
 	uint8_t key_hash[DIGEST_LEN];
 	struct ip_addr addresses[STATUS_ADDRESSES_MAX];
@@ -72,8 +72,8 @@ struct status {
 	const char *release, *trust_domain;
 	struct epoch epoch;
 	uint32_t num_streams;
-	const struct status_holder *holders;
-	size_t num_holders;
+	const struct status_svid_holder *svid_holders;
+	size_t num_svid_holders;
 	const struct status_authority *authorities;
 	size_t num_authorities;
 	uint64_t svids_issued;

@@ -20,7 +20,7 @@ struct operator_request { /* one call */
 	struct rpc_call *call; /* NULL: over */
 	/* Of the one that is under way, until its commit. */
 	struct spiffe_id id;
-	uint32_t num_holders, num_tokens;
+	uint32_t num_svid_holders, num_tokens;
 	bool was_used;
 	unsigned refs;
 };

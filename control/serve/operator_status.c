@@ -5,35 +5,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLDERS_MAX 20000 /* shown: bounds one answer */
+#define SVID_HOLDERS_MAX 20000 /* shown: bounds one answer */
 
 struct gathering {
 	const struct serve *serve;
-	struct status_holder *rows; /* in the order of their keys' hashes, as the store lists them */
-	struct holder *holders;     /* own the texts that the rows show */
+	struct status_svid_holder *rows;  /* in the order of their keys' hashes, as the store lists them */
+	struct svid_holder *svid_holders; /* own the texts that the rows show */
 	size_t num, cap;
 	size_t *by_id; /* the rows in the order of their identities */
 };
 
-static void add_holder(void *arg, const struct holder *holder)
+static void add_svid_holder(void *arg, const struct svid_holder *svid_holder)
 {
 	struct gathering *all = arg;
-	if (all->num == HOLDERS_MAX)
+	if (all->num == SVID_HOLDERS_MAX)
 		return;
 	if (all->num == all->cap) {
 		all->cap = all->cap == 0 ? 64 : 2 * all->cap;
-		all->holders = mem_realloc(all->holders, all->cap * sizeof *all->holders);
+		all->svid_holders = mem_realloc(all->svid_holders, all->cap * sizeof *all->svid_holders);
 	}
-	struct holder *copy = &all->holders[all->num++];
-	*copy = *holder;
+	struct svid_holder *copy = &all->svid_holders[all->num++];
+	*copy = *svid_holder;
 	copy->id = (struct spiffe_id){0};
-	spiffe_id_copy(&holder->id, &copy->id);
+	spiffe_id_copy(&svid_holder->id, &copy->id);
 }
 
 static int compare_ids(const void *a, const void *b, void *arg)
 {
 	const struct gathering *all = arg;
-	return strcmp(all->holders[*(const size_t *)a].id.text, all->holders[*(const size_t *)b].id.text);
+	return strcmp(all->svid_holders[*(const size_t *)a].id.text, all->svid_holders[*(const size_t *)b].id.text);
 }
 
 static void make_rows(struct gathering *all)
@@ -42,14 +42,14 @@ static void make_rows(struct gathering *all)
 	all->rows = mem_calloc(all->num, sizeof *all->rows);
 	all->by_id = mem_calloc(all->num, sizeof *all->by_id);
 	for (size_t i = 0; i < all->num; i++) {
-		const struct holder *holder = &all->holders[i];
+		const struct svid_holder *svid_holder = &all->svid_holders[i];
 		all->by_id[i] = i;
-		all->rows[i] = (struct status_holder){.id = holder->id.text,
-			.is_banned = bundle_set_is_banned(bundles, &holder->id),
-			.not_after_ms = holder->not_after_s * 1000,
-			.serial = span_of(holder->serial, holder->serial_len),
+		all->rows[i] = (struct status_svid_holder){.id = svid_holder->id.text,
+			.is_banned = bundle_set_is_banned(bundles, &svid_holder->id),
+			.not_after_ms = svid_holder->not_after_s * 1000,
+			.serial = span_of(svid_holder->serial, svid_holder->serial_len),
 			.release = ""};
-		memcpy(all->rows[i].key_hash, holder->key_hash, DIGEST_LEN);
+		memcpy(all->rows[i].key_hash, svid_holder->key_hash, DIGEST_LEN);
 	}
 	qsort_r(all->by_id, all->num, sizeof *all->by_id, compare_ids, all);
 }
@@ -106,10 +106,10 @@ static void add_stream(void *arg, const struct identity_view *view)
 {
 	struct gathering *all = arg;
 	size_t at;
-	bool is_known = view->sidecar->has_holder && find_key(all, view->sidecar->holder, &at);
+	bool is_known = view->sidecar->has_svid_holder && find_key(all, view->sidecar->svid_holder, &at);
 	if (!is_known && (!view->answers_trust || !find_id(all, view->sidecar->id.text, &at)))
 		return;
-	struct status_holder *row = &all->rows[at];
+	struct status_svid_holder *row = &all->rows[at];
 	row->is_copied |= *view->is_copied;
 	row->is_connected = true;
 	if (!view->answers_trust)
@@ -130,7 +130,7 @@ static void add_claim(void *arg, const struct registry_claim_view *claim)
 	bool has_key = memcmp(claim->key_hash, not_known, DIGEST_LEN) != 0;
 	if (has_key ? !find_key(all, claim->key_hash, &at) : !find_id(all, claim->id->text, &at))
 		return;
-	struct status_holder *row = &all->rows[at];
+	struct status_svid_holder *row = &all->rows[at];
 	if (row->num_addresses < STATUS_ADDRESSES_MAX)
 		row->addresses[row->num_addresses++] = *claim->ip;
 }
@@ -138,8 +138,8 @@ static void add_claim(void *arg, const struct registry_claim_view *claim)
 static void gathering_done(struct gathering *all)
 {
 	for (size_t i = 0; i < all->num; i++)
-		holder_done(&all->holders[i]);
-	mem_free(all->holders);
+		svid_holder_done(&all->svid_holders[i]);
+	mem_free(all->svid_holders);
 	mem_free(all->rows);
 	mem_free(all->by_id);
 }
@@ -160,7 +160,7 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		authorities[i] =
 			(struct status_authority){serve->authority_kinds[i], buf_span(&serve->authorities[i].der),
 				serve->authorities[i].not_before_s * 1000, serve->authorities[i].not_after_s * 1000};
-	holders_list(serve->options.store, add_holder, &all);
+	svid_holders_list(serve->options.store, add_svid_holder, &all);
 	make_rows(&all);
 	identity_each(serve, add_stream, &all);
 	registry_each_claim(serve->options.registry, add_claim, &all);
@@ -168,8 +168,8 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.trust_domain = trust_domain_of(serve->options.trust)->name,
 		.epoch = trust_epoch(serve->options.trust),
 		.num_streams = serve->num_streams,
-		.holders = all.rows,
-		.num_holders = all.num,
+		.svid_holders = all.rows,
+		.num_svid_holders = all.num,
 		.authorities = authorities,
 		.num_authorities = serve->num_authorities,
 		.svids_issued = serve->num_issued,

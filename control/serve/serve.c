@@ -12,7 +12,7 @@
 
 #define ATTEST_MESSAGE_MAX  16384
 #define ATTEST_DEADLINE_MS  5000
-#define STREAM_MESSAGE_MAX  (64u * 1024) /* a CSR with its evidence, or 1,024 destinations at 26 bytes */
+#define STREAM_MESSAGE_MAX  (64u * 1024) /* a CSR with its attestation data, or 1,024 destinations at 26 bytes */
 #define OPERATOR_QUEUE_MAX  (17u * 1024 * 1024)
 #define RENEWALS_PER_SECOND 2
 #define RENEWALS_BURST      20

@@ -20,9 +20,9 @@ struct sidecar {
 	struct spiffe_id id;
 	struct ip_addr source;
 	int64_t valid_until_s; /* of the SVID it showed, or of the last one it got here */
-	bool has_holder;
-	uint8_t holder[DIGEST_LEN]; /* its attestation key's hash */
-	struct share share;         /* of the connections */
+	bool has_svid_holder;
+	uint8_t svid_holder[DIGEST_LEN]; /* its attestation key's hash */
+	struct share share;              /* of the connections */
 	unsigned refs;
 };
 struct sidecar *sidecar_ref(struct sidecar *sidecar);

@@ -332,8 +332,8 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 {
 	Handfast__V1__AttestRequest request = HANDFAST__V1__ATTEST_REQUEST__INIT;
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
-	Handfast__V1__Evidence evidence = HANDFAST__V1__EVIDENCE__INIT;
-	Handfast__V1__JoinTokenEvidence token = HANDFAST__V1__JOIN_TOKEN_EVIDENCE__INIT;
+	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
+	Handfast__V1__JoinTokenData token = HANDFAST__V1__JOIN_TOKEN_DATA__INIT;
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024);
 	uint8_t context[DIGEST_LEN], exported[32];
 	assert_int_equal(private_key_public(world->attestation_key, &key), ERR_NONE);
@@ -350,10 +350,10 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 	hello.n_features = world->proves_claims ? 1 : 0;
 	token.token_id = pb_bytes(buf_span(&world->token_id));
 	token.secret = pb_bytes(buf_span(&world->secret));
-	evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN;
-	evidence.join_token = &token;
+	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN;
+	data.join_token = &token;
 	request.hello = &hello;
-	request.evidence = &evidence;
+	request.attestation_data = &data;
 	request.attestation_key = pb_bytes(buf_span(&key));
 	request.csr = pb_bytes(buf_span(&csr));
 	request.proof = pb_bytes(buf_span(&proof));
@@ -479,7 +479,7 @@ static void ends_the_connection_of_who_is_banned(void **state)
 	while (world->num_messages == 0)
 		loop_run_once(world->loop, false);
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(ID), &id, NULL), ERR_NONE);
-	holders_ban(world->store, &id, 1800000000, NULL, NULL);
+	svid_holders_ban(world->store, &id, 1800000000, NULL, NULL);
 	wait_until(world, &world->is_closed);
 	connect_client(world);
 	wait_until(world, &world->is_closed); /* its certificate is refused in the handshake */
@@ -628,12 +628,12 @@ static void never_called(_unused_ void *arg, _unused_ enum err err, _unused_ con
 	fail_msg("an abandoned request was answered");
 }
 
-/* At the end of the program: the evidence is judged, its answer is on its way, and everything goes. */
+/* At the end of the program: the attestation data is judged, its answer is on its way, and everything goes. */
 static void a_request_that_was_abandoned_may_end_after_its_granter(void **state)
 {
 	struct world *world = *state;
 	const struct granter_options options = {world->loop, world->store, world->attest, world->issuer, 60};
-	const struct attest_request nothing = {.evidence = EVIDENCE_NONE};
+	const struct attest_request nothing = {.kind = ATTESTATION_NONE};
 	struct granter *granter = granter_new(&options);
 	grant_abandon(grant_start(granter, &nothing, never_called, world));
 	granter_free(granter);

@@ -2,7 +2,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
-#include "control/registry/holders.h"
+#include "control/registry/svid_holders.h"
 #include "control/store/record.h"
 
 #define STATE_KEY   "trust/state"
@@ -32,7 +32,7 @@ static void digest_content(const struct trust *trust, uint8_t out[DIGEST_LEN])
 {
 	_cleanup_(buf_done) struct buf content = BUF_INIT(CONTENT_MAX);
 	if (buf_append(&content, buf_span(&trust->root)) == ERR_NONE)
-		holders_list_bans(trust->options.store, collect_ban, &content);
+		svid_holders_list_bans(trust->options.store, collect_ban, &content);
 	digest_sha256(buf_span(&content), out);
 }
 
@@ -50,7 +50,7 @@ static enum err make_bundles(const struct trust *trust, struct bundle_set **out,
 	_cleanup_(bundle_set_unrefp) struct bundle_set *set = bundle_set_new();
 	RETURN_IF_ERR(bundle_new(&trust->domain, &root, 1, &bundle, why));
 	RETURN_IF_ERR(bundle_set_add(set, bundle, why));
-	holders_list_bans(trust->options.store, add_ban, set);
+	svid_holders_list_bans(trust->options.store, add_ban, set);
 	*out = TAKE_PTR(set);
 	return ERR_NONE;
 }
@@ -148,7 +148,7 @@ enum err trust_new(const struct trust_options *options, struct trust **out, stru
 	trust->bundles = bundle_set_new();
 	RETURN_IF_ERR(buf_append(&trust->root, options->root));
 	RETURN_IF_ERR(remake_bundles(trust, why));
-	store_watch_start(options->store, &trust->watch, HOLDERS_BAN_PREFIX, on_ban);
+	store_watch_start(options->store, &trust->watch, SVID_HOLDERS_BAN_PREFIX, on_ban);
 	post_refresh(trust);
 	*out = TAKE_PTR(trust);
 	return ERR_NONE;

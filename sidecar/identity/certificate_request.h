@@ -21,7 +21,8 @@ void fresh_request_done(struct fresh_request *request);
 enum err claim_make(
 	struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message) _must_use_;
 
-/* The evidence that is on hand now. Files are read anew at each use: a token is used once, a projected one rotates. */
+/* The attestation data that is on hand now. Files are read anew at each use: a token is used once, a projected one
+ * rotates. */
 struct attestation_files { /* paths are borrowed; NULL: none */
 	const char *token_file, *kubernetes_token_file;
 };
@@ -34,5 +35,5 @@ struct attestation_data { /* zeroed is valid to attestation_data_done(); wiped *
 /* A projected token if there is one; else a join token that has not been used yet; else the attestation key. A join
  * token cannot be used on a stream (`may_join` false). */
 enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
-	struct attestation_data *held, struct evidence *out, struct why *why) _must_use_;
+	struct attestation_data *held, struct attestation *out, struct why *why) _must_use_;
 void attestation_data_done(struct attestation_data *held);

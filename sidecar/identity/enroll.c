@@ -49,7 +49,7 @@ static void on_done(
 	client->call = NULL;
 	if (client->pending.key == NULL)
 		return; /* the answer came before */
-	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for our evidence",
+	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for our attestation data",
 		"see the control plane's log; a used or expired token needs a new one: handfast token create", "%s: %s",
 		rpc_status_name(status), message);
 	failed(client, cause_of(status), retry_after_ms, &why);
@@ -64,7 +64,7 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(ATTEST_MESSAGE_MAX);
 	attestation_data_done(&client->held);
 	RETURN_IF_ERR(attestation_gather(
-		&files, state_folder_get(client->options.state), true, &client->held, &request.evidence, why));
+		&files, state_folder_get(client->options.state), true, &client->held, &request.attestation, why));
 	RETURN_IF_ERR(
 		fresh_request_make(rpc_client_tls(rpc), state_folder_key(client->options.state), &client->pending));
 	request.csr = buf_span(&client->pending.csr);

@@ -111,7 +111,8 @@ static void on_down(void *arg, const struct why *why, bool said_no)
 {
 	struct identity_client *client = arg;
 	unshare(client);
-	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): evidence decides. */
+	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): attestation data
+	 * decides. */
 	if (said_no && client->is_stream)
 		client->must_attest = true;
 	if (!client->has_failed)

@@ -1,6 +1,6 @@
-/* The workload's identity, from the first evidence to the last renewal: dials the control plane, attests while there is
- * no valid SVID, else holds the identity stream; tells of every new snapshot. It tries for ever and never gives the old
- * credentials up before the new ones are in use. Main thread only. */
+/* The workload's identity, from the first attestation data to the last renewal: dials the control plane, attests while
+ * there is no valid SVID, else holds the identity stream; tells of every new snapshot. It tries for ever and never
+ * gives the old credentials up before the new ones are in use. Main thread only. */
 #pragma once
 
 #include "base/core/loop.h"

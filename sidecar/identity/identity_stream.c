@@ -149,7 +149,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	}
 }
 
-/* Refused for who we are: our SVID is worth nothing there, but our evidence may be. */
+/* Refused for who we are: our SVID is worth nothing there, but our attestation data may be. */
 static bool is_refusal(enum rpc_status status)
 {
 	return status == RPC_PERMISSION_DENIED || status == RPC_UNAUTHENTICATED;
@@ -208,7 +208,7 @@ static enum err send_renewal(struct identity_client *client, struct why *why)
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	attestation_data_done(&client->held);
 	RETURN_IF_ERR(attestation_gather(
-		&files, state_folder_get(client->options.state), false, &client->held, &request.evidence, why));
+		&files, state_folder_get(client->options.state), false, &client->held, &request.attestation, why));
 	RETURN_IF_ERR(fresh_request_make(rpc_client_tls(control_link_client(client->link)),
 		state_folder_key(client->options.state), &client->pending));
 	request.csr = buf_span(&client->pending.csr);

@@ -15,18 +15,18 @@
 
 /* --- up --- */
 
-enum attestation_kind { EVIDENCE_JOIN_TOKEN, EVIDENCE_ATTESTATION_KEY, EVIDENCE_KUBERNETES };
+enum attestation_kind { ATTESTATION_JOIN_TOKEN, ATTESTATION_KEY, ATTESTATION_KUBERNETES };
 
-struct evidence { /* borrowed; proven anew on each connection */
+struct attestation { /* borrowed; proven anew on each connection */
 	enum attestation_kind kind;
-	const struct token *token; /* EVIDENCE_JOIN_TOKEN */
-	struct span kubernetes;    /* EVIDENCE_KUBERNETES: the projected token */
+	const struct token *token; /* ATTESTATION_JOIN_TOKEN */
+	struct span kubernetes;    /* ATTESTATION_KUBERNETES: the projected token */
 };
 
 /* A request for a certificate: who asks, with what key, and the proof that it is asked on this connection. */
 struct certificate_request { /* spans are borrowed */
 	uint64_t id;         /* on the stream; tells answers apart */
-	struct evidence evidence;
+	struct attestation attestation;
 	struct span csr, attestation_key, proof;
 };
 

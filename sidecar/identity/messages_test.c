@@ -192,13 +192,13 @@ static void a_join_token_travels_as_bytes(_unused_ void **state)
 	assert_int_equal(buf_append(&token.id, span_of("i\0d", 3)), ERR_NONE);
 	assert_int_equal(buf_append(&token.secret, SPAN_LITERAL("secret")), ERR_NONE);
 	struct certificate_request request = {
-		.evidence = {.kind = EVIDENCE_JOIN_TOKEN, .token = &token}, .csr = SPAN_LITERAL("csr")};
+		.attestation = {.kind = ATTESTATION_JOIN_TOKEN, .token = &token}, .csr = SPAN_LITERAL("csr")};
 	assert_int_equal(message_attest_encode(&request, "1.2.3", &bytes), ERR_NONE);
 	assert_int_equal(
 		pb_unpack(&handfast__v1__attest_request__descriptor, buf_span(&bytes), &arena, &read, NULL), ERR_NONE);
 	const Handfast__V1__AttestRequest *message = (const Handfast__V1__AttestRequest *)read;
-	assert_int_equal(message->evidence->kind_case, HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN);
-	assert_true(span_eq(pb_span(message->evidence->join_token->token_id), span_of("i\0d", 3)));
+	assert_int_equal(message->attestation_data->kind_case, HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN);
+	assert_true(span_eq(pb_span(message->attestation_data->join_token->token_id), span_of("i\0d", 3)));
 	assert_true(span_eq(pb_span(message->hello->release), SPAN_LITERAL("1.2.3")));
 }
 

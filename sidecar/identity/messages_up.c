@@ -9,33 +9,33 @@ enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 1 };
 
 /* Everything a request points to, on the caller's stack while it is packed. */
 struct attestation_messages {
-	Handfast__V1__Evidence evidence;
-	Handfast__V1__JoinTokenEvidence token;
-	Handfast__V1__AttestationKeyEvidence key;
-	Handfast__V1__KubernetesEvidence kubernetes;
+	Handfast__V1__AttestationData data;
+	Handfast__V1__JoinTokenData token;
+	Handfast__V1__AttestationKeyData key;
+	Handfast__V1__KubernetesData kubernetes;
 };
 
-static void fill_attestation(const struct evidence *evidence, struct attestation_messages *out)
+static void fill_attestation(const struct attestation *attestation, struct attestation_messages *out)
 {
-	out->evidence = (Handfast__V1__Evidence)HANDFAST__V1__EVIDENCE__INIT;
-	switch (evidence->kind) {
-	case EVIDENCE_JOIN_TOKEN:
-		out->token = (Handfast__V1__JoinTokenEvidence)HANDFAST__V1__JOIN_TOKEN_EVIDENCE__INIT;
-		out->token.token_id = pb_bytes(buf_span(&evidence->token->id));
-		out->token.secret = pb_bytes(buf_span(&evidence->token->secret));
-		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_JOIN_TOKEN;
-		out->evidence.join_token = &out->token;
+	out->data = (Handfast__V1__AttestationData)HANDFAST__V1__ATTESTATION_DATA__INIT;
+	switch (attestation->kind) {
+	case ATTESTATION_JOIN_TOKEN:
+		out->token = (Handfast__V1__JoinTokenData)HANDFAST__V1__JOIN_TOKEN_DATA__INIT;
+		out->token.token_id = pb_bytes(buf_span(&attestation->token->id));
+		out->token.secret = pb_bytes(buf_span(&attestation->token->secret));
+		out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN;
+		out->data.join_token = &out->token;
 		return;
-	case EVIDENCE_ATTESTATION_KEY:
-		out->key = (Handfast__V1__AttestationKeyEvidence)HANDFAST__V1__ATTESTATION_KEY_EVIDENCE__INIT;
-		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_ATTESTATION_KEY;
-		out->evidence.attestation_key = &out->key;
+	case ATTESTATION_KEY:
+		out->key = (Handfast__V1__AttestationKeyData)HANDFAST__V1__ATTESTATION_KEY_DATA__INIT;
+		out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_ATTESTATION_KEY;
+		out->data.attestation_key = &out->key;
 		return;
-	case EVIDENCE_KUBERNETES:
-		out->kubernetes = (Handfast__V1__KubernetesEvidence)HANDFAST__V1__KUBERNETES_EVIDENCE__INIT;
-		out->kubernetes.token = pb_bytes(evidence->kubernetes);
-		out->evidence.kind_case = HANDFAST__V1__EVIDENCE__KIND_KUBERNETES;
-		out->evidence.kubernetes = &out->kubernetes;
+	case ATTESTATION_KUBERNETES:
+		out->kubernetes = (Handfast__V1__KubernetesData)HANDFAST__V1__KUBERNETES_DATA__INIT;
+		out->kubernetes.token = pb_bytes(attestation->kubernetes);
+		out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_KUBERNETES;
+		out->data.kubernetes = &out->kubernetes;
 		return;
 	}
 	CHECK_UNREACHABLE();
@@ -58,10 +58,10 @@ enum err message_attest_encode(const struct certificate_request *request, const 
 	Handfast__V1__AttestRequest message = HANDFAST__V1__ATTEST_REQUEST__INIT;
 	ProtobufCBinaryData features[NUM_FEATURES];
 	Handfast__V1__Hello hello = hello_of(release, features);
-	struct attestation_messages evidence;
-	fill_attestation(&request->evidence, &evidence);
+	struct attestation_messages attestation;
+	fill_attestation(&request->attestation, &attestation);
 	message.hello = &hello;
-	message.evidence = &evidence.evidence;
+	message.attestation_data = &attestation.data;
 	message.attestation_key = pb_bytes(request->attestation_key);
 	message.csr = pb_bytes(request->csr);
 	message.proof = pb_bytes(request->proof);
@@ -88,10 +88,10 @@ enum err message_renew_encode(const struct certificate_request *request, struct 
 {
 	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
 	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
-	struct attestation_messages evidence;
-	fill_attestation(&request->evidence, &evidence);
+	struct attestation_messages attestation;
+	fill_attestation(&request->attestation, &attestation);
 	renew.request_id = request->id;
-	renew.evidence = &evidence.evidence;
+	renew.attestation_data = &attestation.data;
 	renew.attestation_key = pb_bytes(request->attestation_key);
 	renew.csr = pb_bytes(request->csr);
 	renew.proof = pb_bytes(request->proof);

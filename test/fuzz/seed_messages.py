@@ -57,13 +57,13 @@ class Things:
 def to_the_control_plane(things):
     proof = "attestation_key: %s csr: %s proof: %s" % tuple(map(literal, (things.spki, things.csr, things.proof)))
     hello = 'hello { protocol_version: 1 features: "x" release: "0.1.0" }'
-    join = "evidence { join_token { token_id: %s secret: %s } }" % (literal(bytes(16)), literal(bytes(32)))
+    join = "attestation_data { join_token { token_id: %s secret: %s } }" % (literal(bytes(16)), literal(bytes(32)))
     destinations = 'destinations { ip: "\\xc0\\x00\\x02\\x01" port: 80 } destinations { ip: %s port: 443 }' % literal(bytes(15) + b"\1")
     inputs = {
         "attest": (0, "enrollment", "AttestRequest", "%s %s %s" % (hello, join, proof)),
-        "attest-kubernetes": (0, "enrollment", "AttestRequest", '%s evidence { kubernetes { token: "a.b.c" } } %s' % (hello, proof)),
+        "attest-kubernetes": (0, "enrollment", "AttestRequest", '%s attestation_data { kubernetes { token: "a.b.c" } } %s' % (hello, proof)),
         "hello": (1, "identity", "IdentityUp", hello + " draining: true"),
-        "renew": (1, "identity", "IdentityUp", "renew { request_id: 7 evidence { attestation_key {} } %s }" % proof),
+        "renew": (1, "identity", "IdentityUp", "renew { request_id: 7 attestation_data { attestation_key {} } %s }" % proof),
         "ack": (1, "identity", "IdentityUp", 'ack { epoch { incarnation: 5 counter: 9 } refused_reason: "no" }'),
         "claim": (1, "identity", "IdentityUp", "claim {}"),
         "release": (1, "identity", "IdentityUp", "release {}"),

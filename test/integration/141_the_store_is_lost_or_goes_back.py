@@ -29,7 +29,7 @@ def _copy(source, target):
 
 def _acked(story):
     """The trust epoch that the client has in use, as the control plane knows it."""
-    holders = json.loads(story.control.run("status", "--output", "json").stdout)["holders"]
+    holders = json.loads(story.control.run("status", "--output", "json").stdout)["svid_holders"]
     return next(holder["acked_epoch"] for holder in holders if holder["id"] == identity_of("client"))
 
 

@@ -46,7 +46,7 @@ def finding_i10_a_revoked_token_buys_nothing(story):
 def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(story):
     unused = story.control.token(CLIENT)
     expect_in("1 attested sidecars have that identity, 1 unused tokens", story.control.run("ban", CLIENT).stdout, "the ban")
-    expect_eq([(ban["id"], ban["holders"]) for ban in _json(story, "ban", "list")["bans"]], [(CLIENT, 1)], "the bans")
+    expect_eq([(ban["id"], ban["svid_holders"]) for ban in _json(story, "ban", "list")["bans"]], [(CLIENT, 1)], "the bans")
     expect_in(CLIENT, story.control.run("ban", "list").stdout, "the bans as text")
     wait_until("the banned sidecar to be not ready or away",
                lambda: story.client.probe()[0] != 200 or "control plane away" in json.dumps(story.client.admin("/check")), 20)

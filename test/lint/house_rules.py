@@ -177,7 +177,7 @@ TESTED_ELSEWHERE = {
     "control/issue/key_folder.c": "control/issue/authority_test.c",
     "control/issue/signer.c": "control/issue/issuer_test.c",
     "control/registry/claim.c": "control/registry/registry_test.c",
-    "control/registry/holders.c": "control/registry/registry_test.c",
+    "control/registry/svid_holders.c": "control/registry/registry_test.c",
     # The services are tested over real streams of a real client.
     "control/serve/grant.c": "control/serve/serve_test.c",
     "control/serve/messages_down.c": "control/serve/serve_test.c",

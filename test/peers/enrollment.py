@@ -144,10 +144,10 @@ class Enrollment:
         csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())
         proof = (signer or key).sign(exported, ec.ECDSA(hashes.SHA256()))
-        evidence = field(1, field(1, token[0]) + field(2, token[1])) if token else field(2, b"")
+        data = field(1, field(1, token[0]) + field(2, token[1])) if token else field(2, b"")
         spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         hello = field(1, 1) + field(3, b"peer")
-        message = field(1, hello) + field(2, evidence) + field(3, spki) + field(4, csr) + field(5, proof)
+        message = field(1, hello) + field(2, data) + field(3, spki) + field(4, csr) + field(5, proof)
         return Result(self.call("/handfast.v1.Enrollment/Attest", message))
 
 

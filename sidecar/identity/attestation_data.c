@@ -13,29 +13,30 @@ static struct span trim_line_end(struct span text)
 
 /* The kubelet mounts it for everybody in the pod: its mode is not ours to judge. */
 static enum err gather_kubernetes(
-	const char *path, struct attestation_data *held, struct evidence *out, struct why *why)
+	const char *path, struct attestation_data *held, struct attestation *out, struct why *why)
 {
 	held->kubernetes = BUF_INIT(PROJECTED_TOKEN_MAX);
 	RETURN_IF_ERR(fd_read_file(path, PROJECTED_TOKEN_MAX, &held->kubernetes, why));
-	*out = (struct evidence){.kind = EVIDENCE_KUBERNETES, .kubernetes = trim_line_end(buf_span(&held->kubernetes))};
+	*out = (struct attestation){
+		.kind = ATTESTATION_KUBERNETES, .kubernetes = trim_line_end(buf_span(&held->kubernetes))};
 	return ERR_NONE;
 }
 
 /* ERR_NOT_FOUND: there is no token, or it is the one that was used. */
 static enum err gather_token(const char *path, const struct enrolled_state *state, struct attestation_data *held,
-	struct evidence *out, struct why *why)
+	struct attestation *out, struct why *why)
 {
 	RETURN_IF_ERR(token_read(path, &held->token, why));
 	digest_sha256(buf_span(&held->token.id), held->token_hash);
 	if (state->has_consumed_token && memcmp(held->token_hash, state->consumed_token, DIGEST_LEN) == 0)
 		return ERR_NOT_FOUND;
 	held->has_token = true;
-	*out = (struct evidence){.kind = EVIDENCE_JOIN_TOKEN, .token = &held->token};
+	*out = (struct attestation){.kind = ATTESTATION_JOIN_TOKEN, .token = &held->token};
 	return ERR_NONE;
 }
 
 enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
-	struct attestation_data *held, struct evidence *out, struct why *why)
+	struct attestation_data *held, struct attestation *out, struct why *why)
 {
 	if (files->kubernetes_token_file != NULL)
 		return gather_kubernetes(files->kubernetes_token_file, held, out, why);
@@ -45,7 +46,7 @@ enum err attestation_gather(const struct attestation_files *files, const struct 
 		if (err == ERR_NONE || !state->has_consumed_token)
 			return err;
 	}
-	*out = (struct evidence){.kind = EVIDENCE_ATTESTATION_KEY};
+	*out = (struct attestation){.kind = ATTESTATION_KEY};
 	return ERR_NONE;
 }
 

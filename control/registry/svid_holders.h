@@ -1,0 +1,46 @@
+/* Who holds an identity: one record for each attestation key, durable, found by the key's SHA-256. And who is banned.
+ * Reads come from the store; changes are its compare-and-swaps. */
+#pragma once
+
+#include "certs/digest.h"
+#include "certs/spiffe_id.h"
+#include "control/store/store.h"
+
+struct svid_holder { /* zeroed is valid to holder_done() */
+	uint8_t key_hash[DIGEST_LEN];
+	struct spiffe_id id;
+	int64_t since_s;
+	/* of the last SVID; serial_len 0: none yet */
+	int64_t not_after_s;
+	uint8_t serial[20];
+	uint8_t serial_len;
+	uint8_t leaf_key_hash[DIGEST_LEN];
+	bool proves_claims; /* the sidecar that asked for it proves its claims of addresses */
+	uint64_t version;   /* of the record */
+};
+void svid_holder_done(struct svid_holder *svid_holder);
+
+#define SVID_HOLDERS_PREFIX "holder/"
+bool svid_holders_key_parse(const char *key, uint8_t out_key_hash[DIGEST_LEN]); /* of the store */
+enum err svid_holders_find(const struct store *store, const uint8_t key_hash[DIGEST_LEN],
+	struct svid_holder *out) _must_use_; /* ERR_NOT_FOUND, ERR_STATE_DAMAGED */
+/* Writes it (version 0: a new one). on_done as store_swap(). */
+enum err svid_holders_put(
+	struct store *store, const struct svid_holder *svid_holder, store_done_fn *on_done, void *arg) _must_use_;
+typedef void svid_holders_list_fn(void *arg, const struct svid_holder *svid_holder);
+void svid_holders_list(const struct store *store, svid_holders_list_fn *on_svid_holder, void *arg);
+
+/* Forgets up to `max` holders whose last certificate (or, without one, whose record) ended before `before_s`: their
+ * keys attest no longer. How many. */
+unsigned svid_holders_prune(struct store *store, int64_t before_s, unsigned max);
+
+bool svid_holders_is_banned(const struct store *store, const struct spiffe_id *id);
+/* ERR_CONFLICT: it was banned already. */
+void svid_holders_ban(
+	struct store *store, const struct spiffe_id *id, int64_t since_s, store_done_fn *on_done, void *arg);
+/* Only an operator lifts a ban. ERR_NOT_FOUND at once: it is not banned; else on_done as store_swap(). */
+enum err svid_holders_unban(
+	struct store *store, const struct spiffe_id *id, store_done_fn *on_done, void *arg) _must_use_;
+typedef void svid_holders_ban_fn(void *arg, struct span id, int64_t since_s); /* 0: not known */
+void svid_holders_list_bans(const struct store *store, svid_holders_ban_fn *on_ban, void *arg);
+#define SVID_HOLDERS_BAN_PREFIX "ban/"
