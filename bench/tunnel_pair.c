@@ -13,6 +13,7 @@
 #include "base/net/listener.h"
 #include "certs/test_mesh.h"
 #include "sidecar/relay/relay.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/tunnel_server.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,20 +271,24 @@ static void on_failure(
 
 /* --- the two ends --- */
 
-static void start_near(struct program *program, const char *folder, uint16_t tunnel_port)
+static struct tunnel_options tunnel_options_of(struct program *program)
 {
-	program->context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
-	CHECK(spiffe_id_parse(SPAN_LITERAL(FAR_ID), &program->expected, NULL) == ERR_NONE);
-	struct tunnel_pool_options options = {
+	return (struct tunnel_options){
 		.loop = program->loop,
-		.client_context = program->context,
+		.context = program->context,
 		.scratch = program->scratch,
 		.verify_cache = program->cache,
 		.budget = program->budget,
 		.time = &program->time,
-		.tunnel_port = tunnel_port,
 		.observer = {.on_failure = on_failure},
 	};
+}
+
+static void start_near(struct program *program, const char *folder, uint16_t tunnel_port)
+{
+	program->context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
+	CHECK(spiffe_id_parse(SPAN_LITERAL(FAR_ID), &program->expected, NULL) == ERR_NONE);
+	struct tunnel_pool_options options = {.tunnels = tunnel_options_of(program), .tunnel_port = tunnel_port};
 	program->pool = tunnel_pool_new(&options);
 	struct credentials *credentials = read_credentials(folder, "near");
 	tunnel_pool_set_credentials(program->pool, credentials);
@@ -294,13 +299,7 @@ static void start_far(struct program *program, const char *folder)
 {
 	program->context = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER, .alpn = "h2"});
 	struct tunnel_server_options options = {
-		.loop = program->loop,
-		.server_context = program->context,
-		.scratch = program->scratch,
-		.verify_cache = program->cache,
-		.budget = program->budget,
-		.time = &program->time,
-		.observer = {.on_failure = on_failure},
+		.tunnels = tunnel_options_of(program),
 		.on_stream = on_stream,
 		.on_abandon = on_abandon,
 		.arg = program,

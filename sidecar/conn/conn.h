@@ -10,6 +10,7 @@
 #include "sidecar/report/access_log.h"
 #include "sidecar/route/original_dst.h"
 #include "sidecar/route/outliers.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/tunnel_server.h"
 
 enum conn_kind { CONN_OUTBOUND, CONN_INBOUND, CONN_INBOUND_PLAIN };

@@ -2,6 +2,7 @@
  * the test holds. */
 #pragma once
 
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/tunnel_server.h"
 
 struct stream_attempt {

@@ -1,7 +1,6 @@
 #include "sidecar/tunnel/stream.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "sidecar/tunnel/attempt.h"
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
@@ -14,7 +13,7 @@ enum {
 };
 
 static const struct leg_ops stream_ops;
-_Static_assert(sizeof(struct stream) <= 224, "what an idle connection costs is a promise");
+_Static_assert(sizeof(struct stream) <= 216, "what an idle connection costs is a promise");
 
 struct stream *stream_of_leg(struct leg *leg)
 {
@@ -138,11 +137,12 @@ enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap,
 	(void)arg;
 	struct stream *stream = owner;
 	struct leg *leg = &stream->leg, *other = leg->other;
-	if (leg->is_reset || (stream->attempt == NULL && other == NULL))
+	if (leg->is_reset || (stream->unanswered == NULL && other == NULL))
 		return IO_WANT_READ;
 	size_t len = 0;
-	enum io_result result = stream->attempt != NULL ? attempt_pull(stream->attempt, to, cap, &len)
-							: other->ops->pull(other, to, cap, &len);
+	enum io_result result = stream->unanswered == NULL
+					? other->ops->pull(other, to, cap, &len)
+					: stream->tunnel->set->hooks->pull_early(stream, to, cap, &len);
 	if (leg->is_reset) /* what was pulled from is lost, and so are we by now */
 		return IO_WANT_READ;
 	switch (result) {
@@ -287,7 +287,7 @@ void stream_on_close(struct stream *stream, uint32_t error)
 {
 	struct tunnel *tunnel = stream->tunnel;
 	stream->is_closed = true;
-	if (stream->attempt != NULL || stream->inbound != NULL) {
+	if (stream->unanswered != NULL) {
 		end_unanswered(stream, error, NULL); /* releases it */
 	} else if (error == H2_NO_ERROR && stream->is_held && !stream->leg.out_ended && !stream->leg.is_reset) {
 		on_unwanted(stream);
@@ -306,7 +306,7 @@ void stream_cut(struct stream *stream, const struct why *why)
 {
 	stream->is_closed = true;
 	stream->leg.is_withdrawn = stream->tunnel->is_withdrawn;
-	if (stream->attempt != NULL || stream->inbound != NULL)
+	if (stream->unanswered != NULL)
 		end_unanswered(stream, H2_CANCEL, why);
 	else if (stream->is_held && !(stream->leg.out_ended && stream->end_received))
 		leg_lost(&stream->leg, why);
@@ -380,8 +380,3 @@ static const struct leg_ops stream_ops = {
 	.free = stream_leg_free,
 	.peer = stream_leg_peer,
 };
-
-const struct svid *leg_peer(const struct leg *leg)
-{
-	return leg->ops->peer(leg);
-}

@@ -9,8 +9,6 @@
 enum { H2_NO_ERROR = 0, H2_REFUSED_STREAM = 7, H2_CANCEL = 8, H2_ENHANCE_YOUR_CALM = 11 };
 
 struct tunnel;
-struct stream_attempt;
-struct inbound_stream;
 
 struct stream {
 	struct leg leg;
@@ -24,8 +22,7 @@ struct stream {
 	bool is_refused;   /* answered with something else than 200: what it sends is dropped */
 	bool is_unwanted;  /* the peer has ended and asks for no more of ours */
 	uint64_t unwanted_since_ms;
-	struct stream_attempt *attempt; /* outbound, until the verdict */
-	struct inbound_stream *inbound; /* inbound, until the verdict */
+	void *unanswered; /* until the answer to CONNECT: the attempt of the pool, the inbound stream of the server */
 	struct window window;
 	struct window_budget *budget; /* that window is charged to */
 	uint64_t unread_since_ms;     /* while `buffered` holds bytes */

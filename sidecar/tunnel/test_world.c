@@ -174,28 +174,20 @@ static void on_failure(
 
 static void make_ends(struct world *world, const struct world_options *options)
 {
-	struct tunnel_observer observer = {on_open, on_close, on_failure, NULL, world};
-	struct tunnel_pool_options pool = {
+	struct tunnel_options tunnels = {
 		.loop = world->loop,
-		.client_context = world->client_context,
+		.context = world->client_context,
 		.scratch = world->scratch,
 		.verify_cache = world->cache,
 		.budget = world->budget,
 		.time = &world->time,
 		.limits = options->limits,
-		.tunnel_port = world->at.port,
-		.observer = observer,
+		.observer = {on_open, on_close, on_failure, NULL, world},
 	};
-	world->pool = tunnel_pool_new(&pool);
+	world->pool = tunnel_pool_new(&(struct tunnel_pool_options){.tunnels = tunnels, .tunnel_port = world->at.port});
+	tunnels.context = world->server_context;
 	struct tunnel_server_options server = {
-		.loop = world->loop,
-		.server_context = world->server_context,
-		.scratch = world->scratch,
-		.verify_cache = world->cache,
-		.budget = world->budget,
-		.time = &world->time,
-		.limits = options->limits,
-		.observer = observer,
+		.tunnels = tunnels,
 		.on_stream = on_stream,
 		.on_abandon = on_abandon,
 		.arg = world,

@@ -8,6 +8,7 @@
 #include "base/core/clock.h"
 #include "certs/test_mesh.h"
 #include "sidecar/relay/relay.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/tunnel_server.h"
 
 #define CLIENT_ID "spiffe://td.test/client"

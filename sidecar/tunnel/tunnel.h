@@ -66,8 +66,8 @@ struct tunnel {
 	uint64_t rtt_at_ms;
 	uint32_t rtt_ms;
 
-	struct destination *destination; /* the pool's */
-	struct tunnel *sibling;          /* of the same destination */
+	struct upstream *upstream; /* the pool's */
+	struct tunnel *sibling;    /* of the same upstream */
 };
 
 struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, const struct spiffe_id *expected);

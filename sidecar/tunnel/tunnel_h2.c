@@ -17,9 +17,10 @@ static void on_headers(
 	(void)end_stream; /* on_end follows */
 	struct tunnel *tunnel = arg;
 	struct stream *stream = owner;
-	if (!tunnel->set->outbound && stream == NULL)
+	bool outbound = tunnel->set->outbound;
+	if (!outbound && stream == NULL)
 		tunnel->set->hooks->on_request(tunnel, stream_id, headers, num_headers);
-	else if (stream != NULL && stream->attempt != NULL)
+	else if (outbound && stream != NULL && stream->unanswered != NULL)
 		tunnel->set->hooks->on_answer(stream, headers, num_headers);
 	/* else trailers, which mean nothing on a tunnel */
 }

@@ -52,7 +52,7 @@ static void answer_refusal(struct stream *stream, unsigned status, const char *r
 void inbound_stream_refuse(struct inbound_stream *inbound, unsigned status, const char *reason)
 {
 	struct stream *stream = inbound->stream;
-	stream->inbound = NULL;
+	stream->unanswered = NULL;
 	mem_free(inbound);
 	answer_refusal(stream, status, reason);
 }
@@ -60,7 +60,7 @@ void inbound_stream_refuse(struct inbound_stream *inbound, unsigned status, cons
 struct leg *inbound_stream_accept(struct inbound_stream *inbound)
 {
 	struct stream *stream = inbound->stream;
-	stream->inbound = NULL;
+	stream->unanswered = NULL;
 	mem_free(inbound);
 	char status_text[4];
 	struct h2_header headers[ANSWER_HEADERS];
@@ -122,7 +122,7 @@ static void on_request(struct tunnel *tunnel, int32_t stream_id, const struct h2
 	struct inbound_stream *inbound = mem_new(struct inbound_stream);
 	inbound->stream = stream;
 	inbound->request = request;
-	stream->inbound = inbound;
+	stream->unanswered = inbound;
 	server->on_stream(server->arg, inbound);
 }
 
@@ -132,12 +132,22 @@ static void on_unanswered_end(struct stream *stream, uint32_t error, const struc
 	(void)why; /* the tunnel's loss is told once, not for each stream */
 	struct tunnel *tunnel = stream->tunnel;
 	struct tunnel_server *server = tunnel->set->owner;
-	struct inbound_stream *inbound = TAKE_PTR(stream->inbound);
+	struct inbound_stream *inbound = TAKE_PTR(stream->unanswered);
 	server->on_abandon(server->arg, inbound);
 	stream_release(stream);
 	mem_free(inbound);
 	if (++tunnel->num_abandoned == TUNNEL_ABANDONED_MAX)
 		tunnel_drain(tunnel);
+}
+
+/* The application sends after the answer. */
+static enum io_result pull_nothing(struct stream *stream, uint8_t *to, size_t cap, size_t *out_len)
+{
+	(void)stream;
+	(void)to;
+	(void)cap;
+	(void)out_len;
+	return IO_WANT_READ;
 }
 
 static void on_nothing(struct tunnel *tunnel)
@@ -163,6 +173,7 @@ static const struct tunnel_hooks server_hooks = {
 	.on_gone = on_gone,
 	.on_room = on_nothing,
 	.on_request = on_request,
+	.pull_early = pull_nothing,
 	.on_unanswered_end = on_unanswered_end,
 };
 
@@ -171,22 +182,10 @@ static const struct tunnel_hooks server_hooks = {
 struct tunnel_server *tunnel_server_new(const struct tunnel_server_options *options)
 {
 	struct tunnel_server *server = mem_new(struct tunnel_server);
-	server->set = (struct tunnel_set){
-		.loop = options->loop,
-		.context = options->server_context,
-		.scratch = options->scratch,
-		.verify_cache = options->verify_cache,
-		.budget = options->budget,
-		.time = options->time,
-		.limits = options->limits,
-		.observer = options->observer,
-		.hooks = &server_hooks,
-		.owner = server,
-	};
 	server->on_stream = options->on_stream;
 	server->on_abandon = options->on_abandon;
 	server->arg = options->arg;
-	tunnel_set_init(&server->set);
+	tunnel_set_init(&server->set, &options->tunnels, &server_hooks, server, false);
 	server->admission = tunnel_admission_new(
 		&server->set, options->max_handshakes == 0 ? HANDSHAKES_DEFAULT : options->max_handshakes);
 	return server;

@@ -3,21 +3,15 @@
  * owner's. */
 #pragma once
 
-#include "sidecar/tunnel/tunnel_pool.h"
+#include "sidecar/leg/leg.h"
+#include "sidecar/tunnel/tunnel_options.h"
 
 struct tunnel_server;
 struct inbound_stream;
 
 struct tunnel_server_options {
-	struct loop *loop;
-	struct tls_context *server_context;
-	struct tls_scratch *scratch;
-	struct verify_cache *verify_cache;
-	struct window_budget *budget;
-	const struct trusted_time *time;
-	struct tunnel_limits limits;
-	uint32_t max_handshakes; /* under way at once; 0: 256 */
-	struct tunnel_observer observer;
+	struct tunnel_options tunnels; /* with the context of a server */
+	uint32_t max_handshakes;       /* under way at once; 0: 256 */
 	/* A well-formed CONNECT of a valid peer. The owner answers with accept or refuse, then or later. `reader_gone`
 	 * is told by on_abandon: the peer gave up before the answer; the stream must not be answered any more. */
 	void (*on_stream)(void *arg, struct inbound_stream *stream);

@@ -57,6 +57,30 @@ static void accepts_a_well_formed_connect(void **state)
 	peer_free(peer);
 }
 
+/* Trailers mean nothing on a tunnel, also while the owner of the server has not answered. */
+static void ignores_trailers_before_the_answer(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = connect_peer(world);
+	const struct h2_header headers[] = {HEADER(":method", "CONNECT"), HEADER(":authority", "192.0.2.1:80")};
+	const struct h2_header trailers[] = {HEADER("x", "y")};
+	world->conduct = FAR_HOLD;
+	peer->body = SPAN_LITERAL("early");
+	struct peer_stream *stream = peer_open(peer, headers, 2, false);
+	assert_int_equal(h2_stream_trailers(peer->h2, stream->id, trailers, 1), ERR_NONE);
+	h2_stream_ready(peer->h2, stream->id);
+	assert_true(PEER_UNTIL(peer, world->num_fars == 1));
+	for (unsigned i = 0; i < 10; i++) {
+		world_run(world, 1);
+		peer_pump(peer);
+	}
+	assert_int_equal(peer->body.len, 0);
+	inbound_stream_refuse(world->fars[0].stream, 503, "connect_refused");
+	assert_true(PEER_UNTIL(peer, stream->status != 0));
+	assert_int_equal(stream->status, 503);
+	peer_free(peer);
+}
+
 enum taken_back { ROOT, AUTHORITY_BY_LIST, IDENTITY_BY_BAN };
 
 /* What the server trusts once that was taken back from the peers of the other mesh. */
@@ -495,6 +519,7 @@ int main(void)
 		WORLD_TEST(finding_t7_a_revocation_list_cuts_the_tunnels_of_what_it_names_and_no_other),
 		WORLD_TEST(finding_t7_a_ban_cuts_the_tunnels_of_that_identity_and_no_other),
 		WORLD_TEST(accepts_a_well_formed_connect),
+		WORLD_TEST(ignores_trailers_before_the_answer),
 		WORLD_TEST(T2_answers_400_to_what_is_no_connect_and_dials_nothing),
 		WORLD_TEST(T2_D32_answers_400_to_an_authority_that_is_no_address_and_port),
 		WORLD_TEST(T2_dials_nothing_for_a_connect_with_scheme_path_or_doubled_authority),

@@ -17,14 +17,33 @@ static void set_default(uint32_t *limit, uint32_t value)
 		*limit = value;
 }
 
-void tunnel_set_init(struct tunnel_set *set)
+static void set_defaults(struct tunnel_limits *limits)
 {
-	set_default(&set->limits.max_streams, 4096);
-	set_default(&set->limits.max_tunnels, 1024);
-	set_default(&set->limits.connect_timeout_ms, 10000);
-	set_default(&set->limits.handshake_timeout_ms, 5000);
-	set_default(&set->limits.idle_ms, 60000);
-	set_default(&set->limits.ping_ms, 10000);
+	set_default(&limits->max_streams, 4096);
+	set_default(&limits->max_tunnels, 1024);
+	set_default(&limits->connect_timeout_ms, 10000);
+	set_default(&limits->handshake_timeout_ms, 5000);
+	set_default(&limits->idle_ms, 60000);
+	set_default(&limits->ping_ms, 10000);
+}
+
+void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *options, const struct tunnel_hooks *hooks,
+	void *owner, bool outbound)
+{
+	*set = (struct tunnel_set){
+		.loop = options->loop,
+		.context = options->context,
+		.scratch = options->scratch,
+		.verify_cache = options->verify_cache,
+		.budget = options->budget,
+		.time = options->time,
+		.limits = options->limits,
+		.observer = options->observer,
+		.outbound = outbound,
+		.hooks = hooks,
+		.owner = owner,
+	};
+	set_defaults(&set->limits);
 	/* The budget is the whole process's, so this bounds only what one identity has of it on this worker. */
 	uint64_t budget = window_budget_size(set->budget);
 	set->windows = shares_new(&(struct shares_options){.capacity = budget,

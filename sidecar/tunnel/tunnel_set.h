@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/core/buf.h"
-#include "sidecar/tunnel/tunnel_pool.h"
+#include "sidecar/tunnel/tunnel_options.h"
 
 struct tunnel;
 struct stream;
@@ -19,7 +19,9 @@ struct tunnel_hooks { /* what the pool or the server is told */
 	void (*on_request)(struct tunnel *tunnel, int32_t stream_id, const struct h2_header *headers,
 		size_t num_headers);                                                                   /* servers */
 	void (*on_answer)(struct stream *stream, const struct h2_header *headers, size_t num_headers); /* clients */
-	/* A stream that is no leg of somebody's yet. `why`: NULL when only the stream ended. */
+	/* Bytes for a stream that awaits its answer, as a leg's pull. */
+	enum io_result (*pull_early)(struct stream *stream, uint8_t *to, size_t cap, size_t *out_len);
+	/* A stream ended before its answer. `why`: NULL when its tunnel goes on. */
 	void (*on_unanswered_end)(struct stream *stream, uint32_t error, const struct why *why);
 };
 
@@ -36,7 +38,6 @@ struct tunnel_set {
 	struct tunnel_observer observer;
 	bool outbound;
 	bool is_draining; /* accepted tunnels, too, are soon to say GOAWAY */
-	uint16_t tunnel_port;
 	const struct tunnel_hooks *hooks;
 	void *owner;
 
@@ -52,7 +53,9 @@ struct tunnel_set {
 	struct buf out;         /* frames under way, likewise */
 };
 
-void tunnel_set_init(struct tunnel_set *set); /* the caller has filled in the first part */
+/* For its owner, the pool (outbound) or the server, which also has the storage. */
+void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *options, const struct tunnel_hooks *hooks,
+	void *owner, bool outbound);
 void tunnel_set_done(struct tunnel_set *set); /* cuts what is left */
 void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel);
 void tunnel_set_remove(struct tunnel *tunnel);

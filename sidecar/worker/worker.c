@@ -125,34 +125,32 @@ static enum err listen_all(struct worker *worker, struct why *why)
 	return worker_listeners_init(&worker->listeners, &listeners, why);
 }
 
-static struct tunnel_pool *pool_make(struct worker *worker)
+static struct tunnel_options tunnel_options_of(struct worker *worker, struct tls_context *context)
 {
-	const struct worker_options *options = &worker->options;
-	return tunnel_pool_new(&(struct tunnel_pool_options){
+	return (struct tunnel_options){
 		.loop = worker->loop,
-		.client_context = options->client_context,
+		.context = context,
 		.scratch = worker->scratch,
 		.verify_cache = worker->verify_cache,
-		.budget = options->budget,
+		.budget = worker->options.budget,
 		.time = &worker->snapshot.time,
-		.limits = options->limits,
-		.tunnel_port = options->ports.tunnel,
-		.observer = options->tunnel_observer,
+		.limits = worker->options.limits,
+		.observer = worker->options.tunnel_observer,
+	};
+}
+
+static struct tunnel_pool *pool_make(struct worker *worker)
+{
+	return tunnel_pool_new(&(struct tunnel_pool_options){
+		.tunnels = tunnel_options_of(worker, worker->options.client_context),
+		.tunnel_port = worker->options.ports.tunnel,
 	});
 }
 
 static struct tunnel_server *server_make(struct worker *worker)
 {
-	const struct worker_options *options = &worker->options;
 	return tunnel_server_new(&(struct tunnel_server_options){
-		.loop = worker->loop,
-		.server_context = options->server_context,
-		.scratch = worker->scratch,
-		.verify_cache = worker->verify_cache,
-		.budget = options->budget,
-		.time = &worker->snapshot.time,
-		.limits = options->limits,
-		.observer = options->tunnel_observer,
+		.tunnels = tunnel_options_of(worker, worker->options.server_context),
 		.on_stream = on_stream,
 		.on_abandon = on_abandon,
 		.arg = worker,

@@ -5,6 +5,7 @@
 
 #include "base/core/metrics.h"
 #include "sidecar/conn/conn_table.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/tunnel_server.h"
 
 struct worker;

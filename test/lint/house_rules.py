@@ -242,14 +242,16 @@ MAY_USE = {
     "sidecar/leg": CORE + ("base/net",),
     "sidecar/relay": CORE + ("sidecar/leg",),
     "sidecar/tunnel": CORE + ("base/h2", "base/tls", "base/net", "certs", "sidecar/leg"),  # a tunnel's stream is a leg
+    "sidecar/tunnel/pool": CORE + ("base/h2", "base/tls", "certs", "sidecar/leg", "sidecar/tunnel"),
     "sidecar/route": CORE + ("base/net", "certs:spiffe_id"),
-    "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/policy",
-                            "sidecar/relay", "sidecar/report"),
+    "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/tunnel/pool",
+                            "sidecar/policy", "sidecar/relay", "sidecar/report"),
     # The table of close reasons gives the labels of a counter.
     "sidecar/report": CORE + ("base/http", "base/net", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
     "sidecar/identity": BASE + ("certs", "proto"),
     "sidecar/discovery": BASE + ("certs", "proto", "sidecar/policy", "sidecar/route"),  # it speaks of both
-    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/tunnel"),
+    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/tunnel",
+                       "sidecar/tunnel/pool"),
     "sidecar": BASE + ("certs", "sidecar/", "third_party/"),
     "control/store": CORE + ("third_party/sqlite",),
     "control/issue": CORE + ("base/net", "base/sandbox", "certs", "@boringssl"),

@@ -1,4 +1,4 @@
-#include "sidecar/tunnel/destination.h"
+#include "sidecar/tunnel/pool/upstream.h"
 #include "sidecar/tunnel/test_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,10 +108,10 @@ static void finding_p16_connections_that_wait_for_a_handshake_keep_their_order(v
 static void finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_it_needs(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(destination_tunnels_wanted(0, UINT32_MAX), 0);
-	assert_int_equal(destination_tunnels_wanted(2, UINT32_MAX), 1);
-	assert_int_equal(destination_tunnels_wanted(100, 100), 1);
-	assert_int_equal(destination_tunnels_wanted(101, 100), 2);
+	assert_int_equal(upstream_tunnels_wanted(0, UINT32_MAX), 0);
+	assert_int_equal(upstream_tunnels_wanted(2, UINT32_MAX), 1);
+	assert_int_equal(upstream_tunnels_wanted(100, 100), 1);
+	assert_int_equal(upstream_tunnels_wanted(101, 100), 2);
 	struct peer *peer =
 		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.max_streams = UINT32_MAX});
 	struct call *call = world_call(world);

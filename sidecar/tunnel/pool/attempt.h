@@ -4,18 +4,18 @@
 #pragma once
 
 #include "base/core/buf.h"
-#include "sidecar/tunnel/tunnel_pool.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 
 enum { EARLY_MAX = 32 * 1024, ATTEMPT_TRIES = 3 };
 
 struct h2_header;
 struct stream;
 struct tunnel;
-struct destination;
+struct upstream;
 
 struct stream_attempt {
-	struct stream_attempt *next, **prev; /* waiting at its destination; prev NULL: not waiting */
-	struct destination *destination;     /* while waiting */
+	struct stream_attempt *next, **prev; /* waiting at its upstream; prev NULL: not waiting */
+	struct upstream *upstream;           /* while waiting */
 	struct loop *loop;
 	struct addr endpoint, source;
 	void (*on_result)(void *arg, struct leg *leg, const struct stream_result *result);

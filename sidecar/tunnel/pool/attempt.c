@@ -1,8 +1,8 @@
-#include "sidecar/tunnel/attempt.h"
+#include "sidecar/tunnel/pool/attempt.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "sidecar/tunnel/connect_request.h"
-#include "sidecar/tunnel/destination.h"
+#include "sidecar/tunnel/pool/upstream.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
 #include <stdio.h>
@@ -51,7 +51,7 @@ static void drop_stream(struct stream_attempt *attempt)
 	struct stream *stream = TAKE_PTR(attempt->stream);
 	if (stream == NULL)
 		return;
-	stream->attempt = NULL;
+	stream->unanswered = NULL;
 	stream_release(stream);
 }
 
@@ -59,7 +59,7 @@ void stream_attempt_cancel(struct stream_attempt *attempt)
 {
 	drop_stream(attempt);
 	if (attempt->prev != NULL)
-		destination_cancel(attempt);
+		upstream_cancel(attempt);
 	attempt_free(attempt);
 }
 
@@ -97,7 +97,7 @@ static void fail_with(struct stream_attempt *attempt, const struct stream_result
 	drop_stream(attempt);
 	give_back_early(attempt, 0); /* the owner may try another endpoint with the same app */
 	if (attempt->prev != NULL)
-		destination_cancel(attempt);
+		upstream_cancel(attempt);
 	if (attempt->failure != NULL)
 		return;
 	attempt->failure = mem_dup(result, sizeof(*result));
@@ -117,7 +117,7 @@ static void succeed(struct stream_attempt *attempt, unsigned status)
 {
 	give_back_early(attempt, attempt->replayed); /* a retry whose window was too small for all of it yet */
 	struct stream *stream = TAKE_PTR(attempt->stream);
-	stream->attempt = NULL;
+	stream->unanswered = NULL;
 	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;
 	void *arg = attempt->arg;
 	attempt_free(attempt);
@@ -228,7 +228,7 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
 		stream_discard(stream);
 		return err;
 	}
-	stream->attempt = attempt;
+	stream->unanswered = attempt;
 	attempt->stream = stream;
 	attempt->tries++;
 	attempt->replayed = 0;

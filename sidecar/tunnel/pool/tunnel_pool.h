@@ -1,54 +1,16 @@
-/* Outbound tunnels of one worker, kept by (own credentials, destination, identity expected there). A new stream takes
- * the tunnel with the least queued; when every tunnel has a stream that hogs it another opens (at most 4 a destination
- * for that reason); idle tunnels close; new credentials make new tunnels while old ones drain. */
+/* The outbound tunnels of one worker, found by their endpoint key: own credentials, endpoint, expected identity. A new
+ * stream takes the tunnel with the least queued. When every tunnel has a bulk stream another one opens (for that reason
+ * at most 4 per endpoint key). Idle tunnels close. New credentials make new tunnels while old ones drain. */
 #pragma once
 
-#include "base/core/addr.h"
-#include "base/core/loop.h"
-#include "base/core/shares.h"
-#include "base/tls/tls_session.h"
-#include "certs/credentials.h"
-#include "certs/verify.h"
 #include "sidecar/leg/leg.h"
-#include "sidecar/tunnel/window.h"
+#include "sidecar/tunnel/tunnel_options.h"
 
 struct tunnel_pool;
 
-struct tunnel_limits {          /* 0: the default in brackets */
-	uint32_t max_streams;   /* [4096] streams we accept on a tunnel */
-	uint32_t max_tunnels;   /* [1024] inbound, of this worker; a source may have a quarter, an identity half */
-	uint64_t window_budget; /* [64 MiB] of the process, shared by its workers: granted credit above 32 KiB a stream
-				 */
-	uint32_t connect_timeout_ms;   /* [10,000] TCP */
-	uint32_t handshake_timeout_ms; /* [5,000] TLS and SETTINGS */
-	uint32_t idle_ms;              /* [60,000] a tunnel without a stream closes */
-	uint32_t ping_ms; /* [10,000] PING after silence while streams live; dead after 20 s without an answer */
-};
-
-enum tunnel_resource { TUNNEL_RESOURCE_HANDSHAKES, TUNNEL_RESOURCE_TUNNELS };
-
-/* What a tunnel's events mean to the outside (report counts and keeps the last failures for /why). All may be NULL. */
-struct tunnel_observer {
-	void (*on_open)(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms);
-	void (*on_close)(void *arg, bool outbound);
-	/* A tunnel could not be made or broke. `expected`: the identity wanted there, NULL inbound. */
-	void (*on_failure)(void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected,
-		const struct why *why);
-	/* A limit keeps an inbound one out; on_failure follows. */
-	void (*on_limit)(void *arg, enum tunnel_resource what, enum share_limit limit);
-	void *arg;
-};
-
 struct tunnel_pool_options {
-	struct loop *loop;
-	struct tls_context *client_context; /* one a process; borrowed */
-	struct tls_scratch *scratch;        /* one a worker; borrowed */
-	struct verify_cache *verify_cache;  /* one a worker; borrowed */
-	struct window_budget *budget;       /* borrowed */
-	const struct trusted_time *time;    /* borrowed; the worker's copy */
-	struct tunnel_limits limits;
-	uint16_t tunnel_port; /* 15008 */
-	struct tunnel_observer observer;
+	struct tunnel_options tunnels; /* with the context of a client */
+	uint16_t tunnel_port;          /* 15008 */
 };
 struct tunnel_pool *tunnel_pool_new(const struct tunnel_pool_options *options);
 void tunnel_pool_free(struct tunnel_pool *pool); /* cuts what is left */
@@ -61,9 +23,6 @@ unsigned tunnel_pool_num_tunnels(const struct tunnel_pool *pool);
 unsigned tunnel_pool_num_streams(const struct tunnel_pool *pool);
 /* Seconds since the notBefore of the oldest identity that still carries a stream; 0: none. */
 int64_t tunnel_pool_oldest_identity_s(const struct tunnel_pool *pool);
-/* key_exchange: the name of the group, such as "X25519". */
-typedef void tunnel_each_fn(void *arg, bool outbound, const struct addr *local, const struct addr *remote,
-	const struct svid *peer, unsigned num_streams, bool draining, const char *key_exchange);
 void tunnel_pool_each(const struct tunnel_pool *pool, tunnel_each_fn *each, void *arg);
 
 /* How opening a stream ended. */

@@ -1,13 +1,14 @@
-#include "sidecar/tunnel/tunnel_pool.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "sidecar/tunnel/destination.h"
+#include "sidecar/tunnel/pool/upstream.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
 
 struct tunnel_pool {
 	struct tunnel_set set;
-	struct destinations *destinations;
+	struct upstreams *upstreams;
+	uint16_t tunnel_port;
 	bool is_closing;
 };
 
@@ -20,50 +21,43 @@ static const struct why no_identity = {
 
 static void on_room(struct tunnel *tunnel)
 {
-	if (tunnel->destination != NULL && tunnel->destination->waiting != NULL)
-		destination_serve(tunnel->destination);
+	if (tunnel->upstream != NULL && tunnel->upstream->waiting != NULL)
+		upstream_serve(tunnel->upstream);
 }
 
 static void on_answer(struct stream *stream, const struct h2_header *headers, size_t num_headers)
 {
-	attempt_on_answer(stream->attempt, headers, num_headers);
+	attempt_on_answer(stream->unanswered, headers, num_headers);
+}
+
+static enum io_result pull_early(struct stream *stream, uint8_t *to, size_t cap, size_t *out_len)
+{
+	return attempt_pull(stream->unanswered, to, cap, out_len);
 }
 
 static void on_unanswered_end(struct stream *stream, uint32_t error, const struct why *why)
 {
-	struct stream_attempt *attempt = stream->attempt;
-	struct destination *destination = stream->tunnel->destination;
+	struct stream_attempt *attempt = stream->unanswered;
+	struct upstream *upstream = stream->tunnel->upstream;
 	if (attempt_lose_stream(attempt, error, why))
-		destination_add(destination, attempt);
+		upstream_add(upstream, attempt);
 }
 
 static const struct tunnel_hooks pool_hooks = {
-	.on_open = destination_on_open,
-	.on_gone = destination_on_gone,
+	.on_open = upstream_on_open,
+	.on_gone = upstream_on_gone,
 	.on_room = on_room,
 	.on_answer = on_answer,
+	.pull_early = pull_early,
 	.on_unanswered_end = on_unanswered_end,
 };
 
 struct tunnel_pool *tunnel_pool_new(const struct tunnel_pool_options *options)
 {
 	struct tunnel_pool *pool = mem_new(struct tunnel_pool);
-	pool->set = (struct tunnel_set){
-		.loop = options->loop,
-		.context = options->client_context,
-		.scratch = options->scratch,
-		.verify_cache = options->verify_cache,
-		.budget = options->budget,
-		.time = options->time,
-		.limits = options->limits,
-		.observer = options->observer,
-		.outbound = true,
-		.tunnel_port = options->tunnel_port,
-		.hooks = &pool_hooks,
-		.owner = pool,
-	};
-	tunnel_set_init(&pool->set);
-	pool->destinations = destinations_new(&pool->set);
+	tunnel_set_init(&pool->set, &options->tunnels, &pool_hooks, pool, true);
+	pool->tunnel_port = options->tunnel_port;
+	pool->upstreams = upstreams_new(&pool->set);
 	return pool;
 }
 
@@ -72,9 +66,9 @@ void tunnel_pool_free(struct tunnel_pool *pool)
 	if (pool == NULL)
 		return;
 	pool->is_closing = true;
-	destinations_fail_all(pool->destinations, STREAM_NO_IDENTITY, &no_identity);
+	upstreams_fail_all(pool->upstreams, STREAM_NO_IDENTITY, &no_identity);
 	tunnel_set_done(&pool->set);
-	destinations_free(pool->destinations);
+	upstreams_free(pool->upstreams);
 	mem_free(pool);
 }
 
@@ -89,7 +83,7 @@ void tunnel_pool_set_credentials(struct tunnel_pool *pool, struct credentials *c
 {
 	tunnel_set_credentials(&pool->set, credentials);
 	if (credentials == NULL)
-		destinations_fail_all(pool->destinations, STREAM_NO_IDENTITY, &no_identity);
+		upstreams_fail_all(pool->upstreams, STREAM_NO_IDENTITY, &no_identity);
 }
 
 void tunnel_pool_drain(struct tunnel_pool *pool)
@@ -100,9 +94,9 @@ void tunnel_pool_drain(struct tunnel_pool *pool)
 bool tunnel_pool_is_suspect(
 	const struct tunnel_pool *pool, const struct addr *endpoint, const struct spiffe_id *expected)
 {
-	const struct addr at = {.ip = endpoint->ip, .port = pool->set.tunnel_port};
-	const struct destination *destination = destinations_find(pool->destinations, &at, expected);
-	return destination != NULL && destination_is_suspect(destination);
+	const struct addr at = {.ip = endpoint->ip, .port = pool->tunnel_port};
+	const struct upstream *upstream = upstreams_find(pool->upstreams, &at, expected);
+	return upstream != NULL && upstream_is_suspect(upstream);
 }
 
 struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct stream_request *request)
@@ -112,8 +106,8 @@ struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct s
 		attempt_fail(attempt, STREAM_NO_IDENTITY, false, &no_identity);
 		return attempt;
 	}
-	const struct addr at = {.ip = request->endpoint.ip, .port = pool->set.tunnel_port};
-	destination_add(destinations_take(pool->destinations, &at, request->expected), attempt);
+	const struct addr at = {.ip = request->endpoint.ip, .port = pool->tunnel_port};
+	upstream_add(upstreams_get(pool->upstreams, &at, request->expected), attempt);
 	return attempt;
 }
 
@@ -135,4 +129,9 @@ int64_t tunnel_pool_oldest_identity_s(const struct tunnel_pool *pool)
 void tunnel_pool_each(const struct tunnel_pool *pool, tunnel_each_fn *each, void *arg)
 {
 	tunnel_set_each(&pool->set, each, arg);
+}
+
+const struct svid *leg_peer(const struct leg *leg)
+{
+	return leg->ops->peer(leg);
 }

@@ -1,9 +1,9 @@
 #include "base/net/fd.h"
 #include "base/net/listener.h"
 #include "sidecar/leg/tcp_pair.h"
-#include "sidecar/tunnel/destination.h"
+#include "sidecar/tunnel/pool/tunnel_pool.h"
+#include "sidecar/tunnel/pool/upstream.h"
 #include "sidecar/tunnel/test_peer.h"
-#include "sidecar/tunnel/tunnel_pool.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
