@@ -27,7 +27,7 @@ struct program {
 	struct tls_context *context;
 	struct tls_scratch *scratch;
 	struct verify_cache *cache;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	struct trusted_time time;
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
@@ -352,7 +352,7 @@ int main(int argc, char **argv)
 	program.loop = loop_new(&clock_system);
 	program.scratch = tls_scratch_new();
 	program.cache = verify_cache_new(1024);
-	program.budget = window_budget_new(0);
+	program.budget = flow_control_memory_new(0);
 	if (strcmp(argv[1], "near") == 0) {
 		start_near(&program, argv[2], argc > 5 ? parse_port(argv[5]) : 15008);
 		return run(&program, on_near_accept);

@@ -7,6 +7,7 @@
 enum err control_read_settings(const struct control_source *source, struct buf *errors, struct control_config **out)
 {
 	_cleanup_(settings_freep) struct settings *settings = settings_new(source->line->program->environment);
+	settings_set_renamed(settings, source->line->program->renamed);
 	if (source->path != NULL)
 		settings_read_file(settings, source->path);
 	settings_read_environment(settings, control_config_keys, source->environment);

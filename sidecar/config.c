@@ -25,11 +25,11 @@ const char *const sidecar_config_keys[] = {
 	"ports.tunnel",
 	"ports.admin",
 	"ports.metrics",
-	"deadlines.hold",
-	"deadlines.connect",
-	"deadlines.handshake",
-	"deadlines.idle",
-	"deadlines.plaintext_idle",
+	"timeouts.resolve",
+	"timeouts.connect",
+	"timeouts.handshake",
+	"timeouts.idle",
+	"timeouts.plaintext_idle",
 	"keepalive.idle",
 	"keepalive.interval",
 	"keepalive.probes",
@@ -37,10 +37,17 @@ const char *const sidecar_config_keys[] = {
 	"limits.max_tunnels",
 	"limits.per_source",
 	"limits.per_identity",
-	"limits.window_budget",
+	"limits.flow_control_memory",
 	"log.level",
 	"log.format",
 	NULL,
+};
+
+const struct setting_renamed sidecar_config_renamed[] = {
+#define RENAMED(old_key, new_key) {old_key, new_key},
+#include "sidecar/renamed_settings.def"
+#undef RENAMED
+	{NULL, NULL},
 };
 
 enum { ONE_IN_MAX = 1000000, SECOND = 1000, HOUR = 3600 * SECOND };
@@ -189,10 +196,10 @@ static void keepalive_read(struct settings *settings, struct sidecar_config *con
 
 static void limits_read(struct settings *settings, struct sidecar_config *config)
 {
-	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "deadlines"),
+	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "timeouts"),
 			    *limits = setting_map(settings, root, "limits");
 	drain_read(settings, root, config);
-	config->resolve_ms = setting_duration_ms(settings, map, "hold", 100, HOUR, 5 * SECOND);
+	config->resolve_ms = setting_duration_ms(settings, map, "resolve", 100, HOUR, 5 * SECOND);
 	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
 	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);
 	config->idle_ms = setting_duration_ms(settings, map, "idle", 0, 365ull * 24 * HOUR, 0);
@@ -201,8 +208,8 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	config->max_per_source = setting_number(settings, limits, "per_source", 1, 10000000, 0);
 	config->max_per_identity = setting_number(settings, limits, "per_identity", 1, 10000000, 0);
 	config->max_connections = setting_number(settings, limits, "max_connections", 1, 10000000, 0);
-	config->window_budget =
-		setting_bytes(settings, limits, "window_budget", 1024 * 1024, 1ull << 40, 64ull * 1024 * 1024);
+	config->flow_control_memory =
+		setting_bytes(settings, limits, "flow_control_memory", 1024 * 1024, 1ull << 40, 64ull * 1024 * 1024);
 	config->workers = (unsigned)setting_number(settings, root, "workers", 1, 64, 0);
 	config->admin_socket = mem_strdup(setting_text(settings, root, "admin_socket", "/run/handfast/sidecar.sock"));
 }

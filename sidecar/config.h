@@ -29,12 +29,12 @@ struct sidecar_config {
 	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
 	uint64_t resolve_ms, connect_ms, handshake_ms, idle_ms;
 	struct socket_keepalive keepalive;
-	uint64_t plaintext_idle_ms; /* of inbound connections without identity; 0: as the others */
-	uint64_t max_connections;   /* 0: from RLIMIT_NOFILE */
-	uint64_t max_tunnels;       /* inbound; 0: from RLIMIT_NOFILE */
-	uint64_t max_per_source;    /* inbound connections in plaintext of one address or /64; 0: a quarter */
-	uint64_t max_per_identity;  /* inbound streams of one identity; 0: half */
-	uint64_t window_budget;     /* bytes */
+	uint64_t plaintext_idle_ms;   /* of inbound connections without identity; 0: as the others */
+	uint64_t max_connections;     /* 0: from RLIMIT_NOFILE */
+	uint64_t max_tunnels;         /* inbound; 0: from RLIMIT_NOFILE */
+	uint64_t max_per_source;      /* inbound connections in plaintext of one address or /64; 0: a quarter */
+	uint64_t max_per_identity;    /* inbound streams of one identity; 0: half */
+	uint64_t flow_control_memory; /* bytes */
 	enum access_log_mode access_log;
 	unsigned access_log_one_in;
 	bool log_json;
@@ -43,6 +43,7 @@ struct sidecar_config {
 };
 
 extern const char *const sidecar_config_keys[]; /* for the environment and flags; NULL-terminated */
+extern const struct setting_renamed sidecar_config_renamed[];
 
 /* On any error returns ERR_CONFIG, the errors are in `settings`, and *out is untouched. */
 enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out) _must_use_;

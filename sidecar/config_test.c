@@ -30,7 +30,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->resolve_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
-	assert_int_equal(config->window_budget, 64 * 1024 * 1024);
+	assert_int_equal(config->flow_control_memory, 64 * 1024 * 1024);
 	assert_int_equal(config->access_log, ACCESS_LOG_FAILURES);
 	assert_int_equal(config->outbound_mode, OUTBOUND_AUTO);
 	assert_int_equal(config->plaintext_idle_ms, 3600 * 1000);
@@ -44,7 +44,7 @@ static void limits_are_read(void **state)
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST");
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	assert_int_equal(read_text(settings,
-				 "control: {address: 192.0.2.1:15012}\ndeadlines: {plaintext_idle: 2m}\n"
+				 "control: {address: 192.0.2.1:15012}\ntimeouts: {plaintext_idle: 2m}\n"
 				 "limits: {max_connections: 100, max_tunnels: 20, per_source: 3, per_identity: 4}\n",
 				 &config),
 		ERR_NONE);
@@ -102,8 +102,8 @@ static void ranges_are_written_as_the_values_are(void **state)
 	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
 	struct sidecar_config *config = NULL;
 	assert_int_equal(read_text(settings,
-				 "control: {address: 192.0.2.1:15012}\ndeadlines: {hold: 2h}\nworkers: 65\n"
-				 "limits: {window_budget: 1KiB}\n",
+				 "control: {address: 192.0.2.1:15012}\ntimeouts: {resolve: 2h}\nworkers: 65\n"
+				 "limits: {flow_control_memory: 1KiB}\n",
 				 &config),
 		ERR_CONFIG);
 	assert_non_null(strstr(settings_errors(settings), "between 100ms and 1h, got '2h'"));
@@ -229,7 +229,7 @@ static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 	for (size_t i = 0; sidecar_config_keys[i] != NULL; i++)
 		assert_non_null(settings_record_find(config->record, sidecar_config_keys[i]));
 	assert_non_null(settings_record_find(config->record, "inbound.ports"));
-	assert_string_equal(settings_record_find(config->record, "deadlines.hold")->value, "5s");
+	assert_string_equal(settings_record_find(config->record, "timeouts.resolve")->value, "5s");
 	assert_string_equal(settings_record_find(config->record, "control.address")->origin, "sidecar.yaml:1");
 }
 

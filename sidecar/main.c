@@ -33,6 +33,7 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 	.flags = flags,
 	.num_flags = sizeof(flags) / sizeof(*flags),
 	.keys = sidecar_config_keys,
+	.renamed = sidecar_config_renamed,
 	.environment = "HANDFAST_SIDECAR",
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
@@ -43,6 +44,7 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 	_cleanup_(settings_freep) struct settings *settings = settings_new(program.environment);
 	struct sidecar_config *config = NULL;
 	const char *path = command_line_value(line, "config");
+	settings_set_renamed(settings, program.renamed);
 	if (path != NULL)
 		settings_read_file(settings, path);
 	settings_read_former_environment(settings, "HANDFAST", sidecar_config_keys, environ);

@@ -94,7 +94,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.ipv6 = process_has_ipv6(),
 		.keepalive = config->keepalive,
 		.conn_limits = conn_limits_of(sidecar),
-		.deadlines = {.hold = config->resolve_ms,
+		.timeouts = {.resolve = config->resolve_ms,
 			.connect = config->connect_ms,
 			.idle = config->idle_ms,
 			.plaintext_idle = config->plaintext_idle_ms},
@@ -198,7 +198,7 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->client_context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
 	sidecar->server_context = tls_context_new(&(struct tls_context_options){
 		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED, .alpn = "h2"});
-	sidecar->budget = window_budget_new(config->window_budget);
+	sidecar->budget = flow_control_memory_new(config->flow_control_memory);
 	sidecar->num_wanted = config->workers != 0 ? config->workers : process_workers();
 	CHECK(sidecar->num_wanted <= WORKERS_MAX);
 	process_facts_open(&sidecar->facts);
@@ -291,7 +291,7 @@ void sidecar_free(struct sidecar *sidecar)
 		admin_free(sidecar->admin);
 	workers_free(sidecar);
 	sidecar_learn_free(sidecar);
-	window_budget_free(sidecar->budget);
+	flow_control_memory_free(sidecar->budget);
 	tls_context_free(sidecar->client_context);
 	tls_context_free(sidecar->server_context);
 	access_log_free(sidecar->access_log);

@@ -220,7 +220,6 @@ static void set_gauges(struct loop_timer *timer)
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
-	metric_set(shard, METRIC_IDENTITY_RUNWAY, status.time_to_expiry_s);
 	metric_set(shard, METRIC_IDENTITY_EXPIRY,
 		status.credentials == NULL ? 0 : svid_not_after_s(credentials_svid(status.credentials)));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);

@@ -22,10 +22,11 @@ struct worker_place { /* what a worker's callbacks get */
 	struct observe observe;
 };
 
-#define SIDECAR_FAMILIES   2
-#define SIDECAR_FAMILY_FIX "list the network under mesh.networks, or under mesh.plain if plaintext is meant"
+#define SIDECAR_FAMILIES 2
+#define SIDECAR_FAMILY_FIX                                                                                             \
+	"list the network under mesh.networks, or under mesh.plaintext_networks if plaintext is meant"
 struct sidecar_family {
-	bool is_left_out; /* mesh.networks and mesh.plain say nothing about it */
+	bool is_left_out; /* mesh.networks and mesh.plaintext_networks say nothing about it */
 	bool is_outside;  /* and this host has an address of it */
 	struct ip_addr own;
 	char name[32], detail[256]; /* of the condition, while it is outside */
@@ -39,7 +40,7 @@ struct sidecar {
 
 	/* What the workers share. */
 	struct tls_context *client_context, *server_context;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	struct metrics *metrics;
 	struct process_facts facts;
 	struct access_log *access_log;

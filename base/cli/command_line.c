@@ -96,6 +96,19 @@ static void take_switch(struct command_line *line, const struct cli_flag *flag, 
 		add_value(line, flag->name, equals == NULL ? "true" : equals + 1, false, false);
 }
 
+static void unknown_flag_error(struct command_line *line, struct span name, const char *given)
+{
+	char expected[128];
+	const struct setting_renamed *renamed =
+		setting_renamed_find(line->program->renamed, (const char *)name.ptr, name.len);
+	if (renamed == NULL) {
+		command_line_error(line, "flag", "one that --help lists", given);
+		return;
+	}
+	snprintf(expected, sizeof expected, "--%s, the new name", renamed->new_key);
+	flag_error(line, renamed->old_key, expected, given);
+}
+
 static void take_flag(struct command_line *line, int argc, char *const *argv, int *i)
 {
 	const char *equals = strchr(argv[*i], '=');
@@ -109,7 +122,7 @@ static void take_flag(struct command_line *line, int argc, char *const *argv, in
 	}
 	const char *key = flag != NULL ? NULL : find_key(line->program, name);
 	if (flag == NULL && key == NULL) {
-		command_line_error(line, "flag", "one that --help lists", argv[*i]);
+		unknown_flag_error(line, name, argv[*i]);
 		return;
 	}
 	const char *text =

@@ -9,6 +9,7 @@
 
 #include "base/cli/exit_code.h"
 #include "base/core/buf.h"
+#include "base/settings/setting_renamed.h"
 #include <stdbool.h>
 
 #define CLI_WORDS_MAX    10
@@ -35,6 +36,7 @@ struct cli_program {                        /* static tables */
 	const struct cli_flag *flags;
 	size_t num_flags;
 	const char *const *keys;               /* of the settings, NULL-terminated; NULL: no settings */
+	const struct setting_renamed *renamed; /* of the keys; NULL: none */
 	const char *release;                   /* HANDFAST_VERSION */
 	const char *environment;               /* prefix of the variables: "HANDFAST_INIT" */
 	void (*put_versions)(struct buf *out); /* a line "NAME VERSION" for each library inside; may be NULL */

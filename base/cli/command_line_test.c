@@ -15,6 +15,7 @@ static const struct cli_command commands[] = {
 static const struct cli_flag flags[] = {
 	{"id", "ID", "whose", false}, {"network", "CIDR", "where", true}, {"dry-run", NULL, "nothing", false}};
 static const char *const keys[] = {"mesh.networks", "mesh.claim_grace", NULL};
+static const struct setting_renamed renamed[] = {{"mesh.first_grace", "mesh.claim_grace"}, {NULL, NULL}};
 static const struct cli_program program = {.name = "handfast-test",
 	.about = "Tests.",
 	.commands = commands,
@@ -23,6 +24,7 @@ static const struct cli_program program = {.name = "handfast-test",
 	.flags = flags,
 	.num_flags = 3,
 	.keys = keys,
+	.renamed = renamed,
 	.release = "1.2.3",
 	.environment = "HANDFAST_TEST"};
 
@@ -66,6 +68,15 @@ static void a_flag_given_twice_is_an_error(_unused_ void **state)
 		"--mesh.networks=2");
 	assert_string_equal(buf_cstr(&line.errors), "--id: expected to be given once, got \"it twice\"\n"
 						    "--mesh.networks: expected to be given once, got \"it twice\"\n");
+}
+
+static void a_former_name_of_a_setting_is_refused_with_the_new_one(_unused_ void **state)
+{
+	PARSE(line, "--mesh.first-grace=5s", "--mesh.first_grace", "5s");
+	assert_string_equal(buf_cstr(&line.errors),
+		"--mesh.first_grace: expected --mesh.claim_grace, the new name, got \"--mesh.first-grace=5s\"\n"
+		"--mesh.first_grace: expected --mesh.claim_grace, the new name, got \"--mesh.first_grace\"\n"
+		"command: expected run, token create, token revoke, ban, ban list, got \"5s\"\n");
 }
 
 static void words_behind_the_command_are_its_arguments(_unused_ void **state)
@@ -124,6 +135,7 @@ int main(void)
 		cmocka_unit_test(finding_o6_takes_flags_anywhere_in_both_spellings),
 		cmocka_unit_test(finding_o6_every_error_is_named_at_once),
 		cmocka_unit_test(a_flag_given_twice_is_an_error),
+		cmocka_unit_test(a_former_name_of_a_setting_is_refused_with_the_new_one),
 		cmocka_unit_test(words_behind_the_command_are_its_arguments),
 		cmocka_unit_test(the_longest_command_is_meant),
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),

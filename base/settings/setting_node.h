@@ -19,6 +19,7 @@ struct setting_node {
 
 struct settings {
 	char *program;
+	const struct setting_renamed *renamed; /* NULL: none */
 	struct setting_node *root;
 	struct buf errors, warnings;
 	unsigned num_errors;
@@ -33,6 +34,8 @@ struct setting_node *setting_node_add(
 	struct setting_node *parent, enum setting_kind kind, const char *key, const char *origin);
 void setting_node_clear(struct setting_node *node); /* frees what is below and its text */
 struct setting_node *setting_node_find(const struct setting_node *map, const char *key);
+/* An error at the place of `origin`: `path` has another name now. */
+void setting_error_renamed(struct settings *settings, const char *origin, const struct setting_renamed *renamed);
 /* Notes a value that the program was given for `key` of `map` (NULL: the section is wrong, nothing is noted). `node`:
  * NULL when it is the default. `value` NULL: none. */
 void setting_note(struct settings *settings, const struct setting_node *map, const char *key,

@@ -17,6 +17,11 @@ struct settings *settings_new(const char *program)
 	return settings;
 }
 
+void settings_set_renamed(struct settings *settings, const struct setting_renamed *renamed)
+{
+	settings->renamed = renamed;
+}
+
 void settings_free(struct settings *settings)
 {
 	setting_node_clear(settings->root);
@@ -78,10 +83,34 @@ void setting_error_why(struct settings *settings, struct setting_node *node, con
 		why);
 }
 
+void setting_error_renamed(struct settings *settings, const char *origin, const struct setting_renamed *renamed)
+{
+	struct why why = {0};
+	char expected[128];
+	snprintf(expected, sizeof(expected), "the name %s", renamed->new_key);
+	why_set(&why, ERR_CONFIG, expected, "write the new name", "'%s', its name in 0.1.0", renamed->old_key);
+	line_add(settings, origin, "", &why);
+}
+
+/* A section of which a setting was renamed, whose name is no other setting's. */
+static bool has_renamed_below(const struct settings *settings, const char *path)
+{
+	size_t len = strlen(path);
+	for (const struct setting_renamed *row = settings->renamed; row != NULL && row->old_key != NULL; row++)
+		if (strncmp(row->old_key, path, len) == 0 && row->old_key[len] == '.')
+			return true;
+	return false;
+}
+
 static void unasked_below(struct settings *settings, const struct setting_node *node)
 {
 	for (const struct setting_node *child = node->first; child != NULL; child = child->next) {
-		if (!child->asked)
+		char path[256];
+		setting_node_path(child, path, sizeof(path));
+		const struct setting_renamed *renamed = setting_renamed_find(settings->renamed, path, strlen(path));
+		if (!child->asked && renamed != NULL)
+			setting_error_renamed(settings, child->origin, renamed);
+		else if (!child->asked && !(child->kind == SETTING_MAP && has_renamed_below(settings, path)))
 			setting_error(settings, child, "a known key",
 				"remove it, or see the spelling in the example settings", "'%s'",
 				child->key != NULL ? child->key : "an item");

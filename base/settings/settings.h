@@ -5,6 +5,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "base/settings/setting_renamed.h"
 
 #define SETTINGS_FILE_MAX (1024u * 1024)
 
@@ -17,6 +18,9 @@ struct setting_node;    /* a map, a list or a scalar in it; borrowed from its se
 struct settings *settings_new(const char *program);
 void settings_free(struct settings *settings);
 DEFINE_CLEANUP(struct settings *, settings_free)
+
+/* Call it before anything is read; `renamed` is borrowed. */
+void settings_set_renamed(struct settings *settings, const struct setting_renamed *renamed);
 
 /* The file first (at most once), then the environment, then flags. Errors are collected, none is returned. */
 void settings_read_file(struct settings *settings, const char *path);

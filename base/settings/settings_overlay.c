@@ -84,6 +84,25 @@ static void warn(struct settings *settings, const char *name, const char *what)
 	(void)ignored;
 }
 
+/* The setting whose former name the variable has, or NULL. */
+static const struct setting_renamed *renamed_of(const struct settings *settings, const char *rest)
+{
+	for (const struct setting_renamed *row = settings->renamed; row != NULL && row->old_key != NULL; row++)
+		if (is_variable_of(row->old_key, rest, strlen(rest)))
+			return row;
+	return NULL;
+}
+
+/* A variable of the prefix that is none of the keys. */
+static void take_unknown(struct settings *settings, const char *rest, const char *name)
+{
+	const struct setting_renamed *renamed = renamed_of(settings, rest);
+	if (renamed != NULL)
+		setting_error_renamed(settings, name, renamed);
+	else
+		warn(settings, name, "no setting has this name, so it is ignored; see the spelling in --help");
+}
+
 void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment)
 {
 	struct variable variable;
@@ -96,8 +115,7 @@ void settings_read_environment(struct settings *settings, const char *const *key
 		if (key != NULL)
 			overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
 		else
-			warn(settings, variable.name,
-				"no setting has this name, so it is ignored; see the spelling in --help");
+			take_unknown(settings, rest, variable.name);
 	}
 }
 
@@ -110,6 +128,8 @@ void settings_read_former_environment(
 		const char *rest = variable_split(environment[i], &variable) ? rest_of(variable.name, prefix) : NULL;
 		bool is_link = rest != NULL && service_link_is(rest, variable.value);
 		const char *key = rest == NULL || is_link ? NULL : key_of(keys, rest);
+		if (key == NULL && rest != NULL && !is_link && renamed_of(settings, rest) != NULL)
+			take_unknown(settings, rest, variable.name);
 		if (key == NULL)
 			continue;
 		overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);

@@ -15,7 +15,7 @@ enum setting_from {
 const char *setting_from_text(enum setting_from from); /* "file", ... */
 
 struct setting_row {
-	char *key;    /* "deadlines.hold", "services[0].name" */
+	char *key;    /* "timeouts.resolve", "services[0].name" */
 	char *value;  /* as it would be written in the file: "5s"; NULL: none */
 	char *origin; /* "control.yaml:12", "HANDFAST_X", "--flag", "default" */
 	enum setting_from from;

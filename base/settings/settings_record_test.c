@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static const char *const keys[] = {"name", "deadlines.hold", "mesh.networks", NULL};
+static const char *const keys[] = {"name", "timeouts.resolve", "mesh.networks", NULL};
 
 /* What a program with these settings would ask for. */
 static struct settings_record *record_of(const char *yaml, char *const *environment)
@@ -21,10 +21,10 @@ static struct settings_record *record_of(const char *yaml, char *const *environm
 	size_t num;
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	settings_read_environment(settings, keys, environment);
-	struct setting_node *root = settings_root(settings), *deadlines = setting_map(settings, root, "deadlines");
+	struct setting_node *root = settings_root(settings), *timeouts = setting_map(settings, root, "timeouts");
 	setting_text(settings, root, "name", NULL);
-	setting_duration_ms(settings, deadlines, "hold", 0, 100000, 5000);
-	setting_duration_ms(settings, deadlines, "idle", 0, 100000, 0);
+	setting_duration_ms(settings, timeouts, "resolve", 0, 100000, 5000);
+	setting_duration_ms(settings, timeouts, "idle", 0, 100000, 0);
 	setting_bytes(settings, setting_map(settings, root, "limits"), "budget", 0, UINT64_MAX, 64 * 1024 * 1024);
 	setting_keyword(settings, root, "mode", modes, 1);
 	setting_bool(settings, root, "claim", true);
@@ -53,14 +53,14 @@ static void assert_row(const struct settings_record *record, const char *key, co
 static void finding_o3_each_value_is_there_with_its_origin(void **state)
 {
 	(void)state;
-	char *environment[] = {(char *)"HANDFAST_TEST_DEADLINES_HOLD=2000ms", NULL};
+	char *environment[] = {(char *)"HANDFAST_TEST_TIMEOUTS_RESOLVE=2000ms", NULL};
 	_cleanup_(settings_record_freep) struct settings_record *record =
 		record_of("name: a\nmode: 'off'\nmesh:\n  networks: [192.0.2.0/24, '2001:db8::/32']\nservices:\n- "
 			  "{}\n- {port: 81}\n",
 			environment);
 	assert_row(record, "name", "a", SETTING_FROM_FILE, "test.yaml:1");
-	assert_row(record, "deadlines.hold", "2s", SETTING_FROM_ENVIRONMENT, "HANDFAST_TEST_DEADLINES_HOLD");
-	assert_row(record, "deadlines.idle", "0s", SETTING_FROM_DEFAULT, "default");
+	assert_row(record, "timeouts.resolve", "2s", SETTING_FROM_ENVIRONMENT, "HANDFAST_TEST_TIMEOUTS_RESOLVE");
+	assert_row(record, "timeouts.idle", "0s", SETTING_FROM_DEFAULT, "default");
 	assert_row(record, "limits.budget", "64MiB", SETTING_FROM_DEFAULT, "default");
 	assert_row(record, "mode", "off", SETTING_FROM_FILE, "test.yaml:2");
 	assert_row(record, "claim", "true", SETTING_FROM_DEFAULT, "default");
@@ -91,11 +91,11 @@ static void finding_o3_a_comparison_names_what_differs_and_nothing_else(void **s
 	char *environment[] = {NULL};
 	char text[512] = "";
 	_cleanup_(settings_record_freep) struct settings_record *old =
-		record_of("deadlines: {hold: 5000ms}\nservices: [{port: 1}, {port: 2}]\nname: a\n", environment);
+		record_of("timeouts: {resolve: 5000ms}\nservices: [{port: 1}, {port: 2}]\nname: a\n", environment);
 	_cleanup_(settings_record_freep) struct settings_record *fresh = record_of(
-		"# moved\ndeadlines: {hold: 5s, idle: 1s}\nservices: [{port: 3}]\nmode: 'off'\n", environment);
+		"# moved\ntimeouts: {resolve: 5s, idle: 1s}\nservices: [{port: 3}]\nmode: 'off'\n", environment);
 	settings_record_compare(old, fresh, note_change, text);
-	assert_string_equal(text, "name a>none; deadlines.idle 0s>1s; mode strict>off; services[0].port 1>3; "
+	assert_string_equal(text, "name a>none; timeouts.idle 0s>1s; mode strict>off; services[0].port 1>3; "
 				  "services[1].port 2>-; ");
 	text[0] = '\0';
 	settings_record_compare(fresh, old, note_change, text);

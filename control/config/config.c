@@ -19,13 +19,20 @@ const char *const control_config_keys[] = {
 	"limits.max_connections",
 	"limits.max_handshakes",
 	"mesh.networks",
-	"mesh.plain",
-	"mesh.required",
+	"mesh.plaintext_networks",
+	"mesh.require_mtls_networks",
 	"mesh.claim_grace",
 	"policy.default_mode",
 	"log.level",
 	"log.format",
 	NULL,
+};
+
+const struct setting_renamed control_config_renamed[] = {
+#define RENAMED(old_key, new_key) {old_key, new_key},
+#include "control/config/renamed_settings.def"
+#undef RENAMED
+	{NULL, NULL},
 };
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };

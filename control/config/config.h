@@ -73,8 +73,8 @@ struct control_config {
 	uint64_t claim_grace_ms;
 	bool log_json;
 	unsigned log_level; /* enum log_level */
-	struct network *networks, *plain, *required;
-	size_t num_networks, num_plain, num_required;
+	struct network *networks, *plaintext_networks, *require_mtls_networks;
+	size_t num_networks, num_plaintext_networks, num_require_mtls_networks;
 	struct config_service *services;
 	size_t num_services;
 	struct config_entry *entries;
@@ -87,6 +87,7 @@ struct control_config {
 
 /* Scalar and plain-list keys that the environment and flags may give; NULL-terminated. */
 extern const char *const control_config_keys[];
+extern const struct setting_renamed control_config_renamed[];
 
 /* Takes everything out of `settings`; errors stay there. On any error (settings_finish() != 0) returns ERR_CONFIG
  * and *out is untouched. */

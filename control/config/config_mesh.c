@@ -95,8 +95,10 @@ void config_mesh_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
 	config->networks = setting_networks(settings, mesh, "networks", &config->num_networks);
-	config->plain = setting_networks(settings, mesh, "plain", &config->num_plain);
-	config->required = setting_networks(settings, mesh, "required", &config->num_required);
+	config->plaintext_networks =
+		setting_networks(settings, mesh, "plaintext_networks", &config->num_plaintext_networks);
+	config->require_mtls_networks =
+		setting_networks(settings, mesh, "require_mtls_networks", &config->num_require_mtls_networks);
 	config->claim_grace_ms = setting_duration_ms(
 		settings, mesh, "claim_grace", 1000, 365ull * 24 * 3600 * 1000, 24ull * 3600 * 1000);
 	if (config->num_networks == 0)
@@ -118,6 +120,6 @@ void config_mesh_done(struct control_config *config)
 	mem_free(config->services);
 	mem_free(config->entries);
 	mem_free(config->networks);
-	mem_free(config->plain);
-	mem_free(config->required);
+	mem_free(config->plaintext_networks);
+	mem_free(config->require_mtls_networks);
 }

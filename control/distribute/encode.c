@@ -172,8 +172,9 @@ enum err encode_mesh_state(
 	Handfast__V1__Policy policy = HANDFAST__V1__POLICY__INIT;
 	mesh.version = version;
 	mesh.n_networks = networks_encode(&scrap, config->networks, config->num_networks, &mesh.networks);
-	mesh.n_plain = networks_encode(&scrap, config->plain, config->num_plain, &mesh.plain);
-	mesh.n_required = networks_encode(&scrap, config->required, config->num_required, &mesh.required);
+	mesh.n_plain = networks_encode(&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plain);
+	mesh.n_required = networks_encode(
+		&scrap, config->require_mtls_networks, config->num_require_mtls_networks, &mesh.required);
 	mesh.policy = &policy;
 	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
 	down.mesh = &mesh;

@@ -30,7 +30,7 @@ static const Handfast__V1__DiscoveryDown *unpacked(struct buf *wire, struct pb_a
 }
 
 static const char yaml[] =
-	"mesh: {networks: [192.0.2.0/24, \"2001:db8::/32\"], required: [192.0.2.0/25]}\n"
+	"mesh: {networks: [192.0.2.0/24, \"2001:db8::/32\"], require_mtls_networks: [192.0.2.0/25]}\n"
 	"policy:\n  default_mode: permissive\n  workloads:\n"
 	"    - identity: spiffe://cluster.local/ns/shop/sa/web\n      ports: [{port: 80, mode: strict}]\n"
 	"      rules: [{name: a, sources: [{id: \"spiffe://cluster.local/x\"}], ports: [80], networks: "

@@ -257,13 +257,13 @@ bool registry_note_address(struct registry *registry, const struct spiffe_id *id
 	const char *name = ip->family == AF_INET ? "IPv4" : "IPv6";
 	char text[ADDR_TEXT_MAX];
 	if (any_of_family(config->networks, config->num_networks, ip->family) ||
-		any_of_family(config->plain, config->num_plain, ip->family))
+		any_of_family(config->plaintext_networks, config->num_plaintext_networks, ip->family))
 		return false;
 	if (!*has_warned)
 		log_warning("registry",
 			"mesh.networks has no %s network, and %s has %s: what it opens over %s leaves in plaintext; "
 			"list the "
-			"network under mesh.networks, or under mesh.plain if that is meant",
+			"network under mesh.networks, or under mesh.plaintext_networks if that is meant",
 			name, id->text, ip_addr_format(ip, text), name);
 	*has_warned = true;
 	return true;

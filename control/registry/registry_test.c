@@ -13,7 +13,8 @@
 #include <cmocka.h>
 
 static const char yaml[] =
-	"mesh:\n  networks: [192.0.2.0/24, 203.0.113.0/24]\n  plain: [192.0.2.200/32]\n  claim_grace: 10s\n"
+	"mesh:\n  networks: [192.0.2.0/24, 203.0.113.0/24]\n  plaintext_networks: [192.0.2.200/32]\n  claim_grace: "
+	"10s\n"
 	"services:\n  - {name: web, address: 203.0.113.10, ports: [{port: 80, target: 8080}], identity: "
 	"spiffe://cluster.local/web}\n"
 	"entries:\n  - {address: 192.0.2.66, identity: spiffe://cluster.local/fixed}\n";
@@ -361,7 +362,7 @@ static void finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out(vo
 	assert_false(registry_note_address(world->registry, &id, &v4));
 	assert_true(registry_note_address(world->registry, &id, &v6));
 	assert_true(registry_note_address(world->registry, &id, &v6));
-	world->config->plain[0].base = v6; /* plaintext is meant */
+	world->config->plaintext_networks[0].base = v6; /* plaintext is meant */
 	registry_set_config(world->registry, world->config);
 	assert_false(registry_note_address(world->registry, &id, &v6));
 	spiffe_id_done(&id);

@@ -116,8 +116,8 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 		plain(out, "it is outside mesh.networks");
 	else if (resolve_settings(registry, place, destination, out))
 		return;
-	else if (networks_have(config->plain, config->num_plain, &destination->ip))
-		plain(out, "mesh.plain says so");
+	else if (networks_have(config->plaintext_networks, config->num_plaintext_networks, &destination->ip))
+		plain(out, "mesh.plaintext_networks says so");
 	else if (claim != NULL && !claim->has_ended) {
 		out->kind = RESOLVED_MESHED;
 		endpoint_add(out, &destination->ip, destination->port, &claim->id);

@@ -9,11 +9,11 @@ typedef struct conn_next step_fn(struct conn *conn);
 static const struct {
 	const char *name;
 	step_fn *run[NUM_CONN_KINDS];
-	size_t deadline; /* offset in struct conn_deadlines */
+	size_t deadline; /* offset in struct conn_timeouts */
 	enum close_reason timeout_reason;
 } steps[] = {
 #define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, deadline_field, timeout_reason)                 \
-	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_deadlines, deadline_field),    \
+	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_timeouts, deadline_field),     \
 		timeout_reason},
 #include "sidecar/conn/conn_steps.def"
 #undef CONN_STEP
@@ -51,7 +51,7 @@ static void on_timeout(struct loop_timer *timer)
 static void deadline_arm(struct conn *conn)
 {
 	uint64_t ms =
-		*(const uint64_t *)(const void *)((const char *)&conn->env->deadlines + steps[conn->step].deadline);
+		*(const uint64_t *)(const void *)((const char *)&conn->env->timeouts + steps[conn->step].deadline);
 	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->deadline))
 		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_timeout);
 }

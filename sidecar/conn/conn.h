@@ -23,8 +23,8 @@ enum conn_step_id {
 	NUM_CONN_STEPS
 };
 
-struct conn_deadlines {          /* milliseconds */
-	uint64_t hold;           /* parked for identity, policy or an answer */
+struct conn_timeouts {           /* milliseconds */
+	uint64_t resolve;        /* parked for identity, policy or an answer */
 	uint64_t connect;        /* to the app, or to the other sidecar and its answer */
 	uint64_t idle;           /* 0: never */
 	uint64_t plaintext_idle; /* of inbound connections without identity, if shorter; 0: as the others */
@@ -62,7 +62,7 @@ struct conn_env {
 	struct outliers *outliers; /* endpoints that failed lately */
 	uint32_t spread;           /* random_spread(): which endpoint of a service is the first to be tried */
 	struct own_ports own_ports;
-	struct conn_deadlines deadlines;
+	struct conn_timeouts timeouts;
 	struct socket_keepalive keepalive; /* of every plain socket */
 	struct local_ports ports;          /* for connections of ours */
 	struct spare_sources spare_sources;

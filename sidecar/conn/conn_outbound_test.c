@@ -157,7 +157,7 @@ static void an_unknown_destination_is_held_then_refused_naming_the_two_settings(
 	assert_int_equal(conns->num_ended, 0);
 	test_conns_wait(conns, 5100);
 	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
-	assert_non_null(strstr(conns->why.fix, "mesh.plain"));
+	assert_non_null(strstr(conns->why.fix, "mesh.plaintext_networks"));
 	assert_non_null(strstr(conns->why.fix, "mesh.networks"));
 	assert_true(test_was_reset(app));
 	assert_int_equal(conns->pool.num_opened, 0);
@@ -175,7 +175,7 @@ static void an_unknown_destination_that_becomes_known_goes_on_without_a_trace(vo
 	tcp_abort(TAKE_FD(app));
 	test_conns_turn(conns);
 	assert_int_equal(conns->reason, CLOSE_RESET_BY_DOWNSTREAM);
-	assert_null(strstr(conns->why.fix, "mesh.plain"));
+	assert_null(strstr(conns->why.fix, "mesh.plaintext_networks"));
 }
 
 static void meshed_without_endpoints_is_never_plaintext(void **state)

@@ -173,7 +173,7 @@ static void the_owner_is_told_of_the_limit_before_anybody_is_refused(void **stat
 static void finding_l1_idle_plaintext_gives_its_place_back(void **state)
 {
 	struct test_conns *conns = *state;
-	conns->env.deadlines.plaintext_idle = 60000;
+	conns->env.timeouts.plaintext_idle = 60000;
 	_cleanup_fd_ int stranger = test_inbound_plain(conns, NULL);
 	struct inbound_stream stream;
 	test_inbound(conns, &stream, NULL, FRIEND);

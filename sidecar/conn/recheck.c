@@ -48,7 +48,7 @@ struct conn_next conn_recheck(struct conn *conn)
 	if (now_needs_mesh(conn)) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (its network is declared as required now)",
-			"start a sidecar there, or change mesh.required", "%s, which is plain",
+			"start a sidecar there, or change mesh.require_mtls_networks", "%s, which is plain",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_POLICY_CHANGED);
 	}

@@ -44,7 +44,7 @@ static void downstream_take(struct conn *conn)
 /* A place that a source without identity holds and does not use is given to others. */
 static uint64_t idle_ms_of(const struct conn *conn)
 {
-	uint64_t idle_ms = conn->env->deadlines.idle, plaintext_ms = conn->env->deadlines.plaintext_idle;
+	uint64_t idle_ms = conn->env->timeouts.idle, plaintext_ms = conn->env->timeouts.plaintext_idle;
 	if (conn->kind != CONN_INBOUND_PLAIN || plaintext_ms == 0)
 		return idle_ms;
 	return idle_ms == 0 || plaintext_ms < idle_ms ? plaintext_ms : idle_ms;

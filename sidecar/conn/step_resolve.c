@@ -45,7 +45,8 @@ static struct conn_next unknown(struct conn *conn)
 {
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plain",
-		"start a sidecar there, list its network under mesh.plain, or take it out of mesh.networks",
+		"start a sidecar there, list its network under mesh.plaintext_networks, or take it out of "
+		"mesh.networks",
 		"%s, of which %s", addr_format(&conn->dst.addr, text),
 		conn->answer != NULL && conn->answer->reason != NULL ? conn->answer->reason : "nothing is known");
 	return await_answer(conn);
@@ -98,8 +99,8 @@ struct conn_next step_admit_outbound(struct conn *conn)
 	if (refused) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (outbound plaintext is off here)",
-			"start a sidecar there, or change outbound.mode or mesh.required", "%s, which is plain",
-			addr_format(&conn->dst.addr, text));
+			"start a sidecar there, or change outbound.mode or mesh.require_mtls_networks",
+			"%s, which is plain", addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 	}
 	return conn_next();

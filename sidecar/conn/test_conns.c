@@ -117,7 +117,7 @@ struct test_conns *test_conns_new(size_t max)
 		.pool = &conns->pool,
 		.outliers = outliers_new(),
 		.spread = 1,
-		.deadlines = {.hold = 5000, .connect = 10000, .idle = 0},
+		.timeouts = {.resolve = 5000, .connect = 10000, .idle = 0},
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
 		.observer = {on_begin, on_relay, on_bytes, on_limit, on_end, conns},
 	};

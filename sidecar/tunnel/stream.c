@@ -110,7 +110,7 @@ void stream_limit(struct stream *stream)
 		.err = ERR_LIMIT,
 		.expected = "a reader that keeps up, or memory to spare for it",
 		.got = "bytes that were not read for long, while the budget for windows is used up",
-		.fix = "look at the side that does not read; raise the window budget",
+		.fix = "look at the side that does not read; raise limits.flow_control_memory",
 	};
 	stream->leg.hit_limit = true;
 	if (h2_of(stream) != NULL)

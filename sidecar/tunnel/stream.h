@@ -24,10 +24,10 @@ struct stream {
 	uint64_t unwanted_since_ms;
 	void *unanswered; /* until the answer to CONNECT: the attempt of the pool, the inbound stream of the server */
 	struct window window;
-	struct window_budget *budget; /* that window is charged to */
-	uint64_t unread_since_ms;     /* while `buffered` holds bytes */
-	uint32_t moved;               /* since moved_since_ms: does it hog the tunnel? */
-	uint32_t moved_since_ms;      /* the low bits: only short intervals are told apart */
+	struct flow_control_memory *budget; /* that window is charged to */
+	uint64_t unread_since_ms;           /* while `buffered` holds bytes */
+	uint32_t moved;                     /* since moved_since_ms: does it hog the tunnel? */
+	uint32_t moved_since_ms;            /* the low bits: only short intervals are told apart */
 };
 
 struct stream *stream_new(struct tunnel *tunnel); /* held by the caller; id to be set */

@@ -215,7 +215,7 @@ struct world *world_new(const struct world_options *given)
 	world->server_context = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER, .alpn = "h2"});
 	world->scratch = tls_scratch_new();
 	world->cache = verify_cache_new(64);
-	world->budget = window_budget_new(options.window_budget);
+	world->budget = flow_control_memory_new(options.flow_control_memory);
 	int listening = tcp_listen_any(&world->at);
 	world->listener = listener_new(world->loop, listening, on_accept, NULL, world);
 	make_ends(world, &options);
@@ -248,7 +248,7 @@ void world_free(struct world *world)
 	tunnel_server_free(world->server);
 	if (world->listener != NULL)
 		listener_free(world->listener);
-	window_budget_free(world->budget);
+	flow_control_memory_free(world->budget);
 	verify_cache_free(world->cache);
 	tls_scratch_free(world->scratch);
 	tls_context_free(world->client_context);

@@ -49,7 +49,7 @@ struct world {
 	struct tls_context *client_context, *server_context;
 	struct tls_scratch *scratch;
 	struct verify_cache *cache;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
 	struct listener *listener;
@@ -69,7 +69,7 @@ struct world {
 };
 
 struct world_options {
-	uint64_t window_budget;
+	uint64_t flow_control_memory;
 	struct tunnel_limits limits; /* of both ends */
 	bool no_credentials;
 };

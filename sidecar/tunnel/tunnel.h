@@ -48,7 +48,7 @@ struct tunnel {
 	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
 	struct addr local, remote;
 	struct share handshake, of_source, of_identity; /* inbound: its places at the door */
-	struct share of_windows;                        /* what its streams have of the window budget */
+	struct share of_windows;                        /* what its streams have of the flow-control memory limit */
 	struct spiffe_id expected;                      /* outbound */
 
 	struct stream *streams;
@@ -86,7 +86,7 @@ void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors);
 void tunnel_want_flush(struct tunnel *tunnel);
 /* The host whose log `why` may send the reader to: our peer's address and identity. */
 void tunnel_name_peer(const struct tunnel *tunnel, struct why *why);
-/* Of the share that the peer's identity has of the window budget. */
+/* Of the share that the peer's identity has of the flow-control memory limit. */
 bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes);
 void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes);
 const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */

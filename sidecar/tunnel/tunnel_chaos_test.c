@@ -145,7 +145,7 @@ static void D41_survives_anything_in_every_state(void **state)
 	for (uint64_t seed = 1; seed <= NUM_SEEDS; seed++) {
 		struct chance chance = {seed};
 		struct world *world = world_new(&(struct world_options){
-			.window_budget = 512 * 1024, .limits = {.max_streams = seed % 2 == 0 ? 7 : 0}});
+			.flow_control_memory = 512 * 1024, .limits = {.max_streams = seed % 2 == 0 ? 7 : 0}});
 		world->refuse_status = 401;
 		world->refuse_reason = "denied";
 		for (unsigned i = 0; i < NUM_STEPS; i++)

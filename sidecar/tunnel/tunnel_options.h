@@ -34,11 +34,11 @@ struct tunnel_observer {
 
 struct tunnel_options { /* pointers are borrowed */
 	struct loop *loop;
-	struct tls_context *context;       /* one per process and direction */
-	struct tls_scratch *scratch;       /* one per worker */
-	struct verify_cache *verify_cache; /* one per worker */
-	struct window_budget *budget;      /* one per process */
-	const struct trusted_time *time;   /* the worker's copy */
+	struct tls_context *context;        /* one per process and direction */
+	struct tls_scratch *scratch;        /* one per worker */
+	struct verify_cache *verify_cache;  /* one per worker */
+	struct flow_control_memory *budget; /* one per process */
+	const struct trusted_time *time;    /* the worker's copy */
 	struct tunnel_limits limits;
 	struct tunnel_observer observer;
 };

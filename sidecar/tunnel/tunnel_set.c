@@ -45,7 +45,7 @@ void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *option
 	};
 	set_defaults(&set->limits);
 	/* The budget is the whole process's, so this bounds only what one identity has of it on this worker. */
-	uint64_t budget = window_budget_size(set->budget);
+	uint64_t budget = flow_control_memory_size(set->budget);
 	set->windows = shares_new(&(struct shares_options){.capacity = budget,
 		.num_classes = 1,
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = budget / 4}}},

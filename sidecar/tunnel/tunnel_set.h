@@ -32,7 +32,7 @@ struct tunnel_set {
 	struct tls_context *context;
 	struct tls_scratch *scratch;
 	struct verify_cache *verify_cache;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	const struct trusted_time *time;
 	struct tunnel_limits limits; /* no zeroes */
 	struct tunnel_observer observer;
@@ -45,7 +45,7 @@ struct tunnel_set {
 	struct bundle_set *judged;       /* what the tunnels' peers were last judged by; NULL: none yet */
 	struct tunnel *tunnels;
 	unsigned num_tunnels, num_streams;
-	struct shares *windows; /* the window budget, by the peer's identity */
+	struct shares *windows; /* the flow-control memory limit, by the peer's identity */
 	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
 	struct loop_task round; /* counts them anew */
 	uint64_t shed_ms;       /* when streams were last looked at for the budget's sake */

@@ -63,7 +63,7 @@ static void inspect_open(struct tunnel *tunnel)
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
 	inspect_drain(tunnel, now_ms);
 	/* The budget is the whole process's: others may wait for what readers of this set hold. */
-	if (window_budget_left(tunnel->set->budget) < WINDOW_START)
+	if (flow_control_memory_left(tunnel->set->budget) < WINDOW_START)
 		tunnel_set_shed(tunnel->set);
 	if (tunnel->num_streams == 0)
 		inspect_empty(tunnel, now_ms);

@@ -9,40 +9,40 @@ enum { CLOCK_SLACK_MS = 5 };
 enum { LEFT_SHARE = 16, SHORT_SHARE = 4, IDLE_MS = 10000 };
 enum { FIRST_SHARE = 32 }; /* of what is left for first windows, each takes a 32nd */
 
-struct window_budget {
+struct flow_control_memory {
 	_Atomic uint64_t left;
 	uint64_t size;
 };
 
-struct window_budget *window_budget_new(uint64_t bytes)
+struct flow_control_memory *flow_control_memory_new(uint64_t bytes)
 {
-	struct window_budget *budget = mem_new(struct window_budget);
-	budget->size = bytes == 0 ? WINDOW_BUDGET_DEFAULT : bytes;
+	struct flow_control_memory *budget = mem_new(struct flow_control_memory);
+	budget->size = bytes == 0 ? FLOW_CONTROL_MEMORY_DEFAULT : bytes;
 	atomic_init(&budget->left, budget->size);
 	return budget;
 }
 
-void window_budget_free(struct window_budget *budget)
+void flow_control_memory_free(struct flow_control_memory *budget)
 {
 	mem_free(budget);
 }
 
-uint64_t window_budget_left(const struct window_budget *budget)
+uint64_t flow_control_memory_left(const struct flow_control_memory *budget)
 {
 	return atomic_load_explicit(&budget->left, memory_order_relaxed);
 }
 
-uint64_t window_budget_size(const struct window_budget *budget)
+uint64_t flow_control_memory_size(const struct flow_control_memory *budget)
 {
 	return budget->size;
 }
 
-bool window_budget_is_short(const struct window_budget *budget)
+bool flow_control_memory_is_short(const struct flow_control_memory *budget)
 {
-	return window_budget_left(budget) < budget->size / SHORT_SHARE;
+	return flow_control_memory_left(budget) < budget->size / SHORT_SHARE;
 }
 
-static bool take(struct window_budget *budget, uint64_t bytes)
+static bool take(struct flow_control_memory *budget, uint64_t bytes)
 {
 	uint64_t left = atomic_load_explicit(&budget->left, memory_order_relaxed);
 	while (left >= bytes)
@@ -57,9 +57,9 @@ void window_open(struct window *window, uint64_t now_ms)
 	*window = (struct window){.size = WINDOW_START, .filling_since_ms = now_ms};
 }
 
-uint32_t window_first(struct window *window, struct window_budget *budget)
+uint32_t window_first(struct window *window, struct flow_control_memory *budget)
 {
-	uint64_t left = window_budget_left(budget), kept = budget->size / 2;
+	uint64_t left = flow_control_memory_left(budget), kept = budget->size / 2;
 	uint64_t part = left > kept ? (left - kept) / FIRST_SHARE : 0;
 	uint32_t size = part < WINDOW_FIRST_MAX ? (uint32_t)part : WINDOW_FIRST_MAX;
 	if (size > WINDOW_START && take(budget, size - WINDOW_START))
@@ -73,7 +73,7 @@ static bool deserves_more(const struct window *window, bool keeps_up, uint64_t n
 	return keeps_up && window->size < WINDOW_MAX && took_ms <= 2 * (uint64_t)rtt_ms + CLOCK_SLACK_MS;
 }
 
-enum window_change window_received(struct window *window, struct window_budget *budget, size_t len, bool keeps_up,
+enum window_change window_received(struct window *window, struct flow_control_memory *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms)
 {
 	window->filled += (uint32_t)len;
@@ -84,8 +84,8 @@ enum window_change window_received(struct window *window, struct window_budget *
 	window->filling_since_ms = now_ms;
 	if (!deserves)
 		return WINDOW_SAME;
-	if (window->size > window_budget_left(budget) / LEFT_SHARE || !take(budget, window->size))
-		return window_budget_is_short(budget) ? WINDOW_OVER_BUDGET : WINDOW_SAME;
+	if (window->size > flow_control_memory_left(budget) / LEFT_SHARE || !take(budget, window->size))
+		return flow_control_memory_is_short(budget) ? WINDOW_OVER_BUDGET : WINDOW_SAME;
 	window->size *= 2;
 	return WINDOW_GROWN;
 }
@@ -106,12 +106,12 @@ bool window_shrinks(struct window *window, uint64_t now_ms)
 	return has_changed;
 }
 
-static void give(struct window_budget *budget, uint64_t bytes)
+static void give(struct flow_control_memory *budget, uint64_t bytes)
 {
 	atomic_fetch_add_explicit(&budget->left, bytes, memory_order_relaxed);
 }
 
-uint32_t window_settle(struct window *window, struct window_budget *budget, size_t len)
+uint32_t window_settle(struct window *window, struct flow_control_memory *budget, size_t len)
 {
 	uint32_t settled = len < window->owed ? (uint32_t)len : window->owed;
 	window->owed -= settled;
@@ -120,7 +120,7 @@ uint32_t window_settle(struct window *window, struct window_budget *budget, size
 	return settled;
 }
 
-uint32_t window_regrant(struct window *window, struct window_budget *budget, uint32_t by, uint32_t *out_given)
+uint32_t window_regrant(struct window *window, struct flow_control_memory *budget, uint32_t by, uint32_t *out_given)
 {
 	uint32_t again = window->reduced < by ? window->reduced : by;
 	uint32_t given = window->owed < again ? window->owed : again;
@@ -137,7 +137,7 @@ uint32_t window_charged(const struct window *window)
 	return (window->size > WINDOW_START ? window->size - WINDOW_START : 0) + window->owed;
 }
 
-void window_close(struct window *window, struct window_budget *budget)
+void window_close(struct window *window, struct flow_control_memory *budget)
 {
 	give(budget, window_charged(window));
 	*window = (struct window){0};

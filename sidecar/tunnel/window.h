@@ -15,15 +15,15 @@ enum {
 	WINDOW_START = 32 * 1024,
 	WINDOW_FIRST_MAX = 1024 * 1024,
 	WINDOW_MAX = 4 * 1024 * 1024,
-	WINDOW_BUDGET_DEFAULT = 64 * 1024 * 1024,
+	FLOW_CONTROL_MEMORY_DEFAULT = 64 * 1024 * 1024,
 };
 
-struct window_budget;                                    /* one a process, thread-safe */
-struct window_budget *window_budget_new(uint64_t bytes); /* 0: the default */
-void window_budget_free(struct window_budget *budget);
-uint64_t window_budget_left(const struct window_budget *budget);
-uint64_t window_budget_size(const struct window_budget *budget);
-bool window_budget_is_short(const struct window_budget *budget); /* less than a quarter is left */
+struct flow_control_memory;                                          /* one a process, thread-safe */
+struct flow_control_memory *flow_control_memory_new(uint64_t bytes); /* 0: the default */
+void flow_control_memory_free(struct flow_control_memory *budget);
+uint64_t flow_control_memory_left(const struct flow_control_memory *budget);
+uint64_t flow_control_memory_size(const struct flow_control_memory *budget);
+bool flow_control_memory_is_short(const struct flow_control_memory *budget); /* less than a quarter is left */
 
 struct window { /* of one stream; zeroed is one that is not open */
 	uint32_t size;
@@ -36,20 +36,20 @@ struct window { /* of one stream; zeroed is one that is not open */
 void window_open(struct window *window, uint64_t now_ms);
 /* More at once, of a window just opened: 1 MiB while the budget is whole, less with each that has it, and none of the
  * half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
-uint32_t window_first(struct window *window, struct window_budget *budget);
+uint32_t window_first(struct window *window, struct flow_control_memory *budget);
 /* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
  * granted. WINDOW_OVER_BUDGET: it deserved more, and the budget is short. */
 enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_BUDGET };
-enum window_change window_received(struct window *window, struct window_budget *budget, size_t len, bool keeps_up,
+enum window_change window_received(struct window *window, struct flow_control_memory *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms);
 /* A window that was hardly used for 10 s is larger than its sender needs: true: size is the new one, what it was above
  * that is owed. To be asked when bytes arrive, before they are counted. */
 bool window_shrinks(struct window *window, uint64_t now_ms);
 /* Of `len` bytes that were taken so many settle what is owed: they are not granted again, and their charge is given
  * back. */
-uint32_t window_settle(struct window *window, struct window_budget *budget, size_t len);
+uint32_t window_settle(struct window *window, struct flow_control_memory *budget, size_t len);
 /* It has grown by `by`, and was shrunk before: what was not granted again then is now. Returns how many bytes are to be
  * reported as taken once more; *out_given: whose charge was given back, because they are counted in the new size. */
-uint32_t window_regrant(struct window *window, struct window_budget *budget, uint32_t by, uint32_t *out_given);
+uint32_t window_regrant(struct window *window, struct flow_control_memory *budget, uint32_t by, uint32_t *out_given);
 uint32_t window_charged(const struct window *window);
-void window_close(struct window *window, struct window_budget *budget); /* gives back what was charged */
+void window_close(struct window *window, struct flow_control_memory *budget); /* gives back what was charged */

@@ -172,7 +172,7 @@ static void env_make(struct worker *worker)
 		.outliers = outliers_new(),
 		.spread = random_u32() | 1,
 		.own_ports = options->own_ports,
-		.deadlines = options->deadlines,
+		.timeouts = options->timeouts,
 		.keepalive = options->keepalive,
 		.app_source_v4 = options->app_source_v4,
 		.app_source_v6 = options->app_source_v6,

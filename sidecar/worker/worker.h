@@ -1,6 +1,6 @@
 /* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share nothing mutable but
- * counters and the window budget. What the process learns reaches a worker as message; every function here may be
- * called from the main thread at any time unless it says otherwise. */
+ * counters and the flow-control memory limit. What the process learns reaches a worker as message; every function here
+ * may be called from the main thread at any time unless it says otherwise. */
 #pragma once
 
 #include "base/core/metrics.h"
@@ -20,11 +20,11 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct own_ports own_ports;
 	bool ipv6;
 	struct conn_limits conn_limits; /* of this worker */
-	struct conn_deadlines deadlines;
+	struct conn_timeouts timeouts;
 	struct socket_keepalive keepalive;
 	struct tunnel_limits limits;
 	struct tls_context *client_context, *server_context;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	const struct clock *clock;
 	enum outbound_mode outbound_mode;
 	struct ip_addr app_source_v4, app_source_v6;

@@ -24,7 +24,7 @@ enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct origina
 struct fixture {
 	struct loop *loop;
 	struct tls_context *client, *server;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	struct worker *workers[1];
 	struct http_server *pages;
 	struct addr pages_at;
@@ -66,12 +66,12 @@ static int set_up(void **state)
 	fixture = (struct fixture){.loop = loop_new(&clock_system), .outbound = free_port()};
 	fixture.client = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
 	fixture.server = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER, .alpn = "h2"});
-	fixture.budget = window_budget_new(1 << 20);
+	fixture.budget = flow_control_memory_new(1 << 20);
 	fixture.pages = http_server_new(fixture.loop, tcp_listen_any(&fixture.pages_at), pages, 2);
 	struct worker_options options = {
 		.ports = {fixture.outbound, free_port(), free_port()},
 		.conn_limits = {.max = 8},
-		.deadlines = {.hold = 60000, .connect = 1000},
+		.timeouts = {.resolve = 60000, .connect = 1000},
 		.client_context = fixture.client,
 		.server_context = fixture.server,
 		.budget = fixture.budget,
@@ -91,7 +91,7 @@ static int tear_down(void **state)
 	worker_free(fixture.workers[0]);
 	http_server_free(fixture.pages);
 	loop_free(fixture.loop);
-	window_budget_free(fixture.budget);
+	flow_control_memory_free(fixture.budget);
 	tls_context_free(fixture.client);
 	tls_context_free(fixture.server);
 	return 0;

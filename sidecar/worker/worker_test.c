@@ -31,7 +31,7 @@ enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct origina
 struct fixture {
 	struct loop *loop; /* the main thread's */
 	struct tls_context *client, *server;
-	struct window_budget *budget;
+	struct flow_control_memory *budget;
 	struct worker_options options;
 	struct worker *workers[NUM_WORKERS];
 	atomic_uint num_ended, num_pauses, num_resumes;
@@ -79,11 +79,11 @@ static int set_up(void **state)
 	fixture.loop = loop_new(&clock_system);
 	fixture.client = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
 	fixture.server = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER, .alpn = "h2"});
-	fixture.budget = window_budget_new(1 << 20);
+	fixture.budget = flow_control_memory_new(1 << 20);
 	fixture.options = (struct worker_options){
 		.ports = {free_port(), free_port(), free_port()},
 		.conn_limits = {.max = MAX_CONNECTIONS},
-		.deadlines = {.hold = 5000, .connect = 1000},
+		.timeouts = {.resolve = 5000, .connect = 1000},
 		.client_context = fixture.client,
 		.server_context = fixture.server,
 		.budget = fixture.budget,
@@ -115,7 +115,7 @@ static int tear_down(void **state)
 		if (fixture->workers[i] != NULL)
 			worker_free(fixture->workers[i]);
 	loop_run_once(fixture->loop, false); /* what they still had to say to us */
-	window_budget_free(fixture->budget);
+	flow_control_memory_free(fixture->budget);
 	tls_context_free(fixture->client);
 	tls_context_free(fixture->server);
 	loop_free(fixture->loop);

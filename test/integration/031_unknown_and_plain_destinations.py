@@ -2,7 +2,7 @@
 
     client: app -> [sidecar] -> stranger, inside mesh.networks and known to nobody: held 5 s, refused
                              -> stranger's other address 100.64.0.1, outside mesh.networks: plain
-                             -> stranger again, once the operator says mesh.plain: plain"""
+                             -> stranger again, once the operator says mesh.plaintext_networks: plain"""
 
 import time
 
@@ -32,9 +32,9 @@ def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(s
     expect(4.5 <= took <= 7, "it was held %.1f s" % took)
     expect(80 not in wire.ports() and not wire.contains(b"GET /"), "something left for the unknown destination")
     line = story.client.wait_for_access(reason="unresolved")
-    for setting in ("mesh.plain", "mesh.networks"):
+    for setting in ("mesh.plaintext_networks", "mesh.networks"):
         expect_in(setting, line["why"]["fix"], "what to do")
-    expect_in("mesh.plain", str(story.client.admin("/why")), "/why")
+    expect_in("mesh.plaintext_networks", str(story.client.admin("/why")), "/why")
 
 
 def shows_that_outside_the_meshs_networks_it_goes_out_plain(story):
@@ -47,7 +47,7 @@ def shows_that_outside_the_meshs_networks_it_goes_out_plain(story):
 
 
 def shows_that_what_the_operator_calls_plain_becomes_plain(story):
-    story.mesh.control.reload({"mesh": {"plain": [story.mesh.stranger.ipv4 + "/32"]}})
+    story.mesh.control.reload({"mesh": {"plaintext_networks": [story.mesh.stranger.ipv4 + "/32"]}})
 
     def arrives():
         try:

@@ -20,7 +20,7 @@ def arrange(story):
     story.client = story.mesh.sidecar("client")
 
 
-def _runway(story, of=min):
+def _time_to_expiry(story, of=min):
     return of(sidecar.identity()["time_to_expiry_seconds"] if sidecar.identity() else 0
               for sidecar in story.mesh.sidecars.values())
 
@@ -28,9 +28,9 @@ def _runway(story, of=min):
 def shows_that_an_outage_across_a_renewal_is_not_noticed(story):
     with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
         serials = {name: sidecar.wait_for_rotation() for name, sidecar in story.mesh.sidecars.items()}
-        wait_until("a moment shortly before a renewal", lambda: _runway(story) <= 7, 15)
+        wait_until("a moment shortly before a renewal", lambda: _time_to_expiry(story) <= 7, 15)
         story.mesh.control.kill()
-        wait_until("a renewal to be overdue", lambda: _runway(story) <= 3, 15)
+        wait_until("a renewal to be overdue", lambda: _time_to_expiry(story) <= 3, 15)
         story.mesh.control.start()
         for name, sidecar in story.mesh.sidecars.items():
             expect_eq(sidecar.probe()[0], 200, "readiness of %s" % name)
@@ -42,7 +42,7 @@ def shows_that_an_outage_across_a_renewal_is_not_noticed(story):
 def shows_that_beyond_expiry_nothing_is_sent_and_both_say_so(story):
     with stream_of(story) as live:
         story.mesh.control.kill()
-        wait_until("the certificates to expire", lambda: _runway(story, max) == 0, 20, 0.1)
+        wait_until("the certificates to expire", lambda: _time_to_expiry(story, max) == 0, 20, 0.1)
         wait_until("readiness to end", lambda: story.client.probe()[0] == 503, 5, 0.1)
         with Capture(story, story.mesh.net.router, "to-client") as wire:
             expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),

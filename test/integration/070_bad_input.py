@@ -11,7 +11,7 @@ from peers.enrollment import Enrollment, new_key, read_token
 
 CONTROL_MISTAKES = {"trust_domain": "UPPER", "mesh": {"networks": ["192.0.2.0/24", "not-a-network"]},
                     "identity": {"leaf_ttl": "soon"}, "listen": {"streams_port": 99999}, "nonsense": "x"}
-SIDECAR_MISTAKES = {"trust_domain": "UPPER", "workers": 1000, "access_log": "loud", "deadlines": {"hold": "long"},
+SIDECAR_MISTAKES = {"trust_domain": "UPPER", "workers": 1000, "access_log": "loud", "timeouts": {"resolve": "long"},
                     "control": {"address": "192.0.2.1:15012"}, "nonsense": "x"}
 INIT_MISTAKES = ["--profile", "vm", "--exclude-inbound-ports", "0,80", "--exclude-outbound-ports", "x",
                  "--exclude-outbound-networks", "10.0.0.1/8", "--nonsense"]

@@ -29,7 +29,7 @@ _MORE = 0x8000  # MSG_MORE: the bytes wait for more, here for the FIN
 def arrange(story):
     plain = ["192.0.2.16/28", "2001:db8:4::/64"]
     story.mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h",
-                      control={"mesh": {"plain": plain}})
+                      control={"mesh": {"plaintext_networks": plain}})
     story.client, story.server, story.stranger = story.mesh.client, story.mesh.server, story.mesh.stranger
     story.own(StreamServer(story, story.server, FIN_PORT, "fin"))
     story.own(StreamServer(story, story.server, ECHO_PORT, "echo"))
@@ -257,9 +257,9 @@ def finding_p1_icmp_redirects_change_nothing(story):
 
 def finding_p1_a_changed_policy_ends_what_was_plain(story):
     """Plaintext to the stranger was allowed; now it is not, and the app goes on sending."""
-    plain = story.mesh.control.settings["mesh"]["plain"]
+    plain = story.mesh.control.settings["mesh"]["plaintext_networks"]
     socks = [_open_echo(story, address, PLAIN_PORT) for address in _each(story.stranger)]
-    story.mesh.control.reload({"mesh": {"required": plain}})
+    story.mesh.control.reload({"mesh": {"require_mtls_networks": plain}})
     for sock in socks:
         with sock, contextlib.suppress(ConnectionResetError, BrokenPipeError):
             expect(stream.receive_all(sock)[1] in ("fin", "reset"), "a connection that policy no longer allows goes on")
@@ -267,8 +267,8 @@ def finding_p1_a_changed_policy_ends_what_was_plain(story):
             sock.sendall(_marker(story, "after a changed policy, again"))
     for address in _each(story.stranger):
         expect(stream.attempt(story.client, address, PLAIN_PORT, _marker(story, "required", address))[1] != "fin",
-               "plaintext where mesh.required forbids it")
-    story.mesh.control.reload({"mesh": {"required": []}})
+               "plaintext where mesh.require_mtls_networks forbids it")
+    story.mesh.control.reload({"mesh": {"require_mtls_networks": []}})
 
 
 def finding_p1_a_stopped_sidecar_holds_what_is_sent(story):

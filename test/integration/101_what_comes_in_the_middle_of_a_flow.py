@@ -21,7 +21,7 @@ ECHO_PORT, TWO_PORT = 8080, 8081
 
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h",
-                      control={"mesh": {"plain": ["192.0.2.16/28", "2001:db8:4::/64"]}})
+                      control={"mesh": {"plaintext_networks": ["192.0.2.16/28", "2001:db8:4::/64"]}})
     story.client, story.server, story.stranger = story.mesh.client, story.mesh.server, story.mesh.stranger
     story.app = story.own(StreamServer(story, story.server, ECHO_PORT, "echo"))
 

@@ -62,10 +62,10 @@ def finding_p13_what_it_says_is_so(story):
 
 
 def finding_p13_plaintext_that_is_meant_is_no_condition(story):
-    story.mesh.control.reload({"mesh": {"plain": [IPV6]}})
+    story.mesh.control.reload({"mesh": {"plaintext_networks": [IPV6]}})
     wait_until("the condition to go", lambda: _condition(story) is None)
     wait_until("the gauge to follow", lambda: _gauge(story, "ipv6") == 0)
-    story.mesh.control.reload({"mesh": {"plain": []}})
+    story.mesh.control.reload({"mesh": {"plaintext_networks": []}})
     wait_until("the condition to come back", lambda: _condition(story))
 
 

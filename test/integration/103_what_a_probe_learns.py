@@ -18,7 +18,7 @@ AT_ONCE_S = 2.0  # of a machine under load; without load it is a few millisecond
 
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h",
-                      control={"mesh": {"plain": ["192.0.2.16/28", "2001:db8:4::/64"]}})
+                      control={"mesh": {"plaintext_networks": ["192.0.2.16/28", "2001:db8:4::/64"]}})
     story.client, story.server, story.stranger = story.mesh.client, story.mesh.server, story.mesh.stranger
     for host in (story.server, story.stranger):
         story.own(StreamServer(story, host, OPEN, "echo"))

@@ -23,7 +23,7 @@ DEADLINE_S = 60
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("database", "stranger"), leaf_ttl="1h", start=False,
                       sidecar={"keepalive": KEEPALIVE})
-    story.mesh.control.configure({"mesh": {"plain": [story.mesh.database.ipv4 + "/32"]}})
+    story.mesh.control.configure({"mesh": {"plaintext_networks": [story.mesh.database.ipv4 + "/32"]}})
     story.mesh.start()
     for name in ("client", "server"):  # where the rules have brought connection tracking
         story.mesh.net.hosts[name].sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", FORGOTTEN_S)

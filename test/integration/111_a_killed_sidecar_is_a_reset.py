@@ -19,7 +19,7 @@ DEADLINE_S = 60
 
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("database", "stranger"), leaf_ttl="1h", start=False)
-    story.mesh.control.configure({"mesh": {"plain": [story.mesh.database.ipv4 + "/32"]}})
+    story.mesh.control.configure({"mesh": {"plaintext_networks": [story.mesh.database.ipv4 + "/32"]}})
     story.mesh.start()
     for host in (story.mesh.server, story.mesh.database):
         story.own(StreamServer(story, host, 9001, "source", num_bytes=SMALL))

@@ -19,7 +19,7 @@ CONNECT_S = 5
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client", "one", "two"), leaf_ttl="1h", start=False, services=[
         {"name": "web", "address": SERVICE, "ports": [{"port": 80, "target": 8080}], "identity": WEB}],
-        sidecars={"client": {"deadlines": {"connect": "%ds" % CONNECT_S}}})
+        sidecars={"client": {"timeouts": {"connect": "%ds" % CONNECT_S}}})
     story.mesh.start_control()
     story.client = story.mesh.start_sidecar("client")
     story.apps = {}

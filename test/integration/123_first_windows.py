@@ -1,4 +1,4 @@
-"""A stream's first window holds an answer of 100 KB at once, and memory stays below its bound: the window budget, and 32 KiB
+"""A stream's first window holds an answer of 100 KB at once, and memory stays below its bound: the flow-control memory limit, and 32 KiB
 per stream.
 
     client: apps that read nothing -> [sidecar, budget 16 MiB] ==tunnel==> peer: python3-h2, sends all that windows allow
@@ -45,7 +45,7 @@ class Source(hbone.Server):
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), outsiders=("peer",), leaf_ttl="1h", start=False,
-                      sidecar={"limits": {"window_budget": "%dMiB" % (BUDGET_KIB // KIB)}})
+                      sidecar={"limits": {"flow_control_memory": "%dMiB" % (BUDGET_KIB // KIB)}})
     for name in ("tcp_rmem", "tcp_wmem"):  # so that the kernel's buffers are soon full
         story.mesh.client.sysctl("net/ipv4/" + name, "4096 16384 32768")
     story.mesh.control.configure(entries=[{"address": story.mesh.peer.ipv4, "identity": WEB}])

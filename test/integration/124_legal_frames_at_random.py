@@ -24,7 +24,7 @@ SEED = int(os.environ.get("HANDFAST_SEED", "124"))
 
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("peer", "raw"), leaf_ttl="1h", start=False, sidecar={
-        "access_log": "off", "log": {"level": "notice"}, "deadlines": {"connect": "3s"}})
+        "access_log": "off", "log": {"level": "notice"}, "timeouts": {"connect": "3s"}})
     story.mesh.control.configure(entries=[{"address": story.mesh.peer.ipv4, "identity": WEB}])
     story.mesh.start()
     story.ca = TestAuthority.of(story.mesh.control)

@@ -12,7 +12,7 @@ from handfast_harness import stream
 
 
 def arrange(story):
-    story.mesh = Mesh(story, leaf_ttl="1h", sidecars={"client": {"deadlines": {"connect": "8s"}}})
+    story.mesh = Mesh(story, leaf_ttl="1h", sidecars={"client": {"timeouts": {"connect": "8s"}}})
     story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
     story.client = story.mesh.sidecar("client")
 

@@ -15,7 +15,7 @@ MAX, PER_SOURCE = 600, 150
 def arrange(story):
     story.mesh = Mesh(story, outsiders=("stranger", "other"), leaf_ttl="1h", sidecars={
         "server": {"limits": {"max_connections": MAX}}})
-    story.mesh.control.reload({"mesh": {"plain": [story.mesh.other.ipv4 + "/32"]}})
+    story.mesh.control.reload({"mesh": {"plaintext_networks": [story.mesh.other.ipv4 + "/32"]}})
     for host, port in ((story.mesh.server, 9000), (story.mesh.client, 9001), (story.mesh.other, 9002)):
         story.own(StreamServer(story, host, port, "echo"))
 

@@ -10,11 +10,11 @@ from handfast_harness import Mesh, expect, expect_eq, expect_in, wait_until
 
 
 def arrange(story):
-    story.mesh = Mesh(story, hosts=("client",), leaf_ttl="1h", sidecar={"deadlines": {"connect": "3s"}, "log": {"level": "notice"}},
+    story.mesh = Mesh(story, hosts=("client",), leaf_ttl="1h", sidecar={"timeouts": {"connect": "3s"}, "log": {"level": "notice"}},
                       control={"log": {"level": "notice"}})
     story.client = story.mesh.sidecar("client")
     story.client.stop()
-    story.client.environment = {"HANDFAST_SIDECAR_DEADLINES_HOLD": "1500ms"}
+    story.client.environment = {"HANDFAST_SIDECAR_TIMEOUTS_RESOLVE": "1500ms"}
     story.client.start()
 
 
@@ -28,12 +28,12 @@ def _row(story, key):
 
 
 def finding_o3_each_value_has_its_origin(story):
-    expect_eq(_row(story, "deadlines.hold"), ("1500ms", "environment"), "deadlines.hold")
-    expect_eq(_row(story, "deadlines.connect"), ("3s", "file"), "deadlines.connect")
-    expect_eq(_row(story, "deadlines.handshake"), ("5s", "default"), "deadlines.handshake")
-    expect_eq(_row(story, "limits.window_budget"), ("64MiB", "default"), "limits.window_budget")
-    expect_eq(_settings(story)["deadlines.hold"]["origin"], "HANDFAST_SIDECAR_DEADLINES_HOLD", "origin")
-    expect_in("sidecar.yaml:", _settings(story)["deadlines.connect"]["origin"], "origin")
+    expect_eq(_row(story, "timeouts.resolve"), ("1500ms", "environment"), "timeouts.resolve")
+    expect_eq(_row(story, "timeouts.connect"), ("3s", "file"), "timeouts.connect")
+    expect_eq(_row(story, "timeouts.handshake"), ("5s", "default"), "timeouts.handshake")
+    expect_eq(_row(story, "limits.flow_control_memory"), ("64MiB", "default"), "limits.flow_control_memory")
+    expect_eq(_settings(story)["timeouts.resolve"]["origin"], "HANDFAST_SIDECAR_TIMEOUTS_RESOLVE", "origin")
+    expect_in("sidecar.yaml:", _settings(story)["timeouts.connect"]["origin"], "origin")
     most, source = _row(story, "limits.max_connections")
     expect(int(most) > 0 and source == "default", "limits.max_connections is %s from %s" % (most, source))
 
@@ -55,19 +55,19 @@ def finding_o3_what_the_control_plane_tightens_is_its_own(story):
 def finding_o3_a_reload_of_the_sidecar_says_what_it_took(story):
     process = story.client.process
     story.client.reload({"drain_deadline": "7s", "inbound": {"ports": [{"port": 80, "mode": "strict"}]},
-                         "workers": 2, "limits": {"window_budget": "8MiB"}})
+                         "workers": 2, "limits": {"flow_control_memory": "8MiB"}})
     process.wait_for_log("in force now: ")
     expect_in("in force now: inbound.ports, drain_deadline\n", process.log(), "what it took")
-    expect_in("only after a restart: limits.window_budget, workers\n", process.log(), "what it did not take")
+    expect_in("only after a restart: limits.flow_control_memory, workers\n", process.log(), "what it did not take")
     expect_eq(_row(story, "drain_deadline"), ("7s", "file"), "drain_deadline")
     expect_eq(_row(story, "workers"), ("1", "file"), "workers")
     expect_eq(_settings(story)["workers"]["after_restart"], "2", "after a restart")
-    expect_eq(_row(story, "limits.window_budget"), ("64MiB", "default"), "limits.window_budget")
+    expect_eq(_row(story, "limits.flow_control_memory"), ("64MiB", "default"), "limits.flow_control_memory")
 
 
 def finding_o3_what_is_back_does_not_wait(story):
     process = story.client.process
-    story.client.reload({"workers": 1, "limits": {"window_budget": "64MiB"}})
+    story.client.reload({"workers": 1, "limits": {"flow_control_memory": "64MiB"}})
     process.wait_for_log("nothing changed")
     expect("after_restart" not in _settings(story)["workers"], "workers still wait")
 

@@ -53,7 +53,7 @@ ROWS = {
     "L8": "strangers wrote the log at full speed",
     "L9": "the limit on reset streams could be bought off; drained tunnels took streams",
     "L10": "one identity held many addresses without proof",
-    "L11": "idle streams held the whole window budget",
+    "L11": "idle streams held the whole flow-control memory",
     "L12": "a flood of ClientHellos slowed established tunnels and probes",
     "L13": "encodings, system call filters, arithmetic and a socket's name",
     "L14": "a connection limit above the descriptors was accepted",

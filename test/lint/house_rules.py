@@ -229,7 +229,7 @@ MAY_USE = {
     "base/core": ("third_party/libev",),
     "base/net": CORE + ("third_party/cares",),
     "base/http": CORE + ("base/net", "third_party/http_parser"),
-    "base/cli": CORE + ("third_party/jansson",),
+    "base/cli": CORE + ("base/settings:setting_renamed", "third_party/jansson"),
     "base/sandbox": CORE + ("third_party/seccomp",),
     "base/settings": CORE + ("base/net", "third_party/yaml"),
     "base/pb": CORE + ("third_party/protobuf_c",),

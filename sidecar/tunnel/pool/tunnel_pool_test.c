@@ -309,7 +309,7 @@ static void resets_the_longest_unread_stream_when_the_budget_is_used_up(void **s
 {
 	enum { STOPPED = 8 };
 	world_free(*state);
-	struct world *world = world_new(&(struct world_options){.window_budget = 1024 * 1024});
+	struct world *world = world_new(&(struct world_options){.flow_control_memory = 1024 * 1024});
 	*state = world;
 	struct call *stopped, *busy;
 	struct far *stopped_far, *busy_far;
@@ -321,7 +321,7 @@ static void resets_the_longest_unread_stream_when_the_budget_is_used_up(void **s
 		assert_true(world_connect(world, &call, &far));
 		assert_true(world_transfer(world, far->fd, call->app, 8 * 1024 * 1024));
 	}
-	assert_in_range(window_budget_left(world->budget), 768 * 1024, 800 * 1024);
+	assert_in_range(flow_control_memory_left(world->budget), 768 * 1024, 800 * 1024);
 	static const uint8_t block[65536];
 	for (unsigned i = 0; i < 1000; i++) { /* and now its app reads no more */
 		(void)!send(stopped_far->fd, block, sizeof(block), MSG_NOSIGNAL);
@@ -344,7 +344,7 @@ static void finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_
 	struct far *far;
 	assert_true(world_connect(world, &call, &far));
 	assert_true(world_transfer(world, far->fd, call->app, 16 * 1024 * 1024));
-	uint64_t before = window_budget_left(world->budget);
+	uint64_t before = flow_control_memory_left(world->budget);
 	assert_true(before <= 62 * 1024 * 1024);
 	for (unsigned i = 0; i < 2; i++) { /* the first ten seconds may have begun with fast bytes */
 		clock_fake_advance(&world->clock, 11000);
@@ -354,7 +354,7 @@ static void finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_
 		assert_true(world_transfer(world, far->fd, call->app, 32 * 1024));
 		clock_fake_advance(&world->clock, 50);
 	}
-	assert_true(window_budget_left(world->budget) > 63 * 1024 * 1024);
+	assert_true(flow_control_memory_left(world->budget) > 63 * 1024 * 1024);
 	assert_true(world_transfer(world, far->fd, call->app, 16 * 1024 * 1024)); /* and grows again */
 	assert_false(call->has_ended);
 }
@@ -362,16 +362,16 @@ static void finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_
 static void gives_the_budget_back_when_streams_end(void **state)
 {
 	struct world *world = *state;
-	uint64_t before = window_budget_left(world->budget);
+	uint64_t before = flow_control_memory_left(world->budget);
 	struct call *call;
 	struct far *far;
 	assert_true(world_connect(world, &call, &far));
 	assert_true(world_transfer(world, far->fd, call->app, 8 * 1024 * 1024));
-	assert_true(window_budget_left(world->budget) < before);
+	assert_true(flow_control_memory_left(world->budget) < before);
 	tcp_abort(TAKE_FD(call->app));
 	assert_true(WORLD_UNTIL(world, call->has_ended && far->has_ended));
 	world_run(world, 5);
-	assert_int_equal(window_budget_left(world->budget), before);
+	assert_int_equal(flow_control_memory_left(world->budget), before);
 }
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

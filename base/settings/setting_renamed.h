@@ -1,0 +1,13 @@
+/* Settings that have another name by now: the old name is refused with a sentence that names the new one. */
+#pragma once
+
+#include <stddef.h>
+
+struct setting_renamed {
+	const char *old_key, *new_key;
+};
+
+/* The row of `old_key`, or NULL; '-' counts as '_', as in flags. `renamed`: ends with a row without keys; NULL: none.
+ */
+const struct setting_renamed *setting_renamed_find(
+	const struct setting_renamed *renamed, const char *old_key, size_t len);
