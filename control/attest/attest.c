@@ -5,7 +5,7 @@
 #include "control/attest/join_token.h"
 #include "control/store/record.h"
 
-struct check { /* one request, until it is answered */
+struct check { /* one request until its answer */
 	struct attest *attest;
 	struct ip_addr source;
 	uint8_t token_id[JOIN_TOKEN_ID_LEN];
@@ -54,19 +54,19 @@ static void answer_later(struct check *check, enum err err)
 	loop_task_post(check->attest->loop, &check->later, answer);
 }
 
-/* Whose key this is must be shown on this very connection: a signature made for another is worth nothing (W9). */
+/* The key must be proven on this very connection: a signature made for another connection is refused (W9). */
 static enum err check_proof(struct check *check, const struct attest_request *request)
 {
 	struct why *why = &check->why;
 	if (request->attestation_key.len == 0 || request->attestation_key.len > ATTEST_KEY_MAX)
-		return why_set(why, ERR_MALFORMED, "an attestation key", "update the sidecar", "%zu bytes",
-			request->attestation_key.len);
+		return why_set(why, ERR_MALFORMED, "an attestation key", "update the sidecar",
+			"the attestation key has %zu bytes", request->attestation_key.len);
 	RETURN_IF_ERR(csr_parse(request->csr, &check->spki, why));
 	RETURN_IF_ERR(public_key_verify(
 		request->attestation_key, span_of(request->exported, ATTEST_EXPORTED_LEN), request->proof, why));
 	if (span_eq(buf_span(&check->spki), request->attestation_key))
 		return why_set(why, ERR_DENIED, "a key of its own for the certificate", "update the sidecar",
-			"the attestation key itself");
+			"the certificate is requested for the attestation key itself");
 	return ERR_NONE;
 }
 
@@ -82,12 +82,13 @@ static enum err check_svid_holder(struct check *check, const struct spiffe_id *o
 {
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND)
-		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token bought",
-			"give the sidecar a new join token: handfast token create", "an unknown key");
+		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token has enrolled",
+			"give the sidecar a new join token: handfast token create", "the attestation key is unknown");
 	RETURN_IF_ERR(err);
 	if (own != NULL && !spiffe_id_eq(own, &check->svid_holder.id)) /* W20 */
-		return why_set(&check->why, ERR_DENIED, "the stream's own identity", "none: this looks like an attack",
-			"the key of %s", check->svid_holder.id.text);
+		return why_set(&check->why, ERR_DENIED, "the stream's own identity",
+			"find out which program uses this key: this looks like an attack", "the key belongs to %s",
+			check->svid_holder.id.text);
 	return check_not_banned(check);
 }
 
@@ -97,7 +98,8 @@ static void on_svid_holder(void *arg, enum err err, uint64_t version)
 	svid_holder_done(&check->svid_holder);
 	check->svid_holder = (struct svid_holder){0};
 	(void)version;
-	if (err == ERR_NONE || err == ERR_CONFLICT) /* a conflict: the same key was as fast; what stands there counts */
+	if (err == ERR_NONE ||
+		err == ERR_CONFLICT) /* a conflict: the same key enrolled at the same time; the stored record counts */
 		err = check_svid_holder(check, NULL);
 	else
 		store_explain(check->attest->store, err, &check->why);
@@ -116,7 +118,8 @@ static void make_svid_holder(struct check *check)
 
 static void redeem(struct check *check);
 
-/* A conflict: another key or our own retry was faster; the token, as it stands now, decides again (W10). */
+/* A conflict: another key or the sidecar's own retry was committed first; the token is checked again as it is now
+ * (W10). */
 static void on_bound(void *arg, enum err err, uint64_t version)
 {
 	struct check *check = arg;
@@ -139,7 +142,7 @@ static enum err bind_token(struct check *check, struct join_token *token, uint64
 	return ERR_NONE;
 }
 
-/* A key that holds an identity already keeps that one. */
+/* A key that has an identity keeps it. */
 static enum err check_known_key(struct check *check, const struct spiffe_id *bought)
 {
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
@@ -150,7 +153,7 @@ static enum err check_known_key(struct check *check, const struct spiffe_id *bou
 	RETURN_IF_ERR(err);
 	if (!spiffe_id_eq(&check->svid_holder.id, bought))
 		return why_set(&check->why, ERR_DENIED, "a fresh attestation key for another identity",
-			"empty the sidecar's state folder", "the key of %s", check->svid_holder.id.text);
+			"empty the sidecar's state folder", "the key belongs to %s", check->svid_holder.id.text);
 	return check_not_banned(check);
 }
 
@@ -163,11 +166,11 @@ static enum err find_token(struct check *check, struct join_token *out, uint64_t
 		*out_version = value.version;
 		return join_token_parse(value.bytes, out);
 	}
-	/* An unknown token takes as long as a known one with a wrong secret, and says the same. */
+	/* An unknown token takes as long as a known one with a wrong secret, and gets the same answer. */
 	return ERR_NONE;
 }
 
-/* out_waits: a write is under way and goes on by itself. */
+/* out_waits: a write is under way, and its callback continues. */
 static enum err redeem_now(struct check *check, bool *out_waits)
 {
 	_cleanup_(join_token_done) struct join_token token = {0};
@@ -200,24 +203,24 @@ static void redeem(struct check *check)
 
 static enum err refuse_attestation(struct check *check, const char *what)
 {
-	return why_set(&check->why, ERR_UNSUPPORTED, "a join token or the attestation key that it bought",
+	return why_set(&check->why, ERR_UNSUPPORTED, "a join token, or the attestation key that it has enrolled",
 		"give the sidecar a join token: handfast token create", "%s", what);
 }
 
 static enum err start_token(struct check *check, const struct attest_request *request)
 {
 	if (request->own != NULL)
-		return refuse_attestation(check, "a join token for a renewal");
+		return refuse_attestation(check, "a renewal carries a join token");
 	if (request->token_id.len != JOIN_TOKEN_ID_LEN)
 		return why_set(&check->why, ERR_MALFORMED, "a token id of 16 bytes", "copy the whole token line",
-			"%zu bytes", request->token_id.len);
+			"the token id has %zu bytes", request->token_id.len);
 	memcpy(check->token_id, request->token_id.ptr, JOIN_TOKEN_ID_LEN);
 	RETURN_IF_ERR(buf_append(&check->secret, request->secret));
 	redeem(check);
 	return ERR_NONE;
 }
 
-/* ERR_NONE with *out_waits: the answer comes by itself. */
+/* ERR_NONE with *out_waits: the answer comes later. */
 static enum err start(struct check *check, const struct attest_request *request, bool *out_waits)
 {
 	RETURN_IF_ERR(check_proof(check, request));
@@ -229,9 +232,9 @@ static enum err start(struct check *check, const struct attest_request *request,
 	case ATTESTATION_KEY:
 		return check_svid_holder(check, request->own);
 	case ATTESTATION_KUBERNETES:
-		return refuse_attestation(check, "a Kubernetes token");
+		return refuse_attestation(check, "the request carries a Kubernetes token");
 	case ATTESTATION_UNIX_PEER:
-		return refuse_attestation(check, "Unix peer credentials");
+		return refuse_attestation(check, "the request relies on Unix peer credentials");
 	case ATTESTATION_NONE:
 		return refuse_attestation(check, "none");
 	}

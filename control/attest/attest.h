@@ -1,5 +1,5 @@
-/* Who is asking: attestation data in, identity out. Every request proves its attestation key anew on its own
- * connection; what the CSR says about names is not even looked at. */
+/* Attestation: attestation data in, identity out. Every request proves its attestation key anew on its own connection;
+ * the names in the CSR are ignored. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -29,13 +29,13 @@ struct attest_request { /* as sent, unchecked; borrowed during the call */
 	struct span csr, proof;
 	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
 	struct ip_addr source;
-	bool proves_claims;          /* as its hello says */
-	const struct spiffe_id *own; /* renewals: who the stream is; NULL: enrollment */
+	bool proves_claims;          /* from its hello */
+	const struct spiffe_id *own; /* renewals: the stream's identity; NULL: enrollment */
 };
 
 struct attested { /* borrowed during the callback */
 	const struct svid_holder *svid_holder;
-	struct span spki; /* of the CSR: allowed kind, its holder has the private key */
+	struct span spki; /* of the CSR: an allowed kind of key, and the requester has the private key */
 };
 /* ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED (banned), ERR_UNSUPPORTED, ERR_MALFORMED, ERR_WEAK_KEY,
  * ERR_CRYPTO, ERR_IO (the store). Called once, later, never from within attest_check(). */
@@ -52,27 +52,26 @@ struct attest_token_request {
 	size_t num_networks;
 	const uint8_t *bootstrap_hash; /* DIGEST_LEN */
 };
-/* line: the only time that the secret is seen. id: JOIN_TOKEN_ID_LEN bytes, by which it can be revoked. */
+/* line: the only place where the secret appears. id: JOIN_TOKEN_ID_LEN bytes, by which it can be revoked. */
 typedef void attest_token_fn(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s);
-/* What is wrong with the order comes back at once; else on_done is called later. */
+/* An error in the request is returned at once; else on_done is called later. */
 enum err attest_token_create(struct attest *attest, const struct attest_token_request *order, attest_token_fn *on_done,
 	void *arg, struct why *why) _must_use_;
 
-/* Every token that is kept, in the order of their ids; both are borrowed. */
+/* Every stored token, in the order of their ids; both arguments are borrowed. */
 typedef void attest_token_each_fn(void *arg, struct span id, const struct join_token *token);
 void attest_token_each(const struct attest *attest, attest_token_each_fn *on_token, void *arg);
 struct attest_revoked {
 	bool was_used;
-	struct spiffe_id id; /* the caller's to release */
+	struct spiffe_id id; /* the caller frees it */
 };
-/* ERR_NOT_FOUND at once: there is none; else on_done as store_swap() (ERR_CONFLICT: it was used meanwhile). */
+/* ERR_NOT_FOUND at once: no such token; else on_done as store_swap() (ERR_CONFLICT: it was used meanwhile). */
 enum err attest_token_revoke(struct attest *attest, struct span id, struct attest_revoked *out, store_done_fn *on_done,
 	void *arg) _must_use_;
-/* Revokes the unused tokens of a banned identity; how many. */
+/* Revokes the unused tokens of a banned identity; returns how many. */
 unsigned attest_tokens_drop(struct attest *attest, const struct spiffe_id *banned);
-/* Forgets tokens that can serve no longer: unused ones at their end, used ones a day later (a sidecar whose answer was
- * lost tries the same token again). At most `max`; how many. */
+/* Removes expired tokens: unused ones at once, consumed ones a day later (a sidecar whose answer was lost tries the
+ * same token again). At most `max`; returns how many. */
 unsigned attest_tokens_prune(struct attest *attest, unsigned max);
-/* Of a backup: an unused token in it may have been used or revoked since, which no copy can tell. Before
- * store_start(). */
+/* For a backup: an unused token in it may have been used or revoked since the copy was made. Before store_start(). */
 enum err attest_tokens_drop_unused(struct store *store, size_t *out_num, struct why *why) _must_use_;

@@ -1,4 +1,4 @@
-/* Shared by this folder's own files. */
+/* Shared by the files of this folder. */
 #pragma once
 
 #include "control/attest/attest.h"

@@ -97,7 +97,7 @@ static void on_done(void *arg, enum err err, const struct attested *attested, _u
 		snprintf(world->id, sizeof world->id, "%s", attested->svid_holder->id.text);
 }
 
-struct asking { /* one sidecar's request and what it borrows */
+struct asking { /* one sidecar's request and the memory that it borrows */
 	struct attest_request request;
 	struct buf key, csr, proof;
 };
@@ -141,7 +141,7 @@ static enum err check_simply(struct world *world, enum attestation_kind kind, co
 	return check(world, &asking.request);
 }
 
-static void a_token_buys_a_key_that_attests_ever_after(void **state)
+static void a_token_enrolls_a_key_that_attests_from_then_on(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -155,7 +155,7 @@ static void a_token_buys_a_key_that_attests_ever_after(void **state)
 }
 
 /* W9 */
-static void refuses_the_token_to_a_second_key(void **state)
+static void refuses_a_second_key_for_the_token(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *first = private_key_generate();
@@ -186,7 +186,7 @@ static void of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
 	assert_int_equal(winners, 1);
 }
 
-/* W9: what was signed for another connection. */
+/* W9: a signature made for another connection. */
 static void refuses_a_proof_for_another_connection_or_key(void **state)
 {
 	struct world *world = *state;
@@ -204,7 +204,7 @@ static void refuses_a_proof_for_another_connection_or_key(void **state)
 }
 
 /* W9, W21 */
-static void refuses_a_banned_identity_whatever_it_shows(void **state)
+static void refuses_a_banned_identity_with_any_attestation_data(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -295,7 +295,7 @@ static void finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity(void **s
 	wait_for_tokens(world, 1);
 }
 
-static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void **state)
+static void finding_i12_expired_tokens_are_removed(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -303,16 +303,17 @@ static void finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer(void 
 	make_token(world, ID);
 	assert_int_equal(attest_tokens_prune(world->attest, 100), 0);
 	clock_fake_advance(&world->clock, 61 * 1000);
-	assert_int_equal(attest_tokens_prune(world->attest, 100), 1); /* the unused one */
+	assert_int_equal(attest_tokens_prune(world->attest, 100), 1); /* the unused token */
 	wait_for_tokens(world, 1);
 	clock_fake_advance(&world->clock, 86400 * 1000);
 	assert_int_equal(attest_tokens_prune(world->attest, 0), 0);
 	assert_int_equal(attest_tokens_prune(world->attest, 100), 1);
 	wait_for_tokens(world, 0);
-	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_NONE); /* what it bought stays */
+	assert_int_equal(
+		check_simply(world, ATTESTATION_KEY, key), ERR_NONE); /* the key that it enrolled stays valid */
 }
 
-static void finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago(void **state)
+static void finding_i12_a_key_is_removed_long_after_its_certificate_expired(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -408,16 +409,16 @@ static void makes_no_token_for_an_identity_that_no_workload_may_have(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_token_buys_a_key_that_attests_ever_after),
-		TEST(refuses_the_token_to_a_second_key),
+		TEST(a_token_enrolls_a_key_that_attests_from_then_on),
+		TEST(refuses_a_second_key_for_the_token),
 		TEST(of_fifty_keys_at_once_exactly_one_wins_and_may_retry),
 		TEST(refuses_a_proof_for_another_connection_or_key),
-		TEST(refuses_a_banned_identity_whatever_it_shows),
+		TEST(refuses_a_banned_identity_with_any_attestation_data),
 		TEST(finding_i10_an_unused_token_is_listed_and_revoked),
 		TEST(finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted),
 		TEST(finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity),
-		TEST(finding_i12_tokens_are_forgotten_when_they_can_serve_no_longer),
-		TEST(finding_i12_a_key_is_forgotten_when_its_certificate_ended_long_ago),
+		TEST(finding_i12_expired_tokens_are_removed),
+		TEST(finding_i12_a_key_is_removed_long_after_its_certificate_expired),
 		TEST(a_stream_renews_its_own_identity_only),
 		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
 		TEST(refuses_attestation_data_of_a_kind_that_is_not_supported),

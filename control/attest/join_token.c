@@ -66,11 +66,11 @@ static bool is_in_networks(const struct join_token *token, const struct ip_addr 
 	return token->num_networks == 0;
 }
 
-/* Said to whoever does not know the secret, whatever else is wrong: no oracle about tokens. */
+/* The answer to every request without the secret, whatever else is wrong: it is no oracle about tokens. */
 static enum err refuse_secret(struct why *why)
 {
-	return why_set(why, ERR_DENIED, "a join token that we gave out", "make a new one: handfast token create",
-		"an unknown token or a wrong secret");
+	return why_set(why, ERR_DENIED, "a join token of this control plane", "make a new one: handfast token create",
+		"the token is unknown or its secret is wrong");
 }
 
 enum err join_token_check(
@@ -87,15 +87,15 @@ enum err join_token_check(
 			"make one for this network: handfast token create --network", "%s",
 			ip_addr_format(&use->source, text));
 	if (token->is_bound && memcmp(token->key_hash, use->key_hash, DIGEST_LEN) != 0)
-		return why_set(why, ERR_DENIED, "a join token that was not used yet",
+		return why_set(why, ERR_DENIED, "a join token that has not been used",
 			"make a new one: handfast token create; if this one was stolen: handfast ban",
-			"used by another attestation key");
+			"the token was used by another attestation key");
 	if (!token->is_bound && use->now_s < token->not_before_s)
-		return why_set(
-			why, ERR_NOT_YET_VALID, "a join token that is valid already", "check the clocks", "too early");
+		return why_set(why, ERR_NOT_YET_VALID, "a join token that is already valid", "check the clocks",
+			"the token is not valid yet");
 	if (!token->is_bound && use->now_s >= token->not_after_s)
 		return why_set(why, ERR_EXPIRED, "a join token that is still valid",
-			"make a new one: handfast token create", "it ended %lld s ago",
+			"make a new one: handfast token create", "the token expired %lld s ago",
 			(long long)(use->now_s - token->not_after_s));
 	*out_binds = !token->is_bound;
 	return ERR_NONE;

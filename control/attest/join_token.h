@@ -1,6 +1,6 @@
-/* Join tokens: a secret that buys one attestation key one identity, once. The line an operator carries to a workload is
- * `hf1.<id>.<secret>.<SHA-256 of the bootstrap root>`, all base64url; the store keeps only a hash of the secret.
- * Everything here is pure: records in, records out. */
+/* Join tokens: a secret that enrolls one attestation key for one identity, once. The line that an operator takes to a
+ * workload is `hf1.<id>.<secret>.<SHA-256 of the bootstrap root>`, all base64url; the store has only a hash of the
+ * secret. Pure: records in, records out. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -14,12 +14,12 @@
 #define JOIN_TOKEN_LINE_MAX     256
 #define JOIN_TOKEN_TTL_MAX_S    (30 * 86400)
 
-struct join_token {          /* as the store keeps it; zeroed is valid to join_token_done() */
-	struct spiffe_id id; /* what it buys */
+struct join_token {          /* as stored; zeroed is valid to join_token_done() */
+	struct spiffe_id id; /* the identity that it enrolls */
 	uint8_t secret_hash[DIGEST_LEN];
 	int64_t not_before_s, not_after_s;
 	struct network networks[JOIN_TOKEN_NETWORKS_MAX];
-	size_t num_networks; /* 0: anywhere */
+	size_t num_networks; /* 0: no restriction */
 	bool is_bound;
 	uint8_t key_hash[DIGEST_LEN]; /* the attestation key that used it */
 };
@@ -36,8 +36,8 @@ struct join_token_use {
 	struct ip_addr source;
 	int64_t now_s;
 };
-/* May this use go through? ERR_NONE with *out_binds: the token is still free and must be bound to the key first.
+/* Whether this use is allowed. ERR_NONE with *out_binds: the token is still free and must be bound to the key first.
  * ERR_DENIED for a wrong secret and for a second key alike, ERR_EXPIRED, ERR_NOT_YET_VALID. A bound token serves its
- * own key also after its end: the key could have re-attested anyhow. */
+ * own key also after it expires: the key could have attested without it. */
 enum err join_token_check(
 	const struct join_token *token, const struct join_token_use *use, bool *out_binds, struct why *why) _must_use_;

@@ -24,7 +24,7 @@ static struct join_token_use make_use(void)
 	return use;
 }
 
-static void serves_the_first_key_and_then_that_key_only(void **state)
+static void serves_the_first_key_and_from_then_on_that_key_only(void **state)
 {
 	(void)state;
 	_cleanup_(join_token_done) struct join_token token = make_token();
@@ -63,7 +63,7 @@ static void refuses_wrong_secret_time_and_network(void **state)
 	assert_int_equal(join_token_check(&token, &use, &binds, NULL), ERR_DENIED);
 }
 
-static void survives_the_store(void **state)
+static void a_stored_token_reads_back_the_same(void **state)
 {
 	(void)state;
 	_cleanup_(join_token_done) struct join_token token = make_token(), back = {0};
@@ -89,9 +89,9 @@ static void a_line_is_four_parts_of_base64url(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(serves_the_first_key_and_then_that_key_only),
+		cmocka_unit_test(serves_the_first_key_and_from_then_on_that_key_only),
 		cmocka_unit_test(refuses_wrong_secret_time_and_network),
-		cmocka_unit_test(survives_the_store),
+		cmocka_unit_test(a_stored_token_reads_back_the_same),
 		cmocka_unit_test(a_line_is_four_parts_of_base64url),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

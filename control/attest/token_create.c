@@ -25,12 +25,14 @@ static enum err fill(const struct attest *attest, const struct attest_token_requ
 	if (!spiffe_id_in_trust_domain(&token->id, &attest->domain) || spiffe_id_is_reserved(&token->id) ||
 		spiffe_id_path(&token->id).len == 0)
 		return why_set(why, ERR_DENIED, "an identity that a workload of this trust domain may have",
-			"name one below our trust domain and not below /handfast", "%s", token->id.text);
+			"name an identity of this trust domain whose path is not below /handfast", "%s is not allowed",
+			token->id.text);
 	if (svid_holders_is_banned(attest->store, &token->id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban first: handfast unban",
 			"%s", token->id.text);
 	if (order->ttl_s < 0 || order->ttl_s > JOIN_TOKEN_TTL_MAX_S || order->num_networks > JOIN_TOKEN_NETWORKS_MAX)
-		return why_set(why, ERR_CONFIG, "at most 30 days and 16 networks", "ask for less", "more");
+		return why_set(why, ERR_CONFIG, "at most 30 days and 16 networks",
+			"lower --ttl, or name fewer networks", "the request has more");
 	token->not_before_s = attest_now_s(attest) - 1;
 	token->not_after_s = attest_now_s(attest) + (order->ttl_s == 0 ? 3600 : order->ttl_s);
 	token->num_networks = order->num_networks;

@@ -1,4 +1,4 @@
-/* The tokens that are kept: listed, revoked, and forgotten when they can serve no longer. */
+/* Stored tokens: listing, revocation, and removal of expired ones. */
 #include "base/core/mem.h"
 #include "control/attest/attest_private.h"
 #include "control/store/record.h"
@@ -53,7 +53,7 @@ enum err attest_token_revoke(
 
 /* --- many at once --- */
 
-struct removal {                    /* which ones; the store is changed after it was listed */
+struct removal {                    /* the selection; the store is changed after it was listed */
 	const struct spiffe_id *id; /* NULL: by time */
 	int64_t now_s;
 	unsigned max, num;

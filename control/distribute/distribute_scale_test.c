@@ -212,7 +212,7 @@ static void sidecar_go(struct world *world, unsigned number)
 {
 	struct sidecar *sidecar = &world->sidecars[number];
 	rpc_call_cancel(sidecar->call);
-	registry_stream_gone(world->registry, &sidecar->id, &sidecar->ip);
+	registry_stream_closed(world->registry, &sidecar->id, &sidecar->ip);
 }
 
 static void sidecar_name(struct world *world, unsigned number)

@@ -1,4 +1,4 @@
-/* One claim of an address, and how it is kept in the store. Pure. */
+/* One claim of an address, and its record in the store. Pure. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -12,16 +12,17 @@
 struct claim {
 	struct claim *next, **prev; /* of the same identity, oldest first */
 	struct ip_addr ip;
-	struct spiffe_id id; /* the holder */
+	struct spiffe_id id; /* the owner */
 	uint64_t away_ms;    /* without a live stream, counted while the control plane runs */
-	bool has_ended;      /* away longer than the grace: another identity may take it over; never plain by itself */
+	bool has_ended;      /* away longer than the grace period: another identity may take it over; it never becomes
+				plaintext by itself */
 	uint64_t version;    /* in the store */
-	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that claimed it; zeros: not known (release 0.1) */
+	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that claimed it; zeros: unknown (release 0.1) */
 
-	/* Not kept. */
-	unsigned num_live; /* streams of the holder from here */
-	bool is_lingering; /* its stream has gone a moment ago, and is likely to come back */
-	uint8_t shown;     /* enum presence, as answers have it */
+	/* Not stored. */
+	unsigned num_live; /* streams of the owner from this address */
+	bool is_lingering; /* its stream closed a moment ago and is likely to come back */
+	uint8_t shown;     /* enum presence, as in the answers sent */
 	struct loop_timer linger;
 	struct registry *registry;
 	struct place *place;
@@ -30,5 +31,5 @@ struct claim {
 void claim_free(struct claim *claim);
 void claim_key(const struct ip_addr *ip, char out[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)]);
 enum err claim_encode(const struct claim *claim, struct buf *out) _must_use_;
-/* A new claim; ERR_STATE_DAMAGED: the entry is not one of ours. */
+/* A new claim; ERR_STATE_DAMAGED: not a record of this format. */
 enum err claim_parse(const char *key, struct span bytes, struct claim **out, struct why *why) _must_use_;

@@ -1,9 +1,9 @@
-/* Who gets an address, and for how long: first owner holds, durable before anybody is told. */
+/* Which identity owns an address, and for how long: the first to claim it, durably before any answer is sent. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
 
-struct registry_attempt { /* of one stream to hold its address */
+struct registry_attempt { /* of one stream to own its address */
 	struct registry_attempt *next, **prev;
 	struct registry *registry;
 	struct claim wanted;             /* what goes to the store */
@@ -28,8 +28,8 @@ void registry_abandon(struct registry_attempt *attempt)
 {
 	attempt->on_claimed = NULL;
 	if (loop_task_is_posted(&attempt->later)) {
-		if (attempt->err == ERR_NONE) /* it holds the address already */
-			registry_stream_gone(attempt->registry, &attempt->wanted.id, &attempt->wanted.ip);
+		if (attempt->err == ERR_NONE) /* it owns the address already */
+			registry_stream_closed(attempt->registry, &attempt->wanted.id, &attempt->wanted.ip);
 		attempt_free(attempt);
 	}
 }
@@ -57,7 +57,7 @@ static void answer_later(struct registry_attempt *attempt, enum err err)
 	loop_task_post(attempt->registry->loop, &attempt->later, on_later);
 }
 
-/* One more address: each is kept long after its sidecar has gone, so that none may collect them. */
+/* One more address: each claim outlives its sidecar by hours, so no key may collect them. */
 static enum err has_room(const struct registry *registry, const struct claim *wanted, struct why *why)
 {
 	const struct member *member = registry_member(registry, &wanted->id);
@@ -69,8 +69,8 @@ static enum err has_room(const struct registry *registry, const struct claim *wa
 	if (num_of_key < REGISTRY_KEY_CLAIMS_MAX && member->num_claims < REGISTRY_IDENTITY_CLAIMS_MAX)
 		return ERR_NONE;
 	return why_set(why, ERR_LIMIT, "at most 16 addresses per attestation key and 16384 per identity",
-		"release those that are gone: handfast entry release ADDRESS", "%s with %u and %u", wanted->id.text,
-		num_of_key, member->num_claims);
+		"release claims of sidecars that no longer exist: handfast entry release ADDRESS",
+		"%s has claimed %u by this key and %u in all", wanted->id.text, num_of_key, member->num_claims);
 }
 
 static enum err may_claim(const struct registry *registry, const struct claim *wanted, struct why *why)
@@ -88,12 +88,12 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 			"%s", text);
 	if (entry != NULL && !spiffe_id_eq(&entry->identity, id))
 		return why_set(why, ERR_DENIED, "the identity that the operator's entry names", "change the entry",
-			"%s for %s, which is %s", id->text, text, entry->identity.text);
+			"%s claims %s, which an entry gives to %s", id->text, text, entry->identity.text);
 	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
-		return why_set(why, ERR_DENIED, "an address that no other identity holds",
-			"if its holder is gone for good: handfast entry release ADDRESS; then this claim is granted by "
+		return why_set(why, ERR_DENIED, "an address that no other identity has claimed",
+			"if its owner no longer exists: handfast entry release ADDRESS; then this claim is granted by "
 			"itself",
-			"%s for %s, held by %s", id->text, text, held->id.text);
+			"%s claims %s, held by %s", id->text, text, held->id.text);
 	return held != NULL && !held->has_ended ? ERR_NONE : has_room(registry, wanted, why);
 }
 
@@ -114,7 +114,7 @@ static void save(struct registry_attempt *attempt)
 			registry->store, key, held == NULL ? 0 : held->version, buf_span(&record), on_saved, attempt);
 }
 
-/* Judged again whenever somebody else was faster. */
+/* Decided again whenever another change was committed first. */
 static void try_claim(struct registry_attempt *attempt)
 {
 	struct registry *registry = attempt->registry;
@@ -133,7 +133,7 @@ static void try_claim(struct registry_attempt *attempt)
 		save(attempt);
 		return;
 	}
-	registry_stream_came(registry, held);
+	registry_stream_opened(registry, held);
 	answer_later(attempt, ERR_NONE);
 }
 
@@ -172,7 +172,7 @@ struct registry_attempt *registry_claim(struct registry *registry, const struct 
 	return attempt;
 }
 
-/* --- the grace: time away counts only while this process runs --- */
+/* --- the grace period: time away counts only while this process runs --- */
 
 static uint64_t tick_ms(const struct registry *registry)
 {

@@ -1,4 +1,4 @@
-/* Places by address and members by identity, so that a change costs what it changes and nothing else. */
+/* Places by address and members by identity, so that the cost of a change depends on what it changes alone. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
@@ -9,7 +9,7 @@ static size_t place_bucket(const struct registry *registry, const struct ip_addr
 	return addr_hash(&addr, registry->seed) % REGISTRY_BUCKETS;
 }
 
-/* The seed is secret, and identities are given by the operator: nothing stronger is needed. */
+/* The seed is secret, and operators choose the identities: nothing stronger is needed. */
 static uint64_t id_hash(const struct spiffe_id *id, uint64_t seed)
 {
 	struct span text = spiffe_id_text(id);
@@ -130,12 +130,13 @@ void registry_drop_claim(struct registry *registry, struct claim *claim)
 	member_drop_if_empty(registry, member);
 }
 
-/* --- the settings; of two lines about one address the first holds --- */
+/* --- the settings; of two lines about one address the first applies --- */
 
 static void index_entries(struct registry *registry)
 {
 	const struct control_config *config = registry->config;
-	for (size_t i = config->num_entries; i > 0; i--) { /* backwards: lists keep the order of the settings */
+	for (size_t i = config->num_entries; i > 0;
+		i--) { /* backwards, so that the lists are in the order of the settings */
 		const struct config_entry *entry = &config->entries[i - 1];
 		place_for(registry, &entry->address)->entry = entry;
 	}

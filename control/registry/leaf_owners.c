@@ -14,7 +14,7 @@ struct leaf {
 	bool is_set, proves_claims;
 };
 
-struct node {              /* one holder */
+struct node {              /* one SVID holder */
 	struct node *next; /* in its bucket */
 	uint8_t key_hash[DIGEST_LEN];
 	struct leaf leaves[LEAVES]; /* newest first */
@@ -23,7 +23,7 @@ struct node {              /* one holder */
 struct leaf_owners {
 	struct store_watch watch;
 	struct store *store;
-	uint64_t seed; /* secret: a sidecar makes as many keys as it wants before it shows one */
+	uint64_t seed; /* secret: a sidecar can make any number of keys before it presents one */
 	struct node *nodes[BUCKETS];
 	struct leaf *leaves[BUCKETS];
 };

@@ -59,8 +59,8 @@ static void on_put(void *arg, enum err err, uint64_t version)
 	world->svid_holder.version = version;
 }
 
-/* A new certificate for the key `leaf`, as an attestation buys it. */
-static void buy(struct world *world, uint8_t leaf, bool proves_claims)
+/* A new certificate for the key `leaf`, as after an attestation. */
+static void obtain(struct world *world, uint8_t leaf, bool proves_claims)
 {
 	uint64_t before = world->svid_holder.version;
 	memset(world->svid_holder.leaf_key_hash, leaf, DIGEST_LEN);
@@ -81,31 +81,31 @@ static bool find(const struct world *world, uint8_t leaf, struct leaf_owner *out
 	return leaf_owners_find(world->owners, hash, out);
 }
 
-static void finding_l10_a_certificate_is_led_back_to_its_attestation(void **state)
+static void finding_l10_a_certificate_maps_to_its_attestation(void **state)
 {
 	struct world *world = *state;
 	struct leaf_owner owner;
 	assert_false(find(world, 1, &owner));
-	buy(world, 1, false);
+	obtain(world, 1, false);
 	assert_true(find(world, 1, &owner));
 	assert_false(owner.proves_claims);
 	assert_memory_equal(owner.key_hash, world->svid_holder.key_hash, DIGEST_LEN);
-	/* The one before stays known while its connection stands; older ones do not. */
-	buy(world, 2, true);
+	/* The previous key stays known while its connection is open; older keys do not. */
+	obtain(world, 2, true);
 	assert_true(find(world, 1, &owner));
 	assert_false(owner.proves_claims);
 	assert_true(find(world, 2, &owner));
 	assert_true(owner.proves_claims);
-	buy(world, 3, true);
+	obtain(world, 3, true);
 	assert_false(find(world, 1, &owner));
 	assert_true(find(world, 2, &owner) && find(world, 3, &owner));
 }
 
-static void finding_l10_what_was_bought_before_a_start_is_known_after_it(void **state)
+static void finding_l10_certificates_from_before_a_restart_are_known(void **state)
 {
 	struct world *world = *state;
 	struct leaf_owner owner;
-	buy(world, 1, true);
+	obtain(world, 1, true);
 	leaf_owners_free(world->owners);
 	world->owners = leaf_owners_new(world->store);
 	assert_true(find(world, 1, &owner));
@@ -117,8 +117,8 @@ static void finding_l10_what_was_bought_before_a_start_is_known_after_it(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORY(finding_l10_a_certificate_is_led_back_to_its_attestation),
-		STORY(finding_l10_what_was_bought_before_a_start_is_known_after_it),
+		STORY(finding_l10_a_certificate_maps_to_its_attestation),
+		STORY(finding_l10_certificates_from_before_a_restart_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
-/* Whether an address stands in the services of its identity: a live stream, one that has gone a moment ago, a sidecar
- * that drains. Only what changes here changes the services' answers. */
+/* Whether an address is an endpoint of its identity's services: it has a live stream, had one a moment ago, or its
+ * sidecar drains. The services' answers change only when this changes. */
 #include "control/registry/registry_private.h"
 
-/* A sidecar dials again within a second (sidecar/identity/redial.h). A stream that is back in this time has changed no
- * answer: without it, each reconnect of an endpoint would be told twice to every caller of its service. */
+/* A sidecar dials again within a second (sidecar/identity/redial.h). A stream that is back within this time changes no
+ * answer: otherwise each reconnect of an endpoint would send two answers to every caller of its service. */
 enum { LINGER_MS = 3000 };
 
 enum presence registry_presence(const struct place *place)
@@ -50,7 +50,7 @@ void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms
 	loop_timer_start(registry->loop, &claim->linger, ms, linger_ended);
 }
 
-void registry_stream_came(struct registry *registry, struct claim *claim)
+void registry_stream_opened(struct registry *registry, struct claim *claim)
 {
 	claim->num_live++;
 	claim->is_lingering = false;
@@ -58,7 +58,7 @@ void registry_stream_came(struct registry *registry, struct claim *claim)
 	registry_review(registry, claim);
 }
 
-void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
+void registry_stream_closed(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip)
 {
 	struct claim *claim = registry_find(registry, ip);
 	if (claim == NULL || claim->num_live == 0 || !spiffe_id_eq(&claim->id, id) || --claim->num_live > 0)

@@ -20,7 +20,7 @@ bool registry_holds(const struct registry *registry, const struct spiffe_id *id,
 	return claim != NULL && !claim->has_ended && spiffe_id_eq(&claim->id, id);
 }
 
-/* The same holder: what lives here (streams, the linger) stays. */
+/* The same owner: the state in memory (streams, the linger timer) stays. */
 static void claim_update(struct registry *registry, struct claim *known, const struct claim *fresh)
 {
 	struct member *member = registry_member(registry, &known->id);
@@ -47,7 +47,7 @@ static void claim_drop(struct registry *registry, struct claim *claim)
 	freed(registry, &ip);
 }
 
-/* AWAY until a stream stands: who saved it says so in the same breath. */
+/* AWAY until a stream is counted: the caller that stored the claim counts its stream right after. */
 static void claim_add(struct registry *registry, struct claim *claim)
 {
 	registry_add_claim(registry, claim);
@@ -55,7 +55,7 @@ static void claim_add(struct registry *registry, struct claim *claim)
 	registry_changed(registry, &claim->ip, &claim->id);
 }
 
-/* The store is the truth; the claims here follow it, whoever changed it. */
+/* The store is authoritative; the claims in memory follow every change of it. */
 static void on_store_change(struct store_watch *watch, const char *key, const struct store_value *value)
 {
 	struct registry *registry = container_of(watch, struct registry, watch);
@@ -66,7 +66,7 @@ static void on_store_change(struct store_watch *watch, const char *key, const st
 		return;
 	struct claim *known = registry_find(registry, &ip);
 	if (value != NULL && claim_parse(key, value->bytes, &fresh, &why) != ERR_NONE) {
-		log_why(LOG_LEVEL_ERROR, "registry", "an entry of the store is ignored", &why);
+		log_why(LOG_LEVEL_ERROR, "registry", "a record of the store is ignored", &why);
 		return;
 	}
 	if (fresh != NULL)
@@ -82,15 +82,15 @@ static void on_store_change(struct store_watch *watch, const char *key, const st
 		claim_add(registry, fresh);
 }
 
-/* After a start the sidecars come back one by one. Who was here when the last process ended stays in the services
- * meanwhile: neither do the first few get everything, nor is each return a change for every caller. */
+/* After a start the sidecars reconnect one by one. Endpoints from before the start stay in the services meanwhile: the
+ * first few to reconnect do not get all calls, and a reconnect changes no answer. */
 static void on_stored(void *arg, const char *key, const struct store_value *value)
 {
 	struct registry *registry = arg;
 	struct claim *claim = NULL;
 	struct why why = {0};
 	if (claim_parse(key, value->bytes, &claim, &why) != ERR_NONE) {
-		log_why(LOG_LEVEL_ERROR, "registry", "an entry of the store is ignored", &why);
+		log_why(LOG_LEVEL_ERROR, "registry", "a record of the store is ignored", &why);
 		return;
 	}
 	claim->version = value->version;
@@ -158,7 +158,7 @@ static void release_free(struct release *release)
 	mem_free(release);
 }
 
-/* Whether the claim is still there to be released. */
+/* Whether the claim still exists. */
 static bool try_release(struct release *release)
 {
 	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
@@ -170,7 +170,7 @@ static bool try_release(struct release *release)
 	return true;
 }
 
-/* A conflict: the claim grew older or came back meanwhile; a release is not lost for that. */
+/* A conflict: the time away was stored, or the sidecar came back; the release is tried again. */
 static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct release *release = arg;
@@ -178,7 +178,7 @@ static void on_released(void *arg, enum err err, _unused_ uint64_t version)
 	struct why why = {0};
 	if (err == ERR_CONFLICT && try_release(release))
 		return;
-	if (err == ERR_CONFLICT) /* another one released it */
+	if (err == ERR_CONFLICT) /* another command released it */
 		err = ERR_NONE;
 	ip_addr_format(&release->ip, text);
 	store_explain(release->registry->store, err, &why);

@@ -1,10 +1,10 @@
-/* Who is where: claims of addresses by authenticated streams, the operator's entries and services, and what follows for
- * a destination. That an address is meshed is durable: it outlives streams, restarts and outages; only an operator ends
- * it.
+/* The registry of addresses: claims by authenticated streams, the operator's entries and services, and the answer for a
+ * destination that follows from them. An address that is meshed stays meshed through closed streams, restarts and
+ * outages; only an operator changes that.
  *
- * First owner holds: the first identity to claim an address keeps it. A claim whose sidecar is away longer than the
- * grace (counted while this process runs) ends, so that another identity may take the address over, but the answer is
- * then unknown, never plain. */
+ * The first identity to claim an address owns it. A claim whose sidecar is away longer than the grace period (counted
+ * while this process runs) ends: another identity may then claim the address, and until it does the answer is unknown,
+ * never plaintext. */
 #pragma once
 
 #include "certs/digest.h"
@@ -14,10 +14,11 @@
 struct registry;
 
 struct registry_observer {
-	/* Answers about this address may be others now; NULL: about any. May be NULL. */
+	/* Answers about this address may have changed; NULL: about any. May be NULL. */
 	void (*on_change)(void *arg, const struct ip_addr *ip);
-	/* A claim of this address would be judged otherwise now, and one that was held may be gone (released, ended);
-	 * NULL: of any. May be NULL. Called from within the registry: claim in a task, not here. */
+	/* A claim of this address may be decided differently now, and one that was held may have ended (released,
+	 * expired); NULL: of any. May be NULL. Called from within the registry: claim from a task, not from this
+	 * callback. */
 	void (*on_freed)(void *arg, const struct ip_addr *ip);
 	void *arg;
 };
@@ -28,27 +29,27 @@ void registry_free(struct registry *registry);
 /* After a reload; borrowed like the first. Calls on_change. */
 void registry_set_config(struct registry *registry, const struct control_config *config);
 
-/* A live stream of `id` from `ip` says the address is its own. on_claimed: ERR_NONE held; ERR_DENIED with *why:
- * another's, an entry's, or outside mesh.networks; ERR_LIMIT: too many; ERR_IO. Called once, later; never from within.
- * The claim is live until registry_stream_gone(). */
-struct registry_attempt; /* until on_claimed was called */
+/* A live stream of `id` from `ip` claims the address. on_claimed: ERR_NONE held; ERR_DENIED with *why:
+ * another's, an entry's, or outside mesh.networks; ERR_LIMIT: too many; ERR_IO. Called once, later, never from within
+ * registry_claim(). The claim is live until registry_stream_closed(). */
+struct registry_attempt; /* valid until on_claimed was called */
 typedef void registry_claimed_fn(void *arg, enum err err, const struct why *why);
 struct registry_attempt *registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg);
-/* Before on_claimed was called: it is not called. */
+/* Before on_claimed was called: drops the attempt, and on_claimed is not called. */
 void registry_abandon(struct registry_attempt *attempt);
-/* Addresses that one attestation key, and one identity, may hold at once: each is kept for mesh.claim_grace. */
+/* The most addresses that one attestation key, and one identity, may own at once: each is kept for mesh.claim_grace. */
 #define REGISTRY_KEY_CLAIMS_MAX      16
 #define REGISTRY_IDENTITY_CLAIMS_MAX 16384
-void registry_stream_gone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
-/* Whether `id` holds the address now. */
+void registry_stream_closed(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* Whether `id` owns the address now. */
 bool registry_holds(const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 /* The sidecar of `id` at `ip` drains (or no longer does): the address leaves its services while they have another, and
- * the claim stays. Ignored from who does not hold the address. Stays until it is said otherwise. */
+ * the claim stays. Ignored unless `id` owns the address. Stays until the next call. */
 void registry_set_draining(
 	struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, bool is_draining);
-/* The holder's own explicit release (id given) or an operator's (NULL). True: it was held, and the release is on its
- * way: once it is durable it stands in the audit log, and on_released (may be NULL) is called, or with why it is not.
+/* Releases the address: for its owner (id given) or for an operator (NULL). True: it was owned, and the release is
+ * under way: once it is durable, or has failed, the audit log has it and on_released (may be NULL) is called.
  */
 typedef void registry_released_fn(void *arg, enum err err, const struct why *why);
 bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
@@ -59,7 +60,7 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 bool registry_note_address(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 
 enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
-#define RESOLUTION_ENDPOINTS_MAX 1024 /* of one family: what an answer carries to each of its subscribers */
+#define RESOLUTION_ENDPOINTS_MAX 1024 /* per family: the most that one answer carries */
 struct resolution {
 	enum resolution_kind kind;
 	char reason[160];    /* plain, unknown */
@@ -69,15 +70,15 @@ struct resolution {
 		const struct spiffe_id *id; /* borrowed until the next change */
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];
 	size_t num_endpoints; /* to be used */
-	bool is_cut;          /* there are more: no caller gets those */
-	size_t num_draining;  /* behind them in the array: to be used when none of those can be reached */
+	bool is_cut;          /* there are more, which no caller gets */
+	size_t num_draining;  /* after them in the array: to be used when none of those can be reached */
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
 struct registry_claim_view { /* borrowed */
 	const struct ip_addr *ip;
 	const struct spiffe_id *id;
-	const uint8_t *key_hash; /* DIGEST_LEN; zeros: not known */
+	const uint8_t *key_hash; /* DIGEST_LEN; zeros: unknown */
 	bool is_live, has_ended;
 };
 typedef void registry_claim_each_fn(void *arg, const struct registry_claim_view *claim);

@@ -1,4 +1,4 @@
-/* The registry's insides; only files of this folder include this. */
+/* The registry's internals; only files of this folder include this. */
 #pragma once
 
 #include "control/registry/claim.h"
@@ -6,21 +6,21 @@
 
 enum { REGISTRY_BUCKETS = 16384 };
 
-/* How an address stands in the services of its identity. */
+/* The state of an address in the services of its identity. */
 enum presence { PRESENCE_AWAY, PRESENCE_LIVE, PRESENCE_DRAINING, PRESENCE_ENDED };
 
-/* All that is known of one address. Gone when nothing is. */
+/* Everything about one address. Freed when there is nothing left. */
 struct place {
 	struct place *next; /* in its bucket */
 	struct ip_addr ip;
-	struct claim *claim;                     /* NULL: none; owned */
-	const struct config_service *service;    /* NULL: none; borrowed from the config */
-	const struct config_entry *entry;        /* NULL: none; borrowed from the config */
-	bool is_draining;                        /* its sidecar said so, and no newer one has come */
+	struct claim *claim;                  /* NULL: none; owned */
+	const struct config_service *service; /* NULL: none; borrowed from the config */
+	const struct config_entry *entry;     /* NULL: none; borrowed from the config */
+	bool is_draining; /* its sidecar reported it, and no newer sidecar has claimed the address */
 	struct place *next_entry, *next_service; /* of the same identity */
 };
 
-/* All that is known of one identity. */
+/* Everything about one identity. */
 struct member {
 	struct member *next; /* in its bucket */
 	struct spiffe_id id;
@@ -36,13 +36,13 @@ struct registry {
 	struct registry_observer observer;
 	struct store_watch watch;
 	struct loop_timer grace;
-	uint64_t seed; /* secret: addresses and identities that share a bucket cannot be chosen */
+	uint64_t seed; /* secret, so that an attacker cannot choose addresses and identities that share a bucket */
 	struct place *places[REGISTRY_BUCKETS];
 	struct member *members[REGISTRY_BUCKETS];
 	uint64_t num_resolutions;
 	struct registry_attempt *attempts;       /* under way */
 	struct release *releases;                /* under way */
-	bool has_warned_of_v4, has_warned_of_v6; /* that the configuration leaves it out */
+	bool has_warned_of_v4, has_warned_of_v6; /* that the configuration omits this family */
 };
 
 /* index.c */
@@ -52,20 +52,20 @@ struct claim *registry_find(const struct registry *registry, const struct ip_add
 void registry_add_claim(struct registry *registry, struct claim *claim); /* adopts; the address has none */
 void registry_drop_claim(struct registry *registry, struct claim *claim);
 void registry_index_config(struct registry *registry);  /* services and entries of registry->config */
-void registry_forget_config(struct registry *registry); /* before that config goes */
+void registry_forget_config(struct registry *registry); /* before that config is freed */
 void registry_clear(struct registry *registry);
 typedef void registry_place_fn(void *arg, struct place *place);
 void registry_each_place(const struct registry *registry, registry_place_fn *each, void *arg);
 
 /* presence.c */
 enum presence registry_presence(const struct place *place);
-void registry_stream_came(struct registry *registry, struct claim *claim);
+void registry_stream_opened(struct registry *registry, struct claim *claim);
 void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms);
-/* Tells the observer when answers are others now: of the services, when the presence changed. */
+/* Calls the observer for the services of the claim's identity if its presence has changed. */
 void registry_review(struct registry *registry, struct claim *claim);
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id);
 
 bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip);
-void registry_attempts_free(struct registry *registry); /* whose answers nobody gets any more */
+void registry_attempts_free(struct registry *registry); /* without calling on_claimed */
 void registry_releases_free(struct registry *registry);
 void registry_grace_start(struct registry *registry);

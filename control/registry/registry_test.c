@@ -136,7 +136,7 @@ static void gone(struct world *world, const char *id_text, const char *ip_text)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = id_of(id_text);
 	struct ip_addr ip = ip_of(ip_text);
-	registry_stream_gone(world->registry, &id, &ip);
+	registry_stream_closed(world->registry, &id, &ip);
 }
 
 static void drain(struct world *world, const char *id_text, const char *ip_text, bool is_draining)
@@ -190,7 +190,7 @@ static void two_claims_at_once_have_one_winner(void **state)
 	spiffe_id_done(&b);
 }
 
-static void that_an_address_is_meshed_outlives_stream_and_restart(void **state)
+static void an_address_stays_meshed_without_its_stream_and_after_a_restart(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
@@ -201,7 +201,7 @@ static void that_an_address_is_meshed_outlives_stream_and_restart(void **state)
 	assert_int_equal(claim(world, "spiffe://cluster.local/thief", "192.0.2.1"), ERR_DENIED);
 }
 
-static void a_long_absence_ends_the_claim_but_never_makes_it_plain(void **state)
+static void a_long_absence_ends_the_claim_and_never_yields_plaintext(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
@@ -249,10 +249,10 @@ static void finding_p14_a_draining_endpoint_leaves_its_service_and_keeps_its_cla
 	assert_int_equal(found.endpoints[0].address.ip.bytes[3], 2);
 	assert_int_equal(found.num_draining, 1);
 	assert_int_equal(found.endpoints[1].address.ip.bytes[3], 1);
-	/* Asked for by its own address it is what it was, and nobody else gets it. */
+	/* By its own address it is still reachable, and no other identity can claim it. */
 	assert_int_equal(resolve(world, "192.0.2.1:80").num_endpoints, 1);
 	assert_int_equal(claim(world, "spiffe://cluster.local/thief", "192.0.2.1"), ERR_DENIED);
-	/* Its stream goes: no grace for what said that it ends. The next sidecar there does not drain. */
+	/* Its stream closes: an endpoint that drained does not linger. The next sidecar there does not drain. */
 	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
 	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
 	drain(world, "spiffe://cluster.local/web", "192.0.2.1", false);
@@ -265,7 +265,7 @@ static void finding_p14_the_only_endpoint_stays_the_answer_while_it_drains(void 
 {
 	struct world *world = *state;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
-	drain(world, "spiffe://cluster.local/thief", "192.0.2.1", true); /* not who holds it */
+	drain(world, "spiffe://cluster.local/thief", "192.0.2.1", true); /* not the owner */
 	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
 	drain(world, "spiffe://cluster.local/web", "192.0.2.1", true);
 	assert_int_equal(resolve(world, "203.0.113.10:80").num_endpoints, 1);
@@ -301,7 +301,7 @@ static void finding_i15_a_start_keeps_the_endpoints_that_were_there(void **state
 	assert_int_equal(world->num_changes, before);
 }
 
-static void a_service_has_at_most_1024_endpoints_and_says_when_there_are_more(void **state)
+static void a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more(void **state)
 {
 	static const char wide[] = "mesh: {networks: ['2001:db8::/32']}\nservices:\n  - {name: web, address: "
 				   "'2001:db8:2::1', ports: [{port: 80, target: 8080}], identity: "
@@ -328,7 +328,7 @@ static void a_service_has_at_most_1024_endpoints_and_says_when_there_are_more(vo
 	control_config_free(config);
 }
 
-static void only_the_operators_word_makes_a_destination_plain(void **state)
+static void a_destination_is_plaintext_only_if_a_setting_says_so(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(resolve(world, "192.0.2.200:80").kind, RESOLVED_PLAIN);
@@ -336,7 +336,7 @@ static void only_the_operators_word_makes_a_destination_plain(void **state)
 	assert_int_equal(resolve(world, "192.0.2.77:80").kind, RESOLVED_UNKNOWN);
 }
 
-static void an_entry_beats_any_claim(void **state)
+static void an_entry_outranks_any_claim(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.66"), ERR_DENIED);
@@ -351,7 +351,7 @@ static void claims_from_outside_the_mesh_are_refused(void **state)
 	assert_non_null(strstr(world->why.expected, "mesh.networks"));
 }
 
-static void finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out(void **state)
+static void finding_p13_reports_an_address_of_a_family_that_the_mesh_omits(void **state)
 {
 	struct world *world = *state;
 	struct spiffe_id id = {0};
@@ -380,14 +380,14 @@ static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.100"), ERR_LIMIT);
 	assert_non_null(strstr(world->why.fix, "entry release"));
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.3"), ERR_NONE); /* its own */
-	/* Another sidecar of the identity, and one that is not the identity's, have room of their own. */
+	/* Another sidecar of the identity, and one of another identity, have limits of their own. */
 	world->key_hash[0] = 1;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.100"), ERR_NONE);
 	world->key_hash[0] = 2;
 	assert_int_equal(claim(world, "spiffe://cluster.local/db", "192.0.2.101"), ERR_NONE);
 }
 
-static void an_abandoned_claim_is_not_answered_and_does_not_live(void **state)
+static void an_abandoned_claim_gets_no_answer_and_leaves_no_live_stream(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id web = id_of("spiffe://cluster.local/web");
@@ -399,7 +399,7 @@ static void an_abandoned_claim_is_not_answered_and_does_not_live(void **state)
 	}
 	loop_run_once(world->loop, false);
 	assert_int_equal(world->num_answers, 0);
-	/* Held already, the answer is on its way: abandoned, it leaves no live stream behind. */
+	/* The address is owned already and the answer is queued: abandoning it leaves no live stream. */
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
 	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
 	pass(world, 3000);
@@ -407,8 +407,8 @@ static void an_abandoned_claim_is_not_answered_and_does_not_live(void **state)
 	registry_abandon(registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world));
 	pass(world, 3000);
 	assert_int_equal(world->num_answers, before);
-	assert_int_equal(world->num_service_changes, changes + 2); /* it came, and after the linger it went */
-	/* One that is under way when all ends is dropped with it. */
+	assert_int_equal(world->num_service_changes, changes + 2); /* it came, and left when the linger timer ended */
+	/* An attempt that is under way at the end is freed with the registry. */
 	ip = ip_of("192.0.2.2");
 	(void)registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world);
 }
@@ -456,20 +456,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(the_first_identity_to_claim_an_address_keeps_it),
 		STORY(two_claims_at_once_have_one_winner),
-		STORY(that_an_address_is_meshed_outlives_stream_and_restart),
-		STORY(a_long_absence_ends_the_claim_but_never_makes_it_plain),
+		STORY(an_address_stays_meshed_without_its_stream_and_after_a_restart),
+		STORY(a_long_absence_ends_the_claim_and_never_yields_plaintext),
 		STORY(a_service_has_the_live_addresses_of_its_identity),
 		STORY(finding_p14_a_draining_endpoint_leaves_its_service_and_keeps_its_claim),
 		STORY(finding_p14_the_only_endpoint_stays_the_answer_while_it_drains),
 		STORY(finding_i15_a_stream_that_comes_back_soon_changes_no_answer),
 		STORY(finding_i15_a_start_keeps_the_endpoints_that_were_there),
-		STORY(a_service_has_at_most_1024_endpoints_and_says_when_there_are_more),
-		STORY(only_the_operators_word_makes_a_destination_plain),
-		STORY(an_entry_beats_any_claim),
+		STORY(a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more),
+		STORY(a_destination_is_plaintext_only_if_a_setting_says_so),
+		STORY(an_entry_outranks_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),
-		STORY(finding_p13_notes_an_address_of_a_family_that_the_mesh_leaves_out),
+		STORY(finding_p13_reports_an_address_of_a_family_that_the_mesh_omits),
 		STORY(finding_l10_an_attestation_key_holds_few_addresses),
-		STORY(an_abandoned_claim_is_not_answered_and_does_not_live),
+		STORY(an_abandoned_claim_gets_no_answer_and_leaves_no_live_stream),
 		STORY(a_release_is_not_lost_when_the_claim_changes_meanwhile),
 		STORY(release_needs_the_owner_or_an_operator),
 	};

@@ -1,4 +1,4 @@
-/* What a destination is. Absence never becomes plaintext: only the operator's word makes an answer plain. */
+/* What a destination is. Absence never becomes plaintext: an answer is plaintext only by the operator's settings. */
 #include "control/registry/registry_private.h"
 #include <stdio.h>
 
@@ -26,49 +26,49 @@ static void endpoint_add(struct resolution *out, const struct ip_addr *ip, uint1
 	out->num_endpoints++;
 }
 
-/* The addresses of one identity, of one family, that stand so. */
-struct wanted {
+/* The addresses of one identity and one family that have this presence. */
+struct selection {
 	const struct member *member;
 	enum presence presence;
 	uint8_t family;
 	uint16_t port;
 };
 
-static void gather_one(const struct wanted *wanted, const struct place *place, struct resolution *out)
+static void gather_one(const struct selection *selection, const struct place *place, struct resolution *out)
 {
-	if (place->ip.family == wanted->family && registry_presence(place) == wanted->presence)
-		endpoint_add(out, &place->ip, wanted->port, &wanted->member->id);
+	if (place->ip.family == selection->family && registry_presence(place) == selection->presence)
+		endpoint_add(out, &place->ip, selection->port, &selection->member->id);
 }
 
-static void gather(const struct wanted *wanted, struct resolution *out)
+static void gather(const struct selection *selection, struct resolution *out)
 {
-	for (const struct place *at = wanted->member->entries; at != NULL; at = at->next_entry)
-		gather_one(wanted, at, out);
-	for (const struct claim *claim = wanted->member->claims; claim != NULL && !out->is_cut; claim = claim->next)
+	for (const struct place *at = selection->member->entries; at != NULL; at = at->next_entry)
+		gather_one(selection, at, out);
+	for (const struct claim *claim = selection->member->claims; claim != NULL && !out->is_cut; claim = claim->next)
 		if (claim->place->entry == NULL)
-			gather_one(wanted, claim->place, out);
+			gather_one(selection, claim->place, out);
 }
 
-/* The live addresses of the identity, and apart from them those that drain, which serve on while they can. With none
- * alive the draining ones are the answer, and without those what was there once. */
+/* The live addresses of the identity, followed by those that drain, which still serve. Without a live address the
+ * draining ones are the endpoints, and without those the addresses that are away. */
 static void identity_endpoints(const struct registry *registry, const struct config_service *service, uint16_t port,
 	uint8_t family, struct resolution *out)
 {
-	struct wanted wanted = {.member = registry_member(registry, &service->identity),
+	struct selection selection = {.member = registry_member(registry, &service->identity),
 		.presence = PRESENCE_LIVE,
 		.family = family,
 		.port = port};
-	gather(&wanted, out);
+	gather(&selection, out);
 	size_t num_live = out->num_endpoints;
-	wanted.presence = PRESENCE_DRAINING;
-	gather(&wanted, out);
+	selection.presence = PRESENCE_DRAINING;
+	gather(&selection, out);
 	if (num_live > 0) {
 		out->num_draining = out->num_endpoints - num_live;
 		out->num_endpoints = num_live;
 	}
-	wanted.presence = PRESENCE_AWAY;
+	selection.presence = PRESENCE_AWAY;
 	if (out->num_endpoints == 0)
-		gather(&wanted, out);
+		gather(&selection, out);
 }
 
 static void resolve_service(const struct registry *registry, const struct config_service *service,

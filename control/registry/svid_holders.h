@@ -1,12 +1,12 @@
-/* Who holds an identity: one record for each attestation key, durable, found by the key's SHA-256. And who is banned.
- * Reads come from the store; changes are its compare-and-swaps. */
+/* SVID holders: one durable record per attestation key, found by the key's SHA-256. And the bans of identities. Reads
+ * come from the store; changes are its compare-and-swaps. */
 #pragma once
 
 #include "certs/digest.h"
 #include "certs/spiffe_id.h"
 #include "control/store/store.h"
 
-struct svid_holder { /* zeroed is valid to holder_done() */
+struct svid_holder { /* zeroed is valid to svid_holder_done() */
 	uint8_t key_hash[DIGEST_LEN];
 	struct spiffe_id id;
 	int64_t since_s;
@@ -15,7 +15,7 @@ struct svid_holder { /* zeroed is valid to holder_done() */
 	uint8_t serial[20];
 	uint8_t serial_len;
 	uint8_t leaf_key_hash[DIGEST_LEN];
-	bool proves_claims; /* the sidecar that asked for it proves its claims of addresses */
+	bool proves_claims; /* the sidecar that requested it proves its claims of addresses */
 	uint64_t version;   /* of the record */
 };
 void svid_holder_done(struct svid_holder *svid_holder);
@@ -30,12 +30,12 @@ enum err svid_holders_put(
 typedef void svid_holders_list_fn(void *arg, const struct svid_holder *svid_holder);
 void svid_holders_list(const struct store *store, svid_holders_list_fn *on_svid_holder, void *arg);
 
-/* Forgets up to `max` holders whose last certificate (or, without one, whose record) ended before `before_s`: their
- * keys attest no longer. How many. */
+/* Removes up to `max` SVID holders whose last certificate expired (or, without one, whose record was made) before
+ * `before_s`: their keys no longer attest. Returns how many. */
 unsigned svid_holders_prune(struct store *store, int64_t before_s, unsigned max);
 
 bool svid_holders_is_banned(const struct store *store, const struct spiffe_id *id);
-/* ERR_CONFLICT: it was banned already. */
+/* ERR_CONFLICT: it was already banned. */
 void svid_holders_ban(
 	struct store *store, const struct spiffe_id *id, int64_t since_s, store_done_fn *on_done, void *arg);
 /* Only an operator lifts a ban. ERR_NOT_FOUND at once: it is not banned; else on_done as store_swap(). */

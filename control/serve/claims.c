@@ -189,7 +189,7 @@ void claims_stream_gone(struct identity_stream *stream)
 	if (stream->claiming != NULL)
 		registry_abandon(TAKE_PTR(stream->claiming));
 	if (stream->holds_address)
-		registry_stream_gone(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
+		registry_stream_closed(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source);
 	stream->holds_address = false;
 }
 

@@ -15,11 +15,12 @@
 struct database {
 	sqlite3 *sqlite;
 	char *path;
-	int lock_fd; /* held before SQLite is asked: of two that start together, each would find the other in the way */
+	int lock_fd; /* held before SQLite opens the file: two processes that start together would otherwise block each
+			other */
 	sqlite3_stmt *insert, *update, *erase, *count;
 	uint64_t incarnation;
-	uint64_t revision; /* the youngest version given: one counter for all keys, so that a key made again is not
-			      taken for the one before */
+	uint64_t revision; /* the newest version: one counter for all keys, so that a key made again is not mistaken for
+			      the previous one */
 };
 
 const char *database_library_version(void)
@@ -27,7 +28,7 @@ const char *database_library_version(void)
 	return sqlite3_libversion();
 }
 
-/* FNV-1a over everything a row says. SQLite notices a broken page's structure, not a flipped bit in a value. */
+/* FNV-1a over all columns of a row. SQLite detects a broken page structure, not a flipped bit in a value. */
 static uint64_t fold(uint64_t sum, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
@@ -45,7 +46,7 @@ static int64_t row_checksum(const char *key, struct span value, uint64_t version
 
 static enum err damaged(struct why *why, const char *path, const char *what)
 {
-	return why_set(why, ERR_STATE_DAMAGED, "the control plane's store, whole",
+	return why_set(why, ERR_STATE_DAMAGED, "the control plane's store, undamaged",
 		"put back a backup of the state folder; nothing was overwritten", "%s: %s", path, what);
 }
 
@@ -63,7 +64,7 @@ static void read_number(sqlite3 *sqlite, const char *sql, int64_t *out)
 	sqlite3_finalize(statement);
 }
 
-/* The file is born 0600 here: SQLite would ask the umask. */
+/* The file is created 0600 here: SQLite would apply the umask. */
 static enum err make_or_check_file(const char *path, struct why *why)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -77,23 +78,24 @@ static enum err make_or_check_file(const char *path, struct why *why)
 		return why_set(why, ERR_CONFIG, "a regular file", "name another state folder", "%s", path);
 	if ((file.st_mode & 077) != 0 || file.st_uid != geteuid())
 		return why_set(why, ERR_CONFIG, "a store that only its owner can read", "chown it and chmod 0600",
-			"%s: mode %04o, uid %u", path, file.st_mode & 07777u, file.st_uid);
+			"%s has mode %04o and uid %u", path, file.st_mode & 07777u, file.st_uid);
 	return ERR_NONE;
 }
 
-/* SQLite's own words, and the system's when it has some. */
+/* SQLite's error text, and the system's if there is one. */
 static enum err disk_refused(const struct database *database, struct why *why)
 {
 	int errnum = sqlite3_system_errno(database->sqlite);
-	return why_set(why, ERR_IO, "a change that is stored", "free space on that file system, or check the disk",
-		"%s: %s%s%s", database->path, sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ",
-		errnum == 0 ? "" : strerrordesc_np(errnum));
+	return why_set(why, ERR_IO, "a file system that stores changes",
+		"free space on that file system, or check the disk", "%s: %s%s%s", database->path,
+		sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ", errnum == 0 ? "" : strerrordesc_np(errnum));
 }
 
 static enum err in_use(const struct database *database, struct why *why)
 {
 	return why_set(why, ERR_EXISTS, "a store that no other process has open",
-		"stop the other control plane or name another state folder", "%s is in use", database->path);
+		"stop the other control plane or name another state folder", "%s is in use by another process",
+		database->path);
 }
 
 /* A file of its own: SQLite's locks on the database would go with any descriptor of it that is closed. */
@@ -109,14 +111,14 @@ static enum err take_lock(struct database *database, struct why *why)
 
 static enum err cannot_take(const struct database *database, int code, struct why *why)
 {
-	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) /* by a release that took no lock of its own */
+	if (code == SQLITE_BUSY || code == SQLITE_LOCKED) /* by a release that has no lock file */
 		return in_use(database, why);
 	if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN)
 		return disk_refused(database, why);
 	return damaged(why, database->path, sqlite3_errmsg(database->sqlite));
 }
 
-/* Somebody else's database is left as it is, to the last byte. */
+/* The database of another program is not changed in any byte. */
 static enum err check_is_ours(const struct database *database, struct why *why)
 {
 	int64_t num_tables, application;
@@ -126,7 +128,7 @@ static enum err check_is_ours(const struct database *database, struct why *why)
 	read_number(database->sqlite, "SELECT count(*) FROM sqlite_schema", &num_tables);
 	read_number(database->sqlite, "PRAGMA application_id", &application);
 	if (num_tables > 0 && application != APPLICATION_ID)
-		return damaged(why, database->path, "this is no store of handfast-control");
+		return damaged(why, database->path, "it is not a store of handfast-control");
 	return ERR_NONE;
 }
 
@@ -177,10 +179,10 @@ static enum err check_content(struct database *database, const char *path, struc
 	read_number(database->sqlite, "PRAGMA application_id", &application);
 	read_number(database->sqlite, "PRAGMA user_version", &version);
 	if (application != APPLICATION_ID)
-		return damaged(why, path, "this is no store of handfast-control");
+		return damaged(why, path, "it is not a store of handfast-control");
 	if (version != FORMAT_VERSION)
 		return why_set(why, ERR_UNSUPPORTED, "a store of format 1", "run the release that made it",
-			"%s: format %lld", path, (long long)version);
+			"%s has format %lld", path, (long long)version);
 	if (!passes_quick_check(database->sqlite))
 		return damaged(why, path, "the file's structure is broken");
 	read_number(database->sqlite, "SELECT incarnation FROM store", &incarnation);
@@ -216,7 +218,7 @@ static enum err set_up(struct database *database, const char *path, struct why *
 	RETURN_IF_ERR(make_or_check_file(path, why));
 	RETURN_IF_ERR(take_file(database, why));
 	read_number(database->sqlite, "SELECT count(*) FROM sqlite_schema", &num_tables);
-	if (num_tables == 0) /* also what a crash left right after the file's birth */
+	if (num_tables == 0) /* also after a crash right after the file was created */
 		RETURN_IF_ERR(make_tables(database, path, why));
 	RETURN_IF_ERR(check_content(database, path, why));
 	return prepare(database, path, why);
@@ -273,7 +275,7 @@ static enum err read_row(sqlite3_stmt *statement, database_row_fn *on_row, void 
 	uint64_t version = (uint64_t)sqlite3_column_int64(statement, 1);
 	struct span value = span_of(sqlite3_column_blob(statement, 2), (size_t)sqlite3_column_bytes(statement, 2));
 	if (key == NULL || sqlite3_column_int64(statement, 3) != row_checksum(key, value, version))
-		return damaged(why, key == NULL ? "a row" : key, "its checksum does not fit");
+		return damaged(why, key == NULL ? "a row" : key, "its checksum does not match");
 	on_row(arg, key, value, version);
 	return ERR_NONE;
 }
@@ -351,7 +353,7 @@ enum err database_commit(struct database *database, struct database_change **cha
 		database->revision = revision;
 		return ERR_NONE;
 	}
-	(void)disk_refused(database, why); /* before the next statement has words of its own */
+	(void)disk_refused(database, why); /* before the next statement replaces the error text */
 	sqlite3_exec(database->sqlite, "ROLLBACK", NULL, NULL, NULL);
 	for (size_t i = 0; i < num; i++)
 		changes[i]->err = ERR_IO;

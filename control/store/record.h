@@ -1,5 +1,5 @@
-/* The value of one store entry: lines "name=value", so that an operator can read a store with SQLite's own tool. Values
- * hold no newline and no NUL. Pure. */
+/* The value of one store entry: lines "name=value", which an operator can read with SQLite's own tool. A value has no
+ * newline and no NUL. Pure. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -8,11 +8,11 @@ enum err record_put(struct buf *record, const char *name, struct span value) _mu
 enum err record_put_number(struct buf *record, const char *name, int64_t value) _must_use_;
 enum err record_put_hex(struct buf *record, const char *name, struct span bytes) _must_use_;
 
-/* The n-th value of that name, borrowed; false: there is none. */
+/* The n-th value of that name, borrowed; false: none. */
 bool record_get(struct span record, const char *name, size_t n, struct span *out);
-/* What is absent or no number reads as `otherwise`. */
+/* A value that is absent or not a number reads as `otherwise`. */
 int64_t record_number(struct span record, const char *name, int64_t otherwise);
-/* Exactly len bytes as hex; false: absent or something else. */
+/* Exactly len bytes as hex; false: absent or malformed. */
 bool record_hex(struct span record, const char *name, uint8_t *out, size_t len);
 
 void hex_format(struct span bytes, char *out); /* 2 * len digits and the NUL */

@@ -5,7 +5,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void gives_back_each_kind_of_value(_unused_ void **state)
+static void returns_each_kind_of_value(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(256);
 	assert_int_equal(record_put(&buf, "id", SPAN_LITERAL("spiffe://td/a=b")), ERR_NONE);
@@ -32,7 +32,7 @@ static void refuses_a_value_that_would_forge_a_line(_unused_ void **state)
 	assert_int_equal(buf_len(&buf), 0);
 }
 
-static void reads_what_is_no_number_as_the_alternative(_unused_ void **state)
+static void reads_a_value_that_is_not_a_number_as_the_default(_unused_ void **state)
 {
 	assert_int_equal(record_number(SPAN_LITERAL("a=1x\n"), "a", 5), 5);
 	assert_int_equal(record_number(SPAN_LITERAL("a=\n"), "a", 5), 5);
@@ -44,9 +44,9 @@ static void reads_what_is_no_number_as_the_alternative(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gives_back_each_kind_of_value),
+		cmocka_unit_test(returns_each_kind_of_value),
 		cmocka_unit_test(refuses_a_value_that_would_forge_a_line),
-		cmocka_unit_test(reads_what_is_no_number_as_the_alternative),
+		cmocka_unit_test(reads_a_value_that_is_not_a_number_as_the_default),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

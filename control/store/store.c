@@ -10,12 +10,12 @@
 
 struct swap {
 	struct swap *next;
-	struct database_change change; /* key and value point to memory of ours */
+	struct database_change change; /* key and value point to memory of the swap */
 	store_done_fn *on_done;
 	void *arg;
 };
 
-struct batch { /* swaps that shared a commit, on their way back */
+struct batch { /* swaps of one commit, on their way back to the loop */
 	struct loop_message message;
 	struct store *store;
 	struct swap *first;
@@ -27,12 +27,11 @@ struct store {
 	struct database *database; /* the thread's, once it runs */
 	struct mirror mirror;      /* the loop's */
 	struct store_watch *watches;
-	struct store_watch
-		*next_watch; /* where a round of calls goes on: a watch may stop itself or others meanwhile */
+	struct store_watch *next_watch; /* the next watch to call: a callback may stop its own watch or others */
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	struct swap *first, **last; /* under the mutex: what waits for the next commit */
+	struct swap *first, **last; /* under the mutex: swaps that wait for the next commit */
 	bool stopping;              /* under the mutex */
 	unsigned num_batches;       /* under the mutex: on their way back */
 	uint64_t revision;          /* of the mirror */
@@ -60,7 +59,7 @@ static void call_watches(struct store *store, const char *key)
 	}
 }
 
-/* On the loop: what was committed becomes visible, then whoever asked is told. */
+/* On the loop: committed changes become visible, then the callbacks run. */
 static void settle(struct store *store, struct swap *swap)
 {
 	const struct database_change *change = &swap->change;
@@ -95,7 +94,7 @@ static void store_free(struct store *store)
 }
 DEFINE_CLEANUP(struct store *, store_free)
 
-/* A closed store goes with its last batch. */
+/* A closed store is freed with its last batch. */
 static void forget_batch(struct store *store)
 {
 	pthread_mutex_lock(&store->mutex);
@@ -105,7 +104,7 @@ static void forget_batch(struct store *store)
 		store_free(store);
 }
 
-/* Logged at its two ends: a full disk refuses many commits. */
+/* Logged at the start and the end: a full disk fails many commits. */
 static void judge_disk(struct store *store, const struct batch *batch)
 {
 	bool was_well = store->trouble.err == ERR_NONE;
@@ -114,9 +113,9 @@ static void judge_disk(struct store *store, const struct batch *batch)
 		for (const struct swap *swap = batch->first; swap != NULL; swap = swap->next)
 			store->num_refused++;
 		if (was_well)
-			log_why(LOG_LEVEL_ERROR, "store", "the disk refuses changes", &batch->trouble);
+			log_why(LOG_LEVEL_ERROR, "store", "changes cannot be stored", &batch->trouble);
 	} else if (!was_well) {
-		log_notice("store", "changes are stored again; %u were refused", store->num_refused);
+		log_notice("store", "changes are stored again; %u failed", store->num_refused);
 		store->num_refused = 0;
 	}
 }
@@ -136,9 +135,9 @@ static void batch_deliver(struct loop_message *message)
 	forget_batch(store);
 }
 
-#define BATCH_MAX 256 /* swaps a commit: bounds how long the first of them waits */
+#define BATCH_MAX 256 /* swaps per commit: bounds how long the first of them waits */
 
-/* Waits for work; NULL when there is none and the store closes. */
+/* Waits for swaps; NULL when there are none and the store closes. */
 static struct swap *take_work(struct store *store)
 {
 	pthread_mutex_lock(&store->mutex);
@@ -189,7 +188,8 @@ static void mirror_row(void *arg, const char *key, struct span value, uint64_t v
 enum err store_start(struct store *store, struct why *why)
 {
 	if (pthread_create(&store->thread, NULL, thread_main, store) != 0)
-		return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit", "none");
+		return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit",
+			"the thread of the store cannot be started");
 	store->is_started = true;
 	return ERR_NONE;
 }
@@ -253,15 +253,15 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 	struct stat found;
 	CHECK(!store->is_started);
 	if (stat(path, &found) != 0)
-		return why_set(why, ERR_NOT_FOUND, "a store to take from", "name its file", "%s: %m", path);
-	if (S_ISREG(found.st_mode) && found.st_size == 0) /* a copy that failed: it would be taken for a new store */
-		return why_set(why, ERR_STATE_DAMAGED, "a store to take from", "name another copy",
-			"%s is empty; nothing was taken or overwritten", path);
+		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name its file", "%s: %m", path);
+	if (S_ISREG(found.st_mode) && found.st_size == 0) /* a failed copy, which would look like a new store */
+		return why_set(why, ERR_STATE_DAMAGED, "a store to read from", "name another copy",
+			"%s is empty; nothing was read or overwritten", path);
 	RETURN_IF_ERR(database_open(path, &other, why));
 	RETURN_IF_ERR(database_read_all(other, merge_row, &merging, why));
 	if (merging.err != ERR_NONE)
-		return why_set(
-			why, merging.err, "room for what is taken over", "check the disk", "%s", err_text(merging.err));
+		return why_set(why, merging.err, "room for the records that are taken over", "check the disk", "%s",
+			err_text(merging.err));
 	*out_num = merging.num;
 	return ERR_NONE;
 }
@@ -314,8 +314,8 @@ enum err store_explain(const struct store *store, enum err err, struct why *why)
 		*why = store->trouble;
 		return err;
 	}
-	return why_set(
-		why, err, "a change that is stored", "try again; see the control plane's log", "%s", err_text(err));
+	return why_set(why, err, "a store that takes the change", "try again; see the control plane's log", "%s",
+		err_text(err));
 }
 
 uint64_t store_revision(const struct store *store)

@@ -1,9 +1,9 @@
-/* What the control plane must not forget: keys and values with versions. One small interface, so that another engine
- * (etcd) can stand behind it later; nobody outside this folder knows SQL.
+/* The control plane's durable state: keys and values with versions. One small interface, so that another engine (etcd)
+ * can replace the present one; no file outside this folder uses SQL.
  *
- * Reads come from memory and show exactly what is durable. Every change is a compare-and-swap: it is handed to the
- * store's own thread, many of them share one commit, and its answer comes back on the loop only after that commit. So
- * what somebody was told survives kill -9. */
+ * Reads come from memory and show exactly what is durable. Every change is a compare-and-swap: the store's own thread
+ * commits many of them together, and the answer comes back on the loop only after that commit. So an answer that was
+ * given survives kill -9. */
 #pragma once
 
 #include "base/core/err.h"
@@ -17,22 +17,23 @@ struct store;
 
 struct store_value { /* borrowed until the loop's next round */
 	struct span bytes;
-	uint64_t version; /* never 0, never given twice: one counter for all keys */
+	uint64_t version; /* never 0, never used twice: one counter for all keys */
 };
 
-/* Opens or makes `path` (0600; its folder exists). ERR_STATE_DAMAGED: the file is there but is not ours or not whole;
- * nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
+/* Opens or makes `path` (0600; its folder exists). ERR_STATE_DAMAGED: the file exists but is not a store, or is
+ * damaged; nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
 enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
-/* The same in two steps, for a process that must have one thread for a while: locked and read, then with its thread.
- * Until then changes wait, and the three blocking calls below are allowed. */
+/* The same in two steps, for a process that must have one thread at first: load locks and reads the store, start makes
+ * its thread. Before the start changes wait, and the three blocking calls below are allowed. */
 enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 enum err store_start(struct store *store, struct why *why) _must_use_;
-/* From now on it is another store to everybody who compares incarnations. */
+/* From now on the store has another incarnation. */
 enum err store_begin_incarnation(struct store *store, struct why *why) _must_use_;
-/* Copies what the store at `path`, which no process has open, has below `prefix` and this one does not. */
+/* Copies the records below `prefix` that the store at `path` has and this one lacks; no process may have that store
+ * open. */
 enum err store_merge(
 	struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why) _must_use_;
-/* Removes what is below `prefix` and over. */
+/* Removes the records below `prefix` for which is_over() is true. */
 typedef bool store_is_over_fn(struct span bytes);
 enum err store_drop(struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num,
 	struct why *why) _must_use_;
@@ -42,24 +43,24 @@ void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close)
 
 uint64_t store_incarnation(const struct store *store); /* random, made with the file; never 0 */
-uint64_t store_revision(const struct store *store);    /* version of the youngest change that reads show */
+uint64_t store_revision(const struct store *store);    /* version of the newest change that reads show */
 
 bool store_get(const struct store *store, const char *key, struct store_value *out);
 typedef void store_list_fn(void *arg, const char *key, const struct store_value *value);
 void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg); /* in key order */
 
-/* ERR_NONE with the new version; ERR_CONFLICT: the version is another by now; ERR_IO: the disk refused, nothing
- * changed. Called once, from the loop, never from within store_swap(). */
+/* ERR_NONE with the new version; ERR_CONFLICT: the version has changed; ERR_IO: an I/O error, nothing changed. Called
+ * once, from the loop, never from within store_swap(). */
 typedef void store_done_fn(void *arg, enum err err, uint64_t version);
-/* Why the disk refused the last commit; err ERR_NONE: it did not. */
+/* Why the last commit failed; err ERR_NONE: it did not. */
 const struct why *store_trouble(const struct store *store);
-/* For whoever got `err` from a change: says why, as far as it is known. Returns err. */
+/* Sets *why for a change that ended with `err`, as far as the reason is known. Returns err. */
 enum err store_explain(const struct store *store, enum err err, struct why *why);
 /* expected 0: the key must not exist. value.ptr NULL: remove. on_done may be NULL. */
 void store_swap(
 	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg);
 
-/* Called after each durable change of a key below `prefix`, before the answer to who made it. value NULL: removed. */
+/* Called after each durable change of a key below `prefix`, before the answer to its caller. value NULL: removed. */
 struct store_watch;
 typedef void store_watch_fn(struct store_watch *watch, const char *key, const struct store_value *value);
 struct store_watch { /* embedded; zeroed is stopped */

@@ -81,7 +81,7 @@ static void assert_holds(struct world *world, const char *key, const char *value
 	assert_true(span_eq(got.bytes, span_of_str(value)));
 }
 
-static void gives_back_what_was_put_in_also_after_opening_again(void **state)
+static void returns_stored_values_also_after_reopening(void **state)
 {
 	struct world *world = *state;
 	uint64_t incarnation = store_incarnation(world->store);
@@ -98,7 +98,7 @@ static bool is_one(struct span bytes)
 	return span_eq(bytes, SPAN_LITERAL("one"));
 }
 
-static void finding_i7_drops_what_is_over_before_it_starts(void **state)
+static void finding_i7_removes_expired_records_before_it_starts(void **state)
 {
 	struct world *world = *state;
 	struct store_value got;
@@ -123,7 +123,7 @@ static void finding_i7_drops_what_is_over_before_it_starts(void **state)
 	assert_int_equal(store_revision(world->store), revision + 2);
 }
 
-static void finding_i7_an_empty_file_is_no_store_to_take_from(void **state)
+static void finding_i7_refuses_to_merge_from_an_empty_file(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *path = mem_printf("%s-empty", world->path);
@@ -153,7 +153,7 @@ static void refuses_a_swap_against_an_old_version(void **state)
 	assert_holds(world, "k", "2");
 }
 
-static void does_not_take_a_key_made_again_for_the_one_before(void **state)
+static void does_not_mistake_a_key_made_again_for_the_previous_one(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(swap(world, "k", 0, "1"), ERR_NONE);
@@ -208,7 +208,7 @@ static void on_change(struct store_watch *watch, _unused_ const char *key, const
 		store_watch_stop(watch);
 }
 
-static void tells_watches_of_their_prefix_only(void **state)
+static void calls_watches_for_their_prefix_only(void **state)
 {
 	struct world *world = *state;
 	struct counting_watch all = {0}, once = {.stops_itself = true};
@@ -236,7 +236,7 @@ static void overwrite(const char *path, long offset, const char *bytes, size_t l
 }
 
 /* C17 */
-static void says_damaged_and_overwrites_nothing_when_the_file_is_not_a_store(void **state)
+static void reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store(void **state)
 {
 	struct world *world = *state;
 	store_close(TAKE_PTR(world->store));
@@ -259,7 +259,7 @@ static size_t read_file(const char *path, char *out, size_t cap)
 	return len;
 }
 
-/* A state folder named by error: another program's database keeps its bytes, and its journal mode. */
+/* A wrong state folder: the database of another program keeps its bytes and its journal mode. */
 static void finding_i3_another_programs_database_is_not_touched(void **state)
 {
 	struct world *world = *state;
@@ -276,7 +276,7 @@ static void finding_i3_another_programs_database_is_not_touched(void **state)
 }
 
 /* C17 */
-static void says_damaged_when_a_bit_of_a_value_flipped(void **state)
+static void reports_damage_when_a_bit_of_a_value_flipped(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(swap(world, "k", 0, "FLIPME"), ERR_NONE);
@@ -330,7 +330,7 @@ static void child_is_killed_after_its_answer(const struct world *world)
 	_exit(1);
 }
 
-static void what_was_answered_survives_kill_9(void **state)
+static void an_answered_change_survives_kill_9(void **state)
 {
 	struct world *world = *state;
 	store_close(TAKE_PTR(world->store));
@@ -348,20 +348,20 @@ static void what_was_answered_survives_kill_9(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(gives_back_what_was_put_in_also_after_opening_again),
-		TEST(finding_i7_drops_what_is_over_before_it_starts),
-		TEST(finding_i7_an_empty_file_is_no_store_to_take_from),
+		TEST(returns_stored_values_also_after_reopening),
+		TEST(finding_i7_removes_expired_records_before_it_starts),
+		TEST(finding_i7_refuses_to_merge_from_an_empty_file),
 		TEST(refuses_a_swap_against_an_old_version),
-		TEST(does_not_take_a_key_made_again_for_the_one_before),
+		TEST(does_not_mistake_a_key_made_again_for_the_previous_one),
 		TEST(of_fifty_swaps_at_once_exactly_one_wins),
 		TEST(lists_by_prefix_in_order),
-		TEST(tells_watches_of_their_prefix_only),
-		TEST(says_damaged_and_overwrites_nothing_when_the_file_is_not_a_store),
+		TEST(calls_watches_for_their_prefix_only),
+		TEST(reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store),
 		TEST(finding_i3_another_programs_database_is_not_touched),
-		TEST(says_damaged_when_a_bit_of_a_value_flipped),
+		TEST(reports_damage_when_a_bit_of_a_value_flipped),
 		TEST(refuses_a_file_that_others_may_read),
 		TEST(refuses_a_file_that_another_control_plane_has_open),
-		TEST(what_was_answered_survives_kill_9),
+		TEST(an_answered_change_survives_kill_9),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ def finding_i11_what_is_refused_says_file_and_reason_and_is_not_in_the_audit_log
            "the audit log says that a token was made")
     expect_in("control.db: ", story.control.log(), "the log of the control plane")
     expect_in("full", story.control.log(), "the log of the control plane")
-    lines = [line for line in story.control.log().splitlines() if "the disk refuses changes" in line]
+    lines = [line for line in story.control.log().splitlines() if "changes cannot be stored" in line]
     expect_eq(len(lines), 1, "lines about the disk: %s" % lines)
 
 

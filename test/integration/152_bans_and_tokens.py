@@ -36,7 +36,7 @@ def finding_i10_a_revoked_token_buys_nothing(story):
     expect_eq(story.control.run("token", "revoke", token_id).stdout, "revoked\n", "the revocation")
     expect(LATE not in {entry["id"] for entry in _json(story, "token", "list")["tokens"]}, "it is still listed")
     late = story.mesh.start_sidecar("late", token=token, wait=False)
-    late.process.wait_for_log("an unknown token or a wrong secret")
+    late.process.wait_for_log("the token is unknown or its secret is wrong")
     late.stop()
     revoked = story.control.run("token", "revoke", listed[CLIENT]["token_id"]).stdout
     expect_in("what it bought stays", revoked, "the revocation of a used token")
@@ -60,7 +60,7 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
                lambda: "control plane away" not in json.dumps(story.client.admin("/check")), 30)
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)
-    late.process.wait_for_log("an unknown token or a wrong secret")
+    late.process.wait_for_log("the token is unknown or its secret is wrong")
 
 
 def shows_that_two_commands_that_lift_one_ban_both_succeed(story):
