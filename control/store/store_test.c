@@ -153,7 +153,7 @@ static void refuses_a_swap_against_an_old_version(void **state)
 	assert_holds(world, "k", "2");
 }
 
-static void does_not_mistake_a_key_made_again_for_the_previous_one(void **state)
+static void distinguishes_a_key_made_again_from_the_previous_one(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(swap(world, "k", 0, "1"), ERR_NONE);
@@ -352,7 +352,7 @@ int main(void)
 		TEST(finding_i7_removes_expired_records_before_it_starts),
 		TEST(finding_i7_refuses_to_merge_from_an_empty_file),
 		TEST(refuses_a_swap_against_an_old_version),
-		TEST(does_not_mistake_a_key_made_again_for_the_previous_one),
+		TEST(distinguishes_a_key_made_again_from_the_previous_one),
 		TEST(of_fifty_swaps_at_once_exactly_one_wins),
 		TEST(lists_by_prefix_in_order),
 		TEST(calls_watches_for_their_prefix_only),
