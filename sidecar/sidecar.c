@@ -111,7 +111,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.conn_observer = observe_conns(&sidecar->places[index].observe),
 		.tunnel_observer = observe_tunnels(&sidecar->places[index].observe),
 		.on_paused = on_paused,
-		.on_ask = sidecar_asked,
+		.on_subscribe = sidecar_subscribe,
 		.arg = &sidecar->places[index],
 	};
 }

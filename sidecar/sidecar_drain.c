@@ -31,7 +31,7 @@ static void look(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_timer);
 	sidecar->is_asking_totals = true;
-	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_totals, sidecar);
+	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_totals, sidecar);
 }
 
 static void deadline_passed(struct loop_timer *timer)

@@ -148,7 +148,7 @@ static void deliver_ask(struct loop_message *message)
 	mem_free(ask);
 }
 
-void sidecar_asked(void *arg, const struct addr *destination)
+void sidecar_subscribe(void *arg, const struct addr *destination)
 {
 	struct ask_message *ask = mem_new(struct ask_message);
 	ask->sidecar = ((struct worker_place *)arg)->sidecar;

@@ -226,7 +226,7 @@ static void set_gauges(struct loop_timer *timer)
 	sidecar_families_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
 	sidecar_root_poll(sidecar);
-	worker_ask_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
+	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }
 

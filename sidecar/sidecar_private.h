@@ -84,7 +84,7 @@ void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 /* sidecar_learn.c */
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
 void sidecar_learn_free(struct sidecar *sidecar);
-void sidecar_asked(void *arg, const struct addr *destination); /* on a worker's thread */
+void sidecar_subscribe(void *arg, const struct addr *destination); /* on a worker's thread */
 void sidecar_minimum_changed(struct sidecar *sidecar);         /* config has a new one */
 
 /* sidecar_families.c */

@@ -13,5 +13,5 @@ enum close_reason {
 const char *close_reason_label(enum close_reason reason);
 unsigned close_reason_status(enum close_reason reason);
 bool close_reason_is_failure(enum close_reason reason);
-/* The reason of that label, as handfast-reason carries it; false: none of ours. */
+/* The reason with that label, as the handfast-reason header carries it; false: no reason has it. */
 bool close_reason_parse(const char *label, enum close_reason *out);

@@ -1,4 +1,4 @@
-/* The driver: runs the steps of conn_steps.def one after the other. */
+/* The driver: runs the steps of conn_steps.def in order. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "sidecar/conn/conn_state.h"
@@ -9,11 +9,11 @@ typedef struct conn_next step_fn(struct conn *conn);
 static const struct {
 	const char *name;
 	step_fn *run[NUM_CONN_KINDS];
-	size_t deadline; /* offset in struct conn_timeouts */
+	size_t timeout; /* offset in struct conn_timeouts */
 	enum close_reason timeout_reason;
 } steps[] = {
-#define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, deadline_field, timeout_reason)                 \
-	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_timeouts, deadline_field),     \
+#define CONN_STEP(symbol, step_name, outbound, inbound, inbound_plain, timeout_field, timeout_reason)                  \
+	[symbol] = {step_name, {outbound, inbound, inbound_plain}, offsetof(struct conn_timeouts, timeout_field),      \
 		timeout_reason},
 #include "sidecar/conn/conn_steps.def"
 #undef CONN_STEP
@@ -41,17 +41,16 @@ static void on_timeout(struct loop_timer *timer)
 		open_timed_out(conn);
 	char text[ADDR_TEXT_MAX];
 	if (conn->why == NULL)
-		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the deadline",
-			"see whether it is reached from here", "none from %s",
+		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the timeout",
+			"check whether the destination can be reached from this host", "%s did not answer in time",
 			addr_format(conn->endpoint.ip.family != 0 ? &conn->endpoint : &conn->dst.addr, text));
 	conn_end(conn, conn->timeout_reason);
 }
 
-/* Once a step: what wakes it and lets it wait again does not give it more time. The relay keeps its own idle time. */
+/* Once per step: a step that is woken and waits again gets no more time. The relay has an idle timeout of its own. */
 static void deadline_arm(struct conn *conn)
 {
-	uint64_t ms =
-		*(const uint64_t *)(const void *)((const char *)&conn->env->timeouts + steps[conn->step].deadline);
+	uint64_t ms = *(const uint64_t *)(const void *)((const char *)&conn->env->timeouts + steps[conn->step].timeout);
 	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->deadline))
 		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_timeout);
 }
@@ -59,6 +58,7 @@ static void deadline_arm(struct conn *conn)
 static void advance(struct conn *conn)
 {
 	while (true) {
+		CHECK(conn->step < NUM_CONN_STEPS && conn->kind < NUM_CONN_KINDS);
 		step_fn *run = steps[conn->step].run[conn->kind];
 		conn->timeout_reason = (uint8_t)steps[conn->step].timeout_reason;
 		struct conn_next next = run == NULL ? conn_next() : run(conn);
@@ -66,11 +66,13 @@ static void advance(struct conn *conn)
 		case CONN_NEXT:
 			CHECK(conn->step < STEP_RELAY);
 			loop_timer_stop(&conn->deadline);
-			mem_free(TAKE_PTR(conn->why)); /* what it waited for has come */
+			mem_free(TAKE_PTR(conn->why)); /* what it waited for has arrived */
 			conn->step++;
 			break;
 		case CONN_WAIT:
 			deadline_arm(conn);
+			/* Every wait ends: by the relay's end, or by this timer. */
+			CHECK(conn->step == STEP_RELAY ? conn->relay != NULL : loop_timer_is_armed(&conn->deadline));
 			return;
 		case CONN_CLOSE:
 			conn_end(conn, next.reason);
@@ -92,6 +94,7 @@ void conn_wake(struct conn *conn)
 static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, const struct addr *source)
 {
 	struct conn *conn = mem_new(struct conn);
+	CHECK(kind < NUM_CONN_KINDS && (fd >= 0) == (kind != CONN_INBOUND));
 	conn->env = env;
 	conn->kind = (uint8_t)kind;
 	conn->fd = fd;
@@ -128,6 +131,7 @@ void conn_abandon(struct inbound_stream *stream)
 	struct conn *conn = inbound_stream_arg(stream);
 	if (conn == NULL)
 		return;
+	CHECK(conn->stream == stream);
 	conn->stream = NULL;
 	conn_end(conn, CLOSE_RESET_BY_DOWNSTREAM);
 }

@@ -1,14 +1,15 @@
-/* Closing: the one place where a connection ends, with one reason and one record. */
+/* Closing: the only place where a connection ends, with one close reason and one access record. */
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 
-/* The side that called must not take a failure for an orderly end. */
+/* The downstream side sees a reset or a status, so that it does not take a failure for an orderly end. */
 static void downstream_refuse(struct conn *conn, enum close_reason reason)
 {
 	if (conn->stream != NULL) {
-		inbound_stream_set_arg(conn->stream, NULL); /* whatever comes of the answer, we are gone */
+		inbound_stream_set_arg(conn->stream, NULL); /* the stream outlives the connection */
 		inbound_stream_refuse(conn->stream, close_reason_status(reason), close_reason_label(reason));
 	}
 	if (conn->downstream != NULL) {
@@ -68,8 +69,19 @@ static void record(struct conn *conn, enum close_reason reason, bool relayed, st
 		conn->env->observer.on_end(conn->env->observer.arg, (enum conn_kind)conn->kind, reason, &entry);
 }
 
+/* Each side has at most one owner at a time: the socket or stream as it was accepted, a leg, or the relay. */
+static void check_owners(const struct conn *conn)
+{
+	bool is_relayed = conn->relay != NULL;
+	CHECK((conn->fd >= 0) + (conn->stream != NULL) + (conn->downstream != NULL) + is_relayed <= 1);
+	CHECK((conn->connecting_fd >= 0) + (conn->attempt != NULL) + (conn->upstream != NULL) + is_relayed <= 1);
+	CHECK(!is_relayed || conn->step == STEP_RELAY);
+}
+
 void conn_end(struct conn *conn, enum close_reason reason)
 {
+	CHECK(reason < NUM_CLOSE_REASONS);
+	check_owners(conn);
 	struct relay_counts counts = {0};
 	if (conn->relay != NULL) {
 		conn_count(conn);
@@ -80,7 +92,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 	}
 	record(conn, reason, conn->relay != NULL, counts);
 	if (conn->attempt != NULL)
-		stream_attempt_cancel(conn->attempt); /* first: it reads from the downstream leg */
+		stream_attempt_cancel(conn->attempt); /* before the downstream leg, from which it reads */
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
 	endpoint_waiter_cancel(&conn->waiter);

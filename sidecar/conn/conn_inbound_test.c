@@ -42,7 +42,7 @@ static void a_stream_of_an_allowed_peer_reaches_the_app_before_it_is_accepted(vo
 	fd_close(stream.far);
 }
 
-static void D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialled(void **state)
+static void D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialed(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream stream;
@@ -55,7 +55,7 @@ static void D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialled(
 	test_inbound(conns, &stream, NULL, FRIEND);
 	assert_int_equal(conns->reason, CLOSE_DENIED);
 	assert_string_equal(conns->rule, "no_friends");
-	assert_null(strstr(conns->why.fix, "sidecar")); /* it has one */
+	assert_null(strstr(conns->why.fix, "sidecar")); /* the source has a sidecar */
 	assert_int_equal(stream.status, 401);
 	assert_string_equal(stream.reason, "denied");
 	assert_int_equal(stream.num_answers, 1);
@@ -87,25 +87,25 @@ static void D32_an_authority_that_is_not_the_tunnels_own_address_is_refused(void
 	}
 }
 
-static void a_stream_waits_for_policy_and_is_refused_without(void **state)
+static void a_stream_waits_for_policy_and_is_refused_if_none_arrives(void **state)
 {
 	struct test_conns *conns = *state;
-	struct inbound_stream served, late;
+	struct inbound_stream served, timed_out;
 	test_policy(conns, NULL);
 	test_inbound(conns, &served, NULL, FRIEND);
 	assert_int_equal(served.num_answers, 0);
 	test_policy(conns, test_policy_new(INBOUND_STRICT));
 	assert_int_equal(served.status, 200);
 	test_policy(conns, NULL);
-	test_inbound(conns, &late, NULL, FRIEND);
+	test_inbound(conns, &timed_out, NULL, FRIEND);
 	test_conns_wait(conns, 5100);
 	assert_int_equal(conns->reason, CLOSE_NO_POLICY);
-	assert_int_equal(late.status, 503);
-	assert_string_equal(late.reason, "no_policy");
+	assert_int_equal(timed_out.status, 503);
+	assert_string_equal(timed_out.reason, "no_policy");
 	fd_close(served.far);
 }
 
-static void a_stream_whose_peer_gives_up_while_it_waits_is_not_answered(void **state)
+static void a_stream_whose_peer_resets_it_while_it_waits_is_not_answered(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream stream;
@@ -117,7 +117,7 @@ static void a_stream_whose_peer_gives_up_while_it_waits_is_not_answered(void **s
 	assert_int_equal(stream.num_answers, 0);
 }
 
-static void an_app_that_does_not_listen_is_503_connect_refused(void **state)
+static void a_stream_to_an_app_that_does_not_listen_is_answered_503_connect_refused(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream stream;
@@ -139,14 +139,14 @@ static void D1_plaintext_to_a_strict_port_is_reset_and_the_app_gets_nothing(void
 	assert_int_equal(conns->num_relayed, 0);
 }
 
-static void D3_silence_on_a_permissive_port_reaches_the_app_at_once(void **state)
+static void D3_a_silent_connection_to_a_permissive_port_reaches_the_app_at_once(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int caller = test_inbound_plain(conns, NULL);
 	_cleanup_fd_ int app = test_app_accept(conns);
 	assert_true(app >= 0);
 	assert_int_equal(conns->num_relayed, 1);
-	assert_int_equal(write(app, "220 mail", 8), 8); /* the server speaks first */
+	assert_int_equal(write(app, "220 smtp", 8), 8); /* the server speaks first */
 	test_conns_turn(conns);
 	char bytes[16];
 	assert_int_equal(read(caller, bytes, sizeof(bytes)), 8);
@@ -159,7 +159,7 @@ static void D33_a_direct_connection_to_15006_is_refused(void **state)
 	_cleanup_fd_ int caller = test_inbound_plain(conns, "192.0.2.1:8080");
 	assert_int_equal(conns->reason, CLOSE_NO_ORIGINAL_DST);
 	assert_true(test_was_reset(caller));
-	/* The kernel may also report the address that was connected to, a port of ours. */
+	/* The kernel may also report the address that was connected to, a port of the sidecar. */
 	conns->is_redirected = true;
 	_cleanup_fd_ int second = test_inbound_plain(conns, "127.0.0.1:15006");
 	assert_int_equal(conns->num_ended, 2);
@@ -167,7 +167,7 @@ static void D33_a_direct_connection_to_15006_is_refused(void **state)
 	assert_true(test_was_reset(second));
 }
 
-static void D32_redirected_plaintext_for_somebody_else_is_refused(void **state)
+static void D32_redirected_plaintext_for_another_host_is_refused(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int caller = test_inbound_plain(conns, "192.0.2.77:8080");
@@ -175,11 +175,11 @@ static void D32_redirected_plaintext_for_somebody_else_is_refused(void **state)
 	assert_true(test_was_reset(caller));
 }
 
-static void the_order_of_the_steps_is_the_table(void **state)
+static void the_steps_run_in_the_order_of_the_table(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-#define CONN_STEP(symbol, name, outbound, inbound, inbound_plain, deadline, late) name,
+#define CONN_STEP(symbol, name, outbound, inbound, inbound_plain, timeout, timeout_reason) name,
 #include "sidecar/conn/conn_steps.def"
 #undef CONN_STEP
 	};
@@ -194,16 +194,16 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_stream_of_an_allowed_peer_reaches_the_app_before_it_is_accepted),
-		TEST(D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialled),
+		TEST(D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialed),
 		TEST(D32_an_authority_that_is_not_the_tunnels_own_address_is_refused),
-		TEST(a_stream_waits_for_policy_and_is_refused_without),
-		TEST(a_stream_whose_peer_gives_up_while_it_waits_is_not_answered),
-		TEST(an_app_that_does_not_listen_is_503_connect_refused),
+		TEST(a_stream_waits_for_policy_and_is_refused_if_none_arrives),
+		TEST(a_stream_whose_peer_resets_it_while_it_waits_is_not_answered),
+		TEST(a_stream_to_an_app_that_does_not_listen_is_answered_503_connect_refused),
 		TEST(D1_plaintext_to_a_strict_port_is_reset_and_the_app_gets_nothing),
-		TEST(D3_silence_on_a_permissive_port_reaches_the_app_at_once),
+		TEST(D3_a_silent_connection_to_a_permissive_port_reaches_the_app_at_once),
 		TEST(D33_a_direct_connection_to_15006_is_refused),
-		TEST(D32_redirected_plaintext_for_somebody_else_is_refused),
-		TEST(the_order_of_the_steps_is_the_table),
+		TEST(D32_redirected_plaintext_for_another_host_is_refused),
+		TEST(the_steps_run_in_the_order_of_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

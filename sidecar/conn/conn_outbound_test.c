@@ -24,7 +24,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* That so much was written at one end comes out at the other. */
+/* Whether bytes written at one end arrive at the other. */
 static bool passes(struct test_conns *conns, int from, int to)
 {
 	char bytes[8];
@@ -34,14 +34,14 @@ static bool passes(struct test_conns *conns, int from, int to)
 	return read(to, bytes, sizeof(bytes)) == 5;
 }
 
-static void a_destination_outside_the_mesh_is_reached_plainly_without_asking(void **state)
+static void a_destination_outside_the_mesh_networks_is_reached_in_plaintext_without_a_subscription(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, NULL); /* 127.0.0.1 is outside 10/8 */
 	_cleanup_fd_ int far = test_app_accept(conns);
 	assert_true(far >= 0);
 	assert_true(passes(conns, app, far) && passes(conns, far, app));
-	assert_int_equal(conns->num_asked, 0);
+	assert_int_equal(conns->num_subscribed, 0);
 	fd_close(TAKE_FD(app));
 	test_conns_turn(conns);
 	fd_close(TAKE_FD(far));
@@ -54,7 +54,7 @@ static void a_destination_outside_the_mesh_is_reached_plainly_without_asking(voi
 	assert_int_equal(conns->why.err, ERR_NONE);
 }
 
-static void a_meshed_destination_gets_a_stream_to_the_identity_expected_there(void **state)
+static void a_stream_to_a_meshed_destination_expects_the_identity_of_its_endpoint(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
@@ -69,15 +69,15 @@ static void a_meshed_destination_gets_a_stream_to_the_identity_expected_there(vo
 	assert_true(conns->record.encrypted);
 }
 
-static void a_parked_connection_goes_on_when_networks_answer_and_identity_arrive(void **state)
+static void a_parked_connection_resumes_when_networks_answer_and_identity_arrive(void **state)
 {
 	struct test_conns *conns = *state;
 	test_no_networks(conns);
 	test_credentials(conns, false);
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
-	assert_int_equal(conns->num_asked, 0);
+	assert_int_equal(conns->num_subscribed, 0);
 	test_networks(conns, "10.0.0.0/8", NULL);
-	assert_int_equal(conns->num_asked, 1);
+	assert_int_equal(conns->num_subscribed, 1);
 	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
 	assert_null(conns->pool.attempt);
 	test_credentials(conns, true);
@@ -86,8 +86,8 @@ static void a_parked_connection_goes_on_when_networks_answer_and_identity_arrive
 	assert_true(test_is_open(app));
 }
 
-/* A renewal that is late must not fail what arrives meanwhile. */
-static void while_the_own_identity_has_expired_connections_wait_for_the_next(void **state)
+/* A delayed renewal must not fail connections that arrive meanwhile. */
+static void a_connection_whose_identity_expires_while_it_opens_waits_for_the_next(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
@@ -104,11 +104,12 @@ static void while_the_own_identity_has_expired_connections_wait_for_the_next(voi
 	assert_true(test_is_open(app));
 }
 
-static void what_is_opened_while_the_own_identity_has_expired_waits(void **state)
+static void a_connection_that_begins_while_the_identity_is_expired_waits(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
-	clock_fake_advance(&conns->clock, 2 * 3600 * 1000); /* past the end of what test_credentials() gives */
+	clock_fake_advance(
+		&conns->clock, 2 * 3600 * 1000); /* after the credentials of test_credentials() have expired */
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
 	assert_null(conns->pool.attempt);
 	test_conns_wait(conns, 5100);
@@ -116,7 +117,7 @@ static void what_is_opened_while_the_own_identity_has_expired_waits(void **state
 	assert_true(test_was_reset(app));
 }
 
-static void what_was_waited_for_names_the_reason_at_the_deadline(void **state)
+static void the_close_reason_at_the_timeout_names_what_was_missing(void **state)
 {
 	struct test_conns *conns = *state;
 	test_no_networks(conns);
@@ -135,7 +136,7 @@ static void what_was_waited_for_names_the_reason_at_the_deadline(void **state)
 	assert_true(test_was_reset(second));
 }
 
-static void waking_gives_no_more_time(void **state)
+static void waking_does_not_extend_the_timeout(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
@@ -147,13 +148,13 @@ static void waking_gives_no_more_time(void **state)
 	assert_true(test_was_reset(app));
 }
 
-static void an_unknown_destination_is_held_then_refused_naming_the_two_settings(void **state)
+static void an_unknown_destination_is_parked_then_refused_and_the_fix_names_the_two_settings(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
 	test_answer(conns, MESHED, DESTINATION_UNKNOWN, 0);
 	test_answer(conns, MESHED, DESTINATION_UNKNOWN, 0);
-	assert_int_equal(conns->num_asked, 1); /* an answer is no reason to ask again */
+	assert_int_equal(conns->num_subscribed, 1); /* an answer does not cause a second subscription */
 	assert_int_equal(conns->num_ended, 0);
 	test_conns_wait(conns, 5100);
 	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
@@ -163,7 +164,7 @@ static void an_unknown_destination_is_held_then_refused_naming_the_two_settings(
 	assert_int_equal(conns->pool.num_opened, 0);
 }
 
-static void an_unknown_destination_that_becomes_known_goes_on_without_a_trace(void **state)
+static void a_connection_whose_destination_becomes_known_resumes_and_forgets_the_old_detail(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
@@ -178,7 +179,7 @@ static void an_unknown_destination_that_becomes_known_goes_on_without_a_trace(vo
 	assert_null(strstr(conns->why.fix, "mesh.plaintext_networks"));
 }
 
-static void meshed_without_endpoints_is_never_plaintext(void **state)
+static void a_meshed_destination_without_endpoints_is_never_reached_in_plaintext(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 0);
@@ -188,7 +189,7 @@ static void meshed_without_endpoints_is_never_plaintext(void **state)
 	assert_true(test_was_reset(app));
 }
 
-static void nothing_leaves_in_plaintext_where_the_mesh_is_required(void **state)
+static void plaintext_is_refused_to_a_network_that_requires_mtls(void **state)
 {
 	struct test_conns *conns = *state;
 	test_networks(conns, "127.0.0.0/8", "127.0.0.0/8");
@@ -200,7 +201,7 @@ static void nothing_leaves_in_plaintext_where_the_mesh_is_required(void **state)
 	assert_int_equal(test_app_accept(conns), -1);
 }
 
-static void plaintext_is_cut_when_its_network_becomes_required(void **state)
+static void an_open_plaintext_connection_is_cut_when_its_network_begins_to_require_mtls(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, NULL);
@@ -211,7 +212,7 @@ static void plaintext_is_cut_when_its_network_becomes_required(void **state)
 	assert_true(test_was_reset(app) && test_was_reset(far));
 }
 
-/* A connect() that stays under way: the app's queue is full. */
+/* A connect() that stays pending: the app's accept queue is full. */
 static int outbound_to_a_full_queue(struct test_conns *conns, int fillers[2])
 {
 	assert_int_equal(listen(conns->app_listener, 0), 0);
@@ -221,7 +222,7 @@ static int outbound_to_a_full_queue(struct test_conns *conns, int fillers[2])
 	return test_outbound(conns, NULL);
 }
 
-static void plaintext_under_way_to_what_comes_into_the_mesh_never_leaves(void **state)
+static void a_pending_plaintext_connection_ends_when_its_destination_joins_the_mesh(void **state)
 {
 	struct test_conns *conns = *state;
 	int fillers[2];
@@ -236,7 +237,7 @@ static void plaintext_under_way_to_what_comes_into_the_mesh_never_leaves(void **
 	fd_close(fillers[1]);
 }
 
-static void the_next_endpoint_is_tried_when_the_first_was_never_reached(void **state)
+static void the_next_endpoint_is_tried_when_the_first_is_unreachable(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
@@ -253,25 +254,25 @@ static void the_next_endpoint_is_tried_when_the_first_was_never_reached(void **s
 	assert_true(test_was_reset(app));
 }
 
-static struct addr endpoint_under_way(struct test_conns *conns)
+static struct addr current_endpoint(struct test_conns *conns)
 {
 	assert_non_null(conns->pool.attempt);
 	return conns->pool.attempt->request.endpoint;
 }
 
-/* The app of one is down: its sidecar answers 503, having handed nothing on. */
+/* The app of one endpoint is down: its sidecar answers 503 and has delivered nothing. */
 static void finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
-	struct addr first = endpoint_under_way(conns);
+	struct addr first = current_endpoint(conns);
 	assert_int_equal(conns->pool.attempt->request.wait_ms, 2000);
 	test_pool_refuse(&conns->pool, 503, "connect_refused");
 	test_conns_turn(conns);
-	struct addr second = endpoint_under_way(conns);
+	struct addr second = current_endpoint(conns);
 	assert_false(addr_eq(&first, &second));
-	assert_int_equal(conns->pool.attempt->request.wait_ms, 0); /* there is no third */
+	assert_int_equal(conns->pool.attempt->request.wait_ms, 0); /* there is no third endpoint */
 	_cleanup_fd_ int far = -1;
 	test_pool_accept(&conns->pool, &far);
 	test_conns_turn(conns);
@@ -285,16 +286,16 @@ static void finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile(
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
 	int app = test_outbound(conns, MESHED);
 	struct leg *downstream = conns->pool.attempt->request.downstream;
-	static const struct why gone = {.err = ERR_RESET};
+	static const struct why reset = {.err = ERR_RESET};
 	tcp_abort(app);
-	leg_lost(downstream, &gone); /* noticed between the refusal and the verdict that is told of it */
+	leg_lost(downstream, &reset); /* detected between the refusal and its result */
 	test_pool_refuse(&conns->pool, 503, "connect_refused");
 	test_conns_turn(conns);
 	assert_int_equal(conns->pool.num_opened, 1);
 	assert_int_equal(conns->num_ended, 1);
 }
 
-static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays(void **state)
+static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_is_reported(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
@@ -309,11 +310,12 @@ static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays(voi
 	assert_true(test_was_reset(app));
 }
 
-static void finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_connection(void **state)
+static void finding_p8_a_service_that_is_down_is_not_tried_at_every_endpoint_per_connection(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 12);
-	static const unsigned tries[] = {12, 3}; /* of the first connection, and of one that knows what came of it */
+	static const unsigned tries[] = {
+		12, 3}; /* of the first connection, and of one after all endpoints have failed */
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned before = conns->pool.num_opened;
 		_cleanup_fd_ int app = test_outbound(conns, MESHED);
@@ -325,7 +327,7 @@ static void finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_c
 	}
 }
 
-static void finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere(void **state)
+static void finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 3);
@@ -350,12 +352,12 @@ static void finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_el
 	assert_int_equal(conns->pool.num_opened, 4);
 }
 
-/* One connection that goes through at once; where it went. */
+/* Opens one connection, which succeeds at once; returns its endpoint. */
 static struct addr served_by(struct test_conns *conns)
 {
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
 	_cleanup_fd_ int far = -1;
-	struct addr endpoint = endpoint_under_way(conns);
+	struct addr endpoint = current_endpoint(conns);
 	test_pool_accept(&conns->pool, &far);
 	test_conns_turn(conns);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
@@ -367,7 +369,7 @@ static void finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
-	struct addr failing = endpoint_under_way(conns);
+	struct addr failing = current_endpoint(conns);
 	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_TIMEOUT, false);
 	test_conns_turn(conns);
 	_cleanup_fd_ int far = -1;
@@ -386,7 +388,7 @@ static void finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again
 	assert_true(is_used_again);
 }
 
-static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort(void **state)
+static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
@@ -398,23 +400,23 @@ static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort(v
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
 	test_pool_refuse(&conns->pool, 503, "connect_refused");
 	test_conns_turn(conns);
-	struct addr second = endpoint_under_way(conns);
+	struct addr second = current_endpoint(conns);
 	assert_true(addr_eq(&second, &conns->pool.suspect));
 }
 
-static void finding_p8_a_connection_that_waits_too_long_sets_its_endpoint_aside(void **state)
+static void finding_p8_a_connection_that_times_out_sets_its_endpoint_aside(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 2);
 	_cleanup_fd_ int app = test_outbound(conns, MESHED);
-	struct addr failing = endpoint_under_way(conns);
+	struct addr failing = current_endpoint(conns);
 	test_conns_wait(conns, 10100);
 	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
 	struct addr at = served_by(conns);
 	assert_false(addr_eq(&at, &failing));
 }
 
-static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app(void **state)
+static void T7_D29_each_verdict_of_the_tunnel_has_its_own_reason_and_resets_the_app(void **state)
 {
 	struct test_conns *conns = *state;
 	static const struct {
@@ -447,7 +449,7 @@ static void T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_t
 	}
 }
 
-static void a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting(void **state)
+static void a_connection_through_a_silent_tunnel_ends_at_the_connect_timeout(void **state)
 {
 	struct test_conns *conns = *state;
 	test_answer(conns, MESHED, DESTINATION_MESHED, 1);
@@ -459,7 +461,7 @@ static void a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting(void *
 	assert_true(test_was_reset(app));
 }
 
-static void a_plain_destination_that_refuses_is_a_reset_to_the_app(void **state)
+static void a_plaintext_destination_that_refuses_resets_the_app(void **state)
 {
 	struct test_conns *conns = *state;
 	fd_close(TAKE_FD(conns->app_listener));
@@ -478,7 +480,7 @@ static void D33_a_direct_connection_to_15001_is_refused(void **state)
 	assert_true(test_was_reset(app));
 }
 
-static void D32_a_destination_that_is_a_port_of_ours_is_a_loop(void **state)
+static void D32_a_destination_that_is_a_port_of_the_sidecar_is_refused_as_a_loop(void **state)
 {
 	struct test_conns *conns = *state;
 	_cleanup_fd_ int app = test_outbound(conns, "127.0.0.1:15001");
@@ -490,33 +492,33 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_destination_outside_the_mesh_is_reached_plainly_without_asking),
-		TEST(a_meshed_destination_gets_a_stream_to_the_identity_expected_there),
-		TEST(a_parked_connection_goes_on_when_networks_answer_and_identity_arrive),
-		TEST(while_the_own_identity_has_expired_connections_wait_for_the_next),
-		TEST(what_is_opened_while_the_own_identity_has_expired_waits),
-		TEST(what_was_waited_for_names_the_reason_at_the_deadline),
-		TEST(waking_gives_no_more_time),
-		TEST(an_unknown_destination_is_held_then_refused_naming_the_two_settings),
-		TEST(an_unknown_destination_that_becomes_known_goes_on_without_a_trace),
-		TEST(meshed_without_endpoints_is_never_plaintext),
-		TEST(nothing_leaves_in_plaintext_where_the_mesh_is_required),
-		TEST(plaintext_is_cut_when_its_network_becomes_required),
-		TEST(plaintext_under_way_to_what_comes_into_the_mesh_never_leaves),
-		TEST(the_next_endpoint_is_tried_when_the_first_was_never_reached),
+		TEST(a_destination_outside_the_mesh_networks_is_reached_in_plaintext_without_a_subscription),
+		TEST(a_stream_to_a_meshed_destination_expects_the_identity_of_its_endpoint),
+		TEST(a_parked_connection_resumes_when_networks_answer_and_identity_arrive),
+		TEST(a_connection_whose_identity_expires_while_it_opens_waits_for_the_next),
+		TEST(a_connection_that_begins_while_the_identity_is_expired_waits),
+		TEST(the_close_reason_at_the_timeout_names_what_was_missing),
+		TEST(waking_does_not_extend_the_timeout),
+		TEST(an_unknown_destination_is_parked_then_refused_and_the_fix_names_the_two_settings),
+		TEST(a_connection_whose_destination_becomes_known_resumes_and_forgets_the_old_detail),
+		TEST(a_meshed_destination_without_endpoints_is_never_reached_in_plaintext),
+		TEST(plaintext_is_refused_to_a_network_that_requires_mtls),
+		TEST(an_open_plaintext_connection_is_cut_when_its_network_begins_to_require_mtls),
+		TEST(a_pending_plaintext_connection_ends_when_its_destination_joins_the_mesh),
+		TEST(the_next_endpoint_is_tried_when_the_first_is_unreachable),
 		TEST(finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint),
 		TEST(finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile),
-		TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_stays),
-		TEST(finding_p8_a_service_that_is_down_is_not_asked_everywhere_for_each_connection),
-		TEST(finding_p8_what_may_have_been_delivered_or_is_denied_is_not_tried_elsewhere),
+		TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_is_reported),
+		TEST(finding_p8_a_service_that_is_down_is_not_tried_at_every_endpoint_per_connection),
+		TEST(finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried),
 		TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
-		TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_the_last_resort),
-		TEST(finding_p8_a_connection_that_waits_too_long_sets_its_endpoint_aside),
-		TEST(T7_D29_each_verdict_of_the_tunnel_is_its_own_reason_and_a_reset_to_the_app),
-		TEST(a_tunnel_that_says_nothing_ends_at_the_deadline_of_connecting),
-		TEST(a_plain_destination_that_refuses_is_a_reset_to_the_app),
+		TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last),
+		TEST(finding_p8_a_connection_that_times_out_sets_its_endpoint_aside),
+		TEST(T7_D29_each_verdict_of_the_tunnel_has_its_own_reason_and_resets_the_app),
+		TEST(a_connection_through_a_silent_tunnel_ends_at_the_connect_timeout),
+		TEST(a_plaintext_destination_that_refuses_resets_the_app),
 		TEST(D33_a_direct_connection_to_15001_is_refused),
-		TEST(D32_a_destination_that_is_a_port_of_ours_is_a_loop),
+		TEST(D32_a_destination_that_is_a_port_of_the_sidecar_is_refused_as_a_loop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

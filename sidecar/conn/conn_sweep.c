@@ -1,4 +1,5 @@
 #include "sidecar/conn/conn_sweep.h"
+#include "base/core/check.h"
 
 #include "base/core/mem.h"
 #include "sidecar/conn/conn_state.h"
@@ -8,14 +9,14 @@ enum {
 	PASS_MS = 1000,
 	SLICE_CONNS = 256, /* some 50 us */
 	SLICE_MS = 10,
-	ASKS_PER_SILENCE = 10, /* how often the kernel is asked within the time that makes a silent peer a lost one */
+	QUERIES_PER_SILENCE = 10, /* queries of the kernel within the time after which a silent peer counts as lost */
 };
 
 struct conn_sweep {
 	struct conn_env *env;
 	struct loop_timer timer;
-	uint64_t began_ms; /* the pass under way */
-	uint64_t asked_ms; /* the last pass that asked the kernel */
+	uint64_t began_ms;   /* the current pass */
+	uint64_t queried_ms; /* the last pass that queried the kernel */
 	bool asks_kernel;
 };
 
@@ -23,6 +24,7 @@ void conn_count(struct conn *conn)
 {
 	const struct conn_observer *observer = &conn->env->observer;
 	struct relay_counts now = relay_counts(conn->relay), before = conn->counted;
+	CHECK(now.to_upstream >= before.to_upstream && now.to_downstream >= before.to_downstream);
 	struct relay_counts more = {now.to_upstream - before.to_upstream, now.to_downstream - before.to_downstream};
 	if (more.to_upstream == 0 && more.to_downstream == 0)
 		return;
@@ -36,7 +38,7 @@ void conn_inspect(struct conn *conn, const struct leg_inspection *inspection)
 	if (conn->relay != NULL) {
 		conn_count(conn);
 		relay_inspect(conn->relay, inspection);
-	} else if (conn->downstream != NULL) { /* it waits for the other side to be opened */
+	} else if (conn->downstream != NULL) { /* it waits until the upstream leg is open */
 		leg_inspect(conn->downstream, inspection);
 	}
 }
@@ -49,9 +51,9 @@ static uint32_t silence_ms(const struct socket_keepalive *keepalive)
 static void begin_pass(struct conn_sweep *sweep, uint64_t now_ms)
 {
 	sweep->began_ms = now_ms;
-	sweep->asks_kernel = now_ms - sweep->asked_ms >= silence_ms(&sweep->env->keepalive) / ASKS_PER_SILENCE;
+	sweep->asks_kernel = now_ms - sweep->queried_ms >= silence_ms(&sweep->env->keepalive) / QUERIES_PER_SILENCE;
 	if (sweep->asks_kernel)
-		sweep->asked_ms = now_ms;
+		sweep->queried_ms = now_ms;
 }
 
 static void on_slice(struct loop_timer *timer)

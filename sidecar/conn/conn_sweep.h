@@ -1,5 +1,5 @@
-/* Looks at every connection of one worker about once per second, in slices, so that many connections do not keep others
- * waiting: bytes are counted while a connection lives, and what no event tells of is noticed (leg_ops.h). */
+/* Inspects every connection of one worker about once per second, in slices, so that many connections do not delay other
+ * work of the loop: counts bytes while a connection is open, and detects losses that no event reports (leg_ops.h). */
 #pragma once
 
 #include "sidecar/conn/conn.h"

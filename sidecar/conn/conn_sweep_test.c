@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { MAX = 1200 }; /* one source may have a quarter of them in plaintext */
+enum { MAX = 1200 }; /* one plaintext source may have a quarter of them */
 
 struct fixture {
 	struct test_conns *conns;
@@ -35,7 +35,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The kernel needs a moment for what passes over loopback. */
+/* The kernel needs a moment to deliver bytes over loopback. */
 static void wait_a_pass(struct fixture *fixture)
 {
 	usleep(1000);
@@ -45,7 +45,7 @@ static void wait_a_pass(struct fixture *fixture)
 		test_conns_wait(fixture->conns, 20);
 }
 
-static void finding_o7_bytes_are_counted_while_a_connection_lives_and_each_once(void **state)
+static void finding_o7_bytes_are_counted_once_each_while_a_connection_is_open(void **state)
 {
 	struct fixture *fixture = *state;
 	struct test_conns *conns = fixture->conns;
@@ -71,7 +71,7 @@ static void finding_o7_bytes_are_counted_while_a_connection_lives_and_each_once(
 	assert_int_equal(conns->record.bytes_sent, 11);
 }
 
-static void finding_l3_a_caller_that_resets_while_its_bytes_wait_is_noticed(void **state)
+static void finding_l3_a_reset_by_the_caller_is_detected_while_its_bytes_wait(void **state)
 {
 	struct fixture *fixture = *state;
 	struct test_conns *conns = fixture->conns;
@@ -93,19 +93,19 @@ static void finding_l3_a_caller_that_resets_while_its_bytes_wait_is_noticed(void
 	assert_int_equal(conns->reason, CLOSE_RESET_BY_DOWNSTREAM);
 }
 
-static void a_connection_that_waits_for_its_other_side_is_left_alone(void **state)
+static void a_connection_whose_upstream_is_not_open_yet_is_not_ended(void **state)
 {
 	struct fixture *fixture = *state;
 	struct test_conns *conns = fixture->conns;
 	test_answer(conns, "10.0.0.2:80", DESTINATION_MESHED, 1);
 	int caller = test_outbound(conns, "10.0.0.2:80");
 	assert_int_equal(conns->num_begun, 1);
-	wait_a_pass(fixture); /* the double of a pool joins nothing: a look must not take that for a loss */
+	wait_a_pass(fixture); /* the test's pool attaches no leg: an inspection must not report that as a loss */
 	assert_int_equal(conns->num_ended, 0);
 	fd_close(caller);
 }
 
-static void a_pass_takes_in_every_connection_slice_by_slice(void **state)
+static void a_pass_inspects_every_connection_slice_by_slice(void **state)
 {
 	struct fixture *fixture = *state;
 	struct test_conns *conns = fixture->conns;
@@ -127,10 +127,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(finding_o7_bytes_are_counted_while_a_connection_lives_and_each_once),
-		TEST(finding_l3_a_caller_that_resets_while_its_bytes_wait_is_noticed),
-		TEST(a_connection_that_waits_for_its_other_side_is_left_alone),
-		TEST(a_pass_takes_in_every_connection_slice_by_slice),
+		TEST(finding_o7_bytes_are_counted_once_each_while_a_connection_is_open),
+		TEST(finding_l3_a_reset_by_the_caller_is_detected_while_its_bytes_wait),
+		TEST(a_connection_whose_upstream_is_not_open_yet_is_not_ended),
+		TEST(a_pass_inspects_every_connection_slice_by_slice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

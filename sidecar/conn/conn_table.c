@@ -6,18 +6,18 @@
 
 struct conn_table {
 	struct conn *all;
-	struct conn *cursor; /* the next to look at: the end of one may be the end of others */
-	struct conn *sweep;  /* the next of the pass under way; NULL: none is */
+	struct conn *cursor; /* the next to recheck: the end of one connection may end others */
+	struct conn *sweep;  /* the next of the current pass; NULL: no pass is running */
 	size_t num;
-	struct shares *shares;        /* a class for each kind of connection */
-	uint64_t slack;               /* units that must be free before a full kind is told to have room */
-	bool is_full[NUM_CONN_KINDS]; /* as it was told */
+	struct shares *shares;        /* one class per kind of connection */
+	uint64_t slack;               /* units that must be free before on_full reports room for a full kind */
+	bool is_full[NUM_CONN_KINDS]; /* as last reported to on_full */
 	conn_table_full_fn *on_full;
 	void *arg;
 };
 
-/* What the workload opens and what comes from proven peers keep a quarter each that strangers cannot take; plaintext
- * keeps an eighth (probes, migration) and never gets more than half. */
+/* Connections of the workload and streams of authenticated peers have a reserve of a quarter each, which plaintext
+ * sources cannot take; plaintext has a reserve of an eighth (probes, migration) and gets at most half. */
 struct conn_table *conn_table_new(const struct conn_limits *limits)
 {
 	struct conn_table *table = mem_new(struct conn_table);
@@ -43,7 +43,9 @@ struct conn_table *conn_table_new(const struct conn_limits *limits)
 
 void conn_table_free(struct conn_table *table)
 {
+	CHECK(table->cursor == NULL); /* not from within conn_table_snapshot_changed() */
 	conn_table_cut_all(table, CLOSE_DRAINED);
+	CHECK(table->num == 0 && table->sweep == NULL);
 	shares_free(table->shares);
 	mem_free(table);
 }
@@ -55,6 +57,7 @@ size_t conn_table_num(const struct conn_table *table)
 
 bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind)
 {
+	CHECK(kind < NUM_CONN_KINDS);
 	return table->is_full[kind];
 }
 
@@ -64,8 +67,9 @@ void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, v
 	table->arg = arg;
 }
 
-/* Room for a few before it is told, so that it is not told with every connection. One kind's may be another's. */
-static void tell_full(struct conn_table *table)
+/* Reports room only when there is room for several, so that it does not report with every connection. Checks all kinds,
+ * because a place that one kind gives back may be room for another. */
+static void report_full(struct conn_table *table)
 {
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++) {
 		uint64_t room = shares_room(table->shares, kind);
@@ -95,6 +99,7 @@ static size_t keys_of(const struct conn *conn, struct share_key out[SHARE_KEYS_M
 enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 {
 	struct share_key keys[SHARE_KEYS_MAX];
+	CHECK(conn->prev == NULL);
 	size_t num_keys = keys_of(conn, keys);
 	enum share_limit limit = shares_take(table->shares, conn->kind, keys, num_keys, 1, &conn->share);
 	if (limit != SHARE_LIMIT_NONE)
@@ -105,13 +110,13 @@ enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 		conn->next->prev = &conn->next;
 	table->all = conn;
 	table->num++;
-	tell_full(table);
+	report_full(table);
 	return SHARE_LIMIT_NONE;
 }
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)
 {
-	CHECK(conn->prev != NULL && table->num > 0);
+	CHECK(conn->prev != NULL && *conn->prev == conn && table->num > 0);
 	if (table->cursor == conn)
 		table->cursor = conn->next;
 	if (table->sweep == conn)
@@ -121,12 +126,13 @@ void conn_table_remove(struct conn_table *table, struct conn *conn)
 		conn->next->prev = conn->prev;
 	conn->prev = NULL;
 	table->num--;
+	CHECK((table->num == 0) == (table->all == NULL));
 	shares_give(&conn->share);
-	tell_full(table);
+	report_full(table);
 }
 
-/* What was not decided yet runs its step again, under the new snapshot; the rest must still be allowed. */
-static void poll_again(struct conn *conn)
+/* A connection that is not decided yet runs its step again under the new snapshot; others must still be allowed. */
+static void reevaluate(struct conn *conn)
 {
 	if (conn->step < STEP_OPEN) {
 		conn_wake(conn);
@@ -135,7 +141,7 @@ static void poll_again(struct conn *conn)
 	struct conn_next next = conn_recheck(conn);
 	if (next.kind == CONN_CLOSE)
 		conn_end(conn, next.reason);
-	else if (conn->step == STEP_OPEN) /* it may wait for an identity there */
+	else if (conn->step == STEP_OPEN) /* it may be waiting for an identity */
 		conn_wake(conn);
 }
 
@@ -146,7 +152,7 @@ void conn_table_snapshot_changed(struct conn_table *table)
 	while (table->cursor != NULL) {
 		struct conn *conn = table->cursor;
 		table->cursor = conn->next;
-		poll_again(conn);
+		reevaluate(conn);
 	}
 }
 

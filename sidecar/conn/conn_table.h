@@ -1,24 +1,24 @@
-/* Every connection of one worker: who may take how many (decision 034), and looking at all of them again when what we
- * know has changed. */
+/* All connections of one worker: how many each kind, source and identity may hold (decision 034), and the recheck of
+ * all of them when the worker snapshot changes. */
 #pragma once
 
 #include "sidecar/conn/conn.h"
 
 struct conn_limits {
-	size_t max;          /* connections at once, of all kinds together; each kind has a reserve of it */
-	size_t per_source;   /* inbound plain ones of one address or /64; 0: a quarter of max */
-	size_t per_identity; /* inbound streams of one identity; 0: half of max */
+	size_t max;          /* concurrent connections of all kinds; each kind has a reserve of it */
+	size_t per_source;   /* inbound plaintext connections per address or /64; 0: a quarter of max */
+	size_t per_identity; /* inbound streams per identity; 0: half of max */
 };
 struct conn_table *conn_table_new(const struct conn_limits *limits);
 void conn_table_free(struct conn_table *table);
-/* When there is no room for a kind the owner stops accepting it, so that callers wait in the backlog instead of being
- * reset; `full` false: there is room again. */
+/* full: a kind has no room, and the owner stops accepting it, so that callers wait in the backlog instead of being
+ * reset. Not full: there is room again. */
 typedef void conn_table_full_fn(void *arg, enum conn_kind kind, bool full);
 void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, void *arg);
 bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind);
 size_t conn_table_num(const struct conn_table *table);
-/* the snapshot has new credentials, bundles, policy or networks: wakes what is parked, decides the live again, ends
- * what is now denied (policy_changed) or whose peer has been banned (withdrawn). */
+/* After the snapshot got new credentials, bundles, policy or networks: wakes parked connections, rechecks open ones,
+ * and ends those that are denied now (policy_changed) or whose peer is banned (withdrawn). */
 void conn_table_snapshot_changed(struct conn_table *table);
 void conn_table_cut_all(struct conn_table *table, enum close_reason reason);
 typedef void conn_each_fn(void *arg, const struct conn *conn);

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-/* Of 8 places 2 are in reserve for streams and 1 for plaintext; plaintext has at most 4, a source 2, an identity 4. */
+/* Of 8 places, 2 are reserved for streams and 1 for plaintext; at most 4 for plaintext, 2 per source, 4 per identity.
+ */
 enum { MAX = 8, MAX_OUTBOUND = 5 };
 #define FRIEND "spiffe://td.test/friend"
 #define FOE    "spiffe://td.test/foe"
@@ -26,7 +27,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void D2_T5_a_new_policy_ends_exactly_those_it_denies(void **state)
+static void D2_T5_a_new_policy_ends_exactly_the_connections_that_it_denies(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream friendly, hostile;
@@ -48,7 +49,7 @@ static void D2_T5_a_new_policy_ends_exactly_those_it_denies(void **state)
 	fd_close(hostile.far);
 }
 
-static void D21_a_ban_ends_the_live_connections_of_that_identity_alone(void **state)
+static void D21_a_ban_ends_the_open_connections_of_that_identity_only(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream friendly, hostile;
@@ -64,7 +65,7 @@ static void D21_a_ban_ends_the_live_connections_of_that_identity_alone(void **st
 	fd_close(hostile.far);
 }
 
-static void T5_a_ban_while_a_stream_waits_keeps_it_from_opening(void **state)
+static void T5_a_ban_refuses_a_stream_that_waits_for_policy(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream stream;
@@ -78,7 +79,7 @@ static void T5_a_ban_while_a_stream_waits_keeps_it_from_opening(void **state)
 	assert_string_equal(stream.reason, "withdrawn");
 }
 
-static void the_limit_refuses_with_a_reset_and_room_comes_back(void **state)
+static void a_connection_above_the_limit_is_reset_and_places_are_returned(void **state)
 {
 	struct test_conns *conns = *state;
 	int apps[MAX_OUTBOUND];
@@ -97,31 +98,32 @@ static void the_limit_refuses_with_a_reset_and_room_comes_back(void **state)
 	assert_true(test_is_open(again));
 }
 
-/* The stranger's connections come from one address (127.0.0.1). */
-static void finding_l1_a_stranger_gets_its_share_and_the_others_keep_theirs(void **state)
+/* All plaintext connections come from one address (127.0.0.1). */
+static void finding_l1_a_plaintext_source_is_limited_to_its_share(void **state)
 {
 	struct test_conns *conns = *state;
-	int strangers[MAX], apps[MAX_OUTBOUND];
+	int plains[MAX], apps[MAX_OUTBOUND];
 	struct inbound_stream stream;
 	for (unsigned i = 0; i < MAX; i++)
-		strangers[i] = test_inbound_plain(conns, NULL);
+		plains[i] = test_inbound_plain(conns, NULL);
 	assert_int_equal(conns->num_ended, MAX - 2);
 	assert_int_equal(conns->limit, SHARE_LIMIT_ADDRESS);
 	assert_non_null(strstr(conns->why.got, "the limit per address is reached: 127.0.0.1"));
 	assert_non_null(strstr(conns->why.fix, "limits.per_source"));
-	for (unsigned i = 0; i < MAX_OUTBOUND - 1; i++) /* one of the stranger's is not of its own reserve */
+	for (unsigned i = 0; i < MAX_OUTBOUND - 1;
+		i++) /* one plaintext connection is outside the reserve of its class */
 		apps[i] = test_outbound(conns, "10.0.0.1:80");
 	test_inbound(conns, &stream, NULL, FRIEND);
 	assert_int_equal(conns->num_ended, MAX - 2);
 	assert_int_equal(conn_table_num(conns->env.table), 2 + MAX_OUTBOUND - 1 + 1);
 	for (unsigned i = 0; i < MAX; i++)
-		fd_close(strangers[i]);
+		fd_close(plains[i]);
 	for (unsigned i = 0; i < MAX_OUTBOUND - 1; i++)
 		fd_close(apps[i]);
 	fd_close(stream.far);
 }
 
-static void finding_l3_an_identity_gets_its_share_and_the_others_keep_theirs(void **state)
+static void finding_l3_an_identity_is_limited_to_its_share(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream streams[MAX], friendly;
@@ -143,38 +145,38 @@ static void finding_l3_an_identity_gets_its_share_and_the_others_keep_theirs(voi
 
 static void note_full(void *arg, enum conn_kind kind, bool full)
 {
-	char *told = arg;
-	size_t len = strlen(told);
-	told[len] = "oip"[kind];
-	told[len + 1] = full ? 'F' : 'f';
-	told[len + 2] = '\0';
+	char *reported = arg;
+	size_t len = strlen(reported);
+	reported[len] = "oip"[kind];
+	reported[len + 1] = full ? 'F' : 'f';
+	reported[len + 2] = '\0';
 }
 
-static void the_owner_is_told_of_the_limit_before_anybody_is_refused(void **state)
+static void the_owner_is_notified_of_the_limit_before_a_connection_is_refused(void **state)
 {
 	struct test_conns *conns = *state;
-	char told[32] = "";
+	char reported[32] = "";
 	int apps[MAX_OUTBOUND];
-	conn_table_on_full(conns->env.table, note_full, told);
+	conn_table_on_full(conns->env.table, note_full, reported);
 	for (unsigned i = 0; i < MAX_OUTBOUND; i++) {
-		assert_string_equal(told, "");
+		assert_string_equal(reported, "");
 		apps[i] = test_outbound(conns, "10.0.0.1:80");
 	}
-	assert_string_equal(told, "oF");
+	assert_string_equal(reported, "oF");
 	assert_true(conn_table_is_full(conns->env.table, CONN_OUTBOUND));
 	assert_false(conn_table_is_full(conns->env.table, CONN_INBOUND));
 	assert_int_equal(conns->num_ended, 0);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
-	assert_string_equal(told, "oFof");
+	assert_string_equal(reported, "oFof");
 	for (unsigned i = 0; i < MAX_OUTBOUND; i++)
 		fd_close(apps[i]);
 }
 
-static void finding_l1_idle_plaintext_gives_its_place_back(void **state)
+static void finding_l1_an_idle_plaintext_connection_returns_its_place(void **state)
 {
 	struct test_conns *conns = *state;
 	conns->env.timeouts.plaintext_idle = 60000;
-	_cleanup_fd_ int stranger = test_inbound_plain(conns, NULL);
+	_cleanup_fd_ int plain = test_inbound_plain(conns, NULL);
 	struct inbound_stream stream;
 	test_inbound(conns, &stream, NULL, FRIEND);
 	test_conns_wait(conns, 59000);
@@ -186,7 +188,7 @@ static void finding_l1_idle_plaintext_gives_its_place_back(void **state)
 	fd_close(stream.far);
 }
 
-static void D41_cutting_in_every_step_leaves_nothing_behind(void **state)
+static void D41_a_connection_that_is_cut_in_any_step_frees_everything(void **state)
 {
 	struct test_conns *conns = *state;
 	struct inbound_stream parked;
@@ -197,14 +199,14 @@ static void D41_cutting_in_every_step_leaves_nothing_behind(void **state)
 	test_policy(conns, NULL);
 	test_inbound(conns, &parked, NULL, FRIEND);
 	assert_int_equal(conn_table_num(conns->env.table), 4);
-	conn_table_snapshot_changed(conns->env.table); /* with the driver's task posted */
+	conn_table_snapshot_changed(conns->env.table); /* posts the driver's task */
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	test_conns_turn(conns);
 	assert_int_equal(conns->num_ended, 4);
 	assert_int_equal(conns->pool.num_cancelled, 1);
 	assert_int_equal(parked.num_answers, 1);
 	assert_true(test_was_reset(resolving) && test_was_reset(opening) && test_was_reset(relaying));
-	test_answer(conns, "10.0.0.1:80", DESTINATION_MESHED, 1); /* nobody waits any more */
+	test_answer(conns, "10.0.0.1:80", DESTINATION_MESHED, 1); /* no connection waits for it any longer */
 }
 
 struct seen {
@@ -222,7 +224,7 @@ static void see(void *arg, const struct conn *conn)
 	snprintf(seen->steps + len, sizeof(seen->steps) - len, "%s ", summary.step);
 }
 
-static void each_connection_tells_where_it_stands(void **state)
+static void the_summary_of_a_connection_names_its_step(void **state)
 {
 	struct test_conns *conns = *state;
 	struct seen seen = {0};
@@ -237,16 +239,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(D2_T5_a_new_policy_ends_exactly_those_it_denies),
-		TEST(D21_a_ban_ends_the_live_connections_of_that_identity_alone),
-		TEST(T5_a_ban_while_a_stream_waits_keeps_it_from_opening),
-		TEST(the_limit_refuses_with_a_reset_and_room_comes_back),
-		TEST(the_owner_is_told_of_the_limit_before_anybody_is_refused),
-		TEST(finding_l1_a_stranger_gets_its_share_and_the_others_keep_theirs),
-		TEST(finding_l1_idle_plaintext_gives_its_place_back),
-		TEST(finding_l3_an_identity_gets_its_share_and_the_others_keep_theirs),
-		TEST(D41_cutting_in_every_step_leaves_nothing_behind),
-		TEST(each_connection_tells_where_it_stands),
+		TEST(D2_T5_a_new_policy_ends_exactly_the_connections_that_it_denies),
+		TEST(D21_a_ban_ends_the_open_connections_of_that_identity_only),
+		TEST(T5_a_ban_refuses_a_stream_that_waits_for_policy),
+		TEST(a_connection_above_the_limit_is_reset_and_places_are_returned),
+		TEST(the_owner_is_notified_of_the_limit_before_a_connection_is_refused),
+		TEST(finding_l1_a_plaintext_source_is_limited_to_its_share),
+		TEST(finding_l1_an_idle_plaintext_connection_returns_its_place),
+		TEST(finding_l3_an_identity_is_limited_to_its_share),
+		TEST(D41_a_connection_that_is_cut_in_any_step_frees_everything),
+		TEST(the_summary_of_a_connection_names_its_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

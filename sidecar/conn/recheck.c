@@ -1,4 +1,5 @@
-/* Does what the snapshot says now still allow a connection that was decided before? */
+/* Checks whether the current snapshot still allows a connection that was decided before. */
+#include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
 static bool peer_is_banned(const struct conn *conn)
@@ -8,8 +9,8 @@ static bool peer_is_banned(const struct conn *conn)
 	return credentials != NULL && peer != NULL && bundle_set_is_banned(credentials_bundles(credentials), peer);
 }
 
-/* Plaintext that leaves while the snapshot says that nothing may. */
-static bool now_needs_mesh(const struct conn *conn)
+/* An outbound plaintext connection to a network that requires mTLS now. */
+static bool now_requires_mesh(const struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	if (conn->kind != CONN_OUTBOUND || conn->encrypted || snapshot->outbound_mode == OUTBOUND_OFF)
@@ -17,8 +18,8 @@ static bool now_needs_mesh(const struct conn *conn)
 	return snapshot->networks != NULL && mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip);
 }
 
-/* Plaintext of which no byte has left yet, to a destination that has come into the mesh meanwhile. An answer that is
- * only forgotten changes nothing for who had one. */
+/* An outbound plaintext connection that has sent no byte yet, to a destination that has joined the mesh meanwhile. An
+ * answer that was only evicted from the table changes nothing for a connection that has one. */
 static bool may_now_be_meshed(const struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
@@ -40,22 +41,25 @@ static bool is_now_denied(struct conn *conn)
 
 struct conn_next conn_recheck(struct conn *conn)
 {
+	CHECK(conn->step >= STEP_OPEN); /* decided */
 	if (peer_is_banned(conn)) {
 		why_set(conn_why(conn), ERR_REVOKED, "an identity that is not banned",
-			"if it may come back, lift the ban: handfast unban", "%s", conn_peer_id(conn)->text);
+			"to allow this identity again, lift the ban: handfast unban", "the identity %s is banned",
+			conn_peer_id(conn)->text);
 		return conn_close_for(CLOSE_WITHDRAWN);
 	}
-	if (now_needs_mesh(conn)) {
+	if (now_requires_mesh(conn)) {
 		char text[ADDR_TEXT_MAX];
-		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (its network is declared as required now)",
-			"start a sidecar there, or change mesh.require_mtls_networks", "%s, which is plain",
+		why_set(conn_why(conn), ERR_DENIED, "a meshed destination",
+			"start a sidecar there, or change mesh.require_mtls_networks",
+			"the destination %s is plaintext, and its network requires mTLS now",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_POLICY_CHANGED);
 	}
 	if (may_now_be_meshed(conn)) {
 		char text[ADDR_TEXT_MAX];
-		why_set(conn_why(conn), ERR_DENIED, "a destination that is still plain when the connection stands",
-			"connect again: it is decided anew", "%s, which may be meshed now",
+		why_set(conn_why(conn), ERR_DENIED, "a destination that stays plaintext until the connection is open",
+			"connect again: the new connection is decided again", "the destination %s may be meshed now",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_POLICY_CHANGED);
 	}

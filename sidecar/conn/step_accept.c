@@ -1,4 +1,4 @@
-/* Steps 1 and 2: may we take it, and where did it want to go? */
+/* Steps 1 and 2: the limits on connections, and the original destination. */
 #include "base/core/check.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
@@ -14,7 +14,7 @@ static const char *advice_for(enum share_limit limit)
 	case SHARE_LIMIT_PREFIX64:
 		return "give the source a sidecar, or raise limits.per_source";
 	case SHARE_LIMIT_IDENTITY:
-		return "look at why it opens so many, or raise limits.per_identity";
+		return "find out why this identity opens so many connections, or raise limits.per_identity";
 	}
 	CHECK_UNREACHABLE();
 }
@@ -28,14 +28,14 @@ struct conn_next step_accept(struct conn *conn)
 		return conn_next();
 	if (observer->on_limit != NULL)
 		observer->on_limit(observer->arg, limit);
-	why_set(conn_why(conn), ERR_LIMIT, "fewer connections at once", advice_for(limit),
-		"%s is reached: %s, %zu connections in all", share_limit_text(limit),
+	why_set(conn_why(conn), ERR_LIMIT, "fewer concurrent connections", advice_for(limit),
+		"%s is reached: %s (%zu connections in total)", share_limit_text(limit),
 		conn->kind == CONN_INBOUND ? conn_peer_id(conn)->text : addr_format(&conn->source, source),
 		conn_table_num(conn->env->table));
 	return conn_close_for(CLOSE_LIMIT_REACHED);
 }
 
-static struct conn_next judge(struct conn *conn, enum destination_fault fault)
+static struct conn_next next_for(struct conn *conn, enum destination_fault fault)
 {
 	char text[ADDR_TEXT_MAX];
 	if (fault == DESTINATION_FINE)
@@ -46,57 +46,60 @@ static struct conn_next judge(struct conn *conn, enum destination_fault fault)
 		break;
 	case DESTINATION_IS_OURS:
 		why_set(conn_why(conn), ERR_DENIED, "a port of the workload", "connect to the workload's port",
-			"%s, a port of the sidecar", text);
+			"the destination %s is a port of the sidecar", text);
 		return conn_close_for(CLOSE_LOOP_REFUSED);
 	case DESTINATION_NOT_REDIRECTED:
-		why_set(conn_why(conn), ERR_DENIED, "a connection that the interception rules turned here",
-			"connect to the workload's port; run 'handfast-init check' where this is the workload's own",
-			"a direct connection to %s", text);
+		why_set(conn_why(conn), ERR_DENIED, "a connection that the interception rules redirected",
+			"connect to the workload's port; if the workload made this connection, run 'handfast-init "
+			"check'",
+			"the client connected to %s directly", text);
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
 	case DESTINATION_NOT_LOCAL:
-		why_set(conn_why(conn), ERR_DENIED, "an address of this workload, not loopback",
-			"connect to the address the workload has", "%s", text);
+		why_set(conn_why(conn), ERR_DENIED, "an address of this workload other than loopback",
+			"connect to an address of the workload",
+			"the destination %s is not an address of this workload", text);
 		return conn_close_for(CLOSE_NOT_LOCAL);
 	case DESTINATION_NOT_JUDGED:
-		why_set(conn_why(conn), ERR_FD_EXHAUSTED, "a free descriptor to ask the kernel whose address that is",
-			"raise the limit of open files (LimitNOFILE=, ulimit -Hn)", "%s", text);
+		why_set(conn_why(conn), ERR_FD_EXHAUSTED, "a free file descriptor for the query to the kernel",
+			"raise the limit of open files (LimitNOFILE=, ulimit -Hn)",
+			"the sidecar cannot check whether %s is a local address", text);
 		return conn_close_for(CLOSE_FD_EXHAUSTED);
 	}
 	CHECK_UNREACHABLE();
 }
 
-static enum err arrived_at(struct conn *conn, struct addr *out_local)
+static enum err get_original_dst(struct conn *conn, struct addr *out_local)
 {
 	enum err err = original_dst_get(conn->fd, &conn->source, &conn->dst);
 	*out_local = (struct addr){.port = 0};
-	/* Every listener has a port of ours: what wanted to go elsewhere did not arrive where it wanted to. */
+	/* Every listener has a port of the sidecar: a connection to another port was redirected. */
 	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))
 		err = socket_local_addr(conn->fd, out_local);
 	if (err != ERR_NONE)
 		why_set(conn_why(conn), err, "an original destination from the kernel", "run 'handfast-init check'",
-			"none");
+			"the kernel reports no original destination: %s", err_text(err));
 	return err;
 }
 
 struct conn_next step_original_dst_outbound(struct conn *conn)
 {
 	struct addr local;
-	if (arrived_at(conn, &local) != ERR_NONE)
+	if (get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
-	return judge(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
+	return next_for(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
 }
 
 struct conn_next step_original_dst_inbound_plain(struct conn *conn)
 {
 	struct addr local;
-	if (arrived_at(conn, &local) != ERR_NONE)
+	if (get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
-	return judge(conn, original_dst_check_inbound(&conn->dst, &local, &conn->env->own_ports));
+	return next_for(conn, original_dst_check_inbound(&conn->dst, &local, &conn->env->own_ports));
 }
 
 struct conn_next step_original_dst_inbound(struct conn *conn)
 {
 	conn->dst = (struct original_dst){*inbound_stream_authority(conn->stream)};
-	return judge(conn,
+	return next_for(conn,
 		original_dst_check_authority(&conn->dst, inbound_stream_local(conn->stream), &conn->env->own_ports));
 }

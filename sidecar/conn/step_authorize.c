@@ -1,4 +1,5 @@
-/* Steps 4 and 5 of inbound connections: may plaintext enter here, and may this source? */
+/* Steps 4 and 5 of inbound connections: whether plaintext is allowed on this port, and whether policy allows the
+ * source. */
 #include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
@@ -6,22 +7,22 @@ static struct conn_next park(struct conn *conn)
 {
 	conn->timeout_reason = CLOSE_NO_POLICY;
 	why_set(conn_why(conn), ERR_TIMEOUT, "this workload's policy from the control plane",
-		"see that the control plane is reached: handfast check", "nothing yet");
+		"check that the control plane is reachable: handfast check", "no policy has arrived");
 	return conn_wait();
 }
 
-static void explain(struct conn *conn, const char *expected, const char *rule)
+static void describe_denial(struct conn *conn, const char *expected, const char *rule)
 {
 	const struct spiffe_id *peer = conn_peer_id(conn);
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
-		peer != NULL ? "allow the source in the control plane's policy, if it may enter"
+		peer != NULL ? "if the source may connect, allow it in the control plane's policy"
 			     : "give the source a sidecar, or allow it in the control plane's policy",
-		"%s from %s (rule: %s)", peer != NULL ? peer->text : "no identity", addr_format(&conn->source, text),
-		rule);
+		"policy refuses %s at %s (rule: %s)", peer != NULL ? peer->text : "a source without identity",
+		addr_format(&conn->source, text), rule);
 }
 
-static void decision_keep(struct conn *conn, struct policy *policy, const struct policy_decision *made)
+static void decision_store(struct conn *conn, struct policy *policy, const struct policy_decision *made)
 {
 	if (conn->policy != policy) {
 		policy_unref(conn->policy);
@@ -35,17 +36,18 @@ static void decision_keep(struct conn *conn, struct policy *policy, const struct
 struct conn_next conn_decide(struct conn *conn)
 {
 	struct policy *policy = conn->env->snapshot->policy;
+	CHECK(policy != NULL && conn->kind != CONN_OUTBOUND);
 	const struct policy_source source = {.id = conn_peer_id(conn), .ip = conn->source.ip};
 	const struct policy_decision made = policy_decide(policy, &source, conn->dst.addr.port);
-	decision_keep(conn, policy, &made);
+	decision_store(conn, policy, &made);
 	switch (made.outcome) {
 	case POLICY_ALLOWED:
 		return conn_next();
 	case POLICY_DENIED:
-		explain(conn, "a source that policy allows", made.rule);
+		describe_denial(conn, "a source that policy allows", made.rule);
 		return conn_close_for(CLOSE_DENIED);
 	case POLICY_PLAINTEXT_REFUSED:
-		explain(conn, "a mutually authenticated tunnel (the port is strict)", made.rule);
+		describe_denial(conn, "a mutually authenticated tunnel, since the port is strict", made.rule);
 		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 	}
 	CHECK_UNREACHABLE();
@@ -58,7 +60,7 @@ struct conn_next step_admit_inbound_plain(struct conn *conn)
 		return park(conn);
 	if (policy_mode(policy, conn->dst.addr.port) != INBOUND_STRICT)
 		return conn_next();
-	explain(conn, "a mutually authenticated tunnel (the port is strict)", "mode_strict");
+	describe_denial(conn, "a mutually authenticated tunnel, since the port is strict", "mode_strict");
 	return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 }
 

@@ -8,11 +8,11 @@
 #include "sidecar/leg/leg_ops.h"
 
 enum {
-	PLACES_MAX = 64, /* bits in conn.tried: of so many endpoints, from a random one on, one is chosen */
+	PLACES_MAX = 64, /* bits in conn.tried: the endpoint is chosen among so many, from a random one on */
 	TRIES_MAX = 16,
-	LAST_RESORTS =
-		3,      /* tries, when all that is left failed lately: a service that is down is not asked everywhere */
-	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be quicker */
+	/* Tries when all other endpoints failed recently: a service that is down is not tried at every endpoint. */
+	LAST_RESORTS = 3,
+	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be faster */
 	STATUS_DENIED = 401,
 };
 
@@ -33,13 +33,13 @@ static enum close_reason reason_of_tls(const struct stream_result *result)
 
 static enum close_reason reason_of(const struct stream_result *result)
 {
-	enum close_reason told;
+	enum close_reason reported;
 	switch (result->verdict) {
 	case STREAM_OPEN:
 		return CLOSE_DONE;
-	case STREAM_REFUSED: /* both ends log the same reason, where the other end gives one */
-		return close_reason_parse(result->reason, &told) && close_reason_is_failure(told)
-			       ? told
+	case STREAM_REFUSED: /* both sidecars log the same reason, if the other one sends it */
+		return close_reason_parse(result->reason, &reported) && close_reason_is_failure(reported)
+			       ? reported
 			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
 		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
@@ -58,7 +58,7 @@ static enum close_reason reason_of(const struct stream_result *result)
 	CHECK_UNREACHABLE();
 }
 
-/* Policy is the same wherever the service runs; asking the next endpoint would only ask again. */
+/* All endpoints of a service have the same policy: the next one would refuse too. */
 static bool is_by_policy(const struct stream_result *result, enum close_reason reason)
 {
 	return reason == CLOSE_DENIED || reason == CLOSE_PLAINTEXT_REFUSED || reason == CLOSE_POLICY_CHANGED ||
@@ -71,7 +71,7 @@ static bool blames_endpoint(const struct stream_result *result, enum close_reaso
 	       result->verdict != STREAM_ABANDONED && !is_by_policy(result, reason);
 }
 
-static void note_outcome(struct conn *conn, const struct stream_result *result)
+static void record_outcome(struct conn *conn, const struct stream_result *result)
 {
 	if (result->verdict == STREAM_OPEN)
 		outliers_served(conn->env->outliers, &conn->endpoint);
@@ -85,7 +85,7 @@ void open_timed_out(struct conn *conn)
 		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 }
 
-static void keep_peer(struct conn *conn, const struct leg *leg)
+static void store_peer(struct conn *conn, const struct leg *leg)
 {
 	const struct svid *peer = leg_peer(leg);
 	mem_free(TAKE_PTR(conn->why));
@@ -95,22 +95,25 @@ static void keep_peer(struct conn *conn, const struct leg *leg)
 static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
 {
 	struct conn *conn = arg;
+	CHECK(conn->open_state == OPEN_WAITING && conn->attempt != NULL && conn->upstream == NULL);
+	CHECK((leg != NULL) == (result->verdict == STREAM_OPEN));
 	conn->attempt = NULL;
 	conn->upstream = leg;
 	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
 	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
-		/* It ended under us, before a byte left: wait for the next one. */
+		/* The identity expired before a byte was sent: wait for the next one. */
 		conn->open_state = OPEN_IDLE;
+		CHECK(conn->num_tried > 0);
 		conn->num_tried--;
 		conn->tried &= ~(UINT64_C(1) << conn->tried_last);
 	}
 	conn->open_reason = reason_of(result);
 	conn->is_undelivered = result->is_undelivered && blames_endpoint(result, conn->open_reason);
-	note_outcome(conn, result);
+	record_outcome(conn, result);
 	if (leg == NULL)
 		*conn_why(conn) = result->why;
 	else
-		keep_peer(conn, leg);
+		store_peer(conn, leg);
 	conn_wake(conn);
 }
 
@@ -131,8 +134,8 @@ static unsigned num_places(const struct conn *conn)
 	return num < PLACES_MAX ? (unsigned)num : PLACES_MAX;
 }
 
-/* Endpoints are tried in turn from a random one on, so that callers spread by themselves; draining ones come late,
- * those that are set aside last. There is one that was not tried yet. */
+/* Endpoints are tried in turn from a random one on, which spreads callers over them; draining ones come late in the
+ * answer, those that are set aside come last. At least one endpoint is untried. */
 static unsigned choose_place(const struct conn *conn)
 {
 	unsigned last_resort = PLACES_MAX;
@@ -155,6 +158,7 @@ static const struct endpoint *next_endpoint(struct conn *conn)
 	if (conn->num_tried == 0)
 		conn->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
 	unsigned place = choose_place(conn);
+	CHECK(place < num_places(conn) && conn->num_tried < TRIES_MAX && (conn->tried >> place & 1) == 0);
 	conn->tried |= UINT64_C(1) << place;
 	conn->tried_last = (uint8_t)place;
 	conn->num_tried++;
@@ -168,6 +172,7 @@ static bool has_next_endpoint(const struct conn *conn)
 
 static struct conn_next open_stream(struct conn *conn)
 {
+	CHECK(conn->encrypted && conn->attempt == NULL && conn->upstream == NULL);
 	const struct endpoint *endpoint = next_endpoint(conn);
 	conn->endpoint = endpoint->address;
 	conn->open_state = OPEN_WAITING;
@@ -185,11 +190,11 @@ static struct conn_next open_stream(struct conn *conn)
 	return conn_wait();
 }
 
-/* Only what certainly reached no app is tried elsewhere: never is anything delivered twice. */
+/* Only a connection that certainly reached no app is tried at another endpoint, so that no byte is delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	bool has_gone = conn->downstream->is_reset; /* in the same round: its end would look like an orderly one */
-	return conn->encrypted && conn->is_undelivered && !has_gone && has_next_endpoint(conn) &&
+	bool is_reset = conn->downstream->is_reset; /* in the same round: the next endpoint would see an orderly end */
+	return conn->encrypted && conn->is_undelivered && !is_reset && has_next_endpoint(conn) &&
 	       (conn->num_tried < LAST_RESORTS || !is_set_aside(conn, endpoint_at(conn, choose_place(conn))));
 }
 
@@ -214,6 +219,7 @@ struct conn_next step_open_outbound(struct conn *conn)
 	case OPEN_FAILED:
 		return may_try_next(conn) ? try_next(conn) : conn_close_for(conn->open_reason);
 	case OPEN_READY:
+		CHECK(conn->upstream != NULL);
 		return conn_next();
 	}
 	CHECK_UNREACHABLE();

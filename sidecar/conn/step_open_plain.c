@@ -1,12 +1,12 @@
-/* Step 6, the part over plain sockets: a connection to the app, or to a plain destination. */
+/* Step 6 over plain sockets: a connection to the app, or to a plaintext destination. */
 #include "base/core/check.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 
-static void take_leg(struct conn *conn)
+static void attach_upstream(struct conn *conn)
 {
-	CHECK(conn->env != NULL);
+	CHECK(conn->env != NULL && conn->upstream == NULL && conn->connecting_fd >= 0);
 	conn->upstream = leg_new_connected(conn->env->loop, TAKE_FD(conn->connecting_fd), conn->kind != CONN_OUTBOUND);
 	conn->open_state = OPEN_READY;
 }
@@ -15,16 +15,18 @@ static void on_connected(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
 	struct conn *conn = container_of(io, struct conn, connecting);
+	CHECK(conn->open_state == OPEN_WAITING && conn->connecting_fd >= 0);
 	enum err err = socket_connect_result(conn->connecting_fd);
 	loop_io_stop(io);
 	if (err == ERR_NONE) {
-		take_leg(conn);
+		attach_upstream(conn);
 		conn_wake(conn);
 		return;
 	}
 	char text[ADDR_TEXT_MAX];
-	why_set(conn_why(conn), err, "a connection to be accepted", "see that something listens there", "%s at %s",
-		err_text(err), addr_format(&conn->endpoint, text));
+	why_set(conn_why(conn), err, "a destination that accepts the connection",
+		"check that a program listens at that address", "cannot connect to %s: %s",
+		addr_format(&conn->endpoint, text), err_text(err));
 	fd_close(TAKE_FD(conn->connecting_fd));
 	conn->open_state = OPEN_FAILED;
 	conn->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
@@ -45,14 +47,15 @@ static enum close_reason reason_of_start(enum err err)
 static struct conn_next not_started(struct conn *conn, enum err err, bool has_source)
 {
 	char text[ADDR_TEXT_MAX];
-	const char *expected = "a connection to be started", *fix = "see the route to it";
+	const char *expected = "a route to the destination", *fix = "check the route to the destination";
 	if (err == ERR_NO_PORT) {
-		expected = "a local port that is free towards the destination";
+		expected = "a local port that is free for the destination";
 		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
 	} else if (has_source) {
 		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
 	}
-	why_set(conn_why(conn), err, expected, fix, "%s at %s", err_text(err), addr_format(&conn->endpoint, text));
+	why_set(conn_why(conn), err, expected, fix, "cannot connect to %s: %s", addr_format(&conn->endpoint, text),
+		err_text(err));
 	return conn_close_for(reason_of_start(err));
 }
 
@@ -64,7 +67,7 @@ static bool has_spare(const struct ip_addr *source)
 	return source != NULL && source->family == AF_INET6 && memcmp(source->bytes, first, sizeof(first)) == 0;
 }
 
-/* One that is used up is left for a minute. */
+/* An address without a free port is not used again for a minute. */
 static enum err connect_from_spares(
 	struct conn *conn, const struct addr *to, const struct socket_connect_options *options)
 {
@@ -73,6 +76,7 @@ static enum err connect_from_spares(
 	if (spares->at != 0 && now_ms - spares->since_ms >= SPARE_MS)
 		spares->at = 0;
 	enum err err = ERR_NO_PORT;
+	CHECK(spares->at <= SPARE_SOURCES);
 	for (unsigned i = 0; err == ERR_NO_PORT && i <= SPARE_SOURCES; i++) {
 		struct ip_addr source = *options->source;
 		struct socket_connect_options from = *options;
@@ -98,18 +102,19 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		.source = has_source ? source : NULL,
 		.ports = &conn->env->ports,
 		.resets_on_close = true,
-		/* In IPv6 no route to an own address leads by way of lo. */
+		/* In IPv6 no route to a local address goes through lo. */
 		.over_loopback = has_source && source->family == AF_INET,
 		.out_stands = &stands,
 		.is_near = source != NULL,
 	};
+	CHECK(conn->open_state == OPEN_IDLE && conn->connecting_fd < 0 && conn->upstream == NULL);
 	conn->endpoint = *to;
 	enum err err = has_source && has_spare(source) ? connect_from_spares(conn, to, &options)
 						       : socket_connect(to, &options, &conn->connecting_fd);
 	if (err != ERR_NONE)
 		return not_started(conn, err, has_source);
 	if (stands) {
-		take_leg(conn);
+		attach_upstream(conn);
 		return conn_next();
 	}
 	conn->open_state = OPEN_WAITING;

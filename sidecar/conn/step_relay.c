@@ -1,4 +1,4 @@
-/* Step 7: joins the two legs, after a last look at whether the snapshot still allows it. */
+/* Step 7: starts the relay between the two legs, after a last check that the snapshot still allows the connection. */
 #include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
@@ -31,7 +31,7 @@ static void on_relay_end(void *arg, enum relay_end end, const struct why *why)
 	conn_end(conn, reason_of(end));
 }
 
-static void downstream_take(struct conn *conn)
+static void downstream_open(struct conn *conn)
 {
 	if (conn->downstream != NULL)
 		return;
@@ -41,7 +41,7 @@ static void downstream_take(struct conn *conn)
 		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
 }
 
-/* A place that a source without identity holds and does not use is given to others. */
+/* Sources without identity have a shorter idle timeout, which returns unused places to others. */
 static uint64_t idle_ms_of(const struct conn *conn)
 {
 	uint64_t idle_ms = conn->env->timeouts.idle, plaintext_ms = conn->env->timeouts.plaintext_idle;
@@ -54,10 +54,11 @@ struct conn_next step_relay(struct conn *conn)
 {
 	if (conn->relay != NULL)
 		return conn_wait();
-	struct conn_next again = conn_recheck(conn); /* the snapshot may have changed while it was being opened */
+	struct conn_next again = conn_recheck(conn); /* the snapshot may have changed while the upstream was opened */
 	if (again.kind == CONN_CLOSE)
 		return again;
-	downstream_take(conn);
+	downstream_open(conn);
+	CHECK(conn->downstream != NULL && conn->upstream != NULL && conn->fd < 0 && conn->stream == NULL);
 	struct relay_options options = {
 		.loop = conn->env->loop,
 		.downstream = TAKE_PTR(conn->downstream),

@@ -1,4 +1,5 @@
-/* Steps 3 and 4 of outbound connections: where is the destination, and may the connection leave as it would? */
+/* Steps 3 and 4 of outbound connections: resolves the destination, then checks whether the connection is allowed. */
+#include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
 static void on_answer(struct endpoint_waiter *waiter, struct answer *answer)
@@ -15,17 +16,18 @@ static struct conn_next await_answer(struct conn *conn)
 	conn->waiter.on_answer = on_answer;
 	if (conn->waiter.prev == NULL)
 		endpoint_table_wait(snapshot->answers, &conn->dst.addr, &conn->waiter);
-	if (!conn->has_asked)
-		snapshot->ask(snapshot->ask_arg, &conn->dst.addr);
-	conn->has_asked = true;
+	CHECK(conn->waiter.prev != NULL);
+	if (!conn->is_subscribed)
+		snapshot->subscribe(snapshot->subscribe_arg, &conn->dst.addr);
+	conn->is_subscribed = true;
 	return conn_wait();
 }
 
 static struct conn_next park(struct conn *conn, enum close_reason timeout_reason, const char *expected, const char *got)
 {
 	conn->timeout_reason = (uint8_t)timeout_reason;
-	why_set(conn_why(conn), ERR_TIMEOUT, expected, "see that the control plane is reached: handfast check", "%s",
-		got);
+	why_set(conn_why(conn), ERR_TIMEOUT, expected, "check that the control plane is reachable: handfast check",
+		"%s", got);
 	return conn_wait();
 }
 
@@ -38,27 +40,30 @@ bool conn_has_identity(const struct conn *conn)
 
 struct conn_next conn_park_for_identity(struct conn *conn)
 {
-	return park(conn, CLOSE_NO_IDENTITY, "a valid identity of this workload", "none");
+	return park(
+		conn, CLOSE_NO_IDENTITY, "a valid identity of this workload", "this workload has no valid identity");
 }
 
 static struct conn_next unknown(struct conn *conn)
 {
 	char text[ADDR_TEXT_MAX];
-	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plain",
-		"start a sidecar there, list its network under mesh.plaintext_networks, or take it out of "
+	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plaintext",
+		"start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
 		"mesh.networks",
-		"%s, of which %s", addr_format(&conn->dst.addr, text),
-		conn->answer != NULL && conn->answer->reason != NULL ? conn->answer->reason : "nothing is known");
+		"the destination %s is unknown: %s", addr_format(&conn->dst.addr, text),
+		conn->answer != NULL && conn->answer->reason != NULL ? conn->answer->reason : "no answer has arrived");
 	return await_answer(conn);
 }
 
 struct conn_next step_resolve(struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	CHECK(conn->kind == CONN_OUTBOUND);
 	if (snapshot->outbound_mode == OUTBOUND_OFF)
 		return conn_next();
 	if (snapshot->networks == NULL)
-		return park(conn, CLOSE_NO_POLICY, "the mesh's networks from the control plane", "nothing yet");
+		return park(conn, CLOSE_NO_POLICY, "the mesh networks from the control plane",
+			"no mesh networks have arrived");
 	if (!mesh_networks_must_ask(snapshot->networks, &conn->dst.addr.ip))
 		return conn_next();
 	struct answer *known = endpoint_table_find(snapshot->answers, &conn->dst.addr);
@@ -72,14 +77,14 @@ struct conn_next step_resolve(struct conn *conn)
 	return conn_next();
 }
 
-/* Meshed: needs an endpoint and an identity of our own. Otherwise it would leave in plaintext: is that allowed? */
+/* A meshed destination needs a live endpoint, and this workload a valid identity. */
 static struct conn_next admit_meshed(struct conn *conn)
 {
 	if (conn->answer->num_endpoints == 0) {
 		char text[ADDR_TEXT_MAX];
-		why_set(conn_why(conn), ERR_UNREACHABLE, "a live endpoint of a meshed destination",
-			"start one; nothing is sent in plaintext to it", "none for %s",
-			addr_format(&conn->dst.addr, text));
+		why_set(conn_why(conn), ERR_UNREACHABLE, "a live endpoint of the meshed destination",
+			"start an endpoint; the sidecar never sends plaintext to a meshed destination",
+			"the meshed destination %s has no live endpoint", addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_NO_ENDPOINT);
 	}
 	if (!conn_has_identity(conn))
@@ -98,9 +103,10 @@ struct conn_next step_admit_outbound(struct conn *conn)
 			       mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip));
 	if (refused) {
 		char text[ADDR_TEXT_MAX];
-		why_set(conn_why(conn), ERR_DENIED, "a meshed destination (outbound plaintext is off here)",
+		why_set(conn_why(conn), ERR_DENIED, "a meshed destination",
 			"start a sidecar there, or change outbound.mode or mesh.require_mtls_networks",
-			"%s, which is plain", addr_format(&conn->dst.addr, text));
+			"the destination %s is plaintext, and outbound plaintext is not allowed",
+			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 	}
 	return conn_next();

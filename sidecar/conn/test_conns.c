@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { NOW_S = 1800000000 }; /* later than the date below which no clock is believed */
+enum { NOW_S = 1800000000 }; /* later than the earliest date that is accepted as a clock's time */
 #define OWN_ID "spiffe://td.test/own"
 
 static struct test_conns *world; /* the wrapped functions have no argument for it */
@@ -84,10 +84,10 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 	snprintf(conns->rule, sizeof(conns->rule), "%s", record->rule == NULL ? "" : record->rule);
 }
 
-static void on_ask(void *arg, const struct addr *destination)
+static void on_subscribe(void *arg, const struct addr *destination)
 {
 	(void)destination;
-	((struct test_conns *)arg)->num_asked++;
+	((struct test_conns *)arg)->num_subscribed++;
 }
 
 static struct addr addr_of(const char *text)
@@ -107,8 +107,8 @@ struct test_conns *test_conns_new(size_t max)
 	conns->pool.loop = conns->loop;
 	conns->snapshot.answers = endpoint_table_new(64);
 	conns->snapshot.outbound_mode = OUTBOUND_AUTO;
-	conns->snapshot.ask = on_ask;
-	conns->snapshot.ask_arg = conns;
+	conns->snapshot.subscribe = on_subscribe;
+	conns->snapshot.subscribe_arg = conns;
 	conns->is_redirected = true;
 	conns->env = (struct conn_env){
 		.loop = conns->loop,

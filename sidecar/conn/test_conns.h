@@ -1,5 +1,5 @@
-/* For tests: the world around the connections of one worker. Time stands still until it is told; sockets are real ones
- * on loopback; what the kernel would say of redirected connections is what the test says. */
+/* For tests: everything that the connections of one worker use. The test advances the clock; sockets are real ones on
+ * loopback; the test sets the original destination that the kernel would report. */
 #pragma once
 
 #include "certs/test_mesh.h"
@@ -13,45 +13,45 @@ struct test_conns {
 	struct worker_snapshot snapshot;
 	struct conn_env env;
 	struct tunnel_pool pool;
-	unsigned num_asked;
+	unsigned num_subscribed;
 
-	bool is_redirected; /* else the kernel knows of no original destination */
+	bool is_redirected; /* else the kernel reports no original destination */
 	struct addr original_dst;
-	bool loopback_is_ours; /* for inbound destinations: takes 127.0.0.1 for an address of the workload */
+	bool loopback_is_ours; /* for inbound destinations: 127.0.0.1 counts as an address of the workload */
 
-	int app_listener; /* the workload listens here */
+	int app_listener; /* of the workload */
 	struct addr app_at;
 
 	unsigned num_begun, num_relayed, num_ended;
-	struct relay_counts bytes; /* as told while they lived */
-	enum share_limit limit;    /* that the last one refused met */
-	enum close_reason reason;  /* of the last that ended */
+	struct relay_counts bytes; /* as reported to on_bytes */
+	enum share_limit limit;    /* that refused a connection last */
+	enum close_reason reason;  /* of the last connection that ended */
 	struct access_record record;
 	struct why why;
 	char rule[64];
 };
 
-/* With everything a connection may need: credentials, policy, networks 10.0.0.0/8. */
+/* With everything that a connection may need: credentials, policy, networks 10.0.0.0/8. */
 struct test_conns *test_conns_new(size_t max);
 void test_conns_free(struct test_conns *conns);
-void test_conns_turn(struct test_conns *conns);              /* all that can happen now */
-void test_conns_wait(struct test_conns *conns, uint64_t ms); /* time passes */
+void test_conns_turn(struct test_conns *conns);              /* runs the loop until all ready events are handled */
+void test_conns_wait(struct test_conns *conns, uint64_t ms); /* advances the clock, then runs the loop */
 
-/* Connections; each returns what the caller's side is. */
+/* Connections; each returns the socket of the caller's side. */
 int test_outbound(struct test_conns *conns, const char *destination);
 int test_inbound_plain(struct test_conns *conns, const char *destination); /* NULL: to the app */
 void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority, const char *peer);
 
-/* What the snapshot learns. Each tells the connections. */
+/* Changes of the snapshot. Each notifies the connections. */
 void test_answer(struct test_conns *conns, const char *destination, enum destination_kind kind, size_t num_endpoints);
-void test_policy(struct test_conns *conns, struct policy *policy); /* takes the reference; NULL: none */
+void test_policy(struct test_conns *conns, struct policy *policy); /* adopts the reference; NULL: none */
 struct policy *test_policy_new(enum inbound_mode mode);
-void test_networks(struct test_conns *conns, const char *inside, const char *required); /* NULL: none of it */
+void test_networks(struct test_conns *conns, const char *inside, const char *required); /* NULL: no such network */
 void test_no_networks(struct test_conns *conns);
 void test_credentials(struct test_conns *conns, bool has_any);
 void test_ban(struct test_conns *conns, const char *id);
 
-/* The other end as the app or a caller sees it. */
+/* The other end, as the app or a caller sees it. */
 bool test_was_reset(int fd);
 bool test_is_open(int fd);
-int test_app_accept(struct test_conns *conns); /* -1: nobody has connected */
+int test_app_accept(struct test_conns *conns); /* -1: no connection is pending */

@@ -1,5 +1,5 @@
-/* For tests: a tunnel pool and inbound streams that do what the test says. Their legs are plain sockets, whose far ends
- * the test holds. */
+/* For tests: a tunnel pool and inbound streams that the test controls. Their legs are plain sockets; the test has the
+ * far ends. */
 #pragma once
 
 #include "sidecar/tunnel/pool/tunnel_pool.h"
@@ -14,8 +14,8 @@ struct stream_attempt {
 struct tunnel_pool { /* zeroed: fresh */
 	struct loop *loop;
 	unsigned num_opened, num_cancelled;
-	struct stream_attempt *attempt; /* the one under way */
-	struct svid *peer;              /* borrowed: who is at the other end of its legs */
+	struct stream_attempt *attempt; /* the pending one */
+	struct svid *peer;              /* borrowed: the peer of its legs */
 	struct addr suspect;            /* an endpoint whose tunnels are silent; family 0: none */
 };
 /* The other sidecar accepts; *out_far is the other end of the stream. */

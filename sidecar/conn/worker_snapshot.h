@@ -1,6 +1,6 @@
-/* What one worker knows right now, and how its connections ask for more: the seam between the life of a connection and
- * what identity, discovery and policy have learnt. Filled by the composition root; each piece is replaced whole, by
- * mail, on the worker's own thread, and snapshot_changed() then looks at every connection again. */
+/* What one worker holds of credentials, policy, networks, answers and time: the interface between connections and the
+ * components that supply these. The composition root fills it: each part is replaced whole, by a message that runs on
+ * the worker's own thread, and conn_table_snapshot_changed() then rechecks every connection. */
 #pragma once
 
 #include "base/core/clock.h"
@@ -9,14 +9,14 @@
 #include "sidecar/route/endpoint.h"
 
 struct worker_snapshot {
-	struct credentials *credentials; /* NULL: none yet: connections that need them are parked */
-	struct policy *policy;           /* NULL: not arrived: connections are parked */
-	struct mesh_networks *networks;  /* NULL: not arrived: connections are parked */
+	struct credentials *credentials; /* NULL until they arrive: connections that need them are parked */
+	struct policy *policy;           /* NULL until it arrives: connections are parked */
+	struct mesh_networks *networks;  /* NULL until they arrive: connections are parked */
 	struct endpoint_table *answers;
 	struct trusted_time time;
 	enum outbound_mode outbound_mode;
-	bool discovery_is_live; /* a stream to the control plane stands now (for reasons in logs only) */
-	/* A destination inside the mesh's networks that nobody asked about yet; the answer comes through `answers`. */
-	void (*ask)(void *arg, const struct addr *destination);
-	void *ask_arg;
+	bool discovery_is_live; /* a stream to the control plane is open now (used in log messages only) */
+	/* Subscribes to a destination inside the mesh networks; the answer arrives in `answers`. */
+	void (*subscribe)(void *arg, const struct addr *destination);
+	void *subscribe_arg;
 };

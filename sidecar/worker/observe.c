@@ -2,7 +2,7 @@
 
 _Static_assert((int)CONN_OUTBOUND == (int)REPORT_OUTBOUND && (int)CONN_INBOUND == (int)REPORT_INBOUND &&
 		       (int)CONN_INBOUND_PLAIN == (int)REPORT_INBOUND_PLAIN,
-	"a kind of connection is a direction of the report");
+	"enum conn_kind and enum report_direction have the same values");
 
 static void on_begin(void *arg, enum conn_kind kind)
 {
@@ -25,7 +25,7 @@ static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struc
 		observe->shard, (enum report_direction)kind, encrypted, more->to_upstream, more->to_downstream);
 }
 
-static void note_failure(struct observe *observe, const struct access_record *record)
+static void record_failure(struct observe *observe, const struct access_record *record)
 {
 	if (!record->failed || record->why == NULL)
 		return;
@@ -62,7 +62,7 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 		.was_relayed = record->relayed,
 	};
 	report_conn_end(observe->shard, &end);
-	note_failure(observe, record);
+	record_failure(observe, record);
 	access_log_write(observe->log, record);
 }
 
@@ -80,7 +80,7 @@ struct conn_observer observe_conns(struct observe *observe)
 static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms)
 {
 	struct observe *observe = arg;
-	(void)peer; /* who it is stands on /tunnels: a label for each would have no bound */
+	(void)peer; /* /tunnels names it: a label per peer would be unbounded */
 	report_tunnel_open(observe->shard, outbound, handshake_ms);
 }
 
@@ -94,7 +94,7 @@ static void on_tunnel_failure(
 	void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected, const struct why *why)
 {
 	struct observe *observe = arg;
-	(void)expected; /* `why` says it */
+	(void)expected; /* `why` contains it */
 	report_tunnel_failure(observe->shard, outbound, why->err);
 	const struct failure seen = {
 		.what = "tunnel",

@@ -1,4 +1,5 @@
-/* What a worker's connections and tunnels tell, counted, logged and kept for /why. Called on the worker's thread. */
+/* Turns the events of a worker's connections and tunnels into metrics, access log lines and entries of /why. Called on
+ * the worker's thread. */
 #pragma once
 
 #include "sidecar/conn/conn.h"
@@ -6,9 +7,9 @@
 #include "sidecar/report/port_use.h"
 #include "sidecar/report/sidecar_metrics.h"
 
-struct observe {                    /* one a worker, the root's storage; everything in it is borrowed */
-	struct metric_shard *shard; /* this worker's own */
-	struct access_log *log;     /* the rest is shared by all */
+struct observe {                    /* one per worker, in the root's storage; everything in it is borrowed */
+	struct metric_shard *shard; /* of this worker */
+	struct access_log *log;     /* this and what follows is shared by all workers */
 	struct failures *failures;
 	struct port_use *ports;
 	const struct clock *clock;

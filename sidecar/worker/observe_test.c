@@ -75,7 +75,7 @@ static void a_refused_connection_is_counted_logged_and_explained(void **state)
 	assert_int_equal(last[0].last_wall_ms, 5);
 }
 
-static void a_connection_that_ended_in_order_is_only_counted(void **state)
+static void a_connection_that_ended_in_order_is_counted_and_not_logged(void **state)
 {
 	struct fixture *fixture = *state;
 	struct failure last[8];
@@ -97,7 +97,7 @@ static void count_ports(void *arg, uint16_t port, bool mesh, bool plaintext)
 	++*(unsigned *)arg;
 }
 
-static void only_inbound_connections_say_something_of_our_ports(void **state)
+static void only_inbound_connections_count_for_the_use_of_ports(void **state)
 {
 	struct fixture *fixture = *state;
 	struct addr destination = {.port = 8080}, elsewhere = {.port = 443};
@@ -134,8 +134,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_refused_connection_is_counted_logged_and_explained),
-		TEST(a_connection_that_ended_in_order_is_only_counted),
-		TEST(only_inbound_connections_say_something_of_our_ports),
+		TEST(a_connection_that_ended_in_order_is_counted_and_not_logged),
+		TEST(only_inbound_connections_count_for_the_use_of_ports),
 		TEST(a_tunnel_that_fails_is_counted_by_its_error_and_explained),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

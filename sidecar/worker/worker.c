@@ -26,10 +26,10 @@ struct worker {
 	bool is_running;
 };
 
-static void ask(void *arg, const struct addr *destination)
+static void subscribe(void *arg, const struct addr *destination)
 {
 	struct worker *worker = arg;
-	worker->options.on_ask(worker->options.arg, destination);
+	worker->options.on_subscribe(worker->options.arg, destination);
 }
 
 static void on_outbound(void *arg, int fd, const struct addr *peer)
@@ -60,16 +60,16 @@ static void deliver_tunnel(struct worker_message *message, struct worker *worker
 static void on_tunnel(void *arg, int fd, const struct addr *peer)
 {
 	struct worker *worker = arg;
-	struct worker *taker =
+	struct worker *chosen =
 		worker->num_siblings == 0 ? worker : worker->siblings[worker->next_sibling++ % worker->num_siblings];
-	if (taker == worker) {
+	if (chosen == worker) {
 		tunnel_server_adopt(worker->server, fd, peer);
 		return;
 	}
 	struct tunnel_message *message = mem_new(struct tunnel_message);
 	message->fd = fd;
 	message->from = *peer;
-	worker_post(taker, &message->message, deliver_tunnel);
+	worker_post(chosen, &message->message, deliver_tunnel);
 }
 
 static void on_stream(void *arg, struct inbound_stream *stream)
@@ -91,7 +91,7 @@ static void on_pause(void *arg, bool paused)
 		worker->options.on_paused(worker->options.arg, paused);
 }
 
-/* At the limit callers wait in the backlog; resetting them would look like a broken destination. */
+/* At the limit, callers wait in the backlog: a reset would look like a broken destination. */
 static void on_full(void *arg, enum conn_kind kind, bool full)
 {
 	struct worker *worker = arg;
@@ -100,7 +100,7 @@ static void on_full(void *arg, enum conn_kind kind, bool full)
 		worker_listeners_pause(&worker->listeners, WORKER_OUTBOUND, full);
 		return;
 	case CONN_INBOUND:
-		return; /* tunnels are still taken: their streams have an answer that says "limit reached" */
+		return; /* tunnels are still accepted: their streams are answered with the reason limit_reached */
 	case CONN_INBOUND_PLAIN:
 		worker_listeners_pause(&worker->listeners, WORKER_INBOUND_PLAIN, full);
 		return;
@@ -162,8 +162,8 @@ static void env_make(struct worker *worker)
 	const struct worker_options *options = &worker->options;
 	worker->snapshot.answers = endpoint_table_new(16384);
 	worker->snapshot.outbound_mode = options->outbound_mode;
-	worker->snapshot.ask = ask;
-	worker->snapshot.ask_arg = worker;
+	worker->snapshot.subscribe = subscribe;
+	worker->snapshot.subscribe_arg = worker;
 	worker->env = (struct conn_env){
 		.loop = worker->loop,
 		.snapshot = &worker->snapshot,
@@ -185,6 +185,7 @@ static void env_make(struct worker *worker)
 
 enum err worker_new(const struct worker_options *options, struct worker **out, struct why *why)
 {
+	CHECK(options->on_subscribe != NULL && options->client_context != NULL && options->server_context != NULL);
 	struct worker *worker = mem_new(struct worker);
 	worker->options = *options;
 	worker->loop = loop_new(options->clock);
@@ -204,7 +205,7 @@ enum err worker_new(const struct worker_options *options, struct worker **out, s
 
 void worker_set_siblings(struct worker *worker, struct worker *const *workers, unsigned num)
 {
-	CHECK(!worker->is_running);
+	CHECK(!worker->is_running && worker->options.index < num && workers[worker->options.index] == worker);
 	worker->siblings = workers;
 	worker->num_siblings = num;
 	worker->next_sibling = worker->options.index;
@@ -251,8 +252,10 @@ void worker_free(struct worker *worker)
 {
 	worker_stop(worker);
 	worker_listeners_done(&worker->listeners);
-	loop_run_once(worker->loop, false); /* message that came after the stop: it owns descriptors and references */
+	loop_run_once(
+		worker->loop, false); /* messages that arrived after the stop: they own descriptors and references */
 	conn_sweep_free(worker->sweep);
+	CHECK(!worker->is_running);
 	conn_table_free(worker->env.table);
 	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);

@@ -1,6 +1,6 @@
-/* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share nothing mutable but
- * counters and the flow-control memory limit. What the process learns reaches a worker as message; every function here
- * may be called from the main thread at any time unless it says otherwise. */
+/* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share no mutable state but
+ * counters and the flow-control memory limit. Credentials, policy, networks, answers and time reach a worker as
+ * messages. Every function here may be called from the main thread at any time unless its comment excludes that. */
 #pragma once
 
 #include "base/core/metrics.h"
@@ -31,22 +31,23 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct conn_observer conn_observer;        /* called on the worker's thread */
 	struct tunnel_observer tunnel_observer;    /* likewise */
 	void (*on_paused)(void *arg, bool paused); /* out of descriptors or connections; on the worker's thread */
-	void (*on_ask)(
-		void *arg, const struct addr *destination); /* on the worker's thread: message it to whoever knows */
+	/* Subscribe to this destination: on the worker's thread, so it must post the request to the main loop. */
+	void (*on_subscribe)(void *arg, const struct addr *destination);
 	void *arg;
 };
 
-/* Opens the listeners (ERR_SYSTEM and *why when a port is taken) but does not run yet. */
+/* Opens the listeners (ERR_SYSTEM and *why if a port is in use) but does not start the thread. */
 enum err worker_new(const struct worker_options *options, struct worker **out, struct why *why) _must_use_;
-/* Accepted tunnels are handed to these in turn: the kernel's own spreading can put all of a peer's tunnels on one. */
+/* Accepted tunnels go to these workers in turn: the kernel's own distribution can put all tunnels of a peer on one. */
 void worker_set_siblings(
 	struct worker *worker, struct worker *const *workers, unsigned num); /* before start; borrowed */
 void worker_start(struct worker *worker);
-/* Ends the thread. With siblings, stop all before the first is freed: they send each other message. */
+/* Ends the thread. Workers with siblings are all stopped before the first is freed: they post messages to each other.
+ */
 void worker_stop(struct worker *worker);
-void worker_free(struct worker *worker); /* stops it too, and cuts what is left as drained */
+void worker_free(struct worker *worker); /* stops it too, and ends its connections as drained */
 
-/* --- what the process has learnt; references are taken --- */
+/* --- updates of the worker snapshot; each takes a reference of its own --- */
 void worker_set_credentials(
 	struct worker *worker, struct credentials *credentials); /* NULL: none (withdrawn, expired) */
 void worker_set_policy(struct worker *worker, struct policy *policy);
@@ -55,17 +56,17 @@ void worker_put_answer(struct worker *worker, struct answer *answer);
 void worker_set_time(struct worker *worker, const struct trusted_time *time);
 void worker_set_discovery_live(struct worker *worker, bool is_live);
 
-/* Tunnels say GOAWAY; connections go on and new ones are still taken. */
+/* Tunnels send GOAWAY; connections continue, and new ones are still accepted. */
 void worker_drain(struct worker *worker);
 
-/* --- looking in: `look` runs on the worker's thread, then `on_inspected` on the loop given --- */
+/* --- inspection: `inspect` runs on the worker's thread, then `on_inspected` on `reply_to` --- */
 struct worker_inside { /* borrowed during the call */
 	const struct conn_table *conns;
 	const struct tunnel_pool *pool;
 	const struct tunnel_server *server;
-	uint64_t num_refused; /* by the listeners, out of descriptors; so far */
+	uint64_t num_refused; /* connections that the listeners refused for lack of descriptors, in total */
 };
 typedef void worker_inspect_fn(void *arg, const struct worker_inside *inside);
 typedef void worker_inspected_fn(void *arg);
-void worker_inspect(struct worker *worker, worker_inspect_fn *look, struct loop *reply_to,
+void worker_inspect(struct worker *worker, worker_inspect_fn *inspect, struct loop *reply_to,
 	worker_inspected_fn *on_inspected, void *arg);

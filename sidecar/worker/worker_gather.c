@@ -5,16 +5,16 @@
 
 struct gather;
 
-struct seat { /* one worker's */
+struct seat { /* one per worker */
 	struct gather *gather;
 	void *slot;
 };
 
 struct gather {
-	gather_inspect_fn *look;
+	gather_inspect_fn *inspect;
 	gather_done_fn *on_done;
 	void *arg;
-	unsigned num, num_missing; /* counted on the loop that asked */
+	unsigned num, num_missing; /* counted on reply_to */
 	void *slots;
 	struct seat seats[];
 };
@@ -22,12 +22,13 @@ struct gather {
 static void inspect_one(void *arg, const struct worker_inside *inside)
 {
 	struct seat *seat = arg;
-	seat->gather->look(seat->slot, inside);
+	seat->gather->inspect(seat->slot, inside);
 }
 
 static void inspected_one(void *arg)
 {
 	struct gather *gather = ((struct seat *)arg)->gather;
+	CHECK(gather->num_missing > 0 && gather->num_missing <= gather->num);
 	if (--gather->num_missing > 0)
 		return;
 	gather->on_done(gather->arg, gather->slots, gather->num);
@@ -35,12 +36,12 @@ static void inspected_one(void *arg)
 	mem_free(gather);
 }
 
-void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_inspect_fn *look,
+void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size, gather_inspect_fn *inspect,
 	struct loop *reply_to, gather_done_fn *on_done, void *arg)
 {
-	CHECK(num > 0);
+	CHECK(num > 0 && slot_size > 0);
 	struct gather *gather = mem_zalloc(sizeof(struct gather) + num * sizeof(struct seat));
-	gather->look = look;
+	gather->inspect = inspect;
 	gather->on_done = on_done;
 	gather->arg = arg;
 	gather->num = gather->num_missing = num;

@@ -1,12 +1,14 @@
 #include "sidecar/worker/worker_listeners.h"
 
+#include "base/core/check.h"
 #include "base/net/fd.h"
 
-/* Linux hands the options of a listening socket on to what is accepted: system calls less for each. */
+/* On Linux an accepted socket inherits the options of its listener, which saves system calls per connection. */
 static enum err listen_at(struct worker_listeners *listeners, unsigned at, const char *ip, uint16_t port,
 	listener_accept_fn *on_accept, struct why *why)
 {
 	const struct worker_listeners_options *options = &listeners->options;
+	CHECK(at < NUM_WORKER_LISTENERS && listeners->all[at] == NULL);
 	struct addr addr = {.port = port};
 	_cleanup_fd_ int fd = -1;
 	struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
@@ -20,7 +22,8 @@ static enum err listen_at(struct worker_listeners *listeners, unsigned at, const
 	return ERR_NONE;
 }
 
-/* Outbound listens on loopback only: the rules turn the workload's connections there, and nobody else's. */
+/* The outbound listener is on loopback only: the interception rules redirect the workload's connections to it, and no
+ * other host can reach it. */
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why)
 {
@@ -56,6 +59,7 @@ static void pause_one(struct worker_listeners *listeners, unsigned at, bool paus
 
 void worker_listeners_pause(struct worker_listeners *listeners, enum worker_interface interface, bool pause)
 {
+	CHECK((unsigned)interface < NUM_WORKER_INTERFACES);
 	if (listeners->is_paused[interface] == pause)
 		return;
 	listeners->is_paused[interface] = pause;

@@ -8,7 +8,7 @@ struct worker_listeners_options {
 	uint16_t outbound, inbound_plain, tunnel;
 	bool ipv6;
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
-	listener_pause_fn *on_pause; /* a listener's own pauses and those of worker_listeners_pause(), one by one */
+	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;
 };
 
@@ -21,10 +21,11 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 	bool is_paused[NUM_WORKER_INTERFACES];
 };
 
-/* On failure what was opened stays until worker_listeners_done(). */
+/* On failure, listeners that were opened stay open until worker_listeners_done(). */
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
-uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners); /* out of descriptors, so far */
-/* No more connections through that door for now, in either family: new ones wait in the backlog. */
+uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners); /* for lack of descriptors, in total */
+/* Pauses or resumes accepting on that interface, in both address families. Paused: new connections wait in the backlog.
+ */
 void worker_listeners_pause(struct worker_listeners *listeners, enum worker_interface interface, bool pause);

@@ -1,21 +1,24 @@
 #include "sidecar/worker/worker_message.h"
 
+#include "base/core/check.h"
 #include "base/core/mem.h"
 
 static void on_deliver(struct loop_message *message)
 {
 	struct worker_message *for_worker = container_of(message, struct worker_message, message);
+	CHECK(for_worker->worker != NULL && for_worker->on_deliver != NULL);
 	for_worker->on_deliver(for_worker, for_worker->worker);
 }
 
 void worker_post(struct worker *worker, struct worker_message *message, worker_message_fn *deliver)
 {
+	CHECK(message->worker == NULL); /* a message is posted once */
 	message->worker = worker;
 	message->on_deliver = deliver;
 	loop_post(worker_loop(worker), &message->message, on_deliver);
 }
 
-/* A snapshot on its way: one referenced pointer, or a value. */
+/* A posted part of the worker snapshot: one referenced pointer, or a value. */
 struct snapshot_message {
 	struct worker_message message;
 	void *snapshot;
@@ -43,7 +46,7 @@ static void deliver_credentials(struct worker_message *message, struct worker *w
 	struct worker_snapshot *snapshot = worker_snapshot(worker);
 	struct credentials *old = snapshot->credentials;
 	snapshot->credentials = snapshot_take(message);
-	/* The old one goes last: never without credentials while there are some. */
+	/* The old credentials are released last, so that tunnels always have some. */
 	worker_credentials_changed(worker);
 	credentials_unref(old);
 }
@@ -133,7 +136,7 @@ void worker_drain(struct worker *worker)
 struct inspect_message {
 	struct worker_message message;
 	struct loop_message back;
-	worker_inspect_fn *look;
+	worker_inspect_fn *inspect;
 	struct loop *reply_to;
 	worker_inspected_fn *on_inspected;
 	void *arg;
@@ -141,24 +144,24 @@ struct inspect_message {
 
 static void deliver_back(struct loop_message *message)
 {
-	struct inspect_message *look = container_of(message, struct inspect_message, back);
-	look->on_inspected(look->arg);
-	mem_free(look);
+	struct inspect_message *inspection = container_of(message, struct inspect_message, back);
+	inspection->on_inspected(inspection->arg);
+	mem_free(inspection);
 }
 
 static void deliver_inspection(struct worker_message *message, struct worker *worker)
 {
-	struct inspect_message *look = container_of(message, struct inspect_message, message);
+	struct inspect_message *inspection = container_of(message, struct inspect_message, message);
 	struct worker_inside inside = worker_insides(worker);
-	look->look(look->arg, &inside);
-	loop_post(look->reply_to, &look->back, deliver_back);
+	inspection->inspect(inspection->arg, &inside);
+	loop_post(inspection->reply_to, &inspection->back, deliver_back);
 }
 
-void worker_inspect(struct worker *worker, worker_inspect_fn *look, struct loop *reply_to,
+void worker_inspect(struct worker *worker, worker_inspect_fn *inspect, struct loop *reply_to,
 	worker_inspected_fn *on_inspected, void *arg)
 {
 	struct inspect_message *message = mem_new(struct inspect_message);
-	message->look = look;
+	message->inspect = inspect;
 	message->reply_to = reply_to;
 	message->on_inspected = on_inspected;
 	message->arg = arg;

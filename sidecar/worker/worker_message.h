@@ -1,4 +1,4 @@
-/* Mail to a worker: what worker.h's setters send, and what they do on the worker's own thread. */
+/* Messages to a worker: what the setters of worker.h post, and what each message does on the worker's thread. */
 #pragma once
 
 #include "sidecar/worker/worker.h"
@@ -12,7 +12,7 @@ struct worker_message {
 };
 void worker_post(struct worker *worker, struct worker_message *message, worker_message_fn *on_deliver);
 
-/* The worker's insides, on its own thread. */
+/* The parts of a worker; only for its own thread. */
 struct loop *worker_loop(struct worker *worker);
 struct worker_snapshot *worker_snapshot(struct worker *worker);
 void worker_credentials_changed(struct worker *worker);

@@ -5,7 +5,7 @@
 #include "sidecar/report/pages.h"
 #include "sidecar/worker/worker_gather.h"
 
-enum { MAX_ROWS = 1000 }; /* a worker: a page of a hundred thousand rows helps nobody and costs the worker its time */
+enum { MAX_ROWS = 1000 }; /* per worker: a page of a hundred thousand rows is unreadable and delays the worker */
 
 /* --- /connections --- */
 
@@ -154,7 +154,7 @@ void worker_page_tunnels(
 
 /* --- totals --- */
 
-struct totals_asked {
+struct totals_request {
 	worker_totals_fn *on_totals;
 	void *arg;
 };
@@ -177,7 +177,7 @@ static void inspect_totals(void *slot, const struct worker_inside *inside)
 
 static void answer_totals(void *arg, void *slots, unsigned num)
 {
-	struct totals_asked *asked = arg;
+	struct totals_request *request = arg;
 	const struct worker_totals *of_workers = slots;
 	struct worker_totals all = {0};
 	for (unsigned i = 0; i < num; i++) {
@@ -190,14 +190,14 @@ static void answer_totals(void *arg, void *slots, unsigned num)
 		if (of_workers[i].oldest_identity_s > all.oldest_identity_s)
 			all.oldest_identity_s = of_workers[i].oldest_identity_s;
 	}
-	asked->on_totals(asked->arg, &all);
-	mem_free(asked);
+	request->on_totals(request->arg, &all);
+	mem_free(request);
 }
 
-void worker_ask_totals(
+void worker_gather_totals(
 	struct worker *const *workers, unsigned num, struct loop *reply_to, worker_totals_fn *on_totals, void *arg)
 {
-	struct totals_asked *asked = mem_new(struct totals_asked);
-	*asked = (struct totals_asked){.on_totals = on_totals, .arg = arg};
-	worker_gather(workers, num, sizeof(struct worker_totals), inspect_totals, reply_to, answer_totals, asked);
+	struct totals_request *request = mem_new(struct totals_request);
+	*request = (struct totals_request){.on_totals = on_totals, .arg = arg};
+	worker_gather(workers, num, sizeof(struct worker_totals), inspect_totals, reply_to, answer_totals, request);
 }

@@ -32,7 +32,7 @@ struct fixture {
 	char answer[8192];
 };
 
-static void on_ask(void *arg, const struct addr *destination)
+static void on_subscribe(void *arg, const struct addr *destination)
 {
 	(void)arg;
 	(void)destination;
@@ -76,7 +76,7 @@ static int set_up(void **state)
 		.server_context = fixture.server,
 		.budget = fixture.budget,
 		.clock = &clock_system,
-		.on_ask = on_ask,
+		.on_subscribe = on_subscribe,
 		.outbound_mode = OUTBOUND_AUTO,
 	};
 	assert_int_equal(worker_new(&options, &fixture.workers[0], NULL), ERR_NONE);
@@ -97,7 +97,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int dialled(const struct addr *at)
+static int dial(const struct addr *at)
 {
 	int fd = -1;
 	assert_int_equal(socket_connect(at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
@@ -107,9 +107,9 @@ static int dialled(const struct addr *at)
 }
 
 /* The page's JSON; a new reference. */
-static json_t *fetched(const char *path)
+static json_t *fetch(const char *path)
 {
-	_cleanup_fd_ int fd = dialled(&fixture.pages_at);
+	_cleanup_fd_ int fd = dial(&fixture.pages_at);
 	char text[128];
 	int len = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
 	assert_int_equal(write(fd, text, (size_t)len), len);
@@ -130,15 +130,15 @@ static json_int_t number(const json_t *object, const char *name)
 	return json_integer_value(json_object_get(object, name));
 }
 
-static void a_parked_connection_stands_on_the_page_with_its_step(void **state)
+static void the_page_shows_a_parked_connection_with_its_step(void **state)
 {
 	(void)state;
 	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = fixture.outbound};
-	_cleanup_fd_ int app = dialled(&at);
+	_cleanup_fd_ int app = dial(&at);
 	json_t *page = NULL;
 	for (unsigned i = 0; i < 1000 && (page == NULL || number(page, "total") == 0); i++) {
 		json_decref(page);
-		page = fetched("/connections");
+		page = fetch("/connections");
 	}
 	assert_int_equal(number(page, "total"), 1);
 	assert_int_equal(number(page, "shown"), 1);
@@ -150,10 +150,10 @@ static void a_parked_connection_stands_on_the_page_with_its_step(void **state)
 	json_decref(page);
 }
 
-static void without_tunnels_the_page_says_so(void **state)
+static void the_page_without_tunnels_has_an_empty_list(void **state)
 {
 	(void)state;
-	json_t *page = fetched("/tunnels");
+	json_t *page = fetch("/tunnels");
 	assert_int_equal(number(page, "total"), 0);
 	assert_int_equal(json_array_size(json_object_get(page, "tunnels")), 0);
 	json_decref(page);
@@ -165,11 +165,11 @@ static void note_totals(void *arg, const struct worker_totals *totals)
 	*(bool *)arg = true;
 }
 
-static void totals_come_back_on_the_loop_that_asked(void **state)
+static void totals_are_reported_on_the_loop_given(void **state)
 {
 	(void)state;
 	bool has_come = false;
-	worker_ask_totals(fixture.workers, 1, fixture.loop, note_totals, &has_come);
+	worker_gather_totals(fixture.workers, 1, fixture.loop, note_totals, &has_come);
 	while (!has_come)
 		loop_run_once(fixture.loop, true);
 }
@@ -178,9 +178,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_parked_connection_stands_on_the_page_with_its_step),
-		TEST(without_tunnels_the_page_says_so),
-		TEST(totals_come_back_on_the_loop_that_asked),
+		TEST(the_page_shows_a_parked_connection_with_its_step),
+		TEST(the_page_without_tunnels_has_an_empty_list),
+		TEST(totals_are_reported_on_the_loop_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@
 
 enum { NUM_WORKERS = 2, MAX_CONNECTIONS = 2 };
 
-static atomic_bool is_redirected; /* every connection wanted to go to 10.0.0.1:80 */
+static atomic_bool is_redirected; /* every connection has the original destination 10.0.0.1:80 */
 
 enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out);
 enum err __wrap_original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
@@ -58,7 +58,7 @@ static void on_paused(void *arg, bool paused)
 		fixture->num_resumes++;
 }
 
-static void on_ask(void *arg, const struct addr *destination)
+static void on_subscribe(void *arg, const struct addr *destination)
 {
 	(void)arg;
 	(void)destination;
@@ -91,7 +91,7 @@ static int set_up(void **state)
 		.outbound_mode = OUTBOUND_AUTO,
 		.conn_observer = {.on_end = on_end, .arg = &fixture},
 		.on_paused = on_paused,
-		.on_ask = on_ask,
+		.on_subscribe = on_subscribe,
 		.arg = &fixture,
 	};
 	*state = &fixture;
@@ -114,7 +114,7 @@ static int tear_down(void **state)
 	for (unsigned i = 0; i < NUM_WORKERS; i++)
 		if (fixture->workers[i] != NULL)
 			worker_free(fixture->workers[i]);
-	loop_run_once(fixture->loop, false); /* what they still had to say to us */
+	loop_run_once(fixture->loop, false); /* handles their last messages */
 	flow_control_memory_free(fixture->budget);
 	tls_context_free(fixture->client);
 	tls_context_free(fixture->server);
@@ -122,7 +122,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int dialled(uint16_t port)
+static int dial(uint16_t port)
 {
 	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
 	int fd = -1;
@@ -138,13 +138,13 @@ static bool is_ended_within(int fd, int ms)
 	return poll(&readable, 1, ms) == 1;
 }
 
-/* Another thread does it; it has a while. */
+/* Another thread makes the condition true, within 5 seconds. */
 #define EVENTUALLY(condition)                                                                                          \
 	for (unsigned i_ = 0; i_ < 5000 && !(condition); i_++)                                                         \
 		(void)poll(NULL, 0, 1);                                                                                \
 	assert_true(condition)
 
-static void look(void *slot, const struct worker_inside *inside)
+static void inspect(void *slot, const struct worker_inside *inside)
 {
 	*(size_t *)slot = conn_table_num(inside->conns);
 }
@@ -162,7 +162,7 @@ static void on_inspected(void *arg, void *slots, unsigned num)
 static void gather(struct fixture *fixture, unsigned num)
 {
 	fixture->num_inspected = 0;
-	worker_gather(fixture->workers, num, sizeof(size_t), look, fixture->loop, on_inspected, fixture);
+	worker_gather(fixture->workers, num, sizeof(size_t), inspect, fixture->loop, on_inspected, fixture);
 	while (fixture->num_inspected == 0)
 		loop_run_once(fixture->loop, true);
 }
@@ -172,7 +172,7 @@ static void D33_a_direct_connection_is_reset_on_the_workers_own_thread(void **st
 	struct fixture *fixture = *state;
 	worker_make(fixture, 0);
 	worker_start(fixture->workers[0]);
-	_cleanup_fd_ int fd = dialled(fixture->options.ports.outbound);
+	_cleanup_fd_ int fd = dial(fixture->options.ports.outbound);
 	assert_true(is_ended_within(fd, 5000));
 	char byte;
 	assert_true(read(fd, &byte, 1) < 0 && errno == ECONNRESET);
@@ -180,7 +180,7 @@ static void D33_a_direct_connection_is_reset_on_the_workers_own_thread(void **st
 	assert_int_equal(fixture->reason, CLOSE_NO_ORIGINAL_DST);
 }
 
-static void at_the_limit_callers_wait_in_the_backlog_and_are_taken_when_there_is_room(void **state)
+static void callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_there_is_room(void **state)
 {
 	struct fixture *fixture = *state;
 	is_redirected = true;
@@ -188,14 +188,15 @@ static void at_the_limit_callers_wait_in_the_backlog_and_are_taken_when_there_is
 	worker_start(fixture->workers[0]);
 	int fds[MAX_CONNECTIONS]; /* parked: no networks have arrived */
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
-		fds[i] = dialled(fixture->options.ports.outbound);
+		fds[i] = dial(fixture->options.ports.outbound);
 	EVENTUALLY(fixture->num_pauses == 2); /* outbound and plain inbound */
-	_cleanup_fd_ int waiting = dialled(fixture->options.ports.outbound);
+	_cleanup_fd_ int waiting = dial(fixture->options.ports.outbound);
 	assert_false(is_ended_within(waiting, 50));
 	gather(fixture, 1);
 	assert_int_equal(fixture->num_conns, MAX_CONNECTIONS);
 	assert_int_equal(fixture->num_ended, 0);
-	struct mesh_networks *networks = mesh_networks_new(0, 0, 1); /* all is required: the parked are refused */
+	struct mesh_networks *networks =
+		mesh_networks_new(0, 0, 1); /* requires mTLS everywhere: parked connections are refused */
 	assert_int_equal(network_parse(span_of_str("10.0.0.0/8"), &networks->required[0]), ERR_NONE);
 	worker_set_networks(fixture->workers[0], networks);
 	mesh_networks_unref(networks);
@@ -216,7 +217,7 @@ static unsigned num_fds(void)
 	return num;
 }
 
-static void mail_that_a_worker_never_read_is_not_lost_with_it(void **state)
+static void messages_that_a_worker_did_not_run_are_run_when_it_is_freed(void **state)
 {
 	struct fixture *fixture = *state;
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", time(NULL));
@@ -229,14 +230,14 @@ static void mail_that_a_worker_never_read_is_not_lost_with_it(void **state)
 	worker_set_credentials(fixture->workers[0], NULL);
 	worker_put_answer(fixture->workers[0], answer);
 	worker_drain(fixture->workers[0]);
-	worker_gather(fixture->workers, 1, sizeof(size_t), look, fixture->loop, on_inspected, fixture);
+	worker_gather(fixture->workers, 1, sizeof(size_t), inspect, fixture->loop, on_inspected, fixture);
 	worker_free(TAKE_PTR(fixture->workers[0]));
 	while (fixture->num_inspected == 0)
 		loop_run_once(fixture->loop, true);
 	assert_int_equal(fixture->num_inspected, 1);
 }
 
-static void tunnels_are_handed_to_siblings_and_none_leaks_at_the_end(void **state)
+static void tunnels_go_to_siblings_in_turn_and_no_descriptor_leaks(void **state)
 {
 	struct fixture *fixture = *state;
 	unsigned before = num_fds();
@@ -248,13 +249,13 @@ static void tunnels_are_handed_to_siblings_and_none_leaks_at_the_end(void **stat
 	worker_start(fixture->workers[1]);
 	int fds[16];
 	for (unsigned i = 0; i < 16; i++)
-		fds[i] = dialled(fixture->options.ports.tunnel); /* without an identity they are reset */
+		fds[i] = dial(fixture->options.ports.tunnel); /* without an identity they are reset */
 	for (unsigned i = 0; i < 16; i++) {
 		assert_true(is_ended_within(fds[i], 5000));
 		fd_close(fds[i]);
 	}
 	for (unsigned i = 0; i < 16; i++)
-		fds[i] = dialled(fixture->options.ports.tunnel); /* some are message when the workers stop */
+		fds[i] = dial(fixture->options.ports.tunnel); /* some are still posted messages when the workers stop */
 	worker_stop(fixture->workers[0]);
 	worker_stop(fixture->workers[1]);
 	worker_free(TAKE_PTR(fixture->workers[0]));
@@ -264,7 +265,7 @@ static void tunnels_are_handed_to_siblings_and_none_leaks_at_the_end(void **stat
 	assert_int_equal(num_fds(), before);
 }
 
-static void a_port_that_is_taken_is_told_and_nothing_stays_open(void **state)
+static void a_port_in_use_is_reported_and_no_descriptor_stays_open(void **state)
 {
 	struct fixture *fixture = *state;
 	struct addr at;
@@ -284,10 +285,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(D33_a_direct_connection_is_reset_on_the_workers_own_thread),
-		TEST(at_the_limit_callers_wait_in_the_backlog_and_are_taken_when_there_is_room),
-		TEST(mail_that_a_worker_never_read_is_not_lost_with_it),
-		TEST(tunnels_are_handed_to_siblings_and_none_leaks_at_the_end),
-		TEST(a_port_that_is_taken_is_told_and_nothing_stays_open),
+		TEST(callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_there_is_room),
+		TEST(messages_that_a_worker_did_not_run_are_run_when_it_is_freed),
+		TEST(tunnels_go_to_siblings_in_turn_and_no_descriptor_leaks),
+		TEST(a_port_in_use_is_reported_and_no_descriptor_stays_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
