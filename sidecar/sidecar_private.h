@@ -85,7 +85,7 @@ void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
 void sidecar_learn_free(struct sidecar *sidecar);
 void sidecar_subscribe(void *arg, const struct addr *destination); /* on a worker's thread */
-void sidecar_minimum_changed(struct sidecar *sidecar);         /* config has a new one */
+void sidecar_minimum_changed(struct sidecar *sidecar);             /* config has a new one */
 
 /* sidecar_families.c */
 void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks *networks);
