@@ -20,14 +20,14 @@ static enum close_reason reason_of_tls(const struct stream_result *result)
 {
 	if (result->failed_by_peer)
 		return CLOSE_REFUSED_BY_PEER;
-	if (result->why.err == ERR_WRONG_PEER)
+	if (result->detail.err == ERR_WRONG_PEER)
 		return CLOSE_WRONG_PEER;
-	if (result->why.err == ERR_TIMEOUT)
+	if (result->detail.err == ERR_TIMEOUT)
 		return CLOSE_TLS_TIMEOUT;
-	if (result->why.err == ERR_EXPIRED || result->why.err == ERR_NOT_YET_VALID)
+	if (result->detail.err == ERR_EXPIRED || result->detail.err == ERR_NOT_YET_VALID)
 		return CLOSE_PEER_EXPIRED;
-	bool untrusted = result->why.err == ERR_UNTRUSTED || result->why.err == ERR_NO_BUNDLE ||
-			 result->why.err == ERR_REVOKED || result->why.err == ERR_NOT_SVID;
+	bool untrusted = result->detail.err == ERR_UNTRUSTED || result->detail.err == ERR_NO_BUNDLE ||
+			 result->detail.err == ERR_REVOKED || result->detail.err == ERR_NOT_SVID;
 	return untrusted ? CLOSE_PEER_UNTRUSTED : CLOSE_TLS_FAILED;
 }
 
@@ -42,10 +42,10 @@ static enum close_reason reason_of(const struct stream_result *result)
 			       ? reported
 			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
-		return result->why.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
-		       : result->why.err == ERR_NO_PORT ? CLOSE_PORTS_EXHAUSTED
-		       : result->why.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
-							: CLOSE_CONNECT_FAILED;
+		return result->detail.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+		       : result->detail.err == ERR_NO_PORT ? CLOSE_PORTS_EXHAUSTED
+		       : result->detail.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
+							   : CLOSE_CONNECT_FAILED;
 	case STREAM_TLS_FAILED:
 		return reason_of_tls(result);
 	case STREAM_BROKEN:
@@ -111,7 +111,7 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	conn->is_undelivered = result->is_undelivered && blames_endpoint(result, conn->open_reason);
 	record_outcome(conn, result);
 	if (leg == NULL)
-		*conn_why(conn) = result->why;
+		*conn_why(conn) = result->detail;
 	else
 		store_peer(conn, leg);
 	conn_wake(conn);

@@ -57,7 +57,7 @@ void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum 
 	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
 	struct stream_result result = {
 		.verdict = verdict, .failed_by_peer = by_peer, .is_undelivered = verdict != STREAM_BROKEN};
-	(void)why_set(&result.why, err, "an endpoint", "check the endpoint", "no endpoint answers");
+	(void)why_set(&result.detail, err, "an endpoint", "check the endpoint", "no endpoint answers");
 	attempt->request.on_result(attempt->request.arg, NULL, &result);
 }
 
@@ -66,7 +66,7 @@ void test_pool_refuse(struct tunnel_pool *pool, unsigned status, const char *rea
 	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
 	struct stream_result result = {.verdict = STREAM_REFUSED, .status = status, .is_undelivered = true};
 	snprintf(result.reason, sizeof(result.reason), "%s", reason);
-	(void)why_set(&result.why, ERR_REFUSED, "an endpoint", "check the endpoint", "%s", reason);
+	(void)why_set(&result.detail, ERR_REFUSED, "an endpoint", "check the endpoint", "%s", reason);
 	attempt->request.on_result(attempt->request.arg, NULL, &result);
 }
 

@@ -76,7 +76,7 @@ void leg_put_back(struct leg *leg, struct span bytes)
 		return;
 	CHECK(buf_len(&leg->buffered) == 0); /* a pull takes what is kept before anything else */
 	CHECK(buf_append(&leg->buffered, bytes) == ERR_NONE);
-	leg->in_ended = false; /* a socket tells its end again */
+	leg->in_ended = false; /* a socket reports its end again */
 }
 
 void leg_count(struct leg *leg, size_t len)

@@ -52,7 +52,7 @@ struct fixture {
 	int far;
 	struct sink sink;
 	unsigned readable, writable, ended, reset;
-	enum err why;
+	enum err err;
 };
 
 static void on_readable(struct leg *leg)
@@ -74,7 +74,7 @@ static void on_reset(struct leg *leg, const struct why *why)
 {
 	struct fixture *fixture = leg->owner;
 	fixture->reset++;
-	fixture->why = why->err;
+	fixture->err = why->err;
 }
 
 static const struct leg_listener listener = {on_readable, on_writable, on_ended, on_reset};
@@ -118,7 +118,7 @@ static enum io_result pull(struct fixture *fixture, char *to, size_t cap, size_t
 	return fixture->leg->ops->pull(fixture->leg, (uint8_t *)to, cap, out_len);
 }
 
-static void tells_once_that_bytes_wait_until_they_are_read(void **state)
+static void reports_once_that_bytes_wait_until_they_are_read(void **state)
 {
 	struct fixture *fixture = *state;
 	assert_int_equal(send(fixture->far, "abc", 3, 0), 3);
@@ -135,7 +135,7 @@ static void tells_once_that_bytes_wait_until_they_are_read(void **state)
 	assert_int_equal(fixture->readable, 2);
 }
 
-static void tells_the_end_and_closes_its_own_side_apart(void **state)
+static void reports_the_end_and_closes_its_own_side_separately(void **state)
 {
 	struct fixture *fixture = *state;
 	char bytes[8];
@@ -152,7 +152,7 @@ static void tells_the_end_and_closes_its_own_side_apart(void **state)
 	assert_int_equal(fixture->reset, 0);
 }
 
-static void tells_a_reset_as_a_reset(void **state)
+static void reports_a_reset_as_a_reset(void **state)
 {
 	struct fixture *fixture = *state;
 	char bytes[8];
@@ -162,10 +162,10 @@ static void tells_a_reset_as_a_reset(void **state)
 	assert_int_equal(fixture->readable, 1);
 	assert_int_equal(pull(fixture, bytes, sizeof(bytes), &len), IO_FAILED);
 	assert_int_equal(fixture->reset, 1);
-	assert_int_equal(fixture->why, ERR_RESET);
+	assert_int_equal(fixture->err, ERR_RESET);
 }
 
-static void tells_when_a_full_socket_takes_bytes_again(void **state)
+static void reports_when_a_full_socket_takes_bytes_again(void **state)
 {
 	struct fixture *fixture = *state;
 	static const uint8_t block[65536];
@@ -198,12 +198,12 @@ static struct leg *leg_of_new_pair(struct fixture *fixture, int *out_far)
 	return leg_new_plain(fixture->loop, pair.near);
 }
 
-static void finding_p15_ends_with_fin_only_where_the_end_was_told(void **state)
+static void finding_p15_ends_with_fin_only_where_the_end_was_forwarded(void **state)
 {
 	struct fixture *fixture = *state;
 	char byte;
 	_cleanup_fd_ int freed, reset;
-	fixture->leg->in_ended = true; /* so that telling the end is left to close() */
+	fixture->leg->in_ended = true; /* so that reporting the end is left to close() */
 	fixture->sink.leg.out_ended = true;
 	fixture->leg->ops->push_end(fixture->leg);
 	leg_free(TAKE_PTR(fixture->leg));
@@ -328,10 +328,10 @@ static void finding_l3_a_reset_is_noticed_while_nothing_is_read(void **state)
 	assert_int_equal(fixture->reset, 0);
 	tcp_abort(TAKE_FD(fixture->far));
 	run(fixture);
-	assert_int_equal(fixture->reset, 0); /* no event tells of it */
+	assert_int_equal(fixture->reset, 0); /* no event reports it */
 	look(fixture);
 	assert_int_equal(fixture->reset, 1);
-	assert_int_equal(fixture->why, ERR_RESET);
+	assert_int_equal(fixture->err, ERR_RESET);
 }
 
 static void finding_l3_an_end_or_a_reset_after_it_loses_nothing_that_waits(void **state)
@@ -426,11 +426,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LEG_TEST(a_connected_leg_sets_options_with_the_bytes_that_need_them),
 		LEG_TEST(a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_of_them),
-		LEG_TEST(tells_once_that_bytes_wait_until_they_are_read),
-		LEG_TEST(tells_the_end_and_closes_its_own_side_apart),
-		LEG_TEST(tells_a_reset_as_a_reset),
-		LEG_TEST(tells_when_a_full_socket_takes_bytes_again),
-		LEG_TEST(finding_p15_ends_with_fin_only_where_the_end_was_told),
+		LEG_TEST(reports_once_that_bytes_wait_until_they_are_read),
+		LEG_TEST(reports_the_end_and_closes_its_own_side_separately),
+		LEG_TEST(reports_a_reset_as_a_reset),
+		LEG_TEST(reports_when_a_full_socket_takes_bytes_again),
+		LEG_TEST(finding_p15_ends_with_fin_only_where_the_end_was_forwarded),
 		LEG_TEST(
 			finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_was_sent_before_an_orderly_end),
 		LEG_TEST(finding_l3_a_reset_is_noticed_while_nothing_is_read),

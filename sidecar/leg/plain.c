@@ -1,6 +1,6 @@
-/* A socket as a leg. Its watcher is level-triggered, so it watches for reading only while somebody will read: an event
- * stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call. What it
- * then does not see, a look sees a second later: a reset, and a peer that acknowledges nothing.
+/* A socket as a leg. Its watcher is level-triggered, so it watches for reading only while the other side will read: an
+ * event stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call.
+ * What it then does not see, an inspection finds a second later: a reset, and a peer that acknowledges nothing.
  *
  * The socket resets when it is closed, from its birth on: when this process is killed, its application must not take
  * half an answer for a whole one. That is taken off only before an orderly close. */
@@ -21,7 +21,7 @@ struct plain_leg {
 	bool is_left : 1; /* its other end ended, then reset: what it sent is whole, nothing more can be sent to it */
 	bool needs_nodelay : 1, needs_limit : 1; /* of a socket that was connected: not set yet */
 	bool is_near : 1;
-	uint64_t unacked_since_ms; /* a look found bytes that nothing acknowledged; 0: none */
+	uint64_t unacked_since_ms; /* an inspection found bytes that nothing acknowledged; 0: none */
 };
 
 enum {
@@ -66,7 +66,7 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	struct leg *leg = &plain->leg;
 	ready &= plain->interest;
 	set_interest(plain, plain->interest & ~ready);
-	if (leg->listener == NULL) /* between two owners: whoever joins it next watches again */
+	if (leg->listener == NULL) /* between two owners: the next one watches again */
 		return;
 	/* One event may end it all, but never frees the leg: its owner does that from a task. */
 	if ((ready & LOOP_READ) != 0) {
@@ -163,11 +163,11 @@ static void plain_push_end(struct leg *leg)
 	if (leg->out_ended)
 		return;
 	leg->out_ended = true;
-	/* Where the other direction is over too, the close that follows in this round says it as well. */
+	/* Where the other direction is over too, the close that follows in this round ends it as well. */
 	bool is_over = leg->in_ended && leg->other != NULL && leg->other->out_ended;
 	if (!is_over)
 		(void)shutdown(
-			plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading will tell */
+			plain_of(leg)->fd, SHUT_WR); /* fails only where it is reset already; reading reports it */
 	leg->listener->on_ended(leg);
 }
 
@@ -177,14 +177,14 @@ static void plain_consumed(struct leg *leg, size_t len)
 	(void)len;
 }
 
-/* --- what no event tells of --- */
+/* --- what no event reports --- */
 
 static bool is_standing_still(const struct leg *leg, uint64_t now_ms)
 {
 	return leg->other != NULL && now_ms - leg->other->active_ms >= LEFT_MS;
 }
 
-/* Epoll would tell of a reset at any time, but libev takes a descriptor without an interest out of it, and to keep it
+/* Epoll would report a reset at any time, but libev takes a descriptor without an interest out of it, and to keep it
  * there would cost a system call at every pause of every transfer. */
 static void check_for_reset(struct plain_leg *plain, uint64_t now_ms)
 {

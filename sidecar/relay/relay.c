@@ -16,7 +16,7 @@ struct relay {
 	uint64_t idle_ms;
 	struct loop_timer idle;
 	struct loop_task ending;
-	struct why *why; /* made when there is something to explain */
+	struct why *detail; /* made when there is something to explain */
 	enum relay_end end;
 	bool has_ended;
 };
@@ -24,11 +24,11 @@ _Static_assert(sizeof(struct relay) <= 176, "what an idle connection costs is a 
 
 /* --- the end --- */
 
-static void tell_end(struct loop_task *task)
+static void report_end(struct loop_task *task)
 {
 	struct relay *relay = container_of(task, struct relay, ending);
 	static const struct why nothing;
-	relay->on_end(relay->arg, relay->end, relay->why == NULL ? &nothing : relay->why); /* frees the relay */
+	relay->on_end(relay->arg, relay->end, relay->detail == NULL ? &nothing : relay->detail); /* frees the relay */
 }
 
 static void end_as(struct relay *relay, enum relay_end end, const struct why *why)
@@ -38,9 +38,9 @@ static void end_as(struct relay *relay, enum relay_end end, const struct why *wh
 	relay->has_ended = true;
 	relay->end = end;
 	if (why != NULL && why->err != ERR_NONE)
-		relay->why = mem_dup(why, sizeof(*why));
+		relay->detail = mem_dup(why, sizeof(*why));
 	loop_timer_stop(&relay->idle);
-	loop_task_post(relay->loop, &relay->ending, tell_end);
+	loop_task_post(relay->loop, &relay->ending, report_end);
 }
 
 static void end_if_done(struct relay *relay)
@@ -52,10 +52,10 @@ static void end_if_done(struct relay *relay)
 /* A side that resets stands in the reason. */
 static void end_as_unresponsive(struct relay *relay, bool downstream, const struct why *why)
 {
-	struct why told = {0};
+	struct why named = {0};
 	const char *side = downstream ? "the side that called" : "the side that was called";
-	why_set(&told, why->err, why->expected, why->fix, "%s: %s", side, why->got);
-	end_as(relay, RELAY_UNRESPONSIVE, &told);
+	why_set(&named, why->err, why->expected, why->fix, "%s: %s", side, why->got);
+	end_as(relay, RELAY_UNRESPONSIVE, &named);
 }
 
 static void end_by_loss(struct relay *relay, struct leg *lost, const struct why *why)
@@ -72,7 +72,7 @@ static void end_by_loss(struct relay *relay, struct leg *lost, const struct why 
 	else
 		end_as(relay, end, why);
 	leg_reset(downstream ? relay->upstream : relay->downstream);
-	leg_reset(lost); /* so that its descriptor, too, never says an orderly end */
+	leg_reset(lost); /* so that its descriptor, too, never ends in order */
 }
 
 /* --- bytes --- */
@@ -150,7 +150,7 @@ static void on_idle_deadline(struct loop_timer *timer)
 
 /* --- the relay --- */
 
-/* A socket's watcher tells by itself; a stream may hold bytes, or its end, from before. */
+/* A socket's watcher reports by itself; a stream may hold bytes, or its end, from before. */
 static bool needs_start(const struct leg *leg)
 {
 	return leg->ops->push == NULL || leg->is_reset || buf_len(&leg->buffered) > 0;
@@ -216,6 +216,6 @@ void relay_free(struct relay *relay)
 	loop_timer_stop(&relay->idle);
 	leg_free(relay->downstream);
 	leg_free(relay->upstream);
-	mem_free(relay->why);
+	mem_free(relay->detail);
 	mem_free(relay);
 }

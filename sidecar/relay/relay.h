@@ -11,7 +11,7 @@ enum relay_end {
 	RELAY_RESET_UPSTREAM,   /* the side we called reset */
 	RELAY_LIMIT,            /* the memory budget took this one's window */
 	RELAY_WITHDRAWN,        /* one side's identity was withdrawn */
-	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` says which */
+	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` names it */
 };
 
 struct relay_counts { /* bytes that were handed on */
@@ -31,7 +31,7 @@ struct relay_options {
 };
 struct relay *relay_start(const struct relay_options *options);
 struct leg_inspection;
-/* About once per second: notices what no event tells of. */
+/* About once per second: notices what no event reports. */
 void relay_inspect(struct relay *relay, const struct leg_inspection *inspection);
 struct relay_counts relay_counts(const struct relay *relay);
 void relay_cut(

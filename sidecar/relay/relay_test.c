@@ -22,7 +22,7 @@ struct fixture {
 	enum relay_end end;
 	char got[256];
 	struct leg *upstream; /* the relay's */
-	enum err why;
+	enum err err;
 	struct relay_counts counts;
 };
 
@@ -31,7 +31,7 @@ static void on_end(void *arg, enum relay_end end, const struct why *why)
 	struct fixture *fixture = arg;
 	fixture->has_ended = true;
 	fixture->end = end;
-	fixture->why = why->err;
+	fixture->err = why->err;
 	memcpy(fixture->got, why->got, sizeof(fixture->got));
 	fixture->counts = relay_counts(fixture->relay);
 	relay_free(TAKE_PTR(fixture->relay));
@@ -127,13 +127,13 @@ static void hands_a_reset_on_as_a_reset(void **state)
 	tcp_abort(TAKE_FD(fixture->app));
 	run_until_end(fixture);
 	assert_int_equal(fixture->end, RELAY_RESET_DOWNSTREAM);
-	assert_int_equal(fixture->why, ERR_RESET);
+	assert_int_equal(fixture->err, ERR_RESET);
 	usleep(1000);
 	assert_int_equal(recv(fixture->far, got, sizeof(got), 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 }
 
-static void tells_which_side_reset(void **state)
+static void reports_which_side_reset(void **state)
 {
 	struct fixture *fixture = *state;
 	tcp_abort(TAKE_FD(fixture->far));
@@ -141,7 +141,7 @@ static void tells_which_side_reset(void **state)
 	assert_int_equal(fixture->end, RELAY_RESET_UPSTREAM);
 }
 
-static void finding_p4_tells_which_side_answers_no_more(void **state)
+static void finding_p4_reports_which_side_answers_no_more(void **state)
 {
 	static const struct why silence = {.err = ERR_TIMEOUT, .got = "silence"};
 	struct fixture *fixture = *state;
@@ -222,7 +222,8 @@ static void cuts_both_sides_with_a_reset(void **state)
 static void does_not_spin_while_nothing_can_be_moved(void **state)
 {
 	struct fixture *fixture = *state;
-	/* Ended on one side and silent on the other: the level-triggered end must not call anybody again and again. */
+	/* Ended on one side and silent on the other: the level-triggered end must not call the listener again and
+	 * again. */
 	assert_int_equal(shutdown(fixture->app, SHUT_WR), 0);
 	run(fixture, 10);
 	assert_int_equal(send(fixture->far, "x", 1, 0), 1);
@@ -239,8 +240,8 @@ int main(void)
 		RELAY_TEST(moves_bytes_both_ways_and_counts_them),
 		RELAY_TEST(keeps_the_other_direction_open_after_a_half_close),
 		RELAY_TEST(hands_a_reset_on_as_a_reset),
-		RELAY_TEST(tells_which_side_reset),
-		RELAY_TEST(finding_p4_tells_which_side_answers_no_more),
+		RELAY_TEST(reports_which_side_reset),
+		RELAY_TEST(finding_p4_reports_which_side_answers_no_more),
 		RELAY_TEST(stops_reading_from_one_side_while_the_other_does_not_read),
 		RELAY_TEST(ends_a_connection_that_is_silent_for_too_long),
 		RELAY_TEST(cuts_both_sides_with_a_reset),

@@ -89,7 +89,7 @@ static enum err judge(const struct tunnel *tunnel, bool has_new_anchors, struct 
 void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors)
 {
 	struct why why = {0};
-	if (tunnel->state == TUNNEL_GONE || judge(tunnel, has_new_anchors, &why) == ERR_NONE)
+	if (tunnel->state == TUNNEL_CLOSED || judge(tunnel, has_new_anchors, &why) == ERR_NONE)
 		return;
 	tunnel->is_withdrawn = true;
 	tunnel_lost(tunnel, &why);

@@ -36,7 +36,7 @@ static void reads_back_what_it_writes_for_both_families(void **state)
 	}
 }
 
-static void says_nothing_of_a_source_it_does_not_know(void **state)
+static void sends_no_source_that_is_unknown(void **state)
 {
 	(void)state;
 	struct connect_request request = {.authority = addr_of("192.0.2.1:80")}, parsed;
@@ -124,7 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_back_what_it_writes_for_both_families),
-		cmocka_unit_test(says_nothing_of_a_source_it_does_not_know),
+		cmocka_unit_test(sends_no_source_that_is_unknown),
 		cmocka_unit_test(unwraps_a_v4_mapped_authority_so_that_no_check_is_dodged),
 		cmocka_unit_test(T2_refuses_what_is_no_plain_connect),
 		cmocka_unit_test(takes_a_strange_forwarded_for_absent),

@@ -4,9 +4,9 @@
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
-	HOG_INTERVAL_MS = 100,
-	HOG_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
-	HOG_REMEMBERED_MS = 500,
+	BULK_INTERVAL_MS = 100,
+	BULK_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
+	BULK_REMEMBERED_MS = 500,
 	UNWANTED_MS = 5000,       /* for the app to read what came, and to notice the end */
 	UNWANTED_TURNS = 4,       /* then others have their turn */
 	UNWANTED_LEN = 16 * 1024, /* a turn */
@@ -91,7 +91,7 @@ void stream_release(struct stream *stream)
 		stream_reset(stream, H2_CANCEL);
 }
 
-/* NULL: nothing is to be said to HTTP/2 any more. */
+/* NULL: HTTP/2 is done with it. */
 static struct h2_session *h2_of(const struct stream *stream)
 {
 	return stream->tunnel == NULL || stream->is_closed ? NULL : stream->tunnel->h2;
@@ -109,8 +109,8 @@ void stream_limit(struct stream *stream)
 	static const struct why why = {
 		.err = ERR_LIMIT,
 		.expected = "a reader that keeps up, or memory to spare for it",
-		.got = "bytes that were not read for long, while the budget for windows is used up",
-		.fix = "look at the side that does not read; raise limits.flow_control_memory",
+		.got = "bytes that were not read for long, while the flow-control memory limit is reached",
+		.fix = "look at the side that does not read; raise the flow-control memory limit",
 	};
 	stream->leg.hit_limit = true;
 	if (h2_of(stream) != NULL)
@@ -123,13 +123,13 @@ void stream_limit(struct stream *stream)
 static void note_moved(struct stream *stream, size_t len)
 {
 	uint64_t now_ms = loop_now_ms(stream->leg.loop);
-	if ((uint32_t)now_ms - stream->moved_since_ms > HOG_INTERVAL_MS) {
+	if ((uint32_t)now_ms - stream->moved_since_ms > BULK_INTERVAL_MS) {
 		stream->moved_since_ms = (uint32_t)now_ms;
 		stream->moved = 0;
 	}
 	stream->moved += (uint32_t)len;
-	if (stream->moved >= HOG_BYTES)
-		stream->tunnel->busy_until_ms = now_ms + HOG_REMEMBERED_MS;
+	if (stream->moved >= BULK_BYTES)
+		stream->tunnel->busy_until_ms = now_ms + BULK_REMEMBERED_MS;
 }
 
 enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap, size_t *out_len)
@@ -203,7 +203,7 @@ static void grow_window(struct stream *stream, size_t len, bool keeps_up)
 	case WINDOW_GROWN:
 		widen(stream, size);
 		break;
-	case WINDOW_OVER_BUDGET:
+	case WINDOW_OVER_LIMIT:
 		tunnel_set_shed(tunnel->set);
 		break;
 	}
@@ -352,7 +352,7 @@ static void stream_leg_consumed(struct leg *leg, size_t len)
 
 static void stream_leg_watch(struct leg *leg)
 {
-	(void)leg; /* HTTP/2 tells by itself */
+	(void)leg; /* HTTP/2 reports by itself */
 }
 
 static void stream_leg_reset(struct leg *leg)

@@ -1,4 +1,4 @@
-/* A stream of a tunnel as a leg. Inside this folder only. It lives while HTTP/2 knows it or somebody holds it. */
+/* A stream of a tunnel as a leg. Inside this folder only. It lives while HTTP/2 knows it or it has an owner. */
 #pragma once
 
 #include "base/h2/h2_session.h"
@@ -16,7 +16,7 @@ struct stream {
 	struct stream *next, **prev;
 	struct stream *next_answered; /* a refused one, on its way out */
 	int32_t id;
-	bool is_closed;    /* HTTP/2's last word was said */
+	bool is_closed;    /* HTTP/2 has closed it */
 	bool is_held;      /* a leg, or something that will be one */
 	bool end_received; /* END_STREAM; `buffered` may still hold bytes */
 	bool is_refused;   /* answered with something else than 200: what it sends is dropped */
@@ -26,16 +26,16 @@ struct stream {
 	struct window window;
 	struct flow_control_memory *budget; /* that window is charged to */
 	uint64_t unread_since_ms;           /* while `buffered` holds bytes */
-	uint32_t moved;                     /* since moved_since_ms: does it hog the tunnel? */
-	uint32_t moved_since_ms;            /* the low bits: only short intervals are told apart */
+	uint32_t moved;                     /* since moved_since_ms: is it bulk? */
+	uint32_t moved_since_ms;            /* the low bits: only short intervals are distinguished */
 };
 
 struct stream *stream_new(struct tunnel *tunnel); /* held by the caller; id to be set */
-void stream_release(struct stream *stream);       /* no longer held: cancelled unless it has ended */
+void stream_release(struct stream *stream);       /* no longer held: canceled unless it has ended */
 void stream_discard(struct stream *stream);       /* HTTP/2 never knew it */
 void stream_reset(struct stream *stream, uint32_t error);
 void stream_cut(struct stream *stream, const struct why *why); /* its tunnel is lost */
-void stream_limit(struct stream *stream);                      /* reset for the memory budget's sake */
+void stream_limit(struct stream *stream);                      /* reset because of the memory limit */
 struct stream *stream_of_leg(struct leg *leg);
 
 /* HTTP/2's side */

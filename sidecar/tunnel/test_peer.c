@@ -154,7 +154,7 @@ static void lose(struct peer *peer)
 {
 	peer->is_lost = true;
 	if (tls_session_why(peer->tls) != NULL)
-		peer->why = *tls_session_why(peer->tls);
+		peer->detail = *tls_session_why(peer->tls);
 }
 
 static void receive(struct peer *peer)
@@ -167,7 +167,7 @@ static void receive(struct peer *peer)
 			lose(peer);
 		if (result != IO_DONE)
 			return;
-		if (h2_session_feed(peer->h2, span_of(bytes, len), &peer->why) != ERR_NONE)
+		if (h2_session_feed(peer->h2, span_of(bytes, len), &peer->detail) != ERR_NONE)
 			return;
 	}
 }

@@ -24,7 +24,7 @@ struct peer {
 	bool is_deaf; /* reads nothing */
 	bool is_lost; /* the other end closed or cut it */
 	bool has_goaway;
-	struct why why;
+	struct why detail;
 	struct peer_stream streams[PEER_STREAMS_MAX];
 	unsigned num_streams;
 	struct span body; /* of its answers, with their end; empty: an answer has none and stays open */

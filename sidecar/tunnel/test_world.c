@@ -72,7 +72,7 @@ static void on_call_end(void *arg, enum relay_end end, const struct why *why)
 	struct call *call = arg;
 	call->has_ended = true;
 	call->end = end;
-	call->why = *why;
+	call->detail = *why;
 	relay_free(TAKE_PTR(call->relay));
 }
 

@@ -38,7 +38,7 @@ struct call { /* an outbound connection */
 	bool has_result, has_ended;
 	struct stream_result result;
 	enum relay_end end;
-	struct why why;
+	struct why detail;
 };
 
 struct world {

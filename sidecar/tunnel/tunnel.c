@@ -1,4 +1,4 @@
-/* A tunnel's life: made, drained, lost, buried. */
+/* A tunnel's life: made, drained, lost, freed. */
 #include "sidecar/tunnel/tunnel.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
@@ -42,15 +42,15 @@ static void give_places(struct tunnel *tunnel)
 	shares_give(&tunnel->of_windows);
 }
 
-/* What the outside is to know as a failure: it never stood, or it fell with something on it, or not in order. */
+/* What the observer is to count as a failure: it never stood, or it fell with something on it, or not in order. */
 static bool is_failure(const struct tunnel *tunnel, unsigned num_streams, const struct why *why)
 {
-	if (why->err == ERR_NONE || tunnel->state == TUNNEL_LEAVING)
+	if (why->err == ERR_NONE || tunnel->state == TUNNEL_CLOSING)
 		return false;
 	return !tunnel->was_open || num_streams > 0 || why->err != ERR_CLOSED;
 }
 
-static void tell_loss(struct tunnel *tunnel, bool failed, const struct why *why)
+static void report_loss(struct tunnel *tunnel, bool failed, const struct why *why)
 {
 	const struct tunnel_observer *observer = &tunnel->set->observer;
 	bool outbound = tunnel->set->outbound;
@@ -75,25 +75,25 @@ void tunnel_name_peer(const struct tunnel *tunnel, struct why *why)
 void tunnel_lost(struct tunnel *tunnel, const struct why *reason)
 {
 	struct why named = *reason, *why = &named;
-	if (tunnel->state == TUNNEL_GONE)
+	if (tunnel->state == TUNNEL_CLOSED)
 		return;
 	tunnel_name_peer(tunnel, &named);
 	bool failed = is_failure(tunnel, tunnel->num_streams, why);
-	if (tunnel->state == TUNNEL_SHAKING || tunnel->state == TUNNEL_SETTLING)
+	if (tunnel->state == TUNNEL_HANDSHAKING || tunnel->state == TUNNEL_AWAITING_SETTINGS)
 		tunnel->is_handshake_failure = true;
-	tunnel->state = TUNNEL_GONE;
+	tunnel->state = TUNNEL_CLOSED;
 	give_places(tunnel);
 	loop_io_stop(&tunnel->io);
 	loop_timer_stop(&tunnel->timer);
 	loop_task_cancel(&tunnel->flush);
 	while (tunnel->streams != NULL)
 		stream_cut(tunnel->streams, why);
-	tell_loss(tunnel, failed, why);
-	tunnel->set->hooks->on_gone(tunnel, why);
+	report_loss(tunnel, failed, why);
+	tunnel->set->hooks->on_closed(tunnel, why);
 	loop_task_post(tunnel->set->loop, &tunnel->free_deferred, free_deferred);
 }
 
-/* From a task: nobody expects an answer within the call that asked. */
+/* From a task: no caller expects the result within its own call. */
 static void fail_to_connect(struct loop_task *task)
 {
 	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
@@ -141,10 +141,10 @@ void tunnel_begin(struct tunnel *tunnel, int fd)
 
 void tunnel_drain(struct tunnel *tunnel)
 {
-	if (tunnel->is_draining || tunnel->state == TUNNEL_GONE)
+	if (tunnel->is_draining || tunnel->state == TUNNEL_CLOSED)
 		return;
 	if (tunnel->state != TUNNEL_OPEN && !tunnel->set->outbound) {
-		tunnel->is_late = true;
+		tunnel->drains_once_open = true;
 		return;
 	}
 	tunnel->is_draining = true;
@@ -178,7 +178,7 @@ bool tunnel_is_suspect(const struct tunnel *tunnel)
 	if (tunnel->state != TUNNEL_OPEN || tunnel->asked_ms <= tunnel->heard_ms ||
 		loop_now_ms(tunnel->set->loop) - tunnel->asked_ms < TUNNEL_SILENT_MS)
 		return false;
-	/* A peer that has nothing to say is silent too; its kernel is not. */
+	/* A peer that has nothing to send is silent too; its kernel is not. */
 	struct tcp_info facts = {0};
 	socklen_t len = sizeof(facts);
 	return getsockopt(tls_session_fd(tunnel->tls), IPPROTO_TCP, TCP_INFO, &facts, &len) == 0 &&

@@ -9,17 +9,17 @@
 #include "sidecar/tunnel/tunnel_set.h"
 
 enum tunnel_state {
-	TUNNEL_CONNECTING, /* TCP */
-	TUNNEL_SHAKING,    /* TLS */
-	TUNNEL_SETTLING,   /* the peer's SETTINGS have not arrived: it may still refuse us */
+	TUNNEL_CONNECTING,        /* TCP */
+	TUNNEL_HANDSHAKING,       /* TLS */
+	TUNNEL_AWAITING_SETTINGS, /* the peer's SETTINGS have not arrived: it may still refuse us */
 	TUNNEL_OPEN,
-	TUNNEL_LEAVING, /* said its last; waits for the peer's, so that nothing on its way is lost */
-	TUNNEL_GONE,
+	TUNNEL_CLOSING, /* GOAWAY and close_notify are sent; waits for the peer's, so that nothing on its way is lost */
+	TUNNEL_CLOSED,
 };
 
-/* Inbound streams that the peer gives up before the verdict, say because the app does not answer in time. At the limit
- * of HTTP/2 (rapid reset) a tunnel falls with all that is on it; callers that give up in good faith must not take the
- * streams of others with them, so a tunnel takes no new ones long before. */
+/* Inbound streams that the peer gives up before the verdict, for instance because the app does not answer in time. At
+ * the limit of HTTP/2 (rapid reset) a tunnel falls with all that is on it; callers that give up in good faith must not
+ * take the streams of others with them, so a tunnel takes no new ones long before. */
 enum { TUNNEL_ABANDONED_MAX = 500 };
 
 enum { TUNNEL_SILENT_MS = 2000 }; /* with something asked: a suspect */
@@ -28,8 +28,8 @@ struct tunnel {
 	struct tunnel *next, **prev; /* in its set */
 	struct tunnel_set *set;
 	enum tunnel_state state;
-	bool is_draining; /* takes no new stream */
-	bool is_late;     /* inbound: was to drain before it was open; soon after, it does */
+	bool is_draining;      /* takes no new stream */
+	bool drains_once_open; /* inbound: was to drain before it was open; soon after, it does */
 	bool was_open;
 	bool was_failed_by_peer;
 	bool is_withdrawn;         /* its peer's identity is not trusted any more */
@@ -47,7 +47,7 @@ struct tunnel {
 	struct credentials *credentials; /* what it was opened with */
 	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
 	struct addr local, remote;
-	struct share handshake, of_source, of_identity; /* inbound: its places at the door */
+	struct share handshake, of_source, of_identity; /* inbound: its shares of the limits */
 	struct share of_windows;                        /* what its streams have of the flow-control memory limit */
 	struct spiffe_id expected;                      /* outbound */
 
@@ -101,9 +101,9 @@ void tunnel_end(struct tunnel *tunnel, const struct why *why);
 /* --- between the files of a tunnel --- */
 void tunnel_start(struct tunnel *tunnel, unsigned interest); /* tunnel_io.c: the descriptor of its TLS session */
 enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why) _must_use_; /* tunnel_tls.c; adopts fd */
-void tunnel_shake(struct tunnel *tunnel);
+void tunnel_handshake(struct tunnel *tunnel);
 enum err tunnel_start_h2(struct tunnel *tunnel) _must_use_; /* tunnel_h2.c */
 void tunnel_on_timer(struct loop_timer *timer);             /* tunnel_timer.c */
 void tunnel_rearm(struct tunnel *tunnel);
 void tunnel_receive(struct tunnel *tunnel);
-void tunnel_leave_if_done(struct tunnel *tunnel);
+void tunnel_close_if_done(struct tunnel *tunnel);

@@ -78,7 +78,7 @@ static const struct why displaced = {
 	.err = ERR_LIMIT,
 	.expected = "a handshake that comes on",
 	.got = "the oldest of the source with most, while all places are taken",
-	.fix = "look at who connects and says nothing",
+	.fix = "look at which source connects and sends nothing",
 };
 
 /* A handshake costs its source nothing to begin again, so the oldest of the heaviest source gives way. */
@@ -97,7 +97,7 @@ static enum share_limit take_handshake(
 
 /* --- tunnels --- */
 
-/* An idle tunnel is given up without loss: it is told to go, and its peer opens another when it needs one. */
+/* An idle tunnel is given up without loss: it drains, and its peer opens another when it needs one. */
 static void give_up(struct tunnel *tunnel)
 {
 	tunnel_drain(tunnel);
@@ -117,10 +117,10 @@ static enum err take_of_source(struct tunnel_admission *admission, struct tunnel
 	struct share *old =
 		limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->sources, 0, keys, num_keys, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
-		struct tunnel *holder = container_of(old, struct tunnel, of_source);
-		if (!is_idle(holder))
+		struct tunnel *owner = container_of(old, struct tunnel, of_source);
+		if (!is_idle(owner))
 			continue;
-		give_up(holder);
+		give_up(owner);
 		limit = shares_take(admission->sources, 0, keys, num_keys, 1, &tunnel->of_source);
 		break;
 	}
@@ -133,10 +133,10 @@ enum err tunnel_admission_identify(struct tunnel_admission *admission, struct tu
 	enum share_limit limit = shares_take(admission->identities, 0, &key, 1, 1, &tunnel->of_identity);
 	struct share *old = limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->identities, 0, &key, 1, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
-		struct tunnel *holder = container_of(old, struct tunnel, of_identity);
-		if (!is_idle(holder))
+		struct tunnel *owner = container_of(old, struct tunnel, of_identity);
+		if (!is_idle(owner))
 			continue;
-		give_up(holder);
+		give_up(owner);
 		limit = shares_take(admission->identities, 0, &key, 1, 1, &tunnel->of_identity);
 		break;
 	}

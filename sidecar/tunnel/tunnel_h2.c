@@ -1,4 +1,4 @@
-/* What HTTP/2 tells a tunnel, and what a tunnel allows its peer. */
+/* HTTP/2's callbacks of a tunnel, and what a tunnel allows its peer. */
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
 
@@ -70,7 +70,7 @@ static void on_settings(void *arg)
 	tunnel->leave_at_s = leave_at_s(tunnel);
 	/* Its first streams are served, the next ones go elsewhere: a GOAWAY at once would refuse what its peer has
 	 * waited with. */
-	if (tunnel->set->is_draining || tunnel->is_late)
+	if (tunnel->set->is_draining || tunnel->drains_once_open)
 		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)

@@ -28,7 +28,7 @@ static enum err feed(struct tunnel *tunnel, struct span bytes, struct why *why)
 		tunnel->set->hooks->on_room(tunnel); /* it is no suspect any more */
 	if (err == ERR_NONE)
 		return ERR_NONE;
-	/* The peer is told why, if its socket takes it. */
+	/* The peer gets the reason, if its socket takes it. */
 	buf_clear(&tunnel->set->out);
 	size_t len;
 	if (h2_session_produce(tunnel->h2, &tunnel->set->out) == IO_DONE && buf_len(&tunnel->set->out) > 0 &&
@@ -40,7 +40,7 @@ static enum err feed(struct tunnel *tunnel, struct span bytes, struct why *why)
 static enum io_result receive_once(struct tunnel *tunnel, size_t *out_len, struct why *why)
 {
 	enum io_result result = tls_session_read(tunnel->tls, tunnel->set->in, TUNNEL_IN_LEN, out_len);
-	if (result == IO_DONE && tunnel->state != TUNNEL_LEAVING &&
+	if (result == IO_DONE && tunnel->state != TUNNEL_CLOSING &&
 		feed(tunnel, span_of(tunnel->set->in, *out_len), why) != ERR_NONE)
 		return IO_FAILED;
 	if (result == IO_FAILED) {
@@ -66,7 +66,7 @@ void tunnel_receive(struct tunnel *tunnel)
 		if (result != IO_DONE || (len < TUNNEL_IN_LEN && !tls_session_has_pending(tunnel->tls)))
 			break;
 	}
-	if (tunnel->state != TUNNEL_LEAVING)
+	if (tunnel->state != TUNNEL_CLOSING)
 		tunnel_want_flush(tunnel);
 }
 
@@ -126,7 +126,7 @@ static void write_lost(struct tunnel *tunnel)
 static void on_flush(struct loop_task *task)
 {
 	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
-	if (tunnel->h2 == NULL || tunnel->state == TUNNEL_GONE || tunnel->state == TUNNEL_LEAVING)
+	if (tunnel->h2 == NULL || tunnel->state == TUNNEL_CLOSED || tunnel->state == TUNNEL_CLOSING)
 		return;
 	enum io_result result = flush_all(tunnel);
 	if (result == IO_FAILED) {
@@ -136,7 +136,7 @@ static void on_flush(struct loop_task *task)
 	want_write(tunnel, result == IO_WANT_WRITE);
 	if (result == IO_DONE && tunnel->answered_last != NULL)
 		close_answered(tunnel);
-	tunnel_leave_if_done(tunnel);
+	tunnel_close_if_done(tunnel);
 }
 
 void tunnel_want_flush(struct tunnel *tunnel)
@@ -157,7 +157,7 @@ static void read_away(int fd)
 
 void tunnel_end(struct tunnel *tunnel, const struct why *why)
 {
-	if (tunnel->state == TUNNEL_SETTLING || tunnel->state == TUNNEL_OPEN) {
+	if (tunnel->state == TUNNEL_AWAITING_SETTINGS || tunnel->state == TUNNEL_OPEN) {
 		h2_session_goaway(tunnel->h2, H2_NO_ERROR);
 		if (flush_all(tunnel) != IO_FAILED) {
 			tls_session_close_notify(tunnel->tls);
@@ -169,11 +169,11 @@ void tunnel_end(struct tunnel *tunnel, const struct why *why)
 	tunnel_lost(tunnel, why);
 }
 
-void tunnel_leave_if_done(struct tunnel *tunnel)
+void tunnel_close_if_done(struct tunnel *tunnel)
 {
 	if (tunnel->num_streams > 0 || !h2_session_is_done(tunnel->h2) || tls_session_unflushed(tunnel->tls) > 0)
 		return;
-	tunnel->state = TUNNEL_LEAVING;
+	tunnel->state = TUNNEL_CLOSING;
 	tunnel->is_draining = true;
 	tls_session_close_notify(tunnel->tls);
 	struct why why = {0};
@@ -204,7 +204,7 @@ static void on_connected(struct tunnel *tunnel)
 		tunnel_lost(tunnel, &why);
 		return;
 	}
-	tunnel_shake(tunnel);
+	tunnel_handshake(tunnel);
 }
 
 static void on_ready(struct loop_io *io, unsigned ready)
@@ -214,19 +214,19 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	case TUNNEL_CONNECTING:
 		on_connected(tunnel);
 		return;
-	case TUNNEL_SHAKING: /* what has to wait is ready again in the next round */
-		if (tunnel->set->outbound || tunnel_set_may_shake(tunnel->set))
-			tunnel_shake(tunnel);
+	case TUNNEL_HANDSHAKING: /* what has to wait is ready again in the next round */
+		if (tunnel->set->outbound || tunnel_set_may_handshake(tunnel->set))
+			tunnel_handshake(tunnel);
 		return;
-	case TUNNEL_SETTLING:
+	case TUNNEL_AWAITING_SETTINGS:
 	case TUNNEL_OPEN:
-	case TUNNEL_LEAVING:
+	case TUNNEL_CLOSING:
 		if ((ready & LOOP_WRITE) != 0)
 			tunnel_want_flush(tunnel);
 		if ((ready & LOOP_READ) != 0)
 			tunnel_receive(tunnel);
 		return;
-	case TUNNEL_GONE:
+	case TUNNEL_CLOSED:
 		return;
 	}
 }

@@ -79,7 +79,7 @@ static const char *reason_of(enum err err)
 	return err == ERR_EXPIRED || err == ERR_NOT_YET_VALID ? "peer_expired" : "peer_untrusted";
 }
 
-static void tell_failure(const struct tunnel *tunnel, const struct why *why)
+static void report_failure(const struct tunnel *tunnel, const struct why *why)
 {
 	const struct tunnel_observer *observer = &tunnel->set->observer;
 	if (observer->on_failure != NULL)
@@ -90,14 +90,14 @@ static void tell_failure(const struct tunnel *tunnel, const struct why *why)
 static void refuse_by_identity(struct stream *stream, const struct why *why)
 {
 	struct tunnel *tunnel = stream->tunnel;
-	if (why->err ==
-		ERR_EXPIRED) { /* what a new tunnel mends: the peer opens it again there, and says why if it cannot */
+	if (why->err == ERR_EXPIRED) { /* what a new tunnel mends: the peer opens it again there, and reports the reason
+					  if it cannot */
 		stream->is_held = false;
 		stream_reset(stream, H2_REFUSED_STREAM);
 		tunnel_drain(tunnel);
 		return;
 	}
-	tell_failure(tunnel, why);
+	report_failure(tunnel, why);
 	answer_refusal(stream, why->err == ERR_UNAVAILABLE ? STATUS_UNAVAILABLE : STATUS_DENIED, reason_of(why->err));
 	tunnel_drain(tunnel);
 }
@@ -111,7 +111,7 @@ static void on_request(struct tunnel *tunnel, int32_t stream_id, const struct h2
 	struct why why = {0};
 	struct connect_request request;
 	if (connect_request_parse(headers, num_headers, &request, &why) != ERR_NONE) {
-		tell_failure(tunnel, &why);
+		report_failure(tunnel, &why);
 		answer_refusal(stream, STATUS_MALFORMED, "malformed");
 		return;
 	}
@@ -129,7 +129,7 @@ static void on_request(struct tunnel *tunnel, int32_t stream_id, const struct h2
 static void on_unanswered_end(struct stream *stream, uint32_t error, const struct why *why)
 {
 	(void)error;
-	(void)why; /* the tunnel's loss is told once, not for each stream */
+	(void)why; /* the tunnel's loss is reported once, not for each stream */
 	struct tunnel *tunnel = stream->tunnel;
 	struct tunnel_server *server = tunnel->set->owner;
 	struct inbound_stream *inbound = TAKE_PTR(stream->unanswered);
@@ -155,7 +155,7 @@ static void on_nothing(struct tunnel *tunnel)
 	(void)tunnel;
 }
 
-static void on_gone(struct tunnel *tunnel, const struct why *why)
+static void on_closed(struct tunnel *tunnel, const struct why *why)
 {
 	(void)tunnel;
 	(void)why;
@@ -170,7 +170,7 @@ static enum err on_identified(struct tunnel *tunnel, struct why *why)
 static const struct tunnel_hooks server_hooks = {
 	.on_identified = on_identified,
 	.on_open = on_nothing,
-	.on_gone = on_gone,
+	.on_closed = on_closed,
 	.on_room = on_nothing,
 	.on_request = on_request,
 	.pull_early = pull_nothing,
@@ -257,7 +257,7 @@ void tunnel_server_each(const struct tunnel_server *server, tunnel_each_fn *each
 	tunnel_set_each(&server->set, each, arg);
 }
 
-/* --- what a request says --- */
+/* --- what a request has --- */
 
 const struct addr *inbound_stream_authority(const struct inbound_stream *stream)
 {

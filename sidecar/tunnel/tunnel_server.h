@@ -12,8 +12,8 @@ struct inbound_stream;
 struct tunnel_server_options {
 	struct tunnel_options tunnels; /* with the context of a server */
 	uint32_t max_handshakes;       /* under way at once; 0: 256 */
-	/* A well-formed CONNECT of a valid peer. The owner answers with accept or refuse, then or later. `reader_gone`
-	 * is told by on_abandon: the peer gave up before the answer; the stream must not be answered any more. */
+	/* A well-formed CONNECT of a valid peer. The owner answers with accept or refuse, then or later. on_abandon:
+	 * the peer gave up before the answer; the stream must not be answered any more. */
 	void (*on_stream)(void *arg, struct inbound_stream *stream);
 	void (*on_abandon)(void *arg, struct inbound_stream *stream);
 	void *arg;

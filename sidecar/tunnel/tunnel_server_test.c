@@ -231,7 +231,7 @@ static void T2_dials_nothing_for_a_connect_with_scheme_path_or_doubled_authority
 	peer_free(peer);
 }
 
-static void T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not(void **state)
+static void T1_a_peer_that_only_resets_is_disconnected_and_others_are_not(void **state)
 {
 	struct world *world = *state;
 	world->conduct = FAR_HOLD;
@@ -240,7 +240,7 @@ static void T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not(void
 	world->num_fars = 2; /* the attacker's go to one place each */
 	struct peer *peer = connect_peer(world);
 	static const struct h2_header headers[] = {HEADER(":method", "CONNECT"), HEADER(":authority", "10.0.0.1:80")};
-	for (unsigned i = 0; i < 600; i++) { /* all at once: it never looks at what we say to it */
+	for (unsigned i = 0; i < 600; i++) { /* all at once: it never reads what we send to it */
 		int32_t ids[10];
 		for (unsigned k = 0; k < 10; k++)
 			if (h2_stream_open(peer->h2, headers, 2, false, NULL, &ids[k]) != ERR_NONE)
@@ -258,7 +258,7 @@ static void T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not(void
 	peer_free(peer);
 }
 
-static void tells_the_owner_when_the_peer_gives_up_before_the_answer(void **state)
+static void reports_to_the_owner_that_the_peer_gave_up_before_the_answer(void **state)
 {
 	struct world *world = *state;
 	world->conduct = FAR_HOLD;
@@ -271,7 +271,7 @@ static void tells_the_owner_when_the_peer_gives_up_before_the_answer(void **stat
 	assert_int_equal(tunnel_pool_num_streams(world->pool), 0);
 }
 
-static void D31_closes_on_bytes_that_are_no_http2_and_calls_nobody(void **state)
+static void D31_closes_on_bytes_that_are_no_http2_and_reports_no_stream(void **state)
 {
 	struct world *world = *state;
 	struct peer *peer = connect_peer(world);
@@ -285,7 +285,7 @@ static void D31_closes_on_bytes_that_are_no_http2_and_calls_nobody(void **state)
 	peer_free(peer);
 }
 
-static void D1_closes_on_plaintext_and_calls_nobody(void **state)
+static void D1_closes_on_plaintext_and_reports_no_stream(void **state)
 {
 	struct world *world = *state;
 	int fd;
@@ -393,7 +393,7 @@ static void finding_t10_every_tunnel_ends_with_goaway_and_close_notify(void **st
 	assert_true(peer->has_goaway);
 	assert_true(stream->is_closed);
 	assert_int_equal(stream->error, 8);
-	assert_int_equal(peer->why.err, ERR_NONE); /* close_notify, no cut */
+	assert_int_equal(peer->detail.err, ERR_NONE); /* close_notify, no cut */
 	peer_free(peer);
 }
 
@@ -523,10 +523,10 @@ int main(void)
 		WORLD_TEST(T2_answers_400_to_what_is_no_connect_and_dials_nothing),
 		WORLD_TEST(T2_D32_answers_400_to_an_authority_that_is_no_address_and_port),
 		WORLD_TEST(T2_dials_nothing_for_a_connect_with_scheme_path_or_doubled_authority),
-		WORLD_TEST(T1_a_peer_that_only_resets_is_shown_the_door_and_others_are_not),
-		WORLD_TEST(tells_the_owner_when_the_peer_gives_up_before_the_answer),
-		WORLD_TEST(D31_closes_on_bytes_that_are_no_http2_and_calls_nobody),
-		WORLD_TEST(D1_closes_on_plaintext_and_calls_nobody),
+		WORLD_TEST(T1_a_peer_that_only_resets_is_disconnected_and_others_are_not),
+		WORLD_TEST(reports_to_the_owner_that_the_peer_gave_up_before_the_answer),
+		WORLD_TEST(D31_closes_on_bytes_that_are_no_http2_and_reports_no_stream),
+		WORLD_TEST(D1_closes_on_plaintext_and_reports_no_stream),
 		WORLD_TEST(gives_up_a_handshake_that_does_not_come),
 		WORLD_TEST(takes_no_tunnel_without_an_identity_of_its_own),
 		WORLD_TEST(finding_i13_goaway_comes_before_the_peers_certificate_ends),

@@ -6,8 +6,8 @@
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
-	SHAKEN_PER_ROUND = 4, /* about a millisecond */
-	RELIEVE_EVERY_MS = 100,
+	HANDSHAKES_PER_ROUND = 4, /* about a millisecond */
+	SHED_EVERY_MS = 100,
 	UNREAD_TOO_LONG_MS = 1000, /* a reader that only pauses is left alone */
 };
 
@@ -127,13 +127,13 @@ void tunnel_set_drain(struct tunnel_set *set)
 
 static void on_round(struct loop_task *task)
 {
-	container_of(task, struct tunnel_set, round)->num_shaken = 0;
+	container_of(task, struct tunnel_set, round)->num_handshaken = 0;
 }
 
-bool tunnel_set_may_shake(struct tunnel_set *set)
+bool tunnel_set_may_handshake(struct tunnel_set *set)
 {
 	loop_task_post(set->loop, &set->round, on_round);
-	return ++set->num_shaken <= SHAKEN_PER_ROUND;
+	return ++set->num_handshaken <= HANDSHAKES_PER_ROUND;
 }
 
 int64_t tunnel_set_now_s(const struct tunnel_set *set)
@@ -161,7 +161,7 @@ void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *a
 				tunnel->num_streams, tunnel->is_draining, tls_session_group(tunnel->tls));
 }
 
-/* --- the memory budget --- */
+/* --- the memory limit --- */
 
 bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes)
 {
@@ -169,7 +169,7 @@ bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes)
 	const struct svid *peer = tunnel_peer(tunnel);
 	if (share->shares != NULL)
 		return shares_resize(share, share->weight + bytes) == SHARE_LIMIT_NONE;
-	if (peer == NULL || tunnel->state == TUNNEL_GONE)
+	if (peer == NULL || tunnel->state == TUNNEL_CLOSED)
 		return false;
 	struct share_key key = share_key_of_bytes(span_of_str(svid_id(peer)->text));
 	return shares_take(tunnel->set->windows, 0, &key, 1, bytes, share) == SHARE_LIMIT_NONE;
@@ -207,7 +207,7 @@ static bool is_same_peer(const struct tunnel *a, const struct tunnel *b)
 	return peer_a != NULL && peer_b != NULL && spiffe_id_eq(svid_id(peer_a), svid_id(peer_b));
 }
 
-/* A tunnel of the identity whose unread streams hold most; NULL: nobody holds anything unread. */
+/* A tunnel of the identity whose unread streams hold most; NULL: nothing is unread. */
 static const struct tunnel *find_heaviest(const struct tunnel_set *set, uint64_t now_ms)
 {
 	const struct tunnel *heaviest = NULL;
@@ -240,7 +240,7 @@ static struct stream *find_longest_unread(const struct tunnel_set *set, const st
 
 static bool is_time_to_shed(struct tunnel_set *set, uint64_t now_ms)
 {
-	if (set->shed_ms != 0 && now_ms - set->shed_ms < RELIEVE_EVERY_MS)
+	if (set->shed_ms != 0 && now_ms - set->shed_ms < SHED_EVERY_MS)
 		return false;
 	set->shed_ms = now_ms;
 	return true;

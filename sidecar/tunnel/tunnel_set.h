@@ -9,12 +9,12 @@ struct tunnel;
 struct stream;
 struct h2_header;
 
-struct tunnel_hooks { /* what the pool or the server is told */
-	/* TLS is done, and the peer is who it says; servers. An error ends the tunnel. */
+struct tunnel_hooks { /* the callbacks of the pool or the server */
+	/* TLS is done, and the peer's identity is proven; servers. An error ends the tunnel. */
 	enum err (*on_identified)(struct tunnel *tunnel, struct why *why);
 	void (*on_open)(struct tunnel *tunnel);
 	/* Out of the set, its streams are cut, about to be freed. */
-	void (*on_gone)(struct tunnel *tunnel, const struct why *why);
+	void (*on_closed)(struct tunnel *tunnel, const struct why *why);
 	void (*on_room)(struct tunnel *tunnel); /* a stream ended, or no more may be opened */
 	void (*on_request)(struct tunnel *tunnel, int32_t stream_id, const struct h2_header *headers,
 		size_t num_headers);                                                                   /* servers */
@@ -37,7 +37,7 @@ struct tunnel_set {
 	struct tunnel_limits limits; /* no zeroes */
 	struct tunnel_observer observer;
 	bool outbound;
-	bool is_draining; /* accepted tunnels, too, are soon to say GOAWAY */
+	bool is_draining; /* accepted tunnels, too, are soon to send GOAWAY */
 	const struct tunnel_hooks *hooks;
 	void *owner;
 
@@ -45,12 +45,12 @@ struct tunnel_set {
 	struct bundle_set *judged;       /* what the tunnels' peers were last judged by; NULL: none yet */
 	struct tunnel *tunnels;
 	unsigned num_tunnels, num_streams;
-	struct shares *windows; /* the flow-control memory limit, by the peer's identity */
-	unsigned num_shaken;    /* inbound handshakes that were worked on in this round */
-	struct loop_task round; /* counts them anew */
-	uint64_t shed_ms;       /* when streams were last looked at for the budget's sake */
-	uint8_t *in;            /* plaintext under way; between two calls it holds nothing */
-	struct buf out;         /* frames under way, likewise */
+	struct shares *windows;  /* the flow-control memory limit, by the peer's identity */
+	unsigned num_handshaken; /* inbound handshakes that were worked on in this round */
+	struct loop_task round;  /* counts them anew */
+	uint64_t shed_ms;        /* when streams were last inspected because of the memory limit */
+	uint8_t *in;             /* plaintext under way; between two calls it holds nothing */
+	struct buf out;          /* frames under way, likewise */
 };
 
 /* For its owner, the pool (outbound) or the server, which also has the storage. */
@@ -62,11 +62,11 @@ void tunnel_set_remove(struct tunnel *tunnel);
 void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials);
 void tunnel_set_drain(struct tunnel_set *set);
 /* Handshakes yield to what is established: false when this round has worked on enough of them. */
-bool tunnel_set_may_shake(struct tunnel_set *set);
+bool tunnel_set_may_handshake(struct tunnel_set *set);
 int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set);
 void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg);
 int64_t tunnel_set_now_s(const struct tunnel_set *set); /* trusted time */
-/* The budget is used up: the longest-unread streams of the identity that holds most of it are reset. */
+/* The memory limit is reached: the longest-unread streams of the identity that holds most of it are reset. */
 void tunnel_set_shed(struct tunnel_set *set);
 /* The share of this tunnel's identity is used up: its longest-unread stream is reset. */
 void tunnel_set_shed_peer(struct tunnel *tunnel);

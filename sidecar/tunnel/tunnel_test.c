@@ -62,7 +62,7 @@ static void carries_bytes_both_ways_unchanged(void **state)
 	assert_int_equal(relay_counts(call->relay).to_downstream, 3 * 1024 * 1024 + 7);
 }
 
-static void tells_the_far_side_which_address_the_app_has(void **state)
+static void sends_the_far_side_the_address_of_the_app(void **state)
 {
 	struct world *world = *state;
 	struct call *call;
@@ -143,7 +143,7 @@ static void call_and_give_up(struct world *world)
 	world->num_calls--;
 }
 
-static void callers_that_give_up_take_nobody_elses_streams_with_them(void **state)
+static void callers_that_give_up_leave_the_streams_of_others_open(void **state)
 {
 	struct world *world = *state;
 	struct call *call;
@@ -198,7 +198,7 @@ static size_t drain(struct world *world, int fd, size_t expected)
 	return got;
 }
 
-static void T4_readers_that_stop_hold_up_nobody_else(void **state)
+static void T4_readers_that_stop_hold_up_no_other_stream(void **state)
 {
 	struct world *world = *state;
 	struct call *calls[8], *other;
@@ -230,7 +230,7 @@ static void T6_a_cut_tunnel_ends_every_stream_as_a_reset(void **state)
 		assert_true(is_reset(world, calls[i]->app));
 		assert_true(is_reset(world, fars[i]->fd));
 		assert_int_equal(calls[i]->end, RELAY_RESET_UPSTREAM);
-		assert_int_not_equal(calls[i]->why.err, ERR_NONE);
+		assert_int_not_equal(calls[i]->detail.err, ERR_NONE);
 	}
 	assert_int_equal(tunnel_pool_num_streams(world->pool), 0);
 	assert_int_equal(world->failed[true], 1);
@@ -258,16 +258,16 @@ static void T6_a_peer_that_falls_silent_is_given_up(void **state)
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	peer_answer(peer, &peer->streams[0], "200");
 	assert_true(PEER_UNTIL(peer, call->has_result));
-	for (unsigned i = 0; i < 6; i++) { /* nobody pumps the peer any more */
+	for (unsigned i = 0; i < 6; i++) { /* the peer is not pumped any more */
 		clock_fake_advance(&world->clock, 8000);
 		world_run(world, 3);
 	}
 	assert_true(is_reset(world, call->app));
-	assert_int_equal(call->why.err, ERR_TIMEOUT);
+	assert_int_equal(call->detail.err, ERR_TIMEOUT);
 	peer_free(peer);
 }
 
-static void T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream(void **state)
+static void T6_a_tcp_end_without_close_notify_is_no_end_of_a_stream(void **state)
 {
 	struct world *world = *state;
 	for (unsigned with_reset = 0; with_reset < 2; with_reset++) {
@@ -284,7 +284,7 @@ static void T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream(void **state)
 	}
 }
 
-static void T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_nobody(void **state)
+static void T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_no_other(void **state)
 {
 	struct world *world = *state;
 	struct peer *peer = peer_serve(
@@ -327,19 +327,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(carries_bytes_both_ways_unchanged),
-		WORLD_TEST(tells_the_far_side_which_address_the_app_has),
+		WORLD_TEST(sends_the_far_side_the_address_of_the_app),
 		WORLD_TEST(carries_many_connections_on_one_tunnel),
 		WORLD_TEST(keeps_half_closes_apart_when_the_caller_ends_first),
 		WORLD_TEST(keeps_half_closes_apart_when_the_called_ends_first),
 		WORLD_TEST(hands_a_reset_by_the_caller_on_as_a_reset),
-		WORLD_TEST(callers_that_give_up_take_nobody_elses_streams_with_them),
+		WORLD_TEST(callers_that_give_up_leave_the_streams_of_others_open),
 		WORLD_TEST(hands_a_reset_by_the_called_on_as_a_reset),
-		WORLD_TEST(T4_readers_that_stop_hold_up_nobody_else),
+		WORLD_TEST(T4_readers_that_stop_hold_up_no_other_stream),
 		WORLD_TEST(T6_a_cut_tunnel_ends_every_stream_as_a_reset),
 		WORLD_TEST(keeps_a_silent_tunnel_whose_peer_answers_ping),
 		WORLD_TEST(T6_a_peer_that_falls_silent_is_given_up),
-		WORLD_TEST(T6_a_tcp_end_without_goodbye_is_no_end_of_a_stream),
-		WORLD_TEST(T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_nobody),
+		WORLD_TEST(T6_a_tcp_end_without_close_notify_is_no_end_of_a_stream),
+		WORLD_TEST(T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_no_other),
 		WORLD_TEST(closes_a_tunnel_that_is_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
-/* A tunnel's deadlines: connecting, handshaking, silence, idleness, goodbye. One timer; traffic does not move it. */
+/* A tunnel's timeouts of connecting, handshaking, silence, idleness and closing. One timer; traffic does not move it.
+ */
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
 	PING_ANSWER_MS = 20000,
-	GOODBYE_MS = 1000,
+	CLOSE_NOTIFY_MS = 1000,
 	FIRST_BYTE_MS = 2000, /* of the ClientHello */
 	NOTICE_MS = 1000,     /* from the notice of a shutdown to the final GOAWAY, if the peer withholds its ack */
 	/* The side that opened a tunnel closes it when idle; the other only where the opener forgot. */
@@ -80,21 +81,21 @@ void tunnel_on_timer(struct loop_timer *timer)
 		time_out(tunnel, "the other sidecar's port to answer",
 			"is a sidecar running there? is port 15008 open?", "no answer to the TCP connection");
 		return;
-	case TUNNEL_SHAKING:
+	case TUNNEL_HANDSHAKING:
 		time_out(tunnel, "a TLS handshake in time", "look at the load of the other sidecar",
 			"an unfinished handshake");
 		return;
-	case TUNNEL_SETTLING:
+	case TUNNEL_AWAITING_SETTINGS:
 		time_out(tunnel, "HTTP/2 SETTINGS after the handshake", "look at the other end: does it speak HBONE?",
 			"no SETTINGS");
 		return;
 	case TUNNEL_OPEN:
 		inspect_open(tunnel);
 		return;
-	case TUNNEL_LEAVING:
+	case TUNNEL_CLOSING:
 		tunnel_lost(tunnel, &(struct why){0});
 		return;
-	case TUNNEL_GONE:
+	case TUNNEL_CLOSED:
 		return;
 	}
 }
@@ -125,7 +126,7 @@ static uint64_t until_drain_ms(const struct tunnel *tunnel, uint64_t now_ms)
 	return left_ms < drain_ms ? left_ms : drain_ms;
 }
 
-/* At least as often as silence is looked for: the clock may have jumped, and the budget is looked at. */
+/* At least as often as silence is looked for: the clock may have jumped, and the memory limit is checked. */
 static uint64_t next_poll_ms(const struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop), ping_ms = tunnel->set->limits.ping_ms;
@@ -134,7 +135,7 @@ static uint64_t next_poll_ms(const struct tunnel *tunnel)
 	return next_ms < ping_ms ? next_ms : ping_ms;
 }
 
-/* Who connects and says nothing holds a place that another needs. */
+/* A source that connects and sends nothing takes a place that another needs. */
 static uint64_t handshake_limit_ms(const struct tunnel *tunnel)
 {
 	uint64_t timeout_ms = tunnel->set->limits.handshake_timeout_ms;
@@ -150,19 +151,19 @@ void tunnel_rearm(struct tunnel *tunnel)
 	case TUNNEL_CONNECTING:
 		delay_ms = limits->connect_timeout_ms;
 		break;
-	case TUNNEL_SHAKING:
+	case TUNNEL_HANDSHAKING:
 		delay_ms = handshake_limit_ms(tunnel);
 		break;
-	case TUNNEL_SETTLING: /* the handshake's deadline goes on until SETTINGS */
+	case TUNNEL_AWAITING_SETTINGS: /* the handshake's timeout goes on until SETTINGS */
 		delay_ms = limits->handshake_timeout_ms;
 		break;
 	case TUNNEL_OPEN:
 		delay_ms = next_poll_ms(tunnel);
 		break;
-	case TUNNEL_LEAVING:
-		delay_ms = GOODBYE_MS;
+	case TUNNEL_CLOSING:
+		delay_ms = CLOSE_NOTIFY_MS;
 		break;
-	case TUNNEL_GONE:
+	case TUNNEL_CLOSED:
 		return;
 	}
 	loop_timer_start(tunnel->set->loop, &tunnel->timer, delay_ms, tunnel_on_timer);

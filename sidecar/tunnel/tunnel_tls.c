@@ -46,11 +46,12 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 		.verify_arg = tunnel,
 	};
 	set_socket_options(fd);
-	(void)!socket_local_addr(fd, &tunnel->local); /* fails only where the connection is gone; reading tells */
+	(void)!socket_local_addr(
+		fd, &tunnel->local); /* fails only where the connection is closed; reading reports it */
 	RETURN_IF_ERR(tls_session_new(&options, &tunnel->tls, why));
-	if (log_enabled(LOG_LEVEL_DEBUG)) /* otherwise nobody listens, and the session does no work for it */
+	if (log_enabled(LOG_LEVEL_DEBUG)) /* otherwise the session does no work for it */
 		tls_session_trace(tunnel->tls, on_step, tunnel);
-	tunnel->state = TUNNEL_SHAKING;
+	tunnel->state = TUNNEL_HANDSHAKING;
 	tunnel->handshake_time_ms = loop_now_ms(set->loop);
 	tunnel_start(tunnel, LOOP_READ);
 	tunnel_rearm(tunnel);
@@ -66,15 +67,15 @@ static void on_established(struct tunnel *tunnel)
 		tunnel_lost(tunnel, &why);
 		return;
 	}
-	tunnel->state = TUNNEL_SETTLING;
+	tunnel->state = TUNNEL_AWAITING_SETTINGS;
 	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are ours */
 	loop_io_want(&tunnel->io, LOOP_READ);
 	tunnel_want_flush(tunnel);
-	if (tls_session_has_pending(tunnel->tls)) /* no event will tell of it */
+	if (tls_session_has_pending(tunnel->tls)) /* no event will report it */
 		tunnel_receive(tunnel);
 }
 
-void tunnel_shake(struct tunnel *tunnel)
+void tunnel_handshake(struct tunnel *tunnel)
 {
 	struct why why = {0};
 	if (!tunnel->is_greeted) {

@@ -1,4 +1,4 @@
-/* The handshake as the log tells it, for people who look with log.level debug. */
+/* The handshake as the log reports it at log.level debug. */
 #include "base/core/log.h"
 #include "base/net/fd.h"
 #include "sidecar/tunnel/test_world.h"
@@ -52,7 +52,7 @@ static void assert_next(const char **io_rest, const char *role, const char *step
 	fail_msg("no line with '%s' and '%s'", role, step);
 }
 
-static void debug_tells_what_each_side_of_a_tunnel_sees(_unused_ void **state)
+static void debug_logs_what_each_side_of_a_tunnel_sees(_unused_ void **state)
 {
 	struct heard heard;
 	call_and_hear(LOG_LEVEL_DEBUG, &heard);
@@ -69,7 +69,7 @@ static void debug_tells_what_each_side_of_a_tunnel_sees(_unused_ void **state)
 	assert_next(&server, "as server, ", ": server grants access\n");
 }
 
-static void any_other_level_tells_nothing_of_it(_unused_ void **state)
+static void any_other_level_logs_nothing_of_it(_unused_ void **state)
 {
 	struct heard heard;
 	call_and_hear(LOG_LEVEL_NOTICE, &heard);
@@ -79,8 +79,8 @@ static void any_other_level_tells_nothing_of_it(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(debug_tells_what_each_side_of_a_tunnel_sees),
-		cmocka_unit_test(any_other_level_tells_nothing_of_it),
+		cmocka_unit_test(debug_logs_what_each_side_of_a_tunnel_sees),
+		cmocka_unit_test(any_other_level_logs_nothing_of_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include "base/core/mem.h"
 #include <stdatomic.h>
 
-/* The clock has milliseconds and a round of a busy loop takes some: below this, round trips are not told apart. */
+/* The clock has milliseconds and a round of a busy loop takes some: below this, round trips are not distinguished. */
 enum { CLOCK_SLACK_MS = 5 };
 
 enum { LEFT_SHARE = 16, SHORT_SHARE = 4, IDLE_MS = 10000 };
@@ -85,7 +85,7 @@ enum window_change window_received(struct window *window, struct flow_control_me
 	if (!deserves)
 		return WINDOW_SAME;
 	if (window->size > flow_control_memory_left(budget) / LEFT_SHARE || !take(budget, window->size))
-		return flow_control_memory_is_short(budget) ? WINDOW_OVER_BUDGET : WINDOW_SAME;
+		return flow_control_memory_is_short(budget) ? WINDOW_OVER_LIMIT : WINDOW_SAME;
 	window->size *= 2;
 	return WINDOW_GROWN;
 }

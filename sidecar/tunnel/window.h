@@ -18,7 +18,7 @@ enum {
 	FLOW_CONTROL_MEMORY_DEFAULT = 64 * 1024 * 1024,
 };
 
-struct flow_control_memory;                                          /* one a process, thread-safe */
+struct flow_control_memory;                                          /* one per process, thread-safe */
 struct flow_control_memory *flow_control_memory_new(uint64_t bytes); /* 0: the default */
 void flow_control_memory_free(struct flow_control_memory *budget);
 uint64_t flow_control_memory_left(const struct flow_control_memory *budget);
@@ -38,8 +38,8 @@ void window_open(struct window *window, uint64_t now_ms);
  * half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
 uint32_t window_first(struct window *window, struct flow_control_memory *budget);
 /* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
- * granted. WINDOW_OVER_BUDGET: it deserved more, and the budget is short. */
-enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_BUDGET };
+ * granted. WINDOW_OVER_LIMIT: it deserved more, and the budget is short. */
+enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_LIMIT };
 enum window_change window_received(struct window *window, struct flow_control_memory *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms);
 /* A window that was hardly used for 10 s is larger than its sender needs: true: size is the new one, what it was above

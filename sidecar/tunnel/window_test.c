@@ -124,7 +124,7 @@ static void never_grants_more_than_the_budget_holds(void **state)
 		window_open(&windows[i], 0);
 	for (unsigned i = 0; i < NUM * 20; i++)
 		over += window_received(&windows[i % NUM], budget, windows[i % NUM].size, true, 0, 1) ==
-			WINDOW_OVER_BUDGET;
+			WINDOW_OVER_LIMIT;
 	assert_true(over > 0);
 	uint64_t charged = 0;
 	for (unsigned i = 0; i < NUM; i++)

@@ -37,7 +37,7 @@ struct stream_attempt *attempt_new(struct loop *loop, const struct stream_reques
 
 static void attempt_free(struct stream_attempt *attempt)
 {
-	loop_task_cancel(&attempt->telling);
+	loop_task_cancel(&attempt->reporting);
 	loop_timer_stop(&attempt->waiting);
 	if (attempt->downstream != NULL)
 		leg_detach(attempt->downstream);
@@ -65,9 +65,9 @@ void stream_attempt_cancel(struct stream_attempt *attempt)
 
 /* --- the verdict --- */
 
-static void tell(struct loop_task *task)
+static void report(struct loop_task *task)
 {
-	struct stream_attempt *attempt = container_of(task, struct stream_attempt, telling);
+	struct stream_attempt *attempt = container_of(task, struct stream_attempt, reporting);
 	struct stream_result *failure = TAKE_PTR(attempt->failure);
 	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;
 	void *arg = attempt->arg;
@@ -101,7 +101,7 @@ static void fail_with(struct stream_attempt *attempt, const struct stream_result
 	if (attempt->failure != NULL)
 		return;
 	attempt->failure = mem_dup(result, sizeof(*result));
-	loop_task_post(attempt->loop, &attempt->telling, tell);
+	loop_task_post(attempt->loop, &attempt->reporting, report);
 }
 
 void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, bool by_peer, const struct why *why)
@@ -109,7 +109,7 @@ void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, b
 	struct stream_result result = {.verdict = verdict,
 		.failed_by_peer = by_peer,
 		.is_undelivered = !attempt->may_be_delivered,
-		.why = *why};
+		.detail = *why};
 	fail_with(attempt, &result);
 }
 
@@ -138,10 +138,10 @@ void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *h
 	/* A refusal comes before the other side has handed anything on: what was sent early was dropped there. */
 	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status, .is_undelivered = true};
 	memcpy(result.reason, answer.reason, sizeof(result.reason));
-	why_set(&result.why, ERR_REFUSED, "the other sidecar to accept the connection",
+	why_set(&result.detail, ERR_REFUSED, "the other sidecar to accept the connection",
 		"look at the other sidecar's record of it", "status %u, %s", answer.status,
 		answer.reason[0] == '\0' ? "no reason given" : answer.reason);
-	tunnel_name_peer(attempt->stream->tunnel, &result.why);
+	tunnel_name_peer(attempt->stream->tunnel, &result.detail);
 	fail_with(attempt, &result);
 }
 
@@ -155,7 +155,7 @@ bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const s
 	}
 	attempt->avoid = attempt->stream->tunnel;
 	drop_stream(attempt);
-	/* Only these say for certain that nothing was delivered (RFC 9113 8.7). */
+	/* Only these show for certain that nothing was delivered (RFC 9113 8.7). */
 	bool is_refused = why == NULL && error == H2_REFUSED_STREAM;
 	if (is_refused && attempt->tries < ATTEMPT_TRIES)
 		return true;

@@ -29,8 +29,8 @@ struct stream_attempt {
 	bool early_ended;          /* the app's end came before the answer */
 	bool may_be_delivered;     /* what was sent, perhaps, before its stream was lost */
 	struct loop_timer waiting; /* for a tunnel, as long as the request allows */
-	struct loop_task telling;
-	struct stream_result *failure; /* to be told */
+	struct loop_task reporting;
+	struct stream_result *failure; /* to be reported */
 };
 
 struct stream_attempt *attempt_new(struct loop *loop, const struct stream_request *request);
@@ -39,6 +39,6 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel) _m
 /* The stream is gone without an answer; true: it was certainly not looked at, and may be tried again. */
 bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const struct why *why);
 void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *headers, size_t num_headers);
-/* The verdict, told from a task; the attempt ends with it. */
+/* The verdict, reported from a task; the attempt ends with it. */
 void attempt_fail(struct stream_attempt *attempt, enum stream_verdict verdict, bool by_peer, const struct why *why);
 enum io_result attempt_pull(struct stream_attempt *attempt, uint8_t *to, size_t cap, size_t *out_len);

@@ -30,7 +30,7 @@ static void T8_opens_again_what_a_goaway_left_out_with_its_early_bytes(void **st
 	struct call *call = world_call(world);
 	assert_int_equal(send(call->app, "early bytes", 11, 0), 11);
 	assert_true(PEER_UNTIL(peer, peer->tls != NULL && tls_session_is_established(peer->tls)));
-	peer->is_deaf = true; /* it has not read the CONNECT when it says goodbye */
+	peer->is_deaf = true; /* it has not read the CONNECT when it sends GOAWAY */
 	world_run(world, 20);
 	h2_session_goaway(peer->h2, 0);
 	assert_true(PEER_UNTIL(peer, call->has_result));
@@ -97,19 +97,19 @@ static void T8_gives_early_bytes_back_when_no_endpoint_took_them(void **state)
 	assert_int_equal(send(call->app, "hello", 5, 0), 5);
 	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1 && peer->streams[0].has_ended));
-	h2_stream_reset(peer->h2, peer->streams[0].id, 7); /* not looked at; and nobody else is there */
-	struct peer *nobody = peer_serve(world, credentials_of(world, "spiffe://td.test/somebody-else"), NULL);
+	h2_stream_reset(peer->h2, peer->streams[0].id, 7); /* not processed; and no other tunnel is there */
+	struct peer *other = peer_serve(world, credentials_of(world, "spiffe://td.test/another"), NULL);
 	for (unsigned i = 0; i < 500 && !call->has_result; i++) {
 		world_run(world, 1);
 		peer_pump(peer);
-		peer_pump(nobody);
+		peer_pump(other);
 	}
-	assert_int_equal(call->result.why.err, ERR_WRONG_PEER);
-	assert_int_equal(nobody->num_streams, 0);
+	assert_int_equal(call->result.detail.err, ERR_WRONG_PEER);
+	assert_int_equal(other->num_streams, 0);
 	world_call_again(call); /* as conn does with the next endpoint */
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 2 && peer->streams[1].has_ended));
 	assert_true(span_eq(buf_span(&peer->streams[1].received), SPAN_LITERAL("hello")));
-	peer_free(nobody);
+	peer_free(other);
 	peer_free(peer);
 }
 
@@ -184,7 +184,7 @@ static void finding_p8_what_waits_too_long_for_a_tunnel_was_not_delivered(void *
 	clock_fake_advance(&world->clock, 200);
 	assert_true(WORLD_UNTIL(world, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_UNREACHABLE);
-	assert_int_equal(call->result.why.err, ERR_TIMEOUT);
+	assert_int_equal(call->result.detail.err, ERR_TIMEOUT);
 	assert_true(call->result.is_undelivered);
 	peer_free(peer);
 }

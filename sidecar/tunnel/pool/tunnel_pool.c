@@ -45,7 +45,7 @@ static void on_unanswered_end(struct stream *stream, uint32_t error, const struc
 
 static const struct tunnel_hooks pool_hooks = {
 	.on_open = upstream_on_open,
-	.on_gone = upstream_on_gone,
+	.on_closed = upstream_on_closed,
 	.on_room = on_room,
 	.on_answer = on_answer,
 	.pull_early = pull_early,

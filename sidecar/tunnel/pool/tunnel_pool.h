@@ -15,7 +15,7 @@ struct tunnel_pool_options {
 struct tunnel_pool *tunnel_pool_new(const struct tunnel_pool_options *options);
 void tunnel_pool_free(struct tunnel_pool *pool); /* cuts what is left */
 
-/* The credentials that new tunnels use (a reference is taken). Tunnels of others say GOAWAY, take no new streams and
+/* The credentials that new tunnels use (a reference is taken). Tunnels of others send GOAWAY, take no new streams and
  * close with their last one. NULL or expired: no new tunnel and no new stream. */
 void tunnel_pool_set_credentials(struct tunnel_pool *pool, struct credentials *credentials);
 void tunnel_pool_drain(struct tunnel_pool *pool);
@@ -27,14 +27,14 @@ void tunnel_pool_each(const struct tunnel_pool *pool, tunnel_each_fn *each, void
 
 /* How opening a stream ended. */
 enum stream_verdict {
-	STREAM_OPEN,        /* the other sidecar answered 200 */
-	STREAM_REFUSED,     /* it answered something else: status, and its handfast-reason in `why->got` and `reason` */
-	STREAM_UNREACHABLE, /* TCP to the tunnel port failed: why->err is ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT */
-	STREAM_TLS_FAILED,  /* the handshake failed: why->err tells (ERR_WRONG_PEER, ERR_EXPIRED, ERR_UNTRUSTED,
+	STREAM_OPEN,    /* the other sidecar answered 200 */
+	STREAM_REFUSED, /* it answered something else: status, and its handfast-reason in `detail.got` and `reason` */
+	STREAM_UNREACHABLE, /* TCP to the tunnel port failed: detail.err is ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT */
+	STREAM_TLS_FAILED,  /* the handshake failed: see detail.err (ERR_WRONG_PEER, ERR_EXPIRED, ERR_UNTRUSTED,
 			       ERR_TIMEOUT, ...);  failed_by_peer when the other side sent the alert */
 	STREAM_BROKEN,      /* the tunnel died after the stream was sent, or it took none */
 	STREAM_NO_IDENTITY, /* we have no valid credentials */
-	STREAM_ABANDONED,   /* `downstream` was reset by the app before the answer; the stream was cancelled */
+	STREAM_ABANDONED,   /* `downstream` was reset by the app before the answer; the stream was canceled */
 };
 struct stream_result {
 	enum stream_verdict verdict;
@@ -42,7 +42,7 @@ struct stream_result {
 	bool failed_by_peer;
 	bool is_undelivered; /* certainly no byte reached the app there: it may be tried at another endpoint */
 	char reason[48];     /* handfast-reason; "" when absent */
-	struct why why;
+	struct why detail;
 };
 struct stream_request {
 	struct addr endpoint;             /* goes into :authority; the tunnel goes to its IP */
@@ -56,8 +56,8 @@ struct stream_request {
 	/* The app's own socket leg: bytes it sends before the verdict are taken from here (design.md: they leave at
 	 * once; at most 32 KiB kept for a retry elsewhere). Borrowed until on_result. May be NULL. */
 	struct leg *downstream;
-	/* Fails (STREAM_UNREACHABLE, ERR_TIMEOUT) if no tunnel has taken it by then: for who knows another endpoint. 0:
-	 * it waits as long as the tunnel's own deadlines let it. */
+	/* Fails (STREAM_UNREACHABLE, ERR_TIMEOUT) if no tunnel has taken it by then: where another endpoint is known.
+	 * 0: it waits as long as the tunnel's own deadlines let it. */
 	uint32_t wait_ms;
 };
 struct stream_attempt;

@@ -31,7 +31,7 @@ static struct credentials *credentials_of(struct world *world, const char *id)
 
 /* --- verdicts --- */
 
-static void tells_a_refusal_with_its_status_and_reason(void **state)
+static void reports_a_refusal_with_its_status_and_reason(void **state)
 {
 	struct world *world = *state;
 	world->conduct = FAR_REFUSE;
@@ -53,31 +53,31 @@ static void tells_a_refusal_with_its_status_and_reason(void **state)
 	assert_int_equal(world->opened[true], 1); /* the same tunnel */
 }
 
-static void tells_that_nobody_listens_there(void **state)
+static void reports_that_no_socket_listens_there(void **state)
 {
 	struct world *world = *state;
 	listener_free(TAKE_PTR(world->listener));
 	struct call *call = world_call(world);
 	assert_true(WORLD_UNTIL(world, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_UNREACHABLE);
-	assert_int_equal(call->result.why.err, ERR_REFUSED);
+	assert_int_equal(call->result.detail.err, ERR_REFUSED);
 	assert_int_equal(world->failed[true], 1);
 }
 
-static void T7_D29_opens_no_stream_to_a_peer_that_is_somebody_else(void **state)
+static void T7_D29_opens_no_stream_to_a_peer_with_another_identity(void **state)
 {
 	struct world *world = *state;
-	struct call *call = world_call_to(world, "spiffe://td.test/somebody-else");
+	struct call *call = world_call_to(world, "spiffe://td.test/another");
 	assert_int_equal(send(call->app, "secret", 6, 0), 6);
 	assert_true(WORLD_UNTIL(world, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_TLS_FAILED);
-	assert_int_equal(call->result.why.err, ERR_WRONG_PEER);
+	assert_int_equal(call->result.detail.err, ERR_WRONG_PEER);
 	assert_false(call->result.failed_by_peer);
 	assert_int_equal(world->num_fars, 0);
 	assert_int_equal(world->last_failure[true].err, ERR_WRONG_PEER);
 }
 
-static void D7_tells_that_the_server_was_not_trusted(void **state)
+static void D7_reports_that_the_server_was_not_trusted(void **state)
 {
 	struct world *world = *state;
 	struct test_mesh *other = test_mesh_new("td.test", TEST_NOW_S); /* the same name, another root */
@@ -85,7 +85,7 @@ static void D7_tells_that_the_server_was_not_trusted(void **state)
 	struct call *call = world_call(world);
 	assert_true(WORLD_UNTIL(world, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_TLS_FAILED);
-	assert_int_equal(call->result.why.err, ERR_UNTRUSTED);
+	assert_int_equal(call->result.detail.err, ERR_UNTRUSTED);
 	test_mesh_free(other);
 }
 
@@ -141,11 +141,11 @@ static void gives_up_a_peer_that_answers_tcp_and_nothing_else(void **state)
 	clock_fake_advance(&world->clock, 5100);
 	assert_true(WORLD_UNTIL(world, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_TLS_FAILED);
-	assert_int_equal(call->result.why.err, ERR_TIMEOUT);
+	assert_int_equal(call->result.detail.err, ERR_TIMEOUT);
 	peer_free(peer);
 }
 
-static void a_cancelled_attempt_calls_nobody(void **state)
+static void a_canceled_attempt_reports_nothing(void **state)
 {
 	struct world *world = *state;
 	struct call *call = world_call(world);
@@ -155,7 +155,7 @@ static void a_cancelled_attempt_calls_nobody(void **state)
 	assert_int_equal(world->num_fars, 0);
 }
 
-static void tells_when_the_app_resets_before_the_answer(void **state)
+static void reports_when_the_app_resets_before_the_answer(void **state)
 {
 	struct world *world = *state;
 	world->conduct = FAR_HOLD;
@@ -304,7 +304,7 @@ static void finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends(void 
 
 /* --- the budget --- */
 
-/* Of 1 MiB a quarter is the identity's, and a stream takes 32 KiB of it beyond its first 32. */
+/* The identity has a quarter of 1 MiB. A stream takes of it what exceeds its first 32 KiB. */
 static void resets_the_longest_unread_stream_when_the_budget_is_used_up(void **state)
 {
 	enum { STOPPED = 8 };
@@ -379,16 +379,16 @@ static void gives_the_budget_back_when_streams_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(tells_a_refusal_with_its_status_and_reason),
-		WORLD_TEST(tells_that_nobody_listens_there),
-		WORLD_TEST(T7_D29_opens_no_stream_to_a_peer_that_is_somebody_else),
-		WORLD_TEST(D7_tells_that_the_server_was_not_trusted),
+		WORLD_TEST(reports_a_refusal_with_its_status_and_reason),
+		WORLD_TEST(reports_that_no_socket_listens_there),
+		WORLD_TEST(T7_D29_opens_no_stream_to_a_peer_with_another_identity),
+		WORLD_TEST(D7_reports_that_the_server_was_not_trusted),
 		WORLD_TEST(names_the_alert_of_a_server_that_refuses_our_certificate),
 		WORLD_TEST(opens_nothing_without_an_identity),
 		WORLD_TEST(opens_no_stream_once_the_own_identity_has_expired_and_keeps_those_that_live),
 		WORLD_TEST(gives_up_a_peer_that_answers_tcp_and_nothing_else),
-		WORLD_TEST(a_cancelled_attempt_calls_nobody),
-		WORLD_TEST(tells_when_the_app_resets_before_the_answer),
+		WORLD_TEST(a_canceled_attempt_reports_nothing),
+		WORLD_TEST(reports_when_the_app_resets_before_the_answer),
 		WORLD_TEST(rotates_without_touching_a_live_stream),
 		WORLD_TEST(a_server_that_rotates_sends_its_peers_to_new_tunnels),
 		WORLD_TEST(streams_asked_for_during_a_rotation_are_all_served),

@@ -169,8 +169,8 @@ static bool is_better(const struct tunnel *one, const struct tunnel *other)
 	bool suspect = tunnel_is_suspect(one), other_suspect = tunnel_is_suspect(other);
 	if (suspect != other_suspect)
 		return other_suspect;
-	bool hogged = tunnel_is_busy(one), other_busy = tunnel_is_busy(other);
-	return hogged != other_busy ? other_busy : load_of(one) < load_of(other);
+	bool busy = tunnel_is_busy(one), other_busy = tunnel_is_busy(other);
+	return busy != other_busy ? other_busy : load_of(one) < load_of(other);
 }
 
 bool upstream_is_suspect(const struct upstream *upstream)
@@ -230,7 +230,7 @@ static bool is_worth_waiting(const struct upstream *upstream, const struct tunne
 	return tunnel_is_suspect(best) && (upstream->num_opening > 0 || may_spread(upstream));
 }
 
-/* The one that is hogged works meanwhile: later connections find the new one. */
+/* The busy one works meanwhile: later connections find the new one. */
 static void spread(struct upstream *upstream, const struct tunnel *best)
 {
 	if (tunnel_is_busy(best) && upstream->num_opening == 0 && may_spread(upstream))
@@ -289,7 +289,7 @@ static enum stream_verdict verdict_of(const struct tunnel *tunnel)
 	return tunnel->was_open ? STREAM_BROKEN : STREAM_UNREACHABLE;
 }
 
-void upstream_on_gone(struct tunnel *tunnel, const struct why *why)
+void upstream_on_closed(struct tunnel *tunnel, const struct why *why)
 {
 	struct upstream *upstream = tunnel->upstream;
 	bool could_not_open = !tunnel->was_open && !tunnel->is_draining;
@@ -297,7 +297,7 @@ void upstream_on_gone(struct tunnel *tunnel, const struct why *why)
 	if (!tunnel->was_open)
 		upstream->num_opening--;
 	if (could_not_open) {
-		/* What stands must do, hogged or not; for the rest there is no point in trying the same again. */
+		/* What stands must do, busy or not; for the rest there is no point in trying the same again. */
 		upstream->spread_after_ms = loop_now_ms(upstream->set->loop) + SPREAD_PAUSE_MS;
 		while (upstream->waiting != NULL && upstream->num_opening == 0) {
 			struct stream_attempt *attempt = upstream->waiting;

@@ -1,4 +1,4 @@
-/* Where tunnels lead: an address and who must be there; its tunnels, and the attempts that wait for one. Which tunnel a
+/* An endpoint key, with its tunnels and the attempts that wait for one. Which tunnel a
  * stream gets, and when another is opened, is decided here. Inside this folder only. */
 #pragma once
 
@@ -18,7 +18,7 @@ struct upstream {
 	unsigned num_waiting;
 	unsigned num_opening;
 	uint32_t stream_limit;    /* of its last tunnel; a guess before the first */
-	uint64_t spread_after_ms; /* no tunnel for a hog's sake before this: the last could not be opened */
+	uint64_t spread_after_ms; /* no tunnel for the sake of bulk before this: the last could not be opened */
 };
 
 struct upstreams *upstreams_new(struct tunnel_set *set);
@@ -34,6 +34,6 @@ void upstream_cancel(struct stream_attempt *attempt);
 unsigned upstream_tunnels_wanted(unsigned num_waiting, uint32_t stream_limit);
 void upstream_serve(struct upstream *upstream);
 void upstream_on_open(struct tunnel *tunnel);
-void upstream_on_gone(struct tunnel *tunnel, const struct why *why); /* may free the upstream */
+void upstream_on_closed(struct tunnel *tunnel, const struct why *why); /* may free the upstream */
 void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why);
 void upstreams_fail_all(struct upstreams *table, enum stream_verdict verdict, const struct why *why);

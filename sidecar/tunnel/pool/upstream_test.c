@@ -38,7 +38,7 @@ static void opens_as_many_tunnels_as_a_peers_limit_needs(void **state)
 	assert_true(world->opened[true] >= 5 && world->opened[true] <= 6);
 }
 
-static void keeps_small_connections_away_from_a_tunnel_that_is_hogged(void **state)
+static void keeps_small_connections_away_from_a_busy_tunnel(void **state)
 {
 	struct world *world = *state;
 	struct call *bulk, *small, *second;
@@ -54,14 +54,14 @@ static void keeps_small_connections_away_from_a_tunnel_that_is_hogged(void **sta
 	assert_true(world_transfer(world, second->app, second_far->fd, 1000));
 }
 
-static void finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands(void **state)
+static void finding_p12_a_busy_tunnel_is_used_while_another_handshakes(void **state)
 {
 	struct world *world = *state;
 	struct call *bulk, *small;
 	struct far *bulk_far, *small_far;
 	assert_true(world_connect(world, &bulk, &bulk_far));
 	assert_true(world_transfer(world, bulk_far->fd, bulk->app, 4 * 1024 * 1024));
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* takes it, says nothing */
+	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* takes it, sends nothing */
 	uint64_t asked_ms = loop_now_ms(world->loop);
 	assert_true(world_connect(world, &small, &small_far));
 	assert_true(loop_now_ms(world->loop) - asked_ms < 100);
@@ -78,7 +78,7 @@ static void finding_p12_a_silent_peer_is_noticed_after_30_s(void **state)
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	peer_answer(peer, &peer->streams[0], "200");
 	assert_true(PEER_UNTIL(peer, call->relay != NULL));
-	for (unsigned i = 0; i < 90; i++) { /* traffic that ends just after a look */
+	for (unsigned i = 0; i < 90; i++) { /* traffic that ends just after a poll */
 		clock_fake_advance(&world->clock, 100);
 		h2_session_ping(peer->h2);
 		peer_pump(peer);
@@ -132,7 +132,7 @@ static bool is_suspect(struct world *world)
 	return suspect;
 }
 
-/* Loopback always acknowledges: silence alone makes nobody suspect. What a dead peer is like is story 122. */
+/* Loopback always acknowledges: silence alone makes no tunnel suspect. Story 122 has a dead peer. */
 static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(void **state)
 {
 	struct world *world = *state;
@@ -155,9 +155,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
-		WORLD_TEST(keeps_small_connections_away_from_a_tunnel_that_is_hogged),
+		WORLD_TEST(keeps_small_connections_away_from_a_busy_tunnel),
 		WORLD_TEST(finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect),
-		WORLD_TEST(finding_p12_a_hogged_tunnel_is_used_while_another_shakes_hands),
+		WORLD_TEST(finding_p12_a_busy_tunnel_is_used_while_another_handshakes),
 		WORLD_TEST(finding_p12_a_silent_peer_is_noticed_after_30_s),
 		WORLD_TEST(finding_p16_connections_that_wait_for_a_handshake_keep_their_order),
 		WORLD_TEST(finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_it_needs),
