@@ -167,7 +167,7 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 		join(link, TAKE_PTR(link->downstream), leg);
 		return;
 	}
-	log_why(LOG_LEVEL_WARNING, "tunnel_pair", "no stream", &result->why);
+	log_why(LOG_LEVEL_WARNING, "tunnel_pair", "no stream", &result->detail);
 	leg_reset(link->downstream);
 	leg_free(link->downstream);
 	mem_free(link);
