@@ -78,7 +78,7 @@ static enum err check_not_after(const struct path_input *input, const STACK_OF(X
 	for (size_t i = 0; i < sk_X509_num(path); i++) {
 		const X509 *cert = sk_X509_value(path, i);
 		if (cert_not_after_s(cert) <= input->now_s) /* as the library judges it */
-			return path_say_expired(cert, svid_place(i), input->now_s, why);
+			return path_explain_expired(cert, svid_place(i), input->now_s, why);
 	}
 	return ERR_NONE;
 }
@@ -147,7 +147,7 @@ static enum err judge(
 	int ok = X509_verify_cert(context);
 	ERR_clear_error();
 	if (ok != 1)
-		return path_say_verdict(context, attempt->certs, attempt->num_certs, root, input->now_s, why);
+		return path_explain_verdict(context, attempt->certs, attempt->num_certs, root, input->now_s, why);
 	const STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
 	RETURN_IF_ERR(check_path_length(path, why));
 	if (input->ignore_not_before)
@@ -206,7 +206,7 @@ enum err path_verify(const struct path_input *input, int64_t *out_until_s, struc
 	_cleanup_(attempt_done) struct attempt attempt;
 	attempt_init(&attempt, input);
 	struct why best = {0};
-	enum err err = path_say_no_root(input->svid, attempt.certs[attempt.num_certs - 1], input->num_roots, &best);
+	enum err err = path_explain_no_root(input->svid, attempt.certs[attempt.num_certs - 1], input->num_roots, &best);
 	for (size_t i = 0; i < input->num_roots; i++) {
 		if (!is_candidate(&attempt, input->roots[i]))
 			continue;

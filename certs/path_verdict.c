@@ -16,7 +16,7 @@ static const char *date(int64_t seconds, char out[DATE_LEN])
 	return out;
 }
 
-enum err path_say_expired(const X509 *cert, const char *which, int64_t now_s, struct why *why)
+enum err path_explain_expired(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
 	char subject[SUBJECT_SHOWN], ended[DATE_LEN], now[DATE_LEN];
 	return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
@@ -59,7 +59,7 @@ static enum err say_untrusted(int error, const X509 *cert, const char *which, st
 		subject, X509_verify_cert_error_string(error));
 }
 
-enum err path_say_no_root(const struct svid *svid, const X509 *last, size_t num_roots, struct why *why)
+enum err path_explain_no_root(const struct svid *svid, const X509 *last, size_t num_roots, struct why *why)
 {
 	char subject[SUBJECT_SHOWN];
 	struct span domain = spiffe_id_trust_domain(svid_id(svid));
@@ -98,7 +98,7 @@ bool path_lacks_usable_crl(int error)
 	return false;
 }
 
-enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
+enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
 	int64_t now_s, struct why *why)
 {
 	X509_STORE_CTX *asked = (X509_STORE_CTX *)context; /* the library's getters lack const */
@@ -107,7 +107,7 @@ enum err path_say_verdict(const X509_STORE_CTX *context, X509 *const *sent, size
 	const char *which = place_of(cert, sent, num_sent, root);
 	switch (error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return path_say_expired(cert, which, now_s, why);
+		return path_explain_expired(cert, which, now_s, why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return say_not_yet_valid(cert, which, now_s, why);
 	case X509_V_ERR_CERT_REVOKED:

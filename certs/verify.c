@@ -77,7 +77,7 @@ enum err verify_chain_until(
 	return ERR_NONE;
 }
 
-enum err verify_is_standing(const struct svid *svid, const struct bundle_set *bundles, struct why *why)
+enum err verify_still_trusted(const struct svid *svid, const struct bundle_set *bundles, struct why *why)
 {
 	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
 	struct path_input path = {.svid = svid, .is_standing = true};

@@ -35,7 +35,7 @@ enum err verify_identity(const struct verify_input *input, const struct spiffe_i
 /* Has a chain that was good when it was verified lost that since? ERR_NO_BUNDLE, ERR_UNTRUSTED: its root was withdrawn;
  * ERR_REVOKED: itself or an authority of it is on a list, or the identity is banned. ERR_NONE also where it has expired
  * meanwhile, and where a list is missing or stale: that forbids what is new, and ends nothing. */
-enum err verify_is_standing(const struct svid *svid, const struct bundle_set *bundles, struct why *why) _must_use_;
+enum err verify_still_trusted(const struct svid *svid, const struct bundle_set *bundles, struct why *why) _must_use_;
 
 /* Towards the control plane: the only anchor is a self-signed bootstrap root whose SHA-256 is one of `pins`; the chain
  * carries that root; the leaf's identity is exactly `expected`; no notBefore of this chain is checked (the mesh is

@@ -74,7 +74,7 @@ static enum err judge_standing(struct revoker *revoker)
 	struct span chain[] = {test_cert_der(revoker->leaf), test_cert_der(revoker->intermediate)};
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
-	return verify_is_standing(svid, revoker->bundles, &revoker->why);
+	return verify_still_trusted(svid, revoker->bundles, &revoker->why);
 }
 
 static void finding_t7_what_stands_falls_by_its_root_or_a_list_that_names_it(_unused_ void **state)

@@ -1,8 +1,8 @@
-/* A refusal of the control plane, out of the text of its status. Pure. */
+/* A refusal by the control plane, from the text of its gRPC status. Pure. */
 #pragma once
 
 #include "base/core/err.h"
 
-/* `message` is what why_format() wrote there, "expected ..., got ...; fix", and is taken apart again; any other text
- * becomes what was got. Returns err, with *why filled. */
+/* Splits a `message` that why_format() wrote; any other text becomes part of why->got. Returns err, with *why filled.
+ */
 enum err refusal_read(enum err err, const char *message, struct why *why);

@@ -131,7 +131,7 @@ static void print_failure(const json_t *failure)
 	printf("%s %s%s%s %s%s%s%s%s (%lld %s)\n", texts[0], texts[1], texts[2][0] == '\0' ? "" : " ", texts[2],
 		texts[3], texts[4][0] == '\0' ? "" : " from ", texts[4], texts[5][0] == '\0' ? "" : " to ", texts[5],
 		times, times == 1 ? "time" : "times");
-	printf("    expected %s, got %s; %s\n", texts[6], texts[7], texts[8]);
+	printf("    %s; expected: %s; fix: %s\n", texts[7], texts[6], texts[8]);
 }
 
 enum cli_exit command_why(struct command_line *line)

@@ -36,7 +36,7 @@ static void lists_exactly_what_the_rules_render(_unused_ void **state)
 	struct rules rules = {0};
 	assert_listed_as_written(&rules);
 	assert_listed_as_written(&rules);
-	rules.spare_ssh = true;
+	rules.exempt_ssh = true;
 	rules.kernel_has_socket = true; /* as the kernels that this runs on have it */
 	assert_int_equal(port_list_add(&rules.exclude_inbound, 9100), ERR_NONE);
 	assert_int_equal(port_list_add(&rules.exclude_outbound, 25), ERR_NONE);

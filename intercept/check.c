@@ -29,7 +29,7 @@ static uint16_t dialled_port(const struct rules *rules)
 		if (rules->exclude_outbound.ports[i] == port)
 			port++;
 	}
-	return rules->spare_ssh && port == RULES_SSH_PORT ? port + 1 : port;
+	return rules->exempt_ssh && port == RULES_SSH_PORT ? port + 1 : port;
 }
 
 /* False: the settings exclude every documentation address. */
@@ -37,41 +37,41 @@ static bool choose_dialled(const struct rules *rules, int family, struct addr *o
 {
 	static const char *const V4[] = {"203.0.113.254", "198.51.100.254", "192.0.2.254", NULL};
 	static const char *const V6[] = {"2001:db8:ffff::fe", NULL};
-	struct addr dialled = {.port = dialled_port(rules)};
+	struct addr dialed = {.port = dialled_port(rules)};
 	for (const char *const *text = family == AF_INET ? V4 : V6; *text != NULL; text++) {
-		CHECK(ip_addr_parse(span_of_str(*text), &dialled.ip) == ERR_NONE);
-		if (is_excluded(rules, &dialled.ip))
+		CHECK(ip_addr_parse(span_of_str(*text), &dialed.ip) == ERR_NONE);
+		if (is_excluded(rules, &dialed.ip))
 			continue;
-		*out = dialled;
+		*out = dialed;
 		return true;
 	}
 	return false;
 }
 
-/* One family, dialled as somebody who must be intercepted. Returns whether it could leave at all. */
+/* One family, dialed as somebody who must be intercepted. Returns whether it could leave at all. */
 static bool check_redirected(const struct probe *probe, const char *point, struct report *report)
 {
-	char dialled[ADDR_TEXT_MAX];
+	char dialed[ADDR_TEXT_MAX];
 	struct why why = {0};
-	addr_format(&probe->dialled, dialled);
+	addr_format(&probe->dialed, dialed);
 	switch (probe_run(probe, &why)) {
 	case PROBE_REDIRECTED:
 		report_add(report, FINDING_OK, point, "a connection from uid %u to %s arrived at %u", probe->uid,
-			dialled, probe->port);
+			dialed, probe->port);
 		return true;
 	case PROBE_MISDIRECTED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection to %s arrived at %u with another original destination: %s", dialled, probe->port,
+			"a connection to %s arrived at %u with another original destination: %s", dialed, probe->port,
 			why.got);
 		return true;
 	case PROBE_ELSEWHERE:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from uid %u to %s did not arrive at %u: run handfast-init up", probe->uid,
-			dialled, probe->port);
+			"a connection from uid %u to %s did not arrive at %u: run handfast-init up", probe->uid, dialed,
+			probe->port);
 		return true;
 	case PROBE_UNANSWERED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from uid %u to %s left the namespace: run handfast-init up", probe->uid, dialled);
+			"a connection from uid %u to %s left the namespace: run handfast-init up", probe->uid, dialed);
 		return true;
 	case PROBE_NO_ROUTE:
 		report_add(report, FINDING_NOTE, point, "no route leads out, so there is nothing to redirect");
@@ -108,9 +108,9 @@ static void check_exempt(const struct probe *probe, const char *point, const cha
 
 /* Root dials as nobody, so that the proof does not rest on root; who may not (a container without CAP_SETUID) dials as
  * what he is, unless that is exempt. */
-static struct probe probe_of(const struct addr *dialled)
+static struct probe probe_of(const struct addr *dialed)
 {
-	struct probe probe = {.dialled = *dialled,
+	struct probe probe = {.dialed = *dialed,
 		.port = RULES_OUTBOUND_PORT,
 		.uid = geteuid(),
 		.gid = getegid(),
@@ -124,13 +124,13 @@ static struct probe probe_of(const struct addr *dialled)
 static bool check_family(const struct rules *rules, int family, struct report *report)
 {
 	bool is_v4 = family == AF_INET;
-	struct addr dialled;
-	if (!choose_dialled(rules, family, &dialled)) {
+	struct addr dialed;
+	if (!choose_dialled(rules, family, &dialed)) {
 		report_add(report, FINDING_NOTE, is_v4 ? "outbound_ipv4" : "outbound_ipv6",
 			"the settings exclude every documentation address, so there is nothing to dial");
 		return false;
 	}
-	struct probe probe = probe_of(&dialled);
+	struct probe probe = probe_of(&dialed);
 	if (!check_redirected(&probe, is_v4 ? "outbound_ipv4" : "outbound_ipv6", report))
 		return false;
 	struct probe as_uid = probe, as_gid = probe;
@@ -160,10 +160,10 @@ static uint64_t num_stopped(void)
 static void check_guard_stops(const struct rules *rules, int family, struct report *report)
 {
 	const char *point = family == AF_INET ? "guard_ipv4" : "guard_ipv6";
-	struct addr dialled;
-	if (!choose_dialled(rules, family, &dialled))
+	struct addr dialed;
+	if (!choose_dialled(rules, family, &dialed))
 		return;
-	struct probe probe = probe_of(&dialled);
+	struct probe probe = probe_of(&dialed);
 	uint64_t before = num_stopped();
 	enum err err = probe_send_untranslatable(&probe);
 	if (err == ERR_UNREACHABLE)
@@ -182,7 +182,7 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 static void check_guards(const struct rules *rules, struct span stands, struct report *report)
 {
 	for (size_t i = 0; i < RULES_NUM_GUARDS; i++) {
-		if (rules_guard_stands(stands, &RULES_GUARDS[i]))
+		if (rules_guard_is_present(stands, &RULES_GUARDS[i]))
 			continue;
 		report_add(report, FINDING_FAILED, "guards",
 			"the chain %s, which stops what nat does not translate, is missing or not whole: run "

@@ -56,7 +56,7 @@ static void passes_when_the_rules_stand(_unused_ void **state)
 
 static void says_so_when_what_stands_was_written_with_other_flags(_unused_ void **state)
 {
-	struct rules rules = {.spare_ssh = true};
+	struct rules rules = {.exempt_ssh = true};
 	struct report report;
 	assert_true(passes(&rules, &report));
 	assert_int_equal(state_of(&report, "rules"), FINDING_NOTE);

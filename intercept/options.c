@@ -216,7 +216,7 @@ enum err options_read(struct command_line *line, char *const *environment, struc
 		return ERR_CONFIG;
 	options.command = COMMAND_OF[line->command - COMMANDS];
 	options.json = line->json;
-	options.rules.spare_ssh = options.profile == PROFILE_HOST;
+	options.rules.exempt_ssh = options.profile == PROFILE_HOST;
 	*out = options;
 	return ERR_NONE;
 }

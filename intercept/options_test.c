@@ -61,7 +61,7 @@ static void takes_every_flag_with_a_space_or_an_equals_sign(_unused_ void **stat
 		NULL, &options);
 	assert_int_equal(options.command, COMMAND_UP);
 	assert_int_equal(options.profile, PROFILE_HOST);
-	assert_true(options.rules.spare_ssh);
+	assert_true(options.rules.exempt_ssh);
 	assert_int_equal(options.confirm_within_s, 5);
 	assert_true(options.json && options.dry_run);
 	assert_int_equal(options.rules.exclude_inbound.num, 2);
@@ -77,7 +77,7 @@ static void stands_for_a_pod_without_flags(_unused_ void **state)
 	assert_parses("check", NULL, &options);
 	assert_int_equal(options.command, COMMAND_CHECK);
 	assert_int_equal(options.profile, PROFILE_POD);
-	assert_false(options.rules.spare_ssh);
+	assert_false(options.rules.exempt_ssh);
 	assert_int_equal(options.confirm_within_s, 60);
 	assert_false(options.json || options.dry_run);
 	assert_int_equal(options.rules.exclude_inbound.num + options.rules.exclude_outbound.num, 0);

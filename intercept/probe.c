@@ -59,7 +59,7 @@ static enum err socket_as(const struct probe *probe, int *out_fd)
 	struct user self = {geteuid(), getegid()};
 	if (!become((struct user){probe->uid, probe->gid}))
 		return ERR_DENIED;
-	enum err err = fd_socket(probe->dialled.ip.family, SOCK_STREAM, out_fd);
+	enum err err = fd_socket(probe->dialed.ip.family, SOCK_STREAM, out_fd);
 	become_again(self);
 	return err;
 }
@@ -71,7 +71,7 @@ static int listen_here(const struct probe *probe)
 	struct socket_listen_options options = {.v6_only = true};
 	int fd = -1;
 	enum err err = ip_addr_parse(
-		probe->dialled.ip.family == AF_INET ? SPAN_LITERAL("127.0.0.1") : SPAN_LITERAL("::1"), &at.ip);
+		probe->dialed.ip.family == AF_INET ? SPAN_LITERAL("127.0.0.1") : SPAN_LITERAL("::1"), &at.ip);
 	CHECK(err == ERR_NONE);
 	return socket_listen(&at, &options, &fd, NULL) == ERR_NONE ? fd : -1;
 }
@@ -85,7 +85,7 @@ static enum err original_dst(int fd, int family, struct addr *out)
 	return addr_from_sockaddr((struct sockaddr *)&storage, len, out);
 }
 
-/* What our own listener has to say about the connection that we dialled from `from`. */
+/* What our own listener has to say about the connection that we dialed from `from`. */
 static enum probe_outcome ask_listener(
 	int listening_fd, const struct probe *probe, const struct addr *from, struct why *why)
 {
@@ -98,9 +98,9 @@ static enum probe_outcome ask_listener(
 			fd_accept(listening_fd, &peer, &fd) != ERR_NONE)
 			return PROBE_ELSEWHERE;
 	}
-	if (original_dst(fd, probe->dialled.ip.family, &original) != ERR_NONE)
+	if (original_dst(fd, probe->dialed.ip.family, &original) != ERR_NONE)
 		return PROBE_MISDIRECTED;
-	if (addr_eq(&original, &probe->dialled))
+	if (addr_eq(&original, &probe->dialed))
 		return PROBE_REDIRECTED;
 	_unused_
 	enum err told = why_set(why, ERR_NOT_FOUND, "the address dialed as the original destination",
@@ -119,7 +119,7 @@ static bool is_no_route(int errnum)
 static enum probe_outcome connect_as(const struct probe *probe, int fd)
 {
 	struct sockaddr_storage to;
-	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	socklen_t len = addr_to_sockaddr(&probe->dialed, &to);
 	int errnum = 0;
 	socklen_t errnum_len = sizeof(errnum);
 	if (connect(fd, (struct sockaddr *)&to, len) == 0)
@@ -161,9 +161,9 @@ static void make_deaf(int fd, int family)
 static enum probe_outcome dial_theirs(int fd, const struct probe *probe)
 {
 	struct sockaddr_storage to;
-	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	socklen_t len = addr_to_sockaddr(&probe->dialed, &to);
 	struct addr from = {0};
-	make_deaf(fd, probe->dialled.ip.family);
+	make_deaf(fd, probe->dialed.ip.family);
 	if (connect(fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)
 		return is_no_route(errno) ? PROBE_NO_ROUTE : PROBE_ELSEWHERE;
 	if (socket_local_addr(fd, &from) != ERR_NONE)
@@ -203,7 +203,7 @@ enum err probe_send_untranslatable(const struct probe *probe)
 {
 	_cleanup_fd_ int fd = -1;
 	struct sockaddr_storage to;
-	socklen_t len = addr_to_sockaddr(&probe->dialled, &to);
+	socklen_t len = addr_to_sockaddr(&probe->dialed, &to);
 	RETURN_IF_ERR(socket_as(probe, &fd));
 	if (!repair(fd, TCP_REPAIR_ON))
 		return ERR_DENIED;

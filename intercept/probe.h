@@ -11,7 +11,7 @@
 
 enum probe_outcome {
 	PROBE_REDIRECTED,    /* it arrived at the port */
-	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the one dialled */
+	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the one dialed */
 	PROBE_ELSEWHERE,     /* it did not arrive at the port: somebody else answered, or there was no telling who */
 	PROBE_UNANSWERED,    /* no answer in time: it left the namespace */
 	PROBE_NO_ROUTE,      /* it could not leave at all, so it proves nothing */
@@ -19,7 +19,7 @@ enum probe_outcome {
 };
 
 struct probe {
-	struct addr dialled;
+	struct addr dialed;
 	uint16_t port; /* where it should arrive */
 	uid_t uid;     /* who dials */
 	gid_t gid;
@@ -29,7 +29,7 @@ struct probe {
 /* Whether this process may dial as that user. */
 bool probe_can_be(uid_t uid, gid_t gid);
 
-/* Sends one segment that nat cannot translate, as `dialled` would see it from a flow that conntrack has forgotten: the
+/* Sends one segment that nat cannot translate, as `dialed` would see it from a flow that conntrack has forgotten: the
  * FIN of a connection that never began. It has no data. Needs CAP_NET_ADMIN (tcp(7), TCP_REPAIR). ERR_UNREACHABLE: no
  * route leads there. ERR_DENIED: not allowed to this process. `port` and `timeout_ms` are not looked at. */
 enum err probe_send_untranslatable(const struct probe *probe) _must_use_;

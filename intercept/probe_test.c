@@ -12,16 +12,16 @@
 
 #define PORT 15001
 
-static struct probe probe_to(const char *dialled)
+static struct probe probe_to(const char *dialed)
 {
 	struct probe probe = {.port = PORT, .uid = 65534, .gid = 65534, .timeout_ms = 300};
-	assert_int_equal(addr_parse(span_of_str(dialled), &probe.dialled), ERR_NONE);
+	assert_int_equal(addr_parse(span_of_str(dialed), &probe.dialed), ERR_NONE);
 	return probe;
 }
 
-static enum probe_outcome outcome_of(const char *dialled)
+static enum probe_outcome outcome_of(const char *dialed)
 {
-	struct probe probe = probe_to(dialled);
+	struct probe probe = probe_to(dialed);
 	return probe_run(&probe, NULL);
 }
 

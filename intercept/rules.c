@@ -59,14 +59,14 @@ static enum err direct_inbound(const struct rules *rules, struct port_list *out)
 	*out = rules->exclude_inbound;
 	RETURN_IF_ERR(port_list_add(out, RULES_TUNNEL_PORT));
 	RETURN_IF_ERR(port_list_add(out, RULES_METRICS_PORT));
-	return rules->spare_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
+	return rules->exempt_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
 }
 
 /* Ports elsewhere that the workload reaches without a redirection. */
 static enum err direct_outbound(const struct rules *rules, struct port_list *out)
 {
 	*out = rules->exclude_outbound;
-	return rules->spare_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
+	return rules->exempt_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
 }
 
 /* A flow that is open already can reach the nat chains in its middle: when conntrack starts, and after `conntrack -F`.
@@ -227,7 +227,7 @@ static struct span chain_of(struct span table, const char *name)
 	return rest.len == 0 ? rest : span_of(block.ptr, block.len - rest.len + strlen(end));
 }
 
-bool rules_guard_stands(struct span table, const struct rules_guard *guard)
+bool rules_guard_is_present(struct span table, const struct rules_guard *guard)
 {
 	char head[128];
 	(void)snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype %s; policy accept;\n", guard->chain, guard->hook);

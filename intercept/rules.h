@@ -45,7 +45,7 @@ struct rules {
 	struct port_list exclude_outbound;
 	struct network exclude_networks[RULES_MAX_NETWORKS]; /* outbound */
 	unsigned num_exclude_networks;
-	bool spare_ssh;         /* port 22 in both directions, and the answers of an SSH session that is open already */
+	bool exempt_ssh;        /* port 22 in both directions, and the answers of an SSH session that is open already */
 	bool kernel_has_socket; /* nf_tables can look up the socket of a packet that comes in (nft_socket) */
 };
 
@@ -76,7 +76,7 @@ struct rules_guard {
 extern const struct rules_guard RULES_GUARDS[RULES_NUM_GUARDS];
 
 /* Whether a listed table (without counts) has this guard at its hook, with its closing rules in place. */
-bool rules_guard_stands(struct span table, const struct rules_guard *guard);
+bool rules_guard_is_present(struct span table, const struct rules_guard *guard);
 
 /* How many packets a guard has stopped, from a table that was listed with its counts. */
 uint64_t rules_guard_packets(struct span table, const char *chain);

@@ -165,7 +165,7 @@ static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void 
 
 static void spares_ssh_in_both_directions_when_asked(_unused_ void **state)
 {
-	struct rules rules = {.spare_ssh = true};
+	struct rules rules = {.exempt_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
 	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport { 22, 15008, 15020 } return\n"));
@@ -208,7 +208,7 @@ static void refuses_a_port_or_network_too_many(_unused_ void **state)
 
 static void fits_its_buffer_when_everything_is_full(_unused_ void **state)
 {
-	struct rules rules = {.spare_ssh = true};
+	struct rules rules = {.exempt_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	for (uint16_t i = 0; i < RULES_MAX_GIVEN; i++) {
 		assert_int_equal(port_list_add(&rules.exclude_inbound, (uint16_t)(60000 + i)), ERR_NONE);
@@ -237,22 +237,22 @@ static void finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_th
 
 static bool outbound_guard_stands(const char *table)
 {
-	return rules_guard_stands(span_of_str(table), &RULES_GUARDS[1]);
+	return rules_guard_is_present(span_of_str(table), &RULES_GUARDS[1]);
 }
 
 static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **state)
 {
-	struct rules rules = {.spare_ssh = true};
+	struct rules rules = {.exempt_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
 	for (size_t i = 0; i < RULES_NUM_GUARDS; i++)
-		assert_true(rules_guard_stands(buf_span(&out), &RULES_GUARDS[i]));
+		assert_true(rules_guard_is_present(buf_span(&out), &RULES_GUARDS[i]));
 	struct rules_guard other = RULES_GUARDS[0];
 	other.hook = RULES_GUARDS[1].hook;
-	assert_false(rules_guard_stands(buf_span(&out), &other));
+	assert_false(rules_guard_is_present(buf_span(&out), &other));
 	other = RULES_GUARDS[0];
 	other.end = RULES_GUARDS[1].end;
-	assert_false(rules_guard_stands(buf_span(&out), &other));
+	assert_false(rules_guard_is_present(buf_span(&out), &other));
 	assert_false(outbound_guard_stands(""));
 	assert_false(
 		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n\t\ttype filter hook output "

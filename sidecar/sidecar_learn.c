@@ -74,11 +74,11 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 		.what = what_of(event),
 		.direction = "",
 		.reason = "",
-		.remote = status.dialled,
+		.remote = status.dialed,
 		.why = *why,
 	};
-	if (status.dialled.ip.family != 0)
-		why_name_host(&seen.why, addr_format(&status.dialled, text));
+	if (status.dialed.ip.family != 0)
+		why_name_host(&seen.why, addr_format(&status.dialed, text));
 	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));
 }
 

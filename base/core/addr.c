@@ -52,7 +52,7 @@ struct span ip_addr_bytes(const struct ip_addr *ip)
 	return span_of(ip->bytes, ip->family == AF_INET ? 4 : ip->family == AF_INET6 ? 16 : 0);
 }
 
-/* By hand: inet_ntop() and snprintf() cost a new connection more than its place in the connection table. */
+/* Formatted without inet_ntop() and snprintf(): per new connection they cost more than its entry in the table. */
 static size_t decimal_format(unsigned value, char *out)
 {
 	char digits[10];
@@ -129,7 +129,7 @@ static enum err number_parse(struct span text, unsigned max, unsigned *out)
 	return ERR_NONE;
 }
 
-/* Cuts "[v6]:port" or "v4:port" in two. */
+/* Splits "[v6]:port" or "v4:port". */
 static enum err host_and_port(struct span text, struct span *out_host, struct span *out_port)
 {
 	const uint8_t *colon = text.len == 0 ? NULL : memrchr(text.ptr, ':', text.len);
@@ -238,7 +238,7 @@ enum err network_parse(struct span text, struct network *out)
 	RETURN_IF_ERR(ip_addr_parse(base_text, &base));
 	unsigned prefix_len = bits_of(&base);
 	if (slash != NULL) {
-		/* The length after a v4-mapped base would count from another start than the one we keep. */
+		/* The prefix length of a v4-mapped base counts IPv6 bits, not IPv4 bits. */
 		if (base.family == AF_INET && memchr(base_text.ptr, ':', base_text.len) != NULL)
 			return ERR_MALFORMED;
 		RETURN_IF_ERR(number_parse(span_from(text, base_text.len + 1), bits_of(&base), &prefix_len));

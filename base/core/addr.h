@@ -1,5 +1,5 @@
-/* IP addresses, address+port pairs and networks, as values. An IPv4 address is never kept in its v4-mapped IPv6 form:
- * every way in unwraps it, so that equal addresses are equal bytes. */
+/* IP addresses, address+port pairs and networks, as values. v4-mapped IPv6 addresses are converted to IPv4 by every
+ * constructor, so equal addresses are equal bytes. */
 #pragma once
 
 #include "base/core/err.h"
@@ -41,7 +41,7 @@ const char *addr_format(const struct addr *addr, char out[ADDR_TEXT_MAX]);
 bool addr_eq(const struct addr *a, const struct addr *b);
 uint64_t addr_hash(const struct addr *addr, uint64_t seed);
 
-/* "192.0.2.0/24"; a bare address is a network of one; host bits that are set are an error. */
+/* "192.0.2.0/24"; a bare address is a network with full prefix length; set host bits are ERR_MALFORMED. */
 enum err network_parse(struct span text, struct network *out) _must_use_;
 bool network_contains(const struct network *network, const struct ip_addr *ip);
 const char *network_format(const struct network *network, char out[ADDR_TEXT_MAX]);

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void reads_and_writes_addresses(_unused_ void **state)
@@ -30,7 +30,7 @@ static void writes_ipv4_as_inet_ntop_does(void **state)
 	}
 }
 
-static void refuses_every_other_way_to_write_one(_unused_ void **state)
+static void refuses_every_other_spelling(_unused_ void **state)
 {
 	static const char *const texts[] = {"", ":", ":80", "192.0.2.1", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:080",
 		"192.0.2.1:65536", "192.0.2.1:+80", "192.0.2.1: 80", "192.0.2.1:80 ", "192.0.2.01:80", "192.0.2:80",
@@ -53,7 +53,7 @@ static void refuses_an_embedded_nul(_unused_ void **state)
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1\0:80"), &addr), ERR_MALFORMED);
 }
 
-static void unwraps_v4_mapped_addresses_on_every_way_in(_unused_ void **state)
+static void converts_v4_mapped_addresses_in_every_constructor(_unused_ void **state)
 {
 	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1};
 	struct ip_addr plain, ip;
@@ -83,7 +83,7 @@ static void refuses_bytes_and_sockaddrs_of_the_wrong_size(_unused_ void **state)
 	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&in, sizeof in, &addr), ERR_UNSUPPORTED);
 }
 
-static void survives_the_way_through_a_sockaddr(_unused_ void **state)
+static void survives_conversion_to_a_sockaddr_and_back(_unused_ void **state)
 {
 	static const char *const texts[] = {"192.0.2.1:80", "[2001:db8::1]:443"};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -97,7 +97,7 @@ static void survives_the_way_through_a_sockaddr(_unused_ void **state)
 	}
 }
 
-static void tells_addresses_apart(_unused_ void **state)
+static void distinguishes_addresses(_unused_ void **state)
 {
 	struct addr a, b, c;
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1:80"), &a), ERR_NONE);
@@ -115,7 +115,7 @@ struct kind {
 	bool is_loopback, is_unspecified, is_link_local;
 };
 
-static void knows_the_special_kinds_and_their_neighbours(_unused_ void **state)
+static void classifies_special_addresses_and_their_neighbors(_unused_ void **state)
 {
 	static const struct kind kinds[] = {
 		{"127.0.0.1", .is_loopback = true},
@@ -151,7 +151,7 @@ static bool contains(const char *network_text, const char *ip_text)
 	return network_contains(&network, &ip);
 }
 
-static void knows_what_a_network_contains_to_the_bit(_unused_ void **state)
+static void decides_membership_in_a_network_by_the_bit(_unused_ void **state)
 {
 	assert_true(contains("192.0.2.0/25", "192.0.2.127"));
 	assert_false(contains("192.0.2.0/25", "192.0.2.128"));
@@ -165,7 +165,7 @@ static void knows_what_a_network_contains_to_the_bit(_unused_ void **state)
 	assert_false(contains("2001:db8::/33", "2001:db8:8000::1"));
 }
 
-static void refuses_networks_that_are_no_networks(_unused_ void **state)
+static void refuses_malformed_networks(_unused_ void **state)
 {
 	static const char *const texts[] = {"", "/", "192.0.2.0/", "192.0.2.0/33", "192.0.2.1/24", "192.0.2.0/024",
 		"192.0.2.0/-1", "192.0.2.0/24/1", "/24", "2001:db8::1/64", "::/129", "::ffff:10.0.0.0/104",
@@ -186,15 +186,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes_addresses),
 		cmocka_unit_test(writes_ipv4_as_inet_ntop_does),
-		cmocka_unit_test(refuses_every_other_way_to_write_one),
+		cmocka_unit_test(refuses_every_other_spelling),
 		cmocka_unit_test(refuses_an_embedded_nul),
-		cmocka_unit_test(unwraps_v4_mapped_addresses_on_every_way_in),
+		cmocka_unit_test(converts_v4_mapped_addresses_in_every_constructor),
 		cmocka_unit_test(refuses_bytes_and_sockaddrs_of_the_wrong_size),
-		cmocka_unit_test(survives_the_way_through_a_sockaddr),
-		cmocka_unit_test(tells_addresses_apart),
-		cmocka_unit_test(knows_the_special_kinds_and_their_neighbours),
-		cmocka_unit_test(knows_what_a_network_contains_to_the_bit),
-		cmocka_unit_test(refuses_networks_that_are_no_networks),
+		cmocka_unit_test(survives_conversion_to_a_sockaddr_and_back),
+		cmocka_unit_test(distinguishes_addresses),
+		cmocka_unit_test(classifies_special_addresses_and_their_neighbors),
+		cmocka_unit_test(decides_membership_in_a_network_by_the_bit),
+		cmocka_unit_test(refuses_malformed_networks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

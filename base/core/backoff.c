@@ -11,7 +11,7 @@ uint32_t backoff_next_ms(struct backoff *backoff, uint32_t random)
 {
 	uint32_t bound = backoff->bound_ms == 0 ? backoff->first_ms : backoff->bound_ms;
 	backoff->bound_ms = bound > backoff->max_ms / 2 ? backoff->max_ms : bound * 2;
-	return (uint32_t)(((uint64_t)random * ((uint64_t)bound + 1)) >> 32); /* 0..bound, no modulo bias worth a name */
+	return (uint32_t)(((uint64_t)random * ((uint64_t)bound + 1)) >> 32); /* 0..bound, negligible bias */
 }
 
 void backoff_reset(struct backoff *backoff)

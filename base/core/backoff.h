@@ -1,12 +1,12 @@
-/* How long to wait before the next try: full jitter between 0 and a bound that doubles from `first_ms` to `max_ms`.
- * Pure: randomness comes in as an argument. */
+/* Exponential backoff with full jitter: a delay between 0 and a bound that doubles from `first_ms` to `max_ms`. Pure:
+ * the random number is an argument. */
 #pragma once
 
 #include <stdint.h>
 
 struct backoff {
 	uint32_t first_ms, max_ms;
-	uint32_t bound_ms; /* of the next try; 0: at the start */
+	uint32_t bound_ms; /* of the next attempt; 0: none was made */
 };
 
 void backoff_init(struct backoff *backoff, uint32_t first_ms, uint32_t max_ms);

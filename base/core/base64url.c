@@ -19,7 +19,7 @@ enum err base64url_encode(struct span bytes, struct buf *out)
 	return ERR_NONE;
 }
 
-/* 64: not of the alphabet. */
+/* 64: not in the alphabet. */
 static unsigned value_of(uint8_t c)
 {
 	if (c >= 'A' && c <= 'Z')

@@ -1,5 +1,5 @@
-/* base64url without padding (RFC 4648 5), exactly one text for each byte string: unused bits must be zero, and padding,
- * white space and any other byte are refused, so that no two texts mean the same secret. */
+/* base64url without padding (RFC 4648 5), exactly one text per byte string: unused bits must be zero, and padding,
+ * white space and any other byte are refused, so no two texts decode to the same secret. */
 #pragma once
 
 #include "base/core/buf.h"

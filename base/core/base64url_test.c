@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants those first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static void encodes_the_vectors_of_rfc_4648_without_padding(void **state)
@@ -20,7 +20,7 @@ static void encodes_the_vectors_of_rfc_4648_without_padding(void **state)
 	}
 }
 
-static void brings_every_byte_back(void **state)
+static void round_trips_every_byte(void **state)
 {
 	uint8_t all[256];
 	_cleanup_(buf_done) struct buf text = BUF_INIT(1024), bytes = BUF_INIT(1024);
@@ -32,7 +32,7 @@ static void brings_every_byte_back(void **state)
 	assert_true(span_eq(buf_span(&bytes), span_of(all, sizeof(all))));
 }
 
-static void refuses_every_other_spelling_of_the_same_bytes(void **state)
+static void refuses_every_other_encoding_of_the_same_bytes(void **state)
 {
 	static const char *const wrong[] = {"Z", "Zg==", "Zh", "Zm9", "Zm9v\n", " Zm9v", "Zm+v", "Zm/v", "Zm9vA"};
 	(void)state;
@@ -54,8 +54,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encodes_the_vectors_of_rfc_4648_without_padding),
-		cmocka_unit_test(brings_every_byte_back),
-		cmocka_unit_test(refuses_every_other_spelling_of_the_same_bytes),
+		cmocka_unit_test(round_trips_every_byte),
+		cmocka_unit_test(refuses_every_other_encoding_of_the_same_bytes),
 		cmocka_unit_test(stops_at_the_limit_of_the_buffer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

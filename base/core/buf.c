@@ -37,8 +37,8 @@ static void move_to_front(struct buf *buf)
 	buf->end = len;
 }
 
-/* Doubles, so that appending costs the same however it is cut into pieces; but not beyond the maximum. The old memory
- * is wiped by nobody here: buffers of secrets reserve their whole size at once. */
+/* Doubles, so that the cost of appending does not depend on the piece size; never beyond the maximum. The old memory is
+ * not wiped: buffers of secrets reserve their whole size at once. */
 static void grow(struct buf *buf, size_t needed)
 {
 	size_t cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
@@ -47,18 +47,18 @@ static void grow(struct buf *buf, size_t needed)
 	if (cap > buf->max || cap < needed)
 		cap = buf->max;
 	if (cap < needed)
-		cap = needed; /* the NUL of buf_cstr() at the maximum */
+		cap = needed; /* for the NUL of buf_cstr() when the buffer is full */
 	buf->ptr = mem_realloc(buf->ptr, cap);
 	buf->cap = cap;
 }
 
-/* Memory for `len` more bytes, whatever the maximum says. */
+/* Makes room for `len` more bytes, without regard to the maximum. */
 static void make_room(struct buf *buf, size_t len)
 {
 	if (buf->cap - buf->end >= len)
 		return;
 	size_t needed = buf_len(buf) + len;
-	/* Moving few bytes into much free space is cheap; moving many for a little space would be paid each time. */
+	/* Moving few bytes to gain much space is cheap; moving many to gain little would recur with each append. */
 	bool is_move_cheap = buf->start >= buf_len(buf);
 	bool is_growth_possible = buf->cap < buf->max;
 	if (needed > buf->cap || (!is_move_cheap && is_growth_possible))
@@ -106,7 +106,7 @@ enum err buf_reserve(struct buf *buf, size_t len, uint8_t **out_room)
 {
 	if (len > buf_room(buf))
 		return ERR_LIMIT;
-	make_room(buf, len == 0 ? 1 : len); /* never NULL, so that callers may hand it to read() */
+	make_room(buf, len == 0 ? 1 : len); /* never NULL: callers pass it to read() */
 	*out_room = buf->ptr + buf->end;
 	return ERR_NONE;
 }

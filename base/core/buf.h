@@ -1,5 +1,5 @@
-/* The one bounded byte buffer. Bytes are appended at the end and consumed from the front; its maximum is part of its
- * birth, so that no peer can make it grow without end. A zeroed buf (maximum 0) is valid to buf_done(). */
+/* A bounded byte buffer. Bytes are appended at the end and consumed from the front. The maximum is set at
+ * initialization, so no peer can make it grow without bound. A zeroed buf (maximum 0) is valid to buf_done(). */
 #pragma once
 
 #include "base/core/err.h"
@@ -16,7 +16,7 @@ struct buf {
 #define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
 
 void buf_init(struct buf *buf, size_t max);
-void buf_done(struct buf *buf);  /* frees; the buf is empty with the same maximum and can be used again */
+void buf_done(struct buf *buf);  /* frees; the buf is then empty, has the same maximum and can be reused */
 void buf_wipe(struct buf *buf);  /* overwrites, then buf_done(): for secrets */
 void buf_clear(struct buf *buf); /* empty, keeps its memory */
 
@@ -26,7 +26,7 @@ static inline size_t buf_len(const struct buf *buf)
 }
 static inline struct span buf_span(const struct buf *buf)
 {
-	/* NULL + 0 is undefined in C, and an empty buffer may own no memory. */
+	/* NULL + 0 is undefined in C, and an empty buffer may have no memory. */
 	return span_of(buf->start == 0 ? buf->ptr : buf->ptr + buf->start, buf->end - buf->start);
 }
 static inline size_t buf_room(const struct buf *buf)
@@ -39,12 +39,11 @@ enum err buf_append(struct buf *buf,
 enum err buf_append_str(struct buf *buf, const char *text) _must_use_;
 enum err buf_printf(struct buf *buf, const char *format, ...) _printf_(2, 3) _must_use_;
 
-/* Room to write `len` bytes in place; commit what was written. ERR_LIMIT as buf_append(). */
+/* Reserves `len` bytes for writing in place; buf_commit() appends what was written. ERR_LIMIT as buf_append(). */
 enum err buf_reserve(struct buf *buf, size_t len, uint8_t **out_room) _must_use_;
 void buf_commit(struct buf *buf, size_t len);
 void buf_consume(struct buf *buf, size_t len);
-/* NUL-terminated view of the content (the NUL is not counted); needs one byte of memory beyond the content, not of the
- * maximum. */
+/* The content, NUL-terminated, borrowed. The NUL counts neither as content nor against the maximum. */
 const char *buf_cstr(struct buf *buf);
-/* Gives memory back when the buffer is empty. */
+/* Frees the memory if the buffer is empty. */
 void buf_trim(struct buf *buf);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void appends_and_consumes_in_order(_unused_ void **state)
@@ -29,7 +29,7 @@ static void refuses_what_exceeds_the_maximum_and_appends_nothing(_unused_ void *
 	assert_string_equal(buf_cstr(&buf), "12345678");
 }
 
-static void has_room_again_for_what_was_consumed(_unused_ void **state)
+static void frees_room_by_consuming(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(8);
 	assert_int_equal(buf_append_str(&buf, "12345678"), ERR_NONE);
@@ -40,7 +40,7 @@ static void has_room_again_for_what_was_consumed(_unused_ void **state)
 	assert_string_equal(buf_cstr(&buf), "45678abc");
 }
 
-static void keeps_its_bytes_however_they_are_cut(_unused_ void **state)
+static void keeps_its_bytes_for_every_split_into_pieces(_unused_ void **state)
 {
 	enum { MAX = 1000, TOTAL = 20000 };
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(MAX);
@@ -72,7 +72,7 @@ static void reserves_commits_and_prints(_unused_ void **state)
 	assert_string_equal(buf_cstr(&buf), "abcd-12345");
 }
 
-static void gives_a_text_even_when_empty_or_without_maximum(_unused_ void **state)
+static void returns_a_terminated_text_when_empty_or_without_maximum(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf zeroed = {.max = 0};
 	assert_string_equal(buf_cstr(&zeroed), "");
@@ -102,10 +102,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends_and_consumes_in_order),
 		cmocka_unit_test(refuses_what_exceeds_the_maximum_and_appends_nothing),
-		cmocka_unit_test(has_room_again_for_what_was_consumed),
-		cmocka_unit_test(keeps_its_bytes_however_they_are_cut),
+		cmocka_unit_test(frees_room_by_consuming),
+		cmocka_unit_test(keeps_its_bytes_for_every_split_into_pieces),
 		cmocka_unit_test(reserves_commits_and_prints),
-		cmocka_unit_test(gives_a_text_even_when_empty_or_without_maximum),
+		cmocka_unit_test(returns_a_terminated_text_when_empty_or_without_maximum),
 		cmocka_unit_test(can_be_used_again_after_done_wipe_and_trim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 
 enum { READER_MS = 100 };
 
-/* A pipe that is writable takes a line whole, so that a reader that stopped does not keep a broken process alive. */
+/* Polls first: a writable pipe accepts a whole line, so a reader that stopped does not block the abort. */
 _Noreturn void die(const char *line, size_t len)
 {
 	struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -19,7 +19,7 @@ _Noreturn void die(const char *line, size_t len)
 
 _Noreturn void check_failed(const char *what, const char *file, int line)
 {
-	/* One write, without the log: the log may be what is broken. */
+	/* One write(2), not the log: the log may be what failed. */
 	char text[512];
 	int len = snprintf(text, sizeof text, "check failed: %s at %s:%d\n", what, file, line);
 	size_t shown = len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 /* Runs in a child; its standard error goes to `fd`. */
@@ -20,7 +20,7 @@ static _Noreturn void fail_in_child(int fd)
 	_exit(0);
 }
 
-static void ends_the_process_and_says_where(_unused_ void **state)
+static void ends_the_process_and_prints_where(_unused_ void **state)
 {
 	int fds[2], status;
 	char text[512] = "";
@@ -37,7 +37,7 @@ static void ends_the_process_and_says_where(_unused_ void **state)
 	assert_non_null(strstr(text, "1 + 1 == 3 at base/core/check_test.c:"));
 }
 
-static void says_nothing_about_what_holds(_unused_ void **state)
+static void prints_nothing_when_the_condition_holds(_unused_ void **state)
 {
 	CHECK(1 + 1 == 2);
 }
@@ -45,8 +45,8 @@ static void says_nothing_about_what_holds(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ends_the_process_and_says_where),
-		cmocka_unit_test(says_nothing_about_what_holds),
+		cmocka_unit_test(ends_the_process_and_prints_where),
+		cmocka_unit_test(prints_nothing_when_the_condition_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

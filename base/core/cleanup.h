@@ -1,4 +1,4 @@
-/* Owning locals: the compiler releases them at the end of their scope, and ownership leaves only through TAKE_*.
+/* Cleanup attributes: the compiler releases owning locals at the end of their scope; TAKE_* transfers ownership out.
  *
  *	_cleanup_(buf_done) struct buf reply = BUF_INIT(4096);
  *	_cleanup_(credentials_unrefp) struct credentials *fresh = NULL;
@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* unused: some owners stand there only for what their end does; clang warns of them, gcc does not. */
+/* unused: clang warns about variables that exist only for their cleanup; gcc does not. */
 #define _cleanup_(function) __attribute__((cleanup(function), unused))
 #define _must_use_          __attribute__((warn_unused_result))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -3,9 +3,9 @@
 #include "base/core/cleanup.h"
 #include <time.h>
 
-/* A machine without a battery-backed clock starts in 1970, where every certificate that ever expired is valid again.
- * The build's own date is a floor that nobody on the network can move. Release builds give theirs; the rest use the
- * day this constant was last raised, so that a build stays reproducible: 2026-11-01. */
+/* A machine without a battery-backed clock boots in 1970, when certificates that have expired since are valid again.
+ * The build date is a lower bound that no peer can change. Release builds set it; other builds use the day on which
+ * this constant was last raised, so that they stay reproducible: 2026-11-01. */
 #ifndef HANDFAST_BUILD_DATE_S
 #define HANDFAST_BUILD_DATE_S 1793491200
 #endif
@@ -106,7 +106,7 @@ void trusted_time_anchor(struct trusted_time *time, const struct clock *clock, i
 		.anchor_wall_ms = authenticated_wall_ms, .anchor_boot_ms = boot_ms == 0 ? 1 : boot_ms};
 }
 
-/* What was said at `boot_ms`, as it would be said now. */
+/* The wall time of `boot_ms`, carried forward to now. */
 static int64_t carried_ms(int64_t wall_ms, uint64_t boot_ms, const struct clock *clock)
 {
 	uint64_t now = clock->boot_ms(clock);
@@ -130,7 +130,7 @@ int64_t trusted_time_now_s(const struct trusted_time *time, const struct clock *
 	return not_before_build(now_s);
 }
 
-int64_t trusted_time_least_s(const struct trusted_time *time, const struct clock *clock)
+int64_t trusted_time_earlier_s(const struct trusted_time *time, const struct clock *clock)
 {
 	int64_t now_s = clock->wall_ms(clock) / 1000;
 	if (time->anchor_boot_ms != 0) {
@@ -140,7 +140,7 @@ int64_t trusted_time_least_s(const struct trusted_time *time, const struct clock
 	return not_before_build(now_s);
 }
 
-int64_t trusted_time_said_s(const struct trusted_time *time, const struct clock *clock)
+int64_t trusted_time_authenticated_s(const struct trusted_time *time, const struct clock *clock)
 {
 	int64_t now_s = clock->wall_ms(clock) / 1000;
 	if (time->anchor_boot_ms != 0)
@@ -148,12 +148,12 @@ int64_t trusted_time_said_s(const struct trusted_time *time, const struct clock 
 	return not_before_build(now_s);
 }
 
-static bool is_same_time(int64_t said_ms, int64_t before_ms, uint64_t before_boot_ms, const struct clock *clock)
+static bool is_same_time(int64_t received_ms, int64_t before_ms, uint64_t before_boot_ms, const struct clock *clock)
 {
-	return distance(said_ms, carried_ms(before_ms, before_boot_ms, clock)) <= TRUSTED_TIME_STEP_MS;
+	return distance(received_ms, carried_ms(before_ms, before_boot_ms, clock)) <= TRUSTED_TIME_STEP_MS;
 }
 
-enum trusted_step trusted_time_hear(
+enum trusted_step trusted_time_update(
 	struct trusted_time *time, const struct clock *clock, int64_t authenticated_wall_ms, bool may_jump)
 {
 	uint64_t boot_ms = clock->boot_ms(clock);

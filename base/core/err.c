@@ -75,7 +75,7 @@ enum err err_from_errno(int errnum)
 	}
 }
 
-/* What is cut says so: a sentence that just stops reads as if it were whole. */
+/* A cut text ends in "...": else it would read as if it were complete. */
 static void put(const char *text, char *out, size_t cap)
 {
 	struct span bytes = text == NULL ? span_of(NULL, 0) : span_of_str(text);
@@ -97,7 +97,7 @@ enum err why_set(struct why *why, enum err err, const char *expected, const char
 	why->err = err;
 	put(expected, why->expected, sizeof why->expected);
 	put(fix, why->fix, sizeof why->fix);
-	char raw[2 * sizeof why->got] = ""; /* longer than what is kept: so a cut is seen */
+	char raw[2 * sizeof why->got] = ""; /* longer than the field, so that put() marks a cut */
 	if (got != NULL) {
 		va_list args;
 		va_start(args, got);
@@ -125,14 +125,34 @@ void why_name_host(struct why *why, const char *host)
 		(int)(sizeof why->fix - len > 4 ? sizeof why->fix - len - 4 : 0), shown);
 }
 
+static const char expected_mark[] = "; expected: ", fix_mark[] = "; fix: ";
+
+/* The mark without "; " where nothing precedes it. */
+static const char *mark_before(const char *mark, const char *text, bool is_first)
+{
+	return text[0] == '\0' ? "" : is_first ? mark + 2 : mark;
+}
+
 const char *why_format(const struct why *why, char *out, size_t cap)
 {
 	CHECK(cap > 0);
-	const char *comma = why->expected[0] != '\0' && why->got[0] != '\0' ? ", " : "";
-	bool has_finding = why->expected[0] != '\0' || why->got[0] != '\0';
-	const char *semicolon = has_finding && why->fix[0] != '\0' ? "; " : "";
-	int len = snprintf(out, cap, "%s%s%s%s%s%s%s", why->expected[0] != '\0' ? "expected " : "", why->expected,
-		comma, why->got[0] != '\0' ? "got " : "", why->got, semicolon, why->fix);
+	bool has_got = why->got[0] != '\0', has_expected = why->expected[0] != '\0';
+	int len = snprintf(out, cap, "%s%s%s%s%s", why->got, mark_before(expected_mark, why->expected, !has_got),
+		why->expected, mark_before(fix_mark, why->fix, !has_got && !has_expected), why->fix);
 	CHECK(len >= 0);
 	return out;
+}
+
+bool why_parse(const char *text, enum err err, struct why *out)
+{
+	const char *expected = strstr(text, expected_mark), *fix = NULL;
+	for (const char *at = expected; at != NULL && (at = strstr(at, fix_mark)) != NULL; at++)
+		fix = at;
+	if (fix == NULL)
+		return false;
+	char clause[sizeof out->expected];
+	const char *begin = expected + sizeof expected_mark - 1;
+	snprintf(clause, sizeof clause, "%.*s", (int)(fix - begin), begin);
+	(void)why_set(out, err, clause, fix + sizeof fix_mark - 1, "%.*s", (int)(expected - text), text);
+	return true;
 }

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static const enum err every[] = {
@@ -15,7 +15,7 @@ static const enum err every[] = {
 #undef ERROR
 };
 
-static void has_a_text_and_a_label_of_its_own_for_every_error(_unused_ void **state)
+static void each_error_has_its_own_text_and_label(_unused_ void **state)
 {
 	for (size_t i = 0; i < sizeof every / sizeof every[0]; i++) {
 		const char *label = err_label(every[i]);
@@ -28,7 +28,7 @@ static void has_a_text_and_a_label_of_its_own_for_every_error(_unused_ void **st
 	assert_string_equal(err_label(ERR_NONE), "none");
 }
 
-static void names_what_the_kernel_says(_unused_ void **state)
+static void maps_errno_to_errors(_unused_ void **state)
 {
 	assert_int_equal(err_from_errno(0), ERR_NONE);
 	assert_int_equal(err_from_errno(ECONNREFUSED), ERR_REFUSED);
@@ -44,18 +44,37 @@ static void names_what_the_kernel_says(_unused_ void **state)
 static void explains_on_one_line(_unused_ void **state)
 {
 	struct why why = {.err = ERR_NONE};
-	char out[64];
+	char out[128];
 	assert_string_equal(why_format(&why, out, sizeof out), "");
-	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "'%s'", "x"), ERR_CONFIG);
-	assert_string_equal(why_format(&why, out, sizeof out), "expected a port, got 'x'; set one");
+	assert_int_equal(
+		why_set(&why, ERR_CONFIG, "a port", "set one", "the port '%s' is not a number", "x"), ERR_CONFIG);
+	assert_string_equal(
+		why_format(&why, out, sizeof out), "the port 'x' is not a number; expected: a port; fix: set one");
 	assert_int_equal(why.err, ERR_CONFIG);
 	assert_int_equal(why_set(&why, ERR_CONFIG, NULL, "set one", NULL), ERR_CONFIG);
-	assert_string_equal(why_format(&why, out, sizeof out), "set one");
-	assert_string_equal(why_format(&why, out, 4), "set");
+	assert_string_equal(why_format(&why, out, sizeof out), "fix: set one");
+	assert_string_equal(why_format(&why, out, 4), "fix");
 	assert_int_equal(why_set(NULL, ERR_DENIED, "a", "b", "c"), ERR_DENIED);
 }
 
-static void escapes_and_cuts_what_came_from_outside(_unused_ void **state)
+static void parses_what_it_formats(_unused_ void **state)
+{
+	struct why why = {0}, parsed = {0};
+	char text[640];
+	(void)why_set(&why, ERR_CONFIG, "a port", "set one; fix: it", "the port is missing");
+	assert_true(why_parse(why_format(&why, text, sizeof text), ERR_DENIED, &parsed));
+	assert_int_equal(parsed.err, ERR_DENIED);
+	assert_string_equal(parsed.got, "the port is missing");
+	assert_string_equal(parsed.expected, "a port; fix: set one");
+	assert_string_equal(parsed.fix, "it");
+	struct why untouched = parsed;
+	static const char *const others[] = {"", "denied", "a; expected: b", "a; fix: b", "a; fix: b; expected: c"};
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(why_parse(others[i], ERR_DENIED, &parsed));
+	assert_memory_equal(&parsed, &untouched, sizeof parsed);
+}
+
+static void escapes_and_cuts_untrusted_text(_unused_ void **state)
 {
 	struct why why;
 	char enormous[1000];
@@ -83,7 +102,7 @@ static void finding_i12_a_cut_text_ends_in_dots(_unused_ void **state)
 	assert_string_equal(why.got + sizeof why.got - 4, "...");
 }
 
-static void finding_o9_a_fix_names_the_host_whose_log_it_means(_unused_ void **state)
+static void finding_o9_a_fix_names_the_host_that_it_refers_to(_unused_ void **state)
 {
 	struct why why;
 	(void)why_set(&why, ERR_PROTOCOL, "TLS", "look at the peer's log", "bytes");
@@ -116,12 +135,13 @@ static void finding_o9_an_enormous_name_is_cut_and_cannot_forge(_unused_ void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_o9_a_fix_names_the_host_whose_log_it_means),
+		cmocka_unit_test(finding_o9_a_fix_names_the_host_that_it_refers_to),
 		cmocka_unit_test(finding_o9_an_enormous_name_is_cut_and_cannot_forge),
-		cmocka_unit_test(has_a_text_and_a_label_of_its_own_for_every_error),
-		cmocka_unit_test(names_what_the_kernel_says),
+		cmocka_unit_test(each_error_has_its_own_text_and_label),
+		cmocka_unit_test(maps_errno_to_errors),
 		cmocka_unit_test(explains_on_one_line),
-		cmocka_unit_test(escapes_and_cuts_what_came_from_outside),
+		cmocka_unit_test(parses_what_it_formats),
+		cmocka_unit_test(escapes_and_cuts_untrusted_text),
 		cmocka_unit_test(finding_i12_a_cut_text_ends_in_dots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

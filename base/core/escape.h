@@ -1,8 +1,9 @@
-/* Text from outside, made safe to show: printable ASCII stays, every other byte becomes \xNN. So no peer can forge a
- * line of the log or drive a terminal. A backslash stays as it is: the result is for people, not for parsing back. */
+/* Escapes untrusted text for display: printable ASCII stays, every other byte becomes \xNN, so no peer can forge a log
+ * line or send control sequences to a terminal. Backslashes are not escaped: the result is not meant to be parsed. */
 #pragma once
 
 #include "base/core/span.h"
 
-/* Writes what fits whole into out[cap] (cap > 0), always terminated; returns the length without the NUL. */
+/* Writes as many whole escapes as fit into out[cap] (cap > 0), always terminated; returns the length without the NUL.
+ */
 size_t escape_ascii(struct span bytes, char *out, size_t cap);

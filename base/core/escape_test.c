@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void keeps_printable_ascii_and_escapes_every_other_byte(_unused_ void **state)
@@ -20,7 +20,7 @@ static void keeps_printable_ascii_and_escapes_every_other_byte(_unused_ void **s
 	}
 }
 
-static void writes_no_half_escape_and_always_ends_the_text(_unused_ void **state)
+static void writes_no_partial_escape_and_always_terminates(_unused_ void **state)
 {
 	char out[6] = "?????";
 	assert_int_equal(escape_ascii(SPAN_LITERAL("a\n\n"), out, sizeof out), 5);
@@ -36,7 +36,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_printable_ascii_and_escapes_every_other_byte),
-		cmocka_unit_test(writes_no_half_escape_and_always_ends_the_text),
+		cmocka_unit_test(writes_no_partial_escape_and_always_terminates),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 #include "base/core/hash.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void depends_on_every_byte_the_length_and_the_seed(void **state)
@@ -19,7 +19,7 @@ static void depends_on_every_byte_the_length_and_the_seed(void **state)
 	assert_true(hash_bytes(span_of(bytes, sizeof bytes), 1) == plain);
 }
 
-/* Neighboring addresses must not fall together: a table of 256 with 256 keys has no place with more than 16. */
+/* Neighboring addresses must not collide: of 256 buckets with 256 keys none has more than 16. */
 static void spreads_neighbors(void **state)
 {
 	(void)state;

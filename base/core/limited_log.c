@@ -10,7 +10,7 @@ struct limited_log {
 	struct loop *loop;
 	const char *component;
 	struct log_limit *limit;
-	struct loop_timer sweep; /* only while lines were asked for */
+	struct loop_timer sweep; /* runs while lines are requested */
 	unsigned num_calm;       /* sweeps since then */
 };
 
@@ -48,7 +48,7 @@ static void on_sweep(struct loop_timer *timer)
 		loop_timer_start(log->loop, &log->sweep, SWEEP_MS, on_sweep);
 }
 
-static bool may(struct limited_log *log, const struct share_key *key, const char *who, const char *reason)
+static bool allows(struct limited_log *log, const struct share_key *key, const char *who, const char *reason)
 {
 	log->num_calm = 0;
 	if (!loop_timer_is_armed(&log->sweep))
@@ -56,17 +56,17 @@ static bool may(struct limited_log *log, const struct share_key *key, const char
 	return log_limit_take(log->limit, key, reason, who, loop_now_ms(log->loop));
 }
 
-bool limited_log_may_source(struct limited_log *log, const struct ip_addr *source, const char *reason)
+bool limited_log_allows_source(struct limited_log *log, const struct ip_addr *source, const char *reason)
 {
 	struct share_key key = share_key_of_prefix64(source);
 	char who[ADDR_TEXT_MAX];
-	return may(log, &key, ip_addr_format(source, who), reason);
+	return allows(log, &key, ip_addr_format(source, who), reason);
 }
 
-bool limited_log_may_identity(struct limited_log *log, const char *identity, const char *reason)
+bool limited_log_allows_identity(struct limited_log *log, const char *identity, const char *reason)
 {
 	struct share_key key = share_key_of_bytes(span_of_str(identity));
-	return may(log, &key, identity, reason);
+	return allows(log, &key, identity, reason);
 }
 
 uint64_t limited_log_num_suppressed(const struct limited_log *log)

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static struct ip_addr parse(const char *text)
@@ -13,7 +13,7 @@ static struct ip_addr parse(const char *text)
 	return ip;
 }
 
-/* What was written to standard error meanwhile. */
+/* The text that was written to standard error. */
 static size_t captured(int fd, char *out, size_t cap)
 {
 	ssize_t len = pread(fd, out, cap - 1, 0);
@@ -22,7 +22,7 @@ static size_t captured(int fd, char *out, size_t cap)
 	return (size_t)len;
 }
 
-static void finding_l8_says_by_itself_how_many_more_there_were(void **state)
+static void finding_l8_reports_the_number_of_suppressed_lines(void **state)
 {
 	(void)state;
 	struct clock_fake clock;
@@ -35,10 +35,10 @@ static void finding_l8_says_by_itself_how_many_more_there_were(void **state)
 	assert_true(file >= 0 && saved >= 0 && unlink(path) == 0 && dup2(file, STDERR_FILENO) >= 0);
 	unsigned written = 0;
 	for (unsigned i = 0; i < 100; i++)
-		written += limited_log_may_source(log, i % 2 == 0 ? &one : &neighbor, "expired");
-	assert_int_equal(written, LOG_LIMIT_LINES); /* one network is one source */
-	assert_true(limited_log_may_source(log, &other, "expired"));
-	assert_true(limited_log_may_identity(log, "spiffe://td/a", "denied"));
+		written += limited_log_allows_source(log, i % 2 == 0 ? &one : &neighbor, "expired");
+	assert_int_equal(written, LOG_LIMIT_LINES); /* one /64 is one source */
+	assert_true(limited_log_allows_source(log, &other, "expired"));
+	assert_true(limited_log_allows_identity(log, "spiffe://td/a", "denied"));
 	for (unsigned i = 0; i < 12; i++) {
 		clock_fake_advance(&clock, 1000);
 		loop_run_once(loop, false);
@@ -52,13 +52,13 @@ static void finding_l8_says_by_itself_how_many_more_there_were(void **state)
 		clock_fake_advance(&clock, 1000);
 		loop_run_once(loop, false);
 	}
-	assert_true(limited_log_may_source(log, &one, "expired"));
+	assert_true(limited_log_allows_source(log, &one, "expired"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_l8_says_by_itself_how_many_more_there_were),
+		cmocka_unit_test(finding_l8_reports_the_number_of_suppressed_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

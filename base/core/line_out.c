@@ -12,15 +12,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What a burst may be before its reader wakes. Four times what a pipe has by default, and far from the limit that the
- * kernel sets per user. */
+/* Buffers a burst until the reader is scheduled. Four times the default of a pipe, far below the kernel's limit per
+ * user. */
 enum { PIPE_BYTES = 256 * 1024 };
 
 struct line_out {
-	_Atomic int way; /* enum line_out_way */
-	int fd;          /* the caller's */
-	int own_fd;      /* -1, or the same file opened again */
-	int through[2];  /* -1, or a pipe of ours for splice */
+	_Atomic int method; /* enum line_out_method */
+	int fd;             /* borrowed */
+	int own_fd;         /* -1, or the same file reopened */
+	int through[2];     /* -1, or a pipe for splice(2) */
 	pthread_mutex_t splicing;
 	line_out_gap_fn *gap;
 	atomic_uint_fast64_t num_lost, num_unreported;
@@ -33,7 +33,7 @@ static int reopen(int fd)
 	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
-enum line_out_way line_out_best_way(int fd)
+enum line_out_method line_out_best_method(int fd)
 {
 	struct stat status;
 	if (fstat(fd, &status) != 0)
@@ -41,7 +41,7 @@ enum line_out_way line_out_best_way(int fd)
 	if (S_ISSOCK(status.st_mode))
 		return LINE_OUT_SEND;
 	if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
-		return LINE_OUT_FILE; /* opened again it would have an offset of its own and overwrite the other's lines
+		return LINE_OUT_FILE; /* reopened, its own offset would overwrite lines of other writers
 				       */
 	int own_fd = reopen(fd);
 	if (own_fd < 0)
@@ -50,24 +50,25 @@ enum line_out_way line_out_best_way(int fd)
 	return LINE_OUT_REOPENED;
 }
 
-struct line_out *line_out_new_by(enum line_out_way way, int fd, line_out_gap_fn *gap)
+struct line_out *line_out_new_by(enum line_out_method method, int fd, line_out_gap_fn *gap)
 {
 	struct line_out *out = mem_new(struct line_out);
-	out->way = (int)way;
+	out->method = (int)method;
 	out->fd = fd;
-	out->own_fd = way == LINE_OUT_REOPENED ? reopen(fd) : -1;
+	out->own_fd = method == LINE_OUT_REOPENED ? reopen(fd) : -1;
 	out->through[0] = out->through[1] = -1;
 	out->gap = gap;
 	CHECK(pthread_mutex_init(&out->splicing, NULL) == 0);
-	if ((way == LINE_OUT_NOWAIT || way == LINE_OUT_SPLICE) && pipe2(out->through, O_CLOEXEC | O_NONBLOCK) != 0)
-		out->way = LINE_OUT_POLL;          /* out of descriptors */
-	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* refused for what is no pipe */
+	if ((method == LINE_OUT_NOWAIT || method == LINE_OUT_SPLICE) &&
+		pipe2(out->through, O_CLOEXEC | O_NONBLOCK) != 0)
+		out->method = LINE_OUT_POLL;       /* out of descriptors */
+	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* fails for anything but a pipe */
 	return out;
 }
 
 struct line_out *line_out_new(int fd, line_out_gap_fn *gap)
 {
-	return line_out_new_by(line_out_best_way(fd), fd, gap);
+	return line_out_new_by(line_out_best_method(fd), fd, gap);
 }
 
 static void close_if_open(int fd)
@@ -92,7 +93,7 @@ uint64_t line_out_num_lost(const struct line_out *out)
 	return atomic_load_explicit(&out->num_lost, memory_order_relaxed);
 }
 
-/* --- the ways; true: all of it went --- */
+/* --- the methods; true: the whole line was written --- */
 
 static bool is_all(ssize_t written, size_t len)
 {
@@ -114,17 +115,17 @@ static bool write_polled(int fd, const char *line, size_t len)
 	return poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0 && write_retrying(fd, line, len);
 }
 
-/* The line is in one page of our pipe, which the kernel hands on whole or not at all. */
+/* The line lies in one page of the pipe, which splice(2) moves whole or not at all. */
 static bool write_spliced(struct line_out *out, const char *line, size_t len)
 {
 	char unsent[LINE_OUT_MAX];
 	CHECK(pthread_mutex_lock(&out->splicing) == 0);
-	bool is_gone = write_retrying(out->through[1], line, len) &&
-		       is_all(splice(out->through[0], NULL, out->fd, NULL, len, SPLICE_F_NONBLOCK), len);
-	while (!is_gone && read(out->through[0], unsent, sizeof unsent) > 0)
+	bool is_written = write_retrying(out->through[1], line, len) &&
+			  is_all(splice(out->through[0], NULL, out->fd, NULL, len, SPLICE_F_NONBLOCK), len);
+	while (!is_written && read(out->through[0], unsent, sizeof unsent) > 0)
 		;
 	CHECK(pthread_mutex_unlock(&out->splicing) == 0);
-	return is_gone;
+	return is_written;
 }
 
 static bool write_nowait(struct line_out *out, const char *line, size_t len)
@@ -133,13 +134,13 @@ static bool write_nowait(struct line_out *out, const char *line, size_t len)
 	ssize_t written = pwritev2(out->fd, &vector, 1, -1, RWF_NOWAIT);
 	if (written >= 0 || errno != EOPNOTSUPP)
 		return is_all(written, len);
-	atomic_store_explicit(&out->way, LINE_OUT_SPLICE, memory_order_relaxed);
+	atomic_store_explicit(&out->method, LINE_OUT_SPLICE, memory_order_relaxed);
 	return write_spliced(out, line, len);
 }
 
 static bool put(struct line_out *out, const char *line, size_t len)
 {
-	switch ((enum line_out_way)atomic_load_explicit(&out->way, memory_order_relaxed)) {
+	switch ((enum line_out_method)atomic_load_explicit(&out->method, memory_order_relaxed)) {
 	case LINE_OUT_REOPENED:
 		return write_retrying(out->own_fd, line, len);
 	case LINE_OUT_NOWAIT:
@@ -156,7 +157,7 @@ static bool put(struct line_out *out, const char *line, size_t len)
 	CHECK_UNREACHABLE();
 }
 
-/* True: the reader knows of all that is missing. */
+/* True: all dropped lines were reported. */
 static bool report_gap(struct line_out *out)
 {
 	char line[LINE_OUT_MAX];

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 enum { NUM_LINES = 20000, LINE_LEN = 64, DEADLINE_S = 20 };
@@ -19,7 +19,7 @@ static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
 	return (size_t)snprintf(out, LINE_OUT_MAX, "%llu missing\n", (unsigned long long)num);
 }
 
-/* Blocking ends, as a shell and a container's runtime give them. */
+/* Blocking ends, as a shell and a container runtime pass them. */
 struct ends {
 	int read_fd, write_fd;
 };
@@ -51,7 +51,7 @@ static void write_numbered(struct line_out *out, unsigned number)
 	line_out_write(out, line, LINE_LEN);
 }
 
-/* All that is there now, and each line of it whole. */
+/* Reads all that is buffered and checks that each line is whole. */
 static unsigned read_whole_lines(int fd)
 {
 	static char text[NUM_LINES * LINE_LEN];
@@ -66,8 +66,8 @@ static unsigned read_whole_lines(int fd)
 	return (unsigned)(len / LINE_LEN);
 }
 
-/* Without a reader: no write waits, what fits is there, the rest is counted, and the next line says how much. */
-static void assert_never_waits(enum line_out_way way, struct ends ends)
+/* Without a reader no write blocks: what fits is buffered, the rest is counted, the next line reports the count. */
+static void assert_never_waits(enum line_out_method way, struct ends ends)
 {
 	alarm(DEADLINE_S);
 	char text[LINE_OUT_MAX] = "", expected[64];
@@ -80,43 +80,43 @@ static void assert_never_waits(enum line_out_way way, struct ends ends)
 	assert_true(num_lost > 0 && num_lost < NUM_LINES);
 	write_numbered(out, 0);
 	assert_true(read(ends.read_fd, text, sizeof text - 1) > 0);
-	ssize_t rest = read(ends.read_fd, text + strlen(text), LINE_LEN); /* sockets give one line a read */
+	ssize_t rest = read(ends.read_fd, text + strlen(text), LINE_LEN); /* a socket returns one line per read */
 	assert_true(rest > 0 || strlen(text) > LINE_LEN);
 	snprintf(expected, sizeof expected, "%llu missing\n00000000", (unsigned long long)num_lost);
 	assert_memory_equal(text, expected, strlen(expected));
 	assert_int_equal(line_out_num_lost(out), num_lost);
-	assert_int_equal(fcntl(ends.write_fd, F_GETFL), flags); /* the shell's descriptor is as it was */
+	assert_int_equal(fcntl(ends.write_fd, F_GETFL), flags); /* the shell's descriptor is unchanged */
 	line_out_free(out);
 	ends_close(&ends);
 	alarm(0);
 }
 
-static void finding_l7_a_pipe_without_a_reader_holds_nothing_up(_unused_ void **state)
+static void finding_l7_a_pipe_without_a_reader_does_not_block(_unused_ void **state)
 {
 	assert_never_waits(LINE_OUT_REOPENED, pipe_open());
 }
 
-static void finding_l7_a_pipe_that_cannot_be_opened_again_holds_nothing_up(_unused_ void **state)
+static void finding_l7_a_pipe_that_cannot_be_reopened_does_not_block(_unused_ void **state)
 {
 	assert_never_waits(LINE_OUT_NOWAIT, pipe_open());
 	assert_never_waits(LINE_OUT_SPLICE, pipe_open());
-	assert_never_waits(LINE_OUT_POLL, pipe_open()); /* as where there are no descriptors for the others */
+	assert_never_waits(LINE_OUT_POLL, pipe_open()); /* the fallback when no descriptors are left for the others */
 }
 
-static void finding_l7_the_journal_holds_nothing_up(_unused_ void **state)
+static void finding_l7_the_journal_does_not_block(_unused_ void **state)
 {
 	assert_never_waits(LINE_OUT_SEND, sockets_open());
 }
 
-static void each_kind_of_file_has_its_way(_unused_ void **state)
+static void each_kind_of_file_has_its_method(_unused_ void **state)
 {
 	struct ends pipe = pipe_open(), sockets = sockets_open();
 	char name[] = "/tmp/line_out_XXXXXX";
 	int file = mkstemp(name), null = open("/dev/null", O_WRONLY);
-	assert_int_equal(line_out_best_way(pipe.write_fd), LINE_OUT_REOPENED);
-	assert_int_equal(line_out_best_way(sockets.write_fd), LINE_OUT_SEND);
-	assert_int_equal(line_out_best_way(file), LINE_OUT_FILE);
-	assert_int_equal(line_out_best_way(null), LINE_OUT_REOPENED);
+	assert_int_equal(line_out_best_method(pipe.write_fd), LINE_OUT_REOPENED);
+	assert_int_equal(line_out_best_method(sockets.write_fd), LINE_OUT_SEND);
+	assert_int_equal(line_out_best_method(file), LINE_OUT_FILE);
+	assert_int_equal(line_out_best_method(null), LINE_OUT_REOPENED);
 	struct line_out *out = line_out_new(file, gap_line);
 	write_numbered(out, 1);
 	assert_int_equal(lseek(file, 0, SEEK_END), LINE_LEN);
@@ -128,10 +128,10 @@ static void each_kind_of_file_has_its_way(_unused_ void **state)
 	ends_close(&sockets);
 }
 
-static void a_reader_that_is_gone_is_a_loss_and_no_more(_unused_ void **state)
+static void a_closed_reader_only_loses_lines(_unused_ void **state)
 {
-	static const enum line_out_way ways[] = {LINE_OUT_REOPENED, LINE_OUT_NOWAIT, LINE_OUT_SPLICE, LINE_OUT_POLL};
-	signal(SIGPIPE, SIG_IGN); /* as the programs have it */
+	static const enum line_out_method ways[] = {LINE_OUT_REOPENED, LINE_OUT_NOWAIT, LINE_OUT_SPLICE, LINE_OUT_POLL};
+	signal(SIGPIPE, SIG_IGN); /* as in the programs */
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
 		struct ends ends = pipe_open();
 		struct line_out *out = line_out_new_by(ways[i], ends.write_fd, gap_line);
@@ -146,11 +146,11 @@ static void a_reader_that_is_gone_is_a_loss_and_no_more(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_l7_a_pipe_without_a_reader_holds_nothing_up),
-		cmocka_unit_test(finding_l7_a_pipe_that_cannot_be_opened_again_holds_nothing_up),
-		cmocka_unit_test(finding_l7_the_journal_holds_nothing_up),
-		cmocka_unit_test(each_kind_of_file_has_its_way),
-		cmocka_unit_test(a_reader_that_is_gone_is_a_loss_and_no_more),
+		cmocka_unit_test(finding_l7_a_pipe_without_a_reader_does_not_block),
+		cmocka_unit_test(finding_l7_a_pipe_that_cannot_be_reopened_does_not_block),
+		cmocka_unit_test(finding_l7_the_journal_does_not_block),
+		cmocka_unit_test(each_kind_of_file_has_its_method),
+		cmocka_unit_test(a_closed_reader_only_loses_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Set at the start, read by every thread: the only global state that we allow ourselves. */
+/* Set at the start, read by every thread: the only global state of the programs. */
 static _Atomic int max_level = LOG_LEVEL_NOTICE;
 static _Atomic bool is_json;
 static const char *_Atomic program = "handfast";
@@ -55,7 +55,7 @@ static const char *level_text(enum log_level level)
 	CHECK_UNREACHABLE();
 }
 
-/* Leaves room for the end of the line, so that a cut line is still a line (and a cut object still an object). */
+/* Leaves room for the end of the line, so that a cut line still ends (and a cut JSON object is still one). */
 static void put_byte(struct line *line, char byte)
 {
 	if (line->len < sizeof line->bytes - 4)
@@ -81,7 +81,7 @@ static void put_time(struct line *line)
 	put(line, whole);
 }
 
-/* After escape_ascii() only the quote and the backslash still need care (RFC 8259 7). */
+/* After escape_ascii() only the quote and the backslash need escapes (RFC 8259 7). */
 static void put_field(struct line *line, const char *name, const char *raw)
 {
 	char escaped[TEXT_MAX];
@@ -123,7 +123,7 @@ static void put_plain(struct line *line, enum log_level level, const char *compo
 	put(line, escaped);
 }
 
-/* A log that cannot be written is no reason to stop the traffic. */
+/* A failure to log must not stop traffic. */
 static void flush(struct line *line)
 {
 	struct line_out *out = atomic_load_explicit(&sink, memory_order_acquire);
@@ -209,26 +209,25 @@ void log_why(enum log_level level, const char *component, const char *what, cons
 	flush(&line);
 }
 
-/* --- where it goes --- */
+/* --- the output --- */
 
 static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
 {
 	struct line line;
 	char text[128];
-	snprintf(text, sizeof text,
-		"%" PRIu64 " lines of this log are missing here: its reader did not take them in time", num);
+	snprintf(text, sizeof text, "%" PRIu64 " lines of this log were dropped here: the reader was too slow", num);
 	put_whole(&line, LOG_LEVEL_WARNING, "log", text);
 	line.bytes[line.len++] = '\n';
 	memcpy(out, line.bytes, line.len);
 	return line.len;
 }
 
-/* A descriptor of ours that became number 2 would be written to by every line. */
+/* Any other descriptor that became number 2 would receive every log line. */
 static void fill_standard_descriptors(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
-			CHECK(open("/dev/null", O_RDWR) == fd); /* inherited, as the standard three are */
+			CHECK(open("/dev/null", O_RDWR) == fd); /* inherited by children, as all standard descriptors */
 }
 
 void log_open(const char *name)

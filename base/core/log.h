@@ -1,6 +1,6 @@
-/* The log: one line per event on stderr, JSON or plain text. Its level, format and place are the one piece of global
- * state that we allow. A reader that stops never holds up the writer: see base/core/line_out.h.
- * Values that come from outside are escaped here; callers pass them raw. Secrets never reach this. */
+/* The log: one line per event on stderr, JSON or plain text. Its level, format and output are the only global state.
+ * A reader that stops never blocks the writer: see base/core/line_out.h. Untrusted values are escaped here; callers
+ * pass them raw. Secrets must not be passed. */
 #pragma once
 
 #include "base/core/err.h"
@@ -10,16 +10,16 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL
 
 void log_set_level(enum log_level level);
 void log_set_json(bool json);
-/* First of all in main(), before the process gives up rights: `program` (borrowed) stands in every line; from now on no
- * line waits for the reader of standard error. Standard descriptors that are closed become /dev/null. */
+/* To be called first in main(), before the process drops privileges. `program` (borrowed) is part of every line. From
+ * now on lines are written without blocking. Closed standard descriptors are opened as /dev/null. */
 void log_open(const char *program);
-uint64_t log_num_lost(void); /* lines that the reader did not take in time, since log_open() */
+uint64_t log_num_lost(void); /* lines dropped since log_open() because the reader was too slow */
 bool log_enabled(enum log_level level);
 
-/* `component` as in commits ("tunnel", "identity"); text: what happened, as a plain sentence without full stop. */
+/* `component` as in commits ("tunnel", "identity"); text: what happened, without full stop. */
 void log_write(enum log_level level, const char *component, const char *format, ...) _printf_(3, 4);
 void log_why(enum log_level level, const char *component, const char *what, const struct why *why);
-void log_lines(enum log_level level, const char *component, const char *text); /* an event per line of `text` */
+void log_lines(enum log_level level, const char *component, const char *text); /* one event per line of `text` */
 
 #define log_error(component, ...)   log_write(LOG_LEVEL_ERROR, component, __VA_ARGS__)
 #define log_warning(component, ...) log_write(LOG_LEVEL_WARNING, component, __VA_ARGS__)

@@ -27,7 +27,7 @@ struct log_limit *log_limit_new(uint64_t seed)
 	limit->all = rates_new(&(struct rates_options){.per_minute = LOG_LIMIT_ALL_PER_SECOND * 60,
 		.burst = LOG_LIMIT_ALL_PER_SECOND,
 		.num_buckets = 256,
-		.seed = 0}); /* the keys are our own */
+		.seed = 0}); /* only two fixed keys */
 	return limit;
 }
 
@@ -58,7 +58,7 @@ static void begin(
 	snprintf(entry->who, sizeof entry->who, "%s", who);
 }
 
-/* The entry of this key and reason, a new one in a free place, or the one that all share who find none. */
+/* The entry of this key and reason, a new one in a free slot, or the shared entry when the set is full. */
 static struct entry *entry_for(
 	struct log_limit *limit, const struct share_key *key, const char *reason, const char *who, uint64_t now_ms)
 {

@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-/* What the log writes while one of these stands: standard error is a pipe. */
+/* Captures the log: standard error is a pipe. */
 struct capture {
 	int read_fd, old_stderr;
 	char text[8192];
@@ -84,25 +84,24 @@ static void writes_json_with_every_field_of_why(_unused_ void **state)
 		"\"err\":\"config\",\"expected\":\"a \\\"port\\\"\",\"got\":\"x\\\\y\\\\x0a\",\"fix\":\"set one\"}\n");
 }
 
-static void explains_in_a_plain_line_too(_unused_ void **state)
+static void writes_every_field_of_why_in_a_plain_line(_unused_ void **state)
 {
 	struct capture capture;
 	struct why why, silent = {.err = ERR_NONE}, bare = {.err = ERR_TIMEOUT};
-	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "none"), ERR_CONFIG);
+	assert_int_equal(why_set(&why, ERR_CONFIG, "a port", "set one", "no port is set"), ERR_CONFIG);
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &why);
 	assert_string_equal(capture_end(&capture) + 24,
-		" error handfast config: cannot start: expected a port, got none; set one\n");
+		" error handfast config: cannot start: no port is set; expected: a port; fix: set one\n");
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &silent);
 	assert_string_equal(capture_end(&capture) + 24, " error handfast config: cannot start\n");
 	capture_begin(&capture);
 	log_why(LOG_LEVEL_ERROR, "config", "cannot start", &bare);
-	assert_string_equal(
-		capture_end(&capture) + 24, " error handfast config: cannot start: did not happen in time\n");
+	assert_string_equal(capture_end(&capture) + 24, " error handfast config: cannot start: timed out\n");
 }
 
-static void lets_no_peer_forge_a_line_or_drive_the_terminal(_unused_ void **state)
+static void escapes_forged_lines_and_terminal_control_sequences(_unused_ void **state)
 {
 	struct capture capture;
 	for (int json = 0; json < 2; json++) {
@@ -139,7 +138,7 @@ static void keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size(_unused_
 	}
 }
 
-static void says_nothing_below_its_level(_unused_ void **state)
+static void logs_nothing_below_its_level(_unused_ void **state)
 {
 	struct capture capture;
 	capture_begin(&capture);
@@ -156,8 +155,8 @@ static void says_nothing_below_its_level(_unused_ void **state)
 
 enum { NUM_LINES = 5000, DEADLINE_S = 20 }; /* far more than a pipe holds */
 
-/* Its standard error is a pipe that is not read before all is written: without log_open() it would wait for ever, and
- * SIGALRM would end it. */
+/* A child whose standard error is a pipe that is read only after all is written. Without log_open() it would block
+ * until SIGALRM ends it. */
 static _Noreturn void write_without_a_reader(int fd, int parent)
 {
 	char byte = 0;
@@ -187,7 +186,7 @@ static size_t read_until(int fd, char *text, size_t cap, const char *last)
 	return len;
 }
 
-static void finding_l7_a_reader_that_stops_holds_up_no_writer_and_learns_what_it_missed(_unused_ void **state)
+static void finding_l7_a_stopped_reader_blocks_no_writer_and_gets_the_number_of_lost_lines(_unused_ void **state)
 {
 	static char text[512 * 1024];
 	int lines[2], parent[2], status;
@@ -208,7 +207,7 @@ static void finding_l7_a_reader_that_stops_holds_up_no_writer_and_learns_what_it
 	close(parent[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	assert_non_null(strstr(text, " lines of this log are missing here"));
+	assert_non_null(strstr(text, " lines of this log were dropped here"));
 }
 
 int main(void)
@@ -216,12 +215,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(writes_a_plain_line_with_its_time, set_up),
 		cmocka_unit_test_setup(writes_json_with_every_field_of_why, set_up),
-		cmocka_unit_test_setup(explains_in_a_plain_line_too, set_up),
-		cmocka_unit_test_setup(lets_no_peer_forge_a_line_or_drive_the_terminal, set_up),
+		cmocka_unit_test_setup(writes_every_field_of_why_in_a_plain_line, set_up),
+		cmocka_unit_test_setup(escapes_forged_lines_and_terminal_control_sequences, set_up),
 		cmocka_unit_test_setup(keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size, set_up),
-		cmocka_unit_test_setup(says_nothing_below_its_level, set_up),
+		cmocka_unit_test_setup(logs_nothing_below_its_level, set_up),
 		cmocka_unit_test_setup(
-			finding_l7_a_reader_that_stops_holds_up_no_writer_and_learns_what_it_missed, set_up),
+			finding_l7_a_stopped_reader_blocks_no_writer_and_gets_the_number_of_lost_lines, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include "base/core/mem.h"
 #include <pthread.h>
 
-/* Tasks that post each other for ever must not keep descriptors and timers from their turn. */
+/* Tasks that repost each other forever must not starve descriptors and timers. */
 enum { MAX_TASKS_A_ROUND = 65536 };
 
 struct loop {
@@ -12,24 +12,23 @@ struct loop {
 	uint64_t now_ms;
 	struct ev_check after_sleep;
 	struct timer_wheel *wheel;
-	struct ev_timer wake;   /* only ends the sleep in time for the wheel */
+	struct ev_timer wake;   /* wakes the loop for the timer wheel */
 	uint64_t wake_at_ms;    /* 0: not armed */
-	struct loop_task tasks; /* a ring: .next is the first, .prev points at the last one's .next */
+	struct loop_task tasks; /* circular list: .next is the first, .prev points at the last one's .next */
 	bool is_stopped;
 	struct ev_async has_messages;
 	pthread_mutex_t queue_lock;
 	struct loop_message *message, **queue_tail;
 };
 
-_Static_assert(
-	(int)LOOP_READ == (int)EV_READ && (int)LOOP_WRITE == (int)EV_WRITE, "interests are passed on as they are");
+_Static_assert((int)LOOP_READ == (int)EV_READ && (int)LOOP_WRITE == (int)EV_WRITE, "the flags equal those of libev");
 
 static void refresh_now(struct loop *loop)
 {
 	loop->now_ms = loop->clock->mono_ms(loop->clock);
 }
 
-/* Runs before the callbacks of the descriptors that are ready. */
+/* Runs before the callbacks of ready descriptors. */
 static void on_after_sleep(_unused_ struct ev_loop *ev, struct ev_check *check, _unused_ int revents)
 {
 	refresh_now(container_of(check, struct loop, after_sleep));
@@ -40,7 +39,7 @@ static void on_wake(_unused_ struct ev_loop *ev, struct ev_timer *timer, _unused
 	container_of(timer, struct loop, wake)->wake_at_ms = 0;
 }
 
-/* --- message --- */
+/* --- messages --- */
 
 static void on_has_messages(_unused_ struct ev_loop *ev, struct ev_async *async, _unused_ int revents)
 {
@@ -66,7 +65,7 @@ void loop_post(struct loop *loop, struct loop_message *message, loop_message_fn 
 	*loop->queue_tail = message;
 	loop->queue_tail = &message->next;
 	CHECK(pthread_mutex_unlock(&loop->queue_lock) == 0);
-	if (is_first) /* else the wake-up is under way */
+	if (is_first) /* else a wake-up is pending */
 		ev_async_send(loop->ev, &loop->has_messages);
 }
 
@@ -83,7 +82,7 @@ struct loop *loop_new(const struct clock *clock)
 	loop->queue_tail = &loop->message;
 	CHECK(pthread_mutex_init(&loop->queue_lock, NULL) == 0);
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	CHECK(loop->ev != NULL); /* at the start only: no descriptors, no loop, no program */
+	CHECK(loop->ev != NULL); /* fails only at the start, without free descriptors: the program cannot run */
 	ev_init(&loop->wake, on_wake);
 	ev_check_init(&loop->after_sleep, on_after_sleep);
 	ev_set_priority(&loop->after_sleep, EV_MAXPRI);
@@ -117,8 +116,8 @@ static void run_tasks(struct loop *loop)
 	}
 }
 
-/* Makes the sleep end when the wheel may have something; returns whether there is time to sleep at all. An earlier
- * wake-up that is set already stays: deadlines move often, and one idle round costs less than each move would. */
+/* Arms the wake-up for the next deadline of the wheel; returns whether the loop may sleep. An armed earlier wake-up
+ * stays: deadlines move often, and one idle round costs less than moving the wake-up each time. */
 static bool set_wake(struct loop *loop)
 {
 	uint64_t delay_ms = timer_wheel_next_ms(loop->wheel, loop->now_ms);
@@ -130,7 +129,7 @@ static bool set_wake(struct loop *loop)
 	if (loop->wake_at_ms != 0 && loop->wake_at_ms <= at_ms)
 		return true;
 	ev_timer_stop(loop->ev, &loop->wake);
-	ev_now_update(loop->ev); /* libev counts from the start of its round */
+	ev_now_update(loop->ev); /* libev's delays count from the start of its round */
 	ev_timer_set(&loop->wake, (double)delay_ms / 1000.0, 0.0);
 	ev_timer_start(loop->ev, &loop->wake);
 	loop->wake_at_ms = at_ms;
@@ -174,7 +173,7 @@ const struct clock *loop_clock(const struct loop *loop)
 static void on_io(_unused_ struct ev_loop *ev, struct ev_io *watcher, int revents)
 {
 	struct loop_io *io = container_of(watcher, struct loop_io, ev);
-	io->on_ready(io, (unsigned)revents & (LOOP_READ | LOOP_WRITE)); /* EV_ERROR comes as both */
+	io->on_ready(io, (unsigned)revents & (LOOP_READ | LOOP_WRITE)); /* EV_ERROR sets both */
 }
 
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready)
@@ -183,10 +182,10 @@ void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned inter
 	io->loop = loop;
 	io->on_ready = on_ready;
 	ev_io_init(&io->ev, on_io, fd, 0);
-	loop_io_want(io, interest);
+	loop_io_set_interest(io, interest);
 }
 
-void loop_io_want(struct loop_io *io, unsigned interest)
+void loop_io_set_interest(struct loop_io *io, unsigned interest)
 {
 	unsigned watched = ev_is_active(&io->ev) ? (unsigned)io->ev.events & (LOOP_READ | LOOP_WRITE) : 0;
 	if (interest == watched)

@@ -1,16 +1,16 @@
-/* The event loop, and the only door to libev. One loop a thread; everything here but loop_post() belongs to that
- * thread. Watchers are embedded in what they watch; a zeroed one is stopped.
+/* The event loop; the only file that calls libev. One loop per thread; all functions but loop_post() must be called on
+ * that thread. Watchers are embedded in the caller's structs; a zeroed one is stopped.
  *
- * One round: (1) every ready descriptor and timer is called, (2) every posted task runs, and those that they post, (3)
- * the loop sleeps. So what must happen once a round (flush a tunnel, close a connection after the callback that ended
- * it) is a task. Tasks that post each other without end are cut off by the next round, which then does not sleep. */
+ * One round: (1) the callbacks of ready descriptors and due timers run, (2) posted tasks run, and the tasks that these
+ * post, (3) the loop sleeps. Work that must run once per round (flush a tunnel, close a connection after its last
+ * callback) is a task. Tasks that repost each other forever are interrupted by the next round, which does not sleep. */
 #pragma once
 
 #include "base/core/cleanup.h"
 #include "base/core/clock.h"
 #include "base/core/timer_wheel.h"
 #include <stdbool.h>
-/* libev's own macros break the aliasing rules and say so. */
+/* libev's macros violate the aliasing rules. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wstrict-aliasing"
 #include <ev.h>
@@ -20,8 +20,8 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
 struct loop;
 
-struct loop *loop_new(const struct clock *clock); /* clock: borrowed, outlives the loop */
-void loop_free(struct loop *loop); /* everything stopped before; message that was not delivered is dropped */
+struct loop *loop_new(const struct clock *clock); /* clock: borrowed */
+void loop_free(struct loop *loop);                /* watchers must be stopped; undelivered messages are dropped */
 DEFINE_CLEANUP(struct loop *, loop_free)
 void loop_run(struct loop *loop);                     /* until loop_stop() */
 void loop_run_once(struct loop *loop, bool may_wait); /* one round */
@@ -29,7 +29,7 @@ void loop_stop(struct loop *loop);                    /* from a callback: after 
 uint64_t loop_now_ms(const struct loop *loop);        /* monotonic, as of this round */
 const struct clock *loop_clock(const struct loop *loop);
 
-/* --- descriptors (level-triggered: read until EAGAIN or stop watching, else it spins) --- */
+/* --- descriptors (level-triggered: read until EAGAIN or clear the interest, else the loop spins) --- */
 struct loop_io;
 typedef void loop_io_fn(struct loop_io *io, unsigned ready); /* LOOP_READ | LOOP_WRITE */
 struct loop_io {
@@ -38,8 +38,8 @@ struct loop_io {
 	loop_io_fn *on_ready;
 };
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready);
-void loop_io_want(struct loop_io *io, unsigned interest); /* 0: watches nothing for now; cheap when unchanged */
-void loop_io_stop(struct loop_io *io);                    /* before the descriptor is closed; allowed when stopped */
+void loop_io_set_interest(struct loop_io *io, unsigned interest); /* 0: none for now; cheap when unchanged */
+void loop_io_stop(struct loop_io *io); /* to be called before close(2); allowed when stopped */
 
 /* --- deadlines (milliseconds from now, on the loop's timer wheel) --- */
 struct loop_timer;
@@ -50,7 +50,7 @@ struct loop_timer {
 	loop_timer_fn *on_deadline;
 };
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms,
-	loop_timer_fn *on_deadline); /* again: moves it */
+	loop_timer_fn *on_deadline); /* when armed: moves the deadline */
 void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_armed(const struct loop_timer *timer);
 
@@ -62,19 +62,19 @@ struct loop_task {
 	loop_task_fn *on_run;
 };
 void loop_task_post(
-	struct loop *loop, struct loop_task *task, loop_task_fn *on_run); /* posted already: nothing happens */
+	struct loop *loop, struct loop_task *task, loop_task_fn *on_run); /* no effect when posted already */
 void loop_task_cancel(struct loop_task *task);
 bool loop_task_is_posted(const struct loop_task *task);
 
 /* --- from other threads --- */
 struct loop_message;
 typedef void loop_message_fn(struct loop_message *message);
-struct loop_message { /* embedded in the sender's heap object; on_deliver owns it */
+struct loop_message { /* embedded in a heap object of the sender; on_deliver takes ownership */
 	struct loop_message *next;
 	loop_message_fn *on_deliver;
 };
 void loop_post(struct loop *loop, struct loop_message *message,
-	loop_message_fn *on_deliver); /* any thread; in order; wakes the loop */
+	loop_message_fn *on_deliver); /* from any thread; ordered; wakes the loop */
 
 /* --- signals (main loop only) --- */
 struct loop_signal;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 struct scene {
@@ -20,8 +20,8 @@ struct scene {
 	struct loop_timer timer;
 	struct loop_task task, second_task;
 	struct loop_signal signal;
-	unsigned ready, num_ready, num_deadlines, num_tasks, num_posted, num_signals;
-	char order[16]; /* what happened, a letter each */
+	unsigned ready, num_ready, num_timers, num_tasks, num_posted, num_signals;
+	char order[16]; /* one letter per event */
 };
 
 static void note(struct scene *scene, char what)
@@ -80,7 +80,7 @@ static void on_ready(struct loop_io *io, unsigned ready)
 static void on_deadline(struct loop_timer *timer)
 {
 	struct scene *scene = container_of(timer, struct scene, timer);
-	scene->num_deadlines++;
+	scene->num_timers++;
 	note(scene, 'd');
 }
 
@@ -89,7 +89,7 @@ static void send_byte(struct scene *scene)
 	assert_int_equal(write(scene->fds[1], "x", 1), 1);
 }
 
-static void calls_what_is_ready_then_deadlines_then_tasks_and_those_they_post(void **state)
+static void runs_ready_descriptors_then_timers_then_tasks_and_the_tasks_they_post(void **state)
 {
 	struct scene *scene = *state;
 	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
@@ -100,7 +100,7 @@ static void calls_what_is_ready_then_deadlines_then_tasks_and_those_they_post(vo
 	assert_string_equal(scene->order, "idst");
 }
 
-static void calls_again_as_long_as_bytes_wait(void **state)
+static void calls_again_while_bytes_are_unread(void **state)
 {
 	struct scene *scene = *state;
 	loop_io_start(scene->loop, &scene->io, scene->fds[0], LOOP_READ, on_ready);
@@ -113,21 +113,21 @@ static void calls_again_as_long_as_bytes_wait(void **state)
 	assert_int_equal(scene->ready, LOOP_READ);
 }
 
-static void watches_what_it_is_told_and_nothing_when_told_so(void **state)
+static void watches_only_the_events_of_interest(void **state)
 {
 	struct scene *scene = *state;
 	send_byte(scene);
 	loop_io_start(scene->loop, &scene->io, scene->fds[0], 0, on_ready);
 	loop_run_once(scene->loop, false);
 	assert_int_equal(scene->num_ready, 0);
-	loop_io_want(&scene->io, LOOP_READ | LOOP_WRITE);
-	loop_io_want(&scene->io, LOOP_READ | LOOP_WRITE);
+	loop_io_set_interest(&scene->io, LOOP_READ | LOOP_WRITE);
+	loop_io_set_interest(&scene->io, LOOP_READ | LOOP_WRITE);
 	loop_run_once(scene->loop, false);
 	assert_int_equal(scene->ready, LOOP_READ | LOOP_WRITE);
-	loop_io_want(&scene->io, LOOP_WRITE);
+	loop_io_set_interest(&scene->io, LOOP_WRITE);
 	loop_run_once(scene->loop, false);
 	assert_int_equal(scene->ready, LOOP_WRITE);
-	loop_io_want(&scene->io, 0);
+	loop_io_set_interest(&scene->io, 0);
 	loop_run_once(scene->loop, false);
 	assert_int_equal(scene->num_ready, 2);
 	loop_io_stop(&scene->io);
@@ -137,16 +137,16 @@ static void watches_what_it_is_told_and_nothing_when_told_so(void **state)
 	assert_int_equal(scene->num_ready, 3);
 }
 
-static void calls_a_deadline_by_the_injected_clock_only(void **state)
+static void fires_a_deadline_by_the_injected_clock_only(void **state)
 {
 	struct scene *scene = *state;
 	loop_timer_start(scene->loop, &scene->timer, 1000, on_deadline);
 	clock_fake_advance(&scene->clock, 990);
 	loop_run_once(scene->loop, false);
-	assert_int_equal(scene->num_deadlines, 0);
+	assert_int_equal(scene->num_timers, 0);
 	clock_fake_advance(&scene->clock, 10);
 	loop_run_once(scene->loop, false);
-	assert_int_equal(scene->num_deadlines, 1);
+	assert_int_equal(scene->num_timers, 1);
 	assert_false(loop_timer_is_armed(&scene->timer));
 	assert_true(loop_now_ms(scene->loop) == scene->clock.mono_ms);
 }
@@ -159,14 +159,14 @@ static void moves_and_stops_a_deadline(void **state)
 	loop_timer_start(scene->loop, &scene->timer, 500, on_deadline);
 	clock_fake_advance(&scene->clock, 300);
 	loop_run_once(scene->loop, false);
-	assert_int_equal(scene->num_deadlines, 0);
+	assert_int_equal(scene->num_timers, 0);
 	loop_timer_stop(&scene->timer);
 	clock_fake_advance(&scene->clock, 300);
 	loop_run_once(scene->loop, false);
-	assert_int_equal(scene->num_deadlines, 0);
+	assert_int_equal(scene->num_timers, 0);
 	loop_timer_start(scene->loop, &scene->timer, UINT64_MAX, on_deadline);
 	loop_run_once(scene->loop, false);
-	assert_int_equal(scene->num_deadlines, 0);
+	assert_int_equal(scene->num_timers, 0);
 }
 
 static void wakes_up_by_itself_for_a_deadline(_unused_ void **state)
@@ -176,13 +176,13 @@ static void wakes_up_by_itself_for_a_deadline(_unused_ void **state)
 	loop_timer_start(loop, &scene.timer, 30, on_deadline);
 	uint64_t start = clock_system.mono_ms(&clock_system);
 	unsigned rounds = 0;
-	for (; scene.num_deadlines == 0; rounds++)
+	for (; scene.num_timers == 0; rounds++)
 		loop_run_once(loop, true);
 	assert_true(clock_system.mono_ms(&clock_system) - start >= 30);
-	assert_true(rounds <= 8); /* slept, did not spin */
+	assert_true(rounds <= 8); /* it slept and did not spin */
 }
 
-static void runs_a_task_once_however_often_it_is_posted_and_never_when_cancelled(void **state)
+static void runs_a_task_once_per_round_and_never_when_canceled(void **state)
 {
 	struct scene *scene = *state;
 	loop_task_post(scene->loop, &scene->task, on_task);
@@ -210,7 +210,7 @@ static void on_endless(struct loop_task *task)
 	loop_task_post(endless->loop, task, on_endless);
 }
 
-static void gives_descriptors_their_turn_although_a_task_posts_itself_for_ever(void **state)
+static void serves_descriptors_while_a_task_reposts_itself_forever(void **state)
 {
 	struct scene *scene = *state;
 	struct endless endless = {.loop = scene->loop};
@@ -250,7 +250,7 @@ static void *send_letters(void *arg)
 	return NULL;
 }
 
-static void delivers_mail_of_another_thread_in_order_and_wakes_for_it(void **state)
+static void delivers_messages_of_another_thread_in_order_and_wakes_up(void **state)
 {
 	struct scene *scene = *state;
 	pthread_t sender;
@@ -276,13 +276,13 @@ static void ends_after_the_round_in_which_it_was_stopped(void **state)
 	loop_run(scene->loop);
 	assert_int_equal(scene->num_signals, 1);
 	assert_int_equal(scene->num_tasks, 1);
-	loop_stop(scene->loop); /* before it runs: it does not even begin to sleep */
+	loop_stop(scene->loop); /* before it runs: it does not sleep */
 	loop_run(scene->loop);
 	loop_signal_stop(&scene->signal);
 	loop_signal_stop(&scene->signal);
 }
 
-static void lets_go_of_posted_tasks_and_deadlines_when_freed(_unused_ void **state)
+static void cancels_posted_tasks_and_timers_when_freed(_unused_ void **state)
 {
 	struct clock_fake clock;
 	clock_fake_init(&clock, 0);
@@ -302,17 +302,17 @@ static void lets_go_of_posted_tasks_and_deadlines_when_freed(_unused_ void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_SCENE(calls_what_is_ready_then_deadlines_then_tasks_and_those_they_post),
-		WITH_SCENE(calls_again_as_long_as_bytes_wait),
-		WITH_SCENE(watches_what_it_is_told_and_nothing_when_told_so),
-		WITH_SCENE(calls_a_deadline_by_the_injected_clock_only),
+		WITH_SCENE(runs_ready_descriptors_then_timers_then_tasks_and_the_tasks_they_post),
+		WITH_SCENE(calls_again_while_bytes_are_unread),
+		WITH_SCENE(watches_only_the_events_of_interest),
+		WITH_SCENE(fires_a_deadline_by_the_injected_clock_only),
 		WITH_SCENE(moves_and_stops_a_deadline),
 		cmocka_unit_test(wakes_up_by_itself_for_a_deadline),
-		WITH_SCENE(runs_a_task_once_however_often_it_is_posted_and_never_when_cancelled),
-		WITH_SCENE(gives_descriptors_their_turn_although_a_task_posts_itself_for_ever),
-		WITH_SCENE(delivers_mail_of_another_thread_in_order_and_wakes_for_it),
+		WITH_SCENE(runs_a_task_once_per_round_and_never_when_canceled),
+		WITH_SCENE(serves_descriptors_while_a_task_reposts_itself_forever),
+		WITH_SCENE(delivers_messages_of_another_thread_in_order_and_wakes_up),
 		WITH_SCENE(ends_after_the_round_in_which_it_was_stopped),
-		cmocka_unit_test(lets_go_of_posted_tasks_and_deadlines_when_freed),
+		cmocka_unit_test(cancels_posted_tasks_and_timers_when_freed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

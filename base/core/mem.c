@@ -19,7 +19,7 @@ static void *not_null(void *pointer)
 	return pointer;
 }
 
-/* malloc(0) may answer NULL, which is no lack of memory. */
+/* malloc(0) may return NULL without a lack of memory. */
 static size_t at_least_one(size_t len)
 {
 	return len == 0 ? 1 : len;

@@ -1,5 +1,5 @@
-/* The only door to the allocator. Running out of memory ends the process: limits (connections, bytes a connection,
- * message size) keep that out of reach of the network. */
+/* The only file that calls the allocator. Out of memory ends the process: limits (connections, bytes per connection,
+ * message size) make it unreachable from the network. */
 #pragma once
 
 #include "base/core/cleanup.h"
@@ -13,7 +13,7 @@ void *mem_dup(const void *bytes, size_t len) __attribute__((returns_nonnull)); /
 char *mem_strdup(const char *text) __attribute__((returns_nonnull));
 char *mem_printf(const char *format, ...) _printf_(1, 2) __attribute__((returns_nonnull));
 void mem_free(void *pointer);
-void mem_wipe(void *bytes, size_t len); /* never optimised away */
+void mem_wipe(void *bytes, size_t len); /* never optimized away */
 
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void copies_bytes_and_texts(_unused_ void **state)
@@ -16,7 +16,7 @@ static void copies_bytes_and_texts(_unused_ void **state)
 	assert_memory_equal(bytes, "hello", 5);
 }
 
-static void gives_memory_even_for_nothing(_unused_ void **state)
+static void allocates_memory_for_size_zero(_unused_ void **state)
 {
 	_cleanup_(mem_freep) void *none = mem_dup(NULL, 0);
 	_cleanup_(mem_freep) void *shrunk = mem_realloc(mem_alloc(8), 0);
@@ -40,7 +40,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_bytes_and_texts),
-		cmocka_unit_test(gives_memory_even_for_nothing),
+		cmocka_unit_test(allocates_memory_for_size_zero),
 		cmocka_unit_test(starts_with_zeroes_and_wipes_to_zeroes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@ enum { CACHE_LINE = 64 };
 
 struct metric_shard {
 	unsigned num_rows;
-	char gap[CACHE_LINE - sizeof(unsigned)]; /* threads that count must not share a line of the cache */
+	char gap[CACHE_LINE - sizeof(unsigned)]; /* against false sharing between threads */
 	_Atomic int64_t cells[];
 };
 
@@ -49,7 +49,7 @@ struct metric_shard *metrics_shard(struct metrics *metrics, unsigned shard)
 void metric_add(struct metric_shard *shard, unsigned row, int64_t by)
 {
 	CHECK(row < shard->num_rows);
-	/* One writer a cell: a load and a store are enough, no locked instruction. */
+	/* One writer per cell: a load and a store suffice, no locked instruction. */
 	int64_t value = atomic_load_explicit(&shard->cells[row], memory_order_relaxed);
 	atomic_store_explicit(&shard->cells[row], value + by, memory_order_relaxed);
 }
@@ -74,7 +74,7 @@ void metric_observe_ms(struct metric_shard *shard, unsigned first_row, uint64_t 
 	static const uint64_t bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000};
 	unsigned bucket = 0;
 	_Static_assert(sizeof(bounds_ms) / sizeof(*bounds_ms) + 2 == METRIC_DURATION_NUM_ROWS,
-		"a row for each bound, one for what is above them, one for the sum");
+		"one row per bound, one above all bounds, one for the sum");
 	while (bucket < sizeof(bounds_ms) / sizeof(*bounds_ms) && ms > bounds_ms[bucket])
 		bucket++;
 	metric_add(shard, first_row + bucket, 1);
@@ -120,7 +120,7 @@ static enum err encode_ms(const struct metric_row *row, const char *suffix, int6
 	return buf_printf(out, "%" PRId64 ".%03d\n", ms / 1000, (int)(ms % 1000));
 }
 
-/* `below`: what the buckets before this one add up to; the rows of a histogram follow each other. */
+/* `below`: the sum of the buckets before this one; the rows of a histogram are adjacent. */
 static enum err encode_row(const struct metric_row *row, int64_t value, int64_t *below, struct buf *out)
 {
 	switch (row->kind) {

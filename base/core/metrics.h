@@ -1,10 +1,10 @@
-/* Counters and gauges: rows of a program's metrics.def, one array of 64-bit cells a worker, summed when read.
- * Cells are written by one thread each with relaxed atomics, so counting costs an add.
+/* Counters and gauges: rows of a program's metrics.def, one array of 64-bit cells per worker, summed when read.
+ * One thread writes each cell, with relaxed atomics, so counting costs an add.
  *
  * A program declares its rows in a metrics.def of its own:
  *	METRIC(symbol, METRIC_COUNTER|..., "handfast_name_total", "label=\"value\" or empty", "Help sentence.")
  *	METRIC_DURATION(symbol, "handfast_name_seconds", "label=\"value\"", "Help sentence.")
- * and hands the table built from it to metrics_new(). Rows of one name stand together; the help comes from the first.
+ * and passes the table built from it to metrics_new(). Rows of one name are adjacent; the help text is the first row's.
  */
 #pragma once
 
@@ -14,11 +14,11 @@ enum metric_kind {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
 	METRIC_COUNTER_MS, /* milliseconds, shown as seconds */
-	METRIC_BUCKET,     /* of a histogram: those at most its `le`, and above the bucket's before it */
-	METRIC_BUCKET_SUM, /* its last row: milliseconds, shown as seconds, and the number of all */
+	METRIC_BUCKET,     /* of a histogram: values up to its `le` and above that of the bucket before it */
+	METRIC_BUCKET_SUM, /* a histogram's last row: the sum in milliseconds, shown as seconds, and the count */
 };
 
-/* A METRIC_DURATION takes so many rows, from `symbol` on. Its labels are not empty. */
+/* The number of rows of a METRIC_DURATION, from `symbol` on. Its labels must not be empty. */
 #define METRIC_DURATION_NUM_ROWS 14
 #define METRIC_DURATION_SYMBOLS(symbol) symbol, symbol##_LAST = symbol + METRIC_DURATION_NUM_ROWS - 1,
 #define METRIC_DURATION_BUCKET(symbol, at, name, labels, le, help)                                                     \
@@ -55,7 +55,7 @@ struct metric_shard *metrics_shard(struct metrics *metrics, unsigned shard); /* 
 void metric_add(struct metric_shard *shard, unsigned row, int64_t by); /* counters and gauges */
 void metric_set(
 	struct metric_shard *shard, unsigned row, int64_t value); /* gauges; a gauge reads as the sum over shards */
-/* One duration more; `first_row`: the symbol of a METRIC_DURATION. */
+/* Adds a duration to a histogram; `first_row`: the symbol of a METRIC_DURATION. */
 void metric_observe_ms(struct metric_shard *shard, unsigned first_row, uint64_t ms);
 int64_t metrics_read(const struct metrics *metrics, unsigned row);
 /* Prometheus text format 0.0.4. */

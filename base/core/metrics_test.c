@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 enum { OPENED, CLOSED_OK, CLOSED_ERR, ACTIVE, NUM_ROWS };
@@ -42,7 +42,7 @@ static void sums_over_the_shards(void **state)
 	assert_int_equal(metrics_read(metrics, CLOSED_OK), 0);
 }
 
-static void writes_the_text_format_with_one_heading_a_name(void **state)
+static void writes_the_text_format_with_one_heading_per_name(void **state)
 {
 	struct metrics *metrics = *state;
 	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
@@ -62,7 +62,7 @@ static void writes_the_text_format_with_one_heading_a_name(void **state)
 					    "test_active -1\n");
 }
 
-static void says_so_when_the_buffer_is_too_small(void **state)
+static void returns_an_error_when_the_buffer_is_too_small(void **state)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT(100);
 	assert_int_equal(metrics_encode(*state, &out), ERR_LIMIT);
@@ -110,8 +110,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sums_over_the_shards, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(writes_the_text_format_with_one_heading_a_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(says_so_when_the_buffer_is_too_small, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(writes_the_text_format_with_one_heading_per_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(returns_an_error_when_the_buffer_is_too_small, set_up, tear_down),
 		cmocka_unit_test(finding_o7_durations_are_a_histogram),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ int64_t process_max_descriptors(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= INT64_MAX ? (int64_t)limit.rlim_cur : 0;
 }
 
-/* The second of the numbers in statm, in pages (proc_pid_statm(5)). */
+/* The second number in statm, in pages (proc_pid_statm(5)). */
 int64_t process_resident_bytes(const struct process_facts *facts)
 {
 	char text[128];
@@ -54,7 +54,7 @@ int64_t process_resident_bytes(const struct process_facts *facts)
 	return second == NULL ? 0 : (int64_t)strtoll(second, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
-/* As kernels before 6.2 have it; the listing has "." and "..". */
+/* Kernels before 6.2 do not report the number; the listing includes "." and "..". */
 static int64_t count_entries(int folder)
 {
 	char entries[4096];

@@ -10,15 +10,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-static void counts_the_descriptors_that_are_open(_unused_ void **state)
+static void counts_open_descriptors(_unused_ void **state)
 {
 	struct process_facts facts;
 	process_facts_open(&facts);
 	int64_t before = process_open_descriptors(&facts);
-	assert_true(before >= 5); /* the standard three and its own two */
+	assert_true(before >= 5); /* the standard three and the two of process_facts */
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(process_open_descriptors(&facts), before + 1);
 	close(fd);
@@ -28,7 +28,7 @@ static void counts_the_descriptors_that_are_open(_unused_ void **state)
 	assert_int_equal(process_resident_bytes(&facts), 0);
 }
 
-static void sees_memory_and_time_that_are_used(_unused_ void **state)
+static void reports_used_memory_and_cpu_time(_unused_ void **state)
 {
 	enum { MORE = 32 * 1024 * 1024 };
 	struct process_facts facts;
@@ -51,8 +51,8 @@ static void sees_memory_and_time_that_are_used(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_the_descriptors_that_are_open),
-		cmocka_unit_test(sees_memory_and_time_that_are_used),
+		cmocka_unit_test(counts_open_descriptors),
+		cmocka_unit_test(reports_used_memory_and_cpu_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ void random_bytes(void *out, size_t len)
 		ssize_t got = getrandom(next, len, 0);
 		if (got < 0 && errno == EINTR)
 			continue;
-		CHECK(got > 0); /* every kernel that we run on has getrandom() */
+		CHECK(got > 0); /* every supported kernel has getrandom() */
 		next += got;
 		len -= (size_t)got;
 	}

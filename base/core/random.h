@@ -1,5 +1,5 @@
-/* Random bytes from the kernel, for jitter, ids and seeds. (Keys come from BoringSSL.) Injected where tests need to
- * know. */
+/* Random bytes from the kernel, for jitter, ids and seeds. (Keys come from BoringSSL.) Injected where
+ * tests need known values. */
 #pragma once
 
 #include <stddef.h>
@@ -8,6 +8,6 @@
 void random_bytes(void *out, size_t len);
 uint32_t random_u32(void);
 uint64_t random_u64(void);
-/* For spreading load, without a system call and for nothing that a stranger must not guess. *state: any number but 0 at
- * first (xorshift32, Marsaglia 2003). */
+/* A fast generator for load spreading; predictable, not for security (xorshift32, Marsaglia 2003). *state: initially
+ * any number but 0. */
 uint32_t random_spread(uint32_t *state);

@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-static void fills_every_byte_that_is_asked_for_and_none_beyond(_unused_ void **state)
+static void fills_exactly_the_requested_bytes(_unused_ void **state)
 {
-	/* More than the kernel hands out in one uninterrupted piece (256 bytes). */
+	/* More than getrandom(2) returns without interruption (256 bytes). */
 	uint8_t bytes[1001];
 	uint8_t seen[1000] = {0};
 	bytes[1000] = 0x5a;
@@ -20,7 +20,7 @@ static void fills_every_byte_that_is_asked_for_and_none_beyond(_unused_ void **s
 			seen[i] |= bytes[i];
 	}
 	for (unsigned i = 0; i < 1000; i++)
-		assert_int_not_equal(seen[i], 0); /* wrong once in 2^118 runs */
+		assert_int_not_equal(seen[i], 0); /* fails by chance once in 2^118 runs */
 	assert_int_equal(bytes[1000], 0x5a);
 	random_bytes(NULL, 0);
 }
@@ -50,7 +50,7 @@ static void spreads_over_two_and_over_three_alike(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fills_every_byte_that_is_asked_for_and_none_beyond),
+		cmocka_unit_test(fills_exactly_the_requested_bytes),
 		cmocka_unit_test(does_not_repeat_itself),
 		cmocka_unit_test(spreads_over_two_and_over_three_alike),
 	};

@@ -1,10 +1,10 @@
 #include "base/core/rates.h"
 #include "base/core/mem.h"
 
-enum { NUM_BUCKETS = 16384, TOKEN = 60000 /* a millisecond brings per_minute of these */ };
+enum { NUM_BUCKETS = 16384, TOKEN = 60000 /* a bucket gains per_minute of these per millisecond */ };
 
 struct bucket {
-	uint64_t filled_ms; /* when it was last looked at, plus 1; 0: never */
+	uint64_t filled_ms; /* time of the last refill, plus 1; 0: never */
 	uint64_t left;
 };
 
@@ -33,7 +33,7 @@ bool rates_take(struct rates *rates, const struct share_key *key, uint64_t now_m
 	struct bucket *bucket = &rates->buckets[(hash ^ hash >> 32) % rates->options.num_buckets];
 	uint64_t full = (uint64_t)rates->options.burst * TOKEN;
 	uint64_t elapsed_ms = now_ms + 1 - bucket->filled_ms;
-	/* Divided, not multiplied: a key may come back after years. */
+	/* Divided, not multiplied: no overflow after years without a call. */
 	bool is_full = bucket->filled_ms == 0 || rates->options.per_minute == 0
 			       ? bucket->filled_ms == 0
 			       : elapsed_ms > (full - bucket->left) / rates->options.per_minute;

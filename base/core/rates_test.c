@@ -1,11 +1,11 @@
 #include "base/core/rates.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 /* W11, W23 */
-static void lets_a_burst_pass_and_then_so_many_per_minute(void **state)
+static void allows_a_burst_and_then_the_rate_per_minute(void **state)
 {
 	(void)state;
 	_cleanup_(rates_freep) struct rates *rates =
@@ -22,7 +22,7 @@ static void lets_a_burst_pass_and_then_so_many_per_minute(void **state)
 	assert_int_equal(passed, 30);
 }
 
-static void is_full_again_after_a_long_time_and_no_fuller(void **state)
+static void refills_to_the_burst_and_no_further(void **state)
 {
 	(void)state;
 	_cleanup_(rates_freep) struct rates *rates =
@@ -38,7 +38,7 @@ static void is_full_again_after_a_long_time_and_no_fuller(void **state)
 	assert_int_equal(passed, 3);
 }
 
-static void without_a_rate_a_burst_is_all(void **state)
+static void without_a_rate_only_the_burst_is_allowed(void **state)
 {
 	(void)state;
 	_cleanup_(rates_freep) struct rates *rates = rates_new(&(struct rates_options){.burst = 1, .seed = 1});
@@ -47,8 +47,8 @@ static void without_a_rate_a_burst_is_all(void **state)
 	assert_false(rates_take(rates, &key, 1u << 30));
 }
 
-/* The table does not grow, so a flood of keys meets the buckets of others of its kind. */
-static void a_flood_of_keys_slows_itself_down(void **state)
+/* The table has a fixed size, so a flood of keys shares buckets. */
+static void a_flood_of_keys_limits_itself(void **state)
 {
 	(void)state;
 	_cleanup_(rates_freep) struct rates *rates =
@@ -64,10 +64,10 @@ static void a_flood_of_keys_slows_itself_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lets_a_burst_pass_and_then_so_many_per_minute),
-		cmocka_unit_test(is_full_again_after_a_long_time_and_no_fuller),
-		cmocka_unit_test(without_a_rate_a_burst_is_all),
-		cmocka_unit_test(a_flood_of_keys_slows_itself_down),
+		cmocka_unit_test(allows_a_burst_and_then_the_rate_per_minute),
+		cmocka_unit_test(refills_to_the_burst_and_no_further),
+		cmocka_unit_test(without_a_rate_only_the_burst_is_allowed),
+		cmocka_unit_test(a_flood_of_keys_limits_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

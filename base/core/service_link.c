@@ -7,7 +7,7 @@
 /* NAME_SERVICE_HOST, NAME_SERVICE_PORT, NAME_SERVICE_PORT_HTTPS; NAME_PORT_80_TCP and its _PROTO, _PORT, _ADDR. */
 #define SERVICE "(^|_)SERVICE_(HOST|PORT|PORT_[A-Z0-9_]+)$"
 #define PORT    "(^|_)PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
-/* NAME_PORT could be a setting of ours, misspelled: its value decides, such as tcp://10.0.0.1:80. */
+/* NAME_PORT could be a misspelled setting: the value decides, such as tcp://10.0.0.1:80. */
 #define WHOLE "(^|_)PORT$"
 #define VALUE "^(tcp|udp|sctp)://"
 

@@ -1,9 +1,9 @@
-/* Variables that Kubernetes sets in each pod beside a Service ("service links"): for a Service named handfast-control
- * they begin as our own settings do. Pure. */
+/* Recognizes the variables that Kubernetes sets in each pod for a Service ("service links"): those of a Service named
+ * handfast-control have the prefix of the settings' variables. Pure. */
 #pragma once
 
 #include <stdbool.h>
 
-/* `rest`: the variable's name behind HANDFAST_CONTROL_ or the like, `value`: behind its equals sign. The Service's name
- * may go on ("handfast-control-metrics"). */
+/* `rest`: the variable's name after the prefix (HANDFAST_CONTROL_), `value`: its value. The Service may have a longer
+ * name ("handfast-control-metrics"). */
 bool service_link_is(const char *rest, const char *value);

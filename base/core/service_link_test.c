@@ -3,11 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include "base/core/cleanup.h"
 #include <cmocka.h>
 
-static void finding_o4_knows_what_kubernetes_makes_of_the_name_of_a_service(_unused_ void **state)
+static void finding_o4_recognizes_the_service_variables_of_kubernetes(_unused_ void **state)
 {
 	static const char *const names[] = {"SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "WEB_SERVICE_HOST",
 		"PORT_80_TCP", "PORT_80_TCP_ADDR", "PORT_53_UDP_PROTO", "PORT_9_SCTP_PORT", "WEB_PORT_80_TCP"};
@@ -17,7 +17,7 @@ static void finding_o4_knows_what_kubernetes_makes_of_the_name_of_a_service(_unu
 	assert_true(service_link_is("WEB_PORT", "udp://10.0.0.1:53"));
 }
 
-static void finding_o4_does_not_take_a_misspelled_setting_for_one(_unused_ void **state)
+static void finding_o4_does_not_mistake_a_misspelled_setting_for_one(_unused_ void **state)
 {
 	static const char *const names[] = {"", "PORT", "WEB_PORT", "PORTS", "PORT_x", "PORT_80", "PORT_80_TCPX",
 		"SERVICE", "SERVICES", "SERVICE_HOSTS", "EXCLUDED_PORTS"};
@@ -28,8 +28,8 @@ static void finding_o4_does_not_take_a_misspelled_setting_for_one(_unused_ void 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_o4_knows_what_kubernetes_makes_of_the_name_of_a_service),
-		cmocka_unit_test(finding_o4_does_not_take_a_misspelled_setting_for_one),
+		cmocka_unit_test(finding_o4_recognizes_the_service_variables_of_kubernetes),
+		cmocka_unit_test(finding_o4_does_not_mistake_a_misspelled_setting_for_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,8 +26,8 @@ static struct share_key key_of_halves(uint8_t kind, uint64_t first, uint64_t sec
 	return key;
 }
 
-/* Two constant seeds: the same text is the same key in every table. Names are given by the operator and not chosen by
- * who carries them, so no two of them can be made to fall together. */
+/* Two constant seeds: equal texts have equal keys in every table. The operator assigns identities, so a peer cannot
+ * choose colliding ones. */
 struct share_key share_key_of_bytes(struct span text)
 {
 	return key_of_halves(SHARE_KEY_IDENTITY, hash_bytes(text, 0x51), hash_bytes(text, 0xa7));

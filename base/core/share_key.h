@@ -1,5 +1,5 @@
-/* By what takers of a limited resource are told apart: an address, an IPv6 /64 (what one customer has), an identity.
- * A value of 17 bytes; equal keys are equal bytes. */
+/* The key by which clients of a limited resource are counted: an address, an IPv6 /64 (one subscriber's network), an
+ * identity. A value of 17 bytes; equal keys are equal bytes. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -13,12 +13,12 @@ struct share_key {
 };
 
 struct share_key share_key_of_ip(const struct ip_addr *ip);
-struct share_key share_key_of_prefix64(const struct ip_addr *ip);          /* of an IPv4 address: the address */
-struct share_key share_key_of_bytes(struct span text);                     /* an identity's text, hashed to 128 bits */
-struct share_key share_key_joined(struct share_key a, struct share_key b); /* both together; of the kind of b */
+struct share_key share_key_of_prefix64(const struct ip_addr *ip);          /* IPv4: the address */
+struct share_key share_key_of_bytes(struct span text);                     /* hash of an identity's text, 128 bits */
+struct share_key share_key_joined(struct share_key a, struct share_key b); /* the pair; of the kind of b */
 bool share_key_eq(const struct share_key *a, const struct share_key *b);
 uint64_t share_key_hash(const struct share_key *key, uint64_t seed);
 
-/* The keys of a source, the coarsest first: {/64, address} of IPv6, {address} of IPv4. Returns how many. */
+/* The keys of a source, the coarsest first: {/64, address} for IPv6, {address} for IPv4. Returns their number. */
 #define SHARE_SOURCE_KEYS_MAX 2
 size_t share_keys_of_source(const struct ip_addr *ip, struct share_key out[SHARE_SOURCE_KEYS_MAX]);

@@ -1,7 +1,7 @@
 #include "base/core/share_key.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static struct ip_addr parse(const char *text)
@@ -11,7 +11,7 @@ static struct ip_addr parse(const char *text)
 	return ip;
 }
 
-static void an_ipv6_source_is_its_network_and_its_address(void **state)
+static void an_ipv6_source_has_keys_for_its_network_and_its_address(void **state)
 {
 	(void)state;
 	struct ip_addr one = parse("2001:db8::1"), neighbor = parse("2001:db8::2"), other = parse("2001:db8:0:1::1");
@@ -27,7 +27,7 @@ static void an_ipv6_source_is_its_network_and_its_address(void **state)
 	assert_true(share_key_eq(&a[0], &network));
 }
 
-static void an_ipv4_source_is_its_address(void **state)
+static void an_ipv4_source_has_one_key(void **state)
 {
 	(void)state;
 	struct ip_addr ip = parse("192.0.2.1");
@@ -39,7 +39,7 @@ static void an_ipv4_source_is_its_address(void **state)
 	assert_true(share_key_eq(&keys[0], &network));
 }
 
-static void a_network_is_not_its_first_address(void **state)
+static void a_network_differs_from_its_first_address(void **state)
 {
 	(void)state;
 	struct ip_addr ip = parse("2001:db8::");
@@ -49,7 +49,7 @@ static void a_network_is_not_its_first_address(void **state)
 	assert_true(share_key_hash(&address, 3) != share_key_hash(&address, 4));
 }
 
-static void identities_are_told_apart_alone_and_joined_with_a_source(void **state)
+static void distinguishes_identities_alone_and_combined_with_a_source(void **state)
 {
 	(void)state;
 	struct ip_addr here = parse("192.0.2.1"), there = parse("192.0.2.2");
@@ -68,10 +68,10 @@ static void identities_are_told_apart_alone_and_joined_with_a_source(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_ipv6_source_is_its_network_and_its_address),
-		cmocka_unit_test(an_ipv4_source_is_its_address),
-		cmocka_unit_test(a_network_is_not_its_first_address),
-		cmocka_unit_test(identities_are_told_apart_alone_and_joined_with_a_source),
+		cmocka_unit_test(an_ipv6_source_has_keys_for_its_network_and_its_address),
+		cmocka_unit_test(an_ipv4_source_has_one_key),
+		cmocka_unit_test(a_network_differs_from_its_first_address),
+		cmocka_unit_test(distinguishes_identities_alone_and_combined_with_a_source),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

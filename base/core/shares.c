@@ -3,10 +3,10 @@
 #include "base/core/mem.h"
 
 enum {
-	NONE = 0, /* entry 0 is never used, so that a zeroed index says "none" */
+	NONE = 0, /* entry 0 is never used, so a zeroed index means "none" */
 	FIRST_ENTRIES = 16,
-	EXACT_LEVELS = 16,     /* weights below are levels of their own */
-	LEVELS_PER_OCTAVE = 8, /* above, a level is an eighth of an octave */
+	EXACT_LEVELS = 16,     /* smaller weights have a level each */
+	LEVELS_PER_OCTAVE = 8, /* larger ones: eight levels per octave */
 	NUM_LEVELS = 512,      /* 16 + 8 * (64 - 4) = 496 */
 	NUM_WORDS = NUM_LEVELS / 64,
 };
@@ -15,23 +15,23 @@ struct entry { /* one key of one class */
 	struct share_key key;
 	uint8_t class;
 	uint16_t level;
-	uint32_t next;       /* in its hash place, or among the free */
+	uint32_t next;       /* in the hash chain or the free list */
 	uint32_t lighter[2]; /* its neighbors in its level: {previous, next} */
-	uint32_t num_shares; /* that name it */
+	uint32_t num_shares; /* shares with this key */
 	uint64_t held;
-	struct share *oldest, *youngest; /* of those whose first key it is; NULL: it is in no level */
+	struct share *oldest, *youngest; /* shares with this first key; NULL: it is in no level */
 };
 
 struct class
 {
 	struct shares_class options;
 	uint64_t used;
-	uint64_t occupied[NUM_WORDS]; /* a bit per level that has an entry */
+	uint64_t occupied[NUM_WORDS]; /* one bit per level, set when it has an entry */
 	uint32_t levels[NUM_LEVELS];
 };
 
 struct shares {
-	uint64_t capacity, used, reserved, seed; /* reserved: what the classes may still take of their reserves */
+	uint64_t capacity, used, reserved, seed; /* reserved: the unused parts of all reserves */
 	unsigned num_classes;
 	uint32_t num_entries, first_free; /* num_entries is a power of two */
 	struct entry *entries;
@@ -47,7 +47,7 @@ static uint32_t *place_of(const struct shares *shares, unsigned class, const str
 	return &shares->places[(hash ^ hash >> 32) % (2 * (uint64_t)shares->num_entries)];
 }
 
-/* More room: the free ones are strung together, the used ones find new places. */
+/* Grows the table: links the new entries into the free list and rehashes the used ones. */
 static void grow(struct shares *shares, uint32_t num_entries)
 {
 	uint32_t old = shares->num_entries;
@@ -195,7 +195,7 @@ static uint64_t unused_reserve(const struct class *class)
 	return class->used < class->options.reserve ? class->options.reserve - class->used : 0;
 }
 
-/* What is in reserve for the other classes is not left for this one. */
+/* The unused reserves of the other classes are not available to this one. */
 static uint64_t left_of_capacity(const struct shares *shares, const struct class *class)
 {
 	return shares->capacity - shares->used - (shares->reserved - unused_reserve(class));
@@ -247,9 +247,8 @@ const char *share_limit_label(enum share_limit limit)
 
 const char *share_limit_text(enum share_limit limit)
 {
-	static const char *const texts[NUM_SHARE_LIMITS] = {"no limit", "the limit of all together",
-		"the limit of its kind", "the limit per address", "the limit per /64 network",
-		"the limit per identity"};
+	static const char *const texts[NUM_SHARE_LIMITS] = {"no limit", "the total limit", "the limit of its class",
+		"the limit per address", "the limit per /64 network", "the limit per identity"};
 	return texts[limit];
 }
 
@@ -348,14 +347,14 @@ struct share *shares_oldest_of_heaviest(struct shares *shares, unsigned class)
 	return entry == NULL ? NULL : entry->oldest;
 }
 
-struct share *shares_to_give_way(
+struct share *shares_eviction_candidate(
 	struct shares *shares, unsigned class, const struct share_key *keys, size_t num_keys, uint64_t weight)
 {
 	uint32_t own = num_keys == 0 ? NONE : find(shares, class, &keys[0]);
 	if (keys_limit(shares, class, keys, num_keys < 1 ? num_keys : 1, weight) != SHARE_LIMIT_NONE)
 		return shares->entries[own].oldest;
 	if (keys_limit(shares, class, keys, num_keys, weight) != SHARE_LIMIT_NONE)
-		return NULL; /* which of the others has that key is not known */
+		return NULL; /* shares are listed by first key only */
 	const struct entry *entry = heaviest(shares, class);
 	return entry == NULL || entry->held <= shares->entries[own].held + weight ? NULL : entry->oldest;
 }

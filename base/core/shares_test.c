@@ -1,7 +1,7 @@
 #include "base/core/shares.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 enum { INWARD, OUTWARD };
@@ -22,10 +22,10 @@ static enum share_limit take(struct shares *shares, unsigned class, uint32_t num
 static struct share *to_give_way(struct shares *shares, uint32_t number)
 {
 	struct share_key key = key_of(number);
-	return shares_to_give_way(shares, INWARD, &key, 1, 1);
+	return shares_eviction_candidate(shares, INWARD, &key, 1, 1);
 }
 
-static void a_reserve_is_left_to_its_class(void **state)
+static void a_reserve_stays_free_for_its_class(void **state)
 {
 	(void)state;
 	_cleanup_(shares_freep) struct shares *shares = shares_new(&(struct shares_options){
@@ -41,7 +41,7 @@ static void a_reserve_is_left_to_its_class(void **state)
 	assert_int_equal(take(shares, OUTWARD, 3, 1, &out[3]), SHARE_LIMIT_CAPACITY);
 	for (uint32_t i = 0; i < 7; i++)
 		shares_give(&in[i]);
-	/* The other way round: all but the one that is in reserve. */
+	/* The other way round: all but the reserved unit. */
 	for (uint32_t i = 3; i < 9; i++)
 		assert_int_equal(take(shares, OUTWARD, i, 1, &out[i]), SHARE_LIMIT_NONE);
 	struct share more = {0};
@@ -88,7 +88,7 @@ static void each_kind_of_key_has_a_cap(void **state)
 	num = share_keys_of_source(&ip, keys);
 	assert_int_equal(shares_take(shares, INWARD, keys, num, 1, &c), SHARE_LIMIT_NONE);
 	assert_int_equal(shares_take(shares, INWARD, keys, num, 1, &d), SHARE_LIMIT_PREFIX64);
-	assert_ptr_equal(shares_to_give_way(shares, INWARD, keys, num, 1), &a);
+	assert_ptr_equal(shares_eviction_candidate(shares, INWARD, keys, num, 1), &a);
 	assert_int_equal(shares_used_by(shares, INWARD, &keys[0]), 3);
 	assert_int_equal(shares_used_by(shares, INWARD, &keys[1]), 1);
 	shares_give(&a);
@@ -97,7 +97,7 @@ static void each_kind_of_key_has_a_cap(void **state)
 	assert_int_equal(shares_used_by(shares, INWARD, &keys[0]), 0);
 }
 
-static void the_oldest_of_the_heaviest_gives_way_to_a_lighter_newcomer(void **state)
+static void evicts_the_oldest_share_of_the_heaviest_key(void **state)
 {
 	(void)state;
 	_cleanup_(shares_freep) struct shares *shares =
@@ -109,21 +109,21 @@ static void the_oldest_of_the_heaviest_gives_way_to_a_lighter_newcomer(void **st
 		assert_int_equal(take(shares, INWARD, 9, 1, &heavy[i]), SHARE_LIMIT_NONE);
 	assert_ptr_equal(to_give_way(shares, 10), &heavy[0]);
 	assert_ptr_equal(to_give_way(shares, 1), &heavy[0]);
-	assert_null(to_give_way(shares, 9)); /* it is the heaviest itself */
+	assert_null(to_give_way(shares, 9)); /* it is itself the heaviest */
 	shares_give(&heavy[0]);
 	assert_ptr_equal(to_give_way(shares, 10), &heavy[1]);
 	shares_give(&heavy[2]);
 	shares_give(&heavy[1]);
 	assert_ptr_equal(shares_oldest_of_heaviest(shares, INWARD), &heavy[3]);
 	shares_give(&heavy[3]);
-	assert_null(to_give_way(shares, 10)); /* each has one */
+	assert_null(to_give_way(shares, 10)); /* each key has one unit */
 	shares_give(&heavy[4]);
 	for (uint32_t i = 0; i < 3; i++)
 		shares_give(&light[i]);
 	assert_null(shares_oldest_of_heaviest(shares, INWARD));
 }
 
-static void whoever_is_at_its_own_cap_displaces_its_own_oldest(void **state)
+static void a_key_at_its_cap_evicts_its_own_oldest_share(void **state)
 {
 	(void)state;
 	_cleanup_(shares_freep) struct shares *shares = shares_new(&(struct shares_options){
@@ -137,7 +137,7 @@ static void whoever_is_at_its_own_cap_displaces_its_own_oldest(void **state)
 	shares_give(&b);
 }
 
-static void what_is_held_grows_and_shrinks_within_the_limits(void **state)
+static void a_share_grows_and_shrinks_within_the_limits(void **state)
 {
 	(void)state;
 	_cleanup_(shares_freep) struct shares *shares = shares_new(&(struct shares_options){.capacity = 1000,
@@ -161,8 +161,8 @@ static void what_is_held_grows_and_shrinks_within_the_limits(void **state)
 	assert_int_equal(shares_used(shares, INWARD), 0);
 }
 
-/* Against a plain count: many keys come and go, the table grows, nothing is lost. */
-static void counts_as_a_plain_table_does(void **state)
+/* Compared with a simple counter: many keys come and go, the table grows, no unit is lost. */
+static void counts_like_a_simple_table(void **state)
 {
 	(void)state;
 	enum { HOLDERS = 3000, KEYS = 500 };
@@ -198,7 +198,7 @@ static void counts_as_a_plain_table_does(void **state)
 	assert_null(shares_oldest_of_heaviest(shares, INWARD));
 }
 
-static void every_limit_has_a_name(void **state)
+static void every_limit_has_a_label_and_a_text(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < NUM_SHARE_LIMITS; i++) {
@@ -210,14 +210,14 @@ static void every_limit_has_a_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_reserve_is_left_to_its_class),
+		cmocka_unit_test(a_reserve_stays_free_for_its_class),
 		cmocka_unit_test(a_class_has_a_maximum),
 		cmocka_unit_test(each_kind_of_key_has_a_cap),
-		cmocka_unit_test(the_oldest_of_the_heaviest_gives_way_to_a_lighter_newcomer),
-		cmocka_unit_test(whoever_is_at_its_own_cap_displaces_its_own_oldest),
-		cmocka_unit_test(what_is_held_grows_and_shrinks_within_the_limits),
-		cmocka_unit_test(counts_as_a_plain_table_does),
-		cmocka_unit_test(every_limit_has_a_name),
+		cmocka_unit_test(evicts_the_oldest_share_of_the_heaviest_key),
+		cmocka_unit_test(a_key_at_its_cap_evicts_its_own_oldest_share),
+		cmocka_unit_test(a_share_grows_and_shrinks_within_the_limits),
+		cmocka_unit_test(counts_like_a_simple_table),
+		cmocka_unit_test(every_limit_has_a_label_and_a_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

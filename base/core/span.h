@@ -1,4 +1,4 @@
-/* Bytes that somebody else owns: a pointer and a length, nothing more. */
+/* Borrowed bytes: a pointer and a length. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,10 +33,10 @@ static inline bool span_starts_with(struct span whole, struct span start)
 	return whole.len >= start.len && (start.len == 0 || memcmp(whole.ptr, start.ptr, start.len) == 0);
 }
 
-/* The part from `offset` on; offset <= len. */
+/* The bytes from `offset` on; offset <= len. */
 static inline struct span span_from(struct span whole, size_t offset)
 {
 	return span_of(offset == 0 ? whole.ptr : whole.ptr + offset, whole.len - offset); /* NULL + 0 is undefined */
 }
 
-bool span_eq_constant_time(struct span a, struct span b); /* the lengths may leak, the bytes do not */
+bool span_eq_constant_time(struct span a, struct span b); /* leaks the lengths, not the bytes */

@@ -1,7 +1,7 @@
-/* A hierarchical wheel over ticks of 10 ms. A tick number is read as eleven digits of base 64, which is all of 64 bits,
- * so no deadline is too far. An entry lies on the level of the highest digit in which its tick differs from the
- * current tick, in the slot of that digit; so lower levels are always due before higher ones, and in a level lower
- * slots before higher ones. Reaching a slot above level 0 spreads its entries over the levels below. */
+/* A hierarchical wheel over ticks of 10 ms. A tick number has eleven digits of base 64, which covers 64 bits, so
+ * no deadline is out of range. The level of an entry is the highest digit in which its tick differs from the current
+ * tick, its slot is that digit's value. So lower levels are due before higher ones, and within a level lower slots
+ * before higher ones. Opening a slot above level 0 distributes its entries over the levels below. */
 #include "base/core/timer_wheel.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
@@ -9,10 +9,10 @@
 enum { TICK_MS = 10, DIGIT_BITS = 6, SLOTS = 64, LEVELS = 11 };
 
 struct timer_wheel {
-	uint64_t tick; /* the last one that is over: its entries have fired */
+	uint64_t tick; /* the last completed tick: its entries have fired */
 	uint64_t occupied[LEVELS];
-	struct timer_entry *due;    /* armed for the past: fire with the next advance */
-	struct timer_entry *firing; /* taken out, about to be called */
+	struct timer_entry *due;    /* past deadlines: fire with the next advance */
+	struct timer_entry *firing; /* removed, to be called */
 	struct timer_entry *slots[LEVELS][SLOTS];
 };
 
@@ -87,7 +87,7 @@ void timer_wheel_arm(
 	place(wheel, entry);
 }
 
-/* Keeps `occupied` exact, so that an idle wheel causes no wake-ups. */
+/* Keeps `occupied` exact: an idle wheel causes no wake-ups. */
 static void mark_if_empty(struct timer_wheel *wheel, struct timer_entry **list)
 {
 	uintptr_t offset = (uintptr_t)list - (uintptr_t)&wheel->slots[0][0];
@@ -111,7 +111,7 @@ bool timer_entry_is_armed(const struct timer_entry *entry)
 	return entry->prev != NULL;
 }
 
-/* The next tick at which a slot must be opened, and that slot's level; false when all slots are empty. */
+/* The tick at which the next slot must be opened, and its level; false when all slots are empty. */
 static bool next_tick(const struct timer_wheel *wheel, uint64_t *out_tick, unsigned *out_level)
 {
 	for (unsigned level = 0; level < LEVELS; level++) {
@@ -128,7 +128,7 @@ static bool next_tick(const struct timer_wheel *wheel, uint64_t *out_tick, unsig
 	return false;
 }
 
-/* Opens one slot: the wheel stands at `tick` afterwards, and what was in the slot is due or lies on a lower level. */
+/* Opens one slot: advances the wheel to `tick`; the slot's entries become due or move to lower levels. */
 static void open_slot(struct timer_wheel *wheel, uint64_t tick, unsigned level)
 {
 	unsigned slot = (unsigned)(tick >> (level * DIGIT_BITS)) % SLOTS;
@@ -142,7 +142,7 @@ static void open_slot(struct timer_wheel *wheel, uint64_t tick, unsigned level)
 	}
 }
 
-/* Appends all of wheel->due, in whatever order, to the end of wheel->firing. Returns the new end. */
+/* Appends wheel->due, in any order, to wheel->firing. Returns the new end. */
 static struct timer_entry **move_due(struct timer_wheel *wheel, struct timer_entry **tail)
 {
 	while (wheel->due != NULL) {
@@ -156,7 +156,7 @@ static struct timer_entry **move_due(struct timer_wheel *wheel, struct timer_ent
 
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms)
 {
-	CHECK(wheel->firing == NULL); /* not from within a callback */
+	CHECK(wheel->firing == NULL); /* not reentrant */
 	uint64_t target = now_ms / TICK_MS, tick;
 	unsigned level;
 	struct timer_entry **tail = move_due(wheel, &wheel->firing);
@@ -166,7 +166,7 @@ void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms)
 	}
 	if (target > wheel->tick)
 		wheel->tick = target;
-	/* All that is due was taken out first: what a callback arms waits for the next advance, so this ends. */
+	/* The due entries were removed first: entries that a callback arms wait for the next advance, so this ends. */
 	while (wheel->firing != NULL) {
 		struct timer_entry *entry = wheel->firing;
 		unlink_entry(entry);

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 DEFINE_CLEANUP(struct timer_wheel *, timer_wheel_free)
@@ -12,7 +12,7 @@ DEFINE_CLEANUP(struct timer_wheel *, timer_wheel_free)
 struct waiter {
 	struct timer_entry entry;
 	struct timer_wheel *wheel;
-	struct waiter *other; /* disarmed by our callback */
+	struct waiter *other; /* disarmed by this one's callback */
 	unsigned fired;
 	bool arms_itself;
 };
@@ -46,7 +46,7 @@ static void fires_never_early_and_at_most_one_tick_late(_unused_ void **state)
 	}
 }
 
-static void fires_on_time_when_it_sleeps_as_long_as_it_is_told(_unused_ void **state)
+static void fires_on_time_when_the_caller_sleeps_until_next_ms(_unused_ void **state)
 {
 	uint64_t now = 777, deadline = now + 987654321;
 	_cleanup_(timer_wheel_freep) struct timer_wheel *wheel = timer_wheel_new(now);
@@ -61,11 +61,11 @@ static void fires_on_time_when_it_sleeps_as_long_as_it_is_told(_unused_ void **s
 		rounds++;
 	}
 	assert_true(now >= deadline && now < deadline + 10);
-	assert_true(rounds <= 11); /* one a level: an idle wheel does not wake up for nothing */
+	assert_true(rounds <= 11); /* one per level: an idle wheel causes no wake-ups */
 	assert_true(timer_wheel_next_ms(wheel, now) == UINT64_MAX);
 }
 
-static void fires_many_in_the_order_of_their_ticks(_unused_ void **state)
+static void fires_many_entries_in_the_order_of_their_ticks(_unused_ void **state)
 {
 	enum { NUM = 3000 };
 	static struct waiter waiters[NUM];
@@ -120,7 +120,7 @@ static void lets_a_callback_disarm_what_is_due_together_with_it(_unused_ void **
 	timer_wheel_arm(wheel, &a.entry, 20, on_deadline);
 	timer_wheel_arm(wheel, &b.entry, 20, on_deadline);
 	timer_wheel_advance(wheel, 100);
-	assert_int_equal(a.fired + b.fired, 1); /* whichever came first took the other one's chance */
+	assert_int_equal(a.fired + b.fired, 1); /* the first one disarmed the other */
 }
 
 static void moves_and_disarms(_unused_ void **state)
@@ -138,7 +138,7 @@ static void moves_and_disarms(_unused_ void **state)
 	assert_int_equal(waiter.fired, 0);
 }
 
-static void waits_for_ever_for_the_end_of_time_and_lets_go_when_freed(_unused_ void **state)
+static void never_fires_the_largest_deadline_and_disarms_when_freed(_unused_ void **state)
 {
 	struct timer_wheel *wheel = timer_wheel_new(UINT64_C(1) << 40);
 	struct waiter waiter = {.wheel = wheel};
@@ -153,13 +153,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fires_never_early_and_at_most_one_tick_late),
-		cmocka_unit_test(fires_on_time_when_it_sleeps_as_long_as_it_is_told),
-		cmocka_unit_test(fires_many_in_the_order_of_their_ticks),
+		cmocka_unit_test(fires_on_time_when_the_caller_sleeps_until_next_ms),
+		cmocka_unit_test(fires_many_entries_in_the_order_of_their_ticks),
 		cmocka_unit_test(fires_a_past_deadline_with_the_next_advance),
 		cmocka_unit_test(ends_although_a_callback_arms_itself_for_now),
 		cmocka_unit_test(lets_a_callback_disarm_what_is_due_together_with_it),
 		cmocka_unit_test(moves_and_disarms),
-		cmocka_unit_test(waits_for_ever_for_the_end_of_time_and_lets_go_when_freed),
+		cmocka_unit_test(never_fires_the_largest_deadline_and_disarms_when_freed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The release, said in this one place: the programs' --version, their hello on the streams and their metrics use it. */
+/* The release number: used by --version, the hello messages of streams and the metrics. */
 #pragma once
 
 #define HANDFAST_VERSION "0.1.0"

@@ -44,13 +44,13 @@ struct h2_session {
 
 	enum h2_role role;
 	enum h2_activity activity;
-	bool was_wanted; /* on_want_produce was called and produce was not, yet */
+	bool was_wanted; /* on_output_ready was called and produce was not, yet */
 	bool has_settings;
-	bool is_refusing;       /* no new streams of ours: GOAWAY came, or we said it */
-	bool is_draining;       /* the final GOAWAY goes out at the ack of our PING */
-	bool has_said_last;     /* server: the final GOAWAY has left */
-	int32_t last_stream_id; /* has_said_last: of the requests that were looked at or refused */
-	int32_t late_stream_id; /* a request after that, to be refused; 0: none */
+	bool is_refusing;           /* no new streams of ours: GOAWAY came, or we said it */
+	bool is_draining;           /* the final GOAWAY goes out at the ack of our PING */
+	bool has_sent_final_goaway; /* server: the final GOAWAY has left */
+	int32_t last_stream_id;     /* has_sent_final_goaway: of the requests that were looked at or refused */
+	int32_t late_stream_id;     /* a request after that, to be refused; 0: none */
 	bool out_is_full;
 	enum err broken; /* ERR_PROTOCOL, ERR_LIMIT: no more input is read */
 	struct why why;

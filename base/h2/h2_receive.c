@@ -172,7 +172,7 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
  * learns this way that nothing of it was looked at (RFC 9113 8.7). */
 static void note_late_request(struct h2_session *session, int32_t stream_id)
 {
-	if (!session->has_said_last || stream_id % 2 == 0 || stream_id <= session->last_stream_id)
+	if (!session->has_sent_final_goaway || stream_id % 2 == 0 || stream_id <= session->last_stream_id)
 		return;
 	session->last_stream_id = stream_id; /* once: what follows on it is skipped too */
 	session->late_stream_id = stream_id;

@@ -131,7 +131,7 @@ static void on_goaway_sent(struct h2_session *session, const nghttp2_goaway *goa
 		h2_session_break(session, ERR_PROTOCOL, goaway->error_code);
 	if (session->role == H2_CLIENT || goaway->last_stream_id == INT32_MAX) /* the notice of a shutdown */
 		return;
-	session->has_said_last = true;
+	session->has_sent_final_goaway = true;
 	session->last_stream_id = goaway->last_stream_id;
 }
 

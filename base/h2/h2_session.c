@@ -121,7 +121,7 @@ void h2_session_notify(struct h2_session *session)
 	if (session->activity != H2_AT_REST || session->was_wanted)
 		return;
 	session->was_wanted = true;
-	session->callbacks.on_want_produce(session->arg);
+	session->callbacks.on_output_ready(session->arg);
 }
 
 void h2_session_break(struct h2_session *session, enum err err, uint32_t error)
@@ -169,7 +169,7 @@ enum err h2_session_feed(struct h2_session *session, struct span bytes, struct w
 	return err;
 }
 
-bool h2_session_wants_produce(const struct h2_session *session)
+bool h2_session_has_output(const struct h2_session *session)
 {
 	return buf_len(&session->pending) > 0 || nghttp2_session_want_write(session->nghttp2) != 0;
 }

@@ -47,9 +47,9 @@ struct h2_callbacks {
 	void (*on_goaway)(
 		void *arg, int32_t last_stream_id, uint32_t error); /* may come twice (graceful, then final) */
 	void (*on_ping_ack)(void *arg);
-	/* Something is to be sent now (outside feed, after which the owner asks h2_session_wants_produce): the owner
+	/* Something is to be sent now (outside feed, after which the owner asks h2_session_has_output): the owner
 	 * schedules produce. Called once until the next produce. */
-	void (*on_want_produce)(void *arg);
+	void (*on_output_ready)(void *arg);
 };
 
 struct h2_session_options {
@@ -70,7 +70,7 @@ enum err h2_session_feed(struct h2_session *session, struct span bytes, struct w
 /* Appends frames to *out until it is full (its maximum) or nothing is left. IO_DONE: nothing more now; IO_WANT_WRITE:
  * *out is full, call again when it has room. */
 enum io_result h2_session_produce(struct h2_session *session, struct buf *out) _must_use_;
-bool h2_session_wants_produce(const struct h2_session *session);
+bool h2_session_has_output(const struct h2_session *session);
 
 /* --- streams --- */
 /* Client: a new request; its body (if not end_stream) is pulled once h2_stream_ready() is called. ERR_LIMIT: the peer's

@@ -20,7 +20,7 @@ static void settings_cross_and_both_ends_know(void **state)
 	assert_int_equal(pair.client.num_settings, 1);
 	assert_int_equal(pair.server.num_settings, 1);
 	assert_int_equal(h2_session_streams_left(pair.client.session), 100);
-	assert_false(h2_session_wants_produce(pair.client.session));
+	assert_false(h2_session_has_output(pair.client.session));
 	h2_test_pair_done(&pair);
 }
 

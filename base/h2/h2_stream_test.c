@@ -180,7 +180,7 @@ static void a_reader_that_stops_holds_only_its_own_stream(void **state)
 	h2_test_pair_run(pair);
 	assert_int_equal(buf_len(&h2_test_end_stream(&pair->server, other)->received), sizeof(bytes));
 	h2_stream_consumed(pair->server.session, stuck, held);
-	assert_true(h2_session_wants_produce(pair->server.session));
+	assert_true(h2_session_has_output(pair->server.session));
 	h2_test_pair_run(pair);
 	assert_int_equal(buf_len(&h2_test_end_stream(&pair->server, stuck)->received), sizeof(bytes));
 }

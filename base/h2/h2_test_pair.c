@@ -103,7 +103,7 @@ static void on_ping_ack(void *arg)
 	((struct h2_test_end *)arg)->num_ping_acks++;
 }
 
-static void on_want_produce(void *arg)
+static void on_output_ready(void *arg)
 {
 	((struct h2_test_end *)arg)->num_wanted++;
 }
@@ -115,7 +115,7 @@ void h2_test_end_init(struct h2_test_end *end, enum h2_role role, const struct h
 	const struct h2_session_options options = {.role = role,
 		.limits = *limits,
 		.callbacks = {on_headers, on_data, on_end, on_close, pull, on_settings, on_goaway, on_ping_ack,
-			on_want_produce},
+			on_output_ready},
 		.arg = end};
 	CHECK(h2_session_new(&options, &end->session) == ERR_NONE);
 }

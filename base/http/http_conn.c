@@ -75,7 +75,7 @@ static void linger(struct http_conn *conn)
 {
 	(void)shutdown(conn->fd, SHUT_WR);
 	conn->phase = HTTP_LINGERING;
-	loop_io_want(&conn->io, LOOP_READ);
+	loop_io_set_interest(&conn->io, LOOP_READ);
 	loop_timer_start(conn->loop, &conn->deadline, HTTP_LINGER_MS, on_timeout);
 }
 
@@ -87,7 +87,7 @@ static void write_some(struct http_conn *conn)
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0 && errno == EAGAIN) {
-			loop_io_want(&conn->io, LOOP_WRITE);
+			loop_io_set_interest(&conn->io, LOOP_WRITE);
 			return;
 		}
 		if (written < 0) {
@@ -175,9 +175,9 @@ static void take(struct http_conn *conn, struct span bytes)
 	switch (http_head_feed(conn->head, bytes)) {
 	case HTTP_HEAD_MORE:
 		return;
-	case HTTP_HEAD_FINE:
+	case HTTP_HEAD_OK:
 		conn->phase = HTTP_ANSWERING;
-		loop_io_want(&conn->io, 0);
+		loop_io_set_interest(&conn->io, 0);
 		loop_task_post(conn->loop, &conn->page_task, ask_for_page);
 		return;
 	case HTTP_HEAD_BAD: {

@@ -134,7 +134,7 @@ enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 		return HTTP_HEAD_BAD;
 	if (head->is_complete) {
 		split_query(head);
-		return HTTP_HEAD_FINE;
+		return HTTP_HEAD_OK;
 	}
 	if (parsed != taken.len || head->parser.http_errno != HPE_OK)
 		(void)refuse(head, 400, "this is no HTTP/1 request");

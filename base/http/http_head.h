@@ -12,7 +12,7 @@ void http_head_free(struct http_head *head);
 
 enum http_head_result {
 	HTTP_HEAD_MORE, /* not complete yet */
-	HTTP_HEAD_FINE, /* a GET or HEAD to answer */
+	HTTP_HEAD_OK,   /* a GET or HEAD to answer */
 	HTTP_HEAD_BAD,  /* to be answered with http_head_fault() */
 };
 enum http_head_result http_head_feed(struct http_head *head, struct span bytes); /* not again once it is decided */

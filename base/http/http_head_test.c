@@ -16,7 +16,7 @@ static unsigned status_of(const char *text)
 	switch (http_head_feed(head, span_of_str(text))) {
 	case HTTP_HEAD_MORE:
 		return 0;
-	case HTTP_HEAD_FINE:
+	case HTTP_HEAD_OK:
 		return 200;
 	case HTTP_HEAD_BAD:
 		return http_head_fault(head).status;
@@ -29,7 +29,7 @@ static void a_get_names_its_path_and_query(void **state)
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
 	const char *text = "GET /connections?limit=5&x HTTP/1.1\r\nHost: 127.0.0.1:15000\r\nAccept: */*\r\n\r\n";
-	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_FINE);
+	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_OK);
 	assert_string_equal(http_head_path(head), "/connections");
 	assert_string_equal(http_head_query(head), "limit=5&x");
 	assert_false(http_head_is_head(head));
@@ -42,7 +42,7 @@ static void a_request_may_come_byte_by_byte(void **state)
 	const char *text = "HEAD /why HTTP/1.1\r\nUser-Agent: x\r\nhOST: localhost\r\n\r\n";
 	for (const char *at = text; at[1] != '\0'; at++)
 		assert_int_equal(http_head_feed(head, span_of(at, 1)), HTTP_HEAD_MORE);
-	assert_int_equal(http_head_feed(head, SPAN_LITERAL("\n")), HTTP_HEAD_FINE);
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL("\n")), HTTP_HEAD_OK);
 	assert_string_equal(http_head_path(head), "/why");
 	assert_string_equal(http_head_query(head), "");
 	assert_true(http_head_is_head(head));
@@ -53,7 +53,7 @@ static void what_follows_the_request_is_not_looked_at(void **state)
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
 	const char *text = "GET /a HTTP/1.1\r\nHost: 1.2.3.4\r\n\r\nPOST /b HTTP/1.1\r\nHost: evil\r\n\r\n";
-	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_FINE);
+	assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_OK);
 	assert_string_equal(http_head_path(head), "/a");
 }
 

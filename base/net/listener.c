@@ -77,7 +77,7 @@ static bool is_paused(const struct listener *listener)
 
 static void watch(struct listener *listener)
 {
-	loop_io_want(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
+	loop_io_set_interest(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
 }
 
 /* Refuses one waiting client with the reserve descriptor, so that it sees an end instead of silence. Returns whether

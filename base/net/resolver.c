@@ -57,7 +57,7 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 		return;
 	}
 	if (socket != NULL) {
-		loop_io_want(&socket->io, interest);
+		loop_io_set_interest(&socket->io, interest);
 		return;
 	}
 	socket = socket_of(resolver, ARES_SOCKET_BAD);

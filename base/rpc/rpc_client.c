@@ -185,15 +185,15 @@ struct rpc_client *rpc_client_new(const struct rpc_client_options *options)
 	struct rpc_client *client = mem_new(struct rpc_client);
 	client->options = *options;
 	client->authority = mem_strdup(options->authority);
-	rpc_connection_init(
-		&client->connection, &(struct rpc_connection_options){
-					     .role = &client_role,
-					     .loop = options->loop,
-					     .transport = options->transport,
-					     .greeting_ms = or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS),
-					     .keepalive_ms = or_default(options->keepalive_ms, KEEPALIVE_MS),
-					     .send_queue_max = or_default(options->send_queue_max, SEND_QUEUE_MAX),
-				     });
+	rpc_connection_init(&client->connection,
+		&(struct rpc_connection_options){
+			.role = &client_role,
+			.loop = options->loop,
+			.transport = options->transport,
+			.settings_timeout_ms = or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS),
+			.keepalive_ms = or_default(options->keepalive_ms, KEEPALIVE_MS),
+			.send_queue_max = or_default(options->send_queue_max, SEND_QUEUE_MAX),
+		});
 	return client;
 }
 

@@ -80,7 +80,7 @@ static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
 			"the other side's log says more", "GOAWAY %s", h2_error_name(error));
 }
 
-static void on_want_produce(void *arg)
+static void on_output_ready(void *arg)
 {
 	rpc_connection_flush(arg);
 }
@@ -100,7 +100,7 @@ static void start_h2(struct rpc_connection *connection)
 			.on_settings = on_settings,
 			.on_ping_ack = on_ping_ack,
 			.on_goaway = on_goaway,
-			.on_want_produce = on_want_produce},
+			.on_output_ready = on_output_ready},
 		.arg = connection,
 	};
 	CHECK(h2_session_new(&options, &connection->h2) == ERR_NONE);
@@ -147,7 +147,7 @@ static enum io_result write_all(struct rpc_connection *connection)
 		enum io_result written = write_out(connection);
 		if (written != IO_DONE)
 			return written;
-		if (!had_bytes && !h2_session_wants_produce(connection->h2))
+		if (!had_bytes && !h2_session_has_output(connection->h2))
 			return IO_DONE;
 	}
 }
@@ -195,7 +195,7 @@ void rpc_connection_end(struct rpc_connection *connection, const struct why *why
 	connection->state = RPC_CONNECTION_DEAD;
 	if (why != NULL)
 		connection->why = *why;
-	loop_io_want(&connection->io, 0);
+	loop_io_set_interest(&connection->io, 0);
 	loop_task_post(connection->loop, &connection->end_task, on_end_task);
 }
 
@@ -225,16 +225,16 @@ static bool shake_hands(struct rpc_connection *connection)
 	enum io_result result = transport_handshake(connection->transport);
 	switch (result) {
 	case IO_DONE:
-		connection->state = RPC_CONNECTION_GREETING;
+		connection->state = RPC_CONNECTION_AWAITING_SETTINGS;
 		start_h2(connection);
 		if (connection->role->on_handshake != NULL)
 			connection->role->on_handshake(connection);
 		return true;
 	case IO_WANT_READ:
-		loop_io_want(&connection->io, LOOP_READ);
+		loop_io_set_interest(&connection->io, LOOP_READ);
 		return false;
 	case IO_WANT_WRITE:
-		loop_io_want(&connection->io, LOOP_WRITE);
+		loop_io_set_interest(&connection->io, LOOP_WRITE);
 		return false;
 	case IO_EOF:
 	case IO_FAILED:
@@ -273,7 +273,7 @@ static void step(struct rpc_connection *connection, bool may_read)
 	}
 	/* A peer that does not read is not read from: what it asks for would pile up here. */
 	connection->is_blocked = written == IO_WANT_WRITE;
-	loop_io_want(&connection->io, connection->is_blocked ? LOOP_WRITE : LOOP_READ);
+	loop_io_set_interest(&connection->io, connection->is_blocked ? LOOP_WRITE : LOOP_READ);
 	connection->has_more_to_read = read == IO_DONE;
 	if (connection->has_more_to_read && !connection->is_blocked)
 		rpc_connection_flush(connection);
@@ -349,7 +349,7 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 	};
 	buf_init(&connection->out, OUT_MAX);
 	loop_io_start(options->loop, &connection->io, transport_fd(options->transport), 0, on_ready);
-	loop_timer_start(options->loop, &connection->greeting, options->greeting_ms, on_greeting_deadline);
+	loop_timer_start(options->loop, &connection->greeting, options->settings_timeout_ms, on_greeting_deadline);
 	loop_timer_start(options->loop, &connection->keepalive, options->keepalive_ms, on_keepalive);
 	rpc_connection_flush(connection);
 }

@@ -32,7 +32,7 @@ struct rpc_connection_role {
 
 enum rpc_connection_state {
 	RPC_CONNECTION_HANDSHAKE,
-	RPC_CONNECTION_GREETING,
+	RPC_CONNECTION_AWAITING_SETTINGS,
 	RPC_CONNECTION_OPEN,
 	RPC_CONNECTION_DEAD
 };
@@ -60,8 +60,8 @@ struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 struct rpc_connection_options {
 	const struct rpc_connection_role *role;
 	struct loop *loop;
-	struct transport *transport; /* adopted */
-	uint32_t greeting_ms;        /* until the peer's SETTINGS: a silent or slow peer */
+	struct transport *transport;  /* adopted */
+	uint32_t settings_timeout_ms; /* until the peer's SETTINGS: a silent or slow peer */
 	uint32_t keepalive_ms;
 	uint32_t max_streams;
 	uint32_t send_queue_max;

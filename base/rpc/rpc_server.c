@@ -191,7 +191,7 @@ static enum share_limit take_handshake(struct rpc_server *server, const struct a
 	enum share_limit limit = shares_take(server->handshakes, 0, keys, num_keys, 1, out);
 	if (limit == SHARE_LIMIT_NONE)
 		return limit;
-	struct share *heavy = shares_to_give_way(server->handshakes, 0, keys, num_keys, 1);
+	struct share *heavy = shares_eviction_candidate(server->handshakes, 0, keys, num_keys, 1);
 	struct rpc_peer *oldest = heavy == NULL ? NULL : container_of(heavy, struct rpc_peer, handshake);
 	report_limit(server, RPC_LIMIT_HANDSHAKES, oldest != NULL ? &oldest->from : from);
 	if (oldest == NULL)
@@ -208,7 +208,7 @@ static enum err take_connection(struct rpc_server *server, const struct addr *fr
 	size_t num_keys = share_keys_of_source(&from->ip, keys);
 	if (server->num_peers < server->options.max_connections)
 		return ERR_NONE;
-	struct share *heavy = shares_to_give_way(server->anonymous, 0, keys, num_keys, 1);
+	struct share *heavy = shares_eviction_candidate(server->anonymous, 0, keys, num_keys, 1);
 	struct rpc_peer *oldest = heavy == NULL ? NULL : container_of(heavy, struct rpc_peer, anonymous);
 	report_limit(server, RPC_LIMIT_CONNECTIONS, oldest != NULL ? &oldest->from : from);
 	if (oldest == NULL)
@@ -253,7 +253,7 @@ void rpc_server_adopt(struct rpc_server *server, struct transport *transport, co
 						       .role = &server_role,
 						       .loop = options->loop,
 						       .transport = transport,
-						       .greeting_ms = options->handshake_timeout_ms,
+						       .settings_timeout_ms = options->handshake_timeout_ms,
 						       .keepalive_ms = options->keepalive_ms,
 						       .max_streams = options->max_streams,
 						       .send_queue_max = options->send_queue_max,

@@ -58,7 +58,7 @@ static void on_goaway(void *arg, _unused_ int32_t last, _unused_ uint32_t error)
 	((struct raw_client *)arg)->num_goaways++;
 }
 
-static void on_want_produce(_unused_ void *arg)
+static void on_output_ready(_unused_ void *arg)
 {
 }
 
@@ -72,7 +72,7 @@ void raw_open(struct rpc_test *test, struct raw_client *client)
 			.on_close = on_close,
 			.pull = pull,
 			.on_goaway = on_goaway,
-			.on_want_produce = on_want_produce},
+			.on_output_ready = on_output_ready},
 		.arg = client};
 	CHECK(h2_session_new(&options, &client->h2) == ERR_NONE);
 }

@@ -14,7 +14,7 @@ static void meet_as_client(struct test_pair *pair, struct test_raw_peer *peer)
 
 static void assert_server_refuses(struct test_pair *pair, struct test_raw_peer *peer)
 {
-	assert_int_equal(test_raw_peer_shake(peer, pair->server), IO_FAILED);
+	assert_int_equal(test_raw_peer_handshake(peer, pair->server), IO_FAILED);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
 	assert_non_null(strstr(tls_session_why(pair->server)->got, "ALPN"));
 	assert_int_equal(test_raw_peer_alert(peer), TLS_ALERT_no_application_protocol);
@@ -48,7 +48,7 @@ static void finds_its_protocol_among_others(void **state)
 	struct test_raw_peer peer;
 	meet_as_client(pair, &peer);
 	assert_int_equal(SSL_set_alpn_protos(peer.ssl, several, sizeof several - 1), 0);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	test_raw_peer_done(&peer);
 }
 
@@ -66,7 +66,7 @@ static void d31_leaves_a_server_that_selects_none_before_showing_itself(void **s
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_SERVER, pair->fds[1]);
 	SSL_CTX_set_alpn_select_cb(peer.ctx, select_none, NULL);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->client), IO_FAILED);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->client), IO_FAILED);
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_UNSUPPORTED);
 	assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_no_application_protocol);
 	assert_int_equal(pair->client_verdict.calls, 0);

@@ -25,7 +25,7 @@ static void each_side_tells_the_steps_it_can_see(void **state)
 	test_pair_open(pair);
 	tls_session_trace(pair->client, on_step, &client);
 	tls_session_trace(pair->server, on_step, &server);
-	(void)test_pair_shake(pair);
+	(void)test_pair_handshake(pair);
 	test_send(pair->client, "ping");
 	test_expect(pair->server, "ping");
 	test_send(pair->server, "pong");
@@ -53,7 +53,7 @@ static void both_sides_together_tell_all_seven(void **state)
 	test_pair_open(pair);
 	tls_session_trace(pair->client, on_step, &heard);
 	tls_session_trace(pair->server, on_step, &heard);
-	(void)test_pair_shake(pair);
+	(void)test_pair_handshake(pair);
 	test_send(pair->client, "ping");
 	test_expect(pair->server, "ping");
 	test_send(pair->server, "pong");
@@ -75,7 +75,7 @@ static void tells_a_refusal(void **state)
 	pair->server_verdict.err = ERR_EXPIRED;
 	test_pair_open(pair);
 	tls_session_trace(pair->server, on_step, &heard);
-	(void)test_pair_shake(pair);
+	(void)test_pair_handshake(pair);
 	assert_non_null(strstr(buf_cstr(&heard), "server refuses the client's certificate: no longer valid\n"));
 	assert_null(strstr(buf_cstr(&heard), "grants"));
 }
@@ -88,7 +88,7 @@ static void tells_a_client_without_a_certificate(void **state)
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
 	test_pair_open_as(pair, &nobody, &server);
 	tls_session_trace(pair->client, on_step, &heard);
-	(void)test_pair_shake(pair);
+	(void)test_pair_handshake(pair);
 	assert_non_null(strstr(buf_cstr(&heard), "client has no certificate to present\n"));
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void keep_rest(struct scratch_holder *holder)
+static void keep_rest(struct scratch_owner *holder)
 {
 	struct input *input = container_of(holder, struct input, holder);
 	input->kept = mem_dup(input->at, input->len);

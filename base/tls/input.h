@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 struct input {
-	struct scratch_holder holder;
+	struct scratch_owner holder;
 	struct tls_scratch *scratch;
 	const uint8_t *at; /* unread bytes: in the scratch area or in `kept` */
 	size_t len;

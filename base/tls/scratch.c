@@ -21,7 +21,7 @@ void tls_scratch_free(struct tls_scratch *scratch)
 	mem_free(scratch);
 }
 
-uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_holder *holder)
+uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *holder)
 {
 	if (scratch->holder != NULL && scratch->holder != holder)
 		scratch->holder->on_evict(scratch->holder);
@@ -29,7 +29,7 @@ uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_holder *holde
 	return scratch->input;
 }
 
-void scratch_release(struct tls_scratch *scratch, const struct scratch_holder *holder)
+void scratch_release(struct tls_scratch *scratch, const struct scratch_owner *holder)
 {
 	if (scratch->holder == holder)
 		scratch->holder = NULL;

@@ -12,12 +12,12 @@ enum {
 };
 
 /* Whoever has unread bytes in the area. Before another one uses it, on_evict() moves them out. */
-struct scratch_holder {
-	void (*on_evict)(struct scratch_holder *holder);
+struct scratch_owner {
+	void (*on_evict)(struct scratch_owner *holder);
 };
 
 struct tls_scratch {
-	struct scratch_holder *holder; /* NULL: the area holds nothing of worth */
+	struct scratch_owner *holder; /* NULL: the area holds nothing of worth */
 	size_t num_spare;
 	uint8_t *spare[SCRATCH_NUM_SPARE];
 	uint8_t input[SCRATCH_INPUT_LEN];
@@ -27,8 +27,8 @@ struct tls_scratch *tls_scratch_new(void);
 void tls_scratch_free(struct tls_scratch *scratch);
 
 /* The area, free to be read into; a former holder has been evicted. */
-uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_holder *holder);
-void scratch_release(struct tls_scratch *scratch, const struct scratch_holder *holder); /* no-op for who holds it not */
+uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *holder);
+void scratch_release(struct tls_scratch *scratch, const struct scratch_owner *holder); /* no-op for who holds it not */
 
 uint8_t *scratch_take_block(struct tls_scratch *scratch); /* SCRATCH_BLOCK_LEN bytes; give it back, or mem_free() */
 void scratch_give_block(struct tls_scratch *scratch, uint8_t *block);

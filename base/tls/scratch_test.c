@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 struct guest {
-	struct scratch_holder holder;
+	struct scratch_owner holder;
 	unsigned num_evictions;
 };
 
-static void on_evict(struct scratch_holder *holder)
+static void on_evict(struct scratch_owner *holder)
 {
 	container_of(holder, struct guest, holder)->num_evictions++;
 }

@@ -91,7 +91,7 @@ static void d25_takes_a_hello_in_a_thousand_records(void **state)
 		if (i % 16 == 0)
 			assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
 	}
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.client, IO_DONE);
 	assert_int_equal(outcome.server, IO_DONE);
 }
@@ -137,7 +137,7 @@ static void flood(struct test_pair *pair, uint8_t type, struct span plain)
 	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	enum io_result result = IO_WANT_READ;
 	size_t num_sent = 0;
 	while (result == IO_WANT_READ && num_sent < 100000) {
@@ -160,7 +160,7 @@ static void d25_ends_a_flood_of_key_updates(void **state)
 	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	enum io_result result = IO_WANT_READ;
 	size_t num_sent = 0;
 	while (result == IO_WANT_READ && num_sent < 100000) {
@@ -183,7 +183,7 @@ static void answers_a_key_update_and_goes_on(void **state)
 	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	char bytes[16];
 	for (int i = 0; i < 200; i++) {
 		assert_true(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED));
@@ -220,7 +220,7 @@ static void d25_takes_any_fatal_alert_for_the_peer_s_end(void **state)
 		pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
 		struct test_raw_peer peer;
 		test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
-		assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+		assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 		const uint8_t alert[] = {2, (uint8_t)number};
 		test_raw_peer_send_record(&peer, SSL3_RT_ALERT, span_of(alert, sizeof alert));
 		assert_int_equal(test_read_result(pair->server), IO_FAILED);

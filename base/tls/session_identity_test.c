@@ -97,7 +97,7 @@ static void sends_the_extra_chain_after_its_own(void **state)
 	memset(der, 0, sizeof der); /* borrowed only during _new */
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	assert_int_equal(sk_CRYPTO_BUFFER_num(SSL_get0_peer_certificates(peer.ssl)), 2);
 	test_raw_peer_done(&peer);
 }
@@ -133,7 +133,7 @@ static void believes_no_certificate_without_its_signature(void **state)
 	static const SSL_PRIVATE_KEY_METHOD forger = {.sign = forge};
 	CRYPTO_BUFFER *leaf = svid_get0_buffer(pair->client_identity.svid, 0);
 	assert_true(SSL_set_chain_and_key(thief.ssl, &leaf, 1, NULL, &forger));
-	assert_int_equal(test_raw_peer_shake(&thief, pair->server), IO_FAILED);
+	assert_int_equal(test_raw_peer_handshake(&thief, pair->server), IO_FAILED);
 	assert_string_equal(alert_name(tls_session_alert(pair->server)), "decrypt_error");
 	assert_null(tls_session_peer(pair->server));
 	assert_int_equal(test_raw_peer_alert(&thief), TLS_ALERT_decrypt_error);
@@ -156,7 +156,7 @@ static enum io_result meet_peer_with_key(struct test_pair *pair, enum test_key_k
 	assert_true(SSL_set_signing_algorithm_prefs(peer.ssl, all, sizeof all / sizeof all[0]));
 	CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
 	assert_true(SSL_set_chain_and_key(peer.ssl, &buffer, 1, test_cert_get0_evp(leaf), NULL));
-	enum io_result result = test_raw_peer_shake(&peer, pair->server);
+	enum io_result result = test_raw_peer_handshake(&peer, pair->server);
 	CRYPTO_BUFFER_free(buffer);
 	test_raw_peer_done(&peer);
 	tls_session_free(TAKE_PTR(pair->server));

@@ -99,7 +99,7 @@ void test_pair_open(struct test_pair *pair)
 	test_pair_open_as(pair, &client, &server);
 }
 
-struct test_outcome test_pair_shake(struct test_pair *pair)
+struct test_outcome test_pair_handshake(struct test_pair *pair)
 {
 	struct test_outcome outcome = {0};
 	for (int i = 0; i < 10; i++) {
@@ -112,7 +112,7 @@ struct test_outcome test_pair_shake(struct test_pair *pair)
 void test_pair_establish(struct test_pair *pair)
 {
 	test_pair_open(pair);
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	CHECK(outcome.client == IO_DONE && outcome.server == IO_DONE);
 }
 

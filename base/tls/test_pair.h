@@ -39,7 +39,7 @@ struct tls_session *test_session(struct test_pair *pair, enum tls_role role, int
 struct test_outcome {
 	enum io_result client, server;
 };
-struct test_outcome test_pair_shake(struct test_pair *pair);
+struct test_outcome test_pair_handshake(struct test_pair *pair);
 void test_pair_establish(struct test_pair *pair); /* open, shake, assert */
 /* The client's last word after a handshake that the server refused: it learns when it reads. */
 enum io_result test_read_result(struct tls_session *session);

@@ -84,7 +84,7 @@ void test_raw_peer_done(struct test_raw_peer *peer)
 	SSL_CTX_free(peer->ctx);
 }
 
-enum io_result test_raw_peer_shake(struct test_raw_peer *peer, struct tls_session *other)
+enum io_result test_raw_peer_handshake(struct test_raw_peer *peer, struct tls_session *other)
 {
 	enum io_result result = IO_WANT_READ;
 	for (int i = 0; i < 10; i++) {

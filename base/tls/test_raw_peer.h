@@ -20,7 +20,7 @@ void test_raw_peer_init(struct test_raw_peer *peer, const struct test_pair *pair
 void test_raw_peer_done(struct test_raw_peer *peer);
 void test_raw_peer_set_identity(struct test_raw_peer *peer, const struct test_identity *identity);
 /* Takes turns with `other` until neither moves; the other side's result. */
-enum io_result test_raw_peer_shake(struct test_raw_peer *peer, struct tls_session *other);
+enum io_result test_raw_peer_handshake(struct test_raw_peer *peer, struct tls_session *other);
 /* The alert that came, by reading until something ends; -1: none. */
 int test_raw_peer_alert(struct test_raw_peer *peer);
 /* One sealed record of this inner type; only after the handshake, and never beside SSL_write(). */

@@ -24,7 +24,7 @@ static void d23_refuses_a_hello_of_older_versions(void **state)
 		assert_true(SSL_set_max_proto_version(peer.ssl, versions[i]));
 		if (i == 1)
 			SSL_set_alpn_protos(peer.ssl, NULL, 0); /* the version is named first, ALPN or not */
-		assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
+		assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_FAILED);
 		assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
 		assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_protocol_version);
 		assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_protocol_version);
@@ -43,7 +43,7 @@ static void d23_refuses_a_server_of_older_versions(void **state)
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_SERVER, pair->fds[1]);
 	assert_true(SSL_set_max_proto_version(peer.ssl, TLS1_2_VERSION));
-	assert_int_equal(test_raw_peer_shake(&peer, pair->client), IO_FAILED);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->client), IO_FAILED);
 	assert_true(tls_session_failed_by_peer(pair->client));
 	assert_int_equal(tls_session_alert(pair->client), TLS_ALERT_protocol_version);
 	test_raw_peer_done(&peer);
@@ -59,7 +59,7 @@ static enum io_result shake_with_group(struct test_pair *pair, enum tls_role raw
 	pair->fds[0] = pair->fds[1] = -1;
 	test_raw_peer_init(&peer, pair, raw_role, raw_fd);
 	assert_true(SSL_set1_groups_list(peer.ssl, group));
-	enum io_result result = test_raw_peer_shake(&peer, session);
+	enum io_result result = test_raw_peer_handshake(&peer, session);
 	if (result == IO_DONE)
 		assert_string_equal(tls_session_group(session), group);
 	else
@@ -89,7 +89,7 @@ static void d27_hands_out_no_ticket(void **state)
 	struct test_pair *pair = *state;
 	struct test_raw_peer peer;
 	meet_as_client(pair, &peer);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	test_send(pair->server, "hello");
 	char bytes[16];
 	assert_int_equal(SSL_read(peer.ssl, bytes, sizeof bytes), 5);
@@ -131,7 +131,7 @@ static void d27_resumes_nobody_who_kept_a_session(void **state)
 	meet_as_client(pair, &peer);
 	SSL_set_session(peer.ssl, ticket);
 	SSL_set_early_data_enabled(peer.ssl, 1);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	assert_false(SSL_session_reused(peer.ssl));
 	assert_int_equal(pair->server_verdict.calls, 1); /* judged anew */
 	test_raw_peer_done(&peer);
@@ -146,7 +146,7 @@ static void d28_offers_no_server_a_session_of_another(void **state)
 		pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
 		struct test_raw_peer server;
 		test_raw_peer_init(&server, pair, TLS_SERVER, pair->fds[1]);
-		assert_int_equal(test_raw_peer_shake(&server, pair->client), IO_DONE);
+		assert_int_equal(test_raw_peer_handshake(&server, pair->client), IO_DONE);
 		assert_int_equal(SSL_write(server.ssl, "x", 1), 1);
 		test_expect(pair->client, "x"); /* the tickets before it are read and dropped */
 		assert_false(SSL_session_reused(server.ssl));
@@ -166,7 +166,7 @@ static void refuses_a_certificate_message_that_is_too_long(void **state)
 	for (size_t i = 0; i < 64; i++)
 		chain[i] = svid_get0_buffer(pair->client_identity.svid, 0);
 	assert_true(SSL_set_chain_and_key(peer.ssl, chain, 64, private_key_get0_evp(pair->client_identity.key), NULL));
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_FAILED);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_FAILED);
 	assert_int_equal(pair->server_verdict.calls, 0);
 	assert_int_not_equal(tls_session_alert(pair->server), -1);
 	test_raw_peer_done(&peer);

@@ -15,7 +15,7 @@ static void completes_a_mutual_handshake(void **state)
 	test_pair_open(pair);
 	assert_false(tls_session_is_established(pair->client));
 	assert_null(tls_session_peer(pair->client));
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.client, IO_DONE);
 	assert_int_equal(outcome.server, IO_DONE);
 	assert_true(tls_session_is_established(pair->client) && tls_session_is_established(pair->server));
@@ -240,7 +240,7 @@ static void finding_t4_replaces_its_key_after_so_many_records(void **state)
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
 	SSL_set_msg_callback(peer.ssl, count_key_updates);
 	SSL_set_msg_callback_arg(peer.ssl, &num_updates);
-	assert_int_equal(test_raw_peer_shake(&peer, pair->server), IO_DONE);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	for (int i = 0; i < NUM_MESSAGES; i++) {
 		char bytes[16];
 		test_send(pair->server, "under this key");

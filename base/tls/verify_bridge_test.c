@@ -59,7 +59,7 @@ static void tells_the_client_why_the_server_refused_it(void **state)
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		pair->server_verdict.err = refusals[i].err;
 		test_pair_open(pair);
-		struct test_outcome outcome = test_pair_shake(pair);
+		struct test_outcome outcome = test_pair_handshake(pair);
 		assert_int_equal(outcome.server, IO_FAILED);
 		assert_refuser(pair->server, &refusals[i]);
 		assert_int_equal(outcome.client, IO_DONE); /* in TLS 1.3 a client is done before it is judged */
@@ -75,7 +75,7 @@ static void tells_the_server_why_the_client_refused_it(void **state)
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		pair->client_verdict.err = refusals[i].err;
 		test_pair_open(pair);
-		struct test_outcome outcome = test_pair_shake(pair);
+		struct test_outcome outcome = test_pair_handshake(pair);
 		assert_int_equal(outcome.client, IO_FAILED);
 		assert_refuser(pair->client, &refusals[i]);
 		assert_int_equal(outcome.server, IO_FAILED);
@@ -90,7 +90,7 @@ static void finds_the_alert_after_a_write_error(void **state)
 	struct test_pair *pair = *state;
 	pair->server_verdict.err = ERR_REVOKED;
 	test_pair_open(pair);
-	(void)test_pair_shake(pair);
+	(void)test_pair_handshake(pair);
 	tls_session_free(TAKE_PTR(pair->server));
 	size_t len = 0;
 	assert_int_equal(tls_session_write(pair->client, SPAN_LITERAL("SETTINGS"), &len), IO_DONE);
@@ -147,7 +147,7 @@ static void demands_a_certificate(void **state)
 	struct tls_session_options nobody = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
 	test_pair_open_as(pair, &nobody, &server);
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.server, IO_FAILED);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_NO_CERTIFICATE);
 	assert_int_equal(pair->server_verdict.calls, 0);
@@ -164,7 +164,7 @@ static void lets_a_client_without_a_certificate_in_where_that_is_optional(void *
 	struct tls_session_options nobody = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
 	test_pair_open_as(pair, &nobody, &server);
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.client, IO_DONE);
 	assert_int_equal(outcome.server, IO_DONE);
 	assert_null(tls_session_peer(pair->server));
@@ -179,7 +179,7 @@ static void refuses_a_bad_certificate_where_one_is_optional(void **state)
 	pair->server_context = test_context(TLS_SERVER, TLS_CLIENT_AUTH_OPTIONAL, "h2");
 	pair->server_verdict.err = ERR_UNTRUSTED;
 	test_pair_open(pair);
-	assert_int_equal(test_pair_shake(pair).server, IO_FAILED);
+	assert_int_equal(test_pair_handshake(pair).server, IO_FAILED);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_UNTRUSTED);
 }
 
@@ -229,7 +229,7 @@ static struct test_outcome shake_for_real(struct test_pair *pair, const char *ex
 	client.verify_arg = &by_client;
 	server.verify_arg = &by_server;
 	test_pair_open_as(pair, &client, &server);
-	struct test_outcome outcome = test_pair_shake(pair);
+	struct test_outcome outcome = test_pair_handshake(pair);
 	spiffe_id_done(&by_client.expected);
 	return outcome;
 }

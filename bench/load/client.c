@@ -45,7 +45,7 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 		return;
 	}
 	client->is_connected = true;
-	loop_io_want(io, LOOP_READ);
+	loop_io_set_interest(io, LOOP_READ);
 	client->on_event(client, CLIENT_CONNECTED);
 }
 

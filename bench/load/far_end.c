@@ -33,7 +33,7 @@ static bool answer(struct served *served)
 	if (sent < 0 && errno != EAGAIN)
 		return false;
 	served->answer_left -= sent > 0 ? (uint64_t)sent : 0;
-	loop_io_want(&served->io, served->answer_left > 0 ? LOOP_WRITE : LOOP_READ);
+	loop_io_set_interest(&served->io, served->answer_left > 0 ? LOOP_WRITE : LOOP_READ);
 	return true;
 }
 

@@ -260,7 +260,7 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 		return ERR_NONE;
 	case DISCOVERY_ACK:
 		if (up->refused_reason[0] != '\0' &&
-			limited_log_may_identity(stream->distributor->lines, stream->id.text, "version refused"))
+			limited_log_allows_identity(stream->distributor->lines, stream->id.text, "version refused"))
 			log_warning("distribute", "%s refuses version %llu: %s", stream->id.text,
 				(unsigned long long)up->version, up->refused_reason);
 		return ERR_NONE;
@@ -280,7 +280,7 @@ void distribute_message(void *arg, struct rpc_call *call, struct span message)
 	discovery_up_done(&up);
 	if (err == ERR_NONE)
 		return;
-	if (limited_log_may_identity(stream->distributor->lines, stream->id.text, err_label(err)))
+	if (limited_log_allows_identity(stream->distributor->lines, stream->id.text, err_label(err)))
 		log_why(LOG_LEVEL_WARNING, "distribute", stream->id.text, &why);
 	rpc_call_finish(call, err == ERR_LIMIT ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT,
 		why_format(&why, text, sizeof(text)), 0);

@@ -91,7 +91,7 @@ static void note_cut(struct distributor *distributor, struct topic *topic, const
 {
 	bool begins = resolution->is_cut && !topic->is_cut;
 	topic->is_cut = resolution->is_cut;
-	if (begins && limited_log_may_identity(distributor->lines, resolution->service, "more endpoints"))
+	if (begins && limited_log_allows_identity(distributor->lines, resolution->service, "more endpoints"))
 		log_warning("distribute",
 			"service %s has more than %u endpoints of one family; the others get no calls: split it",
 			resolution->service, RESOLUTION_ENDPOINTS_MAX);

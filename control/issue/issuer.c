@@ -196,7 +196,7 @@ static void send_unsent(struct issuer *issuer)
 		issuer->num_sent++;
 	}
 	bool is_full = issuer->unsent.first != NULL && issuer->num_sent < SENT_MAX;
-	loop_io_want(&issuer->io, LOOP_READ | (is_full ? LOOP_WRITE : 0));
+	loop_io_set_interest(&issuer->io, LOOP_READ | (is_full ? LOOP_WRITE : 0));
 }
 
 /* Most of what is there at once: a round of a busy loop is long, and the signer must not wait for it. */

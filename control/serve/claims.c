@@ -44,7 +44,7 @@ static void say_refused(struct identity_stream *stream, const struct why *why, u
 	const struct sidecar *sidecar = stream->sidecar;
 	char text[700], address[ADDR_TEXT_MAX];
 	why_format(why, text, sizeof text);
-	if (limited_log_may_identity(stream->serve->lines, sidecar->id.text, "claim refused"))
+	if (limited_log_allows_identity(stream->serve->lines, sidecar->id.text, "claim refused"))
 		log_warning("audit", "claim refused: %s for %s: %s", sidecar->id.text,
 			ip_addr_format(&sidecar->source, address), text);
 	enum err err = identity_claim_encode(&sidecar->source, text, retry_ms, serve_now_ms(stream->serve), &message);
@@ -177,7 +177,7 @@ enum err claims_set_draining(struct identity_stream *stream, bool is_draining, s
 	if (stream->is_draining != is_draining)
 		RETURN_IF_ERR(may_change(stream, why));
 	if (is_draining && !stream->is_draining &&
-		limited_log_may_identity(stream->serve->lines, sidecar->id.text, "draining"))
+		limited_log_allows_identity(stream->serve->lines, sidecar->id.text, "draining"))
 		log_notice("audit", "draining: %s at %s", sidecar->id.text, ip_addr_format(&sidecar->source, address));
 	stream->is_draining = is_draining;
 	show_draining(stream);

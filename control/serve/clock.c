@@ -6,7 +6,7 @@ void clock_poll(struct serve *serve)
 {
 	const struct clock *clock = loop_clock(serve->options.loop);
 	int64_t by_ms = 0;
-	(void)trusted_time_hear(&serve->time, clock, clock->wall_ms(clock), false);
+	(void)trusted_time_update(&serve->time, clock, clock->wall_ms(clock), false);
 	enum clock_event event = clock_watch_poll(
 		&serve->clock, clock->wall_ms(clock), clock->boot_ms(clock), clock->mono_ms(clock), &by_ms);
 	switch (event) {

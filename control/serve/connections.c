@@ -24,7 +24,7 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 	struct share_key key = share_key_of_bytes(spiffe_id_text(&sidecar->id));
 	if (shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share) == SHARE_LIMIT_NONE)
 		return;
-	struct share *oldest = shares_to_give_way(serve->connections, 0, &key, 1, 1);
+	struct share *oldest = shares_eviction_candidate(serve->connections, 0, &key, 1, 1);
 	if (oldest != NULL) {
 		struct sidecar *old = container_of(oldest, struct sidecar, share);
 		limits_on_identity(serve, rpc_peer_addr(old->peer));
@@ -35,7 +35,7 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 	if (limit == SHARE_LIMIT_NONE)
 		return;
 	/* It is served all the same, and the server's own limit holds for it. */
-	if (limited_log_may_identity(serve->lines, sidecar->id.text, share_limit_label(limit)))
+	if (limited_log_allows_identity(serve->lines, sidecar->id.text, share_limit_label(limit)))
 		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
 			share_limit_text(limit));
 }

@@ -49,7 +49,7 @@ static void refuse(struct enrollment *enrollment, enum err err, const struct why
 {
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(enrollment->serve, CONTROL_ATTEST_REFUSED);
-	if (limited_log_may_source(enrollment->serve->lines, &enrollment->source, err_label(err)))
+	if (limited_log_allows_source(enrollment->serve->lines, &enrollment->source, err_label(err)))
 		log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrollment->source, source),
 			err_label(err), why_format(why, text, sizeof text));
 	rpc_call_finish(TAKE_PTR(enrollment->call), serve_status(err), text, serve_retry_ms(enrollment->serve, err));

@@ -44,7 +44,7 @@ static void on_copy(void *arg, void *stream, void *other)
 	mark(looking, one);
 	mark(looking, two);
 	if ((one->was_copied && two->was_copied) || /* said already */
-		!limited_log_may_source(looking->serve->lines, &two->sidecar->source, "copied"))
+		!limited_log_allows_source(looking->serve->lines, &two->sidecar->source, "copied"))
 		return;
 	log_warning("audit",
 		"copied state: two sidecars use the attestation key of %s, at %s and %s; expected a state_dir of its "

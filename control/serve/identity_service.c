@@ -78,7 +78,7 @@ static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, 
 	char text[700];
 	why_format(why, text, sizeof text);
 	serve_count(stream->serve, err == ERR_LIMIT ? CONTROL_RENEW_LIMITED : CONTROL_RENEW_REFUSED);
-	if (limited_log_may_identity(stream->serve->lines, stream->sidecar->id.text, "renewal refused"))
+	if (limited_log_allows_identity(stream->serve->lines, stream->sidecar->id.text, "renewal refused"))
 		log_warning("audit", "renewal refused: %s: %s: %s", stream->sidecar->id.text, err_label(err), text);
 	err = identity_renewed_encode(
 		request_id, NULL, text, serve_retry_ms(stream->serve, err), serve_now_ms(stream->serve), &message);
@@ -175,7 +175,7 @@ static void ack(struct identity_stream *stream, const struct identity_up *up)
 		return;
 	}
 	serve_count(stream->serve, CONTROL_TRUST_REFUSED);
-	if (!limited_log_may_identity(stream->serve->lines, stream->sidecar->id.text, "trust refused"))
+	if (!limited_log_allows_identity(stream->serve->lines, stream->sidecar->id.text, "trust refused"))
 		return;
 	log_error("audit", "trust refused: epoch %llu by %s: %.*s", (unsigned long long)up->acked.counter,
 		stream->sidecar->id.text, (int)up->refused_reason.len, (const char *)up->refused_reason.ptr);

@@ -27,7 +27,7 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 	if (rpc_peer_process(peer, &process) == ERR_NONE && (process.uid == 0 || process.uid == geteuid()))
 		return RPC_OK;
 	*out_message = "only root and the control plane's own user may do this";
-	if (limited_log_may_identity(serve->lines, "the operators' socket", "operator refused"))
+	if (limited_log_allows_identity(serve->lines, "the operators' socket", "operator refused"))
 		log_warning("audit", "operator refused: not root and not our own user");
 	return RPC_PERMISSION_DENIED;
 }

@@ -82,7 +82,7 @@ static void sweep(struct serve *serve)
 	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
 		next = sidecar->next;
 		if (must_go(serve, sidecar)) {
-			if (limited_log_may_identity(serve->lines, sidecar->id.text, "connection ended"))
+			if (limited_log_allows_identity(serve->lines, sidecar->id.text, "connection ended"))
 				log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
 			rpc_peer_close(sidecar->peer);
 		}
@@ -148,7 +148,7 @@ static enum err on_verify(
 	enum err err = verify_chain(&input, out_svid, why);
 	if (err != ERR_NONE) {
 		serve_count(serve, CONTROL_HANDSHAKES_FAILED);
-		if (limited_log_may_identity(serve->lines, "client certificates", err_label(err)))
+		if (limited_log_allows_identity(serve->lines, "client certificates", err_label(err)))
 			log_warning("audit", "client certificate refused: %s: %s", err_label(err),
 				why_format(why, text, sizeof text));
 	}
@@ -160,14 +160,14 @@ static void on_handshake_failed(void *arg, const struct addr *from, const struct
 	struct serve *serve = arg;
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(serve, CONTROL_HANDSHAKES_BROKEN);
-	if (limited_log_may_source(serve->lines, &from->ip, err_label(why->err)))
+	if (limited_log_allows_source(serve->lines, &from->ip, err_label(why->err)))
 		log_warning("serve", "a TLS handshake with %s failed: %s", addr_format(from, source),
 			why_format(why, text, sizeof text));
 }
 
 static void log_cannot_serve(struct serve *serve, const struct addr *peer, const struct why *why)
 {
-	if (limited_log_may_source(serve->lines, &peer->ip, "cannot be served"))
+	if (limited_log_allows_source(serve->lines, &peer->ip, "cannot be served"))
 		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", why);
 }
 

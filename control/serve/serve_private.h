@@ -91,7 +91,7 @@ static inline int64_t serve_now_ms(const struct serve *serve)
 /* The time that sidecars' certificates are judged by: a clock that is wrong for seconds must not cut them all. */
 static inline int64_t serve_judging_s(const struct serve *serve)
 {
-	return trusted_time_said_s(&serve->time, loop_clock(serve->options.loop));
+	return trusted_time_authenticated_s(&serve->time, loop_clock(serve->options.loop));
 }
 static inline void serve_count(const struct serve *serve, enum control_metric metric)
 {

@@ -19,7 +19,7 @@ struct control_link {
 	uint8_t only;      /* the family asked for; 0: both */
 	uint8_t preferred; /* which answered last; 0: none yet */
 	unsigned turn;
-	struct addr dialled;
+	struct addr dialed;
 	struct tls_scratch *scratch;
 	int connecting_fd; /* -1, or a connection that TCP has not made yet */
 	struct loop_io connecting;
@@ -111,7 +111,7 @@ static void on_ready(void *arg, struct rpc_client *client)
 	credentials_unref(link->credentials); /* else they, and their key, lived as long as the connection */
 	link->credentials = NULL;
 	link->is_up = true;
-	link->preferred = link->dialled.ip.family;
+	link->preferred = link->dialed.ip.family;
 	link->options.on_up(link->options.arg);
 }
 
@@ -135,12 +135,12 @@ static void try_next(struct control_link *link, const struct why *why)
 	loop_task_post(link->options.loop, &link->next, on_next);
 }
 
-/* The same, with the address that was dialled: of several, or of a name's, it may be the wrong one. */
+/* The same, with the address that was dialed: of several, or of a name's, it may be the wrong one. */
 static struct why with_address(const struct control_link *link, const struct why *why)
 {
 	char text[ADDR_TEXT_MAX];
 	struct why said;
-	(void)why_set(&said, why->err, why->expected, why->fix, "%s: %s", addr_format(&link->dialled, text), why->got);
+	(void)why_set(&said, why->err, why->expected, why->fix, "%s: %s", addr_format(&link->dialed, text), why->got);
 	why_name_host(&said, text);
 	return said;
 }
@@ -164,7 +164,7 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 
 static const char *authority_of(const struct control_link *link, char text[ADDR_TEXT_MAX])
 {
-	return link->address.host != NULL ? link->options.address : addr_format(&link->dialled, text);
+	return link->address.host != NULL ? link->options.address : addr_format(&link->dialed, text);
 }
 
 static void connecting_stop(struct control_link *link)
@@ -179,7 +179,7 @@ static enum err not_listening(const struct control_link *link, enum err err, str
 	return why_set(why, err, "a control plane that listens",
 		err == ERR_REFUSED ? "start it, or correct control.address"
 				   : "see whether its host is up and packets reach it, or correct control.address",
-		"%s: %s", addr_format(&link->dialled, text), err_text(err));
+		"%s: %s", addr_format(&link->dialed, text), err_text(err));
 }
 
 /* Takes over the descriptor. */
@@ -244,7 +244,7 @@ static void on_too_late(struct loop_timer *timer)
 static enum err dial(struct control_link *link, struct why *why)
 {
 	int fd;
-	enum err err = socket_connect(&link->dialled, &(struct socket_connect_options){0}, &fd);
+	enum err err = socket_connect(&link->dialed, &(struct socket_connect_options){0}, &fd);
 	if (err != ERR_NONE)
 		return not_listening(link, err, why);
 	socket_set_nodelay(fd);
@@ -266,7 +266,7 @@ static void dial_next(struct control_link *link)
 {
 	struct why why = {0};
 	const struct ip_addr *ip = &link->order.ips[link->num_tried++];
-	link->dialled = (struct addr){.ip = *ip, .port = port_of(link, ip)};
+	link->dialed = (struct addr){.ip = *ip, .port = port_of(link, ip)};
 	if (dial(link, &why) != ERR_NONE)
 		try_next(link, &why);
 }
@@ -344,10 +344,10 @@ struct rpc_client *control_link_client(const struct control_link *link)
 
 uint8_t control_link_family(const struct control_link *link)
 {
-	return link->is_up ? link->dialled.ip.family : 0;
+	return link->is_up ? link->dialed.ip.family : 0;
 }
 
 struct addr control_link_dialled(const struct control_link *link)
 {
-	return link->dialled;
+	return link->dialed;
 }

@@ -1,4 +1,4 @@
-/* One connection to the control plane at a time: dialled, its server proven (bootstrap root and the one name), then an
+/* One connection to the control plane at a time: dialed, its server proven (bootstrap root and the one name), then an
  * rpc_client that identity and discovery share. It never dials by itself and never tries again: see redial.h for that.
  */
 #pragma once

@@ -100,10 +100,10 @@ void identity_fail(
 		return; /* the first reason is the reason */
 	client->has_failed = true;
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
-	const struct addr dialled = control_link_dialled(client->link);
+	const struct addr dialed = control_link_dialled(client->link);
 	char text[ADDR_TEXT_MAX];
-	if (dialled.ip.family != 0)
-		why_name_host(&client->failure.why, addr_format(&dialled, text));
+	if (dialed.ip.family != 0)
+		why_name_host(&client->failure.why, addr_format(&dialed, text));
 	loop_task_post(client->options.loop, &client->give_up, give_up);
 }
 
@@ -201,7 +201,7 @@ static void tick_rang(struct loop_timer *timer)
 static int64_t server_now_s(void *arg)
 {
 	const struct identity_client *client = arg;
-	return trusted_time_least_s(&client->time, loop_clock(client->options.loop));
+	return trusted_time_earlier_s(&client->time, loop_clock(client->options.loop));
 }
 
 static void gather_pins(struct identity_client *client)
@@ -312,7 +312,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
 		.last_failure = client->last_failure,
-		.dialled = control_link_dialled(client->link),
+		.dialed = control_link_dialled(client->link),
 	};
 	if (client->other != NULL)
 		out->claims[1] = *address_claim_get(client->other);

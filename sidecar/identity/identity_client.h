@@ -54,7 +54,7 @@ struct identity_status {
 	int64_t renews_in_ms;
 	struct claimed_address claims[2]; /* one a family: over the identity stream, and over a stream of its own */
 	struct why last_failure;          /* of the present outage; err ERR_NONE: none */
-	struct addr dialled;              /* the control plane's address that was tried last; family 0: none yet */
+	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
 /* The workload is about to end: callers get other endpoints of its services. Claims stay. For the rest of this process.

@@ -33,7 +33,7 @@ void identity_hear_time(struct identity_client *client, int64_t server_time_ms, 
 	if (server_time_ms <= 0)
 		return;
 	int64_t before_s = trusted_time_now_s(&client->time, clock);
-	enum trusted_step step = trusted_time_hear(&client->time, clock, server_time_ms, may_jump);
+	enum trusted_step step = trusted_time_update(&client->time, clock, server_time_ms, may_jump);
 	say_step(client, step, server_time_ms / 1000 - before_s);
 	client->options.on_time(client->options.arg, &client->time);
 }

@@ -48,19 +48,13 @@ void attest_answer_done(struct attest_answer *answer)
 	*answer = (struct attest_answer){0};
 }
 
-/* The control plane's reason, "expected E, got G; FIX" (why_format()), in its parts again: each has room of its own. */
+/* The control plane's refusal: its three parts where why_format() wrote it, else the text as a whole. */
 static void read_refusal(struct span text, const char *otherwise_expected, const char *otherwise_fix, struct why *why)
 {
 	char whole[REFUSAL_MAX];
 	snprintf(whole, sizeof(whole), "%.*s", (int)text.len, text.len == 0 ? "" : (const char *)text.ptr);
-	char *got = strstr(whole, ", got "), *fix = got == NULL ? NULL : strrchr(got, ';');
-	if (strncmp(whole, "expected ", 9) != 0 || fix == NULL || fix[1] != ' ') {
-		why_set(why, ERR_DENIED, otherwise_expected, otherwise_fix, "refused: %s", whole);
-		return;
-	}
-	*got = '\0';
-	*fix = '\0';
-	why_set(why, ERR_DENIED, whole + 9, fix + 2, "%s", got + 6);
+	if (!why_parse(whole, ERR_DENIED, why))
+		why_set(why, ERR_DENIED, otherwise_expected, otherwise_fix, "the control plane refused: %s", whole);
 }
 
 static void read_renewed(const Handfast__V1__RenewResponse *message, struct identity_down *down)

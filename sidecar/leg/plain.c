@@ -42,7 +42,7 @@ static struct plain_leg *plain_of(struct leg *leg)
 static void set_interest(struct plain_leg *plain, unsigned interest)
 {
 	plain->interest = interest;
-	loop_io_want(&plain->io, interest);
+	loop_io_set_interest(&plain->io, interest);
 }
 
 static void plain_lost(struct plain_leg *plain, enum err err, const char *doing)

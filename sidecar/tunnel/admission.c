@@ -83,7 +83,7 @@ static enum err judge(const struct tunnel *tunnel, bool has_new_anchors, struct 
 	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
 	if (peer == NULL) /* its handshake will be judged by what holds now */
 		return ERR_NONE;
-	return has_new_anchors ? verify_is_standing(peer, bundles, why) : verify_identity(&names, svid_id(peer), why);
+	return has_new_anchors ? verify_still_trusted(peer, bundles, why) : verify_identity(&names, svid_id(peer), why);
 }
 
 void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors)

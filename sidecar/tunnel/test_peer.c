@@ -70,7 +70,7 @@ static void on_goaway(void *arg, int32_t last, uint32_t error)
 	((struct peer *)arg)->has_goaway = true;
 }
 
-static void on_want_produce(void *arg)
+static void on_output_ready(void *arg)
 {
 	(void)arg; /* every pump produces */
 }
@@ -89,7 +89,7 @@ static struct peer *peer_new(
 	peer->credentials = credentials;
 	struct h2_session_options options = {
 		.role = is_client ? H2_CLIENT : H2_SERVER,
-		.callbacks = {on_headers, on_data, on_end, on_close, pull, NULL, on_goaway, NULL, on_want_produce},
+		.callbacks = {on_headers, on_data, on_end, on_close, pull, NULL, on_goaway, NULL, on_output_ready},
 		.arg = peer,
 	};
 	if (limits != NULL)

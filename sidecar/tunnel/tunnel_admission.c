@@ -88,7 +88,7 @@ static enum share_limit take_handshake(
 	enum share_limit limit = shares_take(admission->handshakes, 0, keys, num_keys, 1, &tunnel->handshake);
 	if (limit == SHARE_LIMIT_NONE)
 		return limit;
-	struct share *heavy = shares_to_give_way(admission->handshakes, 0, keys, num_keys, 1);
+	struct share *heavy = shares_eviction_candidate(admission->handshakes, 0, keys, num_keys, 1);
 	if (heavy == NULL)
 		return limit;
 	tunnel_lost(container_of(heavy, struct tunnel, handshake), &displaced);
@@ -115,7 +115,7 @@ static enum err take_of_source(struct tunnel_admission *admission, struct tunnel
 {
 	enum share_limit limit = shares_take(admission->sources, 0, keys, num_keys, 1, &tunnel->of_source);
 	struct share *old =
-		limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->sources, 0, keys, num_keys, 1);
+		limit == SHARE_LIMIT_NONE ? NULL : shares_eviction_candidate(admission->sources, 0, keys, num_keys, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
 		struct tunnel *owner = container_of(old, struct tunnel, of_source);
 		if (!is_idle(owner))
@@ -131,7 +131,8 @@ enum err tunnel_admission_identify(struct tunnel_admission *admission, struct tu
 {
 	struct share_key key = share_key_of_bytes(span_of_str(svid_id(tunnel_peer(tunnel))->text));
 	enum share_limit limit = shares_take(admission->identities, 0, &key, 1, 1, &tunnel->of_identity);
-	struct share *old = limit == SHARE_LIMIT_NONE ? NULL : shares_to_give_way(admission->identities, 0, &key, 1, 1);
+	struct share *old =
+		limit == SHARE_LIMIT_NONE ? NULL : shares_eviction_candidate(admission->identities, 0, &key, 1, 1);
 	for (unsigned i = 0; i < IDLE_TRIES && old != NULL; i++, old = old->younger) {
 		struct tunnel *owner = container_of(old, struct tunnel, of_identity);
 		if (!is_idle(owner))

@@ -95,7 +95,7 @@ static void on_ping_ack(void *arg)
 	tunnel->awaits_ping = false;
 }
 
-static void on_want_produce(void *arg)
+static void on_output_ready(void *arg)
 {
 	tunnel_want_flush(arg);
 }
@@ -124,7 +124,7 @@ enum err tunnel_start_h2(struct tunnel *tunnel)
 				.on_settings = on_settings,
 				.on_goaway = on_goaway,
 				.on_ping_ack = on_ping_ack,
-				.on_want_produce = on_want_produce,
+				.on_output_ready = on_output_ready,
 			},
 		.arg = tunnel,
 	};

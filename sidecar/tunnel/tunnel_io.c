@@ -13,7 +13,7 @@ enum {
 
 static void want_write(struct tunnel *tunnel, bool wanted)
 {
-	loop_io_want(&tunnel->io, LOOP_READ | (wanted ? LOOP_WRITE : 0));
+	loop_io_set_interest(&tunnel->io, LOOP_READ | (wanted ? LOOP_WRITE : 0));
 }
 
 /* --- in --- */

@@ -69,7 +69,7 @@ static void on_established(struct tunnel *tunnel)
 	}
 	tunnel->state = TUNNEL_AWAITING_SETTINGS;
 	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are ours */
-	loop_io_want(&tunnel->io, LOOP_READ);
+	loop_io_set_interest(&tunnel->io, LOOP_READ);
 	tunnel_want_flush(tunnel);
 	if (tls_session_has_pending(tunnel->tls)) /* no event will report it */
 		tunnel_receive(tunnel);
@@ -87,10 +87,10 @@ void tunnel_handshake(struct tunnel *tunnel)
 		on_established(tunnel);
 		return;
 	case IO_WANT_READ:
-		loop_io_want(&tunnel->io, LOOP_READ);
+		loop_io_set_interest(&tunnel->io, LOOP_READ);
 		return;
 	case IO_WANT_WRITE:
-		loop_io_want(&tunnel->io, LOOP_READ | LOOP_WRITE);
+		loop_io_set_interest(&tunnel->io, LOOP_READ | LOOP_WRITE);
 		return;
 	case IO_EOF:
 	case IO_FAILED:

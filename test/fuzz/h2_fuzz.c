@@ -54,7 +54,7 @@ static enum io_result pull(_unused_ void *arg, _unused_ void *stream, uint8_t *t
 	return IO_EOF;
 }
 
-static void on_want_produce(_unused_ void *arg)
+static void on_output_ready(_unused_ void *arg)
 {
 }
 
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 			.on_end = on_end,
 			.on_close = on_close,
 			.pull = pull,
-			.on_want_produce = on_want_produce},
+			.on_output_ready = on_output_ready},
 		.arg = &peer};
 	if (len == 0)
 		return 0;

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		result = http_head_feed(head, span_of(bytes + at, len - at < piece ? len - at : piece));
 	if (result == HTTP_HEAD_BAD)
 		CHECK(http_head_fault(head).status >= 400);
-	if (result == HTTP_HEAD_FINE)
+	if (result == HTTP_HEAD_OK)
 		CHECK(http_head_path(head)[0] == '/' && http_head_query(head) != NULL);
 	http_head_free(head);
 	return 0;

@@ -57,7 +57,7 @@ def shows_that_a_capture_finds_plaintext_and_not_what_was_not_sent(story):
             expect_eq(net.a.http("http://%s:80/page" % address), (200, b"marker-in-plaintext\n"), "page")
     expect(wire.contains(b"marker-in-plaintext"), "the marker is not in the capture")
     expect(not wire.contains(b"never-sent"), "the capture contains what was never sent")
-    expect_eq(wire.ports(), {80}, "ports that were dialled")
+    expect_eq(wire.ports(), {80}, "ports that were dialed")
     expect_eq(len(wire.streams()), 4, "directions of two connections")
 
 

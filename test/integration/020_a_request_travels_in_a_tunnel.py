@@ -23,7 +23,7 @@ def shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only(story):
     expect_eq(page.stdout.encode(), MARKER, "the page")
     expect(not wire.contains(MARKER.strip()), "the marker crossed the wire in plaintext")
     expect(not wire.contains(b"HTTP/1.1"), "a request or an answer crossed the wire in plaintext")
-    expect_eq(wire.ports(), {15008}, "ports that were dialled")
+    expect_eq(wire.ports(), {15008}, "ports that were dialed")
     tunnels = {key: data for key, data in wire.streams().items() if 15008 in (key[1], key[3])}
     expect_eq(len(tunnels), 2, "directions of one tunnel")
     for (_, source_port, _, _), data in tunnels.items():

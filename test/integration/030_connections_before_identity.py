@@ -30,7 +30,7 @@ def shows_that_with_rules_and_no_sidecar_connections_are_refused(story):
             expect(False, "a connection was served without a sidecar")
         except ConnectionRefusedError:
             pass
-    expect_eq(wire.ports(), set(), "ports that were dialled on the wire")
+    expect_eq(wire.ports(), set(), "ports that were dialed on the wire")
 
 
 def shows_that_without_identity_they_are_parked_then_served(story):

@@ -1,7 +1,7 @@
 """A strict port gives an outsider nothing, in plaintext or by TLS of his own; a permissive one lets plaintext in.
 
     stranger (no sidecar) -x-> server: [sidecar, 80 and 443 strict, 81 permissive] -> listeners of the story's
-    stranger -x-> 15001, 15006, 15008 of the server, dialled directly"""
+    stranger -x-> 15001, 15006, 15008 of the server, dialed directly"""
 
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
 from handfast_harness import stream

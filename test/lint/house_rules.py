@@ -127,16 +127,16 @@ RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released
 
 
 def lines_from_outside_ask_first():
-    """A stranger must not fill the log: in control/serve and control/distribute a line asks limited_log_may_...() first,
+    """A stranger must not fill the log: in control/serve and control/distribute a line asks limited_log_allows_...() first,
     or stands in RARE_LINES. Operators may write what they like: they are root."""
     for name, text in RAW.items():
         if not name.startswith(("control/serve/", "control/distribute/")) or name in TESTS or "/operator_" in name:
             continue
         for match in re.finditer(r"\blog_(?:error|warning|notice|why)\(", text):
             before = "\n".join(text[:match.start()].splitlines()[-4:])
-            if "limited_log_may_" in before or any(rare in text[match.start():match.start() + 200] for rare in RARE_LINES):
+            if "limited_log_allows_" in before or any(rare in text[match.start():match.start() + 200] for rare in RARE_LINES):
                 continue
-            yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)} without limited_log_may_...()"
+            yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)} without limited_log_allows_...()"
 
 
 # Files whose test is not beside them under their own name: where they are tested, which must exist.

@@ -15,7 +15,7 @@ _SO_ORIGINAL_DST = 80  # for both levels
 
 
 def original_destination(sock):
-    """(address, port) that the peer dialled; at SOL_IP for IPv4, whatever family the listener has."""
+    """(address, port) that the peer dialed; at SOL_IP for IPv4, whatever family the listener has."""
     peer = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
     if peer.version == 4 or peer.ipv4_mapped:
         raw = sock.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)

@@ -122,7 +122,7 @@ class Namespace:
             return False
 
     def http(self, url, method="GET", body=None, headers=None, uid=0, timeout_s=5.0):
-        """(status, body bytes) of http://ADDRESS:PORT/PATH, dialled from here. ADDRESS is an address, no name."""
+        """(status, body bytes) of http://ADDRESS:PORT/PATH, dialed from here. ADDRESS is an address, no name."""
         authority, _, path = url[len("http://"):].partition("/")
         address, _, port = authority.rpartition(":")
         connection = http.client.HTTPConnection("in-namespace", timeout=timeout_s)
