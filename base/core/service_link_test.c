@@ -17,7 +17,7 @@ static void finding_o4_recognizes_the_service_variables_of_kubernetes(_unused_ v
 	assert_true(service_link_is("WEB_PORT", "udp://10.0.0.1:53"));
 }
 
-static void finding_o4_does_not_mistake_a_misspelled_setting_for_one(_unused_ void **state)
+static void finding_o4_refuses_a_misspelled_setting(_unused_ void **state)
 {
 	static const char *const names[] = {"", "PORT", "WEB_PORT", "PORTS", "PORT_x", "PORT_80", "PORT_80_TCPX",
 		"SERVICE", "SERVICES", "SERVICE_HOSTS", "EXCLUDED_PORTS"};
@@ -29,7 +29,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_o4_recognizes_the_service_variables_of_kubernetes),
-		cmocka_unit_test(finding_o4_does_not_mistake_a_misspelled_setting_for_one),
+		cmocka_unit_test(finding_o4_refuses_a_misspelled_setting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
