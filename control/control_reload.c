@@ -6,11 +6,10 @@
 
 enum err control_read_settings(const struct control_source *source, struct buf *errors, struct control_config **out)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new(source->line->program->environment);
-	settings_set_renamed(settings, source->line->program->renamed);
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	if (source->path != NULL)
 		settings_read_file(settings, source->path);
-	settings_read_environment(settings, control_config_keys, source->environment);
+	settings_read_environment(settings, source->environment);
 	for (unsigned i = 0; i < source->line->num_values; i++)
 		if (source->line->values[i].is_key)
 			settings_read_flag(settings, source->line->values[i].name, source->line->values[i].text);
@@ -52,15 +51,10 @@ static void take_log(void *program, void *fresh_config)
 	log_set_json(fresh->log_json);
 }
 
-/* What is not here only a restart can change: doors that are open, folders that are confined, keys that are made. */
-static const struct setting_live live[] = {
-	{"services", take_answers},
-	{"entries", take_answers},
-	{"mesh", take_answers},
-	{"policy", take_answers},
-	{"identity.leaf_ttl", take_leaf_ttl},
-	{"log", take_log},
-	{NULL, NULL},
+static settings_reload_apply_fn *const parts[NUM_CONTROL_RELOAD_PARTS] = {
+	[RELOAD_ANSWERS] = take_answers,
+	[RELOAD_LEAF_TTL] = take_leaf_ttl,
+	[RELOAD_LOG] = take_log,
 };
 
 void control_reload(struct control *control)
@@ -71,13 +65,13 @@ void control_reload(struct control *control)
 	if (control->must_reload)
 		return; /* on_trust_changed() comes back to it */
 	if (control_read_settings(control->source, &errors, &fresh) != ERR_NONE) {
-		log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&errors));
+		settings_reload_roll_back("control", buf_cstr(&errors));
 		metric_add(metrics_shard(control->metrics, 0), CONTROL_RELOADS_REFUSED, 1);
-		log_error("control", "the settings have errors; the old ones stay");
 		return;
 	}
 	struct control_config *old = control->config;
-	const struct settings_reload reload = {live, "control", control, fresh};
-	settings_reload_run(&reload, &control->in_force, fresh->record);
+	const struct settings_reload reload = {
+		&control_settings, parts, NUM_CONTROL_RELOAD_PARTS, "control", control, fresh};
+	settings_reload_commit(&reload, &control->in_force, fresh->record);
 	control_config_free(control->config == fresh ? old : fresh);
 }

@@ -26,9 +26,7 @@ static const struct cli_program program = {.name = "handfast-control",
 	.default_command = "run",
 	.flags = flags,
 	.num_flags = sizeof flags / sizeof flags[0],
-	.keys = control_config_keys,
-	.renamed = control_config_renamed,
-	.environment = "HANDFAST_CONTROL",
+	.settings = &control_settings,
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
 

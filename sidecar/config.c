@@ -5,52 +5,22 @@
 #include "sidecar/identity/control_address.h"
 #include <stdio.h>
 
-const char *const sidecar_config_keys[] = {
-	"trust_domain",
-	"state_dir",
-	"workers",
-	"access_log",
-	"drain_deadline",
-	"drain_minimum",
-	"admin_socket",
-	"control.address",
-	"control.bootstrap_root_sha256",
-	"identity.token_file",
-	"identity.kubernetes_token_file",
-	"identity.claim_address",
-	"inbound.mode",
-	"outbound.mode",
-	"ports.outbound",
-	"ports.inbound",
-	"ports.tunnel",
-	"ports.admin",
-	"ports.metrics",
-	"timeouts.resolve",
-	"timeouts.connect",
-	"timeouts.handshake",
-	"timeouts.idle",
-	"timeouts.plaintext_idle",
-	"keepalive.idle",
-	"keepalive.interval",
-	"keepalive.probes",
-	"limits.max_connections",
-	"limits.max_tunnels",
-	"limits.per_source",
-	"limits.per_identity",
-	"limits.flow_control_memory",
-	"log.level",
-	"log.format",
-	NULL,
-};
-
-const struct setting_renamed sidecar_config_renamed[] = {
+static const struct setting_renamed renamed[] = {
 #define RENAMED(old_key, new_key) {old_key, new_key},
 #include "sidecar/renamed_settings.def"
 #undef RENAMED
 	{NULL, NULL},
 };
 
-enum { ONE_IN_MAX = 1000000, SECOND = 1000, HOUR = 3600 * SECOND };
+static const struct setting_def rows[] = {
+#define SETTING SETTING_DEF
+#include "sidecar/settings.def"
+#undef SETTING
+};
+
+const struct setting_table sidecar_settings = {"HANDFAST_SIDECAR", rows, sizeof(rows) / sizeof(rows[0]), renamed};
+
+enum { ONE_IN_MAX = 1000000, SECOND = 1000 };
 
 static char *copy_or_null(const char *text)
 {
@@ -100,11 +70,11 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "control");
 	struct why why = {0};
-	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
+	const char *domain = setting_text(settings, root, "trust_domain");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_error_why(settings, root, "trust_domain", &why);
 	control_address_read(settings, map != NULL ? map : root, is_required, config);
-	const char *hash = setting_text(settings, map, "bootstrap_root_sha256", NULL);
+	const char *hash = setting_text(settings, map, "bootstrap_root_sha256");
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))
 		setting_error(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
@@ -114,10 +84,10 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 static void identity_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "identity");
-	config->token_file = copy_or_null(setting_text(settings, map, "token_file", NULL));
-	config->kubernetes_token_file = copy_or_null(setting_text(settings, map, "kubernetes_token_file", NULL));
-	config->claims_address = setting_bool(settings, map, "claim_address", true);
-	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-sidecar"));
+	config->token_file = copy_or_null(setting_text(settings, map, "token_file"));
+	config->kubernetes_token_file = copy_or_null(setting_text(settings, map, "kubernetes_token_file"));
+	config->claims_address = setting_bool(settings, map, "claim_address");
+	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir"));
 	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
 		setting_error(settings, map, "one kind of attestation data",
 			"remove token_file or kubernetes_token_file", "two");
@@ -125,7 +95,6 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 
 static void inbound_ports_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
 {
-	static const char *const modes[] = {"off", "permissive", "strict", NULL};
 	struct setting_node *list;
 	size_t num = setting_list(settings, map, "ports", &list);
 	config->inbound_ports = num == 0 ? NULL : mem_calloc(num, sizeof(*config->inbound_ports));
@@ -134,8 +103,8 @@ static void inbound_ports_read(struct settings *settings, struct setting_node *m
 		if (item == NULL)
 			continue;
 		struct policy_port *port = &config->inbound_ports[config->num_inbound_ports++];
-		port->port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0);
-		port->mode = (enum inbound_mode)setting_keyword(settings, item, "mode", modes, INBOUND_STRICT);
+		port->port = (uint16_t)setting_number(settings, item, "port");
+		port->mode = (enum inbound_mode)setting_keyword(settings, item, "mode");
 		if (port->port == 0)
 			setting_error(settings, item, "a port", "add 'port: 80'", "none");
 	}
@@ -143,24 +112,22 @@ static void inbound_ports_read(struct settings *settings, struct setting_node *m
 
 static void modes_read(struct settings *settings, struct sidecar_config *config)
 {
-	static const char *const inbound[] = {"off", "permissive", "strict", NULL};
-	static const char *const outbound[] = {"off", "auto", "require", NULL};
 	struct setting_node *root = settings_root(settings), *in = setting_map(settings, root, "inbound"),
 			    *out = setting_map(settings, root, "outbound");
 	/* The floor is the loosest by default: what holds then is the control plane's. */
-	config->inbound_mode = (enum inbound_mode)setting_keyword(settings, in, "mode", inbound, INBOUND_OFF);
-	config->outbound_mode = (enum outbound_mode)setting_keyword(settings, out, "mode", outbound, OUTBOUND_AUTO);
+	config->inbound_mode = (enum inbound_mode)setting_keyword(settings, in, "mode");
+	config->outbound_mode = (enum outbound_mode)setting_keyword(settings, out, "mode");
 	inbound_ports_read(settings, in, config);
 }
 
 static void ports_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "ports");
-	config->outbound_port = (uint16_t)setting_number(settings, map, "outbound", 1, 65535, 15001);
-	config->inbound_port = (uint16_t)setting_number(settings, map, "inbound", 1, 65535, 15006);
-	config->tunnel_port = (uint16_t)setting_number(settings, map, "tunnel", 1, 65535, 15008);
-	config->admin_port = (uint16_t)setting_number(settings, map, "admin", 1, 65535, 15000);
-	config->metrics_port = (uint16_t)setting_number(settings, map, "metrics", 1, 65535, 15020);
+	config->outbound_port = (uint16_t)setting_number(settings, map, "outbound");
+	config->inbound_port = (uint16_t)setting_number(settings, map, "inbound");
+	config->tunnel_port = (uint16_t)setting_number(settings, map, "tunnel");
+	config->admin_port = (uint16_t)setting_number(settings, map, "admin");
+	config->metrics_port = (uint16_t)setting_number(settings, map, "metrics");
 	const uint16_t all[] = {config->outbound_port, config->inbound_port, config->tunnel_port, config->admin_port,
 		config->metrics_port};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -173,9 +140,8 @@ static void ports_read(struct settings *settings, struct sidecar_config *config)
 /* 8 s: a workload that takes 5 s to end is served to its end, and Docker, which kills after 10 s, does not cut us. */
 static void drain_read(struct settings *settings, struct setting_node *root, struct sidecar_config *config)
 {
-	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline", 0, 24ull * HOUR, 25 * SECOND);
-	uint64_t usual_ms = config->drain_ms < 8 * SECOND ? config->drain_ms : 8 * SECOND;
-	config->drain_minimum_ms = setting_duration_ms(settings, root, "drain_minimum", 0, 24ull * HOUR, usual_ms);
+	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline");
+	config->drain_minimum_ms = setting_duration_ms_at_most(settings, root, "drain_minimum", config->drain_ms);
 	if (config->drain_minimum_ms > config->drain_ms)
 		setting_error(settings, root, "a drain_minimum of at most drain_deadline",
 			"lower drain_minimum or raise drain_deadline", "%llu ms and %llu ms",
@@ -187,10 +153,9 @@ static void keepalive_read(struct settings *settings, struct sidecar_config *con
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "keepalive");
 	config->keepalive = (struct socket_keepalive){
-		.idle_s = (unsigned)(setting_duration_ms(settings, map, "idle", SECOND, HOUR, 25 * SECOND) / SECOND),
-		.interval_s =
-			(unsigned)(setting_duration_ms(settings, map, "interval", SECOND, HOUR, 10 * SECOND) / SECOND),
-		.probes = (unsigned)setting_number(settings, map, "probes", 1, 100, 3),
+		.idle_s = (unsigned)(setting_duration_ms(settings, map, "idle") / SECOND),
+		.interval_s = (unsigned)(setting_duration_ms(settings, map, "interval") / SECOND),
+		.probes = (unsigned)setting_number(settings, map, "probes"),
 	};
 }
 
@@ -199,26 +164,25 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "timeouts"),
 			    *limits = setting_map(settings, root, "limits");
 	drain_read(settings, root, config);
-	config->resolve_ms = setting_duration_ms(settings, map, "resolve", 100, HOUR, 5 * SECOND);
-	config->connect_ms = setting_duration_ms(settings, map, "connect", 100, HOUR, 10 * SECOND);
-	config->handshake_ms = setting_duration_ms(settings, map, "handshake", 100, HOUR, 5 * SECOND);
-	config->idle_ms = setting_duration_ms(settings, map, "idle", 0, 365ull * 24 * HOUR, 0);
-	config->plaintext_idle_ms = setting_duration_ms(settings, map, "plaintext_idle", 0, 365ull * 24 * HOUR, HOUR);
-	config->max_tunnels = setting_number(settings, limits, "max_tunnels", 1, 1000000, 0);
-	config->max_per_source = setting_number(settings, limits, "per_source", 1, 10000000, 0);
-	config->max_per_identity = setting_number(settings, limits, "per_identity", 1, 10000000, 0);
-	config->max_connections = setting_number(settings, limits, "max_connections", 1, 10000000, 0);
-	config->flow_control_memory =
-		setting_bytes(settings, limits, "flow_control_memory", 1024 * 1024, 1ull << 40, 64ull * 1024 * 1024);
-	config->workers = (unsigned)setting_number(settings, root, "workers", 1, 64, 0);
-	config->admin_socket = mem_strdup(setting_text(settings, root, "admin_socket", "/run/handfast/sidecar.sock"));
+	config->resolve_ms = setting_duration_ms(settings, map, "resolve");
+	config->connect_ms = setting_duration_ms(settings, map, "connect");
+	config->handshake_ms = setting_duration_ms(settings, map, "handshake");
+	config->idle_ms = setting_duration_ms(settings, map, "idle");
+	config->plaintext_idle_ms = setting_duration_ms(settings, map, "plaintext_idle");
+	config->max_tunnels = setting_number(settings, limits, "max_tunnels");
+	config->max_per_source = setting_number(settings, limits, "per_source");
+	config->max_per_identity = setting_number(settings, limits, "per_identity");
+	config->max_connections = setting_number(settings, limits, "max_connections");
+	config->flow_control_memory = setting_bytes(settings, limits, "flow_control_memory");
+	config->workers = (unsigned)setting_number(settings, root, "workers");
+	config->admin_socket = mem_strdup(setting_text(settings, root, "admin_socket"));
 }
 
 /* off, failures, all, or 1/N. */
 static void access_log_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings);
-	const char *text = setting_text(settings, root, "access_log", "failures");
+	const char *text = setting_text(settings, root, "access_log");
 	static const struct {
 		const char *word;
 		enum access_log_mode mode;
@@ -241,11 +205,9 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 
 static void log_read(struct settings *settings, struct sidecar_config *config)
 {
-	static const char *const levels[] = {"error", "warning", "notice", "debug", NULL};
-	static const char *const formats[] = {"text", "json", NULL};
 	struct setting_node *map = setting_map(settings, settings_root(settings), "log");
-	config->log_level = setting_keyword(settings, map, "level", levels, LOG_LEVEL_NOTICE);
-	config->log_json = setting_keyword(settings, map, "format", formats, 0) == 1;
+	config->log_level = setting_keyword(settings, map, "level");
+	config->log_json = setting_keyword(settings, map, "format") == 1;
 }
 
 static enum err config_read(struct settings *settings, bool needs_control_plane, struct sidecar_config **out)

@@ -42,8 +42,10 @@ struct sidecar_config {
 	struct settings_record *record; /* every value with its origin */
 };
 
-extern const char *const sidecar_config_keys[]; /* for the environment and flags; NULL-terminated */
-extern const struct setting_renamed sidecar_config_renamed[];
+/* What a reload takes over together; RESTART is none of them. */
+enum sidecar_reload_part { RELOAD_MINIMUM = 1, RELOAD_DRAIN, RELOAD_LOG, NUM_SIDECAR_RELOAD_PARTS };
+
+extern const struct setting_table sidecar_settings; /* settings.def */
 
 /* On any error returns ERR_CONFIG, the errors are in `settings`, and *out is untouched. */
 enum err sidecar_config_read(struct settings *settings, struct sidecar_config **out) _must_use_;

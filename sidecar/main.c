@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
+#include "base/settings/settings_reload.h"
 #include "sidecar/commands.h"
 #include "sidecar/process.h"
 #include "sidecar/sidecar.h"
@@ -32,23 +33,20 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 	.default_command = "run",
 	.flags = flags,
 	.num_flags = sizeof(flags) / sizeof(*flags),
-	.keys = sidecar_config_keys,
-	.renamed = sidecar_config_renamed,
-	.environment = "HANDFAST_SIDECAR",
+	.settings = &sidecar_settings,
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
 
 /* A line for each error is appended to *errors; NULL: there is one. */
 static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new(program.environment);
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
 	struct sidecar_config *config = NULL;
 	const char *path = command_line_value(line, "config");
-	settings_set_renamed(settings, program.renamed);
 	if (path != NULL)
 		settings_read_file(settings, path);
-	settings_read_former_environment(settings, "HANDFAST", sidecar_config_keys, environ);
-	settings_read_environment(settings, sidecar_config_keys, environ);
+	settings_read_former_environment(settings, "HANDFAST", environ);
+	settings_read_environment(settings, environ);
 	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
 	for (unsigned i = 0; i < line->num_values; i++)
 		if (line->values[i].is_key)
@@ -67,8 +65,7 @@ static struct sidecar_config *on_reload(void *arg)
 	struct sidecar_config *config = read_config(arg, &errors);
 	if (config != NULL)
 		return config;
-	log_lines(LOG_LEVEL_ERROR, "settings", buf_cstr(&errors));
-	log_error("sidecar", "the settings are wrong; the ones before stay");
+	settings_reload_roll_back("sidecar", buf_cstr(&errors));
 	return NULL;
 }
 

@@ -7,31 +7,22 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static bool is_key(const char *key)
-{
-	for (size_t i = 0; sidecar_config_keys[i] != NULL; i++)
-		if (strcmp(sidecar_config_keys[i], key) == 0)
-			return true;
-	return false;
-}
-
 static void each_new_name_is_a_setting_and_no_old_one_is(void **state)
 {
 	(void)state;
-	for (const struct setting_renamed *row = sidecar_config_renamed; row->old_key != NULL; row++) {
-		assert_true(is_key(row->new_key));
-		assert_false(is_key(row->old_key));
+	for (const struct setting_renamed *row = sidecar_settings.renamed; row->old_key != NULL; row++) {
+		assert_true(setting_table_find(&sidecar_settings, row->new_key) != NULL);
+		assert_false(setting_table_find(&sidecar_settings, row->old_key) != NULL);
 	}
 }
 
 static void each_old_name_in_a_file_is_refused_with_the_new_one(void **state)
 {
 	(void)state;
-	for (const struct setting_renamed *row = sidecar_config_renamed; row->old_key != NULL; row++) {
-		_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
+	for (const struct setting_renamed *row = sidecar_settings.renamed; row->old_key != NULL; row++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
 		struct sidecar_config *config = NULL;
 		char yaml[256];
-		settings_set_renamed(settings, sidecar_config_renamed);
 		snprintf(yaml, sizeof(yaml), "control: {address: 192.0.2.1:15012}\n%.*s: {%s: 1s}\n",
 			(int)strcspn(row->old_key, "."), row->old_key, strchr(row->old_key, '.') + 1);
 		settings_read_text(settings, "sidecar.yaml", span_of_str(yaml));

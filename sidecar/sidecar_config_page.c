@@ -49,8 +49,8 @@ static void resolve(const struct sidecar *sidecar, struct page_setting *setting,
 		setting->value = text;
 		if (is_default)
 			setting->origin = "the limit of descriptors (RLIMIT_NOFILE)";
-	} else if (is_default && strncmp(setting->key, "limits.", 7) == 0 && strcmp(setting->value, "0") == 0) {
-		setting->value = "automatic";
+	} else if (is_default && strncmp(setting->key, "limits.", 7) == 0 &&
+		   strcmp(setting->value, SETTING_AUTOMATIC) == 0) {
 		setting->origin = "limits.max_connections and the limit of descriptors";
 	} else if (strcmp(setting->key, "inbound.mode") == 0 && sidecar->policy != NULL &&
 		   sidecar->policy->default_mode != sidecar->config->inbound_mode) {

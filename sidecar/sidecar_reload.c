@@ -32,13 +32,10 @@ static void take_log(void *program, void *fresh_config)
 	log_set_json(fresh->log_json);
 }
 
-/* What is not here needs a restart: listeners, identity and the workers' limits stand on it. */
-static const struct setting_live live[] = {
-	{"inbound", take_minimum},
-	{"drain_deadline", take_drain},
-	{"drain_minimum", take_drain},
-	{"log", take_log},
-	{NULL, NULL},
+static settings_reload_apply_fn *const parts[NUM_SIDECAR_RELOAD_PARTS] = {
+	[RELOAD_MINIMUM] = take_minimum,
+	[RELOAD_DRAIN] = take_drain,
+	[RELOAD_LOG] = take_log,
 };
 
 void sidecar_reload(struct sidecar *sidecar)
@@ -46,7 +43,8 @@ void sidecar_reload(struct sidecar *sidecar)
 	struct sidecar_config *fresh = sidecar->options.on_reload(sidecar->options.arg);
 	if (fresh == NULL)
 		return;
-	const struct settings_reload reload = {live, "sidecar", sidecar, fresh};
-	settings_reload_run(&reload, &sidecar->in_force, fresh->record);
+	const struct settings_reload reload = {
+		&sidecar_settings, parts, NUM_SIDECAR_RELOAD_PARTS, "sidecar", sidecar, fresh};
+	settings_reload_commit(&reload, &sidecar->in_force, fresh->record);
 	sidecar_config_free(fresh);
 }

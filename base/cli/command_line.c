@@ -5,6 +5,7 @@
 static const struct cli_flag common[] = {
 	{"check", NULL, "read the command line and the settings, report every error, and end", false},
 	{"help", NULL, "print this", false},
+	{"keys", NULL, "print every setting: type, range, default, and when a change takes effect", false},
 	{"output", "text|json", "how the program's own output looks (text)", false},
 	{"version", NULL, "print this release and the libraries inside", false},
 };
@@ -33,16 +34,6 @@ static void flag_error(struct command_line *line, const char *flag, const char *
 
 /* --- flags --- */
 
-static bool is_named(const char *name, struct span flag)
-{
-	if (strlen(name) != flag.len)
-		return false;
-	for (size_t i = 0; i < flag.len; i++)
-		if (name[i] != (char)flag.ptr[i] && !(name[i] == '_' && flag.ptr[i] == '-'))
-			return false;
-	return true;
-}
-
 static const struct cli_flag *find_flag(const struct cli_program *program, struct span name)
 {
 	for (size_t i = 0; i < program->num_flags; i++)
@@ -56,10 +47,9 @@ static const struct cli_flag *find_flag(const struct cli_program *program, struc
 
 static const char *find_key(const struct cli_program *program, struct span name)
 {
-	for (size_t i = 0; program->keys != NULL && program->keys[i] != NULL; i++)
-		if (is_named(program->keys[i], name))
-			return program->keys[i];
-	return NULL;
+	const struct setting_def *def =
+		program->settings == NULL ? NULL : setting_table_find_flag(program->settings, name);
+	return def == NULL ? NULL : def->key;
 }
 
 static void add_value(struct command_line *line, const char *name, const char *text, bool may_repeat, bool is_key)
@@ -99,8 +89,9 @@ static void take_switch(struct command_line *line, const struct cli_flag *flag, 
 static void unknown_flag_error(struct command_line *line, struct span name, const char *given)
 {
 	char expected[128];
+	const struct setting_table *settings = line->program->settings;
 	const struct setting_renamed *renamed =
-		setting_renamed_find(line->program->renamed, (const char *)name.ptr, name.len);
+		settings == NULL ? NULL : setting_renamed_find(settings->renamed, (const char *)name.ptr, name.len);
 	if (renamed == NULL) {
 		command_line_error(line, "flag", "one that --help lists", given);
 		return;
@@ -198,6 +189,7 @@ static void take_common(struct command_line *line)
 		flag_error(line, "output", "text or json", output);
 	line->checks_only = command_line_has(line, "check");
 	line->wants_help = command_line_has(line, "help");
+	line->wants_keys = command_line_has(line, "keys");
 	line->wants_version = command_line_has(line, "version");
 }
 
@@ -220,7 +212,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 			command_line_error(out, "command", "at most 10 words", argv[i]);
 	}
 	take_common(out);
-	if (!out->wants_help && !out->wants_version)
+	if (!out->wants_help && !out->wants_keys && !out->wants_version)
 		take_command(out, words, num_words);
 }
 

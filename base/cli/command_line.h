@@ -4,12 +4,14 @@
  *
  * Flags may stand anywhere; behind "--" all words are arguments. A value that begins with "--" needs the form with "=".
  * Every program has --help, --version, --output text|json (how its own output looks) and --check (read the command line
- * and the settings, report every error, and end). Every key of the settings is a flag, also with '-' for '_'. */
+ * and the settings, report every error, and end) and --keys (every setting). Every key of the settings is a flag, also
+ *with
+ * '-' for '_'. */
 #pragma once
 
 #include "base/cli/exit_code.h"
 #include "base/core/buf.h"
-#include "base/settings/setting_renamed.h"
+#include "base/settings/setting_table.h"
 #include <stdbool.h>
 
 #define CLI_WORDS_MAX    10
@@ -35,10 +37,8 @@ struct cli_program {                        /* static tables */
 	const char *default_command; /* where none is given; NULL: one must be given */
 	const struct cli_flag *flags;
 	size_t num_flags;
-	const char *const *keys;               /* of the settings, NULL-terminated; NULL: no settings */
-	const struct setting_renamed *renamed; /* of the keys; NULL: none */
+	const struct setting_table *settings;  /* NULL: none */
 	const char *release;                   /* HANDFAST_VERSION */
-	const char *environment;               /* prefix of the variables: "HANDFAST_INIT" */
 	void (*put_versions)(struct buf *out); /* a line "NAME VERSION" for each library inside; may be NULL */
 };
 
@@ -54,14 +54,14 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 	unsigned num_arguments;
 	struct cli_value values[CLI_VALUES_MAX];
 	unsigned num_values;
-	bool json, checks_only, wants_help, wants_version;
+	bool json, checks_only, wants_help, wants_keys, wants_version;
 	struct buf errors; /* a line each; none: all is well */
 };
 
 /* Reads all of it; errors are collected, none is returned. */
 void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 void command_line_done(struct command_line *line);
-/* Parses, and does what --help and --version ask for. False: that was all, exit with 0. */
+/* Parses, and does what --help, --keys and --version ask for. False: that was all, exit with 0. */
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 
 bool command_line_is(const struct command_line *line, const char *words);          /* is this the command? */
@@ -74,5 +74,6 @@ void command_line_error(struct command_line *line, const char *name, const char 
 enum cli_exit command_line_refuse(struct command_line *line); /* prints the errors */
 enum cli_exit command_line_fail(const struct command_line *line, enum err err, const struct why *why);
 enum cli_exit command_line_answer(const struct command_line *line, const char *text); /* one sentence; CLI_DONE */
-/* What --help prints. */
+/* What --help and --keys print. */
 enum err command_line_help(const struct cli_program *program, bool json, struct buf *out) _must_use_;
+enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out) _must_use_;

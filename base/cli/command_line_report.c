@@ -50,6 +50,19 @@ static enum err put_usage(const struct cli_program *program, struct buf *out)
 	return ERR_NONE;
 }
 
+static enum err put_settings(const struct setting_table *settings, struct buf *out)
+{
+	RETURN_IF_ERR(buf_printf(out,
+		"\nsettings, of the file; each is also a flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); "
+		"a flag\nbeats the environment, the environment beats the file; an empty variable counts as not set; "
+		"--keys has the details:\n",
+		settings->prefix));
+	for (size_t i = 0; i < settings->num_rows; i++)
+		if (!setting_def_is_in_file_only(&settings->rows[i]))
+			RETURN_IF_ERR(buf_printf(out, "  %s\n", settings->rows[i].key));
+	return ERR_NONE;
+}
+
 static enum err put_flags(const struct cli_program *program, struct buf *out)
 {
 	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
@@ -58,16 +71,7 @@ static enum err put_flags(const struct cli_program *program, struct buf *out)
 		RETURN_IF_ERR(buf_printf(out, "  --%s%s%s\n      %s%s\n", flag->name, flag->value == NULL ? "" : " ",
 			flag->value == NULL ? "" : flag->value, flag->help,
 			flag->may_repeat ? "; may be repeated" : ""));
-	if (program->keys == NULL)
-		return ERR_NONE;
-	RETURN_IF_ERR(buf_printf(out,
-		"\nsettings, of the file; each is also a flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); "
-		"a "
-		"flag\nbeats the environment, the environment beats the file; an empty variable counts as not set:\n",
-		program->environment));
-	for (size_t i = 0; program->keys[i] != NULL; i++)
-		RETURN_IF_ERR(buf_printf(out, "  %s\n", program->keys[i]));
-	return ERR_NONE;
+	return program->settings == NULL ? ERR_NONE : put_settings(program->settings, out);
 }
 
 static enum err put_text_help(const struct cli_program *program, struct buf *out)
@@ -91,8 +95,9 @@ static json_t *json_help(const struct cli_program *program)
 	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
 		json_array_append_new(flags, json_pack("{s:s, s:s?, s:s, s:b}", "name", flag->name, "value",
 						     flag->value, "help", flag->help, "may_repeat", flag->may_repeat));
-	for (size_t i = 0; program->keys != NULL && program->keys[i] != NULL; i++)
-		json_array_append_new(keys, json_string(program->keys[i]));
+	for (size_t i = 0; program->settings != NULL && i < program->settings->num_rows; i++)
+		if (!setting_def_is_in_file_only(&program->settings->rows[i]))
+			json_array_append_new(keys, json_string(program->settings->rows[i].key));
 	for (size_t i = 0; i < NUM_EXIT_CODES; i++) {
 		char number[12];
 		snprintf(number, sizeof number, "%d", exit_codes[i].number);
@@ -102,14 +107,64 @@ static json_t *json_help(const struct cli_program *program)
 		"commands", commands, "flags", flags, "settings", keys, "exit_codes", codes);
 }
 
-enum err command_line_help(const struct cli_program *program, bool json, struct buf *out)
+/* --- keys --- */
+
+static const char *effect_text(const struct setting_def *def)
 {
-	if (!json)
-		return put_text_help(program, out);
-	json_t *object = json_help(program);
+	return def->reload == RESTART ? "restart" : "reload";
+}
+
+/* "timeouts.connect: duration; 100ms to 1h; default 10s; takes effect at a restart" and the sentence below it. */
+static enum err put_key(const struct setting_def *def, struct buf *out)
+{
+	RETURN_IF_ERR(buf_printf(out, "%s: %s", def->key, setting_type_text(def->type)));
+	if (def->unit[0] != '\0')
+		RETURN_IF_ERR(buf_printf(out, " (%s)", def->unit));
+	if (def->range[0] != '\0')
+		RETURN_IF_ERR(buf_printf(out, "; %s", def->range));
+	RETURN_IF_ERR(buf_printf(out, "; %s%s; takes effect at a %s%s\n      %s\n",
+		strcmp(def->otherwise, SETTING_REQUIRED) == 0 ? "" : "default ",
+		def->otherwise[0] == '\0' ? "none" : def->otherwise, effect_text(def),
+		setting_def_is_in_file_only(def) ? "; in the file only" : "", def->help));
+	return ERR_NONE;
+}
+
+static json_t *json_keys(const struct setting_table *settings)
+{
+	json_t *keys = json_array();
+	for (size_t i = 0; settings != NULL && i < settings->num_rows; i++) {
+		const struct setting_def *def = &settings->rows[i];
+		json_array_append_new(
+			keys, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "key", def->key, "type",
+				      setting_type_text(def->type), "unit", def->unit, "range", def->range, "default",
+				      def->otherwise, "takes_effect", effect_text(def), "in_file_only",
+				      setting_def_is_in_file_only(def), "help", def->help));
+	}
+	return keys;
+}
+
+static enum err put_json(json_t *object, struct buf *out)
+{
 	int failed = object == NULL ? -1 : json_dump_callback(object, append, out, JSON_INDENT(2));
 	json_decref(object);
 	return failed != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+}
+
+enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out)
+{
+	const struct setting_table *settings = program->settings;
+	if (json)
+		return put_json(json_keys(settings), out);
+	if (settings == NULL)
+		return buf_printf(out, "%s has no settings; --help lists its flags\n", program->name);
+	for (size_t i = 0; i < settings->num_rows; i++)
+		RETURN_IF_ERR(put_key(&settings->rows[i], out));
+	return ERR_NONE;
+}
+
+enum err command_line_help(const struct cli_program *program, bool json, struct buf *out)
+{
+	return json ? put_json(json_help(program), out) : put_text_help(program, out);
 }
 
 /* --- versions --- */
@@ -137,9 +192,10 @@ static void print_versions(const struct command_line *line, const char *release)
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
 {
 	command_line_parse(program, argc, argv, out);
-	if (out->wants_help) {
+	if (out->wants_help || out->wants_keys) {
 		_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
-		if (command_line_help(program, out->json, &text) == ERR_NONE)
+		enum err err = (out->wants_help ? command_line_help : command_line_keys)(program, out->json, &text);
+		if (err == ERR_NONE)
 			fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
 		return false;
 	}

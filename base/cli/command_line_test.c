@@ -14,8 +14,14 @@ static const struct cli_command commands[] = {
 };
 static const struct cli_flag flags[] = {
 	{"id", "ID", "whose", false}, {"network", "CIDR", "where", true}, {"dry-run", NULL, "nothing", false}};
-static const char *const keys[] = {"mesh.networks", "mesh.claim_grace", NULL};
 static const struct setting_renamed renamed[] = {{"mesh.first_grace", "mesh.claim_grace"}, {NULL, NULL}};
+static const struct setting_def rows[] = {
+	{"mesh.networks", SETTING_TYPE_NETWORKS, "", "", "required", 1, "The mesh."},
+	{"mesh.claim_grace", SETTING_TYPE_DURATION, "", "1s to 365d", "24h", RESTART, "How long."},
+	{"limits.all", SETTING_TYPE_NUMBER, "connections", "1 to 9", "automatic", RESTART, "Limit."},
+	{"services", SETTING_TYPE_SECTIONS, "", "", "", 1, "Services."},
+};
+static const struct setting_table settings = {"HANDFAST_TEST", rows, 4, renamed};
 static const struct cli_program program = {.name = "handfast-test",
 	.about = "Tests.",
 	.commands = commands,
@@ -23,10 +29,8 @@ static const struct cli_program program = {.name = "handfast-test",
 	.default_command = "run",
 	.flags = flags,
 	.num_flags = 3,
-	.keys = keys,
-	.renamed = renamed,
-	.release = "1.2.3",
-	.environment = "HANDFAST_TEST"};
+	.settings = &settings,
+	.release = "1.2.3"};
 
 #define PARSE(line, ...)                                                                                               \
 	char *argv[] = {"handfast-test", __VA_ARGS__};                                                                 \
@@ -118,6 +122,23 @@ static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_
 	assert_non_null(strstr(buf_cstr(&json), "\"settings\""));
 }
 
+static void keys_are_listed_with_all_that_the_table_says(_unused_ void **state)
+{
+	static const struct cli_program none = {.name = "handfast-none"};
+	_cleanup_(buf_done) struct buf text = BUF_INIT(65536), json = BUF_INIT(65536), other = BUF_INIT(65536);
+	assert_int_equal(command_line_keys(&program, false, &text), ERR_NONE);
+	assert_string_equal(buf_cstr(&text),
+		"mesh.networks: list of networks; required; takes effect at a reload\n      The mesh.\n"
+		"mesh.claim_grace: duration; 1s to 365d; default 24h; takes effect at a restart\n      How long.\n"
+		"limits.all: number (connections); 1 to 9; default automatic; takes effect at a restart\n      Limit.\n"
+		"services: list of sections; default none; takes effect at a reload; in the file only\n      "
+		"Services.\n");
+	assert_int_equal(command_line_keys(&program, true, &json), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&json), "\"takes_effect\": \"reload\""));
+	assert_int_equal(command_line_keys(&none, false, &other), ERR_NONE);
+	assert_string_equal(buf_cstr(&other), "handfast-none has no settings; --help lists its flags\n");
+}
+
 static void finding_o6_each_error_has_one_exit_code(_unused_ void **state)
 {
 	assert_int_equal(cli_exit_of(ERR_NONE), 0);
@@ -141,6 +162,7 @@ int main(void)
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),
 		cmocka_unit_test(a_word_too_many_is_an_error),
 		cmocka_unit_test(finding_o6_help_names_all_commands_flags_settings_and_codes),
+		cmocka_unit_test(keys_are_listed_with_all_that_the_table_says),
 		cmocka_unit_test(finding_o6_each_error_has_one_exit_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,15 +74,15 @@ const char *setting_item_text(struct settings *settings, struct setting_node *li
 	return "";
 }
 
-uint64_t setting_item_number(
-	struct settings *settings, struct setting_node *list, size_t i, const char *kind, uint64_t min, uint64_t max)
+uint64_t setting_item_number(struct settings *settings, struct setting_node *list, size_t i)
 {
+	const struct setting_def *def = setting_def_of(settings, list, NULL);
 	const char *text = setting_item_text(settings, list, i);
 	uint64_t value;
 	char expected[128];
-	if (number_parse(span_of_str(text), &value) == ERR_NONE && value >= min && value <= max)
+	if (number_parse(span_of_str(text), &value) == ERR_NONE && setting_is_in_range(def, value))
 		return value;
-	snprintf(expected, sizeof(expected), "%s between %" PRIu64 " and %" PRIu64, kind, min, max);
+	snprintf(expected, sizeof(expected), "a %s in %s", def->unit, def->range);
 	setting_error(settings, setting_item(list, i), expected, "correct it", "'%s'", text);
 	return 0;
 }

@@ -18,8 +18,7 @@ struct setting_node {
 };
 
 struct settings {
-	char *program;
-	const struct setting_renamed *renamed; /* NULL: none */
+	const struct setting_table *table;
 	struct setting_node *root;
 	struct buf errors, warnings;
 	unsigned num_errors;
@@ -41,5 +40,12 @@ void setting_error_renamed(struct settings *settings, const char *origin, const 
 void setting_note(struct settings *settings, const struct setting_node *map, const char *key,
 	const struct setting_node *node, const char *value);
 
+struct setting_node *setting_node_ask(struct setting_node *map, const char *key); /* NULL: not given */
+/* NULL: no node, or with an error no scalar. */
+const char *setting_scalar_text(struct settings *settings, struct setting_node *node, const char *expected);
+/* The table's row of `key` of `map`, or of a list (`key` NULL). */
+const struct setting_def *setting_def_of(
+	const struct settings *settings, const struct setting_node *map, const char *key);
+bool setting_is_in_range(const struct setting_def *def, uint64_t value);
 /* "mesh.networks" or "" for the root; for lists "services[2].name". */
 const char *setting_node_path(const struct setting_node *node, char *out, size_t cap);

@@ -7,19 +7,16 @@
 
 static const struct setting_renamed renamed[] = {
 	{"old.first", "new.first"}, {"limits.old_one", "limits.new_one"}, {NULL, NULL}};
-static const char *const keys[] = {"new.first", "limits.new_one", NULL};
-
-static struct settings *new_settings(void)
-{
-	struct settings *settings = settings_new("HANDFAST_TEST");
-	settings_set_renamed(settings, renamed);
-	return settings;
-}
+static const struct setting_def rows[] = {
+	{"new.first", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
+	{"limits.new_one", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
+};
+static const struct setting_table table = {"HANDFAST_TEST", rows, 2, renamed};
 
 static void a_former_name_in_the_file_is_refused_with_the_new_one(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = new_settings();
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "a.yaml", SPAN_LITERAL("old:\n  first: 5s\nlimits: {old_one: 3}\n"));
 	setting_map(settings, settings_root(settings), "limits");
 	assert_int_equal(settings_finish(settings), 2);
@@ -32,7 +29,7 @@ static void a_former_name_in_the_file_is_refused_with_the_new_one(void **state)
 static void what_else_stands_in_a_former_section_is_an_unknown_key(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = new_settings();
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "a.yaml", SPAN_LITERAL("old: {second: 5s}\nolder: 1\n"));
 	assert_int_equal(settings_finish(settings), 2);
 	assert_non_null(strstr(settings_errors(settings), "(old.second): expected a known key"));
@@ -42,11 +39,11 @@ static void what_else_stands_in_a_former_section_is_an_unknown_key(void **state)
 static void a_former_name_in_the_environment_is_refused_with_the_new_one(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = new_settings();
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	char *environment[] = {(char *)"HANDFAST_TEST_OLD_FIRST=1s", (char *)"HANDFAST_LIMITS_OLD_ONE=1",
 		(char *)"HANDFAST_TEST_LIMITS_OLD_ONE=", NULL};
-	settings_read_former_environment(settings, "HANDFAST", keys, environment);
-	settings_read_environment(settings, keys, environment);
+	settings_read_former_environment(settings, "HANDFAST", environment);
+	settings_read_environment(settings, environment);
 	assert_int_equal(settings_finish(settings), 2); /* an empty one is not set */
 	assert_non_null(strstr(settings_errors(settings),
 		"HANDFAST_TEST_OLD_FIRST: expected the name new.first, got 'old.first', its name in 0.1.0"));

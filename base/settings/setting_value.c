@@ -1,12 +1,9 @@
-/* Typed values out of the tree. */
-#include "base/core/mem.h"
+/* Typed values out of the tree: texts, keywords and sections. */
+#include "base/core/check.h"
 #include "base/settings/setting_node.h"
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-static struct setting_node *ask(struct setting_node *map, const char *key)
+struct setting_node *setting_node_ask(struct setting_node *map, const char *key)
 {
 	struct setting_node *node = map == NULL ? NULL : setting_node_find(map, key);
 	if (node != NULL)
@@ -14,7 +11,7 @@ static struct setting_node *ask(struct setting_node *map, const char *key)
 	return node;
 }
 
-static const char *scalar_text(struct settings *settings, struct setting_node *node, const char *expected)
+const char *setting_scalar_text(struct settings *settings, struct setting_node *node, const char *expected)
 {
 	if (node == NULL)
 		return NULL;
@@ -24,21 +21,37 @@ static const char *scalar_text(struct settings *settings, struct setting_node *n
 	return NULL;
 }
 
+/* "mesh.networks" of the map "mesh" */
+static const char *key_path(const struct setting_node *map, const char *key, char *out, size_t cap)
+{
+	setting_node_path(map, out, cap);
+	size_t used = strlen(out);
+	if (key != NULL)
+		snprintf(out + used, cap - used, "%s%s", used == 0 ? "" : ".", key);
+	return out;
+}
+
+const struct setting_def *setting_def_of(
+	const struct settings *settings, const struct setting_node *map, const char *key)
+{
+	char path[512];
+	const struct setting_def *def = setting_table_find(settings->table, key_path(map, key, path, sizeof(path)));
+	CHECK(def != NULL); /* else a row of the program's settings.def is missing */
+	return def;
+}
+
 void setting_note(struct settings *settings, const struct setting_node *map, const char *key,
 	const struct setting_node *node, const char *value)
 {
 	char path[512], copy[256];
 	if (map == NULL)
 		return;
-	setting_node_path(map, path, sizeof(path));
-	size_t used = strlen(path);
-	snprintf(path + used, sizeof(path) - used, "%s%s", used == 0 ? "" : ".", key);
 	if (value != NULL && strlen(value) >= sizeof(copy)) {
 		snprintf(copy, sizeof(copy), "%.*s...", (int)sizeof(copy) - 4, value);
 		value = copy;
 	}
 	const struct setting_row row = {
-		.key = path,
+		.key = (char *)(uintptr_t)key_path(map, key, path, sizeof(path)),
 		/* The record copies them. */
 		.value = (char *)(uintptr_t)value,
 		.origin = node == NULL ? (char *)(uintptr_t) "default" : node->origin,
@@ -49,31 +62,43 @@ void setting_note(struct settings *settings, const struct setting_node *map, con
 
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key)
 {
-	struct setting_node *node = ask(map, key);
-	if (node == NULL && map != NULL) {
+	struct setting_node *node = setting_node_ask(map, key);
+	if (node == NULL) {
 		node = setting_node_add(map, SETTING_MAP, key, map->origin);
 		node->asked = true;
 	}
-	if (node == NULL || node->kind == SETTING_MAP)
+	if (node->kind == SETTING_MAP)
 		return node;
 	setting_error(settings, node, "keys and values", "indent them below it", "%s",
 		node->kind == SETTING_LIST ? "a list" : node->text);
-	return NULL;
+	setting_node_clear(node); /* the defaults of its keys serve: the error is reported already */
+	node->kind = SETTING_MAP;
+	return node;
 }
 
-const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise)
+static const char *default_text(const struct setting_def *def)
 {
-	struct setting_node *node = ask(map, key);
-	const char *text = scalar_text(settings, node, "a text");
-	setting_note(settings, map, key, node, text != NULL ? text : otherwise);
-	return text != NULL ? text : otherwise;
+	return def->otherwise[0] == '\0' || strcmp(def->otherwise, SETTING_REQUIRED) == 0 ? NULL : def->otherwise;
+}
+
+const char *setting_text(struct settings *settings, struct setting_node *map, const char *key)
+{
+	if (map == NULL)
+		return NULL;
+	struct setting_node *node = setting_node_ask(map, key);
+	const char *text = setting_scalar_text(settings, node, "a text");
+	if (text == NULL)
+		text = default_text(setting_def_of(settings, map, key));
+	setting_note(settings, map, key, node, text);
+	return text;
 }
 
 const char *setting_required_text(
 	struct settings *settings, struct setting_node *map, const char *key, const char *expected)
 {
-	struct setting_node *node = ask(map, key);
-	const char *text = scalar_text(settings, node, expected);
+	struct setting_node *node = setting_node_ask(map, key);
+	const char *text = setting_scalar_text(settings, node, expected);
+	CHECK(strcmp(setting_def_of(settings, map, key)->otherwise, SETTING_REQUIRED) == 0);
 	setting_note(settings, map, key, node, text);
 	if (text != NULL && text[0] != '\0')
 		return text;
@@ -82,143 +107,53 @@ const char *setting_required_text(
 	return "";
 }
 
-/* Digits alone, then a unit out of `units`; the unit's factor is multiplied in. */
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
+/* --- keywords --- */
 
-static enum err quantity_parse(const char *text, const struct unit *units, uint64_t *out)
+/* The place of `text` among "off, auto, require"; -1: it is none of them. */
+static int keyword_index(const char *keywords, const char *text)
 {
-	char *end = NULL;
-	if (text[0] < '0' || text[0] > '9')
-		return ERR_MALFORMED;
-	errno = 0;
-	uint64_t num = strtoull(text, &end, 10);
-	if (errno != 0)
-		return ERR_TOO_LARGE;
-	for (size_t i = 0; units[i].name != NULL; i++)
-		if (strcmp(end, units[i].name) == 0)
-			return __builtin_mul_overflow(num, units[i].factor, out) ? ERR_TOO_LARGE : ERR_NONE;
-	return ERR_MALFORMED;
-}
-
-static const struct unit durations[] = {
-	{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}, {NULL, 0}};
-static const struct unit sizes[] = {
-	{"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {NULL, 0}};
-static const struct unit numbers[] = {{"", 1}, {NULL, 0}};
-
-static enum err quantity_parse_span(struct span text, const struct unit *units, uint64_t *out)
-{
-	char copy[32];
-	if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len) != NULL)
-		return ERR_MALFORMED;
-	memcpy(copy, text.ptr, text.len);
-	copy[text.len] = '\0';
-	return quantity_parse(copy, units, out);
-}
-
-enum err duration_parse(struct span text, uint64_t *out_ms)
-{
-	return quantity_parse_span(text, durations, out_ms);
-}
-
-enum err number_parse(struct span text, uint64_t *out)
-{
-	return quantity_parse_span(text, numbers, out);
-}
-
-/* As it is written: with the largest unit that leaves no rest. */
-static void quantity_format(uint64_t value, const struct unit *units, char out[32])
-{
-	const struct unit *best = &units[0];
-	if (value == 0 && units == durations)
-		best = &units[1];
-	for (size_t i = 1; units[i].name != NULL && value != 0; i++)
-		if (value % units[i].factor == 0)
-			best = &units[i];
-	snprintf(out, 32, "%" PRIu64 "%s", value / best->factor, best->name);
-}
-
-static uint64_t quantity_read(struct settings *settings, struct setting_node *map, const char *key,
-	const struct unit *units, const char *kind, uint64_t min, uint64_t max, uint64_t otherwise)
-{
-	struct setting_node *node = ask(map, key);
-	const char *text = scalar_text(settings, node, kind);
-	uint64_t value;
-	char expected[128], from[32], to[32];
-	if (text == NULL)
-		return otherwise;
-	if (quantity_parse(text, units, &value) != ERR_NONE) {
-		setting_error(settings, node, kind, "correct it", "'%s'", text);
-		return otherwise;
+	int i = 0;
+	for (const char *at = keywords; *at != '\0'; i++) {
+		size_t len = strcspn(at, ",");
+		if (strlen(text) == len && strncmp(at, text, len) == 0)
+			return i;
+		at += len + strspn(at + len, ", ");
 	}
-	if (value >= min && value <= max)
-		return value;
-	quantity_format(min, units, from);
-	quantity_format(max, units, to);
-	snprintf(expected, sizeof(expected), "%s between %s and %s", kind, from, to);
-	setting_error(settings, node, expected, "choose one in the range", "'%s'", text);
-	return otherwise;
+	return -1;
 }
 
-static uint64_t quantity(struct settings *settings, struct setting_node *map, const char *key, const struct unit *units,
-	const char *kind, uint64_t min, uint64_t max, uint64_t otherwise)
-{
-	char text[32];
-	uint64_t value = quantity_read(settings, map, key, units, kind, min, max, otherwise);
-	quantity_format(value, units, text);
-	setting_note(settings, map, key, map == NULL ? NULL : setting_node_find(map, key), text);
-	return value;
-}
-
-uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
-	uint64_t max, uint64_t otherwise)
-{
-	return quantity(settings, map, key, numbers, "a number", min, max, otherwise);
-}
-
-uint64_t setting_duration_ms(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
-	uint64_t max, uint64_t otherwise)
-{
-	return quantity(
-		settings, map, key, durations, "a duration such as 250ms, 5s, 10m, 1h or 7d", min, max, otherwise);
-}
-
-uint64_t setting_bytes(struct settings *settings, struct setting_node *map, const char *key, uint64_t min, uint64_t max,
-	uint64_t otherwise)
-{
-	return quantity(settings, map, key, sizes, "a size such as 4096, 32KiB or 64MiB", min, max, otherwise);
-}
-
-static void words_join(const char *const *words, char *out, size_t cap)
-{
-	size_t used = 0;
-	out[0] = '\0';
-	for (size_t i = 0; words[i] != NULL && used < cap; i++)
-		used += (size_t)snprintf(out + used, cap - used, "%s%s", i == 0 ? "one of " : ", ", words[i]);
-}
-
-unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
-	unsigned otherwise)
+static unsigned keyword(
+	struct settings *settings, struct setting_node *map, const char *key, const struct setting_def *def)
 {
 	char expected[128];
-	words_join(words, expected, sizeof(expected));
-	struct setting_node *node = ask(map, key);
-	const char *text = scalar_text(settings, node, expected);
-	setting_note(settings, map, key, node, text != NULL ? text : words[otherwise]);
+	snprintf(expected, sizeof(expected), "one of %s", def->range);
+	struct setting_node *node = setting_node_ask(map, key);
+	const char *text = setting_scalar_text(settings, node, expected);
+	int otherwise = keyword_index(def->range, def->otherwise), i;
+	CHECK(otherwise >= 0 || def->otherwise[0] == '\0');
+	setting_note(settings, map, key, node, text != NULL ? text : default_text(def));
 	if (text == NULL)
-		return otherwise;
-	for (unsigned i = 0; words[i] != NULL; i++)
-		if (strcmp(words[i], text) == 0)
-			return i;
+		return otherwise < 0 ? 0 : (unsigned)otherwise;
+	if ((i = keyword_index(def->range, text)) >= 0)
+		return (unsigned)i;
 	setting_error(settings, node, expected, "choose one of them", "'%s'", text);
-	return otherwise;
+	return otherwise < 0 ? 0 : (unsigned)otherwise;
 }
 
-bool setting_bool(struct settings *settings, struct setting_node *map, const char *key, bool otherwise)
+unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key)
 {
-	static const char *const words[] = {"false", "true", NULL};
-	return setting_keyword(settings, map, key, words, otherwise ? 1 : 0) == 1;
+	if (map == NULL)
+		return 0;
+	const struct setting_def *def = setting_def_of(settings, map, key);
+	CHECK(def->type == SETTING_TYPE_KEYWORD);
+	return keyword(settings, map, key, def);
+}
+
+bool setting_bool(struct settings *settings, struct setting_node *map, const char *key)
+{
+	if (map == NULL)
+		return false;
+	const struct setting_def *def = setting_def_of(settings, map, key);
+	CHECK(def->type == SETTING_TYPE_BOOL && strcmp(def->range, "false, true") == 0);
+	return keyword(settings, map, key, def) == 1;
 }

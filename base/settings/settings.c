@@ -5,21 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct settings *settings_new(const char *program)
+struct settings *settings_new(const struct setting_table *table)
 {
 	struct settings *settings = mem_new(struct settings);
-	settings->program = mem_strdup(program);
+	settings->table = table;
 	settings->root = setting_node_add(NULL, SETTING_MAP, NULL, "settings");
 	settings->root->asked = true;
 	buf_init(&settings->errors, SETTINGS_MISTAKES_MAX);
 	buf_init(&settings->warnings, SETTINGS_MISTAKES_MAX);
 	settings->record = settings_record_new();
 	return settings;
-}
-
-void settings_set_renamed(struct settings *settings, const struct setting_renamed *renamed)
-{
-	settings->renamed = renamed;
 }
 
 void settings_free(struct settings *settings)
@@ -30,7 +25,6 @@ void settings_free(struct settings *settings)
 	buf_done(&settings->errors);
 	buf_done(&settings->warnings);
 	settings_record_free(settings->record);
-	mem_free(settings->program);
 	mem_free(settings);
 }
 
@@ -96,7 +90,7 @@ void setting_error_renamed(struct settings *settings, const char *origin, const 
 static bool has_renamed_below(const struct settings *settings, const char *path)
 {
 	size_t len = strlen(path);
-	for (const struct setting_renamed *row = settings->renamed; row != NULL && row->old_key != NULL; row++)
+	for (const struct setting_renamed *row = settings->table->renamed; row != NULL && row->old_key != NULL; row++)
 		if (strncmp(row->old_key, path, len) == 0 && row->old_key[len] == '.')
 			return true;
 	return false;
@@ -107,13 +101,13 @@ static void unasked_below(struct settings *settings, const struct setting_node *
 	for (const struct setting_node *child = node->first; child != NULL; child = child->next) {
 		char path[256];
 		setting_node_path(child, path, sizeof(path));
-		const struct setting_renamed *renamed = setting_renamed_find(settings->renamed, path, strlen(path));
+		const struct setting_renamed *renamed =
+			setting_renamed_find(settings->table->renamed, path, strlen(path));
 		if (!child->asked && renamed != NULL)
 			setting_error_renamed(settings, child->origin, renamed);
 		else if (!child->asked && !(child->kind == SETTING_MAP && has_renamed_below(settings, path)))
-			setting_error(settings, child, "a known key",
-				"remove it, or see the spelling in the example settings", "'%s'",
-				child->key != NULL ? child->key : "an item");
+			setting_error(settings, child, "a known key", "remove it, or see the spelling in --keys",
+				"'%s'", child->key != NULL ? child->key : "an item");
 		else
 			unasked_below(settings, child);
 	}

@@ -5,7 +5,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
-#include "base/settings/setting_renamed.h"
+#include "base/settings/setting_table.h"
 
 #define SETTINGS_FILE_MAX (1024u * 1024)
 
@@ -13,51 +13,47 @@ struct settings;        /* the whole tree and its errors */
 struct settings_record; /* what came of it: settings_record.h */
 struct setting_node;    /* a map, a list or a scalar in it; borrowed from its settings */
 
-/* `program`: prefix of the environment variables, "HANDFAST_CONTROL": mesh.leaf_ttl is HANDFAST_CONTROL_MESH_LEAF_TTL.
- */
-struct settings *settings_new(const char *program);
+/* `table` is borrowed; mesh.leaf_ttl of the prefix HANDFAST_CONTROL is HANDFAST_CONTROL_MESH_LEAF_TTL. */
+struct settings *settings_new(const struct setting_table *table);
 void settings_free(struct settings *settings);
 DEFINE_CLEANUP(struct settings *, settings_free)
-
-/* Call it before anything is read; `renamed` is borrowed. */
-void settings_set_renamed(struct settings *settings, const struct setting_renamed *renamed);
 
 /* The file first (at most once), then the environment, then flags. Errors are collected, none is returned. */
 void settings_read_file(struct settings *settings, const char *path);
 void settings_read_text(struct settings *settings, const char *name, struct span yaml);
-/* Every variable of the program's prefix whose rest is a known key (`keys`: scalar and plain-list keys that the program
- * has, NULL-terminated). An empty one counts as not set; an unknown one is a warning, unless it is one that Kubernetes
- * makes of a Service's name. A list is given separated by commas. */
-void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment);
+/* Every variable of the program's prefix whose rest is a key that the table allows there. An empty one counts as not
+ * set; an unknown one is a warning, unless it is one that Kubernetes makes of a Service's name. A list is given
+ * separated by commas. */
+void settings_read_environment(struct settings *settings, char *const *environment);
 /* The same for a prefix that releases before this one had, of which only known keys are looked at: each is taken, with
  * a warning. Call it before settings_read_environment(), which beats it. */
-void settings_read_former_environment(
-	struct settings *settings, const char *prefix, const char *const *keys, char *const *environment);
+void settings_read_former_environment(struct settings *settings, const char *prefix, char *const *environment);
 /* One value of a flag "--KEY", which base/cli found among the keys: beats what was read before. */
 void settings_read_flag(struct settings *settings, const char *key, const char *value);
 
 struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
 
-/* --- maps: each key asked for is known --- */
-/* Empty where there is none; NULL with an error: something else is there. */
+/* --- maps: each key is a row of the table, which has its range and its default; so a map is never NULL here unless it
+ * is an item that was no map (setting_item_map()): its keys read as nothing --- */
+/* Empty where there is none, or with an error where something else is there. */
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key);
 /* Scalars: the default is returned when the key is absent or wrong (then with an error). Borrowed from settings. */
-const char *setting_text(struct settings *settings, struct setting_node *map, const char *key, const char *otherwise);
+const char *setting_text(struct settings *settings, struct setting_node *map, const char *key); /* NULL: none */
 const char *setting_required_text(struct settings *settings, struct setting_node *map, const char *key,
 	const char *expected); /* "" when absent */
-uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
-	uint64_t max, uint64_t otherwise);
-uint64_t setting_duration_ms(struct settings *settings, struct setting_node *map, const char *key, uint64_t min,
-	uint64_t max, uint64_t otherwise); /* "250ms", "5s", "10m", "1h", "7d" */
-uint64_t setting_bytes(struct settings *settings, struct setting_node *map, const char *key, uint64_t min, uint64_t max,
-	uint64_t otherwise); /* "64MiB", "32KiB", plain bytes */
-bool setting_bool(struct settings *settings, struct setting_node *map, const char *key, bool otherwise);
-/* Index into `words` (NULL-terminated). */
-unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key, const char *const *words,
-	unsigned otherwise);
+uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key);
+uint64_t setting_duration_ms(struct settings *settings, struct setting_node *map, const char *key); /* "250ms", "7d" */
+uint64_t setting_bytes(struct settings *settings, struct setting_node *map, const char *key); /* "64MiB", "4096" */
+bool setting_bool(struct settings *settings, struct setting_node *map, const char *key);
+/* Index into the keywords of the row's range. */
+unsigned setting_keyword(struct settings *settings, struct setting_node *map, const char *key);
+/* Where another setting makes the default, or bounds it. */
+uint64_t setting_number_or(struct settings *settings, struct setting_node *map, const char *key, uint64_t otherwise);
+uint64_t setting_duration_ms_at_most(
+	struct settings *settings, struct setting_node *map, const char *key, uint64_t most);
 
 /* --- lists --- */
-/* The list at `key`; a scalar counts as its comma-separated words. Absent: 0 items. */
+/* The list at `key`; a scalar counts as its items, separated by commas. Absent: 0 items. */
 size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
 struct setting_node *setting_item(struct setting_node *list, size_t i);
@@ -65,9 +61,8 @@ struct setting_node *setting_item_map(
 	struct settings *settings, struct setting_node *list, size_t i); /* NULL with an error: no map */
 const char *setting_item_text(
 	struct settings *settings, struct setting_node *list, size_t i); /* "" with an error: no scalar */
-/* 0 with an error: no number between min and max, which `kind` names ("a port"). */
-uint64_t setting_item_number(
-	struct settings *settings, struct setting_node *list, size_t i, const char *kind, uint64_t min, uint64_t max);
+/* 0 with an error: not in the range of the list's row, whose unit the error names. */
+uint64_t setting_item_number(struct settings *settings, struct setting_node *list, size_t i);
 /* Every item as a network; the caller frees with mem_free(). Wrong ones are errors and left out. */
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num);
 
@@ -85,6 +80,6 @@ const char *settings_warnings(struct settings *settings); /* the same: what does
 /* Every value that was asked for, and where it came from. The caller owns it; once. */
 struct settings_record *settings_take_record(struct settings *settings);
 
-/* The words behind the typed getters, for other callers. */
+/* The parsers behind the typed getters, for other callers. */
 enum err duration_parse(struct span text, uint64_t *out_ms) _must_use_;
 enum err number_parse(struct span text, uint64_t *out) _must_use_; /* decimal digits alone */

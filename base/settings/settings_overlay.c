@@ -62,11 +62,12 @@ static bool variable_split(const char *text, struct variable *out)
 	return true;
 }
 
-static const char *key_of(const char *const *keys, const char *rest)
+static const char *key_of(const struct setting_table *table, const char *rest)
 {
-	for (size_t i = 0; keys[i] != NULL; i++)
-		if (is_variable_of(keys[i], rest, strlen(rest)))
-			return keys[i];
+	for (size_t i = 0; i < table->num_rows; i++)
+		if (!setting_def_is_in_file_only(&table->rows[i]) &&
+			is_variable_of(table->rows[i].key, rest, strlen(rest)))
+			return table->rows[i].key;
 	return NULL;
 }
 
@@ -87,7 +88,7 @@ static void warn(struct settings *settings, const char *name, const char *what)
 /* The setting whose former name the variable has, or NULL. */
 static const struct setting_renamed *renamed_of(const struct settings *settings, const char *rest)
 {
-	for (const struct setting_renamed *row = settings->renamed; row != NULL && row->old_key != NULL; row++)
+	for (const struct setting_renamed *row = settings->table->renamed; row != NULL && row->old_key != NULL; row++)
 		if (is_variable_of(row->old_key, rest, strlen(rest)))
 			return row;
 	return NULL;
@@ -103,15 +104,16 @@ static void take_unknown(struct settings *settings, const char *rest, const char
 		warn(settings, name, "no setting has this name, so it is ignored; see the spelling in --help");
 }
 
-void settings_read_environment(struct settings *settings, const char *const *keys, char *const *environment)
+void settings_read_environment(struct settings *settings, char *const *environment)
 {
 	struct variable variable;
 	for (size_t i = 0; environment[i] != NULL; i++) {
-		const char *rest =
-			variable_split(environment[i], &variable) ? rest_of(variable.name, settings->program) : NULL;
+		const char *rest = variable_split(environment[i], &variable)
+					   ? rest_of(variable.name, settings->table->prefix)
+					   : NULL;
 		if (rest == NULL || service_link_is(rest, variable.value))
 			continue; /* the links come first: a Service's name may make the name of a setting */
-		const char *key = key_of(keys, rest);
+		const char *key = key_of(settings->table, rest);
 		if (key != NULL)
 			overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
 		else
@@ -119,22 +121,21 @@ void settings_read_environment(struct settings *settings, const char *const *key
 	}
 }
 
-void settings_read_former_environment(
-	struct settings *settings, const char *prefix, const char *const *keys, char *const *environment)
+void settings_read_former_environment(struct settings *settings, const char *prefix, char *const *environment)
 {
 	struct variable variable;
 	char what[160];
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		const char *rest = variable_split(environment[i], &variable) ? rest_of(variable.name, prefix) : NULL;
 		bool is_link = rest != NULL && service_link_is(rest, variable.value);
-		const char *key = rest == NULL || is_link ? NULL : key_of(keys, rest);
+		const char *key = rest == NULL || is_link ? NULL : key_of(settings->table, rest);
 		if (key == NULL && rest != NULL && !is_link && renamed_of(settings, rest) != NULL)
 			take_unknown(settings, rest, variable.name);
 		if (key == NULL)
 			continue;
 		overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
 		snprintf(what, sizeof(what), "this name is read for the last time in this release; write %s_%.64s",
-			settings->program, rest);
+			settings->table->prefix, rest);
 		warn(settings, variable.name, what);
 	}
 }

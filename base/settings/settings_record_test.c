@@ -10,28 +10,38 @@
 
 #include <cmocka.h>
 
-static const char *const keys[] = {"name", "timeouts.resolve", "mesh.networks", NULL};
+static const struct setting_def rows[] = {
+	{"name", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
+	{"mode", SETTING_TYPE_KEYWORD, "", "off, strict", "strict", RESTART, ""},
+	{"claim", SETTING_TYPE_BOOL, "", "false, true", "true", RESTART, ""},
+	{"timeouts.resolve", SETTING_TYPE_DURATION, "", "0s to 100s", "5s", RESTART, ""},
+	{"timeouts.idle", SETTING_TYPE_DURATION, "", "0s to 100s", "0s", RESTART, ""},
+	{"limits.budget", SETTING_TYPE_SIZE, "", "1MiB to 1GiB", "64MiB", RESTART, ""},
+	{"mesh.networks", SETTING_TYPE_NETWORKS, "", "", "", RESTART, ""},
+	{"services", SETTING_TYPE_SECTIONS, "", "", "", RESTART, ""},
+	{"services[].port", SETTING_TYPE_NUMBER, "", "1 to 65535", "80", RESTART, ""},
+};
+static const struct setting_table table = {"HANDFAST_TEST", rows, sizeof(rows) / sizeof(rows[0]), NULL};
 
 /* What a program with these settings would ask for. */
 static struct settings_record *record_of(const char *yaml, char *const *environment)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
-	static const char *const modes[] = {"off", "strict", NULL};
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	struct setting_node *list;
 	size_t num;
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
-	settings_read_environment(settings, keys, environment);
+	settings_read_environment(settings, environment);
 	struct setting_node *root = settings_root(settings), *timeouts = setting_map(settings, root, "timeouts");
-	setting_text(settings, root, "name", NULL);
-	setting_duration_ms(settings, timeouts, "resolve", 0, 100000, 5000);
-	setting_duration_ms(settings, timeouts, "idle", 0, 100000, 0);
-	setting_bytes(settings, setting_map(settings, root, "limits"), "budget", 0, UINT64_MAX, 64 * 1024 * 1024);
-	setting_keyword(settings, root, "mode", modes, 1);
-	setting_bool(settings, root, "claim", true);
+	setting_text(settings, root, "name");
+	setting_duration_ms(settings, timeouts, "resolve");
+	setting_duration_ms(settings, timeouts, "idle");
+	setting_bytes(settings, setting_map(settings, root, "limits"), "budget");
+	setting_keyword(settings, root, "mode");
+	setting_bool(settings, root, "claim");
 	mem_free(setting_networks(settings, setting_map(settings, root, "mesh"), "networks", &num));
 	size_t num_services = setting_list(settings, root, "services", &list);
 	for (size_t i = 0; i < num_services; i++)
-		setting_number(settings, setting_item_map(settings, list, i), "port", 1, 65535, 80);
+		setting_number(settings, setting_item_map(settings, list, i), "port");
 	assert_string_equal(settings_errors(settings), "");
 	assert_int_equal(settings_finish(settings), 0);
 	return settings_take_record(settings);

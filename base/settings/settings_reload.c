@@ -1,12 +1,13 @@
 #include "base/settings/settings_reload.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_MAX = 800 }; /* of the keys in one line of the log */
+enum { NAMES_MAX = 800, PARTS_MAX = 16 }; /* of the keys in one line of the log; of a reload */
 
 struct names {
 	char text[NAMES_MAX];
@@ -16,8 +17,7 @@ struct names {
 struct reload {
 	const struct settings_reload *options;
 	struct names applied, waiting;
-	unsigned num_applies;
-	void (*applies[16])(void *program, void *fresh_config);
+	bool is_applied[PARTS_MAX];
 };
 
 /* "services[3].ports[0].port" is shown as "services". */
@@ -46,40 +46,35 @@ static void name_add(struct names *names, const char *key)
 	names->num++;
 }
 
-static const struct setting_live *live_of(const struct settings_reload *options, const char *key)
+static unsigned part_of(const struct settings_reload *options, const char *key)
 {
-	for (const struct setting_live *live = options->live; live->key != NULL; live++) {
-		size_t len = strlen(live->key);
-		if (strncmp(key, live->key, len) == 0 && (key[len] == '\0' || key[len] == '.' || key[len] == '['))
-			return live;
-	}
-	return NULL;
+	const struct setting_def *def = setting_table_find(options->table, key);
+	CHECK(def != NULL && def->reload < options->num_parts);
+	return def->reload;
 }
 
-static void apply_once(struct reload *reload, const struct setting_live *live)
+static void apply_once(struct reload *reload, unsigned part)
 {
-	for (unsigned i = 0; i < reload->num_applies; i++)
-		if (reload->applies[i] == live->apply)
-			return;
-	if (reload->num_applies < sizeof(reload->applies) / sizeof(reload->applies[0]))
-		reload->applies[reload->num_applies++] = live->apply;
-	live->apply(reload->options->program, reload->options->fresh_config);
+	if (reload->is_applied[part])
+		return;
+	reload->is_applied[part] = true;
+	reload->options->parts[part](reload->options->program, reload->options->fresh_config);
 }
 
 static void on_change(void *arg, const struct setting_row *old, const struct setting_row *fresh)
 {
 	struct reload *reload = arg;
 	const char *key = old != NULL ? old->key : fresh->key;
-	const struct setting_live *live = live_of(reload->options, key);
-	name_add(live != NULL ? &reload->applied : &reload->waiting, key);
-	if (live != NULL)
-		apply_once(reload, live);
+	unsigned part = part_of(reload->options, key);
+	name_add(part != RESTART ? &reload->applied : &reload->waiting, key);
+	if (part != RESTART)
+		apply_once(reload, part);
 }
 
 static void merge_row(const struct reload *reload, struct settings_record *merged, const struct setting_row *old,
 	const struct setting_row *fresh)
 {
-	if (old == NULL || live_of(reload->options, fresh->key) != NULL) {
+	if (old == NULL || part_of(reload->options, fresh->key) != RESTART) {
 		settings_record_add(merged, fresh);
 		return;
 	}
@@ -101,7 +96,7 @@ static struct settings_record *merge(
 	return merged;
 }
 
-static void say(const struct reload *reload)
+static void log_outcome(const struct reload *reload)
 {
 	const char *component = reload->options->component;
 	if (reload->applied.num == 0 && reload->waiting.num == 0)
@@ -113,13 +108,20 @@ static void say(const struct reload *reload)
 			reload->waiting.text);
 }
 
-void settings_reload_run(
+void settings_reload_commit(
 	const struct settings_reload *options, struct settings_record **in_force, const struct settings_record *fresh)
 {
 	struct reload reload = {.options = options};
+	CHECK(options->num_parts <= PARTS_MAX);
 	settings_record_compare(*in_force, fresh, on_change, &reload);
 	struct settings_record *merged = merge(&reload, *in_force, fresh);
 	settings_record_free(*in_force);
 	*in_force = merged;
-	say(&reload);
+	log_outcome(&reload);
+}
+
+void settings_reload_roll_back(const char *component, const char *errors)
+{
+	log_lines(LOG_LEVEL_ERROR, "settings", errors);
+	log_error(component, "the settings were read again: they have errors, so that nothing was taken over");
 }

@@ -1,22 +1,27 @@
-/* What a reload takes over: one table per program, from which both the work and the sentence about it come. */
+/* SIGHUP: the settings are read again as a transaction.
+ *
+ * Query: the program reads the new settings as a whole, beside the ones in force.
+ * Commit, settings_reload_commit(): what the table's rows allow at a reload is taken over, which cannot fail, and the
+ * log names it; what needs a restart is named too, and keeps its value. Rollback, settings_reload_roll_back(): an error
+ * anywhere leaves every setting as it was, and the log names the errors. */
 #pragma once
 
+#include "base/settings/setting_table.h"
 #include "base/settings/settings_record.h"
 
-/* A key ("drain_deadline"), or a section with all below it ("inbound"). What no row names needs a restart. */
-struct setting_live {
-	const char *key;
-	/* Takes the fresh value over. Once per reload, if anything of the section changed; rows of one function are
-	 * called once together. */
-	void (*apply)(void *program, void *fresh_config);
+/* Takes one part of the fresh settings over. Called once per reload, if anything of the part changed. */
+typedef void settings_reload_apply_fn(void *program, void *fresh_config);
+
+struct settings_reload {
+	const struct setting_table *table;
+	settings_reload_apply_fn *const *parts; /* by the rows' `reload`; that of RESTART is not called */
+	unsigned num_parts;
+	const char *component;
+	void *program, *fresh_config; /* for the parts */
 };
 
-/* Compares, applies, and logs as `component` which keys are in force now and which wait for a restart. `*in_force`
- * becomes what the program goes on with: rows that wait keep their old value, and carry the fresh one as `next`. */
-struct settings_reload {
-	const struct setting_live *live; /* ends with a row without key */
-	const char *component;
-	void *program, *fresh_config; /* for apply() */
-};
-void settings_reload_run(
+/* `*in_force` becomes what the program goes on with: rows that wait keep their old value, and carry the fresh one as
+ * `next`. */
+void settings_reload_commit(
 	const struct settings_reload *options, struct settings_record **in_force, const struct settings_record *fresh);
+void settings_reload_roll_back(const char *component, const char *errors); /* `errors`: a line each */

@@ -30,22 +30,31 @@ static void take_mesh(void *arg, void *fresh)
 	program->num_mesh++;
 }
 
-static const struct setting_live live[] = {
-	{"name", take_name}, {"mesh", take_mesh}, {"services", take_mesh}, {NULL, NULL}};
+enum { RELOAD_NAME = 1, RELOAD_MESH, NUM_PARTS };
+static const struct setting_def rows[] = {
+	{"name", SETTING_TYPE_TEXT, "", "", "none", RELOAD_NAME, ""},
+	{"names", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
+	{"workers", SETTING_TYPE_NUMBER, "", "1 to 64", "4", RESTART, ""},
+	{"mesh.grace", SETTING_TYPE_NUMBER, "", "0 to 100", "1", RELOAD_MESH, ""},
+	{"services", SETTING_TYPE_SECTIONS, "", "", "", RELOAD_MESH, ""},
+	{"services[].port", SETTING_TYPE_NUMBER, "", "1 to 65535", "80", RELOAD_MESH, ""},
+};
+static const struct setting_table table = {"HANDFAST_TEST", rows, sizeof(rows) / sizeof(rows[0]), NULL};
+static settings_reload_apply_fn *const parts[NUM_PARTS] = {[RELOAD_NAME] = take_name, [RELOAD_MESH] = take_mesh};
 
 static struct settings_record *record_of(const char *yaml)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	struct setting_node *list;
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
-	setting_text(settings, root, "name", "none");
-	setting_text(settings, root, "names", NULL);
-	setting_number(settings, root, "workers", 1, 64, 4);
-	setting_number(settings, mesh, "grace", 0, 100, 1);
+	setting_text(settings, root, "name");
+	setting_text(settings, root, "names");
+	setting_number(settings, root, "workers");
+	setting_number(settings, mesh, "grace");
 	size_t num = setting_list(settings, root, "services", &list);
 	for (size_t i = 0; i < num; i++)
-		setting_number(settings, setting_item_map(settings, list, i), "port", 1, 65535, 80);
+		setting_number(settings, setting_item_map(settings, list, i), "port");
 	assert_int_equal(settings_finish(settings), 0);
 	return settings_take_record(settings);
 }
@@ -57,10 +66,10 @@ static const char *reload(struct program *program, struct settings_record **in_f
 	static char fresh_config[] = "fresh";
 	int ends[2], before = dup(STDERR_FILENO);
 	_cleanup_(settings_record_freep) struct settings_record *fresh = record_of(yaml);
-	const struct settings_reload options = {live, "test", program, fresh_config};
+	const struct settings_reload options = {&table, parts, NUM_PARTS, "test", program, fresh_config};
 	assert_int_equal(pipe(ends), 0);
 	dup2(ends[1], STDERR_FILENO);
-	settings_reload_run(&options, in_force, fresh);
+	settings_reload_commit(&options, in_force, fresh);
 	dup2(before, STDERR_FILENO);
 	close(before);
 	close(ends[1]);

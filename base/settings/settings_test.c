@@ -1,5 +1,6 @@
 #include "base/core/mem.h"
 #include "base/settings/settings.h"
+#include "base/settings/settings_record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,11 +9,31 @@
 
 #include <cmocka.h>
 
-static const char *const keys[] = {"mesh.networks", "mesh.leaf_ttl", "name", "workers", NULL};
+static const struct setting_def rows[] = {
+	{"mesh.networks", SETTING_TYPE_NETWORKS, "", "", "", RESTART, ""},
+	{"mesh.leaf_ttl", SETTING_TYPE_DURATION, "", "1s to 10s", "1s", RESTART, ""},
+	{"mesh.on", SETTING_TYPE_BOOL, "", "false, true", "false", RESTART, ""},
+	{"mesh.budget", SETTING_TYPE_SIZE, "", "1MiB to 1GiB", "1MiB", RESTART, ""},
+	{"mesh.mode", SETTING_TYPE_KEYWORD, "", "off, permissive, strict", "off", RESTART, ""},
+	{"name", SETTING_TYPE_TEXT, "", "", "required", RESTART, ""},
+	{"title", SETTING_TYPE_TEXT, "", "", "untitled", RESTART, ""},
+	{"workers", SETTING_TYPE_NUMBER, "", "1 to 64", "7", RESTART, ""},
+	{"threads", SETTING_TYPE_NUMBER, "", "1 to 64", "automatic", RESTART, ""},
+	{"port", SETTING_TYPE_NUMBER, "", "1 to 65535", "7", RESTART, ""},
+	{"listen.port", SETTING_TYPE_NUMBER, "", "1 to 65535", "7", RESTART, ""},
+	{"listen.ports", SETTING_TYPE_NUMBERS, "port", "1 to 65535", "", RESTART, ""},
+	{"a", SETTING_TYPE_TEXTS, "", "", "", RESTART, ""},
+	{"services", SETTING_TYPE_SECTIONS, "", "", "", RESTART, ""},
+	{"services[].port", SETTING_TYPE_NUMBER, "", "1 to 65535", "80", RESTART, ""},
+	{"services[].target", SETTING_TYPE_NUMBER, "", "1 to 65535", "", RESTART, ""},
+	{"services[].wait", SETTING_TYPE_DURATION, "", "0s to 1h", "8s", RESTART, ""},
+	{"b", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
+};
+static const struct setting_table table = {"HANDFAST_TEST", rows, sizeof(rows) / sizeof(rows[0]), NULL};
 
 static struct settings *read_text(const char *yaml)
 {
-	struct settings *settings = settings_new("HANDFAST_TEST");
+	struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	return settings;
 }
@@ -23,14 +44,13 @@ static void values_come_with_their_types(void **state)
 	_cleanup_(settings_freep) struct settings *settings = read_text(
 		"name: a b\nworkers: 4\nmesh:\n  leaf_ttl: 5s\n  on: true\n  budget: 64MiB\n  mode: strict\n");
 	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
-	static const char *const modes[] = {"off", "permissive", "strict", NULL};
-	assert_string_equal(setting_text(settings, root, "name", ""), "a b");
-	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 4);
-	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl", 1000, 10000, 1), 5000);
-	assert_true(setting_bool(settings, mesh, "on", false));
-	assert_int_equal(setting_bytes(settings, mesh, "budget", 0, UINT64_MAX, 0), 64 * 1024 * 1024);
-	assert_int_equal(setting_keyword(settings, mesh, "mode", modes, 0), 2);
-	assert_int_equal(setting_number(settings, root, "absent", 1, 64, 7), 7);
+	assert_string_equal(setting_text(settings, root, "name"), "a b");
+	assert_int_equal(setting_number(settings, root, "workers"), 4);
+	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl"), 5000);
+	assert_true(setting_bool(settings, mesh, "on"));
+	assert_int_equal(setting_bytes(settings, mesh, "budget"), 64 * 1024 * 1024);
+	assert_int_equal(setting_keyword(settings, mesh, "mode"), 2);
+	assert_int_equal(setting_number(settings, root, "port"), 7);
 	assert_int_equal(settings_finish(settings), 0);
 }
 
@@ -41,8 +61,8 @@ static void five_errors_are_told_at_once_each_with_its_place(void **state)
 		read_text("workers: many\nmesh:\n  leaf_ttl: 5\n  networks: [192.0.2.1/24, 2001:db8::/32]\nextra: 1\n");
 	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
 	size_t num;
-	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 1);
-	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl", 1000, 10000, 42), 42);
+	assert_int_equal(setting_number(settings, root, "workers"), 7);
+	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl"), 1000);
 	assert_string_equal(setting_required_text(settings, root, "name", "a name"), "");
 	mem_free(setting_networks(settings, mesh, "networks", &num));
 	assert_int_equal(num, 1);
@@ -62,14 +82,14 @@ static void flags_beat_the_environment_and_that_beats_the_file(void **state)
 		read_text("name: file\nworkers: 1\nmesh:\n  leaf_ttl: 1s\n");
 	char *environment[] = {(char *)"HANDFAST_TEST_NAME=environment", (char *)"HANDFAST_TEST_MESH_LEAF_TTL=2s",
 		(char *)"PATH=/bin", NULL};
-	settings_read_environment(settings, keys, environment);
+	settings_read_environment(settings, environment);
 	settings_read_flag(settings, "mesh.leaf_ttl", "3s");
 	settings_read_flag(settings, "mesh.networks", "192.0.2.0/24,198.51.100.0/24");
 	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
 	size_t num;
-	assert_string_equal(setting_text(settings, root, "name", ""), "environment");
-	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 9), 1);
-	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl", 1, 10000, 1), 3000);
+	assert_string_equal(setting_text(settings, root, "name"), "environment");
+	assert_int_equal(setting_number(settings, root, "workers"), 1);
+	assert_int_equal(setting_duration_ms(settings, mesh, "leaf_ttl"), 3000);
 	mem_free(setting_networks(settings, mesh, "networks", &num));
 	assert_int_equal(num, 2);
 	assert_int_equal(settings_finish(settings), 0);
@@ -86,9 +106,9 @@ static unsigned num_lines(const char *text)
 static void finding_o4_an_unknown_variable_of_our_prefix_is_a_warning(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	char *environment[] = {(char *)"HANDFAST_TEST_NAMES=x", (char *)"HANDFAST_TESTNAME=y", NULL};
-	settings_read_environment(settings, keys, environment);
+	settings_read_environment(settings, environment);
 	assert_int_equal(settings_finish(settings), 0);
 	assert_int_equal(num_lines(settings_warnings(settings)), 1);
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_NAMES: "));
@@ -98,8 +118,7 @@ static void finding_o4_an_unknown_variable_of_our_prefix_is_a_warning(void **sta
 static void finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored(void **state)
 {
 	(void)state;
-	static const char *const own_keys[] = {"port", "listen.port", NULL};
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	char *environment[] = {(char *)"HANDFAST_TEST_SERVICE_HOST=10.0.0.1",
 		(char *)"HANDFAST_TEST_SERVICE_PORT=15012", (char *)"HANDFAST_TEST_SERVICE_PORT_STREAMS=15012",
 		(char *)"HANDFAST_TEST_PORT_15012_TCP=tcp://10.0.0.1:15012",
@@ -110,9 +129,9 @@ static void finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored(void 
 		(char *)"HANDFAST_TEST_METRICS_PORT=tcp://10.0.0.2:80",
 		(char *)"HANDFAST_TEST_METRICS_PORT_80_TCP_ADDR=10.0.0.2", (char *)"HANDFAST_TEST_LISTEN_PORT=81",
 		(char *)"HANDFAST_TEST_LISTENS_PORT=82", NULL};
-	settings_read_environment(settings, own_keys, environment);
+	settings_read_environment(settings, environment);
 	struct setting_node *root = settings_root(settings), *listen = setting_map(settings, root, "listen");
-	assert_int_equal(setting_number(settings, listen, "port", 1, 65535, 1), 81);
+	assert_int_equal(setting_number(settings, listen, "port"), 81);
 	assert_int_equal(settings_finish(settings), 0);
 	assert_int_equal(num_lines(settings_warnings(settings)), 1); /* a misspelled key is none of them */
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_LISTENS_PORT: "));
@@ -122,14 +141,13 @@ static void finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored(void 
 static void finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored(void **state)
 {
 	(void)state;
-	static const char *const own_keys[] = {"listen.port", NULL};
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	char *environment[] = {(char *)"HANDFAST_TEST_LISTEN_PORT=tcp://10.0.0.1:80",
 		(char *)"HANDFAST_LISTEN_PORT=tcp://10.0.0.2:80", NULL};
-	settings_read_former_environment(settings, "HANDFAST", own_keys, environment);
-	settings_read_environment(settings, own_keys, environment);
+	settings_read_former_environment(settings, "HANDFAST", environment);
+	settings_read_environment(settings, environment);
 	struct setting_node *listen = setting_map(settings, settings_root(settings), "listen");
-	assert_int_equal(setting_number(settings, listen, "port", 1, 65535, 7), 7);
+	assert_int_equal(setting_number(settings, listen, "port"), 7);
 	assert_int_equal(settings_finish(settings), 0);
 	assert_int_equal(num_lines(settings_warnings(settings)), 0);
 }
@@ -137,14 +155,14 @@ static void finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored(void
 static void finding_o4_a_former_name_still_counts_and_is_warned_of(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	char *environment[] = {(char *)"HANDFAST_NAME=old", (char *)"HANDFAST_WORKERS=2", (char *)"HANDFAST_OTHER=1",
 		(char *)"HANDFAST_TEST_NAME=new", NULL};
-	settings_read_former_environment(settings, "HANDFAST", keys, environment);
-	settings_read_environment(settings, keys, environment);
+	settings_read_former_environment(settings, "HANDFAST", environment);
+	settings_read_environment(settings, environment);
 	struct setting_node *root = settings_root(settings);
-	assert_string_equal(setting_text(settings, root, "name", ""), "new");
-	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 2);
+	assert_string_equal(setting_text(settings, root, "name"), "new");
+	assert_int_equal(setting_number(settings, root, "workers"), 2);
 	assert_int_equal(settings_finish(settings), 0);
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_WORKERS: "));
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_WORKERS"));
@@ -157,12 +175,67 @@ static void finding_i2_an_empty_variable_counts_as_not_set(void **state)
 	_cleanup_(settings_freep) struct settings *settings = read_text("workers: 3\n");
 	char *environment[] = {(char *)"HANDFAST_TEST_WORKERS=", (char *)"HANDFAST_TEST_NAME=",
 		(char *)"HANDFAST_TEST_", (char *)"=", (char *)"", NULL};
-	settings_read_environment(settings, keys, environment);
+	settings_read_environment(settings, environment);
 	struct setting_node *root = settings_root(settings);
-	assert_int_equal(setting_number(settings, root, "workers", 1, 64, 1), 3);
-	assert_string_equal(setting_text(settings, root, "name", "default"), "default");
+	assert_int_equal(setting_number(settings, root, "workers"), 3);
+	assert_string_equal(setting_text(settings, root, "title"), "untitled");
 	assert_int_equal(settings_finish(settings), 0);
 	assert_string_equal(settings_warnings(settings), "");
+}
+
+static void what_is_automatic_reads_as_zero_and_may_be_written(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *none = read_text("{}"), *written = read_text("threads: automatic\n"),
+						  *wrong = read_text("workers: automatic\nthreads: 0\n");
+	assert_int_equal(setting_number(none, settings_root(none), "threads"), 0);
+	assert_int_equal(setting_number(written, settings_root(written), "threads"), 0);
+	assert_int_equal(settings_finish(written), 0);
+	setting_number(wrong, settings_root(wrong), "workers");
+	setting_number(wrong, settings_root(wrong), "threads");
+	assert_int_equal(settings_finish(wrong), 2);
+	_cleanup_(settings_record_freep) struct settings_record *record = settings_take_record(none);
+	assert_string_equal(settings_record_find(record, "threads")->value, "automatic");
+}
+
+static void a_default_follows_another_setting(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = read_text("services: [{}, {target: 2, wait: 1h}, 5]\n");
+	struct setting_node *list;
+	assert_int_equal(setting_list(settings, settings_root(settings), "services", &list), 3);
+	struct setting_node *first = setting_item_map(settings, list, 0), *second = setting_item_map(settings, list, 1);
+	assert_int_equal(setting_number_or(settings, first, "target", 81), 81);
+	assert_int_equal(setting_number_or(settings, second, "target", 81), 2);
+	assert_int_equal(setting_duration_ms_at_most(settings, first, "wait", 5000), 5000);
+	assert_int_equal(setting_duration_ms_at_most(settings, first, "wait", 9000), 8000);
+	assert_int_equal(setting_duration_ms_at_most(settings, second, "wait", 5000), 3600000);
+	assert_null(setting_item_map(settings, list, 2));
+	assert_int_equal(setting_number(settings, NULL, "port"), 0);
+	assert_int_equal(settings_finish(settings), 1);
+}
+
+static void a_section_that_is_none_is_one_error_and_its_keys_have_their_defaults(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = read_text("listen: 5\nmesh: [a]\n");
+	struct setting_node *root = settings_root(settings);
+	assert_int_equal(setting_number(settings, setting_map(settings, root, "listen"), "port"), 7);
+	assert_int_equal(setting_keyword(settings, setting_map(settings, root, "mesh"), "mode"), 0);
+	assert_int_equal(settings_finish(settings), 2);
+}
+
+static void numbers_of_a_list_have_its_range(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = read_text("listen: {ports: [80, 0, x]}\n");
+	struct setting_node *list, *listen = setting_map(settings, settings_root(settings), "listen");
+	assert_int_equal(setting_list(settings, listen, "ports", &list), 3);
+	assert_int_equal(setting_item_number(settings, list, 0), 80);
+	assert_int_equal(setting_item_number(settings, list, 1), 0);
+	assert_int_equal(setting_item_number(settings, list, 2), 0);
+	assert_int_equal(settings_finish(settings), 2);
+	assert_non_null(strstr(settings_errors(settings), "expected a port in 1 to 65535, got '0'"));
 }
 
 static void hostile_files_end_in_one_clear_error(void **state)
@@ -176,7 +249,7 @@ static void hostile_files_end_in_one_clear_error(void **state)
 		_cleanup_(settings_freep) struct settings *settings = read_text(files[i]);
 		struct setting_node *list;
 		setting_list(settings, settings_root(settings), "a", &list);
-		setting_text(settings, settings_root(settings), "b", "");
+		setting_text(settings, settings_root(settings), "b");
 		assert_true(settings_finish(settings) >= 1);
 		assert_non_null(strstr(settings_errors(settings), "expected "));
 	}
@@ -192,7 +265,7 @@ static void finding_i2_an_empty_settings_file_is_refused(void **state)
 		assert_int_equal(settings_finish(settings), 1);
 		assert_non_null(strstr(settings_errors(settings), "test.yaml:1: expected keys and values"));
 	}
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "test.yaml", (struct span){0}); /* where an empty file lies */
 	assert_int_equal(settings_finish(settings), 1);
 }
@@ -202,7 +275,7 @@ static void a_byte_order_mark_and_an_empty_map_are_fine(void **state)
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = read_text("\xef\xbb\xbfname: a\n");
 	_cleanup_(settings_freep) struct settings *none = read_text("{}\n");
-	assert_string_equal(setting_text(settings, settings_root(settings), "name", ""), "a");
+	assert_string_equal(setting_text(settings, settings_root(settings), "name"), "a");
 	assert_int_equal(settings_finish(settings), 0);
 	assert_int_equal(settings_finish(none), 0);
 }
@@ -210,7 +283,7 @@ static void a_byte_order_mark_and_an_empty_map_are_fine(void **state)
 static void finding_i2_what_is_no_file_is_named(void **state)
 {
 	(void)state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_TEST");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_file(settings, "/");
 	settings_read_file(settings, "/dev/null");
 	assert_int_equal(settings_finish(settings), 2);
@@ -229,6 +302,10 @@ int main(void)
 		cmocka_unit_test(finding_o4_a_service_link_with_the_name_of_a_setting_is_ignored),
 		cmocka_unit_test(finding_o4_a_former_name_still_counts_and_is_warned_of),
 		cmocka_unit_test(finding_i2_an_empty_variable_counts_as_not_set),
+		cmocka_unit_test(what_is_automatic_reads_as_zero_and_may_be_written),
+		cmocka_unit_test(a_default_follows_another_setting),
+		cmocka_unit_test(a_section_that_is_none_is_one_error_and_its_keys_have_their_defaults),
+		cmocka_unit_test(numbers_of_a_list_have_its_range),
 		cmocka_unit_test(hostile_files_end_in_one_clear_error),
 		cmocka_unit_test(finding_i2_an_empty_settings_file_is_refused),
 		cmocka_unit_test(a_byte_order_mark_and_an_empty_map_are_fine),

@@ -5,39 +5,20 @@
 #include "control/config/config_private.h"
 #include "control/state_folder.h"
 
-const char *const control_config_keys[] = {
-	"trust_domain",
-	"state_dir",
-	"operator_socket",
-	"listen.streams_port",
-	"listen.metrics_port",
-	"identity.leaf_ttl",
-	"identity.intermediate_ttl",
-	"identity.root_ttl",
-	"identity.attest_per_second",
-	"identity.forget_after",
-	"limits.max_connections",
-	"limits.max_handshakes",
-	"mesh.networks",
-	"mesh.plaintext_networks",
-	"mesh.require_mtls_networks",
-	"mesh.claim_grace",
-	"policy.default_mode",
-	"log.level",
-	"log.format",
-	NULL,
-};
-
-const struct setting_renamed control_config_renamed[] = {
+static const struct setting_renamed renamed[] = {
 #define RENAMED(old_key, new_key) {old_key, new_key},
 #include "control/config/renamed_settings.def"
 #undef RENAMED
 	{NULL, NULL},
 };
 
-enum { SECOND = 1000, HOUR = 3600 * SECOND };
-#define DAY  (24ull * HOUR)
-#define YEAR (365 * DAY)
+static const struct setting_def rows[] = {
+#define SETTING SETTING_DEF
+#include "control/config/settings.def"
+#undef SETTING
+};
+
+const struct setting_table control_settings = {"HANDFAST_CONTROL", rows, sizeof(rows) / sizeof(rows[0]), renamed};
 
 bool config_id(struct settings *settings, struct setting_node *map, const char *key, struct spiffe_id *out)
 {
@@ -71,34 +52,30 @@ static void general_read(struct settings *settings, struct control_config *confi
 {
 	struct setting_node *root = settings_root(settings);
 	struct why why = {0};
-	static const char *const levels[] = {"error", "warning", "notice", "debug", NULL};
-	static const char *const formats[] = {"text", "json", NULL};
-	const char *domain = setting_text(settings, root, "trust_domain", "cluster.local");
+	const char *domain = setting_text(settings, root, "trust_domain");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_error_why(settings, root, "trust_domain", &why);
-	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir", "/var/lib/handfast-control"));
-	config->operator_socket =
-		mem_strdup(setting_text(settings, root, "operator_socket", "/run/handfast/control.sock"));
+	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir"));
+	config->operator_socket = mem_strdup(setting_text(settings, root, "operator_socket"));
 	socket_is_beside_state(settings, config);
 	struct setting_node *ears = setting_map(settings, root, "listen");
-	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port", 1, 65535, 15012);
-	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port", 1, 65535, 15014);
+	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port");
+	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port");
 	if (config->streams_port == config->metrics_port)
 		setting_error(settings, ears, "two different ports", "change streams_port or metrics_port", "the same");
 	struct setting_node *log = setting_map(settings, root, "log");
-	config->log_level = setting_keyword(settings, log, "level", levels, LOG_LEVEL_NOTICE);
-	config->log_json = setting_keyword(settings, log, "format", formats, 0) == 1;
+	config->log_level = setting_keyword(settings, log, "level");
+	config->log_json = setting_keyword(settings, log, "format") == 1;
 }
 
 static void identity_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "identity");
-	config->leaf_ttl_ms = setting_duration_ms(settings, map, "leaf_ttl", 2 * SECOND, 7 * DAY, HOUR);
-	config->intermediate_ttl_ms =
-		setting_duration_ms(settings, map, "intermediate_ttl", 60 * SECOND, YEAR, 7 * DAY);
-	config->root_ttl_ms = setting_duration_ms(settings, map, "root_ttl", HOUR, 30 * YEAR, YEAR);
-	config->attest_per_second = setting_number(settings, map, "attest_per_second", 1, 100000, 10);
-	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after", SECOND, 100 * YEAR, 30 * DAY);
+	config->leaf_ttl_ms = setting_duration_ms(settings, map, "leaf_ttl");
+	config->intermediate_ttl_ms = setting_duration_ms(settings, map, "intermediate_ttl");
+	config->root_ttl_ms = setting_duration_ms(settings, map, "root_ttl");
+	config->attest_per_second = setting_number(settings, map, "attest_per_second");
+	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after");
 	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
 		setting_error(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
 			"lengthen the longer ones", "others");
@@ -107,8 +84,8 @@ static void identity_read(struct settings *settings, struct control_config *conf
 static void limits_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "limits");
-	config->max_connections = setting_number(settings, map, "max_connections", 16, 1000000, 0);
-	config->max_handshakes = setting_number(settings, map, "max_handshakes", 8, 100000, 256);
+	config->max_connections = setting_number(settings, map, "max_connections");
+	config->max_handshakes = setting_number(settings, map, "max_handshakes");
 }
 
 enum err control_config_read(struct settings *settings, struct control_config **out)

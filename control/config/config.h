@@ -85,9 +85,10 @@ struct control_config {
 	struct settings_record *record; /* every value with its origin */
 };
 
-/* Scalar and plain-list keys that the environment and flags may give; NULL-terminated. */
-extern const char *const control_config_keys[];
-extern const struct setting_renamed control_config_renamed[];
+/* What a reload takes over together; RESTART is none of them. */
+enum control_reload_part { RELOAD_ANSWERS = 1, RELOAD_LEAF_TTL, RELOAD_LOG, NUM_CONTROL_RELOAD_PARTS };
+
+extern const struct setting_table control_settings; /* settings.def */
 
 /* Takes everything out of `settings`; errors stay there. On any error (settings_finish() != 0) returns ERR_CONFIG
  * and *out is untouched. */

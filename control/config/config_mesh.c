@@ -23,8 +23,8 @@ static void service_ports_read(struct settings *settings, struct setting_node *m
 	for (size_t i = 0; i < num; i++) {
 		struct setting_node *item = setting_item_map(settings, list, i);
 		struct config_service_port *port = &service->ports[service->num_ports++];
-		port->port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0);
-		port->target = (uint16_t)setting_number(settings, item, "target", 1, 65535, port->port);
+		port->port = (uint16_t)setting_number(settings, item, "port");
+		port->target = (uint16_t)setting_number_or(settings, item, "target", port->port);
 		if (item != NULL && port->port == 0)
 			setting_error(settings, item, "a port", "add 'port: 80'", "none");
 	}
@@ -99,8 +99,7 @@ void config_mesh_read(struct settings *settings, struct control_config *config)
 		setting_networks(settings, mesh, "plaintext_networks", &config->num_plaintext_networks);
 	config->require_mtls_networks =
 		setting_networks(settings, mesh, "require_mtls_networks", &config->num_require_mtls_networks);
-	config->claim_grace_ms = setting_duration_ms(
-		settings, mesh, "claim_grace", 1000, 365ull * 24 * 3600 * 1000, 24ull * 3600 * 1000);
+	config->claim_grace_ms = setting_duration_ms(settings, mesh, "claim_grace");
 	if (config->num_networks == 0)
 		setting_error(settings, mesh != NULL ? mesh : root, "mesh.networks: the networks that this mesh covers",
 			"list them, such as [192.0.2.0/24]", "none");

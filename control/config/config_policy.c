@@ -3,8 +3,6 @@
 #include "control/config/config_private.h"
 #include <stdio.h>
 
-static const char *const modes[] = {"off", "permissive", "strict", NULL};
-
 /* What the text must be for a rule to match anything: checked as the SPIFFE ID it stands for. */
 static enum err source_check(enum config_source_kind kind, const char *text, struct why *why)
 {
@@ -36,7 +34,7 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 	unsigned num = 0;
 	struct why why = {0};
 	for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
-		const char *text = setting_text(settings, map, names[kind], NULL);
+		const char *text = setting_text(settings, map, names[kind]);
 		if (text == NULL)
 			continue;
 		num++;
@@ -78,7 +76,7 @@ static void rule_ports_read(struct settings *settings, struct setting_node *map,
 	size_t num = setting_list(settings, map, "ports", &list);
 	rule->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*rule->ports));
 	for (size_t i = 0; i < num; i++) {
-		uint64_t port = setting_item_number(settings, list, i, "a port", 1, 65535);
+		uint64_t port = setting_item_number(settings, list, i);
 		if (port != 0)
 			rule->ports[rule->num_ports++] = (uint16_t)port;
 	}
@@ -86,11 +84,10 @@ static void rule_ports_read(struct settings *settings, struct setting_node *map,
 
 static void rule_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
 {
-	static const char *const actions[] = {"allow", "deny", NULL};
 	rule->name = mem_strdup(setting_required_text(settings, map, "name", "the rule's name, for logs"));
-	rule->deny = setting_keyword(settings, map, "action", actions, 0) == 1;
-	rule->dry_run = setting_bool(settings, map, "dry_run", false);
-	rule->unauthenticated = setting_bool(settings, map, "unauthenticated", false);
+	rule->deny = setting_keyword(settings, map, "action") == 1;
+	rule->dry_run = setting_bool(settings, map, "dry_run");
+	rule->unauthenticated = setting_bool(settings, map, "unauthenticated");
 	must_not_be_empty(settings, map, "sources");
 	must_not_be_empty(settings, map, "networks");
 	must_not_be_empty(settings, map, "ports");
@@ -110,8 +107,8 @@ static void port_modes_read(struct settings *settings, struct setting_node *map,
 	for (size_t i = 0; i < num; i++) {
 		struct setting_node *item = setting_item_map(settings, list, i);
 		struct config_port_mode mode = {
-			.port = (uint16_t)setting_number(settings, item, "port", 1, 65535, 0),
-			.mode = (enum port_mode)setting_keyword(settings, item, "mode", modes, PORT_MODE_PERMISSIVE),
+			.port = (uint16_t)setting_number(settings, item, "port"),
+			.mode = (enum port_mode)setting_keyword(settings, item, "mode"),
 		};
 		if (item != NULL && mode.port == 0)
 			setting_error(settings, item, "a port", "add 'port: 80'", "none");
@@ -123,8 +120,8 @@ static void workload_identity_read(
 	struct settings *settings, struct setting_node *map, struct config_workload *workload)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	const char *exact = setting_text(settings, map, "identity", NULL);
-	const char *prefix = setting_text(settings, map, "identity_prefix", NULL);
+	const char *exact = setting_text(settings, map, "identity");
+	const char *prefix = setting_text(settings, map, "identity_prefix");
 	workload->prefix = exact == NULL && prefix != NULL;
 	workload->identity = mem_strdup(exact != NULL ? exact : prefix != NULL ? prefix : "");
 	if ((exact == NULL) == (prefix == NULL)) {
@@ -141,8 +138,8 @@ static void workload_read(struct settings *settings, struct setting_node *map, s
 {
 	struct setting_node *list;
 	workload_identity_read(settings, map, workload);
-	workload->has_mode = setting_text(settings, map, "default_mode", NULL) != NULL;
-	workload->mode = (enum port_mode)setting_keyword(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	workload->has_mode = setting_text(settings, map, "default_mode") != NULL;
+	workload->mode = (enum port_mode)setting_keyword(settings, map, "default_mode");
 	port_modes_read(settings, map, workload);
 	size_t num = setting_list(settings, map, "rules", &list);
 	workload->rules = num == 0 ? NULL : mem_calloc(num, sizeof(*workload->rules));
@@ -156,8 +153,7 @@ static void workload_read(struct settings *settings, struct setting_node *map, s
 void config_policy_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *list, *map = setting_map(settings, settings_root(settings), "policy");
-	config->default_mode =
-		(enum port_mode)setting_keyword(settings, map, "default_mode", modes, PORT_MODE_PERMISSIVE);
+	config->default_mode = (enum port_mode)setting_keyword(settings, map, "default_mode");
 	size_t num = setting_list(settings, map, "workloads", &list);
 	config->workloads = num == 0 ? NULL : mem_calloc(num, sizeof(*config->workloads));
 	for (size_t i = 0; i < num; i++) {

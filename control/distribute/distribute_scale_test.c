@@ -242,7 +242,7 @@ static double cpu_ms(void)
 
 static struct control_config *config_make(void)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	struct control_config *config = NULL;
 	char yaml[1024];
 	int len = snprintf(yaml, sizeof(yaml), "mesh: {networks: ['2001:db8::/32']}\nservices:\n");

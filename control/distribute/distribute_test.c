@@ -41,7 +41,7 @@ struct world {
 static struct control_config *config_of(const char *networks)
 {
 	struct control_config *config = NULL;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	char yaml[128];
 	snprintf(yaml, sizeof(yaml), "mesh: {networks: [%s]}\n", networks);
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));

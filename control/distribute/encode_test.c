@@ -15,7 +15,7 @@
 static struct control_config *config_of(const char *yaml)
 {
 	struct control_config *config = NULL;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
 	return config;

@@ -61,7 +61,7 @@ static int set_up(void **state)
 	snprintf(world->folder, sizeof(world->folder), "/tmp/registry.XXXXXX");
 	assert_non_null(mkdtemp(world->folder));
 	snprintf(world->path, sizeof(world->path), "%s/store", world->folder);
-	struct settings *settings = settings_new("HANDFAST_CONTROL");
+	struct settings *settings = settings_new(&control_settings);
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	assert_int_equal(control_config_read(settings, &world->config), ERR_NONE);
 	settings_free(settings);
@@ -307,7 +307,7 @@ static void a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more
 				   "'2001:db8:2::1', ports: [{port: 80, target: 8080}], identity: "
 				   "spiffe://cluster.local/web}\n";
 	struct world *world = *state;
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	struct control_config *config = NULL;
 	char ip[32];
 	settings_read_text(settings, "test.yaml", span_of_str(wide));

@@ -103,7 +103,7 @@ static void on_token(void *arg, enum err err, struct span line, _unused_ struct 
 static void read_config(struct world *world)
 {
 	static const char yaml[] = "trust_domain: td\nmesh: {networks: [127.0.0.0/8]}\n";
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_CONTROL");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	settings_read_text(settings, "test", span_of_str(yaml));
 	assert_int_equal(control_config_read(settings, &world->config), ERR_NONE);
 }

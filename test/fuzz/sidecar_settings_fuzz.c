@@ -5,7 +5,7 @@
 /* Either settings, or at least one sentence that says what is wrong. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new("HANDFAST_SIDECAR");
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	settings_read_text(settings, "corpus.yaml", span_of(bytes, len));
 	enum err err = sidecar_config_read(settings, &config);

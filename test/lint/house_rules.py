@@ -229,7 +229,7 @@ MAY_USE = {
     "base/core": ("third_party/libev",),
     "base/net": CORE + ("third_party/cares",),
     "base/http": CORE + ("base/net", "third_party/http_parser"),
-    "base/cli": CORE + ("base/settings:setting_renamed", "third_party/jansson"),
+    "base/cli": CORE + ("base/settings:setting_table", "third_party/jansson"),
     "base/sandbox": CORE + ("third_party/seccomp",),
     "base/settings": CORE + ("base/net", "third_party/yaml"),
     "base/pb": CORE + ("third_party/protobuf_c",),
@@ -477,10 +477,10 @@ def paths_are_opened_at_few_doors():
 def what_users_set_and_see_is_documented():
     """Each settings key is in README and in its example; each metric that a document names is one."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for program, table in (("sidecar", "sidecar/config.c"), ("control", "control/config/config.c")):
+    for program, table in (("sidecar", "sidecar/settings.def"), ("control", "control/config/settings.def")):
         config = (ROOT / table).read_text(encoding="utf-8")
         example = (ROOT / f"docker/{program}.example.yaml").read_text(encoding="utf-8")
-        for key in re.findall(r'^\t"([a-z0-9_.]+)",$', config, re.M):
+        for key in re.findall(r'^SETTING\("([a-z0-9_.]+)"', config, re.M):
             last = key.split(".")[-1]
             if f"`{key}`" not in readme and f"`.{last}`" not in readme:
                 yield f"README.md: no row for the setting {key} of {table}"
