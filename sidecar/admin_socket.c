@@ -10,14 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 8, WORD_MAX = 32, CLIENT_MS = 2000, ASK_MS = 5000 };
+enum { CLIENTS_MAX = 8, KEYWORD_MAX = 32, CLIENT_MS = 2000, ANSWER_MS = 5000 };
 
 struct admin_client { /* one connection; fd -1: free */
 	struct admin_socket *admin;
 	int fd;
 	struct loop_io io;
 	struct loop_timer deadline;
-	char word[WORD_MAX];
+	char keyword[KEYWORD_MAX];
 	size_t len;
 };
 
@@ -43,30 +43,31 @@ static void deadline_passed(struct loop_timer *timer)
 	client_close(container_of(timer, struct admin_client, deadline));
 }
 
-static const char *answer_to(struct admin_socket *admin, struct span word)
+static const char *answer_to(struct admin_socket *admin, struct span keyword)
 {
-	static const char *const words[] = {
+	static const char *const keywords[] = {
 		[ADMIN_DRAIN] = "drain", [ADMIN_QUIT] = "quit", [ADMIN_RELEASE] = "release"};
-	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (span_eq(word, span_of_str(words[i])))
+	for (unsigned i = 0; i < sizeof(keywords) / sizeof(*keywords); i++)
+		if (span_eq(keyword, span_of_str(keywords[i])))
 			return admin->on_command(admin->arg, (enum admin_command)i);
-	return "unknown: drain, quit or release";
+	return "unknown command; expected drain, quit or release";
 }
 
 static void on_ready(struct loop_io *io, unsigned ready)
 {
 	struct admin_client *client = container_of(io, struct admin_client, io);
 	(void)ready;
-	ssize_t got = read(client->fd, client->word + client->len, sizeof(client->word) - client->len);
+	ssize_t got = read(client->fd, client->keyword + client->len, sizeof(client->keyword) - client->len);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	client->len += got > 0 ? (size_t)got : 0;
-	const char *end = memchr(client->word, '\n', client->len);
-	if (end == NULL && got > 0 && client->len < sizeof(client->word))
+	const char *end = memchr(client->keyword, '\n', client->len);
+	if (end == NULL && got > 0 && client->len < sizeof(client->keyword))
 		return;
 	if (end != NULL) {
-		const char *answer = answer_to(client->admin, span_of(client->word, (size_t)(end - client->word)));
-		/* A line fits a socket's empty buffer; who does not take it has only itself to blame. */
+		const char *answer =
+			answer_to(client->admin, span_of(client->keyword, (size_t)(end - client->keyword)));
+		/* The line fits into the empty buffer of a socket; a client that does not read it loses it. */
 		(void)!send(client->fd, answer, strlen(answer), MSG_NOSIGNAL);
 	}
 	client_close(client);
@@ -123,7 +124,7 @@ static enum err read_answer(int fd, char *out, size_t cap)
 {
 	size_t len = 0;
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
-	while (len + 1 < cap && poll(&readable, 1, ASK_MS) > 0) {
+	while (len + 1 < cap && poll(&readable, 1, ANSWER_MS) > 0) {
 		ssize_t got = read(fd, out + len, cap - 1 - len);
 		if (got <= 0)
 			break;
@@ -133,15 +134,16 @@ static enum err read_answer(int fd, char *out, size_t cap)
 	return len > 0 ? ERR_NONE : ERR_TIMEOUT;
 }
 
-enum err admin_socket_ask(const char *path, const char *word, char *out, size_t cap, struct why *why)
+enum err admin_socket_send(const char *path, const char *keyword, char *out, size_t cap, struct why *why)
 {
 	_cleanup_fd_ int fd = -1;
-	_cleanup_(mem_freep) char *line = mem_printf("%s\n", word);
+	_cleanup_(mem_freep) char *line = mem_printf("%s\n", keyword);
 	RETURN_IF_ERR(socket_connect_unix(path, &fd, why));
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
-		return why_set(why, ERR_IO, "a sidecar that listens", "is it running?", "%s: %m", path);
+		return why_set(why, ERR_IO, "a sidecar that listens on its admin socket",
+			"check that the sidecar is running", "cannot send to %s: %m", path);
 	enum err err = read_answer(fd, out, cap);
-	return err == ERR_NONE
-		       ? ERR_NONE
-		       : why_set(why, err, "an answer within 5 s", "look at the sidecar's log", "%s: none", path);
+	return err == ERR_NONE ? ERR_NONE
+			       : why_set(why, err, "an answer within 5 s", "inspect the sidecar's log",
+					 "the sidecar did not answer on %s", path);
 }

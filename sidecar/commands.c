@@ -57,8 +57,8 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 			if (body != NULL)
 				body[4 + strcspn(body + 4, "\n")] = '\0';
 			return command_line_fail(line,
-				why_set(&why, ERR_REFUSED, "a sidecar that is ready in time",
-					"see `handfast check` and `handfast why`", "%s",
+				why_set(&why, ERR_REFUSED, "a sidecar that is ready within the timeout",
+					"run `handfast check` and `handfast why`", "the sidecar is not ready: %s",
 					body != NULL ? body + 4 : "no answer at the metrics port"),
 				&why);
 		}
@@ -67,11 +67,11 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 	return command_line_answer(line, "ready");
 }
 
-enum cli_exit command_ask(const struct command_line *line, const struct sidecar_config *config)
+enum cli_exit command_send(const struct command_line *line, const struct sidecar_config *config)
 {
 	char answer[ANSWER_MAX];
 	struct why why = {0};
-	enum err err = admin_socket_ask(config->admin_socket, line->command->words, answer, sizeof(answer), &why);
+	enum err err = admin_socket_send(config->admin_socket, line->command->words, answer, sizeof(answer), &why);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err == ERR_DENIED ? err : ERR_UNAVAILABLE, &why);
 	answer[strcspn(answer, "\n")] = '\0';

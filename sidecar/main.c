@@ -25,7 +25,7 @@ static const struct cli_flag flags[] = {
 };
 static const struct cli_program program = {.name = "handfast-sidecar",
 	.about =
-		"Carries the workload's TCP connections through mutually authenticated tunnels.\n"
+		"Carries the TCP connections of a workload through mutually authenticated tunnels.\n"
 		"SIGTERM drains and ends when nothing is open, after drain_minimum at the earliest and drain_deadline\n"
 		"at the latest; a second one ends at once. SIGHUP reads the settings again.",
 	.commands = commands,
@@ -37,7 +37,7 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
 
-/* A line for each error is appended to *errors; NULL: there is one. */
+/* Appends one line per error to *errors; NULL: there are errors. */
 static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
 {
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
@@ -55,7 +55,7 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
 	enum err full = buf_append_str(errors, settings_errors(settings));
-	(void)full; /* the first ones are enough to begin with */
+	(void)full; /* only the first errors fit */
 	return NULL;
 }
 
@@ -101,9 +101,9 @@ static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_
 	return code;
 }
 
-static enum cli_exit ask(struct command_line *line, struct sidecar_config *config)
+static enum cli_exit send_command(struct command_line *line, struct sidecar_config *config)
 {
-	enum cli_exit code = command_ask(line, config);
+	enum cli_exit code = command_send(line, config);
 	sidecar_config_free(config);
 	return code;
 }
@@ -118,9 +118,9 @@ static enum cli_exit do_command(struct command_line *line, struct sidecar_config
 	return functions[line->command - commands](line, config);
 }
 
-/* From before the settings are read until sidecar_run() takes it: one that comes meanwhile neither ends us nor is lost.
- */
-static void hold_hangup(void)
+/* Blocks SIGHUP from before the settings are read until sidecar_run() handles it: a signal that arrives meanwhile
+ * neither ends the process nor is lost. */
+static void mask_hangup(void)
 {
 	sigset_t hangup;
 	sigemptyset(&hangup);
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
 	if (command_line_is(&line, "run"))
-		hold_hangup();
+		mask_hangup();
 	struct sidecar_config *config = read_config(&line, &line.errors);
 	bool is_wrong = buf_len(&line.errors) > 0;
 	if (config != NULL && (is_wrong || line.checks_only))
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
-	CHECK(config != NULL); /* else an error was reported */
+	CHECK(config != NULL); /* else an error was added to line.errors */
 	log_set_level((enum log_level)config->log_level);
 	log_set_json(config->log_json);
 	return (int)do_command(&line, config);

@@ -8,17 +8,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 4, DESCRIPTORS_KEPT = 256, CONNECTIONS_LEAST = 16, TUNNELS_LEAST = 16 };
+enum { WORKERS_MAX = 4, DESCRIPTORS_RESERVED = 256, CONNECTIONS_MIN = 16, TUNNELS_MIN = 16 };
 
 enum err process_harden(struct why *why)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return why_set(why, err_from_errno(errno), "a process that cannot be dumped",
-			"look for a seccomp profile that forbids prctl", "%m");
+		return why_set(why, err_from_errno(errno), "a process without core dumps and new privileges",
+			"check for a seccomp profile that forbids prctl", "prctl failed: %m");
 	struct rlimit none = {0};
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
-		return why_set(why, err_from_errno(errno), "no core files", "check the limits", "%m");
+		return why_set(why, err_from_errno(errno), "a core file limit of 0", "check the resource limits",
+			"setrlimit(RLIMIT_CORE) failed: %m");
 	return ERR_NONE;
 }
 
@@ -29,15 +30,15 @@ unsigned long process_descriptors(void)
 
 unsigned long process_tunnels(unsigned long descriptors)
 {
-	return descriptors / 8 < TUNNELS_LEAST ? TUNNELS_LEAST : descriptors / 8;
+	return descriptors / 8 < TUNNELS_MIN ? TUNNELS_MIN : descriptors / 8;
 }
 
 unsigned long process_connections(unsigned long descriptors)
 {
-	unsigned long kept = DESCRIPTORS_KEPT + process_tunnels(descriptors);
-	if (descriptors < kept + 2 * CONNECTIONS_LEAST)
-		return CONNECTIONS_LEAST;
-	return (descriptors - kept) / 2;
+	unsigned long reserved = DESCRIPTORS_RESERVED + process_tunnels(descriptors);
+	if (descriptors < reserved + 2 * CONNECTIONS_MIN)
+		return CONNECTIONS_MIN;
+	return (descriptors - reserved) / 2;
 }
 
 unsigned process_workers(void)
@@ -46,7 +47,7 @@ unsigned process_workers(void)
 	return processors < 1 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (unsigned)processors;
 }
 
-static bool is_here(const char *text, struct ip_addr *out)
+static bool is_local_address(const char *text, struct ip_addr *out)
 {
 	struct ip_addr ip;
 	bool is_local;
@@ -60,10 +61,10 @@ static bool is_here(const char *text, struct ip_addr *out)
 bool process_has_ipv6(void)
 {
 	struct ip_addr loopback;
-	return is_here("::1", &loopback);
+	return is_local_address("::1", &loopback);
 }
 
-unsigned process_conntrack_patience_s(void)
+unsigned process_conntrack_close_wait_s(void)
 {
 	_cleanup_(buf_done) struct buf file = BUF_INIT(16);
 	unsigned seconds = 0;
@@ -78,8 +79,8 @@ unsigned process_conntrack_patience_s(void)
 struct app_sources process_app_sources(void)
 {
 	struct app_sources sources = {0};
-	(void)is_here("169.254.15.6", &sources.v4);
-	if (!is_here("100::6", &sources.v6))
-		(void)is_here("::6", &sources.v6); /* what handfast-init 0.1.0 wrote */
+	(void)is_local_address("169.254.15.6", &sources.v4);
+	if (!is_local_address("100::6", &sources.v6))
+		(void)is_local_address("::6", &sources.v6); /* the address that handfast-init 0.1.0 added */
 	return sources;
 }

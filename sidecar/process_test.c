@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,7 +19,7 @@ static void w24_cannot_be_dumped(_unused_ void **state)
 	assert_int_equal(core.rlim_cur, 0);
 }
 
-/* Together they never need more than there are, and what is kept for the rest is 256. */
+/* Connections, tunnels and the reserve of 256 never need more descriptors than there are. */
 static void finding_l14_connections_and_tunnels_fit_the_descriptors(_unused_ void **state)
 {
 	assert_int_equal(process_tunnels(20000), 2500);
@@ -32,7 +32,7 @@ static void finding_l14_connections_and_tunnels_fit_the_descriptors(_unused_ voi
 		assert_true(2 * process_connections(descriptors) + process_tunnels(descriptors) + 256 <= descriptors);
 }
 
-static void takes_all_the_descriptors_it_may_have(_unused_ void **state)
+static void raises_the_descriptor_limit_to_the_hard_limit(_unused_ void **state)
 {
 	struct rlimit limit;
 	unsigned long got = process_descriptors();
@@ -51,7 +51,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(w24_cannot_be_dumped),
 		cmocka_unit_test(finding_l14_connections_and_tunnels_fit_the_descriptors),
-		cmocka_unit_test(takes_all_the_descriptors_it_may_have),
+		cmocka_unit_test(raises_the_descriptor_limit_to_the_hard_limit),
 		cmocka_unit_test(has_one_to_four_workers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,53 +29,53 @@ static struct own_ports own_ports_of(const struct sidecar_config *config)
 	return own;
 }
 
-/* Rounded up: 0 stays 0, and a limit never becomes none. */
-static size_t part_of_a_worker(const struct sidecar *sidecar, uint64_t all)
+/* Rounded up: 0 stays 0, and a limit does not become 0, which would mean none. */
+static size_t per_worker(const struct sidecar *sidecar, uint64_t all)
 {
 	return (all + sidecar->num_wanted - 1) / sidecar->num_wanted;
 }
 
-static uint64_t tunnels_at_most(const struct sidecar *sidecar)
+static uint64_t max_tunnels(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_tunnels, carried = process_tunnels(process_descriptors());
-	return wanted == 0 || wanted > carried ? carried : wanted;
+	uint64_t wanted = sidecar->config->max_tunnels, possible = process_tunnels(process_descriptors());
+	return wanted == 0 || wanted > possible ? possible : wanted;
 }
 
-/* More than the descriptors carry would end with accept() failing for all, probes included. */
-static uint64_t connections_at_most(const struct sidecar *sidecar)
+/* More connections than descriptors allow would make accept() fail for all clients, probes included. */
+static uint64_t max_connections(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_connections, carried = process_connections(process_descriptors());
-	return wanted == 0 || wanted > carried ? carried : wanted;
+	uint64_t wanted = sidecar->config->max_connections, possible = process_connections(process_descriptors());
+	return wanted == 0 || wanted > possible ? possible : wanted;
 }
 
 static void warn_of_limits(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_connections, taken = connections_at_most(sidecar);
-	if (wanted > taken)
+	uint64_t wanted = sidecar->config->max_connections, used = max_connections(sidecar);
+	if (wanted > used)
 		log_warning(COMPONENT,
-			"limits.max_connections is %llu, but the descriptor limit of %lu carries %llu connections: "
-			"%llu are taken (raise RLIMIT_NOFILE, for instance LimitNOFILE= or ulimit -n)",
-			(unsigned long long)wanted, process_descriptors(), (unsigned long long)taken,
-			(unsigned long long)taken);
+			"limits.max_connections is %llu, but the descriptor limit of %lu allows %llu connections: the "
+			"sidecar accepts %llu (raise RLIMIT_NOFILE, for instance with LimitNOFILE= or ulimit -n)",
+			(unsigned long long)wanted, process_descriptors(), (unsigned long long)used,
+			(unsigned long long)used);
 }
 
 static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
 {
 	return (struct conn_limits){
-		.max = part_of_a_worker(sidecar, connections_at_most(sidecar)),
-		.per_source = part_of_a_worker(sidecar, sidecar->config->max_per_source),
-		.per_identity = part_of_a_worker(sidecar, sidecar->config->max_per_identity),
+		.max = per_worker(sidecar, max_connections(sidecar)),
+		.per_source = per_worker(sidecar, sidecar->config->max_per_source),
+		.per_identity = per_worker(sidecar, sidecar->config->max_per_identity),
 	};
 }
 
 size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key)
 {
 	const struct sidecar_config *config = sidecar->config;
-	size_t connections = connections_at_most(sidecar);
+	size_t connections = max_connections(sidecar);
 	if (strcmp(key, "limits.max_connections") == 0)
 		return connections;
 	if (strcmp(key, "limits.max_tunnels") == 0)
-		return tunnels_at_most(sidecar);
+		return max_tunnels(sidecar);
 	if (strcmp(key, "limits.per_source") == 0)
 		return config->max_per_source != 0 ? config->max_per_source : (connections + 3) / 4;
 	if (strcmp(key, "limits.per_identity") == 0)
@@ -98,7 +98,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 			.connect = config->connect_ms,
 			.idle = config->idle_ms,
 			.plaintext_idle = config->plaintext_idle_ms},
-		.limits = {.max_tunnels = (uint32_t)part_of_a_worker(sidecar, tunnels_at_most(sidecar)),
+		.limits = {.max_tunnels = (uint32_t)per_worker(sidecar, max_tunnels(sidecar)),
 			.connect_timeout_ms = (uint32_t)config->connect_ms,
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
 		.client_context = sidecar->client_context,
@@ -136,6 +136,7 @@ static enum err workers_make(struct sidecar *sidecar, struct why *why)
 
 static void workers_start(struct sidecar *sidecar)
 {
+	CHECK(sidecar->num_workers == sidecar->num_wanted);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_siblings(sidecar->workers[i], sidecar->workers, sidecar->num_workers);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
@@ -150,7 +151,7 @@ static void workers_free(struct sidecar *sidecar)
 		worker_free(sidecar->workers[i]);
 }
 
-/* --- the operator's doors --- */
+/* --- admin interfaces --- */
 
 static const char *on_command(void *arg, enum admin_command command)
 {
@@ -164,7 +165,7 @@ static const char *on_command(void *arg, enum admin_command command)
 		return "ending\n";
 	case ADMIN_RELEASE:
 		identity_client_release_address(sidecar->identity);
-		return "asked the control plane to release our addresses\n";
+		return "releasing the address claims\n";
 	}
 	return "\n";
 }
@@ -177,14 +178,15 @@ static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
 	struct admin_pages pages = sidecar_pages(sidecar);
 	struct why socket_why = {0};
 	RETURN_IF_ERR(admin_new(sidecar->loop, &options, &pages, &sidecar->admin, why));
-	/* Without it there is still SIGTERM: an image without /run must not keep the workload from its traffic. */
+	/* Not fatal: SIGTERM still drains, and an image without /run must not stop the workload's traffic. */
 	if (admin_socket_new(sidecar->loop, config->admin_socket, on_command, sidecar, &sidecar->admin_socket,
 		    &socket_why) != ERR_NONE)
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "no admin socket: drain and quit only by signal", &socket_why);
+		log_why(LOG_LEVEL_WARNING, COMPONENT,
+			"cannot open the admin socket: drain and quit work by signal only", &socket_why);
 	return ERR_NONE;
 }
 
-/* --- birth and end --- */
+/* --- create, run, free --- */
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar)
 {
@@ -212,31 +214,30 @@ static void warn_of_sources(void)
 {
 	struct app_sources sources = process_app_sources();
 	if (sources.v4.family == 0)
-		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections will reach the workload from "
-				       "another local address (`handfast-init up` adds it)");
+		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections reach the workload from another "
+				       "local address (`handfast-init up` adds it)");
 	if (sources.v6.family == 0 && process_has_ipv6())
 		log_warning(COMPONENT,
-			"100::6 is not on lo: inbound connections over IPv6 will reach the workload from "
-			"another local address (`handfast-init up` adds it)");
+			"100::6 is not on lo: inbound connections over IPv6 reach the workload from another local "
+			"address (`handfast-init up` adds it)");
 }
 
-static void warn_of_patience(const struct socket_keepalive *keepalive)
+static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 {
-	unsigned patience_s = process_conntrack_patience_s();
-	if (patience_s != 0 && patience_s <= keepalive->idle_s)
+	unsigned timeout_s = process_conntrack_close_wait_s();
+	if (timeout_s != 0 && timeout_s <= keepalive->idle_s)
 		log_warning(COMPONENT,
-			"connection tracking forgets half-closed connections after %u s, before keepalive.idle (%u s): "
-			"late "
-			"bytes of theirs will be lost; lower keepalive.idle or raise "
+			"connection tracking removes half-closed connections after %u s, before keepalive.idle (%u s): "
+			"bytes that they send later are lost; lower keepalive.idle or raise "
 			"net.netfilter.nf_conntrack_tcp_timeout_close_wait",
-			patience_s, keepalive->idle_s);
+			timeout_s, keepalive->idle_s);
 }
 
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
 	shared_make(sidecar);
 	RETURN_IF_ERR(workers_make(sidecar, why));
-	RETURN_IF_ERR(sidecar_learn_new(sidecar, why));
+	RETURN_IF_ERR(sidecar_clients_new(sidecar, why));
 	return interfaces_open(sidecar, why);
 }
 
@@ -246,6 +247,7 @@ enum err sidecar_new(
 	struct sidecar *sidecar = mem_new(struct sidecar);
 	sidecar->options = *options;
 	sidecar->config = config;
+	CHECK(config->record != NULL);
 	sidecar->in_force = TAKE_PTR(config->record);
 	enum err err = parts_make(sidecar, why);
 	if (err != ERR_NONE) {
@@ -253,20 +255,20 @@ enum err sidecar_new(
 		return err;
 	}
 	warn_of_sources();
-	warn_of_patience(&config->keepalive);
+	warn_of_conntrack(&config->keepalive);
 	warn_of_limits(sidecar);
 	*out = sidecar;
 	return ERR_NONE;
 }
 
-/* Listeners and state are open: what comes from here on are bytes of others. */
+/* After the listeners and the state folder are open, before the first byte from the network is read. */
 static void confine(void)
 {
 	struct why why = {0};
 	if (!sandbox_is_built_in())
-		log_notice(COMPONENT, "a build with a sanitizer: no filter of system calls");
+		log_notice(COMPONENT, "built with a sanitizer: no system call filter");
 	else if (sandbox_enter(SANDBOX_SIDECAR, &why) != ERR_NONE)
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a filter of system calls", &why);
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a system call filter", &why);
 }
 
 void sidecar_run(struct sidecar *sidecar)
@@ -290,7 +292,7 @@ void sidecar_free(struct sidecar *sidecar)
 	if (sidecar->admin != NULL)
 		admin_free(sidecar->admin);
 	workers_free(sidecar);
-	sidecar_learn_free(sidecar);
+	sidecar_clients_free(sidecar);
 	flow_control_memory_free(sidecar->budget);
 	tls_context_free(sidecar->client_context);
 	tls_context_free(sidecar->server_context);

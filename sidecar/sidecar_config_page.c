@@ -78,7 +78,7 @@ json_t *sidecar_config_page(const struct sidecar *sidecar)
 	json_t *root = json_object();
 	json_object_set_new(root, "release", page_text(sidecar->options.release));
 	json_object_set_new(root, "settings", settings_json(sidecar));
-	json_object_set_new(root, "inbound_minimum", policy_json(sidecar->floor));
+	json_object_set_new(root, "inbound_minimum", policy_json(sidecar->minimum));
 	json_object_set_new(root, "policy", policy_json(sidecar->policy));
 	json_object_set_new(root, "subscriptions",
 		json_integer((json_int_t)discovery_client_num_subscriptions(sidecar->discovery)));

@@ -1,13 +1,14 @@
+#include "base/core/check.h"
 #include "sidecar/sidecar_private.h"
 
 #include "base/core/log.h"
 #include <signal.h>
 
-/* How often the connections are counted while the process is ending. Two counts of none in a row are the end, so that a
- * connection on its way between the kernel and a worker is not forgotten. */
-enum { LOOK_MS = 250, QUIET_LOOKS = 2 };
+/* How often the connections are counted while the process is ending. It ends after two polls in a row without a
+ * connection, so that a connection between the kernel and a worker is not missed. */
+enum { POLL_MS = 250, QUIET_POLLS = 2 };
 
-static void look(struct loop_timer *timer);
+static void poll_totals(struct loop_timer *timer);
 
 static bool has_served_the_minimum(const struct sidecar *sidecar)
 {
@@ -17,27 +18,29 @@ static bool has_served_the_minimum(const struct sidecar *sidecar)
 static void on_totals(void *arg, const struct worker_totals *totals)
 {
 	struct sidecar *sidecar = arg;
-	sidecar->is_asking_totals = false;
+	CHECK(sidecar->is_ending && sidecar->is_gathering_totals);
+	sidecar->is_gathering_totals = false;
 	sidecar->num_quiet_polls = totals->num_connections == 0 ? sidecar->num_quiet_polls + 1 : 0;
-	if (sidecar->num_quiet_polls < QUIET_LOOKS || !has_served_the_minimum(sidecar)) {
-		loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
+	if (sidecar->num_quiet_polls < QUIET_POLLS || !has_served_the_minimum(sidecar)) {
+		loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
 		return;
 	}
 	log_notice("sidecar", "no connection is open; ending");
 	loop_stop(sidecar->loop);
 }
 
-static void look(struct loop_timer *timer)
+static void poll_totals(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_timer);
-	sidecar->is_asking_totals = true;
+	CHECK(!sidecar->is_gathering_totals);
+	sidecar->is_gathering_totals = true;
 	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_totals, sidecar);
 }
 
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_deadline);
-	log_warning("sidecar", "the drain deadline has passed; what is left is cut");
+	log_warning("sidecar", "the drain timeout has expired; closing the open connections");
 	loop_stop(sidecar->loop);
 }
 
@@ -46,19 +49,19 @@ void sidecar_drain(struct sidecar *sidecar)
 	if (sidecar->is_draining)
 		return;
 	sidecar->is_draining = true;
-	log_notice("sidecar", "draining: not ready, and both directions are served on");
-	identity_client_drain(sidecar->identity); /* first: callers are to go elsewhere before anything ends here */
+	log_notice("sidecar", "draining: not ready; both directions are still served");
+	identity_client_drain(sidecar->identity); /* first: callers must use other endpoints before connections end */
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_drain(sidecar->workers[i]);
 }
 
-/* The workload may have got its SIGTERM in the same moment and still have calls to make: at first, having nothing open
- * proves nothing. */
+/* The workload may have received SIGTERM at the same time and may still open connections: having none open does not end
+ * the process before the drain minimum. */
 static void end(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
 	if (sidecar->is_ending) {
-		log_warning("sidecar", "a second signal; what is left is cut");
+		log_warning("sidecar", "received a second signal; closing the open connections");
 		loop_stop(sidecar->loop);
 		return;
 	}
@@ -67,7 +70,7 @@ static void end(struct sidecar *sidecar)
 	sidecar->ending_since_ms = loop_now_ms(sidecar->loop);
 	log_notice("sidecar", "ending when no connection is open, after %.1f s at the earliest, %.1f s at the latest",
 		(double)config->drain_minimum_ms / 1000, (double)config->drain_ms / 1000);
-	loop_timer_start(sidecar->loop, &sidecar->drain_timer, LOOK_MS, look);
+	loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
 	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, config->drain_ms, deadline_passed);
 }
 
@@ -86,8 +89,8 @@ static void on_hup(struct loop_signal *signal)
 	sidecar_reload(container_of(signal, struct sidecar, on_hup));
 }
 
-/* main() holds SIGHUP back while we start, and here while we end: it would end us otherwise. */
-static void hold_hangup(int how)
+/* SIGHUP is blocked while the process starts (by main()) and ends (here): its default action would end the process. */
+static void mask_hangup(int how)
 {
 	sigset_t hangup;
 	sigemptyset(&hangup);
@@ -100,12 +103,12 @@ void sidecar_signals_start(struct sidecar *sidecar)
 	loop_signal_start(sidecar->loop, &sidecar->on_term, SIGTERM, on_term);
 	loop_signal_start(sidecar->loop, &sidecar->on_int, SIGINT, on_int);
 	loop_signal_start(sidecar->loop, &sidecar->on_hup, SIGHUP, on_hup);
-	hold_hangup(SIG_UNBLOCK);
+	mask_hangup(SIG_UNBLOCK);
 }
 
 void sidecar_signals_stop(struct sidecar *sidecar)
 {
-	hold_hangup(SIG_BLOCK);
+	mask_hangup(SIG_BLOCK);
 	loop_signal_stop(&sidecar->on_term);
 	loop_signal_stop(&sidecar->on_int);
 	loop_signal_stop(&sidecar->on_hup);

@@ -6,7 +6,7 @@
 
 enum { CONDITIONS_MAX = 12, GAUGES_MS = 1000 };
 
-/* --- conditions: what is ready, what is degraded --- */
+/* --- conditions: what makes the sidecar not ready or degraded --- */
 
 struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
@@ -20,29 +20,29 @@ static void add(struct conditions *to, const char *name, enum page_level level, 
 	to->list[to->num++] = (struct page_condition){name, level, detail, fix};
 }
 
-/* A stranger can fill no more than the share of plaintext, which is no reason to take the workload out of service; what
- * stands in the way of the others is. */
-static void judge_room(const struct sidecar *sidecar, struct conditions *out)
+/* Plaintext sources can fill no more than the share of plaintext, which does not make the sidecar fail its readiness;
+ * no room for the other kinds does. */
+static void add_room(const struct sidecar *sidecar, struct conditions *out)
 {
-	static const char look[] = "look at /connections; raise limits.max_connections and the descriptor limit";
+	static const char fix[] = "inspect /connections; raise limits.max_connections and the descriptor limit";
 	if (sidecar->num_full[CONN_OUTBOUND] > 0)
-		add(out, "no room for outbound connections", PAGE_FAILED, NULL, look);
+		add(out, "no room for outbound connections", PAGE_FAILED, NULL, fix);
 	if (sidecar->num_full[CONN_INBOUND] > 0)
-		add(out, "no room for connections of the mesh", PAGE_FAILED, NULL, look);
+		add(out, "no room for inbound streams", PAGE_FAILED, NULL, fix);
 	if (sidecar->num_full[CONN_INBOUND_PLAIN] > 0)
-		add(out, "no room for connections in plaintext", PAGE_DEGRADED, NULL,
-			"look at /connections for sources with many; make the ports strict");
+		add(out, "no room for plaintext connections", PAGE_DEGRADED, NULL,
+			"find the sources with most connections on /connections; make the ports strict");
 }
 
-/* Why there is no policy: discovery's own reason, if it has one. */
+/* The reason why no policy has arrived: the last failure of discovery, if there is one. */
 static const char *discovery_failure(const struct sidecar *sidecar, const char *otherwise, char text[700])
 {
 	const struct why *why = discovery_client_last_failure(sidecar->discovery);
 	return why->err == ERR_NONE ? otherwise : why_format(why, text, 700);
 }
 
-/* The control plane's absence alone fails nothing: its outage must not take the workloads down. */
-static void judge(const struct sidecar *sidecar, struct conditions *out)
+/* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads. */
+static void collect_conditions(const struct sidecar *sidecar, struct conditions *out)
 {
 	struct identity_status status;
 	identity_client_status(sidecar->identity, &status);
@@ -54,16 +54,16 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
 	if (!status.is_valid)
 		add(out, status.credentials == NULL ? "no identity yet" : "the identity has expired", PAGE_FAILED,
-			failure, "each failure of the last time: handfast why");
+			failure, "list the recent failures: handfast why");
 	else if (!status.is_connected)
-		add(out, "control plane away", PAGE_DEGRADED, failure,
-			"see the detail; each failure of the last time: handfast why");
+		add(out, "control plane unreachable", PAGE_DEGRADED, failure,
+			"see the detail, and list the recent failures: handfast why");
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, discovery_failure(sidecar, failure, out->no_policy),
-			"connections are parked until it comes");
-	judge_room(sidecar, out);
+			"connections are parked until the policy arrives: list the recent failures: handfast why");
+	add_room(sidecar, out);
 	if (sidecar->root_detail[0] != '\0')
-		add(out, "the mesh's root ends soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
+		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
 			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
@@ -72,16 +72,16 @@ static void judge(const struct sidecar *sidecar, struct conditions *out)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
 		if (status.claims[i].why.err != ERR_NONE)
-			add(out, "address not ours", PAGE_DEGRADED,
+			add(out, "address claim refused", PAGE_DEGRADED,
 				why_format(&status.claims[i].why, out->refused[i], sizeof(out->refused[i])),
-				"the claim is made again by itself");
+				"the sidecar repeats the claim");
 }
 
 static void on_check(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct conditions conditions;
-	judge(sidecar, &conditions);
+	collect_conditions(sidecar, &conditions);
 	admin_answer_json(request, 200, page_check(conditions.list, conditions.num, sidecar->port_use));
 }
 
@@ -93,27 +93,27 @@ static const char *first_failed(const struct conditions *conditions)
 	return "not ready";
 }
 
-/* The first line says it; what follows explains, and names what is degraded although it is ready. */
+/* The first line is the result; further lines name the conditions, also those that leave the sidecar ready. */
 static void on_ready(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct conditions conditions;
-	judge(sidecar, &conditions);
-	bool is_fine = page_is_ready(conditions.list, conditions.num);
+	collect_conditions(sidecar, &conditions);
+	bool is_ready = page_is_ready(conditions.list, conditions.num);
 	_cleanup_(buf_done) struct buf text = BUF_INIT(4096);
-	enum err full = buf_append_str(&text, is_fine ? "ready" : first_failed(&conditions));
+	enum err full = buf_append_str(&text, is_ready ? "ready" : first_failed(&conditions));
 	for (size_t i = 0; i < conditions.num && full == ERR_NONE; i++) {
 		const struct page_condition *one = &conditions.list[i];
 		if (one->detail != NULL || one->level == PAGE_DEGRADED)
 			full = buf_printf(&text, "\n%s: %s%s%s", one->level == PAGE_FAILED ? "failed" : "degraded",
 				one->name, one->detail == NULL ? "" : ": ", one->detail == NULL ? "" : one->detail);
 	}
-	admin_answer_probe(request, is_fine, buf_cstr(&text));
+	admin_answer_probe(request, is_ready, buf_cstr(&text));
 }
 
 /* --- the other pages --- */
 
-/* Where the mesh knows us, as it told: one a family. */
+/* The address claims of this sidecar as the control plane answered them: one per family. */
 static json_t *claims_json(const struct identity_status *status)
 {
 	json_t *list = json_array();
@@ -154,7 +154,7 @@ static void on_tunnels(void *arg, struct http_request *request)
 	worker_page_tunnels(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
 }
 
-/* What is only looked up when it is asked for. */
+/* Metrics that are read only when /metrics is requested. */
 static void set_on_scrape(struct sidecar *sidecar)
 {
 	struct metric_shard *shard = sidecar_shard(sidecar);
@@ -196,7 +196,7 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 	};
 }
 
-/* --- gauges, once a second --- */
+/* --- gauges, once per second --- */
 
 static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 {
@@ -204,6 +204,7 @@ static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	metric_set(shard, METRIC_IDENTITY_OLDEST, totals->oldest_identity_s);
 	uint64_t num_displaced = admin_num_displaced(sidecar->admin);
+	CHECK(num_displaced >= sidecar->num_displaced && totals->num_refused >= sidecar->num_refused);
 	metric_add(shard, METRIC_LIMIT_PAGES, (int64_t)(num_displaced - sidecar->num_displaced));
 	sidecar->num_displaced = num_displaced;
 	metric_add(shard, METRIC_LISTENER_REFUSED, (int64_t)(totals->num_refused - sidecar->num_refused));

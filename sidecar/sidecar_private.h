@@ -1,6 +1,7 @@
-/* The parts of the root: sidecar.c makes and introduces, sidecar_learn.c carries what is learnt to the workers,
- * sidecar_drain.c ends in order, sidecar_reload.c reads the settings again, sidecar_pages.c answers the operator. For
- * this folder's sidecar_*.c alone. */
+/* The composition root's struct, shared by its files: sidecar.c creates and connects all parts, sidecar_clients.c
+ * passes credentials, time, policy, networks and answers to the workers, sidecar_drain.c drains and ends,
+ * sidecar_reload.c reloads the settings, sidecar_pages.c answers the admin pages. Only sidecar_*.c of this folder
+ * include this header. */
 #pragma once
 
 #include "base/core/process_facts.h"
@@ -17,7 +18,7 @@
 #define WORKERS_MAX 64
 
 struct sidecar;
-struct worker_place { /* what a worker's callbacks get */
+struct worker_place { /* the argument of a worker's callbacks */
 	struct sidecar *sidecar;
 	struct observe observe;
 };
@@ -29,16 +30,16 @@ struct sidecar_family {
 	bool is_left_out; /* mesh.networks and mesh.plaintext_networks say nothing about it */
 	bool is_outside;  /* and this host has an address of it */
 	struct ip_addr own;
-	char name[32], detail[256]; /* of the condition, while it is outside */
+	char name[32], detail[256]; /* of the condition, while is_outside */
 };
 
 struct sidecar {
 	struct sidecar_options options;
 	struct sidecar_config *config;
-	struct settings_record *in_force; /* what config says, with its origin */
+	struct settings_record *in_force; /* the values of config, each with its origin */
 	struct loop *loop;
 
-	/* What the workers share. */
+	/* Shared by the workers. */
 	struct tls_context *client_context, *server_context;
 	struct flow_control_memory *budget;
 	struct metrics *metrics;
@@ -48,48 +49,49 @@ struct sidecar {
 	struct port_use *port_use;
 	struct worker_place places[WORKERS_MAX];
 	struct worker *workers[WORKERS_MAX];
-	unsigned num_workers, num_wanted; /* the main thread's counters are the shard after theirs */
+	unsigned num_workers, num_wanted; /* the main thread's metrics are the shard after those of the workers */
 
-	/* What is learnt, and from whom. */
+	/* The clients of the control plane, and what they received. */
 	struct state_folder *state;
 	struct identity_client *identity;
 	struct discovery_client *discovery;
-	struct policy *floor, *sent_policy, *policy; /* own settings; as the control plane sent it; both, in use */
+	struct policy *minimum, *sent_policy,
+		*policy; /* from the settings; as the control plane sent it; both combined, in use */
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	bool has_credentials, is_discovery_live;
-	char root_detail[80]; /* when the mesh's root ends; empty: not soon */
+	char root_detail[80]; /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
 
 	struct admin *admin;
 	struct admin_socket *admin_socket;
 	struct loop_signal on_term, on_int, on_hup;
 	struct loop_timer gauges, drain_timer, drain_deadline;
-	uint64_t num_refused;              /* by the listeners, as counted so far */
-	uint64_t num_displaced;            /* from the pages, as counted so far */
-	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last look */
-	bool is_draining;                  /* not ready, GOAWAY; serves on */
-	bool is_ending;                    /* a signal came: ends by itself */
-	bool is_asking_totals;
+	uint64_t num_refused;              /* by the listeners, as counted in the metric */
+	uint64_t num_displaced;            /* from the admin pages, as counted in the metric */
+	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last poll */
+	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
+	bool is_ending;                    /* after a signal: ends when no connection is open */
+	bool is_gathering_totals;
 	uint64_t ending_since_ms;
 	unsigned num_quiet_polls;
 };
 
-struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* the main thread's */
+struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* of the main thread */
 
 /* sidecar_root.c */
 void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
-/* sidecar_learn.c */
-enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
-void sidecar_learn_free(struct sidecar *sidecar);
+/* sidecar_clients.c */
+enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
+void sidecar_clients_free(struct sidecar *sidecar);
 void sidecar_subscribe(void *arg, const struct addr *destination); /* on a worker's thread */
-void sidecar_minimum_changed(struct sidecar *sidecar);             /* config has a new one */
+void sidecar_minimum_changed(struct sidecar *sidecar);             /* config has new minimum modes */
 
 /* sidecar_families.c */
-void sidecar_families_learn(struct sidecar *sidecar, const struct mesh_networks *networks);
-void sidecar_families_poll(struct sidecar *sidecar); /* again: addresses come and go */
+void sidecar_families_update(struct sidecar *sidecar, const struct mesh_networks *networks);
+void sidecar_families_poll(struct sidecar *sidecar); /* repeatedly: addresses are added and removed */
 
 /* sidecar_drain.c */
 void sidecar_signals_start(struct sidecar *sidecar);
@@ -100,7 +102,8 @@ void sidecar_drain(struct sidecar *sidecar);
 void sidecar_reload(struct sidecar *sidecar);
 
 /* sidecar.c */
-/* Of all workers together: what holds for a setting of limits.* that has no fixed default; 0: another setting. */
+/* The limit in force, of all workers together, for a setting of limits.* without a fixed default; 0: another setting.
+ */
 size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key);
 
 /* sidecar_config_page.c */

@@ -1,4 +1,4 @@
-/* The end of the mesh's root, which ends every identity: said a month before, once per day. */
+/* Reports the expiry of the mesh root, with which every identity expires: from 30 days before, once per day. */
 #include "base/core/log.h"
 #include "sidecar/sidecar_private.h"
 #include <stdio.h>
@@ -29,11 +29,11 @@ void sidecar_root_poll(struct sidecar *sidecar)
 		return;
 	if (gmtime_r(&end, &utc) != NULL)
 		(void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	(void)snprintf(sidecar->root_detail, sizeof sidecar->root_detail, "it ends %s, in %lld days", date,
+	(void)snprintf(sidecar->root_detail, sizeof sidecar->root_detail, "it expires at %s, in %lld days", date,
 		(long long)((end_s - now_s) / DAY_S));
 	if (loop_now_ms(sidecar->loop) < sidecar->next_root_warning_ms)
 		return;
 	sidecar->next_root_warning_ms = loop_now_ms(sidecar->loop) + DAY_S * 1000ULL;
-	log_warning("identity", "the mesh's root ends soon, and with it every identity: %s; %s", sidecar->root_detail,
+	log_warning("identity", "the mesh root expires soon, and with it every identity: %s; %s", sidecar->root_detail,
 		SIDECAR_ROOT_FIX);
 }

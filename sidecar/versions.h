@@ -1,6 +1,6 @@
-/* Every library that is linked into this release. */
+/* The libraries that are linked into this release. */
 #pragma once
 
 #include "base/core/buf.h"
 
-void versions_put(struct buf *out); /* a line "NAME VERSION" each */
+void versions_put(struct buf *out); /* one line "NAME VERSION" per library */

@@ -59,7 +59,7 @@ static struct conn_next next_for(struct conn *conn, enum destination_fault fault
 			"connect to an address of the workload",
 			"the destination %s is not an address of this workload", text);
 		return conn_close_for(CLOSE_NOT_LOCAL);
-	case DESTINATION_NOT_JUDGED:
+	case DESTINATION_NOT_CHECKED:
 		why_set(conn_why(conn), ERR_FD_EXHAUSTED, "a free file descriptor for the query to the kernel",
 			"raise the limit of open files (LimitNOFILE=, ulimit -Hn)",
 			"the sidecar cannot check whether %s is a local address", text);

@@ -1,5 +1,6 @@
 #include "sidecar/discovery/discovery_client.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "sidecar/discovery/messages.h"
@@ -7,14 +8,14 @@
 #include <stdio.h>
 
 enum {
-	STREAM_AGAIN_MS = 500, /* after a stream ended on a connection that is still up */
+	STREAM_AGAIN_MS = 500, /* after a stream ended on a connection that is still open */
 	MESSAGE_MAX = 256 * 1024,
 };
 static const char path[] = "/handfast.v1.Discovery/Stream";
 
 struct discovery_client {
 	struct discovery_options options;
-	struct subscription_set *wanted;
+	struct subscription_set *subscriptions;
 	struct rpc_client *connection;
 	struct rpc_call *call; /* NULL: no stream */
 	struct loop_timer again;
@@ -29,17 +30,19 @@ static void live_set(struct discovery_client *client, bool is_live)
 {
 	if (client->is_live == is_live)
 		return;
+	CHECK(!is_live || client->call != NULL);
 	client->is_live = is_live;
 	if (client->options.on_live != NULL)
 		client->options.on_live(client->options.arg, is_live);
 }
 
-static void say(struct discovery_client *client, const struct buf *message)
+static void send_message(struct discovery_client *client, const struct buf *message)
 {
 	if (client->call == NULL || rpc_call_send(client->call, buf_span(message)) == ERR_NONE)
 		return;
-	/* The queue is full of what the server does not read: begin anew, with everything that is wanted. */
-	why_set(&client->failure, ERR_LIMIT, "a control plane that reads", "see its load", "a full queue");
+	/* The server does not read and the queue is full: open a new stream and subscribe to everything again. */
+	why_set(&client->failure, ERR_LIMIT, "a control plane that reads the stream",
+		"check the load of the control plane", "the send queue of the discovery stream is full");
 	rpc_call_cancel(TAKE_PTR(client->call));
 	live_set(client, false);
 	loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
@@ -49,20 +52,21 @@ static void acknowledge(struct discovery_client *client, uint64_t version, const
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
 	if (discovery_ack_encode(version, refused_reason, &message) == ERR_NONE)
-		say(client, &message);
+		send_message(client, &message);
 }
 
-static void subscribe(struct discovery_client *client, const struct addr *destinations, size_t num, bool unsubscribe)
+static void send_subscribe(
+	struct discovery_client *client, const struct addr *destinations, size_t num, bool unsubscribe)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
 	if (num > 0 && discovery_subscribe_encode(destinations, num, unsubscribe, &message) == ERR_NONE)
-		say(client, &message);
+		send_message(client, &message);
 }
 
-static void mesh_take(struct discovery_client *client, struct discovery_down *down)
+static void mesh_receive(struct discovery_client *client, struct discovery_down *down)
 {
 	if (down->version <= client->mesh_version) {
-		acknowledge(client, down->version, "a version that is not newer");
+		acknowledge(client, down->version, "the version is not newer than the one in use");
 		return;
 	}
 	client->mesh_version = down->version;
@@ -71,31 +75,31 @@ static void mesh_take(struct discovery_client *client, struct discovery_down *do
 	live_set(client, true);
 }
 
-static void answers_take(struct discovery_client *client, struct discovery_down *down)
+static void answers_receive(struct discovery_client *client, struct discovery_down *down)
 {
 	for (size_t i = 0; i < down->num_answers; i++)
-		if (subscription_set_take(client->wanted, down->answers[i]))
+		if (subscription_set_update(client->subscriptions, down->answers[i]))
 			client->options.on_answer(client->options.arg, down->answers[i]);
 	acknowledge(client, down->version, NULL);
 }
 
 static void on_message(void *arg, struct rpc_call *call, struct span bytes)
 {
-	(void)call;
 	struct discovery_client *client = arg;
+	CHECK(client->call == call);
 	struct discovery_down *down = mem_new(struct discovery_down);
 	struct why why = {0};
 	char text[640];
 	enum err err = discovery_down_parse(bytes, &client->options.own_domain, down, &why);
 	if (err != ERR_NONE) {
-		/* What we had stays in use; the control plane hears why. */
+		/* The state in use stays; the nack carries the reason. */
 		client->failure = why;
-		log_why(LOG_LEVEL_WARNING, "discovery", "a message of the control plane is refused", &why);
+		log_why(LOG_LEVEL_WARNING, "discovery", "refused a message of the control plane", &why);
 		acknowledge(client, 0, why_format(&why, text, sizeof(text)));
 	} else if (down->kind == DISCOVERY_DOWN_MESH) {
-		mesh_take(client, down);
+		mesh_receive(client, down);
 	} else {
-		answers_take(client, down);
+		answers_receive(client, down);
 	}
 	discovery_down_done(down);
 	mem_free(down);
@@ -104,11 +108,11 @@ static void on_message(void *arg, struct rpc_call *call, struct span bytes)
 static void on_done(
 	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
 {
-	(void)call;
 	struct discovery_client *client = arg;
+	CHECK(client->call == call);
 	client->call = NULL;
-	why_set(&client->failure, ERR_UNAVAILABLE, "a discovery stream that stands", "see the control plane's log",
-		"%s: %s", rpc_status_name(status), message == NULL ? "no reason" : message);
+	why_set(&client->failure, ERR_UNAVAILABLE, "an open discovery stream", "see the control plane's log",
+		"the discovery stream ended: %s: %s", rpc_status_name(status), message == NULL ? "no reason" : message);
 	live_set(client, false);
 	if (client->connection != NULL)
 		loop_timer_start(client->options.loop, &client->again,
@@ -124,20 +128,21 @@ struct batch {
 static void batch_add(void *arg, const struct addr *destination)
 {
 	struct batch *batch = arg;
+	CHECK(batch->num < SUBSCRIBE_BATCH);
 	batch->destinations[batch->num++] = *destination;
 	if (batch->num == SUBSCRIBE_BATCH) {
-		subscribe(batch->client, batch->destinations, batch->num, false);
+		send_subscribe(batch->client, batch->destinations, batch->num, false);
 		batch->num = 0;
 	}
 }
 
-static void everything_again(struct discovery_client *client)
+static void subscribe_all(struct discovery_client *client)
 {
 	struct batch *batch = mem_new(struct batch);
 	batch->client = client;
-	subscription_set_restart(client->wanted);
-	subscription_set_each(client->wanted, batch_add, batch);
-	subscribe(client, batch->destinations, batch->num, false);
+	subscription_set_restart(client->subscriptions);
+	subscription_set_each(client->subscriptions, batch_add, batch);
+	send_subscribe(client, batch->destinations, batch->num, false);
 	mem_free(batch);
 }
 
@@ -145,6 +150,7 @@ static void stream_open(struct discovery_client *client)
 {
 	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_MAX);
+	CHECK(client->connection != NULL && client->call == NULL && !client->is_live);
 	client->mesh_version = 0;
 	if (rpc_client_call(client->connection, path, 0, &handlers, client, &client->call) != ERR_NONE) {
 		client->call = NULL;
@@ -152,8 +158,8 @@ static void stream_open(struct discovery_client *client)
 		return;
 	}
 	if (discovery_hello_encode(client->options.release, &hello) == ERR_NONE)
-		say(client, &hello);
-	everything_again(client);
+		send_message(client, &hello);
+	subscribe_all(client);
 }
 
 static void on_again(struct loop_timer *timer)
@@ -167,7 +173,8 @@ struct discovery_client *discovery_client_new(const struct discovery_options *op
 {
 	struct discovery_client *client = mem_new(struct discovery_client);
 	client->options = *options;
-	client->wanted = subscription_set_new(options->max_subscriptions != 0 ? options->max_subscriptions : 16384);
+	client->subscriptions =
+		subscription_set_new(options->max_subscriptions != 0 ? options->max_subscriptions : 16384);
 	return client;
 }
 
@@ -176,11 +183,11 @@ void discovery_client_free(struct discovery_client *client)
 	loop_timer_stop(&client->again);
 	if (client->call != NULL)
 		rpc_call_cancel(client->call);
-	subscription_set_free(client->wanted);
+	subscription_set_free(client->subscriptions);
 	mem_free(client);
 }
 
-/* A connection that is gone has ended its calls already (rpc_client.h), or does so without telling when it is freed. */
+/* A closed connection has ended its calls already, or ends them without on_done() when it is freed (rpc_client.h). */
 void discovery_client_attach(struct discovery_client *client, struct rpc_client *connection)
 {
 	loop_timer_stop(&client->again);
@@ -191,24 +198,24 @@ void discovery_client_attach(struct discovery_client *client, struct rpc_client 
 		stream_open(client);
 }
 
-void discovery_client_ask(struct discovery_client *client, const struct addr *destination)
+void discovery_client_subscribe(struct discovery_client *client, const struct addr *destination)
 {
 	struct addr dropped;
-	if (!subscription_set_ask(client->wanted, destination, &dropped)) {
-		/* A worker that has lost the answer asks again. */
-		struct answer *known = subscription_set_known(client->wanted, destination);
+	if (!subscription_set_add(client->subscriptions, destination, &dropped)) {
+		/* A worker that has evicted the answer subscribes again. */
+		struct answer *known = subscription_set_find(client->subscriptions, destination);
 		if (known != NULL)
 			client->options.on_answer(client->options.arg, known);
 		return;
 	}
 	if (dropped.ip.family != 0)
-		subscribe(client, &dropped, 1, true);
-	subscribe(client, destination, 1, false);
+		send_subscribe(client, &dropped, 1, true);
+	send_subscribe(client, destination, 1, false);
 }
 
 size_t discovery_client_num_subscriptions(const struct discovery_client *client)
 {
-	return subscription_set_num(client->wanted);
+	return subscription_set_num(client->subscriptions);
 }
 
 const struct why *discovery_client_last_failure(const struct discovery_client *client)

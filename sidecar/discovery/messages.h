@@ -1,12 +1,12 @@
-/* discovery.proto to and from our own structs, every field checked; the one file of this side that knows the generated
- * code. Pure. */
+/* Converts between discovery.proto and this program's structs, and checks every field; no other header of the sidecar
+ * uses its generated code. Pure. */
 #pragma once
 
 #include "base/core/buf.h"
 #include "sidecar/policy/policy.h"
 #include "sidecar/route/endpoint.h"
 
-#define ANSWERS_MAX 1024 /* a message */
+#define ANSWERS_MAX 1024 /* per message */
 
 enum discovery_down_kind { DISCOVERY_DOWN_MESH, DISCOVERY_DOWN_ANSWERS };
 struct discovery_down {
@@ -17,14 +17,14 @@ struct discovery_down {
 	struct answer *answers[ANSWERS_MAX]; /* answers: references */
 	size_t num_answers;
 };
-/* ERR_MALFORMED, ERR_TOO_LARGE with *why; nothing is kept then. */
+/* ERR_MALFORMED, ERR_TOO_LARGE with *why; *out is then empty. */
 enum err discovery_down_parse(struct span bytes, const struct trust_domain *own_domain, struct discovery_down *out,
 	struct why *why) _must_use_;
 void discovery_down_done(struct discovery_down *down);
 
 enum err discovery_hello_encode(const char *release, struct buf *out) _must_use_;
-#define SUBSCRIBE_BATCH 512 /* destinations a message, at most */
+#define SUBSCRIBE_BATCH 512 /* destinations per message, at most */
 enum err discovery_subscribe_encode(
 	const struct addr *destinations, size_t num, bool unsubscribe, struct buf *out) _must_use_;
 enum err discovery_ack_encode(
-	uint64_t version, const char *refused_reason, struct buf *out) _must_use_; /* NULL: in use */
+	uint64_t version, const char *refused_reason, struct buf *out) _must_use_; /* NULL: an ack; else a nack */

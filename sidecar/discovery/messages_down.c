@@ -1,13 +1,14 @@
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "sidecar/discovery/messages_policy.h"
 #include <stdio.h>
 
-enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, BECAUSE_MAX = 255 };
+enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, REASON_MAX = 255 };
 
 static enum err refuse(struct why *why, const char *expected, const char *got)
 {
-	return why_set(why, ERR_MALFORMED, expected, "see the control plane's release", "%s", got);
+	return why_set(why, ERR_MALFORMED, expected, "check the release of the control plane", "%s", got);
 }
 
 static enum err networks_of(Handfast__V1__Network *const *list, size_t num, struct network *out, struct why *why)
@@ -21,9 +22,12 @@ static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_
 	struct discovery_down *out, struct why *why)
 {
 	if (mesh->policy == NULL || mesh->n_networks == 0)
-		return refuse(why, "a mesh's state with networks and policy", "one without");
+		return refuse(
+			why, "a mesh state with networks and policy", "the mesh state has no networks or no policy");
 	if (mesh->n_networks > NETWORKS_MAX || mesh->n_plain > NETWORKS_MAX || mesh->n_required > NETWORKS_MAX)
-		return why_set(why, ERR_TOO_LARGE, "at most 4096 networks of a kind", "join some of them", "more");
+		return why_set(why, ERR_TOO_LARGE, "at most 4096 networks per kind", "merge some of the networks",
+			"the mesh state has %zu mesh networks, %zu plaintext, %zu that require mTLS", mesh->n_networks,
+			mesh->n_plain, mesh->n_required);
 	out->kind = DISCOVERY_DOWN_MESH;
 	out->version = mesh->version;
 	out->networks = mesh_networks_new(mesh->n_networks, mesh->n_plain, mesh->n_required);
@@ -38,15 +42,16 @@ static enum err address_of(const Handfast__V1__SocketAddress *message, struct ad
 	bool is_good = message != NULL && message->port > 0 && message->port <= 65535 &&
 		       ip_addr_from_bytes(pb_span(message->ip), &out->ip) == ERR_NONE;
 	if (!is_good)
-		return refuse(why, "an address of 4 or 16 bytes and a port", "something else");
+		return refuse(why, "an address of 4 or 16 bytes and a port from 1 to 65535",
+			"a socket address in the answer is malformed");
 	out->port = (uint16_t)message->port;
 	return ERR_NONE;
 }
 
 static char *reason_text_of(ProtobufCBinaryData bytes)
 {
-	char text[BECAUSE_MAX + 1];
-	snprintf(text, sizeof(text), "%.*s", (int)(bytes.len > BECAUSE_MAX ? BECAUSE_MAX : bytes.len),
+	char text[REASON_MAX + 1];
+	snprintf(text, sizeof(text), "%.*s", (int)(bytes.len > REASON_MAX ? REASON_MAX : bytes.len),
 		(const char *)bytes.data);
 	return bytes.len == 0 ? NULL : mem_strdup(text);
 }
@@ -56,7 +61,9 @@ static enum err endpoint_of(const Handfast__V1__Endpoint *message, struct endpoi
 	RETURN_IF_ERR(address_of(message->address, &out->address, why));
 	RETURN_IF_ERR(spiffe_id_parse(pb_span(message->id), &out->id, why));
 	if (spiffe_id_path(&out->id).len == 0 || spiffe_id_is_reserved(&out->id))
-		return refuse(why, "a workload's identity at an endpoint", out->id.text);
+		return why_set(why, ERR_MALFORMED, "the identity of a workload at each endpoint",
+			"check the release of the control plane", "%s at an endpoint is no workload's identity",
+			out->id.text);
 	return ERR_NONE;
 }
 
@@ -66,7 +73,8 @@ static enum err meshed_of(
 	const Handfast__V1__Meshed *meshed = message->meshed;
 	size_t num = meshed->n_endpoints + meshed->n_draining_endpoints;
 	if (num > ENDPOINTS_MAX)
-		return why_set(why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service", "%zu", num);
+		return why_set(why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service",
+			"the answer has %zu endpoints", num);
 	*out = answer_new(destination, DESTINATION_MESHED, message->version, num);
 	(*out)->num_draining = meshed->n_draining_endpoints;
 	(*out)->reason = reason_text_of(meshed->service);
@@ -97,14 +105,15 @@ static enum err answer_of(const Handfast__V1__Answer *message, struct answer **o
 	case _HANDFAST__V1__ANSWER__KIND__CASE_IS_INT_SIZE:
 		break;
 	}
-	return refuse(why, "an answer: meshed, plain or unknown", "none of them");
+	return refuse(why, "an answer that is meshed, plaintext or unknown",
+		"the kind of the answer is not set or not known");
 }
 
 static enum err answers_of(const Handfast__V1__Answers *message, struct discovery_down *out, struct why *why)
 {
 	if (message->n_answers == 0 || message->n_answers > ANSWERS_MAX)
-		return why_set(why, ERR_TOO_LARGE, "1 to 1024 answers a message", "see the control plane's release",
-			"%zu", message->n_answers);
+		return why_set(why, ERR_TOO_LARGE, "1 to 1024 answers per message",
+			"check the release of the control plane", "the message has %zu answers", message->n_answers);
 	out->kind = DISCOVERY_DOWN_ANSWERS;
 	for (size_t i = 0; i < message->n_answers; i++) {
 		out->version = message->answers[i]->version;
@@ -116,7 +125,7 @@ static enum err answers_of(const Handfast__V1__Answers *message, struct discover
 	return ERR_NONE;
 }
 
-static enum err take(const Handfast__V1__DiscoveryDown *down, const struct trust_domain *own_domain,
+static enum err down_of(const Handfast__V1__DiscoveryDown *down, const struct trust_domain *own_domain,
 	struct discovery_down *out, struct why *why)
 {
 	switch (down->kind_case) {
@@ -128,7 +137,7 @@ static enum err take(const Handfast__V1__DiscoveryDown *down, const struct trust
 	case _HANDFAST__V1__DISCOVERY_DOWN__KIND__CASE_IS_INT_SIZE:
 		break;
 	}
-	return refuse(why, "a mesh's state or answers", "neither");
+	return refuse(why, "a mesh state or answers", "the kind of the message is not set or not known");
 }
 
 enum err discovery_down_parse(
@@ -138,7 +147,8 @@ enum err discovery_down_parse(
 	ProtobufCMessage *message;
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__discovery_down__descriptor, bytes, &arena, &message, why));
 	*out = (struct discovery_down){0};
-	enum err err = take((const Handfast__V1__DiscoveryDown *)(const void *)message, own_domain, out, why);
+	enum err err = down_of((const Handfast__V1__DiscoveryDown *)(const void *)message, own_domain, out, why);
+	CHECK(out->num_answers <= ANSWERS_MAX);
 	if (err != ERR_NONE)
 		discovery_down_done(out);
 	return err;

@@ -8,7 +8,8 @@ enum { RULES_MAX = 4096, PORTS_MAX = 65535, NAME_MAX_LEN = 255 };
 
 static enum err refuse(struct why *why, const char *expected, const char *got)
 {
-	return why_set(why, ERR_MALFORMED, expected, "see the control plane's release and settings", "%s", got);
+	return why_set(
+		why, ERR_MALFORMED, expected, "check the release and the settings of the control plane", "%s", got);
 }
 
 enum err network_of_message(const Handfast__V1__Network *message, struct network *out, struct why *why)
@@ -16,10 +17,13 @@ enum err network_of_message(const Handfast__V1__Network *message, struct network
 	char text[ADDR_TEXT_MAX + 8], ip_text[ADDR_TEXT_MAX];
 	struct ip_addr ip;
 	if (ip_addr_from_bytes(pb_span(message->address), &ip) != ERR_NONE)
-		return refuse(why, "a network with an address of 4 or 16 bytes", "another length");
+		return refuse(why, "a network with an address of 4 or 16 bytes",
+			"the address of a network has another length");
 	snprintf(text, sizeof(text), "%s/%u", ip_addr_format(&ip, ip_text), message->prefix_len);
 	if (network_parse(span_of_str(text), out) != ERR_NONE)
-		return refuse(why, "a network without host bits", text);
+		return why_set(why, ERR_MALFORMED, "a network without host bits",
+			"check the settings of the control plane", "the network %s has host bits or a wrong length",
+			text);
 	return ERR_NONE;
 }
 
@@ -39,10 +43,10 @@ static enum err mode_of(Handfast__V1__InboundMode mode, enum inbound_mode *out, 
 	case _HANDFAST__V1__INBOUND_MODE_IS_INT_SIZE:
 		break;
 	}
-	return refuse(why, "a mode: strict, permissive or off", "another");
+	return refuse(why, "the mode strict, permissive or off", "the mode in the policy is not set or not known");
 }
 
-/* "td/rest" in two; without a slash the rest is empty. The slash belongs to the path where there is one. */
+/* Splits "td/rest" into "td" and "/rest"; without a slash the path is empty. */
 static void split(struct span whole, struct span *out_domain, struct span *out_path)
 {
 	const uint8_t *slash = whole.len == 0 ? NULL : memchr(whole.ptr, '/', whole.len);
@@ -56,7 +60,7 @@ static enum err uri_source(struct policy_rule *rule, enum source_match_kind kind
 	static const struct span scheme = {(const uint8_t *)"spiffe://", 9};
 	struct span domain, path;
 	if (!span_starts_with(text, scheme))
-		return refuse(why, "a SPIFFE ID in a rule", "another text");
+		return refuse(why, "a SPIFFE ID in a rule", "a source of a rule does not begin with spiffe://");
 	split(span_from(text, scheme.len), &domain, &path);
 	return policy_rule_add_source(rule, kind, domain, path, why);
 }
@@ -83,14 +87,14 @@ static enum err source_of(struct policy_rule *rule, const Handfast__V1__SourceMa
 	case _HANDFAST__V1__SOURCE_MATCH__KIND__CASE_IS_INT_SIZE:
 		break;
 	}
-	/* A kind of source that a later release knows: to leave it out could allow what it should deny. */
-	return refuse(why, "a kind of source that this release knows", "another");
+	/* A later release may have more kinds of source: ignoring one could allow what the rule denies. */
+	return refuse(why, "a kind of source that this release supports", "a rule has a source of an unknown kind");
 }
 
 static enum err port_of(uint32_t port, uint16_t *out, struct why *why)
 {
 	if (port == 0 || port > 65535)
-		return refuse(why, "a port between 1 and 65535", "another number");
+		return refuse(why, "a port from 1 to 65535", "a port in the policy is out of range");
 	*out = (uint16_t)port;
 	return ERR_NONE;
 }
@@ -121,10 +125,11 @@ static enum err rule_of(struct policy *policy, const Handfast__V1__Rule *message
 	bool known = message->action == HANDFAST__V1__RULE_ACTION__RULE_ACTION_ALLOW ||
 		     message->action == HANDFAST__V1__RULE_ACTION__RULE_ACTION_DENY;
 	if (!known)
-		return refuse(why, "a rule that allows or denies", "another action");
+		return refuse(why, "a rule that allows or denies", "the action of a rule is not set or not known");
 	if (message->name.len == 0 || message->name.len > NAME_MAX_LEN ||
 		memchr(message->name.data, '\0', message->name.len) != NULL)
-		return refuse(why, "a rule's name of 1 to 255 bytes without NUL", "another");
+		return refuse(why, "a rule name of 1 to 255 bytes without NUL",
+			"the name of a rule is empty, too long or has a NUL byte");
 	snprintf(name, sizeof(name), "%.*s", (int)message->name.len, (const char *)message->name.data);
 	return rule_fill(policy_add_rule(policy, name), message, why);
 }
@@ -135,14 +140,14 @@ enum err policy_of_message(const Handfast__V1__Policy *message, const struct tru
 	enum inbound_mode mode = INBOUND_STRICT;
 	uint16_t port = 0;
 	if (message->n_rules > RULES_MAX || message->n_ports > PORTS_MAX)
-		return why_set(why, ERR_TOO_LARGE, "at most 4096 rules and 65535 ports", "make fewer of them",
-			"%zu and %zu", message->n_rules, message->n_ports);
+		return why_set(why, ERR_TOO_LARGE, "at most 4096 rules and 65535 ports", "remove some of them",
+			"the policy has %zu rules and %zu ports", message->n_rules, message->n_ports);
 	RETURN_IF_ERR(mode_of(message->default_mode, &mode, why));
 	_cleanup_(policy_unrefp) struct policy *policy = policy_new(own_domain, mode);
 	for (size_t i = 0; i < message->n_ports; i++) {
 		RETURN_IF_ERR(mode_of(message->ports[i]->mode, &mode, why));
 		RETURN_IF_ERR(port_of(message->ports[i]->port, &port, why));
-		/* Named twice (by two entries that match the workload): the stricter holds. */
+		/* Two entries that match the workload may set the same port: the stricter mode applies. */
 		if (!policy_has_port(policy, port) || mode > policy_mode(policy, port))
 			policy_set_port_mode(policy, port, mode);
 	}

@@ -1,4 +1,4 @@
-/* The policy part of discovery.proto; only messages_*.c include this. */
+/* The policy part of discovery.proto. Only messages_*.c include this header. */
 #pragma once
 
 #include "proto/handfast/v1/discovery.pb-c.h"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-struct mesh_message { /* a good one, for tests to spoil */
+struct mesh_message { /* a valid one, which tests change */
 	Handfast__V1__DiscoveryDown down;
 	Handfast__V1__MeshState mesh;
 	Handfast__V1__Policy policy;
@@ -70,7 +70,7 @@ static enum err parse(const ProtobufCMessage *message, struct discovery_down *ou
 	return discovery_down_parse(buf_span(&wire), &domain, out, why);
 }
 
-static void a_meshs_state_becomes_networks_and_policy(void **state)
+static void a_mesh_state_is_parsed_into_networks_and_policy(void **state)
 {
 	(void)state;
 	struct mesh_message message;
@@ -100,7 +100,7 @@ static void must_refuse(struct mesh_message *message)
 	mesh_message_init(message);
 }
 
-static void c14_a_state_with_one_wrong_part_is_refused_whole(void **state)
+static void c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole(void **state)
 {
 	(void)state;
 	struct mesh_message message;
@@ -156,7 +156,7 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	return parse(&message.base, down, NULL);
 }
 
-static void finding_p14_a_meshed_answer_names_who_must_be_there_and_who_drains(void **state)
+static void finding_p14_a_meshed_answer_has_identities_and_draining_endpoints(void **state)
 {
 	(void)state;
 	struct discovery_down *down = mem_new(struct discovery_down);
@@ -171,7 +171,7 @@ static void finding_p14_a_meshed_answer_names_who_must_be_there_and_who_drains(v
 	mem_free(down);
 }
 
-static void endpoints_without_a_workloads_identity_are_refused(void **state)
+static void endpoints_without_the_identity_of_a_workload_are_refused(void **state)
 {
 	(void)state;
 	struct discovery_down *down = mem_new(struct discovery_down);
@@ -185,10 +185,10 @@ static void endpoints_without_a_workloads_identity_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_meshs_state_becomes_networks_and_policy),
-		cmocka_unit_test(c14_a_state_with_one_wrong_part_is_refused_whole),
-		cmocka_unit_test(finding_p14_a_meshed_answer_names_who_must_be_there_and_who_drains),
-		cmocka_unit_test(endpoints_without_a_workloads_identity_are_refused),
+		cmocka_unit_test(a_mesh_state_is_parsed_into_networks_and_policy),
+		cmocka_unit_test(c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole),
+		cmocka_unit_test(finding_p14_a_meshed_answer_has_identities_and_draining_endpoints),
+		cmocka_unit_test(endpoints_without_the_identity_of_a_workload_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

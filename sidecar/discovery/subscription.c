@@ -1,13 +1,14 @@
 #include "sidecar/discovery/subscription.h"
 
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 
 struct subscription {
 	struct subscription *next;          /* in its bucket */
-	struct subscription *newer, *older; /* by last asking */
+	struct subscription *newer, *older; /* by last use */
 	struct addr destination;
-	uint64_t version;      /* the least that is not new, on this stream */
+	uint64_t version;      /* of the newest answer on this stream */
 	struct answer *answer; /* NULL: none yet */
 };
 
@@ -17,7 +18,7 @@ struct subscription_set {
 	struct subscription *buckets[BUCKETS];
 	struct subscription *newest, *oldest;
 	size_t num, max;
-	uint64_t seed; /* secret: an application cannot choose destinations that share a bucket */
+	uint64_t seed; /* secret, so that no application can choose destinations that collide */
 };
 
 struct subscription_set *subscription_set_new(size_t max)
@@ -57,7 +58,9 @@ static void age_link(struct subscription_set *set, struct subscription *subscrip
 
 static void drop(struct subscription_set *set, struct subscription *subscription)
 {
-	*slot_of(set, &subscription->destination) = subscription->next;
+	struct subscription **slot = slot_of(set, &subscription->destination);
+	CHECK(*slot == subscription && set->num > 0);
+	*slot = subscription->next;
 	age_unlink(set, subscription);
 	answer_unref(subscription->answer);
 	mem_free(subscription);
@@ -68,10 +71,11 @@ void subscription_set_free(struct subscription_set *set)
 {
 	while (set->oldest != NULL)
 		drop(set, set->oldest);
+	CHECK(set->num == 0 && set->newest == NULL);
 	mem_free(set);
 }
 
-bool subscription_set_ask(struct subscription_set *set, const struct addr *destination, struct addr *out_dropped)
+bool subscription_set_add(struct subscription_set *set, const struct addr *destination, struct addr *out_dropped)
 {
 	struct subscription **slot = slot_of(set, destination), *subscription = *slot;
 	*out_dropped = (struct addr){0};
@@ -90,10 +94,11 @@ bool subscription_set_ask(struct subscription_set *set, const struct addr *desti
 	*slot = subscription;
 	age_link(set, subscription);
 	set->num++;
+	CHECK(set->num <= set->max);
 	return true;
 }
 
-bool subscription_set_take(struct subscription_set *set, struct answer *answer)
+bool subscription_set_update(struct subscription_set *set, struct answer *answer)
 {
 	struct subscription *subscription = *slot_of(set, &answer->destination);
 	if (subscription == NULL || answer->version <= subscription->version)
@@ -105,7 +110,7 @@ bool subscription_set_take(struct subscription_set *set, struct answer *answer)
 	return true;
 }
 
-struct answer *subscription_set_known(struct subscription_set *set, const struct addr *destination)
+struct answer *subscription_set_find(struct subscription_set *set, const struct addr *destination)
 {
 	struct subscription *subscription = *slot_of(set, destination);
 	return subscription == NULL ? NULL : subscription->answer;

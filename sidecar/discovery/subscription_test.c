@@ -14,62 +14,62 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
-static bool take(struct subscription_set *set, const char *text, uint64_t version)
+static bool update(struct subscription_set *set, const char *text, uint64_t version)
 {
 	struct addr addr = addr_of(text);
 	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&addr, DESTINATION_PLAIN, version, 0);
-	return subscription_set_take(set, answer);
+	return subscription_set_update(set, answer);
 }
 
-static void a_destination_is_asked_once(void **state)
+static void a_destination_is_subscribed_once(void **state)
 {
 	(void)state;
 	struct subscription_set *set = subscription_set_new(4);
 	struct addr a = addr_of("192.0.2.1:1"), dropped;
-	assert_true(subscription_set_ask(set, &a, &dropped));
-	assert_false(subscription_set_ask(set, &a, &dropped));
+	assert_true(subscription_set_add(set, &a, &dropped));
+	assert_false(subscription_set_add(set, &a, &dropped));
 	assert_int_equal(subscription_set_num(set), 1);
 	subscription_set_free(set);
 }
 
-static void c13_an_answer_that_is_not_newer_or_not_wanted_is_left(void **state)
+static void c13_an_answer_that_is_not_newer_or_not_subscribed_is_ignored(void **state)
 {
 	(void)state;
 	struct subscription_set *set = subscription_set_new(4);
 	struct addr a = addr_of("192.0.2.1:1"), dropped;
-	assert_true(subscription_set_ask(set, &a, &dropped));
-	assert_true(take(set, "192.0.2.1:1", 7));
-	assert_false(take(set, "192.0.2.1:1", 7));
-	assert_false(take(set, "192.0.2.1:1", 6));
-	assert_false(take(set, "192.0.2.2:1", 9));
-	assert_int_equal(subscription_set_known(set, &a)->version, 7);
+	assert_true(subscription_set_add(set, &a, &dropped));
+	assert_true(update(set, "192.0.2.1:1", 7));
+	assert_false(update(set, "192.0.2.1:1", 7));
+	assert_false(update(set, "192.0.2.1:1", 6));
+	assert_false(update(set, "192.0.2.2:1", 9));
+	assert_int_equal(subscription_set_find(set, &a)->version, 7);
 	subscription_set_free(set);
 }
 
-static void a_new_stream_may_number_from_anew_and_what_is_known_stays(void **state)
+static void a_new_stream_may_restart_its_versions_and_known_answers_stay(void **state)
 {
 	(void)state;
 	struct subscription_set *set = subscription_set_new(4);
 	struct addr a = addr_of("192.0.2.1:1"), dropped;
-	assert_true(subscription_set_ask(set, &a, &dropped));
-	assert_true(take(set, "192.0.2.1:1", 7));
+	assert_true(subscription_set_add(set, &a, &dropped));
+	assert_true(update(set, "192.0.2.1:1", 7));
 	subscription_set_restart(set);
-	assert_int_equal(subscription_set_known(set, &a)->version, 7);
-	assert_true(take(set, "192.0.2.1:1", 2));
-	assert_int_equal(subscription_set_known(set, &a)->version, 2);
+	assert_int_equal(subscription_set_find(set, &a)->version, 7);
+	assert_true(update(set, "192.0.2.1:1", 2));
+	assert_int_equal(subscription_set_find(set, &a)->version, 2);
 	subscription_set_free(set);
 }
 
-static void the_least_recently_asked_makes_room(void **state)
+static void the_least_recently_used_subscription_is_dropped(void **state)
 {
 	(void)state;
 	struct subscription_set *set = subscription_set_new(2);
 	struct addr a = addr_of("192.0.2.1:1"), b = addr_of("192.0.2.1:2"), c = addr_of("192.0.2.1:3"), dropped;
-	assert_true(subscription_set_ask(set, &a, &dropped));
-	assert_true(subscription_set_ask(set, &b, &dropped));
+	assert_true(subscription_set_add(set, &a, &dropped));
+	assert_true(subscription_set_add(set, &b, &dropped));
 	assert_int_equal(dropped.ip.family, 0);
-	assert_false(subscription_set_ask(set, &a, &dropped));
-	assert_true(subscription_set_ask(set, &c, &dropped));
+	assert_false(subscription_set_add(set, &a, &dropped));
+	assert_true(subscription_set_add(set, &c, &dropped));
 	assert_true(addr_eq(&dropped, &b));
 	assert_int_equal(subscription_set_num(set), 2);
 	subscription_set_free(set);
@@ -78,10 +78,10 @@ static void the_least_recently_asked_makes_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_destination_is_asked_once),
-		cmocka_unit_test(c13_an_answer_that_is_not_newer_or_not_wanted_is_left),
-		cmocka_unit_test(a_new_stream_may_number_from_anew_and_what_is_known_stays),
-		cmocka_unit_test(the_least_recently_asked_makes_room),
+		cmocka_unit_test(a_destination_is_subscribed_once),
+		cmocka_unit_test(c13_an_answer_that_is_not_newer_or_not_subscribed_is_ignored),
+		cmocka_unit_test(a_new_stream_may_restart_its_versions_and_known_answers_stay),
+		cmocka_unit_test(the_least_recently_used_subscription_is_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ static struct ip_addr ip(const char *text)
 	return parsed;
 }
 
-static void both_families_are_dialled_the_preferred_one_first(void **state)
+static void both_families_are_dialed_the_preferred_one_first(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
@@ -67,7 +67,7 @@ static void both_families_are_dialled_the_preferred_one_first(void **state)
 	assert_int_equal(order.ips[1].family, AF_INET);
 }
 
-static void one_family_alone_is_dialled_and_perhaps_there_is_none(void **state)
+static void one_family_alone_is_dialed_and_perhaps_there_is_none(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
@@ -99,8 +99,8 @@ int main(void)
 		cmocka_unit_test(one_address_or_one_a_family_is_read),
 		cmocka_unit_test(a_name_is_kept_with_its_port),
 		cmocka_unit_test(what_is_no_address_is_refused),
-		cmocka_unit_test(both_families_are_dialled_the_preferred_one_first),
-		cmocka_unit_test(one_family_alone_is_dialled_and_perhaps_there_is_none),
+		cmocka_unit_test(both_families_are_dialed_the_preferred_one_first),
+		cmocka_unit_test(one_family_alone_is_dialed_and_perhaps_there_is_none),
 		cmocka_unit_test(further_addresses_of_a_name_take_their_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

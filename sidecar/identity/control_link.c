@@ -347,7 +347,7 @@ uint8_t control_link_family(const struct control_link *link)
 	return link->is_up ? link->dialed.ip.family : 0;
 }
 
-struct addr control_link_dialled(const struct control_link *link)
+struct addr control_link_dialed(const struct control_link *link)
 {
 	return link->dialed;
 }

@@ -42,4 +42,4 @@ void control_link_cut(struct control_link *link);                        /* sile
 bool control_link_is_down(const struct control_link *link);              /* neither up nor dialling */
 struct rpc_client *control_link_client(const struct control_link *link); /* NULL unless up */
 uint8_t control_link_family(const struct control_link *link);            /* 0 unless up */
-struct addr control_link_dialled(const struct control_link *link);       /* last; family 0: none yet */
+struct addr control_link_dialed(const struct control_link *link);        /* last; family 0: none yet */

@@ -100,7 +100,7 @@ void identity_fail(
 		return; /* the first reason is the reason */
 	client->has_failed = true;
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
-	const struct addr dialed = control_link_dialled(client->link);
+	const struct addr dialed = control_link_dialed(client->link);
 	char text[ADDR_TEXT_MAX];
 	if (dialed.ip.family != 0)
 		why_name_host(&client->failure.why, addr_format(&dialed, text));
@@ -312,7 +312,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
 		.last_failure = client->last_failure,
-		.dialed = control_link_dialled(client->link),
+		.dialed = control_link_dialed(client->link),
 	};
 	if (client->other != NULL)
 		out->claims[1] = *address_claim_get(client->other);

@@ -1,7 +1,7 @@
 #include "sidecar/policy/decide.h"
 #include "base/core/check.h"
 
-/* `part` stands at the start (or end) of `path` as whole segments: "/a" is in "/a/b" and "/a", not in "/ab". */
+/* Whether `path` begins (or ends) with `part` as whole segments: "/a" is a prefix of "/a/b" and "/a", not of "/ab". */
 static bool path_has_prefix(struct span path, struct span part)
 {
 	return span_starts_with(path, part) && (path.len == part.len || path.ptr[part.len] == '/');
@@ -9,7 +9,7 @@ static bool path_has_prefix(struct span path, struct span part)
 
 static bool path_has_suffix(struct span path, struct span part)
 {
-	/* The part begins with its own slash, so the segment is whole by itself. */
+	/* The part begins with a slash, so the match begins at a segment. */
 	return path.len >= part.len && span_eq(span_from(path, path.len - part.len), part);
 }
 
@@ -56,7 +56,8 @@ static bool rule_matches(const struct policy_rule *rule, const struct policy_sou
 {
 	if (!place_matches(rule, source, port))
 		return false;
-	/* Who has no identity could be anybody: it meets every deny, and only the allows that are meant for it. */
+	/* A source without identity may be any workload: it matches every deny rule, and only unauthenticated allow
+	 * rules. */
 	if (source->id == NULL)
 		return rule->deny || rule->unauthenticated;
 	bool matched = rule->num_sources == 0;
@@ -65,7 +66,7 @@ static bool rule_matches(const struct policy_rule *rule, const struct policy_sou
 	return matched;
 }
 
-/* Is there an allow rule of identities, so that the built-in "own trust domain" gives way to it? */
+/* Whether an allow rule names identities: it replaces the built-in rule that allows the own trust domain. */
 static bool has_authenticated_allow(const struct policy *policy, bool with_dry_run)
 {
 	for (size_t i = 0; i < policy->num_rules; i++) {
@@ -92,7 +93,7 @@ struct verdict {
 	const struct policy_rule *rule; /* NULL: the default */
 };
 
-static struct verdict judge(
+static struct verdict evaluate(
 	const struct policy *policy, const struct policy_source *source, uint16_t port, bool with_dry_run)
 {
 	const struct policy_rule *rule = first_match(policy, source, port, true, with_dry_run);
@@ -111,7 +112,7 @@ static struct verdict judge(
 static const char *dry_run_name(
 	const struct policy *policy, const struct policy_source *source, uint16_t port, bool allowed)
 {
-	struct verdict would = judge(policy, source, port, true);
+	struct verdict would = evaluate(policy, source, port, true);
 	if (would.allowed == allowed)
 		return NULL;
 	return would.rule != NULL ? would.rule->name : "default";
@@ -124,7 +125,8 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
 		return (struct policy_decision){.outcome = POLICY_ALLOWED, .rule = "mode_off"};
 	if (source->id == NULL && mode == INBOUND_STRICT)
 		return (struct policy_decision){.outcome = POLICY_PLAINTEXT_REFUSED, .rule = "mode_strict"};
-	struct verdict verdict = judge(policy, source, port, false);
+	CHECK(source->id != NULL || mode == INBOUND_PERMISSIVE);
+	struct verdict verdict = evaluate(policy, source, port, false);
 	return (struct policy_decision){
 		.outcome = verdict.allowed ? POLICY_ALLOWED : POLICY_DENIED,
 		.rule = verdict.rule != NULL ? verdict.rule->name : "default",

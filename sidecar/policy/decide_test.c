@@ -40,14 +40,14 @@ static enum policy_outcome outcome(const struct policy *policy, const char *id, 
 	return decide(policy, id, "192.0.2.7", port).outcome;
 }
 
-static void own_trust_domain_is_allowed_where_no_rule_names_anybody(void **state)
+static void the_own_trust_domain_is_allowed_without_an_allow_rule(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_STRICT);
 	assert_int_equal(outcome(policy, "spiffe://cluster.local/ns/a/sa/b", 80), POLICY_ALLOWED);
 }
 
-static void another_trust_domain_is_denied_where_no_rule_names_it(void **state)
+static void another_trust_domain_is_denied_unless_a_rule_names_it(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_PERMISSIVE);
@@ -55,7 +55,7 @@ static void another_trust_domain_is_denied_where_no_rule_names_it(void **state)
 	assert_int_equal(outcome(policy, "spiffe://cluster.loca/ns/a/sa/b", 80), POLICY_DENIED);
 }
 
-static void d1_plaintext_to_a_strict_port_is_refused_whatever_the_rules_say(void **state)
+static void d1_plaintext_to_a_strict_port_is_refused_whatever_the_rules_are(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_STRICT);
@@ -80,7 +80,7 @@ static void plaintext_to_a_permissive_port_is_denied_once_a_rule_names_an_identi
 	assert_int_equal(outcome(policy, NULL, 80), POLICY_ALLOWED);
 }
 
-static void plaintext_meets_every_deny_by_identity(void **state)
+static void plaintext_matches_every_deny_rule_that_names_identities(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_PERMISSIVE);
@@ -90,7 +90,7 @@ static void plaintext_meets_every_deny_by_identity(void **state)
 	assert_string_equal(made.rule, "not-batch");
 }
 
-static void mode_off_passes_plaintext_without_rules(void **state)
+static void mode_off_accepts_plaintext_without_rules(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_OFF);
@@ -150,7 +150,7 @@ static void networks_and_ports_narrow_a_rule(void **state)
 	assert_int_equal(decide(policy, "spiffe://cluster.local/web", "198.51.100.9", 5432).outcome, POLICY_DENIED);
 }
 
-static void a_dry_run_rule_decides_nothing_and_says_what_it_would_do(void **state)
+static void a_dry_run_rule_decides_nothing_and_is_reported_if_it_would_differ(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_STRICT);
@@ -165,18 +165,18 @@ static void a_dry_run_rule_decides_nothing_and_says_what_it_would_do(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(own_trust_domain_is_allowed_where_no_rule_names_anybody),
-		cmocka_unit_test(another_trust_domain_is_denied_where_no_rule_names_it),
-		cmocka_unit_test(d1_plaintext_to_a_strict_port_is_refused_whatever_the_rules_say),
+		cmocka_unit_test(the_own_trust_domain_is_allowed_without_an_allow_rule),
+		cmocka_unit_test(another_trust_domain_is_denied_unless_a_rule_names_it),
+		cmocka_unit_test(d1_plaintext_to_a_strict_port_is_refused_whatever_the_rules_are),
 		cmocka_unit_test(plaintext_to_a_permissive_port_is_allowed_without_rules),
 		cmocka_unit_test(plaintext_to_a_permissive_port_is_denied_once_a_rule_names_an_identity),
-		cmocka_unit_test(plaintext_meets_every_deny_by_identity),
-		cmocka_unit_test(mode_off_passes_plaintext_without_rules),
+		cmocka_unit_test(plaintext_matches_every_deny_rule_that_names_identities),
+		cmocka_unit_test(mode_off_accepts_plaintext_without_rules),
 		cmocka_unit_test(deny_wins_over_allow_whatever_their_order),
 		cmocka_unit_test(prefixes_and_suffixes_match_whole_segments_only),
 		cmocka_unit_test(namespaces_match_exactly),
 		cmocka_unit_test(networks_and_ports_narrow_a_rule),
-		cmocka_unit_test(a_dry_run_rule_decides_nothing_and_says_what_it_would_do),
+		cmocka_unit_test(a_dry_run_rule_decides_nothing_and_is_reported_if_it_would_differ),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

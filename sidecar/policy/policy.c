@@ -1,4 +1,5 @@
 #include "sidecar/policy/policy.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ static size_t port_position(const struct policy *policy, uint16_t port)
 void policy_set_port_mode(struct policy *policy, uint16_t port, enum inbound_mode mode)
 {
 	size_t at = port_position(policy, port);
+	CHECK(at == 0 || policy->ports[at - 1].port < port); /* sorted */
 	if (at == policy->num_ports || policy->ports[at].port != port) {
 		policy->ports = mem_realloc(policy->ports, (policy->num_ports + 1) * sizeof(*policy->ports));
 		memmove(&policy->ports[at + 1], &policy->ports[at], (policy->num_ports - at) * sizeof(*policy->ports));
@@ -69,17 +71,18 @@ static char *text_of(struct span span)
 	return text;
 }
 
-/* The path is checked as part of a SPIFFE ID, so that a rule can only name what an ID can be. */
+/* Checks the path as part of a SPIFFE ID, so that a rule cannot name an identity that cannot exist. */
 static enum err path_check(enum source_match_kind kind, struct span domain, struct span path, struct why *why)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	char text[SPIFFE_ID_MAX + 1];
 	bool bare = kind == MATCH_NAMESPACE;
 	if (domain.len + path.len + 16 > sizeof(text))
-		return why_set(why, ERR_TOO_LARGE, "a source of at most 2048 bytes", "shorten it", "%zu bytes",
-			domain.len + path.len);
+		return why_set(why, ERR_TOO_LARGE, "a source of at most 2048 bytes", "shorten the source",
+			"the source of a rule has %zu bytes", domain.len + path.len);
 	if (memchr(path.ptr == NULL ? (const uint8_t *)"" : path.ptr, '\0', path.len) != NULL)
-		return why_set(why, ERR_MALFORMED, "a path without NUL", "remove it", "a NUL byte");
+		return why_set(why, ERR_MALFORMED, "a path without NUL", "remove the NUL byte",
+			"the path of a rule's source contains a NUL byte");
 	int len = snprintf(text, sizeof(text), "spiffe://%.*s%s%.*s", (int)domain.len, (const char *)domain.ptr,
 		bare ? "/ns/" : "", (int)path.len, (const char *)path.ptr);
 	return spiffe_id_parse(span_of(text, (size_t)len), &id, why);
@@ -92,15 +95,15 @@ enum err policy_rule_add_source(
 	RETURN_IF_ERR(trust_domain_parse(domain, &parsed, why));
 	bool needs_path = kind != MATCH_TRUST_DOMAIN && kind != MATCH_ID_PREFIX;
 	if (needs_path && path.len == 0)
-		return why_set(why, ERR_MALFORMED, "a source with a path", "name the path, or use trust_domain",
-			"only the trust domain %s", parsed.name);
-	/* Without its own slash the path would read as more of the trust domain's name. */
+		return why_set(why, ERR_MALFORMED, "a source with a path", "add the path, or use trust_domain",
+			"the source of a rule has no path, only the trust domain %s", parsed.name);
+	/* Without the slash, the path would be parsed as part of the trust domain's name. */
 	if (kind != MATCH_NAMESPACE && path.len > 0 && path.ptr[0] != '/')
-		return why_set(why, ERR_MALFORMED, "a path that begins with a slash", "write /a/b", "%.*s",
-			(int)path.len, (const char *)path.ptr);
+		return why_set(why, ERR_MALFORMED, "a path that begins with a slash", "write the path as /a/b",
+			"the path of a rule's source is '%.*s'", (int)path.len, (const char *)path.ptr);
 	if (kind == MATCH_NAMESPACE && memchr(path.ptr, '/', path.len) != NULL)
-		return why_set(why, ERR_MALFORMED, "one namespace's name", "remove the slash", "%.*s", (int)path.len,
-			(const char *)path.ptr);
+		return why_set(why, ERR_MALFORMED, "the name of one namespace", "remove the slash",
+			"the namespace of a rule's source is '%.*s'", (int)path.len, (const char *)path.ptr);
 	RETURN_IF_ERR(path_check(kind, domain, path, why));
 	rule->sources = mem_realloc(rule->sources, (rule->num_sources + 1) * sizeof(*rule->sources));
 	rule->sources[rule->num_sources++] =
@@ -134,13 +137,18 @@ static void rule_done(struct policy_rule *rule)
 
 struct policy *policy_ref(struct policy *policy)
 {
-	__atomic_fetch_add(&policy->refs, 1, __ATOMIC_RELAXED);
+	unsigned before = __atomic_fetch_add(&policy->refs, 1, __ATOMIC_RELAXED);
+	CHECK(before > 0);
 	return policy;
 }
 
 void policy_unref(struct policy *policy)
 {
-	if (policy == NULL || __atomic_fetch_sub(&policy->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (policy == NULL)
+		return;
+	unsigned refs = __atomic_fetch_sub(&policy->refs, 1, __ATOMIC_ACQ_REL);
+	CHECK(refs > 0);
+	if (refs > 1)
 		return;
 	for (size_t i = 0; i < policy->num_rules; i++)
 		rule_done(&policy->rules[i]);
@@ -173,16 +181,17 @@ static enum inbound_mode stricter(enum inbound_mode a, enum inbound_mode b)
 	return a > b ? a : b;
 }
 
-struct policy *policy_tighten(const struct policy *from_control, const struct policy *floor)
+struct policy *policy_tighten(const struct policy *from_control, const struct policy *minimum)
 {
 	struct policy *both =
-		policy_new(&from_control->own_domain, stricter(from_control->default_mode, floor->default_mode));
-	const struct policy *sides[] = {from_control, floor};
+		policy_new(&from_control->own_domain, stricter(from_control->default_mode, minimum->default_mode));
+	const struct policy *sides[] = {from_control, minimum};
 	for (size_t side = 0; side < 2; side++)
 		for (size_t i = 0; i < sides[side]->num_ports; i++) {
 			uint16_t port = sides[side]->ports[i].port;
 			policy_set_port_mode(
-				both, port, stricter(policy_mode(from_control, port), policy_mode(floor, port)));
+				both, port, stricter(policy_mode(from_control, port), policy_mode(minimum, port)));
+			CHECK(policy_mode(both, port) >= policy_mode(minimum, port));
 		}
 	for (size_t i = 0; i < from_control->num_rules; i++)
 		rule_copy(both, &from_control->rules[i]);

@@ -1,5 +1,5 @@
-/* What may enter, as data: modes a port and allow/deny rules. Immutable once shared, refcounted across threads; a
- * generation tells two apart. Pure. */
+/* The inbound policy of one workload as data: a mode per port, and allow and deny rules. Immutable once shared,
+ * refcounted across threads; each policy has its own generation. Pure. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -46,9 +46,9 @@ struct policy {
 
 struct policy *policy_new(
 	const struct trust_domain *own_domain, enum inbound_mode default_mode);          /* refs 1; fill, then share */
-void policy_set_port_mode(struct policy *policy, uint16_t port, enum inbound_mode mode); /* again: replaces */
+void policy_set_port_mode(struct policy *policy, uint16_t port, enum inbound_mode mode); /* replaces an earlier mode */
 struct policy_rule *policy_add_rule(
-	struct policy *policy, const char *name); /* an allow of everybody until filled; borrowed until the next call */
+	struct policy *policy, const char *name); /* allows every source until filled; borrowed until the next call */
 enum err policy_rule_add_source(struct policy_rule *rule, enum source_match_kind kind, struct span domain,
 	struct span path, struct why *why) _must_use_; /* checks both: ERR_MALFORMED */
 void policy_rule_add_network(struct policy_rule *rule, const struct network *network);
@@ -58,6 +58,6 @@ void policy_unref(struct policy *policy);
 DEFINE_CLEANUP(struct policy *, policy_unref)
 bool policy_has_port(const struct policy *policy, uint16_t port); /* it has a mode of its own */
 enum inbound_mode policy_mode(const struct policy *policy, uint16_t port);
-/* The stricter mode of the two, port by port, and the rules of the first: a sidecar's own settings are floors. refs 1.
- */
-struct policy *policy_tighten(const struct policy *from_control, const struct policy *floor);
+/* The stricter mode of the two per port, and the rules of the first. minimum: the modes in the sidecar's own settings.
+ * refs 1. */
+struct policy *policy_tighten(const struct policy *from_control, const struct policy *minimum);

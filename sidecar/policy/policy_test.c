@@ -14,7 +14,7 @@ static struct policy *policy_of(enum inbound_mode mode)
 	return policy_new(&domain, mode);
 }
 
-static void the_last_mode_given_for_a_port_counts(void **state)
+static void a_later_mode_of_a_port_replaces_the_earlier_one(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_PERMISSIVE);
@@ -29,25 +29,25 @@ static void the_last_mode_given_for_a_port_counts(void **state)
 	assert_int_equal(policy->num_ports, 3);
 }
 
-static void settings_of_the_sidecar_are_floors(void **state)
+static void the_modes_of_the_sidecars_settings_are_minimum_modes(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *control = policy_of(INBOUND_PERMISSIVE);
-	_cleanup_(policy_unrefp) struct policy *floor = policy_of(INBOUND_PERMISSIVE);
+	_cleanup_(policy_unrefp) struct policy *minimum = policy_of(INBOUND_PERMISSIVE);
 	policy_set_port_mode(control, 80, INBOUND_OFF);
 	policy_set_port_mode(control, 81, INBOUND_STRICT);
-	policy_set_port_mode(floor, 5432, INBOUND_STRICT);
+	policy_set_port_mode(minimum, 5432, INBOUND_STRICT);
 	struct policy_rule *rule = policy_add_rule(control, "r");
 	assert_int_equal(
 		policy_rule_add_source(rule, MATCH_NAMESPACE, SPAN_LITERAL("cluster.local"), SPAN_LITERAL("a"), NULL),
 		ERR_NONE);
-	_cleanup_(policy_unrefp) struct policy *both = policy_tighten(control, floor);
+	_cleanup_(policy_unrefp) struct policy *both = policy_tighten(control, minimum);
 	assert_int_equal(policy_mode(both, 80), INBOUND_PERMISSIVE);
 	assert_int_equal(policy_mode(both, 81), INBOUND_STRICT);
 	assert_int_equal(policy_mode(both, 5432), INBOUND_STRICT);
 	assert_int_equal(both->num_rules, 1);
 	assert_string_equal(both->rules[0].sources[0].path, "a");
-	assert_true(both->generation > floor->generation);
+	assert_true(both->generation > minimum->generation);
 }
 
 static void sources_that_no_identity_can_have_are_refused(void **state)
@@ -84,8 +84,8 @@ static void sources_that_no_identity_can_have_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_last_mode_given_for_a_port_counts),
-		cmocka_unit_test(settings_of_the_sidecar_are_floors),
+		cmocka_unit_test(a_later_mode_of_a_port_replaces_the_earlier_one),
+		cmocka_unit_test(the_modes_of_the_sidecars_settings_are_minimum_modes),
 		cmocka_unit_test(sources_that_no_identity_can_have_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

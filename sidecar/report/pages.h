@@ -25,7 +25,7 @@ json_t *page_setting(const struct page_setting *setting);
 /* /check: is it ready, and what is not as it should be? */
 enum page_level { PAGE_FINE, PAGE_DEGRADED, PAGE_FAILED }; /* degraded: ready nevertheless */
 struct page_condition {
-	const char *name; /* "control plane away" */
+	const char *name; /* "control plane unreachable" */
 	enum page_level level;
 	const char *detail, *fix; /* NULL: nothing to add */
 };

@@ -93,7 +93,7 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 	struct port_use *ports = port_use_new();
 	struct page_condition conditions[] = {
 		{.name = "identity", .level = PAGE_FINE},
-		{.name = "control plane away", .level = PAGE_DEGRADED, .detail = "for 5 s", .fix = "see it"},
+		{.name = "control plane unreachable", .level = PAGE_DEGRADED, .detail = "for 5 s", .fix = "see it"},
 	};
 	OWNED json_t *page = page_check(conditions, 2, ports);
 	assert_true(json_is_true(json_object_get(page, "ready")));

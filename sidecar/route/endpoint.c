@@ -1,4 +1,5 @@
 #include "sidecar/route/endpoint.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 
 struct answer *answer_new(
@@ -16,6 +17,7 @@ struct answer *answer_new(
 
 const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n)
 {
+	CHECK(n < answer->num_endpoints && answer->num_draining <= answer->num_endpoints);
 	size_t num_staying = answer->num_endpoints - answer->num_draining;
 	if (n < num_staying)
 		return &answer->endpoints[(seed % num_staying + n) % num_staying];
@@ -24,13 +26,18 @@ const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t see
 
 struct answer *answer_ref(struct answer *answer)
 {
-	__atomic_fetch_add(&answer->refs, 1, __ATOMIC_RELAXED);
+	unsigned before = __atomic_fetch_add(&answer->refs, 1, __ATOMIC_RELAXED);
+	CHECK(before > 0);
 	return answer;
 }
 
 void answer_unref(struct answer *answer)
 {
-	if (answer == NULL || __atomic_fetch_sub(&answer->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (answer == NULL)
+		return;
+	unsigned refs = __atomic_fetch_sub(&answer->refs, 1, __ATOMIC_ACQ_REL);
+	CHECK(refs > 0);
+	if (refs > 1)
 		return;
 	for (size_t i = 0; i < answer->num_endpoints; i++)
 		spiffe_id_done(&answer->endpoints[i].id);
@@ -61,13 +68,18 @@ struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plain, siz
 
 struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks)
 {
-	__atomic_fetch_add(&networks->refs, 1, __ATOMIC_RELAXED);
+	unsigned before = __atomic_fetch_add(&networks->refs, 1, __ATOMIC_RELAXED);
+	CHECK(before > 0);
 	return networks;
 }
 
 void mesh_networks_unref(struct mesh_networks *networks)
 {
-	if (networks == NULL || __atomic_fetch_sub(&networks->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (networks == NULL)
+		return;
+	unsigned refs = __atomic_fetch_sub(&networks->refs, 1, __ATOMIC_ACQ_REL);
+	CHECK(refs > 0);
+	if (refs > 1)
 		return;
 	mem_free(networks->inside);
 	mem_free(networks->plain);

@@ -3,12 +3,12 @@
 #include "base/core/random.h"
 #include "sidecar/route/endpoint.h"
 
-/* A destination that is known, awaited, or both. */
+/* A destination that has an answer, or waiters, or both. */
 struct place {
 	struct place *next;          /* in its bucket */
 	struct place *newer, *older; /* by last use */
 	struct addr destination;
-	struct answer *answer; /* NULL: only awaited */
+	struct answer *answer; /* NULL: it has waiters only */
 	struct endpoint_waiter *waiters;
 };
 
@@ -17,7 +17,7 @@ struct endpoint_table {
 	size_t num_buckets; /* a power of two */
 	size_t num, max;
 	struct place *newest, *oldest;
-	uint64_t seed; /* secret, so that nobody outside picks colliding destinations */
+	uint64_t seed; /* secret, so that no caller can choose destinations that collide */
 };
 
 struct endpoint_table *endpoint_table_new(size_t max)
@@ -57,7 +57,7 @@ static void use_link(struct endpoint_table *table, struct place *place)
 static void place_remove(struct endpoint_table *table, struct place *place)
 {
 	struct place **slot = slot_of(table, &place->destination);
-	CHECK(*slot == place && place->waiters == NULL);
+	CHECK(*slot == place && place->waiters == NULL && table->num > 0);
 	*slot = place->next;
 	use_unlink(table, place);
 	answer_unref(place->answer);
@@ -65,7 +65,8 @@ static void place_remove(struct endpoint_table *table, struct place *place)
 	table->num--;
 }
 
-/* Awaited places are as many as parked connections, which have a limit of their own; answers alone are evicted. */
+/* A place with waiters stays: their number is limited by that of parked connections. Only places without are evicted.
+ */
 static void evict_above_max(struct endpoint_table *table)
 {
 	struct place *place = table->oldest;
@@ -104,6 +105,7 @@ void endpoint_table_free(struct endpoint_table *table)
 			endpoint_waiter_cancel(table->oldest->waiters);
 		place_remove(table, table->oldest);
 	}
+	CHECK(table->num == 0 && table->newest == NULL);
 	mem_free(table->buckets);
 	mem_free(table);
 }
@@ -118,7 +120,7 @@ struct answer *endpoint_table_find(struct endpoint_table *table, const struct ad
 
 static void waiters_wake(struct place *place, struct answer *answer)
 {
-	/* Taken off as a whole first: a waiter may wait again from its callback, and would else be called for ever. */
+	/* The list is detached first: a waiter that waits again in its callback would otherwise be called forever. */
 	struct endpoint_waiter *all = place->waiters;
 	place->waiters = NULL;
 	if (all != NULL)
@@ -154,6 +156,7 @@ void endpoint_waiter_cancel(struct endpoint_waiter *waiter)
 {
 	if (waiter->prev == NULL)
 		return;
+	CHECK(*waiter->prev == waiter);
 	*waiter->prev = waiter->next;
 	if (waiter->next != NULL)
 		waiter->next->prev = waiter->prev;

@@ -12,7 +12,7 @@ struct listener_of_answers {
 	struct endpoint_waiter waiter;
 	unsigned calls;
 	uint64_t version;
-	struct endpoint_table *again; /* wait once more from the callback */
+	struct endpoint_table *again; /* the callback waits on it once more */
 };
 
 static struct addr addr_of(const char *text)
@@ -39,7 +39,7 @@ static void note(struct endpoint_waiter *waiter, struct answer *answer)
 		endpoint_table_wait(who->again, &answer->destination, waiter);
 }
 
-static void an_answer_wakes_every_waiter_of_its_destination_once(void **state)
+static void an_answer_calls_every_waiter_of_its_destination_once(void **state)
 {
 	(void)state;
 	struct endpoint_table *table = endpoint_table_new(8);
@@ -74,7 +74,7 @@ static void a_waiter_may_wait_again_from_its_callback(void **state)
 	endpoint_table_free(table);
 }
 
-static void a_cancelled_waiter_is_never_called(void **state)
+static void a_canceled_waiter_is_never_called(void **state)
 {
 	(void)state;
 	struct endpoint_table *table = endpoint_table_new(8);
@@ -88,7 +88,7 @@ static void a_cancelled_waiter_is_never_called(void **state)
 	endpoint_table_free(table);
 }
 
-static void the_least_recently_used_answer_goes_first(void **state)
+static void the_least_recently_used_answer_is_evicted_first(void **state)
 {
 	(void)state;
 	struct endpoint_table *table = endpoint_table_new(2);
@@ -102,7 +102,7 @@ static void the_least_recently_used_answer_goes_first(void **state)
 	endpoint_table_free(table);
 }
 
-static void inside_and_not_plain_must_ask(void **state)
+static void an_address_inside_the_mesh_and_not_plaintext_needs_an_answer(void **state)
 {
 	(void)state;
 	struct mesh_networks *networks = mesh_networks_new(1, 1, 0);
@@ -152,11 +152,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_p14_draining_endpoints_are_tried_last),
-		cmocka_unit_test(an_answer_wakes_every_waiter_of_its_destination_once),
+		cmocka_unit_test(an_answer_calls_every_waiter_of_its_destination_once),
 		cmocka_unit_test(a_waiter_may_wait_again_from_its_callback),
-		cmocka_unit_test(a_cancelled_waiter_is_never_called),
-		cmocka_unit_test(the_least_recently_used_answer_goes_first),
-		cmocka_unit_test(inside_and_not_plain_must_ask),
+		cmocka_unit_test(a_canceled_waiter_is_never_called),
+		cmocka_unit_test(the_least_recently_used_answer_is_evicted_first),
+		cmocka_unit_test(an_address_inside_the_mesh_and_not_plaintext_needs_an_answer),
 		cmocka_unit_test(finding_p13_knows_a_family_that_the_mesh_says_nothing_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

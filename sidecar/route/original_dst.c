@@ -20,7 +20,7 @@ enum err original_dst_get(int fd, const struct addr *peer, struct original_dst *
 
 void own_ports_add(struct own_ports *own, uint16_t port)
 {
-	CHECK(own->num < sizeof(own->ports) / sizeof(own->ports[0]));
+	CHECK(port != 0 && own->num < sizeof(own->ports) / sizeof(own->ports[0]));
 	own->ports[own->num++] = port;
 }
 
@@ -32,7 +32,7 @@ bool own_ports_has(const struct own_ports *own, uint16_t port)
 	return false;
 }
 
-/* Binding a datagram socket asks the kernel without sending anything. A non-local address says EADDRNOTAVAIL. */
+/* bind() of a datagram socket checks the address without sending a packet: EADDRNOTAVAIL for a non-local address. */
 enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
 {
 	_cleanup_fd_ int fd = -1;
@@ -45,13 +45,13 @@ enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
 	return ERR_NONE;
 }
 
-static enum destination_fault judge_own_port(const struct ip_addr *ip)
+static enum destination_fault check_own_port(const struct ip_addr *ip)
 {
 	bool is_local = true;
 	if (ip_addr_is_loopback(ip) || ip_addr_is_unspecified(ip))
 		return DESTINATION_IS_OURS;
 	if (original_dst_is_local(ip, &is_local) != ERR_NONE)
-		return DESTINATION_NOT_JUDGED;
+		return DESTINATION_NOT_CHECKED;
 	return is_local ? DESTINATION_IS_OURS : DESTINATION_FINE;
 }
 
@@ -60,10 +60,10 @@ enum destination_fault original_dst_check_outbound(
 {
 	if (addr_eq(&dst->addr, local))
 		return DESTINATION_NOT_REDIRECTED;
-	return own_ports_has(own, dst->addr.port) ? judge_own_port(&dst->addr.ip) : DESTINATION_FINE;
+	return own_ports_has(own, dst->addr.port) ? check_own_port(&dst->addr.ip) : DESTINATION_FINE;
 }
 
-/* Our own source address on lo is one of these, and nobody outside has business with it. */
+/* The sidecar's source address on lo is link-local, and no other host may reach it. */
 static bool is_link_local_v4(const struct ip_addr *ip)
 {
 	return ip->family == AF_INET && ip_addr_is_link_local(ip);
@@ -81,7 +81,7 @@ enum destination_fault original_dst_check_inbound(
 		is_link_local_v4(&dst->addr.ip))
 		return DESTINATION_NOT_LOCAL;
 	if (original_dst_is_local(&dst->addr.ip, &is_local) != ERR_NONE)
-		return DESTINATION_NOT_JUDGED;
+		return DESTINATION_NOT_CHECKED;
 	return is_local ? DESTINATION_FINE : DESTINATION_NOT_LOCAL;
 }
 

@@ -1,4 +1,4 @@
-/* Where a redirected connection wanted to go before the rules turned it to us. */
+/* The original destination of a redirected connection: the address that the caller dialed. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -7,12 +7,11 @@ struct original_dst {
 	struct addr addr;
 };
 
-/* SO_ORIGINAL_DST of a connection from `peer`, whose family decides where the kernel knows it: on a dual-stack listener
- * the translation of an IPv4 client is known to the IPv4 side only. ERR_NOT_FOUND: the connection was not redirected.
- */
+/* SO_ORIGINAL_DST of a connection from `peer`. The family of `peer` selects the socket option: on a dual-stack listener
+ * the kernel has the translation of an IPv4 client at SOL_IP only. ERR_NOT_FOUND: the connection was not redirected. */
 enum err original_dst_get(int fd, const struct addr *peer, struct original_dst *out) _must_use_;
 
-/* The ports of this sidecar itself: nothing may be routed to them. */
+/* The ports of this sidecar: no connection may be routed to them. */
 struct own_ports {
 	uint16_t ports[8];
 	unsigned num;
@@ -25,17 +24,17 @@ enum destination_fault {
 	DESTINATION_IS_OURS,
 	DESTINATION_NOT_REDIRECTED,
 	DESTINATION_NOT_LOCAL,
-	DESTINATION_NOT_JUDGED, /* the kernel could not be asked: no descriptor is free */
+	DESTINATION_NOT_CHECKED, /* no descriptor is free for the query to the kernel */
 };
-/* Outbound: anything but our own listeners. `local` is where the connection arrived: the kernel reports a direct
- * connection to our listener as its own original destination. */
+/* Outbound: any destination but the sidecar's own listeners. `local` is the local address of the connection: for a
+ * direct connection to a listener, the kernel reports the listener's address as original destination. */
 enum destination_fault original_dst_check_outbound(
 	const struct original_dst *dst, const struct addr *local, const struct own_ports *own);
-/* Inbound plain: redirected, to this very address, which is no loopback, and to no port of ours. */
+/* Inbound plaintext: redirected, to an address of this host other than loopback, and to no port of the sidecar. */
 enum destination_fault original_dst_check_inbound(
 	const struct original_dst *dst, const struct addr *local, const struct own_ports *own);
-/* A tunnel's :authority: exactly the tunnel's own local IP, no port of ours, never loopback. */
+/* The :authority of a stream: exactly the tunnel's local IP, no port of the sidecar, never loopback. */
 enum destination_fault original_dst_check_authority(
 	const struct original_dst *dst, const struct addr *tunnel_local, const struct own_ports *own);
-/* Does this IP belong to an interface of this network namespace? ERR_FD_EXHAUSTED: that cannot be asked now. */
+/* Whether this IP belongs to an interface of this network namespace. ERR_FD_EXHAUSTED: no descriptor for the query. */
 enum err original_dst_is_local(const struct ip_addr *ip, bool *out) _must_use_;

@@ -35,7 +35,7 @@ static enum destination_fault authority(const char *wanted, const char *local)
 	return original_dst_check_authority(&dst, &tunnel_local, &own);
 }
 
-static void d32_an_authority_must_be_the_tunnels_own_address_and_no_port_of_ours(void **state)
+static void d32_an_authority_must_be_the_tunnels_local_address_and_no_port_of_the_sidecar(void **state)
 {
 	(void)state;
 	assert_int_equal(authority("192.0.2.1:80", "192.0.2.1:15008"), DESTINATION_FINE);
@@ -51,7 +51,7 @@ static void d32_an_authority_must_be_the_tunnels_own_address_and_no_port_of_ours
 	assert_int_equal(authority("192.0.2.1:15008", "192.0.2.1:15008"), DESTINATION_IS_OURS);
 }
 
-static void d33_a_direct_connection_to_our_listener_was_not_redirected(void **state)
+static void d33_a_direct_connection_to_a_listener_is_reported_as_not_redirected(void **state)
 {
 	(void)state;
 	struct own_ports own = ours();
@@ -62,7 +62,7 @@ static void d33_a_direct_connection_to_our_listener_was_not_redirected(void **st
 	assert_int_equal(original_dst_check_inbound(&in, &in_local, &own), DESTINATION_NOT_REDIRECTED);
 }
 
-static void d32_inbound_goes_to_addresses_of_ours_only(void **state)
+static void d32_inbound_destinations_must_be_local_addresses(void **state)
 {
 	(void)state;
 	struct own_ports own = ours();
@@ -75,7 +75,7 @@ static void d32_inbound_goes_to_addresses_of_ours_only(void **state)
 	assert_int_equal(original_dst_check_inbound(&meta, &local, &own), DESTINATION_NOT_LOCAL);
 }
 
-static void finding_l14_what_cannot_be_judged_without_a_descriptor_is_not_called_remote(void **state)
+static void finding_l14_a_destination_is_not_taken_for_remote_when_no_descriptor_is_free(void **state)
 {
 	(void)state;
 	struct own_ports own = ours();
@@ -89,11 +89,11 @@ static void finding_l14_what_cannot_be_judged_without_a_descriptor_is_not_called
 	enum destination_fault inbound = original_dst_check_inbound(&app, &local, &own);
 	enum destination_fault outbound = original_dst_check_outbound(&ours_there, &local, &own);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(inbound, DESTINATION_NOT_JUDGED);
-	assert_int_equal(outbound, DESTINATION_NOT_JUDGED); /* it may be a loop */
+	assert_int_equal(inbound, DESTINATION_NOT_CHECKED);
+	assert_int_equal(outbound, DESTINATION_NOT_CHECKED); /* it may be a loop */
 }
 
-static void outbound_may_go_anywhere_but_to_our_own_listeners(void **state)
+static void outbound_destinations_may_be_anything_but_the_sidecars_listeners(void **state)
 {
 	(void)state;
 	struct own_ports own = ours();
@@ -104,9 +104,8 @@ static void outbound_may_go_anywhere_but_to_our_own_listeners(void **state)
 	assert_int_equal(original_dst_check_outbound(&self, &local, &own), DESTINATION_IS_OURS);
 }
 
-/* Where connection tracking is active the kernel reports our own address; elsewhere it knows nothing. Either is
- * refused. */
-static void a_connection_that_nobody_redirected_is_recognised(void **state)
+/* With connection tracking, the kernel reports the local address; without, it reports nothing. Both are refused. */
+static void a_connection_that_was_not_redirected_is_detected(void **state)
 {
 	(void)state;
 	_cleanup_fd_ int listening = -1, client = -1, accepted = -1;
@@ -126,12 +125,12 @@ static void a_connection_that_nobody_redirected_is_recognised(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(d32_an_authority_must_be_the_tunnels_own_address_and_no_port_of_ours),
-		cmocka_unit_test(d33_a_direct_connection_to_our_listener_was_not_redirected),
-		cmocka_unit_test(d32_inbound_goes_to_addresses_of_ours_only),
-		cmocka_unit_test(finding_l14_what_cannot_be_judged_without_a_descriptor_is_not_called_remote),
-		cmocka_unit_test(outbound_may_go_anywhere_but_to_our_own_listeners),
-		cmocka_unit_test(a_connection_that_nobody_redirected_is_recognised),
+		cmocka_unit_test(d32_an_authority_must_be_the_tunnels_local_address_and_no_port_of_the_sidecar),
+		cmocka_unit_test(d33_a_direct_connection_to_a_listener_is_reported_as_not_redirected),
+		cmocka_unit_test(d32_inbound_destinations_must_be_local_addresses),
+		cmocka_unit_test(finding_l14_a_destination_is_not_taken_for_remote_when_no_descriptor_is_free),
+		cmocka_unit_test(outbound_destinations_may_be_anything_but_the_sidecars_listeners),
+		cmocka_unit_test(a_connection_that_was_not_redirected_is_detected),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "sidecar/route/outliers.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 
@@ -7,8 +8,8 @@ enum {
 	BUCKET_PLACES = 4,
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 30000,
-	TRIAL_MS = 5000,      /* for one connection to find out */
-	FORGOTTEN_MS = 60000, /* after its pause: the next failure is a first one again */
+	TRIAL_MS = 5000,      /* the time that one connection has to try the endpoint */
+	FORGOTTEN_MS = 60000, /* after its pause: the next failure counts as the first */
 };
 
 struct outlier {
@@ -19,9 +20,9 @@ struct outlier {
 };
 
 struct outliers {
-	struct outlier *places; /* NULL: nothing has failed yet */
+	struct outlier *places; /* NULL: no endpoint has failed yet */
 	uint64_t seed;
-	unsigned num; /* places taken */
+	unsigned num; /* places in use */
 };
 
 struct outliers *outliers_new(void)
@@ -55,7 +56,7 @@ static struct outlier *find(const struct outliers *outliers, const struct addr *
 	return NULL;
 }
 
-/* A free place, or that of the one whose pause ends first. */
+/* A free place, or the place of the endpoint whose pause ends first. */
 static struct outlier *place_for(const struct outliers *outliers, const struct addr *endpoint)
 {
 	struct outlier *bucket = bucket_of(outliers, endpoint), *best = bucket;
@@ -95,6 +96,7 @@ static void first_failure(struct outliers *outliers, const struct addr *endpoint
 	if (outlier == NULL)
 		outlier = place_for(outliers, endpoint);
 	outliers->num += outlier->pause_ms == 0;
+	CHECK(outliers->num <= NUM_BUCKETS * BUCKET_PLACES);
 	outlier->endpoint = *endpoint;
 	put_aside(outlier, PAUSE_MIN_MS, now_ms);
 }
@@ -104,7 +106,7 @@ void outliers_failed(struct outliers *outliers, const struct addr *endpoint, uin
 	struct outlier *outlier = find(outliers, endpoint);
 	if (outlier == NULL || now_ms >= outlier->until_ms + FORGOTTEN_MS)
 		first_failure(outliers, endpoint, now_ms);
-	else if (outlier->is_on_trial || now_ms >= outlier->until_ms) /* else one of several that failed together */
+	else if (outlier->is_on_trial || now_ms >= outlier->until_ms) /* else it failed together with others */
 		put_aside(outlier, outlier->pause_ms * 2, now_ms);
 }
 
@@ -113,6 +115,7 @@ void outliers_served(struct outliers *outliers, const struct addr *endpoint)
 	struct outlier *outlier = find(outliers, endpoint);
 	if (outlier == NULL)
 		return;
+	CHECK(outliers->num > 0);
 	*outlier = (struct outlier){0};
 	outliers->num--;
 }

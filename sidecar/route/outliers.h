@@ -1,17 +1,17 @@
-/* Endpoints that failed lately, as one worker has seen it: each is set aside for a while, 1 s at first and twice as
- * long after each further failure up to 30 s, then tried again by one connection while the others still go elsewhere
- * (outlier ejection). A hint and no more: where the table is full, one is forgotten, and is tried once too often.
- * Pure: time is an argument, in milliseconds. */
+/* Endpoints that failed recently, as one worker observed it (outlier ejection): each is set aside, for 1 s at first and
+ * twice as long after each further failure, up to 30 s. Then one connection tries it again while the others still use
+ * other endpoints. This is a hint: when the table is full, an entry is overwritten, and its endpoint is tried too
+ * early. Pure: time is an argument, in milliseconds. */
 #pragma once
 
 #include "base/core/addr.h"
 
 struct outliers;
 
-struct outliers *outliers_new(void); /* takes memory (10 KiB) only once something has failed */
+struct outliers *outliers_new(void); /* allocates the table (10 KiB) at the first failure */
 void outliers_free(struct outliers *outliers);
 bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms); /* set aside now */
-/* A connection goes there. If it failed lately, the others wait for what becomes of this one. */
+/* A connection tries this endpoint. If the endpoint failed recently, others do not use it until the result is known. */
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
 void outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
 void outliers_served(struct outliers *outliers, const struct addr *endpoint);

@@ -26,7 +26,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void finding_p8_a_failing_endpoint_is_set_aside_and_tried_again_by_one(void **state)
+static void finding_p8_one_connection_tries_an_endpoint_again_that_was_set_aside(void **state)
 {
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1), other = numbered(2);
@@ -36,12 +36,12 @@ static void finding_p8_a_failing_endpoint_is_set_aside_and_tried_again_by_one(vo
 	assert_false(outliers_has(outliers, &other, 1999));
 	assert_false(outliers_has(outliers, &one, 2000));
 	outliers_try(outliers, &one, 2000);
-	assert_true(outliers_has(outliers, &one, 2000)); /* the rest waits for that one */
+	assert_true(outliers_has(outliers, &one, 2000)); /* other connections wait for the result */
 	outliers_served(outliers, &one);
 	assert_false(outliers_has(outliers, &one, 2001));
 }
 
-static void the_pause_doubles_to_30_s_and_starts_anew_after_a_service(void **state)
+static void the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success(void **state)
 {
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
@@ -60,7 +60,7 @@ static void the_pause_doubles_to_30_s_and_starts_anew_after_a_service(void **sta
 	assert_false(outliers_has(outliers, &one, now_ms + 1000));
 }
 
-static void several_failures_at_once_are_one(void **state)
+static void concurrent_failures_count_once(void **state)
 {
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
@@ -69,7 +69,7 @@ static void several_failures_at_once_are_one(void **state)
 	assert_false(outliers_has(outliers, &one, 2000));
 }
 
-static void a_trial_that_says_nothing_ends(void **state)
+static void a_trial_without_a_result_ends(void **state)
 {
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
@@ -79,7 +79,7 @@ static void a_trial_that_says_nothing_ends(void **state)
 	assert_false(outliers_has(outliers, &one, 7000));
 }
 
-static void any_number_of_endpoints_takes_no_more_memory(void **state)
+static void the_table_does_not_grow_with_the_number_of_endpoints(void **state)
 {
 	struct outliers *outliers = *state;
 	for (unsigned i = 0; i < 50000; i++) {
@@ -98,12 +98,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			finding_p8_a_failing_endpoint_is_set_aside_and_tried_again_by_one, set_up, tear_down),
+			finding_p8_one_connection_tries_an_endpoint_again_that_was_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			the_pause_doubles_to_30_s_and_starts_anew_after_a_service, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(several_failures_at_once_are_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_trial_that_says_nothing_ends, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(any_number_of_endpoints_takes_no_more_memory, set_up, tear_down),
+			the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(concurrent_failures_count_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_trial_without_a_result_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_table_does_not_grow_with_the_number_of_endpoints, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

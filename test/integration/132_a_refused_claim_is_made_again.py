@@ -37,9 +37,9 @@ def _refused(sidecar):
 
 def finding_i5_a_refused_claim_says_what_releases_it(story):
     wait_until("both claims to be refused", lambda: _refused(story.new) == _all_of(story), 10)
-    condition = [line for line in story.new.admin("/check")["conditions"] if line["name"] == "address not ours"]
+    condition = [line for line in story.new.admin("/check")["conditions"] if line["name"] == "address claim refused"]
     expect(condition, "no condition on /check")
-    expect_in("made again by itself", condition[0]["fix"], "fix")
+    expect_in("repeats the claim", condition[0]["fix"], "fix")
     expect_in("handfast entry release", condition[0]["detail"], "detail")
     expect_in("held by %s" % OLD, condition[0]["detail"], "detail")
     expect_in("handfast entry release ADDRESS", story.mesh.control.log(), "audit log")

@@ -42,11 +42,11 @@ def finding_i4_the_control_plane_says_it_in_log_page_status_and_metrics(story):
 
 
 def finding_i4_each_sidecar_says_it_too(story):
-    wait_until("the sidecar's condition", lambda: "root ends soon" in json.dumps(story.client.admin("/check")), 5)
+    wait_until("the sidecar's condition", lambda: "root expires soon" in json.dumps(story.client.admin("/check")), 5)
     expect_eq(story.client.probe()[0], 200, "readiness")
     expect_eq(story.client.metric("handfast_root_expiry_timestamp_seconds"),
               story.control.metrics()["handfast_control_root_expiry_timestamp_seconds"], "the two metrics")
-    story.client.process.wait_for_log("root ends soon, and with it")
+    story.client.process.wait_for_log("root expires soon, and with it")
 
 
 def finding_i4_no_text_names_a_command_that_does_not_exist(story):

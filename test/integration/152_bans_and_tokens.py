@@ -49,7 +49,7 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
     expect_eq([(ban["id"], ban["svid_holders"]) for ban in _json(story, "ban", "list")["bans"]], [(CLIENT, 1)], "the bans")
     expect_in(CLIENT, story.control.run("ban", "list").stdout, "the bans as text")
     wait_until("the banned sidecar to be not ready or away",
-               lambda: story.client.probe()[0] != 200 or "control plane away" in json.dumps(story.client.admin("/check")), 20)
+               lambda: story.client.probe()[0] != 200 or "control plane unreachable" in json.dumps(story.client.admin("/check")), 20)
     refused = story.control.run("token", "create", "--id", CLIENT, check=False)
     expect_eq(refused.returncode, 1, "exit code of a token for a banned identity")
     named = re.search(r"handfast (\w+)", refused.stderr).group(1)
@@ -57,7 +57,7 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
     expect_eq(story.control.run("unban", CLIENT, check=False).returncode, 1, "exit code when there is no ban")
     expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
     wait_until("the sidecar to be back by itself",
-               lambda: "control plane away" not in json.dumps(story.client.admin("/check")), 30)
+               lambda: "control plane unreachable" not in json.dumps(story.client.admin("/check")), 30)
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)
     late.process.wait_for_log("the token is unknown or its secret is wrong")

@@ -64,10 +64,10 @@ def finding_i12_a_refused_address_is_part_of_readiness(story):
     story.control.token(identity_of("other"), path=story.two.token)
     other = story.two
     other.launch()
-    wait_until("the claim to be refused", lambda: other.is_ready() and "address not ours" in other.probe()[1], 20)
+    wait_until("the claim to be refused", lambda: other.is_ready() and "address claim refused" in other.probe()[1], 20)
     status, text = other.probe()
     expect_eq((status, text.splitlines()[0]), (200, "ready"), "readiness: " + text)
-    for words in ("degraded: address not ours: ", "expected: an address that no other identity has claimed",
+    for words in ("degraded: address claim refused: ", "expected: an address that no other identity has claimed",
                   "held by " + SHARED, "handfast entry release"):
         expect_in(words, text, "what readiness says")
     other.stop()

@@ -67,12 +67,12 @@ def finding_l1_many_sources_fill_the_share_of_plaintext_and_the_pod_says_so(stor
         wait_until("plaintext to be full", lambda: server.metric(
             'handfast_connections_full{direction="inbound_plain"}') == 1, 15)
         expect_eq(server.metric('handfast_connections_active{direction="inbound_plain"}'), MAX / 2, "plaintext taken")
-        wait_until("the condition", lambda: "no room for connections in plaintext" in conditions())
+        wait_until("the condition", lambda: "no room for plaintext connections" in conditions())
         expect_eq(server.probe()[0], 200, "readiness")
         _ask(mesh.client, mesh.server, 9000)()
         _ask(mesh.server, mesh.client, 9001)()
     wait_until("room again", lambda: server.metric('handfast_connections_full{direction="inbound_plain"}') == 0)
-    expect("no room for connections in plaintext" not in conditions(), "the condition stays")
+    expect("no room for plaintext connections" not in conditions(), "the condition stays")
 
 
 def finding_l1_an_ipv6_network_is_one_source(story):

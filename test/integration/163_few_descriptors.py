@@ -31,7 +31,7 @@ def arrange(story):
 
 def finding_l14_a_limit_above_what_the_descriptors_carry_is_lowered_with_a_warning(story):
     server = story.mesh.sidecar("server")
-    expect("limits.max_connections is %d, but the descriptor limit of %d carries %d connections" % (
+    expect("limits.max_connections is %d, but the descriptor limit of %d allows %d connections" % (
         WANTED, DESCRIPTORS, CARRIED) in server.process.log(), "no warning in the log")
     settings = {row["key"]: row["value"] for row in server.admin("/config")["settings"]}
     expect_eq(str(settings["limits.max_connections"]), str(CARRIED), "limits.max_connections in force")

@@ -50,9 +50,9 @@ def finding_o5_it_is_found_when_it_listens(story):
     story.mesh.control.start()
     story.client.wait_until_ready()
     conditions = [row["name"] for row in story.client.admin("/check")["conditions"]]
-    expect("control plane away" not in conditions and "no identity yet" not in conditions, "conditions: %s" % conditions)
+    expect("control plane unreachable" not in conditions and "no identity yet" not in conditions, "conditions: %s" % conditions)
     story.mesh.control.stop()
-    wait_until("the condition", lambda: "control plane away" in
+    wait_until("the condition", lambda: "control plane unreachable" in
                [row["name"] for row in story.client.admin("/check")["conditions"]], 10)
     expect_eq(story.client.probe()[0], 200, "readiness")
 

@@ -164,7 +164,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
     "sidecar/sidecar_drain.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar_families.c": "test/integration/102_a_family_that_the_mesh_does_not_cover.py",
-    "sidecar/sidecar_learn.c": "test/integration/030_connections_before_identity.py",
+    "sidecar/sidecar_clients.c": "test/integration/030_connections_before_identity.py",
     "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_root.c": "test/integration/143_the_root_ends_soon.py",

@@ -4,7 +4,7 @@
 #include "base/core/mem.h"
 #include "base/net/own_address.h"
 
-/* --- from identity --- */
+/* --- from the identity client --- */
 
 static void on_credentials(void *arg, struct credentials *credentials)
 {
@@ -82,12 +82,12 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));
 }
 
-/* --- from discovery --- */
+/* --- from the discovery client --- */
 
 static void tighten(struct sidecar *sidecar)
 {
 	policy_unref(sidecar->policy);
-	sidecar->policy = policy_tighten(sidecar->sent_policy, sidecar->floor);
+	sidecar->policy = policy_tighten(sidecar->sent_policy, sidecar->minimum);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_policy(sidecar->workers[i], sidecar->policy);
 }
@@ -99,7 +99,7 @@ static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *po
 	sidecar->sent_policy = policy_ref(policy);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_networks(sidecar->workers[i], networks);
-	sidecar_families_learn(sidecar, networks);
+	sidecar_families_update(sidecar, networks);
 	tighten(sidecar);
 }
 
@@ -116,7 +116,7 @@ static unsigned answer_metric(enum destination_kind kind)
 	return METRIC_DISCOVERY_UNKNOWN;
 }
 
-/* To every worker: which of them asked is not worth knowing, since the next connection may come to any. */
+/* To every worker, not only the one that subscribed: any worker may accept the next connection. */
 static void on_answer(void *arg, struct answer *answer)
 {
 	struct sidecar *sidecar = arg;
@@ -133,30 +133,30 @@ static void on_live(void *arg, bool is_live)
 		worker_set_discovery_live(sidecar->workers[i], is_live);
 }
 
-/* --- from workers --- */
+/* --- from the workers --- */
 
-struct ask_message {
+struct subscribe_message {
 	struct loop_message message;
 	struct sidecar *sidecar;
 	struct addr destination;
 };
 
-static void deliver_ask(struct loop_message *message)
+static void deliver_subscribe(struct loop_message *message)
 {
-	struct ask_message *ask = container_of(message, struct ask_message, message);
-	discovery_client_ask(ask->sidecar->discovery, &ask->destination);
-	mem_free(ask);
+	struct subscribe_message *subscribe = container_of(message, struct subscribe_message, message);
+	discovery_client_subscribe(subscribe->sidecar->discovery, &subscribe->destination);
+	mem_free(subscribe);
 }
 
 void sidecar_subscribe(void *arg, const struct addr *destination)
 {
-	struct ask_message *ask = mem_new(struct ask_message);
-	ask->sidecar = ((struct worker_place *)arg)->sidecar;
-	ask->destination = *destination;
-	loop_post(ask->sidecar->loop, &ask->message, deliver_ask);
+	struct subscribe_message *subscribe = mem_new(struct subscribe_message);
+	subscribe->sidecar = ((struct worker_place *)arg)->sidecar;
+	subscribe->destination = *destination;
+	loop_post(subscribe->sidecar->loop, &subscribe->message, deliver_subscribe);
 }
 
-/* --- birth and end --- */
+/* --- create and free --- */
 
 static size_t own_addresses(struct ip_addr out[2])
 {
@@ -191,10 +191,10 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 	return identity_client_new(&options, &sidecar->identity, why);
 }
 
-enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why)
+enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why)
 {
 	RETURN_IF_ERR(identity_make(sidecar, why));
-	sidecar->floor = sidecar_config_minimum(sidecar->config);
+	sidecar->minimum = sidecar_config_minimum(sidecar->config);
 	sidecar->discovery = discovery_client_new(&(struct discovery_options){
 		.loop = sidecar->loop,
 		.own_domain = sidecar->config->trust_domain,
@@ -209,13 +209,13 @@ enum err sidecar_learn_new(struct sidecar *sidecar, struct why *why)
 
 void sidecar_minimum_changed(struct sidecar *sidecar)
 {
-	policy_unref(sidecar->floor);
-	sidecar->floor = sidecar_config_minimum(sidecar->config);
+	policy_unref(sidecar->minimum);
+	sidecar->minimum = sidecar_config_minimum(sidecar->config);
 	if (sidecar->sent_policy != NULL)
 		tighten(sidecar);
 }
 
-void sidecar_learn_free(struct sidecar *sidecar)
+void sidecar_clients_free(struct sidecar *sidecar)
 {
 	if (sidecar->discovery != NULL)
 		discovery_client_free(sidecar->discovery);
@@ -223,7 +223,7 @@ void sidecar_learn_free(struct sidecar *sidecar)
 		identity_client_free(sidecar->identity);
 	if (sidecar->state != NULL)
 		state_folder_free(sidecar->state);
-	policy_unref(sidecar->floor);
+	policy_unref(sidecar->minimum);
 	policy_unref(sidecar->sent_policy);
 	policy_unref(sidecar->policy);
 }
