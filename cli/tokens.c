@@ -166,7 +166,7 @@ enum cli_exit command_token_revoke(struct command_line *line)
 	else
 		puts(!revoked->was_there ? "there is no such token"
 			: revoked->was_used
-				? "revoked; it was used, and what it bought stays: end that with `handfast ban`"
+				? "revoked; it was used, and the attestation key that it enrolled stays valid: end that with `handfast ban`"
 				: "revoked");
 	return revoked->was_there ? CLI_DONE : CLI_REFUSED;
 }

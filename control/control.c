@@ -24,8 +24,9 @@ static void on_signer_lost(void *arg, enum err err)
 	struct why why = {0};
 	if (control->is_draining)
 		return;
-	/* It cannot be started again: this process can no longer reach the keys, which is the point. */
-	err = why_set(&why, err, "a signer that runs", "see its last line; the supervisor restarts us", "it ended");
+	/* The signer cannot be restarted: this process can no longer reach the keys, by design. */
+	err = why_set(&why, err, "a signer that runs",
+		"see its last log line; the supervisor restarts the control plane", "the signer has ended");
 	control_fail(control, err, "the signer is lost", &why);
 }
 
@@ -36,7 +37,7 @@ enum err control_start_signer(struct control *control, enum key_policy policy, v
 	const struct issuer_options options = {.loop = control->loop,
 		.key_folder = control->state.key_folder,
 		.trust_domain = &config->trust_domain,
-		.max_leaf_ttl_s = 7 * 86400, /* what the settings allow at most: a reload may ask for it */
+		.max_leaf_ttl_s = 7 * 86400, /* the maximum of the setting: a reload may raise it */
 		.intermediate_life_s = (int64_t)(config->intermediate_ttl_ms / 1000),
 		.root_life_s = (int64_t)(config->root_ttl_ms / 1000),
 		.policy = policy,
@@ -51,9 +52,9 @@ static bool lies_above_keys(const struct control *control, const char *folder)
 	return realpath(control->state.key_folder, keys) != NULL && folder_lies_in(keys, folder);
 }
 
-/* Folders stay readable, so that a file that was replaced by renaming can be read again: the one that the file lies in,
- * and the one that names it, where Kubernetes puts a link to a folder that is another after each change. But none that
- * lies above the keys: then only the file as it is now. Returns how many. */
+/* Folders stay readable, so that a file that is replaced by renaming can be read again: the folder of the file, and the
+ * folder with its name, where Kubernetes puts a link to a new folder at each change. But no folder above the keys: then
+ * only the present file. Returns how many. */
 static size_t settings_paths(const struct control *control, char *out[2])
 {
 	char file[PATH_MAX], named[PATH_MAX];
@@ -67,12 +68,12 @@ static size_t settings_paths(const struct control *control, char *out[2])
 		return 2;
 	}
 	if (is_above)
-		log_warning("control", "the settings lie above the state folder: a reload sees them only when they are "
-				       "written in place");
+		log_warning("control", "the settings file is in a folder above the state folder: a reload reads it "
+				       "only if it is written in place");
 	return 1;
 }
 
-/* As the settings were checked, now that links can be followed. */
+/* The check of the settings again, with links resolved. */
 static enum err check_socket_folder(const struct control *control, const char *socket_folder, struct why *why)
 {
 	char folder[PATH_MAX], keys[PATH_MAX];
@@ -83,7 +84,7 @@ static enum err check_socket_folder(const struct control *control, const char *s
 		"move operator_socket or state_dir", "operator_socket in %s, keys in %s", folder, keys);
 }
 
-/* The signer made the key folder before it answers anybody; until then there is nothing to shut out of. */
+/* The signer makes the key folder before its first answer; until then there is no folder to exclude. */
 static enum err shut_out_of_keys(struct control *control, struct why *why)
 {
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
@@ -105,7 +106,7 @@ static enum err listen_on(uint16_t port, int *out_fd, struct why *why)
 	const struct socket_listen_options options = {0};
 	if (socket_listen(&any, &options, out_fd, why) == ERR_NONE)
 		return ERR_NONE;
-	any.ip.family = AF_INET; /* a machine without IPv6 */
+	any.ip.family = AF_INET; /* a host without IPv6 */
 	return socket_listen(&any, &options, out_fd, why);
 }
 
@@ -125,39 +126,40 @@ static enum err make_folders(struct control *control, struct why *why)
 	return folder_make(socket_folder, 0755, why);
 }
 
-/* Beyond connections: the store, the signer, the doors, operators, and probes of the metrics port, which must be
- * answered when connections have reached their limit. */
+/* Descriptors besides connections: the store, the signer, listeners, operators, and probes of the metrics port, which
+ * are answered also when connections have reached their limit. */
 #define DESCRIPTORS_KEPT       160
 #define CONNECTIONS_LEAST      16
-#define CONNECTIONS_BY_DEFAULT 12000 /* beyond this memory decides, so an operator should */
+#define CONNECTIONS_BY_DEFAULT 12000 /* a higher limit costs memory, so the operator sets it */
 
 static enum err set_connection_limit(struct control_config *config, unsigned long descriptors, struct why *why)
 {
 	if (descriptors < DESCRIPTORS_KEPT + CONNECTIONS_LEAST)
 		return why_set(why, ERR_CONFIG, "a limit of at least 176 open files",
-			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start", "%lu", descriptors);
+			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start", "the limit is %lu",
+			descriptors);
 	unsigned long most = descriptors - DESCRIPTORS_KEPT;
 	if (config->max_connections > most)
-		return why_set(why, ERR_CONFIG, "limits.max_connections that the limit of open files carries",
-			"lower it, or raise the hard limit: LimitNOFILE=", "%lu where %lu open files carry %lu",
+		return why_set(why, ERR_CONFIG, "a limits.max_connections that the limit of open files allows",
+			"lower it, or raise the hard limit: LimitNOFILE=", "it is %lu, and %lu open files allow %lu",
 			(unsigned long)config->max_connections, descriptors, most);
 	if (config->max_connections == 0)
 		config->max_connections = most < CONNECTIONS_BY_DEFAULT ? most : CONNECTIONS_BY_DEFAULT;
 	return ERR_NONE;
 }
 
-/* Keys without a store: it was lost. A new one in its place would only be in the way of a backup. */
+/* Keys without a store: the store was lost. A new one would only have to be removed for a backup. */
 static enum err check_store_is_there(const struct control *control, struct why *why)
 {
 	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", control->state.key_folder);
 	if (access(key, F_OK) != 0 || access(control->state.store_path, F_OK) == 0)
 		return ERR_NONE;
 	return why_set(why, ERR_STATE_DAMAGED, "the store that belongs to the keys",
-		"put back the newest backup of the store, then run handfast-control restore", "%s is missing",
+		"restore the newest backup of the store, then run handfast-control restore", "%s is missing",
 		control->state.store_path);
 }
 
-/* The store is locked before the signer may write a key: of two control planes at a first start only one goes on. */
+/* The store is locked before the signer may write a key: of two control planes at a first start only one continues. */
 enum err control_load(struct control *control, struct why *why)
 {
 	RETURN_IF_ERR(make_folders(control, why));
@@ -186,7 +188,7 @@ struct control *control_make(const struct control_source *source, struct control
 		.metrics_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
-	process_facts_open(&control->facts); /* before /proc is out of reach */
+	process_facts_open(&control->facts); /* before /proc becomes inaccessible */
 	control->metrics = control_metrics_new();
 	for (size_t i = 0; i < 3; i++)
 		buf_init(&control->authorities[i], 8192);
@@ -216,12 +218,12 @@ static void check_drained(struct loop_timer *timer)
 
 static void drain(struct control *control)
 {
-	if (control->is_draining) { /* asked twice: at once */
+	if (control->is_draining) { /* the second signal ends it at once */
 		loop_stop(control->loop);
 		return;
 	}
 	control->is_draining = true;
-	log_notice("control", "stopping: no new connections, sidecars are sent away");
+	log_notice("control", "stopping: no new connections; open ones get GOAWAY");
 	if (control->serve != NULL)
 		serve_drain(control->serve);
 	control->drain_deadline_ms = loop_now_ms(control->loop) + CONTROL_DRAIN_MS;
@@ -249,7 +251,7 @@ enum err control_run(struct control *control)
 	loop_signal_start(control->loop, &control->terminate, SIGTERM, on_terminate);
 	loop_signal_start(control->loop, &control->interrupt, SIGINT, on_interrupt);
 	loop_signal_start(control->loop, &control->hangup, SIGHUP, on_hangup);
-	sigset_t held; /* by main(), until it is taken here */
+	sigset_t held; /* blocked by main(), handled from here on */
 	sigemptyset(&held);
 	sigaddset(&held, SIGHUP);
 	sigprocmask(SIG_UNBLOCK, &held, NULL);
@@ -270,10 +272,10 @@ static void close_ports(struct control *control)
 	loop_timer_stop(&control->note);
 }
 
-/* Who is asked first goes last but one: requests wait for the signer or the store, and neither answers any more. */
+/* The services are freed before the signer and the store, which then answer no more requests. */
 static void free_listeners(struct control *control)
 {
-	loop_run_once(control->loop, false); /* answers that are ready still find their askers */
+	loop_run_once(control->loop, false); /* ready answers still reach their callers */
 	if (control->serve != NULL)
 		serve_free(control->serve);
 	if (control->pages != NULL)

@@ -1,8 +1,8 @@
-/* The composition root: everything the control plane is made of, in the order in which it comes to life.
+/* The composition root: all parts of the control plane, in the order of their start.
  *
- * settings -> loop -> store, locked and read -> signer (a child, while there is one thread) -> out of the key folder ->
- * the store's thread -> ports -> the signer judges the store -> fencing epoch -> authorities -> own certificate ->
- * registry, distributor, trust -> doors open. */
+ * settings -> loop -> store, locked and read -> signer (a child, while there is one thread) -> no access to the key
+ * folder -> the store's thread -> ports -> the signer judges the store -> fencing epoch -> authorities -> own
+ * certificate -> registry, distributor, trust -> listeners open. */
 #pragma once
 
 #include "base/cli/command_line.h"
@@ -11,7 +11,7 @@
 
 struct control;
 
-/* Where the settings come from; read again at SIGHUP. Borrowed. */
+/* The sources of the settings; read again at SIGHUP. Borrowed. */
 struct control_source {
 	const char *path; /* NULL: no file */
 	const struct command_line *line;
@@ -27,6 +27,6 @@ enum err control_new(const struct control_source *source, struct control_config 
 /* The command restore: adopts config; bans_from, a state folder or a store's file, may be NULL. */
 enum err control_restore(const struct control_source *source, struct control_config *config, const char *bans_from,
 	struct why *why) _must_use_;
-enum err control_run(struct control *control); /* ERR_NONE: asked to stop, and did; else what went wrong, logged */
+enum err control_run(struct control *control); /* ERR_NONE: stopped by a signal; else the error, which was logged */
 void control_free(struct control *control);
 DEFINE_CLEANUP(struct control *, control_free)

@@ -1,6 +1,6 @@
-/* From a store that is read to the one issuer of it. The signer judges the store before anything is written: a lost
- * store or an older copy is refused as often as it is tried, until an operator says that it is to be used
- * (control_restore.c). Then the epoch is stored, and the signer, once introduced, refuses every older issuer. */
+/* From a loaded store to its only issuer. The signer checks the store before anything is written: a lost store or an
+ * older copy is refused at every start, until an operator confirms it (control_restore.c). Then the epoch is stored,
+ * and after the introduction the signer refuses every older issuer. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -11,7 +11,8 @@
 
 #define EPOCH_KEY     "issuer/epoch"
 #define AUTHORITY_KEY "authority/known"
-#define NOTE_MS       10000 /* how much of the newest changes an older copy may lack without being noticed; bans: none */
+#define NOTE_MS                                                                                                        \
+	10000 /* changes of this last period may be missing in an older copy without being noticed; bans never */
 
 struct store_mark control_store_mark(const struct control *control)
 {
@@ -36,7 +37,7 @@ static void fail_start(struct control *control, enum err err, const char *what)
 	control_fail(control, err, what, &why);
 }
 
-/* --- authorities: the store knows which ones belong to it --- */
+/* --- authorities: the store has a record of its own --- */
 
 static enum err encode_authorities(const struct control *control, struct buf *out)
 {
@@ -47,13 +48,14 @@ static enum err encode_authorities(const struct control *control, struct buf *ou
 	return record_put_hex(out, "root_sha256", span_of(root, DIGEST_LEN));
 }
 
-/* Other keys than the store's would lock out every sidecar that it knows. */
+/* Keys other than the store's would lock out every enrolled sidecar. */
 enum err control_keep_authorities(struct control *control, const struct issued *issued, struct why *why)
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
 	struct store_value known;
 	if (issued->num_chain != 3)
-		return why_set(why, ERR_MALFORMED, "three authorities", "report this", "%zu", issued->num_chain);
+		return why_set(why, ERR_MALFORMED, "three authorities", "report this as a defect",
+			"the signer answered with %zu", issued->num_chain);
 	for (size_t i = 0; i < 3; i++) {
 		buf_clear(&control->authorities[i]);
 		RETURN_IF_ERR(buf_append(&control->authorities[i], issued->chain[i]));
@@ -62,7 +64,8 @@ enum err control_keep_authorities(struct control *control, const struct issued *
 	if (!store_get(control->store, AUTHORITY_KEY, &known) || span_eq(known.bytes, buf_span(&record)))
 		return ERR_NONE;
 	return why_set(why, ERR_STATE_DAMAGED, "the keys that belong to this store",
-		"put back the key folder and the store of one backup; nothing was overwritten", "other keys");
+		"restore the key folder and the store from one backup; nothing was overwritten",
+		"the key folder has other keys");
 }
 
 static void on_authorities_stored(void *arg, enum err err, _unused_ uint64_t version)
@@ -84,9 +87,9 @@ static void store_authorities(struct control *control)
 		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_stored, control);
 }
 
-/* --- a start on a full disk: the epoch must be stored, so a little room is kept for that --- */
+/* --- a start on a full disk: the epoch must be stored, so a reserve is kept for that --- */
 
-#define RESERVE_LEN (256u * 1024) /* for the journals of a start or two, and the signer's note */
+#define RESERVE_LEN (256u * 1024) /* for the journals of one or two starts, and the signer's mark */
 
 static char *reserve_path(const struct control *control)
 {
@@ -101,16 +104,16 @@ static void keep_reserve(const struct control *control)
 		return;
 	_cleanup_(mem_freep) uint8_t *zeros = mem_zalloc(RESERVE_LEN);
 	if (fd_write_file(path, span_of(zeros, RESERVE_LEN), 0600, &why) != ERR_NONE)
-		log_why(LOG_LEVEL_DEBUG, "control", "no room is kept for a start on a full disk", &why);
+		log_why(LOG_LEVEL_DEBUG, "control", "there is no reserve for a start on a full disk", &why);
 }
 
-/* True: there is some room now. */
+/* True: there is room now. */
 static bool give_up_reserve(const struct control *control)
 {
 	_cleanup_(mem_freep) char *path = reserve_path(control);
 	if (unlink(path) != 0)
 		return false;
-	log_warning("control", "the disk is full: starting with the room that %s kept", path);
+	log_warning("control", "the disk is full: starting with the reserve of %s", path);
 	return true;
 }
 
@@ -187,7 +190,7 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 void control_fence(struct control *control, void (*on_fenced)(struct control *control))
 {
 	struct store_mark mark = control_store_mark(control);
-	mark.epoch++; /* what it will be */
+	mark.epoch++; /* the value after the start */
 	control->on_fenced = on_fenced;
 	issuer_judge(control->issuer, &mark, on_judged, control);
 }

@@ -20,12 +20,12 @@ struct control {
 	struct state_folder state;
 	struct loop *loop;
 	struct issuer *issuer;
-	int streams_fd, operator_fd, metrics_fd; /* -1: handed over */
+	int streams_fd, operator_fd, metrics_fd; /* -1: adopted by another part */
 	struct store *store;
 	struct metrics *metrics;
 	struct process_facts facts;
 	struct pages *pages;
-	uint64_t num_displaced; /* probes, as counted so far */
+	uint64_t num_displaced; /* probes that gave way, at the last count */
 	struct attest *attest;
 	struct registry *registry;
 	struct distributor *distributor;
@@ -38,25 +38,25 @@ struct control {
 	void (*on_fenced)(struct control *control);
 	uint64_t drain_deadline_ms;
 	bool is_draining;
-	bool must_reload; /* SIGHUP came before the doors were open */
-	enum err failure; /* what ends control_run() */
+	bool must_reload; /* SIGHUP came before the listeners were open */
+	enum err failure; /* the result of control_run() */
 };
 
-/* control.c: the steps of birth that control_restore.c shares. */
+/* control.c: the steps of the start that control_restore.c shares. */
 struct control *control_make(const struct control_source *source, struct control_config *config, const char *release);
 enum err control_load(struct control *control, struct why *why) _must_use_; /* folders; the store, locked and read */
 enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
 	void *arg, struct why *why) _must_use_;
 
-/* control_fence.c: the only issuer of this store. A failure ends the run. */
+/* control_fence.c: becomes the only issuer of this store. A failure ends the run. */
 void control_fence(struct control *control, void (*on_fenced)(struct control *control));
-void control_note_store(struct control *control); /* the signer remembers how far the store has come */
+void control_note_store(struct control *control); /* the signer records the revision of the store */
 struct store_mark control_store_mark(const struct control *control);
 enum key_policy control_key_policy(const struct control *control);
 enum err control_keep_authorities(
 	struct control *control, const struct issued *issued, struct why *why) _must_use_; /* ERR_STATE_DAMAGED */
 
-/* control_start.c: from an open store to open doors; failures end the run. */
+/* control_start.c: from an open store to open listeners; failures end the run. */
 void control_start(struct control *control);
 /* control_reload.c */
 void control_reload(struct control *control);

@@ -1,7 +1,7 @@
-/* handfast-control restore: an operator says that the state folder, as it lies there, is the one to go on with: a
- * backup, or what is left. It becomes a new incarnation, which sidecars take although its counters go back; the signer
- * forgets the store that it served before; bans that a newer copy of the store knows are taken over; and join tokens
- * that this copy has as unused are removed. Offline: the control plane must not run, which the store's lock holds. */
+/* handfast-control restore: an operator confirms that the present state folder, a backup or the remainder of the state,
+ * is to be used. It gets a new incarnation, which sidecars accept although its counters are lower; the signer drops its
+ * mark of the former store; bans of a newer copy of the store are taken over; and join tokens that are unused in this
+ * copy are removed. Offline: the control plane must not run, which the store's lock ensures. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/control_private.h"
@@ -56,7 +56,7 @@ static enum err merge_bans(struct restoring *restoring)
 		restoring->control->store, file, SVID_HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->why);
 }
 
-/* The signer last: when something fails before, it still refuses this store, and restore is run again. */
+/* The signer last: if a step before fails, it still refuses this store, and restore is run again. */
 static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)
 {
 	struct restoring *restoring = arg;
@@ -82,18 +82,19 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 static void on_signer_lost(void *arg, enum err err)
 {
 	struct restoring *restoring = arg;
-	end(restoring, why_set(&restoring->why, err, "a signer that runs", "see its last line above", "it ended"));
+	end(restoring, why_set(&restoring->why, err, "a signer that runs", "see its last log line above",
+			       "the signer has ended"));
 }
 
-/* Without keys there is nothing to go on with, and no folder is to be made where a path was mistyped. */
+/* Without keys there is nothing to restore, and no folder is to be made for a mistyped path. */
 static enum err keys_are_there(const struct control *control, struct why *why)
 {
 	struct stat found;
 	_cleanup_(mem_freep) char *keys = mem_printf("%s/keys", control->config->state_dir);
 	if (stat(keys, &found) == 0 || (errno != ENOENT && errno != ENOTDIR))
-		return ERR_NONE; /* what else is wrong is said later */
+		return ERR_NONE; /* later steps report other errors */
 	return why_set(why, ERR_STATE_DAMAGED, "a state folder with keys, such as a backup",
-		"put the backup there first, or correct state_dir", "%s: %m", keys);
+		"put the backup there first, or correct state_dir", "cannot open the key folder %s: %m", keys);
 }
 
 static enum err run(struct restoring *restoring)
@@ -121,7 +122,7 @@ enum err control_restore(
 	if (bans_from != NULL)
 		log_notice("audit", "restored: %zu bans were taken over from %s", restoring.num_bans, bans_from);
 	log_notice("audit",
-		"restored: this store begins a new incarnation; %zu unused join tokens buy nothing any more: make new "
+		"restored: this store has a new incarnation; %zu unused join tokens were revoked: make new "
 		"ones",
 		restoring.num_tokens);
 	return ERR_NONE;

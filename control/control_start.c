@@ -1,4 +1,4 @@
-/* From an open store to open doors, step by step: each step waits for a commit or for the signer. */
+/* From an open store to open listeners, step by step: each step waits for a commit or for the signer. */
 #include "base/core/log.h"
 #include "control/control_private.h"
 #include "control/issue/certificate.h"
@@ -15,7 +15,7 @@ static void list_obstacles(void *arg, struct buf *out)
 		serve_list_obstacles(control->serve, out);
 	if (control->serve != NULL && !server_identity_is_usable(control->identity))
 		full = buf_append_str(out, "server certificate: it has expired and is being renewed\n");
-	(void)full; /* one line is enough to be not ready */
+	(void)full; /* one line suffices to report not ready */
 }
 
 static void list_conditions(void *arg, struct buf *out)
@@ -110,7 +110,7 @@ static void open_listeners(struct control *control)
 static void on_trust_changed(void *arg)
 {
 	struct control *control = arg;
-	control_note_store(control); /* a store without this ban is refused from now on */
+	control_note_store(control); /* from now on a store without this ban is refused */
 	if (control->serve == NULL)
 		open_listeners(control);
 	serve_trust_changed(control->serve);

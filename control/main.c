@@ -18,9 +18,9 @@ static const struct cli_command commands[] = {
 static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false},
 	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false}};
 static const struct cli_program program = {.name = "handfast-control",
-	.about =
-		"Attests workloads, issues their certificates, and answers sidecars who is where and what is allowed.\n"
-		"SIGHUP reads the settings again; SIGTERM stops, a second one at once.",
+	.about = "Attests workloads, issues their certificates, and distributes addresses, identities and policy to "
+		 "sidecars.\n"
+		 "SIGHUP reads the settings again; SIGTERM stops, a second one at once.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
 	.default_command = "run",
@@ -49,11 +49,12 @@ static enum cli_exit restore(
 {
 	struct why why = {0};
 	enum err err = control_restore(source, config, command_line_value(line, "bans-from"), &why);
-	return err == ERR_NONE ? command_line_answer(line, "this state is a new incarnation; start the control plane")
+	return err == ERR_NONE ? command_line_answer(line, "this state has a new incarnation; start the control plane")
 			       : command_line_fail(line, err, &why);
 }
 
-/* From before the settings are read until control_run() takes it: one that comes meanwhile neither ends us nor is lost.
+/* Blocked from before the settings are read until control_run() handles it: a signal in between neither ends the
+ * process nor is lost.
  */
 static void hold_hangup(void)
 {
@@ -68,7 +69,7 @@ int main(int argc, char **argv)
 	_cleanup_(command_line_done) struct command_line line = {0};
 	struct control_source source = {.line = &line, .environment = environ};
 	struct control_config *config;
-	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
 		return signer_main(argc, argv);
 	log_open(program.name);
 	if (!command_line_begin(&program, argc, argv, &line))

@@ -33,8 +33,8 @@ enum err folder_make(const char *path, unsigned mode, struct why *why)
 {
 	if (mkdir(path, mode) == 0 || errno == EEXIST)
 		return ERR_NONE;
-	return why_set(why, err_from_errno(errno), "a folder that is there or can be made",
-		"make it, with the control plane's user as its owner", "%s: %m", path);
+	return why_set(why, err_from_errno(errno), "a folder that exists or can be made",
+		"make it, with the control plane's user as its owner", "cannot open or make the folder %s: %m", path);
 }
 
 static enum err make_private(const char *path, struct why *why)
@@ -42,12 +42,14 @@ static enum err make_private(const char *path, struct why *why)
 	struct stat found;
 	RETURN_IF_ERR(folder_make(path, 0700, why));
 	if (lstat(path, &found) != 0 || !S_ISDIR(found.st_mode))
-		return why_set(why, ERR_CONFIG, "a folder", "remove what is there", "%s", path);
+		return why_set(
+			why, ERR_CONFIG, "a folder", "remove the file that is there", "%s is not a folder", path);
 	if ((found.st_mode & 077) != 0 || found.st_uid != geteuid())
-		return why_set(why, ERR_DENIED, "a state folder of our own user that no other user can enter",
-			"run as its owner, or chown it to our user and chmod it to 0700",
-			"%s: mode %04o, uid %u, and we are uid %u", path, found.st_mode & 07777u, found.st_uid,
-			geteuid());
+		return why_set(why, ERR_DENIED,
+			"a state folder of the control plane's user that no other user can enter",
+			"run as its owner, or chown it to the control plane's user and chmod it to 0700",
+			"%s has mode %04o and uid %u, and this process has uid %u", path, found.st_mode & 07777u,
+			found.st_uid, geteuid());
 	return ERR_NONE;
 }
 

@@ -9,7 +9,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void makes_what_is_missing_and_refuses_what_others_may_enter(void **state)
+static void makes_missing_folders_and_refuses_one_that_others_may_enter(void **state)
 {
 	(void)state;
 	char parent[] = "/tmp/stateXXXXXX";
@@ -27,7 +27,7 @@ static void makes_what_is_missing_and_refuses_what_others_may_enter(void **state
 	rmdir(parent);
 }
 
-static void knows_the_folder_of_a_path(void **state)
+static void returns_the_folder_of_a_path(void **state)
 {
 	(void)state;
 	_cleanup_(mem_freep) char *deep = folder_of("/a/b/c"), *root = folder_of("/c"), *here = folder_of("c");
@@ -36,7 +36,7 @@ static void knows_the_folder_of_a_path(void **state)
 	assert_string_equal(here, ".");
 }
 
-static void knows_what_lies_in_a_folder(void **state)
+static void finds_whether_a_path_is_in_a_folder(void **state)
 {
 	(void)state;
 	assert_true(folder_lies_in("/a/b", "/a/b"));
@@ -52,9 +52,9 @@ static void knows_what_lies_in_a_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(makes_what_is_missing_and_refuses_what_others_may_enter),
-		cmocka_unit_test(knows_the_folder_of_a_path),
-		cmocka_unit_test(knows_what_lies_in_a_folder),
+		cmocka_unit_test(makes_missing_folders_and_refuses_one_that_others_may_enter),
+		cmocka_unit_test(returns_the_folder_of_a_path),
+		cmocka_unit_test(finds_whether_a_path_is_in_a_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,4 +3,4 @@
 
 #include "base/core/buf.h"
 
-void versions_put(struct buf *out); /* a line "NAME VERSION" each */
+void versions_put(struct buf *out); /* a line "NAME VERSION" per library */

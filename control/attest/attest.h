@@ -55,8 +55,8 @@ struct attest_token_request {
 /* line: the only place where the secret appears. id: JOIN_TOKEN_ID_LEN bytes, by which it can be revoked. */
 typedef void attest_token_fn(void *arg, enum err err, struct span line, struct span id, int64_t not_after_s);
 /* An error in the request is returned at once; else on_done is called later. */
-enum err attest_token_create(struct attest *attest, const struct attest_token_request *order, attest_token_fn *on_done,
-	void *arg, struct why *why) _must_use_;
+enum err attest_token_create(struct attest *attest, const struct attest_token_request *request,
+	attest_token_fn *on_done, void *arg, struct why *why) _must_use_;
 
 /* Every stored token, in the order of their ids; both arguments are borrowed. */
 typedef void attest_token_each_fn(void *arg, struct span id, const struct join_token *token);

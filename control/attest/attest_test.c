@@ -46,10 +46,10 @@ static void wait_for(struct world *world, unsigned num_done)
 static void make_token(struct world *world, const char *id)
 {
 	const uint8_t bootstrap_hash[DIGEST_LEN] = {1};
-	struct attest_token_request order = {span_of_str(id), 60, NULL, 0, bootstrap_hash};
+	struct attest_token_request request = {span_of_str(id), 60, NULL, 0, bootstrap_hash};
 	buf_clear(&world->token_id);
 	buf_clear(&world->secret);
-	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
+	assert_int_equal(attest_token_create(world->attest, &request, on_token, world, NULL), ERR_NONE);
 	wait_for(world, world->num_done + 1);
 }
 
@@ -267,7 +267,7 @@ static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_
 {
 	struct world *world = *state;
 	const uint8_t hash[DIGEST_LEN] = {1};
-	struct attest_token_request order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	struct attest_token_request request = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
 	struct why why = {0};
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -276,7 +276,7 @@ static void finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_
 	svid_holders_ban(world->store, &id, 1800000000, NULL, NULL);
 	while (!svid_holders_is_banned(world->store, &id))
 		loop_run_once(world->loop, false);
-	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, &why), ERR_REVOKED);
+	assert_int_equal(attest_token_create(world->attest, &request, on_token, world, &why), ERR_REVOKED);
 	assert_non_null(strstr(why.fix, "handfast unban"));
 	assert_int_equal(svid_holders_unban(world->store, &id, NULL, NULL), ERR_NONE);
 	while (svid_holders_is_banned(world->store, &id))
@@ -400,8 +400,8 @@ static void makes_no_token_for_an_identity_that_no_workload_may_have(void **stat
 	const char *bad[] = {"spiffe://td", "spiffe://td/handfast/control", "spiffe://other/a", "spiffe://td/*", "",
 		"spiffe://td/a\nid=spiffe://td/b"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		struct attest_token_request order = {span_of_str(bad[i]), 60, NULL, 0, hash};
-		assert_int_not_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
+		struct attest_token_request request = {span_of_str(bad[i]), 60, NULL, 0, hash};
+		assert_int_not_equal(attest_token_create(world->attest, &request, on_token, world, NULL), ERR_NONE);
 	}
 }
 

@@ -1,4 +1,4 @@
-/* What a sidecar says on the Discovery stream, checked. */
+/* Messages of a sidecar on the Discovery stream, checked. */
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "control/distribute/encode.h"
@@ -9,15 +9,16 @@ static enum err destinations_parse(
 	Handfast__V1__SocketAddress *const *list, size_t num, struct discovery_up *out, struct why *why)
 {
 	if (num == 0 || num > SUBSCRIBE_MAX)
-		return why_set(
-			why, ERR_TOO_LARGE, "1 to 1024 destinations a message", "send several messages", "%zu", num);
+		return why_set(why, ERR_TOO_LARGE, "1 to 1024 destinations per message", "send several messages",
+			"the message has %zu", num);
 	out->destinations = mem_calloc(num, sizeof(*out->destinations));
 	for (size_t i = 0; i < num; i++) {
 		struct addr *addr = &out->destinations[i];
 		if (list[i]->port == 0 || list[i]->port > 65535 ||
 			ip_addr_from_bytes(pb_span(list[i]->ip), &addr->ip) != ERR_NONE)
 			return why_set(why, ERR_MALFORMED, "an address of 4 or 16 bytes and a port",
-				"see the sender's release", "%zu bytes and port %u", list[i]->ip.len, list[i]->port);
+				"update the sidecar", "a destination has an address of %zu bytes and port %u",
+				list[i]->ip.len, list[i]->port);
 		addr->port = (uint16_t)list[i]->port;
 	}
 	out->num_destinations = num;
@@ -48,8 +49,8 @@ static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *o
 	case _HANDFAST__V1__DISCOVERY_UP__KIND__CASE_IS_INT_SIZE:
 		break;
 	}
-	return why_set(
-		why, ERR_MALFORMED, "hello, subscribe, unsubscribe or ack", "see the sender's release", "none of them");
+	return why_set(why, ERR_MALFORMED, "hello, subscribe, unsubscribe or ack", "update the sidecar",
+		"the message is of another kind");
 }
 
 enum err discovery_up_parse(struct span bytes, struct discovery_up *out, struct why *why)

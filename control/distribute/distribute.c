@@ -8,12 +8,13 @@
 #include "control/distribute/encode.h"
 
 enum {
-	/* Memory that sidecars may take here, about 150 bytes each. A sidecar keeps at most 16,384 by itself. */
-	SUBSCRIPTIONS_MAX = 32768, /* of a stream */
+	/* Bounds the memory that sidecars can use here, about 150 bytes per subscription. A sidecar itself has at most
+	 * 16,384. */
+	SUBSCRIPTIONS_MAX = 32768, /* per stream */
 	IDENTITY_SUBSCRIPTIONS_MAX = 1024 * 1024,
 	ALL_SUBSCRIPTIONS_MAX = 4 * 1024 * 1024,
 
-	AT_ONCE_MAX = 64, /* answers to one message; the others follow in slices */
+	AT_ONCE_MAX = 64, /* answers to one message at once; the others follow in slices */
 	LEAST_BUCKETS = 8,
 	MESSAGE_MAX = 4 * 1024 * 1024,
 };
@@ -24,7 +25,7 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 	distributor->loop = loop;
 	distributor->registry = registry;
 	distributor->config = config;
-	/* Versions grow across restarts, too: sidecars keep the highest they have seen. */
+	/* Versions also grow across restarts: a sidecar ignores a version below the highest that it has received. */
 	distributor->mesh_version = distributor->answer_version = (uint64_t)loop_clock(loop)->wall_ms(loop_clock(loop))
 								  << 16;
 	distributor->seed = random_u64();
@@ -72,7 +73,7 @@ void distributor_set_config(struct distributor *distributor, const struct contro
 		work_stream_due(stream);
 }
 
-/* --- what goes out --- */
+/* --- outgoing --- */
 
 enum err stream_send_mesh(struct stream *stream)
 {
@@ -87,7 +88,7 @@ enum err stream_send_mesh(struct stream *stream)
 	return ERR_NONE;
 }
 
-/* Asked again, it is answered again, with a version that is newer. */
+/* A repeated subscription is answered again, with a newer version. */
 static void resolve_again(struct distributor *distributor, struct topic *topic)
 {
 	if (topic_resolve(distributor, topic))
@@ -109,7 +110,7 @@ enum err stream_send_answer(struct subscription *subscription)
 		return ERR_NONE;
 	RETURN_IF_ERR(rpc_call_send(stream->call, span_of(topic->message, topic->message_len)));
 	subscription->sent = topic->content;
-	stream->distributor->spent += topic->message_len / 8; /* a copy costs less than what made it */
+	stream->distributor->spent += topic->message_len / 8; /* a copy costs less than the encoding */
 	stream->distributor->counts.num_sent++;
 	return ERR_NONE;
 }
@@ -131,7 +132,7 @@ static void buckets_grow(struct stream *stream)
 	size_t num_old = stream->num_buckets;
 	stream->num_buckets = num_old == 0 ? LEAST_BUCKETS : 2 * num_old;
 	stream->buckets = mem_calloc(stream->num_buckets, sizeof(struct subscription *));
-	stream->cursor = 0; /* what catches up begins anew: what it has is not sent again */
+	stream->cursor = 0; /* catching up starts over; what was sent is not sent again */
 	for (size_t i = 0; i < num_old; i++)
 		for (struct subscription *at = old[i], *next; at != NULL; at = next) {
 			next = at->next;
@@ -146,13 +147,13 @@ static enum err may_subscribe(struct stream *stream, struct why *why)
 {
 	if (stream->num_subscriptions >= SUBSCRIPTIONS_MAX)
 		return why_set(why, ERR_LIMIT, "at most 32768 subscriptions per sidecar",
-			"unsubscribe what is not used", "more");
+			"unsubscribe unused destinations", "the sidecar has more");
 	enum share_limit limit = SHARE_LIMIT_IDENTITY;
-	if (stream->share.shares != NULL) /* one more than there are subscriptions: a share of nothing is none */
+	if (stream->share.shares != NULL) /* one more than there are subscriptions, as a share of 0 does not exist */
 		limit = shares_resize(&stream->share, stream->num_subscriptions + 2);
 	if (limit != SHARE_LIMIT_NONE)
-		return why_set(why, ERR_LIMIT, "room for one more subscription",
-			"see which sidecars of this identity subscribe so much", "%s is reached",
+		return why_set(why, ERR_LIMIT, "a subscription below the limit",
+			"find the sidecars of this identity that subscribe so much", "%s is reached",
 			share_limit_text(limit));
 	return ERR_NONE;
 }
@@ -186,7 +187,7 @@ static enum err subscribe(struct stream *stream, const struct addr *destination,
 {
 	struct subscription *subscription = stream->num_buckets == 0 ? NULL : *slot_of(stream, destination);
 	if (subscription != NULL) {
-		subscription->is_asked_again = true; /* however often it is, until it is answered */
+		subscription->is_asked_again = true; /* once, however often it is repeated before the answer */
 		subscription->sent = 0;
 	} else {
 		RETURN_IF_ERR(subscription_add(stream, destination, &subscription, why));
@@ -216,7 +217,7 @@ static void unsubscribe(struct stream *stream, const struct addr *destination)
 	mem_free(gone);
 }
 
-/* --- what comes in --- */
+/* --- incoming --- */
 
 void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id)
 {
@@ -234,18 +235,19 @@ void distribute_start(struct distributor *distributor, struct rpc_call *call, co
 	rpc_call_set_arg(call, stream);
 	if (shares_take(distributor->shares, 0, &key, 1, 1, &stream->share) != SHARE_LIMIT_NONE)
 		rpc_call_finish(
-			call, RPC_RESOURCE_EXHAUSTED, "this identity has as many subscriptions as it may", 5000);
+			call, RPC_RESOURCE_EXHAUSTED, "this identity has reached its limit of subscriptions", 5000);
 }
 
 static enum err up_take(struct stream *stream, const struct discovery_up *up, struct why *why)
 {
 	if (!stream->has_hello && up->kind != DISCOVERY_HELLO)
-		return why_set(why, ERR_PROTOCOL, "hello first", "see the sender's release", "something else");
+		return why_set(why, ERR_PROTOCOL, "hello as the first message", "update the sidecar",
+			"the stream begins with another message");
 	switch (up->kind) {
 	case DISCOVERY_HELLO:
 		if (up->protocol_version != 1)
 			return why_set(why, ERR_UNSUPPORTED, "protocol version 1", "use releases at most two apart",
-				"version %u", up->protocol_version);
+				"the sidecar has version %u", up->protocol_version);
 		stream->has_hello = true;
 		if (stream_send_mesh(stream) != ERR_NONE)
 			work_stream_due(stream);

@@ -1,8 +1,8 @@
-/* The distributor's insides; only files of this folder include this.
+/* The distributor's internals; only files of this folder include this.
  *
- * A topic is one destination that somebody subscribed, with its answer encoded once for all of them; a site holds the
- * topics of one address, since that is what changes. Work that a change makes waits in three queues (sites to resolve,
- * topics to send, streams to catch up) and is done in slices, one per round of the loop. */
+ * A topic is one subscribed destination, with its answer encoded once for all subscribers; a site holds the topics of
+ * one address, since changes are per address. The work of a change waits in three queues (sites to resolve, topics to
+ * send, streams to catch up) and is done in slices, one per round of the loop. */
 #pragma once
 
 #include "base/core/limited_log.h"
@@ -14,7 +14,7 @@ struct subscription {
 	struct subscription *next_of_topic, **prev_of_topic;
 	struct topic *topic;
 	struct stream *stream;
-	uint64_t sent; /* the topic's content that was sent; 0: none yet */
+	uint64_t sent; /* the content that was sent; 0: none yet */
 	bool is_asked_again;
 };
 
@@ -24,12 +24,12 @@ struct topic {
 	struct site *site;
 	struct topic *next_of_site, **prev_of_site;
 	struct subscription *subscriptions;
-	bool is_cut;      /* as registry.h has it; logged when it begins */
+	bool is_cut;      /* see registry.h; logged when it begins */
 	uint64_t content; /* grows with each change; 0: not resolved yet */
-	uint64_t version; /* in the message; never smaller than content */
+	uint64_t version; /* in the message; never less than content */
 	uint8_t *message; /* DiscoveryDown, encoded */
 	size_t message_len;
-	struct subscription *cursor;        /* the next to be sent to */
+	struct subscription *cursor;        /* the next to send to */
 	struct topic *next_due, **prev_due; /* prev_due NULL: not in the queue */
 };
 
@@ -37,7 +37,7 @@ struct site {
 	struct site *next; /* in its bucket */
 	struct ip_addr ip;
 	struct topic *topics;
-	struct topic *cursor;              /* the next to be resolved */
+	struct topic *cursor;              /* the next to resolve */
 	struct site *next_due, **prev_due; /* prev_due NULL: not in the queue */
 };
 
@@ -51,9 +51,9 @@ struct stream {
 	size_t num_buckets, num_subscriptions; /* buckets: a power of two, or 0 */
 	uint64_t mesh_sent;                    /* version */
 	bool has_hello;
-	bool is_full;                        /* its queue was: what it misses is sent after a pause */
-	bool starts_over;                    /* while it catches up, something new came before the cursor */
-	size_t cursor;                       /* the bucket that is the next to catch up */
+	bool is_full;                        /* its send queue was full: missing messages are sent after a pause */
+	bool starts_over;                    /* while it catches up, a change came behind the cursor */
+	size_t cursor;                       /* the next bucket to catch up */
 	struct stream *next_due, **prev_due; /* prev_due NULL: not in the queue */
 };
 
@@ -71,9 +71,9 @@ struct distributor {
 	struct stream *streams;
 	unsigned num_streams;
 	uint64_t mesh_version, answer_version;
-	struct limited_log *lines; /* that sidecars can cause */
+	struct limited_log *lines; /* for lines that sidecars can cause */
 	struct shares *shares;     /* of subscriptions, by identity */
-	uint64_t seed;             /* secret: destinations that share a bucket cannot be chosen */
+	uint64_t seed;             /* secret, so that an attacker cannot choose destinations that share a bucket */
 	struct topic *topics[TOPIC_BUCKETS];
 	struct site *sites[SITE_BUCKETS];
 	QUEUE(struct site) sites_due;
@@ -81,17 +81,17 @@ struct distributor {
 	QUEUE(struct stream) streams_due;
 	struct loop_timer work, retry;
 	struct buf message;
-	uint64_t spent;                     /* on answers, in bytes of them: how long a round of the loop takes */
-	uint64_t at_once_ms, at_once_until; /* the round, and where in spent its answers at once end */
+	uint64_t spent;                     /* the cost of answers in bytes: bounds the length of a round of the loop */
+	uint64_t at_once_ms, at_once_until; /* the round, and the value of spent at which its immediate answers end */
 	struct distributor_counts counts;
 };
 
 /* topics.c */
-struct topic *topic_take(struct distributor *distributor, const struct addr *destination); /* made when there is none */
+struct topic *topic_take(struct distributor *distributor, const struct addr *destination); /* made if there is none */
 void topic_drop_if_unused(struct distributor *distributor, struct topic *topic);
-/* Resolves and encodes it. True: it is another answer now. */
+/* Resolves and encodes it. True: the answer has changed. */
 bool topic_resolve(struct distributor *distributor, struct topic *topic);
-/* The same answer with a new version, right after topic_resolve() said that it is the same. */
+/* The same answer with a new version, right after topic_resolve() returned false. */
 void topic_renumber(struct distributor *distributor, struct topic *topic);
 struct site *site_find(struct distributor *distributor, const struct ip_addr *ip); /* NULL: none */
 
@@ -99,14 +99,14 @@ struct site *site_find(struct distributor *distributor, const struct ip_addr *ip
 void work_sites_due(struct distributor *distributor, const struct ip_addr *ip); /* NULL: all */
 void work_topic_due(struct distributor *distributor, struct topic *topic);
 void work_stream_due(struct stream *stream);
-/* Whether this round of the loop may answer at once still; else the answer follows in a slice. */
+/* Whether this round of the loop may still answer at once; else the answer follows in a slice. */
 bool work_may_answer_at_once(struct distributor *distributor);
-void work_send(struct subscription *subscription);                       /* a reader that is too slow gets it later */
-void work_stop_site(struct distributor *distributor, struct site *site); /* before it goes */
-void work_stop_topic(struct distributor *distributor, struct topic *topic); /* before it goes */
+void work_send(struct subscription *subscription);                          /* a slow reader gets it later */
+void work_stop_site(struct distributor *distributor, struct site *site);    /* before it is freed */
+void work_stop_topic(struct distributor *distributor, struct topic *topic); /* before it is freed */
 void work_stop_stream(struct distributor *distributor, struct stream *stream);
-void work_pass_over(struct subscription *subscription); /* before it goes */
+void work_pass_over(struct subscription *subscription); /* before it is freed */
 
 /* distribute.c */
 enum err stream_send_mesh(struct stream *stream) _must_use_;
-enum err stream_send_answer(struct subscription *subscription) _must_use_; /* nothing when it has it */
+enum err stream_send_answer(struct subscription *subscription) _must_use_; /* nothing if it was sent */

@@ -1,5 +1,5 @@
-/* What one change costs where ten thousand sidecars subscribe the same services: counted in resolutions, encodings and
- * messages, which a busy machine does not change. The CPU time per reconnect is printed beside them. */
+/* The cost of one change when ten thousand sidecars subscribe the same services: counted in resolutions, encodings and
+ * messages, which do not depend on the load of the machine. The CPU time per reconnect is printed. */
 #include "control/distribute/distribute.h"
 
 #include "base/core/mem.h"
@@ -92,7 +92,7 @@ static const struct rpc_method methods[] = {{
 	.on_done = distribute_done,
 }};
 
-/* Field 1 of DiscoveryDown is the mesh's state, field 2 are answers. */
+/* Field 1 of DiscoveryDown is the mesh's state, field 2 an answer. */
 static void on_message(void *arg, struct rpc_call *call, struct span message)
 {
 	const struct sidecar *sidecar = arg;
@@ -134,7 +134,7 @@ static void on_pause(struct loop_timer *timer)
 	timer->on_deadline = NULL;
 }
 
-/* Until all that was sent has come, and longer than changes are gathered nothing is sent. */
+/* Until everything sent has arrived, and nothing is sent for longer than changes are coalesced. */
 static void settle(struct world *world)
 {
 	struct loop_timer pause = {0};
@@ -149,25 +149,25 @@ static void settle(struct world *world)
 
 /* --- the sidecars --- */
 
-static void say(struct sidecar *sidecar, Handfast__V1__DiscoveryUp *up)
+static void send_up(struct sidecar *sidecar, Handfast__V1__DiscoveryUp *up)
 {
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
 	assert_int_equal(pb_pack(&up->base, &wire), ERR_NONE);
 	assert_int_equal(rpc_call_send(sidecar->call, buf_span(&wire)), ERR_NONE);
 }
 
-static void say_hello(struct sidecar *sidecar)
+static void send_hello(struct sidecar *sidecar)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
 	hello.protocol_version = 1;
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_HELLO;
 	up.hello = &hello;
-	say(sidecar, &up);
+	send_up(sidecar, &up);
 }
 
 /* Destinations 2001:db8:KIND::N, from 1 on. */
-static void say_subscribe(struct sidecar *sidecar, uint8_t kind, unsigned num)
+static void send_subscribe(struct sidecar *sidecar, uint8_t kind, unsigned num)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
@@ -186,7 +186,7 @@ static void say_subscribe(struct sidecar *sidecar, uint8_t kind, unsigned num)
 	subscribe.n_destinations = num;
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
 	up.subscribe = &subscribe;
-	say(sidecar, &up);
+	send_up(sidecar, &up);
 }
 
 static void on_claimed(void *arg, enum err err, const struct why *why)
@@ -204,8 +204,8 @@ static void sidecar_come(struct world *world, unsigned number)
 	assert_int_equal(rpc_client_call(world->clients[number / STREAMS_PER_CONNECTION], DISTRIBUTE_METHOD_PATH, 0,
 				 &handlers, sidecar, &sidecar->call),
 		ERR_NONE);
-	say_hello(sidecar);
-	say_subscribe(sidecar, 2, SERVICES);
+	send_hello(sidecar);
+	send_subscribe(sidecar, 2, SERVICES);
 }
 
 static void sidecar_go(struct world *world, unsigned number)
@@ -340,13 +340,13 @@ static void reconnect_and_count(struct world *world, unsigned first, const char 
 	printf("%u sidecars, %u services of %u: a reconnect of %s costs %.3f ms of CPU (both ends), %.2f resolutions\n",
 		(unsigned)SIDECARS, (unsigned)SERVICES, (unsigned)ENDPOINTS, who, (cpu_ms() - start_ms) / RECONNECTS,
 		(double)spent.resolved / RECONNECTS);
-	/* The services' answers are encoded already, and what the sidecar itself holds has not changed. */
+	/* The services' answers are encoded already, and the sidecar's own claims have not changed. */
 	assert_int_equal(spent.resolved, 0);
 	assert_int_equal(spent.encoded, 0);
 	assert_int_equal(spent.sent, RECONNECTS * SERVICES);
 }
 
-static void finding_i15_a_reconnect_resolves_nothing_anew(void **state)
+static void finding_i15_a_reconnect_resolves_nothing_again(void **state)
 {
 	struct world *world = *state;
 	settle(world);
@@ -371,31 +371,31 @@ static void finding_i15_a_change_is_resolved_once_and_sent_in_slices(void **stat
 	assert_true(spent.slices >= SIDECARS / SLICE_MAX);
 }
 
-static void finding_l6_what_one_sidecar_subscribes_costs_the_others_nothing(void **state)
+static void finding_l6_subscriptions_of_one_sidecar_do_not_delay_others(void **state)
 {
 	struct world *world = *state;
-	struct sidecar *greedy = &world->sidecars[SIDECARS - 1], *holder = &world->sidecars[SIDECARS - 2];
+	struct sidecar *greedy = &world->sidecars[SIDECARS - 1], *owner = &world->sidecars[SIDECARS - 2];
 	settle(world);
 	unsigned answers = world->num_answers, claimed = world->num_claimed;
-	for (uint8_t kind = 16; kind < 46; kind++) /* 30,720 destinations that are nobody's */
-		say_subscribe(greedy, kind, 1024);
+	for (uint8_t kind = 16; kind < 46; kind++) /* 30,720 destinations without an owner */
+		send_subscribe(greedy, kind, 1024);
 	run_until(world, &world->num_answers, answers + 30 * 1024);
 	settle(world);
 	struct counted before = count(world);
-	assert_true(registry_release(world->registry, &holder->id, &holder->ip, NULL, NULL));
+	assert_true(registry_release(world->registry, &owner->id, &owner->ip, NULL, NULL));
 	settle(world);
-	registry_claim(world->registry, &holder->id, &holder->ip, holder->key_hash, on_claimed, world);
+	registry_claim(world->registry, &owner->id, &owner->ip, owner->key_hash, on_claimed, world);
 	run_until(world, &world->num_claimed, claimed + 1);
 	settle(world);
-	assert_int_equal(since(world, before).resolved, 0); /* nobody subscribed the holder's address */
+	assert_int_equal(since(world, before).resolved, 0); /* no sidecar has subscribed the owner's address */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_i15_a_reconnect_resolves_nothing_anew),
+		cmocka_unit_test(finding_i15_a_reconnect_resolves_nothing_again),
 		cmocka_unit_test(finding_i15_a_change_is_resolved_once_and_sent_in_slices),
-		cmocka_unit_test(finding_l6_what_one_sidecar_subscribes_costs_the_others_nothing),
+		cmocka_unit_test(finding_l6_subscriptions_of_one_sidecar_do_not_delay_others),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

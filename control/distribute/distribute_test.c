@@ -1,4 +1,4 @@
-/* The Discovery service as a sidecar meets it: a real gRPC connection over a socket pair, a real store. */
+/* The Discovery service as a sidecar uses it: a real gRPC connection over a socket pair, a real store. */
 #include "control/distribute/distribute.h"
 
 #include "base/core/mem.h"
@@ -187,24 +187,24 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void say(struct world *world, Handfast__V1__DiscoveryUp *up)
+static void send_up(struct world *world, Handfast__V1__DiscoveryUp *up)
 {
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(4096);
 	assert_int_equal(pb_pack(&up->base, &wire), ERR_NONE);
 	assert_int_equal(rpc_call_send(world->call, buf_span(&wire)), ERR_NONE);
 }
 
-static void say_hello(struct world *world, uint32_t version)
+static void send_hello(struct world *world, uint32_t version)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
 	hello.protocol_version = version;
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_HELLO;
 	up.hello = &hello;
-	say(world, &up);
+	send_up(world, &up);
 }
 
-static void say_subscribe(struct world *world, const char *text)
+static void send_subscribe(struct world *world, const char *text)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
@@ -217,7 +217,7 @@ static void say_subscribe(struct world *world, const char *text)
 	subscribe.n_destinations = 1;
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
 	up.subscribe = &subscribe;
-	say(world, &up);
+	send_up(world, &up);
 }
 
 static const uint8_t no_key[DIGEST_LEN];
@@ -232,7 +232,7 @@ static void ignore_claim(void *arg, enum err err, const struct why *why)
 static void the_mesh_comes_first_and_again_when_the_settings_change(void **state)
 {
 	struct world *world = *state;
-	say_hello(world, 1);
+	send_hello(world, 1);
 	run(world, NULL, &world->num_mesh, 1);
 	assert_int_equal(world->num_networks, 1);
 	world->next_config = config_of("192.0.2.0/24, 198.51.100.0/24");
@@ -246,8 +246,8 @@ static void an_answer_follows_its_destination(void **state)
 {
 	struct world *world = *state;
 	struct ip_addr ip;
-	say_hello(world, 1);
-	say_subscribe(world, "192.0.2.7:80");
+	send_hello(world, 1);
+	send_subscribe(world, "192.0.2.7:80");
 	run(world, NULL, &world->num_answers, 1);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_UNKNOWN);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &ip), ERR_NONE);
@@ -255,7 +255,7 @@ static void an_answer_follows_its_destination(void **state)
 	run(world, NULL, &world->num_answers, 2);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_MESHED);
 	assert_int_equal(world->num_endpoints, 1);
-	/* What does not change its answer is not sent again. */
+	/* A change that leaves the answer the same sends nothing. */
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.8"), &ip), ERR_NONE);
 	registry_claim(world->registry, &world->id, &ip, no_key, ignore_claim, NULL);
 	for (int i = 0; i < 100; i++) {
@@ -263,15 +263,15 @@ static void an_answer_follows_its_destination(void **state)
 		usleep(1000);
 	}
 	assert_int_equal(world->num_answers, 2);
-	/* Asked again, it is. */
-	say_subscribe(world, "192.0.2.7:80");
+	/* A repeated subscription is answered again. */
+	send_subscribe(world, "192.0.2.7:80");
 	run(world, NULL, &world->num_answers, 3);
 }
 
 static void a_stream_begins_with_hello(void **state)
 {
 	struct world *world = *state;
-	say_subscribe(world, "192.0.2.7:80");
+	send_subscribe(world, "192.0.2.7:80");
 	run(world, &world->is_done, NULL, 0);
 	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
 	assert_non_null(strstr(world->message, "hello"));
@@ -280,13 +280,13 @@ static void a_stream_begins_with_hello(void **state)
 static void an_unknown_version_is_refused_with_its_reason(void **state)
 {
 	struct world *world = *state;
-	say_hello(world, 9);
+	send_hello(world, 9);
 	run(world, &world->is_done, NULL, 0);
 	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
 	assert_non_null(strstr(world->message, "version 9"));
 }
 
-static void c4_bytes_that_are_no_message_end_the_stream(void **state)
+static void c4_bytes_that_are_not_a_message_end_the_stream(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(rpc_call_send(world->call, SPAN_LITERAL("\xff\xff\xff")), ERR_NONE);
@@ -303,7 +303,7 @@ int main(void)
 		STORY(an_answer_follows_its_destination),
 		STORY(a_stream_begins_with_hello),
 		STORY(an_unknown_version_is_refused_with_its_reason),
-		STORY(c4_bytes_that_are_no_message_end_the_stream),
+		STORY(c4_bytes_that_are_not_a_message_end_the_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

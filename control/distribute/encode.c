@@ -137,7 +137,8 @@ static void workload_ports_encode(
 	}
 }
 
-/* Every entry that names the workload counts: rules add up, of two default modes the stricter holds. */
+/* Every entry that names the workload applies: rules are combined, and of two default modes the stricter one applies.
+ */
 static void policy_encode(struct piece **scrap, const struct control_config *config, const struct spiffe_id *id,
 	Handfast__V1__Policy *out)
 {

@@ -1,4 +1,5 @@
-/* From settings and resolutions to discovery.proto; the one file that knows its generated code on this side. Pure. */
+/* From settings and resolutions to discovery.proto; the only file of the control plane that uses its generated code.
+ * Pure. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -11,10 +12,10 @@ enum err encode_mesh_state(
 enum err encode_answer(const struct addr *destination, const struct resolution *resolution, uint64_t version,
 	struct buf *out) _must_use_;
 
-#define SUBSCRIBE_MAX 1024 /* destinations a message */
+#define SUBSCRIBE_MAX 1024 /* destinations per message */
 
 enum discovery_kind { DISCOVERY_HELLO, DISCOVERY_SUBSCRIBE, DISCOVERY_UNSUBSCRIBE, DISCOVERY_ACK };
-struct discovery_up { /* what a sidecar said */
+struct discovery_up { /* a message of a sidecar */
 	enum discovery_kind kind;
 	uint32_t protocol_version; /* hello */
 	struct addr *destinations; /* subscribe, unsubscribe; owned */

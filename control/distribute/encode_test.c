@@ -50,7 +50,7 @@ static const Handfast__V1__MeshState *mesh_of(const char *id_text, struct buf *w
 	return down->mesh;
 }
 
-static void a_workload_gets_what_names_it_and_nothing_else(void **state)
+static void a_workload_gets_the_policy_that_names_it_and_no_other(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
@@ -71,7 +71,7 @@ static void a_workload_gets_what_names_it_and_nothing_else(void **state)
 	assert_int_equal(mesh->policy->n_ports, 1);
 }
 
-static void a_prefix_names_whole_segments(void **state)
+static void a_prefix_matches_whole_segments(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
@@ -81,7 +81,7 @@ static void a_prefix_names_whole_segments(void **state)
 	assert_int_equal(mesh->policy->n_rules, 0);
 }
 
-static void finding_p14_answers_say_where_and_who_and_who_drains(void **state)
+static void finding_p14_answers_have_addresses_identities_and_draining_endpoints(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
@@ -145,9 +145,9 @@ static void subscriptions_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_workload_gets_what_names_it_and_nothing_else),
-		cmocka_unit_test(a_prefix_names_whole_segments),
-		cmocka_unit_test(finding_p14_answers_say_where_and_who_and_who_drains),
+		cmocka_unit_test(a_workload_gets_the_policy_that_names_it_and_no_other),
+		cmocka_unit_test(a_prefix_matches_whole_segments),
+		cmocka_unit_test(finding_p14_answers_have_addresses_identities_and_draining_endpoints),
 		cmocka_unit_test(subscriptions_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
-/* Destinations that somebody subscribed, and the answers to them. */
+/* Subscribed destinations and the answers about them. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
 
-enum { ANSWER_LEAST = 256 }; /* what an answer of few bytes costs, as if it had more */
+enum { ANSWER_LEAST = 256 }; /* the least cost of an answer, in bytes */
 
 static struct site **site_slot(struct distributor *distributor, const struct ip_addr *ip)
 {
@@ -93,7 +93,8 @@ static void note_cut(struct distributor *distributor, struct topic *topic, const
 	topic->is_cut = resolution->is_cut;
 	if (begins && limited_log_allows_identity(distributor->lines, resolution->service, "more endpoints"))
 		log_warning("distribute",
-			"service %s has more than %u endpoints of one family; the others get no calls: split it",
+			"service %s has more than %u endpoints of one family, and the others get no calls: split the "
+			"service",
 			resolution->service, RESOLUTION_ENDPOINTS_MAX);
 }
 
@@ -106,7 +107,7 @@ static enum err encode(struct distributor *distributor, const struct topic *topi
 	return err;
 }
 
-/* Encoded with the version that it has, an answer that did not change is the same bytes. */
+/* Encoded with its present version, an unchanged answer has the same bytes. */
 bool topic_resolve(struct distributor *distributor, struct topic *topic)
 {
 	struct resolution resolution;

@@ -1,19 +1,20 @@
-/* What a change makes to do, in slices: however many subscribers one change has, or one subscriber has changes, a round
- * of the loop stays short, and the others' messages are not kept waiting. */
+/* The work of a change, in slices: whatever the number of subscribers per change, or of changes per subscriber, a round
+ * of the loop stays short and other messages are not delayed. */
 #include "base/core/log.h"
 #include "control/distribute/distribute_private.h"
 
 enum {
-	COALESCE_MS = 20, /* changes within this time go out together */
+	COALESCE_MS = 20, /* changes within this time are sent together */
 	RETRY_MS = 200,   /* after a reader was too slow */
 
-	/* What one round does, at most, of each kind: about a millisecond together. */
+	/* The most that one round does of each kind: about a millisecond in all. */
 	SLICE_RESOLVED = 64,
 	SLICE_SENT = 256,
 	SLICE_CAUGHT_UP = 256,
-	SLICE_STREAMS = 16,       /* each may get the mesh's state, which is made for it alone */
-	SLICE_SPENT = 128 * 1024, /* and bytes of answers: those of a large service are as long as hundreds of others */
-	TURN_BUCKETS = 32,        /* of one stream that catches up, before the next one's turn */
+	SLICE_STREAMS = 16, /* each may get the mesh's state, which is encoded per stream */
+	SLICE_SPENT =
+		128 * 1024, /* and bytes of answers: the answer of a large service is as long as hundreds of others */
+	TURN_BUCKETS = 32,  /* of one stream that catches up, before the next one's turn */
 };
 
 #define QUEUE_PUT(queue, item)                                                                                         \
@@ -47,11 +48,11 @@ static void work_within(struct distributor *distributor, uint64_t ms)
 		loop_timer_start(distributor->loop, &distributor->work, ms, on_work);
 }
 
-/* --- what comes in --- */
+/* --- queueing --- */
 
 static void site_due(struct distributor *distributor, struct site *site)
 {
-	site->cursor = site->topics; /* those that are resolved already may be others by now */
+	site->cursor = site->topics; /* answers that are resolved already may have changed */
 	QUEUE_PUT(&distributor->sites_due, site);
 }
 
@@ -78,7 +79,8 @@ void work_stream_due(struct stream *stream)
 {
 	if (stream->is_full)
 		return;
-	if (stream->prev_due != NULL) { /* else one that asks all the time never came to its last bucket */
+	if (stream->prev_due !=
+		NULL) { /* else a stream that subscribes all the time would never reach its last bucket */
 		stream->starts_over = true;
 		return;
 	}
@@ -131,7 +133,7 @@ static void on_retry(struct loop_timer *timer)
 		}
 }
 
-/* Tried again alone, and from its start: the others are not kept waiting for it. */
+/* Tried again by itself and from its first bucket: other streams do not wait for it. */
 static void stream_is_full(struct stream *stream)
 {
 	struct distributor *distributor = stream->distributor;
@@ -186,7 +188,7 @@ static void send_slice(struct distributor *distributor)
 		send_next(distributor, distributor->topics_due.first);
 }
 
-/* Returns how many it looked at. */
+/* Returns how many it visited. */
 static unsigned catch_up_turn(struct stream *stream, uint64_t until)
 {
 	unsigned num = 0;

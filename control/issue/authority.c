@@ -5,12 +5,13 @@
 
 #define DAY_S            86400
 #define BOOTSTRAP_LIFE_S (3650LL * DAY_S)
-#define CA_BACKDATE_S    3600 /* a CA must be older than any leaf below it, whose backdating it bounds */
-/* A root cannot be replaced like an intermediate: one that was made while the clock was days ahead must be valid when
- * the clock is right again. */
+#define CA_BACKDATE_S                                                                                                  \
+	3600 /* a CA certificate must begin before any leaf below it, and bounds the backdating of leaves */
+/* A root cannot be replaced like an intermediate: a root made while the clock was days ahead must be valid once the
+ * clock is right again. */
 #define ROOT_BACKDATE_S      (30LL * DAY_S)
 #define INTERMEDIATE_RETRY_S 60
-#define LEAF_BACKDATE_S      60 /* for clocks that are a little slow */
+#define LEAF_BACKDATE_S      60 /* for clocks that are slightly behind */
 
 static int64_t now_s(const struct authority *authority)
 {
@@ -32,7 +33,7 @@ static int64_t life_of(const struct authority *authority, const struct ca_kind *
 	return kind == &root_kind ? authority->options.root_life_s : authority->options.intermediate_life_s;
 }
 
-/* above NULL: signs itself. Never outlives what is above it. */
+/* above NULL: self-signed. Never outlives the certificate above it. */
 static enum err make_ca(struct authority *authority, const struct ca_kind *kind, const struct key_pair *above,
 	struct key_pair *out, struct why *why)
 {
@@ -41,7 +42,7 @@ static enum err make_ca(struct authority *authority, const struct ca_kind *kind,
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(CERTIFICATE_MAX);
 	_cleanup_(mem_freep) char *uri = mem_printf("spiffe://%s", authority->options.trust_domain.name);
 	_cleanup_(mem_freep) char *name = mem_printf("handfast %s", kind->title);
-	struct certificate_spec order = {.kind = kind->kind,
+	struct certificate_spec spec = {.kind = kind->kind,
 		.name = name,
 		.uri = span_of_str(uri),
 		.not_before_s = now_s(authority) - (above == NULL ? ROOT_BACKDATE_S : CA_BACKDATE_S),
@@ -49,14 +50,14 @@ static enum err make_ca(struct authority *authority, const struct ca_kind *kind,
 		.issuer_key = above == NULL ? pair.key : above->key};
 	if (above != NULL) {
 		int64_t from, to;
-		order.issuer = buf_span(&above->certificate);
-		RETURN_IF_ERR(certificate_validity(order.issuer, &from, &to));
-		order.not_before_s = order.not_before_s < from ? from : order.not_before_s;
-		order.not_after_s = order.not_after_s > to ? to : order.not_after_s;
+		spec.issuer = buf_span(&above->certificate);
+		RETURN_IF_ERR(certificate_validity(spec.issuer, &from, &to));
+		spec.not_before_s = spec.not_before_s < from ? from : spec.not_before_s;
+		spec.not_after_s = spec.not_after_s > to ? to : spec.not_after_s;
 	}
 	RETURN_IF_ERR(private_key_public(pair.key, &spki));
-	order.spki = buf_span(&spki);
-	RETURN_IF_ERR(certificate_make(&order, &pair.certificate, why));
+	spec.spki = buf_span(&spki);
+	RETURN_IF_ERR(certificate_make(&spec, &pair.certificate, why));
 	RETURN_IF_ERR(key_folder_save(&authority->folder, kind->file, &pair, why));
 	*out = pair;
 	pair = (struct key_pair){0};
@@ -67,10 +68,11 @@ static enum err load_or_make(
 	struct authority *authority, const struct ca_kind *kind, struct key_pair *out, struct why *why)
 {
 	enum err err = key_folder_load(&authority->folder, kind->file, out, why);
-	/* A key that is missing although a store knows it or issuers were served is lost, not new. */
+	/* A key that is missing although a store has recorded it, or issuers were served, is lost; it is not made anew.
+	 */
 	if (err == ERR_NOT_FOUND && (authority->mark.epoch != 0 || authority->options.policy != KEYS_MAY_BE_MADE))
 		return why_set(why, ERR_STATE_DAMAGED, "the key of every authority",
-			"put back a backup of the key folder; nothing was overwritten", "the %s key is gone",
+			"restore a backup of the key folder; nothing was overwritten", "the %s key is missing",
 			kind->title);
 	return err == ERR_NOT_FOUND ? make_ca(authority, kind, NULL, out, why) : err;
 }
@@ -93,13 +95,14 @@ static enum err load_intermediate(struct authority *authority, struct why *why)
 	if (certificate_is_signed_by(
 		    buf_span(&authority->intermediate.certificate), buf_span(&authority->root.certificate)) != ERR_NONE)
 		return why_set(why, ERR_STATE_DAMAGED, "an intermediate signed by the root",
-			"put back a backup of the key folder; nothing was overwritten", "another one's");
+			"restore a backup of the key folder; nothing was overwritten",
+			"another root signed the intermediate");
 	return ERR_NONE;
 }
 
-/* At half of its life: leaves signed before have at least as long to go as the rest of it. One that already lives as
- * long as the root allows is kept. One that is not valid yet was made while the clock was ahead: no leaf below it
- * would be accepted. */
+/* Due at half of its lifetime, so that the leaves signed until then can live for the other half. An intermediate that
+ * already lives as long as the root allows is kept. One that is not valid yet was made while the clock was ahead: no
+ * leaf below it would be accepted. */
 static enum err keep_intermediate_fresh(struct authority *authority, struct why *why)
 {
 	int64_t from, to, root_from, root_to, now = now_s(authority);
@@ -117,8 +120,8 @@ static enum err keep_intermediate_fresh(struct authority *authority, struct why 
 	enum err err = replace_intermediate(authority, why);
 	if (err == ERR_NONE || to <= now)
 		return err;
-	/* Up to half of its life is left to mend this: a full disk does not end what can go on. */
-	log_why(LOG_LEVEL_ERROR, "signer", "the next intermediate cannot be stored; the one before stays in use", why);
+	/* Half of its lifetime is left to repair this: a full disk must not stop the signer. */
+	log_why(LOG_LEVEL_ERROR, "signer", "the next intermediate cannot be stored; the present one stays in use", why);
 	authority->retry_s = now + INTERMEDIATE_RETRY_S;
 	return ERR_NONE;
 }
@@ -149,7 +152,7 @@ void authority_done(struct authority *authority)
 }
 
 #define RESTORE_FIX                                                                                                    \
-	"put back the newest store; if it is lost, put back a backup and begin anew: handfast-control restore"
+	"restore the newest store; if it is lost, restore a backup and start over from it: handfast-control restore"
 
 enum err authority_judge(const struct authority *authority, const struct store_mark *mark, struct why *why)
 {
@@ -158,10 +161,10 @@ enum err authority_judge(const struct authority *authority, const struct store_m
 		return ERR_NONE;
 	if (known->incarnation != 0 && mark->incarnation != known->incarnation)
 		return why_set(why, ERR_STATE_DAMAGED, "the store that these keys have served", RESTORE_FIX,
-			"another store: it was lost or replaced");
+			"this is another store: the former one was lost or replaced");
 	if (mark->epoch <= known->epoch || mark->revision < known->revision)
-		return why_set(why, ERR_STATE_DAMAGED, "a store as far as it had come", RESTORE_FIX,
-			"start %llu after %llu, change %llu after %llu: the store has gone back in time",
+		return why_set(why, ERR_STATE_DAMAGED, "a store that is at least as new as the last one used",
+			RESTORE_FIX, "the store has gone back in time: start %llu after %llu, change %llu after %llu",
 			(unsigned long long)mark->epoch, (unsigned long long)known->epoch,
 			(unsigned long long)mark->revision, (unsigned long long)known->revision);
 	return ERR_NONE;
@@ -179,8 +182,8 @@ enum err authority_note(struct authority *authority, const struct store_mark *ma
 {
 	struct store_mark *known = &authority->mark;
 	if (mark->epoch != known->epoch || mark->incarnation != known->incarnation)
-		return why_set(
-			why, ERR_CONFLICT, "the one issuer of now", "stop the older control plane", "another epoch");
+		return why_set(why, ERR_CONFLICT, "the present issuer", "stop the older control plane",
+			"a newer control plane has introduced itself");
 	if (mark->revision <= known->revision)
 		return ERR_NONE;
 	RETURN_IF_ERR(key_folder_save_mark(&authority->folder, mark, why));
@@ -188,12 +191,12 @@ enum err authority_note(struct authority *authority, const struct store_mark *ma
 	return ERR_NONE;
 }
 
-static enum err check_request(const struct authority *authority, const struct leaf_request *order, struct why *why)
+static enum err check_request(const struct authority *authority, const struct leaf_request *request, struct why *why)
 {
-	if (order->epoch != authority->mark.epoch)
-		return why_set(
-			why, ERR_CONFLICT, "the one issuer of now", "stop the older control plane", "another epoch");
-	return public_key_check(order->spki, why);
+	if (request->epoch != authority->mark.epoch)
+		return why_set(why, ERR_CONFLICT, "the present issuer", "stop the older control plane",
+			"a newer control plane has introduced itself");
+	return public_key_check(request->spki, why);
 }
 
 static enum err check_id(const struct authority *authority, struct span text, struct why *why)
@@ -201,18 +204,19 @@ static enum err check_id(const struct authority *authority, struct span text, st
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	RETURN_IF_ERR(spiffe_id_parse(text, &id, why));
 	if (!spiffe_id_in_trust_domain(&id, &authority->options.trust_domain))
-		return why_set(why, ERR_DENIED, "an identity of our own trust domain", "ask its own control plane",
-			"%.*s", (int)text.len, (const char *)text.ptr);
+		return why_set(why, ERR_DENIED, "an identity of this trust domain",
+			"use the control plane of its own trust domain", "%.*s", (int)text.len, (const char *)text.ptr);
 	if (spiffe_id_is_reserved(&id) || spiffe_id_path(&id).len == 0)
 		return why_set(why, ERR_DENIED, "an identity that a workload may have",
-			"choose a path that is not below /handfast", "%.*s", (int)text.len, (const char *)text.ptr);
+			"choose a path that is not below /handfast", "%.*s is reserved", (int)text.len,
+			(const char *)text.ptr);
 	return ERR_NONE;
 }
 
 static enum err sign(const struct authority *authority, const struct key_pair *issuer, struct span uri,
-	const struct leaf_request *order, struct buf *out_leaf, struct why *why)
+	const struct leaf_request *request, struct buf *out_leaf, struct why *why)
 {
-	int64_t from, to, now = now_s(authority), ttl = order->ttl_s;
+	int64_t from, to, now = now_s(authority), ttl = request->ttl_s;
 	RETURN_IF_ERR(certificate_validity(buf_span(&issuer->certificate), &from, &to));
 	if (ttl > authority->options.max_leaf_ttl_s)
 		ttl = authority->options.max_leaf_ttl_s;
@@ -220,38 +224,37 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 		ttl = 1;
 	struct certificate_spec leaf = {.kind = CERTIFICATE_LEAF,
 		.uri = uri,
-		.spki = order->spki,
+		.spki = request->spki,
 		.not_before_s = now - LEAF_BACKDATE_S < from ? from : now - LEAF_BACKDATE_S,
 		.not_after_s = now + ttl > to ? to : now + ttl,
 		.issuer = buf_span(&issuer->certificate),
 		.issuer_key = issuer->key};
 	if (from > now)
-		return why_set(why, ERR_NOT_YET_VALID, "an authority that is valid already",
+		return why_set(why, ERR_NOT_YET_VALID, "an authority that is already valid",
 			"correct the clock of this host, which is behind now or was ahead when the authority was made",
-			"it begins in %lld s", (long long)(from - now));
+			"the authority becomes valid in %lld s", (long long)(from - now));
 	if (leaf.not_after_s <= now)
 		return why_set(why, ERR_EXPIRED, "an authority that is still valid",
-			"begin anew with an empty state_dir and new join tokens (handfast token create) for all "
-			"sidecars: this release cannot "
-			"replace the mesh's root",
-			"it ended %lld s ago", (long long)(now - to));
+			"start over with an empty state_dir and new join tokens (handfast token create) for all "
+			"sidecars: this release cannot replace the mesh's root",
+			"the authority expired %lld s ago", (long long)(now - to));
 	return certificate_make(&leaf, out_leaf, why);
 }
 
 enum err authority_sign_leaf(
-	struct authority *authority, const struct leaf_request *order, struct buf *out_leaf, struct why *why)
+	struct authority *authority, const struct leaf_request *request, struct buf *out_leaf, struct why *why)
 {
-	RETURN_IF_ERR(check_request(authority, order, why));
-	RETURN_IF_ERR(check_id(authority, order->id, why));
+	RETURN_IF_ERR(check_request(authority, request, why));
+	RETURN_IF_ERR(check_id(authority, request->id, why));
 	RETURN_IF_ERR(keep_intermediate_fresh(authority, why));
-	return sign(authority, &authority->intermediate, order->id, order, out_leaf, why);
+	return sign(authority, &authority->intermediate, request->id, request, out_leaf, why);
 }
 
 enum err authority_sign_control(
-	struct authority *authority, const struct leaf_request *order, struct buf *out_leaf, struct why *why)
+	struct authority *authority, const struct leaf_request *request, struct buf *out_leaf, struct why *why)
 {
 	_cleanup_(mem_freep) char *uri =
 		mem_printf("spiffe://%s/handfast/control", authority->options.trust_domain.name);
-	RETURN_IF_ERR(check_request(authority, order, why));
-	return sign(authority, &authority->bootstrap, span_of_str(uri), order, out_leaf, why);
+	RETURN_IF_ERR(check_request(authority, request, why));
+	return sign(authority, &authority->bootstrap, span_of_str(uri), request, out_leaf, why);
 }

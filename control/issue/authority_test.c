@@ -25,7 +25,7 @@ struct world {
 	struct why why;
 };
 
-/* The store moves on with each start. */
+/* The store's mark grows with each start. */
 static enum err begin(struct world *world, uint64_t epoch)
 {
 	const struct store_mark mark = {.epoch = epoch, .incarnation = 77, .revision = epoch * 10};
@@ -71,9 +71,9 @@ static int tear_down(void **state)
 
 static enum err sign(struct world *world, const char *id, int64_t ttl_s)
 {
-	struct leaf_request order = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
+	struct leaf_request request = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
 	buf_clear(&world->leaf);
-	return authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why);
+	return authority_sign_leaf(&world->authority, &request, &world->leaf, &world->why);
 }
 
 static struct svid *parse(struct world *world)
@@ -132,11 +132,11 @@ static void refuses_identities_that_no_workload_may_have(void **state)
 }
 
 /* W17 */
-static void refuses_a_key_that_is_none(void **state)
+static void refuses_bytes_that_are_not_a_key(void **state)
 {
 	struct world *world = *state;
-	struct leaf_request order = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
-	assert_int_not_equal(authority_sign_leaf(&world->authority, &order, &world->leaf, &world->why), ERR_NONE);
+	struct leaf_request request = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
+	assert_int_not_equal(authority_sign_leaf(&world->authority, &request, &world->leaf, &world->why), ERR_NONE);
 }
 
 /* W19 */
@@ -186,7 +186,7 @@ static void serials_do_not_repeat(void **state)
 }
 
 /* C17, C20 */
-static void serves_only_the_youngest_epoch_and_remembers_it(void **state)
+static void serves_only_the_newest_epoch_and_records_it(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(begin(world, 2), ERR_NONE);
@@ -197,7 +197,7 @@ static void serves_only_the_youngest_epoch_and_remembers_it(void **state)
 	assert_int_equal(begin(world, 3), ERR_NONE);
 }
 
-/* Also when the clock was ahead at the very first start, and corrected then. */
+/* Also when the clock was ahead at the very first start and was corrected later. */
 static void finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced(void **state)
 {
 	struct world *world = *state;
@@ -213,18 +213,18 @@ static void finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced(void **
 	assert_int_equal(svid_not_before_s(svid), NOW_S - 60);
 }
 
-static void finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_again(void **state)
+static void finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_correction(void **state)
 {
 	struct world *world = *state;
 	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* it was made 20 days from now */
 	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
-	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* beyond what a root is backdated: it says so */
+	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* beyond the backdating of a root: reported */
 	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NOT_YET_VALID);
 	assert_non_null(strstr(world->why.fix, "clock"));
 }
 
 /* The folder cannot be written: as on a full disk. */
-static void finding_i11_without_room_for_the_next_intermediate_the_present_one_goes_on(void **state)
+static void finding_i11_without_room_for_the_next_intermediate_the_present_one_stays_in_use(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *moved = mem_printf("%s.moved", world->folder);
@@ -246,7 +246,7 @@ static enum err judge(struct world *world, uint64_t epoch, uint64_t incarnation,
 	return authority_judge(&world->authority, &mark, &world->why);
 }
 
-static void finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried(void **state)
+static void finding_i3_an_older_store_is_refused_at_every_attempt(void **state)
 {
 	struct world *world = *state;
 	const struct store_mark noted = {1, 77, 500};
@@ -256,14 +256,14 @@ static void finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried
 		world->options.policy = KEYS_MUST_EXIST;
 		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
 		assert_int_equal(judge(world, 1, 77, 500), ERR_STATE_DAMAGED); /* the epoch was served */
-		assert_int_equal(judge(world, 2, 77, 499), ERR_STATE_DAMAGED); /* an older copy of the same epoch */
+		assert_int_equal(judge(world, 2, 77, 499), ERR_STATE_DAMAGED); /* an older copy with the same epoch */
 		assert_int_equal(judge(world, 9, 78, 900), ERR_STATE_DAMAGED); /* a new store in its place */
 		assert_non_null(strstr(world->why.fix, "handfast-control restore"));
 	}
 	assert_int_equal(judge(world, 2, 77, 500), ERR_NONE);
 }
 
-static void finding_i7_an_operator_may_say_that_the_store_is_the_right_one(void **state)
+static void finding_i7_an_operator_can_confirm_the_store(void **state)
 {
 	struct world *world = *state;
 	const struct store_mark older = {1, 99, 3};
@@ -275,11 +275,11 @@ static void finding_i7_an_operator_may_say_that_the_store_is_the_right_one(void 
 	world->options.policy = KEYS_MUST_EXIST;
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
 	assert_int_equal(judge(world, 2, 99, 3), ERR_NONE);
-	assert_int_equal(judge(world, 2, 77, 10), ERR_STATE_DAMAGED); /* the store before is the wrong one now */
+	assert_int_equal(judge(world, 2, 77, 10), ERR_STATE_DAMAGED); /* the former store is refused now */
 }
 
-/* A key that the store knows is lost when it is missing, also where no epoch was served. */
-static void finding_i3_no_key_is_made_for_a_store_that_knows_its_keys(void **state)
+/* A recorded key that is missing is lost, also if no epoch was served. */
+static void finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *command =
@@ -305,7 +305,7 @@ static void reads_the_epoch_of_release_0_1_0(void **state)
 	assert_int_equal(judge(world, 42, 5, 0), ERR_NONE);
 }
 
-static void keeps_its_keys_over_a_restart(void **state)
+static void keeps_its_keys_across_a_restart(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
@@ -315,7 +315,7 @@ static void keeps_its_keys_over_a_restart(void **state)
 	assert_true(span_eq(buf_span(&before), buf_span(&world->authority.bootstrap.certificate)));
 }
 
-/* C17: neither a damaged nor a lost key is silently replaced, which would lock every sidecar out. */
+/* C17: neither a damaged nor a lost key is silently replaced, which would lock out every sidecar. */
 static void makes_no_new_key_for_a_damaged_or_lost_one(void **state)
 {
 	struct world *world = *state;
@@ -352,19 +352,19 @@ int main(void)
 		TEST(finding_i12_a_key_file_that_others_may_read_is_refused),
 		TEST(signs_a_chain_that_verifies_up_to_the_root),
 		TEST(refuses_identities_that_no_workload_may_have),
-		TEST(refuses_a_key_that_is_none),
+		TEST(refuses_bytes_that_are_not_a_key),
 		TEST(clamps_the_lifetime_to_policy_and_chain),
 		TEST(replaces_the_intermediate_at_half_of_its_life),
 		TEST(serials_do_not_repeat),
-		TEST(serves_only_the_youngest_epoch_and_remembers_it),
+		TEST(serves_only_the_newest_epoch_and_records_it),
 		TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
-		TEST(finding_i9_a_mesh_born_days_ahead_works_when_the_clock_is_right_again),
-		TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_goes_on),
-		TEST(finding_i3_a_store_that_went_back_is_refused_as_often_as_it_is_tried),
-		TEST(finding_i7_an_operator_may_say_that_the_store_is_the_right_one),
-		TEST(finding_i3_no_key_is_made_for_a_store_that_knows_its_keys),
+		TEST(finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_correction),
+		TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_stays_in_use),
+		TEST(finding_i3_an_older_store_is_refused_at_every_attempt),
+		TEST(finding_i7_an_operator_can_confirm_the_store),
+		TEST(finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys),
 		TEST(reads_the_epoch_of_release_0_1_0),
-		TEST(keeps_its_keys_over_a_restart),
+		TEST(keeps_its_keys_across_a_restart),
 		TEST(makes_no_new_key_for_a_damaged_or_lost_one),
 		TEST(keeps_keys_where_only_the_signer_can_read_them),
 	};

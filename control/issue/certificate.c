@@ -32,7 +32,7 @@ static enum err decode(struct span der, X509 **out)
 	return ERR_NONE;
 }
 
-/* 128 random bits, positive and never zero (RFC 5280 4.1.2.2): two issuers need no common counter. */
+/* 128 random bits, positive and never zero (RFC 5280 4.1.2.2), so that two issuers need no common counter. */
 static bool set_serial(X509 *x509)
 {
 	uint8_t bytes[16];
@@ -43,18 +43,18 @@ static bool set_serial(X509 *x509)
 	return serial != NULL && X509_set_serialNumber(x509, serial);
 }
 
-static bool set_validity(X509 *x509, const struct certificate_spec *order)
+static bool set_validity(X509 *x509, const struct certificate_spec *spec)
 {
-	_cleanup_(ASN1_TIME_freep) ASN1_TIME *from = ASN1_TIME_set_posix(NULL, order->not_before_s);
-	_cleanup_(ASN1_TIME_freep) ASN1_TIME *to = ASN1_TIME_set_posix(NULL, order->not_after_s);
+	_cleanup_(ASN1_TIME_freep) ASN1_TIME *from = ASN1_TIME_set_posix(NULL, spec->not_before_s);
+	_cleanup_(ASN1_TIME_freep) ASN1_TIME *to = ASN1_TIME_set_posix(NULL, spec->not_after_s);
 	return from != NULL && to != NULL && X509_set1_notBefore(x509, from) && X509_set1_notAfter(x509, to);
 }
 
-static bool set_names(X509 *x509, const struct certificate_spec *order, X509 *issuer)
+static bool set_names(X509 *x509, const struct certificate_spec *spec, X509 *issuer)
 {
-	X509_NAME *subject = X509_get_subject_name(x509); /* a leaf's stays empty */
-	if (order->kind != CERTIFICATE_LEAF && !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
-						       (const uint8_t *)order->name, -1, -1, 0))
+	X509_NAME *subject = X509_get_subject_name(x509); /* empty for a leaf */
+	if (spec->kind != CERTIFICATE_LEAF && !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+						      (const uint8_t *)spec->name, -1, -1, 0))
 		return false;
 	return X509_set_issuer_name(x509, issuer == NULL ? subject : X509_get_subject_name(issuer));
 }
@@ -67,9 +67,9 @@ static bool set_key(X509 *x509, struct span spki)
 	return key != NULL && CBS_len(&cbs) == 0 && X509_set_pubkey(x509, key);
 }
 
-static bool add_uri(X509 *x509, const struct certificate_spec *order)
+static bool add_uri(X509 *x509, const struct certificate_spec *spec)
 {
-	if (order->uri.len == 0)
+	if (spec->uri.len == 0)
 		return true;
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = GENERAL_NAMES_new();
 	GENERAL_NAME *name = GENERAL_NAME_new();
@@ -77,10 +77,10 @@ static bool add_uri(X509 *x509, const struct certificate_spec *order)
 	if (names == NULL || name == NULL || uri == NULL || !sk_GENERAL_NAME_push(names, name))
 		return false;
 	GENERAL_NAME_set0_value(name, GEN_URI, uri);
-	if (!ASN1_STRING_set(uri, order->uri.ptr, (ossl_ssize_t)order->uri.len))
+	if (!ASN1_STRING_set(uri, spec->uri.ptr, (ossl_ssize_t)spec->uri.len))
 		return false;
 	/* RFC 5280 4.2.1.6: critical when the subject is empty. */
-	return X509_add1_ext_i2d(x509, NID_subject_alt_name, names, order->kind == CERTIFICATE_LEAF, 0);
+	return X509_add1_ext_i2d(x509, NID_subject_alt_name, names, spec->kind == CERTIFICATE_LEAF, 0);
 }
 
 static bool add_basic_constraints(X509 *x509, enum certificate_kind kind)
@@ -111,7 +111,7 @@ static bool add_key_usage(X509 *x509, bool is_leaf)
 static bool add_extended_key_usage(X509 *x509)
 {
 	_cleanup_(EXTENDED_KEY_USAGE_freep) EXTENDED_KEY_USAGE *usage = EXTENDED_KEY_USAGE_new();
-	/* These objects are static: freeing the list leaves them alone. */
+	/* These objects are static: freeing the list does not free them. */
 	return usage != NULL && sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)) &&
 	       sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_client_auth)) &&
 	       X509_add1_ext_i2d(x509, NID_ext_key_usage, usage, 0, 0);
@@ -135,11 +135,11 @@ static bool add_key_ids(X509 *x509, const X509 *issuer)
 	return X509_add1_ext_i2d(x509, NID_authority_key_identifier, above, 0, 0);
 }
 
-static bool add_extensions(X509 *x509, const struct certificate_spec *order, const X509 *issuer)
+static bool add_extensions(X509 *x509, const struct certificate_spec *spec, const X509 *issuer)
 {
-	bool is_leaf = order->kind == CERTIFICATE_LEAF;
-	return add_basic_constraints(x509, order->kind) && add_key_usage(x509, is_leaf) &&
-	       (!is_leaf || add_extended_key_usage(x509)) && add_key_ids(x509, issuer) && add_uri(x509, order);
+	bool is_leaf = spec->kind == CERTIFICATE_LEAF;
+	return add_basic_constraints(x509, spec->kind) && add_key_usage(x509, is_leaf) &&
+	       (!is_leaf || add_extended_key_usage(x509)) && add_key_ids(x509, issuer) && add_uri(x509, spec);
 }
 
 static enum err encode(X509 *x509, struct buf *out)
@@ -154,18 +154,19 @@ static enum err encode(X509 *x509, struct buf *out)
 	return ERR_NONE;
 }
 
-enum err certificate_make(const struct certificate_spec *order, struct buf *out_der, struct why *why)
+enum err certificate_make(const struct certificate_spec *spec, struct buf *out_der, struct why *why)
 {
 	_cleanup_(X509_freep) X509 *x509 = X509_new();
 	_cleanup_(X509_freep) X509 *issuer = NULL;
-	if (order->issuer.len > 0)
-		RETURN_IF_ERR(decode(order->issuer, &issuer));
+	if (spec->issuer.len > 0)
+		RETURN_IF_ERR(decode(spec->issuer, &issuer));
 	bool good = x509 != NULL && X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
-		    set_validity(x509, order) && set_names(x509, order, issuer) && set_key(x509, order->spki) &&
-		    add_extensions(x509, order, issuer) &&
-		    X509_sign(x509, private_key_get0_evp(order->issuer_key), EVP_sha256()) > 0;
+		    set_validity(x509, spec) && set_names(x509, spec, issuer) && set_key(x509, spec->spki) &&
+		    add_extensions(x509, spec, issuer) &&
+		    X509_sign(x509, private_key_get0_evp(spec->issuer_key), EVP_sha256()) > 0;
 	if (!good)
-		return why_set(why, ERR_CRYPTO, "a certificate that can be made", "report this", "the library refused");
+		return why_set(why, ERR_CRYPTO, "a certificate that BoringSSL can make", "report this as a defect",
+			"the library returned an error");
 	return encode(x509, out_der);
 }
 

@@ -1,4 +1,5 @@
-/* Makes one certificate. Knows the profile of each kind (RFC 5280, X509-SVID 4) and nothing about who may have one. */
+/* Makes one certificate with the profile of its kind (RFC 5280, X509-SVID 4). Does not decide which identity may have
+ * one. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -19,13 +20,13 @@ struct certificate_spec {
 	struct span uri;  /* the one URI SAN */
 	struct span spki; /* DER */
 	int64_t not_before_s, not_after_s;
-	struct span issuer; /* DER; empty: signs itself */
+	struct span issuer; /* DER; empty: self-signed */
 	const struct private_key *issuer_key;
 };
 
-enum err certificate_make(const struct certificate_spec *order, struct buf *out_der, struct why *why) _must_use_;
+enum err certificate_make(const struct certificate_spec *spec, struct buf *out_der, struct why *why) _must_use_;
 enum err certificate_validity(struct span der, int64_t *out_not_before_s, int64_t *out_not_after_s) _must_use_;
 /* ERR_KEY_MISMATCH: the certificate's public key is not this key's. */
 enum err certificate_matches(struct span der, const struct private_key *key) _must_use_;
-/* Issuer's signature is on it. */
+/* Whether the issuer's key has signed it. */
 enum err certificate_is_signed_by(struct span der, struct span issuer) _must_use_;

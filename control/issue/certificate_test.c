@@ -6,16 +6,16 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void make(struct certificate_spec order, const struct private_key *subject, struct buf *out)
+static void make(struct certificate_spec spec, const struct private_key *subject, struct buf *out)
 {
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(1024);
 	assert_int_equal(private_key_public(subject, &spki), ERR_NONE);
-	order.spki = buf_span(&spki);
+	spec.spki = buf_span(&spki);
 	struct why why = {0};
-	assert_int_equal(certificate_make(&order, out, &why), ERR_NONE);
+	assert_int_equal(certificate_make(&spec, out, &why), ERR_NONE);
 }
 
-/* W15: whatever a request said, these are the bytes of the extensions, and there are no others. */
+/* W15: whatever the request had, these are the bytes of the extensions, and there are no others. */
 static void makes_a_leaf_that_is_an_svid(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *ca = private_key_generate();
@@ -50,20 +50,20 @@ static void makes_a_leaf_that_is_an_svid(_unused_ void **state)
 	assert_non_null(memmem(chain.ptr, chain.len, san, sizeof san - 1));
 }
 
-static void tells_whose_key_and_signature_it_is(_unused_ void **state)
+static void checks_the_key_and_the_signature_of_a_certificate(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *ca = private_key_generate();
 	_cleanup_(private_key_unrefp) struct private_key *other = private_key_generate();
 	_cleanup_(buf_done) struct buf root = BUF_INIT(CERTIFICATE_MAX);
 	_cleanup_(buf_done) struct buf foreign = BUF_INIT(CERTIFICATE_MAX);
-	struct certificate_spec order = {.kind = CERTIFICATE_ROOT,
+	struct certificate_spec spec = {.kind = CERTIFICATE_ROOT,
 		.name = "root",
 		.not_before_s = 1700000000,
 		.not_after_s = 2700000000,
 		.issuer_key = ca};
-	make(order, ca, &root);
-	order.issuer_key = other;
-	make(order, other, &foreign);
+	make(spec, ca, &root);
+	spec.issuer_key = other;
+	make(spec, other, &foreign);
 	assert_int_equal(certificate_matches(buf_span(&root), ca), ERR_NONE);
 	assert_int_equal(certificate_matches(buf_span(&root), other), ERR_KEY_MISMATCH);
 	assert_int_equal(certificate_is_signed_by(buf_span(&root), buf_span(&root)), ERR_NONE);
@@ -76,7 +76,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_a_leaf_that_is_an_svid),
-		cmocka_unit_test(tells_whose_key_and_signature_it_is),
+		cmocka_unit_test(checks_the_key_and_the_signature_of_a_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,12 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Added by later headers than Debian 12's. */
+/* Defined by newer headers than those of Debian 12. */
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-/* No dumps, and nobody of the same user can look in by ptrace or take a descriptor, such as the one to the signer. */
+/* No core dumps, and no process of the same user can attach by ptrace or duplicate a descriptor, such as the one to the
+ * signer. */
 static bool close_to_others(void)
 {
 	const struct rlimit none = {0, 0};
@@ -27,7 +28,8 @@ static bool close_to_others(void)
 enum err confine_signer(struct why *why)
 {
 	if (!close_to_others())
-		return why_set(why, ERR_SYSTEM, "a kernel that can confine the signer", "allow prctl", "%m");
+		return why_set(
+			why, ERR_SYSTEM, "a kernel that can confine the process", "allow prctl", "prctl failed: %m");
 	return sandbox_enter(SANDBOX_SIGNER, why);
 }
 
@@ -69,17 +71,17 @@ enum err confine_network(const char *key_folder, const struct confine_path *path
 {
 	struct landlock_ruleset_attr attr = {.handled_access_fs = handled_accesses()};
 	if (attr.handled_access_fs == 0)
-		return cannot(why, "no Landlock");
+		return cannot(why, "the kernel has no Landlock");
 	_cleanup_fd_ int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 	if (ruleset < 0)
-		return cannot(why, "no ruleset");
+		return cannot(why, "Landlock made no ruleset");
 	for (size_t i = 0; i < num_paths; i++)
 		if (!add_path(ruleset, &paths[i], attr.handled_access_fs))
-			return why_set(
-				why, ERR_CONFIG, "a path that exists", "make it or name another", "%s", paths[i].path);
+			return why_set(why, ERR_CONFIG, "a path that exists", "make it or name another",
+				"there is no %s", paths[i].path);
 	if (!close_to_others() || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-		return cannot(why, "Landlock refused");
-	/* A listed path may lie above the key folder: believe only what the kernel shows. */
+		return cannot(why, "Landlock refused the rules");
+	/* A listed path may be above the key folder: verify with the kernel. */
 	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 || errno != EACCES)
 		return cannot(why, "the key folder can still be opened");

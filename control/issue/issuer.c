@@ -14,17 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PENDING_MAX 1024 /* requests under way: bounds what a flood of CSRs can pile up */
-#define SENT_MAX    256  /* of those, at the signer: the rest can still be dropped when their caller goes away */
-#define ROUND_MAX   256  /* answers taken per round of the loop: the rest waits, so that connections get their turn */
+#define PENDING_MAX 1024 /* requests under way: bounds the memory that a flood of CSRs can use */
+#define SENT_MAX    256  /* of those, sent to the signer: the rest can still be dropped when their caller closes */
+#define ROUND_MAX   256  /* answers read per round of the loop: the rest waits, so that connections get their turn */
 
 struct queue { /* in order */
 	struct issuer_request *first, **last;
 };
 
-struct issuer_request { /* from the call until its answer */
+struct issuer_request { /* from the call to its answer */
 	struct issuer *issuer;
-	struct queue *queue; /* where it waits */
+	struct queue *queue; /* the queue in which it waits */
 	struct issuer_request *next, **prev;
 	uint64_t id;
 	struct buf message;
@@ -47,7 +47,7 @@ struct issuer {
 	bool is_lost, has_note_failed;
 };
 
-/* In the child. Only async-signal-safe calls until exec. */
+/* Runs in the child: only async-signal-safe calls until exec. */
 static _Noreturn void become_signer(int fd, const char *program, char *const *argv)
 {
 	char *const no_environment[] = {NULL};
@@ -72,13 +72,14 @@ static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 	_cleanup_(mem_freep) char *folder = mem_strdup(options->key_folder);
 	char domain[TRUST_DOMAIN_MAX + 1];
 	memcpy(domain, options->trust_domain->name, sizeof domain);
-	char name[] = "handfast-control", word[] = SIGNER_WORD, three[] = "3";
-	char *argv[] = {name, word, three, folder, domain, leaf, intermediate, root, policy, NULL};
+	char name[] = "handfast-control", command[] = SIGNER_COMMAND, three[] = "3";
+	char *argv[] = {name, command, three, folder, domain, leaf, intermediate, root, policy, NULL};
 	issuer->child = fork();
 	if (issuer->child == 0)
 		become_signer(fd, program, argv);
 	if (issuer->child < 0)
-		return why_set(why, err_from_errno(errno), "a child process", "raise the process limit", "%m");
+		return why_set(why, err_from_errno(errno), "a child process", "raise the process limit",
+			"the signer cannot be started: %m");
 	return ERR_NONE;
 }
 
@@ -122,12 +123,13 @@ static void finish(struct issuer_request *request, enum err err, const struct is
 static void refuse_all(struct queue *queue)
 {
 	struct why why = {0};
-	enum err err = why_set(&why, ERR_UNAVAILABLE, "a signer that runs", "restart the control plane", "it is gone");
+	enum err err = why_set(
+		&why, ERR_UNAVAILABLE, "a signer that runs", "restart the control plane", "the signer has ended");
 	while (queue->first != NULL)
 		finish(queue->first, err, NULL, &why);
 }
 
-/* Whoever closed the socket or sent garbage has no more to say: the wait is short. */
+/* A signer that has closed the socket or sent garbage ends at once: the wait is short. */
 static enum err reap(struct issuer *issuer)
 {
 	int status = 0;
@@ -150,8 +152,9 @@ static void lose(struct issuer *issuer)
 		return;
 	issuer->is_lost = true;
 	loop_io_stop(&issuer->io);
-	shutdown(issuer->fd, SHUT_RDWR);                            /* one that still lives ends by this */
-	issuer->options.on_lost(issuer->options.arg, reap(issuer)); /* first: it knows why, the others only that */
+	shutdown(issuer->fd, SHUT_RDWR); /* ends a signer that still runs */
+	issuer->options.on_lost(
+		issuer->options.arg, reap(issuer)); /* first: it gets the reason, the requests only the fact */
 	refuse_all(&issuer->sent);
 	refuse_all(&issuer->unsent);
 }
@@ -169,7 +172,7 @@ static void answer(struct issuer *issuer, const struct wire_answer *answer)
 	finish(issuer->sent.first, err, err == ERR_NONE ? &issued : NULL, &why);
 }
 
-/* False: no more for now. */
+/* False: nothing more to read for now. */
 static bool receive_one(struct issuer *issuer)
 {
 	uint8_t bytes[WIRE_MAX];
@@ -191,7 +194,7 @@ static void send_unsent(struct issuer *issuer)
 		struct issuer_request *request = issuer->unsent.first;
 		struct span message = buf_span(&request->message);
 		if (send(issuer->fd, message.ptr, message.len, MSG_NOSIGNAL) < 0)
-			break; /* full: later; gone: reading shows it */
+			break; /* full: later; closed: the read side reports it */
 		queue_add(&issuer->sent, queue_remove(request));
 		issuer->num_sent++;
 	}
@@ -199,7 +202,7 @@ static void send_unsent(struct issuer *issuer)
 	loop_io_set_interest(&issuer->io, LOOP_READ | (is_full ? LOOP_WRITE : 0));
 }
 
-/* Most of what is there at once: a round of a busy loop is long, and the signer must not wait for it. */
+/* Reads most of what is there at once: a round of a busy loop is long, and the signer must not wait for it. */
 static void receive(struct issuer *issuer)
 {
 	for (unsigned i = 0; i < ROUND_MAX; i++)
@@ -235,7 +238,8 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 	issuer->sent.last = &issuer->sent.first;
 	issuer->refused.last = &issuer->refused.first;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-		return why_set(why, err_from_errno(errno), "a pair of sockets", "raise the descriptor limit", "%m");
+		return why_set(why, err_from_errno(errno), "a pair of sockets", "raise the descriptor limit",
+			"the sockets cannot be made: %m");
 	issuer->fd = pair[0];
 	_cleanup_fd_ int theirs = pair[1];
 	RETURN_IF_ERR(start_child(issuer, theirs, why));
@@ -267,23 +271,24 @@ static void on_refusal(struct loop_task *task)
 {
 	struct issuer *issuer = container_of(task, struct issuer, refusal);
 	struct why why = {0};
-	enum err err = why_set(&why, issuer->is_lost ? ERR_UNAVAILABLE : ERR_LIMIT, "a signer with time",
-		"try again later", issuer->is_lost ? "it is gone" : "too many requests under way");
+	enum err err = why_set(&why, issuer->is_lost ? ERR_UNAVAILABLE : ERR_LIMIT, "a signer with capacity",
+		"try again later",
+		issuer->is_lost ? "the signer has ended" : "the signer has too many requests under way");
 	while (issuer->refused.first != NULL)
 		finish(issuer->refused.first, err, NULL, &why);
 }
 
 static struct issuer_request *request(
-	struct issuer *issuer, struct wire_request *order, issuer_done_fn *on_done, void *arg)
+	struct issuer *issuer, struct wire_request *message, issuer_done_fn *on_done, void *arg)
 {
 	struct issuer_request *request = mem_new(struct issuer_request);
-	order->id = ++issuer->next_id;
-	order->epoch = issuer->mark.epoch;
-	order->incarnation = issuer->mark.incarnation;
-	order->revision = issuer->mark.revision;
+	message->id = ++issuer->next_id;
+	message->epoch = issuer->mark.epoch;
+	message->incarnation = issuer->mark.incarnation;
+	message->revision = issuer->mark.revision;
 	*request = (struct issuer_request){
-		.issuer = issuer, .id = order->id, .message = BUF_INIT(WIRE_MAX), .on_done = on_done, .arg = arg};
-	bool fits = wire_request_encode(order, &request->message) == ERR_NONE;
+		.issuer = issuer, .id = message->id, .message = BUF_INIT(WIRE_MAX), .on_done = on_done, .arg = arg};
+	bool fits = wire_request_encode(message, &request->message) == ERR_NONE;
 	if (++issuer->num_pending > PENDING_MAX || issuer->is_lost || !fits) {
 		queue_add(&issuer->refused, request);
 		loop_task_post(issuer->options.loop, &issuer->refusal, on_refusal);
@@ -315,12 +320,12 @@ void issuer_introduce(struct issuer *issuer, const struct store_mark *mark, issu
 	(void)request(issuer, &introduction, on_done, arg);
 }
 
-/* Once per episode: it is tried again every few seconds, as long as the disk is full. */
+/* Logged once per episode: it is tried again every few seconds while the disk is full. */
 static void on_noted(void *arg, enum err err, _unused_ const struct issued *issued, const struct why *why)
 {
 	struct issuer *issuer = arg;
 	if (err != ERR_NONE && !issuer->has_note_failed)
-		log_why(LOG_LEVEL_ERROR, "issue", "the signer could not note how far the store has come", why);
+		log_why(LOG_LEVEL_ERROR, "issue", "the signer could not record the revision of the store", why);
 	issuer->has_note_failed = err != ERR_NONE;
 }
 
@@ -335,8 +340,8 @@ void issuer_note(struct issuer *issuer, uint64_t revision)
 
 struct issuer_request *issuer_poll(struct issuer *issuer, issuer_done_fn *on_done, void *arg)
 {
-	struct wire_request look = {.kind = WIRE_LOOK};
-	return request(issuer, &look, on_done, arg);
+	struct wire_request poll = {.kind = WIRE_AUTHORITIES};
+	return request(issuer, &poll, on_done, arg);
 }
 
 struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,

@@ -122,7 +122,7 @@ static void issues_what_the_signer_grants(void **state)
 	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
 }
 
-static void the_signer_checks_again_what_the_network_process_asks(void **state)
+static void the_signer_checks_the_requests_of_the_network_process_again(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(issue(world, "spiffe://td/handfast/control"), ERR_DENIED);
@@ -152,7 +152,7 @@ static void the_control_planes_certificate_chains_to_the_bootstrap_root_only(voi
 	assert_int_equal(verify_bootstrap_chain(&input, &why), ERR_NONE);
 }
 
-static void answers_a_flood_in_order_and_refuses_what_is_too_much(void **state)
+static void answers_a_flood_in_order_and_refuses_the_excess(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -163,8 +163,8 @@ static void answers_a_flood_in_order_and_refuses_what_is_too_much(void **state)
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
 }
 
-/* A busy loop's rounds are long: with one answer per round the signer would idle and its callers give up. */
-static void finding_i14_takes_many_answers_per_round(void **state)
+/* The rounds of a busy loop are long: with one answer per round the signer would idle and its callers give up. */
+static void finding_i14_reads_many_answers_per_round(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -174,27 +174,27 @@ static void finding_i14_takes_many_answers_per_round(void **state)
 		(void)issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
 	while (world->num_done < 601) {
 		unsigned before = world->num_done;
-		usleep(20000); /* what else a busy loop does in a round */
+		usleep(20000); /* the other work of a busy loop in a round */
 		loop_run_once(world->loop, true);
 		most = world->num_done - before > most ? world->num_done - before : most;
 	}
 	assert_in_range(most, 16, 256);
 }
 
-static void finding_i14_what_was_abandoned_is_neither_signed_nor_answered(void **state)
+static void finding_i14_an_abandoned_request_is_neither_signed_nor_answered(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	struct issuer_request *requests[900];
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/a"), &id, NULL), ERR_NONE);
-	for (unsigned round = 0; round < 3; round++) { /* more than may be under way at once */
+	for (unsigned round = 0; round < 3; round++) { /* more than the limit of requests under way */
 		for (unsigned i = 0; i < 900; i++)
 			requests[i] = issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
 		for (unsigned i = 0; i < 900; i++)
 			issuer_abandon(requests[i]);
 	}
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
-	assert_int_equal(world->num_done, 2); /* the introduction, and the one that was wanted */
+	assert_int_equal(world->num_done, 2); /* the introduction, and the request that was not abandoned */
 }
 
 static pid_t child_of_ours(void)
@@ -211,7 +211,7 @@ static pid_t child_of_ours(void)
 	return pid;
 }
 
-static void tells_when_the_signer_dies_and_fails_what_is_asked_then(void **state)
+static void reports_that_the_signer_has_ended_and_fails_later_requests(void **state)
 {
 	struct world *world = *state;
 	pid_t child = child_of_ours();
@@ -230,7 +230,7 @@ static void on_damage(void *arg, enum err err)
 }
 
 /* C17 */
-static void tells_that_the_keys_are_damaged(void **state)
+static void reports_damaged_keys(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
@@ -276,7 +276,7 @@ static void once_confined_the_network_process_cannot_reach_the_keys(void **state
 	assert_int_equal(WEXITSTATUS(status), 7);
 }
 
-static void refuses_to_go_on_when_a_listed_path_lies_above_the_keys(void **state)
+static void fails_when_a_listed_path_is_above_the_keys(void **state)
 {
 	struct world *world = *state;
 	pid_t pid = fork();
@@ -290,8 +290,8 @@ static void refuses_to_go_on_when_a_listed_path_lies_above_the_keys(void **state
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-/* For the children, who have no environment: a leak sanitizer looks by ptrace, which they forbid, and would end them
- * with its own exit code. The test's own ASAN_OPTIONS beat this. */
+/* For the child processes, which have no environment: the leak sanitizer uses ptrace, which they forbid, and would end
+ * them with its own exit code. The test's ASAN_OPTIONS override this. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
@@ -300,19 +300,19 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 		TEST(issues_what_the_signer_grants),
-		TEST(the_signer_checks_again_what_the_network_process_asks),
+		TEST(the_signer_checks_the_requests_of_the_network_process_again),
 		TEST(the_control_planes_certificate_chains_to_the_bootstrap_root_only),
-		TEST(answers_a_flood_in_order_and_refuses_what_is_too_much),
-		TEST(finding_i14_takes_many_answers_per_round),
-		TEST(finding_i14_what_was_abandoned_is_neither_signed_nor_answered),
-		TEST(tells_when_the_signer_dies_and_fails_what_is_asked_then),
-		TEST(tells_that_the_keys_are_damaged),
+		TEST(answers_a_flood_in_order_and_refuses_the_excess),
+		TEST(finding_i14_reads_many_answers_per_round),
+		TEST(finding_i14_an_abandoned_request_is_neither_signed_nor_answered),
+		TEST(reports_that_the_signer_has_ended_and_fails_later_requests),
+		TEST(reports_damaged_keys),
 		TEST(once_confined_the_network_process_cannot_reach_the_keys),
-		TEST(refuses_to_go_on_when_a_listed_path_lies_above_the_keys),
+		TEST(fails_when_a_listed_path_is_above_the_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

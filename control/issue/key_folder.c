@@ -26,36 +26,38 @@ enum err key_folder_open(struct key_folder *folder, const char *path, struct why
 {
 	struct stat found;
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return why_set(why, err_from_errno(errno), "a folder for the signer's keys", "check its parent",
-			"%s: %m", path);
+		return why_set(why, err_from_errno(errno), "a folder for the signer's keys", "check its parent folder",
+			"cannot open the folder %s: %m", path);
 	if (lstat(path, &found) != 0 || !S_ISDIR(found.st_mode))
-		return why_set(why, ERR_CONFIG, "a folder for the signer's keys", "remove what is there", "%s", path);
+		return why_set(why, ERR_CONFIG, "a folder for the signer's keys", "remove the file that is there",
+			"%s is not a folder", path);
 	if ((found.st_mode & 077) != 0 || found.st_uid != geteuid())
 		return why_set(why, ERR_CONFIG, "a key folder that only the signer can enter",
-			"chown it and chmod 0700", "%s: mode %04o, uid %u", path, found.st_mode & 07777u, found.st_uid);
+			"chown it and chmod 0700", "%s has mode %04o and uid %u", path, found.st_mode & 07777u,
+			found.st_uid);
 	folder->path = path;
 	return ERR_NONE;
 }
 
-/* The folder is closed to others now; the file may have been open to them before, as a restored backup is. */
+/* The folder is closed to others now; the file may have been readable before, as in a restored backup. */
 static enum err check_file(const char *path, struct why *why)
 {
 	struct stat found;
 	if (lstat(path, &found) != 0)
 		return errno == ENOENT ? ERR_NOT_FOUND
 				       : why_set(why, err_from_errno(errno), "a key file that can be read",
-						 "check its permissions", "%s: %m", path);
+						 "check its permissions", "cannot read the key file %s: %m", path);
 	if (S_ISREG(found.st_mode) && (found.st_mode & 077) == 0 && found.st_uid == geteuid())
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "a key file that only the signer can read",
-		"chown it and chmod 0600; if others may have read it, make new keys", "%s: mode %04o, uid %u", path,
-		found.st_mode & 07777u, found.st_uid);
+		"chown it and chmod 0600; if others may have read it, make new keys", "%s has mode %04o and uid %u",
+		path, found.st_mode & 07777u, found.st_uid);
 }
 
 static enum err damaged(struct why *why, const char *path)
 {
 	return why_set(why, ERR_STATE_DAMAGED, "one key and its certificate",
-		"put back a backup of the key folder; nothing was overwritten", "%s", path);
+		"restore a backup of the key folder; nothing was overwritten", "%s is damaged", path);
 }
 
 /* The next PEM block, which must be a `type`. */
@@ -120,7 +122,7 @@ enum err key_folder_save(
 	return fd_write_file(path, buf_span(&content), 0600, why);
 }
 
-/* Takes the next number of "1 2 3\n" from *text. */
+/* Reads the next number of "1 2 3\n" from *text. */
 static bool take_number(struct span *text, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -136,7 +138,7 @@ static bool take_number(struct span *text, uint64_t *out)
 	return true;
 }
 
-/* One number, the epoch, is what release 0.1.0 wrote. */
+/* Release 0.1.0 wrote one number, the epoch. */
 enum err key_folder_load_mark(const struct key_folder *folder, struct store_mark *out, struct why *why)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/epoch", folder->path);

@@ -1,5 +1,5 @@
-/* Where the signer keeps its keys: a folder of its own, 0700, one 0600 PEM file an authority (key and certificate
- * together, so that a crash never leaves one without the other), and how far the store has come that it serves. */
+/* The signer's key folder: 0700, one 0600 PEM file per authority (key and certificate together, so that a crash never
+ * leaves one without the other), and the mark of the store that it serves. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -15,7 +15,7 @@ struct key_folder {
 	const char *path; /* borrowed */
 };
 
-/* Makes the folder or checks that nobody else may look into it. */
+/* Makes the folder, or checks that no other user has access to it. */
 enum err key_folder_open(struct key_folder *folder, const char *path, struct why *why) _must_use_;
 /* name: "root". ERR_NOT_FOUND, or ERR_STATE_DAMAGED: nothing is overwritten. */
 enum err key_folder_load(
@@ -23,11 +23,11 @@ enum err key_folder_load(
 enum err key_folder_save(
 	const struct key_folder *folder, const char *name, const struct key_pair *pair, struct why *why) _must_use_;
 
-/* Which store is served and how far it has come, so that a lost one or an older copy is noticed. */
+/* The store that is served and its revision, so that a lost store or an older copy is noticed. */
 struct store_mark {
-	uint64_t epoch;       /* fencing: grows with each start; 0: no store was served yet */
-	uint64_t incarnation; /* of the store; 0: not known (written by release 0.1.0) */
-	uint64_t revision;    /* of the store, at the last note */
+	uint64_t epoch;       /* fencing: grows with each start; 0: no store has been served */
+	uint64_t incarnation; /* of the store; 0: unknown (written by release 0.1.0) */
+	uint64_t revision;    /* of the store, when last recorded */
 };
 enum err key_folder_load_mark(const struct key_folder *folder, struct store_mark *out, struct why *why) _must_use_;
 enum err key_folder_save_mark(

@@ -45,10 +45,10 @@ static enum err introduce(
 static enum err sign(struct authority *authority, const struct wire_request *request, struct buf *leaf,
 	struct wire_answer *answer, struct why *why)
 {
-	struct leaf_request order = {request->epoch, request->spiffe_id, request->spki, request->ttl_s};
+	struct leaf_request leaf_request = {request->epoch, request->spiffe_id, request->spki, request->ttl_s};
 	bool is_control = request->kind == WIRE_CONTROL;
-	RETURN_IF_ERR(is_control ? authority_sign_control(authority, &order, leaf, why)
-				 : authority_sign_leaf(authority, &order, leaf, why));
+	RETURN_IF_ERR(is_control ? authority_sign_control(authority, &leaf_request, leaf, why)
+				 : authority_sign_leaf(authority, &leaf_request, leaf, why));
 	add_cert(answer, leaf);
 	add_cert(answer, is_control ? &authority->bootstrap.certificate : &authority->intermediate.certificate);
 	return ERR_NONE;
@@ -59,7 +59,7 @@ static enum err serve(struct authority *authority, const struct wire_request *re
 {
 	const struct store_mark mark = mark_of(request);
 	switch (request->kind) {
-	case WIRE_LOOK:
+	case WIRE_AUTHORITIES:
 		show(authority, answer);
 		return ERR_NONE;
 	case WIRE_NOTE:
@@ -149,7 +149,7 @@ int signer_main(int argc, char **argv)
 	struct why why = {0};
 	int fd;
 	log_open("handfast-control signer");
-	/* The terminal's Ctrl-C is for the network process, whose end is ours. */
+	/* Ctrl-C at the terminal ends the network process, and its end ends the signer. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -1,4 +1,4 @@
-/* The signer: a process of its own that alone holds the keys. It talks to one issuer over one inherited socket and ends
+/* The signer: a separate process, the only one with the keys. It serves one issuer over one inherited socket and ends
  * when that closes. */
 #pragma once
 
@@ -6,5 +6,5 @@
  * seconds, enum key_policy as a number. Returns the exit code. Called by main() before anything else, so that no key
  * ever shares a process with the network. */
 int signer_main(int argc, char **argv);
-#define SIGNER_WORD           "signer"
+#define SIGNER_COMMAND        "signer"
 #define SIGNER_EXIT_BAD_STATE 65 /* keys that are damaged or missing */

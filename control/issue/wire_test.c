@@ -5,7 +5,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void a_request_survives_the_way(_unused_ void **state)
+static void a_request_decodes_as_it_was_encoded(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
 	struct wire_request in = {WIRE_LEAF, 7, 9, 3, 4, -5, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("key")}, out;
@@ -31,7 +31,7 @@ static void every_shorter_or_longer_message_is_refused(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_request_survives_the_way),
+		cmocka_unit_test(a_request_decodes_as_it_was_encoded),
 		cmocka_unit_test(every_shorter_or_longer_message_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,7 +328,7 @@ static void a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more
 	control_config_free(config);
 }
 
-static void a_destination_is_plaintext_only_if_a_setting_says_so(void **state)
+static void a_destination_is_plaintext_only_by_a_setting(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(resolve(world, "192.0.2.200:80").kind, RESOLVED_PLAIN);
@@ -464,7 +464,7 @@ int main(void)
 		STORY(finding_i15_a_stream_that_comes_back_soon_changes_no_answer),
 		STORY(finding_i15_a_start_keeps_the_endpoints_that_were_there),
 		STORY(a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more),
-		STORY(a_destination_is_plaintext_only_if_a_setting_says_so),
+		STORY(a_destination_is_plaintext_only_by_a_setting),
 		STORY(an_entry_outranks_any_claim),
 		STORY(claims_from_outside_the_mesh_are_refused),
 		STORY(finding_p13_reports_an_address_of_a_family_that_the_mesh_omits),

@@ -10,4 +10,4 @@ enum control_metric {
 	CONTROL_METRICS_NUM,
 };
 
-struct metrics *control_metrics_new(void); /* one shard: everything happens on the main loop */
+struct metrics *control_metrics_new(void); /* one shard: all counting is on the main loop */

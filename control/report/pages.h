@@ -11,14 +11,13 @@ struct pages_options {
 	struct loop *loop;
 	int listening_fd; /* adopted */
 	const struct metrics *metrics;
-	/* Appends a line ("name: what is wrong") for each thing that keeps it from being ready; none: ready. */
+	/* Appends a line ("name: detail") per obstacle to readiness; none: ready. */
 	void (*list_obstacles)(void *arg, struct buf *out);
-	/* Appends a line ("degraded: name: what is wrong") for each thing that is wrong although it is ready; may be
-	 * NULL. */
+	/* Appends a line ("degraded: name: detail") per condition that leaves it ready; may be NULL. */
 	void (*list_conditions)(void *arg, struct buf *out);
-	void (*on_scrape)(void *arg); /* gauges are set here; may be NULL */
+	void (*on_scrape)(void *arg); /* sets the gauges; may be NULL */
 	void *arg;
 };
 struct pages *pages_new(const struct pages_options *options);
 void pages_free(struct pages *pages);
-uint64_t pages_num_displaced(const struct pages *pages); /* probes that gave way to others */
+uint64_t pages_num_displaced(const struct pages *pages); /* probes that were closed in favor of newer ones */

@@ -4,10 +4,10 @@ enum {
 	FIRST_COST_US = 4000,
 	LEAST_COST_US = 500,
 	MOST_COST_US = 100000,
-	LEAST_ROOM = 16,      /* always let in: a slow moment must not close the door */
-	BUSY_UNDER_WAY = 8,   /* with fewer under way the rate is that of the requests, not ours */
+	LEAST_ROOM = 16,      /* always admitted, so that one slow moment does not refuse everything */
+	BUSY_UNDER_WAY = 8,   /* with fewer under way the measured rate is that of the requests, not of the signer */
 	MEASURE_MS = 250,     /* a measurement takes at least this long */
-	RETRY_LEAST_MS = 250, /* sooner is the same crowd again */
+	RETRY_LEAST_MS = 250, /* a shorter wait would bring the same requests back at once */
 };
 
 static uint32_t between(uint64_t least, uint64_t value, uint64_t most)
@@ -54,7 +54,7 @@ void admission_ended(struct admission *admission, uint64_t now_ms)
 	uint64_t took_ms = now_ms - admission->since_ms;
 	if (took_ms < MEASURE_MS)
 		return;
-	/* A pause of the whole process is no rate: what took much longer than it had to is left out. */
+	/* A pause of the whole process is not a rate: a measurement that took far too long is dropped. */
 	if (admission->least_under_way >= BUSY_UNDER_WAY && took_ms < 8 * MEASURE_MS) {
 		uint64_t sample_us = took_ms * 1000 / admission->num_done;
 		admission->cost_us = between(LEAST_COST_US, (3ull * admission->cost_us + sample_us) / 4, MOST_COST_US);
@@ -68,12 +68,12 @@ uint32_t admission_retry_ms(struct admission *admission, uint64_t now_ms, uint32
 	uint64_t first_us = now_us + (uint64_t)admission->num_under_way * admission->cost_us;
 	if (admission->next_slot_us < first_us)
 		admission->next_slot_us = first_us;
-	/* At twice the measured rate: else what is measured would only be how many were told to come, and never rise.
-	 * Who comes too early costs a handshake and gets another slot. */
+	/* Slots at twice the measured rate: otherwise the measurement would only reflect the slots given out, and never
+	 * rise. A request that comes too early costs a handshake and gets another slot. */
 	if (admission->next_slot_us - now_us < ADMISSION_RETRY_MAX_MS * 1000ull)
 		admission->next_slot_us += admission->cost_us / 2;
 	uint32_t wait_ms = between(RETRY_LEAST_MS, (admission->next_slot_us - now_us) / 1000, ADMISSION_RETRY_MAX_MS);
-	/* At the bound slots are no longer apart: then the jitter alone spreads them. */
+	/* At the maximum the slots coincide: then the jitter alone spreads the requests. */
 	if (wait_ms > ADMISSION_RETRY_MAX_MS * 3 / 4)
 		return ADMISSION_RETRY_MAX_MS / 4 + draw(random, ADMISSION_RETRY_MAX_MS * 3 / 4);
 	return wait_ms + draw(random, RETRY_LEAST_MS + wait_ms / 8);

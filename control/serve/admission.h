@@ -1,11 +1,11 @@
-/* How many requests for certificates are let in at once, and when those that are not shall come back. Pure: time and
- * randomness come in as arguments.
+/* How many requests for certificates are admitted at once, and when the refused ones come back. Pure: time and
+ * randomness are arguments.
  *
- * A sidecar gives a try up after a second. An answer that comes later is work for nothing, and the try is made again:
- * a queue longer than a second serves no one (a cold start of thousands of sidecars collapses). So a request is let in
- * only while what is under way can be done within ADMISSION_WAIT_MS at the rate that was measured, and each one that is
- * refused gets the next free slot of twice that rate: they come back spread over about the time that their work takes,
- * and the rate can be found to be higher. */
+ * A sidecar gives up a request after a second and sends it again. A later answer is wasted work, so with a queue longer
+ * than a second no request succeeds, and a cold start of thousands of sidecars collapses. A request is therefore
+ * admitted only while the requests under way can be served within ADMISSION_WAIT_MS at the measured rate. Each refused
+ * request gets the next free slot at twice that rate: the requests come back spread over about the time that their work
+ * takes, and a higher rate can be measured. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct admission {
 	uint32_t num_under_way;
 	uint32_t cost_us; /* time per request when many are under way: the inverse of the rate */
 	uint64_t next_slot_us;
-	/* The measurement that goes on now. */
+	/* The measurement under way. */
 	uint64_t since_ms;
 	uint32_t num_done, least_under_way;
 };

@@ -26,16 +26,16 @@ static uint64_t run_busy(struct admission *admission, uint64_t now_ms, uint32_t 
 	return now_ms;
 }
 
-static void finding_i14_lets_in_what_is_done_before_a_caller_gives_up(_unused_ void **state)
+static void finding_i14_admits_what_is_done_before_a_caller_gives_up(_unused_ void **state)
 {
 	struct admission admission;
 	admission_init(&admission);
-	assert_int_equal(fill(&admission, 1000), 100); /* 4 ms each at first */
-	run_busy(&admission, 1000, 2, 5000);           /* it is faster than that */
+	assert_int_equal(fill(&admission, 1000), 100); /* 4 ms each to begin with */
+	run_busy(&admission, 1000, 2, 5000);           /* the signer is faster */
 	assert_in_range(fill(&admission, 20000) + 100, 190, 210);
 }
 
-static void finding_i14_a_slow_signer_gets_less_but_never_nothing(_unused_ void **state)
+static void finding_i14_a_slow_signer_gets_fewer_requests_and_never_none(_unused_ void **state)
 {
 	struct admission admission;
 	admission_init(&admission);
@@ -47,7 +47,7 @@ static void finding_i14_a_slow_signer_gets_less_but_never_nothing(_unused_ void 
 	assert_true(admission_has_room(&admission));
 }
 
-static void finding_i14_the_refused_come_back_over_the_time_that_their_work_takes(_unused_ void **state)
+static void finding_i14_refused_requests_come_back_over_the_time_that_their_work_takes(_unused_ void **state)
 {
 	struct admission admission;
 	uint32_t last = 0, num_early = 0;
@@ -59,7 +59,7 @@ static void finding_i14_the_refused_come_back_over_the_time_that_their_work_take
 		num_early += last <= 4000;
 	}
 	assert_in_range(last, 8000, 9500);      /* 4,000 at twice 250 per second, behind those under way */
-	assert_in_range(num_early, 1500, 2200); /* half of them in half of the time */
+	assert_in_range(num_early, 1500, 2200); /* half of the requests in half of the time */
 	assert_true(admission_retry_ms(&admission, now, UINT32_MAX) > last + 1000); /* jittered */
 }
 
@@ -86,7 +86,7 @@ static void no_wait_is_longer_than_a_minute(_unused_ void **state)
 	assert_true(least < ADMISSION_RETRY_MAX_MS / 3); /* spread, not all at the bound */
 }
 
-static void the_rate_of_few_requests_is_not_ours(_unused_ void **state)
+static void few_requests_do_not_change_the_measured_rate(_unused_ void **state)
 {
 	struct admission admission;
 	admission_init(&admission);
@@ -100,12 +100,12 @@ static void the_rate_of_few_requests_is_not_ours(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_i14_lets_in_what_is_done_before_a_caller_gives_up),
-		cmocka_unit_test(finding_i14_a_slow_signer_gets_less_but_never_nothing),
-		cmocka_unit_test(finding_i14_the_refused_come_back_over_the_time_that_their_work_takes),
+		cmocka_unit_test(finding_i14_admits_what_is_done_before_a_caller_gives_up),
+		cmocka_unit_test(finding_i14_a_slow_signer_gets_fewer_requests_and_never_none),
+		cmocka_unit_test(finding_i14_refused_requests_come_back_over_the_time_that_their_work_takes),
 		cmocka_unit_test(a_slot_that_has_passed_is_not_kept),
 		cmocka_unit_test(no_wait_is_longer_than_a_minute),
-		cmocka_unit_test(the_rate_of_few_requests_is_not_ours),
+		cmocka_unit_test(few_requests_do_not_change_the_measured_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

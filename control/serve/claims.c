@@ -1,4 +1,5 @@
-/* Addresses on the identity stream: claimed, released, draining; and claimed again when what stood in the way is gone.
+/* Addresses on the identity stream: claims, releases and draining; and refused claims that are tried again when the
+ * obstacle is gone.
  */
 #include "base/core/log.h"
 #include "certs/public_key.h"
@@ -6,7 +7,8 @@
 #include "control/serve/identity_stream.h"
 
 enum {
-	/* A sidecar may claim again after this time; what it waits for is granted without. */
+	/* A sidecar may claim again after this time; when the address becomes free, the claim is granted without that.
+	 */
 	REFUSED_RETRY_MS = 30000,
 	FAILED_RETRY_MS = 2000,
 };
@@ -16,7 +18,7 @@ static struct registry *registry_of(const struct identity_stream *stream)
 	return stream->serve->options.registry;
 }
 
-/* Each change is stored, and may be sent to many: a sidecar has reason for one now and then (L6). */
+/* Each change is stored and may be sent to many sidecars: a sidecar needs one rarely (L6). */
 static enum err may_change(const struct identity_stream *stream, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
@@ -25,20 +27,20 @@ static enum err may_change(const struct identity_stream *stream, struct why *why
 	if (rates_take(stream->serve->change_rates, &key, loop_now_ms(stream->serve->options.loop)))
 		return ERR_NONE;
 	serve_count(stream->serve, CONTROL_CHANGES_LIMITED);
-	return why_set(why, ERR_LIMIT, "a change of its address now and then", "update the sidecar",
-		"more than one per second");
+	return why_set(why, ERR_LIMIT, "at most one change of its address per second", "update the sidecar",
+		"the sidecar changes its address more often");
 }
 
-/* --- what is said to the sidecar --- */
+/* --- messages to the sidecar --- */
 
-static void say_held(struct identity_stream *stream)
+static void send_granted(struct identity_stream *stream)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
 	enum err err = identity_claim_encode(&stream->sidecar->source, NULL, 0, serve_now_ms(stream->serve), &message);
 	identity_stream_send(stream, err, &message);
 }
 
-static void say_refused(struct identity_stream *stream, const struct why *why, uint32_t retry_ms)
+static void send_refused(struct identity_stream *stream, const struct why *why, uint32_t retry_ms)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
 	const struct sidecar *sidecar = stream->sidecar;
@@ -63,8 +65,8 @@ static void claimed(struct identity_stream *stream)
 {
 	serve_count(stream->serve, CONTROL_CLAIMS_HELD);
 	stream->holds_address = true;
-	show_draining(stream); /* said before the address was held */
-	say_held(stream);
+	show_draining(stream); /* reported before the claim was stored */
+	send_granted(stream);
 }
 
 static void release(struct identity_stream *stream)
@@ -88,7 +90,7 @@ static void on_claimed(void *arg, enum err err, const struct why *why)
 	} else {
 		serve_count(stream->serve, CONTROL_CLAIMS_REFUSED);
 		stream->was_refused = true;
-		say_refused(stream, why, err == ERR_DENIED ? REFUSED_RETRY_MS : FAILED_RETRY_MS);
+		send_refused(stream, why, err == ERR_DENIED ? REFUSED_RETRY_MS : FAILED_RETRY_MS);
 	}
 }
 
@@ -99,7 +101,7 @@ static void start_claim(struct identity_stream *stream)
 		stream->key_hash, on_claimed, stream);
 }
 
-/* --- whose claim it is: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
+/* --- proof of a claim: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
 
 static enum err check_svid_holder(const struct identity_stream *stream, struct why *why)
 {
@@ -107,26 +109,27 @@ static enum err check_svid_holder(const struct identity_stream *stream, struct w
 	enum err err = svid_holders_find(stream->serve->options.store, stream->key_hash, &svid_holder);
 	if (err == ERR_NONE && spiffe_id_eq(&svid_holder.id, &stream->sidecar->id))
 		return ERR_NONE;
-	return why_set(why, ERR_DENIED, "the attestation key that holds this identity",
+	return why_set(why, ERR_DENIED, "an attestation key of this identity",
 		"give the sidecar a new token: handfast token create", "%s",
-		err == ERR_NONE ? "another identity's" : "an unknown one");
+		err == ERR_NONE ? "the attestation key belongs to another identity" : "the attestation key is unknown");
 }
 
 static enum err check_proof(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
 	uint8_t exported[ATTEST_EXPORTED_LEN];
 	if (up->attestation_key.len > ATTEST_KEY_MAX)
-		return why_set(why, ERR_DENIED, "an attestation key", "update the sidecar", "%zu bytes",
-			up->attestation_key.len);
+		return why_set(why, ERR_DENIED, "an attestation key", "update the sidecar",
+			"the attestation key has %zu bytes", up->attestation_key.len);
 	RETURN_IF_ERR(serve_exported(stream->sidecar->peer, SPAN_LITERAL(CLAIM_PROOF_CONTEXT), exported));
 	if (public_key_verify(up->attestation_key, span_of(exported, sizeof exported), up->proof, why) != ERR_NONE)
 		return why_set(why, ERR_DENIED, "a proof by the attestation key on this connection",
-			"none: this looks like an attack", "another signature");
+			"find out which program uses this SVID: this looks like an attack",
+			"the signature does not verify");
 	digest_sha256(up->attestation_key, stream->key_hash);
 	return check_svid_holder(stream, why);
 }
 
-/* A sidecar of release 0.1 proves nothing: its SVID must at least be one that an attestation bought. */
+/* A sidecar of release 0.1 sends no proof: its SVID must at least come from an attestation. */
 static enum err check_without_proof(struct identity_stream *stream, struct why *why)
 {
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024);
@@ -135,11 +138,11 @@ static enum err check_without_proof(struct identity_stream *stream, struct why *
 	RETURN_IF_ERR(svid_public_key(rpc_peer_svid(stream->sidecar->peer), &key));
 	digest_sha256(buf_span(&key), leaf_hash);
 	if (!leaf_owners_find(stream->serve->leaf_owners, leaf_hash, &owner))
-		return why_set(why, ERR_DENIED, "an SVID that an attestation bought", "start the sidecar again",
-			"one of unknown origin");
+		return why_set(why, ERR_DENIED, "an SVID from an attestation", "start the sidecar again",
+			"the SVID is of unknown origin");
 	if (owner.proves_claims)
-		return why_set(why, ERR_DENIED, "a proof by the attestation key", "none: this looks like an attack",
-			"the SVID alone");
+		return why_set(why, ERR_DENIED, "a proof by the attestation key",
+			"find out which program uses this SVID: this looks like an attack", "the claim has no proof");
 	memcpy(stream->key_hash, owner.key_hash, DIGEST_LEN);
 	return check_svid_holder(stream, why);
 }
@@ -155,8 +158,8 @@ enum err claims_claim(struct identity_stream *stream, const struct identity_up *
 		return ERR_NONE;
 	}
 	serve_count(stream->serve, CONTROL_CLAIMS_REFUSED);
-	stream->was_refused = false; /* no release helps */
-	say_refused(stream, why, REFUSED_RETRY_MS);
+	stream->was_refused = false; /* a release of the address would not help */
+	send_refused(stream, why, REFUSED_RETRY_MS);
 	return ERR_NONE;
 }
 
@@ -164,7 +167,7 @@ enum err claims_release(struct identity_stream *stream, struct why *why)
 {
 	RETURN_IF_ERR(may_change(stream, why));
 	if (stream->claiming != NULL)
-		stream->must_release = true; /* when it is stored: there is nothing to release before */
+		stream->must_release = true; /* once it is stored: until then there is nothing to release */
 	else
 		release(stream);
 	return ERR_NONE;
@@ -193,7 +196,7 @@ void claims_stream_gone(struct identity_stream *stream)
 	stream->holds_address = false;
 }
 
-/* --- an address is free: who waits for it gets it, and who held it hears that it does no more --- */
+/* --- an address became free: a waiting stream claims it, and its former owner is notified --- */
 
 static void lost(struct identity_stream *stream)
 {
@@ -201,9 +204,9 @@ static void lost(struct identity_stream *stream)
 	stream->holds_address = false;
 	stream->was_refused = true;
 	(void)why_set(&why, ERR_DENIED, "an address that is still claimed",
-		"wait: it is claimed again after a while, unless another identity has it by then",
-		"released by an operator");
-	say_refused(stream, &why, REFUSED_RETRY_MS);
+		"wait: the sidecar claims it again after a while, unless another identity has claimed it by then",
+		"the claim was released by an operator");
+	send_refused(stream, &why, REFUSED_RETRY_MS);
 }
 
 static bool has_lost(const struct identity_stream *stream)

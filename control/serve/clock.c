@@ -1,4 +1,4 @@
-/* Our own clock: every certificate is made and judged by it. */
+/* The clock of this host, by which every certificate is made and checked. */
 #include "base/core/log.h"
 #include "control/serve/serve_private.h"
 
@@ -13,18 +13,19 @@ void clock_poll(struct serve *serve)
 	case CLOCK_STEADY:
 		return;
 	case CLOCK_SLEPT:
-		log_warning("serve", "this machine slept for %lld s", (long long)(by_ms / 1000));
+		log_warning("serve", "this machine was suspended for %lld s", (long long)(by_ms / 1000));
 		break;
 	case CLOCK_WAS_SET:
 		serve_count(serve, CONTROL_CLOCK_SET);
 		log_error("serve",
-			"the clock of this host was set %s by %lld s: certificates made with a wrong clock are refused "
-			"by others, and others' are judged by it after %d s only; check how this host gets its time",
+			"the clock of this host was set %s by %lld s: other hosts refuse certificates made with a "
+			"wrong clock, and certificates are checked by the new time after %d s only; check the time "
+			"source of this host",
 			by_ms > 0 ? "forward" : "back", (long long)(((by_ms < 0 ? -by_ms : by_ms) + 500) / 1000),
 			TRUSTED_TIME_DOUBT_MS / 1000);
 		break;
 	}
 	serve->steady_since_ms = loop_now_ms(serve->options.loop);
-	/* A sidecar believes another time only once it was said for a minute: the sooner it hears it, the better. */
+	/* A sidecar accepts another time only after a minute: send it at once. */
 	identity_push_trust(serve);
 }

@@ -1,5 +1,5 @@
-/* What is wrong although we go on: named, so that a person or an alert can act before it is too late. Shown at
- * /healthz/ready (which stays 200), in the metrics and by `handfast status`; logged when it begins and once a day. */
+/* Degraded conditions, by name, so that an operator or an alert can act in time. They appear at /healthz/ready (which
+ * stays 200), in the metrics and in `handfast status`, and are logged when they begin and once per day. */
 #include "base/core/log.h"
 #include "control/serve/serve_private.h"
 #include <stdio.h>
@@ -7,9 +7,9 @@
 
 #define DAY_S       86400
 #define ROOT_WARN_S (30LL * DAY_S)
-/* No command that does not exist: this release has none that makes a new root beside the old one. */
+/* This release has no command that makes a new root beside the old one. */
 #define ROOT_FIX                                                                                                       \
-	"this release cannot replace it while the mesh runs: update before that day, or begin anew with an empty "     \
+	"this release cannot replace it while the mesh runs: update before that day, or start over with an empty "     \
 	"state_dir here and new join tokens for all sidecars (handfast token create)"
 
 static const enum control_metric metrics[SERVE_CONDITIONS_NUM] = {
@@ -35,11 +35,11 @@ static bool root_ends(const struct serve *serve, size_t i, struct why *why)
 		return false;
 	int64_t left_s = serve->authorities[i].not_after_s - now_s;
 	char date[SERVE_DATE_MAX];
-	(void)why_set(why, ERR_EXPIRED, "a root that lives 30 days more", ROOT_FIX, "the %s %s %s, %s%lld days%s: %s",
-		serve->authority_kinds[i], left_s > 0 ? "ends" : "ended",
+	(void)why_set(why, ERR_EXPIRED, "a root that is valid for 30 days more", ROOT_FIX,
+		"the %s %s %s, %s%lld days%s: %s", serve->authority_kinds[i], left_s > 0 ? "ends" : "ended",
 		serve_date(serve->authorities[i].not_after_s, date), left_s > 0 ? "in " : "",
 		(long long)((left_s < 0 ? -left_s : left_s) / DAY_S), left_s > 0 ? "" : " ago",
-		i == 0 ? "no sidecar can reach this control plane after it" : "no certificate outlives it");
+		i == 0 ? "no sidecar can reach this control plane after that" : "no certificate outlives it");
 	return true;
 }
 
@@ -76,7 +76,7 @@ void serve_each_condition(const struct serve *serve, serve_condition_fn *each, v
 static void put_condition(void *arg, enum serve_condition condition, const struct why *why)
 {
 	char text[700];
-	/* Too many: those that fit are enough to be looked at. */
+	/* Too many: those that fit are enough. */
 	(void)!buf_printf(
 		arg, "degraded: %s: %s\n", serve_condition_name(condition), why_format(why, text, sizeof text));
 }
@@ -97,7 +97,7 @@ void conditions_scrape(const struct serve *serve)
 	metric_set(serve->options.metrics, CONTROL_ROOT_EXPIRES, serve->authorities[1].not_after_s);
 }
 
-/* The store says it in its own log lines, at both ends. */
+/* The store logs its own lines when this begins and ends. */
 void conditions_sweep(struct serve *serve)
 {
 	struct why why = {0};

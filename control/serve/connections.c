@@ -1,4 +1,4 @@
-/* The authenticated connections: who stands behind each, and how many one identity may have. */
+/* The authenticated connections: the identity of each, and how many one identity may have. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/serve_private.h"
@@ -17,8 +17,8 @@ void sidecar_unref(struct sidecar *sidecar)
 	mem_free(sidecar);
 }
 
-/* At the limit of its identity the oldest connection gives way: a sidecar that dials again is not shut out by those
- * that it left behind. */
+/* At the limit of an identity its oldest connection is closed: a sidecar that dials again is not refused because of
+ * connections that it abandoned. */
 static void take_share(struct serve *serve, struct sidecar *sidecar)
 {
 	struct share_key key = share_key_of_bytes(spiffe_id_text(&sidecar->id));
@@ -34,7 +34,7 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 	enum share_limit limit = shares_take(serve->connections, 0, &key, 1, 1, &sidecar->share);
 	if (limit == SHARE_LIMIT_NONE)
 		return;
-	/* It is served all the same, and the server's own limit holds for it. */
+	/* It is served nevertheless, and the server's own limit applies to it. */
 	if (limited_log_allows_identity(serve->lines, sidecar->id.text, share_limit_label(limit)))
 		log_notice("serve", "a connection of %s is not counted: %s is reached", sidecar->id.text,
 			share_limit_text(limit));

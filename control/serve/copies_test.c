@@ -31,7 +31,7 @@ static unsigned find(struct copies_row *rows, size_t num)
 	return mask;
 }
 
-static void finding_i12_one_key_at_work_twice_is_found(void **state)
+static void finding_i12_finds_a_key_that_is_used_twice(void **state)
 {
 	(void)state;
 	struct copies_row rows[] = {row(2, AF_INET, 90000, 0), row(1, AF_INET, 90000, 1), row(2, AF_INET, 46000, 2),
@@ -39,14 +39,14 @@ static void finding_i12_one_key_at_work_twice_is_found(void **state)
 	assert_int_equal(find(rows, 4), 1u << 0 | 1u << 2);
 }
 
-static void a_sidecar_that_came_back_is_no_copy(void **state)
+static void a_sidecar_that_reconnected_is_not_a_copy(void **state)
 {
 	(void)state;
 	struct copies_row rows[] = {row(2, AF_INET, 90000, 0), row(2, AF_INET, 44000, 1)};
 	assert_int_equal(find(rows, 2), 0);
 }
 
-static void the_connection_of_the_other_family_is_no_copy(void **state)
+static void the_connection_of_the_other_family_is_not_a_copy(void **state)
 {
 	(void)state;
 	struct copies_row rows[] = {row(2, AF_INET, 90000, 0), row(2, AF_INET6, 90000, 1)};
@@ -58,9 +58,9 @@ static void the_connection_of_the_other_family_is_no_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_i12_one_key_at_work_twice_is_found),
-		cmocka_unit_test(a_sidecar_that_came_back_is_no_copy),
-		cmocka_unit_test(the_connection_of_the_other_family_is_no_copy),
+		cmocka_unit_test(finding_i12_finds_a_key_that_is_used_twice),
+		cmocka_unit_test(a_sidecar_that_reconnected_is_not_a_copy),
+		cmocka_unit_test(the_connection_of_the_other_family_is_not_a_copy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

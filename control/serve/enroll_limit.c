@@ -3,9 +3,9 @@
 #include "base/core/rates.h"
 
 enum {
-	KEY_PER_MINUTE = 60, /* a sidecar attests at its start, and when its connection was refused */
+	KEY_PER_MINUTE = 60, /* a sidecar attests at its start and when its connection was refused */
 	KEY_BURST = 5,
-	/* To read a request and look its key up costs less than the handshake that came before. */
+	/* Reading a request and finding its key costs less than the handshake before it. */
 	READ_ALLOWANCE = 50,
 };
 
@@ -43,7 +43,7 @@ enum enroll_answer enroll_limit_take(struct enroll_limit *limit, const struct ip
 	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
 	size_t num = share_keys_of_source(source, keys);
 	const struct share_key *address = &keys[num - 1];
-	/* The address first: what it has no right to must not count against its neighbors. */
+	/* The address first: what exceeds its rate must not count against its neighbors. */
 	if (rates_take(limit->addresses, address, now_ms) &&
 		(num == 1 || rates_take(limit->networks, &keys[0], now_ms)))
 		return ENROLL_YES;

@@ -24,7 +24,7 @@ static unsigned num_taken(struct enroll_limit *limit, const char *text, unsigned
 	return num;
 }
 
-static void finding_l5_one_address_does_not_take_what_its_neighbors_of_the_64_need(void **state)
+static void finding_l5_one_address_does_not_exhaust_the_rate_of_its_64(void **state)
 {
 	(void)state;
 	struct enroll_limit *limit = enroll_limit_new(RATE, 7);
@@ -37,7 +37,7 @@ static void finding_l5_one_address_does_not_take_what_its_neighbors_of_the_64_ne
 	enroll_limit_free(limit);
 }
 
-static void finding_l5_a_whole_64_has_a_bound_and_others_do_not_feel_it(void **state)
+static void finding_l5_a_whole_64_has_a_limit_that_does_not_affect_others(void **state)
 {
 	(void)state;
 	struct enroll_limit *limit = enroll_limit_new(RATE, 7);
@@ -77,8 +77,8 @@ static void finding_l5_a_known_key_has_a_rate_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_l5_one_address_does_not_take_what_its_neighbors_of_the_64_need),
-		cmocka_unit_test(finding_l5_a_whole_64_has_a_bound_and_others_do_not_feel_it),
+		cmocka_unit_test(finding_l5_one_address_does_not_exhaust_the_rate_of_its_64),
+		cmocka_unit_test(finding_l5_a_whole_64_has_a_limit_that_does_not_affect_others),
 		cmocka_unit_test(finding_l5_a_known_key_has_a_rate_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

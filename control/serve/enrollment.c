@@ -1,4 +1,4 @@
-/* Enrollment: the one call that needs no certificate. */
+/* Enrollment: the only call that needs no certificate. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
@@ -7,7 +7,7 @@
 
 struct enrollment {
 	struct serve *serve;
-	struct rpc_peer *peer; /* valid while call is */
+	struct rpc_peer *peer; /* valid as long as call */
 	struct rpc_call *call; /* NULL: over */
 	struct grant *grant;   /* under way; NULL: none */
 	struct ip_addr source;
@@ -41,8 +41,9 @@ void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	}
 	if (granter_has_room(enrollment->serve->granter))
 		return;
-	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is worth nothing. */
-	end_early(enrollment, CONTROL_ATTEST_DEFERRED, "many sidecars attest at once; come back when told");
+	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is useless. */
+	end_early(enrollment, CONTROL_ATTEST_DEFERRED,
+		"many sidecars attest at once; retry after the delay that is given");
 }
 
 static void refuse(struct enrollment *enrollment, enum err err, const struct why *why)
@@ -84,8 +85,8 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	rpc_call_finish(TAKE_PTR(enrollment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
 
-/* Its source tried too often. A key that has attested before goes on all the same, by a rate of its own: it is proven
- * like any other. */
+/* Its source tried too often. A key that has attested before may go on, by a rate of its own; it is proven like any
+ * other. */
 static bool may_go_on(const struct enrollment *enrollment, const struct attest_request *request)
 {
 	const struct serve *serve = enrollment->serve;
@@ -103,14 +104,17 @@ static enum err ask(struct enrollment *enrollment, struct span message, struct w
 {
 	_cleanup_(attest_up_done) struct attest_up up = {0};
 	if (enrollment->has_asked)
-		return why_set(why, ERR_PROTOCOL, "one message", "update the sidecar", "a second one");
+		return why_set(why, ERR_PROTOCOL, "one message per call", "update the sidecar",
+			"the sidecar sent a second message");
 	enrollment->has_asked = true;
 	if (!trust_is_ready(enrollment->serve->options.trust))
-		return why_set(why, ERR_UNAVAILABLE, "a control plane that is ready", "try again", "starting");
+		return why_set(why, ERR_UNAVAILABLE, "a control plane that is ready", "try again",
+			"the control plane is starting");
 	RETURN_IF_ERR(attest_up_parse(message, &up, why));
 	if (up.protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
-			"bring both sides to releases close to each other", "version %u", up.protocol_version);
+			"bring both sides to releases close to each other", "the sidecar has version %u",
+			up.protocol_version);
 	if (!may_go_on(enrollment, &up.request)) {
 		end_early(enrollment, CONTROL_ATTEST_LIMITED, TOO_MANY);
 		return ERR_NONE;

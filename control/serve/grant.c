@@ -4,24 +4,24 @@
 #include "certs/svid.h"
 #include "control/serve/admission.h"
 
-#define REUSE_SLOTS 65536 /* leaf keys remembered; an older one gives way */
+#define REUSE_SLOTS 65536 /* leaf keys that are remembered; a new one replaces an older one */
 
 struct leaf_key {
 	uint8_t hash[DIGEST_LEN];
-	uint8_t owner[DIGEST_LEN]; /* the holder's attestation key */
+	uint8_t owner[DIGEST_LEN]; /* the attestation key of its SVID holder */
 };
 
 struct granter {
 	struct granter_options options;
 	struct leaf_key *leaf_keys;
 	struct admission admission;
-	unsigned num_requests; /* also those that were abandoned, until their attestation data or the store answers */
-	bool is_freed;         /* the last of them releases the memory */
+	unsigned num_requests; /* also abandoned ones, until the check of their attestation data or the store answers */
+	bool is_freed;         /* the last request frees the memory */
 	uint64_t num_unrecorded;
 	int64_t unrecorded_until_s;
 };
 
-struct grant { /* one request on its way to an SVID */
+struct grant { /* one request until its SVID is issued */
 	struct granter *granter;
 	struct issuer_request *at_signer; /* NULL: not there */
 	struct svid_holder svid_holder;
@@ -102,7 +102,7 @@ void grant_abandon(struct grant *request)
 {
 	request->on_done = NULL;
 	if (request->at_signer == NULL)
-		return; /* the attestation data or the store is on its way: its callback ends this */
+		return; /* the check or the store is under way: its callback ends the request */
 	issuer_abandon(request->at_signer);
 	request_free(request);
 }
@@ -122,7 +122,7 @@ uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_unti
 
 static void on_remembered(void *arg, enum err err, uint64_t version);
 
-/* Before the SVID leaves, so that its holder is never forgotten when trust changes hands. */
+/* Before the SVID is sent, so that no SVID holder is missing when roots are rotated. */
 static void remember(struct grant *request)
 {
 	enum err err = svid_holders_put(request->granter->options.store, &request->svid_holder, on_remembered, request);
@@ -130,7 +130,7 @@ static void remember(struct grant *request)
 		finish(request, err, NULL);
 }
 
-/* A conflict: the same holder has another request under way; both are its own, the last one stands. */
+/* A conflict: the same SVID holder has another request under way; both are valid, the last one is recorded. */
 static void on_remembered(void *arg, enum err err, uint64_t version)
 {
 	struct grant *request = arg;
@@ -144,8 +144,8 @@ static void on_remembered(void *arg, enum err err, uint64_t version)
 		remember(request);
 		return;
 	}
-	/* A full disk must not end every identity within an hour. Its holder is on record already; what is lost is
-	 * until when its SVID lives, and a rotation waits that long for unrecorded ones. */
+	/* A full disk must not end every identity within an hour. The SVID holder is on record already; only the expiry
+	 * of its SVID is lost, and a rotation waits for the latest unrecorded one. */
 	if (err == ERR_IO && request->svid_holder.version != 0) {
 		note_unrecorded(request->granter, request->svid_holder.not_after_s);
 		err = ERR_NONE;
@@ -159,7 +159,8 @@ static enum err keep_chain(struct grant *request, const struct issued *issued, s
 	RETURN_IF_ERR(svid_parse(issued->chain, issued->num_chain, &svid, why));
 	struct span serial = svid_serial(svid);
 	if (serial.len != 16)
-		return why_set(why, ERR_MALFORMED, "a serial of 16 bytes", "report this", "%zu", serial.len);
+		return why_set(why, ERR_MALFORMED, "a serial of 16 bytes", "report this as a defect",
+			"the serial has %zu bytes", serial.len);
 	memcpy(request->svid_holder.serial, serial.ptr, serial.len);
 	request->svid_holder.serial_len = (uint8_t)serial.len;
 	request->svid_holder.not_after_s = svid_not_after_s(svid);
@@ -187,18 +188,19 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 		finish(request, err, &own);
 }
 
-/* W18: one key, one holder, one certificate. */
+/* W18: one key, one SVID holder, one certificate. */
 static enum err check_reuse(struct granter *granter, struct grant *request, struct span spki, struct why *why)
 {
 	uint8_t hash[DIGEST_LEN];
 	digest_sha256(spki, hash);
 	if (request->is_renewal && memcmp(hash, request->svid_holder.leaf_key_hash, DIGEST_LEN) == 0)
-		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar", "the same key");
+		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar",
+			"the renewal has the key of the last certificate");
 	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
 	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 &&
 		memcmp(slot->owner, request->svid_holder.key_hash, DIGEST_LEN) != 0)
-		return why_set(
-			why, ERR_DENIED, "a key that no other sidecar uses", "make a new one", "another holder's");
+		return why_set(why, ERR_DENIED, "a key that no other sidecar uses", "make a new key",
+			"another sidecar uses this key");
 	memcpy(slot->hash, hash, DIGEST_LEN);
 	memcpy(slot->owner, request->svid_holder.key_hash, DIGEST_LEN);
 	memcpy(request->svid_holder.leaf_key_hash, hash, DIGEST_LEN);

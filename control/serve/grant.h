@@ -1,6 +1,5 @@
-/* From a request to an SVID: attest, issue, remember durably what was issued (as far as the disk allows it for a holder
- * that is on record), then answer. Knows no message and no
- * connection. */
+/* From a request to an SVID: attest, issue, record the SVID durably (if the disk is full, an SVID holder that is on
+ * record gets its SVID without that), then answer. Uses no messages and no connections. */
 #pragma once
 
 #include "control/attest/attest.h"
@@ -30,12 +29,12 @@ typedef void grant_done_fn(void *arg, enum err err, const struct granted *grante
 struct grant;
 struct grant *grant_start(
 	struct granter *granter, const struct attest_request *request, grant_done_fn *on_done, void *arg);
-/* The caller has gone: on_done is not called, and no step that has not begun is taken for it. */
+/* The caller is closed: on_done is not called, and no further step begins. */
 void grant_abandon(struct grant *grant);
 
-/* SVIDs that were handed out although the disk refused to record them, and until when the last of them lives. */
+/* SVIDs that were issued without a record because the disk refused it, and when the last of them expires. */
 uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_until_s);
 
-/* See admission.h: whether one more request is answered soon; and when to come back, for one that is refused. */
+/* See admission.h: whether one more request can be served soon; and the retry delay for a refused one. */
 bool granter_has_room(const struct granter *granter);
 uint32_t granter_retry_ms(struct granter *granter);

@@ -1,4 +1,4 @@
-/* What is looked at now and then: copies of state folders, and records that are of no use any more. */
+/* Periodic work: finding copies of state folders, and removing records that are of no more use. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/copies.h"
@@ -6,7 +6,7 @@
 
 enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MAX = 200, STEADY_S = 3600 };
 
-struct looking { /* for copies */
+struct copies_search { /* for copies */
 	struct serve *serve;
 	struct copies_row *rows;
 	struct place {
@@ -19,57 +19,57 @@ struct looking { /* for copies */
 
 static void add_row(void *arg, const struct identity_view *view)
 {
-	struct looking *looking = arg;
-	if (looking->num == looking->max || !view->sidecar->has_svid_holder)
+	struct copies_search *search = arg;
+	if (search->num == search->max || !view->sidecar->has_svid_holder)
 		return;
-	struct place *place = &looking->places[looking->num];
+	struct place *place = &search->places[search->num];
 	*place = (struct place){view->sidecar, view->is_copied, *view->is_copied};
-	struct copies_row *row = &looking->rows[looking->num++];
+	struct copies_row *row = &search->rows[search->num++];
 	*row = (struct copies_row){.family = view->sidecar->source.family, .since_ms = view->since_ms, .stream = place};
 	memcpy(row->key_hash, view->sidecar->svid_holder, DIGEST_LEN);
 	*view->is_copied = false;
 }
 
-static void mark(struct looking *looking, struct place *place)
+static void mark(struct copies_search *search, struct place *place)
 {
-	looking->num_copied += !*place->is_copied;
+	search->num_copied += !*place->is_copied;
 	*place->is_copied = true;
 }
 
 static void on_copy(void *arg, void *stream, void *other)
 {
-	struct looking *looking = arg;
+	struct copies_search *search = arg;
 	struct place *one = stream, *two = other;
 	char here[ADDR_TEXT_MAX], there[ADDR_TEXT_MAX];
-	mark(looking, one);
-	mark(looking, two);
-	if ((one->was_copied && two->was_copied) || /* said already */
-		!limited_log_allows_source(looking->serve->lines, &two->sidecar->source, "copied"))
+	mark(search, one);
+	mark(search, two);
+	if ((one->was_copied && two->was_copied) || /* logged already */
+		!limited_log_allows_source(search->serve->lines, &two->sidecar->source, "copied"))
 		return;
 	log_warning("audit",
-		"copied state: two sidecars use the attestation key of %s, at %s and %s; expected a state_dir of its "
-		"own "
-		"for each; empty one of them and give it a token of its own, or stop both by handfast ban",
+		"copied state: two sidecars use the attestation key of %s, at %s and %s; expected: one state_dir per "
+		"sidecar; fix: empty one of them and give that sidecar a token of its own, or stop both by handfast "
+		"ban",
 		one->sidecar->id.text, ip_addr_format(&one->sidecar->source, here),
 		ip_addr_format(&two->sidecar->source, there));
 }
 
 static void check_for_copies(struct serve *serve)
 {
-	struct looking looking = {.serve = serve,
+	struct copies_search search = {.serve = serve,
 		.max = serve->num_streams,
-		.rows = mem_calloc(serve->num_streams + 1, sizeof *looking.rows),
-		.places = mem_calloc(serve->num_streams + 1, sizeof *looking.places)};
-	identity_each(serve, add_row, &looking);
-	(void)copies_find(looking.rows, looking.num, loop_now_ms(serve->options.loop), on_copy, &looking);
-	metric_set(serve->options.metrics, CONTROL_COPIED, (int64_t)looking.num_copied);
-	mem_free(looking.rows);
-	mem_free(looking.places);
+		.rows = mem_calloc(serve->num_streams + 1, sizeof *search.rows),
+		.places = mem_calloc(serve->num_streams + 1, sizeof *search.places)};
+	identity_each(serve, add_row, &search);
+	(void)copies_find(search.rows, search.num, loop_now_ms(serve->options.loop), on_copy, &search);
+	metric_set(serve->options.metrics, CONTROL_COPIED, (int64_t)search.num_copied);
+	mem_free(search.rows);
+	mem_free(search.places);
 }
 
-/* What is forgotten does not come back, and each of its sidecars needs a new token then. So the clock must have gone on
- * steadily for a while: not just after a start, when the host may not have its time yet; nor after a step or a sleep,
- * when the sidecars have not yet had their chance to come back. */
+/* Removing an attestation key is final: its sidecar then needs a new token. So the clock must have run steadily for a
+ * while: not right after a start, when the host may not have its time yet, and not right after a step or a suspend,
+ * when the sidecars have not yet been able to reconnect. */
 static bool may_prune(const struct serve *serve, uint64_t now_ms)
 {
 	int64_t forget_s = serve->options.forget_after_s;

@@ -10,7 +10,7 @@ void identity_stream_end(struct identity_stream *stream, enum rpc_status status,
 		rpc_call_finish(TAKE_PTR(stream->call), status, message, retry_ms);
 }
 
-/* Each message is small or rare; who does not even read those starts over. */
+/* Each message is small or rare; a sidecar that does not read them has to reconnect. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message)
 {
 	if (stream->call == NULL)
@@ -113,7 +113,7 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	renewal_free(renewal);
 }
 
-/* The stream is over: these answers have no receiver. */
+/* The stream is closed: these answers have no receiver. */
 static void abandon_renewals(struct identity_stream *stream)
 {
 	while (stream->renewals != NULL) {
@@ -129,7 +129,8 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 	struct share_key identity = share_key_of_bytes(span_of(sidecar->id.text, sidecar->id.text_len));
 	struct share_key key = share_key_joined(share_key_of_ip(&sidecar->source), identity);
 	if (!rates_take(serve->renew_rates, &key, loop_now_ms(serve->options.loop)))
-		return why_set(why, ERR_LIMIT, "a renewal now and then", "update the sidecar", "too many");
+		return why_set(
+			why, ERR_LIMIT, "few renewals under way", "update the sidecar", "the stream has too many");
 	RETURN_IF_ERR(serve_exported(sidecar->peer, up->renew.csr, up->renew.exported));
 	up->renew.source = sidecar->source;
 	up->renew.own = &sidecar->id;
@@ -151,7 +152,8 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 {
 	if (up->protocol_version != 1)
 		return why_set(why, ERR_UNSUPPORTED, "protocol version 1",
-			"bring both sides to releases close to each other", "version %u", up->protocol_version);
+			"bring both sides to releases close to each other", "the sidecar has version %u",
+			up->protocol_version);
 	for (size_t i = 0; i < up->num_addresses && !stream->has_hello; i++)
 		if (registry_note_address(stream->serve->options.registry, &stream->sidecar->id, &up->addresses[i]))
 			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
@@ -184,7 +186,8 @@ static void ack(struct identity_stream *stream, const struct identity_up *up)
 static enum err take(struct identity_stream *stream, struct identity_up *up, struct why *why)
 {
 	if (!stream->has_hello && up->kind != IDENTITY_HELLO)
-		return why_set(why, ERR_PROTOCOL, "hello first", "update the sidecar", "another message");
+		return why_set(why, ERR_PROTOCOL, "hello as the first message", "update the sidecar",
+			"the stream begins with another message");
 	switch (up->kind) {
 	case IDENTITY_HELLO:
 		return hello(stream, up, why);

@@ -7,16 +7,16 @@
 struct identity_stream {
 	struct identity_stream *next, **prev;
 	struct serve *serve;
-	struct rpc_call *call; /* NULL: over */
+	struct rpc_call *call; /* NULL: closed */
 	struct sidecar *sidecar;
 	bool has_hello, answers_trust, proves_claims;
 	/* claims.c */
 	bool holds_address, is_draining;
 	struct registry_attempt *claiming; /* under way; NULL: none */
-	bool was_refused;                  /* its last claim: judged again when the address is freed */
+	bool was_refused;                  /* its last claim: tried again when the address becomes free */
 	bool must_review;
 	bool must_release;            /* once the claim under way is stored */
-	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key behind the last claim */
+	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that proved the last claim */
 	uint64_t since_ms;
 	bool is_copied;
 	struct epoch acked;
@@ -28,7 +28,7 @@ void identity_stream_end(
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
 
-/* claims.c. An error ends the stream: more changes than a sidecar has reason for. */
+/* claims.c. An error ends the stream: more changes than a sidecar needs. */
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why) _must_use_;
 enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;
 enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why) _must_use_;

@@ -1,9 +1,9 @@
-/* The limits of the doors: every refusal is counted, and an episode of refusals is logged at its two ends. */
+/* The limits of the listeners: every refusal is counted, and an episode of refusals is logged at its start and end. */
 #include "base/core/log.h"
 #include "control/serve/serve_private.h"
 #include <inttypes.h>
 
-#define CALM_MS 10000 /* without a refusal: the episode is over */
+#define CALM_MS 10000 /* this long without a refusal ends the episode */
 
 static const struct {
 	enum control_metric metric;
@@ -12,10 +12,11 @@ static const struct {
 	[SERVE_LIMIT_CONNECTIONS] = {CONTROL_REFUSED_CONNECTIONS, "connections at the streams port",
 		"raise limits.max_connections and the limit of open files (LimitNOFILE=)"},
 	[SERVE_LIMIT_IDENTITY] = {CONTROL_REFUSED_IDENTITY, "connections of one identity",
-		"see which sidecars of this identity connect so often, or raise limits.max_connections"},
+		"find the sidecars of this identity that connect so often, or raise limits.max_connections"},
 	[SERVE_LIMIT_HANDSHAKES] = {CONTROL_REFUSED_HANDSHAKES, "handshakes under way",
-		"raise limits.max_handshakes, or find out who opens connections and says nothing"},
-	[SERVE_LIMIT_OPERATORS] = {CONTROL_REFUSED_OPERATORS, "connections of operators", "end those that hang"},
+		"raise limits.max_handshakes, or find the hosts that open connections and send nothing"},
+	[SERVE_LIMIT_OPERATORS] = {CONTROL_REFUSED_OPERATORS, "connections of operators",
+		"end the operator commands that hang"},
 };
 
 static uint32_t max_of(const struct serve *serve, enum serve_limit limit)
@@ -45,10 +46,10 @@ static void refused(struct serve *serve, enum serve_limit limit, const struct ad
 	if (episode->num++ != 0)
 		return;
 	episode->began_ms = episode->last_ms;
-	(void)why_set(&why, ERR_LIMIT, "room for one more", limits[limit].fix,
-		"%u %s; the connection from %s is closed", max_of(serve, limit), limits[limit].what,
+	(void)why_set(&why, ERR_LIMIT, "a connection below the limit", limits[limit].fix,
+		"there are %u %s, and the connection from %s is closed", max_of(serve, limit), limits[limit].what,
 		from->ip.family == 0 ? "this host" : ip_addr_format(&from->ip, source));
-	log_why(LOG_LEVEL_WARNING, "serve", "a limit is reached; more of this is only counted", &why);
+	log_why(LOG_LEVEL_WARNING, "serve", "a limit is reached; further refusals are only counted", &why);
 }
 
 static void end_if_over(struct serve *serve, enum serve_limit limit)
@@ -57,8 +58,8 @@ static void end_if_over(struct serve *serve, enum serve_limit limit)
 	if (episode->num == 0 || loop_now_ms(serve->options.loop) - episode->last_ms < CALM_MS)
 		return;
 	log_notice("serve",
-		"the limit of %u %s is no longer reached: it was for %" PRIu64 " ms and closed %" PRIu64 " connections",
-		max_of(serve, limit), limits[limit].what, episode->last_ms - episode->began_ms, episode->num);
+		"the limit of %u %s is no longer reached: it closed %" PRIu64 " connections in %" PRIu64 " ms",
+		max_of(serve, limit), limits[limit].what, episode->num, episode->last_ms - episode->began_ms);
 	*episode = (struct limit_episode){0};
 }
 
@@ -127,10 +128,10 @@ void serve_list_obstacles(const struct serve *serve, struct buf *out)
 {
 	enum err full = ERR_NONE;
 	if (is_exhausted(serve->streams_listener) || is_exhausted(serve->operator_listener))
-		full = buf_append_str(out, "out of descriptors: accepting connections is paused\n");
+		full = buf_append_str(out, "out of file descriptors: accepting connections is paused\n");
 	uint64_t wait_ms = signer_watch_wait_ms(&serve->signer);
 	if (wait_ms >= SIGNER_WATCH_LATE_MS && full == ERR_NONE)
-		full = buf_printf(out, "the signer does not answer, for %llu s: no certificate can be made\n",
+		full = buf_printf(out, "the signer has not answered for %llu s: no certificate can be made\n",
 			(unsigned long long)(wait_ms / 1000));
-	(void)full; /* one line is enough to be not ready */
+	(void)full; /* one line suffices to report not ready */
 }

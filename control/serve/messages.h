@@ -1,4 +1,5 @@
-/* Enrollment and Identity messages as our own structs; the one place here that knows their generated code. Pure. */
+/* Enrollment and Identity messages as plain structs; with operator_messages.h the only files here that use generated
+ * code. Pure. */
 #pragma once
 
 #include "control/attest/attest.h"
@@ -8,7 +9,7 @@ struct pb_arena;
 
 struct attest_up { /* AttestRequest; spans live in the arena */
 	struct pb_arena *arena;
-	struct attest_request request; /* exported and source are the connection's, filled by the caller */
+	struct attest_request request; /* the caller fills exported and source, which are of the connection */
 	uint32_t protocol_version;
 	struct span release;
 };
@@ -46,9 +47,9 @@ struct svid_down {
 enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
 enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct buf *out) _must_use_;
-/* svid NULL: refused, and why. */
+/* svid NULL: refused, for the reason in why. */
 enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;
-/* refused_reason NULL: held. retry_after_ms: when refused. */
+/* refused_reason NULL: granted. retry_after_ms: when refused. */
 enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_reason, uint32_t retry_after_ms,
 	int64_t now_ms, struct buf *out) _must_use_;

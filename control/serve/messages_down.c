@@ -1,4 +1,4 @@
-/* What sidecars get. */
+/* Messages to sidecars. */
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "control/registry/svid_holders.h"
@@ -6,7 +6,7 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
-struct ban_list { /* repeated bytes, growing; the texts are the store's */
+struct ban_list { /* repeated bytes, growing; the texts are borrowed from the store */
 	ProtobufCBinaryData *items;
 	size_t num, cap;
 };
@@ -21,7 +21,7 @@ static void add_ban(void *arg, struct span id, _unused_ int64_t since_s)
 	bans->items[bans->num++] = pb_bytes(id);
 }
 
-struct trust_message { /* a TrustState and what it points to */
+struct trust_message { /* a TrustState and the memory that it points to */
 	Handfast__V1__TrustState state;
 	Handfast__V1__Epoch epoch;
 	Handfast__V1__Bundle bundle, *bundles[1];

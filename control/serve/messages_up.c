@@ -1,4 +1,4 @@
-/* What sidecars send. */
+/* Messages from sidecars. */
 #include "base/pb/unpack.h"
 #include "control/serve/messages.h"
 #include "proto/handfast/v1/enrollment.pb-c.h"
@@ -88,15 +88,15 @@ static void read_ack(const Handfast__V1__TrustAck *message, struct identity_up *
 		up->acked = (struct epoch){message->epoch->incarnation, message->epoch->counter};
 }
 
-/* Two families are all there are: what is beyond says nothing new. */
+/* There are two families: further addresses are ignored. */
 static enum err read_addresses(const Handfast__V1__IdentityUp *message, struct identity_up *up, struct why *why)
 {
 	size_t max = sizeof(up->addresses) / sizeof(up->addresses[0]);
 	for (size_t i = 0; i < message->n_addresses && i < max; i++) {
 		struct span bytes = pb_span(message->addresses[i]);
 		if (ip_addr_from_bytes(bytes, &up->addresses[up->num_addresses++]) != ERR_NONE)
-			return why_set(why, ERR_MALFORMED, "addresses of 4 or 16 bytes", "see the sender's release",
-				"%zu bytes", bytes.len);
+			return why_set(why, ERR_MALFORMED, "addresses of 4 or 16 bytes", "update the sidecar",
+				"an address has %zu bytes", bytes.len);
 	}
 	return ERR_NONE;
 }
@@ -128,8 +128,8 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 	case _HANDFAST__V1__IDENTITY_UP__KIND__CASE_IS_INT_SIZE:
 		break;
 	}
-	return why_set(
-		why, ERR_UNSUPPORTED, "a message of handfast.v1.Identity", "update the control plane", "another");
+	return why_set(why, ERR_UNSUPPORTED, "a message of handfast.v1.Identity", "update the control plane",
+		"the message is of another kind");
 }
 
 enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why)

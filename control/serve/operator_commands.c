@@ -1,4 +1,4 @@
-/* What operators ask for. The audit log has what was done after it is durable, and what failed as failed. */
+/* The operator's commands. The audit log has a command once it is durable, and a failed one as failed. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
@@ -8,7 +8,7 @@
 
 #define RESPONSE_MAX (16u * 1024 * 1024)
 
-/* Says why the store refused, to the log and in *why to the operator. */
+/* Reports an error of the store to the log and, in *why, to the operator. */
 static void audit_failure(const struct operator_request *request, const char *what, enum err err, struct why *why)
 {
 	store_explain(request->serve->options.store, err, why);
@@ -27,7 +27,7 @@ static void on_token(void *arg, enum err err, struct span line, struct span id, 
 		err = token_answer_encode(line, id, not_after_s * 1000, &message);
 		serve_count(request->serve, CONTROL_TOKENS);
 	} else {
-		audit_failure(request, "a join token", err, &why);
+		audit_failure(request, "making a join token", err, &why);
 	}
 	operator_request_finish(request, err, &message, &why);
 	operator_request_unref(request);
@@ -72,14 +72,14 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 	struct why why = {0};
 	if (err == ERR_NONE) {
 		log_notice("audit", "join token of %s revoked%s", request->id.text,
-			request->was_used ? "; it was used, and what it bought stays" : "");
+			request->was_used ? "; it was used, and the attestation key that it enrolled stays valid" : "");
 		err = revoke_answer_encode(true, request->was_used, &request->id, &message);
 	} else if (err == ERR_CONFLICT) {
 		err = why_set(&why, ERR_CONFLICT, "a token that does not change meanwhile",
-			"list again: handfast token list; a stolen identity needs handfast ban",
-			"one that was used just now");
+			"list the tokens again: handfast token list; a stolen identity needs handfast ban",
+			"the token was used just now");
 	} else {
-		audit_failure(request, "the revocation of a join token", err, &why);
+		audit_failure(request, "revoking a join token", err, &why);
 	}
 	operator_request_finish(request, err, &message, &why);
 	operator_request_unref(request);
@@ -118,7 +118,7 @@ static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 	struct operator_request *request = arg;
 	struct why why = {0};
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
-	if (err == ERR_CONFLICT) /* banned already */
+	if (err == ERR_CONFLICT) /* already banned */
 		err = ERR_NONE;
 	if (err == ERR_NONE) {
 		request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
@@ -126,7 +126,7 @@ static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 			request->num_tokens);
 		err = ban_answer_encode(request->num_svid_holders, request->num_tokens, &message);
 	} else {
-		audit_failure(request, "a ban", err, &why);
+		audit_failure(request, "banning", err, &why);
 	}
 	operator_request_finish(request, err, &message, &why);
 	operator_request_unref(request);
@@ -155,7 +155,7 @@ static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
 			log_notice("audit", "ban lifted: %s", request->id.text);
 		err = unban_answer_encode(!is_lifted_already, &message);
 	} else {
-		audit_failure(request, "the end of a ban", err, &why);
+		audit_failure(request, "lifting a ban", err, &why);
 	}
 	operator_request_finish(request, err, &message, &why);
 	operator_request_unref(request);
@@ -195,7 +195,7 @@ static enum err list_bans(struct operator_request *request)
 	return ERR_NONE;
 }
 
-/* --- others --- */
+/* --- other commands --- */
 
 static void on_released(void *arg, enum err err, const struct why *why)
 {

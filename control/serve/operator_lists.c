@@ -127,12 +127,12 @@ void ban_list_count(struct ban_list *list, struct span id)
 	_cleanup_(mem_freep) char *text = mem_printf("%.*s", (int)id.len, (const char *)id.ptr);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(list->rows[middle]->id, text);
-		if (order == 0)
+		int comparison = strcmp(list->rows[middle]->id, text);
+		if (comparison == 0)
 			list->rows[middle]->message.num_svid_holders++;
-		if (order == 0)
+		if (comparison == 0)
 			return;
-		if (order < 0)
+		if (comparison < 0)
 			low = middle + 1;
 		else
 			high = middle;

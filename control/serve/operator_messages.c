@@ -7,7 +7,8 @@ static enum err copy_request(
 	const Handfast__V1__TokenCreateRequest *message, struct token_request *out, struct why *why)
 {
 	if (message->id.len > SPIFFE_ID_MAX || message->n_networks > OPERATOR_NETWORKS_MAX)
-		return why_set(why, ERR_TOO_LARGE, "a SPIFFE ID and at most 16 networks", "ask for less", "more");
+		return why_set(why, ERR_TOO_LARGE, "a SPIFFE ID and at most 16 networks", "name fewer networks",
+			"the request has more");
 	if (message->id.len > 0)
 		memcpy(out->id, message->id.data, message->id.len);
 	out->id_len = message->id.len;
@@ -15,8 +16,8 @@ static enum err copy_request(
 	for (; out->num_networks < message->n_networks; out->num_networks++) {
 		struct span text = pb_span(message->networks[out->num_networks]);
 		if (network_parse(text, &out->networks[out->num_networks]) != ERR_NONE)
-			return why_set(why, ERR_MALFORMED, "a network such as 192.0.2.0/24", "correct it", "%.*s",
-				(int)text.len, (const char *)text.ptr);
+			return why_set(why, ERR_MALFORMED, "a network such as 192.0.2.0/24", "correct the network",
+				"'%.*s' is not a network", (int)text.len, (const char *)text.ptr);
 	}
 	return ERR_NONE;
 }
@@ -77,8 +78,8 @@ enum err revoke_request_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN],
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__token_revoke_request__descriptor, bytes, &arena, &unpacked, why));
 	struct span id = pb_span(((const Handfast__V1__TokenRevokeRequest *)unpacked)->token_id);
 	if (id.len != JOIN_TOKEN_ID_LEN)
-		return why_set(
-			why, ERR_MALFORMED, "a token id of 16 bytes", "see handfast token list", "%zu bytes", id.len);
+		return why_set(why, ERR_MALFORMED, "a token id of 16 bytes", "see handfast token list",
+			"the token id has %zu bytes", id.len);
 	memcpy(out, id.ptr, id.len);
 	return ERR_NONE;
 }
@@ -99,7 +100,8 @@ enum err release_request_parse(struct span bytes, struct ip_addr *out, struct wh
 	ProtobufCMessage *unpacked;
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__release_request__descriptor, bytes, &arena, &unpacked, why));
 	if (ip_addr_from_bytes(pb_span(((const Handfast__V1__ReleaseRequest *)unpacked)->ip), out) != ERR_NONE)
-		return why_set(why, ERR_MALFORMED, "an address of 4 or 16 bytes", "correct it", "something else");
+		return why_set(why, ERR_MALFORMED, "an address of 4 or 16 bytes", "correct the address",
+			"the request has no such address");
 	return ERR_NONE;
 }
 

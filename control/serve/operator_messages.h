@@ -1,4 +1,4 @@
-/* Operator messages as our own structs; the one place that knows their generated code on this side. Pure. */
+/* Operator messages as plain structs; the only file of the control plane that uses their generated code. Pure. */
 #pragma once
 
 #include "certs/bundle.h"
@@ -25,7 +25,7 @@ enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, struc
 enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
 enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
 
-/* Answers of many rows (operator_lists.c): what is added is copied. */
+/* Answers of many rows (operator_lists.c): added rows are copied. */
 struct token_list;
 struct token_list *token_list_new(void);
 void token_list_free(struct token_list *list);
@@ -38,7 +38,7 @@ struct ban_list *ban_list_new(void);
 void ban_list_free(struct ban_list *list);
 DEFINE_CLEANUP(struct ban_list *, ban_list_free)
 void ban_list_add(struct ban_list *list, struct span id, int64_t since_ms); /* in the order of their ids */
-void ban_list_count(struct ban_list *list, struct span id);                 /* one holder of that identity */
+void ban_list_count(struct ban_list *list, struct span id);                 /* one SVID holder of that identity */
 enum err ban_list_encode(struct ban_list *list, struct buf *out) _must_use_;
 enum err release_request_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
 enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;

@@ -1,4 +1,4 @@
-/* The parts of the operator's service: operator_service.c takes calls, operator_commands.c does what they ask. */
+/* The parts of the operator's service: operator_service.c accepts calls, operator_commands.c runs the commands. */
 #pragma once
 
 #include "control/serve/serve_private.h"
@@ -17,8 +17,8 @@ enum operator_command {
 struct operator_request { /* one call */
 	struct serve *serve;
 	enum operator_command command;
-	struct rpc_call *call; /* NULL: over */
-	/* Of the one that is under way, until its commit. */
+	struct rpc_call *call; /* NULL: closed */
+	/* Of the command under way, until its commit. */
 	struct spiffe_id id;
 	uint32_t num_svid_holders, num_tokens;
 	bool was_used;
@@ -26,9 +26,9 @@ struct operator_request { /* one call */
 };
 struct operator_request *operator_request_ref(struct operator_request *request);
 void operator_request_unref(struct operator_request *request);
-/* Answers and ends the call; err: with why (may be NULL) instead. A call that is over gets nothing. */
+/* Answers and ends the call; on an error with why (may be NULL) instead. A closed call gets no answer. */
 void operator_request_finish(
 	struct operator_request *request, enum err err, const struct buf *message, const struct why *why);
 
-/* operator_commands.c: does it; ERR_NONE: answered, or will be. */
+/* operator_commands.c: runs the command; ERR_NONE: answered, or answered later. */
 enum err operator_request_run(struct operator_request *request, struct span bytes, struct why *why) _must_use_;

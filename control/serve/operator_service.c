@@ -1,4 +1,4 @@
-/* Operator: the commands, over the Unix socket, for root and ourselves. */
+/* The Operator service: commands over the Unix socket, for root and the control plane's own user. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/operator_private.h"
@@ -51,7 +51,7 @@ void operator_request_finish(
 		err = rpc_call_send(call, buf_span(message));
 	if (err != ERR_NONE && why != NULL)
 		why_format(why, text, sizeof text);
-	/* Who may ask was settled before: this command is refused, not this operator. */
+	/* The caller was authorized before: this refuses the command, not the operator. */
 	enum rpc_status status = serve_status(err);
 	rpc_call_finish(call, status == RPC_PERMISSION_DENIED ? RPC_FAILED_PRECONDITION : status,
 		err == ERR_NONE ? NULL
@@ -65,7 +65,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct operator_request *request = arg;
 	struct why why = {0};
 	(void)call;
-	if (request->call == NULL || request->refs > 1) /* one message a call */
+	if (request->call == NULL || request->refs > 1) /* one message per call */
 		return;
 	request->refs++;
 	enum err err = operator_request_run(request, message, &why);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SVID_HOLDERS_MAX 20000 /* shown: bounds one answer */
+#define SVID_HOLDERS_MAX 20000 /* bounds one answer */
 
 struct gathering {
 	const struct serve *serve;
 	struct status_svid_holder *rows;  /* in the order of their keys' hashes, as the store lists them */
-	struct svid_holder *svid_holders; /* own the texts that the rows show */
+	struct svid_holder *svid_holders; /* own the texts of the rows */
 	size_t num, cap;
 	size_t *by_id; /* the rows in the order of their identities */
 };
@@ -59,11 +59,11 @@ static bool find_key(const struct gathering *all, const uint8_t key_hash[DIGEST_
 	size_t low = 0, high = all->num;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = memcmp(all->rows[middle].key_hash, key_hash, DIGEST_LEN);
+		int comparison = memcmp(all->rows[middle].key_hash, key_hash, DIGEST_LEN);
 		*out_row = middle;
-		if (order == 0)
+		if (comparison == 0)
 			return true;
-		if (order < 0)
+		if (comparison < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -71,7 +71,7 @@ static bool find_key(const struct gathering *all, const uint8_t key_hash[DIGEST_
 	return false;
 }
 
-/* The first place in by_id of this identity; all->num: there is none. */
+/* The first index in by_id of this identity; all->num: none. */
 static size_t first_of_id(const struct gathering *all, const char *id)
 {
 	size_t low = 0, high = all->num;
@@ -85,7 +85,7 @@ static size_t first_of_id(const struct gathering *all, const char *id)
 	return low < all->num && strcmp(all->rows[all->by_id[low]].id, id) == 0 ? low : all->num;
 }
 
-/* A row of this identity: one that is away before others. */
+/* A row of this identity, preferably one that is away. */
 static bool find_id(const struct gathering *all, const char *id, size_t *out_row)
 {
 	size_t first = first_of_id(all, id);
@@ -100,8 +100,8 @@ static bool find_id(const struct gathering *all, const char *id, size_t *out_row
 	return true;
 }
 
-/* The attestation key behind a stream is known by the certificate that it showed; not after a restart, for those that
- * showed an older one than the store has: the first free row of their identity takes them. */
+/* The certificate that a stream presented maps to an attestation key. After a restart, a certificate that is older than
+ * the recorded one does not: its stream goes to the first free row of its identity. */
 static void add_stream(void *arg, const struct identity_view *view)
 {
 	struct gathering *all = arg;
@@ -113,13 +113,13 @@ static void add_stream(void *arg, const struct identity_view *view)
 	row->is_copied |= *view->is_copied;
 	row->is_connected = true;
 	if (!view->answers_trust)
-		return; /* a sidecar's second, for its address of the other family */
+		return; /* the sidecar's second stream, for its address of the other family */
 	row->acked = view->acked;
 	row->release = view->release;
 }
 
-/* To the key that claimed it; a claim of release 0.1 names none, and goes to a row of its identity that is away, else
- * to the first one. */
+/* To the row of the key that claimed it; a claim of release 0.1 names no key, and goes to a row of its identity that is
+ * away, else to the first row. */
 static void add_claim(void *arg, const struct registry_claim_view *claim)
 {
 	static const uint8_t not_known[DIGEST_LEN];

@@ -19,8 +19,8 @@
 #define CHANGES_PER_SECOND  1
 #define CHANGES_BURST       20
 #define SWEEP_MS            1000
-#define BUSY_HANDSHAKES     32 /* under way at once while certificates are behind */
-#define STREAMS_MAX         4  /* a connection: Identity, Discovery, and their successors; each holds memory */
+#define BUSY_HANDSHAKES     32 /* under way at once while requests for certificates are deferred */
+#define STREAMS_MAX         4  /* per connection: Identity, Discovery, and their successors; each uses memory */
 
 enum rpc_status serve_status(enum err err)
 {
@@ -55,8 +55,8 @@ enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTE
 	return tls_session_export(tls, ATTEST_EXPORTER_LABEL, span_of(context, DIGEST_LEN), out);
 }
 
-/* Everything but Attest: before a message is parsed (C1). The chain was verified in the handshake; time and bans have
- * gone on since. */
+/* All calls but Attest, before a message is parsed (C1). The chain was verified in the handshake; since then the
+ * certificate may have expired or its identity been banned. */
 static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
 {
 	struct serve *serve = arg;
@@ -66,7 +66,7 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 		trust_is_ready(serve->options.trust))
 		return RPC_OK;
 	serve_count(serve, CONTROL_UNAUTHORIZED);
-	*out_message = "this needs a valid SVID of this mesh; attest first";
+	*out_message = "this call needs a valid SVID of this mesh; attest first";
 	return RPC_UNAUTHENTICATED;
 }
 
@@ -76,7 +76,7 @@ static bool must_go(const struct serve *serve, const struct sidecar *sidecar)
 	       bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id);
 }
 
-/* A connection never outlives the identity that stands behind it. */
+/* A connection never outlives its identity. */
 static void sweep(struct serve *serve)
 {
 	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
@@ -174,7 +174,8 @@ static void log_cannot_serve(struct serve *serve, const struct addr *peer, const
 static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct serve *serve = arg;
-	if (!server_identity_poll(serve->options.identity)) { /* after a pause: a new one comes within milliseconds */
+	if (!server_identity_poll(
+		    serve->options.identity)) { /* after a suspend: a new one is issued within milliseconds */
 		fd_close(fd);
 		return;
 	}
@@ -190,8 +191,8 @@ static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 		.verify_arg = serve};
 	struct tls_session *session;
 	struct why why = {0};
-	/* Certificates are behind: most of what comes now could only be sent away again, which needs no handshake.
-	 * Some are let in, to hear when to come back, and sidecars that have their certificate. */
+	/* Requests for certificates are deferred: most new connections could only be refused after their handshake, so
+	 * they are closed before it. Some are admitted: they receive a retry delay, or have a certificate already. */
 	if (!granter_has_room(serve->granter) && rpc_server_num_handshakes(serve->streams) >= BUSY_HANDSHAKES) {
 		serve_count(serve, CONTROL_CONNECTIONS_DEFERRED);
 		fd_close(fd);
@@ -225,7 +226,7 @@ static void copy_authorities(struct serve *serve)
 	}
 }
 
-/* The intermediate changes every few days; status shows the one of now. */
+/* The intermediate changes every few days; status shows the present one. */
 static void on_authorities(void *arg, const struct issued *issued)
 {
 	struct serve *serve = arg;
@@ -300,7 +301,7 @@ struct serve *serve_new(const struct serve_options *options)
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
 	serve->steady_since_ms = loop_now_ms(options->loop);
-	clock_poll(serve); /* what it is set by later is measured from here */
+	clock_poll(serve); /* later changes of the clock are measured from here */
 	copy_authorities(serve);
 	signer_watch_init(&serve->signer, options->loop, options->issuer, on_authorities, serve);
 	open_listeners(serve);
@@ -355,7 +356,7 @@ void serve_drain(struct serve *serve)
 	close_listeners(serve);
 	rpc_server_drain(serve->streams);
 	rpc_server_drain(serve->operators);
-	/* Their streams never end by themselves; who was cut in a renewal asks again. */
+	/* Streams never end by themselves; a sidecar that is cut off during a renewal requests it again. */
 	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
 		next = sidecar->next;
 		rpc_peer_close(sidecar->peer);

@@ -1,4 +1,5 @@
-/* The control plane's doors: the streams port (TLS; Enrollment, Identity, Discovery) and the operator's Unix socket. */
+/* The control plane's listeners: the streams port (TLS; Enrollment, Identity, Discovery) and the operator's Unix
+ * socket. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -43,18 +44,19 @@ struct serve_options { /* everything borrowed */
 struct serve *serve_new(const struct serve_options *options);
 void serve_free(struct serve *serve);
 void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s);
-void serve_trust_changed(struct serve *serve); /* pushes it, and cuts who is banned now */
-/* As the registry's observer says it: claims of this address are judged again. NULL: all. */
+void serve_trust_changed(
+	struct serve *serve); /* sends the trust state, and closes the connections of banned identities */
+/* For the registry's observer: refused claims of this address are tried again. NULL: of all addresses. */
 void serve_address_freed(struct serve *serve, const struct ip_addr *ip);
 void serve_drain(struct serve *serve); /* no new connections; GOAWAY */
 bool serve_is_drained(const struct serve *serve);
 unsigned serve_num_streams(const struct serve *serve);
 unsigned serve_num_connections(const struct serve *serve); /* to the streams port */
-void serve_scrape(const struct serve *serve);              /* sets the gauges of the doors */
-/* Appends a line for each thing that keeps the doors shut; pages.h. */
+void serve_scrape(const struct serve *serve);              /* sets the gauges of the listeners */
+/* Appends a line per obstacle to readiness; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);
 
-/* What is wrong although we go on. */
+/* Conditions that degrade the control plane without stopping it. */
 enum serve_condition {
 	SERVE_CONDITION_STORE,
 	SERVE_CONDITION_ROOT,
@@ -64,4 +66,4 @@ enum serve_condition {
 const char *serve_condition_name(enum serve_condition condition); /* "root_ends": for metrics, pages and alerts */
 typedef void serve_condition_fn(void *arg, enum serve_condition condition, const struct why *why);
 void serve_each_condition(const struct serve *serve, serve_condition_fn *each, void *arg);
-void serve_list_conditions(const struct serve *serve, struct buf *out); /* a line "degraded: NAME: ..." each */
+void serve_list_conditions(const struct serve *serve, struct buf *out); /* a line "degraded: NAME: ..." per condition */

@@ -1,4 +1,4 @@
-/* Shared by this folder's services. */
+/* Shared by the files of this folder. */
 #pragma once
 
 #include "base/core/limited_log.h"
@@ -13,15 +13,15 @@
 #include "control/serve/serve.h"
 #include "control/serve/signer_watch.h"
 
-/* One authenticated connection of a sidecar. Lives as long as its peer or its stream, whichever is longer. */
+/* One authenticated connection of a sidecar. Freed when both its peer and its stream are closed. */
 struct sidecar {
-	struct sidecar *next, **prev; /* of the connections; prev NULL: the connection is gone */
-	struct rpc_peer *peer;        /* NULL: gone */
+	struct sidecar *next, **prev; /* of the connections; prev NULL: the connection is closed */
+	struct rpc_peer *peer;        /* NULL: closed */
 	struct spiffe_id id;
 	struct ip_addr source;
-	int64_t valid_until_s; /* of the SVID it showed, or of the last one it got here */
+	int64_t valid_until_s; /* of the SVID that it presented, or of the last one that it got here */
 	bool has_svid_holder;
-	uint8_t svid_holder[DIGEST_LEN]; /* its attestation key's hash */
+	uint8_t svid_holder[DIGEST_LEN]; /* the hash of its attestation key */
 	struct share share;              /* of the connections */
 	unsigned refs;
 };
@@ -30,9 +30,9 @@ void sidecar_unref(struct sidecar *sidecar);
 
 struct identity_stream;
 
-/* Refusals by one limit, from the first one until none came for a while: logged at its two ends. */
+/* Refusals by one limit, from the first one until there was none for a while: logged at the start and the end. */
 struct limit_episode {
-	uint64_t began_ms, last_ms, num; /* num 0: none is open */
+	uint64_t began_ms, last_ms, num; /* num 0: no episode */
 };
 enum serve_limit {
 	SERVE_LIMIT_CONNECTIONS,
@@ -47,10 +47,10 @@ struct serve {
 	struct granter *granter;
 	struct enroll_limit *enroll_limit;
 	struct rates *renew_rates;
-	struct rates *change_rates; /* of addresses: claims, releases, draining */
+	struct rates *change_rates; /* of claims, releases and drains of addresses */
 	struct shares *connections; /* by identity */
-	struct loop_task review;    /* of claims, after an address was freed */
-	struct limited_log *lines;  /* that strangers and sidecars can cause */
+	struct loop_task review;    /* of refused claims, after an address became free */
+	struct limited_log *lines;  /* for lines that strangers and sidecars can cause */
 	struct leaf_owners *leaf_owners;
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
@@ -61,24 +61,24 @@ struct serve {
 	unsigned num_streams;
 	struct loop_timer sweep;
 	struct clock_watch clock;
-	struct trusted_time time; /* our own clock, believed once it stays */
+	struct trusted_time time; /* a change of this host's clock counts once it lasts */
 	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
-	uint64_t num_refused; /* by the listeners, as counted so far */
+	uint64_t num_refused; /* by the listeners, as counted at the last sweep */
 	uint64_t copies_due_ms, prune_due_ms;
-	uint64_t steady_since_ms; /* when the clock was set last, or the machine slept; else the start */
+	uint64_t steady_since_ms; /* when the clock was last set or the machine suspended; else the start */
 	struct signer_watch signer;
 	int64_t started_ms;
 	uint64_t num_issued;
 	struct {
 		struct buf der;
 		int64_t not_before_s, not_after_s;
-	} authorities[4]; /* as the signer showed them last */
+	} authorities[4]; /* as of the signer's last answer */
 	const char *authority_kinds[4];
 	size_t num_authorities;
 };
 
-/* So that one identity never takes what all others need. */
+/* So that one identity never exhausts what the others need. */
 static inline uint32_t serve_identity_max(const struct serve *serve)
 {
 	return serve->options.max_connections / 2 + 1;
@@ -88,7 +88,8 @@ static inline int64_t serve_now_ms(const struct serve *serve)
 	const struct clock *clock = loop_clock(serve->options.loop);
 	return clock->wall_ms(clock);
 }
-/* The time that sidecars' certificates are judged by: a clock that is wrong for seconds must not cut them all. */
+/* The time by which sidecars' certificates are checked: a clock that is wrong for seconds must not close all
+ * connections. */
 static inline int64_t serve_judging_s(const struct serve *serve)
 {
 	return trusted_time_authenticated_s(&serve->time, loop_clock(serve->options.loop));
@@ -98,10 +99,10 @@ static inline void serve_count(const struct serve *serve, enum control_metric me
 	metric_add(serve->options.metrics, metric, 1);
 }
 
-/* How a failure is told over gRPC. */
+/* The gRPC status of a failure. */
 enum rpc_status serve_status(enum err err);
-uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: trying again soon is no use */
-/* The exporter of this connection for this CSR; what an attestation key signs. */
+uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: an early retry is useless */
+/* The exported keying material of this connection for this CSR, which the attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
 
 /* connections.c: of an rpc_server */
@@ -113,7 +114,7 @@ void limits_on_streams(void *serve, enum rpc_limit limit, const struct addr *fro
 void limits_on_identity(struct serve *serve, const struct addr *from);
 void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *from);
 void limits_on_pause(void *serve, bool paused);
-void limits_sweep(struct serve *serve); /* now and then: ends what is over */
+void limits_sweep(struct serve *serve); /* called periodically: ends episodes that are over */
 
 /* conditions.c */
 #define SERVE_DATE_MAX 32
@@ -122,7 +123,7 @@ const char *serve_date(int64_t seconds, char out[SERVE_DATE_MAX]);
 void conditions_sweep(struct serve *serve);
 void conditions_scrape(const struct serve *serve);
 
-/* clock.c: a wall clock that is set is logged and counted, and sidecars hear the time at once. */
+/* clock.c: a step of the wall clock is logged and counted, and sidecars get the new time at once. */
 void clock_poll(struct serve *serve);
 
 /* enrollment.c */
@@ -142,8 +143,8 @@ struct identity_view { /* for status */
 	const char *release;
 	bool holds_address;
 	uint64_t since_ms;
-	bool *is_copied;    /* its key is at work elsewhere, too (copies.h) */
-	bool answers_trust; /* false: there for an address of the other family alone, or just opened */
+	bool *is_copied;    /* another sidecar uses its key (copies.h) */
+	bool answers_trust; /* false: open for an address of the other family alone, or just opened */
 };
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);

@@ -44,13 +44,13 @@ struct world {
 	/* the client */
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
-	struct svid *svid; /* shown, once there is one */
+	struct svid *svid; /* presented, once there is one */
 	struct rpc_client *client;
 	bool is_connected, is_closed, is_over, is_ready;
 	enum rpc_status status;
 	struct buf answer;
 	unsigned num_messages;
-	bool proves_claims; /* as its hello says */
+	bool proves_claims; /* from its hello */
 	uint32_t max_connections;
 	struct ip_addr source; /* where it connects from; zeroed: any */
 };
@@ -166,9 +166,9 @@ static void open_listeners(struct world *world)
 static void make_token(struct world *world)
 {
 	const uint8_t hash[DIGEST_LEN] = {0};
-	struct attest_token_request order = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	struct attest_token_request request = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
 	world->is_ready = false;
-	assert_int_equal(attest_token_create(world->attest, &order, on_token, world, NULL), ERR_NONE);
+	assert_int_equal(attest_token_create(world->attest, &request, on_token, world, NULL), ERR_NONE);
 	wait_until(world, &world->is_ready);
 }
 
@@ -256,7 +256,7 @@ static int tear_down(void **state)
 static enum err accept_any(_unused_ void *arg, _unused_ const struct span *chain, _unused_ size_t num_chain,
 	_unused_ struct svid **out_svid, _unused_ struct why *why)
 {
-	return ERR_NONE; /* whom a sidecar believes is tested there */
+	return ERR_NONE; /* what a sidecar verifies is tested in its own folders */
 }
 
 static void on_ready(void *arg, _unused_ struct rpc_client *client)
@@ -295,7 +295,7 @@ static void connect_client(struct world *world)
 		loop_run_once(world->loop, false);
 }
 
-/* The client so far stays, too. */
+/* Keeps the present client beside the next one. */
 static struct rpc_client *keep_client(struct world *world)
 {
 	return TAKE_PTR(world->client);
@@ -382,7 +382,7 @@ static void keep_svid(struct world *world)
 	assert_int_equal(svid_parse(chain, 2, &world->svid, NULL), ERR_NONE);
 }
 
-static void attests_without_a_certificate_and_streams_with_the_one_it_got(void **state)
+static void attests_without_a_certificate_and_opens_streams_with_the_new_one(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -398,7 +398,7 @@ static void attests_without_a_certificate_and_streams_with_the_one_it_got(void *
 	assert_int_equal(serve_num_streams(world->serve), 1);
 }
 
-/* C5: each stream holds memory and work at every change. */
+/* C5: each stream costs memory, and work at every change. */
 static void a_connection_has_few_streams(void **state)
 {
 	struct world *world = *state;
@@ -419,7 +419,7 @@ static void a_connection_has_few_streams(void **state)
 	assert_int_equal(serve_num_streams(world->serve), 4);
 }
 
-/* C1: not even garbage is parsed. */
+/* C1: no message is parsed. */
 static void refuses_streams_to_a_client_without_certificate(void **state)
 {
 	struct world *world = *state;
@@ -444,7 +444,7 @@ static void refuses_a_proof_made_for_another_connection(void **state)
 }
 
 /* W11, W23 */
-static void slows_a_source_that_tries_too_often(void **state)
+static void limits_a_source_that_attests_too_often(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -457,7 +457,7 @@ static void slows_a_source_that_tries_too_often(void **state)
 }
 
 /* C4 */
-static void refuses_bytes_that_are_no_message(void **state)
+static void refuses_bytes_that_are_not_a_message(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -467,7 +467,7 @@ static void refuses_bytes_that_are_no_message(void **state)
 }
 
 /* W21 */
-static void ends_the_connection_of_who_is_banned(void **state)
+static void ends_the_connection_of_a_banned_identity(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -485,7 +485,7 @@ static void ends_the_connection_of_who_is_banned(void **state)
 	wait_until(world, &world->is_closed); /* its certificate is refused in the handshake */
 }
 
-/* Claim and release in a loop: each is stored and sent on. */
+/* Claim and release in a loop: each is stored and distributed. */
 static void finding_l6_changes_of_an_address_are_limited(void **state)
 {
 	struct world *world = *state;
@@ -505,7 +505,7 @@ static void finding_l6_changes_of_an_address_are_limited(void **state)
 	assert_true(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
 }
 
-/* --- claims: whose they are --- */
+/* --- proofs of claims --- */
 
 /* Field 4 of IdentityUp. */
 static void encode_claim(struct world *world, struct span context_text, struct buf *out)
@@ -529,7 +529,7 @@ static void encode_claim(struct world *world, struct span context_text, struct b
 	assert_int_equal(pb_pack(&up.base, out), ERR_NONE);
 }
 
-/* A new stream that claims: "" when the address is held, else why not. context: of the proof; empty: without one. */
+/* A new stream that claims: "" when the claim is granted, else the reason. context: of the proof; empty: no proof. */
 static const char *claim_over_a_stream(struct world *world, struct span context)
 {
 	static char refused[512];
@@ -553,20 +553,20 @@ static const char *claim_over_a_stream(struct world *world, struct span context)
 	return refused;
 }
 
-static void finding_l10_an_svid_alone_does_not_claim(void **state)
+static void finding_l10_an_svid_without_a_proof_does_not_claim(void **state)
 {
 	struct world *world = *state;
 	world->proves_claims = true;
 	connect_client(world);
 	attest(world, true);
 	keep_svid(world);
-	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "the SVID alone"));
-	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("a CSR")), "another signature"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "the claim has no proof"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("a CSR")), "the signature does not verify"));
 	assert_string_equal(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")), "");
 }
 
-/* Two releases of skew: 0.1 proves nothing, and says so. */
-static void finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested(void **state)
+/* Two releases of skew: a sidecar of 0.1 sends no proof, and its hello shows that. */
+static void finding_l10_a_sidecar_of_release_0_1_claims_with_an_attested_svid(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -583,7 +583,7 @@ static void on_issued_alone(void *arg, enum err err, const struct issued *issued
 	world->is_ready = true;
 }
 
-static void finding_l10_an_svid_that_never_attested_does_not_claim(void **state)
+static void finding_l10_an_svid_without_an_attestation_does_not_claim(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -593,11 +593,12 @@ static void finding_l10_an_svid_that_never_attested_does_not_claim(void **state)
 	world->is_ready = false;
 	issuer_issue(world->issuer, &id, buf_span(&spki), 60, on_issued_alone, world);
 	wait_until(world, &world->is_ready);
-	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "one of unknown origin"));
-	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")), "an unknown one"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("")), "the SVID is of unknown origin"));
+	assert_non_null(strstr(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")),
+		"the attestation key is unknown"));
 }
 
-/* 51 of the 100: the oldest gives way, so that a sidecar that dials again gets in. */
+/* 51 of the 100: the oldest is closed, so that a sidecar that dials again is admitted. */
 static void finding_l6_one_identity_has_half_of_the_connections(void **state)
 {
 	enum { MANY = 60 };
@@ -628,7 +629,7 @@ static void never_called(_unused_ void *arg, _unused_ enum err err, _unused_ con
 	fail_msg("an abandoned request was answered");
 }
 
-/* At the end of the program: the attestation data is judged, its answer is on its way, and everything goes. */
+/* At the end of the program: the attestation data is checked, its answer is queued, and everything is freed. */
 static void a_request_that_was_abandoned_may_end_after_its_granter(void **state)
 {
 	struct world *world = *state;
@@ -638,11 +639,11 @@ static void a_request_that_was_abandoned_may_end_after_its_granter(void **state)
 	grant_abandon(grant_start(granter, &nothing, never_called, world));
 	granter_free(granter);
 	for (int i = 0; i < 3; i++)
-		loop_run_once(world->loop, false); /* AddressSanitizer sees what is touched here */
+		loop_run_once(world->loop, false); /* AddressSanitizer finds a use after free here */
 }
 
 /* A stranger needs no identity to complete a handshake. */
-static void finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken(void **state)
+static void finding_i1_anonymous_connections_of_one_source_are_closed_when_the_limit_is_reached(void **state)
 {
 	enum { MANY = 12 };
 	struct world *world = *state;
@@ -653,7 +654,7 @@ static void finding_i1_anonymous_connections_of_one_source_give_way_when_all_are
 	}
 	assert_int_equal(serve_num_connections(world->serve), 10);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.2"), &world->source), ERR_NONE);
-	connect_client(world); /* a stranger's end comes first */
+	connect_client(world); /* the stranger's end is closed first */
 	for (int i = 0; i < 10000 && !world->is_connected; i++)
 		loop_run_once(world->loop, false);
 	assert_true(world->is_connected);
@@ -667,30 +668,30 @@ static void finding_i1_anonymous_connections_of_one_source_give_way_when_all_are
 		rpc_client_free(strangers[i]);
 	for (int i = 0; i < 10; i++)
 		loop_run_once(world->loop, false);
-	assert_int_equal(serve_num_connections(world->serve), 1); /* whoever has an identity never gave way */
+	assert_int_equal(serve_num_connections(world->serve), 1); /* the connection with an identity stayed */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-		TEST(attests_without_a_certificate_and_streams_with_the_one_it_got),
+		TEST(attests_without_a_certificate_and_opens_streams_with_the_new_one),
 		TEST(a_connection_has_few_streams),
 		TEST(refuses_streams_to_a_client_without_certificate),
 		TEST(refuses_a_proof_made_for_another_connection),
-		TEST(slows_a_source_that_tries_too_often),
-		TEST(refuses_bytes_that_are_no_message),
-		TEST(ends_the_connection_of_who_is_banned),
+		TEST(limits_a_source_that_attests_too_often),
+		TEST(refuses_bytes_that_are_not_a_message),
+		TEST(ends_the_connection_of_a_banned_identity),
 		TEST(finding_l6_changes_of_an_address_are_limited),
-		TEST(finding_l10_an_svid_alone_does_not_claim),
-		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_what_it_attested),
-		TEST(finding_l10_an_svid_that_never_attested_does_not_claim),
+		TEST(finding_l10_an_svid_without_a_proof_does_not_claim),
+		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_an_attested_svid),
+		TEST(finding_l10_an_svid_without_an_attestation_does_not_claim),
 		TEST(finding_l6_one_identity_has_half_of_the_connections),
 		TEST(a_request_that_was_abandoned_may_end_after_its_granter),
 		cmocka_unit_test_setup_teardown(
-			finding_i1_anonymous_connections_of_one_source_give_way_when_all_are_taken,
+			finding_i1_anonymous_connections_of_one_source_are_closed_when_the_limit_is_reached,
 			set_up_few_connections, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

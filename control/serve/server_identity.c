@@ -4,7 +4,7 @@
 #include "base/core/mem.h"
 
 #define RETRY_MS 5000
-#define LOOK_MS  1000
+#define POLL_MS  1000
 
 struct server_identity {
 	struct loop *loop;
@@ -17,14 +17,15 @@ struct server_identity {
 	uint64_t issued_boot_ms;
 	bool is_asking;
 	uint64_t retry_ms; /* after a failure, not before; 0: at once */
-	struct loop_timer look;
+	struct loop_timer poll;
 };
 
 static enum err adopt(struct server_identity *identity, const struct issued *issued, struct why *why)
 {
 	struct svid *svid;
 	if (issued->num_chain != 2)
-		return why_set(why, ERR_MALFORMED, "leaf and root", "report this", "%zu", issued->num_chain);
+		return why_set(why, ERR_MALFORMED, "a leaf and a root", "report this as a defect",
+			"the signer answered with %zu certificates", issued->num_chain);
 	RETURN_IF_ERR(svid_parse(issued->chain, 1, &svid, why));
 	buf_clear(&identity->root);
 	enum err err = buf_append(&identity->root, issued->chain[1]);
@@ -41,7 +42,7 @@ static enum err adopt(struct server_identity *identity, const struct issued *iss
 	return ERR_NONE;
 }
 
-static void tell(struct server_identity *identity, enum err err, const struct why *why)
+static void report(struct server_identity *identity, enum err err, const struct why *why)
 {
 	if (identity->on_ready != NULL)
 		identity->on_ready(identity->arg, err, why);
@@ -67,9 +68,9 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 	}
 	if (err == ERR_NONE)
 		identity->issued_boot_ms = boot_ms(identity);
-	/* Also after a success: a certificate that is due at once (its root ends) must not keep the signer busy. */
-	identity->retry_ms = loop_now_ms(identity->loop) + (err == ERR_NONE ? LOOK_MS : RETRY_MS);
-	tell(identity, err, why);
+	/* Also after a success: a certificate that is due at once (its root expires) must not keep the signer busy. */
+	identity->retry_ms = loop_now_ms(identity->loop) + (err == ERR_NONE ? POLL_MS : RETRY_MS);
+	report(identity, err, why);
 }
 
 static void ask(struct server_identity *identity)
@@ -86,7 +87,7 @@ static void ask(struct server_identity *identity)
 	issuer_issue_control(identity->issuer, buf_span(&spki), SERVER_IDENTITY_TTL_S, on_issued, identity);
 }
 
-/* A clock that went back before notBefore makes it due: the rest of its life is then not what it was made for. */
+/* A clock that was set back to before notBefore makes it due: its remaining lifetime is then not the intended one. */
 enum server_identity_state server_identity_judge(int64_t from_s, int64_t to_s, int64_t now_s, uint64_t age_ms)
 {
 	uint64_t life_ms = to_s > from_s ? (uint64_t)(to_s - from_s) * 1000 : 0;
@@ -126,9 +127,9 @@ int64_t server_identity_not_after_s(const struct server_identity *identity)
 
 static void on_poll(struct loop_timer *timer)
 {
-	struct server_identity *identity = container_of(timer, struct server_identity, look);
+	struct server_identity *identity = container_of(timer, struct server_identity, poll);
 	server_identity_poll(identity);
-	loop_timer_start(identity->loop, &identity->look, LOOK_MS, on_poll);
+	loop_timer_start(identity->loop, &identity->poll, POLL_MS, on_poll);
 }
 
 struct server_identity *server_identity_new(struct loop *loop, struct issuer *issuer,
@@ -138,13 +139,13 @@ struct server_identity *server_identity_new(struct loop *loop, struct issuer *is
 	*identity = (struct server_identity){.loop = loop, .issuer = issuer, .on_ready = on_ready, .arg = arg};
 	buf_init(&identity->root, 8192);
 	ask(identity);
-	loop_timer_start(loop, &identity->look, LOOK_MS, on_poll);
+	loop_timer_start(loop, &identity->poll, POLL_MS, on_poll);
 	return identity;
 }
 
 void server_identity_free(struct server_identity *identity)
 {
-	loop_timer_stop(&identity->look);
+	loop_timer_stop(&identity->poll);
 	if (identity->svid != NULL)
 		svid_unref(identity->svid);
 	if (identity->key != NULL)

@@ -89,7 +89,7 @@ static int tear_down(void **state)
 
 static bool is_replaced(struct world *world, const struct svid *before)
 {
-	clock_fake_advance(&world->clock, 2000); /* a moment later, as after any pause */
+	clock_fake_advance(&world->clock, 2000); /* a moment later, as after any suspend */
 	loop_run_once(world->loop, false);
 	(void)server_identity_poll(world->identity);
 	for (int i = 0; i < 2000 && server_identity_svid(world->identity) == before; i++) {
@@ -99,8 +99,8 @@ static bool is_replaced(struct world *world, const struct svid *before)
 	return server_identity_svid(world->identity) != before;
 }
 
-/* A pause of a day: the monotonic clock, and every timer with it, stood still. */
-static void finding_i8_after_a_pause_an_expired_certificate_is_not_shown_and_a_new_one_made(void **state)
+/* A suspend of a day: the monotonic clock, and every timer with it, stood still. */
+static void finding_i8_after_a_suspend_an_expired_certificate_is_not_presented_and_is_renewed(void **state)
 {
 	struct world *world = *state;
 	struct svid *before = server_identity_svid(world->identity);
@@ -112,7 +112,7 @@ static void finding_i8_after_a_pause_an_expired_certificate_is_not_shown_and_a_n
 	assert_true(is_replaced(world, before));
 }
 
-static void finding_i8_either_clock_alone_makes_it_due(void **state)
+static void finding_i8_either_clock_alone_makes_the_certificate_due(void **state)
 {
 	struct world *world = *state;
 	struct svid *before = server_identity_svid(world->identity);
@@ -146,11 +146,11 @@ const char *__asan_default_options(void) /* see issuer_test.c */
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], SIGNER_WORD) == 0)
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-		TEST(finding_i8_after_a_pause_an_expired_certificate_is_not_shown_and_a_new_one_made),
-		TEST(finding_i8_either_clock_alone_makes_it_due),
+		TEST(finding_i8_after_a_suspend_an_expired_certificate_is_not_presented_and_is_renewed),
+		TEST(finding_i8_either_clock_alone_makes_the_certificate_due),
 		cmocka_unit_test(finding_i8_judges_by_wall_and_boot_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

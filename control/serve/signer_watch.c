@@ -24,7 +24,7 @@ static void on_answered(void *arg, enum err err, const struct issued *issued, _u
 {
 	struct signer_watch *watch = arg;
 	if (watch->is_late)
-		log_notice("signer", "it answers again, after %" PRIu64 " ms", signer_watch_wait_ms(watch));
+		log_notice("signer", "the signer answers again, after %" PRIu64 " ms", signer_watch_wait_ms(watch));
 	watch->request = NULL;
 	watch->is_late = false;
 	if (err == ERR_NONE)
@@ -41,7 +41,8 @@ void signer_watch_poll(struct signer_watch *watch)
 	} else if (wait_ms >= SIGNER_WATCH_LATE_MS && !watch->is_late) {
 		watch->is_late = true;
 		(void)why_set(&why, ERR_TIMEOUT, "an answer of the signer within 5 s",
-			"look at its process: is it stopped, or its disk stuck? Restart the control plane", "none");
+			"check whether its process is stopped or its disk hangs, and restart the control plane",
+			"the signer has not answered");
 		log_why(LOG_LEVEL_ERROR, "signer", "no certificate can be made", &why);
 	}
 }

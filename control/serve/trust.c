@@ -17,7 +17,7 @@ struct trust {
 	struct epoch epoch; /* counter 0: not durable yet */
 	struct store_watch watch;
 	struct loop_task refresh;
-	struct loop_timer retry; /* the disk refused the epoch */
+	struct loop_timer retry; /* when the epoch could not be stored */
 	bool is_saving, is_stale;
 };
 
@@ -55,7 +55,7 @@ static enum err make_bundles(const struct trust *trust, struct bundle_set **out,
 	return ERR_NONE;
 }
 
-/* Bans count for new connections at once, even while the epoch is on its way to the disk. */
+/* Bans apply to new connections at once, even while the epoch is being stored. */
 static enum err remake_bundles(struct trust *trust, struct why *why)
 {
 	struct bundle_set *fresh;

@@ -1,5 +1,5 @@
-/* What the mesh trusts now: the root, the bans, and the epoch that names this state. The epoch's counter is durable and
- * grows exactly when the content changes, whoever changed it and whatever crashed in between. */
+/* The mesh's present trust state: the root, the bans, and the epoch as its version. The epoch's counter is durable and
+ * grows exactly when the content changes, also across a crash. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -13,7 +13,7 @@ struct trust_options {
 	struct store *store;
 	const struct trust_domain *domain;
 	struct span root; /* DER; copied */
-	/* A new state is durable: push it. Also called for the first one. */
+	/* A new state is durable and can be sent. Also called for the first one. */
 	void (*on_change)(void *arg);
 	void *arg;
 };

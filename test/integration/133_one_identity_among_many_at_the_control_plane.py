@@ -89,7 +89,7 @@ def finding_l10_a_certificate_that_no_attestation_bought_claims_nothing(story):
     with _control(story, leaf) as control:
         down = control.talk(IDENTITY, [HELLO, CLAIM], lambda message: 4 in dict(fields(message)))
     result = dict(fields(dict(down)[4]))
-    expect_in(b"one of unknown origin", result.get(2, b""), "the claim's result")
+    expect_in(b"the SVID is of unknown origin", result.get(2, b""), "the claim's result")
     expect(stranger not in story.mesh.control.run("status").stdout, "it stands in status")
     control = [line for line in story.mesh.control.log().splitlines() if "claim refused: %s" % stranger in line]
     expect(control, "the audit log does not say so")

@@ -101,7 +101,7 @@ def _refused(story, limit):
 
 
 def _begins(story):
-    return story.control.process.log().count("a limit is reached; more of this is only counted")
+    return story.control.process.log().count("a limit is reached; further refusals are only counted")
 
 
 def finding_i16_handshakes_at_their_limit_are_logged_once_and_counted(story):

@@ -39,7 +39,7 @@ def finding_i10_a_revoked_token_buys_nothing(story):
     late.process.wait_for_log("the token is unknown or its secret is wrong")
     late.stop()
     revoked = story.control.run("token", "revoke", listed[CLIENT]["token_id"]).stdout
-    expect_in("what it bought stays", revoked, "the revocation of a used token")
+    expect_in("the attestation key that it enrolled stays valid", revoked, "the revocation of a used token")
     expect_eq(story.client.probe()[0], 200, "readiness of the sidecar that used it")
 
 

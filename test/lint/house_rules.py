@@ -122,8 +122,8 @@ def comments_have_one_style():
 # bounds already (attested, renewed), what happens once per episode or once per process.
 RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released by an operator", "attested: ", "renewed: ", "a limit is reached",
               "the limit of", "the server certificate", "too many bans", "the epoch could not", "the bundle cannot",
-               "this machine slept", "the clock", "forgotten: ", "serve_condition_name",
-               "the signer has a new", "it answers again", "no certificate can be made")
+               "this machine was suspended", "the clock", "forgotten: ", "serve_condition_name",
+               "the signer has a new", "answers again", "no certificate can be made")
 
 
 def lines_from_outside_ask_first():
