@@ -164,9 +164,9 @@ enum cli_exit command_token_revoke(struct command_line *line)
 	if (line->json)
 		show_json(json_pack("{s:b, s:b}", "was_there", revoked->was_there, "was_used", revoked->was_used));
 	else
-		puts(!revoked->was_there ? "there is no such token"
-			: revoked->was_used
-				? "revoked; it was used, and the attestation key that it enrolled stays valid: end that with `handfast ban`"
-				: "revoked");
+		puts(!revoked->was_there    ? "there is no such token"
+			: revoked->was_used ? "revoked; it was used, and the attestation key that it enrolled stays "
+					      "valid: end that with `handfast ban`"
+					    : "revoked");
 	return revoked->was_there ? CLI_DONE : CLI_REFUSED;
 }
