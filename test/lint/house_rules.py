@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import build_graph
+import document_names
 import documents
 import retired_words
 
@@ -508,10 +509,16 @@ def of_documents(rule):
     return judged
 
 
+def documents_name_what_exists():
+    """A function, struct, file or folder that a document names in backticks exists: a rename includes the documents."""
+    return document_names.checked().findings
+
+
 DOCUMENTS = documents.tracked()
 
 RULES = [
     *map(of_documents, documents.RULES),
+    documents_name_what_exists,
     retired_words_do_not_return,
     paths_are_opened_at_few_doors,
     advice_names_its_command,
