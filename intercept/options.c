@@ -1,4 +1,5 @@
 #include "intercept/options.h"
+#include "base/core/check.h"
 #include "base/core/service_link.h"
 #include "base/core/version.h"
 #include <jansson.h>
@@ -113,34 +114,36 @@ static void take_output(struct parser *parser, const char *name, const char *val
 	parser->line->json = strcmp(value, "json") == 0;
 }
 
-static void take_dry_run(struct parser *parser, _unused_ const char *name, const char *value)
+static take_fn *take_of(const char *key)
 {
-	parser->options->dry_run = strcmp(value, "true") == 0;
+	static const struct {
+		const char *key;
+		take_fn *take;
+	} options[] = {
+		{"exclude_inbound_ports", take_inbound_ports},
+		{"exclude_outbound_ports", take_outbound_ports},
+		{"exclude_outbound_networks", take_networks},
+		{"profile", take_profile},
+		{"confirm_within", take_confirm_within},
+		{"output", take_output},
+	};
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (strcmp(options[i].key, key) == 0)
+			return options[i].take;
+	CHECK_UNREACHABLE(); /* a row of settings.def that nothing takes */
 }
 
-static const struct cli_flag FLAGS[] = {
-	{"exclude-inbound-ports", "LIST", "ports that callers reach directly, e.g. 8081,9100", false},
-	{"exclude-outbound-ports", "LIST", "ports that the workload reaches directly", false},
-	{"exclude-outbound-networks", "LIST", "networks that the workload reaches directly, IPv4 or IPv6", false},
-	{"profile", "pod|host", "host: leave SSH alone, and take the rules back unless confirmed (pod)", false},
-	{"confirm-within", "SECONDS", "profile host: time for `handfast-init confirm` (60)", false},
-	{"dry-run", NULL, "up, down: print what would be done and change nothing", false},
+static const struct setting_def ROWS[] = {
+#define SETTING SETTING_DEF
+#include "intercept/settings.def"
+#undef SETTING
 };
 
-/* What takes a flag's value; and which of them are variables, too. */
-static const struct {
-	const char *flag, *variable; /* variable NULL: only as a flag */
-	take_fn *take;
-} OPTIONS[] = {
-	{"exclude-inbound-ports", "EXCLUDE_INBOUND_PORTS", take_inbound_ports},
-	{"exclude-outbound-ports", "EXCLUDE_OUTBOUND_PORTS", take_outbound_ports},
-	{"exclude-outbound-networks", "EXCLUDE_OUTBOUND_NETWORKS", take_networks},
-	{"profile", "PROFILE", take_profile},
-	{"confirm-within", "CONFIRM_WITHIN", take_confirm_within},
-	{"output", "OUTPUT", take_output},
-	{"dry-run", NULL, take_dry_run},
+const struct setting_table init_settings = {"HANDFAST_INIT", ROWS, sizeof(ROWS) / sizeof(ROWS[0]), NULL};
+
+static const struct cli_flag FLAGS[] = {
+	{"dry-run", NULL, "up, down: print what would be done and change nothing", false},
 };
-#define NUM_OPTIONS (sizeof(OPTIONS) / sizeof(OPTIONS[0]))
 
 static const struct cli_command COMMANDS[] = {
 #define COMMAND(words, arguments, help, command) {words, arguments, help},
@@ -161,24 +164,39 @@ static void put_versions(struct buf *out)
 
 const struct cli_program options_program = {.name = "handfast-init",
 	.about = "Writes, checks and removes the rules of one network namespace that send a workload's TCP traffic\n"
-		 "through its sidecar. Flags that take a list, --profile, --confirm-within and --output are also\n"
-		 "variables: HANDFAST_INIT_EXCLUDE_INBOUND_PORTS and so on; a flag beats the environment.",
+		 "through its sidecar.",
 	.commands = COMMANDS,
 	.num_commands = sizeof(COMMANDS) / sizeof(COMMANDS[0]),
 	.flags = FLAGS,
 	.num_flags = sizeof(FLAGS) / sizeof(FLAGS[0]),
+	.settings = &init_settings,
 	.release = HANDFAST_VERSION,
 	.put_versions = put_versions};
 
+/* As flags are usually written. */
+static void flag_name(const char *key, char out[ITEM_MAX])
+{
+	snprintf(out, ITEM_MAX, "--%s", key);
+	for (char *at = out; *at != '\0'; at++)
+		if (*at == '_')
+			*at = '-';
+}
+
 static void take_flags(struct parser *parser)
 {
-	for (size_t i = 0; i < NUM_OPTIONS; i++) {
-		const char *value = command_line_value(parser->line, OPTIONS[i].flag);
+	for (size_t i = 0; i < init_settings.num_rows; i++) {
+		const char *key = init_settings.rows[i].key, *value = command_line_setting(parser->line, key);
 		char name[ITEM_MAX];
-		snprintf(name, sizeof(name), "--%s", OPTIONS[i].flag);
-		if (value != NULL && OPTIONS[i].take != take_output) /* read already */
-			OPTIONS[i].take(parser, name, value);
+		flag_name(key, name);
+		if (value != NULL)
+			take_of(key)(parser, name, value);
 	}
+	parser->options->dry_run = command_line_has(parser->line, "dry-run");
+}
+
+static bool is_given(const struct command_line *line, const char *key)
+{
+	return command_line_setting(line, key) != NULL || command_line_value(line, key) != NULL;
 }
 
 static void take_variable(struct parser *parser, const char *variable)
@@ -189,11 +207,11 @@ static void take_variable(struct parser *parser, const char *variable)
 	snprintf(name, sizeof(name), ENVIRONMENT_PREFIX "%.*s", (int)len, rest);
 	if (service_link_is(name + strlen(ENVIRONMENT_PREFIX), equals == NULL ? "" : equals + 1))
 		return;
-	for (size_t i = 0; i < NUM_OPTIONS && equals != NULL; i++) {
-		if (OPTIONS[i].variable == NULL || !span_eq(span_of_str(OPTIONS[i].variable), span_of(rest, len)))
-			continue;
-		if (command_line_value(parser->line, OPTIONS[i].flag) == NULL && equals[1] != '\0')
-			OPTIONS[i].take(parser, name, equals + 1);
+	const struct setting_def *def =
+		equals == NULL ? NULL : setting_table_find_variable(&init_settings, name + strlen(ENVIRONMENT_PREFIX));
+	if (def != NULL) {
+		if (!is_given(parser->line, def->key) && equals[1] != '\0')
+			take_of(def->key)(parser, name, equals + 1);
 		return;
 	}
 	if (parser->options->num_unknown_variables++ == 0)

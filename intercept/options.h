@@ -21,6 +21,7 @@ struct options {
 	unsigned num_unknown_variables;
 };
 
+extern const struct setting_table init_settings; /* settings.def */
 extern const struct cli_program options_program;
 
 /* Flag beats environment. `environment` is environ's form; only HANDFAST_INIT_* is looked at. On ERR_CONFIG every

@@ -182,7 +182,7 @@ static void refuses_a_command_that_is_missing_doubled_or_unknown(_unused_ void *
 
 static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **state)
 {
-	assert_errors("up --profile", NULL, "--profile: expected pod|host, got \"nothing\"\n");
+	assert_errors("up --profile", NULL, "--profile: expected a value, got \"nothing\"\n");
 	assert_errors("up --dry-run --dry-run", NULL, "--dry-run: expected to be given once, got \"it twice\"\n");
 	assert_errors("up --output=xml", NULL, "--output: expected text or json, got \"xml\"\n");
 }

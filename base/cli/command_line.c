@@ -226,12 +226,22 @@ bool command_line_is(const struct command_line *line, const char *words)
 	return line->command != NULL && strcmp(line->command->words, words) == 0;
 }
 
-const char *command_line_value(const struct command_line *line, const char *flag)
+static const char *find_value(const struct command_line *line, const char *name, bool is_key)
 {
 	for (unsigned i = 0; i < line->num_values; i++)
-		if (!line->values[i].is_key && strcmp(line->values[i].name, flag) == 0)
+		if (line->values[i].is_key == is_key && strcmp(line->values[i].name, name) == 0)
 			return line->values[i].text;
 	return NULL;
+}
+
+const char *command_line_value(const struct command_line *line, const char *flag)
+{
+	return find_value(line, flag, false);
+}
+
+const char *command_line_setting(const struct command_line *line, const char *key)
+{
+	return find_value(line, key, true);
 }
 
 bool command_line_has(const struct command_line *line, const char *name)

@@ -64,9 +64,10 @@ void command_line_done(struct command_line *line);
 /* Parses, and does what --help, --keys and --version ask for. False: that was all, exit with 0. */
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 
-bool command_line_is(const struct command_line *line, const char *words);          /* is this the command? */
-const char *command_line_value(const struct command_line *line, const char *flag); /* NULL: not given */
-bool command_line_has(const struct command_line *line, const char *name);          /* a switch; true or false */
+bool command_line_is(const struct command_line *line, const char *words);           /* is this the command? */
+const char *command_line_value(const struct command_line *line, const char *flag);  /* NULL: not given */
+const char *command_line_setting(const struct command_line *line, const char *key); /* NULL: not given */
+bool command_line_has(const struct command_line *line, const char *name);           /* a switch; true or false */
 /* One more error: what was expected of `name`, and what came (escaped). */
 void command_line_error(struct command_line *line, const char *name, const char *expected, const char *got);
 

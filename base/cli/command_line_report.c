@@ -50,13 +50,22 @@ static enum err put_usage(const struct cli_program *program, struct buf *out)
 	return ERR_NONE;
 }
 
-static enum err put_settings(const struct setting_table *settings, struct buf *out)
+static bool has_file(const struct cli_program *program)
 {
+	for (size_t i = 0; i < program->num_flags; i++)
+		if (strcmp(program->flags[i].name, "config") == 0)
+			return true;
+	return false;
+}
+
+static enum err put_settings(const struct cli_program *program, struct buf *out)
+{
+	const struct setting_table *settings = program->settings;
 	RETURN_IF_ERR(buf_printf(out,
-		"\nsettings, of the file; each is also a flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); "
-		"a flag\nbeats the environment, the environment beats the file; an empty variable counts as not set; "
-		"--keys has the details:\n",
-		settings->prefix));
+		"\nsettings%s; each is %sa flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); a flag\n"
+		"beats the environment%s; an empty variable counts as not set; --keys has the details:\n",
+		has_file(program) ? ", of the file" : "", has_file(program) ? "also " : "", settings->prefix,
+		has_file(program) ? ", the environment beats the file" : ""));
 	for (size_t i = 0; i < settings->num_rows; i++)
 		if (!setting_def_is_in_file_only(&settings->rows[i]))
 			RETURN_IF_ERR(buf_printf(out, "  %s\n", settings->rows[i].key));
@@ -71,7 +80,7 @@ static enum err put_flags(const struct cli_program *program, struct buf *out)
 		RETURN_IF_ERR(buf_printf(out, "  --%s%s%s\n      %s%s\n", flag->name, flag->value == NULL ? "" : " ",
 			flag->value == NULL ? "" : flag->value, flag->help,
 			flag->may_repeat ? "; may be repeated" : ""));
-	return program->settings == NULL ? ERR_NONE : put_settings(program->settings, out);
+	return program->settings == NULL ? ERR_NONE : put_settings(program, out);
 }
 
 static enum err put_text_help(const struct cli_program *program, struct buf *out)

@@ -50,6 +50,7 @@ static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **st
 	assert_string_equal(line.values[5].name, "mesh.claim_grace");
 	assert_true(line.values[5].is_key);
 	assert_string_equal(line.values[6].text, "a=b");
+	assert_string_equal(command_line_setting(&line, "mesh.networks"), "a=b");
 	assert_null(command_line_value(&line, "mesh.networks")); /* a key is no flag of the program's own */
 }
 

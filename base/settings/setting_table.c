@@ -67,6 +67,14 @@ const struct setting_def *setting_table_find_flag(const struct setting_table *ta
 	return NULL;
 }
 
+const struct setting_def *setting_table_find_variable(const struct setting_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->num_rows; i++)
+		if (!setting_def_is_in_file_only(&table->rows[i]) && setting_is_variable_of(table->rows[i].key, name))
+			return &table->rows[i];
+	return NULL;
+}
+
 bool setting_def_is_in_file_only(const struct setting_def *def)
 {
 	return def->type == SETTING_TYPE_SECTIONS || strchr(def->key, '[') != NULL;

@@ -50,4 +50,6 @@ struct setting_table {
 const struct setting_def *setting_table_find(const struct setting_table *table, const char *key);
 /* The same for the name of a flag, with '-' or '_'; NULL: none, or one that only the file can give. */
 const struct setting_def *setting_table_find_flag(const struct setting_table *table, struct span name);
+/* The same for a variable's name behind the prefix: "MESH_LEAF_TTL". */
+const struct setting_def *setting_table_find_variable(const struct setting_table *table, const char *name);
 bool setting_def_is_in_file_only(const struct setting_def *def);

@@ -36,6 +36,17 @@ static void a_flag_has_either_spelling_and_lists_of_sections_have_none(void **st
 	assert_true(setting_def_is_in_file_only(&rows[0]) && setting_def_is_in_file_only(&rows[1]));
 }
 
+static void a_variable_is_the_key_in_capitals(void **state)
+{
+	(void)state;
+	static const struct setting_renamed renamed[] = {{"mesh.old_ttl", "mesh.leaf_ttl"}, {NULL, NULL}};
+	assert_ptr_equal(setting_table_find_variable(&table, "MESH_LEAF_TTL"), &rows[2]);
+	assert_null(setting_table_find_variable(&table, "mesh_leaf_ttl"));
+	assert_null(setting_table_find_variable(&table, "SERVICES"));
+	assert_ptr_equal(setting_renamed_find_variable(renamed, "MESH_OLD_TTL"), &renamed[0]);
+	assert_null(setting_renamed_find_variable(renamed, "MESH_OLD_TT"));
+}
+
 static void types_have_names(void **state)
 {
 	(void)state;
@@ -48,6 +59,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_is_found_whatever_its_indexes),
 		cmocka_unit_test(a_flag_has_either_spelling_and_lists_of_sections_have_none),
+		cmocka_unit_test(a_variable_is_the_key_in_capitals),
 		cmocka_unit_test(types_have_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
 #include "base/core/mem.h"
 #include "base/core/service_link.h"
 #include "base/settings/setting_node.h"
-#include <ctype.h>
 #include <stdio.h>
 
 static struct setting_node *child_map(struct setting_node *map, const char *key, const char *origin)
@@ -35,17 +34,6 @@ static void overlay(
 	node->from = from;
 }
 
-/* "mesh.leaf_ttl" is MESH_LEAF_TTL in the environment. */
-static bool is_variable_of(const char *key, const char *variable, size_t len)
-{
-	if (strlen(key) != len)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (variable[i] != (key[i] == '.' ? '_' : toupper((unsigned char)key[i])))
-			return false;
-	return true;
-}
-
 /* A variable, cut in its parts. */
 struct variable {
 	char name[128];    /* cut short when it is longer: then it is no key either */
@@ -62,15 +50,6 @@ static bool variable_split(const char *text, struct variable *out)
 	return true;
 }
 
-static const char *key_of(const struct setting_table *table, const char *rest)
-{
-	for (size_t i = 0; i < table->num_rows; i++)
-		if (!setting_def_is_in_file_only(&table->rows[i]) &&
-			is_variable_of(table->rows[i].key, rest, strlen(rest)))
-			return table->rows[i].key;
-	return NULL;
-}
-
 /* What follows "PREFIX_" in the name, or NULL. */
 static const char *rest_of(const char *name, const char *prefix)
 {
@@ -85,19 +64,10 @@ static void warn(struct settings *settings, const char *name, const char *what)
 	(void)ignored;
 }
 
-/* The setting whose former name the variable has, or NULL. */
-static const struct setting_renamed *renamed_of(const struct settings *settings, const char *rest)
-{
-	for (const struct setting_renamed *row = settings->table->renamed; row != NULL && row->old_key != NULL; row++)
-		if (is_variable_of(row->old_key, rest, strlen(rest)))
-			return row;
-	return NULL;
-}
-
 /* A variable of the prefix that is none of the keys. */
 static void take_unknown(struct settings *settings, const char *rest, const char *name)
 {
-	const struct setting_renamed *renamed = renamed_of(settings, rest);
+	const struct setting_renamed *renamed = setting_renamed_find_variable(settings->table->renamed, rest);
 	if (renamed != NULL)
 		setting_error_renamed(settings, name, renamed);
 	else
@@ -113,9 +83,9 @@ void settings_read_environment(struct settings *settings, char *const *environme
 					   : NULL;
 		if (rest == NULL || service_link_is(rest, variable.value))
 			continue; /* the links come first: a Service's name may make the name of a setting */
-		const char *key = key_of(settings->table, rest);
-		if (key != NULL)
-			overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
+		const struct setting_def *def = setting_table_find_variable(settings->table, rest);
+		if (def != NULL)
+			overlay(settings, def->key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
 		else
 			take_unknown(settings, rest, variable.name);
 	}
@@ -127,13 +97,14 @@ void settings_read_former_environment(struct settings *settings, const char *pre
 	char what[160];
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		const char *rest = variable_split(environment[i], &variable) ? rest_of(variable.name, prefix) : NULL;
-		bool is_link = rest != NULL && service_link_is(rest, variable.value);
-		const char *key = rest == NULL || is_link ? NULL : key_of(settings->table, rest);
-		if (key == NULL && rest != NULL && !is_link && renamed_of(settings, rest) != NULL)
-			take_unknown(settings, rest, variable.name);
-		if (key == NULL)
+		if (rest == NULL || service_link_is(rest, variable.value))
 			continue;
-		overlay(settings, key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
+		const struct setting_def *def = setting_table_find_variable(settings->table, rest);
+		if (def == NULL && setting_renamed_find_variable(settings->table->renamed, rest) != NULL)
+			take_unknown(settings, rest, variable.name);
+		if (def == NULL)
+			continue;
+		overlay(settings, def->key, variable.value, variable.name, SETTING_FROM_ENVIRONMENT);
 		snprintf(what, sizeof(what), "this name is read for the last time in this release; write %s_%.64s",
 			settings->table->prefix, rest);
 		warn(settings, variable.name, what);

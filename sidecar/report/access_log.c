@@ -23,7 +23,7 @@ struct access_log {
 	struct log_limit *limit;
 };
 
-static void put_time(struct json_line *line, int64_t wall_ms)
+static void put_time(struct json_line *line, const char *name, int64_t wall_ms)
 {
 	char day[32], text[40];
 	time_t seconds = (time_t)(wall_ms / 1000);
@@ -31,7 +31,7 @@ static void put_time(struct json_line *line, int64_t wall_ms)
 	gmtime_r(&seconds, &utc);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
 	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(wall_ms % 1000));
-	json_line_text(line, "time", text);
+	json_line_text(line, name, text);
 }
 
 /* In place of the lines that are missing. */
@@ -39,7 +39,7 @@ static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
 {
 	struct json_line line;
 	json_line_open(&line, out, LINE_OUT_MAX, SHORT_TEXT);
-	put_time(&line, clock_system.wall_ms(&clock_system));
+	put_time(&line, "time", clock_system.wall_ms(&clock_system));
 	json_line_text(&line, "reason", "lines_lost");
 	json_line_number(&line, "lost_lines", num);
 	CHECK(json_line_close(&line));
@@ -122,42 +122,55 @@ static bool is_wanted(struct access_log *log, const struct access_record *record
 	CHECK_UNREACHABLE();
 }
 
-static void put_addr(struct json_line *line, const char *name, const struct addr *addr)
+/* --- a value of each type of access_log_fields.def --- */
+
+static void put_text(struct json_line *line, const char *name, const char *text)
 {
-	char text[ADDR_TEXT_MAX];
-	if (addr->ip.family != 0)
-		json_line_text(line, name, addr_format(addr, text));
+	json_line_text(line, name, text);
 }
 
-static void put_why(struct json_line *line, const struct why *why)
+static void put_bool(struct json_line *line, const char *name, bool value)
+{
+	json_line_bool(line, name, value);
+}
+
+static void put_number(struct json_line *line, const char *name, uint64_t value)
+{
+	json_line_number(line, name, value);
+}
+
+static void put_addr(struct json_line *line, const char *name, struct addr addr)
+{
+	char text[ADDR_TEXT_MAX];
+	if (addr.ip.family != 0)
+		json_line_text(line, name, addr_format(&addr, text));
+}
+
+static void put_id(struct json_line *line, const char *name, const struct spiffe_id *id)
+{
+	json_line_text(line, name, id == NULL ? NULL : id->text);
+}
+
+static void put_why(struct json_line *line, const char *name, const struct why *why)
 {
 	if (why == NULL || why->err == ERR_NONE)
 		return;
-	json_line_object(line, "why");
-	json_line_text(line, "error", err_label(why->err));
-	json_line_text(line, "expected", why->expected);
-	json_line_text(line, "got", why->got);
-	json_line_text(line, "fix", why->fix);
+	json_line_object(line, name);
+#define ACCESS_FIELD(key, put, member, help)
+#define ACCESS_WHY_FIELD(key, value, help) json_line_text(line, key, value);
+#include "sidecar/report/access_log_fields.def"
+#undef ACCESS_FIELD
+#undef ACCESS_WHY_FIELD
 	json_line_object_end(line);
 }
 
 static bool render(struct json_line *line, const struct access_record *record)
 {
-	put_time(line, record->ended_wall_ms);
-	json_line_text(line, "direction", record->direction);
-	json_line_text(line, "reason", record->reason);
-	json_line_bool(line, "encrypted", record->encrypted);
-	put_addr(line, "source", &record->source);
-	put_addr(line, "destination", &record->destination);
-	put_addr(line, "endpoint", &record->endpoint);
-	json_line_text(line, "source_id", record->source_id == NULL ? NULL : record->source_id->text);
-	json_line_text(line, "destination_id", record->destination_id == NULL ? NULL : record->destination_id->text);
-	json_line_number(line, "bytes_sent", record->bytes_sent);
-	json_line_number(line, "bytes_received", record->bytes_received);
-	json_line_number(line, "duration_ms", record->duration_ms);
-	json_line_text(line, "rule", record->rule);
-	json_line_text(line, "dry_run_rule", record->dry_run_rule);
-	put_why(line, record->why);
+#define ACCESS_FIELD(key, put, member, help) put(line, key, record->member);
+#define ACCESS_WHY_FIELD(key, value, help)
+#include "sidecar/report/access_log_fields.def"
+#undef ACCESS_FIELD
+#undef ACCESS_WHY_FIELD
 	return json_line_close(line);
 }
 
@@ -187,7 +200,7 @@ static void on_suppressed(void *arg, const struct log_suppressed *suppressed)
 	char bytes[LINE_OUT_MAX];
 	struct json_line line;
 	json_line_open(&line, bytes, LINE_OUT_MAX, SHORT_TEXT);
-	put_time(&line, clock_system.wall_ms(&clock_system));
+	put_time(&line, "time", clock_system.wall_ms(&clock_system));
 	json_line_text(&line, "reason", "lines_suppressed");
 	json_line_text(&line, "suppressed_reason", suppressed->reason);
 	json_line_text(&line, "of", suppressed->who);

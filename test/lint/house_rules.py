@@ -264,7 +264,7 @@ MAY_USE = {
     "control/serve": BASE + ("certs", "proto", "control/"),
     "control": BASE + ("certs", "control/", "third_party/"),
     "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
-    "intercept": CORE + ("base/cli", "base/net", "third_party/jansson", "third_party/nftables"),
+    "intercept": CORE + ("base/cli", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
 
 
