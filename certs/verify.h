@@ -1,5 +1,5 @@
 /* Is this chain who it says it is, now, for us? The chain check is BoringSSL's, with the bundle of the leaf's own trust
- * domain and no other; our own checks (X509-SVID and stricter, see interop facts in README.md) come on top, since the
+ * domain and no other; our own checks (X509-SVID and stricter, see certs/README.md) come on top, since the
  * library accepts CA leaves, odd key usages and weak keys. Pure but for a cache that the caller owns. */
 #pragma once
 

@@ -141,6 +141,8 @@ class RetiredWords(unittest.TestCase):
         rows = [self.rows["mail"], self.rows["runway"]]
         self.assertEqual(retired_words.lowered(rows, {"mail": 1, "runway": 9}, {"mail": 4, "runway": 5}), "1 mail\n5 runway\n")
         self.assertEqual(retired_words.read_budget("1 mail\n5 view (conn)\n"), {"mail": 1, "view (conn)": 5})
+        conflict = "<<<<<<< HEAD\n1 mail\n=======\n3 mail\n>>>>>>> b43ddf6 (lint)\n"
+        self.assertEqual(retired_words.read_budget(conflict), {"mail": 1})
 
 
 def main():

@@ -51,8 +51,11 @@ def read_rows(text):
 
 
 def read_budget(text):
-    """Lines of a count and a row's name."""
-    return {name: int(count) for count, name in re.findall(r"^(\d+) (\S.*)$", text, re.M)}
+    """Lines of a count and a row's name. Of two for one row (a merge that stopped) the lower one counts: --lower solves it."""
+    budget = {}
+    for count, name in re.findall(r"^(\d+) (\S.*)$", text, re.M):
+        budget[name] = min(int(count), budget.get(name, int(count)))
+    return budget
 
 
 def is_searched(row, name):

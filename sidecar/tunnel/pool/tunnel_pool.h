@@ -53,7 +53,7 @@ struct stream_request {
 	 * from within tunnel_pool_open(). */
 	void (*on_result)(void *arg, struct leg *leg, const struct stream_result *result);
 	void *arg;
-	/* The app's own socket leg: bytes it sends before the verdict are taken from here (design.md: they leave at
+	/* The app's own socket leg: bytes it sends before the verdict are taken from here (decision 025: they leave at
 	 * once; at most 32 KiB kept for a retry elsewhere). Borrowed until on_result. May be NULL. */
 	struct leg *downstream;
 	/* Fails (STREAM_UNREACHABLE, ERR_TIMEOUT) if no tunnel has taken it by then: where another endpoint is known.
