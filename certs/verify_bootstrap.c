@@ -1,7 +1,7 @@
+#include "base/core/hex.h"
 #include "certs/boringssl.h"
 #include "certs/path.h"
 #include "certs/verify.h"
-#include <stdio.h>
 
 static bool is_pinned(const struct verify_bootstrap_input *input, const uint8_t hash[32])
 {
@@ -16,8 +16,7 @@ static enum err say_not_pinned(struct span last, struct why *why)
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1];
 	SHA256(last.ptr, last.len, hash);
-	for (size_t i = 0; i < sizeof(hash); i++)
-		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	hex_format(span_of(hash, sizeof(hash)), hex);
 	return why_set(why, ERR_UNTRUSTED,
 		"a chain with the bootstrap root whose hash came with the token or the settings",
 		"if the control plane was made anew, write a new token (handfast token create) into the token file, "

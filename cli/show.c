@@ -1,5 +1,6 @@
 #include "cli/show.h"
 #include "base/core/escape.h"
+#include "base/core/hex.h"
 #include <stdio.h>
 #include <time.h>
 
@@ -15,10 +16,8 @@ void show_time(int64_t ms, char out[32])
 
 void show_hex(struct span bytes, char *out, size_t cap)
 {
-	size_t at = 0;
-	for (size_t i = 0; i < bytes.len && at + 2 < cap; i++, at += 2)
-		snprintf(out + at, cap - at, "%02x", bytes.ptr[i]);
-	out[at] = 0;
+	size_t num = (cap - 1) / 2;
+	hex_format(span_of(bytes.ptr, bytes.len < num ? bytes.len : num), out);
 }
 
 void show_json(json_t *object)

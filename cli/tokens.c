@@ -1,5 +1,6 @@
 /* token create, token list, token revoke. */
 #include "base/core/escape.h"
+#include "base/core/hex.h"
 #include "base/settings/settings.h"
 #include "cli/call.h"
 #include "cli/commands.h"
@@ -125,32 +126,13 @@ enum cli_exit command_token_list(struct command_line *line)
 
 /* --- revoke --- */
 
-static int digit(char character)
-{
-	const char *digits = "0123456789abcdef", *at = character == '\0' ? NULL : strchr(digits, character);
-	return at == NULL ? -1 : (int)(at - digits);
-}
-
-static bool parse_token_id(const char *text, uint8_t out[TOKEN_ID_LEN])
-{
-	if (strlen(text) != 2 * TOKEN_ID_LEN)
-		return false;
-	for (size_t i = 0; i < TOKEN_ID_LEN; i++) {
-		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high * 16 + low);
-	}
-	return true;
-}
-
 enum cli_exit command_token_revoke(struct command_line *line)
 {
 	Handfast__V1__TokenRevokeRequest request = HANDFAST__V1__TOKEN_REVOKE_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
 	uint8_t token_id[TOKEN_ID_LEN];
 	const char *text = command_argument(line, "one token's id, as `handfast token list` shows it");
-	if (text != NULL && !parse_token_id(text, token_id))
+	if (text != NULL && !hex_parse(span_of_str(text), token_id, sizeof token_id))
 		command_line_error(
 			line, "token revoke", "32 hexadecimal digits, as `handfast token list` shows them", text);
 	if (buf_len(&line->errors) > 0)

@@ -1,23 +1,17 @@
 #include "intercept/kernel_tcp.h"
+#include "base/core/hex.h"
 #include "base/net/fd.h"
 #include <stdio.h>
 
 #define TABLE_MAX (64u << 20) /* 150 bytes a connection */
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* Takes hex digits off the front, at most 8; how many there were in *out_num. */
 static uint32_t take_word(struct span *rest, unsigned *out_num)
 {
 	uint32_t word = 0;
 	unsigned num = 0;
-	while (num < 8 && rest->len > 0 && hex_digit(rest->ptr[0]) >= 0) {
-		word = word << 4 | (uint32_t)hex_digit(rest->ptr[0]);
+	while (num < 8 && rest->len > 0 && hex_value(rest->ptr[0]) >= 0) {
+		word = word << 4 | (uint32_t)hex_value(rest->ptr[0]);
 		*rest = span_from(*rest, 1);
 		num++;
 	}

@@ -1,5 +1,6 @@
 #include "sidecar/config.h"
 
+#include "base/core/hex.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "sidecar/identity/control_address.h"
@@ -25,23 +26,6 @@ enum { ONE_IN_MAX = 1000000, SECOND = 1000 };
 static char *copy_or_null(const char *text)
 {
 	return text == NULL || text[0] == '\0' ? NULL : mem_strdup(text);
-}
-
-static bool hex_parse(const char *text, uint8_t out[32])
-{
-	if (strlen(text) != 64)
-		return false;
-	for (size_t i = 0; i < 64; i++) {
-		const char *digit = strchr("0123456789abcdef", text[i]);
-		if (digit == NULL)
-			return false;
-		uint8_t nibble = (uint8_t)(digit - "0123456789abcdef");
-		if (i % 2 == 0)
-			out[i / 2] = (uint8_t)(nibble << 4);
-		else
-			out[i / 2] = (uint8_t)(out[i / 2] | nibble);
-	}
-	return true;
 }
 
 /* A list, or its words separated by commas. */
@@ -76,7 +60,7 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	control_address_read(settings, map != NULL ? map : root, is_required, config);
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256");
 	config->has_bootstrap_root = hash != NULL;
-	if (hash != NULL && !hex_parse(hash, config->bootstrap_root_sha256))
+	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32))
 		setting_error(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
 			"copy it from 'handfast status' of the control plane", "'%s'", hash);
 }

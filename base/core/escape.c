@@ -1,5 +1,6 @@
 #include "base/core/escape.h"
 #include "base/core/check.h"
+#include "base/core/hex.h"
 
 static bool is_printable(uint8_t byte)
 {
@@ -8,7 +9,6 @@ static bool is_printable(uint8_t byte)
 
 size_t escape_ascii(struct span bytes, char *out, size_t cap)
 {
-	static const char hex[] = "0123456789abcdef";
 	CHECK(cap > 0);
 	size_t len = 0;
 	for (size_t i = 0; i < bytes.len; i++) {
@@ -21,8 +21,8 @@ size_t escape_ascii(struct span bytes, char *out, size_t cap)
 		} else {
 			out[len] = '\\';
 			out[len + 1] = 'x';
-			out[len + 2] = hex[byte >> 4];
-			out[len + 3] = hex[byte & 15];
+			out[len + 2] = HEX_LOWER[byte >> 4];
+			out[len + 3] = HEX_LOWER[byte & 15];
 		}
 		len += needed;
 	}

@@ -1,4 +1,5 @@
 #include "base/rpc/rpc_status.h"
+#include "base/core/hex.h"
 #include <stdio.h>
 
 const char *rpc_status_name(enum rpc_status status)
@@ -54,7 +55,6 @@ enum rpc_status rpc_status_of_h2_error(uint32_t error)
 
 size_t rpc_message_encode(const char *text, char *out, size_t cap)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	size_t len = 0;
 	for (; *text != '\0'; text++) {
 		unsigned char byte = (unsigned char)*text;
@@ -66,22 +66,11 @@ size_t rpc_message_encode(const char *text, char *out, size_t cap)
 			continue;
 		}
 		out[len++] = '%';
-		out[len++] = hex[byte >> 4];
-		out[len++] = hex[byte & 15];
+		out[len++] = HEX_UPPER[byte >> 4];
+		out[len++] = HEX_UPPER[byte & 15];
 	}
 	out[len] = '\0';
 	return len;
-}
-
-static int hex_value(uint8_t digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	if (digit >= 'A' && digit <= 'F')
-		return digit - 'A' + 10;
-	if (digit >= 'a' && digit <= 'f')
-		return digit - 'a' + 10;
-	return -1;
 }
 
 /* What is no valid escape stays as it came: the specification wants a lenient reader. A NUL becomes '?'. */

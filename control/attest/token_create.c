@@ -1,4 +1,5 @@
 /* Making join tokens. */
+#include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "control/attest/attest_private.h"

@@ -1,4 +1,5 @@
 #include "control/registry/svid_holders.h"
+#include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "control/store/record.h"
 

@@ -1,4 +1,5 @@
 #include "control/store/record.h"
+#include "base/core/hex.h"
 #include <inttypes.h>
 
 enum err record_put(struct buf *record, const char *name, struct span value)
@@ -16,20 +17,6 @@ enum err record_put(struct buf *record, const char *name, struct span value)
 enum err record_put_number(struct buf *record, const char *name, int64_t value)
 {
 	return buf_printf(record, "%s=%" PRId64 "\n", name, value);
-}
-
-static char hex_digit(unsigned nibble)
-{
-	return "0123456789abcdef"[nibble & 15];
-}
-
-void hex_format(struct span bytes, char *out)
-{
-	for (size_t i = 0; i < bytes.len; i++) {
-		*out++ = hex_digit(bytes.ptr[i] >> 4u);
-		*out++ = hex_digit(bytes.ptr[i]);
-	}
-	*out = 0;
 }
 
 enum err record_put_hex(struct buf *record, const char *name, struct span bytes)
@@ -77,23 +64,8 @@ int64_t record_number(struct span record, const char *name, int64_t otherwise)
 	return is_negative ? -value : value;
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool record_hex(struct span record, const char *name, uint8_t *out, size_t len)
 {
 	struct span text;
-	if (!record_get(record, name, 0, &text) || text.len != 2 * len)
-		return false;
-	for (size_t i = 0; i < text.len; i++)
-		if (hex_value(text.ptr[i]) < 0)
-			return false;
-	for (size_t i = 0; i < len; i++)
-		out[i] =
-			(uint8_t)((unsigned)hex_value(text.ptr[2 * i]) << 4 | (unsigned)hex_value(text.ptr[2 * i + 1]));
-	return true;
+	return record_get(record, name, 0, &text) && hex_parse(text, out, len);
 }

@@ -14,5 +14,3 @@ bool record_get(struct span record, const char *name, size_t n, struct span *out
 int64_t record_number(struct span record, const char *name, int64_t otherwise);
 /* Exactly len bytes as hex; false: absent or malformed. */
 bool record_hex(struct span record, const char *name, uint8_t *out, size_t len);
-
-void hex_format(struct span bytes, char *out); /* 2 * len digits and the NUL */

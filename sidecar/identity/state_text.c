@@ -2,6 +2,7 @@
 
 #include "base/core/base64url.h"
 #include "base/core/check.h"
+#include "base/core/hex.h"
 
 #define FIRST_LINE "handfast-state 1"
 
@@ -66,14 +67,12 @@ static bool parse_bytes(struct span text, uint8_t out[DIGEST_LEN])
 
 static bool parse_hex64(struct span text, uint64_t *out)
 {
-	uint64_t value = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return false;
-		value = value << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-	}
-	*out = value;
+	uint8_t bytes[8];
+	if (!hex_parse(text, bytes, sizeof(bytes)))
+		return false;
+	*out = 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		*out = *out << 8 | bytes[i];
 	return true;
 }
 
