@@ -42,7 +42,8 @@ static inline struct list_link *list_ends(struct list *list)
 static inline void list_push_front(struct list *list, struct list_link *link)
 {
 	CHECK(!list_is_linked(link));
-	list_insert(list_ends(list), link, list->ends.next);
+	struct list_link *ends = list_ends(list);
+	list_insert(ends, link, ends->next);
 }
 
 static inline void list_push_back(struct list *list, struct list_link *link)

@@ -40,7 +40,7 @@ static void keeps_the_order_of_both_ends(_unused_ void **state)
 {
 	struct list list = {0};
 	struct item items[] = {{.number = 0}, {.number = 1}, {.number = 2}};
-	list_push_back(&list, &items[1].link);
+	list_push_front(&list, &items[1].link);
 	list_push_back(&list, &items[2].link);
 	list_push_front(&list, &items[0].link);
 	expect(&list, (int[]){0, 1, 2}, 3);

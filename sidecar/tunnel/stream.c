@@ -29,11 +29,7 @@ struct stream *stream_new(struct tunnel *tunnel)
 	stream->budget = tunnel->set->budget;
 	stream->is_held = true;
 	window_open(&stream->window, loop_now_ms(tunnel->set->loop));
-	stream->prev = &tunnel->streams;
-	stream->next = tunnel->streams;
-	if (stream->next != NULL)
-		stream->next->prev = &stream->next;
-	tunnel->streams = stream;
+	list_push_front(&tunnel->streams, &stream->link);
 	tunnel->num_streams++;
 	tunnel->set->num_streams++;
 	return stream;
@@ -60,9 +56,7 @@ static void leave_tunnel(struct stream *stream)
 {
 	struct tunnel *tunnel = TAKE_PTR(stream->tunnel);
 	tunnel_windows_give(tunnel, window_charged(&stream->window));
-	*stream->prev = stream->next;
-	if (stream->next != NULL)
-		stream->next->prev = stream->prev;
+	list_remove(&stream->link);
 	if (stream->is_refused)
 		unlink_answered(tunnel, stream);
 	tunnel->num_streams--;

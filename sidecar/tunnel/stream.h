@@ -1,6 +1,7 @@
 /* A stream of a tunnel as a leg. Inside this folder only. It lives while HTTP/2 knows it or it has an owner. */
 #pragma once
 
+#include "base/core/list.h"
 #include "base/h2/h2_session.h"
 #include "sidecar/leg/leg_ops.h"
 #include "sidecar/tunnel/window.h"
@@ -12,8 +13,8 @@ struct tunnel;
 
 struct stream {
 	struct leg leg;
-	struct tunnel *tunnel; /* NULL: HTTP/2 is done with it */
-	struct stream *next, **prev;
+	struct tunnel *tunnel;        /* NULL: HTTP/2 is done with it */
+	struct list_link link;        /* in its tunnel */
 	struct stream *next_answered; /* a refused one, on its way out */
 	int32_t id;
 	bool is_closed;    /* HTTP/2 has closed it */

@@ -86,8 +86,8 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *reason)
 	loop_io_stop(&tunnel->io);
 	loop_timer_stop(&tunnel->timer);
 	loop_task_cancel(&tunnel->flush);
-	while (tunnel->streams != NULL)
-		stream_cut(tunnel->streams, why);
+	for (struct stream *stream; (stream = LIST_FIRST(&tunnel->streams, struct stream, link)) != NULL;)
+		stream_cut(stream, why);
 	report_loss(tunnel, failed, why);
 	tunnel->set->hooks->on_closed(tunnel, why);
 	loop_task_post(tunnel->set->loop, &tunnel->free_deferred, free_deferred);

@@ -25,7 +25,7 @@ enum { TUNNEL_ABANDONED_MAX = 500 };
 enum { TUNNEL_SILENT_MS = 2000 }; /* with something asked: a suspect */
 
 struct tunnel {
-	struct tunnel *next, **prev; /* in its set */
+	struct list_link link; /* in its set */
 	struct tunnel_set *set;
 	enum tunnel_state state;
 	bool is_draining;      /* takes no new stream */
@@ -51,7 +51,7 @@ struct tunnel {
 	struct share of_windows;                        /* what its streams have of the flow-control memory limit */
 	struct spiffe_id expected;                      /* outbound */
 
-	struct stream *streams;
+	struct list streams;
 	unsigned num_streams;
 	unsigned num_abandoned;       /* inbound: given up by the peer before the verdict */
 	struct stream *answered_last; /* refused ones, to be closed when their answer has left */
@@ -67,7 +67,7 @@ struct tunnel {
 	uint32_t rtt_ms;
 
 	struct upstream *upstream; /* the pool's */
-	struct tunnel *sibling;    /* of the same upstream */
+	struct list_link sibling;  /* in that one */
 };
 
 struct tunnel *tunnel_connect(struct tunnel_set *set, const struct addr *to, const struct spiffe_id *expected);

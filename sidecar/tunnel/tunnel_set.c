@@ -56,31 +56,24 @@ void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *option
 
 void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel)
 {
-	tunnel->prev = &set->tunnels;
-	tunnel->next = set->tunnels;
-	if (tunnel->next != NULL)
-		tunnel->next->prev = &tunnel->next;
-	set->tunnels = tunnel;
+	list_push_front(&set->tunnels, &tunnel->link);
 	set->num_tunnels++;
 }
 
 void tunnel_set_remove(struct tunnel *tunnel)
 {
-	*tunnel->prev = tunnel->next;
-	if (tunnel->next != NULL)
-		tunnel->next->prev = tunnel->prev;
+	list_remove(&tunnel->link);
 	tunnel->set->num_tunnels--;
 }
 
 void tunnel_set_done(struct tunnel_set *set)
 {
 	static const struct why closing = {.err = ERR_CLOSED, .got = "this sidecar is closing"};
-	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link)
 		tunnel_end(tunnel, &closing);
-	while (set->tunnels != NULL) {
-		struct loop_task *free_deferred = &set->tunnels->free_deferred;
-		loop_task_cancel(free_deferred);
-		free_deferred->on_run(free_deferred);
+	LIST_EACH_REMOVABLE(&set->tunnels, struct tunnel, tunnel, link) {
+		loop_task_cancel(&tunnel->free_deferred);
+		tunnel->free_deferred.on_run(&tunnel->free_deferred);
 	}
 	loop_task_cancel(&set->round);
 	shares_free(set->windows);
@@ -92,7 +85,7 @@ void tunnel_set_done(struct tunnel_set *set)
 
 static void drain_all(struct tunnel_set *set)
 {
-	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link)
 		tunnel_drain(tunnel);
 }
 
@@ -102,7 +95,7 @@ static void judge_all(struct tunnel_set *set)
 {
 	struct bundle_set *bundles = credentials_bundles(set->credentials);
 	bool has_new_anchors = set->judged == NULL || !bundle_set_has_same_anchors(set->judged, bundles);
-	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link)
 		tunnel_judge(tunnel, has_new_anchors);
 	bundle_set_unref(set->judged);
 	set->judged = bundle_set_ref(bundles);
@@ -144,7 +137,7 @@ int64_t tunnel_set_now_s(const struct tunnel_set *set)
 int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set)
 {
 	int64_t oldest_s = 0, now_s = tunnel_set_now_s(set);
-	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+	LIST_EACH(&set->tunnels, const struct tunnel, tunnel, link) {
 		if (tunnel->num_streams == 0 || tunnel->credentials == NULL)
 			continue;
 		int64_t age_s = now_s - svid_not_before_s(credentials_svid(tunnel->credentials));
@@ -155,7 +148,7 @@ int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set)
 
 void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *arg)
 {
-	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next)
+	LIST_EACH(&set->tunnels, const struct tunnel, tunnel, link)
 		if (tunnel->state == TUNNEL_OPEN)
 			each(arg, set->outbound, &tunnel->local, &tunnel->remote, tunnel_peer(tunnel),
 				tunnel->num_streams, tunnel->is_draining, tls_session_group(tunnel->tls));
@@ -196,7 +189,7 @@ static bool is_unread(const struct stream *stream, uint64_t now_ms)
 static uint64_t unread_of(const struct tunnel *tunnel, uint64_t now_ms)
 {
 	uint64_t charged = 0;
-	for (const struct stream *stream = tunnel->streams; stream != NULL; stream = stream->next)
+	LIST_EACH(&tunnel->streams, const struct stream, stream, link)
 		charged += is_unread(stream, now_ms) ? window_charged(&stream->window) : 0;
 	return charged;
 }
@@ -212,9 +205,10 @@ static const struct tunnel *find_heaviest(const struct tunnel_set *set, uint64_t
 {
 	const struct tunnel *heaviest = NULL;
 	uint64_t most = 0;
-	for (const struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+	LIST_EACH(&set->tunnels, const struct tunnel, tunnel, link) {
 		uint64_t charged = unread_of(tunnel, now_ms);
-		for (const struct tunnel *rest = tunnel->next; charged > 0 && rest != NULL; rest = rest->next)
+		for (const struct tunnel *rest = tunnel;
+			charged > 0 && (rest = LIST_NEXT(&set->tunnels, rest, link)) != NULL;)
 			charged += is_same_peer(tunnel, rest) ? unread_of(rest, now_ms) : 0;
 		if (charged > most) {
 			most = charged;
@@ -227,10 +221,10 @@ static const struct tunnel *find_heaviest(const struct tunnel_set *set, uint64_t
 static struct stream *find_longest_unread(const struct tunnel_set *set, const struct tunnel *like, uint64_t now_ms)
 {
 	struct stream *longest = NULL;
-	for (struct tunnel *tunnel = set->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link) {
 		if (tunnel != like && !is_same_peer(tunnel, like))
 			continue;
-		for (struct stream *stream = tunnel->streams; stream != NULL; stream = stream->next)
+		LIST_EACH(&tunnel->streams, struct stream, stream, link)
 			if (is_unread(stream, now_ms) &&
 				(longest == NULL || stream->unread_since_ms < longest->unread_since_ms))
 				longest = stream;

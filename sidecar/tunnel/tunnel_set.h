@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/core/buf.h"
+#include "base/core/list.h"
 #include "sidecar/tunnel/tunnel_options.h"
 
 struct tunnel;
@@ -43,7 +44,7 @@ struct tunnel_set {
 
 	struct credentials *credentials; /* NULL: none */
 	struct bundle_set *judged;       /* what the tunnels' peers were last judged by; NULL: none yet */
-	struct tunnel *tunnels;
+	struct list tunnels;
 	unsigned num_tunnels, num_streams;
 	struct shares *windows;  /* the flow-control memory limit, by the peer's identity */
 	unsigned num_handshaken; /* inbound handshakes that were worked on in this round */

@@ -58,7 +58,7 @@ static void drop_stream(struct stream_attempt *attempt)
 void stream_attempt_cancel(struct stream_attempt *attempt)
 {
 	drop_stream(attempt);
-	if (attempt->prev != NULL)
+	if (list_is_linked(&attempt->link))
 		upstream_cancel(attempt);
 	attempt_free(attempt);
 }
@@ -96,7 +96,7 @@ static void fail_with(struct stream_attempt *attempt, const struct stream_result
 {
 	drop_stream(attempt);
 	give_back_early(attempt, 0); /* the owner may try another endpoint with the same app */
-	if (attempt->prev != NULL)
+	if (list_is_linked(&attempt->link))
 		upstream_cancel(attempt);
 	if (attempt->failure != NULL)
 		return;

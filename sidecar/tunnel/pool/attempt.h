@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/core/buf.h"
+#include "base/core/list.h"
 #include "sidecar/tunnel/pool/tunnel_pool.h"
 
 enum { EARLY_MAX = 32 * 1024, ATTEMPT_TRIES = 3 };
@@ -14,8 +15,8 @@ struct tunnel;
 struct upstream;
 
 struct stream_attempt {
-	struct stream_attempt *next, **prev; /* waiting at its upstream; prev NULL: not waiting */
-	struct upstream *upstream;           /* while waiting */
+	struct list_link link;     /* while it waits at its upstream */
+	struct upstream *upstream; /* while waiting */
 	struct loop *loop;
 	struct addr endpoint, source;
 	void (*on_result)(void *arg, struct leg *leg, const struct stream_result *result);

@@ -21,7 +21,7 @@ static const struct why no_identity = {
 
 static void on_room(struct tunnel *tunnel)
 {
-	if (tunnel->upstream != NULL && tunnel->upstream->waiting != NULL)
+	if (tunnel->upstream != NULL && !list_is_empty(&tunnel->upstream->waiting))
 		upstream_serve(tunnel->upstream);
 }
 

@@ -1,14 +1,12 @@
 #include "sidecar/tunnel/pool/upstream.h"
-#include "base/core/check.h"
 #include "base/core/mem.h"
-#include "base/core/random.h"
 #include "sidecar/tunnel/admission.h"
 
 enum {
-	NUM_BUCKETS = 256,
-	SPREAD_MAX = 4,    /* tunnels a upstream so that bulk does not slow small requests */
+	UPSTREAMS_EXPECTED = 256,
+	SPREAD_MAX = 4,    /* tunnels per upstream so that bulk does not slow small requests */
 	OPENING_MAX = 16,  /* at once, however little a peer allows on each */
-	TUNNELS_MAX = 512, /* a upstream */
+	TUNNELS_MAX = 512, /* per upstream */
 	STREAM_LIMIT_GUESS = 100,
 	SPREAD_PAUSE_MS = 1000,
 	STREAM_WEIGHT = 1024, /* bytes that a stream counts for when queues are compared */
@@ -16,84 +14,79 @@ enum {
 
 struct upstreams {
 	struct tunnel_set *set;
-	uint64_t seed; /* peers choose addresses, not buckets */
-	struct upstream *buckets[NUM_BUCKETS];
+	struct table table;
+};
+
+struct endpoint_key { /* the set has the own credentials */
+	const struct addr *at;
+	const struct spiffe_id *expected;
 };
 
 struct upstreams *upstreams_new(struct tunnel_set *set)
 {
-	struct upstreams *table = mem_new(struct upstreams);
-	table->set = set;
-	table->seed = random_u64();
-	return table;
+	struct upstreams *upstreams = mem_new(struct upstreams);
+	upstreams->set = set;
+	table_init(&upstreams->table, UPSTREAMS_EXPECTED);
+	return upstreams;
 }
 
-static struct upstream **bucket_of(struct upstreams *table, const struct addr *at)
+static bool has_key(const struct table_link *link, const void *arg)
 {
-	return &table->buckets[addr_hash(at, table->seed) % NUM_BUCKETS];
+	const struct upstream *upstream = container_of(link, const struct upstream, link);
+	const struct endpoint_key *key = arg;
+	return addr_eq(&upstream->at, key->at) && spiffe_id_eq(&upstream->expected, key->expected);
 }
 
-struct upstream *upstreams_find(struct upstreams *table, const struct addr *at, const struct spiffe_id *expected)
+struct upstream *upstreams_find(struct upstreams *upstreams, const struct addr *at, const struct spiffe_id *expected)
 {
-	struct upstream *found = *bucket_of(table, at);
-	while (found != NULL && !(addr_eq(&found->at, at) && spiffe_id_eq(&found->expected, expected)))
-		found = found->next;
-	return found;
+	const struct table *table = &upstreams->table;
+	const struct endpoint_key key = {at, expected};
+	struct table_link *link = table_find(table, addr_hash(at, table->seed), has_key, &key);
+	return link == NULL ? NULL : container_of(link, struct upstream, link);
 }
 
-struct upstream *upstreams_get(struct upstreams *table, const struct addr *at, const struct spiffe_id *expected)
+struct upstream *upstreams_get(struct upstreams *upstreams, const struct addr *at, const struct spiffe_id *expected)
 {
-	struct upstream *found = upstreams_find(table, at, expected);
+	struct upstream *found = upstreams_find(upstreams, at, expected);
 	if (found != NULL)
 		return found;
-	struct upstream **bucket = bucket_of(table, at);
 	struct upstream *upstream = mem_new(struct upstream);
-	upstream->set = table->set;
-	upstream->table = table;
+	upstream->set = upstreams->set;
+	upstream->upstreams = upstreams;
 	upstream->at = *at;
 	spiffe_id_copy(expected, &upstream->expected);
-	upstream->waiting_tail = &upstream->waiting;
 	upstream->stream_limit = STREAM_LIMIT_GUESS;
-	upstream->next = *bucket;
-	*bucket = upstream;
+	table_add(&upstreams->table, &upstream->link, addr_hash(at, upstreams->table.seed));
 	return upstream;
 }
 
 static void free_if_unused(struct upstream *upstream)
 {
-	if (upstream->tunnels != NULL || upstream->waiting != NULL)
+	if (!list_is_empty(&upstream->tunnels) || !list_is_empty(&upstream->waiting))
 		return;
-	struct upstream **at = bucket_of(upstream->table, &upstream->at);
-	while (*at != upstream)
-		at = &(*at)->next;
-	*at = upstream->next;
+	table_remove(&upstream->upstreams->table, &upstream->link);
 	spiffe_id_done(&upstream->expected);
 	mem_free(upstream);
 }
 
-/* --- who waits --- */
+/* --- attempts that wait --- */
+
+static struct stream_attempt *first_waiting(const struct upstream *upstream)
+{
+	return LIST_FIRST(&upstream->waiting, struct stream_attempt, link);
+}
 
 static void unqueue(struct stream_attempt *attempt)
 {
-	struct upstream *upstream = attempt->upstream;
-	*attempt->prev = attempt->next;
-	if (attempt->next != NULL)
-		attempt->next->prev = attempt->prev;
-	else
-		upstream->waiting_tail = attempt->prev;
-	attempt->next = NULL;
-	attempt->prev = NULL;
+	list_remove(&attempt->link);
+	attempt->upstream->num_waiting--;
 	attempt->upstream = NULL;
-	upstream->num_waiting--;
 }
 
 static void queue(struct upstream *upstream, struct stream_attempt *attempt)
 {
 	attempt->upstream = upstream;
-	attempt->next = NULL;
-	attempt->prev = upstream->waiting_tail;
-	*upstream->waiting_tail = attempt;
-	upstream->waiting_tail = &attempt->next;
+	list_push_back(&upstream->waiting, &attempt->link);
 	upstream->num_waiting++;
 }
 
@@ -112,30 +105,35 @@ void upstream_cancel(struct stream_attempt *attempt)
 
 void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why)
 {
-	while (upstream->waiting != NULL) {
-		struct stream_attempt *attempt = upstream->waiting;
+	for (struct stream_attempt *attempt; (attempt = first_waiting(upstream)) != NULL;) {
 		unqueue(attempt);
 		attempt_fail(attempt, verdict, by_peer, why);
 	}
 }
 
-void upstreams_fail_all(struct upstreams *table, enum stream_verdict verdict, const struct why *why)
+struct failure {
+	enum stream_verdict verdict;
+	const struct why *why;
+};
+
+static void fail_one(void *arg, struct table_link *link)
 {
-	for (unsigned i = 0; i < NUM_BUCKETS; i++) {
-		struct upstream *next;
-		for (struct upstream *found = table->buckets[i]; found != NULL; found = next) {
-			next = found->next;
-			upstream_fail_waiting(found, verdict, false, why);
-			free_if_unused(found);
-		}
-	}
+	const struct failure *failure = arg;
+	struct upstream *upstream = container_of(link, struct upstream, link);
+	upstream_fail_waiting(upstream, failure->verdict, false, failure->why);
+	free_if_unused(upstream);
 }
 
-void upstreams_free(struct upstreams *table)
+void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict, const struct why *why)
 {
-	for (unsigned i = 0; i < NUM_BUCKETS; i++)
-		CHECK(table->buckets[i] == NULL);
-	mem_free(table);
+	struct failure failure = {verdict, why};
+	table_each(&upstreams->table, fail_one, &failure);
+}
+
+void upstreams_free(struct upstreams *upstreams)
+{
+	table_done(&upstreams->table);
+	mem_free(upstreams);
 }
 
 /* --- which tunnel --- */
@@ -148,7 +146,7 @@ static uint64_t load_of(const struct tunnel *tunnel)
 static unsigned num_lasting(const struct upstream *upstream)
 {
 	unsigned num = 0;
-	for (const struct tunnel *tunnel = upstream->tunnels; tunnel != NULL; tunnel = tunnel->sibling)
+	LIST_EACH(&upstream->tunnels, const struct tunnel, tunnel, sibling)
 		num += tunnel->is_draining ? 0 : 1;
 	return num;
 }
@@ -176,7 +174,7 @@ static bool is_better(const struct tunnel *one, const struct tunnel *other)
 bool upstream_is_suspect(const struct upstream *upstream)
 {
 	unsigned num_suspect = 0;
-	for (const struct tunnel *tunnel = upstream->tunnels; tunnel != NULL; tunnel = tunnel->sibling) {
+	LIST_EACH(&upstream->tunnels, const struct tunnel, tunnel, sibling) {
 		if (!tunnel_may_open(tunnel))
 			continue;
 		if (!tunnel_is_suspect(tunnel))
@@ -195,7 +193,7 @@ static bool may_spread(const struct upstream *upstream)
 static struct tunnel *choose(struct upstream *upstream, const struct stream_attempt *attempt)
 {
 	struct tunnel *best = NULL;
-	for (struct tunnel *tunnel = upstream->tunnels; tunnel != NULL; tunnel = tunnel->sibling)
+	LIST_EACH(&upstream->tunnels, struct tunnel, tunnel, sibling)
 		if (may_take(tunnel, attempt) && (best == NULL || is_better(tunnel, best)))
 			best = tunnel;
 	return best;
@@ -205,8 +203,7 @@ static void open_one(struct upstream *upstream)
 {
 	struct tunnel *tunnel = tunnel_connect(upstream->set, &upstream->at, &upstream->expected);
 	tunnel->upstream = upstream;
-	tunnel->sibling = upstream->tunnels;
-	upstream->tunnels = tunnel;
+	list_push_front(&upstream->tunnels, &tunnel->sibling);
 	upstream->num_opening++;
 }
 
@@ -239,8 +236,7 @@ static void spread(struct upstream *upstream, const struct tunnel *best)
 
 void upstream_serve(struct upstream *upstream)
 {
-	while (upstream->waiting != NULL) {
-		struct stream_attempt *attempt = upstream->waiting;
+	for (struct stream_attempt *attempt; (attempt = first_waiting(upstream)) != NULL;) {
 		struct tunnel *tunnel = choose(upstream, attempt);
 		if (tunnel == NULL || is_worth_waiting(upstream, tunnel))
 			break;
@@ -251,7 +247,7 @@ void upstream_serve(struct upstream *upstream)
 		tunnel_drain(tunnel); /* out of ids: the next one starts anew */
 		queue(upstream, attempt);
 	}
-	if (upstream->waiting != NULL)
+	if (!list_is_empty(&upstream->waiting))
 		open_more(upstream);
 }
 
@@ -274,14 +270,6 @@ void upstream_on_open(struct tunnel *tunnel)
 	upstream_fail_waiting(upstream, STREAM_BROKEN, false, &why);
 }
 
-static void unlink_sibling(struct tunnel *tunnel)
-{
-	struct tunnel **at = &tunnel->upstream->tunnels;
-	while (*at != tunnel)
-		at = &(*at)->sibling;
-	*at = tunnel->sibling;
-}
-
 static enum stream_verdict verdict_of(const struct tunnel *tunnel)
 {
 	if (tunnel->is_handshake_failure)
@@ -293,20 +281,20 @@ void upstream_on_closed(struct tunnel *tunnel, const struct why *why)
 {
 	struct upstream *upstream = tunnel->upstream;
 	bool could_not_open = !tunnel->was_open && !tunnel->is_draining;
-	unlink_sibling(tunnel);
+	list_remove(&tunnel->sibling);
 	if (!tunnel->was_open)
 		upstream->num_opening--;
 	if (could_not_open) {
 		/* What stands must do, busy or not; for the rest there is no point in trying the same again. */
 		upstream->spread_after_ms = loop_now_ms(upstream->set->loop) + SPREAD_PAUSE_MS;
-		while (upstream->waiting != NULL && upstream->num_opening == 0) {
-			struct stream_attempt *attempt = upstream->waiting;
+		for (struct stream_attempt *attempt;
+			upstream->num_opening == 0 && (attempt = first_waiting(upstream)) != NULL;) {
 			struct tunnel *other = choose(upstream, attempt);
 			unqueue(attempt);
 			if (other == NULL || attempt_start(attempt, other) != ERR_NONE)
 				attempt_fail(attempt, verdict_of(tunnel), tunnel->was_failed_by_peer, why);
 		}
-	} else if (upstream->waiting != NULL && upstream->set->credentials != NULL) {
+	} else if (!list_is_empty(&upstream->waiting) && upstream->set->credentials != NULL) {
 		upstream_serve(upstream);
 	}
 	free_if_unused(upstream);

@@ -2,19 +2,21 @@
  * stream gets, and when another is opened, is decided here. Inside this folder only. */
 #pragma once
 
+#include "base/core/list.h"
+#include "base/core/table.h"
 #include "sidecar/tunnel/pool/attempt.h"
 #include "sidecar/tunnel/tunnel.h"
 
 struct upstreams; /* the pool's table */
 
 struct upstream {
-	struct upstream *next; /* in its bucket */
+	struct table_link link; /* in its table */
 	struct tunnel_set *set;
-	struct upstreams *table;
+	struct upstreams *upstreams;
 	struct addr at;
 	struct spiffe_id expected;
-	struct tunnel *tunnels; /* by ->sibling; draining ones too */
-	struct stream_attempt *waiting, **waiting_tail;
+	struct list tunnels; /* by ->sibling; draining ones too */
+	struct list waiting; /* attempts, in order of arrival */
 	unsigned num_waiting;
 	unsigned num_opening;
 	uint32_t stream_limit;    /* of its last tunnel; a guess before the first */
@@ -22,10 +24,10 @@ struct upstream {
 };
 
 struct upstreams *upstreams_new(struct tunnel_set *set);
-void upstreams_free(struct upstreams *table); /* fails what waits */
-struct upstream *upstreams_find(              /* NULL: no tunnel leads there, and nothing waits for one */
-	struct upstreams *table, const struct addr *at, const struct spiffe_id *expected);
-struct upstream *upstreams_get(struct upstreams *table, const struct addr *at, const struct spiffe_id *expected);
+void upstreams_free(struct upstreams *upstreams); /* fails what waits */
+struct upstream *upstreams_find(                  /* NULL: no tunnel leads there, and nothing waits for one */
+	struct upstreams *upstreams, const struct addr *at, const struct spiffe_id *expected);
+struct upstream *upstreams_get(struct upstreams *upstreams, const struct addr *at, const struct spiffe_id *expected);
 
 bool upstream_is_suspect(const struct upstream *upstream);                    /* it has tunnels, and all of them are */
 void upstream_add(struct upstream *upstream, struct stream_attempt *attempt); /* and serves */
@@ -36,4 +38,4 @@ void upstream_serve(struct upstream *upstream);
 void upstream_on_open(struct tunnel *tunnel);
 void upstream_on_closed(struct tunnel *tunnel, const struct why *why); /* may free the upstream */
 void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why);
-void upstreams_fail_all(struct upstreams *table, enum stream_verdict verdict, const struct why *why);
+void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict, const struct why *why);
