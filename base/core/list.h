@@ -55,7 +55,7 @@ static inline void list_push_back(struct list *list, struct list_link *link)
 
 static inline void list_remove(struct list_link *link)
 {
-	CHECK(list_is_linked(link));
+	CHECK(list_is_linked(link) && link->prev->next == link && link->next->prev == link);
 	link->prev->next = link->next;
 	link->next->prev = link->prev;
 	link->next = link->prev = NULL;

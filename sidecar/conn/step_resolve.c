@@ -14,9 +14,9 @@ static struct conn_next await_answer(struct conn *conn)
 {
 	struct worker_snapshot *snapshot = conn->env->snapshot;
 	conn->waiter.on_answer = on_answer;
-	if (conn->waiter.prev == NULL)
+	if (!list_is_linked(&conn->waiter.link))
 		endpoint_table_wait(snapshot->answers, &conn->dst.addr, &conn->waiter);
-	CHECK(conn->waiter.prev != NULL);
+	CHECK(list_is_linked(&conn->waiter.link));
 	if (!conn->is_subscribed)
 		snapshot->subscribe(snapshot->subscribe_arg, &conn->dst.addr);
 	conn->is_subscribed = true;

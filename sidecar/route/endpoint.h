@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/addr.h"
+#include "base/core/list.h"
 #include "certs/spiffe_id.h"
 
 enum destination_kind { DESTINATION_MESHED, DESTINATION_PLAIN, DESTINATION_UNKNOWN };
@@ -53,7 +54,7 @@ bool mesh_networks_is_required(const struct mesh_networks *networks, const struc
  * changes. */
 struct endpoint_table;
 struct endpoint_waiter {
-	struct endpoint_waiter *next, **prev;
+	struct list_link link;
 	void (*on_answer)(struct endpoint_waiter *waiter,
 		struct answer *answer); /* borrowed; the waiter has been removed from the list */
 };

@@ -1,132 +1,121 @@
 #include "base/core/check.h"
+#include "base/core/list.h"
 #include "base/core/mem.h"
-#include "base/core/random.h"
+#include "base/core/table.h"
 #include "sidecar/route/endpoint.h"
 
 /* A destination that has an answer, or waiters, or both. */
 struct place {
-	struct place *next;          /* in its bucket */
-	struct place *newer, *older; /* by last use */
+	struct table_link link;
+	struct list_link use; /* by last use */
 	struct addr destination;
 	struct answer *answer; /* NULL: it has waiters only */
-	struct endpoint_waiter *waiters;
+	struct list waiters;
 };
 
 struct endpoint_table {
-	struct place **buckets;
-	size_t num_buckets; /* a power of two */
-	size_t num, max;
-	struct place *newest, *oldest;
-	uint64_t seed; /* secret, so that no caller can choose destinations that collide */
+	struct table places;
+	struct list uses; /* the newest first */
+	size_t max;
 };
 
 struct endpoint_table *endpoint_table_new(size_t max)
 {
 	struct endpoint_table *table = mem_new(struct endpoint_table);
-	table->num_buckets = 64;
 	table->max = max;
-	table->seed = random_u64();
-	while (table->num_buckets < max)
-		table->num_buckets *= 2;
-	table->buckets = mem_calloc(table->num_buckets, sizeof(*table->buckets));
+	table_init(&table->places, max);
 	return table;
 }
 
-static struct place **slot_of(struct endpoint_table *table, const struct addr *destination)
+static bool is_of(const struct table_link *link, const void *destination)
 {
-	struct place **slot = &table->buckets[addr_hash(destination, table->seed) & (table->num_buckets - 1)];
-	while (*slot != NULL && !addr_eq(&(*slot)->destination, destination))
-		slot = &(*slot)->next;
-	return slot;
+	return addr_eq(&container_of(link, const struct place, link)->destination, destination);
 }
 
-static void use_unlink(struct endpoint_table *table, struct place *place)
+static struct place *find(const struct endpoint_table *table, const struct addr *destination)
 {
-	*(place->newer != NULL ? &place->newer->older : &table->newest) = place->older;
-	*(place->older != NULL ? &place->older->newer : &table->oldest) = place->newer;
-}
-
-static void use_link(struct endpoint_table *table, struct place *place)
-{
-	place->newer = NULL;
-	place->older = table->newest;
-	*(table->newest != NULL ? &table->newest->newer : &table->oldest) = place;
-	table->newest = place;
+	uint64_t hash = addr_hash(destination, table->places.seed);
+	struct table_link *link = table_find(&table->places, hash, is_of, destination);
+	return link == NULL ? NULL : container_of(link, struct place, link);
 }
 
 static void place_remove(struct endpoint_table *table, struct place *place)
 {
-	struct place **slot = slot_of(table, &place->destination);
-	CHECK(*slot == place && place->waiters == NULL && table->num > 0);
-	*slot = place->next;
-	use_unlink(table, place);
+	CHECK(list_is_empty(&place->waiters));
+	table_remove(&table->places, &place->link);
+	list_remove(&place->use);
 	answer_unref(place->answer);
 	mem_free(place);
-	table->num--;
 }
 
 /* A place with waiters stays: their number is limited by that of parked connections. Only places without are evicted.
  */
 static void evict_above_max(struct endpoint_table *table)
 {
-	struct place *place = table->oldest;
-	while (table->num > table->max && place != NULL && place != table->newest) {
-		struct place *newer = place->newer;
-		if (place->waiters == NULL)
+	struct place *newest = LIST_FIRST(&table->uses, struct place, use);
+	struct place *place = LIST_LAST(&table->uses, struct place, use);
+	while (table->places.num > table->max && place != newest) {
+		struct place *newer = LIST_PREV(&table->uses, place, use);
+		if (list_is_empty(&place->waiters))
 			place_remove(table, place);
 		place = newer;
 	}
 }
 
+static void use(struct endpoint_table *table, struct place *place)
+{
+	if (list_first(&table->uses) == &place->use)
+		return;
+	list_remove(&place->use);
+	list_push_front(&table->uses, &place->use);
+}
+
 static struct place *place_for(struct endpoint_table *table, const struct addr *destination)
 {
-	struct place **slot = slot_of(table, destination);
-	if (*slot == NULL) {
-		struct place *place = mem_new(struct place);
-		place->destination = *destination;
-		*slot = place;
-		use_link(table, place);
-		table->num++;
-		evict_above_max(table);
+	struct place *place = find(table, destination);
+	if (place != NULL) {
+		use(table, place);
 		return place;
 	}
-	struct place *place = *slot;
-	if (table->newest != place) {
-		use_unlink(table, place);
-		use_link(table, place);
-	}
+	place = mem_new(struct place);
+	place->destination = *destination;
+	table_add(&table->places, &place->link, addr_hash(destination, table->places.seed));
+	list_push_front(&table->uses, &place->use);
+	evict_above_max(table);
 	return place;
+}
+
+static struct endpoint_waiter *first_waiter(const struct list *waiters)
+{
+	return LIST_FIRST(waiters, struct endpoint_waiter, link);
 }
 
 void endpoint_table_free(struct endpoint_table *table)
 {
-	while (table->oldest != NULL) {
-		while (table->oldest->waiters != NULL)
-			endpoint_waiter_cancel(table->oldest->waiters);
-		place_remove(table, table->oldest);
+	LIST_EACH_REMOVABLE(&table->uses, struct place, place, use) {
+		for (struct endpoint_waiter *waiter; (waiter = first_waiter(&place->waiters)) != NULL;)
+			endpoint_waiter_cancel(waiter);
+		place_remove(table, place);
 	}
-	CHECK(table->num == 0 && table->newest == NULL);
-	mem_free(table->buckets);
+	table_done(&table->places);
 	mem_free(table);
 }
 
 struct answer *endpoint_table_find(struct endpoint_table *table, const struct addr *destination)
 {
-	struct place *place = *slot_of(table, destination);
+	struct place *place = find(table, destination);
 	if (place == NULL || place->answer == NULL)
 		return NULL;
-	return place_for(table, destination)->answer;
+	use(table, place);
+	return place->answer;
 }
 
 static void waiters_wake(struct place *place, struct answer *answer)
 {
 	/* The list is detached first: a waiter that waits again in its callback would otherwise be called forever. */
-	struct endpoint_waiter *all = place->waiters;
-	place->waiters = NULL;
-	if (all != NULL)
-		all->prev = &all;
-	while (all != NULL) {
-		struct endpoint_waiter *waiter = all;
+	struct list all = {0};
+	list_take_all(&place->waiters, &all);
+	for (struct endpoint_waiter *waiter; (waiter = first_waiter(&all)) != NULL;) {
 		endpoint_waiter_cancel(waiter);
 		waiter->on_answer(waiter, answer);
 	}
@@ -143,23 +132,11 @@ void endpoint_table_put(struct endpoint_table *table, struct answer *answer)
 
 void endpoint_table_wait(struct endpoint_table *table, const struct addr *destination, struct endpoint_waiter *waiter)
 {
-	CHECK(waiter->prev == NULL);
-	struct place *place = place_for(table, destination);
-	waiter->next = place->waiters;
-	waiter->prev = &place->waiters;
-	if (waiter->next != NULL)
-		waiter->next->prev = &waiter->next;
-	place->waiters = waiter;
+	list_push_front(&place_for(table, destination)->waiters, &waiter->link);
 }
 
 void endpoint_waiter_cancel(struct endpoint_waiter *waiter)
 {
-	if (waiter->prev == NULL)
-		return;
-	CHECK(*waiter->prev == waiter);
-	*waiter->prev = waiter->next;
-	if (waiter->next != NULL)
-		waiter->next->prev = waiter->prev;
-	waiter->next = NULL;
-	waiter->prev = NULL;
+	if (list_is_linked(&waiter->link))
+		list_remove(&waiter->link);
 }
