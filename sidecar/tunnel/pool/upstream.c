@@ -113,14 +113,14 @@ void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdic
 
 struct failure {
 	enum stream_verdict verdict;
-	const struct why *why;
+	const struct why *detail;
 };
 
 static void fail_one(void *arg, struct table_link *link)
 {
 	const struct failure *failure = arg;
 	struct upstream *upstream = container_of(link, struct upstream, link);
-	upstream_fail_waiting(upstream, failure->verdict, false, failure->why);
+	upstream_fail_waiting(upstream, failure->verdict, false, failure->detail);
 	free_if_unused(upstream);
 }
 
