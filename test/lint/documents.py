@@ -10,8 +10,6 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Documents that are cited before they are written: not a finding while they are missing, checked as soon as they are there.
-AWAITED = ("docs/architecture.md",)
 # Texts about documents, with names of documents that are examples.
 ABOUT_DOCUMENTS = ("test/lint/documents.py", "test/lint/lint_test.py")
 
@@ -61,15 +59,11 @@ def resolved(tree, path, citing):
     return None
 
 
-def is_awaited(path):
-    return posixpath.basename(path) in map(posixpath.basename, AWAITED)
-
-
 def documents_exist(tree):
     """A document that is cited by path or name is in the tree."""
     for place, match in citations(tree, re.compile(r"(?<![\w./*-])((?:\.\./)*[\w-]+(?:/[\w.-]+)*\.md)\b")):
-        known = is_awaited(match[1]) or "NNN" in match[1]  # NNN stands for a number in a text about decisions
-        if not known and resolved(tree, match[1], place.rsplit(":", 1)[0]) is None:
+        # NNN stands for a number in a text about decisions.
+        if "NNN" not in match[1] and resolved(tree, match[1], place.rsplit(":", 1)[0]) is None:
             yield f"{place}: {match[1]}: no such document"
 
 
@@ -169,7 +163,7 @@ def links_resolve(tree):
             place = f"{name}:{plain.count(chr(10), 0, at) + 1}"
             path, _, anchor = target.partition("#")
             file = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
-            if re.match(r"[a-z]+:", target) or file in AWAITED and not tree.has(file):
+            if re.match(r"[a-z]+:", target):
                 continue
             if not tree.has(file):
                 yield f"{place}: {target}: no such file"

@@ -36,11 +36,6 @@ class Documents(unittest.TestCase):
         self.assertEqual(found(documents.documents_exist, {"a/x.c": "\n/* see docs/nothing.md */"}),
                          ["a/x.c:2: docs/nothing.md: no such document"])
 
-    def test_a_document_that_is_awaited_is_no_finding_until_it_is_there(self):
-        self.assertEqual(found(documents.documents_exist, {"x.c": "docs/architecture.md"}), [])
-        self.assertEqual(found(documents.links_resolve, {"a.md": "[t](docs/architecture.md#w)"}), [])
-        self.assertEqual(len(found(documents.links_resolve, {"a.md": "[t](docs/architecture.md#w)", "docs/architecture.md": "# V"})), 1)
-
     def test_a_pattern_of_names_is_no_citation(self):
         self.assertEqual(found(documents.documents_exist, {"x.py": 'tracked("*README.md", "docs/*.md")'}), [])
 
