@@ -88,7 +88,7 @@ def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):
     story.control.kill()
     story.disk.fill()  # what it held open is free now
     story.control.start()
-    expect_in("starting with the room that", story.control.log(), "the log")
+    expect_in("starting with the reserve of", story.control.log(), "the log")
     story.client.wait_for_rotation(deadline_s=15)
 
 

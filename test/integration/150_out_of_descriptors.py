@@ -66,7 +66,7 @@ def finding_i1_the_soft_limit_is_raised_to_the_hard_one(story):
     expect_eq(soft, hard, "soft limit of open files")
     small = settings.write(story.folder("small") + "/control.yaml", {
         **story.control.settings, "state_dir": story.folder("small-state"), "limits": {"max_connections": 5000}})
-    for files, word in ((100, "at least 176 open files"), (300, "carry 140")):
+    for files, word in ((100, "at least 176 open files"), (300, "allow 140")):
         done = story.mesh.stranger.run(["prlimit", "--nofile=%d" % files, story.binary("handfast-control"), "--config",
                                         small], check=False)
         expect(done.returncode == 64, "exit code with %d open files is %d" % (files, done.returncode))
@@ -86,7 +86,7 @@ def finding_i1_one_shortage_of_descriptors_ends_by_itself(story):
         probe.sendall(b"Host: 127.0.0.1\r\n\r\n")
         answer = b"".join(iter(lambda: probe.recv(4096), b"")).decode()
         expect_in(" 503 ", answer, "readiness while accepting is paused")
-        expect_in("out of descriptors", answer, "the reason")
+        expect_in("out of file descriptors", answer, "the reason")
         wait_until("those that wait too long to be refused", lambda: any(map(_is_reset, waiting)))
     _set_limit(story, soft, hard)
     process.wait_for_log("accepting again at")

@@ -38,13 +38,13 @@ def finding_i12_a_hung_signer_is_not_ready(story):
     os.kill(_signer(story), signal.SIGSTOP)
     try:
         wait_until("the control plane to be not ready", lambda: _ready(story)[0] == 503, 20)
-        expect_in("the signer does not answer", _ready(story)[1], "what readiness says")
+        expect_in("the signer has not answered for", _ready(story)[1], "what readiness says")
         story.control.process.wait_for_log("no certificate can be made")
         expect(story.control.metrics()["handfast_control_signer_wait_milliseconds"] >= 5000, "the metric")
     finally:
         os.kill(_signer(story), signal.SIGCONT)
     wait_until("the control plane to be ready again", lambda: _ready(story)[0] == 200)
-    story.control.process.wait_for_log("it answers again")
+    story.control.process.wait_for_log("the signer answers again")
 
 
 def finding_i12_tokens_and_keys_that_can_serve_no_longer_are_forgotten(story):
