@@ -103,7 +103,7 @@ static void refuses_cut_and_trailing_bytes(_unused_ void **state)
 	assert_int_equal(public_key_check(buf_span(&spki), NULL), ERR_MALFORMED);
 }
 
-/* L13: the same key in compressed form would be another key by its hash. */
+/* Finding L13: the same key in compressed form would be another key by its hash. */
 static void finding_l13_refuses_a_point_in_compressed_form(_unused_ void **state)
 {
 	struct test_cert_spec spec = test_ca_spec("key");

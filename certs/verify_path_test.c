@@ -192,7 +192,7 @@ static void D16_accepts_certificates_without_key_identifiers(_unused_ void **sta
 	assert_int_equal(world_judge_below(&world, &spec), ERR_NONE);
 }
 
-static void refuses_a_leaf_whose_signature_does_not_match(_unused_ void **state)
+static void D20_refuses_a_leaf_whose_signature_does_not_match(_unused_ void **state)
 {
 	WORLD(world);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
@@ -300,7 +300,7 @@ int main(void)
 		cmocka_unit_test(D16_accepts_a_path_as_long_as_allowed),
 		cmocka_unit_test(D16_refuses_an_intermediate_that_is_no_authority),
 		cmocka_unit_test(D16_accepts_certificates_without_key_identifiers),
-		cmocka_unit_test(refuses_a_leaf_whose_signature_does_not_match),
+		cmocka_unit_test(D20_refuses_a_leaf_whose_signature_does_not_match),
 		cmocka_unit_test(D17_refuses_an_authority_whose_own_id_has_a_path_or_another_domain),
 		cmocka_unit_test(D17_accepts_an_authority_whose_own_id_is_the_trust_domain),
 		cmocka_unit_test(finding_t6_finds_the_right_one_among_authorities_of_one_name),

@@ -115,7 +115,7 @@ static void refuses_a_peer_that_is_not_the_expected_one(_unused_ void **state)
 	assert_string_equal(world.why.got, WORKLOAD);
 }
 
-static void refuses_a_reserved_identity_unless_it_is_asked_for(_unused_ void **state)
+static void C15_refuses_a_reserved_identity_unless_it_is_asked_for(_unused_ void **state)
 {
 	WORLD(world);
 	struct test_cert_spec spec = test_leaf_spec("spiffe://td.test/handfast/control");
@@ -149,7 +149,7 @@ int main(void)
 		cmocka_unit_test(D19_refuses_more_extensions_than_anybody_needs),
 		cmocka_unit_test(refuses_bytes_that_are_no_certificate),
 		cmocka_unit_test(refuses_a_peer_that_is_not_the_expected_one),
-		cmocka_unit_test(refuses_a_reserved_identity_unless_it_is_asked_for),
+		cmocka_unit_test(C15_refuses_a_reserved_identity_unless_it_is_asked_for),
 		cmocka_unit_test(D21_refuses_a_banned_identity),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void makes_missing_folders_and_refuses_one_that_others_may_enter(void **state)
+static void C16_makes_missing_folders_and_refuses_one_that_others_may_enter(void **state)
 {
 	(void)state;
 	char parent[] = "/tmp/stateXXXXXX";
@@ -52,7 +52,7 @@ static void finds_whether_a_path_is_in_a_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(makes_missing_folders_and_refuses_one_that_others_may_enter),
+		cmocka_unit_test(C16_makes_missing_folders_and_refuses_one_that_others_may_enter),
 		cmocka_unit_test(returns_the_folder_of_a_path),
 		cmocka_unit_test(finds_whether_a_path_is_in_a_folder),
 	};

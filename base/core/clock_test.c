@@ -53,7 +53,7 @@ static void follows_the_system_when_it_is_later_than_the_anchor(_unused_ void **
 	assert_int_equal(trusted_time_now_s(&time, &fake.clock), later_s);
 }
 
-static void does_not_follow_a_system_clock_that_is_set_back(_unused_ void **state)
+static void C13_does_not_follow_a_system_clock_that_is_set_back(_unused_ void **state)
 {
 	struct trusted_time time = {.anchor_boot_ms = 0};
 	struct clock_fake fake;
@@ -194,7 +194,7 @@ int main(void)
 		cmocka_unit_test(reads_the_system_clocks),
 		cmocka_unit_test(is_never_before_the_build),
 		cmocka_unit_test(follows_the_system_when_it_is_later_than_the_anchor),
-		cmocka_unit_test(does_not_follow_a_system_clock_that_is_set_back),
+		cmocka_unit_test(C13_does_not_follow_a_system_clock_that_is_set_back),
 		cmocka_unit_test(finding_i9_a_time_that_is_wrong_for_seconds_is_not_accepted),
 		cmocka_unit_test(finding_i9_an_accepted_time_can_be_corrected_downwards),
 		cmocka_unit_test(finding_i9_a_time_that_can_expire_no_identity_is_accepted_at_once),

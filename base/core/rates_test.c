@@ -4,8 +4,7 @@
 /* cmocka requires the four headers above */
 #include <cmocka.h>
 
-/* W11, W23 */
-static void allows_a_burst_and_then_the_rate_per_minute(void **state)
+static void W11_W23_allows_a_burst_and_then_the_rate_per_minute(void **state)
 {
 	(void)state;
 	_cleanup_(rates_freep) struct rates *rates =
@@ -64,7 +63,7 @@ static void a_flood_of_keys_limits_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(allows_a_burst_and_then_the_rate_per_minute),
+		cmocka_unit_test(W11_W23_allows_a_burst_and_then_the_rate_per_minute),
 		cmocka_unit_test(refills_to_the_burst_and_no_further),
 		cmocka_unit_test(without_a_rate_only_the_burst_is_allowed),
 		cmocka_unit_test(a_flood_of_keys_limits_itself),

@@ -18,7 +18,7 @@ static void zero_means_the_default_and_a_value_stays(void **state)
 	assert_int_equal(limits.frame_bytes, 128 * 1024);
 }
 
-static void rapid_reset_ends_after_the_free_ones(void **state)
+static void C6_rapid_reset_ends_after_the_free_ones(void **state)
 {
 	(void)state;
 	struct h2_limits limits = defaults();
@@ -54,7 +54,7 @@ static void resets_stay_in_proportion_to_what_was_served(void **state)
 	assert_int_equal(h2_limits_reset(&count, &limits, NULL), ERR_LIMIT);
 }
 
-static void a_flood_of_empty_frames_ends(void **state)
+static void T9_a_flood_of_empty_frames_ends(void **state)
 {
 	(void)state;
 	struct h2_limits limits = defaults();
@@ -91,10 +91,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(zero_means_the_default_and_a_value_stays),
-		cmocka_unit_test(rapid_reset_ends_after_the_free_ones),
+		cmocka_unit_test(C6_rapid_reset_ends_after_the_free_ones),
 		cmocka_unit_test(six_thousand_served_clients_may_abort),
 		cmocka_unit_test(resets_stay_in_proportion_to_what_was_served),
-		cmocka_unit_test(a_flood_of_empty_frames_ends),
+		cmocka_unit_test(T9_a_flood_of_empty_frames_ends),
 		cmocka_unit_test(payload_between_them_makes_empty_frames_harmless),
 		cmocka_unit_test(settings_weigh_more_than_empty_data),
 	};

@@ -118,7 +118,7 @@ static void explains_that_the_folder_is_missing(_unused_ void **state)
 	assert_true(why.expected[0] != '\0' && why.got[0] != '\0' && why.fix[0] != '\0');
 }
 
-static void does_not_write_through_a_planted_link(_unused_ void **state)
+static void C16_does_not_write_through_a_planted_link(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("file");
 	_cleanup_(mem_freep) char *victim = path_of("victim");
@@ -190,7 +190,7 @@ int main(void)
 		IN_FOLDER(replaces_a_file_and_leaves_nothing_else_behind),
 		IN_FOLDER(keeps_the_old_file_when_the_new_one_cannot_take_its_place),
 		IN_FOLDER(explains_that_the_folder_is_missing),
-		IN_FOLDER(does_not_write_through_a_planted_link),
+		IN_FOLDER(C16_does_not_write_through_a_planted_link),
 		IN_FOLDER(reads_a_file_of_just_the_maximum_and_no_larger_one),
 		IN_FOLDER(reads_nothing_when_the_buffer_has_no_room),
 		IN_FOLDER(reads_an_empty_file),

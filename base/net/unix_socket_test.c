@@ -30,7 +30,7 @@ static int remove_folder(_unused_ void **state)
 	return rmdir(folder);
 }
 
-static void knows_the_process_that_connected(_unused_ void **state)
+static void C19_knows_the_process_that_connected(_unused_ void **state)
 {
 	_cleanup_fd_ int listening = -1, client = -1, accepted = -1;
 	struct addr peer;
@@ -45,7 +45,7 @@ static void knows_the_process_that_connected(_unused_ void **state)
 	assert_int_equal(process.gid, getegid());
 }
 
-static void gives_the_file_its_mode_whatever_the_umask(_unused_ void **state)
+static void C19_gives_the_file_its_mode_whatever_the_umask(_unused_ void **state)
 {
 	static const struct {
 		unsigned mode;
@@ -85,7 +85,7 @@ static void does_not_take_the_place_of_a_socket_in_use(_unused_ void **state)
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
 }
 
-static void does_not_remove_another_kind_of_file(_unused_ void **state)
+static void W7_does_not_remove_another_kind_of_file(_unused_ void **state)
 {
 	struct why why = {.err = ERR_NONE};
 	int fd = -1;
@@ -95,7 +95,7 @@ static void does_not_remove_another_kind_of_file(_unused_ void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
-static void does_not_follow_a_planted_link(_unused_ void **state)
+static void W7_does_not_follow_a_planted_link(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *victim = mem_printf("%s/victim", folder);
 	_cleanup_fd_ int listening = -1;
@@ -107,7 +107,7 @@ static void does_not_follow_a_planted_link(_unused_ void **state)
 	assert_int_equal(unlink(victim), 0);
 }
 
-static void does_not_take_over_a_socket_of_another_user(_unused_ void **state)
+static void W7_does_not_take_over_a_socket_of_another_user(_unused_ void **state)
 {
 	int fd = -1;
 	if (geteuid() != 0)
@@ -147,13 +147,13 @@ static void explains_that_nobody_listens(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_FOLDER(knows_the_process_that_connected),
-		IN_FOLDER(gives_the_file_its_mode_whatever_the_umask),
+		IN_FOLDER(C19_knows_the_process_that_connected),
+		IN_FOLDER(C19_gives_the_file_its_mode_whatever_the_umask),
 		IN_FOLDER(takes_the_place_of_a_socket_that_nobody_serves),
 		IN_FOLDER(does_not_take_the_place_of_a_socket_in_use),
-		IN_FOLDER(does_not_remove_another_kind_of_file),
-		IN_FOLDER(does_not_follow_a_planted_link),
-		IN_FOLDER(does_not_take_over_a_socket_of_another_user),
+		IN_FOLDER(W7_does_not_remove_another_kind_of_file),
+		IN_FOLDER(W7_does_not_follow_a_planted_link),
+		IN_FOLDER(W7_does_not_take_over_a_socket_of_another_user),
 		IN_FOLDER(refuses_a_path_that_does_not_fit_and_an_abstract_one),
 		IN_FOLDER(explains_that_nobody_listens),
 	};

@@ -112,7 +112,7 @@ static void an_unknown_method_is_unimplemented(void **state)
 	assert_int_equal(call.status, RPC_UNIMPLEMENTED);
 }
 
-static void who_is_not_allowed_is_refused_before_a_message_is_read(void **state)
+static void c1_who_is_not_allowed_is_refused_before_a_message_is_read(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
@@ -216,7 +216,7 @@ int main(void)
 		TEST(a_status_comes_with_its_message_and_push_back),
 		TEST(a_server_may_finish_while_the_client_still_sends),
 		TEST(an_unknown_method_is_unimplemented),
-		TEST(who_is_not_allowed_is_refused_before_a_message_is_read),
+		TEST(c1_who_is_not_allowed_is_refused_before_a_message_is_read),
 		TEST(c3_a_message_over_the_method_s_limit_is_refused),
 		TEST(a_deadline_ends_the_call_on_both_sides),
 		TEST(the_server_has_deadlines_of_its_own),

@@ -88,7 +88,7 @@ static void four_mebibytes_pass_over_tls(void **state)
 	buf_done(&call.received);
 }
 
-static void an_anonymous_connection_lives_for_a_moment(void **state)
+static void c1_an_anonymous_connection_lives_for_a_moment(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -158,7 +158,7 @@ static void c10_a_handshake_that_is_never_finished_ends(void **state)
 	assert_int_equal(test->num_disconnects, 0);
 }
 
-static void plaintext_at_a_tls_port_gets_nowhere(void **state)
+static void c1_plaintext_at_a_tls_port_gets_nowhere(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -199,12 +199,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(calls_pass_over_tls),
 		TEST(four_mebibytes_pass_over_tls),
-		TEST(an_anonymous_connection_lives_for_a_moment),
+		TEST(c1_an_anonymous_connection_lives_for_a_moment),
 		TEST(one_with_a_certificate_stays),
 		TEST(a_client_that_is_refused_learns_why),
 		TEST(a_client_that_the_server_refuses_learns_why),
 		TEST(c10_a_handshake_that_is_never_finished_ends),
-		TEST(plaintext_at_a_tls_port_gets_nowhere),
+		TEST(c1_plaintext_at_a_tls_port_gets_nowhere),
 		TEST(closing_a_peer_ends_its_calls_and_then_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void connections_have_a_maximum(void **state)
+static void c5_connections_have_a_maximum(void **state)
 {
 	struct rpc_test *test = *state;
 	int fds[4];
@@ -47,7 +47,7 @@ static void connections_have_a_maximum(void **state)
 	assert_int_equal(test->num_disconnects, 3);
 }
 
-static void handshakes_under_way_have_a_maximum(void **state)
+static void c5_handshakes_under_way_have_a_maximum(void **state)
 {
 	struct rpc_test *test = *state;
 	int fds[3];
@@ -224,8 +224,8 @@ static void garbage_ends_the_connection_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(connections_have_a_maximum),
-		TEST(handshakes_under_way_have_a_maximum),
+		TEST(c5_connections_have_a_maximum),
+		TEST(c5_handshakes_under_way_have_a_maximum),
 		TEST(c10_a_source_with_many_handshakes_gives_way_to_one_with_few),
 		TEST(c10_a_preface_that_is_never_sent_ends_the_connection),
 		TEST(c10_a_header_block_in_drops_ends_the_connection),

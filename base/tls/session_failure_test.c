@@ -96,6 +96,42 @@ static void d25_takes_a_hello_in_a_thousand_records(void **state)
 	assert_int_equal(outcome.server, IO_DONE);
 }
 
+/* The cipher suites of a hello: behind the record's 5 bytes, the message's 4, version, random and session id. */
+static uint8_t *suites_of(uint8_t *hello, size_t *out_len)
+{
+	uint8_t *at = hello + 5 + 4 + 2 + 32;
+	at += 1 + *at;
+	*out_len = (size_t)(at[0] << 8 | at[1]);
+	return at + 2;
+}
+
+static void d24_refuses_a_hello_with_other_cipher_suites_alone(void **state)
+{
+	static const uint16_t others[] = {0x1304 /* AES_128_CCM */, 0x1305 /* AES_128_CCM_8 */, 0x00b4 /* NULL */,
+		0xc0b4 /* SHA256, integrity only */, 0xc02f /* of TLS 1.2 */, 0x0000};
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		struct test_pair *pair = *state;
+		test_pair_open(pair);
+		assert_int_equal(tls_session_handshake(pair->client), IO_WANT_READ);
+		uint8_t hello[2048];
+		ssize_t len = recv(tls_session_fd(pair->server), hello, sizeof hello, 0);
+		assert_in_range(len, 100, sizeof hello);
+		size_t suites_len;
+		uint8_t *suites = suites_of(hello, &suites_len);
+		assert_in_range(suites_len, 2, 64);
+		for (size_t at = 0; at < suites_len; at += 2) {
+			suites[at] = (uint8_t)(others[i] >> 8);
+			suites[at + 1] = (uint8_t)others[i];
+		}
+		assert_int_equal(send(tls_session_fd(pair->client), hello, (size_t)len, 0), len);
+		assert_int_equal(tls_session_handshake(pair->server), IO_FAILED);
+		assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_handshake_failure);
+		assert_int_equal(pair->server_verdict.calls, 0);
+		tls_session_free(TAKE_PTR(pair->client));
+		tls_session_free(TAKE_PTR(pair->server));
+	}
+}
+
 static void tells_a_goodbye_in_the_handshake(void **state)
 {
 	static const uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
@@ -255,6 +291,7 @@ int main(void)
 		CASE(t6_takes_a_record_cut_in_two_for_no_end),
 		CASE(tells_an_end_in_the_handshake),
 		CASE(tells_bytes_that_are_no_tls),
+		CASE(d24_refuses_a_hello_with_other_cipher_suites_alone),
 		CASE(d25_takes_no_hello_of_64_kilobytes),
 		CASE(d25_takes_a_hello_in_a_thousand_records),
 		CASE(tells_a_goodbye_in_the_handshake),

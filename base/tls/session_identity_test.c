@@ -23,7 +23,7 @@ static void exports_the_same_secret_on_both_sides(void **state)
 	assert_memory_not_equal(client, other_label, 32);
 }
 
-static void exports_another_secret_on_another_connection(void **state)
+static void W22_exports_another_secret_on_another_connection(void **state)
 {
 	struct test_pair *pair = *state;
 	uint8_t first[32], second[32];
@@ -67,7 +67,7 @@ static void refuses_a_key_that_is_not_the_certificate_s(void **state)
 	assert_string_not_equal(why.got, "");
 }
 
-static void refuses_to_serve_without_an_identity(void **state)
+static void C21_refuses_to_serve_without_an_identity(void **state)
 {
 	struct why why = {0};
 	assert_int_equal(open_with(*state, TLS_SERVER, NULL, NULL, &why), ERR_NO_CERTIFICATE);
@@ -123,7 +123,7 @@ static enum ssl_private_key_result_t forge(
 	return ssl_private_key_success;
 }
 
-static void believes_no_certificate_without_its_signature(void **state)
+static void D20_believes_no_certificate_without_its_signature(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_connect(pair);
@@ -179,11 +179,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(exports_the_same_secret_on_both_sides),
-		CASE(exports_another_secret_on_another_connection),
+		CASE(W22_exports_another_secret_on_another_connection),
 		CASE(refuses_a_key_that_is_not_the_certificate_s),
-		CASE(refuses_to_serve_without_an_identity),
+		CASE(C21_refuses_to_serve_without_an_identity),
 		CASE(sends_the_extra_chain_after_its_own),
-		CASE(believes_no_certificate_without_its_signature),
+		CASE(D20_believes_no_certificate_without_its_signature),
 		CASE(takes_peers_of_each_allowed_kind_of_key),
 		CASE(knows_nobody_before_the_handshake_is_done),
 	};

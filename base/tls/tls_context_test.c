@@ -84,6 +84,28 @@ static void refuses_a_group_that_is_not_ours(void **state)
 	assert_int_equal(shake_with_group(*state, TLS_CLIENT, "P-521"), IO_FAILED);
 }
 
+/* SNI plays no part: whatever it names, the verifier judges the same certificate, and it is called once. */
+static void d30_a_server_name_changes_nothing(void **state)
+{
+	static char longest[255];
+	memset(longest, 'a', sizeof longest - 1);
+	const char *const names[] = {"server.shop", "another.example", "192.0.2.1", "a\nb\x1b[31m", longest};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct test_pair *pair = *state;
+		struct test_raw_peer peer;
+		unsigned calls = pair->server_verdict.calls;
+		meet_as_client(pair, &peer);
+		assert_true(SSL_set_tlsext_host_name(peer.ssl, names[i]));
+		assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
+		assert_int_equal(pair->server_verdict.calls, calls + 1);
+		assert_true(
+			span_eq(spiffe_id_text(svid_id(tls_session_peer(pair->server))), SPAN_LITERAL(TEST_CLIENT_ID)));
+		test_raw_peer_done(&peer);
+		tls_session_free(TAKE_PTR(pair->server));
+		close(TAKE_FD(pair->fds[0]));
+	}
+}
+
 static void d27_hands_out_no_ticket(void **state)
 {
 	struct test_pair *pair = *state;
@@ -157,7 +179,7 @@ static void d28_offers_no_server_a_session_of_another(void **state)
 	}
 }
 
-static void refuses_a_certificate_message_that_is_too_long(void **state)
+static void d19_refuses_a_certificate_message_that_is_too_long(void **state)
 {
 	struct test_pair *pair = *state;
 	struct test_raw_peer peer;
@@ -187,10 +209,11 @@ int main(void)
 		CASE(d23_refuses_a_server_of_older_versions),
 		CASE(finding_t2_meets_peers_that_have_one_group_alone),
 		CASE(refuses_a_group_that_is_not_ours),
+		CASE(d30_a_server_name_changes_nothing),
 		CASE(d27_hands_out_no_ticket),
 		CASE(d27_resumes_nobody_who_kept_a_session),
 		CASE(d28_offers_no_server_a_session_of_another),
-		CASE(refuses_a_certificate_message_that_is_too_long),
+		CASE(d19_refuses_a_certificate_message_that_is_too_long),
 		cmocka_unit_test(names_its_library),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,7 @@ static void tells_what_waits_in_memory(void **state)
 	assert_false(tls_session_has_pending(pair->server));
 }
 
-static void frees_cleanly_wherever_the_handshake_stands(void **state)
+static void D41_frees_cleanly_wherever_the_handshake_stands(void **state)
 {
 	struct test_pair *pair = *state;
 	for (int steps = 0; steps < 8; steps++) {
@@ -266,7 +266,7 @@ int main(void)
 		CASE(works_when_bytes_come_one_at_a_time),
 		CASE(tells_what_waits_in_memory),
 		CASE(finding_t4_replaces_its_key_after_so_many_records),
-		CASE(frees_cleanly_wherever_the_handshake_stands),
+		CASE(D41_frees_cleanly_wherever_the_handshake_stands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

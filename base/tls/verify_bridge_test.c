@@ -243,7 +243,7 @@ static void accepts_what_the_mesh_s_own_verifier_accepts(void **state)
 	assert_true(spiffe_id_eq(svid_id(tls_session_peer(pair->client)), svid_id(pair->server_identity.svid)));
 }
 
-static void refuses_a_server_that_is_another_workload(void **state)
+static void D29_refuses_a_server_that_is_another_workload(void **state)
 {
 	struct test_pair *pair = *state;
 	struct test_outcome outcome = shake_for_real(pair, "spiffe://cluster.local/ns/shop/sa/other");
@@ -265,7 +265,7 @@ int main(void)
 		CASE(lets_a_client_without_a_certificate_in_where_that_is_optional),
 		CASE(refuses_a_bad_certificate_where_one_is_optional),
 		CASE(accepts_what_the_mesh_s_own_verifier_accepts),
-		CASE(refuses_a_server_that_is_another_workload),
+		CASE(D29_refuses_a_server_that_is_another_workload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

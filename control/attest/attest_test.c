@@ -154,8 +154,7 @@ static void a_token_enrolls_a_key_that_attests_from_then_on(void **state)
 	assert_string_equal(world->id, ID);
 }
 
-/* W9 */
-static void refuses_a_second_key_for_the_token(void **state)
+static void W9_refuses_a_second_key_for_the_token(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *first = private_key_generate();
@@ -165,8 +164,7 @@ static void refuses_a_second_key_for_the_token(void **state)
 	assert_int_equal(check_simply(world, ATTESTATION_KEY, second), ERR_DENIED);
 }
 
-/* W10 */
-static void of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
+static void W10_of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
 {
 	struct world *world = *state;
 	enum { NUM = 50 };
@@ -187,7 +185,7 @@ static void of_fifty_keys_at_once_exactly_one_wins_and_may_retry(void **state)
 }
 
 /* W9: a signature made for another connection. */
-static void refuses_a_proof_for_another_connection_or_key(void **state)
+static void W9_refuses_a_proof_for_another_connection_or_key(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -203,8 +201,7 @@ static void refuses_a_proof_for_another_connection_or_key(void **state)
 	assert_int_not_equal(check(world, &asking.request), ERR_NONE);
 }
 
-/* W9, W21 */
-static void refuses_a_banned_identity_with_any_attestation_data(void **state)
+static void W9_W21_refuses_a_banned_identity_with_any_attestation_data(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -335,8 +332,7 @@ static void finding_i12_a_key_is_removed_long_after_its_certificate_expired(void
 	assert_int_equal(check_simply(world, ATTESTATION_KEY, key), ERR_DENIED);
 }
 
-/* W20 */
-static void a_stream_renews_its_own_identity_only(void **state)
+static void W20_a_stream_renews_its_own_identity_only(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -351,8 +347,7 @@ static void a_stream_renews_its_own_identity_only(void **state)
 	assert_int_equal(check(world, &asking.request), ERR_DENIED);
 }
 
-/* W11 */
-static void refuses_an_expired_or_unknown_token_and_a_wrong_secret(void **state)
+static void W11_refuses_an_expired_or_unknown_token_and_a_wrong_secret(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -376,8 +371,7 @@ static void refuses_attestation_data_of_a_kind_that_is_not_supported(void **stat
 	assert_int_equal(check_simply(world, ATTESTATION_NONE, key), ERR_UNSUPPORTED);
 }
 
-/* W16 */
-static void refuses_a_request_that_proves_no_key(void **state)
+static void W16_refuses_a_request_that_proves_no_key(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -392,8 +386,7 @@ static void refuses_a_request_that_proves_no_key(void **state)
 	assert_int_equal(world->num_good, 0);
 }
 
-/* C18 */
-static void makes_no_token_for_an_identity_that_no_workload_may_have(void **state)
+static void C18_makes_no_token_for_an_identity_that_no_workload_may_have(void **state)
 {
 	struct world *world = *state;
 	const uint8_t hash[DIGEST_LEN] = {0};
@@ -410,20 +403,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_token_enrolls_a_key_that_attests_from_then_on),
-		TEST(refuses_a_second_key_for_the_token),
-		TEST(of_fifty_keys_at_once_exactly_one_wins_and_may_retry),
-		TEST(refuses_a_proof_for_another_connection_or_key),
-		TEST(refuses_a_banned_identity_with_any_attestation_data),
+		TEST(W9_refuses_a_second_key_for_the_token),
+		TEST(W10_of_fifty_keys_at_once_exactly_one_wins_and_may_retry),
+		TEST(W9_refuses_a_proof_for_another_connection_or_key),
+		TEST(W9_W21_refuses_a_banned_identity_with_any_attestation_data),
 		TEST(finding_i10_an_unused_token_is_listed_and_revoked),
 		TEST(finding_i10_no_token_is_made_for_a_banned_identity_until_the_ban_is_lifted),
 		TEST(finding_i10_a_ban_revokes_the_unused_tokens_of_its_identity),
 		TEST(finding_i12_expired_tokens_are_removed),
 		TEST(finding_i12_a_key_is_removed_long_after_its_certificate_expired),
-		TEST(a_stream_renews_its_own_identity_only),
-		TEST(refuses_an_expired_or_unknown_token_and_a_wrong_secret),
+		TEST(W20_a_stream_renews_its_own_identity_only),
+		TEST(W11_refuses_an_expired_or_unknown_token_and_a_wrong_secret),
 		TEST(refuses_attestation_data_of_a_kind_that_is_not_supported),
-		TEST(refuses_a_request_that_proves_no_key),
-		TEST(makes_no_token_for_an_identity_that_no_workload_may_have),
+		TEST(W16_refuses_a_request_that_proves_no_key),
+		TEST(C18_makes_no_token_for_an_identity_that_no_workload_may_have),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,8 +42,7 @@ static void serves_the_first_key_and_from_then_on_that_key_only(void **state)
 	assert_int_equal(join_token_check(&token, &use, &binds, NULL), ERR_DENIED); /* W9 */
 }
 
-/* W11 */
-static void refuses_wrong_secret_time_and_network(void **state)
+static void W11_refuses_wrong_secret_time_and_network(void **state)
 {
 	(void)state;
 	_cleanup_(join_token_done) struct join_token token = make_token();
@@ -63,7 +62,7 @@ static void refuses_wrong_secret_time_and_network(void **state)
 	assert_int_equal(join_token_check(&token, &use, &binds, NULL), ERR_DENIED);
 }
 
-static void a_stored_token_reads_back_the_same(void **state)
+static void W11_a_stored_token_reads_back_the_same(void **state)
 {
 	(void)state;
 	_cleanup_(join_token_done) struct join_token token = make_token(), back = {0};
@@ -90,8 +89,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(serves_the_first_key_and_from_then_on_that_key_only),
-		cmocka_unit_test(refuses_wrong_secret_time_and_network),
-		cmocka_unit_test(a_stored_token_reads_back_the_same),
+		cmocka_unit_test(W11_refuses_wrong_secret_time_and_network),
+		cmocka_unit_test(W11_a_stored_token_reads_back_the_same),
 		cmocka_unit_test(a_line_is_four_parts_of_base64url),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

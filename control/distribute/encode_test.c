@@ -50,7 +50,7 @@ static const Handfast__V1__MeshState *mesh_of(const char *id_text, struct buf *w
 	return down->mesh;
 }
 
-static void a_workload_gets_the_policy_that_names_it_and_no_other(void **state)
+static void C2_a_workload_gets_the_policy_that_names_it_and_no_other(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
@@ -145,7 +145,7 @@ static void subscriptions_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_workload_gets_the_policy_that_names_it_and_no_other),
+		cmocka_unit_test(C2_a_workload_gets_the_policy_that_names_it_and_no_other),
 		cmocka_unit_test(a_prefix_matches_whole_segments),
 		cmocka_unit_test(finding_p14_answers_have_addresses_identities_and_draining_endpoints),
 		cmocka_unit_test(subscriptions_are_checked),

@@ -119,8 +119,7 @@ static void signs_a_chain_that_verifies_up_to_the_root(void **state)
 	assert_int_equal(svid_not_after_s(svid), NOW_S + 3600);
 }
 
-/* W14, C18 */
-static void refuses_identities_that_no_workload_may_have(void **state)
+static void W14_C18_refuses_identities_that_no_workload_may_have(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(sign(world, "spiffe://td/handfast/control", 3600), ERR_DENIED);
@@ -131,16 +130,14 @@ static void refuses_identities_that_no_workload_may_have(void **state)
 	assert_int_equal(buf_len(&world->leaf), 0);
 }
 
-/* W17 */
-static void refuses_bytes_that_are_not_a_key(void **state)
+static void W17_refuses_bytes_that_are_not_a_key(void **state)
 {
 	struct world *world = *state;
 	struct leaf_request request = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
 	assert_int_not_equal(authority_sign_leaf(&world->authority, &request, &world->leaf, &world->why), ERR_NONE);
 }
 
-/* W19 */
-static void clamps_the_lifetime_to_policy_and_chain(void **state)
+static void W19_clamps_the_lifetime_to_policy_and_chain(void **state)
 {
 	struct world *world = *state;
 	const int64_t asked[] = {315360000, INT64_MAX, 0, -1, INT64_MIN, 5};
@@ -169,8 +166,7 @@ static void replaces_the_intermediate_at_half_of_its_life(void **state)
 	assert_false(span_eq(buf_span(&before), buf_span(&world->authority.intermediate.certificate)));
 }
 
-/* W25 */
-static void serials_do_not_repeat(void **state)
+static void W25_serials_do_not_repeat(void **state)
 {
 	struct world *world = *state;
 	enum { NUM = 200 };
@@ -185,8 +181,7 @@ static void serials_do_not_repeat(void **state)
 	}
 }
 
-/* C17, C20 */
-static void serves_only_the_newest_epoch_and_records_it(void **state)
+static void C17_C20_serves_only_the_newest_epoch_and_records_it(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(begin(world, 2), ERR_NONE);
@@ -316,7 +311,7 @@ static void keeps_its_keys_across_a_restart(void **state)
 }
 
 /* C17: neither a damaged nor a lost key is silently replaced, which would lock out every sidecar. */
-static void makes_no_new_key_for_a_damaged_or_lost_one(void **state)
+static void C17_makes_no_new_key_for_a_damaged_or_lost_one(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *path = mem_printf("%s/bootstrap.pem", world->folder);
@@ -330,8 +325,7 @@ static void makes_no_new_key_for_a_damaged_or_lost_one(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* C17 */
-static void keeps_keys_where_only_the_signer_can_read_them(void **state)
+static void C17_keeps_keys_where_only_the_signer_can_read_them(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *path = mem_printf("%s/root.pem", world->folder);
@@ -351,12 +345,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(finding_i12_a_key_file_that_others_may_read_is_refused),
 		TEST(signs_a_chain_that_verifies_up_to_the_root),
-		TEST(refuses_identities_that_no_workload_may_have),
-		TEST(refuses_bytes_that_are_not_a_key),
-		TEST(clamps_the_lifetime_to_policy_and_chain),
+		TEST(W14_C18_refuses_identities_that_no_workload_may_have),
+		TEST(W17_refuses_bytes_that_are_not_a_key),
+		TEST(W19_clamps_the_lifetime_to_policy_and_chain),
 		TEST(replaces_the_intermediate_at_half_of_its_life),
-		TEST(serials_do_not_repeat),
-		TEST(serves_only_the_newest_epoch_and_records_it),
+		TEST(W25_serials_do_not_repeat),
+		TEST(C17_C20_serves_only_the_newest_epoch_and_records_it),
 		TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
 		TEST(finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_correction),
 		TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_stays_in_use),
@@ -365,8 +359,8 @@ int main(void)
 		TEST(finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys),
 		TEST(reads_the_epoch_of_release_0_1_0),
 		TEST(keeps_its_keys_across_a_restart),
-		TEST(makes_no_new_key_for_a_damaged_or_lost_one),
-		TEST(keeps_keys_where_only_the_signer_can_read_them),
+		TEST(C17_makes_no_new_key_for_a_damaged_or_lost_one),
+		TEST(C17_keeps_keys_where_only_the_signer_can_read_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static void make(struct certificate_spec spec, const struct private_key *subject
 }
 
 /* W15: whatever the request had, these are the bytes of the extensions, and there are no others. */
-static void makes_a_leaf_that_is_an_svid(_unused_ void **state)
+static void W15_makes_a_leaf_that_is_an_svid(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *ca = private_key_generate();
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -75,7 +75,7 @@ static void checks_the_key_and_the_signature_of_a_certificate(_unused_ void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(makes_a_leaf_that_is_an_svid),
+		cmocka_unit_test(W15_makes_a_leaf_that_is_an_svid),
 		cmocka_unit_test(checks_the_key_and_the_signature_of_a_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,7 +122,7 @@ static void issues_what_the_signer_grants(void **state)
 	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
 }
 
-static void the_signer_checks_the_requests_of_the_network_process_again(void **state)
+static void W14_the_signer_checks_the_requests_of_the_network_process_again(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(issue(world, "spiffe://td/handfast/control"), ERR_DENIED);
@@ -130,8 +130,7 @@ static void the_signer_checks_the_requests_of_the_network_process_again(void **s
 	assert_int_equal(world->num_certs, 0);
 }
 
-/* C15 */
-static void the_control_planes_certificate_chains_to_the_bootstrap_root_only(void **state)
+static void C15_the_control_planes_certificate_chains_to_the_bootstrap_root_only(void **state)
 {
 	struct world *world = *state;
 	uint8_t pin[1][32];
@@ -152,7 +151,7 @@ static void the_control_planes_certificate_chains_to_the_bootstrap_root_only(voi
 	assert_int_equal(verify_bootstrap_chain(&input, &why), ERR_NONE);
 }
 
-static void answers_a_flood_in_order_and_refuses_the_excess(void **state)
+static void W23_answers_a_flood_in_order_and_refuses_the_excess(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -229,8 +228,7 @@ static void on_damage(void *arg, enum err err)
 	world->is_lost = true;
 }
 
-/* C17 */
-static void reports_damaged_keys(void **state)
+static void C17_reports_damaged_keys(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
@@ -252,8 +250,7 @@ static void reports_damaged_keys(void **state)
 	issuer_free(second);
 }
 
-/* W24, C17 */
-static void once_confined_the_network_process_cannot_reach_the_keys(void **state)
+static void W24_C17_S7_once_confined_the_network_process_cannot_reach_the_keys(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *key = mem_printf("%s/root.pem", world->folder);
@@ -304,14 +301,14 @@ int main(int argc, char **argv)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 		TEST(issues_what_the_signer_grants),
-		TEST(the_signer_checks_the_requests_of_the_network_process_again),
-		TEST(the_control_planes_certificate_chains_to_the_bootstrap_root_only),
-		TEST(answers_a_flood_in_order_and_refuses_the_excess),
+		TEST(W14_the_signer_checks_the_requests_of_the_network_process_again),
+		TEST(C15_the_control_planes_certificate_chains_to_the_bootstrap_root_only),
+		TEST(W23_answers_a_flood_in_order_and_refuses_the_excess),
 		TEST(finding_i14_reads_many_answers_per_round),
 		TEST(finding_i14_an_abandoned_request_is_neither_signed_nor_answered),
 		TEST(reports_that_the_signer_has_ended_and_fails_later_requests),
-		TEST(reports_damaged_keys),
-		TEST(once_confined_the_network_process_cannot_reach_the_keys),
+		TEST(C17_reports_damaged_keys),
+		TEST(W24_C17_S7_once_confined_the_network_process_cannot_reach_the_keys),
 		TEST(fails_when_a_listed_path_is_above_the_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static void get(struct loop *loop, const struct addr *at, const char *request, c
 	close(fd);
 }
 
-static void answers_probes_and_refuses_methods_that_change_state(void **state)
+static void D36_answers_probes_and_refuses_methods_that_change_state(void **state)
 {
 	(void)state;
 	bool ready = false;
@@ -74,6 +74,6 @@ static void answers_probes_and_refuses_methods_that_change_state(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(answers_probes_and_refuses_methods_that_change_state)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(D36_answers_probes_and_refuses_methods_that_change_state)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

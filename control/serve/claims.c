@@ -18,7 +18,7 @@ static struct registry *registry_of(const struct identity_stream *stream)
 	return stream->serve->options.registry;
 }
 
-/* Each change is stored and may be sent to many sidecars: a sidecar needs one rarely (L6). */
+/* Each change is stored and may be sent to many sidecars: a sidecar needs one rarely (finding L6). */
 static enum err may_change(const struct identity_stream *stream, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
@@ -101,7 +101,7 @@ static void start_claim(struct identity_stream *stream)
 		stream->key_hash, on_claimed, stream);
 }
 
-/* --- proof of a claim: an SVID can leak, the attestation key never leaves its sidecar (L10) --- */
+/* --- proof of a claim: an SVID can leak, the attestation key never leaves its sidecar (finding L10) --- */
 
 static enum err check_svid_holder(const struct identity_stream *stream, struct why *why)
 {

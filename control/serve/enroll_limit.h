@@ -1,6 +1,6 @@
-/* Rates of attestation (W11, W23, L5): per address, per IPv6 /64 with a larger allowance, and per attestation key for a
- * key that has attested before. A stranger slows neither the sidecars of other addresses nor the known sidecars of its
- * own network. Pure. */
+/* Rates of attestation (W11, W23, finding L5): per address, per IPv6 /64 with a larger allowance, and per attestation
+ * key for a key that has attested before. A stranger slows neither the sidecars of other addresses nor the known
+ * sidecars of its own network. Pure. */
 #pragma once
 
 #include "base/core/addr.h"

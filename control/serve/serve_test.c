@@ -167,6 +167,8 @@ static void make_token(struct world *world)
 {
 	const uint8_t hash[DIGEST_LEN] = {0};
 	struct attest_token_request request = {SPAN_LITERAL(ID), 60, NULL, 0, hash};
+	buf_clear(&world->token_id);
+	buf_clear(&world->secret);
 	world->is_ready = false;
 	assert_int_equal(attest_token_create(world->attest, &request, on_token, world, NULL), ERR_NONE);
 	wait_until(world, &world->is_ready);
@@ -328,6 +330,21 @@ static struct rpc_call *call(struct world *world, const char *path, struct span 
 	return started;
 }
 
+/* Proves the attestation key on this connection, for a CSR of the leaf key. */
+static void encode_proof(
+	struct world *world, bool on_this_connection, struct buf *key, struct buf *csr, struct buf *proof)
+{
+	uint8_t context[DIGEST_LEN], exported[32];
+	assert_int_equal(private_key_public(world->attestation_key, key), ERR_NONE);
+	assert_int_equal(csr_encode(world->leaf_key, csr), ERR_NONE);
+	digest_sha256(buf_span(csr), context);
+	assert_int_equal(tls_session_export(rpc_client_tls(world->client), ATTEST_EXPORTER_LABEL,
+				 span_of(context, DIGEST_LEN), exported),
+		ERR_NONE);
+	exported[0] ^= on_this_connection ? 0 : 1;
+	assert_int_equal(private_key_sign(world->attestation_key, span_of(exported, 32), proof), ERR_NONE);
+}
+
 static void encode_attest(struct world *world, bool on_this_connection, struct buf *out)
 {
 	Handfast__V1__AttestRequest request = HANDFAST__V1__ATTEST_REQUEST__INIT;
@@ -335,15 +352,7 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
 	Handfast__V1__JoinTokenData token = HANDFAST__V1__JOIN_TOKEN_DATA__INIT;
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024);
-	uint8_t context[DIGEST_LEN], exported[32];
-	assert_int_equal(private_key_public(world->attestation_key, &key), ERR_NONE);
-	assert_int_equal(csr_encode(world->leaf_key, &csr), ERR_NONE);
-	digest_sha256(buf_span(&csr), context);
-	assert_int_equal(tls_session_export(rpc_client_tls(world->client), ATTEST_EXPORTER_LABEL,
-				 span_of(context, DIGEST_LEN), exported),
-		ERR_NONE);
-	exported[0] ^= on_this_connection ? 0 : 1;
-	assert_int_equal(private_key_sign(world->attestation_key, span_of(exported, 32), &proof), ERR_NONE);
+	encode_proof(world, on_this_connection, &key, &csr, &proof);
 	hello.protocol_version = 1;
 	ProtobufCBinaryData feature = pb_bytes(SPAN_LITERAL("claim-proof"));
 	hello.features = &feature;
@@ -399,7 +408,7 @@ static void attests_without_a_certificate_and_opens_streams_with_the_new_one(voi
 }
 
 /* C5: each stream costs memory, and work at every change. */
-static void a_connection_has_few_streams(void **state)
+static void C5_a_connection_has_few_streams(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -420,7 +429,7 @@ static void a_connection_has_few_streams(void **state)
 }
 
 /* C1: no message is parsed. */
-static void refuses_streams_to_a_client_without_certificate(void **state)
+static void C1_refuses_streams_to_a_client_without_certificate(void **state)
 {
 	struct world *world = *state;
 	const char *paths[] = {"/handfast.v1.Identity/Stream", "/handfast.v1.Discovery/Stream"};
@@ -433,8 +442,7 @@ static void refuses_streams_to_a_client_without_certificate(void **state)
 	}
 }
 
-/* W9 */
-static void refuses_a_proof_made_for_another_connection(void **state)
+static void W9_W22_refuses_a_proof_made_for_another_connection(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -443,8 +451,7 @@ static void refuses_a_proof_made_for_another_connection(void **state)
 	assert_int_equal(world->num_messages, 0);
 }
 
-/* W11, W23 */
-static void limits_a_source_that_attests_too_often(void **state)
+static void W11_W23_limits_a_source_that_attests_too_often(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -456,8 +463,78 @@ static void limits_a_source_that_attests_too_often(void **state)
 	assert_true(num_limited >= 5);
 }
 
-/* C4 */
-static void refuses_bytes_that_are_not_a_message(void **state)
+static void replace_key(struct private_key **key)
+{
+	private_key_unref(*key);
+	*key = private_key_generate();
+}
+
+static void W18_refuses_a_key_that_another_sidecar_uses(void **state)
+{
+	struct world *world = *state;
+	connect_client(world);
+	attest(world, true);
+	assert_int_equal(world->status, RPC_OK);
+	make_token(world);
+	replace_key(&world->attestation_key);
+	attest(world, true);
+	assert_int_equal(world->status, RPC_PERMISSION_DENIED);
+	assert_int_equal(world->num_messages, 0);
+	replace_key(&world->leaf_key);
+	attest(world, true);
+	assert_int_equal(world->status, RPC_OK);
+}
+
+/* On a stream that is open: whether there is a certificate in the answer. */
+static bool is_renewed(struct world *world, struct rpc_call *stream)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
+	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
+	Handfast__V1__AttestationKeyData none = HANDFAST__V1__ATTESTATION_KEY_DATA__INIT;
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024),
+				       message = BUF_INIT(16384);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	encode_proof(world, true, &key, &csr, &proof);
+	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_ATTESTATION_KEY;
+	data.attestation_key = &none;
+	renew.attestation_data = &data;
+	renew.attestation_key = pb_bytes(buf_span(&key));
+	renew.csr = pb_bytes(buf_span(&csr));
+	renew.proof = pb_bytes(buf_span(&proof));
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_RENEW;
+	up.renew = &renew;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	unsigned before = world->num_messages;
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	while (world->num_messages == before)
+		loop_run_once(world->loop, false);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__identity_down__descriptor, buf_span(&world->answer), &arena, &unpacked, NULL),
+		ERR_NONE);
+	const Handfast__V1__IdentityDown *down = (const Handfast__V1__IdentityDown *)unpacked;
+	assert_int_equal(down->kind_case, HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED);
+	assert_int_equal(down->renewed->svid == NULL, down->renewed->refused_reason.len > 0);
+	return down->renewed->svid != NULL;
+}
+
+static void W18_refuses_a_renewal_with_the_key_of_before(void **state)
+{
+	struct world *world = *state;
+	connect_client(world);
+	attest(world, true);
+	keep_svid(world);
+	connect_client(world);
+	struct rpc_call *stream = call(world, "/handfast.v1.Identity/Stream", SPAN_LITERAL("\x0a\x02\x08\x01"));
+	while (world->num_messages == 0) /* trust */
+		loop_run_once(world->loop, false);
+	assert_false(is_renewed(world, stream));
+	replace_key(&world->leaf_key);
+	assert_true(is_renewed(world, stream));
+}
+
+static void C4_refuses_bytes_that_are_not_a_message(void **state)
 {
 	struct world *world = *state;
 	connect_client(world);
@@ -466,8 +543,7 @@ static void refuses_bytes_that_are_not_a_message(void **state)
 	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
 }
 
-/* W21 */
-static void ends_the_connection_of_a_banned_identity(void **state)
+static void W21_ends_the_connection_of_a_banned_identity(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
@@ -678,12 +754,14 @@ int main(int argc, char **argv)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 		TEST(attests_without_a_certificate_and_opens_streams_with_the_new_one),
-		TEST(a_connection_has_few_streams),
-		TEST(refuses_streams_to_a_client_without_certificate),
-		TEST(refuses_a_proof_made_for_another_connection),
-		TEST(limits_a_source_that_attests_too_often),
-		TEST(refuses_bytes_that_are_not_a_message),
-		TEST(ends_the_connection_of_a_banned_identity),
+		TEST(C5_a_connection_has_few_streams),
+		TEST(C1_refuses_streams_to_a_client_without_certificate),
+		TEST(W9_W22_refuses_a_proof_made_for_another_connection),
+		TEST(W11_W23_limits_a_source_that_attests_too_often),
+		TEST(W18_refuses_a_key_that_another_sidecar_uses),
+		TEST(W18_refuses_a_renewal_with_the_key_of_before),
+		TEST(C4_refuses_bytes_that_are_not_a_message),
+		TEST(W21_ends_the_connection_of_a_banned_identity),
 		TEST(finding_l6_changes_of_an_address_are_limited),
 		TEST(finding_l10_an_svid_without_a_proof_does_not_claim),
 		TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_an_attested_svid),

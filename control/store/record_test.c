@@ -23,8 +23,7 @@ static void returns_each_kind_of_value(_unused_ void **state)
 	assert_memory_equal(key, "\x00\xff", 2);
 }
 
-/* C18 */
-static void refuses_a_value_that_would_forge_a_line(_unused_ void **state)
+static void C18_refuses_a_value_that_would_forge_a_line(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(64);
 	assert_int_equal(record_put(&buf, "id", SPAN_LITERAL("a\nbanned=1")), ERR_MALFORMED);
@@ -45,7 +44,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(returns_each_kind_of_value),
-		cmocka_unit_test(refuses_a_value_that_would_forge_a_line),
+		cmocka_unit_test(C18_refuses_a_value_that_would_forge_a_line),
 		cmocka_unit_test(reads_a_value_that_is_not_a_number_as_the_default),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,7 +165,7 @@ static void distinguishes_a_key_made_again_from_the_previous_one(void **state)
 	assert_int_equal(swap(world, "k", first, "stale"), ERR_CONFLICT);
 }
 
-static void of_fifty_swaps_at_once_exactly_one_wins(void **state)
+static void W10_of_fifty_swaps_at_once_exactly_one_wins(void **state)
 {
 	struct world *world = *state;
 	for (int i = 0; i < 50; i++)
@@ -235,8 +235,7 @@ static void overwrite(const char *path, long offset, const char *bytes, size_t l
 	fclose(file);
 }
 
-/* C17 */
-static void reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store(void **state)
+static void C17_reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store(void **state)
 {
 	struct world *world = *state;
 	store_close(TAKE_PTR(world->store));
@@ -275,8 +274,7 @@ static void finding_i3_another_programs_database_is_not_touched(void **state)
 	assert_memory_equal(before, after, len);
 }
 
-/* C17 */
-static void reports_damage_when_a_bit_of_a_value_flipped(void **state)
+static void C17_reports_damage_when_a_bit_of_a_value_flipped(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(swap(world, "k", 0, "FLIPME"), ERR_NONE);
@@ -305,7 +303,7 @@ static void refuses_a_file_that_others_may_read(void **state)
 	assert_int_equal(store_open(world->loop, world->path, &world->store, &why), ERR_CONFIG);
 }
 
-static void refuses_a_file_that_another_control_plane_has_open(void **state)
+static void C17_C20_refuses_a_file_that_another_control_plane_has_open(void **state)
 {
 	struct world *world = *state;
 	pid_t pid = fork();
@@ -330,7 +328,7 @@ static void child_is_killed_after_its_answer(const struct world *world)
 	_exit(1);
 }
 
-static void an_answered_change_survives_kill_9(void **state)
+static void W10_an_answered_change_survives_kill_9(void **state)
 {
 	struct world *world = *state;
 	store_close(TAKE_PTR(world->store));
@@ -353,15 +351,15 @@ int main(void)
 		TEST(finding_i7_refuses_to_merge_from_an_empty_file),
 		TEST(refuses_a_swap_against_an_old_version),
 		TEST(distinguishes_a_key_made_again_from_the_previous_one),
-		TEST(of_fifty_swaps_at_once_exactly_one_wins),
+		TEST(W10_of_fifty_swaps_at_once_exactly_one_wins),
 		TEST(lists_by_prefix_in_order),
 		TEST(calls_watches_for_their_prefix_only),
-		TEST(reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store),
+		TEST(C17_reports_damage_and_overwrites_nothing_when_the_file_is_not_a_store),
 		TEST(finding_i3_another_programs_database_is_not_touched),
-		TEST(reports_damage_when_a_bit_of_a_value_flipped),
+		TEST(C17_reports_damage_when_a_bit_of_a_value_flipped),
 		TEST(refuses_a_file_that_others_may_read),
-		TEST(refuses_a_file_that_another_control_plane_has_open),
-		TEST(an_answered_change_survives_kill_9),
+		TEST(C17_C20_refuses_a_file_that_another_control_plane_has_open),
+		TEST(W10_an_answered_change_survives_kill_9),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-static void redials_a_server_that_is_away_after_half_to_one_second_for_ever(_unused_ void **state)
+static void C12_redials_a_server_that_is_away_after_half_to_one_second_for_ever(_unused_ void **state)
 {
 	struct redial redial;
 	redial_init(&redial);
@@ -51,7 +51,7 @@ static void gives_each_fourth_try_in_a_row_more_time(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(redials_a_server_that_is_away_after_half_to_one_second_for_ever),
+		cmocka_unit_test(C12_redials_a_server_that_is_away_after_half_to_one_second_for_ever),
 		cmocka_unit_test(asks_a_server_that_said_no_ever_more_rarely),
 		cmocka_unit_test(honours_retry_after),
 		cmocka_unit_test(gives_each_fourth_try_in_a_row_more_time),

@@ -110,7 +110,7 @@ static void a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start(_unus
 	place_remove(&place);
 }
 
-static void refuses_a_folder_that_others_can_enter(_unused_ void **unused)
+static void C16_refuses_a_folder_that_others_can_enter(_unused_ void **unused)
 {
 	struct place place;
 	struct state_folder *state = NULL;
@@ -145,7 +145,7 @@ int main(void)
 		cmocka_unit_test(keeps_the_key_and_what_was_learnt_across_restarts),
 		cmocka_unit_test(says_that_a_file_is_damaged_and_leaves_it_as_it_is),
 		cmocka_unit_test(a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start),
-		cmocka_unit_test(refuses_a_folder_that_others_can_enter),
+		cmocka_unit_test(C16_refuses_a_folder_that_others_can_enter),
 		cmocka_unit_test(notices_every_flipped_byte_and_every_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

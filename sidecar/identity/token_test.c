@@ -38,7 +38,7 @@ static void refuses_what_is_not_exactly_that(_unused_ void **state)
 	}
 }
 
-static void never_shows_the_secret_in_its_reason(_unused_ void **state)
+static void W24_never_shows_the_secret_in_its_reason(_unused_ void **state)
 {
 	struct token token = {0};
 	struct why why = {0};
@@ -47,7 +47,7 @@ static void never_shows_the_secret_in_its_reason(_unused_ void **state)
 	assert_null(strstr(why_format(&why, text, sizeof(text)), SECRET));
 }
 
-static void reads_a_file_only_when_nobody_else_can(_unused_ void **state)
+static void C16_reads_a_file_only_when_nobody_else_can(_unused_ void **state)
 {
 	static const struct {
 		unsigned mode;
@@ -74,8 +74,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_four_parts_of_a_line),
 		cmocka_unit_test(refuses_what_is_not_exactly_that),
-		cmocka_unit_test(never_shows_the_secret_in_its_reason),
-		cmocka_unit_test(reads_a_file_only_when_nobody_else_can),
+		cmocka_unit_test(W24_never_shows_the_secret_in_its_reason),
+		cmocka_unit_test(C16_reads_a_file_only_when_nobody_else_can),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,14 +40,14 @@ static enum policy_outcome outcome(const struct policy *policy, const char *id, 
 	return decide(policy, id, "192.0.2.7", port).outcome;
 }
 
-static void the_own_trust_domain_is_allowed_without_an_allow_rule(void **state)
+static void s6_the_own_trust_domain_is_allowed_without_an_allow_rule(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_STRICT);
 	assert_int_equal(outcome(policy, "spiffe://cluster.local/ns/a/sa/b", 80), POLICY_ALLOWED);
 }
 
-static void another_trust_domain_is_denied_unless_a_rule_names_it(void **state)
+static void s6_another_trust_domain_is_denied_unless_a_rule_names_it(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_PERMISSIVE);
@@ -109,7 +109,7 @@ static void deny_wins_over_allow_whatever_their_order(void **state)
 	assert_int_equal(outcome(policy, "spiffe://cluster.local/b", 80), POLICY_DENIED);
 }
 
-static void prefixes_and_suffixes_match_whole_segments_only(void **state)
+static void n3_prefixes_and_suffixes_match_whole_segments_only(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *prefix = policy_of(INBOUND_STRICT);
@@ -165,15 +165,15 @@ static void a_dry_run_rule_decides_nothing_and_is_reported_if_it_would_differ(vo
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_own_trust_domain_is_allowed_without_an_allow_rule),
-		cmocka_unit_test(another_trust_domain_is_denied_unless_a_rule_names_it),
+		cmocka_unit_test(s6_the_own_trust_domain_is_allowed_without_an_allow_rule),
+		cmocka_unit_test(s6_another_trust_domain_is_denied_unless_a_rule_names_it),
 		cmocka_unit_test(d1_plaintext_to_a_strict_port_is_refused_whatever_the_rules_are),
 		cmocka_unit_test(plaintext_to_a_permissive_port_is_allowed_without_rules),
 		cmocka_unit_test(plaintext_to_a_permissive_port_is_denied_once_a_rule_names_an_identity),
 		cmocka_unit_test(plaintext_matches_every_deny_rule_that_names_identities),
 		cmocka_unit_test(mode_off_accepts_plaintext_without_rules),
 		cmocka_unit_test(deny_wins_over_allow_whatever_their_order),
-		cmocka_unit_test(prefixes_and_suffixes_match_whole_segments_only),
+		cmocka_unit_test(n3_prefixes_and_suffixes_match_whole_segments_only),
 		cmocka_unit_test(namespaces_match_exactly),
 		cmocka_unit_test(networks_and_ports_narrow_a_rule),
 		cmocka_unit_test(a_dry_run_rule_decides_nothing_and_is_reported_if_it_would_differ),

@@ -47,7 +47,7 @@ static void sends_no_source_that_is_unknown(void **state)
 	assert_int_equal(parsed.forwarded.ip.family, 0);
 }
 
-static void unwraps_a_v4_mapped_authority_so_that_no_check_is_dodged(void **state)
+static void D32_unwraps_a_v4_mapped_authority_so_that_no_check_is_dodged(void **state)
 {
 	(void)state;
 	const struct h2_header headers[] = {
@@ -125,7 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_back_what_it_writes_for_both_families),
 		cmocka_unit_test(sends_no_source_that_is_unknown),
-		cmocka_unit_test(unwraps_a_v4_mapped_authority_so_that_no_check_is_dodged),
+		cmocka_unit_test(D32_unwraps_a_v4_mapped_authority_so_that_no_check_is_dodged),
 		cmocka_unit_test(T2_refuses_what_is_no_plain_connect),
 		cmocka_unit_test(takes_a_strange_forwarded_for_absent),
 		cmocka_unit_test(reads_back_an_answer_and_makes_its_reason_safe_to_show),

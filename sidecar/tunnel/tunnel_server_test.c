@@ -311,7 +311,7 @@ static void gives_up_a_handshake_that_does_not_come(void **state)
 	fd_close(fd);
 }
 
-static void takes_no_tunnel_without_an_identity_of_its_own(void **state)
+static void C21_takes_no_tunnel_without_an_identity_of_its_own(void **state)
 {
 	struct world *world = *state;
 	world_set_credentials(world, false, NULL);
@@ -528,7 +528,7 @@ int main(void)
 		WORLD_TEST(D31_closes_on_bytes_that_are_no_http2_and_reports_no_stream),
 		WORLD_TEST(D1_closes_on_plaintext_and_reports_no_stream),
 		WORLD_TEST(gives_up_a_handshake_that_does_not_come),
-		WORLD_TEST(takes_no_tunnel_without_an_identity_of_its_own),
+		WORLD_TEST(C21_takes_no_tunnel_without_an_identity_of_its_own),
 		WORLD_TEST(finding_i13_goaway_comes_before_the_peers_certificate_ends),
 		WORLD_TEST(finding_i13_a_stream_after_the_end_is_refused_so_that_it_is_opened_again),
 		WORLD_TEST(finding_t10_a_tunnel_accepted_while_draining_is_served_and_soon_left),

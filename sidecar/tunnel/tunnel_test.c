@@ -50,7 +50,7 @@ static bool is_ended(struct world *world, int fd)
 	return false;
 }
 
-static void carries_bytes_both_ways_unchanged(void **state)
+static void D37_carries_bytes_both_ways_unchanged(void **state)
 {
 	struct world *world = *state;
 	struct call *call;
@@ -326,7 +326,7 @@ static void closes_a_tunnel_that_is_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(carries_bytes_both_ways_unchanged),
+		WORLD_TEST(D37_carries_bytes_both_ways_unchanged),
 		WORLD_TEST(sends_the_far_side_the_address_of_the_app),
 		WORLD_TEST(carries_many_connections_on_one_tunnel),
 		WORLD_TEST(keeps_half_closes_apart_when_the_caller_ends_first),

@@ -114,7 +114,7 @@ static void grows_no_further_than_its_maximum(void **state)
 	flow_control_memory_free(budget);
 }
 
-static void never_grants_more_than_the_budget_holds(void **state)
+static void D38_never_grants_more_than_the_budget_holds(void **state)
 {
 	enum { NUM = 400 };
 	struct flow_control_memory *budget = *state;
@@ -203,7 +203,7 @@ int main(void)
 		WINDOW_TEST(stays_when_the_sender_is_slower_than_its_window),
 		WINDOW_TEST(stays_while_the_app_does_not_keep_up),
 		WINDOW_TEST(grows_no_further_than_its_maximum),
-		WINDOW_TEST(never_grants_more_than_the_budget_holds),
+		WINDOW_TEST(D38_never_grants_more_than_the_budget_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

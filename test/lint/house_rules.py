@@ -12,7 +12,9 @@ import sys
 import build_graph
 import document_names
 import documents
+import findings
 import retired_words
+import threats
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -48,6 +50,13 @@ def banned_functions():
     """strcpy and its kind have no bounds; atoi and its kind have no errors."""
     return grep(CODE, r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtol|strtoul|sscanf|strncpy|alloca)\s*\(",
                 lambda name: name.startswith("test/interop/"))  # a peer of the tests, told what to do by the tests
+
+
+def no_program_starts_a_shell():
+    """A name that becomes part of a command line is a command (abuse case S10): rules go to the kernel by libnftables. The
+    one program that is started is our own signer."""
+    return grep(CODE, r"(?<![\w.>])(system|popen|wordexp|exec[lv]p?e?|fexecve|posix_spawnp?)\s*\(",
+                lambda name: name == "control/issue/issuer.c" or name in TESTS)
 
 
 def allocator_has_one_door():
@@ -501,6 +510,12 @@ def retired_words_do_not_return():
     yield from retired_words.findings()[2]
 
 
+def cited_codes_are_defined_and_tested():
+    """docs/threats.md and docs/findings.md name tests that exist, and each code that a comment or a test name cites is there."""
+    yield from threats.gaps()[1]
+    yield from findings.gaps(findings.tests())[1]
+
+
 def of_documents(rule):
     """A rule of documents.py as one of these."""
     def judged():
@@ -520,10 +535,12 @@ RULES = [
     *map(of_documents, documents.RULES),
     documents_name_what_exists,
     retired_words_do_not_return,
+    cited_codes_are_defined_and_tested,
     paths_are_opened_at_few_doors,
     advice_names_its_command,
     commands_in_texts_exist,
     banned_functions,
+    no_program_starts_a_shell,
     lines_from_outside_ask_first,
     allocator_has_one_door,
     sockets_have_one_door,

@@ -4,10 +4,12 @@
 import pathlib
 import sys
 import unittest
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import documents
 import retired_words
+import threats
 
 HEADING = retired_words.HEADING
 TABLE = f"""# Glossary
@@ -145,6 +147,34 @@ def main():
     failed = len(ran.failures) + len(ran.errors)
     print(f"{ran.testsRun - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+class Threats(unittest.TestCase):
+    def test_a_code_alone_is_an_abuse_case(self):
+        self.assertEqual(threats.cited("/* W9, W21: once (T7, D4-D13). T1. */"), ([], ["W9", "W21", "T7", "D4", "D13", "T1"]))
+
+    def test_a_finding_is_named_as_one(self):
+        self.assertEqual(threats.cited("finding T2; findings L1 to L4, L8 and T11. Rows: L9, T1."),
+                         (["T2", "L1", "L4", "L8", "T11", "L9", "T1"], []))
+
+    def test_what_only_looks_like_a_code_is_none(self):
+        self.assertEqual(threats.cited("P-256, RFC 8446 4.2, TLS1.3, X25519, UTF-8, 100%C3, D3-like, S2N, a/L4"), ([], []))
+
+    def test_a_name_begins_with_its_codes(self):
+        names = {"W9_W21_refuses": ["W9", "W21"], "c7_t9_x": ["C7", "T9"], "T5_finding_t7_cuts": ["T5"], "finding_t2_x": [],
+                 "finding_l9_and_t10_x": [], "case_finding_t2_x": [], "refuses_d12_x": [], "l4_x": ["L4"]}
+        self.assertEqual({name: threats.codes_of_name(name) for name in names}, names)
+
+    def test_a_row_names_a_test_that_exists_or_a_reason(self):
+        functions = {"a_test.c": ["D1_x", "y"]}
+        with unittest.mock.patch.object(threats, "functions_of", functions.get):
+            gaps = lambda held_by: list(threats.gaps_of("D1", held_by))
+            self.assertEqual(gaps("`a_test.c`: `D1_*`, `y`"), [])
+            self.assertEqual(gaps("no test yet: not built"), [])
+            self.assertEqual(gaps("`a_test.c`: `y`; no test yet for the other half"), [])
+            self.assertEqual(gaps("`b_test.c`: `y`<br>`a_test.c`: `z`"), ["D1: no file b_test.c", "D1: a_test.c has no function z"])
+            self.assertEqual(len(gaps("no test yet")), 1)
+            self.assertEqual(len(gaps("a_test.c")), 1)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ static void names_the_alert_of_a_server_that_refuses_our_certificate(void **stat
 	test_mesh_free(other);
 }
 
-static void opens_nothing_without_an_identity(void **state)
+static void C21_opens_nothing_without_an_identity(void **state)
 {
 	struct world *world = *state;
 	world_set_credentials(world, true, NULL);
@@ -305,7 +305,7 @@ static void finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends(void 
 /* --- the budget --- */
 
 /* The identity has a quarter of 1 MiB. A stream takes of it what exceeds its first 32 KiB. */
-static void resets_the_longest_unread_stream_when_the_budget_is_used_up(void **state)
+static void D38_resets_the_longest_unread_stream_when_the_budget_is_used_up(void **state)
 {
 	enum { STOPPED = 8 };
 	world_free(*state);
@@ -384,7 +384,7 @@ int main(void)
 		WORLD_TEST(T7_D29_opens_no_stream_to_a_peer_with_another_identity),
 		WORLD_TEST(D7_reports_that_the_server_was_not_trusted),
 		WORLD_TEST(names_the_alert_of_a_server_that_refuses_our_certificate),
-		WORLD_TEST(opens_nothing_without_an_identity),
+		WORLD_TEST(C21_opens_nothing_without_an_identity),
 		WORLD_TEST(opens_no_stream_once_the_own_identity_has_expired_and_keeps_those_that_live),
 		WORLD_TEST(gives_up_a_peer_that_answers_tcp_and_nothing_else),
 		WORLD_TEST(a_canceled_attempt_reports_nothing),
@@ -395,7 +395,7 @@ int main(void)
 		WORLD_TEST(a_server_that_rotates_during_a_handshake_serves_what_waits_for_it),
 		WORLD_TEST(T5_finding_t7_cuts_the_tunnels_of_a_peer_that_was_banned_and_takes_no_more),
 		WORLD_TEST(finding_i13_a_tunnel_is_left_before_its_peers_certificate_ends),
-		WORLD_TEST(resets_the_longest_unread_stream_when_the_budget_is_used_up),
+		WORLD_TEST(D38_resets_the_longest_unread_stream_when_the_budget_is_used_up),
 		WORLD_TEST(finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_on),
 		WORLD_TEST(gives_the_budget_back_when_streams_end),
 	};

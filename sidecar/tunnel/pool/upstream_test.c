@@ -38,7 +38,7 @@ static void opens_as_many_tunnels_as_a_peers_limit_needs(void **state)
 	assert_true(world->opened[true] >= 5 && world->opened[true] <= 6);
 }
 
-static void keeps_small_connections_away_from_a_busy_tunnel(void **state)
+static void T4_keeps_small_connections_away_from_a_busy_tunnel(void **state)
 {
 	struct world *world = *state;
 	struct call *bulk, *small, *second;
@@ -155,7 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(opens_as_many_tunnels_as_a_peers_limit_needs),
-		WORLD_TEST(keeps_small_connections_away_from_a_busy_tunnel),
+		WORLD_TEST(T4_keeps_small_connections_away_from_a_busy_tunnel),
 		WORLD_TEST(finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect),
 		WORLD_TEST(finding_p12_a_busy_tunnel_is_used_while_another_handshakes),
 		WORLD_TEST(finding_p12_a_silent_peer_is_noticed_after_30_s),
