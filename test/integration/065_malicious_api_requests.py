@@ -3,9 +3,10 @@
     other: a genuine certificate -x-> server: [sidecar: only client may] -> echo
                                  -x-> control: the operator's calls, others' identities, lying messages"""
 
+import os
 import struct
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of
 from handfast_harness import stream
 from peers import hbone
 from peers.enrollment import Enrollment, field, fields, make_csr, new_key
@@ -38,6 +39,25 @@ def shows_that_the_operators_calls_are_not_there_for_workloads(story):
         with _control(story) as control:
             answer = control.call("/handfast.v1.Operator/" + method, field(1, identity_of("admin").encode()))
             expect_eq(answer.headers.get("grpc-status"), "12", "status of " + method)
+
+
+def shows_that_only_root_and_their_own_user_command_the_programs(story):
+    """C19: by the mode of the socket and, where an operator opened it to all users, by the uid behind the connection."""
+    control, sidecar = story.mesh.control, story.mesh.sidecar("client")
+    sockets = {"control": control.socket, "sidecar": sidecar.settings["admin_socket"]}
+    try_both = lambda uid: {
+        "control": control.run("ban", identity_of("server"), check=False, uid=uid),
+        "sidecar": sidecar.host.run([story.binary("handfast-sidecar"), "quit", "--admin_socket", sockets["sidecar"]],
+                                    uid=uid, check=False)}
+    for is_open in (False, True):
+        for path in sockets.values() if is_open else ():
+            os.chmod(os.path.dirname(path), 0o777)
+            os.chmod(path, 0o777)
+        for name, done in try_both(1000).items():
+            expect(done.returncode not in (0, 64), "%s, open to all: %s: %s" % (name, is_open, done))
+    expect_in("operator refused", control.log(), "the audit log")
+    expect(identity_of("server") not in control.run("ban", "list", uid=1336).stdout, "another user banned an identity")
+    expect_eq((control.process.exit_code, sidecar.process.exit_code), (None, None), "the programs' ends")
 
 
 def shows_that_without_a_certificate_only_attest_is_there(story):
