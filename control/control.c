@@ -81,7 +81,7 @@ static enum err check_socket_folder(const struct control *control, const char *s
 		(!folder_lies_in(keys, folder) && !folder_lies_in(folder, keys)))
 		return ERR_NONE;
 	return why_set(why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
-		"move operator_socket or state_dir", "operator_socket in %s, keys in %s", folder, keys);
+		"move operator_socket or state_dir", "operator_socket is in %s and the keys are in %s", folder, keys);
 }
 
 /* The signer makes the key folder before its first answer; until then there is no folder to exclude. */
@@ -136,12 +136,13 @@ static enum err set_connection_limit(struct control_config *config, unsigned lon
 {
 	if (descriptors < DESCRIPTORS_KEPT + CONNECTIONS_LEAST)
 		return why_set(why, ERR_CONFIG, "a limit of at least 176 open files",
-			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start", "the limit is %lu",
-			descriptors);
+			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start",
+			"the limit of open files is %lu", descriptors);
 	unsigned long most = descriptors - DESCRIPTORS_KEPT;
 	if (config->max_connections > most)
 		return why_set(why, ERR_CONFIG, "a limits.max_connections that the limit of open files allows",
-			"lower it, or raise the hard limit: LimitNOFILE=", "it is %lu, and %lu open files allow %lu",
+			"lower it, or raise the hard limit: LimitNOFILE=",
+			"limits.max_connections is %lu, and %lu open files allow %lu",
 			(unsigned long)config->max_connections, descriptors, most);
 	if (config->max_connections == 0)
 		config->max_connections = most < CONNECTIONS_BY_DEFAULT ? most : CONNECTIONS_BY_DEFAULT;

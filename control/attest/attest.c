@@ -75,7 +75,8 @@ static enum err check_not_banned(struct check *check)
 	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
 	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned",
-		"if it may come back, an operator lifts the ban: handfast unban", "%s", check->svid_holder.id.text);
+		"if it may come back, an operator lifts the ban: handfast unban", "%s is banned",
+		check->svid_holder.id.text);
 }
 
 static enum err check_svid_holder(struct check *check, const struct spiffe_id *own)

@@ -84,8 +84,8 @@ enum err join_token_check(
 		return refuse_secret(why);
 	if (!is_in_networks(token, &use->source))
 		return why_set(why, ERR_DENIED, "a source in the networks of the join token",
-			"make one for this network: handfast token create --network", "%s",
-			ip_addr_format(&use->source, text));
+			"make one for this network: handfast token create --network",
+			"the source %s is in none of them", ip_addr_format(&use->source, text));
 	if (token->is_bound && memcmp(token->key_hash, use->key_hash, DIGEST_LEN) != 0)
 		return why_set(why, ERR_DENIED, "a join token that has not been used",
 			"make a new one: handfast token create; if this one was stolen: handfast ban",

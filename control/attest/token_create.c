@@ -30,7 +30,7 @@ static enum err fill(const struct attest *attest, const struct attest_token_requ
 			token->id.text);
 	if (svid_holders_is_banned(attest->store, &token->id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban first: handfast unban",
-			"%s", token->id.text);
+			"%s is banned", token->id.text);
 	if (request->ttl_s < 0 || request->ttl_s > JOIN_TOKEN_TTL_MAX_S ||
 		request->num_networks > JOIN_TOKEN_NETWORKS_MAX)
 		return why_set(why, ERR_CONFIG, "at most 30 days and 16 networks",

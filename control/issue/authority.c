@@ -205,7 +205,8 @@ static enum err check_id(const struct authority *authority, struct span text, st
 	RETURN_IF_ERR(spiffe_id_parse(text, &id, why));
 	if (!spiffe_id_in_trust_domain(&id, &authority->options.trust_domain))
 		return why_set(why, ERR_DENIED, "an identity of this trust domain",
-			"use the control plane of its own trust domain", "%.*s", (int)text.len, (const char *)text.ptr);
+			"use the control plane of its own trust domain", "%.*s is of another trust domain",
+			(int)text.len, (const char *)text.ptr);
 	if (spiffe_id_is_reserved(&id) || spiffe_id_path(&id).len == 0)
 		return why_set(why, ERR_DENIED, "an identity that a workload may have",
 			"choose a path that is not below /handfast", "%.*s is reserved", (int)text.len,

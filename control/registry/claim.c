@@ -34,7 +34,8 @@ enum err claim_parse(const char *key, struct span bytes, struct claim **out, str
 	if (!is_good) {
 		claim_free(claim);
 		return why_set(why, ERR_STATE_DAMAGED, "a claim with an address and a SPIFFE ID",
-			"restore the store from a copy, or remove this entry with SQLite's tool", "the entry %s", key);
+			"restore the store from a copy, or remove this record with SQLite's tool",
+			"the record %s is malformed", key);
 	}
 	if (!record_hex(bytes, "key", claim->key_hash, DIGEST_LEN))
 		memset(claim->key_hash, 0, DIGEST_LEN);

@@ -85,7 +85,7 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 	ip_addr_format(ip, text);
 	if (!networks_have(config->networks, config->num_networks, ip))
 		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
-			"%s", text);
+			"%s is outside mesh.networks", text);
 	if (entry != NULL && !spiffe_id_eq(&entry->identity, id))
 		return why_set(why, ERR_DENIED, "the identity that the operator's entry names", "change the entry",
 			"%s claims %s, which an entry gives to %s", id->text, text, entry->identity.text);

@@ -47,7 +47,7 @@ static int64_t row_checksum(const char *key, struct span value, uint64_t version
 static enum err damaged(struct why *why, const char *path, const char *what)
 {
 	return why_set(why, ERR_STATE_DAMAGED, "the control plane's store, undamaged",
-		"put back a backup of the state folder; nothing was overwritten", "%s: %s", path, what);
+		"restore a backup of the state folder; nothing was overwritten", "%s is damaged: %s", path, what);
 }
 
 static enum err exec(struct database *database, const char *sql)
@@ -70,12 +70,13 @@ static enum err make_or_check_file(const char *path, struct why *why)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return why_set(why, err_from_errno(errno), "a store that can be opened or made",
-			"check the folder's owner and mode", "%s: %m", path);
+			"check the folder's owner and mode", "cannot open %s: %m", path);
 	struct stat file;
 	int result = fstat(fd, &file);
 	close(fd);
 	if (result != 0 || !S_ISREG(file.st_mode))
-		return why_set(why, ERR_CONFIG, "a regular file", "name another state folder", "%s", path);
+		return why_set(why, ERR_CONFIG, "a regular file", "name another state folder",
+			"%s is not a regular file", path);
 	if ((file.st_mode & 077) != 0 || file.st_uid != geteuid())
 		return why_set(why, ERR_CONFIG, "a store that only its owner can read", "chown it and chmod 0600",
 			"%s has mode %04o and uid %u", path, file.st_mode & 07777u, file.st_uid);
@@ -87,7 +88,7 @@ static enum err disk_refused(const struct database *database, struct why *why)
 {
 	int errnum = sqlite3_system_errno(database->sqlite);
 	return why_set(why, ERR_IO, "a file system that stores changes",
-		"free space on that file system, or check the disk", "%s: %s%s%s", database->path,
+		"free space on that file system, or check the disk", "cannot write %s: %s%s%s", database->path,
 		sqlite3_errmsg(database->sqlite), errnum == 0 ? "" : ": ", errnum == 0 ? "" : strerrordesc_np(errnum));
 }
 
@@ -105,7 +106,7 @@ static enum err take_lock(struct database *database, struct why *why)
 	database->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (database->lock_fd < 0)
 		return why_set(why, err_from_errno(errno), "a lock file that can be opened or made",
-			"check the folder's owner and mode, and the disk", "%s: %m", path);
+			"check the folder's owner and mode, and the disk", "cannot open %s: %m", path);
 	return flock(database->lock_fd, LOCK_EX | LOCK_NB) == 0 ? ERR_NONE : in_use(database, why);
 }
 
@@ -158,7 +159,7 @@ static enum err make_tables(struct database *database, const char *path, struct 
 			   "INSERT INTO store VALUES(%lld, 0); COMMIT;",
 			APPLICATION_ID, FORMAT_VERSION, (long long)(int64_t)incarnation);
 	if (exec(database, sql) != ERR_NONE)
-		return why_set(why, ERR_IO, "room to make the store", "check the disk", "%s: %s", path,
+		return why_set(why, ERR_IO, "room to make the store", "check the disk", "cannot make %s: %s", path,
 			sqlite3_errmsg(database->sqlite));
 	return ERR_NONE;
 }
@@ -263,8 +264,8 @@ enum err database_begin_incarnation(struct database *database, struct why *why)
 	_cleanup_(mem_freep) char *sql =
 		mem_printf("UPDATE store SET incarnation=%lld", (long long)(int64_t)incarnation);
 	if (exec(database, sql) != ERR_NONE)
-		return why_set(why, ERR_IO, "a store that can be written", "check the disk", "%s",
-			sqlite3_errmsg(database->sqlite));
+		return why_set(why, ERR_IO, "a store that can be written", "check the disk",
+			"cannot write the store: %s", sqlite3_errmsg(database->sqlite));
 	database->incarnation = incarnation;
 	return ERR_NONE;
 }

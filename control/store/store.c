@@ -253,15 +253,15 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 	struct stat found;
 	CHECK(!store->is_started);
 	if (stat(path, &found) != 0)
-		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name its file", "%s: %m", path);
+		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name its file", "cannot open %s: %m", path);
 	if (S_ISREG(found.st_mode) && found.st_size == 0) /* a failed copy, which would look like a new store */
 		return why_set(why, ERR_STATE_DAMAGED, "a store to read from", "name another copy",
 			"%s is empty; nothing was read or overwritten", path);
 	RETURN_IF_ERR(database_open(path, &other, why));
 	RETURN_IF_ERR(database_read_all(other, merge_row, &merging, why));
 	if (merging.err != ERR_NONE)
-		return why_set(why, merging.err, "room for the records that are taken over", "check the disk", "%s",
-			err_text(merging.err));
+		return why_set(why, merging.err, "room for the records that are taken over", "check the disk",
+			"cannot store them: %s", err_text(merging.err));
 	*out_num = merging.num;
 	return ERR_NONE;
 }
@@ -314,8 +314,8 @@ enum err store_explain(const struct store *store, enum err err, struct why *why)
 		*why = store->trouble;
 		return err;
 	}
-	return why_set(why, err, "a store that takes the change", "try again; see the control plane's log", "%s",
-		err_text(err));
+	return why_set(why, err, "a store that takes the change", "try again; see the control plane's log",
+		"the store refused the change: %s", err_text(err));
 }
 
 uint64_t store_revision(const struct store *store)
