@@ -167,8 +167,8 @@ TESTED_ELSEWHERE = {
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
-    "control/control_fence.c": "test/integration/141_the_store_is_lost_or_goes_back.py",
-    "control/control_restore.c": "test/integration/141_the_store_is_lost_or_goes_back.py",
+    "control/control_fence.c": "test/integration/141_a_lost_or_older_store.py",
+    "control/control_restore.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_start.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/admin_socket.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
@@ -177,7 +177,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_clients.c": "test/integration/030_connections_before_identity.py",
     "sidecar/sidecar_config_page.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
-    "sidecar/sidecar_root.c": "test/integration/143_the_root_ends_soon.py",
+    "sidecar/sidecar_root.c": "test/integration/143_the_root_expires_soon.py",
     "sidecar/sidecar_pages.c": "sidecar/worker/worker_pages_test.c",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",
@@ -194,7 +194,7 @@ TESTED_ELSEWHERE = {
     "control/serve/messages_up.c": "control/serve/serve_test.c",
     "control/serve/operator_messages.c": "control/serve/serve_test.c",
     "control/serve/operator_lists.c": "test/integration/152_bans_and_tokens.py",
-    "control/serve/signer_watch.c": "test/integration/154_the_control_plane_is_not_well.py",
+    "control/serve/signer_watch.c": "test/integration/154_a_degraded_control_plane.py",
     "control/serve/trust.c": "control/serve/serve_test.c",
     # Nobody but the store sees these.
     "control/store/database.c": "control/store/store_test.c",
@@ -204,8 +204,8 @@ TESTED_ELSEWHERE = {
     "sidecar/conn/close_reason.c": "sidecar/conn/conn_inbound_test.c",
     "sidecar/identity/private_file.c": "sidecar/identity/state_folder_test.c",
     # Both hold a stream to a control plane, which the stories take away and bring back.
-    "sidecar/discovery/discovery_client.c": "test/integration/052_the_control_plane_is_away.py",
-    "sidecar/identity/control_link.c": "test/integration/052_the_control_plane_is_away.py",
+    "sidecar/discovery/discovery_client.c": "test/integration/052_an_outage_of_the_control_plane.py",
+    "sidecar/identity/control_link.c": "test/integration/052_an_outage_of_the_control_plane.py",
 }
 
 
