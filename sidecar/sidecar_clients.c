@@ -39,7 +39,7 @@ static unsigned metric_of(enum identity_event event)
 		return METRIC_IDENTITY_RENEWED;
 	case IDENTITY_RENEW_FAILED:
 		return METRIC_IDENTITY_RENEWAL_FAILED;
-	case IDENTITY_AWAY:
+	case IDENTITY_UNREACHABLE:
 		return METRIC_CONTROL_LOST;
 	}
 	return METRIC_ATTESTATION_FAILED;
@@ -54,7 +54,7 @@ static const char *what_of(enum identity_event event)
 	case IDENTITY_RENEWED:
 	case IDENTITY_RENEW_FAILED:
 		return "renewal";
-	case IDENTITY_AWAY:
+	case IDENTITY_UNREACHABLE:
 		return "control plane";
 	}
 	return "";

@@ -72,7 +72,8 @@ static void mesh_receive(struct discovery_client *client, struct discovery_down 
 	client->mesh_version = down->version;
 	client->options.on_mesh(client->options.arg, down->networks, down->policy);
 	acknowledge(client, down->version, NULL);
-	live_set(client, true);
+	if (client->call != NULL) /* else the send queue is full, and the stream has ended */
+		live_set(client, true);
 }
 
 static void answers_receive(struct discovery_client *client, struct discovery_down *down)

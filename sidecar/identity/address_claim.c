@@ -11,7 +11,7 @@
 
 #define COMPONENT "identity"
 
-enum { MESSAGE_UP_MAX = 1024, RARELY_MS = 60000, FEW_TRIES = 4 };
+enum { MESSAGE_UP_MAX = 1024, RARELY_MS = 60000, QUICK_TRIES = 4 };
 
 struct address_claim {
 	struct address_claim_options options;
@@ -22,7 +22,7 @@ struct address_claim {
 	bool is_released, is_draining;
 	struct redial redial;
 	struct loop_timer dial_timer;
-	struct loop_task give_up; /* cuts outside of the connection's own callbacks */
+	struct loop_task give_up; /* closes the connection outside of its callbacks */
 	enum redial_cause cause;
 	uint32_t retry_after_ms;
 	struct why why;
@@ -32,22 +32,22 @@ struct address_claim {
 
 uint32_t address_claim_wait_ms(enum err err, unsigned num_failed, uint32_t redial_ms)
 {
-	/* No route, no address of ours, none of theirs; or, while the identity stream stands, no answer again and
-	 * again. */
-	bool leads_nowhere = err == ERR_UNREACHABLE || err == ERR_NOT_FOUND || num_failed >= FEW_TRIES;
-	return leads_nowhere && redial_ms < RARELY_MS ? RARELY_MS : redial_ms;
+	/* No route, or no address of this family on either side; or repeated failures while the identity stream is
+	 * open. */
+	bool is_unusable = err == ERR_UNREACHABLE || err == ERR_NOT_FOUND || num_failed >= QUICK_TRIES;
+	return is_unusable && redial_ms < RARELY_MS ? RARELY_MS : redial_ms;
 }
 
-static void dial_timer_rang(struct loop_timer *timer)
+static void on_dial_timer(struct loop_timer *timer)
 {
 	struct address_claim *claim = container_of(timer, struct address_claim, dial_timer);
-	CHECK(control_link_is_down(claim->link));
-	control_link_dial(claim->link, claim->credentials, claim->family, redial_patience_ms(&claim->redial));
+	CHECK(control_link_is_down(claim->link) && claim->call == NULL && claim->family != 0);
+	control_link_dial(claim->link, claim->credentials, claim->family, redial_timeout_ms(&claim->redial));
 }
 
 static void dial_in(struct address_claim *claim, uint32_t delay_ms)
 {
-	loop_timer_start(claim->options.link.loop, &claim->dial_timer, delay_ms, dial_timer_rang);
+	loop_timer_start(claim->options.link.loop, &claim->dial_timer, delay_ms, on_dial_timer);
 }
 
 static void cut(struct address_claim *claim)
@@ -65,35 +65,34 @@ static void give_up(struct loop_task *task)
 	struct address_claim *claim = container_of(task, struct address_claim, give_up);
 	cut(claim);
 	uint32_t wait = redial_failed_ms(&claim->redial, claim->cause, claim->retry_after_ms, random_u32());
-	log_why(LOG_LEVEL_DEBUG, COMPONENT, "our address of the other family is not claimed; trying again",
-		&claim->why);
+	log_why(LOG_LEVEL_DEBUG, COMPONENT, "cannot claim the address of the other family; trying again", &claim->why);
 	dial_in(claim, address_claim_wait_ms(claim->why.err, claim->redial.num_failed, wait));
 }
 
 static void fail(struct address_claim *claim, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
 {
 	if (loop_task_is_posted(&claim->give_up))
-		return; /* the first reason is the reason */
+		return; /* only the first failure counts */
 	claim->cause = cause;
 	claim->retry_after_ms = retry_after_ms;
 	claim->why = *why;
 	loop_task_post(claim->options.link.loop, &claim->give_up, give_up);
 }
 
-static void on_down(void *arg, const struct why *why, bool said_no)
+static void on_down(void *arg, const struct why *why, bool is_refused)
 {
-	fail(arg, said_no ? REDIAL_SAID_NO : REDIAL_AWAY, 0, why);
+	fail(arg, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);
 }
 
 /* --- the stream --- */
 
-static enum err send_wish(struct address_claim *claim);
+static enum err send_claim(struct address_claim *claim);
 
-static void claim_again(struct loop_timer *timer)
+static void repeat_claim(struct loop_timer *timer)
 {
 	struct address_claim *claim = container_of(timer, struct address_claim, claim_retry.timer);
 	if (claim->call != NULL && !claim->is_released)
-		(void)!send_wish(claim); /* what cannot be sent ends the stream, and the next one claims */
+		(void)!send_claim(claim); /* a send that fails ends the stream, and the next stream claims */
 }
 
 static void on_answer(struct address_claim *claim, const struct identity_down *down)
@@ -102,12 +101,12 @@ static void on_answer(struct address_claim *claim, const struct identity_down *d
 	redial_succeeded(&claim->redial);
 	claim->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
 	if (!down->is_claim_held) {
-		claim_retry_refused(&claim->claim_retry, "the mesh does not know us at our other address", &down->why,
-			down->after_ms, claim_again);
+		claim_retry_refused(&claim->claim_retry, "the control plane refused the claim of the other address",
+			&down->why, down->after_ms, repeat_claim);
 		return;
 	}
 	claim_retry_held(&claim->claim_retry);
-	log_notice(COMPONENT, "the mesh knows us at %s, too", ip_addr_format(&down->claimed.ip, text));
+	log_notice(COMPONENT, "claimed the address %s, too", ip_addr_format(&down->claimed.ip, text));
 }
 
 static void on_message(void *arg, struct rpc_call *call, struct span message)
@@ -115,11 +114,11 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct address_claim *claim = arg;
 	_cleanup_(identity_down_done) struct identity_down down = {0};
 	struct why why = {0};
-	(void)call;
+	CHECK(claim->call == call);
 	if (message_identity_down_parse(message, claim->options.trust_domain, &down, &why) != ERR_NONE)
-		fail(claim, REDIAL_SAID_NO, 0, &why);
+		fail(claim, REDIAL_REFUSED, 0, &why);
 	else if (down.kind == DOWN_CLAIM && !claim->is_released)
-		on_answer(claim, &down); /* trust and slots are the identity stream's to follow */
+		on_answer(claim, &down); /* the identity stream handles trust and slots */
 }
 
 static void on_done(
@@ -127,17 +126,17 @@ static void on_done(
 {
 	struct address_claim *claim = arg;
 	struct why why;
-	(void)call;
+	CHECK(claim->call == call);
 	claim->call = NULL;
 	bool is_refusal = status == RPC_PERMISSION_DENIED || status == RPC_UNAUTHENTICATED;
-	why_set(&why, is_refusal ? ERR_DENIED : ERR_CLOSED, "a stream that stays", "look at the control plane's log",
-		"%s: %s", rpc_status_name(status), message);
-	fail(claim, is_refusal ? REDIAL_SAID_NO : REDIAL_AWAY, retry_after_ms, &why);
+	why_set(&why, is_refusal ? ERR_DENIED : ERR_CLOSED, "a claim stream that stays open",
+		"inspect the control plane's log", "the claim stream ended: %s: %s", rpc_status_name(status), message);
+	fail(claim, is_refusal ? REDIAL_REFUSED : REDIAL_UNREACHABLE, retry_after_ms, &why);
 }
 
 static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 
-static enum err send_wish(struct address_claim *claim)
+static enum err send_claim(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	RETURN_IF_ERR(claim->is_released ? message_release_encode(&message)
@@ -149,8 +148,8 @@ static enum err send_wish(struct address_claim *claim)
 static enum err send_hello(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_UP_MAX);
-	const struct hello said = {.release = claim->options.release, .is_draining = claim->is_draining};
-	RETURN_IF_ERR(message_hello_encode(&said, &hello));
+	const struct hello content = {.release = claim->options.release, .is_draining = claim->is_draining};
+	RETURN_IF_ERR(message_hello_encode(&content, &hello));
 	return rpc_call_send(claim->call, buf_span(&hello));
 }
 
@@ -159,7 +158,7 @@ static enum err open_stream(struct address_claim *claim)
 	RETURN_IF_ERR(
 		rpc_client_call(control_link_client(claim->link), IDENTITY_PATH, 0, &handlers, claim, &claim->call));
 	RETURN_IF_ERR(send_hello(claim));
-	return send_wish(claim);
+	return send_claim(claim);
 }
 
 static void on_up(void *arg)
@@ -169,11 +168,12 @@ static void on_up(void *arg)
 	enum err err = open_stream(claim);
 	if (err == ERR_NONE)
 		return;
-	why_set(&why, err, "a stream that takes messages", "look at the control plane's log", "%s", err_text(err));
-	fail(claim, REDIAL_AWAY, 0, &why);
+	why_set(&why, err, "a claim stream that accepts messages", "inspect the control plane's log",
+		"cannot send on the claim stream: %s", err_text(err));
+	fail(claim, REDIAL_UNREACHABLE, 0, &why);
 }
 
-/* --- what the identity stream tells --- */
+/* --- called by the identity client --- */
 
 static void use_credentials(struct address_claim *claim, struct credentials *credentials)
 {
@@ -201,7 +201,7 @@ void address_claim_renewed(struct address_claim *claim, struct credentials *cred
 		return;
 	use_credentials(claim, credentials);
 	if (claim->call == NULL)
-		return; /* the next try takes them */
+		return; /* the next try uses them */
 	cut(claim);
 	dial_in(claim, 0);
 }
@@ -219,10 +219,10 @@ void address_claim_release(struct address_claim *claim)
 	claim_retry_stop(&claim->claim_retry);
 	claim->claimed = (struct claimed_address){.is_held = false};
 	if (claim->call != NULL) {
-		(void)!send_wish(claim); /* what cannot be sent ends the stream, and the next one tells it */
+		(void)!send_claim(claim); /* a send that fails ends the stream, and the next stream releases */
 	} else if (loop_timer_is_armed(&claim->dial_timer)) {
 		redial_init(&claim->redial);
-		dial_in(claim, 0); /* who releases does not stay for a minute */
+		dial_in(claim, 0); /* the process may end before the next try */
 	}
 }
 
@@ -230,7 +230,7 @@ void address_claim_drain(struct address_claim *claim)
 {
 	claim->is_draining = true;
 	if (claim->call != NULL)
-		(void)!send_hello(claim); /* what cannot be sent ends the stream, and the next one says it first */
+		(void)!send_hello(claim); /* a send that fails ends the stream, and the next stream begins with it */
 }
 
 const struct claimed_address *address_claim_get(const struct address_claim *claim)
@@ -238,7 +238,7 @@ const struct claimed_address *address_claim_get(const struct address_claim *clai
 	return &claim->claimed;
 }
 
-/* --- birth and end --- */
+/* --- create and free --- */
 
 static int64_t now_s(void *arg)
 {
@@ -251,7 +251,7 @@ enum err address_claim_new(const struct address_claim_options *options, struct a
 	struct address_claim *claim = mem_new(struct address_claim);
 	struct control_link_options link = options->link;
 	claim->options = *options;
-	claim->options.link.expected = (struct spiffe_id){0}; /* the link has its own */
+	claim->options.link.expected = (struct spiffe_id){0}; /* the link has a copy */
 	redial_init(&claim->redial);
 	claim_retry_init(&claim->claim_retry, options->link.loop);
 	link.now_s = now_s;

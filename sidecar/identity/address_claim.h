@@ -1,15 +1,15 @@
-/* The claim of our address in the other family: each family is proven by a stream of its own, so this holds a second
- * connection to the control plane, over the family that the identity stream does not use, and on it an identity stream
- * that claims and does nothing else. It renews nothing, acknowledges nothing and tells nobody of its troubles but the
- * debug log: a host without that family is no fault. Tries again by redial.h; where the family leads nowhere, once a
- * minute. Main thread only. */
+/* The claim of this host's address in the other address family. Each family needs a stream of its own as proof, so this
+ * keeps a second connection to the control plane, over the family that the identity stream does not use, and on it an
+ * identity stream that only claims: it does not renew and sends no acks. Its failures appear in the debug log only,
+ * since a host may lack that family. It retries as redial.h defines, or once per minute if that family has no route.
+ * Main thread only. */
 #pragma once
 
 #include "sidecar/identity/control_link.h"
 
 struct address_claim;
 
-struct address_claim_options {            /* borrowed all */
+struct address_claim_options {            /* all borrowed */
 	struct control_link_options link; /* on_up, on_down and arg are set here; now_s gets `now_arg` */
 	const struct trust_domain *trust_domain;
 	const char *release;        /* of this program */
@@ -20,23 +20,24 @@ enum err address_claim_new(
 	const struct address_claim_options *options, struct address_claim **out, struct why *why) _must_use_;
 void address_claim_free(struct address_claim *claim);
 
-/* The identity stream stands over `used`: claim over the other. A stream that stands there already stays. */
+/* The identity stream is open over the family `used`: claims over the other family. A stream that is open there stays.
+ */
 void address_claim_start(struct address_claim *claim, uint8_t used, struct credentials *credentials);
-/* A connection ends with the SVID that opened it: a new one is made in time. */
+/* The control plane closes a connection when the SVID that opened it expires: opens a new one with the new SVID. */
 void address_claim_renewed(struct address_claim *claim, struct credentials *credentials);
 void address_claim_stop(struct address_claim *claim);
-/* From now on the address is given up instead, now or when the control plane is back. */
+/* Releases the address instead, now or when the control plane is reachable again. */
 void address_claim_release(struct address_claim *claim);
 
-/* From now on the control plane hears that the workload behind the address is about to end. */
+/* Reports to the control plane, now and on each further stream, that the workload of this address is about to end. */
 void address_claim_drain(struct address_claim *claim);
 
 struct claimed_address {
-	struct ip_addr ip; /* as the control plane saw it; family 0: it has not answered */
+	struct ip_addr ip; /* as the control plane observed it; family 0: it has not answered */
 	bool is_held;
-	struct why why; /* refused reason; err ERR_NONE: not refused */
+	struct why why; /* of the refusal; err ERR_NONE: not refused */
 };
 const struct claimed_address *address_claim_get(const struct address_claim *claim);
 
-/* How long after a failure; pure. num_failed: in a row; redial_ms: what redial.h says. */
+/* The wait after a failure. num_failed: in a row; redial_ms: the wait of redial.h. Pure. */
 uint32_t address_claim_wait_ms(enum err err, unsigned num_failed, uint32_t redial_ms);

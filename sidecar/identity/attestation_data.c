@@ -11,38 +11,38 @@ static struct span trim_line_end(struct span text)
 	return text;
 }
 
-/* The kubelet mounts it for everybody in the pod: its mode is not ours to judge. */
+/* The kubelet mounts it for all containers of the pod: its mode is not checked. */
 static enum err gather_kubernetes(
-	const char *path, struct attestation_data *held, struct attestation *out, struct why *why)
+	const char *path, struct attestation_data *data, struct attestation *out, struct why *why)
 {
-	held->kubernetes = BUF_INIT(PROJECTED_TOKEN_MAX);
-	RETURN_IF_ERR(fd_read_file(path, PROJECTED_TOKEN_MAX, &held->kubernetes, why));
+	data->kubernetes = BUF_INIT(PROJECTED_TOKEN_MAX);
+	RETURN_IF_ERR(fd_read_file(path, PROJECTED_TOKEN_MAX, &data->kubernetes, why));
 	*out = (struct attestation){
-		.kind = ATTESTATION_KUBERNETES, .kubernetes = trim_line_end(buf_span(&held->kubernetes))};
+		.kind = ATTESTATION_KUBERNETES, .kubernetes = trim_line_end(buf_span(&data->kubernetes))};
 	return ERR_NONE;
 }
 
-/* ERR_NOT_FOUND: there is no token, or it is the one that was used. */
-static enum err gather_token(const char *path, const struct enrolled_state *state, struct attestation_data *held,
+/* ERR_NOT_FOUND: there is no token, or it is the consumed one. */
+static enum err gather_token(const char *path, const struct enrolled_state *state, struct attestation_data *data,
 	struct attestation *out, struct why *why)
 {
-	RETURN_IF_ERR(token_read(path, &held->token, why));
-	digest_sha256(buf_span(&held->token.id), held->token_hash);
-	if (state->has_consumed_token && memcmp(held->token_hash, state->consumed_token, DIGEST_LEN) == 0)
+	RETURN_IF_ERR(token_read(path, &data->token, why));
+	digest_sha256(buf_span(&data->token.id), data->token_hash);
+	if (state->has_consumed_token && memcmp(data->token_hash, state->consumed_token, DIGEST_LEN) == 0)
 		return ERR_NOT_FOUND;
-	held->has_token = true;
-	*out = (struct attestation){.kind = ATTESTATION_JOIN_TOKEN, .token = &held->token};
+	data->has_token = true;
+	*out = (struct attestation){.kind = ATTESTATION_JOIN_TOKEN, .token = &data->token};
 	return ERR_NONE;
 }
 
 enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
-	struct attestation_data *held, struct attestation *out, struct why *why)
+	struct attestation_data *data, struct attestation *out, struct why *why)
 {
 	if (files->kubernetes_token_file != NULL)
-		return gather_kubernetes(files->kubernetes_token_file, held, out, why);
+		return gather_kubernetes(files->kubernetes_token_file, data, out, why);
 	if (files->token_file != NULL && may_join) {
-		enum err err = gather_token(files->token_file, state, held, out, why);
-		/* Once enrolled, the key is enough: a token that is gone or damaged must not stop a restart. */
+		enum err err = gather_token(files->token_file, state, data, out, why);
+		/* After enrollment the key is enough: a missing or damaged token must not prevent a restart. */
 		if (err == ERR_NONE || !state->has_consumed_token)
 			return err;
 	}
@@ -50,9 +50,9 @@ enum err attestation_gather(const struct attestation_files *files, const struct 
 	return ERR_NONE;
 }
 
-void attestation_data_done(struct attestation_data *held)
+void attestation_data_done(struct attestation_data *data)
 {
-	token_done(&held->token);
-	buf_wipe(&held->kubernetes);
-	*held = (struct attestation_data){0};
+	token_done(&data->token);
+	buf_wipe(&data->kubernetes);
+	*data = (struct attestation_data){0};
 }

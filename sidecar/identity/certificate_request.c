@@ -7,7 +7,7 @@
 
 enum { SPKI_MAX = 1024, PROOF_MAX = 256 };
 
-/* Over what this connection exports for the SHA-256 of `about`: worth nothing on another one. */
+/* Signs what this connection exports for the SHA-256 of `about`: the proof is invalid on any other connection. */
 static enum err make_proof(struct tls_session *session, const struct private_key *attestation_key, struct span about,
 	struct buf *out_proof)
 {

@@ -1,5 +1,5 @@
-/* What a request for a certificate is made of: a fresh key (new at each renewal, it never leaves the process), the CSR
- * for it, and the proof, bound to this TLS connection, that the attestation key asks. */
+/* The parts of a certificate request: a new key (per renewal; it never leaves the process), its CSR, and a signature by
+ * the attestation key that is bound to this TLS connection. */
 #pragma once
 
 #include "base/tls/tls_session.h"
@@ -17,12 +17,12 @@ enum err fresh_request_make(
 	struct tls_session *session, const struct private_key *attestation_key, struct fresh_request *out) _must_use_;
 void fresh_request_done(struct fresh_request *request);
 
-/* A claim of our address on this connection, as a message: an SVID alone claims nothing. */
+/* The message that claims the local address of this connection: it needs a proof, an SVID alone claims nothing. */
 enum err claim_make(
 	struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message) _must_use_;
 
-/* The attestation data that is on hand now. Files are read anew at each use: a token is used once, a projected one
- * rotates. */
+/* The attestation data that is available now. Files are read at each use: a join token is consumed once, a projected
+ * token rotates. */
 struct attestation_files { /* paths are borrowed; NULL: none */
 	const char *token_file, *kubernetes_token_file;
 };
@@ -32,8 +32,8 @@ struct attestation_data { /* zeroed is valid to attestation_data_done(); wiped *
 	struct buf kubernetes;
 	uint8_t token_hash[DIGEST_LEN]; /* of the token's id */
 };
-/* A projected token if there is one; else a join token that has not been used yet; else the attestation key. A join
- * token cannot be used on a stream (`may_join` false). */
+/* A projected token if one is configured; else a join token that is not consumed yet; else the attestation key. A
+ * stream accepts no join token (`may_join` false). */
 enum err attestation_gather(const struct attestation_files *files, const struct enrolled_state *state, bool may_join,
-	struct attestation_data *held, struct attestation *out, struct why *why) _must_use_;
-void attestation_data_done(struct attestation_data *held);
+	struct attestation_data *data, struct attestation *out, struct why *why) _must_use_;
+void attestation_data_done(struct attestation_data *data);

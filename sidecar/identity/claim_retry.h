@@ -1,6 +1,6 @@
-/* When a refused claim of our address is made again: by backoff, not before the control plane's own time. (It grants by
- * itself what was only waiting for a release; this is for everything else, and for older releases.) Main thread only.
- */
+/* When a refused address claim is repeated: with backoff, and not before the control plane's retry-after. (The control
+ * plane itself grants a claim that only waited for a release; this is for all other cases, and for older releases.)
+ * Main thread only. */
 #pragma once
 
 #include "base/core/backoff.h"
@@ -15,9 +15,10 @@ struct claim_retry {
 };
 
 void claim_retry_init(struct claim_retry *retry, struct loop *loop); /* borrowed */
-/* Refused: on_again is called once, later. Logged as `what` and why at the first time of a row, then for debugging. */
+/* Refused: on_again is called once, later. Logs `what` and why: a warning for the first refusal in a row, then for
+ * debugging. */
 void claim_retry_refused(
 	struct claim_retry *retry, const char *what, const struct why *why, uint32_t after_ms, loop_timer_fn *on_again);
 void claim_retry_held(struct claim_retry *retry);
-void claim_retry_stop(struct claim_retry *retry); /* the stream is gone: the next one claims at once */
+void claim_retry_stop(struct claim_retry *retry); /* the stream has ended: the next one claims at once */
 uint32_t claim_retry_wait_ms(struct claim_retry *retry, uint32_t after_ms, uint32_t random); /* pure */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-static void finding_i5_a_refused_claim_is_made_again_by_backoff(void **state)
+static void finding_i5_a_refused_claim_is_repeated_with_backoff(void **state)
 {
 	struct claim_retry retry;
 	(void)state;
@@ -23,20 +23,20 @@ static void finding_i5_a_refused_claim_is_made_again_by_backoff(void **state)
 	assert_true(claim_retry_wait_ms(&retry, 0, UINT32_MAX) <= 2000);
 }
 
-static void finding_i5_not_before_the_time_that_the_control_plane_gives(void **state)
+static void finding_i5_a_claim_is_not_repeated_before_retry_after(void **state)
 {
 	struct claim_retry retry;
 	(void)state;
 	claim_retry_init(&retry, NULL);
 	assert_int_equal(claim_retry_wait_ms(&retry, 30000, 0), 30000);
-	assert_int_equal(claim_retry_wait_ms(&retry, UINT32_MAX, 0), 60000); /* a bound of our own */
+	assert_int_equal(claim_retry_wait_ms(&retry, UINT32_MAX, 0), 60000); /* the maximum */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_i5_a_refused_claim_is_made_again_by_backoff),
-		cmocka_unit_test(finding_i5_not_before_the_time_that_the_control_plane_gives),
+		cmocka_unit_test(finding_i5_a_refused_claim_is_repeated_with_backoff),
+		cmocka_unit_test(finding_i5_a_claim_is_not_repeated_before_retry_after),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,16 @@
 #include "sidecar/identity/control_address.h"
 
+#include "base/core/check.h"
 #include "base/core/mem.h"
 
 static enum err bad_address(const char *text, struct why *why)
 {
 	return why_set(why, ERR_CONFIG,
 		"an address and port such as 192.0.2.1:15012, one of each family, or control.example:15012",
-		"set control.address", "'%s'", text);
+		"correct control.address", "control.address is '%s'", text);
 }
 
-/* "name:port": the port is read as that of an address. */
+/* "name:port": the port is parsed like that of an address. */
 static enum err parse_name(struct span word, struct control_address *out)
 {
 	const char *text = (const char *)word.ptr, *colon = memrchr(text, ':', word.len);
@@ -23,12 +24,13 @@ static enum err parse_name(struct span word, struct control_address *out)
 	return ERR_NONE;
 }
 
-/* A name stands alone, since it may have addresses of both families. */
+/* A name is the only entry, since it may have addresses of both families. */
 static enum err add(struct control_address *out, struct span word)
 {
 	struct addr addr;
 	if (addr_parse(word, &addr) != ERR_NONE)
 		return out->num > 0 || out->host != NULL ? ERR_MALFORMED : parse_name(word, out);
+	CHECK(out->num <= 2);
 	if (out->host != NULL || out->num == 2 || (out->num == 1 && out->own[0].ip.family == addr.ip.family))
 		return ERR_MALFORMED;
 	out->own[out->num++] = addr;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static void one_address_or_one_a_family_is_read(void **state)
+static void one_address_or_one_per_family_is_parsed(void **state)
 {
 	(void)state;
 	struct control_address one = {0}, two = {0};
@@ -21,7 +21,7 @@ static void one_address_or_one_a_family_is_read(void **state)
 	assert_null(two.host);
 }
 
-static void a_name_is_kept_with_its_port(void **state)
+static void a_name_is_parsed_with_its_port(void **state)
 {
 	(void)state;
 	struct control_address named = {0};
@@ -32,7 +32,7 @@ static void a_name_is_kept_with_its_port(void **state)
 	control_address_done(&named);
 }
 
-static void what_is_no_address_is_refused(void **state)
+static void malformed_addresses_are_refused(void **state)
 {
 	(void)state;
 	const char *const wrong[] = {"", ",", "192.0.2.1", "control.example", ":15012", "control.example:0",
@@ -54,7 +54,7 @@ static struct ip_addr ip(const char *text)
 	return parsed;
 }
 
-static void both_families_are_dialed_the_preferred_one_first(void **state)
+static void both_families_are_dialed_with_the_preferred_one_first(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
@@ -67,7 +67,7 @@ static void both_families_are_dialed_the_preferred_one_first(void **state)
 	assert_int_equal(order.ips[1].family, AF_INET);
 }
 
-static void one_family_alone_is_dialed_and_perhaps_there_is_none(void **state)
+static void a_single_family_is_dialed_if_it_has_an_address(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1")};
@@ -81,7 +81,7 @@ static void one_family_alone_is_dialed_and_perhaps_there_is_none(void **state)
 	assert_int_equal(order.num, 0);
 }
 
-static void further_addresses_of_a_name_take_their_turn(void **state)
+static void all_addresses_of_a_name_are_dialed_in_turn(void **state)
 {
 	(void)state;
 	const struct ip_addr ips[] = {ip("192.0.2.1"), ip("2001:db8::1"), ip("192.0.2.2")};
@@ -96,12 +96,12 @@ static void further_addresses_of_a_name_take_their_turn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_address_or_one_a_family_is_read),
-		cmocka_unit_test(a_name_is_kept_with_its_port),
-		cmocka_unit_test(what_is_no_address_is_refused),
-		cmocka_unit_test(both_families_are_dialed_the_preferred_one_first),
-		cmocka_unit_test(one_family_alone_is_dialed_and_perhaps_there_is_none),
-		cmocka_unit_test(further_addresses_of_a_name_take_their_turn),
+		cmocka_unit_test(one_address_or_one_per_family_is_parsed),
+		cmocka_unit_test(a_name_is_parsed_with_its_port),
+		cmocka_unit_test(malformed_addresses_are_refused),
+		cmocka_unit_test(both_families_are_dialed_with_the_preferred_one_first),
+		cmocka_unit_test(a_single_family_is_dialed_if_it_has_an_address),
+		cmocka_unit_test(all_addresses_of_a_name_are_dialed_in_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

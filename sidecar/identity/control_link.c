@@ -13,22 +13,22 @@ enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024 };
 struct control_link {
 	struct control_link_options options;
 	struct control_address address;
-	struct resolver *resolver;  /* NULL: the address is no name */
-	struct dial_sequence order; /* of the dial under way */
+	struct resolver *resolver;  /* NULL: the address is not a name */
+	struct dial_sequence order; /* of the current dial */
 	size_t num_tried;
-	uint8_t only;      /* the family asked for; 0: both */
-	uint8_t preferred; /* which answered last; 0: none yet */
+	uint8_t only;      /* the requested family; 0: both */
+	uint8_t preferred; /* the family that answered last; 0: none yet */
 	unsigned turn;
 	struct addr dialed;
 	struct tls_scratch *scratch;
-	int connecting_fd; /* -1, or a connection that TCP has not made yet */
+	int connecting_fd; /* -1, or a TCP connection that is not established yet */
 	struct loop_io connecting;
-	struct loop_timer patience;
-	struct rpc_client *client; /* TCP stands: greeting, or up */
+	struct loop_timer timeout;
+	struct rpc_client *client; /* TCP is established: handshaking, or up */
 	bool is_up, is_resolving;
-	struct credentials *credentials; /* of the dial under way */
-	uint32_t patience_ms;
-	struct loop_task next; /* the next address, or the end of the dial: never from within a callback */
+	struct credentials *credentials; /* of the current dial */
+	uint32_t timeout_ms;
+	struct loop_task next; /* the next address, or the end of the dial: never inside a callback */
 	struct why why;
 };
 
@@ -83,11 +83,11 @@ static enum err verify(void *arg, const struct span *chain, size_t num_chain, st
 		.expected = &link->options.expected,
 		.now_s = link->options.now_s(link->options.arg),
 	};
-	(void)out_svid; /* who it is was just decided; nobody asks again */
+	(void)out_svid; /* the identity is checked here, and no caller needs it */
 	return verify_bootstrap_chain(&input, why);
 }
 
-/* Not who it must be, or it refused us: both stay so until somebody acts. */
+/* The server's certificate is wrong, or it refused this sidecar: neither changes without an operator. */
 static bool is_definite(enum err err, bool failed_by_peer)
 {
 	return failed_by_peer || err == ERR_UNTRUSTED || err == ERR_WRONG_PEER || err == ERR_NOT_SVID ||
@@ -96,19 +96,20 @@ static bool is_definite(enum err err, bool failed_by_peer)
 
 static void dial_next(struct control_link *link);
 
-static void over(struct control_link *link, const struct why *why, bool said_no)
+static void finish(struct control_link *link, const struct why *why, bool is_refused)
 {
+	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
 	credentials_unref(link->credentials);
 	link->credentials = NULL;
 	link->turn++;
-	link->options.on_down(link->options.arg, why, said_no);
+	link->options.on_down(link->options.arg, why, is_refused);
 }
 
 static void on_ready(void *arg, struct rpc_client *client)
 {
 	struct control_link *link = arg;
-	CHECK(client == link->client);
-	credentials_unref(link->credentials); /* else they, and their key, lived as long as the connection */
+	CHECK(client == link->client && !link->is_up);
+	credentials_unref(link->credentials); /* the connection must not keep them and their key alive */
 	link->credentials = NULL;
 	link->is_up = true;
 	link->preferred = link->dialed.ip.family;
@@ -122,44 +123,45 @@ static void on_next(struct loop_task *task)
 	if (link->num_tried < link->order.num)
 		dial_next(link);
 	else
-		over(link, &why, false);
+		finish(link, &why, false);
 }
 
-/* Where one address fails, the other is tried at once: a family that is down must not lengthen an outage. */
+/* When one address fails, the next is dialed at once: a family that is down must not extend an outage. */
 static void try_next(struct control_link *link, const struct why *why)
 {
 	struct why all = *why;
-	if (link->num_tried > 1) /* of several addresses each is named */
+	if (link->num_tried > 1) /* the reason names each address */
 		(void)why_set(&all, why->err, why->expected, why->fix, "%s, %s", link->why.got, why->got);
 	link->why = all;
 	loop_task_post(link->options.loop, &link->next, on_next);
 }
 
-/* The same, with the address that was dialed: of several, or of a name's, it may be the wrong one. */
+/* Adds the address that was dialed: there may be several, and a name may resolve to a wrong one. */
 static struct why with_address(const struct control_link *link, const struct why *why)
 {
 	char text[ADDR_TEXT_MAX];
-	struct why said;
-	(void)why_set(&said, why->err, why->expected, why->fix, "%s: %s", addr_format(&link->dialed, text), why->got);
-	why_name_host(&said, text);
-	return said;
+	struct why named;
+	(void)why_set(&named, why->err, why->expected, why->fix, "the connection to %s failed: %s",
+		addr_format(&link->dialed, text), why->got);
+	why_name_host(&named, text);
+	return named;
 }
 
 static void on_close(void *arg, struct rpc_client *client, const struct why *why)
 {
 	struct control_link *link = arg;
-	struct why said = with_address(link, why); /* it lives in the client */
+	struct why named = with_address(link, why); /* a copy: `why` is part of the client */
 	bool was_up = link->is_up;
 	CHECK(client == link->client);
 	struct tls_session *session = rpc_client_tls(client);
-	bool said_no = is_definite(said.err, session != NULL && tls_session_failed_by_peer(session));
+	bool is_refused = is_definite(named.err, session != NULL && tls_session_failed_by_peer(session));
 	link->client = NULL;
 	link->is_up = false;
 	rpc_client_free(client);
-	if (was_up || (said_no && link->num_tried == link->order.num))
-		over(link, &said, said_no);
+	if (was_up || (is_refused && link->num_tried == link->order.num))
+		finish(link, &named, is_refused);
 	else
-		try_next(link, &said);
+		try_next(link, &named);
 }
 
 static const char *authority_of(const struct control_link *link, char text[ADDR_TEXT_MAX])
@@ -170,22 +172,23 @@ static const char *authority_of(const struct control_link *link, char text[ADDR_
 static void connecting_stop(struct control_link *link)
 {
 	loop_io_stop(&link->connecting);
-	loop_timer_stop(&link->patience);
+	loop_timer_stop(&link->timeout);
 }
 
 static enum err not_listening(const struct control_link *link, enum err err, struct why *why)
 {
 	char text[ADDR_TEXT_MAX];
 	return why_set(why, err, "a control plane that listens",
-		err == ERR_REFUSED ? "start it, or correct control.address"
-				   : "see whether its host is up and packets reach it, or correct control.address",
-		"%s: %s", addr_format(&link->dialed, text), err_text(err));
+		err == ERR_REFUSED ? "start the control plane, or correct control.address"
+				   : "check that its host is up and reachable, or correct control.address",
+		"the connection to %s failed: %s", addr_format(&link->dialed, text), err_text(err));
 }
 
-/* Takes over the descriptor. */
-static enum err greet(struct control_link *link, int fd, struct why *why)
+/* Adopts the descriptor. */
+static enum err handshake_start(struct control_link *link, int fd, struct why *why)
 {
 	struct tls_session *session;
+	CHECK(link->client == NULL);
 	char text[ADDR_TEXT_MAX];
 	struct credentials *credentials = link->credentials;
 	struct tls_session_options options = {
@@ -202,7 +205,7 @@ static enum err greet(struct control_link *link, int fd, struct why *why)
 		.loop = link->options.loop,
 		.transport = transport_new_tls(session),
 		.authority = authority_of(link, text),
-		.connect_timeout_ms = link->patience_ms,
+		.connect_timeout_ms = link->timeout_ms,
 		.keepalive_ms = KEEPALIVE_MS,
 		.message_max = MESSAGE_MAX,
 		.on_ready = on_ready,
@@ -232,13 +235,13 @@ static void on_connected(struct loop_io *io, unsigned ready)
 		return;
 	}
 	connecting_stop(link);
-	if (greet(link, TAKE_FD(link->connecting_fd), &why) != ERR_NONE)
+	if (handshake_start(link, TAKE_FD(link->connecting_fd), &why) != ERR_NONE)
 		try_next(link, &why);
 }
 
-static void on_too_late(struct loop_timer *timer)
+static void on_timeout(struct loop_timer *timer)
 {
-	connecting_failed(container_of(timer, struct control_link, patience), ERR_TIMEOUT);
+	connecting_failed(container_of(timer, struct control_link, timeout), ERR_TIMEOUT);
 }
 
 static enum err dial(struct control_link *link, struct why *why)
@@ -250,7 +253,7 @@ static enum err dial(struct control_link *link, struct why *why)
 	socket_set_nodelay(fd);
 	link->connecting_fd = fd;
 	loop_io_start(link->options.loop, &link->connecting, fd, LOOP_WRITE, on_connected);
-	loop_timer_start(link->options.loop, &link->patience, link->patience_ms, on_too_late);
+	loop_timer_start(link->options.loop, &link->timeout, link->timeout_ms, on_timeout);
 	return ERR_NONE;
 }
 
@@ -265,13 +268,14 @@ static uint16_t port_of(const struct control_link *link, const struct ip_addr *i
 static void dial_next(struct control_link *link)
 {
 	struct why why = {0};
+	CHECK(link->num_tried < link->order.num && link->connecting_fd < 0 && link->client == NULL);
 	const struct ip_addr *ip = &link->order.ips[link->num_tried++];
 	link->dialed = (struct addr){.ip = *ip, .port = port_of(link, ip)};
 	if (dial(link, &why) != ERR_NONE)
 		try_next(link, &why);
 }
 
-static void dial_some(struct control_link *link, const struct ip_addr *ips, size_t num)
+static void dial_addresses(struct control_link *link, const struct ip_addr *ips, size_t num)
 {
 	struct why why;
 	dial_sequence_make(ips, num, link->only, link->preferred, link->turn, &link->order);
@@ -281,7 +285,8 @@ static void dial_some(struct control_link *link, const struct ip_addr *ips, size
 		return;
 	}
 	why_set(&why, ERR_NOT_FOUND, "an address of the control plane in this family",
-		"add it to control.address or to the DNS", "%s", link->options.address);
+		"add the address to control.address or to the DNS", "%s has no address in this family",
+		link->options.address);
 	try_next(link, &why);
 }
 
@@ -291,28 +296,28 @@ static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size
 	struct why why;
 	link->is_resolving = false;
 	if (err == ERR_NONE) {
-		dial_some(link, ips, num);
+		dial_addresses(link, ips, num);
 		return;
 	}
-	why_set(&why, err, "the control plane's name to have an address", "check control.address and the DNS", "%s: %s",
-		link->address.host, err_text(err));
-	over(link, &why, false);
+	why_set(&why, err, "an address of the control plane's name", "check control.address and the DNS",
+		"cannot resolve %s: %s", link->address.host, err_text(err));
+	finish(link, &why, false);
 }
 
-void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t patience_ms)
+void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t timeout_ms)
 {
 	CHECK(control_link_is_down(link));
 	credentials_unref(link->credentials);
 	link->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
 	link->only = only;
-	link->patience_ms = patience_ms;
+	link->timeout_ms = timeout_ms;
 	if (link->resolver == NULL) {
 		const struct ip_addr ips[] = {link->address.own[0].ip, link->address.own[1].ip};
-		dial_some(link, ips, link->address.num);
+		dial_addresses(link, ips, link->address.num);
 		return;
 	}
 	link->is_resolving = true;
-	resolver_ask(link->resolver, link->address.host, patience_ms, on_resolved, link);
+	resolver_ask(link->resolver, link->address.host, timeout_ms, on_resolved, link);
 }
 
 void control_link_cut(struct control_link *link)

@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "sidecar/identity/identity_client_private.h"
 
 #include "base/core/log.h"
@@ -16,7 +17,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct identity_client *client = arg;
 	_cleanup_(attest_answer_done) struct attest_answer answer = {0};
 	struct why why = {0};
-	(void)call;
+	CHECK(client->call == call && !client->is_stream);
 	if (client->pending.key == NULL)
 		return; /* a second answer */
 	enum err err = message_attest_answer_parse(message, &client->options.trust_domain, &answer, &why);
@@ -24,7 +25,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 		err = identity_use_answer(client, &answer, client->pending.key, &why);
 	fresh_request_done(&client->pending);
 	if (err != ERR_NONE) {
-		failed(client, REDIAL_SAID_NO, 0, &why);
+		failed(client, REDIAL_REFUSED, 0, &why);
 		return;
 	}
 	client->must_attest = false;
@@ -36,8 +37,8 @@ static enum redial_cause cause_of(enum rpc_status status)
 {
 	return status == RPC_UNAVAILABLE || status == RPC_DEADLINE_EXCEEDED || status == RPC_RESOURCE_EXHAUSTED ||
 			       status == RPC_ABORTED || status == RPC_CANCELLED || status == RPC_OK
-		       ? REDIAL_AWAY
-		       : REDIAL_SAID_NO;
+		       ? REDIAL_UNREACHABLE
+		       : REDIAL_REFUSED;
 }
 
 static void on_done(
@@ -48,10 +49,10 @@ static void on_done(
 	(void)call;
 	client->call = NULL;
 	if (client->pending.key == NULL)
-		return; /* the answer came before */
-	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for our attestation data",
-		"see the control plane's log; a used or expired token needs a new one: handfast token create", "%s: %s",
-		rpc_status_name(status), message);
+		return; /* the answer has arrived before */
+	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for the attestation data",
+		"see the control plane's log; replace a consumed or expired token: handfast token create",
+		"the attestation failed: %s: %s", rpc_status_name(status), message);
 	failed(client, cause_of(status), retry_after_ms, &why);
 }
 
@@ -62,9 +63,9 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
 	struct certificate_request request = {0};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(ATTEST_MESSAGE_MAX);
-	attestation_data_done(&client->held);
+	attestation_data_done(&client->data);
 	RETURN_IF_ERR(attestation_gather(
-		&files, state_folder_get(client->options.state), true, &client->held, &request.attestation, why));
+		&files, state_folder_get(client->options.state), true, &client->data, &request.attestation, why));
 	RETURN_IF_ERR(
 		fresh_request_make(rpc_client_tls(rpc), state_folder_key(client->options.state), &client->pending));
 	request.csr = buf_span(&client->pending.csr);
@@ -72,7 +73,7 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_attest_encode(&request, client->options.release, &message));
 	RETURN_IF_ERR(rpc_client_call(
-		rpc, ATTEST_PATH, redial_patience_ms(&client->redial), &handlers, client, &client->call));
+		rpc, ATTEST_PATH, redial_timeout_ms(&client->redial), &handlers, client, &client->call));
 	RETURN_IF_ERR(rpc_call_send(client->call, buf_span(&message)));
 	rpc_call_close_send(client->call);
 	return ERR_NONE;
@@ -81,11 +82,13 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 void identity_enroll(struct identity_client *client)
 {
 	struct why why = {0};
+	CHECK(client->call == NULL && client->pending.key == NULL);
 	enum err err = send_request(client, control_link_client(client->link), &why);
 	if (err == ERR_NONE)
 		return;
 	if (why.err == ERR_NONE)
-		why_set(&why, err, "a request for an SVID that can be sent", "see the log", "%s", err_text(err));
+		why_set(&why, err, "an attestation request that can be sent", "inspect the sidecar's log",
+			"cannot send the attestation request: %s", err_text(err));
 	fresh_request_done(&client->pending);
-	failed(client, REDIAL_SAID_NO, 0, &why);
+	failed(client, REDIAL_REFUSED, 0, &why);
 }

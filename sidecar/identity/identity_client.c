@@ -8,10 +8,10 @@
 
 #define COMPONENT "identity"
 
-enum { LOOK_MS = 1000, LOOK_LEAST_MS = 20 };
+enum { TICK_MS = 1000, TICK_MIN_MS = 20 };
 
-static void dial_timer_rang(struct loop_timer *timer);
-static void tick_rang(struct loop_timer *timer);
+static void on_dial_timer(struct loop_timer *timer);
+static void on_tick(struct loop_timer *timer);
 
 struct renew_now identity_now(const struct identity_client *client)
 {
@@ -33,11 +33,11 @@ static bool is_valid(const struct identity_client *client)
 
 static void dial_in(struct identity_client *client, uint64_t delay_ms)
 {
-	loop_timer_start(client->options.loop, &client->dial_timer, delay_ms, dial_timer_rang);
+	loop_timer_start(client->options.loop, &client->dial_timer, delay_ms, on_dial_timer);
 }
 
-/* A token may come while we run: the control plane was made anew, or the first token was no good. It names the
- * bootstrap root, so it is read before each dial. */
+/* A token may be replaced while the sidecar runs: after the control plane was set up again, or if the first token was
+ * wrong. It contains the pin of the bootstrap root, so it is read before each dial. */
 static void add_token_pin(struct identity_client *client)
 {
 	_cleanup_(token_done) struct token token = {0};
@@ -45,22 +45,23 @@ static void add_token_pin(struct identity_client *client)
 		bootstrap_pins_add(&client->pins, token.bootstrap_root_sha256);
 }
 
-static void dial_timer_rang(struct loop_timer *timer)
+static void on_dial_timer(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, dial_timer);
 	add_token_pin(client);
 	bool attests = client->must_attest || !is_valid(client);
-	CHECK(control_link_is_down(client->link));
+	CHECK(control_link_is_down(client->link) && client->call == NULL && !client->is_shared);
+	CHECK(client->pending.key == NULL);
 	client->has_failed = false;
 	client->is_stream = false;
 	client->has_trust = false;
-	control_link_dial(client->link, attests ? NULL : client->credentials, 0, redial_patience_ms(&client->redial));
+	control_link_dial(client->link, attests ? NULL : client->credentials, 0, redial_timeout_ms(&client->redial));
 	client->is_stream = !attests;
 }
 
 /* --- the end of an attempt --- */
 
-/* Before or in the same breath as the connection goes: whoever shares it holds a bare pointer. */
+/* Before the connection is freed: discovery has a borrowed pointer to it. */
 static void unshare(struct identity_client *client)
 {
 	if (!client->is_shared)
@@ -85,7 +86,7 @@ static void give_up(struct loop_task *task)
 	const struct identity_failure *failure = &client->failure;
 	cut(client);
 	uint32_t wait = redial_failed_ms(&client->redial, failure->cause, failure->retry_after_ms, random_u32());
-	/* An outage is told once, not at each of its thousand tries. */
+	/* An outage is logged once as a warning, further tries for debugging. */
 	log_why(client->redial.num_failed == 1 || failure->why.err != client->last_failure.err ? LOG_LEVEL_WARNING
 											       : LOG_LEVEL_DEBUG,
 		COMPONENT, "no connection to the control plane; trying again", &failure->why);
@@ -97,7 +98,7 @@ void identity_fail(
 	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
 {
 	if (client->has_failed)
-		return; /* the first reason is the reason */
+		return; /* only the first failure counts */
 	client->has_failed = true;
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
 	const struct addr dialed = control_link_dialed(client->link);
@@ -107,20 +108,19 @@ void identity_fail(
 	loop_task_post(client->options.loop, &client->give_up, give_up);
 }
 
-static void on_down(void *arg, const struct why *why, bool said_no)
+static void on_down(void *arg, const struct why *why, bool is_refused)
 {
 	struct identity_client *client = arg;
 	unshare(client);
-	/* The control plane no longer takes our SVID (its store was made anew, our clock is off): attestation data
-	 * decides. */
-	if (said_no && client->is_stream)
+	/* The control plane refuses the SVID (its store is new, or this host's clock is wrong): attest again. */
+	if (is_refused && client->is_stream)
 		client->must_attest = true;
 	if (!client->has_failed)
-		client->options.on_event(client->options.arg, IDENTITY_AWAY, why);
-	identity_fail(client, said_no ? REDIAL_SAID_NO : REDIAL_AWAY, 0, why);
+		client->options.on_event(client->options.arg, IDENTITY_UNREACHABLE, why);
+	identity_fail(client, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);
 }
 
-/* --- the course of an attempt --- */
+/* --- an attempt --- */
 
 static void on_up(void *arg)
 {
@@ -132,11 +132,12 @@ static void on_up(void *arg)
 	identity_stream_open(client);
 	if (client->has_failed)
 		return;
+	CHECK(!client->is_shared && client->call != NULL);
 	client->is_shared = true;
 	client->options.on_connection(client->options.arg, control_link_client(client->link));
 }
 
-static void go_on_with_svid(struct loop_task *task)
+static void dial_with_svid(struct loop_task *task)
 {
 	struct identity_client *client = container_of(task, struct identity_client, attested);
 	cut(client);
@@ -146,9 +147,10 @@ static void go_on_with_svid(struct loop_task *task)
 
 void identity_attested(struct identity_client *client)
 {
-	client->has_failed = true; /* whatever this connection still says, it has done its work */
+	CHECK(client->is_published && client->pending.key == NULL);
+	client->has_failed = true; /* later events of this connection are ignored */
 	redial_succeeded(&client->redial);
-	loop_task_post(client->options.loop, &client->attested, go_on_with_svid);
+	loop_task_post(client->options.loop, &client->attested, dial_with_svid);
 }
 
 static struct timespec token_changed(const struct identity_client *client)
@@ -159,8 +161,8 @@ static struct timespec token_changed(const struct identity_client *client)
 	return stat_.st_mtim;
 }
 
-/* While we wait to dial again: a new token is a reason to do it at once. */
-static void search_token(struct identity_client *client)
+/* While the client waits to dial again: a new token makes it dial at once. */
+static void check_token_file(struct identity_client *client)
 {
 	if (!loop_timer_is_armed(&client->dial_timer))
 		return;
@@ -173,31 +175,32 @@ static void search_token(struct identity_client *client)
 	dial_in(client, 0);
 }
 
-static uint64_t poll_in_ms(const struct identity_client *client)
+static uint64_t next_tick_ms(const struct identity_client *client)
 {
 	uint64_t now = identity_now(client).boot_ms, due = client->renew.due_boot_ms;
-	if (!client->renew.has_certificate || due >= now + LOOK_MS)
-		return LOOK_MS;
-	return due > now + LOOK_LEAST_MS ? due - now : due > now ? LOOK_LEAST_MS : LOOK_MS / 4;
+	if (!client->renew.has_certificate || due >= now + TICK_MS)
+		return TICK_MS;
+	return due > now + TICK_MIN_MS ? due - now : due > now ? TICK_MIN_MS : TICK_MS / 4;
 }
 
-static void tick_rang(struct loop_timer *timer)
+static void on_tick(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, tick);
 	struct renew_now now = identity_now(client);
 	if (renew_poll(&client->renew, &now))
-		log_notice(COMPONENT, "the clock jumped or the machine slept: renewing soon");
-	identity_judge_expiry(client);
-	search_token(client);
+		log_notice(COMPONENT, "the clock jumped or the host was suspended: renewing soon");
+	identity_check_expiry(client);
+	check_token_file(client);
 	identity_stream_poll(client);
 	if (renew_is_due(&client->renew, &now))
 		identity_stream_renew(client);
-	loop_timer_start(client->options.loop, &client->tick, poll_in_ms(client), tick_rang);
+	loop_timer_start(client->options.loop, &client->tick, next_tick_ms(client), on_tick);
 }
 
-/* --- birth and end --- */
+/* --- create and free --- */
 
-/* By the earlier clock: else one that was ahead for a moment would shut us out of the only one who can correct it. */
+/* By the earlier clock: a clock that was ahead for a moment must not make the control plane's certificate look expired,
+ * since the control plane is what corrects the time. */
 static int64_t server_now_s(void *arg)
 {
 	const struct identity_client *client = arg;
@@ -221,10 +224,10 @@ static enum err check_pins(const struct identity_client *client, struct why *why
 	if (client->pins.num > 0)
 		return ERR_NONE;
 	if (client->options.token_file != NULL)
-		return token_read(client->options.token_file, &token, why); /* says what is wrong with it */
-	return why_set(why, ERR_CONFIG, "the bootstrap root's SHA-256, with a token or in the settings",
+		return token_read(client->options.token_file, &token, why); /* sets the reason */
+	return why_set(why, ERR_CONFIG, "the SHA-256 of the bootstrap root, in a token or in the settings",
 		"set identity.token_file or control.bootstrap_root_sha256",
-		"neither: any server could pose as the control plane");
+		"no bootstrap root is configured, so any server could impersonate the control plane");
 }
 
 static enum err link_make(struct identity_client *client, struct why *why)
@@ -280,7 +283,7 @@ enum err identity_client_new(const struct identity_options *options, struct iden
 void identity_client_start(struct identity_client *client)
 {
 	dial_in(client, 0);
-	loop_timer_start(client->options.loop, &client->tick, LOOK_MS, tick_rang);
+	loop_timer_start(client->options.loop, &client->tick, TICK_MS, on_tick);
 }
 
 void identity_client_free(struct identity_client *client)
@@ -294,9 +297,9 @@ void identity_client_free(struct identity_client *client)
 		address_claim_free(client->other);
 	control_link_free(client->link);
 	fresh_request_done(&client->pending);
-	attestation_data_done(&client->held);
+	attestation_data_done(&client->data);
 	credentials_unref(client->credentials);
-	bundle_set_unref(client->kept_bans);
+	bundle_set_unref(client->retained_bans);
 	mem_free(client);
 }
 
@@ -324,7 +327,7 @@ void identity_client_release_address(struct identity_client *client)
 	claim_retry_stop(&client->claim_retry);
 	client->claimed = (struct claimed_address){.is_held = false};
 	if (client->call != NULL && client->has_trust)
-		identity_stream_wish(client);
+		identity_stream_claim(client);
 	if (client->other != NULL)
 		address_claim_release(client->other);
 }

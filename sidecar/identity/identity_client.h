@@ -1,6 +1,6 @@
-/* The workload's identity, from the first attestation data to the last renewal: dials the control plane, attests while
- * there is no valid SVID, else holds the identity stream; tells of every new snapshot. It tries for ever and never
- * gives the old credentials up before the new ones are in use. Main thread only. */
+/* The client for the workload's identity: dials the control plane, attests while there is no valid SVID, otherwise
+ * keeps the identity stream open and renews on it, and reports each new snapshot. It retries forever and releases the
+ * old credentials only after the new ones are in use. Main thread only. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -17,31 +17,31 @@ enum identity_event {
 	IDENTITY_ATTEST_FAILED,
 	IDENTITY_RENEWED,
 	IDENTITY_RENEW_FAILED,
-	IDENTITY_AWAY, /* the control plane could not be reached, or went away */
+	IDENTITY_UNREACHABLE, /* the control plane could not be reached, or the connection to it ended */
 };
 
-struct identity_options { /* borrowed all, but what the callbacks get is borrowed only during the call */
+struct identity_options { /* all borrowed; the callbacks' arguments are borrowed during the call */
 	struct loop *loop;
 	struct tls_context *context; /* client */
 	struct state_folder *state;
 	struct trust_domain trust_domain;
-	const char *address;                            /* of the control plane, as control_address.h reads it */
+	const char *address;                            /* of the control plane, in the format of control_address.h */
 	const char *token_file, *kubernetes_token_file; /* NULL: none */
-	const uint8_t *bootstrap_root_sha256;           /* NULL: it comes with the token or lies in the state */
+	const uint8_t *bootstrap_root_sha256;           /* NULL: the token or the state folder has it */
 	bool claims_address;
 	const char *release;                            /* of this program */
-	size_t (*own_addresses)(struct ip_addr out[2]); /* of this host, one per family; NULL: not said */
+	size_t (*own_addresses)(struct ip_addr out[2]); /* of this host, one per family; NULL: not reported */
 
-	/* NULL: what we had has expired. */
+	/* NULL: the credentials have expired. */
 	void (*on_credentials)(void *arg, struct credentials *credentials);
 	void (*on_time)(void *arg, const struct trusted_time *time);
-	/* The connection that discovery shares; NULL: it is gone. */
+	/* The connection that discovery shares; NULL: it has closed. */
 	void (*on_connection)(void *arg, struct rpc_client *client);
 	void (*on_event)(void *arg, enum identity_event event, const struct why *why); /* why: NULL on success */
 	void *arg;
 };
 
-/* ERR_CONFIG: the address is none, or no bootstrap root is known, without which nobody could be trusted. */
+/* ERR_CONFIG: the address is malformed, or there is no bootstrap root, without which no server can be verified. */
 enum err identity_client_new(
 	const struct identity_options *options, struct identity_client **out, struct why *why) _must_use_;
 void identity_client_start(struct identity_client *client);
@@ -49,16 +49,16 @@ void identity_client_free(struct identity_client *client);
 
 struct identity_status {
 	struct credentials *credentials; /* borrowed; NULL: none */
-	bool is_valid, is_connected;     /* connected: the identity stream stands and its trust has come */
+	bool is_valid, is_connected;     /* connected: the identity stream is open and its trust state has arrived */
 	int64_t time_to_expiry_s;        /* until the SVID expires; 0: there is none */
 	int64_t renews_in_ms;
-	struct claimed_address claims[2]; /* one a family: over the identity stream, and over a stream of its own */
-	struct why last_failure;          /* of the present outage; err ERR_NONE: none */
+	struct claimed_address claims[2]; /* one per family: over the identity stream, and over a stream of its own */
+	struct why last_failure;          /* of the current outage; err ERR_NONE: none */
 	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
-/* The workload is about to end: callers get other endpoints of its services. Claims stay. For the rest of this process.
- */
+/* The workload is about to end: callers get other endpoints of its services. Its claims stay. Lasts until the process
+ * ends. */
 void identity_client_drain(struct identity_client *client);
-/* All of our addresses, and for as long as this process lives; an explicit wish, never at SIGTERM. */
+/* Releases all addresses of this sidecar until the process ends. Only by an explicit command, never at SIGTERM. */
 void identity_client_release_address(struct identity_client *client);

@@ -1,5 +1,6 @@
-/* The parts of identity_client: identity_client.c decides what to do next, enroll.c attests, identity_stream.c speaks
- * on the stream, identity_snapshot.c makes and publishes credentials. For this folder alone. */
+/* The identity client's struct, shared by its files: identity_client.c decides the next action, enroll.c attests,
+ * identity_stream.c sends and receives on the stream, identity_snapshot.c creates and publishes credentials. Only files
+ * of this folder include this header. */
 #pragma once
 
 #include "sidecar/identity/certificate_request.h"
@@ -23,58 +24,60 @@ struct identity_client {
 	struct trusted_time time;
 	struct renew renew;
 	struct redial redial;
-	struct timespec token_changed; /* the token file, when it was looked at last */
+	struct timespec token_changed; /* the token file's time of change when it was last inspected */
 	struct loop_timer dial_timer, tick;
 
-	/* What is in use. Kept when it has expired: its bundles and identity still tell what may follow. */
+	/* The credentials in use. They stay after they have expired: their bundles and identity limit what may follow.
+	 */
 	struct credentials *credentials;
-	struct bundle_set *kept_bans; /* that a new incarnation of the control plane does not name; NULL: none */
-	bool is_published;            /* the outside has it; false: it was told that there is none */
-	bool must_attest;             /* the control plane refused the SVID that we have */
+	struct bundle_set *retained_bans; /* bans that a new incarnation of the control plane lacks; NULL: none */
+	bool is_published;                /* on_credentials() has them; false: it was called with NULL, or not yet */
+	bool must_attest;                 /* the control plane refused the SVID */
 
-	/* The attempt or stream that stands now. */
+	/* The current attempt or stream. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */
 	bool is_stream, has_trust;
-	bool is_shared; /* on_connection() gave the connection to others */
+	bool is_shared; /* on_connection() has the connection */
 	bool has_failed;
 	struct identity_failure failure;
-	struct loop_task give_up; /* cuts outside of the connection's own callbacks, then dials again */
+	struct loop_task give_up; /* closes the connection outside of its callbacks, then dials again */
 	struct loop_task attested;
-	struct fresh_request pending; /* the request under way; key NULL: none */
-	struct attestation_data held;
+	struct fresh_request pending; /* the pending request; key NULL: none */
+	struct attestation_data data;
 	uint64_t request_id, request_deadline_ms;
 
 	struct claimed_address claimed;
 	struct claim_retry claim_retry;
-	struct address_claim
-		*other; /* claims our address of the family that the stream does not use; NULL: not wanted */
+	struct address_claim *
+		other; /* claims this host's address of the family that the stream does not use; NULL: not configured */
 	bool is_released;
 	bool is_draining;
 	struct why last_failure;
 };
 
 struct renew_now identity_now(const struct identity_client *client);
-/* This attempt or stream is over; the next try comes by redial.h. Safe in any callback. */
+/* Ends this attempt or stream; redial.h decides when to try again. Safe in any callback. */
 void identity_fail(
 	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why);
 
-/* enroll.c: one Attest on the connection that just came up. Ends in identity_attested() or identity_fail(). */
+/* enroll.c: one Attest call on the new connection. Ends in identity_attested() or identity_fail(). */
 void identity_enroll(struct identity_client *client);
 void identity_attested(struct identity_client *client);
 
 /* identity_stream.c */
 void identity_stream_open(struct identity_client *client);
-void identity_stream_wish(struct identity_client *client); /* to claim our address or, when so told, to release it */
+void identity_stream_claim(struct identity_client *client); /* claims the address or, after a release, releases it */
 void identity_stream_hello(struct identity_client *client);
 void identity_stream_renew(struct identity_client *client);
-void identity_stream_poll(struct identity_client *client); /* an answer that does not come */
+void identity_stream_poll(struct identity_client *client); /* checks the timeout of a renewal */
 
-/* identity_snapshot.c: each verifies before anything changes. */
-/* may_jump: there is no identity that another time could end. */
-void identity_hear_time(struct identity_client *client, int64_t server_time_ms, bool may_jump);
+/* identity_snapshot.c: each function verifies before anything changes. */
+/* may_jump: there is no published identity that another time could make expire. */
+void identity_receive_time(struct identity_client *client, int64_t server_time_ms, bool may_jump);
 enum err identity_use_svid(
 	struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why) _must_use_;
 enum err identity_use_answer(struct identity_client *client, struct attest_answer *answer, struct private_key *key,
 	struct why *why) _must_use_;
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
-void identity_judge_expiry(struct identity_client *client); /* withdraws what has expired; and back, when a clock was */
+/* Withdraws expired credentials; publishes them again if they are valid after a clock was set back. */
+void identity_check_expiry(struct identity_client *client);

@@ -1,12 +1,13 @@
+#include "base/core/check.h"
 #include "sidecar/identity/identity_client_private.h"
 
 #include "base/core/log.h"
 
 #define COMPONENT "identity"
 
-enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_LEAST_MS = 1000 };
+enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000 };
 
-/* A stream whose messages cannot be sent is no stream: the server does not read, or it is over. */
+/* A stream that accepts no message has failed: the server does not read, or the stream has ended. */
 static void send_up(struct identity_client *client, enum err encoded, struct span message)
 {
 	struct why why;
@@ -15,9 +16,9 @@ static void send_up(struct identity_client *client, enum err encoded, struct spa
 	enum err err = encoded == ERR_NONE ? rpc_call_send(client->call, message) : encoded;
 	if (err == ERR_NONE)
 		return;
-	why_set(&why, err, "an identity stream that takes messages", "look at the control plane's log", "%s",
-		err_text(err));
-	identity_fail(client, REDIAL_AWAY, 0, &why);
+	why_set(&why, err, "an identity stream that accepts messages", "inspect the control plane's log",
+		"cannot send on the identity stream: %s", err_text(err));
+	identity_fail(client, REDIAL_UNREACHABLE, 0, &why);
 }
 
 static void send_ack(struct identity_client *client, struct epoch epoch, const char *refused)
@@ -27,7 +28,7 @@ static void send_ack(struct identity_client *client, struct epoch epoch, const c
 	send_up(client, err, buf_span(&message));
 }
 
-void identity_stream_wish(struct identity_client *client)
+void identity_stream_claim(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	if (client->call == NULL)
@@ -49,13 +50,13 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
 		send_ack(client, trust->epoch, NULL);
 	} else {
-		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the one before stays", &why);
+		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the previous one stays in use", &why);
 		send_ack(client, trust->epoch, why_format(&why, text, sizeof(text)));
 	}
 	if (!is_first)
 		return;
 	if (client->options.claims_address || client->is_released)
-		identity_stream_wish(client);
+		identity_stream_claim(client);
 	if (client->other != NULL)
 		address_claim_start(client->other, control_link_family(client->link), client->credentials);
 }
@@ -66,13 +67,13 @@ static void renewal_failed(struct identity_client *client, uint32_t retry_after_
 	fresh_request_done(&client->pending);
 	renew_failed(&client->renew, &now, retry_after_ms);
 	client->options.on_event(client->options.arg, IDENTITY_RENEW_FAILED, why);
-	log_why(LOG_LEVEL_WARNING, COMPONENT, "the renewal failed and is tried again", why);
+	log_why(LOG_LEVEL_WARNING, COMPONENT, "the renewal failed and will be retried", why);
 }
 
 static void on_renewed(struct identity_client *client, struct identity_down *down)
 {
 	if (client->pending.key == NULL || down->request_id != client->request_id)
-		return; /* the answer to a request that we gave up */
+		return; /* the answer to a request that has timed out */
 	if (down->svid == NULL) {
 		renewal_failed(client, down->after_ms, &down->why);
 		return;
@@ -86,30 +87,31 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 	if (client->other != NULL)
 		address_claim_renewed(client->other, client->credentials);
 	if (loop_timer_is_armed(&client->claim_retry.timer))
-		identity_stream_wish(client); /* refused so far: with a new certificate it may be judged otherwise */
+		identity_stream_claim(
+			client); /* the claim was refused; with a new certificate the control plane may accept it */
 	client->options.on_event(client->options.arg, IDENTITY_RENEWED, NULL);
 }
 
-static void claim_again(struct loop_timer *timer)
+static void repeat_claim(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, claim_retry.timer);
 	if (client->has_trust && !client->claimed.is_held && !client->is_released)
-		identity_stream_wish(client);
+		identity_stream_claim(client);
 }
 
 static void on_claim(struct identity_client *client, const struct identity_down *down)
 {
 	char text[ADDR_TEXT_MAX];
 	if (client->is_released)
-		return; /* the answer to what we no longer wish */
+		return; /* the answer to a claim that has been released */
 	client->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
 	if (!down->is_claim_held) {
-		claim_retry_refused(&client->claim_retry, "the mesh does not know us at our address", &down->why,
-			down->after_ms, claim_again);
+		claim_retry_refused(&client->claim_retry, "the control plane refused the address claim", &down->why,
+			down->after_ms, repeat_claim);
 		return;
 	}
 	claim_retry_held(&client->claim_retry);
-	log_notice(COMPONENT, "the mesh knows us at %s", ip_addr_format(&down->claimed.ip, text));
+	log_notice(COMPONENT, "claimed the address %s", ip_addr_format(&down->claimed.ip, text));
 }
 
 static void on_slot(struct identity_client *client, uint32_t within_ms)
@@ -123,14 +125,14 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct identity_client *client = arg;
 	_cleanup_(identity_down_done) struct identity_down down = {0};
 	struct why why = {0};
-	(void)call;
 	if (client->has_failed)
 		return;
+	CHECK(client->call == call && client->is_stream);
 	if (message_identity_down_parse(message, &client->options.trust_domain, &down, &why) != ERR_NONE) {
-		identity_fail(client, REDIAL_SAID_NO, 0, &why);
+		identity_fail(client, REDIAL_REFUSED, 0, &why);
 		return;
 	}
-	identity_hear_time(client, down.server_time_ms, !client->is_published);
+	identity_receive_time(client, down.server_time_ms, !client->is_published);
 	switch (down.kind) {
 	case DOWN_TRUST:
 		on_trust(client, &down.trust);
@@ -149,7 +151,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	}
 }
 
-/* Refused for who we are: our SVID is worth nothing there, but our attestation data may be. */
+/* The control plane refuses this SVID; it may still accept the attestation data. */
 static bool is_refusal(enum rpc_status status)
 {
 	return status == RPC_PERMISSION_DENIED || status == RPC_UNAUTHENTICATED;
@@ -163,10 +165,11 @@ static void on_done(
 	(void)call;
 	client->call = NULL;
 	fresh_request_done(&client->pending);
-	why_set(&why, is_refusal(status) ? ERR_DENIED : ERR_CLOSED, "an identity stream that stays",
-		"look at the control plane's log", "%s: %s", rpc_status_name(status), message);
+	why_set(&why, is_refusal(status) ? ERR_DENIED : ERR_CLOSED, "an identity stream that stays open",
+		"inspect the control plane's log", "the identity stream ended: %s: %s", rpc_status_name(status),
+		message);
 	client->must_attest = client->must_attest || is_refusal(status);
-	identity_fail(client, is_refusal(status) ? REDIAL_SAID_NO : REDIAL_AWAY, retry_after_ms, &why);
+	identity_fail(client, is_refusal(status) ? REDIAL_REFUSED : REDIAL_UNREACHABLE, retry_after_ms, &why);
 }
 
 static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
@@ -184,11 +187,13 @@ void identity_stream_hello(struct identity_client *client)
 void identity_stream_open(struct identity_client *client)
 {
 	struct why why;
+	CHECK(client->call == NULL && client->pending.key == NULL);
 	enum err err =
 		rpc_client_call(control_link_client(client->link), IDENTITY_PATH, 0, &handlers, client, &client->call);
 	if (err != ERR_NONE) {
-		why_set(&why, err, "an identity stream", "look at the control plane's log", "%s", err_text(err));
-		identity_fail(client, REDIAL_AWAY, 0, &why);
+		why_set(&why, err, "an identity stream", "inspect the control plane's log",
+			"cannot open the identity stream: %s", err_text(err));
+		identity_fail(client, REDIAL_UNREACHABLE, 0, &why);
 		return;
 	}
 	client->is_stream = true;
@@ -198,7 +203,7 @@ void identity_stream_open(struct identity_client *client)
 static uint64_t answer_ms(const struct identity_client *client)
 {
 	int64_t left_ms = (client->renew.not_after_s - identity_now(client).trusted_s) * 1000 / 3;
-	return left_ms > ANSWER_MS ? ANSWER_MS : left_ms < ANSWER_LEAST_MS ? ANSWER_LEAST_MS : (uint64_t)left_ms;
+	return left_ms > ANSWER_MS ? ANSWER_MS : left_ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : (uint64_t)left_ms;
 }
 
 static enum err send_renewal(struct identity_client *client, struct why *why)
@@ -206,9 +211,9 @@ static enum err send_renewal(struct identity_client *client, struct why *why)
 	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
 	struct certificate_request request = {.id = ++client->request_id};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	attestation_data_done(&client->held);
+	attestation_data_done(&client->data);
 	RETURN_IF_ERR(attestation_gather(
-		&files, state_folder_get(client->options.state), false, &client->held, &request.attestation, why));
+		&files, state_folder_get(client->options.state), false, &client->data, &request.attestation, why));
 	RETURN_IF_ERR(fresh_request_make(rpc_client_tls(control_link_client(client->link)),
 		state_folder_key(client->options.state), &client->pending));
 	request.csr = buf_span(&client->pending.csr);
@@ -229,7 +234,8 @@ void identity_stream_renew(struct identity_client *client)
 	if (err == ERR_NONE)
 		return;
 	if (why.err == ERR_NONE)
-		why_set(&why, err, "a request that can be made", "see the log", "%s", err_text(err));
+		why_set(&why, err, "a renewal request", "inspect the sidecar's log",
+			"cannot create the renewal request: %s", err_text(err));
 	renewal_failed(client, 0, &why);
 }
 
@@ -239,6 +245,7 @@ void identity_stream_poll(struct identity_client *client)
 	if (!client->is_stream || client->pending.key == NULL ||
 		loop_now_ms(client->options.loop) < client->request_deadline_ms)
 		return;
-	why_set(&why, ERR_TIMEOUT, "an answer to the renewal", "look at the control plane's log", "none in time");
+	why_set(&why, ERR_TIMEOUT, "an answer to the renewal request", "inspect the control plane's log",
+		"the control plane did not answer the renewal request in time");
 	renewal_failed(client, 0, &why);
 }

@@ -1,5 +1,6 @@
-/* The identity services' messages as our own structs, both ways; the only file pair that sees the generated code.
- * Everything that comes in is bounded and checked here: who reads on never meets a raw byte string. */
+/* Converts between the messages of the identity services and this program's structs; the generated code is used only in
+ * messages_up.c, messages_down.c and trust_parse.c. All input is bounded and checked here, so that no caller handles
+ * raw bytes. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -23,9 +24,9 @@ struct attestation { /* borrowed; proven anew on each connection */
 	struct span kubernetes;    /* ATTESTATION_KUBERNETES: the projected token */
 };
 
-/* A request for a certificate: who asks, with what key, and the proof that it is asked on this connection. */
+/* A certificate request: attestation data, CSR, attestation key, and the proof that is bound to this connection. */
 struct certificate_request { /* spans are borrowed */
-	uint64_t id;         /* on the stream; tells answers apart */
+	uint64_t id;         /* on the stream; the answer carries it */
 	struct attestation attestation;
 	struct span csr, attestation_key, proof;
 };
@@ -34,13 +35,13 @@ enum err message_attest_encode(
 	const struct certificate_request *request, const char *release, struct buf *out) _must_use_;
 struct hello {
 	const char *release;
-	bool is_draining; /* said again when it changes */
+	bool is_draining; /* sent again when it changes */
 	struct ip_addr addresses[2];
 	size_t num_addresses; /* of this host, one per family */
 };
 enum err message_hello_encode(const struct hello *hello, struct buf *out) _must_use_;
 enum err message_renew_encode(const struct certificate_request *request, struct buf *out) _must_use_;
-/* refused NULL: in use. */
+/* refused NULL: an ack; else a nack with that reason. */
 enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struct buf *out) _must_use_;
 /* The proof: certificate_request.h. */
 enum err message_claim_encode(struct span attestation_key, struct span proof, struct buf *out) _must_use_;
@@ -50,7 +51,7 @@ enum err message_release_encode(struct buf *out) _must_use_;
 
 struct trust { /* zeroed is valid to trust_done() */
 	struct epoch epoch;
-	struct bundle_set *bundles; /* NULL: not usable, and why says so */
+	struct bundle_set *bundles; /* NULL: not usable; why has the reason */
 	uint8_t pins[STATE_PINS_MAX][DIGEST_LEN];
 	size_t num_pins;
 	struct why why;
@@ -63,7 +64,7 @@ struct attest_answer { /* zeroed is valid to attest_answer_done() */
 	int64_t server_time_ms;
 };
 void attest_answer_done(struct attest_answer *answer);
-/* A bundle of `own` with at least one root must be there. */
+/* The answer must have a bundle of `own` with at least one root. */
 enum err message_attest_answer_parse(
 	struct span bytes, const struct trust_domain *own, struct attest_answer *out, struct why *why) _must_use_;
 
@@ -73,14 +74,15 @@ struct identity_down { /* zeroed is valid to identity_down_done() */
 	int64_t server_time_ms; /* 0: absent */
 	struct trust trust;     /* DOWN_TRUST */
 	uint64_t request_id;    /* DOWN_RENEWED */
-	struct svid *svid;      /* DOWN_RENEWED; NULL: refused, or not usable: why says so */
+	struct svid *svid;      /* DOWN_RENEWED; NULL: refused, or not usable; why has the reason */
 	uint32_t after_ms;      /* DOWN_RENEWED, DOWN_CLAIM: retry after; DOWN_SLOT: renew within */
-	struct addr claimed;    /* DOWN_CLAIM: as the server saw it */
+	struct addr claimed;    /* DOWN_CLAIM: as the server observed it */
 	bool is_claim_held;
 	struct why why;
 };
 void identity_down_done(struct identity_down *down);
-/* ERR_MALFORMED, ERR_TOO_LARGE: the stream speaks another language and is to be ended. What is well formed and still
- * wrong comes with a `why` inside, so that it can be refused in order. Messages of a later release: DOWN_UNKNOWN. */
+/* ERR_MALFORMED, ERR_TOO_LARGE: the bytes are no such message, and the caller ends the stream. A well-formed message
+ * with a wrong value has its reason in `why`, so that the caller can send a nack. Messages of a later release:
+ * DOWN_UNKNOWN. */
 enum err message_identity_down_parse(
 	struct span bytes, const struct trust_domain *own, struct identity_down *out, struct why *why) _must_use_;

@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REFUSAL_MAX 1024 /* bytes of a reason that are looked at */
+#define REFUSAL_MAX 1024 /* bytes of a reason that are parsed */
 
 static enum err parse_svid(const Handfast__V1__Svid *message, struct svid **out, struct why *why)
 {
 	struct span chain[SVID_CHAIN_MAX];
 	if (message == NULL || message->n_chain == 0 || message->n_chain > SVID_CHAIN_MAX)
-		return why_set(why, ERR_MALFORMED, "a chain of 1 to 4 certificates", "look at the control plane's log",
-			"%zu certificates", message == NULL ? 0 : message->n_chain);
+		return why_set(why, ERR_MALFORMED, "a chain of 1 to 4 certificates", "inspect the control plane's log",
+			"the SVID in the answer has %zu certificates", message == NULL ? 0 : message->n_chain);
 	for (size_t i = 0; i < message->n_chain; i++)
 		chain[i] = pb_span(message->chain[i]);
 	return svid_parse(chain, message->n_chain, out, why);
@@ -63,7 +63,7 @@ static void read_renewed(const Handfast__V1__RenewResponse *message, struct iden
 	down->request_id = message->request_id;
 	down->after_ms = message->retry_after_ms;
 	if (message->svid == NULL) {
-		read_refusal(pb_span(message->refused_reason), "a renewed SVID", "look at the control plane's log",
+		read_refusal(pb_span(message->refused_reason), "a renewed SVID", "inspect the control plane's log",
 			&down->why);
 		return;
 	}
@@ -81,7 +81,8 @@ static void read_claim(const Handfast__V1__ClaimResult *message, struct identity
 	down->after_ms = message->retry_after_ms;
 	if (!down->is_claim_held)
 		read_refusal(pb_span(message->refused_reason), "this address for this workload",
-			"if it changed hands on purpose: handfast entry release; the claim is made again by itself",
+			"if the address now belongs to this workload: handfast entry release; the sidecar repeats the "
+			"claim",
 			&down->why);
 }
 
@@ -91,7 +92,7 @@ static void read_kind(
 	switch (message->kind_case) {
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_TRUST:
 		down->kind = DOWN_TRUST;
-		(void)!trust_parse(message->trust, own, &down->trust); /* told by trust.why, for the ack */
+		(void)!trust_parse(message->trust, own, &down->trust); /* the reason is in trust.why, for the nack */
 		return;
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED:
 		read_renewed(message->renewed, down);

@@ -1,4 +1,4 @@
-/* What comes from the control plane, taken whole or refused whole (abuse cases C4, C14). */
+/* Messages of the control plane are accepted or refused as a whole (abuse cases C4, C14). */
 #include "base/core/cleanup.h"
 #include "base/pb/unpack.h"
 #include "certs/test_mesh.h"
@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 
 static struct trust_domain own(void)
@@ -19,7 +19,7 @@ static struct trust_domain own(void)
 	return domain;
 }
 
-/* One trust state in parts that a test bends before it is packed. */
+/* The parts of a trust state, which a test changes before they are packed. */
 struct parts {
 	struct test_mesh *mesh;
 	ProtobufCBinaryData root, pin, banned;
@@ -66,7 +66,7 @@ static void parse_trust(struct parts *parts, struct identity_down *out)
 	assert_int_equal(out->kind, DOWN_TRUST);
 }
 
-static void takes_a_sound_trust_state_whole(_unused_ void **state)
+static void accepts_a_valid_trust_state(_unused_ void **state)
 {
 	struct parts parts;
 	_cleanup_(identity_down_done) struct identity_down down = {0};
@@ -126,7 +126,7 @@ static void bend_malformed_ban(struct parts *parts)
 	parts->banned = pb_bytes(SPAN_LITERAL("spiffe://cluster.local//"));
 }
 
-static void c14_refuses_the_whole_for_one_wrong_part(_unused_ void **state)
+static void c14_refuses_a_trust_state_with_one_wrong_part(_unused_ void **state)
 {
 	static bend_fn *const bends[] = {bend_no_epoch, bend_zero_incarnation, bend_no_bundles, bend_empty_bundle,
 		bend_wrong_domain, bend_domain_with_nul, bend_garbage_root, bend_garbage_crl, bend_short_pin,
@@ -143,7 +143,7 @@ static void c14_refuses_the_whole_for_one_wrong_part(_unused_ void **state)
 	}
 }
 
-static void c4_ends_on_bytes_that_are_no_message(_unused_ void **state)
+static void c4_refuses_bytes_that_are_no_message(_unused_ void **state)
 {
 	struct trust_domain domain = own();
 	struct identity_down down;
@@ -154,16 +154,16 @@ static void c4_ends_on_bytes_that_are_no_message(_unused_ void **state)
 	assert_int_not_equal(message_attest_answer_parse(span_of(NULL, 0), &domain, &answer, NULL), ERR_NONE);
 }
 
-static void a_kind_of_a_later_release_is_passed_over(_unused_ void **state)
+static void a_message_kind_of_a_later_release_is_ignored(_unused_ void **state)
 {
 	struct trust_domain domain = own();
 	struct identity_down down;
-	/* Field 9, which this release does not know. */
+	/* Field 9, which this release does not have. */
 	assert_int_equal(message_identity_down_parse(SPAN_LITERAL("\x4a\x00"), &domain, &down, NULL), ERR_NONE);
 	assert_int_equal(down.kind, DOWN_UNKNOWN);
 }
 
-static void a_renewal_without_svid_is_a_refusal_with_its_reason(_unused_ void **state)
+static void a_renewal_without_an_svid_is_a_refusal_with_a_reason(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(1024);
 	_cleanup_(identity_down_done) struct identity_down down = {0};
@@ -183,7 +183,7 @@ static void a_renewal_without_svid_is_a_refusal_with_its_reason(_unused_ void **
 	assert_non_null(strstr(down.why.got, "banned"));
 }
 
-static void a_join_token_travels_as_bytes(_unused_ void **state)
+static void a_join_token_is_sent_as_bytes(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(ATTEST_MESSAGE_MAX);
 	_cleanup_(token_done) struct token token = {.id = BUF_INIT(16), .secret = BUF_INIT(64)};
@@ -202,7 +202,7 @@ static void a_join_token_travels_as_bytes(_unused_ void **state)
 	assert_true(span_eq(pb_span(message->hello->release), SPAN_LITERAL("1.2.3")));
 }
 
-static void finding_p13_hello_says_the_addresses_of_the_host(_unused_ void **state)
+static void finding_p13_hello_has_the_addresses_of_the_host(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(4096);
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
@@ -222,13 +222,13 @@ static void finding_p13_hello_says_the_addresses_of_the_host(_unused_ void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_a_sound_trust_state_whole),
-		cmocka_unit_test(c14_refuses_the_whole_for_one_wrong_part),
-		cmocka_unit_test(c4_ends_on_bytes_that_are_no_message),
-		cmocka_unit_test(a_kind_of_a_later_release_is_passed_over),
-		cmocka_unit_test(a_renewal_without_svid_is_a_refusal_with_its_reason),
-		cmocka_unit_test(a_join_token_travels_as_bytes),
-		cmocka_unit_test(finding_p13_hello_says_the_addresses_of_the_host),
+		cmocka_unit_test(accepts_a_valid_trust_state),
+		cmocka_unit_test(c14_refuses_a_trust_state_with_one_wrong_part),
+		cmocka_unit_test(c4_refuses_bytes_that_are_no_message),
+		cmocka_unit_test(a_message_kind_of_a_later_release_is_ignored),
+		cmocka_unit_test(a_renewal_without_an_svid_is_a_refusal_with_a_reason),
+		cmocka_unit_test(a_join_token_is_sent_as_bytes),
+		cmocka_unit_test(finding_p13_hello_has_the_addresses_of_the_host),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

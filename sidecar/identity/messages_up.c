@@ -7,7 +7,7 @@
 
 enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 1 };
 
-/* Everything a request points to, on the caller's stack while it is packed. */
+/* The messages that a request points to, on the caller's stack while it is packed. */
 struct attestation_messages {
 	Handfast__V1__AttestationData data;
 	Handfast__V1__JoinTokenData token;
@@ -41,7 +41,7 @@ static void fill_attestation(const struct attestation *attestation, struct attes
 	CHECK_UNREACHABLE();
 }
 
-/* "claim-proof": without a proof, no claim is ours. */
+/* "claim-proof": this sidecar proves every claim, so the control plane refuses one without a proof. */
 static Handfast__V1__Hello hello_of(const char *release, ProtobufCBinaryData *features)
 {
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
@@ -74,6 +74,7 @@ enum err message_hello_encode(const struct hello *from, struct buf *out)
 	ProtobufCBinaryData features[NUM_FEATURES];
 	Handfast__V1__Hello hello = hello_of(from->release, features);
 	ProtobufCBinaryData addresses[2];
+	CHECK(from->num_addresses <= 2);
 	for (size_t i = 0; i < from->num_addresses; i++)
 		addresses[i] = pb_bytes(ip_addr_bytes(&from->addresses[i]));
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;

@@ -1,24 +1,25 @@
 #include "sidecar/identity/redial.h"
+#include "base/core/check.h"
 
-enum { AWAY_LEAST_MS = 500, AWAY_SPREAD_MS = 500, PATIENCE_MS = 1000, LONG_PATIENCE_MS = 5000, LONG_TRY_EACH = 4 };
-enum { SAID_NO_FIRST_MS = 1000, SAID_NO_LAST_MS = 60000 };
+enum { WAIT_MIN_MS = 500, WAIT_SPREAD_MS = 500, TIMEOUT_MS = 1000, LONG_TIMEOUT_MS = 5000, LONG_TRY_EACH = 4 };
+enum { REFUSED_FIRST_MS = 1000, REFUSED_LAST_MS = 60000 };
 
 void redial_init(struct redial *redial)
 {
 	*redial = (struct redial){0};
-	backoff_init(&redial->backoff, SAID_NO_FIRST_MS, SAID_NO_LAST_MS);
+	backoff_init(&redial->backoff, REFUSED_FIRST_MS, REFUSED_LAST_MS);
 }
 
 static uint32_t own_wait_ms(struct redial *redial, enum redial_cause cause, uint32_t random)
 {
 	switch (cause) {
-	case REDIAL_AWAY:
-		return AWAY_LEAST_MS + (uint32_t)(((uint64_t)random * (AWAY_SPREAD_MS + 1)) >> 32);
-	case REDIAL_SAID_NO:
+	case REDIAL_UNREACHABLE:
+		return WAIT_MIN_MS + (uint32_t)(((uint64_t)random * (WAIT_SPREAD_MS + 1)) >> 32);
+	case REDIAL_REFUSED:
 		/* Never at once: a refusal does not change within milliseconds. */
-		return AWAY_LEAST_MS + backoff_next_ms(&redial->backoff, random);
+		return WAIT_MIN_MS + backoff_next_ms(&redial->backoff, random);
 	}
-	return AWAY_LEAST_MS;
+	CHECK_UNREACHABLE();
 }
 
 uint32_t redial_failed_ms(struct redial *redial, enum redial_cause cause, uint32_t retry_after_ms, uint32_t random)
@@ -34,7 +35,7 @@ void redial_succeeded(struct redial *redial)
 	backoff_reset(&redial->backoff);
 }
 
-uint32_t redial_patience_ms(const struct redial *redial)
+uint32_t redial_timeout_ms(const struct redial *redial)
 {
-	return redial->num_failed % LONG_TRY_EACH == LONG_TRY_EACH - 1 ? LONG_PATIENCE_MS : PATIENCE_MS;
+	return redial->num_failed % LONG_TRY_EACH == LONG_TRY_EACH - 1 ? LONG_TIMEOUT_MS : TIMEOUT_MS;
 }

@@ -1,15 +1,15 @@
-/* When to dial the control plane again, and how long to try. Pure.
+/* When to dial the control plane again, and the timeout of each try. Pure.
  *
- * Away (no answer, refused, cut): again after 0.5 to 1 s, for ever, so that a return is noticed within 2 s. Said no
- * (a definite refusal, or a server that is not who it must be): full jitter, 1 s doubling to 60 s. The server's
- * retry-after stands above both. A try is given up after 1 s, since a packet lost to a server that was away would
- * otherwise be sent again only seconds later; each fourth try in a row gets 5 s, so that a slow path still gets
- * through. */
+ * Unreachable (no answer, connection refused, connection lost): again after 0.5 to 1 s, forever, so that the client
+ * reconnects within 2 s after the control plane is back. Refused (by the server, or the server's certificate is wrong):
+ * full jitter, from 1 s doubling to 60 s. The server's retry-after overrides both. A try times out after 1 s, because a
+ * packet that was lost is otherwise retransmitted only seconds later; each fourth try in a row gets 5 s, so that a slow
+ * path still connects. */
 #pragma once
 
 #include "base/core/backoff.h"
 
-enum redial_cause { REDIAL_AWAY, REDIAL_SAID_NO };
+enum redial_cause { REDIAL_UNREACHABLE, REDIAL_REFUSED };
 
 struct redial {
 	struct backoff backoff;
@@ -17,7 +17,7 @@ struct redial {
 };
 
 void redial_init(struct redial *redial);
-/* How long to wait before the next try. */
+/* The wait before the next try. */
 uint32_t redial_failed_ms(struct redial *redial, enum redial_cause cause, uint32_t retry_after_ms, uint32_t random);
 void redial_succeeded(struct redial *redial);
-uint32_t redial_patience_ms(const struct redial *redial); /* of the try that is to begin */
+uint32_t redial_timeout_ms(const struct redial *redial); /* of the next try */

@@ -40,13 +40,13 @@ void renew_got_slot(struct renew *renew, const struct renew_now *now, uint32_t w
 	renew_in(renew, now, 0, within_ms);
 }
 
-void renew_in(struct renew *renew, const struct renew_now *now, uint32_t least_ms, uint32_t spread_ms)
+void renew_in(struct renew *renew, const struct renew_now *now, uint32_t min_ms, uint32_t spread_ms)
 {
-	bring_forward(renew, now->boot_ms + least_ms + draw(now->random, (uint64_t)spread_ms + 1));
+	bring_forward(renew, now->boot_ms + min_ms + draw(now->random, (uint64_t)spread_ms + 1));
 }
 
-/* With a leaf of seconds a wait of up to a minute would be its end: a third of what is left is the most we wait while
- * there is something to lose. The server's own wish stands above that. */
+/* A wait of a minute would exceed the lifetime of a leaf that lives for seconds: while the certificate is valid, the
+ * wait is at most a third of what is left. The server's retry-after overrides that. */
 void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t retry_after_ms)
 {
 	uint64_t wait = backoff_next_ms(&renew->backoff, now->random);

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 
 #define NOON_S 1800000000
@@ -31,7 +31,7 @@ static void got(struct renew *renew, uint64_t since_ms, int64_t life_s, uint32_t
 	renew_got_certificate(renew, &now, now.trusted_s + life_s);
 }
 
-static void renews_between_half_and_two_thirds_of_life(_unused_ void **state)
+static void renews_between_half_and_two_thirds_of_the_lifetime(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -54,7 +54,7 @@ static void works_with_leaves_of_five_seconds(_unused_ void **state)
 	assert_in_range(due_after(&renew), 3300, 3300 + 667); /* a third of the two seconds left */
 }
 
-static void follows_the_servers_slot_unless_due_before(_unused_ void **state)
+static void follows_the_servers_slot_unless_due_earlier(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -66,7 +66,7 @@ static void follows_the_servers_slot_unless_due_before(_unused_ void **state)
 	assert_int_equal(due_after(&renew), 61000);
 }
 
-static void retries_with_doubling_jitter_up_to_a_minute_for_ever(_unused_ void **state)
+static void retries_forever_with_doubling_jitter_up_to_a_minute(_unused_ void **state)
 {
 	static const uint64_t bounds[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000};
 	struct renew renew;
@@ -82,7 +82,7 @@ static void retries_with_doubling_jitter_up_to_a_minute_for_ever(_unused_ void *
 	assert_int_equal(due_after(&renew), 1800000);
 }
 
-static void honours_the_servers_wish_to_wait(_unused_ void **state)
+static void respects_the_servers_retry_after(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -92,7 +92,7 @@ static void honours_the_servers_wish_to_wait(_unused_ void **state)
 	assert_int_equal(due_after(&renew), 12000);
 }
 
-static void a_new_certificate_starts_the_retries_over(_unused_ void **state)
+static void a_new_certificate_resets_the_backoff(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -105,7 +105,7 @@ static void a_new_certificate_starts_the_retries_over(_unused_ void **state)
 	assert_int_equal(due_after(&renew), 1801000);
 }
 
-static void a_step_of_the_wall_clock_brings_the_renewal_forward(_unused_ void **state)
+static void a_step_of_the_wall_clock_makes_the_renewal_earlier(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -120,7 +120,7 @@ static void a_step_of_the_wall_clock_brings_the_renewal_forward(_unused_ void **
 	assert_true(renew_poll(&renew, &now)); /* and back */
 }
 
-static void waking_from_suspend_brings_the_renewal_forward(_unused_ void **state)
+static void a_resume_from_suspend_makes_the_renewal_earlier(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -133,7 +133,7 @@ static void waking_from_suspend_brings_the_renewal_forward(_unused_ void **state
 	assert_true(renew_is_due(&renew, &now));
 }
 
-static void slow_drift_is_no_jump(_unused_ void **state)
+static void a_slow_drift_is_not_reported_as_a_jump(_unused_ void **state)
 {
 	struct renew renew;
 	renew_init(&renew);
@@ -156,15 +156,15 @@ static void is_not_due_before_the_first_certificate(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(renews_between_half_and_two_thirds_of_life),
+		cmocka_unit_test(renews_between_half_and_two_thirds_of_the_lifetime),
 		cmocka_unit_test(works_with_leaves_of_five_seconds),
-		cmocka_unit_test(follows_the_servers_slot_unless_due_before),
-		cmocka_unit_test(retries_with_doubling_jitter_up_to_a_minute_for_ever),
-		cmocka_unit_test(honours_the_servers_wish_to_wait),
-		cmocka_unit_test(a_new_certificate_starts_the_retries_over),
-		cmocka_unit_test(a_step_of_the_wall_clock_brings_the_renewal_forward),
-		cmocka_unit_test(waking_from_suspend_brings_the_renewal_forward),
-		cmocka_unit_test(slow_drift_is_no_jump),
+		cmocka_unit_test(follows_the_servers_slot_unless_due_earlier),
+		cmocka_unit_test(retries_forever_with_doubling_jitter_up_to_a_minute),
+		cmocka_unit_test(respects_the_servers_retry_after),
+		cmocka_unit_test(a_new_certificate_resets_the_backoff),
+		cmocka_unit_test(a_step_of_the_wall_clock_makes_the_renewal_earlier),
+		cmocka_unit_test(a_resume_from_suspend_makes_the_renewal_earlier),
+		cmocka_unit_test(a_slow_drift_is_not_reported_as_a_jump),
 		cmocka_unit_test(is_not_due_before_the_first_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* What may become the credentials in use, and what is refused while the last good ones stay (abuse cases C13, C14). */
+/* Which credentials and trust states are accepted, and which are refused while the last valid ones stay in use (abuse
+ * cases C13, C14). */
 #include "base/core/cleanup.h"
 #include "base/core/mem.h"
 #include "certs/test_mesh.h"
@@ -7,7 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static int teardown(void **state)
 	struct world *world = *state;
 	char path[64];
 	credentials_unref(world->client.credentials);
-	bundle_set_unref(world->client.kept_bans);
+	bundle_set_unref(world->client.retained_bans);
 	state_folder_free(world->client.options.state);
 	test_mesh_free(world->mesh);
 	loop_free(world->loop);
@@ -79,8 +80,8 @@ static struct trust trust_of(struct test_mesh *mesh, uint64_t incarnation, uint6
 	return (struct trust){.epoch = {incarnation, counter}, .bundles = bundle_set_ref(test_mesh_bundles(mesh))};
 }
 
-/* As an answer to Attest would bring it. */
-static enum err enrol(struct world *world, struct test_mesh *mesh, const char *id, uint64_t counter)
+/* As an answer to Attest. */
+static enum err enroll(struct world *world, struct test_mesh *mesh, const char *id, uint64_t counter)
 {
 	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(mesh, id);
 	_cleanup_(attest_answer_done) struct attest_answer answer = {.svid = svid_ref(credentials_svid(made)),
@@ -97,25 +98,25 @@ static enum err push(struct world *world, struct test_mesh *mesh, uint64_t incar
 	return identity_use_trust(&world->client, &trust, &why);
 }
 
-static void publishes_what_an_attestation_brought(void **state)
+static void publishes_the_credentials_of_an_attestation(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	assert_int_equal(world->num_published, 1);
 	assert_true(spiffe_id_eq(credentials_id(world->last), svid_id(credentials_svid(world->last))));
 	assert_int_equal(state_folder_get(world->client.options.state)->epoch.counter, 3);
 	assert_true(world->client.renew.has_certificate);
 }
 
-static void c13_refuses_an_epoch_that_goes_back_within_one_incarnation(void **state)
+static void c13_refuses_an_older_epoch_within_one_incarnation(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	struct credentials *good = world->last;
 	assert_int_equal(push(world, world->mesh, 7, 2), ERR_CONFLICT);
 	assert_ptr_equal(world->client.credentials, good);
 	assert_int_equal(push(world, world->mesh, 7, 4), ERR_NONE);
-	assert_int_equal(push(world, world->mesh, 8, 1), ERR_NONE); /* another store counts anew */
+	assert_int_equal(push(world, world->mesh, 8, 1), ERR_NONE); /* a new incarnation restarts the counter */
 }
 
 static enum err push_with_ban(struct world *world, uint64_t incarnation, uint64_t counter, const char *banned)
@@ -141,45 +142,45 @@ static bool bans(const struct world *world, const char *text)
 }
 
 /* The backup is from before the ban. */
-static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_kept(void **state)
+static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained(void **state)
 {
 	static const char thief[] = "spiffe://cluster.local/ns/shop/sa/thief";
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	assert_int_equal(push_with_ban(world, 7, 4, thief), ERR_NONE);
-	assert_int_equal(push_with_ban(world, 8, 1, NULL), ERR_NONE); /* the new incarnation is taken */
+	assert_int_equal(push_with_ban(world, 8, 1, NULL), ERR_NONE); /* the new incarnation is accepted */
 	assert_true(bans(world, thief));
 	assert_int_equal(push_with_ban(world, 8, 2, "spiffe://cluster.local/ns/shop/sa/other"), ERR_NONE);
 	assert_true(bans(world, thief));
-	assert_int_equal(push_with_ban(world, 8, 3, thief), ERR_NONE); /* it is the control plane's again ... */
+	assert_int_equal(push_with_ban(world, 8, 3, thief), ERR_NONE); /* the control plane has the ban again ... */
 	assert_true(bans(world, thief));
-	assert_int_equal(push_with_ban(world, 8, 4, NULL), ERR_NONE); /* ... which lifts it */
+	assert_int_equal(push_with_ban(world, 8, 4, NULL), ERR_NONE); /* ... and lifts it */
 	assert_false(bans(world, thief));
 }
 
-static void c13_remembers_the_newest_epoch_across_a_restart(void **state)
+static void c13_stores_the_newest_epoch_across_a_restart(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	credentials_unref(world->client.credentials);
 	world->client.credentials = NULL;
-	assert_int_equal(enrol(world, world->mesh, OWN, 2), ERR_CONFLICT);
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 2), ERR_CONFLICT);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 }
 
-static void the_same_epoch_again_makes_no_new_snapshot(void **state)
+static void the_same_epoch_creates_no_new_snapshot(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	assert_int_equal(push(world, world->mesh, 7, 3), ERR_NONE);
 	assert_int_equal(world->num_published, 1);
 }
 
-static void c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identity(void **state)
+static void c14_refuses_a_trust_state_that_would_invalidate_the_own_identity(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(test_mesh_freep) struct test_mesh *stranger = test_mesh_new(DOMAIN, TEST_NOW_S);
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	struct credentials *good = world->last;
 	assert_int_equal(push(world, stranger, 7, 4), ERR_UNTRUSTED);
 	assert_ptr_equal(world->client.credentials, good);
@@ -190,14 +191,14 @@ static void c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identi
 	assert_ptr_equal(world->client.credentials, good);
 }
 
-static void c14_refuses_a_leaf_of_another_domain_or_identity_or_key(void **state)
+static void c14_refuses_a_leaf_of_another_domain_identity_or_key(void **state)
 {
 	struct world *world = *state;
 	struct why why;
 	_cleanup_(test_mesh_freep) struct test_mesh *other = test_mesh_new("other.test", TEST_NOW_S);
-	assert_int_equal(enrol(world, other, "spiffe://other.test/a", 1), ERR_WRONG_PEER);
+	assert_int_equal(enroll(world, other, "spiffe://other.test/a", 1), ERR_WRONG_PEER);
 	assert_int_equal(world->num_published, 0);
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	_cleanup_(credentials_unrefp) struct credentials *foreign =
 		test_mesh_credentials(world->mesh, "spiffe://cluster.local/ns/shop/sa/other");
 	assert_int_equal(identity_use_svid(&world->client, credentials_svid(foreign), credentials_key(foreign), &why),
@@ -214,55 +215,55 @@ static void c14_refuses_a_leaf_of_another_domain_or_identity_or_key(void **state
 static void withdraws_an_expired_identity_once(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
-	identity_judge_expiry(&world->client);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	identity_check_expiry(&world->client);
 	assert_int_equal(world->num_withdrawn, 0);
 	clock_fake_advance(&world->clock, 3700 * 1000);
-	identity_judge_expiry(&world->client);
-	identity_judge_expiry(&world->client);
+	identity_check_expiry(&world->client);
+	identity_check_expiry(&world->client);
 	assert_int_equal(world->num_withdrawn, 1);
 	assert_null(world->last);
 }
 
-static void finding_i9_a_clock_that_was_ahead_for_a_moment_costs_nothing(void **state)
+static void finding_i9_a_clock_that_was_ahead_for_a_moment_does_not_end_the_identity(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
-	world->clock.wall_ms += 86400 * 1000; /* our own */
-	identity_judge_expiry(&world->client);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	world->clock.wall_ms += 86400 * 1000; /* this host's clock */
+	identity_check_expiry(&world->client);
 	assert_null(world->last);
 	world->clock.wall_ms -= 86400 * 1000;
-	identity_judge_expiry(&world->client);
-	identity_judge_expiry(&world->client);
+	identity_check_expiry(&world->client);
+	identity_check_expiry(&world->client);
 	assert_non_null(world->last);
 	assert_int_equal(world->num_published, 2);
-	identity_hear_time(&world->client, (TEST_NOW_S + 86400) * 1000, false); /* the control plane's */
-	identity_judge_expiry(&world->client);
+	identity_receive_time(&world->client, (TEST_NOW_S + 86400) * 1000, false); /* the control plane's clock */
+	identity_check_expiry(&world->client);
 	assert_non_null(world->last);
-	/* and it is asked again before long */
+	/* and the renewal comes soon */
 	assert_true(world->client.renew.due_boot_ms <= world->clock.boot_ms + 90000);
 }
 
 static void finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
-	identity_hear_time(&world->client, (TEST_NOW_S + 86400) * 1000, false);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	identity_receive_time(&world->client, (TEST_NOW_S + 86400) * 1000, false);
 	clock_fake_advance(&world->clock, 70 * 1000);
-	identity_hear_time(&world->client, (TEST_NOW_S + 86400 + 70) * 1000, false); /* it goes on saying so */
-	identity_judge_expiry(&world->client);
+	identity_receive_time(&world->client, (TEST_NOW_S + 86400 + 70) * 1000, false); /* it still reports that time */
+	identity_check_expiry(&world->client);
 	assert_null(world->last);
-	/* no identity is left that a jump could end: the right time counts at once */
-	identity_hear_time(&world->client, (TEST_NOW_S + 70) * 1000, !world->client.is_published);
-	identity_judge_expiry(&world->client);
+	/* no identity is published that a jump could end: the correct time is accepted at once */
+	identity_receive_time(&world->client, (TEST_NOW_S + 70) * 1000, !world->client.is_published);
+	identity_check_expiry(&world->client);
 	assert_non_null(world->last);
 }
 
-/* The control plane's clock is a day ahead: it finds our SVID expired, and we are to attest anew. */
+/* The control plane's clock is a day ahead: it considers the SVID expired, and the sidecar must attest again. */
 static void finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_identity(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(enrol(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	_cleanup_(test_mesh_freep) struct test_mesh *ahead = test_mesh_new(DOMAIN, TEST_NOW_S + 86400);
 	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(ahead, OWN);
 	_cleanup_(attest_answer_done) struct attest_answer answer = {.svid = svid_ref(credentials_svid(made)),
@@ -271,11 +272,11 @@ static void finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_ide
 	struct why why;
 	struct credentials *good = world->last;
 	assert_int_equal(identity_use_answer(&world->client, &answer, credentials_key(made), &why), ERR_NOT_YET_VALID);
-	identity_judge_expiry(&world->client);
+	identity_check_expiry(&world->client);
 	assert_ptr_equal(world->last, good);
-	/* without one it is all that there is to go by */
+	/* without a valid identity the server's time is accepted */
 	clock_fake_advance(&world->clock, 3700 * 1000);
-	identity_judge_expiry(&world->client);
+	identity_check_expiry(&world->client);
 	assert_null(world->last);
 	assert_int_equal(identity_use_answer(&world->client, &answer, credentials_key(made), &why), ERR_NONE);
 }
@@ -283,19 +284,17 @@ static void finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_ide
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(publishes_what_an_attestation_brought, setup, teardown),
+		cmocka_unit_test_setup_teardown(publishes_the_credentials_of_an_attestation, setup, teardown),
+		cmocka_unit_test_setup_teardown(c13_refuses_an_older_epoch_within_one_incarnation, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			c13_refuses_an_epoch_that_goes_back_within_one_incarnation, setup, teardown),
+			finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained, setup, teardown),
+		cmocka_unit_test_setup_teardown(c13_stores_the_newest_epoch_across_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_same_epoch_creates_no_new_snapshot, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			finding_i7_a_ban_that_a_restored_control_plane_lacks_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(c13_remembers_the_newest_epoch_across_a_restart, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_same_epoch_again_makes_no_new_snapshot, setup, teardown),
+			c14_refuses_a_trust_state_that_would_invalidate_the_own_identity, setup, teardown),
+		cmocka_unit_test_setup_teardown(c14_refuses_a_leaf_of_another_domain_identity_or_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			c14_keeps_the_last_good_trust_when_the_next_would_end_our_own_identity, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			c14_refuses_a_leaf_of_another_domain_or_identity_or_key, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			finding_i9_a_clock_that_was_ahead_for_a_moment_costs_nothing, setup, teardown),
+			finding_i9_a_clock_that_was_ahead_for_a_moment_does_not_end_the_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again, setup,
 			teardown),

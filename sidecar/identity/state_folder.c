@@ -24,14 +24,15 @@ static enum err check_folder(const char *path, struct why *why)
 {
 	struct stat stat;
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "%s: %m", path);
+		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "cannot create %s: %m", path);
 	if (lstat(path, &stat) != 0)
-		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "%s: %m", path);
+		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "cannot inspect %s: %m", path);
 	if (!S_ISDIR(stat.st_mode))
-		return why_set(why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s: no folder, or a link", path);
-	/* A mounted volume may belong to root and admit us by group. */
+		return why_set(
+			why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s is not a folder, or it is a link", path);
+	/* A mounted volume may belong to root and give the sidecar access by its group. */
 	if ((stat.st_uid != geteuid() && stat.st_uid != 0) || (stat.st_mode & 07) != 0)
-		return why_set(why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s: owner %u, mode %04o", path,
+		return why_set(why, ERR_DENIED, FOLDER_EXPECTED, FOLDER_FIX, "%s has owner %u and mode %04o", path,
 			stat.st_uid, stat.st_mode & 07777);
 	return ERR_NONE;
 }
@@ -46,7 +47,7 @@ static enum err make_key(struct state_folder *state, struct why *why)
 	return ERR_NONE;
 }
 
-/* What was enrolled belongs to a key: one without the other is damage, not a first start. */
+/* The enrolled state belongs to one key: if only one of both files is there, the state is damaged, not new. */
 static enum err load_key(struct state_folder *state, bool is_enrolled, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf der = BUF_INIT(KEY_FILE_MAX);
@@ -63,7 +64,7 @@ static enum err load_key(struct state_folder *state, bool is_enrolled, struct wh
 		return why_set(why, ERR_STATE_DAMAGED, "a private key, PKCS#8",
 			"restore the file, or remove the state folder and enroll again with a new token: handfast "
 			"token create",
-			"%s is no such key", state->key_path);
+			"%s does not contain a private key", state->key_path);
 	return ERR_NONE;
 }
 

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static void spki(struct state_folder *state, struct buf *out)
 	assert_int_equal(private_key_public(state_folder_key(state), out), ERR_NONE);
 }
 
-static void keeps_the_key_and_what_was_learnt_across_restarts(_unused_ void **unused)
+static void stores_the_key_and_the_enrolled_state_across_restarts(_unused_ void **unused)
 {
 	struct place place;
 	_cleanup_(buf_done) struct buf first = BUF_INIT(256), second = BUF_INIT(256);
@@ -75,7 +75,7 @@ static void keeps_the_key_and_what_was_learnt_across_restarts(_unused_ void **un
 	place_remove(&place);
 }
 
-static void says_that_a_file_is_damaged_and_leaves_it_as_it_is(_unused_ void **unused)
+static void reports_a_damaged_file_and_does_not_change_it(_unused_ void **unused)
 {
 	struct place place;
 	struct state_folder *state = NULL;
@@ -95,7 +95,7 @@ static void says_that_a_file_is_damaged_and_leaves_it_as_it_is(_unused_ void **u
 	place_remove(&place);
 }
 
-static void a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start(_unused_ void **unused)
+static void a_missing_key_of_an_enrolled_sidecar_is_reported_as_damage(_unused_ void **unused)
 {
 	struct place place;
 	struct state_folder *state = NULL;
@@ -110,7 +110,7 @@ static void a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start(_unus
 	place_remove(&place);
 }
 
-static void C16_refuses_a_folder_that_others_can_enter(_unused_ void **unused)
+static void C16_refuses_a_folder_that_other_users_can_enter(_unused_ void **unused)
 {
 	struct place place;
 	struct state_folder *state = NULL;
@@ -124,7 +124,7 @@ static void C16_refuses_a_folder_that_others_can_enter(_unused_ void **unused)
 	place_remove(&place);
 }
 
-static void notices_every_flipped_byte_and_every_cut(_unused_ void **unused)
+static void detects_every_flipped_byte_and_every_truncation(_unused_ void **unused)
 {
 	struct enrolled_state learnt = example(), read;
 	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX);
@@ -142,11 +142,11 @@ static void notices_every_flipped_byte_and_every_cut(_unused_ void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_the_key_and_what_was_learnt_across_restarts),
-		cmocka_unit_test(says_that_a_file_is_damaged_and_leaves_it_as_it_is),
-		cmocka_unit_test(a_lost_key_of_an_enrolled_sidecar_is_damage_and_no_first_start),
-		cmocka_unit_test(C16_refuses_a_folder_that_others_can_enter),
-		cmocka_unit_test(notices_every_flipped_byte_and_every_cut),
+		cmocka_unit_test(stores_the_key_and_the_enrolled_state_across_restarts),
+		cmocka_unit_test(reports_a_damaged_file_and_does_not_change_it),
+		cmocka_unit_test(a_missing_key_of_an_enrolled_sidecar_is_reported_as_damage),
+		cmocka_unit_test(C16_refuses_a_folder_that_other_users_can_enter),
+		cmocka_unit_test(detects_every_flipped_byte_and_every_truncation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ enum err state_text_encode(const struct enrolled_state *state, struct buf *out)
 	return encode_bytes("sum", sum, out);
 }
 
-/* The next line without its end; false when there is none that is complete. */
+/* The next line without its line end; false: there is no complete line. */
 static bool take_line(struct span *rest, struct span *out_line)
 {
 	const uint8_t *end = rest->len == 0 ? NULL : memchr(rest->ptr, '\n', rest->len);
@@ -103,18 +103,18 @@ enum err state_text_parse(struct span text, struct enrolled_state *out, struct w
 	struct enrolled_state state = {0};
 	struct span rest = text, line;
 	if (!take_line(&rest, &line) || !span_eq(line, SPAN_LITERAL(FIRST_LINE)))
-		return damaged(why, "the first line is not \"" FIRST_LINE "\"");
+		return damaged(why, "the first line of the enrolled state is not \"" FIRST_LINE "\"");
 	for (;;) {
 		size_t above = text.len - rest.len;
 		if (!take_line(&rest, &line))
-			return damaged(why, "the last line is missing");
+			return damaged(why, "the last line of the enrolled state is missing");
 		if (take_key(&line, SPAN_LITERAL("sum "))) {
 			if (rest.len != 0 || !has_sum(text, above, line))
-				return damaged(why, "the checksum does not match");
+				return damaged(why, "the checksum of the enrolled state does not match");
 			*out = state;
 			return ERR_NONE;
 		}
 		if (!parse_line(line, &state))
-			return damaged(why, "a line is not as we write it");
+			return damaged(why, "a line of the enrolled state is malformed");
 	}
 }

@@ -13,6 +13,6 @@ struct token { /* zeroed is valid to token_done() */
 };
 
 enum err token_parse(struct span line, struct token *out, struct why *why) _must_use_; /* one line end is allowed */
-/* ERR_DENIED: others may read the file, or it is no plain file. ERR_NOT_FOUND, ERR_SYSTEM. */
+/* ERR_DENIED: other users may read the file, or it is not a regular file. ERR_NOT_FOUND, ERR_SYSTEM. */
 enum err token_read(const char *path, struct token *out, struct why *why) _must_use_;
 void token_done(struct token *token); /* wipes */

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void reads_the_four_parts_of_a_line(_unused_ void **state)
 	assert_int_equal(token.bootstrap_root_sha256[31], 31);
 }
 
-static void refuses_what_is_not_exactly_that(_unused_ void **state)
+static void refuses_a_line_that_is_not_exactly_a_token(_unused_ void **state)
 {
 	static const char *const wrong[] = {"", "hf1.", "hf2.aWQ." SECRET "." HASH, "hf1.." SECRET "." HASH,
 		"hf1.aWQ.." HASH, "hf1.aWQ." SECRET, "hf1.aWQ." SECRET ".", "hf1.aWQ." SECRET ".AAEC", LINE ".",
@@ -47,7 +47,7 @@ static void W24_never_shows_the_secret_in_its_reason(_unused_ void **state)
 	assert_null(strstr(why_format(&why, text, sizeof(text)), SECRET));
 }
 
-static void C16_reads_a_file_only_when_nobody_else_can(_unused_ void **state)
+static void C16_reads_a_file_only_if_no_other_user_can(_unused_ void **state)
 {
 	static const struct {
 		unsigned mode;
@@ -73,9 +73,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_four_parts_of_a_line),
-		cmocka_unit_test(refuses_what_is_not_exactly_that),
+		cmocka_unit_test(refuses_a_line_that_is_not_exactly_a_token),
 		cmocka_unit_test(W24_never_shows_the_secret_in_its_reason),
-		cmocka_unit_test(C16_reads_a_file_only_when_nobody_else_can),
+		cmocka_unit_test(C16_reads_a_file_only_if_no_other_user_can),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

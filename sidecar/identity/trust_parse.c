@@ -6,7 +6,7 @@
 static enum err refuse(struct trust *trust, const char *expected, const char *got, size_t num)
 {
 	return why_set(&trust->why, ERR_MALFORMED, expected,
-		"look at the control plane's log; the trust before it stays", "%s (%zu)", got, num);
+		"inspect the control plane's log; the previous trust state stays in use", "%s (%zu)", got, num);
 }
 
 static enum err read_epoch(const Handfast__V1__TrustState *message, struct trust *trust)
@@ -15,7 +15,7 @@ static enum err read_epoch(const Handfast__V1__TrustState *message, struct trust
 		trust->epoch =
 			(struct epoch){.incarnation = message->epoch->incarnation, .counter = message->epoch->counter};
 	if (trust->epoch.incarnation == 0 || trust->epoch.counter == 0)
-		return refuse(trust, "an epoch", "none", 0);
+		return refuse(trust, "an epoch", "the trust state has no epoch", 0);
 	return ERR_NONE;
 }
 
@@ -23,7 +23,8 @@ static enum err read_crls(const Handfast__V1__Bundle *message, const struct trus
 	struct bundle_set *set, struct trust *trust)
 {
 	if (message->n_crls > TRUST_ROOTS_MAX)
-		return refuse(trust, "at most 16 revocation lists a trust domain", "more", message->n_crls);
+		return refuse(trust, "at most 16 revocation lists per trust domain",
+			"the trust state has too many revocation lists", message->n_crls);
 	for (size_t i = 0; i < message->n_crls; i++)
 		RETURN_IF_ERR(bundle_set_add_crl(set, domain, pb_span(message->crls[i]), &trust->why));
 	return ERR_NONE;
@@ -36,7 +37,8 @@ static enum err read_bundle(const Handfast__V1__Bundle *message, struct bundle_s
 	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
 	RETURN_IF_ERR(trust_domain_parse(pb_span(message->trust_domain), &domain, &trust->why));
 	if (message->n_roots > TRUST_ROOTS_MAX)
-		return refuse(trust, "at most 16 roots a trust domain", "more", message->n_roots);
+		return refuse(trust, "at most 16 roots per trust domain", "the trust state has too many roots",
+			message->n_roots);
 	for (size_t i = 0; i < message->n_roots; i++)
 		roots[i] = pb_span(message->roots[i]);
 	RETURN_IF_ERR(bundle_new(&domain, roots, message->n_roots, &bundle, &trust->why));
@@ -44,19 +46,21 @@ static enum err read_bundle(const Handfast__V1__Bundle *message, struct bundle_s
 	return read_crls(message, &domain, set, trust);
 }
 
-/* C14: a state that would end our own identity, and with it every tunnel, is an error of the server's. */
+/* C14: a trust state that would invalidate this workload's own identity, and with it every tunnel, is refused. */
 static enum err check_own(const struct bundle_set *set, const struct trust_domain *own, struct trust *trust)
 {
 	const struct bundle *bundle = bundle_set_find(set, span_of_str(own->name));
 	if (bundle == NULL || bundle_num_roots(bundle) == 0)
-		return refuse(trust, "a root of our own trust domain", "none", 0);
+		return refuse(trust, "a root of this sidecar's trust domain",
+			"the trust state has no root of this trust domain", 0);
 	return ERR_NONE;
 }
 
 static enum err read_bans(const Handfast__V1__TrustState *message, struct bundle_set *set, struct trust *trust)
 {
 	if (message->n_banned_ids > TRUST_BANNED_MAX)
-		return refuse(trust, "at most 65,536 banned identities", "more", message->n_banned_ids);
+		return refuse(trust, "at most 65,536 banned identities",
+			"the trust state has too many banned identities", message->n_banned_ids);
 	for (size_t i = 0; i < message->n_banned_ids; i++) {
 		_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 		RETURN_IF_ERR(spiffe_id_parse(pb_span(message->banned_ids[i]), &id, &trust->why));
@@ -68,11 +72,13 @@ static enum err read_bans(const Handfast__V1__TrustState *message, struct bundle
 static enum err read_pins(const Handfast__V1__TrustState *message, struct trust *trust)
 {
 	if (message->n_bootstrap_root_sha256 > STATE_PINS_MAX)
-		return refuse(trust, "at most 8 bootstrap roots", "more", message->n_bootstrap_root_sha256);
+		return refuse(trust, "at most 8 bootstrap roots", "the trust state has too many bootstrap roots",
+			message->n_bootstrap_root_sha256);
 	for (size_t i = 0; i < message->n_bootstrap_root_sha256; i++) {
 		struct span pin = pb_span(message->bootstrap_root_sha256[i]);
 		if (pin.len != DIGEST_LEN)
-			return refuse(trust, "a SHA-256 of a bootstrap root", "bytes of another number", pin.len);
+			return refuse(trust, "the SHA-256 of a bootstrap root",
+				"the pin of a bootstrap root has another length", pin.len);
 		memcpy(trust->pins[trust->num_pins++], pin.ptr, DIGEST_LEN);
 	}
 	return ERR_NONE;
@@ -83,10 +89,11 @@ enum err trust_parse(const struct Handfast__V1__TrustState *message, const struc
 	_cleanup_(bundle_set_unrefp) struct bundle_set *set = bundle_set_new();
 	*out = (struct trust){0};
 	if (message == NULL)
-		return refuse(out, "a trust state", "none", 0);
+		return refuse(out, "a trust state", "the message has no trust state", 0);
 	RETURN_IF_ERR(read_epoch(message, out));
 	if (message->n_bundles > TRUST_BUNDLES_MAX)
-		return refuse(out, "at most 64 trust domains", "more", message->n_bundles);
+		return refuse(out, "at most 64 trust domains", "the trust state has too many trust domains",
+			message->n_bundles);
 	for (size_t i = 0; i < message->n_bundles; i++)
 		RETURN_IF_ERR(read_bundle(message->bundles[i], set, out));
 	RETURN_IF_ERR(check_own(set, own, out));

@@ -1,4 +1,4 @@
-/* A trust state as it came, checked whole: either every part of it can be used or none is. */
+/* Parses a received trust state: either all of its parts are valid, or the whole is refused. */
 #pragma once
 
 #include "sidecar/identity/messages.h"
@@ -6,10 +6,10 @@
 struct Handfast__V1__TrustState; /* NULL is allowed and refused */
 
 #define TRUST_BUNDLES_MAX 64
-#define TRUST_ROOTS_MAX   16 /* a bundle; likewise its revocation lists */
+#define TRUST_ROOTS_MAX   16 /* per bundle; likewise its revocation lists */
 #define TRUST_BANNED_MAX  65536
 
-/* On failure out->bundles is NULL, out->why says why and out->epoch is there if it came, so that it can be refused by
- * name. */
+/* On failure out->bundles is NULL, out->why has the reason, and out->epoch is set if the message has one, for the nack.
+ */
 enum err trust_parse(
 	const struct Handfast__V1__TrustState *message, const struct trust_domain *own, struct trust *out) _must_use_;

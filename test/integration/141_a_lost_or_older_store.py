@@ -119,7 +119,7 @@ def finding_i7_without_that_word_the_sidecars_say_how_to_go_on(story):
     wait_until("the client's stream", lambda: story.control.metrics()["handfast_control_streams"] >= 1, 10)
     expect("trust refused" not in story.control.log(), "it still refuses")
     # this backup lacks the ban of "nobody", and no newer copy was named: the sidecar keeps it, and says so
-    story.client.process.wait_for_log("identities that were banned are not any more")
+    story.client.process.wait_for_log("identities are no longer banned by the control plane")
     expect_in(identity_of("nobody"), story.client.process.log(), "the sidecar's log")
 
 

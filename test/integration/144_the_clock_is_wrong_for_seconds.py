@@ -60,12 +60,12 @@ def _calls(story):
 def _wrong_for_a_while(story, by_s, word):
     """Until every sidecar has heard the wrong time, and one has renewed under it."""
     control, sidecars = story.control, story.mesh.sidecars.values()
-    heard = {sidecar.name: sidecar.process.log().count("believed only once") for sidecar in sidecars}
+    heard = {sidecar.name: sidecar.process.log().count("accepted only after") for sidecar in sidecars}
     story.clock.set(by_s)
     control.process.wait_for_log("the clock of this host was set %s by %d s" % (word, abs(by_s)))
     for sidecar in sidecars:
         wait_until("%s to hear it" % sidecar.name,
-                   lambda: sidecar.process.log().count("believed only once") > heard[sidecar.name], 10, 0.1)
+                   lambda: sidecar.process.log().count("accepted only after") > heard[sidecar.name], 10, 0.1)
         expect_eq(sidecar.probe()[0], 200, "readiness of " + sidecar.name)
     _calls(story)
     story.mesh.sidecar("client").wait_for_rotation(deadline_s=20)

@@ -22,8 +22,8 @@ def _failures(story):
 
 
 def finding_o5_the_log_has_the_address_and_what_to_do(story):
-    refused = ", ".join(address + ": connection refused" for address in story.mesh.control.addresses)
-    story.client.process.wait_for_log("got %s; start it, or correct control.address" % refused)
+    refused = ", ".join("the connection to %s failed: connection refused" % address for address in story.mesh.control.addresses)
+    story.client.process.wait_for_log("%s; expected: a control plane that listens; fix: start the control plane, or correct control.address" % refused)
 
 
 def finding_o5_check_and_why_have_it_too(story):
@@ -32,9 +32,9 @@ def finding_o5_check_and_why_have_it_too(story):
     entry = _failures(story)[0]
     expect_eq(entry["error"], "refused", "the entry of /why")
     expect_in(entry["remote"], story.mesh.control.addresses, "the address in the entry")
-    expect_in(address + ": connection refused", entry["got"], "what came")
+    expect_in(address + " failed: connection refused", entry["got"], "what came")
     conditions = {row["name"]: row for row in story.client.admin("/check")["conditions"]}
-    expect_in(address + ": connection refused", conditions["no identity yet"]["detail"], "/check")
+    expect_in(address + " failed: connection refused", conditions["no identity yet"]["detail"], "/check")
     expect(story.client.metric("handfast_control_plane_failures_total") > 0, "no outage is counted")
 
 
@@ -42,7 +42,7 @@ def finding_o5_packets_that_vanish_are_no_refusal(story):
     story.client.stop()
     story.mesh.control.host.run(["nft", "add table inet silent; add chain inet silent in { type filter hook input priority 0; };"
                                         " add rule inet silent in tcp dport 15012 drop"])
-    story.client.launch().wait_for_log("did not happen in time; see whether its host is up", 20)
+    story.client.launch().wait_for_log("timed out; expected: a control plane that listens; fix: check that its host is up", 20)
     story.mesh.control.host.run(["nft", "delete table inet silent"])
 
 
