@@ -67,8 +67,8 @@ def path_fault(name):
 
 
 class Check:
-    def __init__(self):
-        self.functions, self.structs = defined_functions(), defined_structs()
+    def __init__(self, functions, structs):
+        self.functions, self.structs = functions, structs
         self.num_passed, self.findings = 0, []
 
     def note(self, place, name, fault):
@@ -97,16 +97,15 @@ class Check:
             elif "/" in span:
                 self.note(place, span, path_fault(span))
 
-    def document(self, name):
-        text = (ROOT / name).read_text(encoding="utf-8")
+    def document(self, name, text):
         for number, paragraph in paragraphs(text):
             self.paragraph(f"{name}:{number}", paragraph)
 
 
 def checked():
-    check = Check()
+    check = Check(defined_functions(), defined_structs())
     for name in DOCUMENTS:
-        check.document(name)
+        check.document(name, (ROOT / name).read_text(encoding="utf-8"))
     return check
 
 

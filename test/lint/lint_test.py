@@ -7,6 +7,7 @@ import unittest
 import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import document_names
 import documents
 import retired_words
 import threats
@@ -175,6 +176,31 @@ class Threats(unittest.TestCase):
             self.assertEqual(gaps("`b_test.c`: `y`<br>`a_test.c`: `z`"), ["D1: no file b_test.c", "D1: a_test.c has no function z"])
             self.assertEqual(len(gaps("no test yet")), 1)
             self.assertEqual(len(gaps("a_test.c")), 1)
+
+
+class DocumentNames(unittest.TestCase):
+    @staticmethod
+    def _findings(text):
+        functions = {"conn_end": {"sidecar/conn/conn_end.c"}, "tighten": {"sidecar/a.c", "sidecar/b.c"}}
+        check = document_names.Check(functions, {"conn"})
+        check.document("x.md", text)
+        return check.findings
+
+    def test_what_is_there_is_no_finding(self):
+        text = "`test/lint/document_names.py`, `test/lint/`, `conn_end()`, `struct conn`, `/why`, `GET /x`, `len()`, `a/b`"
+        self.assertEqual(self._findings(text), [])
+
+    def test_what_is_not_there_is_named_with_its_line(self):
+        self.assertEqual(self._findings("one\n\n`test/lint/none.py`, `none()`,\n`struct none`"), [
+            "x.md:3: `test/lint/none.py`: no such file or folder", "x.md:3: `none()`: no function of this name is defined",
+            "x.md:3: `struct none`: no such struct"])
+
+    def test_an_item_that_begins_with_a_file_names_functions_of_that_file(self):
+        self.assertEqual(self._findings("1. `test/lint/tidy.py`, `conn_end()`: ends it.\n2. Then `tighten()`."),
+                         ["x.md:1: `conn_end()`: not defined in test/lint/tidy.py, but in sidecar/conn/conn_end.c"])
+
+    def test_a_fenced_block_is_not_read(self):
+        self.assertEqual(self._findings("```\n`none()`\n```\n`conn_end()`"), [])
 
 
 if __name__ == "__main__":
