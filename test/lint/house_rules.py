@@ -334,6 +334,17 @@ def no_private_keys():
     return grep(texts, r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=]")
 
 
+def fuzz_targets_run_as_tests():
+    """Each fuzz target is built, and has a corpus that runs as an ordinary test (abuse case S8)."""
+    build = (ROOT / "test/fuzz/BUILD").read_text(encoding="utf-8")
+    for name in tracked("test/fuzz/*_fuzz.c"):
+        parser = pathlib.PurePosixPath(name).stem.removesuffix("_fuzz")
+        if f'("{parser}", [' not in build:
+            yield f"{name}: no target in test/fuzz/BUILD"
+        if not tracked(f"test/fuzz/corpus/{parser}/*"):
+            yield f"{name}: no file in test/fuzz/corpus/{parser}"
+
+
 def files_stay_small():
     """Above 400 lines a file has more than one idea; tables and tests are exempt."""
     for name in SOURCES:
@@ -555,6 +566,7 @@ RULES = [
     no_unfinished_words,
     no_private_keys,
     files_stay_small,
+    fuzz_targets_run_as_tests,
     headers_are_guarded,
     metrics_are_set,
     nothing_is_for_tests_alone,
