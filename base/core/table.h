@@ -26,7 +26,7 @@ typedef bool table_match_fn(const struct table_link *link, const void *key);
 void table_init(struct table *table, size_t expected); /* items that fit before it grows; 0: it grows from few */
 void table_done(struct table *table);                  /* it is empty */
 struct table_link *table_find(const struct table *table, uint64_t hash, table_match_fn *match, const void *key);
-void table_add(struct table *table, struct table_link *link, uint64_t hash); /* its key is not in the table */
+void table_add(struct table *table, struct table_link *link, uint64_t hash); /* of equal keys the newest is found */
 void table_remove(struct table *table, struct table_link *link);
 /* Calls `visit` for all; it may remove the item that it is called with, and no other, and adds none. */
 void table_each(const struct table *table, void (*visit)(void *arg, struct table_link *link), void *arg);

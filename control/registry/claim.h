@@ -3,6 +3,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "base/core/list.h"
 #include "base/core/loop.h"
 #include "certs/digest.h"
 #include "certs/spiffe_id.h"
@@ -10,7 +11,7 @@
 #define CLAIM_KEY_PREFIX "claim/"
 
 struct claim {
-	struct claim *next, **prev; /* of the same identity, oldest first */
+	struct list_link link; /* in its identity's claims */
 	struct ip_addr ip;
 	struct spiffe_id id; /* the owner */
 	uint64_t away_ms;    /* without a live stream, counted while the control plane runs */

@@ -4,7 +4,7 @@
 #include "control/registry/registry_private.h"
 
 struct registry_attempt { /* of one stream to own its address */
-	struct registry_attempt *next, **prev;
+	struct list_link link;
 	struct registry *registry;
 	struct claim wanted;             /* what goes to the store */
 	registry_claimed_fn *on_claimed; /* NULL: abandoned */
@@ -16,9 +16,7 @@ struct registry_attempt { /* of one stream to own its address */
 
 static void attempt_free(struct registry_attempt *attempt)
 {
-	*attempt->prev = attempt->next;
-	if (attempt->next != NULL)
-		attempt->next->prev = attempt->prev;
+	list_remove(&attempt->link);
 	loop_task_cancel(&attempt->later);
 	spiffe_id_done(&attempt->wanted.id);
 	mem_free(attempt);
@@ -36,8 +34,8 @@ void registry_abandon(struct registry_attempt *attempt)
 
 void registry_attempts_free(struct registry *registry)
 {
-	while (registry->attempts != NULL)
-		attempt_free(registry->attempts);
+	LIST_EACH_REMOVABLE(&registry->attempts, struct registry_attempt, attempt, link)
+		attempt_free(attempt);
 }
 
 static void answer(struct registry_attempt *attempt)
@@ -64,7 +62,7 @@ static enum err has_room(const struct registry *registry, const struct claim *wa
 	unsigned num_of_key = 0;
 	if (member == NULL)
 		return ERR_NONE;
-	for (const struct claim *claim = member->claims; claim != NULL; claim = claim->next)
+	LIST_EACH(&member->claims, const struct claim, claim, link)
 		num_of_key += !claim->has_ended && memcmp(claim->key_hash, wanted->key_hash, DIGEST_LEN) == 0;
 	if (num_of_key < REGISTRY_KEY_CLAIMS_MAX && member->num_claims < REGISTRY_IDENTITY_CLAIMS_MAX)
 		return ERR_NONE;
@@ -163,11 +161,7 @@ struct registry_attempt *registry_claim(struct registry *registry, const struct 
 	attempt->on_claimed = on_claimed;
 	attempt->arg = arg;
 	spiffe_id_copy(id, &attempt->wanted.id);
-	attempt->next = registry->attempts;
-	attempt->prev = &registry->attempts;
-	if (attempt->next != NULL)
-		attempt->next->prev = &attempt->next;
-	registry->attempts = attempt;
+	list_push_front(&registry->attempts, &attempt->link);
 	try_claim(attempt);
 	return attempt;
 }

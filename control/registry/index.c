@@ -1,45 +1,42 @@
 /* Places by address and members by identity, so that the cost of a change depends on what it changes alone. */
 #include "base/core/check.h"
+#include "base/core/hash.h"
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
 
-static size_t place_bucket(const struct registry *registry, const struct ip_addr *ip)
+enum { PLACES_EXPECTED = 16384, MEMBERS_EXPECTED = 16384 };
+
+static uint64_t place_hash(const struct registry *registry, const struct ip_addr *ip)
 {
 	const struct addr addr = {.ip = *ip};
-	return addr_hash(&addr, registry->seed) % REGISTRY_BUCKETS;
+	return addr_hash(&addr, registry->places.seed);
 }
 
-/* The seed is secret, and operators choose the identities: nothing stronger is needed. */
-static uint64_t id_hash(const struct spiffe_id *id, uint64_t seed)
+static uint64_t member_hash(const struct registry *registry, const struct spiffe_id *id)
 {
-	struct span text = spiffe_id_text(id);
-	uint64_t hash = seed;
-	for (size_t i = 0; i < text.len; i++) {
-		hash = (hash ^ text.ptr[i]) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 32;
-	}
-	return hash;
+	return hash_bytes(spiffe_id_text(id), registry->members.seed);
 }
 
-static size_t member_bucket(const struct registry *registry, const struct spiffe_id *id)
+static bool has_ip(const struct table_link *link, const void *ip)
 {
-	return id_hash(id, registry->seed) % REGISTRY_BUCKETS;
+	return ip_addr_eq(&container_of(link, const struct place, link)->ip, ip);
+}
+
+static bool has_id(const struct table_link *link, const void *id)
+{
+	return spiffe_id_eq(&container_of(link, const struct member, link)->id, id);
 }
 
 struct place *registry_place(const struct registry *registry, const struct ip_addr *ip)
 {
-	struct place *place = registry->places[place_bucket(registry, ip)];
-	while (place != NULL && !ip_addr_eq(&place->ip, ip))
-		place = place->next;
-	return place;
+	struct table_link *link = table_find(&registry->places, place_hash(registry, ip), has_ip, ip);
+	return link == NULL ? NULL : container_of(link, struct place, link);
 }
 
 struct member *registry_member(const struct registry *registry, const struct spiffe_id *id)
 {
-	struct member *member = registry->members[member_bucket(registry, id)];
-	while (member != NULL && !spiffe_id_eq(&member->id, id))
-		member = member->next;
-	return member;
+	struct table_link *link = table_find(&registry->members, member_hash(registry, id), has_id, id);
+	return link == NULL ? NULL : container_of(link, struct member, link);
 }
 
 struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip)
@@ -53,22 +50,18 @@ static struct place *place_for(struct registry *registry, const struct ip_addr *
 	struct place *place = registry_place(registry, ip);
 	if (place != NULL)
 		return place;
-	struct place **bucket = &registry->places[place_bucket(registry, ip)];
 	place = mem_new(struct place);
 	place->ip = *ip;
-	place->next = *bucket;
-	*bucket = place;
+	table_add(&registry->places, &place->link, place_hash(registry, ip));
 	return place;
 }
 
 static void place_drop_if_empty(struct registry *registry, struct place *place)
 {
-	struct place **at = &registry->places[place_bucket(registry, &place->ip)];
 	if (place->claim != NULL || place->service != NULL || place->entry != NULL || place->is_draining)
 		return;
-	while (*at != place)
-		at = &(*at)->next;
-	*at = place->next;
+	CHECK(!list_is_linked(&place->of_entries) && !list_is_linked(&place->of_services));
+	table_remove(&registry->places, &place->link);
 	mem_free(place);
 }
 
@@ -77,23 +70,17 @@ static struct member *member_for(struct registry *registry, const struct spiffe_
 	struct member *member = registry_member(registry, id);
 	if (member != NULL)
 		return member;
-	struct member **bucket = &registry->members[member_bucket(registry, id)];
 	member = mem_new(struct member);
 	spiffe_id_copy(id, &member->id);
-	member->last_claim = &member->claims;
-	member->next = *bucket;
-	*bucket = member;
+	table_add(&registry->members, &member->link, member_hash(registry, id));
 	return member;
 }
 
 static void member_drop_if_empty(struct registry *registry, struct member *member)
 {
-	struct member **at = &registry->members[member_bucket(registry, &member->id)];
-	if (member->claims != NULL || member->entries != NULL || member->services != NULL)
+	if (!list_is_empty(&member->claims) || !list_is_empty(&member->entries) || !list_is_empty(&member->services))
 		return;
-	while (*at != member)
-		at = &(*at)->next;
-	*at = member->next;
+	table_remove(&registry->members, &member->link);
 	spiffe_id_done(&member->id);
 	mem_free(member);
 }
@@ -106,9 +93,7 @@ void registry_add_claim(struct registry *registry, struct claim *claim)
 	place->claim = claim;
 	claim->registry = registry;
 	claim->place = place;
-	claim->prev = member->last_claim;
-	*member->last_claim = claim;
-	member->last_claim = &claim->next;
+	list_push_back(&member->claims, &claim->link);
 	member->num_claims += !claim->has_ended;
 }
 
@@ -116,11 +101,7 @@ void registry_drop_claim(struct registry *registry, struct claim *claim)
 {
 	struct place *place = claim->place;
 	struct member *member = registry_member(registry, &claim->id);
-	*claim->prev = claim->next;
-	if (claim->next != NULL)
-		claim->next->prev = claim->prev;
-	else
-		member->last_claim = claim->prev;
+	list_remove(&claim->link);
 	member->num_claims -= !claim->has_ended;
 	place->claim = NULL;
 	place->is_draining = place->is_draining && place->entry != NULL;
@@ -146,8 +127,7 @@ static void index_entries(struct registry *registry)
 		if (place->entry != entry)
 			continue;
 		struct member *member = member_for(registry, &entry->identity);
-		place->next_entry = member->entries;
-		member->entries = place;
+		list_push_front(&member->entries, &place->of_entries);
 	}
 }
 
@@ -162,8 +142,7 @@ static void index_services(struct registry *registry)
 		if (place->service != service)
 			continue;
 		struct member *member = member_for(registry, &service->identity);
-		place->next_service = member->services;
-		member->services = place;
+		list_push_front(&member->services, &place->of_services);
 	}
 }
 
@@ -180,27 +159,26 @@ void registry_index_config(struct registry *registry)
 	registry_each_place(registry, forget_draining_without_owner, registry);
 }
 
-static void forget_settings_of(struct registry *registry, struct place *place)
+static void forget_settings_of(void *arg, struct place *place)
 {
 	place->service = NULL;
 	place->entry = NULL;
-	place->next_entry = place->next_service = NULL;
-	place_drop_if_empty(registry, place);
+	if (list_is_linked(&place->of_entries))
+		list_remove(&place->of_entries);
+	if (list_is_linked(&place->of_services))
+		list_remove(&place->of_services);
+	place_drop_if_empty(arg, place);
+}
+
+static void drop_member_if_empty(void *arg, struct table_link *link)
+{
+	member_drop_if_empty(arg, container_of(link, struct member, link));
 }
 
 void registry_forget_config(struct registry *registry)
 {
-	for (size_t i = 0; i < REGISTRY_BUCKETS; i++) {
-		for (struct place *place = registry->places[i], *next; place != NULL; place = next) {
-			next = place->next;
-			forget_settings_of(registry, place);
-		}
-		for (struct member *member = registry->members[i], *next; member != NULL; member = next) {
-			next = member->next;
-			member->entries = member->services = NULL;
-			member_drop_if_empty(registry, member);
-		}
-	}
+	registry_each_place(registry, forget_settings_of, registry);
+	table_each(&registry->members, drop_member_if_empty, registry);
 }
 
 static void clear_place(void *arg, struct place *place)
@@ -212,17 +190,33 @@ static void clear_place(void *arg, struct place *place)
 		place_drop_if_empty(arg, place);
 }
 
-void registry_clear(struct registry *registry)
+struct visit {
+	registry_place_fn *each;
+	void *arg;
+};
+
+static void visit_place(void *arg, struct table_link *link)
 {
-	registry_forget_config(registry);
-	registry_each_place(registry, clear_place, registry);
+	const struct visit *visit = arg;
+	visit->each(visit->arg, container_of(link, struct place, link));
 }
 
 void registry_each_place(const struct registry *registry, registry_place_fn *each, void *arg)
 {
-	for (size_t i = 0; i < REGISTRY_BUCKETS; i++)
-		for (struct place *place = registry->places[i], *next; place != NULL; place = next) {
-			next = place->next;
-			each(arg, place);
-		}
+	struct visit visit = {each, arg};
+	table_each(&registry->places, visit_place, &visit);
+}
+
+void registry_index_init(struct registry *registry)
+{
+	table_init(&registry->places, PLACES_EXPECTED);
+	table_init(&registry->members, MEMBERS_EXPECTED);
+}
+
+void registry_index_done(struct registry *registry)
+{
+	registry_forget_config(registry);
+	registry_each_place(registry, clear_place, registry);
+	table_done(&registry->places);
+	table_done(&registry->members);
 }

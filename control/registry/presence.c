@@ -24,7 +24,9 @@ void registry_changed(struct registry *registry, const struct ip_addr *ip, const
 		return;
 	if (ip != NULL)
 		observer->on_change(observer->arg, ip);
-	for (const struct place *at = member == NULL ? NULL : member->services; at != NULL; at = at->next_service)
+	if (member == NULL)
+		return;
+	LIST_EACH(&member->services, const struct place, at, of_services)
 		observer->on_change(observer->arg, &at->ip);
 }
 

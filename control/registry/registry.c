@@ -2,7 +2,6 @@
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "base/core/random.h"
 #include "control/registry/claim.h"
 #include "control/registry/registry_private.h"
 
@@ -108,7 +107,7 @@ struct registry *registry_new(struct loop *loop, struct store *store, const stru
 	registry->store = store;
 	registry->config = config;
 	registry->observer = *observer;
-	registry->seed = random_u64();
+	registry_index_init(registry);
 	registry_index_config(registry);
 	store_list(store, CLAIM_KEY_PREFIX, on_stored, registry);
 	store_watch_start(store, &registry->watch, CLAIM_KEY_PREFIX, on_store_change);
@@ -122,7 +121,7 @@ void registry_free(struct registry *registry)
 	store_watch_stop(&registry->watch);
 	registry_attempts_free(registry);
 	registry_releases_free(registry);
-	registry_clear(registry);
+	registry_index_done(registry);
 	mem_free(registry);
 }
 
@@ -138,7 +137,7 @@ void registry_set_config(struct registry *registry, const struct control_config 
 }
 
 struct release { /* of an address, until it is durable */
-	struct release *next, **prev;
+	struct list_link link;
 	struct registry *registry;
 	struct spiffe_id id; /* whose claim it was */
 	struct ip_addr ip;
@@ -151,9 +150,7 @@ static void on_released(void *arg, enum err err, uint64_t version);
 
 static void release_free(struct release *release)
 {
-	*release->prev = release->next;
-	if (release->next != NULL)
-		release->next->prev = release->prev;
+	list_remove(&release->link);
 	spiffe_id_done(&release->id);
 	mem_free(release);
 }
@@ -202,18 +199,14 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 	*release = (struct release){
 		.registry = registry, .ip = *ip, .is_operators = id == NULL, .on_released = on_done, .arg = arg};
 	spiffe_id_copy(&claim->id, &release->id);
-	release->next = registry->releases;
-	release->prev = &registry->releases;
-	if (release->next != NULL)
-		release->next->prev = &release->next;
-	registry->releases = release;
+	list_push_front(&registry->releases, &release->link);
 	return try_release(release);
 }
 
 void registry_releases_free(struct registry *registry)
 {
-	while (registry->releases != NULL)
-		release_free(registry->releases);
+	LIST_EACH_REMOVABLE(&registry->releases, struct release, release, link)
+		release_free(release);
 }
 
 struct claim_listing {

@@ -1,32 +1,32 @@
 /* The registry's internals; only files of this folder include this. */
 #pragma once
 
+#include "base/core/list.h"
+#include "base/core/table.h"
 #include "control/registry/claim.h"
 #include "control/registry/registry.h"
-
-enum { REGISTRY_BUCKETS = 16384 };
 
 /* The state of an address in the services of its identity. */
 enum presence { PRESENCE_AWAY, PRESENCE_LIVE, PRESENCE_DRAINING, PRESENCE_ENDED };
 
 /* Everything about one address. Freed when there is nothing left. */
 struct place {
-	struct place *next; /* in its bucket */
+	struct table_link link;
 	struct ip_addr ip;
 	struct claim *claim;                  /* NULL: none; owned */
 	const struct config_service *service; /* NULL: none; borrowed from the config */
 	const struct config_entry *entry;     /* NULL: none; borrowed from the config */
 	bool is_draining; /* its sidecar reported it, and no newer sidecar has claimed the address */
-	struct place *next_entry, *next_service; /* of the same identity */
+	struct list_link of_entries, of_services; /* of the identity of `entry`, of `service` */
 };
 
 /* Everything about one identity. */
 struct member {
-	struct member *next; /* in its bucket */
+	struct table_link link;
 	struct spiffe_id id;
-	struct claim *claims, **last_claim;
-	unsigned num_claims;              /* that have not ended */
-	struct place *entries, *services; /* in the order of the settings */
+	struct list claims;            /* oldest first */
+	unsigned num_claims;           /* that have not ended */
+	struct list entries, services; /* places, in the order of the settings */
 };
 
 struct registry {
@@ -36,12 +36,10 @@ struct registry {
 	struct registry_observer observer;
 	struct store_watch watch;
 	struct loop_timer grace;
-	uint64_t seed; /* secret, so that an attacker cannot choose addresses and identities that share a bucket */
-	struct place *places[REGISTRY_BUCKETS];
-	struct member *members[REGISTRY_BUCKETS];
+	struct table places, members; /* by address, by identity */
 	uint64_t num_resolutions;
-	struct registry_attempt *attempts;       /* under way */
-	struct release *releases;                /* under way */
+	struct list attempts;                    /* under way */
+	struct list releases;                    /* under way */
 	bool has_warned_of_v4, has_warned_of_v6; /* that the configuration omits this family */
 };
 
@@ -53,7 +51,8 @@ void registry_add_claim(struct registry *registry, struct claim *claim); /* adop
 void registry_drop_claim(struct registry *registry, struct claim *claim);
 void registry_index_config(struct registry *registry);  /* services and entries of registry->config */
 void registry_forget_config(struct registry *registry); /* before that config is freed */
-void registry_clear(struct registry *registry);
+void registry_index_init(struct registry *registry);
+void registry_index_done(struct registry *registry);
 typedef void registry_place_fn(void *arg, struct place *place);
 void registry_each_place(const struct registry *registry, registry_place_fn *each, void *arg);
 

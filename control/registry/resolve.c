@@ -42,11 +42,14 @@ static void gather_one(const struct selection *selection, const struct place *pl
 
 static void gather(const struct selection *selection, struct resolution *out)
 {
-	for (const struct place *at = selection->member->entries; at != NULL; at = at->next_entry)
+	LIST_EACH(&selection->member->entries, const struct place, at, of_entries)
 		gather_one(selection, at, out);
-	for (const struct claim *claim = selection->member->claims; claim != NULL && !out->is_cut; claim = claim->next)
+	LIST_EACH(&selection->member->claims, const struct claim, claim, link) {
+		if (out->is_cut)
+			break;
 		if (claim->place->entry == NULL)
 			gather_one(selection, claim->place, out);
+	}
 }
 
 /* The live addresses of the identity, followed by those that drain, which still serve. Without a live address the
