@@ -15,7 +15,8 @@ enum {
 	ALL_SUBSCRIPTIONS_MAX = 4 * 1024 * 1024,
 
 	AT_ONCE_MAX = 64, /* answers to one message at once; the others follow in slices */
-	LEAST_BUCKETS = 8,
+	TOPICS_EXPECTED = 65536,
+	SITES_EXPECTED = 16384,
 	MESSAGE_MAX = 4 * 1024 * 1024,
 };
 
@@ -28,7 +29,8 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 	/* Versions also grow across restarts: a sidecar ignores a version below the highest that it has received. */
 	distributor->mesh_version = distributor->answer_version = (uint64_t)loop_clock(loop)->wall_ms(loop_clock(loop))
 								  << 16;
-	distributor->seed = random_u64();
+	table_init(&distributor->topics, TOPICS_EXPECTED);
+	table_init(&distributor->sites, SITES_EXPECTED);
 	distributor->lines = limited_log_new(loop, "distribute");
 	distributor->shares = shares_new(&(struct shares_options){.capacity = ALL_SUBSCRIPTIONS_MAX,
 		.num_classes = 1,
@@ -40,9 +42,11 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 
 void distributor_free(struct distributor *distributor)
 {
-	CHECK(distributor->streams == NULL);
+	CHECK(list_is_empty(&distributor->streams));
 	loop_timer_stop(&distributor->work);
 	loop_timer_stop(&distributor->retry);
+	table_done(&distributor->topics);
+	table_done(&distributor->sites);
 	shares_free(distributor->shares);
 	limited_log_free(distributor->lines);
 	buf_done(&distributor->message);
@@ -69,7 +73,7 @@ void distributor_set_config(struct distributor *distributor, const struct contro
 	distributor->config = config;
 	distributor->mesh_version++;
 	work_sites_due(distributor, NULL);
-	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next)
+	LIST_EACH(&distributor->streams, struct stream, stream, link)
 		work_stream_due(stream);
 }
 
@@ -117,40 +121,30 @@ enum err stream_send_answer(struct subscription *subscription)
 
 /* --- subscriptions of a stream --- */
 
-static struct subscription **slot_of(struct stream *stream, const struct addr *destination)
+static uint64_t hash_of(const struct stream *stream, const struct addr *destination)
 {
-	uint64_t hash = addr_hash(destination, stream->distributor->seed);
-	struct subscription **slot = &stream->buckets[hash & (stream->num_buckets - 1)];
-	while (*slot != NULL && !addr_eq(&(*slot)->topic->destination, destination))
-		slot = &(*slot)->next;
-	return slot;
+	return addr_hash(destination, stream->subscriptions.seed);
 }
 
-static void buckets_grow(struct stream *stream)
+static bool is_of(const struct table_link *link, const void *destination)
 {
-	struct subscription **old = stream->buckets;
-	size_t num_old = stream->num_buckets;
-	stream->num_buckets = num_old == 0 ? LEAST_BUCKETS : 2 * num_old;
-	stream->buckets = mem_calloc(stream->num_buckets, sizeof(struct subscription *));
-	stream->cursor = 0; /* catching up starts over; what was sent is not sent again */
-	for (size_t i = 0; i < num_old; i++)
-		for (struct subscription *at = old[i], *next; at != NULL; at = next) {
-			next = at->next;
-			struct subscription **slot = slot_of(stream, &at->topic->destination);
-			at->next = NULL;
-			*slot = at;
-		}
-	mem_free(old);
+	return addr_eq(&container_of(link, const struct subscription, link)->topic->destination, destination);
+}
+
+static struct subscription *find(const struct stream *stream, const struct addr *destination)
+{
+	struct table_link *link = table_find(&stream->subscriptions, hash_of(stream, destination), is_of, destination);
+	return link == NULL ? NULL : container_of(link, struct subscription, link);
 }
 
 static enum err may_subscribe(struct stream *stream, struct why *why)
 {
-	if (stream->num_subscriptions >= SUBSCRIPTIONS_MAX)
+	if (stream->subscriptions.num >= SUBSCRIPTIONS_MAX)
 		return why_set(why, ERR_LIMIT, "at most 32768 subscriptions per sidecar",
 			"unsubscribe unused destinations", "the sidecar has more");
 	enum share_limit limit = SHARE_LIMIT_IDENTITY;
 	if (stream->share.shares != NULL) /* one more than there are subscriptions, as a share of 0 does not exist */
-		limit = shares_resize(&stream->share, stream->num_subscriptions + 2);
+		limit = shares_resize(&stream->share, stream->subscriptions.num + 2);
 	if (limit != SHARE_LIMIT_NONE)
 		return why_set(why, ERR_LIMIT, "a subscription below the limit",
 			"find the sidecars of this identity that subscribe so much", "%s is reached",
@@ -158,34 +152,25 @@ static enum err may_subscribe(struct stream *stream, struct why *why)
 	return ERR_NONE;
 }
 
-static void topic_join(struct topic *topic, struct subscription *subscription)
-{
-	subscription->topic = topic;
-	subscription->next_of_topic = topic->subscriptions;
-	subscription->prev_of_topic = &topic->subscriptions;
-	if (subscription->next_of_topic != NULL)
-		subscription->next_of_topic->prev_of_topic = &subscription->next_of_topic;
-	topic->subscriptions = subscription;
-}
-
 static enum err subscription_add(
 	struct stream *stream, const struct addr *destination, struct subscription **out, struct why *why)
 {
 	RETURN_IF_ERR(may_subscribe(stream, why));
-	if (stream->num_subscriptions >= stream->num_buckets)
-		buckets_grow(stream);
 	struct subscription *subscription = mem_new(struct subscription);
 	subscription->stream = stream;
-	topic_join(topic_take(stream->distributor, destination), subscription);
-	*slot_of(stream, destination) = subscription;
-	stream->num_subscriptions++;
+	subscription->topic = topic_take(stream->distributor, destination);
+	list_push_front(&subscription->topic->subscriptions, &subscription->of_topic);
+	size_t num_buckets = stream->subscriptions.num_buckets;
+	table_add(&stream->subscriptions, &subscription->link, hash_of(stream, destination));
+	if (stream->subscriptions.num_buckets != num_buckets)
+		stream->cursor = 0; /* catching up starts over; what was sent is not sent again */
 	*out = subscription;
 	return ERR_NONE;
 }
 
 static enum err subscribe(struct stream *stream, const struct addr *destination, bool at_once, struct why *why)
 {
-	struct subscription *subscription = stream->num_buckets == 0 ? NULL : *slot_of(stream, destination);
+	struct subscription *subscription = find(stream, destination);
 	if (subscription != NULL) {
 		subscription->is_asked_again = true; /* once, however often it is repeated before the answer */
 		subscription->sent = 0;
@@ -199,22 +184,24 @@ static enum err subscribe(struct stream *stream, const struct addr *destination,
 	return ERR_NONE;
 }
 
+static void subscription_drop(void *arg, struct table_link *link)
+{
+	struct stream *stream = arg;
+	struct subscription *subscription = container_of(link, struct subscription, link);
+	work_pass_over(subscription);
+	table_remove(&stream->subscriptions, link);
+	list_remove(&subscription->of_topic);
+	topic_drop_if_unused(stream->distributor, subscription->topic);
+	if (stream->share.shares != NULL)
+		CHECK(shares_resize(&stream->share, stream->subscriptions.num + 1) == SHARE_LIMIT_NONE);
+	mem_free(subscription);
+}
+
 static void unsubscribe(struct stream *stream, const struct addr *destination)
 {
-	struct subscription **slot = stream->num_buckets == 0 ? NULL : slot_of(stream, destination);
-	if (slot == NULL || *slot == NULL)
-		return;
-	struct subscription *gone = *slot;
-	work_pass_over(gone);
-	*slot = gone->next;
-	*gone->prev_of_topic = gone->next_of_topic;
-	if (gone->next_of_topic != NULL)
-		gone->next_of_topic->prev_of_topic = gone->prev_of_topic;
-	topic_drop_if_unused(stream->distributor, gone->topic);
-	stream->num_subscriptions--;
-	if (stream->share.shares != NULL)
-		CHECK(shares_resize(&stream->share, stream->num_subscriptions + 1) == SHARE_LIMIT_NONE);
-	mem_free(gone);
+	struct subscription *subscription = find(stream, destination);
+	if (subscription != NULL)
+		subscription_drop(stream, &subscription->link);
 }
 
 /* --- incoming --- */
@@ -225,12 +212,9 @@ void distribute_start(struct distributor *distributor, struct rpc_call *call, co
 	struct share_key key = share_key_of_bytes(spiffe_id_text(id));
 	stream->distributor = distributor;
 	stream->call = call;
+	table_init(&stream->subscriptions, 0);
 	spiffe_id_copy(id, &stream->id);
-	stream->next = distributor->streams;
-	stream->prev = &distributor->streams;
-	if (stream->next != NULL)
-		stream->next->prev = &stream->next;
-	distributor->streams = stream;
+	list_push_front(&distributor->streams, &stream->link);
 	distributor->num_streams++;
 	rpc_call_set_arg(call, stream);
 	if (shares_take(distributor->shares, 0, &key, 1, 1, &stream->share) != SHARE_LIMIT_NONE)
@@ -298,16 +282,12 @@ void distribute_done(void *arg, struct rpc_call *call)
 {
 	(void)call;
 	struct stream *stream = arg;
-	*stream->prev = stream->next;
-	if (stream->next != NULL)
-		stream->next->prev = stream->prev;
+	list_remove(&stream->link);
 	stream->distributor->num_streams--;
-	work_stop_stream(stream->distributor, stream);
-	for (size_t i = 0; i < stream->num_buckets; i++)
-		while (stream->buckets[i] != NULL)
-			unsubscribe(stream, &stream->buckets[i]->topic->destination);
+	work_stop_stream(stream);
+	table_each(&stream->subscriptions, subscription_drop, stream);
 	shares_give(&stream->share);
-	mem_free(stream->buckets);
+	table_done(&stream->subscriptions);
 	spiffe_id_done(&stream->id);
 	mem_free(stream);
 }

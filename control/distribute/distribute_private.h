@@ -6,12 +6,14 @@
 #pragma once
 
 #include "base/core/limited_log.h"
+#include "base/core/list.h"
 #include "base/core/shares.h"
+#include "base/core/table.h"
 #include "control/distribute/distribute.h"
 
 struct subscription {
-	struct subscription *next; /* in the bucket of its stream */
-	struct subscription *next_of_topic, **prev_of_topic;
+	struct table_link link; /* in its stream */
+	struct list_link of_topic;
 	struct topic *topic;
 	struct stream *stream;
 	uint64_t sent; /* the content that was sent; 0: none yet */
@@ -19,66 +21,54 @@ struct subscription {
 };
 
 struct topic {
-	struct topic *next; /* in its bucket */
+	struct table_link link;
 	struct addr destination;
 	struct site *site;
-	struct topic *next_of_site, **prev_of_site;
-	struct subscription *subscriptions;
+	struct list_link of_site;
+	struct list subscriptions;
 	bool is_cut;      /* see registry.h; logged when it begins */
 	uint64_t content; /* grows with each change; 0: not resolved yet */
 	uint64_t version; /* in the message; never less than content */
 	uint8_t *message; /* DiscoveryDown, encoded */
 	size_t message_len;
-	struct subscription *cursor;        /* the next to send to */
-	struct topic *next_due, **prev_due; /* prev_due NULL: not in the queue */
+	struct subscription *cursor; /* the next to send to */
+	struct list_link due;        /* in the queue */
 };
 
 struct site {
-	struct site *next; /* in its bucket */
+	struct table_link link;
 	struct ip_addr ip;
-	struct topic *topics;
-	struct topic *cursor;              /* the next to resolve */
-	struct site *next_due, **prev_due; /* prev_due NULL: not in the queue */
+	struct list topics;
+	struct topic *cursor; /* the next to resolve */
+	struct list_link due; /* in the queue */
 };
 
 struct stream {
-	struct stream *next, **prev;
+	struct list_link link;
 	struct distributor *distributor;
 	struct rpc_call *call;
 	struct spiffe_id id;
 	struct share share; /* of the subscriptions */
-	struct subscription **buckets;
-	size_t num_buckets, num_subscriptions; /* buckets: a power of two, or 0 */
-	uint64_t mesh_sent;                    /* version */
+	struct table subscriptions;
+	uint64_t mesh_sent; /* version */
 	bool has_hello;
-	bool is_full;                        /* its send queue was full: missing messages are sent after a pause */
-	bool starts_over;                    /* while it catches up, a change came behind the cursor */
-	size_t cursor;                       /* the next bucket to catch up */
-	struct stream *next_due, **prev_due; /* prev_due NULL: not in the queue */
+	bool is_full;         /* its send queue was full: missing messages are sent after a pause */
+	bool starts_over;     /* while it catches up, a change came behind the cursor */
+	size_t cursor;        /* the next bucket to catch up */
+	struct list_link due; /* in the queue */
 };
-
-#define QUEUE(type)                                                                                                    \
-	struct {                                                                                                       \
-		type *first, **last;                                                                                   \
-	}
-
-enum { TOPIC_BUCKETS = 65536, SITE_BUCKETS = 16384 };
 
 struct distributor {
 	struct loop *loop;
 	struct registry *registry;
 	const struct control_config *config;
-	struct stream *streams;
+	struct list streams;
 	unsigned num_streams;
 	uint64_t mesh_version, answer_version;
-	struct limited_log *lines; /* for lines that sidecars can cause */
-	struct shares *shares;     /* of subscriptions, by identity */
-	uint64_t seed;             /* secret, so that an attacker cannot choose destinations that share a bucket */
-	struct topic *topics[TOPIC_BUCKETS];
-	struct site *sites[SITE_BUCKETS];
-	QUEUE(struct site) sites_due;
-	QUEUE(struct topic) topics_due;
-	QUEUE(struct stream) streams_due;
+	struct limited_log *lines;  /* for lines that sidecars can cause */
+	struct shares *shares;      /* of subscriptions, by identity */
+	struct table topics, sites; /* by destination, by address */
+	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
 	struct buf message;
 	uint64_t spent;                     /* the cost of answers in bytes: bounds the length of a round of the loop */
@@ -101,10 +91,10 @@ void work_topic_due(struct distributor *distributor, struct topic *topic);
 void work_stream_due(struct stream *stream);
 /* Whether this round of the loop may still answer at once; else the answer follows in a slice. */
 bool work_may_answer_at_once(struct distributor *distributor);
-void work_send(struct subscription *subscription);                          /* a slow reader gets it later */
-void work_stop_site(struct distributor *distributor, struct site *site);    /* before it is freed */
-void work_stop_topic(struct distributor *distributor, struct topic *topic); /* before it is freed */
-void work_stop_stream(struct distributor *distributor, struct stream *stream);
+void work_send(struct subscription *subscription); /* a slow reader gets it later */
+void work_stop_site(struct site *site);            /* before it is freed */
+void work_stop_topic(struct topic *topic);         /* before it is freed */
+void work_stop_stream(struct stream *stream);
 void work_pass_over(struct subscription *subscription); /* before it is freed */
 
 /* distribute.c */

@@ -6,75 +6,72 @@
 
 enum { ANSWER_LEAST = 256 }; /* the least cost of an answer, in bytes */
 
-static struct site **site_slot(struct distributor *distributor, const struct ip_addr *ip)
+static uint64_t site_hash(const struct distributor *distributor, const struct ip_addr *ip)
 {
 	const struct addr addr = {.ip = *ip};
-	struct site **slot = &distributor->sites[addr_hash(&addr, distributor->seed) % SITE_BUCKETS];
-	while (*slot != NULL && !ip_addr_eq(&(*slot)->ip, ip))
-		slot = &(*slot)->next;
-	return slot;
+	return addr_hash(&addr, distributor->sites.seed);
+}
+
+static bool has_ip(const struct table_link *link, const void *ip)
+{
+	return ip_addr_eq(&container_of(link, const struct site, link)->ip, ip);
 }
 
 struct site *site_find(struct distributor *distributor, const struct ip_addr *ip)
 {
-	return *site_slot(distributor, ip);
+	struct table_link *link = table_find(&distributor->sites, site_hash(distributor, ip), has_ip, ip);
+	return link == NULL ? NULL : container_of(link, struct site, link);
 }
 
-static struct topic **topic_slot(struct distributor *distributor, const struct addr *destination)
+static bool is_of(const struct table_link *link, const void *destination)
 {
-	struct topic **slot = &distributor->topics[addr_hash(destination, distributor->seed) % TOPIC_BUCKETS];
-	while (*slot != NULL && !addr_eq(&(*slot)->destination, destination))
-		slot = &(*slot)->next;
-	return slot;
+	return addr_eq(&container_of(link, const struct topic, link)->destination, destination);
 }
 
-static void site_add(struct site *site, struct topic *topic)
+static struct site *site_for(struct distributor *distributor, const struct ip_addr *ip)
 {
-	topic->site = site;
-	topic->next_of_site = site->topics;
-	topic->prev_of_site = &site->topics;
-	if (topic->next_of_site != NULL)
-		topic->next_of_site->prev_of_site = &topic->next_of_site;
-	site->topics = topic;
+	struct site *site = site_find(distributor, ip);
+	if (site != NULL)
+		return site;
+	site = mem_new(struct site);
+	site->ip = *ip;
+	table_add(&distributor->sites, &site->link, site_hash(distributor, ip));
+	return site;
 }
 
 struct topic *topic_take(struct distributor *distributor, const struct addr *destination)
 {
-	struct topic **slot = topic_slot(distributor, destination);
-	struct site **site = site_slot(distributor, &destination->ip);
-	if (*slot != NULL)
-		return *slot;
-	if (*site == NULL) {
-		*site = mem_new(struct site);
-		(*site)->ip = destination->ip;
-	}
-	*slot = mem_new(struct topic);
-	(*slot)->destination = *destination;
-	site_add(*site, *slot);
-	return *slot;
+	uint64_t hash = addr_hash(destination, distributor->topics.seed);
+	struct table_link *link = table_find(&distributor->topics, hash, is_of, destination);
+	if (link != NULL)
+		return container_of(link, struct topic, link);
+	struct topic *topic = mem_new(struct topic);
+	topic->destination = *destination;
+	topic->site = site_for(distributor, &destination->ip);
+	list_push_front(&topic->site->topics, &topic->of_site);
+	table_add(&distributor->topics, &topic->link, hash);
+	return topic;
 }
 
 static void site_drop_if_unused(struct distributor *distributor, struct site *site)
 {
-	if (site->topics != NULL)
+	if (!list_is_empty(&site->topics))
 		return;
-	work_stop_site(distributor, site);
-	*site_slot(distributor, &site->ip) = site->next;
+	work_stop_site(site);
+	table_remove(&distributor->sites, &site->link);
 	mem_free(site);
 }
 
 void topic_drop_if_unused(struct distributor *distributor, struct topic *topic)
 {
 	struct site *site = topic->site;
-	if (topic->subscriptions != NULL)
+	if (!list_is_empty(&topic->subscriptions))
 		return;
-	work_stop_topic(distributor, topic);
+	work_stop_topic(topic);
 	if (site->cursor == topic)
-		site->cursor = topic->next_of_site;
-	*topic->prev_of_site = topic->next_of_site;
-	if (topic->next_of_site != NULL)
-		topic->next_of_site->prev_of_site = topic->prev_of_site;
-	*topic_slot(distributor, &topic->destination) = topic->next;
+		site->cursor = LIST_NEXT(&site->topics, topic, of_site);
+	list_remove(&topic->of_site);
+	table_remove(&distributor->topics, &topic->link);
 	mem_free(topic->message);
 	mem_free(topic);
 	site_drop_if_unused(distributor, site);

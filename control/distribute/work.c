@@ -17,28 +17,17 @@ enum {
 	TURN_BUCKETS = 32,  /* of one stream that catches up, before the next one's turn */
 };
 
-#define QUEUE_PUT(queue, item)                                                                                         \
-	do {                                                                                                           \
-		if ((item)->prev_due == NULL) {                                                                        \
-			if ((queue)->first == NULL)                                                                    \
-				(queue)->last = &(queue)->first;                                                       \
-			(item)->next_due = NULL;                                                                       \
-			(item)->prev_due = (queue)->last;                                                              \
-			*(queue)->last = (item);                                                                       \
-			(queue)->last = &(item)->next_due;                                                             \
-		}                                                                                                      \
-	} while (0)
-#define QUEUE_REMOVE(queue, item)                                                                                      \
-	do {                                                                                                           \
-		if ((item)->prev_due != NULL) {                                                                        \
-			*(item)->prev_due = (item)->next_due;                                                          \
-			if ((item)->next_due != NULL)                                                                  \
-				(item)->next_due->prev_due = (item)->prev_due;                                         \
-			else                                                                                           \
-				(queue)->last = (item)->prev_due;                                                      \
-			(item)->prev_due = NULL;                                                                       \
-		}                                                                                                      \
-	} while (0)
+static void put_due(struct list *queue, struct list_link *due)
+{
+	if (!list_is_linked(due))
+		list_push_back(queue, due);
+}
+
+static void remove_due(struct list_link *due)
+{
+	if (list_is_linked(due))
+		list_remove(due);
+}
 
 static void on_work(struct loop_timer *timer);
 
@@ -52,8 +41,14 @@ static void work_within(struct distributor *distributor, uint64_t ms)
 
 static void site_due(struct distributor *distributor, struct site *site)
 {
-	site->cursor = site->topics; /* answers that are resolved already may have changed */
-	QUEUE_PUT(&distributor->sites_due, site);
+	site->cursor = LIST_FIRST(
+		&site->topics, struct topic, of_site); /* answers that are resolved already may have changed */
+	put_due(&distributor->sites_due, &site->due);
+}
+
+static void each_site_due(void *distributor, struct table_link *link)
+{
+	site_due(distributor, container_of(link, struct site, link));
 }
 
 void work_sites_due(struct distributor *distributor, const struct ip_addr *ip)
@@ -61,17 +56,16 @@ void work_sites_due(struct distributor *distributor, const struct ip_addr *ip)
 	struct site *one = ip == NULL ? NULL : site_find(distributor, ip);
 	if (one != NULL)
 		site_due(distributor, one);
-	for (size_t i = 0; ip == NULL && i < SITE_BUCKETS; i++)
-		for (struct site *site = distributor->sites[i]; site != NULL; site = site->next)
-			site_due(distributor, site);
-	if (distributor->sites_due.first != NULL)
+	if (ip == NULL)
+		table_each(&distributor->sites, each_site_due, distributor);
+	if (!list_is_empty(&distributor->sites_due))
 		work_within(distributor, COALESCE_MS);
 }
 
 void work_topic_due(struct distributor *distributor, struct topic *topic)
 {
-	topic->cursor = topic->subscriptions;
-	QUEUE_PUT(&distributor->topics_due, topic);
+	topic->cursor = LIST_FIRST(&topic->subscriptions, struct subscription, of_topic);
+	put_due(&distributor->topics_due, &topic->due);
 	work_within(distributor, 0);
 }
 
@@ -79,14 +73,14 @@ void work_stream_due(struct stream *stream)
 {
 	if (stream->is_full)
 		return;
-	if (stream->prev_due !=
-		NULL) { /* else a stream that subscribes all the time would never reach its last bucket */
+	if (list_is_linked(
+		    &stream->due)) { /* else a stream that subscribes all the time would never reach its last bucket */
 		stream->starts_over = true;
 		return;
 	}
 	stream->cursor = 0;
 	stream->starts_over = false;
-	QUEUE_PUT(&stream->distributor->streams_due, stream);
+	put_due(&stream->distributor->streams_due, &stream->due);
 	work_within(stream->distributor, 0);
 }
 
@@ -99,26 +93,26 @@ bool work_may_answer_at_once(struct distributor *distributor)
 	return distributor->spent < distributor->at_once_until;
 }
 
-void work_stop_site(struct distributor *distributor, struct site *site)
+void work_stop_site(struct site *site)
 {
-	QUEUE_REMOVE(&distributor->sites_due, site);
+	remove_due(&site->due);
 }
 
-void work_stop_topic(struct distributor *distributor, struct topic *topic)
+void work_stop_topic(struct topic *topic)
 {
-	QUEUE_REMOVE(&distributor->topics_due, topic);
+	remove_due(&topic->due);
 }
 
-void work_stop_stream(struct distributor *distributor, struct stream *stream)
+void work_stop_stream(struct stream *stream)
 {
-	QUEUE_REMOVE(&distributor->streams_due, stream);
+	remove_due(&stream->due);
 }
 
 void work_pass_over(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 	if (topic->cursor == subscription)
-		topic->cursor = subscription->next_of_topic;
+		topic->cursor = LIST_NEXT(&topic->subscriptions, subscription, of_topic);
 }
 
 /* --- slow readers --- */
@@ -126,7 +120,7 @@ void work_pass_over(struct subscription *subscription)
 static void on_retry(struct loop_timer *timer)
 {
 	struct distributor *distributor = container_of(timer, struct distributor, retry);
-	for (struct stream *stream = distributor->streams; stream != NULL; stream = stream->next)
+	LIST_EACH(&distributor->streams, struct stream, stream, link)
 		if (stream->is_full) {
 			stream->is_full = false;
 			work_stream_due(stream);
@@ -138,7 +132,7 @@ static void stream_is_full(struct stream *stream)
 {
 	struct distributor *distributor = stream->distributor;
 	stream->is_full = true;
-	work_stop_stream(distributor, stream);
+	work_stop_stream(stream);
 	if (!loop_timer_is_armed(&distributor->retry))
 		loop_timer_start(distributor->loop, &distributor->retry, RETRY_MS, on_retry);
 }
@@ -155,37 +149,37 @@ static void resolve_slice(struct distributor *distributor)
 {
 	uint64_t until = distributor->spent + SLICE_SPENT;
 	for (unsigned num = 0;
-		num < SLICE_RESOLVED && distributor->spent < until && distributor->sites_due.first != NULL; num++) {
-		struct site *site = distributor->sites_due.first;
+		num < SLICE_RESOLVED && distributor->spent < until && !list_is_empty(&distributor->sites_due); num++) {
+		struct site *site = LIST_FIRST(&distributor->sites_due, struct site, due);
 		struct topic *topic = site->cursor;
 		if (topic != NULL) {
-			site->cursor = topic->next_of_site;
+			site->cursor = LIST_NEXT(&site->topics, topic, of_site);
 			if (topic_resolve(distributor, topic))
 				work_topic_due(distributor, topic);
 		}
 		if (site->cursor == NULL)
-			QUEUE_REMOVE(&distributor->sites_due, site);
+			remove_due(&site->due);
 	}
 }
 
 /* The next subscription of the topic, or the end of its turn. */
-static void send_next(struct distributor *distributor, struct topic *topic)
+static void send_next(struct topic *topic)
 {
 	struct subscription *subscription = topic->cursor;
 	if (subscription == NULL) {
-		QUEUE_REMOVE(&distributor->topics_due, topic);
+		remove_due(&topic->due);
 		return;
 	}
-	topic->cursor = subscription->next_of_topic;
+	topic->cursor = LIST_NEXT(&topic->subscriptions, subscription, of_topic);
 	work_send(subscription);
 }
 
 static void send_slice(struct distributor *distributor)
 {
 	uint64_t until = distributor->spent + SLICE_SPENT;
-	for (unsigned num = 0; num < SLICE_SENT && distributor->spent < until && distributor->topics_due.first != NULL;
-		num++)
-		send_next(distributor, distributor->topics_due.first);
+	for (unsigned num = 0;
+		num < SLICE_SENT && distributor->spent < until && !list_is_empty(&distributor->topics_due); num++)
+		send_next(LIST_FIRST(&distributor->topics_due, struct topic, due));
 }
 
 /* Returns how many it visited. */
@@ -196,11 +190,12 @@ static unsigned catch_up_turn(struct stream *stream, uint64_t until)
 		stream_is_full(stream);
 		return 1;
 	}
-	for (unsigned turn = 0;
-		turn < TURN_BUCKETS && stream->cursor < stream->num_buckets && stream->distributor->spent < until;
+	for (unsigned turn = 0; turn < TURN_BUCKETS && stream->cursor < stream->subscriptions.num_buckets &&
+				stream->distributor->spent < until;
 		turn++)
-		for (struct subscription *at = stream->buckets[stream->cursor++]; at != NULL; at = at->next, num++)
-			work_send(at);
+		for (struct table_link *at = stream->subscriptions.buckets[stream->cursor++]; at != NULL;
+			at = at->next, num++)
+			work_send(container_of(at, struct subscription, link));
 	return num + 1;
 }
 
@@ -209,17 +204,17 @@ static void catch_up_slice(struct distributor *distributor)
 	unsigned num = 0;
 	uint64_t until = distributor->spent + SLICE_SPENT;
 	for (unsigned i = 0; i < SLICE_STREAMS && num < SLICE_CAUGHT_UP && distributor->spent < until; i++) {
-		struct stream *stream = distributor->streams_due.first;
+		struct stream *stream = LIST_FIRST(&distributor->streams_due, struct stream, due);
 		if (stream == NULL)
 			return;
 		num += catch_up_turn(stream, until);
-		QUEUE_REMOVE(&distributor->streams_due, stream);
-		if (stream->starts_over && stream->cursor == stream->num_buckets) {
+		remove_due(&stream->due);
+		if (stream->starts_over && stream->cursor == stream->subscriptions.num_buckets) {
 			stream->cursor = 0;
 			stream->starts_over = false;
 		}
-		if (!stream->is_full && stream->cursor < stream->num_buckets)
-			QUEUE_PUT(&distributor->streams_due, stream);
+		if (!stream->is_full && stream->cursor < stream->subscriptions.num_buckets)
+			put_due(&distributor->streams_due, &stream->due);
 	}
 }
 
@@ -230,7 +225,7 @@ static void on_work(struct loop_timer *timer)
 	send_slice(distributor);
 	resolve_slice(distributor);
 	catch_up_slice(distributor);
-	if (distributor->topics_due.first != NULL || distributor->sites_due.first != NULL ||
-		distributor->streams_due.first != NULL)
+	if (!list_is_empty(&distributor->topics_due) || !list_is_empty(&distributor->sites_due) ||
+		!list_is_empty(&distributor->streams_due))
 		work_within(distributor, 0);
 }
