@@ -52,7 +52,7 @@ def citations(tree, expression):
 
 def resolved(tree, path, citing):
     """The file that a citation means: from the top, from the folder of the citing file, or by its name in docs/."""
-    for folder in ("", posixpath.dirname(citing), "docs"):
+    for folder in ("", posixpath.dirname(citing), "docs", "docs/reference"):
         found = posixpath.normpath(posixpath.join(folder, path))
         if tree.has(found):
             return found
@@ -119,7 +119,7 @@ def files_exist(tree):
 
 
 # Documents of docs/ with tables that are wider than a page; prose fits.
-WIDE = ("docs/threats.md", "docs/findings.md", "docs/decisions/029-")
+WIDE = ("docs/reference/", "docs/threats.md", "docs/findings.md", "docs/decisions/029-")
 
 
 def lines_fit(tree):

@@ -13,6 +13,7 @@ import build_graph
 import document_names
 import documents
 import findings
+import reference
 import retired_words
 import threats
 
@@ -507,9 +508,7 @@ def what_users_set_and_see_is_documented():
                 yield f"README.md: no row for the setting {key} of {table}"
             if not re.search(rf"\b{last}:", example):
                 yield f"docker/{program}.example.yaml: no {key}"
-    metrics = set()
-    for name in tracked("*/report/metrics.def"):
-        metrics |= set(re.findall(r'"([a-z][a-z0-9_]*_[a-z0-9_]+)"', (ROOT / name).read_text(encoding="utf-8")))
+    metrics = {metric.name for program in reference.METRICS for metric in reference.metrics_of(program)}
     for name in tracked("*README.md", "CHANGES.md", "docs/*.md"):
         for metric in re.findall(r"`(handfast_[a-z0-9_]+)[`{]", (ROOT / name).read_text(encoding="utf-8")):
             if metric not in metrics and not (ROOT / "test/harness" / metric).exists():
@@ -542,6 +541,11 @@ def documents_name_what_exists():
 
 DOCUMENTS = documents.tracked()
 
+def reference_pages_are_made_from_the_tables():
+    """The pages of docs/reference/ and the example files are as the .def tables of the programs make them."""
+    yield from reference.findings()
+
+
 RULES = [
     *map(of_documents, documents.RULES),
     documents_name_what_exists,
@@ -563,6 +567,7 @@ RULES = [
     functions_fit_a_screen,
     folders_have_a_readme,
     what_users_set_and_see_is_documented,
+    reference_pages_are_made_from_the_tables,
     no_unfinished_words,
     no_private_keys,
     files_stay_small,
