@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a document of docs/ names in backticks exists: files and folders by their path from the top, functions as `name()`,
 structs as `struct name`. In an item of a numbered list that begins with a file, each function is defined in that file, so
-that the walks of docs/architecture.md stay true. Prints one line per finding, then `N passed, N failed`, where N counts
-names. house_rules.py runs the same check."""
+that the walks of docs/architecture.md stay true. A drawing in a fenced block without a language names functions, too.
+Prints one line per finding, then `N passed, N failed`, where N counts names. house_rules.py runs the same check."""
 
 import builtins
 import json
@@ -41,6 +41,13 @@ def defined_functions():
 def defined_structs():
     return {name for path in FILES if path.endswith((".c", ".h"))
             for name in re.findall(r"\bstruct (\w+)\s*\{", (ROOT / path).read_text(encoding="utf-8"))}
+
+
+def drawn_functions(text):
+    """(line, name) of each function in fenced blocks without a language, which are drawings."""
+    for block in re.finditer(r"^```\n(.*?)^```$|^```.*?^```$", text, re.M | re.S):
+        for match in re.finditer(r"(?<![\w.])(\w+)\(\)", block.group(1) or ""):
+            yield text.count("\n", 0, block.start(1) + match.start()) + 1, match.group(1)
 
 
 def paragraphs(text):
@@ -100,6 +107,8 @@ class Check:
     def document(self, name, text):
         for number, paragraph in paragraphs(text):
             self.paragraph(f"{name}:{number}", paragraph)
+        for number, function in drawn_functions(text):
+            self.note(f"{name}:{number}", f"{function}()", self.function_fault(function, None))
 
 
 def checked():

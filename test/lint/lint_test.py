@@ -199,8 +199,10 @@ class DocumentNames(unittest.TestCase):
         self.assertEqual(self._findings("1. `test/lint/tidy.py`, `conn_end()`: ends it.\n2. Then `tighten()`."),
                          ["x.md:1: `conn_end()`: not defined in test/lint/tidy.py, but in sidecar/conn/conn_end.c"])
 
-    def test_a_fenced_block_is_not_read(self):
-        self.assertEqual(self._findings("```\n`none()`\n```\n`conn_end()`"), [])
+    def test_of_fenced_blocks_only_functions_in_drawings_are_read(self):
+        self.assertEqual(self._findings("```python\nnone()\n```\n```\nconn_end() --> `a/b`\n```\n`conn_end()`"), [])
+        self.assertEqual(self._findings("\n```\na -> conn_end()\nnone()\n```\n"),
+                         ["x.md:4: `none()`: no function of this name is defined"])
 
 
 if __name__ == "__main__":
