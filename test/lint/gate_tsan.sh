@@ -2,7 +2,7 @@
 # Unit tests of everything that has a thread, under ThreadSanitizer.
 . "$(dirname "$0")/counting.sh"
 
-tests="//base/core:all //certs:svid_test //control:all //control/store:all //sidecar:all"
+tests="//base/core:all //certs:svid_test //control:all //control/store:all //sidecar:all //sidecar/worker:all"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quiet_bazel test --config=tsan --build_tests_only --test_tag_filters=unit -k $tests >"$log" 2>&1
