@@ -79,7 +79,7 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 	};
 	if (status.dialed.ip.family != 0)
 		why_name_host(&seen.why, addr_format(&status.dialed, text));
-	failures_note(sidecar->failures, &seen, clock->wall_ms(clock));
+	failures_add(sidecar->failures, &seen, clock->wall_ms(clock));
 }
 
 /* --- from the discovery client --- */

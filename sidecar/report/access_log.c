@@ -34,7 +34,7 @@ static void put_time(struct json_line *line, const char *name, int64_t wall_ms)
 	json_line_text(line, name, text);
 }
 
-/* In place of the lines that are missing. */
+/* The line that is written in place of lost lines. */
 static size_t gap_line(uint64_t num, char out[LINE_OUT_MAX])
 {
 	struct json_line line;
@@ -63,7 +63,7 @@ void access_log_free(struct access_log *log)
 		return;
 	line_out_free(log->out);
 	log_limit_free(log->limit);
-	(void)pthread_mutex_destroy(&log->lock);
+	CHECK(pthread_mutex_destroy(&log->lock) == 0);
 	mem_free(log);
 }
 
@@ -74,14 +74,14 @@ uint64_t access_log_num_lost(const struct access_log *log)
 
 uint64_t access_log_num_suppressed(struct access_log *log)
 {
-	(void)pthread_mutex_lock(&log->lock);
+	CHECK(pthread_mutex_lock(&log->lock) == 0);
 	uint64_t num = log_limit_num_suppressed(log->limit);
-	(void)pthread_mutex_unlock(&log->lock);
+	CHECK(pthread_mutex_unlock(&log->lock) == 0);
 	return num;
 }
 
-/* Whose doing it is: the identity that called, the address that called without one, or the destination of what the
- * workload itself opened. */
+/* The key of the limit: the caller's identity, the caller's address if it has none, or the destination of an outbound
+ * connection. */
 static struct share_key key_of(const struct access_record *record, const char **out_who, char text[ADDR_TEXT_MAX])
 {
 	bool is_outbound = strcmp(record->direction, "outbound") == 0;
@@ -99,13 +99,14 @@ static bool is_within_limit(struct access_log *log, const struct access_record *
 	char text[ADDR_TEXT_MAX];
 	const char *who;
 	struct share_key key = key_of(record, &who, text);
-	(void)pthread_mutex_lock(&log->lock);
-	bool may = log_limit_take(log->limit, &key, record->reason, who, record->opened_ms + record->duration_ms);
-	(void)pthread_mutex_unlock(&log->lock);
-	return may;
+	CHECK(pthread_mutex_lock(&log->lock) == 0);
+	bool is_allowed =
+		log_limit_take(log->limit, &key, record->reason, who, record->opened_ms + record->duration_ms);
+	CHECK(pthread_mutex_unlock(&log->lock) == 0);
+	return is_allowed;
 }
 
-static bool is_wanted(struct access_log *log, const struct access_record *record)
+static bool is_logged(struct access_log *log, const struct access_record *record)
 {
 	switch (log->mode) {
 	case ACCESS_LOG_OFF:
@@ -174,7 +175,7 @@ static bool render(struct json_line *line, const struct access_record *record)
 	return json_line_close(line);
 }
 
-/* Of the rare line that is too long, every text is cut. */
+/* If a line is too long, which is rare, all of its texts are truncated. */
 static size_t render_within(const struct access_record *record, char out[LINE_OUT_MAX])
 {
 	struct json_line line;
@@ -182,18 +183,18 @@ static size_t render_within(const struct access_record *record, char out[LINE_OU
 	if (render(&line, record))
 		return line.len;
 	json_line_open(&line, out, LINE_OUT_MAX, SHORT_TEXT);
-	CHECK(render(&line, record)); /* nine texts of 300 bytes, and the frame */
+	CHECK(render(&line, record)); /* nine texts of 300 bytes and the other members fit */
 	return line.len;
 }
 
 void access_log_write(struct access_log *log, const struct access_record *record)
 {
 	char line[LINE_OUT_MAX];
-	if (is_wanted(log, record))
+	if (is_logged(log, record))
 		line_out_write(log->out, line, render_within(record, line));
 }
 
-/* In place of the lines that were suppressed. */
+/* The line that is written in place of suppressed lines. */
 static void on_suppressed(void *arg, const struct log_suppressed *suppressed)
 {
 	struct access_log *log = arg;
@@ -212,7 +213,7 @@ static void on_suppressed(void *arg, const struct log_suppressed *suppressed)
 
 void access_log_sweep(struct access_log *log, uint64_t now_ms)
 {
-	(void)pthread_mutex_lock(&log->lock);
+	CHECK(pthread_mutex_lock(&log->lock) == 0);
 	log_limit_sweep(log->limit, now_ms, on_suppressed, log);
-	(void)pthread_mutex_unlock(&log->lock);
+	CHECK(pthread_mutex_unlock(&log->lock) == 0);
 }

@@ -1,5 +1,5 @@
-/* One JSON line a connection, when it ends. The line is built in a bounded buffer and written with one call, from any
- * thread; a reader that does not keep up loses lines, which are counted, and never holds a worker up. */
+/* The access log: one JSON line per connection, when it ends. The line is built in a bounded buffer and written with
+ * one call, from any thread. If the reader is too slow, lines are lost and counted; a worker never waits for it. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -9,29 +9,29 @@ enum access_log_mode { ACCESS_LOG_OFF, ACCESS_LOG_FAILURES, ACCESS_LOG_ALL, ACCE
 
 struct access_record {                                      /* borrowed during the call */
 	const char *direction;                              /* "outbound", "inbound", "inbound_plain" */
-	struct addr source, destination;                    /* family 0: not known */
-	struct addr endpoint;                               /* outbound: which was chosen */
+	struct addr source, destination;                    /* family 0: unknown */
+	struct addr endpoint;                               /* outbound: the endpoint that was chosen */
 	const struct spiffe_id *source_id, *destination_id; /* NULL: none */
 	uint64_t bytes_sent, bytes_received;                /* to the destination, to the source */
 	uint64_t opened_ms, duration_ms;
 	int64_t ended_wall_ms;
 	const char *reason; /* close reason's label */
 	bool failed;
-	bool relayed;     /* bytes could flow: both legs were there */
-	bool encrypted;   /* the part of the way that leaves the pod */
-	const char *rule; /* the policy rule that decided, NULL: none did */
+	bool relayed;     /* both legs were open */
+	bool encrypted;   /* the leg outside of the pod */
+	const char *rule; /* the policy rule that decided; NULL: none did */
 	const char *dry_run_rule;
-	const struct why *why; /* NULL: nothing to explain */
+	const struct why *why; /* NULL: no failure */
 };
 
-/* In FAILURES and SAMPLED a source, or an identity, gets a few lines of one reason per 10 seconds; what is suppressed
- * is told in one line. ALL is all: an operator who keeps a record of everything has room for it. */
+/* In FAILURES and SAMPLED, a source or identity gets a few lines per reason and 10 seconds; one line reports how many
+ * were suppressed. ALL suppresses none. */
 struct access_log;
 struct access_log *access_log_new(enum access_log_mode mode, unsigned one_in,
 	int fd); /* fd borrowed; one_in for SAMPLED (failures are always written) */
 void access_log_free(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_record *record);
 void access_log_sweep(
-	struct access_log *log, uint64_t now_ms); /* monotonic; about once per second: what was suppressed */
+	struct access_log *log, uint64_t now_ms); /* monotonic; about once per second: reports suppressed lines */
 uint64_t access_log_num_suppressed(struct access_log *log);
-uint64_t access_log_num_lost(const struct access_log *log); /* lines that could not be written at once */
+uint64_t access_log_num_lost(const struct access_log *log); /* lines that the reader was too slow for */

@@ -24,7 +24,7 @@ static int set_up(void **state)
 {
 	static struct fixture fixture;
 	int ends[2];
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0); /* blocking: as a container gives it to us */
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0); /* blocking, as a container runtime passes it */
 	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
 	fixture = (struct fixture){.read_fd = ends[0], .write_fd = ends[1]};
 	assert_int_equal(spiffe_id_parse(span_of_str("spiffe://td.test/a"), &fixture.id, NULL), ERR_NONE);
@@ -94,7 +94,7 @@ static void a_record_is_one_line_of_json(void **state)
 	json_decref(root);
 }
 
-static void each_mode_writes_what_it_says(void **state)
+static void each_mode_writes_its_lines(void **state)
 {
 	struct fixture *fixture = *state;
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_OFF, 0, true), 0);
@@ -105,13 +105,13 @@ static void each_mode_writes_what_it_says(void **state)
 	assert_int_equal(num_lines(fixture, ACCESS_LOG_SAMPLED, 5, true), LOG_LIMIT_LINES);
 }
 
-/* What the lines in place of the missing ones add up to. A short one may fit where no record did. */
+/* The sum of the lines written in place of lost ones. A short one may fit where no record did. */
 static uint64_t sum_of_gaps(const char *text)
 {
 	uint64_t sum = 0;
 	for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
 		json_t *root = json_loads(line, JSON_DISABLE_EOF_CHECK, NULL);
-		assert_non_null(root); /* no line is half there */
+		assert_non_null(root); /* every line is complete */
 		if (strcmp(json_string_value(json_object_get(root, "reason")), "lines_lost") == 0)
 			sum += (uint64_t)json_integer_value(json_object_get(root, "lost_lines"));
 		json_decref(root);
@@ -119,20 +119,20 @@ static uint64_t sum_of_gaps(const char *text)
 	return sum;
 }
 
-static void finding_l7_a_reader_that_stops_loses_lines_and_learns_how_many(void **state)
+static void finding_l7_lines_that_a_stopped_reader_loses_are_counted_in_the_log(void **state)
 {
 	struct fixture *fixture = *state;
 	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
-	for (unsigned i = 0; i < 5000; i++) /* the pipe holds 256 KiB */
+	for (unsigned i = 0; i < 5000; i++) /* the pipe has room for 256 KiB */
 		access_log_write(log, &fixture->record);
 	assert_in_range(access_log_num_lost(log), 1, 4999);
 	uint64_t sum = sum_of_gaps(written(fixture));
-	access_log_write(log, &fixture->record); /* it flows again */
+	access_log_write(log, &fixture->record); /* the reader has caught up */
 	assert_int_equal(sum + sum_of_gaps(written(fixture)), access_log_num_lost(log));
 	access_log_free(log);
 }
 
-static void a_reader_that_is_gone_is_a_loss_and_no_more(void **state)
+static void a_closed_reader_causes_lost_lines_only(void **state)
 {
 	struct fixture *fixture = *state;
 	signal(SIGPIPE, SIG_IGN);
@@ -143,7 +143,7 @@ static void a_reader_that_is_gone_is_a_loss_and_no_more(void **state)
 	access_log_free(log);
 }
 
-static void the_longest_identities_still_make_a_whole_line(void **state)
+static void the_longest_identities_fit_into_one_line(void **state)
 {
 	struct fixture *fixture = *state;
 	char text[SPIFFE_ID_MAX + 1];
@@ -170,7 +170,7 @@ static unsigned count_of(const char *text, const char *part)
 	return num;
 }
 
-static void finding_l8_what_one_identity_causes_too_often_is_one_line(void **state)
+static void finding_l8_too_many_failures_of_one_identity_are_one_line(void **state)
 {
 	struct fixture *fixture = *state;
 	struct access_log *log = access_log_new(ACCESS_LOG_FAILURES, 0, fixture->write_fd);
@@ -182,7 +182,7 @@ static void finding_l8_what_one_identity_causes_too_often_is_one_line(void **sta
 		access_log_write(log, &fixture->record);
 	fixture->record.source_id = &other;
 	access_log_write(log, &fixture->record);
-	fixture->record.source_id = NULL; /* a stranger */
+	fixture->record.source_id = NULL; /* a source without identity */
 	access_log_write(log, &fixture->record);
 	assert_int_equal(count_of(written(fixture), "\"reason\":\"denied\""), LOG_LIMIT_LINES + 2);
 	access_log_sweep(log, LOG_LIMIT_WINDOW_MS);
@@ -204,11 +204,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_is_one_line_of_json),
-		TEST(each_mode_writes_what_it_says),
-		TEST(finding_l8_what_one_identity_causes_too_often_is_one_line),
-		TEST(finding_l7_a_reader_that_stops_loses_lines_and_learns_how_many),
-		TEST(a_reader_that_is_gone_is_a_loss_and_no_more),
-		TEST(the_longest_identities_still_make_a_whole_line),
+		TEST(each_mode_writes_its_lines),
+		TEST(finding_l8_too_many_failures_of_one_identity_are_one_line),
+		TEST(finding_l7_lines_that_a_stopped_reader_loses_are_counted_in_the_log),
+		TEST(a_closed_reader_causes_lost_lines_only),
+		TEST(the_longest_identities_fit_into_one_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

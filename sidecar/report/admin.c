@@ -19,7 +19,7 @@ static void on_index(void *arg, struct http_request *request)
 	http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("/certs /config /connections /tunnels /why /check\n"));
 }
 
-/* Whoever reads this has been answered by the main loop: it lives. */
+/* The answer proves that the main loop runs. */
 static void on_live(void *arg, struct http_request *request)
 {
 	(void)arg;
@@ -44,8 +44,8 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 	};
 	memcpy(admin->admin_pages, for_operators, sizeof(for_operators));
 	memcpy(admin->metrics_pages, for_machines, sizeof(for_machines));
-	_Static_assert(sizeof(for_operators) == sizeof(admin->admin_pages), "every page has its place");
-	_Static_assert(sizeof(for_machines) == sizeof(admin->metrics_pages), "every page has its place");
+	_Static_assert(sizeof(for_operators) == sizeof(admin->admin_pages), "each page has a row");
+	_Static_assert(sizeof(for_machines) == sizeof(admin->metrics_pages), "each page has a row");
 }
 
 static enum err serve_at(struct admin *admin, struct loop *loop, const char *ip, uint16_t port,
@@ -53,13 +53,14 @@ static enum err serve_at(struct admin *admin, struct loop *loop, const char *ip,
 {
 	struct addr at = {.port = port};
 	int fd = -1;
+	CHECK(admin->num_servers < MAX_SERVERS);
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
 	RETURN_IF_ERR(socket_listen(&at, &(struct socket_listen_options){.v6_only = true}, &fd, why));
 	admin->servers[admin->num_servers++] = http_server_new(loop, fd, pages, num_pages);
 	return ERR_NONE;
 }
 
-/* The operator's pages are on loopback only: they name everybody we talk to. */
+/* The operator's pages are on loopback only: they name all peers of the workload. */
 static enum err serve(struct admin *admin, struct loop *loop, const struct admin_options *options, struct why *why)
 {
 	RETURN_IF_ERR(
@@ -127,10 +128,10 @@ void admin_answer_metrics(struct http_request *request, const struct metrics *me
 	http_answer(request, 200, HTTP_METRICS, buf_span(&text));
 }
 
-void admin_answer_probe(struct http_request *request, bool is_fine, const char *text)
+void admin_answer_probe(struct http_request *request, bool is_ready, const char *text)
 {
 	_cleanup_(buf_done) struct buf body = BUF_INIT(8192);
 	if (buf_printf(&body, "%s\n", text) != ERR_NONE)
 		buf_clear(&body);
-	http_answer(request, is_fine ? 200 : 503, HTTP_TEXT, buf_span(&body));
+	http_answer(request, is_ready ? 200 : 503, HTTP_TEXT, buf_span(&body));
 }

@@ -1,15 +1,14 @@
-/* The two small servers for people and probes: the operator's read-only pages on 15000 (loopback), and metrics and
- * probes on 15020. What a page says is its owner's affair: each is asked for by a callback, which answers then or
- * later. */
+/* The two HTTP servers: the operator's read-only pages on 15000 (loopback), and metrics and probes on 15020. Each page
+ * has a callback, which answers at once or later. */
 #pragma once
 
 #include "base/core/metrics.h"
 #include "base/http/http_get.h"
 #include <jansson.h>
 
-struct admin_pages {                                                        /* none is NULL */
+struct admin_pages {                                                        /* all are set */
 	http_page_fn *certs, *config, *connections, *tunnels, *why, *check; /* 15000 */
-	http_page_fn *metrics, *ready;                                      /* 15020; live is answered here */
+	http_page_fn *metrics, *ready;                                      /* 15020; admin.c answers live */
 	void *arg;
 };
 
@@ -22,9 +21,9 @@ struct admin;
 enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
 	struct admin **out, struct why *why) _must_use_;
 void admin_free(struct admin *admin);
-uint64_t admin_num_displaced(const struct admin *admin); /* connections that gave way to others */
+uint64_t admin_num_displaced(const struct admin *admin); /* connections that were closed to make room for others */
 
 /* For the callbacks. */
-void admin_answer_json(struct http_request *request, unsigned status, json_t *root); /* takes the reference */
+void admin_answer_json(struct http_request *request, unsigned status, json_t *root); /* adopts the reference */
 void admin_answer_metrics(struct http_request *request, const struct metrics *metrics);
-void admin_answer_probe(struct http_request *request, bool is_fine, const char *text); /* 200 or 503 */
+void admin_answer_probe(struct http_request *request, bool is_ready, const char *text); /* 200 or 503 */

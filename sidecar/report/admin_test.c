@@ -35,7 +35,7 @@ struct fixture {
 	char answer[2048];
 };
 
-/* Ports that were free a moment ago. */
+/* Ports that were free when they were chosen. */
 static uint16_t free_port(void)
 {
 	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}};
@@ -89,7 +89,7 @@ static const char *fetched(struct fixture *fixture, uint16_t port, const char *p
 	}
 }
 
-static void every_page_of_the_operator_is_json_on_the_admin_port(void **state)
+static void every_operator_page_is_json_on_the_admin_port(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *const paths[] = {"/certs", "/config", "/connections", "/tunnels", "/why", "/check"};
@@ -101,7 +101,7 @@ static void every_page_of_the_operator_is_json_on_the_admin_port(void **state)
 	}
 }
 
-static void D36_the_metrics_port_has_no_page_of_the_operator(void **state)
+static void D36_the_metrics_port_has_no_operator_page(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *const paths[] = {"/certs", "/config", "/connections", "/tunnels", "/why", "/check", "/quit"};
@@ -119,7 +119,7 @@ static void metrics_and_probes_are_answered(void **state)
 	assert_non_null(strstr(fixture->answer, "no identity yet\n"));
 }
 
-static void a_port_that_is_taken_is_told(void **state)
+static void a_port_in_use_is_reported(void **state)
 {
 	struct fixture *fixture = *state;
 	struct admin_pages pages = {0};
@@ -134,10 +134,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(every_page_of_the_operator_is_json_on_the_admin_port),
-		TEST(D36_the_metrics_port_has_no_page_of_the_operator),
+		TEST(every_operator_page_is_json_on_the_admin_port),
+		TEST(D36_the_metrics_port_has_no_operator_page),
 		TEST(metrics_and_probes_are_answered),
-		TEST(a_port_that_is_taken_is_told),
+		TEST(a_port_in_use_is_reported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 struct failures {
 	pthread_mutex_t lock;
 	size_t num, max;
-	struct failure *seen; /* the last seen first */
+	struct failure *seen; /* the most recent first */
 };
 
 struct failures *failures_new(size_t max)
@@ -36,7 +36,7 @@ size_t failures_max(const struct failures *failures)
 	return failures->max;
 }
 
-/* The texts are left out: a text often carries a port, which is another each time. An IPv6 network is one source. */
+/* The texts are not compared: they often contain a port, which differs each time. An IPv6 /64 counts as one source. */
 static bool is_same(const struct failure *a, const struct failure *b)
 {
 	struct share_key source_a = share_key_of_prefix64(&a->remote.ip),
@@ -46,14 +46,14 @@ static bool is_same(const struct failure *a, const struct failure *b)
 	       addr_eq(&a->destination, &b->destination);
 }
 
-/* What others do to us: they may do it as often and from as many addresses as they like. */
+/* Caused by other hosts, which may cause failures as often and from as many addresses as they like. */
 static bool is_inbound(const struct failure *failure)
 {
 	return strncmp(failure->direction, "inbound", strlen("inbound")) == 0;
 }
 
-/* Where it stands already, else the place of the one that goes: what comes from outside keeps at most half of the
- * places from our own failures. */
+/* The entry of the same failure, else the entry to replace: inbound failures take at most half of the entries from the
+ * others. */
 static size_t place_of(struct failures *failures, const struct failure *seen)
 {
 	size_t num_inbound = 0, last_inbound = 0, place = 0;
@@ -69,11 +69,12 @@ static size_t place_of(struct failures *failures, const struct failure *seen)
 		place = failures->num++;
 	else
 		place = num_inbound > failures->max / 2 ? last_inbound : failures->num - 1;
+	CHECK(place < failures->num && failures->num <= failures->max);
 	failures->seen[place].num = 0;
 	return place;
 }
 
-void failures_note(struct failures *failures, const struct failure *seen, int64_t wall_ms)
+void failures_add(struct failures *failures, const struct failure *seen, int64_t wall_ms)
 {
 	CHECK(pthread_mutex_lock(&failures->lock) == 0);
 	size_t at = place_of(failures, seen);

@@ -1,4 +1,5 @@
 #include "sidecar/report/json_line.h"
+#include "base/core/check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 
 static void put(struct json_line *line, const char *bytes, size_t len)
 {
+	CHECK(line->len <= line->cap);
 	if (line->is_full || len > line->cap - line->len) {
 		line->is_full = true;
 		return;
@@ -33,7 +35,7 @@ static void put_name(struct json_line *line, const char *name)
 	line->has_member = true;
 }
 
-/* One byte as JSON text. What is no printable ASCII is shown, not passed on: a log must not drive a terminal. */
+/* One byte as JSON text. Bytes other than printable ASCII are escaped, so that a log cannot control a terminal. */
 static size_t escape_byte(uint8_t byte, char out[8])
 {
 	if (byte == '"' || byte == '\\') {

@@ -31,7 +31,7 @@ static void an_object_is_one_line(void **state)
 		closed(&line, out), "{\"a\":\"b\",\"n\":18446744073709551615,\"in\":{\"yes\":true},\"no\":false}\n");
 }
 
-static void quotes_newlines_and_foreign_bytes_cannot_forge_a_member(void **state)
+static void quotes_newlines_and_other_bytes_cannot_forge_a_member(void **state)
 {
 	(void)state;
 	char out[256];
@@ -41,7 +41,7 @@ static void quotes_newlines_and_foreign_bytes_cannot_forge_a_member(void **state
 	assert_string_equal(closed(&line, out), "{\"a\":\"x\\\",\\\"b\\\":\\\"\\\\\\\\x0a\\\\x1b[2J\\\\xff\"}\n");
 }
 
-static void a_long_text_is_cut_and_says_so(void **state)
+static void a_long_text_is_truncated_and_ends_in_dots(void **state)
 {
 	(void)state;
 	char out[64];
@@ -69,8 +69,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_object_is_one_line),
-		cmocka_unit_test(quotes_newlines_and_foreign_bytes_cannot_forge_a_member),
-		cmocka_unit_test(a_long_text_is_cut_and_says_so),
+		cmocka_unit_test(quotes_newlines_and_other_bytes_cannot_forge_a_member),
+		cmocka_unit_test(a_long_text_is_truncated_and_ends_in_dots),
 		cmocka_unit_test(a_line_that_does_not_fit_fails_at_every_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,12 +5,12 @@
 
 static json_t *certificate(struct span der)
 {
-	struct cert_description told;
-	if (cert_describe(der, &told, NULL) != ERR_NONE)
-		return json_string("unreadable"); /* it was read when it came; so never */
-	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "subject", page_text(told.subject), "serial", told.serial,
-		"sha256", told.sha256, "not_before", page_time_s(told.not_before_s), "not_after",
-		page_time_s(told.not_after_s));
+	struct cert_description cert;
+	if (cert_describe(der, &cert, NULL) != ERR_NONE)
+		return json_string("unreadable"); /* not expected: it was parsed on arrival */
+	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "subject", page_text(cert.subject), "serial", cert.serial,
+		"sha256", cert.sha256, "not_before", page_time_s(cert.not_before_s), "not_after",
+		page_time_s(cert.not_after_s));
 }
 
 static json_t *chain(const struct svid *svid)
@@ -40,7 +40,7 @@ static json_t *bundles(const struct bundle_set *set)
 	return list;
 }
 
-/* The incarnation is a random number of 64 bits, which JSON's readers would round. */
+/* The incarnation is a random number of 64 bits, which many JSON parsers would round: it is a string. */
 static json_t *epoch(struct epoch epoch)
 {
 	char incarnation[24];

@@ -4,7 +4,7 @@
 static const char *level_text(enum page_level level)
 {
 	switch (level) {
-	case PAGE_FINE:
+	case PAGE_OK:
 		return "ok";
 	case PAGE_DEGRADED:
 		return "degraded";
@@ -35,7 +35,7 @@ struct port_lists {
 
 static void sort_in(void *arg, uint16_t port, bool mesh, bool plaintext)
 {
-	(void)mesh; /* a port that was used and saw no plaintext saw the mesh */
+	(void)mesh; /* true for every port without plaintext, since only used ports are listed */
 	struct port_lists *lists = arg;
 	json_array_append_new(plaintext ? lists->plaintext : lists->ready_for_strict, json_integer(port));
 }

@@ -1,4 +1,4 @@
-/* The building blocks of pages.h. */
+/* The values of pages.h. */
 #include "base/core/check.h"
 #include "base/core/escape.h"
 #include "sidecar/report/pages.h"

@@ -1,4 +1,4 @@
-/* What the operator's pages say: facts in, JSON out. Each returns a new reference. Pure. */
+/* The operator's pages: convert data to JSON. Each function returns a new reference. Pure. */
 #pragma once
 
 #include "certs/credentials.h"
@@ -6,13 +6,13 @@
 #include "sidecar/report/port_use.h"
 #include <jansson.h>
 
-/* /certs: who we are, until when, and whom we trust. credentials NULL: no identity yet. */
+/* /certs: the identity with its expiry, the trust bundles and the epoch. credentials NULL: no identity yet. */
 json_t *page_certs(const struct credentials *credentials, int64_t now_s);
 
-/* /why: the last failures, the last seen first. */
+/* /why: the recent failures, the most recent first. */
 json_t *page_why(struct failures *failures);
 
-/* /config: one of the settings in force. Secrets are files, so only their names can stand here. */
+/* /config: one setting in force. Secrets are in files, so the page has only their paths. */
 struct page_setting {
 	const char *key, *value; /* value NULL: none */
 	const char *from;        /* "default", "file", "environment", "flag", "control plane" */
@@ -22,17 +22,17 @@ struct page_setting {
 };
 json_t *page_setting(const struct page_setting *setting);
 
-/* /check: is it ready, and what is not as it should be? */
-enum page_level { PAGE_FINE, PAGE_DEGRADED, PAGE_FAILED }; /* degraded: ready nevertheless */
+/* /check: whether the sidecar is ready, and its conditions. */
+enum page_level { PAGE_OK, PAGE_DEGRADED, PAGE_FAILED }; /* degraded: still ready */
 struct page_condition {
 	const char *name; /* "control plane unreachable" */
 	enum page_level level;
-	const char *detail, *fix; /* NULL: nothing to add */
+	const char *detail, *fix; /* NULL: none */
 };
 json_t *page_check(const struct page_condition *conditions, size_t num_conditions, const struct port_use *ports);
-bool page_is_ready(const struct page_condition *conditions, size_t num_conditions); /* nothing has failed */
+bool page_is_ready(const struct page_condition *conditions, size_t num_conditions); /* no condition has failed */
 
-/* Building blocks. A text that is no UTF-8 is shown escaped. */
+/* Values. A text that is not valid UTF-8 is escaped. */
 json_t *page_text(const char *text);        /* NULL: null */
 json_t *page_addr(const struct addr *addr); /* null when there is none */
 json_t *page_time_s(int64_t seconds);

@@ -16,7 +16,7 @@ static const char *text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-static void certs_tells_who_we_are_until_when_and_whom_we_trust(void **state)
+static void certs_shows_the_identity_its_expiry_and_the_trust_bundles(void **state)
 {
 	(void)state;
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", NOW_S);
@@ -38,7 +38,7 @@ static void certs_tells_who_we_are_until_when_and_whom_we_trust(void **state)
 	assert_non_null(text_of(json_object_get(page, "epoch"), "incarnation"));
 }
 
-static void certs_says_when_an_identity_is_over_or_was_never_there(void **state)
+static void certs_shows_an_expired_and_a_missing_identity(void **state)
 {
 	(void)state;
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", NOW_S);
@@ -52,7 +52,7 @@ static void certs_says_when_an_identity_is_over_or_was_never_there(void **state)
 	assert_true(json_is_null(json_object_get(none, "identity")));
 }
 
-static void D42_no_page_of_certificates_has_a_private_key(void **state)
+static void D42_the_page_of_certificates_has_no_private_key(void **state)
 {
 	(void)state;
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", NOW_S);
@@ -65,15 +65,15 @@ static void D42_no_page_of_certificates_has_a_private_key(void **state)
 	free(text);
 }
 
-static void why_tells_expected_got_and_fix(void **state)
+static void why_shows_expected_got_and_fix(void **state)
 {
 	(void)state;
 	struct failures *failures = failures_new(8);
 	struct failure seen = {.what = "tunnel", .direction = "outbound", .reason = ""};
 	assert_int_equal(addr_parse(span_of_str("192.0.2.1:15008"), &seen.remote), ERR_NONE);
 	(void)why_set(&seen.why, ERR_WRONG_PEER, "spiffe://td.test/a", "see who listens there", "spiffe://td.test/b");
-	failures_note(failures, &seen, NOW_S * 1000LL);
-	failures_note(failures, &seen, NOW_S * 1000LL);
+	failures_add(failures, &seen, NOW_S * 1000LL);
+	failures_add(failures, &seen, NOW_S * 1000LL);
 	OWNED json_t *page = page_why(failures);
 	json_t *entry = json_array_get(json_object_get(page, "failures"), 0);
 	assert_string_equal(text_of(entry, "error"), "wrong_peer");
@@ -92,7 +92,7 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 	(void)state;
 	struct port_use *ports = port_use_new();
 	struct page_condition conditions[] = {
-		{.name = "identity", .level = PAGE_FINE},
+		{.name = "identity", .level = PAGE_OK},
 		{.name = "control plane unreachable", .level = PAGE_DEGRADED, .detail = "for 5 s", .fix = "see it"},
 	};
 	OWNED json_t *page = page_check(conditions, 2, ports);
@@ -108,13 +108,13 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 	port_use_free(ports);
 }
 
-static void ports_that_only_the_mesh_has_used_are_ready_for_strict(void **state)
+static void ports_that_only_mesh_traffic_has_used_are_ready_for_strict(void **state)
 {
 	(void)state;
 	struct port_use *ports = port_use_new();
-	port_use_note(ports, 8080, true);
-	port_use_note(ports, 9090, true);
-	port_use_note(ports, 9090, false);
+	port_use_add(ports, 8080, true);
+	port_use_add(ports, 9090, true);
+	port_use_add(ports, 9090, false);
 	OWNED json_t *page = page_check(NULL, 0, ports);
 	json_t *inbound = json_object_get(page, "inbound_ports");
 	assert_int_equal(json_array_size(json_object_get(inbound, "ready_for_strict")), 1);
@@ -123,7 +123,7 @@ static void ports_that_only_the_mesh_has_used_are_ready_for_strict(void **state)
 	port_use_free(ports);
 }
 
-static void finding_o3_a_setting_shows_where_it_comes_from_even_if_it_is_no_utf8(void **state)
+static void finding_o3_a_setting_shows_its_origin_even_if_it_is_not_utf8(void **state)
 {
 	(void)state;
 	OWNED json_t *level = page_setting(&(struct page_setting){
@@ -142,13 +142,13 @@ static void finding_o3_a_setting_shows_where_it_comes_from_even_if_it_is_no_utf8
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(certs_tells_who_we_are_until_when_and_whom_we_trust),
-		cmocka_unit_test(certs_says_when_an_identity_is_over_or_was_never_there),
-		cmocka_unit_test(D42_no_page_of_certificates_has_a_private_key),
-		cmocka_unit_test(why_tells_expected_got_and_fix),
+		cmocka_unit_test(certs_shows_the_identity_its_expiry_and_the_trust_bundles),
+		cmocka_unit_test(certs_shows_an_expired_and_a_missing_identity),
+		cmocka_unit_test(D42_the_page_of_certificates_has_no_private_key),
+		cmocka_unit_test(why_shows_expected_got_and_fix),
 		cmocka_unit_test(a_degraded_sidecar_is_ready_and_a_failed_one_is_not),
-		cmocka_unit_test(ports_that_only_the_mesh_has_used_are_ready_for_strict),
-		cmocka_unit_test(finding_o3_a_setting_shows_where_it_comes_from_even_if_it_is_no_utf8),
+		cmocka_unit_test(ports_that_only_mesh_traffic_has_used_are_ready_for_strict),
+		cmocka_unit_test(finding_o3_a_setting_shows_its_origin_even_if_it_is_not_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

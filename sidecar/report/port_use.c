@@ -19,10 +19,10 @@ void port_use_free(struct port_use *use)
 	mem_free(use);
 }
 
-void port_use_note(struct port_use *use, uint16_t port, bool encrypted)
+void port_use_add(struct port_use *use, uint16_t port, bool encrypted)
 {
 	uint8_t bit = encrypted ? SEEN_MESH : SEEN_PLAINTEXT;
-	/* Mostly it is there already: then no other thread's cache is disturbed. */
+	/* Usually the bit is set already: not writing keeps the cache line shared. */
 	if ((atomic_load_explicit(&use->seen[port], memory_order_relaxed) & bit) == 0)
 		atomic_fetch_or_explicit(&use->seen[port], bit, memory_order_relaxed);
 }

@@ -1,5 +1,5 @@
-/* Which inbound ports have seen the mesh and which plaintext: those that only mesh traffic has used are ready for
- * strict. One bit each for every port, so nothing that comes from outside makes it grow. Any thread. */
+/* Records per inbound port whether mesh traffic and plaintext have used it: a port with mesh traffic only is ready for
+ * mode strict. Two bits per port, so its size is fixed. Any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 struct port_use;
 struct port_use *port_use_new(void);
 void port_use_free(struct port_use *use);
-void port_use_note(struct port_use *use, uint16_t port, bool encrypted);
+void port_use_add(struct port_use *use, uint16_t port, bool encrypted);
 
 typedef void port_use_fn(void *arg, uint16_t port, bool mesh, bool plaintext);
 void port_use_each(const struct port_use *use, port_use_fn *each, void *arg); /* in order; only ports that were used */

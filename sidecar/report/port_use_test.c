@@ -15,17 +15,17 @@ static void tell(void *arg, uint16_t port, bool mesh, bool plaintext)
 	snprintf(text + len, 128 - len, "%u%s%s ", port, mesh ? "m" : "", plaintext ? "p" : "");
 }
 
-static void a_port_remembers_both_kinds_of_traffic(void **state)
+static void a_port_records_both_kinds_of_traffic(void **state)
 {
 	(void)state;
 	char text[128] = "";
 	struct port_use *use = port_use_new();
-	port_use_note(use, 8080, true);
-	port_use_note(use, 8080, true);
-	port_use_note(use, 65535, false);
-	port_use_note(use, 0, true);
-	port_use_note(use, 9090, false);
-	port_use_note(use, 9090, true);
+	port_use_add(use, 8080, true);
+	port_use_add(use, 8080, true);
+	port_use_add(use, 65535, false);
+	port_use_add(use, 0, true);
+	port_use_add(use, 9090, false);
+	port_use_add(use, 9090, true);
 	port_use_each(use, tell, text);
 	assert_string_equal(text, "0m 8080m 9090mp 65535p ");
 	port_use_free(use);
@@ -33,6 +33,6 @@ static void a_port_remembers_both_kinds_of_traffic(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_port_remembers_both_kinds_of_traffic)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_port_records_both_kinds_of_traffic)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,9 @@
 #include "base/core/version.h"
 
 #define CLOSED_NAME    "handfast_connections_closed_total"
-#define CLOSED_HELP    "Connections that ended, by the way they came in and why they ended."
+#define CLOSED_HELP    "Connections closed, by direction and close reason."
 #define HANDSHAKE_NAME "handfast_handshake_failures_total"
-#define HANDSHAKE_HELP "Tunnels that failed, by which end we were and what was wrong."
+#define HANDSHAKE_HELP "Tunnels that failed, by direction and error."
 
 static const struct metric_row rows[] = {
 #define METRIC(symbol, kind, name, labels, help)    [symbol] = {kind, name, labels, help},
@@ -54,6 +54,7 @@ struct metrics *sidecar_metrics_new(unsigned num_shards)
 
 unsigned sidecar_metric_closed(enum report_direction direction, enum close_reason reason)
 {
+	CHECK(direction < NUM_REPORT_DIRECTIONS && reason < NUM_CLOSE_REASONS);
 	return FIRST_CLOSED + (unsigned)direction * NUM_CLOSE_REASONS + (unsigned)reason;
 }
 
@@ -64,7 +65,7 @@ unsigned sidecar_metric_handshake_failed(bool outbound, enum err err)
 	return first + (unsigned)err - 1; /* ERR_NONE is no row */
 }
 
-/* The four of Istio stand in metrics.def in this order: who reports, then whether it is encrypted. */
+/* The four rows of each Istio metric are in this order in metrics.def: reporter, then security policy. */
 static unsigned istio_row(unsigned first, enum report_direction direction, bool encrypted)
 {
 	return first + (direction == REPORT_OUTBOUND ? 0U : 2U) + (encrypted ? 0U : 1U);
@@ -92,7 +93,7 @@ void report_conn_relay(struct metric_shard *shard, enum report_direction directi
 	metric_add(shard, istio_row(METRIC_ISTIO_OPENED_SOURCE_MTLS, direction, encrypted), 1);
 }
 
-/* For Istio "sent" is the response and "received" the request, seen from the destination. */
+/* In Istio's metrics, "sent" is the response and "received" the request, from the destination's point of view. */
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received)
 {
@@ -131,7 +132,7 @@ void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err e
 
 void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit)
 {
-	CHECK(limit != SHARE_LIMIT_NONE);
+	CHECK(limit != SHARE_LIMIT_NONE && limit < NUM_SHARE_LIMITS);
 	metric_add(shard,
 		METRIC_LIMIT_CONNECTIONS_CAPACITY + (unsigned)what * (NUM_SHARE_LIMITS - 1) + (unsigned)limit - 1, 1);
 }

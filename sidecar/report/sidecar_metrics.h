@@ -1,5 +1,5 @@
-/* What the sidecar counts: the rows of metrics.def, and two tables made from other tables. One shard a worker and one
- * for the main thread; the report functions are called on the thread that owns the shard. */
+/* The metrics of the sidecar: the rows of metrics.def, and two tables that are generated from other tables. One shard
+ * per worker and one for the main thread; the report functions are called on the thread that owns the shard. */
 #pragma once
 
 #include "base/core/metrics.h"
@@ -28,7 +28,7 @@ struct report_end {
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
 void report_conn_retry(struct metric_shard *shard);
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms);
-/* Bytes handed on since the last time: `sent` to the destination, `received` to the source. */
+/* The bytes relayed since the last call: `sent` to the destination, `received` to the source. */
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received);
 void report_conn_end(struct metric_shard *shard, const struct report_end *end);
@@ -39,6 +39,6 @@ enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };
 void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit);
 void report_listener_paused(struct metric_shard *shard, bool paused);
 
-/* Rows of the two tables, for who reads them. */
+/* The rows of the two generated tables. */
 unsigned sidecar_metric_closed(enum report_direction direction, enum close_reason reason);
 unsigned sidecar_metric_handshake_failed(bool outbound, enum err err);

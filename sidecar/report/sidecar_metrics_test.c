@@ -31,7 +31,7 @@ static void a_connection_is_counted_by_direction_and_reason(void **state)
 	metrics_free(metrics);
 }
 
-static void every_reason_and_every_error_has_the_row_of_its_own_label(void **state)
+static void every_reason_and_every_error_has_a_row_with_its_label(void **state)
 {
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
@@ -55,7 +55,7 @@ static void every_reason_and_every_error_has_the_row_of_its_own_label(void **sta
 	metrics_free(metrics);
 }
 
-static void the_dashboards_of_istio_find_their_four(void **state)
+static void the_four_metrics_of_istio_are_exported(void **state)
 {
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
@@ -73,7 +73,7 @@ static void the_dashboards_of_istio_find_their_four(void **state)
 	metrics_free(metrics);
 }
 
-static void tunnels_and_pauses_go_up_and_down(void **state)
+static void the_gauges_of_tunnels_and_pauses_rise_and_fall(void **state)
 {
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
@@ -111,8 +111,8 @@ static void a_refusal_has_the_row_of_its_resource_and_limit(void **state)
 		}
 }
 
-/* The table is edited by hand: names of one family together, and of one kind. */
-static void every_family_is_announced_once(void **state)
+/* The table is edited by hand: rows of one name must be adjacent and of one kind. */
+static void every_metric_has_one_help_line(void **state)
 {
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
@@ -134,11 +134,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_is_counted_by_direction_and_reason),
-		cmocka_unit_test(every_reason_and_every_error_has_the_row_of_its_own_label),
-		cmocka_unit_test(the_dashboards_of_istio_find_their_four),
-		cmocka_unit_test(tunnels_and_pauses_go_up_and_down),
+		cmocka_unit_test(every_reason_and_every_error_has_a_row_with_its_label),
+		cmocka_unit_test(the_four_metrics_of_istio_are_exported),
+		cmocka_unit_test(the_gauges_of_tunnels_and_pauses_rise_and_fall),
 		cmocka_unit_test(a_refusal_has_the_row_of_its_resource_and_limit),
-		cmocka_unit_test(every_family_is_announced_once),
+		cmocka_unit_test(every_metric_has_one_help_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

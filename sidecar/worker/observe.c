@@ -15,7 +15,7 @@ static void on_relay(void *arg, enum conn_kind kind, bool encrypted, const struc
 	struct observe *observe = arg;
 	report_conn_relay(observe->shard, (enum report_direction)kind, encrypted, after_ms);
 	if (kind != CONN_OUTBOUND)
-		port_use_note(observe->ports, destination->port, encrypted);
+		port_use_add(observe->ports, destination->port, encrypted);
 }
 
 static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struct relay_counts *more)
@@ -37,7 +37,7 @@ static void record_failure(struct observe *observe, const struct access_record *
 		.destination = record->destination,
 		.why = *record->why,
 	};
-	failures_note(observe->failures, &seen, record->ended_wall_ms);
+	failures_add(observe->failures, &seen, record->ended_wall_ms);
 }
 
 static void on_conn_limit(void *arg, enum share_limit limit)
@@ -103,7 +103,7 @@ static void on_tunnel_failure(
 		.remote = *remote,
 		.why = *why,
 	};
-	failures_note(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
+	failures_add(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
 }
 
 static void on_tunnel_limit(void *arg, enum tunnel_resource what, enum share_limit limit)

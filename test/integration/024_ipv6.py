@@ -81,7 +81,7 @@ def shows_that_release_gives_up_both(story):
     # A family that was away is tried again once a minute: what is shown here is the release, not that.
     wait_until("both addresses to be held again", lambda: len(held(story, "server")) == 2, 75.0)
     said = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
-    expect_in("release our addresses", said, "answer")
+    expect_in("releasing the address claims", said, "answer")
     wait_until("the control plane to have released both", lambda: all(
         "released: %s" % address in mesh.control.log() for address in (mesh.server.ipv4, mesh.server.ipv6)), 75.0)
     expect_eq(held(story, "server"), set(), "held")

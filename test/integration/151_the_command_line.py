@@ -140,7 +140,7 @@ def finding_o6_each_command_of_the_sidecar_ends_as_the_table_says(story):
     late = story.mesh.client.run([story.binary("handfast-sidecar"), "wait", "--timeout=300ms", "--config",
                                   story.client.path], uid=1337, check=False)
     expect_eq(late.returncode, 1, "wait for a sidecar that drains")
-    expect_in("got draining; see", late.stderr, "why it is not ready")
+    expect_in("the sidecar is not ready: draining; expected:", late.stderr, "why it is not ready")
     expect(story.client.command("quit") != "", "quit answers nothing")
     expect_eq(story.client.process.wait_for_exit(), 0, "exit code of the sidecar")
     gone = story.mesh.client.run([story.binary("handfast-sidecar"), "drain", "--config", story.client.path], uid=1337,
