@@ -93,7 +93,7 @@ void report_conn_relay(struct metric_shard *shard, enum report_direction directi
 	metric_add(shard, istio_row(METRIC_ISTIO_OPENED_SOURCE_MTLS, direction, encrypted), 1);
 }
 
-/* In Istio's metrics, "sent" is the response and "received" the request, from the destination's point of view. */
+/* In Istio's metrics, "sent" is the response and "received" the request, as seen by the destination. */
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received)
 {
