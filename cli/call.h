@@ -1,8 +1,8 @@
 /* One call to the control plane's operator socket, start to end. */
 #pragma once
 
-#include "base/cli/command_line.h"
 #include "base/pb/unpack.h"
+#include "base/settings/command_line/command_line.h"
 
 struct answer { /* zeroed is valid to answer_done() */
 	ProtobufCMessage *message;

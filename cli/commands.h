@@ -1,7 +1,7 @@
 /* The commands: each parses what is its own, does it, shows it, and returns the exit code. */
 #pragma once
 
-#include "base/cli/command_line.h"
+#include "base/settings/command_line/command_line.h"
 
 #define COMMANDS_SOCKET "/run/handfast/control.sock" /* unless --socket is given */
 #define COMMANDS_ADMIN  "127.0.0.1:15000"            /* unless --admin is given */

@@ -1,7 +1,7 @@
 /* One page of a sidecar's admin endpoint, fetched and parsed. */
 #pragma once
 
-#include "base/cli/command_line.h"
+#include "base/settings/command_line/command_line.h"
 #include <jansson.h>
 
 /* From --admin. ERR_UNAVAILABLE: no sidecar is there, or what answers is none. The caller owns *out. */

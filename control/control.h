@@ -5,8 +5,8 @@
  * certificate -> registry, distributor, trust -> listeners open. */
 #pragma once
 
-#include "base/cli/command_line.h"
 #include "base/core/err.h"
+#include "base/settings/command_line/command_line.h"
 #include "control/config/config.h"
 
 struct control;

@@ -1,19 +1,13 @@
 /* Settings: read at the start, and again at SIGHUP. A file with errors changes nothing. */
 #include "base/core/log.h"
+#include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
 #include "control/control_private.h"
 #include <string.h>
 
 enum err control_read_settings(const struct control_source *source, struct buf *errors, struct control_config **out)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
-	if (source->path != NULL)
-		settings_read_file(settings, source->path);
-	settings_read_environment(settings, source->environment);
-	for (unsigned i = 0; i < source->line->num_values; i++)
-		if (source->line->values[i].is_key)
-			settings_read_flag(settings, source->line->values[i].name, source->line->values[i].text);
-	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
+	_cleanup_(settings_freep) struct settings *settings = program_settings_read(source->line, source->environment);
 	bool is_wrong = buf_len(errors) > 0;
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
@@ -59,7 +53,7 @@ static settings_reload_apply_fn *const parts[NUM_CONTROL_RELOAD_PARTS] = {
 
 void control_reload(struct control *control)
 {
-	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_MISTAKES_MAX);
+	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_ERRORS_MAX);
 	struct control_config *fresh;
 	control->must_reload = control->serve == NULL;
 	if (control->must_reload)

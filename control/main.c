@@ -1,7 +1,7 @@
 /* handfast-control: the control plane. */
-#include "base/cli/command_line.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
+#include "base/settings/command_line/command_line.h"
 #include "control/control.h"
 #include "control/issue/signer.h"
 #include "control/versions.h"

@@ -10,7 +10,7 @@
 #define CONFIRM_MAX_S      3600
 #define ITEM_MAX           64 /* the longest port or network, and then some */
 
-/* Takes a value, or says what is wrong with it. `name` is the flag or variable as the operator wrote it. */
+/* Takes a value, or reports what is wrong with it. `name` is the flag or variable as the operator wrote it. */
 struct parser {
 	struct options *options;
 	struct command_line *line; /* errors go there */
@@ -53,7 +53,7 @@ static bool parse_number(const char *text, unsigned min, unsigned max, unsigned 
 	return true;
 }
 
-/* Every item of a list is looked at, so that all errors are told at once. */
+/* Every item of a list is checked, so that all errors are reported at once. */
 static void take_ports(struct parser *parser, const char *name, const char *value, bool inbound, struct port_list *list)
 {
 	char item[ITEM_MAX];

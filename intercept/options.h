@@ -1,7 +1,7 @@
 /* What was asked of handfast-init: flags and HANDFAST_INIT_* as one struct, every error found at once. Pure. */
 #pragma once
 
-#include "base/cli/command_line.h"
+#include "base/settings/command_line/command_line.h"
 #include "intercept/rules.h"
 
 #define VARIABLE_MAX 128 /* a longer name is shown cut */

@@ -137,7 +137,7 @@ static void ignores_variables_of_other_programs(_unused_ void **state)
 	assert_parses("down", "HANDFAST_TRUST_DOMAIN=x", &options);
 }
 
-static void tells_every_error_at_once(_unused_ void **state)
+static void reports_every_error_at_once(_unused_ void **state)
 {
 	assert_errors(
 		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
@@ -217,7 +217,7 @@ int main(void)
 		cmocka_unit_test(finding_o4_notes_a_variable_it_does_not_know_without_its_value),
 		cmocka_unit_test(finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name),
 		cmocka_unit_test(ignores_variables_of_other_programs),
-		cmocka_unit_test(tells_every_error_at_once),
+		cmocka_unit_test(reports_every_error_at_once),
 		cmocka_unit_test(refuses_a_time_to_confirm_where_nothing_is_confirmed),
 		cmocka_unit_test(refuses_numbers_that_are_none),
 		cmocka_unit_test(refuses_a_command_that_is_missing_doubled_or_unknown),

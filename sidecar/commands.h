@@ -1,7 +1,7 @@
 /* Commands to a running sidecar, for images without a shell. Each blocks and returns the exit code. */
 #pragma once
 
-#include "base/cli/command_line.h"
+#include "base/settings/command_line/command_line.h"
 #include "sidecar/config.h"
 
 enum cli_exit command_wait(const struct command_line *line, const struct sidecar_config *config,

@@ -19,7 +19,8 @@ static const struct setting_def rows[] = {
 #undef SETTING
 };
 
-const struct setting_table sidecar_settings = {"HANDFAST_SIDECAR", rows, sizeof(rows) / sizeof(rows[0]), renamed};
+const struct setting_table sidecar_settings = {
+	"HANDFAST_SIDECAR", rows, sizeof(rows) / sizeof(rows[0]), renamed, "HANDFAST"};
 
 enum { ONE_IN_MAX = 1000000, SECOND = 1000 };
 
@@ -98,7 +99,7 @@ static void modes_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *in = setting_map(settings, root, "inbound"),
 			    *out = setting_map(settings, root, "outbound");
-	/* The floor is the loosest by default: what holds then is the control plane's. */
+	/* The minimum is the loosest by default: the control plane's mode holds then. */
 	config->inbound_mode = (enum inbound_mode)setting_keyword(settings, in, "mode");
 	config->outbound_mode = (enum outbound_mode)setting_keyword(settings, out, "mode");
 	inbound_ports_read(settings, in, config);
@@ -236,8 +237,8 @@ void sidecar_config_free(struct sidecar_config *config)
 
 struct policy *sidecar_config_minimum(const struct sidecar_config *config)
 {
-	struct policy *floor = policy_new(&config->trust_domain, config->inbound_mode);
+	struct policy *minimum = policy_new(&config->trust_domain, config->inbound_mode);
 	for (size_t i = 0; i < config->num_inbound_ports; i++)
-		policy_set_port_mode(floor, config->inbound_ports[i].port, config->inbound_ports[i].mode);
-	return floor;
+		policy_set_port_mode(minimum, config->inbound_ports[i].port, config->inbound_ports[i].mode);
+	return minimum;
 }

@@ -19,7 +19,7 @@ struct sidecar_config {
 	char *kubernetes_token_file; /* NULL: none */
 	char *state_dir;
 	bool claims_address;
-	enum inbound_mode inbound_mode; /* floors: the control plane can tighten them, never loosen */
+	enum inbound_mode inbound_mode; /* a minimum: the control plane can tighten it, never loosen it */
 	struct policy_port *inbound_ports;
 	size_t num_inbound_ports;
 	enum outbound_mode outbound_mode;
@@ -54,5 +54,5 @@ enum err sidecar_config_read(struct settings *settings, struct sidecar_config **
 enum err sidecar_config_read_for_command(struct settings *settings, struct sidecar_config **out) _must_use_;
 void sidecar_config_free(struct sidecar_config *config);
 DEFINE_CLEANUP(struct sidecar_config *, sidecar_config_free)
-/* The floor that inbound_mode and inbound_ports make. refs 1. */
+/* The minimum modes that inbound_mode and inbound_ports make. refs 1. */
 struct policy *sidecar_config_minimum(const struct sidecar_config *config);

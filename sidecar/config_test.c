@@ -55,7 +55,7 @@ static void limits_are_read(void **state)
 	assert_int_equal(config->max_per_identity, 4);
 }
 
-static void ports_and_modes_make_the_floor(void **state)
+static void ports_and_modes_make_the_minimum(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
@@ -66,10 +66,10 @@ static void ports_and_modes_make_the_floor(void **state)
 			"inbound: {mode: permissive, ports: [{port: 5432, mode: strict}, {port: 80, mode: 'off'}]}\n",
 			&config),
 		ERR_NONE);
-	_cleanup_(policy_unrefp) struct policy *floor = sidecar_config_minimum(config);
-	assert_int_equal(policy_mode(floor, 5432), INBOUND_STRICT);
-	assert_int_equal(policy_mode(floor, 80), INBOUND_OFF);
-	assert_int_equal(policy_mode(floor, 81), INBOUND_PERMISSIVE);
+	_cleanup_(policy_unrefp) struct policy *minimum = sidecar_config_minimum(config);
+	assert_int_equal(policy_mode(minimum, 5432), INBOUND_STRICT);
+	assert_int_equal(policy_mode(minimum, 80), INBOUND_OFF);
+	assert_int_equal(policy_mode(minimum, 81), INBOUND_PERMISSIVE);
 	assert_int_equal(config->access_log, ACCESS_LOG_SAMPLED);
 	assert_int_equal(config->access_log_one_in, 100);
 }
@@ -191,7 +191,7 @@ static void finding_p2_probes_come_before_connection_tracking_forgets(void **sta
 	assert_int_equal(other->keepalive.probes, 2);
 }
 
-static void every_error_is_told_at_once(void **state)
+static void every_error_is_reported_at_once(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
@@ -204,10 +204,10 @@ static void every_error_is_told_at_once(void **state)
 			&config),
 		ERR_CONFIG);
 	assert_null(config);
-	const char *const told[] = {"'address'", "bootstrap_root_sha256", "trust_domain", "access_log",
+	const char *const reported[] = {"'address'", "bootstrap_root_sha256", "trust_domain", "access_log",
 		"five different ports", "one kind of attestation data", "inbound.mode", "speed"};
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
-		assert_non_null(strstr(settings_errors(settings), told[i]));
+	for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++)
+		assert_non_null(strstr(settings_errors(settings), reported[i]));
 }
 
 static void the_example_works_as_it_stands(void **state)
@@ -240,14 +240,14 @@ int main(void)
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
-		cmocka_unit_test(ports_and_modes_make_the_floor),
+		cmocka_unit_test(ports_and_modes_make_the_minimum),
 		cmocka_unit_test(commands_to_a_running_sidecar_need_no_control_plane),
 		cmocka_unit_test(ranges_are_written_as_the_values_are),
 		cmocka_unit_test(finding_o8_one_of_n_is_a_number),
 		cmocka_unit_test(the_control_plane_has_one_address_a_family),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
-		cmocka_unit_test(every_error_is_told_at_once),
+		cmocka_unit_test(every_error_is_reported_at_once),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

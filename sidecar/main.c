@@ -1,8 +1,8 @@
 /* handfast-sidecar: the data plane beside one workload. */
-#include "base/cli/command_line.h"
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
+#include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
 #include "sidecar/commands.h"
 #include "sidecar/process.h"
@@ -40,17 +40,8 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 /* Appends one line per error to *errors; NULL: there are errors. */
 static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
 {
-	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+	_cleanup_(settings_freep) struct settings *settings = program_settings_read(line, environ);
 	struct sidecar_config *config = NULL;
-	const char *path = command_line_value(line, "config");
-	if (path != NULL)
-		settings_read_file(settings, path);
-	settings_read_former_environment(settings, "HANDFAST", environ);
-	settings_read_environment(settings, environ);
-	log_lines(LOG_LEVEL_WARNING, "settings", settings_warnings(settings));
-	for (unsigned i = 0; i < line->num_values; i++)
-		if (line->values[i].is_key)
-			settings_read_flag(settings, line->values[i].name, line->values[i].text);
 	bool is_sidecar = command_line_is(line, "run");
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
@@ -61,7 +52,7 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 
 static struct sidecar_config *on_reload(void *arg)
 {
-	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_MISTAKES_MAX);
+	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_ERRORS_MAX);
 	struct sidecar_config *config = read_config(arg, &errors);
 	if (config != NULL)
 		return config;

@@ -25,9 +25,9 @@ struct settings {
 	struct settings_record *record;
 };
 
-#define SETTINGS_MISTAKES_MAX (64u * 1024)
-#define SETTINGS_DEPTH_MAX    16 /* nesting: a stack that a file must not choose */
-#define SETTINGS_NODES_MAX    20000
+#define SETTINGS_ERRORS_MAX (64u * 1024)
+#define SETTINGS_DEPTH_MAX  16 /* nesting: a stack that a file must not choose */
+#define SETTINGS_NODES_MAX  20000
 
 struct setting_node *setting_node_add(
 	struct setting_node *parent, enum setting_kind kind, const char *key, const char *origin);

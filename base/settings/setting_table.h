@@ -44,6 +44,7 @@ struct setting_table {
 	const struct setting_def *rows;
 	size_t num_rows;
 	const struct setting_renamed *renamed; /* ends with a row without keys; NULL: none */
+	const char *former_prefix;             /* of variables before this release; NULL: none */
 };
 
 /* The row of `key`, whatever the indexes in it ("services[3].name"); NULL: none. */

@@ -11,8 +11,8 @@ struct settings *settings_new(const struct setting_table *table)
 	settings->table = table;
 	settings->root = setting_node_add(NULL, SETTING_MAP, NULL, "settings");
 	settings->root->asked = true;
-	buf_init(&settings->errors, SETTINGS_MISTAKES_MAX);
-	buf_init(&settings->warnings, SETTINGS_MISTAKES_MAX);
+	buf_init(&settings->errors, SETTINGS_ERRORS_MAX);
+	buf_init(&settings->warnings, SETTINGS_ERRORS_MAX);
 	settings->record = settings_record_new();
 	return settings;
 }

@@ -1,6 +1,6 @@
 /* A program's settings: one YAML file, overlaid by the environment, overlaid by flags. Reading collects every error
- * instead of stopping at the first, each with its place, what was expected, what came and what to do; a key that nobody
- * asked for is an error, too. A reader asks for each key once, by its path from the root ("mesh.networks"). */
+ * instead of stopping at the first, each with its place, what was expected, what came and what to do; an unknown key
+ * is an error, too. A reader asks for each key once, by its path from the root ("mesh.networks"). */
 #pragma once
 
 #include "base/core/addr.h"
@@ -28,7 +28,7 @@ void settings_read_environment(struct settings *settings, char *const *environme
 /* The same for a prefix that releases before this one had, of which only known keys are looked at: each is taken, with
  * a warning. Call it before settings_read_environment(), which beats it. */
 void settings_read_former_environment(struct settings *settings, const char *prefix, char *const *environment);
-/* One value of a flag "--KEY", which base/cli found among the keys: beats what was read before. */
+/* One value of a flag "--KEY", which base/settings/command_line found among the keys: beats what was read before. */
 void settings_read_flag(struct settings *settings, const char *key, const char *value);
 
 struct setting_node *settings_root(struct settings *settings); /* a map, perhaps empty */
@@ -72,7 +72,7 @@ void setting_error(struct settings *settings, const struct setting_node *node, c
 	const char *got, ...) _printf_(5, 6);
 /* `why` at the place of the node (or of `key` in a map, where key is not NULL). */
 void setting_error_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
-/* Call when everything has been asked for: keys that nobody asked for become errors. Number of errors in all. */
+/* Call when everything has been asked for: unknown keys become errors. Number of errors in all. */
 unsigned settings_finish(struct settings *settings);
 const char *settings_errors(struct settings *settings);   /* a line each; "" when there is none */
 const char *settings_warnings(struct settings *settings); /* the same: what does not keep the program from starting */

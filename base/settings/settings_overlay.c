@@ -1,4 +1,4 @@
-/* The environment and flags over the file: a value given there replaces what the file says at that key. */
+/* The environment and flags over the file: a value given there replaces the value of the file. */
 #include "base/core/mem.h"
 #include "base/core/service_link.h"
 #include "base/settings/setting_node.h"

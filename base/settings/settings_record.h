@@ -1,4 +1,4 @@
-/* The settings that a program took, key by key, each with where it came from: for /config, and to say what a reload
+/* The settings that a program took, key by key, each with where it came from: for /config, and to name what a reload
  * changed. Made by the getters of settings.h themselves, so that no key is missing. */
 #pragma once
 
@@ -19,7 +19,7 @@ struct setting_row {
 	char *value;  /* as it would be written in the file: "5s"; NULL: none */
 	char *origin; /* "control.yaml:12", "HANDFAST_X", "--flag", "default" */
 	enum setting_from from;
-	bool waits; /* the settings say otherwise by now, which a restart takes over: `next` */
+	bool waits; /* the settings have another value now, `next`, which takes effect at a restart */
 	char *next;
 };
 bool setting_row_has_value_of(const struct setting_row *one, const struct setting_row *other);

@@ -59,7 +59,7 @@ static struct settings_record *record_of(const char *yaml)
 	return settings_take_record(settings);
 }
 
-/* What the log said about it. */
+/* What was logged about it. */
 static const char *reload(struct program *program, struct settings_record **in_force, const char *yaml)
 {
 	static char text[4096];
@@ -79,7 +79,7 @@ static const char *reload(struct program *program, struct settings_record **in_f
 	return text;
 }
 
-static void finding_o3_a_reload_says_what_is_in_force_and_what_waits(void **state)
+static void finding_o3_a_reload_names_what_is_in_force_and_what_waits(void **state)
 {
 	(void)state;
 	struct program program = {0};
@@ -114,7 +114,7 @@ static void finding_o3_what_waits_is_named_until_it_is_taken_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_o3_a_reload_says_what_is_in_force_and_what_waits),
+		cmocka_unit_test(finding_o3_a_reload_names_what_is_in_force_and_what_waits),
 		cmocka_unit_test(finding_o3_what_waits_is_named_until_it_is_taken_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

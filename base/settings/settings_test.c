@@ -54,7 +54,7 @@ static void values_come_with_their_types(void **state)
 	assert_int_equal(settings_finish(settings), 0);
 }
 
-static void five_errors_are_told_at_once_each_with_its_place(void **state)
+static void five_errors_are_reported_at_once_each_with_its_place(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings =
@@ -295,7 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_come_with_their_types),
-		cmocka_unit_test(five_errors_are_told_at_once_each_with_its_place),
+		cmocka_unit_test(five_errors_are_reported_at_once_each_with_its_place),
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),
 		cmocka_unit_test(finding_o4_an_unknown_variable_of_our_prefix_is_a_warning),
 		cmocka_unit_test(finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored),

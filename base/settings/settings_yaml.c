@@ -80,7 +80,7 @@ static bool scalar(struct reader *reader, const yaml_event_t *event)
 		return true;
 	}
 	if (reader->at == NULL && text[0] == '\0')
-		return true; /* "---" and nothing behind it: said at the end */
+		return true; /* "---" and nothing behind it: reported at the end */
 	struct setting_node *node = value_begin(reader, SETTING_SCALAR, line);
 	if (node == NULL)
 		return false;
@@ -132,7 +132,7 @@ static bool step(struct reader *reader, yaml_parser_t *parser)
 			parser->problem != NULL ? parser->problem : "something else");
 	bool is_end = event.type == YAML_STREAM_END_EVENT, more = !is_end && take(reader, &event);
 	yaml_event_delete(&event);
-	/* Cut short by whoever writes it, or a volume that is not there yet: it would put every setting back to its
+	/* Cut short while it is written, or a volume that is not there yet: it would put every setting back to its
 	 * default. */
 	return is_end && !reader->has_root
 		       ? refuse(reader, 0, "keys and values", "write 'key: value' lines, or '{}' for defaults alone",

@@ -31,7 +31,7 @@ struct config_rule {
 	size_t num_ports;
 };
 
-/* What is said about the workloads that `identity` names (or whose identity lies at or below it, where prefix is set).
+/* What is set for the workloads that `identity` names (or whose identity lies at or below it, where prefix is set).
  */
 struct config_workload {
 	char *identity;

@@ -46,7 +46,7 @@ static bool is_in(const struct network *networks, size_t num, const struct ip_ad
 	return false;
 }
 
-/* Outside mesh.networks nobody would ask about it, and it would leave in plaintext. */
+/* Outside mesh.networks sidecars do not ask discovery, and it would leave in plaintext. */
 static void must_be_inside(struct settings *settings, const struct control_config *config, struct setting_node *map,
 	const struct ip_addr *ip)
 {

@@ -49,7 +49,7 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 	return num != 0;
 }
 
-/* An empty list looks like "none at all" and would match any: what is meant must be said. */
+/* An empty list looks like "none at all" and would match any: the intent must be explicit. */
 static void must_not_be_empty(struct settings *settings, struct setting_node *map, const char *key)
 {
 	struct setting_node *list;

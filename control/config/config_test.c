@@ -77,7 +77,7 @@ static void policy_and_services_are_taken_whole(void **state)
 	assert_true(web->rules[2].unauthenticated);
 }
 
-static void every_error_is_told_at_once(void **state)
+static void every_error_is_reported_at_once(void **state)
 {
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
@@ -92,10 +92,10 @@ static void every_error_is_told_at_once(void **state)
 		ERR_CONFIG);
 	assert_null(config);
 	const char *text = settings_errors(settings);
-	const char *const told[] = {"trust_domain", "identity.leaf_ttl", "mesh.claims", "services[0].identity",
+	const char *const reported[] = {"trust_domain", "identity.leaf_ttl", "mesh.claims", "services[0].identity",
 		"mesh.networks", "rules[0].action"};
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
-		assert_non_null(strstr(text, told[i]));
+	for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++)
+		assert_non_null(strstr(text, reported[i]));
 }
 
 static void c18_sources_that_no_identity_can_have_are_errors(void **state)
@@ -197,7 +197,7 @@ int main(void)
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
-		cmocka_unit_test(every_error_is_told_at_once),
+		cmocka_unit_test(every_error_is_reported_at_once),
 		cmocka_unit_test(finding_o5_a_socket_in_or_above_the_state_is_refused_by_name),
 		cmocka_unit_test(two_ports_that_are_one_are_an_error),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),

@@ -200,7 +200,7 @@ lines: `suppressed_reason`, `of` (the source or identity), `suppressed_lines` an
 
 
 def exit_codes_page():
-    path = "base/cli/exit_codes.def"
+    path = "base/settings/command_line/exit_codes.def"
     lines = [(number, text[0].upper() + text[1:] + ".") for _, number, text in rows(path, "EXIT_CODE")]
     return page("Exit codes", [path], """All programs use them, and `--help` of each lists them. The numbers above 63 are those of sysexits(3).
 """, table(("code", "meaning"), lines))

@@ -1,4 +1,4 @@
-#include "base/cli/command_line_private.h"
+#include "base/settings/command_line/command_line_private.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -198,7 +198,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 	const char *words[CLI_WORDS_MAX];
 	unsigned num_words = 0;
 	bool flags_end = false;
-	*out = (struct command_line){.program = program, .errors = BUF_INIT(CLI_MISTAKES_MAX)};
+	*out = (struct command_line){.program = program, .errors = BUF_INIT(CLI_ERRORS_MAX)};
 	for (int i = 1; i < argc; i++) {
 		if (!flags_end && strcmp(argv[i], "--") == 0)
 			flags_end = true;

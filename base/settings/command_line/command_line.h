@@ -9,14 +9,14 @@
  * '-' for '_'. */
 #pragma once
 
-#include "base/cli/exit_code.h"
 #include "base/core/buf.h"
+#include "base/settings/command_line/exit_code.h"
 #include "base/settings/setting_table.h"
 #include <stdbool.h>
 
-#define CLI_WORDS_MAX    10
-#define CLI_VALUES_MAX   64
-#define CLI_MISTAKES_MAX 16384
+#define CLI_WORDS_MAX  10
+#define CLI_VALUES_MAX 64
+#define CLI_ERRORS_MAX 16384
 
 struct cli_command {
 	const char *words;     /* "token create" */

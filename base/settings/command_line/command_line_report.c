@@ -1,5 +1,5 @@
-/* What a program says about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
-#include "base/cli/command_line_private.h"
+/* What a program prints about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
+#include "base/settings/command_line/command_line_private.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@ static const struct {
 	const char *text;
 } exit_codes[] = {
 #define EXIT_CODE(symbol, number, text) {number, text},
-#include "base/cli/exit_codes.def"
+#include "base/settings/command_line/exit_codes.def"
 #undef EXIT_CODE
 };
 #define NUM_EXIT_CODES (sizeof exit_codes / sizeof exit_codes[0])

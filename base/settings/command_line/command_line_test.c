@@ -1,4 +1,4 @@
-#include "base/cli/command_line.h"
+#include "base/settings/command_line/command_line.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -56,9 +56,9 @@ static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **st
 
 static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
 {
-	PARSE(line, "token", "make", "--colour=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
+	PARSE(line, "token", "make", "--color=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
 	assert_string_equal(buf_cstr(&line.errors),
-		"flag: expected one that --help lists, got \"--colour=red\"\n"
+		"flag: expected one that --help lists, got \"--color=red\"\n"
 		"flag: expected flags with two dashes, got \"-x\"\n"
 		"--id: expected ID, got \"nothing\"\n"
 		"--dry-run: expected true or false, or no value, got \"maybe\"\n"
@@ -123,7 +123,7 @@ static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_
 	assert_non_null(strstr(buf_cstr(&json), "\"settings\""));
 }
 
-static void keys_are_listed_with_all_that_the_table_says(_unused_ void **state)
+static void keys_are_listed_with_all_columns_of_the_table(_unused_ void **state)
 {
 	static const struct cli_program none = {.name = "handfast-none"};
 	_cleanup_(buf_done) struct buf text = BUF_INIT(65536), json = BUF_INIT(65536), other = BUF_INIT(65536);
@@ -163,7 +163,7 @@ int main(void)
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),
 		cmocka_unit_test(a_word_too_many_is_an_error),
 		cmocka_unit_test(finding_o6_help_names_all_commands_flags_settings_and_codes),
-		cmocka_unit_test(keys_are_listed_with_all_that_the_table_says),
+		cmocka_unit_test(keys_are_listed_with_all_columns_of_the_table),
 		cmocka_unit_test(finding_o6_each_error_has_one_exit_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "base/cli/exit_code.h"
+#include "base/settings/command_line/exit_code.h"
 
 enum cli_exit cli_exit_of(enum err err)
 {

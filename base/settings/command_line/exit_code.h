@@ -5,7 +5,7 @@
 
 enum cli_exit {
 #define EXIT_CODE(symbol, number, text) symbol = (number),
-#include "base/cli/exit_codes.def"
+#include "base/settings/command_line/exit_codes.def"
 #undef EXIT_CODE
 };
 
