@@ -2,7 +2,7 @@
 #include "base/core/mem.h"
 #include "certs/verify.h"
 
-#define WAYS 4 /* entries that share a place; the oldest gives way */
+#define WAYS 4 /* entries per place; the oldest is replaced (no struct table: decision 043) */
 
 struct entry {
 	struct svid *svid; /* NULL: free */

@@ -12,9 +12,9 @@ struct loop {
 	uint64_t now_ms;
 	struct ev_check after_sleep;
 	struct timer_wheel *wheel;
-	struct ev_timer wake;   /* wakes the loop for the timer wheel */
-	uint64_t wake_at_ms;    /* 0: not armed */
-	struct loop_task tasks; /* circular list: .next is the first, .prev points at the last one's .next */
+	struct ev_timer wake; /* wakes the loop for the timer wheel */
+	uint64_t wake_at_ms;  /* 0: not armed */
+	struct list tasks;
 	bool is_stopped;
 	struct ev_async has_messages;
 	pthread_mutex_t queue_lock;
@@ -77,8 +77,6 @@ struct loop *loop_new(const struct clock *clock)
 	loop->clock = clock;
 	refresh_now(loop);
 	loop->wheel = timer_wheel_new(loop->now_ms);
-	loop->tasks.next = &loop->tasks;
-	loop->tasks.prev = &loop->tasks.next;
 	loop->queue_tail = &loop->message;
 	CHECK(pthread_mutex_init(&loop->queue_lock, NULL) == 0);
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -96,8 +94,8 @@ void loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
-	while (loop->tasks.next != &loop->tasks)
-		loop_task_cancel(loop->tasks.next);
+	LIST_EACH_REMOVABLE(&loop->tasks, struct loop_task, task, link)
+		loop_task_cancel(task);
 	timer_wheel_free(loop->wheel);
 	ev_timer_stop(loop->ev, &loop->wake);
 	ev_check_stop(loop->ev, &loop->after_sleep);
@@ -109,8 +107,8 @@ void loop_free(struct loop *loop)
 
 static void run_tasks(struct loop *loop)
 {
-	for (unsigned i = 0; i < MAX_TASKS_A_ROUND && loop->tasks.next != &loop->tasks; i++) {
-		struct loop_task *task = loop->tasks.next;
+	for (unsigned i = 0; i < MAX_TASKS_A_ROUND && !list_is_empty(&loop->tasks); i++) {
+		struct loop_task *task = LIST_FIRST(&loop->tasks, struct loop_task, link);
 		loop_task_cancel(task);
 		task->on_run(task);
 	}
@@ -140,7 +138,7 @@ void loop_run_once(struct loop *loop, bool may_wait)
 {
 	refresh_now(loop);
 	run_tasks(loop); /* those posted since the last round */
-	bool has_time = set_wake(loop) && loop->tasks.next == &loop->tasks && !loop->is_stopped;
+	bool has_time = set_wake(loop) && list_is_empty(&loop->tasks) && !loop->is_stopped;
 	ev_run(loop->ev, may_wait && has_time ? EVRUN_ONCE : EVRUN_NOWAIT);
 	timer_wheel_advance(loop->wheel, loop->now_ms);
 	run_tasks(loop);
@@ -239,25 +237,19 @@ void loop_task_post(struct loop *loop, struct loop_task *task, loop_task_fn *on_
 	if (loop_task_is_posted(task))
 		return;
 	task->on_run = on_run;
-	task->next = &loop->tasks;
-	task->prev = loop->tasks.prev;
-	*task->prev = task;
-	loop->tasks.prev = &task->next;
+	list_push_back(&loop->tasks, &task->link);
 }
 
 void loop_task_cancel(struct loop_task *task)
 {
 	if (!loop_task_is_posted(task))
 		return;
-	*task->prev = task->next;
-	task->next->prev = task->prev;
-	task->next = NULL;
-	task->prev = NULL;
+	list_remove(&task->link);
 }
 
 bool loop_task_is_posted(const struct loop_task *task)
 {
-	return task->prev != NULL;
+	return list_is_linked(&task->link);
 }
 
 /* --- signals --- */

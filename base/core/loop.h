@@ -8,6 +8,7 @@
 
 #include "base/core/cleanup.h"
 #include "base/core/clock.h"
+#include "base/core/list.h"
 #include "base/core/timer_wheel.h"
 #include <stdbool.h>
 /* libev's macros violate the aliasing rules. */
@@ -58,7 +59,7 @@ bool loop_timer_is_armed(const struct loop_timer *timer);
 struct loop_task;
 typedef void loop_task_fn(struct loop_task *task);
 struct loop_task {
-	struct loop_task *next, **prev;
+	struct list_link link;
 	loop_task_fn *on_run;
 };
 void loop_task_post(
@@ -69,8 +70,8 @@ bool loop_task_is_posted(const struct loop_task *task);
 /* --- from other threads --- */
 struct loop_message;
 typedef void loop_message_fn(struct loop_message *message);
-struct loop_message { /* embedded in a heap object of the sender; on_deliver takes ownership */
-	struct loop_message *next;
+struct loop_message {              /* embedded in a heap object of the sender; on_deliver takes ownership */
+	struct loop_message *next; /* a queue that is only emptied (decision 043) */
 	loop_message_fn *on_deliver;
 };
 void loop_post(struct loop *loop, struct loop_message *message,

@@ -11,7 +11,8 @@ enum {
 	NUM_WORDS = NUM_LEVELS / 64,
 };
 
-struct entry { /* one key of one class */
+/* One key of one class. 32-bit links into one array, and no struct table: see decision 043. */
+struct entry {
 	struct share_key key;
 	uint8_t class;
 	uint16_t level;

@@ -13,7 +13,8 @@ struct timer_wheel {
 	uint64_t occupied[LEVELS];
 	struct timer_entry *due;    /* past deadlines: fire with the next advance */
 	struct timer_entry *firing; /* removed, to be called */
-	struct timer_entry *slots[LEVELS][SLOTS];
+	struct timer_entry
+		*slots[LEVELS][SLOTS]; /* no struct list: the first entry's prev is its slot (decision 043) */
 };
 
 struct timer_wheel *timer_wheel_new(uint64_t now_ms)

@@ -1,11 +1,12 @@
 /* What the files of this folder share about one session: never included outside it. */
 #pragma once
 
+#include "base/core/list.h"
 #include "base/h2/h2_headers.h"
 #include "base/h2/h2_session.h"
 
 struct h2_stream { /* nghttp2's stream user data: exists from our open, or the peer's HEADERS, until on_close */
-	struct h2_stream *next, **prev;
+	struct list_link link;
 	void *owner;                /* h2_stream_attach() */
 	struct h2_header *trailers; /* with their bytes behind them, one allocation; NULL: none */
 	uint32_t num_trailers;
@@ -33,7 +34,7 @@ struct h2_session {
 	struct h2_limits limits;
 	struct h2_limits_count count;
 	struct h2_headers headers; /* the list that is being received */
-	struct h2_stream *streams;
+	struct list streams;
 	unsigned num_streams;
 	unsigned num_ready; /* streams that have said so: do others wait behind a bulk frame? */
 

@@ -109,8 +109,8 @@ void h2_session_free(struct h2_session *session)
 	if (session == NULL)
 		return;
 	nghttp2_session_del(session->nghttp2);
-	while (session->streams != NULL)
-		h2_stream_remove(session, session->streams);
+	LIST_EACH_REMOVABLE(&session->streams, struct h2_stream, stream, link)
+		h2_stream_remove(session, stream);
 	h2_headers_clear(&session->headers);
 	buf_done(&session->pending);
 	mem_free(session);

@@ -6,11 +6,7 @@ struct h2_stream *h2_stream_add(struct h2_session *session, void *owner)
 {
 	struct h2_stream *stream = mem_new(struct h2_stream);
 	stream->owner = owner;
-	stream->prev = &session->streams;
-	stream->next = session->streams;
-	if (stream->next != NULL)
-		stream->next->prev = &stream->next;
-	session->streams = stream;
+	list_push_front(&session->streams, &stream->link);
 	session->num_streams++;
 	return stream;
 }
@@ -18,9 +14,7 @@ struct h2_stream *h2_stream_add(struct h2_session *session, void *owner)
 void h2_stream_remove(struct h2_session *session, struct h2_stream *stream)
 {
 	h2_stream_set_ready(session, stream, false);
-	*stream->prev = stream->next;
-	if (stream->next != NULL)
-		stream->next->prev = stream->prev;
+	list_remove(&stream->link);
 	session->num_streams--;
 	mem_free(stream->trailers);
 	mem_free(stream);
@@ -32,10 +26,10 @@ struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t strea
 	if (stream != NULL)
 		return stream;
 	/* nghttp2 knows a request only once its HEADERS are encoded; the ones before that head our list. */
-	for (stream = session->streams; stream != NULL && stream->is_unsent; stream = stream->next)
-		if (stream->id == stream_id)
-			return stream;
-	return NULL;
+	stream = LIST_FIRST(&session->streams, struct h2_stream, link);
+	while (stream != NULL && stream->is_unsent && stream->id != stream_id)
+		stream = LIST_NEXT(&session->streams, stream, link);
+	return stream != NULL && stream->is_unsent ? stream : NULL;
 }
 
 void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, bool is_ready)

@@ -1,6 +1,7 @@
 /* One connection to the server of http_get.h: a request in, an answer out, then it closes. For this folder alone. */
 #pragma once
 
+#include "base/core/list.h"
 #include "base/core/shares.h"
 #include "base/http/http_get.h"
 #include "base/http/http_head.h"
@@ -15,7 +16,7 @@ enum http_phase {
 };
 
 struct http_conn {
-	struct http_conn *next, **prev; /* the server's, newest first */
+	struct list_link link; /* in its server */
 	struct http_server *server;
 	struct share share; /* its place, by source */
 	struct loop *loop;

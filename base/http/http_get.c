@@ -16,7 +16,7 @@ struct http_server {
 	struct listener *listener;
 	const struct http_page *pages;
 	size_t num_pages;
-	struct http_conn *conns; /* newest first */
+	struct list conns; /* newest first */
 	size_t num_conns;
 	struct shares *places;
 	int fd; /* the listener's, for its name */
@@ -34,9 +34,7 @@ const struct http_page *http_server_page(const struct http_server *server, const
 void http_server_forget(struct http_server *server, struct http_conn *conn)
 {
 	CHECK(server->num_conns > 0);
-	*conn->prev = conn->next;
-	if (conn->next != NULL)
-		conn->next->prev = conn->prev;
+	list_remove(&conn->link);
 	server->num_conns--;
 	shares_give(&conn->share);
 }
@@ -84,11 +82,7 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	}
 	struct http_conn *conn = http_conn_new(server, server->loop, fd);
 	CHECK(shares_take(server->places, 0, keys, num_keys, 1, &conn->share) == SHARE_LIMIT_NONE);
-	conn->next = server->conns;
-	conn->prev = &server->conns;
-	if (conn->next != NULL)
-		conn->next->prev = &conn->next;
-	server->conns = conn;
+	list_push_front(&server->conns, &conn->link);
 	server->num_conns++;
 }
 
@@ -111,8 +105,8 @@ void http_server_free(struct http_server *server)
 	if (server == NULL)
 		return;
 	listener_free(server->listener);
-	while (server->conns != NULL)
-		http_conn_free(server->conns);
+	LIST_EACH_REMOVABLE(&server->conns, struct http_conn, conn, link)
+		http_conn_free(conn);
 	shares_free(server->places);
 	mem_free(server);
 }

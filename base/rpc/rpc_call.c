@@ -10,20 +10,14 @@ struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t messag
 	call->connection = connection;
 	rpc_frame_reader_init(&call->reader, message_max != 0 ? message_max : RPC_MESSAGE_MAX_DEFAULT);
 	buf_init(&call->send_queue, MESSAGE_SEND_MAX); /* the real bound is in rpc_call_send() */
-	call->prev = &connection->calls;
-	call->next = connection->calls;
-	if (call->next != NULL)
-		call->next->prev = &call->next;
-	connection->calls = call;
+	list_push_front(&connection->calls, &call->link);
 	connection->num_calls++;
 	return call;
 }
 
 void rpc_call_free(struct rpc_call *call)
 {
-	*call->prev = call->next;
-	if (call->next != NULL)
-		call->next->prev = call->prev;
+	list_remove(&call->link);
 	call->connection->num_calls--;
 	loop_timer_stop(&call->deadline);
 	rpc_frame_reader_done(&call->reader);

@@ -2,6 +2,7 @@
  * what its owner hears may end earlier (is_silent). */
 #pragma once
 
+#include "base/core/list.h"
 #include "base/rpc/rpc_connection.h"
 #include "base/rpc/rpc_frame.h"
 
@@ -11,7 +12,7 @@ struct rpc_metadata {
 };
 
 struct rpc_call {
-	struct rpc_call *next, **prev; /* the connection's calls */
+	struct list_link link; /* in its connection */
 	struct rpc_connection *connection;
 	void *arg;
 	union {

@@ -128,7 +128,7 @@ static enum io_result write_out(struct rpc_connection *connection)
 static void reset_finished_calls(struct rpc_connection *connection)
 {
 	connection->has_finished_calls = false;
-	for (struct rpc_call *call = connection->calls; call != NULL; call = call->next)
+	LIST_EACH(&connection->calls, struct rpc_call, call, link)
 		if (call->awaits_reset && call->sent_all) {
 			call->awaits_reset = false;
 			h2_stream_reset(connection->h2, call->stream_id, H2_NO_ERROR);
@@ -178,8 +178,7 @@ static void on_end_task(struct loop_task *task)
 	loop_task_cancel(&connection->step_task);
 	loop_timer_stop(&connection->greeting);
 	loop_timer_stop(&connection->keepalive);
-	while (connection->calls != NULL) {
-		struct rpc_call *call = connection->calls;
+	for (struct rpc_call *call; (call = LIST_FIRST(&connection->calls, struct rpc_call, link)) != NULL;) {
 		call->is_over = true;
 		connection->role->on_call_closed(call, RPC_UNAVAILABLE);
 		rpc_call_free(call);
@@ -363,8 +362,8 @@ void rpc_connection_done(struct rpc_connection *connection)
 	loop_task_cancel(&connection->end_task);
 	loop_timer_stop(&connection->greeting);
 	loop_timer_stop(&connection->keepalive);
-	while (connection->calls != NULL)
-		rpc_call_free(connection->calls);
+	LIST_EACH_REMOVABLE(&connection->calls, struct rpc_call, call, link)
+		rpc_call_free(call);
 	h2_session_free(connection->h2);
 	transport_free(TAKE_PTR(connection->transport));
 	buf_done(&connection->out);

@@ -4,6 +4,7 @@
  * Everything that ends it goes through one task, so no callback ever finds its connection gone beneath it. */
 #pragma once
 
+#include "base/core/list.h"
 #include "base/core/loop.h"
 #include "base/h2/h2_session.h"
 #include "base/rpc/rpc.h"
@@ -42,7 +43,7 @@ struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 	struct loop *loop;
 	struct transport *transport;
 	struct h2_session *h2;
-	struct rpc_call *calls;
+	struct list calls;
 	unsigned num_calls;
 	struct buf out;
 	struct loop_io io;

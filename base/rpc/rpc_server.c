@@ -19,7 +19,7 @@ enum {
 struct rpc_peer {
 	struct rpc_connection connection;
 	struct rpc_server *server;
-	struct rpc_peer *next, **prev;
+	struct list_link link;
 	struct share handshake; /* given back when it is done */
 	struct share anonymous; /* from then on, without a client certificate */
 	struct addr from;
@@ -30,7 +30,7 @@ struct rpc_peer {
 
 struct rpc_server {
 	struct rpc_server_options options;
-	struct rpc_peer *peers;
+	struct list peers;
 	struct shares *handshakes; /* under way: a flood of connections that say nothing */
 	struct shares *anonymous;  /* by source: they give way when connections are at their maximum */
 	unsigned num_peers;
@@ -52,9 +52,7 @@ static void release_peer(struct rpc_peer *peer)
 	shares_give(&peer->anonymous);
 	if (peer->is_known && server->options.on_disconnect != NULL)
 		server->options.on_disconnect(server->options.arg, peer);
-	*peer->prev = peer->next;
-	if (peer->next != NULL)
-		peer->next->prev = peer->prev;
+	list_remove(&peer->link);
 	server->num_peers--;
 	loop_timer_stop(&peer->lifetime);
 	rpc_connection_done(&peer->connection);
@@ -156,7 +154,7 @@ struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 
 static void end_calls(struct rpc_peer *peer)
 {
-	for (struct rpc_call *call = peer->connection.calls; call != NULL; call = call->next) {
+	LIST_EACH(&peer->connection.calls, struct rpc_call, call, link) {
 		call->is_over = true;
 		rpc_server_call_on_closed(call, RPC_UNAVAILABLE);
 	}
@@ -166,9 +164,9 @@ void rpc_server_free(struct rpc_server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->peers != NULL) {
-		end_calls(server->peers);
-		release_peer(server->peers);
+	LIST_EACH_REMOVABLE(&server->peers, struct rpc_peer, peer, link) {
+		end_calls(peer);
+		release_peer(peer);
 	}
 	loop_timer_stop(&server->notice);
 	shares_free(server->handshakes);
@@ -230,11 +228,7 @@ static enum err adopt(struct rpc_server *server, const struct addr *from, struct
 	}
 	peer->server = server;
 	peer->from = *from;
-	peer->prev = &server->peers;
-	peer->next = server->peers;
-	if (peer->next != NULL)
-		peer->next->prev = &peer->next;
-	server->peers = peer;
+	list_push_front(&server->peers, &peer->link);
 	server->num_peers++;
 	*out = peer;
 	return ERR_NONE;
@@ -265,7 +259,7 @@ void rpc_server_adopt(struct rpc_server *server, struct transport *transport, co
 static void on_notice_over(struct loop_timer *timer)
 {
 	struct rpc_server *server = container_of(timer, struct rpc_server, notice);
-	for (struct rpc_peer *peer = server->peers; peer != NULL; peer = peer->next)
+	LIST_EACH(&server->peers, struct rpc_peer, peer, link)
 		if (peer->connection.h2 != NULL)
 			h2_session_shutdown_end(peer->connection.h2);
 	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for those still handshaking */
@@ -275,7 +269,7 @@ void rpc_server_drain(struct rpc_server *server)
 {
 	server->is_draining = true;
 	loop_timer_start(server->options.loop, &server->notice, NOTICE_MS, on_notice_over);
-	for (struct rpc_peer *peer = server->peers; peer != NULL; peer = peer->next)
+	LIST_EACH(&server->peers, struct rpc_peer, peer, link)
 		if (peer->connection.h2 != NULL)
 			h2_session_shutdown(peer->connection.h2);
 }

@@ -1,5 +1,6 @@
 #include "control/issue/issuer.h"
 #include "base/core/check.h"
+#include "base/core/list.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -18,14 +19,10 @@
 #define SENT_MAX    256  /* of those, sent to the signer: the rest can still be dropped when their caller closes */
 #define ROUND_MAX   256  /* answers read per round of the loop: the rest waits, so that connections get their turn */
 
-struct queue { /* in order */
-	struct issuer_request *first, **last;
-};
-
 struct issuer_request { /* from the call to its answer */
 	struct issuer *issuer;
-	struct queue *queue; /* the queue in which it waits */
-	struct issuer_request *next, **prev;
+	struct list *queue; /* the queue in which it waits */
+	struct list_link link;
 	uint64_t id;
 	struct buf message;
 	issuer_done_fn *on_done; /* NULL: abandoned */
@@ -39,9 +36,9 @@ struct issuer {
 	struct loop_io io;
 	struct store_mark mark;
 	uint64_t next_id;
-	struct queue unsent;
-	struct queue sent;    /* the answers come in the same order */
-	struct queue refused; /* never sent: answered after the call returned */
+	struct list unsent;
+	struct list sent;    /* the answers come in the same order */
+	struct list refused; /* never sent: answered after the call returned */
 	struct loop_task refusal;
 	unsigned num_pending, num_sent;
 	bool is_lost, has_note_failed;
@@ -83,22 +80,20 @@ static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 	return ERR_NONE;
 }
 
-static void queue_add(struct queue *queue, struct issuer_request *request)
+static struct issuer_request *queue_first(const struct list *queue)
+{
+	return LIST_FIRST(queue, struct issuer_request, link);
+}
+
+static void queue_add(struct list *queue, struct issuer_request *request)
 {
 	request->queue = queue;
-	request->next = NULL;
-	request->prev = queue->last;
-	*queue->last = request;
-	queue->last = &request->next;
+	list_push_back(queue, &request->link);
 }
 
 static struct issuer_request *queue_remove(struct issuer_request *request)
 {
-	*request->prev = request->next;
-	if (request->next != NULL)
-		request->next->prev = request->prev;
-	else
-		request->queue->last = request->prev;
+	list_remove(&request->link);
 	if (request->queue == &request->issuer->sent)
 		request->issuer->num_sent--;
 	return request;
@@ -120,13 +115,13 @@ static void finish(struct issuer_request *request, enum err err, const struct is
 	request_free(request);
 }
 
-static void refuse_all(struct queue *queue)
+static void refuse_all(struct list *queue)
 {
 	struct why why = {0};
 	enum err err = why_set(
 		&why, ERR_UNAVAILABLE, "a signer that runs", "restart the control plane", "the signer has ended");
-	while (queue->first != NULL)
-		finish(queue->first, err, NULL, &why);
+	while (!list_is_empty(queue))
+		finish(queue_first(queue), err, NULL, &why);
 }
 
 /* A signer that has closed the socket or sent garbage ends at once: the wait is short. */
@@ -169,7 +164,7 @@ static void answer(struct issuer *issuer, const struct wire_answer *answer)
 	if (err != ERR_NONE)
 		why_set(&why, err, "a request that the signer may grant", "see the reason", "%.*s",
 			(int)answer->text.len, (const char *)answer->text.ptr);
-	finish(issuer->sent.first, err, err == ERR_NONE ? &issued : NULL, &why);
+	finish(queue_first(&issuer->sent), err, err == ERR_NONE ? &issued : NULL, &why);
 }
 
 /* False: nothing more to read for now. */
@@ -181,7 +176,7 @@ static bool receive_one(struct issuer *issuer)
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (len <= 0 || wire_answer_parse(span_of(bytes, (size_t)len), &parsed) != ERR_NONE ||
-		issuer->sent.first == NULL || issuer->sent.first->id != parsed.id)
+		list_is_empty(&issuer->sent) || queue_first(&issuer->sent)->id != parsed.id)
 		lose(issuer);
 	else
 		answer(issuer, &parsed);
@@ -190,15 +185,15 @@ static bool receive_one(struct issuer *issuer)
 
 static void send_unsent(struct issuer *issuer)
 {
-	while (issuer->unsent.first != NULL && issuer->num_sent < SENT_MAX) {
-		struct issuer_request *request = issuer->unsent.first;
+	while (!list_is_empty(&issuer->unsent) && issuer->num_sent < SENT_MAX) {
+		struct issuer_request *request = queue_first(&issuer->unsent);
 		struct span message = buf_span(&request->message);
 		if (send(issuer->fd, message.ptr, message.len, MSG_NOSIGNAL) < 0)
 			break; /* full: later; closed: the read side reports it */
 		queue_add(&issuer->sent, queue_remove(request));
 		issuer->num_sent++;
 	}
-	bool is_full = issuer->unsent.first != NULL && issuer->num_sent < SENT_MAX;
+	bool is_full = !list_is_empty(&issuer->unsent) && issuer->num_sent < SENT_MAX;
 	loop_io_set_interest(&issuer->io, LOOP_READ | (is_full ? LOOP_WRITE : 0));
 }
 
@@ -234,9 +229,6 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 	int pair[2];
 	issuer->options = *options;
 	issuer->fd = -1;
-	issuer->unsent.last = &issuer->unsent.first;
-	issuer->sent.last = &issuer->sent.first;
-	issuer->refused.last = &issuer->refused.first;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
 		return why_set(why, err_from_errno(errno), "a pair of sockets", "raise the descriptor limit",
 			"the sockets cannot be made: %m");
@@ -248,10 +240,10 @@ enum err issuer_start(const struct issuer_options *options, struct issuer **out,
 	return ERR_NONE;
 }
 
-static void drop_all(struct queue *queue)
+static void drop_all(struct list *queue)
 {
-	while (queue->first != NULL)
-		request_free(queue_remove(queue->first));
+	while (!list_is_empty(queue))
+		request_free(queue_remove(queue_first(queue)));
 }
 
 void issuer_free(struct issuer *issuer)
@@ -274,8 +266,8 @@ static void on_refusal(struct loop_task *task)
 	enum err err = why_set(&why, issuer->is_lost ? ERR_UNAVAILABLE : ERR_LIMIT, "a signer with capacity",
 		"try again later",
 		issuer->is_lost ? "the signer has ended" : "the signer has too many requests under way");
-	while (issuer->refused.first != NULL)
-		finish(issuer->refused.first, err, NULL, &why);
+	while (!list_is_empty(&issuer->refused))
+		finish(queue_first(&issuer->refused), err, NULL, &why);
 }
 
 static struct issuer_request *request(

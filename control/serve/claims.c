@@ -218,8 +218,7 @@ static bool has_lost(const struct identity_stream *stream)
 static void on_review(struct loop_task *task)
 {
 	struct serve *serve = container_of(task, struct serve, review);
-	for (struct identity_stream *stream = serve->identity_streams, *next; stream != NULL; stream = next) {
-		next = stream->next;
+	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
 		if (!stream->must_review)
 			continue;
 		stream->must_review = false;
@@ -232,7 +231,7 @@ static void on_review(struct loop_task *task)
 
 void serve_address_freed(struct serve *serve, const struct ip_addr *ip)
 {
-	for (struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
+	LIST_EACH(&serve->identity_streams, struct identity_stream, stream, link) {
 		bool is_meant = ip == NULL || ip_addr_eq(&stream->sidecar->source, ip);
 		if (!is_meant || (!stream->was_refused && !stream->holds_address))
 			continue;

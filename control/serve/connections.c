@@ -66,11 +66,7 @@ void connections_on_connect(void *arg, struct rpc_peer *peer)
 	find_svid_holder(serve, svid, sidecar);
 	sidecar->refs = 1;
 	spiffe_id_copy(svid_id(svid), &sidecar->id);
-	sidecar->next = serve->sidecars;
-	sidecar->prev = &serve->sidecars;
-	if (sidecar->next != NULL)
-		sidecar->next->prev = &sidecar->next;
-	serve->sidecars = sidecar;
+	list_push_front(&serve->sidecars, &sidecar->link);
 	rpc_peer_set_arg(peer, sidecar);
 	take_share(serve, sidecar);
 }
@@ -81,11 +77,8 @@ void connections_on_disconnect(void *arg, struct rpc_peer *peer)
 	(void)arg;
 	if (sidecar == NULL)
 		return;
-	*sidecar->prev = sidecar->next;
-	if (sidecar->next != NULL)
-		sidecar->next->prev = sidecar->prev;
+	list_remove(&sidecar->link);
 	sidecar->peer = NULL;
-	sidecar->prev = NULL;
 	shares_give(&sidecar->share);
 	rpc_peer_set_arg(peer, NULL);
 	sidecar_unref(sidecar);

@@ -31,8 +31,7 @@ static void send_trust(struct identity_stream *stream)
 
 void identity_push_trust(struct serve *serve)
 {
-	for (struct identity_stream *stream = serve->identity_streams, *next; stream != NULL; stream = next) {
-		next = stream->next;
+	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
 		send_trust(stream);
 	}
 }
@@ -45,11 +44,7 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	stream->call = call;
 	stream->sidecar = sidecar_ref(rpc_peer_arg(peer));
 	stream->since_ms = loop_now_ms(serve->options.loop);
-	stream->next = serve->identity_streams;
-	stream->prev = &serve->identity_streams;
-	if (stream->next != NULL)
-		stream->next->prev = &stream->next;
-	serve->identity_streams = stream;
+	list_push_front(&serve->identity_streams, &stream->link);
 	serve->num_streams++;
 	rpc_call_set_arg(call, stream);
 	send_trust(stream);
@@ -58,7 +53,7 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 /* --- renewal --- */
 
 struct renewal {
-	struct renewal *next, **prev;
+	struct list_link link;
 	struct identity_stream *stream;
 	struct grant *grant;
 	uint64_t request_id;
@@ -66,9 +61,7 @@ struct renewal {
 
 static void renewal_free(struct renewal *renewal)
 {
-	*renewal->prev = renewal->next;
-	if (renewal->next != NULL)
-		renewal->next->prev = renewal->prev;
+	list_remove(&renewal->link);
 	mem_free(renewal);
 }
 
@@ -116,9 +109,9 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 /* The stream is closed: these answers have no receiver. */
 static void abandon_renewals(struct identity_stream *stream)
 {
-	while (stream->renewals != NULL) {
-		grant_abandon(stream->renewals->grant);
-		renewal_free(stream->renewals);
+	LIST_EACH_REMOVABLE(&stream->renewals, struct renewal, renewal, link) {
+		grant_abandon(renewal->grant);
+		renewal_free(renewal);
 	}
 }
 
@@ -136,11 +129,8 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 	up->renew.own = &sidecar->id;
 	up->renew.proves_claims = stream->proves_claims;
 	struct renewal *renewal = mem_new(struct renewal);
-	*renewal = (struct renewal){
-		.next = stream->renewals, .prev = &stream->renewals, .stream = stream, .request_id = up->request_id};
-	if (renewal->next != NULL)
-		renewal->next->prev = &renewal->next;
-	stream->renewals = renewal;
+	*renewal = (struct renewal){.stream = stream, .request_id = up->request_id};
+	list_push_front(&stream->renewals, &renewal->link);
 	renewal->grant = grant_start(serve->granter, &up->renew, on_granted, renewal);
 	return ERR_NONE;
 }
@@ -235,9 +225,7 @@ void identity_done(void *arg, struct rpc_call *call)
 	struct identity_stream *stream = arg;
 	(void)call;
 	stream->call = NULL;
-	*stream->prev = stream->next;
-	if (stream->next != NULL)
-		stream->next->prev = stream->prev;
+	list_remove(&stream->link);
 	stream->serve->num_streams--;
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
@@ -247,7 +235,7 @@ void identity_done(void *arg, struct rpc_call *call)
 
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 {
-	for (struct identity_stream *stream = serve->identity_streams; stream != NULL; stream = stream->next) {
+	LIST_EACH(&serve->identity_streams, struct identity_stream, stream, link) {
 		struct identity_view view = {.sidecar = stream->sidecar,
 			.acked = stream->acked,
 			.release = stream->release,

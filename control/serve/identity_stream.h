@@ -1,11 +1,12 @@
 /* One identity stream, for identity_service.c (messages, renewals, trust) and claims.c (addresses). */
 #pragma once
 
+#include "base/core/list.h"
 #include "control/serve/messages.h"
 #include "control/serve/serve_private.h"
 
 struct identity_stream {
-	struct identity_stream *next, **prev;
+	struct list_link link;
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: closed */
 	struct sidecar *sidecar;
@@ -21,7 +22,7 @@ struct identity_stream {
 	bool is_copied;
 	struct epoch acked;
 	char release[65];
-	struct renewal *renewals; /* under way */
+	struct list renewals; /* under way */
 };
 void identity_stream_end(
 	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);

@@ -79,8 +79,7 @@ static bool must_go(const struct serve *serve, const struct sidecar *sidecar)
 /* A connection never outlives its identity. */
 static void sweep(struct serve *serve)
 {
-	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
-		next = sidecar->next;
+	LIST_EACH_REMOVABLE(&serve->sidecars, struct sidecar, sidecar, link) {
 		if (must_go(serve, sidecar)) {
 			if (limited_log_allows_identity(serve->lines, sidecar->id.text, "connection ended"))
 				log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
@@ -357,8 +356,7 @@ void serve_drain(struct serve *serve)
 	rpc_server_drain(serve->streams);
 	rpc_server_drain(serve->operators);
 	/* Streams never end by themselves; a sidecar that is cut off during a renewal requests it again. */
-	for (struct sidecar *sidecar = serve->sidecars, *next; sidecar != NULL; sidecar = next) {
-		next = sidecar->next;
+	LIST_EACH_REMOVABLE(&serve->sidecars, struct sidecar, sidecar, link) {
 		rpc_peer_close(sidecar->peer);
 	}
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/limited_log.h"
+#include "base/core/list.h"
 #include "base/core/rates.h"
 #include "base/core/shares.h"
 #include "base/net/listener.h"
@@ -15,8 +16,8 @@
 
 /* One authenticated connection of a sidecar. Freed when both its peer and its stream are closed. */
 struct sidecar {
-	struct sidecar *next, **prev; /* of the connections; prev NULL: the connection is closed */
-	struct rpc_peer *peer;        /* NULL: closed */
+	struct list_link link; /* while the connection is open */
+	struct rpc_peer *peer; /* NULL: closed */
 	struct spiffe_id id;
 	struct ip_addr source;
 	int64_t valid_until_s; /* of the SVID that it presented, or of the last one that it got here */
@@ -56,8 +57,8 @@ struct serve {
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
 	struct listener *streams_listener, *operator_listener;
-	struct sidecar *sidecars;
-	struct identity_stream *identity_streams;
+	struct list sidecars;
+	struct list identity_streams;
 	unsigned num_streams;
 	struct loop_timer sweep;
 	struct clock_watch clock;

@@ -26,7 +26,7 @@ struct store {
 	struct loop *loop;
 	struct database *database; /* the thread's, once it runs */
 	struct mirror mirror;      /* the loop's */
-	struct store_watch *watches;
+	struct list watches;
 	struct store_watch *next_watch; /* the next watch to call: a callback may stop its own watch or others */
 	pthread_t thread;
 	pthread_mutex_t mutex;
@@ -52,8 +52,9 @@ static void call_watches(struct store *store, const char *key)
 	const struct mirror_entry *entry = mirror_find(&store->mirror, key);
 	struct store_value value = {.bytes = entry == NULL ? span_of(NULL, 0) : span_of(entry->bytes, entry->len),
 		.version = entry == NULL ? 0 : entry->version};
-	for (struct store_watch *watch = store->watches; watch != NULL; watch = store->next_watch) {
-		store->next_watch = watch->next;
+	for (struct store_watch *watch = LIST_FIRST(&store->watches, struct store_watch, link); watch != NULL;
+		watch = store->next_watch) {
+		store->next_watch = LIST_NEXT(&store->watches, watch, link);
 		if (strncmp(key, watch->prefix, strlen(watch->prefix)) == 0)
 			watch->on_change(watch, key, entry == NULL ? NULL : &value);
 	}
@@ -368,26 +369,17 @@ void store_swap(
 
 void store_watch_start(struct store *store, struct store_watch *watch, const char *prefix, store_watch_fn *on_change)
 {
-	CHECK(watch->prev == NULL);
-	*watch = (struct store_watch){.next = store->watches,
-		.prev = &store->watches,
-		.store = store,
-		.prefix = prefix,
-		.on_change = on_change};
-	if (watch->next != NULL)
-		watch->next->prev = &watch->next;
-	store->watches = watch;
+	CHECK(!list_is_linked(&watch->link));
+	*watch = (struct store_watch){.store = store, .prefix = prefix, .on_change = on_change};
+	list_push_front(&store->watches, &watch->link);
 }
 
 void store_watch_stop(struct store_watch *watch)
 {
-	if (watch->prev == NULL)
+	struct store *store = watch->store;
+	if (!list_is_linked(&watch->link))
 		return;
-	if (watch->store->next_watch == watch)
-		watch->store->next_watch = watch->next;
-	*watch->prev = watch->next;
-	if (watch->next != NULL)
-		watch->next->prev = watch->prev;
-	watch->prev = NULL;
-	watch->next = NULL;
+	if (store->next_watch == watch)
+		store->next_watch = LIST_NEXT(&store->watches, watch, link);
+	list_remove(&watch->link);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/core/err.h"
+#include "base/core/list.h"
 #include "base/core/loop.h"
 #include "base/core/span.h"
 
@@ -64,7 +65,7 @@ void store_swap(
 struct store_watch;
 typedef void store_watch_fn(struct store_watch *watch, const char *key, const struct store_value *value);
 struct store_watch { /* embedded; zeroed is stopped */
-	struct store_watch *next, **prev;
+	struct list_link link;
 	struct store *store;
 	const char *prefix; /* borrowed */
 	store_watch_fn *on_change;

@@ -98,7 +98,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 	endpoint_waiter_cancel(&conn->waiter);
 	loop_timer_stop(&conn->deadline);
 	loop_task_cancel(&conn->wake);
-	if (conn->prev != NULL)
+	if (list_is_linked(&conn->link))
 		conn_table_remove(conn->env->table, conn);
 	answer_unref(conn->answer);
 	policy_unref(conn->policy);

@@ -1,6 +1,7 @@
 /* The connection struct and what its steps share. Only files of this folder include this header. */
 #pragma once
 
+#include "base/core/list.h"
 #include "sidecar/conn/conn_table.h"
 
 /* What a step returns. CONN_WAIT: the step has registered for the event that it waits for and runs again when that
@@ -12,8 +13,8 @@ struct conn_next {
 };
 
 struct conn {
-	struct conn *next, **prev; /* in the worker's table */
-	struct share share;        /* its place in the table's limits */
+	struct list_link link; /* in the worker's table */
+	struct share share;    /* its place in the table's limits */
 	struct conn_env *env;
 	uint8_t kind; /* enum conn_kind */
 	uint8_t step; /* enum conn_step_id */

@@ -5,7 +5,7 @@
 #include "sidecar/conn/conn_state.h"
 
 struct conn_table {
-	struct conn *all;
+	struct list all;
 	struct conn *cursor; /* the next to recheck: the end of one connection may end others */
 	struct conn *sweep;  /* the next of the current pass; NULL: no pass is running */
 	size_t num;
@@ -99,16 +99,12 @@ static size_t keys_of(const struct conn *conn, struct share_key out[SHARE_KEYS_M
 enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 {
 	struct share_key keys[SHARE_KEYS_MAX];
-	CHECK(conn->prev == NULL);
+	CHECK(!list_is_linked(&conn->link));
 	size_t num_keys = keys_of(conn, keys);
 	enum share_limit limit = shares_take(table->shares, conn->kind, keys, num_keys, 1, &conn->share);
 	if (limit != SHARE_LIMIT_NONE)
 		return limit;
-	conn->next = table->all;
-	conn->prev = &table->all;
-	if (conn->next != NULL)
-		conn->next->prev = &conn->next;
-	table->all = conn;
+	list_push_front(&table->all, &conn->link);
 	table->num++;
 	report_full(table);
 	return SHARE_LIMIT_NONE;
@@ -116,17 +112,14 @@ enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)
 {
-	CHECK(conn->prev != NULL && *conn->prev == conn && table->num > 0);
+	CHECK(list_is_linked(&conn->link) && table->num > 0);
 	if (table->cursor == conn)
-		table->cursor = conn->next;
+		table->cursor = LIST_NEXT(&table->all, conn, link);
 	if (table->sweep == conn)
-		table->sweep = conn->next;
-	*conn->prev = conn->next;
-	if (conn->next != NULL)
-		conn->next->prev = conn->prev;
-	conn->prev = NULL;
+		table->sweep = LIST_NEXT(&table->all, conn, link);
+	list_remove(&conn->link);
 	table->num--;
-	CHECK((table->num == 0) == (table->all == NULL));
+	CHECK((table->num == 0) == list_is_empty(&table->all));
 	shares_give(&conn->share);
 	report_full(table);
 }
@@ -148,10 +141,10 @@ static void reevaluate(struct conn *conn)
 void conn_table_snapshot_changed(struct conn_table *table)
 {
 	CHECK(table->cursor == NULL);
-	table->cursor = table->all;
+	table->cursor = LIST_FIRST(&table->all, struct conn, link);
 	while (table->cursor != NULL) {
 		struct conn *conn = table->cursor;
-		table->cursor = conn->next;
+		table->cursor = LIST_NEXT(&table->all, conn, link);
 		reevaluate(conn);
 	}
 }
@@ -159,10 +152,10 @@ void conn_table_snapshot_changed(struct conn_table *table)
 bool conn_table_inspect(struct conn_table *table, size_t num, const struct leg_inspection *inspection)
 {
 	if (table->sweep == NULL)
-		table->sweep = table->all;
+		table->sweep = LIST_FIRST(&table->all, struct conn, link);
 	for (size_t i = 0; i < num && table->sweep != NULL; i++) {
 		struct conn *conn = table->sweep;
-		table->sweep = conn->next;
+		table->sweep = LIST_NEXT(&table->all, conn, link);
 		conn_inspect(conn, inspection);
 	}
 	return table->sweep != NULL;
@@ -170,12 +163,12 @@ bool conn_table_inspect(struct conn_table *table, size_t num, const struct leg_i
 
 void conn_table_cut_all(struct conn_table *table, enum close_reason reason)
 {
-	while (table->all != NULL)
-		conn_end(table->all, reason);
+	for (struct conn *conn; (conn = LIST_FIRST(&table->all, struct conn, link)) != NULL;)
+		conn_end(conn, reason);
 }
 
 void conn_table_each(const struct conn_table *table, conn_each_fn *each, void *arg)
 {
-	for (const struct conn *conn = table->all; conn != NULL; conn = conn->next)
+	LIST_EACH(&table->all, const struct conn, conn, link)
 		each(arg, conn);
 }

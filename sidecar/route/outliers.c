@@ -20,6 +20,7 @@ struct outlier {
 };
 
 struct outliers {
+	/* Four per bucket, of which the oldest is replaced, and no struct table: see decision 043. */
 	struct outlier *places; /* NULL: no endpoint has failed yet */
 	uint64_t seed;
 	unsigned num; /* places in use */
