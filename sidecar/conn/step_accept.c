@@ -23,7 +23,8 @@ struct conn_next step_accept(struct conn *conn)
 {
 	const struct conn_observer *observer = &conn->env->observer;
 	char source[ADDR_TEXT_MAX];
-	enum share_limit limit = list_is_linked(&conn->link) ? SHARE_LIMIT_NONE : conn_table_add(conn->env->table, conn);
+	enum share_limit limit =
+		list_is_linked(&conn->link) ? SHARE_LIMIT_NONE : conn_table_add(conn->env->table, conn);
 	if (limit == SHARE_LIMIT_NONE)
 		return conn_next();
 	if (observer->on_limit != NULL)
