@@ -1,5 +1,6 @@
 #include "sidecar/admin_socket.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -57,6 +58,7 @@ static void on_ready(struct loop_io *io, unsigned ready)
 {
 	struct admin_client *client = container_of(io, struct admin_client, io);
 	(void)ready;
+	CHECK(client->fd >= 0 && client->len < sizeof(client->keyword));
 	ssize_t got = read(client->fd, client->keyword + client->len, sizeof(client->keyword) - client->len);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

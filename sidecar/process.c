@@ -1,5 +1,6 @@
 #include "sidecar/process.h"
 
+#include "base/core/check.h"
 #include "base/net/fd.h"
 #include "sidecar/route/original_dst.h"
 #include <errno.h>
@@ -38,6 +39,7 @@ unsigned long process_connections(unsigned long descriptors)
 	unsigned long reserved = DESCRIPTORS_RESERVED + process_tunnels(descriptors);
 	if (descriptors < reserved + 2 * CONNECTIONS_MIN)
 		return CONNECTIONS_MIN;
+	CHECK(descriptors >= reserved);
 	return (descriptors - reserved) / 2;
 }
 

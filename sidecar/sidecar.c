@@ -32,30 +32,30 @@ static struct own_ports own_ports_of(const struct sidecar_config *config)
 /* Rounded up: 0 stays 0, and a limit does not become 0, which would mean none. */
 static size_t per_worker(const struct sidecar *sidecar, uint64_t all)
 {
-	return (all + sidecar->num_wanted - 1) / sidecar->num_wanted;
+	return (all + sidecar->num_configured - 1) / sidecar->num_configured;
 }
 
 static uint64_t max_tunnels(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_tunnels, possible = process_tunnels(process_descriptors());
-	return wanted == 0 || wanted > possible ? possible : wanted;
+	uint64_t requested = sidecar->config->max_tunnels, possible = process_tunnels(process_descriptors());
+	return requested == 0 || requested > possible ? possible : requested;
 }
 
 /* More connections than descriptors allow would make accept() fail for all clients, probes included. */
 static uint64_t max_connections(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_connections, possible = process_connections(process_descriptors());
-	return wanted == 0 || wanted > possible ? possible : wanted;
+	uint64_t requested = sidecar->config->max_connections, possible = process_connections(process_descriptors());
+	return requested == 0 || requested > possible ? possible : requested;
 }
 
 static void warn_of_limits(const struct sidecar *sidecar)
 {
-	uint64_t wanted = sidecar->config->max_connections, used = max_connections(sidecar);
-	if (wanted > used)
+	uint64_t requested = sidecar->config->max_connections, used = max_connections(sidecar);
+	if (requested > used)
 		log_warning(COMPONENT,
 			"limits.max_connections is %llu, but the descriptor limit of %lu allows %llu connections: the "
 			"sidecar accepts %llu (raise RLIMIT_NOFILE, for instance with LimitNOFILE= or ulimit -n)",
-			(unsigned long long)wanted, process_descriptors(), (unsigned long long)used,
+			(unsigned long long)requested, process_descriptors(), (unsigned long long)used,
 			(unsigned long long)used);
 }
 
@@ -87,6 +87,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 {
 	const struct sidecar_config *config = sidecar->config;
 	struct app_sources sources = process_app_sources();
+	CHECK(index < sidecar->num_configured);
 	return (struct worker_options){
 		.index = index,
 		.ports = {config->outbound_port, config->inbound_port, config->tunnel_port},
@@ -118,7 +119,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 
 static enum err workers_make(struct sidecar *sidecar, struct why *why)
 {
-	for (unsigned index = 0; index < sidecar->num_wanted; index++) {
+	for (unsigned index = 0; index < sidecar->num_configured; index++) {
 		sidecar->places[index].sidecar = sidecar;
 		sidecar->places[index].observe = (struct observe){
 			.shard = metrics_shard(sidecar->metrics, index),
@@ -136,7 +137,7 @@ static enum err workers_make(struct sidecar *sidecar, struct why *why)
 
 static void workers_start(struct sidecar *sidecar)
 {
-	CHECK(sidecar->num_workers == sidecar->num_wanted);
+	CHECK(sidecar->num_workers == sidecar->num_configured);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_siblings(sidecar->workers[i], sidecar->workers, sidecar->num_workers);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
@@ -190,7 +191,7 @@ static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar)
 {
-	return metrics_shard(sidecar->metrics, sidecar->num_wanted);
+	return metrics_shard(sidecar->metrics, sidecar->num_configured);
 }
 
 static void shared_make(struct sidecar *sidecar)
@@ -201,10 +202,10 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->server_context = tls_context_new(&(struct tls_context_options){
 		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED, .alpn = "h2"});
 	sidecar->budget = flow_control_memory_new(config->flow_control_memory);
-	sidecar->num_wanted = config->workers != 0 ? config->workers : process_workers();
-	CHECK(sidecar->num_wanted <= WORKERS_MAX);
+	sidecar->num_configured = config->workers != 0 ? config->workers : process_workers();
+	CHECK(sidecar->num_configured > 0 && sidecar->num_configured <= WORKERS_MAX);
 	process_facts_open(&sidecar->facts);
-	sidecar->metrics = sidecar_metrics_new(sidecar->num_wanted + 1);
+	sidecar->metrics = sidecar_metrics_new(sidecar->num_configured + 1);
 	sidecar->access_log = access_log_new(config->access_log, config->access_log_one_in, 1);
 	sidecar->failures = failures_new(FAILURES_MAX);
 	sidecar->port_use = port_use_new();

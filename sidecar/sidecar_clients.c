@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "sidecar/sidecar_private.h"
 
 #include "base/core/log.h"
@@ -86,6 +87,7 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 
 static void tighten(struct sidecar *sidecar)
 {
+	CHECK(sidecar->sent_policy != NULL && sidecar->minimum != NULL);
 	policy_unref(sidecar->policy);
 	sidecar->policy = policy_tighten(sidecar->sent_policy, sidecar->minimum);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)

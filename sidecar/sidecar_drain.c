@@ -40,6 +40,7 @@ static void poll_totals(struct loop_timer *timer)
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_deadline);
+	CHECK(sidecar->is_ending && sidecar->is_draining);
 	log_warning("sidecar", "the drain timeout has expired; closing the open connections");
 	loop_stop(sidecar->loop);
 }

@@ -20,14 +20,14 @@ static const struct {
 void sidecar_families_update(struct sidecar *sidecar, const struct mesh_networks *networks)
 {
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
-		sidecar->families[i].is_left_out = !mesh_networks_have_family(networks, FAMILIES[i].family);
+		sidecar->families[i].is_uncovered = !mesh_networks_have_family(networks, FAMILIES[i].family);
 	sidecar_families_poll(sidecar);
 }
 
 /* In mode off, all connections leave unchanged, which the operator has chosen. */
 static bool is_outside(const struct sidecar *sidecar, size_t i, struct ip_addr *out_own)
 {
-	return sidecar->families[i].is_left_out && sidecar->config->outbound_mode != OUTBOUND_OFF &&
+	return sidecar->families[i].is_uncovered && sidecar->config->outbound_mode != OUTBOUND_OFF &&
 	       own_address_find(FAMILIES[i].family, out_own);
 }
 

@@ -27,8 +27,8 @@ struct worker_place { /* the argument of a worker's callbacks */
 #define SIDECAR_FAMILY_FIX                                                                                             \
 	"list the network under mesh.networks, or under mesh.plaintext_networks if plaintext is meant"
 struct sidecar_family {
-	bool is_left_out; /* mesh.networks and mesh.plaintext_networks say nothing about it */
-	bool is_outside;  /* and this host has an address of it */
+	bool is_uncovered; /* mesh.networks and mesh.plaintext_networks have no network of it */
+	bool is_outside;   /* and this host has an address of it */
 	struct ip_addr own;
 	char name[32], detail[256]; /* of the condition, while is_outside */
 };
@@ -49,7 +49,7 @@ struct sidecar {
 	struct port_use *port_use;
 	struct worker_place places[WORKERS_MAX];
 	struct worker *workers[WORKERS_MAX];
-	unsigned num_workers, num_wanted; /* the main thread's metrics are the shard after those of the workers */
+	unsigned num_workers, num_configured; /* the main thread's metrics are the shard after those of the workers */
 
 	/* The clients of the control plane, and what they received. */
 	struct state_folder *state;

@@ -26,6 +26,14 @@ struct discovery_client {
 
 static void on_again(struct loop_timer *timer);
 
+/* No stream without a connection; live only with a stream; the timer waits for the next stream. */
+static void check_state(const struct discovery_client *client)
+{
+	CHECK(client->call == NULL || client->connection != NULL);
+	CHECK(client->call != NULL || !client->is_live);
+	CHECK(client->call == NULL || !loop_timer_is_armed(&client->again));
+}
+
 static void live_set(struct discovery_client *client, bool is_live)
 {
 	if (client->is_live == is_live)
@@ -69,6 +77,7 @@ static void mesh_receive(struct discovery_client *client, struct discovery_down 
 		acknowledge(client, down->version, "the version is not newer than the one in use");
 		return;
 	}
+	CHECK(down->networks != NULL && down->policy != NULL);
 	client->mesh_version = down->version;
 	client->options.on_mesh(client->options.arg, down->networks, down->policy);
 	acknowledge(client, down->version, NULL);
@@ -118,6 +127,7 @@ static void on_done(
 	if (client->connection != NULL)
 		loop_timer_start(client->options.loop, &client->again,
 			retry_after_ms > STREAM_AGAIN_MS ? retry_after_ms : STREAM_AGAIN_MS, on_again);
+	check_state(client);
 }
 
 struct batch {
@@ -161,6 +171,7 @@ static void stream_open(struct discovery_client *client)
 	if (discovery_hello_encode(client->options.release, &hello) == ERR_NONE)
 		send_message(client, &hello);
 	subscribe_all(client);
+	check_state(client);
 }
 
 static void on_again(struct loop_timer *timer)
@@ -197,6 +208,7 @@ void discovery_client_attach(struct discovery_client *client, struct rpc_client 
 	live_set(client, false);
 	if (connection != NULL)
 		stream_open(client);
+	check_state(client);
 }
 
 void discovery_client_subscribe(struct discovery_client *client, const struct addr *destination)

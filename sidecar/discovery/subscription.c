@@ -83,6 +83,7 @@ bool subscription_set_add(struct subscription_set *set, const struct addr *desti
 	subscription = mem_new(struct subscription);
 	subscription->destination = *destination;
 	table_add(&set->table, &subscription->link, addr_hash(destination, set->table.seed));
+	CHECK(set->table.num <= set->max);
 	list_push_front(&set->ages, &subscription->age);
 	CHECK(set->table.num <= set->max);
 	return true;

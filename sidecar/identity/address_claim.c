@@ -63,6 +63,7 @@ static void cut(struct address_claim *claim)
 static void give_up(struct loop_task *task)
 {
 	struct address_claim *claim = container_of(task, struct address_claim, give_up);
+	CHECK(claim->family != 0);
 	cut(claim);
 	uint32_t wait = redial_failed_ms(&claim->redial, claim->cause, claim->retry_after_ms, random_u32());
 	log_why(LOG_LEVEL_DEBUG, COMPONENT, "cannot claim the address of the other family; trying again", &claim->why);
@@ -165,6 +166,7 @@ static void on_up(void *arg)
 {
 	struct address_claim *claim = arg;
 	struct why why;
+	CHECK(claim->call == NULL);
 	enum err err = open_stream(claim);
 	if (err == ERR_NONE)
 		return;

@@ -11,13 +11,13 @@ static enum err bad_address(const char *text, struct why *why)
 }
 
 /* "name:port": the port is parsed like that of an address. */
-static enum err parse_name(struct span word, struct control_address *out)
+static enum err parse_name(struct span entry, struct control_address *out)
 {
-	const char *text = (const char *)word.ptr, *colon = memrchr(text, ':', word.len);
+	const char *text = (const char *)entry.ptr, *colon = memrchr(text, ':', entry.len);
 	struct addr as_address;
 	if (colon == NULL || colon == text || memchr(text, ':', (size_t)(colon - text)) != NULL)
 		return ERR_MALFORMED;
-	_cleanup_(mem_freep) char *port = mem_printf("0.0.0.0%.*s", (int)(word.len - (size_t)(colon - text)), colon);
+	_cleanup_(mem_freep) char *port = mem_printf("0.0.0.0%.*s", (int)(entry.len - (size_t)(colon - text)), colon);
 	RETURN_IF_ERR(addr_parse(span_of_str(port), &as_address));
 	out->host = mem_printf("%.*s", (int)(colon - text), text);
 	out->port = as_address.port;
@@ -25,11 +25,11 @@ static enum err parse_name(struct span word, struct control_address *out)
 }
 
 /* A name is the only entry, since it may have addresses of both families. */
-static enum err add(struct control_address *out, struct span word)
+static enum err add(struct control_address *out, struct span entry)
 {
 	struct addr addr;
-	if (addr_parse(word, &addr) != ERR_NONE)
-		return out->num > 0 || out->host != NULL ? ERR_MALFORMED : parse_name(word, out);
+	if (addr_parse(entry, &addr) != ERR_NONE)
+		return out->num > 0 || out->host != NULL ? ERR_MALFORMED : parse_name(entry, out);
 	CHECK(out->num <= 2);
 	if (out->host != NULL || out->num == 2 || (out->num == 1 && out->own[0].ip.family == addr.ip.family))
 		return ERR_MALFORMED;
@@ -94,4 +94,5 @@ void dial_sequence_make(const struct ip_addr *ips, size_t num, uint8_t only, uin
 	take_family(ips, num, first, turn, out);
 	if (only == 0)
 		take_family(ips, num, first == AF_INET ? AF_INET6 : AF_INET, turn, out);
+	CHECK(out->num <= sizeof(out->ips) / sizeof(*out->ips));
 }

@@ -120,6 +120,7 @@ static void on_next(struct loop_task *task)
 {
 	struct control_link *link = container_of(task, struct control_link, next);
 	struct why why = link->why;
+	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
 	if (link->num_tried < link->order.num)
 		dial_next(link);
 	else
@@ -218,6 +219,7 @@ static enum err handshake_start(struct control_link *link, int fd, struct why *w
 static void connecting_failed(struct control_link *link, enum err err)
 {
 	struct why why = {0};
+	CHECK(link->connecting_fd >= 0 && link->client == NULL);
 	connecting_stop(link);
 	fd_close(TAKE_FD(link->connecting_fd));
 	(void)not_listening(link, err, &why);
@@ -294,6 +296,7 @@ static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size
 {
 	struct control_link *link = arg;
 	struct why why;
+	CHECK(link->is_resolving);
 	link->is_resolving = false;
 	if (err == ERR_NONE) {
 		dial_addresses(link, ips, num);

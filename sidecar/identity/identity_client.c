@@ -183,9 +183,21 @@ static uint64_t next_tick_ms(const struct identity_client *client)
 	return due > now + TICK_MIN_MS ? due - now : due > now ? TICK_MIN_MS : TICK_MS / 4;
 }
 
+/* A request belongs to a call (until a failed attempt is cut), trust and sharing to a stream; the timer to dial runs
+ * only while the link is down. */
+static void check_state(const struct identity_client *client)
+{
+	CHECK(client->pending.key == NULL || client->call != NULL || client->has_failed);
+	CHECK(client->is_stream || (!client->has_trust && !client->is_shared));
+	CHECK(!client->is_shared || control_link_client(client->link) != NULL);
+	CHECK(!client->is_published || client->credentials != NULL);
+	CHECK(!loop_timer_is_armed(&client->dial_timer) || control_link_is_down(client->link));
+}
+
 static void on_tick(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, tick);
+	check_state(client);
 	struct renew_now now = identity_now(client);
 	if (renew_poll(&client->renew, &now))
 		log_notice(COMPONENT, "the clock jumped or the host was suspended: renewing soon");

@@ -144,6 +144,7 @@ static void got_certificate(struct identity_client *client, const struct svid *s
 enum err identity_use_svid(struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why)
 {
 	struct credentials *fresh;
+	CHECK(client->credentials != NULL);
 	if (!spiffe_id_eq(svid_id(svid), credentials_id(client->credentials)))
 		return why_set(why, ERR_WRONG_PEER, "a renewed SVID for the same identity",
 			"inspect the control plane's log", "the control plane renewed the SVID for %s",
@@ -176,6 +177,7 @@ enum err identity_use_answer(
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why)
 {
 	struct credentials *fresh;
+	CHECK(client->credentials != NULL);
 	struct epoch now_in_use = credentials_epoch(client->credentials);
 	if (trust->bundles == NULL) {
 		*why = trust->why;

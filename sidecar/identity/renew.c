@@ -1,4 +1,5 @@
 #include "sidecar/identity/renew.h"
+#include "base/core/check.h"
 #include <stddef.h>
 
 enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 60000, JUMP_SPREAD_MS = 10000 };
@@ -26,6 +27,7 @@ void renew_got_certificate(struct renew *renew, const struct renew_now *now, int
 	renew->not_after_s = not_after_s;
 	uint64_t life = left_ms(renew, now);
 	renew->due_boot_ms = now->boot_ms + life / 2 + draw(now->random, life * 16 / 100 + 1);
+	CHECK(life == 0 || renew->due_boot_ms < now->boot_ms + life);
 	backoff_reset(&renew->backoff);
 }
 

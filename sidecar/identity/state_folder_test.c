@@ -53,13 +53,13 @@ static void stores_the_key_and_the_enrolled_state_across_restarts(_unused_ void 
 {
 	struct place place;
 	_cleanup_(buf_done) struct buf first = BUF_INIT(256), second = BUF_INIT(256);
-	struct enrolled_state learnt = example();
+	struct enrolled_state enrolled = example();
 	place_make(&place);
 	{
 		_cleanup_(state_folder_freep) struct state_folder *state = NULL;
 		assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
 		assert_false(state_folder_get(state)->has_consumed_token);
-		assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+		assert_int_equal(state_folder_put(state, &enrolled, NULL), ERR_NONE);
 		spki(state, &first);
 	}
 	{
@@ -67,7 +67,7 @@ static void stores_the_key_and_the_enrolled_state_across_restarts(_unused_ void 
 		assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
 		spki(state, &second);
 		assert_true(span_eq(buf_span(&first), buf_span(&second)));
-		assert_memory_equal(state_folder_get(state), &learnt, sizeof(learnt));
+		assert_memory_equal(state_folder_get(state), &enrolled, sizeof(enrolled));
 	}
 	struct stat stat_of;
 	assert_int_equal(stat(place.key, &stat_of), 0);
@@ -79,10 +79,10 @@ static void reports_a_damaged_file_and_does_not_change_it(_unused_ void **unused
 {
 	struct place place;
 	struct state_folder *state = NULL;
-	struct enrolled_state learnt = example();
+	struct enrolled_state enrolled = example();
 	place_make(&place);
 	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
-	assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+	assert_int_equal(state_folder_put(state, &enrolled, NULL), ERR_NONE);
 	state_folder_free(state);
 	assert_int_equal(fd_write_file(place.enrolled, SPAN_LITERAL("handfast-state 1\n"), 0600, NULL), ERR_NONE);
 	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_STATE_DAMAGED);
@@ -99,10 +99,10 @@ static void a_missing_key_of_an_enrolled_sidecar_is_reported_as_damage(_unused_ 
 {
 	struct place place;
 	struct state_folder *state = NULL;
-	struct enrolled_state learnt = example();
+	struct enrolled_state enrolled = example();
 	place_make(&place);
 	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_NONE);
-	assert_int_equal(state_folder_put(state, &learnt, NULL), ERR_NONE);
+	assert_int_equal(state_folder_put(state, &enrolled, NULL), ERR_NONE);
 	state_folder_free(state);
 	unlink(place.key);
 	assert_int_equal(state_folder_open(place.state, &state, NULL), ERR_STATE_DAMAGED);
@@ -126,9 +126,9 @@ static void C16_refuses_a_folder_that_other_users_can_enter(_unused_ void **unus
 
 static void detects_every_flipped_byte_and_every_truncation(_unused_ void **unused)
 {
-	struct enrolled_state learnt = example(), read;
+	struct enrolled_state enrolled = example(), read;
 	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX);
-	assert_int_equal(state_text_encode(&learnt, &text), ERR_NONE);
+	assert_int_equal(state_text_encode(&enrolled, &text), ERR_NONE);
 	struct span whole = buf_span(&text);
 	assert_int_equal(state_text_parse(whole, &read, NULL), ERR_NONE);
 	for (size_t i = 0; i < whole.len; i++) {

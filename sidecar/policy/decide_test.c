@@ -94,7 +94,7 @@ static void mode_off_accepts_plaintext_without_rules(void **state)
 {
 	(void)state;
 	_cleanup_(policy_unrefp) struct policy *policy = policy_of(INBOUND_OFF);
-	policy_add_rule(policy, "nobody")->deny = true;
+	policy_add_rule(policy, "deny_all")->deny = true;
 	assert_int_equal(outcome(policy, NULL, 80), POLICY_ALLOWED);
 	assert_int_equal(outcome(policy, "spiffe://cluster.local/a", 80), POLICY_DENIED);
 }

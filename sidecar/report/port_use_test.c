@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static void tell(void *arg, uint16_t port, bool mesh, bool plaintext)
+static void append(void *arg, uint16_t port, bool mesh, bool plaintext)
 {
 	char *text = arg;
 	size_t len = strlen(text);
@@ -26,7 +26,7 @@ static void a_port_records_both_kinds_of_traffic(void **state)
 	port_use_add(use, 0, true);
 	port_use_add(use, 9090, false);
 	port_use_add(use, 9090, true);
-	port_use_each(use, tell, text);
+	port_use_each(use, append, text);
 	assert_string_equal(text, "0m 8080m 9090mp 65535p ");
 	port_use_free(use);
 }

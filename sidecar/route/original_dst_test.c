@@ -18,7 +18,7 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
-static struct own_ports ours(void)
+static struct own_ports sidecar_ports(void)
 {
 	struct own_ports own = {0};
 	own_ports_add(&own, 15001);
@@ -27,10 +27,10 @@ static struct own_ports ours(void)
 	return own;
 }
 
-static enum destination_fault authority(const char *wanted, const char *local)
+static enum destination_fault authority(const char *destination, const char *local)
 {
-	struct own_ports own = ours();
-	struct original_dst dst = {addr_of(wanted)};
+	struct own_ports own = sidecar_ports();
+	struct original_dst dst = {addr_of(destination)};
 	struct addr tunnel_local = addr_of(local);
 	return original_dst_check_authority(&dst, &tunnel_local, &own);
 }
@@ -54,7 +54,7 @@ static void d32_an_authority_must_be_the_tunnels_local_address_and_no_port_of_th
 static void d33_a_direct_connection_to_a_listener_is_reported_as_not_redirected(void **state)
 {
 	(void)state;
-	struct own_ports own = ours();
+	struct own_ports own = sidecar_ports();
 	struct addr out_local = addr_of("127.0.0.1:15001");
 	struct addr in_local = addr_of("127.0.0.1:15006");
 	struct original_dst out = {out_local}, in = {in_local};
@@ -65,7 +65,7 @@ static void d33_a_direct_connection_to_a_listener_is_reported_as_not_redirected(
 static void d32_inbound_destinations_must_be_local_addresses(void **state)
 {
 	(void)state;
-	struct own_ports own = ours();
+	struct own_ports own = sidecar_ports();
 	struct addr local = addr_of("127.0.0.1:15006");
 	struct original_dst far = {addr_of("192.0.2.77:80")};
 	struct original_dst inside = {addr_of("127.0.0.1:80")};
@@ -78,7 +78,7 @@ static void d32_inbound_destinations_must_be_local_addresses(void **state)
 static void finding_l14_a_destination_is_not_taken_for_remote_when_no_descriptor_is_free(void **state)
 {
 	(void)state;
-	struct own_ports own = ours();
+	struct own_ports own = sidecar_ports();
 	struct addr local = addr_of("127.0.0.1:15001");
 	struct original_dst app = {addr_of("192.0.2.1:80")}, ours_there = {addr_of("192.0.2.1:15001")};
 	struct rlimit limit, none;
@@ -96,7 +96,7 @@ static void finding_l14_a_destination_is_not_taken_for_remote_when_no_descriptor
 static void outbound_destinations_may_be_anything_but_the_sidecars_listeners(void **state)
 {
 	(void)state;
-	struct own_ports own = ours();
+	struct own_ports own = sidecar_ports();
 	struct addr local = addr_of("127.0.0.1:15001");
 	struct original_dst far = {addr_of("192.0.2.77:15008")};
 	struct original_dst self = {addr_of("127.0.0.1:15006")};

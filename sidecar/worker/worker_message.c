@@ -160,6 +160,7 @@ static void deliver_inspection(struct worker_message *message, struct worker *wo
 void worker_inspect(struct worker *worker, worker_inspect_fn *inspect, struct loop *reply_to,
 	worker_inspected_fn *on_inspected, void *arg)
 {
+	CHECK(inspect != NULL && reply_to != NULL && on_inspected != NULL);
 	struct inspect_message *message = mem_new(struct inspect_message);
 	message->inspect = inspect;
 	message->reply_to = reply_to;

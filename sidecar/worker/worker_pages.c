@@ -1,5 +1,6 @@
 #include "sidecar/worker/worker_pages.h"
 
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "sidecar/report/admin.h"
 #include "sidecar/report/pages.h"
@@ -24,6 +25,7 @@ static void copy_conn(void *arg, const struct conn *conn)
 	struct conn_rows *rows = arg;
 	if (rows->num == MAX_ROWS)
 		return;
+	CHECK(rows->num < rows->total); /* as many rows as the table had connections */
 	struct conn_row *row = &rows->rows[rows->num++];
 	conn_summary(conn, &row->summary);
 	row->peer = row->summary.peer == NULL ? NULL : mem_strdup(row->summary.peer->text);
@@ -56,6 +58,7 @@ static void answer_conns(void *arg, void *slots, unsigned num)
 	size_t total = 0;
 	for (unsigned i = 0; i < num; i++) {
 		struct conn_rows *rows = &of_workers[i];
+		CHECK(rows->num <= rows->total && rows->num <= MAX_ROWS);
 		total += rows->total;
 		for (size_t k = 0; k < rows->num; k++) {
 			json_array_append_new(list, conn_json(i, &rows->rows[k]));
@@ -134,6 +137,7 @@ static void answer_tunnels(void *arg, void *slots, unsigned num)
 	size_t total = 0;
 	for (unsigned i = 0; i < num; i++) {
 		struct tunnel_rows *rows = &of_workers[i];
+		CHECK(rows->num <= rows->total && rows->num <= MAX_ROWS);
 		total += rows->total;
 		for (size_t k = 0; k < rows->num; k++) {
 			json_array_append_new(list, tunnel_json(i, &rows->rows[k]));
