@@ -123,8 +123,8 @@ enum err socket_connect(const struct addr *to, const struct socket_connect_optio
 		enum how how = options->source == NULL ? DIRECTLY : EXCLUSIVELY;
 		return start_connecting(to, options, how, out_fd);
 	}
-	if (options->out_stands != NULL)
-		*options->out_stands = true;
+	if (options->out_connected != NULL)
+		*options->out_connected = true;
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }

@@ -11,7 +11,7 @@ struct socket_connect_options {
 	struct local_ports *ports;    /* of this thread: bounds the search for a free port; NULL: unbounded */
 	bool resets_on_close;         /* from the start, so that it holds however the process ends */
 	bool over_loopback;           /* by way of lo: its ports can be used again a second after they were closed */
-	bool *out_stands;             /* over_loopback: set to true when it is connected already; may be NULL */
+	bool *out_connected;          /* over_loopback: set to true when it is connected already; may be NULL */
 	bool is_near;                 /* the other end is on this machine: see socket_limit_memory() */
 };
 /* Starts to connect; the descriptor is writable when it is decided. ERR_NO_PORT: every local port that was tried is in

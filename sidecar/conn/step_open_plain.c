@@ -97,14 +97,14 @@ static enum err connect_from_spares(
 
 struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
-	bool has_source = source != NULL && source->family != 0, stands = false;
+	bool has_source = source != NULL && source->family != 0, is_connected = false;
 	struct socket_connect_options options = {
 		.source = has_source ? source : NULL,
 		.ports = &conn->env->ports,
 		.resets_on_close = true,
 		/* In IPv6 no route to a local address goes through lo. */
 		.over_loopback = has_source && source->family == AF_INET,
-		.out_stands = &stands,
+		.out_connected = &is_connected,
 		.is_near = source != NULL,
 	};
 	CHECK(conn->open_state == OPEN_IDLE && conn->connecting_fd < 0 && conn->upstream == NULL);
@@ -113,7 +113,7 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 						       : socket_connect(to, &options, &conn->connecting_fd);
 	if (err != ERR_NONE)
 		return not_started(conn, err, has_source);
-	if (stands) {
+	if (is_connected) {
 		attach_upstream(conn);
 		return conn_next();
 	}

@@ -135,7 +135,7 @@ static void finding_p14_draining_endpoints_are_tried_last(void **state)
 	assert_ptr_equal(answer_endpoint(answer, 7, 0), &answer->endpoints[2]);
 }
 
-static void finding_p13_knows_a_family_that_the_mesh_says_nothing_about(_unused_ void **state)
+static void finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover(_unused_ void **state)
 {
 	struct mesh_networks *networks = mesh_networks_new(1, 1, 1);
 	assert_int_equal(network_parse(SPAN_LITERAL("10.0.0.0/8"), &networks->inside[0]), ERR_NONE);
@@ -157,7 +157,7 @@ int main(void)
 		cmocka_unit_test(a_canceled_waiter_is_never_called),
 		cmocka_unit_test(the_least_recently_used_answer_is_evicted_first),
 		cmocka_unit_test(an_address_inside_the_mesh_and_not_plaintext_needs_an_answer),
-		cmocka_unit_test(finding_p13_knows_a_family_that_the_mesh_says_nothing_about),
+		cmocka_unit_test(finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
