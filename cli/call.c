@@ -112,7 +112,8 @@ const char *command_argument(struct command_line *line, const char *expected)
 {
 	if (line->num_arguments == 1)
 		return line->arguments[0];
-	command_line_error(line, line->command->words, expected, line->num_arguments == 0 ? "none" : "more words");
+	command_line_error_text(line, line->command->words, expected,
+		line->num_arguments == 0 ? "no argument is given" : "more arguments are given");
 	return NULL;
 }
 

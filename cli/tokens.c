@@ -19,7 +19,8 @@ static void fill_token(struct command_line *line, Handfast__V1__TokenCreateReque
 	uint64_t ttl_ms = 3600 * 1000;
 	const char *id = command_line_value(line, "id"), *ttl = command_line_value(line, "ttl");
 	if (id == NULL)
-		command_line_error(line, "--id", "the identity that the token is for, spiffe://TD/PATH", "none");
+		command_line_error_text(
+			line, "--id", "the identity that the token is for, spiffe://TD/PATH", "no identity is given");
 	else
 		request->id = pb_bytes(span_of_str(id));
 	if (ttl != NULL &&
@@ -31,7 +32,7 @@ static void fill_token(struct command_line *line, Handfast__V1__TokenCreateReque
 		if (strcmp(line->values[i].name, "network") != 0)
 			continue;
 		if (request->n_networks == NETWORKS_MAX)
-			command_line_error(line, "--network", "at most 16 networks", "more");
+			command_line_error_text(line, "--network", "at most 16 networks", "more are given");
 		else
 			networks[request->n_networks++] = pb_bytes(span_of_str(line->values[i].text));
 	}

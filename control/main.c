@@ -77,7 +77,8 @@ int main(int argc, char **argv)
 	source.path = command_line_value(&line, "config");
 	bool restores = command_line_is(&line, "restore");
 	if (!restores && command_line_value(&line, "bans-from") != NULL)
-		command_line_error(&line, "--bans-from", "the command restore", "another command");
+		command_line_error_text(
+			&line, "--bans-from", "the command restore", "it is given with another command");
 	if (!restores)
 		hold_hangup();
 	if (control_read_settings(&source, &line.errors, &config) != ERR_NONE)

@@ -228,8 +228,9 @@ enum err options_read(struct command_line *line, char *const *environment, struc
 			take_variable(&parser, *environment);
 	}
 	if (parser.has_confirm_within && options.profile != PROFILE_HOST)
-		error(&parser, "--confirm-within", "it beside --profile host, the only one that waits for `confirm`",
-			"another profile");
+		command_line_error_text(line, "--confirm-within",
+			"it with --profile host, the only one that waits for `confirm`",
+			"it is given with another profile");
 	if (buf_len(&line->errors) > 0)
 		return ERR_CONFIG;
 	options.command = COMMAND_OF[line->command - COMMANDS];

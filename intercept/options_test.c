@@ -142,19 +142,23 @@ static void reports_every_error_at_once(_unused_ void **state)
 	assert_errors(
 		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
 		NULL,
-		"flag: expected one that --help lists, got \"--no\"\n"
-		"--exclude-inbound-ports: expected ports 1 to 65535 with commas between, got \"0\"\n"
-		"--exclude-inbound-ports: expected ports 1 to 65535 with commas between, got \"x\"\n"
-		"--exclude-inbound-ports: expected no port of the sidecar's own, got \"15006\"\n"
-		"--exclude-outbound-networks: expected networks such as 192.0.2.0/24 or 2001:db8::/32, no host bits "
-		"set, got \"10.0.0.1/8\"\n"
-		"--profile: expected pod or host, got \"vm\"\n");
+		"flag: '--no' is not valid; expected: one that --help lists; fix: see 'handfast-init --help'\n"
+		"--exclude-inbound-ports: '0' is not valid; expected: ports 1 to 65535 with commas between; fix: see "
+		"'handfast-init --help'\n"
+		"--exclude-inbound-ports: 'x' is not valid; expected: ports 1 to 65535 with commas between; fix: see "
+		"'handfast-init --help'\n"
+		"--exclude-inbound-ports: '15006' is not valid; expected: no port of the sidecar's own; fix: see "
+		"'handfast-init --help'\n"
+		"--exclude-outbound-networks: '10.0.0.1/8' is not valid; expected: networks such as 192.0.2.0/24 or "
+		"2001:db8::/32, no host bits set; fix: see 'handfast-init --help'\n"
+		"--profile: 'vm' is not valid; expected: pod or host; fix: see 'handfast-init --help'\n");
 }
 
 static void refuses_a_time_to_confirm_where_nothing_is_confirmed(_unused_ void **state)
 {
-	static const char expected[] = "--confirm-within: expected it beside --profile host, the only one that waits "
-				       "for `confirm`, got \"another profile\"\n";
+	static const char expected[] = "--confirm-within: it is given with another profile; expected: it with "
+				       "--profile host, the only one that waits for `confirm`; fix: see "
+				       "'handfast-init --help'\n";
 	assert_errors("up --confirm-within 5", NULL, expected);
 	assert_errors("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
 }
@@ -175,16 +179,22 @@ static void refuses_numbers_that_are_none(_unused_ void **state)
 
 static void refuses_a_command_that_is_missing_doubled_or_unknown(_unused_ void **state)
 {
-	assert_errors("", NULL, "command: expected up, down, check, confirm, got \"none\"\n");
-	assert_errors("up down", NULL, "up: expected no further word, got \"down\"\n");
-	assert_errors("upp", NULL, "command: expected up, down, check, confirm, got \"upp\"\n");
+	assert_errors("", NULL,
+		"command: no command is given; expected: up, down, check, confirm; fix: see 'handfast-init --help'\n");
+	assert_errors("up down", NULL,
+		"up: 'down' is not valid; expected: no further word; fix: see 'handfast-init --help'\n");
+	assert_errors("upp", NULL,
+		"command: 'upp' is not valid; expected: up, down, check, confirm; fix: see 'handfast-init --help'\n");
 }
 
 static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **state)
 {
-	assert_errors("up --profile", NULL, "--profile: expected a value, got \"nothing\"\n");
-	assert_errors("up --dry-run --dry-run", NULL, "--dry-run: expected to be given once, got \"it twice\"\n");
-	assert_errors("up --output=xml", NULL, "--output: expected text or json, got \"xml\"\n");
+	assert_errors("up --profile", NULL,
+		"--profile: no value is given; expected: a value; fix: see 'handfast-init --help'\n");
+	assert_errors("up --dry-run --dry-run", NULL,
+		"--dry-run: it is given twice; expected: it once; fix: see 'handfast-init --help'\n");
+	assert_errors("up --output=xml", NULL,
+		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-init --help'\n");
 }
 
 static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
@@ -194,7 +204,9 @@ static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
 		size_t len = strlen(words);
 		snprintf(words + len, sizeof(words) - len, ",%d", port);
 	}
-	assert_errors(words, NULL, "--exclude-inbound-ports: expected at most 60 different ports, got \"61\"\n");
+	assert_errors(words, NULL,
+		"--exclude-inbound-ports: '61' is not valid; expected: at most 60 different ports; fix: see "
+		"'handfast-init --help'\n");
 }
 
 static void escapes_what_a_person_will_read(_unused_ void **state)

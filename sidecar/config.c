@@ -45,7 +45,8 @@ static void control_address_read(
 		config->control_address = longer;
 	}
 	if (num == 0 && is_required)
-		setting_error(settings, map, "control.address, such as 192.0.2.1:15012", "set it", "no 'address'");
+		setting_error(
+			settings, map, "control.address, such as 192.0.2.1:15012", "set it", "'address' is missing");
 	else if (num > 0 && control_address_parse(config->control_address, &address, &why) != ERR_NONE)
 		setting_error_why(settings, map, "address", &why);
 	control_address_done(&address);
@@ -63,7 +64,7 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32))
 		setting_error(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
-			"copy it from 'handfast status' of the control plane", "'%s'", hash);
+			"copy it from 'handfast status' of the control plane", "the value is '%s'", hash);
 }
 
 static void identity_read(struct settings *settings, struct sidecar_config *config)
@@ -75,7 +76,7 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir"));
 	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
 		setting_error(settings, map, "one kind of attestation data",
-			"remove token_file or kubernetes_token_file", "two");
+			"remove token_file or kubernetes_token_file", "both are given");
 }
 
 static void inbound_ports_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
@@ -91,7 +92,7 @@ static void inbound_ports_read(struct settings *settings, struct setting_node *m
 		port->port = (uint16_t)setting_number(settings, item, "port");
 		port->mode = (enum inbound_mode)setting_keyword(settings, item, "mode");
 		if (port->port == 0)
-			setting_error(settings, item, "a port", "add 'port: 80'", "none");
+			setting_error(settings, item, "a port", "add 'port: 80'", "the port is missing");
 	}
 }
 
@@ -119,7 +120,7 @@ static void ports_read(struct settings *settings, struct sidecar_config *config)
 		for (size_t j = i + 1; j < sizeof(all) / sizeof(all[0]); j++)
 			if (all[i] == all[j])
 				setting_error(settings, map, "five different ports", "give one of them another",
-					"%u twice", all[i]);
+					"port %u is given twice", all[i]);
 }
 
 /* 8 s: a workload that takes 5 s to end is served to its end, and Docker, which kills after 10 s, does not cut us. */
@@ -129,7 +130,8 @@ static void drain_read(struct settings *settings, struct setting_node *root, str
 	config->drain_minimum_ms = setting_duration_ms_at_most(settings, root, "drain_minimum", config->drain_ms);
 	if (config->drain_minimum_ms > config->drain_ms)
 		setting_error(settings, root, "a drain_minimum of at most drain_deadline",
-			"lower drain_minimum or raise drain_deadline", "%llu ms and %llu ms",
+			"lower drain_minimum or raise drain_deadline",
+			"drain_minimum is %llu ms and drain_deadline %llu ms",
 			(unsigned long long)config->drain_minimum_ms, (unsigned long long)config->drain_ms);
 }
 
@@ -181,7 +183,7 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), &one_in) != ERR_NONE || one_in < 1 ||
 		one_in > ONE_IN_MAX) {
 		setting_error(settings, root, "access_log: off, failures, all, or 1/N with N up to 1000000",
-			"choose one of them", "'%s'", text);
+			"choose one of them", "the value is '%s'", text);
 		return;
 	}
 	config->access_log = ACCESS_LOG_SAMPLED;

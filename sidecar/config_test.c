@@ -106,9 +106,11 @@ static void ranges_are_written_as_the_values_are(void **state)
 				 "limits: {flow_control_memory: 1KiB}\n",
 				 &config),
 		ERR_CONFIG);
-	assert_non_null(strstr(settings_errors(settings), "in 100ms to 1h, got '2h'"));
-	assert_non_null(strstr(settings_errors(settings), "in 1 to 64, got '65'"));
-	assert_non_null(strstr(settings_errors(settings), "in 1MiB to 1024GiB, got '1KiB'"));
+	assert_non_null(strstr(settings_errors(settings),
+		"the value is '2h'; expected: a duration such as 250ms, 5s, 10m, 1h or 7d, 100ms to 1h"));
+	assert_non_null(strstr(settings_errors(settings), "the value is '65'; expected: a number, 1 to 64"));
+	assert_non_null(
+		strstr(settings_errors(settings), "expected: a size such as 4096, 32KiB or 64MiB, 1MiB to 1024GiB"));
 }
 
 static void finding_o8_one_of_n_is_a_number(void **state)

@@ -37,7 +37,7 @@ size_t setting_list(
 	if (node->kind == SETTING_SCALAR)
 		split(node);
 	if (node->kind == SETTING_MAP) {
-		setting_error(settings, node, "a list", "begin each item with '- '", "a map");
+		setting_error(settings, node, "a list", "begin each item with '- '", "it is a map");
 		return 0;
 	}
 	note_items(settings, map, node);
@@ -59,8 +59,8 @@ struct setting_node *setting_item_map(struct settings *settings, struct setting_
 	struct setting_node *node = setting_item(list, i);
 	if (node->kind == SETTING_MAP)
 		return node;
-	setting_error(settings, node, "keys and values", "write '- key: value'", "%s",
-		node->kind == SETTING_LIST ? "a list" : node->text);
+	setting_error(settings, node, "keys and values", "write '- key: value'", "it is %s",
+		node->kind == SETTING_LIST ? "a list" : "one value");
 	return NULL;
 }
 
@@ -69,8 +69,8 @@ const char *setting_item_text(struct settings *settings, struct setting_node *li
 	struct setting_node *node = setting_item(list, i);
 	if (node->kind == SETTING_SCALAR)
 		return node->text;
-	setting_error(
-		settings, node, "one value", "write '- value'", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
+	setting_error(settings, node, "one value", "write '- value'", "it is %s",
+		node->kind == SETTING_MAP ? "a map" : "a list");
 	return "";
 }
 
@@ -82,8 +82,8 @@ uint64_t setting_item_number(struct settings *settings, struct setting_node *lis
 	char expected[128];
 	if (number_parse(span_of_str(text), &value) == ERR_NONE && setting_is_in_range(def, value))
 		return value;
-	snprintf(expected, sizeof(expected), "a %s in %s", def->unit, def->range);
-	setting_error(settings, setting_item(list, i), expected, "correct it", "'%s'", text);
+	snprintf(expected, sizeof(expected), "a %s, %s", def->unit, def->range);
+	setting_error(settings, setting_item(list, i), expected, "correct it", "the value is '%s'", text);
 	return 0;
 }
 
@@ -99,7 +99,7 @@ struct network *setting_networks(struct settings *settings, struct setting_node 
 		else
 			setting_error(settings, setting_item(list, i),
 				"a network such as 192.0.2.0/24 or 2001:db8::/32 without host bits", "correct it",
-				"'%s'", text);
+				"the value is '%s'", text);
 	}
 	*out_num = good;
 	return networks;

@@ -118,13 +118,13 @@ static uint64_t quantity_read(
 	if (is_automatic(def, text))
 		return 0;
 	if (quantity_parse_text(text, units_of(def), &value) != ERR_NONE) {
-		setting_error(settings, node, kind, "correct it", "'%s'", text);
+		setting_error(settings, node, kind, "correct it", "the value is '%s'", text);
 		return otherwise;
 	}
 	if (setting_is_in_range(def, value))
 		return value;
-	snprintf(expected, sizeof(expected), "%s in %s", kind, def->range);
-	setting_error(settings, node, expected, "choose one in the range", "'%s'", text);
+	snprintf(expected, sizeof(expected), "%s, %s", kind, def->range);
+	setting_error(settings, node, expected, "choose one in the range", "the value is '%s'", text);
 	return otherwise;
 }
 

@@ -17,7 +17,8 @@ const char *setting_scalar_text(struct settings *settings, struct setting_node *
 		return NULL;
 	if (node->kind == SETTING_SCALAR)
 		return node->text;
-	setting_error(settings, node, expected, "give one value", "%s", node->kind == SETTING_MAP ? "a map" : "a list");
+	setting_error(
+		settings, node, expected, "give one value", "it is %s", node->kind == SETTING_MAP ? "a map" : "a list");
 	return NULL;
 }
 
@@ -69,8 +70,8 @@ struct setting_node *setting_map(struct settings *settings, struct setting_node 
 	}
 	if (node->kind == SETTING_MAP)
 		return node;
-	setting_error(settings, node, "keys and values", "indent them below it", "%s",
-		node->kind == SETTING_LIST ? "a list" : node->text);
+	setting_error(settings, node, "keys and values", "indent them below it", "it is %s",
+		node->kind == SETTING_LIST ? "a list" : "one value");
 	setting_node_clear(node); /* the defaults of its keys serve: the error is reported already */
 	node->kind = SETTING_MAP;
 	return node;
@@ -103,7 +104,7 @@ const char *setting_required_text(
 	if (text != NULL && text[0] != '\0')
 		return text;
 	if (node == NULL || text != NULL)
-		setting_error(settings, node != NULL ? node : map, expected, "set it", "no '%s'", key);
+		setting_error(settings, node != NULL ? node : map, expected, "set it", "'%s' is missing", key);
 	return "";
 }
 
@@ -136,7 +137,7 @@ static unsigned keyword(
 		return otherwise < 0 ? 0 : (unsigned)otherwise;
 	if ((i = keyword_index(def->range, text)) >= 0)
 		return (unsigned)i;
-	setting_error(settings, node, expected, "choose one of them", "'%s'", text);
+	setting_error(settings, node, expected, "choose one of them", "the value is '%s'", text);
 	return otherwise < 0 ? 0 : (unsigned)otherwise;
 }
 

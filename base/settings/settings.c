@@ -40,7 +40,7 @@ void settings_read_file(struct settings *settings, const char *path)
 	if (fd_read_file(path, SETTINGS_FILE_MAX, &content, &why) == ERR_NONE)
 		settings_read_text(settings, path, buf_span(&content));
 	else
-		setting_error(settings, NULL, why.expected, why.fix, "%s", why.got);
+		setting_error(settings, NULL, why.expected, why.fix, "cannot read the settings file %s", why.got);
 }
 
 /* --- errors --- */
@@ -49,8 +49,9 @@ static void line_add(struct settings *settings, const char *origin, const char *
 {
 	settings->num_errors++;
 	/* Past the maximum they are still counted. */
-	enum err ignored = buf_printf(&settings->errors, "%s%s%s%s: expected %s, got %s; %s\n", origin,
-		path[0] == '\0' ? "" : " (", path, path[0] == '\0' ? "" : ")", why->expected, why->got, why->fix);
+	char text[700];
+	enum err ignored = buf_printf(&settings->errors, "%s%s%s%s: %s\n", origin, path[0] == '\0' ? "" : " (", path,
+		path[0] == '\0' ? "" : ")", why_format(why, text, sizeof(text)));
 	(void)ignored;
 }
 
@@ -82,7 +83,7 @@ void setting_error_renamed(struct settings *settings, const char *origin, const 
 	struct why why = {0};
 	char expected[128];
 	snprintf(expected, sizeof(expected), "the name %s", renamed->new_key);
-	why_set(&why, ERR_CONFIG, expected, "write the new name", "'%s', its name in 0.1.0", renamed->old_key);
+	why_set(&why, ERR_CONFIG, expected, "write the new name", "'%s' is its name in 0.1.0", renamed->old_key);
 	line_add(settings, origin, "", &why);
 }
 
@@ -107,7 +108,7 @@ static void unasked_below(struct settings *settings, const struct setting_node *
 			setting_error_renamed(settings, child->origin, renamed);
 		else if (!child->asked && !(child->kind == SETTING_MAP && has_renamed_below(settings, path)))
 			setting_error(settings, child, "a known key", "remove it, or see the spelling in --keys",
-				"'%s'", child->key != NULL ? child->key : "an item");
+				"%s is no setting", child->key != NULL ? child->key : "an item");
 		else
 			unasked_below(settings, child);
 	}

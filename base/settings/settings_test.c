@@ -68,11 +68,11 @@ static void five_errors_are_reported_at_once_each_with_its_place(void **state)
 	assert_int_equal(num, 1);
 	assert_int_equal(settings_finish(settings), 5);
 	const char *text = settings_errors(settings);
-	assert_non_null(strstr(text, "test.yaml:1 (workers): expected a number, got 'many'"));
-	assert_non_null(strstr(text, "test.yaml:3 (mesh.leaf_ttl): expected a duration"));
+	assert_non_null(strstr(text, "test.yaml:1 (workers): the value is 'many'; expected: a number"));
+	assert_non_null(strstr(text, "test.yaml:3 (mesh.leaf_ttl): the value is '5'; expected: a duration"));
 	assert_non_null(strstr(text, "test.yaml:4 (mesh.networks[0])"));
-	assert_non_null(strstr(text, "no 'name'"));
-	assert_non_null(strstr(text, "test.yaml:5 (extra): expected a known key"));
+	assert_non_null(strstr(text, "'name' is missing"));
+	assert_non_null(strstr(text, "test.yaml:5 (extra): extra is no setting"));
 }
 
 static void flags_beat_the_environment_and_that_beats_the_file(void **state)
@@ -235,7 +235,7 @@ static void numbers_of_a_list_have_its_range(void **state)
 	assert_int_equal(setting_item_number(settings, list, 1), 0);
 	assert_int_equal(setting_item_number(settings, list, 2), 0);
 	assert_int_equal(settings_finish(settings), 2);
-	assert_non_null(strstr(settings_errors(settings), "expected a port in 1 to 65535, got '0'"));
+	assert_non_null(strstr(settings_errors(settings), "the value is '0'; expected: a port, 1 to 65535"));
 }
 
 static void hostile_files_end_in_one_clear_error(void **state)
@@ -251,7 +251,7 @@ static void hostile_files_end_in_one_clear_error(void **state)
 		setting_list(settings, settings_root(settings), "a", &list);
 		setting_text(settings, settings_root(settings), "b");
 		assert_true(settings_finish(settings) >= 1);
-		assert_non_null(strstr(settings_errors(settings), "expected "));
+		assert_non_null(strstr(settings_errors(settings), "expected: "));
 	}
 }
 
@@ -263,7 +263,8 @@ static void finding_i2_an_empty_settings_file_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		_cleanup_(settings_freep) struct settings *settings = read_text(files[i]);
 		assert_int_equal(settings_finish(settings), 1);
-		assert_non_null(strstr(settings_errors(settings), "test.yaml:1: expected keys and values"));
+		assert_non_null(strstr(settings_errors(settings), "test.yaml:1: "));
+		assert_non_null(strstr(settings_errors(settings), "expected: keys and values"));
 	}
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "test.yaml", (struct span){0}); /* where an empty file lies */
@@ -287,8 +288,10 @@ static void finding_i2_what_is_no_file_is_named(void **state)
 	settings_read_file(settings, "/");
 	settings_read_file(settings, "/dev/null");
 	assert_int_equal(settings_finish(settings), 2);
-	assert_non_null(strstr(settings_errors(settings), "expected a regular file, got /: a folder"));
-	assert_non_null(strstr(settings_errors(settings), "got /dev/null: a pipe, socket or device"));
+	assert_non_null(strstr(settings_errors(settings),
+		"cannot read the settings file /: a folder; expected: a regular file; fix: "));
+	assert_non_null(
+		strstr(settings_errors(settings), "/dev/null: a pipe, socket or device; expected: a regular file"));
 }
 
 int main(void)

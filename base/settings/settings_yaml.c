@@ -35,20 +35,21 @@ static struct setting_node *value_begin(struct reader *reader, enum setting_kind
 	char origin[256];
 	origin_of(reader, line, origin);
 	if (++reader->num > SETTINGS_NODES_MAX || reader->depth >= SETTINGS_DEPTH_MAX) {
-		(void)refuse(reader, line, "a file of at most 20000 values, 16 deep", "split or flatten it", "more");
+		(void)refuse(reader, line, "a file of at most 20000 values, 16 deep", "split or flatten it",
+			"the file is larger or deeper");
 		return NULL;
 	}
 	if (reader->at == NULL) {
 		if (kind != SETTING_MAP) {
 			(void)refuse(reader, line, "keys and values at the top", "write 'key: value' lines",
-				"something else");
+				"the file begins otherwise");
 			return NULL;
 		}
 		reader->has_root = true;
 		return reader->settings->root;
 	}
 	if (reader->at->kind == SETTING_MAP && setting_node_find(reader->at, reader->key) != NULL) {
-		(void)refuse(reader, line, "each key once", "remove one of them", reader->key);
+		(void)refuse(reader, line, "each key once", "remove one of them", "it is given twice");
 		return NULL;
 	}
 	struct setting_node *node =
@@ -60,7 +61,7 @@ static struct setting_node *value_begin(struct reader *reader, enum setting_kind
 static bool container_begin(struct reader *reader, enum setting_kind kind, size_t line)
 {
 	if (reader->at != NULL && reader->at->kind == SETTING_MAP && reader->key == NULL)
-		return refuse(reader, line, "a plain key", "write 'key: value'", "a map or list as a key");
+		return refuse(reader, line, "a plain key", "write 'key: value'", "the key is a map or a list");
 	struct setting_node *node = value_begin(reader, kind, line);
 	if (node == NULL)
 		return false;
@@ -74,7 +75,7 @@ static bool scalar(struct reader *reader, const yaml_event_t *event)
 	size_t line = event->start_mark.line;
 	const char *text = (const char *)event->data.scalar.value;
 	if (strlen(text) != event->data.scalar.length)
-		return refuse(reader, line, "text", "remove the byte", "a NUL byte");
+		return refuse(reader, line, "text", "remove the byte", "it has a NUL byte");
 	if (reader->at != NULL && reader->at->kind == SETTING_MAP && reader->key == NULL) {
 		reader->key = mem_strdup(text);
 		return true;
@@ -101,12 +102,12 @@ static bool take(struct reader *reader, const yaml_event_t *event)
 	switch ((int)event->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		if (reader->has_document)
-			return refuse(
-				reader, line, "one document", "remove the '---' and what follows", "a second one");
+			return refuse(reader, line, "one document", "remove the '---' and what follows",
+				"a second document begins");
 		reader->has_document = true;
 		return true;
 	case YAML_ALIAS_EVENT:
-		return refuse(reader, line, "values written out", "replace the alias by its value", "an alias");
+		return refuse(reader, line, "values written out", "replace the alias by its value", "it is an alias");
 	case YAML_SCALAR_EVENT:
 		return scalar(reader, event);
 	case YAML_MAPPING_START_EVENT:
@@ -129,14 +130,14 @@ static bool step(struct reader *reader, yaml_parser_t *parser)
 	if (yaml_parser_parse(parser, &event) == 0)
 		return refuse(reader, parser->problem_mark.line, "valid YAML",
 			"see the indentation and the quotes there",
-			parser->problem != NULL ? parser->problem : "something else");
+			parser->problem != NULL ? parser->problem : "it is no YAML");
 	bool is_end = event.type == YAML_STREAM_END_EVENT, more = !is_end && take(reader, &event);
 	yaml_event_delete(&event);
 	/* Cut short while it is written, or a volume that is not there yet: it would put every setting back to its
 	 * default. */
 	return is_end && !reader->has_root
 		       ? refuse(reader, 0, "keys and values", "write 'key: value' lines, or '{}' for defaults alone",
-				 "none (an empty file, or comments alone)")
+				 "the file is empty or has comments alone")
 		       : more;
 }
 
@@ -145,7 +146,7 @@ void settings_read_text(struct settings *settings, const char *name, struct span
 	struct reader reader = {.settings = settings, .name = name};
 	yaml_parser_t parser;
 	if (yaml_parser_initialize(&parser) == 0) {
-		(void)refuse(&reader, 0, "a YAML reader", "free some memory", "none");
+		(void)refuse(&reader, 0, "a YAML reader", "free some memory", "out of memory");
 		return;
 	}
 	/* libyaml takes no NULL, which is where an empty file lies. */

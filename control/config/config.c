@@ -43,8 +43,8 @@ static void socket_is_beside_state(struct settings *settings, const struct contr
 	if (!folder_lies_in(keys, folder) && !folder_lies_in(folder, keys))
 		return;
 	(void)why_set(&why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
-		"move it, such as to /run/handfast/control.sock", "'%s', with state_dir '%s'", config->operator_socket,
-		config->state_dir);
+		"move it, such as to /run/handfast/control.sock", "operator_socket is '%s' with state_dir '%s'",
+		config->operator_socket, config->state_dir);
 	setting_error_why(settings, settings_root(settings), "operator_socket", &why);
 }
 
@@ -62,7 +62,8 @@ static void general_read(struct settings *settings, struct control_config *confi
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port");
 	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port");
 	if (config->streams_port == config->metrics_port)
-		setting_error(settings, ears, "two different ports", "change streams_port or metrics_port", "the same");
+		setting_error(settings, ears, "two different ports", "change streams_port or metrics_port",
+			"streams_port and metrics_port are the same");
 	struct setting_node *log = setting_map(settings, root, "log");
 	config->log_level = setting_keyword(settings, log, "level");
 	config->log_json = setting_keyword(settings, log, "format") == 1;
@@ -78,7 +79,7 @@ static void identity_read(struct settings *settings, struct control_config *conf
 	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after");
 	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
 		setting_error(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
-			"lengthen the longer ones", "others");
+			"lengthen the longer ones", "the lifetimes are in another order");
 }
 
 static void limits_read(struct settings *settings, struct control_config *config)

@@ -9,7 +9,7 @@ static bool address_read(struct settings *settings, struct setting_node *map, st
 		return false;
 	if (ip_addr_parse(span_of_str(text), out) == ERR_NONE)
 		return true;
-	setting_error(settings, map, "an IP address such as 192.0.2.10", "correct it", "'%s'", text);
+	setting_error(settings, map, "an IP address such as 192.0.2.10", "correct it", "the value is '%s'", text);
 	return false;
 }
 
@@ -18,7 +18,7 @@ static void service_ports_read(struct settings *settings, struct setting_node *m
 	struct setting_node *list;
 	size_t num = setting_list(settings, map, "ports", &list);
 	if (num == 0)
-		setting_error(settings, map, "ports: [{port, target}]", "list at least one", "none");
+		setting_error(settings, map, "ports: [{port, target}]", "list at least one", "no port is listed");
 	service->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*service->ports));
 	for (size_t i = 0; i < num; i++) {
 		struct setting_node *item = setting_item_map(settings, list, i);
@@ -26,7 +26,7 @@ static void service_ports_read(struct settings *settings, struct setting_node *m
 		port->port = (uint16_t)setting_number(settings, item, "port");
 		port->target = (uint16_t)setting_number_or(settings, item, "target", port->port);
 		if (item != NULL && port->port == 0)
-			setting_error(settings, item, "a port", "add 'port: 80'", "none");
+			setting_error(settings, item, "a port", "add 'port: 80'", "the port is missing");
 	}
 }
 
@@ -53,7 +53,7 @@ static void must_be_inside(struct settings *settings, const struct control_confi
 	char text[ADDR_TEXT_MAX];
 	if (ip->family != 0 && !is_in(config->networks, config->num_networks, ip))
 		setting_error(settings, map, "an address inside mesh.networks", "add its network to mesh.networks",
-			"%s", ip_addr_format(ip, text));
+			"%s lies outside mesh.networks", ip_addr_format(ip, text));
 }
 
 static void services_read(struct settings *settings, struct control_config *config)
@@ -71,7 +71,8 @@ static void services_read(struct settings *settings, struct control_config *conf
 		for (size_t j = 0; j + 1 < config->num_services; j++)
 			if (service->address.family != 0 && ip_addr_eq(&config->services[j].address, &service->address))
 				setting_error(settings, map, "an address of its own for each service",
-					"give it another", "that of '%s'", config->services[j].name);
+					"give it another", "the service '%s' has this address",
+					config->services[j].name);
 	}
 }
 
@@ -102,7 +103,7 @@ void config_mesh_read(struct settings *settings, struct control_config *config)
 	config->claim_grace_ms = setting_duration_ms(settings, mesh, "claim_grace");
 	if (config->num_networks == 0)
 		setting_error(settings, mesh != NULL ? mesh : root, "mesh.networks: the networks that this mesh covers",
-			"list them, such as [192.0.2.0/24]", "none");
+			"list them, such as [192.0.2.0/24]", "mesh.networks is missing");
 	services_read(settings, config);
 	entries_read(settings, config);
 }

@@ -23,7 +23,7 @@ static enum err source_check(enum config_source_kind kind, const char *text, str
 	if (slash == NULL || (kind == SOURCE_NAMESPACE && strchr(slash + 1, '/') != NULL))
 		return why_set(why, ERR_MALFORMED,
 			kind == SOURCE_NAMESPACE ? "trust-domain/namespace" : "trust-domain/last/segments",
-			"write it like cluster.local/shop", "'%s'", text);
+			"write it like cluster.local/shop", "the value is '%s'", text);
 	snprintf(whole, sizeof(whole), "spiffe://%s", text);
 	return spiffe_id_parse(span_of_str(whole), &id, why);
 }
@@ -45,7 +45,7 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 	}
 	if (num != 1)
 		setting_error(settings, map, "exactly one of id, id_prefix, id_suffix, trust_domain, namespace",
-			"make one source of each", "%u of them", num);
+			"make one source of each", "%u of them are given", num);
 	return num != 0;
 }
 
@@ -55,7 +55,8 @@ static void must_not_be_empty(struct settings *settings, struct setting_node *ma
 	struct setting_node *list;
 	if (setting_list(settings, map, key, &list) == 0 && list != NULL)
 		setting_error(settings, list, "at least one item",
-			"list what the rule shall match, or remove the key: without it the rule matches any", "[]");
+			"list what the rule shall match, or remove the key: without it the rule matches any",
+			"the list is empty");
 }
 
 static void sources_read(struct settings *settings, struct setting_node *map, struct config_rule *rule)
@@ -96,7 +97,7 @@ static void rule_read(struct settings *settings, struct setting_node *map, struc
 	rule_ports_read(settings, map, rule);
 	if (rule->unauthenticated && (rule->deny || rule->num_sources != 0))
 		setting_error(settings, map, "unauthenticated only on an allow without sources",
-			"remove sources, or make a rule of its own", "both");
+			"remove sources, or make a rule of its own", "it stands in another rule");
 }
 
 static void port_modes_read(struct settings *settings, struct setting_node *map, struct config_workload *workload)
@@ -111,7 +112,7 @@ static void port_modes_read(struct settings *settings, struct setting_node *map,
 			.mode = (enum port_mode)setting_keyword(settings, item, "mode"),
 		};
 		if (item != NULL && mode.port == 0)
-			setting_error(settings, item, "a port", "add 'port: 80'", "none");
+			setting_error(settings, item, "a port", "add 'port: 80'", "the port is missing");
 		workload->ports[workload->num_ports++] = mode;
 	}
 }
@@ -126,7 +127,7 @@ static void workload_identity_read(
 	workload->identity = mem_strdup(exact != NULL ? exact : prefix != NULL ? prefix : "");
 	if ((exact == NULL) == (prefix == NULL)) {
 		setting_error(settings, map, "identity or identity_prefix", "give exactly one",
-			exact == NULL ? "neither" : "both");
+			exact == NULL ? "neither is given" : "both are given");
 		return;
 	}
 	struct why why = {0};

@@ -36,10 +36,10 @@ def shows_that_all_five_errors_are_named_at_once(story):
     _refused_settings(story, "handfast-control", CONTROL_MISTAKES,
                       ["trust_domain", "not-a-network", "leaf_ttl", "streams_port", "nonsense"])
     _refused_settings(story, "handfast-sidecar", SIDECAR_MISTAKES,
-                      ["trust_domain", "workers", "access_log", "hold", "nonsense"])
+                      ["trust_domain", "workers", "access_log", "resolve", "nonsense"])
     done = story.mesh.stranger.run([story.binary("handfast-init"), "up", *INIT_MISTAKES], check=False)
     expect_eq(done.returncode, 64, "exit code of handfast-init")
-    for word in ("--profile", '"0"', '"x"', "10.0.0.1/8", "--nonsense"):
+    for word in ("--profile", "'0'", "'x'", "10.0.0.1/8", "--nonsense"):
         expect_in(word, done.stderr, "errors that handfast-init named")
 
 

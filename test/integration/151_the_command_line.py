@@ -46,10 +46,10 @@ def finding_o6_all_programs_speak_one_dialect(story):
         versions = json.loads(_run(story, program, "--version", "--output=json", check=True).stdout)
         expect_in(program, versions, "the versions")
         expect(all(re.fullmatch(r"[\w-]+", name) for name in versions), "not a name among %s" % list(versions))
-        wrong = _run(story, program, "--colour", "--output", "json")
+        wrong = _run(story, program, "--color", "--output", "json")
         expect_eq(wrong.returncode, 64, "%s with a flag that it does not have" % program)
-        expect_in("--colour", " ".join(json.loads(wrong.stdout)["errors"]), "the errors")
-        expect_in("--help says more", _run(story, program, "--colour").stderr, "the errors as text")
+        expect_in("--color", " ".join(error["got"] for error in json.loads(wrong.stdout)["errors"]), "the errors")
+        expect_in("%s --help'" % program, _run(story, program, "--color").stderr, "the errors as text")
     expect_eq(len(codes), 1, "tables of exit codes")
 
 

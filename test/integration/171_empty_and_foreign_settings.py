@@ -43,7 +43,7 @@ def finding_i2_an_empty_file_is_refused_at_the_start(story):
         path = os.path.join(folder, name.replace(" ", "-") + ".yaml")
         with open(path, "wb") as file:
             file.write(content)
-        _refused(story, path, ".yaml:1: expected keys and values")
+        _refused(story, path, ".yaml:1: the file is empty or has comments alone; expected: keys and values")
     _refused(story, folder, "a folder")
     _refused(story, "/dev/null", "a pipe, socket or device")
 
@@ -56,10 +56,10 @@ def finding_i2_an_empty_file_at_a_reload_changes_nothing(story):
         for name, content in EMPTY.items():
             with open(path, "wb") as file:
                 file.write(content)
-            before = process.log().count("expected keys and values")
+            before = process.log().count("expected: keys and values")
             process.signal(1)
             process.wait_until("it to refuse %s" % name,
-                               lambda: process.log().count("expected keys and values") > before)
+                               lambda: process.log().count("expected: keys and values") > before)
         with open(path, "wb") as file:
             file.write(good)
         expect_eq(process.exit_code, None, "the end of " + program)

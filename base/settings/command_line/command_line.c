@@ -16,20 +16,36 @@ const struct cli_flag *command_line_common(size_t i)
 	return i < NUM_COMMON ? &common[i] : NULL;
 }
 
-void command_line_error(struct command_line *line, const char *name, const char *expected, const char *got)
+void command_line_error_text(struct command_line *line, const char *name, const char *expected, const char *problem)
 {
 	struct why why = {0};
-	(void)why_set(&why, ERR_CONFIG, expected, "", "%s", got); /* escapes what came */
-	/* A list that is full stays as it is: it is for a person, who has enough to do. */
-	enum err full = buf_printf(&line->errors, "%s: expected %s, got \"%s\"\n", name, why.expected, why.got);
+	char text[700], fix[100];
+	snprintf(fix, sizeof fix, "see '%s --help'", line->program->name);
+	(void)why_set(&why, ERR_CONFIG, expected, fix, "%s", problem); /* escapes what was given */
+	/* Further errors than fit are left out. */
+	enum err full = buf_printf(&line->errors, "%s: %s\n", name, why_format(&why, text, sizeof text));
 	(void)full;
 }
 
-static void flag_error(struct command_line *line, const char *flag, const char *expected, const char *got)
+void command_line_error(struct command_line *line, const char *name, const char *expected, const char *value)
+{
+	char problem[300];
+	snprintf(problem, sizeof problem, "'%s' is not valid", value);
+	command_line_error_text(line, name, expected, problem);
+}
+
+static void flag_error(struct command_line *line, const char *flag, const char *expected, const char *value)
 {
 	char name[80];
 	snprintf(name, sizeof name, "--%s", flag);
-	command_line_error(line, name, expected, got);
+	command_line_error(line, name, expected, value);
+}
+
+static void flag_error_text(struct command_line *line, const char *flag, const char *expected, const char *problem)
+{
+	char name[80];
+	snprintf(name, sizeof name, "--%s", flag);
+	command_line_error_text(line, name, expected, problem);
 }
 
 /* --- flags --- */
@@ -56,11 +72,11 @@ static void add_value(struct command_line *line, const char *name, const char *t
 {
 	for (unsigned i = 0; i < line->num_values && !may_repeat; i++)
 		if (line->values[i].is_key == is_key && strcmp(line->values[i].name, name) == 0) {
-			flag_error(line, name, "to be given once", "it twice");
+			flag_error_text(line, name, "it once", "it is given twice");
 			return;
 		}
 	if (line->num_values == CLI_VALUES_MAX)
-		flag_error(line, name, "at most 64 flags", "more");
+		flag_error_text(line, name, "at most 64 flags", "more flags are given");
 	else
 		line->values[line->num_values++] = (struct cli_value){name, text, is_key};
 }
@@ -74,7 +90,7 @@ static const char *value_of(
 		return equals + 1;
 	if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
 		return argv[++*i];
-	flag_error(line, name, expected, "nothing");
+	flag_error_text(line, name, expected, "no value is given");
 	return NULL;
 }
 
@@ -96,8 +112,8 @@ static void unknown_flag_error(struct command_line *line, struct span name, cons
 		command_line_error(line, "flag", "one that --help lists", given);
 		return;
 	}
-	snprintf(expected, sizeof expected, "--%s, the new name", renamed->new_key);
-	flag_error(line, renamed->old_key, expected, given);
+	snprintf(expected, sizeof expected, "the name --%s", renamed->new_key);
+	flag_error_text(line, renamed->old_key, expected, "this is its name in 0.1.0");
 }
 
 static void take_flag(struct command_line *line, int argc, char *const *argv, int *i)
@@ -170,8 +186,11 @@ static void take_command(struct command_line *line, const char *const *words, un
 	}
 	list_commands(program, known, sizeof known);
 	if (line->command == NULL && (program->num_commands > 0 || num_words > 0)) {
-		command_line_error(line, "command", program->num_commands == 0 ? "flags only" : known,
-			num_words == 0 ? "none" : words[0]);
+		const char *expected = program->num_commands == 0 ? "flags only" : known;
+		if (num_words == 0)
+			command_line_error_text(line, "command", expected, "no command is given");
+		else
+			command_line_error(line, "command", expected, words[0]);
 		return;
 	}
 	for (; num < num_words; num++)

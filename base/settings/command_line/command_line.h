@@ -68,8 +68,10 @@ bool command_line_is(const struct command_line *line, const char *words);       
 const char *command_line_value(const struct command_line *line, const char *flag);  /* NULL: not given */
 const char *command_line_setting(const struct command_line *line, const char *key); /* NULL: not given */
 bool command_line_has(const struct command_line *line, const char *name);           /* a switch; true or false */
-/* One more error: what was expected of `name`, and what came (escaped). */
-void command_line_error(struct command_line *line, const char *name, const char *expected, const char *got);
+/* One more error: `value` (escaped) of `name` is not what was expected. */
+void command_line_error(struct command_line *line, const char *name, const char *expected, const char *value);
+/* The same where it is not the value that is wrong: `problem` is a clause, "no value is given". */
+void command_line_error_text(struct command_line *line, const char *name, const char *expected, const char *problem);
 
 /* --- reports, as text or JSON; each returns the exit code --- */
 enum cli_exit command_line_refuse(struct command_line *line); /* prints the errors */

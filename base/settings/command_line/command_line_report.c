@@ -215,16 +215,27 @@ bool command_line_begin(const struct cli_program *program, int argc, char *const
 
 /* --- outcomes --- */
 
+/* The line of an error, clause by clause. */
+static json_t *json_error(const char *text, size_t len)
+{
+	struct why why = {0};
+	char line[800];
+	snprintf(line, sizeof line, "%.*s", (int)len, text);
+	if (!why_parse(line, ERR_CONFIG, &why))
+		return json_pack("{s:s}", "got", line);
+	return json_pack("{s:s, s:s, s:s}", "got", why.got, "expected", why.expected, "fix", why.fix);
+}
+
 enum cli_exit command_line_refuse(struct command_line *line)
 {
 	const char *text = buf_cstr(&line->errors);
 	if (!line->json) {
-		fprintf(stderr, "%s%s --help says more\n", text, line->program->name);
+		fprintf(stderr, "%s'%s --help' lists commands, flags and settings\n", text, line->program->name);
 		return CLI_USAGE;
 	}
 	json_t *list = json_array();
 	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
-		json_array_append_new(list, json_stringn(text, (size_t)(end - text)));
+		json_array_append_new(list, json_error(text, (size_t)(end - text)));
 	print_json(json_pack("{s:s, s:o}", "error", "usage", "errors", list));
 	return CLI_USAGE;
 }

@@ -58,30 +58,35 @@ static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
 {
 	PARSE(line, "token", "make", "--color=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
 	assert_string_equal(buf_cstr(&line.errors),
-		"flag: expected one that --help lists, got \"--color=red\"\n"
-		"flag: expected flags with two dashes, got \"-x\"\n"
-		"--id: expected ID, got \"nothing\"\n"
-		"--dry-run: expected true or false, or no value, got \"maybe\"\n"
-		"--network: expected CIDR, got \"nothing\"\n"
-		"--output: expected text or json, got \"xml\"\n"
-		"command: expected run, token create, token revoke, ban, ban list, got \"token\"\n");
+		"flag: '--color=red' is not valid; expected: one that --help lists; fix: see 'handfast-test --help'\n"
+		"flag: '-x' is not valid; expected: flags with two dashes; fix: see 'handfast-test --help'\n"
+		"--id: no value is given; expected: ID; fix: see 'handfast-test --help'\n"
+		"--dry-run: 'maybe' is not valid; expected: true or false, or no value; fix: see 'handfast-test "
+		"--help'\n"
+		"--network: no value is given; expected: CIDR; fix: see 'handfast-test --help'\n"
+		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-test --help'\n"
+		"command: 'token' is not valid; expected: run, token create, token revoke, ban, ban list; fix: see "
+		"'handfast-test --help'\n");
 }
 
 static void a_flag_given_twice_is_an_error(_unused_ void **state)
 {
 	PARSE(line, "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
 		"--mesh.networks=2");
-	assert_string_equal(buf_cstr(&line.errors), "--id: expected to be given once, got \"it twice\"\n"
-						    "--mesh.networks: expected to be given once, got \"it twice\"\n");
+	assert_string_equal(buf_cstr(&line.errors),
+		"--id: it is given twice; expected: it once; fix: see 'handfast-test --help'\n"
+		"--mesh.networks: it is given twice; expected: it once; fix: see 'handfast-test --help'\n");
 }
 
 static void a_former_name_of_a_setting_is_refused_with_the_new_one(_unused_ void **state)
 {
 	PARSE(line, "--mesh.first-grace=5s", "--mesh.first_grace", "5s");
-	assert_string_equal(buf_cstr(&line.errors),
-		"--mesh.first_grace: expected --mesh.claim_grace, the new name, got \"--mesh.first-grace=5s\"\n"
-		"--mesh.first_grace: expected --mesh.claim_grace, the new name, got \"--mesh.first_grace\"\n"
-		"command: expected run, token create, token revoke, ban, ban list, got \"5s\"\n");
+	assert_string_equal(buf_cstr(&line.errors), "--mesh.first_grace: this is its name in 0.1.0; expected: the name "
+						    "--mesh.claim_grace; fix: see 'handfast-test --help'\n"
+						    "--mesh.first_grace: this is its name in 0.1.0; expected: the name "
+						    "--mesh.claim_grace; fix: see 'handfast-test --help'\n"
+						    "command: '5s' is not valid; expected: run, token create, token "
+						    "revoke, ban, ban list; fix: see 'handfast-test --help'\n");
 }
 
 static void words_behind_the_command_are_its_arguments(_unused_ void **state)
@@ -107,7 +112,8 @@ static void without_a_command_the_default_one_is_meant(_unused_ void **state)
 static void a_word_too_many_is_an_error(_unused_ void **state)
 {
 	PARSE(line, "run", "again");
-	assert_string_equal(buf_cstr(&line.errors), "run: expected no further word, got \"again\"\n");
+	assert_string_equal(buf_cstr(&line.errors),
+		"run: 'again' is not valid; expected: no further word; fix: see 'handfast-test --help'\n");
 }
 
 static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_ void **state)
