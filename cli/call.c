@@ -88,8 +88,8 @@ static enum err call_operator(const struct call_request *request, struct buf *ou
 	int fd;
 	enum err err = socket_connect_unix(request->socket, &fd, why);
 	if (err == ERR_DENIED)
-		return why_set(why, err, "root or the control plane's own user", "become one of them",
-			"%s is closed to us", request->socket);
+		return why_set(why, err, "root or the control plane's own user", "run the command as one of them",
+			"this user may not open %s", request->socket);
 	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
 			"start it, or name its --socket", "no program listens at %s", request->socket);

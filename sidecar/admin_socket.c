@@ -13,6 +13,8 @@
 
 enum { CLIENTS_MAX = 8, KEYWORD_MAX = 32, CLIENT_MS = 2000, ANSWER_MS = 5000 };
 
+static const char refused_mark[] = "refused: "; /* before what why_format() wrote */
+
 struct admin_client { /* one connection; fd -1: free */
 	struct admin_socket *admin;
 	int fd;
@@ -81,11 +83,29 @@ static bool may_command(int fd)
 	return socket_peer_process(fd, &peer) == ERR_NONE && (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* Before it has sent its command: a user that may not command holds none of the places of those that may. */
+static void refuse(int fd)
+{
+	struct why why = {0};
+	char text[sizeof(why) + 32];
+	_cleanup_(mem_freep) char *expected =
+		mem_printf("root or the sidecar's own user (uid %u)", (unsigned)geteuid());
+	(void)why_set(&why, ERR_DENIED, expected, "run the command as one of them",
+		"the sidecar accepts no commands from this user");
+	_cleanup_(mem_freep) char *answer = mem_printf("%s%s\n", refused_mark, why_format(&why, text, sizeof(text)));
+	(void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+	fd_close(fd);
+}
+
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct admin_socket *admin = arg;
 	(void)peer;
-	for (unsigned i = 0; may_command(fd) && i < CLIENTS_MAX; i++) {
+	if (!may_command(fd)) {
+		refuse(fd);
+		return;
+	}
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
 		struct admin_client *client = &admin->clients[i];
 		if (client->fd != -1)
 			continue;
@@ -136,16 +156,36 @@ static enum err read_answer(int fd, char *out, size_t cap)
 	return len > 0 ? ERR_NONE : ERR_TIMEOUT;
 }
 
+static enum err read_refusal(const char *answer, struct why *why)
+{
+	size_t len = sizeof(refused_mark) - 1;
+	if (strncmp(answer, refused_mark, len) != 0)
+		return ERR_NONE;
+	if (!why_parse(answer + len, ERR_DENIED, why))
+		(void)why_set(why, ERR_DENIED, "root or the sidecar's own user", "run the command as one of them",
+			"the sidecar refused: %s", answer + len);
+	return ERR_DENIED;
+}
+
 enum err admin_socket_send(const char *path, const char *keyword, char *out, size_t cap, struct why *why)
 {
 	_cleanup_fd_ int fd = -1;
 	_cleanup_(mem_freep) char *line = mem_printf("%s\n", keyword);
-	RETURN_IF_ERR(socket_connect_unix(path, &fd, why));
-	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+	enum err err = socket_connect_unix(path, &fd, why);
+	if (err == ERR_DENIED)
+		return why_set(why, err, "root or the sidecar's own user", "run the command as one of them",
+			"this user may not open %s", path);
+	RETURN_IF_ERR(err);
+	/* A sidecar that refuses this user answers and closes before it reads, so a failure to send is not the end. */
+	int send_errno = send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 ? errno : 0;
+	err = read_answer(fd, out, cap);
+	out[strcspn(out, "\n")] = '\0';
+	if (err == ERR_NONE)
+		return read_refusal(out, why);
+	errno = send_errno;
+	if (send_errno != 0)
 		return why_set(why, ERR_IO, "a sidecar that listens on its admin socket",
 			"check that the sidecar is running", "cannot send to %s: %m", path);
-	enum err err = read_answer(fd, out, cap);
-	return err == ERR_NONE ? ERR_NONE
-			       : why_set(why, err, "an answer within 5 s", "inspect the sidecar's log",
-					 "the sidecar did not answer on %s", path);
+	return why_set(why, err, "an answer within 5 s", "inspect the sidecar's log",
+		"the sidecar did not answer on %s", path);
 }

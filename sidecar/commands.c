@@ -74,6 +74,5 @@ enum cli_exit command_send(const struct command_line *line, const struct sidecar
 	enum err err = admin_socket_send(config->admin_socket, line->command->words, answer, sizeof(answer), &why);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err == ERR_DENIED ? err : ERR_UNAVAILABLE, &why);
-	answer[strcspn(answer, "\n")] = '\0';
 	return command_line_answer(line, answer);
 }

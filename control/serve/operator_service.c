@@ -26,7 +26,9 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 	const struct serve *serve = arg;
 	if (rpc_peer_process(peer, &process) == ERR_NONE && (process.uid == 0 || process.uid == geteuid()))
 		return RPC_OK;
-	*out_message = "only root and the control plane's own user may do this";
+	*out_message =
+		"the control plane accepts no commands from this user; expected: root or the control plane's own user;"
+		" fix: run the command as one of them";
 	if (limited_log_allows_identity(serve->lines, "the operators' socket", "operator refused"))
 		log_warning("audit", "operator refused: not root and not our own user");
 	return RPC_PERMISSION_DENIED;

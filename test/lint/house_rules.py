@@ -171,7 +171,6 @@ TESTED_ELSEWHERE = {
     "control/control_fence.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_restore.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_start.c": "test/integration/053_restarts_and_drain.py",
-    "sidecar/admin_socket.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
     "sidecar/sidecar_drain.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar_families.c": "test/integration/102_a_family_that_the_mesh_does_not_cover.py",
