@@ -1,5 +1,5 @@
-/* Converts between discovery.proto and this program's structs, and checks every field; no other header of the sidecar
- * uses its generated code. Pure. */
+/* Converts between discovery.proto and this program's structs, and checks every field; only messages_*.[ch] use its
+ * generated code. Pure. */
 #pragma once
 
 #include "base/core/buf.h"
