@@ -1,8 +1,8 @@
-"""nginx, Redis and PostgreSQL work between two hosts before anything of ours stands between them.
+"""nginx, Redis and PostgreSQL work between two hosts without a sidecar.
 
     a: curl, redis-cli, psql, nc --- router --- b: nginx :80, redis :6379, postgres :5432
 
-What these programs do here is the measure of what they must do through the mesh."""
+The behavior of these programs here is the reference for their behavior through the mesh."""
 
 from handfast_harness import Nginx, Postgres, Redis, expect_eq, expect_in
 from handfast_harness import stream

@@ -1,8 +1,8 @@
-"""handfast-init writes rules that redirect what they should and nothing else, proves it, and removes them.
+"""handfast-init writes rules that redirect the workload's traffic and no other, checks them, and removes them.
 
                      rules
     a: workload --- [15001, 15006] --- router --- b: servers, no rules
-                     (listeners of the story's stand in for the sidecar)
+                     (listeners of the story take the sidecar's place)
 
 Everything is shown for IPv4 and IPv6."""
 
@@ -54,10 +54,10 @@ def shows_that_up_writes_the_same_rules_each_time(story):
     first = story.a.run(["nft", "-s", "list", "ruleset"]).stdout
     _init(story, "up")
     expect_eq(story.a.run(["nft", "-s", "list", "ruleset"]).stdout, first, "rules after a second up")
-    expect_in(first, _init(story, "up", "--dry-run").stdout, "what the dry run promises")
+    expect_in(first, _init(story, "up", "--dry-run").stdout, "the rules of the dry run")
 
 
-def shows_that_nothing_slips_by_before_the_sidecar_listens(story):
+def shows_that_no_connection_passes_before_the_sidecar_listens(story):
     for address in _each(story.b):
         try:
             story.a.connect(address, 9000, uid=1000).close()
@@ -81,7 +81,7 @@ def shows_that_the_sidecar_itself_is_exempt_by_uid_and_by_gid(story):
         _reaches(story.a, address, 9000, uid=1000, gid=SIDECAR)
 
 
-def shows_that_lo_is_left_alone(story):
+def shows_that_loopback_is_not_redirected(story):
     story.own(StreamServer(story, story.a, 8080, "echo"))
     with Interceptor(story.a, OUTBOUND) as out, Interceptor(story.a, INBOUND) as into:
         for address in ("127.0.0.1", "::1", *_each(story.a)):
@@ -89,7 +89,7 @@ def shows_that_lo_is_left_alone(story):
         expect(out.is_quiet() and into.is_quiet(), "a connection on lo was redirected")
 
 
-def shows_that_the_sidecar_reaches_its_workload_without_looking_like_localhost(story):
+def shows_that_the_sidecar_reaches_its_workload_from_its_own_address(story):
     server = story.own(StreamServer(story, story.a, 8081, "echo"))
     for number, address in enumerate(_each(story.a)):
         source = DIALS_FROM[ipaddress.ip_address(address).version]
@@ -97,15 +97,15 @@ def shows_that_the_sidecar_reaches_its_workload_without_looking_like_localhost(s
         expect_in(source, server.wait_for_report(number)["peer"][0], "the peer that the workload sees")
 
 
-def shows_that_nobody_uses_the_sidecars_address_by_itself(story):
-    """Sources are still chosen as they were before the rules."""
+def shows_that_no_program_gets_the_sidecars_address_as_its_source(story):
+    """The kernel chooses source addresses as before the rules."""
     with story.a.connect(story.b.ipv6, 9000, uid=SIDECAR) as sock:
         expect_eq(sock.getsockname()[0], story.a.ipv6, "IPv6 source")
     with story.a.connect(story.b.ipv4, 9000, uid=SIDECAR) as sock:
         expect_eq(sock.getsockname()[0], story.a.ipv4, "IPv4 source")
 
 
-def shows_that_what_comes_in_arrives_at_15006_with_its_destination(story):
+def shows_that_inbound_traffic_arrives_at_15006_with_its_destination(story):
     with Interceptor(story.a, INBOUND) as caught:
         for address in _each(story.a):
             for port in (8080, 7, OUTBOUND, INBOUND):
@@ -113,21 +113,21 @@ def shows_that_what_comes_in_arrives_at_15006_with_its_destination(story):
                 expect_eq(caught.next(), (address, port), "original destination")
 
 
-def shows_that_tunnels_and_metrics_come_in_unredirected(story):
+def shows_that_tunnels_and_metrics_are_not_redirected(story):
     for port in (TUNNEL, METRICS):
         story.own(StreamServer(story, story.a, port, "echo"))
         for address in _each(story.a):
             _reaches(story.b, address, port)
 
 
-def shows_that_check_proves_it_before_and_after_something_listens(story):
+def shows_that_check_works_before_and_after_a_program_listens(story):
     proven = json.loads(_init(story, "check", "--output", "json").stdout)
     points = {finding["point"]: finding["state"] for finding in proven["findings"]}
     expect_eq((proven["ok"], set(points.values())), (True, {"ok"}), "check without a listener: %s" % points)
     with Interceptor(story.a, OUTBOUND) as listening:
         _init(story, "check")
         _init(story, "check", uid=1000)
-        expect(listening.is_quiet(), "check made a connection that the sidecar would have to deal with")
+        expect(listening.is_quiet(), "check made a connection to the sidecar's port")
     with StreamServer(story, story.a, OUTBOUND, "reset", num_bytes=0):
         _init(story, "check")
         _init(story, "check", uid=1000)
@@ -141,7 +141,7 @@ def shows_that_check_needs_no_more_capabilities_than_up(story):
     expect_in("ok       outbound_ipv6", story.a.run(only_net_admin + ["check"]).stdout, "check")
 
 
-def shows_that_excluded_ports_and_networks_are_left_alone(story):
+def shows_that_excluded_ports_and_networks_are_not_redirected(story):
     story.own(StreamServer(story, story.b, 9001, "echo"))
     story.own(StreamServer(story, story.a, 8082, "echo"))
     _init(story, "up", "--exclude-outbound-ports", "9001", "--exclude-inbound-ports", "8082")
@@ -158,7 +158,7 @@ def shows_that_excluded_ports_and_networks_are_left_alone(story):
     _init(story, "check", "--exclude-outbound-networks", "198.51.100.0/28,2001:db8:2::/64")
 
 
-def shows_that_what_is_only_routed_through_is_left_alone(story):
+def shows_that_forwarded_traffic_is_not_redirected(story):
     router = story.net.router
     _init(story, "down")
     _init(story, "up", host=router)
@@ -170,7 +170,7 @@ def shows_that_what_is_only_routed_through_is_left_alone(story):
     _init(story, "down", host=router)
 
 
-def shows_that_namespaces_do_not_know_of_each_other(story):
+def shows_that_namespaces_are_independent(story):
     _init(story, "up")
     _init(story, "up", "--exclude-inbound-ports", "9000", host=story.b)
     _init(story, "down", host=story.b)
@@ -178,7 +178,7 @@ def shows_that_namespaces_do_not_know_of_each_other(story):
     _init(story, "check")
 
 
-def shows_that_down_leaves_nothing_behind_and_spares_what_is_not_ours(story):
+def shows_that_down_removes_all_own_rules_and_no_others(story):
     story.a.run(["nft", "add table inet theirs"])
     _init(story, "down")
     _init(story, "down")
@@ -190,15 +190,15 @@ def shows_that_down_leaves_nothing_behind_and_spares_what_is_not_ours(story):
     _init(story, "check", code=1)
 
 
-def shows_that_wrong_flags_and_missing_rights_are_told_apart(story):
-    told = _init(story, "up", "--profile", "x", "--exclude-inbound-ports", "0", "sideways", code=64).stderr
-    expect_eq(len([line for line in told.splitlines() if "expected" in line]), 3, "errors told at once: " + told)
+def shows_that_wrong_flags_and_missing_rights_are_distinguished(story):
+    errors = _init(story, "up", "--profile", "x", "--exclude-inbound-ports", "0", "sideways", code=64).stderr
+    expect_eq(len([line for line in errors.splitlines() if "expected" in line]), 3, "errors reported at once: " + errors)
     expect_in("CAP_NET_ADMIN", _init(story, "up", uid=1000, code=77).stderr, "what is missing")
     done = story.a.run(["unshare", "--user", "--map-root-user", story.init, "up"], check=False)
     expect_eq(done.returncode, 77, "exit code for root of a user namespace that does not own this network")
     expect_in("another user namespace", done.stderr, "what is missing")
 
 
-def shows_that_a_namespace_whose_lo_is_down_is_told(story):
+def shows_that_a_loopback_interface_that_is_down_is_reported(story):
     story.a.ip("link set lo down")
     expect_in("ip link set lo up", _init(story, "up", code=69).stderr, "what to do")

@@ -1,8 +1,8 @@
-"""With --profile host an open SSH session lives on, and rules that nobody confirms are taken back.
+"""With --profile host an open SSH session stays open, and rules that are not confirmed are rolled back.
 
     a: [rules] sshd's port 22, 8080 --- router --- b: the operator's session to a:22
 
-Sockets of the story's stand for sshd and the workload."""
+Sockets of the story take the place of sshd and the workload."""
 
 from handfast_harness import StreamServer, expect_eq, expect_in, wait_until
 from handfast_harness import stream
@@ -38,7 +38,7 @@ def _passes(sender, receiver, data):
     expect_eq(stream.receive_exactly(receiver, len(data)), data, "what arrived")
 
 
-def shows_that_open_sessions_live_on_whoever_speaks_first(story):
+def shows_that_open_sessions_stay_open_whichever_side_sends_first(story):
     sessions = [_session(story, address) for address in (story.a.ipv4, story.a.ipv6) for _ in range(2)]
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     for number, (operator, sshd) in enumerate(sessions):
@@ -71,7 +71,7 @@ def shows_that_a_second_up_waits_for_the_first_to_be_confirmed(story):
     expect_in("confirm", _init(story, "up", "--profile", "host", code=69).stderr, "why not")
 
 
-def shows_that_confirmed_rules_stay_and_a_later_change_goes_back_to_them(story):
+def shows_that_confirmed_rules_stay_and_a_later_change_is_rolled_back_to_them(story):
     _init(story, "confirm")
     confirmed = _rules(story)
     _init(story, "up", "--profile", "host", "--confirm-within", "1", "--exclude-outbound-ports", "5432")
@@ -80,14 +80,14 @@ def shows_that_confirmed_rules_stay_and_a_later_change_goes_back_to_them(story):
     _init(story, "confirm", code=69)
 
 
-def shows_that_first_rules_go_when_nobody_confirms(story):
+def shows_that_first_rules_are_removed_without_a_confirmation(story):
     _init(story, "down")
     _init(story, "up", "--profile", "host", "--confirm-within", "1")
-    wait_until("the rules to go", lambda: _rules(story) == "")
-    wait_until("the addresses to go", lambda: "169.254.15.6" not in story.a.run(["ip", "addr", "show", "lo"]).stdout)
+    wait_until("the rules to be removed", lambda: _rules(story) == "")
+    wait_until("the addresses to be removed", lambda: "169.254.15.6" not in story.a.run(["ip", "addr", "show", "lo"]).stdout)
 
 
-def shows_that_down_ends_the_waiting_too(story):
+def shows_that_down_also_ends_a_pending_rollback(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     _init(story, "down")
     _init(story, "confirm", code=69)

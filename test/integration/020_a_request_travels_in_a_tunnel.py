@@ -1,9 +1,9 @@
-"""One request from curl to nginx goes through a tunnel, and neither program knows.
+"""One request from curl to nginx goes through a tunnel, without a change to either program.
 
     control
        |
     router --- client: curl -> [sidecar] ==tunnel 15008==> server: [sidecar] -> nginx:80
-       ^ what passes is captured here"""
+       ^ captured here"""
 
 from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of
 from handfast_harness import capture, stream
@@ -37,7 +37,7 @@ def shows_that_both_access_logs_name_both_identities(story):
     mesh = story.mesh
     for name, direction in (("client", "outbound"), ("server", "inbound")):
         line = mesh.sidecar(name).wait_for_access(direction=direction)
-        expect_eq((line["reason"], line["encrypted"]), ("done", True), "how it went at " + name)
+        expect_eq((line["reason"], line["encrypted"]), ("done", True), "reason and encryption at " + name)
         expect_eq((line["source_id"], line["destination_id"]), (identity_of("client"), identity_of("server")),
                   "identities in the log of " + name)
         expect_eq(line["destination"], mesh.server.ipv4 + ":80", "destination in the log of " + name)
@@ -59,8 +59,8 @@ def shows_that_the_next_requests_use_the_same_tunnel(story):
                   "streams and tunnels of " + name)
 
 
-def shows_that_a_refused_port_is_refused_and_both_ends_know_why(story):
+def shows_that_a_closed_port_is_refused_and_both_sidecars_log_the_reason(story):
     mesh = story.mesh
-    expect_eq(stream.attempt(mesh.client, mesh.server.ipv4, 4444), (b"", "reset"), "what came from a closed port")
+    expect_eq(stream.attempt(mesh.client, mesh.server.ipv4, 4444), (b"", "reset"), "the answer of a closed port")
     for name, direction in (("client", "outbound"), ("server", "inbound")):
         mesh.sidecar(name).wait_for_access(direction=direction, reason="connect_refused")

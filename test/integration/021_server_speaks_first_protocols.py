@@ -1,4 +1,4 @@
-"""Server-speaks-first protocols, databases and silence work without lists of ports or detection.
+"""Server-speaks-first protocols, databases and silent connections work without port lists or protocol detection.
 
     client: psql, a Redis client, sockets -> [sidecar] ==tunnel==> server: [sidecar] -> PostgreSQL, Redis, a greeter"""
 
@@ -20,7 +20,7 @@ def arrange(story):
 def shows_that_sql_works(story):
     ask = lambda sql: story.postgres.psql(story.mesh.client, story.server.ipv4, sql)
     expect_eq(ask("select 6 * 7"), "42", "an answer of PostgreSQL")
-    expect_eq(ask("select inet_client_addr()"), "169.254.15.6", "whom PostgreSQL sees")
+    expect_eq(ask("select inet_client_addr()"), "169.254.15.6", "the client address that PostgreSQL sees")
     expect_eq(ask("select count(*), sum(length(x)) from (select repeat('y', 1000) x from generate_series(1, 3000)) t"),
               "3000|3000000", "an aggregate")
 
@@ -31,9 +31,9 @@ def shows_that_redis_works(story):
         expect_eq(stream.receive_exactly(sock, 16), b"+OK\r\n$5\r\nvalue\r\n", "Redis' answers")
 
 
-def shows_that_a_greeting_comes_at_once_and_unasked(story):
+def shows_that_a_servers_greeting_comes_at_once(story):
     with story.mesh.client.connect(story.server.ipv4, 25, uid=1000):
-        pass  # the tunnel stands now
+        pass  # the tunnel is open now
     started = time.monotonic()
     with story.mesh.client.connect(story.server.ipv4, 25, uid=1000) as sock:
         expect_eq(stream.receive_exactly(sock, 11), b"220 ready\r\n", "greeting")
@@ -42,7 +42,7 @@ def shows_that_a_greeting_comes_at_once_and_unasked(story):
     expect(took < 0.5, "the greeting took %.2f s" % took)
 
 
-def shows_that_a_silent_connection_lives_among_busy_ones(story):
+def shows_that_a_silent_connection_stays_open_among_busy_ones(story):
     with story.mesh.client.connect(story.server.ipv4, 7, uid=1000) as silent:
         for _ in range(100):
             with story.mesh.client.connect(story.server.ipv4, 7, uid=1000) as busy:

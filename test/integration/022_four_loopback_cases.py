@@ -1,4 +1,4 @@
-"""What a workload opens to itself: only its service address leads through a tunnel.
+"""Connections of a workload to itself: only those to its service address go through a tunnel.
 
     server: app -> 203.0.113.200:80 (its service)  -> [sidecar] ==tunnel to itself==> [sidecar] -> app:8080
             app -> its own address                 -> app, past the sidecar
@@ -19,7 +19,7 @@ def arrange(story):
 
 
 def _peer_of(story, host, address, port):
-    """Whom the application sees when that host dials it there."""
+    """The peer address that the application sees when that host dials it there."""
     with host.connect(address, port, uid=1000) as sock:
         expect_eq(stream.exchange(sock, b"echo"), (b"echo", "fin"), "exchange with %s:%d" % (address, port))
     peer = story.app.wait_for_report(story.num_seen)["peer"][0]
@@ -31,10 +31,10 @@ def _streams(story):
     return story.mesh.sidecar("server").metric('handfast_streams_total{direction="inbound"}')
 
 
-def shows_that_its_own_service_address_leads_through_a_tunnel_to_itself(story):
+def shows_that_its_own_service_address_goes_through_a_tunnel_to_itself(story):
     server = story.mesh.server
-    expect_eq(_peer_of(story, server, SERVICE, 80), "169.254.15.6", "whom the app sees")
-    expect_eq(_streams(story), 1, "streams that came in")
+    expect_eq(_peer_of(story, server, SERVICE, 80), "169.254.15.6", "the peer that the app sees")
+    expect_eq(_streams(story), 1, "inbound streams")
     line = story.mesh.sidecar("server").wait_for_access(direction="inbound")
     expect_eq((line["source_id"], line["destination_id"]), (identity_of("server"),) * 2, "identities")
 
@@ -42,10 +42,10 @@ def shows_that_its_own_service_address_leads_through_a_tunnel_to_itself(story):
 def shows_that_its_own_address_and_loopback_bypass_the_sidecar(story):
     server = story.mesh.server
     for address in (server.ipv4, "127.0.0.1", server.ipv6, "::1"):
-        expect_eq(_peer_of(story, server, address, 8080), address, "whom the app sees")
-    expect_eq(_streams(story), 1, "streams that came in")
+        expect_eq(_peer_of(story, server, address, 8080), address, "the peer that the app sees")
+    expect_eq(_streams(story), 1, "inbound streams")
 
 
 def shows_that_the_sidecar_reaches_the_application_past_its_own_rules(story):
-    expect_eq(_peer_of(story, story.mesh.client, story.mesh.server.ipv4, 8080), "169.254.15.6", "whom the app sees")
-    expect_eq(_streams(story), 2, "streams that came in")
+    expect_eq(_peer_of(story, story.mesh.client, story.mesh.server.ipv4, 8080), "169.254.15.6", "the peer that the app sees")
+    expect_eq(_streams(story), 2, "inbound streams")

@@ -1,6 +1,6 @@
-"""Half-close, reset, every byte of 100 MB, and back-pressure pass through a tunnel as if it were not there.
+"""Half-close, reset, every byte of 100 MB, and back-pressure pass through a tunnel unchanged.
 
-    client: sockets of the story's -> [sidecar] ==tunnel==> server: [sidecar] -> programs that do as they are told"""
+    client: sockets of the story -> [sidecar] ==tunnel==> server: [sidecar] -> programs of the story"""
 
 import socket
 
@@ -60,19 +60,19 @@ def shows_that_a_reset_by_the_server_is_a_reset_at_the_client(story):
         story.mesh.sidecar(name).wait_for_access(reason="reset_by_upstream")
 
 
-def shows_that_100_mb_arrive_whole_each_way(story):
+def shows_that_100_mb_arrive_complete_each_way(story):
     data = stream.pattern(LARGE, seed=7)
     _serve(story, 9005, "hash")
     with _connect(story, 9005) as sock:
         received, ended = stream.exchange(sock, data)
-    expect_eq((received.strip().decode(), ended), (stream.sha256(data), "fin"), "hash of what the server got")
+    expect_eq((received.strip().decode(), ended), (stream.sha256(data), "fin"), "hash of the bytes at the server")
     _serve(story, 9006, "source", num_bytes=LARGE, seed=7)
     with _connect(story, 9006) as sock:
         received, ended = stream.exchange(sock, b"")
-    expect_eq((len(received), stream.sha256(received), ended), (LARGE, stream.sha256(data), "fin"), "what came back")
+    expect_eq((len(received), stream.sha256(received), ended), (LARGE, stream.sha256(data), "fin"), "the answer")
 
 
-def shows_that_a_reader_that_stops_stops_its_sender_and_nobody_else(story):
+def shows_that_a_stopped_reader_stops_its_sender_and_no_other(story):
     mesh = story.mesh
     _serve(story, 9007, "hold")
     before = {name: mesh.sidecar(name).process.rss_kb() for name in ("client", "server")}
@@ -89,13 +89,13 @@ def shows_that_a_reader_that_stops_stops_its_sender_and_nobody_else(story):
                 pass
         return sum(sent) == before_all
 
-    quiet = []  # full is what has been full for a while
+    quiet = []  # the senders count as stopped when nothing has moved for a while
     wait_until("the senders to be stopped", lambda: quiet.append(fill()) or quiet[-25:] == [True] * 25, 20)
     expect(max(sent) < 32 << 20, "a sender was never stopped: it sent %d bytes" % max(sent))
     with _connect(story, 9001) as sock:
         expect_eq(stream.exchange(sock, b"z" * 100_000)[1], "fin", "another connection meanwhile")
     for name, kb in before.items():
         grown = mesh.sidecar(name).process.rss_kb() - kb
-        expect(grown < 64 * 1024 + 8 * 1024, "%s holds %d KB more for four that do not read" % (name, grown))
+        expect(grown < 64 * 1024 + 8 * 1024, "%s uses %d KB more for four readers that stopped" % (name, grown))
     for sock in stuck:
         stream.reset(sock)

@@ -1,4 +1,4 @@
-"""IPv6 is carried as IPv4 is, from 2001:db8:2::2 to 2001:db8:3::2; the mesh knows both addresses by the sidecars' claims.
+"""IPv6 is carried as IPv4 is, from 2001:db8:2::2 to 2001:db8:3::2; the sidecars claim the addresses of both families.
 
     client (IPv6) -> [sidecar] ==tunnel over IPv6==> server: [sidecar] -> nginx:80, which sees 100::6
 
@@ -52,18 +52,18 @@ def finding_p9_the_application_sees_an_address_that_is_not_ipv4_compatible(story
     expect(not ipaddress.ip_address(peer) in ipaddress.ip_network("::/96"), "an IPv4-compatible address")
 
 
-def shows_that_bytes_and_ends_are_kept(story):
+def shows_that_bytes_and_ends_are_preserved(story):
     data = stream.pattern(3_000_000)
     with story.mesh.client.connect(story.mesh.server.ipv6, 9000, uid=1000) as sock:
         received, ended = stream.exchange(sock, data)
     expect_eq((received.strip().decode(), ended), (stream.sha256(data), "fin"), "hash")
 
 
-def shows_that_both_claims_outlive_a_rotation_and_a_restart_of_the_control_plane(story):
+def shows_that_both_claims_survive_a_rotation_and_a_restart_of_the_control_plane(story):
     story.mesh.sidecar("server").wait_for_rotation()
     wait_until_both_are_held(story, "server")
     story.mesh.control.restart()
-    wait_until("the control plane to hold both again", lambda: all(
+    wait_until("the control plane to have both claims again", lambda: all(
         address in story.mesh.control.run("status").stdout for address in (story.mesh.server.ipv4, story.mesh.server.ipv6)), 10.0)
     wait_until_both_are_held(story, "server")
 
@@ -72,14 +72,14 @@ def shows_that_the_other_family_carries_identity_when_one_is_down(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
     mesh.net.router.ip("route add blackhole %s/32" % mesh.net.control.ipv4)
     sidecar.wait_for_rotation(deadline_s=40.0)
-    expect_in(mesh.server.ipv6, held(story, "server"), "held over IPv6 alone")
+    expect_in(mesh.server.ipv6, held(story, "server"), "the claims over IPv6 alone")
     mesh.net.router.ip("route del blackhole %s/32" % mesh.net.control.ipv4)
 
 
-def shows_that_release_gives_up_both(story):
+def shows_that_release_ends_both_claims(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
-    # A family that was away is tried again once a minute: what is shown here is the release, not that.
-    wait_until("both addresses to be held again", lambda: len(held(story, "server")) == 2, 75.0)
+    # A family that was unreachable is tried again once per minute; this tests the release alone.
+    wait_until("both addresses to be claimed again", lambda: len(held(story, "server")) == 2, 75.0)
     said = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
     expect_in("releasing the address claims", said, "answer")
     wait_until("the control plane to have released both", lambda: all(

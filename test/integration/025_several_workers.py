@@ -1,4 +1,4 @@
-"""With three workers on each side many connections at once are all served, whoever accepts them.
+"""With three workers on each side many concurrent connections are all served, whichever worker accepts them.
 
     client: 200 connections at once -> [sidecar, 3 workers] ==tunnels==> server: [sidecar, 3 workers] -> a hasher"""
 

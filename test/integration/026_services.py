@@ -1,4 +1,4 @@
-"""A service's address leads to one of its endpoints, with the identity that the operator gave it.
+"""A connection to a service's address goes to one of its endpoints, with the identity of the operator's settings.
 
     client -> 203.0.113.200:80 -> [sidecar] ==tunnel==> one: [sidecar] -> nginx:8080
                                             ==tunnel==> two: [sidecar] -> nginx:8080    both are spiffe://.../sa/web"""
@@ -26,16 +26,16 @@ def _ask(story):
 
 
 def shows_that_both_endpoints_are_used_and_each_is_the_service(story):
-    met = set()  # a sidecar's claim, and the answer that follows from it, come a moment after its readiness
+    met = set()  # a sidecar's claim, and the answer that follows from it, arrive a moment after its readiness
     wait_until("both endpoints to be known", lambda: met.add(_ask(story)) or len(met) == 2, 10)
     answers = collections.Counter(_ask(story) for _ in range(40))
     expect_eq(sum(answers.values()), 40, "answers")
-    expect_eq(set(answers), {(200, b"one"), (200, b"two")}, "who answered")
-    expect(min(answers.values()) >= 5, "one endpoint has nearly all of it: %s" % answers)
+    expect_eq(set(answers), {(200, b"one"), (200, b"two")}, "the answers")
+    expect(min(answers.values()) >= 5, "one endpoint got nearly all requests: %s" % answers)
     line = story.mesh.sidecar("client").wait_for_access(destination=SERVICE + ":80")
     expect_eq((line["destination_id"], line["encrypted"]), (WEB, True), "in the client's log")
 
 
-def shows_that_a_port_that_the_service_has_not_is_refused(story):
-    expect_eq(stream.attempt(story.mesh.client, SERVICE, 81), (b"", "reset"), "what came")
+def shows_that_a_port_that_the_service_lacks_is_refused(story):
+    expect_eq(stream.attempt(story.mesh.client, SERVICE, 81), (b"", "reset"), "the answer")
     story.mesh.sidecar("client").wait_for_access(destination=SERVICE + ":81")

@@ -1,6 +1,6 @@
-"""What is opened before there is an identity is refused, then parked, then served: never sent in plaintext.
+"""Connections that are opened before there is an identity are refused, then held, then served: never sent in plaintext.
 
-    control (comes last) --- router --- client: app -> [rules] [sidecar without identity] ... -> server"""
+    control (starts last) --- router --- client: app -> [rules] [sidecar without identity] ... -> server"""
 
 import concurrent.futures
 
@@ -33,14 +33,14 @@ def shows_that_with_rules_and_no_sidecar_connections_are_refused(story):
     expect_eq(wire.ports(), set(), "ports that were dialed on the wire")
 
 
-def shows_that_without_identity_they_are_parked_then_served(story):
+def shows_that_without_identity_they_are_held_then_served(story):
     story.client.launch().wait_for_port(15001)
     story.client.process.wait_for_port(15020)  # the probes' port opens after the workers' own
     expect_eq(story.client.probe()[0], 503, "readiness without an identity")
     with Capture(story, story.mesh.net.router, "to-client") as wire, \
             concurrent.futures.ThreadPoolExecutor(20) as pool:
         parked = [pool.submit(_get, story, 15) for _ in range(20)]
-        story.client.process.wait_until("20 parked connections", lambda: story.client.metric(
+        story.client.process.wait_until("20 held connections", lambda: story.client.metric(
             'handfast_connections_active{direction="outbound"}') == 20)
         expect(not any(one.done() for one in parked), "a connection did not wait for the identity")
         story.mesh.start_control()
@@ -49,12 +49,12 @@ def shows_that_without_identity_they_are_parked_then_served(story):
     story.client.wait_until_ready()
 
 
-def shows_that_parking_ends_with_a_reason(story):
+def shows_that_holding_ends_with_a_reason(story):
     story.client.stop()
     story.mesh.control.stop()
     story.client.launch().wait_for_port(15001)
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
-        expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection that nobody can serve")
+        expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection without an identity to serve it")
     line = story.client.wait_for_access(reason="no_policy")
     expect_in("control plane", line["why"]["fix"], "what to do")
     expect(4500 <= line["duration_ms"] <= 7000, "it was held %d ms" % line["duration_ms"])

@@ -1,8 +1,9 @@
-"""Absence never becomes plaintext: unknown destinations are held and refused; only what the operator calls plain is.
+"""Absence never becomes plaintext: unknown destinations are held and refused; only the operator's settings allow
+plaintext.
 
-    client: app -> [sidecar] -> stranger, inside mesh.networks and known to nobody: held 5 s, refused
+    client: app -> [sidecar] -> stranger, inside mesh.networks and without a sidecar: held 5 s, refused
                              -> stranger's other address 100.64.0.1, outside mesh.networks: plain
-                             -> stranger again, once the operator says mesh.plaintext_networks: plain"""
+                             -> stranger again, once mesh.plaintext_networks has it: plain"""
 
 import time
 
@@ -27,26 +28,26 @@ def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(s
     started = time.monotonic()
     with Capture(story, story.mesh.net.router, "to-client") as wire:
         expect_eq(stream.attempt(story.mesh.client, story.mesh.stranger.ipv4, 80, b"GET / HTTP/1.0\r\n\r\n"),
-                  (b"", "reset"), "what came")
+                  (b"", "reset"), "the answer")
     took = time.monotonic() - started
     expect(4.5 <= took <= 7, "it was held %.1f s" % took)
-    expect(80 not in wire.ports() and not wire.contains(b"GET /"), "something left for the unknown destination")
+    expect(80 not in wire.ports() and not wire.contains(b"GET /"), "bytes were sent to the unknown destination")
     line = story.client.wait_for_access(reason="unresolved")
     for setting in ("mesh.plaintext_networks", "mesh.networks"):
         expect_in(setting, line["why"]["fix"], "what to do")
     expect_in("mesh.plaintext_networks", str(story.client.admin("/why")), "/why")
 
 
-def shows_that_outside_the_meshs_networks_it_goes_out_plain(story):
+def shows_that_connections_outside_the_mesh_networks_are_plaintext(story):
     expect_eq(_get(story, OUTSIDE)[0], 200, "status")
     line = story.client.wait_for_access(destination=OUTSIDE + ":80")
     expect_eq((line["encrypted"], line["destination_id"] if "destination_id" in line else None), (False, None),
-              "how it went")
+              "reason and encryption")
     with open(story.nginx.access_log) as file:
-        expect_in(story.mesh.client.ipv4 + " ", file.read(), "whom the application sees")
+        expect_in(story.mesh.client.ipv4 + " ", file.read(), "the peer that the application sees")
 
 
-def shows_that_what_the_operator_calls_plain_becomes_plain(story):
+def shows_that_a_plaintext_network_of_the_settings_is_plaintext(story):
     story.mesh.control.reload({"mesh": {"plaintext_networks": [story.mesh.stranger.ipv4 + "/32"]}})
 
     def arrives():

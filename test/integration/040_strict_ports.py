@@ -1,13 +1,14 @@
-"""A strict port gives an outsider nothing, in plaintext or by TLS of his own; a permissive one lets plaintext in.
+"""A strict port serves no host outside the mesh, neither in plaintext nor over TLS; a permissive port accepts
+plaintext.
 
-    stranger (no sidecar) -x-> server: [sidecar, 80 and 443 strict, 81 permissive] -> listeners of the story's
+    stranger (no sidecar) -x-> server: [sidecar, 80 and 443 strict, 81 permissive] -> listeners of the story
     stranger -x-> 15001, 15006, 15008 of the server, dialed directly"""
 
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
 from handfast_harness import stream
 from peers import hbone, tls
 
-# D1: what an outsider may try to begin with.
+# D1: first bytes that a host outside the mesh may try.
 OPENINGS = [b"GET / HTTP/1.1\r\nHost: server\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"SSH-2.0-x\r\n", b"x",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage", b"PROXY TCP4 192.0.2.2 192.0.2.3 1 80\r\n", b""]
 
@@ -22,7 +23,7 @@ def arrange(story):
 
 
 def _ends_empty(host, address, port, data=b"", uid=0):
-    """Whether a connection ends, or is refused, without a byte for us, whatever we send."""
+    """Whether a connection ends, or is refused, without a byte of answer."""
     return stream.attempt(host, address, port, data, uid, timeout_s=3) in ((b"", "reset"), (b"", "fin"),
                                                                            (b"", "refused"))
 
@@ -36,7 +37,7 @@ def shows_that_plaintext_is_refused_and_the_app_sees_nothing(story):
         direction="inbound_plain", reason="plaintext_refused")) == 2 * len(OPENINGS))
 
 
-def shows_that_tls_of_his_own_is_refused(story):
+def shows_that_foreign_tls_is_refused(story):
     ours = TestAuthority.of(story.mesh.control).leaf(identity_of("client"))
     for identity in (None, TestAuthority().leaf(identity_of("client")), ours):
         try:
@@ -52,14 +53,14 @@ def shows_that_the_mesh_reaches_the_strict_port(story):
         expect_eq(stream.exchange(sock, b"through the tunnel"), (b"through the tunnel", "fin"), "echo")
 
 
-def shows_that_a_permissive_port_lets_plaintext_in(story):
+def shows_that_a_permissive_port_accepts_plaintext(story):
     with story.mesh.stranger.connect(story.mesh.server.ipv4, 81) as sock:
         expect_eq(stream.exchange(sock, b"in plaintext"), (b"in plaintext", "fin"), "echo")
     line = story.server.wait_for_access(direction="inbound_plain", reason="done")
-    expect_eq((line["encrypted"], line.get("source_id")), (False, None), "how it came in")
+    expect_eq((line["encrypted"], line.get("source_id")), (False, None), "encryption and source of the connection")
 
 
-def shows_that_the_sidecars_own_ports_are_refused_when_dialled_directly(story):
+def shows_that_the_sidecars_own_ports_refuse_direct_connections(story):
     for port in (15001, 15006):
         expect(_ends_empty(story.mesh.stranger, story.mesh.server.ipv4, port, b"hello"), "port %d answered" % port)
         expect(_ends_empty(story.mesh.server, "127.0.0.1", port, b"hello", uid=1000),

@@ -1,4 +1,4 @@
-"""Who is not allowed is refused, with the rule's name on both ends; a change closes those it denies, and no other.
+"""A source that is not allowed is refused, with the rule's name on both ends; a change closes denied connections alone.
 
     client --tunnel--> server: [sidecar: allow client and, at first, other on port 80] -> echo
     other  --tunnel-->"""
@@ -27,7 +27,7 @@ def _passes(sock, data):
     expect_eq(stream.receive_exactly(sock, len(data)), data, "echo")
 
 
-def shows_that_a_change_closes_exactly_those_it_denies(story):
+def shows_that_a_change_closes_exactly_the_denied_connections(story):
     live = {name: [_connect(story, name) for _ in range(3)] for name in ("client", "other")}
     for sock in live["client"] + live["other"]:
         _passes(sock, b"before")
@@ -44,7 +44,7 @@ def shows_that_a_change_closes_exactly_those_it_denies(story):
               "connections of the client that were closed")
 
 
-def shows_that_the_denied_are_refused_with_the_reason_on_both_ends(story):
+def shows_that_denied_sources_are_refused_with_the_reason_on_both_ends(story):
     story.app.wait_for_report(5)
     num_before = len(story.app.reports())
     expect_eq(stream.attempt(story.mesh.other, story.mesh.server.ipv4, 80), (b"", "reset"), "a new connection")
@@ -53,7 +53,7 @@ def shows_that_the_denied_are_refused_with_the_reason_on_both_ends(story):
     expect_eq(len(story.app.reports()), num_before, "connections that the application saw")
 
 
-def shows_that_a_tunnel_answers_401_and_says_why(story):
+def shows_that_a_tunnel_answers_401_with_the_reason(story):
     ca = TestAuthority.of(story.mesh.control)
     story.mesh.net.add("raw")
     with hbone.Client(story.mesh.net.raw, story.mesh.server.ipv4, ca.leaf(identity_of("other"))) as tunnel:
@@ -64,7 +64,7 @@ def shows_that_a_tunnel_answers_401_and_says_why(story):
         expect_eq((answer.status, answer.data, answer.ended), (200, b"allowed", "fin"), "answer")
 
 
-def shows_that_deny_wins_over_allow(story):
+def shows_that_deny_overrides_allow(story):
     policy = _policy("client")
     policy["workloads"][0]["rules"].append({"name": "not-today", "action": "deny",
                                             "sources": [{"trust_domain": "cluster.local"}]})

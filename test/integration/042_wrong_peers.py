@@ -1,4 +1,4 @@
-"""A peer that is not who it should be gets nothing, on either side of a tunnel.
+"""A peer with another identity than expected gets nothing, on either side of a tunnel.
 
     client: app -> [sidecar] ==x== impostor: a raw peer on 15008 with some certificate (T7, D4-D13, D29)
     raw: a peer with some certificate ==x==> server: [sidecar] -> echo"""
@@ -21,12 +21,13 @@ def arrange(story):
 
 
 def _no_tunnel(story):
-    """Until the tunnels to the impostor before are gone: a new connection must make one of its own."""
-    wait_until("old tunnels to be gone", lambda: story.client.metric('handfast_tunnels_open{direction="outbound"}') == 0)
+    """Waits until the earlier tunnels to the impostor are closed, so that a new connection makes a tunnel of its
+    own."""
+    wait_until("old tunnels to be closed", lambda: story.client.metric('handfast_tunnels_open{direction="outbound"}') == 0)
 
 
 def _dial(story, identity, reason, **options):
-    """The app behind the client dials the impostor, who shows this identity: what the impostor got."""
+    """The client's app dials the impostor, which presents this identity. Returns what the impostor received."""
     _no_tunnel(story)
     before = len(story.client.access_log(reason=reason))
     with hbone.Server(story.mesh.impostor, identity, **options) as impostor:
@@ -39,8 +40,8 @@ def _dial(story, identity, reason, **options):
 
 def _gives_nothing(story, identity, reason):
     ended, impostor = _dial(story, identity, reason)
-    expect_eq(ended, (b"", "reset"), "what the app saw of " + reason)
-    expect_eq((impostor.received, impostor.authorities), (b"", []), "what the impostor got")
+    expect_eq(ended, (b"", "reset"), "the app's view with " + reason)
+    expect_eq((impostor.received, impostor.authorities), (b"", []), "bytes and requests at the impostor")
 
 
 def shows_that_the_right_identity_is_served(story):
@@ -48,7 +49,7 @@ def shows_that_the_right_identity_is_served(story):
         with story.mesh.client.connect(story.mesh.impostor.ipv4, 80, uid=1000) as sock:
             sock.sendall(b"data")
             expect_eq(stream.receive_exactly(sock, 7), b"welcome", "answer")
-    expect_eq(peer.received, b"data", "what the peer got")
+    expect_eq(peer.received, b"data", "bytes at the peer")
 
 
 def shows_that_another_services_certificate_is_refused(story):
@@ -84,13 +85,13 @@ def shows_that_every_faulty_certificate_is_refused_by_the_server(story):
     expect_eq(story.app.reports(), [], "connections that the application saw")
 
 
-def shows_that_a_tunnel_that_is_cut_resets_what_it_carried(story):
+def shows_that_a_broken_tunnel_resets_its_connections(story):
     _no_tunnel(story)
     with hbone.Server(story.mesh.impostor, story.ca.leaf(EXPECTED), reply=b"half of it", cut_after=4):
         with story.mesh.client.connect(story.mesh.impostor.ipv4, 80, uid=1000) as sock:
             sock.sendall(b"data")
-            expect_eq(stream.receive_all(sock)[1], "reset", "how the app's connection ended")
+            expect_eq(stream.receive_all(sock)[1], "reset", "the end of the app's connection")
     tunnel = hbone.Client(story.mesh.raw, story.mesh.server.ipv4, story.ca.leaf(identity_of("client"))).open()
     expect_eq(tunnel.connect(story.mesh.server.ipv4 + ":80").status, 200, "answer")
     stream.reset(tunnel.tls.sock)
-    expect_eq(story.app.wait_for_report()["ended"], "reset", "how the server's app saw it end")
+    expect_eq(story.app.wait_for_report()["ended"], "reset", "the end at the server's app")

@@ -1,4 +1,4 @@
-"""A peer with a valid identity asks a tunnel for what it must not get (D32, T1, T2).
+"""A peer with a valid identity sends forbidden and malformed requests on a tunnel (D32, T1, T2).
 
     raw: a peer with the client's own identity ==tunnel==> server: [sidecar] -> echo on every address, nothing else"""
 
@@ -25,7 +25,7 @@ def _tunnel(story):
     return hbone.Client(story.mesh.raw, story.address, story.leaf)
 
 
-def shows_that_no_other_destination_can_be_asked_for(story):
+def shows_that_no_other_destination_can_be_requested(story):
     hosts = ["127.0.0.1", "127.8.9.10", "0.0.0.0", "169.254.169.254", "169.254.15.6", "224.0.0.1", "255.255.255.255",
              story.mesh.client.ipv4, story.mesh.server.ipv6, "[::1]", "[::]", "[100::6]", "[::6]", "[::ffff:127.0.0.1]",
              "[fe80::1]", "[%s]" % story.mesh.client.ipv6]
@@ -60,17 +60,17 @@ def _malformed(address):
         yield "authority %r" % text[:40], authority(text)
 
 
-def shows_that_malformed_requests_are_refused_and_nothing_is_dialled(story):
+def shows_that_malformed_requests_are_refused_and_nothing_is_dialed(story):
     for name, headers in _malformed(story.address):
         with _tunnel(story) as tunnel:
             answer = tunnel.ask(headers)
             expect(answer.status == 400 or (answer.status is None and answer.ended not in (None, "timeout")),
                    "%s: %s %s" % (name, answer.status, answer.ended))
-    expect_eq(len(story.app.reports()), 1, "connections that the application saw, with the one before")
+    expect_eq(len(story.app.reports()), 1, "connections that the application saw, including the earlier one")
 
 
 def _reset_rapidly(tunnel, address):
-    """Opens and at once resets streams until the other side has had enough: how it said so."""
+    """Opens streams and resets them at once until the other side ends the tunnel. Returns the GOAWAY code."""
     headers = [(":method", "CONNECT"), (":authority", address + ":80")]
     try:
         for number in range(RESETS):
@@ -80,20 +80,20 @@ def _reset_rapidly(tunnel, address):
             if number % 100 == 0:
                 tunnel.flush()
         tunnel.flush()
-        while not tunnel.goaway:  # 0 asks to go elsewhere, which this peer does not hear
+        while not tunnel.goaway:  # GOAWAY 0 asks for another tunnel; this peer ignores it
             tunnel.pump()
     except (tls.Refused, h2.exceptions.ProtocolError):
         pass
     return tunnel.goaway
 
 
-def shows_that_rapid_resets_end_the_tunnel_and_harm_nobody(story):
+def shows_that_rapid_resets_end_the_tunnel_and_affect_no_other(story):
     with _tunnel(story) as tunnel:
         started = time.monotonic()
         goaway = _reset_rapidly(tunnel, story.address)
     expect(goaway in (11, None), "GOAWAY with %s" % goaway)
     with story.mesh.client.connect(story.address, 80, uid=1000) as sock:
-        expect_eq(stream.exchange(sock, b"unharmed"), (b"unharmed", "fin"), "another's connection")
+        expect_eq(stream.exchange(sock, b"unharmed"), (b"unharmed", "fin"), "a connection of another source")
     expect(time.monotonic() - started < 15, "it took too long")
     expect(len(story.app.reports()) < RESETS / 2, "nearly every reset stream reached the application")
-    expect_eq(story.mesh.sidecar("server").process.exit_code, None, "the sidecar's end")
+    expect_eq(story.mesh.sidecar("server").process.exit_code, None, "exit code of the sidecar")

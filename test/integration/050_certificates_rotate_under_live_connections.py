@@ -1,7 +1,7 @@
 """Certificates of 5 s rotate under a long download and an open SQL session, and no byte is lost.
 
-    client: a slow download, a psql that stays -> [sidecar] ==tunnels==> server: [sidecar] -> a source, PostgreSQL
-    raw: a peer that looks at the certificate which the server shows"""
+    client: a slow download, an open psql session -> [sidecar] ==tunnels==> server: [sidecar] -> a source, PostgreSQL
+    raw: a peer that reads the server's certificate"""
 
 import hashlib
 import subprocess
@@ -21,7 +21,7 @@ def arrange(story):
 
 
 class _Sql:
-    """A psql that stays: one statement in, one answer out."""
+    """An open psql session: one statement in, one answer out."""
 
     def __init__(self, story):
         argv = [story.postgres.bin + "/psql", "-h", story.mesh.server.ipv4, "-U", "postgres", "-AtqX"]
@@ -42,7 +42,7 @@ class _Sql:
         return self.process.stdout.readline().strip()
 
 
-def shows_that_neither_notices_three_rotations(story):
+def shows_that_three_rotations_affect_neither_connection(story):
     client, server = story.mesh.sidecar("client"), story.mesh.sidecar("server")
     expected = hashlib.sha256(stream.pattern(NUM_BYTES, seed=3)).hexdigest()
     with _Sql(story) as sql, story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as download:
@@ -62,7 +62,7 @@ def shows_that_neither_notices_three_rotations(story):
         expect_eq((total + len(rest), digest.hexdigest(), ended), (NUM_BYTES, expected, "fin"), "the download")
     for name, sidecar in (("client", client), ("server", server)):
         bad = [line for line in sidecar.access_log() if line["reason"] != "done"]
-        expect_eq(bad, [], "connections that %s did not end in order" % name)
+        expect_eq(bad, [], "connections of %s with another reason than done" % name)
 
 
 def shows_that_new_tunnels_carry_new_certificates(story):
@@ -73,12 +73,12 @@ def shows_that_new_tunnels_carry_new_certificates(story):
         with hbone.Client(story.mesh.raw, story.mesh.server.ipv4, leaf) as tunnel:
             seen.add(tunnel.tls.peer_serial())
         after = story.mesh.sidecar("server").serial()
-        expect(tunnel.tls.peer_serial() in (before, after), "the tunnel shows %s, /certs %s" % (seen, (before, after)))
+        expect(tunnel.tls.peer_serial() in (before, after), "the tunnel has %s, /certs %s" % (seen, (before, after)))
         story.mesh.sidecar("server").wait_for_rotation(after)
     expect_eq(len(seen), 2, "different certificates on two tunnels")
 
 
-def shows_that_old_tunnels_end_and_the_oldest_identity_is_young(story):
+def shows_that_old_tunnels_close_and_no_old_identity_is_in_use(story):
     client = story.mesh.sidecar("client")
     wait_until("tunnels of old certificates to end", lambda: client.metric("handfast_tunnels_open") <= 1, 15)
     expect(client.metric("handfast_identity_oldest_in_use_seconds") < 10, "an old identity is still in use")

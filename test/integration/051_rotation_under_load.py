@@ -1,6 +1,6 @@
-"""Twelve rotations of 5-second certificates under load: nothing fails, nothing is reset, every hash is right.
+"""Twelve rotations of 5-second certificates under load: nothing fails, nothing is reset, every hash is correct.
 
-    client: 50 keep-alive clients, 20 new connections a second, 5 long streams -> [sidecar] ==tunnels==> server
+    client: 50 keep-alive clients, 20 new connections per second, 5 long streams -> [sidecar] ==tunnels==> server
 
 test/soak/rotation.py is the long form of this."""
 
@@ -15,7 +15,7 @@ def arrange(story):
     story.mesh = rotation.arrange(story)
 
 
-def shows_that_nobody_notices(story):
+def shows_that_no_request_fails(story):
     load, serials = rotation.run(story, story.mesh, SIZE)
     expect_eq(load.failures, [], "failures")
     expect_eq({name: len(own) for name, own in serials.items()}, {"client": 13, "server": 13}, "certificates used")
@@ -23,7 +23,7 @@ def shows_that_nobody_notices(story):
     expect(load.num_streams >= 5, "only %d streams were finished" % load.num_streams)
 
 
-def shows_that_no_connection_ended_in_disorder(story):
+def shows_that_every_connection_ended_in_order(story):
     for sidecar in story.mesh.sidecars.values():
         bad = [line for line in sidecar.access_log() if line["reason"] != "done"]
-        expect_eq(bad[:3], [], "connections that %s did not end in order" % sidecar.name)
+        expect_eq(bad[:3], [], "connections of %s with another reason than done" % sidecar.name)

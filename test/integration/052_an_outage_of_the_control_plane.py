@@ -1,8 +1,8 @@
-"""The control plane may die: nothing fails while certificates last, nothing leaks when they end, all heals by itself.
+"""The control plane is killed: nothing fails while certificates are valid, and nothing leaks when they expire.
 
-    control (killed, comes back) --- router --- client: load -> [sidecar] ==tunnel==> server: [sidecar] -> echo
+    control (killed, started again) --- router --- client: load -> [sidecar] ==tunnel==> server: [sidecar] -> echo
 
-Leaves live 12 s, so renewals are due 6 to 8 s after the last."""
+Leaf certificates live 12 s, so renewals are due 6 to 8 s after the last."""
 
 import time
 
@@ -25,7 +25,7 @@ def _time_to_expiry(story, of=min):
               for sidecar in story.mesh.sidecars.values())
 
 
-def shows_that_an_outage_across_a_renewal_is_not_noticed(story):
+def shows_that_an_outage_across_a_renewal_affects_no_connection(story):
     with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
         serials = {name: sidecar.wait_for_rotation() for name, sidecar in story.mesh.sidecars.items()}
         wait_until("a moment shortly before a renewal", lambda: _time_to_expiry(story) <= 7, 15)
@@ -39,7 +39,7 @@ def shows_that_an_outage_across_a_renewal_is_not_noticed(story):
     expect_eq(load.failures, [], "failures")
 
 
-def shows_that_beyond_expiry_nothing_is_sent_and_both_say_so(story):
+def shows_that_after_expiry_nothing_is_sent_and_both_report_it(story):
     with stream_of(story) as live:
         story.mesh.control.kill()
         wait_until("the certificates to expire", lambda: _time_to_expiry(story, max) == 0, 20, 0.1)
@@ -47,7 +47,7 @@ def shows_that_beyond_expiry_nothing_is_sent_and_both_say_so(story):
         with Capture(story, story.mesh.net.router, "to-client") as wire:
             expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
                       "a new connection")
-        expect(not wire.contains(MARKER) and 9000 not in wire.ports(), "something left in plaintext")
+        expect(not wire.contains(MARKER) and 9000 not in wire.ports(), "bytes left in plaintext")
         story.client.wait_for_access(reason="no_identity")
         live.sendall(b"still")
         expect_eq(stream.receive_exactly(live, 5), b"still", "a connection from before")
@@ -57,7 +57,7 @@ def stream_of(story):
     return story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000)
 
 
-def shows_that_all_heals_within_two_seconds_of_its_return(story):
+def shows_that_everything_recovers_within_two_seconds_of_its_return(story):
     process = story.client.process
     story.mesh.control.start()
     back = time.monotonic()

@@ -1,4 +1,4 @@
-"""Restarts of either side are survived; SIGTERM drains: what is open goes on until it ends.
+"""The mesh survives restarts of either side; SIGTERM drains: open connections are served until they end.
 
     control (restarted) --- router --- client: [sidecar] ==tunnel==> server: [sidecar (drained, killed)] -> echo"""
 
@@ -25,7 +25,7 @@ def _passes(sock, data):
     expect_eq(stream.receive_exactly(sock, len(data)), data, "echo")
 
 
-def shows_that_nobody_notices_a_restart_of_the_control_plane(story):
+def shows_that_a_restart_of_the_control_plane_affects_no_connection(story):
     with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
         load.wait_for_requests()
         expect_eq(story.mesh.control.stop(), 0, "exit code of the control plane")
@@ -45,12 +45,12 @@ def shows_that_sigterm_drains(story):
         wait_until("readiness to end", lambda: story.server.probe()[0] == 503, 5)
         _passes(live, b"while draining")
         with _connect(story) as late:
-            _passes(late, b"a new one while the workload lives")
-        expect_eq(story.server.process.exit_code, None, "the draining sidecar's end")
+            _passes(late, b"a new one while the workload runs")
+        expect_eq(story.server.process.exit_code, None, "exit code of the draining sidecar")
     expect_eq(story.server.process.wait_for_exit(5), 0, "exit code after the last connection")
 
 
-def shows_that_it_comes_back_by_its_own_key_without_the_token(story):
+def shows_that_it_enrolls_again_by_its_own_key_without_the_token(story):
     os.unlink(story.server.token)
     story.server.start()
     with _connect(story) as sock:
@@ -61,10 +61,10 @@ def shows_that_a_crash_is_a_reset_and_never_plaintext(story):
     live = _connect(story)
     _passes(live, b"before")
     story.server.kill()
-    expect_eq(stream.receive_all(live), (b"", "reset"), "a connection through the one that crashed")
+    expect_eq(stream.receive_all(live), (b"", "reset"), "a connection through the crashed sidecar")
     live.close()
     expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, b"x"), (b"", "reset"), "a new connection")
-    expect(story.mesh.sidecar("client").access_log(reason="connect_refused"), "the client's log does not say why")
+    expect(story.mesh.sidecar("client").access_log(reason="connect_refused"), "the client's log lacks the reason")
     story.server.start()
     with _connect(story) as sock:
         _passes(sock, b"after the crash")

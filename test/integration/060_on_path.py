@@ -1,6 +1,6 @@
-"""on_path: somebody between the pods who reads, alters, replays and splices gets and changes nothing.
+"""on_path: an attacker between the pods who reads, alters, replays and splices learns and changes nothing.
 
-    client: [sidecar] === router: a relay that sees every tunnel and may change it === server: [sidecar] -> programs"""
+    client: [sidecar] === router: a relay that can read and change every tunnel === server: [sidecar] -> programs"""
 
 from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, wait_until
 from handfast_harness import stream
@@ -18,21 +18,21 @@ def arrange(story):
 
 
 def _cut(story):
-    """Ends every tunnel, so that the next connection makes a new one."""
+    """Closes every tunnel, so that the next connection makes a new one."""
     story.relay.cut()
-    wait_until("the old tunnels to be gone", lambda: story.mesh.sidecar("client").metric(
+    wait_until("the old tunnels to be closed", lambda: story.mesh.sidecar("client").metric(
         'handfast_tunnels_open{direction="outbound"}') == 0)
 
 
 def _send(story):
-    """One connection that sends DATA: (what came back, how it ended)."""
+    """One connection that sends DATA: (answer, end)."""
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000, timeout_s=10) as sock:
         received, ended = stream.exchange(sock, DATA)
     return received.strip().decode(), ended
 
 
 def _flip_after(num_bytes, wanted):
-    """Turns one bit of the byte that comes so late on that way."""
+    """Flips one bit of the byte at that offset in that direction."""
     passed = {"up": 0, "down": 0}
 
     def change(way, data):
@@ -44,8 +44,8 @@ def _flip_after(num_bytes, wanted):
     return change
 
 
-def shows_that_reading_gives_nothing(story):
-    expect_eq(_send(story), (stream.sha256(DATA), "fin"), "what passed the relay")
+def shows_that_captured_traffic_reveals_nothing(story):
+    expect_eq(_send(story), (stream.sha256(DATA), "fin"), "the answer through the relay")
     expect_eq(len(story.relay.recorded), 1, "tunnels that the relay saw")
     record = story.relay.recorded[0]
     expect(len(record["up"]) > len(DATA), "the relay saw only %d bytes" % len(record["up"]))
@@ -53,13 +53,13 @@ def shows_that_reading_gives_nothing(story):
         expect(part not in record["up"] + record["down"], "the relay could read %r" % part)
 
 
-def shows_that_what_is_altered_is_not_delivered(story):
+def shows_that_altered_bytes_are_not_delivered(story):
     _cut(story)
     story.relay.change = _flip_after(1_000_000, "up")
-    expect_eq(_send(story)[1], "reset", "how the client's connection ended")
+    expect_eq(_send(story)[1], "reset", "the end of the client's connection")
     report = story.hash.wait_for_report(1)
     expect_eq((report["ended"], report["received_sha256"]), ("reset", stream.sha256(DATA[:report["received"]])),
-              "what the server got is the start of what was sent")
+              "the server received a prefix of the bytes sent")
 
 
 def shows_that_an_altered_answer_is_not_delivered(story):
@@ -67,7 +67,7 @@ def shows_that_an_altered_answer_is_not_delivered(story):
     story.relay.change = _flip_after(1_000_000, "down")
     with story.mesh.client.connect(story.mesh.server.ipv4, 9001, uid=1000) as sock:
         received, ended = stream.receive_all(sock)
-    expect_eq(ended, "reset", "how the client's connection ended")
+    expect_eq(ended, "reset", "the end of the client's connection")
     expect(len(received) < 2_000_000 and stream.pattern(2_000_000, 9).startswith(received), "altered bytes arrived")
 
 
@@ -79,7 +79,7 @@ def shows_that_an_altered_handshake_makes_no_tunnel(story):
                   "a connection whose handshake was altered at byte %d" % at)
 
 
-def shows_that_a_replay_reaches_nobody(story):
+def shows_that_a_replay_reaches_no_application(story):
     _cut(story)
     story.relay.change = lambda way, data: data
     expect_eq(_send(story)[1], "fin", "a good connection afterwards")
@@ -105,8 +105,8 @@ def shows_that_records_of_another_tunnel_cannot_be_spliced_in(story):
             return other[-20_000:] + data
         return data
     story.relay.change = splice
-    expect_eq(_send(story)[1], "reset", "how the client's connection ended")
-    expect_eq(inserted, [True], "what was spliced in")
+    expect_eq(_send(story)[1], "reset", "the end of the client's connection")
+    expect_eq(inserted, [True], "spliced records")
 
 
 def shows_that_cutting_tunnels_never_leads_to_plaintext(story):
@@ -115,7 +115,7 @@ def shows_that_cutting_tunnels_never_leads_to_plaintext(story):
     with Capture(story, story.mesh.net.router, "to-client") as wire:
         for _ in range(5):
             expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
-                      "a connection whose tunnel is cut")
-    expect(not wire.contains(MARKER) and 9000 not in wire.ports(), "something left in plaintext")
+                      "a connection whose tunnel is broken")
+    expect(not wire.contains(MARKER) and 9000 not in wire.ports(), "bytes left in plaintext")
     story.relay.change = lambda way, data: data
     wait_until("a good connection again", lambda: _send(story)[1] == "fin")

@@ -1,6 +1,6 @@
-"""credential_stuffing: a valid password of the application is worth nothing without a certificate.
+"""credential_stuffing: a valid password of the application is useless without a certificate.
 
-    stranger: knows Redis' password, has no sidecar -x-> server: [sidecar, strict] -> Redis with a password
+    stranger: has Redis' password and no sidecar -x-> server: [sidecar, strict] -> Redis with a password
     client: [sidecar] ==tunnel==> the same"""
 
 from handfast_harness import Mesh, Redis, TestAuthority, expect, expect_eq, expect_in, identity_of
@@ -20,7 +20,7 @@ def arrange(story):
 
 
 def _num_connections(story):
-    """How many connections Redis ever had, this one included."""
+    """How many connections Redis has had, including this one."""
     with story.mesh.server.connect("127.0.0.1", 6379) as sock:
         sock.sendall(b"AUTH correct-horse\r\nINFO stats\r\nQUIT\r\n")
         told = stream.receive_all(sock)[0].decode()
@@ -38,18 +38,18 @@ def shows_that_without_a_certificate_it_never_reaches_the_application(story):
     for address in (story.mesh.server.ipv4, story.mesh.server.ipv6):
         for _ in range(TRIES // 2):
             received, ended = stream.attempt(story.mesh.stranger, address, 6379, LOGIN, timeout_s=3)
-            expect_eq(received, b"", "what came back in plaintext")
-            expect_in(ended, ("reset", "fin"), "how it ended")
+            expect_eq(received, b"", "the answer in plaintext")
+            expect_in(ended, ("reset", "fin"), "the end of the connection")
     for identity in (None, TestAuthority().leaf(identity_of("client"))):
         try:
             tls.Tls(story.mesh.stranger.connect(story.mesh.server.ipv4, 6379), identity).handshake()
             expect(False, "a TLS session was opened on the strict port")
         except (tls.Refused, ConnectionResetError):
             pass
-    expect_eq(_num_connections(story), before + 1, "connections that Redis saw, with ours that asks")
+    expect_eq(_num_connections(story), before + 1, "connections that Redis saw, including this query")
 
 
-def shows_that_the_operator_sees_it(story):
+def shows_that_the_log_has_every_try(story):
     server = story.mesh.sidecar("server")
     server.process.wait_until("every try in the log", lambda: len(server.access_log(
         direction="inbound_plain", reason="plaintext_refused")) == TRIES + 2)

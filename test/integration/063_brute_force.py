@@ -1,7 +1,7 @@
-"""brute_force: tokens and handshakes at full speed are refused and slowed, and others are not harmed.
+"""brute_force: guesses of tokens and handshakes at full speed are refused and rate-limited, and others are served.
 
     stranger: guesses tokens at the control plane, opens sessions with a self-made authority at the server
-    client: load -> [sidecar] ==tunnel==> server; late: enrols meanwhile"""
+    client: load -> [sidecar] ==tunnel==> server; late: enrolls meanwhile"""
 
 import collections
 import os
@@ -23,7 +23,7 @@ def arrange(story):
 
 
 def _at_full_speed(work):
-    """Each thread does its share: how often each outcome came."""
+    """Each thread does its share. Returns the count per outcome."""
     outcomes = collections.Counter()
 
     def share():
@@ -35,7 +35,7 @@ def _at_full_speed(work):
     return threads, outcomes
 
 
-def shows_that_guessed_tokens_are_refused_and_slowed_and_others_enrol(story):
+def shows_that_guessed_tokens_are_refused_and_limited_and_others_enroll(story):
     true_id, _ = read_token(story.token)
 
     def guess(number):
@@ -53,9 +53,9 @@ def shows_that_guessed_tokens_are_refused_and_slowed_and_others_enrol(story):
         for thread in threads:
             thread.join(60)
     expect_eq(sum(outcomes.values()), THREADS * PER_THREAD, "guesses made")
-    expect("status 0" not in outcomes, "a guess bought an identity: %s" % outcomes)
+    expect("status 0" not in outcomes, "a guess got an identity: %s" % outcomes)
     slowed = outcomes["status 8"] + sum(count for what, count in outcomes.items() if what.startswith("session"))
-    expect(slowed > THREADS * PER_THREAD // 2, "hardly a guess was slowed: %s" % outcomes)
+    expect(slowed > THREADS * PER_THREAD // 2, "too few guesses were rate-limited: %s" % outcomes)
     expect_eq(load.failures, [], "failures of others")
 
 
@@ -73,8 +73,8 @@ def shows_that_handshakes_at_full_speed_are_refused_and_others_served(story):
         threads, outcomes = _at_full_speed(knock)
         for thread in threads:
             thread.join(60)
-    # One source begins 200 handshakes at once and 50 per second from then on; what is more is reset before it begins.
+    # A source may begin 200 handshakes at once and then 50 per second; further connections are reset before the handshake.
     reset = sum(count for what, count in outcomes.items() if "reset" in what.lower() or "ECONNRESET" in what)
     expect_eq(outcomes["unknown ca"] + reset, THREADS * PER_THREAD, "handshakes refused: %s" % dict(outcomes))
-    expect(outcomes["unknown ca"] >= 150, "the reason is given within the source's share: %s" % dict(outcomes))
+    expect(outcomes["unknown ca"] >= 150, "handshakes within the source's share get an alert: %s" % dict(outcomes))
     expect_eq(load.failures, [], "failures of others")

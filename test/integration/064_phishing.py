@@ -1,4 +1,4 @@
-"""phishing: a certificate without its key, and a token that was used, open nothing.
+"""phishing: a certificate without its key and a used token give no access.
 
     thief: the client's chain (public) with a key of the thief's own; a copy of the client's token
        -x-> server: [sidecar]        -x-> control"""
@@ -25,33 +25,33 @@ def shows_that_a_certificate_without_its_key_opens_no_tunnel_and_no_stream(story
     for address, port in ((story.mesh.server.ipv4, 15008), (story.mesh.control.host.ipv4, 15012)):
         try:
             with hbone.Client(story.mesh.thief, address, story.stolen, port=port):
-                expect(False, "port %d took a certificate without its key" % port)
+                expect(False, "port %d accepted a certificate without its key" % port)
         except tls.Refused as refused:
             expect_eq(str(refused), "decrypt error", "alert of port %d" % port)
     expect_eq(story.app.reports(), [], "connections that the application saw")
 
 
-def shows_that_a_used_token_buys_nothing_for_another_key(story):
+def shows_that_a_consumed_token_does_not_enroll_another_key(story):
     result = _attest(story, token=read_token(story.mesh.sidecar("client").token), key=new_key())
-    expect_eq((result.status, result.chain), ("7", []), "answer to a used token")
+    expect_eq((result.status, result.chain), ("7", []), "answer to a consumed token")
 
 
-def shows_that_another_makes_no_proof_for_a_key(story):
-    """A token that is still good, the key of one, the signature of another: the thief saw only the public half."""
+def shows_that_a_signature_by_another_key_is_no_proof(story):
+    """A valid token with one key and the signature of another: the thief has only the public key."""
     token = read_token(story.mesh.control.token(identity_of("fresh")))
     result = _attest(story, token=token, key=new_key(), signer=new_key())
-    expect(result.status != "0" and not result.chain, "a proof by another key was taken")
-    expect_eq(_attest(story, token=token, key=new_key()).status, "0", "the token afterwards, in the right hands")
+    expect(result.status != "0" and not result.chain, "a proof by another key was accepted")
+    expect_eq(_attest(story, token=token, key=new_key()).status, "0", "the token afterwards, with its own sidecar")
 
 
-def shows_that_of_many_keys_at_once_one_wins(story):
+def shows_that_one_of_many_concurrent_keys_wins(story):
     token = read_token(story.mesh.control.token(identity_of("raced")))
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         results = list(pool.map(lambda _: _attest(story, token=token, key=new_key()), range(20)))
     expect_eq(sorted(result.status for result in results), ["0"] + ["7"] * 19, "answers")
 
 
-def shows_that_the_operator_can_read_it(story):
+def shows_that_the_log_has_the_refusals_and_no_secret(story):
     expect_in("token", story.mesh.control.log(), "the control plane's log")
     with open(story.mesh.sidecar("client").token) as file:
         secret = file.read().strip().split(".")[2]

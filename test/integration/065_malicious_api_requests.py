@@ -1,7 +1,7 @@
-"""malicious_api_requests: an authenticated identity asks for what it is not allowed.
+"""malicious_api_requests: an authenticated identity makes requests that it is not allowed to make.
 
     other: a genuine certificate -x-> server: [sidecar: only client may] -> echo
-                                 -x-> control: the operator's calls, others' identities, lying messages"""
+                                 -x-> control: the operator's calls, other identities, false lengths"""
 
 import os
 import struct
@@ -26,7 +26,7 @@ def _control(story, identity=True):
     return Enrollment(story.mesh.other, story.mesh.control.host.ipv4, story.leaf if identity else None)
 
 
-def shows_that_the_applications_api_is_out_of_reach(story):
+def shows_that_a_denied_identity_does_not_reach_the_application(story):
     with hbone.Client(story.mesh.other, story.mesh.server.ipv4, story.leaf) as tunnel:
         for _ in range(50):
             answer = tunnel.exchange(story.mesh.server.ipv4 + ":80", b"POST /admin/delete HTTP/1.1\r\n\r\n")
@@ -34,7 +34,7 @@ def shows_that_the_applications_api_is_out_of_reach(story):
     expect_eq(story.app.reports(), [], "connections that the application saw")
 
 
-def shows_that_the_operators_calls_are_not_there_for_workloads(story):
+def shows_that_workloads_cannot_call_the_operator_service(story):
     for method in OPERATOR:
         with _control(story) as control:
             answer = control.call("/handfast.v1.Operator/" + method, field(1, identity_of("admin").encode()))
@@ -42,7 +42,8 @@ def shows_that_the_operators_calls_are_not_there_for_workloads(story):
 
 
 def shows_that_only_root_and_their_own_user_command_the_programs(story):
-    """C19: by the mode of the socket and, where an operator opened it to all users, by the uid behind the connection."""
+    """C19: by the mode of the socket and, where an operator opened it to all users, by the uid behind the
+    connection."""
     control, sidecar = story.mesh.control, story.mesh.sidecar("client")
     sockets = {"control": control.socket, "sidecar": sidecar.settings["admin_socket"]}
     try_both = lambda uid: {
@@ -61,15 +62,15 @@ def shows_that_only_root_and_their_own_user_command_the_programs(story):
     expect_eq((control.process.exit_code, sidecar.process.exit_code), (None, None), "the programs' ends")
 
 
-def shows_that_without_a_certificate_only_attest_is_there(story):
+def shows_that_without_a_certificate_only_attest_can_be_called(story):
     for path in ("Identity/Stream", "Discovery/Stream"):
         with _control(story, identity=False) as control:
             answer = control.call("/handfast.v1." + path, field(1, field(1, 1)))
             expect_eq(answer.headers.get("grpc-status"), "16", "status of " + path)
 
 
-def shows_that_nobody_renews_by_a_certificate_alone(story):
-    """An identity stream with a genuine certificate, and a key that bought nothing."""
+def shows_that_a_certificate_alone_does_not_renew(story):
+    """An identity stream with a genuine certificate, and an attestation key that was never enrolled."""
     key, csr = new_key(), make_csr(new_key(), [identity_of("client")])
     from cryptography.hazmat.primitives import serialization
     spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -81,7 +82,7 @@ def shows_that_nobody_renews_by_a_certificate_alone(story):
     expect(2 not in answer and answer.get(3), "the renewal was answered with %s" % answer)
 
 
-def shows_that_a_lying_length_is_refused_before_it_is_believed(story):
+def shows_that_a_false_length_is_refused_before_memory_is_allocated(story):
     before = story.mesh.control.process.rss_kb()
     for length in (0xFFFFFFFF, 0x40000000, 64 << 20):
         for identity in (False, True):
@@ -94,7 +95,7 @@ def shows_that_a_lying_length_is_refused_before_it_is_believed(story):
     expect(grown < 8192, "the control plane grew by %d KB" % grown)
 
 
-def shows_that_all_the_others_are_served_as_before(story):
+def shows_that_other_identities_are_served_as_before(story):
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000) as sock:
         expect_eq(stream.exchange(sock, b"as before"), (b"as before", "fin"), "echo")
-    expect_eq(story.mesh.control.process.exit_code, None, "the control plane's end")
+    expect_eq(story.mesh.control.process.exit_code, None, "exit code of the control plane")

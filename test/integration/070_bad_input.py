@@ -1,4 +1,4 @@
-"""Bad settings, damaged state and messages that lie are refused with a clear reason, and nothing is overwritten.
+"""Bad settings, damaged state and malformed messages are refused with a clear reason, and nothing is overwritten.
 
     control, client [sidecar], each given bad settings and bad files; stranger sends them bad messages"""
 
@@ -9,11 +9,11 @@ from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, se
 from handfast_harness import stream
 from peers.enrollment import Enrollment, new_key, read_token
 
-CONTROL_MISTAKES = {"trust_domain": "UPPER", "mesh": {"networks": ["192.0.2.0/24", "not-a-network"]},
+CONTROL_ERRORS = {"trust_domain": "UPPER", "mesh": {"networks": ["192.0.2.0/24", "not-a-network"]},
                     "identity": {"leaf_ttl": "soon"}, "listen": {"streams_port": 99999}, "nonsense": "x"}
-SIDECAR_MISTAKES = {"trust_domain": "UPPER", "workers": 1000, "access_log": "loud", "timeouts": {"resolve": "long"},
+SIDECAR_ERRORS = {"trust_domain": "UPPER", "workers": 1000, "access_log": "loud", "timeouts": {"resolve": "long"},
                     "control": {"address": "192.0.2.1:15012"}, "nonsense": "x"}
-INIT_MISTAKES = ["--profile", "vm", "--exclude-inbound-ports", "0,80", "--exclude-outbound-ports", "x",
+INIT_ERRORS = ["--profile", "vm", "--exclude-inbound-ports", "0,80", "--exclude-outbound-ports", "x",
                  "--exclude-outbound-networks", "10.0.0.1/8", "--nonsense"]
 
 
@@ -33,11 +33,11 @@ def _refused_settings(story, program, errors, words):
 
 
 def shows_that_all_five_errors_are_named_at_once(story):
-    _refused_settings(story, "handfast-control", CONTROL_MISTAKES,
+    _refused_settings(story, "handfast-control", CONTROL_ERRORS,
                       ["trust_domain", "not-a-network", "leaf_ttl", "streams_port", "nonsense"])
-    _refused_settings(story, "handfast-sidecar", SIDECAR_MISTAKES,
+    _refused_settings(story, "handfast-sidecar", SIDECAR_ERRORS,
                       ["trust_domain", "workers", "access_log", "resolve", "nonsense"])
-    done = story.mesh.stranger.run([story.binary("handfast-init"), "up", *INIT_MISTAKES], check=False)
+    done = story.mesh.stranger.run([story.binary("handfast-init"), "up", *INIT_ERRORS], check=False)
     expect_eq(done.returncode, 64, "exit code of handfast-init")
     for word in ("--profile", "'0'", "'x'", "10.0.0.1/8", "--nonsense"):
         expect_in(word, done.stderr, "errors that handfast-init named")
@@ -57,17 +57,17 @@ def shows_that_a_bad_reload_changes_nothing(story):
 
 
 def _copy_of(sidecar, host, story):
-    """A sidecar that never ran, with the same token."""
+    """A new sidecar with the same token."""
     twin = story.mesh.make_sidecar("twin", token=sidecar.token)
     expect_eq(twin.host, host, "host")
     return twin
 
 
-def shows_that_a_used_token_does_not_make_a_second_sidecar(story):
+def shows_that_a_consumed_token_does_not_enroll_a_second_sidecar(story):
     twin = _copy_of(story.client, story.mesh.twin, story)
     twin.launch().wait_for_log("token")
     expect_eq((twin.probe()[0], twin.identity()), (503, None), "readiness and identity")
-    expect_in("token", str(twin.admin("/why")) + str(twin.admin("/check")), "what it tells the operator")
+    expect_in("token", str(twin.admin("/why")) + str(twin.admin("/check")), "the report to the operator")
     twin.stop()
 
 
@@ -80,7 +80,7 @@ def _damage(path):
         return file.read()
 
 
-def shows_that_a_damaged_state_stops_the_sidecar_and_stays_as_it_is(story):
+def shows_that_damaged_state_stops_the_sidecar_and_is_not_changed(story):
     story.client.stop()
     backup = story.folder("backup")
     for name in sorted(os.listdir(story.client.state)):
@@ -91,7 +91,7 @@ def shows_that_a_damaged_state_stops_the_sidecar_and_stays_as_it_is(story):
         damaged = _damage(path)
         process = story.client.launch()
         expect_eq(process.wait_for_exit(), 65, "exit code with a damaged %s (%s)" % (name, process.log()[-300:]))
-        expect_in(name, process.log(), "what it says")
+        expect_in(name, process.log(), "its message")
         with open(path, "rb") as file:
             expect(file.read() == damaged, "%s was overwritten" % name)
         with open(os.path.join(backup, name), "rb") as source, open(path, "wb") as target:
@@ -99,7 +99,7 @@ def shows_that_a_damaged_state_stops_the_sidecar_and_stays_as_it_is(story):
     story.client.start()
 
 
-def shows_that_a_damaged_key_stops_the_control_plane_and_stays_as_it_is(story):
+def shows_that_a_damaged_key_stops_the_control_plane_and_is_not_changed(story):
     story.mesh.control.stop()
     path = story.mesh.control.key_file("root")
     shutil.copy2(path, story.folder("backup") + "/root.pem")
@@ -120,7 +120,7 @@ def shows_that_a_csr_does_not_choose_its_identity(story):
     with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
         result = control.attest(token, new_key(), uris=[identity_of("client"), "spiffe://cluster.local/handfast/control"])
     expect(result.status != "0" or [name.value for name in result.ids()] == [identity_of("modest")],
-           "the CSR bought %s" % (result.chain and result.ids()))
+           "the CSR got %s" % (result.chain and result.ids()))
 
 
 def shows_that_plaintext_gets_nothing_from_the_control_port(story):

@@ -1,4 +1,4 @@
-"""Keys and tokens stay where they belong: not in logs, command lines, environments, pages, or another process's memory.
+"""Keys and tokens do not appear in logs, command lines, environments, pages, or the memory of another process.
 
     control: network process | signer (the only one with the authorities' keys)
     client: [sidecar]"""
@@ -25,7 +25,7 @@ def arrange(story):
 
 
 def _scalars(story):
-    """The authorities' private keys as 32 bytes, both ways round."""
+    """The authorities' private keys as 32 bytes, big-endian and little-endian."""
     for name in ("bootstrap", "root", "intermediate"):
         with open(story.mesh.control.key_file(name), "rb") as file:
             key = serialization.load_pem_private_key(file.read(), None)
@@ -59,17 +59,17 @@ def shows_that_no_log_page_argument_or_variable_has_a_secret(story):
             expect(not _holds(str(sidecar.admin(page)).encode(), secrets), "a secret is in " + page)
 
 
-def shows_that_files_with_secrets_are_their_owners_alone(story):
+def shows_that_files_with_secrets_are_readable_by_their_owner_alone(story):
     for folder in [story.mesh.control.state] + [sidecar.state for sidecar in story.mesh.sidecars.values()]:
         for path in (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names):
-            expect_eq(os.stat(path).st_mode & 0o077, 0, "what others may do with " + path)
+            expect_eq(os.stat(path).st_mode & 0o077, 0, "permissions of others on " + path)
     for sidecar in story.mesh.sidecars.values():
         for name in os.listdir(sidecar.state):
             with open(os.path.join(sidecar.state, name), "rb") as file:
-                expect(not _holds(file.read(), list(_scalars(story))), "an authority's key is with a sidecar")
+                expect(not _holds(file.read(), list(_scalars(story))), "a sidecar has the key of an authority")
 
 
-def shows_that_the_same_user_cannot_look_into_a_process(story):
+def shows_that_the_same_user_cannot_read_a_processs_memory(story):
     """Not dumpable: no core, and /proc/PID/mem is closed to the process's own user."""
     for uid, pids in ((1336, (story.network, story.signer)), (1337, story.sidecars.values())):
         for pid in pids:
@@ -79,7 +79,7 @@ def shows_that_the_same_user_cannot_look_into_a_process(story):
 
 
 def _memory(pid):
-    """Every readable part of a process's memory, as root sees it."""
+    """Every readable part of a process's memory, read as root."""
     with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as memory:
         for line in maps:
             span, access = line.split()[:2]
@@ -95,13 +95,13 @@ def _memory(pid):
 def shows_that_only_the_signer_has_the_authorities_keys(story):
     scalars = list(_scalars(story))
     found = lambda pid: any(scalar in part for part in _memory(pid) for scalar in scalars)
-    expect(found(story.signer), "the signer's memory does not show its keys: this test would see nothing")
+    expect(found(story.signer), "the keys are not found in the signer's memory: this test would find nothing")
     expect(not found(story.network), "an authority's key is in the network process")
     for name, pid in story.sidecars.items():
         expect(not found(pid), "an authority's key is in the sidecar of " + name)
 
 
-def shows_that_a_token_is_forgotten_once_it_was_used(story):
+def shows_that_a_consumed_token_is_wiped_from_memory(story):
     secrets = [secret for secret in _secrets(story) if secret != b"PRIVATE KEY" and len(secret) > 32]
     for name, pid in story.sidecars.items():
-        expect(not any(_holds(part, secrets) for part in _memory(pid)), "a used token is in the memory of " + name)
+        expect(not any(_holds(part, secrets) for part in _memory(pid)), "a consumed token is in the memory of " + name)

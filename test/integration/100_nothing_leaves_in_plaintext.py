@@ -1,11 +1,11 @@
-"""Every way that a byte of a meshed workload could leave in plaintext is tried; a capture outside the pod is the judge.
+"""Tries every known way for a byte of a meshed workload to leave in plaintext; a capture outside the pod checks each.
 
-    client: app -> [rules] [sidecar] --- router (the judge listens here) --- server [sidecar] -> app
+    client: app -> [rules] [sidecar] --- router (captured here) --- server [sidecar] -> app
                                             |
                                             --- stranger (no sidecar; declared plain)
 
-Each attempt sends a marker of its own. The capture runs from the first to the last, and must have seen none; a second one
-shows that the same judge sees the marker once the guard is taken away.
+Each attempt sends a marker of its own. The capture runs from the first to the last and must contain none; a second
+capture shows that a marker is found once the guard is removed.
 
 Rows: P1."""
 
@@ -23,7 +23,7 @@ from handfast_harness.capture import Capture
 DEADLINE_S = 90
 FIN_PORT, ECHO_PORT, PLAIN_PORT = 7001, 7002, 7003
 _VISIBLE = b"plaintext by intent"
-_MORE = 0x8000  # MSG_MORE: the bytes wait for more, here for the FIN
+_MORE = 0x8000  # MSG_MORE: the bytes are held back, here until the FIN
 
 
 def arrange(story):
@@ -39,7 +39,7 @@ def arrange(story):
     for host in (story.server, story.stranger):
         for address in _each(host):
             with story.client.connect(address, ECHO_PORT if host is story.server else PLAIN_PORT, uid=1000) as sock:
-                expect_eq(stream.exchange(sock, b"first"), (b"first", "fin"), "echo before anything is tried")
+                expect_eq(stream.exchange(sock, b"first"), (b"first", "fin"), "echo before the attempts")
 
 
 def _each(host):
@@ -53,7 +53,7 @@ def _marker(story, name, address=""):
 
 
 def _stopped(story, guard):
-    """How many packets the guard has stopped so far."""
+    """How many packets the guard has dropped so far."""
     words = story.client.run(["nft", "list", "chain", "inet", "handfast", guard]).stdout.split()
     return sum(int(words[at + 2]) for at, word in enumerate(words) if word == "counter" and words[at + 1] == "packets")
 
@@ -62,14 +62,14 @@ def _stopped(story, guard):
 def _guard_must_stop(story, what, guard="outbound_guard"):
     before = _stopped(story, guard)
     yield
-    wait_until("the guard to stop %s" % what, lambda: _stopped(story, guard) > before, interval_s=0.05)
+    wait_until("the guard to drop %s" % what, lambda: _stopped(story, guard) > before, interval_s=0.05)
 
 
 def _send_late(story, address, marker):
-    """The server has ended its half, conntrack forgets the connection, and the app sends its last bytes with its end."""
+    """The server closes its half, the conntrack entry expires, and the app sends its last bytes with its FIN."""
     with story.client.connect(address, FIN_PORT, uid=1000) as sock:
         expect_eq(sock.recv(1), b"", "the server's end")
-        wait_until("conntrack to forget", lambda: not conntrack.flows(story.client, FIN_PORT), interval_s=0.05)
+        wait_until("the conntrack entry to expire", lambda: not conntrack.flows(story.client, FIN_PORT), interval_s=0.05)
         sock.send(marker, _MORE)
 
 
@@ -81,8 +81,8 @@ def _open_echo(story, address, port=ECHO_PORT):
 
 
 def finding_p1_a_direct_connection_from_before_the_rules_is_reset(story):
-    """Something else keeps conntrack at work while our rules are gone, so the flow is known as one without nat. First of all: while
-    the rules are gone, what earlier attempts left behind would leave."""
+    """Another table keeps conntrack active without our rules, so the flow has an entry without NAT. This comes first,
+    since without the rules the leftovers of earlier attempts would leave."""
     story.client.run(["nft", "table inet theirs { chain c { type filter hook output priority 0; ct state new counter; }; }"])
     init = story.binary("handfast-init")
     for address in _each(story.stranger):
@@ -96,14 +96,14 @@ def finding_p1_a_direct_connection_from_before_the_rules_is_reset(story):
     story.client.run(["nft", "delete table inet theirs"])
 
 
-def finding_p1_late_data_of_a_flow_that_conntrack_forgot_is_stopped(story):
+def finding_p1_late_data_of_an_expired_conntrack_entry_is_dropped(story):
     story.client.sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", 1)
     for address in _each(story.server):
         with _guard_must_stop(story, "late data to " + address):
             _send_late(story, address, _marker(story, "late data", address))
 
 
-def finding_p1_a_flushed_table_joins_the_flow_to_its_sidecar_again(story):
+def finding_p1_after_a_flush_the_flow_reaches_its_sidecar_again(story):
     for address in _each(story.server):
         with _open_echo(story, address) as sock:
             conntrack.flush(story.client)
@@ -111,15 +111,15 @@ def finding_p1_a_flushed_table_joins_the_flow_to_its_sidecar_again(story):
             expect_eq(stream.exchange(sock, marker), (marker, "fin"), "echo after conntrack -F")
 
 
-def finding_p1_a_strict_conntrack_that_was_flushed_is_stopped(story):
-    """With nf_conntrack_tcp_loose=0 no flow is known again, so each byte of the app would leave as it is."""
+def finding_p1_after_a_flush_without_tcp_loose_the_flow_is_dropped(story):
+    """With nf_conntrack_tcp_loose=0 a flushed flow gets no new entry, so each byte of the app would leave unchanged."""
     story.client.sysctl("net/netfilter/nf_conntrack_tcp_loose", 0)
     for address in _each(story.server):
         with _open_echo(story, address) as sock, _guard_must_stop(story, "data to " + address):
             conntrack.flush(story.client)
             sock.sendall(_marker(story, "tcp_loose=0", address))
     with _open_echo(story, story.server.ipv4):
-        pass  # the sidecar's own connections are as they were
+        pass  # the sidecar's own connections are not affected
     story.client.sysctl("net/netfilter/nf_conntrack_tcp_loose", 1)
 
 
@@ -128,7 +128,7 @@ def _raw_segment(flags, marker):
 
 
 def _raw_sockets(story):
-    """As root, who is not exempt."""
+    """As root, which the rules do not exempt."""
     for family, address in ((socket.AF_INET, story.stranger.ipv4), (socket.AF_INET6, story.stranger.ipv6)):
         with story.client.entered():
             sock = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
@@ -149,9 +149,9 @@ def _with_checksum(segment, source, destination):
     return segment[:16] + struct.pack(">H", _checksum(pseudo + segment)) + segment[18:]
 
 
-def finding_p1_segments_with_any_flags_are_stopped(story):
-    """All 64 combinations, with and without tcp_loose: what conntrack takes for a new flow is redirected, the rest is
-    stopped."""
+def finding_p1_segments_with_any_flags_are_dropped(story):
+    """All 64 combinations, with and without tcp_loose: segments that begin a flow for conntrack are redirected, others
+    are dropped."""
     for loose in (0, 1):
         story.client.sysctl("net/netfilter/nf_conntrack_tcp_loose", loose)
         marker = _marker(story, "raw segments, loose=%d" % loose)
@@ -165,8 +165,9 @@ def finding_p1_segments_with_any_flags_are_stopped(story):
                         sock.sendto(segment, (address, 0))
 
 
-def finding_p1_a_socket_that_is_bound_to_an_interface_is_stopped(story):
-    """After nat the kernel routes again, out of the interface that the socket is bound to. The app needs no privilege."""
+def finding_p1_a_socket_that_is_bound_to_an_interface_is_dropped(story):
+    """After NAT the kernel routes again, through the interface to which the socket is bound. The app needs no
+    privilege."""
     for address in _each(story.server):
         with _open_echo(story, address) as sock, _guard_must_stop(story, "data to " + address, "loopback_guard"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
@@ -199,16 +200,16 @@ def finding_p1_a_flow_that_is_not_tracked_is_refused(story):
     story.client.run(["nft", "delete table inet theirs"])
 
 
-def finding_p1_a_flow_that_other_rules_translated_first_is_refused(story):
+def finding_p1_a_flow_that_other_rules_translate_first_is_refused(story):
     story.client.run(["nft", "table inet theirs { chain c { type nat hook output priority -150; "
                              "ip daddr %s tcp dport 7999 dnat ip to %s:%d; }; }" %
                       (story.stranger.ipv4, story.stranger.ipv4, PLAIN_PORT)])
     marker = _marker(story, "dnat of another table")
-    expect_eq(stream.attempt(story.client, story.stranger.ipv4, 7999, marker)[1], "refused", "what others translate")
+    expect_eq(stream.attempt(story.client, story.stranger.ipv4, 7999, marker)[1], "refused", "a flow that other rules translate")
     story.client.run(["nft", "delete table inet theirs"])
 
 
-def finding_p1_rules_that_are_written_again_under_traffic_leave_no_gap(story):
+def finding_p1_rewriting_rules_under_traffic_leaves_no_gap(story):
     failures, ended, num_calls = [], threading.Event(), itertools.count()
 
     def call(address, marker):
@@ -236,7 +237,7 @@ def finding_p1_rules_that_are_written_again_under_traffic_leave_no_gap(story):
 
 
 def _icmp_redirect(story, gateway):
-    """To the client, as its router would: what goes to the server, send to `gateway`."""
+    """An ICMP redirect to the client, as from its router: packets for the server go to `gateway`."""
     inner = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, socket.inet_aton(story.client.ipv4),
                         socket.inet_aton(story.server.ipv4)) + struct.pack(">HHI", 40000, ECHO_PORT, 0)
     body = struct.pack(">4s", socket.inet_aton(gateway)) + inner
@@ -255,14 +256,14 @@ def finding_p1_icmp_redirects_change_nothing(story):
         expect_eq(stream.exchange(sock, marker), (marker, "fin"), "echo after ICMP redirects")
 
 
-def finding_p1_a_changed_policy_ends_what_was_plain(story):
-    """Plaintext to the stranger was allowed; now it is not, and the app goes on sending."""
+def finding_p1_a_changed_policy_closes_plaintext_connections(story):
+    """Plaintext to the stranger was allowed and no longer is; the app keeps sending."""
     plain = story.mesh.control.settings["mesh"]["plaintext_networks"]
     socks = [_open_echo(story, address, PLAIN_PORT) for address in _each(story.stranger)]
     story.mesh.control.reload({"mesh": {"require_mtls_networks": plain}})
     for sock in socks:
         with sock, contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            expect(stream.receive_all(sock)[1] in ("fin", "reset"), "a connection that policy no longer allows goes on")
+            expect(stream.receive_all(sock)[1] in ("fin", "reset"), "a connection that policy no longer allows stays open")
             sock.sendall(_marker(story, "after a changed policy"))
             sock.sendall(_marker(story, "after a changed policy, again"))
     for address in _each(story.stranger):
@@ -271,7 +272,7 @@ def finding_p1_a_changed_policy_ends_what_was_plain(story):
     story.mesh.control.reload({"mesh": {"require_mtls_networks": []}})
 
 
-def finding_p1_a_stopped_sidecar_holds_what_is_sent(story):
+def finding_p1_a_stopped_sidecar_holds_sent_bytes(story):
     sidecar = story.mesh.sidecar("client")
     open_before = [_open_echo(story, address) for address in _each(story.server)]
     sidecar.process.signal(signal.SIGSTOP)
@@ -285,7 +286,7 @@ def finding_p1_a_stopped_sidecar_holds_what_is_sent(story):
     sidecar.process.signal(signal.SIGCONT)
 
 
-def finding_p1_a_killed_sidecar_leaves_the_app_without_a_way_out(story):
+def finding_p1_a_killed_sidecar_leaves_no_way_out(story):
     sidecar = story.mesh.sidecar("client")
     open_before = [_open_echo(story, address) for address in _each(story.server)]
     sidecar.kill()
@@ -297,7 +298,7 @@ def finding_p1_a_killed_sidecar_leaves_the_app_without_a_way_out(story):
                   "refused", "a dial without a sidecar")
 
 
-def finding_p1_with_outbound_mode_require_too(story):
+def finding_p1_the_same_with_outbound_mode_require(story):
     sidecar = story.mesh.sidecar("client")
     sidecar.settings = settings.merge(sidecar.settings, {"outbound": {"mode": "require"}})
     settings.write(sidecar.path, sidecar.settings)
@@ -310,19 +311,19 @@ def finding_p1_with_outbound_mode_require_too(story):
             _send_late(story, address, _marker(story, "late data, require", address))
 
 
-def finding_p1_the_judge_saw_none_of_it(story):
+def finding_p1_the_capture_has_none_of_the_markers(story):
     story.wire.stop()
-    expect(len(story.wire.packets()) > 500, "the judge was there")
-    expect(story.wire.contains(_VISIBLE), "the judge reads what is in plaintext")
+    expect(len(story.wire.packets()) > 500, "the capture has too few packets")
+    expect(story.wire.contains(_VISIBLE), "the capture lacks bytes that were sent in plaintext by intent")
     seen = [marker for marker in story.markers if story.wire.contains(marker)]
     expect_eq(seen, [], "markers that left in plaintext")
 
 
-def finding_p1_the_judge_sees_it_when_the_guard_is_gone(story):
+def finding_p1_without_the_guard_the_capture_has_the_marker(story):
     story.client.run(["nft", "flush", "chain", "inet", "handfast", "outbound_guard"])
     markers = [_marker(story, "without the guard", address) for address in _each(story.server)]
     with Capture(story, story.mesh.net.router, "to-client") as wire:
         for address, marker in zip(_each(story.server), markers):
             _send_late(story, address, marker)
     for marker in markers:
-        expect(wire.contains(marker), "without the guard the judge sees %s" % marker)
+        expect(wire.contains(marker), "without the guard the capture lacks %s" % marker)

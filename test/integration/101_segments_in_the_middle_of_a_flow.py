@@ -1,10 +1,11 @@
-"""Segments that conntrack cannot place, and flows that it has forgotten, where they come in.
+"""Inbound segments that conntrack cannot assign to a flow, and flows whose entries were flushed.
 
     client [sidecar] ====tunnel==== server [sidecar] -> app
                                      |
-    stranger (no sidecar) -----------+   speaks plaintext with the server's app, and is called by the client's
+    stranger (no sidecar) -----------+   exchanges plaintext with the server's app; the client's app calls it
 
-A firewall's reload empties conntrack's table (`conntrack -F`). Then whoever speaks first decides what the rules see.
+A firewall's reload empties conntrack's table (`conntrack -F`). Then the side that sends first determines how the rules
+classify the flow.
 
 Rows: P10, P11."""
 
@@ -37,13 +38,13 @@ def _passes(sender, receiver, data):
 
 @contextlib.contextmanager
 def _connection(story, dialing, listening, address):
-    """Both apps' ends of one connection, over which something has passed."""
+    """Both apps' ends of one connection that has carried bytes."""
     with listening.listen("::", TWO_PORT) as listener, dialing.connect(address, TWO_PORT, uid=1000) as caller:
         caller.sendall(b"hello")
         called, _ = listener.accept()
         with called:
             called.settimeout(5.0)
-            expect_eq(stream.receive_exactly(called, 5), b"hello", "what the called app gets")
+            expect_eq(stream.receive_exactly(called, 5), b"hello", "bytes at the called app")
             yield caller, called
 
 
@@ -58,8 +59,8 @@ def _next_expected(sock):
 
 
 def _inject(story, sock, flags):
-    """One segment of the stranger's open connection with a sequence number that is far outside of every window. What it
-    acknowledges is right, so the stranger's kernel would take a reset that answers it."""
+    """One segment of the stranger's open connection with a sequence number far outside every window. Its acknowledgment
+    number is valid, so the stranger's kernel would accept a reset in answer to it."""
     source, destination, acknowledged = sock.getsockname()[:2], sock.getpeername()[:2], _next_expected(sock)
     family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
     segment = struct.pack(">HHIIBBHHH", source[1], destination[1], 0x70000000, acknowledged, 5 << 4, flags, 8192, 0, 0)
@@ -85,26 +86,26 @@ def finding_p10_a_segment_outside_the_window_does_not_end_a_plaintext_connection
                 expect_eq(stream.receive_exactly(sock, 2), b"%02d" % flags, "echo after a segment with flags %d" % flags)
 
 
-def finding_p11_a_tunnel_outlives_a_flush_on_either_side_whoever_speaks_first(story):
+def finding_p11_a_tunnel_survives_a_flush_whichever_side_sends_first(story):
     for address in _each(story.server):
         for flushed in (story.client, story.server):
             for app_first in (True, False):
                 with _connection(story, story.client, story.server, address) as (caller, called):
                     conntrack.flush(flushed)
                     if app_first:
-                        _passes(caller, called, b"the caller speaks first")
+                        _passes(caller, called, b"the caller sends first")
                         _passes(called, caller, b"and is answered")
                     else:
-                        called.sendall(b"the called side speaks first")
+                        called.sendall(b"the called side sends first!")
                         with story.client.connect(address, ECHO_PORT, uid=1000) as sock:
                             expect_eq(stream.exchange(sock, b"new"), (b"new", "fin"), "a new connection after it")
                         caller.sendall(b"and so does the caller")
-                        expect_eq(stream.receive_exactly(caller, 28), b"the called side speaks first",
+                        expect_eq(stream.receive_exactly(caller, 28), b"the called side sends first!",
                                   "what was sent first")
                         expect_eq(stream.receive_exactly(called, 22), b"and so does the caller", "the answer")
 
 
-def finding_p11_an_app_that_only_waits_gets_its_answer_by_its_own_keepalive(story):
+def finding_p11_a_waiting_app_gets_its_answer_by_its_own_keepalive(story):
     for address in _each(story.server):
         with _connection(story, story.client, story.server, address) as (caller, called):
             for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1)):
@@ -114,7 +115,7 @@ def finding_p11_an_app_that_only_waits_gets_its_answer_by_its_own_keepalive(stor
             _passes(called, caller, b"the answer to a long question")
 
 
-def finding_p11_plaintext_outlives_a_flush_whoever_speaks_first(story):
+def finding_p11_plaintext_survives_a_flush_whichever_side_sends_first(story):
     pairs = [(story.client, story.stranger, story.client), (story.stranger, story.server, story.server)]
     for dialing, listening, flushed in pairs:
         for address in _each(listening):
@@ -128,7 +129,7 @@ def finding_p11_plaintext_outlives_a_flush_whoever_speaks_first(story):
                     expect_eq(stream.receive_exactly(first, 6), b"second", "what was sent second after the flush")
 
 
-def finding_p11_excluded_ports_outlive_a_flush_whoever_speaks_first(story):
+def finding_p11_excluded_ports_survive_a_flush_whichever_side_sends_first(story):
     init = story.binary("handfast-init")
     story.server.run([init, "up", "--exclude-inbound-ports", TWO_PORT])
     story.client.run([init, "up", "--exclude-outbound-ports", TWO_PORT])
@@ -144,15 +145,15 @@ def finding_p11_excluded_ports_outlive_a_flush_whoever_speaks_first(story):
         host.run([init, "up"])
 
 
-def finding_p10_what_no_rule_redirected_does_not_come_in(story):
-    """Rules of others that keep conntrack away must not lead around the sidecar."""
+def finding_p10_unredirected_traffic_is_refused(story):
+    """Rules of another table that disable conntrack must not bypass the sidecar."""
     num_seen = len(story.app.reports())
     story.server.run(["nft", "table inet theirs { chain c { type filter hook prerouting priority raw; "
                              "tcp dport %d notrack; }; }" % ECHO_PORT])
     for address in _each(story.server):
         with contextlib.suppress(socket.timeout):
             story.stranger.connect(address, ECHO_PORT, timeout_s=0.3).close()
-            expect(False, "plaintext came in around the sidecar")
+            expect(False, "plaintext bypassed the sidecar")
     story.server.run(["nft", "delete table inet theirs"])
     expect_eq(len(story.app.reports()), num_seen, "connections that the app saw")
     for address in _each(story.server):

@@ -1,4 +1,4 @@
-"""Hosts with IPv4 and IPv6, and a mesh.networks with IPv4 alone: IPv6 between two meshed hosts is not encrypted, and that is said.
+"""With IPv4 alone in mesh.networks, IPv6 between two meshed hosts is not encrypted, and that is reported.
 
     client [sidecar] ==== IPv4: a tunnel ====== server [sidecar] -> echo:9000
                      ---- IPv6: plaintext ----
@@ -23,7 +23,7 @@ def arrange(story):
 
 
 def _condition(story):
-    """What /check says of the family, or None."""
+    """The condition of the family on /check, or None."""
     found = [one for one in story.sidecar.admin("/check")["conditions"] if one["name"] == OUTSIDE]
     return found[0] if found else None
 
@@ -36,23 +36,23 @@ def _call(story, address):
     return stream.attempt(story.client, address, PORT, b"", timeout_s=8.0)
 
 
-def finding_p13_the_sidecar_says_that_ipv6_leaves_in_plaintext(story):
+def finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext(story):
     condition = wait_until("the condition", lambda: _condition(story))
     expect_eq(condition["level"], "degraded", "the condition's level")
     expect_in(story.client.ipv6, condition["detail"], "the address")
-    expect_in("leaves in plaintext", condition["detail"], "what happens")
+    expect_in("leaves in plaintext", condition["detail"], "the detail")
     expect_in("mesh.networks", condition["fix"], "the fix")
     expect_eq((_gauge(story, "ipv4"), _gauge(story, "ipv6")), (0, 1), "the gauge")
     expect_eq(story.sidecar.process.log().count("mesh.networks has no IPv6 network"), 1, "lines about it in the log")
-    expect_eq(story.sidecar.probe()[0], 200, "it is ready all the same")
+    expect_eq(story.sidecar.probe()[0], 200, "readiness")
 
 
 def finding_p13_the_control_plane_warns_once(story):
     expect_eq(story.mesh.control.log().count("mesh.networks has no IPv6 network"), 1, "lines about it in the log")
-    expect_eq(story.mesh.control.metrics()["handfast_control_addresses_outside_mesh_total"], 2, "sidecars that said so")
+    expect_eq(story.mesh.control.metrics()["handfast_control_addresses_outside_mesh_total"], 2, "sidecars that reported it")
 
 
-def finding_p13_what_it_says_is_so(story):
+def finding_p13_the_report_is_correct(story):
     for address, encrypted in ((story.server.ipv4, True), (story.server.ipv6, False)):
         with story.client.connect(address, PORT, uid=1000) as sock:
             expect_eq(stream.exchange(sock, b"echo"), (b"echo", "fin"), "echo over " + address)
@@ -61,9 +61,9 @@ def finding_p13_what_it_says_is_so(story):
         expect_eq(line.get("destination_id") is not None, encrypted, "a proven destination over " + address)
 
 
-def finding_p13_plaintext_that_is_meant_is_no_condition(story):
+def finding_p13_intended_plaintext_is_no_condition(story):
     story.mesh.control.reload({"mesh": {"plaintext_networks": [IPV6]}})
-    wait_until("the condition to go", lambda: _condition(story) is None)
+    wait_until("the condition to end", lambda: _condition(story) is None)
     wait_until("the gauge to follow", lambda: _gauge(story, "ipv6") == 0)
     story.mesh.control.reload({"mesh": {"plaintext_networks": []}})
     wait_until("the condition to come back", lambda: _condition(story))
@@ -74,7 +74,7 @@ def finding_p13_mode_require_refuses_what_the_mesh_does_not_cover(story):
     settings.write(story.sidecar.path, story.sidecar.settings)
     story.sidecar.kill()
     story.sidecar.start()
-    expect_in("is refused", wait_until("the condition", lambda: _condition(story))["detail"], "what happens")
+    expect_in("is refused", wait_until("the condition", lambda: _condition(story))["detail"], "the detail")
     expect(_call(story, story.server.ipv6)[1] in ("reset", "refused"), "a call over IPv6 in mode require")
     line = story.sidecar.wait_for_access(direction="outbound", reason="plaintext_refused")
     expect_eq(line["destination"], "[%s]:%d" % (story.server.ipv6, PORT), "what was refused")
@@ -84,6 +84,6 @@ def finding_p13_mode_require_refuses_what_the_mesh_does_not_cover(story):
 
 def finding_p13_once_the_mesh_covers_it_nothing_leaves_in_plaintext(story):
     story.mesh.control.reload({"mesh": {"networks": IPV4 + [IPV6]}})
-    wait_until("the condition to go", lambda: _condition(story) is None)
+    wait_until("the condition to end", lambda: _condition(story) is None)
     expect(_call(story, story.server.ipv6)[1] in ("reset", "refused"), "IPv6 to a host whose IPv6 address is not claimed")
     story.sidecar.wait_for_access(direction="outbound", reason="unresolved")

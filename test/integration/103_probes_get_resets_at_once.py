@@ -1,8 +1,8 @@
-"""connect() succeeds before the destination has been asked; what the sidecar learns after it is handed on at once, as a reset.
+"""connect() succeeds before the destination is reached; a later failure reaches the caller at once, as a reset.
 
     client: app -> [sidecar] --- server [sidecar] -> port without a listener       (meshed: its sidecar answers 503)
                             --- stranger: port without a listener                  (plain: the kernel answers RST)
-    stranger -> server: port without a listener                                    (inbound, as a kubelet's probe comes)
+    stranger -> server: port without a listener                                    (inbound, like a kubelet's probe)
 
 Rows: P7, P9."""
 
@@ -13,7 +13,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq
 from handfast_harness import stream
 
 CLOSED, OPEN = 7999, 8080
-AT_ONCE_S = 2.0  # of a machine under load; without load it is a few milliseconds
+AT_ONCE_S = 2.0  # on a machine under load; a few milliseconds without load
 
 
 def arrange(story):
@@ -28,12 +28,12 @@ def arrange(story):
 
 
 def _probe(host, address, port):
-    """How a probe that connects and waits for the outcome ends, and after how long."""
+    """Connects and waits for the outcome. Returns the end and the seconds it took."""
     begun = time.monotonic()
     try:
         with host.connect(address, port, uid=1000, timeout_s=20.0) as sock:
             ended = stream.receive_all(sock)[1]
-    except ConnectionResetError:  # so early that connect() itself has it
+    except ConnectionResetError:  # so early that connect() itself fails
         ended = "reset"
     return ended, time.monotonic() - begun
 
@@ -44,13 +44,13 @@ def _is_reset_at_once(host, address):
     expect(seconds < AT_ONCE_S, "the reset came after %.1f s" % seconds)
 
 
-def finding_p7_a_meshed_destination_that_refuses_resets_the_caller_at_once(story):
+def finding_p7_a_refusing_meshed_destination_resets_the_caller_at_once(story):
     for address in (story.server.ipv4, story.server.ipv6):
         _is_reset_at_once(story.client, address)
     story.mesh.sidecar("client").wait_for_access(direction="outbound", reason="connect_refused")
 
 
-def finding_p7_a_plain_destination_that_refuses_resets_the_caller_at_once(story):
+def finding_p7_a_refusing_plaintext_destination_resets_the_caller_at_once(story):
     for address in (story.stranger.ipv4, story.stranger.ipv6):
         _is_reset_at_once(story.client, address)
 
@@ -60,35 +60,35 @@ def finding_p7_an_inbound_probe_of_a_closed_port_is_reset_at_once(story):
         _is_reset_at_once(story.stranger, address)
 
 
-def finding_p7_a_port_that_is_excluded_refuses_as_without_us(story):
-    """What the documentation offers for probes that only connect."""
+def finding_p7_an_excluded_port_refuses_as_without_a_sidecar(story):
+    """The documented way for probes that only connect."""
     story.server.run([story.binary("handfast-init"), "up", "--exclude-inbound-ports", CLOSED])
     for address in (story.server.ipv4, story.server.ipv6):
         try:
             story.stranger.connect(address, CLOSED).close()
-            expect(False, "a closed port that is excluded took a connection")
+            expect(False, "a closed port that is excluded accepted a connection")
         except ConnectionRefusedError:
             pass
     story.server.run([story.binary("handfast-init"), "up"])
 
 
 def finding_p9_every_caller_has_the_sidecars_address(story):
-    """As documented: PROXY protocol and TPROXY are not there yet."""
+    """As documented: there is no PROXY protocol and no TPROXY yet."""
     with story.server.listen("::", 9100, uid=1000) as listener:
         for address, seen in ((story.server.ipv4, "::ffff:169.254.15.6"), (story.server.ipv6, "100::6")):
             for caller in (story.client, story.stranger):
                 with caller.connect(address, 9100, uid=1000):
                     sock, peer = listener.accept()
                     with sock:
-                        expect_eq(peer[0], seen, "whom the app sees")
+                        expect_eq(peer[0], seen, "the peer that the app sees")
 
 
 def finding_p9_an_excluded_port_shows_the_caller(story):
-    """What the documentation offers where the address matters more than encryption."""
+    """The documented way where the address matters more than encryption."""
     story.server.run([story.binary("handfast-init"), "up", "--exclude-inbound-ports", 9100])
     with story.server.listen("::", 9100, uid=1000) as listener, story.stranger.connect(story.server.ipv6, 9100) as sock:
         accepted, peer = listener.accept()
         with accepted:
-            expect_eq(peer[0], story.stranger.ipv6, "whom the app sees")
+            expect_eq(peer[0], story.stranger.ipv6, "the peer that the app sees")
             expect_eq(sock.family, socket.AF_INET6, "family")
     story.server.run([story.binary("handfast-init"), "up"])

@@ -1,4 +1,4 @@
-"""conntrack's table is full: new connections fail, open ones go on, and nothing leaves in plaintext.
+"""The conntrack table is full: new connections fail, open ones keep working, and nothing leaves in plaintext.
 
     client: app -> [rules, full table] [sidecar] --- router (a capture) --- server [sidecar] -> echo
 
@@ -29,7 +29,7 @@ def _open(story, address):
     return sock
 
 
-def finding_p1_a_full_table_drops_what_is_new_and_carries_what_is_open(story):
+def finding_p1_a_full_table_drops_new_connections_and_keeps_open_ones(story):
     story.markers = [b"<<full table, new %d>>" % number for number in range(2)]
     open_before = [_open(story, address) for address in story.addresses]
     expect(conntrack.fill(story, story.client), "the table of connections is full")
@@ -44,7 +44,7 @@ def finding_p1_a_full_table_drops_what_is_new_and_carries_what_is_open(story):
             story.markers.append(marker)
 
 
-def finding_p1_afterwards_it_is_as_before(story):
+def finding_p1_new_connections_work_again_afterwards(story):
     conntrack.flush(story.client)
     for address in story.addresses:
         _open(story, address).close()
@@ -52,5 +52,5 @@ def finding_p1_afterwards_it_is_as_before(story):
 
 def finding_p1_nothing_left_in_plaintext(story):
     story.wire.stop()
-    expect(len(story.wire.packets()) > 50, "the judge was there")
+    expect(len(story.wire.packets()) > 50, "the capture has too few packets")
     expect_eq([marker for marker in story.markers if story.wire.contains(marker)], [], "markers that left in plaintext")

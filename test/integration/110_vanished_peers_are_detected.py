@@ -1,13 +1,13 @@
-"""Half-closed connections outlive connection tracking's patience, and a side that vanishes is noticed.
+"""Half-closed connections outlive their conntrack entries, and a peer that vanishes is detected.
 
     stranger (no sidecar) ---+
                              |
-    client: [sidecar] --- router ==tunnel== server: [sidecar] -> sockets of the story's
+    client: [sidecar] --- router ==tunnel== server: [sidecar] -> sockets of the story
                              |
     database (no sidecar) ---+
 
-Connection tracking forgets a half-closed connection after 3 s here instead of 60, and the probes come after 1 s instead
-of 25. Rows: P2, P3, P4."""
+Here conntrack drops a half-closed connection after 3 s instead of 60, and keepalive probes start after 1 s instead of
+25. Rows: P2, P3, P4."""
 
 import socket
 import time
@@ -16,7 +16,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, w
 from handfast_harness import stream
 
 FORGOTTEN_S = 3
-KEEPALIVE = {"idle": "1s", "interval": "1s", "probes": 2}  # silent for 3 s is lost
+KEEPALIVE = {"idle": "1s", "interval": "1s", "probes": 2}  # a peer that is silent for 3 s counts as lost
 DEADLINE_S = 60
 
 
@@ -25,7 +25,7 @@ def arrange(story):
                       sidecar={"keepalive": KEEPALIVE})
     story.mesh.control.configure({"mesh": {"plaintext_networks": [story.mesh.database.ipv4 + "/32"]}})
     story.mesh.start()
-    for name in ("client", "server"):  # where the rules have brought connection tracking
+    for name in ("client", "server"):  # where the rules enable conntrack
         story.mesh.net.hosts[name].sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", FORGOTTEN_S)
 
 
@@ -43,12 +43,12 @@ def _num_open(story, name):
     return story.mesh.sidecar(name).metric("handfast_connections_active")
 
 
-def finding_p2_connections_that_are_closed_late_leave_nothing_behind(story):
+def finding_p2_connections_that_are_closed_late_leave_no_state(story):
     server = story.own(StreamServer(story, story.mesh.server, 9001, "fin"))
     pool = [story.mesh.client.connect(story.mesh.server.ipv4, 9001, uid=1000) for _ in range(10)]
     for sock in pool:
         expect_eq(stream.receive_all(sock), (b"", "fin"), "the server's end")
-    time.sleep(FORGOTTEN_S + 1.5)  # what is waited for is that nothing happens
+    time.sleep(FORGOTTEN_S + 1.5)  # the test is that nothing happens
     expect_eq(_num_open(story, "client"), 10, "connections of the client's sidecar")
     for sock in pool:
         sock.send(b"late", socket.MSG_MORE)  # leaves with the FIN, as one segment
@@ -59,9 +59,9 @@ def finding_p2_connections_that_are_closed_late_leave_nothing_behind(story):
     expect_eq([(report["received"], report["ended"]) for report in reports], [(4, "fin")] * 10, "what the server read")
 
 
-def finding_p3_an_answer_comes_long_after_the_question_ended(story):
+def finding_p3_an_answer_arrives_long_after_the_request_ended(story):
     mesh = story.mesh
-    ways = {  # who asks whom
+    ways = {  # caller, called host, port
         "through a tunnel": (mesh.client, mesh.server, 9002),
         "plain, out of the mesh": (mesh.client, mesh.database, 9003),
         "plain, into the mesh": (mesh.stranger, mesh.server, 9004),
@@ -83,7 +83,7 @@ def finding_p3_an_answer_comes_long_after_the_question_ended(story):
     expect_eq(mesh.sidecar("client").access_log(failed=True), [], "failures of the client's sidecar")
 
 
-def finding_p4_a_side_that_vanishes_is_noticed_and_one_that_only_does_not_read_is_not_cut(story):
+def finding_p4_a_vanished_peer_is_detected_and_a_stopped_reader_stays_connected(story):
     mesh, router = story.mesh, story.mesh.net.router
     database, server = _listen(mesh.database, 9005), _listen(mesh.server, 9006)
     slow_reader = _listen(mesh.server, 9007)
@@ -105,26 +105,26 @@ def finding_p4_a_side_that_vanishes_is_noticed_and_one_that_only_does_not_read_i
 
     quiet = []
     wait_until("the paused reader to be full", lambda: quiet.append(fill()) or quiet[-10:] == [True] * 10, 10)
-    time.sleep(2.5)  # every connection has been looked at once, and probes are on
+    time.sleep(2.5)  # every connection has been polled once, and keepalive is on
     router.ip("route add blackhole %s/32" % mesh.database.ipv4, "route add blackhole %s/32" % mesh.client.ipv4)
     busy.sendall(b"into the dark")
     for what, sock in (("an idle connection", idle), ("one with bytes under way", busy)):
         sock.settimeout(12)
         expect_eq(stream.receive_all(sock), (b"", "reset"), what)
-    expect_eq(mesh.sidecar("server").access_log(direction="inbound_plain", reason="unresponsive"), [], "cut too early")
+    expect_eq(mesh.sidecar("server").access_log(direction="inbound_plain", reason="unresponsive"), [], "closed too early")
     while fill():
-        stream.receive_exactly(reader, 1 << 16)  # it reads on, and its sender goes on
+        stream.receive_exactly(reader, 1 << 16)  # it reads again, and its sender continues
     router.ip("route del blackhole %s/32" % mesh.client.ipv4, "route add blackhole %s/32" % mesh.stranger.ipv4)
     app.settimeout(12)
     expect_eq(stream.receive_all(app), (b"", "reset"), "the connection of a caller that vanished")
     line = mesh.sidecar("client").wait_for_access(reason="unresponsive", direction="outbound")
-    expect_in("the side that was called: silence", line["why"]["got"], "who vanished")
+    expect_in("the side that was called: silence", line["why"]["got"], "the side that vanished")
     line = mesh.sidecar("server").wait_for_access(reason="unresponsive", direction="inbound_plain")
-    expect_in("the side that called: silence", line["why"]["got"], "who vanished")
+    expect_in("the side that called: silence", line["why"]["got"], "the side that vanished")
     router.ip("route del blackhole %s/32" % mesh.stranger.ipv4)
 
 
-def finding_p2_a_sidecar_whose_probes_come_too_late_says_so(story):
+def finding_p2_a_keepalive_interval_that_is_too_long_is_reported(story):
     client = story.mesh.sidecar("client")
     expect("nf_conntrack_tcp_timeout_close_wait" not in client.process.log(), "a warning without a reason")
     client.reload({"keepalive": {"idle": "%ds" % FORGOTTEN_S}})

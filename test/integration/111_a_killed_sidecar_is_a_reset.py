@@ -1,4 +1,5 @@
-"""A sidecar that is killed in mid-transfer gives both applications a reset: never a clean end to half a transfer.
+"""A sidecar that is killed during a transfer resets both applications' connections: a partial transfer never ends
+cleanly.
 
     stranger (no sidecar) --- router --- client: [sidecar, killed] ==tunnel== server: [sidecar, killed] -> programs
                                 |
@@ -12,7 +13,7 @@ import threading
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
 from handfast_harness import stream
 
-LARGE = 400_000_000  # more than passes before the kill
+LARGE = 400_000_000  # more than is transferred before the kill
 SMALL = 3_000_000
 DEADLINE_S = 60
 
@@ -27,7 +28,7 @@ def arrange(story):
 
 
 class _Transfer:
-    """A connection between two sockets of the story's: `sends` writes until it cannot, `reads` reads until it ends."""
+    """A connection between two sockets of the story: `sends` writes until it fails, `reads` reads to the end."""
 
     def __init__(self, calls, serves, port, is_download):
         listener = serves.listen(serves.ipv4, port, uid=65534)
@@ -93,14 +94,14 @@ def finding_p15_killing_the_servers_sidecar_resets_an_upload(story):
     _kill_during(story, "server", 9013, is_download=False)
 
 
-def finding_p15_the_plain_ways_too(story):
+def finding_p15_the_same_for_plaintext_connections(story):
     mesh = story.mesh
     _kill_during(story, "client", 9014, True, serves=mesh.database)
     _kill_during(story, "client", 9015, False, serves=mesh.database)
     _kill_during(story, "server", 9016, True, calls=mesh.stranger)
 
 
-def finding_p15_an_orderly_end_delivers_every_byte_on_every_way(story):
+def finding_p15_an_orderly_end_delivers_every_byte_in_every_direction(story):
     mesh = story.mesh
     data = stream.pattern(SMALL, seed=1)
     for calls, serves in ((mesh.client, mesh.server), (mesh.client, mesh.database), (mesh.stranger, mesh.server)):
@@ -115,7 +116,7 @@ def finding_p15_an_orderly_end_delivers_every_byte_on_every_way(story):
 
 
 def finding_p15_a_server_that_answers_and_closes_at_once_is_read_to_its_end(story):
-    """close() of both sides in the same moment, with all of the answer still under way."""
+    """Both sides call close() at the same moment, with the whole answer still in flight."""
     answer = stream.pattern(300_000, seed=3)
     listener = story.mesh.server.listen(story.mesh.server.ipv4, 9020, uid=65534)
     for _ in range(20):

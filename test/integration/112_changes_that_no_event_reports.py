@@ -1,6 +1,7 @@
-"""A reset is noticed although nothing is read from its side, and bytes are counted while their connection lives.
+"""A reset is detected although the sidecar does not read from that side, and bytes are counted while a connection is
+open.
 
-    stranger (no sidecar) ------- router --- client: [sidecar] ==tunnel== server: [sidecar] -> sockets of the story's
+    stranger (no sidecar) ------- router --- client: [sidecar] ==tunnel== server: [sidecar] -> sockets of the story
     raw (tunnel without windows) ---+
 
 Rows: L3, O7."""
@@ -12,7 +13,7 @@ from handfast_harness import stream
 from handfast_harness.control_plane import SIDECAR_UID
 from peers import hbone
 
-NOTICED_S = 3.0  # a look at each connection per second, and a loaded machine
+NOTICED_S = 3.0  # each connection is polled once per second, on a loaded machine
 
 
 def arrange(story):
@@ -33,7 +34,7 @@ def _open(story, calls, port):
 
 
 def _fill(sock):
-    """Writes until nothing has been taken for a while."""
+    """Writes until nothing has been accepted for a while."""
     sock.setblocking(False)
     full = []
 
@@ -70,8 +71,8 @@ def finding_l3_a_caller_that_resets_while_the_server_does_not_read(story):
     expect_eq(stream.receive_all(far)[1], "reset", "the server's end")
 
 
-def finding_l3_a_server_is_rid_of_a_tunnel_peer_that_gives_no_windows(story):
-    """The peer keeps its connection open and takes nothing: the application can still end it."""
+def finding_l3_a_server_can_close_a_stream_whose_peer_grants_no_window(story):
+    """The peer keeps its connection open and accepts nothing: the application can still end it."""
     listener = _listen(story, 9003)
     leaf = TestAuthority.of(story.mesh.control).leaf(identity_of("client"))
     with hbone.Client(story.mesh.net.raw, story.mesh.server.ipv4, leaf) as peer:
@@ -83,7 +84,8 @@ def finding_l3_a_server_is_rid_of_a_tunnel_peer_that_gives_no_windows(story):
 
 
 def finding_l3_a_caller_that_resets_before_the_other_side_has_answered(story):
-    """The application's queue is full, so the other sidecar waits for it; the caller has sent more than is taken early."""
+    """The application's backlog is full, so the other sidecar waits for it; the caller has sent more than is
+    buffered."""
     server = story.mesh.server
     _listener = server.listen(server.ipv4, 9006, backlog=0, uid=65534)
     _queued = [server.socket(uid=SIDECAR_UID, gid=SIDECAR_UID) for _ in range(3)]
@@ -100,17 +102,17 @@ def finding_l3_a_caller_that_resets_before_the_other_side_has_answered(story):
                                                  destination=server.ipv4 + ":9006")
 
 
-def finding_l3_an_orderly_end_that_waits_is_not_taken_for_a_reset(story):
-    """The sender closes with all of its bytes still on their way to one that does not read yet."""
+def finding_l3_a_delayed_orderly_end_is_not_a_reset(story):
+    """The sender closes with all of its bytes still in flight to a reader that has not begun."""
     near, far = _open(story, story.mesh.client, 9004)
     data = stream.pattern(600_000, seed=4)
     near.sendall(data)
     near.close()
-    time.sleep(NOTICED_S)  # what is waited for is that nothing happens
+    time.sleep(NOTICED_S)  # the test is that nothing happens
     expect_eq(stream.receive_all(far), (data, "fin"), "what the server read, late")
 
 
-def finding_o7_bytes_are_counted_while_the_connection_lives(story):
+def finding_o7_bytes_are_counted_while_the_connection_is_open(story):
     near, far = _open(story, story.mesh.client, 9005)
     names = {"handfast_sent_bytes_total": ("outbound", "client"), "handfast_received_bytes_total": ("inbound", "server")}
 
@@ -128,7 +130,7 @@ def finding_o7_bytes_are_counted_while_the_connection_lives(story):
     wait_until("the answer to be counted", lambda: count("handfast_received_bytes_total") ==
                before["handfast_received_bytes_total"] + 2000, NOTICED_S)
     istio = 'istio_tcp_received_bytes_total{reporter="source",connection_security_policy="mutual_tls"}'
-    expect(story.mesh.sidecar("client").metric(istio) >= 1000, "the dashboards of Istio see nothing")
+    expect(story.mesh.sidecar("client").metric(istio) >= 1000, "the metric with Istio's name does not count")
     near.close()
     far.close()
     for name in ("client", "server"):

@@ -1,7 +1,7 @@
-"""All inbound connections reach the application from one address, and its ports are used again at once; where they do run
-out, the log says so and nobody else waits for it.
+"""All inbound connections reach the application from one address, and its ports are reused at once; when they run out,
+the log reports it and other ports are not affected.
 
-    client: sockets of the story's -> [sidecar] ==tunnel==> server: [sidecar, 100 local ports] -> two servers
+    client: sockets of the story -> [sidecar] ==tunnel==> server: [sidecar, 100 local ports] -> two servers
 
 Rows: P6."""
 
@@ -12,7 +12,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, w
 from handfast_harness import stream
 
 PORTS = 100
-REUSED_AFTER_S = 1.2  # the kernel's own: a port in TIME_WAIT on loopback is free after a second
+REUSED_AFTER_S = 1.2  # the kernel reuses a port in TIME_WAIT on loopback after a second
 DEADLINE_S = 60
 
 
@@ -29,7 +29,7 @@ def _connect(story, port, address=None):
 
 
 def _try(story, port, address=None):
-    """None where the reset is there before connect() returns."""
+    """None if the reset arrives before connect() returns."""
     with contextlib.suppress(ConnectionResetError):
         return _connect(story, port, address)
 
@@ -43,7 +43,7 @@ def _answers(sock):
 
 
 def _many_in_turn(story, num, address=None):
-    """How many of so many short connections, one after the other, are answered; the caller closes first."""
+    """Opens `num` short connections in turn, each closed by the caller first. Returns how many were answered."""
     answered = 0
     for _ in range(num):
         sock = _try(story, 9001, address)
@@ -53,7 +53,7 @@ def _many_in_turn(story, num, address=None):
     return answered
 
 
-def finding_p6_the_ports_of_ended_connections_are_used_again(story):
+def finding_p6_the_ports_of_closed_connections_are_reused(story):
     answered = 0
     for _ in range(4):
         answered += _many_in_turn(story, 65)
@@ -61,32 +61,32 @@ def finding_p6_the_ports_of_ended_connections_are_used_again(story):
     expect_eq(answered, 260, "answered connections of 260")
 
 
-def finding_p6_in_ipv6_the_spare_addresses_take_over(story):
+def finding_p6_in_ipv6_further_addresses_are_used(story):
     """The kernel reuses no port in TIME_WAIT there; 100 ports of 100::6 and 100 of each of eight others."""
     expect_eq(_many_in_turn(story, 260, story.mesh.server.ipv6), 260, "answered connections of 260")
 
 
-def finding_p6_out_of_ports_is_said_and_holds_up_nobody(story):
+def finding_p6_exhausted_ports_are_reported_and_affect_no_other_port(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
     held = list(filter(None, (_try(story, 9001) for _ in range(PORTS + 20))))
     answered = [_answers(sock) for sock in held]
     expect(PORTS - 5 <= sum(answered) <= PORTS, "%d of %d are answered" % (sum(answered), PORTS + 20))
     line = sidecar.wait_for_access(reason="ports_exhausted")
     expect_in("ip_local_port_range", line["why"]["fix"], "what to do")
-    expect_in("no local port is free", line["why"]["got"], "what happened")
+    expect_in("no local port is free", line["why"]["got"], "the detail")
     mesh.sidecar("client").wait_for_access(reason="ports_exhausted")
     expect(sidecar.metric('handfast_connections_closed_total{direction="inbound",reason="ports_exhausted"}') >= 20,
-           "the metric does not say so")
+           "the metric does not count it")
     with _connect(story, 9002) as other:
         slowest = 0.0
         for _ in range(100):
             in_vain = _try(story, 9001)
             started = time.monotonic()
-            expect(_answers(other), "another port's connection")
+            expect(_answers(other), "a connection to another port")
             slowest = max(slowest, time.monotonic() - started)
             if in_vain:
                 in_vain.close()
-    expect(slowest < 0.5, "another port's answer took %.3f s meanwhile" % slowest)
+    expect(slowest < 0.5, "an answer of another port took %.3f s meanwhile" % slowest)
     with _connect(story, 9002) as new:
         expect(_answers(new), "a new connection to another port")
     for sock in held:

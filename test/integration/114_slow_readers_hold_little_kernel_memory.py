@@ -1,9 +1,9 @@
-"""A reader that stops costs the kernel little at its sidecars, whichever way the bytes go.
+"""A reader that stops costs little kernel memory at its sidecars, in either direction.
 
     client: sockets that do not read -> [sidecar] ==tunnel==> server: [sidecar] -> sends without end; does not read
 
-What the kernel holds for each socket comes from `ss`; what is stated is in base/net/socket.h: 128 KiB that were not sent,
-208 KiB that were not read, each with the kernel's own overhead. Rows: L15."""
+`ss` shows the kernel memory of each socket; the limits are those of base/net/socket.h: 128 KiB unsent and 208 KiB
+unread, each plus the kernel's overhead. Rows: L15."""
 
 import re
 
@@ -12,7 +12,7 @@ from handfast_harness import stream
 
 NUM = 20
 KB = 1024
-UNSENT_KB, UNREAD_KB = 2 * 128 + 128, 2 * 208 + 128  # with the kernel's overhead, and the last piece
+UNSENT_KB, UNREAD_KB = 2 * 128 + 128, 2 * 208 + 128  # with the kernel's overhead and the last segment
 SENDERS_KB = 3000  # the application's own socket; 4 MB with segments as large as those of lo
 
 
@@ -33,7 +33,7 @@ def _held(host, local=None, remote=None):
 
 
 def _wait_until_full(story, count):
-    """Until no byte moves any more."""
+    """Waits until no more bytes move."""
     seen = []
 
     def is_full():
@@ -52,8 +52,8 @@ def finding_l15_callers_that_do_not_read(story):
     unsent, _ = _held(mesh.client, local=15001)
     _, unread = _held(mesh.server, remote=9001)
     senders, _ = _held(mesh.server, local=9001)
-    expect(unsent <= UNSENT_KB, "the caller's sidecar has %d KB for one that does not read" % unsent)
-    expect(unread <= UNREAD_KB, "the server's sidecar left %d KB of one unread" % unread)
+    expect(unsent <= UNSENT_KB, "the caller's sidecar has %d KB unsent for a stopped reader" % unsent)
+    expect(unread <= UNREAD_KB, "the server's sidecar has %d KB unread" % unread)
     expect(senders <= SENDERS_KB, "the sender wrote %d KB ahead" % senders)
     for sock in callers:
         stream.reset(sock)
@@ -78,5 +78,5 @@ def finding_l15_servers_that_do_not_read(story):
     _wait_until_full(story, fill)
     _, unread = _held(mesh.client, local=15001)
     unsent, _ = _held(mesh.server, remote=9002)
-    expect(unread <= UNREAD_KB, "the caller's sidecar left %d KB of one unread" % unread)
-    expect(unsent <= UNSENT_KB, "the server's sidecar has %d KB for one that does not read" % unsent)
+    expect(unread <= UNREAD_KB, "the caller's sidecar has %d KB unread" % unread)
+    expect(unsent <= UNSENT_KB, "the server's sidecar has %d KB unsent for a stopped reader" % unsent)

@@ -1,10 +1,10 @@
-"""A ban cuts what is open of that identity within two seconds, its idle tunnels too, and nothing of anybody else.
+"""A ban closes the open connections and idle tunnels of that identity within two seconds, and no others.
 
     friend --tunnel--> server: [sidecar] -> echo
     banned --tunnel-->
 
-Roots and revocation lists take the same way (sidecar/tunnel, certs: finding_t7_...): no program of this release takes a
-root back or sends a list. Rows: T7."""
+Withdrawn roots and revocation lists have the same effect (sidecar/tunnel, certs: finding_t7_...): no program of this
+release withdraws a root or sends a list. Rows: T7."""
 
 import time
 
@@ -36,20 +36,20 @@ def _tunnels_of(story, name):
     return [row for row in story.mesh.sidecar("server").admin("/tunnels")["tunnels"] if row["peer"] == identity_of(name)]
 
 
-def finding_t7_a_ban_cuts_connections_and_tunnels_of_that_identity_and_no_other(story):
+def finding_t7_a_ban_closes_connections_and_tunnels_of_that_identity_and_no_other(story):
     live = {name: _connect(story, name) for name in ("friend", "banned")}
     leaf = story.ca.leaf(identity_of("banned"))
-    with hbone.Client(story.mesh.net.raw, story.mesh.server.ipv4, leaf) as idle:  # never says goodbye
+    with hbone.Client(story.mesh.net.raw, story.mesh.server.ipv4, leaf) as idle:  # never closes by itself
         expect_eq(idle.exchange(story.mesh.server.ipv4 + ":9000", b"y").data, b"y", "echo")
-        expect(len(_tunnels_of(story, "banned")) >= 2, "the tunnels do not stand")
+        expect(len(_tunnels_of(story, "banned")) >= 2, "the tunnels are not open")
         story.mesh.control.run("ban", identity_of("banned"))
         started = time.monotonic()
-        expect_eq(stream.receive_all(live["banned"]), (b"", "reset"), "the banned one's connection")
-        wait_until("the banned one's tunnels to be gone", lambda: not _tunnels_of(story, "banned"), AT_ONCE_S)
+        expect_eq(stream.receive_all(live["banned"]), (b"", "reset"), "the banned identity's connection")
+        wait_until("the banned identity's tunnels to be closed", lambda: not _tunnels_of(story, "banned"), AT_ONCE_S)
         expect(time.monotonic() - started < AT_ONCE_S, "it took %.1f s" % (time.monotonic() - started))
     story.mesh.sidecar("server").wait_for_access(reason="withdrawn", source_id=identity_of("banned"))
     _passes(live["friend"])
     expect_eq(story.mesh.sidecar("server").access_log(reason="withdrawn", source_id=identity_of("friend")), [],
-              "connections of the friend that were cut")
+              "connections of the friend that were closed")
     with _connect(story, "friend"):
         pass

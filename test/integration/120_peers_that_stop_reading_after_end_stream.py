@@ -1,7 +1,8 @@
-"""A peer that has said all may ask for no more of the other half: END_STREAM, then RST_STREAM(NO_ERROR), RFC 9113 8.1.
+"""A peer that has sent its complete answer may decline the rest of the request: END_STREAM, then RST_STREAM(NO_ERROR),
+RFC 9113 8.1.
 
-    client: app -> [sidecar] ==tunnel==> peer: python3-h2, answers and asks for no more
-    raw: python3-h2, asks, ends and wants no answer ==tunnel==> server: [sidecar] -> an app that reads to the end
+    client: app -> [sidecar] ==tunnel==> peer: python3-h2, answers and declines the rest
+    raw: python3-h2, sends, ends and declines the answer ==tunnel==> server: [sidecar] -> an app that reads to the end
 
 Rows: T1, T11."""
 
@@ -19,7 +20,7 @@ ANSWERS = 40
 
 
 class Brisk(hbone.Server):
-    """Answers the first bytes of a stream with `reply` and wants no more of it."""
+    """Answers the first bytes of a stream with `reply` and declines the rest."""
 
     def _take(self, engine, event):
         super()._take(engine, event)
@@ -50,7 +51,7 @@ def _dial(story):
     return story.mesh.client.connect(story.mesh.peer.ipv4, 80, uid=1000)
 
 
-def finding_t1_every_whole_answer_arrives_with_its_end(story):
+def finding_t1_every_complete_answer_arrives_with_its_end(story):
     seed = random.Random(120)
     for _ in range(ANSWERS):
         story.peer.whole = stream.pattern(seed.randrange(1, 30000), 120)
@@ -67,7 +68,7 @@ def finding_t1_an_app_that_is_still_sending_gets_the_answer_and_the_end(story):
     with _dial(story) as sock:
         sock.sendall(stream.pattern(300_000))
         expect_eq(stream.receive_exactly(sock, 6), b"enough", "the answer")
-        sock.sendall(b"a little more, before it has noticed")
+        sock.sendall(b"a few bytes more, before the end arrives")
         expect_eq(stream.receive_all(sock), (b"", "fin"), "the end")
     story.client.wait_for_access(reason="done", bytes_received=6)
 
@@ -86,11 +87,11 @@ def finding_t1_an_app_that_never_stops_sending_is_reset(story):
                 return True
         return False
 
-    expect(send_to_the_end(), "an app that only sends was not told that nothing arrives")
+    expect(send_to_the_end(), "an app that only sends got no reset")
     story.client.wait_for_access(reason="reset_by_upstream")
 
 
-def finding_t1_what_a_caller_sent_in_full_arrives_though_it_wants_no_answer(story):
+def finding_t1_a_complete_request_arrives_although_the_caller_declines_the_answer(story):
     data = stream.pattern(20_000)
     with hbone.Client(story.mesh.raw, story.mesh.server.ipv4, story.leaf) as tunnel:
         number = tunnel.request([(":method", "CONNECT"), (":authority", "%s:9000" % story.mesh.server.ipv4)])
@@ -99,19 +100,19 @@ def finding_t1_what_a_caller_sent_in_full_arrives_though_it_wants_no_answer(stor
         tunnel.engine.reset_stream(number, hbone.NO_ERROR)
         tunnel.flush()
         report = story.app.wait_for_report()
-    expect_eq((report["received"], report["ended"]), (len(data), "fin"), "what the application saw")
+    expect_eq((report["received"], report["ended"]), (len(data), "fin"), "the request at the application")
     line = story.mesh.sidecar("server").wait_for_access(direction="inbound")
     expect(line["reason"] == "done", "logged as %s" % line["reason"])
 
 
-def finding_t11_an_application_that_resets_is_cancel(story):
+def finding_t11_a_reset_by_the_application_is_cancel(story):
     with hbone.Client(story.mesh.raw, story.mesh.server.ipv4, story.leaf) as tunnel:
         number = tunnel.request([(":method", "CONNECT"), (":authority", "%s:9001" % story.mesh.server.ipv4)])
         tunnel.wait(number, lambda one: one.status == 200)
         tunnel.engine.send_data(number, b"1234")
         tunnel.flush()
         ended = tunnel.wait(number, lambda one: one.ended is not None).ended
-    expect_eq(ended, "reset %d" % hbone.CANCEL, "how the stream ended")
+    expect_eq(ended, "reset %d" % hbone.CANCEL, "the end of the stream")
 
 
 def finding_t11_a_reset_of_any_code_before_the_end_is_a_reset_to_the_app(story):

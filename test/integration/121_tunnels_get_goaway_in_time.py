@@ -1,8 +1,8 @@
-"""A tunnel says GOAWAY in time: before a certificate ends, after a notice that is not acknowledged, while draining, and
-when the process ends.
+"""A tunnel sends GOAWAY in time: before a certificate expires, after a notice that is not acknowledged, while draining,
+and when the process ends.
 
     raw: python3-h2 ==tunnel==> server: [sidecar] -> echo
-    client: app -> [sidecar] ==tunnel==> peer: python3-h2 with certificates that live for seconds
+    client: app -> [sidecar] ==tunnel==> peer: python3-h2 with certificates that are valid for seconds
 
 Rows: I13, L9, T10."""
 
@@ -31,7 +31,7 @@ def arrange(story):
 
 
 def _short_lived(story, spiffe_id):
-    return story.ca.leaf(spiffe_id, life=datetime.timedelta(minutes=5, seconds=LIFE_S))  # from 5 minutes ago on
+    return story.ca.leaf(spiffe_id, life=datetime.timedelta(minutes=5, seconds=LIFE_S))  # valid since 5 minutes ago
 
 
 def _tunnel(story, identity=None, **options):
@@ -52,7 +52,7 @@ def _passes(tunnel, number, data):
     expect_eq((got.data[before:], got.ended), (data, None), "echo")
 
 
-def finding_i13_goaway_comes_some_seconds_before_the_callers_certificate_ends(story):
+def finding_i13_goaway_comes_seconds_before_the_callers_certificate_expires(story):
     ends = time.monotonic() + LIFE_S
     with _tunnel(story, _short_lived(story, identity_of("client")), ignores=(hbone.GOAWAY,)) as tunnel:
         number = _open(tunnel, story.echo)
@@ -60,12 +60,12 @@ def finding_i13_goaway_comes_some_seconds_before_the_callers_certificate_ends(st
         left_s = ends - tunnel.goaways[0][2]
         expect(1 < left_s <= 6, "GOAWAY came %.1f s before the end" % left_s)
         expect_eq(tunnel.goaways[0][:2], (hbone.NOTICE, hbone.NO_ERROR), "the notice")
-        _passes(tunnel, number, b"the stream that stands goes on")
-        tunnel.wait_for("the final one", lambda: len(tunnel.goaways) == 2)
+        _passes(tunnel, number, b"the open stream keeps working")
+        tunnel.wait_for("the final GOAWAY", lambda: len(tunnel.goaways) == 2)
         expect_eq(tunnel.goaways[1][:2], (number, hbone.NO_ERROR), "the final GOAWAY")
 
 
-def finding_i13_no_new_connection_is_lost_when_the_called_ones_certificate_ends(story):
+def finding_i13_no_new_connection_is_lost_when_the_servers_certificate_expires(story):
     ends = time.monotonic() + LIFE_S
     with hbone.Server(story.mesh.peer, _short_lived(story, WEB), reply=b"welcome") as peer:
         for number in range(1000):
@@ -77,16 +77,16 @@ def finding_i13_no_new_connection_is_lost_when_the_called_ones_certificate_ends(
         expect(peer.goaways, "no GOAWAY")
         left_s = ends - peer.goaways[0][2]
         expect(1 < left_s <= 6, "GOAWAY came %.1f s before the end" % left_s)
-        peer.identity = story.ca.leaf(WEB)  # it has renewed
+        peer.identity = story.ca.leaf(WEB)  # as after a renewal
         with story.mesh.client.connect(story.mesh.peer.ipv4, 80, uid=1000) as sock:
             expect_eq(stream.receive_exactly(sock, 7), b"welcome", "answer")
-        expect(peer.handshakes >= 2, "no tunnel of its own for the new connection")
+        expect(peer.handshakes >= 2, "the new connection got no new tunnel")
     reasons = {line["reason"] for line in story.mesh.sidecar("client").access_log()}
-    expect(reasons <= {"done", "reset_by_downstream", "reset_by_upstream"}, "reasons: %s" % reasons)  # all were open
+    expect(reasons <= {"done", "reset_by_downstream", "reset_by_upstream"}, "reasons: %s" % reasons)  # all had been opened
 
 
 def finding_l9_and_t10_the_final_goaway_needs_no_ack_and_late_streams_are_refused(story):
-    """A tunnel from before the drain, whose peer withholds the ack of the PING, and one that comes during it."""
+    """A tunnel from before the drain, whose peer withholds the ack of the PING, and one that is accepted during it."""
     with _tunnel(story, ignores=(hbone.GOAWAY, hbone.PING)) as tunnel:
         number = _open(tunnel, story.echo)
         story.server.process.signal(signal.SIGTERM)
@@ -115,4 +115,4 @@ def _accepted_while_draining(story):
         except tls.Refused as refused:
             expect(str(refused).startswith("closed"), "the tunnel ended with %s, not with close_notify" % refused)
         expect(tunnel.goaways[-1][:2] == (number, hbone.NO_ERROR), "GOAWAYs: %s" % tunnel.goaways)
-        expect_eq(tunnel.streams[number].ended, "reset %d" % hbone.CANCEL, "how its stream ended")
+        expect_eq(tunnel.streams[number].ended, "reset %d" % hbone.CANCEL, "the end of its stream")

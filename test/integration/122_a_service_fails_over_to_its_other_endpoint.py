@@ -1,6 +1,7 @@
-"""A service of two endpoints is reached while one of them fails: its application is down, or its host has vanished.
+"""Calls to a service of two endpoints succeed while one endpoint fails: its application is down, or its host has
+vanished.
 
-    client -> 203.0.113.200:80 -> [sidecar] ==tunnel==> one: [sidecar] -> app (stopped; then the host is cut off)
+    client -> 203.0.113.200:80 -> [sidecar] ==tunnel==> one: [sidecar] -> app (stopped; then the host is disconnected)
                                             ==tunnel==> two: [sidecar] -> app    both are spiffe://.../sa/web
 
 Rows: P8."""
@@ -34,7 +35,7 @@ def _app(story, name):
 
 
 def _call(story, data=b"a question"):
-    """(whether the answer is right, seconds it took)"""
+    """(whether the answer is correct, seconds it took)"""
     started = time.monotonic()
     try:
         with story.mesh.client.connect(SERVICE, 80, uid=1000, timeout_s=30) as sock:
@@ -57,28 +58,28 @@ def _wait_for_both(story, deadline_s=15):
 def finding_p8_no_call_fails_while_the_application_of_one_is_down(story):
     story.apps["one"].stop()
     before = _num_calls(story, "two")
-    for number in range(CALLS):  # most of them with all the bytes that are kept, some with more than that
+    for number in range(CALLS):  # most calls with as many bytes as are buffered, some with more
         size = (1, 1000, 30_000, 200_000)[number % 4]
         expect(_call(story, stream.pattern(size, number))[0], "call %d with %d bytes failed" % (number, size))
     wait_until("reports", lambda: _num_calls(story, "two") >= before + CALLS)
-    expect_eq(_num_calls(story, "two") - before, CALLS, "connections that the other saw: each once")
+    expect_eq(_num_calls(story, "two") - before, CALLS, "connections at the other endpoint: each once")
     expect_eq(story.client.access_log(reason="connect_refused"), [], "refusals")
-    expect(story.client.metric("handfast_endpoint_retries_total") >= 1, "no try at another endpoint was counted")
+    expect(story.client.metric("handfast_endpoint_retries_total") >= 1, "no retry at another endpoint was counted")
 
 
-def finding_p8_the_one_that_failed_is_used_again(story):
+def finding_p8_the_failed_endpoint_is_used_again(story):
     story.apps["one"] = _app(story, "one")
     _wait_for_both(story)
 
 
 def _cut_off(story, name):
-    """As a host that loses its power: no packet comes from it any more, and none gets there."""
+    """As a host that loses power: no packets leave it or reach it."""
     host = story.mesh.net.hosts[name]
     host.ip("link set eth0 down")
     story.mesh.net.router.ip("route add blackhole %s/32" % host.ipv4)
 
 
-def finding_p8_a_host_that_vanished_gets_no_new_calls_after_two_silent_seconds(story):
+def finding_p8_a_vanished_host_gets_no_new_calls_after_two_silent_seconds(story):
     _cut_off(story, "one")
     cut = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(60) as pool:
@@ -93,7 +94,7 @@ def finding_p8_a_host_that_vanished_gets_no_new_calls_after_two_silent_seconds(s
     expect(all(took_s < CONNECT_S + 3 for _, _, took_s in lost), "calls that were lost: %s" % lost)
 
 
-def finding_p8_a_call_that_finds_no_tunnel_to_the_one_that_vanished_is_made_elsewhere(story):
+def finding_p8_a_call_without_a_tunnel_to_the_vanished_host_goes_to_the_other_endpoint(story):
     story.client.restart()
     outcomes = [_call(story) for _ in range(20)]
     expect(all(right for right, _ in outcomes), "calls: %s" % outcomes)

@@ -1,7 +1,7 @@
-"""A stream's first window holds an answer of 100 KB at once, and memory stays below its bound: the flow-control memory limit, and 32 KiB
-per stream.
+"""A stream's first window fits an answer of 100 KB, and memory stays below its limit: the flow-control memory limit
+plus 32 KiB per stream.
 
-    client: apps that read nothing -> [sidecar, budget 16 MiB] ==tunnel==> peer: python3-h2, sends all that windows allow
+    client: apps that do not read -> [sidecar, limit 16 MiB] ==tunnel==> peer: python3-h2, sends all that windows allow
 
 Rows: T9."""
 
@@ -19,11 +19,11 @@ KIB = 1024
 FIRST = 32 * KIB  # by SETTINGS
 BUDGET_KIB = 16 * KIB
 BOUND_KIB = BUDGET_KIB + STREAMS * FIRST // KIB
-OTHER_KIB = 6 * KIB  # of the process: its connections, buffers of one round, the allocator's slack
+OTHER_KIB = 6 * KIB  # of the process: connections, buffers of one round, allocator overhead
 
 
 class Source(hbone.Server):
-    """Sends to each stream all that its window allows, for ever. `firsts`: what each was given at once."""
+    """Sends to each stream as much as its window allows, forever. `firsts`: the first window of each stream."""
 
     def __init__(self, *words, **more):
         self.firsts, self.sent, self._sending = [], 0, threading.Lock()
@@ -46,7 +46,7 @@ class Source(hbone.Server):
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), outsiders=("peer",), leaf_ttl="1h", start=False,
                       sidecar={"limits": {"flow_control_memory": "%dMiB" % (BUDGET_KIB // KIB)}})
-    for name in ("tcp_rmem", "tcp_wmem"):  # so that the kernel's buffers are soon full
+    for name in ("tcp_rmem", "tcp_wmem"):  # so that the kernel's buffers fill soon
         story.mesh.client.sysctl("net/ipv4/" + name, "4096 16384 32768")
     story.mesh.control.configure(entries=[{"address": story.mesh.peer.ipv4, "identity": WEB}])
     story.mesh.start()
@@ -65,7 +65,7 @@ def _resident_kib(story):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
-def finding_t9_the_first_window_holds_100_kb(story):
+def finding_t9_the_first_window_is_100_kb(story):
     _dial(story)
     wait_until("the first window", lambda: story.peer.firsts, 10)
     expect(story.peer.firsts[0] >= 100_000, "the first window is %d bytes" % story.peer.firsts[0])
@@ -90,4 +90,4 @@ def finding_t9_memory_stays_below_the_stated_bound(story):
     expect(grown < BOUND_KIB + OTHER_KIB, story.note)
     for sock in story.sockets:
         sock.close()
-    wait_until("all streams to be gone", lambda: not story.client.admin("/connections")["connections"], 10)
+    wait_until("all streams to be closed", lambda: not story.client.admin("/connections")["connections"], 10)

@@ -1,5 +1,5 @@
-"""Peers with valid identities send legal frames at random for ten seconds, as callers and as called. Nothing of it harms
-others, and nothing of it stays.
+"""Peers with valid identities send legal frames at random for ten seconds, as clients and as servers. Other connections
+are not affected, and no state is left.
 
     raw: frames at random ==tunnels==> server: [sidecar] -> echo
     client: apps, and an honest load to server -> [sidecar] ==tunnels==> peer: frames at random
@@ -33,7 +33,7 @@ def arrange(story):
 
 
 def _call_at_random(story, until, ended):
-    """The app's calls to the hostile peer: whatever comes of them, each comes to an end."""
+    """The app's calls to the hostile peer: each of them ends, in one way or another."""
     while time.monotonic() < until:
         try:
             with story.mesh.client.connect(story.mesh.peer.ipv4, 80, uid=1000, timeout_s=8) as sock:
@@ -44,7 +44,7 @@ def _call_at_random(story, until, ended):
             ended.append(type(error).__name__)
 
 
-def finding_l9_legal_frames_at_random_harm_nothing(story):
+def finding_l9_random_legal_frames_affect_no_other_connection(story):
     until, ended = time.monotonic() + SECONDS, []
     callers = random_frames.Callers(story.mesh.raw, story.mesh.server.ipv4, story.ca.leaf(identity_of("raw")),
                                     "%s:9000" % story.mesh.server.ipv4, SEED, SECONDS)
@@ -58,14 +58,14 @@ def finding_l9_legal_frames_at_random_harm_nothing(story):
         callers.wait()
         load.end()
         expect(callers.num > 20 and called.handshakes > 20 and len(ended) > 50,
-               "too little happened: %d, %d, %d" % (callers.num, called.handshakes, len(ended)))
+               "too few streams: %d, %d, %d" % (callers.num, called.handshakes, len(ended)))
     expect_eq(load.failures, [], "honest connections that failed (seed %d)" % SEED)
     expect(load.num_requests > 50 and load.num_connections > 10, "honest load: %d" % load.num_requests)
 
 
 def finding_l9_an_honest_request_is_served_at_once_afterwards(story):
     for sidecar in story.sidecars:
-        expect_eq(sidecar.process.exit_code, None, "the end of %s (seed %d)" % (sidecar.name, SEED))
+        expect_eq(sidecar.process.exit_code, None, "exit code of %s (seed %d)" % (sidecar.name, SEED))
     started = time.monotonic()
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as sock:
         expect_eq(stream.exchange(sock, b"honest"), (b"honest", "fin"), "an honest request")
@@ -73,15 +73,15 @@ def finding_l9_an_honest_request_is_served_at_once_afterwards(story):
 
 
 def _left(sidecar):
-    """Connections, and what there is of tunnels with streams, or with a peer that has gone."""
+    """Open connections, and tunnels with streams or with a closed peer."""
     tunnels = [one for one in sidecar.admin("/tunnels")["tunnels"]
                if one["streams"] or one["peer"] in (WEB, identity_of("raw"))]
     return [sidecar.metric("handfast_connections_active")] + tunnels
 
 
-def finding_l9_nothing_of_it_stays(story):
+def finding_l9_no_state_is_left(story):
     for sidecar in story.sidecars:
-        wait_until("nothing to be left of it (seed %d): %s" % (SEED, _left(sidecar)),
+        wait_until("no state to be left (seed %d): %s" % (SEED, _left(sidecar)),
                    lambda one=sidecar: _left(one) == [0], 15, 0.2)
         for sign in ("Sanitizer", "runtime error:"):
             expect(sign not in sidecar.process.log(), "%s: a sanitizer reports (seed %d)" % (sidecar.name, SEED))

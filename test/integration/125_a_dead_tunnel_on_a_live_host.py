@@ -1,4 +1,4 @@
-"""A tunnel that a firewall has forgotten is silent, while the host behind it is well: new connections get another one soon.
+"""A firewall drops the packets of one tunnel while the host is reachable: new connections get another tunnel soon.
 
     client: app -> [sidecar] ==tunnel=x=router==> server: [sidecar] -> echo
 
@@ -28,7 +28,7 @@ def _ask(story, timeout_s=10):
 
 
 def _forget(story, local):
-    """The router drops what belongs to the tunnel from this address, both ways."""
+    """The router drops the packets of the tunnel from this address, in both directions."""
     port = local.rpartition(":")[2]
     rules = ["add table inet forget", "add chain inet forget f { type filter hook forward priority 0; }",
              "add rule inet forget f tcp sport %s tcp dport 15008 drop" % port,
@@ -37,13 +37,13 @@ def _forget(story, local):
         subprocess.run(["nft", "-f", "-"], input="\n".join(rules), text=True, check=True)
 
 
-def finding_p8_a_tunnel_that_died_alone_is_replaced_after_two_silent_seconds(story):
+def finding_p8_a_dead_tunnel_is_replaced_after_two_silent_seconds(story):
     expect(_ask(story)[0], "before")
     tunnels = story.client.admin("/tunnels")["tunnels"]
     expect_eq(len(tunnels), 1, "tunnels")
     _forget(story, tunnels[0]["local"])
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000, timeout_s=30) as lost:
-        lost.sendall(b"goes into the tunnel that is dead")
+        lost.sendall(b"for the dead tunnel")
         begun = time.monotonic()
         wait_until("a new connection to be served", lambda: _ask(story, 1)[0], 6, 0.1)
         expect(1.5 < time.monotonic() - begun, "the tunnel was not dead")

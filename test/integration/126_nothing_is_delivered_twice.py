@@ -1,5 +1,5 @@
-"""Two endpoints of a service take a connection's bytes, and then accept it, refuse it or break it, as it comes. What may
-have been delivered is never sent again, and what certainly was not reaches the other endpoint.
+"""Two endpoints of a service receive a connection's bytes, and then accept, refuse or break it at random. Bytes that
+may have been delivered are never sent again, and bytes that certainly were not reach the other endpoint.
 
     client: app -> [sidecar] ==tunnel==> one: python3-h2
                              ==tunnel==> two: python3-h2      both are spiffe://.../sa/web
@@ -22,7 +22,7 @@ UNDELIVERED = ("503", "refused")
 
 
 class Fickle(hbone.Server):
-    """Decides about a stream once its first bytes are here; `seen`: what became of whose, shared by both endpoints."""
+    """Decides about a stream when its first bytes arrive; `seen`: the outcomes per call, shared by both endpoints."""
 
     def __init__(self, host, identity, seed, seen):
         self.random, self.seen = random.Random(seed), seen
@@ -70,7 +70,7 @@ def arrange(story):
 
 
 def _call(story, number):
-    """What the app of this call got, and how it ended. Some send more than is kept for another try."""
+    """The answer to this call and its end. Some calls send more than is buffered for a retry."""
     data = (b"%08d" % number) + bytes((0, 1000, 25_000, 60_000)[number % 4])
     try:
         with story.mesh.client.connect(SERVICE, 80, uid=1000, timeout_s=15) as sock:
@@ -80,7 +80,7 @@ def _call(story, number):
         return b"", "reset"
 
 
-def finding_p8_what_may_have_been_delivered_is_sent_once_and_the_rest_is_tried_again(story):
+def finding_p8_possibly_delivered_bytes_are_sent_once_and_others_are_retried(story):
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         got = dict(enumerate(pool.map(lambda number: _call(story, number), range(CALLS))))
     wait_until("both endpoints to be used", lambda: all(end.decided for end in story.ends), 1)

@@ -3,7 +3,7 @@
     client: 40 calls per second -> 203.0.113.200:80 ==tunnel==> one: [sidecar] -> echo   SIGTERM to both processes of a
                                                     ==tunnel==> two: [sidecar] -> echo   pod at once, then the next pod
 
-A sidecar that drains says so to the control plane; callers get the other endpoint before anything is refused.
+A draining sidecar reports that to the control plane; callers get the other endpoint before anything is refused.
 
 Rows: P14."""
 
@@ -47,7 +47,7 @@ def _num_calls(story, name):
 
 
 def _wait_for_both(story):
-    """Until calls reach either pod."""
+    """Waits until calls reach either pod."""
     before = {name: _num_calls(story, name) for name in PODS}
 
     def reached():
@@ -57,7 +57,7 @@ def _wait_for_both(story):
 
 
 def _restart(story, name):
-    """As kubelet: both processes get SIGTERM at the same time."""
+    """As kubelet does: both processes get SIGTERM at the same time."""
     sidecar, app = story.mesh.sidecar(name), story.apps[name]
     app.signal(signal.SIGTERM)
     sidecar.process.signal(signal.SIGTERM)
@@ -77,14 +77,14 @@ def _restart_both(story):
     expect_eq(load.failures, [], "failed calls of %d" % load.num_connections)
 
 
-def _wait_for_the_control_plane_to_know(story, name):
+def _wait_until_the_control_plane_has_it(story, name):
     said = "draining: %s at %s" % (WEB, story.mesh.net.hosts[name].ipv4)
-    wait_until("the control plane to know that %s drains" % name, lambda: said in story.mesh.control.log(), 5)
+    wait_until("the control plane to log that %s drains" % name, lambda: said in story.mesh.control.log(), 5)
 
 
 def finding_p14_callers_leave_a_draining_endpoint_at_once(story):
     story.mesh.sidecar("one").command("drain")
-    _wait_for_the_control_plane_to_know(story, "one")
+    _wait_until_the_control_plane_has_it(story, "one")
 
     def all_go_to_the_other():
         before = _num_calls(story, "one")
@@ -92,8 +92,8 @@ def finding_p14_callers_leave_a_draining_endpoint_at_once(story):
             _call(story)
         return _num_calls(story, "one") == before
     wait_until("calls to go to the other pod only", all_go_to_the_other, 5)
-    story.mesh.sidecar("two").command("drain")  # the only other one: both are the answer now
-    _wait_for_the_control_plane_to_know(story, "two")
+    story.mesh.sidecar("two").command("drain")  # the only other endpoint: now both are in the answer
+    _wait_until_the_control_plane_has_it(story, "two")
     for _ in range(20):
         _call(story)
     for name in PODS:

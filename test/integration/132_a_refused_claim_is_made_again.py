@@ -1,4 +1,4 @@
-"""An address that changed hands: its new sidecar's claim is refused, and granted by itself once the old one is gone.
+"""An address gets a new owner: its new sidecar's claim is refused, and granted automatically once the old claim ends.
 
     control --- router --- client: [sidecar]
                        --- server: [sidecar of old], then [sidecar of new] with a state folder of its own -> echo
@@ -18,7 +18,7 @@ def arrange(story):
     story.mesh.start_sidecar("client")
     story.old = story.mesh.start_sidecar("server", identity=OLD)
     story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
-    wait_until("the old identity to hold the addresses", lambda: _held(story.old) == _all_of(story), 10)
+    wait_until("the old identity to own the addresses", lambda: _held(story.old) == _all_of(story), 10)
     story.old.stop()
     story.new = story.mesh.make_sidecar("server", identity=NEW).start()
 
@@ -35,7 +35,7 @@ def _refused(sidecar):
     return {claim["address"] for claim in sidecar.admin("/certs")["addresses"] if not claim["held"]}
 
 
-def finding_i5_a_refused_claim_says_what_releases_it(story):
+def finding_i5_a_refused_claim_names_the_command_that_releases_it(story):
     wait_until("both claims to be refused", lambda: _refused(story.new) == _all_of(story), 10)
     condition = [line for line in story.new.admin("/check")["conditions"] if line["name"] == "address claim refused"]
     expect(condition, "no condition on /check")
@@ -45,24 +45,24 @@ def finding_i5_a_refused_claim_says_what_releases_it(story):
     expect_in("handfast entry release ADDRESS", story.mesh.control.log(), "audit log")
 
 
-def finding_i5_the_claim_is_granted_by_itself_after_the_release(story):
+def finding_i5_the_claim_is_granted_automatically_after_the_release(story):
     for address in sorted(_all_of(story)):
         expect_eq(story.mesh.control.run("entry", "release", address).stdout.strip(), "released", "answer")
-    wait_until("the new identity to hold both addresses", lambda: _held(story.new) == _all_of(story), 5)
+    wait_until("the new identity to own both addresses", lambda: _held(story.new) == _all_of(story), 5)
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as sock:
         sock.sendall(b"hello")
         expect_eq(stream.receive_exactly(sock, 5), b"hello", "echo")
     line = story.mesh.sidecar("client").wait_for_access(destination="%s:9000" % story.mesh.server.ipv4, reason="done")
-    expect_eq(line["destination_id"], NEW, "whom the client reached")
+    expect_eq(line["destination_id"], NEW, "the identity that the client reached")
 
 
-def finding_i5_who_lost_its_address_to_an_operator_hears_so_and_claims_again(story):
+def finding_i5_a_sidecar_is_notified_of_an_operators_release_and_claims_again(story):
     address = story.mesh.server.ipv4
     story.mesh.control.run("entry", "release", address)
-    wait_until("the sidecar to hear", lambda: _held(story.new) == _all_of(story) - {address}, 5)
+    wait_until("the notification of the sidecar", lambda: _held(story.new) == _all_of(story) - {address}, 5)
     expect_in("released by an operator", story.new.process.log(), "the sidecar's log")
     story.mesh.control.restart()
-    wait_until("the address to be held again", lambda: _held(story.new) == _all_of(story), 15)
+    wait_until("the address to be owned again", lambda: _held(story.new) == _all_of(story), 15)
 
 
 def finding_i5_a_claim_is_granted_when_the_settings_allow_it(story):

@@ -1,8 +1,8 @@
-"""One identity subscribes tens of thousands of destinations and changes its address in a loop; the others notice nothing.
+"""One identity subscribes tens of thousands of destinations and changes its address in a loop; others are not affected.
 
-    greedy: a genuine certificate, as many connections as it likes -> control <- client: [sidecar]
+    greedy: a genuine certificate, any number of connections -> control <- client: [sidecar]
 
-And a certificate that no attestation bought claims no address at all.
+And a certificate that did not come from an attestation claims no address.
 
 Rows: L6, L10."""
 
@@ -31,7 +31,7 @@ def _control(story, leaf):
 
 
 def _subscriptions(first):
-    """Four messages of 1,024 destinations each: what one stream takes at once."""
+    """Four messages of 1,024 destinations each: as many as one stream accepts at once."""
     base = int(ipaddress.ip_address("203.0.113.0"))
     for number in range(4):
         destinations = (field(1, field(1, (base + i % 256).to_bytes(4, "big")) + field(2, 1 + i // 256))
@@ -65,7 +65,7 @@ def finding_l6_changes_of_an_address_in_a_loop_end_the_stream(story):
     expect(story.mesh.control.metrics()["handfast_control_changes_limited_total"] >= 1, "it was not counted")
 
 
-def finding_l6_the_others_notice_nothing(story):
+def finding_l6_other_identities_are_not_affected(story):
     control = story.mesh.control
     ready = "http://%s:15014/healthz/ready" % control.host.ipv4
 
@@ -79,17 +79,17 @@ def finding_l6_the_others_notice_nothing(story):
 
 def finding_l10_status_lists_each_address_by_its_key(story):
     wanted = {story.mesh.client.ipv4, story.mesh.client.ipv6}
-    wait_until("both addresses of the client to stand in status", lambda: all(
+    wait_until("both addresses of the client to be in status", lambda: all(
         address in story.mesh.control.run("status").stdout for address in wanted), 10)
 
 
-def finding_l10_a_certificate_that_no_attestation_bought_claims_nothing(story):
+def finding_l10_a_certificate_without_an_attestation_claims_nothing(story):
     stranger = identity_of("never-attested")
     leaf = TestAuthority.of(story.mesh.control).leaf(stranger)
     with _control(story, leaf) as control:
         down = control.talk(IDENTITY, [HELLO, CLAIM], lambda message: 4 in dict(fields(message)))
     result = dict(fields(dict(down)[4]))
     expect_in(b"the SVID is of unknown origin", result.get(2, b""), "the claim's result")
-    expect(stranger not in story.mesh.control.run("status").stdout, "it stands in status")
+    expect(stranger not in story.mesh.control.run("status").stdout, "it is in status")
     control = [line for line in story.mesh.control.log().splitlines() if "claim refused: %s" % stranger in line]
-    expect(control, "the audit log does not say so")
+    expect(control, "the audit log lacks the refusal")

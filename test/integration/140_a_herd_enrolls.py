@@ -1,8 +1,9 @@
-"""A thousand sidecars enroll in the same moment, as after a cold start: all of them get in, and little is done twice.
+"""A thousand sidecars enroll at the same moment, as after a cold start: all of them succeed, and little work is
+repeated.
 
     control and 1,000 sidecars' identity clients (test/herd), each with an address of its own, on one host
 
-Rows: I14. The herd goes further by hand: `test/herd/README.md`."""
+Rows: I14. Larger herds run by hand: `test/herd/README.md`."""
 
 import json
 import os
@@ -20,7 +21,7 @@ def arrange(story):
     story.mesh = Mesh(story, hosts=(), leaf_ttl="1h", control={"log": {"level": "warning"}}, start=False)
     story.mesh.net.control.ip(*["address add 127.77.%d.%d/32 dev lo" % divmod(number + 256, 256) for number in range(NUM)])
     story.mesh.start_control()
-    story.folder_of_herd = tempfile.mkdtemp(prefix="herd-", dir="/dev/shm")  # what is measured is not the disk
+    story.folder_of_herd = tempfile.mkdtemp(prefix="herd-", dir="/dev/shm")  # so that the disk is not measured
     story.own(_Removed(story.folder_of_herd))
 
 
@@ -47,10 +48,10 @@ def finding_i14_a_cold_start_does_not_collapse(story):
     expect(last["failed_tries"] < 3 * NUM, "%d tries failed" % last["failed_tries"])
 
 
-def finding_i14_each_answer_that_was_paid_for_is_used(story):
+def finding_i14_each_issued_certificate_is_used(story):
     metrics = story.mesh.control.metrics()
     attested = metrics['handfast_control_attestations_total{result="attested"}']
     expect(attested < 1.5 * NUM, "%d certificates for %d sidecars" % (attested, NUM))
-    # on a machine whose handshakes are the slowest part none needs to be sent away
+    # where handshakes are the slowest part, no request needs to be deferred
     expect(metrics['handfast_control_attestations_total{result="deferred"}'] > 0 or story.last["failed_tries"] < 50,
-           "none was sent away with a time, and %d tries failed" % story.last["failed_tries"])
+           "no request was deferred, and %d tries failed" % story.last["failed_tries"])

@@ -1,4 +1,4 @@
-"""A lost store or an older copy is refused until an operator says otherwise; then the mesh goes on, and no ban is lost.
+"""A lost store or an older copy is refused until an operator confirms it; then the mesh continues, and no ban is lost.
 
     control --- router --- client [sidecar], banned [sidecar]
 
@@ -22,13 +22,13 @@ def arrange(story):
 
 
 def _copy(source, target):
-    """With owners and modes, as a backup has them."""
+    """With owners and modes, as in a backup."""
     subprocess.run(["rm", "-rf", target], check=True)
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
 def _acked(story):
-    """The trust epoch that the client has in use, as the control plane knows it."""
+    """The trust epoch in use at the client, from the control plane's status."""
     holders = json.loads(story.control.run("status", "--output", "json").stdout)["svid_holders"]
     return next(holder["acked_epoch"] for holder in holders if holder["id"] == identity_of("client"))
 
@@ -45,17 +45,17 @@ def _restore(story, *words):
 
 
 def _expect_refused(story, times=4):
-    """Each start ends with 65, changes no file of the store, and names the way out."""
+    """Each start ends with 65, changes no file of the store, and names the command that helps."""
     before = {name: open(os.path.join(story.store, name), "rb").read() for name in os.listdir(story.store)}
     for number in range(times):
         process = story.control.launch()
         expect_eq(process.wait_for_exit(), 65, "exit code of start %d (%s)" % (number, process.log()[-300:]))
-        expect_in("handfast-control restore", process.log(), "what it says")
+        expect_in("handfast-control restore", process.log(), "its message")
     after = {name: open(os.path.join(story.store, name), "rb").read() for name in os.listdir(story.store)}
     expect_eq(sorted(after), sorted(before), "files of the store")
 
 
-def finding_i3_an_older_copy_of_the_store_is_refused_as_often_as_it_is_tried(story):
+def finding_i3_an_older_copy_of_the_store_is_refused_at_every_start(story):
     story.control.stop()
     story.older = _keep(story, "older")
     story.control.start()
@@ -68,28 +68,28 @@ def finding_i3_an_older_copy_of_the_store_is_refused_as_often_as_it_is_tried(sto
     _expect_refused(story)
 
 
-def finding_i3_a_lost_store_is_refused_and_no_new_one_takes_its_place(story):
+def finding_i3_a_lost_store_is_refused_and_no_new_one_is_made(story):
     subprocess.run(["rm", "-rf", story.store], check=True)
     for _ in range(2):
         process = story.control.launch()
         expect_eq(process.wait_for_exit(), 65, "exit code without a store")
-        expect_in("handfast-control restore", process.log(), "what it says")
+        expect_in("handfast-control restore", process.log(), "its message")
         expect(not os.path.exists(os.path.join(story.store, "control.db")), "a new store was made")
 
 
-def shows_that_restore_makes_nothing_where_no_backup_lies(story):
+def shows_that_restore_makes_nothing_without_a_backup(story):
     nowhere = os.path.join(story.control.state, "nowhere")
     done = _restore(story, "--state_dir", nowhere)
     expect_eq(done.returncode, 65, "exit code of restore without a backup (%s)" % done.stderr)
-    expect_in("put the backup there first", done.stderr, "what it says")
+    expect_in("put the backup there first", done.stderr, "its message")
     expect(not os.path.exists(nowhere), "a folder was made")
 
 
-def finding_i7_a_whole_backup_goes_on_as_a_new_incarnation_and_keeps_the_bans(story):
+def finding_i7_a_restored_backup_gets_a_new_incarnation_and_keeps_the_bans(story):
     _copy(story.older, story.control.state)  # keys and store, from before the ban
     done = _restore(story, "--bans-from", story.newest)
     expect_eq(done.returncode, 0, "exit code of restore (%s)" % done.stderr)
-    expect_in("1 bans were taken over", done.stderr, "what it says")
+    expect_in("1 bans were taken over", done.stderr, "its message")
     process = story.client.process
     story.control.start()
     wait_until("the client's stream", lambda: story.control.metrics()["handfast_control_streams"] >= 1, 10)
@@ -97,33 +97,33 @@ def finding_i7_a_whole_backup_goes_on_as_a_new_incarnation_and_keeps_the_bans(st
     expect("trust refused" not in story.control.log(), "the client refused the new incarnation")
     expect_eq((story.client.probe()[0], process.exit_code), (200, None), "readiness, and the process that ran before")
     refused = 'handfast_control_client_certificates_refused_total'
-    wait_until("the banned one to be refused", lambda: story.control.metrics()[refused] >= 1, 10)
-    expect("BANNED" in story.control.run("status").stdout, "the ban was forgotten")
+    wait_until("the banned sidecar to be refused", lambda: story.control.metrics()[refused] >= 1, 10)
+    expect("BANNED" in story.control.run("status").stdout, "the ban was lost")
 
 
-def finding_i7_without_that_word_the_sidecars_say_how_to_go_on(story):
+def finding_i7_without_a_restore_the_sidecars_name_the_command(story):
     story.control.stop()
     story.older = _keep(story, "before")
     story.control.start()
-    story.control.run("ban", identity_of("nobody"))
+    story.control.run("ban", identity_of("unknown"))
     wait_until("the client to use the next epoch", lambda: _acked(story) == 3, 10)
     story.control.kill()
     _copy(story.older, story.control.state)
     story.control.start()
     story.control.process.wait_for_log("trust refused", 15)
-    expect_in("handfast-control restore", story.control.log(), "what the control plane says")
+    expect_in("handfast-control restore", story.control.log(), "the control plane's log")
     expect(story.control.metrics()["handfast_control_trust_refused_total"] >= 1, "the refusal was not counted")
     story.control.stop()
     expect_eq(_restore(story).returncode, 0, "exit code of restore")
     story.control.start()
     wait_until("the client's stream", lambda: story.control.metrics()["handfast_control_streams"] >= 1, 10)
-    expect("trust refused" not in story.control.log(), "it still refuses")
-    # this backup lacks the ban of "nobody", and no newer copy was named: the sidecar keeps it, and says so
+    expect("trust refused" not in story.control.log(), "the sidecar still refuses the trust state")
+    # this backup lacks the ban of "unknown", and no newer copy was named: the sidecar keeps it and reports that
     story.client.process.wait_for_log("identities are no longer banned by the control plane")
-    expect_in(identity_of("nobody"), story.client.process.log(), "the sidecar's log")
+    expect_in(identity_of("unknown"), story.client.process.log(), "the sidecar's log")
 
 
-def finding_i7_it_is_not_done_under_a_control_plane_that_runs(story):
+def finding_i7_restore_is_refused_beside_a_running_control_plane(story):
     done = _restore(story)
     expect_eq(done.returncode, 69, "exit code of restore beside a control plane (%s)" % done.stderr)
 
@@ -145,7 +145,7 @@ class _Pair:
             story.own(process)
 
 
-def finding_i6_of_two_at_a_first_start_one_goes_on_and_the_keys_are_its_own(story):
+def finding_i6_of_two_at_a_first_start_one_continues_with_its_own_keys(story):
     for number in range(8):
         pair = _Pair(story, number)
         wait_until("one of the two to give up", lambda: any(p.exit_code is not None for p in pair.both), 10)

@@ -1,4 +1,5 @@
-"""The control plane's disk is full: identities are renewed all the same, what cannot be stored is refused with the reason.
+"""The control plane's disk is full: identities are still renewed, and changes that cannot be stored are refused with
+the reason.
 
     control (state_dir on a small tmpfs) --- router --- client [sidecar]
 
@@ -60,22 +61,22 @@ def finding_i11_a_sidecar_that_restarts_gets_its_identity_back(story):
     story.client.restart()
 
 
-def finding_i11_what_is_refused_says_file_and_reason_and_is_not_in_the_audit_log(story):
+def finding_i11_refused_changes_name_file_and_reason_and_are_audited_as_failed(story):
     for words in (("ban", identity_of("gone")), ("token", "create", "--id", identity_of("fresh"))):
         done = story.control.run(*words, check=False)
         expect(done.returncode != 0, "%s succeeded" % (words,))
-        expect_in("control.db: ", done.stderr, "what %s says" % words[0])
+        expect_in("control.db: ", done.stderr, "the message of %s" % words[0])
     audit = [line for line in story.control.log().splitlines() if " audit: " in line]
-    expect(not [line for line in audit if "banned: " in line and "failed" not in line], "the audit log says banned")
+    expect(not [line for line in audit if "banned: " in line and "failed" not in line], "the audit log has the ban")
     expect(not [line for line in audit if "token made for " + identity_of("fresh") in line],
-           "the audit log says that a token was made")
+           "the audit log has the token")
     expect_in("control.db: ", story.control.log(), "the log of the control plane")
     expect_in("full", story.control.log(), "the log of the control plane")
     lines = [line for line in story.control.log().splitlines() if "changes cannot be stored" in line]
     expect_eq(len(lines), 1, "lines about the disk: %s" % lines)
 
 
-def finding_i11_the_condition_has_a_name_everywhere(story):
+def finding_i11_the_condition_has_its_name_on_page_gauge_and_status(story):
     status, body = story.control.host.http("http://%s:15014/healthz/ready" % story.control.host.ipv4)
     expect_eq(status, 200, "readiness")
     expect_in("degraded: store: ", body.decode(), "the page")
@@ -86,18 +87,18 @@ def finding_i11_the_condition_has_a_name_everywhere(story):
 
 def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):
     story.control.kill()
-    story.disk.fill()  # what it held open is free now
+    story.disk.fill()  # its open files are released now
     story.control.start()
     expect_in("starting with the reserve of", story.control.log(), "the log")
     story.client.wait_for_rotation(deadline_s=15)
 
 
-def finding_i11_with_room_again_all_goes_on_by_itself(story):
+def finding_i11_with_room_again_it_recovers_by_itself(story):
     story.disk.free()
-    wait_until("the store to be well", lambda: story.control.metrics()['handfast_control_condition{name="store"}'] == 0,
+    wait_until("the condition to end", lambda: story.control.metrics()['handfast_control_condition{name="store"}'] == 0,
                15)
     expect_in("changes are stored again", story.control.log(), "the log")
     expect_eq(story.control.run("ban", identity_of("gone")).returncode, 0, "exit code of ban")
     expect_in("banned: " + identity_of("gone"), story.control.log(), "the audit log")
     expect("degraded" not in story.control.host.http(
-        "http://%s:15014/healthz/ready" % story.control.host.ipv4)[1].decode(), "the page still says degraded")
+        "http://%s:15014/healthz/ready" % story.control.host.ipv4)[1].decode(), "the page still has the condition")

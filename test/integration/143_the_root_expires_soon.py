@@ -1,4 +1,4 @@
-"""A root that ends within 30 days is announced everywhere, and no text names a command that does not exist.
+"""A root that expires within 30 days is reported by every program, and no text names a command that does not exist.
 
     control (its root lives 10 days) --- router --- client [sidecar]
 
@@ -19,13 +19,13 @@ def arrange(story):
 
 
 def _texts(story):
-    """All that is said about it."""
+    """All texts about it."""
     page = story.control.host.http("http://%s:15014/healthz/ready" % story.control.host.ipv4)[1].decode()
     check = json.dumps(story.client.admin("/check"))
     return [page, check, story.control.run("status").stdout, story.control.log(), story.client.process.log()]
 
 
-def finding_i4_the_control_plane_says_it_in_log_page_status_and_metrics(story):
+def finding_i4_the_control_plane_reports_it_in_log_page_status_and_metrics(story):
     story.control.process.wait_for_log("serve: root_ends: ")
     page, _, status, log, _ = _texts(story)
     expect_in("degraded: root_ends: ", page, "/healthz/ready")
@@ -38,10 +38,10 @@ def finding_i4_the_control_plane_says_it_in_log_page_status_and_metrics(story):
     authorities = json.loads(story.control.run("status", "--output", "json").stdout)["authorities"]
     expect(any(row["kind"] == "root" for row in authorities), "the root in status")
     left = rows["handfast_control_bootstrap_root_expiry_timestamp_seconds"] - end
-    expect(abs(left - (3650 * 86400 - TEN_DAYS)) < 60, "the two roots end %d s apart" % left)
+    expect(abs(left - (3650 * 86400 - TEN_DAYS)) < 60, "the two roots expire %d s apart" % left)
 
 
-def finding_i4_each_sidecar_says_it_too(story):
+def finding_i4_each_sidecar_reports_it_too(story):
     wait_until("the sidecar's condition", lambda: "root expires soon" in json.dumps(story.client.admin("/check")), 5)
     expect_eq(story.client.probe()[0], 200, "readiness")
     expect_eq(story.client.metric("handfast_root_expiry_timestamp_seconds"),

@@ -1,9 +1,9 @@
-"""The control plane's clock is hours ahead for seconds: nothing ends, and the log says it.
+"""The control plane's clock is hours ahead for seconds: nothing is closed, and the log reports it.
 
-    control (its clock is ours to set) --- router --- client [sidecar] ==tunnel==> server [sidecar] -> echo
+    control (the story sets its clock) --- router --- client [sidecar] ==tunnel==> server [sidecar] -> echo
 
 A preloaded library changes the clock of a control plane that is linked dynamically; the signer, which gets no
-environment, and the sidecars keep the true time. Leaves live 20 s.
+environment, and the sidecars keep the true time. Leaf certificates live 20 s.
 
 Rows: I9, I8."""
 
@@ -17,11 +17,11 @@ from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
 
 DEADLINE_S = 60
-SIX_HOURS_S = 6 * 3600  # beyond every leaf's life, within that of the server certificate, which the signer's true clock makes
+SIX_HOURS_S = 6 * 3600  # longer than any leaf lives, shorter than the server certificate, which the signer makes by the true clock
 
 
 class _Clock:
-    """How far a process's clocks are off: the wall clock, and the one that goes on through suspend."""
+    """The offsets of a process's clocks: the wall clock, and the one that includes suspend."""
 
     def __init__(self, story):
         path = os.path.join(story.root, "clock")
@@ -58,13 +58,13 @@ def _calls(story):
 
 
 def _wrong_for_a_while(story, by_s, word):
-    """Until every sidecar has heard the wrong time, and one has renewed under it."""
+    """Waits until every sidecar has got the wrong time, and one has renewed with it."""
     control, sidecars = story.control, story.mesh.sidecars.values()
     heard = {sidecar.name: sidecar.process.log().count("accepted only after") for sidecar in sidecars}
     story.clock.set(by_s)
     control.process.wait_for_log("the clock of this host was set %s by %d s" % (word, abs(by_s)))
     for sidecar in sidecars:
-        wait_until("%s to hear it" % sidecar.name,
+        wait_until("%s to get the time" % sidecar.name,
                    lambda: sidecar.process.log().count("accepted only after") > heard[sidecar.name], 10, 0.1)
         expect_eq(sidecar.probe()[0], 200, "readiness of " + sidecar.name)
     _calls(story)
@@ -75,20 +75,20 @@ def _wrong_for_a_while(story, by_s, word):
                                  ("back" if word == "forward" else "forward", abs(by_s)))
 
 
-def finding_i9_a_clock_that_is_ahead_for_seconds_ends_no_identity(story):
+def finding_i9_a_clock_that_is_ahead_for_seconds_expires_no_identity(story):
     streams = story.control.metrics()["handfast_control_streams"]
     _wrong_for_a_while(story, SIX_HOURS_S, "forward")
     for sidecar in story.mesh.sidecars.values():
         expect_eq(sidecar.probe()[0], 200, "readiness of " + sidecar.name)
         expect("has expired" not in sidecar.process.log(), "an identity seemed to have expired")
     _calls(story)
-    expect("connection ended" not in story.control.log(), "streams were cut")
-    # a renewal makes the stream of the other address family anew
+    expect("connection ended" not in story.control.log(), "streams were closed")
+    # a renewal opens the stream of the other address family again
     wait_until("all streams", lambda: story.control.metrics()["handfast_control_streams"] >= streams, 10)
 
 
 def finding_i8_each_step_of_the_clock_is_counted_and_the_server_can_be_reached(story):
     expect(story.control.metrics()["handfast_control_clock_set_total"] >= 2, "the steps were not counted")
     sidecar = story.mesh.sidecar("client")
-    sidecar.restart()  # it judges the control plane's certificate anew
+    sidecar.restart()  # it verifies the control plane's certificate again
     _calls(story)

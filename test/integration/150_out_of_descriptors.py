@@ -1,4 +1,4 @@
-"""The control plane survives a shortage of descriptors, and its limits are never silent.
+"""The control plane survives a shortage of descriptors, and every limit that is reached is logged.
 
     stranger: idle connections to control:15012
     control [descriptors taken away while it runs] --- late [sidecar], which enrolls afterwards
@@ -31,18 +31,19 @@ def _limit(pid):
 
 
 def _set_limit(story, soft, hard):
-    """By its own user, who needs no capability for that."""
+    """As its own user, which needs no capability for that."""
     story.control.host.run(["prlimit", "--pid", story.control.process.pid, "--nofile=%d:%d" % (soft, hard)], uid=CONTROL_UID)
 
 
 def _unread(story, port):
-    """Bytes that connections to the port have received and the program has not read; connections that wait to be accepted count."""
+    """Bytes that connections to the port have received and the program has not read; connections that wait to be
+    accepted count."""
     listed = story.control.host.run(["ss", "-tnaH", "sport = :%d" % port]).stdout
     return sum(int(line.split()[1]) for line in listed.splitlines())
 
 
 def _idle(story, num):
-    """Connections that say nothing."""
+    """Connections that send nothing."""
     return [story.mesh.stranger.connect(story.control.host.ipv4, STREAMS) for _ in range(num)]
 
 
@@ -87,12 +88,12 @@ def finding_i1_one_shortage_of_descriptors_ends_by_itself(story):
         answer = b"".join(iter(lambda: probe.recv(4096), b"")).decode()
         expect_in(" 503 ", answer, "readiness while accepting is paused")
         expect_in("out of file descriptors", answer, "the reason")
-        wait_until("those that wait too long to be refused", lambda: any(map(_is_reset, waiting)))
+        wait_until("connections that waited too long to be refused", lambda: any(map(_is_reset, waiting)))
     _set_limit(story, soft, hard)
     process.wait_for_log("accepting again at")
     process.wait_for_http("http://%s:%d/healthz/ready" % (story.control.host.ipv4, METRICS))
     expect(_metric(story, "handfast_control_accept_pauses_total") >= 1, "no pause was counted")
-    wait_until("those that were refused to be counted", lambda: _refused(story, "descriptors") >= 1)
+    wait_until("the refused connections to be counted", lambda: _refused(story, "descriptors") >= 1)
     story.mesh.start_sidecar("late", token=story.token)
 
 
@@ -136,7 +137,7 @@ def finding_i16_operators_at_their_limit_are_logged_once_and_counted(story):
 def finding_i16_probes_at_their_limit_are_logged_once_and_counted(story):
     before = _refused(story, "probes")
     kept = [story.mesh.stranger.connect(story.control.host.ipv4, METRICS) for _ in range(80)]
-    wait_until("those that gave way to be counted", lambda: _refused(story, "probes") >= before + 10)
+    wait_until("the displaced probes to be counted", lambda: _refused(story, "probes") >= before + 10)
     expect_eq(story.control.process.log().count("the oldest of the source with most gives way"), 1, "lines")
     for sock in kept:
         sock.close()

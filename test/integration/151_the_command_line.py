@@ -1,4 +1,4 @@
-"""Every command of every program, and every page, against the real other side: what they print and how they end.
+"""Every command of every program, and every page, against real peers: their output and exit codes.
 
     control [control plane] --- client [sidecar]
 
@@ -31,12 +31,12 @@ def _help(story, program):
     return json.loads(_run(story, program, "--help", "--output", "json", check=True).stdout)
 
 
-def finding_o6_all_programs_speak_one_dialect(story):
+def finding_o6_all_programs_have_one_command_line(story):
     codes = set()
     for program, good in PROGRAMS.items():
         told = _help(story, program)
         expect_eq(told["program"], program, "the program's name")
-        expect(COMMON <= {flag["name"] for flag in told["flags"]}, "%s lacks a flag that all have" % program)
+        expect(COMMON <= {flag["name"] for flag in told["flags"]}, "%s lacks a flag that all programs have" % program)
         codes.add(json.dumps(told["exit_codes"]))
         text = _run(story, program, "--help", check=True).stdout
         for command in told["commands"]:
@@ -53,7 +53,7 @@ def finding_o6_all_programs_speak_one_dialect(story):
     expect_eq(len(codes), 1, "tables of exit codes")
 
 
-def finding_o1_no_program_knows_a_command_that_its_help_does_not_name(story):
+def finding_o1_every_command_of_a_program_is_in_its_help(story):
     for program in PROGRAMS:
         done = _run(story, program, "lift-the-ban")
         expect_eq(done.returncode, 64, "%s lift-the-ban" % program)
@@ -73,9 +73,9 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     token = _cli(story, "token", "create", "--id", identity_of("other"), "--ttl=10m", "--network", "192.0.2.0/24")
     expect(re.fullmatch(r"hf1\.[\w-]+\.[\w-]+\.[\w-]+\n", token.stdout), "no token: %r" % token.stdout)
     told = json.loads(_cli(story, "token", "create", "--id", identity_of("other"), "--output", "json").stdout)
-    expect_eq(told["id"], identity_of("other"), "whose token it is")
+    expect_eq(told["id"], identity_of("other"), "the identity of the token")
     expect(re.search(r"audit: attested: \S+ from \S+, SVID until \d{4}-\d\d-\d\dT[\d:]{8}Z\n", story.mesh.control.log()),
-           "the audit log has no time that a person can read")
+           "the audit log has no readable time")
     status = _cli(story, "status").stdout
     expect_in(identity_of("client"), status, "status")
     expect(not status.startswith("{"), "the text form is JSON")
@@ -85,7 +85,7 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     refused = _cli(story, "ban", "not-an-id", check=False)
     expect_eq(refused.returncode, 1, "exit code of a refusal")
     expect(re.fullmatch(r"handfast: it does not begin with spiffe://[^;]*; expected: a SPIFFE ID [^;]*; fix: .*\n",
-                        refused.stderr), "the refusal reads otherwise: %r" % refused.stderr)
+                        refused.stderr), "the refusal is %r" % refused.stderr)
     expect_eq(_cli(story, "entry", "release", "192.0.2.77", check=False).returncode, 1, "nothing was held")
     expect_eq(_cli(story, "entry", "release", "nonsense", check=False).returncode, 64, "no address")
     away = _run(story, "handfast", "status", "--socket", "/nowhere", "--output", "json")
@@ -119,20 +119,20 @@ def finding_o2_each_page_and_each_command_to_a_sidecar(story):
     expect_eq(_ask(story, "certs", "--admin", "127.0.0.1", check=False).returncode, 64, "an address without a port")
 
 
-def finding_o2_check_ends_with_1_when_something_is_not_well(story):
+def finding_o2_check_ends_with_1_when_something_is_degraded(story):
     well = _ask(story, "check", check=False)
     expect_eq((well.returncode, well.stdout.splitlines()[0]), (0, "ready"), "check: " + well.stdout)
     story.mesh.control.stop()
-    wait_until("check to see that the control plane is away", lambda: _ask(story, "check", check=False).returncode == 1)
+    wait_until("check to report that the control plane is away", lambda: _ask(story, "check", check=False).returncode == 1)
     found = _ask(story, "check", check=False).stdout
-    expect_in("degraded", found, "what check found")
-    expect_in("control plane unreachable", found, "what check found")
+    expect_in("degraded", found, "the output of check")
+    expect_in("control plane unreachable", found, "the output of check")
     expect_eq(json.loads(_ask(story, "check", "--output", "json", check=False).stdout)["ready"], True, "ready still")
     story.mesh.control.start()
-    wait_until("check to be well again", lambda: _ask(story, "check", check=False).returncode == 0, 30)
+    wait_until("check to succeed again", lambda: _ask(story, "check", check=False).returncode == 0, 30)
 
 
-def finding_o6_each_command_of_the_sidecar_ends_as_the_table_says(story):
+def finding_o6_each_command_of_the_sidecar_ends_with_the_documented_code(story):
     expect_eq(story.client.command("wait", "--timeout", "5s"), "ready\n", "wait")
     expect_eq(json.loads(story.client.command("wait", "--output=json")), {"answer": "ready"}, "wait")
     expect_in("releas", story.client.command("release"), "release")
@@ -148,4 +148,4 @@ def finding_o6_each_command_of_the_sidecar_ends_as_the_table_says(story):
     expect_eq(gone.returncode, 69, "drain without a sidecar")
     hook = story.mesh.client.run([story.binary("handfast-sidecar"), "drain"], uid=1337, check=False)
     expect_eq(hook.returncode, 69, "drain by a preStop hook, without the settings file: " + hook.stderr)
-    expect_in("/run/handfast/sidecar.sock", hook.stderr, "where it asked")
+    expect_in("/run/handfast/sidecar.sock", hook.stderr, "the socket that it used")

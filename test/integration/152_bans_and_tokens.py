@@ -1,4 +1,4 @@
-"""A ban can be lifted, tokens can be listed and revoked, and no token is sold to a banned identity.
+"""A ban can be lifted, tokens can be listed and revoked, and no token is made for a banned identity.
 
     control --- client [sidecar], late [sidecar that comes with a revoked token]
 
@@ -23,7 +23,7 @@ def _json(story, *words, check=True):
     return json.loads(story.control.run(*words, "--output", "json", check=check).stdout)
 
 
-def finding_i10_a_revoked_token_buys_nothing(story):
+def finding_i10_a_revoked_token_enrolls_no_key(story):
     token = story.control.token(LATE, "--network", "192.0.2.0/24")
     listed = {entry["id"]: entry for entry in _json(story, "token", "list")["tokens"]}
     expect(listed[CLIENT]["used_by"], "the client's token is not listed as used: %s" % listed)
@@ -31,7 +31,7 @@ def finding_i10_a_revoked_token_buys_nothing(story):
     token_id = listed[LATE]["token_id"]
     expect(re.search(token_id + r"  \S+/late  until \S+  unused  from 192.0.2.0/24\n", story.control.run("token", "list").stdout),
            "the text form of the list")
-    expect_eq(story.control.run("token", "revoke", "xyz", check=False).returncode, 64, "exit code for what is no token id")
+    expect_eq(story.control.run("token", "revoke", "xyz", check=False).returncode, 64, "exit code for an invalid token id")
     expect_eq(story.control.run("token", "revoke", "0" * 32, check=False).returncode, 1, "exit code for an unknown token")
     expect_eq(story.control.run("token", "revoke", token_id).stdout, "revoked\n", "the revocation")
     expect(LATE not in {entry["id"] for entry in _json(story, "token", "list")["tokens"]}, "it is still listed")
@@ -39,11 +39,11 @@ def finding_i10_a_revoked_token_buys_nothing(story):
     late.process.wait_for_log("the token is unknown or its secret is wrong")
     late.stop()
     revoked = story.control.run("token", "revoke", listed[CLIENT]["token_id"]).stdout
-    expect_in("the attestation key that it enrolled stays valid", revoked, "the revocation of a used token")
+    expect_in("the attestation key that it enrolled stays valid", revoked, "the revocation of a consumed token")
     expect_eq(story.client.probe()[0], 200, "readiness of the sidecar that used it")
 
 
-def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(story):
+def finding_i10_a_ban_is_listed_and_lifted_by_the_command_in_the_texts(story):
     unused = story.control.token(CLIENT)
     expect_in("1 attested sidecars have that identity, 1 unused tokens", story.control.run("ban", CLIENT).stdout, "the ban")
     expect_eq([(ban["id"], ban["svid_holders"]) for ban in _json(story, "ban", "list")["bans"]], [(CLIENT, 1)], "the bans")
@@ -56,7 +56,7 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_that_the_texts_name(st
     expect_eq(story.control.run(named, CLIENT).stdout.partition(";")[0], "the ban is lifted", "handfast " + named)
     expect_eq(story.control.run("unban", CLIENT, check=False).returncode, 1, "exit code when there is no ban")
     expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
-    wait_until("the sidecar to be back by itself",
+    wait_until("the sidecar to reconnect by itself",
                lambda: "control plane unreachable" not in json.dumps(story.client.admin("/check")), 30)
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)

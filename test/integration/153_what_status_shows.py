@@ -1,7 +1,7 @@
-"""`handfast status` shows what is so now: a row for each sidecar, the intermediate of now, a copied state folder. And a sidecar
-whose address is refused says so.
+"""`handfast status` shows the present state: a row per sidecar, the present intermediate, a copied state folder. And a
+sidecar reports that its claim was refused.
 
-    control [intermediates that live a minute] --- one [sidecar], two [sidecar of the same identity], thief [a copy of one's state]
+    control [intermediates that live a minute] --- one [sidecar], two [sidecar of the same identity], thief [a copy of the state of `one`]
 
 Rows: I12."""
 
@@ -69,11 +69,11 @@ def finding_i12_a_refused_address_is_part_of_readiness(story):
     expect_eq((status, text.splitlines()[0]), (200, "ready"), "readiness: " + text)
     for words in ("degraded: address claim refused: ", "expected: an address that no other identity has claimed",
                   "held by " + SHARED, "handfast entry release"):
-        expect_in(words, text, "what readiness says")
+        expect_in(words, text, "the readiness page")
     other.stop()
 
 
-def finding_i12_the_intermediate_of_now_is_shown(story):
+def finding_i12_the_present_intermediate_is_shown(story):
     wait_until("another intermediate", lambda: _authorities(story)["intermediate"] != story.first["intermediate"], 60)
     now = _authorities(story)
     expect_eq(now["root"], story.first["root"], "the root")
@@ -87,4 +87,4 @@ def finding_i12_a_copied_state_folder_is_noticed(story):
     expect_eq(len(copied), 1, "rows that are marked as copied")
     expect_in("COPIED STATE", story.control.run("status").stdout, "the rows as text")
     expect_eq(story.control.metrics()["handfast_control_copied_sidecars"], 2, "the metric")
-    expect(story.control.process.log().count("copied state") <= 2, "it is said again and again")
+    expect(story.control.process.log().count("copied state") <= 2, "it is logged repeatedly")

@@ -1,5 +1,5 @@
-"""A signer that hangs makes the control plane not ready; what can serve no longer is forgotten; and a control plane that was made
-anew is joined by a new token, while the sidecar runs.
+"""A signer that hangs makes the control plane not ready; expired tokens and keys are removed; and a running sidecar
+enrolls at a new control plane with a new token.
 
     control [its signer is stopped; then its keys are lost] --- client [sidecar], gone [sidecar that stops]
 
@@ -38,7 +38,7 @@ def finding_i12_a_hung_signer_is_not_ready(story):
     os.kill(_signer(story), signal.SIGSTOP)
     try:
         wait_until("the control plane to be not ready", lambda: _ready(story)[0] == 503, 20)
-        expect_in("the signer has not answered for", _ready(story)[1], "what readiness says")
+        expect_in("the signer has not answered for", _ready(story)[1], "the readiness page")
         story.control.process.wait_for_log("no certificate can be made")
         expect(story.control.metrics()["handfast_control_signer_wait_milliseconds"] >= 5000, "the metric")
     finally:
@@ -47,22 +47,22 @@ def finding_i12_a_hung_signer_is_not_ready(story):
     story.control.process.wait_for_log("the signer answers again")
 
 
-def finding_i12_tokens_and_keys_that_can_serve_no_longer_are_forgotten(story):
+def finding_i12_expired_tokens_and_keys_are_removed(story):
     def forgotten(what):
         return story.control.metrics()['handfast_control_forgotten_total{what="%s"}' % what]
 
-    def looks(what):
-        """The first look comes a second after a start, the next one a minute later."""
+    def sweeps(what):
+        """The first sweep comes a second after a start, the next one a minute later."""
         story.control.restart()
         try:
-            return wait_until("a " + what + " to be forgotten", lambda: forgotten(what) == 1, 3)
+            return wait_until("a " + what + " to be removed", lambda: forgotten(what) == 1, 3)
         except StoryFailure:
             return False
-    expect(looks("token"), "the unused token is still kept")
-    wait_until("the certificate of the sidecar that is gone to end, and its key to be forgotten",
-               lambda: forgotten("attestation_key") == 1 or looks("attestation_key"), 40)
-    expect(identity_of("gone") not in story.control.run("status").stdout, "the sidecar that is gone is still shown")
-    expect_in(identity_of("client"), story.control.run("status").stdout, "the sidecar that lives")
+    expect(sweeps("token"), "the unused token was not removed")
+    wait_until("the certificate of the stopped sidecar to expire, and its key to be removed",
+               lambda: forgotten("attestation_key") == 1 or sweeps("attestation_key"), 40)
+    expect(identity_of("gone") not in story.control.run("status").stdout, "the stopped sidecar is still shown")
+    expect_in(identity_of("client"), story.control.run("status").stdout, "the running sidecar")
 
 
 def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):

@@ -1,7 +1,8 @@
-"""A stranger that guesses tokens at full speed keeps neither its IPv6 neighbors nor known attestation keys from enrolling.
+"""A stranger that guesses tokens at full speed prevents neither its IPv6 neighbors nor known attestation keys from
+attesting.
 
-    neighbor: a stranger's address and an enrolling sidecar's in one /64
-    known [sidecar that restarts]: a stranger at the very same address
+    neighbor: a stranger and an enrolling sidecar in one /64
+    known [sidecar that restarts]: a stranger at the same address
     control
 
 Rows: L5."""
@@ -40,7 +41,7 @@ def _attest(story, host, source, token=None):
 
 
 class Guessing:
-    """Guesses tokens from one address, as fast as answers come, until the end."""
+    """Guesses tokens from one address, as fast as answers arrive, until the end."""
 
     def __init__(self, story, host, source):
         self.story, self.host, self.source = story, host, source
@@ -67,9 +68,9 @@ def finding_l5_neighbors_of_one_64_enroll_beside_a_stranger(story):
         wait_until("the first guesses", lambda: len(stranger.statuses) >= 10, 20)
         statuses = [_attest(story, story.mesh.neighbor, address, read_token(token))
                     for address, token in zip(story.addresses, story.tokens)]
-    expect_eq(statuses, ["0"] * NEIGHBORS, "what the neighbors got")
-    expect("0" not in stranger.statuses, "a guess bought an identity")
-    expect(stranger.statuses.count("8") > len(stranger.statuses) // 2, "hardly a guess was slowed: %s" % stranger.statuses)
+    expect_eq(statuses, ["0"] * NEIGHBORS, "answers to the neighbors")
+    expect("0" not in stranger.statuses, "a guess got an identity")
+    expect(stranger.statuses.count("8") > len(stranger.statuses) // 2, "too few guesses were rate-limited: %s" % stranger.statuses)
 
 
 def finding_l5_a_known_key_attests_beside_a_stranger_at_its_own_address(story):
@@ -77,4 +78,4 @@ def finding_l5_a_known_key_attests_beside_a_stranger_at_its_own_address(story):
     with Guessing(story, story.mesh.known, story.mesh.known.ipv4) as stranger:
         wait_until("the first guesses", lambda: len(stranger.statuses) >= 10, 20)
         sidecar.restart(deadline_s=10)
-    expect(stranger.statuses.count("8") > len(stranger.statuses) // 2, "hardly a guess was slowed: %s" % stranger.statuses)
+    expect(stranger.statuses.count("8") > len(stranger.statuses) // 2, "too few guesses were rate-limited: %s" % stranger.statuses)

@@ -1,4 +1,4 @@
-"""One host without a credential fills its own share of a sidecar's connections, and nothing else.
+"""One host without a credential exhausts its own share of a sidecar's connections, and no other.
 
     stranger: idle connections in plaintext, 400 per second --> server: [sidecar, 600 connections] -> echo on 9000
     client: [sidecar] ==tunnel==> the same                       server ==> client, and in plaintext to other
@@ -33,7 +33,7 @@ def _attack(story):
                                              most=5_000))
 
 
-def finding_l1_calls_of_the_mesh_and_of_the_workload_itself_go_on(story):
+def finding_l1_calls_of_the_mesh_and_of_the_workload_are_served(story):
     mesh = story.mesh
     server = mesh.sidecar("server")
     story.text = fairness.expect_unharmed(
@@ -41,22 +41,23 @@ def finding_l1_calls_of_the_mesh_and_of_the_workload_itself_go_on(story):
             "meshed": _ask(mesh.client, mesh.server, 9000),
             "outbound": _ask(mesh.server, mesh.client, 9001),
             "outbound plain": _ask(mesh.server, mesh.other, 9002),
-            "another's plaintext": _ask(mesh.other, mesh.server, 9000),
+            "plaintext of another source": _ask(mesh.other, mesh.server, 9000),
         }, lambda: _attack(story), fairness.wait_for_count(2 * PER_SOURCE), per_second=30,
         is_recovered=lambda: server.is_ready() and server.metric(
             'handfast_connections_active{direction="inbound_plain"}') < 10)
 
 
-def finding_l1_the_refused_are_named_and_counted(story):
+def finding_l1_refusals_are_logged_and_counted(story):
     server = story.mesh.sidecar("server")
     expect(server.metric('handfast_limit_refusals_total{resource="connections",limit="address"}') >= 100,
-           "the refused are not counted")
+           "the refusals are not counted")
     line = server.wait_for_access(direction="inbound_plain", reason="limit_reached")
     expect("the limit per address" in line["why"]["got"] and "limits.per_source" in line["why"]["fix"], str(line))
 
 
-def finding_l1_many_sources_fill_the_share_of_plaintext_and_the_pod_says_so(story):
-    """Six addresses would take 900: plaintext gets at most half, the rest waits in the backlog, and readiness stays."""
+def finding_l1_many_sources_exhaust_the_share_of_plaintext_and_it_is_reported(story):
+    """Six addresses could have 900: plaintext gets at most half, the rest waits in the backlog, and the pod stays
+    ready."""
     mesh, server = story.mesh, story.mesh.sidecar("server")
     sources = ["203.0.113.%d" % number for number in range(201, 207)]
     for address in sources:
@@ -66,13 +67,13 @@ def finding_l1_many_sources_fill_the_share_of_plaintext_and_the_pod_says_so(stor
     with fairness.Attack(attack):
         wait_until("plaintext to be full", lambda: server.metric(
             'handfast_connections_full{direction="inbound_plain"}') == 1, 15)
-        expect_eq(server.metric('handfast_connections_active{direction="inbound_plain"}'), MAX / 2, "plaintext taken")
+        expect_eq(server.metric('handfast_connections_active{direction="inbound_plain"}'), MAX / 2, "plaintext connections")
         wait_until("the condition", lambda: "no room for plaintext connections" in conditions())
         expect_eq(server.probe()[0], 200, "readiness")
         _ask(mesh.client, mesh.server, 9000)()
         _ask(mesh.server, mesh.client, 9001)()
     wait_until("room again", lambda: server.metric('handfast_connections_full{direction="inbound_plain"}') == 0)
-    expect("no room for plaintext connections" not in conditions(), "the condition stays")
+    expect("no room for plaintext connections" not in conditions(), "the condition did not end")
 
 
 def finding_l1_an_ipv6_network_is_one_source(story):
@@ -88,7 +89,8 @@ def finding_l1_an_ipv6_network_is_one_source(story):
 
 
 def finding_l1_without_room_for_its_own_workload_a_pod_is_not_ready(story):
-    """The workload itself opens more than all that is left for it: the mesh keeps its reserve, readiness is false."""
+    """The workload opens more connections than are left for it: the mesh keeps its reserve, and the pod is not
+    ready."""
     mesh, server = story.mesh, story.mesh.sidecar("server")
     with fairness.Attack(flood.connections(mesh.server, mesh.client.ipv4, 9001, per_second=400, most=MAX, again=False)):
         wait_until("readiness to fail", lambda: server.probe() == (503, "no room for outbound connections"), 15)

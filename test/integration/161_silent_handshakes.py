@@ -1,4 +1,5 @@
-"""Hosts that connect to the tunnel port and say nothing, or too much, do not keep others from making tunnels.
+"""Hosts that connect to the tunnel port and send nothing, or too many ClientHellos, do not prevent others from making
+tunnels.
 
     stranger: connects to 15008 at 300 per second, silent --> server: [sidecar, certificates of 10 s] -> echo on 9000
     client: [sidecar, certificates of 10 s] ==a new tunnel with each certificate==> the same
@@ -27,7 +28,7 @@ def _ask(story):
 
 
 def _make_a_tunnel(story):
-    """The server's own certificate may change meanwhile: then it says GOAWAY, and a peer makes another tunnel."""
+    """The server's own certificate may change meanwhile: then it sends GOAWAY, and the peer makes another tunnel."""
     for _ in range(2):
         with hbone.Client(story.mesh.raw, story.mesh.server.ipv4, story.leaf) as tunnel:
             answer = tunnel.connect(story.mesh.server.ipv4 + ":9000")
@@ -41,7 +42,7 @@ def _refused(story, resource, limit):
         'handfast_limit_refusals_total{resource="%s",limit="%s"}' % (resource, limit))
 
 
-def finding_l2_silent_connections_keep_no_tunnel_from_being_made(story):
+def finding_l2_silent_connections_prevent_no_tunnel(story):
     mesh = story.mesh
     attack = flood.connections(mesh.stranger, mesh.server.ipv4, TUNNEL, per_second=300, most=5_000)
     renewals = 'handfast_identity_renewals_total{outcome="renewed"}'
@@ -49,17 +50,17 @@ def finding_l2_silent_connections_keep_no_tunnel_from_being_made(story):
     fairness.expect_unharmed("silent handshakes", {"meshed": lambda: _ask(story),
                                                    "new tunnel": lambda: _make_a_tunnel(story)},
                              lambda: fairness.Attack(attack), fairness.wait_for_count(400), per_second=20, seconds=4)
-    expect(_refused(story, "handshakes", "address") > 0, "none was refused")
+    expect(_refused(story, "handshakes", "address") > 0, "no connection was refused")
     wait_until("a renewal", lambda: mesh.sidecar("server").metric(renewals) > before)
 
 
 def finding_l2_a_silent_connection_is_closed_soon(story):
     with story.mesh.stranger.connect(story.mesh.server.ipv4, TUNNEL, timeout_s=4) as sock:
-        expect(sock.recv(1) == b"", "it said something")
+        expect(sock.recv(1) == b"", "it sent bytes")
 
 
 def _client_hello(story):
-    """As OpenSSL makes it, key share and all."""
+    """A ClientHello by OpenSSL, with a key share."""
     connection = SSL.Connection(tls.context(), None)
     connection.set_connect_state()
     try:
@@ -69,8 +70,8 @@ def _client_hello(story):
     raise AssertionError("a handshake without a peer")
 
 
-def finding_l12_handshakes_yield_to_tunnels_that_stand(story):
-    """One source is cut to 50 per second; ten that stay below that each are served after the tunnels that stand."""
+def finding_l12_handshakes_yield_to_open_tunnels(story):
+    """One source is limited to 50 per second; ten sources below that limit are served after the open tunnels."""
     mesh, hello = story.mesh, _client_hello(story)
     sources = ["203.0.113.%d" % number for number in range(201, 211)]
     for address in sources:
@@ -86,7 +87,7 @@ def finding_l12_handshakes_yield_to_tunnels_that_stand(story):
     def probe():
         expect_eq(mesh.raw.http("http://%s:15020/healthz/ready" % mesh.server.ipv4)[0], 200, "readiness")
     with sock:
-        fairness.expect_unharmed("ClientHellos", {"standing tunnel": echo, "probe": probe},
+        fairness.expect_unharmed("ClientHellos", {"open tunnel": echo, "probe": probe},
                                  lambda: fairness.Attack(one, ten), fairness.wait_for_count(1000), per_second=40,
                                  floor_s=0.030)
-    expect(_refused(story, "handshakes", "address") > 500, "the rate of one source is not bounded")
+    expect(_refused(story, "handshakes", "address") > 500, "the rate of one source is not limited")

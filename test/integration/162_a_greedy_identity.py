@@ -1,7 +1,7 @@
-"""An identity that is allowed opens streams without end, one that is denied opens tunnels without end: the others go on.
+"""An allowed identity opens streams without end, and a denied one tunnels without end: others are served.
 
     greedy, denied: genuine certificates ==tunnels==> server: [sidecar, 400 connections, 80 tunnels] -> echo on 9000
-    client: [sidecar] ==tunnel==> the same            server ==> client; 15020 is asked meanwhile
+    client: [sidecar] ==tunnel==> the same            server ==> client; 15020 is probed meanwhile
 
 Rows: L3, L4."""
 
@@ -54,8 +54,8 @@ def _idle(story):
     return lambda: story.mesh.sidecar("server").metric('handfast_connections_active{direction="inbound"}') < 20
 
 
-def finding_l3_streams_of_one_identity_leave_room_for_the_others(story):
-    """Half of the connections are the most that one identity gets; more are answered limit_reached."""
+def finding_l3_streams_of_one_identity_leave_room_for_others(story):
+    """One identity gets at most half of the connections; more are refused with limit_reached."""
     mesh = story.mesh
     attack = flood.tunnels(mesh.raw, mesh.server.ipv4, story.leaves["greedy"], per_second=2, most=4, streams=200,
                            authority=mesh.server.ipv4 + ":9000")
@@ -66,7 +66,7 @@ def finding_l3_streams_of_one_identity_leave_room_for_the_others(story):
     expect("the limit per identity is reached: " + identity_of("greedy") in line["why"]["got"], str(line))
 
 
-def finding_l4_tunnels_of_a_denied_identity_leave_room_for_the_others(story):
+def finding_l4_tunnels_of_a_denied_identity_leave_room_for_others(story):
     mesh, server = story.mesh, story.mesh.sidecar("server")
     sources = ["198.51.100.%d" % number for number in range(201, 205)]
     for address in sources:
@@ -76,12 +76,12 @@ def finding_l4_tunnels_of_a_denied_identity_leave_room_for_the_others(story):
     before = server.process.num_fds()
     fairness.expect_unharmed("tunnels", _requests(story), lambda: fairness.Attack(attack),
                              fairness.wait_for_count(TUNNELS), per_second=20)
-    expect(server.metric('handfast_tunnels_opened_total{direction="inbound"}') > TUNNELS, "the attack did not come far")
+    expect(server.metric('handfast_tunnels_opened_total{direction="inbound"}') > TUNNELS, "the attack opened too few tunnels")
     expect(server.process.num_fds() - before < 2 * TUNNELS, "%d descriptors more" % (server.process.num_fds() - before))
 
 
-def finding_l4_an_idle_tunnel_gives_way_and_one_in_use_does_not(story):
-    """20 of one address: the oldest idle one is told to go, the one with a stream stays."""
+def finding_l4_an_idle_tunnel_is_closed_and_one_in_use_stays(story):
+    """20 tunnels per address: the oldest idle one gets GOAWAY, the one with a stream stays."""
     mesh = story.mesh
     address, leaf = mesh.server.ipv4, story.leaves["modest"]
     busy = story.own(hbone.Client(mesh.outside, address, leaf))

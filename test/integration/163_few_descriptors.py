@@ -1,7 +1,8 @@
-"""A sidecar that may open few files says what it can carry, and its own doors stay open when that is used up.
+"""A sidecar with a low descriptor limit reports how many connections it allows, and its own ports are served when they
+are used up.
 
     stranger: 900 connections in plaintext from 6 addresses --> server: [sidecar, 700 descriptors] -> echo on 9000
-    client: [sidecar] ==tunnel==> the same                      15020 is asked meanwhile
+    client: [sidecar] ==tunnel==> the same                      15020 is probed meanwhile
 
 Rows: L14."""
 
@@ -29,7 +30,7 @@ def arrange(story):
     story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
 
 
-def finding_l14_a_limit_above_what_the_descriptors_carry_is_lowered_with_a_warning(story):
+def finding_l14_a_limit_above_what_the_descriptors_allow_is_lowered_with_a_warning(story):
     server = story.mesh.sidecar("server")
     expect("limits.max_connections is %d, but the descriptor limit of %d allows %d connections" % (
         WANTED, DESCRIPTORS, CARRIED) in server.process.log(), "no warning in the log")
@@ -62,13 +63,13 @@ def finding_l14_the_probe_and_the_mesh_keep_their_descriptors(story):
     expect(server.metric("handfast_listener_pauses_total") >= 1, "the pause is not counted")
 
 
-def finding_l14_what_a_listener_refuses_is_logged_and_counted(story):
-    """Descriptors taken away from the running process: accepting pauses, callers are refused, and all comes back."""
+def finding_l14_refusals_of_a_listener_are_logged_and_counted(story):
+    """The limit of the running process is lowered: accepting pauses, callers are refused, and it recovers."""
     mesh, server = story.mesh, story.mesh.sidecar("server")
-    allow = lambda number: mesh.server.run(  # by its own user: the soft limit alone
+    allow = lambda number: mesh.server.run(  # as its own user: the soft limit alone
         ["prlimit", "--pid", server.process.pid, "--nofile=%d:" % number], uid=1337)
     used = {int(number) for number in os.listdir("/proc/%d/fd" % server.process.pid)}
-    few = min(set(range(len(used) + 1)) - used)  # not one is free: else the refusals come from further in
+    few = min(set(range(len(used) + 1)) - used)  # none is free: otherwise a later step refuses
     with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
         allow(few)
         server.process.wait_for_log("accepting pauses; new connections wait, then are refused")

@@ -1,4 +1,5 @@
-"""Whoever fails often fills no log: of each source, identity and reason a few lines are written, the rest is one line.
+"""Frequent failures do not flood the log: each source, identity and reason gets a few lines, then one line that counts
+the rest.
 
     stranger: plaintext to a strict port, TLS without a certificate --> server: [sidecar] -> echo on 9000
     denied: a genuine certificate, 300 streams per second ==tunnel==> the same
@@ -44,7 +45,7 @@ def _measure(story, process, floods, suppressed):
     return text
 
 
-def finding_l8_the_sidecars_access_log_counts_what_is_too_often(story):
+def finding_l8_the_sidecars_access_log_counts_suppressed_lines(story):
     mesh, server = story.mesh, story.mesh.sidecar("server")
     plain = flood.connections(mesh.stranger, mesh.server.ipv4, 9001, per_second=300, most=50)
     streams = flood.tunnels(mesh.denied, mesh.server.ipv4, story.leaf, per_second=1, most=20, streams=300,
@@ -57,13 +58,13 @@ def finding_l8_the_sidecars_access_log_counts_what_is_too_often(story):
     for reason in ("plaintext_refused", "denied"):
         expect(1 <= text.count('"reason":"%s","encrypted"' % reason) <= 50, "%d lines with %s" % (
             text.count('"reason":"%s","encrypted"' % reason), reason))
-    expect(server.metric("handfast_access_log_suppressed_lines") > 300, "the suppressed are not counted")
+    expect(server.metric("handfast_access_log_suppressed_lines") > 300, "the suppressed lines are not counted")
 
 
-def finding_l8_the_control_planes_log_counts_what_is_too_often(story):
+def finding_l8_the_control_planes_log_counts_suppressed_lines(story):
     mesh, control = story.mesh, story.mesh.control
     garbage = flood.brief(mesh.stranger, mesh.control.host.ipv4, STREAMS_PORT, b"GET / HTTP/1.1\r\n\r\n",
                           per_second=300)
     text = _measure(story, control.process, (garbage,), lambda text: "more lines about %s" % mesh.stranger.ipv4 in text)
     expect(1 <= text.count("a TLS handshake with " + mesh.stranger.ipv4) <= 50, "lines of failed handshakes")
-    expect(control.metrics()["handfast_control_log_suppressed_lines"] > 100, "the suppressed are not counted")
+    expect(control.metrics()["handfast_control_log_suppressed_lines"] > 100, "the suppressed lines are not counted")

@@ -1,4 +1,5 @@
-"""A reader of a program's output that stops freezes nothing: lines are lost, counted, and their number is said when it reads on.
+"""When the reader of a program's output stops, the program does not block: lines are lost and counted, and their number
+is logged when it reads again.
 
 Rows: L7, O3.
 
@@ -18,7 +19,7 @@ SMALL = 4096  # bytes of the pipe: the rest is soon lost
 
 
 class Unread:
-    """A program whose output is one pipe of another user's, as a container's runtime gives it. Nothing is read before
+    """A program whose output is a pipe of another user, as a container runtime sets it up. Nothing is read before
     read_all()."""
 
     def __init__(self, story, host, argv, uid):
@@ -46,7 +47,7 @@ class Unread:
         self._popen.send_signal(number)
 
     def read_all(self):
-        """What is in the pipe now."""
+        """The present content of the pipe."""
         os.set_blocking(self._end, False)
         text = b""
         with contextlib.suppress(BlockingIOError):
@@ -75,11 +76,11 @@ def _echo(story):
         expect_eq(stream.receive_exactly(sock, 5), b"hello", "echo")
 
 
-def finding_l7_connections_go_on_and_the_lost_lines_are_counted(story):
+def finding_l7_connections_keep_working_and_lost_lines_are_counted(story):
     for _ in range(60):
         _echo(story)
     wait_until("lines of the access log to be lost", lambda: story.server.metric("handfast_access_log_lost_lines") > 0, 5)
-    for _ in range(40):  # each says on standard error what has changed
+    for _ in range(40):  # each logs the changes on standard error
         story.unread.signal(1)
         if wait_until("an answer while nothing is read", story.server.metrics, 5)["handfast_log_lost_lines"] > 0:
             break
@@ -88,26 +89,26 @@ def finding_l7_connections_go_on_and_the_lost_lines_are_counted(story):
     _echo(story)
 
 
-def finding_l7_the_next_lines_say_how_many_are_missing(story):
+def finding_l7_the_next_lines_have_the_number_of_lost_lines(story):
     lost = story.server.metric("handfast_access_log_lost_lines")
     text = story.unread.read_all()
     _echo(story)
     story.unread.signal(1)
 
-    def is_said():
+    def is_logged():
         story.text = getattr(story, "text", "") + story.unread.read_all()
         return "lines_lost" in story.text and "lines of this log are missing here" in story.text
-    wait_until("both logs to say what is missing", is_said, 5)
+    wait_until("both logs to have the number of lost lines", is_logged, 5)
     lines = [json.loads(line) for line in (text + story.text).splitlines() if line.startswith("{")]
     said = sum(line["lost_lines"] for line in lines if line.get("reason") == "lines_lost")
     expect(said >= lost > 0, "%d lines are lost, the log says %d" % (lost, said))
 
 
-def finding_l7_the_descriptor_of_others_is_as_it_was(story):
+def finding_l7_the_shared_descriptor_is_not_changed(story):
     expect_eq(fcntl.fcntl(story.unread.given, fcntl.F_GETFL) & os.O_NONBLOCK, 0, "O_NONBLOCK of the shared pipe")
 
 
-def finding_l7_the_control_plane_goes_on_too(story):
+def finding_l7_the_control_plane_keeps_working_too(story):
     control = story.mesh.control
     control.stop()
     unread = Unread(story, control.host, [story.binary("handfast-control"), "--config", control.path], 1336)
@@ -122,4 +123,4 @@ def finding_l7_the_control_plane_goes_on_too(story):
     expect_in("trust domain", control.run("status").stdout, "status")
     unread.read_all()
     unread.signal(1)
-    wait_until("its log to say what is missing", lambda: "lines of this log are missing here" in unread.read_all(), 5)
+    wait_until("its log to have the number of lost lines", lambda: "lines of this log are missing here" in unread.read_all(), 5)

@@ -1,4 +1,4 @@
-"""Settings that are empty, cut short or not ours: refused with a sentence or passed over, and what runs goes on.
+"""Settings that are empty, truncated or foreign are refused with a message or ignored, and running programs continue.
 
 Rows: I2, O4.
 
@@ -15,7 +15,7 @@ SERVICES = ("HANDFAST", "HANDFAST_CONTROL", "HANDFAST_SIDECAR", "HANDFAST_INIT",
 
 
 def service_links():
-    """What Kubernetes sets in each pod beside Services of these names, each with a port named streams."""
+    """The variables that Kubernetes sets in each pod for Services of these names, each with a port named streams."""
     links = {}
     for name in SERVICES:
         links.update({name + "_SERVICE_HOST": "192.0.2.99", name + "_SERVICE_PORT": "15012",
@@ -34,7 +34,7 @@ def _refused(story, path, word):
     for program in ("handfast-sidecar", "handfast-control"):
         done = story.mesh.stranger.run([story.binary(program), "--config", path], uid=1337, check=False)
         expect_eq(done.returncode, 64, "exit code of %s (%s)" % (program, done.stderr[-300:]))
-        expect_in(word, done.stderr, "what %s says" % program)
+        expect_in(word, done.stderr, "the message of %s" % program)
 
 
 def finding_i2_an_empty_file_is_refused_at_the_start(story):
@@ -78,13 +78,13 @@ def finding_i2_an_empty_file_of_the_state_is_refused(story):
         os.truncate(path, 0)
         process = story.client.launch()
         expect_eq(process.wait_for_exit(), 65, "exit code with an empty %s (%s)" % (name, process.log()[-300:]))
-        expect_in(name, process.log(), "what it says")
+        expect_in(name, process.log(), "its message")
         with open(path, "r+b") as file:
             file.write(good)
     story.client.start()
 
 
-def finding_o4_variables_of_services_are_passed_over(story):
+def finding_o4_variables_of_services_are_ignored(story):
     story.client.stop()
     story.client.environment = {**service_links(), "HANDFAST_SIDECAR_WORKERZ": "3", "HANDFAST_SIDECAR_OUTBOUND_MODE": "",
                                 "HANDFAST_LOG_LEVEL": "notice"}
@@ -92,14 +92,14 @@ def finding_o4_variables_of_services_are_passed_over(story):
     log = story.client.process.log()
     expect_in("HANDFAST_SIDECAR_WORKERZ: no setting has this name", log, "the sidecar's log")
     expect_in("HANDFAST_LOG_LEVEL: this name is read for the last time", log, "the sidecar's log")
-    expect("SERVICE_HOST" not in log and "15012_TCP" not in log, "it speaks of a Service's variables: " + log)
+    expect("SERVICE_HOST" not in log and "15012_TCP" not in log, "a Service's variables are in the log: " + log)
 
 
-def finding_o4_and_so_in_the_other_programs(story):
+def finding_o4_the_other_programs_ignore_them_too(story):
     variables = environment({**service_links(), "HANDFAST_CONTROL_WORKERZ": "3", "HANDFAST_INIT_PROFILES": "x"})
     control = story.mesh.control
     done = control.host.run([story.binary("handfast-control"), "--config", control.path, "--check"], uid=1336, env=variables)
-    expect_in("HANDFAST_CONTROL_WORKERZ: no setting has this name", done.stderr, "what the control plane says")
+    expect_in("HANDFAST_CONTROL_WORKERZ: no setting has this name", done.stderr, "the message of the control plane")
     expect("15012_TCP" not in done.stderr, done.stderr)
     control.host.run([story.binary("handfast"), "status", "--socket", control.socket], env=variables)
     story.mesh.client.run([story.binary("handfast-init"), "up", "--dry-run"], env=variables)
@@ -109,4 +109,4 @@ def finding_o4_the_sidecars_own_variables_count(story):
     variables = environment({"HANDFAST_SIDECAR_CONTROL_ADDRESS": "UPPER", "HANDFAST_SIDECAR_PORTS_TUNNEL": "none"})
     done = story.mesh.stranger.run([story.binary("handfast-sidecar")], uid=1337, env=variables, check=False)
     expect_eq(done.returncode, 64, "exit code")
-    expect_in("HANDFAST_SIDECAR_PORTS_TUNNEL (ports.tunnel)", done.stderr, "what it says")
+    expect_in("HANDFAST_SIDECAR_PORTS_TUNNEL (ports.tunnel)", done.stderr, "its message")

@@ -1,4 +1,4 @@
-"""What /config shows is in force, with the origin of each value; SIGHUP says what it took over and what needs a restart.
+"""/config shows the values in force with their origins; SIGHUP reports the applied keys and those that need a restart.
 
 Rows: O3.
 
@@ -45,45 +45,45 @@ def finding_o3_every_key_of_the_program_is_there(story):
     expect_eq([key for key in keys if key not in _settings(story)], [], "keys that /config lacks")
 
 
-def finding_o3_what_the_control_plane_tightens_is_its_own(story):
+def finding_o3_a_stricter_mode_has_the_control_plane_as_its_origin(story):
     expect_eq(_row(story, "inbound.mode"), ("permissive", "control plane"), "inbound.mode")
     story.mesh.control.reload({"policy": {"default_mode": "strict"}})
     wait_until("the mode to be strict", lambda: _row(story, "inbound.mode") == ("strict", "control plane"), 5)
     story.mesh.control.process.wait_for_log("in force now: policy.default_mode")
 
 
-def finding_o3_a_reload_of_the_sidecar_says_what_it_took(story):
+def finding_o3_a_reload_of_the_sidecar_reports_the_applied_keys(story):
     process = story.client.process
     story.client.reload({"drain_deadline": "7s", "inbound": {"ports": [{"port": 80, "mode": "strict"}]},
                          "workers": 2, "limits": {"flow_control_memory": "8MiB"}})
     process.wait_for_log("in force now: ")
-    expect_in("in force now: inbound.ports, drain_deadline\n", process.log(), "what it took")
-    expect_in("only after a restart: limits.flow_control_memory, workers\n", process.log(), "what it did not take")
+    expect_in("in force now: inbound.ports, drain_deadline\n", process.log(), "the applied keys")
+    expect_in("only after a restart: limits.flow_control_memory, workers\n", process.log(), "the keys that wait for a restart")
     expect_eq(_row(story, "drain_deadline"), ("7s", "file"), "drain_deadline")
     expect_eq(_row(story, "workers"), ("1", "file"), "workers")
     expect_eq(_settings(story)["workers"]["after_restart"], "2", "after a restart")
     expect_eq(_row(story, "limits.flow_control_memory"), ("64MiB", "default"), "limits.flow_control_memory")
 
 
-def finding_o3_what_is_back_does_not_wait(story):
+def finding_o3_a_reverted_setting_does_not_wait_for_a_restart(story):
     process = story.client.process
     story.client.reload({"workers": 1, "limits": {"flow_control_memory": "64MiB"}})
     process.wait_for_log("nothing changed")
     expect("after_restart" not in _settings(story)["workers"], "workers still wait")
 
 
-def finding_o3_sighup_changes_the_log_of_both(story):
+def finding_o3_sighup_changes_the_log_of_both_programs(story):
     for process, reload in ((story.client.process, story.client.reload),
                             (story.mesh.control.process, story.mesh.control.reload)):
         reload({"log": {"level": "debug", "format": "json"}})
         process.wait_for_log("in force now: log.level, log.format")
-        expect_in('"text":"the settings were read again: in force now: log.level', process.log(), "the log's form")
+        expect_in('"text":"the settings were read again: in force now: log.level', process.log(), "the log's format")
 
 
-def finding_o3_the_control_plane_names_what_waits(story):
+def finding_o3_the_control_plane_names_the_keys_that_wait(story):
     control = story.mesh.control
     control.reload({"log": {"level": "notice", "format": "text"}, "identity": {"leaf_ttl": "30m", "root_ttl": "200d"},
                     "listen": {"metrics_port": 15099}})
     control.process.wait_for_log("only after a restart: listen.metrics_port, identity.root_ttl")
-    expect_in("in force now: log.level, log.format, identity.leaf_ttl", control.process.log(), "what it took")
+    expect_in("in force now: log.level, log.format, identity.leaf_ttl", control.process.log(), "the applied keys")
     expect(control.metrics(), "the metrics on the old port")

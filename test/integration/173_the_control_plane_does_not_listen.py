@@ -1,4 +1,4 @@
-"""A control plane that does not listen is described as such, with its address, wherever an operator looks.
+"""Log, /check and /why report that the control plane does not listen, with its address.
 
 Rows: O5.
 
@@ -21,7 +21,7 @@ def _failures(story):
     return [entry for entry in story.client.admin("/why")["failures"] if entry["what"] == "control plane"]
 
 
-def finding_o5_the_log_has_the_address_and_what_to_do(story):
+def finding_o5_the_log_has_the_address_and_the_fix(story):
     refused = ", ".join("the connection to %s failed: connection refused" % address for address in story.mesh.control.addresses)
     story.client.process.wait_for_log("%s; expected: a control plane that listens; fix: start the control plane, or correct control.address" % refused)
 
@@ -32,13 +32,13 @@ def finding_o5_check_and_why_have_it_too(story):
     entry = _failures(story)[0]
     expect_eq(entry["error"], "refused", "the entry of /why")
     expect_in(entry["remote"], story.mesh.control.addresses, "the address in the entry")
-    expect_in(address + " failed: connection refused", entry["got"], "what came")
+    expect_in(address + " failed: connection refused", entry["got"], "the detail")
     conditions = {row["name"]: row for row in story.client.admin("/check")["conditions"]}
     expect_in(address + " failed: connection refused", conditions["no identity yet"]["detail"], "/check")
     expect(story.client.metric("handfast_control_plane_failures_total") > 0, "no outage is counted")
 
 
-def finding_o5_packets_that_vanish_are_no_refusal(story):
+def finding_o5_dropped_packets_are_reported_as_a_timeout(story):
     story.client.stop()
     story.mesh.control.host.run(["nft", "add table inet silent; add chain inet silent in { type filter hook input priority 0; };"
                                         " add rule inet silent in tcp dport 15012 drop"])
@@ -46,7 +46,7 @@ def finding_o5_packets_that_vanish_are_no_refusal(story):
     story.mesh.control.host.run(["nft", "delete table inet silent"])
 
 
-def finding_o5_it_is_found_when_it_listens(story):
+def finding_o5_the_sidecar_connects_once_it_listens(story):
     story.mesh.control.start()
     story.client.wait_until_ready()
     conditions = [row["name"] for row in story.client.admin("/check")["conditions"]]
@@ -72,5 +72,5 @@ def finding_o5_a_socket_beside_the_keys_is_refused_by_name(story):
                                "mesh": {"networks": ["192.0.2.0/24"]}})
         done = story.mesh.stranger.run([story.binary("handfast-control"), "--config", path], uid=1336, check=False)
         expect_eq(done.returncode, 64, "exit code for %s (%s)" % (place, done.stderr[-400:]))
-        expect_in("operator_socket", done.stderr, "what it says")
+        expect_in("operator_socket", done.stderr, "its message")
         expect("Landlock" not in done.stderr, done.stderr)

@@ -1,4 +1,4 @@
-"""Every thread of our long-lived processes runs under the allow list of system calls, without a way to new privileges.
+"""Every thread of the long-lived processes runs under the allow list of system calls, without new privileges.
 
 Rows: L13.
 
@@ -48,16 +48,16 @@ def finding_l13_the_control_plane_and_its_signer_are_confined(story):
     _all_confined(signers[0], 1)
 
 
-def shows_that_traffic_and_certificates_go_on(story):
+def shows_that_traffic_and_renewals_work(story):
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as sock:
         sock.sendall(b"hello")
         expect_eq(stream.receive_exactly(sock, 5), b"hello", "echo")
     expect_eq(story.mesh.sidecar("client").probe()[0], 200, "readiness")
 
 
-def finding_l13_a_signer_that_is_ended_for_a_call_is_said_so(story):
+def finding_l13_a_signer_that_is_killed_for_a_system_call_is_reported(story):
     process = story.mesh.control.process
-    os.kill(_children(process.pid)[0], signal.SIGSYS)  # as the kernel does it
+    os.kill(_children(process.pid)[0], signal.SIGSYS)  # as the kernel does
     process.wait_for_exit()
     expect_in("the signer was ended by signal 31 (Bad system call): a system call outside of its list; dmesg names it", process.log(),
               "the control plane's log")

@@ -1,4 +1,4 @@
-"""Each metric of the sidecar and of the control plane is there with its help, and moves when its thing happens.
+"""Each metric of the sidecar and of the control plane has a help sentence, and changes when its event happens.
 
 Rows: O7, O3.
 
@@ -17,7 +17,7 @@ from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_t
 IDENTITY = "/handfast.v1.Identity/Stream"
 HELLO, CLAIM, RELEASE = field(1, field(1, 1) + field(3, b"peer")), field(4, b""), field(5, b"")
 
-# Metrics that this story lets move, by whose page they are on.
+# Metrics that change in this story, by the page that has them.
 CLIENT = ("handfast_attestations_total", "handfast_build_info", "handfast_connect_duration_seconds_count", "handfast_connections_active",
           "handfast_connections_closed_total", "handfast_connections_opened_total", "handfast_control_plane_connected",
           "handfast_discovery_answers_total", "handfast_identity_expiry_timestamp_seconds", "handfast_identity_oldest_in_use_seconds",
@@ -35,7 +35,7 @@ CONTROL = ("handfast_build_info", "handfast_control_attestations_total", "handfa
            "process_cpu_seconds_total", "process_max_fds", "process_open_fds", "process_resident_memory_bytes",
            "process_start_time_seconds")
 REFUSALS = ("handfast_control_calls_refused_total", "handfast_control_changes_limited_total", "handfast_control_trust_refused_total")
-NOT_SEEN = {  # by no story and no test but this list: what the lint metrics_are_set holds alone
+NOT_SEEN = {  # checked by no story and no test, but by the lint metrics_are_set alone
     "handfast_control_clock_set_total", "handfast_control_connections_deferred_total", "handfast_handshake_failures_total",
     "handfast_listeners_paused",
 }
@@ -77,30 +77,30 @@ def _symbols():
     return symbols
 
 
-def _is_looked_at(name, symbols, stories, tests):
+def _is_checked(name, symbols, stories, tests):
     return (name in {re.sub("_count$", "", moved) for moved in CLIENT + CONTROL + REFUSALS} or name in stories or
             any(re.search(r"\b%s\b" % symbol, tests) for symbol in symbols.get(name, ())))
 
 
-def finding_o7_every_name_has_a_help_sentence_and_a_place_where_it_moves(story):
+def finding_o7_every_metric_has_a_help_sentence_and_a_test(story):
     control, symbols = story.mesh.control, _symbols()
     stories = "".join(path.read_text() for path in ROOT.glob("test/integration/*.py") if path.name != pathlib.Path(__file__).name)
     tests = "".join(path.read_text() for folder in ("sidecar", "control") for path in ROOT.glob(folder + "/**/*_test.c"))
     for text in (_text(story.mesh.client, "127.0.0.1", 15020), _text(control.host, control.host.ipv4, 15014)):
         names = _names(text)
-        unseen = sorted(name for name in names if not _is_looked_at(name, symbols, stories, tests))
-        expect_eq([name for name in unseen if name not in NOT_SEEN], [], "names that no story and no test looks at")
+        unseen = sorted(name for name in names if not _is_checked(name, symbols, stories, tests))
+        expect_eq([name for name in unseen if name not in NOT_SEEN], [], "names that no story and no test checks")
         helps = dict(re.findall(r"^# HELP (\w+) (.*)$", text, re.M))
         expect_eq([name for name in sorted(names) if not helps.get(name, "").endswith(".")], [], "names without a sentence")
 
 
-def finding_o7_the_sidecars_metrics_move(story):
+def finding_o7_the_sidecars_metrics_change(story):
     mesh = story.mesh
     _echo(mesh.client, mesh.server)
     _echo(mesh.stranger, mesh.server)
     _echo(mesh.client, mesh.stranger)
     with mesh.client.connect(mesh.server.ipv4, 9000, uid=1000) as live:
-        live.sendall(b"bytes that are counted while the connection lives")
+        live.sendall(b"bytes that are counted while the connection is open")
         _wait_for(story.client.metrics, CLIENT)
     rows = story.server.metrics()
     for direction in ("inbound", "inbound_plain"):
@@ -112,10 +112,10 @@ def _wait_for(metrics, names):
     def still():
         rows = metrics()
         return [name for name in names if _sum(rows, name) <= 0]
-    wait_until("all to move (last: %s)" % still(), lambda: not still(), 20, 0.2)
+    wait_until("all to change (last: %s)" % still(), lambda: not still(), 20, 0.2)
 
 
-def finding_o7_the_control_planes_metrics_move(story):
+def finding_o7_the_control_planes_metrics_change(story):
     control = story.mesh.control
     good = dict(control.settings)
     control.reload({"mesh": {"networks": ["not-a-network"]}})
@@ -129,7 +129,7 @@ def _to_control(story, leaf=None):
     return Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4, leaf)
 
 
-def finding_o7_what_the_control_plane_refuses_is_counted(story):
+def finding_o7_refusals_of_the_control_plane_are_counted(story):
     with _to_control(story) as control:  # without a certificate
         control.call(IDENTITY, HELLO)
     token, leaf_key = read_token(story.mesh.control.token(identity_of("odd"))), new_key()
@@ -153,7 +153,7 @@ def finding_o7_the_histograms_add_up(story):
         expect(0 <= rows[name + "_sum{" + labels + "}"] < 60, "sum of " + name)
 
 
-def finding_o7_the_process_is_as_the_kernel_sees_it(story):
+def finding_o7_process_metrics_match_the_kernel(story):
     for process, rows in ((story.client.process, story.client.metrics()),
                           (story.mesh.control.process, story.mesh.control.metrics())):
         expect(abs(rows["process_open_fds"] - process.num_fds()) <= 8, "descriptors")
@@ -168,5 +168,5 @@ def finding_o7_expiry_is_a_time(story):
     expect(0 < left <= 11, "the identity has %.1f s left" % left)
     control = story.mesh.control.metrics()
     expect_eq(rows["handfast_root_expiry_timestamp_seconds"], control["handfast_control_root_expiry_timestamp_seconds"],
-              "the root's end, seen from both sides")
-    expect(control["handfast_control_intermediate_expiry_timestamp_seconds"] > time.time(), "the intermediate has ended")
+              "the root's expiry on both pages")
+    expect(control["handfast_control_intermediate_expiry_timestamp_seconds"] > time.time(), "the intermediate has expired")

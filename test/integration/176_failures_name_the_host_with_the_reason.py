@@ -1,4 +1,4 @@
-"""A failure whose reason lies on another host names that host: its address and its identity.
+"""A failure whose reason is on another host names that host: its address and its identity.
 
 Rows: O9.
 
@@ -14,7 +14,7 @@ def arrange(story):
     story.client, story.server = story.mesh.sidecar("client"), story.mesh.sidecar("server")
     deny = {"name": "nobody", "action": "deny", "sources": [{"trust_domain": "cluster.local"}]}
     story.mesh.control.reload({"policy": {"workloads": [{"identity": identity_of("server"), "rules": [deny]}]}})
-    wait_until("the rule to hold", lambda: story.server.admin("/config")["policy"]["num_rules"] == 1, 5)
+    wait_until("the rule to apply", lambda: story.server.admin("/config")["policy"]["num_rules"] == 1, 5)
 
 
 def _fixes(sidecar, **wanted):
@@ -22,7 +22,7 @@ def _fixes(sidecar, **wanted):
             if all(entry.get(key) == value for key, value in wanted.items())]
 
 
-def finding_o9_the_one_who_is_refused_is_sent_to_the_one_who_refused(story):
+def finding_o9_a_refused_sidecar_names_the_one_that_refused(story):
     place = "(%s, %s)" % (story.mesh.server.ipv4, identity_of("server"))
     stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, b"x")
     wait_until("an entry of /why", lambda: _fixes(story.client, what="connection"), 5)
@@ -31,7 +31,7 @@ def finding_o9_the_one_who_is_refused_is_sent_to_the_one_who_refused(story):
     expect_in(place, line["why"]["fix"], "the access log")
 
 
-def finding_o9_a_handshake_that_breaks_names_who_broke_it(story):
+def finding_o9_a_broken_handshake_names_the_peer(story):
     hello = bytes.fromhex("160301000501000001fc")  # a ClientHello that ends after its first bytes
     stream.attempt(story.mesh.stranger, story.mesh.server.ipv4, 15008, hello)
     place = "(%s)" % story.mesh.stranger.ipv4

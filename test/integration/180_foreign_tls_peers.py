@@ -1,4 +1,4 @@
-"""Peers with one key exchange group alone are served, and a handshake that fails is reported where it failed.
+"""Peers with a single key exchange group are served, and a failed handshake is reported on the side where it failed.
 
 Rows: T2, T3.
 
@@ -27,7 +27,7 @@ def arrange(story):
 
 
 def _handshake(story, who, group):
-    """What openssl says of a handshake with this group and no other; exit code 0 means that it succeeded."""
+    """openssl's output for a handshake with this group alone; exit code 0: it succeeded."""
     address, port = story.ports[who]
     command = ("openssl s_client -connect %s:%d -alpn h2 -tls1_3 -groups %s -cert %s -cert_chain %s -key %s 2>&1 | "
                "tr -cd '[:print:]\\n'" % (address, port, group, story.leaf, story.issuer, story.key))
@@ -39,15 +39,15 @@ def finding_t2_each_group_alone_is_enough(story):
         for group in GROUPS:
             done = _handshake(story, who, group)
             expect_eq(done.returncode, 0, "openssl with %s at the %s (%s)" % (group, who, done.stdout[-300:]))
-            expect("ALPN protocol: h2" in done.stdout, "HTTP/2 was agreed on with %s at the %s" % (group, who))
+            expect("ALPN protocol: h2" in done.stdout, "HTTP/2 was not negotiated with %s at the %s" % (group, who))
 
 
 def finding_t2_the_control_plane_reports_a_failed_handshake(story):
     name = "handfast_control_handshakes_failed_total"
     before = story.mesh.control.metrics()[name]
     done = _handshake(story, "control plane", "P-521")
-    expect(done.returncode != 0, "a group that is not spoken fails the handshake")
-    wait_until("the counter to say so", lambda: story.mesh.control.metrics()[name] == before + 1)
+    expect(done.returncode != 0, "a group that is not supported did not fail the handshake")
+    wait_until("the counter", lambda: story.mesh.control.metrics()[name] == before + 1)
     wait_until("a line with the peer's address", lambda: "a TLS handshake with %s" % story.mesh.peer.ipv4 in
                story.mesh.control.log())
 
@@ -56,13 +56,13 @@ def finding_t2_the_sidecar_reports_a_failed_handshake(story):
     sidecar = story.mesh.sidecar("server")
     before = sidecar.metric("handfast_tunnels_failed_total")
     done = _handshake(story, "sidecar", "P-521")
-    expect(done.returncode != 0, "a group that is not spoken fails the handshake")
-    wait_until("the counter to say so", lambda: sidecar.metric("handfast_tunnels_failed_total") > before)
+    expect(done.returncode != 0, "a group that is not supported did not fail the handshake")
+    wait_until("the counter", lambda: sidecar.metric("handfast_tunnels_failed_total") > before)
     wait_until("/why to name the peer", lambda: story.mesh.peer.ipv4 in str(sidecar.admin("/why")))
 
 
 def finding_t3_the_operator_sees_which_key_exchange_protects_a_tunnel(story):
-    """None withstands a later quantum computer yet (docs/decisions/038): the page says what is in use."""
+    """No group is post-quantum yet (docs/decisions/038): the page shows the group in use."""
     with hbone.Client(story.mesh.peer, story.mesh.server.ipv4, story.identity):
         tunnels = wait_until("the tunnel on the page", lambda: story.mesh.sidecar("server").admin("/tunnels")["tunnels"])
         expect_eq([tunnel["key_exchange"] for tunnel in tunnels], ["X25519"], "groups")

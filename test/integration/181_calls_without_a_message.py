@@ -18,7 +18,7 @@ def arrange(story):
 
 
 def _call(story, body, more=()):
-    """(headers of the answer, seconds until it was whole)"""
+    """(headers of the answer, seconds until it was complete)"""
     address = story.mesh.net.control.ipv4
     with enrollment.Enrollment(story.mesh.peer, address, timeout_s=2 * SERVER_DEADLINE_S) as control:
         started = time.monotonic()
@@ -26,15 +26,15 @@ def _call(story, body, more=()):
         return stream.headers, time.monotonic() - started
 
 
-def finding_t8_no_message_is_answered_at_once(story):
+def finding_t8_a_call_without_a_message_is_answered_at_once(story):
     headers, took_s = _call(story, b"")
     expect_eq(headers.get("grpc-status"), "12", "UNIMPLEMENTED")
-    expect("none came" in headers.get("grpc-message", ""), "the answer says what is missing: %s" % headers)
-    expect(took_s < SERVER_DEADLINE_S / 2, "it did not wait for the deadline: %.1f s" % took_s)
+    expect("none came" in headers.get("grpc-message", ""), "the answer does not name what is missing: %s" % headers)
+    expect(took_s < SERVER_DEADLINE_S / 2, "it waited for the deadline: %.1f s" % took_s)
 
 
-def finding_t8_a_compressed_call_names_what_is_spoken(story):
+def finding_t8_the_answer_to_a_compressed_call_names_the_supported_encoding(story):
     headers, took_s = _call(story, b"\1\0\0\0\1x", more=[("grpc-encoding", "gzip")])
     expect_eq(headers.get("grpc-status"), "12", "UNIMPLEMENTED")
-    expect_eq(headers.get("grpc-accept-encoding"), "identity", "what is spoken")
-    expect(took_s < SERVER_DEADLINE_S / 2, "it did not wait for the deadline: %.1f s" % took_s)
+    expect_eq(headers.get("grpc-accept-encoding"), "identity", "the supported encoding")
+    expect(took_s < SERVER_DEADLINE_S / 2, "it waited for the deadline: %.1f s" % took_s)

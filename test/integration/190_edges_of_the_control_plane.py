@@ -1,6 +1,6 @@
-"""A stranger that completes its handshakes keeps no one out, and a wrong clock makes the control plane forget nothing.
+"""A stranger that completes its handshakes does not keep sidecars out, and a wrong clock removes no record.
 
-    control (its clock is ours to set; 16 connections) --- stranger, outsider without identity
+    control (the story sets its clock; 16 connections) --- stranger, outsider without identity
                                                        --- client [sidecar], late [sidecar]
 
 A preloaded library changes the clock of a control plane that is linked dynamically; the signer and the sidecars keep
@@ -53,25 +53,25 @@ def finding_i1_a_stranger_that_completes_its_handshakes_keeps_no_sidecar_out(sto
                 kept.enter_context(Enrollment(story.mesh.stranger, story.control.host.ipv4))
         name = 'handfast_control_connections_refused_total{limit="connections"}'
         wait_until("the limit to be reached", lambda: story.control.metrics()[name] >= 1)
-        # One at a time: each of these lives for 5 s.
+        # One at a time: each stays open for 5 s.
         late = story.mesh.start_sidecar("late", token=token, wait=False)
         with_room = wait_until("the sidecar's connection", lambda: late.process and late.is_ready(), 4, 0.05)
     expect_eq(with_room, True, "readiness beside the stranger")
 
 
-def finding_i9_a_control_plane_that_starts_with_a_clock_ahead_forgets_no_sidecar(story):
+def finding_i9_a_control_plane_that_starts_with_a_clock_ahead_removes_no_sidecar(story):
     story.control.token(identity_of("unused"))
     story.control.stop()
     story.clock[:] = struct.pack("=qq", 100 * DAY_S * 1000, 0)
     story.control.start()
-    # What can be forgotten is looked for with the first sweep, 1 s after the start.
+    # The first sweep, 1 s after the start, removes expired records.
     wait_until("some sweeps", lambda: _uptime_s(story) >= 3, 10, 0.2)
     rows = story.control.metrics()
-    expect_eq({row: value for row, value in rows.items() if "forgotten" in row and value}, {}, "what was forgotten")
+    expect_eq({row: value for row, value in rows.items() if "forgotten" in row and value}, {}, "removed records")
     story.clock[:] = struct.pack("=qq", 0, 0)
     story.control.restart()
     story.mesh.sidecar("client").restart()
-    expect_eq(story.mesh.sidecar("client").probe()[0], 200, "readiness of a sidecar that comes back")
+    expect_eq(story.mesh.sidecar("client").probe()[0], 200, "readiness of a sidecar that reconnects")
     expect_eq("unused" in story.control.run("token", "list").stdout, True, "the unused token is still there")
 
 

@@ -1,6 +1,6 @@
-"""One identity asks for the same large service again and again; the others notice nothing.
+"""One identity subscribes the same large service repeatedly; others are not affected.
 
-    greedy: a genuine certificate, as many messages as it likes -> control <- client: [sidecar]
+    greedy: a genuine certificate, any number of messages -> control <- client: [sidecar]
 
 Rows: L6."""
 
@@ -44,13 +44,13 @@ def _ask_again(story, count, ending):
             count(1)
 
 
-def finding_l6_asking_again_and_again_harms_no_other(story):
+def finding_l6_repeated_subscriptions_do_not_affect_others(story):
     control = story.mesh.control
     ready = "http://%s:15014/healthz/ready" % control.host.ipv4
 
     def ask():
         expect_eq(story.mesh.greedy.http(ready)[0], 200, "readiness of the control plane")
-    fairness.expect_unharmed("one question again and again", {"control plane": ask}, lambda: fairness.Attack(
+    fairness.expect_unharmed("repeated subscriptions", {"control plane": ask}, lambda: fairness.Attack(
         *[lambda count, ending: _ask_again(story, count, ending)] * 2), fairness.wait_for_count(8),
         seconds=2.0, per_second=30, floor_s=0.03)
     expect_eq(story.mesh.sidecar("client").metric("handfast_control_plane_connected"), 1, "the client's connection")

@@ -1,4 +1,5 @@
-"""A token that was revoked after the backup buys nothing after its restore, and an empty copy gives no bans.
+"""A token that was revoked after the backup is useless after its restore, and an empty copy is refused as a source of
+bans.
 
     stranger, with the token -> control
 
@@ -36,22 +37,22 @@ def _restore(story, *words):
                                   uid=CONTROL_UID, check=False)
 
 
-def finding_i7_an_empty_copy_is_refused_and_stays_as_it_is(story):
+def finding_i7_an_empty_copy_is_refused_and_not_changed(story):
     path = os.path.join(story.control.folder, "empty.db")
     with open(path, "w"):
         os.chmod(path, 0o600)
         os.chown(path, CONTROL_UID, CONTROL_UID)
     done = _restore(story, "--bans-from", path)
     expect_eq(done.returncode, 65, "exit code (%s)" % done.stderr)
-    expect_in("is empty", done.stderr, "what it says")
+    expect_in("is empty", done.stderr, "its message")
     expect_eq(os.path.getsize(path), 0, "its size afterwards")
 
 
-def finding_i7_a_token_that_was_revoked_after_the_backup_buys_nothing(story):
+def finding_i7_a_token_that_was_revoked_after_the_backup_enrolls_no_key(story):
     done = _restore(story)
     expect_eq(done.returncode, 0, "exit code (%s)" % done.stderr)
-    expect_in("1 unused join tokens were revoked", done.stderr, "what it says")
+    expect_in("1 unused join tokens were revoked", done.stderr, "its message")
     story.control.start()
     with Enrollment(story.mesh.stranger, story.control.host.ipv4) as control:
-        expect_eq(control.attest(read_token(story.token), new_key()).status, PERMISSION_DENIED, "what the token buys")
+        expect_eq(control.attest(read_token(story.token), new_key()).status, PERMISSION_DENIED, "the answer to the token")
     expect(identity_of("stranger") not in story.control.run("token", "list").stdout, "the token is listed")

@@ -1,8 +1,8 @@
-"""Inbound connections share one source address and few local ports. Whatever becomes of others, those that stand are left
-alone: while others are refused, because the application listens no more and only serves what it has; and while many come
-and go beside one that its caller has half-closed.
+"""Inbound connections share one source address and few local ports. Open connections are not affected by others:
+neither by refused ones, when the application has closed its listener and serves its open connections, nor by many short
+ones beside one that its caller has half-closed.
 
-    client: sockets of the story's -> [sidecar] ==tunnel==> server: [sidecar, 256 local ports] -> the story's own server
+    client: sockets of the story -> [sidecar] ==tunnel==> server: [sidecar, 256 local ports] -> the story's own server
 
 Rows: P3, P6."""
 
@@ -35,7 +35,7 @@ def _connect(story, held):
 
 
 def _come_and_go(story, num):
-    """Short connections that their caller ends first; how many were whole."""
+    """Short connections that their caller ends first; returns how many were complete."""
     whole = 0
     for _ in range(num):
         with contextlib.suppress(OSError), contextlib.ExitStack() as held:
@@ -56,7 +56,7 @@ def finding_p6_a_late_answer_on_a_half_closed_connection_arrives(story):
             near.shutdown(socket.SHUT_WR)
             expect_eq(stream.receive_all(far), (b"question", "fin"), "the question")
         whole = _come_and_go(story, OTHERS)
-        expect(whole >= 200, "%d of %d were whole meanwhile" % (whole, OTHERS))  # ports may run out in so small a range
+        expect(whole >= 200, "%d of %d were whole meanwhile" % (whole, OTHERS))  # ports may run out in this small range
         for near, far in waiting:
             far.sendall(b"late answer")
             far.shutdown(socket.SHUT_WR)
@@ -71,7 +71,7 @@ def _is_refused(story):
     return True
 
 
-def finding_p6_what_stands_is_left_alone_when_the_application_listens_no_more(story):
+def finding_p6_open_connections_stay_when_the_application_stops_listening(story):
     with contextlib.ExitStack() as held:
         standing = [_connect(story, held) for _ in range(STANDING)]
         story.listening.close()
@@ -81,4 +81,4 @@ def finding_p6_what_stands_is_left_alone_when_the_application_listens_no_more(st
             with contextlib.suppress(OSError):
                 near.sendall(b"ping")
                 alive += stream.receive_exactly(far, 4) == b"ping"
-        expect_eq(alive, STANDING, "connections that still stand, of %d" % STANDING)
+        expect_eq(alive, STANDING, "connections that are still open, of %d" % STANDING)

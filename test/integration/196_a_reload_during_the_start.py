@@ -1,4 +1,4 @@
-"""A SIGHUP that comes while a sidecar starts neither ends it nor is lost.
+"""A SIGHUP during the start of a sidecar neither ends it nor is lost.
 
     one sidecar, restarted
 
@@ -15,25 +15,25 @@ def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="1h")
 
 
-def _holds_hangup(pid):
+def _blocks_sighup(pid):
     with open("/proc/%d/status" % pid) as file:
         rows = dict(line.split(":", 1) for line in file)
     return "handfast-sideca" in rows["Name"] and int(rows["SigBlk"], 16) & 1
 
 
 def _starts(sidecar):
-    """A sidecar that was caught in its start, where it holds SIGHUP back; on a busy machine it may be too late for that."""
+    """A sidecar that is still starting and blocks SIGHUP; on a busy machine it may be too late for that."""
     for _ in range(5):
         sidecar.stop()
         process = sidecar.launch()
-        wait_until("the start, or its end", lambda: _holds_hangup(process.pid) or "workers" in process.log(),
+        wait_until("the start, or its end", lambda: _blocks_sighup(process.pid) or "workers" in process.log(),
                    interval_s=0.001)
         if "workers" not in process.log():
             return process
-    raise AssertionError("SIGHUP was not held back in five starts")
+    raise AssertionError("SIGHUP was not blocked in five starts")
 
 
-def finding_o3_a_reload_that_is_asked_for_during_the_start_of_a_sidecar_is_not_lost(story):
+def finding_o3_a_sighup_during_the_start_of_a_sidecar_is_not_lost(story):
     sidecar = story.mesh.sidecar("server")
     process = _starts(sidecar)
     process.signal(signal.SIGHUP)

@@ -104,8 +104,10 @@ def _matches(name, pattern):
 
 
 def title(path):
+    """The first sentence of the docstring."""
     with open(path) as file:
-        return file.readline().strip().strip('"').rstrip(".")
+        paragraph = " ".join(file.read().partition("\n\n")[0].split()).strip('"')
+    return re.split(r"\.(?:\s|$)", paragraph)[0]
 
 
 def _load(path):
