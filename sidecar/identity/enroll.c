@@ -17,7 +17,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct identity_client *client = arg;
 	_cleanup_(attest_answer_done) struct attest_answer answer = {0};
 	struct why why = {0};
-	CHECK(client->call == call && !client->is_stream);
+	CHECK(client->call == call && (client->state == IDENTITY_ATTESTING || client->state == IDENTITY_ATTEST_ENDED));
 	if (client->pending.key == NULL)
 		return; /* a second answer */
 	enum err err = message_attest_answer_parse(message, &client->options.trust_domain, &answer, &why);

@@ -50,23 +50,27 @@ static void on_dial_timer(struct loop_timer *timer)
 	struct identity_client *client = container_of(timer, struct identity_client, dial_timer);
 	add_token_pin(client);
 	bool attests = client->must_attest || !is_valid(client);
-	CHECK(control_link_is_down(client->link) && client->call == NULL && !client->is_shared);
+	CHECK(control_link_is_down(client->link) && client->call == NULL && client->state == IDENTITY_WAITING);
 	CHECK(client->pending.key == NULL);
-	client->has_failed = false;
-	client->is_stream = false;
-	client->has_trust = false;
+	client->state = attests ? IDENTITY_ATTESTING : IDENTITY_CONNECTING;
 	control_link_dial(client->link, attests ? NULL : client->credentials, 0, redial_timeout_ms(&client->redial));
-	client->is_stream = !attests;
 }
 
 /* --- the end of an attempt --- */
 
-/* Before the connection is freed: discovery has a borrowed pointer to it. */
+static bool has_ended(const struct identity_client *client)
+{
+	return client->state == IDENTITY_ATTEST_ENDED || client->state == IDENTITY_STREAM_ENDED;
+}
+
+static bool is_of_stream(const struct identity_client *client)
+{
+	return client->state >= IDENTITY_CONNECTING;
+}
+
+/* Before the connection is freed: discovery may have a borrowed pointer to it. */
 static void unshare(struct identity_client *client)
 {
-	if (!client->is_shared)
-		return;
-	client->is_shared = false;
 	client->options.on_connection(client->options.arg, NULL);
 }
 
@@ -77,7 +81,7 @@ static void cut(struct identity_client *client)
 	claim_retry_stop(&client->claim_retry);
 	unshare(client);
 	control_link_cut(client->link);
-	client->has_trust = false;
+	client->state = IDENTITY_WAITING;
 }
 
 static void give_up(struct loop_task *task)
@@ -97,9 +101,9 @@ static void give_up(struct loop_task *task)
 void identity_fail(
 	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
 {
-	if (client->has_failed)
+	if (has_ended(client))
 		return; /* only the first failure counts */
-	client->has_failed = true;
+	client->state = is_of_stream(client) ? IDENTITY_STREAM_ENDED : IDENTITY_ATTEST_ENDED;
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
 	const struct addr dialed = control_link_dialed(client->link);
 	char text[ADDR_TEXT_MAX];
@@ -113,9 +117,9 @@ static void on_down(void *arg, const struct why *why, bool is_refused)
 	struct identity_client *client = arg;
 	unshare(client);
 	/* The control plane refuses the SVID (its store is new, or this host's clock is wrong): attest again. */
-	if (is_refused && client->is_stream)
+	if (is_refused && is_of_stream(client))
 		client->must_attest = true;
-	if (!client->has_failed)
+	if (!has_ended(client))
 		client->options.on_event(client->options.arg, IDENTITY_UNREACHABLE, why);
 	identity_fail(client, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);
 }
@@ -125,15 +129,14 @@ static void on_down(void *arg, const struct why *why, bool is_refused)
 static void on_up(void *arg)
 {
 	struct identity_client *client = arg;
-	if (!client->is_stream) {
+	if (client->state == IDENTITY_ATTESTING) {
 		identity_enroll(client);
 		return;
 	}
 	identity_stream_open(client);
-	if (client->has_failed)
+	if (has_ended(client))
 		return;
-	CHECK(!client->is_shared && client->call != NULL);
-	client->is_shared = true;
+	CHECK(client->state == IDENTITY_STREAMING && client->call != NULL);
 	client->options.on_connection(client->options.arg, control_link_client(client->link));
 }
 
@@ -148,7 +151,7 @@ static void dial_with_svid(struct loop_task *task)
 void identity_attested(struct identity_client *client)
 {
 	CHECK(client->is_published && client->pending.key == NULL);
-	client->has_failed = true; /* later events of this connection are ignored */
+	client->state = IDENTITY_ATTEST_ENDED; /* later events of this connection are ignored */
 	redial_succeeded(&client->redial);
 	loop_task_post(client->options.loop, &client->attested, dial_with_svid);
 }
@@ -183,13 +186,13 @@ static uint64_t next_tick_ms(const struct identity_client *client)
 	return due > now + TICK_MIN_MS ? due - now : due > now ? TICK_MIN_MS : TICK_MS / 4;
 }
 
-/* A request belongs to a call (until a failed attempt is cut), trust and sharing to a stream; the timer to dial runs
+/* A request belongs to a call (until an ended attempt is cut), trust and sharing to a stream; the timer to dial runs
  * only while the link is down. */
 static void check_state(const struct identity_client *client)
 {
-	CHECK(client->pending.key == NULL || client->call != NULL || client->has_failed);
-	CHECK(client->is_stream || (!client->has_trust && !client->is_shared));
-	CHECK(!client->is_shared || control_link_client(client->link) != NULL);
+	CHECK(client->pending.key == NULL || client->call != NULL || has_ended(client));
+	CHECK((client->state != IDENTITY_STREAMING && client->state != IDENTITY_TRUSTED) ||
+		(client->call != NULL && control_link_client(client->link) != NULL));
 	CHECK(!client->is_published || client->credentials != NULL);
 	CHECK(!loop_timer_is_armed(&client->dial_timer) || control_link_is_down(client->link));
 }
@@ -322,7 +325,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 	*out = (struct identity_status){
 		.credentials = client->credentials,
 		.is_valid = is_valid(client),
-		.is_connected = client->has_trust,
+		.is_connected = client->state == IDENTITY_TRUSTED,
 		.time_to_expiry_s = left_s < 0 ? 0 : left_s,
 		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
@@ -338,7 +341,7 @@ void identity_client_release_address(struct identity_client *client)
 	client->is_released = true;
 	claim_retry_stop(&client->claim_retry);
 	client->claimed = (struct claimed_address){.is_held = false};
-	if (client->call != NULL && client->has_trust)
+	if (client->state == IDENTITY_TRUSTED)
 		identity_stream_claim(client);
 	if (client->other != NULL)
 		address_claim_release(client->other);
@@ -347,7 +350,7 @@ void identity_client_release_address(struct identity_client *client)
 void identity_client_drain(struct identity_client *client)
 {
 	client->is_draining = true;
-	if (client->is_stream && !client->has_failed)
+	if (client->state == IDENTITY_STREAMING || client->state == IDENTITY_TRUSTED)
 		identity_stream_hello(client);
 	if (client->other != NULL)
 		address_claim_drain(client->other);

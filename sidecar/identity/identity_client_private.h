@@ -11,6 +11,17 @@
 #include "sidecar/identity/renew.h"
 #include <time.h>
 
+/* One attempt to reach the control plane, from the dial to the end of its connection. */
+enum identity_state {
+	IDENTITY_WAITING,      /* no connection; the dial timer runs */
+	IDENTITY_ATTESTING,    /* a connection without an SVID, for one Attest call */
+	IDENTITY_ATTEST_ENDED, /* the call succeeded or failed; a task closes the connection */
+	IDENTITY_CONNECTING,   /* a connection with the SVID */
+	IDENTITY_STREAMING,    /* the identity stream is open, and discovery shares the connection */
+	IDENTITY_TRUSTED,      /* the stream has brought the trust state */
+	IDENTITY_STREAM_ENDED, /* the stream or its connection failed; a task closes the connection */
+};
+
 struct identity_failure {
 	enum redial_cause cause;
 	uint32_t retry_after_ms;
@@ -36,9 +47,7 @@ struct identity_client {
 
 	/* The current attempt or stream. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */
-	bool is_stream, has_trust;
-	bool is_shared; /* on_connection() has the connection */
-	bool has_failed;
+	enum identity_state state;
 	struct identity_failure failure;
 	struct loop_task give_up; /* closes the connection outside of its callbacks, then dials again */
 	struct loop_task attested;

@@ -202,7 +202,7 @@ static void publish_again(struct identity_client *client)
 		credentials_id(client->credentials)->text);
 	client->is_published = true;
 	client->options.on_credentials(client->options.arg, client->credentials);
-	if (client->other != NULL && client->has_trust)
+	if (client->other != NULL && client->state == IDENTITY_TRUSTED)
 		address_claim_start(client->other, control_link_family(client->link), client->credentials);
 }
 

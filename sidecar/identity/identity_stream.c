@@ -43,8 +43,8 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 {
 	struct why why = {0};
 	char text[700];
-	bool is_first = !client->has_trust;
-	client->has_trust = true;
+	bool is_first = client->state == IDENTITY_STREAMING;
+	client->state = IDENTITY_TRUSTED;
 	redial_succeeded(&client->redial);
 	client->last_failure = (struct why){0};
 	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
@@ -95,7 +95,7 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 static void repeat_claim(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, claim_retry.timer);
-	if (client->has_trust && !client->claimed.is_held && !client->is_released)
+	if (client->state == IDENTITY_TRUSTED && !client->claimed.is_held && !client->is_released)
 		identity_stream_claim(client);
 }
 
@@ -125,9 +125,9 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	struct identity_client *client = arg;
 	_cleanup_(identity_down_done) struct identity_down down = {0};
 	struct why why = {0};
-	if (client->has_failed)
+	if (client->state == IDENTITY_STREAM_ENDED)
 		return;
-	CHECK(client->call == call && client->is_stream);
+	CHECK(client->call == call && (client->state == IDENTITY_STREAMING || client->state == IDENTITY_TRUSTED));
 	if (message_identity_down_parse(message, &client->options.trust_domain, &down, &why) != ERR_NONE) {
 		identity_fail(client, REDIAL_REFUSED, 0, &why);
 		return;
@@ -196,7 +196,7 @@ void identity_stream_open(struct identity_client *client)
 		identity_fail(client, REDIAL_UNREACHABLE, 0, &why);
 		return;
 	}
-	client->is_stream = true;
+	client->state = IDENTITY_STREAMING;
 	identity_stream_hello(client);
 }
 
@@ -227,7 +227,7 @@ static enum err send_renewal(struct identity_client *client, struct why *why)
 void identity_stream_renew(struct identity_client *client)
 {
 	struct why why = {0};
-	if (client->call == NULL || !client->is_stream || !client->has_trust || client->pending.key != NULL)
+	if (client->state != IDENTITY_TRUSTED || client->pending.key != NULL)
 		return;
 	client->request_deadline_ms = loop_now_ms(client->options.loop) + answer_ms(client);
 	enum err err = send_renewal(client, &why);
@@ -242,7 +242,7 @@ void identity_stream_renew(struct identity_client *client)
 void identity_stream_poll(struct identity_client *client)
 {
 	struct why why;
-	if (!client->is_stream || client->pending.key == NULL ||
+	if (client->state != IDENTITY_TRUSTED || client->pending.key == NULL ||
 		loop_now_ms(client->options.loop) < client->request_deadline_ms)
 		return;
 	why_set(&why, ERR_TIMEOUT, "an answer to the renewal request", "inspect the control plane's log",
