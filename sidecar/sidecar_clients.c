@@ -110,7 +110,7 @@ static unsigned answer_metric(enum destination_kind kind)
 	switch (kind) {
 	case DESTINATION_MESHED:
 		return METRIC_DISCOVERY_MESHED;
-	case DESTINATION_PLAIN:
+	case DESTINATION_PLAINTEXT:
 		return METRIC_DISCOVERY_PLAIN;
 	case DESTINATION_UNKNOWN:
 		return METRIC_DISCOVERY_UNKNOWN;

@@ -194,7 +194,7 @@ static void plaintext_is_refused_to_a_network_that_requires_mtls(void **state)
 	struct test_conns *conns = *state;
 	test_networks(conns, "127.0.0.0/8", "127.0.0.0/8");
 	char at[ADDR_TEXT_MAX];
-	test_answer(conns, addr_format(&conns->app_at, at), DESTINATION_PLAIN, 0);
+	test_answer(conns, addr_format(&conns->app_at, at), DESTINATION_PLAINTEXT, 0);
 	_cleanup_fd_ int app = test_outbound(conns, NULL);
 	assert_int_equal(conns->reason, CLOSE_PLAINTEXT_REFUSED);
 	assert_true(test_was_reset(app));

@@ -15,7 +15,7 @@ static bool now_requires_mesh(const struct conn *conn)
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	if (conn->kind != CONN_OUTBOUND || conn->encrypted || snapshot->outbound_mode == OUTBOUND_OFF)
 		return false;
-	return snapshot->networks != NULL && mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip);
+	return snapshot->networks != NULL && mesh_networks_requires_mtls(snapshot->networks, &conn->dst.addr.ip);
 }
 
 /* An outbound plaintext connection that has sent no byte yet, to a destination that has joined the mesh meanwhile. An
@@ -25,10 +25,10 @@ static bool may_now_be_meshed(const struct conn *conn)
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	bool is_under_way = conn->kind == CONN_OUTBOUND && !conn->encrypted && conn->relay == NULL;
 	if (!is_under_way || snapshot->outbound_mode == OUTBOUND_OFF || snapshot->networks == NULL ||
-		!mesh_networks_must_ask(snapshot->networks, &conn->dst.addr.ip))
+		!mesh_networks_needs_answer(snapshot->networks, &conn->dst.addr.ip))
 		return false;
 	const struct answer *known = endpoint_table_find(snapshot->answers, &conn->dst.addr);
-	return known == NULL ? conn->answer == NULL : known->kind != DESTINATION_PLAIN;
+	return known == NULL ? conn->answer == NULL : known->kind != DESTINATION_PLAINTEXT;
 }
 
 static bool is_now_denied(struct conn *conn)

@@ -64,7 +64,7 @@ struct conn_next step_resolve(struct conn *conn)
 	if (snapshot->networks == NULL)
 		return park(conn, CLOSE_NO_POLICY, "the mesh networks from the control plane",
 			"no mesh networks have arrived");
-	if (!mesh_networks_must_ask(snapshot->networks, &conn->dst.addr.ip))
+	if (!mesh_networks_needs_answer(snapshot->networks, &conn->dst.addr.ip))
 		return conn_next();
 	struct answer *known = endpoint_table_find(snapshot->answers, &conn->dst.addr);
 	if (known == NULL)
@@ -100,7 +100,7 @@ struct conn_next step_admit_outbound(struct conn *conn)
 		return admit_meshed(conn);
 	bool refused = snapshot->outbound_mode == OUTBOUND_REQUIRE ||
 		       (snapshot->outbound_mode != OUTBOUND_OFF &&
-			       mesh_networks_is_required(snapshot->networks, &conn->dst.addr.ip));
+			       mesh_networks_requires_mtls(snapshot->networks, &conn->dst.addr.ip));
 	if (refused) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination",

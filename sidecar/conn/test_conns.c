@@ -243,7 +243,7 @@ void test_networks(struct test_conns *conns, const char *inside, const char *req
 	if (inside != NULL)
 		CHECK(network_parse(span_of_str(inside), &networks->inside[0]) == ERR_NONE);
 	if (required != NULL)
-		CHECK(network_parse(span_of_str(required), &networks->required[0]) == ERR_NONE);
+		CHECK(network_parse(span_of_str(required), &networks->require_mtls[0]) == ERR_NONE);
 	networks_replace(conns, networks);
 }
 

@@ -32,8 +32,8 @@ static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_
 	out->version = mesh->version;
 	out->networks = mesh_networks_new(mesh->n_networks, mesh->n_plain, mesh->n_required);
 	RETURN_IF_ERR(networks_of(mesh->networks, mesh->n_networks, out->networks->inside, why));
-	RETURN_IF_ERR(networks_of(mesh->plain, mesh->n_plain, out->networks->plain, why));
-	RETURN_IF_ERR(networks_of(mesh->required, mesh->n_required, out->networks->required, why));
+	RETURN_IF_ERR(networks_of(mesh->plain, mesh->n_plain, out->networks->plaintext, why));
+	RETURN_IF_ERR(networks_of(mesh->required, mesh->n_required, out->networks->require_mtls, why));
 	return policy_of_message(mesh->policy, own_domain, &out->policy, why);
 }
 
@@ -94,7 +94,7 @@ static enum err answer_of(const Handfast__V1__Answer *message, struct answer **o
 	case HANDFAST__V1__ANSWER__KIND_MESHED:
 		return meshed_of(message, &destination, out, why);
 	case HANDFAST__V1__ANSWER__KIND_PLAIN:
-		*out = answer_new(&destination, DESTINATION_PLAIN, message->version, 0);
+		*out = answer_new(&destination, DESTINATION_PLAINTEXT, message->version, 0);
 		(*out)->reason = reason_text_of(message->plain->reason);
 		return ERR_NONE;
 	case HANDFAST__V1__ANSWER__KIND_UNKNOWN:

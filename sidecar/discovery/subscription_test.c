@@ -17,7 +17,7 @@ static struct addr addr_of(const char *text)
 static bool update(struct subscription_set *set, const char *text, uint64_t version)
 {
 	struct addr addr = addr_of(text);
-	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&addr, DESTINATION_PLAIN, version, 0);
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&addr, DESTINATION_PLAINTEXT, version, 0);
 	return subscription_set_update(set, answer);
 }
 

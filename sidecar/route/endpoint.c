@@ -51,17 +51,17 @@ static struct network *networks_new(size_t num)
 	return num == 0 ? NULL : mem_calloc(num, sizeof(struct network));
 }
 
-struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plain, size_t num_required)
+struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext, size_t num_require_mtls)
 {
 	struct mesh_networks *networks = mem_new(struct mesh_networks);
 	*networks = (struct mesh_networks){
 		.refs = 1,
 		.inside = networks_new(num_inside),
 		.num_inside = num_inside,
-		.plain = networks_new(num_plain),
-		.num_plain = num_plain,
-		.required = networks_new(num_required),
-		.num_required = num_required,
+		.plaintext = networks_new(num_plaintext),
+		.num_plaintext = num_plaintext,
+		.require_mtls = networks_new(num_require_mtls),
+		.num_require_mtls = num_require_mtls,
 	};
 	return networks;
 }
@@ -82,8 +82,8 @@ void mesh_networks_unref(struct mesh_networks *networks)
 	if (refs > 1)
 		return;
 	mem_free(networks->inside);
-	mem_free(networks->plain);
-	mem_free(networks->required);
+	mem_free(networks->plaintext);
+	mem_free(networks->require_mtls);
 	mem_free(networks);
 }
 
@@ -95,10 +95,10 @@ static bool any_contains(const struct network *networks, size_t num, const struc
 	return false;
 }
 
-bool mesh_networks_must_ask(const struct mesh_networks *networks, const struct ip_addr *ip)
+bool mesh_networks_needs_answer(const struct mesh_networks *networks, const struct ip_addr *ip)
 {
 	return any_contains(networks->inside, networks->num_inside, ip) &&
-	       !any_contains(networks->plain, networks->num_plain, ip);
+	       !any_contains(networks->plaintext, networks->num_plaintext, ip);
 }
 
 static bool any_of_family(const struct network *networks, size_t num, uint8_t family)
@@ -112,10 +112,10 @@ static bool any_of_family(const struct network *networks, size_t num, uint8_t fa
 bool mesh_networks_have_family(const struct mesh_networks *networks, uint8_t family)
 {
 	return any_of_family(networks->inside, networks->num_inside, family) ||
-	       any_of_family(networks->plain, networks->num_plain, family);
+	       any_of_family(networks->plaintext, networks->num_plaintext, family);
 }
 
-bool mesh_networks_is_required(const struct mesh_networks *networks, const struct ip_addr *ip)
+bool mesh_networks_requires_mtls(const struct mesh_networks *networks, const struct ip_addr *ip)
 {
-	return any_contains(networks->required, networks->num_required, ip);
+	return any_contains(networks->require_mtls, networks->num_require_mtls, ip);
 }

@@ -5,7 +5,7 @@
 #include "base/core/list.h"
 #include "certs/spiffe_id.h"
 
-enum destination_kind { DESTINATION_MESHED, DESTINATION_PLAIN, DESTINATION_UNKNOWN };
+enum destination_kind { DESTINATION_MESHED, DESTINATION_PLAINTEXT, DESTINATION_UNKNOWN };
 
 struct endpoint {
 	struct addr address;
@@ -37,18 +37,19 @@ struct mesh_networks {
 	unsigned refs; /* atomic */
 	struct network *inside;
 	size_t num_inside;
-	struct network *plain;
-	size_t num_plain;
-	struct network *required;
-	size_t num_required;
+	struct network *plaintext;
+	size_t num_plaintext;
+	struct network *require_mtls;
+	size_t num_require_mtls;
 };
-struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plain, size_t num_required);
+struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext, size_t num_require_mtls);
 struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks);
 void mesh_networks_unref(struct mesh_networks *networks);
-bool mesh_networks_must_ask(const struct mesh_networks *networks, const struct ip_addr *ip); /* inside and not plain */
+bool mesh_networks_needs_answer(
+	const struct mesh_networks *networks, const struct ip_addr *ip); /* inside, not plaintext */
 /* Whether one of the mesh networks or plaintext networks is of that family. */
 bool mesh_networks_have_family(const struct mesh_networks *networks, uint8_t family);
-bool mesh_networks_is_required(const struct mesh_networks *networks, const struct ip_addr *ip);
+bool mesh_networks_requires_mtls(const struct mesh_networks *networks, const struct ip_addr *ip);
 
 /* Answers by destination, with least-recently-used eviction above `max`; waiters are called when an answer arrives or
  * changes. */

@@ -25,7 +25,7 @@ static struct addr addr_of(const char *text)
 static void put(struct endpoint_table *table, const char *text, uint64_t version)
 {
 	struct addr addr = addr_of(text);
-	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&addr, DESTINATION_PLAIN, version, 0);
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&addr, DESTINATION_PLAINTEXT, version, 0);
 	endpoint_table_put(table, answer);
 }
 
@@ -107,12 +107,12 @@ static void an_address_inside_the_mesh_and_not_plaintext_needs_an_answer(void **
 	(void)state;
 	struct mesh_networks *networks = mesh_networks_new(1, 1, 0);
 	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.0/24"), &networks->inside[0]), ERR_NONE);
-	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.128/25"), &networks->plain[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.128/25"), &networks->plaintext[0]), ERR_NONE);
 	struct addr in = addr_of("192.0.2.1:1"), plain = addr_of("192.0.2.200:1"), out = addr_of("198.51.100.1:1");
-	assert_true(mesh_networks_must_ask(networks, &in.ip));
-	assert_false(mesh_networks_must_ask(networks, &plain.ip));
-	assert_false(mesh_networks_must_ask(networks, &out.ip));
-	assert_false(mesh_networks_is_required(networks, &in.ip));
+	assert_true(mesh_networks_needs_answer(networks, &in.ip));
+	assert_false(mesh_networks_needs_answer(networks, &plain.ip));
+	assert_false(mesh_networks_needs_answer(networks, &out.ip));
+	assert_false(mesh_networks_requires_mtls(networks, &in.ip));
 	mesh_networks_unref(networks);
 }
 
@@ -139,11 +139,11 @@ static void finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover(_un
 {
 	struct mesh_networks *networks = mesh_networks_new(1, 1, 1);
 	assert_int_equal(network_parse(SPAN_LITERAL("10.0.0.0/8"), &networks->inside[0]), ERR_NONE);
-	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.0/24"), &networks->plain[0]), ERR_NONE);
-	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->required[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("192.0.2.0/24"), &networks->plaintext[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->require_mtls[0]), ERR_NONE);
 	assert_true(mesh_networks_have_family(networks, AF_INET));
 	assert_false(mesh_networks_have_family(networks, AF_INET6));
-	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->plain[0]), ERR_NONE);
+	assert_int_equal(network_parse(SPAN_LITERAL("::/0"), &networks->plaintext[0]), ERR_NONE);
 	assert_true(mesh_networks_have_family(networks, AF_INET6));
 	mesh_networks_unref(networks);
 }

@@ -5,7 +5,7 @@
 
 struct gather;
 
-struct seat { /* one per worker */
+struct gather_part { /* one per worker */
 	struct gather *gather;
 	void *slot;
 };
@@ -16,18 +16,18 @@ struct gather {
 	void *arg;
 	unsigned num, num_missing; /* counted on reply_to */
 	void *slots;
-	struct seat seats[];
+	struct gather_part parts[];
 };
 
 static void inspect_one(void *arg, const struct worker_inside *inside)
 {
-	struct seat *seat = arg;
-	seat->gather->inspect(seat->slot, inside);
+	struct gather_part *part = arg;
+	part->gather->inspect(part->slot, inside);
 }
 
 static void inspected_one(void *arg)
 {
-	struct gather *gather = ((struct seat *)arg)->gather;
+	struct gather *gather = ((struct gather_part *)arg)->gather;
 	CHECK(gather->num_missing > 0 && gather->num_missing <= gather->num);
 	if (--gather->num_missing > 0)
 		return;
@@ -40,14 +40,15 @@ void worker_gather(struct worker *const *workers, unsigned num, size_t slot_size
 	struct loop *reply_to, gather_done_fn *on_done, void *arg)
 {
 	CHECK(num > 0 && slot_size > 0);
-	struct gather *gather = mem_zalloc(sizeof(struct gather) + num * sizeof(struct seat));
+	struct gather *gather = mem_zalloc(sizeof(struct gather) + num * sizeof(struct gather_part));
 	gather->inspect = inspect;
 	gather->on_done = on_done;
 	gather->arg = arg;
 	gather->num = gather->num_missing = num;
 	gather->slots = mem_calloc(num, slot_size);
 	for (unsigned i = 0; i < num; i++) {
-		gather->seats[i] = (struct seat){.gather = gather, .slot = (char *)gather->slots + i * slot_size};
-		worker_inspect(workers[i], inspect_one, reply_to, inspected_one, &gather->seats[i]);
+		gather->parts[i] =
+			(struct gather_part){.gather = gather, .slot = (char *)gather->slots + i * slot_size};
+		worker_inspect(workers[i], inspect_one, reply_to, inspected_one, &gather->parts[i]);
 	}
 }

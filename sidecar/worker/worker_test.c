@@ -197,7 +197,7 @@ static void callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_th
 	assert_int_equal(fixture->num_ended, 0);
 	struct mesh_networks *networks =
 		mesh_networks_new(0, 0, 1); /* requires mTLS everywhere: parked connections are refused */
-	assert_int_equal(network_parse(span_of_str("10.0.0.0/8"), &networks->required[0]), ERR_NONE);
+	assert_int_equal(network_parse(span_of_str("10.0.0.0/8"), &networks->require_mtls[0]), ERR_NONE);
 	worker_set_networks(fixture->workers[0], networks);
 	mesh_networks_unref(networks);
 	EVENTUALLY(fixture->num_ended == 3);
@@ -224,7 +224,7 @@ static void messages_that_a_worker_did_not_run_are_run_when_it_is_freed(void **s
 	_cleanup_(credentials_unrefp) struct credentials *credentials =
 		test_mesh_credentials(mesh, "spiffe://td.test/own");
 	struct addr destination = {.port = 1};
-	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&destination, DESTINATION_PLAIN, 1, 0);
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&destination, DESTINATION_PLAINTEXT, 1, 0);
 	worker_make(fixture, 0);
 	worker_set_credentials(fixture->workers[0], credentials);
 	worker_set_credentials(fixture->workers[0], NULL);
