@@ -102,6 +102,21 @@ def hf_test(name, srcs, deps = [], tags = ["unit"], size = "small", copts = [], 
         **kwargs
     )
 
+def hf_module(name, deps = [], test_deps = [], **kwargs):
+    """NAME.c with NAME.h as a library, and NAME_test.c as its test; test_deps: what the test uses besides."""
+    hf_library(
+        name = name,
+        srcs = [name + ".c"],
+        hdrs = [name + ".h"],
+        deps = deps,
+        **kwargs
+    )
+    hf_test(
+        name = name + "_test",
+        srcs = [name + "_test.c"],
+        deps = [":" + name] + test_deps,
+    )
+
 def hf_fuzz(name, srcs, corpus, deps = []):
     """A fuzz target: with --config=fuzz libFuzzer's, else a test that runs the corpus (a folder) once."""
     cc_test(

@@ -47,10 +47,20 @@ class Notes(dict):
         })
         self.package, self.targets = package, targets
 
+    def add(self, rule, **attributes):
+        self.targets.append(Target(self.package, rule, attributes))
+
+    def add_module(self, name, deps=(), test_deps=(), **attributes):
+        """hf_module of tools/handfast.bzl: a library and its test."""
+        self.add("hf_library", name=name, srcs=[f"{name}.c"], hdrs=[f"{name}.h"], deps=list(deps), **attributes)
+        self.add("hf_test", name=f"{name}_test", srcs=[f"{name}_test.c"], deps=[f":{name}", *test_deps])
+
     def __missing__(self, rule):
         if rule in __builtins__:
             raise KeyError(rule)
-        return lambda **attributes: self.targets.append(Target(self.package, rule, attributes))
+        if rule == "hf_module":
+            return self.add_module
+        return lambda **attributes: self.add(rule, **attributes)
 
 
 def read(root, build_files):
