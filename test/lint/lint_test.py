@@ -68,7 +68,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(found(documents.documents_are_listed, texts), ["docs/README.md: nothing about b.md"])
 
     def test_a_line_of_a_document_fits_a_page(self):
-        texts = {"docs/a.md": "x" * 120 + "\n" + "x" * 121, "README.md": "x" * 121, "docs/threats.md": "x" * 121}
+        texts = {"docs/a.md": "x" * 120 + "\n" + "x" * 121, "README.md": "x" * 120, "a/README.md": "x" * 121, "docs/threats.md": "x" * 121}
         self.assertEqual(found(documents.lines_fit, texts), ["docs/a.md:2: 121 characters"])
 
     def test_a_link_leads_to_a_file_a_folder_and_a_heading(self):
