@@ -82,7 +82,7 @@ static json_t *token_json(const Handfast__V1__Token *token)
 		escape_ascii(pb_span(token->networks[i]), network, sizeof network);
 		json_array_append_new(networks, json_string(network));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "token_id", token_id, "id", id, "expires", expires, "used_by",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "token_id", token_id, "id", id, "expires", expires, "consumed_by",
 		used_by, "networks", networks);
 }
 
@@ -145,7 +145,7 @@ enum cli_exit command_token_revoke(struct command_line *line)
 		return command_line_fail(line, err, &answer.why);
 	const Handfast__V1__TokenRevokeResponse *revoked = (const Handfast__V1__TokenRevokeResponse *)answer.message;
 	if (line->json)
-		show_json(json_pack("{s:b, s:b}", "was_there", revoked->was_there, "was_used", revoked->was_used));
+		show_json(json_pack("{s:b, s:b}", "was_there", revoked->was_there, "was_consumed", revoked->was_used));
 	else
 		puts(!revoked->was_there    ? "there is no such token"
 			: revoked->was_used ? "revoked; it was used, and the attestation key that it enrolled stays "

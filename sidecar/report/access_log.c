@@ -152,26 +152,26 @@ static void put_id(struct json_line *line, const char *name, const struct spiffe
 	json_line_text(line, name, id == NULL ? NULL : id->text);
 }
 
-static void put_why(struct json_line *line, const char *name, const struct why *why)
+static void put_detail(struct json_line *line, const char *name, const struct why *why)
 {
 	if (why == NULL || why->err == ERR_NONE)
 		return;
 	json_line_object(line, name);
 #define ACCESS_FIELD(key, put, member, help)
-#define ACCESS_WHY_FIELD(key, value, help) json_line_text(line, key, value);
+#define ACCESS_DETAIL_FIELD(key, value, help) json_line_text(line, key, value);
 #include "sidecar/report/access_log_fields.def"
 #undef ACCESS_FIELD
-#undef ACCESS_WHY_FIELD
+#undef ACCESS_DETAIL_FIELD
 	json_line_object_end(line);
 }
 
 static bool render(struct json_line *line, const struct access_record *record)
 {
 #define ACCESS_FIELD(key, put, member, help) put(line, key, record->member);
-#define ACCESS_WHY_FIELD(key, value, help)
+#define ACCESS_DETAIL_FIELD(key, value, help)
 #include "sidecar/report/access_log_fields.def"
 #undef ACCESS_FIELD
-#undef ACCESS_WHY_FIELD
+#undef ACCESS_DETAIL_FIELD
 	return json_line_close(line);
 }
 

@@ -89,7 +89,7 @@ static void a_record_is_one_line_of_json(void **state)
 	assert_null(json_object_get(root, "source"));
 	assert_string_equal(json_string_value(json_object_get(root, "destination")), "192.0.2.1:80");
 	assert_int_equal(json_integer_value(json_object_get(root, "bytes_sent")), 5);
-	json_t *why = json_object_get(root, "why");
+	json_t *why = json_object_get(root, "detail");
 	assert_string_equal(json_string_value(json_object_get(why, "got")), "no \"identity\"");
 	json_decref(root);
 }

@@ -56,5 +56,5 @@ def shows_that_holding_ends_with_a_reason(story):
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
         expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection without an identity to serve it")
     line = story.client.wait_for_access(reason="no_policy")
-    expect_in("control plane", line["why"]["fix"], "what to do")
+    expect_in("control plane", line["detail"]["fix"], "what to do")
     expect(4500 <= line["duration_ms"] <= 7000, "it was held %d ms" % line["duration_ms"])

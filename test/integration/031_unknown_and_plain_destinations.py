@@ -34,7 +34,7 @@ def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(s
     expect(80 not in wire.ports() and not wire.contains(b"GET /"), "bytes were sent to the unknown destination")
     line = story.client.wait_for_access(reason="unresolved")
     for setting in ("mesh.plaintext_networks", "mesh.networks"):
-        expect_in(setting, line["why"]["fix"], "what to do")
+        expect_in(setting, line["detail"]["fix"], "what to do")
     expect_in("mesh.plaintext_networks", str(story.client.admin("/why")), "/why")
 
 

@@ -72,8 +72,8 @@ def finding_p6_exhausted_ports_are_reported_and_affect_no_other_port(story):
     answered = [_answers(sock) for sock in held]
     expect(PORTS - 5 <= sum(answered) <= PORTS, "%d of %d are answered" % (sum(answered), PORTS + 20))
     line = sidecar.wait_for_access(reason="ports_exhausted")
-    expect_in("ip_local_port_range", line["why"]["fix"], "what to do")
-    expect_in("no local port is free", line["why"]["got"], "the detail")
+    expect_in("ip_local_port_range", line["detail"]["fix"], "what to do")
+    expect_in("no local port is free", line["detail"]["got"], "the detail")
     mesh.sidecar("client").wait_for_access(reason="ports_exhausted")
     expect(sidecar.metric('handfast_connections_closed_total{direction="inbound",reason="ports_exhausted"}') >= 20,
            "the metric does not count it")

@@ -52,7 +52,7 @@ def finding_l1_refusals_are_logged_and_counted(story):
     expect(server.metric('handfast_limit_refusals_total{resource="connections",limit="address"}') >= 100,
            "the refusals are not counted")
     line = server.wait_for_access(direction="inbound_plain", reason="limit_reached")
-    expect("the limit per address" in line["why"]["got"] and "limits.per_source" in line["why"]["fix"], str(line))
+    expect("the limit per address" in line["detail"]["got"] and "limits.per_source" in line["detail"]["fix"], str(line))
 
 
 def finding_l1_many_sources_exhaust_the_share_of_plaintext_and_it_is_reported(story):

@@ -63,7 +63,7 @@ def finding_l3_streams_of_one_identity_leave_room_for_others(story):
                              fairness.wait_for_count(MAX), per_second=20, is_recovered=_idle(story))
     expect(_refused(story, "connections", "identity") >= MAX / 4, "the identity has no limit")
     line = mesh.sidecar("server").wait_for_access(direction="inbound", reason="limit_reached")
-    expect("the limit per identity is reached: " + identity_of("greedy") in line["why"]["got"], str(line))
+    expect("the limit per identity is reached: " + identity_of("greedy") in line["detail"]["got"], str(line))
 
 
 def finding_l4_tunnels_of_a_denied_identity_leave_room_for_others(story):

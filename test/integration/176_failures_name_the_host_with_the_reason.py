@@ -28,7 +28,7 @@ def finding_o9_a_refused_sidecar_names_the_one_that_refused(story):
     wait_until("an entry of /why", lambda: _fixes(story.client, what="connection"), 5)
     expect_in("look at the other sidecar's record of it " + place, _fixes(story.client, what="connection"), "/why")
     line = story.client.wait_for_access(reason="denied")
-    expect_in(place, line["why"]["fix"], "the access log")
+    expect_in(place, line["detail"]["fix"], "the access log")
 
 
 def finding_o9_a_broken_handshake_names_the_peer(story):

@@ -98,7 +98,7 @@ def shows_that_lines_of_the_access_log_have_the_fields_of_the_page(story):
     story.client.wait_for_access(direction="outbound", reason="connect_refused")
     failed = story.client.access_log(direction="outbound", reason="connect_refused")[0]
     expect({"time", "source", "destination_id", "bytes_sent", "encrypted"} <= set(done), "fields of %s" % done)
-    expect({name for name in page if name.startswith("why.")} <= set(_fields(failed)), "fields of %s" % failed)
+    expect({name for name in page if name.startswith("detail.")} <= set(_fields(failed)), "fields of %s" % failed)
     for line in (done, failed):
         for name in _fields(line):
             expect(name in page, "%s is not on the page" % name)

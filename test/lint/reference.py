@@ -188,9 +188,9 @@ of the answer with the status below.
 
 def access_log_page():
     path = "sidecar/report/access_log_fields.def"
-    kinds = {"text": "text", "time": "text", "addr": "text", "id": "text", "bool": "boolean", "number": "number", "why": "object"}
+    kinds = {"text": "text", "time": "text", "addr": "text", "id": "text", "bool": "boolean", "number": "number", "detail": "object"}
     lines = [("`%s`" % name, kinds[put.removeprefix("put_")], text) for name, put, _, text in rows(path, "ACCESS_FIELD")]
-    inner = [("`why.%s`" % name, "text", text) for name, _, text in rows(path, "ACCESS_WHY_FIELD")]
+    inner = [("`detail.%s`" % name, "text", text) for name, _, text in rows(path, "ACCESS_DETAIL_FIELD")]
     return page("Access log", [path], """One JSON object per line and per connection, on the sidecar's standard output, when the connection ends.
 `access_log` selects the connections ([settings](settings.md)). A field without a value is left out.
 """, table(("field", "type", "what it is"), lines + inner), """Two lines are not about one connection. `reason` is `lines_suppressed` where one source or identity caused too many
