@@ -377,8 +377,3 @@ uint64_t shares_used_by(const struct shares *shares, unsigned class, const struc
 	uint32_t at = find(shares, class, key);
 	return at == NONE ? 0 : shares->entries[at].held;
 }
-
-uint64_t shares_capacity(const struct shares *shares)
-{
-	return shares->capacity;
-}

@@ -75,4 +75,3 @@ uint64_t shares_room(
 	const struct shares *shares, unsigned class); /* units left for that class, without regard to keys */
 uint64_t shares_used(const struct shares *shares, unsigned class);
 uint64_t shares_used_by(const struct shares *shares, unsigned class, const struct share_key *key);
-uint64_t shares_capacity(const struct shares *shares);

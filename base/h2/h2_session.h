@@ -55,7 +55,6 @@ struct h2_callbacks {
 struct h2_session_options {
 	enum h2_role role;
 	struct h2_limits limits;
-	bool enable_connect_protocol; /* never for us; kept false */
 	struct h2_callbacks callbacks;
 	void *arg;
 };

@@ -18,7 +18,6 @@ struct fixture {
 	struct addr at;
 	struct http_request *held; /* not answered yet */
 	char answer[2048];
-	size_t answer_len;
 };
 
 static void on_hello(void *arg, struct http_request *request)

@@ -45,7 +45,7 @@ size_t setting_list(
 	return node->num;
 }
 
-struct setting_node *setting_item(struct setting_node *list, size_t i)
+static struct setting_node *item_of(struct setting_node *list, size_t i)
 {
 	struct setting_node *node = list->first;
 	while (i-- > 0)
@@ -56,7 +56,7 @@ struct setting_node *setting_item(struct setting_node *list, size_t i)
 
 struct setting_node *setting_item_map(struct settings *settings, struct setting_node *list, size_t i)
 {
-	struct setting_node *node = setting_item(list, i);
+	struct setting_node *node = item_of(list, i);
 	if (node->kind == SETTING_MAP)
 		return node;
 	setting_error(settings, node, "keys and values", "write '- key: value'", "it is %s",
@@ -66,7 +66,7 @@ struct setting_node *setting_item_map(struct settings *settings, struct setting_
 
 const char *setting_item_text(struct settings *settings, struct setting_node *list, size_t i)
 {
-	struct setting_node *node = setting_item(list, i);
+	struct setting_node *node = item_of(list, i);
 	if (node->kind == SETTING_SCALAR)
 		return node->text;
 	setting_error(settings, node, "one value", "write '- value'", "it is %s",
@@ -83,7 +83,7 @@ uint64_t setting_item_number(struct settings *settings, struct setting_node *lis
 	if (number_parse(span_of_str(text), &value) == ERR_NONE && setting_is_in_range(def, value))
 		return value;
 	snprintf(expected, sizeof(expected), "a %s, %s", def->unit, def->range);
-	setting_error(settings, setting_item(list, i), expected, "correct it", "the value is '%s'", text);
+	setting_error(settings, item_of(list, i), expected, "correct it", "the value is '%s'", text);
 	return 0;
 }
 
@@ -97,7 +97,7 @@ struct network *setting_networks(struct settings *settings, struct setting_node 
 		if (network_parse(span_of_str(text), &networks[good]) == ERR_NONE)
 			good++;
 		else
-			setting_error(settings, setting_item(list, i),
+			setting_error(settings, item_of(list, i),
 				"a network such as 192.0.2.0/24 or 2001:db8::/32 without host bits", "correct it",
 				"the value is '%s'", text);
 	}

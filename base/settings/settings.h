@@ -56,7 +56,6 @@ uint64_t setting_duration_ms_at_most(
 /* The list at `key`; a scalar counts as its items, separated by commas. Absent: 0 items. */
 size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
-struct setting_node *setting_item(struct setting_node *list, size_t i);
 struct setting_node *setting_item_map(
 	struct settings *settings, struct setting_node *list, size_t i); /* NULL with an error: no map */
 const char *setting_item_text(

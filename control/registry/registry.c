@@ -99,6 +99,31 @@ static void on_stored(void *arg, const char *key, const struct store_value *valu
 	claim->shown = (uint8_t)registry_presence(claim->place);
 }
 
+struct release { /* of an address, until it is durable */
+	struct list_link link;
+	struct registry *registry;
+	struct spiffe_id id; /* whose claim it was */
+	struct ip_addr ip;
+	bool is_operators;
+	registry_released_fn *on_released; /* may be NULL */
+	void *arg;
+};
+
+static void on_released(void *arg, enum err err, uint64_t version);
+
+static void release_free(struct release *release)
+{
+	list_remove(&release->link);
+	spiffe_id_done(&release->id);
+	mem_free(release);
+}
+
+static void releases_free(struct registry *registry)
+{
+	LIST_EACH_REMOVABLE(&registry->releases, struct release, release, link)
+		release_free(release);
+}
+
 struct registry *registry_new(struct loop *loop, struct store *store, const struct control_config *config,
 	const struct registry_observer *observer)
 {
@@ -120,7 +145,7 @@ void registry_free(struct registry *registry)
 	loop_timer_stop(&registry->grace);
 	store_watch_stop(&registry->watch);
 	registry_attempts_free(registry);
-	registry_releases_free(registry);
+	releases_free(registry);
 	registry_index_done(registry);
 	mem_free(registry);
 }
@@ -134,25 +159,6 @@ void registry_set_config(struct registry *registry, const struct control_config 
 	if (registry->observer.on_change != NULL)
 		registry->observer.on_change(registry->observer.arg, NULL);
 	freed(registry, NULL);
-}
-
-struct release { /* of an address, until it is durable */
-	struct list_link link;
-	struct registry *registry;
-	struct spiffe_id id; /* whose claim it was */
-	struct ip_addr ip;
-	bool is_operators;
-	registry_released_fn *on_released; /* may be NULL */
-	void *arg;
-};
-
-static void on_released(void *arg, enum err err, uint64_t version);
-
-static void release_free(struct release *release)
-{
-	list_remove(&release->link);
-	spiffe_id_done(&release->id);
-	mem_free(release);
 }
 
 /* Whether the claim still exists. */
@@ -201,12 +207,6 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 	spiffe_id_copy(&claim->id, &release->id);
 	list_push_front(&registry->releases, &release->link);
 	return try_release(release);
-}
-
-void registry_releases_free(struct registry *registry)
-{
-	LIST_EACH_REMOVABLE(&registry->releases, struct release, release, link)
-		release_free(release);
 }
 
 struct claim_listing {

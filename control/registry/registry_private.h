@@ -66,5 +66,4 @@ void registry_changed(struct registry *registry, const struct ip_addr *ip, const
 
 bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip);
 void registry_attempts_free(struct registry *registry); /* without calling on_claimed */
-void registry_releases_free(struct registry *registry);
 void registry_grace_start(struct registry *registry);

@@ -4,7 +4,7 @@
 #include "control/serve/identity_stream.h"
 #include <stdio.h>
 
-void identity_stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
+static void stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
 	if (stream->call != NULL)
 		rpc_call_finish(TAKE_PTR(stream->call), status, message, retry_ms);
@@ -18,7 +18,7 @@ void identity_stream_send(struct identity_stream *stream, enum err err, const st
 	if (err == ERR_NONE)
 		err = rpc_call_send(stream->call, buf_span(message));
 	if (err != ERR_NONE)
-		identity_stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
+		stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
 }
 
 static void send_trust(struct identity_stream *stream)
@@ -211,13 +211,13 @@ void identity_message(void *arg, struct rpc_call *call, struct span message)
 	if (err == ERR_NONE)
 		err = take(stream, &up, &why);
 	if (err != ERR_NONE)
-		identity_stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
+		stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
 }
 
 void identity_half_close(void *arg, struct rpc_call *call)
 {
 	(void)call;
-	identity_stream_end(arg, RPC_OK, NULL, 0);
+	stream_end(arg, RPC_OK, NULL, 0);
 }
 
 void identity_done(void *arg, struct rpc_call *call)

@@ -24,8 +24,6 @@ struct identity_stream {
 	char release[65];
 	struct list renewals; /* under way */
 };
-void identity_stream_end(
-	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
 

@@ -9,10 +9,9 @@
 #include "sidecar/identity/state_folder.h"
 #include "sidecar/identity/token.h"
 
-#define ATTEST_PATH          "/handfast.v1.Enrollment/Attest"
-#define IDENTITY_PATH        "/handfast.v1.Identity/Stream"
-#define ATTEST_MESSAGE_MAX   16384
-#define IDENTITY_MESSAGE_MAX (4u * 1024 * 1024)
+#define ATTEST_PATH        "/handfast.v1.Enrollment/Attest"
+#define IDENTITY_PATH      "/handfast.v1.Identity/Stream"
+#define ATTEST_MESSAGE_MAX 16384
 
 /* --- up --- */
 

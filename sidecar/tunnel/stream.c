@@ -15,7 +15,7 @@ enum {
 static const struct leg_ops stream_ops;
 _Static_assert(sizeof(struct stream) <= 216, "what an idle connection costs is a promise");
 
-struct stream *stream_of_leg(struct leg *leg)
+static struct stream *stream_of_leg(struct leg *leg)
 {
 	CHECK(leg->ops == &stream_ops);
 	return container_of(leg, struct stream, leg);

@@ -37,7 +37,6 @@ void stream_discard(struct stream *stream);       /* HTTP/2 never knew it */
 void stream_reset(struct stream *stream, uint32_t error);
 void stream_cut(struct stream *stream, const struct why *why); /* its tunnel is lost */
 void stream_limit(struct stream *stream);                      /* reset because of the memory limit */
-struct stream *stream_of_leg(struct leg *leg);
 
 /* HTTP/2's side */
 enum io_result stream_pull_body(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len);

@@ -103,7 +103,5 @@ void tunnel_start(struct tunnel *tunnel, unsigned interest); /* tunnel_io.c: the
 enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why) _must_use_; /* tunnel_tls.c; adopts fd */
 void tunnel_handshake(struct tunnel *tunnel);
 enum err tunnel_start_h2(struct tunnel *tunnel) _must_use_; /* tunnel_h2.c */
-void tunnel_on_timer(struct loop_timer *timer);             /* tunnel_timer.c */
 void tunnel_rearm(struct tunnel *tunnel);
 void tunnel_receive(struct tunnel *tunnel);
-void tunnel_close_if_done(struct tunnel *tunnel);

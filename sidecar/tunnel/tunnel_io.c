@@ -123,6 +123,22 @@ static void write_lost(struct tunnel *tunnel)
 	tunnel_lost(tunnel, &why);
 }
 
+static void close_if_done(struct tunnel *tunnel)
+{
+	if (tunnel->num_streams > 0 || !h2_session_is_done(tunnel->h2) || tls_session_unflushed(tunnel->tls) > 0)
+		return;
+	tunnel->state = TUNNEL_CLOSING;
+	tunnel->is_draining = true;
+	tls_session_close_notify(tunnel->tls);
+	struct why why = {0};
+	if (tls_session_flush(tunnel->tls) != IO_DONE) {
+		tunnel_lost(tunnel, &why);
+		return;
+	}
+	(void)shutdown(tls_session_fd(tunnel->tls), SHUT_WR);
+	tunnel_rearm(tunnel);
+}
+
 static void on_flush(struct loop_task *task)
 {
 	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
@@ -136,7 +152,7 @@ static void on_flush(struct loop_task *task)
 	want_write(tunnel, result == IO_WANT_WRITE);
 	if (result == IO_DONE && tunnel->answered_last != NULL)
 		close_answered(tunnel);
-	tunnel_close_if_done(tunnel);
+	close_if_done(tunnel);
 }
 
 void tunnel_want_flush(struct tunnel *tunnel)
@@ -167,22 +183,6 @@ void tunnel_end(struct tunnel *tunnel, const struct why *why)
 		}
 	}
 	tunnel_lost(tunnel, why);
-}
-
-void tunnel_close_if_done(struct tunnel *tunnel)
-{
-	if (tunnel->num_streams > 0 || !h2_session_is_done(tunnel->h2) || tls_session_unflushed(tunnel->tls) > 0)
-		return;
-	tunnel->state = TUNNEL_CLOSING;
-	tunnel->is_draining = true;
-	tls_session_close_notify(tunnel->tls);
-	struct why why = {0};
-	if (tls_session_flush(tunnel->tls) != IO_DONE) {
-		tunnel_lost(tunnel, &why);
-		return;
-	}
-	(void)shutdown(tls_session_fd(tunnel->tls), SHUT_WR);
-	tunnel_rearm(tunnel);
 }
 
 /* --- the socket --- */

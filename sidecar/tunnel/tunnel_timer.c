@@ -73,7 +73,7 @@ static void inspect_open(struct tunnel *tunnel)
 	tunnel_rearm(tunnel);
 }
 
-void tunnel_on_timer(struct loop_timer *timer)
+static void on_timer(struct loop_timer *timer)
 {
 	struct tunnel *tunnel = container_of(timer, struct tunnel, timer);
 	switch (tunnel->state) {
@@ -166,5 +166,5 @@ void tunnel_rearm(struct tunnel *tunnel)
 	case TUNNEL_CLOSED:
 		return;
 	}
-	loop_timer_start(tunnel->set->loop, &tunnel->timer, delay_ms, tunnel_on_timer);
+	loop_timer_start(tunnel->set->loop, &tunnel->timer, delay_ms, on_timer);
 }

@@ -37,7 +37,8 @@ uint64_t flow_control_memory_size(const struct flow_control_memory *budget)
 	return budget->size;
 }
 
-bool flow_control_memory_is_short(const struct flow_control_memory *budget)
+/* Less than a quarter is left. */
+static bool is_short(const struct flow_control_memory *budget)
 {
 	return flow_control_memory_left(budget) < budget->size / SHORT_SHARE;
 }
@@ -85,7 +86,7 @@ enum window_change window_received(struct window *window, struct flow_control_me
 	if (!deserves)
 		return WINDOW_SAME;
 	if (window->size > flow_control_memory_left(budget) / LEFT_SHARE || !take(budget, window->size))
-		return flow_control_memory_is_short(budget) ? WINDOW_OVER_LIMIT : WINDOW_SAME;
+		return is_short(budget) ? WINDOW_OVER_LIMIT : WINDOW_SAME;
 	window->size *= 2;
 	return WINDOW_GROWN;
 }

@@ -23,7 +23,6 @@ struct flow_control_memory *flow_control_memory_new(uint64_t bytes); /* 0: the d
 void flow_control_memory_free(struct flow_control_memory *budget);
 uint64_t flow_control_memory_left(const struct flow_control_memory *budget);
 uint64_t flow_control_memory_size(const struct flow_control_memory *budget);
-bool flow_control_memory_is_short(const struct flow_control_memory *budget); /* less than a quarter is left */
 
 struct window { /* of one stream; zeroed is one that is not open */
 	uint32_t size;

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import build_graph
+import dead_code
 import document_names
 import documents
 import findings
@@ -360,54 +361,6 @@ def tests_stay_on_their_own_addresses():
                 lambda name: name == "test/integration/070_bad_input.py")  # an option that is refused
 
 
-# Functions that only tests call, each with its reason.
-ONLY_TESTS_CALL = {
-    "clock_fake_advance": "the clock that tests set",
-    "clock_fake_init": "the clock that tests set",
-    "distributor_counts": "how much work an answer cost, which a test bounds",
-    "h2_session_has_settings": "a state that a test waits for",
-    "h2_session_num_streams": "what a test counts that streams are given back",
-    "http_request_path": "tests answer with it",
-    "http_request_query": "tests answer with it",
-    "inbound_stream_forwarded": "what a peer said, which tests compare",
-    "listener_num_pauses": "tests count pauses; programs are called at each",
-    "registry_num_resolutions": "how much work an answer cost, which a test bounds",
-    "serve_num_connections": "programs count where they open and close",
-    "serve_num_streams": "programs count where they open and close",
-    "settings_record_find": "tests look one key up; programs walk all",
-    "shares_capacity": "tests compare it",
-    "store_open": "tests open a store alone; the control plane judges it first",
-    "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
-    "tls_session_cipher": "what was agreed, which tests compare with what we offer",
-    "tls_session_is_established": "a state that a test waits for",
-}
-
-
-def nothing_is_for_tests_alone():
-    """A function that only tests call is dead: it has a reason here, or it goes with its test."""
-    targets = build_graph.read(ROOT, tracked("BUILD", "*/BUILD"))
-    shipped = {name for target in targets if not target.testonly for name in target.srcs}
-    tests = TESTS | {name for target in targets if target.testonly for name in target.srcs if name not in shipped} | {
-        name for name in SOURCES if re.search(r"(_test_\w+|_bench)\.[ch]$", name)}
-    ours = [name for name in SOURCES if name not in tests]
-    words = collections.Counter()
-    for text in [CODE[name] for name in ours] + [code_of(name) for name in tracked("*.def")]:
-        words.update(re.findall(r"\w+", re.sub(r"\b(?:enum|struct|union)\s+\w+", "", text)))
-    command = ["ctags", "--languages=C", "--langmap=C:.c.h", "--kinds-C=fp", "--fields=+nK", "--output-format=json", "-f", "-", *ours]
-    places = {}
-    for line in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
-        tag = json.loads(line)
-        words[tag["name"]] -= 1  # its definition and its prototype are no calls
-        if tag["kind"] == "function":
-            places[tag["name"]] = f"{tag['path']}:{tag['line']}"
-    for name, place in sorted(places.items()):
-        if words[name] <= 0 and name != "main" and name not in ONLY_TESTS_CALL:
-            yield f"{place}: nothing but tests calls {name}()"
-    for name in ONLY_TESTS_CALL:
-        if name not in places or words[name] > 0:
-            yield f"{name}: is gone or called now, and needs no excuse"
-
-
 def metrics_are_set():
     """A counter that nothing sets reads 0 for ever, and an alert on it never comes: each name of a metrics.def has a row
     whose symbol code outside of tests names (rows of one name are often counted from the first)."""
@@ -530,6 +483,18 @@ def documents_name_what_exists():
 
 DOCUMENTS = documents.tracked()
 
+
+def of_dead_code(rule):
+    """A rule of dead_code.py as one of these."""
+    def judged():
+        return rule(CODE_TREE)
+    judged.__name__, judged.__doc__ = rule.__name__, rule.__doc__
+    return judged
+
+
+CODE_TREE = dead_code.Tree()
+
+
 def reference_pages_are_made_from_the_tables():
     """The pages of docs/reference/ and the example files are as the .def tables of the programs make them."""
     yield from reference.findings()
@@ -563,7 +528,7 @@ RULES = [
     fuzz_targets_run_as_tests,
     headers_are_guarded,
     metrics_are_set,
-    nothing_is_for_tests_alone,
+    *map(of_dead_code, dead_code.RULES),
     tests_stay_on_their_own_addresses,
 ]
 

@@ -7,6 +7,7 @@ import unittest
 import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import dead_code
 import document_names
 import documents
 import retired_words
@@ -27,6 +28,48 @@ TABLE = f"""# Glossary
 
 def found(rule, texts, names=()):
     return list(rule(documents.Tree(texts, names)))
+
+
+class FakeTree(dead_code.Tree):
+    """Texts and tags of a test in place of the tree's."""
+
+    def __init__(self, code, tags, tests=()):
+        self.code, self.tests = code, set(tests)
+        self.words = {name: dead_code.words_of(text) for name, text in code.items()}
+        self.tags = [{"kind": kind, "path": path, "line": 1, "name": name} for kind, path, name in tags]
+
+
+class DeadCode(unittest.TestCase):
+    HEADER = [("prototype", "a.h", "a_run"), ("function", "a.c", "a_run")]
+
+    def test_a_function_that_another_file_calls_is_alive(self):
+        tree = FakeTree({"a.h": "void a_run(void);", "a.c": "void a_run(void) {}", "b.c": "a_run();"}, self.HEADER)
+        self.assertEqual(list(dead_code.nothing_is_for_tests_alone(tree, {})), [])
+        self.assertEqual(list(dead_code.nothing_is_declared_for_its_own_file(tree)), [])
+
+    def test_a_function_that_only_a_test_calls_is_dead_unless_it_has_a_reason(self):
+        code = {"a.h": "void a_run(void);", "a.c": "void a_run(void) {}", "a_test.c": "a_run();"}
+        tree = FakeTree(code, self.HEADER, ["a_test.c"])
+        self.assertEqual(list(dead_code.nothing_is_for_tests_alone(tree, {})), ["a.c:1: nothing but tests calls a_run()"])
+        self.assertEqual(list(dead_code.nothing_is_for_tests_alone(tree, {"a_run": "a reason"})), [])
+
+    def test_a_reason_for_what_is_called_goes(self):
+        tree = FakeTree({"a.h": "void a_run(void);", "a.c": "void a_run(void) {}", "b.c": "a_run();"}, self.HEADER)
+        self.assertEqual(list(dead_code.nothing_is_for_tests_alone(tree, {"a_run": "a reason"})),
+                         ["a_run: is gone or called now, and needs no excuse"])
+
+    def test_a_function_of_one_file_is_static(self):
+        tree = FakeTree({"a.h": "void a_run(void);", "a.c": "void a_run(void) {} a_run();"}, self.HEADER)
+        self.assertEqual(list(dead_code.nothing_is_declared_for_its_own_file(tree)), ["a.h:1: no other file uses a_run()"])
+
+    def test_a_macro_of_a_header_counts_as_a_use(self):
+        tree = FakeTree({"a.h": "void a_run(void);\n#define A() a_run()", "a.c": "void a_run(void) {}"}, self.HEADER)
+        self.assertEqual(list(dead_code.nothing_is_declared_for_its_own_file(tree)), [])
+
+    def test_a_constant_that_nothing_uses_is_named(self):
+        tree = FakeTree({"a.h": "enum { A_ONE, A_TWO };", "a.c": "A_TWO"}, [("enumerator", "a.h", "A_ONE"), ("enumerator", "a.h", "A_TWO")])
+        self.assertEqual(list(dead_code.nothing_is_only_declared(tree, {})), ["a.h:1: nothing uses A_ONE"])
+        self.assertEqual(list(dead_code.nothing_is_only_declared(tree, {"A_ONE": "a reason"})), [])
 
 
 class Documents(unittest.TestCase):

@@ -103,7 +103,7 @@ void upstream_cancel(struct stream_attempt *attempt)
 	free_if_unused(upstream);
 }
 
-void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why)
+static void fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why)
 {
 	for (struct stream_attempt *attempt; (attempt = first_waiting(upstream)) != NULL;) {
 		unqueue(attempt);
@@ -120,7 +120,7 @@ static void fail_one(void *arg, struct table_link *link)
 {
 	const struct failure *failure = arg;
 	struct upstream *upstream = container_of(link, struct upstream, link);
-	upstream_fail_waiting(upstream, failure->verdict, false, failure->detail);
+	fail_waiting(upstream, failure->verdict, false, failure->detail);
 	free_if_unused(upstream);
 }
 
@@ -267,7 +267,7 @@ void upstream_on_open(struct tunnel *tunnel)
 	why_set(&why, ERR_LIMIT, "a peer that accepts streams", "look at the other sidecar: is it draining?",
 		"SETTINGS_MAX_CONCURRENT_STREAMS 0, or GOAWAY");
 	tunnel_name_peer(tunnel, &why);
-	upstream_fail_waiting(upstream, STREAM_BROKEN, false, &why);
+	fail_waiting(upstream, STREAM_BROKEN, false, &why);
 }
 
 static enum stream_verdict verdict_of(const struct tunnel *tunnel)

@@ -37,5 +37,4 @@ unsigned upstream_tunnels_wanted(unsigned num_waiting, uint32_t stream_limit);
 void upstream_serve(struct upstream *upstream);
 void upstream_on_open(struct tunnel *tunnel);
 void upstream_on_closed(struct tunnel *tunnel, const struct why *why); /* may free the upstream */
-void upstream_fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why);
 void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict, const struct why *why);
