@@ -132,6 +132,6 @@ enum err call(const struct command_line *line, const char *method, const Protobu
 	if (request != NULL)
 		RETURN_IF_ERR(pb_pack(request, &message));
 	const struct call_request asked = {socket != NULL ? socket : COMMANDS_SOCKET, method, buf_span(&message)};
-	RETURN_IF_ERR(call_operator(&asked, &out->bytes, &out->why));
-	return pb_unpack(type, buf_span(&out->bytes), &out->arena, &out->message, &out->why);
+	RETURN_IF_ERR(call_operator(&asked, &out->bytes, &out->detail));
+	return pb_unpack(type, buf_span(&out->bytes), &out->arena, &out->message, &out->detail);
 }

@@ -6,7 +6,7 @@
 
 struct answer { /* zeroed is valid to answer_done() */
 	ProtobufCMessage *message;
-	struct why why; /* of a failure */
+	struct why detail; /* of a failure */
 	struct pb_arena *arena;
 	struct buf bytes;
 };

@@ -19,7 +19,7 @@ enum cli_exit command_ban(struct command_line *line)
 	request.id = pb_bytes(span_of_str(id));
 	enum err err = call(line, "Ban", &request.base, &handfast__v1__ban_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__BanResponse *banned = (const Handfast__V1__BanResponse *)answer.message;
 	if (line->json) {
 		show_json(json_pack("{s:b, s:I, s:I}", "banned", true, "svid_holders",
@@ -41,7 +41,7 @@ enum cli_exit command_unban(struct command_line *line)
 	request.id = pb_bytes(span_of_str(id));
 	enum err err = call(line, "Unban", &request.base, &handfast__v1__unban_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	bool was_banned = ((const Handfast__V1__UnbanResponse *)answer.message)->was_banned;
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_banned", was_banned));
@@ -65,7 +65,7 @@ enum cli_exit command_ban_list(struct command_line *line)
 	char id[2304], since[32];
 	enum err err = call(line, "BanList", NULL, &handfast__v1__ban_list_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__BanListResponse *list = (const Handfast__V1__BanListResponse *)answer.message;
 	json_t *bans = json_array();
 	for (size_t i = 0; i < list->n_bans; i++) {
@@ -96,7 +96,7 @@ enum cli_exit command_entry_release(struct command_line *line)
 	request.ip = pb_bytes(ip_addr_bytes(&ip));
 	enum err err = call(line, "Release", &request.base, &handfast__v1__release_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	bool was_held = ((const Handfast__V1__ReleaseResponse *)answer.message)->was_held;
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_held", was_held));

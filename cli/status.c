@@ -136,7 +136,7 @@ enum cli_exit command_status(struct command_line *line)
 	_cleanup_(answer_done) struct answer answer = {0};
 	enum err err = call(line, "Status", NULL, &handfast__v1__status_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	if (line->json)
 		status_json((const Handfast__V1__StatusResponse *)answer.message);
 	else

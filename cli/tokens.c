@@ -63,7 +63,7 @@ enum cli_exit command_token_create(struct command_line *line)
 	enum err err =
 		call(line, "TokenCreate", &request.base, &handfast__v1__token_create_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	show_token(line, (const Handfast__V1__TokenCreateResponse *)answer.message);
 	return CLI_DONE;
 }
@@ -108,7 +108,7 @@ enum cli_exit command_token_list(struct command_line *line)
 	_cleanup_(answer_done) struct answer answer = {0};
 	enum err err = call(line, "TokenList", NULL, &handfast__v1__token_list_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__TokenListResponse *list = (const Handfast__V1__TokenListResponse *)answer.message;
 	json_t *tokens = json_array();
 	for (size_t i = 0; i < list->n_tokens; i++) {
@@ -142,7 +142,7 @@ enum cli_exit command_token_revoke(struct command_line *line)
 	enum err err =
 		call(line, "TokenRevoke", &request.base, &handfast__v1__token_revoke_response__descriptor, &answer);
 	if (err != ERR_NONE)
-		return command_line_fail(line, err, &answer.why);
+		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__TokenRevokeResponse *revoked = (const Handfast__V1__TokenRevokeResponse *)answer.message;
 	if (line->json)
 		show_json(json_pack("{s:b, s:b}", "was_there", revoked->was_there, "was_consumed", revoked->was_used));

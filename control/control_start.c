@@ -98,6 +98,7 @@ static void open_listeners(struct control *control)
 		.max_connections = (uint32_t)config->max_connections,
 		.max_handshakes = (uint32_t)config->max_handshakes,
 		.release = control->release,
+		.settings = &control->in_force,
 		.authorities = authorities,
 		.num_authorities = 3,
 		.streams_fd = TAKE_FD(control->streams_fd),

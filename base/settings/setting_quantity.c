@@ -101,7 +101,10 @@ static uint64_t default_of(const struct setting_def *def)
 	uint64_t value = 0;
 	bool has_number = def->otherwise[0] != '\0' && strcmp(def->otherwise, SETTING_REQUIRED) != 0 &&
 			  !is_automatic(def, def->otherwise);
+	char text[32];
 	CHECK(!has_number || quantity_parse_text(def->otherwise, units_of(def), &value) == ERR_NONE);
+	quantity_format(value, units_of(def), text);
+	CHECK(!has_number || strcmp(def->otherwise, text) == 0); /* as the record would write it: "1d", not "24h" */
 	return value;
 }
 

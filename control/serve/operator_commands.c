@@ -4,6 +4,7 @@
 #include "certs/digest.h"
 #include "control/serve/operator_messages.h"
 #include "control/serve/operator_private.h"
+#include "control/serve/operator_settings.h"
 #include "control/serve/operator_status.h"
 
 #define RESPONSE_MAX (16u * 1024 * 1024)
@@ -197,6 +198,14 @@ static enum err list_bans(struct operator_request *request)
 
 /* --- other commands --- */
 
+static enum err list_settings(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
+	RETURN_IF_ERR(operator_settings_encode(*request->serve->options.settings, &message));
+	operator_request_finish(request, ERR_NONE, &message, NULL);
+	return ERR_NONE;
+}
+
 static void on_released(void *arg, enum err err, const struct why *why)
 {
 	struct operator_request *request = arg;
@@ -247,6 +256,8 @@ enum err operator_request_run(struct operator_request *request, struct span byte
 		return list_bans(request);
 	case OPERATOR_RELEASE:
 		return release(request, bytes, why);
+	case OPERATOR_SETTINGS:
+		return list_settings(request);
 	}
 	return ERR_UNSUPPORTED;
 }

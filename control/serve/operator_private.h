@@ -12,6 +12,7 @@ enum operator_command {
 	OPERATOR_UNBAN,
 	OPERATOR_BAN_LIST,
 	OPERATOR_RELEASE,
+	OPERATOR_SETTINGS,
 };
 
 struct operator_request { /* one call */

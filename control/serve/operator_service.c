@@ -124,6 +124,11 @@ static void start_release(void *serve, struct rpc_call *call, _unused_ struct rp
 	start(serve, call, OPERATOR_RELEASE);
 }
 
+static void start_settings(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_SETTINGS);
+}
+
 #define METHOD(name, on_start_fn)                                                                                      \
 	{                                                                                                              \
 		.path = "/handfast.v1.Operator/" name, .is_unary = true, .message_max = REQUEST_MAX,                   \
@@ -139,5 +144,6 @@ const struct rpc_method operator_methods[] = {
 	METHOD("Unban", start_unban),
 	METHOD("BanList", start_ban_list),
 	METHOD("Release", start_release),
+	METHOD("Settings", start_settings),
 };
 const size_t operator_num_methods = sizeof operator_methods / sizeof operator_methods[0];

@@ -21,6 +21,7 @@ struct serve_authority { /* for status; DER copied */
 	int64_t not_before_s, not_after_s;
 };
 
+struct settings_record;
 struct serve_options { /* everything borrowed */
 	struct loop *loop;
 	struct store *store;
@@ -36,6 +37,7 @@ struct serve_options { /* everything borrowed */
 	uint32_t attest_per_second;
 	uint32_t max_connections, max_handshakes; /* at the streams port */
 	const char *release;
+	struct settings_record *const *settings; /* those in force; a reload replaces them */
 	const struct serve_authority *authorities;
 	size_t num_authorities;
 	int streams_fd, operator_fd; /* listening; adopted */

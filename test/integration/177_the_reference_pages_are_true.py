@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, stream
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, stream
 
 PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "reference")
 PROGRAMS = ("handfast-sidecar", "handfast-control", "handfast-init")
@@ -48,6 +48,19 @@ def shows_that_the_sidecar_has_every_setting_of_the_page_in_force(story):
         expect("[" in key or key in shown, "%s is not in /config" % key)
         if key in shown and shown[key]["origin"] == "default":
             expect_eq(shown[key]["value"] or "none", default, "the default of " + key)
+
+
+def shows_that_the_control_plane_lists_every_setting_of_the_page_in_force(story):
+    control = story.mesh.control
+    shown = {row["key"]: row for row in json.loads(control.run("settings", "--output", "json").stdout)["settings"]}
+    for key, _, _, default, _, _ in _rows("settings.md", "handfast-control"):
+        expect("[" in key or key in shown, "%s is not among the settings in force" % key)
+        if key in shown and shown[key]["origin"] == "default":
+            expect_eq(shown[key]["value"] or "none", default, "the default of " + key)
+    expect_eq((shown["identity.leaf_ttl"]["value"], shown["identity.leaf_ttl"]["from"]), ("1h", "file"), "identity.leaf_ttl")
+    control.reload({"limits": {"max_handshakes": 99}})
+    control.process.wait_for_log("only after a restart: limits.max_handshakes")
+    expect_in("limits.max_handshakes: 256 (default); after a restart: 99\n", control.run("settings").stdout, "what waits")
 
 
 def shows_that_help_has_the_exit_codes_of_the_page(story):

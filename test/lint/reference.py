@@ -103,7 +103,7 @@ no default. `automatic`: the program computes the number; the word may also be w
 
 SIGHUP reads the settings again. Either all of them are free of errors, or none is taken over. A change of a setting that
 takes effect at a restart is logged by name and shown as `after_restart` by the sidecar's page `/config`, which has every
-setting with its value and where it came from.
+setting with its value and where it came from. `handfast settings` lists those of the control plane.
 """]
     for program in SETTINGS:
         note = ("; it has no file, and each run reads its settings anew" if program == "handfast-init" else "")
