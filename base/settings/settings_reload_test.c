@@ -111,10 +111,30 @@ static void finding_o3_what_waits_is_named_until_it_is_taken_back(void **state)
 	assert_int_equal(program.num_name + program.num_mesh, 0);
 }
 
+static void a_reload_with_errors_names_them_and_takes_nothing_over(void **state)
+{
+	(void)state;
+	char text[1024] = "";
+	int ends[2], before = dup(STDERR_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	settings_reload_roll_back("test", "a.yaml:1: one\na.yaml:2: two\n");
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(ends[1]);
+	ssize_t len = read(ends[0], text, sizeof(text) - 1);
+	close(ends[0]);
+	assert_true(len > 0);
+	assert_non_null(strstr(text, "a.yaml:1: one\n"));
+	assert_non_null(strstr(text, "a.yaml:2: two\n"));
+	assert_non_null(strstr(text, "nothing was taken over\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_o3_a_reload_names_what_is_in_force_and_what_waits),
+		cmocka_unit_test(a_reload_with_errors_names_them_and_takes_nothing_over),
 		cmocka_unit_test(finding_o3_what_waits_is_named_until_it_is_taken_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
