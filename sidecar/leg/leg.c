@@ -43,7 +43,7 @@ void leg_deliver(struct leg *leg, struct span bytes)
 	size_t taken = buf_len(&leg->buffered) == 0 ? push_to_other(leg, bytes) : 0;
 	if (taken == bytes.len || leg->is_reset)
 		return;
-	/* Flow control holds it far below the maximum, so this is no network's doing. */
+	/* Flow control keeps it far below the maximum, so no peer can reach this. */
 	CHECK(buf_append(&leg->buffered, span_from(bytes, taken)) == ERR_NONE);
 }
 
@@ -74,7 +74,7 @@ void leg_put_back(struct leg *leg, struct span bytes)
 {
 	if (leg->is_reset)
 		return;
-	CHECK(buf_len(&leg->buffered) == 0); /* a pull takes what is kept before anything else */
+	CHECK(buf_len(&leg->buffered) == 0); /* a pull takes what is buffered before anything else */
 	CHECK(buf_append(&leg->buffered, bytes) == ERR_NONE);
 	leg->in_ended = false; /* a socket reports its end again */
 }

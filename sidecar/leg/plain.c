@@ -2,8 +2,8 @@
  * event stops the watch, and a pull that finds nothing starts it again. Within one round that costs no system call.
  * What it then does not see, an inspection finds a second later: a reset, and a peer that acknowledges nothing.
  *
- * The socket resets when it is closed, from its birth on: when this process is killed, its application must not take
- * half an answer for a whole one. That is taken off only before an orderly close. */
+ * From its creation the socket is set to reset when it is closed: when this process is killed, its application must not
+ * take half an answer for a whole one. That setting is removed only before an orderly close. */
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
@@ -25,7 +25,7 @@ struct plain_leg {
 };
 
 enum {
-	/* How long bytes that come from an end which is gone may stand still. The kernel, too, gives up such a
+	/* How long bytes of an end that has closed may wait. The kernel, too, gives up such a
 	 * connection when its other side does not read on. */
 	LEFT_MS = 60000,
 	/* What a connection always sends at once: one segment, with nothing before it. */
@@ -51,10 +51,10 @@ static void plain_lost(struct plain_leg *plain, enum err err, const char *doing)
 	if (err == ERR_CLOSED) /* it closed without reading on: to us the same as a reset */
 		err = ERR_RESET;
 	if (err == ERR_TIMEOUT)
-		why_set(&why, err, "a host that answers within the time of keepalive",
-			"see whether that host runs, and the network to it", "silence while %s", doing);
+		why_set(&why, err, "a host that answers within the keepalive time",
+			"check that the host runs, and the network to it", "the host was silent while %s", doing);
 	else
-		why_set(&why, err, "a connection that stays until both sides end it", "look at the side that ended it",
+		why_set(&why, err, "a connection that stays until both sides end it", "find out why that side ended it",
 			"%s while %s", err_text(err), doing);
 	set_interest(plain, 0);
 	leg_lost(&plain->leg, &why);

@@ -5,7 +5,7 @@
 
 enum {
 	SCRATCH_LEN = 64 * 1024,
-	PUMP_TURNS = 4, /* then others have their turn; what is left wakes the next round */
+	PUMP_TURNS = 4, /* then the next connection; what is left wakes the next round */
 };
 
 struct relay {
@@ -49,7 +49,7 @@ static void end_if_done(struct relay *relay)
 		end_as(relay, RELAY_DONE, NULL);
 }
 
-/* A side that resets stands in the reason. */
+/* The detail names the side that resets. */
 static void end_as_unresponsive(struct relay *relay, bool downstream, const struct why *why)
 {
 	struct why named = {0};
@@ -158,7 +158,8 @@ static bool needs_start(const struct leg *leg)
 
 static void take_up(struct relay *relay, struct leg *leg)
 {
-	static const struct why before = {.err = ERR_RESET, .got = "reset before its bytes could be handed on"};
+	static const struct why before = {
+		.err = ERR_RESET, .got = "the connection was reset before its bytes could be forwarded"};
 	if (leg->is_reset)
 		end_by_loss(relay, leg, &before);
 	else if (!relay->has_ended)

@@ -1,5 +1,6 @@
 /* Two legs, bytes between them: back-pressure (a side that does not read stops the other from being read), half-close
- * kept apart for each direction (FIN <-> END_STREAM), a reset stays a reset. Bounded memory whatever the peers do. */
+ * kept apart for each direction (FIN <-> END_STREAM), a reset stays a reset. Memory is bounded, whatever the peers do.
+ */
 #pragma once
 
 #include "sidecar/leg/leg.h"
@@ -9,12 +10,12 @@ enum relay_end {
 	RELAY_IDLE,             /* no byte for idle_ms */
 	RELAY_RESET_DOWNSTREAM, /* the side that called us reset */
 	RELAY_RESET_UPSTREAM,   /* the side we called reset */
-	RELAY_LIMIT,            /* the memory budget took this one's window */
+	RELAY_LIMIT,            /* reset because of the flow-control memory limit */
 	RELAY_WITHDRAWN,        /* one side's identity was withdrawn */
 	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` names it */
 };
 
-struct relay_counts { /* bytes that were handed on */
+struct relay_counts { /* bytes that were forwarded */
 	uint64_t to_upstream, to_downstream;
 };
 

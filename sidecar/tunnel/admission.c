@@ -15,8 +15,8 @@ static struct verify_input input_for(const struct tunnel *tunnel, const struct s
 
 static enum err no_identity(struct why *why)
 {
-	return why_set(why, ERR_UNAVAILABLE, "an own identity that is valid now",
-		"look at identity: is the control plane reachable?", "none");
+	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
+		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
 }
 
 enum err admission_verify(
@@ -52,9 +52,8 @@ static enum err verify_again(struct tunnel *tunnel, const struct svid *svid, boo
 
 static enum err expired(const char *whose, struct why *why)
 {
-	return why_set(why, ERR_EXPIRED, "identities that are valid now on both ends of the tunnel",
-		"a new tunnel with new certificates; look at why the old was not renewed", "%s certificate has expired",
-		whose);
+	return why_set(why, ERR_EXPIRED, "valid certificates on both ends of the tunnel",
+		"find out why the certificate was not renewed: handfast certs", "%s certificate has expired", whose);
 }
 
 enum err admission_check(struct tunnel *tunnel, struct why *why)
@@ -81,7 +80,7 @@ static enum err judge(const struct tunnel *tunnel, bool has_new_anchors, struct 
 	const struct bundle_set *bundles = credentials_bundles(tunnel->set->credentials);
 	const struct svid *peer = tunnel_peer(tunnel);
 	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
-	if (peer == NULL) /* its handshake will be judged by what holds now */
+	if (peer == NULL) /* the end of its handshake judges it by the new credentials */
 		return ERR_NONE;
 	return has_new_anchors ? verify_still_trusted(peer, bundles, why) : verify_identity(&names, svid_id(peer), why);
 }

@@ -46,7 +46,7 @@ static enum err malformed(struct why *why, const char *got, struct span text)
 	char shown[96];
 	escape_ascii(text, shown, sizeof(shown));
 	return why_set(why, ERR_MALFORMED, "CONNECT with one :authority of an IP address and a port",
-		"look at the peer: it does not speak HBONE", "%s%s", got, shown);
+		"find out which program the peer is: it does not use HBONE", "%s%s", got, shown);
 }
 
 enum err connect_request_parse(

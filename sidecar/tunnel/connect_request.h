@@ -8,7 +8,7 @@ enum { CONNECT_HEADERS = 3, ANSWER_HEADERS = 2, REASON_MAX = 48 };
 
 struct connect_request {
 	struct addr authority; /* where the peer wants to go */
-	struct addr forwarded; /* its word for its app's address; family 0: absent */
+	struct addr forwarded; /* the address of its app, as the peer claims; family 0: absent */
 };
 
 struct connect_text { /* owns the text that the headers point into */
@@ -22,7 +22,7 @@ enum err connect_request_parse(
 	const struct h2_header *headers, size_t num_headers, struct connect_request *out, struct why *why) _must_use_;
 
 struct connect_answer {
-	unsigned status;         /* 0: none that is one */
+	unsigned status;         /* 0: no valid one */
 	char reason[REASON_MAX]; /* handfast-reason, "" when absent; escaped */
 };
 void connect_answer_parse(const struct h2_header *headers, size_t num_headers, struct connect_answer *out);

@@ -102,9 +102,9 @@ void stream_limit(struct stream *stream)
 {
 	static const struct why why = {
 		.err = ERR_LIMIT,
-		.expected = "a reader that keeps up, or memory to spare for it",
-		.got = "bytes that were not read for long, while the flow-control memory limit is reached",
-		.fix = "look at the side that does not read; raise the flow-control memory limit",
+		.expected = "a receiver that reads, or free flow-control memory",
+		.got = "bytes were not read for long, and the flow-control memory limit is reached",
+		.fix = "find out why the receiver does not read; raise limits.flow_control_memory",
 	};
 	stream->leg.hit_limit = true;
 	if (h2_of(stream) != NULL)
@@ -238,8 +238,8 @@ static void end_unanswered(struct stream *stream, uint32_t error, const struct w
 static void lose_after_end(struct stream *stream)
 {
 	struct why why = {0};
-	why_set(&why, ERR_RESET, "no more bytes once the other side has ended and reads no more",
-		"look at why the application goes on sending", "bytes %d ms after the end", UNWANTED_MS);
+	why_set(&why, ERR_RESET, "no more bytes after the other side has ended and stopped reading",
+		"find out why the application keeps sending", "bytes arrived %d ms after the end", UNWANTED_MS);
 	leg_lost(&stream->leg, &why);
 }
 
@@ -287,8 +287,8 @@ void stream_on_close(struct stream *stream, uint32_t error)
 		on_unwanted(stream);
 	} else if (error != H2_NO_ERROR && stream->is_held) {
 		struct why why = {0};
-		why_set(&why, ERR_RESET, "a stream that both sides end", "look at the other sidecar's record of it",
-			"RST_STREAM %s", h2_error_name(error));
+		why_set(&why, ERR_RESET, "a stream that both sides end", "inspect the other sidecar's access log",
+			"the stream was reset: RST_STREAM %s", h2_error_name(error));
 		tunnel_name_peer(tunnel, &why);
 		leg_lost(&stream->leg, &why);
 	}

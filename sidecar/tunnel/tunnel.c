@@ -99,9 +99,9 @@ static void fail_to_connect(struct loop_task *task)
 	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
 	char text[ADDR_TEXT_MAX];
 	struct why why = {0};
-	why_set(&why, tunnel->connect_err, "a way to the other sidecar",
-		"look at the route to it, and at the limits of descriptors", "%s for %s", err_text(tunnel->connect_err),
-		addr_format(&tunnel->remote, text));
+	why_set(&why, tunnel->connect_err, "a connection to the other sidecar",
+		"check the route to the other sidecar and the descriptor limit", "cannot connect to %s: %s",
+		addr_format(&tunnel->remote, text), err_text(tunnel->connect_err));
 	tunnel_lost(tunnel, &why);
 }
 

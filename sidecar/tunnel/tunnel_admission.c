@@ -7,7 +7,7 @@ enum {
 	HANDSHAKES_PER_SOURCE_PART = 8, /* a source gets at most an eighth of the places */
 	HANDSHAKES_PER_MINUTE = 3000,   /* of one source: a restarting host begins some dozens at once */
 	HANDSHAKES_BURST = 200,
-	IDLE_TRIES = 16, /* of a key's oldest tunnels are looked at for one without streams */
+	IDLE_TRIES = 16, /* of a key's oldest tunnels are inspected for one without streams */
 };
 
 struct tunnel_admission {
@@ -68,17 +68,17 @@ static enum err refuse(
 	if (observer->on_limit != NULL)
 		observer->on_limit(observer->arg, what, limit);
 	return why_set(why, ERR_LIMIT, "fewer handshakes and tunnels at once",
-		"look at who connects so often; raise limits.max_tunnels, or add replicas", "%s is reached for %s",
-		share_limit_text(limit), names[what]);
+		"find out which source connects so often; raise limits.max_tunnels, or add replicas",
+		"%s is reached for %s", share_limit_text(limit), names[what]);
 }
 
 /* --- handshakes --- */
 
 static const struct why displaced = {
 	.err = ERR_LIMIT,
-	.expected = "a handshake that comes on",
-	.got = "the oldest of the source with most, while all places are taken",
-	.fix = "look at which source connects and sends nothing",
+	.expected = "a handshake that makes progress",
+	.got = "the oldest handshake of the source with most was ended, as all places are taken",
+	.fix = "find out which source connects and sends nothing",
 };
 
 /* A handshake costs its source nothing to begin again, so the oldest of the heaviest source gives way. */

@@ -1,4 +1,4 @@
-/* Who may bring a tunnel in: handshakes under way, tunnels of one source, tunnels of one identity, and how often a
+/* Limits of inbound tunnels: handshakes under way, tunnels of one source, tunnels of one identity, and how often a
  * source may begin a handshake (decision 034). Inside this folder only. */
 #pragma once
 

@@ -7,8 +7,8 @@
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
-	RECEIVE_TURNS = 1, /* of TUNNEL_IN_LEN each, and what was read with it: then others have their turn */
-	FLUSH_TURNS = 2,   /* of TUNNEL_OUT_LEN each: a round of bulk is what a small request waits for */
+	RECEIVE_TURNS = 1, /* of TUNNEL_IN_LEN each, and what was read with it; then the next tunnel is read */
+	FLUSH_TURNS = 2,   /* of TUNNEL_OUT_LEN each: a small request waits for one round of bulk */
 };
 
 static void want_write(struct tunnel *tunnel, bool wanted)
@@ -49,7 +49,7 @@ static enum io_result receive_once(struct tunnel *tunnel, size_t *out_len, struc
 	}
 	if (result == IO_EOF)
 		why_set(why, ERR_CLOSED, "a tunnel that lives as long as its streams",
-			"look at the other sidecar: why did it close?", "close_notify");
+			"inspect the log of the other sidecar", "the peer closed the tunnel with close_notify");
 	return result;
 }
 
@@ -99,7 +99,7 @@ static enum io_result write_out(struct tunnel *tunnel)
 	return tls_session_flush(tunnel->tls);
 }
 
-/* IO_DONE: nothing is left; IO_WANT_WRITE: more than the kernel takes, or than our share of this round. */
+/* IO_DONE: nothing is left; IO_WANT_WRITE: more than the kernel takes, or than the tunnel's share of this round. */
 static enum io_result flush_all(struct tunnel *tunnel)
 {
 	enum io_result flushed = tls_session_flush(tunnel->tls);
@@ -197,8 +197,8 @@ static void on_connected(struct tunnel *tunnel)
 		err = tunnel_start_tls(tunnel, TAKE_FD(tunnel->connecting_fd), &why);
 		tunnel->is_handshake_failure = err != ERR_NONE;
 	} else {
-		why_set(&why, err, "a sidecar that accepts tunnels", "is a sidecar running there?", "%s at %s",
-			err_text(err), addr_format(&tunnel->remote, text));
+		why_set(&why, err, "a sidecar that accepts tunnels", "check that a sidecar runs there",
+			"cannot connect to %s: %s", addr_format(&tunnel->remote, text), err_text(err));
 	}
 	if (err != ERR_NONE) {
 		tunnel_lost(tunnel, &why);
@@ -214,7 +214,7 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	case TUNNEL_CONNECTING:
 		on_connected(tunnel);
 		return;
-	case TUNNEL_HANDSHAKING: /* what has to wait is ready again in the next round */
+	case TUNNEL_HANDSHAKING: /* one that has to wait is ready again in the next round */
 		if (tunnel->set->outbound || tunnel_set_may_handshake(tunnel->set))
 			tunnel_handshake(tunnel);
 		return;

@@ -7,7 +7,7 @@ enum {
 	CLOSE_NOTIFY_MS = 1000,
 	FIRST_BYTE_MS = 2000, /* of the ClientHello */
 	NOTICE_MS = 1000,     /* from the notice of a shutdown to the final GOAWAY, if the peer withholds its ack */
-	/* The side that opened a tunnel closes it when idle; the other only where the opener forgot. */
+	/* The side that opened a tunnel closes it when idle; the other side only where that one does not. */
 	INBOUND_IDLE_FACTOR = 2,
 };
 
@@ -39,8 +39,8 @@ static void inspect_silence(struct tunnel *tunnel, uint64_t now_ms)
 		tunnel->awaits_ping = false;
 	if (tunnel->awaits_ping) {
 		if (now_ms - tunnel->ping_ms >= PING_ANSWER_MS)
-			time_out(tunnel, "an answer to PING within 20 s",
-				"look at the network between the two sidecars", "silence");
+			time_out(tunnel, "an answer to PING within 20 s", "check the network between the two sidecars",
+				"the peer did not answer a PING");
 		return;
 	}
 	if (now_ms - tunnel->heard_ms < tunnel->set->limits.ping_ms)
@@ -63,7 +63,7 @@ static void inspect_open(struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
 	inspect_drain(tunnel, now_ms);
-	/* The budget is the whole process's: others may wait for what readers of this set hold. */
+	/* The limit is of the whole process: streams of other sets may wait for what readers of this set hold. */
 	if (flow_control_memory_left(tunnel->set->budget) < WINDOW_START)
 		tunnel_set_shed(tunnel->set);
 	if (tunnel->num_streams == 0)
@@ -78,16 +78,17 @@ static void on_timer(struct loop_timer *timer)
 	struct tunnel *tunnel = container_of(timer, struct tunnel, timer);
 	switch (tunnel->state) {
 	case TUNNEL_CONNECTING:
-		time_out(tunnel, "the other sidecar's port to answer",
-			"is a sidecar running there? is port 15008 open?", "no answer to the TCP connection");
+		time_out(tunnel, "an answer from the other sidecar's port",
+			"check that a sidecar runs there and that port 15008 is open",
+			"the TCP connection was not answered in time");
 		return;
 	case TUNNEL_HANDSHAKING:
-		time_out(tunnel, "a TLS handshake in time", "look at the load of the other sidecar",
-			"an unfinished handshake");
+		time_out(tunnel, "a TLS handshake in time", "check the load of the other sidecar",
+			"the handshake was not finished in time");
 		return;
 	case TUNNEL_AWAITING_SETTINGS:
-		time_out(tunnel, "HTTP/2 SETTINGS after the handshake", "look at the other end: does it speak HBONE?",
-			"no SETTINGS");
+		time_out(tunnel, "HTTP/2 SETTINGS after the handshake", "check that the other sidecar uses HBONE",
+			"no SETTINGS arrived in time");
 		return;
 	case TUNNEL_OPEN:
 		inspect_open(tunnel);
@@ -126,7 +127,7 @@ static uint64_t until_drain_ms(const struct tunnel *tunnel, uint64_t now_ms)
 	return left_ms < drain_ms ? left_ms : drain_ms;
 }
 
-/* At least as often as silence is looked for: the clock may have jumped, and the memory limit is checked. */
+/* At least as often as silence is checked: the clock may have jumped, and the memory limit is checked. */
 static uint64_t next_poll_ms(const struct tunnel *tunnel)
 {
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop), ping_ms = tunnel->set->limits.ping_ms;

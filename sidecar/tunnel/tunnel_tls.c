@@ -1,4 +1,4 @@
-/* A tunnel's handshake: who we are, who the peer must be. */
+/* A tunnel's handshake: our identity, and the peer's expected one. */
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/net/fd.h"
@@ -20,11 +20,11 @@ static enum err on_verify(
 static void set_socket_options(int fd)
 {
 	const int low_water = UNSENT_LOW_WATER;
-	socket_set_nodelay(fd); /* batches are made by us */
+	socket_set_nodelay(fd); /* batches are made in tunnel_io.c */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
 }
 
-/* The addresses are the same two at both ends, so that the logs of two sidecars can be joined. */
+/* The addresses are the same two at both ends, so that lines of two sidecars can be matched. */
 static void on_step(void *arg, const char *step)
 {
 	const struct tunnel *tunnel = arg;
@@ -68,7 +68,7 @@ static void on_established(struct tunnel *tunnel)
 		return;
 	}
 	tunnel->state = TUNNEL_AWAITING_SETTINGS;
-	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are ours */
+	CHECK(tunnel_start_h2(tunnel) == ERR_NONE); /* its settings are constants */
 	loop_io_set_interest(&tunnel->io, LOOP_READ);
 	tunnel_want_flush(tunnel);
 	if (tls_session_has_pending(tunnel->tls)) /* no event will report it */

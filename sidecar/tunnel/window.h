@@ -1,9 +1,9 @@
-/* How much credit a stream's sender gets. Every stream starts with 32 KiB, one that we opened with more while the
- * budget is plentiful (decision 026); one whose sender fills its window within about two round trips, while the app
+/* Flow-control credit of a stream's sender. Each stream starts with 32 KiB, one that we opened with more while much of
+ * the limit is left (decision 026); one whose sender fills its window within about two round trips, while the app
  * keeps up, gets twice as much, and so on. What is granted cannot be taken back (only, by a sender that goes on, be
- * used up without being granted again), so every byte above the start is charged to a budget of the whole process until
- * the stream is gone. Nothing takes more at once than a sixteenth of what is left: so much is always there for the
- * next.
+ * used up without being granted again), so every byte above the start is charged to a limit of the whole process until
+ * the stream is closed. Nothing takes more at once than a sixteenth of what is left, so that the next one gets some
+ * too.
  */
 #pragma once
 
@@ -33,11 +33,11 @@ struct window { /* of one stream; zeroed is one that is not open */
 };
 
 void window_open(struct window *window, uint64_t now_ms);
-/* More at once, of a window just opened: 1 MiB while the budget is whole, less with each that has it, and none of the
- * half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
+/* More at once, of a window just opened: 1 MiB while nothing of the limit is used, less with each that has it, and none
+ * of the half that is left for those that grow. The new size; to be granted where it is above WINDOW_START. */
 uint32_t window_first(struct window *window, struct flow_control_memory *budget);
 /* `len` bytes arrived. `keeps_up`: the app's side has taken all before. WINDOW_GROWN: size is the new one; to be
- * granted. WINDOW_OVER_LIMIT: it deserved more, and the budget is short. */
+ * granted. WINDOW_OVER_LIMIT: it should grow, and too little is left. */
 enum window_change { WINDOW_SAME, WINDOW_GROWN, WINDOW_OVER_LIMIT };
 enum window_change window_received(struct window *window, struct flow_control_memory *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms);

@@ -15,7 +15,8 @@ static void on_waited(struct loop_timer *timer)
 	struct why why = {0};
 	if (attempt->stream != NULL)
 		return;
-	why_set(&why, ERR_TIMEOUT, "a tunnel to it in time", "is it up? is port 15008 open there?", "none to %s",
+	why_set(&why, ERR_TIMEOUT, "a tunnel to the endpoint in time",
+		"check that its sidecar runs and that port 15008 is open there", "no tunnel to %s was ready in time",
 		addr_format(&attempt->endpoint, text));
 	attempt_fail(attempt, STREAM_UNREACHABLE, false, &why);
 }
@@ -139,8 +140,8 @@ void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *h
 	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status, .is_undelivered = true};
 	memcpy(result.reason, answer.reason, sizeof(result.reason));
 	why_set(&result.detail, ERR_REFUSED, "the other sidecar to accept the connection",
-		"look at the other sidecar's record of it", "status %u, %s", answer.status,
-		answer.reason[0] == '\0' ? "no reason given" : answer.reason);
+		"inspect the other sidecar's access log", "the other sidecar answered with status %u: %s",
+		answer.status, answer.reason[0] == '\0' ? "no reason given" : answer.reason);
 	tunnel_name_peer(attempt->stream->tunnel, &result.detail);
 	fail_with(attempt, &result);
 }
@@ -149,8 +150,8 @@ bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const s
 {
 	struct why reset = {0};
 	if (why == NULL) {
-		why_set(&reset, ERR_RESET, "an answer to CONNECT", "look at the other sidecar's record of it",
-			"RST_STREAM %s", h2_error_name(error));
+		why_set(&reset, ERR_RESET, "an answer to CONNECT", "inspect the other sidecar's access log",
+			"the stream was reset: RST_STREAM %s", h2_error_name(error));
 		tunnel_name_peer(attempt->stream->tunnel, &reset);
 	}
 	attempt->avoid = attempt->stream->tunnel;

@@ -1,5 +1,5 @@
 /* One try to open a stream, from the request to the verdict. The app's bytes leave at once, before the answer; a copy
- * of them is kept (at most EARLY_MAX) so that a stream the peer certainly did not look at can be opened again
+ * of them is buffered (at most EARLY_MAX), so that a stream that the peer certainly did not process can be opened again
  * elsewhere. Inside this folder only. */
 #pragma once
 
@@ -37,7 +37,7 @@ struct stream_attempt {
 struct stream_attempt *attempt_new(struct loop *loop, const struct stream_request *request);
 /* ERR_CLOSED or ERR_LIMIT: this tunnel takes no stream now; nothing has changed. */
 enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel) _must_use_;
-/* The stream is gone without an answer; true: it was certainly not looked at, and may be tried again. */
+/* The stream is gone without an answer; true: it was certainly not processed, and may be tried again. */
 bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const struct why *why);
 void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *headers, size_t num_headers);
 /* The verdict, reported from a task; the attempt ends with it. */

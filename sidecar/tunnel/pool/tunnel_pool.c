@@ -14,9 +14,9 @@ struct tunnel_pool {
 
 static const struct why no_identity = {
 	.err = ERR_UNAVAILABLE,
-	.expected = "an own identity that is valid now",
-	.got = "none",
-	.fix = "look at identity: is the control plane reachable?",
+	.expected = "a valid identity of this sidecar",
+	.got = "this sidecar has no valid identity",
+	.fix = "check that the control plane is reachable: handfast check",
 };
 
 static void on_room(struct tunnel *tunnel)

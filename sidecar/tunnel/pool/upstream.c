@@ -264,8 +264,8 @@ void upstream_on_open(struct tunnel *tunnel)
 		return;
 	}
 	struct why why = {0};
-	why_set(&why, ERR_LIMIT, "a peer that accepts streams", "look at the other sidecar: is it draining?",
-		"SETTINGS_MAX_CONCURRENT_STREAMS 0, or GOAWAY");
+	why_set(&why, ERR_LIMIT, "a peer that accepts streams", "check whether the other sidecar drains",
+		"the peer accepts no stream: SETTINGS_MAX_CONCURRENT_STREAMS 0, or GOAWAY");
 	tunnel_name_peer(tunnel, &why);
 	fail_waiting(upstream, STREAM_BROKEN, false, &why);
 }
