@@ -293,6 +293,7 @@ void sidecar_free(struct sidecar *sidecar)
 	if (sidecar->admin != NULL)
 		admin_free(sidecar->admin);
 	workers_free(sidecar);
+	sidecar_metrics_check_balance(sidecar->metrics);
 	sidecar_clients_free(sidecar);
 	flow_control_memory_free(sidecar->budget);
 	tls_context_free(sidecar->client_context);

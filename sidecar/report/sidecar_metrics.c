@@ -143,3 +143,11 @@ void report_listener_paused(struct metric_shard *shard, bool paused)
 	if (paused)
 		metric_add(shard, METRIC_LISTENER_PAUSES, 1);
 }
+
+void sidecar_metrics_check_balance(const struct metrics *metrics)
+{
+	for (unsigned direction = 0; direction < NUM_REPORT_DIRECTIONS; direction++)
+		CHECK(metrics_read(metrics, METRIC_ACTIVE_OUTBOUND + direction) == 0);
+	CHECK(metrics_read(metrics, METRIC_TUNNELS_OPEN_OUTBOUND) == 0);
+	CHECK(metrics_read(metrics, METRIC_TUNNELS_OPEN_INBOUND) == 0);
+}

@@ -39,6 +39,9 @@ enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };
 void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit);
 void report_listener_paused(struct metric_shard *shard, bool paused);
 
+/* At the end: every connection and tunnel that was counted as open has been counted as closed. */
+void sidecar_metrics_check_balance(const struct metrics *metrics);
+
 /* The rows of the two generated tables. */
 unsigned sidecar_metric_closed(enum report_direction direction, enum close_reason reason);
 unsigned sidecar_metric_handshake_failed(bool outbound, enum err err);

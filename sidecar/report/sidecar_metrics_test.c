@@ -28,6 +28,7 @@ static void a_connection_is_counted_by_direction_and_reason(void **state)
 		"handfast_connections_closed_total{direction=\"inbound_plain\",reason=\"plaintext_refused\"} 1\n"));
 	assert_true(shows(metrics, "istio_tcp_connections_closed_total{reporter=\"destination\",connection_security_"
 				   "policy=\"none\"} 0\n"));
+	sidecar_metrics_check_balance(metrics);
 	metrics_free(metrics);
 }
 
@@ -90,6 +91,8 @@ static void the_gauges_of_tunnels_and_pauses_rise_and_fall(void **state)
 	assert_int_equal(metrics_read(metrics, sidecar_metric_handshake_failed(false, ERR_EXPIRED)), 1);
 	assert_int_equal(metrics_read(metrics, METRIC_LISTENERS_PAUSED), 0);
 	assert_int_equal(metrics_read(metrics, METRIC_LISTENER_PAUSES), 1);
+	report_tunnel_close(shard, true);
+	sidecar_metrics_check_balance(metrics);
 	metrics_free(metrics);
 }
 
