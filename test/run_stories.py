@@ -4,10 +4,20 @@
     test/run_stories.py                 all
     test/run_stories.py 010 042-045     by number or range
     test/run_stories.py rotation        by a part of the file's name
-    test/run_stories.py --list          what there is
+    test/run_stories.py 053:sigterm     one function, by its name or a part that only it has
+    test/run_stories.py --list [WHICH]  what there is: stories, their functions, what each needs
+    test/run_stories.py --keep 053      leaves what the story made standing
+    test/run_stories.py --down FOLDER   takes it down
 
 Needs root (network namespaces) and the packages of test/apt-packages.txt. The programs come from HANDFAST_BIN
-(default: bazel-bin). Logs of a story that fails are kept, its line says where; --keep keeps all.
+(default: bazel-bin). Logs of a story that fails are kept, its line says where; --keep-logs keeps all.
+
+One function runs after `arrange` and the earlier functions that it needs: those that it names with @needs(...), and
+those that set an attribute of the story that it reads. --with-earlier runs all earlier ones. What ran is printed.
+
+--keep: when the story has ended, passed or failed, its mesh stands. With a terminal, a shell opens in the first host that
+has a sidecar, and all is removed when you leave it. Without one, the commands that enter each host are printed and the
+command ends; --down with the folder of the story removes all.
 
 With --second-try a story that fails runs once more. One that passes only then is flaky: it is listed above the last
 line, and it counts as failed unless test/integration/flaky.txt names it with a reason.
@@ -20,42 +30,95 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "harness"))
 
-from handfast_harness import story, topology  # noqa: E402 (the path must be set first)
+from handfast_harness import StoryFailure, shown, standing, story, topology  # noqa: E402 (the path must be set first)
 
 
 PASSED, FLAKY, FAILED = "passed", "flaky", "failed"
 
 
-def main():
+def read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", nargs="*", help="a number, a range of numbers, or a part of a name")
-    parser.add_argument("--list", action="store_true", help="say what there is and stop")
-    parser.add_argument("--keep", action="store_true", help="keep the logs of stories that pass, too")
+    parser.add_argument("which", nargs="*",
+                        help="a number, a range of numbers, or a part of a name; STORY:FUNCTION for one function")
+    parser.add_argument("--list", action="store_true", help="print stories and their functions, and run none")
+    parser.add_argument("--with-earlier", action="store_true",
+                        help="before a function that was selected, run all earlier ones of its story")
+    parser.add_argument("--keep", action="store_true", help="leave what one story made standing (see above)")
+    parser.add_argument("--down", metavar="FOLDER", help="take down what --keep left standing")
+    parser.add_argument("--keep-logs", action="store_true", help="keep the logs of stories that pass, too")
     parser.add_argument("--logs", default="/tmp/handfast-stories-%d" % os.getpid(), help="folder for the logs")
     parser.add_argument("--second-try", action="store_true",
                         help="run a story that fails once more; what passes then is flaky (see above)")
-    options = parser.parse_args()
-    stories = story.discover(os.path.join(HERE, "integration"), options.which)
+    return parser.parse_args()
+
+
+def print_list(selected):
+    for path, only in selected.items():
+        number = os.path.basename(path)[:3]
+        print("%s  %s" % (number, story.title(path)))
+        for function in shown.functions(path):
+            if only is not None and function.name not in only:
+                continue
+            print("     %s:%s" % (number, function.name))
+            if function.title != function.name.replace("_", " "):
+                print("         %s" % function.title)
+            if function.needs:
+                print("         needs: %s" % ", ".join(function.needs))
+
+
+def main():
+    options = read_options()
+    try:
+        selected = story.select(os.path.join(HERE, "integration"), options.which, options.with_earlier)
+    except shown.SelectionError as error:
+        print(error, file=sys.stderr)
+        return 64
     if options.list:
-        for path in stories:
-            print("%s  %s" % (os.path.basename(path)[:3], story.title(path)))
+        print_list(selected)
         return 0
-    if not stories:
+    if not selected:
         print("no story matches %s" % " ".join(options.which), file=sys.stderr)
+        return 64
+    if options.keep and len(selected) != 1:
+        print("--keep leaves one story standing, and %d are selected" % len(selected), file=sys.stderr)
         return 64
     if os.geteuid() != 0:
         print("network namespaces need root: run this as root", file=sys.stderr)
         return 77
+    if options.down:
+        return take_down(options.down)
     topology.sweep_leftovers()
+    if options.keep:
+        return keep(options, *next(iter(selected.items())))
+    return run_all(options, selected)
+
+
+def take_down(folder):
+    try:
+        print("taken down; the logs stay in %s" % standing.take_down(folder))
+        return 0
+    except StoryFailure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+
+
+def keep(options, path, only):
+    run = lambda before_close: story.run(path, options.logs, only=only, before_close=before_close)
+    passed = run(standing.shell) if sys.stdin.isatty() else standing.run_in_keeper(run)
+    print("%d passed, %d failed" % (passed, not passed))
+    return 0 if passed else 1
+
+
+def run_all(options, selected):
     accepted = accepted_flaky()
-    outcomes = {path: outcome(path, options) for path in stories}
+    outcomes = {path: outcome(path, only, options) for path, only in selected.items()}
     flaky = [path for path, what in outcomes.items() if what == FLAKY]
     for path in flaky:
         name = os.path.basename(path)[:-3]
         print("flaky: %s (%s)" % (name, accepted.get(name, "not in test/integration/flaky.txt, so it counts as failed")))
     failed = sum(what == FAILED for what in outcomes.values())
     failed += sum(os.path.basename(path)[:-3] not in accepted for path in flaky)
-    print("%d passed, %d failed" % (len(stories) - failed, failed))
+    print("%d passed, %d failed" % (len(selected) - failed, failed))
     return 1 if failed else 0
 
 
@@ -70,11 +133,11 @@ def accepted_flaky():
     return {name: reason.strip() for name, _, reason in pairs}
 
 
-def outcome(path, options):
+def outcome(path, only, options):
     """PASSED, FLAKY (only the second time) or FAILED."""
-    if story.tell(path, options.logs, options.keep):
+    if story.run(path, options.logs, options.keep_logs, only):
         return PASSED
-    if options.second_try and story.tell(path, os.path.join(options.logs, "second-try"), options.keep):
+    if options.second_try and story.run(path, os.path.join(options.logs, "second-try"), options.keep_logs, only):
         return FLAKY
     return FAILED
 

@@ -3,19 +3,25 @@
 `test/harness/harness_test.py`."""
 
 import contextlib
+import importlib.util
 import io
+import json
 import multiprocessing
 import os
 import re
+import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 
-from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, settings, story, stream, wait_until  # noqa: E402
+from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, settings  # noqa: E402
+from handfast_harness import shown, standing, story, stream, wait_until  # noqa: E402
 
 
 def _segment(sequence, flags, payload, source_port=1000):
@@ -145,7 +151,7 @@ class Runner(unittest.TestCase):
             path = os.path.join(folder, "005_told.py")
             with open(path, "w") as file:
                 file.write(text)
-            return story.tell(path, os.path.join(folder, "logs"), keep=False), out.getvalue()
+            return story.run(path, os.path.join(folder, "logs")), out.getvalue()
 
     def test_runs_what_is_shown_in_order(self):
         passed, said = self._tell('"""Order."""\ndef arrange(s): s.seen = []\ndef shows_b(s): s.seen.append(1)\n'
@@ -183,6 +189,196 @@ class Runner(unittest.TestCase):
             self.assertEqual(names("10"), ["010"])
             self.assertEqual(names("005-042"), ["010", "042"])
             self.assertEqual(names("rules", "001"), ["001", "010"])
+
+
+def _run_stories():
+    """test/run_stories.py as a module."""
+    path = os.path.join(HERE, "..", "run_stories.py")
+    spec = importlib.util.spec_from_file_location("run_stories", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class OneFunction(unittest.TestCase):
+    TEXT = ('"""Steps."""\nfrom handfast_harness import needs\n'
+            "def arrange(s): s.seen = []\n"
+            "def shows_that_one_begins(s):\n    \"\"\"The first.\"\"\"\n    s.seen.append(1)\n    s.serial = 7\n"
+            "def _serial(s): return s.serial\n"
+            "def shows_that_two_reads_it(s): assert (_serial(s), s.seen) == (7, [1])\n"
+            "@needs(\"shows_that_two_reads_it\")\ndef shows_that_three_follows(s): pass\n"
+            "def shows_nothing_of_the_others(s): assert s.seen == []\n")
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder, self.path = folder.name, os.path.join(folder.name, "005_steps.py")
+        with open(self.path, "w") as file:
+            file.write(self.TEXT)
+
+    def _selected(self, pattern, **options):
+        return story.select(self.folder, [pattern], **options)[self.path]
+
+    def test_is_selected_by_its_name_or_a_part_that_only_it_has(self):
+        self.assertEqual(self._selected("005:shows_nothing_of_the_others"), ["shows_nothing_of_the_others"])
+        self.assertEqual(self._selected("steps:of_the"), ["shows_nothing_of_the_others"])
+        self.assertIsNone(self._selected("005"))
+
+    def test_is_refused_with_the_candidates_when_the_part_has_none_or_several(self):
+        with self.assertRaisesRegex(shown.SelectionError, "3 functions\n    shows_that_one_begins\n"):
+            self._selected("005:that")
+        with self.assertRaisesRegex(shown.SelectionError, "0 functions"):
+            self._selected("005:nothing_of_that_name")
+        with self.assertRaisesRegex(shown.SelectionError, "'9' matches 0 stories"):
+            story.select(self.folder, ["9:that"])
+
+    def test_runs_after_what_it_needs_declared_or_by_an_attribute(self):
+        self.assertEqual(self._selected("005:two"), ["shows_that_one_begins", "shows_that_two_reads_it"])
+        self.assertEqual(self._selected("005:three"),
+                         ["shows_that_one_begins", "shows_that_two_reads_it", "shows_that_three_follows"])
+
+    def test_runs_after_all_earlier_ones_on_request(self):
+        self.assertEqual(len(self._selected("005:of_the_others", with_earlier=True)), 4)
+
+    def test_a_need_that_is_no_earlier_function_is_refused(self):
+        with open(self.path, "a") as file:
+            file.write("@needs(\"shows_that_nine\")\ndef shows_that_four(s): pass\n")
+        with self.assertRaisesRegex(shown.SelectionError, "shows_that_four needs shows_that_nine"):
+            shown.functions(self.path)
+
+    def test_runs_after_all_above_where_it_declares_so(self):
+        with open(self.path, "a") as file:
+            file.write("from handfast_harness import needs_earlier\n@needs_earlier\ndef shows_that_four(s): pass\n")
+        self.assertEqual(len(self._selected("005:four")), 5)
+
+    def test_alone_prints_what_ran(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            passed = story.run(self.path, os.path.join(self.folder, "logs"), only=self._selected("005:two"))
+        self.assertTrue(passed)
+        self.assertIn("ran: arrange, shows_that_one_begins, shows_that_two_reads_it\n", out.getvalue())
+
+    def test_is_listed_with_its_title_and_what_it_needs(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            _run_stories().print_list(story.select(self.folder, ["005"]))
+        self.assertEqual(out.getvalue().splitlines()[:5], [
+            "005  Steps", "     005:shows_that_one_begins", "         The first.", "     005:shows_that_two_reads_it",
+            "         needs: shows_that_one_begins"])
+
+    def test_every_story_of_the_tree_can_be_listed(self):
+        runner = _run_stories()
+        for path in story.discover(os.path.join(runner.HERE, "integration"), []):
+            self.assertTrue(shown.functions(path), path)
+
+
+class Standing(unittest.TestCase):
+    """Stories whose hosts are names alone, so that no namespace is needed."""
+    TEXT = ('"""Stands."""\nimport contextlib, os\nfrom handfast_harness import Namespace, Topology\n'
+            "class Net(Topology):\n"
+            "    def __init__(self):\n"
+            "        self.hosts, self.router = {\"pod\": Namespace(\"no-pod\", \"pod\")}, Namespace(\"no-r\", \"router\")\n"
+            "    def remove(self): pass\n"
+            "@contextlib.contextmanager\n"
+            "def thing(path):\n    yield\n    open(path, \"w\").close()\n"
+            "def arrange(s): s.own(Net()), s.own(thing(os.path.join(s.root, \"removed\")))\n"
+            "def shows_it(s): assert %s\n")
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.logs = os.path.join(folder.name, "logs")
+        self.path = os.path.join(folder.name, "006_stands.py")
+        self.root = os.path.join(self.logs, "006_stands")
+
+    def _write(self, holds):
+        with open(self.path, "w") as file:
+            file.write(self.TEXT % holds)
+
+    def _is_removed(self):
+        return os.path.exists(os.path.join(self.root, "removed"))
+
+    def _keep(self, holds=True):
+        """(passed, what was printed); the story stands."""
+        self._write(holds)
+        printed = os.path.join(os.path.dirname(self.path), "printed")
+        code = ("import sys; sys.path.insert(0, %r); from handfast_harness import standing, story\n"
+                "run = lambda before_close: story.run(%r, %r, before_close=before_close)\n"
+                "sys.exit(0 if standing.run_in_keeper(run) else 1)" % (HERE, self.path, self.logs))
+        with open(printed, "w") as out:  # in a process of its own: the keeper is a copy of what starts it
+            done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=30)
+        with open(printed) as out:
+            return done.returncode == 0, out.read()
+
+    def test_stands_until_it_is_taken_down_and_prints_how_to_enter_each_host(self):
+        passed, printed = self._keep()
+        self.assertTrue(passed, printed)
+        self.assertFalse(self._is_removed())
+        self.assertIn("pod        nsenter --net=/run/netns/no-pod -- bash\nrouter     nsenter --net=/run/netns/no-r", printed)
+        self.assertIn("test/run_stories.py --down %s\n" % self.root, printed)
+        self.assertEqual(standing.take_down(self.logs), self.root)  # the folder above will do
+        self.assertTrue(self._is_removed())
+        with self.assertRaisesRegex(StoryFailure, "found 0"):
+            standing.take_down(self.root)
+
+    def test_a_story_that_failed_stands_as_well(self):
+        passed, printed = self._keep(holds=False)
+        self.assertFalse(passed)
+        self.assertIn("006 FAIL", printed)
+        self.assertFalse(self._is_removed())
+        standing.take_down(self.root)
+        self.assertTrue(self._is_removed())
+
+    def test_is_taken_down_although_its_keeper_was_killed(self):
+        self._keep()
+        with open(os.path.join(self.root, "standing.json")) as file:
+            keeper = json.load(file)["keeper"]
+        os.kill(keeper, signal.SIGKILL)
+        self.assertEqual(standing.take_down(self.root), self.root)
+
+    def test_a_shell_opens_in_the_first_host_and_its_end_removes_all(self):
+        self._write(True)
+        folder = os.path.join(os.path.dirname(self.path), "bin")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "nsenter"), "w") as file:  # in place of the real one, which needs root
+            file.write("#!/bin/sh\necho $* in $PWD > %s/entered; ls > %s/found\n" % (folder, folder))
+        os.chmod(file.name, 0o755)
+        before, os.environ["PATH"] = os.environ["PATH"], folder + ":" + os.environ["PATH"]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                self.assertTrue(story.run(self.path, self.logs, before_close=standing.shell))
+        finally:
+            os.environ["PATH"] = before
+        with open(os.path.join(folder, "entered")) as entered, open(os.path.join(folder, "found")) as found:
+            self.assertEqual(entered.read(), "--net=/run/netns/no-pod -- bash in %s\n" % self.root)
+            self.assertNotIn("removed", found.read())
+        self.assertIn("left standing until you leave this shell, which is in pod:", out.getvalue())
+        self.assertTrue(self._is_removed())
+
+
+class CommandLine(unittest.TestCase):
+    def _run(self, *words):
+        path = os.path.join(HERE, "..", "run_stories.py")
+        return subprocess.run([sys.executable, path, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    def test_refuses_what_it_cannot_select(self):
+        self.assertEqual(self._run("999").returncode, 64)
+        done = self._run("053:no_function_of_that_name")
+        self.assertEqual((done.returncode, done.stdout), (64, ""))
+        self.assertIn("0 functions", done.stderr)
+
+    def test_keep_is_for_one_story(self):
+        done = self._run("--keep", "001-002")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--keep leaves one story standing, and 2 are selected", done.stderr)
+
+    def test_down_needs_a_folder_with_a_story_that_stands(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = self._run("--down", folder)
+        self.assertEqual(done.returncode, 1 if os.geteuid() == 0 else 77)
+
+    def test_lists_the_functions_of_a_story(self):
+        done = self._run("--list", "053:sigterm")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("\n     053:shows_that_sigterm_drains\n", done.stdout)
 
 
 if __name__ == "__main__":

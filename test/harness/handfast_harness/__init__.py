@@ -7,10 +7,12 @@ from .expect import StoryFailure, expect, expect_eq, expect_in, wait_until
 from .mesh import Mesh, identity_of
 from .namespace import Namespace
 from .process import Process
+from .shown import needs, needs_earlier
 from .stream import Server as StreamServer
 from .topology import Topology
 
 __all__ = [
     "Capture", "Mesh", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
-    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "identity_of", "wait_until",
+    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "identity_of", "needs",
+    "needs_earlier", "wait_until",
 ]

@@ -91,6 +91,11 @@ class ControlPlane:
         """The operator's command line, on the control plane's host."""
         return self.host.run([self._cli, *words, "--socket", self.socket], check=check, uid=uid)
 
+    def commands_to_try(self):
+        """For a person in a shell on its host."""
+        return ["%s status --socket %s" % (self._cli, self.socket),
+                "curl -s http://%s:%d/metrics" % (self.host.ipv4, METRICS)]
+
     def token(self, spiffe_id, *words, path=None):
         """The path of a new file, only the sidecar's user can read it, with one join token."""
         token = self.run("token", "create", "--id", spiffe_id, *words).stdout.strip().splitlines()[-1]

@@ -94,6 +94,11 @@ class Sidecar:
         """`handfast-sidecar WORDS` beside the running one, as a preStop hook would: its standard output."""
         return self.host.run([self._binary, *words, "--config", self.path], uid=SIDECAR_UID).stdout
 
+    def commands_to_try(self):
+        """For a person in a shell on its host."""
+        return ["curl -s http://127.0.0.1:%d/%s" % (ADMIN, page) for page in ("connections", "certs", "why")] + [
+            "nft list table inet handfast", "tail %s" % self.story.log_path("handfast-sidecar-" + self.name)]
+
     def kill(self):
         self.process.kill()
 

@@ -14,9 +14,12 @@
 
 A statement that holds the right value for a row of a findings table is named after the row: finding_p1_...
 
+One function can run alone: `arrange`, then it, after those that it needs (shown.py).
+
 The first statement that does not hold ends the story. What the story made through `story` is removed after it, last
 made first removed, whatever happens."""
 
+import ast
 import contextlib
 import importlib.util
 import os
@@ -27,6 +30,7 @@ import sys
 import time
 import traceback
 
+from . import shown
 from .expect import StoryFailure, expect
 from .process import Process
 from .topology import Topology
@@ -43,13 +47,16 @@ class Story:
         os.chmod(folder, 0o755)
         self._stack = contextlib.ExitStack()
         self._num = 0
+        self.owned = []  # in the order in which they were made
 
     def close(self):
         self._stack.close()
 
     def own(self, resource):
         """Leaves the resource's `with` block when the story is over; returns it."""
-        return self._stack.enter_context(resource)
+        entered = self._stack.enter_context(resource)
+        self.owned.append(entered)
+        return entered
 
     def topology(self, *names):
         return self.own(Topology(*names))
@@ -103,10 +110,26 @@ def _matches(name, pattern):
     return int(pattern) == int(name[:3]) if pattern.isdigit() else pattern in name
 
 
+def select(folder, patterns, with_earlier=False):
+    """{path: the functions to run, None for all} of the stories that patterns match. `053:drains` selects one function
+    by its name or by a part that only it has."""
+    chosen = {}
+    for pattern in patterns or [""]:
+        which, colon, part = pattern.partition(":")
+        paths = discover(folder, [which] if which else [])
+        if colon and len(paths) != 1:
+            raise shown.SelectionError("'%s' matches %d stories; one is expected before the colon" % (which, len(paths)))
+        for path in paths:
+            chosen.setdefault(path, []).append(part if colon else None)
+    return {path: None if None in chosen[path] else shown.choose(path, chosen[path], with_earlier)
+            for path in sorted(chosen)}
+
+
 def title(path):
     """The first sentence of the docstring."""
     with open(path) as file:
-        paragraph = " ".join(file.read().partition("\n\n")[0].split()).strip('"')
+        docstring = ast.get_docstring(ast.parse(file.read(), path)) or ""
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
     return re.split(r"\.(?:\s|$)", paragraph)[0]
 
 
@@ -122,23 +145,23 @@ def _on_alarm(*_):
     raise StoryFailure("the story's deadline passed")
 
 
-def _run(module, story):
-    """None, or why it failed: (name of the function, text)."""
-    step = "arrange"
+def _run(module, story, only, ran):
+    """None, or why it failed: (name of the function, text). Appends to ran what has begun."""
     signal.signal(signal.SIGALRM, _on_alarm)
     signal.alarm(getattr(module, "DEADLINE_S", 60))
     try:
-        shown = [name for name in vars(module) if name.startswith(("shows_", "finding_"))]
-        expect(shown, "the story shows nothing")
-        for step in ["arrange"] * hasattr(module, "arrange") + shown:
+        names = [name for name in vars(module) if name.startswith(shown.PREFIXES)]
+        expect(names, "the story shows nothing")
+        for step in ["arrange"] * hasattr(module, "arrange") + [name for name in names if only is None or name in only]:
+            ran.append(step)
             getattr(module, step)(story)
         return None
     except StoryFailure as failure:
         _write_traceback(story)
-        return step, str(failure)
-    except Exception as failure:  # a story that breaks is a story that fails, and the next one is told
+        return ran[-1] if ran else "loading", str(failure)
+    except Exception as failure:  # a story that breaks is a story that fails, and the next one runs
         _write_traceback(story)
-        return step, "%s: %s" % (type(failure).__name__, failure)
+        return ran[-1], "%s: %s" % (type(failure).__name__, failure)
     finally:
         signal.alarm(0)
 
@@ -157,27 +180,47 @@ def _close(story):
         return "cleaning up", "%s: %s" % (type(failure).__name__, failure)
 
 
-def tell(path, logs, keep):
-    """Runs one story, prints its line, returns whether it passed."""
+def _print_failure(story, failure):
+    print("      in %s: %s\n      logs: %s" % (failure[0].replace("_", " "), failure[1], story.root), flush=True)
+
+
+def _load_and_run(path, story, only, ran):
+    try:
+        return _run(_load(path), story, only, ran)
+    except Exception as error:
+        return "loading", "%s: %s" % (type(error).__name__, error)
+
+
+def run(path, logs, keeps_logs=False, only=None, before_close=None):
+    """Runs one story, or only the named functions of it; prints its line, returns whether it passed.
+    before_close(story, passed): called while everything that the story made still stands."""
     name = os.path.basename(path)[:-3]
     os.makedirs(logs, exist_ok=True)
     os.chmod(logs, 0o755)
-    started = time.monotonic()
+    started, ran = time.monotonic(), []
     story = Story(os.path.join(logs, name))
-    failure = None
+    closing = None
     try:
-        failure = _run(_load(path), story)
-    except Exception as error:
-        failure = "loading", "%s: %s" % (type(error).__name__, error)
+        failure = _load_and_run(path, story, only, ran)
+        if before_close:
+            _print_result(path, story, failure, time.monotonic() - started, only and ran)
+            before_close(story, failure is None)
     finally:
         closing = _close(story)
-    failure = failure or closing
-    took = time.monotonic() - started
-    print("%s %s %.1f s %s" % (name[:3], "FAIL" if failure else "PASS", took, title(path)), flush=True)
-    if failure:
-        print("      in %s: %s\n      logs: %s" % (failure[0].replace("_", " "), failure[1], story.root), flush=True)
-    elif not keep:
+    if not before_close:
+        _print_result(path, story, failure or closing, time.monotonic() - started, only and ran)
+    elif closing:
+        _print_failure(story, closing)
+    if not (failure or closing or keeps_logs or before_close):
         shutil.rmtree(story.root)
         with contextlib.suppress(OSError):
             os.rmdir(logs)  # the last one out
-    return failure is None
+    return not (failure or closing)
+
+
+def _print_result(path, story, failure, took_s, ran):
+    print("%s %s %.1f s %s" % (os.path.basename(path)[:3], "FAIL" if failure else "PASS", took_s, title(path)), flush=True)
+    if ran:
+        print("      ran: " + ", ".join(ran), flush=True)
+    if failure:
+        _print_failure(story, failure)

@@ -1,0 +1,134 @@
+"""The functions of a story, read from its text without running it: their order, their titles, and what each needs.
+
+The functions of a story share what `arrange` made. One that also needs what an earlier one did declares it:
+
+    @needs("shows_that_sigterm_drains")
+    def shows_that_it_comes_back_by_its_own_key_without_the_token(story):
+
+@needs_earlier stands for all functions above it.
+
+An attribute of `story` that only an earlier function sets (`story.serial = ...`) is such a need by itself; it is found
+through the functions of the file that the reader calls."""
+
+import ast
+import os
+
+PREFIXES = ("shows_", "finding_")
+
+
+class SelectionError(Exception):
+    """A part of a name that selects no function, or several."""
+
+
+def needs(*names):
+    """Decorator: the functions of the same story that must have run before this one."""
+    def declare(function):
+        function.needs = names
+        return function
+    return declare
+
+
+def needs_earlier(function):
+    """Decorator: every function above this one must have run before it."""
+    return function
+
+
+class Shown:
+    """One function: `needs` holds the names of earlier ones, in the order of the file, without theirs in turn."""
+
+    def __init__(self, name, title, declared):
+        self.name, self.title, self.needs = name, title, declared
+
+
+class _Access(ast.NodeVisitor):
+    """Attributes of `story` that a function sets and reads, and functions of its file that it names."""
+
+    def __init__(self, function, parameter):
+        self.sets, self.reads, self.names = set(), set(), set()
+        self._parameter = parameter
+        self.visit(function)
+
+    def visit_Attribute(self, node):
+        if isinstance(node.value, ast.Name) and node.value.id == self._parameter:
+            (self.sets if isinstance(node.ctx, ast.Store) else self.reads).add(node.attr)
+        self.generic_visit(node)
+
+    def visit_Name(self, node):
+        self.names.add(node.id)
+
+
+def _accesses(tree):
+    """{function: (sets, reads)} of the functions at the top of the file, each with those of the ones it calls."""
+    own = {node.name: _Access(node, node.args.args[0].arg if node.args.args else "story")
+           for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    def reachable(name, seen):
+        if name in seen:
+            return seen
+        seen.add(name)
+        for other in own[name].names & own.keys():
+            reachable(other, seen)
+        return seen
+    reached = {name: reachable(name, set()) for name in own}
+    return {name: (set().union(*(own[other].sets for other in reached[name])),
+                   set().union(*(own[other].reads for other in reached[name]))) for name in own}
+
+
+def _declared(node, earlier):
+    for decorator in node.decorator_list:
+        if getattr(decorator, "id", None) == "needs_earlier":
+            return earlier
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "needs":
+            return [ast.literal_eval(argument) for argument in decorator.args]
+    return []
+
+
+def _title(node):
+    first = (ast.get_docstring(node) or "").partition("\n")[0].strip()
+    return first or node.name.replace("_", " ")
+
+
+def functions(path):
+    """Every shows_* and finding_* of the file, in its order."""
+    with open(path) as file:
+        tree = ast.parse(file.read(), path)
+    access = _accesses(tree)
+    arranged = access["arrange"][0] if "arrange" in access else set()
+    found, setters = [], {}
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or not node.name.startswith(PREFIXES):
+            continue
+        earlier = [shown.name for shown in found]
+        declared = _declared(node, earlier)
+        unknown = [name for name in declared if name not in earlier]
+        if unknown:
+            raise SelectionError("%s: %s needs %s, which is no earlier function of the story" %
+                                 (os.path.basename(path), node.name, unknown[0]))
+        sets, reads = access[node.name]
+        inferred = {setters[attribute] for attribute in reads - sets - arranged if attribute in setters}
+        found.append(Shown(node.name, _title(node), [name for name in earlier if name in inferred.union(declared)]))
+        setters.update({attribute: node.name for attribute in sets})
+    return found
+
+
+def choose(path, parts, with_earlier=False):
+    """The names to run for the given names or parts of names, in the order of the file, with what they need."""
+    all_shown = functions(path)
+    by_name = {shown.name: shown for shown in all_shown}
+    chosen = set()
+
+    def add(name):
+        if name not in chosen:
+            chosen.add(name)
+            for needed in by_name[name].needs:
+                add(needed)
+    for part in parts:
+        matching = [part] if part in by_name else [name for name in by_name if part in name]
+        if len(matching) != 1:
+            raise SelectionError("%s: '%s' is part of the names of %d functions%s" % (
+                os.path.basename(path)[:-3], part, len(matching), "".join("\n    " + name for name in matching)))
+        add(matching[0])
+        if with_earlier:
+            for name in list(by_name)[:list(by_name).index(matching[0])]:
+                add(name)
+    return [name for name in by_name if name in chosen]
