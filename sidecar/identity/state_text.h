@@ -1,5 +1,5 @@
 /* The text format of the enrolled state: a first line with the version, lines of `key value`, and a last line with the
- * SHA-256 of all lines before it. Pure. */
+ * SHA-256 of all lines before it. The key `used-token`, which 0.1.0 wrote too, is the consumed token. Pure. */
 #pragma once
 
 #include "sidecar/identity/state_folder.h"

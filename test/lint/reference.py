@@ -180,7 +180,7 @@ def close_reasons_page():
     path = "sidecar/conn/close_reason.def"
     lines = [("`%s`" % label, "failure" if failed == "true" else "no failure", status, meaning[0].upper() + meaning[1:] + ".")
              for _, label, status, failed, meaning in rows(path, "CLOSE_REASON")]
-    return page("Close reasons", [path], """Every connection ends with one of these reasons. It stands in the access log (`reason`), in the metric
+    return page("Close reasons", [path], """Every connection ends with one of these reasons. It appears in the access log (`reason`), in the metric
 `handfast_connections_closed_total` and, where the connection was refused through a tunnel, in the header `handfast-reason`
 of the answer with the status below.
 """, table(("reason", "counts as", "status", "meaning"), lines))
