@@ -1,5 +1,5 @@
-/* What a chain is verified against, as the library wants it: parsed roots and revocation lists. Inside certs only:
- * bundle.c fills it, path.c reads it. Shared by threads, never changed once shared. */
+/* Trust anchors as BoringSSL objects: parsed roots and revocation lists. Private to certs: bundle.c writes, path.c
+ * reads. Immutable once shared between threads. */
 #pragma once
 
 #include "certs/bundle.h"
@@ -8,5 +8,5 @@ struct x509_st;
 struct stack_st_X509_CRL;
 
 struct x509_st *bundle_get0_root(const struct bundle *bundle, size_t i);
-/* The domain's revocation lists; NULL: it has none, and none are asked for. Borrowed. */
+/* The domain's revocation lists, borrowed. NULL: it has none, and revocation is not checked. */
 struct stack_st_X509_CRL *bundle_set_get0_crls(const struct bundle_set *set, struct span trust_domain);

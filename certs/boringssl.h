@@ -1,4 +1,4 @@
-/* The library's headers and cleanup functions for its objects, for the .c files of this folder. */
+/* BoringSSL's headers and cleanup functions for its objects. Private to certs. */
 #pragma once
 
 #include "base/core/cleanup.h"

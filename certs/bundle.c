@@ -35,18 +35,18 @@ static void bundle_free(struct bundle *bundle)
 }
 DEFINE_CLEANUP(struct bundle *, bundle_free)
 
-/* A root that did not sign itself is not one: its signer was meant to be in the bundle. */
+/* A root must be signed by its own key; else its issuer was meant to be in the bundle. */
 static enum err check_self_signed(X509 *cert, const char *which, struct why *why)
 {
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(cert);
-	CHECK(key != NULL); /* cert_parse() has seen it */
+	CHECK(key != NULL); /* cert_parse() checked it */
 	bool is_self_issued = X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
 	bool is_self_signed = is_self_issued && X509_verify(cert, key) == 1;
 	ERR_clear_error();
 	if (is_self_signed)
 		return ERR_NONE;
 	return why_set(why, ERR_NOT_SVID, "a root certificate, signed by its own key",
-		"put the root into the bundle, not an intermediate or a leaf", "%s is signed by another", which);
+		"put the root into the bundle, not an intermediate or a leaf", "%s is signed by another key", which);
 }
 
 static enum err add_root(struct bundle *bundle, struct span der, struct why *why)
@@ -55,7 +55,7 @@ static enum err add_root(struct bundle *bundle, struct span der, struct why *why
 	snprintf(which, sizeof(which), "root %zu of the bundle", bundle->num_roots + 1);
 	struct root *root = &bundle->roots[bundle->num_roots];
 	RETURN_IF_ERR(cert_buffer_new(der, which, &root->der, why));
-	bundle->num_roots++; /* what is there is released with the bundle */
+	bundle->num_roots++; /* released with the bundle */
 	RETURN_IF_ERR(cert_parse(root->der, which, &root->parsed, why));
 	RETURN_IF_ERR(cert_check_issuer(root->parsed, true, span_of_str(bundle->domain.name), which, why));
 	return check_self_signed(root->parsed, which, why);
@@ -65,8 +65,8 @@ enum err bundle_new(const struct trust_domain *domain, const struct span *roots_
 	struct bundle **out, struct why *why)
 {
 	if (num_roots > BUNDLE_ROOTS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 32 roots in a bundle", "remove roots that no longer sign",
-			"%zu", num_roots);
+		return why_set(why, ERR_LIMIT, "at most 32 roots per bundle", "remove roots that no longer sign",
+			"the bundle has %zu roots", num_roots);
 	_cleanup_(bundle_freep) struct bundle *bundle =
 		mem_zalloc(sizeof(struct bundle) + num_roots * sizeof(struct root));
 	atomic_init(&bundle->refs, 1);

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define DOMAIN_CRLS_MAX 64 /* bounds the search for the right list of a certificate */
+#define DOMAIN_CRLS_MAX 64 /* bounds the search for a certificate's list */
 
 struct domain_trust {
 	struct bundle *bundle;
@@ -19,7 +19,7 @@ struct bundle_set {
 	size_t num_domains;
 	struct domain_trust domains[BUNDLE_SET_MAX];
 	size_t num_banned, cap_banned;
-	struct spiffe_id *banned; /* in order of their text, each once */
+	struct spiffe_id *banned; /* sorted by text, unique */
 };
 
 struct bundle_set *bundle_set_new(void)
@@ -70,11 +70,12 @@ enum err bundle_set_add(struct bundle_set *set, struct bundle *bundle, struct wh
 {
 	const char *domain = bundle_trust_domain(bundle)->name;
 	if (find(set, span_of_str(domain)) != NULL)
-		return why_set(why, ERR_EXISTS, "one bundle for each trust domain",
-			"merge the roots of one trust domain into one bundle", "a second for %s", domain);
+		return why_set(why, ERR_EXISTS, "one bundle per trust domain",
+			"merge the roots of one trust domain into one bundle",
+			"the trust domain %s has a second bundle", domain);
 	if (set->num_domains == BUNDLE_SET_MAX)
-		return why_set(
-			why, ERR_LIMIT, "at most 256 trust domains", "federate with fewer", "one more, %s", domain);
+		return why_set(why, ERR_LIMIT, "at most 256 trust domains", "federate with fewer",
+			"the trust domain %s is one too many", domain);
 	set->domains[set->num_domains++] = (struct domain_trust){.bundle = bundle_ref(bundle)};
 	return ERR_NONE;
 }
@@ -85,17 +86,18 @@ enum err bundle_set_add_crl(
 	struct domain_trust *trust = (struct domain_trust *)find(set, span_of_str(domain->name));
 	if (trust == NULL)
 		return why_set(why, ERR_NO_BUNDLE, "a bundle for the list's trust domain", "send the bundle with it",
-			"none for %s", domain->name);
+			"there is a revocation list but no bundle for %s", domain->name);
 	_cleanup_(X509_CRL_freep) X509_CRL *crl = NULL;
 	RETURN_IF_ERR(crl_parse(crl_der, &crl, why));
 	if (trust->crls == NULL)
 		trust->crls = sk_X509_CRL_new_null();
 	CHECK(trust->crls != NULL);
 	if (sk_X509_CRL_num(trust->crls) >= DOMAIN_CRLS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 64 revocation lists for a trust domain",
-			"remove lists of authorities that no longer sign", "one more for %s", domain->name);
+		return why_set(why, ERR_LIMIT, "at most 64 revocation lists per trust domain",
+			"remove lists of authorities that no longer sign",
+			"the trust domain %s has more revocation lists", domain->name);
 	CHECK(sk_X509_CRL_push(trust->crls, crl));
-	crl = NULL; /* the stack has it */
+	crl = NULL; /* owned by the stack */
 	return ERR_NONE;
 }
 
@@ -108,7 +110,7 @@ static int compare(struct span a, struct span b)
 	return a.len < b.len ? -1 : a.len > b.len;
 }
 
-/* Where `id` stands in the list of bans, or where it would. */
+/* The position of `id` in the sorted bans, or its insertion point. */
 static size_t ban_place(const struct bundle_set *set, const struct spiffe_id *id)
 {
 	size_t low = 0, high = set->num_banned;

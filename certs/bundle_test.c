@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static const struct trust_domain domain = {"td.test"};
@@ -100,7 +100,7 @@ static void refuses_a_root_without_a_subject(_unused_ void **state)
 	assert_int_equal(judge_root(&spec, NULL), ERR_NOT_SVID);
 }
 
-static void refuses_too_many_roots_and_bytes_that_are_none(_unused_ void **state)
+static void refuses_too_many_roots_and_malformed_roots(_unused_ void **state)
 {
 	struct span odd[BUNDLE_ROOTS_MAX + 1] = {{(const uint8_t *)"\x30\x00", 2}};
 	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
@@ -109,7 +109,7 @@ static void refuses_too_many_roots_and_bytes_that_are_none(_unused_ void **state
 	assert_null(bundle);
 }
 
-static void tells_epochs_apart(_unused_ void **state)
+static void compares_epochs(_unused_ void **state)
 {
 	struct epoch a = {1, 2}, b = {1, 3}, c = {2, 2};
 	assert_true(epoch_eq(&a, &a));
@@ -156,7 +156,7 @@ static void a_set_holds_at_most_its_limit(_unused_ void **state)
 	}
 }
 
-static void a_set_remembers_bans_in_any_order(_unused_ void **state)
+static void a_set_finds_bans_added_in_any_order(_unused_ void **state)
 {
 	_cleanup_(bundle_set_unrefp) struct bundle_set *set = bundle_set_new();
 	for (unsigned i = 0; i < 200; i++) {
@@ -187,12 +187,12 @@ int main(void)
 		cmocka_unit_test(D17_refuses_a_root_whose_own_id_has_a_path_or_another_domain),
 		cmocka_unit_test(D18_refuses_a_root_with_a_weak_key),
 		cmocka_unit_test(refuses_a_root_without_a_subject),
-		cmocka_unit_test(refuses_too_many_roots_and_bytes_that_are_none),
-		cmocka_unit_test(tells_epochs_apart),
+		cmocka_unit_test(refuses_too_many_roots_and_malformed_roots),
+		cmocka_unit_test(compares_epochs),
 		cmocka_unit_test(a_set_finds_bundles_by_the_exact_name),
 		cmocka_unit_test(a_set_refuses_a_second_bundle_of_one_domain),
 		cmocka_unit_test(a_set_holds_at_most_its_limit),
-		cmocka_unit_test(a_set_remembers_bans_in_any_order),
+		cmocka_unit_test(a_set_finds_bans_added_in_any_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define CERT_FIX         "have it issued anew by a certificate authority for SPIFFE"
+#define CERT_FIX         "reissue the certificate with a certificate authority for SPIFFE"
 #define SERIAL_BYTES_MAX 20 /* RFC 5280 4.1.2.2 */
 
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
@@ -30,8 +30,8 @@ enum err cert_buffer_new(struct span der, const char *which, CRYPTO_BUFFER **out
 		return why_set(why, ERR_MALFORMED, "a certificate of at most 16384 bytes", CERT_FIX, "%s has %zu bytes",
 			which, der.len);
 	if (!der_is_strict(der))
-		return why_set(why, ERR_MALFORMED, "a certificate in DER", CERT_FIX, "%s: %zu bytes that are not DER",
-			which, der.len);
+		return why_set(why, ERR_MALFORMED, "a certificate in DER", CERT_FIX, "%s is not DER (%zu bytes)", which,
+			der.len);
 	CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, cert_pool());
 	CHECK(buffer != NULL);
 	*out = buffer;
@@ -66,13 +66,13 @@ static enum err check_signature_algorithm(const X509 *cert, const char *which, s
 	case NID_sha256WithRSAEncryption:
 	case NID_sha384WithRSAEncryption:
 	case NID_sha512WithRSAEncryption:
-	case NID_rsassaPss: /* the library takes SHA-2 only */
+	case NID_rsassaPss: /* BoringSSL accepts SHA-2 only */
 	case NID_ED25519:
 		return ERR_NONE;
 	}
 	const char *name = OBJ_nid2ln(nid);
 	return why_set(why, ERR_WEAK_KEY, "a signature with SHA-256 or better", CERT_FIX, "%s is signed with %s", which,
-		name != NULL ? name : "something else");
+		name != NULL ? name : "an unknown algorithm");
 }
 
 static enum err check_key(X509 *cert, const char *which, struct why *why)
@@ -83,10 +83,10 @@ static enum err check_key(X509 *cert, const char *which, struct why *why)
 	ERR_clear_error();
 	if (err == ERR_NONE)
 		return ERR_NONE;
-	return why_set(why, err, inner.expected, inner.fix, "%s has %s", which, inner.got);
+	return why_set(why, err, inner.expected, inner.fix, "%s: %s", which, inner.got);
 }
 
-/* RFC 5280 4.2: no extension more than once; an unknown critical one means the rest cannot be judged. */
+/* RFC 5280 4.2: no extension more than once; a certificate with an unknown critical extension is refused. */
 static enum err check_extensions(const X509 *cert, const char *which, struct why *why)
 {
 	int num = X509_get_ext_count(cert);
@@ -108,24 +108,25 @@ static enum err check_times(const X509 *cert, const char *which, struct why *why
 	int64_t from, until;
 	if (!ASN1_TIME_to_posix(X509_get0_notBefore(cert), &from) ||
 		!ASN1_TIME_to_posix(X509_get0_notAfter(cert), &until) || from > until)
-		return why_set(why, ERR_MALFORMED, "notBefore and notAfter in order", CERT_FIX, "%s has others", which);
+		return why_set(why, ERR_MALFORMED, "notBefore before notAfter", CERT_FIX,
+			"%s is never valid: its notAfter precedes its notBefore", which);
 	return ERR_NONE;
 }
 
 static enum err check_sane(X509 *cert, const char *which, struct why *why)
 {
 	if (X509_get_version(cert) != X509_VERSION_3)
-		return not_svid(why, "an X.509 version 3 certificate", which, "is older");
+		return not_svid(why, "an X.509 version 3 certificate", which, "is of an older version");
 	RETURN_IF_ERR(check_serial(cert, which, why));
 	RETURN_IF_ERR(check_times(cert, which, why));
 	RETURN_IF_ERR(check_key(cert, which, why));
 	RETURN_IF_ERR(check_signature_algorithm(cert, which, why));
 	RETURN_IF_ERR(check_extensions(cert, which, why));
-	/* Last, since it is the least specific: some extension does not parse. */
+	/* Last, because it is the least specific check. */
 	if ((X509_get_extension_flags(cert) & EXFLAG_INVALID) != 0) {
 		ERR_clear_error();
-		return why_set(why, ERR_MALFORMED, "extensions in their own format", CERT_FIX,
-			"%s has one that does not parse", which);
+		return why_set(
+			why, ERR_MALFORMED, "well-formed extensions", CERT_FIX, "%s has a malformed extension", which);
 	}
 	return ERR_NONE;
 }
@@ -135,7 +136,7 @@ enum err cert_parse(CRYPTO_BUFFER *buffer, const char *which, X509 **out, struct
 	_cleanup_(X509_freep) X509 *cert = X509_parse_from_buffer(buffer); /* refuses trailing bytes */
 	ERR_clear_error();
 	if (cert == NULL)
-		return why_set(why, ERR_MALFORMED, "an X.509 certificate", CERT_FIX, "%s: %zu bytes that are none",
+		return why_set(why, ERR_MALFORMED, "an X.509 certificate", CERT_FIX, "%s does not parse (%zu bytes)",
 			which, CRYPTO_BUFFER_len(buffer));
 	RETURN_IF_ERR(check_sane(cert, which, why));
 	*out = TAKE_PTR(cert);
@@ -145,7 +146,7 @@ enum err cert_parse(CRYPTO_BUFFER *buffer, const char *which, X509 **out, struct
 static int64_t posix_time(const ASN1_TIME *time)
 {
 	int64_t seconds;
-	CHECK(ASN1_TIME_to_posix(time, &seconds)); /* check_times() has seen it */
+	CHECK(ASN1_TIME_to_posix(time, &seconds)); /* check_times() checked it */
 	return seconds;
 }
 
@@ -164,7 +165,7 @@ const char *cert_subject(const X509 *cert, char *out, size_t cap)
 	const X509_NAME *name = X509_get_subject_name(cert);
 	int common = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
 	if (common < 0)
-		common = X509_NAME_entry_count(name) - 1; /* any is better than none */
+		common = X509_NAME_entry_count(name) - 1; /* no common name: any attribute */
 	_cleanup_(OPENSSL_freep) uint8_t *text = NULL;
 	int len = -1;
 	if (common >= 0)

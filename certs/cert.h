@@ -1,5 +1,5 @@
-/* One certificate, parsed and sane by itself: what must hold for a leaf, an intermediate and a root alike. Inside certs
- * only; nobody keeps an X509 beyond one call but the bundle, for its roots. */
+/* Parsing of one certificate, with the checks common to leaves, intermediates and roots. Private to certs. An X509
+ * lives for one call only, except the roots of a bundle. */
 #pragma once
 
 #include "base/core/err.h"
@@ -12,15 +12,16 @@ struct x509_st;
 struct crypto_buffer_st;
 struct crypto_buffer_pool_st;
 
-/* The process's one pool of certificates' bytes, made at first use, never freed, safe from any thread: equal
- * certificates are held once, however many sessions show them. */
+/* The process's pool of certificate bytes, created at first use, never freed, thread-safe: equal certificates are
+ * stored once for all sessions. */
 struct crypto_buffer_pool_st *cert_pool(void);
 
-/* DER into the pool. ERR_MALFORMED when it is empty, larger than CERT_MAX or not DER. `which` names it in *why. */
+/* Adds DER to the pool. ERR_MALFORMED when it is empty, larger than CERT_MAX or not DER. `which` names it in *why. */
 enum err cert_buffer_new(struct span der, const char *which, struct crypto_buffer_st **out, struct why *why) _must_use_;
 
 /* Parses and checks: v3, positive serial of at most 20 bytes, an allowed key (ERR_WEAK_KEY), a SHA-2 or Ed25519
- * signature (ERR_WEAK_KEY), no extension twice, no critical one that is not understood (ERR_NOT_SVID), sound times. */
+ * signature (ERR_WEAK_KEY), no duplicate extension, no unknown critical extension (ERR_NOT_SVID), notBefore before
+ * notAfter. */
 enum err cert_parse(
 	struct crypto_buffer_st *buffer, const char *which, struct x509_st **out, struct why *why) _must_use_;
 

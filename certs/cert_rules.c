@@ -1,7 +1,7 @@
 #include "certs/cert_rules.h"
 #include "certs/boringssl.h"
 
-#define RULE_FIX "have it issued anew by a certificate authority for SPIFFE"
+#define RULE_FIX "reissue the certificate with a certificate authority for SPIFFE"
 #define LEAF     "the leaf"
 
 static enum err not_svid(struct why *why, const char *expected, const char *which, const char *got)
@@ -51,26 +51,27 @@ static bool has_too_many_names(const X509 *cert, const GENERAL_NAMES *names)
 	return names != NULL && sk_GENERAL_NAME_num(names) > CERT_NAMES_MAX;
 }
 
-/* X509-SVID 2: more than one URI and nobody can say which is meant. */
+/* X509-SVID 2: with more than one URI SAN the identity is ambiguous. */
 static enum err check_leaf_name(const X509 *cert, struct spiffe_id *out_id, struct why *why)
 {
 	static const char expected[] = "exactly one URI SAN, a SPIFFE ID";
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	struct span uri, second;
 	if (has_too_many_names(cert, names))
-		return not_svid(why, "at most 64 names", LEAF, "has more");
+		return not_svid(why, "at most 64 names", LEAF, "has more names");
 	if (names == NULL || !nth_uri(names, 0, &uri))
 		return not_svid(why, expected, LEAF, "has no URI SAN");
 	if (nth_uri(names, 1, &second))
 		return not_svid(why, expected, LEAF, "has more than one URI SAN");
 	if (has_empty_subject(cert) && !has_critical(cert, NID_subject_alt_name)) /* RFC 5280 4.2.1.6 */
-		return not_svid(why, "a critical SAN where the subject is empty", LEAF, "has neither");
+		return not_svid(why, "a critical SAN where the subject is empty", LEAF,
+			"has an empty subject and no critical SAN");
 	struct why inner = {0};
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	if (spiffe_id_parse(uri, &id, &inner) != ERR_NONE)
-		return not_svid(why, inner.expected, "the leaf's URI SAN is no SPIFFE ID:", inner.got);
+		return not_svid(why, inner.expected, "the leaf's URI SAN is not a SPIFFE ID:", inner.got);
 	if (spiffe_id_path(&id).len == 0)
-		return not_svid(why, "a SPIFFE ID with a path", LEAF, "has a bare trust domain");
+		return not_svid(why, "a SPIFFE ID with a path", LEAF, "has a SPIFFE ID without a path");
 	*out_id = id;
 	id = (struct spiffe_id){0};
 	return ERR_NONE;
@@ -120,9 +121,9 @@ static enum err check_leaf_purposes(const X509 *cert, struct why *why)
 		return ERR_NONE;
 	struct purposes purposes = purposes_of(cert);
 	if (purposes.any)
-		return not_svid(why, expected, LEAF, "allows any purpose");
+		return not_svid(why, expected, LEAF, "has anyExtendedKeyUsage");
 	if (!purposes.server || !purposes.client)
-		return not_svid(why, expected, LEAF, "lacks one of them");
+		return not_svid(why, expected, LEAF, "lacks serverAuth or clientAuth");
 	return ERR_NONE;
 }
 
@@ -135,24 +136,24 @@ enum err cert_check_leaf(X509 *cert, struct spiffe_id *out_id, struct why *why)
 	return check_leaf_name(cert, out_id, why);
 }
 
-/* X509-SVID 3.2: a signing certificate speaks for its whole trust domain. URIs of other schemes are not our matter. */
+/* X509-SVID 3.2: a signing certificate stands for its whole trust domain. URIs of other schemes are ignored. */
 static enum err check_issuer_name(const X509 *cert, struct span domain, const char *which, struct why *why)
 {
-	static const char expected[] = "a signing certificate's SPIFFE ID to be its bare trust domain";
+	static const char expected[] = "a signing certificate whose SPIFFE ID is its bare trust domain";
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	struct span uri;
 	if (has_too_many_names(cert, names))
-		return not_svid(why, "at most 64 names", which, "has more");
+		return not_svid(why, "at most 64 names", which, "has more names");
 	for (size_t i = 0; names != NULL && nth_uri(names, i, &uri); i++) {
 		if (uri.len < 7 || OPENSSL_strncasecmp((const char *)uri.ptr, "spiffe:", 7) != 0)
 			continue;
 		_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 		if (spiffe_id_parse(uri, &id, NULL) != ERR_NONE)
-			return not_svid(why, expected, which, "has a malformed one");
+			return not_svid(why, expected, which, "has a malformed SPIFFE ID");
 		if (spiffe_id_path(&id).len != 0)
-			return not_svid(why, expected, which, "has one with a path");
+			return not_svid(why, expected, which, "has a SPIFFE ID with a path");
 		if (!span_eq(spiffe_id_trust_domain(&id), domain))
-			return not_svid(why, expected, which, "has one of another trust domain");
+			return not_svid(why, expected, which, "has a SPIFFE ID of another trust domain");
 	}
 	return ERR_NONE;
 }
@@ -173,7 +174,7 @@ static bool are_checked_constraints(const STACK_OF(GENERAL_SUBTREE) * subtrees)
 	return true;
 }
 
-/* The library passes over constraints of kinds it does not know (addresses): fail closed instead. */
+/* BoringSSL ignores constraints of kinds that it does not support (addresses): refuse them instead. */
 static enum err check_constraints(const X509 *cert, const char *which, struct why *why)
 {
 	_cleanup_(NAME_CONSTRAINTS_freep) NAME_CONSTRAINTS *constraints =
@@ -183,7 +184,7 @@ static enum err check_constraints(const X509 *cert, const char *which, struct wh
 	if (!are_checked_constraints(constraints->permittedSubtrees) ||
 		!are_checked_constraints(constraints->excludedSubtrees))
 		return not_svid(why, "at most 64 name constraints, of kinds URI, DNS, email or directory name", which,
-			"has others");
+			"has more, or other kinds");
 	return ERR_NONE;
 }
 
@@ -207,9 +208,9 @@ enum err cert_check_issuer(X509 *cert, bool is_root, struct span domain, const c
 	RETURN_IF_ERR(check_issuer_usage(cert, is_root, which, why));
 	struct purposes purposes = purposes_of(cert);
 	if (has_extension(cert, NID_ext_key_usage) && !purposes.any && !(purposes.server && purposes.client))
-		return not_svid(why, "an authority for both TLS purposes", which, "lacks one of them");
+		return not_svid(why, "an authority for serverAuth and clientAuth", which, "lacks one of them");
 	if (has_empty_subject(cert))
-		return not_svid(why, "a signing certificate with a subject", which, "has an empty one");
+		return not_svid(why, "a signing certificate with a subject", which, "has an empty subject");
 	RETURN_IF_ERR(check_constraints(cert, which, why));
 	return check_issuer_name(cert, domain, which, why);
 }

@@ -14,7 +14,7 @@ struct credentials {
 	int64_t until_s;
 };
 
-/* Numbers snapshots; not state that anything depends on but for being different. */
+/* The last generation: global, but only the uniqueness of its values matters. */
 static atomic_uint_fast64_t last_generation;
 
 static enum err check_key(const struct svid *svid, const struct private_key *key, struct why *why)
@@ -25,8 +25,8 @@ static enum err check_key(const struct svid *svid, const struct private_key *key
 	RETURN_IF_ERR(private_key_public(key, &of_key));
 	if (span_eq(buf_span(&of_leaf), buf_span(&of_key)))
 		return ERR_NONE;
-	return why_set(why, ERR_KEY_MISMATCH, "a certificate for the key that was made for it",
-		"ask for a new certificate with a new request", "one for another key");
+	return why_set(why, ERR_KEY_MISMATCH, "a certificate for the requested key", "request a new certificate",
+		"the certificate is for another key");
 }
 
 static enum err check_chain(

@@ -1,4 +1,4 @@
-/* Credentials: SVID, key and bundles as one immutable, refcounted snapshot, verified before it exists. */
+/* Credentials: SVID, key and bundles as one immutable, refcounted snapshot, verified at creation. */
 #pragma once
 
 #include "certs/bundle.h"
@@ -7,8 +7,8 @@
 
 struct credentials;
 
-/* Takes references of its own. Fails unless the key belongs to the leaf (ERR_KEY_MISMATCH), the chain verifies against
- * the bundle of its own trust domain at now_s, and the identity is not reserved. */
+/* Takes its own references. Fails unless the key matches the leaf (ERR_KEY_MISMATCH), the chain verifies against the
+ * bundle of its own trust domain at now_s, and the identity is not reserved. */
 enum err credentials_new(struct svid *svid, struct private_key *key, struct bundle_set *bundles, struct epoch epoch,
 	int64_t now_s, struct credentials **out, struct why *why) _must_use_;
 struct credentials *credentials_ref(struct credentials *credentials); /* any thread */
@@ -21,5 +21,5 @@ struct bundle_set *credentials_bundles(const struct credentials *credentials); /
 struct epoch credentials_epoch(const struct credentials *credentials);
 const struct spiffe_id *credentials_id(const struct credentials *credentials);
 uint64_t credentials_generation(
-	const struct credentials *credentials); /* process-wide, grows with each snapshot: a trust generation */
+	const struct credentials *credentials); /* the trust generation: increases process-wide with each snapshot */
 bool credentials_are_valid(const struct credentials *credentials, int64_t now_s);

@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static const struct epoch epoch = {.incarnation = 7, .counter = 3};
@@ -52,7 +52,7 @@ static enum err judge(const struct test_mesh *mesh, const struct test_cert_spec 
 	return err;
 }
 
-/* C14: a control plane that has gone wrong gets nothing published. */
+/* C14: wrong answers of the control plane are not published. */
 static void C14_refuse_a_leaf_for_another_key(_unused_ void **state)
 {
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", TEST_NOW_S);

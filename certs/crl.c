@@ -4,7 +4,7 @@
 #include "certs/der.h"
 
 #define CRL_EXPECTED "an X.509 revocation list in DER, version 2, with nextUpdate and a SHA-2 signature"
-#define CRL_FIX      "have the certificate authority publish the list anew"
+#define CRL_FIX      "let the certificate authority publish a new list"
 
 static enum err refuse(struct why *why, enum err err, const char *got)
 {
@@ -27,8 +27,8 @@ static bool is_signature_allowed(const X509_CRL *crl)
 	return false;
 }
 
-/* authorityKeyIdentifier and CRL number are no matter of safety; whatever is critical narrows the list's scope (delta
- * lists, one kind of certificate only) and is not supported: fail closed. */
+/* authorityKeyIdentifier and CRL number are not relevant to security. Critical extensions limit the list's scope (delta
+ * lists, one kind of certificate) and are not supported: refused. */
 static bool has_critical_extension(const X509_CRL *crl)
 {
 	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
@@ -37,9 +37,9 @@ static bool has_critical_extension(const X509_CRL *crl)
 	return false;
 }
 
-/* removeFromCRL takes back what another list said: only a delta list may hold it (RFC 5280 5.3.1), and in a full one
- * the library would take the certificate for a good one. */
-static bool takes_back(X509_CRL *crl)
+/* removeFromCRL cancels an entry of another list: only a delta list may contain it (RFC 5280 5.3.1). In a full list
+ * BoringSSL would treat the certificate as not revoked. */
+static bool has_remove_from_crl(X509_CRL *crl)
 {
 	const STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
 	for (size_t i = 0; i < sk_X509_REVOKED_num(entries); i++) {
@@ -58,33 +58,33 @@ static enum err check_sane(X509_CRL *crl, struct why *why)
 {
 	int64_t this_update, next_update;
 	if (X509_CRL_get_version(crl) != X509_CRL_VERSION_2)
-		return refuse(why, ERR_UNSUPPORTED, "an older version");
+		return refuse(why, ERR_UNSUPPORTED, "the list has an older version");
 	if (X509_NAME_entry_count(X509_CRL_get_issuer(crl)) == 0)
-		return refuse(why, ERR_MALFORMED, "one without an issuer");
+		return refuse(why, ERR_MALFORMED, "the list has no issuer");
 	if (X509_CRL_get0_nextUpdate(crl) == NULL)
-		return refuse(why, ERR_UNSUPPORTED, "one without nextUpdate");
+		return refuse(why, ERR_UNSUPPORTED, "the list has no nextUpdate");
 	if (!ASN1_TIME_to_posix(X509_CRL_get0_lastUpdate(crl), &this_update) ||
 		!ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &next_update) || this_update > next_update)
-		return refuse(why, ERR_MALFORMED, "one whose times are not in order");
+		return refuse(why, ERR_MALFORMED, "the list's nextUpdate precedes its thisUpdate");
 	if (!is_signature_allowed(crl))
-		return refuse(why, ERR_UNSUPPORTED, "one with another signature algorithm");
+		return refuse(why, ERR_UNSUPPORTED, "the list has another signature algorithm");
 	if (has_critical_extension(crl))
-		return refuse(why, ERR_UNSUPPORTED, "one of limited scope (critical extension)");
-	if (takes_back(crl))
-		return refuse(why, ERR_MALFORMED, "a full list with an entry removeFromCRL");
+		return refuse(why, ERR_UNSUPPORTED, "the list has a limited scope (critical extension)");
+	if (has_remove_from_crl(crl))
+		return refuse(why, ERR_MALFORMED, "the list is a full one with an entry removeFromCRL");
 	return ERR_NONE;
 }
 
 enum err crl_parse(struct span der, X509_CRL **out, struct why *why)
 {
 	if (der.len > CRL_MAX)
-		return refuse(why, ERR_TOO_LARGE, "one of more than a megabyte");
+		return refuse(why, ERR_TOO_LARGE, "the list is larger than 1 MiB");
 	if (!der_is_strict(der))
-		return refuse(why, ERR_MALFORMED, "bytes that are not DER");
+		return refuse(why, ERR_MALFORMED, "the list is not DER");
 	const uint8_t *at = der.ptr;
 	_cleanup_(X509_CRL_freep) X509_CRL *crl = d2i_X509_CRL(NULL, &at, (long)der.len);
 	if (crl == NULL || at != der.ptr + der.len)
-		return refuse(why, ERR_MALFORMED, "bytes that are none");
+		return refuse(why, ERR_MALFORMED, "the list does not parse");
 	RETURN_IF_ERR(check_sane(crl, why));
 	*out = TAKE_PTR(crl);
 	return ERR_NONE;
@@ -93,6 +93,6 @@ enum err crl_parse(struct span der, X509_CRL **out, struct why *why)
 int64_t crl_next_update_s(const X509_CRL *crl)
 {
 	int64_t seconds;
-	CHECK(ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &seconds)); /* check_sane() has seen it */
+	CHECK(ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &seconds)); /* check_sane() checked it */
 	return seconds;
 }

@@ -4,9 +4,9 @@
 #include "certs/der.h"
 
 #define CSR_EXPECTED "a PKCS#10 certification request in DER, signed by its own key"
-#define CSR_FIX      "make the request anew; it needs a P-256 key and a SHA-2 signature"
+#define CSR_FIX      "make a new request with a P-256 key and a SHA-2 signature"
 
-/* AlgorithmIdentifiers that may sign a request, whole, as DER (RFC 5758 3.2, RFC 4055 5, RFC 8410 3). */
+/* The allowed signature AlgorithmIdentifiers as DER (RFC 5758 3.2, RFC 4055 5, RFC 8410 3). */
 static const uint8_t ecdsa_sha256[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
 static const uint8_t ecdsa_sha384[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03};
 static const uint8_t rsa_sha256[] = {
@@ -16,7 +16,7 @@ static const uint8_t ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
 static const struct {
 	struct span identifier;
 	int key_kind;
-	const EVP_MD *(*digest)(void); /* NULL: the algorithm hashes by itself */
+	const EVP_MD *(*digest)(void); /* NULL: part of the algorithm */
 } algorithms[] = {
 	{{ecdsa_sha256, sizeof(ecdsa_sha256)}, EVP_PKEY_EC, EVP_sha256},
 	{{ecdsa_sha384, sizeof(ecdsa_sha384)}, EVP_PKEY_EC, EVP_sha384},
@@ -98,7 +98,7 @@ static bool signature_matches(const struct csr_parts *parts, EVP_PKEY *key, cons
 	return matches;
 }
 
-/* Proof of possession: whoever asks holds the private key (RFC 2986 3). */
+/* Proof of possession of the private key (RFC 2986 3). */
 static enum err check_proof(const struct csr_parts *parts, EVP_PKEY *key, struct why *why)
 {
 	struct span identifier = span_of(CBS_data(&parts->algorithm), CBS_len(&parts->algorithm));
@@ -108,18 +108,20 @@ static enum err check_proof(const struct csr_parts *parts, EVP_PKEY *key, struct
 		const EVP_MD *digest = algorithms[i].digest == NULL ? NULL : algorithms[i].digest();
 		if (signature_matches(parts, key, digest))
 			return ERR_NONE;
-		return why_set(why, ERR_CRYPTO, CSR_EXPECTED, CSR_FIX, "a signature that its key did not make");
+		return why_set(
+			why, ERR_CRYPTO, CSR_EXPECTED, CSR_FIX, "the request's signature does not verify with its key");
 	}
-	return why_set(why, ERR_UNSUPPORTED, CSR_EXPECTED, CSR_FIX, "a signature algorithm that is not allowed");
+	return why_set(why, ERR_UNSUPPORTED, CSR_EXPECTED, CSR_FIX, "the request's signature algorithm is not allowed");
 }
 
 enum err csr_parse(struct span der, struct buf *out_spki, struct why *why)
 {
 	struct csr_parts parts;
 	if (der.len > CSR_MAX)
-		return why_set(why, ERR_TOO_LARGE, CSR_EXPECTED, CSR_FIX, "%zu bytes", der.len);
+		return why_set(why, ERR_TOO_LARGE, CSR_EXPECTED, CSR_FIX, "the request has %zu bytes", der.len);
 	if (!split(der, &parts) || !der_is_strict(der))
-		return why_set(why, ERR_MALFORMED, CSR_EXPECTED, CSR_FIX, "%zu bytes that are none", der.len);
+		return why_set(
+			why, ERR_MALFORMED, CSR_EXPECTED, CSR_FIX, "the request does not parse (%zu bytes)", der.len);
 	struct span spki = span_of(CBS_data(&parts.spki), CBS_len(&parts.spki));
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 	RETURN_IF_ERR(public_key_parse(spki, &key, why));

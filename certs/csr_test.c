@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static void encode(const struct private_key *key, struct buf *out)
@@ -12,7 +12,7 @@ static void encode(const struct private_key *key, struct buf *out)
 	assert_int_equal(csr_encode(key, out), ERR_NONE);
 }
 
-static void gives_back_the_key_that_asked(_unused_ void **state)
+static void returns_the_requested_key(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(buf_done) struct buf der = BUF_INIT(1024), asked = BUF_INIT(256), got = BUF_INIT(256);
@@ -22,7 +22,7 @@ static void gives_back_the_key_that_asked(_unused_ void **state)
 	assert_true(span_eq(buf_span(&asked), buf_span(&got)));
 }
 
-static void writes_what_the_library_reads(_unused_ void **state)
+static void writes_requests_that_boringssl_parses(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(buf_done) struct buf der = BUF_INIT(1024);
@@ -34,7 +34,7 @@ static void writes_what_the_library_reads(_unused_ void **state)
 	X509_REQ_free(request);
 }
 
-/* A request as another program would make it, with a name, a SAN of its choice and a CA flag. */
+/* A request as another program could make it, with a name, SANs and a CA flag. */
 static void foreign_request(EVP_PKEY *key, const EVP_MD *digest, struct buf *out)
 {
 	X509_REQ *request = X509_REQ_new();
@@ -59,7 +59,7 @@ static void foreign_request(EVP_PKEY *key, const EVP_MD *digest, struct buf *out
 	X509_REQ_free(request);
 }
 
-/* What it asks for is stripped: nothing but the key comes out. */
+/* The requested names and extensions are ignored: only the key is used. */
 static void W14_W15_ignores_every_name_and_extension_in_the_request(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -139,7 +139,7 @@ static void W16_refuses_empty_cut_trailing_and_huge_requests(_unused_ void **sta
 	assert_int_equal(why.err, ERR_TOO_LARGE);
 }
 
-/* The same request with the outer length in BER's long or indefinite form. */
+/* The request with the outer length in BER's long or indefinite form. */
 static void W16_refuses_ber(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -158,8 +158,8 @@ static void W16_refuses_ber(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gives_back_the_key_that_asked),
-		cmocka_unit_test(writes_what_the_library_reads),
+		cmocka_unit_test(returns_the_requested_key),
+		cmocka_unit_test(writes_requests_that_boringssl_parses),
 		cmocka_unit_test(W14_W15_ignores_every_name_and_extension_in_the_request),
 		cmocka_unit_test(accepts_requests_with_other_allowed_keys),
 		cmocka_unit_test(W17_refuses_a_request_for_a_weak_key),

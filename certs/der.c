@@ -9,7 +9,7 @@ static bool is_strict(CBS *in, unsigned depth)
 		CBS inner;
 		CBS_ASN1_TAG tag;
 		size_t header_len;
-		/* Refuses indefinite and overlong lengths and overlong tags. */
+		/* refuses indefinite and overlong lengths and overlong tags */
 		if (!CBS_get_any_asn1_element(in, &inner, &tag, &header_len) || !CBS_skip(&inner, header_len))
 			return false;
 		if ((tag & CBS_ASN1_CONSTRUCTED) != 0 && !is_strict(&inner, depth + 1))

@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 #define STRICT(literal) der_is_strict(SPAN_LITERAL(literal))
@@ -36,7 +36,7 @@ static void refuses_an_element_longer_than_its_parent(_unused_ void **state)
 	assert_false(STRICT("\x30\x03\x02\x02\x01"));
 }
 
-static void stops_a_recursion_bomb(_unused_ void **state)
+static void refuses_deep_nesting(_unused_ void **state)
 {
 	uint8_t bomb[2 * 60];
 	for (size_t i = 0; i < 60; i++) {
@@ -54,7 +54,7 @@ int main(void)
 		cmocka_unit_test(refuses_empty_cut_and_trailing_bytes),
 		cmocka_unit_test(refuses_indefinite_and_overlong_lengths_at_any_depth),
 		cmocka_unit_test(refuses_an_element_longer_than_its_parent),
-		cmocka_unit_test(stops_a_recursion_bomb),
+		cmocka_unit_test(refuses_deep_nesting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

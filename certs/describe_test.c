@@ -8,31 +8,31 @@
 
 enum { NOW_S = 1767225600 };
 
-static void a_leaf_is_told_by_its_serial_times_and_hash(void **state)
+static void describes_a_leaf_by_serial_times_and_hash(void **state)
 {
 	(void)state;
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", NOW_S);
 	_cleanup_(credentials_unrefp) struct credentials *credentials =
 		test_mesh_credentials(mesh, "spiffe://td.test/a");
 	const struct svid *svid = credentials_svid(credentials);
-	struct cert_description told;
+	struct cert_description description;
 	char serial[42];
-	assert_int_equal(cert_describe(svid_cert(svid, 0), &told, NULL), ERR_NONE);
-	assert_string_equal(told.serial, describe_hex(svid_serial(svid), serial, sizeof(serial)));
-	assert_int_equal(told.not_before_s, svid_not_before_s(svid));
-	assert_int_equal(told.not_after_s, NOW_S + 3600);
-	assert_int_equal(strlen(told.sha256), 64);
+	assert_int_equal(cert_describe(svid_cert(svid, 0), &description, NULL), ERR_NONE);
+	assert_string_equal(description.serial, describe_hex(svid_serial(svid), serial, sizeof(serial)));
+	assert_int_equal(description.not_before_s, svid_not_before_s(svid));
+	assert_int_equal(description.not_after_s, NOW_S + 3600);
+	assert_int_equal(strlen(description.sha256), 64);
 }
 
-static void bytes_that_are_no_certificate_are_refused(void **state)
+static void refuses_bytes_that_are_not_a_certificate(void **state)
 {
 	(void)state;
-	struct cert_description told;
+	struct cert_description description;
 	struct why why;
-	assert_int_equal(cert_describe(SPAN_LITERAL("nonsense"), &told, &why), ERR_MALFORMED);
+	assert_int_equal(cert_describe(SPAN_LITERAL("nonsense"), &description, &why), ERR_MALFORMED);
 }
 
-static void hexadecimal_is_cut_at_whole_bytes(void **state)
+static void cuts_hexadecimal_at_whole_bytes(void **state)
 {
 	(void)state;
 	char out[4];
@@ -44,9 +44,9 @@ static void hexadecimal_is_cut_at_whole_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_leaf_is_told_by_its_serial_times_and_hash),
-		cmocka_unit_test(bytes_that_are_no_certificate_are_refused),
-		cmocka_unit_test(hexadecimal_is_cut_at_whole_bytes),
+		cmocka_unit_test(describes_a_leaf_by_serial_times_and_hash),
+		cmocka_unit_test(refuses_bytes_that_are_not_a_certificate),
+		cmocka_unit_test(cuts_hexadecimal_at_whole_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

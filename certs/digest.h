@@ -1,4 +1,4 @@
-/* SHA-256, for what names things by their hash: pins, files, requests. */
+/* SHA-256, for pins, files and requests. */
 #pragma once
 
 #include "base/core/span.h"

@@ -22,13 +22,13 @@ static void attempt_init(struct attempt *attempt, const struct path_input *input
 	*attempt = (struct attempt){.input = input};
 	for (size_t i = 0; i < svid_num_chain(input->svid); i++) {
 		X509 *cert = X509_parse_from_buffer(svid_get0_buffer(input->svid, i));
-		CHECK(cert != NULL); /* it parsed when the svid was made */
+		CHECK(cert != NULL); /* svid_parse() parsed it */
 		attempt->certs[attempt->num_certs++] = cert;
 	}
 }
 
-/* By name and key identifier only; cheap. The library tries one issuer of a name and no other, so each root that could
- * have signed is offered alone: roots of one name (a rotation) must not hide each other. */
+/* Compares name and key identifier only. BoringSSL tries one issuer per name, so each root that could have signed is
+ * tried alone: roots with the same name (a rotation) must not hide each other. */
 static bool is_candidate(const struct attempt *attempt, X509 *root)
 {
 	for (size_t i = 0; i < attempt->num_certs; i++)
@@ -37,7 +37,7 @@ static bool is_candidate(const struct attempt *attempt, X509 *root)
 	return false;
 }
 
-/* The library looks into a list whose own signature was forgiven. */
+/* BoringSSL reads the entries of a list although the error in its signature is ignored. */
 static bool is_list_genuine(X509_STORE_CTX *context)
 {
 	const STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
@@ -64,9 +64,9 @@ static void configure(X509_STORE_CTX *context, const struct path_input *input)
 		X509_STORE_CTX_set0_crls(context, input->crls);
 		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 	}
-	if (input->ignore_not_before || input->is_standing)
-		flags |= X509_V_FLAG_NO_CHECK_TIME; /* check_not_after() does the other half */
-	if (input->is_standing)
+	if (input->ignore_not_before || input->is_revalidation)
+		flags |= X509_V_FLAG_NO_CHECK_TIME; /* check_not_after() checks notAfter */
+	if (input->is_revalidation)
 		X509_STORE_CTX_set_verify_cb(context, forgive_lists);
 	X509_VERIFY_PARAM_set_time_posix(param, input->now_s);
 	X509_VERIFY_PARAM_set_depth(param, SVID_CHAIN_MAX);
@@ -77,7 +77,7 @@ static enum err check_not_after(const struct path_input *input, const STACK_OF(X
 {
 	for (size_t i = 0; i < sk_X509_num(path); i++) {
 		const X509 *cert = sk_X509_value(path, i);
-		if (cert_not_after_s(cert) <= input->now_s) /* as the library judges it */
+		if (cert_not_after_s(cert) <= input->now_s) /* the same comparison as BoringSSL's */
 			return path_explain_expired(cert, svid_place(i), input->now_s, why);
 	}
 	return ERR_NONE;
@@ -97,23 +97,24 @@ static int64_t path_limit(const X509 *cert)
 	return ASN1_INTEGER_get(basic->pathlen);
 }
 
-/* RFC 5280 4.2.1.9. The library leaves the root's own limit out. */
+/* RFC 5280 4.2.1.9. BoringSSL ignores the root's own limit. */
 static enum err check_path_length(const STACK_OF(X509) * path, struct why *why)
 {
-	int64_t num_below = 0; /* authorities between this one and the leaf, self-issued ones not counted */
+	int64_t num_below = 0; /* authorities below this one, self-issued ones not counted */
 	for (size_t i = 1; i < sk_X509_num(path); i++) {
 		const X509 *cert = sk_X509_value(path, i);
 		if (num_below > path_limit(cert))
 			return why_set(why, ERR_UNTRUSTED, "no more authorities than pathLenConstraint allows",
-				"sign with an authority that may have others below it",
-				"%lld below one that allows %lld", (long long)num_below, (long long)path_limit(cert));
+				"sign with an authority that allows a longer path",
+				"%lld authorities are below one that allows %lld", (long long)num_below,
+				(long long)path_limit(cert));
 		if (!is_self_issued(cert))
 			num_below++;
 	}
 	return ERR_NONE;
 }
 
-/* A list speaks of the certificates of its issuer and of no others. */
+/* A list covers the certificates of its issuer only. */
 static bool is_about(const X509_CRL *crl, const STACK_OF(X509) * path)
 {
 	for (size_t i = 0; i < sk_X509_num(path); i++)
@@ -122,8 +123,8 @@ static bool is_about(const X509_CRL *crl, const STACK_OF(X509) * path)
 	return false;
 }
 
-/* The earliest end of what the verdict stands on. Of several lists of one issuer the library takes one that is fresh: a
- * stale one beside it ends nothing. */
+/* The earliest end of validity that the result depends on. Of several lists of one issuer BoringSSL uses a fresh one: a
+ * stale one beside it is not counted. */
 static int64_t valid_until(const struct path_input *input, const STACK_OF(X509) * path)
 {
 	int64_t until = INT64_MAX;
@@ -156,7 +157,7 @@ static enum err judge(
 	return ERR_NONE;
 }
 
-/* left_out: bit i stands for the authority certs[i + 1], which the path may not use. */
+/* left_out: bit i excludes the authority certs[i + 1] from the path. */
 static enum err try_without(
 	const struct attempt *attempt, X509 *root, unsigned left_out, int64_t *out_until_s, struct why *why)
 {
@@ -164,7 +165,7 @@ static enum err try_without(
 	CHECK(sent != NULL);
 	for (size_t i = 1; i < attempt->num_certs; i++)
 		CHECK((left_out >> (i - 1) & 1) != 0 || sk_X509_push(sent, attempt->certs[i]) > 0);
-	X509_STORE *store = X509_STORE_new(); /* empty: the library looks for revocation lists in it too */
+	X509_STORE *store = X509_STORE_new(); /* empty: BoringSSL searches it for revocation lists too */
 	X509_STORE_CTX *context = X509_STORE_CTX_new();
 	STACK_OF(X509) *trusted = sk_X509_new_null();
 	CHECK(store != NULL && context != NULL && trusted != NULL && sk_X509_push(trusted, root) > 0);
@@ -188,8 +189,8 @@ static bool has_namesakes(const struct attempt *attempt)
 	return false;
 }
 
-/* The library follows one authority of a name and does not come back for the other (RFC 4158 2.4.2): a chain that
- * carries an old and a new authority of one name is tried without each of them. At most 7 tries more. */
+/* BoringSSL follows one authority per name without backtracking (RFC 4158 2.4.2): a chain with an old and a new
+ * authority of one name is also tried without each of them. At most 7 more attempts. */
 static enum err try_root(const struct attempt *attempt, X509 *root, int64_t *out_until_s, struct why *why)
 {
 	enum err err = try_without(attempt, root, 0, out_until_s, why);
@@ -215,7 +216,7 @@ enum err path_verify(const struct path_input *input, int64_t *out_until_s, struc
 		if (verdict == ERR_NONE)
 			return ERR_NONE;
 		if (err != ERR_UNTRUSTED && verdict == ERR_UNTRUSTED)
-			continue; /* "signed, but expired" tells more than "another root did not sign" */
+			continue; /* keep "signed, but expired": more specific than "another root did not sign" */
 		err = verdict;
 		best = reason;
 	}

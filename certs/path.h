@@ -1,5 +1,5 @@
-/* From a parsed chain to a root: the library's path validation (RFC 5280 6), one candidate root at a time, with time
- * and anchors as arguments, and its verdict translated. Inside certs only. */
+/* Path validation (RFC 5280 6) by BoringSSL, from a parsed chain to one candidate root at a time. Time and anchors are
+ * arguments. Private to certs. */
 #pragma once
 
 #include "certs/svid.h"
@@ -9,16 +9,17 @@ struct stack_st_X509_CRL;
 
 struct path_input {
 	const struct svid *svid;
-	struct x509_st *const *roots; /* self-signed, checked when they came */
+	struct x509_st *const *roots; /* self-signed, checked when added */
 	size_t num_roots;
-	struct stack_st_X509_CRL *crls; /* NULL: revocation is not checked; else each authority of the path needs one */
+	struct stack_st_X509_CRL
+		*crls; /* NULL: revocation is not checked; else one is required per authority of the path */
 	int64_t now_s;
-	bool ignore_not_before; /* and only that */
-	/* A chain that was good before: only what was taken back since counts, a root or a listed certificate. Time
-	 * does not, nor does a revocation list that is missing or stale. */
-	bool is_standing;
+	bool ignore_not_before; /* no other check is skipped */
+	/* Revalidation of a chain that was valid before: fails only if its root was removed or a certificate was
+	 * revoked. Expiry and missing or stale revocation lists are ignored. */
+	bool is_revalidation;
 };
 
-/* ERR_UNTRUSTED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED. *out_until_s: the first notAfter of the path, root and
- * revocation lists included. */
+/* ERR_UNTRUSTED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED. *out_until_s: the earliest end of validity in the path,
+ * root and revocation lists included. */
 enum err path_verify(const struct path_input *input, int64_t *out_until_s, struct why *why) _must_use_;

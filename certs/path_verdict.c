@@ -20,53 +20,55 @@ enum err path_explain_expired(const X509 *cert, const char *which, int64_t now_s
 {
 	char subject[SUBJECT_SHOWN], ended[DATE_LEN], now[DATE_LEN];
 	return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
-		"find out why it was not renewed: see the holder's log and clock, and the control plane",
-		"%s (subject %s) ended %s, now is %s", which, cert_subject(cert, subject, sizeof(subject)),
+		"find out why it was not renewed: see the peer's log and clock, and the control plane",
+		"%s (subject %s) expired at %s; the time is %s", which, cert_subject(cert, subject, sizeof(subject)),
 		date(cert_not_after_s(cert), ended), date(now_s, now));
 }
 
-static enum err say_not_yet_valid(const X509 *cert, const char *which, int64_t now_s, struct why *why)
+static enum err explain_not_yet_valid(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
 	char subject[SUBJECT_SHOWN], begins[DATE_LEN], now[DATE_LEN];
 	return why_set(why, ERR_NOT_YET_VALID, "a chain whose certificates are all valid now",
-		"compare the clocks of both machines and of the issuer", "%s (subject %s) begins %s, now is %s", which,
+		"compare the clocks of both machines and of the issuer",
+		"%s (subject %s) is not valid before %s; the time is %s", which,
 		cert_subject(cert, subject, sizeof(subject)), date(cert_not_before_s(cert), begins), date(now_s, now));
 }
 
-static enum err say_revoked(const X509 *cert, const char *which, struct why *why)
+static enum err explain_revoked(const X509 *cert, const char *which, struct why *why)
 {
 	char subject[SUBJECT_SHOWN];
-	return why_set(why, ERR_REVOKED, "a chain of which nothing is revoked",
-		"if the holder is meant to be here, issue it a new certificate",
-		"%s (subject %s) is on its authority's list", which, cert_subject(cert, subject, sizeof(subject)));
+	return why_set(why, ERR_REVOKED, "a chain without revoked certificates",
+		"if the revocation was an error, issue a new certificate",
+		"%s (subject %s) is on its authority's revocation list", which,
+		cert_subject(cert, subject, sizeof(subject)));
 }
 
-/* A domain that has lists has one for each authority, fresh and genuine, or nothing of it is believed. */
-static enum err say_no_usable_crl(int error, const char *which, struct why *why)
+/* A domain with revocation lists must have a fresh, validly signed one per authority. */
+static enum err explain_no_usable_crl(int error, const char *which, struct why *why)
 {
-	return why_set(why, ERR_REVOKED, "a fresh, genuine revocation list of every authority of the chain",
-		"publish the lists of this trust domain anew, or withdraw all of them", "%s: %s", which,
-		X509_verify_cert_error_string(error));
+	return why_set(why, ERR_REVOKED, "a fresh, validly signed revocation list of every authority of the chain",
+		"publish new lists for this trust domain, or withdraw all of them",
+		"%s cannot be checked for revocation: %s", which, X509_verify_cert_error_string(error));
 }
 
-static enum err say_untrusted(int error, const X509 *cert, const char *which, struct why *why)
+static enum err explain_untrusted(int error, const X509 *cert, const char *which, struct why *why)
 {
 	char subject[SUBJECT_SHOWN] = "unknown";
 	if (cert != NULL)
 		cert_subject(cert, subject, sizeof(subject));
-	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's own bundle",
-		"compare the bundles of both sides and who issued the certificate", "%s (subject %s): %s", which,
-		subject, X509_verify_cert_error_string(error));
+	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's bundle",
+		"compare the trust bundles of both sides with the issuer of the certificate",
+		"%s (subject %s) is not trusted: %s", which, subject, X509_verify_cert_error_string(error));
 }
 
 enum err path_explain_no_root(const struct svid *svid, const X509 *last, size_t num_roots, struct why *why)
 {
 	char subject[SUBJECT_SHOWN];
 	struct span domain = spiffe_id_trust_domain(svid_id(svid));
-	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's own bundle",
-		"compare the bundles of both sides and who issued the certificate",
-		"none of the %zu roots of %.*s signed a certificate of the chain, whose last is %s", num_roots,
-		(int)(domain.len > 80 ? 80 : domain.len), (const char *)domain.ptr,
+	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's bundle",
+		"compare the trust bundles of both sides with the issuer of the certificate",
+		"none of the %zu roots of %.*s signed a certificate of the chain; its last certificate is %s",
+		num_roots, (int)(domain.len > 80 ? 80 : domain.len), (const char *)domain.ptr,
 		cert_subject(last, subject, sizeof(subject)));
 }
 
@@ -101,7 +103,7 @@ bool path_lacks_usable_crl(int error)
 enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
 	int64_t now_s, struct why *why)
 {
-	X509_STORE_CTX *asked = (X509_STORE_CTX *)context; /* the library's getters lack const */
+	X509_STORE_CTX *asked = (X509_STORE_CTX *)context; /* BoringSSL's getters lack const */
 	int error = X509_STORE_CTX_get_error(asked);
 	const X509 *cert = X509_STORE_CTX_get_current_cert(asked);
 	const char *which = place_of(cert, sent, num_sent, root);
@@ -109,11 +111,11 @@ enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, 
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		return path_explain_expired(cert, which, now_s, why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return say_not_yet_valid(cert, which, now_s, why);
+		return explain_not_yet_valid(cert, which, now_s, why);
 	case X509_V_ERR_CERT_REVOKED:
-		return say_revoked(cert, which, why);
+		return explain_revoked(cert, which, why);
 	}
 	if (path_lacks_usable_crl(error))
-		return say_no_usable_crl(error, which, why);
-	return say_untrusted(error, cert, which, why); /* whatever else it found, the chain does not hold */
+		return explain_no_usable_crl(error, which, why);
+	return explain_untrusted(error, cert, which, why); /* any other error */
 }

@@ -8,7 +8,7 @@
 #define PKCS8_MAX          512 /* P-256 takes 138 bytes */
 #define P256_SIGNATURE_MAX 72
 
-/* The scalar lies in the library's object; its allocator overwrites all that it frees. */
+/* The scalar is part of BoringSSL's object; its allocator wipes all memory that it frees. */
 struct private_key {
 	atomic_uint refs;
 	EVP_PKEY *evp;
@@ -25,7 +25,7 @@ static struct private_key *key_wrap(EVP_PKEY *evp)
 struct private_key *private_key_generate(void)
 {
 	_cleanup_(EC_KEY_freep) EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-	CHECK(ec != NULL && EC_KEY_generate_key(ec)); /* fails only without memory or randomness */
+	CHECK(ec != NULL && EC_KEY_generate_key(ec)); /* fails only without memory or entropy */
 	EVP_PKEY *evp = EVP_PKEY_new();
 	CHECK(evp != NULL && EVP_PKEY_set1_EC_KEY(evp, ec));
 	return key_wrap(evp);
@@ -62,31 +62,32 @@ static bool is_sound_p256(const EVP_PKEY *evp)
 enum err private_key_parse(struct span pkcs8_der, struct private_key **out, struct why *why)
 {
 	static const char expected[] = "a P-256 private key, PKCS#8 in DER";
-	static const char fix[] = "make a new key; only P-256 is used";
+	static const char fix[] = "make a new P-256 key";
 	if (pkcs8_der.len > PKCS8_MAX)
-		return why_set(why, ERR_TOO_LARGE, expected, fix, "%zu bytes", pkcs8_der.len);
+		return why_set(why, ERR_TOO_LARGE, expected, fix, "the private key has %zu bytes", pkcs8_der.len);
 	CBS in;
 	CBS_init(&in, pkcs8_der.ptr, pkcs8_der.len);
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = EVP_parse_private_key(&in);
 	ERR_clear_error();
 	if (evp == NULL || CBS_len(&in) != 0 || !der_is_strict(pkcs8_der))
-		return why_set(why, ERR_MALFORMED, expected, fix, "%zu bytes that are none", pkcs8_der.len);
+		return why_set(
+			why, ERR_MALFORMED, expected, fix, "the private key does not parse (%zu bytes)", pkcs8_der.len);
 	if (!is_sound_p256(evp)) {
 		ERR_clear_error();
-		return why_set(why, ERR_WEAK_KEY, expected, fix, "a key of another kind");
+		return why_set(why, ERR_WEAK_KEY, expected, fix, "the private key is of another kind");
 	}
 	*out = key_wrap(TAKE_PTR(evp));
 	return ERR_NONE;
 }
 
-/* Copies what `cbb` holds into *out and wipes the original. */
+/* Copies the content of `cbb` into *out and wipes the original. */
 static enum err append_cbb(CBB *cbb, struct buf *out)
 {
 	uint8_t *der = NULL;
 	size_t der_len = 0;
 	CHECK(CBB_finish(cbb, &der, &der_len));
 	enum err err = buf_append(out, span_of(der, der_len));
-	OPENSSL_free(der); /* overwrites */
+	OPENSSL_free(der); /* wipes */
 	return err;
 }
 

@@ -1,5 +1,5 @@
-/* Private keys (P-256). Made here, refcounted, wiped when the last reference goes; the bytes never leave but through
- * private_key_encode(), which exists for the attestation key and the signer's files. */
+/* Private keys (P-256). Generated here, refcounted, wiped with the last reference. Only private_key_encode() exports
+ * the bytes, for the attestation key and the signer's files. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -13,7 +13,8 @@ void private_key_unref(struct private_key *key);
 DEFINE_CLEANUP(struct private_key *, private_key_unref)
 
 enum err private_key_parse(struct span pkcs8_der, struct private_key **out, struct why *why) _must_use_;
-enum err private_key_encode(const struct private_key *key, struct buf *out_pkcs8_der) _must_use_; /* wipe the buf */
+enum err private_key_encode(
+	const struct private_key *key, struct buf *out_pkcs8_der) _must_use_; /* the caller wipes the buf */
 /* SubjectPublicKeyInfo, DER. */
 enum err private_key_public(const struct private_key *key, struct buf *out_spki_der) _must_use_;
 /* ECDSA with SHA-256 over `message`, DER signature. */

@@ -3,12 +3,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 #define MESSAGE SPAN_LITERAL("message")
 
-static void signs_what_its_public_half_verifies(_unused_ void **state)
+static void signs_messages_that_the_public_key_verifies(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(256), signature = BUF_INIT(128);
@@ -44,7 +44,7 @@ static void survives_encoding_and_parsing(_unused_ void **state)
 	assert_true(span_eq(buf_span(&before), buf_span(&after)));
 }
 
-static void lives_until_its_last_reference_goes(_unused_ void **state)
+static void lives_until_its_last_reference_is_released(_unused_ void **state)
 {
 	struct private_key *key = private_key_generate();
 	assert_ptr_equal(private_key_ref(key), key);
@@ -54,7 +54,7 @@ static void lives_until_its_last_reference_goes(_unused_ void **state)
 	private_key_unref(NULL);
 }
 
-static void refuses_trailing_cut_and_foreign_bytes(_unused_ void **state)
+static void refuses_trailing_cut_and_malformed_bytes(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate(), *out = NULL;
 	_cleanup_(buf_wipe) struct buf der = BUF_INIT(512);
@@ -72,11 +72,11 @@ static void refuses_trailing_cut_and_foreign_bytes(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(signs_what_its_public_half_verifies),
+		cmocka_unit_test(signs_messages_that_the_public_key_verifies),
 		cmocka_unit_test(refuses_a_signature_of_another_key_or_over_other_bytes),
 		cmocka_unit_test(survives_encoding_and_parsing),
-		cmocka_unit_test(lives_until_its_last_reference_goes),
-		cmocka_unit_test(refuses_trailing_cut_and_foreign_bytes),
+		cmocka_unit_test(lives_until_its_last_reference_is_released),
+		cmocka_unit_test(refuses_trailing_cut_and_malformed_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
-/* Other people's public keys: which kinds are allowed, and signatures checked by them. The list is closed: P-256,
- * P-384, Ed25519, RSA 2048..4096 with an exponent of at least 65537. (A larger RSA key costs the verifier, not its
- * owner.) */
+/* Public keys of peers: the allowed kinds, and signature verification. Allowed are P-256, P-384, Ed25519 and RSA
+ * 2048..4096 with an exponent of at least 65537. (A larger RSA key costs the verifier, not its owner.) */
 #pragma once
 
 #include "base/core/buf.h"
@@ -17,6 +16,6 @@ enum err public_key_verify(
 /* Allowed kind and size, point on the curve, no trailing bytes. */
 enum err public_key_check(struct span spki_der, struct why *why) _must_use_;
 
-/* For certs only: the same checks with the library's object. NULL (a kind it does not know) is ERR_WEAK_KEY. */
+/* Private to certs: the same checks for BoringSSL's object. NULL (an unsupported kind) is ERR_WEAK_KEY. */
 enum err public_key_check_evp(struct evp_pkey_st *key, struct why *why) _must_use_;
 enum err public_key_parse(struct span spki_der, struct evp_pkey_st **out, struct why *why) _must_use_;

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static void spki_of(enum test_key_kind kind, struct buf *out)
@@ -26,7 +26,7 @@ static enum err judge(enum test_key_kind kind)
 	return public_key_check(buf_span(&spki), NULL);
 }
 
-static void W17_accepts_the_kinds_on_the_list(_unused_ void **state)
+static void W17_accepts_the_allowed_kinds(_unused_ void **state)
 {
 	assert_int_equal(judge(TEST_KEY_P256), ERR_NONE);
 	assert_int_equal(judge(TEST_KEY_P384), ERR_NONE);
@@ -74,7 +74,7 @@ static void W17_refuses_a_point_that_is_not_on_its_curve(_unused_ void **state)
 	assert_int_not_equal(judge_curve(p256, infinity, sizeof(infinity)), ERR_NONE);
 }
 
-/* Sixteen thousand bits: refused by its size, before anything is computed with it. */
+/* 16,384 bits: refused by its size before any computation. */
 static void W17_refuses_a_huge_rsa_key_without_computing(_unused_ void **state)
 {
 	static const uint8_t identifier[] = {
@@ -103,7 +103,7 @@ static void refuses_cut_and_trailing_bytes(_unused_ void **state)
 	assert_int_equal(public_key_check(buf_span(&spki), NULL), ERR_MALFORMED);
 }
 
-/* Finding L13: the same key in compressed form would be another key by its hash. */
+/* Finding L13: the same key with a compressed point would have another hash. */
 static void finding_l13_refuses_a_point_in_compressed_form(_unused_ void **state)
 {
 	struct test_cert_spec spec = test_ca_spec("key");
@@ -122,7 +122,7 @@ static void finding_l13_refuses_a_point_in_compressed_form(_unused_ void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(W17_accepts_the_kinds_on_the_list),
+		cmocka_unit_test(W17_accepts_the_allowed_kinds),
 		cmocka_unit_test(W17_refuses_other_curves_small_rsa_and_small_exponents),
 		cmocka_unit_test(W17_refuses_secp256k1_and_p192),
 		cmocka_unit_test(W17_refuses_a_point_that_is_not_on_its_curve),

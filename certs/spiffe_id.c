@@ -7,9 +7,9 @@
 #define RESERVED "/handfast"
 
 #define ID_EXPECTED "a SPIFFE ID such as spiffe://example.org/ns/shop/sa/cart"
-#define ID_FIX      "correct the identity; the grammar is SPIFFE-ID 2: lower case trust domain, plain path segments"
+#define ID_FIX      "correct the SPIFFE ID: lower-case trust domain, path segments of letters, digits and . - _"
 
-/* SPIFFE-ID 2.1. Upper case is refused rather than folded: comparisons stay byte-exact. */
+/* SPIFFE-ID 2.1. Upper case is refused, not folded: comparisons are byte-exact. */
 static bool is_trust_domain_char(uint8_t c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
@@ -24,8 +24,8 @@ static bool is_segment_char(uint8_t c)
 static enum err malformed(struct why *why, struct span text, const char *reason)
 {
 	char shown[161];
-	escape_ascii(text, shown, sizeof(shown)); /* here, since a NUL would end the text */
-	return why_set(why, ERR_MALFORMED, ID_EXPECTED, ID_FIX, "%s: \"%s\"", reason, shown);
+	escape_ascii(text, shown, sizeof(shown)); /* here, because a NUL would end the text */
+	return why_set(why, ERR_MALFORMED, ID_EXPECTED, ID_FIX, "the SPIFFE ID \"%s\" is malformed: %s", shown, reason);
 }
 
 static const char *trust_domain_fault(struct span name)
@@ -46,7 +46,7 @@ static bool is_dots(struct span segment)
 	       (segment.len == 2 && segment.ptr[0] == '.' && segment.ptr[1] == '.');
 }
 
-/* path: "" or what begins with the first '/'. */
+/* path: "", or the rest from the first '/'. */
 static const char *path_fault(struct span path)
 {
 	size_t at = 0;
@@ -94,7 +94,7 @@ static void adopt_text(struct spiffe_id *out, struct span text, size_t path_at)
 enum err spiffe_id_parse(struct span text, struct spiffe_id *out, struct why *why)
 {
 	if (text.len > SPIFFE_ID_MAX)
-		return malformed(why, text, "longer than 2048 bytes");
+		return malformed(why, text, "it is longer than 2048 bytes");
 	if (!span_starts_with(text, SPAN_LITERAL(SCHEME)))
 		return malformed(why, text, "it does not begin with spiffe://");
 	size_t path_at = path_start(text);

@@ -1,5 +1,5 @@
-/* SPIFFE IDs and trust domains, exactly the grammar of SPIFFE-ID 2 and nothing more lenient: no case folding, no
- * percent-encoding, no port, no query. Pure; comparisons are byte-exact. */
+/* SPIFFE IDs and trust domains, exactly the grammar of SPIFFE-ID 2: no case folding, no percent-encoding, no
+ * port, no query. Pure. Comparisons are byte-exact. */
 #pragma once
 
 #include "base/core/err.h"
@@ -12,7 +12,7 @@ struct trust_domain {
 	char name[TRUST_DOMAIN_MAX + 1]; /* NUL-terminated, "" when zeroed */
 };
 
-struct spiffe_id {  /* owns its text; zeroed is "none" and valid to spiffe_id_done() */
+struct spiffe_id {  /* owns its text; zeroed is unset and valid to spiffe_id_done() */
 	char *text; /* "spiffe://td/path", NUL-terminated */
 	uint16_t text_len;
 	uint16_t path_at; /* offset of the path ("/..."), == text_len when there is none */
@@ -29,5 +29,5 @@ struct span spiffe_id_text(const struct spiffe_id *id);
 struct span spiffe_id_path(const struct spiffe_id *id);         /* "" or "/a/b" */
 struct span spiffe_id_trust_domain(const struct spiffe_id *id); /* the bare name */
 bool spiffe_id_in_trust_domain(const struct spiffe_id *id, const struct trust_domain *domain);
-/* Path is /handfast or below it: reserved for the mesh's own parts; no attestation gets it, no peer may have it. */
+/* Whether the path is /handfast or below it: reserved for the control plane, never issued to workloads. */
 bool spiffe_id_is_reserved(const struct spiffe_id *id);

@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static bool parses(struct span text)
@@ -16,7 +16,7 @@ static bool parses(struct span text)
 	return err == ERR_NONE;
 }
 
-static void N1_refuses_all_but_the_grammar(_unused_ void **state)
+static void N1_refuses_what_the_grammar_does_not_allow(_unused_ void **state)
 {
 	static const struct span wrong[] = {
 		{NULL, 0},
@@ -67,7 +67,7 @@ static void N1_refuses_all_but_the_grammar(_unused_ void **state)
 		assert_false(parses(wrong[i]));
 }
 
-static void N1_accepts_the_odd_but_allowed(_unused_ void **state)
+static void N1_accepts_unusual_valid_ids(_unused_ void **state)
 {
 	static const char *const right[] = {"spiffe://td", "spiffe://td/p", "spiffe://td/.path", "spiffe://td/..path",
 		"spiffe://td/...", "spiffe://td/p..", "spiffe://1.2.3.4/p", "spiffe://a_b.example/p",
@@ -76,7 +76,7 @@ static void N1_accepts_the_odd_but_allowed(_unused_ void **state)
 		assert_true(parses(span_of_str(right[i])));
 }
 
-static void N1_judges_every_byte_in_both_parts(_unused_ void **state)
+static void N1_checks_every_byte_value_in_both_parts(_unused_ void **state)
 {
 	for (unsigned byte = 0; byte < 256; byte++) {
 		uint8_t in_domain[] = "spiffe://t?d/p", in_path[] = "spiffe://td/p?q";
@@ -91,7 +91,7 @@ static void N1_judges_every_byte_in_both_parts(_unused_ void **state)
 	}
 }
 
-static void N2_holds_the_limits_of_length_exactly(_unused_ void **state)
+static void N2_enforces_the_length_limits_exactly(_unused_ void **state)
 {
 	char text[2100] = "spiffe://td/";
 	memset(text + 12, 'p', sizeof(text) - 12);
@@ -105,7 +105,7 @@ static void N2_holds_the_limits_of_length_exactly(_unused_ void **state)
 	assert_false(parses(span_of(text, 400)));
 }
 
-static void takes_an_id_apart(_unused_ void **state)
+static void splits_an_id_into_its_parts(_unused_ void **state)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0}, bare = {0}, none = {0};
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td.test/ns/a"), &id, NULL), ERR_NONE);
@@ -119,7 +119,7 @@ static void takes_an_id_apart(_unused_ void **state)
 	assert_int_equal(spiffe_id_trust_domain(&none).len, 0);
 }
 
-static void N3_does_not_confuse_ids_that_begin_alike(_unused_ void **state)
+static void N3_distinguishes_ids_with_a_common_prefix(_unused_ void **state)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id a = {0}, ab = {0}, evil = {0}, copy = {0};
 	struct trust_domain domain;
@@ -134,7 +134,7 @@ static void N3_does_not_confuse_ids_that_begin_alike(_unused_ void **state)
 	assert_false(spiffe_id_in_trust_domain(&evil, &domain));
 }
 
-static void knows_the_reserved_paths(_unused_ void **state)
+static void recognizes_reserved_paths(_unused_ void **state)
 {
 	static const struct {
 		const char *text;
@@ -166,13 +166,13 @@ static void refuses_a_bad_trust_domain_and_leaves_the_output_alone(_unused_ void
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(N1_refuses_all_but_the_grammar),
-		cmocka_unit_test(N1_accepts_the_odd_but_allowed),
-		cmocka_unit_test(N1_judges_every_byte_in_both_parts),
-		cmocka_unit_test(N2_holds_the_limits_of_length_exactly),
-		cmocka_unit_test(takes_an_id_apart),
-		cmocka_unit_test(N3_does_not_confuse_ids_that_begin_alike),
-		cmocka_unit_test(knows_the_reserved_paths),
+		cmocka_unit_test(N1_refuses_what_the_grammar_does_not_allow),
+		cmocka_unit_test(N1_accepts_unusual_valid_ids),
+		cmocka_unit_test(N1_checks_every_byte_value_in_both_parts),
+		cmocka_unit_test(N2_enforces_the_length_limits_exactly),
+		cmocka_unit_test(splits_an_id_into_its_parts),
+		cmocka_unit_test(N3_distinguishes_ids_with_a_common_prefix),
+		cmocka_unit_test(recognizes_reserved_paths),
 		cmocka_unit_test(refuses_a_bad_trust_domain_and_leaves_the_output_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 #include "certs/cert_rules.h"
 #include <stdatomic.h>
 
-/* What is kept is bytes in the shared pool and the few facts that others ask for; no X509. */
+/* Stores the bytes in the shared pool and the parsed fields that are used; no X509. */
 struct svid {
 	atomic_uint refs;
 	size_t num_chain;
@@ -30,7 +30,8 @@ void svid_digest_chain(const struct span *chain, size_t num_chain, uint8_t out[3
 	SHA256_CTX context;
 	SHA256_Init(&context);
 	for (size_t i = 0; i < num_chain; i++) {
-		/* Each length first: bytes that move from one certificate to the next make another chain. */
+		/* Each length first: chains that differ only in where one certificate ends must have different hashes.
+		 */
 		const uint64_t len = chain[i].len;
 		SHA256_Update(&context, &len, sizeof(len));
 		SHA256_Update(&context, chain[i].ptr, chain[i].len);
@@ -54,7 +55,7 @@ static enum err take_leaf(struct svid *svid, X509 *leaf, struct why *why)
 	svid->not_after_s = cert_not_after_s(leaf);
 	const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
 	svid->serial_len = (size_t)ASN1_STRING_length(serial);
-	CHECK(svid->serial_len <= sizeof(svid->serial)); /* cert_parse() has seen it */
+	CHECK(svid->serial_len <= sizeof(svid->serial)); /* cert_parse() checked it */
 	memcpy(svid->serial, ASN1_STRING_get0_data(serial), svid->serial_len);
 	return ERR_NONE;
 }
@@ -77,9 +78,10 @@ enum err svid_parse(const struct span *chain, size_t num_chain, struct svid **ou
 {
 	static const char fix[] = "present the leaf and its intermediates only";
 	if (num_chain == 0)
-		return why_set(why, ERR_NO_CERTIFICATE, "a certificate chain", fix, "none");
+		return why_set(why, ERR_NO_CERTIFICATE, "a certificate chain", fix, "the chain has no certificate");
 	if (num_chain > SVID_CHAIN_MAX)
-		return why_set(why, ERR_NOT_SVID, "at most 4 certificates", fix, "%zu", num_chain);
+		return why_set(
+			why, ERR_NOT_SVID, "at most 4 certificates", fix, "the chain has %zu certificates", num_chain);
 	_cleanup_(svid_freep) struct svid *svid = mem_new(struct svid);
 	atomic_init(&svid->refs, 1);
 	for (size_t i = 0; i < num_chain; i++)
@@ -145,7 +147,7 @@ const uint8_t *svid_chain_hash(const struct svid *svid)
 enum err svid_public_key(const struct svid *svid, struct buf *out_spki_der)
 {
 	_cleanup_(X509_freep) X509 *leaf = X509_parse_from_buffer(svid->chain[0]);
-	CHECK(leaf != NULL); /* it parsed when the svid was made */
+	CHECK(leaf != NULL); /* svid_parse() parsed it */
 	uint8_t *der = NULL;
 	int der_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
 	CHECK(der_len > 0);

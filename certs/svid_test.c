@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 #define WORKLOAD "spiffe://td.test/a"
@@ -16,7 +16,7 @@ static struct svid *sound_svid(const struct test_mesh *mesh)
 	return test_mesh_svid(mesh, &spec);
 }
 
-static void tells_what_the_leaf_says(_unused_ void **state)
+static void reads_the_fields_of_the_leaf(_unused_ void **state)
 {
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", TEST_NOW_S);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
@@ -30,7 +30,7 @@ static void tells_what_the_leaf_says(_unused_ void **state)
 	assert_int_equal(svid_num_chain(svid), 2);
 }
 
-static void ends_with_the_first_certificate_of_its_chain(_unused_ void **state)
+static void expires_with_the_first_certificate_of_its_chain(_unused_ void **state)
 {
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", TEST_NOW_S);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
@@ -58,7 +58,7 @@ static void shares_the_bytes_of_equal_certificates(_unused_ void **state)
 	assert_ptr_not_equal(svid_get0_buffer(first, 0), svid_get0_buffer(second, 0));
 }
 
-static void gives_out_the_leafs_key(_unused_ void **state)
+static void returns_the_leafs_key(_unused_ void **state)
 {
 	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", TEST_NOW_S);
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
@@ -127,11 +127,11 @@ static void counts_references_from_many_threads(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_what_the_leaf_says),
-		cmocka_unit_test(ends_with_the_first_certificate_of_its_chain),
+		cmocka_unit_test(reads_the_fields_of_the_leaf),
+		cmocka_unit_test(expires_with_the_first_certificate_of_its_chain),
 		cmocka_unit_test(keeps_the_bytes_and_their_hash),
 		cmocka_unit_test(shares_the_bytes_of_equal_certificates),
-		cmocka_unit_test(gives_out_the_leafs_key),
+		cmocka_unit_test(returns_the_leafs_key),
 		cmocka_unit_test(refuses_every_cut_of_a_leaf),
 		cmocka_unit_test(survives_every_flipped_byte),
 		cmocka_unit_test(counts_references_from_many_threads),

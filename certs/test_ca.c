@@ -142,7 +142,7 @@ static const EVP_MD *digest_for(const EVP_PKEY *signer, const char *digest)
 	return strcmp(digest, "MD5") == 0 ? EVP_sha256() : EVP_get_digestbyname(digest);
 }
 
-/* The library signs nothing with MD5: the algorithm's name is written over that of SHA-256, both times. */
+/* BoringSSL does not sign with MD5: the algorithm's OID replaces that of SHA-256 in both places. */
 static void claim_md5(struct test_cert *cert)
 {
 	static const uint8_t sha256_with_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b};
@@ -241,7 +241,7 @@ static void revoke(X509_CRL *crl, const struct test_cert *cert, const struct tes
 	ASN1_TIME *when = ASN1_TIME_set_posix(NULL, when_s);
 	CHECK(X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(cert->x509)));
 	CHECK(X509_REVOKED_set_revocationDate(revoked, when));
-	if (spec->takes_back)
+	if (spec->has_remove_from_crl)
 		give_reason(revoked, CRL_REASON_REMOVE_FROM_CRL);
 	CHECK(X509_CRL_add0_revoked(crl, revoked));
 	ASN1_TIME_free(when);

@@ -1,11 +1,11 @@
-/* For tests: a certificate authority that makes what it is told, right or wrong. Begin with a sound specification, bend
- * what the test is about, make the certificate:
+/* For tests: a certificate authority that makes valid and invalid certificates. Start with a valid specification,
+ *change the field under test, make the certificate:
  *
  *	struct test_cert_spec spec = test_leaf_spec("spiffe://td.test/a");
  *	spec.key_usage &= ~TEST_KU_DIGITAL_SIGNATURE;
  *	struct test_cert *leaf = test_cert_new(&spec, root);
  *
- * It ends the process when the library refuses to make something: a test's own error. Nothing here is for programs.
+ * It aborts when BoringSSL refuses a specification. Not for programs.
  */
 #pragma once
 
@@ -29,14 +29,14 @@ enum test_key_kind {
 #define TEST_KU_DIGITAL_SIGNATURE 0x80
 #define TEST_KU_KEY_CERT_SIGN     0x04
 #define TEST_KU_CRL_SIGN          0x02
-#define TEST_KU_NONE              (-1) /* no such extension */
+#define TEST_KU_NONE              (-1) /* no keyUsage extension */
 
 /* extendedKeyUsage bits. */
 #define TEST_EKU_SERVER 0x1
 #define TEST_EKU_CLIENT 0x2
 #define TEST_EKU_ANY    0x4
 #define TEST_EKU_EMAIL  0x8
-#define TEST_EKU_EMPTY  0x10 /* the extension with no purpose in it */
+#define TEST_EKU_EMPTY  0x10 /* the extension without purposes */
 #define TEST_EKU_NONE   0
 
 enum test_name_kind {
@@ -86,9 +86,10 @@ struct test_cert_spec {
 	struct test_extension extensions[TEST_EXTENSIONS_MAX];
 };
 
-/* A sound leaf: P-256, the URI SAN, empty subject, digitalSignature, both purposes. `id` outlives the specification. */
+/* A valid leaf: P-256, the URI SAN, empty subject, digitalSignature, both purposes. `id` must outlive the
+ * specification. */
 struct test_cert_spec test_leaf_spec(const char *id);
-/* A sound authority: P-256, cA, keyCertSign and cRLSign, no SPIFFE ID. For roots and intermediates. */
+/* A valid authority: P-256, cA, keyCertSign and cRLSign, no SPIFFE ID. For roots and intermediates. */
 struct test_cert_spec test_ca_spec(const char *subject);
 
 struct test_cert;
@@ -96,7 +97,7 @@ struct test_cert *test_cert_new(const struct test_cert_spec *spec, const struct 
 void test_cert_free(struct test_cert *cert);
 DEFINE_CLEANUP(struct test_cert *, test_cert_free)
 struct span test_cert_der(const struct test_cert *cert);
-/* Its key, a reference of the caller's; P-256 certificates made without for_key only. */
+/* Its key, a new reference; only for P-256 certificates made without for_key. */
 struct private_key *test_cert_key(const struct test_cert *cert);
 struct evp_pkey_st *test_cert_get0_evp(const struct test_cert *cert);
 
@@ -104,7 +105,7 @@ struct test_crl_spec {
 	const struct test_cert *revoked[4];   /* NULL: none */
 	int64_t this_update_s, next_update_s; /* next 0: none */
 	bool has_wrong_signature;
-	bool takes_back;          /* the entries' reason is removeFromCRL */
+	bool has_remove_from_crl; /* the entries' reason is removeFromCRL */
 	bool is_of_limited_scope; /* a critical issuingDistributionPoint */
 };
 struct test_crl_spec test_crl_spec(void); /* empty, valid an hour before and after TEST_NOW_S */

@@ -128,7 +128,7 @@ static void add_purposes(X509 *cert, unsigned purposes)
 	add_cbb(cert, "2.5.29.37", false, &cbb);
 }
 
-/* names: two. */
+/* names: two */
 static void put_subtrees(CBB *out, unsigned tag, const struct test_name *names)
 {
 	CBB subtrees, subtree;

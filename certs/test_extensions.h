@@ -1,4 +1,4 @@
-/* The extensions of a test certificate, written byte by byte: nothing that the library would refuse to write. */
+/* The extensions of a test certificate, encoded by hand: BoringSSL refuses to encode invalid ones. */
 #pragma once
 
 #include "certs/test_ca.h"

@@ -1,11 +1,11 @@
-/* For tests: the certificates of a small mesh, a root, an intermediate and as many workloads as wanted, all sound. */
+/* For tests: the certificates of a small mesh: a root, an intermediate and any number of workloads, all valid. */
 #pragma once
 
 #include "certs/credentials.h"
 #include "certs/test_ca.h"
 
 struct test_mesh;
-/* Everything it issues is valid an hour before and after now_s. */
+/* All certificates are valid from an hour before to an hour after now_s. */
 struct test_mesh *test_mesh_new(const char *trust_domain, int64_t now_s);
 void test_mesh_free(struct test_mesh *mesh);
 DEFINE_CLEANUP(struct test_mesh *, test_mesh_free)
@@ -14,10 +14,10 @@ const struct test_cert *test_mesh_intermediate(const struct test_mesh *mesh);
 struct bundle *test_mesh_bundle(const struct test_mesh *mesh); /* borrowed: add it to other meshes' sets to federate */
 struct bundle_set *test_mesh_bundles(const struct test_mesh *mesh); /* borrowed: the set with that bundle alone */
 
-/* Leaf and intermediate for a key; a reference of the caller's. `spec`: as test_leaf_spec() made it, or bent. */
+/* Leaf and intermediate for a key; a new reference. `spec`: from test_leaf_spec(), possibly changed. */
 struct svid *test_mesh_svid(const struct test_mesh *mesh, const struct test_cert_spec *spec);
-/* A workload with a new key and the mesh's own bundle; a reference of the caller's. */
+/* A workload with a new key and the mesh's own bundle; a new reference. */
 struct credentials *test_mesh_credentials(const struct test_mesh *mesh, const char *id);
-/* The same, good until not_after_s and trusting `bundles` (NULL: the mesh's own). */
+/* The same, valid until not_after_s, with `bundles` (NULL: the mesh's own). */
 struct credentials *test_mesh_credentials_until(
 	const struct test_mesh *mesh, const char *id, int64_t not_after_s, struct bundle_set *bundles);

@@ -8,7 +8,7 @@ void world_trust(struct world *world, const char *trust_domain, const struct tes
 	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
 	struct span der = root == NULL ? span_of(NULL, 0) : test_cert_der(root);
 	CHECK(trust_domain_parse(span_of_str(trust_domain), &domain, NULL) == ERR_NONE);
-	CHECK(bundle_new(&domain, &der, root == NULL ? 0 : 1, &bundle, &world->why) == ERR_NONE);
+	CHECK(bundle_new(&domain, &der, root == NULL ? 0 : 1, &bundle, &world->detail) == ERR_NONE);
 	CHECK(bundle_set_add(world->bundles, bundle, NULL) == ERR_NONE);
 }
 
@@ -59,11 +59,11 @@ enum err world_judge_with(struct world *world, const struct verify_input *input)
 {
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	char text[800];
-	world->why = (struct why){0};
-	enum err err = verify_chain(input, &svid, &world->why);
+	world->detail = (struct why){0};
+	enum err err = verify_chain(input, &svid, &world->detail);
 	if (err != ERR_NONE)
-		printf("  %s\n", why_format(&world->why, text, sizeof(text)));
-	CHECK(err == world->why.err);
+		printf("  %s\n", why_format(&world->detail, text, sizeof(text)));
+	CHECK(err == world->detail.err);
 	CHECK((svid != NULL) == (err == ERR_NONE));
 	return err;
 }

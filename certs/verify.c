@@ -9,12 +9,12 @@ static int shown(struct span text)
 	return (int)(text.len > 100 ? 100 : text.len);
 }
 
-static enum err say_no_bundle(const struct spiffe_id *id, struct why *why)
+static enum err explain_no_bundle(const struct spiffe_id *id, struct why *why)
 {
 	struct span domain = spiffe_id_trust_domain(id);
-	return why_set(why, ERR_NO_BUNDLE, "a peer of a trust domain that we have a bundle for",
-		"federate the two trust domains, or correct the peer's", "one of %.*s", shown(domain),
-		(const char *)domain.ptr);
+	return why_set(why, ERR_NO_BUNDLE, "a peer of a trust domain with a trust bundle",
+		"federate the two trust domains, or correct the peer's",
+		"there is no trust bundle for the peer's trust domain %.*s", shown(domain), (const char *)domain.ptr);
 }
 
 static enum err find_path(
@@ -23,7 +23,7 @@ static enum err find_path(
 	struct span domain = spiffe_id_trust_domain(svid_id(path->svid));
 	const struct bundle *bundle = bundle_set_find(bundles, domain);
 	if (bundle == NULL)
-		return say_no_bundle(svid_id(path->svid), why);
+		return explain_no_bundle(svid_id(path->svid), why);
 	X509 *roots[BUNDLE_ROOTS_MAX];
 	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
 		roots[i] = bundle_get0_root(bundle, i);
@@ -43,8 +43,8 @@ static enum err check_expected(const struct spiffe_id *expected, const struct sp
 		return ERR_NONE;
 	snprintf(sentence, sizeof(sentence), "%.*s", (int)want.len, (const char *)want.ptr);
 	return why_set(why, ERR_WRONG_PEER, sentence,
-		"see which workload listens at that address, and what the control plane says about it", "%.*s",
-		shown(got), (const char *)got.ptr);
+		"see which workload listens at that address, and what the control plane answers for it",
+		"the peer is %.*s", shown(got), (const char *)got.ptr);
 }
 
 enum err verify_identity(const struct verify_input *input, const struct spiffe_id *id, struct why *why)
@@ -52,12 +52,13 @@ enum err verify_identity(const struct verify_input *input, const struct spiffe_i
 	struct span text = spiffe_id_text(id);
 	if (bundle_set_is_banned(input->bundles, id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned",
-			"if it may come back, lift the ban: handfast unban", "%.*s, which is", shown(text),
+			"to allow it again, lift the ban: handfast unban", "the peer %.*s is banned", shown(text),
 			(const char *)text.ptr);
 	if (!input->may_be_reserved && spiffe_id_is_reserved(id))
 		return why_set(why, ERR_WRONG_PEER, "a workload's identity",
-			"give the workload an identity outside /handfast", "%.*s, reserved for the mesh's own parts",
-			shown(text), (const char *)text.ptr);
+			"give the workload an identity outside /handfast",
+			"the peer is %.*s, which is reserved for the control plane", shown(text),
+			(const char *)text.ptr);
 	if (input->expected == NULL)
 		return ERR_NONE;
 	return check_expected(input->expected, id, why);
@@ -80,7 +81,7 @@ enum err verify_chain_until(
 enum err verify_still_trusted(const struct svid *svid, const struct bundle_set *bundles, struct why *why)
 {
 	const struct verify_input names = {.bundles = bundles, .may_be_reserved = true};
-	struct path_input path = {.svid = svid, .is_standing = true};
+	struct path_input path = {.svid = svid, .is_revalidation = true};
 	int64_t until_s;
 	RETURN_IF_ERR(verify_identity(&names, svid_id(svid), why));
 	return find_path(bundles, &path, &until_s, why);

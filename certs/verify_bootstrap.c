@@ -11,21 +11,20 @@ static bool is_pinned(const struct verify_bootstrap_input *input, const uint8_t 
 	return false;
 }
 
-static enum err say_not_pinned(struct span last, struct why *why)
+static enum err explain_not_pinned(struct span last, struct why *why)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1];
 	SHA256(last.ptr, last.len, hash);
 	hex_format(span_of(hash, sizeof(hash)), hex);
-	return why_set(why, ERR_UNTRUSTED,
-		"a chain with the bootstrap root whose hash came with the token or the settings",
-		"if the control plane was made anew, write a new token (handfast token create) into the token file, "
-		"which is read "
-		"while we run; else compare control.bootstrap_root_sha256",
-		"a last certificate with SHA-256 %s", hex);
+	return why_set(why, ERR_UNTRUSTED, "a chain with the bootstrap root whose hash is in the token or the settings",
+		"if the control plane was reinstalled, write a new token (handfast token create) into the token file; "
+		"a running "
+		"sidecar reads it; else compare control.bootstrap_root_sha256",
+		"the last certificate of the chain has SHA-256 %s", hex);
 }
 
-/* The pinned certificate among those sent above the leaf, as the only anchor. */
+/* The pinned certificate of the chain, as the only anchor. */
 static enum err find_root(
 	const struct verify_bootstrap_input *input, const struct svid *svid, X509 **out, struct why *why)
 {
@@ -35,10 +34,10 @@ static enum err find_root(
 		SHA256(der.ptr, der.len, hash);
 		if (!is_pinned(input, hash))
 			continue;
-		*out = X509_parse_from_buffer(svid_get0_buffer(svid, i)); /* it parsed when the svid was made */
+		*out = X509_parse_from_buffer(svid_get0_buffer(svid, i)); /* svid_parse() parsed it */
 		return ERR_NONE;
 	}
-	return say_not_pinned(svid_cert(svid, svid_num_chain(svid) - 1), why);
+	return explain_not_pinned(svid_cert(svid, svid_num_chain(svid) - 1), why);
 }
 
 static enum err check_name(const struct verify_bootstrap_input *input, const struct svid *svid, struct why *why)
@@ -47,7 +46,7 @@ static enum err check_name(const struct verify_bootstrap_input *input, const str
 	if (spiffe_id_eq(input->expected, svid_id(svid)))
 		return ERR_NONE;
 	return why_set(why, ERR_WRONG_PEER, "the control plane's own identity",
-		"check control.address and the trust domain in the settings", "%.*s",
+		"check control.address and the trust domain in the settings", "the server is %.*s",
 		(int)(got.len > 160 ? 160 : got.len), (const char *)got.ptr);
 }
 

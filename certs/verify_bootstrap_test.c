@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 #define CONTROL "spiffe://td.test/handfast/control"
@@ -68,7 +68,7 @@ static void C15_refuses_a_root_that_is_not_pinned(_unused_ void **state)
 	assert_int_equal(judge(&server), ERR_UNTRUSTED);
 }
 
-static void C15_refuses_a_chain_that_does_not_carry_the_root(_unused_ void **state)
+static void C15_refuses_a_chain_without_the_root(_unused_ void **state)
 {
 	_cleanup_(server_done) struct server server;
 	struct test_cert_spec spec = test_leaf_spec(CONTROL);
@@ -77,8 +77,8 @@ static void C15_refuses_a_chain_that_does_not_carry_the_root(_unused_ void **sta
 	assert_int_equal(judge(&server), ERR_UNTRUSTED);
 }
 
-/* The pinned root is public: a stranger may send it beside a leaf of his own. */
-static void C15_refuses_a_stranger_that_shows_the_pinned_root(_unused_ void **state)
+/* The pinned root is public: an attacker can send it with another leaf. */
+static void C15_refuses_another_leaf_with_the_pinned_root(_unused_ void **state)
 {
 	_cleanup_(server_done) struct server server, stranger;
 	struct test_cert_spec spec = test_leaf_spec(CONTROL);
@@ -109,7 +109,7 @@ static void C15_refuses_a_workloads_identity(_unused_ void **state)
 	}
 }
 
-static void lets_a_slow_clock_in_so_that_it_can_be_corrected(_unused_ void **state)
+static void accepts_not_yet_valid_chains_so_that_a_slow_clock_can_be_corrected(_unused_ void **state)
 {
 	_cleanup_(server_done) struct server server;
 	struct test_cert_spec spec = test_leaf_spec(CONTROL);
@@ -118,14 +118,14 @@ static void lets_a_slow_clock_in_so_that_it_can_be_corrected(_unused_ void **sta
 	assert_int_equal(judge(&server), ERR_NONE);
 }
 
-static void refuses_what_has_expired(_unused_ void **state)
+static void refuses_expired_chains(_unused_ void **state)
 {
 	_cleanup_(server_done) struct server server;
 	struct test_cert_spec spec = test_leaf_spec(CONTROL);
 	spec.not_after_s = TEST_NOW_S - 1;
 	server_init(&server, &spec);
 	assert_int_equal(judge(&server), ERR_EXPIRED);
-	server.input.now_s = TEST_NOW_S + 10000000; /* the root too */
+	server.input.now_s = TEST_NOW_S + 10000000; /* the root has expired too */
 	assert_int_equal(judge(&server), ERR_EXPIRED);
 }
 
@@ -134,12 +134,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_the_control_plane_below_the_pinned_root),
 		cmocka_unit_test(C15_refuses_a_root_that_is_not_pinned),
-		cmocka_unit_test(C15_refuses_a_chain_that_does_not_carry_the_root),
-		cmocka_unit_test(C15_refuses_a_stranger_that_shows_the_pinned_root),
+		cmocka_unit_test(C15_refuses_a_chain_without_the_root),
+		cmocka_unit_test(C15_refuses_another_leaf_with_the_pinned_root),
 		cmocka_unit_test(C15_refuses_a_pinned_leaf),
 		cmocka_unit_test(C15_refuses_a_workloads_identity),
-		cmocka_unit_test(lets_a_slow_clock_in_so_that_it_can_be_corrected),
-		cmocka_unit_test(refuses_what_has_expired),
+		cmocka_unit_test(accepts_not_yet_valid_chains_so_that_a_slow_clock_can_be_corrected),
+		cmocka_unit_test(refuses_expired_chains),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

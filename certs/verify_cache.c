@@ -8,10 +8,10 @@ struct entry {
 	struct svid *svid; /* NULL: free */
 	enum verify_role role;
 	int64_t until_s;
-	uint64_t added; /* a count, for age */
+	uint64_t added; /* a counter, for the age */
 };
 
-/* Only chains that were verified get in, so nobody fills it but holders of certificates. */
+/* Only verified chains are stored, so a peer without a valid certificate cannot fill the cache. */
 struct verify_cache {
 	uint64_t generation;
 	uint64_t num_added;
@@ -97,7 +97,7 @@ enum err verify_chain_cached(struct verify_cache *cache, uint64_t generation, co
 	struct entry *place = place_of(cache, hash);
 	const struct entry *known = find(place, hash, input);
 	if (known != NULL) {
-		/* Who is expected is this caller's matter, not the chain's: it is asked every time. */
+		/* The expected identity depends on the caller, not on the chain: it is checked each time. */
 		RETURN_IF_ERR(verify_identity(input, svid_id(known->svid), why));
 		*out_svid = svid_ref(known->svid);
 		return ERR_NONE;

@@ -4,10 +4,10 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
-/* Whether a chain came from the cache shows in the object: the same one is given out again. */
+/* A cache hit returns the same object. */
 struct asker {
 	struct test_mesh *mesh;
 	struct verify_cache *cache;
@@ -43,7 +43,7 @@ static void asker_init(struct asker *asker, size_t max_entries)
 		.now_s = TEST_NOW_S};
 }
 
-/* The svid's address is compared only while the cache still holds it. */
+/* The svid's address is compared only while the cache has a reference. */
 static const void *ask(struct asker *asker, uint64_t generation)
 {
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
@@ -58,7 +58,7 @@ static enum err verdict(struct asker *asker, uint64_t generation)
 	return verify_chain_cached(asker->cache, generation, &asker->input, &svid, NULL);
 }
 
-static void gives_out_what_it_has_seen(_unused_ void **state)
+static void returns_cached_chains(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	asker_init(&asker, 64);
@@ -73,11 +73,11 @@ static void D27_starts_empty_in_a_new_generation(_unused_ void **state)
 	asker_init(&asker, 64);
 	assert_int_equal(verdict(&asker, 1), ERR_NONE);
 	_cleanup_(bundle_set_unrefp) struct bundle_set *empty = bundle_set_new();
-	asker.input.bundles = empty; /* the root is gone */
+	asker.input.bundles = empty; /* the root is removed */
 	assert_int_equal(verdict(&asker, 2), ERR_NO_BUNDLE);
 }
 
-static void judges_roles_apart(_unused_ void **state)
+static void caches_roles_separately(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	asker_init(&asker, 64);
@@ -86,7 +86,7 @@ static void judges_roles_apart(_unused_ void **state)
 	assert_ptr_not_equal(ask(&asker, 1), as_client);
 }
 
-static void forgets_at_the_first_not_after(_unused_ void **state)
+static void expires_entries_at_the_first_not_after(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	asker_init(&asker, 64);
@@ -97,7 +97,7 @@ static void forgets_at_the_first_not_after(_unused_ void **state)
 	assert_int_equal(verdict(&asker, 1), ERR_EXPIRED);
 }
 
-static void asks_for_the_expected_peer_every_time(_unused_ void **state)
+static void checks_the_expected_peer_each_time(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	_cleanup_(spiffe_id_done) struct spiffe_id other = {0};
@@ -108,7 +108,7 @@ static void asks_for_the_expected_peer_every_time(_unused_ void **state)
 	assert_int_equal(verdict(&asker, 1), ERR_WRONG_PEER);
 }
 
-static void does_not_remember_refusals(_unused_ void **state)
+static void does_not_cache_refusals(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	asker_init(&asker, 64);
@@ -133,9 +133,8 @@ static void stays_within_its_bound(_unused_ void **state)
 	}
 }
 
-/* Bytes that move from one certificate to the next make another chain: what was found good must not lend it its name.
- */
-static void finding_t5_a_chain_cut_elsewhere_is_another_chain(_unused_ void **state)
+/* Chains that differ only in where one certificate ends are different: a cached result must not apply to the other. */
+static void finding_t5_a_chain_split_elsewhere_is_another_chain(_unused_ void **state)
 {
 	static const uint8_t bytes[] = "abcdefgh";
 	const struct span one[] = {span_of(bytes, 3), span_of(bytes + 3, 5)};
@@ -147,12 +146,12 @@ static void finding_t5_a_chain_cut_elsewhere_is_another_chain(_unused_ void **st
 	svid_digest_chain(whole, 1, hash[2]);
 	assert_memory_not_equal(hash[0], hash[1], 32);
 	assert_memory_not_equal(hash[0], hash[2], 32);
-	svid_digest_chain(whole, 2, hash[1]); /* an empty one behind it counts, too */
+	svid_digest_chain(whole, 2, hash[1]); /* an empty certificate at the end counts, too */
 	assert_memory_not_equal(hash[1], hash[2], 32);
 }
 
-/* The same with a real chain: good bytes, cut elsewhere, are no chain, whatever was asked before. */
-static void finding_t5_the_verdict_does_not_depend_on_what_was_asked_before(_unused_ void **state)
+/* The same with a valid chain: the same bytes, split elsewhere, are refused, also after the valid chain was cached. */
+static void finding_t5_a_result_does_not_depend_on_earlier_chains(_unused_ void **state)
 {
 	_cleanup_(asker_done) struct asker asker;
 	asker_init(&asker, 64);
@@ -168,14 +167,14 @@ static void finding_t5_the_verdict_does_not_depend_on_what_was_asked_before(_unu
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gives_out_what_it_has_seen),
+		cmocka_unit_test(returns_cached_chains),
 		cmocka_unit_test(D27_starts_empty_in_a_new_generation),
-		cmocka_unit_test(judges_roles_apart),
-		cmocka_unit_test(forgets_at_the_first_not_after),
-		cmocka_unit_test(asks_for_the_expected_peer_every_time),
-		cmocka_unit_test(finding_t5_a_chain_cut_elsewhere_is_another_chain),
-		cmocka_unit_test(finding_t5_the_verdict_does_not_depend_on_what_was_asked_before),
-		cmocka_unit_test(does_not_remember_refusals),
+		cmocka_unit_test(caches_roles_separately),
+		cmocka_unit_test(expires_entries_at_the_first_not_after),
+		cmocka_unit_test(checks_the_expected_peer_each_time),
+		cmocka_unit_test(finding_t5_a_chain_split_elsewhere_is_another_chain),
+		cmocka_unit_test(finding_t5_a_result_does_not_depend_on_earlier_chains),
+		cmocka_unit_test(does_not_cache_refusals),
 		cmocka_unit_test(stays_within_its_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

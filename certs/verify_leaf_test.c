@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static void accepts_other_names_beside_the_one_uri(_unused_ void **state)
@@ -249,7 +249,7 @@ static void D18_refuses_an_md5_signature(_unused_ void **state)
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_WEAK_KEY);
 }
 
-static void D19_refuses_more_names_than_anybody_needs(_unused_ void **state)
+static void D19_refuses_more_than_the_maximum_of_names(_unused_ void **state)
 {
 	uint8_t der[4 + 100 * 3] = {0x30, 0x82, (100 * 3) >> 8, (100 * 3) & 0xff};
 	for (size_t i = 0; i < 100; i++)
@@ -262,7 +262,7 @@ static void D19_refuses_more_names_than_anybody_needs(_unused_ void **state)
 	spec.names[0] = (struct test_name){0};
 	spec.extensions[0] = (struct test_extension){"2.5.29.17", true, span_of(der, sizeof(der))};
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_NOT_SVID);
-	assert_non_null(strstr(world.why.expected, "64"));
+	assert_non_null(strstr(world.detail.expected, "64"));
 }
 
 int main(void)
@@ -292,7 +292,7 @@ int main(void)
 		cmocka_unit_test(D18_refuses_weak_keys),
 		cmocka_unit_test(D18_refuses_a_sha1_signature),
 		cmocka_unit_test(D18_refuses_an_md5_signature),
-		cmocka_unit_test(D19_refuses_more_names_than_anybody_needs),
+		cmocka_unit_test(D19_refuses_more_than_the_maximum_of_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

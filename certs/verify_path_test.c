@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static void refuses_everything_when_the_bundle_is_empty(_unused_ void **state)
@@ -30,7 +30,7 @@ static void D6_refuses_an_expired_leaf_by_one_second(_unused_ void **state)
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	spec.not_after_s = TEST_NOW_S - 1;
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_EXPIRED);
-	assert_non_null(strstr(world.why.got, "the leaf"));
+	assert_non_null(strstr(world.detail.got, "the leaf"));
 }
 
 static void D6_accepts_a_leaf_in_its_only_second(_unused_ void **state)
@@ -56,8 +56,8 @@ static void D6_refuses_an_expired_intermediate_and_names_it(_unused_ void **stat
 	struct test_cert_spec spec = test_ca_spec("intermediate");
 	spec.not_after_s = TEST_NOW_S - 1;
 	assert_int_equal(world_judge_below(&world, &spec), ERR_EXPIRED);
-	assert_non_null(strstr(world.why.got, "certificate 2"));
-	assert_non_null(strstr(world.why.got, "subject intermediate"));
+	assert_non_null(strstr(world.detail.got, "certificate 2"));
+	assert_non_null(strstr(world.detail.got, "subject intermediate"));
 }
 
 static void D6_refuses_an_expired_root_and_names_it(_unused_ void **state)
@@ -68,10 +68,10 @@ static void D6_refuses_an_expired_root_and_names_it(_unused_ void **state)
 	world_init_with(&world, &root);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_EXPIRED);
-	assert_non_null(strstr(world.why.got, "the root"));
+	assert_non_null(strstr(world.detail.got, "the root"));
 }
 
-static void says_untrusted_and_not_expired_when_both_are_true(_unused_ void **state)
+static void reports_untrusted_and_not_expired_when_both_apply(_unused_ void **state)
 {
 	WORLD(world);
 	struct test_cert_spec stranger = test_ca_spec("stranger"), spec = test_leaf_spec(WORKLOAD);
@@ -129,7 +129,7 @@ static void D15_accepts_a_name_constraint_that_holds(_unused_ void **state)
 	assert_int_equal(world_judge_below(&world, &spec), ERR_NONE);
 }
 
-static void D15_refuses_a_name_constraint_that_nobody_checks(_unused_ void **state)
+static void D15_refuses_a_name_constraint_of_an_unchecked_kind(_unused_ void **state)
 {
 	WORLD(world);
 	struct test_cert_spec spec = test_ca_spec("addresses");
@@ -221,7 +221,7 @@ static void D17_accepts_an_authority_whose_own_id_is_the_trust_domain(_unused_ v
 	assert_int_equal(world_judge_below(&world, &spec), ERR_NONE);
 }
 
-/* A rotation under one name: SPIRE's roots, for one, all have the same subject. */
+/* A rotation under one name: for example, all roots of SPIRE have the same subject. */
 static void finds_the_right_one_among_roots_of_the_same_name(_unused_ void **state)
 {
 	struct world world = {.bundles = bundle_set_new()};
@@ -242,7 +242,7 @@ static void finds_the_right_one_among_roots_of_the_same_name(_unused_ void **sta
 	world_done(&world);
 }
 
-/* A peer in the middle of a rotation sends its authority's old and new certificate, both of one name. */
+/* During a rotation a peer sends the old and the new certificate of its authority, with the same name. */
 static void finding_t6_finds_the_right_one_among_authorities_of_one_name(_unused_ void **state)
 {
 	for (int right_first = 0; right_first < 2; right_first++) {
@@ -255,13 +255,13 @@ static void finding_t6_finds_the_right_one_among_authorities_of_one_name(_unused
 		world_send(&world, right_first ? right : other);
 		world_send(&world, right_first ? other : right);
 		assert_int_equal(world_judge(&world), ERR_NONE);
-		world.num_chain--; /* without one of the two, only the right one will do */
+		world.num_chain--; /* with one of the two, only the right one is accepted */
 		assert_int_equal(world_judge(&world), right_first ? ERR_NONE : ERR_UNTRUSTED);
 	}
 }
 
-/* D19, nc-dos: names times constraints is what it costs. */
-static void D19_refuses_more_name_constraints_than_anybody_needs(_unused_ void **state)
+/* D19, nc-dos: the cost is names times constraints. */
+static void D19_refuses_more_than_the_maximum_of_name_constraints(_unused_ void **state)
 {
 	/* permittedSubtrees of 80 empty DNS names. */
 	uint8_t whole[8 + 80 * 4] = {0x30, 0x82, 0, 0, 0xa0, 0x82};
@@ -275,7 +275,7 @@ static void D19_refuses_more_name_constraints_than_anybody_needs(_unused_ void *
 	struct test_cert_spec spec = test_ca_spec("constrained");
 	spec.extensions[0] = (struct test_extension){"2.5.29.30", true, span_of(whole, sizeof(whole))};
 	assert_int_equal(world_judge_below(&world, &spec), ERR_NOT_SVID);
-	assert_non_null(strstr(world.why.expected, "64"));
+	assert_non_null(strstr(world.detail.expected, "64"));
 }
 
 int main(void)
@@ -288,13 +288,13 @@ int main(void)
 		cmocka_unit_test(D6_refuses_a_leaf_that_is_not_yet_valid),
 		cmocka_unit_test(D6_refuses_an_expired_intermediate_and_names_it),
 		cmocka_unit_test(D6_refuses_an_expired_root_and_names_it),
-		cmocka_unit_test(says_untrusted_and_not_expired_when_both_are_true),
+		cmocka_unit_test(reports_untrusted_and_not_expired_when_both_apply),
 		cmocka_unit_test(D7_refuses_a_self_signed_leaf),
 		cmocka_unit_test(D7_refuses_a_root_of_the_same_name_and_another_key),
 		cmocka_unit_test(D13_refuses_an_intermediate_without_both_purposes),
 		cmocka_unit_test(D15_refuses_a_violated_name_constraint),
 		cmocka_unit_test(D15_accepts_a_name_constraint_that_holds),
-		cmocka_unit_test(D15_refuses_a_name_constraint_that_nobody_checks),
+		cmocka_unit_test(D15_refuses_a_name_constraint_of_an_unchecked_kind),
 		cmocka_unit_test(D16_refuses_a_path_longer_than_the_root_allows),
 		cmocka_unit_test(D16_refuses_a_path_longer_than_an_intermediate_allows),
 		cmocka_unit_test(D16_accepts_a_path_as_long_as_allowed),
@@ -305,7 +305,7 @@ int main(void)
 		cmocka_unit_test(D17_accepts_an_authority_whose_own_id_is_the_trust_domain),
 		cmocka_unit_test(finding_t6_finds_the_right_one_among_authorities_of_one_name),
 		cmocka_unit_test(finds_the_right_one_among_roots_of_the_same_name),
-		cmocka_unit_test(D19_refuses_more_name_constraints_than_anybody_needs),
+		cmocka_unit_test(D19_refuses_more_than_the_maximum_of_name_constraints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,14 +3,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
-/* D21, with a root, an intermediate and a leaf: each authority has a list, as the verifier demands. */
+/* D21, with a root, an intermediate and a leaf: each authority has a list, as the verifier requires. */
 struct revoker {
 	struct test_cert *root, *intermediate, *leaf;
 	struct bundle_set *bundles;
-	struct why why;
+	struct why detail;
 };
 
 static const struct trust_domain domain = {"td.test"};
@@ -40,9 +40,9 @@ static enum err publish(struct revoker *revoker, const struct test_cert *issuer,
 {
 	_cleanup_(buf_done) struct buf der = BUF_INIT(8192);
 	test_crl_make(spec, issuer, &der);
-	revoker->why = (struct why){0};
-	enum err err = bundle_set_add_crl(revoker->bundles, &domain, buf_span(&der), &revoker->why);
-	assert_int_equal(err, revoker->why.err);
+	revoker->detail = (struct why){0};
+	enum err err = bundle_set_add_crl(revoker->bundles, &domain, buf_span(&der), &revoker->detail);
+	assert_int_equal(err, revoker->detail.err);
 	return err;
 }
 
@@ -58,10 +58,10 @@ static enum err judge(struct revoker *revoker)
 	struct verify_input input = {.chain = chain, .num_chain = 2, .bundles = revoker->bundles, .now_s = TEST_NOW_S};
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	char text[800];
-	revoker->why = (struct why){0};
-	enum err err = verify_chain(&input, &svid, &revoker->why);
+	revoker->detail = (struct why){0};
+	enum err err = verify_chain(&input, &svid, &revoker->detail);
 	if (err != ERR_NONE)
-		print_message("  %s\n", why_format(&revoker->why, text, sizeof(text)));
+		print_message("  %s\n", why_format(&revoker->detail, text, sizeof(text)));
 	return err;
 }
 
@@ -74,29 +74,29 @@ static enum err judge_standing(struct revoker *revoker)
 	struct span chain[] = {test_cert_der(revoker->leaf), test_cert_der(revoker->intermediate)};
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	assert_int_equal(svid_parse(chain, 2, &svid, NULL), ERR_NONE);
-	return verify_still_trusted(svid, revoker->bundles, &revoker->why);
+	return verify_still_trusted(svid, revoker->bundles, &revoker->detail);
 }
 
-static void finding_t7_what_stands_falls_by_its_root_or_a_list_that_names_it(_unused_ void **state)
+static void finding_t7_revalidation_fails_when_the_root_is_removed_or_the_leaf_revoked(_unused_ void **state)
 {
 	REVOKER(revoker);
 	assert_int_equal(judge_standing(&revoker), ERR_NONE);
 	struct test_crl_spec spec = test_crl_spec();
 	spec.revoked[0] = revoker.leaf;
-	spec.next_update_s = TEST_NOW_S - 1; /* it is stale, but the leaf stays revoked */
+	spec.next_update_s = TEST_NOW_S - 1; /* the list is stale, but the leaf stays revoked */
 	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
 	assert_int_equal(judge_standing(&revoker), ERR_REVOKED);
 	REVOKER(other);
-	REVOKER(holder);
-	bundle_set_unref(holder.bundles);
-	holder.bundles = bundle_set_ref(other.bundles); /* another root of the same name and trust domain */
-	assert_int_equal(judge_standing(&holder), ERR_UNTRUSTED);
-	bundle_set_unref(holder.bundles);
-	holder.bundles = bundle_set_new();
-	assert_int_equal(judge_standing(&holder), ERR_NO_BUNDLE);
+	REVOKER(peer);
+	bundle_set_unref(peer.bundles);
+	peer.bundles = bundle_set_ref(other.bundles); /* another root of the same name and trust domain */
+	assert_int_equal(judge_standing(&peer), ERR_UNTRUSTED);
+	bundle_set_unref(peer.bundles);
+	peer.bundles = bundle_set_new();
+	assert_int_equal(judge_standing(&peer), ERR_NO_BUNDLE);
 }
 
-static void finding_t7_what_stands_falls_by_a_revoked_authority_without_a_list_for_itself(_unused_ void **state)
+static void finding_t7_revalidation_fails_when_an_authority_is_revoked(_unused_ void **state)
 {
 	REVOKER(revoker);
 	struct test_crl_spec spec = test_crl_spec();
@@ -105,7 +105,7 @@ static void finding_t7_what_stands_falls_by_a_revoked_authority_without_a_list_f
 	assert_int_equal(judge_standing(&revoker), ERR_REVOKED);
 }
 
-static void finding_t7_what_stands_outlives_its_time_and_lists_that_are_missing_or_not_genuine(_unused_ void **state)
+static void finding_t7_revalidation_ignores_expiry_and_missing_or_invalid_lists(_unused_ void **state)
 {
 	REVOKER(revoker);
 	struct test_cert_spec leaf = test_leaf_spec("spiffe://td.test/a");
@@ -121,7 +121,7 @@ static void finding_t7_what_stands_outlives_its_time_and_lists_that_are_missing_
 	assert_int_equal(judge_standing(&revoker), ERR_NONE);
 }
 
-static void finding_t7_anchors_are_compared_by_roots_and_lists_and_not_by_bans(_unused_ void **state)
+static void finding_t7_anchors_are_compared_without_bans(_unused_ void **state)
 {
 	REVOKER(one);
 	REVOKER(other);
@@ -137,7 +137,7 @@ static void finding_t7_anchors_are_compared_by_roots_and_lists_and_not_by_bans(_
 	bundle_set_unref(same);
 }
 
-static void D21_accepts_what_no_list_names(_unused_ void **state)
+static void D21_accepts_certificates_on_no_list(_unused_ void **state)
 {
 	REVOKER(revoker);
 	publish_empty(&revoker, revoker.root);
@@ -153,7 +153,7 @@ static void D21_refuses_a_revoked_leaf(_unused_ void **state)
 	publish_empty(&revoker, revoker.root);
 	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
 	assert_int_equal(judge(&revoker), ERR_REVOKED);
-	assert_non_null(strstr(revoker.why.got, "the leaf"));
+	assert_non_null(strstr(revoker.detail.got, "the leaf"));
 }
 
 static void D21_refuses_a_revoked_intermediate(_unused_ void **state)
@@ -164,7 +164,7 @@ static void D21_refuses_a_revoked_intermediate(_unused_ void **state)
 	assert_int_equal(publish(&revoker, revoker.root, &spec), ERR_NONE);
 	publish_empty(&revoker, revoker.intermediate);
 	assert_int_equal(judge(&revoker), ERR_REVOKED);
-	assert_non_null(strstr(revoker.why.got, "certificate 2"));
+	assert_non_null(strstr(revoker.detail.got, "certificate 2"));
 }
 
 static void D21_fails_closed_on_a_stale_list(_unused_ void **state)
@@ -175,7 +175,7 @@ static void D21_fails_closed_on_a_stale_list(_unused_ void **state)
 	publish_empty(&revoker, revoker.root);
 	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
 	assert_int_equal(judge(&revoker), ERR_REVOKED);
-	assert_non_null(strstr(revoker.why.expected, "fresh"));
+	assert_non_null(strstr(revoker.detail.expected, "fresh"));
 }
 
 static void D21_fails_closed_on_a_list_from_the_future(_unused_ void **state)
@@ -195,18 +195,18 @@ static void D21_fails_closed_when_an_authority_has_no_list(_unused_ void **state
 	assert_int_equal(judge(&revoker), ERR_REVOKED);
 }
 
-static void D21_fails_closed_on_a_list_that_somebody_else_signed(_unused_ void **state)
+static void D21_fails_closed_on_a_list_with_a_foreign_signature(_unused_ void **state)
 {
 	REVOKER(revoker);
 	struct test_crl_spec spec = test_crl_spec();
 	spec.has_wrong_signature = true;
 	publish_empty(&revoker, revoker.root);
 	enum err err = publish(&revoker, revoker.intermediate, &spec);
-	assert_true(err == ERR_NONE || err == ERR_MALFORMED); /* the flip may break the signature's own format */
+	assert_true(err == ERR_NONE || err == ERR_MALFORMED); /* the flip may break the format of the signature */
 	assert_int_equal(judge(&revoker), ERR_REVOKED);
 }
 
-static void D21_refuses_lists_that_are_no_good_when_they_come(_unused_ void **state)
+static void D21_refuses_malformed_lists_when_added(_unused_ void **state)
 {
 	REVOKER(revoker);
 	struct test_crl_spec forever = test_crl_spec(), limited = test_crl_spec();
@@ -218,13 +218,13 @@ static void D21_refuses_lists_that_are_no_good_when_they_come(_unused_ void **st
 	assert_int_equal(bundle_set_add_crl(revoker.bundles, &domain, SPAN_LITERAL(""), NULL), ERR_MALFORMED);
 }
 
-/* In a full list the library would take the entry for a pardon. */
-static void finding_t6_refuses_a_full_list_that_takes_back(_unused_ void **state)
+/* In a full list BoringSSL would treat the certificate as not revoked. */
+static void finding_t6_refuses_a_full_list_with_remove_from_crl(_unused_ void **state)
 {
 	REVOKER(revoker);
 	struct test_crl_spec spec = test_crl_spec();
 	spec.revoked[0] = revoker.leaf;
-	spec.takes_back = true;
+	spec.has_remove_from_crl = true;
 	assert_int_equal(publish(&revoker, revoker.intermediate, &spec), ERR_MALFORMED);
 }
 
@@ -245,7 +245,7 @@ static void finding_t6_a_stale_list_beside_a_fresh_one_refuses_nothing(_unused_ 
 	}
 }
 
-/* Two lists that are both fresh: the newer one counts, in whichever order they came. */
+/* Of two fresh lists the newer one applies, in either order. */
 static void finding_t6_the_newest_fresh_list_of_an_authority_counts(_unused_ void **state)
 {
 	for (int newer_first = 0; newer_first < 2; newer_first++) {
@@ -273,19 +273,19 @@ static void refuses_a_list_for_a_domain_without_bundle(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_t7_what_stands_falls_by_its_root_or_a_list_that_names_it),
-		cmocka_unit_test(finding_t7_what_stands_falls_by_a_revoked_authority_without_a_list_for_itself),
-		cmocka_unit_test(finding_t7_what_stands_outlives_its_time_and_lists_that_are_missing_or_not_genuine),
-		cmocka_unit_test(finding_t7_anchors_are_compared_by_roots_and_lists_and_not_by_bans),
-		cmocka_unit_test(D21_accepts_what_no_list_names),
+		cmocka_unit_test(finding_t7_revalidation_fails_when_the_root_is_removed_or_the_leaf_revoked),
+		cmocka_unit_test(finding_t7_revalidation_fails_when_an_authority_is_revoked),
+		cmocka_unit_test(finding_t7_revalidation_ignores_expiry_and_missing_or_invalid_lists),
+		cmocka_unit_test(finding_t7_anchors_are_compared_without_bans),
+		cmocka_unit_test(D21_accepts_certificates_on_no_list),
 		cmocka_unit_test(D21_refuses_a_revoked_leaf),
 		cmocka_unit_test(D21_refuses_a_revoked_intermediate),
 		cmocka_unit_test(D21_fails_closed_on_a_stale_list),
 		cmocka_unit_test(D21_fails_closed_on_a_list_from_the_future),
 		cmocka_unit_test(D21_fails_closed_when_an_authority_has_no_list),
-		cmocka_unit_test(D21_fails_closed_on_a_list_that_somebody_else_signed),
-		cmocka_unit_test(D21_refuses_lists_that_are_no_good_when_they_come),
-		cmocka_unit_test(finding_t6_refuses_a_full_list_that_takes_back),
+		cmocka_unit_test(D21_fails_closed_on_a_list_with_a_foreign_signature),
+		cmocka_unit_test(D21_refuses_malformed_lists_when_added),
+		cmocka_unit_test(finding_t6_refuses_a_full_list_with_remove_from_crl),
 		cmocka_unit_test(finding_t6_a_stale_list_beside_a_fresh_one_refuses_nothing),
 		cmocka_unit_test(finding_t6_the_newest_fresh_list_of_an_authority_counts),
 		cmocka_unit_test(refuses_a_list_for_a_domain_without_bundle),

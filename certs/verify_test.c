@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three headers above */
 #include <cmocka.h>
 
 static void accepts_a_leaf_below_the_root(_unused_ void **state)
@@ -71,7 +71,7 @@ static void D19_refuses_a_certificate_of_a_megabyte(_unused_ void **state)
 	assert_int_equal(world_judge(&world), ERR_MALFORMED);
 }
 
-static void D19_refuses_more_extensions_than_anybody_needs(_unused_ void **state)
+static void D19_refuses_more_than_the_maximum_of_extensions(_unused_ void **state)
 {
 	char oids[TEST_EXTENSIONS_MAX][32];
 	WORLD(world);
@@ -83,7 +83,7 @@ static void D19_refuses_more_extensions_than_anybody_needs(_unused_ void **state
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_NOT_SVID);
 }
 
-static void refuses_bytes_that_are_no_certificate(_unused_ void **state)
+static void refuses_bytes_that_are_not_a_certificate(_unused_ void **state)
 {
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	static const struct span odd[] = {{(const uint8_t *)"", 0}, {(const uint8_t *)"\x30\x00", 2},
@@ -111,11 +111,11 @@ static void refuses_a_peer_that_is_not_the_expected_one(_unused_ void **state)
 	struct verify_input input = world_input(&world);
 	input.expected = &expected;
 	assert_int_equal(world_judge_with(&world, &input), ERR_WRONG_PEER);
-	assert_string_equal(world.why.expected, "spiffe://td.test/b");
-	assert_string_equal(world.why.got, WORKLOAD);
+	assert_string_equal(world.detail.expected, "spiffe://td.test/b");
+	assert_string_equal(world.detail.got, "the peer is " WORKLOAD);
 }
 
-static void C15_refuses_a_reserved_identity_unless_it_is_asked_for(_unused_ void **state)
+static void C15_refuses_a_reserved_identity_unless_it_is_allowed(_unused_ void **state)
 {
 	WORLD(world);
 	struct test_cert_spec spec = test_leaf_spec("spiffe://td.test/handfast/control");
@@ -146,10 +146,10 @@ int main(void)
 		cmocka_unit_test(D19_refuses_more_than_four_certificates),
 		cmocka_unit_test(D19_refuses_a_hundred_certificates_without_reading_them),
 		cmocka_unit_test(D19_refuses_a_certificate_of_a_megabyte),
-		cmocka_unit_test(D19_refuses_more_extensions_than_anybody_needs),
-		cmocka_unit_test(refuses_bytes_that_are_no_certificate),
+		cmocka_unit_test(D19_refuses_more_than_the_maximum_of_extensions),
+		cmocka_unit_test(refuses_bytes_that_are_not_a_certificate),
 		cmocka_unit_test(refuses_a_peer_that_is_not_the_expected_one),
-		cmocka_unit_test(C15_refuses_a_reserved_identity_unless_it_is_asked_for),
+		cmocka_unit_test(C15_refuses_a_reserved_identity_unless_it_is_allowed),
 		cmocka_unit_test(D21_refuses_a_banned_identity),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ struct exchange {
 	struct buf *answer;
 	bool has_answer, is_over;
 	enum err err;
-	struct why *why;
+	struct why *detail;
 };
 
 static void end(struct exchange *exchange, enum err err)
@@ -53,9 +53,9 @@ static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status s
 	if (status == RPC_OK && exchange->has_answer)
 		end(exchange, ERR_NONE);
 	else
-		end(exchange,
-			refusal_read(err_of(status),
-				message == NULL || message[0] == 0 ? rpc_status_name(status) : message, exchange->why));
+		end(exchange, refusal_read(err_of(status),
+				      message == NULL || message[0] == 0 ? rpc_status_name(status) : message,
+				      exchange->detail));
 }
 
 static void on_ready(void *arg, struct rpc_client *client)
@@ -68,7 +68,8 @@ static void on_ready(void *arg, struct rpc_client *client)
 	if (err == ERR_NONE)
 		err = rpc_call_send(call, exchange->request->message);
 	if (err != ERR_NONE)
-		end(exchange, why_set(exchange->why, err, "a call", "report this", "%s", err_text(err)));
+		end(exchange, why_set(exchange->detail, err, "a call", "report this bug", "cannot send the call: %s",
+				      err_text(err)));
 	else
 		rpc_call_close_send(call);
 }
@@ -78,8 +79,8 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 	struct exchange *exchange = arg;
 	if (exchange->is_over)
 		return;
-	if (exchange->why != NULL && why != NULL)
-		*exchange->why = *why;
+	if (exchange->detail != NULL && why != NULL)
+		*exchange->detail = *why;
 	end(exchange, ERR_UNAVAILABLE);
 }
 
@@ -92,9 +93,9 @@ static enum err call_operator(const struct call_request *request, struct buf *ou
 			"this user may not open %s", request->socket);
 	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
-			"start it, or name its --socket", "no program listens at %s", request->socket);
+			"start it, or set --socket", "no program listens at %s", request->socket);
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
-	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .why = why};
+	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .detail = why};
 	const struct rpc_client_options options = {.loop = loop,
 		.transport = transport_new_plain(fd),
 		.authority = "control",

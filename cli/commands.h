@@ -1,4 +1,4 @@
-/* The commands: each parses what is its own, does it, shows it, and returns the exit code. */
+/* The commands. Each parses its arguments, runs, prints the result and returns the exit code. */
 #pragma once
 
 #include "base/settings/command_line/command_line.h"
@@ -6,7 +6,7 @@
 #define COMMANDS_SOCKET "/run/handfast/control.sock" /* unless --socket is given */
 #define COMMANDS_ADMIN  "127.0.0.1:15000"            /* unless --admin is given */
 
-/* The one argument of the command; NULL with an error: none, or more. */
+/* The single argument of the command. NULL, with an error added: none or several. */
 const char *command_argument(struct command_line *line, const char *expected);
 
 #define COMMAND(words, arguments, help, function) enum cli_exit function(struct command_line *line);

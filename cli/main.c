@@ -22,9 +22,9 @@ static enum cli_exit (*const functions[])(struct command_line *) = {
 static const struct cli_flag flags[] = {
 	{"socket", "PATH", "of the control plane on this machine (" COMMANDS_SOCKET ")", false},
 	{"admin", "ADDRESS", "of the sidecar on this machine (" COMMANDS_ADMIN ")", false},
-	{"id", "spiffe://TD/PATH", "whose token it is", false},
-	{"ttl", "DURATION", "how long a token can be used (1h), at most 30d", false},
-	{"network", "CIDR", "where a token may be used from (anywhere)", true},
+	{"id", "spiffe://TD/PATH", "the identity that the token is for", false},
+	{"ttl", "DURATION", "how long the token is valid (1h), at most 30d", false},
+	{"network", "CIDR", "the network that the token may be used from (any)", true},
 };
 
 static void put_versions(struct buf *out)
@@ -32,12 +32,12 @@ static void put_versions(struct buf *out)
 	enum err full = buf_printf(out, "%s\nnghttp2 %s\nprotobuf-c %s\nlibev %d.%d\njansson %s\nlibyaml %s\n",
 		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
 		ev_version_minor(), jansson_version_str(), yaml_get_version_string());
-	(void)full; /* a few hundred bytes */
+	(void)full; /* fits: a few hundred bytes */
 }
 
 static const struct cli_program program = {.name = "handfast",
-	.about =
-		"Asks the control plane (over its Unix socket) or the sidecar (at its admin endpoint) on this machine.",
+	.about = "Queries and commands the control plane (over its Unix socket) or the sidecar (at its admin endpoint) "
+		 "on this machine.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
 	.flags = flags,

@@ -1,4 +1,4 @@
-/* ban, ban list, unban, entry release: small orders to the control plane. */
+/* ban, ban list, unban, entry release: commands to the control plane. */
 #include "base/core/addr.h"
 #include "base/core/escape.h"
 #include "base/pb/unpack.h"
@@ -46,7 +46,8 @@ enum cli_exit command_unban(struct command_line *line)
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_banned", was_banned));
 	else
-		puts(was_banned ? "the ban is lifted; attestation keys that it had work again" : "it was not banned");
+		puts(was_banned ? "the ban is lifted; the identity's attestation keys are valid again"
+				: "the identity was not banned");
 	return was_banned ? CLI_DONE : CLI_REFUSED;
 }
 
@@ -101,6 +102,6 @@ enum cli_exit command_entry_release(struct command_line *line)
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_held", was_held));
 	else
-		puts(was_held ? "released" : "no sidecar held it");
+		puts(was_held ? "released" : "no sidecar had claimed it");
 	return was_held ? CLI_DONE : CLI_REFUSED;
 }

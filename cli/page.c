@@ -15,16 +15,17 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 	struct addr at;
 	if (addr_parse(span_of_str(admin), &at) != ERR_NONE)
 		return why_set(why, ERR_CONFIG, "--admin with an address and port such as " COMMANDS_ADMIN,
-			"correct it", "%s", admin);
+			"correct --admin", "--admin is %s", admin);
 	enum err err = http_fetch(&at, path, TIMEOUT_MS, &page, &fetched);
 	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
-			"start it, or name its --admin address", "%s at %s", err_text(err), admin);
+			"start it, or set --admin to its address", "cannot fetch the page at %s: %s", admin,
+			err_text(err));
 	json_t *parsed =
 		fetched.status == 200 ? json_loadb((const char *)fetched.body.ptr, fetched.body.len, 0, NULL) : NULL;
 	if (parsed == NULL)
 		return why_set(why, ERR_UNAVAILABLE, "the page of a sidecar of this release",
-			"name the sidecar's own --admin address", "status %u for %s at %s", fetched.status, path,
+			"set --admin to the sidecar's address", "status %u for %s from %s", fetched.status, path,
 			admin);
 	*out = parsed;
 	return ERR_NONE;

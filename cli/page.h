@@ -4,5 +4,6 @@
 #include "base/settings/command_line/command_line.h"
 #include <jansson.h>
 
-/* From --admin. ERR_UNAVAILABLE: no sidecar is there, or what answers is none. The caller owns *out. */
+/* Fetches from --admin. ERR_UNAVAILABLE: no sidecar listens there, or the answer is not from a sidecar. The caller owns
+ * *out. */
 enum err page_get(const struct command_line *line, const char *path, json_t **out, struct why *why) _must_use_;

@@ -3,6 +3,6 @@
 
 #include "base/core/err.h"
 
-/* Splits a `message` that why_format() wrote; any other text becomes part of why->got. Returns err, with *why filled.
+/* Splits a `message` that why_format() wrote; any other text becomes part of `got`. Returns err, with *why filled.
  */
 enum err refusal_read(enum err err, const char *message, struct why *why);

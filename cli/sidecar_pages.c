@@ -1,4 +1,4 @@
-/* certs, check, why: what the sidecar on this machine says about itself. */
+/* certs, check, why: pages of the sidecar on this machine. */
 #include "cli/commands.h"
 #include "cli/page.h"
 #include "cli/show.h"
@@ -49,8 +49,8 @@ static void print_check(const json_t *page, const json_t *conditions)
 	puts(json_is_true(json_object_get(page, "ready")) ? "ready" : "not ready");
 	for (size_t i = 0; i < json_array_size(conditions); i++)
 		print_condition(json_array_get(conditions, i));
-	print_ports(ports, "ready_for_strict", "ports that only the mesh has used, ready for strict");
-	print_ports(ports, "plaintext_seen", "ports that plaintext has used");
+	print_ports(ports, "ready_for_strict", "ports with connections from the mesh only, ready for strict");
+	print_ports(ports, "plaintext_seen", "ports with plaintext connections");
 }
 
 enum cli_exit command_check(struct command_line *line)
@@ -64,7 +64,7 @@ enum cli_exit command_check(struct command_line *line)
 	if (!json_is_array(conditions) || !json_is_boolean(ready))
 		return command_line_fail(line,
 			why_set(&why, ERR_UNAVAILABLE, "the page of a sidecar of this release",
-				"bring both to one release", "another one"),
+				"install the same release of both", "the page has another format"),
 			&why);
 	if (line->json)
 		show_json(json_incref(page));

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 struct endpoint {
@@ -21,14 +21,14 @@ struct endpoint {
 	pid_t child;
 };
 
-/* A child that answers one request and ends. */
+/* A child process that answers one request and exits. */
 static void endpoint_start(struct endpoint *endpoint, const char *answer)
 {
 	_cleanup_fd_ int fd = -1;
 	struct addr any, bound;
 	const struct socket_listen_options options = {0};
 	assert_int_equal(addr_parse(span_of_str("127.0.0.1:1"), &any), ERR_NONE);
-	any.port = 0; /* any that is free */
+	any.port = 0; /* any free port */
 	assert_int_equal(socket_listen(&any, &options, &fd, NULL), ERR_NONE);
 	assert_int_equal(socket_local_addr(fd, &bound), ERR_NONE);
 	addr_format(&bound, endpoint->at);
@@ -69,9 +69,8 @@ static void shows_a_page(_unused_ void **state)
 	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_DONE);
 }
 
-/* The page always answers 200; what it found stands in it. test/integration/151_the_command_line.py asks the real one.
- */
-static void finding_o2_the_exit_code_of_check_follows_what_the_page_says(_unused_ void **state)
+/* The page always has status 200; its content decides. test/integration/151_the_command_line.py uses a real sidecar. */
+static void finding_o2_the_exit_code_of_check_follows_the_content_of_the_page(_unused_ void **state)
 {
 	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[]}", command_check), CLI_DONE);
 	assert_int_equal(
@@ -86,14 +85,14 @@ static void finding_o2_the_exit_code_of_check_follows_what_the_page_says(_unused
 	assert_int_equal(ask("HTTP/1.1 404 No\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
 }
 
-static void refuses_what_is_no_http(_unused_ void **state)
+static void refuses_malformed_http(_unused_ void **state)
 {
 	assert_int_equal(ask("SSH-2.0-OpenSSH_9.2\r\n\r\n", command_certs), CLI_UNAVAILABLE);
 	assert_int_equal(ask("HTTP/1.1 2x0 OK\r\n\r\n", command_certs), CLI_UNAVAILABLE);
 	assert_int_equal(ask("HTTP/1.1 200 OK\r\n", command_certs), CLI_UNAVAILABLE);
 }
 
-static void says_so_when_nothing_listens(_unused_ void **state)
+static void reports_when_nothing_listens(_unused_ void **state)
 {
 	struct command_line line = line_to("127.0.0.1:1");
 	assert_int_equal(command_certs(&line), CLI_UNAVAILABLE);
@@ -103,9 +102,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shows_a_page),
-		cmocka_unit_test(finding_o2_the_exit_code_of_check_follows_what_the_page_says),
-		cmocka_unit_test(refuses_what_is_no_http),
-		cmocka_unit_test(says_so_when_nothing_listens),
+		cmocka_unit_test(finding_o2_the_exit_code_of_check_follows_the_content_of_the_page),
+		cmocka_unit_test(refuses_malformed_http),
+		cmocka_unit_test(reports_when_nothing_listens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* status: what the control plane knows. */
+/* status: the state of the control plane. */
 #include "base/core/addr.h"
 #include "base/core/escape.h"
 #include "base/core/mem.h"
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Bytes from the control plane came from sidecars before: made safe to show. */
+/* Texts from the control plane originate from sidecars: escaped for display. */
 static const char *safe(ProtobufCBinaryData bytes, char *out, size_t cap)
 {
 	escape_ascii(pb_span(bytes), out, cap);
@@ -105,7 +105,7 @@ static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder)
 	putchar('\n');
 }
 
-/* The hash is of the public key, as control.bootstrap_root_sha256 wants it. */
+/* The hash of the public key, for control.bootstrap_root_sha256. */
 static void show_authority(const Handfast__V1__Authority *authority)
 {
 	char kind[64], hash[80], to[32];

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# docker/assemble.sh LABEL FOLDER : builds one program and lays out, under FOLDER/root, the whole file tree of its image:
-# the program, its shared libraries if it has any, and the names of the users; and the folders that belong to its user,
-# FOLDER/state for /var/lib and FOLDER/run for /run.
-# The Dockerfiles use it, and docker/check_images.sh does without any engine.
+# docker/assemble.sh LABEL FOLDER : builds one program and creates, under FOLDER/root, the file tree of its image: the
+# program, its shared libraries if any, and the names of the users; and the folders of its user, FOLDER/state for /var/lib
+# and FOLDER/run for /run. Used by the Dockerfiles, and by docker/check_images.sh without a container engine.
 set -euo pipefail
 label=$1 folder=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +11,7 @@ built=$(bazel info --config=opt bazel-bin 2>/dev/null)/$(echo "${label#//}" | tr
 program=${built##*/}
 
 mkdir -p "$folder/root/etc" "$folder/root/var/lib" "$folder/root/run" "$folder/run/handfast"
-# Not every builder honours --chmod on a folder: the mode comes from here, the owner from the Dockerfile.
+# Not every builder supports --chmod for folders: the mode is set here, the owner in the Dockerfile.
 install -d -m 0700 "$folder/state/$program"
 install -m 0755 "$built" "$folder/root/$program"
 strip --strip-debug "$folder/root/$program"
@@ -23,7 +22,7 @@ handfast-sidecar:x:1337:1337::/:
 TEXT
 printf 'root:x:0:\nhandfast-control:x:1336:\nhandfast-sidecar:x:1337:\n' >"$folder/root/etc/group"
 
-# handfast-init is the only one: Debian has no static libnftables.
+# Only handfast-init has shared libraries: Debian has no static libnftables.
 libraries=$(ldd "$built" 2>/dev/null | grep -o '/[^ ]*' || true)
 for library in $libraries; do
 	mkdir -p "$folder/root$(dirname "$library")"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# docker/check_images.sh : lays out the file tree of each image and runs its program inside it by chroot, as its user, so
-# that what an image lacks is found without any engine. Needs root.
+# docker/check_images.sh : creates the file tree of each image and runs its program in it by chroot, as its user, to find
+# missing files without a container engine. Needs root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$(mktemp -d)
@@ -32,15 +32,15 @@ holds "the sidecar starts in its image" inside handfast-sidecar 1337 --version
 holds "handfast-control starts in its image" inside handfast-control 1336 --version
 holds "handfast starts in its image" inside handfast 1336 --version
 holds "handfast-init finds its libraries in its image" inside handfast-init 0 --version
-holds "handfast-init writes its rules, in a namespace of its own" \
+holds "handfast-init writes its rules, in a new namespace" \
 	unshare -n sh -c "ip link set lo up && chroot $folder/handfast-init/root /handfast-init up"
 
 mkdir -p "$folder/handfast-control/root/etc/handfast"
 cp docker/control.example.yaml "$folder/handfast-control/root/etc/handfast/control.yaml"
-holds "the example settings are good in the image" \
+holds "the example settings are valid in the image" \
 	inside handfast-control 1336 --config /etc/handfast/control.yaml --check
 
-# The whole of it: the control plane, with its signer, comes to life on a state folder of its own and nothing else.
+# The whole program: the control plane, with its signer, starts with nothing but an empty state folder.
 chown -R 1336:1336 "$folder/handfast-control/state/handfast-control" "$folder/handfast-control/run/handfast"
 cp -a "$folder/handfast-control/state/." "$folder/handfast-control/root/var/lib/"
 cp -a "$folder/handfast-control/run/." "$folder/handfast-control/root/run/"
@@ -52,9 +52,9 @@ for _ in $(seq 100); do
 	[ -S "$socket" ] && break
 	sleep 0.1
 done
-holds "the control plane comes to life in its image" grep -q "ready: streams on port 45012" "$folder/log"
+holds "the control plane becomes ready in its image" grep -q "ready: streams on port 45012" "$folder/log"
 kill "$control" 2>/dev/null || true
-holds "and stops when it is told to" wait "$control"
+holds "and stops on SIGTERM" wait "$control"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -6,7 +6,7 @@
 
 DEFINE_CLEANUP(struct nft_ctx *, nft_ctx_free)
 
-/* libnftables ends the process where it runs out of memory; what is left are our own errors of use. */
+/* libnftables aborts when out of memory; other failures here are programming errors. */
 static struct nft_ctx *context_new(void)
 {
 	struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);
@@ -16,18 +16,19 @@ static struct nft_ctx *context_new(void)
 	return context;
 }
 
-/* libnftables tells the kernel's errno only in words; the first line says what, the lines after it quote the command.
- */
+/* libnftables returns the kernel's errno only as text: the first line is the error, the lines after it quote the
+ * command. */
 static enum err failed(struct nft_ctx *context, struct why *why)
 {
-	const char *said = nft_ctx_get_error_buffer(context);
+	const char *message = nft_ctx_get_error_buffer(context);
 	enum err err = ERR_SYSTEM;
-	if (strstr(said, strerror(EPERM)) != NULL)
+	if (strstr(message, strerror(EPERM)) != NULL)
 		err = ERR_DENIED;
-	else if (strstr(said, strerror(ENOENT)) != NULL)
+	else if (strstr(message, strerror(ENOENT)) != NULL)
 		err = ERR_NOT_FOUND;
-	return why_set(why, err, "the kernel's nf_tables to take the rules",
-		"look at what else writes rules in this namespace", "%.*s", (int)strcspn(said, "\n"), said);
+	return why_set(why, err, "nf_tables to accept the rules",
+		"check which other program writes rules in this network namespace",
+		"the kernel refused the rules: %.*s", (int)strcspn(message, "\n"), message);
 }
 
 static enum err run(const char *commands, bool dry, unsigned shown, struct buf *out, struct why *why)

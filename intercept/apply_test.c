@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void add_network(struct rules *rules, const char *text)
@@ -30,14 +30,14 @@ static void assert_listed_as_written(const struct rules *rules)
 	assert_string_equal(buf_cstr(&listed), buf_cstr(&written));
 }
 
-/* check compares text, so the kernel must give back what was rendered, to the letter. */
+/* check compares text, so the kernel must list exactly the text that was rendered. */
 static void lists_exactly_what_the_rules_render(_unused_ void **state)
 {
 	struct rules rules = {0};
 	assert_listed_as_written(&rules);
 	assert_listed_as_written(&rules);
 	rules.exempt_ssh = true;
-	rules.kernel_has_socket = true; /* as the kernels that this runs on have it */
+	rules.kernel_has_socket = true; /* as in the kernels that the tests run on */
 	assert_int_equal(port_list_add(&rules.exclude_inbound, 9100), ERR_NONE);
 	assert_int_equal(port_list_add(&rules.exclude_outbound, 25), ERR_NONE);
 	const char *const networks[] = {"10.0.0.0/8", "10.0.0.0/16", "192.0.2.7", "0.0.0.0/0", "2001:db8::/32",
@@ -47,7 +47,7 @@ static void lists_exactly_what_the_rules_render(_unused_ void **state)
 	assert_listed_as_written(&rules);
 }
 
-/* A chain that is taken off its hook and a new one that is put on leave a moment between them. */
+/* Removing a chain from its hook and adding a new one would leave a gap. */
 static void finding_p1_keeps_the_chains_when_rules_are_rewritten(_unused_ void **state)
 {
 	struct rules rules = {0};
@@ -76,7 +76,7 @@ static void finds_no_table_after_it_was_removed_twice(_unused_ void **state)
 	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NOT_FOUND);
 }
 
-static void leaves_the_tables_of_others_alone(_unused_ void **state)
+static void changes_no_other_table(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf commands = BUF_INIT(256), listed = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(apply_commands("add table inet theirs\n", NULL), ERR_NONE);
@@ -94,7 +94,7 @@ static void changes_nothing_when_one_command_of_many_fails(_unused_ void **state
 	assert_int_equal(apply_list_table("first", &listed, NULL), ERR_NOT_FOUND);
 }
 
-static void changes_nothing_when_it_only_tries(_unused_ void **state)
+static void changes_nothing_in_a_dry_run(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf listed = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(apply_try("table inet tried {\n}\n", NULL), ERR_NONE);
@@ -108,9 +108,9 @@ int main(void)
 		cmocka_unit_test(lists_exactly_what_the_rules_render),
 		cmocka_unit_test(finding_p1_keeps_the_chains_when_rules_are_rewritten),
 		cmocka_unit_test(finds_no_table_after_it_was_removed_twice),
-		cmocka_unit_test(leaves_the_tables_of_others_alone),
+		cmocka_unit_test(changes_no_other_table),
 		cmocka_unit_test(changes_nothing_when_one_command_of_many_fails),
-		cmocka_unit_test(changes_nothing_when_it_only_tries),
+		cmocka_unit_test(changes_nothing_in_a_dry_run),
 	};
 	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
 }

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #define NOBODY           65534
-#define ANSWER_MS        1000 /* a redirected connection is answered by this very kernel */
-#define EXEMPT_ANSWER_MS 50   /* short: while we wait we may hold the port that a sidecar wants to open */
+#define ANSWER_MS        1000 /* this kernel answers a redirected connection */
+#define EXEMPT_ANSWER_MS 50   /* short: meanwhile the probe may occupy the port of a starting sidecar */
 #define FIRST_PORT       9    /* discard */
 
 static bool is_excluded(const struct rules *rules, const struct ip_addr *ip)
@@ -21,7 +21,7 @@ static bool is_excluded(const struct rules *rules, const struct ip_addr *ip)
 	return false;
 }
 
-/* A port that the settings leave in; the list is ascending. */
+/* The first port that the settings do not exclude; the list is sorted. */
 static uint16_t dialled_port(const struct rules *rules)
 {
 	uint16_t port = FIRST_PORT;
@@ -32,7 +32,7 @@ static uint16_t dialled_port(const struct rules *rules)
 	return rules->exempt_ssh && port == RULES_SSH_PORT ? port + 1 : port;
 }
 
-/* False: the settings exclude every documentation address. */
+/* False: the settings exclude all documentation addresses. */
 static bool choose_dialled(const struct rules *rules, int family, struct addr *out)
 {
 	static const char *const V4[] = {"203.0.113.254", "198.51.100.254", "192.0.2.254", NULL};
@@ -48,7 +48,7 @@ static bool choose_dialled(const struct rules *rules, int family, struct addr *o
 	return false;
 }
 
-/* One family, dialed as somebody who must be intercepted. Returns whether it could leave at all. */
+/* Checks one family as a user that must be intercepted. Returns false where no route exists. */
 static bool check_redirected(const struct probe *probe, const char *point, struct report *report)
 {
 	char dialed[ADDR_TEXT_MAX];
@@ -74,11 +74,12 @@ static bool check_redirected(const struct probe *probe, const char *point, struc
 			"a connection from uid %u to %s left the namespace: run handfast-init up", probe->uid, dialed);
 		return true;
 	case PROBE_NO_ROUTE:
-		report_add(report, FINDING_NOTE, point, "no route leads out, so there is nothing to redirect");
+		report_add(report, FINDING_NOTE, point,
+			"there is no route out of the namespace, so nothing can be redirected");
 		return false;
 	case PROBE_CANNOT_BE_USER:
 		report_add(report, FINDING_UNPROVEN, point,
-			"this process is exempt itself and may not dial as anybody else: run check as another user");
+			"this process is exempt and may not dial as another user: run check as another user");
 		return true;
 	}
 	CHECK_UNREACHABLE();
@@ -91,23 +92,24 @@ static void check_exempt(const struct probe *probe, const char *point, const cha
 	case PROBE_REDIRECTED:
 	case PROBE_MISDIRECTED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from %s 1337 was redirected: the sidecar would call itself; run handfast-init up",
+			"a connection from %s 1337 was redirected, so the sidecar would connect to itself: run "
+			"handfast-init up",
 			who);
 		return;
 	case PROBE_ELSEWHERE:
 	case PROBE_UNANSWERED:
 	case PROBE_NO_ROUTE:
-		report_add(report, FINDING_OK, point, "a connection from %s 1337 was left alone", who);
+		report_add(report, FINDING_OK, point, "a connection from %s 1337 was not redirected", who);
 		return;
 	case PROBE_CANNOT_BE_USER:
-		report_add(report, FINDING_NOTE, point, "not looked at: needs root, to dial as %s 1337", who);
+		report_add(report, FINDING_NOTE, point, "not checked: dialing as %s 1337 needs root", who);
 		return;
 	}
 	CHECK_UNREACHABLE();
 }
 
-/* Root dials as nobody, so that the proof does not rest on root; who may not (a container without CAP_SETUID) dials as
- * what he is, unless that is exempt. */
+/* Root dials with the uid 65534, so that the result does not depend on root. Without CAP_SETUID the probe keeps its
+ * uid, unless that is exempt. */
 static struct probe probe_of(const struct addr *dialed)
 {
 	struct probe probe = {.dialed = *dialed,
@@ -120,14 +122,14 @@ static struct probe probe_of(const struct addr *dialed)
 	return probe;
 }
 
-/* Returns whether the family was of use. */
+/* Returns whether the family could be checked. */
 static bool check_family(const struct rules *rules, int family, struct report *report)
 {
 	bool is_v4 = family == AF_INET;
 	struct addr dialed;
 	if (!choose_dialled(rules, family, &dialed)) {
 		report_add(report, FINDING_NOTE, is_v4 ? "outbound_ipv4" : "outbound_ipv6",
-			"the settings exclude every documentation address, so there is nothing to dial");
+			"the settings exclude every documentation address, so no address is left to dial");
 		return false;
 	}
 	struct probe probe = probe_of(&dialed);
@@ -155,8 +157,8 @@ static uint64_t num_stopped(void)
 		       : 0;
 }
 
-/* Sends what nat cannot translate, and looks whether the guard has counted it. Other traffic can only add to the count
- * while a guard stands, so the rules are read as well. */
+/* Sends a segment that nat cannot translate and checks that the guard counted it. Other traffic can increase the count
+ * too, so the rules are read as well. */
 static void check_guard_stops(const struct rules *rules, int family, struct report *report)
 {
 	const char *point = family == AF_INET ? "guard_ipv4" : "guard_ipv6";
@@ -169,7 +171,7 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 	if (err == ERR_UNREACHABLE)
 		return;
 	if (err != ERR_NONE) {
-		report_add(report, FINDING_NOTE, point, "not tried: this process may not send such a segment");
+		report_add(report, FINDING_NOTE, point, "not checked: this process may not send such a segment");
 		return;
 	}
 	if (num_stopped() > before)
@@ -185,12 +187,13 @@ static void check_guards(const struct rules *rules, struct span stands, struct r
 		if (rules_guard_is_present(stands, &RULES_GUARDS[i]))
 			continue;
 		report_add(report, FINDING_FAILED, "guards",
-			"the chain %s, which stops what nat does not translate, is missing or not whole: run "
+			"the chain %s, which stops traffic that nat does not translate, is missing or incomplete: run "
 			"handfast-init up",
 			RULES_GUARDS[i].chain);
 		return;
 	}
-	report_add(report, FINDING_OK, "guards", "the chains that stop what nat does not translate stand");
+	report_add(
+		report, FINDING_OK, "guards", "the chains that stop traffic that nat does not translate are present");
 	check_guard_stops(rules, AF_INET, report);
 	if (loopback_addr_has_v6())
 		check_guard_stops(rules, AF_INET6, report);
@@ -198,22 +201,24 @@ static void check_guards(const struct rules *rules, struct span stands, struct r
 
 static void check_rules(const struct rules *rules, struct report *report)
 {
-	_cleanup_(buf_done) struct buf stands = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
+	_cleanup_(buf_done) struct buf present = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
 	if (!preflight_has_net_admin()) {
-		report_add(report, FINDING_NOTE, "rules", "not looked at: needs CAP_NET_ADMIN, to read the rules");
+		report_add(report, FINDING_NOTE, "rules", "not checked: reading the rules needs CAP_NET_ADMIN");
 		return;
 	}
-	if (apply_list_table(RULES_TABLE, &stands, NULL) != ERR_NONE || !holds(buf_span(&stands), "hook prerouting") ||
-		!holds(buf_span(&stands), "meta l4proto tcp redirect to :15006\n")) {
-		report_add(report, FINDING_FAILED, "inbound", "no rule leads to 15006: run handfast-init up");
+	if (apply_list_table(RULES_TABLE, &present, NULL) != ERR_NONE ||
+		!holds(buf_span(&present), "hook prerouting") ||
+		!holds(buf_span(&present), "meta l4proto tcp redirect to :15006\n")) {
+		report_add(report, FINDING_FAILED, "inbound", "no rule redirects to 15006: run handfast-init up");
 		return;
 	}
-	report_add(report, FINDING_OK, "inbound", "the rule that leads to 15006 stands");
-	check_guards(rules, buf_span(&stands), report);
+	report_add(report, FINDING_OK, "inbound", "the rule that redirects to 15006 is present");
+	check_guards(rules, buf_span(&present), report);
 	CHECK(rules_render_table(rules, &wanted) == ERR_NONE);
-	if (!span_eq(buf_span(&stands), buf_span(&wanted)))
+	if (!span_eq(buf_span(&present), buf_span(&wanted)))
 		report_add(report, FINDING_NOTE, "rules",
-			"what stands is not what these settings would write; other flags at `up`, or a change by hand");
+			"the rules differ from those of these settings: `up` had other flags, or they were changed by "
+			"hand");
 }
 
 void check_run(const struct rules *rules, struct report *report)

@@ -1,12 +1,12 @@
-/* handfast-init check: proves that the rules of this namespace work.
+/* handfast-init check: verifies that the rules of this network namespace work.
  *
- * Outbound by real connections: one a family to an address that is nobody's (RFC 5737, RFC 3849), dialed as a user who
- * is not exempt, must arrive at 15001; the same from uid 1337 and from gid 1337 must not. Inbound cannot be dialed
- * from inside the namespace, so there the rules themselves are looked at. */
+ * Outbound by real connections: one per family to a documentation address (RFC 5737, RFC 3849), from a user that is not
+ * exempt, must arrive at 15001; from uid 1337 and from gid 1337 it must not. Inbound connections cannot be made from
+ * inside the namespace, so the inbound rules are read. */
 #pragma once
 
 #include "intercept/report.h"
 #include "intercept/rules.h"
 
-/* `rules`: what these settings would write; a difference from what stands is a note. */
+/* `rules`: the rules of the present settings; a difference from the installed rules is reported as a note. */
 void check_run(const struct rules *rules, struct report *report);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void put(const struct rules *rules)
@@ -33,7 +33,7 @@ static bool passes(const struct rules *rules, struct report *report)
 	return !report_has(report, FINDING_FAILED) && !report_has(report, FINDING_UNPROVEN);
 }
 
-static void does_not_pass_when_nothing_can_be_tried(_unused_ void **state)
+static void does_not_pass_when_no_connection_can_be_tried(_unused_ void **state)
 {
 	struct rules rules = {0};
 	struct report report;
@@ -43,7 +43,7 @@ static void does_not_pass_when_nothing_can_be_tried(_unused_ void **state)
 	test_namespace_add_way_out();
 }
 
-static void passes_when_the_rules_stand(_unused_ void **state)
+static void passes_with_the_rules(_unused_ void **state)
 {
 	struct rules rules = {0};
 	struct report report;
@@ -54,7 +54,7 @@ static void passes_when_the_rules_stand(_unused_ void **state)
 	assert_int_equal(state_of(&report, "inbound"), FINDING_OK);
 }
 
-static void says_so_when_what_stands_was_written_with_other_flags(_unused_ void **state)
+static void notes_rules_that_were_written_with_other_flags(_unused_ void **state)
 {
 	struct rules rules = {.exempt_ssh = true};
 	struct report report;
@@ -62,7 +62,7 @@ static void says_so_when_what_stands_was_written_with_other_flags(_unused_ void 
 	assert_int_equal(state_of(&report, "rules"), FINDING_NOTE);
 }
 
-static void dials_what_the_settings_do_not_exclude(_unused_ void **state)
+static void dials_an_address_that_is_not_excluded(_unused_ void **state)
 {
 	struct rules rules = {0};
 	struct network network;
@@ -130,8 +130,8 @@ static void finding_p1_fails_when_a_guard_is_missing_or_empty(_unused_ void **st
 	}
 }
 
-/* Its rules stand, and another one lets everything by: only a real segment shows it. */
-static void finding_p1_fails_when_a_segment_gets_by_the_guard(_unused_ void **state)
+/* The guard's rules are present, but an earlier rule accepts everything: only a real segment detects that. */
+static void finding_p1_fails_when_a_segment_passes_the_guard(_unused_ void **state)
 {
 	struct rules rules = {0};
 	struct report report;
@@ -158,15 +158,15 @@ static void fails_when_there_are_no_rules(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(does_not_pass_when_nothing_can_be_tried), /* makes a way out at its end: first */
-		cmocka_unit_test(passes_when_the_rules_stand),
-		cmocka_unit_test(says_so_when_what_stands_was_written_with_other_flags),
-		cmocka_unit_test(dials_what_the_settings_do_not_exclude),
+		cmocka_unit_test(does_not_pass_when_no_connection_can_be_tried), /* makes a way out at its end: first */
+		cmocka_unit_test(passes_with_the_rules),
+		cmocka_unit_test(notes_rules_that_were_written_with_other_flags),
+		cmocka_unit_test(dials_an_address_that_is_not_excluded),
 		cmocka_unit_test(fails_when_one_family_is_not_redirected),
 		cmocka_unit_test(fails_when_the_sidecar_is_not_exempt),
 		cmocka_unit_test(fails_when_the_inbound_half_is_missing),
 		cmocka_unit_test(finding_p1_fails_when_a_guard_is_missing_or_empty),
-		cmocka_unit_test(finding_p1_fails_when_a_segment_gets_by_the_guard),
+		cmocka_unit_test(finding_p1_fails_when_a_segment_passes_the_guard),
 		cmocka_unit_test(fails_when_there_are_no_rules),
 	};
 	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);

@@ -3,9 +3,9 @@
 #include "base/net/fd.h"
 #include <stdio.h>
 
-#define TABLE_MAX (64u << 20) /* 150 bytes a connection */
+#define TABLE_MAX (64u << 20) /* 150 bytes per connection */
 
-/* Takes hex digits off the front, at most 8; how many there were in *out_num. */
+/* Consumes up to 8 hex digits; their number in *out_num. */
 static uint32_t take_word(struct span *rest, unsigned *out_num)
 {
 	uint32_t word = 0;
@@ -19,7 +19,7 @@ static uint32_t take_word(struct span *rest, unsigned *out_num)
 	return word;
 }
 
-/* "0100007F:3A99": the address in words of the machine's own byte order, the port as a number. */
+/* "0100007F:3A99": the address as 32-bit words in host byte order, the port as a number. */
 static bool take_addr(struct span *rest, struct addr *out)
 {
 	uint32_t words[4];

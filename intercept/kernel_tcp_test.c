@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static const char V4[] =
@@ -41,7 +41,7 @@ static void finds_nothing_when_one_of_the_three_differs(_unused_ void **state)
 	assert_false(has(V4, 15001, "192.0.2.2:50001"));
 }
 
-static void finds_nothing_in_what_is_no_table(_unused_ void **state)
+static void finds_nothing_in_a_malformed_table(_unused_ void **state)
 {
 	const char *const bad[] = {"", "\n\n", "0:", "0: 0100007F", "0: 0100007F:3A9", "0: 0100007F:3A99 ",
 		"0: 0100007F:3A99 020200C0", "0: 0100007F0:3A99 020200C0:C350", "0: zz:3A99 020200C0:C350"};
@@ -55,7 +55,7 @@ int main(void)
 		cmocka_unit_test(finds_a_connection_by_port_and_remote_address),
 		cmocka_unit_test(finds_an_ipv4_connection_of_a_dual_stack_listener),
 		cmocka_unit_test(finds_nothing_when_one_of_the_three_differs),
-		cmocka_unit_test(finds_nothing_in_what_is_no_table),
+		cmocka_unit_test(finds_nothing_in_a_malformed_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

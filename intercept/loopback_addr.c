@@ -10,8 +10,8 @@
 
 static const uint8_t V4[4] = {169, 254, 15, 6};
 static const uint8_t V6[16] = {[0] = 0x01, [15] = 6}; /* 100::6 */
-enum { SPARE_FIRST = 8, SPARE_LAST = 15 };            /* its last byte in the spare ones: 100::8/125 */
-static const uint8_t V6_OF_0_1_0[16] = {[15] = 6};    /* ::6, IPv4-compatible: many a program shows it as 0.0.0.6 */
+enum { SPARE_FIRST = 8, SPARE_LAST = 15 };            /* the last byte of the spare addresses: 100::8/125 */
+static const uint8_t V6_OF_0_1_0[16] = {[15] = 6};    /* ::6, IPv4-compatible: many programs show it as 0.0.0.6 */
 
 #define ANSWER_MAX 4096
 
@@ -30,8 +30,8 @@ static void attribute_add(struct request *request, unsigned short type, const vo
 	request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
 }
 
-/* Nothing may choose these addresses by itself as a source: in IPv4 they have the scope of the host, in IPv6 no
- * preferred lifetime. Who binds them gets them, at once: without NODAD they would be tentative for a moment. */
+/* The kernel must not select these addresses as a source: scope host in IPv4, preferred lifetime 0 in IPv6. Explicit
+ * binding works at once: NODAD avoids the tentative state. */
 static void request_init(
 	struct request *request, unsigned short type, unsigned short flags, int family, const uint8_t *address)
 {
@@ -52,7 +52,7 @@ static void request_init(
 		attribute_add(request, IFA_CACHEINFO, &lifetime, sizeof(lifetime));
 }
 
-/* The kernel's answer as an errno; it has answered when sendto() returns. */
+/* The kernel's answer as an errno; it is there when sendto() returns. */
 static int ask(const struct request *request)
 {
 	_cleanup_fd_ int fd = -1;
@@ -74,7 +74,8 @@ static int ask(const struct request *request)
 static enum err refused(int errnum, struct why *why)
 {
 	return why_set(why, errnum == EPERM ? ERR_DENIED : ERR_SYSTEM, "rtnetlink to change the addresses of lo",
-		"run with CAP_NET_ADMIN in the network namespace of the workload", "%s", strerror(errnum));
+		"run with CAP_NET_ADMIN in the network namespace of the workload",
+		"cannot change the addresses of lo: %s", strerror(errnum));
 }
 
 static enum err add_one(int family, const uint8_t *address, struct why *why)

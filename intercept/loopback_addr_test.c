@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static bool can_listen_at(const char *text)
@@ -18,7 +18,7 @@ static bool can_listen_at(const char *text)
 	return socket_listen(&at, &options, &fd, NULL) == ERR_NONE;
 }
 
-static void is_there_after_add_and_gone_after_remove(_unused_ void **state)
+static void adds_and_removes_the_addresses(_unused_ void **state)
 {
 	static const struct {
 		int family;
@@ -43,7 +43,7 @@ static void finding_p9_also_removes_the_address_that_the_first_release_wrote(_un
 	assert_false(can_listen_at("::6"));
 }
 
-static void leaves_the_loopback_addresses_proper_alone(_unused_ void **state)
+static void keeps_the_standard_loopback_addresses(_unused_ void **state)
 {
 	assert_int_equal(loopback_addr_remove(AF_INET, NULL), ERR_NONE);
 	assert_int_equal(loopback_addr_remove(AF_INET6, NULL), ERR_NONE);
@@ -51,7 +51,7 @@ static void leaves_the_loopback_addresses_proper_alone(_unused_ void **state)
 	assert_true(can_listen_at("::1"));
 }
 
-static void knows_whether_ipv6_is_on(_unused_ void **state)
+static void detects_whether_ipv6_is_enabled(_unused_ void **state)
 {
 	struct why why = {0};
 	assert_true(loopback_addr_has_v6());
@@ -64,10 +64,10 @@ static void knows_whether_ipv6_is_on(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(is_there_after_add_and_gone_after_remove),
+		cmocka_unit_test(adds_and_removes_the_addresses),
 		cmocka_unit_test(finding_p9_also_removes_the_address_that_the_first_release_wrote),
-		cmocka_unit_test(leaves_the_loopback_addresses_proper_alone),
-		cmocka_unit_test(knows_whether_ipv6_is_on), /* turns it off: last */
+		cmocka_unit_test(keeps_the_standard_loopback_addresses),
+		cmocka_unit_test(detects_whether_ipv6_is_enabled), /* turns it off: last */
 	};
 	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
 }

@@ -1,4 +1,4 @@
-/* handfast-init: asks options what to do, does it by the modules beside it, and says what came of it. */
+/* handfast-init: parses the options, runs the command, prints the report. */
 #include "base/core/check.h"
 #include "base/net/fd.h"
 #include "intercept/apply.h"
@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What stood before `up`, for the guard. */
+/* The rules before `up`, for the guard. */
 struct before {
-	struct buf table; /* empty: no table of ours */
+	struct buf table; /* empty: there was no table */
 };
 
 static void print(struct buf *text, FILE *to)
@@ -30,7 +30,7 @@ static enum err remove_all(struct report *report)
 	enum err err = rules_render_remove(&commands);
 	CHECK(err == ERR_NONE);
 	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX);
-	bool stood = apply_list_table(RULES_TABLE, &table, NULL) != ERR_NOT_FOUND;
+	bool existed = apply_list_table(RULES_TABLE, &table, NULL) != ERR_NOT_FOUND;
 	err = apply_commands(buf_cstr(&commands), &why);
 	if (err == ERR_NONE)
 		err = loopback_addr_remove(AF_INET, &why);
@@ -39,14 +39,14 @@ static enum err remove_all(struct report *report)
 	if (err != ERR_NONE)
 		report_add_why(report, "remove", &why);
 	else
-		report_add(report, stood ? FINDING_OK : FINDING_NOTE, "removed",
+		report_add(report, existed ? FINDING_OK : FINDING_NOTE, "removed",
 			"%s, and 169.254.15.6, 100::6 and 100::8/125 from lo",
-			stood ? "table inet " RULES_TABLE : "no table inet " RULES_TABLE ", which was not there");
+			existed ? "table inet " RULES_TABLE : "no table inet " RULES_TABLE " existed");
 	return err;
 }
 
-/* In the chains that stand, so that there is no moment without rules; in new ones where an older release left chains of
- * another kind. */
+/* Rewrites the existing chains, so that there is no gap without rules; replaces them where an older release left chains
+ * of another type. */
 static enum err write_table(struct span table, struct why *why)
 {
 	_cleanup_(buf_done) struct buf rewrite = BUF_INIT(2 * RULES_TEXT_MAX), replace = BUF_INIT(2 * RULES_TEXT_MAX);
@@ -56,7 +56,7 @@ static enum err write_table(struct span table, struct why *why)
 								    : apply_commands(buf_cstr(&replace), why);
 }
 
-/* With exactly the chains that stood before. */
+/* Restores exactly the former chains. */
 static enum err restore_table(struct span table, struct why *why)
 {
 	_cleanup_(buf_done) struct buf commands = BUF_INIT(2 * RULES_TEXT_MAX);
@@ -64,7 +64,7 @@ static enum err restore_table(struct span table, struct why *why)
 	return apply_commands(buf_cstr(&commands), why);
 }
 
-/* In the guard: nobody is left to be told. */
+/* In the guard process: errors cannot be reported any more. */
 static void take_back(void *arg)
 {
 	struct before *before = arg;
@@ -93,7 +93,7 @@ static enum err write_all(const struct rules *rules, struct report *report)
 	return err;
 }
 
-/* The guard stands before anything changes, and knows what to go back to. */
+/* The guard starts before any change, with a copy of the former rules. */
 static enum err run_up_on_host(const struct options *options, struct report *report)
 {
 	struct before before = {.table = BUF_INIT(RULES_TEXT_MAX)};
@@ -112,7 +112,7 @@ static enum err run_up_on_host(const struct options *options, struct report *rep
 		kill(guard, SIGKILL);
 	else
 		report_add(report, FINDING_NOTE, "confirm",
-			"within %u s run `handfast-init confirm`, or the rules are taken back",
+			"run `handfast-init confirm` within %u s, or the former rules are restored",
 			options->confirm_within_s);
 	return err;
 }
@@ -145,7 +145,7 @@ static enum err run_change(const struct options *options, struct report *report)
 	if (options->command == COMMAND_UP && options->profile == PROFILE_HOST)
 		return run_up_on_host(options, report);
 	_unused_
-	enum err nobody_waited = rollback_confirm(NULL); /* a guard of before must not undo this */
+	enum err no_guard = rollback_confirm(NULL); /* an earlier guard must not undo this */
 	return options->command == COMMAND_UP ? write_all(&options->rules, report) : remove_all(report);
 }
 
@@ -168,8 +168,9 @@ static enum cli_exit run(const struct options *options, const char *command)
 	if (options->dry_run && (options->command == COMMAND_UP || options->command == COMMAND_DOWN))
 		return cli_exit_of(print_plan(options, command));
 	if (options->num_unknown_variables > 0)
-		report_add(&report, FINDING_NOTE, "environment", "%s is no setting and is ignored; %u such variables",
-			options->unknown_variable, options->num_unknown_variables);
+		report_add(&report, FINDING_NOTE, "environment",
+			"%s is not a setting and is ignored; %u such variables", options->unknown_variable,
+			options->num_unknown_variables);
 	if (options->command == COMMAND_CHECK)
 		check_run(&options->rules, &report);
 	else if (options->command == COMMAND_CONFIRM)

@@ -8,12 +8,12 @@
 #define ENVIRONMENT_PREFIX "HANDFAST_INIT_"
 #define CONFIRM_WITHIN_S   60
 #define CONFIRM_MAX_S      3600
-#define ITEM_MAX           64 /* the longest port or network, and then some */
+#define ITEM_MAX           64 /* longer than any port or network */
 
 /* Takes a value, or reports what is wrong with it. `name` is the flag or variable as the operator wrote it. */
 struct parser {
 	struct options *options;
-	struct command_line *line; /* errors go there */
+	struct command_line *line; /* collects the errors */
 	bool has_confirm_within;
 };
 typedef void take_fn(struct parser *parser, const char *name, const char *value);
@@ -23,8 +23,8 @@ static void error(struct parser *parser, const char *name, const char *expected,
 	command_line_error(parser->line, name, expected, got);
 }
 
-/* Cuts the next item off a comma-separated list into item[ITEM_MAX]; false at its end. Too long an item is cut short
- * and so cannot parse. */
+/* Copies the next item of a comma-separated list into item[ITEM_MAX]; false at its end. An item that is too long is cut
+ * and so does not parse. */
 static bool next_item(const char **rest, char item[ITEM_MAX])
 {
 	if (*rest == NULL)
@@ -60,9 +60,9 @@ static void take_ports(struct parser *parser, const char *name, const char *valu
 	unsigned port = 0;
 	while (next_item(&value, item)) {
 		if (!parse_number(item, 1, 65535, &port))
-			error(parser, name, "ports 1 to 65535 with commas between", item);
+			error(parser, name, "ports 1 to 65535, separated by commas", item);
 		else if (inbound && (port == RULES_OUTBOUND_PORT || port == RULES_INBOUND_PORT))
-			error(parser, name, "no port of the sidecar's own", item);
+			error(parser, name, "no port of the sidecar", item);
 		else if (list->num == RULES_MAX_GIVEN || port_list_add(list, (uint16_t)port) != ERR_NONE)
 			error(parser, name, "at most 60 different ports", item);
 	}

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 #define WORDS_MAX 16
@@ -51,7 +51,7 @@ static void assert_errors(const char *words, const char *variable, const char *e
 	assert_string_equal(buf_cstr(&parsed.line.errors), expected);
 }
 
-static void takes_every_flag_with_a_space_or_an_equals_sign(_unused_ void **state)
+static void accepts_every_flag_with_a_space_or_an_equals_sign(_unused_ void **state)
 {
 	struct options options;
 	assert_parses(
@@ -71,7 +71,7 @@ static void takes_every_flag_with_a_space_or_an_equals_sign(_unused_ void **stat
 	assert_int_equal(options.rules.exclude_networks[1].base.family, AF_INET6);
 }
 
-static void stands_for_a_pod_without_flags(_unused_ void **state)
+static void defaults_to_the_profile_pod(_unused_ void **state)
 {
 	struct options options;
 	assert_parses("check", NULL, &options);
@@ -83,7 +83,7 @@ static void stands_for_a_pod_without_flags(_unused_ void **state)
 	assert_int_equal(options.rules.exclude_inbound.num + options.rules.exclude_outbound.num, 0);
 }
 
-static void takes_the_environment_when_there_is_no_flag(_unused_ void **state)
+static void reads_the_environment_when_there_is_no_flag(_unused_ void **state)
 {
 	struct options options;
 	assert_parses("up", "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS=5432", &options);
@@ -94,7 +94,7 @@ static void takes_the_environment_when_there_is_no_flag(_unused_ void **state)
 	assert_true(options.json);
 }
 
-static void lets_a_flag_beat_the_environment(_unused_ void **state)
+static void a_flag_overrides_the_environment(_unused_ void **state)
 {
 	struct options options;
 	assert_parses("up --exclude-outbound-ports 1", "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS=2", &options);
@@ -102,7 +102,7 @@ static void lets_a_flag_beat_the_environment(_unused_ void **state)
 	assert_int_equal(options.rules.exclude_outbound.ports[0], 1);
 }
 
-static void finding_o4_notes_a_variable_it_does_not_know_without_its_value(_unused_ void **state)
+static void finding_o4_notes_an_unknown_variable_without_its_value(_unused_ void **state)
 {
 	static const char *const names[] = {"HANDFAST_INIT_EXCLUDED_PORTS=80", "HANDFAST_INIT_PROFIL=80",
 		"HANDFAST_INIT_PORT=80", "HANDFAST_INIT_PORTS=80", "HANDFAST_INIT_=80",
@@ -117,7 +117,7 @@ static void finding_o4_notes_a_variable_it_does_not_know_without_its_value(_unus
 	}
 }
 
-static void finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name(_unused_ void **state)
+static void finding_o4_ignores_the_service_variables_of_kubernetes(_unused_ void **state)
 {
 	static const char *const links[] = {"HANDFAST_INIT_SERVICE_HOST=10.0.0.1", "HANDFAST_INIT_SERVICE_PORT=80",
 		"HANDFAST_INIT_SERVICE_PORT_HTTP=80", "HANDFAST_INIT_PORT=tcp://10.0.0.1:80",
@@ -143,18 +143,18 @@ static void reports_every_error_at_once(_unused_ void **state)
 		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
 		NULL,
 		"flag: '--no' is not valid; expected: one that --help lists; fix: see 'handfast-init --help'\n"
-		"--exclude-inbound-ports: '0' is not valid; expected: ports 1 to 65535 with commas between; fix: see "
+		"--exclude-inbound-ports: '0' is not valid; expected: ports 1 to 65535, separated by commas; fix: see "
 		"'handfast-init --help'\n"
-		"--exclude-inbound-ports: 'x' is not valid; expected: ports 1 to 65535 with commas between; fix: see "
+		"--exclude-inbound-ports: 'x' is not valid; expected: ports 1 to 65535, separated by commas; fix: see "
 		"'handfast-init --help'\n"
-		"--exclude-inbound-ports: '15006' is not valid; expected: no port of the sidecar's own; fix: see "
+		"--exclude-inbound-ports: '15006' is not valid; expected: no port of the sidecar; fix: see "
 		"'handfast-init --help'\n"
 		"--exclude-outbound-networks: '10.0.0.1/8' is not valid; expected: networks such as 192.0.2.0/24 or "
 		"2001:db8::/32, no host bits set; fix: see 'handfast-init --help'\n"
 		"--profile: 'vm' is not valid; expected: pod or host; fix: see 'handfast-init --help'\n");
 }
 
-static void refuses_a_time_to_confirm_where_nothing_is_confirmed(_unused_ void **state)
+static void refuses_confirm_within_without_the_profile_host(_unused_ void **state)
 {
 	static const char expected[] = "--confirm-within: it is given with another profile; expected: it with "
 				       "--profile host, the only one that waits for `confirm`; fix: see "
@@ -163,7 +163,7 @@ static void refuses_a_time_to_confirm_where_nothing_is_confirmed(_unused_ void *
 	assert_errors("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
 }
 
-static void refuses_numbers_that_are_none(_unused_ void **state)
+static void refuses_malformed_numbers(_unused_ void **state)
 {
 	const char *const bad[] = {"65536", "-1", "+1", "1x", "01", "99999", "4294967376", "", "80,", ",80", "80,,81"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -177,7 +177,7 @@ static void refuses_numbers_that_are_none(_unused_ void **state)
 	}
 }
 
-static void refuses_a_command_that_is_missing_doubled_or_unknown(_unused_ void **state)
+static void refuses_a_missing_second_or_unknown_command(_unused_ void **state)
 {
 	assert_errors("", NULL,
 		"command: no command is given; expected: up, down, check, confirm; fix: see 'handfast-init --help'\n");
@@ -197,7 +197,7 @@ static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **stat
 		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-init --help'\n");
 }
 
-static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
+static void refuses_more_ports_than_the_maximum(_unused_ void **state)
 {
 	char words[512] = "up --exclude-inbound-ports 1";
 	for (int port = 2; port <= RULES_MAX_GIVEN + 1; port++) {
@@ -209,7 +209,7 @@ static void refuses_more_ports_than_there_is_room_for(_unused_ void **state)
 		"'handfast-init --help'\n");
 }
 
-static void escapes_what_a_person_will_read(_unused_ void **state)
+static void escapes_untrusted_text_in_errors(_unused_ void **state)
 {
 	_cleanup_(parsed_done) struct parsed parsed = {0};
 	parse("\x1b[2J\n", NULL, &parsed);
@@ -222,20 +222,20 @@ static void escapes_what_a_person_will_read(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_every_flag_with_a_space_or_an_equals_sign),
-		cmocka_unit_test(stands_for_a_pod_without_flags),
-		cmocka_unit_test(takes_the_environment_when_there_is_no_flag),
-		cmocka_unit_test(lets_a_flag_beat_the_environment),
-		cmocka_unit_test(finding_o4_notes_a_variable_it_does_not_know_without_its_value),
-		cmocka_unit_test(finding_o4_passes_over_what_kubernetes_sets_for_a_service_of_that_name),
+		cmocka_unit_test(accepts_every_flag_with_a_space_or_an_equals_sign),
+		cmocka_unit_test(defaults_to_the_profile_pod),
+		cmocka_unit_test(reads_the_environment_when_there_is_no_flag),
+		cmocka_unit_test(a_flag_overrides_the_environment),
+		cmocka_unit_test(finding_o4_notes_an_unknown_variable_without_its_value),
+		cmocka_unit_test(finding_o4_ignores_the_service_variables_of_kubernetes),
 		cmocka_unit_test(ignores_variables_of_other_programs),
 		cmocka_unit_test(reports_every_error_at_once),
-		cmocka_unit_test(refuses_a_time_to_confirm_where_nothing_is_confirmed),
-		cmocka_unit_test(refuses_numbers_that_are_none),
-		cmocka_unit_test(refuses_a_command_that_is_missing_doubled_or_unknown),
+		cmocka_unit_test(refuses_confirm_within_without_the_profile_host),
+		cmocka_unit_test(refuses_malformed_numbers),
+		cmocka_unit_test(refuses_a_missing_second_or_unknown_command),
 		cmocka_unit_test(refuses_a_flag_without_its_value_or_given_twice),
-		cmocka_unit_test(refuses_more_ports_than_there_is_room_for),
-		cmocka_unit_test(escapes_what_a_person_will_read),
+		cmocka_unit_test(refuses_more_ports_than_the_maximum),
+		cmocka_unit_test(escapes_untrusted_text_in_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

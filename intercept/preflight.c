@@ -12,7 +12,7 @@
 #define TRY_NAT(hook, rule)    TRY_TABLE("type nat hook " hook " priority 0", rule)
 #define TRY_FILTER(rule)       TRY_TABLE("type filter hook output priority 0", rule)
 
-/* Each row adds one thing to the rows before it, so the first that fails names what is missing. */
+/* Each row adds one feature to the rows before it, so the first row that fails names the missing feature. */
 static const struct {
 	const char *point;
 	const char *commands;
@@ -30,7 +30,7 @@ static const struct {
 	{"conntrack", TRY_FILTER("ct state invalid counter drop"),
 		"the kernel cannot match connection states: load it on the node (modprobe nft_ct; CONFIG_NFT_CT)"},
 	{"reject", TRY_FILTER("meta l4proto tcp reject with tcp reset"),
-		"the kernel cannot reset what it stops: load it on the node (modprobe nft_reject_inet; "
+		"the kernel cannot reject with a TCP reset: load it on the node (modprobe nft_reject_inet; "
 		"CONFIG_NFT_REJECT_INET)"},
 };
 
@@ -94,14 +94,14 @@ enum err preflight_run(struct report *report)
 	RETURN_IF_ERR(try_features(report));
 	if (!lo_is_up()) {
 		report_add(report, FINDING_FAILED, "lo",
-			"the interface lo is down, and everything redirected goes through it: ip link set lo up");
+			"the interface lo is down; all redirected traffic uses it: ip link set lo up");
 		return ERR_UNSUPPORTED;
 	}
 	if (!preflight_kernel_has_socket())
 		report_add(report, FINDING_NOTE, "socket",
 			"the kernel cannot look up sockets in rules (modprobe nft_socket; CONFIG_NFT_SOCKET): after "
-			"`conntrack -F` a plain connection of the sidecar's is reset when its server speaks first");
+			"`conntrack -F` a plaintext connection of the sidecar is reset when its server sends first");
 	if (!loopback_addr_has_v6())
-		report_add(report, FINDING_NOTE, "ipv6", "IPv6 is off in this namespace: only IPv4 is looked at");
+		report_add(report, FINDING_NOTE, "ipv6", "IPv6 is off in this namespace: only IPv4 is checked");
 	return ERR_NONE;
 }

@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 #define NET_ADMIN 12
@@ -24,7 +24,7 @@ static void does_not_find_it_in_any_other_set(_unused_ void **state)
 		has("Name:\tx\nCapPrm:\t0000000000001000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000001000\n"));
 }
 
-static void does_not_find_it_in_a_text_that_is_cut_short(_unused_ void **state)
+static void does_not_find_it_in_a_truncated_text(_unused_ void **state)
 {
 	assert_false(has(""));
 	assert_false(has("Name:\tx\nCapEff:\t0000000000001"));
@@ -36,7 +36,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_capability_in_the_effective_set),
 		cmocka_unit_test(does_not_find_it_in_any_other_set),
-		cmocka_unit_test(does_not_find_it_in_a_text_that_is_cut_short),
+		cmocka_unit_test(does_not_find_it_in_a_truncated_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #define ORIGINAL_DST 80 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST */
-#define LOOK_MS      10 /* between two looks at the kernel's table */
+#define POLL_MS      10 /* between two polls of the kernel's table */
 
-/* How many connections of the workload's own we take (and drop) before ours must have come. */
+/* How many connections of the workload the probe accepts (and drops) before its own must have arrived. */
 #define STRANGERS_MAX 64
 
 static bool wait_for(int fd, short events, int timeout_ms)
@@ -25,7 +25,7 @@ struct user {
 	gid_t gid;
 };
 
-/* Becomes that user, as far as new sockets are concerned. On failure this process is who it was. */
+/* Switches the effective user and group for new sockets. On failure they are unchanged. */
 static bool become(struct user user)
 {
 	gid_t gid = getegid();
@@ -37,7 +37,7 @@ static bool become(struct user user)
 	return false;
 }
 
-/* Back again: the user id first, it carries the right to change the group. */
+/* Switches back: first the uid, which permits changing the gid. */
 static void become_again(struct user user)
 {
 	CHECK(seteuid(user.uid) == 0);
@@ -53,7 +53,7 @@ bool probe_can_be(uid_t uid, gid_t gid)
 	return true;
 }
 
-/* A socket belongs to whom its process is at that moment, for as long as it lives. */
+/* A socket keeps the uid and gid that its process had at creation. */
 static enum err socket_as(const struct probe *probe, int *out_fd)
 {
 	struct user self = {geteuid(), getegid()};
@@ -64,7 +64,7 @@ static enum err socket_as(const struct probe *probe, int *out_fd)
 	return err;
 }
 
-/* Our own listener where redirected connections arrive; -1 if somebody has the port already. */
+/* The probe's own listener where redirected connections arrive; -1: the port is in use. */
 static int listen_here(const struct probe *probe)
 {
 	struct addr at = {.port = probe->port};
@@ -85,14 +85,14 @@ static enum err original_dst(int fd, int family, struct addr *out)
 	return addr_from_sockaddr((struct sockaddr *)&storage, len, out);
 }
 
-/* What our own listener has to say about the connection that we dialed from `from`. */
+/* The outcome, from the own listener, of the connection that was made from `from`. */
 static enum probe_outcome ask_listener(
 	int listening_fd, const struct probe *probe, const struct addr *from, struct why *why)
 {
 	_cleanup_fd_ int fd = -1;
 	struct addr peer = {0}, original = {0};
 	char text[ADDR_TEXT_MAX];
-	for (int i = 0; !addr_eq(&peer, from); i++) { /* the workload's own connections may come first */
+	for (int i = 0; !addr_eq(&peer, from); i++) { /* connections of the workload may come first */
 		fd_close(TAKE_FD(fd));
 		if (i == STRANGERS_MAX || !wait_for(listening_fd, POLLIN, probe->timeout_ms) ||
 			fd_accept(listening_fd, &peer, &fd) != ERR_NONE)
@@ -103,19 +103,20 @@ static enum probe_outcome ask_listener(
 	if (addr_eq(&original, &probe->dialed))
 		return PROBE_REDIRECTED;
 	_unused_
-	enum err told = why_set(why, ERR_NOT_FOUND, "the address dialed as the original destination",
-		"look for other nat rules in this namespace", "%s", addr_format(&original, text));
+	enum err ignored = why_set(why, ERR_NOT_FOUND, "the dialed address as the original destination",
+		"check for other nat rules in this network namespace", "the original destination is %s",
+		addr_format(&original, text));
 	return PROBE_MISDIRECTED;
 }
 
-/* Whether connect() failed at once because nothing leads there. The same errors later, from a neighbour that is
- * missing, say the contrary: the packet was on its way out. */
+/* Whether connect() failed at once for lack of a route. The same errors later, from a missing neighbor, mean that the
+ * packet was about to leave. */
 static bool is_no_route(int errnum)
 {
 	return errnum == ENETUNREACH || errnum == EHOSTUNREACH || errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT;
 }
 
-/* What an attempt to connect came to, before anybody is asked where it arrived. */
+/* The outcome of connect(), before the arrival is checked. */
 static enum probe_outcome connect_as(const struct probe *probe, int fd)
 {
 	struct sockaddr_storage to;
@@ -134,7 +135,7 @@ static enum probe_outcome connect_as(const struct probe *probe, int fd)
 	return errnum == 0 ? PROBE_REDIRECTED : PROBE_ELSEWHERE;
 }
 
-/* With a listener of our own: the whole handshake, and then the original destination. */
+/* With the own listener: a complete handshake, then the original destination. */
 static enum probe_outcome dial_ours(int fd, int listening_fd, const struct probe *probe, struct why *why)
 {
 	struct addr from = {0};
@@ -146,8 +147,8 @@ static enum probe_outcome dial_ours(int fd, int listening_fd, const struct probe
 	return ask_listener(listening_fd, probe, &from, why);
 }
 
-/* Answers with fewer hops left than any has are not for us: a way to be deaf that needs no privilege (a socket filter
- * does, on some kernels). Where it does not work we hear, and only lose the certainty that dial_theirs() speaks of. */
+/* Drops all answers by a minimum TTL that none has; this needs no privilege (a socket filter does on some kernels).
+ * Where it does not work, only the certainty described at dial_theirs() is lost. */
 static void make_deaf(int fd, int family)
 {
 	int hops = 255;
@@ -155,9 +156,9 @@ static void make_deaf(int fd, int family)
 	setsockopt(fd, is_v4 ? SOL_IP : SOL_IPV6, is_v4 ? IP_MINTTL : IPV6_MINHOPCOUNT, &hops, sizeof(hops));
 }
 
-/* With somebody else's listener: only our SYN, whose answer we do not hear. So the handshake stays half-way, where the
- * kernel's table shows it for as long as we look and the listener is not even woken; a listener that resets at once
- * could otherwise be quicker than we are. */
+/* With another listener at the port: sends a SYN and drops the answer. The handshake stays incomplete, so the kernel's
+ * table shows it while the probe polls, and the listener is not woken; else a listener that resets at once could end
+ * the connection before the poll. */
 static enum probe_outcome dial_theirs(int fd, const struct probe *probe)
 {
 	struct sockaddr_storage to;
@@ -168,10 +169,10 @@ static enum probe_outcome dial_theirs(int fd, const struct probe *probe)
 		return is_no_route(errno) ? PROBE_NO_ROUTE : PROBE_ELSEWHERE;
 	if (socket_local_addr(fd, &from) != ERR_NONE)
 		return PROBE_ELSEWHERE;
-	for (int waited_ms = 0; waited_ms <= probe->timeout_ms; waited_ms += LOOK_MS) {
+	for (int waited_ms = 0; waited_ms <= probe->timeout_ms; waited_ms += POLL_MS) {
 		if (kernel_tcp_has(probe->port, &from))
 			return PROBE_REDIRECTED;
-		poll(NULL, 0, LOOK_MS);
+		poll(NULL, 0, POLL_MS);
 	}
 	return PROBE_ELSEWHERE;
 }
@@ -190,15 +191,14 @@ static bool repair(int fd, int mode)
 	return setsockopt(fd, SOL_TCP, TCP_REPAIR, &mode, sizeof(mode)) == 0;
 }
 
-/* It begins without a window to send into. */
+/* A repaired connection starts without a send window. */
 static bool open_window(int fd)
 {
 	struct tcp_repair_window window = {.snd_wnd = 65535, .max_window = 65535, .rcv_wnd = 65535};
 	return setsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) == 0;
 }
 
-/* In repair mode connect() makes an open connection without a packet, and close() ends it without one; leaving the mode
- * this way sends no probe. */
+/* In repair mode connect() and close() send no packet; this way of leaving the mode sends no window probe. */
 enum err probe_send_untranslatable(const struct probe *probe)
 {
 	_cleanup_fd_ int fd = -1;

@@ -1,8 +1,8 @@
-/* Dials one connection as a given user and finds out where it arrived: at a port of ours in this namespace, or not.
+/* Makes one connection as a given user and determines whether it arrived at a port of the sidecar in this namespace.
  *
- * Where nothing listens on that port yet, the probe listens there itself for as long as it takes and asks the arrived
- * connection for its original destination. Where something listens (the sidecar), the kernel's own table of connections
- * says that ours ended at that port; the listener does not come to know of it. */
+ * If nothing listens on that port, the probe listens there itself and reads the original destination of the arrived
+ * connection. If the sidecar listens, the kernel's table of connections shows that the connection arrived at that port;
+ * the listener does not notice it. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -11,17 +11,17 @@
 
 enum probe_outcome {
 	PROBE_REDIRECTED,    /* it arrived at the port */
-	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the one dialed */
-	PROBE_ELSEWHERE,     /* it did not arrive at the port: somebody else answered, or there was no telling who */
+	PROBE_MISDIRECTED,   /* it arrived there, with another original destination than the dialed one */
+	PROBE_ELSEWHERE,     /* it did not arrive at the port: another host answered, or the arrival is unknown */
 	PROBE_UNANSWERED,    /* no answer in time: it left the namespace */
-	PROBE_NO_ROUTE,      /* it could not leave at all, so it proves nothing */
-	PROBE_CANNOT_BE_USER /* this process may not dial as that user */
+	PROBE_NO_ROUTE,      /* it could not leave the namespace: no result */
+	PROBE_CANNOT_BE_USER /* this process may not switch to that user */
 };
 
 struct probe {
 	struct addr dialed;
 	uint16_t port; /* where it should arrive */
-	uid_t uid;     /* who dials */
+	uid_t uid;     /* of the connection */
 	gid_t gid;
 	int timeout_ms; /* for an answer */
 };
@@ -29,10 +29,10 @@ struct probe {
 /* Whether this process may dial as that user. */
 bool probe_can_be(uid_t uid, gid_t gid);
 
-/* Sends one segment that nat cannot translate, as `dialed` would see it from a flow that conntrack has forgotten: the
- * FIN of a connection that never began. It has no data. Needs CAP_NET_ADMIN (tcp(7), TCP_REPAIR). ERR_UNREACHABLE: no
- * route leads there. ERR_DENIED: not allowed to this process. `port` and `timeout_ms` are not looked at. */
+/* Sends one segment that nat cannot translate, like one of a flow that conntrack has forgotten: the FIN of a connection
+ * that never began, without data. Needs CAP_NET_ADMIN (tcp(7), TCP_REPAIR). ERR_UNREACHABLE: no route; ERR_DENIED: not
+ * permitted. `port` and `timeout_ms` are ignored. */
 enum err probe_send_untranslatable(const struct probe *probe) _must_use_;
 
-/* `why` is filled where there is more to say than the outcome. */
+/* *why is filled for PROBE_MISDIRECTED. */
 enum probe_outcome probe_run(const struct probe *probe, struct why *why);

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 #define PORT 15001
@@ -45,48 +45,48 @@ static void redirect(const char *match)
 	assert_int_equal(apply_commands(commands, NULL), ERR_NONE);
 }
 
-static void knows_that_no_route_proves_nothing(_unused_ void **state)
+static void has_no_result_without_a_route(_unused_ void **state)
 {
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_NO_ROUTE);
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_NO_ROUTE);
 	test_namespace_add_way_out();
 }
 
-static void sees_that_a_connection_left_when_there_are_no_rules(_unused_ void **state)
+static void detects_a_connection_that_left_without_rules(_unused_ void **state)
 {
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_UNANSWERED);
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_UNANSWERED);
 }
 
-static void sees_that_somebody_else_answered(_unused_ void **state)
+static void detects_an_answer_of_another_host(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = listen_at("0.0.0.0:9");
 	assert_int_equal(outcome_of("192.0.2.1:9"), PROBE_ELSEWHERE);
 	assert_int_equal(outcome_of("192.0.2.1:10"), PROBE_ELSEWHERE);
 }
 
-static void sees_a_redirect_when_nothing_listens_at_the_port(_unused_ void **state)
+static void detects_a_redirect_when_nothing_listens_at_the_port(_unused_ void **state)
 {
 	redirect("meta l4proto tcp redirect to :15001");
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
 }
 
-static void sees_a_redirect_when_a_dual_stack_listener_has_the_port(_unused_ void **state)
+static void detects_a_redirect_to_a_dual_stack_listener(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = listen_at("[::]:15001");
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
 }
 
-static void sees_a_redirect_when_a_listener_has_the_port_in_one_family(_unused_ void **state)
+static void detects_a_redirect_to_a_listener_of_one_family(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = listen_at("127.0.0.1:15001");
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
 }
 
-static void does_not_wake_a_listener_that_is_not_its_own(_unused_ void **state)
+static void does_not_wake_another_listener(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = listen_at("[::]:15001");
 	_cleanup_fd_ int accepted = -1;
@@ -95,7 +95,7 @@ static void does_not_wake_a_listener_that_is_not_its_own(_unused_ void **state)
 	assert_int_equal(fd_accept(fd, &peer, &accepted), ERR_UNAVAILABLE);
 }
 
-static void is_not_taken_in_by_a_redirect_to_another_port(_unused_ void **state)
+static void detects_a_redirect_to_another_port(_unused_ void **state)
 {
 	_cleanup_fd_ int other = listen_at("[::]:15002");
 	_cleanup_fd_ int fd = listen_at("[::]:15001");
@@ -105,7 +105,7 @@ static void is_not_taken_in_by_a_redirect_to_another_port(_unused_ void **state)
 	assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_ELSEWHERE);
 }
 
-static void dials_as_the_user_it_is_told(_unused_ void **state)
+static void dials_as_the_given_user(_unused_ void **state)
 {
 	struct probe probe = probe_to("203.0.113.9:9");
 	redirect("meta skuid 1337 return\nmeta skgid 1337 return\nmeta l4proto tcp redirect to :15001");
@@ -120,15 +120,15 @@ static void dials_as_the_user_it_is_told(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(knows_that_no_route_proves_nothing), /* makes a route at its end: first */
-		cmocka_unit_test(sees_that_a_connection_left_when_there_are_no_rules),
-		cmocka_unit_test(sees_that_somebody_else_answered),
-		cmocka_unit_test(sees_a_redirect_when_nothing_listens_at_the_port),
-		cmocka_unit_test(sees_a_redirect_when_a_dual_stack_listener_has_the_port),
-		cmocka_unit_test(sees_a_redirect_when_a_listener_has_the_port_in_one_family),
-		cmocka_unit_test(does_not_wake_a_listener_that_is_not_its_own),
-		cmocka_unit_test(is_not_taken_in_by_a_redirect_to_another_port),
-		cmocka_unit_test(dials_as_the_user_it_is_told),
+		cmocka_unit_test(has_no_result_without_a_route), /* makes a route at its end: first */
+		cmocka_unit_test(detects_a_connection_that_left_without_rules),
+		cmocka_unit_test(detects_an_answer_of_another_host),
+		cmocka_unit_test(detects_a_redirect_when_nothing_listens_at_the_port),
+		cmocka_unit_test(detects_a_redirect_to_a_dual_stack_listener),
+		cmocka_unit_test(detects_a_redirect_to_a_listener_of_one_family),
+		cmocka_unit_test(does_not_wake_another_listener),
+		cmocka_unit_test(detects_a_redirect_to_another_port),
+		cmocka_unit_test(dials_as_the_given_user),
 	};
 	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
 }

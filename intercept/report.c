@@ -82,7 +82,7 @@ static enum err render_json(const struct report *report, const char *command, st
 		json_t *item = json_pack("{s:s, s:s, s:s}", "point", finding->point, "state",
 			state_name(finding->state), "text", finding->text);
 		if (item == NULL || json_array_append_new(findings, item) != 0)
-			return ERR_MALFORMED; /* a text that is no UTF-8 */
+			return ERR_MALFORMED; /* a text that is not UTF-8 */
 	}
 	bool ok = !report_has(report, FINDING_FAILED) && !report_has(report, FINDING_UNPROVEN);
 	_cleanup_(json_release) json_t *whole =

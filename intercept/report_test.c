@@ -2,10 +2,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-static void says_one_line_a_finding_to_a_person(_unused_ void **state)
+static void writes_one_line_per_finding(_unused_ void **state)
 {
 	struct report report = {0};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
@@ -15,7 +15,7 @@ static void says_one_line_a_finding_to_a_person(_unused_ void **state)
 	assert_string_equal(buf_cstr(&out), "ok       outbound_ipv4: arrived at 15001\nnote     ipv6: off\n");
 }
 
-static void says_one_json_object_that_is_ok_when_nothing_failed(_unused_ void **state)
+static void writes_one_json_object_that_is_ok_when_nothing_failed(_unused_ void **state)
 {
 	struct report report = {0};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(4096);
@@ -39,7 +39,7 @@ static void is_not_ok_when_something_failed_or_is_unproven(_unused_ void **state
 	}
 }
 
-static void tells_a_why_with_what_to_do(_unused_ void **state)
+static void writes_a_failure_with_its_fix(_unused_ void **state)
 {
 	struct report report = {0};
 	struct why why = {0};
@@ -69,10 +69,10 @@ static void a_plan_is_commands_for_nft_or_one_json_object(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(says_one_line_a_finding_to_a_person),
-		cmocka_unit_test(says_one_json_object_that_is_ok_when_nothing_failed),
+		cmocka_unit_test(writes_one_line_per_finding),
+		cmocka_unit_test(writes_one_json_object_that_is_ok_when_nothing_failed),
 		cmocka_unit_test(is_not_ok_when_something_failed_or_is_unproven),
-		cmocka_unit_test(tells_a_why_with_what_to_do),
+		cmocka_unit_test(writes_a_failure_with_its_fix),
 		cmocka_unit_test(a_plan_is_commands_for_nft_or_one_json_object),
 		cmocka_unit_test(cuts_a_text_that_is_too_long),
 	};

@@ -12,12 +12,12 @@
 
 #define NAME              "handfast-init-rollback"
 #define CONFIRM_ANSWER_MS 5000
-#define FIX_CONFIRM       "run `handfast-init confirm` or `handfast-init down`, or wait until its time is over"
+#define FIX_CONFIRM       "run `handfast-init confirm` or `handfast-init down`, or wait until its time limit has passed"
 
 static socklen_t guard_name(struct sockaddr_un *out)
 {
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	memcpy(out->sun_path + 1, NAME, sizeof(NAME) - 1); /* the NUL before it makes it abstract */
+	memcpy(out->sun_path + 1, NAME, sizeof(NAME) - 1); /* a leading NUL: an abstract name */
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(NAME));
 }
 
@@ -28,14 +28,15 @@ static enum err listen_here(int *out_fd, struct why *why)
 	socklen_t len = guard_name(&name);
 	RETURN_IF_ERR(fd_socket(AF_UNIX, SOCK_STREAM, &fd));
 	if (bind(fd, (struct sockaddr *)&name, len) != 0 && errno == EADDRINUSE)
-		return why_set(why, ERR_EXISTS, "no rules that wait to be confirmed", FIX_CONFIRM, "some that do");
+		return why_set(why, ERR_EXISTS, "no unconfirmed rules", FIX_CONFIRM, "rules wait to be confirmed");
 	if (listen(fd, 4) != 0)
-		return why_set(why, ERR_SYSTEM, "a socket for the guard", "", "%s", strerror(errno));
+		return why_set(why, ERR_SYSTEM, "a socket for the guard", "", "cannot create the guard's socket: %s",
+			strerror(errno));
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
 
-/* Whether the next that calls at the guard's door may confirm; he gets one byte as the answer. */
+/* Accepts one connection; returns whether its peer may confirm. The peer receives one byte as the answer. */
 static bool answer_caller(int listening_fd)
 {
 	_cleanup_fd_ int fd = -1;
@@ -59,7 +60,7 @@ static bool wait_for_confirmation(int listening_fd, unsigned seconds)
 	}
 }
 
-/* Away from the terminal and its hang-up, and from pipes that somebody reads to their end. */
+/* Detaches from the terminal and its SIGHUP, and from pipes whose reader waits for their end. */
 static void leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -75,7 +76,8 @@ enum err rollback_arm(unsigned seconds, rollback_fn *on_deadline, void *arg, pid
 	RETURN_IF_ERR(listen_here(&fd, why));
 	pid_t guard = fork();
 	if (guard < 0)
-		return why_set(why, ERR_SYSTEM, "a guard process", "", "%s", strerror(errno));
+		return why_set(
+			why, ERR_SYSTEM, "a guard process", "", "cannot start the guard process: %s", strerror(errno));
 	if (guard > 0) {
 		*out_guard = guard;
 		return ERR_NONE;
@@ -95,10 +97,11 @@ enum err rollback_confirm(struct why *why)
 	RETURN_IF_ERR(fd_socket(AF_UNIX, SOCK_STREAM, &fd));
 	if (connect(fd, (struct sockaddr *)&name, len) != 0)
 		return why_set(why, ERR_NOT_FOUND, "rules that wait to be confirmed",
-			"if their time is over they are gone: run `handfast-init up --profile host` again", "none");
+			"after the time limit the rules are removed: run `handfast-init up --profile host` again",
+			"no rules wait to be confirmed");
 	struct pollfd one = {.fd = fd, .events = POLLIN};
 	if (poll(&one, 1, CONFIRM_ANSWER_MS) != 1 || recv(fd, &answer, 1, 0) != 1)
 		return why_set(why, ERR_DENIED, "the guard to accept the confirmation",
-			"confirm as root, or as the user who ran `up`", "its refusal");
+			"confirm as root, or as the user who ran `up`", "the guard refused the confirmation");
 	return ERR_NONE;
 }

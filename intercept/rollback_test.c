@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-/* The guard says what it does through its exit code. */
+/* The guard's exit code shows what it did. */
 static void leave_with_7(_unused_ void *arg)
 {
 	_exit(7);
@@ -23,7 +23,7 @@ static int exit_code_of(pid_t guard)
 	return WEXITSTATUS(status);
 }
 
-static void rolls_back_when_nobody_confirms(_unused_ void **state)
+static void rolls_back_without_a_confirmation(_unused_ void **state)
 {
 	pid_t guard = -1;
 	assert_int_equal(rollback_arm(1, leave_with_7, NULL, &guard, NULL), ERR_NONE);
@@ -31,7 +31,7 @@ static void rolls_back_when_nobody_confirms(_unused_ void **state)
 	assert_int_equal(rollback_confirm(NULL), ERR_NOT_FOUND);
 }
 
-static void leaves_all_as_it_is_when_confirmed(_unused_ void **state)
+static void changes_nothing_when_confirmed(_unused_ void **state)
 {
 	pid_t guard = -1;
 	assert_int_equal(rollback_arm(600, leave_with_7, NULL, &guard, NULL), ERR_NONE);
@@ -64,8 +64,8 @@ static void is_not_confirmed_by_another_user(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rolls_back_when_nobody_confirms),
-		cmocka_unit_test(leaves_all_as_it_is_when_confirmed),
+		cmocka_unit_test(rolls_back_without_a_confirmation),
+		cmocka_unit_test(changes_nothing_when_confirmed),
 		cmocka_unit_test(refuses_a_second_guard_beside_the_first),
 		cmocka_unit_test(is_not_confirmed_by_another_user),
 	};

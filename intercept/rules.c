@@ -26,7 +26,7 @@ enum err rules_add_network(struct rules *rules, const struct network *network)
 	return ERR_NONE;
 }
 
-/* Without a list, nothing. A set of one is listed without braces. */
+/* Writes nothing for an empty list. nft lists a set of one without braces. */
 static enum err render_ports(const char *match, const struct port_list *list, const char *verdict, struct buf *out)
 {
 	if (list->num == 0)
@@ -37,7 +37,7 @@ static enum err render_ports(const char *match, const struct port_list *list, co
 	return buf_printf(out, list->num == 1 ? " %s\n" : " } %s\n", verdict);
 }
 
-/* One rule per network, not a set: sets refuse networks that overlap, and operators write those. */
+/* One rule per network, not a set: sets refuse overlapping networks, which operators write. */
 static enum err render_networks(const struct rules *rules, const char *match, const char *verdict, struct buf *out)
 {
 	for (unsigned i = 0; i < rules->num_exclude_networks; i++) {
@@ -53,7 +53,7 @@ static enum err render_networks(const struct rules *rules, const char *match, co
 	return ERR_NONE;
 }
 
-/* Ports of this namespace that callers reach without a redirection. */
+/* Ports of this namespace that are reached without redirection. */
 static enum err direct_inbound(const struct rules *rules, struct port_list *out)
 {
 	*out = rules->exclude_inbound;
@@ -62,18 +62,18 @@ static enum err direct_inbound(const struct rules *rules, struct port_list *out)
 	return rules->exempt_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
 }
 
-/* Ports elsewhere that the workload reaches without a redirection. */
+/* Remote ports that the workload reaches without redirection. */
 static enum err direct_outbound(const struct rules *rules, struct port_list *out)
 {
 	*out = rules->exclude_outbound;
 	return rules->exempt_ssh ? port_list_add(out, RULES_SSH_PORT) : ERR_NONE;
 }
 
-/* A flow that is open already can reach the nat chains in its middle: when conntrack starts, and after `conntrack -F`.
- * Redirecting it is right if the sidecar has it from a redirection (it is joined again) and wrong if it was direct. */
+/* Packets of established flows reach the nat chains when conntrack starts, and after `conntrack -F`. Redirecting them
+ * is right for a flow of the sidecar (it is associated again) and wrong for a direct flow. */
 #define MID_FLOW "tcp flags != syn / syn,ack "
 
-/* What is reached without a redirection: ports here, and ports elsewhere, those of tunnels among them. */
+/* The ports that are reached without redirection, local and remote, including those of tunnels. */
 static enum err direct_ports(const struct rules *rules, struct port_list *out_here, struct port_list *out_elsewhere)
 {
 	RETURN_IF_ERR(direct_inbound(rules, out_here));
@@ -85,15 +85,15 @@ static enum err render_inbound(const struct rules *rules, struct buf *out)
 {
 	struct port_list direct, dialed;
 	RETURN_IF_ERR(direct_ports(rules, &direct, &dialed));
-	/* Only what is addressed to us: otherwise a neighbor that routes through us would borrow the sidecar's uid to
-	 * reach where it could not go itself. */
+	/* Only packets to local addresses: else a neighbor that routes through this host could use the sidecar to reach
+	 * destinations that it cannot reach itself. */
 	RETURN_IF_ERR(buf_append_str(out, "\tchain inbound {\n"
 					  "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
 					  "\t\tfib daddr type != local return\n"
 					  "\t\tiifname \"lo\" return\n"));
 	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
 	RETURN_IF_ERR(render_ports("tcp sport", &dialed, MID_FLOW "return", out));
-	/* An open socket for just this peer, which a listener is not (unless it listens on one address only). */
+	/* A connected socket for exactly this peer; a listener does not match (unless it is bound to one address). */
 	if (rules->kernel_has_socket)
 		RETURN_IF_ERR(buf_append_str(out, "\t\t" MID_FLOW "socket wildcard 0 return\n"));
 	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_INBOUND_PORT);
@@ -104,8 +104,9 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	struct port_list direct, answering;
 	RETURN_IF_ERR(direct_outbound(rules, &direct));
 	RETURN_IF_ERR(direct_inbound(rules, &answering));
-	/* What the sidecar answers on a redirected flow that conntrack has forgotten would leave under its own port and
-	 * be reset. Stopped, it is sent again once the other side has spoken, which joins the flow again. */
+	/* Answers of the sidecar on a redirected flow that conntrack has forgotten would leave with the sidecar's port
+	 * and be reset. Dropped, they are retransmitted after the next packet of the other side, which restores the
+	 * flow. */
 	RETURN_IF_ERR(buf_printf(out,
 		"\tchain outbound {\n"
 		"\t\ttype nat hook output priority -100; policy accept;\n"
@@ -119,9 +120,9 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
 }
 
-/* nat sees one packet of a flow and only what conntrack can place. The guards stop what should have been translated and
- * was not. This one sees flows that begin where they come in, after the redirection. What conntrack cannot place comes
- * by, but what the kernel or the workload would answer does not leave. */
+/* nat chains see one packet per flow, and only flows that conntrack tracks. The guards drop packets that should have
+ * been translated and were not. This one sees new inbound flows after the redirection. Untracked inbound packets pass
+ * it, but the outbound guard drops the answers. */
 static enum err render_inbound_guard(const struct rules *rules, struct buf *out)
 {
 	struct port_list direct, dialed;
@@ -137,11 +138,11 @@ static enum err render_inbound_guard(const struct rules *rules, struct buf *out)
 	return buf_append_str(out, RULES_INBOUND_GUARD_END);
 }
 
-/* The one chain that sees every packet, so what is frequent comes first: a rule costs about 20 ns, a hook 50.
+/* The one chain that sees every packet, so the most frequent cases come first: a rule costs about 20 ns, a hook 50.
  *
- * Here oif is still the interface that the packet would have left by without nat: 127.0.0.1 and ::1 are what a
- * redirection makes of its destination. A socket that its program has closed has no uid any more: its last segments,
- * and the kernel's own answers, pass where conntrack knows the flow, which then is not one that nat has to change. */
+ * Here oif is still the interface before nat: a redirection has changed the destination to 127.0.0.1 or ::1. A socket
+ * that its program closed has no uid: its last segments, and answers of the kernel, pass if conntrack tracks the flow,
+ * which then needs no translation. */
 static enum err render_outbound_guard(const struct rules *rules, struct buf *out)
 {
 	struct port_list direct, answering;
@@ -163,8 +164,8 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 	return buf_append_str(out, RULES_OUTBOUND_GUARD_END);
 }
 
-/* nat makes 127.0.0.1 or ::1 of the destination, and the kernel then routes again: out of a real interface if the
- * socket is bound to that (SO_BINDTODEVICE). Here oif is where the packet leaves. */
+/* After nat changed the destination to 127.0.0.1 or ::1 the kernel routes again: to a real interface if the socket is
+ * bound to it (SO_BINDTODEVICE). Here oif is the final interface. */
 static enum err render_loopback_guard(const struct rules *rules, struct buf *out)
 {
 	(void)rules;
@@ -186,7 +187,7 @@ enum err rules_render_table(const struct rules *rules, struct buf *out)
 	return buf_append_str(out, "}\n");
 }
 
-/* `delete` fails on a table that is not there, `add` does not mind one that is. */
+/* `delete` fails if the table does not exist; `add` succeeds if it does. */
 enum err rules_render_remove(struct buf *out)
 {
 	return buf_append_str(out, "add table inet " RULES_TABLE "\ndelete table inet " RULES_TABLE "\n");
@@ -210,14 +211,14 @@ const struct rules_guard RULES_GUARDS[RULES_NUM_GUARDS] = {
 	{RULES_LOOPBACK_GUARD, "filter hook postrouting priority filter", RULES_LOOPBACK_GUARD_END},
 };
 
-/* From the first `text` on; empty: it is not there. */
+/* The rest from the first `text` on; empty: not found. */
 static struct span find(struct span where, const char *text)
 {
 	const uint8_t *at = where.len == 0 ? NULL : memmem(where.ptr, where.len, text, strlen(text));
 	return at == NULL ? span_of((const uint8_t *)"", 0) : span_from(where, (size_t)(at - where.ptr));
 }
 
-/* The block of one chain: from its line to the next brace at its own depth. Empty: there is none. */
+/* The block of one chain: from its line to the next brace at its depth. Empty: not found. */
 static struct span chain_of(struct span table, const char *name)
 {
 	static const char end[] = "\n\t}\n";

@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void add_ports(struct port_list *list, unsigned num, const uint16_t *ports)
@@ -25,7 +25,7 @@ static void assert_table(const struct rules *rules, const char *expected)
 	assert_string_equal(buf_cstr(&out), expected);
 }
 
-static void redirects_all_but_the_exempt_when_nothing_is_excluded(_unused_ void **state)
+static void redirects_all_but_the_exempt_without_exclusions(_unused_ void **state)
 {
 	struct rules rules = {0};
 	assert_table(&rules, "table inet handfast {\n"
@@ -151,7 +151,7 @@ static const char WITH_EXCLUSIONS[] = "table inet handfast {\n"
 				      "\t}\n"
 				      "}\n";
 
-static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void **state)
+static void writes_exclusions_into_all_chains(_unused_ void **state)
 {
 	struct rules rules = {0};
 	add_ports(&rules.exclude_inbound, 2, (const uint16_t[]){9100, 8081});
@@ -163,7 +163,7 @@ static void writes_exclusions_in_their_places_when_there_are_some(_unused_ void 
 	assert_table(&rules, WITH_EXCLUSIONS);
 }
 
-static void spares_ssh_in_both_directions_when_asked(_unused_ void **state)
+static void exempts_ssh_in_both_directions_on_request(_unused_ void **state)
 {
 	struct rules rules = {.exempt_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -175,7 +175,7 @@ static void spares_ssh_in_both_directions_when_asked(_unused_ void **state)
 	assert_non_null(strstr(buf_cstr(&out), "\t\ttcp dport 22 accept\n"));
 }
 
-static void does_not_spare_ssh_when_not_asked(_unused_ void **state)
+static void does_not_exempt_ssh_by_default(_unused_ void **state)
 {
 	struct rules rules = {0};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -183,7 +183,7 @@ static void does_not_spare_ssh_when_not_asked(_unused_ void **state)
 	assert_null(strstr(buf_cstr(&out), "22"));
 }
 
-static void keeps_ports_in_order_and_once_each(_unused_ void **state)
+static void keeps_ports_sorted_and_unique(_unused_ void **state)
 {
 	struct port_list list = {0};
 	add_ports(&list, 6, (const uint16_t[]){443, 80, 65535, 80, 1, 443});
@@ -192,7 +192,7 @@ static void keeps_ports_in_order_and_once_each(_unused_ void **state)
 	assert_memory_equal(list.ports, expected, sizeof(expected));
 }
 
-static void refuses_a_port_or_network_too_many(_unused_ void **state)
+static void refuses_one_port_or_network_too_many(_unused_ void **state)
 {
 	struct rules rules = {0};
 	struct network network = {0};
@@ -219,7 +219,7 @@ static void fits_its_buffer_when_everything_is_full(_unused_ void **state)
 	assert_int_equal(rules_render_table(&rules, &out), ERR_NONE);
 }
 
-static void replaces_in_one_transaction_whatever_was_there(_unused_ void **state)
+static void replaces_the_table_in_one_transaction(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_replace(SPAN_LITERAL("table inet handfast {\n}\n"), &out), ERR_NONE);
@@ -227,7 +227,7 @@ static void replaces_in_one_transaction_whatever_was_there(_unused_ void **state
 					    "table inet handfast {\n}\n");
 }
 
-static void finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_their_hooks(_unused_ void **state)
+static void finding_p1_rewrites_existing_chains_without_removing_them_from_their_hooks(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
 	assert_int_equal(rules_render_rewrite(SPAN_LITERAL("table inet handfast {\n}\n"), &out), ERR_NONE);
@@ -235,12 +235,12 @@ static void finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_th
 					    "table inet handfast {\n}\n");
 }
 
-static bool outbound_guard_stands(const char *table)
+static bool has_outbound_guard(const char *table)
 {
 	return rules_guard_is_present(span_of_str(table), &RULES_GUARDS[1]);
 }
 
-static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **state)
+static void finding_p1_recognizes_a_guard_by_its_hook_and_last_rules(_unused_ void **state)
 {
 	struct rules rules = {.exempt_ssh = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -253,16 +253,14 @@ static void finding_p1_knows_a_guard_by_its_hook_and_its_end(_unused_ void **sta
 	other = RULES_GUARDS[0];
 	other.end = RULES_GUARDS[1].end;
 	assert_false(rules_guard_is_present(buf_span(&out), &other));
-	assert_false(outbound_guard_stands(""));
-	assert_false(
-		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n\t\ttype filter hook output "
-				      "priority filter; policy accept;\n\t}\n}\n"));
-	assert_false(outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n"));
-	assert_false(
-		outbound_guard_stands("table inet handfast {\n\tchain outbound_guard {\n" RULES_OUTBOUND_GUARD_END));
+	assert_false(has_outbound_guard(""));
+	assert_false(has_outbound_guard("table inet handfast {\n\tchain outbound_guard {\n\t\ttype filter hook output "
+					"priority filter; policy accept;\n\t}\n}\n"));
+	assert_false(has_outbound_guard("table inet handfast {\n\tchain outbound_guard {\n"));
+	assert_false(has_outbound_guard("table inet handfast {\n\tchain outbound_guard {\n" RULES_OUTBOUND_GUARD_END));
 }
 
-static void finding_p1_sums_what_one_guard_has_stopped(_unused_ void **state)
+static void finding_p1_sums_the_packets_that_a_guard_dropped(_unused_ void **state)
 {
 	static const char table[] = "table inet handfast {\n\tchain inbound_guard {\n"
 				    "\t\tcounter packets 100 bytes 5 drop\n\t}\n\n\tchain outbound_guard {\n"
@@ -273,7 +271,7 @@ static void finding_p1_sums_what_one_guard_has_stopped(_unused_ void **state)
 	assert_int_equal(rules_guard_packets(span_of_str("counter packets 3"), RULES_INBOUND_GUARD), 0);
 }
 
-static void finding_p11_looks_up_the_socket_where_the_kernel_can(_unused_ void **state)
+static void finding_p11_looks_up_the_socket_if_the_kernel_can(_unused_ void **state)
 {
 	struct rules rules = {.kernel_has_socket = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -292,18 +290,18 @@ static void removes_only_its_own_table(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(redirects_all_but_the_exempt_when_nothing_is_excluded),
-		cmocka_unit_test(writes_exclusions_in_their_places_when_there_are_some),
-		cmocka_unit_test(spares_ssh_in_both_directions_when_asked),
-		cmocka_unit_test(does_not_spare_ssh_when_not_asked),
-		cmocka_unit_test(keeps_ports_in_order_and_once_each),
-		cmocka_unit_test(refuses_a_port_or_network_too_many),
+		cmocka_unit_test(redirects_all_but_the_exempt_without_exclusions),
+		cmocka_unit_test(writes_exclusions_into_all_chains),
+		cmocka_unit_test(exempts_ssh_in_both_directions_on_request),
+		cmocka_unit_test(does_not_exempt_ssh_by_default),
+		cmocka_unit_test(keeps_ports_sorted_and_unique),
+		cmocka_unit_test(refuses_one_port_or_network_too_many),
 		cmocka_unit_test(fits_its_buffer_when_everything_is_full),
-		cmocka_unit_test(replaces_in_one_transaction_whatever_was_there),
-		cmocka_unit_test(finding_p1_rewrites_the_chains_that_stand_without_taking_them_off_their_hooks),
-		cmocka_unit_test(finding_p1_knows_a_guard_by_its_hook_and_its_end),
-		cmocka_unit_test(finding_p1_sums_what_one_guard_has_stopped),
-		cmocka_unit_test(finding_p11_looks_up_the_socket_where_the_kernel_can),
+		cmocka_unit_test(replaces_the_table_in_one_transaction),
+		cmocka_unit_test(finding_p1_rewrites_existing_chains_without_removing_them_from_their_hooks),
+		cmocka_unit_test(finding_p1_recognizes_a_guard_by_its_hook_and_last_rules),
+		cmocka_unit_test(finding_p1_sums_the_packets_that_a_guard_dropped),
+		cmocka_unit_test(finding_p11_looks_up_the_socket_if_the_kernel_can),
 		cmocka_unit_test(removes_only_its_own_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

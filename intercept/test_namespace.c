@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Tests may shell out; the product does not. */
+/* Only tests run a shell; the programs do not. */
 static void run(const char *command)
 {
 	CHECK(system(command) == 0);

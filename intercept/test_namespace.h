@@ -1,8 +1,8 @@
-/* For tests: a network namespace of this process's own, with lo up and a way out that leads nowhere. */
+/* For tests: a new network namespace with lo up and a default route that leads nowhere. */
 #pragma once
 
-/* cmocka group setup; ends the test with a word when this is not root. */
+/* cmocka group setup; fails with a message without root. */
 int test_namespace_enter(void **state);
 
-/* 192.0.2.1/24 and 2001:db8:9::1/64 on a link of its own, default routes into the void behind it. */
+/* Adds a link with 192.0.2.1/24 and 2001:db8:9::1/64, and default routes to missing neighbors on it. */
 void test_namespace_add_way_out(void);

@@ -11,7 +11,7 @@ def hf_proto_library(name, srcs, visibility):
         name = name + "_c",
         srcs = srcs,
         outs = outs,
-        # Paths as imported: from the workspace root, so that #include and import agree.
+        # Paths from the workspace root, the same in #include and import.
         cmd = "protoc-c --proto_path=. --c_out=$(GENDIR) $(SRCS)",
     )
     hf_generated_library(

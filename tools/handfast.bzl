@@ -29,14 +29,14 @@ _FORTIFY = select({
 
 COPTS = _LANGUAGE + _WARNINGS + _FORTIFY
 
-# Whoever includes a header depends on the library that owns it. Only clang can tell (gcc ignores this), and it is asked
-# of our own targets alone: BoringSSL's BUILD files do not hold it.
+# A target must depend on the library of each header that it includes. Only clang checks this (gcc ignores it), and only
+# for the targets of this tree: BoringSSL's BUILD files do not comply.
 _FEATURES = ["layering_check"]
 
-# Generated code keeps the hardening and leaves the strict warnings.
+# Generated code has the hardening flags but not the strict warnings.
 GENERATED_COPTS = _LANGUAGE + ["-w"] + _FORTIFY
 
-# Bazel links libstdc++ and libm to everything; nobody here needs them.
+# Bazel links libstdc++ and libm to all targets; none needs them.
 _HARDENED_LINK = ["-Wl,--as-needed", "-pie", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
 
 # gcc refuses -static with a sanitizer; static-pie needs the bfd linker.
@@ -68,7 +68,7 @@ def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
         copts = COPTS + copts,
         linkopts = (_STATIC_LINK if static else _HARDENED_LINK) + linkopts,
         linkstatic = True,
-        # Bazel sees gold and groups objects in its way; bfd, which static-pie needs, does not know that option.
+        # Bazel detects gold and uses its option to group objects; bfd, which static-pie needs, lacks it.
         features = _FEATURES + ["-supports_start_end_lib"],
         **kwargs
     )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/install_packages.sh LIST ... : installs by apt what the lists name (a package a line, # comments) and this machine
-# lacks. Says what it does; asks the network only when something is missing.
+# tools/install_packages.sh LIST ... : installs by apt the packages of the lists (one per line, # comments) that are
+# missing. Prints what it does; uses the network only when a package is missing.
 set -euo pipefail
 
 wanted=$(cat "$@" | sed 's/#.*//' | tr -s ' \n' '\n' | sort -u | sed '/^$/d')
@@ -15,7 +15,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "installing $(echo "$missing" | wc -l) Debian packages: $(echo $missing)"
 export DEBIAN_FRONTEND=noninteractive
-# A package must not start a server of its own here: the tests run their own, in namespaces.
+# Packages must not start their servers: the tests run their own, in namespaces.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 if [ ! -e "$policy" ]; then

@@ -67,7 +67,7 @@ struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_he
 	return copies;
 }
 
-static uint8_t *unconst(const uint8_t *bytes) /* nghttp2_nv has no const; nghttp2 copies and does not write */
+static uint8_t *unconst(const uint8_t *bytes) /* nghttp2_nv has no const; nghttp2 only reads */
 {
 	union {
 		const uint8_t *in;

@@ -1,11 +1,11 @@
 #include "base/h2/h2_headers.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
-/* rcbufs are born only inside nghttp2; collecting them is tested through a session in h2_receive_test. */
-static void fields_are_handed_to_nghttp2_in_order(void **state)
+/* Only nghttp2 creates rcbufs; h2_receive_test tests collecting them in a session. */
+static void fields_are_passed_to_nghttp2_in_order(void **state)
 {
 	(void)state;
 	const struct h2_header headers[] = {
@@ -34,7 +34,7 @@ static void an_empty_list_can_be_cleared_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fields_are_handed_to_nghttp2_in_order),
+		cmocka_unit_test(fields_are_passed_to_nghttp2_in_order),
 		cmocka_unit_test(an_empty_list_can_be_cleared_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

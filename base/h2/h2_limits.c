@@ -44,14 +44,14 @@ void h2_limits_served(struct h2_limits_count *count)
 enum err h2_limits_reset(struct h2_limits_count *count, const struct h2_limits *limits, struct why *why)
 {
 	count->resets++;
-	/* Divided before it is multiplied: it cannot overflow, and the hundreds are what is allowed for. */
+	/* Divides first: no overflow, and the allowance is per full hundred. */
 	uint64_t allowed = limits->resets_free + count->served / 100 * limits->resets_per_100_served +
 			   count->served % 100 * limits->resets_per_100_served / 100;
 	if (count->resets <= allowed)
 		return ERR_NONE;
-	return why_set(why, ERR_LIMIT, "streams that are served more often than reset",
-		"the peer opens streams and abandons them: look at its logs",
-		"%llu streams reset by the peer's doing, %llu served", (unsigned long long)count->resets,
+	return why_set(why, ERR_LIMIT, "resets in proportion to served streams",
+		"check the peer's log: it opens streams and resets them",
+		"the peer caused %llu stream resets; %llu streams were served", (unsigned long long)count->resets,
 		(unsigned long long)count->served);
 }
 
@@ -75,9 +75,9 @@ enum err h2_limits_idle_frame(
 	count->idle_frames += idle_weight(kind);
 	if (count->idle_frames <= limits->empty_frames)
 		return ERR_NONE;
-	return why_set(why, ERR_LIMIT, "frames that carry something",
-		"the peer floods this connection with frames that carry nothing", "%u frames in a row without payload",
-		count->idle_frames);
+	return why_set(why, ERR_LIMIT, "frames with payload",
+		"check the peer: it floods this connection with empty frames",
+		"the peer sent %u frames without payload in a row", count->idle_frames);
 }
 
 void h2_limits_useful(struct h2_limits_count *count)

@@ -1,7 +1,7 @@
 #include "base/h2/h2_limits.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static struct h2_limits defaults(void)
@@ -18,7 +18,7 @@ static void zero_means_the_default_and_a_value_stays(void **state)
 	assert_int_equal(limits.frame_bytes, 128 * 1024);
 }
 
-static void C6_rapid_reset_ends_after_the_free_ones(void **state)
+static void C6_rapid_reset_ends_after_the_free_resets(void **state)
 {
 	(void)state;
 	struct h2_limits limits = defaults();
@@ -30,7 +30,7 @@ static void C6_rapid_reset_ends_after_the_free_ones(void **state)
 	assert_int_equal(why.err, ERR_LIMIT);
 }
 
-static void six_thousand_served_clients_may_abort(void **state)
+static void six_thousand_served_streams_may_be_reset(void **state)
 {
 	(void)state;
 	struct h2_limits limits = defaults();
@@ -41,7 +41,7 @@ static void six_thousand_served_clients_may_abort(void **state)
 		assert_int_equal(h2_limits_reset(&count, &limits, NULL), ERR_NONE);
 }
 
-static void resets_stay_in_proportion_to_what_was_served(void **state)
+static void resets_are_allowed_in_proportion_to_served_streams(void **state)
 {
 	(void)state;
 	struct h2_limits limits =
@@ -64,7 +64,7 @@ static void T9_a_flood_of_empty_frames_ends(void **state)
 	assert_int_equal(h2_limits_idle_frame(&count, &limits, H2_IDLE_EMPTY_DATA, NULL), ERR_LIMIT);
 }
 
-static void payload_between_them_makes_empty_frames_harmless(void **state)
+static void payload_between_empty_frames_resets_the_count(void **state)
 {
 	(void)state;
 	struct h2_limits limits = defaults();
@@ -91,11 +91,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(zero_means_the_default_and_a_value_stays),
-		cmocka_unit_test(C6_rapid_reset_ends_after_the_free_ones),
-		cmocka_unit_test(six_thousand_served_clients_may_abort),
-		cmocka_unit_test(resets_stay_in_proportion_to_what_was_served),
+		cmocka_unit_test(C6_rapid_reset_ends_after_the_free_resets),
+		cmocka_unit_test(six_thousand_served_streams_may_be_reset),
+		cmocka_unit_test(resets_are_allowed_in_proportion_to_served_streams),
 		cmocka_unit_test(T9_a_flood_of_empty_frames_ends),
-		cmocka_unit_test(payload_between_them_makes_empty_frames_harmless),
+		cmocka_unit_test(payload_between_empty_frames_resets_the_count),
 		cmocka_unit_test(settings_weigh_more_than_empty_data),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,30 +1,30 @@
-/* What the files of this folder share about one session: never included outside it. */
+/* The session struct. Private to base/h2. */
 #pragma once
 
 #include "base/core/list.h"
 #include "base/h2/h2_headers.h"
 #include "base/h2/h2_session.h"
 
-struct h2_stream { /* nghttp2's stream user data: exists from our open, or the peer's HEADERS, until on_close */
+struct h2_stream { /* nghttp2's stream user data; exists from h2_stream_open(), or the peer's HEADERS, until on_close */
 	struct list_link link;
 	void *owner;                /* h2_stream_attach() */
-	struct h2_header *trailers; /* with their bytes behind them, one allocation; NULL: none */
+	struct h2_header *trailers; /* followed by their bytes in one allocation; NULL: none */
 	uint32_t num_trailers;
-	uint32_t first_window; /* is_unsent: to be granted behind the HEADERS; 0: none */
+	uint32_t first_window; /* is_unsent: the window to set after the HEADERS; 0: none */
 	int32_t id;
 	bool is_unsent : 1;    /* a request whose HEADERS are still queued */
-	bool is_ready : 1;     /* the owner said that pull has something */
-	bool is_deferred : 1;  /* nghttp2 waits for resume */
-	bool is_too_large : 1; /* the header list that is being received */
+	bool is_ready : 1;     /* h2_stream_ready() was called: pull has data */
+	bool is_deferred : 1;  /* deferred in nghttp2 until resumed */
+	bool is_too_large : 1; /* the header list being received exceeds the limit */
 	bool is_answered : 1;  /* server: response headers were submitted */
-	bool is_reset : 1;     /* a reset that we decided, or one that was counted already */
+	bool is_reset : 1;     /* a reset of the owner, or one that is counted already */
 	bool ended_local : 1;
 	bool ended_remote : 1;
 };
 
 enum h2_activity { H2_AT_REST, H2_FEEDING, H2_PRODUCING };
 
-/* What the PING behind the notice of a shutdown carries; all others carry zeros. */
+/* The payload of the PING after a shutdown notice; all other PINGs have zeros. */
 static const uint8_t H2_SHUTDOWN_PING[8] = {'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'};
 
 struct h2_session {
@@ -36,25 +36,25 @@ struct h2_session {
 	struct h2_headers headers; /* the list that is being received */
 	struct list streams;
 	unsigned num_streams;
-	unsigned num_ready; /* streams that have said so: do others wait behind a bulk frame? */
+	unsigned num_ready; /* number of ready streams, to limit frame sizes when several wait */
 
-	/* Frames that feed caused, encoded at once so that a broken connection or a flood shows in feed, not later. */
+	/* Frames caused by feed, encoded at once so that feed itself returns a protocol error or a flood. */
 	struct buf pending;
 	struct buf *out; /* during produce, and during feed (&pending) */
-	uint8_t *frame;  /* room reserved in *out for the DATA frame under way */
+	uint8_t *frame;  /* reserved in *out for the current DATA frame */
 
 	enum h2_role role;
 	enum h2_activity activity;
-	bool was_wanted; /* on_output_ready was called and produce was not, yet */
+	bool output_was_announced; /* on_output_ready was called since the last produce */
 	bool has_settings;
-	bool is_refusing;           /* no new streams of ours: GOAWAY came, or we said it */
-	bool is_draining;           /* the final GOAWAY goes out at the ack of our PING */
-	bool has_sent_final_goaway; /* server: the final GOAWAY has left */
-	int32_t last_stream_id;     /* has_sent_final_goaway: of the requests that were looked at or refused */
-	int32_t late_stream_id;     /* a request after that, to be refused; 0: none */
+	bool is_refusing;           /* no new local streams: GOAWAY was received or sent */
+	bool is_draining;           /* the final GOAWAY is sent at the ack of the PING */
+	bool has_sent_final_goaway; /* server: the final GOAWAY was sent */
+	int32_t last_stream_id;     /* has_sent_final_goaway: the last processed or refused request */
+	int32_t late_stream_id;     /* a later request, to be refused; 0: none */
 	bool out_is_full;
 	enum err broken; /* ERR_PROTOCOL, ERR_LIMIT: no more input is read */
-	struct why why;
+	struct why detail;
 };
 
 /* --- h2_stream.c --- */
@@ -63,15 +63,15 @@ void h2_stream_remove(struct h2_session *session, struct h2_stream *stream);
 struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t stream_id);
 void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, bool is_ready);
 
-/* --- h2_receive.c, h2_send.c: nghttp2's callbacks in each direction --- */
+/* --- h2_receive.c, h2_send.c: nghttp2's callbacks per direction --- */
 void h2_receive_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_send_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_receive_answer_late(struct h2_session *session);
 nghttp2_data_provider h2_send_body(struct h2_session *session);
-/* Encodes what is queued, DATA excepted, into `pending`. */
+/* Encodes queued frames, except DATA, into `pending`. */
 void h2_send_control(struct h2_session *session);
 
 /* --- h2_session.c --- */
-/* The connection is over: queues GOAWAY and remembers why. The first reason stays. */
+/* Ends the connection: queues GOAWAY and stores the reason. The first reason stays. */
 void h2_session_break(struct h2_session *session, enum err err, uint32_t error);
-void h2_session_notify(struct h2_session *session); /* something is to be sent */
+void h2_session_notify(struct h2_session *session); /* output is ready */

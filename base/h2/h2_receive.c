@@ -1,8 +1,8 @@
-/* What nghttp2 tells while it reads: translated to the owner's callbacks, and weighed against the limits. */
+/* nghttp2's callbacks while it reads: calls the owner's callbacks and enforces the limits. */
 #include "base/core/check.h"
 #include "base/h2/h2_private.h"
 
-enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then it is no error any more but an attack */
+enum { HEADER_BYTES_BROKEN = 4 }; /* times the limit: then the connection ends */
 
 static void break_at_limit(struct h2_session *session, enum err err)
 {
@@ -12,14 +12,14 @@ static void break_at_limit(struct h2_session *session, enum err err)
 
 static void count_idle_frame(struct h2_session *session, enum h2_idle_frame kind)
 {
-	break_at_limit(session, h2_limits_idle_frame(&session->count, &session->limits, kind, &session->why));
+	break_at_limit(session, h2_limits_idle_frame(&session->count, &session->limits, kind, &session->detail));
 }
 
-/* Resets by the peer, and resets that it made us send (MadeYouReset, CVE-2025-8671), are one count. */
+/* Resets by the peer, and resets that it caused (MadeYouReset, CVE-2025-8671), share one counter. */
 static void count_reset(struct h2_session *session)
 {
 	if (session->role == H2_SERVER)
-		break_at_limit(session, h2_limits_reset(&session->count, &session->limits, &session->why));
+		break_at_limit(session, h2_limits_reset(&session->count, &session->limits, &session->detail));
 }
 
 static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *arg)
@@ -31,7 +31,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	struct h2_stream *stream = h2_stream_add(session, NULL);
 	stream->id = frame->hd.stream_id;
 	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
-	/* Without this RFC 9218's default serves streams one after the other; what the client asks for is ignored. */
+	/* RFC 9218's default would serve streams one after the other; the client's priorities are ignored. */
 	const nghttp2_extpri in_turn = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
 	return nghttp2_session_change_extpri_stream_priority(nghttp2, stream->id, &in_turn, 1);
 }
@@ -46,12 +46,13 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, nghtt
 	if (stream == NULL || stream->is_reset ||
 		h2_headers_add(&session->headers, name, value, session->limits.header_bytes) == ERR_NONE)
 		return 0;
-	/* Decoding goes on, for the HPACK table must follow; nothing is kept of it any more. */
+	/* Decoding continues, because it updates the HPACK table; the fields are dropped. */
 	size_t decoded_len = session->headers.decoded_len;
 	if (decoded_len > (size_t)session->limits.header_bytes * HEADER_BYTES_BROKEN) {
 		break_at_limit(
-			session, why_set(&session->why, ERR_LIMIT, "a header list within SETTINGS_MAX_HEADER_LIST_SIZE",
-					 "send smaller headers", "more than %zu bytes decoded", decoded_len));
+			session, why_set(&session->detail, ERR_LIMIT,
+					 "a header list within SETTINGS_MAX_HEADER_LIST_SIZE", "send smaller headers",
+					 "the peer sent a header list of more than %zu bytes", decoded_len));
 		return 0;
 	}
 	stream->is_too_large = true;
@@ -78,7 +79,7 @@ static void on_headers_complete(struct h2_session *session, struct h2_stream *st
 		return;
 	}
 	h2_limits_useful(&session->count);
-	struct h2_headers headers = session->headers; /* the callback may call anything but feed */
+	struct h2_headers headers = session->headers; /* the callback may call any function but feed */
 	session->headers = (struct h2_headers){0};
 	int32_t id = stream->id;
 	session->callbacks.on_headers(session->arg, id, stream->owner, headers.items, headers.num_items, end_stream);
@@ -108,8 +109,8 @@ static void on_peer_goaway(struct h2_session *session, const nghttp2_goaway *goa
 static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 {
 	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
-		return; /* nghttp2 answers; the queue of answers is bounded */
-	/* The ack of an earlier one says nothing of what the peer knows of the shutdown. */
+		return; /* nghttp2 sends the ack; its queue is bounded */
+	/* The ack of an earlier PING does not show that the peer has received the shutdown notice. */
 	if (memcmp(frame->ping.opaque_data, H2_SHUTDOWN_PING, sizeof(H2_SHUTDOWN_PING)) == 0)
 		h2_session_shutdown_end(session);
 	if (session->callbacks.on_ping_ack != NULL)
@@ -168,17 +169,17 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
 	return 0;
 }
 
-/* nghttp2 skips a request that comes after our final GOAWAY without an answer. A peer that has not read the GOAWAY
- * learns this way that nothing of it was looked at (RFC 9113 8.7). */
+/* nghttp2 ignores a request that arrives after the final GOAWAY. Refusing it shows a peer that has not read the GOAWAY
+ * that the request was not processed (RFC 9113 8.7). */
 static void note_late_request(struct h2_session *session, int32_t stream_id)
 {
 	if (!session->has_sent_final_goaway || stream_id % 2 == 0 || stream_id <= session->last_stream_id)
 		return;
-	session->last_stream_id = stream_id; /* once: what follows on it is skipped too */
+	session->last_stream_id = stream_id; /* once: later frames of the stream are ignored too */
 	session->late_stream_id = stream_id;
 }
 
-/* After nghttp2 has skipped it: of a stream that it does not know yet it sends no RST_STREAM. */
+/* Called after nghttp2 has skipped the frame: before, it would not send RST_STREAM for an unknown stream. */
 void h2_receive_answer_late(struct h2_session *session)
 {
 	int32_t stream_id = session->late_stream_id;
@@ -189,7 +190,7 @@ void h2_receive_answer_late(struct h2_session *session)
 	count_reset(session);
 }
 
-/* Here, because on_frame never sees what nghttp2 skips. */
+/* Here, because on_frame is not called for skipped frames. */
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, void *arg)
 {
 	(void)nghttp2;
@@ -232,15 +233,15 @@ static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	if (stream != NULL && stream->is_reset)
 		return 0;
 	if (stream != NULL)
-		stream->is_reset = true; /* nghttp2 has queued the RST_STREAM; it is counted here */
-	why_set(&session->why, ERR_PROTOCOL, "HTTP/2 as RFC 9113 has it", "look at the peer: its HTTP/2 is broken",
-		"%s in a frame of type %u", nghttp2_strerror(error), frame->hd.type);
+		stream->is_reset = true; /* nghttp2 queued the RST_STREAM; it is counted here */
+	why_set(&session->detail, ERR_PROTOCOL, "HTTP/2 as in RFC 9113", "check the peer's HTTP/2 implementation",
+		"the peer broke HTTP/2: %s in a frame of type %u", nghttp2_strerror(error), frame->hd.type);
 	count_reset(session);
 	return 0;
 }
 
-/* RFC 9113 8.1: after its END_STREAM a peer may ask by RST_STREAM(NO_ERROR) for no more of our half. Before it, the
- * stream is cut short. */
+/* RFC 9113 8.1: after its END_STREAM a peer may send RST_STREAM(NO_ERROR) to stop the other direction. Before it, the
+ * stream is truncated. */
 static uint32_t close_error(const struct h2_stream *stream, uint32_t error)
 {
 	return error == NGHTTP2_NO_ERROR && !stream->ended_remote ? NGHTTP2_CANCEL : error;

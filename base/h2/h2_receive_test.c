@@ -2,7 +2,7 @@
 #include "base/h2/h2_test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
@@ -11,7 +11,7 @@ enum { PROTOCOL_ERROR = 1, FLOW_CONTROL_ERROR = 3, FRAME_SIZE_ERROR = 6, COMPRES
 struct raw {
 	struct h2_test_end server;
 	struct buf bytes;
-	struct why why;
+	struct why detail;
 };
 
 static int set_up(void **state)
@@ -37,13 +37,13 @@ static int tear_down(void **state)
 static enum err feed(struct raw *raw)
 {
 	buf_clear(&raw->server.out);
-	return h2_raw_feed(&raw->server, &raw->bytes, &raw->why);
+	return h2_raw_feed(&raw->server, &raw->bytes, &raw->detail);
 }
 
 static void expect_calm(struct raw *raw)
 {
 	assert_int_equal(feed(raw), ERR_LIMIT);
-	assert_int_equal(raw->why.err, ERR_LIMIT);
+	assert_int_equal(raw->detail.err, ERR_LIMIT);
 	assert_int_equal(h2_raw_goaway(&raw->server.out), CALM);
 	assert_true(h2_session_is_done(raw->server.session));
 }
@@ -51,7 +51,7 @@ static void expect_calm(struct raw *raw)
 static void expect_goaway(struct raw *raw, uint32_t error)
 {
 	assert_int_equal(feed(raw), ERR_PROTOCOL);
-	assert_int_equal(raw->why.err, ERR_PROTOCOL);
+	assert_int_equal(raw->detail.err, ERR_PROTOCOL);
 	assert_int_equal(h2_raw_goaway(&raw->server.out), error);
 	assert_true(h2_session_is_done(raw->server.session));
 }
@@ -75,7 +75,7 @@ static void c6_t1_rapid_reset_ends_the_connection(void **state)
 	expect_calm(raw);
 }
 
-static void six_thousand_clients_that_abort_do_not(void **state)
+static void six_thousand_served_and_reset_streams_do_not_end_it(void **state)
 {
 	struct raw *raw = *state;
 	raw->server.responds = true;
@@ -84,8 +84,8 @@ static void six_thousand_clients_that_abort_do_not(void **state)
 	assert_int_equal(h2_session_num_streams(raw->server.session), 0);
 }
 
-/* Each with an answer of its own, so that the resets cannot be bought off by asking for refusals. */
-static void finding_l9_refused_requests_buy_no_resets(void **state)
+/* Each request gets a refusal: refusals must not count as served streams. */
+static void finding_l9_refused_requests_do_not_allow_resets(void **state)
 {
 	struct raw *raw = *state;
 	raw->server.responds = true;
@@ -114,7 +114,7 @@ static void finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refuse
 	assert_int_equal(num_goaways(raw), 0);
 	h2_session_shutdown(raw->server.session);
 	assert_int_equal(num_goaways(raw), 1);
-	h2_raw_connect(&raw->bytes, 3, false); /* was in flight when the notice left; it withholds the ack */
+	h2_raw_connect(&raw->bytes, 3, false); /* in flight when the notice was sent; the client withholds the ack */
 	assert_int_equal(num_goaways(raw), 0);
 	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
 	h2_session_shutdown_end(raw->server.session);
@@ -128,12 +128,12 @@ static void finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refuse
 	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 2);
 	assert_int_equal(h2_raw_reset(&raw->server.out), 7);
 	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
-	h2_raw_frame(&raw->bytes, DATA, 0, 1, SPAN_LITERAL("those that stand go on"));
+	h2_raw_frame(&raw->bytes, DATA, 0, 1, SPAN_LITERAL("open streams continue"));
 	assert_int_equal(feed(raw), ERR_NONE);
-	assert_int_equal(buf_len(&h2_test_end_stream(&raw->server, 1)->received), 22);
+	assert_int_equal(buf_len(&h2_test_end_stream(&raw->server, 1)->received), 21);
 }
 
-/* One that was under way when the notice left: streams that its peer opens before the notice comes are served. */
+/* A PING that was sent before the notice: streams that the peer opens before it receives the notice are served. */
 static void finding_l9_the_ack_of_an_earlier_ping_is_not_the_ack_of_the_notice(void **state)
 {
 	struct raw *raw = *state;
@@ -158,7 +158,7 @@ static void finding_l9_streams_after_the_final_goaway_count_as_resets(void **sta
 	assert_int_equal(feed(raw), ERR_NONE);
 	h2_session_shutdown(raw->server.session);
 	h2_session_shutdown_end(raw->server.session);
-	assert_int_equal(feed(raw), ERR_NONE); /* it leaves */
+	assert_int_equal(feed(raw), ERR_NONE); /* it is sent */
 	for (int i = 1; i < 1001; i++)
 		h2_raw_connect(&raw->bytes, i * 2 + 1, true);
 	assert_int_equal(feed(raw), ERR_NONE);
@@ -175,7 +175,7 @@ static void c6_a_window_update_of_zero_ends_the_connection_at_once(void **state)
 	expect_goaway(raw, PROTOCOL_ERROR);
 }
 
-static void c6_resets_we_are_made_to_send_count_by_window_overflow(void **state)
+static void c6_resets_caused_by_window_overflow_count(void **state)
 {
 	struct raw *raw = *state;
 	for (int i = 0; i < 1001; i++) {
@@ -187,7 +187,7 @@ static void c6_resets_we_are_made_to_send_count_by_window_overflow(void **state)
 	expect_calm(raw);
 }
 
-static void c6_resets_we_are_made_to_send_count_by_malformed_requests(void **state)
+static void c6_resets_caused_by_malformed_requests_count(void **state)
 {
 	struct raw *raw = *state;
 	for (int i = 0; i < 1001; i++) { /* t2: CONNECT without :authority */
@@ -230,7 +230,7 @@ static void c7_a_header_list_is_limited_as_decoded(void **state)
 		"a.b:123",
 		18);
 	len = 18;
-	/* One field of 3,000 bytes goes into the table (0x40), then each byte 0xbe repeats all of it. */
+	/* One field of 3,000 bytes is added to the table (0x40), then each byte 0xbe repeats it. */
 	memcpy(block + len,
 		"\x40\x01"
 		"a"
@@ -243,7 +243,7 @@ static void c7_a_header_list_is_limited_as_decoded(void **state)
 	assert_int_equal(feed(raw), ERR_NONE);
 	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 1);
 	assert_int_equal(h2_test_end_stream(&raw->server, 1)->num_headers, 0);
-	memset(block + 18, 0xbe, 500); /* an attack, not an error */
+	memset(block + 18, 0xbe, 500); /* far above the limit: the connection ends */
 	h2_raw_frame(&raw->bytes, HEADERS, 0x5, 3, span_of(block, 518));
 	expect_calm(raw);
 }
@@ -279,7 +279,7 @@ static void c7_a_huffman_end_of_string_is_a_compression_error(void **state)
 	expect_goaway(raw, COMPRESSION_ERROR);
 }
 
-static void c7_t9_continuations_without_end_are_stopped(void **state)
+static void c7_t9_a_flood_of_continuations_ends_it(void **state)
 {
 	struct raw *raw = *state;
 	h2_raw_frame(&raw->bytes, HEADERS, 0, 1,
@@ -291,7 +291,7 @@ static void c7_t9_continuations_without_end_are_stopped(void **state)
 	assert_true(h2_session_is_done(raw->server.session));
 }
 
-static void c8_pings_that_nobody_can_answer_fast_enough_end_it(void **state)
+static void c8_a_flood_of_pings_ends_it(void **state)
 {
 	struct raw *raw = *state;
 	for (int i = 0; i < 1002; i++)
@@ -299,7 +299,7 @@ static void c8_pings_that_nobody_can_answer_fast_enough_end_it(void **state)
 	expect_calm(raw);
 }
 
-static void pings_that_are_answered_in_time_do_not(void **state)
+static void pings_that_are_answered_in_time_do_not_end_it(void **state)
 {
 	struct raw *raw = *state;
 	for (int i = 0; i < 20000; i++) {
@@ -318,7 +318,7 @@ static void c8_settings_in_a_row_end_it(void **state)
 	expect_calm(raw);
 }
 
-static void c8_t9_empty_data_by_the_million_ends_it(void **state)
+static void c8_t9_a_flood_of_empty_data_ends_it(void **state)
 {
 	struct raw *raw = *state;
 	h2_raw_connect(&raw->bytes, 1, false);
@@ -336,7 +336,7 @@ static void t9_padding_alone_is_empty_too(void **state)
 	expect_calm(raw);
 }
 
-static void c8_window_updates_and_priorities_without_end_end_it(void **state)
+static void c8_a_flood_of_window_updates_or_priorities_ends_it(void **state)
 {
 	struct raw *raw = *state;
 	h2_raw_connect(&raw->bytes, 1, false);
@@ -347,7 +347,7 @@ static void c8_window_updates_and_priorities_without_end_end_it(void **state)
 	expect_calm(raw);
 }
 
-static void frames_of_unknown_types_without_end_end_it(void **state)
+static void a_flood_of_frames_of_unknown_types_ends_it(void **state)
 {
 	struct raw *raw = *state;
 	for (int i = 0; i < 10001; i++)
@@ -362,7 +362,7 @@ static void t3_a_connection_window_overflow_is_a_flow_control_error(void **state
 	expect_goaway(raw, FLOW_CONTROL_ERROR);
 }
 
-static void t3_settings_that_shrink_windows_below_zero_hold_only_the_sender_up(void **state)
+static void t3_settings_that_shrink_windows_below_zero_stop_only_sending(void **state)
 {
 	struct raw *raw = *state;
 	raw->server.responds = true;
@@ -405,7 +405,7 @@ static void a_frame_over_the_limit_is_a_frame_size_error(void **state)
 	expect_goaway(raw, FRAME_SIZE_ERROR);
 }
 
-static void a_frame_that_is_no_settings_first_is_a_protocol_error(void **state)
+static void a_first_frame_other_than_settings_is_a_protocol_error(void **state)
 {
 	struct raw *raw = *state;
 	buf_clear(&raw->bytes);
@@ -414,7 +414,7 @@ static void a_frame_that_is_no_settings_first_is_a_protocol_error(void **state)
 	expect_goaway(raw, PROTOCOL_ERROR);
 }
 
-static void bytes_one_at_a_time_are_the_same(void **state)
+static void accepts_input_one_byte_at_a_time(void **state)
 {
 	struct raw *raw = *state;
 	h2_raw_connect(&raw->bytes, 1, false);
@@ -434,34 +434,34 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(c6_t1_rapid_reset_ends_the_connection),
-		TEST(six_thousand_clients_that_abort_do_not),
-		TEST(finding_l9_refused_requests_buy_no_resets),
+		TEST(six_thousand_served_and_reset_streams_do_not_end_it),
+		TEST(finding_l9_refused_requests_do_not_allow_resets),
 		TEST(finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refused),
 		TEST(finding_l9_the_ack_of_an_earlier_ping_is_not_the_ack_of_the_notice),
 		TEST(finding_l9_streams_after_the_final_goaway_count_as_resets),
 		TEST(c6_a_window_update_of_zero_ends_the_connection_at_once),
-		TEST(c6_resets_we_are_made_to_send_count_by_window_overflow),
-		TEST(c6_resets_we_are_made_to_send_count_by_malformed_requests),
+		TEST(c6_resets_caused_by_window_overflow_count),
+		TEST(c6_resets_caused_by_malformed_requests_count),
 		TEST(c6_data_on_a_half_closed_stream_is_an_error),
 		TEST(c5_streams_beyond_the_maximum_are_refused),
 		TEST(c7_a_header_list_is_limited_as_decoded),
 		TEST(a_repeated_field_arrives_as_often_as_it_was_sent),
 		TEST(c7_bad_hpack_is_a_compression_error),
 		TEST(c7_a_huffman_end_of_string_is_a_compression_error),
-		TEST(c7_t9_continuations_without_end_are_stopped),
-		TEST(c8_pings_that_nobody_can_answer_fast_enough_end_it),
-		TEST(pings_that_are_answered_in_time_do_not),
+		TEST(c7_t9_a_flood_of_continuations_ends_it),
+		TEST(c8_a_flood_of_pings_ends_it),
+		TEST(pings_that_are_answered_in_time_do_not_end_it),
 		TEST(c8_settings_in_a_row_end_it),
-		TEST(c8_t9_empty_data_by_the_million_ends_it),
+		TEST(c8_t9_a_flood_of_empty_data_ends_it),
 		TEST(t9_padding_alone_is_empty_too),
-		TEST(c8_window_updates_and_priorities_without_end_end_it),
-		TEST(frames_of_unknown_types_without_end_end_it),
+		TEST(c8_a_flood_of_window_updates_or_priorities_ends_it),
+		TEST(a_flood_of_frames_of_unknown_types_ends_it),
 		TEST(t3_a_connection_window_overflow_is_a_flow_control_error),
-		TEST(t3_settings_that_shrink_windows_below_zero_hold_only_the_sender_up),
+		TEST(t3_settings_that_shrink_windows_below_zero_stop_only_sending),
 		TEST(more_data_than_the_window_resets_the_stream),
 		TEST(a_frame_over_the_limit_is_a_frame_size_error),
-		TEST(a_frame_that_is_no_settings_first_is_a_protocol_error),
-		TEST(bytes_one_at_a_time_are_the_same),
+		TEST(a_first_frame_other_than_settings_is_a_protocol_error),
+		TEST(accepts_input_one_byte_at_a_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

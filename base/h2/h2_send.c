@@ -1,13 +1,13 @@
-/* Bytes out. A DATA frame is pulled by its owner straight into the output behind nine reserved bytes; nghttp2 decides
- * whose turn it is and how much the windows allow, and hands the frame header over afterwards. */
+/* Output. The owner's pull writes the payload of a DATA frame directly into the output after nine reserved bytes;
+ * nghttp2 selects the stream and the size that the windows allow, and provides the frame header afterwards. */
 #include "base/core/check.h"
 #include "base/h2/h2_private.h"
 
 enum {
 	FRAME_HEADER_LEN = 9,
-	FRAME_MAX = 128 * 1024,      /* alone */
-	FRAME_SHARED = 32 * 1024,    /* while others wait: how long a small answer stands behind one bulk frame */
-	FRAME_WORTH_STARTING = 4096, /* with less room than this it is better to send what is there first */
+	FRAME_MAX = 128 * 1024,      /* for a single ready stream */
+	FRAME_SHARED = 32 * 1024,    /* for several: bounds the delay of a small answer behind a bulk frame */
+	FRAME_WORTH_STARTING = 4096, /* with less room the output is sent first */
 };
 
 static size_t frame_room(const struct h2_session *session)
@@ -16,7 +16,7 @@ static size_t frame_room(const struct h2_session *session)
 	return room > FRAME_HEADER_LEN ? room - FRAME_HEADER_LEN : 0;
 }
 
-/* A frame is cut to the room that is left, but not to a crumb: then what is there goes out first. */
+/* Limits a frame to the room that is left; with little room the output is sent first. */
 static size_t fit_room(const struct h2_session *session, size_t len)
 {
 	size_t room = frame_room(session);
@@ -129,7 +129,7 @@ static void on_goaway_sent(struct h2_session *session, const nghttp2_goaway *goa
 {
 	if (goaway->error_code != NGHTTP2_NO_ERROR)
 		h2_session_break(session, ERR_PROTOCOL, goaway->error_code);
-	if (session->role == H2_CLIENT || goaway->last_stream_id == INT32_MAX) /* the notice of a shutdown */
+	if (session->role == H2_CLIENT || goaway->last_stream_id == INT32_MAX) /* a shutdown notice */
 		return;
 	session->has_sent_final_goaway = true;
 	session->last_stream_id = goaway->last_stream_id;
@@ -153,11 +153,11 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 			on_request_sent(session, stream);
 	}
 	if (frame->hd.type == NGHTTP2_RST_STREAM && session->role == H2_SERVER) {
-		/* One that neither we decided nor on_invalid_frame counted: the peer's doing all the same. */
+		/* Neither sent by the owner nor counted by on_invalid_frame: caused by the peer. */
 		struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
 		if (stream != NULL && !stream->is_reset) {
 			stream->is_reset = true;
-			if (h2_limits_reset(&session->count, &session->limits, &session->why) != ERR_NONE)
+			if (h2_limits_reset(&session->count, &session->limits, &session->detail) != ERR_NONE)
 				h2_session_break(session, ERR_LIMIT, NGHTTP2_ENHANCE_YOUR_CALM);
 		}
 	}
@@ -204,7 +204,7 @@ static bool drain_pending(struct h2_session *session, struct buf *out)
 enum io_result h2_session_produce(struct h2_session *session, struct buf *out)
 {
 	CHECK(session->activity == H2_AT_REST);
-	session->was_wanted = false;
+	session->output_was_announced = false;
 	if (!drain_pending(session, out))
 		return IO_WANT_WRITE;
 	session->activity = H2_PRODUCING;

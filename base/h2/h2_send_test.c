@@ -2,7 +2,7 @@
 #include "base/h2/h2_test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static const struct h2_limits roomy = {.stream_window = 4 * 1024 * 1024, .connection_window = 64 * 1024 * 1024};
@@ -14,7 +14,7 @@ static void fill_bytes(void)
 		bytes[i] = (uint8_t)(i * 31 + i / 251);
 }
 
-static void a_frame_alone_is_as_large_as_the_peer_takes(void **state)
+static void a_single_stream_sends_the_largest_frames(void **state)
 {
 	(void)state;
 	struct h2_test_pair pair;
@@ -90,11 +90,11 @@ static void a_small_answer_does_not_wait_for_a_bulk_one(void **state)
 	h2_test_pair_done(&pair);
 }
 
-static void a_full_output_says_so_and_goes_on_later(void **state)
+static void a_full_output_returns_want_write_and_continues_later(void **state)
 {
 	(void)state;
 	struct h2_test_pair pair;
-	h2_test_end_init(&pair.client, H2_CLIENT, &roomy, 1000); /* less than a frame worth starting */
+	h2_test_end_init(&pair.client, H2_CLIENT, &roomy, 1000); /* less than FRAME_WORTH_STARTING */
 	h2_test_end_init(&pair.server, H2_SERVER, &roomy, 0);
 	pair.server.responds = true;
 	h2_test_pair_run(&pair);
@@ -107,7 +107,7 @@ static void a_full_output_says_so_and_goes_on_later(void **state)
 	h2_test_pair_done(&pair);
 }
 
-static void a_frame_is_not_cut_to_a_crumb(void **state)
+static void a_frame_is_not_cut_to_a_few_bytes(void **state)
 {
 	(void)state;
 	struct h2_test_pair pair;
@@ -147,12 +147,12 @@ int main(void)
 {
 	fill_bytes();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_frame_alone_is_as_large_as_the_peer_takes),
+		cmocka_unit_test(a_single_stream_sends_the_largest_frames),
 		cmocka_unit_test(streams_of_a_client_take_turns),
 		cmocka_unit_test(streams_of_a_server_take_turns),
 		cmocka_unit_test(a_small_answer_does_not_wait_for_a_bulk_one),
-		cmocka_unit_test(a_full_output_says_so_and_goes_on_later),
-		cmocka_unit_test(a_frame_is_not_cut_to_a_crumb),
+		cmocka_unit_test(a_full_output_returns_want_write_and_continues_later),
+		cmocka_unit_test(a_frame_is_not_cut_to_a_few_bytes),
 		cmocka_unit_test(a_pull_that_fails_resets_its_stream_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,7 @@
 #include "base/core/mem.h"
 #include "base/h2/h2_private.h"
 
-enum {
-	PENDING_MAX = 64 * 1024
-}; /* encoded control frames; what does not fit stays in nghttp2's queue, counted there */
+enum { PENDING_MAX = 64 * 1024 }; /* encoded control frames; the rest stays in nghttp2's queue and is counted there */
 
 static void *mem_alloc_for_nghttp2(size_t len, void *arg)
 {
@@ -38,10 +36,10 @@ static nghttp2_option *new_options(const struct h2_limits *limits)
 	nghttp2_option_set_no_closed_streams(option, 1);
 	nghttp2_option_set_max_deflate_dynamic_table_size(option, limits->header_table);
 	nghttp2_option_set_max_outbound_ack(option, limits->control_frames_queued);
-	/* Frames of unknown types are skipped all the same, but on_begin_frame sees and counts them. */
+	/* Frames of unknown types are skipped, but on_begin_frame counts them. */
 	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
 		nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
-	/* Debian's own limit is a rate that honest clients of a busy tunnel exceed; ours is in h2_limits. */
+	/* Debian's limit is a rate that honest clients of a busy tunnel exceed; h2_limits has another. */
 	nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
 	return option;
 }
@@ -59,7 +57,7 @@ static nghttp2_session *new_nghttp2(struct h2_session *session)
 	int result = session->role == H2_SERVER
 			     ? nghttp2_session_server_new3(&nghttp2, callbacks, session, option, &mem)
 			     : nghttp2_session_client_new3(&nghttp2, callbacks, session, option, &mem);
-	CHECK(result == 0); /* out of memory is the only reason */
+	CHECK(result == 0); /* fails only without memory */
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
 	return nghttp2;
@@ -73,13 +71,13 @@ static void submit_settings(struct h2_session *session)
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window},
 		{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits->frame_bytes},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_bytes},
-		/* The rest is a client's or a server's only; the last one frees a server of RFC 7540's tree. */
+		/* The others are for one role; the last one disables RFC 7540's priority tree of a server. */
 		session->role == H2_CLIENT
 			? (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
 			: (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->max_streams},
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
-	/* A client keeps RFC 7540's tree for its own sending: in it all streams take turns. */
+	/* A client sends by RFC 7540's priority tree, in which all streams take turns. */
 	size_t num_entries = sizeof(entries) / sizeof(entries[0]) - (session->role == H2_CLIENT ? 1 : 0);
 	CHECK(nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, entries, num_entries) == 0);
 	h2_session_set_window(session, limits->connection_window);
@@ -98,7 +96,7 @@ enum err h2_session_new(const struct h2_session_options *options, struct h2_sess
 	session->arg = options->arg;
 	buf_init(&session->pending, PENDING_MAX);
 	session->nghttp2 = new_nghttp2(session);
-	session->was_wanted = true; /* the owner produces the preface by itself */
+	session->output_was_announced = true; /* the owner produces the preface without a callback */
 	submit_settings(session);
 	*out = session;
 	return ERR_NONE;
@@ -118,9 +116,9 @@ void h2_session_free(struct h2_session *session)
 
 void h2_session_notify(struct h2_session *session)
 {
-	if (session->activity != H2_AT_REST || session->was_wanted)
+	if (session->activity != H2_AT_REST || session->output_was_announced)
 		return;
-	session->was_wanted = true;
+	session->output_was_announced = true;
 	session->callbacks.on_output_ready(session->arg);
 }
 
@@ -130,23 +128,23 @@ void h2_session_break(struct h2_session *session, enum err err, uint32_t error)
 		return;
 	session->broken = err;
 	session->is_refusing = true;
-	if (session->why.err == ERR_NONE)
-		why_set(&session->why, err, "HTTP/2 as RFC 9113 has it", "look at the peer: its HTTP/2 is broken", "%s",
-			h2_error_name(error));
-	session->why.err = err;
+	if (session->detail.err == ERR_NONE)
+		why_set(&session->detail, err, "HTTP/2 as in RFC 9113", "check the peer's HTTP/2 implementation",
+			"the connection failed: %s", h2_error_name(error));
+	session->detail.err = err;
 	(void)nghttp2_session_terminate_session(session->nghttp2, error);
 }
 
 static enum err judge_feed(struct h2_session *session, ssize_t result)
 {
 	if (result == NGHTTP2_ERR_FLOODED) {
-		why_set(&session->why, ERR_LIMIT, "a peer that reads what it asks for",
-			"the peer floods this connection with PING or SETTINGS", "%u answers waiting to be sent",
-			session->limits.control_frames_queued);
+		why_set(&session->detail, ERR_LIMIT, "a peer that reads the answers to its frames",
+			"check the peer: it floods this connection with PING or SETTINGS",
+			"%u acks are waiting to be sent", session->limits.control_frames_queued);
 		h2_session_break(session, ERR_LIMIT, NGHTTP2_ENHANCE_YOUR_CALM);
 	} else if (result < 0) {
-		why_set(&session->why, ERR_PROTOCOL, "HTTP/2 as RFC 9113 has it", "is there an HTTP/2 peer at all?",
-			"%s", nghttp2_strerror((int)result));
+		why_set(&session->detail, ERR_PROTOCOL, "HTTP/2 as in RFC 9113", "check that the peer speaks HTTP/2",
+			"the peer broke HTTP/2: %s", nghttp2_strerror((int)result));
 		h2_session_break(session, ERR_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
 	}
 	h2_receive_answer_late(session);
@@ -160,12 +158,12 @@ enum err h2_session_feed(struct h2_session *session, struct span bytes, struct w
 	enum err err = session->broken;
 	if (err == ERR_NONE) {
 		session->activity = H2_FEEDING;
-		session->why = (struct why){0};
+		session->detail = (struct why){0};
 		err = judge_feed(session, nghttp2_session_mem_recv(session->nghttp2, bytes.ptr, bytes.len));
 		session->activity = H2_AT_REST;
 	}
 	if (err != ERR_NONE && why != NULL)
-		*why = session->why;
+		*why = session->detail;
 	return err;
 }
 
@@ -204,7 +202,7 @@ bool h2_session_has_settings(const struct h2_session *session)
 
 void h2_session_shutdown(struct h2_session *session)
 {
-	if (session->role == H2_CLIENT) { /* a server opens no streams: nothing can be in flight */
+	if (session->role == H2_CLIENT) { /* a server opens no streams: none can be in flight */
 		h2_session_goaway(session, NGHTTP2_NO_ERROR);
 		return;
 	}

@@ -4,12 +4,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static const struct h2_limits defaults;
 
-static void settings_cross_and_both_ends_know(void **state)
+static void exchanges_settings(void **state)
 {
 	(void)state;
 	struct h2_test_pair pair;
@@ -33,7 +33,7 @@ static void graceful_shutdown_lets_streams_finish(void **state)
 	int32_t id = h2_test_open(&pair.client, false);
 	h2_test_pair_run(&pair);
 	h2_session_shutdown(pair.server.session);
-	assert_int_equal(pair.server.num_wanted, 1);
+	assert_int_equal(pair.server.num_output_ready, 1);
 	h2_test_pair_run(&pair);
 	assert_int_equal(pair.client.num_goaways, 2);
 	assert_int_equal(h2_session_streams_left(pair.client.session), 0);
@@ -41,7 +41,7 @@ static void graceful_shutdown_lets_streams_finish(void **state)
 	const struct h2_header method = {SPAN_LITERAL(":method"), SPAN_LITERAL("CONNECT")};
 	assert_int_equal(h2_stream_open(pair.client.session, &method, 1, true, NULL, &other), ERR_CLOSED);
 	assert_false(h2_session_is_done(pair.server.session));
-	h2_test_send(&pair.client, id, SPAN_LITERAL("last words"), true);
+	h2_test_send(&pair.client, id, SPAN_LITERAL("last bytes"), true);
 	h2_test_send(&pair.server, id, SPAN_LITERAL(""), true);
 	h2_test_pair_run(&pair);
 	assert_int_equal(h2_test_end_stream(&pair.client, id)->error, 0);
@@ -87,7 +87,7 @@ static void a_ping_is_answered(void **state)
 	h2_test_pair_run(&pair);
 	h2_session_ping(pair.client.session);
 	h2_session_ping(pair.client.session);
-	assert_int_equal(pair.client.num_wanted, 1);
+	assert_int_equal(pair.client.num_output_ready, 1);
 	h2_test_pair_run(&pair);
 	assert_int_equal(pair.client.num_ping_acks, 2);
 	h2_test_pair_done(&pair);
@@ -100,13 +100,13 @@ static void the_connection_window_grows(void **state)
 	h2_test_pair_init(&pair, &defaults);
 	h2_test_pair_run(&pair);
 	h2_session_set_window(pair.server.session, 4 * 1024 * 1024);
-	assert_int_equal(pair.server.num_wanted, 1);
+	assert_int_equal(pair.server.num_output_ready, 1);
 	h2_session_set_window(pair.server.session, 1024); /* never shrinks */
 	h2_test_pair_run(&pair);
 	h2_test_pair_done(&pair);
 }
 
-static void settings_that_http2_does_not_have_are_refused(void **state)
+static void invalid_settings_are_refused(void **state)
 {
 	(void)state;
 	struct h2_session *session = NULL;
@@ -117,7 +117,7 @@ static void settings_that_http2_does_not_have_are_refused(void **state)
 	assert_null(session);
 }
 
-static void not_even_http2_is_a_protocol_error(void **state)
+static void input_other_than_http2_is_a_protocol_error(void **state)
 {
 	(void)state;
 	struct h2_test_end server;
@@ -138,7 +138,7 @@ static size_t heap_in_use(void)
 	return info.uordblks + info.hblkhd;
 }
 
-static void an_idle_session_and_a_stream_are_small(void **state)
+static void an_idle_session_and_a_stream_use_little_memory(void **state)
 {
 	(void)state;
 	const struct h2_limits limits = {.header_table = 256, .max_streams = 1100};
@@ -154,7 +154,7 @@ static void an_idle_session_and_a_stream_are_small(void **state)
 		h2_test_open(&pair.client, false);
 	h2_test_pair_run(&pair);
 	size_t stream = (heap_in_use() - before) / 1000 / 2;
-	print_message("heap: session %zu bytes, stream %zu bytes an end\n", session, stream);
+	print_message("heap: session %zu bytes, stream %zu bytes per end\n", session, stream);
 #ifndef __SANITIZE_ADDRESS__
 	assert_in_range(session, 1, 27 * 1024);
 	assert_in_range(stream, 1, 700);
@@ -175,15 +175,15 @@ static void errors_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(settings_cross_and_both_ends_know),
+		cmocka_unit_test(exchanges_settings),
 		cmocka_unit_test(graceful_shutdown_lets_streams_finish),
 		cmocka_unit_test(a_client_shuts_down_as_well),
 		cmocka_unit_test(goaway_with_an_error_ends_it_at_once),
 		cmocka_unit_test(a_ping_is_answered),
 		cmocka_unit_test(the_connection_window_grows),
-		cmocka_unit_test(settings_that_http2_does_not_have_are_refused),
-		cmocka_unit_test(not_even_http2_is_a_protocol_error),
-		cmocka_unit_test(an_idle_session_and_a_stream_are_small),
+		cmocka_unit_test(invalid_settings_are_refused),
+		cmocka_unit_test(input_other_than_http2_is_a_protocol_error),
+		cmocka_unit_test(an_idle_session_and_a_stream_use_little_memory),
 		cmocka_unit_test(errors_have_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t strea
 	struct h2_stream *stream = nghttp2_session_get_stream_user_data(session->nghttp2, stream_id);
 	if (stream != NULL)
 		return stream;
-	/* nghttp2 knows a request only once its HEADERS are encoded; the ones before that head our list. */
+	/* nghttp2 finds a request only after its HEADERS are encoded; earlier ones are at the head of the list. */
 	stream = LIST_FIRST(&session->streams, struct h2_stream, link);
 	while (stream != NULL && stream->is_unsent && stream->id != stream_id)
 		stream = LIST_NEXT(&session->streams, stream, link);
@@ -57,7 +57,7 @@ enum err h2_stream_open(struct h2_session *session, const struct h2_header *head
 	nghttp2_data_provider body = h2_send_body(session);
 	int32_t id =
 		nghttp2_submit_request(session->nghttp2, NULL, fields, num_headers, end_stream ? NULL : &body, stream);
-	if (id < 0) { /* out of ids */
+	if (id < 0) { /* no stream id is left */
 		h2_stream_remove(session, stream);
 		session->is_refusing = true;
 		return ERR_CLOSED;
@@ -77,7 +77,7 @@ void h2_stream_attach(struct h2_session *session, int32_t stream_id, void *owner
 		stream->owner = owner;
 }
 
-/* The work that was asked for: a refusal is none, and neither is an error that is all of the answer. */
+/* Useful work: not a refusal, and not an error without a body. */
 static bool is_service(const struct h2_header *headers, size_t num_headers, bool end_stream)
 {
 	for (size_t i = 0; i < num_headers; i++)
@@ -154,7 +154,7 @@ void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t err
 void h2_stream_set_window(struct h2_session *session, int32_t stream_id, uint32_t bytes)
 {
 	struct h2_stream *stream = h2_stream_find(session, stream_id);
-	if (stream != NULL && stream->is_unsent) { /* nghttp2 does not know it yet */
+	if (stream != NULL && stream->is_unsent) { /* not in nghttp2 yet */
 		stream->first_window = bytes;
 		return;
 	}

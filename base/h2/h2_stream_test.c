@@ -3,7 +3,7 @@
 #include "base/h2/h2_test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static const struct h2_limits defaults;
@@ -24,7 +24,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void bytes_go_both_ways_and_both_ends_end(void **state)
+static void bytes_and_ends_pass_in_both_directions(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	int32_t id = h2_test_open(&pair->client, false);
@@ -50,9 +50,9 @@ static void a_stream_is_not_pulled_before_it_is_ready(void **state)
 	int32_t id = h2_test_open(&pair->client, false);
 	h2_test_pair_run(pair);
 	assert_int_equal(pair->client.num_pulls, 0);
-	unsigned wanted = pair->client.num_wanted;
+	unsigned wanted = pair->client.num_output_ready;
 	h2_test_send(&pair->client, id, SPAN_LITERAL("now"), false);
-	assert_int_equal(pair->client.num_wanted, wanted + 1);
+	assert_int_equal(pair->client.num_output_ready, wanted + 1);
 	h2_test_pair_run(pair);
 	assert_int_equal(buf_len(&h2_test_end_stream(&pair->server, id)->received), 3);
 }
@@ -69,8 +69,8 @@ static void a_reset_is_never_a_clean_end(void **state)
 	assert_false(h2_test_end_stream(&pair->client, id)->ended);
 }
 
-/* RFC 9113 8.1: a server that has answered in full asks for no more of the request. */
-static void finding_t1_a_whole_answer_before_a_reset_without_error_is_whole(void **state)
+/* RFC 9113 8.1: a server that sent its whole answer can stop the rest of the request. */
+static void finding_t1_a_complete_answer_before_reset_no_error_is_complete(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	int32_t id = h2_test_open(&pair->client, false);
@@ -98,7 +98,7 @@ static void finding_t1_any_other_reset_after_the_end_is_a_reset(void **state)
 	assert_int_equal(h2_test_end_stream(&pair->client, id)->error, 8);
 }
 
-static void a_reset_before_the_request_left_closes_it_too(void **state)
+static void a_reset_before_the_request_is_sent_closes_it_too(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	int32_t id = h2_test_open(&pair->client, false);
@@ -138,7 +138,7 @@ static void trailers_follow_an_empty_body(void **state)
 	assert_int_equal(h2_test_end_stream(&pair->client, id)->error, 0);
 }
 
-static void only_one_response_goes_out(void **state)
+static void sends_only_one_response(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	int32_t id = h2_test_open(&pair->client, true);
@@ -148,7 +148,7 @@ static void only_one_response_goes_out(void **state)
 	assert_int_equal(h2_stream_respond(pair->server.session, 99, &status, 1, true), ERR_CLOSED);
 }
 
-static void no_more_streams_than_the_peer_allows(void **state)
+static void opens_no_more_streams_than_the_peer_allows(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	for (int i = 0; i < 100; i++)
@@ -164,7 +164,7 @@ static void no_more_streams_than_the_peer_allows(void **state)
 	assert_int_equal(h2_session_streams_left(pair->client.session), 1);
 }
 
-static void a_reader_that_stops_holds_only_its_own_stream(void **state)
+static void a_stopped_reader_stalls_only_its_own_stream(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	static const uint8_t bytes[3 * 1024 * 1024];
@@ -202,7 +202,7 @@ static void a_window_grows_and_never_shrinks(void **state)
 	assert_int_equal(h2_stream_window(pair->server.session, 77), 0);
 }
 
-static void a_window_granted_before_the_request_has_left_goes_with_it(void **state)
+static void a_window_set_before_the_request_is_sent_is_sent_with_it(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	static uint8_t answer[200000];
@@ -216,7 +216,7 @@ static void a_window_granted_before_the_request_has_left_goes_with_it(void **sta
 	assert_int_equal(buf_len(&h2_test_end_stream(&pair->client, id)->received), 150000);
 }
 
-static void calls_on_streams_that_are_gone_do_nothing(void **state)
+static void calls_on_closed_streams_do_nothing(void **state)
 {
 	struct h2_test_pair *pair = *state;
 	int32_t id = h2_test_open(&pair->client, false);
@@ -235,22 +235,22 @@ static void calls_on_streams_that_are_gone_do_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(bytes_go_both_ways_and_both_ends_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bytes_and_ends_pass_in_both_directions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stream_is_not_pulled_before_it_is_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reset_is_never_a_clean_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			finding_t1_a_whole_answer_before_a_reset_without_error_is_whole, set_up, tear_down),
+			finding_t1_a_complete_answer_before_reset_no_error_is_complete, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(finding_t1_any_other_reset_after_the_end_is_a_reset, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_reset_before_the_request_left_closes_it_too, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reset_before_the_request_is_sent_closes_it_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trailers_follow_the_last_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trailers_follow_an_empty_body, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(only_one_response_goes_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(no_more_streams_than_the_peer_allows, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_reader_that_stops_holds_only_its_own_stream, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sends_only_one_response, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(opens_no_more_streams_than_the_peer_allows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stopped_reader_stalls_only_its_own_stream, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_window_grows_and_never_shrinks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			a_window_granted_before_the_request_has_left_goes_with_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(calls_on_streams_that_are_gone_do_nothing, set_up, tear_down),
+			a_window_set_before_the_request_is_sent_is_sent_with_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(calls_on_closed_streams_do_nothing, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

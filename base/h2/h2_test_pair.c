@@ -105,7 +105,7 @@ static void on_ping_ack(void *arg)
 
 static void on_output_ready(void *arg)
 {
-	((struct h2_test_end *)arg)->num_wanted++;
+	((struct h2_test_end *)arg)->num_output_ready++;
 }
 
 void h2_test_end_init(struct h2_test_end *end, enum h2_role role, const struct h2_limits *limits, size_t out_max)
@@ -201,7 +201,7 @@ void h2_raw_preface(struct buf *out)
 
 void h2_raw_connect(struct buf *out, int32_t id, bool end_stream)
 {
-	/* RFC 7541 6.2.2: literals that are not indexed, with the static names :method (2) and :authority (1). */
+	/* RFC 7541 6.2.2: literals without indexing, with the static names :method (2) and :authority (1). */
 	h2_raw_frame(out, 1, (uint8_t)(0x4 | (end_stream ? 0x1 : 0)), id,
 		SPAN_LITERAL("\x02\x07"
 			     "CONNECT"

@@ -1,5 +1,5 @@
-/* For tests: the two ends of an HTTP/2 connection without a network, recording what they see, and raw frames for peers
- * that misbehave. */
+/* For tests: both ends of an HTTP/2 connection without a network, which record their callbacks, and raw frames for
+ * peers that violate the protocol. */
 #pragma once
 
 #include "base/h2/h2_session.h"
@@ -14,7 +14,7 @@ struct h2_test_stream {
 	char first_header[64]; /* "name: value" of the last list */
 	size_t header_bytes;   /* of the last list, names and values */
 	struct buf received;
-	struct span to_send; /* what pull gives */
+	struct span to_send; /* returned by pull */
 	size_t sent;
 	bool end_after; /* IO_EOF with the last byte, else IO_WANT_READ */
 	bool pull_fails;
@@ -25,10 +25,10 @@ struct h2_test_end {
 	struct h2_session *session;
 	struct buf out;
 	struct h2_test_stream *streams; /* by id / 2 */
-	bool responds;                  /* a server answers at once */
-	const char *status;             /* with this; NULL: 200. What is not 2xx is all of the answer */
+	bool responds;                  /* a server responds at once */
+	const char *status;             /* with this; NULL: 200. Other than 2xx: without a body */
 	bool refuses_to_consume;
-	unsigned num_settings, num_goaways, num_ping_acks, num_wanted, num_pulls;
+	unsigned num_settings, num_goaways, num_ping_acks, num_output_ready, num_pulls;
 	uint32_t goaway_error;
 	int32_t pull_order[64]; /* ids in the order they were pulled */
 };
@@ -41,7 +41,7 @@ void h2_test_end_init(struct h2_test_end *end, enum h2_role role, const struct h
 void h2_test_end_done(struct h2_test_end *end);
 void h2_test_pair_init(struct h2_test_pair *pair, const struct h2_limits *limits);
 void h2_test_pair_done(struct h2_test_pair *pair);
-/* Carries bytes until both are quiet. Returns how many went. */
+/* Transfers bytes until both ends are idle. Returns their number. */
 size_t h2_test_pair_run(struct h2_test_pair *pair);
 struct h2_test_stream *h2_test_end_stream(struct h2_test_end *end, int32_t id);
 int32_t h2_test_open(struct h2_test_end *client, bool end_stream); /* CONNECT */
@@ -52,9 +52,9 @@ void h2_test_send(struct h2_test_end *end, int32_t id, struct span bytes, bool e
 void h2_raw_preface(struct buf *out); /* with empty SETTINGS */
 void h2_raw_frame(struct buf *out, uint8_t type, uint8_t flags, int32_t id, struct span payload);
 void h2_raw_connect(struct buf *out, int32_t id, bool end_stream); /* HEADERS of a CONNECT request */
-/* Feeds a server that has just been born, produces, and tells the result. */
+/* Feeds a new server, produces, and returns the result of feed. */
 enum err h2_raw_feed(struct h2_test_end *end, struct buf *bytes, struct why *why);
-/* The error code of the GOAWAY in what was produced, UINT32_MAX when there is none. */
+/* The error code of the GOAWAY in the output; UINT32_MAX: there is none. */
 uint32_t h2_raw_goaway(const struct buf *produced);
 uint32_t h2_raw_reset(const struct buf *produced); /* the same of the first RST_STREAM */
 unsigned h2_raw_count(const struct buf *produced, uint8_t type);

@@ -11,7 +11,7 @@
 enum { HEADING_MAX = 512 };
 
 struct http_request {
-	struct http_conn *conn; /* NULL: the client has gone */
+	struct http_conn *conn; /* NULL: the client has disconnected */
 	char *path, *query;
 };
 
@@ -38,7 +38,7 @@ void http_conn_free(struct http_conn *conn)
 {
 	http_server_forget(conn->server, conn);
 	if (conn->request != NULL)
-		conn->request->conn = NULL; /* its owner still answers */
+		conn->request->conn = NULL; /* its owner will still answer */
 	loop_io_stop(&conn->io);
 	loop_timer_stop(&conn->deadline);
 	loop_task_cancel(&conn->page_task);
@@ -70,7 +70,8 @@ static const char *status_text(unsigned status)
 	}
 }
 
-/* What the client sent beyond its request is read away: closing over unread bytes would reset the answer. */
+/* Reads and drops bytes after the request: closing with unread bytes would reset the connection and lose the response.
+ */
 static void linger(struct http_conn *conn)
 {
 	(void)shutdown(conn->fd, SHUT_WR);
@@ -144,13 +145,13 @@ const char *http_request_query(const struct http_request *request)
 	return request->query;
 }
 
-/* The owner's answer comes too late for this client; it is dropped when it comes. */
+/* Responds 503; a later answer of the owner is dropped. */
 static void on_no_answer(struct loop_timer *timer)
 {
 	struct http_conn *conn = container_of(timer, struct http_conn, deadline);
 	conn->request->conn = NULL;
 	conn->request = NULL;
-	answer_text(conn, 503, "no answer in time");
+	answer_text(conn, 503, "the page timed out");
 }
 
 static void ask_for_page(struct loop_task *task)
@@ -158,7 +159,7 @@ static void ask_for_page(struct loop_task *task)
 	struct http_conn *conn = container_of(task, struct http_conn, page_task);
 	const struct http_page *page = http_server_page(conn->server, http_head_path(conn->head));
 	if (page == NULL) {
-		answer_text(conn, 404, "there is no such page");
+		answer_text(conn, 404, "page not found");
 		return;
 	}
 	struct http_request *request = mem_new(struct http_request);

@@ -8,7 +8,7 @@
 #include "base/net/listener.h"
 #include <string.h>
 
-/* Stops who would take all our descriptors through this door. */
+/* against exhausting descriptors through this port */
 enum { MAX_CONNS = 64, CALM_MS = 10000 };
 
 struct http_server {
@@ -19,7 +19,7 @@ struct http_server {
 	struct list conns; /* newest first */
 	size_t num_conns;
 	struct shares *places;
-	int fd; /* the listener's, for its name */
+	int fd; /* the listening socket, for its address */
 	uint64_t num_displaced, displaced_ms;
 };
 
@@ -50,14 +50,13 @@ static void count_displaced(struct http_server *server, const struct addr *newco
 	if (socket_local_addr(server->fd, &own) == ERR_NONE)
 		addr_format(&own, here);
 	log_warning("http",
-		"%d connections stand at %s: for each new one, this time from %s, the oldest of the source with most "
-		"gives "
-		"way; more of this is only counted",
+		"%d connections are open at %s: each new one, now from %s, evicts the oldest of the source with most "
+		"connections; further evictions are only counted",
 		MAX_CONNS, here, ip_addr_format(&newcomer->ip, there));
 }
 
-/* Of the source with most: the oldest that has not even asked yet, or has its answer already; else its oldest. So a
- * host that opens connections as fast as it can displaces its own, and no probe's. */
+/* Of the source with most connections: the oldest that has sent no request yet, or has its response already; else its
+ * oldest. So a host that floods the port evicts its own connections and no probe's. */
 static void make_room(struct http_server *server)
 {
 	struct share *share = shares_oldest_of_heaviest(server->places, 0);
@@ -111,7 +110,7 @@ void http_server_free(struct http_server *server)
 	mem_free(server);
 }
 
-uint64_t http_server_num_displaced(const struct http_server *server)
+uint64_t http_server_num_evicted(const struct http_server *server)
 {
 	return server->num_displaced;
 }

@@ -1,5 +1,5 @@
-/* A small HTTP/1.1 server for pages that are read: GET and HEAD, one request a connection. A page is answered at once
- * or later, as when several threads must be asked first. Everything belongs to the loop's thread. */
+/* A small HTTP/1.1 server for read-only pages: GET and HEAD, one request per connection. A page may be answered later,
+ * such as after several threads were queried. All calls on the loop's thread. */
 #pragma once
 
 #include "base/core/err.h"
@@ -7,17 +7,17 @@
 #include "base/core/span.h"
 
 struct http_server;
-struct http_request; /* a page that was asked for; ends with its answer */
+struct http_request; /* a request; freed by http_answer() */
 
-/* Answers exactly once, now or later; `request` is gone then. Nothing tells when the client goes first: the answer is
- * dropped in that case, also when the server itself is gone by then. */
+/* The owner calls http_answer() exactly once, now or later; it frees `request`. If the client has disconnected or the
+ * server was freed before, the answer is dropped. */
 typedef void http_page_fn(void *arg, struct http_request *request);
 void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body);
 const char *http_request_path(const struct http_request *request);
 const char *http_request_query(const struct http_request *request); /* after the '?', "" when there is none */
 
 struct http_page {
-	const char *path; /* "/why"; exactly this */
+	const char *path; /* "/why"; exact match */
 	http_page_fn *on_get;
 	void *arg;
 };
@@ -29,10 +29,8 @@ struct http_page {
 /* Adopts listening_fd. pages: borrowed, num_pages of them; any other path is 404. */
 struct http_server *http_server_new(
 	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages);
-void http_server_free(struct http_server *server); /* cuts what is under way */
+void http_server_free(struct http_server *server); /* closes open connections */
 DEFINE_CLEANUP(struct http_server *, http_server_free)
 size_t http_server_num_conns(const struct http_server *server);
-/* Connections that gave way because 64 stood at once; an episode of them is one line in the log. */
-uint64_t http_server_num_displaced(const struct http_server *server);
-/* Connections that gave way because 64 stood at once; an episode of them is one line in the log. */
-uint64_t http_server_num_displaced(const struct http_server *server);
+/* Connections that were evicted because 64 were open; an episode is logged once. */
+uint64_t http_server_num_evicted(const struct http_server *server);

@@ -16,7 +16,7 @@ struct fixture {
 	struct loop *loop;
 	struct http_server *server;
 	struct addr at;
-	struct http_request *held; /* not answered yet */
+	struct http_request *held; /* a request to answer later */
 	char answer[2048];
 };
 
@@ -83,7 +83,7 @@ static int begun(const char *text)
 	return fd;
 }
 
-/* What has come until the end; NULL when the end has not come. */
+/* What was received until the end; NULL: it has not ended. */
 static const char *ended(int fd)
 {
 	size_t len = 0;
@@ -144,16 +144,16 @@ static void a_page_may_be_answered_later(void **state)
 	assert_string_equal(strstr(ended(fd), "\r\n\r\n"), "\r\n\r\n{}");
 }
 
-static void an_answer_that_does_not_come_is_503_and_may_come_after(void **state)
+static void responds_503_to_a_late_answer(void **state)
 {
 	(void)state;
 	_cleanup_fd_ int fd = begun(GET("/later"));
 	clock_fake_advance(&fixture.clock, 10100);
 	assert_non_null(strstr(ended(fd), "HTTP/1.1 503 "));
-	assert_non_null(fixture.held); /* tear_down answers it, when nobody is there */
+	assert_non_null(fixture.held); /* tear_down answers it after the client disconnected */
 }
 
-static void a_client_that_goes_before_its_answer_harms_nobody(void **state)
+static void drops_the_answer_for_a_disconnected_client(void **state)
 {
 	(void)state;
 	int fd = begun(GET("/later"));
@@ -167,7 +167,7 @@ static void a_client_that_goes_before_its_answer_harms_nobody(void **state)
 	assert_int_equal(http_server_num_conns(fixture.server), 0);
 }
 
-static void who_does_not_ask_is_closed_at_the_deadline(void **state)
+static void closes_a_client_that_sends_no_request_in_time(void **state)
 {
 	(void)state;
 	_cleanup_fd_ int fd = begun("GET /hello HTTP/1.1\r\nHost:");
@@ -177,7 +177,7 @@ static void who_does_not_ask_is_closed_at_the_deadline(void **state)
 	assert_int_equal(http_server_num_conns(fixture.server), 0);
 }
 
-static void who_does_not_read_is_closed_at_the_deadline(void **state)
+static void closes_a_client_that_does_not_read_in_time(void **state)
 {
 	(void)state;
 	_cleanup_fd_ int fd = begun(GET("/large"));
@@ -187,22 +187,22 @@ static void who_does_not_read_is_closed_at_the_deadline(void **state)
 	assert_int_equal(http_server_num_conns(fixture.server), 0);
 }
 
-static void D39_those_who_dawdle_cannot_keep_the_probes_away(void **state)
+static void D39_idle_clients_cannot_block_probes(void **state)
 {
 	(void)state;
-	int dawdlers[64];
+	int idle[64];
 	for (size_t i = 0; i < 64; i++)
-		dawdlers[i] = begun("GET ");
+		idle[i] = begun("GET ");
 	assert_int_equal(http_server_num_conns(fixture.server), 64);
 	_cleanup_fd_ int fd = begun(GET("/hello?probe"));
 	assert_non_null(strstr(ended(fd), "\r\n\r\nprobe"));
 	assert_in_range(http_server_num_conns(fixture.server), 63, 64);
 	for (size_t i = 0; i < 64; i++)
-		fd_close(dawdlers[i]);
+		fd_close(idle[i]);
 }
 
-/* A probe that is slow to ask, beside a host that connects as fast as it can. */
-static void finding_l12_a_flood_displaces_its_own_connections_and_no_probe(void **state)
+/* A probe that sends its request late, beside a host that floods the port. */
+static void finding_l12_a_flood_evicts_its_own_connections_and_no_probe(void **state)
 {
 	(void)state;
 	enum { FLOOD = 200 };
@@ -216,7 +216,7 @@ static void finding_l12_a_flood_displaces_its_own_connections_and_no_probe(void 
 	for (size_t i = 0; i < FLOOD; i++)
 		flood[i] = begun("GET ");
 	assert_int_equal(http_server_num_conns(fixture.server), 64);
-	assert_true(http_server_num_displaced(fixture.server) >= FLOOD - 64);
+	assert_true(http_server_num_evicted(fixture.server) >= FLOOD - 64);
 	assert_int_equal(write(probe, GET("/hello?late"), strlen(GET("/hello?late"))), strlen(GET("/hello?late")));
 	assert_non_null(strstr(ended(probe), "\r\n\r\nlate"));
 	for (size_t i = 0; i < FLOOD; i++)
@@ -231,12 +231,12 @@ int main(void)
 		TEST(head_gets_no_body),
 		TEST(an_unknown_page_is_404_and_a_post_405),
 		TEST(a_page_may_be_answered_later),
-		TEST(an_answer_that_does_not_come_is_503_and_may_come_after),
-		TEST(a_client_that_goes_before_its_answer_harms_nobody),
-		TEST(who_does_not_ask_is_closed_at_the_deadline),
-		TEST(who_does_not_read_is_closed_at_the_deadline),
-		TEST(finding_l12_a_flood_displaces_its_own_connections_and_no_probe),
-		TEST(D39_those_who_dawdle_cannot_keep_the_probes_away),
+		TEST(responds_503_to_a_late_answer),
+		TEST(drops_the_answer_for_a_disconnected_client),
+		TEST(closes_a_client_that_sends_no_request_in_time),
+		TEST(closes_a_client_that_does_not_read_in_time),
+		TEST(finding_l12_a_flood_evicts_its_own_connections_and_no_probe),
+		TEST(D39_idle_clients_cannot_block_probes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

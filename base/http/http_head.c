@@ -10,7 +10,7 @@ enum { HOST_MAX = 256, FIELD_MAX = 32 };
 
 struct http_head {
 	http_parser parser;
-	struct buf url, field, host; /* the texts come in pieces */
+	struct buf url, field, host; /* the parser delivers texts in pieces */
 	size_t num_bytes;
 	unsigned num_hosts;
 	bool in_value, is_complete;
@@ -40,7 +40,7 @@ void http_head_free(struct http_head *head)
 	mem_free(head);
 }
 
-/* The first fault is the one that is told. What is returned stops the parser in every one of its callbacks. */
+/* Stores the first fault. The return value stops the parser in any callback. */
 static int refuse(struct http_head *head, unsigned status, const char *text)
 {
 	if (head->fault.status == 0)
@@ -67,7 +67,7 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 	if (head->in_value)
 		buf_clear(&head->field);
 	head->in_value = false;
-	/* Fields longer than any we look at are cut: they equal none. */
+	/* Longer field names are cut: they match none of those that are used. */
 	struct span piece = span_of(at, len < buf_room(&head->field) ? len : buf_room(&head->field));
 	CHECK(buf_append(&head->field, piece) == ERR_NONE);
 	return 0;
@@ -87,23 +87,23 @@ static int on_value(http_parser *parser, const char *at, size_t len)
 	return 0;
 }
 
-/* No body is read, and none can follow unnoticed: the connection ends with this request. */
+/* No body is read: the connection closes after this request. */
 static int on_complete(http_parser *parser)
 {
 	struct http_head *head = parser->data;
 	head->is_complete = true;
 	if (parser->method != HTTP_GET && parser->method != HTTP_HEAD)
-		return refuse(head, 405, "only GET and HEAD are answered here");
+		return refuse(head, 405, "only GET and HEAD are supported");
 	if (parser->http_major != 1)
-		return refuse(head, 505, "only HTTP/1 is spoken here");
+		return refuse(head, 505, "only HTTP/1 is supported");
 	const char *url = buf_cstr(&head->url);
 	if (url[0] != '/')
-		return refuse(head, 400, "the request names no path");
+		return refuse(head, 400, "the request has no path");
 	if (head->num_hosts != 1)
 		return refuse(head, 400, "the request has no Host");
 	if (!http_host_is_safe(buf_span(&head->host)))
 		return refuse(head, 403, "the Host must be an IP address or localhost (against DNS rebinding)");
-	return -1; /* stops the parser: what follows is nobody's */
+	return -1; /* stops the parser: later bytes are ignored */
 }
 
 static const http_parser_settings settings = {
@@ -137,7 +137,7 @@ enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 		return HTTP_HEAD_OK;
 	}
 	if (parsed != taken.len || head->parser.http_errno != HPE_OK)
-		(void)refuse(head, 400, "this is no HTTP/1 request");
+		(void)refuse(head, 400, "the request is not HTTP/1");
 	else if (head->num_bytes == HTTP_HEAD_MAX)
 		(void)refuse(head, 431, "the request is too large");
 	return head->fault.status != 0 ? HTTP_HEAD_BAD : HTTP_HEAD_MORE;

@@ -1,9 +1,9 @@
-/* The head of one request, as bytes come in: which page, and is it one that we answer at all? No I/O. */
+/* Parses and validates the head of one request incrementally. No I/O. */
 #pragma once
 
 #include "base/core/buf.h"
 
-#define HTTP_HEAD_MAX 8192 /* bytes of a request: stops who would have us keep more */
+#define HTTP_HEAD_MAX 8192 /* bytes per request: bounds memory */
 #define HTTP_PATH_MAX 1024
 
 struct http_head;
@@ -12,17 +12,18 @@ void http_head_free(struct http_head *head);
 
 enum http_head_result {
 	HTTP_HEAD_MORE, /* not complete yet */
-	HTTP_HEAD_OK,   /* a GET or HEAD to answer */
-	HTTP_HEAD_BAD,  /* to be answered with http_head_fault() */
+	HTTP_HEAD_OK,   /* a valid GET or HEAD */
+	HTTP_HEAD_BAD,  /* respond with http_head_fault() */
 };
-enum http_head_result http_head_feed(struct http_head *head, struct span bytes); /* not again once it is decided */
+enum http_head_result http_head_feed(
+	struct http_head *head, struct span bytes); /* not after another result than MORE */
 
 struct http_fault {
 	unsigned status; /* 400, 403, 405, 431, 505 */
 	const char *text;
 };
 struct http_fault http_head_fault(const struct http_head *head);
-bool http_head_is_head(const struct http_head *head);      /* HEAD: no body in the answer */
-const char *http_head_path(const struct http_head *head);  /* "/why", as it came, without the query */
+bool http_head_is_head(const struct http_head *head);      /* HEAD: no body in the response */
+const char *http_head_path(const struct http_head *head);  /* "/why", as received, without the query */
 const char *http_head_query(const struct http_head *head); /* after the '?', "" when there is none */
 bool http_host_is_safe(struct span host);                  /* an IP address or localhost, with or without a port */

@@ -24,7 +24,7 @@ static unsigned status_of(const char *text)
 	return 1;
 }
 
-static void a_get_names_its_path_and_query(void **state)
+static void reads_path_and_query_of_a_get(void **state)
 {
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
@@ -35,7 +35,7 @@ static void a_get_names_its_path_and_query(void **state)
 	assert_false(http_head_is_head(head));
 }
 
-static void a_request_may_come_byte_by_byte(void **state)
+static void accepts_a_request_byte_by_byte(void **state)
 {
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
@@ -48,7 +48,7 @@ static void a_request_may_come_byte_by_byte(void **state)
 	assert_true(http_head_is_head(head));
 }
 
-static void what_follows_the_request_is_not_looked_at(void **state)
+static void bytes_after_the_request_are_ignored(void **state)
 {
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
@@ -57,7 +57,7 @@ static void what_follows_the_request_is_not_looked_at(void **state)
 	assert_string_equal(http_head_path(head), "/a");
 }
 
-static void D36_what_would_change_something_is_405(void **state)
+static void D36_methods_that_change_state_are_405(void **state)
 {
 	(void)state;
 	assert_int_equal(status_of("POST /quit HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
@@ -67,7 +67,7 @@ static void D36_what_would_change_something_is_405(void **state)
 	assert_int_equal(status_of("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
 }
 
-static void D36_a_name_that_may_be_rebound_is_403(void **state)
+static void D36_a_host_name_is_403(void **state)
 {
 	(void)state;
 	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403);
@@ -92,7 +92,7 @@ static void only_addresses_and_localhost_are_safe_hosts(void **state)
 		assert_false(http_host_is_safe(span_of_str(unsafe[i])));
 }
 
-static void what_is_no_http_1_is_refused(void **state)
+static void input_other_than_http_1_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(status_of("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400);
@@ -101,7 +101,7 @@ static void what_is_no_http_1_is_refused(void **state)
 	assert_int_equal(status_of("GET / HTTP/1.1\r\nHo st: a\r\n\r\n"), 400);
 }
 
-static void a_request_without_end_is_431(void **state)
+static void an_endless_request_is_431(void **state)
 {
 	(void)state;
 	OWNED struct http_head *head = http_head_new();
@@ -130,14 +130,14 @@ static void a_path_or_host_that_is_too_long_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_get_names_its_path_and_query),
-		cmocka_unit_test(a_request_may_come_byte_by_byte),
-		cmocka_unit_test(what_follows_the_request_is_not_looked_at),
-		cmocka_unit_test(D36_what_would_change_something_is_405),
-		cmocka_unit_test(D36_a_name_that_may_be_rebound_is_403),
+		cmocka_unit_test(reads_path_and_query_of_a_get),
+		cmocka_unit_test(accepts_a_request_byte_by_byte),
+		cmocka_unit_test(bytes_after_the_request_are_ignored),
+		cmocka_unit_test(D36_methods_that_change_state_are_405),
+		cmocka_unit_test(D36_a_host_name_is_403),
 		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
-		cmocka_unit_test(what_is_no_http_1_is_refused),
-		cmocka_unit_test(a_request_without_end_is_431),
+		cmocka_unit_test(input_other_than_http_1_is_refused),
+		cmocka_unit_test(an_endless_request_is_431),
 		cmocka_unit_test(a_path_or_host_that_is_too_long_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

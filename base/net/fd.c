@@ -14,7 +14,7 @@ void fd_close(int fd)
 {
 	if (fd < 0)
 		return;
-	/* Linux has closed it even after EINTR: never again. EBADF would be a double close of ours. */
+	/* Linux closes it even on EINTR: do not retry. EBADF would be a double close. */
 	int saved = errno;
 	CHECK(close(fd) == 0 || errno != EBADF);
 	errno = saved;
@@ -50,7 +50,7 @@ enum err fd_socket(int family, int type, int *out_fd)
 	return ERR_NONE;
 }
 
-/* accept(2) also reports what befell the connection before we took it: that one is gone, the next may be fine. */
+/* accept(2) also returns errors of the connection itself: it is lost, the next one may be good. */
 static bool is_of_lost_connection(int errnum)
 {
 	switch (errnum) {
@@ -64,7 +64,7 @@ static bool is_of_lost_connection(int errnum)
 	case ENOPROTOOPT:
 	case ENONET:
 	case EOPNOTSUPP:
-	case EPERM: /* a packet filter forbade it */
+	case EPERM: /* denied by a packet filter */
 		return true;
 	default:
 		return false;
@@ -90,12 +90,12 @@ enum err fd_accept(int listening_fd, struct addr *out_peer, int *out_fd)
 	return ERR_NONE;
 }
 
-static enum err why_errno(struct why *why, const char *expected, const char *fix, const char *path)
+static enum err why_errno(struct why *why, const char *expected, const char *fix, const char *action, const char *path)
 {
-	return why_set(why, err_from_errno(errno), expected, fix, "%s: %m", path);
+	return why_set(why, err_from_errno(errno), expected, fix, "cannot %s %s: %m", action, path);
 }
 
-/* Reads to the end, one byte beyond `max` at most: that byte proves that the file is too large. */
+/* Reads to the end, at most one byte more than `max`: that byte shows that the file is too large. */
 static enum err read_all(int fd, const char *path, size_t max, struct buf *content, struct why *why)
 {
 	for (;;) {
@@ -106,32 +106,32 @@ static enum err read_all(int fd, const char *path, size_t max, struct buf *conte
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return why_errno(why, "a file that can be read", "check the disk", path);
+			return why_errno(why, "a readable file", "check the disk", "read", path);
 		if (got == 0)
 			return ERR_NONE;
 		buf_commit(content, (size_t)got);
 		if (buf_len(content) > max)
-			return why_set(why, ERR_TOO_LARGE, "a file within the limit", "use a smaller file",
-				"%s: more than %zu bytes", path, max);
+			return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
+				"%s has more than %zu bytes", path, max);
 	}
 }
 
 enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why)
 {
-	/* O_NONBLOCK: a pipe in the place of a file must not hang us. */
+	/* O_NONBLOCK: opening a pipe must not block. */
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return why_errno(why, "a file that can be read", "check the path and its permissions", path);
+		return why_errno(why, "a readable file", "check the path and its permissions", "open", path);
 	struct stat stat;
 	if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
-		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s: %s", path,
+		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s is %s", path,
 			S_ISDIR(stat.st_mode) ? "a folder" : "a pipe, socket or device");
 	CHECK(max < SIZE_MAX);
-	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max + 1); /* it may be a key */
+	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max + 1); /* it can be a key */
 	RETURN_IF_ERR(read_all(fd, path, max, &content, why));
 	if (buf_append(out, buf_span(&content)) != ERR_NONE)
-		return why_set(why, ERR_TOO_LARGE, "a file within the limit", "use a smaller file", "%s: %zu bytes",
-			path, buf_len(&content));
+		return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
+			"%s has %zu bytes", path, buf_len(&content));
 	return ERR_NONE;
 }
 
@@ -142,7 +142,7 @@ static enum err write_all(int fd, struct span content, const char *path, struct 
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0)
-			return why_errno(why, "room for the file", "check the disk", path);
+			return why_errno(why, "enough disk space", "check the disk", "write", path);
 		content = span_from(content, (size_t)written);
 	}
 	return ERR_NONE;
@@ -156,20 +156,20 @@ static enum err sync_folder_of(const char *path, struct why *why)
 							    : mem_printf("%.*s", (int)(slash - path), path);
 	_cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0)
-		return why_errno(why, "a folder that can be synced", "check the disk", folder);
+		return why_errno(why, "a folder that can be synced", "check the disk", "sync", folder);
 	return ERR_NONE;
 }
 
 static enum err write_and_rename(
 	const char *fresh, const char *path, struct span content, unsigned mode, struct why *why)
 {
-	/* Created with no rights beyond the owner's; O_EXCL follows no link that somebody planted. */
+	/* Created with permissions for the owner only; O_EXCL follows no planted link. */
 	_cleanup_fd_ int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return why_errno(why, "a folder that can be written", "check the folder's permissions", fresh);
+		return why_errno(why, "a writable folder", "check the folder's permissions", "create", fresh);
 	enum err err = write_all(fd, content, fresh, why);
 	if (err == ERR_NONE && (fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0 || rename(fresh, path) != 0))
-		err = why_errno(why, "a file that can be replaced", "check the folder and the disk", path);
+		err = why_errno(why, "a file that can be replaced", "check the folder and the disk", "replace", path);
 	if (err != ERR_NONE)
 		unlink(fresh);
 	return err;
@@ -178,7 +178,7 @@ static enum err write_and_rename(
 enum err fd_write_file(const char *path, struct span content, unsigned mode, struct why *why)
 {
 	_cleanup_(mem_freep) char *fresh = mem_printf("%s.new", path);
-	unlink(fresh); /* what a crash left behind */
+	unlink(fresh); /* left by a crash */
 	RETURN_IF_ERR(write_and_rename(fresh, path, content, mode, why));
 	return sync_folder_of(path, why);
 }

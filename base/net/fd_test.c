@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static char folder[64];
@@ -46,7 +46,7 @@ static int remove_folder(_unused_ void **state)
 	return rmdir(folder);
 }
 
-static void gives_sockets_that_do_not_block_and_are_not_inherited(_unused_ void **state)
+static void creates_nonblocking_close_on_exec_sockets(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = -1;
 	assert_int_equal(fd_socket(AF_INET, SOCK_STREAM, &fd), ERR_NONE);
@@ -54,7 +54,7 @@ static void gives_sockets_that_do_not_block_and_are_not_inherited(_unused_ void 
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 }
 
-static void accepts_sockets_that_do_not_block_and_are_not_inherited(_unused_ void **state)
+static void accepts_nonblocking_close_on_exec_sockets(_unused_ void **state)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof at;
@@ -87,7 +87,7 @@ static void reads_back_what_it_wrote(_unused_ void **state)
 	assert_int_equal(stat_of_file.st_mode & 07777, 0640);
 }
 
-static void replaces_a_file_and_leaves_nothing_else_behind(_unused_ void **state)
+static void replaces_a_file_and_leaves_no_other_file(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("file");
 	_cleanup_(buf_done) struct buf content = BUF_INIT(100);
@@ -98,11 +98,11 @@ static void replaces_a_file_and_leaves_nothing_else_behind(_unused_ void **state
 	assert_int_equal(num_files(), 1);
 }
 
-static void keeps_the_old_file_when_the_new_one_cannot_take_its_place(_unused_ void **state)
+static void keeps_the_old_file_when_it_cannot_be_replaced(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("in_the_way");
 	struct why why = {.err = ERR_NONE};
-	assert_int_equal(mkdir(path, 0700), 0); /* a folder cannot be replaced by a file */
+	assert_int_equal(mkdir(path, 0700), 0); /* a file cannot replace a folder */
 	assert_int_not_equal(fd_write_file(path, SPAN_LITERAL("x"), 0600, &why), ERR_NONE);
 	assert_non_null(strstr(why.got, path));
 	assert_int_equal(num_files(), 1);
@@ -130,7 +130,7 @@ static void C16_does_not_write_through_a_planted_link(_unused_ void **state)
 	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("precious")));
 }
 
-static void reads_a_file_of_just_the_maximum_and_no_larger_one(_unused_ void **state)
+static void reads_a_file_of_the_maximum_size_and_no_larger_one(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("file");
 	_cleanup_(buf_done) struct buf content = BUF_INIT(100);
@@ -162,14 +162,14 @@ static void reads_an_empty_file(_unused_ void **state)
 	assert_int_equal(buf_len(&content), 0);
 }
 
-static void reads_a_file_whose_size_is_not_known_before(_unused_ void **state)
+static void reads_a_file_of_unknown_size(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf content = BUF_INIT(65536);
 	assert_int_equal(fd_read_file("/proc/self/status", 65536, &content, NULL), ERR_NONE);
 	assert_true(buf_len(&content) > 100);
 }
 
-static void does_not_hang_on_a_pipe_nor_read_a_folder(_unused_ void **state)
+static void does_not_block_on_a_pipe_nor_read_a_folder(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("pipe");
 	_cleanup_(buf_done) struct buf content = BUF_INIT(10);
@@ -184,18 +184,18 @@ static void does_not_hang_on_a_pipe_nor_read_a_folder(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gives_sockets_that_do_not_block_and_are_not_inherited),
-		cmocka_unit_test(accepts_sockets_that_do_not_block_and_are_not_inherited),
+		cmocka_unit_test(creates_nonblocking_close_on_exec_sockets),
+		cmocka_unit_test(accepts_nonblocking_close_on_exec_sockets),
 		IN_FOLDER(reads_back_what_it_wrote),
-		IN_FOLDER(replaces_a_file_and_leaves_nothing_else_behind),
-		IN_FOLDER(keeps_the_old_file_when_the_new_one_cannot_take_its_place),
+		IN_FOLDER(replaces_a_file_and_leaves_no_other_file),
+		IN_FOLDER(keeps_the_old_file_when_it_cannot_be_replaced),
 		IN_FOLDER(explains_that_the_folder_is_missing),
 		IN_FOLDER(C16_does_not_write_through_a_planted_link),
-		IN_FOLDER(reads_a_file_of_just_the_maximum_and_no_larger_one),
+		IN_FOLDER(reads_a_file_of_the_maximum_size_and_no_larger_one),
 		IN_FOLDER(reads_nothing_when_the_buffer_has_no_room),
 		IN_FOLDER(reads_an_empty_file),
-		IN_FOLDER(reads_a_file_whose_size_is_not_known_before),
-		IN_FOLDER(does_not_hang_on_a_pipe_nor_read_a_folder),
+		IN_FOLDER(reads_a_file_of_unknown_size),
+		IN_FOLDER(does_not_block_on_a_pipe_nor_read_a_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

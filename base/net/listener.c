@@ -8,30 +8,30 @@
 #include <stdio.h>
 
 enum {
-	MAX_ACCEPTS_A_ROUND = 64, /* a flood of connections must not keep the established ones from their turn */
+	MAX_ACCEPTS_PER_ROUND = 64, /* a flood of connections must not starve the established ones */
 	RETRY_MS = 100,
-	CALM_MS = 5000, /* without a pause: the episode is over */
-	/* A short shortage is best waited out in the backlog; whoever waits longer than a second is refused. */
+	CALM_MS = 5000, /* without a pause: the episode ends */
+	/* During a short shortage clients wait in the backlog; after a second they are refused. */
 	MAX_PATIENT_RETRIES = 10,
 };
 
 struct listener {
 	struct loop *loop;
 	int fd;
-	int reserve_fd; /* given up to refuse one client when there is no other descriptor; -1: given up */
+	int reserve_fd; /* closed to refuse one client when no descriptor is left; -1: closed */
 	struct loop_io io;
 	struct loop_timer retry;
-	struct loop_timer calm; /* from a resume on */
+	struct loop_timer calm; /* runs after a resume */
 	struct {
-		bool is_open; /* its beginning is logged, its end is not yet */
+		bool is_open; /* its begin was logged, its end not yet */
 		uint64_t began_ms, num_pauses, num_refused;
 	} episode;
 	uint64_t num_exhausted, num_refused; /* in all */
-	bool is_exhausted;                   /* paused by ourselves */
+	bool is_exhausted;                   /* paused by the listener itself */
 	unsigned num_retries;
 	unsigned num_pauses; /* by the owner */
-	bool is_accepting;   /* the owner may be in a call from accept_some() */
-	bool is_freed;       /* meanwhile: accept_some() releases the memory */
+	bool is_accepting;   /* in accept_some(), which calls the owner */
+	bool is_freed;       /* freed during that: accept_some() releases the memory */
 	listener_accept_fn *on_accept;
 	listener_pause_fn *on_pause;
 	void *arg;
@@ -80,8 +80,7 @@ static void watch(struct listener *listener)
 	loop_io_set_interest(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
 }
 
-/* Refuses one waiting client with the reserve descriptor, so that it sees an end instead of silence. Returns whether
- * there was one. */
+/* Refuses one waiting client by means of the reserve descriptor. Returns whether one was waiting. */
 static bool refuse_one(struct listener *listener)
 {
 	struct addr peer;
@@ -99,12 +98,12 @@ static bool refuse_one(struct listener *listener)
 	return err == ERR_NONE;
 }
 
-/* Those whom the owner's own limit keeps waiting are the owner's to refuse. */
+/* Clients that wait because of the owner's limit are not refused here. */
 static void refuse_the_waiting(struct listener *listener)
 {
 	if (listener->num_pauses > 0 || ++listener->num_retries < MAX_PATIENT_RETRIES)
 		return;
-	for (unsigned i = 0; i < MAX_ACCEPTS_A_ROUND; i++)
+	for (unsigned i = 0; i < MAX_ACCEPTS_PER_ROUND; i++)
 		if (!refuse_one(listener))
 			return;
 }
@@ -128,10 +127,11 @@ static void episode_begin(struct listener *listener, enum err err)
 	listener->episode.began_ms = loop_now_ms(listener->loop);
 	listener->episode.num_pauses = listener->num_exhausted;
 	listener->episode.num_refused = listener->num_refused;
-	(void)why_set(&why, err, "a free descriptor for each connection",
-		"raise the limit of open files (LimitNOFILE=, ulimit -Hn), or find out who opens so many connections",
-		"%s at %s", err_text(err), name_of(listener, name));
-	log_why(LOG_LEVEL_WARNING, "listener", "accepting pauses; new connections wait, then are refused", &why);
+	(void)why_set(&why, err, "a free file descriptor per connection",
+		"raise the limit of open files (LimitNOFILE=, ulimit -Hn), or find out which clients open so many "
+		"connections",
+		"cannot accept at %s: %s", name_of(listener, name), err_text(err));
+	log_why(LOG_LEVEL_WARNING, "listener", "accepting is paused; new connections wait and are then refused", &why);
 }
 
 static void on_calm(struct loop_timer *timer)
@@ -164,7 +164,7 @@ static void set_exhausted(struct listener *listener, bool is_exhausted)
 		listener->on_pause(listener->arg, is_exhausted);
 }
 
-/* Whether it is worth to try for another one. */
+/* Whether another accept can succeed. */
 static bool accept_one(struct listener *listener)
 {
 	struct addr peer;
@@ -173,7 +173,7 @@ static bool accept_one(struct listener *listener)
 	if (err == ERR_UNAVAILABLE)
 		return false;
 	if (err != ERR_NONE) {
-		/* Whatever it is, trying again at once would spin. */
+		/* Any other error: retrying at once would spin. */
 		loop_timer_start(listener->loop, &listener->retry, RETRY_MS, on_retry);
 		episode_begin(listener, err);
 		set_exhausted(listener, true);
@@ -183,11 +183,11 @@ static bool accept_one(struct listener *listener)
 	return !listener->is_freed && !is_paused(listener);
 }
 
-/* Until nothing waits, the owner pauses us, or the round's share is used up. */
+/* Accepts until no client waits, the owner pauses, or the maximum per round is reached. */
 static void accept_some(struct listener *listener)
 {
 	listener->is_accepting = true;
-	for (unsigned i = 0; i < MAX_ACCEPTS_A_ROUND; i++)
+	for (unsigned i = 0; i < MAX_ACCEPTS_PER_ROUND; i++)
 		if (!accept_one(listener))
 			break;
 	listener->is_accepting = false;
@@ -200,7 +200,7 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 	accept_some(container_of(io, struct listener, io));
 }
 
-/* A descriptor more than the reserve is free again when it can be opened. */
+/* If the reserve can be opened again, a further descriptor is free too. */
 static bool is_shed(struct listener *listener)
 {
 	if (listener->reserve_fd < 0)

@@ -12,19 +12,19 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 enum { MAX_CLIENTS = 8, FD_LIMIT = 64, MAX_HOARD = 64, RETRY_MS = 100 };
 
-/* One listener on an injected clock, its clients, and a hoard of descriptors to run out of them on purpose. */
+/* A listener on an injected clock, its clients, and descriptors that exhaust the limit. */
 static struct clock_fake fake;
 static struct loop *loop;
 static struct listener *listener;
 static struct addr at;
 static int clients[MAX_CLIENTS], accepted[MAX_CLIENTS], hoard[MAX_HOARD];
 static unsigned num_clients, num_accepted, num_hoarded, num_pauses, num_resumes;
-static unsigned stop_after; /* on_accept frees or pauses the listener at this many; 0: never */
+static unsigned stop_after; /* on_accept frees or pauses the listener after so many; 0: never */
 static bool is_to_free;
 
 static void on_accept(_unused_ void *arg, int fd, const struct addr *peer)
@@ -128,7 +128,7 @@ static bool is_reset(int fd)
 	return poll(&pollfd, 1, 0) == 1 && socket_connect_result(fd) == ERR_RESET;
 }
 
-static void hands_every_waiting_connection_to_its_owner(_unused_ void **state)
+static void passes_every_waiting_connection_to_its_owner(_unused_ void **state)
 {
 	connect_client();
 	connect_client();
@@ -150,7 +150,7 @@ static void accepts_nothing_while_the_owner_pauses_it(_unused_ void **state)
 	listener_resume(listener);
 	run_rounds(3);
 	assert_int_equal(num_accepted, 1);
-	assert_int_equal(num_pauses, 0); /* the owner knows of its own */
+	assert_int_equal(num_pauses, 0); /* not called for the owner's pauses */
 }
 
 static void stops_at_once_when_the_owner_pauses_it_from_a_callback(_unused_ void **state)
@@ -163,7 +163,7 @@ static void stops_at_once_when_the_owner_pauses_it_from_a_callback(_unused_ void
 	assert_int_equal(num_accepted, 2);
 }
 
-static void may_be_freed_from_its_own_callback(_unused_ void **state)
+static void may_be_freed_in_its_accept_callback(_unused_ void **state)
 {
 	stop_after = 1;
 	is_to_free = true;
@@ -186,11 +186,11 @@ static void pauses_when_descriptors_run_out_and_resumes_by_itself(_unused_ void 
 	release_hoard();
 	wait_ms(RETRY_MS);
 	assert_int_equal(num_resumes, 1);
-	assert_int_equal(num_accepted, 1); /* it waited in the backlog, unharmed */
+	assert_int_equal(num_accepted, 1); /* it waited in the backlog */
 	assert_int_equal(num_pauses, 1);
 }
 
-static void refuses_those_who_wait_too_long_for_a_descriptor(_unused_ void **state)
+static void refuses_clients_that_wait_too_long_for_a_descriptor(_unused_ void **state)
 {
 	connect_client();
 	connect_client();
@@ -209,7 +209,7 @@ static void refuses_those_who_wait_too_long_for_a_descriptor(_unused_ void **sta
 	assert_int_equal(num_accepted, 1);
 }
 
-static void does_not_refuse_those_whom_the_owner_keeps_waiting(_unused_ void **state)
+static void does_not_refuse_clients_while_the_owner_pauses(_unused_ void **state)
 {
 	connect_client();
 	run_out_of_descriptors();
@@ -226,7 +226,7 @@ static void does_not_refuse_those_whom_the_owner_keeps_waiting(_unused_ void **s
 	assert_int_equal(num_accepted, 1);
 }
 
-static void may_be_freed_when_it_tells_that_descriptors_ran_out(_unused_ void **state)
+static void may_be_freed_in_its_pause_callback(_unused_ void **state)
 {
 	is_to_free = true;
 	connect_client();
@@ -252,7 +252,7 @@ static void finding_i1_pauses_and_refusals_are_counted(_unused_ void **state)
 	assert_int_equal(listener_num_pauses(listener), 1);
 }
 
-/* Landlock forbids the control plane every path that is not its own: the reserve must not need one. */
+/* Landlock forbids the control plane all other paths: the reserve must not need one. */
 static bool resumes_without_paths(void)
 {
 	char folder[] = "/tmp/listenerXXXXXX";
@@ -271,11 +271,11 @@ static bool resumes_without_paths(void)
 	return open("/dev/null", O_RDONLY) < 0 && is_refused && num_accepted == 1 && num_resumes == 1;
 }
 
-static void finding_i1_resumes_in_a_process_that_may_open_no_path(_unused_ void **state)
+static void finding_i1_resumes_in_a_process_that_cannot_open_paths(_unused_ void **state)
 {
 	int status = -1;
 	if (geteuid() != 0)
-		skip(); /* chroot is for root */
+		skip(); /* chroot needs root */
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
@@ -298,16 +298,16 @@ static int limit_descriptors(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LISTENING(hands_every_waiting_connection_to_its_owner),
+		LISTENING(passes_every_waiting_connection_to_its_owner),
 		LISTENING(accepts_nothing_while_the_owner_pauses_it),
 		LISTENING(stops_at_once_when_the_owner_pauses_it_from_a_callback),
-		LISTENING(may_be_freed_from_its_own_callback),
+		LISTENING(may_be_freed_in_its_accept_callback),
 		LISTENING(pauses_when_descriptors_run_out_and_resumes_by_itself),
-		LISTENING(refuses_those_who_wait_too_long_for_a_descriptor),
-		LISTENING(does_not_refuse_those_whom_the_owner_keeps_waiting),
-		LISTENING(may_be_freed_when_it_tells_that_descriptors_ran_out),
+		LISTENING(refuses_clients_that_wait_too_long_for_a_descriptor),
+		LISTENING(does_not_refuse_clients_while_the_owner_pauses),
+		LISTENING(may_be_freed_in_its_pause_callback),
 		LISTENING(finding_i1_pauses_and_refusals_are_counted),
-		cmocka_unit_test(finding_i1_resumes_in_a_process_that_may_open_no_path),
+		cmocka_unit_test(finding_i1_resumes_in_a_process_that_cannot_open_paths),
 	};
 	return cmocka_run_group_tests(tests, limit_descriptors, NULL);
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static void the_range_is_the_kernels(void **state)
+static void reads_the_range_of_the_kernel(void **state)
 {
 	(void)state;
 	struct local_ports ports;
@@ -19,7 +19,7 @@ static void the_range_is_the_kernels(void **state)
 	assert_in_range(ports.at, ports.first, ports.last);
 }
 
-static void windows_take_turns_in_a_ring_and_end_with_the_range(void **state)
+static void windows_rotate_within_the_range(void **state)
 {
 	(void)state;
 	struct local_ports ports = {.first = 1000, .last = 1299, .at = 1000};
@@ -37,7 +37,7 @@ static void windows_take_turns_in_a_ring_and_end_with_the_range(void **state)
 	assert_int_equal(highest.at, 65400);
 }
 
-static void the_window_goes_on_with_each_port_that_is_taken(void **state)
+static void the_window_moves_with_each_connection(void **state)
 {
 	(void)state;
 	struct local_ports ports = {.first = 1000, .last = 1009, .at = 1000};
@@ -49,7 +49,7 @@ static void the_window_goes_on_with_each_port_that_is_taken(void **state)
 
 enum { NUM_PORTS = 6 };
 
-/* As many as there are ports in the range, then the reason. */
+/* Connects until the range is exhausted; then the error. */
 static void fill(const char *ip)
 {
 	struct local_ports ports;
@@ -68,7 +68,7 @@ static void fill(const char *ip)
 		assert_int_equal(socket_local_addr(fds[num++], &local), ERR_NONE);
 		assert_in_range(local.port, ports.first, ports.last);
 	}
-	assert_true(num >= NUM_PORTS - 2); /* another program may listen on one */
+	assert_true(num >= NUM_PORTS - 2); /* another program may use one */
 	int over = -1;
 	assert_int_equal(socket_connect(&at, &options, &over), ERR_NO_PORT);
 	assert_int_equal(over, -1);
@@ -77,14 +77,14 @@ static void fill(const char *ip)
 	fd_close(listening);
 }
 
-static void finding_p6_out_of_ports_is_told_as_such(void **state)
+static void finding_p6_reports_when_ports_are_exhausted(void **state)
 {
 	(void)state;
 	fill("127.0.0.1");
 	fill("::1");
 }
 
-static void finding_p6_a_source_that_is_not_ours_is_something_else(void **state)
+static void finding_p6_a_foreign_source_is_another_error(void **state)
 {
 	(void)state;
 	struct addr at;
@@ -99,11 +99,11 @@ static void finding_p6_a_source_that_is_not_ours_is_something_else(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_range_is_the_kernels),
-		cmocka_unit_test(the_window_goes_on_with_each_port_that_is_taken),
-		cmocka_unit_test(windows_take_turns_in_a_ring_and_end_with_the_range),
-		cmocka_unit_test(finding_p6_out_of_ports_is_told_as_such),
-		cmocka_unit_test(finding_p6_a_source_that_is_not_ours_is_something_else),
+		cmocka_unit_test(reads_the_range_of_the_kernel),
+		cmocka_unit_test(the_window_moves_with_each_connection),
+		cmocka_unit_test(windows_rotate_within_the_range),
+		cmocka_unit_test(finding_p6_reports_when_ports_are_exhausted),
+		cmocka_unit_test(finding_p6_a_foreign_source_is_another_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,7 @@
 #include "base/net/socket.h"
 #include <sys/socket.h>
 
-/* Of the documentation ranges (RFC 5737, RFC 3849): connect() of a datagram socket only looks up a route and a source.
- */
+/* Documentation addresses (RFC 5737, RFC 3849): connect() of a datagram socket only looks up a route and a source. */
 static struct addr somewhere(int family)
 {
 	struct addr to = {.port = 9};

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static void assert_finds(int family, const char *expected)
@@ -17,14 +17,14 @@ static void assert_finds(int family, const char *expected)
 	assert_string_equal(ip_addr_format(&ip, text), expected);
 }
 
-static void finding_p13_finds_nothing_where_no_route_leads_out(_unused_ void **state)
+static void finding_p13_finds_nothing_without_a_route(_unused_ void **state)
 {
 	struct ip_addr ip;
 	assert_false(own_address_find(AF_INET, &ip));
 	assert_false(own_address_find(AF_INET6, &ip));
 }
 
-static void finding_p13_finds_the_address_of_each_family_that_has_a_way_out(_unused_ void **state)
+static void finding_p13_finds_the_address_of_each_family_with_a_route(_unused_ void **state)
 {
 	struct ip_addr ip;
 	assert_int_equal(system("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && "
@@ -48,8 +48,8 @@ static int enter_namespace(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_p13_finds_nothing_where_no_route_leads_out),
-		cmocka_unit_test(finding_p13_finds_the_address_of_each_family_that_has_a_way_out),
+		cmocka_unit_test(finding_p13_finds_nothing_without_a_route),
+		cmocka_unit_test(finding_p13_finds_the_address_of_each_family_with_a_route),
 	};
 	return cmocka_run_group_tests(tests, enter_namespace, NULL);
 }

@@ -5,7 +5,7 @@
 #include <ares.h>
 #include <netdb.h>
 
-enum { SOCKETS_MAX = 16, LOOK_MS = 50 };
+enum { SOCKETS_MAX = 16, POLL_MS = 50 };
 
 struct resolver_socket {
 	struct resolver *resolver;
@@ -17,9 +17,9 @@ struct resolver {
 	struct loop *loop;
 	ares_channel channel;
 	struct resolver_socket sockets[SOCKETS_MAX];
-	struct loop_timer look, deadline; /* the library's own retries; ours */
+	struct loop_timer poll, deadline; /* c-ares' retries; the query's timeout */
 	struct loop_task answer;
-	resolver_done_fn *on_done; /* NULL: no question */
+	resolver_done_fn *on_done; /* NULL: no query */
 	void *arg;
 	enum err err;
 	struct ip_addr ips[RESOLVED_MAX];
@@ -43,7 +43,7 @@ static struct resolver_socket *socket_of(struct resolver *resolver, ares_socket_
 	return NULL;
 }
 
-/* The library tells which sockets it waits for; it closes one only after having told that it waits no more. */
+/* c-ares reports the sockets to watch, and stops watching before it closes one. */
 static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
 	struct resolver *resolver = arg;
@@ -62,24 +62,24 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 	}
 	socket = socket_of(resolver, ARES_SOCKET_BAD);
 	if (socket == NULL)
-		return; /* more servers than anybody has: the timer looks after those */
+		return; /* more servers than supported: the timer polls those */
 	socket->fd = fd;
 	loop_io_start(resolver->loop, &socket->io, fd, interest, on_ready);
 }
 
-static void look(struct loop_timer *timer)
+static void on_poll(struct loop_timer *timer)
 {
-	struct resolver *resolver = container_of(timer, struct resolver, look);
+	struct resolver *resolver = container_of(timer, struct resolver, poll);
 	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 	if (resolver->on_done != NULL && !loop_task_is_posted(&resolver->answer))
-		loop_timer_start(resolver->loop, &resolver->look, LOOK_MS, look);
+		loop_timer_start(resolver->loop, &resolver->poll, POLL_MS, on_poll);
 }
 
 static void answer(struct loop_task *task)
 {
 	struct resolver *resolver = container_of(task, struct resolver, answer);
 	resolver_done_fn *on_done = resolver->on_done;
-	loop_timer_stop(&resolver->look);
+	loop_timer_stop(&resolver->poll);
 	loop_timer_stop(&resolver->deadline);
 	resolver->on_done = NULL;
 	on_done(resolver->arg, resolver->err, resolver->ips, resolver->num);
@@ -112,7 +112,7 @@ static void on_result(void *arg, int status, int timeouts, struct ares_addrinfo 
 		take_addresses(resolver, result);
 	if (result != NULL)
 		ares_freeaddrinfo(result);
-	/* Cancelled: nobody waits any more, or the deadline tells. */
+	/* Canceled: there is no query any more, or the timeout reports. */
 	if (resolver->is_leaving || status == ARES_ECANCELLED || status == ARES_EDESTRUCTION)
 		return;
 	resolver->err = status == ARES_SUCCESS && resolver->num == 0 ? ERR_NOT_FOUND : err_of(status);
@@ -141,7 +141,8 @@ enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
 			&resolver->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 	if (status != ARES_SUCCESS) {
 		mem_free(resolver);
-		return why_set(why, ERR_SYSTEM, "a resolver", "check /etc/resolv.conf", "%s", ares_strerror(status));
+		return why_set(why, ERR_SYSTEM, "a resolver", "check /etc/resolv.conf", "cannot start the resolver: %s",
+			ares_strerror(status));
 	}
 	*out = resolver;
 	return ERR_NONE;
@@ -155,15 +156,15 @@ void resolver_ask(
 	resolver->on_done = on_done;
 	resolver->arg = arg;
 	resolver->num = 0;
-	loop_timer_start(resolver->loop, &resolver->look, LOOK_MS, look);
+	loop_timer_start(resolver->loop, &resolver->poll, POLL_MS, on_poll);
 	loop_timer_start(resolver->loop, &resolver->deadline, timeout_ms, deadline_passed);
-	/* No service name: looking one up fails where there is no /etc/services. */
+	/* No service name: its lookup fails without /etc/services. */
 	ares_getaddrinfo(resolver->channel, name, NULL, &hints, on_result, resolver);
 }
 
 void resolver_cancel(struct resolver *resolver)
 {
-	loop_timer_stop(&resolver->look);
+	loop_timer_stop(&resolver->poll);
 	loop_timer_stop(&resolver->deadline);
 	loop_task_cancel(&resolver->answer);
 	resolver->on_done = NULL;

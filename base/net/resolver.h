@@ -1,5 +1,5 @@
-/* Names to addresses, without blocking: the only door to c-ares. One question at a time; the file of hosts counts, as
- * the system's settings say. */
+/* Asynchronous name resolution; the only file that calls c-ares. One query at a time. Uses /etc/hosts and the DNS
+ * according to the system's settings. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -10,13 +10,13 @@ struct resolver;
 #define RESOLVED_MAX 16
 
 /* err ERR_NONE with num > 0; ERR_NOT_FOUND: there is no such name; ERR_TIMEOUT; ERR_UNAVAILABLE: no server answers.
- * Never from within resolver_ask(). The callee may ask again and may not free. */
+ * Never called within resolver_ask(). The callee may start another query and must not free the resolver. */
 typedef void resolver_done_fn(void *arg, enum err err, const struct ip_addr *ips, size_t num);
 
 enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why) _must_use_;
-void resolver_free(struct resolver *resolver); /* a question under way is dropped, its callback not called */
+void resolver_free(struct resolver *resolver); /* cancels a query without its callback */
 void resolver_ask(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg);
-void resolver_cancel(struct resolver *resolver); /* its callback is not called; allowed when there is none */
+void resolver_cancel(struct resolver *resolver); /* without its callback; allowed without a query */
 
 const char *resolver_library_version(void);

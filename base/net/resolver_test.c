@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 struct asked {
@@ -26,13 +26,13 @@ static void on_done(void *arg, enum err err, const struct ip_addr *ips, size_t n
 	loop_stop(asked->loop);
 }
 
-static void knows_the_names_of_the_hosts_file(_unused_ void **state)
+static void resolves_names_of_the_hosts_file(_unused_ void **state)
 {
 	struct asked asked = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
 	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
 	resolver_ask(resolver, "localhost", 5000, on_done, &asked);
-	assert_int_equal(asked.num_answers, 0); /* never from within */
+	assert_int_equal(asked.num_answers, 0); /* never within resolver_ask() */
 	loop_run(asked.loop);
 	assert_int_equal(asked.num_answers, 1);
 	assert_int_equal(asked.err, ERR_NONE);
@@ -41,7 +41,7 @@ static void knows_the_names_of_the_hosts_file(_unused_ void **state)
 	loop_free(asked.loop);
 }
 
-static void tells_when_there_is_no_answer_in_time(_unused_ void **state)
+static void reports_a_timeout(_unused_ void **state)
 {
 	struct asked asked = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
@@ -55,7 +55,7 @@ static void tells_when_there_is_no_answer_in_time(_unused_ void **state)
 	loop_free(asked.loop);
 }
 
-static void a_question_that_is_given_up_is_never_answered(_unused_ void **state)
+static void a_canceled_query_has_no_callback(_unused_ void **state)
 {
 	struct asked asked = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
@@ -71,9 +71,9 @@ static void a_question_that_is_given_up_is_never_answered(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(knows_the_names_of_the_hosts_file),
-		cmocka_unit_test(tells_when_there_is_no_answer_in_time),
-		cmocka_unit_test(a_question_that_is_given_up_is_never_answered),
+		cmocka_unit_test(resolves_names_of_the_hosts_file),
+		cmocka_unit_test(reports_a_timeout),
+		cmocka_unit_test(a_canceled_query_has_no_callback),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

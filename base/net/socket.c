@@ -7,30 +7,30 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#ifndef IP_LOCAL_PORT_RANGE /* newer than the C library of Debian 12 */
+#ifndef IP_LOCAL_PORT_RANGE /* missing in the C library of Debian 12 */
 #define IP_LOCAL_PORT_RANGE 51
 #endif
 
-/* An option that the kernel refuses costs speed or a late detection, never correctness: the result is not used. */
+/* A refused option costs speed or early detection, not correctness: the result is ignored. */
 static void set_option(int fd, int level, int name, int value)
 {
 	(void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
-/* SO_BINDTODEVICE by number; without a privilege from Linux 5.7 on. The kernel may reuse a port in TIME_WAIT only where
- * it knows that both ends are on this machine: by addresses of 127/8, or by this. */
+/* SO_BINDTODEVICE by number; needs no privilege from Linux 5.7 on. The kernel reuses a port in TIME_WAIT only if both
+ * ends are known to be on this machine: by addresses of 127/8, or by this binding. */
 enum { LOOPBACK_IFINDEX = 1 };
 
-/* Linux sizes a send buffer by segments, and lo's have 64 KiB: each program at the other end would get 2.6 MB at once.
- * With these it is a third, for the same throughput; the kernel still passes them on by 64 KiB. */
+/* Linux sizes send buffers by the segment size, 64 KiB on lo: each program at the other end would get 2.6 MB. With this
+ * segment size it is a third, at the same throughput; the kernel still transfers 64 KiB at a time. */
 enum { NEAR_SEGMENT_MAX = 32000 };
 
-enum how { DIRECTLY, OVER_LOOPBACK, EXCLUSIVELY /* from a port that no other connection from this source has */ };
+enum how { DIRECTLY, OVER_LOOPBACK, EXCLUSIVELY /* from a port that no other connection of this source uses */ };
 
 static enum err bind_source(int fd, const struct ip_addr *source, enum how how)
 {
 	struct sockaddr_storage sa;
-	/* Else bind() takes one of some 28,000 ports for all destinations together. */
+	/* Else bind() reserves one of about 28,000 ports for all destinations. */
 	if (how != EXCLUSIVELY)
 		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *source}, &sa);
@@ -41,7 +41,7 @@ static enum err prepare(int fd, const struct socket_connect_options *options, en
 {
 	if (options->resets_on_close)
 		socket_set_reset_on_close(fd, true);
-	if (options->is_near) /* the other end learns it from the SYN */
+	if (options->is_near) /* sent to the peer in the SYN */
 		set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
 	if (how == OVER_LOOPBACK)
 		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
@@ -50,7 +50,7 @@ static enum err prepare(int fd, const struct socket_connect_options *options, en
 
 static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_t len)
 {
-	/* EINTR: it goes on connecting all the same (POSIX connect). */
+	/* EINTR: connecting continues (POSIX connect). */
 	if (connect(fd, (const struct sockaddr *)sa, len) == 0 || errno == EINPROGRESS || errno == EINTR)
 		return ERR_NONE;
 	return errno == EADDRNOTAVAIL || errno == EAGAIN ? ERR_NO_PORT : err_from_errno(errno);
@@ -101,7 +101,7 @@ static enum err start_connecting(
 	return ERR_NONE;
 }
 
-/* On this machine a port that listens has answered by the time connect() returns. */
+/* A listening port on this machine has answered when connect() returns. */
 static bool is_connected(int fd)
 {
 	struct sockaddr_storage peer;
@@ -115,10 +115,10 @@ enum err socket_connect(const struct addr *to, const struct socket_connect_optio
 		return start_connecting(to, options, DIRECTLY, out_fd);
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(start_connecting(to, options, OVER_LOOPBACK, &fd));
-	/* To a port of an own address where nothing listens, a SYN that was sent by way of lo gets no reset: to the
-	 * kernel its route is not local. Without the binding the refusal comes at once. But a connection that is bound
-	 * to lo is none to the kernel when it looks for a port for connect() on a socket that is not; one with the same
-	 * four numbers would be reset. bind() sees them all. */
+	/* A SYN through lo to a closed port of a local address gets no reset, because the kernel does not treat its
+	 * route as local. Without the binding the refusal comes at once. But for a socket without the binding,
+	 * connect() ignores connections that are bound to lo when it selects a port; one with the same four-tuple would
+	 * be reset. bind() considers all of them. */
 	if (!is_connected(fd)) {
 		enum how how = options->source == NULL ? DIRECTLY : EXCLUSIVELY;
 		return start_connecting(to, options, how, out_fd);
@@ -142,8 +142,9 @@ static enum err why_at(struct why *why, int errnum, const struct addr *at)
 {
 	char text[ADDR_TEXT_MAX];
 	errno = errnum; /* for %m */
-	return why_set(why, err_from_errno(errnum), "an address and port that are free and ours",
-		"stop what listens there, or choose another address", "%s: %m", addr_format(at, text));
+	return why_set(why, err_from_errno(errnum), "a free port of a local address",
+		"stop the program that listens there, or choose another address", "cannot listen at %s: %m",
+		addr_format(at, text));
 }
 
 enum err socket_listen(const struct addr *at, const struct socket_listen_options *options, int *out_fd, struct why *why)
@@ -154,7 +155,7 @@ enum err socket_listen(const struct addr *at, const struct socket_listen_options
 	enum err err = fd_socket(at->ip.family, SOCK_STREAM, &fd);
 	if (err != ERR_NONE)
 		return why_at(why, errno, at);
-	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* else a restart waits for TIME_WAIT to end */
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* else a restart would wait for TIME_WAIT */
 	set_option(fd, SOL_SOCKET, SO_REUSEPORT, chosen->reuse_port);
 	if (at->ip.family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, chosen->v6_only);
@@ -172,7 +173,7 @@ enum err socket_peer_process(int fd, struct peer_process *out)
 	socklen_t len = sizeof ucred;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &len) != 0)
 		return err_from_errno(errno);
-	if (ucred.pid <= 0) /* not a Unix socket, or its peer is of another pid namespace */
+	if (ucred.pid <= 0) /* not a Unix socket, or its peer is in another pid namespace */
 		return ERR_UNSUPPORTED;
 	*out = (struct peer_process){.pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid};
 	return ERR_NONE;
@@ -204,8 +205,7 @@ void socket_limit_memory(int fd, bool is_near)
 	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCKET_UNSENT_MAX);
 	if (!is_near)
 		return;
-	/* Not TCP_WINDOW_CLAMP: the kernel's own tuning moves that on. The kernel doubles the value, for its overhead.
-	 */
+	/* Not TCP_WINDOW_CLAMP: the kernel's autotuning changes it. The kernel doubles the value for its overhead. */
 	set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_NEAR_UNREAD_MAX);
 	set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
 }
@@ -226,7 +226,7 @@ void socket_set_reset_on_close(int fd, bool resets)
 
 enum err socket_take_failure(int fd)
 {
-	/* Only an error: POLLHUP also means that both sides have ended in order. */
+	/* Only an error: POLLHUP is also set when both sides closed in order. */
 	struct pollfd asked = {.fd = fd, .events = 0};
 	if (poll(&asked, 1, 0) <= 0 || (asked.revents & POLLERR) == 0)
 		return ERR_NONE;

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <unistd.h>
-/* cmocka wants setjmp, stdarg and stddef first */
+/* cmocka requires setjmp, stdarg and stddef */
 #include <cmocka.h>
 
 static struct addr parsed(const char *text)
@@ -16,7 +16,7 @@ static struct addr parsed(const char *text)
 	return addr;
 }
 
-/* Port 0 cannot be written as text: the kernel chooses. */
+/* Port 0 (the kernel chooses) has no text form. */
 static int listening(const char *ip, struct addr *out_at)
 {
 	struct addr at = {.port = 0};
@@ -33,7 +33,7 @@ static void wait_for(int fd, short events)
 	assert_int_equal(poll(&pollfd, 1, 5000), 1);
 }
 
-static void connects_to_a_listener_and_both_sides_agree_on_the_addresses(_unused_ void **state)
+static void connects_to_a_listener_with_the_same_addresses_on_both_sides(_unused_ void **state)
 {
 	struct addr at, local, accepted_from;
 	_cleanup_fd_ int server = listening("127.0.0.1", &at);
@@ -48,7 +48,7 @@ static void connects_to_a_listener_and_both_sides_agree_on_the_addresses(_unused
 	assert_true(addr_eq(&local, &accepted_from));
 }
 
-static void tells_that_a_connection_is_refused(_unused_ void **state)
+static void reports_a_refused_connection(_unused_ void **state)
 {
 	struct addr at;
 	int client = -1;
@@ -62,7 +62,7 @@ static void tells_that_a_connection_is_refused(_unused_ void **state)
 	assert_int_equal(err, ERR_REFUSED);
 }
 
-static void binds_to_the_source_that_is_asked_for(_unused_ void **state)
+static void binds_to_the_given_source(_unused_ void **state)
 {
 	struct addr at, local;
 	struct ip_addr source = parsed("127.0.0.77:1").ip;
@@ -74,7 +74,7 @@ static void binds_to_the_source_that_is_asked_for(_unused_ void **state)
 	assert_true(ip_addr_eq(&local.ip, &source));
 }
 
-static void refuses_a_source_that_is_not_ours(_unused_ void **state)
+static void refuses_a_foreign_source(_unused_ void **state)
 {
 	struct addr at;
 	struct ip_addr source = parsed("192.0.2.1:1").ip;
@@ -85,7 +85,7 @@ static void refuses_a_source_that_is_not_ours(_unused_ void **state)
 	assert_int_equal(client, -1);
 }
 
-static void explains_that_a_port_is_taken(_unused_ void **state)
+static void explains_that_a_port_is_in_use(_unused_ void **state)
 {
 	struct addr at;
 	struct why why = {.err = ERR_NONE};
@@ -98,7 +98,7 @@ static void explains_that_a_port_is_taken(_unused_ void **state)
 	assert_non_null(strstr(why.got, "in use"));
 }
 
-static void shares_a_port_only_when_all_ask_for_it(_unused_ void **state)
+static void shares_a_port_only_if_all_set_reuse_port(_unused_ void **state)
 {
 	struct socket_listen_options shared = {.reuse_port = true};
 	struct addr at = {.port = 0};
@@ -129,7 +129,7 @@ static void shows_an_ipv4_client_of_a_v6_listener_as_ipv4(_unused_ void **state)
 	assert_int_equal(from.ip.family, AF_INET);
 }
 
-static void resets_instead_of_ending_when_told_so(_unused_ void **state)
+static void resets_on_close_when_set(_unused_ void **state)
 {
 	struct addr at, from;
 	_cleanup_fd_ int server = listening("127.0.0.1", &at);
@@ -146,7 +146,7 @@ static void resets_instead_of_ending_when_told_so(_unused_ void **state)
 	assert_int_equal(socket_connect_result(client), ERR_RESET);
 }
 
-static void what_is_accepted_sends_at_once_when_its_listener_does(_unused_ void **state)
+static void accepted_sockets_inherit_nodelay(_unused_ void **state)
 {
 	struct addr at, from;
 	_cleanup_fd_ int server = listening("127.0.0.1", &at);
@@ -162,7 +162,7 @@ static void what_is_accepted_sends_at_once_when_its_listener_does(_unused_ void 
 	assert_int_not_equal(nodelay, 0);
 }
 
-static void knows_no_process_behind_a_tcp_socket(_unused_ void **state)
+static void finds_no_process_for_a_tcp_socket(_unused_ void **state)
 {
 	struct addr at;
 	struct peer_process process = {.pid = -7};
@@ -174,16 +174,16 @@ static void knows_no_process_behind_a_tcp_socket(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(connects_to_a_listener_and_both_sides_agree_on_the_addresses),
-		cmocka_unit_test(tells_that_a_connection_is_refused),
-		cmocka_unit_test(binds_to_the_source_that_is_asked_for),
-		cmocka_unit_test(refuses_a_source_that_is_not_ours),
-		cmocka_unit_test(explains_that_a_port_is_taken),
-		cmocka_unit_test(shares_a_port_only_when_all_ask_for_it),
+		cmocka_unit_test(connects_to_a_listener_with_the_same_addresses_on_both_sides),
+		cmocka_unit_test(reports_a_refused_connection),
+		cmocka_unit_test(binds_to_the_given_source),
+		cmocka_unit_test(refuses_a_foreign_source),
+		cmocka_unit_test(explains_that_a_port_is_in_use),
+		cmocka_unit_test(shares_a_port_only_if_all_set_reuse_port),
 		cmocka_unit_test(shows_an_ipv4_client_of_a_v6_listener_as_ipv4),
-		cmocka_unit_test(resets_instead_of_ending_when_told_so),
-		cmocka_unit_test(what_is_accepted_sends_at_once_when_its_listener_does),
-		cmocka_unit_test(knows_no_process_behind_a_tcp_socket),
+		cmocka_unit_test(resets_on_close_when_set),
+		cmocka_unit_test(accepted_sockets_inherit_nodelay),
+		cmocka_unit_test(finds_no_process_for_a_tcp_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

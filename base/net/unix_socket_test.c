@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 static char folder[64];
@@ -30,7 +30,7 @@ static int remove_folder(_unused_ void **state)
 	return rmdir(folder);
 }
 
-static void C19_knows_the_process_that_connected(_unused_ void **state)
+static void C19_identifies_the_process_that_connected(_unused_ void **state)
 {
 	_cleanup_fd_ int listening = -1, client = -1, accepted = -1;
 	struct addr peer;
@@ -45,7 +45,7 @@ static void C19_knows_the_process_that_connected(_unused_ void **state)
 	assert_int_equal(process.gid, getegid());
 }
 
-static void C19_gives_the_file_its_mode_whatever_the_umask(_unused_ void **state)
+static void C19_sets_the_mode_of_the_file_independent_of_the_umask(_unused_ void **state)
 {
 	static const struct {
 		unsigned mode;
@@ -62,18 +62,18 @@ static void C19_gives_the_file_its_mode_whatever_the_umask(_unused_ void **state
 	}
 }
 
-static void takes_the_place_of_a_socket_that_nobody_serves(_unused_ void **state)
+static void replaces_a_socket_that_no_program_serves(_unused_ void **state)
 {
 	int first = -1;
 	_cleanup_fd_ int second = -1, client = -1;
 	assert_int_equal(socket_listen_unix(path, 0600, &first, NULL), ERR_NONE);
-	fd_close(first); /* as a crash would: the file stays */
+	fd_close(first); /* as in a crash: the file stays */
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_REFUSED);
 	assert_int_equal(socket_listen_unix(path, 0600, &second, NULL), ERR_NONE);
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
 }
 
-static void does_not_take_the_place_of_a_socket_in_use(_unused_ void **state)
+static void does_not_replace_a_socket_in_use(_unused_ void **state)
 {
 	_cleanup_fd_ int first = -1, client = -1;
 	int second = -1;
@@ -107,15 +107,15 @@ static void W7_does_not_follow_a_planted_link(_unused_ void **state)
 	assert_int_equal(unlink(victim), 0);
 }
 
-static void W7_does_not_take_over_a_socket_of_another_user(_unused_ void **state)
+static void W7_does_not_replace_a_socket_of_another_user(_unused_ void **state)
 {
 	int fd = -1;
 	if (geteuid() != 0)
-		skip(); /* only root can give a file away */
+		skip(); /* only root can change the owner */
 	assert_int_equal(socket_listen_unix(path, 0600, &fd, NULL), ERR_NONE);
 	fd_close(TAKE_FD(fd));
 	if (lchown(path, 1337, 1337) != 0)
-		skip(); /* nor can the root of a container that lacks the right to */
+		skip(); /* not in a container without CAP_CHOWN */
 	assert_int_equal(socket_listen_unix(path, 0600, &fd, NULL), ERR_DENIED);
 	assert_int_equal(fd, -1);
 }
@@ -133,7 +133,7 @@ static void refuses_a_path_that_does_not_fit_and_an_abstract_one(_unused_ void *
 	assert_int_equal(fd, -1);
 }
 
-static void explains_that_nobody_listens(_unused_ void **state)
+static void explains_that_no_program_listens(_unused_ void **state)
 {
 	struct why why = {.err = ERR_NONE};
 	int fd = -1;
@@ -147,15 +147,15 @@ static void explains_that_nobody_listens(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_FOLDER(C19_knows_the_process_that_connected),
-		IN_FOLDER(C19_gives_the_file_its_mode_whatever_the_umask),
-		IN_FOLDER(takes_the_place_of_a_socket_that_nobody_serves),
-		IN_FOLDER(does_not_take_the_place_of_a_socket_in_use),
+		IN_FOLDER(C19_identifies_the_process_that_connected),
+		IN_FOLDER(C19_sets_the_mode_of_the_file_independent_of_the_umask),
+		IN_FOLDER(replaces_a_socket_that_no_program_serves),
+		IN_FOLDER(does_not_replace_a_socket_in_use),
 		IN_FOLDER(W7_does_not_remove_another_kind_of_file),
 		IN_FOLDER(W7_does_not_follow_a_planted_link),
-		IN_FOLDER(W7_does_not_take_over_a_socket_of_another_user),
+		IN_FOLDER(W7_does_not_replace_a_socket_of_another_user),
 		IN_FOLDER(refuses_a_path_that_does_not_fit_and_an_abstract_one),
-		IN_FOLDER(explains_that_nobody_listens),
+		IN_FOLDER(explains_that_no_program_listens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

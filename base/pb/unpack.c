@@ -43,7 +43,7 @@ static void *arena_alloc(void *opaque, size_t len)
 	return block_take(arena->blocks, rounded);
 }
 
-/* Single pieces are not given back: everything goes with the arena. */
+/* Single allocations are not freed: pb_arena_free() frees all. */
 static void arena_release(void *opaque, void *pointer)
 {
 	(void)opaque;
@@ -55,7 +55,7 @@ void pb_arena_free(struct pb_arena *arena)
 	while (arena->blocks != NULL) {
 		struct block *block = arena->blocks;
 		arena->blocks = block->next;
-		mem_wipe(block->bytes, block->used); /* attestation data passes through here */
+		mem_wipe(block->bytes, block->used); /* it may contain attestation data */
 		mem_free(block);
 	}
 	mem_free(arena);
@@ -70,10 +70,10 @@ enum err pb_unpack(const ProtobufCMessageDescriptor *type, struct span bytes, st
 	ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, bytes.len, bytes.ptr);
 	if (message == NULL && arena->is_full)
 		return why_set(why, ERR_TOO_LARGE, "a message that unpacks to at most 8 times its size",
-			"see the sender", "a larger %s of %zu bytes", type->name, bytes.len);
+			"check the sender", "the message %s of %zu bytes unpacks to more", type->name, bytes.len);
 	if (message == NULL)
-		return why_set(why, ERR_MALFORMED, "a whole and well-formed message", "see the sender's release",
-			"%zu bytes that are no %s", bytes.len, type->name);
+		return why_set(why, ERR_MALFORMED, "a complete, well-formed message", "check the sender's release",
+			"%zu bytes do not parse as the message %s", bytes.len, type->name);
 	*out = message;
 	*out_arena = TAKE_PTR(arena);
 	return ERR_NONE;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void a_message_comes_back_as_it_went(void **state)
+static void round_trips_a_message(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(1024);
@@ -26,7 +26,7 @@ static void a_message_comes_back_as_it_went(void **state)
 	assert_true(span_eq(pb_span(back->address), SPAN_LITERAL("\xc0\x00\x02\x00")));
 }
 
-static void c4_bytes_that_are_no_message_are_refused(void **state)
+static void c4_refuses_malformed_messages(void **state)
 {
 	(void)state;
 	static const struct span bad[] = {SPAN_LITERAL("\xff"), SPAN_LITERAL("\x0a\xff\xff\xff\xff\x0f"),
@@ -43,8 +43,8 @@ static void c4_bytes_that_are_no_message_are_refused(void **state)
 	}
 }
 
-/* Half a million empty answers: two bytes each on the wire, a hundred in memory. */
-static void c4_a_small_message_cannot_become_a_large_one(void **state)
+/* Half a million empty answers: two bytes per answer on the wire, a hundred in memory. */
+static void c4_a_small_message_cannot_unpack_to_a_large_one(void **state)
 {
 	(void)state;
 	_cleanup_(buf_done) struct buf wire = BUF_INIT(2 * 1024 * 1024);
@@ -60,9 +60,9 @@ static void c4_a_small_message_cannot_become_a_large_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_message_comes_back_as_it_went),
-		cmocka_unit_test(c4_bytes_that_are_no_message_are_refused),
-		cmocka_unit_test(c4_a_small_message_cannot_become_a_large_one),
+		cmocka_unit_test(round_trips_a_message),
+		cmocka_unit_test(c4_refuses_malformed_messages),
+		cmocka_unit_test(c4_a_small_message_cannot_unpack_to_a_large_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* What client and server of gRPC over HTTP/2 share: status codes, messages, limits.
- * Specification: gRPC over HTTP2 (PROTOCOL-HTTP2). Compression is not spoken: grpc-encoding is
- * Unimplemented, a compressed message without it Internal. */
+/* gRPC over HTTP/2, common to client and server: status codes, calls, limits. Specification: gRPC over HTTP2
+ * (PROTOCOL-HTTP2). Compression is not supported: grpc-encoding is Unimplemented, a compressed message without it
+ * Internal. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -29,20 +29,20 @@ const char *rpc_status_name(enum rpc_status status);
 
 #define RPC_MESSAGE_MAX_DEFAULT (4u * 1024 * 1024)
 
-/* One call as either end sees it; the server's and the client's streams are both this. */
+/* A call, on the client or the server. */
 struct rpc_call;
 
 /* Sends one message (copied into the call's send queue). ERR_LIMIT: the peer does not read and the queue
- * (send_queue_max of the connection's options) is full: drop to the latest state or end the call. ERR_CLOSED: the call
+ * (send_queue_max of the connection's options) is full: skip to the latest state or end the call. ERR_CLOSED: the call
  * is over. */
 enum err rpc_call_send(struct rpc_call *call, struct span message) _must_use_;
-/* Client: no more messages from us. */
+/* Client: half-closes; no more messages are sent. */
 void rpc_call_close_send(struct rpc_call *call);
 /* Server: ends the call. `message` (ASCII-escaped here) may be NULL. retry_after_ms 0: none, else sent as
  * grpc-retry-pushback-ms. */
 void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms);
-/* Either end: gives up now (RST_STREAM CANCEL). on_done is not called any more. */
+/* Either end: cancels the call at once (RST_STREAM CANCEL), without on_done. */
 void rpc_call_cancel(struct rpc_call *call);
-void rpc_call_set_arg(struct rpc_call *call, void *arg); /* what the handlers below get */
+void rpc_call_set_arg(struct rpc_call *call, void *arg); /* the call_arg of the callbacks */
 /* Request metadata on the server, initial metadata on the client; {NULL,0} when absent. */
 struct span rpc_call_metadata(const struct rpc_call *call, const char *name);

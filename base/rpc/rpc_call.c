@@ -9,7 +9,7 @@ struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t messag
 	struct rpc_call *call = mem_new(struct rpc_call);
 	call->connection = connection;
 	rpc_frame_reader_init(&call->reader, message_max != 0 ? message_max : RPC_MESSAGE_MAX_DEFAULT);
-	buf_init(&call->send_queue, MESSAGE_SEND_MAX); /* the real bound is in rpc_call_send() */
+	buf_init(&call->send_queue, MESSAGE_SEND_MAX); /* rpc_call_send() enforces the smaller limit */
 	list_push_front(&connection->calls, &call->link);
 	connection->num_calls++;
 	return call;
@@ -66,7 +66,7 @@ enum err rpc_call_send(struct rpc_call *call, struct span message)
 		return ERR_CLOSED;
 	size_t queued = buf_len(&call->send_queue);
 	size_t len = RPC_FRAME_PREFIX_LEN + message.len;
-	/* One message always fits, so that a large one is no matter of luck. */
+	/* One message always fits, independent of its size. */
 	if (message.len > UINT32_MAX || (queued > 0 && queued + len > call->connection->send_queue_max))
 		return ERR_LIMIT;
 	uint8_t *room;
@@ -116,11 +116,11 @@ static void report_bad_message(struct rpc_call *call, enum err err)
 {
 	const struct rpc_connection_role *role = call->connection->role;
 	if (err == ERR_TOO_LARGE)
-		role->on_bad_message(call, RPC_RESOURCE_EXHAUSTED, "the message is larger than the limit");
+		role->on_bad_message(call, RPC_RESOURCE_EXHAUSTED, "the message exceeds the size limit");
 	else if (err == ERR_UNSUPPORTED && has_encoding(call))
 		role->on_bad_message(call, RPC_UNIMPLEMENTED, "compressed messages are not supported");
 	else if (err == ERR_UNSUPPORTED) /* gRPC "Compression": the flag without an encoding */
-		role->on_bad_message(call, RPC_INTERNAL, "a compressed message without grpc-encoding");
+		role->on_bad_message(call, RPC_INTERNAL, "the message is compressed without grpc-encoding");
 	else
 		role->on_bad_message(call, RPC_INTERNAL, "the message's frame is malformed");
 }
@@ -140,7 +140,7 @@ void rpc_call_feed(struct rpc_call *call, struct span bytes)
 		if (err != ERR_NONE || !has_message)
 			break;
 	}
-	/* The message was used inside on_message, or lies in the reader, which is bounded: the credit goes back. */
+	/* The message was consumed in on_message, or is in the reader, which is bounded: return the credit. */
 	h2_stream_consumed(connection->h2, call->stream_id, len);
 }
 

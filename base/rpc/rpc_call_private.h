@@ -1,5 +1,5 @@
-/* A call as client and server share it: never included outside this folder. A call lives as long as its HTTP/2 stream;
- * what its owner hears may end earlier (is_silent). */
+/* The call struct of client and server. Private to base/rpc. A call lives as long as its HTTP/2 stream; its callbacks
+ * can end earlier (is_silent). */
 #pragma once
 
 #include "base/core/list.h"
@@ -7,7 +7,7 @@
 #include "base/rpc/rpc_frame.h"
 
 struct rpc_metadata {
-	struct h2_header *items; /* with their bytes behind them, one allocation */
+	struct h2_header *items; /* followed by their bytes, one allocation */
 	size_t num_items;
 };
 
@@ -24,15 +24,15 @@ struct rpc_call {
 	struct rpc_metadata metadata;
 	struct loop_timer deadline;
 	int32_t stream_id;
-	bool is_silent;    /* its owner hears nothing of it any more */
-	bool has_message;  /* at least one came whole */
-	bool is_over;      /* no more messages in either direction: finished, cancelled or failed */
-	bool has_response; /* server: response headers went out; client: they came in */
+	bool is_silent;    /* no more callbacks to its owner */
+	bool has_message;  /* at least one was received */
+	bool is_over;      /* no more messages in either direction: finished, canceled or failed */
+	bool has_response; /* response headers were sent (server) or received (client) */
 	bool send_closed;
-	bool sent_all; /* pull has given its last byte */
+	bool sent_all; /* pull returned the last byte */
 	bool ended_remote;
 	bool awaits_reset;           /* server: finished while the client still sends */
-	enum rpc_status http_status; /* client: what a response without grpc-status means */
+	enum rpc_status http_status; /* client: the status of a response without grpc-status */
 };
 
 struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t message_max);
@@ -41,7 +41,7 @@ void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *header
 struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name);
 void rpc_call_start_deadline(struct rpc_call *call, uint32_t ms);
 
-/* --- the stream's side, for rpc_connection.c --- */
+/* --- of the stream, for rpc_connection.c --- */
 void rpc_call_feed(struct rpc_call *call, struct span bytes);
 void rpc_call_feed_end(struct rpc_call *call);
 enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, size_t *out_len);

@@ -2,7 +2,7 @@
 #include "base/rpc/rpc_test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static int set_up(void **state)
@@ -46,7 +46,7 @@ static void an_empty_message_is_a_message(void **state)
 	buf_done(&call.received);
 }
 
-static void both_sides_send_many_messages(void **state)
+static void sends_many_messages_in_both_directions(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
@@ -112,13 +112,13 @@ static void an_unknown_method_is_unimplemented(void **state)
 	assert_int_equal(call.status, RPC_UNIMPLEMENTED);
 }
 
-static void c1_who_is_not_allowed_is_refused_before_a_message_is_read(void **state)
+static void c1_refuses_an_unauthorized_peer_before_reading_a_message(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
 	rpc_test_unary(test, &call, "/t/Denied", SPAN_LITERAL("secret"));
 	assert_int_equal(call.status, RPC_PERMISSION_DENIED);
-	assert_string_equal(call.message, "not you");
+	assert_string_equal(call.message, "denied");
 	assert_int_equal(test->num_starts, 0);
 	assert_int_equal(test->num_server_messages, 0);
 }
@@ -148,7 +148,7 @@ static void a_deadline_ends_the_call_on_both_sides(void **state)
 	assert_int_equal(test->num_dones, 1);
 }
 
-static void the_server_has_deadlines_of_its_own(void **state)
+static void the_server_enforces_its_own_deadlines(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
@@ -158,7 +158,7 @@ static void the_server_has_deadlines_of_its_own(void **state)
 	assert_int_equal(test->num_dones, 1);
 }
 
-static void a_client_that_cancels_hears_no_more(void **state)
+static void a_canceled_call_has_no_callbacks(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
@@ -170,7 +170,7 @@ static void a_client_that_cancels_hears_no_more(void **state)
 	assert_int_equal(test->num_dones, 1);
 }
 
-static void a_server_that_cancels_is_seen_as_cancelled(void **state)
+static void a_call_canceled_by_the_server_ends_with_cancelled(void **state)
 {
 	struct rpc_test *test = *state;
 	struct rpc_test_call call;
@@ -211,17 +211,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_unary_call_is_answered),
 		TEST(an_empty_message_is_a_message),
-		TEST(both_sides_send_many_messages),
+		TEST(sends_many_messages_in_both_directions),
 		TEST(a_message_of_four_mebibytes_passes),
 		TEST(a_status_comes_with_its_message_and_push_back),
 		TEST(a_server_may_finish_while_the_client_still_sends),
 		TEST(an_unknown_method_is_unimplemented),
-		TEST(c1_who_is_not_allowed_is_refused_before_a_message_is_read),
+		TEST(c1_refuses_an_unauthorized_peer_before_reading_a_message),
 		TEST(c3_a_message_over_the_method_s_limit_is_refused),
 		TEST(a_deadline_ends_the_call_on_both_sides),
-		TEST(the_server_has_deadlines_of_its_own),
-		TEST(a_client_that_cancels_hears_no_more),
-		TEST(a_server_that_cancels_is_seen_as_cancelled),
+		TEST(the_server_enforces_its_own_deadlines),
+		TEST(a_canceled_call_has_no_callbacks),
+		TEST(a_call_canceled_by_the_server_ends_with_cancelled),
 		TEST(metadata_can_be_read),
 		TEST(c9_a_send_queue_is_bounded),
 	};

@@ -74,7 +74,7 @@ static void finish_by_trailers(struct rpc_call *call, const struct h2_header *he
 	struct span status = rpc_header_find(headers, num_headers, "grpc-status");
 	if (status.ptr == NULL || rpc_status_parse(status, &outcome.status) != ERR_NONE) {
 		finish_with(call, call->http_status != RPC_OK ? call->http_status : RPC_UNKNOWN,
-			"the server's answer has no grpc-status");
+			"the response has no grpc-status");
 		return;
 	}
 	(void)rpc_message_decode(
@@ -86,13 +86,13 @@ static void finish_by_trailers(struct rpc_call *call, const struct h2_header *he
 		finish(call, &outcome);
 }
 
-/* --- what the connection tells --- */
+/* --- callbacks of the connection --- */
 
 static void take_response(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
 {
 	struct span http_status = rpc_header_find(headers, num_headers, ":status");
 	if (http_status.len == 3 && http_status.ptr[0] == '1')
-		return; /* an interim answer */
+		return; /* an interim response */
 	call->has_response = true;
 	rpc_call_set_metadata(call, headers, num_headers);
 	call->http_status = span_eq(http_status, SPAN_LITERAL("200")) ? RPC_OK : rpc_status_of_http(http_status);
@@ -125,7 +125,7 @@ static void on_bad_message(struct rpc_call *call, enum rpc_status status, const 
 	abandon(call, call->http_status != RPC_OK ? call->http_status : status, message);
 }
 
-/* The server has ended the stream; without trailers that is no gRPC answer. */
+/* The server ended the stream; without trailers it is not a gRPC response. */
 static void on_half_close(struct rpc_call *call)
 {
 	if (!call->is_over)
@@ -173,7 +173,7 @@ static const struct rpc_connection_role client_role = {
 	.on_dead = on_dead,
 };
 
-/* --- the contract --- */
+/* --- public functions --- */
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {

@@ -1,5 +1,5 @@
-/* A gRPC client connection on one loop. It dials nothing: it takes a transport. When it dies every call ends with
- * RPC_UNAVAILABLE and on_close says why; reconnecting is the owner's. */
+/* A gRPC client on one connection and one loop. The owner provides the transport, and reconnects. When the connection
+ * ends, every call ends with RPC_UNAVAILABLE, then on_close reports the reason. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -10,21 +10,22 @@ struct rpc_client;
 
 struct rpc_client_options {
 	struct loop *loop;
-	struct transport *transport; /* adopted; may still be connecting or handshaking */
+	struct transport *transport; /* adopted; may be connecting or handshaking */
 	const char *authority;       /* ":authority" */
 	uint32_t connect_timeout_ms; /* until the peer's SETTINGS; 0: 5,000 */
-	uint32_t keepalive_ms;       /* PING after that silence, dead when unanswered for as long; 0: 10,000 */
-	uint32_t message_max;        /* 0: the default */
-	uint32_t send_queue_max;     /* 0: 1 MiB */
-	void (*on_ready)(void *arg, struct rpc_client *client); /* handshake done and SETTINGS here */
+	uint32_t keepalive_ms; /* PING after that idle time; the connection ends without an answer in the same time; 0:
+				  10,000 */
+	uint32_t message_max;  /* 0: the default */
+	uint32_t send_queue_max;                                /* 0: 1 MiB */
+	void (*on_ready)(void *arg, struct rpc_client *client); /* handshake done and SETTINGS received */
 	void (*on_close)(void *arg, struct rpc_client *client,
-		const struct why *why); /* once, after every call's on_done; free it in a task or here */
+		const struct why *why); /* once, after the on_done of all calls; the client may be freed here */
 	void *arg;
 };
 
 struct rpc_call_handlers {
 	void (*on_message)(void *call_arg, struct rpc_call *call, struct span message);
-	/* Trailers or failure. retry_after_ms: the server's push-back, 0 when none. The call is gone after this. */
+	/* Trailers or failure. retry_after_ms: the server's push-back, 0 when none. The call is freed after this. */
 	void (*on_done)(void *call_arg, struct rpc_call *call, enum rpc_status status, const char *message,
 		uint32_t retry_after_ms);
 };
@@ -34,6 +35,6 @@ void rpc_client_free(struct rpc_client *client); /* calls end without on_done */
 struct tls_session *rpc_client_tls(const struct rpc_client *client);
 
 /* Streaming or unary (send one message, close_send, await one message and on_done). deadline_ms 0: none; it is sent as
- * grpc-timeout and kept by us. */
+ * grpc-timeout and enforced locally. */
 enum err rpc_client_call(struct rpc_client *client, const char *path, uint32_t deadline_ms,
 	const struct rpc_call_handlers *handlers, void *call_arg, struct rpc_call **out_call) _must_use_;

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static int set_up(void **state)
@@ -26,11 +26,11 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 {
 	struct rpc_test *test = arg;
 	test->client_closed = true;
-	test->client_why = *why;
+	test->client_detail = *why;
 	rpc_client_free(client);
 }
 
-/* A client whose server never speaks. */
+/* A client whose server never answers. */
 static int connect_to_nobody(struct rpc_test *test)
 {
 	int fds[2];
@@ -44,7 +44,7 @@ static int connect_to_nobody(struct rpc_test *test)
 	return fds[1];
 }
 
-static void c10_a_silent_server_is_given_up(void **state)
+static void c10_a_silent_server_times_out(void **state)
 {
 	struct rpc_test *test = *state;
 	int other = connect_to_nobody(test);
@@ -52,22 +52,22 @@ static void c10_a_silent_server_is_given_up(void **state)
 	assert_false(test->client_closed);
 	rpc_test_wait(test, 200);
 	assert_true(test->client_closed);
-	assert_int_equal(test->client_why.err, ERR_TIMEOUT);
+	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
 	close(other);
 }
 
-static void a_server_that_speaks_something_else_is_named(void **state)
+static void reports_a_server_with_another_protocol(void **state)
 {
 	struct rpc_test *test = *state;
 	int other = connect_to_nobody(test);
 	assert_int_equal(write(other, "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 28);
 	rpc_test_run(test);
 	assert_true(test->client_closed);
-	assert_int_equal(test->client_why.err, ERR_PROTOCOL);
+	assert_int_equal(test->client_detail.err, ERR_PROTOCOL);
 	close(other);
 }
 
-static void a_server_that_goes_away_ends_every_call(void **state)
+static void ends_every_call_when_the_server_disconnects(void **state)
 {
 	struct rpc_test *test = *state;
 	rpc_test_connect(test, &(struct rpc_client_options){0});
@@ -81,20 +81,21 @@ static void a_server_that_goes_away_ends_every_call(void **state)
 	assert_true(first.is_done && second.is_done);
 	assert_int_equal(first.status, RPC_UNAVAILABLE);
 	assert_true(test->client_closed);
-	assert_int_equal(test->client_why.err, ERR_CLOSED);
+	assert_int_equal(test->client_detail.err, ERR_CLOSED);
 }
 
-static void a_server_that_stops_answering_is_given_up(void **state)
+static void a_server_that_stops_answering_times_out(void **state)
 {
 	struct rpc_test *test = *state;
 	int other = connect_to_nobody(test);
 	static const uint8_t settings[9] = {0, 0, 0, 4}; /* an empty SETTINGS frame, then nothing */
 	assert_int_equal(write(other, settings, sizeof(settings)), sizeof(settings));
-	rpc_test_wait(test, 19000); /* two keepalives: PING, then the verdict; the first hears the settings */
+	rpc_test_wait(
+		test, 19000); /* two keepalive periods: PING, then the timeout; in the first the settings arrive */
 	assert_false(test->client_closed);
 	rpc_test_wait(test, 12000);
 	assert_true(test->client_closed);
-	assert_int_equal(test->client_why.err, ERR_TIMEOUT);
+	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
 	close(other);
 }
 
@@ -110,7 +111,7 @@ static void an_idle_connection_stays(void **state)
 	buf_done(&call.received);
 }
 
-static void no_more_calls_than_the_server_takes(void **state)
+static void makes_no_more_calls_than_the_server_allows(void **state)
 {
 	struct rpc_test *test = *state;
 	rpc_test_connect(test, &(struct rpc_client_options){0});
@@ -164,12 +165,12 @@ static void hundreds_of_calls_one_after_the_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(c10_a_silent_server_is_given_up),
-		TEST(a_server_that_speaks_something_else_is_named),
-		TEST(a_server_that_goes_away_ends_every_call),
-		TEST(a_server_that_stops_answering_is_given_up),
+		TEST(c10_a_silent_server_times_out),
+		TEST(reports_a_server_with_another_protocol),
+		TEST(ends_every_call_when_the_server_disconnects),
+		TEST(a_server_that_stops_answering_times_out),
 		TEST(an_idle_connection_stays),
-		TEST(no_more_calls_than_the_server_takes),
+		TEST(makes_no_more_calls_than_the_server_allows),
 		TEST(no_call_before_it_is_ready),
 		TEST(c3_an_answer_over_the_client_s_limit_ends_the_call),
 		TEST(hundreds_of_calls_one_after_the_other),

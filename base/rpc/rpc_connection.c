@@ -5,11 +5,11 @@
 
 enum {
 	READ_LEN = 64 * 1024,
-	READS_A_STEP = 16, /* then others have their turn */
+	READS_PER_STEP = 16, /* then other connections have their turn */
 	OUT_MAX = 256 * 1024,
 	STREAM_WINDOW = 64 * 1024,
 	H2_NO_ERROR = 0,
-	HEADER_TABLE = 1024, /* a control plane has thousands of connections; their headers repeat */
+	HEADER_TABLE = 1024, /* small: a control plane has thousands of connections */
 };
 
 /* --- HTTP/2's callbacks --- */
@@ -27,7 +27,7 @@ static void on_data(void *arg, int32_t stream_id, void *stream, struct span byte
 	if (stream != NULL)
 		rpc_call_feed(stream, bytes);
 	else
-		h2_stream_consumed(connection->h2, stream_id, bytes.len); /* a request that was refused */
+		h2_stream_consumed(connection->h2, stream_id, bytes.len); /* a refused request */
 }
 
 static void on_end(void *arg, int32_t stream_id, void *stream)
@@ -61,14 +61,14 @@ static void on_settings(void *arg)
 {
 	struct rpc_connection *connection = arg;
 	connection->state = RPC_CONNECTION_OPEN;
-	loop_timer_stop(&connection->greeting);
+	loop_timer_stop(&connection->settings_timeout);
 	if (connection->role->on_settings != NULL)
 		connection->role->on_settings(connection);
 }
 
 static void on_ping_ack(void *arg)
 {
-	((struct rpc_connection *)arg)->ping_is_out = false;
+	((struct rpc_connection *)arg)->awaits_ping_ack = false;
 }
 
 static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
@@ -76,8 +76,8 @@ static void on_goaway(void *arg, int32_t last_stream_id, uint32_t error)
 	(void)last_stream_id;
 	struct rpc_connection *connection = arg;
 	if (error != H2_NO_ERROR)
-		(void)why_set(&connection->why, ERR_CLOSED, "a connection within the other side's limits",
-			"the other side's log says more", "GOAWAY %s", h2_error_name(error));
+		(void)why_set(&connection->detail, ERR_CLOSED, "a connection within the peer's limits",
+			"see the peer's log", "the peer sent GOAWAY %s", h2_error_name(error));
 }
 
 static void on_output_ready(void *arg)
@@ -108,14 +108,14 @@ static void start_h2(struct rpc_connection *connection)
 
 /* --- writing --- */
 
-/* IO_DONE: the buffer is empty and handed over. */
+/* IO_DONE: all output was written. */
 static enum io_result write_out(struct rpc_connection *connection)
 {
 	while (buf_len(&connection->out) > 0) {
 		size_t len = 0;
 		enum io_result result = transport_write(connection->transport, buf_span(&connection->out), &len);
 		if (result == IO_WANT_WRITE && transport_tls(connection->transport) != NULL)
-			result = transport_flush(connection->transport); /* then its own buffer has room again */
+			result = transport_flush(connection->transport); /* to free its buffer */
 		if (result != IO_DONE)
 			return result;
 		buf_consume(&connection->out, len);
@@ -124,7 +124,7 @@ static enum io_result write_out(struct rpc_connection *connection)
 	return transport_flush(connection->transport);
 }
 
-/* A call that the server has finished while the client still sends is reset once the trailers are out. */
+/* A call that the server finished while the client still sends is reset after its trailers. */
 static void reset_finished_calls(struct rpc_connection *connection)
 {
 	connection->has_finished_calls = false;
@@ -157,13 +157,13 @@ static enum io_result write_all(struct rpc_connection *connection)
 static enum io_result read_all(struct rpc_connection *connection)
 {
 	uint8_t bytes[READ_LEN];
-	for (int i = 0; i < READS_A_STEP && connection->state != RPC_CONNECTION_DEAD; i++) {
+	for (int i = 0; i < READS_PER_STEP && connection->state != RPC_CONNECTION_DEAD; i++) {
 		size_t len = 0;
 		enum io_result result = transport_read(connection->transport, bytes, sizeof(bytes), &len);
 		if (result != IO_DONE)
 			return result;
-		connection->heard = true;
-		if (h2_session_feed(connection->h2, span_of(bytes, len), &connection->why) != ERR_NONE)
+		connection->has_received = true;
+		if (h2_session_feed(connection->h2, span_of(bytes, len), &connection->detail) != ERR_NONE)
 			return IO_FAILED;
 	}
 	return IO_DONE;
@@ -176,14 +176,14 @@ static void on_end_task(struct loop_task *task)
 	struct rpc_connection *connection = container_of(task, struct rpc_connection, end_task);
 	loop_io_stop(&connection->io);
 	loop_task_cancel(&connection->step_task);
-	loop_timer_stop(&connection->greeting);
+	loop_timer_stop(&connection->settings_timeout);
 	loop_timer_stop(&connection->keepalive);
 	for (struct rpc_call *call; (call = LIST_FIRST(&connection->calls, struct rpc_call, link)) != NULL;) {
 		call->is_over = true;
 		connection->role->on_call_closed(call, RPC_UNAVAILABLE);
 		rpc_call_free(call);
 	}
-	struct why why = connection->why;
+	struct why why = connection->detail;
 	connection->role->on_dead(connection, &why);
 }
 
@@ -193,19 +193,19 @@ void rpc_connection_end(struct rpc_connection *connection, const struct why *why
 		return;
 	connection->state = RPC_CONNECTION_DEAD;
 	if (why != NULL)
-		connection->why = *why;
+		connection->detail = *why;
 	loop_io_set_interest(&connection->io, 0);
 	loop_task_post(connection->loop, &connection->end_task, on_end_task);
 }
 
 static void end_by(struct rpc_connection *connection, enum io_result result)
 {
-	struct why why = connection->why;
+	struct why why = connection->detail;
 	if (why.err == ERR_NONE && result == IO_FAILED)
 		why = *transport_why(connection->transport);
 	if (why.err == ERR_NONE)
-		(void)why_set(&why, ERR_CLOSED, "an open connection", "the other side closed it; its log says why",
-			"end of stream");
+		(void)why_set(
+			&why, ERR_CLOSED, "an open connection", "see the peer's log", "the peer closed the connection");
 	rpc_connection_end(connection, &why);
 }
 
@@ -217,7 +217,7 @@ static void send_close_notify(struct rpc_connection *connection)
 	}
 }
 
-/* --- the step: whatever can be done now --- */
+/* --- the step: all progress that is possible now --- */
 
 static bool shake_hands(struct rpc_connection *connection)
 {
@@ -254,14 +254,14 @@ static void step(struct rpc_connection *connection, bool may_read)
 	if (connection->state == RPC_CONNECTION_DEAD)
 		return;
 	if (read == IO_EOF || read == IO_FAILED) {
-		if (connection->why.err != ERR_NONE) /* a GOAWAY says so to the peer */
+		if (connection->detail.err != ERR_NONE) /* a GOAWAY informs the peer */
 			send_close_notify(connection);
 		end_by(connection, read);
 		return;
 	}
 	enum io_result written = write_all(connection);
 	if (written == IO_EOF || written == IO_FAILED) {
-		(void)!read_all(connection); /* what is left may tell the reason: an alert, a GOAWAY */
+		(void)!read_all(connection); /* the remaining input can have the reason: an alert, a GOAWAY */
 		end_by(connection, written);
 		return;
 	}
@@ -270,7 +270,7 @@ static void step(struct rpc_connection *connection, bool may_read)
 		end_by(connection, IO_EOF);
 		return;
 	}
-	/* A peer that does not read is not read from: what it asks for would pile up here. */
+	/* While the peer does not read, nothing is read from it: its answers would accumulate. */
 	connection->is_blocked = written == IO_WANT_WRITE;
 	loop_io_set_interest(&connection->io, connection->is_blocked ? LOOP_WRITE : LOOP_READ);
 	connection->has_more_to_read = read == IO_DONE;
@@ -300,15 +300,16 @@ void rpc_connection_flush(struct rpc_connection *connection)
 		loop_task_post(connection->loop, &connection->step_task, on_step_task);
 }
 
-/* --- deadlines --- */
+/* --- timeouts --- */
 
-static void on_greeting_deadline(struct loop_timer *timer)
+static void on_settings_timeout_deadline(struct loop_timer *timer)
 {
-	struct rpc_connection *connection = container_of(timer, struct rpc_connection, greeting);
+	struct rpc_connection *connection = container_of(timer, struct rpc_connection, settings_timeout);
 	struct why why = {0};
 	(void)why_set(&why, ERR_TIMEOUT, "a TLS handshake and HTTP/2 settings in time",
-		"is it an HTTP/2 peer, and is the network between whole?", "%s",
-		connection->state == RPC_CONNECTION_HANDSHAKE ? "an unfinished handshake" : "no settings");
+		"check that the peer speaks HTTP/2, and the network to it", "%s",
+		connection->state == RPC_CONNECTION_HANDSHAKE ? "the handshake timed out"
+							      : "the peer sent no HTTP/2 settings in time");
 	rpc_connection_end(connection, &why);
 }
 
@@ -316,24 +317,23 @@ static void on_keepalive(struct loop_timer *timer)
 {
 	struct rpc_connection *connection = container_of(timer, struct rpc_connection, keepalive);
 	bool was_stuck = connection->is_stuck;
-	connection->is_stuck = connection->is_blocked; /* until it is writable once */
-	if (connection->ping_is_out || (was_stuck && connection->is_stuck)) {
+	connection->is_stuck = connection->is_blocked; /* until it becomes writable */
+	if (connection->awaits_ping_ack || (was_stuck && connection->is_stuck)) {
 		struct why why = {0};
-		(void)why_set(&why, ERR_TIMEOUT, "an answer to PING",
-			"is the peer alive, and the network between whole?", "silence of %u ms",
-			connection->keepalive_ms);
+		(void)why_set(&why, ERR_TIMEOUT, "an answer to PING", "check that the peer runs, and the network to it",
+			"the peer did not answer for %u ms", connection->keepalive_ms);
 		rpc_connection_end(connection, &why);
 		return;
 	}
-	if (connection->state == RPC_CONNECTION_OPEN && (connection->always_pings || !connection->heard)) {
-		connection->ping_is_out = true;
+	if (connection->state == RPC_CONNECTION_OPEN && (connection->always_pings || !connection->has_received)) {
+		connection->awaits_ping_ack = true;
 		h2_session_ping(connection->h2);
 	}
-	connection->heard = false;
+	connection->has_received = false;
 	loop_timer_start(connection->loop, timer, connection->keepalive_ms, on_keepalive);
 }
 
-/* --- birth and release --- */
+/* --- creation and release --- */
 
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options)
 {
@@ -348,7 +348,8 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 	};
 	buf_init(&connection->out, OUT_MAX);
 	loop_io_start(options->loop, &connection->io, transport_fd(options->transport), 0, on_ready);
-	loop_timer_start(options->loop, &connection->greeting, options->settings_timeout_ms, on_greeting_deadline);
+	loop_timer_start(options->loop, &connection->settings_timeout, options->settings_timeout_ms,
+		on_settings_timeout_deadline);
 	loop_timer_start(options->loop, &connection->keepalive, options->keepalive_ms, on_keepalive);
 	rpc_connection_flush(connection);
 }
@@ -360,7 +361,7 @@ void rpc_connection_done(struct rpc_connection *connection)
 	loop_io_stop(&connection->io);
 	loop_task_cancel(&connection->step_task);
 	loop_task_cancel(&connection->end_task);
-	loop_timer_stop(&connection->greeting);
+	loop_timer_stop(&connection->settings_timeout);
 	loop_timer_stop(&connection->keepalive);
 	LIST_EACH_REMOVABLE(&connection->calls, struct rpc_call, call, link)
 		rpc_call_free(call);

@@ -1,7 +1,7 @@
-/* One transport with HTTP/2 on it, on a loop: what client and server have in common. It reads, writes, watches over
- * silence, and carries calls (rpc_call_private.h); who may call what is its role's affair.
+/* One HTTP/2 connection over a transport, on a loop, common to client and server: reads, writes, keepalive, calls
+ * (rpc_call_private.h). Authorization is up to the role.
  *
- * Everything that ends it goes through one task, so no callback ever finds its connection gone beneath it. */
+ * The connection always ends in a task, so it is never freed within a callback. */
 #pragma once
 
 #include "base/core/list.h"
@@ -14,20 +14,20 @@ struct rpc_connection;
 
 struct rpc_connection_role {
 	enum h2_role h2_role;
-	void (*on_handshake)(struct rpc_connection *connection); /* TLS is done */
-	void (*on_settings)(struct rpc_connection *connection);  /* HTTP/2 is there */
-	/* Headers of a stream; call: NULL for a request that is new. */
+	void (*on_handshake)(struct rpc_connection *connection); /* the TLS handshake is done */
+	void (*on_settings)(struct rpc_connection *connection);  /* the peer's SETTINGS arrived */
+	/* Headers of a stream; call: NULL for a new request. */
 	void (*on_headers)(struct rpc_connection *connection, int32_t stream_id, struct rpc_call *call,
 		const struct h2_header *headers, size_t num_headers, bool end_stream);
 	void (*respond)(
-		struct rpc_call *call); /* a server: response headers, before the first message; NULL: a client */
+		struct rpc_call *call); /* server: sends response headers before the first message; NULL: client */
 	void (*on_message)(struct rpc_call *call, struct span message);
 	void (*on_bad_message)(struct rpc_call *call, enum rpc_status status, const char *message);
 	void (*on_half_close)(struct rpc_call *call);
 	void (*on_call_closed)(
-		struct rpc_call *call, enum rpc_status status); /* the stream is gone; the call is freed after */
+		struct rpc_call *call, enum rpc_status status); /* the stream is closed; the call is freed after this */
 	void (*on_deadline)(struct rpc_call *call);
-	/* The end, after every call's on_call_closed; the role may free what the connection is in. */
+	/* The end, after the on_call_closed of all calls; the role may free the connection's struct. */
 	void (*on_dead)(struct rpc_connection *connection, const struct why *why);
 };
 
@@ -48,28 +48,29 @@ struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 	struct buf out;
 	struct loop_io io;
 	struct loop_task step_task, end_task;
-	struct loop_timer greeting, keepalive;
+	struct loop_timer settings_timeout, keepalive;
 	uint32_t keepalive_ms, max_streams, send_queue_max;
 	enum rpc_connection_state state;
-	bool always_pings; /* not only after silence: a peer that dribbles cannot answer in time */
-	bool ping_is_out, heard;
-	bool is_blocked, is_stuck; /* the kernel takes no more; and has not since the last keepalive */
+	bool always_pings; /* not only when idle: a slow-drip peer cannot answer in time */
+	bool awaits_ping_ack, has_received;
+	bool is_blocked,
+		is_stuck; /* the kernel accepts no more bytes; and has accepted none since the last keepalive */
 	bool has_more_to_read, has_finished_calls;
-	struct why why;
+	struct why detail;
 };
 
 struct rpc_connection_options {
 	const struct rpc_connection_role *role;
 	struct loop *loop;
 	struct transport *transport;  /* adopted */
-	uint32_t settings_timeout_ms; /* until the peer's SETTINGS: a silent or slow peer */
+	uint32_t settings_timeout_ms; /* until the peer's SETTINGS: against silent or slow peers */
 	uint32_t keepalive_ms;
 	uint32_t max_streams;
 	uint32_t send_queue_max;
 	bool always_pings;
 };
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options);
-void rpc_connection_done(struct rpc_connection *connection); /* at once; calls end without a word */
+void rpc_connection_done(struct rpc_connection *connection); /* at once; calls end without callbacks */
 /* Ends it in a task: on_call_closed for each call, then on_dead. */
 void rpc_connection_end(struct rpc_connection *connection, const struct why *why);
-void rpc_connection_flush(struct rpc_connection *connection); /* something is to be sent, in a task */
+void rpc_connection_flush(struct rpc_connection *connection); /* sends pending output in a task */

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 struct secure { /* gRPC over TLS */
@@ -53,7 +53,7 @@ static void connect_anonymously(struct secure *secure)
 	connect_over_tls(secure);
 }
 
-static void calls_pass_over_tls(void **state)
+static void makes_calls_over_tls(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -88,7 +88,7 @@ static void four_mebibytes_pass_over_tls(void **state)
 	buf_done(&call.received);
 }
 
-static void c1_an_anonymous_connection_lives_for_a_moment(void **state)
+static void c1_an_anonymous_connection_has_a_short_lifetime(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -106,7 +106,7 @@ static void c1_an_anonymous_connection_lives_for_a_moment(void **state)
 	assert_true(test->client_closed);
 }
 
-static void one_with_a_certificate_stays(void **state)
+static void a_connection_with_a_certificate_stays(void **state)
 {
 	struct secure *secure = *state;
 	test_pair_open(secure->tls);
@@ -116,7 +116,7 @@ static void one_with_a_certificate_stays(void **state)
 	assert_false(secure->rpc.client_closed);
 }
 
-static void a_client_that_is_refused_learns_why(void **state)
+static void reports_to_a_client_why_it_was_refused(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -125,12 +125,12 @@ static void a_client_that_is_refused_learns_why(void **state)
 	connect_over_tls(secure);
 	assert_true(test->client_closed);
 	assert_false(test->client_ready);
-	assert_int_equal(test->client_why.err, ERR_UNTRUSTED);
+	assert_int_equal(test->client_detail.err, ERR_UNTRUSTED);
 	assert_int_equal(test->num_connects, 0);
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 }
 
-static void a_client_that_the_server_refuses_learns_why(void **state)
+static void reports_to_a_client_why_the_server_refused_it(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -140,7 +140,7 @@ static void a_client_that_the_server_refuses_learns_why(void **state)
 	assert_true(test->client_closed);
 	assert_false(test->client_ready);
 	char text[512];
-	assert_non_null(strstr(why_format(&test->client_why, text, sizeof(text)), "access_denied"));
+	assert_non_null(strstr(why_format(&test->client_detail, text, sizeof(text)), "access_denied"));
 	assert_int_equal(test->num_connects, 0);
 }
 
@@ -158,7 +158,7 @@ static void c10_a_handshake_that_is_never_finished_ends(void **state)
 	assert_int_equal(test->num_disconnects, 0);
 }
 
-static void c1_plaintext_at_a_tls_port_gets_nowhere(void **state)
+static void c1_refuses_plaintext_at_a_tls_port(void **state)
 {
 	struct secure *secure = *state;
 	struct rpc_test *test = &secure->rpc;
@@ -186,7 +186,7 @@ static void closing_a_peer_ends_its_calls_and_then_itself(void **state)
 	assert_ptr_equal(rpc_peer_arg(test->last_peer), test);
 	assert_int_equal(rpc_peer_addr(test->last_peer)->port, 0);
 	rpc_peer_close(test->last_peer);
-	assert_int_equal(test->num_disconnects, 0); /* not beneath its caller */
+	assert_int_equal(test->num_disconnects, 0); /* not within the call */
 	rpc_test_run(test);
 	assert_int_equal(test->num_dones, 1);
 	assert_int_equal(test->num_disconnects, 1);
@@ -197,14 +197,14 @@ static void closing_a_peer_ends_its_calls_and_then_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(calls_pass_over_tls),
+		TEST(makes_calls_over_tls),
 		TEST(four_mebibytes_pass_over_tls),
-		TEST(c1_an_anonymous_connection_lives_for_a_moment),
-		TEST(one_with_a_certificate_stays),
-		TEST(a_client_that_is_refused_learns_why),
-		TEST(a_client_that_the_server_refuses_learns_why),
+		TEST(c1_an_anonymous_connection_has_a_short_lifetime),
+		TEST(a_connection_with_a_certificate_stays),
+		TEST(reports_to_a_client_why_it_was_refused),
+		TEST(reports_to_a_client_why_the_server_refused_it),
 		TEST(c10_a_handshake_that_is_never_finished_ends),
-		TEST(c1_plaintext_at_a_tls_port_gets_nowhere),
+		TEST(c1_refuses_plaintext_at_a_tls_port),
 		TEST(closing_a_peer_ends_its_calls_and_then_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

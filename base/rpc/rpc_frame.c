@@ -42,7 +42,7 @@ enum err rpc_frame_next(
 {
 	*out_has_message = false;
 	if (reader->prefix_len == 0)
-		buf_done(&reader->partial); /* the message before was read from it */
+		buf_done(&reader->partial); /* releases the previous message */
 	if (reader->prefix_len < RPC_FRAME_PREFIX_LEN)
 		RETURN_IF_ERR(read_prefix(reader, in));
 	if (reader->prefix_len < RPC_FRAME_PREFIX_LEN)

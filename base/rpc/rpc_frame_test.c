@@ -1,7 +1,7 @@
 #include "base/rpc/rpc_frame.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static struct rpc_frame_reader reader_of(uint32_t max)
@@ -27,7 +27,7 @@ static void several_messages_in_one_piece_come_one_by_one(_unused_ void **state)
 	assert_false(has);
 }
 
-static void a_message_in_single_bytes_is_the_same(_unused_ void **state)
+static void accepts_a_message_in_single_bytes(_unused_ void **state)
 {
 	_cleanup_(rpc_frame_reader_done) struct rpc_frame_reader reader = reader_of(100);
 	struct span all = SPAN_LITERAL("\0\0\0\0\x05hello"), message;
@@ -52,7 +52,7 @@ static void expect_refusal(struct span in, uint32_t max, enum err expected)
 	assert_null(reader.partial.ptr); /* nothing was allocated for it */
 }
 
-static void c3_a_lying_length_is_refused_before_a_byte_is_allocated(_unused_ void **state)
+static void c3_a_false_length_is_refused_before_allocation(_unused_ void **state)
 {
 	expect_refusal(SPAN_LITERAL("\0\xff\xff\xff\xff"), 4 * 1024 * 1024, ERR_TOO_LARGE);
 	expect_refusal(SPAN_LITERAL("\0\x04\0\0\0"), 4 * 1024 * 1024, ERR_TOO_LARGE);
@@ -65,7 +65,7 @@ static void c3_a_compressed_message_is_not_supported(_unused_ void **state)
 	expect_refusal(SPAN_LITERAL("\x02\0\0\0\x01x"), 100, ERR_MALFORMED);
 }
 
-static void memory_grows_with_what_arrived(_unused_ void **state)
+static void memory_grows_with_received_bytes(_unused_ void **state)
 {
 	_cleanup_(rpc_frame_reader_done) struct rpc_frame_reader reader = reader_of(4 * 1024 * 1024);
 	struct span in = SPAN_LITERAL("\0\0\x40\0\0only this"), message;
@@ -75,7 +75,7 @@ static void memory_grows_with_what_arrived(_unused_ void **state)
 	assert_true(reader.partial.cap < 4096);
 }
 
-static void a_prefix_can_be_read_again(_unused_ void **state)
+static void round_trips_a_prefix(_unused_ void **state)
 {
 	uint8_t bytes[RPC_FRAME_PREFIX_LEN + 1] = {0};
 	rpc_frame_prefix(1, bytes);
@@ -90,11 +90,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(several_messages_in_one_piece_come_one_by_one),
-		cmocka_unit_test(a_message_in_single_bytes_is_the_same),
-		cmocka_unit_test(c3_a_lying_length_is_refused_before_a_byte_is_allocated),
+		cmocka_unit_test(accepts_a_message_in_single_bytes),
+		cmocka_unit_test(c3_a_false_length_is_refused_before_allocation),
 		cmocka_unit_test(c3_a_compressed_message_is_not_supported),
-		cmocka_unit_test(memory_grows_with_what_arrived),
-		cmocka_unit_test(a_prefix_can_be_read_again),
+		cmocka_unit_test(memory_grows_with_received_bytes),
+		cmocka_unit_test(round_trips_a_prefix),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

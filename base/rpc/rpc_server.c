@@ -20,10 +20,10 @@ struct rpc_peer {
 	struct rpc_connection connection;
 	struct rpc_server *server;
 	struct list_link link;
-	struct share handshake; /* given back when it is done */
-	struct share anonymous; /* from then on, without a client certificate */
+	struct share handshake; /* released when the handshake is done */
+	struct share anonymous; /* after the handshake, without a client certificate */
 	struct addr from;
-	struct loop_timer lifetime; /* of an anonymous one */
+	struct loop_timer lifetime; /* of an anonymous connection */
 	bool is_known;              /* on_connect was called */
 	void *arg;
 };
@@ -31,11 +31,11 @@ struct rpc_peer {
 struct rpc_server {
 	struct rpc_server_options options;
 	struct list peers;
-	struct shares *handshakes; /* under way: a flood of connections that say nothing */
-	struct shares *anonymous;  /* by source: they give way when connections are at their maximum */
+	struct shares *handshakes; /* handshakes: against floods of silent connections */
+	struct shares *anonymous;  /* by source: evicted at the maximum of connections */
 	unsigned num_peers;
 	bool is_draining;
-	struct loop_timer notice; /* of the end: until then streams that were in flight are taken */
+	struct loop_timer notice; /* during draining: until then streams in flight are accepted */
 };
 
 static struct rpc_peer *peer_of(struct rpc_connection *connection)
@@ -43,7 +43,7 @@ static struct rpc_peer *peer_of(struct rpc_connection *connection)
 	return container_of(connection, struct rpc_peer, connection);
 }
 
-/* --- the life of a peer --- */
+/* --- the lifecycle of a peer --- */
 
 static void release_peer(struct rpc_peer *peer)
 {
@@ -63,12 +63,12 @@ static void on_lifetime_over(struct loop_timer *timer)
 {
 	struct rpc_peer *peer = container_of(timer, struct rpc_peer, lifetime);
 	struct why why = {0};
-	(void)why_set(&why, ERR_TIMEOUT, "an anonymous connection for a moment", "attest, then reconnect with the SVID",
-		"%u ms", peer->server->options.anonymous_lifetime_ms);
+	(void)why_set(&why, ERR_TIMEOUT, "a short anonymous connection", "attest, then reconnect with the SVID",
+		"the anonymous connection was open for %u ms", peer->server->options.anonymous_lifetime_ms);
 	rpc_connection_end(&peer->connection, &why);
 }
 
-/* Whoever can speak TLS can have one: it lives for a moment, and is the first to give way. */
+/* Any TLS client can open one: its lifetime is short, and it is evicted first. */
 static void make_anonymous(struct rpc_peer *peer)
 {
 	const struct rpc_server *server = peer->server;
@@ -99,7 +99,7 @@ static void on_headers(struct rpc_connection *connection, int32_t stream_id, str
 	(void)end_stream;
 	struct rpc_peer *peer = peer_of(connection);
 	const struct rpc_server_options *options = &peer->server->options;
-	if (call == NULL) /* else a client's trailers, which gRPC does not have */
+	if (call == NULL) /* else trailers of a client, which gRPC does not define */
 		rpc_server_call_start(connection, options->methods, options->num_methods, options->arg, peer, stream_id,
 			headers, num_headers);
 }
@@ -180,8 +180,8 @@ static void report_limit(const struct rpc_server *server, enum rpc_limit limit, 
 		server->options.on_limit(server->options.arg, limit, from);
 }
 
-/* A single host that opens connections and says nothing must not keep the others out: the oldest handshake of the
- * source with most gives way to a source with fewer (C10). */
+/* A host that opens silent connections must not block others: the oldest handshake of the source with most is evicted
+ * for a source with fewer (C10). */
 static enum share_limit take_handshake(struct rpc_server *server, const struct addr *from, struct share *out)
 {
 	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
@@ -198,8 +198,8 @@ static enum share_limit take_handshake(struct rpc_server *server, const struct a
 	return shares_take(server->handshakes, 0, keys, num_keys, 1, out);
 }
 
-/* The same for connections that are full: a stranger that completes its handshakes and says nothing more is held by
- * nothing else, as it has no identity. Those that have one never give way to it. */
+/* The same for the maximum of connections: a client without an identity can complete handshakes and then stay silent.
+ * Connections with an identity are never evicted for it. */
 static enum err take_connection(struct rpc_server *server, const struct addr *from)
 {
 	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
@@ -255,14 +255,14 @@ void rpc_server_adopt(struct rpc_server *server, struct transport *transport, co
 					       });
 }
 
-/* A client that withholds the ack of our PING gets no more calls in by that. */
+/* A client that withholds the ack of the PING cannot start more calls. */
 static void on_notice_over(struct loop_timer *timer)
 {
 	struct rpc_server *server = container_of(timer, struct rpc_server, notice);
 	LIST_EACH(&server->peers, struct rpc_peer, peer, link)
 		if (peer->connection.h2 != NULL)
 			h2_session_shutdown_end(peer->connection.h2);
-	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for those still handshaking */
+	loop_timer_start(server->options.loop, timer, NOTICE_MS, on_notice_over); /* for connections in the handshake */
 }
 
 void rpc_server_drain(struct rpc_server *server)
@@ -284,7 +284,7 @@ unsigned rpc_server_num_handshakes(const struct rpc_server *server)
 	return (unsigned)shares_used(server->handshakes, 0);
 }
 
-/* --- a peer, as methods see it --- */
+/* --- peers, for methods --- */
 
 struct svid *rpc_peer_svid(const struct rpc_peer *peer)
 {
@@ -309,7 +309,8 @@ enum err rpc_peer_process(const struct rpc_peer *peer, struct peer_process *out)
 void rpc_peer_close(struct rpc_peer *peer)
 {
 	struct why why = {0};
-	(void)why_set(&why, ERR_CLOSED, "a peer that stays welcome", "its log line says why", "closed by us");
+	(void)why_set(&why, ERR_CLOSED, "a peer that is not refused", "see the log line of the refusal",
+		"this side closed the connection");
 	rpc_connection_end(&peer->connection, &why);
 }
 

@@ -10,7 +10,7 @@ enum {
 	H2_CANCEL = 8,
 };
 
-/* --- the answer --- */
+/* --- the response --- */
 
 void rpc_server_call_respond(struct rpc_call *call)
 {
@@ -19,11 +19,11 @@ void rpc_server_call_respond(struct rpc_call *call)
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/grpc")},
 	};
 	call->has_response = true;
-	/* ERR_CLOSED: the client is gone; on_call_closed is on its way. */
+	/* ERR_CLOSED: the client disconnected; on_call_closed follows. */
 	(void)!h2_stream_respond(call->connection->h2, call->stream_id, headers, 2, false);
 }
 
-/* What follows the last byte: a call that ends before its client does is reset when that is out. */
+/* The trailers. A call that ends before the client has ended is reset after them. */
 static void end_call(struct rpc_call *call)
 {
 	call->is_over = true;
@@ -66,8 +66,7 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 	if (retry_after_ms != 0)
 		headers[num_headers++] =
 			(struct h2_header){SPAN_LITERAL("grpc-retry-pushback-ms"), span_of_str(retry_text)};
-	/* gRPC "Compression": a refusal says what would have been accepted; it is what UNIMPLEMENTED mostly is about.
-	 */
+	/* gRPC "Compression": a refusal lists the supported encodings. */
 	if (status == RPC_UNIMPLEMENTED)
 		headers[num_headers++] =
 			(struct h2_header){SPAN_LITERAL("grpc-accept-encoding"), SPAN_LITERAL("identity")};
@@ -101,7 +100,7 @@ static const struct rpc_method *find_method(const struct rpc_method *methods, si
 	return NULL;
 }
 
-/* The client's deadline and ours: the earlier. */
+/* The earlier of the client's and the method's deadline. */
 static enum err choose_deadline(const struct rpc_call *call, const struct rpc_method *method, uint32_t *out_ms)
 {
 	uint32_t ms = method->deadline_ms != 0 ? method->deadline_ms : UINT32_MAX;
@@ -163,21 +162,21 @@ void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_m
 	}
 	rpc_call_set_metadata(call, headers, num_headers);
 	if (method == NULL)
-		rpc_call_finish(call, RPC_UNIMPLEMENTED, "no such method", 0);
+		rpc_call_finish(call, RPC_UNIMPLEMENTED, "unknown method", 0);
 	else if (!has_known_encoding(call))
 		rpc_call_finish(call, RPC_UNIMPLEMENTED, "grpc-encoding: only identity is supported", 0);
 	else
 		start_method(call, method, arg, peer);
 }
 
-/* --- what the connection tells --- */
+/* --- callbacks of the connection --- */
 
 void rpc_server_call_on_message(struct rpc_call *call, struct span message)
 {
 	bool is_second = call->has_message;
 	call->has_message = true;
 	if (call->method->is_unary && is_second)
-		rpc_call_finish(call, RPC_UNIMPLEMENTED, "this method takes one message; a second one came", 0);
+		rpc_call_finish(call, RPC_UNIMPLEMENTED, "the method takes one message; a second one was received", 0);
 	else
 		call->method->on_message(call->arg, call, message);
 }
@@ -189,11 +188,11 @@ void rpc_server_call_on_bad_message(struct rpc_call *call, enum rpc_status statu
 
 void rpc_server_call_on_half_close(struct rpc_call *call)
 {
-	call->awaits_reset = false; /* finished already: then the stream closes by itself */
+	call->awaits_reset = false; /* finished already: the stream closes without a reset */
 	if (call->is_over)
 		return;
 	if (call->method->is_unary && !call->has_message)
-		rpc_call_finish(call, RPC_UNIMPLEMENTED, "this method takes one message; none came", 0);
+		rpc_call_finish(call, RPC_UNIMPLEMENTED, "the method takes one message; none was received", 0);
 	else if (call->method->on_half_close != NULL)
 		call->method->on_half_close(call->arg, call);
 }

@@ -1,10 +1,10 @@
-/* A call on the server: from its headers to its trailers. Never included outside this folder. */
+/* A call on the server, from its headers to its trailers. Private to base/rpc. */
 #pragma once
 
 #include "base/rpc/rpc_call_private.h"
 #include "base/rpc/rpc_server.h"
 
-/* Judges a new request and starts its method, or answers why not. `arg`, `peer`: for the method's callbacks. */
+/* Validates a new request and starts its method, or refuses it. `arg`, `peer`: for the method's callbacks. */
 void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_method *methods, size_t num_methods,
 	void *arg, struct rpc_peer *peer, int32_t stream_id, const struct h2_header *headers, size_t num_headers);
 void rpc_server_call_respond(struct rpc_call *call);

@@ -2,7 +2,7 @@
 #include "base/rpc/rpc_test_raw.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static const struct request echo = {"POST", "/t/Echo", "application/grpc", NULL, NULL};
@@ -29,7 +29,7 @@ static void a_message_of_one_byte_a_frame_is_whole(void **state)
 	assert_int_equal(test->num_server_messages, 1);
 }
 
-static void what_is_no_post_or_no_grpc_is_told_so_in_http(void **state)
+static void refuses_other_methods_and_content_types_by_http_status(void **state)
 {
 	struct request get = echo, json = echo, close_name = echo;
 	get.method = "GET";
@@ -64,7 +64,7 @@ static void c11_a_malformed_timeout_is_refused(void **state)
 	assert_int_equal(((struct rpc_test *)*state)->num_starts, 1);
 }
 
-static void c3_messages_that_lie_are_refused(void **state)
+static void c3_messages_with_false_prefixes_are_refused(void **state)
 {
 	struct request gzip = echo;
 	gzip.extra_name = "grpc-encoding";
@@ -73,12 +73,12 @@ static void c3_messages_that_lie_are_refused(void **state)
 	raw_expect(*state, echo, SPAN_LITERAL("\x01\0\0\0\x01x"), "200", "13");
 	raw_expect(*state, gzip, SPAN_LITERAL("\x01\0\0\0\x01x"), "200", "12");
 	raw_expect(*state, echo, SPAN_LITERAL("\x07\0\0\0\x01x"), "200", "13");
-	raw_expect(*state, echo, SPAN_LITERAL("\0\0\0\0\x05hell"), "200", "13"); /* ends within */
+	raw_expect(*state, echo, SPAN_LITERAL("\0\0\0\0\x05hell"), "200", "13"); /* ends within the message */
 	assert_int_equal(((struct rpc_test *)*state)->num_server_messages, 0);
 	assert_int_equal(((struct rpc_test *)*state)->num_starts, ((struct rpc_test *)*state)->num_dones);
 }
 
-static void a_refused_client_that_goes_on_sending_is_reset(void **state)
+static void a_refused_client_that_continues_sending_is_reset(void **state)
 {
 	struct rpc_test *test = *state;
 	struct raw_client client;
@@ -98,10 +98,10 @@ static void finding_t8_a_unary_call_takes_exactly_one_message(void **state)
 	struct request unary = echo;
 	unary.path = "/t/Unary";
 	raw_expect(test, unary, SPAN_LITERAL("\0\0\0\0\x05hello"), "200", "0");
-	raw_expect(test, unary, SPAN_LITERAL(""), "200", "12"); /* at once: no clock moves here */
+	raw_expect(test, unary, SPAN_LITERAL(""), "200", "12"); /* at once: the clock does not move */
 	assert_int_equal(test->num_server_messages, 1);
 	raw_expect(test, unary, SPAN_LITERAL("\0\0\0\0\x01x\0\0\0\0\x01y"), "200", "0");
-	assert_int_equal(test->num_server_messages, 2); /* answered before the second came */
+	assert_int_equal(test->num_server_messages, 2); /* answered before the second was received */
 	assert_int_equal(test->num_starts, test->num_dones);
 }
 
@@ -114,7 +114,7 @@ static void finding_t8_a_second_message_of_a_slow_unary_call_ends_it(void **stat
 	assert_int_equal(test->num_server_messages, 1);
 }
 
-static void finding_t8_a_refused_encoding_names_the_one_that_is_spoken(void **state)
+static void finding_t8_a_refused_encoding_lists_the_supported_one(void **state)
 {
 	static const char *const names[] = {"grpc-encoding", NULL};
 	struct rpc_test *test = *state;
@@ -137,14 +137,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_message_of_one_byte_a_frame_is_whole),
-		TEST(what_is_no_post_or_no_grpc_is_told_so_in_http),
+		TEST(refuses_other_methods_and_content_types_by_http_status),
 		TEST(content_types_with_a_suffix_are_grpc),
 		TEST(c11_a_malformed_timeout_is_refused),
-		TEST(c3_messages_that_lie_are_refused),
+		TEST(c3_messages_with_false_prefixes_are_refused),
 		TEST(finding_t8_a_unary_call_takes_exactly_one_message),
 		TEST(finding_t8_a_second_message_of_a_slow_unary_call_ends_it),
-		TEST(finding_t8_a_refused_encoding_names_the_one_that_is_spoken),
-		TEST(a_refused_client_that_goes_on_sending_is_reset),
+		TEST(finding_t8_a_refused_encoding_lists_the_supported_one),
+		TEST(a_refused_client_that_continues_sending_is_reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

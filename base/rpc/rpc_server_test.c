@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static const struct request echo = {"POST", "/t/Echo", "application/grpc", NULL, NULL};
@@ -47,11 +47,11 @@ static void c5_connections_have_a_maximum(void **state)
 	assert_int_equal(test->num_disconnects, 3);
 }
 
-static void c5_handshakes_under_way_have_a_maximum(void **state)
+static void c5_concurrent_handshakes_have_a_maximum(void **state)
 {
 	struct rpc_test *test = *state;
 	int fds[3];
-	for (int i = 0; i < 3; i++) /* no round of the loop between: all are under way */
+	for (int i = 0; i < 3; i++) /* without a round of the loop: all are handshaking */
 		fds[i] = rpc_test_raw(test);
 	assert_int_equal(rpc_server_num_peers(test->server), 2);
 	for (int i = 0; i < 3; i++)
@@ -74,16 +74,16 @@ static bool is_closed(int fd)
 	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
-static void c10_a_source_with_many_handshakes_gives_way_to_one_with_few(void **state)
+static void c10_evicts_a_handshake_of_a_source_with_many_for_one_with_few(void **state)
 {
 	struct rpc_test *test = *state;
 	int first = adopt_from(test, "2001:db8::1"), second = adopt_from(test, "2001:db8::2");
 	int same = adopt_from(test, "2001:db8::3"), other = adopt_from(test, "192.0.2.1");
-	assert_true(is_closed(same)); /* the same /64: nobody gives way */
+	assert_true(is_closed(same)); /* the same /64: none is evicted */
 	assert_true(is_closed(first));
 	assert_false(is_closed(second));
 	assert_false(is_closed(other));
-	int third = adopt_from(test, "192.0.2.2"); /* one each: nobody has too many */
+	int third = adopt_from(test, "192.0.2.2"); /* one per source: none is evicted */
 	assert_true(is_closed(third));
 	rpc_test_run(test);
 	assert_int_equal(test->num_connects, 2);
@@ -104,7 +104,7 @@ static void c10_a_preface_that_is_never_sent_ends_the_connection(void **state)
 	close(fd);
 }
 
-static void c10_a_header_block_in_drops_ends_the_connection(void **state)
+static void c10_a_slow_drip_header_block_ends_the_connection(void **state)
 {
 	struct rpc_test *test = *state;
 	struct raw_client client;
@@ -112,7 +112,7 @@ static void c10_a_header_block_in_drops_ends_the_connection(void **state)
 	raw_run(test, &client);
 	assert_int_equal(write(client.fd, "\0\0\xff\x01\x04\0\0\0\x01", 9), 9); /* HEADERS of 255 bytes ... */
 	for (int i = 0; i < 60 && rpc_server_num_peers(test->server) > 0; i++) {
-		(void)!send(client.fd, "\x82", 1, MSG_NOSIGNAL); /* ... one each 100 ms */
+		(void)!send(client.fd, "\x82", 1, MSG_NOSIGNAL); /* ... one per 100 ms */
 		rpc_test_wait(test, 100);
 	}
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
@@ -128,11 +128,11 @@ static void a_connection_that_answers_pings_stays(void **state)
 		raw_run(test, &client);
 		rpc_test_wait(test, 100);
 	}
-	assert_int_equal(rpc_server_num_peers(test->server), 1); /* also: plain ones are not "anonymous" */
+	assert_int_equal(rpc_server_num_peers(test->server), 1); /* also: plain connections are not anonymous ones */
 	raw_close(&client);
 }
 
-static void c9_a_reader_that_stops_is_closed(void **state)
+static void c9_closes_a_client_that_stops_reading(void **state)
 {
 	struct rpc_test *test = *state;
 	struct raw_client client;
@@ -142,20 +142,20 @@ static void c9_a_reader_that_stops_is_closed(void **state)
 	flood.path = "/t/Flood";
 	raw_request(test, &client, flood, SPAN_LITERAL(""));
 	assert_int_equal(test->flood_end, ERR_LIMIT);
-	rpc_test_wait(test, 6000); /* nobody reads, nobody answers PING */
+	rpc_test_wait(test, 6000); /* the client does not read and does not answer PING */
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 	assert_int_equal(test->num_dones, 1);
 	raw_close(&client);
 }
 
-static void finding_l9_a_draining_server_takes_no_call_of_a_client_that_withholds_the_ack(void **state)
+static void finding_l9_a_draining_server_accepts_no_call_of_a_client_that_withholds_the_ack(void **state)
 {
 	struct rpc_test *test = *state;
 	struct raw_client client;
 	raw_open(test, &client);
 	raw_run(test, &client);
 	client.ends = false;
-	raw_request(test, &client, echo, SPAN_LITERAL("")); /* one that goes on */
+	raw_request(test, &client, echo, SPAN_LITERAL("")); /* a call that continues */
 	unsigned num_starts = test->num_starts;
 	client.is_deaf = true;
 	rpc_server_drain(test->server);
@@ -167,13 +167,13 @@ static void finding_l9_a_draining_server_takes_no_call_of_a_client_that_withhold
 	raw_run(test, &client);
 	assert_int_equal(client.num_goaways, 2);
 	assert_true(client.is_closed);
-	assert_int_equal(client.error, 7); /* REFUSED_STREAM: certainly not looked at */
+	assert_int_equal(client.error, 7); /* REFUSED_STREAM: not processed */
 	assert_string_equal(client.http_status, "");
 	raw_close(&client);
 	rpc_test_run(test);
 }
 
-static void draining_lets_calls_end_and_takes_no_more(void **state)
+static void draining_finishes_calls_and_accepts_no_more(void **state)
 {
 	struct rpc_test *test = *state;
 	rpc_test_connect(test, &(struct rpc_client_options){0});
@@ -194,7 +194,7 @@ static void draining_lets_calls_end_and_takes_no_more(void **state)
 	close(late);
 }
 
-static void what_is_freed_ends_its_calls(void **state)
+static void freeing_the_server_ends_its_calls(void **state)
 {
 	struct rpc_test *test = *state;
 	rpc_test_connect(test, &(struct rpc_client_options){0});
@@ -225,15 +225,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(c5_connections_have_a_maximum),
-		TEST(c5_handshakes_under_way_have_a_maximum),
-		TEST(c10_a_source_with_many_handshakes_gives_way_to_one_with_few),
+		TEST(c5_concurrent_handshakes_have_a_maximum),
+		TEST(c10_evicts_a_handshake_of_a_source_with_many_for_one_with_few),
 		TEST(c10_a_preface_that_is_never_sent_ends_the_connection),
-		TEST(c10_a_header_block_in_drops_ends_the_connection),
+		TEST(c10_a_slow_drip_header_block_ends_the_connection),
 		TEST(a_connection_that_answers_pings_stays),
-		TEST(c9_a_reader_that_stops_is_closed),
-		TEST(draining_lets_calls_end_and_takes_no_more),
-		TEST(finding_l9_a_draining_server_takes_no_call_of_a_client_that_withholds_the_ack),
-		TEST(what_is_freed_ends_its_calls),
+		TEST(c9_closes_a_client_that_stops_reading),
+		TEST(draining_finishes_calls_and_accepts_no_more),
+		TEST(finding_l9_a_draining_server_accepts_no_call_of_a_client_that_withholds_the_ack),
+		TEST(freeing_the_server_ends_its_calls),
 		TEST(garbage_ends_the_connection_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ size_t rpc_message_encode(const char *text, char *out, size_t cap)
 	return len;
 }
 
-/* What is no valid escape stays as it came: the specification wants a lenient reader. A NUL becomes '?'. */
+/* Invalid escapes are copied unchanged, as the specification requires. A NUL becomes '?'. */
 size_t rpc_message_decode(struct span text, char *out, size_t cap)
 {
 	size_t len = 0;

@@ -1,11 +1,11 @@
-/* gRPC status codes as text, as header values, and what an HTTP status or an HTTP/2 error means when a peer gave no
- * status of its own. Pure. (gRPC "HTTP to gRPC Status Code Mapping" and PROTOCOL-HTTP2 "Errors".) */
+/* gRPC status codes as text and header values, and the status for an HTTP status or an HTTP/2 error when a response has
+ * no gRPC status. Pure. (gRPC "HTTP to gRPC Status Code Mapping" and PROTOCOL-HTTP2 "Errors".) */
 #pragma once
 
 #include "base/core/span.h"
 #include "base/rpc/rpc.h"
 
-enum err rpc_status_parse(struct span text, enum rpc_status *out) _must_use_; /* "0".."16"; above: RPC_UNKNOWN */
+enum err rpc_status_parse(struct span text, enum rpc_status *out) _must_use_; /* "0".."16"; larger: RPC_UNKNOWN */
 enum rpc_status rpc_status_of_http(struct span http_status);
 enum rpc_status rpc_status_of_h2_error(uint32_t error);
 

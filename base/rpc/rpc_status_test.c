@@ -1,7 +1,7 @@
 #include "base/rpc/rpc_status.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static void statuses_have_names_and_numbers(_unused_ void **state)
@@ -15,7 +15,7 @@ static void statuses_have_names_and_numbers(_unused_ void **state)
 	assert_int_equal(status, RPC_UNKNOWN);
 }
 
-static void a_status_that_is_no_number_is_refused(_unused_ void **state)
+static void refuses_a_status_that_is_not_a_number(_unused_ void **state)
 {
 	enum rpc_status status;
 	assert_int_equal(rpc_status_parse(SPAN_LITERAL(""), &status), ERR_MALFORMED);
@@ -23,7 +23,7 @@ static void a_status_that_is_no_number_is_refused(_unused_ void **state)
 	assert_int_equal(rpc_status_parse(SPAN_LITERAL("99999999999999999999"), &status), ERR_MALFORMED);
 }
 
-static void http_and_http2_errors_become_statuses(_unused_ void **state)
+static void maps_http_and_http2_errors_to_statuses(_unused_ void **state)
 {
 	assert_int_equal(rpc_status_of_http(SPAN_LITERAL("404")), RPC_UNIMPLEMENTED);
 	assert_int_equal(rpc_status_of_http(SPAN_LITERAL("503")), RPC_UNAVAILABLE);
@@ -33,7 +33,7 @@ static void http_and_http2_errors_become_statuses(_unused_ void **state)
 	assert_int_equal(rpc_status_of_h2_error(1), RPC_INTERNAL);
 }
 
-static void a_message_survives_the_way(_unused_ void **state)
+static void round_trips_a_message(_unused_ void **state)
 {
 	char encoded[64], decoded[64];
 	rpc_message_encode("100% \xc3\xa4\n", encoded, sizeof(encoded));
@@ -49,7 +49,7 @@ static void a_message_is_cut_between_escapes(_unused_ void **state)
 	assert_string_equal(encoded, "a%C3");
 }
 
-static void what_is_no_escape_stays_as_it_is(_unused_ void **state)
+static void keeps_invalid_escapes(_unused_ void **state)
 {
 	char decoded[16];
 	rpc_message_decode(SPAN_LITERAL("%zz %4"), decoded, sizeof(decoded));
@@ -62,11 +62,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses_have_names_and_numbers),
-		cmocka_unit_test(a_status_that_is_no_number_is_refused),
-		cmocka_unit_test(http_and_http2_errors_become_statuses),
-		cmocka_unit_test(a_message_survives_the_way),
+		cmocka_unit_test(refuses_a_status_that_is_not_a_number),
+		cmocka_unit_test(maps_http_and_http2_errors_to_statuses),
+		cmocka_unit_test(round_trips_a_message),
 		cmocka_unit_test(a_message_is_cut_between_escapes),
-		cmocka_unit_test(what_is_no_escape_stays_as_it_is),
+		cmocka_unit_test(keeps_invalid_escapes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static enum rpc_status deny(void *arg, const struct rpc_peer *peer, const char *
 {
 	(void)arg;
 	CHECK(rpc_peer_svid(peer) == NULL);
-	*out_message = "not you";
+	*out_message = "denied";
 	return RPC_PERMISSION_DENIED;
 }
 
@@ -113,7 +113,7 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 {
 	struct rpc_test *test = arg;
 	test->client_closed = true;
-	test->client_why = *why;
+	test->client_detail = *why;
 	test->client = NULL;
 	rpc_client_free(client);
 }

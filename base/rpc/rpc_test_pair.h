@@ -1,17 +1,16 @@
-/* For tests: a server with a few methods, connections to it over socket pairs, and a clock that moves when told.
- * Methods: /t/Echo (each message back, OK when the client has ended), /t/Fail (NOT_FOUND after the first message),
- * /t/Denied (never authorized), /t/Small (messages of at most 10 bytes), /t/Unary (one
- * message back), /t/Silent (never answers), /t/Flood (sends
- * until its queue is full). */
+/* For tests: a server with a few methods, connections to it over socket pairs, and a fake clock.
+ * Methods: /t/Echo (returns each message, OK when the client has half-closed), /t/Fail (NOT_FOUND after the first
+ * message), /t/Denied (never authorized), /t/Small (messages of at most 10 bytes), /t/Unary (returns one message),
+ * /t/Silent (never answers), /t/Flood (sends until its queue is full). */
 #pragma once
 
 #include "base/rpc/rpc_client.h"
 #include "base/rpc/rpc_server.h"
 
-struct rpc_test_call { /* what a client's call heard */
+struct rpc_test_call { /* the callbacks of a client's call */
 	struct rpc_call *call;
 	unsigned num_messages;
-	struct buf received; /* all messages in a row */
+	struct buf received; /* all messages, concatenated */
 	bool is_done;
 	enum rpc_status status;
 	char message[128];
@@ -24,9 +23,9 @@ struct rpc_test {
 	struct rpc_server *server;
 	struct rpc_client *client;
 	bool client_ready, client_closed;
-	struct why client_why;
+	struct why client_detail;
 	unsigned num_connects, num_disconnects, num_starts, num_dones, num_server_messages, num_half_closes;
-	unsigned num_flooded; /* messages /t/Flood got into its queue */
+	unsigned num_flooded; /* messages that /t/Flood queued */
 	enum err flood_end;
 	struct rpc_call *last_call; /* the server's */
 	struct rpc_peer *last_peer;
@@ -35,12 +34,12 @@ struct rpc_test {
 void rpc_test_init(struct rpc_test *test, const struct rpc_server_options *server_options);
 void rpc_test_connect(
 	struct rpc_test *test, const struct rpc_client_options *client_options); /* and waits until ready */
-/* The same over transports of the caller's, which are adopted. */
+/* The same over the given transports, which are adopted. */
 void rpc_test_connect_over(struct rpc_test *test, const struct rpc_client_options *client_options,
 	struct transport *client, struct transport *server);
 int rpc_test_raw(struct rpc_test *test); /* a bare descriptor to the server */
 void rpc_test_done(struct rpc_test *test);
-void rpc_test_run(struct rpc_test *test);               /* until quiet */
+void rpc_test_run(struct rpc_test *test);               /* until idle */
 void rpc_test_wait(struct rpc_test *test, uint64_t ms); /* moves the clock in steps */
 void rpc_test_call(struct rpc_test *test, struct rpc_test_call *call, const char *path, uint32_t deadline_ms);
 void rpc_test_unary(struct rpc_test *test, struct rpc_test_call *call, const char *path, struct span message);

@@ -1,4 +1,4 @@
-/* For tests: a client of HTTP/2 that may say what it likes to a server of ours. */
+/* For tests: an HTTP/2 client that can violate gRPC. */
 #pragma once
 
 #include "base/h2/h2_session.h"
@@ -9,10 +9,10 @@ struct raw_client {
 	struct h2_session *h2;
 	struct span body;
 	size_t sent;
-	size_t piece; /* bytes a DATA frame */
+	size_t piece; /* bytes per DATA frame */
 	bool ends;
 	char http_status[8], grpc_status[8], allow[8], accept_encoding[16];
-	bool is_closed, is_deaf; /* is_deaf: reads nothing */
+	bool is_closed, is_deaf; /* is_deaf: does not read */
 	uint32_t error;
 	unsigned num_goaways;
 };
@@ -25,6 +25,6 @@ void raw_open(struct rpc_test *test, struct raw_client *client);
 void raw_close(struct raw_client *client);
 void raw_run(struct rpc_test *test, struct raw_client *client);
 void raw_request(struct rpc_test *test, struct raw_client *client, struct request request, struct span body);
-/* Opens, asks, checks the answer and that the stream is over, closes. */
+/* Opens, sends the request, checks the response and that the stream ended, closes. */
 void raw_expect(struct rpc_test *test, struct request request, struct span body, const char *http_status,
 	const char *grpc_status);

@@ -35,7 +35,7 @@ enum err rpc_timeout_parse(struct span text, uint32_t *out_ms)
 			return ERR_MALFORMED;
 		value = value * 10 + (uint64_t)(text.ptr[i] - '0');
 	}
-	if (value > UINT64_MAX / unit - 1000000) { /* 99999999H is more nanoseconds than fit */
+	if (value > UINT64_MAX / unit - 1000000) { /* 99999999H in nanoseconds exceeds 64 bits */
 		*out_ms = UINT32_MAX;
 		return ERR_NONE;
 	}

@@ -5,7 +5,6 @@
 #include "base/core/span.h"
 
 #define RPC_TIMEOUT_TEXT_MAX 16
-/* Milliseconds, rounded up (a timeout that is short but not zero stays so); what does not fit is UINT32_MAX: 49 days.
- */
+/* Milliseconds, rounded up (a timeout above zero stays above zero), at most UINT32_MAX: 49 days. */
 enum err rpc_timeout_parse(struct span text, uint32_t *out_ms) _must_use_;
 const char *rpc_timeout_format(uint32_t ms, char out[RPC_TIMEOUT_TEXT_MAX]);

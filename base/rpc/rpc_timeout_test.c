@@ -1,7 +1,7 @@
 #include "base/rpc/rpc_timeout.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static void expect(const char *text, uint32_t ms)
@@ -11,7 +11,7 @@ static void expect(const char *text, uint32_t ms)
 	assert_int_equal(got, ms);
 }
 
-static void each_unit_counts(_unused_ void **state)
+static void parses_each_unit(_unused_ void **state)
 {
 	expect("1H", 3600000);
 	expect("2M", 120000);
@@ -22,7 +22,7 @@ static void each_unit_counts(_unused_ void **state)
 	expect("0n", 0);
 }
 
-static void c11_the_largest_timeout_is_for_ever(_unused_ void **state)
+static void c11_the_largest_timeout_is_the_maximum(_unused_ void **state)
 {
 	expect("99999999H", UINT32_MAX);
 	expect("99999999M", UINT32_MAX);
@@ -30,7 +30,7 @@ static void c11_the_largest_timeout_is_for_ever(_unused_ void **state)
 	expect("99999999m", 99999999);
 }
 
-static void c11_what_the_specification_does_not_have_is_refused(_unused_ void **state)
+static void c11_refuses_malformed_timeouts(_unused_ void **state)
 {
 	static const char *const bad[] = {"", "S", "1", "-1S", "+1S", " 1S", "1 S", "1s", "1.5S", "100000000S",
 		"99999999999999999999S", "0x1S", "1SS", "1S "};
@@ -41,7 +41,7 @@ static void c11_what_the_specification_does_not_have_is_refused(_unused_ void **
 	}
 }
 
-static void what_is_formatted_can_be_parsed(_unused_ void **state)
+static void parses_formatted_timeouts(_unused_ void **state)
 {
 	char text[RPC_TIMEOUT_TEXT_MAX];
 	assert_string_equal(rpc_timeout_format(5000, text), "5000m");
@@ -52,10 +52,10 @@ static void what_is_formatted_can_be_parsed(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_unit_counts),
-		cmocka_unit_test(c11_the_largest_timeout_is_for_ever),
-		cmocka_unit_test(c11_what_the_specification_does_not_have_is_refused),
-		cmocka_unit_test(what_is_formatted_can_be_parsed),
+		cmocka_unit_test(parses_each_unit),
+		cmocka_unit_test(c11_the_largest_timeout_is_the_maximum),
+		cmocka_unit_test(c11_refuses_malformed_timeouts),
+		cmocka_unit_test(parses_formatted_timeouts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

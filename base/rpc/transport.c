@@ -9,7 +9,7 @@
 struct plain {
 	struct transport transport;
 	int fd;
-	struct why why;
+	struct why detail;
 };
 
 static struct plain *plain_of(const struct transport *transport)
@@ -37,8 +37,8 @@ static enum io_result plain_handshake(struct transport *transport)
 
 static enum io_result fail(struct plain *plain, const char *doing)
 {
-	(void)why_set(&plain->why, err_from_errno(errno), "an open connection",
-		"look at the other side, and at the network between", "%s: %s", doing, strerror(errno));
+	(void)why_set(&plain->detail, err_from_errno(errno), "an open connection",
+		"check the peer, and the network to it", "%s failed: %s", doing, strerror(errno));
 	return IO_FAILED;
 }
 
@@ -83,7 +83,7 @@ static void plain_close_notify(struct transport *transport)
 
 static const struct why *plain_why(const struct transport *transport)
 {
-	return &plain_of(transport)->why;
+	return &plain_of(transport)->detail;
 }
 
 static struct svid *plain_svid(const struct transport *transport)

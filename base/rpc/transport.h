@@ -1,5 +1,5 @@
-/* What an rpc connection stands on: a TLS session or a plain descriptor (Unix socket), non-blocking, behind one face.
- */
+/* The transport of an rpc connection: a TLS session or a plain descriptor (Unix socket) behind one interface.
+ * Non-blocking. */
 #pragma once
 
 #include "base/core/err.h"
@@ -8,9 +8,8 @@
 
 struct transport;
 
-struct transport *transport_new_tls(
-	struct tls_session *session);          /* adopts; handshakes by itself in transport_handshake() */
-struct transport *transport_new_plain(int fd); /* adopts */
+struct transport *transport_new_tls(struct tls_session *session); /* adopts; transport_handshake() runs its handshake */
+struct transport *transport_new_plain(int fd);                    /* adopts */
 void transport_free(struct transport *transport);
 int transport_fd(const struct transport *transport);
 struct tls_session *transport_tls(const struct transport *transport); /* NULL: plain */
@@ -20,5 +19,5 @@ enum io_result transport_handshake(struct transport *transport) _must_use_; /* p
 enum io_result transport_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
 enum io_result transport_write(struct transport *transport, struct span bytes, size_t *out_len) _must_use_;
 enum io_result transport_flush(struct transport *transport) _must_use_;
-void transport_close_notify(struct transport *transport); /* nothing more comes from us; flush sends it */
+void transport_close_notify(struct transport *transport); /* no more output; flush sends close_notify */
 const struct why *transport_why(const struct transport *transport);

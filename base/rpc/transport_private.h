@@ -1,4 +1,4 @@
-/* What the kinds of transport share: never included outside this folder. */
+/* The interface of transports. Private to base/rpc. */
 #pragma once
 
 #include "base/rpc/transport.h"

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants these first */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 static struct transport *plain_pair(int *out_other)
@@ -36,7 +36,7 @@ static void plain_bytes_pass_unchanged(_unused_ void **state)
 	transport_free(transport);
 }
 
-static void a_write_to_nobody_fails_without_a_signal(_unused_ void **state)
+static void a_write_to_a_closed_peer_fails_without_a_signal(_unused_ void **state)
 {
 	int other;
 	struct transport *transport = plain_pair(&other);
@@ -48,7 +48,7 @@ static void a_write_to_nobody_fails_without_a_signal(_unused_ void **state)
 	transport_free(NULL);
 }
 
-static void a_full_socket_wants_write(_unused_ void **state)
+static void a_full_socket_returns_want_write(_unused_ void **state)
 {
 	int other;
 	struct transport *transport = plain_pair(&other);
@@ -67,8 +67,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_bytes_pass_unchanged),
-		cmocka_unit_test(a_write_to_nobody_fails_without_a_signal),
-		cmocka_unit_test(a_full_socket_wants_write),
+		cmocka_unit_test(a_write_to_a_closed_peer_fails_without_a_signal),
+		cmocka_unit_test(a_full_socket_returns_want_write),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

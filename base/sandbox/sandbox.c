@@ -33,7 +33,7 @@ static unsigned groups_of(enum sandbox_role role)
 	return GROUP_ALL;
 }
 
-/* Each returns 0 or a negative errno, as libseccomp does. */
+/* Each returns 0 or a negative errno, like libseccomp. */
 
 static int allow_listed(scmp_filter_ctx filter, unsigned groups)
 {
@@ -44,7 +44,7 @@ static int allow_listed(scmp_filter_ctx filter, unsigned groups)
 	return result;
 }
 
-/* Memory that holds bytes from outside never becomes code. */
+/* Writable memory never becomes executable. */
 static int allow_memory(scmp_filter_ctx filter)
 {
 	const struct scmp_arg_cmp not_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -52,7 +52,7 @@ static int allow_memory(scmp_filter_ctx filter)
 	return result != 0 ? result : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &not_code);
 }
 
-/* A thread's name, and those of its memory; what is left over of a terminal and of a socket's queues. */
+/* prctl: names of threads and memory. ioctl: terminal attributes and queue sizes of sockets. */
 static int allow_requests(scmp_filter_ctx filter)
 {
 	static const unsigned long ioctls[] = {TCGETS, FIONREAD, TIOCOUTQ, FIONBIO};
@@ -65,7 +65,7 @@ static int allow_requests(scmp_filter_ctx filter)
 	return result;
 }
 
-/* Streams and datagrams of the three families that we speak, and the kernel's list of our own addresses. */
+/* Stream and datagram sockets of the three families, and rtnetlink for the own addresses. */
 static int allow_sockets(scmp_filter_ctx filter)
 {
 	static const int families[] = {AF_INET, AF_INET6, AF_UNIX}, types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
@@ -81,8 +81,8 @@ static int allow_sockets(scmp_filter_ctx filter)
 				     filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 }
 
-/* Threads of this process, no new processes. What clone3() wants lies in memory, which a filter cannot read: without it
- * the C library takes clone(). */
+/* Threads, no new processes. The arguments of clone3() are in memory, which a filter cannot read: when it is missing
+ * the C library uses clone(). */
 static int allow_threads(scmp_filter_ctx filter)
 {
 	int result = seccomp_rule_add(
@@ -95,7 +95,7 @@ static int load(scmp_filter_ctx filter, unsigned groups)
 	int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (result == 0)
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (result == 0) /* else older kernels switch speculation off for the process, which costs a third */
+	if (result == 0) /* else older kernels disable speculation for the process, which costs a third of the speed */
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	if (result == 0)
 		result = allow_listed(filter, groups);
@@ -128,7 +128,7 @@ bool sandbox_is_built_in(void)
 
 enum err sandbox_enter(enum sandbox_role role, struct why *why)
 {
-	static const char expected[] = "a process that the kernel holds to its own system calls (seccomp)";
+	static const char expected[] = "a kernel that restricts the process's system calls (seccomp)";
 	if (!sandbox_is_built_in())
 		return ERR_NONE;
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -137,6 +137,7 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 		seccomp_release(filter);
 	if (result == 0)
 		return ERR_NONE;
-	return why_set(why, ERR_UNSUPPORTED, expected, "see whether the container's own profile forbids seccomp()",
-		"%s", strerror(-result));
+	return why_set(why, ERR_UNSUPPORTED, expected,
+		"check whether the container's seccomp profile forbids seccomp()",
+		"cannot install the system call filter: %s", strerror(-result));
 }

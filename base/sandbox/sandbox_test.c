@@ -15,14 +15,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
 enum { CHILD_FINE = 0, CHILD_WITHOUT_FILTER = 7, CHILD_WRONG = 8 };
 
 typedef void act_fn(void);
 
-/* How a child ends that enters `role` and then acts: its wait status. */
+/* Runs `act` in a child that has entered `role`; returns the wait status. */
 static int status_of(enum sandbox_role role, act_fn *act)
 {
 	int status;
@@ -39,7 +39,7 @@ static int status_of(enum sandbox_role role, act_fn *act)
 	return status;
 }
 
-/* --- what nobody may do --- */
+/* --- forbidden to all roles --- */
 
 static void run_another_program(void)
 {
@@ -114,7 +114,7 @@ static void assert_killed(enum sandbox_role role, act_fn *act)
 	assert_int_equal(WTERMSIG(status), SIGSYS);
 }
 
-static void finding_l13_what_no_process_of_ours_does_ends_it(void **state)
+static void finding_l13_a_forbidden_call_ends_the_process(void **state)
 {
 	static act_fn *const acts[] = {run_another_program, fork_a_process, inspect_a_process, make_a_namespace,
 		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
@@ -125,7 +125,7 @@ static void finding_l13_what_no_process_of_ours_does_ends_it(void **state)
 			assert_killed((enum sandbox_role)role, acts[i]);
 }
 
-/* --- what some may not --- */
+/* --- forbidden to some roles --- */
 
 static void open_a_socket(void)
 {
@@ -180,7 +180,7 @@ static void assert_fine(enum sandbox_role role, act_fn *act)
 	assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
 }
 
-static void the_network_is_for_those_who_need_it(void **state)
+static void the_signer_has_no_network(void **state)
 {
 	static act_fn *const acts[] = {open_a_socket, wait_for_events, start_a_thread};
 	(void)state;
@@ -195,7 +195,7 @@ static void the_network_is_for_those_who_need_it(void **state)
 		assert_fine((enum sandbox_role)role, read_a_file);
 }
 
-/* --- threads that were there before --- */
+/* --- threads that exist already --- */
 
 static int gate[2];
 
@@ -208,7 +208,7 @@ static void *act_when_let(void *arg)
 	return NULL;
 }
 
-static void holds_threads_that_were_there_before(void **state)
+static void restricts_threads_that_exist_already(void **state)
 {
 	int status;
 	(void)state;
@@ -231,11 +231,11 @@ static void holds_threads_that_were_there_before(void **state)
 int main(void)
 {
 	if (!sandbox_is_built_in())
-		return 0; /* nothing to show */
+		return 0; /* nothing to test */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_l13_what_no_process_of_ours_does_ends_it),
-		cmocka_unit_test(the_network_is_for_those_who_need_it),
-		cmocka_unit_test(holds_threads_that_were_there_before),
+		cmocka_unit_test(finding_l13_a_forbidden_call_ends_the_process),
+		cmocka_unit_test(the_signer_has_no_network),
+		cmocka_unit_test(restricts_threads_that_exist_already),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

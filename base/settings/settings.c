@@ -33,6 +33,18 @@ struct setting_node *settings_root(struct settings *settings)
 	return settings->root;
 }
 
+/* Inserts "the settings file" before the path: "cannot open the settings file /x: ...", "the settings file / is ...".
+ */
+static void file_error(struct settings *settings, const struct why *why)
+{
+	static const char cannot[] = "cannot ";
+	const char *verb_end =
+		strncmp(why->got, cannot, sizeof(cannot) - 1) == 0 ? strchr(why->got + sizeof(cannot) - 1, ' ') : NULL;
+	int len = verb_end == NULL ? 0 : (int)(verb_end + 1 - why->got);
+	setting_error(
+		settings, NULL, why->expected, why->fix, "%.*sthe settings file %s", len, why->got, why->got + len);
+}
+
 void settings_read_file(struct settings *settings, const char *path)
 {
 	_cleanup_(buf_done) struct buf content = BUF_INIT(SETTINGS_FILE_MAX);
@@ -40,7 +52,7 @@ void settings_read_file(struct settings *settings, const char *path)
 	if (fd_read_file(path, SETTINGS_FILE_MAX, &content, &why) == ERR_NONE)
 		settings_read_text(settings, path, buf_span(&content));
 	else
-		setting_error(settings, NULL, why.expected, why.fix, "cannot read the settings file %s", why.got);
+		file_error(settings, &why);
 }
 
 /* --- errors --- */

@@ -34,15 +34,15 @@ enum err alert_explain(int number, struct why *why)
 {
 	const struct row *row = find(number);
 	if (row == NULL)
-		return why_set(why, ERR_PROTOCOL, "the peer to accept us", "look at the peer's log",
-			"TLS alert %d from the peer, which has no meaning", number);
-	return why_set(why, row->err, "the peer to accept us", row->fix, "TLS alert %s from the peer: %s", row->name,
-		row->meaning);
+		return why_set(why, ERR_PROTOCOL, "the peer to accept the connection", "look at the peer's log",
+			"the peer sent the TLS alert %d, which is unassigned", number);
+	return why_set(why, row->err, "the peer to accept the connection", row->fix,
+		"the peer sent the TLS alert %s: %s", row->name, row->meaning);
 }
 
 enum tls_alert alert_for_refusal(enum err err)
 {
-	/* Many errors, few alerts: an enum switch would list thirty that cannot come from a verifier. */
+	/* Not a switch over the enum: it would list thirty errors that a verifier never returns. */
 	if (err == ERR_EXPIRED || err == ERR_NOT_YET_VALID)
 		return TLS_ALERT_certificate_expired;
 	if (err == ERR_UNTRUSTED || err == ERR_NO_BUNDLE)

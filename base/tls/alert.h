@@ -1,4 +1,4 @@
-/* TLS alerts (RFC 8446 6): their names, what one means when it comes, and which one tells the peer about an error. */
+/* TLS alerts (RFC 8446 6): names, explanations of received alerts, and the alert to send for an error. */
 #pragma once
 
 #include "base/core/err.h"
@@ -9,8 +9,8 @@ enum tls_alert {
 #undef ALERT
 };
 
-const char *alert_name(int number); /* "unknown_ca"; "unassigned" for what RFC 8446 does not know */
-/* Explains an alert that the peer sent; returns the error it stands for. */
+const char *alert_name(int number); /* "unknown_ca"; "unassigned" for numbers that RFC 8446 does not define */
+/* Explains a received alert; returns its error. */
 enum err alert_explain(int number, struct why *why);
-/* The alert that tells the peer why its certificate was refused. */
+/* The alert to send when the peer's certificate is refused with this error. */
 enum tls_alert alert_for_refusal(enum err err);

@@ -4,17 +4,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-/* cmocka wants the first four above */
+/* cmocka requires the four headers above */
 #include <cmocka.h>
 
-static void names_alerts_as_the_specification_does(_unused_ void **state)
+static void names_alerts_as_in_the_specification(_unused_ void **state)
 {
 	assert_string_equal(alert_name(48), "unknown_ca");
 	assert_string_equal(alert_name(116), "certificate_required");
 	assert_string_equal(alert_name(120), "no_application_protocol");
 }
 
-static void has_a_word_for_numbers_without_meaning(_unused_ void **state)
+static void explains_unassigned_alerts(_unused_ void **state)
 {
 	assert_string_equal(alert_name(255), "unassigned");
 	assert_string_equal(alert_name(-1), "unassigned");
@@ -23,7 +23,7 @@ static void has_a_word_for_numbers_without_meaning(_unused_ void **state)
 	assert_non_null(strstr(why.got, "255"));
 }
 
-static void explains_every_alert_it_knows(_unused_ void **state)
+static void explains_every_defined_alert(_unused_ void **state)
 {
 	for (int number = 0; number < 256; number++) {
 		struct why why = {0};
@@ -35,7 +35,7 @@ static void explains_every_alert_it_knows(_unused_ void **state)
 	}
 }
 
-static void tells_the_peer_about_each_kind_of_refusal(_unused_ void **state)
+static void maps_refusals_to_alerts(_unused_ void **state)
 {
 	assert_int_equal(alert_for_refusal(ERR_EXPIRED), TLS_ALERT_certificate_expired);
 	assert_int_equal(alert_for_refusal(ERR_NO_BUNDLE), TLS_ALERT_unknown_ca);
@@ -48,10 +48,10 @@ static void tells_the_peer_about_each_kind_of_refusal(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_alerts_as_the_specification_does),
-		cmocka_unit_test(has_a_word_for_numbers_without_meaning),
-		cmocka_unit_test(explains_every_alert_it_knows),
-		cmocka_unit_test(tells_the_peer_about_each_kind_of_refusal),
+		cmocka_unit_test(names_alerts_as_in_the_specification),
+		cmocka_unit_test(explains_unassigned_alerts),
+		cmocka_unit_test(explains_every_defined_alert),
+		cmocka_unit_test(maps_refusals_to_alerts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

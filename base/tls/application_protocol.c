@@ -3,20 +3,22 @@
 #include "base/tls/alert.h"
 #include <openssl/bytestring.h>
 
-static const char fix[] = "is this the port of a sidecar or a control plane?";
+static const char fix[] = "check that this is the port of a sidecar or a control plane";
 
 static int refuse_overlap(SSL *ssl, struct span offered)
 {
 	size_t first = offered.len > 0 ? offered.ptr[0] : 0;
-	(void)why_set(session_why_slot(session_of(ssl)), ERR_UNSUPPORTED, "a client that speaks our protocol", fix,
-		"ALPN without it, first \"%.*s\"", first < offered.len ? (int)first : 0, offered.ptr + 1);
+	(void)why_set(session_why_slot(session_of(ssl)), ERR_UNSUPPORTED,
+		"a client with the expected application protocol (ALPN)", fix,
+		"the client's ALPN list lacks it; its first entry is \"%.*s\"", first < offered.len ? (int)first : 0,
+		offered.ptr + 1);
 	return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol */
 }
 
 static int on_select(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
 {
 	const struct tls_context *context = arg;
-	struct span rest = span_of(in, in_len); /* the library has checked the list's form */
+	struct span rest = span_of(in, in_len); /* BoringSSL checked the format of the list */
 	while (rest.len > 0) {
 		size_t len = rest.ptr[0] + (size_t)1;
 		if (span_eq(span_of(rest.ptr, len), span_of(context->alpn, context->alpn_len))) {
@@ -29,7 +31,7 @@ static int on_select(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint
 	return refuse_overlap(ssl, span_of(in, in_len));
 }
 
-/* A hello that is about to be refused for its version gets that alert, not ours. */
+/* A hello that will be refused for its version gets that alert instead. */
 static bool offers_tls13(const SSL_CLIENT_HELLO *hello)
 {
 	const uint8_t *ptr;
@@ -47,7 +49,7 @@ static bool offers_tls13(const SSL_CLIENT_HELLO *hello)
 	return false;
 }
 
-/* The selection callback is not asked about a hello without the extension, so that is caught here. */
+/* The selection callback is not called for a hello without the extension, so it is checked here. */
 static enum ssl_select_cert_result_t on_hello(const SSL_CLIENT_HELLO *hello)
 {
 	const uint8_t *ptr;
@@ -56,9 +58,9 @@ static enum ssl_select_cert_result_t on_hello(const SSL_CLIENT_HELLO *hello)
 		    hello, TLSEXT_TYPE_application_layer_protocol_negotiation, &ptr, &len) ||
 		!offers_tls13(hello))
 		return ssl_select_cert_success;
-	(void)why_set(session_why_slot(session_of(hello->ssl)), ERR_UNSUPPORTED, "a client that speaks our protocol",
-		fix, "a hello without ALPN");
-	/* The first fatal alert is the one that counts; the library's own handshake_failure is then not sent. */
+	(void)why_set(session_why_slot(session_of(hello->ssl)), ERR_UNSUPPORTED,
+		"a client with the expected application protocol (ALPN)", fix, "the client's hello has no ALPN");
+	/* Only the first fatal alert is sent: it replaces BoringSSL's handshake_failure. */
 	(void)SSL_send_fatal_alert(hello->ssl, TLS_ALERT_no_application_protocol);
 	return ssl_select_cert_error;
 }
@@ -84,8 +86,9 @@ bool application_protocol_is_agreed(struct tls_session *session)
 	unsigned len;
 	SSL_get0_alpn_selected(session->ssl, &name, &len);
 	if (len > 0)
-		return true; /* the library refuses a choice that was not offered */
-	(void)why_set(session_why_slot(session), ERR_UNSUPPORTED, "a server that speaks our protocol", fix,
-		"a server that chose none by ALPN");
+		return true; /* BoringSSL refuses a protocol that was not offered */
+	(void)why_set(session_why_slot(session), ERR_UNSUPPORTED,
+		"a server with the expected application protocol (ALPN)", fix,
+		"the server selected no protocol by ALPN");
 	return false;
 }

@@ -1,9 +1,10 @@
-/* ALPN (RFC 7301), mandatory on both sides: bytes meant for another protocol must never reach ours (abuse case D31). */
+/* ALPN (RFC 7301), mandatory on both sides: bytes of another protocol must not be interpreted (abuse case
+ * D31). */
 #pragma once
 
 #include "base/tls/context.h"
 #include "base/tls/session.h"
 
 void application_protocol_set(struct tls_context *context, const char *name);
-/* A client's check, once the server's extensions are known: did it choose ours? */
+/* Client: whether the server selected the protocol; once its extensions were received. */
 bool application_protocol_is_agreed(struct tls_session *session);

@@ -2,7 +2,7 @@
 #include "base/tls/test_raw_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 static void meet_as_client(struct test_pair *pair, struct test_raw_peer *peer)
@@ -58,7 +58,7 @@ static int select_none(SSL *ssl, const uint8_t **out, uint8_t *out_len, const ui
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
-static void d31_leaves_a_server_that_selects_none_before_showing_itself(void **state)
+static void d31_ends_before_its_certificate_when_the_server_selects_none(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_connect(pair);
@@ -82,7 +82,7 @@ int main(void)
 		CASE(d31_refuses_a_client_without_alpn),
 		CASE(d31_refuses_a_client_of_another_protocol),
 		CASE(finds_its_protocol_among_others),
-		CASE(d31_leaves_a_server_that_selects_none_before_showing_itself),
+		CASE(d31_ends_before_its_certificate_when_the_server_selects_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 
 enum seen { SEEN_RECEIVED = 1, SEEN_SENT = 2, SEEN_BOTH = 3, SEEN_TOLD = 4 };
 
-static void _printf_(2, 3) say(struct tls_session *session, const char *format, ...)
+static void _printf_(2, 3) report(struct tls_session *session, const char *format, ...)
 {
 	char text[SPIFFE_ID_MAX + 128];
 	va_list args;
@@ -27,10 +27,10 @@ static const char *peer_name(const struct tls_session *session)
 static void say_presented(struct tls_session *session, const char *who, const struct svid *svid)
 {
 	struct span id = svid != NULL ? spiffe_id_text(svid_id(svid)) : SPAN_LITERAL("one without a SPIFFE ID");
-	say(session, "%s presents its certificate: %.*s", who, (int)id.len, (const char *)id.ptr);
+	report(session, "%s presents its certificate: %.*s", who, (int)id.len, (const char *)id.ptr);
 }
 
-/* Messages that need no look inside. */
+/* Messages without content of interest. */
 static void on_message(int is_write, int version, int type, const void *bytes, size_t len, SSL *ssl, void *arg)
 {
 	struct tls_session *session = arg;
@@ -39,11 +39,11 @@ static void on_message(int is_write, int version, int type, const void *bytes, s
 		return;
 	uint8_t message = *(const uint8_t *)bytes;
 	if (message == SSL3_MT_CLIENT_HELLO)
-		say(session, "client connects");
+		report(session, "client connects");
 	else if (message == SSL3_MT_CERTIFICATE && is_write && session->own != NULL)
 		say_presented(session, our_name(session), session->own);
 	else if (message == SSL3_MT_CERTIFICATE && is_write)
-		say(session, "%s has no certificate to present", our_name(session));
+		report(session, "%s has no certificate to present", our_name(session));
 }
 
 void trace_presented(struct tls_session *session, const struct span *chain, size_t num_chain)
@@ -60,17 +60,18 @@ void trace_verified(struct tls_session *session, enum err verdict)
 	if (session->on_step == NULL)
 		return;
 	if (verdict == ERR_NONE)
-		say(session, "%s verifies the %s's certificate", our_name(session), peer_name(session));
+		report(session, "%s verifies the %s's certificate", our_name(session), peer_name(session));
 	else
-		say(session, "%s refuses the %s's certificate: %s", our_name(session), peer_name(session),
+		report(session, "%s refuses the %s's certificate: %s", our_name(session), peer_name(session),
 			err_text(verdict));
 }
 
 void trace_established(struct tls_session *session)
 {
-	/* In TLS 1.3 a client is done before the server has judged it: only its first bytes tell. */
+	/* In TLS 1.3 a client is done before the server has verified it: only the server's first bytes show the result.
+	 */
 	if (session->on_step != NULL && !session->is_client)
-		say(session, "server grants access");
+		report(session, "server grants access");
 }
 
 static void see(struct tls_session *session, enum seen what)
@@ -78,7 +79,7 @@ static void see(struct tls_session *session, enum seen what)
 	session->steps_seen |= (uint8_t)what;
 	if (session->steps_seen == SEEN_BOTH) {
 		session->steps_seen |= SEEN_TOLD;
-		say(session, "client and server exchange bytes, encrypted");
+		report(session, "client and server exchange bytes, encrypted");
 	}
 }
 
@@ -87,7 +88,7 @@ void trace_received(struct tls_session *session)
 	if (session->on_step == NULL)
 		return;
 	if (session->is_client && (session->steps_seen & SEEN_RECEIVED) == 0)
-		say(session, "server grants access");
+		report(session, "server grants access");
 	see(session, SEEN_RECEIVED);
 }
 

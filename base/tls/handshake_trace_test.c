@@ -2,7 +2,7 @@
 #include "base/tls/test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 static void on_step(void *arg, const char *step)
@@ -18,7 +18,7 @@ static const char seven_steps[] = "client connects\n"
 				  "server grants access\n"
 				  "client and server exchange bytes, encrypted\n";
 
-static void each_side_tells_the_steps_it_can_see(void **state)
+static void each_side_reports_the_steps_it_observes(void **state)
 {
 	struct test_pair *pair = *state;
 	_cleanup_(buf_done) struct buf client = BUF_INIT(4096), server = BUF_INIT(4096);
@@ -45,19 +45,19 @@ static void each_side_tells_the_steps_it_can_see(void **state)
 					       "client and server exchange bytes, encrypted\n");
 }
 
-/* For the demo, where one listener hears both sides. */
-static void both_sides_together_tell_all_seven(void **state)
+/* For the demo, where one listener receives the steps of both sides. */
+static void both_sides_together_report_all_seven(void **state)
 {
 	struct test_pair *pair = *state;
-	_cleanup_(buf_done) struct buf heard = BUF_INIT(8192);
+	_cleanup_(buf_done) struct buf reported = BUF_INIT(8192);
 	test_pair_open(pair);
-	tls_session_trace(pair->client, on_step, &heard);
-	tls_session_trace(pair->server, on_step, &heard);
+	tls_session_trace(pair->client, on_step, &reported);
+	tls_session_trace(pair->server, on_step, &reported);
 	(void)test_pair_handshake(pair);
 	test_send(pair->client, "ping");
 	test_expect(pair->server, "ping");
 	test_send(pair->server, "pong");
-	const char *rest = buf_cstr(&heard);
+	const char *rest = buf_cstr(&reported);
 	for (const char *step = seven_steps; *step != '\0';) {
 		const char *end = strchr(step, '\n') + 1;
 		char line[200] = "";
@@ -68,28 +68,28 @@ static void both_sides_together_tell_all_seven(void **state)
 	}
 }
 
-static void tells_a_refusal(void **state)
+static void reports_a_refusal(void **state)
 {
 	struct test_pair *pair = *state;
-	_cleanup_(buf_done) struct buf heard = BUF_INIT(4096);
+	_cleanup_(buf_done) struct buf reported = BUF_INIT(4096);
 	pair->server_verdict.err = ERR_EXPIRED;
 	test_pair_open(pair);
-	tls_session_trace(pair->server, on_step, &heard);
+	tls_session_trace(pair->server, on_step, &reported);
 	(void)test_pair_handshake(pair);
-	assert_non_null(strstr(buf_cstr(&heard), "server refuses the client's certificate: no longer valid\n"));
-	assert_null(strstr(buf_cstr(&heard), "grants"));
+	assert_non_null(strstr(buf_cstr(&reported), "server refuses the client's certificate: no longer valid\n"));
+	assert_null(strstr(buf_cstr(&reported), "grants"));
 }
 
-static void tells_a_client_without_a_certificate(void **state)
+static void reports_a_client_without_a_certificate(void **state)
 {
 	struct test_pair *pair = *state;
-	_cleanup_(buf_done) struct buf heard = BUF_INIT(4096);
+	_cleanup_(buf_done) struct buf reported = BUF_INIT(4096);
 	struct tls_session_options nobody = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
 	test_pair_open_as(pair, &nobody, &server);
-	tls_session_trace(pair->client, on_step, &heard);
+	tls_session_trace(pair->client, on_step, &reported);
 	(void)test_pair_handshake(pair);
-	assert_non_null(strstr(buf_cstr(&heard), "client has no certificate to present\n"));
+	assert_non_null(strstr(buf_cstr(&reported), "client has no certificate to present\n"));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
@@ -97,10 +97,10 @@ static void tells_a_client_without_a_certificate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(each_side_tells_the_steps_it_can_see),
-		CASE(both_sides_together_tell_all_seven),
-		CASE(tells_a_refusal),
-		CASE(tells_a_client_without_a_certificate),
+		CASE(each_side_reports_the_steps_it_observes),
+		CASE(both_sides_together_report_all_seven),
+		CASE(reports_a_refusal),
+		CASE(reports_a_client_without_a_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,30 +4,30 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void keep_rest(struct scratch_owner *holder)
+static void keep_rest(struct scratch_owner *owner)
 {
-	struct input *input = container_of(holder, struct input, holder);
-	input->kept = mem_dup(input->at, input->len);
-	input->at = input->kept;
+	struct input *input = container_of(owner, struct input, owner);
+	input->evicted = mem_dup(input->at, input->len);
+	input->at = input->evicted;
 }
 
 void input_init(struct input *input, struct tls_scratch *scratch)
 {
-	*input = (struct input){.holder = {keep_rest}, .scratch = scratch};
+	*input = (struct input){.owner = {keep_rest}, .scratch = scratch};
 }
 
 void input_done(struct input *input)
 {
-	scratch_release(input->scratch, &input->holder);
-	mem_free(input->kept);
-	input->kept = NULL;
+	scratch_release(input->scratch, &input->owner);
+	mem_free(input->evicted);
+	input->evicted = NULL;
 	input->len = 0;
 }
 
 static void empty(struct input *input)
 {
-	scratch_release(input->scratch, &input->holder);
-	mem_free(TAKE_PTR(input->kept));
+	scratch_release(input->scratch, &input->owner);
+	mem_free(TAKE_PTR(input->evicted));
 	input->at = NULL;
 }
 
@@ -39,7 +39,7 @@ static enum input_status fill(struct input *input, int fd)
 		return INPUT_BROKEN;
 	if (input->is_drained)
 		return INPUT_WOULD_BLOCK;
-	uint8_t *area = scratch_claim(input->scratch, &input->holder);
+	uint8_t *area = scratch_claim(input->scratch, &input->owner);
 	ssize_t got;
 	do {
 		got = recv(fd, area, SCRATCH_INPUT_LEN, 0);
@@ -51,7 +51,7 @@ static enum input_status fill(struct input *input, int fd)
 		return INPUT_BYTES;
 	}
 	int errnum = errno;
-	scratch_release(input->scratch, &input->holder);
+	scratch_release(input->scratch, &input->owner);
 	if (got == 0) {
 		input->is_eof = true;
 		return INPUT_EOF;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 struct wires {
@@ -48,22 +48,22 @@ static void assert_reads(struct input *input, int fd, const char *text)
 	assert_memory_equal(bytes, text, len);
 }
 
-static void keeps_unread_bytes_when_another_needs_the_area(void **state)
+static void keeps_unread_bytes_when_another_session_uses_the_area(void **state)
 {
 	struct wires *wires = *state;
 	assert_int_equal(send(wires->a_fds[1], "first of a, rest of a", 21, 0), 21);
 	assert_int_equal(send(wires->b_fds[1], "all of b", 8, 0), 8);
 	assert_reads(&wires->a, wires->a_fds[0], "first of a");
-	assert_null(wires->a.kept);
+	assert_null(wires->a.evicted);
 	assert_reads(&wires->b, wires->b_fds[0], "all of b");
-	assert_non_null(wires->a.kept);
+	assert_non_null(wires->a.evicted);
 	assert_reads(&wires->a, wires->a_fds[0], ", rest");
 	assert_reads(&wires->a, wires->a_fds[0], " of a");
-	assert_null(wires->a.kept); /* nothing is held when nothing is left */
-	assert_null(wires->scratch->holder);
+	assert_null(wires->a.evicted); /* no memory without unread bytes */
+	assert_null(wires->scratch->owner);
 }
 
-static void asks_the_kernel_again_only_when_rearmed(void **state)
+static void calls_recv_again_only_when_rearmed(void **state)
 {
 	struct wires *wires = *state;
 	uint8_t byte;
@@ -76,7 +76,7 @@ static void asks_the_kernel_again_only_when_rearmed(void **state)
 	assert_reads(&wires->a, wires->a_fds[0], "y");
 }
 
-static void tells_an_end_and_stays_with_it(void **state)
+static void reports_an_end_repeatedly(void **state)
 {
 	struct wires *wires = *state;
 	uint8_t byte;
@@ -85,10 +85,10 @@ static void tells_an_end_and_stays_with_it(void **state)
 	shutdown(wires->a_fds[1], SHUT_WR);
 	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_EOF);
 	assert_int_equal(input_read(&wires->a, wires->a_fds[0], &byte, 1, &len), INPUT_EOF);
-	assert_null(wires->scratch->holder);
+	assert_null(wires->scratch->owner);
 }
 
-static void tells_a_broken_socket_and_its_error(void **state)
+static void reports_a_broken_socket_and_its_error(void **state)
 {
 	struct wires *wires = *state;
 	uint8_t byte;
@@ -102,10 +102,10 @@ static void tells_a_broken_socket_and_its_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(keeps_unread_bytes_when_another_needs_the_area),
-		CASE(asks_the_kernel_again_only_when_rearmed),
-		CASE(tells_an_end_and_stays_with_it),
-		CASE(tells_a_broken_socket_and_its_error),
+		CASE(keeps_unread_bytes_when_another_session_uses_the_area),
+		CASE(calls_recv_again_only_when_rearmed),
+		CASE(reports_an_end_repeatedly),
+		CASE(reports_a_broken_socket_and_its_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,8 @@
 enum {
 	SMALL_FIRST = 1024,
 	SMALL_MAX = 32 * 1024, /* above it, a block */
-	SEND_MAX = 512 * 1024, /* a call; more only delays the next connection's turn */
-	WASTEFUL_FACTOR = 4,   /* a block that is used to less than 1/4 goes back */
+	SEND_MAX = 512 * 1024, /* per call; more would delay other connections */
+	WASTEFUL_FACTOR = 4,   /* a block used to less than 1/4 is released */
 };
 
 void output_init(struct output *output, struct tls_scratch *scratch)
@@ -52,8 +52,7 @@ static void move_to(struct output *output, uint8_t *ptr, uint32_t cap)
 size_t output_room(const struct output *output, size_t max)
 {
 	size_t len = output_len(output);
-	size_t taken =
-		output->start >= len ? len : output->end; /* moving more than what is free costs more than it gives */
+	size_t taken = output->start >= len ? len : output->end; /* moving more bytes than are freed does not pay */
 	return taken < max ? max - taken : 0;
 }
 
@@ -85,7 +84,7 @@ enum err output_append(struct output *output, struct span bytes)
 	return ERR_NONE;
 }
 
-/* A peer that stops reading must not keep a block for the little that is left. */
+/* A peer that stops reading must not occupy a block for a small rest. */
 static void shrink(struct output *output)
 {
 	size_t len = output_len(output);

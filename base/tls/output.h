@@ -1,5 +1,5 @@
-/* Ciphertext on its way out: records gather here until one send(2) takes them all. Small amounts live in a small
- * allocation, bulk in a block borrowed from the thread's scratch; an empty output owns nothing. */
+/* Buffered ciphertext output: gathers records for one send(2). Small amounts use a small allocation, bulk a block
+ * borrowed from the thread's scratch; an empty output has no memory. */
 #pragma once
 
 #include "base/core/err.h"
@@ -21,10 +21,10 @@ static inline size_t output_len(const struct output *output)
 	return output->end - output->start;
 }
 
-/* How much may be appended so that the whole stays within max and no great many bytes are moved for a little room. */
+/* How many bytes can be appended within `max`, without moving many bytes for little room. */
 size_t output_room(const struct output *output, size_t max);
-/* Makes room for len more bytes at once. ERR_LIMIT: more than a block holds. */
+/* Reserves room for len more bytes. ERR_LIMIT: more than a block. */
 enum err output_reserve(struct output *output, size_t len) _must_use_;
 enum err output_append(struct output *output, struct span bytes) _must_use_;
-/* IO_DONE: empty; IO_WANT_WRITE; IO_FAILED: errnum says why. */
+/* IO_DONE: empty; IO_WANT_WRITE; IO_FAILED: see errnum. */
 enum io_result output_flush(struct output *output, int fd) _must_use_;

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 struct wire {
@@ -33,7 +33,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Counts upwards across calls, so that a byte lost or doubled shows. */
+/* A continuing count, so that lost or duplicated bytes are detected. */
 static void append_counting(struct output *output, size_t len, uint8_t *counter)
 {
 	uint8_t *bytes = mem_alloc(len);
@@ -56,7 +56,7 @@ static size_t receive_counting(int fd, size_t most, uint8_t *counter)
 	return total;
 }
 
-static void sends_what_was_gathered_and_then_owns_nothing(void **state)
+static void sends_gathered_bytes_and_then_has_no_memory(void **state)
 {
 	struct wire *wire = *state;
 	uint8_t sent = 0, received = 0;
@@ -69,7 +69,7 @@ static void sends_what_was_gathered_and_then_owns_nothing(void **state)
 	assert_int_equal(wire->scratch->num_spare, 0); /* small amounts borrow no block */
 }
 
-static void loses_nothing_when_the_kernel_takes_it_in_parts(void **state)
+static void loses_nothing_when_the_kernel_accepts_it_in_parts(void **state)
 {
 	struct wire *wire = *state;
 	uint8_t sent = 0, received = 0;
@@ -92,7 +92,7 @@ static void loses_nothing_when_the_kernel_takes_it_in_parts(void **state)
 	assert_null(wire->output.ptr);
 }
 
-static void gives_a_block_back_when_little_is_left_in_it(void **state)
+static void releases_a_block_when_little_is_left_in_it(void **state)
 {
 	struct wire *wire = *state;
 	uint8_t sent = 0, received = 0;
@@ -117,7 +117,7 @@ static void refuses_more_than_a_block_holds(void **state)
 	assert_int_equal(output_room(&wire->output, 1024 * 1024), 0);
 }
 
-static void tells_a_broken_socket_and_stays_with_it(void **state)
+static void reports_a_broken_socket_repeatedly(void **state)
 {
 	struct wire *wire = *state;
 	uint8_t counter = 0;
@@ -134,11 +134,11 @@ static void tells_a_broken_socket_and_stays_with_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(sends_what_was_gathered_and_then_owns_nothing),
-		CASE(loses_nothing_when_the_kernel_takes_it_in_parts),
-		CASE(gives_a_block_back_when_little_is_left_in_it),
+		CASE(sends_gathered_bytes_and_then_has_no_memory),
+		CASE(loses_nothing_when_the_kernel_accepts_it_in_parts),
+		CASE(releases_a_block_when_little_is_left_in_it),
 		CASE(refuses_more_than_a_block_holds),
-		CASE(tells_a_broken_socket_and_stays_with_it),
+		CASE(reports_a_broken_socket_repeatedly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

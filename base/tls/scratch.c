@@ -4,9 +4,9 @@
 
 struct tls_scratch *tls_scratch_new(void)
 {
-	/* Not zeroed: pages that are never read into stay untouched. */
+	/* Not zeroed: unused pages stay unallocated. */
 	struct tls_scratch *scratch = mem_alloc(sizeof *scratch);
-	scratch->holder = NULL;
+	scratch->owner = NULL;
 	scratch->num_spare = 0;
 	return scratch;
 }
@@ -15,24 +15,24 @@ void tls_scratch_free(struct tls_scratch *scratch)
 {
 	if (scratch == NULL)
 		return;
-	CHECK(scratch->holder == NULL); /* a session outlives it */
+	CHECK(scratch->owner == NULL); /* a session still uses it */
 	while (scratch->num_spare > 0)
 		mem_free(scratch->spare[--scratch->num_spare]);
 	mem_free(scratch);
 }
 
-uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *holder)
+uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *owner)
 {
-	if (scratch->holder != NULL && scratch->holder != holder)
-		scratch->holder->on_evict(scratch->holder);
-	scratch->holder = holder;
+	if (scratch->owner != NULL && scratch->owner != owner)
+		scratch->owner->on_evict(scratch->owner);
+	scratch->owner = owner;
 	return scratch->input;
 }
 
-void scratch_release(struct tls_scratch *scratch, const struct scratch_owner *holder)
+void scratch_release(struct tls_scratch *scratch, const struct scratch_owner *owner)
 {
-	if (scratch->holder == holder)
-		scratch->holder = NULL;
+	if (scratch->owner == owner)
+		scratch->owner = NULL;
 }
 
 uint8_t *scratch_take_block(struct tls_scratch *scratch)

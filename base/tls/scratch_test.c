@@ -3,36 +3,36 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-/* cmocka wants the first two above */
+/* cmocka requires the headers above */
 #include <cmocka.h>
 
 struct guest {
-	struct scratch_owner holder;
+	struct scratch_owner owner;
 	unsigned num_evictions;
 };
 
-static void on_evict(struct scratch_owner *holder)
+static void on_evict(struct scratch_owner *owner)
 {
-	container_of(holder, struct guest, holder)->num_evictions++;
+	container_of(owner, struct guest, owner)->num_evictions++;
 }
 
-static void evicts_the_former_holder_and_only_that(_unused_ void **state)
+static void evicts_only_the_former_owner(_unused_ void **state)
 {
 	struct tls_scratch *scratch = tls_scratch_new();
-	struct guest first = {.holder = {on_evict}}, second = {.holder = {on_evict}};
-	assert_non_null(scratch_claim(scratch, &first.holder));
-	(void)scratch_claim(scratch, &first.holder);
+	struct guest first = {.owner = {on_evict}}, second = {.owner = {on_evict}};
+	assert_non_null(scratch_claim(scratch, &first.owner));
+	(void)scratch_claim(scratch, &first.owner);
 	assert_int_equal(first.num_evictions, 0);
-	(void)scratch_claim(scratch, &second.holder);
+	(void)scratch_claim(scratch, &second.owner);
 	assert_int_equal(first.num_evictions, 1);
-	scratch_release(scratch, &first.holder); /* not its any more */
-	(void)scratch_claim(scratch, &first.holder);
+	scratch_release(scratch, &first.owner); /* not the owner any more */
+	(void)scratch_claim(scratch, &first.owner);
 	assert_int_equal(second.num_evictions, 1);
-	scratch_release(scratch, &first.holder);
+	scratch_release(scratch, &first.owner);
 	tls_scratch_free(scratch);
 }
 
-static void lends_the_same_block_again(_unused_ void **state)
+static void reuses_blocks(_unused_ void **state)
 {
 	struct tls_scratch *scratch = tls_scratch_new();
 	uint8_t *block = scratch_take_block(scratch);
@@ -43,7 +43,7 @@ static void lends_the_same_block_again(_unused_ void **state)
 	tls_scratch_free(scratch);
 }
 
-static void keeps_few_blocks_after_a_crowd(_unused_ void **state)
+static void keeps_few_blocks_after_many_were_used(_unused_ void **state)
 {
 	struct tls_scratch *scratch = tls_scratch_new();
 	uint8_t *blocks[8];
@@ -58,9 +58,9 @@ static void keeps_few_blocks_after_a_crowd(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(evicts_the_former_holder_and_only_that),
-		cmocka_unit_test(lends_the_same_block_again),
-		cmocka_unit_test(keeps_few_blocks_after_a_crowd),
+		cmocka_unit_test(evicts_only_the_former_owner),
+		cmocka_unit_test(reuses_blocks),
+		cmocka_unit_test(keeps_few_blocks_after_many_were_used),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The inside of a session, for the files of this folder only. */
+/* The session struct. Private to base/tls. */
 #pragma once
 
 #include "base/tls/input.h"
@@ -18,20 +18,20 @@ struct tls_session {
 	bool is_established : 1;
 	bool has_failed : 1;
 	bool has_failed_by_peer : 1;
-	bool has_ended : 1; /* the last read came upon an end or a failure, which the next call tells again */
+	bool has_ended : 1; /* the last read found an end or a failure, which the next call returns again */
 	bool has_sent_close_notify : 1;
 	uint8_t steps_seen;    /* handshake_trace.c */
-	uint32_t records_left; /* until our sending key is replaced */
+	uint32_t records_left; /* until the sending key is updated */
 	uint32_t records_per_key;
 	tls_verify_fn *on_verify;
 	void *verify_arg;
-	struct svid *own; /* until the handshake is done: the trace names it */
+	struct svid *own; /* until the handshake is done, for the trace */
 	struct svid *peer;
-	struct why *why; /* NULL: nothing to tell; most sessions never need the half kilobyte */
+	struct why *detail; /* NULL: no failure; most sessions never need these 600 bytes */
 	tls_step_fn *on_step;
 	void *step_arg;
 };
 
 struct tls_session *session_of(const SSL *ssl);
-/* The failure's story, to be filled once: the first that knows a reason keeps it. */
+/* The explanation of the failure; NULL when it is set already: the first reason stays. */
 struct why *session_why_slot(struct tls_session *session);

@@ -4,9 +4,9 @@
 #include <openssl/err.h>
 #include <sys/socket.h>
 
-/* How much a lost connection may still hold before the alert: more than any socket buffer. */
+/* Maximum of bytes before the alert on a lost connection: more than any socket buffer. */
 enum { LAST_WORDS_MAX = 16 * 1024 * 1024, LAST_WORDS_STEP = 16 * 1024 };
-/* How much of what nobody will read is thrown away for the sake of our own alert. */
+/* Maximum of input that is dropped so that the own alert is delivered. */
 enum { UNREAD_STEP = 4096, UNREAD_STEPS_MAX = 16 };
 
 static void on_state(const SSL *ssl, int what, int value)
@@ -26,9 +26,9 @@ void session_failure_watch_alerts(SSL_CTX *ctx)
 
 struct why *session_why_slot(struct tls_session *session)
 {
-	if (session->why == NULL)
-		session->why = mem_new(struct why);
-	return session->why;
+	if (session->detail == NULL)
+		session->detail = mem_new(struct why);
+	return session->detail;
 }
 
 static enum err explain_transport(const struct tls_session *session, struct why *why)
@@ -36,31 +36,35 @@ static enum err explain_transport(const struct tls_session *session, struct why 
 	int errnum = session->input.errnum != 0 ? session->input.errnum : session->output.errnum;
 	if (errnum != 0)
 		return why_set(why, err_from_errno(errnum), "an open connection", "look at the peer's log",
-			"the connection broke off %s: %s",
-			session->is_established ? "without a word" : "in the handshake", strerrordesc_np(errnum));
+			"the connection was lost %s: %s",
+			session->is_established ? "without close_notify" : "in the handshake", strerrordesc_np(errnum));
 	return why_set(why, ERR_TRUNCATED, "close_notify before the end", "look at the peer's log",
-		"the peer closed the connection %s", session->is_established ? "without it" : "in the handshake");
+		"the peer closed the connection %s",
+		session->is_established ? "without close_notify" : "in the handshake");
 }
 
 static enum err explain_protocol(const struct tls_session *session, uint32_t packed, struct why *why)
 {
-	static const char expected[] = "TLS 1.3 by the rules";
+	static const char expected[] = "TLS 1.3 as in RFC 8446";
 	const char *reason = ERR_reason_error_string(packed);
 	int code = ERR_GET_LIB(packed) == ERR_LIB_SSL ? ERR_GET_REASON(packed) : 0;
 	const char *alert = session->alert != NO_ALERT ? alert_name(session->alert) : "none";
 	if (packed == 0)
-		return why_set(why, ERR_CLOSED, expected, "look at the peer's log", "close_notify where none may be");
+		return why_set(why, ERR_CLOSED, expected, "look at the peer's log",
+			"the peer sent close_notify in the handshake");
 	if (code == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
-		return why_set(why, ERR_NO_CERTIFICATE, "the peer's certificate", "has the peer an identity yet?",
-			"none (alert sent: %s)", alert);
+		return why_set(why, ERR_NO_CERTIFICATE, "the peer's certificate", "check that the peer has an identity",
+			"the peer sent no certificate (alert sent: %s)", alert);
 	if (code == SSL_R_UNSUPPORTED_PROTOCOL)
-		return why_set(why, ERR_UNSUPPORTED, "TLS 1.3", "is the peer a sidecar or a control plane of the mesh?",
-			"an older version only (alert sent: %s)", alert);
+		return why_set(why, ERR_UNSUPPORTED, "TLS 1.3",
+			"check that the peer is a sidecar or a control plane of the mesh",
+			"the peer supports older versions only (alert sent: %s)", alert);
 	if (code == SSL_R_HTTP_REQUEST || code == SSL_R_WRONG_VERSION_NUMBER || code == SSL_R_HTTPS_PROXY_REQUEST)
-		return why_set(why, ERR_PROTOCOL, "a TLS hello", "does the peer speak TLS on this port?",
-			"bytes that are no TLS: %s", reason);
-	return why_set(why, ERR_PROTOCOL, expected, "look at the peer's log", "%s (alert sent: %s)",
-		reason != NULL ? reason : "a broken rule", alert);
+		return why_set(why, ERR_PROTOCOL, "a TLS hello", "check that the peer uses TLS on this port",
+			"the peer sent bytes that are not TLS: %s", reason);
+	return why_set(why, ERR_PROTOCOL, expected, "look at the peer's log",
+		"the handshake or a record is invalid: %s (alert sent: %s)", reason != NULL ? reason : "unknown reason",
+		alert);
 }
 
 static bool is_transport_broken(const struct tls_session *session)
@@ -68,8 +72,8 @@ static bool is_transport_broken(const struct tls_session *session)
 	return session->input.is_eof || session->input.errnum != 0 || session->output.errnum != 0;
 }
 
-/* Our alert goes out if the kernel takes it. Unread bytes at close() would send an RST, which can overtake the alert on
- * its way into the peer's hands: so the reading end is emptied first. */
+/* Sends the alert if the kernel accepts it. close() with unread bytes would send RST, which can discard the alert at
+ * the peer: so the input is read first. */
 static void send_pending_alert(struct tls_session *session)
 {
 	uint8_t bytes[UNREAD_STEP];

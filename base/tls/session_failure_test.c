@@ -4,10 +4,10 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
-static void t6_takes_an_end_without_goodbye_for_no_end(void **state)
+static void t6_an_end_without_close_notify_is_a_failure(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -21,20 +21,20 @@ static void t6_takes_an_end_without_goodbye_for_no_end(void **state)
 	assert_int_equal(test_read_result(pair->server), IO_FAILED);
 }
 
-static void t6_takes_a_record_cut_in_two_for_no_end(void **state)
+static void t6_a_truncated_record_is_a_failure(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
 	static const uint8_t start[] = {23, 3, 3, 0x40, 0x11, 1, 2, 3};
 	assert_int_equal(send(tls_session_fd(pair->client), start, sizeof start, 0), sizeof start);
 	assert_int_equal(test_read_result(pair->server), IO_WANT_READ);
-	assert_false(tls_session_has_pending(pair->server)); /* nothing that a caller could read */
+	assert_false(tls_session_has_pending(pair->server)); /* no plaintext for the caller */
 	shutdown(tls_session_fd(pair->client), SHUT_WR);
 	assert_int_equal(test_read_result(pair->server), IO_FAILED);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_TRUNCATED);
 }
 
-static void tells_an_end_in_the_handshake(void **state)
+static void reports_an_end_in_the_handshake(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_open(pair);
@@ -46,7 +46,7 @@ static void tells_an_end_in_the_handshake(void **state)
 	assert_non_null(strstr(tls_session_why(pair->server)->got, "in the handshake"));
 }
 
-static void tells_bytes_that_are_no_tls(void **state)
+static void reports_bytes_that_are_not_tls(void **state)
 {
 	static const char *const texts[] = {
 		"GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x01garbage!!"};
@@ -62,7 +62,7 @@ static void tells_bytes_that_are_no_tls(void **state)
 	}
 }
 
-static void d25_takes_no_hello_of_64_kilobytes(void **state)
+static void d25_refuses_a_hello_of_64_kilobytes(void **state)
 {
 	static const uint8_t start[] = {22, 3, 1, 0x40, 0, 1, 1, 0, 0}; /* a record of 16 KiB, a hello of 64 */
 	static const uint8_t rest[0x4000 - 4];
@@ -75,8 +75,8 @@ static void d25_takes_no_hello_of_64_kilobytes(void **state)
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_PROTOCOL);
 }
 
-/* A sound hello, one byte a record: ugly but legal (RFC 8446 5.1), and answered as ever. */
-static void d25_takes_a_hello_in_a_thousand_records(void **state)
+/* A valid hello with one byte per record: legal (RFC 8446 5.1), and accepted. */
+static void d25_accepts_a_hello_in_a_thousand_records(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_open(pair);
@@ -96,7 +96,7 @@ static void d25_takes_a_hello_in_a_thousand_records(void **state)
 	assert_int_equal(outcome.server, IO_DONE);
 }
 
-/* The cipher suites of a hello: behind the record's 5 bytes, the message's 4, version, random and session id. */
+/* The cipher suites of a hello: after the record's 5 bytes, the message's 4, version, random and session id. */
 static uint8_t *suites_of(uint8_t *hello, size_t *out_len)
 {
 	uint8_t *at = hello + 5 + 4 + 2 + 32;
@@ -132,7 +132,7 @@ static void d24_refuses_a_hello_with_other_cipher_suites_alone(void **state)
 	}
 }
 
-static void tells_a_goodbye_in_the_handshake(void **state)
+static void reports_close_notify_in_the_handshake(void **state)
 {
 	static const uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
 	struct test_pair *pair = *state;
@@ -143,7 +143,7 @@ static void tells_a_goodbye_in_the_handshake(void **state)
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_CLOSED);
 }
 
-static void tells_a_record_that_was_tampered_with(void **state)
+static void reports_a_record_that_was_tampered_with(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -154,7 +154,7 @@ static void tells_a_record_that_was_tampered_with(void **state)
 	assert_false(tls_session_failed_by_peer(pair->server));
 }
 
-static void gives_what_came_before_the_failure_first(void **state)
+static void returns_the_bytes_before_the_failure_first(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -166,7 +166,7 @@ static void gives_what_came_before_the_failure_first(void **state)
 	assert_int_equal(test_read_result(pair->server), IO_FAILED);
 }
 
-/* A peer that is let in and then sends 100,000 records of one kind. */
+/* A peer that is accepted and then sends 100,000 records of one kind. */
 static void flood(struct test_pair *pair, uint8_t type, struct span plain)
 {
 	test_pair_connect(pair);
@@ -185,7 +185,7 @@ static void flood(struct test_pair *pair, uint8_t type, struct span plain)
 	assert_true(num_sent <= 64);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_PROTOCOL);
 	assert_int_not_equal(tls_session_alert(pair->server), -1);
-	assert_int_equal(test_raw_peer_alert(&peer), tls_session_alert(pair->server)); /* it is told */
+	assert_int_equal(test_raw_peer_alert(&peer), tls_session_alert(pair->server)); /* the peer received the alert */
 	test_raw_peer_done(&peer);
 }
 
@@ -212,7 +212,7 @@ static void d25_ends_a_flood_of_key_updates(void **state)
 	test_raw_peer_done(&peer);
 }
 
-static void answers_a_key_update_and_goes_on(void **state)
+static void answers_a_key_update_and_continues(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_connect(pair);
@@ -242,13 +242,13 @@ static void d25_ends_a_flood_of_warnings(void **state)
 	flood(*state, SSL3_RT_ALERT, span_of(user_canceled, sizeof user_canceled));
 }
 
-static void d25_ends_at_an_empty_handshake_message(void **state)
+static void d25_ends_on_an_empty_handshake_message(void **state)
 {
 	static const uint8_t unknown_message[] = {99, 0, 0, 0};
 	flood(*state, SSL3_RT_HANDSHAKE, span_of(unknown_message, sizeof unknown_message));
 }
 
-static void d25_takes_any_fatal_alert_for_the_peer_s_end(void **state)
+static void d25_any_fatal_alert_ends_the_session(void **state)
 {
 	for (unsigned number = 1; number < 256; number++) {
 		struct test_pair *pair = *state;
@@ -287,22 +287,22 @@ static void names_the_transport_s_error_when_there_is_no_alert(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(t6_takes_an_end_without_goodbye_for_no_end),
-		CASE(t6_takes_a_record_cut_in_two_for_no_end),
-		CASE(tells_an_end_in_the_handshake),
-		CASE(tells_bytes_that_are_no_tls),
+		CASE(t6_an_end_without_close_notify_is_a_failure),
+		CASE(t6_a_truncated_record_is_a_failure),
+		CASE(reports_an_end_in_the_handshake),
+		CASE(reports_bytes_that_are_not_tls),
 		CASE(d24_refuses_a_hello_with_other_cipher_suites_alone),
-		CASE(d25_takes_no_hello_of_64_kilobytes),
-		CASE(d25_takes_a_hello_in_a_thousand_records),
-		CASE(tells_a_goodbye_in_the_handshake),
-		CASE(tells_a_record_that_was_tampered_with),
-		CASE(gives_what_came_before_the_failure_first),
+		CASE(d25_refuses_a_hello_of_64_kilobytes),
+		CASE(d25_accepts_a_hello_in_a_thousand_records),
+		CASE(reports_close_notify_in_the_handshake),
+		CASE(reports_a_record_that_was_tampered_with),
+		CASE(returns_the_bytes_before_the_failure_first),
 		CASE(d25_ends_a_flood_of_key_updates),
-		CASE(answers_a_key_update_and_goes_on),
+		CASE(answers_a_key_update_and_continues),
 		CASE(d25_ends_a_flood_of_empty_records),
 		CASE(d25_ends_a_flood_of_warnings),
-		CASE(d25_ends_at_an_empty_handshake_message),
-		CASE(d25_takes_any_fatal_alert_for_the_peer_s_end),
+		CASE(d25_ends_on_an_empty_handshake_message),
+		CASE(d25_any_fatal_alert_ends_the_session),
 		CASE(names_the_transport_s_error_when_there_is_no_alert),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,9 @@ enum { EXTRA_CHAIN_MAX = 4 };
 static enum err refuse_pair(struct why *why)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
-	enum err err = why_set(why, ERR_KEY_MISMATCH, "a key that belongs to the certificate", "ask for a new identity",
-		"%s", reason != NULL ? reason : "a pair that the TLS library refuses");
+	enum err err = why_set(why, ERR_KEY_MISMATCH, "a key that matches the certificate",
+		"restart the sidecar, which requests a new identity", "the key and the certificate do not match: %s",
+		reason != NULL ? reason : "unknown reason");
 	ERR_clear_error();
 	return err;
 }
@@ -19,8 +20,8 @@ enum err session_identity_set(struct tls_session *session, const struct tls_sess
 	if (options->svid == NULL || options->key == NULL) {
 		if (session->is_client)
 			return ERR_NONE;
-		return why_set(
-			why, ERR_NO_CERTIFICATE, "an identity to serve with", "wait for this side's identity", "none");
+		return why_set(why, ERR_NO_CERTIFICATE, "an identity for this server",
+			"wait until this side has an identity", "this side has no identity");
 	}
 	CRYPTO_BUFFER *chain[SVID_CHAIN_MAX + EXTRA_CHAIN_MAX];
 	size_t num_own = svid_num_chain(options->svid);
@@ -46,14 +47,14 @@ enum err session_identity_set(struct tls_session *session, const struct tls_sess
 
 struct svid *tls_session_peer(const struct tls_session *session)
 {
-	/* The verifier speaks before the peer's signature is checked: not known until the handshake is done. */
+	/* The verifier runs before the peer's signature is checked: the peer is known only after the handshake. */
 	return session->is_established ? session->peer : NULL;
 }
 
 const struct why *tls_session_why(const struct tls_session *session)
 {
 	static const struct why nothing;
-	return session->why != NULL ? session->why : &nothing;
+	return session->detail != NULL ? session->detail : &nothing;
 }
 
 bool tls_session_failed_by_peer(const struct tls_session *session)

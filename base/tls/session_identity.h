@@ -1,4 +1,4 @@
-/* Who the two ends of a session are: the chain and key we present, and what the peer proved. */
+/* The identities of a session: the own chain and key, and the peer's verified identity. */
 #pragma once
 
 #include "base/tls/session.h"

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 static void exports_the_same_secret_on_both_sides(void **state)
@@ -57,7 +57,7 @@ static enum err open_with(
 	return err;
 }
 
-static void refuses_a_key_that_is_not_the_certificate_s(void **state)
+static void refuses_a_key_that_does_not_match_the_certificate(void **state)
 {
 	struct test_pair *pair = *state;
 	struct why why = {0};
@@ -94,7 +94,7 @@ static void sends_the_extra_chain_after_its_own(void **state)
 	test_pair_connect(pair);
 	options.fd = TAKE_FD(pair->fds[1]);
 	assert_int_equal(tls_session_new(&options, &pair->server, NULL), ERR_NONE);
-	memset(der, 0, sizeof der); /* borrowed only during _new */
+	memset(der, 0, sizeof der); /* borrowed only during tls_session_new() */
 	struct test_raw_peer peer;
 	test_raw_peer_init(&peer, pair, TLS_CLIENT, pair->fds[0]);
 	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
@@ -102,7 +102,7 @@ static void sends_the_extra_chain_after_its_own(void **state)
 	test_raw_peer_done(&peer);
 }
 
-static void knows_nobody_before_the_handshake_is_done(void **state)
+static void has_no_peer_before_the_handshake_is_done(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_open(pair);
@@ -112,7 +112,7 @@ static void knows_nobody_before_the_handshake_is_done(void **state)
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_NONE);
 }
 
-/* A thief with the certificate and not the key: the verifier is content, CertificateVerify is not. */
+/* An attacker with the certificate and not the key: the verifier accepts the chain, CertificateVerify fails. */
 static enum ssl_private_key_result_t forge(
 	SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out, uint16_t scheme, const uint8_t *in, size_t in_len)
 {
@@ -123,7 +123,7 @@ static enum ssl_private_key_result_t forge(
 	return ssl_private_key_success;
 }
 
-static void D20_believes_no_certificate_without_its_signature(void **state)
+static void D20_refuses_a_certificate_without_its_signature(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_connect(pair);
@@ -140,7 +140,7 @@ static void D20_believes_no_certificate_without_its_signature(void **state)
 	test_raw_peer_done(&thief);
 }
 
-/* The kinds of keys that the mesh's rules allow, and one that they do not. */
+/* The allowed kinds of keys, and one that is not allowed. */
 static enum io_result meet_peer_with_key(struct test_pair *pair, enum test_key_kind kind)
 {
 	static const uint16_t all[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
@@ -164,7 +164,7 @@ static enum io_result meet_peer_with_key(struct test_pair *pair, enum test_key_k
 	return result;
 }
 
-static void takes_peers_of_each_allowed_kind_of_key(void **state)
+static void accepts_peers_with_each_allowed_kind_of_key(void **state)
 {
 	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P256), IO_DONE);
 	assert_int_equal(meet_peer_with_key(*state, TEST_KEY_P384), IO_DONE);
@@ -180,12 +180,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(exports_the_same_secret_on_both_sides),
 		CASE(W22_exports_another_secret_on_another_connection),
-		CASE(refuses_a_key_that_is_not_the_certificate_s),
+		CASE(refuses_a_key_that_does_not_match_the_certificate),
 		CASE(C21_refuses_to_serve_without_an_identity),
 		CASE(sends_the_extra_chain_after_its_own),
-		CASE(D20_believes_no_certificate_without_its_signature),
-		CASE(takes_peers_of_each_allowed_kind_of_key),
-		CASE(knows_nobody_before_the_handshake_is_done),
+		CASE(D20_refuses_a_certificate_without_its_signature),
+		CASE(accepts_peers_with_each_allowed_kind_of_key),
+		CASE(has_no_peer_before_the_handshake_is_done),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
-/* What an idle session costs: the promise of 8 KB a pair of proxies rests on it. */
+/* The memory of an idle session, part of the documented 8 KB per pair of proxies. */
 #include "base/core/mem.h"
 #include "base/tls/test_pair.h"
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 enum { NUM_PAIRS = 64, IDLE_MAX = 4096 };
@@ -37,13 +37,13 @@ static void use(struct test_pair *pair)
 	mem_free(bulk);
 }
 
-static void an_idle_session_holds_little(void **state)
+static void an_idle_session_uses_little_memory(void **state)
 {
 	if (!HAS_MALLINFO)
 		skip();
 	struct test_pair *pair = *state;
 	struct tls_session *clients[NUM_PAIRS], *servers[NUM_PAIRS];
-	test_pair_establish(pair); /* what the process holds once: error queue, pool, spare blocks */
+	test_pair_establish(pair); /* allocates what exists once per process: error queue, pool, spare blocks */
 	use(pair);
 	tls_session_free(TAKE_PTR(pair->client));
 	tls_session_free(TAKE_PTR(pair->server));
@@ -68,7 +68,8 @@ static void an_idle_session_holds_little(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(an_idle_session_holds_little, test_pair_setup, test_pair_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_idle_session_uses_little_memory, test_pair_setup, test_pair_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

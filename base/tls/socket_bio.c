@@ -25,15 +25,15 @@ static int on_write(BIO *bio, const char *bytes, int len)
 {
 	struct tls_session *session = BIO_get_data(bio);
 	BIO_clear_retry_flags(bio);
-	/* Refused only for what nobody asked for: tls_session_write() looks at the room first, and the library itself
-	 * has little to say. */
+	/* Fails only for unexpected output: tls_session_write() checks the room first, and BoringSSL's own messages are
+	 * small. */
 	return output_append(&session->output, span_of(bytes, (size_t)len)) == ERR_NONE ? len : -1;
 }
 
 static long on_ctrl(BIO *bio, int what, long number, void *pointer)
 {
 	(void)bio, (void)number, (void)pointer;
-	return what == BIO_CTRL_FLUSH; /* the session flushes when it is told to */
+	return what == BIO_CTRL_FLUSH; /* the session flushes in tls_session_flush() */
 }
 
 BIO_METHOD *socket_bio_method_new(void)
@@ -56,5 +56,5 @@ void socket_bio_attach(struct tls_session *session, const BIO_METHOD *method)
 
 struct tls_session *session_of(const SSL *ssl)
 {
-	return BIO_get_data(SSL_get_rbio(ssl)); /* SSL's own slot for this would cost an allocation a session */
+	return BIO_get_data(SSL_get_rbio(ssl)); /* SSL's ex_data would cost an allocation per session */
 }

@@ -1,4 +1,4 @@
-/* For tests: identities out of nothing, each signed by one root. Valid around TEST_NOW_S of certs/test_ca.h. */
+/* For tests: new identities, signed by a root. Valid around TEST_NOW_S of certs/test_ca.h. */
 #pragma once
 
 #include "certs/private_key.h"

@@ -9,7 +9,8 @@ enum err test_verify(void *arg, const struct span *chain, size_t num_chain, stru
 	struct test_verdict *verdict = arg;
 	verdict->calls++;
 	if (verdict->err != ERR_NONE)
-		return why_set(why, verdict->err, "a peer to the test's taste", "change the test", "%s", verdict->got);
+		return why_set(
+			why, verdict->err, "a peer that the test accepts", "change the test", "%s", verdict->got);
 	return svid_parse(chain, num_chain, out_svid, why);
 }
 

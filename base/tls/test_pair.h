@@ -1,4 +1,4 @@
-/* For tests: a client and a server session over a socketpair(2), of two identities under one authority. */
+/* For tests: a client and a server session over a socketpair(2), with two identities of one authority. */
 #pragma once
 
 #include "base/tls/test_identity.h"
@@ -7,7 +7,7 @@
 #define TEST_CLIENT_ID "spiffe://cluster.local/ns/shop/sa/client"
 #define TEST_SERVER_ID "spiffe://cluster.local/ns/shop/sa/server"
 
-/* What the verifier of one side answers. */
+/* The result of one side's verifier. */
 struct test_verdict {
 	enum err err;
 	const char *got;
@@ -29,19 +29,19 @@ int test_pair_setup(void **state);
 int test_pair_teardown(void **state);
 
 struct tls_context *test_context(enum tls_role role, enum tls_client_auth auth, const char *alpn);
-void test_pair_connect(struct test_pair *pair); /* the sockets alone */
+void test_pair_connect(struct test_pair *pair); /* only the sockets */
 void test_pair_open(struct test_pair *pair);    /* sockets and sessions with both identities */
 void test_pair_open_as(struct test_pair *pair, const struct tls_session_options *client,
 	const struct tls_session_options *server); /* fd, context, scratch, and a missing verifier are filled in */
-/* A session on a descriptor of the caller's choice, with the pair's identity for that side. */
+/* A session on the given descriptor, with the pair's identity for that side. */
 struct tls_session *test_session(struct test_pair *pair, enum tls_role role, int fd);
-/* Both sides take turns until neither moves. */
+/* Both sides take turns until neither makes progress. */
 struct test_outcome {
 	enum io_result client, server;
 };
 struct test_outcome test_pair_handshake(struct test_pair *pair);
-void test_pair_establish(struct test_pair *pair); /* open, shake, assert */
-/* The client's last word after a handshake that the server refused: it learns when it reads. */
+void test_pair_establish(struct test_pair *pair); /* open, handshake, assert */
+/* The client's result after a handshake that the server refused: reported by its first read. */
 enum io_result test_read_result(struct tls_session *session);
 void test_send(struct tls_session *from, const char *text);
 void test_expect(struct tls_session *at, const char *text);

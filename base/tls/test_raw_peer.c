@@ -51,7 +51,7 @@ static int select_h2(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint
 
 void test_raw_peer_init(struct test_raw_peer *peer, const struct test_pair *pair, enum tls_role role, int fd)
 {
-	signal(SIGPIPE, SIG_IGN); /* the library writes with write(2) */
+	signal(SIGPIPE, SIG_IGN); /* BoringSSL uses write(2) */
 	*peer = (struct test_raw_peer){.fd = fd};
 	peer->ctx = SSL_CTX_new(TLS_with_buffers_method());
 	CHECK(peer->ctx != NULL);

@@ -1,5 +1,5 @@
-/* How fast one core carries bulk through a pair of sessions (both ends on it), and what a handshake costs. Run by hand,
- * built with --config=opt; it asserts nothing about speed. */
+/* Benchmark of a pair of sessions on one core: bulk, small messages, handshakes. Run manually, built with --config=opt;
+ * it asserts nothing about speed. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/tls/test_pair.h"
@@ -55,7 +55,7 @@ static void exchange_small(struct test_pair *pair, size_t times)
 		test_send(pair->client, "a request of some forty bytes, as it were");
 		test_expect(pair->server, "a request of some forty bytes, as it were");
 	}
-	printf("small: %.2f us a message, both ends\n", (cpu_s() - start) / (double)times * 1e6);
+	printf("small: %.2f us per message, both ends\n", (cpu_s() - start) / (double)times * 1e6);
 }
 
 static void shake(struct test_pair *pair, size_t times)

@@ -9,17 +9,17 @@
 #include "certs/cert.h"
 #include <openssl/err.h>
 
-/* A chain of four certificates is about 4 KiB; the library's own limit of 100 KB would let strangers fill memory. */
+/* A chain of four certificates is about 4 KiB; BoringSSL's limit of 100 KB would let any client fill memory. */
 enum { CERTIFICATE_MESSAGE_MAX = 16 * 1024 };
 
-/* What a peer may sign with. RSA only as PSS: PKCS#1 v1.5 is no signature of TLS 1.3 (RFC 8446 4.2.3). */
+/* The allowed signature algorithms of peers. RSA only as PSS: TLS 1.3 forbids PKCS#1 v1.5 (RFC 8446 4.2.3). */
 static const uint16_t signature_schemes[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
 	SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384,
 	SSL_SIGN_RSA_PSS_RSAE_SHA512};
 
-/* Best first. X25519MLKEM768 withstands a later quantum computer; the library may be older than it. P-256 and P-384 are
- * for peers that may use nothing else, builds under FIPS 140 among them. A peer that lacks the first group costs one
- * more round trip (HelloRetryRequest, RFC 8446 4.1.4). */
+/* Best first. X25519MLKEM768 withstands a later quantum computer; older versions of the library lack it. P-256 and
+ * P-384 are for peers that support nothing else, such as FIPS 140 builds. A peer without the first group costs one more
+ * round trip (HelloRetryRequest, RFC 8446 4.1.4). */
 #define CLASSIC_GROUPS "X25519:P-256:P-384"
 
 static void set_groups(SSL_CTX *ctx)
@@ -34,15 +34,16 @@ static void set_parameters(SSL_CTX *ctx)
 {
 	CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION));
 	CHECK(SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION));
-	/* The library picks AES-128-GCM or ChaCha20 by what both CPUs are good at; TLS 1.3 has nothing else to set. */
+	/* BoringSSL selects AES-128-GCM or ChaCha20 by the CPUs of both sides; there is nothing to configure in
+	 * TLS 1.3. */
 	set_groups(ctx);
 	CHECK(SSL_CTX_set_verify_algorithm_prefs(
 		ctx, signature_schemes, sizeof signature_schemes / sizeof signature_schemes[0]));
 	SSL_CTX_set_max_cert_list(ctx, CERTIFICATE_MESSAGE_MAX);
-	SSL_CTX_set_grease_enabled(ctx, 1); /* keeps servers tolerant to what is new (RFC 8701) */
+	SSL_CTX_set_grease_enabled(ctx, 1); /* keeps servers tolerant to new values (RFC 8701) */
 }
 
-/* A resumed session would skip the verifier: a revoked peer would come back in (abuse cases D26, D27, D28). */
+/* A resumed session would skip the verifier and so accept a revoked peer (abuse cases D26, D27, D28). */
 static void forbid_resumption(SSL_CTX *ctx)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
@@ -64,7 +65,7 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	context->ctx = SSL_CTX_new(TLS_with_buffers_method());
 	CHECK(context->ctx != NULL);
 	context->socket_bio = socket_bio_method_new();
-	/* Certificates' bytes exist once in the process, however many sessions see them. */
+	/* The bytes of a certificate are stored once per process, for all sessions. */
 	SSL_CTX_set0_buffer_pool(context->ctx, cert_pool());
 	SSL_CTX_set_retain_only_sha256_of_client_certs(context->ctx, 1);
 	set_parameters(context->ctx);

@@ -1,5 +1,5 @@
-/* One long-lived TLS context a role and purpose for the whole process: TLS 1.3 only, no tickets, no resumption, no
- * early data, no renegotiation. Chain and key are set on each session, so no context ever pins an old private key. */
+/* A TLS context per role and purpose, for the whole process: TLS 1.3 only, no tickets, no resumption, no early data, no
+ * renegotiation. Chain and key are set per session, so no context references an old private key. */
 #pragma once
 
 #include "base/core/err.h"
@@ -8,14 +8,15 @@
 enum tls_role { TLS_CLIENT, TLS_SERVER };
 
 enum tls_client_auth {
-	TLS_CLIENT_AUTH_REQUIRED, /* a server that demands a certificate */
-	TLS_CLIENT_AUTH_OPTIONAL, /* asks; none is accepted, a bad one fails the handshake (the control plane's port) */
+	TLS_CLIENT_AUTH_REQUIRED, /* a server that requires a certificate */
+	TLS_CLIENT_AUTH_OPTIONAL, /* requests one; none is accepted, a bad one fails the handshake (the control plane's
+				     port) */
 };
 
 struct tls_context_options {
 	enum tls_role role;
 	enum tls_client_auth client_auth; /* servers */
-	const char *alpn; /* the one protocol spoken, "h2"; no overlap fails the handshake (RFC 7301 3.2) */
+	const char *alpn;                 /* the only protocol, "h2"; without it the handshake fails (RFC 7301 3.2) */
 };
 
 struct tls_context;

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <unistd.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 static void meet_as_client(struct test_pair *pair, struct test_raw_peer *peer)
@@ -23,7 +23,8 @@ static void d23_refuses_a_hello_of_older_versions(void **state)
 		meet_as_client(pair, &peer);
 		assert_true(SSL_set_max_proto_version(peer.ssl, versions[i]));
 		if (i == 1)
-			SSL_set_alpn_protos(peer.ssl, NULL, 0); /* the version is named first, ALPN or not */
+			SSL_set_alpn_protos(
+				peer.ssl, NULL, 0); /* the version is reported first, with and without ALPN */
 		assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_FAILED);
 		assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
 		assert_int_equal(tls_session_alert(pair->server), TLS_ALERT_protocol_version);
@@ -70,7 +71,7 @@ static enum io_result shake_with_group(struct test_pair *pair, enum tls_role raw
 	return result;
 }
 
-static void finding_t2_meets_peers_that_have_one_group_alone(void **state)
+static void finding_t2_accepts_peers_with_a_single_group(void **state)
 {
 	static const char *const groups[] = {"X25519", "P-256", "P-384"};
 	for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
@@ -79,12 +80,12 @@ static void finding_t2_meets_peers_that_have_one_group_alone(void **state)
 	}
 }
 
-static void refuses_a_group_that_is_not_ours(void **state)
+static void refuses_an_unsupported_group(void **state)
 {
 	assert_int_equal(shake_with_group(*state, TLS_CLIENT, "P-521"), IO_FAILED);
 }
 
-/* SNI plays no part: whatever it names, the verifier judges the same certificate, and it is called once. */
+/* SNI has no effect: for any name the verifier is called once, with the same certificate. */
 static void d30_a_server_name_changes_nothing(void **state)
 {
 	static char longest[255];
@@ -106,7 +107,7 @@ static void d30_a_server_name_changes_nothing(void **state)
 	}
 }
 
-static void d27_hands_out_no_ticket(void **state)
+static void d27_issues_no_ticket(void **state)
 {
 	struct test_pair *pair = *state;
 	struct test_raw_peer peer;
@@ -119,7 +120,7 @@ static void d27_hands_out_no_ticket(void **state)
 	test_raw_peer_done(&peer);
 }
 
-/* A raw server with tickets, to get one that is well made. */
+/* A raw server with tickets, to obtain a valid one. */
 static SSL_SESSION *ticket_from_elsewhere(struct test_pair *pair)
 {
 	int fds[2] = {-1, -1};
@@ -145,7 +146,7 @@ static SSL_SESSION *ticket_from_elsewhere(struct test_pair *pair)
 	return ticket;
 }
 
-static void d27_resumes_nobody_who_kept_a_session(void **state)
+static void d27_resumes_no_session(void **state)
 {
 	struct test_pair *pair = *state;
 	SSL_SESSION *ticket = ticket_from_elsewhere(pair);
@@ -155,12 +156,12 @@ static void d27_resumes_nobody_who_kept_a_session(void **state)
 	SSL_set_early_data_enabled(peer.ssl, 1);
 	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	assert_false(SSL_session_reused(peer.ssl));
-	assert_int_equal(pair->server_verdict.calls, 1); /* judged anew */
+	assert_int_equal(pair->server_verdict.calls, 1); /* verified again */
 	test_raw_peer_done(&peer);
 	SSL_SESSION_free(ticket);
 }
 
-static void d28_offers_no_server_a_session_of_another(void **state)
+static void d28_offers_no_session_for_resumption(void **state)
 {
 	struct test_pair *pair = *state;
 	for (int i = 0; i < 2; i++) {
@@ -170,7 +171,7 @@ static void d28_offers_no_server_a_session_of_another(void **state)
 		test_raw_peer_init(&server, pair, TLS_SERVER, pair->fds[1]);
 		assert_int_equal(test_raw_peer_handshake(&server, pair->client), IO_DONE);
 		assert_int_equal(SSL_write(server.ssl, "x", 1), 1);
-		test_expect(pair->client, "x"); /* the tickets before it are read and dropped */
+		test_expect(pair->client, "x"); /* earlier tickets are read and dropped */
 		assert_false(SSL_session_reused(server.ssl));
 		assert_int_equal(pair->client_verdict.calls, i + 1);
 		test_raw_peer_done(&server);
@@ -194,7 +195,7 @@ static void d19_refuses_a_certificate_message_that_is_too_long(void **state)
 	test_raw_peer_done(&peer);
 }
 
-static void names_its_library(_unused_ void **state)
+static void reports_its_library(_unused_ void **state)
 {
 	assert_int_equal(strncmp(tls_library_version(), "BoringSSL ", 10), 0); /* "NAME VERSION" */
 	assert_non_null(strstr(tls_library_version(), "19"));
@@ -207,14 +208,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(d23_refuses_a_hello_of_older_versions),
 		CASE(d23_refuses_a_server_of_older_versions),
-		CASE(finding_t2_meets_peers_that_have_one_group_alone),
-		CASE(refuses_a_group_that_is_not_ours),
+		CASE(finding_t2_accepts_peers_with_a_single_group),
+		CASE(refuses_an_unsupported_group),
 		CASE(d30_a_server_name_changes_nothing),
-		CASE(d27_hands_out_no_ticket),
-		CASE(d27_resumes_nobody_who_kept_a_session),
-		CASE(d28_offers_no_server_a_session_of_another),
+		CASE(d27_issues_no_ticket),
+		CASE(d27_resumes_no_session),
+		CASE(d28_offers_no_session_for_resumption),
 		CASE(d19_refuses_a_certificate_message_that_is_too_long),
-		cmocka_unit_test(names_its_library),
+		cmocka_unit_test(reports_its_library),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

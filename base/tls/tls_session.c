@@ -12,8 +12,8 @@
 enum {
 	RECORD_PLAIN_MAX = SSL3_RT_MAX_PLAIN_LENGTH,
 	RECORD_CIPHER_MAX = RECORD_PLAIN_MAX + 22, /* header 5, content type 1, tag 16 (RFC 8446 5.2) */
-	KEY_UPDATE_ROOM = 128, /* our own KeyUpdate and the answer to the peer's may go ahead of the first record */
-	/* AES-GCM holds for 2^24.5 full records of one key (RFC 8446 5.5); one write may pass the mark by a batch. */
+	KEY_UPDATE_ROOM = 128, /* the own KeyUpdate and the answer to the peer's can precede the first record */
+	/* AES-GCM is safe for 2^24.5 full records per key (RFC 8446 5.5); one write can exceed the limit by a batch. */
 	RECORDS_PER_KEY = 1 << 23,
 };
 
@@ -31,7 +31,7 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	output_init(&session->output, options->scratch);
 	session->ssl = SSL_new(options->context->ctx);
 	CHECK(session->ssl != NULL);
-	SSL_set_shed_handshake_config(session->ssl, 1); /* the private key goes with it */
+	SSL_set_shed_handshake_config(session->ssl, 1); /* also releases the private key */
 	socket_bio_attach(session, options->context->socket_bio);
 	RETURN_IF_ERR(session_identity_set(session, options, why));
 	if (session->is_client)
@@ -51,7 +51,7 @@ void tls_session_free(struct tls_session *session)
 	output_done(&session->output);
 	svid_unref(session->own);
 	svid_unref(session->peer);
-	mem_free(session->why);
+	mem_free(session->detail);
 	fd_close(session->fd);
 	mem_free(session);
 }
@@ -66,7 +66,7 @@ bool tls_session_is_established(const struct tls_session *session)
 	return session->is_established;
 }
 
-/* What the library's answer means; rc <= 0. */
+/* Translates BoringSSL's result; rc <= 0. */
 static enum io_result result_of(struct tls_session *session, int rc)
 {
 	int error = SSL_get_error(session->ssl, rc);
@@ -81,7 +81,7 @@ static void establish(struct tls_session *session)
 {
 	session->is_established = true;
 	svid_unref(TAKE_PTR(session->own));
-	mem_free(TAKE_PTR(session->why)); /* the verifier left it empty */
+	mem_free(TAKE_PTR(session->detail)); /* the verifier left it empty */
 	trace_established(session);
 }
 
@@ -104,7 +104,7 @@ enum io_result tls_session_handshake(struct tls_session *session)
 	return tls_session_flush(session);
 }
 
-/* Records into `to` until it is full or nothing more is there. Returns the library's last answer. */
+/* Reads records into `to` until it is full or the input is empty. Returns BoringSSL's last result. */
 static int read_records(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len)
 {
 	size_t len = 0;
@@ -113,7 +113,7 @@ static int read_records(struct tls_session *session, uint8_t *to, size_t cap, si
 		size_t step = cap - len < RECORD_PLAIN_MAX ? cap - len : RECORD_PLAIN_MAX;
 		rc = SSL_read(session->ssl, to + len, (int)step);
 		len += rc > 0 ? (size_t)rc : 0;
-		/* Asking once more only to hear "nothing" is a third of the library's work on a small message. */
+		/* One more call without input would be a third of BoringSSL's work for a small message. */
 	} while (rc > 0 && len < cap && (SSL_pending(session->ssl) > 0 || !input_is_dry(&session->input)));
 	*out_len = len;
 	return rc;
@@ -129,7 +129,7 @@ enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t
 	int rc = read_records(session, to, cap, &len);
 	enum io_result result = rc > 0 ? IO_DONE : result_of(session, rc);
 	if (result == IO_FAILED)
-		(void)session_fail(session); /* told now if nothing came before it, else at the next call */
+		(void)session_fail(session); /* returned now if no bytes precede it, else by the next call */
 	session->has_ended = result == IO_FAILED || result == IO_EOF;
 	if (len == 0)
 		return result;
@@ -140,11 +140,12 @@ enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t
 
 bool tls_session_has_pending(const struct tls_session *session)
 {
-	/* Not SSL_has_pending(): part of a record is nothing that a caller could read. */
+	/* Not SSL_has_pending(): an incomplete record cannot be read. */
 	return SSL_pending(session->ssl) > 0 || session->input.len > 0 || session->has_ended;
 }
 
-/* How much of `len` fits beside what waits already: whole records, so that none is cut small by a full buffer. */
+/* How much of `len` fits beside the buffered output, in whole records, so that a full buffer causes no small records.
+ */
 static size_t fitting(const struct tls_session *session, size_t len)
 {
 	size_t room = output_room(&session->output, TLS_OUTPUT_MAX);
@@ -152,7 +153,7 @@ static size_t fitting(const struct tls_session *session, size_t len)
 	return len < most ? len : most;
 }
 
-/* The message goes out in front of the next record. Only our own key: the peer counts its own records. */
+/* The message precedes the next record. Only for the own key: the peer counts its own records. */
 static bool spend_records(struct tls_session *session, size_t num_records)
 {
 	if (num_records < session->records_left) {

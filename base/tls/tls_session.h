@@ -1,10 +1,10 @@
 /* One TLS connection over a non-blocking socket. It owns the descriptor and its buffers but no watcher: the caller
- * watches tls_session_fd() for what the results say (IO_WANT_READ, IO_WANT_WRITE).
+ * watches tls_session_fd() according to the results (IO_WANT_READ, IO_WANT_WRITE).
  *
- * Reading: ciphertext is read ahead in large pieces into a scratch area shared by all sessions of a thread; what does
- * not make a whole record stays with the session. So plaintext may be pending without the socket being readable: read
- * until IO_WANT_READ, or ask tls_session_has_pending(). Writing: tls_session_write() encrypts into the session's own
- * output buffer; tls_session_flush() hands it to the kernel, many records a call. An idle session holds no buffers. */
+ * Reading: ciphertext is read ahead in large pieces into a scratch area shared by all sessions of a thread; an
+ * incomplete record stays with the session. So plaintext can be pending while the socket is not readable: read until
+ * IO_WANT_READ, or call tls_session_has_pending(). Writing: tls_session_write() encrypts into the session's output
+ * buffer; tls_session_flush() writes it to the kernel, many records per call. An idle session has no buffers. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -13,64 +13,63 @@
 #include "certs/svid.h"
 
 struct tls_session;
-struct tls_scratch;                        /* one a thread */
+struct tls_scratch;                        /* one per thread */
 struct tls_scratch *tls_scratch_new(void); /* 512 KiB read area */
 void tls_scratch_free(struct tls_scratch *scratch);
 
-/* Decides about the peer's chain (DER, leaf first; num_chain 0 cannot happen). Returns ERR_NONE or why not; the error
- * chooses the alert: ERR_EXPIRED/ERR_NOT_YET_VALID certificate_expired, ERR_UNTRUSTED/ERR_NO_BUNDLE unknown_ca,
- * ERR_REVOKED certificate_revoked, ERR_WRONG_PEER/ERR_DENIED access_denied, ERR_NO_CERTIFICATE certificate_required,
- * else bad_certificate. On success *out_svid is a reference that the session takes over (may stay NULL where the chain
- * is no SVID). */
+/* Verifies the peer's chain (DER, leaf first, num_chain > 0). The error selects the alert:
+ * ERR_EXPIRED/ERR_NOT_YET_VALID certificate_expired, ERR_UNTRUSTED/ERR_NO_BUNDLE unknown_ca, ERR_REVOKED
+ * certificate_revoked, ERR_WRONG_PEER/ERR_DENIED access_denied, ERR_NO_CERTIFICATE certificate_required, else
+ * bad_certificate. On success *out_svid is a reference that the session adopts (NULL if the chain is not an SVID). */
 typedef enum err tls_verify_fn(
 	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why);
 
 struct tls_session_options {
 	struct tls_context *context;
 	struct tls_scratch *scratch;
-	int fd;            /* adopted, also on failure */
-	struct svid *svid; /* presented to the peer: set here, shed after the handshake; NULL: a client without one */
+	int fd; /* adopted, also on failure */
+	struct svid
+		*svid; /* presented to the peer; released after the handshake; NULL: a client without a certificate */
 	struct private_key *key;
-	const struct span *extra_chain; /* DER sent after the svid's own (the control plane sends its root); borrowed
-					   during _new */
+	const struct span *extra_chain; /* DER, sent after the svid's chain (the control plane sends its root); borrowed
+					   during tls_session_new() */
 	size_t num_extra_chain;
-	uint32_t records_per_key; /* sent before our key is replaced by a KeyUpdate (RFC 8446 5.5); 0: 2^23 */
+	uint32_t records_per_key; /* sent before the key is replaced by a KeyUpdate (RFC 8446 5.5); 0: 2^23 */
 	tls_verify_fn *on_verify; /* called once, during the handshake */
 	void *verify_arg;
 };
 
 enum err tls_session_new(
 	const struct tls_session_options *options, struct tls_session **out, struct why *why) _must_use_;
-void tls_session_free(struct tls_session *session); /* closes the descriptor; says nothing to the peer */
+void tls_session_free(struct tls_session *session); /* closes the descriptor without close_notify */
 DEFINE_CLEANUP(struct tls_session *, tls_session_free)
 int tls_session_fd(const struct tls_session *session);
 
-/* IO_DONE: done. IO_FAILED: see tls_session_why(). Flushes by itself what the handshake writes (the alert too). */
+/* IO_FAILED: see tls_session_why(). Flushes the handshake's own output, including the alert. */
 enum io_result tls_session_handshake(struct tls_session *session) _must_use_;
 bool tls_session_is_established(const struct tls_session *session);
 
-/* IO_DONE with *out_len > 0; IO_WANT_READ; IO_EOF: close_notify came; IO_FAILED: anything else, a TCP FIN without
- * close_notify (truncation) included. The kernel is asked once a call at most for what it can give at once: when
- * *out_len < cap and nothing is pending, another call before the socket is readable only costs a system call. */
+/* IO_DONE with *out_len > 0; IO_WANT_READ; IO_EOF: close_notify was received; IO_FAILED: any other end, also a TCP FIN
+ * without close_notify (truncation). At most one recv(2) per call: when *out_len < cap and nothing is pending, another
+ * call before the socket is readable only costs a system call. */
 enum io_result tls_session_read(struct tls_session *session, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
-/* Bytes, an end or a failure wait in memory: read again without waiting for the socket. */
+/* Whether bytes, an end or a failure are pending in memory: read again without waiting for the socket. */
 bool tls_session_has_pending(const struct tls_session *session);
 
-/* Encrypts as much of `bytes` (at least one) as its output buffer takes (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0;
+/* Encrypts as much of `bytes` (at least one) as fits the output buffer (TLS_OUTPUT_MAX). IO_DONE with *out_len > 0;
  * IO_WANT_WRITE: full, flush first. */
 #define TLS_OUTPUT_MAX (1024 * 1024)
 enum io_result tls_session_write(struct tls_session *session, struct span bytes, size_t *out_len) _must_use_;
-size_t tls_session_unflushed(const struct tls_session *session); /* ciphertext bytes that wait for the kernel */
+size_t tls_session_unflushed(const struct tls_session *session); /* buffered ciphertext bytes */
 enum io_result tls_session_flush(
-	struct tls_session *session) _must_use_;            /* IO_DONE: all handed over; IO_WANT_WRITE; IO_FAILED */
+	struct tls_session *session) _must_use_;            /* IO_DONE: all written; IO_WANT_WRITE; IO_FAILED */
 void tls_session_close_notify(struct tls_session *session); /* queued; flush sends it */
 
-/* Who the peer is; NULL before the handshake, or for a client without a certificate. Borrowed. */
+/* The peer's SVID, borrowed; NULL before the handshake, or for a client without a certificate. */
 struct svid *tls_session_peer(const struct tls_session *session);
-/* Why it failed, in words: the peer's alert by name, the verifier's reason, the transport's error. Valid after
- * IO_FAILED. */
+/* Explains the failure: the peer's alert, the verifier's reason or the transport's error. Valid after IO_FAILED. */
 const struct why *tls_session_why(const struct tls_session *session);
-bool tls_session_failed_by_peer(const struct tls_session *session); /* the peer sent a fatal alert: it refused us */
+bool tls_session_failed_by_peer(const struct tls_session *session); /* the peer sent a fatal alert */
 /* The TLS alert description sent or received (RFC 8446 6), -1: none. */
 int tls_session_alert(const struct tls_session *session);
 /* RFC 8446 7.5, 32 bytes. After the handshake only. */
@@ -78,7 +77,6 @@ enum err tls_session_export(
 	struct tls_session *session, const char *label, struct span context, uint8_t out[32]) _must_use_;
 const char *tls_session_cipher(const struct tls_session *session); /* "TLS_AES_128_GCM_SHA256" */
 const char *tls_session_group(const struct tls_session *session);  /* "X25519" */
-/* The steps of the handshake as this side saw them, for explaining: called with a short sentence and the side that
- * acted. NULL by default; costs nothing then. */
+/* Called with a sentence per step of the handshake, as observed by this side. NULL by default; costs nothing then. */
 typedef void tls_step_fn(void *arg, const char *step);
 void tls_session_trace(struct tls_session *session, tls_step_fn *on_step, void *arg);

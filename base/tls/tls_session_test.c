@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 static void completes_a_mutual_handshake(void **state)
@@ -29,7 +29,7 @@ static void completes_a_mutual_handshake(void **state)
 	assert_non_null(strstr(tls_session_cipher(pair->client), "TLS_"));
 }
 
-static void carries_bytes_both_ways(void **state)
+static void transfers_bytes_in_both_directions(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -40,7 +40,7 @@ static void carries_bytes_both_ways(void **state)
 	assert_int_equal(test_read_result(pair->client), IO_WANT_READ);
 }
 
-static void says_goodbye_as_an_end_and_not_as_a_failure(void **state)
+static void close_notify_is_an_end_and_not_a_failure(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -56,7 +56,7 @@ static void says_goodbye_as_an_end_and_not_as_a_failure(void **state)
 	test_expect(pair->client, "heard");
 }
 
-static void writes_no_more_than_its_output_holds(void **state)
+static void writes_no_more_than_its_output_buffer(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -70,7 +70,7 @@ static void writes_no_more_than_its_output_holds(void **state)
 	mem_free((void *)bulk.ptr);
 }
 
-/* Two directions at once through small socket buffers, each side reading only some of the time. */
+/* Both directions at once through small socket buffers, with sides that read only sometimes. */
 struct flow {
 	struct tls_session *from, *to;
 	size_t sent, received, total;
@@ -111,7 +111,7 @@ static void flow_read(struct flow *flow, unsigned *seed)
 	}
 }
 
-static void carries_bulk_through_tiny_socket_buffers(void **state)
+static void transfers_bulk_through_tiny_socket_buffers(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -131,7 +131,7 @@ static void carries_bulk_through_tiny_socket_buffers(void **state)
 	assert_int_equal(tls_session_unflushed(pair->client), 0);
 }
 
-/* Moves one byte a step from one socket to another, so that every record arrives in pieces. */
+/* Moves one byte per step from one socket to another, so that every record arrives in pieces. */
 struct trickle {
 	int a, b;
 };
@@ -175,7 +175,7 @@ static void works_when_bytes_come_one_at_a_time(void **state)
 	assert_int_equal(len, strlen("drop by drop"));
 }
 
-static void tells_what_waits_in_memory(void **state)
+static void reports_pending_bytes(void **state)
 {
 	struct test_pair *pair = *state;
 	test_pair_establish(pair);
@@ -193,7 +193,7 @@ static void tells_what_waits_in_memory(void **state)
 	assert_false(tls_session_has_pending(pair->server));
 }
 
-static void D41_frees_cleanly_wherever_the_handshake_stands(void **state)
+static void D41_frees_cleanly_at_each_step_of_the_handshake(void **state)
 {
 	struct test_pair *pair = *state;
 	for (int steps = 0; steps < 8; steps++) {
@@ -222,7 +222,7 @@ static void count_key_updates(int is_write, int version, int type, const void *b
 	*num += !is_write && type == SSL3_RT_HANDSHAKE && len > 0 && ((const uint8_t *)bytes)[0] == KEY_UPDATE;
 }
 
-static void finding_t4_replaces_its_key_after_so_many_records(void **state)
+static void finding_t4_replaces_its_key_after_the_configured_records(void **state)
 {
 	struct test_pair *pair = *state;
 	struct test_raw_peer peer;
@@ -248,7 +248,7 @@ static void finding_t4_replaces_its_key_after_so_many_records(void **state)
 		assert_memory_equal(bytes, "under this key", 14);
 	}
 	assert_int_equal(num_updates, NUM_MESSAGES / RECORDS_PER_KEY);
-	assert_int_equal(SSL_write(peer.ssl, "and back", 8), 8); /* the peer's own key stays */
+	assert_int_equal(SSL_write(peer.ssl, "and back", 8), 8); /* the peer's key is not changed */
 	test_expect(pair->server, "and back");
 	test_raw_peer_done(&peer);
 }
@@ -259,14 +259,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(completes_a_mutual_handshake),
-		CASE(carries_bytes_both_ways),
-		CASE(says_goodbye_as_an_end_and_not_as_a_failure),
-		CASE(writes_no_more_than_its_output_holds),
-		CASE(carries_bulk_through_tiny_socket_buffers),
+		CASE(transfers_bytes_in_both_directions),
+		CASE(close_notify_is_an_end_and_not_a_failure),
+		CASE(writes_no_more_than_its_output_buffer),
+		CASE(transfers_bulk_through_tiny_socket_buffers),
 		CASE(works_when_bytes_come_one_at_a_time),
-		CASE(tells_what_waits_in_memory),
-		CASE(finding_t4_replaces_its_key_after_so_many_records),
-		CASE(D41_frees_cleanly_wherever_the_handshake_stands),
+		CASE(reports_pending_bytes),
+		CASE(finding_t4_replaces_its_key_after_the_configured_records),
+		CASE(D41_frees_cleanly_at_each_step_of_the_handshake),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

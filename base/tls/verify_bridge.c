@@ -5,7 +5,7 @@
 #include "base/tls/handshake_trace.h"
 #include <openssl/pool.h>
 
-/* A peer cannot make us walk more than this; what is longer is refused by the verifier because of its length. */
+/* At most so many certificates are passed on; the verifier refuses longer chains by their length. */
 enum { CHAIN_SEEN_MAX = SVID_CHAIN_MAX + 1 };
 
 static size_t read_chain(const SSL *ssl, struct span chain[CHAIN_SEEN_MAX])
@@ -30,7 +30,7 @@ static enum ssl_verify_result_t on_verify(SSL *ssl, uint8_t *out_alert)
 	}
 	struct span chain[CHAIN_SEEN_MAX];
 	size_t num = read_chain(ssl, chain);
-	CHECK(num > 0); /* the library asks only about chains that are there */
+	CHECK(num > 0); /* not called without a chain */
 	trace_presented(session, chain, num);
 	struct why *why = session_why_slot(session);
 	enum err err = session->on_verify(session->verify_arg, chain, num, &session->peer, why);

@@ -1,4 +1,4 @@
-/* From the TLS library's certificate callback to ours, and from our error to the alert that tells the peer. */
+/* Connects BoringSSL's certificate callback to the session's verifier, and maps its error to an alert. */
 #pragma once
 
 #include "base/tls/session.h"

@@ -5,7 +5,7 @@
 #include "certs/verify.h"
 #include <setjmp.h>
 #include <stdarg.h>
-/* cmocka wants <setjmp.h> and <stdarg.h> first */
+/* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
 struct refusal {
@@ -53,7 +53,7 @@ static void close_both(struct test_pair *pair)
 	tls_session_free(TAKE_PTR(pair->server));
 }
 
-static void tells_the_client_why_the_server_refused_it(void **state)
+static void reports_to_the_client_why_the_server_refused_it(void **state)
 {
 	struct test_pair *pair = *state;
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
@@ -62,14 +62,14 @@ static void tells_the_client_why_the_server_refused_it(void **state)
 		struct test_outcome outcome = test_pair_handshake(pair);
 		assert_int_equal(outcome.server, IO_FAILED);
 		assert_refuser(pair->server, &refusals[i]);
-		assert_int_equal(outcome.client, IO_DONE); /* in TLS 1.3 a client is done before it is judged */
+		assert_int_equal(outcome.client, IO_DONE); /* in TLS 1.3 a client is done before it is verified */
 		assert_int_equal(test_read_result(pair->client), IO_FAILED);
 		assert_refused(pair->client, &refusals[i]);
 		close_both(pair);
 	}
 }
 
-static void tells_the_server_why_the_client_refused_it(void **state)
+static void reports_to_the_server_why_the_client_refused_it(void **state)
 {
 	struct test_pair *pair = *state;
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
@@ -80,7 +80,7 @@ static void tells_the_server_why_the_client_refused_it(void **state)
 		assert_refuser(pair->client, &refusals[i]);
 		assert_int_equal(outcome.server, IO_FAILED);
 		assert_refused(pair->server, &refusals[i]);
-		assert_int_equal(pair->server_verdict.calls, 0); /* our certificate was never shown to it */
+		assert_int_equal(pair->server_verdict.calls, 0); /* the server never received the certificate */
 		close_both(pair);
 	}
 }
@@ -101,7 +101,7 @@ static void finds_the_alert_after_a_write_error(void **state)
 	assert_int_equal(test_read_result(pair->client), IO_FAILED);
 }
 
-/* A socketpair keeps what was sent before close(); TCP may lose it to an RST. */
+/* A socketpair delivers what was sent before close(); TCP can lose it to an RST. */
 static void connect_by_tcp(struct test_pair *pair)
 {
 	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}}, peer;
@@ -129,7 +129,7 @@ static void finds_the_alert_though_the_server_reset_the_connection(void **state)
 	assert_int_equal(tls_session_write(pair->client, span_of(early, sizeof early), &len), IO_DONE);
 	(void)!tls_session_flush(pair->client);
 	assert_int_equal(tls_session_handshake(pair->server), IO_FAILED);
-	tls_session_free(TAKE_PTR(pair->server)); /* with bytes of ours unread */
+	tls_session_free(TAKE_PTR(pair->server)); /* with unread bytes of the client */
 	enum io_result result = IO_WANT_WRITE;
 	for (int i = 0; i < 1000 && result != IO_FAILED; i++) {
 		if (tls_session_unflushed(pair->client) == 0)
@@ -141,7 +141,7 @@ static void finds_the_alert_though_the_server_reset_the_connection(void **state)
 	assert_string_equal(alert_name(tls_session_alert(pair->client)), "certificate_revoked");
 }
 
-static void demands_a_certificate(void **state)
+static void requires_a_certificate(void **state)
 {
 	struct test_pair *pair = *state;
 	struct tls_session_options nobody = {0};
@@ -156,7 +156,7 @@ static void demands_a_certificate(void **state)
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_NO_CERTIFICATE);
 }
 
-static void lets_a_client_without_a_certificate_in_where_that_is_optional(void **state)
+static void accepts_a_client_without_a_certificate_where_optional(void **state)
 {
 	struct test_pair *pair = *state;
 	tls_context_free(pair->server_context);
@@ -217,7 +217,7 @@ static struct bundle_set *bundles_of(const struct test_pair *pair)
 	return set;
 }
 
-static struct test_outcome shake_for_real(struct test_pair *pair, const char *expected_server)
+static struct test_outcome handshake_with_verifier(struct test_pair *pair, const char *expected_server)
 {
 	_cleanup_(bundle_set_unrefp) struct bundle_set *bundles = bundles_of(pair);
 	struct real_verifier by_client = {.bundles = bundles, .role = VERIFY_SERVER};
@@ -234,10 +234,10 @@ static struct test_outcome shake_for_real(struct test_pair *pair, const char *ex
 	return outcome;
 }
 
-static void accepts_what_the_mesh_s_own_verifier_accepts(void **state)
+static void accepts_chains_that_the_verifier_accepts(void **state)
 {
 	struct test_pair *pair = *state;
-	struct test_outcome outcome = shake_for_real(pair, TEST_SERVER_ID);
+	struct test_outcome outcome = handshake_with_verifier(pair, TEST_SERVER_ID);
 	assert_int_equal(outcome.client, IO_DONE);
 	assert_int_equal(outcome.server, IO_DONE);
 	assert_true(spiffe_id_eq(svid_id(tls_session_peer(pair->client)), svid_id(pair->server_identity.svid)));
@@ -246,7 +246,7 @@ static void accepts_what_the_mesh_s_own_verifier_accepts(void **state)
 static void D29_refuses_a_server_that_is_another_workload(void **state)
 {
 	struct test_pair *pair = *state;
-	struct test_outcome outcome = shake_for_real(pair, "spiffe://cluster.local/ns/shop/sa/other");
+	struct test_outcome outcome = handshake_with_verifier(pair, "spiffe://cluster.local/ns/shop/sa/other");
 	assert_int_equal(outcome.client, IO_FAILED);
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_WRONG_PEER);
 	assert_string_equal(alert_name(tls_session_alert(pair->server)), "access_denied");
@@ -257,14 +257,14 @@ static void D29_refuses_a_server_that_is_another_workload(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(tells_the_client_why_the_server_refused_it),
-		CASE(tells_the_server_why_the_client_refused_it),
+		CASE(reports_to_the_client_why_the_server_refused_it),
+		CASE(reports_to_the_server_why_the_client_refused_it),
 		CASE(finds_the_alert_after_a_write_error),
 		CASE(finds_the_alert_though_the_server_reset_the_connection),
-		CASE(demands_a_certificate),
-		CASE(lets_a_client_without_a_certificate_in_where_that_is_optional),
+		CASE(requires_a_certificate),
+		CASE(accepts_a_client_without_a_certificate_where_optional),
 		CASE(refuses_a_bad_certificate_where_one_is_optional),
-		CASE(accepts_what_the_mesh_s_own_verifier_accepts),
+		CASE(accepts_chains_that_the_verifier_accepts),
 		CASE(D29_refuses_a_server_that_is_another_workload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ struct pages *pages_new(const struct pages_options *options)
 
 uint64_t pages_num_displaced(const struct pages *pages)
 {
-	return http_server_num_displaced(pages->server);
+	return http_server_num_evicted(pages->server);
 }
 
 void pages_free(struct pages *pages)

@@ -1,1 +1,1 @@
-"""The demo's parts: telling, the stage, and what is read from logs and from the wire."""
+"""The parts of the demo: output, topology, scenes, and checks of logs and captures."""

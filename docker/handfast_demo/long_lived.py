@@ -1,4 +1,4 @@
-"""Traffic that goes on while other things happen: one long download, one open SQL session, and new requests."""
+"""Long-lived traffic: one long download, one open SQL session, and a series of new requests."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from . import stage as stages
 
 
 class Download:
-    """curl, fetching one big file slowly on one connection."""
+    """curl, downloading one big file slowly on one connection."""
 
     def __init__(self, stage, expected):
         self.path = os.path.join(stage.downloads, "big")
@@ -38,22 +38,22 @@ class Download:
         return self._popen.poll() is None
 
     def finish(self, deadline_s):
-        """(what curl said, seconds it took, whether every byte is right)."""
-        said, _ = self._popen.communicate(timeout=deadline_s)
+        """(output of curl, duration in seconds, whether every byte is correct)."""
+        printed, _ = self._popen.communicate(timeout=deadline_s)
         took = time.monotonic() - self.started
         with open(self.path, "rb") as file:
-            return said, took, hashlib.sha256(file.read()).hexdigest() == self._sha256
+            return printed, took, hashlib.sha256(file.read()).hexdigest() == self._sha256
 
 
 class SqlSession:
-    """One psql, asked again and again on its one connection."""
+    """One psql with repeated queries on its one connection."""
 
     def __init__(self, stage):
         self.num_answers = 0
         self._popen = subprocess.Popen(stage.shop.argv(stage.psql_argv(), uid=65534), stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, cwd="/")
         self.backend = self.ask("select pg_backend_pid()")
-        self.ask("create temporary table kept (n int)", answers=False)  # lives and dies with the session
+        self.ask("create temporary table rows (n int)", answers=False)  # exists as long as the session
 
     def __enter__(self):
         return self
@@ -76,13 +76,13 @@ class SqlSession:
         return line
 
     def is_the_same(self):
-        """Whether the very first backend still answers, with all that it was told to keep."""
-        self.ask("insert into kept values (%d)" % self.num_answers, answers=False)
-        return self.ask("select pg_backend_pid() || '/' || (count(*) > 0) from kept") == self.backend + "/true"
+        """Whether the first backend still answers, and has all inserted rows."""
+        self.ask("insert into rows values (%d)" % self.num_answers, answers=False)
+        return self.ask("select pg_backend_pid() || '/' || (count(*) > 0) from rows") == self.backend + "/true"
 
 
 class Requests:
-    """New connections, one after the other, from a thread: each a curl of its own."""
+    """New connections, one after the other, from a thread: one curl each."""
 
     def __init__(self, stage, interval_s=0.1):
         self.num_good, self.failures, self.slowest_s = 0, [], 0.0
@@ -99,8 +99,8 @@ class Requests:
     def _run(self):
         while not self._stop.wait(self._interval_s):
             done = self._stage.curl(self._stage.shop, "http://web/recipe", "-w", "%{http_code} %{time_total}", check=False)
-            page, _, said = done.stdout.rpartition("\n")
-            code, _, took = said.partition(" ")
+            page, _, numbers = done.stdout.rpartition("\n")
+            code, _, took = numbers.partition(" ")
             if done.returncode == 0 and code == "200" and page.encode() == stages.SECRET:
                 self.num_good += 1
                 self.slowest_s = max(self.slowest_s, float(took))

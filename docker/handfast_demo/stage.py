@@ -1,4 +1,4 @@
-"""The stage: four namespaces around a router that translates nothing, our programs, and other people's programs.
+"""The topology: four namespaces around a router without NAT, the programs of Handfast, and third-party programs.
 
             control [handfast-control]
                |
@@ -6,17 +6,17 @@
                |                              store:    nginx, PostgreSQL, a greeter and a sidecar
             stranger                          stranger: curl, psql, openssl and no sidecar
 
-Every namespace finds the others, and the services, in a hosts file of its own; nobody asks any DNS."""
+Every namespace has a hosts file with the others and the services; no DNS is used."""
 
 from handfast_harness import Mesh, Nginx, Postgres, StreamServer, identity_of, wait_until
 from handfast_harness.topology import sweep_leftovers
 
 SHOP, STORE = identity_of("shop"), identity_of("store")
-WEB, DB, MAIL = "203.0.113.200", "203.0.113.201", "203.0.113.202"  # addresses of services: no interface has them
+WEB, DB, MAIL = "203.0.113.200", "203.0.113.201", "203.0.113.202"  # virtual addresses of services
 SECRET = b"the-secret-recipe-of-the-store"
 LEAF_S = 10
 BIG_BYTES, BIG_RATE = 60_000_000, 1_500_000  # a download of 40 s
-OPEN_PORT = 8081  # the one port of the store that lets plaintext in
+OPEN_PORT = 8081  # the one port of the store that allows plaintext
 APP_UID = 1000  # any user but the sidecar's
 
 _SERVICES = [
@@ -30,20 +30,20 @@ _POLICY = {"workloads": [{
     "ports": [{"port": OPEN_PORT, "mode": "permissive"}],
     "rules": [
         {"name": "the-shop-may", "action": "allow", "sources": [{"id": SHOP}], "ports": [8080, 5432, 25]},
-        {"name": "anyone-may-look-in", "action": "allow", "unauthenticated": True, "ports": [OPEN_PORT]},
+        {"name": "anyone-may-read", "action": "allow", "unauthenticated": True, "ports": [OPEN_PORT]},
     ],
 }]}
 
 
 def big_file():
-    """Bytes that are not the same twice in a row, so that a piece lost or doubled would show."""
+    """Bytes without repetition, so that lost or duplicated parts are detected."""
     block = bytes(range(256)) * 16
     return b"".join(b"%012d" % number + block for number in range(BIG_BYTES // (len(block) + 12) + 1))[:BIG_BYTES]
 
 
 class Stage:
     def __init__(self, story):
-        sweep_leftovers()  # of a demo that was killed
+        sweep_leftovers()  # of a killed demo
         self.story = story
         self.mesh = Mesh(story, hosts=("shop", "store"), outsiders=("stranger",), leaf_ttl="%ds" % LEAF_S,
                          services=_SERVICES, policy=_POLICY, start=False)
@@ -81,13 +81,13 @@ class Stage:
         return [self.postgres.bin + "/psql", "-h", "db", "-U", "postgres", "-AtqX", *more]
 
     def time_to_expiry_s(self, name):
-        """Seconds that the certificate in use is still valid."""
+        """Seconds until the certificate in use expires."""
         identity = self.sidecar(name).identity()
         return identity["time_to_expiry_seconds"] if identity else 0
 
     @staticmethod
     def is_from(line, host):
-        """Whether a line of an access log tells of a connection from this host."""
+        """Whether a line of an access log is of a connection from this host."""
         return line["source"].rpartition(":")[0].strip("[]") in (host.ipv4, host.ipv6)
 
     def nginx_requests(self):

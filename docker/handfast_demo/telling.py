@@ -1,4 +1,4 @@
-"""Telling: headings, plain sentences, tables and claims. A claim is checked before it is printed, or the demo ends."""
+"""Output: headings, text, tables and claims. A claim is printed only if it holds; else the demo ends."""
 
 import os
 import sys
@@ -9,26 +9,26 @@ from handfast_harness import StoryFailure
 
 _WIDTH = 110
 _CODES = {"title": "\033[1m", "good": "\033[32m", "bad": "\033[31m", "faint": "\033[2m"}
-_has_colour = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and "NO_COLOR" not in os.environ
+_has_color = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and "NO_COLOR" not in os.environ
 _claims = []
 _started = time.monotonic()
 
 
 def _paint(kind, text):
-    return _CODES[kind] + text + "\033[0m" if _has_colour else text
+    return _CODES[kind] + text + "\033[0m" if _has_color else text
 
 
 def scene(number, title):
     print("\n%s" % _paint("title", "%d. %s" % (number, title)), flush=True)
 
 
-def say(text, *values):
-    for line in textwrap.wrap(text % values if values else text, _WIDTH - 3):
+def text(sentence, *values):
+    for line in textwrap.wrap(sentence % values if values else sentence, _WIDTH - 3):
         print("   " + line, flush=True)
 
 
 def show(command):
-    """A command as a reader could type it."""
+    """A command that a reader can type."""
     print("   $ " + command, flush=True)
 
 
@@ -42,7 +42,7 @@ def table(rows, headings=None):
 
 
 def claim(holds, sentence, otherwise=""):
-    """Prints the sentence as shown when it holds; ends the demo when it does not."""
+    """Prints the sentence if it holds, else ends the demo."""
     if not holds:
         raise StoryFailure("%s%s" % (sentence, ": " + otherwise if otherwise else ""))
     _claims.append(sentence)
@@ -50,7 +50,7 @@ def claim(holds, sentence, otherwise=""):
 
 
 def claim_eq(got, expected, sentence):
-    claim(got == expected, sentence, "expected %r, got %r" % (expected, got))
+    claim(got == expected, sentence, "it is %r; expected: %r" % (got, expected))
 
 
 def failed(reason):

@@ -1,4 +1,4 @@
-"""What crossed the wire, read back from a capture and judged byte by byte."""
+"""Checks of captured traffic, byte by byte."""
 
 import collections
 
@@ -8,8 +8,8 @@ TLS_1_3 = 0x0304
 Seen = collections.namedtuple("Seen", "ports num_connections num_bytes num_records versions not_tls")
 
 
-def look(wire, ports):
-    """What was on the connections to these ports: every byte of both directions must be part of a TLS record."""
+def inspect(wire, ports):
+    """The traffic of the connections to these ports: every byte in both directions must be part of a TLS record."""
     versions, not_tls, num_bytes, num_records, connections = collections.Counter(), [], 0, 0, set()
     for key, data in wire.streams().items():
         source, source_port, destination, destination_port = key

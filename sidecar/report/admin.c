@@ -91,7 +91,7 @@ uint64_t admin_num_displaced(const struct admin *admin)
 {
 	uint64_t num = 0;
 	for (unsigned i = 0; i < admin->num_servers; i++)
-		num += http_server_num_displaced(admin->servers[i]);
+		num += http_server_num_evicted(admin->servers[i]);
 	return num;
 }
 

@@ -83,7 +83,7 @@ def finding_i1_one_shortage_of_descriptors_ends_by_itself(story):
         wait_until("the probe to be accepted and read", lambda: _unread(story, METRICS) == 0)
         _set_limit(story, process.num_fds() + 2, hard)
         waiting = [open_ones.enter_context(sock) for sock in _idle(story, 12)]
-        process.wait_for_log("accepting pauses; new connections wait, then are refused")
+        process.wait_for_log("accepting is paused; new connections wait and are then refused")
         probe.sendall(b"Host: 127.0.0.1\r\n\r\n")
         answer = b"".join(iter(lambda: probe.recv(4096), b"")).decode()
         expect_in(" 503 ", answer, "readiness while accepting is paused")

@@ -72,7 +72,7 @@ def finding_l14_refusals_of_a_listener_are_logged_and_counted(story):
     few = min(set(range(len(used) + 1)) - used)  # none is free: otherwise a later step refuses
     with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
         allow(few)
-        server.process.wait_for_log("accepting pauses; new connections wait, then are refused")
+        server.process.wait_for_log("accepting is paused; new connections wait and are then refused")
 
         def refused():
             return stream.attempt(mesh.outside, mesh.server.ipv4, 9000, timeout_s=1)[1] == "reset"

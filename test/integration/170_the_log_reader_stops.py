@@ -97,7 +97,7 @@ def finding_l7_the_next_lines_have_the_number_of_lost_lines(story):
 
     def is_logged():
         story.text = getattr(story, "text", "") + story.unread.read_all()
-        return "lines_lost" in story.text and "lines of this log are missing here" in story.text
+        return "lines_lost" in story.text and "lines of this log were dropped here" in story.text
     wait_until("both logs to have the number of lost lines", is_logged, 5)
     lines = [json.loads(line) for line in (text + story.text).splitlines() if line.startswith("{")]
     said = sum(line["lost_lines"] for line in lines if line.get("reason") == "lines_lost")
@@ -123,4 +123,4 @@ def finding_l7_the_control_plane_keeps_working_too(story):
     expect_in("trust domain", control.run("status").stdout, "status")
     unread.read_all()
     unread.signal(1)
-    wait_until("its log to have the number of lost lines", lambda: "lines of this log are missing here" in unread.read_all(), 5)
+    wait_until("its log to have the number of lost lines", lambda: "lines of this log were dropped here" in unread.read_all(), 5)
