@@ -26,8 +26,8 @@ def _json(story, *words, check=True):
 def finding_i10_a_revoked_token_enrolls_no_key(story):
     token = story.control.token(LATE, "--network", "192.0.2.0/24")
     listed = {entry["id"]: entry for entry in _json(story, "token", "list")["tokens"]}
-    expect(listed[CLIENT]["used_by"], "the client's token is not listed as used: %s" % listed)
-    expect_eq((listed[LATE]["used_by"], listed[LATE]["networks"]), ("", ["192.0.2.0/24"]), "the unused token")
+    expect(listed[CLIENT]["consumed_by"], "the client's token is not listed as used: %s" % listed)
+    expect_eq((listed[LATE]["consumed_by"], listed[LATE]["networks"]), ("", ["192.0.2.0/24"]), "the unused token")
     token_id = listed[LATE]["token_id"]
     expect(re.search(token_id + r"  \S+/late  until \S+  unused  from 192.0.2.0/24\n", story.control.run("token", "list").stdout),
            "the text form of the list")
