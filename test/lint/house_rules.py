@@ -12,6 +12,7 @@ import sys
 import build_graph
 import dead_code
 import document_names
+import documented_commands
 import documents
 import findings
 import reference
@@ -497,6 +498,13 @@ def of_dead_code(rule):
 CODE_TREE = dead_code.Tree()
 
 
+def documented_commands_run():
+    """Each command block of README and docs/ is run by a story or another test, or has a reason why none can."""
+    texts = {name: text for name, text in DOCUMENTS.texts.items() if documented_commands.is_read(name)}
+    yield from documented_commands.gaps(texts)
+    yield from documented_commands.missing_paths(texts, lambda path: (ROOT / path).exists())
+
+
 def reference_pages_are_made_from_the_tables():
     """The pages of docs/reference/ and the example files are as the .def tables of the programs make them."""
     yield from reference.findings()
@@ -523,6 +531,7 @@ RULES = [
     functions_fit_a_screen,
     folders_have_a_readme,
     metrics_in_documents_exist,
+    documented_commands_run,
     reference_pages_are_made_from_the_tables,
     no_unfinished_words,
     no_private_keys,

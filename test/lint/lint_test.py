@@ -9,6 +9,7 @@ import unittest.mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import dead_code
 import document_names
+import documented_commands
 import documents
 import retired_words
 import threats
@@ -219,6 +220,40 @@ class Threats(unittest.TestCase):
             self.assertEqual(gaps("`b_test.c`: `y`<br>`a_test.c`: `z`"), ["D1: no file b_test.c", "D1: a_test.c has no function z"])
             self.assertEqual(len(gaps("no test yet")), 1)
             self.assertEqual(len(gaps("a_test.c")), 1)
+
+
+class DocumentedCommands(unittest.TestCase):
+    TABLES = {"STORY": {"a.md": [("one", "host"), ("two", "host")]}, "NOT_RUN": {"a.md": {"gdb": "no package"}},
+              "ELSEWHERE": {"a.md": {"demo": ("docker/demo.sh", "python3 docker/demo.py")}}}
+    WHOLE = "```sh\none\n```\n\n    two \\\n        more\n\n    three\n\ntext\n\n    gdb -p\n\n```sh\ndemo\n```\n```text\nx\n```\n"
+
+    def _gaps(self, text):
+        with unittest.mock.patch.multiple(documented_commands, **self.TABLES):
+            return list(documented_commands.gaps({"a.md": text}))
+
+    def test_blocks_are_fenced_or_indented_and_keep_their_lines(self):
+        self.assertEqual(list(documented_commands.blocks(self.WHOLE)),
+                         ["one\n", "two \\\n    more\n\nthree\n", "gdb -p\n", "demo\n"])
+        self.assertEqual(list(documented_commands.blocks("- an item\n    that goes on\n")), [])
+
+    def test_blocks_with_a_row_each_are_no_finding(self):
+        self.assertEqual(self._gaps(self.WHOLE), [])
+
+    def test_a_block_without_a_row_and_a_row_without_a_block_are_named(self):
+        self.assertEqual(self._gaps(self.WHOLE + "\n    rm -r /\n"),
+                         ["a.md: no test runs the block 'rm -r /', and no reason is given"])
+        self.assertEqual(self._gaps(self.WHOLE.replace("gdb -p", "two")), [
+            "a.md: no test runs the block 'two', and no reason is given", "a.md: no block begins with 'gdb', in this order"])
+
+    def test_a_file_that_does_not_run_the_block_is_named(self):
+        elsewhere = {"a.md": {"demo": ("docker/demo.sh", "none of this")}}
+        with unittest.mock.patch.dict(self.TABLES, ELSEWHERE=elsewhere):
+            self.assertEqual(self._gaps(self.WHOLE), ["a.md: 'demo' is not run by docker/demo.sh: it has no 'none of this'"])
+
+    def test_a_path_that_is_not_there_is_named(self):
+        text = {"a.md": "```sh\ntest/run.sh x tools/none.txt >/tmp/test/y\nbazel test //cli:all //none/...\n```\n"}
+        self.assertEqual(list(documented_commands.missing_paths(text, {"test/run.sh", "cli"}.__contains__)),
+                         ["a.md: tools/none.txt: no such file", "a.md: //none: no such folder"])
 
 
 class DocumentNames(unittest.TestCase):

@@ -1,0 +1,147 @@
+"""The command blocks of the documents (fenced with sh, or indented by four spaces), and what runs each of them.
+
+Every block is in one of three tables, by its first line: story 197 runs it as it stands (STORY), a named file runs the same
+commands (ELSEWHERE), or no test can run it, for a reason (NOT_RUN). house_rules.py holds that; story 197 reads STORY."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES = (
+    "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md")
+
+
+def is_read(document):
+    """README, docs/ (but decisions, which record the past, and the reference), and the images."""
+    return document in (README, IMAGES) or bool(re.fullmatch(r"docs/[\w-]+\.md", document))
+
+
+# {document: [(first line, host of story 197 that runs it; & after it: it stays in the foreground and runs on)]}, in order.
+STORY = {
+    README: [
+        ("install bazel-bin/sidecar/handfast-sidecar", "newcomer"),
+        ("ip netns add control", "newcomer"),
+        ("install -d -m 0700 -o 1336 -g 1336 /var/lib/handfast-control", "newcomer"),
+        ("install -d /run/secrets/handfast", "newcomer"),
+        ("ip netns exec db python3 -m http.server 8000", "newcomer"),
+        ("ip netns exec shop curl -sS http://192.0.2.3:8001/", "newcomer"),
+        ("kill $(jobs -p); wait", "newcomer"),
+    ],
+    OPERATIONS: [
+        ("install -d -m 0700 -o 1336 -g 1336 /var/lib/handfast-control", "control"),
+        ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
+        ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml", "control &"),
+        ("handfast token create --id spiffe://cluster.local/ns/shop/sa/cart", "control"),
+        ("install -D -m 0600 -o 1337 -g 1337 token", "pod"),
+        ("handfast-init up", "pod"),
+        ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
+        ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
+        ("handfast-init up --profile host", "machine"),
+        ("handfast status", "control"),
+        ("handfast certs", "pod"),
+        ("handfast-sidecar drain", "pod"),
+        ("tar -C /var/lib --numeric-owner -cpf handfast-control.tar", "control"),
+        ("mv /var/lib/handfast-control /var/lib/handfast-control.before", "control"),
+        ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
+        ("handfast-sidecar --config /etc/handfast/sidecar.yaml --check", "pod"),
+    ],
+}
+
+# {document: {first line: (a file that runs the same commands, a text of it)}}
+ELSEWHERE = {
+    README: {
+        "docker/demo.sh ": ("test/fresh_machine.sh", "run demo docker/demo.sh"),
+        "tools/install_packages.sh": ("docker/demo.sh", "tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt"),
+    },
+    CONTRIBUTING: {
+        "tools/install_packages.sh": ("test/run.sh", "test/lint/apt-packages.txt"),
+        "bazel build --config=opt": ("docker/demo.sh", "bazel build --config=opt"),
+    },
+}
+
+# {document: {first line: why no test runs it}}
+NOT_RUN = {
+    CONTRIBUTING: {
+        "route: read the original destination": "a commit message",
+    },
+    DEBUGGING: {
+        "gdb -batch": "gdb is no package of the tests",
+        "bazel build --strip=never": "gdb is no package of the tests",
+        "test/run_stories.py --list": "the runner that runs this: test/run.sh starts every story by it",
+        "041 FAIL": "output of the runner",
+        "053 PASS": "output of the runner",
+        "test/run_stories.py --keep 041": "test/harness/harness_test.py keeps a story of its own and takes it down",
+        "client     nsenter": "output of the runner",
+        "ip netns list": "names a run that is going on",
+        "for i in $(seq 20)": "repeats a story for minutes",
+        "bazel test --config=asan": "test/run.sh has these configurations as parts of their own (asan, tsan)",
+        "bazel build --config=asan": "builds everything with sanitizers; test/run.sh does it in its part asan_stories",
+        "gdb -p PID": "gdb is no package of the tests",
+    },
+    IMAGES: {
+        "docker run -d --name pod": "needs a Docker engine; docker/check_images.sh runs the programs of the images by chroot",
+    },
+}
+
+
+def blocks(text):
+    """The command blocks of a document, each as its text without the indentation."""
+    fence, lines, previous = None, [], ""
+    for line in text.splitlines() + ["end of the document"]:
+        is_fence = line.startswith("```")
+        if fence and not is_fence:
+            lines.append(line)
+        elif not is_fence and line.startswith("    ") and (lines or not previous):
+            lines.append(line[4:])
+        elif not line and lines:
+            lines.append("")
+        else:
+            if lines and fence in (None, "```sh"):
+                yield "\n".join(lines).rstrip("\n") + "\n"
+            lines = []
+            if is_fence:
+                fence = None if fence else line
+        previous = line
+
+
+def read(document):
+    return list(blocks((ROOT / document).read_text(encoding="utf-8")))
+
+
+def commands_in_order(document):
+    """(block, host) of the blocks that story 197 runs. AssertionError: a table that is not the document's."""
+    left = list(STORY[document])
+    for block in read(document):
+        if left and block.startswith(left[0][0]):
+            yield block, left.pop(0)[1]
+    assert not left, "%s has no block that begins with %s, after the one before it" % (document, left[0][0])
+
+
+def gaps(texts):
+    """A sentence per block that is in no table, per row without a block, and per file that does not run what it should.
+    texts: {document: text}."""
+    for document, text in sorted(texts.items()):
+        story = [first for first, _ in STORY.get(document, [])]
+        others = [*ELSEWHERE.get(document, {}), *NOT_RUN.get(document, {})]
+        for block in blocks(text):
+            if story and block.startswith(story[0]):
+                story.pop(0)
+            elif not any(block.startswith(first) for first in others):
+                yield "%s: no test runs the block '%s', and no reason is given" % (document, block.splitlines()[0])
+        for first in story + [first for first in others if not any(block.startswith(first) for block in blocks(text))]:
+            yield "%s: no block begins with '%s', in this order" % (document, first)
+        for first, (file, part) in ELSEWHERE.get(document, {}).items():
+            if part not in (ROOT / file).read_text(encoding="utf-8"):
+                yield "%s: '%s' is not run by %s: it has no '%s'" % (document, first, file, part)
+
+
+def missing_paths(texts, has):
+    """A sentence per file or folder of the tree that a block names and that is not there. has: whether a path is there."""
+    for document, text in texts.items():
+        for block in blocks(text):
+            for path in re.findall(r"(?<![\w./:{@-])(?:\./)?((?:test|tools|docker|docs)/[\w./-]+\w)", block):
+                if not has(path):
+                    yield "%s: %s: no such file" % (document, path)
+            for folder in re.findall(r"(?<!:)//([\w/]*\w)", block):
+                if not has(folder):
+                    yield "%s: //%s: no such folder" % (document, folder)
