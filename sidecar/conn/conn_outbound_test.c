@@ -457,7 +457,7 @@ static void a_connection_through_a_silent_tunnel_ends_at_the_connect_timeout(voi
 	test_conns_wait(conns, 10100);
 	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
 	assert_int_equal(conns->why.err, ERR_TIMEOUT);
-	assert_int_equal(conns->pool.num_cancelled, 1);
+	assert_int_equal(conns->pool.num_canceled, 1);
 	assert_true(test_was_reset(app));
 }
 

@@ -85,7 +85,7 @@ struct conn_next conn_decide(struct conn *conn);
  * relay, and after that whenever the snapshot changes. */
 struct conn_next conn_recheck(struct conn *conn);
 
-/* Whether this workload has an identity that is valid now. Without one a connection is parked, up to timeouts.resolve.
+/* Whether this workload has an identity that is valid now. Without one, connections are parked, up to timeouts.resolve.
  */
 bool conn_has_identity(const struct conn *conn);
 struct conn_next conn_park_for_identity(struct conn *conn);

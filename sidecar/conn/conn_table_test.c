@@ -203,7 +203,7 @@ static void D41_a_connection_that_is_cut_in_any_step_frees_everything(void **sta
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	test_conns_turn(conns);
 	assert_int_equal(conns->num_ended, 4);
-	assert_int_equal(conns->pool.num_cancelled, 1);
+	assert_int_equal(conns->pool.num_canceled, 1);
 	assert_int_equal(parked.num_answers, 1);
 	assert_true(test_was_reset(resolving) && test_was_reset(opening) && test_was_reset(relaying));
 	test_answer(conns, "10.0.0.1:80", DESTINATION_MESHED, 1); /* no connection waits for it any longer */

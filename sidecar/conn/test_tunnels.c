@@ -35,7 +35,7 @@ static struct stream_attempt *attempt_take(struct tunnel_pool *pool)
 
 void stream_attempt_cancel(struct stream_attempt *attempt)
 {
-	attempt->pool->num_cancelled++;
+	attempt->pool->num_canceled++;
 	attempt->pool->attempt = NULL;
 	spiffe_id_done(&attempt->expected);
 	/* Uses the downstream leg, as the real one does: it must not be freed before. */

@@ -13,7 +13,7 @@ struct stream_attempt {
 
 struct tunnel_pool { /* zeroed: fresh */
 	struct loop *loop;
-	unsigned num_opened, num_cancelled;
+	unsigned num_opened, num_canceled;
 	struct stream_attempt *attempt; /* the pending one */
 	struct svid *peer;              /* borrowed: the peer of its legs */
 	struct addr suspect;            /* an endpoint whose tunnels are silent; family 0: none */
