@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""Runs every part of the test suite, one after the other, and adds up, as root. test/run.sh installs first and calls it:
+"""Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
+it:
 
     test/suite.py                 all parts but `fresh`
-    test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint fresh
-    test/suite.py all fresh       what .ci/run asks for: every part, and the first command on a fresh machine
+    test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint
+    fresh
+    test/suite.py all fresh       the call of .ci/run: every part, and the first command on a fresh machine
 
-What is counted: each case of a unit test or a corpus (both times: plain, and with sanitizers), each rule of a lint, each
-case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part that
-does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
+Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
+case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
+that
+does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is
+`N passed, N failed`; the exit code is 0 only if none failed."""
 
 import collections
 import glob
@@ -22,11 +26,11 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init"]
-# What the stories run of ours besides.
+# Further programs of the stories.
 STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so"]
-# With sanitizers: ends and cuts of connections, refusals, hostile tunnels, restarts; the rest would only take long.
+# With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
-# With ThreadSanitizer: several workers, rotation, drain, what changes while connections live.
+# With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
 TSAN_STORIES = ["020", "025", "041", "050", "053", "124"]
 PART_LIMIT_S = 45 * 60
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
@@ -55,7 +59,7 @@ def bazel(*words):
 # --- unit tests by Bazel ---
 
 def cases_of(target, verdict):
-    """What one test program's log says; a program that dies is one failure."""
+    """The results in one test program's log; a program that crashes is one failure."""
     path = os.path.join(ROOT, "bazel-testlogs", target[2:].replace(":", "/"), "test.log")
     text = ""
     if os.path.exists(path):
@@ -147,7 +151,7 @@ def scripts(pattern, env=None):
 
 
 def lint():
-    """what the compiler does not see"""
+    """checks beyond the compiler"""
     return scripts("test/lint/gate_*")
 
 
@@ -173,16 +177,16 @@ def stories():
 
 
 def asan_stories():
-    """some of the stories, with AddressSanitizer in our programs"""
+    """some of the stories, with AddressSanitizer in the programs"""
     folder = os.path.join(WORK, "asan")
     if not os.path.isdir(folder):
         build_programs("asan", "--config=asan")
-    # Leaks are looked for by ptrace, which our programs forbid; the unit tests look for them.
+    # The leak check needs ptrace, which the programs forbid; the unit tests check for leaks.
     return run_stories(folder, ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
 
 
 def tsan_stories():
-    """some of the stories, with ThreadSanitizer in our programs"""
+    """some of the stories, with ThreadSanitizer in the programs"""
     return run_stories(build_programs("tsan", "--config=tsan"), TSAN_STORIES,
                        {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
 
@@ -195,13 +199,14 @@ def fresh():
 
 
 def has_rules():
-    """Whether the machine itself has interception rules, which would cut it off: they belong into a test's namespaces."""
+    """Whether the machine itself has interception rules, which would disconnect it: they belong into a test's
+    namespaces."""
     return run(["nft", "list", "table", "inet", "handfast"], shows=False)[0] == 0
 
 
-# tsan_stories and lint last: they build in yet other ways.
+# tsan_stories and lint last: they build in other configurations.
 PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
-ON_REQUEST = [fresh]  # a fresh machine does not make another one
+ON_REQUEST = [fresh]  # not on a fresh machine itself
 FLAKY = []  # lines of run_stories.py
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Writes the first corpora of the targets that read messages, settings, tokens and state: one well-formed input of each
-kind. What fuzzing finds beyond them is added by hand. usage: test/fuzz/seed_messages.py"""
+kind. Inputs that fuzzing finds are added by hand. usage: test/fuzz/seed_messages.py"""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ ID = "spiffe://td.test/ns/shop/sa/cart"
 
 
 def literal(data):
-    """Bytes as protobuf's text format writes them."""
+    """Bytes in protobuf's text format."""
     return '"%s"' % "".join("\\x%02x" % byte for byte in data)
 
 

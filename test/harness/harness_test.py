@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of the harness's pure parts, and of what the runner makes of stories that go wrong. Needs no root:
+"""Tests of the harness's pure parts, and of the runner with stories that fail. Needs no root:
 `test/harness/harness_test.py`."""
 
 import contextlib
@@ -37,14 +37,14 @@ def _pcap(*frames):
 
 
 class _Read(capture.Capture):
-    """A capture that was taken before."""
+    """A capture from a file."""
 
     def __init__(self, data):
         self._packets = list(capture.read_pcap(data))
 
 
 class Settings(unittest.TestCase):
-    def test_are_written_as_blocks_and_absent_ones_not_at_all(self):
+    def test_are_written_as_blocks_without_absent_values(self):
         text = settings.to_yaml({"mesh": {"networks": ["192.0.2.0/24"]}, "policy": {}, "none": None,
                                  "services": [{"name": "web", "ports": [{"port": 80, "target": 8080}]}]})
         self.assertEqual(text.splitlines(), ["mesh:", '  networks: ["192.0.2.0/24"]', "services:", '  - name: "web"',
@@ -58,7 +58,7 @@ class Settings(unittest.TestCase):
 
 
 class Fairness(unittest.TestCase):
-    """A lock in place of a mesh: the attack takes it for as long as it likes."""
+    """A lock in place of a mesh: the attack holds it for a given time."""
 
     def _measure(self, held_s):
         lock = multiprocessing.get_context("fork").Lock()
@@ -79,14 +79,14 @@ class Fairness(unittest.TestCase):
             return fairness.expect_unharmed("lock", {"lock": request}, lambda: fairness.Attack(flood),
                                             fairness.wait_for_count(1), seconds=0.3, per_second=100)
 
-    def test_an_attack_that_harms_nobody_passes_and_is_reported(self):
+    def test_an_attack_without_effect_passes_and_is_reported(self):
         self.assertRegex(self._measure(0.0), r"attack \d+ per second; (\d+) of \1 requests; p99 lock .* back after")
 
-    def test_an_attack_that_lets_requests_fail_is_found(self):
+    def test_an_attack_that_makes_requests_fail_is_found(self):
         with self.assertRaisesRegex(StoryFailure, "requests failed during the attack"):
             self._measure(0.6)
 
-    def test_an_attack_that_makes_requests_late_is_found(self):
+    def test_an_attack_that_delays_requests_is_found(self):
         with self.assertRaisesRegex(StoryFailure, "p99 above 3 times the quiet run in each of 3 rounds"):
             self._measure(0.08)
 
@@ -104,7 +104,7 @@ class Capture(unittest.TestCase):
         self.assertFalse(wire.contains(b"padding"))
         self.assertEqual(wire.ports(), {80})
 
-    def test_survives_a_sequence_number_that_wraps(self):
+    def test_handles_a_sequence_number_that_wraps(self):
         wire = _Read(_pcap(_segment(0xFFFFFFFD, capture.SYN, b""), _segment(0xFFFFFFFE, capture.ACK, b"ab"),
                            _segment(0, capture.ACK, b"cd")))
         self.assertEqual(list(wire.streams().values()), [b"abcd"])
@@ -114,7 +114,7 @@ class Capture(unittest.TestCase):
                            _segment(110, capture.ACK, b"cd")))
         self.assertFalse(wire.contains(b"abcd"))
 
-    def test_reads_tls_records_and_stops_where_there_are_none(self):
+    def test_reads_tls_records_up_to_the_first_other_byte(self):
         data = b"\x17\x03\x03\x00\x02hi" + b"GET / HTTP/1.1"
         self.assertEqual(capture.tls_records(data), [capture.Record(23, 0x0303, b"hi")])
         self.assertIsNone(capture.tls_negotiated_version(b"GET / HTTP/1.1\r\n"))
@@ -127,7 +127,7 @@ class Capture(unittest.TestCase):
 
 
 class Expect(unittest.TestCase):
-    def test_says_what_was_expected_and_what_came(self):
+    def test_reports_the_expected_and_the_actual_value(self):
         with self.assertRaisesRegex(StoryFailure, "port: expected 80, got 81"):
             expect_eq(81, 80, "port")
         with self.assertRaises(StoryFailure):
@@ -146,27 +146,27 @@ class Stream(unittest.TestCase):
 
 class Runner(unittest.TestCase):
     def _tell(self, text):
-        """(passed, what was printed) for a story of that text."""
+        """(passed, output) for a story with that text."""
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
             path = os.path.join(folder, "005_told.py")
             with open(path, "w") as file:
                 file.write(text)
             return story.run(path, os.path.join(folder, "logs")), out.getvalue()
 
-    def test_runs_what_is_shown_in_order(self):
+    def test_runs_the_functions_in_order(self):
         passed, said = self._tell('"""Order."""\ndef arrange(s): s.seen = []\ndef shows_b(s): s.seen.append(1)\n'
                                   'def shows_a(s): assert s.seen == [1]\n')
         self.assertTrue(passed)
         self.assertTrue(re.fullmatch(r"005 PASS \d+\.\d s Order\n", said), said)
 
-    def test_says_where_and_why_a_story_fails(self):
+    def test_reports_where_and_why_a_story_fails(self):
         passed, said = self._tell('"""Wrong."""\nfrom handfast_harness import expect\n'
                                   'def shows_that_it_holds(s): expect(False, "it does not")\n')
         self.assertFalse(passed)
         self.assertIn("in shows that it holds: it does not", said)
         self.assertIn("logs: ", said)
 
-    def test_ends_a_story_at_its_deadline_and_removes_what_it_made(self):
+    def test_ends_a_story_at_its_deadline_and_removes_its_resources(self):
         passed, said = self._tell('"""Slow."""\nimport time, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
                                   'def thing():\n    yield\n    print("removed")\n'
                                   'def arrange(s): s.own(thing())\ndef shows_nothing(s): time.sleep(30)\n')
@@ -174,7 +174,7 @@ class Runner(unittest.TestCase):
         self.assertIn("deadline", said)
         self.assertIn("removed", said)
 
-    def test_fails_a_story_that_cannot_be_loaded_or_shows_nothing(self):
+    def test_fails_a_story_that_cannot_be_loaded_or_has_no_tests(self):
         self.assertFalse(self._tell('"""Broken."""\nimport nothing_of_that_name\n')[0])
         self.assertFalse(self._tell('"""Empty."""\n')[0])
 

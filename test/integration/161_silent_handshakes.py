@@ -89,5 +89,5 @@ def finding_l12_handshakes_yield_to_open_tunnels(story):
     with sock:
         fairness.expect_unharmed("ClientHellos", {"open tunnel": echo, "probe": probe},
                                  lambda: fairness.Attack(one, ten), fairness.wait_for_count(1000), per_second=40,
-                                 floor_s=0.030)
+                                 least_p99_s=0.030)
     expect(_refused(story, "handshakes", "address") > 500, "the rate of one source is not limited")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Our gRPC against grpcio's: a Python client at our server, and our client at a Python server, over plain TCP and again
-over mutual TLS. Debian's grpcio speaks P-256 and no other group.
+"""Handfast's gRPC against grpcio's: a Python client with the C server, and the C client with a Python server, over
+plain TCP and over mutual TLS. Debian's grpcio supports P-256 and no other group.
 
 usage: bazel build //test/interop/... && test/interop/grpc_python.py
 """
@@ -38,7 +38,7 @@ def expect_status(call, status, text=None):
 
 
 class Tls:
-    """One authority, an identity in a folder for our program, and one for Python's. grpcio checks DNS names alone."""
+    """One authority, an identity in a folder for the C program, and one for Python's. grpcio checks DNS names alone."""
 
     def __init__(self):
         self.authority = TestAuthority("cluster.local")
@@ -178,7 +178,7 @@ class OurServer:
         line = self.process.stdout.readline()
         assert line.startswith("handshake failed: "), f"expected the server to report it, got {line!r}"
 
-    def case_drain_lets_a_call_end(self):  # the last: the server takes no more connections after it
+    def case_drain_lets_a_call_end(self):  # the last case: the server accepts no connections after it
         go_on = threading.Event()
 
         def slowly():
@@ -244,7 +244,7 @@ class PythonServer(grpc.GenericRpcHandler):
 
 
 def run_our_client(tls):
-    """Yields (name, None or what is wrong)."""
+    """Yields (name, None or the error)."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(120), options=LIMIT)
     server.add_generic_rpc_handlers((PythonServer(),))
     port = (server.add_secure_port("127.0.0.1:0", tls.server_credentials()) if tls

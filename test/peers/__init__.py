@@ -1,1 +1,1 @@
-"""Peers that misbehave on purpose: they speak TLS, tunnels and enrollment well enough to do one thing wrong."""
+"""Peers that misbehave on purpose: they implement enough of TLS, tunnels and enrollment to violate one rule."""

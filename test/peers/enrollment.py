@@ -77,7 +77,7 @@ def _framed(message):
 
 
 def _messages(data):
-    """The whole messages of a stream so far."""
+    """The complete messages of a stream so far."""
     while len(data) >= 5 and len(data) >= 5 + struct.unpack_from(">I", data, 1)[0]:
         end = 5 + struct.unpack_from(">I", data, 1)[0]
         yield data[5:end]
@@ -85,7 +85,7 @@ def _messages(data):
 
 
 class Result:
-    """status: gRPC's number or how the session ended; message: grpc-message; chain: certificates, leaf first."""
+    """status: gRPC's number or the end of the session; message: grpc-message; chain: certificates, leaf first."""
 
     def __init__(self, stream):
         self.status = stream.headers.get("grpc-status", stream.ended)
@@ -122,14 +122,14 @@ class Enrollment:
         return number
 
     def request(self, path, body, end=True, more=()):
-        """Any body, with further headers: the stream when it has ended."""
+        """Any body, with further headers: the stream after its end."""
         return self.client.wait(self._send(path, body, end, more), lambda stream: stream.ended is not None)
 
     def call(self, path, message):
         return self.request(path, _framed(message))
 
     def talk(self, path, messages, wanted):
-        """Sends these on a stream that stays open: the fields of the first answer that is wanted."""
+        """Sends these on a stream that stays open: the fields of the first answer that matches."""
         number = self._send(path, b"".join(map(_framed, messages)), False)
         find = lambda stream: [message for message in _messages(stream.data) if wanted(message)]
         stream = self.client.wait(number, find)
@@ -138,8 +138,8 @@ class Enrollment:
         return fields(find(stream)[0])
 
     def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None):
-        """Attests with a join token or (token None) the attestation key alone. signer: who makes the proof, if
-        somebody else than key. leaf_key: of the certificate."""
+        """Attests with a join token or (token None) the attestation key alone. signer: the key of the proof, if it is
+        another one. leaf_key: of the certificate."""
         key = key or new_key()
         csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())

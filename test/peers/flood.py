@@ -1,5 +1,5 @@
-"""Floods: what a stranger or a peer does too often. Each function gives one for handfast_harness.fairness.Attack; rates
-and numbers are bounded by its arguments."""
+"""Floods by strangers and peers. Each function returns one for handfast_harness.fairness.Attack; its arguments bound
+rates and numbers."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from .tls import Refused
 
 
 def _paced(per_second, ending):
-    """Yields at that rate, late ones at once, until the end."""
+    """Yields at that rate, catching up at once, until the end."""
     started, number = time.monotonic(), 0
     while not ending():
         wait = started + number / per_second - time.monotonic()
@@ -36,8 +36,8 @@ def _begin(host, family, target, source=None):
 
 
 def connections(host, address, port, per_second=500, most=10_000, first=b"", sources=(None,), again=True):
-    """Opens connections and keeps them, `most` at once; sends `first` on each, nothing more. What is closed by the other
-    side is opened again (again=True). `sources`: own addresses, used in turn. Counts those begun."""
+    """Opens connections and keeps them, `most` at once; sends `first` on each, nothing more. A connection that the
+    other side closes is opened again (again=True). `sources`: own addresses, used in turn. Counts connections begun."""
     def flood(count, ending):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         poll, held = select.epoll(), {}
@@ -66,8 +66,8 @@ def connections(host, address, port, per_second=500, most=10_000, first=b"", sou
 
 
 def brief(host, address, port, payload, per_second=1000, sources=(None,)):
-    """Connections that say `payload`, wait for a byte of the answer (at most 0.2 s) and are reset: a ClientHello costs
-    the other side its half of a handshake. Counts those begun."""
+    """Connections that send `payload`, wait for a byte of the answer (at most 0.2 s) and are reset: a ClientHello costs
+    the other side its half of a handshake. Counts connections begun."""
     def flood(count, ending):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         poll, held = select.epoll(), {}
@@ -92,8 +92,8 @@ def brief(host, address, port, payload, per_second=1000, sources=(None,)):
 
 
 def tunnels(host, address, identity, per_second=200, most=2_000, authority=None, streams=0, sources=(None,)):
-    """Opens tunnels with a genuine identity and keeps them, `most` at once; on each asks for `streams` connections to
-    `authority`, and reads none of what comes. One that the other side has left is opened again. `sources`: own
+    """Opens tunnels with a genuine identity and keeps them, `most` at once; on each opens `streams` streams to
+    `authority`, and reads nothing. A tunnel that the other side closes is opened again. `sources`: own
     addresses, used in turn. Counts tunnels (streams == 0) or streams."""
     def flood(count, ending):
         held, poll = {}, select.epoll()
@@ -113,7 +113,7 @@ def tunnels(host, address, identity, per_second=200, most=2_000, authority=None,
             for _ in range(streams):
                 if ending():
                     return
-                with contextlib.suppress(Exception):  # the peer's limit of streams: it is what is asked for
+                with contextlib.suppress(Exception):  # the peer's limit of streams, which is the aim
                     tunnel.request([(":method", "CONNECT"), (":authority", authority)])
                     count()
     return flood

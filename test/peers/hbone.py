@@ -1,4 +1,4 @@
-"""Both ends of a tunnel (HBONE) by hand: a client that may ask for anything, a server that may be anybody."""
+"""Both ends of a tunnel (HBONE) by hand: a client with arbitrary requests, a server with any identity."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ from .tls import Refused, Tls
 TUNNEL = 15008
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 NO_ERROR, REFUSED_STREAM, CANCEL, CONNECT_ERROR, ENHANCE_YOUR_CALM = 0, 7, 8, 10, 11
-NOTICE = 2 ** 31 - 1  # the last stream of a GOAWAY that only says that another one follows
+NOTICE = 2 ** 31 - 1  # the last stream of a GOAWAY that announces another one
 
 
 def _engine(is_client):
@@ -26,8 +26,9 @@ def _engine(is_client):
 
 
 class Frames:
-    """What goes one way, cut into frames. `goaways`: (last stream, error, when) of each GOAWAY. With hides=() types
-    are taken out: the engine ends its streams at a GOAWAY, which RFC 9113 does not ask for, and answers each PING."""
+    """One direction, split into frames. `goaways`: (last stream, error, time) of each GOAWAY. Frames of the types in
+    hides=() are removed: the engine ends its streams at a GOAWAY, which RFC 9113 does not require, and answers each
+    PING."""
 
     def __init__(self, hides=(), preface=b""):
         self.hides, self.goaways, self._rest, self._preface = hides, [], b"", preface
@@ -51,7 +52,7 @@ class Frames:
 
 
 class Stream:
-    """What is known of one: status, headers, data, and how it ended ("fin", "reset CODE", "goaway CODE", "cut")."""
+    """One stream: status, headers, data, and its end ("fin", "reset CODE", "goaway CODE", "cut")."""
 
     def __init__(self):
         self.status, self.headers, self.data, self.ended = None, {}, b"", None
@@ -65,12 +66,12 @@ class Client:
 
     def __init__(self, host, address, identity, port=TUNNEL, timeout_s=5.0, uid=0, alpn=(b"h2",), sock=None,
                  ignores=()):
-        """`ignores`: types of frames that it does not look at, GOAWAY or PING (whose ack it then withholds)."""
+        """`ignores`: types of frames that it ignores, GOAWAY or PING (whose ack it then withholds)."""
         self.tls = Tls(sock or host.connect(address, port, uid=uid), identity, alpn=alpn, timeout_s=timeout_s)
         self.engine, self.streams, self.goaway, self.frames = _engine(True), {}, None, Frames(ignores)
 
     def open(self):
-        """Handshake, preface, and the other side's SETTINGS: only then has it accepted us (TLS 1.3)."""
+        """Handshake, preface, and the other side's SETTINGS: only then has it accepted the certificate (TLS 1.3)."""
         self.tls.handshake()
         self.engine.initiate_connection()
         self.flush()
@@ -95,7 +96,7 @@ class Client:
             self.tls.send(data)
 
     def pump(self):
-        """Takes one read's worth of events. Raises Refused at the end of the session."""
+        """Processes the events of one read. Raises Refused at the end of the session."""
         data = self.tls.receive()
         if not data:
             raise Refused("closed")
@@ -104,7 +105,8 @@ class Client:
         self.flush()
 
     def wait_for(self, what, condition):
-        """Until it holds; at the end of the session, or after a silence as long as the timeout: Refused."""
+        """Waits until the condition holds; raises Refused at the end of the session, or after a silence as long as the
+        timeout."""
         while not condition():
             try:
                 self.pump()
@@ -135,7 +137,7 @@ class Client:
             stream.ended = "reset %d" % event.error_code
 
     def request(self, headers, end=False):
-        """A stream with these headers, whatever they are, without waiting for the answer."""
+        """Opens a stream with any headers, without waiting for the answer."""
         number = self.engine.get_next_available_stream_id()
         self.streams[number] = Stream()
         self.engine.send_headers(number, headers, end_stream=end)
@@ -156,14 +158,14 @@ class Client:
         return stream
 
     def ask(self, headers, end=False):
-        """The stream once it was answered or ended."""
+        """The stream once it is answered or ended."""
         return self.wait(self.request(headers, end), lambda stream: stream.status is not None)
 
     def connect(self, authority):
         return self.ask([(":method", "CONNECT"), (":authority", authority)])
 
     def exchange(self, authority, data):
-        """CONNECT, all of data, END_STREAM: the stream once it has ended."""
+        """CONNECT, all of data, END_STREAM: the stream after its end."""
         number = self.request([(":method", "CONNECT"), (":authority", authority)])
         self.engine.send_data(number, data, end_stream=True)
         self.flush()
@@ -171,8 +173,8 @@ class Client:
 
 
 class Server:
-    """Stands at a host's tunnel port and shows an identity; counts what it is given. `answer`: the status of each
-    CONNECT; `cut_after`: bytes after which the TCP connection is cut."""
+    """Listens on a host's tunnel port with an identity; records requests and data. `answer`: the status of each
+    CONNECT; `cut_after`: bytes after which the TCP connection is closed."""
 
     def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b""):
         self.identity, self.answer, self.cut_after, self.reply = identity, answer, cut_after, reply

@@ -1,4 +1,4 @@
-"""Somebody on the path: in the router, every connection to one port is turned to a relay that sees and may change it."""
+"""An attacker on the path: the router redirects every connection to one port to a relay that can read and change it."""
 
 import contextlib
 import socket
@@ -12,8 +12,8 @@ _PORT, _TABLE = 7000, "on_path"
 class OnPath:
     """with OnPath(net.router, "to-client", 15008) as relay: relay.change = lambda way, data: data
 
-    `recorded`: per connection {"up": bytes, "down": bytes}; `change`: what passes instead of data (None: the connection
-    is cut); `destination`: where connections go instead, (address, port)."""
+    `recorded`: per connection {"up": bytes, "down": bytes}; `change`: returns the bytes to forward instead of data
+    (None: closes the connection); `destination`: (address, port) to which connections go instead."""
 
     def __init__(self, router, interface, port):
         self._router = router
@@ -37,7 +37,7 @@ class OnPath:
         self.cut()
 
     def cut(self):
-        """Ends every connection, so that the next ones are new."""
+        """Closes every connection, so that the next ones are new."""
         for sock in self._sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -75,7 +75,7 @@ class OnPath:
 
 
 def take_over(net, thief, victim):
-    """From now on the router leads the victim's addresses to the thief, who has them on lo."""
+    """From now on the router routes the victim's addresses to the thief, which has them on lo."""
     thief.ip("addr add %s/32 dev lo" % victim.ipv4)
     net.router.ip("route replace %s/32 via %s" % (victim.ipv4, thief.ipv4))
 

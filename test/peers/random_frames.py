@@ -1,6 +1,6 @@
-"""A peer of tunnels whose frames are legal, each by itself, and come at random: streams, data, windows, settings, resets,
-GOAWAY, at every moment. Frames are made by hand, because an engine would refuse to send most of this. The same seed gives
-the same choices; what the other side answers in between does not depend on it."""
+"""A tunnel peer that sends random frames, each of which is legal by itself: streams, data, windows, settings, resets,
+GOAWAY, at any time. Frames are made by hand, because an engine would refuse to send most of them. The same seed gives
+the same choices; the other side's answers in between do not depend on it."""
 
 import random
 import socket
@@ -14,7 +14,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 PRIORITY, CONTINUATION, UNKNOWN = 2, 9, 0xb7
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 HEADER_TABLE_SIZE, MAX_STREAMS, INITIAL_WINDOW, MAX_FRAME = 1, 3, 4, 5
-_WINDOW_MAX, _ALLOWED = 2 ** 31 - 1, 32 * 1024  # of data per stream: what every stream starts with
+_WINDOW_MAX, _ALLOWED = 2 ** 31 - 1, 32 * 1024  # bytes of data per stream: the first window of every stream
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -34,21 +34,21 @@ class _Talk:
         self._rest, self._started = b"", not is_client
 
     def run(self, until):
-        """Frames at random until the time has come, the other side has had enough, or a random end."""
+        """Random frames until the time is over, the other side ends the connection, or at a random end."""
         try:
             self.tls.handshake()
             self.tls.send((PREFACE if self.is_client else b"") + self._settings())
             self._skip_preface = not self.is_client
             while time.monotonic() < until:
                 for _ in range(self.random.randrange(1, 20)):
-                    self._do_something()
+                    self._act_at_random()
                 if self.random.random() < 0.9:
                     self._take_what_came()
                 if self.random.random() < 0.01:
                     break
             self._end()
         except (Refused, OSError):
-            pass  # its right
+            pass  # the peer may do that
         finally:
             self.tls.close()
 
@@ -56,7 +56,7 @@ class _Talk:
         if self.random.random() < 0.5:
             self.tls.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
-    # --- what comes ---
+    # --- incoming ---
 
     def _take_what_came(self):
         self.tls.sock.settimeout(None)
@@ -99,9 +99,9 @@ class _Talk:
         else:
             self.tls.send(frame(hbone.HEADERS, END_HEADERS | END_STREAM, stream, _literal(8, status)))
 
-    # --- what it does ---
+    # --- outgoing ---
 
-    def _do_something(self):
+    def _act_at_random(self):
         what = self.random.choice([self._connect] * 4 + [self._data] * 6 + [self._window] * 2 + [self._some_reset] * 2 + [
             self._change_settings, self._ping, self._priority, self._unknown, self._empty] + [self._goaway] * (
                 self.random.random() < 0.05))
@@ -197,7 +197,7 @@ class _Talk:
 
 
 class Callers:
-    """So many at once towards a sidecar's tunnel port, again and again, for so long. `num`: connections so far."""
+    """Repeatedly opens `at_once` connections to a sidecar's tunnel port, for `seconds`. `num`: connections so far."""
 
     def __init__(self, host, address, identity, authority, seed, seconds, at_once=3):
         self.num, self._until = 0, time.monotonic() + seconds
@@ -223,7 +223,7 @@ class Callers:
 
 
 class Called(hbone.Server):
-    """A tunnel port behind which nothing is as one would like it."""
+    """A tunnel port with random behavior."""
 
     def __init__(self, host, identity, seed, seconds):
         self.seed, self.until = seed, time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""TLS 1.3 by OpenSSL, from the side of somebody who believes everything and may show whatever they like."""
+"""TLS 1.3 by OpenSSL without verification, with any certificate."""
 
 import re
 import socket
@@ -13,12 +13,12 @@ _POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPo
 
 
 class Refused(Exception):
-    """The other side ended the session; the text names its alert, or says how it ended."""
+    """The other side ended the session; the text has its alert or the end."""
 
 
 def stolen(identity):
-    """The same chain with a private key that is another one but claims the public key of the chain's leaf: OpenSSL
-    compares only public keys, so it signs with it, and a verifier must notice."""
+    """The same chain with another private key that has the public key of the chain's leaf: OpenSSL compares public keys
+    alone, so it signs with it, and a verifier must detect that."""
     other = ec.generate_private_key(ec.SECP256R1())
     der = other.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL,
                               serialization.NoEncryption())
@@ -43,7 +43,7 @@ def context(identity=None, is_server=False, alpn=(b"h2",), version=SSL.TLS1_3_VE
     made = SSL.Context(SSL.TLS_METHOD)
     made.set_min_proto_version(min(version, SSL.TLS1_3_VERSION))
     made.set_max_proto_version(version)
-    made.set_cipher_list(b"DEFAULT:@SECLEVEL=0")  # or OpenSSL would refuse to show what we must be seen to refuse
+    made.set_cipher_list(b"DEFAULT:@SECLEVEL=0")  # else OpenSSL would refuse to present faulty certificates
     made.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     if identity is not None:
         made.use_certificate(crypto.X509.from_cryptography(identity.chain[0]))
@@ -98,7 +98,7 @@ class Tls:
         return self._tls.export_keying_material(label, num_bytes, context_bytes)
 
     def peer_serial(self):
-        """As /certs writes it."""
+        """In the format of /certs."""
         text = "%x" % self._tls.get_peer_certificate().get_serial_number()
         return text if len(text) % 2 == 0 else "0" + text
 

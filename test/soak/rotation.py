@@ -2,7 +2,8 @@
 """Rotations of 5-second certificates under load: 0 failed, 0 reset, hashes equal. Run by hand, as root:
 
     test/soak/rotation.py               12 rotations, as story 051
-    test/soak/rotation.py --full        200 rotations, 500 clients, 50 new connections a second, 20 streams: 10 minutes"""
+    test/soak/rotation.py --full        200 rotations, 500 clients, 50 new connections per second, 20 streams: 10
+    minutes"""
 
 import argparse
 import collections
@@ -27,7 +28,7 @@ def arrange(story):
 
 
 def run(story, mesh, size, on_rotation=lambda number, load: None):
-    """(the load, {host: its serials in order}) once every sidecar has rotated so often."""
+    """(the load, {host: its serials in order}) once every sidecar has rotated that many times."""
     story.own(StreamServer(story, mesh.server, 9000, "echo"))
     story.own(StreamServer(story, mesh.server, 9001, "source", num_bytes=size.stream_bytes, seed=5))
     serials = {name: [sidecar.serial()] for name, sidecar in mesh.sidecars.items()}

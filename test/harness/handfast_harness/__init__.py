@@ -1,4 +1,4 @@
-"""Network namespaces, programs in them and what passed between them: the ground that the stories stand on."""
+"""Network namespaces, programs in them and their traffic: the library of the stories."""
 
 from .apps import Nginx, Postgres, Redis
 from .capture import Capture

@@ -89,7 +89,7 @@ class Postgres(Process):
         self.wait_for_log("ready to accept connections", deadline_s=20)
 
     def psql(self, namespace, address, sql, port=5432, uid=65534, timeout_s=20.0):
-        """What psql, run on any host, answers to one statement, without headings."""
+        """The output of psql, run on any host, for one statement, without headings."""
         psql = self.bin + "/psql"
         done = namespace.run([psql if os.path.exists(psql) else shutil.which("psql"), "-h", address, "-p", port, "-U",
                               "postgres", "-AtqX", "-c", sql], uid=uid, timeout_s=timeout_s, cwd="/")

@@ -1,4 +1,4 @@
-"""What passed on the wire: tcpdump into a file, and reading that file back.
+"""Captures of network traffic: tcpdump into a file, and reading that file back.
 
 with Capture(story, net.router, "to-a") as wire: ...
 expect(not wire.contains(b"marker"), "the marker crossed the wire in plaintext")"""
@@ -33,7 +33,7 @@ class Capture(Process):
 
     def stop(self, deadline_s=5.0):
         if self.exit_code is None:
-            time.sleep(0.05)  # packets that the kernel has, tcpdump has not: there is nothing to poll for
+            time.sleep(0.05)  # for packets that tcpdump has not read yet: there is nothing to poll
             self.signal(signal.SIGINT)
             self.wait_for_exit(deadline_s)
         return self.exit_code
@@ -66,7 +66,7 @@ class Capture(Process):
         return {key: _join(pieces) for key, pieces in parts.items()}
 
     def ports(self):
-        """The ports that connections were opened to."""
+        """The destination ports of connections."""
         return {packet.destination_port for packet in self.packets() if packet.flags & (SYN | ACK) == SYN}
 
 
@@ -79,7 +79,7 @@ def _join(pieces):
 
 
 def tls_records(data):
-    """The TLS records that a direction consists of; stops where the bytes are no TLS."""
+    """The TLS records of a direction; stops at bytes that are not TLS."""
     records, offset = [], 0
     while offset + 5 <= len(data):
         kind, version, length = struct.unpack_from(">BHH", data, offset)
@@ -128,7 +128,7 @@ def _parse_frame(link, frame, when):
     if len(ip) >= 20 and ip[0] >> 4 == 4 and ip[9] == 6:
         header, total = (ip[0] & 15) * 4, struct.unpack_from(">H", ip, 2)[0]
         addresses = ip[12:16], ip[16:20]
-        segment = ip[header:total or len(ip)]  # total length is 0 when the card is to cut the segment
+        segment = ip[header:total or len(ip)]  # total length is 0 with segmentation offload
     elif len(ip) >= 40 and ip[0] >> 4 == 6 and ip[6] == 6:
         addresses = ip[8:24], ip[24:40]
         segment = ip[40:40 + struct.unpack_from(">H", ip, 4)[0]] if struct.unpack_from(">H", ip, 4)[0] else ip[40:]

@@ -1,4 +1,4 @@
-"""A certificate authority for tests: root, intermediate, X509-SVID leaves, and leaves with one thing wrong each.
+"""A certificate authority for tests: root, intermediate, X509-SVID leaves, and leaves with one fault each.
 
 ca = TestAuthority("cluster.local")
 leaf = ca.leaf("spiffe://cluster.local/ns/default/sa/web")        leaf.chain_pem, leaf.key_pem, leaf.write(folder)
@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _HOUR = datetime.timedelta(hours=1)
 _BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
-# What differs from a good leaf; the keys are parameters of TestAuthority.leaf().
+# The difference from a good leaf; the keys are parameters of TestAuthority.leaf().
 BAD_LEAVES = {
     "expired": {"start": -3 * _HOUR, "life": 2 * _HOUR},
     "not_yet_valid": {"start": _HOUR},
@@ -55,7 +55,7 @@ def _pem(certificate):
 
 
 class Identity:
-    """A key and the chain that names it, leaf first, without the root."""
+    """A key and its certificate chain, leaf first, without the root."""
 
     def __init__(self, key, chain):
         self.key, self.chain = key, chain
@@ -86,7 +86,7 @@ class TestAuthority:
     @classmethod
     def of(cls, control):
         """The authority of a running control plane, from its signer's own folder: for peers that are genuine but for
-        one thing."""
+        one property."""
         self = cls.__new__(cls)
         self.trust_domain = control.settings["trust_domain"]
         self._root_key, self.root = _read_pair(control.key_file("root"))
@@ -110,7 +110,7 @@ class TestAuthority:
     def leaf(self, spiffe_id, start=-datetime.timedelta(minutes=5), life=_HOUR, uris=None, extra_uris=(), dns_names=(),
              is_ca=False, usages=("digital_signature",), usage_is_critical=True, extended=_BOTH,
              hash_algorithm=None, signed_by_stranger=False, key=None):
-        """An X509-SVID with a new key, or, with other parameters, something near one."""
+        """An X509-SVID with a new key; with other parameters, a faulty one."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         begin = datetime.datetime.utcnow() + start
         builder = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(self.intermediate.subject)

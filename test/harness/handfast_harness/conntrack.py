@@ -1,10 +1,10 @@
-"""The kernel's table of connections in one namespace, by the conntrack program."""
+"""The conntrack table of one namespace, by the conntrack program."""
 
 import os
 
 
 def flows(host, port):
-    """The lines about TCP connections that were opened to this port."""
+    """The lines of TCP connections to this port."""
     families = ("ipv4", "ipv6")
     listed = [host.run(["conntrack", "-L", "-f", family, "-p", "tcp", "--orig-port-dst", port]).stdout
               for family in families]
@@ -12,13 +12,13 @@ def flows(host, port):
 
 
 def flush(host):
-    """As a reload of a firewall does."""
+    """As when a firewall is reloaded."""
     host.run(["conntrack", "-F"])
 
 
 def fill(story, host):
-    """Up to the limit, with connections that are not given up for others. A host has the machine's limit, which only the
-    machine may change."""
+    """Up to the limit, with entries that are not evicted. The limit is the machine's, and cannot be changed in a
+    namespace."""
     with open("/proc/sys/net/netfilter/nf_conntrack_max") as file:
         limit = int(file.read())
     path = os.path.join(story.folder("conntrack-" + host.name), "flows")
@@ -26,7 +26,7 @@ def fill(story, host):
         for number in range(limit):
             file.write("-I -p tcp -s 192.0.2.1 -d 198.51.100.%d --sport %d --dport 2 --state ESTABLISHED --timeout 600 "
                        "-u ASSURED\n" % (1 + (number >> 15), 1 + (number & 32767)))
-    host.run(["conntrack", "-R", path], check=False, timeout_s=60.0)  # ends with a failure: the table is full
+    host.run(["conntrack", "-R", path], check=False, timeout_s=60.0)  # fails when the table is full
     os.remove(path)
     with host.entered(), open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
         return int(file.read()) >= limit

@@ -45,7 +45,7 @@ class ControlPlane:
 
     @property
     def addresses(self):
-        """One of each family that its host has."""
+        """One address per family of its host."""
         return [self.address] + (["[%s]:%d" % (self.host.ipv6, STREAMS)] if self.host.ipv6 else [])
 
     def launch(self):
@@ -60,7 +60,7 @@ class ControlPlane:
         return self
 
     def _listens_to_operators(self):
-        """The file is there a moment before the program listens."""
+        """The socket's file exists a moment before the program listens."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as operator:
             operator.connect(self.socket)
             return True
@@ -70,7 +70,7 @@ class ControlPlane:
         return self.process.stop() if self.process else None
 
     def kill(self):
-        """As a crash: the process, and with it the signer that it started."""
+        """SIGKILL, as in a crash: the process, and with it its signer."""
         self.process.kill()
 
     def restart(self):
@@ -83,7 +83,7 @@ class ControlPlane:
         settings.write(self.path, self.settings)
 
     def reload(self, changes=None, **sections):
-        """As configure, and they take force: reload(policy={...})."""
+        """As configure, and applies them: reload(policy={...})."""
         self.configure(changes, **sections)
         self.process.signal(signal.SIGHUP)
 
@@ -97,7 +97,7 @@ class ControlPlane:
                 "curl -s http://%s:%d/metrics" % (self.host.ipv4, METRICS)]
 
     def token(self, spiffe_id, *words, path=None):
-        """The path of a new file, only the sidecar's user can read it, with one join token."""
+        """The path of a new file with one join token, readable by the sidecar's user alone."""
         token = self.run("token", "create", "--id", spiffe_id, *words).stdout.strip().splitlines()[-1]
         self._num_tokens += 1
         path = path or os.path.join(self.folder, "token-%d" % self._num_tokens)
@@ -107,7 +107,7 @@ class ControlPlane:
         return path
 
     def key_file(self, name):
-        """Where the signer keeps the key and certificate of "root", "intermediate", "bootstrap"."""
+        """The signer's file with the key and certificate of "root", "intermediate", "bootstrap"."""
         found = sorted(os.path.join(folder, file) for folder, _, files in os.walk(self.state) for file in files
                        if file.startswith(name) and file.endswith(".pem"))
         return found[-1]

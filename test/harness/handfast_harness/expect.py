@@ -1,12 +1,12 @@
-"""What a story states, and waiting for something with a deadline.
+"""Assertions, and waiting for a condition with a deadline.
 
-A statement that does not hold raises StoryFailure; its text is what the runner prints, so it is a sentence."""
+An assertion that fails raises StoryFailure; the runner prints its text."""
 
 import time
 
 
 class StoryFailure(AssertionError):
-    """A statement of a story does not hold."""
+    """An assertion of a story failed."""
 
 
 def expect(condition, sentence):
@@ -26,7 +26,7 @@ def expect_in(part, whole, what):
 
 
 def wait_until(what, predicate, deadline_s=10.0, interval_s=0.02):
-    """Calls predicate until it gives something true, and returns that. `what` completes "waited 10 s for ..."."""
+    """Calls predicate until its result is true, and returns that result. `what` completes "waited 10 s for ..."."""
     end = time.monotonic() + deadline_s
     while True:
         result = predicate()

@@ -1,12 +1,13 @@
-"""An attack, and what the others notice of it: the same requests in quiet, during the attack, and after it.
+"""An attack and its effect on others: the same requests before, during and after the attack.
 
-    with Attack(lambda count, ending: flood(...)) as attack: ...          a flood in processes of its own
+    with Attack(lambda count, ending: flood(...)) as attack: ...          a flood in separate processes
     expect_unharmed("idle plaintext", {"meshed": ask}, lambda: Attack(flood))
 
-`ask` makes one request of somebody who does no harm, and raises when it fails. Demanded: every request during the attack
-succeeds, their p99 is within 3 times that of the quiet runs before and after, and everything is as before within 10 s of
-the attack's end. A machine that does other work meanwhile makes single requests late, so a p99 that is too high (not a
-request that fails) is measured again, up to three times in all, and p99 values below FLOOR_S are not told apart."""
+`ask` makes one request of a client that is not attacking, and raises when it fails. The test passes if every request
+during the attack succeeds, their p99 is within 3 times that of the quiet runs before and after, and requests are as
+before within 10 s of the attack's end. Other work of the machine can delay single requests, so a p99 that is too high
+(not a request that fails) is measured again, up to three times in all, and p99 values below LEAST_P99_S are not
+distinguished."""
 
 import multiprocessing
 import os
@@ -16,12 +17,12 @@ import time
 
 from .expect import StoryFailure, expect
 
-RATIO, RECOVERY_S, FLOOR_S, ROUNDS = 3.0, 10.0, 0.010, 3
+RATIO, RECOVERY_S, LEAST_P99_S, ROUNDS = 3.0, 10.0, 0.010, 3
 
 
 class Attack:
-    """Each flood is a function of (count, ending), run in a process of its own at a low priority: the processor time
-    of an attacker is not its victim's. It calls count(n) for what it has done, and returns when ending() is true."""
+    """Each flood is a function of (count, ending), run in a separate process at a low priority: an attacker does not
+    use its victim's processor time. It calls count(n) for its work, and returns when ending() is true."""
 
     def __init__(self, *floods):
         fork = multiprocessing.get_context("fork")
@@ -62,7 +63,7 @@ class Attack:
 
 
 def percentile(values, part):
-    """Of a non-empty list; part: 0.99 for p99."""
+    """The percentile of a non-empty list; part: 0.99 for p99."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
@@ -91,7 +92,7 @@ class Sample:
             try:
                 request()
                 self.took[name].append(time.monotonic() - started)
-            except Exception as error:  # whatever it is, the request did not succeed
+            except Exception as error:  # any error: the request failed
                 self.failures.append("%s after %.2f s: %s: %s" % (
                     name, time.monotonic() - started, type(error).__name__, error))
 
@@ -106,7 +107,7 @@ def sample(requests, seconds, per_second):
 
 
 def _recovered(requests, limits, is_recovered, ended):
-    """Seconds from the attack's end until 10 requests of each kind in a row are as before."""
+    """Seconds from the attack's end until 10 consecutive requests of each kind are as before."""
     in_a_row = 0
     while in_a_row < 10:
         expect(time.monotonic() - ended < RECOVERY_S, "not as before 10 s after the attack's end")
@@ -123,15 +124,15 @@ def _recovered(requests, limits, is_recovered, ended):
     return time.monotonic() - ended
 
 
-def _round(requests, attack, wait_until_under_way, seconds, per_second, is_recovered, floor_s):
-    """({name: (p99 in quiet, p99 during)}, text of what was measured). Raises where a request fails."""
+def _round(requests, attack, wait_until_under_way, seconds, per_second, is_recovered, least_p99_s):
+    """({name: (p99 in quiet, p99 during)}, text of the measurement). Raises if a request fails."""
     quiet = sample(requests, seconds, per_second)
     expect(not quiet.failures, "in quiet: %s" % quiet.failures[:3])
     with attack() as flood:
         wait_until_under_way(flood)
         during = sample(requests, seconds, per_second)
     ended = time.monotonic()
-    limits = {name: RATIO * max(p99, floor_s) for name, p99 in quiet.p99().items()}
+    limits = {name: RATIO * max(p99, least_p99_s) for name, p99 in quiet.p99().items()}
     num = sum(map(len, during.took.values()))
     expect(not during.failures, "%d of %d requests failed during the attack (%.0f per second): %s" % (
         len(during.failures), num + len(during.failures), flood.per_second(), during.failures[:3]))
@@ -146,15 +147,15 @@ def _round(requests, attack, wait_until_under_way, seconds, per_second, is_recov
 
 
 def expect_unharmed(what, requests, attack, wait_until_under_way=lambda flood: None, seconds=3.0, per_second=60,
-                    is_recovered=lambda: True, floor_s=FLOOR_S):
+                    is_recovered=lambda: True, least_p99_s=LEAST_P99_S):
     """`requests`: {name: function}; `attack`: a function that makes an Attack, or anything with its `with` block and
-    per_second(); `wait_until_under_way(attack)` returns once it has reached what it attacks. `floor_s`: higher where the
-    attack itself needs much of a machine that is attacker and victim in one. Returns the text."""
+    per_second(); `wait_until_under_way(attack)` returns once the attack has reached its target. `least_p99_s`: higher
+    where the attack itself needs much of the machine that is both attacker and victim. Returns the text."""
     for number in range(ROUNDS):
         p99s, text = _round(requests, attack, wait_until_under_way, seconds, per_second, is_recovered,
-                            floor_s)
+                            least_p99_s)
         print("      %s: %s" % (what, text), flush=True)
-        late = {name: pair for name, pair in p99s.items() if pair[1] > RATIO * max(pair[0], floor_s)}
+        late = {name: pair for name, pair in p99s.items() if pair[1] > RATIO * max(pair[0], least_p99_s)}
         if not late:
             return text
     raise StoryFailure("%s: p99 above %.0f times the quiet run in each of %d rounds, at last %s" % (
@@ -162,7 +163,7 @@ def expect_unharmed(what, requests, attack, wait_until_under_way=lambda flood: N
 
 
 def wait_for_count(number, deadline_s=10.0):
-    """For wait_until_under_way: until the flood has done so many."""
+    """For wait_until_under_way: until the flood has counted so many."""
     def wait(flood):
         end = time.monotonic() + deadline_s
         while flood.count < number:

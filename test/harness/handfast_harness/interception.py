@@ -1,4 +1,4 @@
-"""What stands in for the sidecar in stories about interception alone: listeners that tell the original destination."""
+"""Listeners in place of the sidecar, for stories about interception alone: they report the original destination."""
 
 import contextlib
 import ipaddress
@@ -11,7 +11,7 @@ OUTBOUND, INBOUND, TUNNEL, METRICS = 15001, 15006, 15008, 15020
 SIDECAR = 1337
 DIALS_FROM = {4: "169.254.15.6", 6: "100::6"}
 
-_SO_ORIGINAL_DST = 80  # for both levels
+_SO_ORIGINAL_DST = 80  # at both levels
 
 
 def original_destination(sock):
@@ -27,7 +27,7 @@ def original_destination(sock):
 
 
 class Interceptor:
-    """Listens where the rules lead on a host (dual-stack); with Interceptor(net.a, OUTBOUND) as caught: ..."""
+    """Listens on a port to which the rules redirect (dual-stack); with Interceptor(net.a, OUTBOUND) as caught: ..."""
 
     def __init__(self, host, port):
         self._listener = host.listen("::", port, uid=SIDECAR, gid=SIDECAR)
@@ -49,7 +49,7 @@ class Interceptor:
             return original_destination(sock)
 
     def is_quiet(self):
-        """Whether no connection waits."""
+        """Whether no connection is pending."""
         self._listener.settimeout(0.05)
         with contextlib.suppress(socket.timeout):
             self._listener.accept()[0].close()

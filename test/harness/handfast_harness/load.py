@@ -1,4 +1,4 @@
-"""Traffic that counts: keep-alive clients, new connections at a rate, long hashed streams; each failure is kept.
+"""Load: keep-alive clients, new connections at a rate, long hashed streams. Counts requests and records each failure.
 
 with Load(mesh.client, mesh.server.ipv4, echo_port, source_port, ...) as load: ...
 expect_eq(load.failures, [], "failures")"""
@@ -14,7 +14,7 @@ _PAUSE_S = 0.05  # between two requests of a keep-alive client
 
 
 class Load:
-    """`pattern_sha256`, `pattern_bytes`: what a source at source_port sends on each connection."""
+    """`pattern_sha256`, `pattern_bytes`: of the bytes that a source at source_port sends on each connection."""
 
     def __init__(self, host, address, echo_port, source_port=None, num_clients=10, new_per_second=20, num_streams=0,
                  pattern_sha256=None, pattern_bytes=0, uid=1000):
@@ -39,13 +39,13 @@ class Load:
         self.end()
 
     def end(self):
-        """No new request; what is under way comes to its end."""
+        """No new requests; those under way are finished."""
         self._ending.set()
         for thread in self._threads:
             thread.join(60)
 
     def wait_for_requests(self, more=50, deadline_s=20.0):
-        """Until so many more were answered."""
+        """Waits until so many more were answered."""
         goal = self.num_requests + more
         wait_until("%d more answers" % more, lambda: self.num_requests >= goal or self.failures, deadline_s)
 
@@ -98,13 +98,13 @@ class Load:
                 return
 
     def _receive_slowly(self, sock):
-        """(bytes, SHA-256, how it ended), at a pace that makes a stream outlive certificates."""
+        """(bytes, SHA-256, end), at a pace that makes a stream outlive certificates."""
         received, digest = 0, hashlib.sha256()
         try:
             while data := sock.recv(1 << 16):
                 received += len(data)
                 digest.update(data)
-                time.sleep(0 if self._ending.is_set() else 0.02)  # the pace is the load, not a wait for something
+                time.sleep(0 if self._ending.is_set() else 0.02)  # the pace of the load, not a wait
             return received, digest.hexdigest(), "fin"
         except ConnectionResetError:
             return received, digest.hexdigest(), "reset"

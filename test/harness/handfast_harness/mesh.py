@@ -24,9 +24,10 @@ def identity_of(name):
 
 
 class Mesh:
-    """`policy`, `services`, `entries`: sections of the control plane's settings; `control` and `sidecar`: further settings
+    """`policy`, `services`, `entries`: sections of the control plane's settings; `control` and `sidecar`: further
+    settings
     of theirs; `sidecars`: {host: further settings}. With start=False nothing runs yet: call start_control(), then
-    start_sidecar(host) each, or start()."""
+    start_sidecar(host) per host, or start()."""
 
     def __init__(self, story, hosts=("client", "server"), outsiders=(), leaf_ttl="10s", policy=None, services=(),
                  entries=(), control=None, sidecar=None, sidecars=None, workers=1, rules=(), start=True):
@@ -64,7 +65,7 @@ class Mesh:
         return self
 
     def make_sidecar(self, name, identity=None, token=None, **more):
-        """The sidecar of a host, which does not run yet; a token is made unless one is given."""
+        """The sidecar of a host, not yet running; a token is made unless one is given."""
         identity = identity or identity_of(name)
         token = token or self.control.token(identity)
         configuration = settings.merge(self._settings, self._each.get(name))

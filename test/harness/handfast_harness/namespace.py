@@ -1,7 +1,7 @@
-"""One network namespace: made, entered, configured and removed.
+"""One network namespace: making, entering, configuring and removing it.
 
-The harness's own sockets in a namespace are made by entering it for the moment of socket(): a socket belongs for ever
-to the namespace (and, for the rules on uid and gid, to the user) that made it. So a story can dial from any host as
+The harness makes its own sockets in a namespace by entering it for the call of socket(): a socket stays in the
+namespace (and, for rules on uid and gid, with the user) in which it was made. So a story can dial from any host as
 any user without starting a program."""
 
 import contextlib
@@ -20,7 +20,7 @@ _SETRESUID, _SETRESGID = {"x86_64": (117, 119), "aarch64": (147, 149)}[os.uname(
 
 
 def _be(uid, gid):
-    """This thread's effective user, by the bare system calls: the library's functions would change every thread."""
+    """Sets this thread's effective user by raw system calls: the library's functions would change every thread."""
     for call, number in ((_SETRESGID, gid), (_SETRESUID, uid)) if uid else ((_SETRESUID, uid), (_SETRESGID, gid)):
         if _libc.syscall(call, -1, number, -1) != 0:
             raise OSError(ctypes.get_errno(), "setresuid or setresgid")
@@ -32,11 +32,11 @@ def _enter(fd):
 
 
 class Namespace:
-    """`name` is what the story calls it, `netns` what the kernel does."""
+    """`name` is the name in the story, `netns` the kernel's."""
 
     def __init__(self, netns, name):
         self.netns, self.name = netns, name
-        self.ipv4 = self.ipv6 = None  # the main addresses as text, once a topology gave some
+        self.ipv4 = self.ipv6 = None  # the main addresses as text, once a topology has assigned them
         self._fd = -1
 
     def create(self):
@@ -48,7 +48,7 @@ class Namespace:
         self.ip("link set lo up")
 
     def remove(self):
-        """Ends what still runs inside, by process id, then the namespace. May be called twice."""
+        """Ends the remaining processes inside by process id, then removes the namespace. May be called twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -114,7 +114,7 @@ class Namespace:
         return sock
 
     def accepts(self, port, address="127.0.0.1"):
-        """Whether something listens there now."""
+        """Whether a connection to that port succeeds now."""
         try:
             self.connect(address, port, timeout_s=0.5).close()
             return True
@@ -122,7 +122,7 @@ class Namespace:
             return False
 
     def http(self, url, method="GET", body=None, headers=None, uid=0, timeout_s=5.0):
-        """(status, body bytes) of http://ADDRESS:PORT/PATH, dialed from here. ADDRESS is an address, no name."""
+        """(status, body bytes) of http://ADDRESS:PORT/PATH, dialed from here. ADDRESS is an address, not a name."""
         authority, _, path = url[len("http://"):].partition("/")
         address, _, port = authority.rpartition(":")
         connection = http.client.HTTPConnection("in-namespace", timeout=timeout_s)
@@ -133,7 +133,8 @@ class Namespace:
             return answer.status, answer.read()
 
     def argv(self, argv, uid=0, gid=None):
-        """The command line that runs argv in here as that user; the process id stays the same through each exec."""
+        """The command line that runs argv in this namespace as that user; the process id stays the same across each
+        exec."""
         gid = uid if gid is None else gid
         user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
         return ["ip", "netns", "exec", self.netns] + user + [str(word) for word in argv]
@@ -149,7 +150,7 @@ class Namespace:
 
 
 def environment(more=None):
-    """Of programs that are started: to one of ours the runner's HANDFAST_* would be settings."""
+    """The environment of started programs: Handfast's would read the runner's HANDFAST_* variables as settings."""
     return {**{name: value for name, value in os.environ.items() if not name.startswith("HANDFAST_")}, **(more or {})}
 
 

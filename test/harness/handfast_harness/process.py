@@ -33,7 +33,7 @@ class Process:
         return self._popen.poll()
 
     def log(self):
-        """What this process wrote so far, as text."""
+        """The output of this process so far, as text."""
         with open(self.log_path, "rb") as file:
             file.seek(self.log_start)
             return file.read().decode(errors="replace")
@@ -48,7 +48,7 @@ class Process:
         return check
 
     def wait_until(self, what, predicate, deadline_s=10.0):
-        """As expect.wait_until, but fails at once, with the end of the log, when the process ends meanwhile."""
+        """As expect.wait_until, but fails at once, with the end of the log, if the process ends meanwhile."""
         return wait_until("%s: %s" % (self.name, what), self._while_alive(predicate), deadline_s)
 
     def wait_for_port(self, port, address="127.0.0.1", deadline_s=10.0):
@@ -81,7 +81,7 @@ class Process:
             os.kill(self.pid, number)
 
     def kill(self):
-        """SIGKILL, as a crash would be."""
+        """SIGKILL, as in a crash."""
         self.signal(signal.SIGKILL)
         self._popen.wait()
 

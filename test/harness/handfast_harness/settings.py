@@ -1,4 +1,4 @@
-"""Settings as the programs read them: nested dicts and lists written as YAML."""
+"""Settings files: nested dicts and lists written as YAML."""
 
 import json
 
@@ -20,7 +20,7 @@ def to_yaml(value, indent=0):
 
 
 def merge(base, over):
-    """base with what `over` says differently, maps merged key by key; neither is changed."""
+    """base with the values of `over`, maps merged key by key; neither is changed."""
     merged = dict(base)
     for key, item in (over or {}).items():
         both = isinstance(item, dict) and isinstance(merged.get(key), dict)

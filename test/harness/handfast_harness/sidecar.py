@@ -1,4 +1,4 @@
-"""One meshed host: interception rules, a sidecar as uid 1337, and what an operator can ask it."""
+"""One meshed host: interception rules, a sidecar as uid 1337, and its admin pages."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ class Sidecar:
             "identity": {"token_file": token},
             "access_log": "all",
             "log": {"level": "debug"},
-            "drain_minimum": "0s",  # a story that stops a sidecar does not wait for its workload; None: the default
+            "drain_minimum": "0s",  # so that a stopped sidecar does not wait for its workload; None: the default
         }, configuration)
         settings.write(self.path, self.settings)
         self._binary, self._init = story.binary(binary), story.binary("handfast-init")
@@ -50,7 +50,7 @@ class Sidecar:
             self.process.stop()
 
     def intercept(self):
-        """The rules come first, so that nothing slips by."""
+        """The rules come first, so that no connection bypasses the sidecar."""
         self.host.run([self._init, "up", *self._rules])
         return self
 
@@ -79,7 +79,7 @@ class Sidecar:
         try:
             self.process.wait_until("%s to be ready" % self.name, self.is_ready, deadline_s)
         except StoryFailure as failure:
-            raise StoryFailure("%s; it says: %s" % (failure, self._why_not())) from None
+            raise StoryFailure("%s; its detail: %s" % (failure, self._why_not())) from None
         return self
 
     def _why_not(self):
@@ -91,7 +91,7 @@ class Sidecar:
         return self.process.stop(deadline_s=35.0)
 
     def command(self, *words):
-        """`handfast-sidecar WORDS` beside the running one, as a preStop hook would: its standard output."""
+        """Runs `handfast-sidecar WORDS` beside the running one, as a preStop hook does. Returns its standard output."""
         return self.host.run([self._binary, *words, "--config", self.path], uid=SIDECAR_UID).stdout
 
     def commands_to_try(self):
@@ -112,7 +112,7 @@ class Sidecar:
         self.process.signal(signal.SIGHUP)
 
     def admin(self, page):
-        """A page of 15000, read."""
+        """A page of port 15000, parsed."""
         status, body = self.host.http("http://127.0.0.1:%d%s" % (ADMIN, page))
         expect_eq(status, 200, "%s of %s" % (page, self.name))
         return json.loads(body)
@@ -121,25 +121,25 @@ class Sidecar:
         return parse_metrics(self.host.http("http://127.0.0.1:%d/metrics" % METRICS)[1].decode())
 
     def metric(self, name):
-        """The sum of the rows with this name, or the one row where labels are given."""
+        """The sum of the rows with this name, or one row if labels are given."""
         rows = self.metrics()
         return rows.get(name, sum(value for row, value in rows.items() if row.partition("{")[0] == name))
 
     def access_log(self, **wanted):
-        """The lines of connections that ended, oldest first, whose fields are as given."""
+        """The access-log lines with these fields, oldest first."""
         lines = [json.loads(line) for line in self.process.log().splitlines()
                  if line.startswith("{") and line.endswith("}")]
         lines = [line for line in lines if "direction" in line]
         return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
 
     def wait_for_access(self, deadline_s=5.0, **wanted):
-        """The first line that is so."""
+        """The first such line."""
         return wait_until("a line with %s in the access log of %s (it has %s)" %
                           (wanted, self.name, [(line["direction"], line["reason"]) for line in self.access_log()]),
                           lambda: self.access_log(**wanted), deadline_s)[0]
 
     def identity(self):
-        """What /certs says of its identity, or None."""
+        """The identity on /certs, or None."""
         return self.admin("/certs")["identity"]
 
     def serial(self):

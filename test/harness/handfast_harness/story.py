@@ -1,6 +1,6 @@
-"""A story: a numbered file of test/integration whose functions show, one after the other, what its docstring claims.
+"""A story: a numbered file of test/integration whose functions test, in order, the claims of its docstring.
 
-    \"\"\"What it shows, in one line.
+    \"\"\"What it tests, in one sentence.
 
     the topology, drawn
     \"\"\"
@@ -12,12 +12,12 @@
     def shows_that_a_reaches_b(story):               (every shows_* and finding_* in the order of the file)
         expect(...)
 
-A statement that holds the right value for a row of a findings table is named after the row: finding_p1_...
+A function that tests a row of docs/findings.md is named after the row: finding_p1_...
 
 One function can run alone: `arrange`, then it, after those that it needs (shown.py).
 
-The first statement that does not hold ends the story. What the story made through `story` is removed after it, last
-made first removed, whatever happens."""
+The first failure ends the story. Everything that was made through `story` is removed after it in reverse order, in any
+case."""
 
 import ast
 import contextlib
@@ -53,7 +53,7 @@ class Story:
         self._stack.close()
 
     def own(self, resource):
-        """Leaves the resource's `with` block when the story is over; returns it."""
+        """Leaves the resource's `with` block at the end of the story; returns the resource."""
         entered = self._stack.enter_context(resource)
         self.owned.append(entered)
         return entered
@@ -67,7 +67,7 @@ class Story:
                                 cwd))
 
     def folder(self, name):
-        """A new folder in this story's own, readable by every user. A name may be used again."""
+        """A new folder in this story's folder, readable by every user. A name may be used again."""
         path = os.path.join(self.root, name)
         while os.path.exists(path):
             self._num += 1
@@ -80,7 +80,7 @@ class Story:
         return os.path.join(self.root, name + ".log")
 
     def binary(self, name):
-        """The path of one of our programs, copied to where every user may run it."""
+        """The path of one of Handfast's programs, copied to where every user may run it."""
         source = find_binary(name)
         target = os.path.join(self.root, "bin", name)
         if not os.path.exists(target):
@@ -146,12 +146,12 @@ def _on_alarm(*_):
 
 
 def _run(module, story, only, ran):
-    """None, or why it failed: (name of the function, text). Appends to ran what has begun."""
+    """None, or the failure: (name of the function, text). Appends to ran what has begun."""
     signal.signal(signal.SIGALRM, _on_alarm)
     signal.alarm(getattr(module, "DEADLINE_S", 60))
     try:
         names = [name for name in vars(module) if name.startswith(shown.PREFIXES)]
-        expect(names, "the story shows nothing")
+        expect(names, "the story has no shows_* or finding_* function")
         for step in ["arrange"] * hasattr(module, "arrange") + [name for name in names if only is None or name in only]:
             ran.append(step)
             getattr(module, step)(story)
@@ -159,7 +159,7 @@ def _run(module, story, only, ran):
     except StoryFailure as failure:
         _write_traceback(story)
         return ran[-1] if ran else "loading", str(failure)
-    except Exception as failure:  # a story that breaks is a story that fails, and the next one runs
+    except Exception as failure:  # an exception fails the story, and the next one runs
         _write_traceback(story)
         return ran[-1], "%s: %s" % (type(failure).__name__, failure)
     finally:
@@ -172,7 +172,7 @@ def _write_traceback(story):
 
 
 def _close(story):
-    """None, or why what the story made could not be removed."""
+    """None, or the error of removing the story's resources."""
     try:
         story.close()
         return None
@@ -214,7 +214,7 @@ def run(path, logs, keeps_logs=False, only=None, before_close=None):
     if not (failure or closing or keeps_logs or before_close):
         shutil.rmtree(story.root)
         with contextlib.suppress(OSError):
-            os.rmdir(logs)  # the last one out
+            os.rmdir(logs)  # if it is empty
     return not (failure or closing)
 
 

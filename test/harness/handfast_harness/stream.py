@@ -26,7 +26,7 @@ def sha256(data):
 
 
 def receive_all(sock):
-    """(bytes, how it ended): reads to FIN, reset or timeout; ended is "fin", "reset" or "timeout"."""
+    """(bytes, end): reads to FIN, reset or timeout; end is "fin", "reset" or "timeout"."""
     parts = []
     while True:
         try:
@@ -51,7 +51,7 @@ def receive_exactly(sock, num_bytes):
 
 
 def exchange(sock, data):
-    """Sends all of data while reading, half-closes, reads to the end: (bytes received, how it ended)."""
+    """Sends all of data while reading, half-closes, reads to the end: (bytes received, end)."""
     failure = []
 
     def send():
@@ -71,7 +71,7 @@ def exchange(sock, data):
 
 
 def attempt(host, address, port, data=b"", uid=1000, timeout_s=10.0):
-    """(bytes received, how it ended) of a connection that may not even open ("refused")."""
+    """(bytes received, end) of a connection; end is "refused" if it does not open."""
     try:
         with host.connect(address, port, uid=uid, timeout_s=timeout_s) as sock:
             sock.sendall(data)
@@ -87,7 +87,7 @@ class Server(Process):
 
     def __init__(self, story, namespace, port, mode="echo", num_bytes=0, seed=1, address="::", uid=65534,
                  wind_down=None):
-        program = os.path.join(story.folder("program"), "stream.py")  # where every user may read it
+        program = os.path.join(story.folder("program"), "stream.py")  # readable by every user
         shutil.copy(_PROGRAM, program)
         argv = [sys.executable, program, "--port", port, "--mode", mode, "--bytes", num_bytes, "--seed", seed,
                 "--address", address] + ([] if wind_down is None else ["--wind-down", wind_down])

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""A TCP server that does exactly what it is told. Stands alone: it is started as a file, in a namespace, as any user.
+"""A TCP server with a fixed behavior per mode. A program of its own, which runs in any namespace as any user.
 
     stream_program.py --port 7 --mode echo
 
 Each connection that ends is one line of JSON on stdout: peer, local, received, received_sha256, sent, sent_sha256,
 ended ("fin", "reset" or the error's name). Modes:
 
-    echo      sends back what comes; after the peer's FIN, its own FIN
+    echo      sends back what it receives; after the peer's FIN, its own FIN
     hash      reads to the peer's FIN, answers the SHA-256 in hex and a newline, then FIN
     source    sends --bytes of pattern(--seed), then FIN; meanwhile reads
     greet     sends "220 ready\\r\\n" first, then echoes
@@ -14,8 +14,8 @@ ended ("fin", "reset" or the error's name). Modes:
     reset     reads --bytes, then resets
     hold      never reads, never sends
 
-With --wind-down SECONDS it ends as a well-behaved service does: at SIGTERM it goes on accepting for so long, then closes
-its listener and ends with its last connection.
+With --wind-down SECONDS it shuts down gracefully: after SIGTERM it accepts for so long, then closes its listener and
+ends with its last connection.
 """
 
 import argparse
@@ -36,12 +36,12 @@ _telling = threading.Lock()
 
 @functools.lru_cache(maxsize=2)
 def pattern(num_bytes, seed=1):
-    """The same bytes for the same seed, anywhere; they do not compress and have no period."""
+    """The same bytes for the same seed; they do not compress and have no period."""
     return random.Random(seed).randbytes(num_bytes)
 
 
 def reset(sock):
-    """close() as a reset: RST goes out instead of FIN."""
+    """Closes with RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
@@ -93,7 +93,7 @@ class _Connection:
         try:
             self.read_to_end()
         except OSError:
-            pass  # the sending half meets the same error and reports it
+            pass  # the sending half gets the same error and reports it
 
     def greet(self):
         self.send(b"220 ready\r\n")
@@ -128,12 +128,12 @@ class _Connection:
                     "sent_sha256": self.sent.hex(), "ended": ended})
 
     def _tell(self, report):
-        with _telling:  # print() writes a line and its end apart
+        with _telling:  # print() writes a line and its newline separately
             print(json.dumps(report), flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="a TCP server that does exactly what it is told")
+    parser = argparse.ArgumentParser(description="a TCP server with a fixed behavior per mode")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--address", default="::")
     parser.add_argument("--mode", default="echo",
@@ -143,13 +143,13 @@ def main():
     parser.add_argument("--wind-down", type=float, help="seconds of accepting after SIGTERM (default: ends at once)")
     options = parser.parse_args()
     if options.mode == "source":
-        pattern(options.bytes, options.seed)  # made before anybody waits for it
+        pattern(options.bytes, options.seed)  # made before the first connection
     listener = socket.socket(socket.AF_INET6 if ":" in options.address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((options.address, options.port))
     listener.listen(1024)
     print("listening", flush=True)
-    ends = []  # when accepting ends, once SIGTERM has come
+    ends = []  # after SIGTERM: when accepting ends
     if options.wind_down is not None:
         signal.signal(signal.SIGTERM, lambda *_: ends.append(time.monotonic() + options.wind_down))
     look_s, threads = None if options.wind_down is None else 0.05, []

@@ -1,11 +1,11 @@
-"""A small internet: a router namespace and hosts around it, each with a subnet of its own, nothing translated.
+"""A small network: a router namespace and hosts around it, each with a subnet of its own, without NAT.
 
         a (192.0.2.2, 2001:db8:1::2) --- router --- b (198.51.100.2, 2001:db8:2::2)
                                            |
-                                           c (203.0.113.2, 2001:db8:3::2)   and so on, a /28 and a /64 each
+                                           c (203.0.113.2, 2001:db8:3::2)   and so on, a /28 and a /64 per host
 
-Names are unique a run (they hold the process id of the harness), so runs side by side do not meet, and what a killed
-run left behind can be told from what a living one uses."""
+Names are unique per run (they contain the process id of the harness), so concurrent runs are isolated, and leftovers of
+a killed run can be distinguished from namespaces in use."""
 
 import atexit
 import ipaddress
@@ -55,7 +55,7 @@ class Topology:
             raise AttributeError(name) from None
 
     def add(self, name):
-        """One more host, joined to the router by a veth pair: eth0 there, to-NAME in the router."""
+        """One more host, connected to the router by a veth pair: eth0 in the host, to-NAME in the router."""
         number = len(self.hosts)
         subnet = list(_NETWORKS[number % 3].subnets(new_prefix=28))[number // 3]
         host = Namespace(self._stem + name, name)
@@ -79,7 +79,7 @@ class Topology:
         self.router.ip("route add %s/%d via %s" % (address, length, host.ipv6 if length == 128 else host.ipv4))
 
     def _write_hosts(self):
-        """Programs inside find every host by name; `ip netns exec` lays these files over /etc/hosts."""
+        """Programs inside resolve every host by name; `ip netns exec` mounts these files over /etc/hosts."""
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         for host in self.hosts.values():
             lines += ["%s %s" % (address, host.name) for address in (host.ipv4, host.ipv6) if address]
@@ -100,7 +100,7 @@ def _remember(topology):
     if not _live and not getattr(_remember, "armed", False):
         _remember.armed = True
         atexit.register(remove_all)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through finally and atexit
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs finally blocks and atexit handlers
         signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     _live.append(topology)
 
@@ -111,7 +111,7 @@ def remove_all():
 
 
 def sweep_leftovers():
-    """Removes namespaces of runs of ours whose process is gone. Returns their names."""
+    """Removes namespaces of runs whose process has ended. Returns their names."""
     swept = []
     names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
     for name in names:
