@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures pairs of proxies side by side; see bench/README.md.
 
-    bench/run.py --quick              one round a congestion control, about 3 minutes
+    bench/run.py --quick              one round per congestion control, about 3 minutes
     bench/run.py                      medians of three rounds, about 15 minutes
     bench/run.py --pairs envoy tunnel --congestion reno --measures bulk connect
 
@@ -36,13 +36,13 @@ def options_of_command_line():
     parser.add_argument("--pairs", nargs="+", default=[], help="out of " + ", ".join(p.name for p in pairs.PAIRS))
     parser.add_argument("--measures", nargs="+", help="names of methods in handfast_bench/measures.py; default: all")
     parser.add_argument("--congestion", nargs="+", default=[], help="default: the machine's own, and reno")
-    parser.add_argument("--json", default="bench-result.json", help="where every figure of every round goes")
+    parser.add_argument("--json", default="bench-result.json", help="file for every figure of every round")
     parser.add_argument("--envoy", help="folder for the virtual environment with Envoy; default: a new one, removed")
     return parser.parse_args()
 
 
 def build(folder, chosen):
-    """Copies of our programs where every user may run them, built with optimisation; returns name -> path."""
+    """Builds the programs with optimization and copies them to where every user may run them; returns name -> path."""
     needed = {"load", "handfast-init"}.union(*(pair.programs for pair in chosen))
     base = os.environ.get("HANDFAST_BIN")
     if not base:
@@ -66,14 +66,14 @@ def congestion_controls(wanted):
 
 def usable(chosen):
     for pair in list(chosen):
-        if why := pair.why_not():
-            print("left out: %s: %s" % (pair.name, why), file=sys.stderr)
+        if reason := pair.unavailable_reason():
+            print("left out: %s: %s" % (pair.name, reason), file=sys.stderr)
             chosen.remove(pair)
     return chosen
 
 
 def one_pair(world, pair, size, names):
-    """Figures of one round; a pair that fails is told and has none."""
+    """Figures of one round; a failure of a pair is printed, and it has none."""
     try:
         pair.start(world)
         meter = measures.Meter(world, pair, size)
@@ -81,7 +81,7 @@ def one_pair(world, pair, size, names):
             return meter.all()
         meter.warm_up()
         return {key: value for name in names for key, value in getattr(meter, name)().items()}
-    except Exception as failure:  # one peer's trouble must not lose the run of all others
+    except Exception as failure:  # the failure of one peer must not end the run of all others
         print("%s failed: %s" % (pair.name, failure), file=sys.stderr)
         return {}
     finally:
@@ -89,7 +89,7 @@ def one_pair(world, pair, size, names):
 
 
 def rounds_of(folder, binary, congestion, chosen, options):
-    """{pair: [figures a round]}; each round starts with another pair, so that none always has the same place."""
+    """{pair: [figures per round]}; each round starts with another pair, so that none always has the same place."""
     size = measures.QUICK if options.quick else measures.FULL
     num_rounds = options.rounds or (1 if options.quick else 3)
     results = {pair.name: [] for pair in chosen}
@@ -104,12 +104,12 @@ def rounds_of(folder, binary, congestion, chosen, options):
     return results
 
 
-def tell(congestion, rounds, chosen):
-    floors = [pair.name for pair in chosen if pair.is_floor]
+def report(congestion, rounds, chosen):
+    baselines = [pair.name for pair in chosen if pair.is_baseline]
     ours = [pair.name for pair in chosen if pair.is_ours]
-    peers = [pair.name for pair in chosen if not pair.is_floor and not pair.is_ours]
+    peers = [pair.name for pair in chosen if not pair.is_baseline and not pair.is_ours]
     results = {name: summary.medians(figures) for name, figures in rounds.items()}
-    print(summary.table("congestion control " + congestion, results, floors, peers))
+    print(summary.table("congestion control " + congestion, results, baselines, peers))
     print(summary.verdicts(results, ours, peers))
     return results
 
@@ -129,7 +129,7 @@ def main():
         binary = build(folder, chosen)
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
-            everything[congestion] = {"rounds": rounds, "medians": tell(congestion, rounds, chosen)}
+            everything[congestion] = {"rounds": rounds, "medians": report(congestion, rounds, chosen)}
             with open(options.json, "w") as file:
                 json.dump(everything, file, indent=1)
     return 0

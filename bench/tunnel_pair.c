@@ -1,5 +1,5 @@
-/* Two tunnel ends as two processes, and nothing else: no policy, no discovery, no interception. For measuring what the
- * hot path costs, and for trying it between two namespaces. Certificates come from files that it made itself.
+/* Two tunnel ends as two processes, without policy, discovery and interception. Measures the cost of the hot path, also
+ *between two namespaces. Certificates come from files that it makes itself.
  *
  *	tunnel_pair certs FOLDER
  *	tunnel_pair far  FOLDER LISTEN APP             LISTEN: address of the tunnel port; APP: where streams go
@@ -120,7 +120,7 @@ static struct credentials *read_credentials(const char *folder, const char *name
 	CHECK(private_key_parse(buf_span(&key_der), &key, NULL) == ERR_NONE);
 	if (credentials_new(svid, key, bundles, (struct epoch){1, 1}, clock_system.wall_ms(&clock_system) / 1000,
 		    &credentials, &why) != ERR_NONE) {
-		log_why(LOG_LEVEL_ERROR, "tunnel_pair", "these certificates are not good", &why);
+		log_why(LOG_LEVEL_ERROR, "tunnel_pair", "the certificates cannot be used", &why);
 		exit(1);
 	}
 	svid_unref(svid);

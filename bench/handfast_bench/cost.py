@@ -1,4 +1,4 @@
-"""What processes cost: CPU time and memory, as the kernel counts them."""
+"""CPU time and memory of processes, as the kernel counts them."""
 
 import os
 
@@ -11,7 +11,7 @@ def _children(pid):
 
 
 def with_children(pids):
-    """These processes and those that they started (nginx serves in a child)."""
+    """These processes and their children (nginx serves in a child)."""
     found = list(pids)
     for pid in found:
         found += [child for child in _children(pid) if child not in found]

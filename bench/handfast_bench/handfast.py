@@ -1,4 +1,4 @@
-"""Handfast: its tunnel alone, the programs as they ship, and those of another release beside them."""
+"""Handfast: its tunnel alone, the shipped programs, and those of another release."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ class Handfast(Pair):
 
     def start(self, world):
         self._stack = contextlib.ExitStack()
-        world.own = self._stack.enter_context  # what the harness asks of a story, for as long as this pair runs
+        world.own = self._stack.enter_context  # the harness's interface of a story, while this pair runs
         control = ControlPlane(world, world.net.control, {
             "trust_domain": "cluster.local",
             "log": {"level": "notice"},
@@ -29,7 +29,7 @@ class Handfast(Pair):
         sidecars = [self._side(world, control, world.net.b, FAR_ID), self._side(world, control, world.net.a, NEAR_ID)]
         self.far, self.near = (sidecar.process for sidecar in sidecars)
 
-    settings = {}  # of its sidecars, beside the common ones
+    settings = {}  # further settings of its sidecars
 
     def _side(self, world, control, host, identity):
         settings = {"workers": 1, "access_log": "failures", "log": {"level": "notice"}, **self.settings}
@@ -40,13 +40,12 @@ class Handfast(Pair):
 
 
 class HandfastBefore(Handfast):
-    """The same with the programs in the folder HANDFAST_BEFORE, a release that this one is compared with, under its own
-    interception rules."""
+    """The same with the programs in the folder HANDFAST_BEFORE, a release to compare with, under its own interception rules."""
     name, is_default, programs = "handfast-before", False, ()
-    settings = {"drain_minimum": None}  # 0.1.0 does not know it
+    settings = {"drain_minimum": None}  # 0.1.0 does not have it
 
     @classmethod
-    def why_not(cls):
+    def unavailable_reason(cls):
         return None if os.environ.get("HANDFAST_BEFORE") else "HANDFAST_BEFORE names no folder of programs"
 
     def start(self, world):

@@ -35,7 +35,7 @@ class Haproxy(Pair):
     cache, no_reuse, no_tickets = 0, "no-ssl-reuse", "no-tls-tickets"
 
     @classmethod
-    def why_not(cls):
+    def unavailable_reason(cls):
         return None if shutil.which("haproxy") else "haproxy is not installed (bench/apt-packages.txt)"
 
     def start(self, world):

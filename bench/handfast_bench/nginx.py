@@ -1,4 +1,4 @@
-"""nginx with its stream module. It cannot ask for the original destination, so its near side has the one upstream."""
+"""nginx with its stream module. It cannot use the original destination, so its near side has one fixed upstream."""
 
 import os
 import shutil
@@ -58,7 +58,7 @@ class Nginx(Pair):
     reuse, cache = "off", "off"
 
     @classmethod
-    def why_not(cls):
+    def unavailable_reason(cls):
         has_it = shutil.which("nginx") and os.path.exists(_MODULE)
         return None if has_it else "nginx or its stream module is not installed (bench/apt-packages.txt)"
 

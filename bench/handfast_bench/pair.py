@@ -5,17 +5,17 @@ from . import cost
 
 class Pair:
     name = ""
-    is_floor = False  # floors and pairs of ours are shown, but nobody is compared with them
+    is_baseline = False  # baselines and Handfast's own pairs are shown, but are no peers for comparison
     is_ours = False
     is_default = True  # measured where no pairs are named
-    programs = ()  # of ours, by name, that it needs built
-    tools = None  # a folder where a pair may put what apt does not have
+    programs = ()  # Handfast's programs that it needs, by name
+    tools = None  # a folder for tools that apt does not have
 
     def __init__(self):
         self.near = self.far = None
 
     @classmethod
-    def why_not(cls):
+    def unavailable_reason(cls):
         """Why this pair cannot be measured here, or None."""
         return None
 

@@ -1,8 +1,8 @@
-"""The pairs that are measured. A new one is a class with a `name`, `start(world)` and perhaps `why_not()`, in PAIRS."""
+"""The pairs that are measured. A new one is a class with a `name`, `start(world)` and perhaps `unavailable_reason()`, in PAIRS."""
 
-from . import envoy, floors, handfast, haproxy, nginx
+from . import envoy, baselines, handfast, haproxy, nginx
 
-PAIRS = [floors.Direct, floors.Relay, nginx.Nginx, nginx.NginxResuming, haproxy.Haproxy, haproxy.HaproxyResuming,
+PAIRS = [baselines.Direct, baselines.Relay, nginx.Nginx, nginx.NginxResuming, haproxy.Haproxy, haproxy.HaproxyResuming,
          envoy.Envoy, handfast.TunnelOnly, handfast.Handfast, handfast.HandfastBefore]
 
 

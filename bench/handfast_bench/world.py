@@ -1,8 +1,8 @@
-"""The two namespaces, with the interception rules in both, the application in b, and what a load in a tells.
+"""The two namespaces, with the interception rules in both, the application in b, and the load in a.
 
     a: load (uid 1000) -> 15001 near side (uid 1337) --- router --- b: 15008 far side (uid 1337) -> 9000 application
                                                            |
-                                                        control: what the pair needs besides, not measured"""
+                                                        control: further programs of the pair, not measured"""
 
 import json
 import os
@@ -13,11 +13,11 @@ from handfast_harness import Process, TestAuthority, Topology
 OUTBOUND, TUNNEL, APP = 15001, 15008, 9000
 WORKLOAD, SIDECAR = 1000, 1337
 NEAR_ID, FAR_ID = "spiffe://cluster.local/ns/bench/sa/near", "spiffe://cluster.local/ns/bench/sa/far"
-FAR_NAME = "far.test"  # for peers that verify host names and nothing else
+FAR_NAME = "far.test"  # for peers that verify host names alone
 
 
 class World:
-    """with World(folder, binary) as world: ...; binary(name) is the path of one of our programs."""
+    """with World(folder, binary) as world: ...; binary(name) is the path of one of Handfast's programs."""
 
     def __init__(self, folder, binary, congestion):
         self.root, self.binary, self.congestion = folder, binary, congestion
@@ -43,7 +43,7 @@ class World:
 
     def _prepare(self, host):
         host.sysctl("net/ipv4/tcp_congestion_control", self.congestion)
-        # A new connection a request uses up ports and entries in the table of connections faster than they expire.
+        # One new connection per request uses up ports and conntrack entries faster than they expire.
         host.sysctl("net/ipv4/ip_local_port_range", "16000 65535")
         host.sysctl("net/ipv4/tcp_tw_reuse", "1")
 
@@ -57,7 +57,7 @@ class World:
         try:
             host.sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1")
         except FileNotFoundError:
-            pass  # the module is loaded by the first rule that needs it
+            pass  # the first rule that needs the module loads it
 
     def _write_certificates(self):
         authority = TestAuthority()
@@ -69,7 +69,7 @@ class World:
             os.chown(os.path.join(folder, name), SIDECAR, SIDECAR)
 
     def folder(self, name):
-        """A new folder that the sidecar's user may write. A name may be used again."""
+        """A new folder, writable by the sidecar's user. A name may be used again."""
         path, number = os.path.join(self.root, name), 0
         while os.path.exists(path):
             number += 1
@@ -95,7 +95,7 @@ class World:
         return [self.binary("load"), mode, target] + ["%s=%d" % (key, value) for key, value in settings.items()]
 
     def load(self, mode, **settings):
-        """Runs one load to its end; what it told."""
+        """Runs one load to its end; returns its result."""
         argv = self.net.a.argv(self._load_argv(mode, settings), uid=WORKLOAD)
         done = subprocess.run(argv, capture_output=True, text=True, timeout=settings.get("seconds", 2) + 30)
         if done.returncode != 0:
@@ -104,5 +104,5 @@ class World:
 
     def hold(self, **settings):
         """Starts a load of idle connections; returns it when all are open."""
-        holder = Process(self.net.a, "idle", self._load_argv("idle", settings), self.log_path("idle"), uid=WORKLOAD)
-        return holder.wait_for_log("ready\n", deadline_s=settings.get("seconds", 30))
+        idle = Process(self.net.a, "idle", self._load_argv("idle", settings), self.log_path("idle"), uid=WORKLOAD)
+        return idle.wait_for_log("ready\n", deadline_s=settings.get("seconds", 30))

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* One for all: nobody looks at what arrives. */
+/* Shared by all clients: the received bytes are not inspected. */
 static uint8_t block[512 * 1024];
 
 uint64_t client_now_us(void)
@@ -17,7 +17,7 @@ uint64_t client_now_us(void)
 	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-/* Once a readiness, so that many connections take turns. */
+/* Once per readiness event, so that many connections take turns. */
 static void receive(struct client *client)
 {
 	ssize_t len = recv(client->fd, block, sizeof(block), 0);
@@ -52,7 +52,7 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 void client_open(struct client *client, struct loop *loop, const struct addr *to, client_event_fn *on_event, void *arg)
 {
 	*client = (struct client){.fd = -1, .on_event = on_event, .arg = arg, .num_bytes = client->num_bytes};
-	/* Ports or descriptors of this machine run out only when the run is configured beyond it. */
+	/* Ports or descriptors of this machine run out only if the run is configured beyond its limits. */
 	CHECK(socket_connect(to, &(struct socket_connect_options){0}, &client->fd) == ERR_NONE);
 	socket_set_nodelay(client->fd);
 	loop_io_start(loop, &client->io, client->fd, LOOP_WRITE, on_ready);
@@ -66,7 +66,7 @@ void client_ask(struct client *client, uint64_t request_len, uint64_t response_l
 	struct request_header header = {.request_len = request_len, .response_len = response_len};
 	memcpy(request, &header, sizeof(header));
 	client->answer_left = response_len;
-	/* A socket with nothing under way takes 4 KiB whole; a reset one tells so when it is read. */
+	/* A socket with nothing in flight accepts 4 KiB at once; a read of a reset socket reports the reset. */
 	(void)!send(client->fd, request, (size_t)request_len, MSG_NOSIGNAL);
 }
 

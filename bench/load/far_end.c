@@ -8,14 +8,14 @@
 
 enum { BLOCK_LEN = 256 * 1024 };
 
-static const uint8_t block[BLOCK_LEN]; /* what answers are made of */
+static const uint8_t block[BLOCK_LEN]; /* the content of answers */
 
 struct served {
 	struct loop_io io;
 	int fd;
 	uint8_t header[sizeof(struct request_header)];
 	uint64_t got;         /* of the request under way */
-	uint64_t answer_left; /* > 0: nothing is read meanwhile */
+	uint64_t answer_left; /* > 0: nothing is read until it is sent */
 };
 
 static void served_free(struct served *served)
@@ -25,7 +25,7 @@ static void served_free(struct served *served)
 	mem_free(served);
 }
 
-/* Whether the connection lives. One block a round of the loop: a reader that keeps up must not starve the others. */
+/* Whether the connection is open. One block per round of the loop: a fast reader must not starve the others. */
 static bool answer(struct served *served)
 {
 	size_t len = served->answer_left < BLOCK_LEN ? (size_t)served->answer_left : BLOCK_LEN;
@@ -37,7 +37,7 @@ static bool answer(struct served *served)
 	return true;
 }
 
-/* Takes what belongs to the request under way; the rest, if the client pipelines, is not ours to expect: it never does.
+/* Consumes the bytes of the request under way; the client never pipelines.
  */
 static bool take(struct served *served, const uint8_t *bytes, size_t len)
 {

@@ -24,26 +24,26 @@ static void is_never_off_by_more_than_a_64th(_unused_ void **state)
 		_cleanup_(mem_freep) struct histogram *histogram = mem_new(struct histogram);
 		histogram_record(histogram, value);
 		histogram_record(histogram, UINT64_MAX);
-		uint64_t told = histogram_permille(histogram, 500);
-		assert_true(told >= value);
-		assert_true(told - value <= value / 64);
+		uint64_t result = histogram_permille(histogram, 500);
+		assert_true(result >= value);
+		assert_true(result - value <= value / 64);
 	}
 }
 
-static void takes_the_largest_value_there_is(_unused_ void **state)
+static void records_the_largest_possible_value(_unused_ void **state)
 {
 	_cleanup_(mem_freep) struct histogram *histogram = mem_new(struct histogram);
 	histogram_record(histogram, UINT64_MAX);
 	assert_true(histogram_permille(histogram, 1000) == UINT64_MAX);
 }
 
-static void tells_zero_when_empty(_unused_ void **state)
+static void returns_zero_when_empty(_unused_ void **state)
 {
 	_cleanup_(mem_freep) struct histogram *histogram = mem_new(struct histogram);
 	assert_int_equal(histogram_permille(histogram, 990), 0);
 }
 
-static void shows_one_stall_in_the_tail_and_not_in_the_middle(_unused_ void **state)
+static void shows_a_stall_in_the_tail_and_not_in_the_median(_unused_ void **state)
 {
 	_cleanup_(mem_freep) struct histogram *histogram = mem_new(struct histogram);
 	for (unsigned i = 0; i < 995; i++)
@@ -59,9 +59,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_small_values_exactly),
 		cmocka_unit_test(is_never_off_by_more_than_a_64th),
-		cmocka_unit_test(takes_the_largest_value_there_is),
-		cmocka_unit_test(tells_zero_when_empty),
-		cmocka_unit_test(shows_one_stall_in_the_tail_and_not_in_the_middle),
+		cmocka_unit_test(records_the_largest_possible_value),
+		cmocka_unit_test(returns_zero_when_empty),
+		cmocka_unit_test(shows_a_stall_in_the_tail_and_not_in_the_median),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

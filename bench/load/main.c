@@ -58,7 +58,7 @@ static bool is_sound(const struct mode_options *options)
 	       options->request_len >= sizeof(struct request_header) && options->request_len <= REQUEST_LEN_MAX;
 }
 
-static void tell(const struct mode_result *result)
+static void print_result(const struct mode_result *result)
 {
 	const struct histogram *latency = &result->latency;
 	printf("{\"done\": %llu, \"failed\": %llu, \"bytes\": %llu, \"download_bytes\": %llu, \"seconds\": %.6f, "
@@ -87,7 +87,7 @@ static int ask(mode_fn *run, const struct mode_options *options)
 	struct loop *loop = loop_new(&clock_system);
 	struct mode_result *result = mem_new(struct mode_result);
 	run(loop, options, result);
-	tell(result);
+	print_result(result);
 	mem_free(result);
 	loop_free(loop);
 	return 0;

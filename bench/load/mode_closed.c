@@ -4,7 +4,7 @@
 
 struct slot {
 	struct client client;
-	uint64_t asked_us; /* connect: when the connection was begun */
+	uint64_t asked_us; /* connect: when the connection began */
 };
 
 struct closed {
@@ -15,7 +15,7 @@ struct closed {
 	uint64_t num_begun, num_live, end_us;
 };
 
-/* More failures than this are not an accident, and trying on would only spin. */
+/* More failures than this are systematic, and further tries would only spin. */
 enum { FAILURES_MAX = 100 };
 
 static bool has_more(const struct closed *closed)

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { AT_ONCE = 32 }; /* connections being opened: a flood of handshakes would measure the peak, not the idle state */
+enum { AT_ONCE = 32 }; /* handshakes at once: a flood of them would measure the peak, not the idle state */
 
 struct idle {
 	struct loop *loop;

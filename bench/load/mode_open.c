@@ -1,5 +1,5 @@
-/* Request number i is due at start + i / rate. It leaves on the first connection that is free then or later, and its
- * latency counts from when it was due: a stall of the proxy shows in every request that should have left meanwhile. */
+/* Request number i is due at start + i / rate. It is sent on the first connection that is free then or later, and its
+ * latency counts from when it was due: a stall of the proxy shows in every request that was due meanwhile. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -21,7 +21,7 @@ struct open {
 	const struct mode_options *options;
 	struct mode_result *result;
 	struct asker *free;
-	uint64_t start_us, next, total; /* next: the number of the first request that has not left */
+	uint64_t start_us, next, total; /* next: the number of the next request to send */
 	uint64_t num_connected;
 	struct loop_io alarm;
 	int alarm_fd;

@@ -18,7 +18,7 @@ struct world {
 	struct mode_result *result;
 };
 
-/* A port that nobody has: bind 0, look, close. */
+/* A free port: bind to port 0, read the port, close. */
 static struct addr free_addr(void)
 {
 	struct addr any = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}}, chosen;
@@ -29,7 +29,7 @@ static struct addr free_addr(void)
 	return chosen;
 }
 
-/* The far end has no end of its own: one for all tests, kept where the leak checker finds it. */
+/* The far end runs forever: one for all tests, referenced so that the leak checker finds it. */
 static struct world far;
 
 static int start_far_end(_unused_ void **state)
@@ -65,7 +65,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void keepalive_does_exactly_as_many_as_were_asked_for(void **state)
+static void keepalive_makes_exactly_the_requested_number(void **state)
 {
 	struct world *world = *state;
 	world->options.count = 100;
@@ -76,7 +76,7 @@ static void keepalive_does_exactly_as_many_as_were_asked_for(void **state)
 	assert_int_equal(world->result->latency.total, 100);
 }
 
-static void connect_opens_a_connection_a_request(void **state)
+static void connect_opens_one_connection_per_request(void **state)
 {
 	struct world *world = *state;
 	world->options.count = 50;
@@ -109,8 +109,8 @@ static void open_keeps_its_rate_while_downloads_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(keepalive_does_exactly_as_many_as_were_asked_for, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(connect_opens_a_connection_a_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keepalive_makes_exactly_the_requested_number, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(connect_opens_one_connection_per_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failures_end_the_run_instead_of_spinning, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_keeps_its_rate_while_downloads_run, set_up, tear_down),
 	};

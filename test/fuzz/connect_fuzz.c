@@ -3,7 +3,7 @@
 #include "test/fuzz/fuzz.h"
 #include <string.h>
 
-/* Lines of "name value": a header list as HTTP/2 hands it on, names and values of any bytes. */
+/* Lines of "name value": a header list as HTTP/2 delivers it, names and values of any bytes. */
 static size_t read_headers(struct span bytes, struct h2_header *out, size_t max)
 {
 	size_t num = 0;
@@ -19,7 +19,7 @@ static size_t read_headers(struct span bytes, struct h2_header *out, size_t max)
 	return num;
 }
 
-/* What was taken means the same when we say it ourselves. */
+/* An accepted request means the same when it is encoded again. */
 static void check_round_trip(const struct connect_request *request)
 {
 	struct connect_text text;

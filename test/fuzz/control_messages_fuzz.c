@@ -4,7 +4,7 @@
 #include "control/serve/operator_messages.h"
 #include "test/fuzz/fuzz.h"
 
-/* What sidecars and operators send to the control plane. The first byte chooses the message. */
+/* Messages of sidecars and operators to the control plane. The first byte chooses the message. */
 
 static void attest(struct span bytes, struct why *why)
 {

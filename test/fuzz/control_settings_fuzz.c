@@ -2,7 +2,7 @@
 #include "control/config/config.h"
 #include "test/fuzz/fuzz.h"
 
-/* Either settings, or at least one sentence that says what is wrong. */
+/* The result is settings, or at least one error. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* Runs each file of the named folders through the target once: the corpus as an ordinary test. With --config=fuzz
- * libFuzzer's own main stands here instead. */
+ * libFuzzer's own main replaces it. */
 
 #define INPUT_MAX (1024 * 1024)
 
@@ -17,7 +17,7 @@ static void run_file(const char *path)
 	size_t len = fread(bytes, 1, INPUT_MAX, file);
 	CHECK(ferror(file) == 0);
 	fclose(file);
-	uint8_t *exact = mem_dup(bytes, len); /* so that a sanitizer sees one byte too many */
+	uint8_t *exact = mem_dup(bytes, len); /* so that a sanitizer finds an access beyond the end */
 	CHECK(LLVMFuzzerTestOneInput(exact, len) == 0);
 	mem_free(exact);
 	mem_free(bytes);
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	unsigned num_files = 0;
 	for (int i = 1; i < argc; i++)
 		num_files += run_folder(argv[i]);
-	CHECK(num_files > 0); /* an empty corpus proves nothing */
+	CHECK(num_files > 0); /* an empty corpus tests nothing */
 	printf("%u passed, 0 failed\n", num_files);
 	return 0;
 }

@@ -2,7 +2,7 @@
 #include "certs/csr.h"
 #include "test/fuzz/fuzz.h"
 
-/* What a request gives out is a key that is allowed, and nothing when it is refused. */
+/* An accepted request yields an allowed key, and a refused one nothing. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(CSR_MAX);
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	CHECK(err == why.err && (err == ERR_NONE) == (buf_len(&spki) > 0));
 	if (err == ERR_NONE)
 		CHECK(public_key_check(buf_span(&spki), NULL) == ERR_NONE);
-	/* The same bytes as other things that come from outside. */
+	/* The same bytes for other parsers of outside bytes. */
 	if (private_key_parse(span_of(bytes, len), &key, NULL) != ERR_NONE)
 		CHECK(key == NULL);
 	err = public_key_verify(span_of(bytes, len), SPAN_LITERAL("message"), span_of(bytes, len), &why);

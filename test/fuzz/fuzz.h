@@ -1,5 +1,5 @@
-/* What a fuzz target is: one function that survives any bytes. It ends the process (CHECK, a sanitizer) when it finds
- * something, and returns 0 otherwise. */
+/* A fuzz target: one function that accepts any bytes. It ends the process (CHECK, a sanitizer) when it finds a defect,
+ * and returns 0 otherwise. */
 #pragma once
 
 #include <stddef.h>

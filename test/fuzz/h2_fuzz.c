@@ -2,11 +2,11 @@
 #include "base/h2/h2_session.h"
 #include "test/fuzz/fuzz.h"
 
-/* The first byte says how large the pieces are in which the rest arrives after a good preface. Whatever comes: a stream
- * is closed at most once, and a session that is broken stays so and has nothing to do but say goodbye. */
+/* The first byte is the size of the pieces in which the rest arrives after a valid preface. For any bytes: a stream is
+ * closed at most once, and a broken session stays broken and only sends its GOAWAY. */
 struct peer {
 	struct h2_session *session;
-	unsigned num_streams; /* headers seen and not closed yet */
+	unsigned num_streams; /* with headers, not yet closed */
 };
 
 static void on_headers(void *arg, int32_t id, void *stream, const struct h2_header *headers, size_t num_headers,
@@ -41,7 +41,7 @@ static void on_end(void *arg, _unused_ int32_t id, void *stream)
 static void on_close(void *arg, _unused_ int32_t id, void *stream, _unused_ uint32_t error)
 {
 	struct peer *peer = arg;
-	if (stream == NULL) /* reset before its headers were whole */
+	if (stream == NULL) /* reset before its headers were complete */
 		return;
 	CHECK(peer->num_streams > 0);
 	peer->num_streams--;

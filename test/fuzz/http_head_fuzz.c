@@ -2,7 +2,7 @@
 #include "base/http/http_head.h"
 #include "test/fuzz/fuzz.h"
 
-/* The first byte says in how large pieces the rest comes. */
+/* The first byte is the size of the pieces in which the rest arrives. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	if (len == 0)

@@ -32,7 +32,7 @@ static unsigned read_all(struct span bytes, size_t piece, enum err *out_err, uin
 	return num;
 }
 
-/* How the bytes are cut makes no difference. */
+/* The result does not depend on the size of the pieces. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	enum err whole_err, cut_err;

@@ -4,7 +4,7 @@
 #include "certs/test_ca.h"
 #include <stdio.h>
 
-/* Writes the first corpora of the certificate targets, sound ones and bent ones: seed_certs <corpus folder>. */
+/* Writes the first corpora of the certificate targets, valid and faulty ones: seed_certs <corpus folder>. */
 
 static void write_seed(const char *folder, const char *name, struct span bytes)
 {

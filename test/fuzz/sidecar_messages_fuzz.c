@@ -3,7 +3,7 @@
 #include "sidecar/identity/messages.h"
 #include "test/fuzz/fuzz.h"
 
-/* What the control plane sends to a sidecar. The first byte chooses the message. */
+/* Messages of the control plane to a sidecar. The first byte chooses the message. */
 
 static const struct trust_domain own = {"td.test"};
 

@@ -2,7 +2,7 @@
 #include "sidecar/identity/state_text.h"
 #include "test/fuzz/fuzz.h"
 
-/* The text of a state that is taken is the one that we would write: a changed byte is damage. */
+/* An accepted state encodes to the same text: a changed byte is damage. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct enrolled_state state = {0};

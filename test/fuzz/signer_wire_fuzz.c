@@ -7,7 +7,7 @@ static void check_inside(struct span outer, struct span inner)
 	CHECK(inner.len == 0 || (inner.ptr >= outer.ptr && inner.ptr + inner.len <= outer.ptr + outer.len));
 }
 
-/* What is taken lies within the datagram and says the same again. */
+/* An accepted message lies within the datagram and encodes to the same bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct span whole = span_of(bytes, len);

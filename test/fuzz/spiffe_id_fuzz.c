@@ -2,7 +2,7 @@
 #include "certs/spiffe_id.h"
 #include "test/fuzz/fuzz.h"
 
-/* What parses is put together again from its parts, byte for byte; a copy equals it. */
+/* A valid SPIFFE ID can be rebuilt from its parts, byte for byte; a copy equals it. */
 static void check_parts(struct span text)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0}, copy = {0};

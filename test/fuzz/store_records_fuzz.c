@@ -27,7 +27,7 @@ static void read_claim(struct span record)
 		claim_free(claim);
 }
 
-/* Records of the store: a value that is taken can be written again. The first byte chooses the kind. */
+/* Records of the store: an accepted value can be encoded again. The first byte selects the kind. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	if (len > 0 && bytes[0] % 2 == 0)

@@ -19,7 +19,7 @@ static size_t split(struct span in, struct span chain[CHAIN_MAX])
 	return num;
 }
 
-/* The last certificate as the only root of the leaf's trust domain: so the path validation is reached too. */
+/* The last certificate is the only root of the leaf's trust domain, so that path validation runs too. */
 static void judge(const struct span *chain, size_t num_chain, const struct svid *svid)
 {
 	struct trust_domain domain;

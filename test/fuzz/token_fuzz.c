@@ -3,7 +3,8 @@
 #include "sidecar/identity/token.h"
 #include "test/fuzz/fuzz.h"
 
-/* A line that the sidecar takes is the one that the control plane writes for the same parts: no second spelling. */
+/* A line that the sidecar accepts equals the line that the control plane writes for the same parts: there is one
+ * encoding. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	_cleanup_(token_done) struct token token = {0};
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	_cleanup_(buf_done) struct buf again = BUF_INIT(JOIN_TOKEN_LINE_MAX * 4);
 	if (join_token_line(buf_span(&token.id), buf_span(&token.secret), token.bootstrap_root_sha256, &again) !=
 		ERR_NONE)
-		return 0; /* longer than the control plane makes them */
+		return 0; /* longer than those of the control plane */
 	CHECK(span_starts_with(line, buf_span(&again)) && len - buf_len(&again) <= 2);
 	return 0;
 }

@@ -1,11 +1,12 @@
-/* A herd: thousands of sidecars' identity clients in one process, which all enroll in the same moment, as after a cold
- * start or an outage that outlived every certificate. Each dials an address of its own, which is then its source too,
- * so that the control plane sees as many hosts.
+/* A herd: thousands of sidecars' identity clients in one process, which all enroll at the same moment, as after a cold
+ * start or an outage that outlived every certificate. Each dials an address of its own, which is also its source, so
+ * that the control plane sees as many hosts.
  *
  *     herd OPERATOR_SOCKET FOLDER FIRST_ADDRESS NUM SECONDS
  *
- * FIRST_ADDRESS and the NUM - 1 that follow it are on this machine's lo. One line of JSON per second, and one at the
- * end: how many have an SVID, how many hold their stream, how many tries failed. Exit code 0: all of them, in time. */
+ * FIRST_ADDRESS and the NUM - 1 addresses after it must be on this machine's lo. One line of JSON per second, and one
+ * at the end: how many have an SVID, how many have a stream, how many tries failed. Exit code 0: all of them, in time.
+ */
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/tls/tls_context.h"
@@ -149,7 +150,7 @@ static void herd_run(struct herd *herd, uint64_t seconds)
 	print_line(herd, "over");
 }
 
-/* 0: no number that makes sense here. */
+/* 0: not a valid number. */
 static unsigned count_of(const char *text)
 {
 	unsigned value = 0;
@@ -178,6 +179,6 @@ int main(int argc, char **argv)
 		return 70;
 	}
 	herd_run(&herd, count_of(argv[5]));
-	/* The process ends here with all that it holds: thousands of orderly closes would measure nothing. */
+	/* The process ends without closing: thousands of orderly closes would measure nothing. */
 	return herd.num_streams == herd.num ? 0 : 1;
 }

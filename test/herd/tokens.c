@@ -16,7 +16,7 @@ struct making {
 	unsigned num, num_asked, num_done;
 	enum err err;
 	struct why *why;
-	struct loop_task more; /* calls begin outside of the callbacks of others */
+	struct loop_task more; /* calls begin outside the callbacks of other calls */
 };
 
 struct order {
@@ -26,7 +26,8 @@ struct order {
 
 static void fail_all(struct making *making, enum err err, const char *text)
 {
-	making->err = why_set(making->why, err, "a join token", "see the control plane's log", "%s", text);
+	making->err = why_set(
+		making->why, err, "a join token", "see the control plane's log", "no join token was made: %s", text);
 	loop_stop(making->loop);
 }
 

@@ -1,4 +1,4 @@
-/* Join tokens by the thousand, over the control plane's operator socket. */
+/* Makes thousands of join tokens over the control plane's operator socket. */
 #pragma once
 
 #include "base/core/err.h"

@@ -80,8 +80,8 @@ def shows_that_release_ends_both_claims(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
     # A family that was unreachable is tried again once per minute; this tests the release alone.
     wait_until("both addresses to be claimed again", lambda: len(held(story, "server")) == 2, 75.0)
-    said = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
-    expect_in("releasing the address claims", said, "answer")
+    output = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
+    expect_in("releasing the address claims", output, "answer")
     wait_until("the control plane to have released both", lambda: all(
         "released: %s" % address in mesh.control.log() for address in (mesh.server.ipv4, mesh.server.ipv6)), 75.0)
     expect_eq(held(story, "server"), set(), "held")

@@ -23,8 +23,8 @@ def _num_connections(story):
     """How many connections Redis has had, including this one."""
     with story.mesh.server.connect("127.0.0.1", 6379) as sock:
         sock.sendall(b"AUTH correct-horse\r\nINFO stats\r\nQUIT\r\n")
-        told = stream.receive_all(sock)[0].decode()
-    return int(told.partition("total_connections_received:")[2].split()[0])
+        reply = stream.receive_all(sock)[0].decode()
+    return int(reply.partition("total_connections_received:")[2].split()[0])
 
 
 def shows_that_the_password_works_through_a_tunnel(story):

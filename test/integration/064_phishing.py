@@ -1,4 +1,4 @@
-"""phishing: a certificate without its key and a used token give no access.
+"""phishing: a certificate without its key and a consumed token give no access.
 
     thief: the client's chain (public) with a key of the thief's own; a copy of the client's token
        -x-> server: [sidecar]        -x-> control"""

@@ -78,8 +78,8 @@ def _restart_both(story):
 
 
 def _wait_until_the_control_plane_has_it(story, name):
-    said = "draining: %s at %s" % (WEB, story.mesh.net.hosts[name].ipv4)
-    wait_until("the control plane to log that %s drains" % name, lambda: said in story.mesh.control.log(), 5)
+    output = "draining: %s at %s" % (WEB, story.mesh.net.hosts[name].ipv4)
+    wait_until("the control plane to log that %s drains" % name, lambda: output in story.mesh.control.log(), 5)
 
 
 def finding_p14_callers_leave_a_draining_endpoint_at_once(story):

@@ -29,8 +29,8 @@ def _copy(source, target):
 
 def _acked(story):
     """The trust epoch in use at the client, from the control plane's status."""
-    holders = json.loads(story.control.run("status", "--output", "json").stdout)["svid_holders"]
-    return next(holder["acked_epoch"] for holder in holders if holder["id"] == identity_of("client"))
+    rows = json.loads(story.control.run("status", "--output", "json").stdout)["svid_holders"]
+    return next(row["acked_epoch"] for row in rows if row["id"] == identity_of("client"))
 
 
 def _keep(story, name):

@@ -34,12 +34,12 @@ def _help(story, program):
 def finding_o6_all_programs_have_one_command_line(story):
     codes = set()
     for program, good in PROGRAMS.items():
-        told = _help(story, program)
-        expect_eq(told["program"], program, "the program's name")
-        expect(COMMON <= {flag["name"] for flag in told["flags"]}, "%s lacks a flag that all programs have" % program)
-        codes.add(json.dumps(told["exit_codes"]))
+        listed = _help(story, program)
+        expect_eq(listed["program"], program, "the program's name")
+        expect(COMMON <= {flag["name"] for flag in listed["flags"]}, "%s lacks a flag that all programs have" % program)
+        codes.add(json.dumps(listed["exit_codes"]))
         text = _run(story, program, "--help", check=True).stdout
-        for command in told["commands"]:
+        for command in listed["commands"]:
             expect_in("\n  %s" % command["words"], text, "the help of " + program)
         if program != "handfast":
             expect_eq(_run(story, program, *good, "--check").returncode, 0, "%s --check" % program)
@@ -57,11 +57,11 @@ def finding_o1_every_command_of_a_program_is_in_its_help(story):
     for program in PROGRAMS:
         done = _run(story, program, "lift-the-ban")
         expect_eq(done.returncode, 64, "%s lift-the-ban" % program)
-        told = _help(story, program)
-        flags = {flag["name"] for flag in told["flags"]} | set(told["settings"])
-        for command in told["commands"]:
+        listed = _help(story, program)
+        flags = {flag["name"] for flag in listed["flags"]} | set(listed["settings"])
+        for command in listed["commands"]:
             expect_in(command["words"], done.stderr, "the commands that %s names" % program)
-            for flag in re.findall(r"--([a-z][a-z.-]*)", command["arguments"] + " " + command["help"] + told["about"]):
+            for flag in re.findall(r"--([a-z][a-z.-]*)", command["arguments"] + " " + command["help"] + listed["about"]):
                 expect_in(flag, flags, "flags of %s, which its own help names" % program)
 
 
@@ -72,8 +72,8 @@ def _cli(story, *words, check=True):
 def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     token = _cli(story, "token", "create", "--id", identity_of("other"), "--ttl=10m", "--network", "192.0.2.0/24")
     expect(re.fullmatch(r"hf1\.[\w-]+\.[\w-]+\.[\w-]+\n", token.stdout), "no token: %r" % token.stdout)
-    told = json.loads(_cli(story, "token", "create", "--id", identity_of("other"), "--output", "json").stdout)
-    expect_eq(told["id"], identity_of("other"), "the identity of the token")
+    listed = json.loads(_cli(story, "token", "create", "--id", identity_of("other"), "--output", "json").stdout)
+    expect_eq(listed["id"], identity_of("other"), "the identity of the token")
     expect(re.search(r"audit: attested: \S+ from \S+, SVID until \d{4}-\d\d-\d\dT[\d:]{8}Z\n", story.mesh.control.log()),
            "the audit log has no readable time")
     status = _cli(story, "status").stdout

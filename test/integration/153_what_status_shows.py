@@ -45,16 +45,16 @@ def _intermediate_ends(story):
 
 def finding_i12_two_sidecars_of_one_identity_have_a_row_each(story):
     def rows():
-        return [(holder["id"], holder["connected"]) for holder in _status(story)["svid_holders"]] == [(SHARED, True)] * 2
+        return [(row["id"], row["connected"]) for row in _status(story)["svid_holders"]] == [(SHARED, True)] * 2
     wait_until("both to be connected", rows)
-    holders = _status(story)["svid_holders"]
-    expect_eq(len({holder["attestation_key_sha256"] for holder in holders}), 2, "attestation keys")
+    rows = _status(story)["svid_holders"]
+    expect_eq(len({row["attestation_key_sha256"] for row in rows}), 2, "attestation keys")
     where = {story.mesh.one.ipv4, story.mesh.two.ipv4}
-    for holder in holders:
-        expect_eq(len(where & set(holder["addresses"])), 1, "addresses of one row: %s" % holder["addresses"])
+    for row in rows:
+        expect_eq(len(where & set(row["addresses"])), 1, "addresses of one row: %s" % row["addresses"])
     text = story.control.run("status").stdout
-    for holder in holders:
-        expect_in(holder["attestation_key_sha256"][:16], text, "the rows as text")
+    for row in rows:
+        expect_in(row["attestation_key_sha256"][:16], text, "the rows as text")
 
 
 def finding_i12_a_refused_address_is_part_of_readiness(story):
@@ -83,7 +83,7 @@ def finding_i12_the_present_intermediate_is_shown(story):
 
 def finding_i12_a_copied_state_folder_is_noticed(story):
     story.control.process.wait_for_log("copied state: two sidecars use the attestation key of " + SHARED, 70)
-    copied = [holder for holder in _status(story)["svid_holders"] if holder["copied"]]
+    copied = [row for row in _status(story)["svid_holders"] if row["copied"]]
     expect_eq(len(copied), 1, "rows that are marked as copied")
     expect_in("COPIED STATE", story.control.run("status").stdout, "the rows as text")
     expect_eq(story.control.metrics()["handfast_control_copied_sidecars"], 2, "the metric")

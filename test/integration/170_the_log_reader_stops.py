@@ -100,8 +100,8 @@ def finding_l7_the_next_lines_have_the_number_of_lost_lines(story):
         return "lines_lost" in story.text and "lines of this log were dropped here" in story.text
     wait_until("both logs to have the number of lost lines", is_logged, 5)
     lines = [json.loads(line) for line in (text + story.text).splitlines() if line.startswith("{")]
-    said = sum(line["lost_lines"] for line in lines if line.get("reason") == "lines_lost")
-    expect(said >= lost > 0, "%d lines are lost, the log says %d" % (lost, said))
+    logged = sum(line["lost_lines"] for line in lines if line.get("reason") == "lines_lost")
+    expect(logged >= lost > 0, "%d lines are lost, and the log has %d" % (lost, logged))
 
 
 def finding_l7_the_shared_descriptor_is_not_changed(story):

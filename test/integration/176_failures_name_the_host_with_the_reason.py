@@ -12,7 +12,7 @@ def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="1h", outsiders=("stranger",))
     story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
     story.client, story.server = story.mesh.sidecar("client"), story.mesh.sidecar("server")
-    deny = {"name": "nobody", "action": "deny", "sources": [{"trust_domain": "cluster.local"}]}
+    deny = {"name": "deny-all", "action": "deny", "sources": [{"trust_domain": "cluster.local"}]}
     story.mesh.control.reload({"policy": {"workloads": [{"identity": identity_of("server"), "rules": [deny]}]}})
     wait_until("the rule to apply", lambda: story.server.admin("/config")["policy"]["num_rules"] == 1, 5)
 

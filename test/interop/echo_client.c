@@ -1,6 +1,6 @@
-/* A gRPC client of ours against other people's servers: `echo_client PORT [FOLDER]` runs its cases one after the other
- * and prints "ok <name>" or "not ok <name>: ..." for each. The server has the methods of echo_server.c. With FOLDER
- * (identity.h) over mutual TLS. */
+/* Handfast's gRPC client against other servers: `echo_client PORT [FOLDER]` runs its cases in turn and prints "ok
+ * <name>" or "not ok <name>: ..." for each. The server has the methods of echo_server.c. With FOLDER (identity.h) over
+ * mutual TLS. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/socket.h"

@@ -1,8 +1,8 @@
-/* A gRPC server of ours for other people's clients: `echo_server [FOLDER]` on 127.0.0.1, its port on the first line of
+/* Handfast's gRPC server for other clients: `echo_server [FOLDER]` on 127.0.0.1, its port on the first line of
  * stdout. Plain TCP, or mutual TLS with the identity in FOLDER (identity.h); then each failed handshake is a line on
  * stdout.
- * /interop.Echo/Echo: each message back. Fail: "<status> <text>" is answered with just that. Silent: nothing, ever.
- * Count: how many messages "<number> <size>" asks for. Ended: how many calls ended without our finishing them. */
+ * /interop.Echo/Echo: each message back. Fail: "<status> <text>" is answered with exactly that. Silent: never answers.
+ * Count: how many messages "<number> <size>" asks for. Ended: how many calls ended before the server finished them. */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/listener.h"
@@ -55,7 +55,7 @@ static void on_half_close(void *arg, struct rpc_call *call)
 	finish(arg, call, RPC_OK, NULL);
 }
 
-/* The number at *at, which moves on. */
+/* The number at *at; advances *at. */
 static size_t take_number(const char **at)
 {
 	size_t number = 0;
@@ -101,7 +101,7 @@ static void on_ended(void *arg, struct rpc_call *call, _unused_ struct span mess
 
 static enum rpc_status deny(_unused_ void *arg, _unused_ const struct rpc_peer *peer, const char **out_message)
 {
-	*out_message = "nobody may";
+	*out_message = "this call is denied";
 	return RPC_PERMISSION_DENIED;
 }
 

@@ -137,7 +137,7 @@ class OurServer:
         expect_status(lambda: self.unary("Nothing"), grpc.StatusCode.UNIMPLEMENTED)
 
     def case_not_authorized(self):
-        expect_status(lambda: self.unary("Denied", b"x"), grpc.StatusCode.PERMISSION_DENIED, "nobody may")
+        expect_status(lambda: self.unary("Denied", b"x"), grpc.StatusCode.PERMISSION_DENIED, "this call is denied")
 
     def case_compressed_messages(self):
         expect_status(lambda: self.unary("Echo", bytes(10000), compression=grpc.Compression.Gzip),

@@ -1,5 +1,4 @@
-"""What the BUILD files say, read without Bazel: which target owns a file, and what it depends on. BUILD files are written in
-a subset of Python, so they are run here with rules that only take notes."""
+"""Reads the BUILD files without Bazel: which target owns a file, and what it depends on. BUILD files are written in a subset of Python, so they are run here with rules that only record their arguments."""
 
 import pathlib
 import re
@@ -35,7 +34,7 @@ class Depset(list):
 
 
 class Notes(dict):
-    """The names a BUILD file may call: any rule takes a note, the rest gives something empty."""
+    """The names that a BUILD file may call: any rule records its arguments, the rest returns something empty."""
 
     def __init__(self, root, package, targets):
         super().__init__()

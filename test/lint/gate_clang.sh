@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The whole tree builds with clang too, which warns about other things than gcc, and checks that whoever includes a header
-# depends on the library that owns it (layering_check, in the hf_* macros).
+# The whole tree builds with clang too, which has other warnings than gcc, and checks that each file that includes a header depends on the library that owns it (layering_check, in the hf_* macros).
 . "$(dirname "$0")/counting.sh"
 
 log=$(mktemp)

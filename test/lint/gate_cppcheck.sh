@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cppcheck over our C files; what it gets wrong is in cppcheck.suppressions, with the reason.
+# cppcheck over all C files; its false reports are in cppcheck.suppressions, with reasons.
 . "$(dirname "$0")/counting.sh"
 
 cache=${TMPDIR:-/tmp}/handfast-cppcheck-$(id -u)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every tracked C file is as .clang-format says.
+# Every tracked C file is formatted by .clang-format.
 . "$(dirname "$0")/counting.sh"
 
 mapfile -t files < <(git ls-files -- '*.c' '*.h' | while read -r name; do [ -f "$name" ] && echo "$name"; done)

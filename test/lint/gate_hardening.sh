@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The programs as they are shipped (--config=opt): what protects them is in the file, not only in a flag.
+# The shipped programs (--config=opt): their hardening is in the binary, not only in a flag.
 . "$(dirname "$0")/counting.sh"
 
 log=$(mktemp)

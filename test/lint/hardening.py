@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Looks at the programs as linked: what protects them, what they need at run time, what they say is inside. Argument: the
-folder they were built into. Prints a line a finding and the sizes, then `N passed, N failed` where N counts properties."""
+"""Inspects the linked programs: their hardening, their needs at run time, and the libraries that they list. Argument: the folder in which they were built. Prints a line per finding and the sizes, then `N passed, N failed` where N counts properties."""
 
 import pathlib
 import re
@@ -18,7 +17,7 @@ PROGRAMS = {
 }
 ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
 
-# The folder of third_party, and the word that --version owes it. libnftables has no function that tells its version.
+# The folder of third_party, and its name in --version. libnftables has no function that returns its version.
 WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "jansson": "jansson",
          "http_parser": "http-parser", "sqlite": "SQLite", "seccomp": "libseccomp", "cares": "c-ares", "boringssl": "BoringSSL"}
 
@@ -51,7 +50,7 @@ def code(path):
     symbols = output("readelf", "-sW", path)
     yield "stack protector", "__stack_chk_fail" in symbols
     yield "FORTIFY", re.search(r" __(mem|str|v?f?s?n?printf|read|recv|fd|get)\w*_chk", symbols)
-    # Debian 12's crt1.o has no CET note, and the linker keeps the note only if every object has it; so look at the code.
+    # Debian 12's crt1.o has no CET note, and the linker keeps the note only if every object has it; so inspect the code.
     main = output("objdump", "-d", "--no-show-raw-insn", "--disassemble=main", path)
     yield "branch targets marked (CET)", re.search(r"<main>:\n\s*[0-9a-f]+:\s+endbr64", main)
 
@@ -69,13 +68,13 @@ def loading(path, kind):
 
 def versions(path, program):
     release = re.search(r'HANDFAST_VERSION "(.*)"', (ROOT / "base/core/version.h").read_text()).group(1)
-    said = output(path, "--version")
+    versions = output(path, "--version")
     name = program.rsplit("/", 1)[-1]
-    yield f"--version begins with {name} {release}", said.splitlines()[0] == f"{name} {release}"
+    yield f"--version begins with {name} {release}", versions.splitlines()[0] == f"{name} {release}"
     for folder in sorted(local or external for local, external in linked_libraries(program)):
         word = WORDS.get(folder)
         if word is not None:
-            yield f"--version names {word}", re.search(rf"^{re.escape(word)}\b", said, re.M)
+            yield f"--version names {word}", re.search(rf"^{re.escape(word)}\b", versions, re.M)
 
 
 def main():

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Greps for the errors that this team makes or must never make: each rule says why. Prints one line a finding, then
-`N passed, N failed` where N counts rules. Run from the workspace root."""
+"""The project's own rules, each with its reason. Prints one line per finding, then `N passed, N failed`, where N counts rules. Run from the workspace root."""
 
 import collections
 import json
@@ -50,9 +49,9 @@ def grep(texts, pattern, allowed=lambda name: False):
 
 
 def banned_functions():
-    """strcpy and its kind have no bounds; atoi and its kind have no errors."""
+    """strcpy and similar functions have no bounds; atoi and similar functions report no errors."""
     return grep(CODE, r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtol|strtoul|sscanf|strncpy|alloca)\s*\(",
-                lambda name: name.startswith("test/interop/"))  # a peer of the tests, told what to do by the tests
+                lambda name: name.startswith("test/interop/"))  # a peer that only the tests run
 
 
 def no_program_starts_a_shell():
@@ -62,19 +61,19 @@ def no_program_starts_a_shell():
                 lambda name: name == "control/issue/issuer.c" or name in TESTS)
 
 
-def allocator_has_one_door():
-    """Only base/core/mem decides what happens when memory runs out."""
+def the_allocator_is_used_in_one_file():
+    """Only base/core/mem handles a failed allocation."""
     return grep(CODE, r"(?<![\w.>])(malloc|calloc|realloc|strdup|strndup|asprintf|free)\s*\(",
                 lambda name: name == "base/core/mem.c" or name in TESTS)
 
 
-def sockets_have_one_door():
-    """Descriptors are CLOEXEC and NONBLOCK at birth only if they are born in base/net."""
+def sockets_are_made_in_one_folder():
+    """Only base/net makes descriptors, with CLOEXEC and NONBLOCK from the start."""
     return grep(CODE, r"(?<![\w.>])(socket|accept|accept4)\s*\(",
                 lambda name: name.startswith("base/net/") or name in TESTS)
 
 
-DOORS = {
+INCLUDED_IN = {
     "ev.h": ("base/core/",),
     "openssl/": ("base/tls/", "certs/", "control/issue/"),
     "nghttp2/": ("base/h2/",),
@@ -85,11 +84,11 @@ DOORS = {
 }
 
 
-def third_party_headers_have_one_door():
-    """So that a library can be replaced, and its traps are known in one place."""
-    for header, doors in DOORS.items():
+def third_party_headers_are_included_in_few_folders():
+    """So that a library can be replaced, and its pitfalls are handled in one place."""
+    for header, folders in INCLUDED_IN.items():
         yield from grep(RAW, r"^\s*#\s*include\s*<" + re.escape(header) + r"[^>]*>",
-                        lambda name, doors=doors: name.startswith(doors) or name in TESTS)
+                        lambda name, folders=folders: name.startswith(folders) or name in TESTS)
 
 
 def balanced(text, at, opening, closing):
@@ -102,7 +101,7 @@ def balanced(text, at, opening, closing):
     return len(text)
 
 
-# Names in capitals that are no enum of ours: the compiler does not watch these for gaps, so a default is right.
+# Names in capitals that are not Handfast's enums: the compiler does not check these for gaps, so a default is correct.
 NOT_OURS = re.compile(r"E[A-Z0-9]+|SIG[A-Z]+|AF_\w+|IPPROTO_\w+|SO_\w+|S_IF\w+|YAML_\w+|SSL_\w+|X509_\w+|NID_\w+|NGHTTP2_\w+|SQLITE_\w+"
                       r"|V_ASN1_\w+|CBS_ASN1_\w+|ARES_\w+|HANDFAST__V1__\w+|EVP_\w+|JSON_\w+")
 
@@ -131,17 +130,15 @@ def comments_have_one_style():
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: a line of the comment without a star"
 
 
-# Lines of the control plane's doors that no stranger and no sidecar can cause often: an operator's deeds, what a rate
-# bounds already (attested, renewed), what happens once per episode or once per process.
+# Lines of the control plane that neither strangers nor sidecars can cause often: commands of an operator, events that a rate limits already (attested, renewed), events once per episode or once per process.
 RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released by an operator", "attested: ", "renewed: ", "a limit is reached",
               "the limit of", "the server certificate", "too many bans", "the epoch could not", "the bundle cannot",
                "this machine was suspended", "the clock", "forgotten: ", "serve_condition_name",
                "the signer has a new", "answers again", "no certificate can be made")
 
 
-def lines_from_outside_ask_first():
-    """A stranger must not fill the log: in control/serve and control/distribute a line asks limited_log_allows_...() first,
-    or stands in RARE_LINES. Operators may write what they like: they are root."""
+def log_lines_from_outside_are_rate_limited():
+    """A stranger must not fill the log: in control/serve and control/distribute a line is guarded by limited_log_allows_...() or is in RARE_LINES. Lines that operators cause are exempt: operators are root."""
     for name, text in RAW.items():
         if not name.startswith(("control/serve/", "control/distribute/")) or name in TESTS or "/operator_" in name:
             continue
@@ -152,7 +149,7 @@ def lines_from_outside_ask_first():
             yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)} without limited_log_allows_...()"
 
 
-# Files whose test is not beside them under their own name: where they are tested, which must exist.
+# Files without a test of their own name beside them, and the test of each, which must exist.
 TESTED_ELSEWHERE = {
     # Parts of the verifier, tested through what it accepts and refuses.
     "certs/cert.c": "certs/svid_test.c",
@@ -160,7 +157,7 @@ TESTED_ELSEWHERE = {
     "certs/crl.c": "certs/verify_revocation_test.c",
     "certs/path.c": "certs/verify_path_test.c",
     "certs/path_verdict.c": "certs/verify_path_test.c",
-    # What is made of system calls and the control plane's own socket is tested with both there.
+    # Files that consist of system calls or need the control plane's socket are tested in stories.
     "cli/call.c": "test/integration/151_the_command_line.py",
     "cli/operator_commands.c": "test/integration/151_the_command_line.py",
     "cli/tokens.c": "test/integration/152_bans_and_tokens.py",
@@ -200,14 +197,14 @@ TESTED_ELSEWHERE = {
     "control/serve/operator_lists.c": "test/integration/152_bans_and_tokens.py",
     "control/serve/signer_watch.c": "test/integration/154_a_degraded_control_plane.py",
     "control/serve/trust.c": "control/serve/serve_test.c",
-    # Nobody but the store sees these.
+    # Internal to the store.
     "control/store/database.c": "control/store/store_test.c",
     "control/store/mirror.c": "control/store/store_test.c",
     "sidecar/worker/worker_gather.c": "sidecar/worker/worker_test.c",
     "sidecar/worker/worker_listeners.c": "sidecar/worker/worker_test.c",
     "sidecar/conn/close_reason.c": "sidecar/conn/conn_inbound_test.c",
     "sidecar/identity/private_file.c": "sidecar/identity/state_folder_test.c",
-    # Both hold a stream to a control plane, which the stories take away and bring back.
+    # Both have a stream to a control plane, which the stories stop and start again.
     "sidecar/discovery/discovery_client.c": "test/integration/052_an_outage_of_the_control_plane.py",
     "sidecar/identity/control_link.c": "test/integration/052_an_outage_of_the_control_plane.py",
 }
@@ -232,9 +229,9 @@ def every_library_has_a_test():
             yield f"{name}: no {name[:-2]}_test.c"
     for name, where in TESTED_ELSEWHERE.items():
         if name not in RAW or not (ROOT / where).is_file():
-            yield f"{name}: said to be tested by {where}; one of them is gone"
+            yield f"{name}: TESTED_ELSEWHERE names {where}; one of them does not exist"
         elif name[:-2] + "_test.c" in RAW:
-            yield f"{name}: has a test of its own now, and needs no excuse"
+            yield f"{name}: has a test of its own now; remove it from TESTED_ELSEWHERE"
 
 
 # Folder: what it may use (docs/design.md, "Folders"). A prefix ending in / means all below; tests may use anything.
@@ -282,7 +279,7 @@ MAY_USE = {
 
 
 def folders_use_what_they_may():
-    """The dependencies of docs/design.md: another dependency changes the design first."""
+    """The dependencies of docs/design.md: a new one is first added there."""
     for target in build_graph.read(ROOT, tracked("BUILD", "*/BUILD")):
         allowed = MAY_USE.get(target.package)
         if allowed is None or target.testonly or target.rule not in ("hf_library", "hf_binary"):
@@ -302,7 +299,7 @@ LONG_FUNCTIONS = {
 
 
 def functions_fit_a_screen():
-    """Above 60 lines a function needs a reason (docs/style.md, rule 9)."""
+    """A function with more than 60 lines needs a reason (docs/style.md, rule 9)."""
     command = ["ctags", "--languages=C", "--kinds-C=f", "--fields=+ne", "--output-format=json", "-f", "-", *SOURCES]
     for line in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         tag = json.loads(line)
@@ -312,7 +309,7 @@ def functions_fit_a_screen():
 
 
 def folders_have_a_readme():
-    """One page a folder: purpose, files in reading order, what it may use."""
+    """One page per folder: purpose, files in reading order, allowed dependencies."""
     for folder in sorted({str(pathlib.PurePosixPath(name).parent) for name in SOURCES}):
         if not (ROOT / folder / "README.md").is_file():
             yield f"{folder}: no README.md"
@@ -323,7 +320,7 @@ def folders_have_a_readme():
 
 
 def no_unfinished_words():
-    """What is not done is an issue, not a comment."""
+    """Unfinished work is recorded as an issue, not in a comment."""
     word = r"(?i)\b(TODO|FIXME|XXX|HACK|not implemented)\b"
     texts = {name: (ROOT / name).read_text(encoding="utf-8", errors="replace")
              for name in tracked("*.c", "*.h", "*.md", "*.sh", "*.py", "*.proto", "BUILD", "*/BUILD", "*.bzl")
@@ -332,7 +329,7 @@ def no_unfinished_words():
 
 
 def no_private_keys():
-    """No key belongs to a commit, test keys included: they are made when they are needed."""
+    """No commit contains a key, not even a test key: keys are made when they are needed."""
     texts = {name: (ROOT / name).read_text(encoding="utf-8", errors="replace") for name in tracked()
              if not name.startswith("test/lint/")}
     return grep(texts, r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=]")
@@ -350,7 +347,7 @@ def fuzz_targets_run_as_tests():
 
 
 def files_stay_small():
-    """Above 400 lines a file has more than one idea; tables and tests are exempt."""
+    """A file with more than 400 lines has more than one purpose; tables and tests are exempt."""
     for name in SOURCES:
         lines = RAW[name].count("\n")
         if lines > 400 and name not in TESTS:
@@ -358,14 +355,14 @@ def files_stay_small():
 
 
 def tests_stay_on_their_own_addresses():
-    """Test hosts have addresses of the documentation ranges or loopback: nothing of a test may reach another host."""
+    """Test hosts have addresses of the documentation ranges or loopback: a test must not reach other hosts."""
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in tracked("test/*.py", "test/*.sh", "bench/*.py", "docker/*.py")}
     return grep(texts, r"(?<![\d.])(?:10|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.[\d%]+\.[\d%]+[^\n]*",
                 lambda name: name == "test/integration/070_bad_input.py")  # an option that is refused
 
 
 def metrics_are_set():
-    """A counter that nothing sets reads 0 for ever, and an alert on it never comes: each name of a metrics.def has a row
+    """A counter that no code sets is always 0, and an alert on it never fires: each name of a metrics.def has a row
     whose symbol code outside of tests names (rows of one name are often counted from the first)."""
     for table in tracked("*metrics.def"):
         rows = re.findall(r'^METRIC(?:_DURATION)?\((\w+),(?: METRIC_\w+,)? "(\w+)"', (ROOT / table).read_text(encoding="utf-8"), re.M)
@@ -387,12 +384,12 @@ COMMAND_TABLES = {"handfast": "cli", "handfast-control": "control", "handfast-in
 
 
 def commands_of(program):
-    """The rows of a program's commands.def: the table that the program itself is built from."""
+    """The rows of a program's commands.def, from which the program is built."""
     text = (ROOT / COMMAND_TABLES[program] / "commands.def").read_text(encoding="utf-8")
     return re.findall(r'^COMMAND\("([^"]+)"', text, re.M)
 
 
-# Where a program's name is a noun: "handfast-init adds it". No text of advice needs more.
+# Where a program's name is a noun: "handfast-init adds it".
 NOUNS = {"handfast-control signer"}
 
 
@@ -409,7 +406,7 @@ def texts_that_operators_read():
 
 
 def commands_in_texts_exist():
-    """Advice to run a command that does not exist is worse than none: every command that a text names is in its program's table."""
+    """Every command that a text names is in its program's table."""
     mention = re.compile(r"(?<![\w/.-])(handfast(?:-control|-init|-sidecar)?) ([a-z][a-z-]*(?: [a-z][a-z-]*)?)")
     for name, text in texts_that_operators_read():
         for program, words in mention.findall(text):
@@ -420,7 +417,7 @@ def commands_in_texts_exist():
             yield f"{name}: {program} {words}: no such command; {program} has {', '.join(commands)}"
 
 
-# What only a command can do: a text that advises it names the command.
+# Actions that need a command: a text that advises one names the command.
 DEEDS = re.compile(r"lift the ban|(?:new|fresh) (?:join )?token|give the sidecar a|a new one: |rotate the|release (?:it|the claim)\b", re.I)
 
 
@@ -431,24 +428,24 @@ def advice_names_its_command():
             yield f"{name}: {text}"
 
 
-# Where a path may be opened. The control plane's network process has no way to most of the file system once it is confined
-# (control/issue/confine.c): what opens a path later than that works in a test and fails for ever in service (finding I1).
-PATH_DOORS = {
+# Where a path may be opened. The control plane's network process has no access to most of the file system once it is confined
+# (control/issue/confine.c): a path that is opened later works in a test and always fails in service (finding I1).
+OPENS_PATHS = {
     "base/net/fd.c": "whole files, of folders that confine_network() lists",
     "base/core/log.c": "at the start, before anything is confined",
     "base/core/line_out.c": "at the start",
     "base/core/process_facts.c": "at the start",
     "control/store/database.c": "at the start, and its own folder",
-    "control/issue/confine.c": "what it is about",
+    "control/issue/confine.c": "its purpose",
     "sidecar/identity/private_file.c": "the sidecar, which has no Landlock",
     "intercept/rollback.c": "handfast-init",
 }
 
 
-def paths_are_opened_at_few_doors():
-    """A new open() is asked: does it work behind Landlock?"""
+def paths_are_opened_in_few_files():
+    """A new open() must work behind Landlock."""
     return grep(CODE, r"(?<![\w.>])(open|openat|fopen|opendir)\s*\(",
-                lambda name: name in PATH_DOORS or name in TESTS or not name.startswith(("base/", "certs/", "control/", "sidecar/", "cli/", "intercept/")))
+                lambda name: name in OPENS_PATHS or name in TESTS or not name.startswith(("base/", "certs/", "control/", "sidecar/", "cli/", "intercept/")))
 
 
 def metrics_in_documents_exist():
@@ -515,15 +512,15 @@ RULES = [
     documents_name_what_exists,
     retired_words_do_not_return,
     cited_codes_are_defined_and_tested,
-    paths_are_opened_at_few_doors,
+    paths_are_opened_in_few_files,
     advice_names_its_command,
     commands_in_texts_exist,
     banned_functions,
     no_program_starts_a_shell,
-    lines_from_outside_ask_first,
-    allocator_has_one_door,
-    sockets_have_one_door,
-    third_party_headers_have_one_door,
+    log_lines_from_outside_are_rate_limited,
+    the_allocator_is_used_in_one_file,
+    sockets_are_made_in_one_folder,
+    third_party_headers_are_included_in_few_folders,
     enum_switches_have_no_default,
     comments_have_one_style,
     every_library_has_a_test,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a fresh machine lacks: every system header that is included, every library that is linked and every program that a
+"""Finds what a fresh machine lacks: every system header that is included, every library that is linked and every program that a
 script runs belongs to a package of the lists, to what those depend on, or to the smallest Debian. A package that was
 installed by hand hides such a gap on every machine but the next. Prints one line per gap, then `N passed, N failed`,
 where N counts headers, libraries and programs."""
@@ -15,11 +15,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ("tools/apt-packages.txt",)
 DEMO = BUILD + ("test/apt-packages.txt",)
 TESTS = DEMO + ("test/lint/apt-packages.txt",)
-# Which lists a script may count on, by the folder it stands in.
+# The package lists that a script may rely on, by its folder.
 LISTS = {"docker": DEMO, "bench": TESTS + ("bench/apt-packages.txt",)}
-# Not Debian's: a tool of another registry or a program of ours; or run only where it happens to exist.
+# Not from Debian: a tool of another registry or one of Handfast's programs; or run only where it exists.
 NOT_DEBIAN = {"docker", "systemctl"}
-BUILT_IN = {"kill", "printf", "test", "time", "wait"}  # the shell's own
+BUILT_IN = {"kill", "printf", "test", "time", "wait"}  # shell builtins
 
 
 def output(*argv):
@@ -55,7 +55,7 @@ class Packages:
         return re.split(r"[\s(:]", word.strip() + " ")[0]
 
     def closure(self, lists):
-        """What is installed once apt has installed the lists on the smallest Debian, without recommendations."""
+        """The packages on a minimal Debian after apt has installed the lists, without recommendations."""
         wanted = set(self.essential) | {"apt"}
         for name in lists:
             wanted |= {line.split("#")[0].strip() for line in text_of(name).splitlines()} - {""}
@@ -118,7 +118,7 @@ _COMMAND = re.compile(r"(?:^|[;&|(`]|\$\(|\b(?:if|then|else|do|exec|while|until|
 
 
 def words_of_shell(text):
-    text = re.sub(r"<<-?'?(\w+)'?\n.*?\n\s*\1\n", "\n", text, flags=re.S)  # other programs' input
+    text = re.sub(r"<<-?'?(\w+)'?\n.*?\n\s*\1\n", "\n", text, flags=re.S)  # input of other programs
     text = re.sub(r"#[^\n]*|'[^']*'|\"(?:\\.|[^\"\\])*\"", lambda match: '""' if match[0][0] != "#" else "", text)
     return _COMMAND.findall(text)
 
@@ -129,7 +129,7 @@ def words_of_python(text):
 
 
 def programs():
-    """(program, its path, the script that runs it); words that are no program of this machine are none."""
+    """(program, its path, the script that runs it); words that are not programs on this machine are ignored."""
     seen = {}
     for name in tracked("*.sh", "*.py", ".ci/run", "docker/Dockerfile.*"):
         is_python = name.endswith(".py")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy over our C files, as many at once as there are processors, and remembers which were clean: a file is asked
+"""Runs clang-tidy over all C files, one per processor at a time, and caches which were clean: a file is checked
 again only when it, a header it includes, or .clang-tidy has changed. Arguments: files, or none for all. Needs
 HANDFAST_GENERATED and HANDFAST_BORINGSSL, folders of headers that the build makes (gate_tidy.sh sets them). Prints the
 findings, then `N passed, N failed` where N counts files."""
@@ -19,7 +19,7 @@ GENERATED, BORINGSSL = os.environ["HANDFAST_GENERATED"], os.environ["HANDFAST_BO
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-I.", f"-I{GENERATED}", "-isystem", BORINGSSL]
 CACHE = pathlib.Path(tempfile.gettempdir()) / f"handfast-tidy-{os.getuid()}"
 
-# Tests make and remove folders with a command line, and forge bytes that are no strings.
+# Tests make and remove folders with a command line, and forge bytes that are not strings.
 TEST_CHECKS = "-cert-env33-c,-bugprone-not-null-terminated-result"
 
 

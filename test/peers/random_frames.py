@@ -30,7 +30,7 @@ class _Talk:
 
     def __init__(self, tls, seed, is_client, authority=b""):
         self.tls, self.random, self.is_client, self.authority = tls, random.Random(seed), is_client, authority
-        self.next_stream, self.open, self.granted, self.said_goaway = 1, {}, 0, False
+        self.next_stream, self.open, self.granted, self.sent_goaway = 1, {}, 0, False
         self._rest, self._started = b"", not is_client
 
     def run(self, until):

@@ -1,6 +1,6 @@
-/* Preloaded into a program that is linked dynamically: its wall clock, and the clock that goes on through suspend, are
- * off by what a file says at that moment, so that a story can set them. The file is mapped once, before the program
- * gives up its rights: two numbers of 64 bits, milliseconds for CLOCK_REALTIME and for CLOCK_BOOTTIME. */
+/* Preloaded into a program that is linked dynamically: adds offsets from a file to its wall clock and to the clock that
+ * includes suspend, so that a story can set them. The file is mapped once, before the program gives up its privileges:
+ * two 64-bit numbers, the milliseconds for CLOCK_REALTIME and for CLOCK_BOOTTIME. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile int64_t *offsets; /* of the process, as the story writes them; NULL: none */
+static const volatile int64_t *offsets; /* of the process, written by the story; NULL: none */
 
 __attribute__((constructor)) static void map_offsets(void)
 {

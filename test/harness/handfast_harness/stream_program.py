@@ -31,7 +31,7 @@ import threading
 import time
 
 _CHUNK = 1 << 16
-_telling = threading.Lock()
+_report_lock = threading.Lock()
 
 
 @functools.lru_cache(maxsize=2)
@@ -123,12 +123,12 @@ class _Connection:
         except OSError as error:
             ended = type(error).__name__
         self.sock.close()
-        self._tell({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
+        self._print_report({"peer": self.names[0], "local": self.names[1], "received": self.received.count,
                     "received_sha256": self.received.hex(), "sent": self.sent.count,
                     "sent_sha256": self.sent.hex(), "ended": ended})
 
-    def _tell(self, report):
-        with _telling:  # print() writes a line and its newline separately
+    def _print_report(self, report):
+        with _report_lock:  # print() writes a line and its newline separately
             print(json.dumps(report), flush=True)
 
 
@@ -152,9 +152,9 @@ def main():
     ends = []  # after SIGTERM: when accepting ends
     if options.wind_down is not None:
         signal.signal(signal.SIGTERM, lambda *_: ends.append(time.monotonic() + options.wind_down))
-    look_s, threads = None if options.wind_down is None else 0.05, []
+    poll_s, threads = None if options.wind_down is None else 0.05, []
     while not ends or time.monotonic() < ends[0]:
-        if not select.select([listener], [], [], look_s)[0]:
+        if not select.select([listener], [], [], poll_s)[0]:
             continue
         sock, peer = listener.accept()
         threads = [thread for thread in threads if thread.is_alive()]

@@ -1,4 +1,4 @@
-"""What no proxy can beat: the bare line, and relays that only move bytes."""
+"""Baselines that no proxy can beat: a direct connection, and relays that only copy bytes."""
 
 from .pair import Pair
 from .world import APP, OUTBOUND, TUNNEL
@@ -6,7 +6,7 @@ from .world import APP, OUTBOUND, TUNNEL
 
 class Direct(Pair):
     """No proxy and no rules."""
-    name, is_floor = "direct", True
+    name, is_baseline = "direct", True
 
     def start(self, world):
         self._world = world
@@ -17,8 +17,8 @@ class Direct(Pair):
 
 
 class Relay(Pair):
-    """Two relays of plain TCP, ours, without TLS and without a decision."""
-    name, is_floor = "relay", True
+    """Two of Handfast's relays for plain TCP, without TLS and policy."""
+    name, is_baseline = "relay", True
     programs = ("tunnel_pair",)
 
     def start(self, world):
