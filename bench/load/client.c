@@ -58,7 +58,7 @@ void client_open(struct client *client, struct loop *loop, const struct addr *to
 	loop_io_start(loop, &client->io, client->fd, LOOP_WRITE, on_ready);
 }
 
-void client_ask(struct client *client, uint64_t request_len, uint64_t response_len)
+void client_request(struct client *client, uint64_t request_len, uint64_t response_len)
 {
 	CHECK(client->is_connected && client->answer_left == 0 && response_len > 0);
 	CHECK(request_len >= sizeof(struct request_header) && request_len <= REQUEST_LEN_MAX);

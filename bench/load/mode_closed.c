@@ -35,7 +35,7 @@ static void begin(struct slot *slot)
 	if (slot->client.fd < 0)
 		client_open(&slot->client, closed->loop, &closed->options->to, on_event, closed);
 	else
-		client_ask(&slot->client, closed->options->request_len, closed->options->response_len);
+		client_request(&slot->client, closed->options->request_len, closed->options->response_len);
 }
 
 static void finish(struct slot *slot, bool is_good)
@@ -58,7 +58,7 @@ static void on_event(struct client *client, enum client_event event)
 	struct closed *closed = client->arg;
 	switch (event) {
 	case CLIENT_CONNECTED:
-		client_ask(client, closed->options->request_len, closed->options->response_len);
+		client_request(client, closed->options->request_len, closed->options->response_len);
 		break;
 	case CLIENT_ANSWERED:
 		histogram_record(&closed->result->latency, client_now_us() - slot->asked_us);

@@ -37,7 +37,7 @@ static void on_event(struct client *client, enum client_event event)
 	struct idle *idle = client->arg;
 	switch (event) {
 	case CLIENT_CONNECTED:
-		client_ask(client, idle->options->request_len, idle->options->response_len);
+		client_request(client, idle->options->request_len, idle->options->response_len);
 		break;
 	case CLIENT_ANSWERED:
 		idle->result->done++;

@@ -47,7 +47,7 @@ static void send_due(struct open *open)
 		struct asker *asker = open->free;
 		open->free = asker->next_free;
 		asker->due_us = due_us(open, open->next++);
-		client_ask(&asker->client, open->options->request_len, open->options->response_len);
+		client_request(&asker->client, open->options->request_len, open->options->response_len);
 	}
 	if (open->next < open->total && open->free != NULL)
 		set_alarm(open);
@@ -105,7 +105,7 @@ static void on_download_event(struct client *client, enum client_event event)
 	if (event == CLIENT_FAILED)
 		client_close(client);
 	else
-		client_ask(client, sizeof(uint64_t) * 2, open->options->download_len);
+		client_request(client, sizeof(uint64_t) * 2, open->options->download_len);
 }
 
 static void on_deadline(struct loop_timer *timer)

@@ -26,7 +26,7 @@ ONLY_TESTS_CALL = {
     "h2_session_num_streams": "what a test counts that streams are given back",
     "http_request_path": "tests answer with it",
     "http_request_query": "tests answer with it",
-    "inbound_stream_forwarded": "what a peer said, which tests compare",
+    "inbound_stream_forwarded": "the peer's header, which tests compare",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "registry_num_resolutions": "how much work an answer cost, which a test bounds",
     "serve_num_connections": "programs count where they open and close",
@@ -87,7 +87,7 @@ class Tree:
 
 
 def nothing_is_for_tests_alone(tree, only_tests_call=None):
-    """A function that only tests call is dead: it has a reason here, or it goes with its test."""
+    """A function that only tests call is dead code: it has a reason in ONLY_TESTS_CALL, or is removed with its test."""
     only_tests_call = ONLY_TESTS_CALL if only_tests_call is None else only_tests_call
     words = collections.Counter()
     for name, text in tree.code.items():
@@ -105,7 +105,7 @@ def nothing_is_for_tests_alone(tree, only_tests_call=None):
             yield f"{place}: nothing but tests calls {name}()"
     for name in only_tests_call:
         if name not in places or words[name] > 0:
-            yield f"{name}: is gone or called now, and needs no excuse"
+            yield f"{name}: does not exist or is called now; remove it from ONLY_TESTS_CALL"
 
 
 def nothing_is_declared_for_its_own_file(tree):
