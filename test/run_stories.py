@@ -5,12 +5,12 @@
     test/run_stories.py 010 042-045     by number or range
     test/run_stories.py rotation        by a part of the file's name
     test/run_stories.py 053:sigterm     one function, by its name or a part that only it has
-    test/run_stories.py --list [WHICH]  what there is: stories, their functions, what each needs
-    test/run_stories.py --keep 053      leaves what the story made standing
-    test/run_stories.py --down FOLDER   takes it down
+    test/run_stories.py --list [WHICH]  lists stories, their functions, and what each needs
+    test/run_stories.py --keep 053      leaves the story's mesh standing
+    test/run_stories.py --down FOLDER   removes it
 
 Needs root (network namespaces) and the packages of test/apt-packages.txt. The programs come from HANDFAST_BIN
-(default: bazel-bin). Logs of a story that fails are kept, its line says where; --keep-logs keeps all.
+(default: bazel-bin). Logs of a story that fails are kept, and its line has their path; --keep-logs keeps all.
 
 One function runs after `arrange` and the earlier functions that it needs: those that it names with @needs(...), and
 those that set an attribute of the story that it reads. --with-earlier runs all earlier ones. What ran is printed.
@@ -19,8 +19,7 @@ those that set an attribute of the story that it reads. --with-earlier runs all 
 has a sidecar, and all is removed when you leave it. Without one, the commands that enter each host are printed and the
 command ends; --down with the folder of the story removes all.
 
-With --second-try a story that fails runs once more. One that passes only then is flaky: it is listed above the last
-line, and it counts as failed unless test/integration/flaky.txt names it with a reason.
+With --second-try a story that fails runs once more. A story that passes only then is flaky: it is listed above the last line, and it counts as failed unless test/integration/flaky.txt names it with a reason.
 The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import argparse
@@ -43,8 +42,8 @@ def read_options():
     parser.add_argument("--list", action="store_true", help="print stories and their functions, and run none")
     parser.add_argument("--with-earlier", action="store_true",
                         help="before a function that was selected, run all earlier ones of its story")
-    parser.add_argument("--keep", action="store_true", help="leave what one story made standing (see above)")
-    parser.add_argument("--down", metavar="FOLDER", help="take down what --keep left standing")
+    parser.add_argument("--keep", action="store_true", help="leave the mesh of one story standing (see above)")
+    parser.add_argument("--down", metavar="FOLDER", help="remove the mesh that --keep left standing")
     parser.add_argument("--keep-logs", action="store_true", help="keep the logs of stories that pass, too")
     parser.add_argument("--logs", default="/tmp/handfast-stories-%d" % os.getpid(), help="folder for the logs")
     parser.add_argument("--second-try", action="store_true",
@@ -123,7 +122,7 @@ def run_all(options, selected):
 
 
 def accepted_flaky():
-    """{name of a story: why it may fail once}, from flaky.txt: `NAME: REASON` per line, # comments."""
+    """{name of a story: reason why it may fail once}, from flaky.txt: `NAME: REASON` per line, # comments."""
     with open(os.path.join(HERE, "integration", "flaky.txt")) as file:
         lines = [line.split("#")[0].strip() for line in file]
     pairs = [line.partition(":") for line in lines if line]
@@ -134,7 +133,7 @@ def accepted_flaky():
 
 
 def outcome(path, only, options):
-    """PASSED, FLAKY (only the second time) or FAILED."""
+    """PASSED, FLAKY (passed at the second try) or FAILED."""
     if story.run(path, options.logs, options.keep_logs, only):
         return PASSED
     if options.second_try and story.run(path, os.path.join(options.logs, "second-try"), options.keep_logs, only):

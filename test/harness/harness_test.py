@@ -145,38 +145,38 @@ class Stream(unittest.TestCase):
 
 
 class Runner(unittest.TestCase):
-    def _tell(self, text):
+    def _run(self, text):
         """(passed, output) for a story with that text."""
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
-            path = os.path.join(folder, "005_told.py")
+            path = os.path.join(folder, "005_story.py")
             with open(path, "w") as file:
                 file.write(text)
             return story.run(path, os.path.join(folder, "logs")), out.getvalue()
 
     def test_runs_the_functions_in_order(self):
-        passed, said = self._tell('"""Order."""\ndef arrange(s): s.seen = []\ndef shows_b(s): s.seen.append(1)\n'
+        passed, output = self._run('"""Order."""\ndef arrange(s): s.seen = []\ndef shows_b(s): s.seen.append(1)\n'
                                   'def shows_a(s): assert s.seen == [1]\n')
         self.assertTrue(passed)
-        self.assertTrue(re.fullmatch(r"005 PASS \d+\.\d s Order\n", said), said)
+        self.assertTrue(re.fullmatch(r"005 PASS \d+\.\d s Order\n", output), output)
 
     def test_reports_where_and_why_a_story_fails(self):
-        passed, said = self._tell('"""Wrong."""\nfrom handfast_harness import expect\n'
+        passed, output = self._run('"""Wrong."""\nfrom handfast_harness import expect\n'
                                   'def shows_that_it_holds(s): expect(False, "it does not")\n')
         self.assertFalse(passed)
-        self.assertIn("in shows that it holds: it does not", said)
-        self.assertIn("logs: ", said)
+        self.assertIn("in shows that it holds: it does not", output)
+        self.assertIn("logs: ", output)
 
     def test_ends_a_story_at_its_deadline_and_removes_its_resources(self):
-        passed, said = self._tell('"""Slow."""\nimport time, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
+        passed, output = self._run('"""Slow."""\nimport time, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
                                   'def thing():\n    yield\n    print("removed")\n'
                                   'def arrange(s): s.own(thing())\ndef shows_nothing(s): time.sleep(30)\n')
         self.assertFalse(passed)
-        self.assertIn("deadline", said)
-        self.assertIn("removed", said)
+        self.assertIn("deadline", output)
+        self.assertIn("removed", output)
 
     def test_fails_a_story_that_cannot_be_loaded_or_has_no_tests(self):
-        self.assertFalse(self._tell('"""Broken."""\nimport nothing_of_that_name\n')[0])
-        self.assertFalse(self._tell('"""Empty."""\n')[0])
+        self.assertFalse(self._run('"""Broken."""\nimport nothing_of_that_name\n')[0])
+        self.assertFalse(self._run('"""Empty."""\n')[0])
 
     def test_selects_by_number_range_and_name(self):
         with tempfile.TemporaryDirectory() as folder:
