@@ -11,6 +11,7 @@ import dead_code
 import document_names
 import documented_commands
 import documents
+import reference
 import retired_words
 import threats
 
@@ -192,6 +193,24 @@ def main():
     failed = len(ran.failures) + len(ran.errors)
     print(f"{ran.testsRun - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+class Reference(unittest.TestCase):
+    def test_a_row_is_cut_at_its_commas_outside_of_texts(self):
+        self.assertEqual(reference.arguments('"a, b", KIND, f(x, y), "c \\"d\\"" VERSION "e"'),
+                         ["a, b", "KIND", "f(x, y)", 'c "d"{VERSION}e'])
+
+    def test_an_example_shows_values_also_where_they_are_commented(self):
+        text = ("# log:\n#   level: notice   # of four\nmesh:\n  networks: [192.0.2.0/24]\n  # claim_grace: 1d\n"
+                "# Prose: no key.\nname: a\n")
+        self.assertEqual(reference.example_values(text), {
+            "log": "", "log.level": "notice", "mesh": "", "mesh.networks": "[192.0.2.0/24]", "mesh.claim_grace": "1d",
+            "name": "a"})
+
+    def test_labels_of_one_metric_are_listed_together(self):
+        names = {metric.name: metric for metric in reference.metrics_of("handfast-sidecar")}
+        self.assertEqual(names["handfast_streams_total"].labels, {"direction": ["outbound", "inbound"]})
+        self.assertEqual(names["handfast_connect_duration_seconds"].kind, "histogram")
 
 
 class Threats(unittest.TestCase):
