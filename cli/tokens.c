@@ -90,10 +90,10 @@ static void print_token(const json_t *token)
 {
 	char token_id[TOKEN_ID_TEXT], id[2304], used_by[80], expires[32], network[64];
 	const json_t *networks = json_object_get(token, "networks");
-	show_text(token, "used_by", used_by, sizeof used_by);
+	show_text(token, "consumed_by", used_by, sizeof used_by);
 	printf("%s  %s  until %s  %s", show_text(token, "token_id", token_id, sizeof token_id),
 		show_text(token, "id", id, sizeof id), show_text(token, "expires", expires, sizeof expires),
-		used_by[0] == '\0' ? "unused" : "used by key ");
+		used_by[0] == '\0' ? "unused" : "consumed by key ");
 	printf("%.16s", used_by);
 	for (size_t i = 0; i < json_array_size(networks); i++) {
 		const char *text = json_string_value(json_array_get(networks, i));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define NOBODY           65534
+#define UNPRIVILEGED_ID  65534
 #define ANSWER_MS        1000 /* this kernel answers a redirected connection */
 #define EXEMPT_ANSWER_MS 50   /* short: meanwhile the probe may occupy the port of a starting sidecar */
 #define FIRST_PORT       9    /* discard */
@@ -117,8 +117,9 @@ static struct probe probe_of(const struct addr *dialed)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.timeout_ms = ANSWER_MS};
-	if (probe.uid == RULES_EXEMPT_ID || probe.gid == RULES_EXEMPT_ID || probe_can_be(NOBODY, NOBODY))
-		probe.uid = probe.gid = NOBODY;
+	if (probe.uid == RULES_EXEMPT_ID || probe.gid == RULES_EXEMPT_ID ||
+		probe_can_be(UNPRIVILEGED_ID, UNPRIVILEGED_ID))
+		probe.uid = probe.gid = UNPRIVILEGED_ID;
 	return probe;
 }
 

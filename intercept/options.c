@@ -10,7 +10,7 @@
 #define CONFIRM_MAX_S      3600
 #define ITEM_MAX           64 /* longer than any port or network */
 
-/* Takes a value, or reports what is wrong with it. `name` is the flag or variable as the operator wrote it. */
+/* Parses a value, or reports what is wrong with it. `name` is the flag or variable as the operator wrote it. */
 struct parser {
 	struct options *options;
 	struct command_line *line; /* collects the errors */

@@ -52,10 +52,10 @@ static bool wait_for_confirmation(int listening_fd, unsigned seconds)
 	uint64_t deadline_ms = clock_system.mono_ms(&clock_system) + seconds * 1000ull;
 	for (;;) {
 		uint64_t now_ms = clock_system.mono_ms(&clock_system);
-		struct pollfd door = {.fd = listening_fd, .events = POLLIN};
+		struct pollfd listener = {.fd = listening_fd, .events = POLLIN};
 		if (now_ms >= deadline_ms)
 			return false;
-		if (poll(&door, 1, (int)(deadline_ms - now_ms)) == 1 && answer_caller(listening_fd))
+		if (poll(&listener, 1, (int)(deadline_ms - now_ms)) == 1 && answer_caller(listening_fd))
 			return true;
 	}
 }

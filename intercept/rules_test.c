@@ -271,7 +271,7 @@ static void finding_p1_sums_the_packets_that_a_guard_dropped(_unused_ void **sta
 	assert_int_equal(rules_guard_packets(span_of_str("counter packets 3"), RULES_INBOUND_GUARD), 0);
 }
 
-static void finding_p11_looks_up_the_socket_if_the_kernel_can(_unused_ void **state)
+static void finding_p11_matches_sockets_if_the_kernel_can(_unused_ void **state)
 {
 	struct rules rules = {.kernel_has_socket = true};
 	_cleanup_(buf_done) struct buf out = BUF_INIT(RULES_TEXT_MAX);
@@ -301,7 +301,7 @@ int main(void)
 		cmocka_unit_test(finding_p1_rewrites_existing_chains_without_removing_them_from_their_hooks),
 		cmocka_unit_test(finding_p1_recognizes_a_guard_by_its_hook_and_last_rules),
 		cmocka_unit_test(finding_p1_sums_the_packets_that_a_guard_dropped),
-		cmocka_unit_test(finding_p11_looks_up_the_socket_if_the_kernel_can),
+		cmocka_unit_test(finding_p11_matches_sockets_if_the_kernel_can),
 		cmocka_unit_test(removes_only_its_own_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

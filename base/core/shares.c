@@ -160,7 +160,7 @@ static struct entry *heaviest(struct shares *shares, unsigned class)
 
 /* --- the shares of one first key, oldest first --- */
 
-static void holders_add(struct shares *shares, uint32_t at, struct share *share)
+static void link_share(struct shares *shares, uint32_t at, struct share *share)
 {
 	struct entry *entry = &shares->entries[at];
 	share->older = entry->youngest;
@@ -174,7 +174,7 @@ static void holders_add(struct shares *shares, uint32_t at, struct share *share)
 	level_enter(shares, at);
 }
 
-static void holders_remove(struct shares *shares, uint32_t at, struct share *share)
+static void unlink_share(struct shares *shares, uint32_t at, struct share *share)
 {
 	struct entry *entry = &shares->entries[at];
 	if (share->older != NULL)
@@ -300,7 +300,7 @@ enum share_limit shares_take(struct shares *shares, unsigned class, const struct
 		set_held(shares, out->entries[i], shares->entries[out->entries[i]].held + weight);
 	}
 	if (num_keys > 0)
-		holders_add(shares, out->entries[0], out);
+		link_share(shares, out->entries[0], out);
 	return SHARE_LIMIT_NONE;
 }
 
@@ -312,7 +312,7 @@ void shares_give(struct share *share)
 	struct class *class = &shares->classes[share->class];
 	class_set_used(shares, class, class->used - share->weight);
 	if (share->num_keys > 0)
-		holders_remove(shares, share->entries[0], share);
+		unlink_share(shares, share->entries[0], share);
 	for (size_t i = 0; i < share->num_keys; i++) {
 		struct entry *entry = &shares->entries[share->entries[i]];
 		entry->num_shares--;

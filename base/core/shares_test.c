@@ -165,15 +165,15 @@ static void a_share_grows_and_shrinks_within_the_limits(void **state)
 static void counts_like_a_simple_table(void **state)
 {
 	(void)state;
-	enum { HOLDERS = 3000, KEYS = 500 };
-	static struct share held[HOLDERS];
-	static uint32_t keys[HOLDERS], counts[KEYS];
+	enum { NUM_SHARES = 3000, KEYS = 500 };
+	static struct share held[NUM_SHARES];
+	static uint32_t keys[NUM_SHARES], counts[KEYS];
 	_cleanup_(shares_freep) struct shares *shares =
-		shares_new(&(struct shares_options){.capacity = HOLDERS, .num_classes = 1, .seed = 99});
+		shares_new(&(struct shares_options){.capacity = NUM_SHARES, .num_classes = 1, .seed = 99});
 	uint32_t random = 1;
 	for (uint32_t turn = 0; turn < 60000; turn++) {
 		random = random * 1664525 + 1013904223;
-		uint32_t at = (random >> 8) % HOLDERS;
+		uint32_t at = (random >> 8) % NUM_SHARES;
 		if (held[at].shares != NULL) {
 			counts[keys[at]]--;
 			shares_give(&held[at]);
@@ -193,7 +193,7 @@ static void counts_like_a_simple_table(void **state)
 	assert_int_equal(shares_used(shares, INWARD), total);
 	struct share *heaviest = shares_oldest_of_heaviest(shares, INWARD);
 	assert_true(counts[keys[heaviest - held]] == most || most > 16);
-	for (uint32_t i = 0; i < HOLDERS; i++)
+	for (uint32_t i = 0; i < NUM_SHARES; i++)
 		shares_give(&held[i]);
 	assert_null(shares_oldest_of_heaviest(shares, INWARD));
 }

@@ -31,13 +31,13 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 }
 
 /* A client whose server never answers. */
-static int connect_to_nobody(struct rpc_test *test)
+static int connect_to_silent_server(struct rpc_test *test)
 {
 	int fds[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	rpc_client_new(&(struct rpc_client_options){.loop = test->loop,
 		.transport = transport_new_plain(fds[0]),
-		.authority = "nobody",
+		.authority = "silent",
 		.connect_timeout_ms = 1000,
 		.on_close = on_close,
 		.arg = test});
@@ -47,7 +47,7 @@ static int connect_to_nobody(struct rpc_test *test)
 static void c10_a_silent_server_times_out(void **state)
 {
 	struct rpc_test *test = *state;
-	int other = connect_to_nobody(test);
+	int other = connect_to_silent_server(test);
 	rpc_test_wait(test, 900);
 	assert_false(test->client_closed);
 	rpc_test_wait(test, 200);
@@ -59,7 +59,7 @@ static void c10_a_silent_server_times_out(void **state)
 static void reports_a_server_with_another_protocol(void **state)
 {
 	struct rpc_test *test = *state;
-	int other = connect_to_nobody(test);
+	int other = connect_to_silent_server(test);
 	assert_int_equal(write(other, "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 28);
 	rpc_test_run(test);
 	assert_true(test->client_closed);
@@ -87,7 +87,7 @@ static void ends_every_call_when_the_server_disconnects(void **state)
 static void a_server_that_stops_answering_times_out(void **state)
 {
 	struct rpc_test *test = *state;
-	int other = connect_to_nobody(test);
+	int other = connect_to_silent_server(test);
 	static const uint8_t settings[9] = {0, 0, 0, 4}; /* an empty SETTINGS frame, then nothing */
 	assert_int_equal(write(other, settings, sizeof(settings)), sizeof(settings));
 	rpc_test_wait(

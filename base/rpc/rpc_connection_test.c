@@ -46,10 +46,10 @@ static void connect_over_tls(struct secure *secure)
 static void connect_anonymously(struct secure *secure)
 {
 	const struct test_identity *identity = &secure->tls->server_identity;
-	struct tls_session_options nobody = {0}, server = {.svid = identity->svid, .key = identity->key};
+	struct tls_session_options anonymous = {0}, server = {.svid = identity->svid, .key = identity->key};
 	tls_context_free(secure->tls->server_context);
 	secure->tls->server_context = test_context(TLS_SERVER, TLS_CLIENT_AUTH_OPTIONAL, "h2");
-	test_pair_open_as(secure->tls, &nobody, &server);
+	test_pair_open_as(secure->tls, &anonymous, &server);
 	connect_over_tls(secure);
 }
 

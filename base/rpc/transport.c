@@ -150,5 +150,5 @@ void transport_close_notify(struct transport *transport)
 
 const struct why *transport_why(const struct transport *transport)
 {
-	return transport->ops->why(transport);
+	return transport->ops->failure(transport);
 }

@@ -11,7 +11,7 @@ struct transport_ops {
 	enum io_result (*write)(struct transport *transport, struct span bytes, size_t *out_len);
 	enum io_result (*flush)(struct transport *transport);
 	void (*close_notify)(struct transport *transport);
-	const struct why *(*why)(const struct transport *transport);
+	const struct why *(*failure)(const struct transport *transport);
 	struct svid *(*svid)(const struct transport *transport);
 };
 

@@ -2,7 +2,7 @@
 #include <openssl/ssl3.h>
 #include <stdio.h>
 
-enum seen { SEEN_RECEIVED = 1, SEEN_SENT = 2, SEEN_BOTH = 3, SEEN_TOLD = 4 };
+enum seen { SEEN_RECEIVED = 1, SEEN_SENT = 2, SEEN_BOTH = 3, SEEN_REPORTED = 4 };
 
 static void _printf_(2, 3) report(struct tls_session *session, const char *format, ...)
 {
@@ -24,7 +24,7 @@ static const char *peer_name(const struct tls_session *session)
 	return session->is_client ? "server" : "client";
 }
 
-static void say_presented(struct tls_session *session, const char *who, const struct svid *svid)
+static void report_presented(struct tls_session *session, const char *who, const struct svid *svid)
 {
 	struct span id = svid != NULL ? spiffe_id_text(svid_id(svid)) : SPAN_LITERAL("one without a SPIFFE ID");
 	report(session, "%s presents its certificate: %.*s", who, (int)id.len, (const char *)id.ptr);
@@ -41,7 +41,7 @@ static void on_message(int is_write, int version, int type, const void *bytes, s
 	if (message == SSL3_MT_CLIENT_HELLO)
 		report(session, "client connects");
 	else if (message == SSL3_MT_CERTIFICATE && is_write && session->own != NULL)
-		say_presented(session, our_name(session), session->own);
+		report_presented(session, our_name(session), session->own);
 	else if (message == SSL3_MT_CERTIFICATE && is_write)
 		report(session, "%s has no certificate to present", our_name(session));
 }
@@ -52,7 +52,7 @@ void trace_presented(struct tls_session *session, const struct span *chain, size
 		return;
 	_cleanup_(svid_unrefp) struct svid *claimed = NULL;
 	(void)(svid_parse(chain, num_chain, &claimed, NULL) == ERR_NONE);
-	say_presented(session, peer_name(session), claimed);
+	report_presented(session, peer_name(session), claimed);
 }
 
 void trace_verified(struct tls_session *session, enum err verdict)
@@ -78,7 +78,7 @@ static void see(struct tls_session *session, enum seen what)
 {
 	session->steps_seen |= (uint8_t)what;
 	if (session->steps_seen == SEEN_BOTH) {
-		session->steps_seen |= SEEN_TOLD;
+		session->steps_seen |= SEEN_REPORTED;
 		report(session, "client and server exchange bytes, encrypted");
 	}
 }

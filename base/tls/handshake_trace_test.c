@@ -84,9 +84,9 @@ static void reports_a_client_without_a_certificate(void **state)
 {
 	struct test_pair *pair = *state;
 	_cleanup_(buf_done) struct buf reported = BUF_INIT(4096);
-	struct tls_session_options nobody = {0};
+	struct tls_session_options anonymous = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
-	test_pair_open_as(pair, &nobody, &server);
+	test_pair_open_as(pair, &anonymous, &server);
 	tls_session_trace(pair->client, on_step, &reported);
 	(void)test_pair_handshake(pair);
 	assert_non_null(strstr(buf_cstr(&reported), "client has no certificate to present\n"));

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 /* Maximum of bytes before the alert on a lost connection: more than any socket buffer. */
-enum { LAST_WORDS_MAX = 16 * 1024 * 1024, LAST_WORDS_STEP = 16 * 1024 };
+enum { ALERT_INPUT_MAX = 16 * 1024 * 1024, ALERT_INPUT_STEP = 16 * 1024 };
 /* Maximum of input that is dropped so that the own alert is delivered. */
 enum { UNREAD_STEP = 4096, UNREAD_STEPS_MAX = 16 };
 
@@ -113,9 +113,9 @@ static bool read_and_forget(struct tls_session *session, uint8_t *bytes, size_t 
 
 enum io_result session_fail_after_write(struct tls_session *session)
 {
-	uint8_t bytes[LAST_WORDS_STEP];
+	uint8_t bytes[ALERT_INPUT_STEP];
 	input_rearm(&session->input);
-	for (size_t seen = 0; seen < LAST_WORDS_MAX && read_and_forget(session, bytes, sizeof bytes);)
+	for (size_t seen = 0; seen < ALERT_INPUT_MAX && read_and_forget(session, bytes, sizeof bytes);)
 		seen += sizeof bytes;
 	return session_fail(session);
 }

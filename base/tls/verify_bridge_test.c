@@ -144,9 +144,9 @@ static void finds_the_alert_though_the_server_reset_the_connection(void **state)
 static void requires_a_certificate(void **state)
 {
 	struct test_pair *pair = *state;
-	struct tls_session_options nobody = {0};
+	struct tls_session_options anonymous = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
-	test_pair_open_as(pair, &nobody, &server);
+	test_pair_open_as(pair, &anonymous, &server);
 	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.server, IO_FAILED);
 	assert_int_equal(tls_session_why(pair->server)->err, ERR_NO_CERTIFICATE);
@@ -161,9 +161,9 @@ static void accepts_a_client_without_a_certificate_where_optional(void **state)
 	struct test_pair *pair = *state;
 	tls_context_free(pair->server_context);
 	pair->server_context = test_context(TLS_SERVER, TLS_CLIENT_AUTH_OPTIONAL, "h2");
-	struct tls_session_options nobody = {0};
+	struct tls_session_options anonymous = {0};
 	struct tls_session_options server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
-	test_pair_open_as(pair, &nobody, &server);
+	test_pair_open_as(pair, &anonymous, &server);
 	struct test_outcome outcome = test_pair_handshake(pair);
 	assert_int_equal(outcome.client, IO_DONE);
 	assert_int_equal(outcome.server, IO_DONE);

@@ -55,8 +55,8 @@ def who_speaks_first(stage):
     show("psql -h db -U postgres -c \"select ...\"        (in the shop; the client sends first)")
     answer = stage.shop.run(stage.psql_argv("-c", "select 6 * 7, '%s'" % stages.SECRET.decode()), uid=65534, cwd="/")
     claim_eq(answer.stdout.strip(), "42|" + stages.SECRET.decode(), "psql in the shop received an answer from PostgreSQL")
-    show("nc mail 25        (in the shop; the client sends nothing, the server sends a greeting)")
-    greeted = stage.shop.run(["nc", "-d", "-w", "1", "mail", "25"], uid=stages.APP_UID, check=False, cwd="/")
+    show("nc smtp 25        (in the shop; the client sends nothing, the server sends a greeting)")
+    greeted = stage.shop.run(["nc", "-d", "-w", "1", "smtp", "25"], uid=stages.APP_UID, check=False, cwd="/")
     claim_eq(greeted.stdout.strip(), "220 ready", "the greeting of a server that sends first arrived at a silent client")
 
 

@@ -12,7 +12,7 @@ from handfast_harness import Mesh, Nginx, Postgres, StreamServer, identity_of, w
 from handfast_harness.topology import sweep_leftovers
 
 SHOP, STORE = identity_of("shop"), identity_of("store")
-WEB, DB, MAIL = "203.0.113.200", "203.0.113.201", "203.0.113.202"  # virtual addresses of services
+WEB, DB, SMTP = "203.0.113.200", "203.0.113.201", "203.0.113.202"  # virtual addresses of services
 SECRET = b"the-secret-recipe-of-the-store"
 LEAF_S = 10
 BIG_BYTES, BIG_RATE = 60_000_000, 1_500_000  # a download of 40 s
@@ -22,7 +22,7 @@ APP_UID = 1000  # any user but the sidecar's
 _SERVICES = [
     {"name": "web", "address": WEB, "ports": [{"port": 80, "target": 8080}], "identity": STORE},
     {"name": "db", "address": DB, "ports": [{"port": 5432, "target": 5432}], "identity": STORE},
-    {"name": "mail", "address": MAIL, "ports": [{"port": 25, "target": 25}], "identity": STORE},
+    {"name": "smtp", "address": SMTP, "ports": [{"port": 25, "target": 25}], "identity": STORE},
 ]
 _POLICY = {"workloads": [{
     "identity": STORE,
@@ -49,7 +49,7 @@ class Stage:
                          services=_SERVICES, policy=_POLICY, start=False)
         self.net, self.control = self.mesh.net, self.mesh.control
         self.shop, self.store, self.stranger = self.net.shop, self.net.store, self.net.stranger
-        for name, address in (("web", WEB), ("db", DB), ("mail", MAIL)):
+        for name, address in (("web", WEB), ("db", DB), ("smtp", SMTP)):
             self._name(name, address)
         self.downloads = story.folder("downloads")
 

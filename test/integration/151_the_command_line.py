@@ -84,7 +84,7 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     expect_eq(json.loads(_cli(story, "ban", identity_of("bad"), "--output=json").stdout)["banned"], True, "ban")
     refused = _cli(story, "ban", "not-an-id", check=False)
     expect_eq(refused.returncode, 1, "exit code of a refusal")
-    expect(re.fullmatch(r"handfast: it does not begin with spiffe://[^;]*; expected: a SPIFFE ID [^;]*; fix: .*\n",
+    expect(re.fullmatch(r"handfast: the SPIFFE ID \"not-an-id\" is malformed: [^;]*; expected: a SPIFFE ID [^;]*; fix: .*\n",
                         refused.stderr), "the refusal is %r" % refused.stderr)
     expect_eq(_cli(story, "entry", "release", "192.0.2.77", check=False).returncode, 1, "nothing was held")
     expect_eq(_cli(story, "entry", "release", "nonsense", check=False).returncode, 64, "no address")

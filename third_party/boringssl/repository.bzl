@@ -1,10 +1,10 @@
 """Fetches an upstream tarball from the pool of the Debian mirror that this machine already uses."""
 
 def _debian_source_impl(ctx):
-    probe = ctx.execute(["apt-get", "--print-uris", "download", ctx.attr.pool_neighbour])
+    probe = ctx.execute(["apt-get", "--print-uris", "download", ctx.attr.pool_neighbor])
     if probe.return_code != 0 or "'" not in probe.stdout:
-        fail("expected apt-get to know the package {} so that its mirror folder can be used; it said: {}{}. Run 'apt-get update' and try again.".format(
-            ctx.attr.pool_neighbour,
+        fail("apt-get does not find the package {}: {}{}; expected: its folder on the Debian mirror; fix: run apt-get update and try again".format(
+            ctx.attr.pool_neighbor,
             probe.stdout,
             probe.stderr,
         ))
@@ -21,7 +21,7 @@ def _debian_source_impl(ctx):
 debian_source = repository_rule(
     implementation = _debian_source_impl,
     attrs = {
-        "pool_neighbour": attr.string(mandatory = True),
+        "pool_neighbor": attr.string(mandatory = True),
         "sha256": attr.string(mandatory = True),
         "strip_prefix": attr.string(mandatory = True),
         "tarball": attr.string(mandatory = True),
