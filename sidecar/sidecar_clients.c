@@ -10,7 +10,6 @@
 static void on_credentials(void *arg, struct credentials *credentials)
 {
 	struct sidecar *sidecar = arg;
-	sidecar->has_credentials = credentials != NULL;
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_credentials(sidecar->workers[i], credentials);
 }
@@ -127,14 +126,6 @@ static void on_answer(void *arg, struct answer *answer)
 		worker_put_answer(sidecar->workers[i], answer);
 }
 
-static void on_live(void *arg, bool is_live)
-{
-	struct sidecar *sidecar = arg;
-	sidecar->is_discovery_live = is_live;
-	for (unsigned i = 0; i < sidecar->num_workers; i++)
-		worker_set_discovery_live(sidecar->workers[i], is_live);
-}
-
 /* --- from the workers --- */
 
 struct subscribe_message {
@@ -203,7 +194,6 @@ enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why)
 		.release = sidecar->options.release,
 		.on_mesh = on_mesh,
 		.on_answer = on_answer,
-		.on_live = on_live,
 		.arg = sidecar,
 	});
 	return ERR_NONE;

@@ -59,8 +59,7 @@ struct sidecar {
 		*policy; /* from the settings; as the control plane sent it; both combined, in use */
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
-	bool has_credentials, is_discovery_live;
-	char root_detail[80]; /* when the mesh root expires; empty: not soon */
+	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
 
 	struct admin *admin;

@@ -220,8 +220,8 @@ static void list_claim(void *arg, struct place *place)
 	const struct claim_listing *listing = arg;
 	const struct claim *claim = place->claim;
 	if (claim != NULL)
-		listing->each(listing->arg, &(struct registry_claim_view){&claim->ip, &claim->id, claim->key_hash,
-						    claim->num_live > 0, claim->has_ended});
+		listing->each(listing->arg,
+			&(struct registry_claim_view){&claim->ip, &claim->id, claim->key_hash, claim->has_ended});
 }
 
 void registry_each_claim(const struct registry *registry, registry_claim_each_fn *each, void *arg)

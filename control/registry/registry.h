@@ -79,7 +79,7 @@ struct registry_claim_view { /* borrowed */
 	const struct ip_addr *ip;
 	const struct spiffe_id *id;
 	const uint8_t *key_hash; /* DIGEST_LEN; zeros: unknown */
-	bool is_live, has_ended;
+	bool has_ended;
 };
 typedef void registry_claim_each_fn(void *arg, const struct registry_claim_view *claim);
 uint64_t registry_num_resolutions(const struct registry *registry); /* so far */

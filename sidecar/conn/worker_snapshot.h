@@ -15,7 +15,6 @@ struct worker_snapshot {
 	struct endpoint_table *answers;
 	struct trusted_time time;
 	enum outbound_mode outbound_mode;
-	bool discovery_is_live; /* a stream to the control plane is open now (used in log messages only) */
 	/* Subscribes to a destination inside the mesh networks; the answer arrives in `answers`. */
 	void (*subscribe)(void *arg, const struct addr *destination);
 	void *subscribe_arg;

@@ -20,28 +20,16 @@ struct discovery_client {
 	struct rpc_call *call; /* NULL: no stream */
 	struct loop_timer again;
 	uint64_t mesh_version; /* of this stream */
-	bool is_live;
 	struct why failure;
 };
 
 static void on_again(struct loop_timer *timer);
 
-/* No stream without a connection; live only with a stream; the timer waits for the next stream. */
+/* No stream without a connection; the timer waits for the next stream. */
 static void check_state(const struct discovery_client *client)
 {
 	CHECK(client->call == NULL || client->connection != NULL);
-	CHECK(client->call != NULL || !client->is_live);
 	CHECK(client->call == NULL || !loop_timer_is_armed(&client->again));
-}
-
-static void live_set(struct discovery_client *client, bool is_live)
-{
-	if (client->is_live == is_live)
-		return;
-	CHECK(!is_live || client->call != NULL);
-	client->is_live = is_live;
-	if (client->options.on_live != NULL)
-		client->options.on_live(client->options.arg, is_live);
 }
 
 static void send_message(struct discovery_client *client, const struct buf *message)
@@ -52,7 +40,6 @@ static void send_message(struct discovery_client *client, const struct buf *mess
 	why_set(&client->failure, ERR_LIMIT, "a control plane that reads the stream",
 		"check the load of the control plane", "the send queue of the discovery stream is full");
 	rpc_call_cancel(TAKE_PTR(client->call));
-	live_set(client, false);
 	loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
 }
 
@@ -81,8 +68,6 @@ static void mesh_receive(struct discovery_client *client, struct discovery_down 
 	client->mesh_version = down->version;
 	client->options.on_mesh(client->options.arg, down->networks, down->policy);
 	acknowledge(client, down->version, NULL);
-	if (client->call != NULL) /* else the send queue is full, and the stream has ended */
-		live_set(client, true);
 }
 
 static void answers_receive(struct discovery_client *client, struct discovery_down *down)
@@ -123,7 +108,6 @@ static void on_done(
 	client->call = NULL;
 	why_set(&client->failure, ERR_UNAVAILABLE, "an open discovery stream", "see the control plane's log",
 		"the discovery stream ended: %s: %s", rpc_status_name(status), message == NULL ? "no reason" : message);
-	live_set(client, false);
 	if (client->connection != NULL)
 		loop_timer_start(client->options.loop, &client->again,
 			retry_after_ms > STREAM_AGAIN_MS ? retry_after_ms : STREAM_AGAIN_MS, on_again);
@@ -161,7 +145,7 @@ static void stream_open(struct discovery_client *client)
 {
 	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_MAX);
-	CHECK(client->connection != NULL && client->call == NULL && !client->is_live);
+	CHECK(client->connection != NULL && client->call == NULL);
 	client->mesh_version = 0;
 	if (rpc_client_call(client->connection, path, 0, &handlers, client, &client->call) != ERR_NONE) {
 		client->call = NULL;
@@ -205,7 +189,6 @@ void discovery_client_attach(struct discovery_client *client, struct rpc_client 
 	loop_timer_stop(&client->again);
 	client->connection = connection;
 	client->call = NULL;
-	live_set(client, false);
 	if (connection != NULL)
 		stream_open(client);
 	check_state(client);

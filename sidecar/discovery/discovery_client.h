@@ -17,7 +17,6 @@ struct discovery_options { /* all borrowed; the callbacks' arguments are borrowe
 	size_t max_subscriptions; /* 0: 16,384; above it the least recently used one is dropped */
 	void (*on_mesh)(void *arg, struct mesh_networks *networks, struct policy *policy);
 	void (*on_answer)(void *arg, struct answer *answer);
-	void (*on_live)(void *arg, bool is_live); /* a stream's first state has arrived; false: the stream has ended */
 	void *arg;
 };
 

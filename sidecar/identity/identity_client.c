@@ -320,14 +320,10 @@ void identity_client_free(struct identity_client *client)
 
 void identity_client_status(const struct identity_client *client, struct identity_status *out)
 {
-	struct renew_now now = identity_now(client);
-	int64_t left_s = client->renew.has_certificate ? client->renew.not_after_s - now.trusted_s : 0;
 	*out = (struct identity_status){
 		.credentials = client->credentials,
 		.is_valid = is_valid(client),
 		.is_connected = client->state == IDENTITY_TRUSTED,
-		.time_to_expiry_s = left_s < 0 ? 0 : left_s,
-		.renews_in_ms = (int64_t)(client->renew.due_boot_ms - now.boot_ms),
 		.claims = {client->claimed},
 		.last_failure = client->last_failure,
 		.dialed = control_link_dialed(client->link),

@@ -48,10 +48,8 @@ void identity_client_start(struct identity_client *client);
 void identity_client_free(struct identity_client *client);
 
 struct identity_status {
-	struct credentials *credentials; /* borrowed; NULL: none */
-	bool is_valid, is_connected;     /* connected: the identity stream is open and its trust state has arrived */
-	int64_t time_to_expiry_s;        /* until the SVID expires; 0: there is none */
-	int64_t renews_in_ms;
+	struct credentials *credentials;  /* borrowed; NULL: none */
+	bool is_valid, is_connected;      /* connected: the identity stream is open and its trust state has arrived */
 	struct claimed_address claims[2]; /* one per family: over the identity stream, and over a stream of its own */
 	struct why last_failure;          /* of the current outage; err ERR_NONE: none */
 	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */

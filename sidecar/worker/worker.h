@@ -54,7 +54,6 @@ void worker_set_policy(struct worker *worker, struct policy *policy);
 void worker_set_networks(struct worker *worker, struct mesh_networks *networks);
 void worker_put_answer(struct worker *worker, struct answer *answer);
 void worker_set_time(struct worker *worker, const struct trusted_time *time);
-void worker_set_discovery_live(struct worker *worker, bool is_live);
 
 /* Tunnels send GOAWAY; connections continue, and new ones are still accepted. */
 void worker_drain(struct worker *worker);

@@ -23,7 +23,6 @@ struct snapshot_message {
 	struct worker_message message;
 	void *snapshot;
 	struct trusted_time time;
-	bool flag;
 };
 
 static void snapshot_send(struct worker *worker, void *snapshot, worker_message_fn *deliver)
@@ -107,19 +106,6 @@ void worker_set_time(struct worker *worker, const struct trusted_time *time)
 	struct snapshot_message *message = mem_new(struct snapshot_message);
 	message->time = *time;
 	worker_post(worker, &message->message, deliver_time);
-}
-
-static void deliver_live(struct worker_message *message, struct worker *worker)
-{
-	worker_snapshot(worker)->discovery_is_live = container_of(message, struct snapshot_message, message)->flag;
-	(void)snapshot_take(message);
-}
-
-void worker_set_discovery_live(struct worker *worker, bool is_live)
-{
-	struct snapshot_message *message = mem_new(struct snapshot_message);
-	message->flag = is_live;
-	worker_post(worker, &message->message, deliver_live);
 }
 
 static void deliver_drain(struct worker_message *message, struct worker *worker)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Code that nothing needs: functions that tests alone call, functions that a header declares for their own file alone, and
-names that stand nowhere but where they are declared. Prints a line per finding, then `N passed, N failed`, where N counts
+"""Code that nothing needs: functions that tests alone call, functions that a header declares for their own file alone, names
+that stand nowhere but where they are declared, and members that nothing reads. Prints a line per finding, then `N passed, N failed`, where N counts
 rules. house_rules.py runs the same rules.
 
 The rules count words and do not parse C: a name that is used anywhere counts as used. So they find less than there is, and
@@ -46,6 +46,12 @@ ONLY_DECLARED = {
     "WORKER_TUNNEL": "the last index of an array that has a place for each value",
 }
 
+# Members that are only written in code that is shipped, each with its reason.
+ONLY_WRITTEN = {
+    "attributes": "room behind a header, which is filled through a pointer",
+    "has_identity": "tests compare it",
+}
+
 
 def tracked(*patterns):
     names = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -77,8 +83,8 @@ class Tree:
     @staticmethod
     def test_files(sources):
         targets = build_graph.read(ROOT, tracked("BUILD", "*/BUILD"))
-        shipped = {name for target in targets if not target.testonly for name in target.srcs}
-        only_tests = {name for target in targets if target.testonly for name in target.srcs if name not in shipped}
+        shipped = {name for target in targets if not target.testonly for name in target.srcs + target.hdrs}
+        only_tests = {name for target in targets if target.testonly for name in target.srcs + target.hdrs if name not in shipped}
         return only_tests | {name for name in sources if name.startswith(("test/", "bench/")) or "/test_" in name
                              or re.search(r"(_test|_test_\w+|_bench)\.[ch]$", name)}
 
@@ -133,10 +139,31 @@ def nothing_is_only_declared(tree, only_declared=None):
             yield f"{tag['path']}:{tag['line']}: nothing uses {name}"
     for name in only_declared:
         if words[name] != 1:
-            yield f"{name}: is gone or used now, and needs no excuse"
+            yield f"{name}: does not exist or is used now; remove it from ONLY_DECLARED"
 
 
-RULES = [nothing_is_for_tests_alone, nothing_is_declared_for_its_own_file, nothing_is_only_declared]
+def nothing_is_only_written(tree, only_written=None):
+    """A member that no shipped code reads is not needed, nor is what computes it. Members of one name count as one."""
+    only_written = ONLY_WRITTEN if only_written is None else only_written
+    shipped = [(name, text) for name, text in tree.code.items() if name not in tree.tests]
+    members = collections.defaultdict(list)
+    for tag in tree.kind("member"):
+        members[tag["name"]].append(tag)
+    read = set()
+    for name, text in shipped:
+        # What is named in a table is read by what the table makes.
+        read.update(tree.words[name] if name.endswith(".def") else re.findall(r"(?:\.|->)\s*(\w+)\b(?!\s*=(?!=))", text))
+        read.update(re.findall(r"\*\w+(?:->|\.)(\w+)\s*=(?!=)", text))  # what it points to is written, itself is read
+    for name, tags in sorted(members.items()):
+        places = [tag for tag in tags if tag["path"] not in tree.tests]
+        if places and len(tags) == 1 and name not in read and name not in only_written:
+            yield f"{places[0]['path']}:{places[0]['line']}: nothing reads {name}"
+    for name in only_written:
+        if name in read or name not in members:
+            yield f"{name}: does not exist or is read now; remove it from ONLY_WRITTEN"
+
+
+RULES = [nothing_is_for_tests_alone, nothing_is_declared_for_its_own_file, nothing_is_only_declared, nothing_is_only_written]
 
 
 def main():

@@ -58,7 +58,7 @@ class DeadCode(unittest.TestCase):
     def test_a_reason_for_what_is_called_goes(self):
         tree = FakeTree({"a.h": "void a_run(void);", "a.c": "void a_run(void) {}", "b.c": "a_run();"}, self.HEADER)
         self.assertEqual(list(dead_code.nothing_is_for_tests_alone(tree, {"a_run": "a reason"})),
-                         ["a_run: is gone or called now, and needs no excuse"])
+                         ["a_run: does not exist or is called now; remove it from ONLY_TESTS_CALL"])
 
     def test_a_function_of_one_file_is_static(self):
         tree = FakeTree({"a.h": "void a_run(void);", "a.c": "void a_run(void) {} a_run();"}, self.HEADER)
@@ -72,6 +72,12 @@ class DeadCode(unittest.TestCase):
         tree = FakeTree({"a.h": "enum { A_ONE, A_TWO };", "a.c": "A_TWO"}, [("enumerator", "a.h", "A_ONE"), ("enumerator", "a.h", "A_TWO")])
         self.assertEqual(list(dead_code.nothing_is_only_declared(tree, {})), ["a.h:1: nothing uses A_ONE"])
         self.assertEqual(list(dead_code.nothing_is_only_declared(tree, {"A_ONE": "a reason"})), [])
+
+    def test_a_member_that_is_only_written_is_named(self):
+        code = {"a.h": "struct a { int set, got, at; };", "a.c": "a->set = 1; a->got = 2; *a->at = 3; use(a->got);"}
+        tree = FakeTree(code, [("member", "a.h", name) for name in ("set", "got", "at")])
+        self.assertEqual(list(dead_code.nothing_is_only_written(tree, {})), ["a.h:1: nothing reads set"])
+        self.assertEqual(list(dead_code.nothing_is_only_written(tree, {"set": "a reason"})), [])
 
 
 class Documents(unittest.TestCase):
