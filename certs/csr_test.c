@@ -15,11 +15,11 @@ static void encode(const struct private_key *key, struct buf *out)
 static void returns_the_requested_key(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	_cleanup_(buf_done) struct buf der = BUF_INIT(1024), asked = BUF_INIT(256), got = BUF_INIT(256);
+	_cleanup_(buf_done) struct buf der = BUF_INIT(1024), requested = BUF_INIT(256), got = BUF_INIT(256);
 	encode(key, &der);
-	assert_int_equal(private_key_public(key, &asked), ERR_NONE);
+	assert_int_equal(private_key_public(key, &requested), ERR_NONE);
 	assert_int_equal(csr_parse(buf_span(&der), &got, NULL), ERR_NONE);
-	assert_true(span_eq(buf_span(&asked), buf_span(&got)));
+	assert_true(span_eq(buf_span(&requested), buf_span(&got)));
 }
 
 static void writes_requests_that_boringssl_parses(_unused_ void **state)
@@ -63,11 +63,11 @@ static void foreign_request(EVP_PKEY *key, const EVP_MD *digest, struct buf *out
 static void W14_W15_ignores_every_name_and_extension_in_the_request(_unused_ void **state)
 {
 	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
-	_cleanup_(buf_done) struct buf der = BUF_INIT(4096), asked = BUF_INIT(256), got = BUF_INIT(256);
+	_cleanup_(buf_done) struct buf der = BUF_INIT(4096), requested = BUF_INIT(256), got = BUF_INIT(256);
 	foreign_request(private_key_get0_evp(key), EVP_sha256(), &der);
-	assert_int_equal(private_key_public(key, &asked), ERR_NONE);
+	assert_int_equal(private_key_public(key, &requested), ERR_NONE);
 	assert_int_equal(csr_parse(buf_span(&der), &got, NULL), ERR_NONE);
-	assert_true(span_eq(buf_span(&asked), buf_span(&got)));
+	assert_true(span_eq(buf_span(&requested), buf_span(&got)));
 }
 
 static void accepts_requests_with_other_allowed_keys(_unused_ void **state)

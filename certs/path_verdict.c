@@ -103,9 +103,9 @@ bool path_lacks_usable_crl(int error)
 enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
 	int64_t now_s, struct why *why)
 {
-	X509_STORE_CTX *asked = (X509_STORE_CTX *)context; /* BoringSSL's getters lack const */
-	int error = X509_STORE_CTX_get_error(asked);
-	const X509 *cert = X509_STORE_CTX_get_current_cert(asked);
+	X509_STORE_CTX *mutable_context = (X509_STORE_CTX *)context; /* BoringSSL's getters lack const */
+	int error = X509_STORE_CTX_get_error(mutable_context);
+	const X509 *cert = X509_STORE_CTX_get_current_cert(mutable_context);
 	const char *which = place_of(cert, sent, num_sent, root);
 	switch (error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:

@@ -52,7 +52,7 @@ static struct command_line line_to(const char *at)
 	return (struct command_line){.program = &program, .values = {{"admin", at, false}}, .num_values = 1};
 }
 
-static int ask(const char *answer, enum cli_exit (*command)(struct command_line *line))
+static int run_with_answer(const char *answer, enum cli_exit (*command)(struct command_line *line))
 {
 	struct endpoint endpoint;
 	int status = -1;
@@ -66,30 +66,33 @@ static int ask(const char *answer, enum cli_exit (*command)(struct command_line 
 
 static void shows_a_page(_unused_ void **state)
 {
-	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_DONE);
+	assert_int_equal(run_with_answer("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_DONE);
 }
 
 /* The page always has status 200; its content decides. test/integration/151_the_command_line.py uses a real sidecar. */
 static void finding_o2_the_exit_code_of_check_follows_the_content_of_the_page(_unused_ void **state)
 {
-	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[]}", command_check), CLI_DONE);
 	assert_int_equal(
-		ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":false,\"conditions\":[{\"name\":\"a\",\"level\":\"failed\"}]}",
+		run_with_answer("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[]}", command_check), CLI_DONE);
+	assert_int_equal(
+		run_with_answer("HTTP/1.1 200 "
+				"OK\r\n\r\n{\"ready\":false,\"conditions\":[{\"name\":\"a\",\"level\":\"failed\"}]}",
 			command_check),
 		CLI_REFUSED);
 	assert_int_equal(
-		ask("HTTP/1.1 200 OK\r\n\r\n{\"ready\":true,\"conditions\":[{\"name\":\"a\",\"level\":\"degraded\"}]}",
+		run_with_answer("HTTP/1.1 200 "
+				"OK\r\n\r\n{\"ready\":true,\"conditions\":[{\"name\":\"a\",\"level\":\"degraded\"}]}",
 			command_check),
 		CLI_REFUSED);
-	assert_int_equal(ask("HTTP/1.1 200 OK\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
-	assert_int_equal(ask("HTTP/1.1 404 No\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
+	assert_int_equal(run_with_answer("HTTP/1.1 200 OK\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
+	assert_int_equal(run_with_answer("HTTP/1.1 404 No\r\n\r\n{}", command_check), CLI_UNAVAILABLE);
 }
 
 static void refuses_malformed_http(_unused_ void **state)
 {
-	assert_int_equal(ask("SSH-2.0-OpenSSH_9.2\r\n\r\n", command_certs), CLI_UNAVAILABLE);
-	assert_int_equal(ask("HTTP/1.1 2x0 OK\r\n\r\n", command_certs), CLI_UNAVAILABLE);
-	assert_int_equal(ask("HTTP/1.1 200 OK\r\n", command_certs), CLI_UNAVAILABLE);
+	assert_int_equal(run_with_answer("SSH-2.0-OpenSSH_9.2\r\n\r\n", command_certs), CLI_UNAVAILABLE);
+	assert_int_equal(run_with_answer("HTTP/1.1 2x0 OK\r\n\r\n", command_certs), CLI_UNAVAILABLE);
+	assert_int_equal(run_with_answer("HTTP/1.1 200 OK\r\n", command_certs), CLI_UNAVAILABLE);
 }
 
 static void reports_when_nothing_listens(_unused_ void **state)

@@ -182,10 +182,10 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 			"a segment that nat cannot translate left in plaintext: run handfast-init up");
 }
 
-static void check_guards(const struct rules *rules, struct span stands, struct report *report)
+static void check_guards(const struct rules *rules, struct span present, struct report *report)
 {
 	for (size_t i = 0; i < RULES_NUM_GUARDS; i++) {
-		if (rules_guard_is_present(stands, &RULES_GUARDS[i]))
+		if (rules_guard_is_present(present, &RULES_GUARDS[i]))
 			continue;
 		report_add(report, FINDING_FAILED, "guards",
 			"the chain %s, which stops traffic that nat does not translate, is missing or incomplete: run "

@@ -53,7 +53,7 @@ static void request_init(
 }
 
 /* The kernel's answer as an errno; it is there when sendto() returns. */
-static int ask(const struct request *request)
+static int send_request(const struct request *request)
 {
 	_cleanup_fd_ int fd = -1;
 	uint8_t answer[ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -82,7 +82,7 @@ static enum err add_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
 	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family, address);
-	int errnum = ask(&request);
+	int errnum = send_request(&request);
 	return errnum == 0 || errnum == EEXIST ? ERR_NONE : refused(errnum, why);
 }
 
@@ -90,7 +90,7 @@ static enum err remove_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
 	request_init(&request, RTM_DELADDR, 0, family, address);
-	int errnum = ask(&request);
+	int errnum = send_request(&request);
 	return errnum == 0 || errnum == EADDRNOTAVAIL ? ERR_NONE : refused(errnum, why);
 }
 

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 static void each_new_name_is_a_setting_and_no_old_one_is(void **state)

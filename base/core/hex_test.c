@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 static void parses_what_it_has_formatted(void **state)

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* cmocka wants the ones above first */
+/* cmocka requires the ones above */
 #include <cmocka.h>
 
 static pid_t serve_once(struct addr *at, const char *answer)

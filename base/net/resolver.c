@@ -148,7 +148,7 @@ enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
 	return ERR_NONE;
 }
 
-void resolver_ask(
+void resolver_query(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg)
 {
 	CHECK(resolver->on_done == NULL);

@@ -10,12 +10,12 @@ struct resolver;
 #define RESOLVED_MAX 16
 
 /* err ERR_NONE with num > 0; ERR_NOT_FOUND: there is no such name; ERR_TIMEOUT; ERR_UNAVAILABLE: no server answers.
- * Never called within resolver_ask(). The callee may start another query and must not free the resolver. */
+ * Never called within resolver_query(). The callee may start another query and must not free the resolver. */
 typedef void resolver_done_fn(void *arg, enum err err, const struct ip_addr *ips, size_t num);
 
 enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why) _must_use_;
 void resolver_free(struct resolver *resolver); /* cancels a query without its callback */
-void resolver_ask(
+void resolver_query(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg);
 void resolver_cancel(struct resolver *resolver); /* without its callback; allowed without a query */
 

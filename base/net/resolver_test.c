@@ -7,7 +7,7 @@
 /* cmocka requires the four headers above */
 #include <cmocka.h>
 
-struct asked {
+struct query {
 	struct loop *loop;
 	unsigned num_answers;
 	enum err err;
@@ -17,55 +17,55 @@ struct asked {
 
 static void on_done(void *arg, enum err err, const struct ip_addr *ips, size_t num)
 {
-	struct asked *asked = arg;
-	asked->num_answers++;
-	asked->err = err;
-	asked->num = num;
+	struct query *query = arg;
+	query->num_answers++;
+	query->err = err;
+	query->num = num;
 	if (num > 0)
-		asked->first = ips[0];
-	loop_stop(asked->loop);
+		query->first = ips[0];
+	loop_stop(query->loop);
 }
 
 static void resolves_names_of_the_hosts_file(_unused_ void **state)
 {
-	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
-	resolver_ask(resolver, "localhost", 5000, on_done, &asked);
-	assert_int_equal(asked.num_answers, 0); /* never within resolver_ask() */
-	loop_run(asked.loop);
-	assert_int_equal(asked.num_answers, 1);
-	assert_int_equal(asked.err, ERR_NONE);
-	assert_true(ip_addr_is_loopback(&asked.first));
+	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	resolver_query(resolver, "localhost", 5000, on_done, &query);
+	assert_int_equal(query.num_answers, 0); /* never within resolver_query() */
+	loop_run(query.loop);
+	assert_int_equal(query.num_answers, 1);
+	assert_int_equal(query.err, ERR_NONE);
+	assert_true(ip_addr_is_loopback(&query.first));
 	resolver_free(resolver);
-	loop_free(asked.loop);
+	loop_free(query.loop);
 }
 
 static void reports_a_timeout(_unused_ void **state)
 {
-	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
-	resolver_ask(resolver, "missing.invalid", 100, on_done, &asked);
-	loop_run(asked.loop);
-	assert_int_equal(asked.num_answers, 1);
-	assert_int_not_equal(asked.err, ERR_NONE);
-	assert_int_equal(asked.num, 0);
+	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	resolver_query(resolver, "missing.invalid", 100, on_done, &query);
+	loop_run(query.loop);
+	assert_int_equal(query.num_answers, 1);
+	assert_int_not_equal(query.err, ERR_NONE);
+	assert_int_equal(query.num, 0);
 	resolver_free(resolver);
-	loop_free(asked.loop);
+	loop_free(query.loop);
 }
 
 static void a_canceled_query_has_no_callback(_unused_ void **state)
 {
-	struct asked asked = {.loop = loop_new(&clock_system)};
+	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(asked.loop, &resolver, NULL), ERR_NONE);
-	resolver_ask(resolver, "localhost", 5000, on_done, &asked);
+	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	resolver_query(resolver, "localhost", 5000, on_done, &query);
 	resolver_cancel(resolver);
-	loop_run_once(asked.loop, false);
-	assert_int_equal(asked.num_answers, 0);
+	loop_run_once(query.loop, false);
+	assert_int_equal(query.num_answers, 0);
 	resolver_free(resolver);
-	loop_free(asked.loop);
+	loop_free(query.loop);
 }
 
 int main(void)

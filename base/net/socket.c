@@ -227,8 +227,8 @@ void socket_set_reset_on_close(int fd, bool resets)
 enum err socket_take_failure(int fd)
 {
 	/* Only an error: POLLHUP is also set when both sides closed in order. */
-	struct pollfd asked = {.fd = fd, .events = 0};
-	if (poll(&asked, 1, 0) <= 0 || (asked.revents & POLLERR) == 0)
+	struct pollfd polled = {.fd = fd, .events = 0};
+	if (poll(&polled, 1, 0) <= 0 || (polled.revents & POLLERR) == 0)
 		return ERR_NONE;
 	return socket_connect_result(fd);
 }

@@ -120,22 +120,22 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 
 static void on_client_message(void *arg, struct rpc_call *call, struct span message)
 {
-	struct rpc_test_call *heard = arg;
-	CHECK(heard->call == call);
-	heard->num_messages++;
-	CHECK(buf_append(&heard->received, message) == ERR_NONE);
+	struct rpc_test_call *client_call = arg;
+	CHECK(client_call->call == call);
+	client_call->num_messages++;
+	CHECK(buf_append(&client_call->received, message) == ERR_NONE);
 }
 
 static void on_client_done(
 	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
 {
-	struct rpc_test_call *heard = arg;
-	CHECK(heard->call == call && !heard->is_done);
-	heard->call = NULL;
-	heard->is_done = true;
-	heard->status = status;
-	heard->retry_after_ms = retry_after_ms;
-	(void)snprintf(heard->message, sizeof(heard->message), "%s", message);
+	struct rpc_test_call *client_call = arg;
+	CHECK(client_call->call == call && !client_call->is_done);
+	client_call->call = NULL;
+	client_call->is_done = true;
+	client_call->status = status;
+	client_call->retry_after_ms = retry_after_ms;
+	(void)snprintf(client_call->message, sizeof(client_call->message), "%s", message);
 }
 
 void rpc_test_call(struct rpc_test *test, struct rpc_test_call *call, const char *path, uint32_t deadline_ms)
@@ -214,7 +214,7 @@ void rpc_test_run(struct rpc_test *test)
 
 void rpc_test_wait(struct rpc_test *test, uint64_t ms)
 {
-	for (uint64_t gone = 0; gone < ms; gone += STEP_MS) {
+	for (uint64_t passed_ms = 0; passed_ms < ms; passed_ms += STEP_MS) {
 		clock_fake_advance(&test->clock, STEP_MS);
 		for (int i = 0; i < 6; i++)
 			loop_run_once(test->loop, false);

@@ -200,9 +200,9 @@ static void D41_frees_cleanly_at_each_step_of_the_handshake(void **state)
 		test_pair_open(pair);
 		for (int i = 0; i < steps; i++)
 			(void)!tls_session_handshake(i % 2 ? pair->server : pair->client);
-		struct tls_session **gone = steps % 2 ? &pair->client : &pair->server;
+		struct tls_session **freed = steps % 2 ? &pair->client : &pair->server;
 		struct tls_session **left = steps % 2 ? &pair->server : &pair->client;
-		tls_session_free(TAKE_PTR(*gone));
+		tls_session_free(TAKE_PTR(*freed));
 		for (int i = 0; i < 3; i++)
 			(void)!tls_session_handshake(*left);
 		bool has_ended = tls_session_is_established(*left) ? test_read_result(*left) == IO_FAILED

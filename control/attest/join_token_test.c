@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 static const uint8_t secret[JOIN_TOKEN_SECRET_LEN] = "0123456789abcdef0123456789abcde";

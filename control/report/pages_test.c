@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 static void list_obstacles(void *arg, struct buf *out)

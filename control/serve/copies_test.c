@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-/* cmocka wants these first */
+/* cmocka requires these */
 #include <cmocka.h>
 
 enum { NOW_MS = 1000000 };

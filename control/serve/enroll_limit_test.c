@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 enum { RATE = 10 };

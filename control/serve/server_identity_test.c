@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 #define HOUR_MS (3600 * 1000LL)

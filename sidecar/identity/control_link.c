@@ -320,7 +320,7 @@ void control_link_dial(struct control_link *link, struct credentials *credential
 		return;
 	}
 	link->is_resolving = true;
-	resolver_ask(link->resolver, link->address.host, timeout_ms, on_resolved, link);
+	resolver_query(link->resolver, link->address.host, timeout_ms, on_resolved, link);
 }
 
 void control_link_cut(struct control_link *link)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 struct sink { /* the double */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 /*  app --- [downstream leg | relay | upstream leg] --- far  */

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
+/* cmocka requires the four above */
 #include <cmocka.h>
 
 enum { NUM_SEEDS = 24, NUM_STEPS = 400 };

@@ -91,4 +91,4 @@ def shows_that_down_also_ends_a_pending_rollback(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     _init(story, "down")
     _init(story, "confirm", code=69)
-    expect_in("which was not there", _init(story, "down").stdout, "a second `down`")
+    expect_in("no table inet handfast existed", _init(story, "down").stdout, "a second `down`")

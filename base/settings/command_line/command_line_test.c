@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-/* cmocka wants the three above first */
+/* cmocka requires the three above */
 #include <cmocka.h>
 
 static const struct cli_command commands[] = {

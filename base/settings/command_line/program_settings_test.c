@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-/* cmocka wants the six above first */
+/* cmocka requires the six above */
 #include <cmocka.h>
 
 static const struct setting_def rows[] = {
