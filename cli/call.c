@@ -132,7 +132,8 @@ enum err call(const struct command_line *line, const char *method, const Protobu
 	buf_init(&out->bytes, CALL_ANSWER_MAX);
 	if (request != NULL)
 		RETURN_IF_ERR(pb_pack(request, &message));
-	const struct call_request operator_call = {socket != NULL ? socket : COMMANDS_SOCKET, method, buf_span(&message)};
+	const struct call_request operator_call = {
+		socket != NULL ? socket : COMMANDS_SOCKET, method, buf_span(&message)};
 	RETURN_IF_ERR(call_operator(&operator_call, &out->bytes, &out->detail));
 	return pb_unpack(type, buf_span(&out->bytes), &out->arena, &out->message, &out->detail);
 }
