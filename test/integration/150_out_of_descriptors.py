@@ -138,7 +138,7 @@ def finding_i16_probes_at_their_limit_are_logged_once_and_counted(story):
     before = _refused(story, "probes")
     kept = [story.mesh.stranger.connect(story.control.host.ipv4, METRICS) for _ in range(80)]
     wait_until("the displaced probes to be counted", lambda: _refused(story, "probes") >= before + 10)
-    expect_eq(story.control.process.log().count("the oldest of the source with most gives way"), 1, "lines")
+    expect_eq(story.control.process.log().count("evicts the oldest of the source with most connections"), 1, "lines")
     for sock in kept:
         sock.close()
 
