@@ -41,6 +41,7 @@ static void move_to_front(struct buf *buf)
  * not wiped: buffers of secrets reserve their whole size at once. */
 static void grow(struct buf *buf, size_t needed)
 {
+	CHECK(needed > buf->cap);
 	size_t cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
 	while (cap < needed && cap <= SIZE_MAX / 2)
 		cap *= 2;
@@ -65,6 +66,7 @@ static void make_room(struct buf *buf, size_t len)
 		grow(buf, needed > buf->cap ? needed : buf->cap + 1);
 	if (buf->cap - buf->end < len)
 		move_to_front(buf);
+	CHECK(buf->end <= buf->cap && buf->cap - buf->end >= len);
 }
 
 enum err buf_append(struct buf *buf, struct span bytes)

@@ -17,9 +17,14 @@ static const struct row rows[] = {
 #undef ERROR
 };
 
+bool err_is_known(unsigned number)
+{
+	return number < sizeof rows / sizeof rows[0];
+}
+
 static const struct row *row_of(enum err err)
 {
-	CHECK((size_t)err < sizeof rows / sizeof rows[0]);
+	CHECK(err_is_known(err));
 	return &rows[err];
 }
 

@@ -19,6 +19,7 @@ enum io_result { IO_DONE, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_FAILED };
 
 const char *err_text(enum err err);  /* a phrase without full stop, never NULL */
 const char *err_label(enum err err); /* snake_case, for metrics and JSON, "none" for ERR_NONE */
+bool err_is_known(unsigned number);  /* whether a number from another process is one of enum err */
 enum err err_from_errno(int errnum); /* ECONNREFUSED -> ERR_REFUSED etc.; ERR_SYSTEM for any other errno */
 
 /* An explanation of one failure in three texts, each of which can be read alone. Fixed size, owns no memory; zeroed is

@@ -52,6 +52,7 @@ enum line_out_method line_out_best_method(int fd)
 
 struct line_out *line_out_new_by(enum line_out_method method, int fd, line_out_gap_fn *gap)
 {
+	CHECK(fd >= 0 && gap != NULL);
 	struct line_out *out = mem_new(struct line_out);
 	out->method = (int)method;
 	out->fd = fd;
@@ -84,7 +85,7 @@ void line_out_free(struct line_out *out)
 	close_if_open(out->own_fd);
 	close_if_open(out->through[0]);
 	close_if_open(out->through[1]);
-	pthread_mutex_destroy(&out->splicing);
+	CHECK(pthread_mutex_destroy(&out->splicing) == 0);
 	mem_free(out);
 }
 

@@ -1,4 +1,5 @@
 #include "base/core/log_limit.h"
+#include "base/core/check.h"
 #include "base/core/hash.h"
 #include "base/core/mem.h"
 #include "base/core/rates.h"
@@ -84,6 +85,7 @@ static struct entry *entry_for(
 bool log_limit_take(
 	struct log_limit *limit, const struct share_key *key, const char *reason, const char *who, uint64_t now_ms)
 {
+	CHECK(reason != NULL && who != NULL && key->kind < NUM_SHARE_KEY_KINDS);
 	static const struct share_key kinds[NUM_KINDS] = {{.bytes = {0}}, {.bytes = {1}}};
 	struct entry *entry = entry_for(limit, key, reason, who, now_ms);
 	if (entry->num_written < LOG_LIMIT_LINES && rates_take(limit->all, &kinds[has_identity(key)], now_ms)) {

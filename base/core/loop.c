@@ -16,12 +16,20 @@ struct loop {
 	uint64_t wake_at_ms;  /* 0: not armed */
 	struct list tasks;
 	bool is_stopped;
+	bool is_running; /* within a round, on the thread `runner` */
+	pthread_t runner;
 	struct ev_async has_messages;
 	pthread_mutex_t queue_lock;
 	struct loop_message *message, **queue_tail;
 };
 
 _Static_assert((int)LOOP_READ == (int)EV_READ && (int)LOOP_WRITE == (int)EV_WRITE, "the flags equal those of libev");
+
+/* During a round the loop belongs to its thread: others may only post messages to it. */
+static void check_thread(const struct loop *loop)
+{
+	CHECK(!loop->is_running || pthread_equal(loop->runner, pthread_self()));
+}
 
 static void refresh_now(struct loop *loop)
 {
@@ -58,6 +66,7 @@ static void on_has_messages(_unused_ struct ev_loop *ev, struct ev_async *async,
 
 void loop_post(struct loop *loop, struct loop_message *message, loop_message_fn *on_deliver)
 {
+	CHECK(on_deliver != NULL);
 	message->next = NULL;
 	message->on_deliver = on_deliver;
 	CHECK(pthread_mutex_lock(&loop->queue_lock) == 0);
@@ -94,6 +103,7 @@ void loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
+	CHECK(!loop->is_running);
 	LIST_EACH_REMOVABLE(&loop->tasks, struct loop_task, task, link)
 		loop_task_cancel(task);
 	timer_wheel_free(loop->wheel);
@@ -136,12 +146,16 @@ static bool set_wake(struct loop *loop)
 
 void loop_run_once(struct loop *loop, bool may_wait)
 {
+	CHECK(!loop->is_running); /* not reentrant */
+	loop->is_running = true;
+	loop->runner = pthread_self();
 	refresh_now(loop);
 	run_tasks(loop); /* those posted since the last round */
 	bool has_time = set_wake(loop) && list_is_empty(&loop->tasks) && !loop->is_stopped;
 	ev_run(loop->ev, may_wait && has_time ? EVRUN_ONCE : EVRUN_NOWAIT);
 	timer_wheel_advance(loop->wheel, loop->now_ms);
 	run_tasks(loop);
+	loop->is_running = false;
 }
 
 void loop_run(struct loop *loop)
@@ -176,7 +190,8 @@ static void on_io(_unused_ struct ev_loop *ev, struct ev_io *watcher, int revent
 
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready)
 {
-	CHECK(fd >= 0 && !ev_is_active(&io->ev));
+	CHECK(fd >= 0 && on_ready != NULL && !ev_is_active(&io->ev));
+	check_thread(loop);
 	io->loop = loop;
 	io->on_ready = on_ready;
 	ev_io_init(&io->ev, on_io, fd, 0);
@@ -188,7 +203,8 @@ void loop_io_set_interest(struct loop_io *io, unsigned interest)
 	unsigned watched = ev_is_active(&io->ev) ? (unsigned)io->ev.events & (LOOP_READ | LOOP_WRITE) : 0;
 	if (interest == watched)
 		return;
-	CHECK(io->loop != NULL);
+	CHECK(io->loop != NULL && (interest & ~(unsigned)(LOOP_READ | LOOP_WRITE)) == 0);
+	check_thread(io->loop);
 	ev_io_stop(io->loop->ev, &io->ev);
 	ev_io_modify(&io->ev, (int)interest);
 	if (interest != 0)
@@ -199,6 +215,7 @@ void loop_io_stop(struct loop_io *io)
 {
 	if (io->loop == NULL)
 		return;
+	check_thread(io->loop);
 	ev_io_stop(io->loop->ev, &io->ev);
 	io->loop = NULL;
 }
@@ -213,6 +230,9 @@ static void on_entry(struct timer_entry *entry)
 
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms, loop_timer_fn *on_deadline)
 {
+	/* Armed on another loop, it would stay linked into that one's wheel. */
+	CHECK(on_deadline != NULL && (!loop_timer_is_armed(timer) || timer->loop == loop));
+	check_thread(loop);
 	timer->loop = loop;
 	timer->on_deadline = on_deadline;
 	uint64_t deadline_ms = delay_ms > UINT64_MAX - loop->now_ms ? UINT64_MAX : loop->now_ms + delay_ms;
@@ -234,6 +254,8 @@ bool loop_timer_is_armed(const struct loop_timer *timer)
 
 void loop_task_post(struct loop *loop, struct loop_task *task, loop_task_fn *on_run)
 {
+	CHECK(on_run != NULL);
+	check_thread(loop);
 	if (loop_task_is_posted(task))
 		return;
 	task->on_run = on_run;
@@ -262,7 +284,8 @@ static void on_ev_signal(_unused_ struct ev_loop *ev, struct ev_signal *watcher,
 
 void loop_signal_start(struct loop *loop, struct loop_signal *signal, int signum, loop_signal_fn *on_signal)
 {
-	CHECK(!ev_is_active(&signal->ev));
+	CHECK(on_signal != NULL && !ev_is_active(&signal->ev));
+	check_thread(loop);
 	signal->loop = loop;
 	signal->on_signal = on_signal;
 	ev_signal_init(&signal->ev, on_ev_signal, signum);

@@ -1,4 +1,5 @@
 #include "base/core/rates.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 
 enum { NUM_BUCKETS = 16384, TOKEN = 60000 /* a bucket gains per_minute of these per millisecond */ };
@@ -32,6 +33,7 @@ bool rates_take(struct rates *rates, const struct share_key *key, uint64_t now_m
 	uint64_t hash = share_key_hash(key, rates->options.seed);
 	struct bucket *bucket = &rates->buckets[(hash ^ hash >> 32) % rates->options.num_buckets];
 	uint64_t full = (uint64_t)rates->options.burst * TOKEN;
+	CHECK(bucket->left <= full);
 	uint64_t elapsed_ms = now_ms + 1 - bucket->filled_ms;
 	/* Divided, not multiplied: no overflow after years without a call. */
 	bool is_full = bucket->filled_ms == 0 || rates->options.per_minute == 0

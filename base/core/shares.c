@@ -52,6 +52,7 @@ static uint32_t *place_of(const struct shares *shares, unsigned class, const str
 static void grow(struct shares *shares, uint32_t num_entries)
 {
 	uint32_t old = shares->num_entries;
+	CHECK(num_entries > old && shares->first_free == NONE);
 	shares->entries = mem_realloc(shares->entries, num_entries * sizeof(*shares->entries));
 	memset(shares->entries + old, 0, (num_entries - old) * sizeof(*shares->entries));
 	mem_free(shares->places);
@@ -94,8 +95,11 @@ static void forget_if_unused(struct shares *shares, uint32_t at)
 	if (entry->num_shares > 0)
 		return;
 	uint32_t *next = place_of(shares, entry->class, &entry->key);
-	while (*next != at)
+	CHECK(entry->held == 0 && entry->oldest == NULL); /* what its shares weighed is given back */
+	while (*next != at) {
+		CHECK(*next != NONE);
 		next = &shares->entries[*next].next;
+	}
 	*next = entry->next;
 	entry->next = shares->first_free;
 	shares->first_free = at;
@@ -115,6 +119,7 @@ static void level_leave(struct shares *shares, uint32_t at)
 {
 	struct entry *entry = &shares->entries[at];
 	struct class *class = &shares->classes[entry->class];
+	CHECK(entry->lighter[0] != NONE || class->levels[entry->level] == at);
 	if (entry->lighter[0] != NONE)
 		shares->entries[entry->lighter[0]].lighter[1] = entry->lighter[1];
 	else
@@ -130,6 +135,7 @@ static void level_enter(struct shares *shares, uint32_t at)
 	struct entry *entry = &shares->entries[at];
 	struct class *class = &shares->classes[entry->class];
 	entry->level = (uint16_t)level_of(entry->held);
+	CHECK(entry->level < NUM_LEVELS);
 	entry->lighter[0] = NONE;
 	entry->lighter[1] = class->levels[entry->level];
 	if (entry->lighter[1] != NONE)
@@ -177,6 +183,9 @@ static void link_share(struct shares *shares, uint32_t at, struct share *share)
 static void unlink_share(struct shares *shares, uint32_t at, struct share *share)
 {
 	struct entry *entry = &shares->entries[at];
+	/* A share that was copied, moved or given back twice is not the one in the list. */
+	CHECK(share->older == NULL ? entry->oldest == share : share->older->younger == share);
+	CHECK(share->younger == NULL ? entry->youngest == share : share->younger->older == share);
 	if (share->older != NULL)
 		share->older->younger = share->younger;
 	else
@@ -218,6 +227,7 @@ static enum share_limit key_limit(const struct class *class, const struct share_
 {
 	static const enum share_limit limits[NUM_SHARE_KEY_KINDS] = {
 		SHARE_LIMIT_ADDRESS, SHARE_LIMIT_PREFIX64, SHARE_LIMIT_IDENTITY};
+	CHECK(key->kind < NUM_SHARE_KEY_KINDS);
 	uint64_t cap = class->options.caps[key->kind];
 	return cap != 0 && (held > cap || more > cap - held) ? limits[key->kind] : SHARE_LIMIT_NONE;
 }
@@ -237,12 +247,14 @@ static void class_set_used(struct shares *shares, struct class *class, uint64_t 
 	shares->used = shares->used - class->used + used;
 	class->used = used;
 	shares->reserved += unused_reserve(class);
+	CHECK(class->used <= shares->used && shares->used <= shares->capacity);
 }
 
 const char *share_limit_label(enum share_limit limit)
 {
 	static const char *const labels[NUM_SHARE_LIMITS] = {
 		"none", "capacity", "class", "address", "prefix64", "identity"};
+	CHECK((unsigned)limit < NUM_SHARE_LIMITS);
 	return labels[limit];
 }
 
@@ -250,6 +262,7 @@ const char *share_limit_text(enum share_limit limit)
 {
 	static const char *const texts[NUM_SHARE_LIMITS] = {"no limit", "the total limit", "the limit of its class",
 		"the limit per address", "the limit per /64 network", "the limit per identity"};
+	CHECK((unsigned)limit < NUM_SHARE_LIMITS);
 	return texts[limit];
 }
 
@@ -277,6 +290,8 @@ void shares_free(struct shares *shares)
 	if (shares == NULL)
 		return;
 	CHECK(shares->used == 0);
+	for (unsigned i = 0; i < shares->num_classes; i++)
+		CHECK(heaviest(shares, i) == NULL);
 	mem_free(shares->entries);
 	mem_free(shares->places);
 	mem_free(shares);
@@ -309,12 +324,15 @@ void shares_give(struct share *share)
 	struct shares *shares = share->shares;
 	if (shares == NULL)
 		return;
+	CHECK(share->class < shares->num_classes);
 	struct class *class = &shares->classes[share->class];
+	CHECK(class->used >= share->weight);
 	class_set_used(shares, class, class->used - share->weight);
 	if (share->num_keys > 0)
 		unlink_share(shares, share->entries[0], share);
 	for (size_t i = 0; i < share->num_keys; i++) {
 		struct entry *entry = &shares->entries[share->entries[i]];
+		CHECK(entry->num_shares > 0 && entry->held >= share->weight);
 		entry->num_shares--;
 		set_held(shares, share->entries[i], entry->held - share->weight);
 		forget_if_unused(shares, share->entries[i]);
@@ -344,6 +362,7 @@ enum share_limit shares_resize(struct share *share, uint64_t weight)
 
 struct share *shares_oldest_of_heaviest(struct shares *shares, unsigned class)
 {
+	CHECK(class < shares->num_classes);
 	const struct entry *entry = heaviest(shares, class);
 	return entry == NULL ? NULL : entry->oldest;
 }
@@ -351,6 +370,7 @@ struct share *shares_oldest_of_heaviest(struct shares *shares, unsigned class)
 struct share *shares_eviction_candidate(
 	struct shares *shares, unsigned class, const struct share_key *keys, size_t num_keys, uint64_t weight)
 {
+	CHECK(class < shares->num_classes && num_keys <= SHARE_KEYS_MAX);
 	uint32_t own = num_keys == 0 ? NONE : find(shares, class, &keys[0]);
 	if (keys_limit(shares, class, keys, num_keys < 1 ? num_keys : 1, weight) != SHARE_LIMIT_NONE)
 		return shares->entries[own].oldest;
@@ -362,6 +382,7 @@ struct share *shares_eviction_candidate(
 
 uint64_t shares_room(const struct shares *shares, unsigned class)
 {
+	CHECK(class < shares->num_classes);
 	uint64_t of_class = left_of_class(shares, &shares->classes[class]);
 	uint64_t of_all = left_of_capacity(shares, &shares->classes[class]);
 	return of_class < of_all ? of_class : of_all;
@@ -369,11 +390,13 @@ uint64_t shares_room(const struct shares *shares, unsigned class)
 
 uint64_t shares_used(const struct shares *shares, unsigned class)
 {
+	CHECK(class < shares->num_classes);
 	return shares->classes[class].used;
 }
 
 uint64_t shares_used_by(const struct shares *shares, unsigned class, const struct share_key *key)
 {
+	CHECK(class < shares->num_classes);
 	uint32_t at = find(shares, class, key);
 	return at == NONE ? 0 : shares->entries[at].held;
 }

@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 /* Borrowed bytes: a pointer and a length. */
 #pragma once
 
@@ -36,6 +37,7 @@ static inline bool span_starts_with(struct span whole, struct span start)
 /* The bytes from `offset` on; offset <= len. */
 static inline struct span span_from(struct span whole, size_t offset)
 {
+	CHECK(offset <= whole.len);
 	return span_of(offset == 0 ? whole.ptr : whole.ptr + offset, whole.len - offset); /* NULL + 0 is undefined */
 }
 

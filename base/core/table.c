@@ -12,6 +12,7 @@ static struct table_link **bucket_of(const struct table *table, uint64_t hash)
 
 static void resize(struct table *table, size_t num_buckets)
 {
+	CHECK(num_buckets > 0 && (num_buckets & (num_buckets - 1)) == 0); /* bucket_of() masks */
 	struct table_link **old = table->buckets;
 	size_t num_old = table->num_buckets;
 	table->buckets = mem_calloc(num_buckets, sizeof(*table->buckets));

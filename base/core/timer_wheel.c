@@ -26,6 +26,7 @@ struct timer_wheel *timer_wheel_new(uint64_t now_ms)
 
 static void link_entry(struct timer_entry **list, struct timer_entry *entry)
 {
+	CHECK(entry->prev == NULL); /* in no list, and so in one from here on */
 	entry->next = *list;
 	entry->prev = list;
 	if (*list != NULL)
@@ -74,6 +75,7 @@ static void place(struct timer_wheel *wheel, struct timer_entry *entry)
 		return;
 	}
 	unsigned level = (63 - (unsigned)__builtin_clzll(tick ^ wheel->tick)) / DIGIT_BITS;
+	CHECK(level < LEVELS);
 	unsigned slot = (unsigned)(tick >> (level * DIGIT_BITS)) % SLOTS;
 	link_entry(&wheel->slots[level][slot], entry);
 	wheel->occupied[level] |= UINT64_C(1) << slot;
@@ -82,6 +84,7 @@ static void place(struct timer_wheel *wheel, struct timer_entry *entry)
 void timer_wheel_arm(
 	struct timer_wheel *wheel, struct timer_entry *entry, uint64_t deadline_ms, timer_entry_fn *on_deadline)
 {
+	CHECK(on_deadline != NULL);
 	timer_wheel_disarm(wheel, entry);
 	entry->deadline_ms = deadline_ms;
 	entry->on_deadline = on_deadline;
@@ -134,6 +137,7 @@ static void open_slot(struct timer_wheel *wheel, uint64_t tick, unsigned level)
 {
 	unsigned slot = (unsigned)(tick >> (level * DIGIT_BITS)) % SLOTS;
 	struct timer_entry **list = &wheel->slots[level][slot];
+	CHECK(tick > wheel->tick && level < LEVELS); /* time moves forward */
 	wheel->tick = tick;
 	wheel->occupied[level] &= ~(UINT64_C(1) << slot);
 	while (*list != NULL) {
