@@ -73,6 +73,7 @@ static bool is_of_lost_connection(int errnum)
 
 enum err fd_accept(int listening_fd, struct addr *out_peer, int *out_fd)
 {
+	CHECK(listening_fd >= 0);
 	struct sockaddr_storage from;
 	socklen_t len;
 	int fd;
@@ -177,6 +178,7 @@ static enum err write_and_rename(
 
 enum err fd_write_file(const char *path, struct span content, unsigned mode, struct why *why)
 {
+	CHECK((mode & ~0777u) == 0);
 	_cleanup_(mem_freep) char *fresh = mem_printf("%s.new", path);
 	unlink(fresh); /* left by a crash */
 	RETURN_IF_ERR(write_and_rename(fresh, path, content, mode, why));

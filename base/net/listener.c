@@ -43,6 +43,7 @@ static void on_retry(struct loop_timer *timer);
 struct listener *listener_new(
 	struct loop *loop, int listening_fd, listener_accept_fn *on_accept, listener_pause_fn *on_pause, void *arg)
 {
+	CHECK(listening_fd >= 0 && on_accept != NULL);
 	struct listener *listener = mem_new(struct listener);
 	*listener = (struct listener){
 		.loop = loop,
@@ -60,6 +61,7 @@ void listener_free(struct listener *listener)
 {
 	if (listener == NULL)
 		return;
+	CHECK(!listener->is_freed);
 	loop_io_stop(&listener->io);
 	loop_timer_stop(&listener->retry);
 	loop_timer_stop(&listener->calm);
@@ -138,6 +140,7 @@ static void on_calm(struct loop_timer *timer)
 {
 	struct listener *listener = container_of(timer, struct listener, calm);
 	char name[ADDR_TEXT_MAX];
+	CHECK(listener->episode.is_open && !listener->is_exhausted);
 	listener->episode.is_open = false;
 	log_notice("listener",
 		"accepting again at %s: the shortage of descriptors began %" PRIu64 " ms ago; %" PRIu64
@@ -186,6 +189,7 @@ static bool accept_one(struct listener *listener)
 /* Accepts until no client waits, the owner pauses, or the maximum per round is reached. */
 static void accept_some(struct listener *listener)
 {
+	CHECK(!listener->is_accepting && !is_paused(listener));
 	listener->is_accepting = true;
 	for (unsigned i = 0; i < MAX_ACCEPTS_PER_ROUND; i++)
 		if (!accept_one(listener))
@@ -212,6 +216,7 @@ static bool is_shed(struct listener *listener)
 static void on_retry(struct loop_timer *timer)
 {
 	struct listener *listener = container_of(timer, struct listener, retry);
+	CHECK(listener->is_exhausted);
 	if (is_shed(listener)) {
 		set_exhausted(listener, false);
 		return;

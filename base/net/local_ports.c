@@ -1,4 +1,5 @@
 #include "base/net/local_ports.h"
+#include "base/core/check.h"
 
 #include "base/net/fd.h"
 
@@ -35,12 +36,14 @@ uint32_t local_ports_window(const struct local_ports *ports)
 {
 	if (ports->last == 0)
 		return 0;
+	CHECK(ports->first <= ports->at && ports->at <= ports->last);
 	uint32_t end = ports->at + LOCAL_PORTS_WINDOW - 1U;
 	return (end < ports->last ? end : ports->last) << 16 | ports->at;
 }
 
 static void go_on(struct local_ports *ports, uint32_t by)
 {
+	CHECK(ports->last != 0); /* without a range there is no window to move */
 	uint32_t next = ports->at + by;
 	ports->at = next <= ports->last ? (uint16_t)next : ports->first;
 }

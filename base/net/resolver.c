@@ -47,6 +47,7 @@ static struct resolver_socket *socket_of(struct resolver *resolver, ares_socket_
 static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
 	struct resolver *resolver = arg;
+	CHECK(fd != ARES_SOCKET_BAD);
 	struct resolver_socket *socket = socket_of(resolver, fd);
 	unsigned interest = (readable ? LOOP_READ : 0u) | (writable ? LOOP_WRITE : 0u);
 	if (interest == 0) {
@@ -79,6 +80,7 @@ static void answer(struct loop_task *task)
 {
 	struct resolver *resolver = container_of(task, struct resolver, answer);
 	resolver_done_fn *on_done = resolver->on_done;
+	CHECK(on_done != NULL && resolver->num <= RESOLVED_MAX);
 	loop_timer_stop(&resolver->poll);
 	loop_timer_stop(&resolver->deadline);
 	resolver->on_done = NULL;
@@ -151,7 +153,7 @@ enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
 void resolver_query(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg)
 {
-	CHECK(resolver->on_done == NULL);
+	CHECK(resolver->on_done == NULL && !loop_task_is_posted(&resolver->answer) && on_done != NULL);
 	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	resolver->on_done = on_done;
 	resolver->arg = arg;
@@ -173,10 +175,13 @@ void resolver_cancel(struct resolver *resolver)
 
 void resolver_free(struct resolver *resolver)
 {
+	CHECK(!resolver->is_leaving);
 	resolver->is_leaving = true;
 	resolver_cancel(resolver);
 	ares_destroy(resolver->channel);
 	ares_library_cleanup();
+	for (unsigned i = 0; i < SOCKETS_MAX; i++)
+		CHECK(resolver->sockets[i].fd == ARES_SOCKET_BAD); /* else its watcher outlives it */
 	mem_free(resolver);
 }
 

@@ -1,4 +1,5 @@
 #include "base/net/socket.h"
+#include "base/core/check.h"
 #include "base/net/fd.h"
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -59,6 +60,7 @@ static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_
 static enum err connect_from(int fd, const struct sockaddr_storage *sa, socklen_t len,
 	const struct socket_connect_options *options, enum how how)
 {
+	CHECK(how != EXCLUSIVELY || (options != NULL && options->source != NULL));
 	enum err err = how == EXCLUSIVELY ? bind_source(fd, options->source, how) : ERR_NONE;
 	if (err != ERR_NONE)
 		return err == ERR_EXISTS ? ERR_NO_PORT : err;

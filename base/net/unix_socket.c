@@ -11,6 +11,7 @@ enum { BACKLOG = 1024 };
 
 static enum err sockaddr_of(const char *path, struct sockaddr_un *out, struct why *why)
 {
+	_Static_assert(sizeof(out->sun_path) == 108, "the error names 107");
 	size_t len = strlen(path);
 	if (len == 0 || len >= sizeof out->sun_path)
 		return why_set(why, ERR_CONFIG, "a socket path of 1 to 107 bytes", "use a shorter path",
