@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "base/h2/h2_session.h"
 #include <nghttp2/nghttp2.h>
 
@@ -12,5 +13,6 @@ const char *h2_error_name(uint32_t error)
 		"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
 		"STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR",
 		"ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
+	_Static_assert(sizeof(names) / sizeof(names[0]) == NGHTTP2_HTTP_1_1_REQUIRED + 1, "a name per code");
 	return error < sizeof(names) / sizeof(names[0]) ? names[error] : "UNKNOWN";
 }

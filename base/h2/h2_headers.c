@@ -64,6 +64,7 @@ struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_he
 		copies[i].name = copy_behind(&at, headers[i].name);
 		copies[i].value = copy_behind(&at, headers[i].value);
 	}
+	CHECK(at + 1 == (uint8_t *)copies + len);
 	return copies;
 }
 

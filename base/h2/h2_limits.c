@@ -1,4 +1,5 @@
 #include "base/h2/h2_limits.h"
+#include "base/core/check.h"
 
 enum {
 	MAX_STREAMS = 100,
@@ -66,7 +67,7 @@ static uint32_t idle_weight(enum h2_idle_frame kind)
 	case H2_IDLE_SETTINGS:
 		return SETTINGS_WEIGHT;
 	}
-	return 1;
+	CHECK_UNREACHABLE();
 }
 
 enum err h2_limits_idle_frame(

@@ -10,6 +10,8 @@ enum {
 	FRAME_WORTH_STARTING = 4096, /* with less room the output is sent first */
 };
 
+_Static_assert(FRAME_WORTH_STARTING < FRAME_SHARED && FRAME_SHARED < FRAME_MAX, "a shared frame is worth starting");
+
 static size_t frame_room(const struct h2_session *session)
 {
 	size_t room = buf_room(session->out);
@@ -94,7 +96,7 @@ static ssize_t pull_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *u
 		stream->is_reset = true;
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
 	}
-	return NGHTTP2_ERR_CALLBACK_FAILURE;
+	CHECK_UNREACHABLE();
 }
 
 static int commit_data_frame(nghttp2_session *nghttp2, nghttp2_frame *frame, const uint8_t *frame_header, size_t len,
@@ -104,7 +106,10 @@ static int commit_data_frame(nghttp2_session *nghttp2, nghttp2_frame *frame, con
 	(void)frame;
 	(void)source;
 	struct h2_session *session = arg;
+	/* pull_body() has reserved its room in the same produce. */
+	CHECK(session->activity == H2_PRODUCING && session->out != NULL && session->frame != NULL);
 	memcpy(session->frame, frame_header, FRAME_HEADER_LEN);
+	session->frame = NULL;
 	buf_commit(session->out, FRAME_HEADER_LEN + len);
 	if (len > 0)
 		h2_limits_useful(&session->count);
@@ -116,6 +121,7 @@ static ssize_t append_control(nghttp2_session *nghttp2, const uint8_t *bytes, si
 	(void)nghttp2;
 	(void)flags;
 	struct h2_session *session = arg;
+	CHECK(session->out != NULL);
 	size_t room = buf_room(session->out);
 	size_t part = len < room ? len : room;
 	if (part == 0 || buf_append(session->out, span_of(bytes, part)) != ERR_NONE) {
@@ -183,6 +189,7 @@ void h2_send_control(struct h2_session *session)
 {
 	if (nghttp2_session_get_outbound_queue_size(session->nghttp2) == 0)
 		return;
+	CHECK(session->activity == H2_FEEDING && session->out == NULL);
 	session->out = &session->pending;
 	int result = nghttp2_session_send(session->nghttp2);
 	session->out = NULL;
@@ -203,7 +210,7 @@ static bool drain_pending(struct h2_session *session, struct buf *out)
 
 enum io_result h2_session_produce(struct h2_session *session, struct buf *out)
 {
-	CHECK(session->activity == H2_AT_REST);
+	CHECK(session->activity == H2_AT_REST && session->out == NULL);
 	session->output_was_announced = false;
 	if (!drain_pending(session, out))
 		return IO_WANT_WRITE;

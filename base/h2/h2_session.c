@@ -89,6 +89,9 @@ enum err h2_session_new(const struct h2_session_options *options, struct h2_sess
 	if (limits.frame_bytes < 16 * 1024 || limits.frame_bytes > 0xffffff || limits.stream_window > INT32_MAX ||
 		limits.connection_window > INT32_MAX)
 		return ERR_CONFIG; /* RFC 9113 6.5.2 */
+	const struct h2_callbacks *callbacks = &options->callbacks;
+	CHECK(callbacks->on_headers != NULL && callbacks->on_data != NULL && callbacks->on_end != NULL);
+	CHECK(callbacks->on_close != NULL && callbacks->pull != NULL && callbacks->on_output_ready != NULL);
 	struct h2_session *session = mem_new(struct h2_session);
 	session->role = options->role;
 	session->limits = limits;
@@ -106,9 +109,11 @@ void h2_session_free(struct h2_session *session)
 {
 	if (session == NULL)
 		return;
+	CHECK(session->activity == H2_AT_REST); /* no callback may free it */
 	nghttp2_session_del(session->nghttp2);
 	LIST_EACH_REMOVABLE(&session->streams, struct h2_stream, stream, link)
 		h2_stream_remove(session, stream);
+	CHECK(session->num_streams == 0 && session->num_ready == 0);
 	h2_headers_clear(&session->headers);
 	buf_done(&session->pending);
 	mem_free(session);
@@ -124,6 +129,7 @@ void h2_session_notify(struct h2_session *session)
 
 void h2_session_break(struct h2_session *session, enum err err, uint32_t error)
 {
+	CHECK(err != ERR_NONE);
 	if (session->broken != ERR_NONE)
 		return;
 	session->broken = err;

@@ -14,6 +14,7 @@ struct h2_stream *h2_stream_add(struct h2_session *session, void *owner)
 void h2_stream_remove(struct h2_session *session, struct h2_stream *stream)
 {
 	h2_stream_set_ready(session, stream, false);
+	CHECK(session->num_streams > 0 && !stream->is_ready);
 	list_remove(&stream->link);
 	session->num_streams--;
 	mem_free(stream->trailers);
@@ -37,6 +38,7 @@ void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, b
 	if (stream->is_ready == is_ready)
 		return;
 	stream->is_ready = is_ready;
+	CHECK(is_ready ? session->num_ready < session->num_streams : session->num_ready > 0);
 	if (is_ready)
 		session->num_ready++;
 	else
@@ -62,6 +64,7 @@ enum err h2_stream_open(struct h2_session *session, const struct h2_header *head
 		session->is_refusing = true;
 		return ERR_CLOSED;
 	}
+	CHECK(id > 0 && id % 2 == 1); /* RFC 9113 5.1.1 */
 	stream->id = id;
 	stream->is_unsent = true;
 	stream->ended_local = end_stream;
