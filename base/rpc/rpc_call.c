@@ -6,6 +6,7 @@ enum { H2_CANCEL = 8, MESSAGE_SEND_MAX = 64 * 1024 * 1024 };
 
 struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t message_max)
 {
+	CHECK(connection->h2 != NULL);
 	struct rpc_call *call = mem_new(struct rpc_call);
 	call->connection = connection;
 	rpc_frame_reader_init(&call->reader, message_max != 0 ? message_max : RPC_MESSAGE_MAX_DEFAULT);
@@ -17,6 +18,7 @@ struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t messag
 
 void rpc_call_free(struct rpc_call *call)
 {
+	CHECK(call->connection->num_calls > 0);
 	list_remove(&call->link);
 	call->connection->num_calls--;
 	loop_timer_stop(&call->deadline);
@@ -91,6 +93,7 @@ void rpc_call_close_send(struct rpc_call *call)
 
 enum io_result rpc_call_pull(struct rpc_call *call, uint8_t *to, size_t cap, size_t *out_len)
 {
+	CHECK(to != NULL && cap > 0 && !call->sent_all);
 	struct span queued = buf_span(&call->send_queue);
 	size_t len = queued.len < cap ? queued.len : cap;
 	if (len > 0)

@@ -39,6 +39,7 @@ static void finish(struct rpc_call *call, const struct outcome *outcome)
 	loop_timer_stop(&call->deadline);
 	if (call->is_silent)
 		return;
+	CHECK(call->handlers != NULL);
 	call->is_silent = true;
 	call->handlers->on_done(call->arg, call, outcome->status, outcome->message, outcome->retry_after_ms);
 }
@@ -182,6 +183,7 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 
 struct rpc_client *rpc_client_new(const struct rpc_client_options *options)
 {
+	CHECK(options->loop != NULL && options->transport != NULL && options->authority != NULL);
 	struct rpc_client *client = mem_new(struct rpc_client);
 	client->options = *options;
 	client->authority = mem_strdup(options->authority);
@@ -239,6 +241,7 @@ enum err rpc_client_call(struct rpc_client *client, const char *path, uint32_t d
 		rpc_call_free(call);
 		return err;
 	}
+	CHECK(handlers->on_message != NULL && handlers->on_done != NULL);
 	call->handlers = handlers;
 	call->arg = call_arg;
 	if (deadline_ms != 0)

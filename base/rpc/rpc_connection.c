@@ -12,6 +12,28 @@ enum {
 	HEADER_TABLE = 1024, /* small: a control plane has thousands of connections */
 };
 
+/* Forward one state at a time, and from each to the end, once. */
+static bool may_go(enum rpc_connection_state from, enum rpc_connection_state to)
+{
+	switch (from) {
+	case RPC_CONNECTION_HANDSHAKE:
+		return to == RPC_CONNECTION_AWAITING_SETTINGS || to == RPC_CONNECTION_DEAD;
+	case RPC_CONNECTION_AWAITING_SETTINGS:
+		return to == RPC_CONNECTION_OPEN || to == RPC_CONNECTION_DEAD;
+	case RPC_CONNECTION_OPEN:
+		return to == RPC_CONNECTION_DEAD;
+	case RPC_CONNECTION_DEAD:
+		return false;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void set_state(struct rpc_connection *connection, enum rpc_connection_state state)
+{
+	CHECK(may_go(connection->state, state));
+	connection->state = state;
+}
+
 /* --- HTTP/2's callbacks --- */
 
 static void on_headers(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers, size_t num_headers,
@@ -40,11 +62,10 @@ static void on_end(void *arg, int32_t stream_id, void *stream)
 
 static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
 {
-	(void)arg;
-	(void)stream_id;
 	struct rpc_call *call = stream;
 	if (call == NULL)
 		return;
+	CHECK(call->connection == arg && call->stream_id == stream_id);
 	call->is_over = true;
 	call->connection->role->on_call_closed(call, rpc_status_of_h2_error(error));
 	rpc_call_free(call);
@@ -60,7 +81,7 @@ static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, siz
 static void on_settings(void *arg)
 {
 	struct rpc_connection *connection = arg;
-	connection->state = RPC_CONNECTION_OPEN;
+	set_state(connection, RPC_CONNECTION_OPEN);
 	loop_timer_stop(&connection->settings_timeout);
 	if (connection->role->on_settings != NULL)
 		connection->role->on_settings(connection);
@@ -103,6 +124,7 @@ static void start_h2(struct rpc_connection *connection)
 			.on_output_ready = on_output_ready},
 		.arg = connection,
 	};
+	CHECK(connection->h2 == NULL);
 	CHECK(h2_session_new(&options, &connection->h2) == ERR_NONE);
 }
 
@@ -174,6 +196,7 @@ static enum io_result read_all(struct rpc_connection *connection)
 static void on_end_task(struct loop_task *task)
 {
 	struct rpc_connection *connection = container_of(task, struct rpc_connection, end_task);
+	CHECK(connection->state == RPC_CONNECTION_DEAD);
 	loop_io_stop(&connection->io);
 	loop_task_cancel(&connection->step_task);
 	loop_timer_stop(&connection->settings_timeout);
@@ -183,6 +206,7 @@ static void on_end_task(struct loop_task *task)
 		connection->role->on_call_closed(call, RPC_UNAVAILABLE);
 		rpc_call_free(call);
 	}
+	CHECK(connection->num_calls == 0);
 	struct why why = connection->detail;
 	connection->role->on_dead(connection, &why);
 }
@@ -191,7 +215,7 @@ void rpc_connection_end(struct rpc_connection *connection, const struct why *why
 {
 	if (connection->state == RPC_CONNECTION_DEAD)
 		return;
-	connection->state = RPC_CONNECTION_DEAD;
+	set_state(connection, RPC_CONNECTION_DEAD);
 	if (why != NULL)
 		connection->detail = *why;
 	loop_io_set_interest(&connection->io, 0);
@@ -224,7 +248,7 @@ static bool shake_hands(struct rpc_connection *connection)
 	enum io_result result = transport_handshake(connection->transport);
 	switch (result) {
 	case IO_DONE:
-		connection->state = RPC_CONNECTION_AWAITING_SETTINGS;
+		set_state(connection, RPC_CONNECTION_AWAITING_SETTINGS);
 		start_h2(connection);
 		if (connection->role->on_handshake != NULL)
 			connection->role->on_handshake(connection);
@@ -337,6 +361,8 @@ static void on_keepalive(struct loop_timer *timer)
 
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options)
 {
+	CHECK(options->role != NULL && options->loop != NULL && options->transport != NULL);
+	CHECK(options->settings_timeout_ms > 0 && options->keepalive_ms > 0 && options->send_queue_max > 0);
 	*connection = (struct rpc_connection){
 		.role = options->role,
 		.loop = options->loop,
@@ -365,6 +391,7 @@ void rpc_connection_done(struct rpc_connection *connection)
 	loop_timer_stop(&connection->keepalive);
 	LIST_EACH_REMOVABLE(&connection->calls, struct rpc_call, call, link)
 		rpc_call_free(call);
+	CHECK(connection->num_calls == 0);
 	h2_session_free(connection->h2);
 	transport_free(TAKE_PTR(connection->transport));
 	buf_done(&connection->out);

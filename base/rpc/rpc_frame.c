@@ -1,4 +1,5 @@
 #include "base/rpc/rpc_frame.h"
+#include "base/core/check.h"
 
 void rpc_frame_reader_init(struct rpc_frame_reader *reader, uint32_t message_max)
 {
@@ -21,6 +22,7 @@ static struct span take(struct span *in, size_t len)
 
 static enum err read_prefix(struct rpc_frame_reader *reader, struct span *in)
 {
+	CHECK(reader->prefix_len < RPC_FRAME_PREFIX_LEN);
 	struct span part = take(in, (size_t)(RPC_FRAME_PREFIX_LEN - reader->prefix_len));
 	if (part.len > 0)
 		memcpy(reader->prefix + reader->prefix_len, part.ptr, part.len);
@@ -47,6 +49,7 @@ enum err rpc_frame_next(
 		RETURN_IF_ERR(read_prefix(reader, in));
 	if (reader->prefix_len < RPC_FRAME_PREFIX_LEN)
 		return ERR_NONE;
+	CHECK(buf_len(&reader->partial) <= reader->message_len); /* else its rest would be negative */
 	struct span part = take(in, reader->message_len - buf_len(&reader->partial));
 	if (part.len == reader->message_len) { /* in one piece: no copy */
 		*out_message = part;

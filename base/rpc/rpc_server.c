@@ -52,6 +52,7 @@ static void release_peer(struct rpc_peer *peer)
 	shares_give(&peer->anonymous);
 	if (peer->is_known && server->options.on_disconnect != NULL)
 		server->options.on_disconnect(server->options.arg, peer);
+	CHECK(server->num_peers > 0);
 	list_remove(&peer->link);
 	server->num_peers--;
 	loop_timer_stop(&peer->lifetime);
@@ -83,6 +84,7 @@ static void on_handshake(struct rpc_connection *connection)
 {
 	struct rpc_peer *peer = peer_of(connection);
 	struct rpc_server *server = peer->server;
+	CHECK(!peer->is_known && peer->handshake.shares == server->handshakes);
 	peer->is_known = true;
 	shares_give(&peer->handshake);
 	if (rpc_peer_tls(peer) != NULL && rpc_peer_svid(peer) == NULL)
@@ -136,6 +138,12 @@ static void set_default(uint32_t *value, uint32_t fallback)
 
 struct rpc_server *rpc_server_new(const struct rpc_server_options *options)
 {
+	CHECK(options->loop != NULL);
+	for (size_t i = 0; i < options->num_methods; i++) {
+		const struct rpc_method *method = &options->methods[i];
+		CHECK(method->path[0] == '/' && method->on_start != NULL);
+		CHECK(method->on_message != NULL && method->on_done != NULL);
+	}
 	struct rpc_server *server = mem_new(struct rpc_server);
 	server->options = *options;
 	set_default(&server->options.max_connections, MAX_CONNECTIONS);
@@ -168,6 +176,7 @@ void rpc_server_free(struct rpc_server *server)
 		end_calls(peer);
 		release_peer(peer);
 	}
+	CHECK(server->num_peers == 0);
 	loop_timer_stop(&server->notice);
 	shares_free(server->handshakes);
 	shares_free(server->anonymous);
@@ -194,6 +203,7 @@ static enum share_limit take_handshake(struct rpc_server *server, const struct a
 	report_limit(server, RPC_LIMIT_HANDSHAKES, oldest != NULL ? &oldest->from : from);
 	if (oldest == NULL)
 		return limit;
+	CHECK(oldest->server == server && !oldest->is_known);
 	release_peer(oldest);
 	return shares_take(server->handshakes, 0, keys, num_keys, 1, out);
 }
@@ -211,6 +221,7 @@ static enum err take_connection(struct rpc_server *server, const struct addr *fr
 	report_limit(server, RPC_LIMIT_CONNECTIONS, oldest != NULL ? &oldest->from : from);
 	if (oldest == NULL)
 		return ERR_LIMIT;
+	CHECK(oldest->server == server && oldest->is_known);
 	end_calls(oldest);
 	release_peer(oldest);
 	return ERR_NONE;
@@ -237,6 +248,7 @@ static enum err adopt(struct rpc_server *server, const struct addr *from, struct
 void rpc_server_adopt(struct rpc_server *server, struct transport *transport, const struct addr *from)
 {
 	const struct rpc_server_options *options = &server->options;
+	CHECK(transport != NULL);
 	const struct addr nowhere = {0};
 	struct rpc_peer *peer = NULL;
 	if (adopt(server, from != NULL ? from : &nowhere, &peer) != ERR_NONE) {

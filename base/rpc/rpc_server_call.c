@@ -26,6 +26,7 @@ void rpc_server_call_respond(struct rpc_call *call)
 /* The trailers. A call that ends before the client has ended is reset after them. */
 static void end_call(struct rpc_call *call)
 {
+	CHECK(!call->is_over); /* a call is answered once */
 	call->is_over = true;
 	call->send_closed = true;
 	call->awaits_reset = !call->ended_remote;
@@ -52,6 +53,7 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 {
 	if (call->is_over)
 		return;
+	CHECK(call->connection->role->h2_role == H2_SERVER && (unsigned)status <= RPC_UNAUTHENTICATED);
 	char status_text[16], retry_text[16], message_text[STATUS_TEXT_MAX];
 	(void)snprintf(status_text, sizeof(status_text), "%u", (unsigned)status);
 	(void)snprintf(retry_text, sizeof(retry_text), "%u", retry_after_ms);
@@ -70,6 +72,7 @@ void rpc_call_finish(struct rpc_call *call, enum rpc_status status, const char *
 	if (status == RPC_UNIMPLEMENTED)
 		headers[num_headers++] =
 			(struct h2_header){SPAN_LITERAL("grpc-accept-encoding"), SPAN_LITERAL("identity")};
+	CHECK(num_headers <= sizeof(headers) / sizeof(headers[0]));
 	struct h2_session *h2 = call->connection->h2;
 	if (call->has_response) {
 		(void)!h2_stream_trailers(h2, call->stream_id, headers + 2, num_headers - 2);
@@ -173,6 +176,7 @@ void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_m
 
 void rpc_server_call_on_message(struct rpc_call *call, struct span message)
 {
+	CHECK(call->method != NULL); /* a call without a method is over: it gets no messages */
 	bool is_second = call->has_message;
 	call->has_message = true;
 	if (call->method->is_unary && is_second)

@@ -1,4 +1,5 @@
 #include "base/rpc/rpc_status.h"
+#include "base/core/check.h"
 #include "base/core/hex.h"
 #include <stdio.h>
 
@@ -7,6 +8,7 @@ const char *rpc_status_name(enum rpc_status status)
 	static const char *const names[] = {"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
 		"NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
 		"ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+	_Static_assert(sizeof(names) / sizeof(names[0]) == RPC_UNAUTHENTICATED + 1, "a name per status");
 	return (unsigned)status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
 }
 
@@ -55,6 +57,7 @@ enum rpc_status rpc_status_of_h2_error(uint32_t error)
 
 size_t rpc_message_encode(const char *text, char *out, size_t cap)
 {
+	CHECK(cap > 0);
 	size_t len = 0;
 	for (; *text != '\0'; text++) {
 		unsigned char byte = (unsigned char)*text;
@@ -76,6 +79,7 @@ size_t rpc_message_encode(const char *text, char *out, size_t cap)
 /* Invalid escapes are copied unchanged, as the specification requires. A NUL becomes '?'. */
 size_t rpc_message_decode(struct span text, char *out, size_t cap)
 {
+	CHECK(cap > 0);
 	size_t len = 0;
 	for (size_t i = 0; i < text.len && len + 1 < cap; i++) {
 		uint8_t byte = text.ptr[i];

@@ -1,7 +1,9 @@
 #include "base/rpc/rpc_timeout.h"
+#include "base/core/check.h"
 #include <stdio.h>
 
 enum { MAX_DIGITS = 8 };
+_Static_assert(RPC_TIMEOUT_TEXT_MAX >= MAX_DIGITS + 2, "the digits, the unit and a NUL");
 
 static uint64_t unit_ns(uint8_t unit)
 {

@@ -1,4 +1,5 @@
 #include "base/rpc/transport.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/rpc/transport_private.h"
@@ -96,6 +97,7 @@ struct transport *transport_new_plain(int fd)
 {
 	static const struct transport_ops ops = {plain_free, plain_fd, plain_handshake, plain_read, plain_write,
 		plain_flush, plain_close_notify, plain_why, plain_svid};
+	CHECK(fd >= 0);
 	struct plain *plain = mem_new(struct plain);
 	plain->transport.ops = &ops;
 	plain->fd = fd;
@@ -130,6 +132,7 @@ enum io_result transport_handshake(struct transport *transport)
 
 enum io_result transport_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len)
 {
+	CHECK(cap > 0); /* recv() of no bytes reads as the end */
 	return transport->ops->read(transport, to, cap, out_len);
 }
 

@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/rpc/transport_private.h"
 #include "base/tls/tls_session.h"
@@ -52,6 +53,7 @@ struct transport *transport_new_tls(struct tls_session *session)
 {
 	static const struct transport_ops ops = {over_tls_free, over_tls_fd, over_tls_handshake, over_tls_read,
 		over_tls_write, over_tls_flush, over_tls_close_notify, over_tls_why, over_tls_svid};
+	CHECK(session != NULL);
 	struct transport *transport = mem_new(struct transport);
 	transport->ops = &ops;
 	transport->tls = session;
