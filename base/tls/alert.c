@@ -1,4 +1,5 @@
 #include "base/tls/alert.h"
+#include "base/core/check.h"
 #include <stddef.h>
 
 struct row {
@@ -15,6 +16,11 @@ static const struct row rows[] = {
 #include "base/tls/alerts.def"
 #undef ALERT
 };
+
+/* A refusal by the peer is a failure: no alert may read as ERR_NONE. */
+#define ALERT(its_number, its_name, its_err, its_meaning, its_fix) _Static_assert(its_err != ERR_NONE, #its_name);
+#include "base/tls/alerts.def"
+#undef ALERT
 
 static const struct row *find(int number)
 {

@@ -1,4 +1,5 @@
 #include "base/tls/input.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include <errno.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 static void keep_rest(struct scratch_owner *owner)
 {
 	struct input *input = container_of(owner, struct input, owner);
+	CHECK(input->kept == NULL && input->len > 0); /* the area is held for unread bytes only */
 	input->evicted = mem_dup(input->at, input->len);
 	input->at = input->evicted;
 }
@@ -39,6 +41,7 @@ static enum input_status fill(struct input *input, int fd)
 		return INPUT_BROKEN;
 	if (input->is_drained)
 		return INPUT_WOULD_BLOCK;
+	CHECK(input->len == 0 && input->kept == NULL);
 	uint8_t *area = scratch_claim(input->scratch, &input->owner);
 	ssize_t got;
 	do {
@@ -64,6 +67,7 @@ static enum input_status fill(struct input *input, int fd)
 
 enum input_status input_read(struct input *input, int fd, uint8_t *to, size_t cap, size_t *out_len)
 {
+	CHECK(cap > 0);
 	if (input->len == 0) {
 		enum input_status status = fill(input, fd);
 		if (status != INPUT_BYTES)

@@ -1,4 +1,5 @@
 #include "base/tls/output.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include <errno.h>
 #include <sys/socket.h>
@@ -9,6 +10,8 @@ enum {
 	SEND_MAX = 512 * 1024, /* per call; more would delay other connections */
 	WASTEFUL_FACTOR = 4,   /* a block used to less than 1/4 is released */
 };
+
+_Static_assert((uint32_t)SMALL_MAX < (uint32_t)SCRATCH_BLOCK_LEN, "release() tells blocks by their size");
 
 void output_init(struct output *output, struct tls_scratch *scratch)
 {
@@ -41,6 +44,7 @@ static uint32_t small_cap_for(size_t len)
 static void move_to(struct output *output, uint8_t *ptr, uint32_t cap)
 {
 	uint32_t len = (uint32_t)output_len(output);
+	CHECK(ptr != NULL && len <= cap);
 	if (len > 0)
 		memcpy(ptr, output->ptr + output->start, len);
 	release(output);
@@ -73,6 +77,7 @@ enum err output_reserve(struct output *output, size_t len)
 	} else {
 		move_to(output, scratch_take_block(output->scratch), SCRATCH_BLOCK_LEN);
 	}
+	CHECK(output->cap - output->end >= len);
 	return ERR_NONE;
 }
 

@@ -23,6 +23,7 @@ void tls_scratch_free(struct tls_scratch *scratch)
 
 uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *owner)
 {
+	CHECK(holder->on_evict != NULL);
 	if (scratch->owner != NULL && scratch->owner != owner)
 		scratch->owner->on_evict(scratch->owner);
 	scratch->owner = owner;
@@ -44,6 +45,7 @@ uint8_t *scratch_take_block(struct tls_scratch *scratch)
 
 void scratch_give_block(struct tls_scratch *scratch, uint8_t *block)
 {
+	CHECK(block != NULL);
 	if (scratch->num_spare < SCRATCH_NUM_SPARE)
 		scratch->spare[scratch->num_spare++] = block;
 	else

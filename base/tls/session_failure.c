@@ -1,4 +1,5 @@
 #include "base/tls/session_failure.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/tls/alert.h"
 #include <openssl/err.h>
@@ -95,6 +96,7 @@ enum io_result session_fail(struct tls_session *session)
 		err = explain_protocol(session, packed, why);
 	else if (err == ERR_NONE)
 		err = explain_transport(session, why);
+	CHECK(err != ERR_NONE); /* a failure without a reason would read as success */
 	why->err = err;
 	ERR_clear_error();
 	session->has_failed = true;

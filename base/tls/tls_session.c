@@ -17,8 +17,13 @@ enum {
 	RECORDS_PER_KEY = 1 << 23,
 };
 
+/* So tls_session_write() finds room for what output_room() has promised, and for a whole record at least. */
+_Static_assert(TLS_OUTPUT_MAX < SCRATCH_BLOCK_LEN, "a block holds a full output");
+_Static_assert(TLS_OUTPUT_MAX >= RECORD_CIPHER_MAX + KEY_UPDATE_ROOM, "an empty output takes a record");
+
 enum err tls_session_new(const struct tls_session_options *options, struct tls_session **out, struct why *why)
 {
+	CHECK(options->fd >= 0 && options->on_verify != NULL && options->scratch != NULL);
 	_cleanup_(tls_session_freep) struct tls_session *session = mem_new(struct tls_session);
 	session->fd = options->fd;
 	session->alert = NO_ALERT;
@@ -79,6 +84,7 @@ static enum io_result result_of(struct tls_session *session, int rc)
 
 static void establish(struct tls_session *session)
 {
+	CHECK(!session->is_established && !session->has_failed);
 	session->is_established = true;
 	svid_unref(TAKE_PTR(session->own));
 	mem_free(TAKE_PTR(session->detail)); /* the verifier left it empty */
@@ -156,6 +162,7 @@ static size_t fitting(const struct tls_session *session, size_t len)
 /* The message precedes the next record. Only for the own key: the peer counts its own records. */
 static bool spend_records(struct tls_session *session, size_t num_records)
 {
+	CHECK(num_records > 0 && session->records_left > 0);
 	if (num_records < session->records_left) {
 		session->records_left -= (uint32_t)num_records;
 		return true;

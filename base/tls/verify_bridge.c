@@ -32,6 +32,7 @@ static enum ssl_verify_result_t on_verify(SSL *ssl, uint8_t *out_alert)
 	size_t num = read_chain(ssl, chain);
 	CHECK(num > 0); /* not called without a chain */
 	trace_presented(session, chain, num);
+	CHECK(session->peer == NULL); /* one verdict per session: TLS 1.3 has no renegotiation */
 	struct why *why = session_why_slot(session);
 	enum err err = session->on_verify(session->verify_arg, chain, num, &session->peer, why);
 	trace_verified(session, err);
