@@ -17,6 +17,28 @@ struct http_request {
 
 static void on_ready(struct loop_io *io, unsigned ready);
 
+/* A request that is malformed is answered without its page. */
+static bool may_go(enum http_phase from, enum http_phase to)
+{
+	switch (from) {
+	case HTTP_READING:
+		return to == HTTP_ANSWERING || to == HTTP_WRITING;
+	case HTTP_ANSWERING:
+		return to == HTTP_WRITING;
+	case HTTP_WRITING:
+		return to == HTTP_LINGERING;
+	case HTTP_LINGERING:
+		return false;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void set_phase(struct http_conn *conn, enum http_phase phase)
+{
+	CHECK(may_go(conn->phase, phase));
+	conn->phase = phase;
+}
+
 static void on_timeout(struct loop_timer *timer)
 {
 	http_conn_free(container_of(timer, struct http_conn, deadline));
@@ -75,7 +97,7 @@ static const char *status_text(unsigned status)
 static void linger(struct http_conn *conn)
 {
 	(void)shutdown(conn->fd, SHUT_WR);
-	conn->phase = HTTP_LINGERING;
+	set_phase(conn, HTTP_LINGERING);
 	loop_io_set_interest(&conn->io, LOOP_READ);
 	loop_timer_start(conn->loop, &conn->deadline, HTTP_LINGER_MS, on_timeout);
 }
@@ -102,6 +124,7 @@ static void write_some(struct http_conn *conn)
 
 static void answer(struct http_conn *conn, unsigned status, const char *content_type, struct span body)
 {
+	CHECK(conn->request == NULL && status >= 200 && status <= 599);
 	buf_init(&conn->out, HEADING_MAX + body.len);
 	CHECK(buf_printf(&conn->out,
 		      "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n"
@@ -110,7 +133,7 @@ static void answer(struct http_conn *conn, unsigned status, const char *content_
 		      status == 405 ? "Allow: GET, HEAD\r\n" : "") == ERR_NONE);
 	if (!http_head_is_head(conn->head))
 		CHECK(buf_append(&conn->out, body) == ERR_NONE);
-	conn->phase = HTTP_WRITING;
+	set_phase(conn, HTTP_WRITING);
 	loop_timer_start(conn->loop, &conn->deadline, HTTP_WRITE_MS, on_timeout);
 	write_some(conn);
 }
@@ -126,6 +149,7 @@ static void answer_text(struct http_conn *conn, unsigned status, const char *tex
 void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body)
 {
 	struct http_conn *conn = request->conn;
+	CHECK(conn == NULL || conn->request == request);
 	if (conn != NULL) {
 		conn->request = NULL;
 		answer(conn, status, content_type, body);
@@ -149,6 +173,7 @@ const char *http_request_query(const struct http_request *request)
 static void on_no_answer(struct loop_timer *timer)
 {
 	struct http_conn *conn = container_of(timer, struct http_conn, deadline);
+	CHECK(conn->request != NULL && conn->request->conn == conn);
 	conn->request->conn = NULL;
 	conn->request = NULL;
 	answer_text(conn, 503, "the page timed out");
@@ -157,6 +182,7 @@ static void on_no_answer(struct loop_timer *timer)
 static void ask_for_page(struct loop_task *task)
 {
 	struct http_conn *conn = container_of(task, struct http_conn, page_task);
+	CHECK(conn->phase == HTTP_ANSWERING && conn->request == NULL);
 	const struct http_page *page = http_server_page(conn->server, http_head_path(conn->head));
 	if (page == NULL) {
 		answer_text(conn, 404, "page not found");
@@ -177,7 +203,7 @@ static void take(struct http_conn *conn, struct span bytes)
 	case HTTP_HEAD_MORE:
 		return;
 	case HTTP_HEAD_OK:
-		conn->phase = HTTP_ANSWERING;
+		set_phase(conn, HTTP_ANSWERING);
 		loop_io_set_interest(&conn->io, 0);
 		loop_task_post(conn->loop, &conn->page_task, ask_for_page);
 		return;

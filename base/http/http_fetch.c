@@ -1,4 +1,5 @@
 #include "base/http/http_fetch.h"
+#include "base/core/check.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include <errno.h>
@@ -62,6 +63,7 @@ static enum err split(struct span answer, struct http_fetched *out)
 enum err http_fetch(
 	const struct addr *at, const char *path, int timeout_ms, struct buf *answer, struct http_fetched *out)
 {
+	CHECK(path[0] == '/');
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(socket_connect(at, &(struct socket_connect_options){0}, &fd));
 	RETURN_IF_ERR(send_request(fd, path, timeout_ms));

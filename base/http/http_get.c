@@ -79,6 +79,7 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 		count_displaced(server, peer);
 		make_room(server);
 	}
+	CHECK(server->num_conns < MAX_CONNS);
 	struct http_conn *conn = http_conn_new(server, server->loop, fd);
 	CHECK(shares_take(server->places, 0, keys, num_keys, 1, &conn->share) == SHARE_LIMIT_NONE);
 	list_push_front(&server->conns, &conn->link);
@@ -88,6 +89,8 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 struct http_server *http_server_new(
 	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages)
 {
+	for (size_t i = 0; i < num_pages; i++)
+		CHECK(pages[i].path[0] == '/' && pages[i].on_get != NULL);
 	struct http_server *server = mem_new(struct http_server);
 	server->loop = loop;
 	server->fd = listening_fd;
@@ -106,6 +109,7 @@ void http_server_free(struct http_server *server)
 	listener_free(server->listener);
 	LIST_EACH_REMOVABLE(&server->conns, struct http_conn, conn, link)
 		http_conn_free(conn);
+	CHECK(server->num_conns == 0);
 	shares_free(server->places);
 	mem_free(server);
 }

@@ -126,6 +126,7 @@ enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 {
 	CHECK(!head->is_complete && head->fault.status == 0);
 	struct span taken = span_of(bytes.ptr, bytes.len);
+	CHECK(head->num_bytes < HTTP_HEAD_MAX);
 	if (bytes.len > HTTP_HEAD_MAX - head->num_bytes)
 		taken.len = HTTP_HEAD_MAX - head->num_bytes;
 	head->num_bytes += taken.len;
@@ -145,6 +146,7 @@ enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 
 struct http_fault http_head_fault(const struct http_head *head)
 {
+	CHECK(head->fault.status >= 400 && head->fault.text != NULL);
 	return head->fault;
 }
 
@@ -155,6 +157,7 @@ bool http_head_is_head(const struct http_head *head)
 
 const char *http_head_path(const struct http_head *head)
 {
+	CHECK(head->is_complete && head->fault.status == 0); /* only then it ends with a NUL */
 	return (const char *)buf_span(&head->url).ptr;
 }
 

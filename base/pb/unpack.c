@@ -20,6 +20,7 @@ struct pb_arena {
 
 static void *block_take(struct block *block, size_t len)
 {
+	CHECK(block->used <= block->cap && len <= block->cap - block->used);
 	void *at = block->bytes + block->used;
 	block->used += len;
 	return at;
@@ -64,6 +65,7 @@ void pb_arena_free(struct pb_arena *arena)
 enum err pb_unpack(const ProtobufCMessageDescriptor *type, struct span bytes, struct pb_arena **out_arena,
 	ProtobufCMessage **out, struct why *why)
 {
+	CHECK(bytes.len < SIZE_MAX / 16); /* the product below does not overflow */
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = mem_new(struct pb_arena);
 	arena->left = bytes.len * 8 + PB_UNPACK_FREE;
 	ProtobufCAllocator allocator = {.alloc = arena_alloc, .free = arena_release, .allocator_data = arena};
