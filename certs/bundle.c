@@ -52,6 +52,7 @@ static enum err check_self_signed(X509 *cert, const char *which, struct why *why
 static enum err add_root(struct bundle *bundle, struct span der, struct why *why)
 {
 	char which[64];
+	CHECK(bundle->num_roots < BUNDLE_ROOTS_MAX);
 	snprintf(which, sizeof(which), "root %zu of the bundle", bundle->num_roots + 1);
 	struct root *root = &bundle->roots[bundle->num_roots];
 	RETURN_IF_ERR(cert_buffer_new(der, which, &root->der, why));

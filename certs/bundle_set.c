@@ -58,6 +58,12 @@ void bundle_set_unref(struct bundle_set *set)
 		set_free(set);
 }
 
+/* A set is filled before it is shared: its readers take no lock. */
+static void check_unshared(const struct bundle_set *set)
+{
+	CHECK(atomic_load_explicit(&set->refs, memory_order_relaxed) == 1);
+}
+
 static const struct domain_trust *find(const struct bundle_set *set, struct span domain)
 {
 	for (size_t i = 0; i < set->num_domains; i++)
@@ -69,6 +75,7 @@ static const struct domain_trust *find(const struct bundle_set *set, struct span
 enum err bundle_set_add(struct bundle_set *set, struct bundle *bundle, struct why *why)
 {
 	const char *domain = bundle_trust_domain(bundle)->name;
+	check_unshared(set);
 	if (find(set, span_of_str(domain)) != NULL)
 		return why_set(why, ERR_EXISTS, "one bundle per trust domain",
 			"merge the roots of one trust domain into one bundle",
@@ -84,6 +91,7 @@ enum err bundle_set_add_crl(
 	struct bundle_set *set, const struct trust_domain *domain, struct span crl_der, struct why *why)
 {
 	struct domain_trust *trust = (struct domain_trust *)find(set, span_of_str(domain->name));
+	check_unshared(set);
 	if (trust == NULL)
 		return why_set(why, ERR_NO_BUNDLE, "a bundle for the list's trust domain", "send the bundle with it",
 			"there is a revocation list but no bundle for %s", domain->name);
@@ -173,6 +181,7 @@ bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *
 void bundle_set_ban_id(struct bundle_set *set, const struct spiffe_id *id)
 {
 	CHECK(spiffe_id_is_set(id));
+	check_unshared(set);
 	if (bundle_set_is_banned(set, id))
 		return;
 	if (set->num_banned == set->cap_banned) {
@@ -180,6 +189,7 @@ void bundle_set_ban_id(struct bundle_set *set, const struct spiffe_id *id)
 		set->banned = mem_realloc(set->banned, set->cap_banned * sizeof(set->banned[0]));
 	}
 	size_t at = ban_place(set, id);
+	CHECK(at <= set->num_banned && set->num_banned < set->cap_banned);
 	memmove(&set->banned[at + 1], &set->banned[at], (set->num_banned - at) * sizeof(set->banned[0]));
 	spiffe_id_copy(id, &set->banned[at]);
 	set->num_banned++;

@@ -162,6 +162,7 @@ int64_t cert_not_after_s(const X509 *cert)
 
 const char *cert_subject(const X509 *cert, char *out, size_t cap)
 {
+	CHECK(cap > 0);
 	const X509_NAME *name = X509_get_subject_name(cert);
 	int common = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
 	if (common < 0)

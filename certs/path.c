@@ -21,6 +21,7 @@ static void attempt_init(struct attempt *attempt, const struct path_input *input
 {
 	*attempt = (struct attempt){.input = input};
 	for (size_t i = 0; i < svid_num_chain(input->svid); i++) {
+		CHECK(attempt->num_certs < SVID_CHAIN_MAX);
 		X509 *cert = X509_parse_from_buffer(svid_get0_buffer(input->svid, i));
 		CHECK(cert != NULL); /* svid_parse() parsed it */
 		attempt->certs[attempt->num_certs++] = cert;
@@ -196,6 +197,7 @@ static enum err try_root(const struct attempt *attempt, X509 *root, int64_t *out
 	enum err err = try_without(attempt, root, 0, out_until_s, why);
 	if (err == ERR_NONE || !has_namesakes(attempt))
 		return err;
+	_Static_assert(SVID_CHAIN_MAX == 4, "at most 7 tries");
 	for (unsigned left_out = 1; left_out < 1u << (attempt->num_certs - 1); left_out++)
 		if (try_without(attempt, root, left_out, out_until_s, NULL) == ERR_NONE)
 			return ERR_NONE;
@@ -206,6 +208,7 @@ enum err path_verify(const struct path_input *input, int64_t *out_until_s, struc
 {
 	_cleanup_(attempt_done) struct attempt attempt;
 	attempt_init(&attempt, input);
+	CHECK(attempt.num_certs > 0); /* a svid has a leaf */
 	struct why best = {0};
 	enum err err = path_explain_no_root(input->svid, attempt.certs[attempt.num_certs - 1], input->num_roots, &best);
 	for (size_t i = 0; i < input->num_roots; i++) {

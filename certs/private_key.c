@@ -16,6 +16,7 @@ struct private_key {
 
 static struct private_key *key_wrap(EVP_PKEY *evp)
 {
+	CHECK(evp != NULL);
 	struct private_key *key = mem_new(struct private_key);
 	atomic_init(&key->refs, 1);
 	key->evp = evp;

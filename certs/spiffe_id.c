@@ -70,6 +70,7 @@ enum err trust_domain_parse(struct span text, struct trust_domain *out, struct w
 	const char *fault = trust_domain_fault(text);
 	if (fault != NULL)
 		return malformed(why, text, fault);
+	_Static_assert(sizeof(out->name) > TRUST_DOMAIN_MAX, "room for the NUL");
 	memset(out, 0, sizeof(*out));
 	memcpy(out->name, text.ptr, text.len);
 	return ERR_NONE;
@@ -85,6 +86,8 @@ static size_t path_start(struct span text)
 
 static void adopt_text(struct spiffe_id *out, struct span text, size_t path_at)
 {
+	_Static_assert(SPIFFE_ID_MAX <= UINT16_MAX, "text_len and path_at hold it");
+	CHECK(text.len <= SPIFFE_ID_MAX && path_at <= text.len);
 	char *copy = mem_alloc(text.len + 1);
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';

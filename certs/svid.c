@@ -63,6 +63,7 @@ static enum err take_leaf(struct svid *svid, X509 *leaf, struct why *why)
 static enum err take_cert(struct svid *svid, struct span der, struct why *why)
 {
 	size_t at = svid->num_chain;
+	CHECK(at < SVID_CHAIN_MAX);
 	RETURN_IF_ERR(cert_buffer_new(der, svid_place(at), &svid->chain[at], why));
 	svid->num_chain++;
 	_cleanup_(X509_freep) X509 *cert = NULL;

@@ -1,4 +1,5 @@
 #include "certs/verify.h"
+#include "base/core/check.h"
 #include "certs/anchors.h"
 #include "certs/boringssl.h"
 #include "certs/path.h"
@@ -25,6 +26,7 @@ static enum err find_path(
 	if (bundle == NULL)
 		return explain_no_bundle(svid_id(path->svid), why);
 	X509 *roots[BUNDLE_ROOTS_MAX];
+	CHECK(bundle_num_roots(bundle) <= BUNDLE_ROOTS_MAX);
 	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
 		roots[i] = bundle_get0_root(bundle, i);
 	path->roots = roots;
@@ -49,6 +51,7 @@ static enum err check_expected(const struct spiffe_id *expected, const struct sp
 
 enum err verify_identity(const struct verify_input *input, const struct spiffe_id *id, struct why *why)
 {
+	CHECK(spiffe_id_is_set(id) && input->bundles != NULL);
 	struct span text = spiffe_id_text(id);
 	if (bundle_set_is_banned(input->bundles, id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned",

@@ -1,3 +1,4 @@
+#include "base/core/check.h"
 #include "base/core/hex.h"
 #include "certs/boringssl.h"
 #include "certs/path.h"
@@ -34,7 +35,8 @@ static enum err find_root(
 		SHA256(der.ptr, der.len, hash);
 		if (!is_pinned(input, hash))
 			continue;
-		*out = X509_parse_from_buffer(svid_get0_buffer(svid, i)); /* svid_parse() parsed it */
+		*out = X509_parse_from_buffer(svid_get0_buffer(svid, i));
+		CHECK(*out != NULL); /* svid_parse() parsed it */
 		return ERR_NONE;
 	}
 	return explain_not_pinned(svid_cert(svid, svid_num_chain(svid) - 1), why);

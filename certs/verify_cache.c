@@ -76,6 +76,7 @@ static void add(
 	for (size_t i = 1; i < WAYS; i++)
 		if (place[i].svid == NULL || (oldest->svid != NULL && place[i].added < oldest->added))
 			oldest = &place[i];
+	CHECK(svid != NULL && place >= cache->entries && place + WAYS <= cache->entries + cache->num_places * WAYS);
 	forget(oldest);
 	*oldest = (struct entry){.svid = svid_ref(svid), .role = role, .until_s = until_s, .added = ++cache->num_added};
 }
