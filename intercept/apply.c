@@ -54,7 +54,8 @@ enum err apply_try(const char *commands, struct why *why)
 static enum err list_table(const char *table, unsigned shown, struct buf *out, struct why *why)
 {
 	char command[128];
-	snprintf(command, sizeof(command), "list table inet %s", table);
+	int len = snprintf(command, sizeof(command), "list table inet %s", table);
+	CHECK(len > 0 && (size_t)len < sizeof(command));
 	return run(command, false, shown, out, why);
 }
 

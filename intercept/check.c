@@ -37,6 +37,7 @@ static bool choose_dialled(const struct rules *rules, int family, struct addr *o
 {
 	static const char *const V4[] = {"203.0.113.254", "198.51.100.254", "192.0.2.254", NULL};
 	static const char *const V6[] = {"2001:db8:ffff::fe", NULL};
+	CHECK(family == AF_INET || family == AF_INET6);
 	struct addr dialed = {.port = dialled_port(rules)};
 	for (const char *const *text = family == AF_INET ? V4 : V6; *text != NULL; text++) {
 		CHECK(ip_addr_parse(span_of_str(*text), &dialed.ip) == ERR_NONE);

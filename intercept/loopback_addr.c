@@ -1,4 +1,5 @@
 #include "intercept/loopback_addr.h"
+#include "base/core/check.h"
 #include "base/net/fd.h"
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -24,6 +25,7 @@ struct request {
 static void attribute_add(struct request *request, unsigned short type, const void *bytes, size_t len)
 {
 	struct rtattr *attribute = (struct rtattr *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+	CHECK(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_SPACE(len) <= sizeof(*request));
 	attribute->rta_type = type;
 	attribute->rta_len = (unsigned short)RTA_LENGTH(len);
 	memcpy(RTA_DATA(attribute), bytes, len);
@@ -108,11 +110,13 @@ static enum err change_v6(change_fn *change, struct why *why)
 
 enum err loopback_addr_add(int family, struct why *why)
 {
+	CHECK(family == AF_INET || family == AF_INET6);
 	return family == AF_INET ? add_one(family, V4, why) : change_v6(add_one, why);
 }
 
 enum err loopback_addr_remove(int family, struct why *why)
 {
+	CHECK(family == AF_INET || family == AF_INET6);
 	if (family == AF_INET)
 		return remove_one(family, V4, why);
 	RETURN_IF_ERR(remove_one(family, V6_OF_0_1_0, why));

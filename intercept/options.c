@@ -233,6 +233,9 @@ enum err options_read(struct command_line *line, char *const *environment, struc
 			"it is given with another profile");
 	if (buf_len(&line->errors) > 0)
 		return ERR_CONFIG;
+	_Static_assert(
+		sizeof(COMMANDS) / sizeof(COMMANDS[0]) == sizeof(COMMAND_OF) / sizeof(COMMAND_OF[0]), "one each");
+	CHECK(line->command >= COMMANDS && line->command < COMMANDS + sizeof(COMMANDS) / sizeof(COMMANDS[0]));
 	options.command = COMMAND_OF[line->command - COMMANDS];
 	options.json = line->json;
 	options.rules.exempt_ssh = options.profile == PROFILE_HOST;

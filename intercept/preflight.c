@@ -1,4 +1,5 @@
 #include "intercept/preflight.h"
+#include "base/core/check.h"
 #include "base/net/fd.h"
 #include "intercept/apply.h"
 #include "intercept/loopback_addr.h"
@@ -37,6 +38,7 @@ static const struct {
 bool preflight_status_has_capability(struct span status, unsigned capability)
 {
 	static const char key[] = "\nCapEff:\t";
+	CHECK(capability < 64);
 	const uint8_t *at = memmem(status.ptr, status.len, key, sizeof(key) - 1);
 	char digits[17] = "";
 	if (at == NULL || (size_t)(status.ptr + status.len - at) < sizeof(key) - 1 + 16)

@@ -179,6 +179,7 @@ static enum probe_outcome dial_theirs(int fd, const struct probe *probe)
 
 enum probe_outcome probe_run(const struct probe *probe, struct why *why)
 {
+	CHECK(probe->port != 0 && probe->dialed.port != 0 && probe->timeout_ms > 0);
 	_cleanup_fd_ int listening_fd = listen_here(probe);
 	_cleanup_fd_ int fd = -1;
 	if (socket_as(probe, &fd) != ERR_NONE)

@@ -22,7 +22,7 @@ static const char *state_name(enum finding_state state)
 
 void report_add(struct report *report, enum finding_state state, const char *point, const char *format, ...)
 {
-	CHECK(report->num < REPORT_FINDINGS_MAX);
+	CHECK(report->num < REPORT_FINDINGS_MAX && point != NULL);
 	struct finding *finding = &report->findings[report->num++];
 	va_list args;
 	va_start(args, format);

@@ -1,4 +1,5 @@
 #include "intercept/rollback.h"
+#include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
@@ -17,6 +18,7 @@
 static socklen_t guard_name(struct sockaddr_un *out)
 {
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	_Static_assert(sizeof(NAME) <= sizeof(out->sun_path), "room for the name behind its NUL");
 	memcpy(out->sun_path + 1, NAME, sizeof(NAME) - 1); /* a leading NUL: an abstract name */
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(NAME));
 }
@@ -72,6 +74,7 @@ static void leave_terminal(void)
 
 enum err rollback_arm(unsigned seconds, rollback_fn *on_deadline, void *arg, pid_t *out_guard, struct why *why)
 {
+	CHECK(seconds > 0 && on_deadline != NULL);
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(listen_here(&fd, why));
 	pid_t guard = fork();

@@ -20,6 +20,7 @@ enum err port_list_add(struct port_list *list, uint16_t port)
 
 enum err rules_add_network(struct rules *rules, const struct network *network)
 {
+	CHECK(rules->num_exclude_networks <= RULES_MAX_NETWORKS);
 	if (rules->num_exclude_networks == RULES_MAX_NETWORKS)
 		return ERR_LIMIT;
 	rules->exclude_networks[rules->num_exclude_networks++] = *network;
@@ -52,6 +53,9 @@ static enum err render_networks(const struct rules *rules, const char *match, co
 	}
 	return ERR_NONE;
 }
+
+/* Ours: those of tunnels, metrics, ssh and, in a guard, of the inbound redirection. */
+_Static_assert(RULES_MAX_GIVEN + 4 <= RULES_MAX_PORTS, "the ports given and our own fit in one list");
 
 /* Ports of this namespace that are reached without redirection. */
 static enum err direct_inbound(const struct rules *rules, struct port_list *out)
@@ -223,7 +227,7 @@ static struct span chain_of(struct span table, const char *name)
 {
 	static const char end[] = "\n\t}\n";
 	char head[64];
-	(void)snprintf(head, sizeof(head), "\tchain %s {\n", name);
+	CHECK((size_t)snprintf(head, sizeof(head), "\tchain %s {\n", name) < sizeof(head));
 	struct span block = find(table, head), rest = find(block, end);
 	return rest.len == 0 ? rest : span_of(block.ptr, block.len - rest.len + strlen(end));
 }
@@ -231,7 +235,9 @@ static struct span chain_of(struct span table, const char *name)
 bool rules_guard_is_present(struct span table, const struct rules_guard *guard)
 {
 	char head[128];
-	(void)snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype %s; policy accept;\n", guard->chain, guard->hook);
+	int len =
+		snprintf(head, sizeof(head), "\tchain %s {\n\t\ttype %s; policy accept;\n", guard->chain, guard->hook);
+	CHECK(len > 0 && (size_t)len < sizeof(head));
 	struct span block = chain_of(table, guard->chain);
 	size_t end_len = strlen(guard->end);
 	return span_starts_with(block, span_of_str(head)) && block.len > end_len &&
