@@ -1,4 +1,5 @@
 #include "control/issue/authority.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/issue/certificate.h"
@@ -37,6 +38,7 @@ static int64_t life_of(const struct authority *authority, const struct ca_kind *
 static enum err make_ca(struct authority *authority, const struct ca_kind *kind, const struct key_pair *above,
 	struct key_pair *out, struct why *why)
 {
+	CHECK(above != NULL || kind != &intermediate_kind); /* only roots sign themselves */
 	_cleanup_(key_pair_done) struct key_pair pair = {
 		.key = private_key_generate(), .certificate = BUF_INIT(CERTIFICATE_MAX)};
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(CERTIFICATE_MAX);
@@ -217,6 +219,7 @@ static enum err check_id(const struct authority *authority, struct span text, st
 static enum err sign(const struct authority *authority, const struct key_pair *issuer, struct span uri,
 	const struct leaf_request *request, struct buf *out_leaf, struct why *why)
 {
+	CHECK(issuer->key != NULL);
 	int64_t from, to, now = now_s(authority), ttl = request->ttl_s;
 	RETURN_IF_ERR(certificate_validity(buf_span(&issuer->certificate), &from, &to));
 	if (ttl > authority->options.max_leaf_ttl_s)

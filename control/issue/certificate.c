@@ -1,4 +1,5 @@
 #include "control/issue/certificate.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include <openssl/bn.h>
 #include <openssl/bytestring.h>
@@ -149,13 +150,15 @@ static enum err encode(X509 *x509, struct buf *out)
 		return ERR_TOO_LARGE;
 	uint8_t *room;
 	RETURN_IF_ERR(buf_reserve(out, (size_t)len, &room));
-	i2d_X509(x509, &room);
+	CHECK(i2d_X509(x509, &room) == len);
 	buf_commit(out, (size_t)len);
 	return ERR_NONE;
 }
 
 enum err certificate_make(const struct certificate_spec *spec, struct buf *out_der, struct why *why)
 {
+	CHECK(spec->issuer_key != NULL);
+	CHECK(spec->kind == CERTIFICATE_LEAF ? spec->issuer.len > 0 : spec->name != NULL);
 	_cleanup_(X509_freep) X509 *x509 = X509_new();
 	_cleanup_(X509_freep) X509 *issuer = NULL;
 	if (spec->issuer.len > 0)

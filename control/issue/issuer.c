@@ -94,14 +94,17 @@ static void queue_add(struct list *queue, struct issuer_request *request)
 static struct issuer_request *queue_remove(struct issuer_request *request)
 {
 	list_remove(&request->link);
-	if (request->queue == &request->issuer->sent)
+	if (request->queue == &request->issuer->sent) {
+		CHECK(request->issuer->num_sent > 0);
 		request->issuer->num_sent--;
+	}
 	return request;
 }
 
 /* After queue_remove(). */
 static void request_free(struct issuer_request *request)
 {
+	CHECK(request->issuer->num_pending > 0 && !list_is_linked(&request->link));
 	request->issuer->num_pending--;
 	buf_done(&request->message);
 	mem_free(request);
@@ -158,6 +161,7 @@ static void answer(struct issuer *issuer, const struct wire_answer *answer)
 {
 	struct issued issued = {.num_chain = answer->num_certs};
 	struct why why = {0};
+	_Static_assert(sizeof issued.chain / sizeof issued.chain[0] >= WIRE_CERTS_MAX, "wire_answer_parse() bounds it");
 	for (size_t i = 0; i < issued.num_chain; i++)
 		issued.chain[i] = answer->certs[i];
 	enum err err = (enum err)answer->err;
@@ -225,6 +229,7 @@ DEFINE_CLEANUP(struct issuer *, issuer_destroy)
 
 enum err issuer_start(const struct issuer_options *options, struct issuer **out, struct why *why)
 {
+	CHECK(options->on_lost != NULL && options->key_folder != NULL);
 	_cleanup_(issuer_destroyp) struct issuer *issuer = mem_new(struct issuer);
 	int pair[2];
 	issuer->options = *options;
@@ -253,6 +258,7 @@ void issuer_free(struct issuer *issuer)
 	drop_all(&issuer->unsent);
 	drop_all(&issuer->refused);
 	loop_task_cancel(&issuer->refusal);
+	CHECK(issuer->num_pending == 0 && issuer->num_sent == 0);
 	fd_close(issuer->fd); /* the signer ends when it reads this */
 	issuer->fd = -1;
 	(void)reap(issuer);
@@ -293,6 +299,7 @@ static struct issuer_request *request(
 
 void issuer_abandon(struct issuer_request *request)
 {
+	CHECK(request->on_done != NULL); /* abandoned once, and not after its answer */
 	request->on_done = NULL;
 	if (request->queue == &request->issuer->unsent)
 		request_free(queue_remove(request));

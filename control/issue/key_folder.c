@@ -1,4 +1,5 @@
 #include "control/issue/key_folder.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "control/issue/certificate.h"
@@ -116,6 +117,7 @@ enum err key_folder_save(
 	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
 	_cleanup_(buf_wipe) struct buf pkcs8 = BUF_INIT(FILE_MAX);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(FILE_MAX);
+	CHECK(pair->key != NULL);
 	RETURN_IF_ERR(private_key_encode(pair->key, &pkcs8));
 	RETURN_IF_ERR(write_block(&content, "PRIVATE KEY", buf_span(&pkcs8)));
 	RETURN_IF_ERR(write_block(&content, "CERTIFICATE", buf_span(&pair->certificate)));

@@ -1,4 +1,5 @@
 #include "control/issue/signer.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/issue/authority.h"
@@ -17,6 +18,7 @@
 
 static void add_cert(struct wire_answer *answer, const struct buf *der)
 {
+	CHECK(answer->num_certs < WIRE_CERTS_MAX);
 	answer->certs[answer->num_certs++] = buf_span(der);
 }
 

@@ -1,4 +1,5 @@
 #include "control/issue/wire.h"
+#include "base/core/check.h"
 
 static enum err put_fixed(struct buf *out, const void *value, size_t len)
 {
@@ -70,6 +71,7 @@ enum err wire_request_parse(struct span bytes, struct wire_request *out)
 
 enum err wire_answer_encode(const struct wire_answer *answer, struct buf *out)
 {
+	CHECK(answer->num_certs <= WIRE_CERTS_MAX);
 	RETURN_IF_ERR(put_fixed(out, &answer->id, sizeof answer->id));
 	RETURN_IF_ERR(put_fixed(out, &answer->err, sizeof answer->err));
 	RETURN_IF_ERR(put_span(out, answer->text));
@@ -86,7 +88,7 @@ enum err wire_answer_parse(struct span bytes, struct wire_answer *out)
 	RETURN_IF_ERR(get_fixed(&bytes, &answer.err, sizeof answer.err));
 	RETURN_IF_ERR(get_span(&bytes, &answer.text));
 	RETURN_IF_ERR(get_fixed(&bytes, &answer.num_certs, sizeof answer.num_certs));
-	if (answer.num_certs > WIRE_CERTS_MAX)
+	if (answer.num_certs > WIRE_CERTS_MAX || !err_is_known(answer.err))
 		return ERR_MALFORMED;
 	for (uint32_t i = 0; i < answer.num_certs; i++)
 		RETURN_IF_ERR(get_span(&bytes, &answer.certs[i]));

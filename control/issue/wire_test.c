@@ -28,11 +28,21 @@ static void every_shorter_or_longer_message_is_refused(_unused_ void **state)
 	assert_int_equal(wire_answer_parse(buf_span(&buf), &out), ERR_MALFORMED);
 }
 
+/* err_text() of such a number would abort. */
+static void an_answer_with_an_error_that_does_not_exist_is_refused(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
+	struct wire_answer in = {.id = 1, .err = 100000}, out;
+	assert_int_equal(wire_answer_encode(&in, &buf), ERR_NONE);
+	assert_int_equal(wire_answer_parse(buf_span(&buf), &out), ERR_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_decodes_as_it_was_encoded),
 		cmocka_unit_test(every_shorter_or_longer_message_is_refused),
+		cmocka_unit_test(an_answer_with_an_error_that_does_not_exist_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
