@@ -1,7 +1,10 @@
 /* Which identity owns an address, and for how long: the first to claim it, durably before any answer is sent. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
+
+_Static_assert(ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX) <= STORE_KEY_MAX, "a key of the store");
 
 struct registry_attempt { /* of one stream to own its address */
 	struct list_link link;
@@ -24,6 +27,7 @@ static void attempt_free(struct registry_attempt *attempt)
 
 void registry_abandon(struct registry_attempt *attempt)
 {
+	CHECK(attempt->on_claimed != NULL); /* abandoned once */
 	attempt->on_claimed = NULL;
 	if (loop_task_is_posted(&attempt->later)) {
 		if (attempt->err == ERR_NONE) /* it owns the address already */
@@ -40,6 +44,7 @@ void registry_attempts_free(struct registry *registry)
 
 static void answer(struct registry_attempt *attempt)
 {
+	CHECK(attempt->on_claimed != NULL);
 	attempt->on_claimed(attempt->arg, attempt->err, &attempt->why);
 	attempt_free(attempt);
 }
@@ -51,6 +56,7 @@ static void on_later(struct loop_task *task)
 
 static void answer_later(struct registry_attempt *attempt, enum err err)
 {
+	CHECK(!loop_task_is_posted(&attempt->later));
 	attempt->err = err;
 	loop_task_post(attempt->registry->loop, &attempt->later, on_later);
 }
@@ -154,6 +160,7 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 struct registry_attempt *registry_claim(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	const uint8_t key_hash[DIGEST_LEN], registry_claimed_fn *on_claimed, void *arg)
 {
+	CHECK(on_claimed != NULL);
 	struct registry_attempt *attempt = mem_new(struct registry_attempt);
 	attempt->registry = registry;
 	attempt->wanted.ip = *ip;

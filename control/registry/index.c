@@ -80,6 +80,7 @@ static void member_drop_if_empty(struct registry *registry, struct member *membe
 {
 	if (!list_is_empty(&member->claims) || !list_is_empty(&member->entries) || !list_is_empty(&member->services))
 		return;
+	CHECK(member->num_claims == 0);
 	table_remove(&registry->members, &member->link);
 	spiffe_id_done(&member->id);
 	mem_free(member);
@@ -89,7 +90,7 @@ void registry_add_claim(struct registry *registry, struct claim *claim)
 {
 	struct place *place = place_for(registry, &claim->ip);
 	struct member *member = member_for(registry, &claim->id);
-	CHECK(place->claim == NULL);
+	CHECK(place->claim == NULL && claim->place == NULL);
 	place->claim = claim;
 	claim->registry = registry;
 	claim->place = place;
@@ -101,6 +102,7 @@ void registry_drop_claim(struct registry *registry, struct claim *claim)
 {
 	struct place *place = claim->place;
 	struct member *member = registry_member(registry, &claim->id);
+	CHECK(place->claim == claim && member != NULL && member->num_claims >= !claim->has_ended);
 	list_remove(&claim->link);
 	member->num_claims -= !claim->has_ended;
 	place->claim = NULL;

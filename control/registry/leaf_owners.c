@@ -1,4 +1,5 @@
 #include "control/registry/leaf_owners.h"
+#include "base/core/check.h"
 
 #include "base/core/hash.h"
 #include "base/core/mem.h"
@@ -59,6 +60,7 @@ static void leaf_unlink(struct leaf_owners *owners, struct leaf *leaf)
 static void leaf_link(struct leaf_owners *owners, struct node *node, unsigned place, const struct leaf *from)
 {
 	struct leaf *leaf = &node->leaves[place];
+	CHECK(place < LEAVES && !leaf->is_set); /* else it would be in the table twice */
 	*leaf = (struct leaf){.node = node, .is_set = true, .proves_claims = from->proves_claims};
 	memcpy(leaf->hash, from->hash, DIGEST_LEN);
 	table_add(&owners->leaves, &leaf->link, hash_of(&owners->leaves, leaf->hash));
@@ -139,6 +141,7 @@ bool leaf_owners_find(const struct leaf_owners *owners, const uint8_t leaf_key_h
 	if (link == NULL)
 		return false;
 	const struct leaf *leaf = container_of(link, struct leaf, link);
+	CHECK(leaf->is_set);
 	memcpy(out->key_hash, leaf->node->key_hash, DIGEST_LEN);
 	out->proves_claims = leaf->proves_claims;
 	return true;

@@ -1,5 +1,6 @@
 /* Whether an address is an endpoint of its identity's services: it has a live stream, had one a moment ago, or its
  * sidecar drains. The services' answers change only when this changes. */
+#include "base/core/check.h"
 #include "control/registry/registry_private.h"
 
 /* A sidecar dials again within a second (sidecar/identity/redial.h). A stream that is back within this time changes no
@@ -42,18 +43,21 @@ void registry_review(struct registry *registry, struct claim *claim)
 static void linger_ended(struct loop_timer *timer)
 {
 	struct claim *claim = container_of(timer, struct claim, linger);
+	CHECK(claim->is_lingering && claim->num_live == 0);
 	claim->is_lingering = false;
 	registry_review(claim->registry, claim);
 }
 
 void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms)
 {
+	CHECK(claim->num_live == 0); /* a claim with a stream does not linger */
 	claim->is_lingering = true;
 	loop_timer_start(registry->loop, &claim->linger, ms, linger_ended);
 }
 
 void registry_stream_opened(struct registry *registry, struct claim *claim)
 {
+	CHECK(!claim->has_ended);
 	claim->num_live++;
 	claim->is_lingering = false;
 	loop_timer_stop(&claim->linger);

@@ -1,4 +1,5 @@
 #include "control/registry/registry.h"
+#include "base/core/check.h"
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
@@ -23,6 +24,7 @@ bool registry_holds(const struct registry *registry, const struct spiffe_id *id,
 static void claim_update(struct registry *registry, struct claim *known, const struct claim *fresh)
 {
 	struct member *member = registry_member(registry, &known->id);
+	CHECK(member != NULL && known->place->claim == known);
 	bool ends = fresh->has_ended != known->has_ended;
 	known->away_ms = fresh->away_ms;
 	memcpy(known->key_hash, fresh->key_hash, DIGEST_LEN);
@@ -30,6 +32,7 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	if (!ends)
 		return;
 	known->has_ended = fresh->has_ended;
+	CHECK(!known->has_ended || member->num_claims > 0);
 	member->num_claims = known->has_ended ? member->num_claims - 1 : member->num_claims + 1;
 	registry_review(registry, known);
 	registry_changed(registry, &known->ip, NULL);
@@ -127,6 +130,7 @@ static void releases_free(struct registry *registry)
 struct registry *registry_new(struct loop *loop, struct store *store, const struct control_config *config,
 	const struct registry_observer *observer)
 {
+	CHECK(config != NULL);
 	struct registry *registry = mem_new(struct registry);
 	registry->loop = loop;
 	registry->store = store;
@@ -206,7 +210,8 @@ bool registry_release(struct registry *registry, const struct spiffe_id *id, con
 		.registry = registry, .ip = *ip, .is_operators = id == NULL, .on_released = on_done, .arg = arg};
 	spiffe_id_copy(&claim->id, &release->id);
 	list_push_front(&registry->releases, &release->link);
-	return try_release(release);
+	CHECK(try_release(release)); /* the claim was found above: its answer comes from the store */
+	return true;
 }
 
 struct claim_listing {

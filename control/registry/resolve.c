@@ -1,4 +1,5 @@
 /* What a destination is. Absence never becomes plaintext: an answer is plaintext only by the operator's settings. */
+#include "base/core/check.h"
 #include "control/registry/registry_private.h"
 #include <stdio.h>
 
@@ -21,6 +22,7 @@ static void endpoint_add(struct resolution *out, const struct ip_addr *ip, uint1
 		out->is_cut = true;
 		return;
 	}
+	CHECK(out->num_draining == 0); /* draining endpoints follow the others: none is added after them */
 	out->endpoints[out->num_endpoints].address = (struct addr){.ip = *ip, .port = port};
 	out->endpoints[out->num_endpoints].id = id;
 	out->num_endpoints++;

@@ -1,9 +1,12 @@
 #include "control/registry/svid_holders.h"
+#include "base/core/check.h"
 #include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "control/store/record.h"
 
 #define KEY_LEN (sizeof SVID_HOLDERS_PREFIX + 2 * DIGEST_LEN)
+
+_Static_assert(KEY_LEN <= STORE_KEY_MAX, "a key of the store");
 
 void svid_holder_done(struct svid_holder *svid_holder)
 {
@@ -71,6 +74,7 @@ enum err svid_holders_put(struct store *store, const struct svid_holder *svid_ho
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
 	char key[KEY_LEN];
+	CHECK(svid_holder->serial_len <= sizeof svid_holder->serial);
 	RETURN_IF_ERR(encode(svid_holder, &record));
 	format_key(svid_holder->key_hash, key);
 	store_swap(store, key, svid_holder->version, buf_span(&record), on_done, arg);

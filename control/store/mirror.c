@@ -1,4 +1,5 @@
 #include "control/store/mirror.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 
 static void entry_done(struct mirror_entry *entry)
@@ -45,6 +46,7 @@ static void insert_at(struct mirror *mirror, size_t i, const char *key)
 		mirror->cap = mirror->cap == 0 ? 64 : 2 * mirror->cap;
 		mirror->entries = mem_realloc(mirror->entries, mirror->cap * sizeof *mirror->entries);
 	}
+	CHECK(i <= mirror->num_entries && mirror->num_entries < mirror->cap);
 	memmove(&mirror->entries[i + 1], &mirror->entries[i], (mirror->num_entries - i) * sizeof *mirror->entries);
 	mirror->entries[i] = (struct mirror_entry){.key = mem_strdup(key)};
 	mirror->num_entries++;

@@ -81,6 +81,7 @@ static void settle(struct store *store, struct swap *swap)
 
 static void store_free(struct store *store)
 {
+	CHECK(store->num_batches == 0);
 	while (store->first != NULL) { /* of a store that was never started */
 		struct swap *swap = store->first;
 		store->first = swap->next;
@@ -89,8 +90,8 @@ static void store_free(struct store *store)
 	mirror_done(&store->mirror);
 	if (store->database != NULL)
 		database_close(store->database);
-	pthread_mutex_destroy(&store->mutex);
-	pthread_cond_destroy(&store->wake);
+	CHECK(pthread_mutex_destroy(&store->mutex) == 0);
+	CHECK(pthread_cond_destroy(&store->wake) == 0);
 	mem_free(store);
 }
 DEFINE_CLEANUP(struct store *, store_free)
@@ -98,9 +99,10 @@ DEFINE_CLEANUP(struct store *, store_free)
 /* A closed store is freed with its last batch. */
 static void forget_batch(struct store *store)
 {
-	pthread_mutex_lock(&store->mutex);
+	CHECK(pthread_mutex_lock(&store->mutex) == 0);
+	CHECK(store->num_batches > 0);
 	bool is_last = --store->num_batches == 0 && store->is_closed;
-	pthread_mutex_unlock(&store->mutex);
+	CHECK(pthread_mutex_unlock(&store->mutex) == 0);
 	if (is_last)
 		store_free(store);
 }
@@ -141,9 +143,9 @@ static void batch_deliver(struct loop_message *message)
 /* Waits for swaps; NULL when there are none and the store closes. */
 static struct swap *take_work(struct store *store)
 {
-	pthread_mutex_lock(&store->mutex);
+	CHECK(pthread_mutex_lock(&store->mutex) == 0);
 	while (store->first == NULL && !store->stopping)
-		pthread_cond_wait(&store->wake, &store->mutex);
+		CHECK(pthread_cond_wait(&store->wake, &store->mutex) == 0);
 	struct swap *first = store->first, **cut = &first;
 	for (size_t i = 0; i < BATCH_MAX && *cut != NULL; i++)
 		cut = &(*cut)->next;
@@ -153,7 +155,7 @@ static struct swap *take_work(struct store *store)
 	*cut = NULL;
 	if (first != NULL)
 		store->num_batches++;
-	pthread_mutex_unlock(&store->mutex);
+	CHECK(pthread_mutex_unlock(&store->mutex) == 0);
 	return first;
 }
 
@@ -161,8 +163,10 @@ static void commit(struct store *store, struct batch *batch)
 {
 	struct database_change *changes[BATCH_MAX];
 	size_t num = 0;
-	for (struct swap *swap = batch->first; swap != NULL; swap = swap->next)
+	for (struct swap *swap = batch->first; swap != NULL; swap = swap->next) {
+		CHECK(num < BATCH_MAX);
 		changes[num++] = &swap->change;
+	}
 	if (database_commit(store->database, changes, num, &batch->trouble) == ERR_NONE)
 		batch->trouble.err = ERR_NONE;
 }
@@ -188,6 +192,7 @@ static void mirror_row(void *arg, const char *key, struct span value, uint64_t v
 
 enum err store_start(struct store *store, struct why *why)
 {
+	CHECK(!store->is_started);
 	if (pthread_create(&store->thread, NULL, thread_main, store) != 0)
 		return why_set(why, ERR_SYSTEM, "a thread for the store", "raise the process limit",
 			"the thread of the store cannot be started");
@@ -200,8 +205,8 @@ enum err store_load(struct loop *loop, const char *path, struct store **out, str
 	_cleanup_(store_freep) struct store *store = mem_new(struct store);
 	store->loop = loop;
 	store->last = &store->first;
-	pthread_mutex_init(&store->mutex, NULL);
-	pthread_cond_init(&store->wake, NULL);
+	CHECK(pthread_mutex_init(&store->mutex, NULL) == 0);
+	CHECK(pthread_cond_init(&store->wake, NULL) == 0);
 	RETURN_IF_ERR(database_open(path, &store->database, why));
 	RETURN_IF_ERR(database_read_all(store->database, mirror_row, store, why));
 	store->revision = database_revision(store->database);
@@ -291,12 +296,13 @@ enum err store_drop(
 
 void store_close(struct store *store)
 {
-	pthread_mutex_lock(&store->mutex);
+	CHECK(!store->is_closed);
+	CHECK(pthread_mutex_lock(&store->mutex) == 0);
 	store->stopping = true;
-	pthread_cond_signal(&store->wake);
-	pthread_mutex_unlock(&store->mutex);
+	CHECK(pthread_cond_signal(&store->wake) == 0);
+	CHECK(pthread_mutex_unlock(&store->mutex) == 0);
 	if (store->is_started)
-		pthread_join(store->thread, NULL);
+		CHECK(pthread_join(store->thread, NULL) == 0);
 	store->is_closed = true;
 	if (store->num_batches == 0)
 		store_free(store);
@@ -353,6 +359,7 @@ void store_list(const struct store *store, const char *prefix, store_list_fn *on
 void store_swap(
 	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg)
 {
+	CHECK(!store->is_closed && (expected != 0 || value.ptr != NULL)); /* what is not there cannot be removed */
 	CHECK(strlen(key) <= STORE_KEY_MAX && value.len <= STORE_VALUE_MAX);
 	struct swap *swap = mem_new(struct swap);
 	swap->change = (struct database_change){.key = mem_strdup(key), .expected = expected};
@@ -360,16 +367,16 @@ void store_swap(
 		swap->change.value = span_of(mem_dup(value.ptr, value.len), value.len);
 	swap->on_done = on_done;
 	swap->arg = arg;
-	pthread_mutex_lock(&store->mutex);
+	CHECK(pthread_mutex_lock(&store->mutex) == 0);
 	*store->last = swap;
 	store->last = &swap->next;
-	pthread_cond_signal(&store->wake);
-	pthread_mutex_unlock(&store->mutex);
+	CHECK(pthread_cond_signal(&store->wake) == 0);
+	CHECK(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
 void store_watch_start(struct store *store, struct store_watch *watch, const char *prefix, store_watch_fn *on_change)
 {
-	CHECK(!list_is_linked(&watch->link));
+	CHECK(!list_is_linked(&watch->link) && on_change != NULL);
 	*watch = (struct store_watch){.store = store, .prefix = prefix, .on_change = on_change};
 	list_push_front(&store->watches, &watch->link);
 }
