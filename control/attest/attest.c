@@ -1,4 +1,5 @@
 #include "control/attest/attest.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "certs/csr.h"
 #include "control/attest/attest_private.h"
@@ -50,6 +51,7 @@ static void answer(struct loop_task *task)
 
 static void answer_later(struct check *check, enum err err)
 {
+	CHECK(!loop_task_is_posted(&check->later)); /* a request is answered once */
 	check->err = err;
 	loop_task_post(check->attest->loop, &check->later, answer);
 }
@@ -135,6 +137,7 @@ static enum err bind_token(struct check *check, struct join_token *token, uint64
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
 	char key[TOKEN_KEY_LEN];
+	CHECK(!token->is_bound);
 	token->is_bound = true;
 	memcpy(token->key_hash, check->key_hash, DIGEST_LEN);
 	RETURN_IF_ERR(join_token_encode(token, &record));
@@ -244,6 +247,7 @@ static enum err start(struct check *check, const struct attest_request *request,
 
 void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg)
 {
+	CHECK(on_done != NULL);
 	struct check *check = mem_new(struct check);
 	*check = (struct check){.attest = attest,
 		.source = request->source,

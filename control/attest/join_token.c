@@ -1,5 +1,6 @@
 #include "control/attest/join_token.h"
 #include "base/core/base64url.h"
+#include "base/core/check.h"
 #include "control/store/record.h"
 
 void join_token_done(struct join_token *token)
@@ -9,6 +10,7 @@ void join_token_done(struct join_token *token)
 
 enum err join_token_encode(const struct join_token *token, struct buf *out)
 {
+	CHECK(token->num_networks <= JOIN_TOKEN_NETWORKS_MAX);
 	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&token->id)));
 	RETURN_IF_ERR(record_put_hex(out, "secret_sha256", span_of(token->secret_hash, DIGEST_LEN)));
 	RETURN_IF_ERR(record_put_number(out, "not_before", token->not_before_s));

@@ -1,4 +1,5 @@
 /* Making join tokens. */
+#include "base/core/check.h"
 #include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
@@ -15,6 +16,7 @@ struct creation {
 
 void attest_token_key(const uint8_t id[JOIN_TOKEN_ID_LEN], char out[TOKEN_KEY_LEN])
 {
+	_Static_assert(TOKEN_KEY_LEN <= STORE_KEY_MAX, "a key of the store");
 	memcpy(out, TOKEN_KEY_PREFIX, sizeof TOKEN_KEY_PREFIX);
 	hex_format(span_of(id, JOIN_TOKEN_ID_LEN), out + sizeof TOKEN_KEY_PREFIX - 1);
 }
@@ -66,6 +68,7 @@ enum err attest_token_create(struct attest *attest, const struct attest_token_re
 	_cleanup_(join_token_done) struct join_token token = {0};
 	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
 	_cleanup_(creation_freep) struct creation *creation = mem_new(struct creation);
+	CHECK(on_done != NULL);
 	uint8_t id[JOIN_TOKEN_ID_LEN], secret[JOIN_TOKEN_SECRET_LEN];
 	char key[TOKEN_KEY_LEN];
 	RETURN_IF_ERR(fill(attest, request, &token, why));

@@ -42,7 +42,9 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 
 void distributor_free(struct distributor *distributor)
 {
-	CHECK(list_is_empty(&distributor->streams));
+	CHECK(list_is_empty(&distributor->streams) && distributor->num_streams == 0);
+	CHECK(list_is_empty(&distributor->streams_due) && list_is_empty(&distributor->topics_due));
+	CHECK(list_is_empty(&distributor->sites_due));
 	loop_timer_stop(&distributor->work);
 	loop_timer_stop(&distributor->retry);
 	table_done(&distributor->topics);
@@ -112,6 +114,7 @@ enum err stream_send_answer(struct subscription *subscription)
 	subscription->is_asked_again = false;
 	if (subscription->sent == topic->content)
 		return ERR_NONE;
+	CHECK(topic->message != NULL);
 	RETURN_IF_ERR(rpc_call_send(stream->call, span_of(topic->message, topic->message_len)));
 	subscription->sent = topic->content;
 	stream->distributor->spent += topic->message_len / 8; /* a copy costs less than the encoding */
@@ -283,6 +286,7 @@ void distribute_done(void *arg, struct rpc_call *call)
 	(void)call;
 	struct stream *stream = arg;
 	list_remove(&stream->link);
+	CHECK(stream->distributor->num_streams > 0);
 	stream->distributor->num_streams--;
 	work_stop_stream(stream);
 	table_each(&stream->subscriptions, subscription_drop, stream);

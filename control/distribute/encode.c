@@ -198,6 +198,7 @@ struct endpoints {
 static void meshed_encode(const struct resolution *resolution, struct endpoints *room, Handfast__V1__Meshed *out)
 {
 	size_t num = resolution->num_endpoints + resolution->num_draining;
+	CHECK(num <= RESOLUTION_ENDPOINTS_MAX);
 	for (size_t i = 0; i < num; i++) {
 		handfast__v1__endpoint__init(&room->values[i]);
 		address_encode(&resolution->endpoints[i].address, &room->addresses[i]);

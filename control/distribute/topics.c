@@ -1,4 +1,5 @@
 /* Subscribed destinations and the answers about them. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/distribute/distribute_private.h"
@@ -57,6 +58,7 @@ static void site_drop_if_unused(struct distributor *distributor, struct site *si
 {
 	if (!list_is_empty(&site->topics))
 		return;
+	CHECK(site->cursor == NULL);
 	work_stop_site(site);
 	table_remove(&distributor->sites, &site->link);
 	mem_free(site);
@@ -67,6 +69,7 @@ void topic_drop_if_unused(struct distributor *distributor, struct topic *topic)
 	struct site *site = topic->site;
 	if (!list_is_empty(&topic->subscriptions))
 		return;
+	CHECK(topic->cursor == NULL); /* each subscription was passed over before it was freed */
 	work_stop_topic(topic);
 	if (site->cursor == topic)
 		site->cursor = LIST_NEXT(&site->topics, topic, of_site);
@@ -79,6 +82,7 @@ void topic_drop_if_unused(struct distributor *distributor, struct topic *topic)
 
 static void keep_message(struct topic *topic, struct span message)
 {
+	CHECK(message.len > 0);
 	topic->message = mem_realloc(topic->message, message.len);
 	memcpy(topic->message, message.ptr, message.len);
 	topic->message_len = message.len;

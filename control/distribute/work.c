@@ -1,5 +1,6 @@
 /* The work of a change, in slices: whatever the number of subscribers per change, or of changes per subscriber, a round
  * of the loop stays short and other messages are not delayed. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "control/distribute/distribute_private.h"
 
@@ -131,6 +132,7 @@ static void on_retry(struct loop_timer *timer)
 static void stream_is_full(struct stream *stream)
 {
 	struct distributor *distributor = stream->distributor;
+	CHECK(!stream->is_full);
 	stream->is_full = true;
 	work_stop_stream(stream);
 	if (!loop_timer_is_armed(&distributor->retry))
