@@ -1,6 +1,7 @@
 /* From a loaded store to its only issuer. The signer checks the store before anything is written: a lost store or an
  * older copy is refused at every start, until an operator confirms it (control_restore.c). Then the epoch is stored,
  * and after the introduction the signer refuses every older issuer. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -83,8 +84,10 @@ static void store_authorities(struct control *control)
 	struct store_value known;
 	if (store_get(control->store, AUTHORITY_KEY, &known))
 		control->on_fenced(control);
-	else if (encode_authorities(control, &record) == ERR_NONE)
+	else {
+		CHECK(encode_authorities(control, &record) == ERR_NONE); /* else the start would wait for ever */
 		store_swap(control->store, AUTHORITY_KEY, 0, buf_span(&record), on_authorities_stored, control);
+	}
 }
 
 /* --- a start on a full disk: the epoch must be stored, so a reserve is kept for that --- */
@@ -168,8 +171,8 @@ static void store_epoch(struct control *control)
 	_cleanup_(buf_done) struct buf record = BUF_INIT(256);
 	struct store_value stored = {0};
 	(void)store_get(control->store, EPOCH_KEY, &stored);
-	if (record_put_number(&record, "epoch", (int64_t)control_store_mark(control).epoch + 1) == ERR_NONE)
-		store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
+	CHECK(record_put_number(&record, "epoch", (int64_t)control_store_mark(control).epoch + 1) == ERR_NONE);
+	store_swap(control->store, EPOCH_KEY, stored.version, buf_span(&record), on_epoch, control);
 }
 
 static void on_judged(void *arg, enum err err, const struct issued *issued, const struct why *why)
@@ -191,6 +194,7 @@ void control_fence(struct control *control, void (*on_fenced)(struct control *co
 {
 	struct store_mark mark = control_store_mark(control);
 	mark.epoch++; /* the value after the start */
+	CHECK(control->on_fenced == NULL && on_fenced != NULL);
 	control->on_fenced = on_fenced;
 	issuer_judge(control->issuer, &mark, on_judged, control);
 }

@@ -1,4 +1,5 @@
 /* From an open store to open listeners, step by step: each step waits for a commit or for the signer. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "control/control_private.h"
 #include "control/issue/certificate.h"
@@ -103,6 +104,7 @@ static void open_listeners(struct control *control)
 		.num_authorities = 3,
 		.streams_fd = TAKE_FD(control->streams_fd),
 		.operator_fd = TAKE_FD(control->operator_fd)};
+	CHECK(control->serve == NULL && options.streams_fd >= 0 && options.operator_fd >= 0);
 	control->serve = serve_new(&options);
 	log_notice("control", "ready: streams on port %u, metrics on port %u, operators at %s", config->streams_port,
 		config->metrics_port, config->operator_socket);
@@ -121,6 +123,7 @@ static void on_trust_changed(void *arg)
 
 static void start_services(struct control *control)
 {
+	CHECK(control->registry == NULL && control->trust == NULL && control->serve == NULL);
 	const struct registry_observer observer = {on_answers_changed, on_address_freed, control};
 	struct why why = {0};
 	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
@@ -148,6 +151,7 @@ static void on_identity(void *arg, enum err err, const struct why *why)
 
 static void on_fenced(struct control *control)
 {
+	CHECK(control->identity == NULL);
 	control->identity = server_identity_new(control->loop, control->issuer, on_identity, control);
 }
 

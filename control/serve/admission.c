@@ -1,4 +1,5 @@
 #include "control/serve/admission.h"
+#include "base/core/check.h"
 
 enum {
 	FIRST_COST_US = 4000,
@@ -47,6 +48,7 @@ void admission_began(struct admission *admission, uint64_t now_ms)
 
 void admission_ended(struct admission *admission, uint64_t now_ms)
 {
+	CHECK(admission->num_under_way > 0);
 	admission->num_under_way--;
 	admission->num_done++;
 	if (admission->num_under_way < admission->least_under_way)

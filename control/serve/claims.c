@@ -1,6 +1,7 @@
 /* Addresses on the identity stream: claims, releases and draining; and refused claims that are tried again when the
  * obstacle is gone.
  */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "certs/public_key.h"
 #include "certs/svid.h"
@@ -81,6 +82,7 @@ static void release(struct identity_stream *stream)
 static void on_claimed(void *arg, enum err err, const struct why *why)
 {
 	struct identity_stream *stream = arg;
+	CHECK(stream->claiming != NULL && !stream->holds_address);
 	stream->claiming = NULL;
 	if (stream->must_release) {
 		stream->holds_address = err == ERR_NONE;
@@ -96,6 +98,7 @@ static void on_claimed(void *arg, enum err err, const struct why *why)
 
 static void start_claim(struct identity_stream *stream)
 {
+	CHECK(stream->claiming == NULL && !stream->holds_address);
 	stream->was_refused = false;
 	stream->claiming = registry_claim(registry_of(stream), &stream->sidecar->id, &stream->sidecar->source,
 		stream->key_hash, on_claimed, stream);

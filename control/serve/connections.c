@@ -1,18 +1,22 @@
 /* The authenticated connections: the identity of each, and how many one identity may have. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/serve_private.h"
 
 struct sidecar *sidecar_ref(struct sidecar *sidecar)
 {
+	CHECK(sidecar != NULL && sidecar->refs > 0);
 	sidecar->refs++;
 	return sidecar;
 }
 
 void sidecar_unref(struct sidecar *sidecar)
 {
+	CHECK(sidecar->refs > 0);
 	if (--sidecar->refs != 0)
 		return;
+	CHECK(sidecar->peer == NULL && !list_is_linked(&sidecar->link) && sidecar->share.shares == NULL);
 	spiffe_id_done(&sidecar->id);
 	mem_free(sidecar);
 }
@@ -27,6 +31,7 @@ static void take_share(struct serve *serve, struct sidecar *sidecar)
 	struct share *oldest = shares_eviction_candidate(serve->connections, 0, &key, 1, 1);
 	if (oldest != NULL) {
 		struct sidecar *old = container_of(oldest, struct sidecar, share);
+		CHECK(old->peer != NULL); /* it gives its share back when it loses its peer */
 		limits_on_identity(serve, rpc_peer_addr(old->peer));
 		shares_give(oldest);
 		rpc_peer_close(old->peer);
@@ -77,6 +82,7 @@ void connections_on_disconnect(void *arg, struct rpc_peer *peer)
 	(void)arg;
 	if (sidecar == NULL)
 		return;
+	CHECK(sidecar->peer == peer);
 	list_remove(&sidecar->link);
 	sidecar->peer = NULL;
 	shares_give(&sidecar->share);

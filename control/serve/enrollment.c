@@ -1,4 +1,5 @@
 /* Enrollment: the only call that needs no certificate. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
@@ -70,6 +71,7 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	struct enrollment *enrollment = arg;
 	char source[ADDR_TEXT_MAX];
 	struct why own = {0};
+	CHECK(enrollment->grant != NULL);
 	enrollment->grant = NULL;
 	if (err != ERR_NONE) {
 		refuse(enrollment, err, why == NULL ? &own : why);
@@ -120,6 +122,7 @@ static enum err ask(struct enrollment *enrollment, struct span message, struct w
 		return ERR_NONE;
 	}
 	RETURN_IF_ERR(serve_exported(enrollment->peer, up.request.csr, up.request.exported));
+	CHECK(enrollment->grant == NULL);
 	up.request.source = enrollment->source;
 	enrollment->grant = grant_start(enrollment->serve->granter, &up.request, on_granted, enrollment);
 	return ERR_NONE;

@@ -1,4 +1,5 @@
 #include "control/serve/grant.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "certs/svid.h"
@@ -46,12 +47,14 @@ static void free_if_unused(struct granter *granter)
 {
 	if (!granter->is_freed || granter->num_requests > 0)
 		return;
+	CHECK(granter->admission.num_under_way == 0);
 	mem_free(granter->leaf_keys);
 	mem_free(granter);
 }
 
 void granter_free(struct granter *granter)
 {
+	CHECK(!granter->is_freed);
 	granter->is_freed = true;
 	free_if_unused(granter);
 }
@@ -84,6 +87,7 @@ static void request_free(struct grant *request)
 		buf_done(&request->chain[i]);
 	svid_holder_done(&request->svid_holder);
 	mem_free(request);
+	CHECK(granter->num_requests > 0);
 	granter->num_requests--;
 	free_if_unused(granter);
 }
@@ -100,6 +104,7 @@ static void finish(struct grant *request, enum err err, const struct why *why)
 
 void grant_abandon(struct grant *request)
 {
+	CHECK(request->on_done != NULL); /* abandoned once */
 	request->on_done = NULL;
 	if (request->at_signer == NULL)
 		return; /* the check or the store is under way: its callback ends the request */
@@ -155,6 +160,7 @@ static void on_remembered(void *arg, enum err err, uint64_t version)
 
 static enum err keep_chain(struct grant *request, const struct issued *issued, struct why *why)
 {
+	CHECK(issued->num_chain <= ISSUER_CHAIN_MAX && request->num_chain == 0);
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
 	RETURN_IF_ERR(svid_parse(issued->chain, issued->num_chain, &svid, why));
 	struct span serial = svid_serial(svid);
@@ -237,6 +243,7 @@ struct grant *grant_start(
 	struct granter *granter, const struct attest_request *attest, grant_done_fn *on_done, void *arg)
 {
 	struct grant *request = mem_new(struct grant);
+	CHECK(on_done != NULL && !granter->is_freed);
 	request->granter = granter;
 	request->is_renewal = attest->own != NULL;
 	request->proves_claims = attest->proves_claims;

@@ -1,4 +1,5 @@
 /* Identity: renewals, trust and claims of one sidecar. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/identity_stream.h"
@@ -149,6 +150,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
 	stream->has_hello = true;
 	stream->proves_claims = up->proves_claims;
+	CHECK(up->release.len < sizeof stream->release); /* identity_up_parse() cuts it */
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
@@ -195,7 +197,7 @@ static enum err take(struct identity_stream *stream, struct identity_up *up, str
 	case IDENTITY_RELEASE:
 		return claims_release(stream, why);
 	}
-	return ERR_PROTOCOL;
+	CHECK_UNREACHABLE();
 }
 
 void identity_message(void *arg, struct rpc_call *call, struct span message)
@@ -226,9 +228,11 @@ void identity_done(void *arg, struct rpc_call *call)
 	(void)call;
 	stream->call = NULL;
 	list_remove(&stream->link);
+	CHECK(stream->serve->num_streams > 0);
 	stream->serve->num_streams--;
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
+	CHECK(stream->claiming == NULL && !stream->holds_address && list_is_empty(&stream->renewals));
 	sidecar_unref(stream->sidecar);
 	mem_free(stream);
 }

@@ -1,4 +1,5 @@
 /* The limits of the listeners: every refusal is counted, and an episode of refusals is logged at its start and end. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "control/serve/serve_private.h"
 #include <inttypes.h>
@@ -33,7 +34,7 @@ static uint32_t max_of(const struct serve *serve, enum serve_limit limit)
 	case SERVE_LIMITS_NUM:
 		break;
 	}
-	return 0;
+	CHECK_UNREACHABLE();
 }
 
 static void refused(struct serve *serve, enum serve_limit limit, const struct addr *from)

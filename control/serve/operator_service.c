@@ -1,4 +1,5 @@
 /* The Operator service: commands over the Unix socket, for root and the control plane's own user. */
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/operator_private.h"
@@ -8,14 +9,17 @@
 
 struct operator_request *operator_request_ref(struct operator_request *request)
 {
+	CHECK(request->refs > 0);
 	request->refs++;
 	return request;
 }
 
 void operator_request_unref(struct operator_request *request)
 {
+	CHECK(request->refs > 0);
 	if (--request->refs != 0)
 		return;
+	CHECK(request->call == NULL); /* the call has a reference of its own */
 	spiffe_id_done(&request->id);
 	mem_free(request);
 }

@@ -42,6 +42,7 @@ enum rpc_status serve_status(enum err err)
 uint32_t serve_retry_ms(const struct serve *serve, enum err err)
 {
 	enum rpc_status status = serve_status(err);
+	CHECK(status != RPC_OK); /* of a failure */
 	return status == RPC_UNAVAILABLE || status == RPC_RESOURCE_EXHAUSTED ? granter_retry_ms(serve->granter) : 0;
 }
 
@@ -212,7 +213,7 @@ static void on_operator_accept(void *arg, int fd, const struct addr *peer)
 
 static void copy_authorities(struct serve *serve)
 {
-	CHECK(serve->options.num_authorities <= 4);
+	CHECK(serve->options.num_authorities <= sizeof serve->authorities / sizeof serve->authorities[0]);
 	for (size_t i = 0; i < serve->options.num_authorities; i++) {
 		const struct serve_authority *from = &serve->options.authorities[i];
 		buf_init(&serve->authorities[i].der, 8192);
@@ -323,6 +324,8 @@ void serve_free(struct serve *serve)
 	close_listeners(serve);
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);
+	/* The servers have ended every call and connection. */
+	CHECK(serve->num_streams == 0 && list_is_empty(&serve->identity_streams) && list_is_empty(&serve->sidecars));
 	granter_free(serve->granter);
 	loop_task_cancel(&serve->review);
 	shares_free(serve->connections);

@@ -1,5 +1,6 @@
 #include "control/serve/server_identity.h"
 #include "base/core/buf.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 
@@ -61,6 +62,7 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 {
 	struct server_identity *identity = arg;
 	struct why own = {0};
+	CHECK(identity->is_asking && identity->next_key != NULL);
 	identity->is_asking = false;
 	if (err == ERR_NONE) {
 		why = &own;
@@ -81,8 +83,7 @@ static void ask(struct server_identity *identity)
 	if (identity->next_key != NULL)
 		private_key_unref(identity->next_key);
 	identity->next_key = private_key_generate();
-	if (private_key_public(identity->next_key, &spki) != ERR_NONE)
-		return;
+	CHECK(private_key_public(identity->next_key, &spki) == ERR_NONE);
 	identity->is_asking = true;
 	issuer_issue_control(identity->issuer, buf_span(&spki), SERVER_IDENTITY_TTL_S, on_issued, identity);
 }

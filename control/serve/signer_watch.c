@@ -1,10 +1,12 @@
 #include "control/serve/signer_watch.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include <inttypes.h>
 
 void signer_watch_init(
 	struct signer_watch *watch, struct loop *loop, struct issuer *issuer, signer_watch_fn *on_answer, void *arg)
 {
+	CHECK(on_answer != NULL);
 	*watch = (struct signer_watch){.loop = loop, .issuer = issuer, .on_answer = on_answer, .arg = arg};
 }
 
@@ -23,6 +25,7 @@ uint64_t signer_watch_wait_ms(const struct signer_watch *watch)
 static void on_answered(void *arg, enum err err, const struct issued *issued, _unused_ const struct why *why)
 {
 	struct signer_watch *watch = arg;
+	CHECK(watch->request != NULL);
 	if (watch->is_late)
 		log_notice("signer", "the signer answers again, after %" PRIu64 " ms", signer_watch_wait_ms(watch));
 	watch->request = NULL;

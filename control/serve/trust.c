@@ -1,4 +1,5 @@
 #include "control/serve/trust.h"
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
@@ -76,6 +77,7 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 {
 	struct trust *trust = arg;
 	(void)version;
+	CHECK(trust->is_saving); /* one change of the epoch at a time */
 	trust->is_saving = false;
 	if (err == ERR_NONE || err == ERR_CONFLICT || trust->is_stale) {
 		post_refresh(trust);
@@ -90,9 +92,9 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 static void save(struct trust *trust, uint64_t counter, const uint8_t digest[DIGEST_LEN], uint64_t version)
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT(1024);
-	if (record_put_number(&record, "counter", (int64_t)counter) != ERR_NONE ||
-		record_put_hex(&record, "content", span_of(digest, DIGEST_LEN)) != ERR_NONE)
-		return;
+	CHECK(!trust->is_saving && counter > 0);
+	CHECK(record_put_number(&record, "counter", (int64_t)counter) == ERR_NONE);
+	CHECK(record_put_hex(&record, "content", span_of(digest, DIGEST_LEN)) == ERR_NONE);
 	trust->is_saving = true;
 	trust->is_stale = false;
 	store_swap(trust->options.store, STATE_KEY, version, buf_span(&record), on_saved, trust);
