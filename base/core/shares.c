@@ -96,10 +96,8 @@ static void forget_if_unused(struct shares *shares, uint32_t at)
 		return;
 	uint32_t *next = place_of(shares, entry->class, &entry->key);
 	CHECK(entry->held == 0 && entry->oldest == NULL); /* what its shares weighed is given back */
-	while (*next != at) {
+	for (; *next != at; next = &shares->entries[*next].next)
 		CHECK(*next != NONE);
-		next = &shares->entries[*next].next;
-	}
 	*next = entry->next;
 	entry->next = shares->first_free;
 	shares->first_free = at;

@@ -175,7 +175,6 @@ void resolver_cancel(struct resolver *resolver)
 
 void resolver_free(struct resolver *resolver)
 {
-	CHECK(!resolver->is_leaving);
 	resolver->is_leaving = true;
 	resolver_cancel(resolver);
 	ares_destroy(resolver->channel);

@@ -8,7 +8,7 @@
 static void keep_rest(struct scratch_owner *owner)
 {
 	struct input *input = container_of(owner, struct input, owner);
-	CHECK(input->kept == NULL && input->len > 0); /* the area is held for unread bytes only */
+	CHECK(input->evicted == NULL && input->len > 0); /* the area is held for unread bytes only */
 	input->evicted = mem_dup(input->at, input->len);
 	input->at = input->evicted;
 }
@@ -41,7 +41,7 @@ static enum input_status fill(struct input *input, int fd)
 		return INPUT_BROKEN;
 	if (input->is_drained)
 		return INPUT_WOULD_BLOCK;
-	CHECK(input->len == 0 && input->kept == NULL);
+	CHECK(input->len == 0 && input->evicted == NULL);
 	uint8_t *area = scratch_claim(input->scratch, &input->owner);
 	ssize_t got;
 	do {

@@ -11,7 +11,7 @@ enum {
 	WASTEFUL_FACTOR = 4,   /* a block used to less than 1/4 is released */
 };
 
-_Static_assert((uint32_t)SMALL_MAX < (uint32_t)SCRATCH_BLOCK_LEN, "release() tells blocks by their size");
+_Static_assert((uint32_t)SMALL_MAX < (uint32_t)SCRATCH_BLOCK_LEN, "release() recognizes a block by its size");
 
 void output_init(struct output *output, struct tls_scratch *scratch)
 {

@@ -23,7 +23,7 @@ void tls_scratch_free(struct tls_scratch *scratch)
 
 uint8_t *scratch_claim(struct tls_scratch *scratch, struct scratch_owner *owner)
 {
-	CHECK(holder->on_evict != NULL);
+	CHECK(owner->on_evict != NULL);
 	if (scratch->owner != NULL && scratch->owner != owner)
 		scratch->owner->on_evict(scratch->owner);
 	scratch->owner = owner;
