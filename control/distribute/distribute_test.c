@@ -2,6 +2,7 @@
 #include "control/distribute/distribute.h"
 
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "base/pb/unpack.h"
 #include "base/rpc/rpc_client.h"
 #include "base/rpc/rpc_server.h"
@@ -108,10 +109,8 @@ static void on_done(
 
 static void run(struct world *world, const bool *flag, unsigned *counter, unsigned wanted)
 {
-	for (int i = 0; i < 3000 && !(flag != NULL && *flag) && !(counter != NULL && *counter >= wanted); i++) {
-		loop_run_once(world->loop, false);
-		usleep(500);
-	}
+	(void)WAIT_UNTIL(
+		(flag != NULL && *flag) || (counter != NULL && *counter >= wanted), loop_run_once(world->loop, false));
 	if (flag != NULL)
 		assert_true(*flag);
 	else
@@ -222,10 +221,11 @@ static void send_subscribe(struct world *world, const char *text)
 
 static const uint8_t no_key[DIGEST_LEN];
 
-static void ignore_claim(void *arg, enum err err, const struct why *why)
+static void on_claimed(void *arg, enum err err, const struct why *why)
 {
-	(void)arg;
 	(void)why;
+	if (arg != NULL)
+		*(bool *)arg = true;
 	assert_int_equal(err, ERR_NONE);
 }
 
@@ -251,17 +251,17 @@ static void an_answer_follows_its_destination(void **state)
 	run(world, NULL, &world->num_answers, 1);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_UNKNOWN);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &ip), ERR_NONE);
-	registry_claim(world->registry, &world->id, &ip, no_key, ignore_claim, NULL);
+	registry_claim(world->registry, &world->id, &ip, no_key, on_claimed, NULL);
 	run(world, NULL, &world->num_answers, 2);
 	assert_int_equal(world->answer_kind, HANDFAST__V1__ANSWER__KIND_MESHED);
 	assert_int_equal(world->num_endpoints, 1);
 	/* A change that leaves the answer the same sends nothing. */
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.8"), &ip), ERR_NONE);
-	registry_claim(world->registry, &world->id, &ip, no_key, ignore_claim, NULL);
-	for (int i = 0; i < 100; i++) {
+	bool is_claimed = false;
+	registry_claim(world->registry, &world->id, &ip, no_key, on_claimed, &is_claimed);
+	run(world, &is_claimed, NULL, 0);
+	for (int i = 0; i < 20; i++) /* what the change sends is in the socket pair by now */
 		loop_run_once(world->loop, false);
-		usleep(1000);
-	}
 	assert_int_equal(world->num_answers, 2);
 	/* A repeated subscription is answered again. */
 	send_subscribe(world, "192.0.2.7:80");

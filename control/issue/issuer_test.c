@@ -173,7 +173,7 @@ static void finding_i14_reads_many_answers_per_round(void **state)
 		(void)issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
 	while (world->num_done < 601) {
 		unsigned before = world->num_done;
-		usleep(20000); /* the other work of a busy loop in a round */
+		usleep(20000); /* duration: the other work of a busy loop in a round, while answers collect */
 		loop_run_once(world->loop, true);
 		most = world->num_done - before > most ? world->num_done - before : most;
 	}

@@ -1,6 +1,7 @@
 #include "control/registry/leaf_owners.h"
 
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "control/registry/svid_holders.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,11 +68,7 @@ static void obtain(struct world *world, uint8_t leaf, bool proves_claims)
 	world->svid_holder.serial_len = 16;
 	world->svid_holder.proves_claims = proves_claims;
 	assert_int_equal(svid_holders_put(world->store, &world->svid_holder, on_put, world), ERR_NONE);
-	for (int i = 0; i < 2000 && world->svid_holder.version == before; i++) {
-		loop_run_once(world->loop, false);
-		usleep(500);
-	}
-	assert_true(world->svid_holder.version != before);
+	assert_true(WAIT_UNTIL(world->svid_holder.version != before, loop_run_once(world->loop, false)));
 }
 
 static bool find(const struct world *world, uint8_t leaf, struct leaf_owner *out)

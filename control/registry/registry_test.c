@@ -1,6 +1,7 @@
 #include "control/registry/registry.h"
 
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -114,10 +115,7 @@ static struct spiffe_id id_of(const char *text)
 
 static void settle(struct world *world, unsigned answers)
 {
-	for (int round = 0; round < 2000 && world->num_answers < answers; round++) {
-		loop_run_once(world->loop, false);
-		usleep(500);
-	}
+	(void)WAIT_UNTIL(world->num_answers >= answers, loop_run_once(world->loop, false));
 	assert_int_equal(world->num_answers, answers);
 }
 
@@ -206,12 +204,7 @@ static void a_long_absence_ends_the_claim_and_never_yields_plaintext(void **stat
 	struct world *world = *state;
 	assert_int_equal(claim(world, "spiffe://cluster.local/web", "192.0.2.1"), ERR_NONE);
 	gone(world, "spiffe://cluster.local/web", "192.0.2.1");
-	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
-		clock_fake_advance(&world->clock, 50);
-		loop_run_once(world->loop, false);
-		usleep(1000);
-	}
-	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	assert_true(WAIT_UNTIL(resolve(world, "192.0.2.1:80").kind == RESOLVED_UNKNOWN, pass(world, 50)));
 	assert_int_equal(claim(world, "spiffe://cluster.local/next", "192.0.2.1"), ERR_NONE);
 	assert_string_equal(resolve(world, "192.0.2.1:80").endpoints[0].id->text, "spiffe://cluster.local/next");
 }
@@ -393,10 +386,7 @@ static void an_abandoned_claim_gets_no_answer_and_leaves_no_live_stream(void **s
 	_cleanup_(spiffe_id_done) struct spiffe_id web = id_of("spiffe://cluster.local/web");
 	struct ip_addr ip = ip_of("192.0.2.1");
 	registry_abandon(registry_claim(world->registry, &web, &ip, world->key_hash, on_claimed, world));
-	for (int i = 0; i < 400 && !registry_holds(world->registry, &web, &ip); i++) {
-		loop_run_once(world->loop, false);
-		usleep(500);
-	}
+	assert_true(WAIT_UNTIL(registry_holds(world->registry, &web, &ip), loop_run_once(world->loop, false)));
 	loop_run_once(world->loop, false);
 	assert_int_equal(world->num_answers, 0);
 	/* The address is owned already and the answer is queued: abandoning it leaves no live stream. */
@@ -422,11 +412,8 @@ static void a_release_is_not_lost_when_the_claim_changes_meanwhile(void **state)
 	assert_true(store_get(world->store, "claim/192.0.2.1", &value));
 	store_swap(world->store, "claim/192.0.2.1", value.version, value.bytes, NULL, NULL);
 	assert_true(registry_release(world->registry, NULL, &ip, NULL, NULL));
-	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
-		loop_run_once(world->loop, false);
-		usleep(500);
-	}
-	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	assert_true(
+		WAIT_UNTIL(resolve(world, "192.0.2.1:80").kind == RESOLVED_UNKNOWN, loop_run_once(world->loop, false)));
 }
 
 static void release_needs_the_owner_or_an_operator(void **state)
@@ -439,11 +426,8 @@ static void release_needs_the_owner_or_an_operator(void **state)
 	assert_false(registry_release(world->registry, &thief, &ip, NULL, NULL));
 	assert_true(registry_holds(world->registry, &web, &ip));
 	assert_true(registry_release(world->registry, &web, &ip, NULL, NULL));
-	for (int i = 0; i < 400 && resolve(world, "192.0.2.1:80").kind == RESOLVED_MESHED; i++) {
-		loop_run_once(world->loop, false);
-		usleep(1000);
-	}
-	assert_int_equal(resolve(world, "192.0.2.1:80").kind, RESOLVED_UNKNOWN);
+	assert_true(
+		WAIT_UNTIL(resolve(world, "192.0.2.1:80").kind == RESOLVED_UNKNOWN, loop_run_once(world->loop, false)));
 	assert_false(registry_holds(world->registry, &web, &ip));
 	assert_int_equal(world->num_freed, 1);
 	spiffe_id_done(&thief);

@@ -1,6 +1,7 @@
 /* The streams port over real TLS, with the real signer and the real store. */
 #include "base/core/base64url.h"
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "base/net/socket.h"
 #include "base/pb/unpack.h"
 #include "base/rpc/rpc_client.h"
@@ -421,11 +422,7 @@ static void C5_a_connection_has_few_streams(void **state)
 	struct rpc_call *fifth;
 	assert_int_equal(
 		rpc_client_call(world->client, "/handfast.v1.Identity/Stream", 0, &handlers, world, &fifth), ERR_LIMIT);
-	for (int i = 0; i < 100; i++) {
-		loop_run_once(world->loop, false);
-		usleep(1000);
-	}
-	assert_int_equal(serve_num_streams(world->serve), 4);
+	assert_true(WAIT_UNTIL(serve_num_streams(world->serve) == 4, loop_run_once(world->loop, false)));
 }
 
 /* C1: no message is parsed. */

@@ -1,5 +1,6 @@
 /* The control plane's own certificate, made by the real signer, on a clock that the test sets. */
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "control/issue/signer.h"
 #include "control/serve/server_identity.h"
 #include <setjmp.h>
@@ -92,11 +93,7 @@ static bool is_replaced(struct world *world, const struct svid *before)
 	clock_fake_advance(&world->clock, 2000); /* a moment later, as after any suspend */
 	loop_run_once(world->loop, false);
 	(void)server_identity_poll(world->identity);
-	for (int i = 0; i < 2000 && server_identity_svid(world->identity) == before; i++) {
-		loop_run_once(world->loop, false);
-		(void)!usleep(1000);
-	}
-	return server_identity_svid(world->identity) != before;
+	return WAIT_UNTIL(server_identity_svid(world->identity) != before, loop_run_once(world->loop, false));
 }
 
 /* A suspend of a day: the monotonic clock, and every timer with it, stood still. */

@@ -35,10 +35,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The kernel needs a moment to deliver bytes over loopback. */
 static void wait_a_pass(struct fixture *fixture)
 {
-	usleep(1000);
+	loopback_settle();
 	test_conns_turn(fixture->conns);
 	test_conns_wait(fixture->conns, 1100);
 	for (unsigned i = 0; i < 5; i++)
@@ -61,7 +60,7 @@ static void finding_o7_bytes_are_counted_once_each_while_a_connection_is_open(vo
 	assert_int_equal(conns->bytes.to_upstream, 8);
 	assert_int_equal(conns->bytes.to_downstream, 6);
 	assert_int_equal(send(caller, "bye", 3, 0), 3);
-	usleep(1000);
+	loopback_settle();
 	test_conns_turn(conns);
 	tcp_abort(caller);
 	caller = -1;
@@ -80,12 +79,12 @@ static void finding_l3_a_reset_by_the_caller_is_detected_while_its_bytes_wait(vo
 	_cleanup_fd_ int app = test_app_accept(conns); /* which reads nothing */
 	for (unsigned i = 0; i < 2000 && send(caller, block, sizeof(block), MSG_DONTWAIT) > 0; i++)
 		test_conns_turn(conns);
-	usleep(5000);
+	loopback_settle();
 	test_conns_turn(conns);
 	while (send(caller, block, sizeof(block), MSG_DONTWAIT) > 0)
 		;
 	tcp_abort(caller);
-	usleep(1000);
+	loopback_settle();
 	test_conns_turn(conns);
 	assert_int_equal(conns->num_ended, 0);
 	wait_a_pass(fixture);
@@ -116,7 +115,7 @@ static void a_pass_inspects_every_connection_slice_by_slice(void **state)
 		assert_int_equal(send(callers[i], "x", 1, 0), 1);
 		fd_close(test_app_accept(conns));
 	}
-	usleep(1000);
+	loopback_settle();
 	wait_a_pass(fixture);
 	assert_int_equal(conns->bytes.to_upstream, NUM);
 	for (unsigned i = 0; i < NUM; i++)

@@ -108,7 +108,7 @@ static int teardown(void **state)
 
 static void run(struct fixture *fixture)
 {
-	usleep(500);
+	loopback_settle();
 	loop_run_once(fixture->loop, false);
 	loop_run_once(fixture->loop, false);
 }
@@ -228,20 +228,20 @@ static void finding_p15_a_socket_resets_from_its_birth_and_still_delivers_what_w
 	char bytes[8];
 	size_t len;
 	assert_int_equal(socket_connect(&at, &options, &fd), ERR_NONE);
-	usleep(500);
+	loopback_settle();
 	assert_int_equal(fd_accept(listening, &peer, &far), ERR_NONE);
 	fd_close(fd); /* as the kernel does for a process that is killed */
-	usleep(500);
+	loopback_settle();
 	assert_true(is_reset(far));
 	assert_int_equal(socket_connect(&at, &options, &fd), ERR_NONE);
-	usleep(500);
+	loopback_settle();
 	assert_int_equal(fd_accept(listening, &peer, &other), ERR_NONE);
 	struct leg *leg = leg_new_plain(fixture->loop, fd);
 	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
 	assert_int_equal(leg->ops->push(leg, SPAN_LITERAL("whole"), &len), IO_DONE);
 	leg->ops->push_end(leg);
 	leg_free(leg);
-	usleep(500);
+	loopback_settle();
 	assert_int_equal(recv(other, bytes, sizeof(bytes), 0), 5);
 	assert_int_equal(recv(other, bytes, sizeof(bytes), 0), 0);
 }
@@ -265,7 +265,7 @@ static void a_connected_leg_sets_options_with_the_bytes_that_need_them(void **st
 	size_t len;
 	static const uint8_t bytes[SOCKET_SMALL_MAX];
 	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){.is_near = true}, &fd), ERR_NONE);
-	usleep(500);
+	loopback_settle();
 	assert_int_equal(fd_accept(listening, &peer, &far), ERR_NONE);
 	struct leg *leg = leg_new_connected(fixture->loop, fd, true);
 	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
@@ -290,7 +290,7 @@ static void a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_o
 	size_t len;
 	static const uint8_t bytes[1500];
 	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
-	usleep(500);
+	loopback_settle();
 	struct leg *leg = leg_new_connected(fixture->loop, fd, false);
 	leg_attach(leg, &fixture->sink.leg, &listener, fixture);
 	assert_int_equal(leg->ops->push(leg, span_of(bytes, sizeof(bytes)), &len), IO_DONE);
@@ -306,7 +306,7 @@ static void look(struct fixture *fixture)
 		.silence_ms = 500,
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
 	};
-	usleep(2000);
+	loopback_settle();
 	leg_inspect(fixture->leg, &inspection);
 	clock_fake_advance(&fixture->fake, 1000);
 	run(fixture);
@@ -343,7 +343,7 @@ static void finding_l3_an_end_or_a_reset_after_it_loses_nothing_that_waits(void 
 	assert_int_equal(shutdown(fixture->far, SHUT_WR), 0);
 	look(fixture);
 	assert_int_equal(fixture->leg->ops->push(fixture->leg, SPAN_LITERAL("unread"), &len), IO_DONE);
-	usleep(500);
+	loopback_settle();
 	fd_close(TAKE_FD(fixture->far)); /* with unread bytes: a reset follows the end */
 	look(fixture);
 	look(fixture);
@@ -361,7 +361,7 @@ static void finding_l3_bytes_of_an_end_that_is_gone_do_not_wait_for_ever(void **
 	stop_reading(fixture);
 	assert_int_equal(shutdown(fixture->far, SHUT_WR), 0);
 	assert_int_equal(fixture->leg->ops->push(fixture->leg, SPAN_LITERAL("unread"), &len), IO_DONE);
-	usleep(500);
+	loopback_settle();
 	fd_close(TAKE_FD(fixture->far));
 	for (unsigned i = 0; i < 59; i++)
 		look(fixture);

@@ -3,6 +3,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include <poll.h>
+#include <sched.h>
 
 static void wait_for(int fd, short events)
 {
@@ -32,6 +33,29 @@ void tcp_pair_open(struct tcp_pair *pair)
 	CHECK(socket_connect_result(pair->near) == ERR_NONE);
 	socket_set_nodelay(pair->near);
 	socket_set_nodelay(pair->far);
+}
+
+/* Loopback has one queue per CPU, first in, first out, so a datagram arrives after everything that this CPU sent
+ * before. From here on this thread stays on the CPU that it is on. */
+void loopback_settle(void)
+{
+	static int fd = -1;
+	char byte = 0;
+	if (fd < 0) {
+		cpu_set_t here;
+		struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+		socklen_t len = sizeof(own);
+		CPU_ZERO(&here);
+		CPU_SET((size_t)sched_getcpu(), &here);
+		CHECK(sched_setaffinity(0, sizeof(here), &here) == 0);
+		CHECK(fd_socket(AF_INET, SOCK_DGRAM, &fd) == ERR_NONE);
+		CHECK(bind(fd, (const struct sockaddr *)&own, len) == 0);
+		CHECK(getsockname(fd, (struct sockaddr *)&own, &len) == 0);
+		CHECK(connect(fd, (const struct sockaddr *)&own, len) == 0);
+	}
+	CHECK(send(fd, &byte, 1, 0) == 1);
+	wait_for(fd, POLLIN);
+	CHECK(recv(fd, &byte, 1, 0) == 1);
 }
 
 void tcp_abort(int fd)

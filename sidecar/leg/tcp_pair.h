@@ -11,5 +11,7 @@ struct tcp_pair {
 void tcp_pair_open(struct tcp_pair *pair);
 /* A listening socket on 127.0.0.1 with a port of the kernel's choice. */
 int tcp_listen_any(struct addr *out_at);
+/* Returns when all that this thread sent before over loopback, bytes as well as ends and resets, has arrived. */
+void loopback_settle(void);
 /* Sends RST. */
 void tcp_abort(int fd);

@@ -75,7 +75,7 @@ static int teardown(void **state)
 static void run(struct fixture *fixture, unsigned rounds)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		usleep(200); /* loopback delivers in softirq: next to at once */
+		loopback_settle();
 		loop_run_once(fixture->loop, false);
 	}
 }
@@ -128,7 +128,7 @@ static void hands_a_reset_on_as_a_reset(void **state)
 	run_until_end(fixture);
 	assert_int_equal(fixture->end, RELAY_RESET_DOWNSTREAM);
 	assert_int_equal(fixture->err, ERR_RESET);
-	usleep(1000);
+	loopback_settle();
 	assert_int_equal(recv(fixture->far, got, sizeof(got), 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 }

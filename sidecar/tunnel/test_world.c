@@ -263,7 +263,7 @@ void world_run(struct world *world, unsigned rounds)
 	for (unsigned i = 0; i < rounds; i++) {
 		clock_fake_advance(&world->clock, 1);
 		loop_run_once(world->loop, false);
-		usleep(50); /* loopback delivers next to at once */
+		usleep(50); /* duration: the pace of the rounds, each a millisecond of the clock, against loopback */
 	}
 }
 

@@ -1,3 +1,4 @@
+#include "base/core/test_wait.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/tunnel/test_peer.h"
@@ -400,12 +401,8 @@ static void finding_t10_every_tunnel_ends_with_goaway_and_close_notify(void **st
 /* While the clock stands: on a busy machine a wait for bytes would else be the second that a notice lasts. */
 static bool arrive(struct peer *peer, unsigned num_fars)
 {
-	for (unsigned i = 0; i < 20000 && peer->world->num_fars < num_fars; i++) {
-		peer_pump(peer);
-		loop_run_once(peer->world->loop, false);
-		usleep(50);
-	}
-	return peer->world->num_fars == num_fars;
+	return WAIT_UNTIL(
+		peer->world->num_fars == num_fars, (peer_pump(peer), loop_run_once(peer->world->loop, false)));
 }
 
 /* Only the notice has reached it: it answers no PING. */

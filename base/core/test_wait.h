@@ -1,0 +1,25 @@
+/* For tests: waiting for what another thread, another process or the kernel does, with a deadline in real time. */
+#pragma once
+
+#include "base/core/clock.h"
+#include <time.h>
+
+#define TEST_WAIT_MS 10000
+
+static inline void test_wait_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = 200000};
+	(void)nanosleep(&pause, NULL); /* duration: the pause between two polls */
+}
+
+/* Runs the step, such as a round of a loop, until the condition holds; false: it did not within TEST_WAIT_MS. */
+#define WAIT_UNTIL(condition, step)                                                                                    \
+	({                                                                                                             \
+		uint64_t end_ms_ = clock_system.mono_ms(&clock_system) + TEST_WAIT_MS;                                 \
+		while (!(condition) && clock_system.mono_ms(&clock_system) < end_ms_) {                                \
+			step;                                                                                          \
+			if (!(condition))                                                                              \
+				test_wait_pause();                                                                     \
+		}                                                                                                      \
+		(condition);                                                                                           \
+	})
