@@ -141,7 +141,7 @@ static bool is_ended_within(int fd, int ms)
 /* Another thread makes the condition true, within 5 seconds. */
 #define EVENTUALLY(condition)                                                                                          \
 	for (unsigned i_ = 0; i_ < 5000 && !(condition); i_++)                                                         \
-		(void)poll(NULL, 0, 1);                                                                                \
+		(void)poll(NULL, 0, 1); /* duration: the pause between two polls */                                    \
 	assert_true(condition)
 
 static void inspect(void *slot, const struct worker_inside *inside)

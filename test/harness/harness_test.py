@@ -72,8 +72,8 @@ class Fairness(unittest.TestCase):
             while not ending():
                 with lock:
                     count()
-                    time.sleep(held_s)
-                time.sleep(0.001)
+                    time.sleep(held_s)  # duration: how long the attack holds the lock
+                time.sleep(0.001)  # duration: the pause in which others get it
 
         with contextlib.redirect_stdout(io.StringIO()):
             return fairness.expect_unharmed("lock", {"lock": request}, lambda: fairness.Attack(flood),
@@ -167,9 +167,9 @@ class Runner(unittest.TestCase):
         self.assertIn("logs: ", output)
 
     def test_ends_a_story_at_its_deadline_and_removes_its_resources(self):
-        passed, output = self._run('"""Slow."""\nimport time, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
+        passed, output = self._run('"""Slow."""\nimport threading, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
                                   'def thing():\n    yield\n    print("removed")\n'
-                                  'def arrange(s): s.own(thing())\ndef shows_nothing(s): time.sleep(30)\n')
+                                  'def arrange(s): s.own(thing())\ndef shows_nothing(s): threading.Event().wait(30)\n')
         self.assertFalse(passed)
         self.assertIn("deadline", output)
         self.assertIn("removed", output)

@@ -108,7 +108,7 @@ def finding_l3_a_delayed_orderly_end_is_not_a_reset(story):
     data = stream.pattern(600_000, seed=4)
     near.sendall(data)
     near.close()
-    time.sleep(NOTICED_S)  # the test is that nothing happens
+    time.sleep(NOTICED_S)  # duration: an end would be taken for a reset within it
     expect_eq(stream.receive_all(far), (data, "fin"), "what the server read, late")
 
 

@@ -57,7 +57,7 @@ def finding_p6_the_ports_of_closed_connections_are_reused(story):
     answered = 0
     for _ in range(4):
         answered += _many_in_turn(story, 65)
-        time.sleep(REUSED_AFTER_S)
+        time.sleep(REUSED_AFTER_S)  # duration: a closed port is reused after it
     expect_eq(answered, 260, "answered connections of 260")
 
 

@@ -82,7 +82,7 @@ def finding_t1_an_app_that_never_stops_sending_is_reset(story):
             try:
                 while time.monotonic() < end:
                     sock.sendall(b"a line for the log\n")
-                    time.sleep(0.02)  # its pace, not a wait
+                    time.sleep(0.02)  # duration: the pace of the slow reader
             except (ConnectionResetError, BrokenPipeError):
                 return True
         return False

@@ -73,7 +73,7 @@ def finding_i13_no_new_connection_is_lost_when_the_servers_certificate_expires(s
                 expect_eq(stream.receive_exactly(sock, 7), b"welcome", "answer of connection %d" % number)
             if peer.goaways:
                 break
-            time.sleep(0.02)  # the rate of the connections
+            time.sleep(0.02)  # duration: the rate of the connections
         expect(peer.goaways, "no GOAWAY")
         left_s = ends - peer.goaways[0][2]
         expect(1 < left_s <= 6, "GOAWAY came %.1f s before the end" % left_s)

@@ -86,7 +86,7 @@ def finding_p8_a_vanished_host_gets_no_new_calls_after_two_silent_seconds(story)
         calls = []
         while time.monotonic() < cut + 6:
             calls.append((time.monotonic() - cut, pool.submit(_call, story)))
-            time.sleep(0.1)  # the rate of the calls
+            time.sleep(0.1)  # duration: the rate of the calls
         outcomes = [(at_s, *call.result()) for at_s, call in calls]
     late = [outcome for outcome in outcomes if outcome[0] > 3]
     expect(len(late) >= 20 and all(right and took_s < 2 for _, right, took_s in late), "calls from 3 s on: %s" % late)

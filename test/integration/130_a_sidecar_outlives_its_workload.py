@@ -48,7 +48,7 @@ def finding_p5_sigterm_with_nothing_open_serves_a_workload_that_takes_five_secon
     start = time.monotonic()
     story.client.process.signal(signal.SIGTERM)
     while time.monotonic() < start + WORKLOAD_ENDS_IN_S:
-        time.sleep(0.25)  # nothing is open in between, as in a workload that shuts down
+        time.sleep(0.25)  # duration: nothing is open in between, as in a workload that shuts down
         _both_ways(story, "%.1f s after SIGTERM" % (time.monotonic() - start))
     expect_eq(story.client.process.wait_for_exit(8), 0, "exit code")
     expect(8.0 <= time.monotonic() - start < 12.0, "it ended after %.1f s, not soon after drain_minimum (8 s)" %

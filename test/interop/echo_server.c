@@ -132,6 +132,8 @@ static void on_handshake_failed(_unused_ void *arg, _unused_ const struct addr *
 static void on_drain(struct loop_signal *signal)
 {
 	rpc_server_drain(container_of(signal, struct echo_server, drain)->rpc);
+	puts("draining");
+	fflush(stdout);
 }
 
 static void on_stop(struct loop_signal *signal)

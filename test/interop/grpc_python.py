@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test/harness"))
-from handfast_harness import TestAuthority  # noqa: E402 (the path must be set first)
+from handfast_harness import TestAuthority, wait_until  # noqa: E402 (the path must be set first)
 
 PROGRAMS = pathlib.Path(os.environ.get("HANDFAST_BIN", ROOT / "bazel-bin"))
 LARGE = 3 * 1024 * 1024
@@ -160,7 +160,7 @@ class OurServer:
         assert next(call) == b"x"
         call.cancel()
         never.set()
-        time.sleep(0.3)
+        wait_until("the server to see the end of the call", lambda: int(self.unary("Ended")) > before)
         assert int(self.unary("Ended")) == before + 1
 
     def case_hundreds_of_calls_at_once(self):
@@ -189,7 +189,8 @@ class OurServer:
         call = self.stream("Echo", slowly())
         assert next(call) == b"before"
         self.process.send_signal(signal.SIGUSR1)
-        time.sleep(0.3)
+        line = self.process.stdout.readline()
+        assert line == "draining\n", f"expected the server to drain, got {line!r}"
         go_on.set()
         assert next(call) == b"after"
         assert list(call) == []
@@ -238,7 +239,7 @@ class PythonServer(grpc.GenericRpcHandler):
     def ended(self, messages, context):
         end = time.monotonic() + 5
         while self.num_abandoned < 2 and time.monotonic() < end:
-            time.sleep(0.05)
+            time.sleep(0.05)  # duration: the pause between two polls
         for _ in messages:
             yield str(self.num_abandoned).encode()
 

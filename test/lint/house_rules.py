@@ -16,6 +16,7 @@ import documents
 import findings
 import reference
 import retired_words
+import sleeps
 import threats
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -507,6 +508,11 @@ def reference_pages_are_made_from_the_tables():
     yield from reference.findings()
 
 
+def tests_wait_for_conditions():
+    """A sleep in a test has a comment `duration: WHY`; anything else that is waited for is polled."""
+    yield from sleeps.tests_wait_for_conditions(sleeps.tracked())
+
+
 RULES = [
     *map(of_documents, documents.RULES),
     documents_name_what_exists,
@@ -538,6 +544,7 @@ RULES = [
     metrics_are_set,
     *map(of_dead_code, dead_code.RULES),
     tests_stay_on_their_own_addresses,
+    tests_wait_for_conditions,
 ]
 
 

@@ -13,6 +13,7 @@ import documented_commands
 import documents
 import reference
 import retired_words
+import sleeps
 import threats
 
 HEADING = retired_words.HEADING
@@ -306,6 +307,26 @@ class DocumentNames(unittest.TestCase):
         self.assertEqual(self._findings("```python\nnone()\n```\n```\nconn_end() --> `a/b`\n```\n`conn_end()`"), [])
         self.assertEqual(self._findings("\n```\na -> conn_end()\nnone()\n```\n"),
                          ["x.md:4: `none()`: no function of this name is defined"])
+
+
+class Sleeps(unittest.TestCase):
+    def _findings(self, name, text):
+        return list(sleeps.tests_wait_for_conditions({name: text}))
+
+    def test_a_sleep_without_a_duration_comment_is_found(self):
+        for name, line in (("test/integration/001_a.py", "    time.sleep(0.3)"), ("test/x.py", "sleep(1)  # settle"),
+                           ("sidecar/a_test.c", "\tusleep(500);"), ("sidecar/test_world.c", "\t(void)poll(NULL, 0, 5);"),
+                           ("base/core/a_test.c", "\tnanosleep(&pause, NULL); /* a moment */"), ("test/run.sh", "  sleep 1")):
+            self.assertEqual(self._findings(name, "first\n" + line), [f"{name}:2: {line.strip()}"])
+
+    def test_a_sleep_with_a_duration_comment_passes(self):
+        self.assertEqual(self._findings("test/a.py", "time.sleep(1)  # duration: the pace of the load"), [])
+        self.assertEqual(self._findings("base/a_test.c", "usleep(9); /* duration: the work of a round */"), [])
+
+    def test_other_waits_and_other_files_pass(self):
+        for name, line in (("sidecar/commands.c", "(void)poll(NULL, 0, PAUSE_MS);"), ("test/a.py", "wait_until('x', ready)"),
+                           ("base/a_test.c", "poll(&readable, 1, 5000);"), ("test/a.py", "call('sleep 5')")):
+            self.assertEqual(self._findings(name, line), [])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def _paced(per_second, ending):
     while not ending():
         wait = started + number / per_second - time.monotonic()
         if wait > 0.002:
-            time.sleep(min(wait, 0.05))
+            time.sleep(min(wait, 0.05))  # duration: the pace of the attack
             continue
         number += 1
         yield number

@@ -33,7 +33,7 @@ class Capture(Process):
 
     def stop(self, deadline_s=5.0):
         if self.exit_code is None:
-            time.sleep(0.05)  # for packets that tcpdump has not read yet: there is nothing to poll
+            time.sleep(0.05)  # duration: packets are in the kernel and not yet in tcpdump, and nothing shows it
             self.signal(signal.SIGINT)
             self.wait_for_exit(deadline_s)
         return self.exit_code

@@ -34,4 +34,4 @@ def wait_until(what, predicate, deadline_s=10.0, interval_s=0.02):
             return result
         if time.monotonic() >= end:
             raise StoryFailure("waited %.1f s for %s" % (deadline_s, what))
-        time.sleep(interval_s)
+        time.sleep(interval_s)  # duration: the pause between two polls

@@ -15,7 +15,7 @@ import resource
 import threading
 import time
 
-from .expect import StoryFailure, expect
+from .expect import StoryFailure, expect, wait_until
 
 RATIO, RECOVERY_S, LEAST_P99_S, ROUNDS = 3.0, 10.0, 0.010, 3
 
@@ -102,7 +102,7 @@ class Sample:
 
 def sample(requests, seconds, per_second):
     with Sample(requests, per_second) as taken:
-        time.sleep(seconds)  # the time of the measurement itself
+        time.sleep(seconds)  # duration: of the measurement
     return taken
 
 
@@ -165,8 +165,5 @@ def expect_unharmed(what, requests, attack, wait_until_under_way=lambda flood: N
 def wait_for_count(number, deadline_s=10.0):
     """For wait_until_under_way: until the flood has counted so many."""
     def wait(flood):
-        end = time.monotonic() + deadline_s
-        while flood.count < number:
-            expect(time.monotonic() < end, "the attack came to %d of %d" % (flood.count, number))
-            time.sleep(0.02)
+        wait_until("the attack to come to %d" % number, lambda: flood.count >= number, deadline_s)
     return wait

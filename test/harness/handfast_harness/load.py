@@ -104,7 +104,7 @@ class Load:
             while data := sock.recv(1 << 16):
                 received += len(data)
                 digest.update(data)
-                time.sleep(0 if self._ending.is_set() else 0.02)  # the pace of the load, not a wait
+                time.sleep(0 if self._ending.is_set() else 0.02)  # duration: the pace of the load
             return received, digest.hexdigest(), "fin"
         except ConnectionResetError:
             return received, digest.hexdigest(), "reset"

@@ -168,6 +168,6 @@ def remove_netns(netns):
                 os.kill(pid, number)
         end = time.monotonic() + 1.0
         while pids_in(netns) and time.monotonic() < end:
-            time.sleep(0.02)
+            time.sleep(0.02)  # duration: the pause between two polls
     subprocess.run(["ip", "netns", "delete", netns], stderr=subprocess.DEVNULL)
     shutil.rmtree("/etc/netns/" + netns, ignore_errors=True)

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Tests wait for conditions: a sleep in a test has a comment of the form `duration: WHY` on its line, or it is a finding.
+Prints a line per finding, then `N passed, N failed`, where N counts rules. house_rules.py runs the same rule.
+
+What a test waits for is polled: wait_until() of the harness, WAIT_UNTIL() of base/core/test_wait.h, loopback_settle() of
+sidecar/leg/tcp_pair.h; or time itself is injected (clock_fake_advance()). `duration:` is for a sleep whose length is
+what the test is about, such as the pace of a load, and for the pause between two polls."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PYTHON = re.compile(r"(?<![\w.])(?:time\.)?sleep\s*\(")
+C = re.compile(r"(?<![\w.>])(?:u|nano|clock_nano)?sleep\s*\(|(?<![\w.>])poll\s*\(\s*NULL\b")
+SHELL = re.compile(r"(?:^|[;&|]|\bdo|\bthen)\s*sleep\s+[0-9.$]")
+REASON = re.compile(r"(?:#|/\*) duration: \w")
+ABOUT_SLEEPS = ("test/lint/sleeps.py", "test/lint/lint_test.py")
+
+
+def is_test(name):
+    return name.startswith("test/") or name.endswith("_test.c") or "/test_" in name
+
+
+def expression_for(name):
+    return {".py": PYTHON, ".c": C, ".h": C, ".sh": SHELL}.get(pathlib.PurePath(name).suffix)
+
+
+def tests_wait_for_conditions(texts):
+    """A sleep in a test has a comment `duration: WHY`; anything else that is waited for is polled."""
+    for name, text in texts.items():
+        expression = expression_for(name)
+        if expression is None or not is_test(name) or name in ABOUT_SLEEPS:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if expression.search(line) and not REASON.search(line):
+                yield f"{name}:{number}: {line.strip()}"
+
+
+def tracked():
+    names = subprocess.run(["git", "ls-files", "*.py", "*.c", "*.h", "*.sh"], cwd=ROOT, check=True, capture_output=True,
+                           text=True).stdout.splitlines()
+    return {name: (ROOT / name).read_text(encoding="utf-8") for name in names if (ROOT / name).is_file()}
+
+
+def main():
+    findings = list(tests_wait_for_conditions(tracked()))
+    for finding in findings:
+        print(finding)
+    print(f"{0 if findings else 1} passed, {1 if findings else 0} failed")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
