@@ -118,9 +118,9 @@ def finding_p4_a_vanished_peer_is_detected_and_a_stopped_reader_stays_connected(
     app.settimeout(12)
     expect_eq(stream.receive_all(app), (b"", "reset"), "the connection of a caller that vanished")
     line = mesh.sidecar("client").wait_for_access(reason="unresponsive", direction="outbound")
-    expect_in("the side that was called: silence", line["detail"]["got"], "the side that vanished")
+    expect_in("the side that was called: the host was silent", line["detail"]["got"], "the side that vanished")
     line = mesh.sidecar("server").wait_for_access(reason="unresponsive", direction="inbound_plain")
-    expect_in("the side that called: silence", line["detail"]["got"], "the side that vanished")
+    expect_in("the side that called: the host was silent", line["detail"]["got"], "the side that vanished")
     router.ip("route del blackhole %s/32" % mesh.stranger.ipv4)
 
 

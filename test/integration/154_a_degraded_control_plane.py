@@ -71,7 +71,7 @@ def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):
         for name in files:
             os.remove(os.path.join(folder, name))
     story.control.start()
-    story.client.process.wait_for_log("if the control plane was made anew, write a new token (handfast token create)", 30)
+    story.client.process.wait_for_log("if the control plane was reinstalled, write a new token (handfast token create)", 30)
     pid = story.client.process.pid
     story.control.token(identity_of("client"), path=story.client.token)
     story.client.process.wait_for_log("the token file has changed: trying again at once")

@@ -29,7 +29,7 @@ def _call(story, body, more=()):
 def finding_t8_a_call_without_a_message_is_answered_at_once(story):
     headers, took_s = _call(story, b"")
     expect_eq(headers.get("grpc-status"), "12", "UNIMPLEMENTED")
-    expect("none came" in headers.get("grpc-message", ""), "the answer does not name what is missing: %s" % headers)
+    expect("none was received" in headers.get("grpc-message", ""), "the answer does not name what is missing: %s" % headers)
     expect(took_s < SERVER_DEADLINE_S / 2, "it waited for the deadline: %.1f s" % took_s)
 
 
