@@ -31,6 +31,7 @@ bool hex_parse(struct span text, uint8_t *out, size_t len)
 	if (text.len != 2 * len || !is_lower(text))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(text.ptr[2 * i]) << 4 | hex_value(text.ptr[2 * i + 1]));
+		out[i] =
+			(uint8_t)((unsigned)hex_value(text.ptr[2 * i]) << 4 | (unsigned)hex_value(text.ptr[2 * i + 1]));
 	return true;
 }

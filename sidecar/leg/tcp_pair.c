@@ -35,6 +35,26 @@ void tcp_pair_open(struct tcp_pair *pair)
 	socket_set_nodelay(pair->far);
 }
 
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t here;
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	CHECK(sched_setaffinity(0, sizeof(here), &here) == 0);
+}
+
+static int datagrams_to_itself(void)
+{
+	int fd;
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(own);
+	CHECK(fd_socket(AF_INET, SOCK_DGRAM, &fd) == ERR_NONE);
+	CHECK(bind(fd, (const struct sockaddr *)&own, len) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&own, &len) == 0);
+	CHECK(connect(fd, (const struct sockaddr *)&own, len) == 0);
+	return fd;
+}
+
 /* Loopback has one queue per CPU, first in, first out, so a datagram arrives after everything that this CPU sent
  * before. From here on this thread stays on the CPU that it is on. */
 void loopback_settle(void)
@@ -42,16 +62,8 @@ void loopback_settle(void)
 	static int fd = -1;
 	char byte = 0;
 	if (fd < 0) {
-		cpu_set_t here;
-		struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-		socklen_t len = sizeof(own);
-		CPU_ZERO(&here);
-		CPU_SET((size_t)sched_getcpu(), &here);
-		CHECK(sched_setaffinity(0, sizeof(here), &here) == 0);
-		CHECK(fd_socket(AF_INET, SOCK_DGRAM, &fd) == ERR_NONE);
-		CHECK(bind(fd, (const struct sockaddr *)&own, len) == 0);
-		CHECK(getsockname(fd, (struct sockaddr *)&own, &len) == 0);
-		CHECK(connect(fd, (const struct sockaddr *)&own, len) == 0);
+		stay_on_this_cpu();
+		fd = datagrams_to_itself();
 	}
 	CHECK(send(fd, &byte, 1, 0) == 1);
 	wait_for(fd, POLLIN);

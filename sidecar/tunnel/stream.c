@@ -47,7 +47,7 @@ static void unlink_answered(struct tunnel *tunnel, struct stream *stream)
 	struct stream **at = &tunnel->answered_last;
 	while (*at != NULL && *at != stream)
 		at = &(*at)->next_answered;
-	if (*at == stream)
+	if (*at != NULL)
 		*at = stream->next_answered;
 }
 
