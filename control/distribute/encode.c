@@ -173,9 +173,10 @@ enum err encode_mesh_state(
 	Handfast__V1__Policy policy = HANDFAST__V1__POLICY__INIT;
 	mesh.version = version;
 	mesh.n_networks = networks_encode(&scrap, config->networks, config->num_networks, &mesh.networks);
-	mesh.n_plain = networks_encode(&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plain);
-	mesh.n_required = networks_encode(
-		&scrap, config->require_mtls_networks, config->num_require_mtls_networks, &mesh.required);
+	mesh.n_plaintext_networks = networks_encode(
+		&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plaintext_networks);
+	mesh.n_require_mtls_networks = networks_encode(
+		&scrap, config->require_mtls_networks, config->num_require_mtls_networks, &mesh.require_mtls_networks);
 	mesh.policy = &policy;
 	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
 	down.mesh = &mesh;

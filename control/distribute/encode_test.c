@@ -60,7 +60,7 @@ static void C2_a_workload_gets_the_policy_that_names_it_and_no_other(void **stat
 	assert_int_equal(mesh->n_networks, 2);
 	assert_int_equal(mesh->networks[1]->prefix_len, 32);
 	assert_int_equal(mesh->networks[1]->address.len, 16);
-	assert_int_equal(mesh->n_required, 1);
+	assert_int_equal(mesh->n_require_mtls_networks, 1);
 	assert_int_equal(mesh->policy->default_mode, HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_STRICT);
 	assert_int_equal(mesh->policy->n_rules, 2);
 	assert_true(span_eq(pb_span(mesh->policy->rules[0]->name), SPAN_LITERAL("a")));

@@ -55,8 +55,8 @@ typedef void registry_released_fn(void *arg, enum err err, const struct why *why
 bool registry_release(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip,
 	registry_released_fn *on_released, void *arg);
 
-/* A host with a sidecar has this address too. True: mesh.networks and mesh.plaintext_networks say nothing about its
- * family, so what is opened over it leaves in plaintext; logged once per family and configuration. */
+/* A host with a sidecar has this address too. True: neither mesh.networks nor mesh.plaintext_networks has a network
+ * of its family, so connections over it leave in plaintext; logged once per family and configuration. */
 bool registry_note_address(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 
 enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };

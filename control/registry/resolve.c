@@ -122,7 +122,7 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 	else if (resolve_settings(registry, place, destination, out))
 		return;
 	else if (networks_have(config->plaintext_networks, config->num_plaintext_networks, &destination->ip))
-		plain(out, "mesh.plaintext_networks says so");
+		plain(out, "it is in mesh.plaintext_networks");
 	else if (claim != NULL && !claim->has_ended) {
 		out->kind = RESOLVED_MESHED;
 		endpoint_add(out, &destination->ip, destination->port, &claim->id);

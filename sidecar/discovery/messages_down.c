@@ -24,16 +24,18 @@ static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_
 	if (mesh->policy == NULL || mesh->n_networks == 0)
 		return refuse(
 			why, "a mesh state with networks and policy", "the mesh state has no networks or no policy");
-	if (mesh->n_networks > NETWORKS_MAX || mesh->n_plain > NETWORKS_MAX || mesh->n_required > NETWORKS_MAX)
+	if (mesh->n_networks > NETWORKS_MAX || mesh->n_plaintext_networks > NETWORKS_MAX ||
+		mesh->n_require_mtls_networks > NETWORKS_MAX)
 		return why_set(why, ERR_TOO_LARGE, "at most 4096 networks per kind", "merge some of the networks",
 			"the mesh state has %zu mesh networks, %zu plaintext, %zu that require mTLS", mesh->n_networks,
-			mesh->n_plain, mesh->n_required);
+			mesh->n_plaintext_networks, mesh->n_require_mtls_networks);
 	out->kind = DISCOVERY_DOWN_MESH;
 	out->version = mesh->version;
-	out->networks = mesh_networks_new(mesh->n_networks, mesh->n_plain, mesh->n_required);
+	out->networks = mesh_networks_new(mesh->n_networks, mesh->n_plaintext_networks, mesh->n_require_mtls_networks);
 	RETURN_IF_ERR(networks_of(mesh->networks, mesh->n_networks, out->networks->inside, why));
-	RETURN_IF_ERR(networks_of(mesh->plain, mesh->n_plain, out->networks->plaintext, why));
-	RETURN_IF_ERR(networks_of(mesh->required, mesh->n_required, out->networks->require_mtls, why));
+	RETURN_IF_ERR(networks_of(mesh->plaintext_networks, mesh->n_plaintext_networks, out->networks->plaintext, why));
+	RETURN_IF_ERR(networks_of(
+		mesh->require_mtls_networks, mesh->n_require_mtls_networks, out->networks->require_mtls, why));
 	return policy_of_message(mesh->policy, own_domain, &out->policy, why);
 }
 

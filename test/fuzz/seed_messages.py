@@ -83,8 +83,8 @@ def to_a_sidecar(things):
     svid = "svid { %s }" % " ".join("chain: " + literal(one) for one in things.chain)
     trust = 'epoch { incarnation: 5 counter: 9 } bundles { trust_domain: "td.test" roots: %s } banned_ids: "%s/x" ' \
             "bootstrap_root_sha256: %s" % (literal(things.root), ID, literal(bytes(32)))
-    networks = 'networks { address: "\\xc0\\x00\\x02\\x00" prefix_len: 24 } plain { address: "\\xc0\\x00\\x02\\x10" prefix_len: 28 } ' \
-               'required { address: %s prefix_len: 64 }' % literal(bytes.fromhex("20010db8") + bytes(12))
+    networks = 'networks { address: "\\xc0\\x00\\x02\\x00" prefix_len: 24 } plaintext_networks { address: "\\xc0\\x00\\x02\\x10" prefix_len: 28 } ' \
+               'require_mtls_networks { address: %s prefix_len: 64 }' % literal(bytes.fromhex("20010db8") + bytes(12))
     rules = 'rules { name: "r" action: RULE_ACTION_ALLOW sources { id: "%s" } sources { id_prefix: "spiffe://td.test/ns" } ' \
             'sources { id_suffix: "td.test/sa/cart" } sources { trust_domain: "td.test" } sources { namespace: "td.test/shop" } ' \
             'ports: 80 } rules { name: "d" action: RULE_ACTION_DENY dry_run: true unauthenticated: true }' % ID

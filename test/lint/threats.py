@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds docs/threats.md and the codes that comments and test names cite together:
 
-- each abuse case has one row; the row names tests that exist (file and function), or says `no test yet` and why;
+- each abuse case has one row; the row names tests that exist (file and function), or has `no test yet` with a reason;
 - each code that a comment or a test name cites has a row, and a test whose name begins with a code stands in that row;
 - a finding (findings.py) is cited as one: a name `finding_t2_...`, a line `Rows: T2.`, or "finding T2" in prose.
 
@@ -100,7 +100,7 @@ def tests_of(name):
 
 
 def comments():
-    """(place, text), in code; of documents only what says that it cites."""
+    """(place, text), in code; of documents only explicit citations."""
     ours = pathlib.Path(__file__).name, "findings.py"
     for name in tracked("*.c", "*.h", "*.def", "*.py"):
         if pathlib.Path(name).name not in ours:
@@ -108,9 +108,9 @@ def comments():
             yield from (("%s:%d" % (name, line), text) for line, text in each(text_of(name)))
     for name in tracked("*.md"):
         for number, line in enumerate(text_of(name).splitlines(), 1):
-            said = " ".join(match.group(0) for match in re.finditer(r"\b(?:[Ff]indings?|abuse cases?) %s" % LIST, line))
-            if said:
-                yield "%s:%d" % (name, number), said
+            cited = " ".join(match.group(0) for match in re.finditer(r"\b(?:[Ff]indings?|abuse cases?) %s" % LIST, line))
+            if cited:
+                yield "%s:%d" % (name, number), cited
 
 
 def cited(text):
