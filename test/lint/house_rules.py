@@ -191,13 +191,13 @@ TESTED_ELSEWHERE = {
     "control/registry/claim.c": "control/registry/registry_test.c",
     "control/registry/svid_holders.c": "control/registry/registry_test.c",
     # The services are tested over real streams of a real client.
-    "control/serve/grant.c": "control/serve/serve_test.c",
-    "control/serve/messages_down.c": "control/serve/serve_test.c",
-    "control/serve/messages_up.c": "control/serve/serve_test.c",
-    "control/serve/operator_messages.c": "control/serve/serve_test.c",
+    "control/serve/grant.c": "control/serve/enrollment_test.c",
+    "control/serve/messages_down.c": "control/serve/identity_service_test.c",
+    "control/serve/messages_up.c": "control/serve/enrollment_test.c",
+    "control/serve/operator_messages.c": "test/integration/152_bans_and_tokens.py",
     "control/serve/operator_lists.c": "test/integration/152_bans_and_tokens.py",
     "control/serve/signer_watch.c": "test/integration/154_a_degraded_control_plane.py",
-    "control/serve/trust.c": "control/serve/serve_test.c",
+    "control/serve/trust.c": "control/serve/enrollment_test.c",
     # Internal to the store.
     "control/store/database.c": "control/store/store_test.c",
     "control/store/mirror.c": "control/store/store_test.c",

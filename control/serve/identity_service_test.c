@@ -1,0 +1,94 @@
+/* Streams of the Identity service: who may open one, how many, and renewals. */
+#include "base/core/test_wait.h"
+#include "certs/csr.h"
+#include "control/issue/signer.h"
+#include "control/serve/test_client.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka requires the headers above */
+#include <cmocka.h>
+
+/* C5: each stream costs memory, and work at every change. */
+static void C5_a_connection_has_few_streams(void **state)
+{
+	struct world *world = *state;
+	world_enroll(world);
+	world_connect(world);
+	for (int i = 0; i < 4; i++)
+		world_open_stream(world);
+	static const struct rpc_call_handlers handlers = {0};
+	struct rpc_call *fifth;
+	assert_int_equal(
+		rpc_client_call(world->client, "/handfast.v1.Identity/Stream", 0, &handlers, world, &fifth), ERR_LIMIT);
+	assert_true(WAIT_UNTIL(serve_num_streams(world->serve) == 4, loop_run_once(world->loop, false)));
+}
+
+/* C1: no message is parsed. */
+static void C1_refuses_streams_to_a_client_without_certificate(void **state)
+{
+	struct world *world = *state;
+	const char *paths[] = {"/handfast.v1.Identity/Stream", "/handfast.v1.Discovery/Stream"};
+	for (size_t i = 0; i < 2; i++) {
+		world_connect(world);
+		world_call(world, paths[i], SPAN_LITERAL("\xff\xff\xff"));
+		world_wait_until(world, &world->is_over);
+		assert_int_equal(world->status, RPC_UNAUTHENTICATED);
+		assert_int_equal(world->num_messages, 0);
+	}
+}
+
+/* On a stream that is open: whether there is a certificate in the answer. */
+static bool is_renewed(struct world *world, struct rpc_call *stream)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
+	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
+	Handfast__V1__AttestationKeyData none = HANDFAST__V1__ATTESTATION_KEY_DATA__INIT;
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024),
+				       message = BUF_INIT(16384);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	world_encode_proof(world, true, &key, &csr, &proof);
+	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_ATTESTATION_KEY;
+	data.attestation_key = &none;
+	renew.attestation_data = &data;
+	renew.attestation_key = pb_bytes(buf_span(&key));
+	renew.csr = pb_bytes(buf_span(&csr));
+	renew.proof = pb_bytes(buf_span(&proof));
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_RENEW;
+	up.renew = &renew;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	unsigned before = world->num_messages;
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	world_wait_for_messages(world, before + 1);
+	const Handfast__V1__IdentityDown *down = world_read_answer(world, &arena);
+	assert_int_equal(down->kind_case, HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED);
+	assert_int_equal(down->renewed->svid == NULL, down->renewed->refused_reason.len > 0);
+	return down->renewed->svid != NULL;
+}
+
+static void W18_refuses_a_renewal_with_the_key_of_before(void **state)
+{
+	struct world *world = *state;
+	world_enroll(world);
+	world_connect(world);
+	struct rpc_call *stream = world_open_stream(world);
+	world_wait_for_messages(world, 1); /* trust */
+	assert_false(is_renewed(world, stream));
+	world_replace_key(&world->leaf_key);
+	assert_true(is_renewed(world, stream));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
+		return signer_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(C5_a_connection_has_few_streams),
+		WORLD_TEST(C1_refuses_streams_to_a_client_without_certificate),
+		WORLD_TEST(W18_refuses_a_renewal_with_the_key_of_before),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,189 @@
+#include "control/serve/test_client.h"
+#include "base/core/mem.h"
+#include "base/net/socket.h"
+#include "certs/csr.h"
+#include "proto/handfast/v1/enrollment.pb-c.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka requires the headers above */
+#include <cmocka.h>
+
+void world_disconnect(struct world *world)
+{
+	if (world->client != NULL)
+		rpc_client_free(TAKE_PTR(world->client));
+	world_run(world, 5);
+}
+
+static enum err accept_any(_unused_ void *arg, _unused_ const struct span *chain, _unused_ size_t num_chain,
+	_unused_ struct svid **out_svid, _unused_ struct why *why)
+{
+	return ERR_NONE; /* what a sidecar verifies is tested in its own folders */
+}
+
+static void on_ready(void *arg, _unused_ struct rpc_client *client)
+{
+	((struct world *)arg)->is_connected = true;
+}
+
+static void on_close(void *arg, _unused_ struct rpc_client *client, _unused_ const struct why *why)
+{
+	((struct world *)arg)->is_closed = true;
+}
+
+void world_connect(struct world *world)
+{
+	const struct socket_connect_options from = {.source = world->source.family == 0 ? NULL : &world->source};
+	struct tls_session *session;
+	int fd;
+	world_disconnect(world);
+	world->is_connected = world->is_closed = false;
+	assert_int_equal(socket_connect(&world->at, &from, &fd), ERR_NONE);
+	const struct tls_session_options tls = {.context = world->tls,
+		.scratch = world->scratch,
+		.fd = fd,
+		.svid = world->svid,
+		.key = world->svid == NULL ? NULL : world->leaf_key,
+		.on_verify = accept_any};
+	assert_int_equal(tls_session_new(&tls, &session, NULL), ERR_NONE);
+	const struct rpc_client_options options = {.loop = world->loop,
+		.transport = transport_new_tls(session),
+		.authority = "control",
+		.on_ready = on_ready,
+		.on_close = on_close,
+		.arg = world};
+	world->client = rpc_client_new(&options);
+	while (!world->is_connected && !world->is_closed)
+		loop_run_once(world->loop, false);
+}
+
+static void on_message(void *arg, _unused_ struct rpc_call *call, struct span message)
+{
+	struct world *world = arg;
+	buf_clear(&world->answer);
+	assert_int_equal(buf_append(&world->answer, message), ERR_NONE);
+	world->num_messages++;
+}
+
+static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status status, _unused_ const char *message,
+	_unused_ uint32_t retry_after_ms)
+{
+	struct world *world = arg;
+	world->status = status;
+	world->is_over = true;
+}
+
+struct rpc_call *world_call(struct world *world, const char *path, struct span message)
+{
+	static const struct rpc_call_handlers handlers = {on_message, on_done};
+	struct rpc_call *started;
+	world->is_over = false;
+	world->num_messages = 0;
+	assert_int_equal(rpc_client_call(world->client, path, 0, &handlers, world, &started), ERR_NONE);
+	assert_int_equal(rpc_call_send(started, message), ERR_NONE);
+	return started;
+}
+
+struct rpc_call *world_open_stream(struct world *world)
+{
+	return world_call(
+		world, "/handfast.v1.Identity/Stream", SPAN_LITERAL("\x0a\x02\x08\x01")); /* hello, version 1 */
+}
+
+void world_wait_for_messages(struct world *world, unsigned num)
+{
+	while (world->num_messages < num)
+		loop_run_once(world->loop, false);
+}
+
+const Handfast__V1__IdentityDown *world_read_answer(struct world *world, struct pb_arena **out_arena)
+{
+	ProtobufCMessage *unpacked;
+	assert_int_equal(pb_unpack(&handfast__v1__identity_down__descriptor, buf_span(&world->answer), out_arena,
+				 &unpacked, NULL),
+		ERR_NONE);
+	return (const Handfast__V1__IdentityDown *)unpacked;
+}
+
+void world_prove(
+	struct world *world, bool on_this_connection, struct span context_text, struct buf *key, struct buf *proof)
+{
+	uint8_t context[DIGEST_LEN], exported[32];
+	assert_int_equal(private_key_public(world->attestation_key, key), ERR_NONE);
+	digest_sha256(context_text, context);
+	assert_int_equal(tls_session_export(rpc_client_tls(world->client), ATTEST_EXPORTER_LABEL,
+				 span_of(context, DIGEST_LEN), exported),
+		ERR_NONE);
+	exported[0] ^= on_this_connection ? 0 : 1;
+	assert_int_equal(private_key_sign(world->attestation_key, span_of(exported, 32), proof), ERR_NONE);
+}
+
+void world_encode_proof(
+	struct world *world, bool on_this_connection, struct buf *key, struct buf *csr, struct buf *proof)
+{
+	assert_int_equal(csr_encode(world->leaf_key, csr), ERR_NONE);
+	world_prove(world, on_this_connection, buf_span(csr), key, proof);
+}
+
+static void encode_attest(struct world *world, bool on_this_connection, struct buf *out)
+{
+	Handfast__V1__AttestRequest request = HANDFAST__V1__ATTEST_REQUEST__INIT;
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
+	Handfast__V1__JoinTokenData token = HANDFAST__V1__JOIN_TOKEN_DATA__INIT;
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024);
+	world_encode_proof(world, on_this_connection, &key, &csr, &proof);
+	hello.protocol_version = 1;
+	ProtobufCBinaryData feature = pb_bytes(SPAN_LITERAL("claim-proof"));
+	hello.features = &feature;
+	hello.n_features = world->proves_claims ? 1 : 0;
+	token.token_id = pb_bytes(buf_span(&world->token_id));
+	token.secret = pb_bytes(buf_span(&world->secret));
+	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN;
+	data.join_token = &token;
+	request.hello = &hello;
+	request.attestation_data = &data;
+	request.attestation_key = pb_bytes(buf_span(&key));
+	request.csr = pb_bytes(buf_span(&csr));
+	request.proof = pb_bytes(buf_span(&proof));
+	assert_int_equal(pb_pack(&request.base, out), ERR_NONE);
+}
+
+void world_attest(struct world *world, bool on_this_connection)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(16384);
+	encode_attest(world, on_this_connection, &message);
+	rpc_call_close_send(world_call(world, "/handfast.v1.Enrollment/Attest", buf_span(&message)));
+	world_wait_until(world, &world->is_over);
+}
+
+void world_keep_svid(struct world *world)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	assert_int_equal(pb_unpack(&handfast__v1__attest_response__descriptor, buf_span(&world->answer), &arena,
+				 &unpacked, NULL),
+		ERR_NONE);
+	const Handfast__V1__AttestResponse *answer = (const Handfast__V1__AttestResponse *)unpacked;
+	struct span chain[2] = {pb_span(answer->svid->chain[0]), pb_span(answer->svid->chain[1])};
+	assert_int_equal(answer->svid->n_chain, 2);
+	assert_int_equal(answer->trust->epoch->counter, 1);
+	assert_int_equal(svid_parse(chain, 2, &world->svid, NULL), ERR_NONE);
+}
+
+void world_enroll(struct world *world)
+{
+	world_connect(world);
+	world_attest(world, true);
+	assert_int_equal(world->status, RPC_OK);
+	world_keep_svid(world);
+}
+
+void world_replace_key(struct private_key **key)
+{
+	private_key_unref(*key);
+	*key = private_key_generate();
+}
