@@ -130,6 +130,11 @@ static void on_raw(void *arg, int fd)
 	peer->world->on_raw = NULL;
 }
 
+struct peer *peer_connect_raw(struct world *world)
+{
+	return peer_connect(world, world_credentials(world, RAW_ID));
+}
+
 struct peer *peer_serve(struct world *world, struct credentials *credentials, const struct h2_limits *limits)
 {
 	struct peer *peer = peer_new(world, credentials, false, limits);
@@ -210,6 +215,13 @@ void peer_answer(struct peer *peer, struct peer_stream *stream, const char *stat
 {
 	struct h2_header header = {SPAN_LITERAL(":status"), span_of_str(status)};
 	CHECK(h2_stream_respond(peer->h2, stream->id, &header, 1, false) == ERR_NONE);
+}
+
+struct peer_stream *peer_open_connect(struct peer *peer)
+{
+	static const struct h2_header headers[] = {
+		PEER_HEADER(":method", "CONNECT"), PEER_HEADER(":authority", "10.0.0.1:80")};
+	return peer_open(peer, headers, 2, false);
 }
 
 void peer_answer_whole(struct peer *peer, struct peer_stream *stream, struct span body)

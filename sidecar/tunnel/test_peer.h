@@ -5,6 +5,13 @@
 #include "base/h2/h2_session.h"
 #include "sidecar/tunnel/test_world.h"
 
+#define RAW_ID "spiffe://td.test/raw" /* of peers that the test plays as a client */
+
+#define PEER_HEADER(name, value)                                                                                       \
+	{                                                                                                              \
+		SPAN_LITERAL(name), SPAN_LITERAL(value)                                                                \
+	}
+
 enum { PEER_STREAMS_MAX = 256 };
 
 struct peer_stream {
@@ -30,8 +37,9 @@ struct peer {
 	struct span body; /* of its answers, with their end; empty: an answer has none and stays open */
 };
 
-/* Connects to the world's server as `id`. */
+/* Connects to the world's server with these credentials, or as RAW_ID. */
 struct peer *peer_connect(struct world *world, struct credentials *credentials);
+struct peer *peer_connect_raw(struct world *world);
 /* Takes the tunnel that the world's pool opens next, in place of the world's server; `limits`: of the peer. */
 struct peer *peer_serve(struct world *world, struct credentials *credentials, const struct h2_limits *limits);
 void peer_free(struct peer *peer);
@@ -47,5 +55,6 @@ void peer_pump(struct peer *peer);
 	})
 
 struct peer_stream *peer_open(struct peer *peer, const struct h2_header *headers, size_t num_headers, bool end_stream);
+struct peer_stream *peer_open_connect(struct peer *peer); /* CONNECT 10.0.0.1:80, which stays open */
 void peer_answer_whole(struct peer *peer, struct peer_stream *stream, struct span body); /* 200, and the end */
 void peer_answer(struct peer *peer, struct peer_stream *stream, const char *status);

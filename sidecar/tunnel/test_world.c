@@ -220,8 +220,8 @@ struct world *world_new(const struct world_options *given)
 	world->listener = listener_new(world->loop, listening, on_accept, NULL, world);
 	make_ends(world, &options);
 	if (!options.no_credentials) {
-		world_set_credentials(world, true, test_mesh_credentials(world->mesh, CLIENT_ID));
-		world_set_credentials(world, false, test_mesh_credentials(world->mesh, SERVER_ID));
+		world_set_credentials(world, true, world_credentials(world, CLIENT_ID));
+		world_set_credentials(world, false, world_credentials(world, SERVER_ID));
 	}
 	return world;
 }
@@ -256,6 +256,32 @@ void world_free(struct world *world)
 	test_mesh_free(world->mesh);
 	loop_free(world->loop);
 	mem_free(world);
+}
+
+int world_setup(void **state)
+{
+	*state = world_new(NULL);
+	return 0;
+}
+
+int world_teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+struct credentials *world_credentials(struct world *world, const char *id)
+{
+	return test_mesh_credentials(world->mesh, id);
+}
+
+struct credentials *world_credentials_for(struct world *world, const char *id, unsigned seconds)
+{
+	struct bundle_set *bundles = bundle_set_new();
+	CHECK(bundle_set_add(bundles, test_mesh_bundle(world->mesh), NULL) == ERR_NONE);
+	struct credentials *made = test_mesh_credentials_until(world->mesh, id, TEST_NOW_S + seconds, bundles);
+	bundle_set_unref(bundles);
+	return made;
 }
 
 void world_run(struct world *world, unsigned rounds)

@@ -78,6 +78,15 @@ void world_free(struct world *world);
 void world_set_credentials(
 	struct world *world, bool outbound, struct credentials *credentials); /* takes the reference */
 
+/* For cmocka: a world of defaults per test. */
+int world_setup(void **state);
+int world_teardown(void **state);
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+/* An identity of the world's mesh. */
+struct credentials *world_credentials(struct world *world, const char *id);
+struct credentials *world_credentials_for(struct world *world, const char *id, unsigned seconds); /* expires then */
+
 void world_run(struct world *world, unsigned rounds);
 /* Until the condition holds; false: it never did. */
 #define WORLD_UNTIL(world, condition)                                                                                  \

@@ -10,18 +10,6 @@
 /* cmocka requires the four above */
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-	*state = world_new(NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static bool is_reset(struct world *world, int fd)
 {
 	char byte;
@@ -320,8 +308,6 @@ static void closes_a_tunnel_that_is_idle(void **state)
 	assert_int_equal(world->failed[true] + world->failed[false], 0);
 	assert_true(world_connect(world, &call, &far));
 }
-
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

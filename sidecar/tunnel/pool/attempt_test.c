@@ -6,27 +6,18 @@
 /* cmocka requires the four above */
 #include <cmocka.h>
 
-static int setup(void **state)
+static struct peer *serve_until_the_stream_arrives(struct world *world, struct call **out_call)
 {
-	*state = world_new(NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static struct credentials *credentials_of(struct world *world, const char *id)
-{
-	return test_mesh_credentials(world->mesh, id);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
+	*out_call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	return peer;
 }
 
 static void T8_opens_again_what_a_goaway_left_out_with_its_early_bytes(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_int_equal(send(call->app, "early bytes", 11, 0), 11);
 	assert_true(PEER_UNTIL(peer, peer->tls != NULL && tls_session_is_established(peer->tls)));
@@ -47,7 +38,7 @@ static void T8_opens_again_what_a_goaway_left_out_with_its_early_bytes(void **st
 static void T8_opens_again_after_refused_stream(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_int_equal(send(call->app, "hello", 5, 0), 5);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
@@ -59,24 +50,30 @@ static void T8_opens_again_after_refused_stream(void **state)
 	peer_free(peer);
 }
 
+/* The server resets the stream with this error. */
+static struct call *expect_broken_by_reset(struct world *world, uint32_t error)
+{
+	struct call *call;
+	struct peer *peer = serve_until_the_stream_arrives(world, &call);
+	h2_stream_reset(peer->h2, peer->streams[0].id, error);
+	assert_true(PEER_UNTIL(peer, call->has_result));
+	assert_int_equal(call->result.verdict, STREAM_BROKEN);
+	peer_free(peer);
+	return call;
+}
+
 static void T8_never_opens_again_after_any_other_reset(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
-	h2_stream_reset(peer->h2, peer->streams[0].id, 2);
-	assert_true(PEER_UNTIL(peer, call->has_result));
-	assert_int_equal(call->result.verdict, STREAM_BROKEN);
+	expect_broken_by_reset(world, 2);
 	assert_int_equal(world->num_fars, 0);
-	peer_free(peer);
 }
 
 static void T8_takes_no_more_than_32_kib_before_the_answer(void **state)
 {
 	struct world *world = *state;
 	struct peer *peer =
-		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.stream_window = 1 << 20});
+		peer_serve(world, world_credentials(world, SERVER_ID), &(struct h2_limits){.stream_window = 1 << 20});
 	struct call *call = world_call(world);
 	static const uint8_t block[100000];
 	assert_true(send(call->app, block, sizeof(block), 0) > 60000);
@@ -92,13 +89,13 @@ static void T8_gives_early_bytes_back_when_no_endpoint_took_them(void **state)
 {
 	struct world *world = *state;
 	world->keeps_downstream = true;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_int_equal(send(call->app, "hello", 5, 0), 5);
 	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1 && peer->streams[0].has_ended));
 	h2_stream_reset(peer->h2, peer->streams[0].id, 7); /* not processed; and no other tunnel is there */
-	struct peer *other = peer_serve(world, credentials_of(world, "spiffe://td.test/another"), NULL);
+	struct peer *other = peer_serve(world, world_credentials(world, "spiffe://td.test/another"), NULL);
 	for (unsigned i = 0; i < 500 && !call->has_result; i++) {
 		world_run(world, 1);
 		peer_pump(peer);
@@ -116,7 +113,7 @@ static void T8_gives_early_bytes_back_when_no_endpoint_took_them(void **state)
 static void T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_left_again(void **state)
 {
 	struct world *world = *state;
-	struct peer *first = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *first = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_int_equal(send(call->app, "all of these bytes", 18, 0), 18);
 	assert_int_equal(shutdown(call->app, SHUT_WR), 0);
@@ -124,7 +121,7 @@ static void T8_loses_nothing_when_the_answer_comes_before_the_early_bytes_have_l
 	h2_stream_reset(first->h2, first->streams[0].id, 7);
 	peer_pump(first);
 	struct peer *second =
-		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.stream_window = 3});
+		peer_serve(world, world_credentials(world, SERVER_ID), &(struct h2_limits){.stream_window = 3});
 	assert_true(PEER_UNTIL(second, second->num_streams == 1));
 	peer_answer(second, &second->streams[0], "200");
 	assert_true(PEER_UNTIL(second, second->streams[0].has_ended));
@@ -139,7 +136,7 @@ static void finding_p8_early_bytes_come_again_after_a_refusal(void **state)
 {
 	struct world *world = *state;
 	world->keeps_downstream = true;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	static uint8_t block[50000];
 	for (size_t i = 0; i < sizeof(block); i++)
@@ -161,22 +158,14 @@ static void finding_p8_early_bytes_come_again_after_a_refusal(void **state)
 
 static void finding_p8_a_stream_whose_tunnel_breaks_may_have_been_delivered(void **state)
 {
-	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
-	h2_stream_reset(peer->h2, peer->streams[0].id, 8);
-	assert_true(PEER_UNTIL(peer, call->has_result));
-	assert_int_equal(call->result.verdict, STREAM_BROKEN);
-	assert_false(call->result.is_undelivered);
-	peer_free(peer);
+	assert_false(expect_broken_by_reset(*state, 8)->result.is_undelivered);
 }
 
 static void finding_p8_what_waits_too_long_for_a_tunnel_was_not_delivered(void **state)
 {
 	struct world *world = *state;
 	world->wait_ms = 2000;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* it never shakes hands */
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL); /* it never shakes hands */
 	struct call *call = world_call(world);
 	clock_fake_advance(&world->clock, 1900);
 	world_run(world, 5);
@@ -194,9 +183,8 @@ static void finding_t9_an_answer_of_100_kb_fits_into_the_first_window(void **sta
 {
 	struct world *world = *state;
 	static uint8_t answer[100000];
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = serve_until_the_stream_arrives(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], span_of(answer, sizeof(answer)));
 	peer_pump(peer); /* and nothing of ours comes between */
 	assert_int_equal(peer->body.len, 0);
@@ -207,9 +195,8 @@ static void finding_t9_an_answer_of_100_kb_fits_into_the_first_window(void **sta
 static void finding_t1_a_whole_answer_is_handed_on_when_the_peer_wants_no_more_of_ours(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = serve_until_the_stream_arrives(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
 	peer_pump(peer);
 	h2_stream_reset(peer->h2, peer->streams[0].id, 0);
@@ -235,9 +222,8 @@ static void finding_t1_a_whole_answer_is_handed_on_when_the_peer_wants_no_more_o
 static void finding_t1_an_app_that_goes_on_sending_to_such_a_peer_is_reset(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = serve_until_the_stream_arrives(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
 	peer_pump(peer);
 	h2_stream_reset(peer->h2, peer->streams[0].id, 0);
@@ -250,8 +236,6 @@ static void finding_t1_an_app_that_goes_on_sending_to_such_a_peer_is_reset(void 
 	assert_int_equal(call->end, RELAY_RESET_UPSTREAM);
 	peer_free(peer);
 }
-
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

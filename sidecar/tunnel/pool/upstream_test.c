@@ -7,23 +7,6 @@
 /* cmocka requires the four above */
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-	*state = world_new(NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static struct credentials *credentials_of(struct world *world, const char *id)
-{
-	return test_mesh_credentials(world->mesh, id);
-}
-
 static void opens_as_many_tunnels_as_a_peers_limit_needs(void **state)
 {
 	world_free(*state);
@@ -61,7 +44,7 @@ static void finding_p12_a_busy_tunnel_is_used_while_another_handshakes(void **st
 	struct far *bulk_far, *small_far;
 	assert_true(world_connect(world, &bulk, &bulk_far));
 	assert_true(world_transfer(world, bulk_far->fd, bulk->app, 4 * 1024 * 1024));
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL); /* takes it, sends nothing */
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL); /* takes it, sends nothing */
 	uint64_t asked_ms = loop_now_ms(world->loop);
 	assert_true(world_connect(world, &small, &small_far));
 	assert_true(loop_now_ms(world->loop) - asked_ms < 100);
@@ -73,7 +56,7 @@ static void finding_p12_a_busy_tunnel_is_used_while_another_handshakes(void **st
 static void finding_p12_a_silent_peer_is_noticed_after_30_s(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	peer_answer(peer, &peer->streams[0], "200");
@@ -113,7 +96,7 @@ static void finding_l13_a_peer_that_names_no_limit_of_streams_gets_the_tunnels_i
 	assert_int_equal(upstream_tunnels_wanted(100, 100), 1);
 	assert_int_equal(upstream_tunnels_wanted(101, 100), 2);
 	struct peer *peer =
-		peer_serve(world, credentials_of(world, SERVER_ID), &(struct h2_limits){.max_streams = UINT32_MAX});
+		peer_serve(world, world_credentials(world, SERVER_ID), &(struct h2_limits){.max_streams = UINT32_MAX});
 	struct call *call = world_call(world);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	peer_answer(peer, &peer->streams[0], "200");
@@ -137,7 +120,7 @@ static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(voi
 {
 	struct world *world = *state;
 	assert_false(is_suspect(world));
-	struct peer *peer = peer_serve(world, credentials_of(world, SERVER_ID), NULL);
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
 	struct call *call = world_call(world);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	peer->is_deaf = true;
@@ -148,8 +131,6 @@ static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(voi
 	assert_false(is_suspect(world));
 	peer_free(peer);
 }
-
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
