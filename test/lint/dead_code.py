@@ -8,14 +8,13 @@ what they find is dead."""
 
 import collections
 import json
-import pathlib
 import re
 import subprocess
 import sys
 
 import build_graph
+from tree import ROOT, report_rules, tracked
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Functions that only tests call, each with its reason.
 ONLY_TESTS_CALL = {
@@ -51,11 +50,6 @@ ONLY_WRITTEN = {
     "attributes": "room behind a header, which is filled through a pointer",
     "has_identity": "tests compare it",
 }
-
-
-def tracked(*patterns):
-    names = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [name for name in names.splitlines() if (ROOT / name).is_file()]
 
 
 def code_of(name):
@@ -166,16 +160,5 @@ def nothing_is_only_written(tree, only_written=None):
 RULES = [nothing_is_for_tests_alone, nothing_is_declared_for_its_own_file, nothing_is_only_declared, nothing_is_only_written]
 
 
-def main():
-    tree, failed = Tree(), 0
-    for rule in RULES:
-        findings = list(rule(tree))
-        failed += bool(findings)
-        for finding in findings:
-            print(f"{rule.__name__}: {finding}")
-    print(f"{len(RULES) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_rules(RULES, Tree()))

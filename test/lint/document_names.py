@@ -11,17 +11,12 @@ import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT, report, tracked
+
 DOCUMENTS = ("docs/architecture.md", "docs/CONTRIBUTING.md", "docs/SECURITY.md", "docs/debugging-tests.md")
 
 
-def tracked(*patterns):
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns], cwd=ROOT,
-                           check=True, capture_output=True, text=True).stdout
-    return {name for name in names.splitlines() if (ROOT / name).is_file()}
-
-
-FILES = tracked()
+FILES = set(tracked())
 FOLDERS = {str(folder) for name in FILES for folder in pathlib.PurePosixPath(name).parents}
 TOP = {folder for folder in FOLDERS if "/" not in folder}
 
@@ -118,13 +113,6 @@ def checked():
     return check
 
 
-def main():
-    check = checked()
-    for finding in check.findings:
-        print(finding)
-    print(f"{check.num_passed} passed, {len(check.findings)} failed")
-    return 1 if check.findings else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    CHECK = checked()
+    sys.exit(report(CHECK.num_passed, CHECK.findings))

@@ -3,10 +3,10 @@
 Every block is in one of three tables, by its first line: story 197 runs it as it stands (STORY), a named file runs the same
 commands (ELSEWHERE), or no test can run it, for a reason (NOT_RUN). house_rules.py holds that; story 197 reads STORY."""
 
-import pathlib
 import re
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT
+
 README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES = (
     "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md")
 

@@ -3,13 +3,13 @@
 number; files that a document names; targets and anchors of Markdown links. threats.py checks the codes of abuse cases.
 Prints a line per finding, then `N passed, N failed`, where N counts rules. house_rules.py runs the same rules."""
 
-import pathlib
 import posixpath
 import re
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import report_rules, tracked_texts
+from tree import tracked as tracked_names
+
 # Texts about documents, with names of documents that are examples.
 ABOUT_DOCUMENTS = ("test/lint/documents.py", "test/lint/lint_test.py")
 
@@ -32,14 +32,7 @@ class Tree:
 
 
 def tracked():
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    texts = {}
-    for name in names:
-        if not name.startswith("test/fuzz/corpus/") and (ROOT / name).is_file():
-            data = (ROOT / name).read_bytes()
-            if b"\0" not in data:
-                texts[name] = data.decode("utf-8", errors="replace")
-    return Tree(texts, [name for name in names if (ROOT / name).is_file()])
+    return Tree(tracked_texts(), tracked_names())
 
 
 def citations(tree, expression):
@@ -174,18 +167,5 @@ RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_
          lines_fit, links_resolve]
 
 
-def main():
-    tree, failed = tracked(), 0
-    for rule in RULES:
-        found = list(rule(tree))
-        failed += bool(found)
-        if found:
-            print(f"{rule.__name__}: {rule.__doc__}")
-        for finding in found:
-            print(f"  {finding}")
-    print(f"{len(RULES) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_rules(RULES, tracked()))

@@ -7,12 +7,11 @@ a row that does not exist, and whether the page is out of date, then `N passed, 
     test/lint/findings.py --write    writes docs/findings.md"""
 
 import collections
-import pathlib
-import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT, report
+
 PAGE = ROOT / "docs/findings.md"
 INTRODUCTION = """# Findings about release 0.1.0
 
@@ -136,11 +135,7 @@ def main():
         for row, what in ROWS.items():
             print("| %s | %s | %s |" % (row, what, "<br>".join("`%s` in %s" % (test, name) for name, test in found.get(row, []))))
         return 0
-    passed, lines = gaps(found)
-    for line in lines:
-        print(line)
-    print("%d passed, %d failed" % (passed, len(lines)))
-    return 1 if lines else 0
+    return report(*gaps(found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The project's own rules, each with its reason. Prints one line per finding, then `N passed, N failed`, where N counts rules. Run from the workspace root."""
 
-import collections
 import json
 import pathlib
 import re
@@ -18,13 +17,8 @@ import reference
 import retired_words
 import sleeps
 import threats
+from tree import ROOT, report_rules, tracked, tracked_texts
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def tracked(*patterns):
-    names = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [name for name in names.splitlines() if (ROOT / name).is_file()]
 
 
 def code_of(name):
@@ -510,7 +504,7 @@ def reference_pages_are_made_from_the_tables():
 
 def tests_wait_for_conditions():
     """A sleep in a test has a comment `duration: WHY`; anything else that is waited for is polled."""
-    yield from sleeps.tests_wait_for_conditions(sleeps.tracked())
+    yield from sleeps.tests_wait_for_conditions(tracked_texts("*.py", "*.c", "*.h", "*.sh"))
 
 
 RULES = [
@@ -548,18 +542,5 @@ RULES = [
 ]
 
 
-def main():
-    failed = 0
-    for rule in RULES:
-        findings = list(rule())
-        failed += bool(findings)
-        if findings:
-            print(f"{rule.__name__}: {rule.__doc__.splitlines()[0]}")
-            for finding in findings:
-                print(f"  {finding}")
-    print(f"{len(RULES) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_rules(RULES))

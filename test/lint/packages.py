@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT, report, tracked
+
 BUILD = ("tools/apt-packages.txt",)
 DEMO = BUILD + ("test/apt-packages.txt",)
 TESTS = DEMO + ("test/lint/apt-packages.txt",)
@@ -24,10 +25,6 @@ BUILT_IN = {"kill", "printf", "test", "time", "wait"}  # shell builtins
 
 def output(*argv):
     return subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-
-
-def tracked(*patterns):
-    return [name for name in output("git", "ls-files", "--", *patterns).splitlines() if (ROOT / name).is_file()]
 
 
 def text_of(name):
@@ -155,10 +152,7 @@ def main():
             gaps.append(f"{user}: {what} belongs to {owner}, which a fresh machine lacks; add it to {lists[-1]}")
         else:
             passed += 1
-    for gap in gaps:
-        print(gap)
-    print(f"{passed} passed, {len(gaps)} failed")
-    return 1 if gaps else 0
+    return report(passed, gaps)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ with the settings' tables. Prints a line per finding, then `N passed, N failed`.
     reference.py --write    writes the pages"""
 
 import collections
-import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT, report
+
 FOLDER = "docs/reference"
 SETTINGS = {"handfast-sidecar": "sidecar/settings.def", "handfast-control": "control/config/settings.def",
             "handfast-init": "intercept/settings.def"}
@@ -249,10 +249,7 @@ def main():
         for name, make in PAGES.items():
             (ROOT / FOLDER / name).write_text(make(), encoding="utf-8")
     found = list(findings())
-    for line in found:
-        print(line)
-    print("%d passed, %d failed" % (0 if found else 1, len(found)))
-    return 1 if found else 0
+    return report(0 if found else 1, found)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ retired_words.budget, which may only fall. Prints each row above its budget, the
     retired_words.py --lower         writes the counts that have fallen into the budget; raises none"""
 
 import collections
-import pathlib
 import re
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import ROOT, report, tracked_texts
+
 GLOSSARY = "docs/glossary.md"
 BUDGET = "test/lint/retired_words.budget"
 HEADING = "## Words that are retired"
@@ -79,16 +78,8 @@ def places(row, texts):
             yield name, text.count("\n", 0, at) + 1
 
 
-def tracked_texts():
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    texts = {}
-    for name in names:
-        if name.startswith("test/fuzz/corpus/") or not (ROOT / name).is_file():
-            continue
-        data = (ROOT / name).read_bytes()
-        if b"\0" not in data:
-            texts[name] = DECISION.sub("", data.decode("utf-8", errors="replace")).lower()
-    return texts
+def texts_to_judge():
+    return {name: DECISION.sub("", text).lower() for name, text in tracked_texts().items()}
 
 
 def judge(rows, counts, budget):
@@ -111,7 +102,7 @@ def lowered(rows, counts, budget):
 def findings():
     """For house_rules.py."""
     rows = read_rows((ROOT / GLOSSARY).read_text(encoding="utf-8"))
-    texts = tracked_texts()
+    texts = texts_to_judge()
     counts = {row.name: sum(1 for _ in places(row, texts)) for row in rows}
     return rows, counts, list(judge(rows, counts, read_budget((ROOT / BUDGET).read_text(encoding="utf-8"))))
 
@@ -121,7 +112,7 @@ def show(name):
     if not rows:
         print(f"expected the name of a row of {GLOSSARY}; got '{name}'", file=sys.stderr)
         return 64
-    for file, number in places(rows[0], tracked_texts()):
+    for file, number in places(rows[0], texts_to_judge()):
         line = (ROOT / file).read_text(encoding="utf-8", errors="replace").split("\n")[number - 1].strip() if number else "its name"
         print(f"{file}:{number}: {line}")
     return 0
@@ -145,10 +136,7 @@ def main():
     if sys.argv[1:] == ["--lower"]:
         (ROOT / BUDGET).write_text(lowered(rows, counts, budget), encoding="utf-8")
         return 0
-    for line in wrong:
-        print(line)
-    print(f"{len(rows) - len(wrong)} passed, {len(wrong)} failed")
-    return 1 if wrong else 0
+    return report(len(rows) - len(wrong), wrong)
 
 
 if __name__ == "__main__":

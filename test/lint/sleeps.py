@@ -8,10 +8,10 @@ what the test is about, such as the pace of a load, and for the pause between tw
 
 import pathlib
 import re
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tree import report_rules, tracked_texts
+
 PYTHON = re.compile(r"(?<![\w.])(?:time\.)?sleep\s*\(")
 C = re.compile(r"(?<![\w.>])(?:u|nano|clock_nano)?sleep\s*\(|(?<![\w.>])poll\s*\(\s*NULL\b")
 SHELL = re.compile(r"(?:^|[;&|]|\bdo|\bthen)\s*sleep\s+[0-9.$]")
@@ -38,19 +38,5 @@ def tests_wait_for_conditions(texts):
                 yield f"{name}:{number}: {line.strip()}"
 
 
-def tracked():
-    names = subprocess.run(["git", "ls-files", "*.py", "*.c", "*.h", "*.sh"], cwd=ROOT, check=True, capture_output=True,
-                           text=True).stdout.splitlines()
-    return {name: (ROOT / name).read_text(encoding="utf-8") for name in names if (ROOT / name).is_file()}
-
-
-def main():
-    findings = list(tests_wait_for_conditions(tracked()))
-    for finding in findings:
-        print(finding)
-    print(f"{0 if findings else 1} passed, {1 if findings else 0} failed")
-    return 1 if findings else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_rules([tests_wait_for_conditions], tracked_texts("*.py", "*.c", "*.h", "*.sh")))

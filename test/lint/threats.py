@@ -13,22 +13,16 @@ import fnmatch
 import io
 import pathlib
 import re
-import subprocess
 import sys
 import tokenize
 
 import findings
+from tree import ROOT, report, tracked
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = "docs/threats.md"
 HEADER = "| code | abuse | outcome | held by |"
 REFERENCE = re.compile(r"`([\w./-]+\.(?:c|py))`: (`[\w*]+`(?:, `[\w*]+`)*)")
 NO_TEST = re.compile(r"\bno test yet(?:: | for | that )[\w`]")
-
-
-def tracked(*patterns):
-    names = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [name for name in names.splitlines() if (ROOT / name).is_file()]
 
 
 def text_of(name):
@@ -163,13 +157,5 @@ def gaps():
     return sum(not each for each in of_rows.values()) - len(twice), lines
 
 
-def main():
-    passed, lines = gaps()
-    for line in lines:
-        print(line)
-    print("%d passed, %d failed" % (passed, len(lines)))
-    return 1 if lines else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(*gaps()))
