@@ -182,8 +182,8 @@ TESTED_ELSEWHERE = {
     "control/issue/confine.c": "control/issue/issuer_test.c",
     "control/issue/key_folder.c": "control/issue/authority_test.c",
     "control/issue/signer.c": "control/issue/issuer_test.c",
-    "control/registry/claim.c": "control/registry/registry_test.c",
-    "control/registry/svid_holders.c": "control/registry/registry_test.c",
+    "control/registry/claim.c": "control/registry/claiming_test.c",
+    "control/registry/svid_holders.c": "control/attest/attest_test.c",
     # The services are tested over real streams of a real client.
     "control/serve/grant.c": "control/serve/enrollment_test.c",
     "control/serve/messages_down.c": "control/serve/identity_service_test.c",
