@@ -10,18 +10,6 @@
 
 #define FRIEND "spiffe://td.test/friend"
 
-static int set_up(void **state)
-{
-	*state = test_conns_new(16);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	test_conns_free(*state);
-	return 0;
-}
-
 static void a_stream_of_an_allowed_peer_reaches_the_app_before_it_is_accepted(void **state)
 {
 	struct test_conns *conns = *state;
@@ -191,19 +179,18 @@ static void the_steps_run_in_the_order_of_the_table(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_stream_of_an_allowed_peer_reaches_the_app_before_it_is_accepted),
-		TEST(D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialed),
-		TEST(D32_an_authority_that_is_not_the_tunnels_own_address_is_refused),
-		TEST(a_stream_waits_for_policy_and_is_refused_if_none_arrives),
-		TEST(a_stream_whose_peer_resets_it_while_it_waits_is_not_answered),
-		TEST(a_stream_to_an_app_that_does_not_listen_is_answered_503_connect_refused),
-		TEST(D1_plaintext_to_a_strict_port_is_reset_and_the_app_gets_nothing),
-		TEST(D3_a_silent_connection_to_a_permissive_port_reaches_the_app_at_once),
-		TEST(D33_a_direct_connection_to_15006_is_refused),
-		TEST(D32_redirected_plaintext_for_another_host_is_refused),
-		TEST(the_steps_run_in_the_order_of_the_table),
+		CONNS_TEST(a_stream_of_an_allowed_peer_reaches_the_app_before_it_is_accepted),
+		CONNS_TEST(D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialed),
+		CONNS_TEST(D32_an_authority_that_is_not_the_tunnels_own_address_is_refused),
+		CONNS_TEST(a_stream_waits_for_policy_and_is_refused_if_none_arrives),
+		CONNS_TEST(a_stream_whose_peer_resets_it_while_it_waits_is_not_answered),
+		CONNS_TEST(a_stream_to_an_app_that_does_not_listen_is_answered_503_connect_refused),
+		CONNS_TEST(D1_plaintext_to_a_strict_port_is_reset_and_the_app_gets_nothing),
+		CONNS_TEST(D3_a_silent_connection_to_a_permissive_port_reaches_the_app_at_once),
+		CONNS_TEST(D33_a_direct_connection_to_15006_is_refused),
+		CONNS_TEST(D32_redirected_plaintext_for_another_host_is_refused),
+		CONNS_TEST(the_steps_run_in_the_order_of_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

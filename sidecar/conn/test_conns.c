@@ -294,3 +294,24 @@ int test_app_accept(struct test_conns *conns)
 	int fd = -1;
 	return fd_accept(conns->app_listener, &peer, &fd) == ERR_NONE ? fd : -1;
 }
+
+int test_conns_setup(void **state)
+{
+	*state = test_conns_new(16);
+	return 0;
+}
+
+int test_conns_teardown(void **state)
+{
+	test_conns_free(*state);
+	return 0;
+}
+
+bool test_passes(struct test_conns *conns, int from, int to)
+{
+	char bytes[8];
+	if (write(from, "hello", 5) != 5)
+		return false;
+	test_conns_turn(conns);
+	return read(to, bytes, sizeof(bytes)) == 5;
+}

@@ -37,6 +37,13 @@ void test_conns_free(struct test_conns *conns);
 void test_conns_turn(struct test_conns *conns);              /* runs the loop until all ready events are handled */
 void test_conns_wait(struct test_conns *conns, uint64_t ms); /* advances the clock, then runs the loop */
 
+/* Fixtures for cmocka: *state is a struct test_conns, for at most 16 connections. */
+int test_conns_setup(void **state);
+int test_conns_teardown(void **state);
+#define CONNS_TEST(name) cmocka_unit_test_setup_teardown(name, test_conns_setup, test_conns_teardown)
+
+#define TEST_MESHED "10.0.0.1:80" /* a destination in the mesh's networks */
+
 /* Connections; each returns the socket of the caller's side. */
 int test_outbound(struct test_conns *conns, const char *destination);
 int test_inbound_plain(struct test_conns *conns, const char *destination); /* NULL: to the app */
@@ -54,4 +61,5 @@ void test_ban(struct test_conns *conns, const char *id);
 /* The other end, as the app or a caller sees it. */
 bool test_was_reset(int fd);
 bool test_is_open(int fd);
-int test_app_accept(struct test_conns *conns); /* -1: no connection is pending */
+bool test_passes(struct test_conns *conns, int from, int to); /* whether bytes written at one end arrive at the other */
+int test_app_accept(struct test_conns *conns);                /* -1: no connection is pending */

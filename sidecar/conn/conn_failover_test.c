@@ -1,0 +1,206 @@
+/* Outbound connections whose endpoint fails: which is tried next, and which is set aside. */
+#include "base/net/fd.h"
+#include "sidecar/conn/test_conns.h"
+#include "sidecar/leg/leg_ops.h"
+#include "sidecar/leg/tcp_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka requires setjmp, stdarg, stddef and stdint */
+#include <cmocka.h>
+
+static void the_next_endpoint_is_tried_when_the_first_is_unreachable(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr first = conns->pool.attempt->request.endpoint;
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_REFUSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_false(addr_eq(&first, &conns->pool.attempt->request.endpoint));
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_REFUSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+static struct addr current_endpoint(struct test_conns *conns)
+{
+	assert_non_null(conns->pool.attempt);
+	return conns->pool.attempt->request.endpoint;
+}
+
+/* The app of one endpoint is down: its sidecar answers 503 and has delivered nothing. */
+static void finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr first = current_endpoint(conns);
+	assert_int_equal(conns->pool.attempt->request.wait_ms, 2000);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	struct addr second = current_endpoint(conns);
+	assert_false(addr_eq(&first, &second));
+	assert_int_equal(conns->pool.attempt->request.wait_ms, 0); /* there is no third endpoint */
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	assert_true(test_passes(conns, app, far));
+	assert_int_equal(conns->num_ended, 0);
+}
+
+static void finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	int app = test_outbound(conns, TEST_MESHED);
+	struct leg *downstream = conns->pool.attempt->request.downstream;
+	static const struct why reset = {.err = ERR_RESET};
+	tcp_abort(app);
+	leg_lost(downstream, &reset); /* detected between the refusal and its result */
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 1);
+	assert_int_equal(conns->num_ended, 1);
+}
+
+static void finding_p8_each_endpoint_is_tried_once_and_the_last_reason_is_reported(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(conns->pool.num_opened, i);
+		test_pool_refuse(&conns->pool, 503, "connect_refused");
+		test_conns_turn(conns);
+	}
+	assert_int_equal(conns->pool.num_opened, 3);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+	assert_true(test_was_reset(app));
+}
+
+static void finding_p8_a_service_that_is_down_is_not_tried_at_every_endpoint_per_connection(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 12);
+	static const unsigned tries[] = {
+		12, 3}; /* of the first connection, and of one after all endpoints have failed */
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned before = conns->pool.num_opened;
+		_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+		while (conns->pool.attempt != NULL) {
+			test_pool_refuse(&conns->pool, 503, "connect_refused");
+			test_conns_turn(conns);
+		}
+		assert_int_equal(conns->pool.num_opened - before, tries[i]);
+	}
+}
+
+static void finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int broken = test_outbound(conns, TEST_MESHED);
+	test_pool_fail(&conns->pool, STREAM_BROKEN, ERR_CLOSED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 1);
+	assert_int_equal(conns->reason, CLOSE_TUNNEL_BROKEN);
+	_cleanup_fd_ int abandoned = test_outbound(conns, TEST_MESHED);
+	test_pool_fail(&conns->pool, STREAM_ABANDONED, ERR_RESET, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 2);
+	_cleanup_fd_ int denied = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 401, "denied");
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 3);
+	assert_int_equal(conns->reason, CLOSE_DENIED);
+	_cleanup_fd_ int foreign = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 401, "");
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_ended, 4);
+	assert_int_equal(conns->pool.num_opened, 4);
+}
+
+/* Opens one connection, which succeeds at once; returns its endpoint. */
+static struct addr served_by(struct test_conns *conns)
+{
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	_cleanup_fd_ int far = -1;
+	struct addr endpoint = current_endpoint(conns);
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	return endpoint;
+}
+
+static void finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr failing = current_endpoint(conns);
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_TIMEOUT, false);
+	test_conns_turn(conns);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	for (unsigned i = 0; i < 30; i++) {
+		struct addr at = served_by(conns);
+		assert_false(addr_eq(&at, &failing));
+	}
+	test_conns_wait(conns, 1000);
+	bool is_used_again = false;
+	for (unsigned i = 0; i < 100 && !is_used_again; i++) {
+		struct addr at = served_by(conns);
+		is_used_again = addr_eq(&at, &failing);
+	}
+	assert_true(is_used_again);
+}
+
+static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	conns->pool.suspect = served_by(conns);
+	for (unsigned i = 0; i < 30; i++) {
+		struct addr at = served_by(conns);
+		assert_false(addr_eq(&at, &conns->pool.suspect));
+	}
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	struct addr second = current_endpoint(conns);
+	assert_true(addr_eq(&second, &conns->pool.suspect));
+}
+
+static void finding_p8_a_connection_that_times_out_sets_its_endpoint_aside(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr failing = current_endpoint(conns);
+	test_conns_wait(conns, 10100);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
+	struct addr at = served_by(conns);
+	assert_false(addr_eq(&at, &failing));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONNS_TEST(the_next_endpoint_is_tried_when_the_first_is_unreachable),
+		CONNS_TEST(finding_p8_a_refusal_that_delivered_nothing_is_tried_at_the_next_endpoint),
+		CONNS_TEST(finding_p8_no_endpoint_is_tried_for_an_app_that_has_reset_meanwhile),
+		CONNS_TEST(finding_p8_each_endpoint_is_tried_once_and_the_last_reason_is_reported),
+		CONNS_TEST(finding_p8_a_service_that_is_down_is_not_tried_at_every_endpoint_per_connection),
+		CONNS_TEST(finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried),
+		CONNS_TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
+		CONNS_TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last),
+		CONNS_TEST(finding_p8_a_connection_that_times_out_sets_its_endpoint_aside),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
