@@ -3,6 +3,12 @@
 #include "base/core/mem.h"
 #include "base/net/socket.h"
 #include "sidecar/tunnel/connect_request.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka requires setjmp, stdarg, stddef and stdint */
+#include <cmocka.h>
 
 static struct peer_stream *find(struct peer *peer, int32_t id)
 {
@@ -215,6 +221,14 @@ void peer_answer(struct peer *peer, struct peer_stream *stream, const char *stat
 {
 	struct h2_header header = {SPAN_LITERAL(":status"), span_of_str(status)};
 	CHECK(h2_stream_respond(peer->h2, stream->id, &header, 1, false) == ERR_NONE);
+}
+
+struct peer *peer_serve_call(struct world *world, struct call **out_call)
+{
+	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
+	*out_call = world_call(world);
+	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	return peer;
 }
 
 struct peer_stream *peer_open_connect(struct peer *peer)

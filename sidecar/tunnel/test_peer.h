@@ -42,6 +42,8 @@ struct peer *peer_connect(struct world *world, struct credentials *credentials);
 struct peer *peer_connect_raw(struct world *world);
 /* Takes the tunnel that the world's pool opens next, in place of the world's server; `limits`: of the peer. */
 struct peer *peer_serve(struct world *world, struct credentials *credentials, const struct h2_limits *limits);
+/* Begins a call and serves its tunnel as SERVER_ID; fails the cmocka test if its CONNECT does not arrive. */
+struct peer *peer_serve_call(struct world *world, struct call **out_call);
 void peer_free(struct peer *peer);
 void peer_pump(struct peer *peer);
 

@@ -109,8 +109,7 @@ static void disturb_world(struct chance *chance, struct world *world)
 	switch (roll(chance, 6)) {
 	case 0:
 	case 1:
-		world_set_credentials(
-			world, outbound, test_mesh_credentials(world->mesh, outbound ? CLIENT_ID : SERVER_ID));
+		world_set_credentials(world, outbound, world_credentials(world, outbound ? CLIENT_ID : SERVER_ID));
 		break;
 	case 2:
 		tunnel_server_drain(world->server);

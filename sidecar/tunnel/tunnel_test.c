@@ -241,9 +241,8 @@ static void keeps_a_silent_tunnel_whose_peer_answers_ping(void **state)
 static void T6_a_peer_that_falls_silent_is_given_up(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, test_mesh_credentials(world->mesh, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = peer_serve_call(world, &call);
 	peer_answer(peer, &peer->streams[0], "200");
 	assert_true(PEER_UNTIL(peer, call->has_result));
 	for (unsigned i = 0; i < 6; i++) { /* the peer is not pumped any more */
@@ -259,9 +258,8 @@ static void T6_a_tcp_end_without_close_notify_is_no_end_of_a_stream(void **state
 {
 	struct world *world = *state;
 	for (unsigned with_reset = 0; with_reset < 2; with_reset++) {
-		struct peer *peer = peer_serve(world, test_mesh_credentials(world->mesh, SERVER_ID), NULL);
-		struct call *call = world_call(world);
-		assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+		struct call *call;
+		struct peer *peer = peer_serve_call(world, &call);
 		peer_answer(peer, &peer->streams[0], "200");
 		assert_true(PEER_UNTIL(peer, call->has_result));
 		if (with_reset == 1)
@@ -275,8 +273,8 @@ static void T6_a_tcp_end_without_close_notify_is_no_end_of_a_stream(void **state
 static void T3_a_peer_with_one_byte_windows_gets_its_bytes_and_holds_up_no_other(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(
-		world, test_mesh_credentials(world->mesh, SERVER_ID), &(struct h2_limits){.stream_window = 1});
+	struct peer *peer =
+		peer_serve(world, world_credentials(world, SERVER_ID), &(struct h2_limits){.stream_window = 1});
 	struct call *slow = world_call(world);
 	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
 	struct call *second = world_call(world); /* on the same tunnel */

@@ -6,14 +6,6 @@
 /* cmocka requires the four above */
 #include <cmocka.h>
 
-static struct peer *serve_until_the_stream_arrives(struct world *world, struct call **out_call)
-{
-	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
-	*out_call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
-	return peer;
-}
-
 static void T8_opens_again_what_a_goaway_left_out_with_its_early_bytes(void **state)
 {
 	struct world *world = *state;
@@ -54,7 +46,7 @@ static void T8_opens_again_after_refused_stream(void **state)
 static struct call *expect_broken_by_reset(struct world *world, uint32_t error)
 {
 	struct call *call;
-	struct peer *peer = serve_until_the_stream_arrives(world, &call);
+	struct peer *peer = peer_serve_call(world, &call);
 	h2_stream_reset(peer->h2, peer->streams[0].id, error);
 	assert_true(PEER_UNTIL(peer, call->has_result));
 	assert_int_equal(call->result.verdict, STREAM_BROKEN);
@@ -184,7 +176,7 @@ static void finding_t9_an_answer_of_100_kb_fits_into_the_first_window(void **sta
 	struct world *world = *state;
 	static uint8_t answer[100000];
 	struct call *call;
-	struct peer *peer = serve_until_the_stream_arrives(world, &call);
+	struct peer *peer = peer_serve_call(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], span_of(answer, sizeof(answer)));
 	peer_pump(peer); /* and nothing of ours comes between */
 	assert_int_equal(peer->body.len, 0);
@@ -196,7 +188,7 @@ static void finding_t1_a_whole_answer_is_handed_on_when_the_peer_wants_no_more_o
 {
 	struct world *world = *state;
 	struct call *call;
-	struct peer *peer = serve_until_the_stream_arrives(world, &call);
+	struct peer *peer = peer_serve_call(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
 	peer_pump(peer);
 	h2_stream_reset(peer->h2, peer->streams[0].id, 0);
@@ -223,7 +215,7 @@ static void finding_t1_an_app_that_goes_on_sending_to_such_a_peer_is_reset(void 
 {
 	struct world *world = *state;
 	struct call *call;
-	struct peer *peer = serve_until_the_stream_arrives(world, &call);
+	struct peer *peer = peer_serve_call(world, &call);
 	peer_answer_whole(peer, &peer->streams[0], SPAN_LITERAL("the answer"));
 	peer_pump(peer);
 	h2_stream_reset(peer->h2, peer->streams[0].id, 0);

@@ -56,9 +56,8 @@ static void finding_p12_a_busy_tunnel_is_used_while_another_handshakes(void **st
 static void finding_p12_a_silent_peer_is_noticed_after_30_s(void **state)
 {
 	struct world *world = *state;
-	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = peer_serve_call(world, &call);
 	peer_answer(peer, &peer->streams[0], "200");
 	assert_true(PEER_UNTIL(peer, call->relay != NULL));
 	for (unsigned i = 0; i < 90; i++) { /* traffic that ends just after a poll */
@@ -120,9 +119,8 @@ static void finding_p8_silence_of_a_peer_whose_kernel_answers_is_not_suspect(voi
 {
 	struct world *world = *state;
 	assert_false(is_suspect(world));
-	struct peer *peer = peer_serve(world, world_credentials(world, SERVER_ID), NULL);
-	struct call *call = world_call(world);
-	assert_true(PEER_UNTIL(peer, peer->num_streams == 1));
+	struct call *call;
+	struct peer *peer = peer_serve_call(world, &call);
 	peer->is_deaf = true;
 	assert_int_equal(send(call->app, "anyone there?", 13, 0), 13);
 	world_run(world, 5);
