@@ -15,7 +15,7 @@ struct restoring {
 	const char *bans_from; /* NULL: none */
 	size_t num_bans, num_tokens;
 	enum err err;
-	struct why why;
+	struct why detail;
 };
 
 static void end(struct restoring *restoring, enum err err)
@@ -28,7 +28,7 @@ static void on_introduced(void *arg, enum err err, _unused_ const struct issued 
 {
 	struct restoring *restoring = arg;
 	if (err != ERR_NONE)
-		restoring->why = *why;
+		restoring->detail = *why;
 	end(restoring, err);
 }
 
@@ -53,7 +53,7 @@ static enum err merge_bans(struct restoring *restoring)
 		return ERR_NONE;
 	_cleanup_(mem_freep) char *file = store_file(restoring->bans_from);
 	return store_merge(
-		restoring->control->store, file, SVID_HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->why);
+		restoring->control->store, file, SVID_HOLDERS_BAN_PREFIX, &restoring->num_bans, &restoring->detail);
 }
 
 /* The signer last: if a step before fails, it still refuses this store, and restore is run again. */
@@ -62,15 +62,15 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 	struct restoring *restoring = arg;
 	struct control *control = restoring->control;
 	if (err != ERR_NONE)
-		restoring->why = *why;
+		restoring->detail = *why;
 	else
-		err = control_keep_authorities(control, issued, &restoring->why);
+		err = control_keep_authorities(control, issued, &restoring->detail);
 	if (err == ERR_NONE)
 		err = merge_bans(restoring);
 	if (err == ERR_NONE)
-		err = attest_tokens_drop_unused(control->store, &restoring->num_tokens, &restoring->why);
+		err = attest_tokens_drop_unused(control->store, &restoring->num_tokens, &restoring->detail);
 	if (err == ERR_NONE)
-		err = store_begin_incarnation(control->store, &restoring->why);
+		err = store_begin_incarnation(control->store, &restoring->detail);
 	if (err != ERR_NONE) {
 		end(restoring, err);
 		return;
@@ -82,7 +82,7 @@ static void on_judged(void *arg, enum err err, const struct issued *issued, cons
 static void on_signer_lost(void *arg, enum err err)
 {
 	struct restoring *restoring = arg;
-	end(restoring, why_set(&restoring->why, err, "a signer that runs", "see its last log line above",
+	end(restoring, why_set(&restoring->detail, err, "a signer that runs", "see its last log line above",
 			       "the signer has ended"));
 }
 
@@ -100,9 +100,10 @@ static enum err keys_are_there(const struct control *control, struct why *why)
 static enum err run(struct restoring *restoring)
 {
 	struct control *control = restoring->control;
-	RETURN_IF_ERR(keys_are_there(control, &restoring->why));
-	RETURN_IF_ERR(control_load(control, &restoring->why));
-	RETURN_IF_ERR(control_start_signer(control, KEYS_TAKE_ANY_STORE, on_signer_lost, restoring, &restoring->why));
+	RETURN_IF_ERR(keys_are_there(control, &restoring->detail));
+	RETURN_IF_ERR(control_load(control, &restoring->detail));
+	RETURN_IF_ERR(
+		control_start_signer(control, KEYS_TAKE_ANY_STORE, on_signer_lost, restoring, &restoring->detail));
 	const struct store_mark mark = control_store_mark(control);
 	issuer_judge(control->issuer, &mark, on_judged, restoring);
 	loop_run(control->loop);
@@ -116,7 +117,7 @@ enum err control_restore(
 	struct restoring restoring = {.control = control, .bans_from = bans_from};
 	enum err err = run(&restoring);
 	if (err != ERR_NONE) {
-		*why = restoring.why;
+		*why = restoring.detail;
 		return err;
 	}
 	if (bans_from != NULL)

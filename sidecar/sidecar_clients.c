@@ -75,10 +75,10 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 		.direction = "",
 		.reason = "",
 		.remote = status.dialed,
-		.why = *why,
+		.detail = *why,
 	};
 	if (status.dialed.ip.family != 0)
-		why_name_host(&seen.why, addr_format(&status.dialed, text));
+		why_name_host(&seen.detail, addr_format(&status.dialed, text));
 	failures_add(sidecar->failures, &seen, clock->wall_ms(clock));
 }
 

@@ -71,9 +71,9 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
-		if (status.claims[i].why.err != ERR_NONE)
+		if (status.claims[i].detail.err != ERR_NONE)
 			add(out, "address claim refused", PAGE_DEGRADED,
-				why_format(&status.claims[i].why, out->refused[i], sizeof(out->refused[i])),
+				why_format(&status.claims[i].detail, out->refused[i], sizeof(out->refused[i])),
 				"the sidecar repeats the claim");
 }
 
@@ -188,7 +188,7 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 		.config = on_config,
 		.connections = on_connections,
 		.tunnels = on_tunnels,
-		.why = on_why,
+		.failures = on_why,
 		.check = on_check,
 		.metrics = on_metrics,
 		.ready = on_ready,

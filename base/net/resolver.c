@@ -24,7 +24,7 @@ struct resolver {
 	enum err err;
 	struct ip_addr ips[RESOLVED_MAX];
 	size_t num;
-	bool is_leaving;
+	bool is_closing;
 };
 
 static void on_ready(struct loop_io *io, unsigned ready)
@@ -115,7 +115,7 @@ static void on_result(void *arg, int status, int timeouts, struct ares_addrinfo 
 	if (result != NULL)
 		ares_freeaddrinfo(result);
 	/* Canceled: there is no query any more, or the timeout reports. */
-	if (resolver->is_leaving || status == ARES_ECANCELLED || status == ARES_EDESTRUCTION)
+	if (resolver->is_closing || status == ARES_ECANCELLED || status == ARES_EDESTRUCTION)
 		return;
 	resolver->err = status == ARES_SUCCESS && resolver->num == 0 ? ERR_NOT_FOUND : err_of(status);
 	loop_task_post(resolver->loop, &resolver->answer, answer);
@@ -175,7 +175,7 @@ void resolver_cancel(struct resolver *resolver)
 
 void resolver_free(struct resolver *resolver)
 {
-	resolver->is_leaving = true;
+	resolver->is_closing = true;
 	resolver_cancel(resolver);
 	ares_destroy(resolver->channel);
 	ares_library_cleanup();

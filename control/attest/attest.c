@@ -17,7 +17,7 @@ struct check { /* one request until its answer */
 	void *arg;
 	struct loop_task later;
 	enum err err;
-	struct why why;
+	struct why detail;
 };
 
 struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain)
@@ -42,7 +42,7 @@ static void answer(struct loop_task *task)
 {
 	struct check *check = container_of(task, struct check, later);
 	struct attested attested = {&check->svid_holder, buf_span(&check->spki)};
-	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->why);
+	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->detail);
 	svid_holder_done(&check->svid_holder);
 	buf_wipe(&check->secret);
 	buf_done(&check->spki);
@@ -59,7 +59,7 @@ static void answer_later(struct check *check, enum err err)
 /* The key must be proven on this very connection: a signature made for another connection is refused (W9). */
 static enum err check_proof(struct check *check, const struct attest_request *request)
 {
-	struct why *why = &check->why;
+	struct why *why = &check->detail;
 	if (request->attestation_key.len == 0 || request->attestation_key.len > ATTEST_KEY_MAX)
 		return why_set(why, ERR_MALFORMED, "an attestation key", "update the sidecar",
 			"the attestation key has %zu bytes", request->attestation_key.len);
@@ -76,7 +76,7 @@ static enum err check_not_banned(struct check *check)
 {
 	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
-	return why_set(&check->why, ERR_REVOKED, "an identity that is not banned",
+	return why_set(&check->detail, ERR_REVOKED, "an identity that is not banned",
 		"if it may come back, an operator lifts the ban: handfast unban", "%s is banned",
 		check->svid_holder.id.text);
 }
@@ -85,11 +85,11 @@ static enum err check_svid_holder(struct check *check, const struct spiffe_id *o
 {
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND)
-		return why_set(&check->why, ERR_DENIED, "an attestation key that a join token has enrolled",
+		return why_set(&check->detail, ERR_DENIED, "an attestation key that a join token has enrolled",
 			"give the sidecar a new join token: handfast token create", "the attestation key is unknown");
 	RETURN_IF_ERR(err);
 	if (own != NULL && !spiffe_id_eq(own, &check->svid_holder.id)) /* W20 */
-		return why_set(&check->why, ERR_DENIED, "the stream's own identity",
+		return why_set(&check->detail, ERR_DENIED, "the stream's own identity",
 			"find out which program uses this key: this looks like an attack", "the key belongs to %s",
 			check->svid_holder.id.text);
 	return check_not_banned(check);
@@ -105,7 +105,7 @@ static void on_svid_holder(void *arg, enum err err, uint64_t version)
 		err == ERR_CONFLICT) /* a conflict: the same key enrolled at the same time; the stored record counts */
 		err = check_svid_holder(check, NULL);
 	else
-		store_explain(check->attest->store, err, &check->why);
+		store_explain(check->attest->store, err, &check->detail);
 	answer_later(check, err);
 }
 
@@ -130,7 +130,7 @@ static void on_bound(void *arg, enum err err, uint64_t version)
 	if (err == ERR_NONE || err == ERR_CONFLICT)
 		redeem(check);
 	else
-		answer_later(check, store_explain(check->attest->store, err, &check->why));
+		answer_later(check, store_explain(check->attest->store, err, &check->detail));
 }
 
 static enum err bind_token(struct check *check, struct join_token *token, uint64_t version)
@@ -156,7 +156,7 @@ static enum err check_known_key(struct check *check, const struct spiffe_id *bou
 	}
 	RETURN_IF_ERR(err);
 	if (!spiffe_id_eq(&check->svid_holder.id, bought))
-		return why_set(&check->why, ERR_DENIED, "a fresh attestation key for another identity",
+		return why_set(&check->detail, ERR_DENIED, "a fresh attestation key for another identity",
 			"empty the sidecar's state folder", "the key belongs to %s", check->svid_holder.id.text);
 	return check_not_banned(check);
 }
@@ -185,7 +185,7 @@ static enum err redeem_now(struct check *check, bool *out_waits)
 	uint64_t version = 0;
 	bool binds = false;
 	RETURN_IF_ERR(find_token(check, &token, &version));
-	RETURN_IF_ERR(join_token_check(&token, &use, &binds, &check->why));
+	RETURN_IF_ERR(join_token_check(&token, &use, &binds, &check->detail));
 	svid_holder_done(&check->svid_holder);
 	check->svid_holder = (struct svid_holder){0};
 	RETURN_IF_ERR(check_known_key(check, &token.id));
@@ -207,7 +207,7 @@ static void redeem(struct check *check)
 
 static enum err refuse_attestation(struct check *check, const char *what)
 {
-	return why_set(&check->why, ERR_UNSUPPORTED, "a join token, or the attestation key that it has enrolled",
+	return why_set(&check->detail, ERR_UNSUPPORTED, "a join token, or the attestation key that it has enrolled",
 		"give the sidecar a join token: handfast token create", "%s", what);
 }
 
@@ -216,7 +216,7 @@ static enum err start_token(struct check *check, const struct attest_request *re
 	if (request->own != NULL)
 		return refuse_attestation(check, "a renewal carries a join token");
 	if (request->token_id.len != JOIN_TOKEN_ID_LEN)
-		return why_set(&check->why, ERR_MALFORMED, "a token id of 16 bytes", "copy the whole token line",
+		return why_set(&check->detail, ERR_MALFORMED, "a token id of 16 bytes", "copy the whole token line",
 			"the token id has %zu bytes", request->token_id.len);
 	memcpy(check->token_id, request->token_id.ptr, JOIN_TOKEN_ID_LEN);
 	RETURN_IF_ERR(buf_append(&check->secret, request->secret));

@@ -22,14 +22,14 @@ struct world {
 	struct authority authority;
 	struct private_key *key;
 	struct buf spki, leaf;
-	struct why why;
+	struct why detail;
 };
 
 /* The store's mark grows with each start. */
 static enum err begin(struct world *world, uint64_t epoch)
 {
 	const struct store_mark mark = {.epoch = epoch, .incarnation = 77, .revision = epoch * 10};
-	return authority_begin_epoch(&world->authority, &mark, &world->why);
+	return authority_begin_epoch(&world->authority, &mark, &world->detail);
 }
 
 static int set_up(void **state)
@@ -46,7 +46,7 @@ static int set_up(void **state)
 		.root_life_s = 365 * 86400,
 		.clock = &world->clock.clock};
 	snprintf(world->options.trust_domain.name, sizeof world->options.trust_domain.name, "td");
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	assert_int_equal(begin(world, 1), ERR_NONE);
 	world->key = private_key_generate();
 	buf_init(&world->spki, 1024);
@@ -73,14 +73,14 @@ static enum err sign(struct world *world, const char *id, int64_t ttl_s)
 {
 	struct leaf_request request = {1, span_of_str(id), buf_span(&world->spki), ttl_s};
 	buf_clear(&world->leaf);
-	return authority_sign_leaf(&world->authority, &request, &world->leaf, &world->why);
+	return authority_sign_leaf(&world->authority, &request, &world->leaf, &world->detail);
 }
 
 static struct svid *parse(struct world *world)
 {
 	struct span chain[] = {buf_span(&world->leaf), buf_span(&world->authority.intermediate.certificate)};
 	struct svid *svid = NULL;
-	assert_int_equal(svid_parse(chain, 2, &svid, &world->why), ERR_NONE);
+	assert_int_equal(svid_parse(chain, 2, &svid, &world->detail), ERR_NONE);
 	return svid;
 }
 
@@ -92,11 +92,11 @@ static void finding_i12_a_key_file_that_others_may_read_is_refused(void **state)
 		_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", world->folder, names[i]);
 		authority_done(&world->authority);
 		assert_int_equal(chmod(path, 0644), 0);
-		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_DENIED);
-		assert_non_null(strstr(world->why.got, names[i]));
-		assert_non_null(strstr(world->why.fix, "chmod 0600"));
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_DENIED);
+		assert_non_null(strstr(world->detail.got, names[i]));
+		assert_non_null(strstr(world->detail.fix, "chmod 0600"));
 		assert_int_equal(chmod(path, 0600), 0);
-		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	}
 }
 
@@ -108,13 +108,13 @@ static void signs_a_chain_that_verifies_up_to_the_root(void **state)
 	struct span root = buf_span(&world->authority.root.certificate);
 	struct bundle *bundle = NULL;
 	_cleanup_(bundle_set_unrefp) struct bundle_set *bundles = bundle_set_new();
-	assert_int_equal(bundle_new(&world->options.trust_domain, &root, 1, &bundle, &world->why), ERR_NONE);
-	assert_int_equal(bundle_set_add(bundles, bundle, &world->why), ERR_NONE);
+	assert_int_equal(bundle_new(&world->options.trust_domain, &root, 1, &bundle, &world->detail), ERR_NONE);
+	assert_int_equal(bundle_set_add(bundles, bundle, &world->detail), ERR_NONE);
 	bundle_unref(bundle);
 	struct verify_input input = {
 		.chain = chain, .num_chain = 2, .bundles = bundles, .role = VERIFY_CLIENT, .now_s = NOW_S};
 	_cleanup_(svid_unrefp) struct svid *svid = NULL;
-	assert_int_equal(verify_chain(&input, &svid, &world->why), ERR_NONE);
+	assert_int_equal(verify_chain(&input, &svid, &world->detail), ERR_NONE);
 	assert_int_equal(svid_not_before_s(svid), NOW_S - 60);
 	assert_int_equal(svid_not_after_s(svid), NOW_S + 3600);
 }
@@ -134,7 +134,7 @@ static void W17_refuses_bytes_that_are_not_a_key(void **state)
 {
 	struct world *world = *state;
 	struct leaf_request request = {1, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("not a key"), 60};
-	assert_int_not_equal(authority_sign_leaf(&world->authority, &request, &world->leaf, &world->why), ERR_NONE);
+	assert_int_not_equal(authority_sign_leaf(&world->authority, &request, &world->leaf, &world->detail), ERR_NONE);
 }
 
 static void W19_clamps_the_lifetime_to_policy_and_chain(void **state)
@@ -187,7 +187,7 @@ static void C17_C20_serves_only_the_newest_epoch_and_records_it(void **state)
 	assert_int_equal(begin(world, 2), ERR_NONE);
 	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_CONFLICT);
 	authority_done(&world->authority);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	assert_int_equal(begin(world, 2), ERR_STATE_DAMAGED);
 	assert_int_equal(begin(world, 3), ERR_NONE);
 }
@@ -215,7 +215,7 @@ static void finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_corre
 	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NONE);
 	world->clock.wall_ms -= 20 * 86400 * 1000LL; /* beyond the backdating of a root: reported */
 	assert_int_equal(sign(world, "spiffe://td/ns/a", 60), ERR_NOT_YET_VALID);
-	assert_non_null(strstr(world->why.fix, "clock"));
+	assert_non_null(strstr(world->detail.fix, "clock"));
 }
 
 /* The folder cannot be written: as on a full disk. */
@@ -238,22 +238,22 @@ static void finding_i11_without_room_for_the_next_intermediate_the_present_one_s
 static enum err judge(struct world *world, uint64_t epoch, uint64_t incarnation, uint64_t revision)
 {
 	const struct store_mark mark = {epoch, incarnation, revision};
-	return authority_judge(&world->authority, &mark, &world->why);
+	return authority_judge(&world->authority, &mark, &world->detail);
 }
 
 static void finding_i3_an_older_store_is_refused_at_every_attempt(void **state)
 {
 	struct world *world = *state;
 	const struct store_mark noted = {1, 77, 500};
-	assert_int_equal(authority_note(&world->authority, &noted, &world->why), ERR_NONE);
+	assert_int_equal(authority_note(&world->authority, &noted, &world->detail), ERR_NONE);
 	for (int i = 0; i < 5; i++) {
 		authority_done(&world->authority);
 		world->options.policy = KEYS_MUST_EXIST;
-		assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+		assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 		assert_int_equal(judge(world, 1, 77, 500), ERR_STATE_DAMAGED); /* the epoch was served */
 		assert_int_equal(judge(world, 2, 77, 499), ERR_STATE_DAMAGED); /* an older copy with the same epoch */
 		assert_int_equal(judge(world, 9, 78, 900), ERR_STATE_DAMAGED); /* a new store in its place */
-		assert_non_null(strstr(world->why.fix, "handfast-control restore"));
+		assert_non_null(strstr(world->detail.fix, "handfast-control restore"));
 	}
 	assert_int_equal(judge(world, 2, 77, 500), ERR_NONE);
 }
@@ -264,11 +264,11 @@ static void finding_i7_an_operator_can_confirm_the_store(void **state)
 	const struct store_mark older = {1, 99, 3};
 	authority_done(&world->authority);
 	world->options.policy = KEYS_TAKE_ANY_STORE;
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
-	assert_int_equal(authority_begin_epoch(&world->authority, &older, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
+	assert_int_equal(authority_begin_epoch(&world->authority, &older, &world->detail), ERR_NONE);
 	authority_done(&world->authority);
 	world->options.policy = KEYS_MUST_EXIST;
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	assert_int_equal(judge(world, 2, 99, 3), ERR_NONE);
 	assert_int_equal(judge(world, 2, 77, 10), ERR_STATE_DAMAGED); /* the former store is refused now */
 }
@@ -283,10 +283,10 @@ static void finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys(voi
 	authority_done(&world->authority);
 	assert_int_equal(system(command), 0);
 	world->options.policy = KEYS_MUST_EXIST;
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_STATE_DAMAGED);
 	assert_int_not_equal(access(key, F_OK), 0);
 	world->options.policy = KEYS_MAY_BE_MADE;
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 }
 
 static void reads_the_epoch_of_release_0_1_0(void **state)
@@ -295,7 +295,7 @@ static void reads_the_epoch_of_release_0_1_0(void **state)
 	_cleanup_(mem_freep) char *command = mem_printf("echo 41 > %s/epoch", world->folder);
 	authority_done(&world->authority);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	assert_int_equal(judge(world, 41, 5, 0), ERR_STATE_DAMAGED);
 	assert_int_equal(judge(world, 42, 5, 0), ERR_NONE);
 }
@@ -306,7 +306,7 @@ static void keeps_its_keys_across_a_restart(void **state)
 	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
 	assert_int_equal(buf_append(&before, buf_span(&world->authority.bootstrap.certificate)), ERR_NONE);
 	authority_done(&world->authority);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_NONE);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
 	assert_true(span_eq(buf_span(&before), buf_span(&world->authority.bootstrap.certificate)));
 }
 
@@ -319,9 +319,9 @@ static void C17_makes_no_new_key_for_a_damaged_or_lost_one(void **state)
 	FILE *file = fopen(path, "w");
 	fputs("-----BEGIN PRIVATE KEY-----\n", file);
 	fclose(file);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_STATE_DAMAGED);
 	unlink(path);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_STATE_DAMAGED);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_STATE_DAMAGED);
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
@@ -336,7 +336,7 @@ static void C17_keeps_keys_where_only_the_signer_can_read_them(void **state)
 	assert_int_equal(found.st_mode & 07777, 0600);
 	authority_done(&world->authority);
 	assert_int_equal(chmod(world->folder, 0755), 0);
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->why), ERR_CONFIG);
+	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_CONFIG);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -14,7 +14,7 @@ struct registry_attempt { /* of one stream to own its address */
 	void *arg;
 	struct loop_task later;
 	enum err err;
-	struct why why;
+	struct why detail;
 };
 
 static void attempt_free(struct registry_attempt *attempt)
@@ -45,7 +45,7 @@ void registry_attempts_free(struct registry *registry)
 static void answer(struct registry_attempt *attempt)
 {
 	CHECK(attempt->on_claimed != NULL);
-	attempt->on_claimed(attempt->arg, attempt->err, &attempt->why);
+	attempt->on_claimed(attempt->arg, attempt->err, &attempt->detail);
 	attempt_free(attempt);
 }
 
@@ -126,7 +126,7 @@ static void try_claim(struct registry_attempt *attempt)
 		attempt_free(attempt);
 		return;
 	}
-	enum err err = may_claim(registry, &attempt->wanted, &attempt->why);
+	enum err err = may_claim(registry, &attempt->wanted, &attempt->detail);
 	if (err != ERR_NONE) {
 		answer_later(attempt, err);
 		return;
@@ -153,7 +153,7 @@ static void on_saved(void *arg, enum err err, uint64_t version)
 		attempt_free(attempt);
 		return;
 	}
-	attempt->err = store_explain(attempt->registry->store, err, &attempt->why);
+	attempt->err = store_explain(attempt->registry->store, err, &attempt->detail);
 	answer(attempt);
 }
 

@@ -16,7 +16,7 @@ static void the_first_identity_to_claim_an_address_keeps_it(void **state)
 	assert_int_equal(world_claim(world, WEB, "192.0.2.1"), ERR_NONE);
 	assert_int_equal(world_claim(world, WEB, "192.0.2.1"), ERR_NONE);
 	assert_int_equal(world_claim(world, THIEF, "192.0.2.1"), ERR_DENIED);
-	assert_non_null(strstr(world->why.got, "held by spiffe://cluster.local/web"));
+	assert_non_null(strstr(world->detail.got, "held by spiffe://cluster.local/web"));
 	struct resolution found = world_resolve(world, "192.0.2.1:9000");
 	assert_int_equal(found.kind, RESOLVED_MESHED);
 	assert_int_equal(found.num_endpoints, 1);
@@ -62,7 +62,7 @@ static void claims_from_outside_the_mesh_are_refused(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(world_claim(world, WEB, "198.51.100.1"), ERR_DENIED);
-	assert_non_null(strstr(world->why.expected, "mesh.networks"));
+	assert_non_null(strstr(world->detail.expected, "mesh.networks"));
 }
 
 static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
@@ -75,7 +75,7 @@ static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
 		world_gone(world, WEB, ip); /* its claim stays */
 	}
 	assert_int_equal(world_claim(world, WEB, "192.0.2.100"), ERR_LIMIT);
-	assert_non_null(strstr(world->why.fix, "entry release"));
+	assert_non_null(strstr(world->detail.fix, "entry release"));
 	assert_int_equal(world_claim(world, WEB, "192.0.2.3"), ERR_NONE); /* its own */
 	/* Another sidecar of the identity, and one of another identity, have limits of their own. */
 	world->key_hash[0] = 1;

@@ -82,7 +82,7 @@ void world_on_claimed(void *arg, enum err err, const struct why *why)
 	struct world *world = arg;
 	world->num_answers++;
 	world->last = err;
-	world->why = *why;
+	world->detail = *why;
 }
 
 struct ip_addr world_ip(const char *text)

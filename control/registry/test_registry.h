@@ -17,7 +17,7 @@ struct world {
 	unsigned num_changes, num_service_changes, num_freed, num_answers;
 	uint8_t key_hash[DIGEST_LEN];
 	enum err last;
-	struct why why;
+	struct why detail;
 	char folder[32], path[64];
 };
 

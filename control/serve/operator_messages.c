@@ -163,8 +163,8 @@ static void fill_condition(const struct status_condition *from, Handfast__V1__Co
 {
 	handfast__v1__condition__init(out);
 	out->name = pb_bytes(span_of_str(from->name));
-	out->detail = pb_bytes(span_of_str(from->why.got));
-	out->fix = pb_bytes(span_of_str(from->why.fix));
+	out->detail = pb_bytes(span_of_str(from->detail.got));
+	out->fix = pb_bytes(span_of_str(from->detail.fix));
 }
 
 static void fill_status(const struct status *status, Handfast__V1__StatusResponse *out, Handfast__V1__Epoch *epoch)

@@ -62,7 +62,7 @@ struct status_authority {
 };
 struct status_condition {
 	const char *name;
-	struct why why;
+	struct why detail;
 };
 #define STATUS_CONDITIONS_MAX 8
 

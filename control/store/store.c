@@ -234,7 +234,7 @@ struct merging {
 	const char *prefix;
 	size_t num;
 	enum err err;
-	struct why why;
+	struct why detail;
 };
 
 static void merge_row(void *arg, const char *key, struct span value, _unused_ uint64_t version)
@@ -244,7 +244,7 @@ static void merge_row(void *arg, const char *key, struct span value, _unused_ ui
 	if (merging->err != ERR_NONE || strncmp(key, merging->prefix, strlen(merging->prefix)) != 0 ||
 		mirror_find(&merging->store->mirror, key) != NULL)
 		return;
-	merging->err = database_commit(merging->store->database, changes, 1, &merging->why);
+	merging->err = database_commit(merging->store->database, changes, 1, &merging->detail);
 	if (merging->err != ERR_NONE)
 		return;
 	mirror_put(&merging->store->mirror, key, value, change.version);

@@ -40,7 +40,7 @@ static void on_timeout(struct loop_timer *timer)
 	if (conn->step == STEP_OPEN)
 		open_timed_out(conn);
 	char text[ADDR_TEXT_MAX];
-	if (conn->why == NULL)
+	if (conn->detail == NULL)
 		why_set(conn_why(conn), ERR_TIMEOUT, "an answer before the timeout",
 			"check whether the destination can be reached from this host", "%s did not answer in time",
 			addr_format(conn->endpoint.ip.family != 0 ? &conn->endpoint : &conn->dst.addr, text));
@@ -66,7 +66,7 @@ static void advance(struct conn *conn)
 		case CONN_NEXT:
 			CHECK(conn->step < STEP_RELAY);
 			loop_timer_stop(&conn->deadline);
-			mem_free(TAKE_PTR(conn->why)); /* what it waited for has arrived */
+			mem_free(TAKE_PTR(conn->detail)); /* what it waited for has arrived */
 			conn->step++;
 			break;
 		case CONN_WAIT:
@@ -143,9 +143,9 @@ const struct spiffe_id *conn_peer_id(const struct conn *conn)
 
 struct why *conn_why(struct conn *conn)
 {
-	if (conn->why == NULL)
-		conn->why = mem_new(struct why);
-	return conn->why;
+	if (conn->detail == NULL)
+		conn->detail = mem_new(struct why);
+	return conn->detail;
 }
 
 void conn_summary(const struct conn *conn, struct conn_summary *out)

@@ -63,7 +63,7 @@ static void record(struct conn *conn, enum close_reason reason, bool relayed, st
 		.encrypted = conn->encrypted,
 		.rule = conn->rule,
 		.dry_run_rule = conn->dry_run_rule,
-		.why = conn->why,
+		.detail = conn->detail,
 	};
 	if (conn->env->observer.on_end != NULL)
 		conn->env->observer.on_end(conn->env->observer.arg, (enum conn_kind)conn->kind, reason, &entry);
@@ -103,6 +103,6 @@ void conn_end(struct conn *conn, enum close_reason reason)
 	answer_unref(conn->answer);
 	policy_unref(conn->policy);
 	svid_unref(conn->peer);
-	mem_free(conn->why);
+	mem_free(conn->detail);
 	mem_free(conn);
 }

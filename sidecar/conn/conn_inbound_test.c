@@ -43,7 +43,7 @@ static void D5_a_stream_that_policy_denies_is_refused_before_the_app_is_dialed(v
 	test_inbound(conns, &stream, NULL, FRIEND);
 	assert_int_equal(conns->reason, CLOSE_DENIED);
 	assert_string_equal(conns->rule, "no_friends");
-	assert_null(strstr(conns->why.fix, "sidecar")); /* the source has a sidecar */
+	assert_null(strstr(conns->detail.fix, "sidecar")); /* the source has a sidecar */
 	assert_int_equal(stream.status, 401);
 	assert_string_equal(stream.reason, "denied");
 	assert_int_equal(stream.num_answers, 1);

@@ -28,7 +28,7 @@ static void a_destination_outside_the_mesh_networks_is_reached_in_plaintext_with
 	assert_int_equal(conns->record.bytes_sent, 5);
 	assert_true(conns->record.relayed);
 	assert_false(conns->record.encrypted);
-	assert_int_equal(conns->why.err, ERR_NONE);
+	assert_int_equal(conns->detail.err, ERR_NONE);
 }
 
 static void a_stream_to_a_meshed_destination_expects_the_identity_of_its_endpoint(void **state)
@@ -131,7 +131,7 @@ static void T7_D29_each_verdict_of_the_tunnel_has_its_own_reason_and_resets_the_
 		test_conns_turn(conns);
 		assert_int_equal(conns->num_ended, i + 1);
 		assert_int_equal(conns->reason, cases[i].reason);
-		assert_int_equal(conns->why.err, cases[i].err);
+		assert_int_equal(conns->detail.err, cases[i].err);
 		assert_true(test_was_reset(app));
 		assert_int_equal(conns->pool.num_opened, i + 1);
 	}
@@ -144,7 +144,7 @@ static void a_connection_through_a_silent_tunnel_ends_at_the_connect_timeout(voi
 	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
 	test_conns_wait(conns, 10100);
 	assert_int_equal(conns->reason, CLOSE_CONNECT_TIMEOUT);
-	assert_int_equal(conns->why.err, ERR_TIMEOUT);
+	assert_int_equal(conns->detail.err, ERR_TIMEOUT);
 	assert_int_equal(conns->pool.num_canceled, 1);
 	assert_true(test_was_reset(app));
 }
@@ -155,7 +155,7 @@ static void a_plaintext_destination_that_refuses_resets_the_app(void **state)
 	fd_close(TAKE_FD(conns->app_listener));
 	_cleanup_fd_ int app = test_outbound(conns, NULL);
 	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
-	assert_int_equal(conns->why.err, ERR_REFUSED);
+	assert_int_equal(conns->detail.err, ERR_REFUSED);
 	assert_true(test_was_reset(app));
 }
 

@@ -51,7 +51,7 @@ struct conn {
 	struct endpoint_waiter waiter;
 	struct loop_timer deadline;
 	struct loop_task wake; /* runs the driver again at the end of this round */
-	struct why *why;       /* allocated by conn_why() */
+	struct why *detail;    /* allocated by conn_why() */
 };
 
 struct conn_next conn_next(void);

@@ -58,7 +58,7 @@ static void D21_a_ban_ends_the_open_connections_of_that_identity_only(void **sta
 	test_ban(conns, FOE);
 	assert_int_equal(conns->num_ended, 1);
 	assert_int_equal(conns->reason, CLOSE_WITHDRAWN);
-	assert_int_equal(conns->why.err, ERR_REVOKED);
+	assert_int_equal(conns->detail.err, ERR_REVOKED);
 	assert_true(test_was_reset(hostile.far));
 	assert_true(test_is_open(friendly.far));
 	fd_close(friendly.far);
@@ -108,8 +108,8 @@ static void finding_l1_a_plaintext_source_is_limited_to_its_share(void **state)
 		plains[i] = test_inbound_plain(conns, NULL);
 	assert_int_equal(conns->num_ended, MAX - 2);
 	assert_int_equal(conns->limit, SHARE_LIMIT_ADDRESS);
-	assert_non_null(strstr(conns->why.got, "the limit per address is reached: 127.0.0.1"));
-	assert_non_null(strstr(conns->why.fix, "limits.per_source"));
+	assert_non_null(strstr(conns->detail.got, "the limit per address is reached: 127.0.0.1"));
+	assert_non_null(strstr(conns->detail.fix, "limits.per_source"));
 	for (unsigned i = 0; i < MAX_OUTBOUND - 1;
 		i++) /* one plaintext connection is outside the reserve of its class */
 		apps[i] = test_outbound(conns, "10.0.0.1:80");
@@ -133,7 +133,7 @@ static void finding_l3_an_identity_is_limited_to_its_share(void **state)
 	assert_int_equal(conns->limit, SHARE_LIMIT_IDENTITY);
 	assert_int_equal(streams[4].status, 503);
 	assert_string_equal(streams[4].reason, "limit_reached");
-	assert_non_null(strstr(conns->why.got, "the limit per identity is reached: " FOE));
+	assert_non_null(strstr(conns->detail.got, "the limit per identity is reached: " FOE));
 	test_inbound(conns, &friendly, NULL, FRIEND);
 	assert_int_equal(conns->num_ended, MAX - 4);
 	_cleanup_fd_ int app = test_outbound(conns, "10.0.0.1:80");

@@ -99,8 +99,8 @@ static void an_unknown_destination_is_parked_then_refused_and_the_fix_names_the_
 	assert_int_equal(conns->num_ended, 0);
 	test_conns_wait(conns, 5100);
 	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
-	assert_non_null(strstr(conns->why.fix, "mesh.plaintext_networks"));
-	assert_non_null(strstr(conns->why.fix, "mesh.networks"));
+	assert_non_null(strstr(conns->detail.fix, "mesh.plaintext_networks"));
+	assert_non_null(strstr(conns->detail.fix, "mesh.networks"));
 	assert_true(test_was_reset(app));
 	assert_int_equal(conns->pool.num_opened, 0);
 }
@@ -117,7 +117,7 @@ static void a_connection_whose_destination_becomes_known_resumes_and_forgets_the
 	tcp_abort(TAKE_FD(app));
 	test_conns_turn(conns);
 	assert_int_equal(conns->reason, CLOSE_RESET_BY_DOWNSTREAM);
-	assert_null(strstr(conns->why.fix, "mesh.plaintext_networks"));
+	assert_null(strstr(conns->detail.fix, "mesh.plaintext_networks"));
 }
 
 int main(void)

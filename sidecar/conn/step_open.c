@@ -88,7 +88,7 @@ void open_timed_out(struct conn *conn)
 static void store_peer(struct conn *conn, const struct leg *leg)
 {
 	const struct svid *peer = leg_peer(leg);
-	mem_free(TAKE_PTR(conn->why));
+	mem_free(TAKE_PTR(conn->detail));
 	conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
 }
 

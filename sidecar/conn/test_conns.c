@@ -80,7 +80,7 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 	conns->num_ended++;
 	conns->reason = reason;
 	conns->record = *record;
-	conns->why = record->why == NULL ? (struct why){0} : *record->why;
+	conns->detail = record->detail == NULL ? (struct why){0} : *record->detail;
 	snprintf(conns->rule, sizeof(conns->rule), "%s", record->rule == NULL ? "" : record->rule);
 }
 

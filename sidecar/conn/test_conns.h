@@ -27,7 +27,7 @@ struct test_conns {
 	enum share_limit limit;    /* that refused a connection last */
 	enum close_reason reason;  /* of the last connection that ended */
 	struct access_record record;
-	struct why why;
+	struct why detail;
 	char rule[64];
 };
 

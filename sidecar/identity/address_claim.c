@@ -25,7 +25,7 @@ struct address_claim {
 	struct loop_task give_up; /* closes the connection outside of its callbacks */
 	enum redial_cause cause;
 	uint32_t retry_after_ms;
-	struct why why;
+	struct why detail;
 	struct claimed_address claimed;
 	struct claim_retry claim_retry;
 };
@@ -66,8 +66,9 @@ static void give_up(struct loop_task *task)
 	CHECK(claim->family != 0);
 	cut(claim);
 	uint32_t wait = redial_failed_ms(&claim->redial, claim->cause, claim->retry_after_ms, random_u32());
-	log_why(LOG_LEVEL_DEBUG, COMPONENT, "cannot claim the address of the other family; trying again", &claim->why);
-	dial_in(claim, address_claim_wait_ms(claim->why.err, claim->redial.num_failed, wait));
+	log_why(LOG_LEVEL_DEBUG, COMPONENT, "cannot claim the address of the other family; trying again",
+		&claim->detail);
+	dial_in(claim, address_claim_wait_ms(claim->detail.err, claim->redial.num_failed, wait));
 }
 
 static void fail(struct address_claim *claim, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
@@ -76,7 +77,7 @@ static void fail(struct address_claim *claim, enum redial_cause cause, uint32_t 
 		return; /* only the first failure counts */
 	claim->cause = cause;
 	claim->retry_after_ms = retry_after_ms;
-	claim->why = *why;
+	claim->detail = *why;
 	loop_task_post(claim->options.link.loop, &claim->give_up, give_up);
 }
 
@@ -100,10 +101,10 @@ static void on_answer(struct address_claim *claim, const struct identity_down *d
 {
 	char text[ADDR_TEXT_MAX];
 	redial_succeeded(&claim->redial);
-	claim->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
+	claim->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->detail};
 	if (!down->is_claim_held) {
 		claim_retry_refused(&claim->claim_retry, "the control plane refused the claim of the other address",
-			&down->why, down->after_ms, repeat_claim);
+			&down->detail, down->after_ms, repeat_claim);
 		return;
 	}
 	claim_retry_held(&claim->claim_retry);

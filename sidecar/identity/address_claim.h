@@ -35,7 +35,7 @@ void address_claim_drain(struct address_claim *claim);
 struct claimed_address {
 	struct ip_addr ip; /* as the control plane observed it; family 0: it has not answered */
 	bool is_held;
-	struct why why; /* of the refusal; err ERR_NONE: not refused */
+	struct why detail; /* of the refusal; err ERR_NONE: not refused */
 };
 const struct claimed_address *address_claim_get(const struct address_claim *claim);
 

@@ -29,7 +29,7 @@ struct control_link {
 	struct credentials *credentials; /* of the current dial */
 	uint32_t timeout_ms;
 	struct loop_task next; /* the next address, or the end of the dial: never inside a callback */
-	struct why why;
+	struct why detail;
 };
 
 void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST_LEN])
@@ -119,7 +119,7 @@ static void on_ready(void *arg, struct rpc_client *client)
 static void on_next(struct loop_task *task)
 {
 	struct control_link *link = container_of(task, struct control_link, next);
-	struct why why = link->why;
+	struct why why = link->detail;
 	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
 	if (link->num_tried < link->order.num)
 		dial_next(link);
@@ -132,8 +132,8 @@ static void try_next(struct control_link *link, const struct why *why)
 {
 	struct why all = *why;
 	if (link->num_tried > 1) /* the reason names each address */
-		(void)why_set(&all, why->err, why->expected, why->fix, "%s, %s", link->why.got, why->got);
-	link->why = all;
+		(void)why_set(&all, why->err, why->expected, why->fix, "%s, %s", link->detail.got, why->got);
+	link->detail = all;
 	loop_task_post(link->options.loop, &link->next, on_next);
 }
 

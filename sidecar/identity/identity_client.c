@@ -91,10 +91,10 @@ static void give_up(struct loop_task *task)
 	cut(client);
 	uint32_t wait = redial_failed_ms(&client->redial, failure->cause, failure->retry_after_ms, random_u32());
 	/* An outage is logged once as a warning, further tries for debugging. */
-	log_why(client->redial.num_failed == 1 || failure->why.err != client->last_failure.err ? LOG_LEVEL_WARNING
-											       : LOG_LEVEL_DEBUG,
-		COMPONENT, "no connection to the control plane; trying again", &failure->why);
-	client->last_failure = failure->why;
+	log_why(client->redial.num_failed == 1 || failure->detail.err != client->last_failure.err ? LOG_LEVEL_WARNING
+												  : LOG_LEVEL_DEBUG,
+		COMPONENT, "no connection to the control plane; trying again", &failure->detail);
+	client->last_failure = failure->detail;
 	dial_in(client, wait);
 }
 
@@ -108,7 +108,7 @@ void identity_fail(
 	const struct addr dialed = control_link_dialed(client->link);
 	char text[ADDR_TEXT_MAX];
 	if (dialed.ip.family != 0)
-		why_name_host(&client->failure.why, addr_format(&dialed, text));
+		why_name_host(&client->failure.detail, addr_format(&dialed, text));
 	loop_task_post(client->options.loop, &client->give_up, give_up);
 }
 

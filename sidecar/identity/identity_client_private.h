@@ -25,7 +25,7 @@ enum identity_state {
 struct identity_failure {
 	enum redial_cause cause;
 	uint32_t retry_after_ms;
-	struct why why;
+	struct why detail;
 };
 
 struct identity_client {

@@ -180,8 +180,8 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 	CHECK(client->credentials != NULL);
 	struct epoch now_in_use = credentials_epoch(client->credentials);
 	if (trust->bundles == NULL) {
-		*why = trust->why;
-		return trust->why.err;
+		*why = trust->detail;
+		return trust->detail.err;
 	}
 	RETURN_IF_ERR(check_epoch(client, trust, why));
 	/* The same epoch, as after each reconnect: a new snapshot would replace every tunnel. */

@@ -75,7 +75,7 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 	if (client->pending.key == NULL || down->request_id != client->request_id)
 		return; /* the answer to a request that has timed out */
 	if (down->svid == NULL) {
-		renewal_failed(client, down->after_ms, &down->why);
+		renewal_failed(client, down->after_ms, &down->detail);
 		return;
 	}
 	struct why why = {0};
@@ -104,9 +104,9 @@ static void on_claim(struct identity_client *client, const struct identity_down 
 	char text[ADDR_TEXT_MAX];
 	if (client->is_released)
 		return; /* the answer to a claim that has been released */
-	client->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->why};
+	client->claimed = (struct claimed_address){down->claimed.ip, down->is_claim_held, down->detail};
 	if (!down->is_claim_held) {
-		claim_retry_refused(&client->claim_retry, "the control plane refused the address claim", &down->why,
+		claim_retry_refused(&client->claim_retry, "the control plane refused the address claim", &down->detail,
 			down->after_ms, repeat_claim);
 		return;
 	}

@@ -53,7 +53,7 @@ struct trust { /* zeroed is valid to trust_done() */
 	struct bundle_set *bundles; /* NULL: not usable; why has the reason */
 	uint8_t pins[STATE_PINS_MAX][DIGEST_LEN];
 	size_t num_pins;
-	struct why why;
+	struct why detail;
 };
 void trust_done(struct trust *trust);
 
@@ -77,7 +77,7 @@ struct identity_down { /* zeroed is valid to identity_down_done() */
 	uint32_t after_ms;      /* DOWN_RENEWED, DOWN_CLAIM: retry after; DOWN_SLOT: renew within */
 	struct addr claimed;    /* DOWN_CLAIM: as the server observed it */
 	bool is_claim_held;
-	struct why why;
+	struct why detail;
 };
 void identity_down_done(struct identity_down *down);
 /* ERR_MALFORMED, ERR_TOO_LARGE: the bytes are no such message, and the caller ends the stream. A well-formed message

@@ -32,8 +32,8 @@ enum err message_attest_answer_parse(
 	RETURN_IF_ERR(parse_svid(message->svid, &answer.svid, why));
 	if (trust_parse(message->trust, own, &answer.trust) != ERR_NONE) {
 		if (why != NULL)
-			*why = answer.trust.why;
-		return answer.trust.why.err;
+			*why = answer.trust.detail;
+		return answer.trust.detail.err;
 	}
 	answer.server_time_ms = message->server_time_ms;
 	*out = answer;
@@ -64,10 +64,10 @@ static void read_renewed(const Handfast__V1__RenewResponse *message, struct iden
 	down->after_ms = message->retry_after_ms;
 	if (message->svid == NULL) {
 		read_refusal(pb_span(message->refused_reason), "a renewed SVID", "inspect the control plane's log",
-			&down->why);
+			&down->detail);
 		return;
 	}
-	if (parse_svid(message->svid, &down->svid, &down->why) != ERR_NONE)
+	if (parse_svid(message->svid, &down->svid, &down->detail) != ERR_NONE)
 		down->svid = NULL;
 }
 
@@ -83,7 +83,7 @@ static void read_claim(const Handfast__V1__ClaimResult *message, struct identity
 		read_refusal(pb_span(message->refused_reason), "this address for this workload",
 			"if the address now belongs to this workload: handfast entry release; the sidecar repeats the "
 			"claim",
-			&down->why);
+			&down->detail);
 }
 
 static void read_kind(
@@ -92,7 +92,7 @@ static void read_kind(
 	switch (message->kind_case) {
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_TRUST:
 		down->kind = DOWN_TRUST;
-		(void)!trust_parse(message->trust, own, &down->trust); /* the reason is in trust.why, for the nack */
+		(void)!trust_parse(message->trust, own, &down->trust); /* the reason is in trust.detail, for the nack */
 		return;
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED:
 		read_renewed(message->renewed, down);

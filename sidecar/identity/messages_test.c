@@ -138,7 +138,7 @@ static void c14_refuses_a_trust_state_with_one_wrong_part(_unused_ void **state)
 		bends[i](&parts);
 		parse_trust(&parts, &down);
 		assert_null(down.trust.bundles);
-		assert_int_not_equal(down.trust.why.err, ERR_NONE);
+		assert_int_not_equal(down.trust.detail.err, ERR_NONE);
 		test_mesh_free(parts.mesh);
 	}
 }
@@ -180,7 +180,7 @@ static void a_renewal_without_an_svid_is_a_refusal_with_a_reason(_unused_ void *
 	assert_int_equal(down.kind, DOWN_RENEWED);
 	assert_null(down.svid);
 	assert_int_equal(down.after_ms, 700);
-	assert_non_null(strstr(down.why.got, "banned"));
+	assert_non_null(strstr(down.detail.got, "banned"));
 }
 
 static void a_join_token_is_sent_as_bytes(_unused_ void **state)

@@ -185,7 +185,7 @@ static void c14_refuses_a_trust_state_that_would_invalidate_the_own_identity(voi
 	assert_int_equal(push(world, stranger, 7, 4), ERR_UNTRUSTED);
 	assert_ptr_equal(world->client.credentials, good);
 	assert_int_equal(credentials_epoch(good).counter, 3);
-	struct trust unusable = {.epoch = {7, 4}, .why = {.err = ERR_MALFORMED}};
+	struct trust unusable = {.epoch = {7, 4}, .detail = {.err = ERR_MALFORMED}};
 	struct why why;
 	assert_int_equal(identity_use_trust(&world->client, &unusable, &why), ERR_MALFORMED);
 	assert_ptr_equal(world->client.credentials, good);

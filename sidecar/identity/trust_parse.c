@@ -5,7 +5,7 @@
 
 static enum err refuse(struct trust *trust, const char *expected, const char *got, size_t num)
 {
-	return why_set(&trust->why, ERR_MALFORMED, expected,
+	return why_set(&trust->detail, ERR_MALFORMED, expected,
 		"inspect the control plane's log; the previous trust state stays in use", "%s (%zu)", got, num);
 }
 
@@ -26,7 +26,7 @@ static enum err read_crls(const Handfast__V1__Bundle *message, const struct trus
 		return refuse(trust, "at most 16 revocation lists per trust domain",
 			"the trust state has too many revocation lists", message->n_crls);
 	for (size_t i = 0; i < message->n_crls; i++)
-		RETURN_IF_ERR(bundle_set_add_crl(set, domain, pb_span(message->crls[i]), &trust->why));
+		RETURN_IF_ERR(bundle_set_add_crl(set, domain, pb_span(message->crls[i]), &trust->detail));
 	return ERR_NONE;
 }
 
@@ -35,14 +35,14 @@ static enum err read_bundle(const Handfast__V1__Bundle *message, struct bundle_s
 	struct trust_domain domain;
 	struct span roots[TRUST_ROOTS_MAX];
 	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
-	RETURN_IF_ERR(trust_domain_parse(pb_span(message->trust_domain), &domain, &trust->why));
+	RETURN_IF_ERR(trust_domain_parse(pb_span(message->trust_domain), &domain, &trust->detail));
 	if (message->n_roots > TRUST_ROOTS_MAX)
 		return refuse(trust, "at most 16 roots per trust domain", "the trust state has too many roots",
 			message->n_roots);
 	for (size_t i = 0; i < message->n_roots; i++)
 		roots[i] = pb_span(message->roots[i]);
-	RETURN_IF_ERR(bundle_new(&domain, roots, message->n_roots, &bundle, &trust->why));
-	RETURN_IF_ERR(bundle_set_add(set, bundle, &trust->why));
+	RETURN_IF_ERR(bundle_new(&domain, roots, message->n_roots, &bundle, &trust->detail));
+	RETURN_IF_ERR(bundle_set_add(set, bundle, &trust->detail));
 	return read_crls(message, &domain, set, trust);
 }
 
@@ -63,7 +63,7 @@ static enum err read_bans(const Handfast__V1__TrustState *message, struct bundle
 			"the trust state has too many banned identities", message->n_banned_ids);
 	for (size_t i = 0; i < message->n_banned_ids; i++) {
 		_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-		RETURN_IF_ERR(spiffe_id_parse(pb_span(message->banned_ids[i]), &id, &trust->why));
+		RETURN_IF_ERR(spiffe_id_parse(pb_span(message->banned_ids[i]), &id, &trust->detail));
 		bundle_set_ban_id(set, &id);
 	}
 	return ERR_NONE;

@@ -9,7 +9,8 @@ struct Handfast__V1__TrustState; /* NULL is allowed and refused */
 #define TRUST_ROOTS_MAX   16 /* per bundle; likewise its revocation lists */
 #define TRUST_BANNED_MAX  65536
 
-/* On failure out->bundles is NULL, out->why has the reason, and out->epoch is set if the message has one, for the nack.
+/* On failure out->bundles is NULL, out->detail has the reason, and out->epoch is set if the message has one, for the
+ * nack.
  */
 enum err trust_parse(
 	const struct Handfast__V1__TrustState *message, const struct trust_domain *own, struct trust *out) _must_use_;

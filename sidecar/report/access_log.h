@@ -21,7 +21,7 @@ struct access_record {                                      /* borrowed during t
 	bool encrypted;   /* the leg outside of the pod */
 	const char *rule; /* the policy rule that decided; NULL: none did */
 	const char *dry_run_rule;
-	const struct why *why; /* NULL: no failure */
+	const struct why *detail; /* NULL: no failure */
 };
 
 /* In FAILURES and SAMPLED, a source or identity gets a few lines per reason and 10 seconds; one line reports how many

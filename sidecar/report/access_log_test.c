@@ -16,7 +16,7 @@
 struct fixture {
 	int read_fd, write_fd;
 	struct spiffe_id id;
-	struct why why;
+	struct why detail;
 	struct access_record record;
 };
 
@@ -28,7 +28,7 @@ static int set_up(void **state)
 	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
 	fixture = (struct fixture){.read_fd = ends[0], .write_fd = ends[1]};
 	assert_int_equal(spiffe_id_parse(span_of_str("spiffe://td.test/a"), &fixture.id, NULL), ERR_NONE);
-	(void)why_set(&fixture.why, ERR_DENIED, "a source that policy allows", "allow it", "no \"identity\"");
+	(void)why_set(&fixture.detail, ERR_DENIED, "a source that policy allows", "allow it", "no \"identity\"");
 	fixture.record = (struct access_record){
 		.direction = "inbound",
 		.source_id = &fixture.id,
@@ -77,7 +77,7 @@ static void a_record_is_one_line_of_json(void **state)
 {
 	struct fixture *fixture = *state;
 	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
-	fixture->record.why = &fixture->why;
+	fixture->record.detail = &fixture->detail;
 	access_log_write(log, &fixture->record);
 	access_log_free(log);
 	const char *text = written(fixture);
@@ -152,7 +152,7 @@ static void the_longest_identities_fit_into_one_line(void **state)
 	text[SPIFFE_ID_MAX] = '\0';
 	struct spiffe_id longest = {.text = text, .text_len = SPIFFE_ID_MAX, .path_at = 16};
 	fixture->record.source_id = fixture->record.destination_id = &longest;
-	fixture->record.why = &fixture->why;
+	fixture->record.detail = &fixture->detail;
 	struct access_log *log = access_log_new(ACCESS_LOG_ALL, 0, fixture->write_fd);
 	access_log_write(log, &fixture->record);
 	access_log_free(log);

@@ -34,7 +34,7 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 		{"/config", pages->config, pages->arg},
 		{"/connections", pages->connections, pages->arg},
 		{"/tunnels", pages->tunnels, pages->arg},
-		{"/why", pages->why, pages->arg},
+		{"/why", pages->failures, pages->arg},
 		{"/check", pages->check, pages->arg},
 	};
 	const struct http_page for_machines[] = {

@@ -6,9 +6,9 @@
 #include "base/http/http_get.h"
 #include <jansson.h>
 
-struct admin_pages {                                                        /* all are set */
-	http_page_fn *certs, *config, *connections, *tunnels, *why, *check; /* 15000 */
-	http_page_fn *metrics, *ready;                                      /* 15020; admin.c answers live */
+struct admin_pages {                                                             /* all are set */
+	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check; /* 15000 */
+	http_page_fn *metrics, *ready;                                           /* 15020; admin.c answers live */
 	void *arg;
 };
 

@@ -41,9 +41,9 @@ static bool is_same(const struct failure *a, const struct failure *b)
 {
 	struct share_key source_a = share_key_of_prefix64(&a->remote.ip),
 			 source_b = share_key_of_prefix64(&b->remote.ip);
-	return a->why.err == b->why.err && strcmp(a->what, b->what) == 0 && strcmp(a->direction, b->direction) == 0 &&
-	       strcmp(a->reason, b->reason) == 0 && share_key_eq(&source_a, &source_b) &&
-	       addr_eq(&a->destination, &b->destination);
+	return a->detail.err == b->detail.err && strcmp(a->what, b->what) == 0 &&
+	       strcmp(a->direction, b->direction) == 0 && strcmp(a->reason, b->reason) == 0 &&
+	       share_key_eq(&source_a, &source_b) && addr_eq(&a->destination, &b->destination);
 }
 
 /* Caused by other hosts, which may cause failures as often and from as many addresses as they like. */

@@ -10,7 +10,7 @@ struct failure {
 	const char *direction;           /* static: "outbound", "inbound", "inbound_plain"; "" when it has none */
 	const char *reason;              /* static: the close reason's label, "" when there is none */
 	struct addr remote, destination; /* family 0: none. The port of `remote` is ignored in comparisons. */
-	struct why why;
+	struct why detail;
 	int64_t first_wall_ms, last_wall_ms;
 	uint64_t num; /* number of occurrences */
 };

@@ -10,7 +10,7 @@ static struct failure failure_from(const char *remote, enum err err)
 {
 	struct failure seen = {.what = "tunnel", .direction = "inbound", .reason = ""};
 	assert_int_equal(addr_parse(span_of_str(remote), &seen.remote), ERR_NONE);
-	(void)why_set(&seen.why, err, "a", "b", "c from %s", remote);
+	(void)why_set(&seen.detail, err, "a", "b", "c from %s", remote);
 	return seen;
 }
 
@@ -36,7 +36,7 @@ static void a_repeated_failure_is_counted(void **state)
 	assert_int_equal(out[0].num, 2);
 	assert_int_equal(out[0].first_wall_ms, 100);
 	assert_int_equal(out[0].last_wall_ms, 200);
-	assert_string_equal(out[0].why.got, "c from 192.0.2.1:2000"); /* the latest text */
+	assert_string_equal(out[0].detail.got, "c from 192.0.2.1:2000"); /* the latest text */
 }
 
 static void another_error_address_or_direction_is_another_failure(void **state)

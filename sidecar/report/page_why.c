@@ -13,10 +13,10 @@ static json_t *one(const struct failure *failure)
 	put(entry, "what", failure->what);
 	put(entry, "direction", failure->direction);
 	put(entry, "reason", failure->reason);
-	put(entry, "error", err_label(failure->why.err));
-	put(entry, "expected", failure->why.expected);
-	put(entry, "got", failure->why.got);
-	put(entry, "fix", failure->why.fix);
+	put(entry, "error", err_label(failure->detail.err));
+	put(entry, "expected", failure->detail.expected);
+	put(entry, "got", failure->detail.got);
+	put(entry, "fix", failure->detail.fix);
 	json_object_set_new(entry, "remote", page_addr(&failure->remote));
 	json_object_set_new(entry, "destination", page_addr(&failure->destination));
 	json_object_set_new(entry, "times", json_integer((json_int_t)failure->num));

@@ -71,7 +71,8 @@ static void why_shows_expected_got_and_fix(void **state)
 	struct failures *failures = failures_new(8);
 	struct failure seen = {.what = "tunnel", .direction = "outbound", .reason = ""};
 	assert_int_equal(addr_parse(span_of_str("192.0.2.1:15008"), &seen.remote), ERR_NONE);
-	(void)why_set(&seen.why, ERR_WRONG_PEER, "spiffe://td.test/a", "see who listens there", "spiffe://td.test/b");
+	(void)why_set(
+		&seen.detail, ERR_WRONG_PEER, "spiffe://td.test/a", "see who listens there", "spiffe://td.test/b");
 	failures_add(failures, &seen, NOW_S * 1000LL);
 	failures_add(failures, &seen, NOW_S * 1000LL);
 	OWNED json_t *page = page_why(failures);

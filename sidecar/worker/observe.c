@@ -27,7 +27,7 @@ static void on_bytes(void *arg, enum conn_kind kind, bool encrypted, const struc
 
 static void record_failure(struct observe *observe, const struct access_record *record)
 {
-	if (!record->failed || record->why == NULL)
+	if (!record->failed || record->detail == NULL)
 		return;
 	const struct failure seen = {
 		.what = "connection",
@@ -35,7 +35,7 @@ static void record_failure(struct observe *observe, const struct access_record *
 		.reason = record->reason,
 		.remote = record->source,
 		.destination = record->destination,
-		.why = *record->why,
+		.detail = *record->detail,
 	};
 	failures_add(observe->failures, &seen, record->ended_wall_ms);
 }
@@ -101,7 +101,7 @@ static void on_tunnel_failure(
 		.direction = outbound ? "outbound" : "inbound",
 		.reason = "",
 		.remote = *remote,
-		.why = *why,
+		.detail = *why,
 	};
 	failures_add(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
 }

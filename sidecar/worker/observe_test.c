@@ -16,7 +16,7 @@ struct fixture {
 	struct observe observe;
 	struct conn_observer conns;
 	struct tunnel_observer tunnels;
-	struct why why;
+	struct why detail;
 	struct access_record record;
 };
 
@@ -35,7 +35,7 @@ static int set_up(void **state)
 	};
 	fixture.conns = observe_conns(&fixture.observe);
 	fixture.tunnels = observe_tunnels(&fixture.observe);
-	(void)why_set(&fixture.why, ERR_DENIED, "a", "b", "c");
+	(void)why_set(&fixture.detail, ERR_DENIED, "a", "b", "c");
 	fixture.record = (struct access_record){.direction = "inbound_plain", .ended_wall_ms = 5, .reason = "denied"};
 	*state = &fixture;
 	return 0;
@@ -64,7 +64,7 @@ static void a_refused_connection_is_counted_logged_and_explained(void **state)
 	struct fixture *fixture = *state;
 	struct failure last[8];
 	fixture->record.failed = true;
-	fixture->record.why = &fixture->why;
+	fixture->record.detail = &fixture->detail;
 	fixture->conns.on_begin(fixture->conns.arg, CONN_INBOUND_PLAIN);
 	fixture->conns.on_end(fixture->conns.arg, CONN_INBOUND_PLAIN, CLOSE_DENIED, &fixture->record);
 	assert_int_equal(metrics_read(fixture->metrics, sidecar_metric_closed(REPORT_INBOUND_PLAIN, CLOSE_DENIED)), 1);
@@ -118,8 +118,8 @@ static void a_tunnel_that_fails_is_counted_by_its_error_and_explained(void **sta
 	struct fixture *fixture = *state;
 	struct failure last[8];
 	struct addr remote = {.port = 15008};
-	fixture->why.err = ERR_WRONG_PEER;
-	fixture->tunnels.on_failure(fixture->tunnels.arg, true, &remote, NULL, &fixture->why);
+	fixture->detail.err = ERR_WRONG_PEER;
+	fixture->tunnels.on_failure(fixture->tunnels.arg, true, &remote, NULL, &fixture->detail);
 	fixture->tunnels.on_open(fixture->tunnels.arg, true, NULL, 30);
 	fixture->tunnels.on_close(fixture->tunnels.arg, true);
 	assert_int_equal(metrics_read(fixture->metrics, sidecar_metric_handshake_failed(true, ERR_WRONG_PEER)), 1);

@@ -9,7 +9,7 @@ static const struct trust_domain own = {"td.test"};
 
 static void check_trust(const struct trust *trust)
 {
-	CHECK((trust->bundles != NULL) == (trust->why.err == ERR_NONE));
+	CHECK((trust->bundles != NULL) == (trust->detail.err == ERR_NONE));
 	CHECK(trust->num_pins <= STATE_PINS_MAX);
 }
 

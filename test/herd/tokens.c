@@ -15,7 +15,7 @@ struct making {
 	const char *folder;
 	unsigned num, num_asked, num_done;
 	enum err err;
-	struct why *why;
+	struct why *detail;
 	struct loop_task more; /* calls begin outside the callbacks of other calls */
 };
 
@@ -27,7 +27,7 @@ struct order {
 static void fail_all(struct making *making, enum err err, const char *text)
 {
 	making->err = why_set(
-		making->why, err, "a join token", "see the control plane's log", "no join token was made: %s", text);
+		making->detail, err, "a join token", "see the control plane's log", "no join token was made: %s", text);
 	loop_stop(making->loop);
 }
 
@@ -117,7 +117,7 @@ enum err tokens_make(const char *operator_socket, const char *folder, unsigned n
 	int fd;
 	RETURN_IF_ERR(socket_connect_unix(operator_socket, &fd, why));
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
-	struct making making = {.loop = loop, .folder = folder, .num = num, .why = why};
+	struct making making = {.loop = loop, .folder = folder, .num = num, .detail = why};
 	struct rpc_client *client = rpc_client_new(&(struct rpc_client_options){.loop = loop,
 		.transport = transport_new_plain(fd),
 		.authority = "control",
