@@ -139,7 +139,14 @@ static const struct setting_def ROWS[] = {
 #undef SETTING
 };
 
-const struct setting_table init_settings = {"HANDFAST_INIT", ROWS, sizeof(ROWS) / sizeof(ROWS[0]), NULL};
+static const struct setting_renamed renamed[] = {
+#define RENAMED(old_key, new_key) {old_key, new_key},
+#include "intercept/renamed_settings.def"
+#undef RENAMED
+	{NULL, NULL},
+};
+
+const struct setting_table init_settings = {"HANDFAST_INIT", ROWS, sizeof(ROWS) / sizeof(ROWS[0]), renamed};
 
 static const struct cli_flag FLAGS[] = {
 	{"dry-run", NULL, "up, down: print what would be done and change nothing", false},
@@ -199,6 +206,19 @@ static bool is_given(const struct command_line *line, const char *key)
 	return command_line_setting(line, key) != NULL || command_line_value(line, key) != NULL;
 }
 
+/* A variable of our prefix that is no setting: the name of 0.1.0 is an error, any other is noted. */
+static void take_unknown(struct parser *parser, const char *name, const char *rest)
+{
+	const struct setting_renamed *row = setting_renamed_find_variable(init_settings.renamed, rest);
+	char expected[80];
+	if (row != NULL) {
+		snprintf(expected, sizeof(expected), "the setting %s", row->new_key);
+		command_line_error_text(parser->line, name, expected, "this is its name in 0.1.0");
+	} else if (parser->options->num_unknown_variables++ == 0) {
+		snprintf(parser->options->unknown_variable, sizeof(parser->options->unknown_variable), "%s", name);
+	}
+}
+
 static void take_variable(struct parser *parser, const char *variable)
 {
 	const char *rest = variable + strlen(ENVIRONMENT_PREFIX), *equals = strchr(rest, '=');
@@ -214,8 +234,7 @@ static void take_variable(struct parser *parser, const char *variable)
 			take_of(def->key)(parser, name, equals + 1);
 		return;
 	}
-	if (parser->options->num_unknown_variables++ == 0)
-		snprintf(parser->options->unknown_variable, sizeof(parser->options->unknown_variable), "%s", name);
+	take_unknown(parser, name, name + strlen(ENVIRONMENT_PREFIX));
 }
 
 enum err options_read(struct command_line *line, char *const *environment, struct options *out)

@@ -131,6 +131,17 @@ static void finding_o4_ignores_the_service_variables_of_kubernetes(_unused_ void
 	}
 }
 
+static void refuses_the_names_of_0_1_0_with_the_new_ones(_unused_ void **state)
+{
+	static const char flag[] = "--json: this is its name in 0.1.0; expected: the name --output; fix: see "
+				   "'handfast-init --help'\n";
+	assert_errors("check --json", NULL, flag);
+	assert_errors("--json check", NULL, flag);
+	assert_errors("check", "HANDFAST_INIT_JSON=1",
+		"HANDFAST_INIT_JSON: this is its name in 0.1.0; expected: the setting output; fix: see "
+		"'handfast-init --help'\n");
+}
+
 static void ignores_variables_of_other_programs(_unused_ void **state)
 {
 	struct options options;
@@ -228,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_flag_overrides_the_environment),
 		cmocka_unit_test(finding_o4_notes_an_unknown_variable_without_its_value),
 		cmocka_unit_test(finding_o4_ignores_the_service_variables_of_kubernetes),
+		cmocka_unit_test(refuses_the_names_of_0_1_0_with_the_new_ones),
 		cmocka_unit_test(ignores_variables_of_other_programs),
 		cmocka_unit_test(reports_every_error_at_once),
 		cmocka_unit_test(refuses_confirm_within_without_the_profile_host),

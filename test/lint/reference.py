@@ -17,7 +17,8 @@ SETTINGS = {"handfast-sidecar": "sidecar/settings.def", "handfast-control": "con
 PREFIXES = {"handfast-sidecar": "HANDFAST_SIDECAR", "handfast-control": "HANDFAST_CONTROL", "handfast-init": "HANDFAST_INIT"}
 METRICS = {"handfast-sidecar": "sidecar/report/metrics.def", "handfast-control": "control/report/metrics.def"}
 METRICS_OF_TABLES = "sidecar/report/sidecar_metrics.c"
-RENAMED = {"handfast-sidecar": "sidecar/renamed_settings.def", "handfast-control": "control/config/renamed_settings.def"}
+RENAMED = {"handfast-sidecar": "sidecar/renamed_settings.def", "handfast-control": "control/config/renamed_settings.def",
+           "handfast-init": "intercept/renamed_settings.def"}
 EXAMPLES = {"docker/sidecar.example.yaml": "handfast-sidecar", "docker/control.example.yaml": "handfast-control"}
 TYPES = {"TEXT": "text", "KEYWORD": "keyword", "BOOL": "boolean", "NUMBER": "number", "DURATION": "duration", "SIZE": "size",
          "TEXTS": "list of texts", "NUMBERS": "list of numbers", "NETWORKS": "list of networks", "SECTIONS": "list of sections"}

@@ -102,18 +102,37 @@ static void take_switch(struct command_line *line, const struct cli_flag *flag, 
 		add_value(line, flag->name, equals == NULL ? "true" : equals + 1, false, false);
 }
 
-static void unknown_flag_error(struct command_line *line, struct span name, const char *given)
+static bool begins_a_command(const struct cli_program *program, const char *word)
+{
+	size_t len = strlen(word);
+	for (size_t i = 0; i < program->num_commands; i++)
+		if (strcspn(program->commands[i].words, " ") == len &&
+			strncmp(program->commands[i].words, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* The value of a flag of 0.1.0 is no command: one error for both. */
+static void skip_value(const struct cli_program *program, int argc, char *const *argv, int *i)
+{
+	if (strchr(argv[*i], '=') == NULL && *i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0 &&
+		!begins_a_command(program, argv[*i + 1]))
+		++*i;
+}
+
+static void unknown_flag_error(struct command_line *line, struct span name, int argc, char *const *argv, int *i)
 {
 	char expected[128];
 	const struct setting_table *settings = line->program->settings;
 	const struct setting_renamed *renamed =
 		settings == NULL ? NULL : setting_renamed_find(settings->renamed, (const char *)name.ptr, name.len);
 	if (renamed == NULL) {
-		command_line_error(line, "flag", "one that --help lists", given);
+		command_line_error(line, "flag", "one that --help lists", argv[*i]);
 		return;
 	}
 	snprintf(expected, sizeof expected, "the name --%s", renamed->new_key);
 	flag_error_text(line, renamed->old_key, expected, "this is its name in 0.1.0");
+	skip_value(line->program, argc, argv, i);
 }
 
 static void take_flag(struct command_line *line, int argc, char *const *argv, int *i)
@@ -129,7 +148,7 @@ static void take_flag(struct command_line *line, int argc, char *const *argv, in
 	}
 	const char *key = flag != NULL ? NULL : find_key(line->program, name);
 	if (flag == NULL && key == NULL) {
-		unknown_flag_error(line, name, argv[*i]);
+		unknown_flag_error(line, name, argc, argv, i);
 		return;
 	}
 	const char *text =
