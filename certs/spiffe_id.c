@@ -28,6 +28,15 @@ static enum err malformed(struct why *why, struct span text, const char *reason)
 	return why_set(why, ERR_MALFORMED, ID_EXPECTED, ID_FIX, "the SPIFFE ID \"%s\" is malformed: %s", shown, reason);
 }
 
+static enum err malformed_domain(struct why *why, struct span text, const char *reason)
+{
+	char shown[161];
+	escape_ascii(text, shown, sizeof(shown));
+	return why_set(why, ERR_MALFORMED, "a trust domain such as example.org",
+		"write it in lower case, without scheme and path", "the trust domain \"%s\" is malformed: %s", shown,
+		reason);
+}
+
 static const char *trust_domain_fault(struct span name)
 {
 	if (name.len == 0)
@@ -69,7 +78,7 @@ enum err trust_domain_parse(struct span text, struct trust_domain *out, struct w
 {
 	const char *fault = trust_domain_fault(text);
 	if (fault != NULL)
-		return malformed(why, text, fault);
+		return malformed_domain(why, text, fault);
 	_Static_assert(sizeof(out->name) > TRUST_DOMAIN_MAX, "room for the NUL");
 	memset(out, 0, sizeof(*out));
 	memcpy(out->name, text.ptr, text.len);

@@ -11,9 +11,9 @@ enum err control_read_settings(const struct control_source *source, struct buf *
 	bool is_wrong = buf_len(errors) > 0;
 	enum err err = control_config_read(settings, out);
 	if (err != ERR_NONE)
-		return buf_append_str(errors, settings_errors(settings)) == ERR_NONE ? err : ERR_CONFIG;
-	if (!is_wrong)
-		return ERR_NONE;
+		settings_errors_put(settings, errors);
+	if (err != ERR_NONE || !is_wrong)
+		return err;
 	control_config_free(*out);
 	return ERR_CONFIG;
 }

@@ -73,7 +73,7 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 	config->token_file = copy_or_null(setting_text(settings, map, "token_file"));
 	config->kubernetes_token_file = copy_or_null(setting_text(settings, map, "kubernetes_token_file"));
 	config->claims_address = setting_bool(settings, map, "claim_address");
-	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir"));
+	config->state_dir = mem_strdup(setting_path(settings, root, "state_dir", SETTING_PATH_MAX));
 	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
 		setting_error(settings, map, "one kind of attestation data",
 			"remove token_file or kubernetes_token_file", "both are given");
@@ -162,7 +162,7 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	config->max_connections = setting_number(settings, limits, "max_connections");
 	config->flow_control_memory = setting_bytes(settings, limits, "flow_control_memory");
 	config->workers = (unsigned)setting_number(settings, root, "workers");
-	config->admin_socket = mem_strdup(setting_text(settings, root, "admin_socket"));
+	config->admin_socket = mem_strdup(setting_path(settings, root, "admin_socket", SETTING_SOCKET_MAX));
 }
 
 /* off, failures, all, or 1/N. */

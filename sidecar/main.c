@@ -45,8 +45,7 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 	bool is_sidecar = command_line_is(line, "run");
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
-	enum err full = buf_append_str(errors, settings_errors(settings));
-	(void)full; /* only the first errors fit */
+	settings_errors_put(settings, errors);
 	return NULL;
 }
 

@@ -38,11 +38,22 @@ size_t setting_list(
 		split(node);
 	if (node->kind == SETTING_MAP) {
 		setting_error(settings, node, "a list", "begin each item with '- '", "it is a map");
+		setting_node_clear(node); /* one error for it: what lies below has no meaning of its own */
 		return 0;
 	}
 	note_items(settings, map, node);
 	*out_list = node;
 	return node->num;
+}
+
+struct setting_node *setting_empty_list(const struct setting_node *map, const char *key)
+{
+	struct setting_node *node = map == NULL ? NULL : setting_node_find(map, key);
+	bool is_empty =
+		node != NULL && (node->kind == SETTING_LIST ? node->num == 0
+							    : node->kind == SETTING_SCALAR &&
+								      strspn(node->text, ", ") == strlen(node->text));
+	return is_empty ? node : NULL;
 }
 
 static struct setting_node *item_of(struct setting_node *list, size_t i)
@@ -87,10 +98,21 @@ uint64_t setting_item_number(struct settings *settings, struct setting_node *lis
 	return 0;
 }
 
+/* Absent or empty where the table requires it. A map there is an error already. */
+static void must_be_given(struct settings *settings, struct setting_node *map, const char *key)
+{
+	const struct setting_node *node = setting_node_find(map, key);
+	if (strcmp(setting_def_of(settings, map, key)->otherwise, SETTING_REQUIRED) == 0 &&
+		(node == NULL || node->kind != SETTING_MAP))
+		setting_error(settings, map, "networks such as [192.0.2.0/24]", "list them", "'%s' is missing", key);
+}
+
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num)
 {
 	struct setting_node *list;
 	size_t num = setting_list(settings, map, key, &list), good = 0;
+	if (num == 0 && map != NULL)
+		must_be_given(settings, map, key);
 	struct network *networks = num == 0 ? NULL : mem_calloc(num, sizeof(*networks));
 	for (size_t i = 0; i < num; i++) {
 		const char *text = setting_item_text(settings, list, i);

@@ -91,6 +91,12 @@ bool setting_is_in_range(const struct setting_def *def, uint64_t value)
 	return value >= min && value <= max;
 }
 
+/* What counts in seconds takes no fraction, which would be cut off in silence. */
+static bool has_unit_of(const struct setting_def *def, uint64_t value)
+{
+	return strcmp(def->unit, SETTING_WHOLE_SECONDS) != 0 || value % 1000 == 0;
+}
+
 static bool is_automatic(const struct setting_def *def, const char *text)
 {
 	return strcmp(def->otherwise, SETTING_AUTOMATIC) == 0 && strcmp(text, SETTING_AUTOMATIC) == 0;
@@ -120,14 +126,13 @@ static uint64_t quantity_read(
 		return otherwise;
 	if (is_automatic(def, text))
 		return 0;
-	if (quantity_parse_text(text, units_of(def), &value) != ERR_NONE) {
-		setting_error(settings, node, kind, "correct it", "the value is '%s'", text);
-		return otherwise;
-	}
-	if (setting_is_in_range(def, value))
+	if (quantity_parse_text(text, units_of(def), &value) == ERR_NONE && setting_is_in_range(def, value) &&
+		has_unit_of(def, value))
 		return value;
-	snprintf(expected, sizeof(expected), "%s, %s", kind, def->range);
-	setting_error(settings, node, expected, "choose one in the range", "the value is '%s'", text);
+	snprintf(expected, sizeof(expected), "%s, %s%s%s", kind, def->range,
+		strcmp(def->unit, SETTING_WHOLE_SECONDS) == 0 ? ", in whole seconds" : "",
+		strcmp(def->otherwise, SETTING_AUTOMATIC) == 0 ? ", or " SETTING_AUTOMATIC : "");
+	setting_error(settings, node, expected, "correct it", "the value is '%s'", text);
 	return otherwise;
 }
 

@@ -20,8 +20,9 @@ enum setting_type {
 };
 const char *setting_type_text(enum setting_type type); /* as --keys prints it */
 
-#define SETTING_REQUIRED  "required"  /* as a default: there is none, and the program needs a value */
-#define SETTING_AUTOMATIC "automatic" /* the program computes a number; reads as 0, and may be written out */
+#define SETTING_REQUIRED      "required"      /* as a default: there is none, and the program needs a value */
+#define SETTING_AUTOMATIC     "automatic"     /* the program computes a number; reads as 0, and may be written out */
+#define SETTING_WHOLE_SECONDS "whole seconds" /* as a unit of a duration: a fraction is an error */
 
 enum { RESTART = 0 }; /* takes effect at a restart; other numbers are the program's own parts of a reload */
 

@@ -19,6 +19,7 @@ const char *setting_scalar_text(struct settings *settings, struct setting_node *
 		return node->text;
 	setting_error(
 		settings, node, expected, "give one value", "it is %s", node->kind == SETTING_MAP ? "a map" : "a list");
+	setting_node_clear(node); /* one error for it: what lies below has no meaning of its own */
 	return NULL;
 }
 
@@ -44,13 +45,10 @@ const struct setting_def *setting_def_of(
 void setting_note(struct settings *settings, const struct setting_node *map, const char *key,
 	const struct setting_node *node, const char *value)
 {
-	char path[512], copy[256];
+	char path[512];
 	if (map == NULL)
 		return;
-	if (value != NULL && strlen(value) >= sizeof(copy)) {
-		snprintf(copy, sizeof(copy), "%.*s...", (int)sizeof(copy) - 4, value);
-		value = copy;
-	}
+	/* The value in full, however long: a reload takes over what differs from it. */
 	const struct setting_row row = {
 		.key = (char *)(uintptr_t)key_path(map, key, path, sizeof(path)),
 		/* The record copies them. */
@@ -92,6 +90,18 @@ const char *setting_text(struct settings *settings, struct setting_node *map, co
 		text = default_text(setting_def_of(settings, map, key));
 	setting_note(settings, map, key, node, text);
 	return text;
+}
+
+const char *setting_path(struct settings *settings, struct setting_node *map, const char *key, size_t max)
+{
+	const char *text = setting_text(settings, map, key);
+	char expected[80];
+	if (text != NULL && text[0] != '\0' && strlen(text) <= max)
+		return text;
+	snprintf(expected, sizeof(expected), "a path of 1 to %zu bytes", max);
+	setting_error(settings, setting_node_find(map, key), expected, "correct it, or remove the key for its default",
+		"the path has %zu bytes", text == NULL ? 0 : strlen(text));
+	return text == NULL ? "" : text;
 }
 
 const char *setting_required_text(

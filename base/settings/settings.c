@@ -137,6 +137,31 @@ const char *settings_errors(struct settings *settings)
 	return buf_cstr(&settings->errors);
 }
 
+/* Room for the last line, which counts what did not fit. */
+enum { REST_ROOM = 160 };
+
+static void put_rest(struct buf *out, unsigned num)
+{
+	/* A buffer without room for it has errors already. */
+	enum err ignored = buf_printf(out,
+		"settings: %u more %s not shown; expected: settings without errors; fix: correct the others first\n",
+		num, num == 1 ? "error is" : "errors are");
+	(void)ignored;
+}
+
+void settings_errors_put(struct settings *settings, struct buf *out)
+{
+	unsigned num_left = settings->num_errors;
+	for (const char *line = settings_errors(settings); *line != '\0'; num_left--) {
+		size_t len = strcspn(line, "\n") + 1;
+		if (buf_room(out) < len + REST_ROOM || buf_append(out, span_of(line, len)) != ERR_NONE)
+			break;
+		line += len;
+	}
+	if (num_left > 0)
+		put_rest(out, num_left);
+}
+
 const char *settings_warnings(struct settings *settings)
 {
 	return buf_cstr(&settings->warnings);

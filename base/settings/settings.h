@@ -7,7 +7,9 @@
 #include "base/core/buf.h"
 #include "base/settings/setting_table.h"
 
-#define SETTINGS_FILE_MAX (1024u * 1024)
+#define SETTINGS_FILE_MAX  (1024u * 1024)
+#define SETTING_PATH_MAX   4000
+#define SETTING_SOCKET_MAX 107 /* sun_path less its NUL */
 
 struct settings;        /* the whole tree and its errors */
 struct settings_record; /* what came of it: settings_record.h */
@@ -39,6 +41,8 @@ struct setting_node *settings_root(struct settings *settings); /* a map, perhaps
 struct setting_node *setting_map(struct settings *settings, struct setting_node *map, const char *key);
 /* Scalars: the default is returned when the key is absent or wrong (then with an error). Borrowed from settings. */
 const char *setting_text(struct settings *settings, struct setting_node *map, const char *key); /* NULL: none */
+/* A path of the file system with a default: an error when it is empty or has more than `max` bytes. */
+const char *setting_path(struct settings *settings, struct setting_node *map, const char *key, size_t max);
 const char *setting_required_text(struct settings *settings, struct setting_node *map, const char *key,
 	const char *expected); /* "" when absent */
 uint64_t setting_number(struct settings *settings, struct setting_node *map, const char *key);
@@ -58,6 +62,8 @@ size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
 struct setting_node *setting_item_map(
 	struct settings *settings, struct setting_node *list, size_t i); /* NULL with an error: no map */
+/* The list at `key` where it is there and has no item, for an error at its place; else NULL. */
+struct setting_node *setting_empty_list(const struct setting_node *map, const char *key);
 const char *setting_item_text(
 	struct settings *settings, struct setting_node *list, size_t i); /* "" with an error: no scalar */
 /* 0 with an error: not in the range of the list's row, whose unit the error names. */
@@ -73,7 +79,9 @@ void setting_error(struct settings *settings, const struct setting_node *node, c
 void setting_error_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
 /* Call when everything has been asked for: unknown keys become errors. Number of errors in all. */
 unsigned settings_finish(struct settings *settings);
-const char *settings_errors(struct settings *settings);   /* a line each; "" when there is none */
+const char *settings_errors(struct settings *settings); /* a line each; "" when there is none */
+/* Appends the lines that fit, and a line that counts the others. */
+void settings_errors_put(struct settings *settings, struct buf *out);
 const char *settings_warnings(struct settings *settings); /* the same: what does not keep the program from starting */
 
 /* Every value that was asked for, and where it came from. The caller owns it; once. */

@@ -130,9 +130,24 @@ static void a_reload_with_errors_names_them_and_takes_nothing_over(void **state)
 	assert_non_null(strstr(text, "nothing was taken over\n"));
 }
 
+/* The record cut a value at 252 bytes: a network at the end of a long list was not taken over. */
+static void a_change_at_the_end_of_a_long_value_is_taken_over(void **state)
+{
+	(void)state;
+	struct program program = {0};
+	char one[1100], other[1100];
+	snprintf(one, sizeof(one), "name: %01000d1\n", 7);
+	snprintf(other, sizeof(other), "name: %01000d2\n", 7);
+	_cleanup_(settings_record_freep) struct settings_record *in_force = record_of(one);
+	assert_non_null(strstr(reload(&program, &in_force, other), "in force now: name\n"));
+	assert_int_equal(program.num_name, 1);
+	assert_int_equal(strlen(settings_record_find(in_force, "name")->value), 1001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_change_at_the_end_of_a_long_value_is_taken_over),
 		cmocka_unit_test(finding_o3_a_reload_names_what_is_in_force_and_what_waits),
 		cmocka_unit_test(a_reload_with_errors_names_them_and_takes_nothing_over),
 		cmocka_unit_test(finding_o3_what_waits_is_named_until_it_is_taken_back),

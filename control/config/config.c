@@ -55,8 +55,8 @@ static void general_read(struct settings *settings, struct control_config *confi
 	const char *domain = setting_text(settings, root, "trust_domain");
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_error_why(settings, root, "trust_domain", &why);
-	config->state_dir = mem_strdup(setting_text(settings, root, "state_dir"));
-	config->operator_socket = mem_strdup(setting_text(settings, root, "operator_socket"));
+	config->state_dir = mem_strdup(setting_path(settings, root, "state_dir", SETTING_PATH_MAX));
+	config->operator_socket = mem_strdup(setting_path(settings, root, "operator_socket", SETTING_SOCKET_MAX));
 	socket_is_beside_state(settings, config);
 	struct setting_node *ears = setting_map(settings, root, "listen");
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port");

@@ -51,7 +51,7 @@ static void must_be_inside(struct settings *settings, const struct control_confi
 	const struct ip_addr *ip)
 {
 	char text[ADDR_TEXT_MAX];
-	if (ip->family != 0 && !is_in(config->networks, config->num_networks, ip))
+	if (ip->family != 0 && config->num_networks != 0 && !is_in(config->networks, config->num_networks, ip))
 		setting_error(settings, map, "an address inside mesh.networks", "add its network to mesh.networks",
 			"%s lies outside mesh.networks", ip_addr_format(ip, text));
 }
@@ -94,16 +94,13 @@ static void entries_read(struct settings *settings, struct control_config *confi
 
 void config_mesh_read(struct settings *settings, struct control_config *config)
 {
-	struct setting_node *root = settings_root(settings), *mesh = setting_map(settings, root, "mesh");
+	struct setting_node *mesh = setting_map(settings, settings_root(settings), "mesh");
 	config->networks = setting_networks(settings, mesh, "networks", &config->num_networks);
 	config->plaintext_networks =
 		setting_networks(settings, mesh, "plaintext_networks", &config->num_plaintext_networks);
 	config->require_mtls_networks =
 		setting_networks(settings, mesh, "require_mtls_networks", &config->num_require_mtls_networks);
 	config->claim_grace_ms = setting_duration_ms(settings, mesh, "claim_grace");
-	if (config->num_networks == 0)
-		setting_error(settings, mesh != NULL ? mesh : root, "mesh.networks: the networks that this mesh covers",
-			"list them, such as [192.0.2.0/24]", "mesh.networks is missing");
 	services_read(settings, config);
 	entries_read(settings, config);
 }

@@ -52,8 +52,8 @@ static bool source_read(struct settings *settings, struct setting_node *map, str
 /* An empty list looks like "none at all" and would match any: the intent must be explicit. */
 static void must_not_be_empty(struct settings *settings, struct setting_node *map, const char *key)
 {
-	struct setting_node *list;
-	if (setting_list(settings, map, key, &list) == 0 && list != NULL)
+	struct setting_node *list = setting_empty_list(map, key);
+	if (list != NULL)
 		setting_error(settings, list, "at least one item",
 			"list what the rule shall match, or remove the key: without it the rule matches any",
 			"the list is empty");
