@@ -5,18 +5,31 @@
 
 enum { EXTRA_CHAIN_MAX = 4 };
 
-static enum err refuse_pair(struct why *why)
+static enum err refuse_pair(struct why *why, const char *fix)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
-	enum err err = why_set(why, ERR_KEY_MISMATCH, "a key that matches the certificate",
-		"restart the sidecar, which requests a new identity", "the key and the certificate do not match: %s",
-		reason != NULL ? reason : "unknown reason");
+	enum err err = why_set(why, ERR_KEY_MISMATCH, "a key that matches the certificate", fix,
+		"the key and the certificate do not match: %s", reason != NULL ? reason : "unknown reason");
 	ERR_clear_error();
 	return err;
 }
 
+static enum err set_web_identity(struct tls_session *session, const struct web_identity *identity, struct why *why)
+{
+	CRYPTO_BUFFER *chain[WEB_IDENTITY_CHAIN_MAX];
+	size_t num_chain = web_identity_num_chain(identity);
+	for (size_t i = 0; i < num_chain; i++)
+		chain[i] = web_identity_get0_buffer(identity, i);
+	ERR_clear_error();
+	if (!SSL_set_chain_and_key(session->ssl, chain, num_chain, web_identity_get0_evp(identity), NULL))
+		return refuse_pair(why, "make a certificate for this key whose keyUsage has digitalSignature");
+	return ERR_NONE;
+}
+
 enum err session_identity_set(struct tls_session *session, const struct tls_session_options *options, struct why *why)
 {
+	if (options->web_identity != NULL)
+		return set_web_identity(session, options->web_identity, why);
 	if (options->svid == NULL || options->key == NULL) {
 		if (session->is_client)
 			return ERR_NONE;
@@ -40,7 +53,7 @@ enum err session_identity_set(struct tls_session *session, const struct tls_sess
 	for (size_t i = 0; i < num_extra; i++)
 		CRYPTO_BUFFER_free(chain[num_own + i]);
 	if (!ok)
-		return refuse_pair(why);
+		return refuse_pair(why, "restart the sidecar, which requests a new identity");
 	session->own = svid_ref(options->svid);
 	return ERR_NONE;
 }

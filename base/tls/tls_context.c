@@ -53,15 +53,24 @@ static void forbid_resumption(SSL_CTX *ctx)
 
 static int verify_mode(const struct tls_context_options *options)
 {
-	if (options->role == TLS_SERVER && options->client_auth == TLS_CLIENT_AUTH_OPTIONAL)
+	if (options->role == TLS_CLIENT)
+		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	switch (options->client_auth) {
+	case TLS_CLIENT_AUTH_REQUIRED:
+		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	case TLS_CLIENT_AUTH_OPTIONAL:
 		return SSL_VERIFY_PEER;
-	return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	case TLS_CLIENT_AUTH_NONE:
+		return SSL_VERIFY_NONE;
+	}
+	CHECK_UNREACHABLE();
 }
 
 struct tls_context *tls_context_new(const struct tls_context_options *options)
 {
 	struct tls_context *context = mem_new(struct tls_context);
 	context->role = options->role;
+	context->is_peer_anonymous = options->role == TLS_SERVER && options->client_auth == TLS_CLIENT_AUTH_NONE;
 	context->ctx = SSL_CTX_new(TLS_with_buffers_method());
 	CHECK(context->ctx != NULL);
 	context->socket_bio = socket_bio_method_new();

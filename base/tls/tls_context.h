@@ -11,6 +11,7 @@ enum tls_client_auth {
 	TLS_CLIENT_AUTH_REQUIRED, /* a server that requires a certificate */
 	TLS_CLIENT_AUTH_OPTIONAL, /* requests one; none is accepted, a bad one fails the handshake (the control plane's
 				     port) */
+	TLS_CLIENT_AUTH_NONE,     /* requests none: a webhook, whose caller has no certificate */
 };
 
 struct tls_context_options {

@@ -23,7 +23,8 @@ _Static_assert(TLS_OUTPUT_MAX >= RECORD_CIPHER_MAX + KEY_UPDATE_ROOM, "an empty 
 
 enum err tls_session_new(const struct tls_session_options *options, struct tls_session **out, struct why *why)
 {
-	CHECK(options->fd >= 0 && options->on_verify != NULL && options->scratch != NULL);
+	CHECK(options->fd >= 0 && options->scratch != NULL);
+	CHECK(options->on_verify != NULL || options->context->is_peer_anonymous);
 	_cleanup_(tls_session_freep) struct tls_session *session = mem_new(struct tls_session);
 	session->fd = options->fd;
 	session->alert = NO_ALERT;
@@ -39,6 +40,11 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	SSL_set_shed_handshake_config(session->ssl, 1); /* also releases the private key */
 	socket_bio_attach(session, options->context->socket_bio);
 	RETURN_IF_ERR(session_identity_set(session, options, why));
+	if (options->server_name != NULL && !SSL_set_tlsext_host_name(session->ssl, options->server_name)) {
+		ERR_clear_error();
+		return why_set(why, ERR_MALFORMED, "a DNS name of at most 255 characters",
+			"check the address in the settings", "the server's name is none: %s", options->server_name);
+	}
 	if (session->is_client)
 		SSL_set_connect_state(session->ssl);
 	else

@@ -11,6 +11,7 @@
 #include "base/tls/tls_context.h"
 #include "certs/private_key.h"
 #include "certs/svid.h"
+#include "certs/web_identity.h"
 
 struct tls_session;
 struct tls_scratch;                        /* one per thread */
@@ -31,11 +32,14 @@ struct tls_session_options {
 	struct svid
 		*svid; /* presented to the peer; released after the handshake; NULL: a client without a certificate */
 	struct private_key *key;
+	struct web_identity *web_identity; /* instead of svid and key: of an end without a SPIFFE ID; NULL: none */
+	const char *server_name; /* client: the DNS name for the server to choose its certificate by (SNI, RFC 6066 3);
+				    NULL: none, as for an IP address */
 	const struct span *extra_chain; /* DER, sent after the svid's chain (the control plane sends its root); borrowed
 					   during tls_session_new() */
 	size_t num_extra_chain;
 	uint32_t records_per_key; /* sent before the key is replaced by a KeyUpdate (RFC 8446 5.5); 0: 2^23 */
-	tls_verify_fn *on_verify; /* called once, during the handshake */
+	tls_verify_fn *on_verify; /* called once, during the handshake; not by a server with TLS_CLIENT_AUTH_NONE */
 	void *verify_arg;
 };
 
