@@ -25,6 +25,8 @@ ONLY_TESTS_CALL = {
     "h2_session_num_streams": "what a test counts that streams are given back",
     "http_request_path": "tests answer with it",
     "http_request_query": "tests answer with it",
+    "inject_pod": "the webhook calls it, which is being written",
+    "inject_result_done": "the webhook calls it, which is being written",
     "inbound_stream_forwarded": "the peer's header, which tests compare",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "pem_encode": "the webhook's caBundle, which is in work",

@@ -267,6 +267,7 @@ MAY_USE = {
     "control/attest": CORE + ("certs", "control/registry", "control/store"),
     "control/distribute": CORE + ("base/pb", "base/rpc", "control/config", "control/registry", "proto"),
     "control/serve": BASE + ("certs", "proto", "control/"),
+    "control/kube": BASE + ("certs", "control/", "third_party/jansson"),
     "control": BASE + ("certs", "control/", "third_party/"),
     "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
     "intercept": CORE + ("base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),

@@ -1,0 +1,175 @@
+/* What a pod is given: the sidecar, the init container that writes the interception rules, and the sidecar's volumes.
+ * The sidecar alone fits the PodSecurity level `restricted`. */
+#include "base/core/mem.h"
+#include "control/kube/inject_private.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SIDECAR_ID = 1337,
+	METRICS_PORT = 15020,
+	TOKEN_TTL_S = 3600,        /* kubelet renews it at 80 % */
+	STARTUP_TRIES = 600,       /* one per second; then kubelet restarts the sidecar */
+	GRACE_DEFAULT_S = 30,      /* terminationGracePeriodSeconds of the API */
+	GRACE_SPARE_S = 5,         /* between the sidecar's own end and kubelet's SIGKILL */
+	DRAIN_DEADLINE_MAX_S = 25, /* the sidecar's default */
+};
+
+static const char token_folder[] = "/var/run/secrets/handfast";
+static const char state_folder[] = "/var/lib/handfast-sidecar";
+
+static void put_env(json_t *env, const char *name, const char *value)
+{
+	if (value != NULL)
+		CHECK(json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", value)) == 0);
+}
+
+/* Without the spaces that annotations may have. */
+static void put_list(json_t *env, const char *name, const char *list)
+{
+	if (list == NULL)
+		return;
+	_cleanup_(mem_freep) char *packed = mem_strdup(list);
+	char *end = packed;
+	for (const char *at = list; *at != '\0'; at++)
+		if (*at != ' ')
+			*end++ = *at;
+	*end = '\0';
+	put_env(env, name, packed);
+}
+
+/* Ends before kubelet kills it. At its SIGTERM the workload has ended already. */
+static void put_drain(const struct injection *injection, json_t *env)
+{
+	const json_t *given = json_object_get(injection->spec, "terminationGracePeriodSeconds");
+	json_int_t grace = json_is_integer(given) ? json_integer_value(given) : GRACE_DEFAULT_S;
+	json_int_t deadline = grace - GRACE_SPARE_S;
+	char text[32];
+	deadline = deadline < 1 ? 1 : deadline > DRAIN_DEADLINE_MAX_S ? DRAIN_DEADLINE_MAX_S : deadline;
+	snprintf(text, sizeof(text), "%ds", (int)deadline);
+	put_env(env, "HANDFAST_SIDECAR_DRAIN_MINIMUM", "0s");
+	put_env(env, "HANDFAST_SIDECAR_DRAIN_DEADLINE",
+		injection->wants.drain_deadline != NULL ? injection->wants.drain_deadline : text);
+}
+
+static json_t *sidecar_env(const struct injection *injection)
+{
+	const struct inject_options *options = injection->options;
+	struct buf probes = injection->probes; /* borrowed: buf_cstr() may move it */
+	json_t *env = json_array();
+	put_env(env, "HANDFAST_SIDECAR_TRUST_DOMAIN", options->trust_domain);
+	put_env(env, "HANDFAST_SIDECAR_CONTROL_ADDRESS", options->control_address);
+	put_env(env, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256", options->bootstrap_root_sha256);
+	put_env(env, "HANDFAST_SIDECAR_IDENTITY_KUBERNETES_TOKEN_FILE", "/var/run/secrets/handfast/token");
+	put_env(env, "HANDFAST_SIDECAR_IDENTITY_CLAIM_ADDRESS", "false");
+	put_env(env, "HANDFAST_SIDECAR_STATE_DIR", "/var/lib/handfast-sidecar/state");
+	put_drain(injection, env);
+	put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
+	put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
+	put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
+	if (buf_len(&probes) > 0)
+		CHECK(json_array_append_new(env, json_pack("{s:s, s:s%}", "name", INJECT_PROBES, "value",
+							 buf_span(&probes).ptr, buf_len(&probes))) == 0);
+	return env;
+}
+
+static void put_quantity(json_t *object, const char *name, const char *wanted, const char *otherwise)
+{
+	const char *value = wanted != NULL ? wanted : otherwise;
+	if (value != NULL)
+		CHECK(json_object_set_new(object, name, json_string(value)) == 0);
+}
+
+static json_t *resources(const struct inject_wants *wants)
+{
+	json_t *requests = json_object(), *limits = json_object();
+	put_quantity(requests, "cpu", wants->cpu_request, "10m");
+	put_quantity(requests, "memory", wants->memory_request, "32Mi");
+	put_quantity(limits, "cpu", wants->cpu_limit, NULL);
+	put_quantity(limits, "memory", wants->memory_limit, NULL);
+	json_t *both = json_pack("{s:o}", "requests", requests);
+	if (json_object_size(limits) > 0)
+		CHECK(json_object_set(both, "limits", limits) == 0);
+	json_decref(limits);
+	return both;
+}
+
+static json_t *probe(int period_s, int tries)
+{
+	return json_pack("{s:{s:s, s:i}, s:i, s:i, s:i}", "httpGet", "path", "/healthz/ready", "port", METRICS_PORT,
+		"periodSeconds", period_s, "failureThreshold", tries, "timeoutSeconds", 3);
+}
+
+static json_t *sidecar_mounts(void)
+{
+	return json_pack("[{s:s, s:s, s:b}, {s:s, s:s}, {s:s, s:s}]", "name", "handfast-token", "mountPath",
+		token_folder, "readOnly", 1, "name", "handfast-state", "mountPath", state_folder, "name",
+		"handfast-run", "mountPath", "/run/handfast");
+}
+
+json_t *inject_sidecar_container(const struct injection *injection)
+{
+	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s]}, s:{s:s}}", "runAsUser", SIDECAR_ID,
+		"runAsGroup", SIDECAR_ID, "runAsNonRoot", 1, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
+		"capabilities", "drop", "ALL", "seccompProfile", "type", "RuntimeDefault");
+	json_t *ports = json_pack(
+		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", METRICS_PORT, "protocol", "TCP");
+	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:{s:{s:[s,s]}}}}",
+		"name", INJECT_SIDECAR, "image", injection->options->sidecar_image, "restartPolicy", "Always", "args",
+		"run", "env", sidecar_env(injection), "ports", ports, "resources", resources(&injection->wants),
+		"securityContext", security, "startupProbe", probe(1, STARTUP_TRIES), "readinessProbe", probe(2, 3),
+		"volumeMounts", sidecar_mounts(), "lifecycle", "preStop", "exec", "command", "/handfast-sidecar",
+		"drain");
+	CHECK(container != NULL);
+	return container;
+}
+
+json_t *inject_init_container(const struct injection *injection)
+{
+	const struct inject_wants *wants = &injection->wants;
+	json_t *env = json_array();
+	put_list(env, "HANDFAST_INIT_EXCLUDE_INBOUND_PORTS", wants->exclude_inbound_ports);
+	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS", wants->exclude_outbound_ports);
+	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_NETWORKS", wants->exclude_outbound_networks);
+	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s], s:[s]}, s:{s:s}}", "runAsUser", 0,
+		"runAsGroup", 0, "runAsNonRoot", 0, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
+		"capabilities", "drop", "ALL", "add", "NET_ADMIN", "seccompProfile", "type", "RuntimeDefault");
+	json_t *container = json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:{s:s, s:s}}}", "name", INJECT_INIT, "image",
+		injection->options->init_image, "args", "up", "env", env, "securityContext", security, "resources",
+		"requests", "cpu", "10m", "memory", "16Mi");
+	CHECK(container != NULL);
+	return container;
+}
+
+static bool has_volume(const struct injection *injection, const char *name)
+{
+	const json_t *volumes = json_object_get(injection->spec, "volumes"), *volume;
+	size_t i;
+	json_array_foreach(volumes, i, volume)
+	{
+		if (strcmp(inject_text(volume, "name"), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_volume(struct injection *injection, json_t *volume)
+{
+	CHECK(volume != NULL);
+	if (has_volume(injection, inject_text(volume, "name")))
+		json_decref(volume);
+	else
+		inject_put(injection, "add", volume, "/spec/volumes/-");
+}
+
+void inject_add_volumes(struct injection *injection)
+{
+	if (!json_is_array(json_object_get(injection->spec, "volumes")))
+		inject_put(injection, "add", json_array(), "/spec/volumes");
+	add_volume(injection, json_pack("{s:s, s:{s:[{s:{s:s, s:i, s:s}}]}}", "name", "handfast-token", "projected",
+				      "sources", "serviceAccountToken", "audience", "handfast", "expirationSeconds",
+				      TOKEN_TTL_S, "path", "token"));
+	add_volume(injection, json_pack("{s:s, s:{s:s, s:s}}", "name", "handfast-state", "emptyDir", "medium", "Memory",
+				      "sizeLimit", "1Mi"));
+	add_volume(injection, json_pack("{s:s, s:{s:s}}", "name", "handfast-run", "emptyDir", "medium", "Memory"));
+}

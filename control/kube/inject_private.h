@@ -1,0 +1,53 @@
+/* Parts of injection; only control/kube/inject*.c include this. */
+#pragma once
+
+#include "base/core/check.h"
+#include "control/kube/inject.h"
+
+#define INJECT_SIDECAR "handfast"
+#define INJECT_INIT    "handfast-init"
+#define INJECT_PROBES  "HANDFAST_SIDECAR_PROBES" /* the variable of the sidecar's setting */
+
+/* The user's requests, from annotations; NULL: not given. Borrowed from the pod. */
+struct inject_wants {
+#define ANNOTATION(name, member, kind) const char *member;
+#include "control/kube/annotations.def"
+#undef ANNOTATION
+};
+
+struct injection {
+	const json_t *metadata, *spec; /* NULL or of a wrong type reads as empty */
+	const struct inject_namespace *ns;
+	const struct inject_options *options;
+	struct inject_wants wants;
+	struct buf probes; /* what the sidecar shall serve, as its setting `probes` takes it */
+	struct inject_result *out;
+};
+
+/* --- inject_pod.c: reading a pod --- */
+const char *inject_text(const json_t *object, const char *key); /* "" where there is no text */
+/* Every container of the pod, of all its lists: false at the end. Begin with a zeroed *at. */
+struct inject_container {
+	const json_t *container;
+	const char *list, *name; /* "initContainers", "containers", "ephemeralContainers" */
+	size_t index;            /* in its list */
+	unsigned step;           /* which list; private */
+};
+bool inject_next_container(const struct injection *injection, struct inject_container *at);
+bool inject_is_native_sidecar(const struct inject_container *container);
+bool inject_is_own(const struct inject_container *container); /* of an injected pod */
+bool inject_find_init(const struct injection *injection, const char *name, size_t *out_index);
+void inject_warn(struct injection *injection, const char *format, ...) _printf_(2, 3);
+enum err inject_refuse(struct injection *injection, const char *expected, const char *fix, const char *got, ...)
+	_printf_(4, 5);
+/* Appends {"op", "path", "value"} to the patch; steals value. `path` is a format of a JSON pointer (RFC 6901). */
+void inject_put(struct injection *injection, const char *op, json_t *value, const char *path, ...) _printf_(4, 5);
+
+/* --- the parts, in the order of their use --- */
+enum err inject_read_annotations(struct injection *injection) _must_use_; /* ERR_CONFIG: refused */
+bool inject_is_left_alone(struct injection *injection);                   /* adds its warnings */
+enum err inject_check(struct injection *injection, bool is_injected) _must_use_;
+enum err inject_rewrite_probes(struct injection *injection) _must_use_;
+json_t *inject_sidecar_container(const struct injection *injection);
+json_t *inject_init_container(const struct injection *injection);
+void inject_add_volumes(struct injection *injection); /* those that are missing */

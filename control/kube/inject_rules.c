@@ -1,0 +1,167 @@
+/* Which pods are left as they are, and which are refused. */
+#include "control/kube/inject_private.h"
+#include <string.h>
+
+/* RULES_EXEMPT_ID of intercept: the interception rules exempt this user and group. */
+enum { SIDECAR_ID = 1337 };
+
+static bool is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+static bool wants_injection(const struct injection *injection)
+{
+	return injection->wants.inject != NULL && strcmp(injection->wants.inject, "enabled") == 0;
+}
+
+bool inject_is_left_alone(struct injection *injection)
+{
+	const json_t *spec = injection->spec;
+	if (strcmp(injection->ns->name, injection->options->own_namespace) == 0 || injection->ns->is_left_alone)
+		return true;
+	if (injection->wants.inject != NULL && !wants_injection(injection))
+		return true;
+	/* A mirror pod shows a static pod of the kubelet's, which has started already. */
+	if (json_object_get(json_object_get(injection->metadata, "annotations"), "kubernetes.io/config.mirror") != NULL)
+		return true;
+	if (is_true(spec, "hostNetwork")) {
+		inject_warn(injection, "no sidecar: the pod has hostNetwork, whose traffic is the node's");
+		return true;
+	}
+	if (strcmp(inject_text(json_object_get(spec, "os"), "name"), "windows") == 0) {
+		inject_warn(injection, "no sidecar: the pod is for Windows, which has no interception rules");
+		return true;
+	}
+	if (is_true(spec, "shareProcessNamespace") && !wants_injection(injection)) {
+		inject_warn(injection, "no sidecar: with shareProcessNamespace the pod's processes can reach into it; "
+				       "annotate handfast.dev/inject: enabled to have one anyway");
+		return true;
+	}
+	return false;
+}
+
+/* --- refusals --- */
+
+static enum err check_options(struct injection *injection)
+{
+	if (injection->options->control_address != NULL)
+		return ERR_NONE;
+	return inject_refuse(injection, "a Service of the control plane with a clusterIP",
+		"restore the Service handfast-control, which the install manifest has, and create the pod again",
+		"the address of Service %s/handfast-control is not known", injection->options->own_namespace);
+}
+
+static enum err check_pod_security(struct injection *injection)
+{
+	const char *level = injection->ns->pod_security;
+	if (level == NULL || injection->options->has_cni ||
+		(strcmp(level, "baseline") != 0 && strcmp(level, "restricted") != 0))
+		return ERR_NONE;
+	return inject_refuse(injection, "a namespace that allows an init container with NET_ADMIN, or the CNI plugin",
+		"install handfast-cni and set kubernetes.cni: true, or label the namespace "
+		"pod-security.kubernetes.io/enforce=privileged",
+		"namespace %s has the label pod-security.kubernetes.io/enforce=%s, which refuses the init container "
+		"that writes the interception rules",
+		injection->ns->name, level);
+}
+
+static enum err check_id(struct injection *injection, const json_t *object, const char *where)
+{
+	const json_t *security = json_object_get(object, "securityContext");
+	static const char *const keys[] = {"runAsUser", "runAsGroup"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_integer_value(json_object_get(security, keys[i])) == SIDECAR_ID)
+			return inject_refuse(injection, "another user and group than 1337, which is the sidecar's",
+				"give the container another user and group",
+				"%s has %s 1337, whose traffic would bypass the sidecar", where, keys[i]);
+	return ERR_NONE;
+}
+
+static bool is_own_port(json_int_t port)
+{
+	return port == 15000 || port == 15001 || port == 15006 || port == 15008 || port == 15020;
+}
+
+static enum err check_ports(struct injection *injection, const struct inject_container *at)
+{
+	const json_t *ports = json_object_get(at->container, "ports"), *port;
+	size_t i;
+	json_array_foreach(ports, i, port)
+	{
+		json_int_t number = json_integer_value(json_object_get(port, "containerPort"));
+		json_int_t host_port = json_integer_value(json_object_get(port, "hostPort"));
+		if (is_own_port(number))
+			return inject_refuse(injection, "ports other than 15000, 15001, 15006, 15008 and 15020",
+				"let the container listen on another port",
+				"container %s has port %d, which is the sidecar's", at->name, (int)number);
+		if (host_port != 0)
+			inject_warn(injection,
+				"container %s: connections to hostPort %d arrive in plaintext; a strict port refuses "
+				"them",
+				at->name, (int)host_port);
+	}
+	return ERR_NONE;
+}
+
+static bool is_own_volume(const char *name)
+{
+	return strcmp(name, "handfast-token") == 0 || strcmp(name, "handfast-state") == 0 ||
+	       strcmp(name, "handfast-run") == 0;
+}
+
+static enum err check_mounts(struct injection *injection, const struct inject_container *at)
+{
+	const json_t *mounts = json_object_get(at->container, "volumeMounts"), *mount;
+	size_t i;
+	json_array_foreach(mounts, i, mount)
+	{
+		const char *name = inject_text(mount, "name");
+		if (is_own_volume(name))
+			return inject_refuse(injection, "containers without the sidecar's volumes",
+				"remove the mount from the container",
+				"container %s mounts %s, which has the sidecar's key or token", at->name, name);
+	}
+	return ERR_NONE;
+}
+
+static enum err check_container(struct injection *injection, const struct inject_container *at)
+{
+	if (strcmp(at->name, INJECT_SIDECAR) == 0 || strcmp(at->name, INJECT_INIT) == 0)
+		return inject_refuse(injection, "containers with names other than 'handfast' and 'handfast-init'",
+			"rename the container, or set the annotation handfast.dev/inject: disabled",
+			"a container of the pod has the name %s, which is the sidecar's", at->name);
+	RETURN_IF_ERR(check_id(injection, at->container, at->name));
+	RETURN_IF_ERR(check_mounts(injection, at));
+	return check_ports(injection, at);
+}
+
+static enum err check_volumes(struct injection *injection)
+{
+	const json_t *volumes = json_object_get(injection->spec, "volumes"), *volume;
+	size_t i;
+	json_array_foreach(volumes, i, volume)
+	{
+		const char *name = inject_text(volume, "name");
+		if (is_own_volume(name))
+			return inject_refuse(injection,
+				"volumes with names other than handfast-token, handfast-state and handfast-run",
+				"rename the volume, or set the annotation handfast.dev/inject: disabled",
+				"a volume of the pod has the name %s, which is the sidecar's", name);
+	}
+	return ERR_NONE;
+}
+
+enum err inject_check(struct injection *injection, bool is_injected)
+{
+	struct inject_container at = {0};
+	RETURN_IF_ERR(check_options(injection));
+	RETURN_IF_ERR(check_pod_security(injection));
+	RETURN_IF_ERR(check_id(injection, injection->spec, "the pod"));
+	if (!is_injected)
+		RETURN_IF_ERR(check_volumes(injection));
+	while (inject_next_container(injection, &at))
+		if (!is_injected || !inject_is_own(&at))
+			RETURN_IF_ERR(check_container(injection, &at));
+	return ERR_NONE;
+}
