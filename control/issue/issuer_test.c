@@ -1,4 +1,5 @@
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "certs/digest.h"
 #include "certs/private_key.h"
 #include "certs/svid.h"
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,18 +164,45 @@ static void W23_answers_a_flood_in_order_and_refuses_the_excess(void **state)
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
 }
 
+static pid_t child_of_ours(void)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("/proc/self/task/%d/children", getpid());
+	char text[64] = "";
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+	fclose(file);
+	pid_t pid = 0;
+	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
+		pid = pid * 10 + (*at - '0');
+	return pid;
+}
+
+/* It has answered all that it has got, or has no room for more answers. */
+static bool is_asleep(pid_t pid)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("/proc/%d/stat", pid);
+	char text[256] = "";
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+	fclose(file);
+	return strncmp(strrchr(text, ')'), ") S", 3) == 0;
+}
+
 /* The rounds of a busy loop are long: with one answer per round the signer would idle and its callers give up. */
 static void finding_i14_reads_many_answers_per_round(void **state)
 {
 	struct world *world = *state;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	unsigned most = 0;
+	pid_t signer = child_of_ours();
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://td/a"), &id, NULL), ERR_NONE);
 	for (unsigned i = 0; i < 600; i++)
 		(void)issuer_issue(world->issuer, &id, buf_span(&world->spki), 60, on_done, world);
 	while (world->num_done < 601) {
 		unsigned before = world->num_done;
-		usleep(20000); /* duration: the other work of a busy loop in a round, while answers collect */
+		assert_true(WAIT_UNTIL(is_asleep(signer), ));
 		loop_run_once(world->loop, true);
 		most = world->num_done - before > most ? world->num_done - before : most;
 	}
@@ -194,20 +223,6 @@ static void finding_i14_an_abandoned_request_is_neither_signed_nor_answered(void
 	}
 	assert_int_equal(issue(world, "spiffe://td/ns/a"), ERR_NONE);
 	assert_int_equal(world->num_done, 2); /* the introduction, and the request that was not abandoned */
-}
-
-static pid_t child_of_ours(void)
-{
-	_cleanup_(mem_freep) char *path = mem_printf("/proc/self/task/%d/children", getpid());
-	char text[64] = "";
-	FILE *file = fopen(path, "r");
-	assert_non_null(file);
-	assert_true(fread(text, 1, sizeof text - 1, file) > 0);
-	fclose(file);
-	pid_t pid = 0;
-	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
-		pid = pid * 10 + (*at - '0');
-	return pid;
 }
 
 static void reports_that_the_signer_has_ended_and_fails_later_requests(void **state)

@@ -115,6 +115,7 @@ static void start_tls(struct peer *peer, struct tls_context *context, int fd)
 		.on_verify = believe,
 		.verify_arg = peer,
 	};
+	socket_set_nodelay(fd); /* otherwise a frame may wait for an ACK, which the other end delays by 40 ms */
 	CHECK(tls_session_new(&options, &peer->tls, NULL) == ERR_NONE);
 }
 

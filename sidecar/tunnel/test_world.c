@@ -4,7 +4,6 @@
 #include "base/net/fd.h"
 #include "base/net/listener.h"
 #include "sidecar/leg/tcp_pair.h"
-#include <unistd.h>
 
 /* --- the far side --- */
 
@@ -289,7 +288,7 @@ void world_run(struct world *world, unsigned rounds)
 	for (unsigned i = 0; i < rounds; i++) {
 		clock_fake_advance(&world->clock, 1);
 		loop_run_once(world->loop, false);
-		usleep(50); /* duration: the pace of the rounds, each a millisecond of the clock, against loopback */
+		loopback_settle();
 	}
 }
 
