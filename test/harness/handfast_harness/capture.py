@@ -6,9 +6,9 @@ expect(not wire.contains(b"marker"), "the marker crossed the wire in plaintext")
 import collections
 import ipaddress
 import os
+import re
 import signal
 import struct
-import time
 
 from .process import Process
 
@@ -17,6 +17,7 @@ Record = collections.namedtuple("Record", "type version body")
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 HANDSHAKE, APPLICATION_DATA = 22, 23
+_REPORT = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel\n")
 
 
 class Capture(Process):
@@ -29,11 +30,28 @@ class Capture(Process):
                 "-w", self.path, expression]
         super().__init__(namespace, "tcpdump", argv, story.log_path(name))
         self.wait_for_log("listening on")
-        self._packets = None
+        self._packets, self._copies = None, 2 if interface == "lo" else 1  # libpcap skips what leaves by lo
+
+    def _counts(self):
+        """(packets that tcpdump has captured, and that the kernel has received for it, and dropped)"""
+        reports = lambda: _REPORT.findall(self.log())
+        num = len(reports())
+        self.signal(signal.SIGUSR1)
+        self.wait_until("a report of its counts", lambda: len(reports()) > num)
+        return map(int, reports()[-1])
+
+    def _wait_for_received(self):
+        """Until tcpdump has read from the kernel all that is received by now."""
+        _, due, _ = self._counts()
+
+        def has_read():
+            captured, _, dropped = self._counts()
+            return captured * self._copies + dropped >= due
+        self.wait_until("%d packets to be captured" % due, has_read)
 
     def stop(self, deadline_s=5.0):
         if self.exit_code is None:
-            time.sleep(0.05)  # duration: packets are in the kernel and not yet in tcpdump, and nothing shows it
+            self._wait_for_received()
             self.signal(signal.SIGINT)
             self.wait_for_exit(deadline_s)
         return self.exit_code
