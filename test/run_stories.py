@@ -6,6 +6,7 @@
     test/run_stories.py rotation        by a part of the file's name
     test/run_stories.py 053:sigterm     one function, by its name or a part that only it has
     test/run_stories.py --list [WHICH]  lists stories, their functions, and what each needs
+    test/run_stories.py --each-alone 053    each function of the story in a run of its own
     test/run_stories.py --keep 053      leaves the story's mesh standing
     test/run_stories.py --down FOLDER   removes it
 
@@ -14,6 +15,7 @@ Needs root (network namespaces) and the packages of test/apt-packages.txt. The p
 
 One function runs after `arrange` and the earlier functions that it needs: those that it names with @needs(...), and
 those that set an attribute of the story that it reads. --with-earlier runs all earlier ones. What ran is printed.
+--each-alone runs every selected function that way, which shows that no declaration is missing; results are per function.
 
 --keep: when the story has ended, passed or failed, its mesh stands. With a terminal, a shell opens in the first host that
 has a sidecar, and all is removed when you leave it. Without one, the commands that enter each host are printed and the
@@ -23,6 +25,7 @@ With --second-try a story that fails runs once more. A story that passes only th
 The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -42,6 +45,8 @@ def read_options():
     parser.add_argument("--list", action="store_true", help="print stories and their functions, and run none")
     parser.add_argument("--with-earlier", action="store_true",
                         help="before a function that was selected, run all earlier ones of its story")
+    parser.add_argument("--each-alone", action="store_true",
+                        help="run each function in a run of its own, after what it needs")
     parser.add_argument("--keep", action="store_true", help="leave the mesh of one story standing (see above)")
     parser.add_argument("--down", metavar="FOLDER", help="remove the mesh that --keep left standing")
     parser.add_argument("--keep-logs", action="store_true", help="keep the logs of stories that pass, too")
@@ -108,16 +113,26 @@ def keep(options, path, only):
     return 0 if passed else 1
 
 
+def runs_of(options, selected):
+    """[(path, functions to run or None for all, folder for the logs)]"""
+    if not options.each_alone:
+        return [(path, only, options.logs) for path, only in selected.items()]
+    return [(path, shown.choose(path, [name]), os.path.join(options.logs, str(number)))
+            for path, only in selected.items()
+            for number, name in enumerate(only or [function.name for function in shown.functions(path)])]
+
+
 def run_all(options, selected):
     accepted = accepted_flaky()
-    outcomes = {path: outcome(path, only, options) for path, only in selected.items()}
-    flaky = [path for path, what in outcomes.items() if what == FLAKY]
-    for path in flaky:
-        name = os.path.basename(path)[:-3]
+    outcomes = [(os.path.basename(path)[:-3], outcome(path, only, logs, options))
+                for path, only, logs in runs_of(options, selected)]
+    flaky = [name for name, what in outcomes if what == FLAKY]
+    for name in flaky:
         print("flaky: %s (%s)" % (name, accepted.get(name, "not in test/integration/flaky.txt, so it counts as failed")))
-    failed = sum(what == FAILED for what in outcomes.values())
-    failed += sum(os.path.basename(path)[:-3] not in accepted for path in flaky)
-    print("%d passed, %d failed" % (len(selected) - failed, failed))
+    failed = sum(what == FAILED for _, what in outcomes) + sum(name not in accepted for name in flaky)
+    with contextlib.suppress(OSError):
+        os.rmdir(options.logs)  # if it is there and empty
+    print("%d passed, %d failed" % (len(outcomes) - failed, failed))
     return 1 if failed else 0
 
 
@@ -132,11 +147,11 @@ def accepted_flaky():
     return {name: reason.strip() for name, _, reason in pairs}
 
 
-def outcome(path, only, options):
+def outcome(path, only, logs, options):
     """PASSED, FLAKY (passed at the second try) or FAILED."""
-    if story.run(path, options.logs, options.keep_logs, only):
+    if story.run(path, logs, options.keep_logs, only):
         return PASSED
-    if options.second_try and story.run(path, os.path.join(options.logs, "second-try"), options.keep_logs, only):
+    if options.second_try and story.run(path, os.path.join(logs, "second-try"), options.keep_logs, only):
         return FLAKY
     return FAILED
 

@@ -2,6 +2,7 @@
 """Tests of the harness's pure parts, and of the runner with stories that fail. Needs no root:
 `test/harness/harness_test.py`."""
 
+import argparse
 import contextlib
 import importlib.util
 import io
@@ -21,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, settings  # noqa: E402
-from handfast_harness import shown, standing, story, stream, wait_until  # noqa: E402
+from handfast_harness import process, shown, standing, story, stream, wait_until  # noqa: E402
 
 
 def _segment(sequence, flags, payload, source_port=1000):
@@ -206,7 +207,7 @@ class OneFunction(unittest.TestCase):
             "def shows_that_one_begins(s):\n    \"\"\"The first.\"\"\"\n    s.seen.append(1)\n    s.serial = 7\n"
             "def _serial(s): return s.serial\n"
             "def shows_that_two_reads_it(s): assert (_serial(s), s.seen) == (7, [1])\n"
-            "@needs(\"shows_that_two_reads_it\")\ndef shows_that_three_follows(s): pass\n"
+            "@needs(shows_that_two_reads_it)\ndef shows_that_three_follows(s): pass\n"
             "def shows_nothing_of_the_others(s): assert s.seen == []\n")
 
     def setUp(self):
@@ -242,7 +243,7 @@ class OneFunction(unittest.TestCase):
 
     def test_a_need_that_is_no_earlier_function_is_refused(self):
         with open(self.path, "a") as file:
-            file.write("@needs(\"shows_that_nine\")\ndef shows_that_four(s): pass\n")
+            file.write("@needs(shows_that_nine)\ndef shows_that_four(s): pass\n")
         with self.assertRaisesRegex(shown.SelectionError, "shows_that_four needs shows_that_nine"):
             shown.functions(self.path)
 
@@ -250,6 +251,29 @@ class OneFunction(unittest.TestCase):
         with open(self.path, "a") as file:
             file.write("from handfast_harness import needs_earlier\n@needs_earlier\ndef shows_that_four(s): pass\n")
         self.assertEqual(len(self._selected("005:four")), 5)
+
+    def test_an_attribute_that_is_read_before_it_is_set_is_a_need(self):
+        with open(self.path, "a") as file:
+            file.write("def shows_that_four_counts(s): s.serial += 1\n"
+                       "class _Later:\n    def __init__(self, s): self.was = s.serial\n"
+                       "def shows_that_five_reads_by_a_class(s): assert _Later(s).was == 8\n"
+                       "def shows_that_six_sets_first(s):\n    s.serial = 1\n    assert s.serial == 1\n"
+                       "def shows_that_seven_reads_what_is_set_by_none(s): assert s.nothing\n")
+        by_name = {function.name: function for function in shown.functions(self.path)}
+        self.assertEqual(by_name["shows_that_four_counts"].needs, ["shows_that_one_begins"])
+        self.assertEqual(by_name["shows_that_five_reads_by_a_class"].needs, ["shows_that_four_counts"])
+        self.assertEqual(by_name["shows_that_six_sets_first"].needs, [])
+        self.assertEqual(by_name["shows_that_seven_reads_what_is_set_by_none"].unset, {"nothing"})
+
+    def test_each_function_alone_runs_after_what_it_needs(self):
+        runner = _run_stories()
+        options = argparse.Namespace(each_alone=True, logs="/logs")
+        runs = runner.runs_of(options, story.select(self.folder, ["005"]))
+        self.assertEqual([(names, logs) for _, names, logs in runs], [
+            (["shows_that_one_begins"], "/logs/0"),
+            (["shows_that_one_begins", "shows_that_two_reads_it"], "/logs/1"),
+            (["shows_that_one_begins", "shows_that_two_reads_it", "shows_that_three_follows"], "/logs/2"),
+            (["shows_nothing_of_the_others"], "/logs/3")])
 
     def test_alone_prints_what_ran(self):
         with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -268,6 +292,20 @@ class OneFunction(unittest.TestCase):
         runner = _run_stories()
         for path in story.discover(os.path.join(runner.HERE, "integration"), []):
             self.assertTrue(shown.functions(path), path)
+
+    def test_a_function_reads_only_attributes_that_arrange_or_an_earlier_function_sets(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.closing(story.Story(folder + "/s")) as made:
+            own = set(dir(made))
+        for path in story.discover(os.path.join(_run_stories().HERE, "integration"), []):
+            for function in shown.functions(path):
+                self.assertEqual(function.unset - own, set(), (os.path.basename(path), function.name))
+
+    def test_a_program_that_runs_is_not_started_twice(self):
+        ended, running = (argparse.Namespace(name="handfast-sidecar", exit_code=code) for code in (0, None))
+        process.expect_ended(None)
+        process.expect_ended(ended)
+        with self.assertRaisesRegex(StoryFailure, "handfast-sidecar is running already; .* needs"):
+            process.expect_ended(running)
 
 
 class Standing(unittest.TestCase):

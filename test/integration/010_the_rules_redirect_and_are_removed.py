@@ -9,7 +9,7 @@ Everything is shown for IPv4 and IPv6."""
 import ipaddress
 import json
 
-from handfast_harness import StreamServer, expect, expect_eq, expect_in
+from handfast_harness import StreamServer, expect, expect_eq, expect_in, needs
 from handfast_harness import stream
 from handfast_harness.interception import DIALS_FROM, INBOUND, METRICS, OUTBOUND, SIDECAR, TUNNEL, Interceptor
 
@@ -57,6 +57,7 @@ def shows_that_up_writes_the_same_rules_each_time(story):
     expect_in(first, _init(story, "up", "--dry-run").stdout, "the rules of the dry run")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_no_connection_passes_before_the_sidecar_listens(story):
     for address in _each(story.b):
         try:
@@ -66,6 +67,7 @@ def shows_that_no_connection_passes_before_the_sidecar_listens(story):
             pass
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_the_workload_arrives_at_15001_with_its_destination(story):
     with Interceptor(story.a, OUTBOUND) as caught:
         for uid in (1000, 0):
@@ -74,6 +76,7 @@ def shows_that_the_workload_arrives_at_15001_with_its_destination(story):
                 expect_eq(caught.next(), (address, 9000), "original destination for uid %d" % uid)
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_the_sidecar_itself_is_exempt_by_uid_and_by_gid(story):
     for address in _each(story.b):
         _reaches(story.a, address, 9000, uid=SIDECAR, gid=SIDECAR)
@@ -81,6 +84,7 @@ def shows_that_the_sidecar_itself_is_exempt_by_uid_and_by_gid(story):
         _reaches(story.a, address, 9000, uid=1000, gid=SIDECAR)
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_loopback_is_not_redirected(story):
     story.own(StreamServer(story, story.a, 8080, "echo"))
     with Interceptor(story.a, OUTBOUND) as out, Interceptor(story.a, INBOUND) as into:
@@ -89,6 +93,7 @@ def shows_that_loopback_is_not_redirected(story):
         expect(out.is_quiet() and into.is_quiet(), "a connection on lo was redirected")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_the_sidecar_reaches_its_workload_from_its_own_address(story):
     server = story.own(StreamServer(story, story.a, 8081, "echo"))
     for number, address in enumerate(_each(story.a)):
@@ -97,6 +102,7 @@ def shows_that_the_sidecar_reaches_its_workload_from_its_own_address(story):
         expect_in(source, server.wait_for_report(number)["peer"][0], "the peer that the workload sees")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_no_program_gets_the_sidecars_address_as_its_source(story):
     """The kernel chooses source addresses as before the rules."""
     with story.a.connect(story.b.ipv6, 9000, uid=SIDECAR) as sock:
@@ -105,6 +111,7 @@ def shows_that_no_program_gets_the_sidecars_address_as_its_source(story):
         expect_eq(sock.getsockname()[0], story.a.ipv4, "IPv4 source")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_inbound_traffic_arrives_at_15006_with_its_destination(story):
     with Interceptor(story.a, INBOUND) as caught:
         for address in _each(story.a):
@@ -113,6 +120,7 @@ def shows_that_inbound_traffic_arrives_at_15006_with_its_destination(story):
                 expect_eq(caught.next(), (address, port), "original destination")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_tunnels_and_metrics_are_not_redirected(story):
     for port in (TUNNEL, METRICS):
         story.own(StreamServer(story, story.a, port, "echo"))
@@ -120,6 +128,7 @@ def shows_that_tunnels_and_metrics_are_not_redirected(story):
             _reaches(story.b, address, port)
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_check_works_before_and_after_a_program_listens(story):
     proven = json.loads(_init(story, "check", "--output", "json").stdout)
     points = {finding["point"]: finding["state"] for finding in proven["findings"]}
@@ -178,6 +187,7 @@ def shows_that_namespaces_are_independent(story):
     _init(story, "check")
 
 
+@needs(shows_that_up_writes_the_same_rules_each_time)
 def shows_that_down_removes_all_own_rules_and_no_others(story):
     story.a.run(["nft", "add table inet theirs"])
     _init(story, "down")

@@ -4,7 +4,7 @@
 
 Sockets of the story take the place of sshd and the workload."""
 
-from handfast_harness import StreamServer, expect_eq, expect_in, wait_until
+from handfast_harness import StreamServer, expect_eq, expect_in, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.interception import INBOUND, OUTBOUND, Interceptor
 
@@ -50,6 +50,7 @@ def shows_that_open_sessions_stay_open_whichever_side_sends_first(story):
             _passes(second, first, b"and the answer")
 
 
+@needs(shows_that_open_sessions_stay_open_whichever_side_sends_first)
 def shows_that_new_sessions_open_in_both_directions(story):
     operator, sshd = _session(story, story.a.ipv6)
     with operator, sshd:
@@ -58,6 +59,7 @@ def shows_that_new_sessions_open_in_both_directions(story):
         expect_eq(stream.exchange(sock, b"outbound"), (b"outbound", "fin"), "outbound session")
 
 
+@needs(shows_that_open_sessions_stay_open_whichever_side_sends_first)
 def shows_that_everything_else_is_redirected(story):
     with Interceptor(story.a, INBOUND) as caught:
         story.b.connect(story.a.ipv4, 8080).close()
@@ -67,10 +69,12 @@ def shows_that_everything_else_is_redirected(story):
         expect_eq(caught.next(), (story.b.ipv6, 8080), "outbound")
 
 
+@needs(shows_that_open_sessions_stay_open_whichever_side_sends_first)
 def shows_that_a_second_up_waits_for_the_first_to_be_confirmed(story):
     expect_in("confirm", _init(story, "up", "--profile", "host", code=69).stderr, "why not")
 
 
+@needs(shows_that_open_sessions_stay_open_whichever_side_sends_first)
 def shows_that_confirmed_rules_stay_and_a_later_change_is_rolled_back_to_them(story):
     _init(story, "confirm")
     confirmed = _rules(story)

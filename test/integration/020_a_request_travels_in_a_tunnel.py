@@ -5,7 +5,7 @@
     router --- client: curl -> [sidecar] ==tunnel 15008==> server: [sidecar] -> nginx:80
        ^ captured here"""
 
-from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of, needs
 from handfast_harness import capture, stream
 
 MARKER = b"marker-that-must-never-be-on-the-wire\n"
@@ -33,6 +33,7 @@ def shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only(story):
             expect_eq(capture.tls_negotiated_version(data), 0x304, "TLS version")
 
 
+@needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)
 def shows_that_both_access_logs_name_both_identities(story):
     mesh = story.mesh
     for name, direction in (("client", "outbound"), ("server", "inbound")):
@@ -44,11 +45,13 @@ def shows_that_both_access_logs_name_both_identities(story):
         expect(line["bytes_received"] > len(MARKER), "the log of %s counts fewer bytes than the page has" % name)
 
 
+@needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)
 def shows_that_the_application_sees_the_sidecars_address(story):
     with open(story.nginx.access_log) as file:
         expect_in("169.254.15.6 ", file.read().splitlines()[-1], "nginx's log")
 
 
+@needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)
 def shows_that_the_next_requests_use_the_same_tunnel(story):
     mesh = story.mesh
     for _ in range(20):

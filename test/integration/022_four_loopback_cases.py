@@ -5,7 +5,7 @@
             app -> 127.0.0.1, ::1                  -> app, past the sidecar
             [sidecar], for the client              -> app, past the rules"""
 
-from handfast_harness import Mesh, StreamServer, expect_eq, identity_of
+from handfast_harness import Mesh, StreamServer, expect_eq, identity_of, needs
 from handfast_harness import stream
 
 SERVICE = "203.0.113.200"
@@ -39,6 +39,7 @@ def shows_that_its_own_service_address_goes_through_a_tunnel_to_itself(story):
     expect_eq((line["source_id"], line["destination_id"]), (identity_of("server"),) * 2, "identities")
 
 
+@needs(shows_that_its_own_service_address_goes_through_a_tunnel_to_itself)
 def shows_that_its_own_address_and_loopback_bypass_the_sidecar(story):
     server = story.mesh.server
     for address in (server.ipv4, "127.0.0.1", server.ipv6, "::1"):
@@ -46,6 +47,7 @@ def shows_that_its_own_address_and_loopback_bypass_the_sidecar(story):
     expect_eq(_streams(story), 1, "inbound streams")
 
 
+@needs(shows_that_its_own_service_address_goes_through_a_tunnel_to_itself)
 def shows_that_the_sidecar_reaches_the_application_past_its_own_rules(story):
     expect_eq(_peer_of(story, story.mesh.client, story.mesh.server.ipv4, 8080), "169.254.15.6", "the peer that the app sees")
     expect_eq(_streams(story), 2, "inbound streams")

@@ -6,7 +6,7 @@ Rows: P9."""
 
 import ipaddress
 
-from handfast_harness import Capture, Mesh, Nginx, StreamServer, expect, expect_eq, expect_in, identity_of
+from handfast_harness import Capture, Mesh, Nginx, StreamServer, expect, expect_eq, expect_in, identity_of, needs
 from handfast_harness import stream, wait_until
 from handfast_harness.control_plane import SIDECAR_UID
 
@@ -35,6 +35,7 @@ def shows_that_each_family_is_claimed_by_a_stream_of_its_own(story):
         wait_until_both_are_held(story, name)
 
 
+@needs(shows_that_each_family_is_claimed_by_a_stream_of_its_own)
 def shows_that_a_request_goes_through_a_tunnel(story):
     mesh = story.mesh
     with Capture(story, mesh.net.router, "to-client") as wire:
@@ -45,6 +46,7 @@ def shows_that_a_request_goes_through_a_tunnel(story):
     expect_eq(line["destination"], "[%s]:80" % mesh.server.ipv6, "destination")
 
 
+@needs(shows_that_a_request_goes_through_a_tunnel)
 def finding_p9_the_application_sees_an_address_that_is_not_ipv4_compatible(story):
     with open(story.nginx.access_log) as file:
         peer = file.read().split("\n")[-2].split()[0]
@@ -52,6 +54,7 @@ def finding_p9_the_application_sees_an_address_that_is_not_ipv4_compatible(story
     expect(not ipaddress.ip_address(peer) in ipaddress.ip_network("::/96"), "an IPv4-compatible address")
 
 
+@needs(shows_that_each_family_is_claimed_by_a_stream_of_its_own)
 def shows_that_bytes_and_ends_are_preserved(story):
     data = stream.pattern(3_000_000)
     with story.mesh.client.connect(story.mesh.server.ipv6, 9000, uid=1000) as sock:

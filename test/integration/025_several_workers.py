@@ -4,7 +4,7 @@
 
 import concurrent.futures
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs
 from handfast_harness import stream
 
 NUM = 200
@@ -28,6 +28,7 @@ def shows_that_each_of_200_at_once_gets_its_own_answer(story):
         expect_eq(sum(pool.map(exchange, range(NUM))), NUM, "connections with the right hash and a clean end")
 
 
+@needs(shows_that_each_of_200_at_once_gets_its_own_answer)
 def shows_that_each_worker_has_tunnels_of_its_own(story):
     opened = story.mesh.sidecar("client").metric('handfast_tunnels_opened_total{direction="outbound"}')
     expect(2 <= opened <= 12, "%d tunnels for three workers" % opened)

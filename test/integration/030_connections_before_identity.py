@@ -4,7 +4,7 @@
 
 import concurrent.futures
 
-from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, needs
 from handfast_harness import stream
 
 MARKER = b"marker-before-identity\n"
@@ -49,6 +49,7 @@ def shows_that_without_identity_they_are_held_then_served(story):
     story.client.wait_until_ready()
 
 
+@needs(shows_that_without_identity_they_are_held_then_served)
 def shows_that_holding_ends_with_a_reason(story):
     story.client.stop()
     story.mesh.control.stop()

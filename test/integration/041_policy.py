@@ -3,7 +3,7 @@
     client --tunnel--> server: [sidecar: allow client and, at first, other on port 80] -> echo
     other  --tunnel-->"""
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect_eq, expect_in, identity_of, needs, wait_until
 from handfast_harness import stream
 from peers import hbone
 
@@ -44,6 +44,7 @@ def shows_that_a_change_closes_exactly_the_denied_connections(story):
               "connections of the client that were closed")
 
 
+@needs(shows_that_a_change_closes_exactly_the_denied_connections)
 def shows_that_denied_sources_are_refused_with_the_reason_on_both_ends(story):
     story.app.wait_for_report(5)
     num_before = len(story.app.reports())
@@ -53,6 +54,7 @@ def shows_that_denied_sources_are_refused_with_the_reason_on_both_ends(story):
     expect_eq(len(story.app.reports()), num_before, "connections that the application saw")
 
 
+@needs(shows_that_a_change_closes_exactly_the_denied_connections)
 def shows_that_a_tunnel_answers_401_with_the_reason(story):
     ca = TestAuthority.of(story.mesh.control)
     story.mesh.net.add("raw")

@@ -6,7 +6,7 @@ import time
 
 import h2.exceptions
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, needs
 from handfast_harness import stream
 from peers import hbone, tls
 
@@ -60,6 +60,7 @@ def _malformed(address):
         yield "authority %r" % text[:40], authority(text)
 
 
+@needs(shows_that_no_other_destination_can_be_requested)
 def shows_that_malformed_requests_are_refused_and_nothing_is_dialed(story):
     for name, headers in _malformed(story.address):
         with _tunnel(story) as tunnel:

@@ -7,8 +7,8 @@ import hashlib
 import subprocess
 import threading
 
-from handfast_harness import Mesh, Postgres, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
-from handfast_harness import stream
+from handfast_harness import Mesh, Postgres, StreamServer, TestAuthority, expect, expect_eq, identity_of, needs_earlier
+from handfast_harness import stream, wait_until
 from peers import hbone
 
 NUM_BYTES = 40_000_000
@@ -78,6 +78,7 @@ def shows_that_new_tunnels_carry_new_certificates(story):
     expect_eq(len(seen), 2, "different certificates on two tunnels")
 
 
+@needs_earlier
 def shows_that_old_tunnels_close_and_no_old_identity_is_in_use(story):
     client = story.mesh.sidecar("client")
     wait_until("tunnels of old certificates to end", lambda: client.metric("handfast_tunnels_open") <= 1, 15)

@@ -4,7 +4,7 @@
 
 test/soak/rotation.py is the long form of this."""
 
-from handfast_harness import expect, expect_eq
+from handfast_harness import expect, expect_eq, needs
 from soak import rotation
 
 DEADLINE_S = 120
@@ -23,6 +23,7 @@ def shows_that_no_request_fails(story):
     expect(load.num_streams >= 5, "only %d streams were finished" % load.num_streams)
 
 
+@needs(shows_that_no_request_fails)
 def shows_that_every_connection_ended_in_order(story):
     for sidecar in story.mesh.sidecars.values():
         bad = [line for line in sidecar.access_log() if line["reason"] != "done"]

@@ -6,7 +6,7 @@ Leaf certificates live 12 s, so renewals are due 6 to 8 s after the last."""
 
 import time
 
-from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.load import Load
 
@@ -41,6 +41,8 @@ def shows_that_an_outage_across_a_renewal_affects_no_connection(story):
 
 def shows_that_after_expiry_nothing_is_sent_and_both_report_it(story):
     with stream_of(story) as live:
+        live.sendall(b"before")
+        expect_eq(stream.receive_exactly(live, 6), b"before", "a connection while the certificates are valid")
         story.mesh.control.kill()
         wait_until("the certificates to expire", lambda: _time_to_expiry(story, max) == 0, 20, 0.1)
         wait_until("readiness to end", lambda: story.client.probe()[0] == 503, 5, 0.1)
@@ -57,6 +59,7 @@ def stream_of(story):
     return story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000)
 
 
+@needs(shows_that_after_expiry_nothing_is_sent_and_both_report_it)
 def shows_that_everything_recovers_within_two_seconds_of_its_return(story):
     process = story.client.process
     story.mesh.control.start()

@@ -5,7 +5,7 @@
 import os
 import signal
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.load import Load
 
@@ -50,6 +50,7 @@ def shows_that_sigterm_drains(story):
     expect_eq(story.server.process.wait_for_exit(5), 0, "exit code after the last connection")
 
 
+@needs(shows_that_sigterm_drains)
 def shows_that_it_enrolls_again_by_its_own_key_without_the_token(story):
     os.unlink(story.server.token)
     story.server.start()

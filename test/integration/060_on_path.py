@@ -2,7 +2,7 @@
 
     client: [sidecar] === router: a relay that can read and change every tunnel === server: [sidecar] -> programs"""
 
-from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
 from peers.on_path import OnPath
 
@@ -53,6 +53,7 @@ def shows_that_captured_traffic_reveals_nothing(story):
         expect(part not in record["up"] + record["down"], "the relay could read %r" % part)
 
 
+@needs(shows_that_captured_traffic_reveals_nothing)
 def shows_that_altered_bytes_are_not_delivered(story):
     _cut(story)
     story.relay.change = _flip_after(1_000_000, "up")
@@ -94,6 +95,7 @@ def shows_that_a_replay_reaches_no_application(story):
     expect_eq(len(story.hash.reports()), num, "connections that the application saw")
 
 
+@needs(shows_that_captured_traffic_reveals_nothing)
 def shows_that_records_of_another_tunnel_cannot_be_spliced_in(story):
     _cut(story)
     other = story.relay.recorded[0]["up"]

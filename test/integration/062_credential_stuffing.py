@@ -3,7 +3,7 @@
     stranger: has Redis' password and no sidecar -x-> server: [sidecar, strict] -> Redis with a password
     client: [sidecar] ==tunnel==> the same"""
 
-from handfast_harness import Mesh, Redis, TestAuthority, expect, expect_eq, expect_in, identity_of
+from handfast_harness import Mesh, Redis, TestAuthority, expect, expect_eq, expect_in, identity_of, needs
 from handfast_harness import stream
 from peers import tls
 
@@ -49,6 +49,7 @@ def shows_that_without_a_certificate_it_never_reaches_the_application(story):
     expect_eq(_num_connections(story), before + 1, "connections that Redis saw, including this query")
 
 
+@needs(shows_that_without_a_certificate_it_never_reaches_the_application)
 def shows_that_the_log_has_every_try(story):
     server = story.mesh.sidecar("server")
     server.process.wait_until("every try in the log", lambda: len(server.access_log(

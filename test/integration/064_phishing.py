@@ -5,7 +5,7 @@
 
 import concurrent.futures
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of, needs
 from peers import hbone, tls
 from peers.enrollment import Enrollment, new_key, read_token
 
@@ -51,6 +51,7 @@ def shows_that_one_of_many_concurrent_keys_wins(story):
     expect_eq(sorted(result.status for result in results), ["0"] + ["7"] * 19, "answers")
 
 
+@needs(shows_that_a_consumed_token_does_not_enroll_another_key)
 def shows_that_the_log_has_the_refusals_and_no_secret(story):
     expect_in("token", story.mesh.control.log(), "the control plane's log")
     with open(story.mesh.sidecar("client").token) as file:

@@ -6,7 +6,7 @@
 import os
 import struct
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, expect_in, identity_of, needs_earlier
 from handfast_harness import stream
 from peers import hbone
 from peers.enrollment import Enrollment, field, fields, make_csr, new_key
@@ -95,6 +95,7 @@ def shows_that_a_false_length_is_refused_before_memory_is_allocated(story):
     expect(grown < 8192, "the control plane grew by %d KB" % grown)
 
 
+@needs_earlier
 def shows_that_other_identities_are_served_as_before(story):
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000) as sock:
         expect_eq(stream.exchange(sock, b"as before"), (b"as before", "fin"), "echo")

@@ -16,7 +16,7 @@ import socket
 import struct
 import threading
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, needs_earlier, wait_until
 from handfast_harness import conntrack, settings, stream
 from handfast_harness.capture import Capture
 
@@ -67,6 +67,7 @@ def _guard_must_stop(story, what, guard="outbound_guard"):
 
 def _send_late(story, address, marker):
     """The server closes its half, the conntrack entry expires, and the app sends its last bytes with its FIN."""
+    story.client.sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", 1)
     with story.client.connect(address, FIN_PORT, uid=1000) as sock:
         expect_eq(sock.recv(1), b"", "the server's end")
         wait_until("the conntrack entry to expire", lambda: not conntrack.flows(story.client, FIN_PORT), interval_s=0.05)
@@ -97,7 +98,6 @@ def finding_p1_a_direct_connection_from_before_the_rules_is_reset(story):
 
 
 def finding_p1_late_data_of_an_expired_conntrack_entry_is_dropped(story):
-    story.client.sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", 1)
     for address in _each(story.server):
         with _guard_must_stop(story, "late data to " + address):
             _send_late(story, address, _marker(story, "late data", address))
@@ -298,6 +298,7 @@ def finding_p1_a_killed_sidecar_leaves_no_way_out(story):
                   "refused", "a dial without a sidecar")
 
 
+@needs(finding_p1_a_killed_sidecar_leaves_no_way_out)
 def finding_p1_the_same_with_outbound_mode_require(story):
     sidecar = story.mesh.sidecar("client")
     sidecar.settings = settings.merge(sidecar.settings, {"outbound": {"mode": "require"}})
@@ -311,6 +312,7 @@ def finding_p1_the_same_with_outbound_mode_require(story):
             _send_late(story, address, _marker(story, "late data, require", address))
 
 
+@needs_earlier
 def finding_p1_the_capture_has_none_of_the_markers(story):
     story.wire.stop()
     expect(len(story.wire.packets()) > 500, "the capture has too few packets")

@@ -5,7 +5,7 @@
 
 Rows: P13."""
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, settings, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, needs, settings, wait_until
 from handfast_harness import stream
 
 PORT = 9000
@@ -47,6 +47,7 @@ def finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext(story):
     expect_eq(story.sidecar.probe()[0], 200, "readiness")
 
 
+@needs(finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext)
 def finding_p13_the_control_plane_warns_once(story):
     expect_eq(story.mesh.control.log().count("mesh.networks has no IPv6 network"), 1, "lines about it in the log")
     expect_eq(story.mesh.control.metrics()["handfast_control_addresses_outside_mesh_total"], 2, "sidecars that reported it")
@@ -61,6 +62,7 @@ def finding_p13_the_report_is_correct(story):
         expect_eq(line.get("destination_id") is not None, encrypted, "a proven destination over " + address)
 
 
+@needs(finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext)
 def finding_p13_intended_plaintext_is_no_condition(story):
     story.mesh.control.reload({"mesh": {"plaintext_networks": [IPV6]}})
     wait_until("the condition to end", lambda: _condition(story) is None)
@@ -82,6 +84,7 @@ def finding_p13_mode_require_refuses_what_the_mesh_does_not_cover(story):
         expect_eq(stream.exchange(sock, b"echo"), (b"echo", "fin"), "echo over IPv4")
 
 
+@needs(finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext)
 def finding_p13_once_the_mesh_covers_it_nothing_leaves_in_plaintext(story):
     story.mesh.control.reload({"mesh": {"networks": IPV4 + [IPV6]}})
     wait_until("the condition to end", lambda: _condition(story) is None)

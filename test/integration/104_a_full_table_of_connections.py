@@ -6,7 +6,7 @@ Rows: P1."""
 
 import contextlib
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, needs_earlier
 from handfast_harness import conntrack, stream
 from handfast_harness.capture import Capture
 
@@ -44,12 +44,14 @@ def finding_p1_a_full_table_drops_new_connections_and_keeps_open_ones(story):
             story.markers.append(marker)
 
 
+@needs(finding_p1_a_full_table_drops_new_connections_and_keeps_open_ones)
 def finding_p1_new_connections_work_again_afterwards(story):
     conntrack.flush(story.client)
     for address in story.addresses:
         _open(story, address).close()
 
 
+@needs_earlier
 def finding_p1_nothing_left_in_plaintext(story):
     story.wire.stop()
     expect(len(story.wire.packets()) > 50, "the capture has too few packets")

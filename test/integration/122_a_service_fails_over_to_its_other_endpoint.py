@@ -9,7 +9,7 @@ Rows: P8."""
 import concurrent.futures
 import time
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs, wait_until
 from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
@@ -67,6 +67,7 @@ def finding_p8_no_call_fails_while_the_application_of_one_is_down(story):
     expect(story.client.metric("handfast_endpoint_retries_total") >= 1, "no retry at another endpoint was counted")
 
 
+@needs(finding_p8_no_call_fails_while_the_application_of_one_is_down)
 def finding_p8_the_failed_endpoint_is_used_again(story):
     story.apps["one"] = _app(story, "one")
     _wait_for_both(story)
@@ -94,6 +95,7 @@ def finding_p8_a_vanished_host_gets_no_new_calls_after_two_silent_seconds(story)
     expect(all(took_s < CONNECT_S + 3 for _, _, took_s in lost), "calls that were lost: %s" % lost)
 
 
+@needs(finding_p8_a_vanished_host_gets_no_new_calls_after_two_silent_seconds)
 def finding_p8_a_call_without_a_tunnel_to_the_vanished_host_goes_to_the_other_endpoint(story):
     story.client.restart()
     outcomes = [_call(story) for _ in range(20)]

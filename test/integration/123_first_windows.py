@@ -10,7 +10,7 @@ import time
 
 import h2.events
 
-from handfast_harness import Mesh, TestAuthority, expect, identity_of, wait_until
+from handfast_harness import Mesh, TestAuthority, expect, identity_of, needs, wait_until
 from peers import hbone
 
 WEB = identity_of("web")
@@ -71,6 +71,7 @@ def finding_t9_the_first_window_is_100_kb(story):
     expect(story.peer.firsts[0] >= 100_000, "the first window is %d bytes" % story.peer.firsts[0])
 
 
+@needs(finding_t9_the_first_window_is_100_kb)
 def finding_t9_memory_stays_below_the_stated_bound(story):
     before = _resident_kib(story)
     for _ in range(STREAMS - 1):

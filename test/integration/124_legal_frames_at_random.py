@@ -12,7 +12,7 @@ import os
 import threading
 import time
 
-from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.load import Load
 from peers import random_frames
@@ -63,6 +63,7 @@ def finding_l9_random_legal_frames_affect_no_other_connection(story):
     expect(load.num_requests > 50 and load.num_connections > 10, "honest load: %d" % load.num_requests)
 
 
+@needs(finding_l9_random_legal_frames_affect_no_other_connection)
 def finding_l9_an_honest_request_is_served_at_once_afterwards(story):
     for sidecar in story.sidecars:
         expect_eq(sidecar.process.exit_code, None, "exit code of %s (seed %d)" % (sidecar.name, SEED))
@@ -79,6 +80,7 @@ def _left(sidecar):
     return [sidecar.metric("handfast_connections_active")] + tunnels
 
 
+@needs(finding_l9_random_legal_frames_affect_no_other_connection)
 def finding_l9_no_state_is_left(story):
     for sidecar in story.sidecars:
         wait_until("no state to be left (seed %d): %s" % (SEED, _left(sidecar)),

@@ -8,7 +8,7 @@ Rows: P5."""
 import signal
 import time
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
 
 WORKLOAD_ENDS_IN_S = 5.0  # after the pod's SIGTERM; below drain_minimum's default of 8 s
@@ -55,6 +55,7 @@ def finding_p5_sigterm_with_nothing_open_serves_a_workload_that_takes_five_secon
            (time.monotonic() - start))
 
 
+@needs(finding_p5_sigterm_with_nothing_open_serves_a_workload_that_takes_five_seconds)
 def finding_p5_open_connections_are_served_to_the_deadline_and_a_second_sigterm_ends_at_once(story):
     server = story.mesh.sidecar("server")
     story.client.start()
@@ -70,6 +71,7 @@ def finding_p5_open_connections_are_served_to_the_deadline_and_a_second_sigterm_
         expect_eq(stream.receive_all(live)[0], b"", "bytes after the end")
 
 
+@needs(finding_p5_open_connections_are_served_to_the_deadline_and_a_second_sigterm_ends_at_once)
 def finding_p5_at_a_sigterm_after_its_workload_it_ends_at_once(story):
     """As a native sidecar of Kubernetes: drain as the preStop hook, drain_minimum 0, SIGTERM after the workload."""
     server = story.mesh.sidecar("server").start()

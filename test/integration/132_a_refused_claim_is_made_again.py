@@ -6,7 +6,7 @@
 Rows: I5, L6."""
 
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs, wait_until
 from handfast_harness import stream
 
 OLD, NEW = identity_of("old"), identity_of("new")
@@ -56,6 +56,7 @@ def finding_i5_the_claim_is_granted_automatically_after_the_release(story):
     expect_eq(line["destination_id"], NEW, "the identity that the client reached")
 
 
+@needs(finding_i5_the_claim_is_granted_automatically_after_the_release)
 def finding_i5_a_sidecar_is_notified_of_an_operators_release_and_claims_again(story):
     address = story.mesh.server.ipv4
     story.mesh.control.run("entry", "release", address)
@@ -65,6 +66,7 @@ def finding_i5_a_sidecar_is_notified_of_an_operators_release_and_claims_again(st
     wait_until("the address to be owned again", lambda: _held(story.new) == _all_of(story), 15)
 
 
+@needs(finding_i5_the_claim_is_granted_automatically_after_the_release)
 def finding_i5_a_claim_is_granted_when_the_settings_allow_it(story):
     address = story.mesh.server.ipv4
     story.mesh.control.reload(entries=[{"address": address, "identity": OLD}])

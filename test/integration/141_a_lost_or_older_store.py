@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, wait_until
 from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
 
@@ -68,6 +68,7 @@ def finding_i3_an_older_copy_of_the_store_is_refused_at_every_start(story):
     _expect_refused(story)
 
 
+@needs(finding_i3_an_older_copy_of_the_store_is_refused_at_every_start)
 def finding_i3_a_lost_store_is_refused_and_no_new_one_is_made(story):
     subprocess.run(["rm", "-rf", story.store], check=True)
     for _ in range(2):
@@ -101,6 +102,7 @@ def finding_i7_a_restored_backup_gets_a_new_incarnation_and_keeps_the_bans(story
     expect("BANNED" in story.control.run("status").stdout, "the ban was lost")
 
 
+@needs(finding_i7_a_restored_backup_gets_a_new_incarnation_and_keeps_the_bans)
 def finding_i7_without_a_restore_the_sidecars_name_the_command(story):
     story.control.stop()
     story.older = _keep(story, "before")

@@ -8,7 +8,7 @@ Rows: I11."""
 import os
 import subprocess
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, wait_until
 
 DEADLINE_S = 60
 
@@ -76,6 +76,7 @@ def finding_i11_refused_changes_name_file_and_reason_and_are_audited_as_failed(s
     expect_eq(len(lines), 1, "lines about the disk: %s" % lines)
 
 
+@needs(finding_i11_refused_changes_name_file_and_reason_and_are_audited_as_failed)
 def finding_i11_the_condition_has_its_name_on_page_gauge_and_status(story):
     status, body = story.control.host.http("http://%s:15014/healthz/ready" % story.control.host.ipv4)
     expect_eq(status, 200, "readiness")
@@ -93,6 +94,7 @@ def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):
     story.client.wait_for_rotation(deadline_s=15)
 
 
+@needs(finding_i11_refused_changes_name_file_and_reason_and_are_audited_as_failed)
 def finding_i11_with_room_again_it_recovers_by_itself(story):
     story.disk.free()
     wait_until("the condition to end", lambda: story.control.metrics()['handfast_control_condition{name="store"}'] == 0,

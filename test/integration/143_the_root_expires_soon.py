@@ -7,7 +7,7 @@ Rows: I4."""
 import json
 import re
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, needs_earlier, wait_until
 
 TEN_DAYS = 10 * 86400
 
@@ -49,6 +49,7 @@ def finding_i4_each_sidecar_reports_it_too(story):
     story.client.process.wait_for_log("root expires soon, and with it")
 
 
+@needs_earlier
 def finding_i4_no_text_names_a_command_that_does_not_exist(story):
     help_text = story.control.host.run([story.binary("handfast"), "--help"]).stdout
     for text in _texts(story):

@@ -11,7 +11,7 @@ import mmap
 import os
 import struct
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
@@ -87,6 +87,7 @@ def finding_i9_a_clock_that_is_ahead_for_seconds_expires_no_identity(story):
     wait_until("all streams", lambda: story.control.metrics()["handfast_control_streams"] >= streams, 10)
 
 
+@needs(finding_i9_a_clock_that_is_ahead_for_seconds_expires_no_identity)
 def finding_i8_each_step_of_the_clock_is_counted_and_the_server_can_be_reached(story):
     expect(story.control.metrics()["handfast_control_clock_set_total"] >= 2, "the steps were not counted")
     sidecar = story.mesh.sidecar("client")

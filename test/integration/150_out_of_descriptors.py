@@ -9,7 +9,7 @@ import contextlib
 import re
 import socket
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, settings, wait_until
 from peers import tls
 from peers.enrollment import Enrollment
 from handfast_harness.control_plane import CONTROL_UID, METRICS, STREAMS
@@ -143,6 +143,9 @@ def finding_i16_probes_at_their_limit_are_logged_once_and_counted(story):
         sock.close()
 
 
+@needs(finding_i16_handshakes_at_their_limit_are_logged_once_and_counted,
+       finding_i16_connections_at_their_limit_are_logged_once_and_counted,
+       finding_i16_operators_at_their_limit_are_logged_once_and_counted)
 def finding_i16_the_end_of_each_episode_is_logged_with_its_counts(story):
     for what in ("handshakes under way", "connections at the streams port", "connections of operators"):
         wait_until("the end of the limit of " + what,

@@ -5,7 +5,7 @@
 
 Rows: L1."""
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import fairness, stream
 from peers import flood
 
@@ -47,6 +47,7 @@ def finding_l1_calls_of_the_mesh_and_of_the_workload_are_served(story):
             'handfast_connections_active{direction="inbound_plain"}') < 10)
 
 
+@needs(finding_l1_calls_of_the_mesh_and_of_the_workload_are_served)
 def finding_l1_refusals_are_logged_and_counted(story):
     server = story.mesh.sidecar("server")
     expect(server.metric('handfast_limit_refusals_total{resource="connections",limit="address"}') >= 100,

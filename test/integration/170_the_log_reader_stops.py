@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.namespace import environment
 
@@ -89,6 +89,7 @@ def finding_l7_connections_keep_working_and_lost_lines_are_counted(story):
     _echo(story)
 
 
+@needs(finding_l7_connections_keep_working_and_lost_lines_are_counted)
 def finding_l7_the_next_lines_have_the_number_of_lost_lines(story):
     lost = story.server.metric("handfast_access_log_lost_lines")
     text = story.unread.read_all()

@@ -6,7 +6,7 @@ Rows: O3.
 
 import re
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, needs, wait_until
 
 
 def arrange(story):
@@ -65,6 +65,7 @@ def finding_o3_a_reload_of_the_sidecar_reports_the_applied_keys(story):
     expect_eq(_row(story, "limits.flow_control_memory"), ("64MiB", "default"), "limits.flow_control_memory")
 
 
+@needs(finding_o3_a_reload_of_the_sidecar_reports_the_applied_keys)
 def finding_o3_a_reverted_setting_does_not_wait_for_a_restart(story):
     process = story.client.process
     story.client.reload({"workers": 1, "limits": {"flow_control_memory": "64MiB"}})
@@ -80,6 +81,7 @@ def finding_o3_sighup_changes_the_log_of_both_programs(story):
         expect_in('"text":"the settings were read again: in force now: log.level', process.log(), "the log's format")
 
 
+@needs(finding_o3_sighup_changes_the_log_of_both_programs)
 def finding_o3_the_control_plane_names_the_keys_that_wait(story):
     control = story.mesh.control
     control.reload({"log": {"level": "notice", "format": "text"}, "identity": {"leaf_ttl": "30m", "root_ttl": "200d"},

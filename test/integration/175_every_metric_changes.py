@@ -9,7 +9,7 @@ import pathlib
 import re
 import time
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.certificates import Identity
 from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
@@ -143,6 +143,7 @@ def finding_o7_refusals_of_the_control_plane_are_counted(story):
     _wait_for(story.mesh.control.metrics, REFUSALS)
 
 
+@needs(finding_o7_the_sidecars_metrics_change)
 def finding_o7_the_histograms_add_up(story):
     rows = story.client.metrics()
     for name in ("handfast_connect_duration_seconds", "handfast_tunnel_handshake_duration_seconds"):

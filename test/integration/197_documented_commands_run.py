@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from handfast_harness import expect, expect_eq, expect_in, wait_until
+from handfast_harness import expect, expect_eq, expect_in, needs_earlier, wait_until
 from handfast_harness.machine import Machine
 from handfast_harness.story import find_binary
 
@@ -133,6 +133,7 @@ def shows_that_the_commands_of_operations_run_as_they_stand(story):
                lambda: re.search(r"sa/cart +connected", control.run("handfast status")[1]), 15)
 
 
+@needs_earlier
 def shows_that_nothing_of_the_machine_changed(story):
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split()
     expect(not {"shop", "db", "control"} & set(listed), "the quick start's hosts are on the machine")

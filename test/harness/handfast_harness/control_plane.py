@@ -6,7 +6,8 @@ import signal
 import socket
 
 from . import settings
-from .process import Process
+from .expect import wait_until
+from .process import Process, expect_ended, is_running
 
 CONTROL_UID = 1336
 SIDECAR_UID = 1337
@@ -50,6 +51,7 @@ class ControlPlane:
 
     def launch(self):
         """Starts it without waiting for it."""
+        expect_ended(self.process)
         self.process = Process(self.host, "handfast-control", [self._binary, "--config", self.path],
                                self.story.log_path("handfast-control"), uid=CONTROL_UID)
         return self.process
@@ -70,8 +72,10 @@ class ControlPlane:
         return self.process.stop() if self.process else None
 
     def kill(self):
-        """SIGKILL, as in a crash: the process, and with it its signer."""
+        """SIGKILL, as in a crash: the process, and with it its signer, which ends when its connection does."""
+        signers = self.process.children() if self.process.exit_code is None else []
         self.process.kill()
+        wait_until("the signer to end", lambda: not any(map(is_running, signers)))
 
     def restart(self):
         self.stop()

@@ -5,11 +5,26 @@ import os
 import signal
 import subprocess
 
-from .expect import StoryFailure, wait_until
+from .expect import StoryFailure, expect, wait_until
 from .namespace import environment
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def expect_ended(process):
+    """Before a program is started once more: two of it would use the same ports and folders."""
+    expect(process is None or process.exit_code is not None, "%s is running already; a function of a story that starts it "
+           "again needs the earlier one that ended it: @needs(...)" % (process and process.name))
+
+
+def is_running(pid):
+    """Whether there is such a process that has not ended."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Process:
@@ -97,6 +112,11 @@ class Process:
     def _stat(self):
         with open("/proc/%d/stat" % self.pid) as file:
             return file.read().rpartition(")")[2].split()
+
+    def children(self):
+        """The process ids of its children."""
+        with open("/proc/%d/task/%d/children" % (self.pid, self.pid)) as file:
+            return [int(word) for word in file.read().split()]
 
     def cpu_s(self):
         """User and system time so far, all threads."""

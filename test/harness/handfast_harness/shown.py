@@ -2,13 +2,13 @@
 
 The functions of a story share what `arrange` made. One that also needs what an earlier one did declares it:
 
-    @needs("shows_that_sigterm_drains")
-    def shows_that_it_comes_back_by_its_own_key_without_the_token(story):
+    @needs(shows_that_sigterm_drains)
+    def shows_that_it_enrolls_again_by_its_own_key_without_the_token(story):
 
 @needs_earlier stands for all functions above it.
 
 An attribute of `story` that only an earlier function sets (`story.serial = ...`) is such a need by itself; it is found
-through the functions of the file that the reader calls."""
+through the functions and classes of the file that the reader names."""
 
 import ast
 import os
@@ -20,12 +20,9 @@ class SelectionError(Exception):
     """A part of a name that selects no function, or several."""
 
 
-def needs(*names):
-    """Decorator: the functions of the same story that must have run before this one."""
-    def declare(function):
-        function.needs = names
-        return function
-    return declare
+def needs(*_functions):
+    """Decorator: the functions above that must have run before this one."""
+    return lambda function: function
 
 
 def needs_earlier(function):
@@ -34,44 +31,64 @@ def needs_earlier(function):
 
 
 class Shown:
-    """One function: `needs` holds the names of earlier ones, in the order of the file, without theirs in turn."""
+    """One function: `needs` holds the names of earlier ones, in the order of the file, without theirs in turn.
+    `unset`: attributes of the story that it reads, and that neither arrange nor a function up to it sets."""
 
-    def __init__(self, name, title, declared):
-        self.name, self.title, self.needs = name, title, declared
+    def __init__(self, name, title, declared, unset):
+        self.name, self.title, self.needs, self.unset = name, title, declared, unset
 
 
 class _Access(ast.NodeVisitor):
-    """Attributes of `story` that a function sets and reads, and functions of its file that it names."""
+    """What a function or class of the file does with attributes of `story`, in the order of its text: those that it
+    sets, and those that it reads before it sets them; and the names that it uses."""
 
-    def __init__(self, function, parameter):
+    def __init__(self, node, story):
         self.sets, self.reads, self.names = set(), set(), set()
-        self._parameter = parameter
-        self.visit(function)
+        self._story = story
+        for statement in node.body:  # without the decorators
+            self.visit(statement)
 
     def visit_Attribute(self, node):
-        if isinstance(node.value, ast.Name) and node.value.id == self._parameter:
-            (self.sets if isinstance(node.ctx, ast.Store) else self.reads).add(node.attr)
+        if isinstance(node.value, ast.Name) and node.value.id == self._story:
+            if isinstance(node.ctx, ast.Store):
+                self.sets.add(node.attr)
+            elif node.attr not in self.sets:
+                self.reads.add(node.attr)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node):
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_AugAssign(self, node):
+        if isinstance(node.target, ast.Attribute):
+            self.visit(ast.Attribute(node.target.value, node.target.attr, ast.Load()))
         self.generic_visit(node)
 
     def visit_Name(self, node):
         self.names.add(node.id)
 
 
-def _accesses(tree):
-    """{function: (sets, reads)} of the functions at the top of the file, each with those of the ones it calls."""
-    own = {node.name: _Access(node, node.args.args[0].arg if node.args.args else "story")
-           for node in tree.body if isinstance(node, ast.FunctionDef)}
+def _parameter(tree):
+    """The name that the functions of the file give to the story."""
+    return next((node.args.args[0].arg for node in tree.body if isinstance(node, ast.FunctionDef) and node.args.args
+                 and node.name.startswith(PREFIXES)), "story")
 
-    def reachable(name, seen):
-        if name in seen:
-            return seen
-        seen.add(name)
-        for other in own[name].names & own.keys():
-            reachable(other, seen)
-        return seen
-    reached = {name: reachable(name, set()) for name in own}
-    return {name: (set().union(*(own[other].sets for other in reached[name])),
-                   set().union(*(own[other].reads for other in reached[name]))) for name in own}
+
+def _accesses(tree):
+    """{function: (sets, reads)} of what is at the top of the file, each with those of what it names."""
+    own = {node.name: _Access(node, _parameter(tree)) for node in tree.body
+           if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+
+    def with_named(name, seen):
+        sets, reads = set(own[name].sets), set(own[name].reads)
+        for other in own[name].names & own.keys() - seen:
+            its_sets, its_reads = with_named(other, seen | {other})
+            reads |= its_reads - own[name].sets
+            sets |= its_sets
+        return sets, reads
+    return {name: with_named(name, {name}) for name in own}
 
 
 def _declared(node, earlier):
@@ -79,7 +96,7 @@ def _declared(node, earlier):
         if getattr(decorator, "id", None) == "needs_earlier":
             return earlier
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "needs":
-            return [ast.literal_eval(argument) for argument in decorator.args]
+            return [ast.unparse(argument) for argument in decorator.args]
     return []
 
 
@@ -105,8 +122,9 @@ def functions(path):
             raise SelectionError("%s: %s needs %s, which is no earlier function of the story" %
                                  (os.path.basename(path), node.name, unknown[0]))
         sets, reads = access[node.name]
-        inferred = {setters[attribute] for attribute in reads - sets - arranged if attribute in setters}
-        found.append(Shown(node.name, _title(node), [name for name in earlier if name in inferred.union(declared)]))
+        inferred = {setters[attribute] for attribute in reads - arranged if attribute in setters}
+        found.append(Shown(node.name, _title(node), [name for name in earlier if name in inferred.union(declared)],
+                           reads - arranged - sets - setters.keys()))
         setters.update({attribute: node.name for attribute in sets})
     return found
 

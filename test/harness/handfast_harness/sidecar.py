@@ -8,7 +8,7 @@ import signal
 from . import settings
 from .control_plane import SIDECAR_UID, parse_metrics
 from .expect import StoryFailure, expect_eq, wait_until
-from .process import Process
+from .process import Process, expect_ended
 
 OUTBOUND, INBOUND, TUNNEL, ADMIN, METRICS = 15001, 15006, 15008, 15000, 15020
 
@@ -56,6 +56,7 @@ class Sidecar:
 
     def launch(self):
         """Starts it without waiting for it."""
+        expect_ended(self.process)
         self.process = Process(self.host, "handfast-sidecar", [self._binary, "--config", self.path],
                                self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID,
                                env=self.environment)
