@@ -190,6 +190,42 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 	config->access_log_one_in = (unsigned)one_in;
 }
 
+static bool has_probe(const struct sidecar_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->num_probes; i++)
+		if (strcmp(config->probes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void probe_read(
+	struct settings *settings, struct setting_node *root, const char *text, struct sidecar_config *config)
+{
+	struct probe_spec probe;
+	struct why why = {0};
+	if (probe_spec_parse(text, &probe, &why) != ERR_NONE) {
+		setting_error_why(settings, root, "probes", &why);
+		return;
+	}
+	if (has_probe(config, probe.name))
+		setting_error(settings, root, "each probe once", "remove one of them", "the probe %s is given twice",
+			probe.name);
+	config->probes[config->num_probes++] = probe;
+}
+
+static void probes_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *root = settings_root(settings), *list;
+	size_t num = setting_list(settings, root, "probes", &list);
+	if (num > PROBES_MAX) {
+		setting_error(settings, root, "at most 256 probes", "remove some", "there are %zu probes", num);
+		return;
+	}
+	config->probes = num == 0 ? NULL : mem_calloc(num, sizeof config->probes[0]);
+	for (size_t i = 0; i < num; i++)
+		probe_read(settings, root, setting_item_text(settings, list, i), config);
+}
+
 static void log_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "log");
@@ -207,6 +243,7 @@ static enum err config_read(struct settings *settings, bool needs_control_plane,
 	limits_read(settings, config);
 	keepalive_read(settings, config);
 	access_log_read(settings, config);
+	probes_read(settings, config);
 	log_read(settings, config);
 	if (settings_finish(settings) != 0)
 		return ERR_CONFIG;
@@ -233,6 +270,9 @@ void sidecar_config_free(struct sidecar_config *config)
 	mem_free(config->state_dir);
 	mem_free(config->admin_socket);
 	mem_free(config->inbound_ports);
+	for (size_t i = 0; i < config->num_probes; i++)
+		probe_spec_done(&config->probes[i]);
+	mem_free(config->probes);
 	settings_record_free(config->record);
 	mem_free(config);
 }

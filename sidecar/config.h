@@ -7,6 +7,7 @@
 #include "base/settings/settings_record.h"
 #include "certs/spiffe_id.h"
 #include "sidecar/policy/policy.h"
+#include "sidecar/probe/probe_spec.h"
 #include "sidecar/report/access_log.h"
 
 struct sidecar_config {
@@ -37,6 +38,8 @@ struct sidecar_config {
 	uint64_t flow_control_memory; /* bytes */
 	enum access_log_mode access_log;
 	unsigned access_log_one_in;
+	struct probe_spec *probes; /* of the workload, made for kubelet */
+	size_t num_probes;
 	bool log_json;
 	unsigned log_level;             /* enum log_level */
 	struct settings_record *record; /* every value with its origin */

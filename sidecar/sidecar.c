@@ -290,6 +290,7 @@ void sidecar_free(struct sidecar *sidecar)
 {
 	if (sidecar->admin_socket != NULL)
 		admin_socket_free(sidecar->admin_socket);
+	sidecar_probes_stop(sidecar);
 	if (sidecar->admin != NULL)
 		admin_free(sidecar->admin);
 	workers_free(sidecar);

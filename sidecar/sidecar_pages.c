@@ -192,6 +192,7 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 		.check = on_check,
 		.metrics = on_metrics,
 		.ready = on_ready,
+		.probe = sidecar_on_probe,
 		.arg = sidecar,
 	};
 }

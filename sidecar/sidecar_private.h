@@ -62,6 +62,7 @@ struct sidecar {
 	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
 
+	struct list probes; /* under way */
 	struct admin *admin;
 	struct admin_socket *admin_socket;
 	struct loop_signal on_term, on_int, on_hup;
@@ -96,6 +97,10 @@ void sidecar_families_poll(struct sidecar *sidecar); /* repeatedly: addresses ar
 void sidecar_signals_start(struct sidecar *sidecar);
 void sidecar_signals_stop(struct sidecar *sidecar);
 void sidecar_drain(struct sidecar *sidecar);
+
+/* sidecar_probes.c: the page of a probe; ends those that are under way */
+void sidecar_on_probe(void *sidecar, struct http_request *request);
+void sidecar_probes_stop(struct sidecar *sidecar);
 
 /* sidecar_reload.c */
 void sidecar_reload(struct sidecar *sidecar);

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -167,6 +168,11 @@ const char *http_request_path(const struct http_request *request)
 const char *http_request_query(const struct http_request *request)
 {
 	return request->query;
+}
+
+enum err http_request_local(const struct http_request *request, struct addr *out)
+{
+	return request->conn == NULL ? ERR_CLOSED : socket_local_addr(request->conn->fd, out);
 }
 
 /* Responds 503; a later answer of the owner is dropped. */

@@ -23,10 +23,15 @@ struct http_server {
 	uint64_t num_displaced, displaced_ms;
 };
 
+static bool page_matches(const struct http_page *page, const char *path)
+{
+	return page->is_prefix ? strncmp(path, page->path, strlen(page->path)) == 0 : strcmp(path, page->path) == 0;
+}
+
 const struct http_page *http_server_page(const struct http_server *server, const char *path)
 {
 	for (size_t i = 0; i < server->num_pages; i++)
-		if (strcmp(server->pages[i].path, path) == 0)
+		if (page_matches(&server->pages[i], path))
 			return &server->pages[i];
 	return NULL;
 }

@@ -2,6 +2,7 @@
  * such as after several threads were queried. All calls on the loop's thread. */
 #pragma once
 
+#include "base/core/addr.h"
 #include "base/core/err.h"
 #include "base/core/loop.h"
 #include "base/core/span.h"
@@ -15,18 +16,21 @@ typedef void http_page_fn(void *arg, struct http_request *request);
 void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body);
 const char *http_request_path(const struct http_request *request);
 const char *http_request_query(const struct http_request *request); /* after the '?', "" when there is none */
+/* The address that the client connected to. ERR_CLOSED: it has disconnected. */
+enum err http_request_local(const struct http_request *request, struct addr *out) _must_use_;
 
 struct http_page {
-	const char *path; /* "/why"; exact match */
+	const char *path; /* "/why" */
 	http_page_fn *on_get;
 	void *arg;
+	bool is_prefix; /* of all paths that begin with `path`; else exactly that one */
 };
 
 #define HTTP_TEXT    "text/plain; charset=utf-8"
 #define HTTP_JSON    "application/json"
 #define HTTP_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-/* Adopts listening_fd. pages: borrowed, num_pages of them; any other path is 404. */
+/* Adopts listening_fd. pages: borrowed, num_pages of them; the first that matches; any other path is 404. */
 struct http_server *http_server_new(
 	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages);
 void http_server_free(struct http_server *server); /* closes open connections */

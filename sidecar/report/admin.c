@@ -5,7 +5,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 
-enum { NUM_ADMIN_PAGES = 7, NUM_METRICS_PAGES = 3, MAX_SERVERS = 4, METRICS_MAX_BYTES = 1 << 20 };
+enum { NUM_ADMIN_PAGES = 7, NUM_METRICS_PAGES = 4, MAX_SERVERS = 4, METRICS_MAX_BYTES = 1 << 20 };
 
 struct admin {
 	struct http_page admin_pages[NUM_ADMIN_PAGES], metrics_pages[NUM_METRICS_PAGES];
@@ -29,18 +29,19 @@ static void on_live(void *arg, struct http_request *request)
 static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 {
 	const struct http_page for_operators[] = {
-		{"/", on_index, NULL},
-		{"/certs", pages->certs, pages->arg},
-		{"/config", pages->config, pages->arg},
-		{"/connections", pages->connections, pages->arg},
-		{"/tunnels", pages->tunnels, pages->arg},
-		{"/why", pages->failures, pages->arg},
-		{"/check", pages->check, pages->arg},
+		{.path = "/", .on_get = on_index, .arg = NULL},
+		{.path = "/certs", .on_get = pages->certs, .arg = pages->arg},
+		{.path = "/config", .on_get = pages->config, .arg = pages->arg},
+		{.path = "/connections", .on_get = pages->connections, .arg = pages->arg},
+		{.path = "/tunnels", .on_get = pages->tunnels, .arg = pages->arg},
+		{.path = "/why", .on_get = pages->failures, .arg = pages->arg},
+		{.path = "/check", .on_get = pages->check, .arg = pages->arg},
 	};
 	const struct http_page for_machines[] = {
-		{"/metrics", pages->metrics, pages->arg},
-		{"/healthz/ready", pages->ready, pages->arg},
-		{"/healthz/live", on_live, NULL},
+		{.path = "/metrics", .on_get = pages->metrics, .arg = pages->arg},
+		{.path = "/healthz/ready", .on_get = pages->ready, .arg = pages->arg},
+		{.path = "/healthz/live", .on_get = on_live, .arg = NULL},
+		{.path = ADMIN_PROBE_PATH, .on_get = pages->probe, .arg = pages->arg, .is_prefix = true},
 	};
 	memcpy(admin->admin_pages, for_operators, sizeof(for_operators));
 	memcpy(admin->metrics_pages, for_machines, sizeof(for_machines));

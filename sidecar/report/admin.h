@@ -6,9 +6,10 @@
 #include "base/http/http_get.h"
 #include <jansson.h>
 
+#define ADMIN_PROBE_PATH "/probe/"
 struct admin_pages {                                                             /* all are set */
 	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check; /* 15000 */
-	http_page_fn *metrics, *ready;                                           /* 15020; admin.c answers live */
+	http_page_fn *metrics, *ready, *probe; /* 15020; admin.c answers live; probe: all below ADMIN_PROBE_PATH */
 	void *arg;
 };
 

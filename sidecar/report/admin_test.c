@@ -45,6 +45,12 @@ static uint16_t free_port(void)
 	return at.port;
 }
 
+static void on_probe(_unused_ void *arg, struct http_request *request)
+{
+	const char *path = http_request_path(request);
+	http_answer(request, 200, HTTP_TEXT, span_of_str(path));
+}
+
 static int set_up(void **state)
 {
 	static struct fixture fixture;
@@ -52,7 +58,7 @@ static int set_up(void **state)
 	fixture = (struct fixture){.loop = loop_new(&clock_system), .metrics = metrics_new(&row, 1, 1)};
 	fixture.options = (struct admin_options){.admin_port = free_port(), .metrics_port = free_port()};
 	struct admin_pages pages = {
-		on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready, fixture.metrics};
+		on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready, on_probe, fixture.metrics};
 	struct why why;
 	assert_int_equal(admin_new(fixture.loop, &fixture.options, &pages, &fixture.admin, &why), ERR_NONE);
 	*state = &fixture;
@@ -117,6 +123,7 @@ static void metrics_and_probes_are_answered(void **state)
 	assert_non_null(strstr(fetched(fixture, port, "/healthz/live"), " 200 OK\r\n"));
 	assert_non_null(strstr(fetched(fixture, port, "/healthz/ready"), " 503 "));
 	assert_non_null(strstr(fixture->answer, "no identity yet\n"));
+	assert_non_null(strstr(fetched(fixture, port, "/probe/app/liveness"), "/probe/app/liveness"));
 }
 
 static void a_port_in_use_is_reported(void **state)

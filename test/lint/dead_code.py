@@ -23,7 +23,6 @@ ONLY_TESTS_CALL = {
     "distributor_counts": "how much work an answer cost, which a test bounds",
     "h2_session_has_settings": "a state that a test waits for",
     "h2_session_num_streams": "what a test counts that streams are given back",
-    "http_request_path": "tests answer with it",
     "http_request_query": "tests answer with it",
     "inject_pod": "the webhook calls it, which is being written",
     "inject_result_done": "the webhook calls it, which is being written",

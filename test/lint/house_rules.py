@@ -175,6 +175,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_reload.c": "test/integration/172_settings_in_force.py",
     "sidecar/sidecar_root.c": "test/integration/143_the_root_expires_soon.py",
     "sidecar/sidecar_pages.c": "sidecar/worker/worker_pages_test.c",
+    "sidecar/sidecar_probes.c": "test/integration/044_probes_of_strict_ports.py",
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",
     "sidecar/versions.c": "test/lint/hardening.py",
@@ -253,6 +254,7 @@ MAY_USE = {
     "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/tunnel/pool",
                             "sidecar/policy", "sidecar/relay", "sidecar/report"),
     # The table of close reasons gives the labels of a counter.
+    "sidecar/probe": CORE + ("base/net", "base/rpc"),
     "sidecar/report": CORE + ("base/http", "base/net", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
     "sidecar/identity": BASE + ("certs", "proto"),
     "sidecar/discovery": BASE + ("certs", "proto", "sidecar/policy", "sidecar/route"),  # it speaks of both
