@@ -13,6 +13,8 @@ struct check { /* one request until its answer */
 	struct buf secret, spki;
 	uint8_t key_hash[DIGEST_LEN];
 	struct svid_holder svid_holder;
+	struct spiffe_id own; /* of a renewal; unset: enrollment. Kept for Kubernetes alone */
+	bool is_recorded;
 	attest_done_fn *on_done;
 	void *arg;
 	struct loop_task later;
@@ -23,8 +25,13 @@ struct check { /* one request until its answer */
 struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain)
 {
 	struct attest *attest = mem_new(struct attest);
-	*attest = (struct attest){loop, store, *domain};
+	*attest = (struct attest){.loop = loop, .store = store, .domain = *domain};
 	return attest;
+}
+
+void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes *kubernetes)
+{
+	attest->kubernetes = kubernetes == NULL ? (struct attest_kubernetes){0} : *kubernetes;
 }
 
 void attest_free(struct attest *attest)
@@ -41,9 +48,10 @@ int64_t attest_now_s(const struct attest *attest)
 static void answer(struct loop_task *task)
 {
 	struct check *check = container_of(task, struct check, later);
-	struct attested attested = {&check->svid_holder, buf_span(&check->spki)};
+	struct attested attested = {&check->svid_holder, check->is_recorded, buf_span(&check->spki)};
 	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->detail);
 	svid_holder_done(&check->svid_holder);
+	spiffe_id_done(&check->own);
 	buf_wipe(&check->secret);
 	buf_done(&check->spki);
 	mem_free(check);
@@ -81,6 +89,16 @@ static enum err check_not_banned(struct check *check)
 		check->svid_holder.id.text);
 }
 
+/* W20: a stream renews its own identity only. own NULL: enrollment. */
+static enum err check_own(struct check *check, const struct spiffe_id *own, const char *what)
+{
+	if (own == NULL || spiffe_id_eq(own, &check->svid_holder.id))
+		return ERR_NONE;
+	return why_set(&check->detail, ERR_DENIED, "the stream's own identity",
+		"find out which program uses this key or token: this looks like an attack", "the %s belongs to %s",
+		what, check->svid_holder.id.text);
+}
+
 static enum err check_svid_holder(struct check *check, const struct spiffe_id *own)
 {
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
@@ -88,10 +106,7 @@ static enum err check_svid_holder(struct check *check, const struct spiffe_id *o
 		return why_set(&check->detail, ERR_DENIED, "an attestation key that a join token has enrolled",
 			"give the sidecar a new join token: handfast token create", "the attestation key is unknown");
 	RETURN_IF_ERR(err);
-	if (own != NULL && !spiffe_id_eq(own, &check->svid_holder.id)) /* W20 */
-		return why_set(&check->detail, ERR_DENIED, "the stream's own identity",
-			"find out which program uses this key: this looks like an attack", "the key belongs to %s",
-			check->svid_holder.id.text);
+	RETURN_IF_ERR(check_own(check, own, "key"));
 	return check_not_banned(check);
 }
 
@@ -224,6 +239,44 @@ static enum err start_token(struct check *check, const struct attest_request *re
 	return ERR_NONE;
 }
 
+static enum err take_account(struct check *check, const struct attest_account *account)
+{
+	_cleanup_(mem_freep) char *text =
+		mem_printf("spiffe://%s/ns/%s/sa/%s", check->attest->domain.name, account->namespace_, account->name);
+	RETURN_IF_ERR(spiffe_id_parse(span_of_str(text), &check->svid_holder.id, &check->detail));
+	memcpy(check->svid_holder.key_hash, check->key_hash, DIGEST_LEN);
+	check->svid_holder.since_s = attest_now_s(check->attest);
+	RETURN_IF_ERR(check_own(check, spiffe_id_is_set(&check->own) ? &check->own : NULL, "token"));
+	return check_not_banned(check);
+}
+
+static void on_reviewed(void *arg, enum err err, const struct attest_account *account, const struct why *why)
+{
+	struct check *check = arg;
+	CHECK((err == ERR_NONE) == (account != NULL));
+	if (why != NULL)
+		check->detail = *why;
+	answer_later(check, err == ERR_NONE ? take_account(check, account) : err);
+}
+
+/* The attestation key ties the request to this connection and is otherwise not known: nothing of it is stored. */
+static enum err start_kubernetes(struct check *check, const struct attest_request *request, bool *out_waits)
+{
+	const struct attest_kubernetes *kubernetes = &check->attest->kubernetes;
+	if (kubernetes->review == NULL)
+		return why_set(&check->detail, ERR_UNSUPPORTED,
+			"a join token, or a control plane that takes Kubernetes tokens",
+			"set kubernetes.enabled of the control plane, or give the sidecar a join token: handfast token "
+			"create",
+			"the request carries a Kubernetes token");
+	if (request->own != NULL)
+		spiffe_id_copy(request->own, &check->own);
+	check->is_recorded = false;
+	*out_waits = true;
+	kubernetes->review(kubernetes->arg, request->kubernetes_token, &request->source, on_reviewed, check);
+	return ERR_NONE;
+}
+
 /* ERR_NONE with *out_waits: the answer comes later. */
 static enum err start(struct check *check, const struct attest_request *request, bool *out_waits)
 {
@@ -236,7 +289,7 @@ static enum err start(struct check *check, const struct attest_request *request,
 	case ATTESTATION_KEY:
 		return check_svid_holder(check, request->own);
 	case ATTESTATION_KUBERNETES:
-		return refuse_attestation(check, "the request carries a Kubernetes token");
+		return start_kubernetes(check, request, out_waits);
 	case ATTESTATION_UNIX_PEER:
 		return refuse_attestation(check, "the request relies on Unix peer credentials");
 	case ATTESTATION_NONE:
@@ -251,6 +304,7 @@ void attest_check(struct attest *attest, const struct attest_request *request, a
 	struct check *check = mem_new(struct check);
 	*check = (struct check){.attest = attest,
 		.source = request->source,
+		.is_recorded = true,
 		.secret = BUF_INIT(JOIN_TOKEN_SECRET_LEN),
 		.spki = BUF_INIT(CSR_MAX),
 		.on_done = on_done,

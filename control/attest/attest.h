@@ -25,7 +25,8 @@ enum attestation_kind {
 struct attest_request { /* as sent, unchecked; borrowed during the call */
 	enum attestation_kind kind;
 	struct span token_id, secret; /* of a join token */
-	struct span attestation_key;  /* SubjectPublicKeyInfo, DER */
+	struct span kubernetes_token;
+	struct span attestation_key; /* SubjectPublicKeyInfo, DER */
 	struct span csr, proof;
 	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
 	struct ip_addr source;
@@ -35,14 +36,29 @@ struct attest_request { /* as sent, unchecked; borrowed during the call */
 
 struct attested { /* borrowed during the callback */
 	const struct svid_holder *svid_holder;
+	bool is_recorded; /* false: Kubernetes; nothing of it is stored, it is proven anew at each request */
 	struct span spki; /* of the CSR: an allowed kind of key, and the requester has the private key */
 };
 /* ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED (banned), ERR_UNSUPPORTED, ERR_MALFORMED, ERR_WEAK_KEY,
- * ERR_CRYPTO, ERR_IO (the store). Called once, later, never from within attest_check(). */
+ * ERR_CRYPTO, ERR_IO (the store), ERR_UNAVAILABLE (Kubernetes: not known yet). Called once, later, never from within
+ * attest_check(). */
 typedef void attest_done_fn(void *arg, enum err err, const struct attested *attested, const struct why *why);
 
 struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain);
 void attest_free(struct attest *attest); /* after the store's last answer */
+/* Who judges Kubernetes tokens. The account's names make a valid SPIFFE ID path, `/ns/<namespace>/sa/<account>`. */
+struct attest_account { /* borrowed during the callback */
+	const char *namespace_, *name;
+};
+typedef void attest_reviewed_fn(void *arg, enum err err, const struct attest_account *account, const struct why *why);
+struct attest_kubernetes {
+	/* token: as sent, unchecked, borrowed during the call. on_done is called once, and later. */
+	void (*review)(void *arg, struct span token, const struct ip_addr *source, attest_reviewed_fn *on_done,
+		void *done_arg);
+	void *arg;
+};
+/* Without it, and with NULL, Kubernetes tokens are refused as not supported. */
+void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes *kubernetes);
 void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg);
 
 struct attest_token_request {

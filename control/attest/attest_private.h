@@ -8,6 +8,7 @@ struct attest {
 	struct loop *loop;
 	struct store *store;
 	struct trust_domain domain;
+	struct attest_kubernetes kubernetes; /* review NULL: none */
 };
 
 #define TOKEN_KEY_PREFIX "token/"

@@ -16,6 +16,7 @@ static void a_token_enrolls_a_key_that_attests_from_then_on(void **state)
 	assert_int_equal(world_attest(world, ATTESTATION_KEY, key), ERR_DENIED);
 	assert_int_equal(world_attest(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	assert_string_equal(world->id, TEST_ID);
+	assert_true(world->is_recorded);
 	assert_int_equal(world_attest(world, ATTESTATION_JOIN_TOKEN, key), ERR_NONE);
 	clock_fake_advance(&world->clock, 86400000);
 	assert_int_equal(world_attest(world, ATTESTATION_KEY, key), ERR_NONE);

@@ -86,13 +86,15 @@ void world_ban(struct world *world, const struct spiffe_id *id)
 		loop_run_once(world->loop, false);
 }
 
-void world_on_done(void *arg, enum err err, const struct attested *attested, _unused_ const struct why *why)
+void world_on_done(void *arg, enum err err, const struct attested *attested, const struct why *why)
 {
 	struct world *world = arg;
 	world->num_done++;
 	world->num_good += err == ERR_NONE;
 	world->err = err;
+	world->detail = *why;
 	world->id[0] = 0;
+	world->is_recorded = attested != NULL && attested->is_recorded;
 	if (attested != NULL)
 		snprintf(world->id, sizeof world->id, "%s", attested->svid_holder->id.text);
 }
@@ -117,6 +119,7 @@ struct asking world_ask(struct world *world, enum attestation_kind kind, const s
 	request->kind = kind;
 	request->token_id = buf_span(&world->token_id);
 	request->secret = buf_span(&world->secret);
+	request->kubernetes_token = SPAN_LITERAL("a.b.c");
 	request->attestation_key = buf_span(&asking.key);
 	request->csr = buf_span(&asking.csr);
 	request->proof = buf_span(&asking.proof);

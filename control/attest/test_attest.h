@@ -17,6 +17,8 @@ struct world {
 	unsigned num_done, num_good;
 	enum err err;
 	char id[128];
+	bool is_recorded;
+	struct why detail;
 };
 
 /* Fixtures for cmocka: *state is the world, with a token for TEST_ID. */

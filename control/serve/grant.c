@@ -30,6 +30,7 @@ struct grant { /* one request until its SVID is issued */
 	size_t num_chain;
 	bool is_renewal;
 	bool proves_claims;
+	bool is_recorded;       /* there is a record of its SVID holder */
 	grant_done_fn *on_done; /* NULL: abandoned */
 	void *arg;
 };
@@ -127,7 +128,8 @@ uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_unti
 
 static void on_remembered(void *arg, enum err err, uint64_t version);
 
-/* Before the SVID is sent, so that no SVID holder is missing when roots are rotated. */
+/* Before the SVID is sent, so that no SVID holder is missing when roots are rotated. A pod has none: whether it exists
+ * is known without one. */
 static void remember(struct grant *request)
 {
 	enum err err = svid_holders_put(request->granter->options.store, &request->svid_holder, on_remembered, request);
@@ -188,7 +190,7 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 		return;
 	}
 	err = keep_chain(request, issued, &own);
-	if (err == ERR_NONE)
+	if (err == ERR_NONE && request->is_recorded)
 		remember(request);
 	else
 		finish(request, err, &own);
@@ -199,12 +201,13 @@ static enum err check_reuse(struct granter *granter, struct grant *request, stru
 {
 	uint8_t hash[DIGEST_LEN];
 	digest_sha256(spki, hash);
-	if (request->is_renewal && memcmp(hash, request->svid_holder.leaf_key_hash, DIGEST_LEN) == 0)
+	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
+	bool is_in_slot = memcmp(slot->hash, hash, DIGEST_LEN) == 0;
+	bool is_last = memcmp(hash, request->svid_holder.leaf_key_hash, DIGEST_LEN) == 0;
+	if (request->is_renewal && (is_last || (is_in_slot && !request->is_recorded)))
 		return why_set(why, ERR_DENIED, "a new key at each renewal", "update the sidecar",
 			"the renewal has the key of the last certificate");
-	struct leaf_key *slot = &granter->leaf_keys[(hash[0] | hash[1] << 8) % REUSE_SLOTS];
-	if (memcmp(slot->hash, hash, DIGEST_LEN) == 0 &&
-		memcmp(slot->owner, request->svid_holder.key_hash, DIGEST_LEN) != 0)
+	if (is_in_slot && memcmp(slot->owner, request->svid_holder.key_hash, DIGEST_LEN) != 0)
 		return why_set(why, ERR_DENIED, "a key that no other sidecar uses", "make a new key",
 			"another sidecar uses this key");
 	memcpy(slot->hash, hash, DIGEST_LEN);
@@ -231,6 +234,7 @@ static void on_attested(void *arg, enum err err, const struct attested *attested
 	}
 	copy_svid_holder(attested->svid_holder, &request->svid_holder);
 	request->svid_holder.proves_claims = request->proves_claims;
+	request->is_recorded = attested->is_recorded;
 	err = check_reuse(granter, request, attested->spki, &own);
 	if (err != ERR_NONE)
 		finish(request, err, &own);

@@ -19,6 +19,7 @@ static void read_attestation(const Handfast__V1__AttestationData *data, struct a
 		return;
 	case HANDFAST__V1__ATTESTATION_DATA__KIND_KUBERNETES:
 		out->kind = ATTESTATION_KUBERNETES;
+		out->kubernetes_token = pb_span(data->kubernetes->token);
 		return;
 	case HANDFAST__V1__ATTESTATION_DATA__KIND_UNIX_PEER:
 		out->kind = ATTESTATION_UNIX_PEER;

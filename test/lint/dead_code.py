@@ -18,6 +18,7 @@ from tree import ROOT, report_rules, tracked
 
 # Functions that only tests call, each with its reason.
 ONLY_TESTS_CALL = {
+    "attest_set_kubernetes": "kube_plane.c composes it",
     "clock_fake_advance": "the clock that tests set",
     "clock_fake_init": "the clock that tests set",
     "distributor_counts": "how much work an answer cost, which a test bounds",
@@ -27,6 +28,13 @@ ONLY_TESTS_CALL = {
     "inject_pod": "the webhook calls it, which is being written",
     "inject_result_done": "the webhook calls it, which is being written",
     "inbound_stream_forwarded": "the peer's header, which tests compare",
+    "jwks_parse": "kube_attest.c uses it",
+    "jwks_verify": "kube_attest.c uses it",
+    "jwt_check_audience": "kube_attest.c uses it",
+    "jwt_check_issuer": "kube_attest.c uses it",
+    "jwt_check_times": "kube_attest.c uses it",
+    "jwt_parse": "kube_attest.c uses it",
+    "kube_subject_eq": "kube_attest.c uses it",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "pem_encode": "the webhook's caBundle, which is in work",
     "web_identity_new": "of the webhook, which is in work",
@@ -40,6 +48,8 @@ ONLY_TESTS_CALL = {
     "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
     "tls_session_cipher": "what was agreed, which tests compare with what we offer",
     "tls_session_is_established": "a state that a test waits for",
+    "token_review_encode": "kube_attest.c uses it",
+    "token_review_parse": "kube_attest.c uses it",
 }
 
 # Names that are only declared, each with its reason.
