@@ -1,3 +1,4 @@
+#include "base/core/test_wait.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "certs/test_mesh.h"
@@ -138,12 +139,6 @@ static bool is_ended_within(int fd, int ms)
 	return poll(&readable, 1, ms) == 1;
 }
 
-/* Another thread makes the condition true, within 5 seconds. */
-#define EVENTUALLY(condition)                                                                                          \
-	for (unsigned i_ = 0; i_ < 5000 && !(condition); i_++)                                                         \
-		(void)poll(NULL, 0, 1); /* duration: the pause between two polls */                                    \
-	assert_true(condition)
-
 static void inspect(void *slot, const struct worker_inside *inside)
 {
 	*(size_t *)slot = conn_table_num(inside->conns);
@@ -176,7 +171,7 @@ static void D33_a_direct_connection_is_reset_on_the_workers_own_thread(void **st
 	assert_true(is_ended_within(fd, 5000));
 	char byte;
 	assert_true(read(fd, &byte, 1) < 0 && errno == ECONNRESET);
-	EVENTUALLY(fixture->num_ended == 1);
+	assert_true(WAIT_UNTIL(fixture->num_ended == 1, ));
 	assert_int_equal(fixture->reason, CLOSE_NO_ORIGINAL_DST);
 }
 
@@ -189,7 +184,7 @@ static void callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_th
 	int fds[MAX_CONNECTIONS]; /* parked: no networks have arrived */
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
 		fds[i] = dial(fixture->options.ports.outbound);
-	EVENTUALLY(fixture->num_pauses == 2); /* outbound and plain inbound */
+	assert_true(WAIT_UNTIL(fixture->num_pauses == 2, )); /* outbound and plain inbound */
 	_cleanup_fd_ int waiting = dial(fixture->options.ports.outbound);
 	assert_false(is_ended_within(waiting, 50));
 	gather(fixture, 1);
@@ -200,7 +195,7 @@ static void callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_th
 	assert_int_equal(network_parse(span_of_str("10.0.0.0/8"), &networks->require_mtls[0]), ERR_NONE);
 	worker_set_networks(fixture->workers[0], networks);
 	mesh_networks_unref(networks);
-	EVENTUALLY(fixture->num_ended == 3);
+	assert_true(WAIT_UNTIL(fixture->num_ended == 3, ));
 	assert_true(is_ended_within(waiting, 5000));
 	assert_true(fixture->num_resumes >= 2);
 	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)

@@ -43,12 +43,18 @@ def _num_open(story, name):
     return story.mesh.sidecar(name).metric("handfast_connections_active")
 
 
+def _num_kept(host, side, port):
+    """Sockets that send keepalive probes."""
+    listed = host.run(["ss", "-tnoH", "state", "established", side, "=", ":%d" % port]).stdout
+    return listed.count("timer:(keepalive,")
+
+
 def finding_p2_connections_that_are_closed_late_leave_no_state(story):
     server = story.own(StreamServer(story, story.mesh.server, 9001, "fin"))
     pool = [story.mesh.client.connect(story.mesh.server.ipv4, 9001, uid=1000) for _ in range(10)]
     for sock in pool:
         expect_eq(stream.receive_all(sock), (b"", "fin"), "the server's end")
-    time.sleep(FORGOTTEN_S + 1.5)  # duration: the kernel forgets the flow meanwhile, and nothing else happens
+    time.sleep(FORGOTTEN_S + 1.5)  # duration: a silent flow is forgotten within it
     expect_eq(_num_open(story, "client"), 10, "connections of the client's sidecar")
     for sock in pool:
         sock.send(b"late", socket.MSG_MORE)  # leaves with the FIN, as one segment
@@ -75,7 +81,7 @@ def finding_p3_an_answer_arrives_long_after_the_request_ended(story):
         peer = _accept(listener)
         expect_eq(stream.receive_all(peer), (b"question", "fin"), "the question " + way)
         open_ones[way] = sock, peer
-    time.sleep(FORGOTTEN_S + 1.5)  # duration: the answer comes after the kernel has forgotten the flow
+    time.sleep(FORGOTTEN_S + 1.5)  # duration: a silent flow is forgotten within it
     for way, (sock, peer) in open_ones.items():
         peer.sendall(b"answer " + way.encode())
         peer.close()
@@ -105,7 +111,8 @@ def finding_p4_a_vanished_peer_is_detected_and_a_stopped_reader_stays_connected(
 
     quiet = []
     wait_until("the paused reader to be full", lambda: quiet.append(fill()) or quiet[-10:] == [True] * 10, 10)
-    time.sleep(2.5)  # duration: two passes over all connections; keepalive is on after them
+    wait_until("keepalive on the sidecars' sockets", lambda: (_num_kept(mesh.client, "dport", 9005),
+               _num_kept(mesh.client, "sport", 15001), _num_kept(mesh.server, "sport", 15006)) == (2, 2, 2))
     router.ip("route add blackhole %s/32" % mesh.database.ipv4, "route add blackhole %s/32" % mesh.client.ipv4)
     busy.sendall(b"into the dark")
     for what, sock in (("an idle connection", idle), ("one with bytes under way", busy)):

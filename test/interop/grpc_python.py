@@ -201,7 +201,7 @@ class PythonServer(grpc.GenericRpcHandler):
     """The methods of echo_server.c, by grpcio."""
 
     def __init__(self):
-        self.num_abandoned = 0
+        self.num_abandoned, self.changed = 0, threading.Condition()
 
     def service(self, details):
         methods = {"Echo": self.echo, "Fail": self.fail, "Silent": self.silent, "Count": self.count, "Ended": self.ended}
@@ -211,7 +211,9 @@ class PythonServer(grpc.GenericRpcHandler):
     def watch(self, context):
         def ended():
             if not getattr(context, "finished", False):
-                self.num_abandoned += 1
+                with self.changed:
+                    self.num_abandoned += 1
+                    self.changed.notify_all()
         if not context.add_callback(ended):  # its deadline passed before this handler began
             ended()
 
@@ -237,9 +239,8 @@ class PythonServer(grpc.GenericRpcHandler):
         yield from (bytes(size) for _ in range(num))
 
     def ended(self, messages, context):
-        end = time.monotonic() + 5
-        while self.num_abandoned < 2 and time.monotonic() < end:
-            time.sleep(0.05)  # duration: the pause between two polls
+        with self.changed:
+            self.changed.wait_for(lambda: self.num_abandoned >= 2, 5)
         for _ in messages:
             yield str(self.num_abandoned).encode()
 

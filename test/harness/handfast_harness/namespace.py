@@ -12,7 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+
+from .expect import StoryFailure, wait_until
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -166,8 +167,7 @@ def remove_netns(netns):
         for pid in pids_in(netns):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        end = time.monotonic() + 1.0
-        while pids_in(netns) and time.monotonic() < end:
-            time.sleep(0.02)  # duration: the pause between two polls
+        with contextlib.suppress(StoryFailure):
+            wait_until("the processes of %s to end" % netns, lambda: not pids_in(netns), 1.0)
     subprocess.run(["ip", "netns", "delete", netns], stderr=subprocess.DEVNULL)
     shutil.rmtree("/etc/netns/" + netns, ignore_errors=True)
