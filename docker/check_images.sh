@@ -47,12 +47,12 @@ cp -a "$folder/handfast-control/run/." "$folder/handfast-control/root/run/"
 chroot --userspec=1336:1336 "$folder/handfast-control/root" /handfast-control --config /etc/handfast/control.yaml \
 	--listen.streams_port 45012 --listen.metrics_port 45014 >"$folder/log" 2>&1 &
 control=$!
-socket=$folder/handfast-control/root/run/handfast/control.sock
+is_ready() { grep -q "ready: streams on port 45012" "$folder/log"; }
 for _ in $(seq 100); do
-	[ -S "$socket" ] && break
-	sleep 0.1
+	is_ready && break
+	sleep 0.1 # duration: the pause between two polls
 done
-holds "the control plane becomes ready in its image" grep -q "ready: streams on port 45012" "$folder/log"
+holds "the control plane becomes ready in its image" is_ready
 kill "$control" 2>/dev/null || true
 holds "and stops on SIGTERM" wait "$control"
 

@@ -10,9 +10,9 @@ Exit codes: 0 all claims hold; 1 one does not (see the last line; the logs are k
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "test", "harness")]
@@ -36,8 +36,7 @@ def keep_running(stage):
                  "tail -f %s" % stage.sidecar("store").process.log_path):
         output.show(line)
     try:
-        while True:
-            time.sleep(1)
+        signal.pause()
     except KeyboardInterrupt:
         print()
 

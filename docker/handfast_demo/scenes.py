@@ -144,7 +144,7 @@ class _Watch:
             line = _ROW % ("%.1f s" % (time.monotonic() - self.download.started), kilobytes(self.download.num_bytes()),
                            same, "%d good, %d failed" % (self.requests.num_good, len(self.requests.failures)), numbers)
             print(line + note, flush=True)
-        time.sleep(0.1)
+        time.sleep(0.1)  # duration: the pause between two polls
 
     def until(self, predicate, deadline_s):
         end = time.monotonic() + deadline_s

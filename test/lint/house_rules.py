@@ -506,7 +506,7 @@ def reference_pages_are_made_from_the_tables():
 
 
 def tests_wait_for_conditions():
-    """A sleep in a test has a comment `duration: WHY`; anything else that is waited for is polled."""
+    """A sleep in a test, in docker/ or in bench/ has a comment `duration: WHY`; what is waited for is polled."""
     yield from sleeps.tests_wait_for_conditions(tracked_texts("*.py", "*.c", "*.h", "*.sh"))
 
 

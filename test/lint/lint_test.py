@@ -316,7 +316,9 @@ class Sleeps(unittest.TestCase):
     def test_a_sleep_without_a_duration_comment_is_found(self):
         for name, line in (("test/integration/001_a.py", "    time.sleep(0.3)"), ("test/x.py", "sleep(1)  # settle"),
                            ("sidecar/a_test.c", "\tusleep(500);"), ("sidecar/test_world.c", "\t(void)poll(NULL, 0, 5);"),
-                           ("base/core/a_test.c", "\tnanosleep(&pause, NULL); /* a moment */"), ("test/run.sh", "  sleep 1")):
+                           ("base/core/a_test.c", "\tnanosleep(&pause, NULL); /* a moment */"), ("test/run.sh", "  sleep 1"),
+                           ("docker/demo.py", "    time.sleep(1)"), ("bench/a.py", "    time.sleep(1)"),
+                           ("docker/check.sh", "\tsleep 0.1")):
             self.assertEqual(self._findings(name, "first\n" + line), [f"{name}:2: {line.strip()}"])
 
     def test_a_sleep_with_a_duration_comment_passes(self):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests wait for conditions: a sleep in a test has a comment of the form `duration: WHY` on its line, or it is a finding.
+"""Tests wait for conditions, and so do the programs of docker/ and bench/: a sleep there has a comment of the form
+`duration: WHY` on its line, or it is a finding.
 Prints a line per finding, then `N passed, N failed`, where N counts rules. house_rules.py runs the same rule.
 
 What a test waits for is polled: wait_until() of the harness, WAIT_UNTIL() of base/core/test_wait.h, loopback_settle() of
@@ -20,7 +21,7 @@ ABOUT_SLEEPS = ("test/lint/sleeps.py", "test/lint/lint_test.py")
 
 
 def is_test(name):
-    return name.startswith("test/") or name.endswith("_test.c") or "/test_" in name
+    return name.startswith(("test/", "docker/", "bench/")) or name.endswith("_test.c") or "/test_" in name
 
 
 def expression_for(name):
@@ -28,7 +29,7 @@ def expression_for(name):
 
 
 def tests_wait_for_conditions(texts):
-    """A sleep in a test has a comment `duration: WHY`; anything else that is waited for is polled."""
+    """A sleep in a test, in docker/ or in bench/ has a comment `duration: WHY`; what is waited for is polled."""
     for name, text in texts.items():
         expression = expression_for(name)
         if expression is None or not is_test(name) or name in ABOUT_SLEEPS:
