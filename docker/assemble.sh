@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # docker/assemble.sh LABEL FOLDER : builds one program and creates, under FOLDER/root, the file tree of its image: the
 # program, its shared libraries if any, and the names of the users; and the folders of its user, FOLDER/state for /var/lib
-# and FOLDER/run for /run. Used by the Dockerfiles, and by docker/check_images.sh without a container engine.
+# and FOLDER/run for /run. With HANDFAST_BIN the program comes from that folder and is not built. Used by the Dockerfiles,
+# and without a container engine by docker/build_images.sh and docker/check_images.sh.
 set -euo pipefail
 label=$1 folder=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bazel build --config=opt --ui_event_filters=-info,-warning,-debug "$label"
-built=$(bazel info --config=opt bazel-bin 2>/dev/null)/$(echo "${label#//}" | tr : /)
-program=${built##*/}
+program=${label##*:}
+built=${HANDFAST_BIN-}/$program
+if [ -z "${HANDFAST_BIN-}" ]; then
+	bazel build --config=opt --ui_event_filters=-info,-warning,-debug "$label"
+	built=$(bazel info --config=opt bazel-bin 2>/dev/null)/$(echo "${label#//}" | tr : /)
+fi
 
 mkdir -p "$folder/root/etc" "$folder/root/var/lib" "$folder/root/run" "$folder/run/handfast"
 # Not every builder supports --chmod for folders: the mode is set here, the owner in the Dockerfile.

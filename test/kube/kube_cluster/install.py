@@ -1,0 +1,56 @@
+"""Handfast in a cluster, as its users install it: deploy/kubernetes/handfast.yaml, and a label on a namespace."""
+
+import os
+import sys
+
+from handfast_harness.expect import StoryFailure
+
+from . import images
+from .kubectl import state_of
+
+_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+sys.path.insert(0, os.path.join(_ROOT, "deploy", "kubernetes"))
+
+import generate  # noqa: E402 (the path must be set first)
+
+NAMESPACE, CONTROL = "handfast-system", "app.kubernetes.io/name=handfast-control"
+LABEL = {"handfast.dev/inject": "enabled"}
+
+
+def manifest(**changes):
+    """handfast.yaml with the images of this test; changes: values of the chart, `.` written as `__`."""
+    values = {name.replace("__", "."): str(value) for name, value in changes.items()}
+    return generate.manifest({"image.prefix": images.PREFIX, "image.tag": images.TAG, "image.pullPolicy": "Never",
+                              **values})
+
+
+def install(cluster, **changes):
+    """kubectl apply, then waits for the control plane. Returns its pods. The images must have been imported."""
+    cluster.kubectl.apply(manifest(**changes))
+    return wait_for_control(cluster, int(changes.get("replicas", 1)))
+
+
+def wait_for_control(cluster, num=1, deadline_s=60.0):
+    try:
+        return cluster.kubectl.wait_for_ready(CONTROL, num, NAMESPACE, deadline_s)
+    except StoryFailure as failure:
+        raise StoryFailure("%s; the log ends: %s" % (failure, control_logs(cluster)[-600:])) from None
+
+
+def control_logs(cluster):
+    pods = cluster.kubectl.get("pods", namespace=NAMESPACE, selector=CONTROL)
+    logs = ["%s\n%s" % (state_of(pod), cluster.kubectl.run(
+        "-n", NAMESPACE, "logs", pod["metadata"]["name"], "--tail", "50", check=False).stdout) for pod in pods]
+    return "\n".join(logs)
+
+
+def uninstall(cluster, **changes):
+    cluster.kubectl("delete", "-f", "-", "--ignore-not-found", text=manifest(**changes), timeout_s=120)
+
+
+def installed(cluster):
+    """Installs Handfast unless it is there; stories that do not test the install begin with this."""
+    images.import_handfast_once(cluster)
+    if not cluster.kubectl.get("namespace", NAMESPACE):
+        return install(cluster)
+    return wait_for_control(cluster)
