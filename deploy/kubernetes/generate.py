@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Makes handfast.yaml and the Helm chart from objects.yaml.in: each @{VALUE} becomes its default in the one and a reference
+to the chart's values in the other. `generate.py` prints the files that are not current, `generate.py --write` writes them.
+
+    deploy/kubernetes/generate.py --print [VALUE=TEXT ...]    handfast.yaml with other values, for a cluster without Helm"""
+
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+_PLACE = re.compile(r"@\{([\w.]+)\}")
+
+
+def _version():
+    text = (HERE.parent.parent / "base/core/version.h").read_text(encoding="utf-8")
+    return re.search(r'#define HANDFAST_VERSION "([^"]+)"', text)[1]
+
+
+# (name, default, what it is), in the order of values.yaml; names of one prefix stand together.
+VALUES = [
+    ("namespace", "handfast-system", "The namespace of the control plane."),
+    ("replicas", "1", "Replicas of the control plane. Its state is not shared yet: with more than one they disagree."),
+    ("trustDomain", "cluster.local", "The SPIFFE trust domain; a workload is spiffe://TRUST DOMAIN/ns/NAMESPACE/sa/ACCOUNT."),
+    ("image.prefix", "docker.io/handfast/", "Registry and path of the images, with a slash at the end."),
+    ("image.tag", _version(), "The version of all images."),
+    ("image.pullPolicy", "IfNotPresent", "When the control plane's image is pulled."),
+    ("policy.defaultMode", "permissive", "Inbound mode where no workload's own applies: off, permissive or strict."),
+    ("resources.cpu", "100m", "CPU that the control plane requests."),
+    ("resources.memory", "64Mi", "Memory that the control plane requests."),
+    ("resources.memoryLimit", "512Mi", "Memory that the control plane may use at most."),
+    ("log.level", "notice", "The least severe log lines: error, warning, notice or debug."),
+    ("log.format", "json", "The form of log lines: text or json."),
+]
+_MADE = "# Made by deploy/kubernetes/generate.py from objects.yaml.in; a change goes there.\n"
+_CHART = """apiVersion: v2
+name: handfast
+description: Mutual TLS between pods, with no change to them
+type: application
+version: %(version)s
+appVersion: "%(version)s"
+kubeVersion: ">=1.29.0-0"
+"""
+
+
+def _objects(replacement):
+    text = (HERE / "objects.yaml.in").read_text(encoding="utf-8")
+    known = {name for name, _, _ in VALUES}
+    unknown = set(_PLACE.findall(text)) - known
+    unused = known - set(_PLACE.findall(text))
+    if unknown or unused:
+        raise SystemExit("objects.yaml.in: unknown values: %s; unused: %s" % (sorted(unknown), sorted(unused)))
+    return _PLACE.sub(lambda match: replacement(match[1]), text)
+
+
+def manifest(changes=()):
+    """handfast.yaml, with `changes` in place of defaults."""
+    values = {name: default for name, default, _ in VALUES}
+    for name, value in dict(changes).items():
+        if name not in values:
+            raise SystemExit("no value is named %s; expected one of %s" % (name, ", ".join(values)))
+        values[name] = value
+    return _MADE + _objects(values.__getitem__)
+
+
+def _values_yaml():
+    lines, group = [], None
+    for name, default, what in VALUES:
+        parent, _, leaf = name.rpartition(".")
+        if parent and parent != group:
+            lines.append(parent + ":")
+        group, pad = parent, "  " if parent else ""
+        quoted = default if re.fullmatch(r"[a-z][\w-]*|\d+", default) else '"%s"' % default
+        lines += ["%s# %s" % (pad, what), "%s%s: %s" % (pad, leaf, quoted)]
+    return _MADE.replace("objects.yaml.in", "its table of values") + "\n".join(lines) + "\n"
+
+
+def files():
+    """{path below this folder: content}"""
+    return {
+        "handfast.yaml": manifest(),
+        "chart/Chart.yaml": _MADE + _CHART % {"version": _version()},
+        "chart/values.yaml": _values_yaml(),
+        "chart/templates/handfast.yaml": _MADE + _objects(lambda name: "{{ .Values.%s }}" % name),
+    }
+
+
+def stale():
+    """The names of files that are not as they would be made."""
+    def differs(name, content):
+        path = HERE / name
+        return not path.exists() or path.read_text(encoding="utf-8") != content
+    return ["deploy/kubernetes/" + name for name, content in files().items() if differs(name, content)]
+
+
+def main():
+    words = sys.argv[1:]
+    if words[:1] == ["--print"]:
+        print(manifest(word.split("=", 1) for word in words[1:]), end="")
+        return 0
+    if words == ["--write"]:
+        for name, content in files().items():
+            (HERE / name).parent.mkdir(parents=True, exist_ok=True)
+            (HERE / name).write_text(content, encoding="utf-8")
+    elif words:
+        print(__doc__, file=sys.stderr)
+        return 64
+    for name in stale():
+        print("%s is not current: run deploy/kubernetes/generate.py --write" % name)
+    return 1 if stale() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
