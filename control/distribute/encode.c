@@ -44,6 +44,16 @@ static size_t networks_encode(
 	return num;
 }
 
+/* No networks: the mesh covers every address. */
+static size_t mesh_networks_encode(
+	struct piece **scrap, const struct control_config *config, Handfast__V1__Network ***out)
+{
+	static const struct network everything[] = {{.base = {.family = AF_INET}}, {.base = {.family = AF_INET6}}};
+	if (config->num_networks == 0)
+		return networks_encode(scrap, everything, sizeof(everything) / sizeof(everything[0]), out);
+	return networks_encode(scrap, config->networks, config->num_networks, out);
+}
+
 static Handfast__V1__InboundMode mode_encode(enum port_mode mode)
 {
 	switch (mode) {
@@ -172,7 +182,7 @@ enum err encode_mesh_state(
 	Handfast__V1__MeshState mesh = HANDFAST__V1__MESH_STATE__INIT;
 	Handfast__V1__Policy policy = HANDFAST__V1__POLICY__INIT;
 	mesh.version = version;
-	mesh.n_networks = networks_encode(&scrap, config->networks, config->num_networks, &mesh.networks);
+	mesh.n_networks = mesh_networks_encode(&scrap, config, &mesh.networks);
 	mesh.n_plaintext_networks = networks_encode(
 		&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plaintext_networks);
 	mesh.n_require_mtls_networks = networks_encode(

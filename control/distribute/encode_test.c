@@ -50,6 +50,24 @@ static const Handfast__V1__MeshState *mesh_of(const char *id_text, struct buf *w
 	return down->mesh;
 }
 
+static void without_networks_the_mesh_covers_every_address(void **state)
+{
+	(void)state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	_cleanup_(control_config_freep) struct control_config *config = config_of(yaml);
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	config->num_networks = 0;
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
+	assert_int_equal(encode_mesh_state(config, &id, 7, &wire), ERR_NONE);
+	const Handfast__V1__MeshState *mesh = unpacked(&wire, &arena)->mesh;
+	assert_int_equal(mesh->n_networks, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(mesh->networks[i]->prefix_len, 0);
+		assert_int_equal(mesh->networks[i]->address.len, i == 0 ? 4 : 16);
+	}
+}
+
 static void C2_a_workload_gets_the_policy_that_names_it_and_no_other(void **state)
 {
 	(void)state;
@@ -145,6 +163,7 @@ static void subscriptions_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_networks_the_mesh_covers_every_address),
 		cmocka_unit_test(C2_a_workload_gets_the_policy_that_names_it_and_no_other),
 		cmocka_unit_test(a_prefix_matches_whole_segments),
 		cmocka_unit_test(finding_p14_answers_have_addresses_identities_and_draining_endpoints),

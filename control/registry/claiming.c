@@ -81,13 +81,12 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 {
 	const struct spiffe_id *id = &wanted->id;
 	const struct ip_addr *ip = &wanted->ip;
-	const struct control_config *config = registry->config;
 	const struct place *place = registry_place(registry, ip);
 	const struct claim *held = place == NULL ? NULL : place->claim;
 	const struct config_entry *entry = place == NULL ? NULL : place->entry;
 	char text[ADDR_TEXT_MAX];
 	ip_addr_format(ip, text);
-	if (!networks_have(config->networks, config->num_networks, ip))
+	if (!registry_is_inside(registry, ip))
 		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
 			"%s is outside mesh.networks", text);
 	if (entry != NULL && !spiffe_id_eq(&entry->identity, id))

@@ -165,6 +165,19 @@ void registry_set_config(struct registry *registry, const struct control_config 
 	freed(registry, NULL);
 }
 
+void registry_set_source(struct registry *registry, const struct registry_source *source)
+{
+	registry->source = *source;
+	if (registry->observer.on_change != NULL)
+		registry->observer.on_change(registry->observer.arg, NULL);
+}
+
+void registry_source_changed(struct registry *registry, const struct ip_addr *ip)
+{
+	if (registry->observer.on_change != NULL)
+		registry->observer.on_change(registry->observer.arg, ip);
+}
+
 /* Whether the claim still exists. */
 static bool try_release(struct release *release)
 {
@@ -254,7 +267,7 @@ bool registry_note_address(struct registry *registry, const struct spiffe_id *id
 	bool *has_warned = ip->family == AF_INET ? &registry->has_warned_of_v4 : &registry->has_warned_of_v6;
 	const char *name = ip->family == AF_INET ? "IPv4" : "IPv6";
 	char text[ADDR_TEXT_MAX];
-	if (any_of_family(config->networks, config->num_networks, ip->family) ||
+	if (config->num_networks == 0 || any_of_family(config->networks, config->num_networks, ip->family) ||
 		any_of_family(config->plaintext_networks, config->num_plaintext_networks, ip->family))
 		return false;
 	if (!*has_warned)

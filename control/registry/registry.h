@@ -64,7 +64,8 @@ enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
 struct resolution {
 	enum resolution_kind kind;
 	char reason[160];    /* plain, unknown */
-	const char *service; /* NULL: none; borrowed from the config */
+	const char *service; /* NULL: none; borrowed until the next change */
+	uint32_t affinity_s; /* for so long a client keeps its endpoint of the service; 0: it need not */
 	struct {
 		struct addr address;
 		const struct spiffe_id *id; /* borrowed until the next change */
@@ -74,6 +75,18 @@ struct resolution {
 	size_t num_draining;  /* after them in the array: to be used when none of those can be reached */
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
+
+/* Another source of answers, such as a cluster's objects. It is asked after the operator's entries, services and
+ * plaintext networks; its answer outranks a claim, unless that is unknown or has no endpoint. While there is one,
+ * mesh.networks may be empty: then every address is inside, and one that nothing is known about is plaintext. */
+struct registry_source {
+	/* False: it knows nothing about the address. *out is zeroed but for its kind, unknown. */
+	bool (*resolve)(void *arg, const struct addr *destination, struct resolution *out);
+	void *arg;
+};
+void registry_set_source(struct registry *registry, const struct registry_source *source); /* copied */
+/* Its answers about this address may have changed; NULL: about any. */
+void registry_source_changed(struct registry *registry, const struct ip_addr *ip);
 
 struct registry_claim_view { /* borrowed */
 	const struct ip_addr *ip;

@@ -34,6 +34,7 @@ struct registry {
 	struct store *store;
 	const struct control_config *config;
 	struct registry_observer observer;
+	struct registry_source source; /* resolve NULL: none */
 	struct store_watch watch;
 	struct loop_timer grace;
 	struct table places, members; /* by address, by identity */
@@ -64,6 +65,6 @@ void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms
 void registry_review(struct registry *registry, struct claim *claim);
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id);
 
-bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip);
-void registry_attempts_free(struct registry *registry); /* without calling on_claimed */
+bool registry_is_inside(const struct registry *registry, const struct ip_addr *ip); /* mesh.networks */
+void registry_attempts_free(struct registry *registry);                             /* without calling on_claimed */
 void registry_grace_start(struct registry *registry);

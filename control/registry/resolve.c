@@ -3,7 +3,7 @@
 #include "control/registry/registry_private.h"
 #include <stdio.h>
 
-bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip)
+static bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip)
 {
 	for (size_t i = 0; i < num; i++)
 		if (network_contains(&networks[i], ip))
@@ -110,6 +110,27 @@ static void plain(struct resolution *out, const char *reason)
 	snprintf(out->reason, sizeof(out->reason), "%s", reason);
 }
 
+bool registry_is_inside(const struct registry *registry, const struct ip_addr *ip)
+{
+	const struct control_config *config = registry->config;
+	return config->num_networks == 0 || networks_have(config->networks, config->num_networks, ip);
+}
+
+static bool resolve_source(const struct registry *registry, const struct addr *destination, struct resolution *out)
+{
+	return registry->source.resolve != NULL && registry->source.resolve(registry->source.arg, destination, out);
+}
+
+static bool resolve_claim(const struct claim *claim, const struct addr *destination, struct resolution *out)
+{
+	bool has_endpoint = out->kind == RESOLVED_MESHED && out->num_endpoints > 0;
+	if (claim == NULL || claim->has_ended || has_endpoint || out->kind == RESOLVED_PLAIN)
+		return false;
+	*out = (struct resolution){.kind = RESOLVED_MESHED};
+	endpoint_add(out, &destination->ip, destination->port, &claim->id);
+	return true;
+}
+
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out)
 {
 	const struct control_config *config = registry->config;
@@ -117,17 +138,23 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 	const struct claim *claim = place == NULL ? NULL : place->claim;
 	registry->num_resolutions++;
 	*out = (struct resolution){.kind = RESOLVED_UNKNOWN};
-	if (!networks_have(config->networks, config->num_networks, &destination->ip))
+	if (!registry_is_inside(registry, &destination->ip)) {
 		plain(out, "it is outside mesh.networks");
-	else if (resolve_settings(registry, place, destination, out))
 		return;
-	else if (networks_have(config->plaintext_networks, config->num_plaintext_networks, &destination->ip))
+	}
+	if (resolve_settings(registry, place, destination, out))
+		return;
+	if (networks_have(config->plaintext_networks, config->num_plaintext_networks, &destination->ip)) {
 		plain(out, "it is in mesh.plaintext_networks");
-	else if (claim != NULL && !claim->has_ended) {
-		out->kind = RESOLVED_MESHED;
-		endpoint_add(out, &destination->ip, destination->port, &claim->id);
-	} else
-		snprintf(out->reason, sizeof(out->reason), "%s",
-			claim == NULL ? "no sidecar has ever claimed it"
-				      : "its sidecar has been away longer than mesh.claim_grace");
+		return;
+	}
+	bool is_known = resolve_source(registry, destination, out);
+	if (resolve_claim(claim, destination, out) || is_known)
+		return;
+	if (claim != NULL)
+		snprintf(out->reason, sizeof(out->reason), "its sidecar has been away longer than mesh.claim_grace");
+	else if (config->num_networks == 0)
+		plain(out, "no pod and no Service of this cluster has it");
+	else
+		snprintf(out->reason, sizeof(out->reason), "no sidecar has ever claimed it");
 }

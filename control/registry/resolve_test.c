@@ -64,12 +64,85 @@ static void a_destination_is_plaintext_only_by_a_setting(void **state)
 	assert_int_equal(world_resolve(world, "192.0.2.77:80").kind, RESOLVED_UNKNOWN);
 }
 
+struct source {
+	struct spiffe_id id;
+	enum resolution_kind kind;
+	bool is_known, has_endpoint;
+};
+
+static bool source_resolve(void *arg, const struct addr *destination, struct resolution *out)
+{
+	const struct source *source = arg;
+	out->kind = source->is_known ? source->kind : RESOLVED_UNKNOWN;
+	if (source->is_known && source->has_endpoint) {
+		out->endpoints[0].address = *destination;
+		out->endpoints[0].id = &source->id;
+		out->num_endpoints = 1;
+	}
+	return source->is_known;
+}
+
+static void a_source_is_asked_after_the_settings_and_outranks_a_claim(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = world_id(THIEF);
+	struct source source = {.id = id, .kind = RESOLVED_PLAIN, .is_known = true};
+	world_claim_two(world);
+	world->num_changes = 0;
+	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	assert_int_equal(world->num_changes, 1);
+	assert_int_equal(world_resolve(world, WEB_SERVICE).kind, RESOLVED_MESHED);
+	assert_int_equal(world_resolve(world, "192.0.2.200:80").kind, RESOLVED_PLAIN);
+	assert_int_equal(world_resolve(world, "192.0.2.1:80").kind, RESOLVED_PLAIN);
+	source.kind = RESOLVED_MESHED;
+	source.has_endpoint = true;
+	assert_string_equal(world_resolve(world, "192.0.2.1:80").endpoints[0].id->text, THIEF);
+}
+
+static void a_claim_answers_where_a_source_has_no_endpoint(void **state)
+{
+	struct world *world = *state;
+	struct source source = {.kind = RESOLVED_UNKNOWN, .is_known = true};
+	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	world_claim_two(world);
+	assert_string_equal(world_resolve(world, "192.0.2.1:80").endpoints[0].id->text, WEB);
+	source.kind = RESOLVED_MESHED;
+	assert_string_equal(world_resolve(world, "192.0.2.1:80").endpoints[0].id->text, WEB);
+	assert_int_equal(world_resolve(world, "192.0.2.77:80").kind, RESOLVED_MESHED);
+	assert_int_equal(world_resolve(world, "192.0.2.77:80").num_endpoints, 0);
+	source.is_known = false;
+	assert_int_equal(world_resolve(world, "192.0.2.77:80").kind, RESOLVED_UNKNOWN);
+	world->num_changes = 0;
+	registry_source_changed(world->registry, NULL);
+	assert_int_equal(world->num_changes, 1);
+}
+
+static void without_mesh_networks_what_nothing_knows_is_plaintext(void **state)
+{
+	struct world *world = *state;
+	struct source source = {.kind = RESOLVED_UNKNOWN, .is_known = true};
+	size_t num = world->config->num_networks;
+	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	world->config->num_networks = 0;
+	assert_int_equal(world_resolve(world, "198.51.100.1:80").kind, RESOLVED_UNKNOWN); /* not synced */
+	source.is_known = false;
+	assert_int_equal(world_resolve(world, "198.51.100.1:80").kind, RESOLVED_PLAIN);
+	assert_string_equal(
+		world_resolve(world, "198.51.100.1:80").reason, "no pod and no Service of this cluster has it");
+	assert_int_equal(world_claim(world, THIEF, "198.51.100.1"), ERR_NONE);
+	assert_int_equal(world_resolve(world, "198.51.100.1:80").kind, RESOLVED_MESHED);
+	world->config->num_networks = num;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(a_service_has_the_live_addresses_of_its_identity),
 		WORLD_TEST(a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more),
 		WORLD_TEST(a_destination_is_plaintext_only_by_a_setting),
+		WORLD_TEST(a_source_is_asked_after_the_settings_and_outranks_a_claim),
+		WORLD_TEST(a_claim_answers_where_a_source_has_no_endpoint),
+		WORLD_TEST(without_mesh_networks_what_nothing_knows_is_plaintext),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

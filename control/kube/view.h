@@ -1,0 +1,66 @@
+/* The state of a cluster by address: pods, Services, EndpointSlices and namespaces as tables, and the
+ * answer for a destination that follows from them. Pure: objects and time come in, answers and changes go out.
+ *
+ * Absence never becomes plaintext: before the whole state has come in an address is unknown; a Service without an
+ * endpoint stays what it was; an address that was meshed and belongs to nothing now is meshed without an endpoint for
+ * KUBE_VIEW_GONE_MS. A slice that is behind the pods is noticed by the pod's uid.
+ *
+ * About 450 bytes per pod with its endpoint. What a cluster can make it hold is bounded by the limits below. */
+#pragma once
+
+#include "certs/spiffe_id.h"
+#include "control/registry/registry.h"
+#include <jansson.h>
+
+enum kube_kind { KUBE_PODS, KUBE_SERVICES, KUBE_SLICES, KUBE_NAMESPACES, NUM_KUBE_KINDS };
+
+/* More than the largest clusters that Kubernetes supports (150,000 pods). Beyond, objects are left out, and an address
+ * that nothing is known about is unknown. */
+#define KUBE_VIEW_PODS_MAX       200000
+#define KUBE_VIEW_SERVICES_MAX   65536
+#define KUBE_VIEW_SLICES_MAX     131072
+#define KUBE_VIEW_NAMESPACES_MAX 65536
+#define KUBE_VIEW_ENDPOINTS_MAX  400000
+/* Addresses that were meshed and belong to nothing now; the oldest give way. */
+#define KUBE_VIEW_GONE_MAX 65536
+#define KUBE_VIEW_GONE_MS  3600000
+
+struct kube_view;
+
+struct kube_view_observer {
+	/* Answers about this address may have changed; NULL: about any. Called from within kube_view_...(). */
+	void (*on_change)(void *arg, const struct ip_addr *ip);
+	void *arg;
+};
+
+struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const struct kube_view_observer *observer);
+void kube_view_free(struct kube_view *view);
+DEFINE_CLEANUP(struct kube_view *, kube_view_free)
+
+/* The whole state of this kind follows. What was there stays in force until kube_view_synced(). */
+void kube_view_begin(struct kube_view *view, enum kube_kind kind);
+/* ERR_MALFORMED: the object is left out, and what was known of it stays. ERR_LIMIT: there are too many of its kind. */
+enum err kube_view_put(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why) _must_use_;
+enum err kube_view_deleted(
+	struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why) _must_use_;
+/* The whole state of this kind was put: what was not put since kube_view_begin() is gone. */
+void kube_view_synced(struct kube_view *view, enum kube_kind kind);
+/* Time goes on: at least once per minute. */
+void kube_view_pass(struct kube_view *view, uint64_t now_ms);
+
+/* A struct registry_source's resolve; arg: the view. False: no object of the cluster concerns the address. */
+bool kube_view_resolve(void *arg, const struct addr *destination, struct resolution *out);
+
+struct kube_pod_view { /* borrowed until the next change */
+	const char *namespace_, *name, *service_account, *uid;
+	bool has_sidecar, is_deleting;
+};
+/* The pod that has this address now; host network: none. False: none, or the pods have not come in. */
+bool kube_view_pod_at(const struct kube_view *view, const struct ip_addr *ip, struct kube_pod_view *out);
+
+struct kube_service_view {
+	struct ip_addr cluster_ips[2];
+	size_t num_cluster_ips;
+};
+bool kube_view_service(
+	const struct kube_view *view, const char *namespace_, const char *name, struct kube_service_view *out);

@@ -1,0 +1,169 @@
+/* The view's tables; only files of this folder include this.
+ *
+ * A place is one address with all that stands there: pods (the owner first), Services, endpoints of slices, nodes. A
+ * change of a pod finds the Services that it concerns through the endpoints at its place. */
+#pragma once
+
+#include "base/core/list.h"
+#include "base/core/table.h"
+#include "control/kube/objects.h"
+#include "control/kube/view.h"
+
+struct account { /* interned: one for all its pods */
+	struct table_link link;
+	char *namespace_, *name;
+	struct spiffe_id id;
+	unsigned refs;
+};
+
+struct place {
+	struct table_link link;
+	struct ip_addr ip;
+	bool was_meshed;    /* its last owner was */
+	unsigned num_hosts; /* pods of the node that has it */
+	uint64_t gone_ms;   /* since when it has no owner, in view->gone */
+	struct list pods;   /* of struct pod_address; the owner first */
+	struct list services, endpoints;
+	struct list_link of_view; /* in view->hosts or in view->gone, or in none */
+};
+
+struct pod_address {
+	struct list_link of_place;
+	struct place *place;
+	struct pod *pod;
+};
+
+struct pod {
+	struct table_link link; /* by uid */
+	struct account *account;
+	uint64_t started, content;
+	uint32_t generation;
+	bool has_sidecar, is_host_network, is_deleting;
+	uint8_t num_addresses, num_hosts;
+	struct pod_address addresses[KUBE_POD_IPS_MAX]; /* none once it has finished */
+	struct place *hosts[KUBE_POD_IPS_MAX];
+	const char *name; /* behind uid */
+	char uid[];
+};
+
+enum service_state { SERVICE_NEW, SERVICE_PLAIN, SERVICE_MESHED };
+
+struct service_port {
+	struct table_link by_node_port; /* node_port 0: not linked */
+	struct service *service;
+	char *name;
+	uint16_t port, node_port;
+};
+
+struct service_address {
+	struct list_link of_place;
+	struct place *place;
+	struct service *service;
+	enum kube_address_kind kind;
+};
+
+struct service {                /* also for slices whose Service has not come in */
+	struct table_link link; /* by name */
+	bool exists;
+	enum service_state last; /* as it was when it last had an endpoint */
+	uint32_t generation, affinity_s;
+	uint64_t content;
+	struct service_port *ports;
+	struct service_address *addresses;
+	size_t num_ports, num_addresses;
+	struct list slices;
+	char name[]; /* "namespace/name" */
+};
+
+struct endpoint {
+	struct list_link of_place;
+	struct place *place;
+	struct slice *slice;
+	uint64_t uid_hash; /* of its pod; 0: the slice names none */
+	bool is_ready, is_serving, is_terminating;
+};
+
+struct slice_port {
+	char *name;
+	uint16_t port;
+};
+
+struct slice {
+	struct table_link link; /* by name */
+	struct service *service;
+	struct list_link of_service;
+	uint32_t generation;
+	uint64_t content;
+	struct slice_port *ports;
+	struct endpoint *endpoints;
+	size_t num_ports, num_endpoints;
+	char name[]; /* "namespace/name" */
+};
+
+struct namespace_ {
+	struct table_link link;
+	uint32_t generation;
+	bool is_injected;
+	char name[];
+};
+
+struct kube_view {
+	struct trust_domain trust_domain;
+	struct kube_view_observer observer;
+	uint64_t now_ms;
+	bool has_synced[NUM_KUBE_KINDS];
+	bool is_cut[NUM_KUBE_KINDS]; /* objects of this kind were left out */
+	uint32_t generations[NUM_KUBE_KINDS];
+	bool is_synced; /* what answers need */
+	struct table places, accounts, pods, services, slices, namespaces, node_ports;
+	struct list hosts, gone; /* places; gone: the oldest first */
+	size_t num_gone, num_endpoints;
+	struct { /* room to parse into */
+		struct kube_pod pod;
+		struct kube_service service;
+		struct kube_slice slice;
+		struct kube_namespace namespace_;
+	} parsed;
+};
+
+uint64_t content_mix(uint64_t content, const char *text);
+uint64_t content_mix_ip(uint64_t content, const struct ip_addr *ip);
+
+/* view_places.c */
+struct place *place_find(const struct kube_view *view, const struct ip_addr *ip); /* NULL: none */
+struct place *place_for(struct kube_view *view, const struct ip_addr *ip);        /* made if there is none */
+/* After a pod or a Service has come or has changed. */
+void place_taken(struct kube_view *view, struct place *place);
+/* After something left it: forgotten when nothing is there, or kept among the gone ones. */
+void place_left(struct kube_view *view, struct place *place);
+void place_host_added(struct kube_view *view, struct place *place);
+void place_host_removed(struct kube_view *view, struct place *place);
+struct pod *place_owner(const struct place *place); /* NULL: no pod */
+void places_forget_old(struct kube_view *view);
+/* Notifies the observer of the address and of the Services that have an endpoint there. */
+void place_changed(struct kube_view *view, const struct ip_addr *ip);
+
+/* view_pods.c */
+enum err pod_put(struct kube_view *view, const struct kube_pod *pod, struct why *why) _must_use_;
+void pod_deleted(struct kube_view *view, const char *uid);
+struct pod *pod_by_hash(const struct kube_view *view, uint64_t uid_hash); /* NULL: none */
+uint64_t pod_uid_hash(const struct kube_view *view, const char *uid);     /* never 0 */
+void pod_remove(struct kube_view *view, struct pod *pod);
+
+/* view_services.c */
+enum err service_put(struct kube_view *view, const struct kube_service *service, struct why *why) _must_use_;
+void service_deleted(struct kube_view *view, const struct kube_meta *meta);
+void service_remove(struct kube_view *view, struct service *service); /* its object is gone */
+struct service *service_find(const struct kube_view *view, const char *namespace_, const char *name);
+struct service *service_for(struct kube_view *view, const char *namespace_, const char *name);
+void service_left(struct kube_view *view, struct service *service); /* freed when there is nothing left of it */
+/* Its endpoints or its object have changed: notes what it is now, and notifies the observer of its addresses. */
+void service_changed(struct kube_view *view, struct service *service);
+
+/* view_slices.c */
+enum err slice_put(struct kube_view *view, const struct kube_slice *slice, struct why *why) _must_use_;
+void slice_deleted(struct kube_view *view, const struct kube_meta *meta);
+void slice_remove(struct kube_view *view, struct slice *slice);
+
+/* view_resolve.c */
+enum service_state service_judge(const struct kube_view *view, const struct service *service);

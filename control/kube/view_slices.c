@@ -1,0 +1,167 @@
+/* EndpointSlices: which places are endpoints of which Service. */
+#include "base/core/check.h"
+#include "base/core/hash.h"
+#include "base/core/mem.h"
+#include "control/kube/view_private.h"
+#include <stdio.h>
+
+static uint64_t name_hash(const struct kube_view *view, const char *name)
+{
+	return content_mix(view->slices.seed, name);
+}
+
+static bool has_name(const struct table_link *link, const void *name)
+{
+	return strcmp(container_of(link, const struct slice, link)->name, name) == 0;
+}
+
+struct name_text {
+	char text[512];
+};
+
+static struct name_text name_of(const struct kube_meta *meta)
+{
+	struct name_text name;
+	snprintf(name.text, sizeof(name.text), "%s/%s", meta->namespace_, meta->name);
+	return name;
+}
+
+static struct slice *slice_find(const struct kube_view *view, const char *name)
+{
+	struct table_link *link = table_find(&view->slices, name_hash(view, name), has_name, name);
+	return link == NULL ? NULL : container_of(link, struct slice, link);
+}
+
+static uint64_t content_of(const struct kube_view *view, const struct kube_slice *slice)
+{
+	uint64_t content = content_mix(view->slices.seed, slice->service);
+	for (size_t i = 0; i < slice->num_ports; i++)
+		content = content_mix(hash_mix(content, slice->ports[i].port), slice->ports[i].name);
+	for (size_t i = 0; i < slice->num_endpoints; i++) {
+		const struct kube_endpoint *at = &slice->endpoints[i];
+		uint64_t facts = (uint64_t)at->is_ready << 2 | (uint64_t)at->is_serving << 1 | at->is_terminating;
+		content = content_mix_ip(content_mix(hash_mix(content, facts), at->pod_uid), &at->ip);
+	}
+	return content;
+}
+
+static void slice_clear(struct kube_view *view, struct slice *slice)
+{
+	CHECK(view->num_endpoints >= slice->num_endpoints);
+	for (size_t i = 0; i < slice->num_endpoints; i++) {
+		list_remove(&slice->endpoints[i].of_place);
+		place_left(view, slice->endpoints[i].place);
+	}
+	for (size_t i = 0; i < slice->num_ports; i++)
+		mem_free(slice->ports[i].name);
+	view->num_endpoints -= slice->num_endpoints;
+	mem_free(slice->endpoints);
+	mem_free(slice->ports);
+	slice->endpoints = NULL;
+	slice->ports = NULL;
+	slice->num_endpoints = slice->num_ports = 0;
+}
+
+static void slice_fill(struct kube_view *view, struct slice *slice, const struct kube_slice *fresh)
+{
+	slice->ports = fresh->num_ports == 0 ? NULL : mem_calloc(fresh->num_ports, sizeof(*slice->ports));
+	slice->endpoints =
+		fresh->num_endpoints == 0 ? NULL : mem_calloc(fresh->num_endpoints, sizeof(*slice->endpoints));
+	for (size_t i = 0; i < fresh->num_ports; i++)
+		slice->ports[slice->num_ports++] =
+			(struct slice_port){mem_strdup(fresh->ports[i].name), fresh->ports[i].port};
+	for (size_t i = 0; i < fresh->num_endpoints; i++) {
+		const struct kube_endpoint *from = &fresh->endpoints[i];
+		struct endpoint *endpoint = &slice->endpoints[slice->num_endpoints++];
+		*endpoint = (struct endpoint){.place = place_for(view, &from->ip),
+			.slice = slice,
+			.uid_hash = from->pod_uid[0] == '\0' ? 0 : pod_uid_hash(view, from->pod_uid),
+			.is_ready = from->is_ready,
+			.is_serving = from->is_serving,
+			.is_terminating = from->is_terminating};
+		list_push_back(&endpoint->place->endpoints, &endpoint->of_place);
+	}
+	view->num_endpoints += slice->num_endpoints;
+}
+
+static struct slice *slice_new(struct kube_view *view, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	struct slice *slice = mem_zalloc(sizeof(*slice) + len);
+	memcpy(slice->name, name, len);
+	table_add(&view->slices, &slice->link, name_hash(view, name));
+	return slice;
+}
+
+/* Moves it to this Service; the Service of before is notified. */
+static void slice_join(struct kube_view *view, struct slice *slice, struct service *service)
+{
+	struct service *before = slice->service;
+	if (before == service)
+		return;
+	if (before != NULL)
+		list_remove(&slice->of_service);
+	slice->service = service;
+	if (service != NULL)
+		list_push_back(&service->slices, &slice->of_service);
+	if (before == NULL)
+		return;
+	service_changed(view, before);
+	service_left(view, before);
+}
+
+static enum err refuse(struct kube_view *view, const struct kube_slice *slice, struct why *why)
+{
+	view->is_cut[KUBE_SLICES] = true;
+	slice_deleted(view, &slice->meta);
+	return why_set(why, ERR_LIMIT, "at most 131072 EndpointSlices with 400000 endpoints, and 65536 Services",
+		"split the cluster", "the EndpointSlice %.63s/%.120s is left out", slice->meta.namespace_,
+		slice->meta.name);
+}
+
+enum err slice_put(struct kube_view *view, const struct kube_slice *fresh, struct why *why)
+{
+	struct name_text name = name_of(&fresh->meta);
+	struct slice *slice = slice_find(view, name.text);
+	uint64_t content = content_of(view, fresh);
+	size_t num_before = slice == NULL ? 0 : slice->num_endpoints;
+	if (slice != NULL)
+		slice->generation = view->generations[KUBE_SLICES];
+	if (slice != NULL && slice->content == content)
+		return ERR_NONE;
+	if (fresh->service[0] == '\0') {
+		slice_deleted(view, &fresh->meta);
+		return ERR_NONE;
+	}
+	if ((slice == NULL && view->slices.num >= KUBE_VIEW_SLICES_MAX) ||
+		view->num_endpoints - num_before + fresh->num_endpoints > KUBE_VIEW_ENDPOINTS_MAX)
+		return refuse(view, fresh, why);
+	struct service *service = service_for(view, fresh->meta.namespace_, fresh->service);
+	if (service == NULL)
+		return refuse(view, fresh, why);
+	if (slice == NULL)
+		slice = slice_new(view, name.text);
+	slice_clear(view, slice);
+	slice_join(view, slice, service);
+	slice_fill(view, slice, fresh);
+	slice->content = content;
+	slice->generation = view->generations[KUBE_SLICES];
+	service_changed(view, service);
+	return ERR_NONE;
+}
+
+void slice_remove(struct kube_view *view, struct slice *slice)
+{
+	slice_clear(view, slice);
+	slice_join(view, slice, NULL);
+	table_remove(&view->slices, &slice->link);
+	mem_free(slice);
+}
+
+void slice_deleted(struct kube_view *view, const struct kube_meta *meta)
+{
+	struct name_text name = name_of(meta);
+	struct slice *slice = slice_find(view, name.text);
+	if (slice != NULL)
+		slice_remove(view, slice);
+}

@@ -1,0 +1,139 @@
+/* Pods and their addresses. */
+#include "control/kube/test_cluster.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka requires the headers above */
+#include <cmocka.h>
+
+static void a_pod_with_our_sidecar_is_meshed_with_its_account_as_identity(void **state)
+{
+	struct cluster *cluster = *state;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1", .ip6 = "2001:db8::1"});
+	cluster_expect_meshed(cluster, "192.0.2.1:8080", "192.0.2.1:8080 cart");
+	cluster_expect_meshed(cluster, "[2001:db8::1]:9", "[2001:db8::1]:9 cart");
+}
+
+static void a_pod_without_our_sidecar_is_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1", .is_plain = true});
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.1:8080"), RESOLVED_PLAIN);
+	assert_string_equal(cluster->answer.reason, "the pod shop/cart-1 has no sidecar");
+	cluster_put(cluster, KUBE_PODS,
+		"{'metadata':{'name':'a','namespace':'shop','uid':'a','annotations':{'handfast.dev/injected':'true'}},"
+		"'spec':{'containers':[{'name':'app'}]},'status':{'podIP':'192.0.2.2'}}");
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.2:8080"), RESOLVED_PLAIN);
+}
+
+static void a_pod_on_the_network_of_its_node_is_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	struct kube_pod_view pod;
+	struct ip_addr ip;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "agent", .ip = HOST_IP, .is_host_network = true});
+	assert_int_equal(cluster_resolve(cluster, HOST_IP ":9100"), RESOLVED_PLAIN);
+	assert_string_equal(cluster->answer.reason, "it is an address of a node");
+	assert_int_equal(ip_addr_parse(span_of_str(HOST_IP), &ip), ERR_NONE);
+	assert_false(kube_view_pod_at(cluster->view, &ip, &pod));
+	cluster_delete(cluster, KUBE_PODS, "agent");
+	cluster_resolve(cluster, HOST_IP ":9100");
+	assert_false(cluster->is_known);
+}
+
+static const char *pod_at(const struct cluster *cluster, const char *text)
+{
+	struct kube_pod_view pod = {0};
+	struct ip_addr ip;
+	assert_int_equal(ip_addr_parse(span_of_str(text), &ip), ERR_NONE);
+	return kube_view_pod_at(cluster->view, &ip, &pod) ? pod.uid : "";
+}
+
+static void the_newest_running_pod_owns_an_address(void **state)
+{
+	struct cluster *cluster = *state;
+	struct cluster_pod old = {.name = "old", .ip = "192.0.2.1", .minute = 1};
+	struct cluster_pod new = {.name = "new", .ip = "192.0.2.1", .minute = 2, .account = "pay"};
+	cluster_pod(cluster, &new);
+	cluster_pod(cluster, &old);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 pay");
+	assert_string_equal(pod_at(cluster, "192.0.2.1"), "new");
+	new.is_deleting = true;
+	cluster_pod(cluster, &new);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
+	old.has_finished = true;
+	cluster_pod(cluster, &old);
+	assert_string_equal(pod_at(cluster, "192.0.2.1"), "new");
+	cluster_delete(cluster, KUBE_PODS, "new");
+	assert_string_equal(pod_at(cluster, "192.0.2.1"), "");
+}
+
+static void what_attestation_needs_of_a_pod(void **state)
+{
+	struct cluster *cluster = *state;
+	struct kube_pod_view pod;
+	struct ip_addr ip;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1", .is_deleting = true});
+	assert_int_equal(ip_addr_parse(span_of_str("192.0.2.1"), &ip), ERR_NONE);
+	assert_true(kube_view_pod_at(cluster->view, &ip, &pod));
+	assert_string_equal(pod.namespace_, "shop");
+	assert_string_equal(pod.service_account, "cart");
+	assert_string_equal(pod.name, "cart-1");
+	assert_true(pod.has_sidecar);
+	assert_true(pod.is_deleting);
+}
+
+static void a_change_concerns_the_pod_and_the_services_that_it_serves_alone(void **state)
+{
+	struct cluster *cluster = *state;
+	struct cluster_pod pod = {.name = "cart-1", .ip = "192.0.2.1"};
+	cluster_service(cluster, "cart", "'198.51.100.1','2001:db8:1::1'", "- 80 8080", "");
+	cluster_service(cluster, "all", "'198.51.100.2'", "- 80 8080", "");
+	cluster_service(cluster, "pay", "'198.51.100.3'", "- 80 8080", "");
+	cluster_slice(cluster, "cart-a", "cart", "- 80 8080", "cart-1 192.0.2.1 ready");
+	cluster_slice(cluster, "all-a", "all", "- 80 8080", "cart-1 192.0.2.1 ready, pay-1 192.0.2.9 ready");
+	cluster_slice(cluster, "pay-a", "pay", "- 80 8080", "pay-1 192.0.2.9 ready");
+	cluster_forget_changes(cluster);
+	cluster_pod(cluster, &pod);
+	assert_true(cluster_has_changed(cluster, "192.0.2.1"));
+	assert_true(cluster_has_changed(cluster, "198.51.100.1"));
+	assert_true(cluster_has_changed(cluster, "2001:db8:1::1"));
+	assert_true(cluster_has_changed(cluster, "198.51.100.2"));
+	assert_false(cluster_has_changed(cluster, "198.51.100.3"));
+	cluster_forget_changes(cluster);
+	cluster_pod(cluster, &pod); /* most events of a pod concern no answer */
+	assert_int_equal(cluster->num_changes, 0);
+	pod.is_deleting = true;
+	cluster_pod(cluster, &pod);
+	assert_true(cluster_has_changed(cluster, "198.51.100.1"));
+}
+
+static void an_object_that_is_none_changes_nothing(void **state)
+{
+	struct cluster *cluster = *state;
+	struct why why = {0};
+	json_t *object = json_pack("{s{ss}}", "metadata", "name", "x");
+	for (enum kube_kind kind = 0; kind < NUM_KUBE_KINDS; kind++) {
+		assert_int_equal(kube_view_put(cluster->view, kind, object, &why), ERR_MALFORMED);
+		assert_int_equal(kube_view_deleted(cluster->view, kind, object, &why), ERR_MALFORMED);
+	}
+	json_decref(object);
+	assert_int_equal(cluster->num_changes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CLUSTER_TEST(a_pod_with_our_sidecar_is_meshed_with_its_account_as_identity),
+		CLUSTER_TEST(a_pod_without_our_sidecar_is_plaintext),
+		CLUSTER_TEST(a_pod_on_the_network_of_its_node_is_plaintext),
+		CLUSTER_TEST(the_newest_running_pod_owns_an_address),
+		CLUSTER_TEST(what_attestation_needs_of_a_pod),
+		CLUSTER_TEST(a_change_concerns_the_pod_and_the_services_that_it_serves_alone),
+		CLUSTER_TEST(an_object_that_is_none_changes_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
