@@ -7,6 +7,7 @@ Rows: O5.
 import os
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, settings, wait_until
+from handfast_harness.sidecar import ADMIN
 
 
 def arrange(story):
@@ -14,7 +15,7 @@ def arrange(story):
     story.mesh.start_control()
     story.client = story.mesh.make_sidecar("client").intercept()
     story.mesh.control.stop()
-    story.client.launch()
+    story.client.launch().wait_for_port(ADMIN)
 
 
 def _failures(story):

@@ -163,6 +163,7 @@ def finding_o7_process_metrics_match_the_kernel(story):
         expect(0 <= time.time() - rows["process_start_time_seconds"] < 300, "the start")
 
 
+@needs(finding_o7_the_sidecars_metrics_change)
 def finding_o7_expiry_is_a_time(story):
     rows = story.client.metrics()
     left = rows["handfast_identity_expiry_timestamp_seconds"] - time.time()
