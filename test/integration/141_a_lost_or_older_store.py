@@ -97,8 +97,9 @@ def finding_i7_a_restored_backup_gets_a_new_incarnation_and_keeps_the_bans(story
     wait_until("the client to use the new incarnation", lambda: _acked(story) == 2, 10)
     expect("trust refused" not in story.control.log(), "the client refused the new incarnation")
     expect_eq((story.client.probe()[0], process.exit_code), (200, None), "readiness, and the process that ran before")
-    refused = 'handfast_control_client_certificates_refused_total'
-    wait_until("the banned sidecar to be refused", lambda: story.control.metrics()[refused] >= 1, 10)
+    refused = ('handfast_control_client_certificates_refused_total',  # with its certificate, or where that was refused
+               'handfast_control_attestations_total{result="refused"}')  # before the copy, with its attestation key
+    wait_until("the banned sidecar to be refused", lambda: any(story.control.metrics()[name] for name in refused), 10)
     expect("BANNED" in story.control.run("status").stdout, "the ban was lost")
 
 
