@@ -1,0 +1,202 @@
+#include "certs/verify_web.h"
+#include "base/core/addr.h"
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "certs/boringssl.h"
+#include "certs/cert.h"
+#include "certs/pem.h"
+#include "certs/public_key.h"
+#include <stdio.h>
+
+#define SUBJECT_SHOWN 64
+#define ROOTS_FIX     "give the CA certificates in PEM (RFC 7468)"
+
+struct web_roots {
+	STACK_OF(X509) * certs;
+};
+
+/* --- roots --- */
+
+void web_roots_free(struct web_roots *roots)
+{
+	if (roots == NULL)
+		return;
+	sk_X509_pop_free(roots->certs, X509_free);
+	mem_free(roots);
+}
+
+static X509 *parse(struct span der)
+{
+	if (der.len > CERT_MAX)
+		return NULL;
+	_cleanup_(CRYPTO_BUFFER_freep) CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
+	X509 *cert = buffer != NULL ? X509_parse_from_buffer(buffer) : NULL;
+	ERR_clear_error();
+	return cert;
+}
+
+static enum err take_root(struct web_roots *roots, struct span der, struct why *why)
+{
+	size_t num = sk_X509_num(roots->certs);
+	if (num == WEB_ROOTS_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 256 CA certificates", ROOTS_FIX, "there are more");
+	X509 *cert = parse(der);
+	if (cert == NULL)
+		return why_set(why, ERR_MALFORMED, "CA certificates", ROOTS_FIX,
+			"CA certificate %zu does not parse (%zu bytes)", num + 1, der.len);
+	CHECK(sk_X509_push(roots->certs, cert) > 0);
+	return ERR_NONE;
+}
+
+enum err web_roots_parse(struct span pem, struct web_roots **out, struct why *why)
+{
+	_cleanup_(web_roots_freep) struct web_roots *roots = mem_new(struct web_roots);
+	_cleanup_(pem_block_done) struct pem_block block = {0};
+	roots->certs = sk_X509_new_null();
+	CHECK(roots->certs != NULL);
+	enum err err;
+	while ((err = pem_next(&pem, &block)) == ERR_NONE)
+		if (strcmp(block.label, "CERTIFICATE") == 0)
+			RETURN_IF_ERR(take_root(roots, span_of(block.der, block.der_len), why));
+	if (err != ERR_NOT_FOUND || sk_X509_num(roots->certs) == 0)
+		return why_set(why, ERR_MALFORMED, "CA certificates", ROOTS_FIX,
+			err != ERR_NOT_FOUND ? "the CA certificates are not PEM" : "there is no CA certificate");
+	*out = TAKE_PTR(roots);
+	return ERR_NONE;
+}
+
+/* --- the chain --- */
+
+struct sent {
+	X509 *leaf;
+	STACK_OF(X509) * others;
+};
+
+static void sent_done(struct sent *sent)
+{
+	X509_free(sent->leaf);
+	sk_X509_pop_free(sent->others, X509_free);
+}
+
+static enum err take_chain(const struct verify_web_input *input, struct sent *sent, struct why *why)
+{
+	static const char fix[] = "correct the server's certificate file";
+	if (input->num_chain == 0)
+		return why_set(why, ERR_NO_CERTIFICATE, "a certificate chain", fix, "the server sent no certificate");
+	if (input->num_chain > WEB_CHAIN_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 8 certificates", fix, "the server sent %zu certificates",
+			input->num_chain);
+	sent->others = sk_X509_new_null();
+	CHECK(sent->others != NULL);
+	for (size_t i = 0; i < input->num_chain; i++) {
+		X509 *cert = parse(input->chain[i]);
+		if (cert == NULL)
+			return why_set(why, ERR_MALFORMED, "an X.509 certificate", fix,
+				"certificate %zu of the server's chain does not parse (%zu bytes)", i + 1,
+				input->chain[i].len);
+		if (i == 0)
+			sent->leaf = cert;
+		else
+			CHECK(sk_X509_push(sent->others, cert) > 0);
+	}
+	return ERR_NONE;
+}
+
+static enum err check_leaf_key(X509 *leaf, struct why *why)
+{
+	struct why inner = {0};
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(leaf);
+	enum err err = public_key_check_evp(key, &inner);
+	ERR_clear_error();
+	if (err == ERR_NONE)
+		return ERR_NONE;
+	return why_set(why, err, inner.expected, "give the server a certificate for such a key",
+		"the server's certificate: %s", inner.got);
+}
+
+/* BoringSSL refuses MD5 but accepts SHA-1, for which collisions are made. An anchor's own signature is not used. */
+static bool is_signed_with_sha1(const X509 *cert)
+{
+	int nid = X509_get_signature_nid(cert);
+	return nid == NID_sha1WithRSAEncryption || nid == NID_sha1WithRSA || nid == NID_ecdsa_with_SHA1 ||
+	       nid == NID_dsaWithSHA1;
+}
+
+static enum err check_signatures(const STACK_OF(X509) * path, struct why *why)
+{
+	char subject[SUBJECT_SHOWN];
+	for (size_t i = 0; i + 1 < sk_X509_num(path); i++)
+		if (is_signed_with_sha1(sk_X509_value(path, i)))
+			return why_set(why, ERR_WEAK_KEY, "signatures with SHA-256 or better",
+				"reissue the certificate with SHA-256", "the certificate of %s is signed with SHA-1",
+				cert_subject(sk_X509_value(path, i), subject, sizeof(subject)));
+	return ERR_NONE;
+}
+
+static void set_name(X509_VERIFY_PARAM *param, const char *name)
+{
+	struct ip_addr ip;
+	if (ip_addr_parse(span_of_str(name), &ip) == ERR_NONE) {
+		struct span bytes = ip_addr_bytes(&ip);
+		CHECK(X509_VERIFY_PARAM_set1_ip(param, bytes.ptr, bytes.len));
+		return;
+	}
+	CHECK(X509_VERIFY_PARAM_set1_host(param, name, strlen(name)));
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT); /* RFC 6125 6.4.4: no CN */
+}
+
+static enum err explain(X509_STORE_CTX *context, const struct verify_web_input *input, struct why *why)
+{
+	char subject[SUBJECT_SHOWN] = "unknown";
+	int error = X509_STORE_CTX_get_error(context);
+	const X509 *cert = X509_STORE_CTX_get_current_cert(context);
+	if (cert != NULL)
+		cert_subject(cert, subject, sizeof(subject));
+	switch (error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
+			"renew the server's certificate, or correct this machine's clock",
+			"the server's certificate (subject %s) has expired", subject);
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return why_set(why, ERR_NOT_YET_VALID, "a chain whose certificates are all valid now",
+			"compare the clocks of both machines", "the server's certificate (subject %s) is not valid yet",
+			subject);
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return why_set(why, ERR_WRONG_PEER, "a certificate for the name or address that was asked for",
+			"correct the server's address, or add the name to its certificate",
+			"the server's certificate (subject %s) is not for %.128s", subject, input->name);
+	}
+	return why_set(why, ERR_UNTRUSTED, "a chain to one of the CA certificates",
+		"compare the CA certificates with the issuer of the server's certificate",
+		"the server's certificate (subject %s) is not trusted: %s", subject,
+		X509_verify_cert_error_string(error));
+}
+
+static enum err judge(X509_STORE_CTX *context, const struct verify_web_input *input, struct why *why)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
+	X509_STORE_CTX_set0_trusted_stack(context, input->roots->certs);
+	CHECK(X509_STORE_CTX_set_default(context, "ssl_server")); /* purpose and trust: extendedKeyUsage serverAuth */
+	X509_VERIFY_PARAM_set_time_posix(param, input->now_s);
+	X509_VERIFY_PARAM_set_depth(param, WEB_CHAIN_MAX);
+	/* A CA file may name an intermediate, or the server's own certificate, as anchor. */
+	CHECK(X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN));
+	set_name(param, input->name);
+	int ok = X509_verify_cert(context);
+	ERR_clear_error();
+	if (ok != 1)
+		return explain(context, input, why);
+	return check_signatures(X509_STORE_CTX_get0_chain(context), why);
+}
+
+enum err verify_web_chain(const struct verify_web_input *input, struct why *why)
+{
+	_cleanup_(sent_done) struct sent sent = {0};
+	RETURN_IF_ERR(take_chain(input, &sent, why));
+	RETURN_IF_ERR(check_leaf_key(sent.leaf, why));
+	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new(); /* empty */
+	_cleanup_(X509_STORE_CTX_freep) X509_STORE_CTX *context = X509_STORE_CTX_new();
+	CHECK(store != NULL && context != NULL && X509_STORE_CTX_init(context, store, sent.leaf, sent.others));
+	return judge(context, input, why);
+}
