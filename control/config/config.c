@@ -5,6 +5,8 @@
 #include "control/config/config_private.h"
 #include "control/state_folder.h"
 
+enum { AUDIENCE_MAX = 253 };
+
 static const struct setting_renamed renamed[] = {
 #define RENAMED(old_key, new_key) {old_key, new_key},
 #include "control/config/renamed_settings.def"
@@ -89,12 +91,41 @@ static void limits_read(struct settings *settings, struct control_config *config
 	config->max_handshakes = setting_number(settings, map, "max_handshakes");
 }
 
+/* It becomes part of JSON and of log lines as it is. */
+static bool is_audience(const char *text)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
+			return false;
+	return len > 0 && len <= AUDIENCE_MAX;
+}
+
+static void kubernetes_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "kubernetes");
+	config->kubernetes.is_enabled = setting_bool(settings, map, "enabled");
+	const char *kubeconfig = setting_text(settings, map, "kubeconfig");
+	config->kubernetes.kubeconfig = kubeconfig == NULL ? NULL : mem_strdup(kubeconfig);
+	const char *audience = setting_text(settings, map, "audience");
+	config->kubernetes.audience = mem_strdup(audience);
+	if (!is_audience(audience))
+		setting_error(settings, map,
+			"kubernetes.audience of 1 to 253 printable bytes without space, quote and backslash",
+			"set it to the audience of the sidecars' projected tokens", "the value is '%s'", audience);
+	if (kubeconfig != NULL && !config->kubernetes.is_enabled)
+		setting_error(settings, map, "kubernetes.kubeconfig with kubernetes.enabled alone",
+			"set kubernetes.enabled to true, or remove kubernetes.kubeconfig",
+			"kubernetes.kubeconfig is given and kubernetes.enabled is false");
+}
+
 enum err control_config_read(struct settings *settings, struct control_config **out)
 {
 	_cleanup_(control_config_freep) struct control_config *config = mem_new(struct control_config);
 	general_read(settings, config);
 	identity_read(settings, config);
 	limits_read(settings, config);
+	kubernetes_read(settings, config);
 	config_mesh_read(settings, config);
 	config_policy_read(settings, config);
 	if (settings_finish(settings) != 0)
@@ -110,6 +141,8 @@ void control_config_free(struct control_config *config)
 	config_policy_done(config);
 	mem_free(config->state_dir);
 	mem_free(config->operator_socket);
+	mem_free(config->kubernetes.kubeconfig);
+	mem_free(config->kubernetes.audience);
 	settings_record_free(config->record);
 	mem_free(config);
 }

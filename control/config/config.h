@@ -71,8 +71,14 @@ struct control_config {
 	uint64_t max_connections;   /* at the streams port; 0: from RLIMIT_NOFILE */
 	uint64_t max_handshakes;
 	uint64_t claim_grace_ms;
+	struct {
+		bool is_enabled;
+		char *kubeconfig; /* NULL: in the cluster */
+		char *audience;   /* "handfast"; needs no escape in JSON */
+	} kubernetes;
 	bool log_json;
 	unsigned log_level; /* enum log_level */
+	/* networks: none only with Kubernetes, for all */
 	struct network *networks, *plaintext_networks, *require_mtls_networks;
 	size_t num_networks, num_plaintext_networks, num_require_mtls_networks;
 	struct config_service *services;

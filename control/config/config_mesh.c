@@ -96,6 +96,9 @@ void config_mesh_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *mesh = setting_map(settings, settings_root(settings), "mesh");
 	config->networks = setting_networks(settings, mesh, "networks", &config->num_networks);
+	/* Pods have addresses from ranges that are in no list; a cluster's objects decide about all addresses. */
+	if (config->networks == NULL && !config->kubernetes.is_enabled)
+		setting_error(settings, mesh, "networks such as [192.0.2.0/24]", "list them", "'networks' is missing");
 	config->plaintext_networks =
 		setting_networks(settings, mesh, "plaintext_networks", &config->num_plaintext_networks);
 	config->require_mtls_networks =

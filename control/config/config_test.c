@@ -33,6 +33,39 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->forget_after_ms, 30ull * 24 * 3600 * 1000);
 }
 
+static void kubernetes_needs_no_networks_and_has_defaults(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	assert_int_equal(read_text("kubernetes: {enabled: true}\n", &config, settings), ERR_NONE);
+	assert_true(config->kubernetes.is_enabled);
+	assert_null(config->kubernetes.kubeconfig);
+	assert_string_equal(config->kubernetes.audience, "handfast");
+	assert_int_equal(config->num_networks, 0);
+}
+
+static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
+{
+	(void)state;
+	const char *refused[] = {"kubernetes: {enabled: false}\n",
+		"mesh: {networks: [192.0.2.0/24]}\nkubernetes: {kubeconfig: /k}\n",
+		"kubernetes: {enabled: true, audience: 'a\"b'}\n", "kubernetes: {enabled: true, audience: 'a b'}\n",
+		"kubernetes: {enabled: true, audience: 'a\\b'}\n", "kubernetes: {enabled: 1}\n"};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		struct control_config *config = NULL;
+		assert_int_equal(read_text(refused[i], &config, settings), ERR_CONFIG);
+	}
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+	_cleanup_(control_config_freep) struct control_config *config = NULL;
+	assert_int_equal(
+		read_text("kubernetes: {enabled: true, kubeconfig: /k, audience: mesh.test}\n", &config, settings),
+		ERR_NONE);
+	assert_string_equal(config->kubernetes.kubeconfig, "/k");
+	assert_string_equal(config->kubernetes.audience, "mesh.test");
+}
+
 static void finding_i16_the_limits_can_be_set(void **state)
 {
 	(void)state;
@@ -196,6 +229,8 @@ int main(void)
 		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_an_error),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(kubernetes_needs_no_networks_and_has_defaults),
+		cmocka_unit_test(kubernetes_settings_that_fit_nothing_are_errors),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),
 		cmocka_unit_test(every_error_is_reported_at_once),

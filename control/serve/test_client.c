@@ -128,12 +128,23 @@ void world_encode_proof(
 	world_prove(world, on_this_connection, buf_span(csr), key, proof);
 }
 
+static void use_kubernetes(
+	const struct world *world, Handfast__V1__KubernetesData *projected, Handfast__V1__AttestationData *data)
+{
+	if (world->kubernetes_token == NULL)
+		return;
+	projected->token = pb_bytes(span_of_str(world->kubernetes_token));
+	data->kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_KUBERNETES;
+	data->kubernetes = projected;
+}
+
 static void encode_attest(struct world *world, bool on_this_connection, struct buf *out)
 {
 	Handfast__V1__AttestRequest request = HANDFAST__V1__ATTEST_REQUEST__INIT;
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
 	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
 	Handfast__V1__JoinTokenData token = HANDFAST__V1__JOIN_TOKEN_DATA__INIT;
+	Handfast__V1__KubernetesData projected = HANDFAST__V1__KUBERNETES_DATA__INIT;
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024);
 	world_encode_proof(world, on_this_connection, &key, &csr, &proof);
 	hello.protocol_version = 1;
@@ -144,6 +155,7 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 	token.secret = pb_bytes(buf_span(&world->secret));
 	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN;
 	data.join_token = &token;
+	use_kubernetes(world, &projected, &data);
 	request.hello = &hello;
 	request.attestation_data = &data;
 	request.attestation_key = pb_bytes(buf_span(&key));
@@ -186,4 +198,34 @@ void world_replace_key(struct private_key **key)
 {
 	private_key_unref(*key);
 	*key = private_key_generate();
+}
+
+bool world_renew(struct world *world, struct rpc_call *stream)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__RenewRequest renew = HANDFAST__V1__RENEW_REQUEST__INIT;
+	Handfast__V1__AttestationData data = HANDFAST__V1__ATTESTATION_DATA__INIT;
+	Handfast__V1__AttestationKeyData none = HANDFAST__V1__ATTESTATION_KEY_DATA__INIT;
+	Handfast__V1__KubernetesData projected = HANDFAST__V1__KUBERNETES_DATA__INIT;
+	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024),
+				       message = BUF_INIT(16384);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	world_encode_proof(world, true, &key, &csr, &proof);
+	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_ATTESTATION_KEY;
+	data.attestation_key = &none;
+	use_kubernetes(world, &projected, &data);
+	renew.attestation_data = &data;
+	renew.attestation_key = pb_bytes(buf_span(&key));
+	renew.csr = pb_bytes(buf_span(&csr));
+	renew.proof = pb_bytes(buf_span(&proof));
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_RENEW;
+	up.renew = &renew;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	unsigned before = world->num_messages;
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	world_wait_for_messages(world, before + 1);
+	const Handfast__V1__IdentityDown *down = world_read_answer(world, &arena);
+	assert_int_equal(down->kind_case, HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED);
+	assert_int_equal(down->renewed->svid == NULL, down->renewed->refused_reason.len > 0);
+	return down->renewed->svid != NULL;
 }

@@ -25,3 +25,5 @@ void world_attest(struct world *world, bool on_this_connection); /* with the tok
 void world_keep_svid(struct world *world);                       /* of the answer, for the next connection */
 void world_enroll(struct world *world);                          /* connects, attests, and keeps the SVID */
 void world_replace_key(struct private_key **key);
+/* On a stream that is open, with the leaf key: whether there is a certificate in the answer. */
+bool world_renew(struct world *world, struct rpc_call *stream);

@@ -35,7 +35,8 @@ struct world {
 	enum rpc_status status;
 	struct buf answer;
 	unsigned num_messages;
-	bool proves_claims; /* from its hello */
+	bool proves_claims;           /* from its hello */
+	const char *kubernetes_token; /* what it attests and renews with; NULL: a join token, then its key */
 	uint32_t max_connections;
 	struct ip_addr source; /* where it connects from; zeroed: any */
 };

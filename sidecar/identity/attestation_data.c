@@ -2,7 +2,7 @@
 
 #include "base/net/fd.h"
 
-enum { PROJECTED_TOKEN_MAX = 16384 };
+enum { PROJECTED_TOKEN_MAX = 8192 }; /* as the control plane takes; a real one has about 1,200 bytes */
 
 static struct span trim_line_end(struct span text)
 {
@@ -11,14 +11,18 @@ static struct span trim_line_end(struct span text)
 	return text;
 }
 
-/* The kubelet mounts it for all containers of the pod: its mode is not checked. */
+/* The kubelet makes it 0640 root:fsGroup, behind links that it swaps when it replaces the token: its mode is not
+ * checked, and it is opened by its name each time. */
 static enum err gather_kubernetes(
 	const char *path, struct attestation_data *data, struct attestation *out, struct why *why)
 {
 	data->kubernetes = BUF_INIT(PROJECTED_TOKEN_MAX);
 	RETURN_IF_ERR(fd_read_file(path, PROJECTED_TOKEN_MAX, &data->kubernetes, why));
-	*out = (struct attestation){
-		.kind = ATTESTATION_KUBERNETES, .kubernetes = trim_line_end(buf_span(&data->kubernetes))};
+	struct span token = trim_line_end(buf_span(&data->kubernetes));
+	if (token.len == 0)
+		return why_set(why, ERR_MALFORMED, "a projected service account token",
+			"mount a serviceAccountToken volume there; the sidecar reads it again", "%s is empty", path);
+	*out = (struct attestation){.kind = ATTESTATION_KUBERNETES, .kubernetes = token};
 	return ERR_NONE;
 }
 

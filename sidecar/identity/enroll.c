@@ -51,7 +51,9 @@ static void on_done(
 	if (client->pending.key == NULL)
 		return; /* the answer has arrived before */
 	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for the attestation data",
-		"see the control plane's log; replace a consumed or expired token: handfast token create",
+		client->options.kubernetes_token_file != NULL
+			? "see the control plane's log; the projected token is read again and tried again"
+			: "see the control plane's log; replace a consumed or expired token: handfast token create",
 		"the attestation failed: %s: %s", rpc_status_name(status), message);
 	failed(client, cause_of(status), retry_after_ms, &why);
 }
@@ -72,6 +74,7 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 	request.attestation_key = buf_span(&client->pending.attestation_key);
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_attest_encode(&request, client->options.release, &message));
+	buf_wipe(&client->data.kubernetes);
 	RETURN_IF_ERR(rpc_client_call(
 		rpc, ATTEST_PATH, redial_timeout_ms(&client->redial), &handlers, client, &client->call));
 	RETURN_IF_ERR(rpc_call_send(client->call, buf_span(&message)));

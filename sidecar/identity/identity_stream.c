@@ -220,6 +220,7 @@ static enum err send_renewal(struct identity_client *client, struct why *why)
 	request.attestation_key = buf_span(&client->pending.attestation_key);
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_renew_encode(&request, &message));
+	buf_wipe(&client->data.kubernetes);
 	send_up(client, ERR_NONE, buf_span(&message));
 	return ERR_NONE;
 }

@@ -1,0 +1,174 @@
+/* A pod's sidecar: no record of it is stored, so each certificate is a new attestation, and streams work as for others.
+ */
+#include "control/issue/signer.h"
+#include "control/registry/svid_holders.h"
+#include "control/serve/test_client.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka requires the headers above */
+#include <cmocka.h>
+
+#define CART "spiffe://td/ns/shop/sa/cart"
+
+/* Knows two tokens, by their names. */
+static void review(void *arg, struct span token, _unused_ const struct ip_addr *source, attest_reviewed_fn *on_done,
+	void *done_arg)
+{
+	const struct attest_account cart = {"shop", "cart"}, pay = {"shop", "pay"};
+	struct why why = {0};
+	const bool *is_ready = arg;
+	if (!*is_ready)
+		on_done(done_arg, why_set(&why, ERR_UNAVAILABLE, "a pod", "wait", "no pod"), NULL, &why);
+	else if (span_eq(token, SPAN_LITERAL("cart")) || span_eq(token, SPAN_LITERAL("cart-2")))
+		on_done(done_arg, ERR_NONE, &cart, &why);
+	else if (span_eq(token, SPAN_LITERAL("pay")))
+		on_done(done_arg, ERR_NONE, &pay, &why);
+	else
+		on_done(done_arg, why_set(&why, ERR_DENIED, "a token", "get one", "no token"), NULL, &why);
+}
+
+static bool is_ready;
+
+static int set_up(void **state)
+{
+	int result = world_set_up(state);
+	struct world *world = *state;
+	const struct attest_kubernetes kubernetes = {review, &is_ready};
+	is_ready = true;
+	attest_set_kubernetes(world->attest, &kubernetes);
+	world->kubernetes_token = "cart";
+	return result;
+}
+
+static void count(void *arg, _unused_ const struct svid_holder *svid_holder)
+{
+	++*(unsigned *)arg;
+}
+
+static unsigned num_records(const struct world *world)
+{
+	unsigned num = 0;
+	svid_holders_list(world->store, count, &num);
+	return num;
+}
+
+static struct rpc_call *open_stream(struct world *world)
+{
+	world_enroll(world);
+	assert_true(span_eq(spiffe_id_text(svid_id(world->svid)), SPAN_LITERAL(CART)));
+	world_connect(world);
+	struct rpc_call *stream = world_open_stream(world);
+	world_wait_for_messages(world, 1); /* trust */
+	return stream;
+}
+
+static void a_pod_attests_and_renews_without_a_record(void **state)
+{
+	struct world *world = *state;
+	struct rpc_call *stream = open_stream(world);
+	for (unsigned i = 0; i < 3; i++) {
+		world_replace_key(&world->leaf_key);
+		assert_true(world_renew(world, stream));
+	}
+	world->kubernetes_token = "cart-2"; /* the kubelet has replaced it */
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream));
+	assert_int_equal(num_records(world), 0);
+	assert_int_equal(serve_num_streams(world->serve), 1);
+}
+
+/* A restarted sidecar with an empty state folder has another attestation key. */
+static void a_restarted_sidecar_attests_again_at_once(void **state)
+{
+	struct world *world = *state;
+	(void)open_stream(world);
+	svid_unref(TAKE_PTR(world->svid));
+	world_replace_key(&world->attestation_key);
+	world_replace_key(&world->leaf_key);
+	(void)open_stream(world);
+	assert_int_equal(num_records(world), 0);
+}
+
+static void what_is_not_known_yet_may_be_tried_again(void **state)
+{
+	struct world *world = *state;
+	is_ready = false;
+	world_connect(world);
+	world_attest(world, true);
+	assert_int_equal(world->status, RPC_UNAVAILABLE);
+	is_ready = true;
+	world_attest(world, true);
+	assert_int_equal(world->status, RPC_OK);
+	world->kubernetes_token = "other";
+	world_attest(world, true);
+	assert_int_equal(world->status, RPC_PERMISSION_DENIED);
+}
+
+static void W9_W22_a_token_alone_is_no_proof(void **state)
+{
+	struct world *world = *state;
+	world_connect(world);
+	world_attest(world, false);
+	assert_int_equal(world->status, RPC_PERMISSION_DENIED);
+	assert_int_equal(world->num_messages, 0);
+}
+
+static void W18_refuses_a_renewal_with_the_key_of_before_without_a_record(void **state)
+{
+	struct world *world = *state;
+	struct rpc_call *stream = open_stream(world);
+	assert_false(world_renew(world, stream));
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream));
+	assert_false(world_renew(world, stream));
+}
+
+static void W20_a_stream_renews_with_its_own_account_alone(void **state)
+{
+	struct world *world = *state;
+	struct rpc_call *stream = open_stream(world);
+	world->kubernetes_token = "pay";
+	world_replace_key(&world->leaf_key);
+	assert_false(world_renew(world, stream));
+	world->kubernetes_token = NULL; /* the attestation key, which nothing knows */
+	assert_false(world_renew(world, stream));
+	world->kubernetes_token = "cart";
+	assert_true(world_renew(world, stream));
+}
+
+static void W21_a_banned_account_neither_attests_nor_renews(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(CART), &id, NULL), ERR_NONE);
+	world_enroll(world);
+	svid_holders_ban(world->store, &id, 1, NULL, NULL);
+	while (!svid_holders_is_banned(world->store, &id))
+		loop_run_once(world->loop, false);
+	svid_unref(TAKE_PTR(world->svid));
+	world_connect(world);
+	world_replace_key(&world->leaf_key);
+	world_attest(world, true);
+	assert_int_equal(world->status, RPC_PERMISSION_DENIED);
+}
+
+#define POD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
+		return signer_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+		POD_TEST(a_pod_attests_and_renews_without_a_record),
+		POD_TEST(a_restarted_sidecar_attests_again_at_once),
+		POD_TEST(what_is_not_known_yet_may_be_tried_again),
+		POD_TEST(W9_W22_a_token_alone_is_no_proof),
+		POD_TEST(W18_refuses_a_renewal_with_the_key_of_before_without_a_record),
+		POD_TEST(W20_a_stream_renews_with_its_own_account_alone),
+		POD_TEST(W21_a_banned_account_neither_attests_nor_renews),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
