@@ -2,10 +2,11 @@
 """Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
 it:
 
-    test/suite.py                 all parts but `fresh`
+    test/suite.py                 all parts but `kube` and `fresh`
     test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint
-    fresh
-    test/suite.py all fresh       the call of .ci/run: every part, and the first command on a fresh machine
+    kube fresh
+    test/suite.py all kube fresh  the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
+    machine, and the first command on a fresh machine
 
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
@@ -191,6 +192,13 @@ def tsan_stories():
                        {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
 
 
+def kube():
+    """the stories on a real Kubernetes, where Go is on the machine"""
+    code, output = run(["test/kube/run.sh"], {"HANDFAST_BIN": build_programs("plain")})
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
 def fresh():
     """the README's first command on a minimal Debian made by debootstrap"""
     code, output = run(["bash", "test/fresh_machine.sh", "--demo"])
@@ -206,7 +214,7 @@ def has_rules():
 
 # tsan_stories and lint last: they build in other configurations.
 PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
-ON_REQUEST = [fresh]  # not on a fresh machine itself
+ON_REQUEST = [kube, fresh]  # what a fresh machine has no Go for; not on a fresh machine itself
 FLAKY = []  # lines of run_stories.py
 
 

@@ -17,9 +17,9 @@ BUILD = ("tools/apt-packages.txt",)
 DEMO = BUILD + ("test/apt-packages.txt",)
 TESTS = DEMO + ("test/lint/apt-packages.txt",)
 # The package lists that a script may rely on, by its folder.
-LISTS = {"docker": DEMO, "bench": TESTS + ("bench/apt-packages.txt",)}
+LISTS = {"docker": DEMO, "bench": TESTS + ("bench/apt-packages.txt",), "test/kube": TESTS + ("test/kube/apt-packages.txt",)}
 # Not from Debian: a tool of another registry or one of Handfast's programs; or run only where it exists.
-NOT_DEBIAN = {"docker", "systemctl"}
+NOT_DEBIAN = {"docker", "go", "systemctl"}
 BUILT_IN = {"kill", "printf", "test", "time", "wait"}  # shell builtins
 
 
@@ -131,7 +131,7 @@ def programs():
     for name in tracked("*.sh", "*.py", ".ci/run", "docker/Dockerfile.*"):
         is_python = name.endswith(".py")
         for word in words_of_python(text_of(name)) if is_python else words_of_shell(text_of(name)):
-            lists = LISTS.get(name.split("/")[0], TESTS)
+            lists = next((lists for folder, lists in LISTS.items() if name.startswith(folder + "/")), TESTS)
             seen.setdefault((word, lists), name)
     for (word, lists), name in sorted(seen.items()):
         path = shutil.which(word, path="/usr/sbin:/usr/bin:/sbin:/bin")

@@ -137,14 +137,16 @@ class Enrollment:
             raise Refused("%s %s" % (stream.ended, stream.headers))
         return fields(find(stream)[0])
 
-    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None):
-        """Attests with a join token or (token None) the attestation key alone. signer: the key of the proof, if it is
-        another one. leaf_key: of the certificate."""
+    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None):
+        """Attests with a join token, with a projected Kubernetes token (bytes), or with the attestation key alone.
+        signer: the key of the proof, if it is another one. leaf_key: of the certificate."""
         key = key or new_key()
         csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())
         proof = (signer or key).sign(exported, ec.ECDSA(hashes.SHA256()))
         data = field(1, field(1, token[0]) + field(2, token[1])) if token else field(2, b"")
+        if kubernetes is not None:
+            data = field(3, field(1, kubernetes))
         spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         hello = field(1, 1) + field(3, b"peer")
         message = field(1, hello) + field(2, data) + field(3, spki) + field(4, csr) + field(5, proof)

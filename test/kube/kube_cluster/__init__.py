@@ -3,7 +3,8 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "harness"))
+_TEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path[:0] = [os.path.join(_TEST, "harness"), _TEST]  # the library of all stories, and the peers
 
 from .cluster import Cluster  # noqa: E402 (the path must be set first)
 from .kubectl import Kubectl, KubectlError  # noqa: E402

@@ -8,6 +8,8 @@ Addresses, in a network namespace of its own: the node 203.0.113.1, pods 192.0.2
 over nsenter."""
 
 import contextlib
+import http.client
+import json
 import os
 import ssl
 
@@ -25,6 +27,7 @@ SERVICES = ("198.51.100.0/24", "2001:db8:2::/112")
 KUBERNETES_SERVICE = "198.51.100.1"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 PORT = 6443
+AUDITED = "system:serviceaccounts:handfast-system"
 _ETCD = "http://127.0.0.1:2379"
 _START_S = 120.0  # on a machine with other work
 
@@ -105,10 +108,23 @@ class Cluster:
             "--service-account-signing-key-file", pki("service-accounts.key"),
             "--service-account-key-file", pki("service-accounts.key"), "--authorization-mode", "Node,RBAC",
             "--allow-privileged", "--enable-admission-plugins", "NodeRestriction",
+            "--audit-policy-file", self._write_audit_policy(), "--audit-log-path", self.path("audit.log"),
             "--kubelet-client-certificate", pki("admin.crt"), "--kubelet-client-key", pki("admin.key"),
             "--kubelet-certificate-authority", pki("ca.crt"), "--kubelet-preferred-address-types", "InternalIP",
             *self._flags, *flags])
         program.wait_until("ready", self._is_ready, _START_S)
+
+    def _write_audit_policy(self):
+        """Each request of a service account of Handfast gets a line (audited())."""
+        rules = [{"level": "Metadata", "userGroups": [AUDITED], "omitStages": ["RequestReceived"]}, {"level": "None"}]
+        with open(self.path("audit-policy.json"), "w") as file:
+            json.dump({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}, file)
+        return self.path("audit-policy.json")
+
+    def audited(self):
+        """The API server's events about Handfast's requests so far."""
+        with open(self.path("audit.log")) as file:
+            return [json.loads(line) for line in file]
 
     def _is_ready(self):
         with contextlib.suppress(OSError, ssl.SSLError):
@@ -133,7 +149,6 @@ class Cluster:
 
     def request(self, path, method="GET", body=None, headers=None, user="admin", timeout_s=10.0):
         """(status, body) of the API server, as one of pki.USERS."""
-        import http.client
         context = ssl.create_default_context(cafile=self.pki.path("ca.crt"))
         context.load_cert_chain(self.pki.path(user + ".crt"), self.pki.path(user + ".key"))
         raw = self.machine.connect(NODE_IPV4, PORT, timeout_s=timeout_s)
