@@ -19,6 +19,9 @@ import sleeps
 import threats
 from tree import ROOT, report_rules, tracked, tracked_texts
 
+sys.path.insert(0, str(ROOT / "deploy/kubernetes"))
+import generate  # noqa: E402 (the path must be set first)
+
 
 
 def code_of(name):
@@ -507,6 +510,12 @@ def reference_pages_are_made_from_the_tables():
     yield from reference.findings()
 
 
+def manifests_are_made_from_their_source():
+    """deploy/kubernetes/handfast.yaml and the chart have the objects of objects.yaml.in, all of them and no others."""
+    for name in generate.stale():
+        yield f"{name}: not current; run deploy/kubernetes/generate.py --write"
+
+
 def tests_wait_for_conditions():
     """A sleep in a test, in docker/ or in bench/ has a comment `duration: WHY`; what is waited for is polled."""
     yield from sleeps.tests_wait_for_conditions(tracked_texts("*.py", "*.c", "*.h", "*.sh"))
@@ -535,6 +544,7 @@ RULES = [
     metrics_in_documents_exist,
     documented_commands_run,
     reference_pages_are_made_from_the_tables,
+    manifests_are_made_from_their_source,
     no_unfinished_words,
     no_private_keys,
     files_stay_small,

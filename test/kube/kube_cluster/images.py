@@ -19,7 +19,7 @@ import oci_image  # noqa: E402 (the path must be set first)
 APP, PAUSE = "docker.io/local/app:1", "docker.io/local/pause:1"
 PREFIX, TAG = "docker.io/handfast/", "test"
 HANDFAST = ("handfast-sidecar", "handfast-control", "handfast-init", "handfast")
-_APPLETS = ("sh", "cat", "date", "echo", "env", "grep", "head", "httpd", "id", "ls", "nc", "netstat", "printf", "ps",
+_APPLETS = ("sh", "cat", "date", "echo", "env", "grep", "head", "httpd", "id", "kill", "ls", "nc", "netstat", "printf", "ps",
             "seq", "sleep", "tail", "test", "timeout", "true", "wget")
 _NGINX = """daemon off;
 pid /tmp/nginx.pid;

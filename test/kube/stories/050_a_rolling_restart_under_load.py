@@ -1,0 +1,42 @@
+"""A rolling restart of a Deployment under load fails no call, and its pods end within their grace period.
+
+    shop: 20 calls per second -> Service store -> store, 2 pods, restarted twice"""
+
+from handfast_harness import expect, expect_eq
+from kube_cluster import install, shared, workloads
+from kube_cluster.http_load import HttpLoad
+from kube_cluster.pod_network import PodNetwork
+
+DEADLINE_S = 300
+SPACE = "rolling"
+
+
+def arrange(story):
+    story.cluster = shared.cluster()
+    story.kubectl = story.cluster.kubectl
+    install.installed(story.cluster)
+    story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
+    story.kubectl.apply(workloads.account("store"), workloads.account("shop"), workloads.service("store"),
+                        workloads.deployment("store", replicas=2), workloads.deployment("shop", workloads.sleeper()),
+                        namespace=SPACE)
+    story.kubectl.wait_for_ready("app=store", 2, SPACE)
+    story.shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
+    story.address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]
+
+
+def _names(story):
+    return {pod["metadata"]["name"] for pod in story.kubectl.get("pods", namespace=SPACE, selector="app=store")}
+
+
+def shows_that_no_call_fails(story):
+    with PodNetwork(story.cluster, story.shop) as network, HttpLoad(network, story.address, 80) as load:
+        load.wait_for_requests(20)
+        for _ in range(2):
+            before = _names(story)
+            story.kubectl("-n", SPACE, "rollout", "restart", "deployment/store")
+            story.kubectl("-n", SPACE, "rollout", "status", "deployment/store", "--timeout=90s", timeout_s=100)
+            story.kubectl.wait("the old pods to end", lambda: not before & _names(story), 40)
+        load.wait_for_requests(40)
+    expect_eq(load.failures, [], "failed calls of %d" % load.num_requests)
+    expect(len(load.answered_by) >= 4, "pods that answered: %s" % load.answered_by)
+    story.kubectl.delete_namespace(SPACE)
