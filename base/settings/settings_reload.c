@@ -120,8 +120,22 @@ void settings_reload_commit(
 	log_outcome(&reload);
 }
 
+/* With its three clauses as keys of their own where the log is JSON. */
+static void log_error_line(const char *line)
+{
+	struct why why = {0};
+	if (why_parse(line, ERR_CONFIG, &why))
+		log_why(LOG_LEVEL_ERROR, "settings", "the settings have an error", &why);
+	else
+		log_lines(LOG_LEVEL_ERROR, "settings", line);
+}
+
 void settings_reload_roll_back(const char *component, const char *errors)
 {
-	log_lines(LOG_LEVEL_ERROR, "settings", errors);
-	log_error(component, "the settings were read again: they have errors, so that nothing was taken over");
+	char line[800];
+	for (const char *end; (end = strchr(errors, '\n')) != NULL; errors = end + 1) {
+		snprintf(line, sizeof(line), "%.*s", (int)(end - errors), errors);
+		log_error_line(line);
+	}
+	log_error(component, "the settings were read again: they have errors; nothing was taken over");
 }

@@ -119,6 +119,10 @@ static void a_reload_with_errors_names_them_and_takes_nothing_over(void **state)
 	assert_int_equal(pipe(ends), 0);
 	dup2(ends[1], STDERR_FILENO);
 	settings_reload_roll_back("test", "a.yaml:1: one\na.yaml:2: two\n");
+	log_set_json(true);
+	settings_reload_roll_back(
+		"test", "a.yaml:3 (workers): the value is '0'; expected: a number; fix: correct it\n");
+	log_set_json(false);
 	dup2(before, STDERR_FILENO);
 	close(before);
 	close(ends[1]);
@@ -128,6 +132,8 @@ static void a_reload_with_errors_names_them_and_takes_nothing_over(void **state)
 	assert_non_null(strstr(text, "a.yaml:1: one\n"));
 	assert_non_null(strstr(text, "a.yaml:2: two\n"));
 	assert_non_null(strstr(text, "nothing was taken over\n"));
+	assert_non_null(strstr(text, "\"expected\":\"a number\",\"got\":\"a.yaml:3 (workers): the value is '0'\","
+				     "\"fix\":\"correct it\"}\n"));
 }
 
 /* The record cut a value at 252 bytes: a network at the end of a long list was not taken over. */
