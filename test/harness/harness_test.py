@@ -170,7 +170,7 @@ class Runner(unittest.TestCase):
     def test_ends_a_story_at_its_deadline_and_removes_its_resources(self):
         passed, output = self._run('"""Slow."""\nimport threading, contextlib\nDEADLINE_S = 1\n@contextlib.contextmanager\n'
                                   'def thing():\n    yield\n    print("removed")\n'
-                                  'def arrange(s): s.own(thing())\ndef shows_nothing(s): threading.Event().wait(30)\n')
+                                  'def arrange(s): s.own(thing())\ndef shows_nothing(s): threading.Event().wait(30)\n')  # duration: beyond DEADLINE_S
         self.assertFalse(passed)
         self.assertIn("deadline", output)
         self.assertIn("removed", output)

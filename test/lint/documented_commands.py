@@ -84,11 +84,20 @@ NOT_RUN = {
 }
 
 
+SHELLS = ("sh", "bash", "shell", "console", "shell-session", "zsh")
+
+
+def is_commands(fence, lines):
+    """An indented block, a fence with a shell's name, or one of another name that shows a prompt."""
+    language = None if fence is None else fence.strip("` ")
+    return language is None or language in SHELLS or any(line.lstrip().startswith("$ ") for line in lines)
+
+
 def blocks(text):
-    """The command blocks of a document, each as its text without the indentation."""
+    """The command blocks of a document, each as its text without the indentation. A fence may stand in a list."""
     fence, lines, previous = None, [], ""
     for line in text.splitlines() + ["end of the document"]:
-        is_fence = line.startswith("```")
+        is_fence = bool(re.match(r" *```", line))
         if fence and not is_fence:
             lines.append(line)
         elif not is_fence and line.startswith("    ") and (lines or not previous):
@@ -96,7 +105,7 @@ def blocks(text):
         elif not line and lines:
             lines.append("")
         else:
-            if lines and fence in (None, "```sh"):
+            if lines and is_commands(fence, lines):
                 yield "\n".join(lines).rstrip("\n") + "\n"
             lines = []
             if is_fence:

@@ -111,6 +111,23 @@ def files_exist(tree):
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: no such file"
 
 
+def cited_files_exist(tree):
+    """A source file that any text cites by its path from the top, or a README of its folder by name, is in the tree."""
+    tops = "|".join(sorted({name.split("/")[0] for name in tree.names if "/" in name}))
+    endings = "c|h|py|sh|def|proto|bzl|yaml|txt|budget"
+    path = re.compile(rf"(?<![\w./-])((?:{tops})/[\w./-]*\w\.(?:{endings}))(?![\w.(])")
+    for place, match in citations(tree, path):
+        if not tree.has(match[1]) and not place.startswith(("docs/decisions/", "CHANGES.md")) and not match[1].endswith(".pb-c.h"):
+            yield f"{place}: {match[1]}: no such file"
+    known = {posixpath.basename(name) for name in tree.names}
+    for name, text in tree.markdown().items():
+        if posixpath.basename(name) != "README.md":
+            continue
+        for match in re.finditer(rf"`([\w-]+\.(?:{endings}))`", text):
+            if match[1] not in known:
+                yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: no such file"
+
+
 # Documents of docs/ with tables that are wider than a page; prose fits.
 WIDE = ("docs/reference/", "docs/threats.md", "docs/findings.md")
 
@@ -163,7 +180,7 @@ def links_resolve(tree):
                 yield f"{place}: {target}: no such heading"
 
 
-RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, documents_are_listed,
+RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed,
          lines_fit, links_resolve]
 
 

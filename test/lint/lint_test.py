@@ -115,6 +115,11 @@ class Documents(unittest.TestCase):
         texts = {"a/README.md": "`a/x.c`, `b/y.c`, `c/z.def`", "a/x.c": "", "a/b/y.c": ""}
         self.assertEqual(found(documents.files_exist, texts), ["a/README.md:1: c/z.def: no such file"])
 
+    def test_a_source_file_that_a_comment_or_a_readme_cites_exists(self):
+        texts = {"a/x.c": "/* see a/none.c and a/x.c */", "a/README.md": "`none.h`, `x.c`\n", "b.md": "see a/none.py here\n"}
+        self.assertEqual(found(documents.cited_files_exist, texts), [
+            "a/x.c:1: a/none.c: no such file", "b.md:1: a/none.py: no such file", "a/README.md:1: none.h: no such file"])
+
     def test_each_document_is_listed(self):
         texts = {"docs/README.md": "[a](a.md)", "docs/a.md": "", "docs/b.md": "", "docs/decisions/001-c.md": ""}
         self.assertEqual(found(documents.documents_are_listed, texts), ["docs/README.md: nothing about b.md"])
@@ -262,6 +267,13 @@ class DocumentedCommands(unittest.TestCase):
                          ["one\n", "two \\\n    more\n\nthree\n", "gdb -p\n", "demo\n"])
         self.assertEqual(list(documented_commands.blocks("- an item\n    that goes on\n")), [])
 
+    def test_a_fence_of_any_shell_or_with_a_prompt_is_a_block(self):
+        for language in ("sh", "bash", "shell", "console"):
+            self.assertEqual(list(documented_commands.blocks(f"```{language}\nls\n```\n")), ["ls\n"])
+        for text in ("```text\n$ ls\n```\n", "- x\n\n  ```\n  $ ls\n  ```\n"):
+            self.assertEqual([block.split() for block in documented_commands.blocks(text)], [["$", "ls"]])
+        self.assertEqual(list(documented_commands.blocks("```text\nan answer\n```\n")), [])
+
     def test_blocks_with_a_row_each_are_no_finding(self):
         self.assertEqual(self._gaps(self.WHOLE), [])
 
@@ -321,13 +333,21 @@ class Sleeps(unittest.TestCase):
                            ("docker/check.sh", "\tsleep 0.1")):
             self.assertEqual(self._findings(name, "first\n" + line), [f"{name}:2: {line.strip()}"])
 
+    def test_a_sleep_in_disguise_is_found(self):
+        for name, line in (("test/a.py", "asyncio.sleep(3)"), ("test/a.py", "from time import sleep as pause"),
+                           ("test/a.py", "threading.Event().wait(3)"), ("test/a.py", "select.select([], [], [], 3)"),
+                           ("test/a.py", "pod.sh('sleep 3; true')"), ("test/a.py", 'run(["sleep", "3"])'),
+                           ("base/core/a_test.c", "\tselect(0, NULL, NULL, NULL, &t);"), ("base/core/a_test.c", "\tthrd_sleep(&t);"),
+                           ("test/a.sh", "else sleep 3"), ("test/a.sh", 'sleep "$n"'), ("test/a.sh", "( sleep 3 )")):
+            self.assertEqual(len(self._findings(name, line)), 1, line)
+
     def test_a_sleep_with_a_duration_comment_passes(self):
         self.assertEqual(self._findings("test/a.py", "time.sleep(1)  # duration: the pace of the load"), [])
         self.assertEqual(self._findings("base/a_test.c", "usleep(9); /* duration: the work of a round */"), [])
 
     def test_other_waits_and_other_files_pass(self):
         for name, line in (("sidecar/commands.c", "(void)poll(NULL, 0, PAUSE_MS);"), ("test/a.py", "wait_until('x', ready)"),
-                           ("base/a_test.c", "poll(&readable, 1, 5000);"), ("test/a.py", "call('sleep 5')")):
+                           ("base/a_test.c", "poll(&readable, 1, 5000);")):
             self.assertEqual(self._findings(name, line), [])
 
 
