@@ -116,7 +116,10 @@ static bool give_up_reserve(const struct control *control)
 	_cleanup_(mem_freep) char *path = reserve_path(control);
 	if (unlink(path) != 0)
 		return false;
-	log_warning("control", "the disk is full: starting with the reserve of %s", path);
+	log_warning("control",
+		"the disk is full: starting with the reserve of %s; expected: free space for the store; fix: free "
+		"some, or enlarge the disk",
+		path);
 	return true;
 }
 

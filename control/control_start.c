@@ -82,7 +82,10 @@ static void open_listeners(struct control *control)
 		authorities[i] = (struct serve_authority){.kind = kinds[i], .der = buf_span(&control->authorities[i])};
 		if (certificate_validity(
 			    authorities[i].der, &authorities[i].not_before_s, &authorities[i].not_after_s) != ERR_NONE)
-			log_error("control", "the %s cannot be read", kinds[i]);
+			log_error("control",
+				"the %s cannot be parsed; expected: a DER certificate in the state folder; fix: "
+				"restore a backup of state_dir (docs/operations.md)",
+				kinds[i]);
 	}
 	struct serve_options options = {.loop = control->loop,
 		.store = control->store,

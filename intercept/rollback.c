@@ -32,8 +32,8 @@ static enum err listen_here(int *out_fd, struct why *why)
 	if (bind(fd, (struct sockaddr *)&name, len) != 0 && errno == EADDRINUSE)
 		return why_set(why, ERR_EXISTS, "no unconfirmed rules", FIX_CONFIRM, "rules wait to be confirmed");
 	if (listen(fd, 4) != 0)
-		return why_set(why, ERR_SYSTEM, "a socket for the guard", "", "cannot create the guard's socket: %s",
-			strerror(errno));
+		return why_set(why, ERR_SYSTEM, "a socket for the guard", "free memory and file descriptors",
+			"cannot create the guard's socket: %s", strerror(errno));
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;
 }
@@ -79,8 +79,8 @@ enum err rollback_arm(unsigned seconds, rollback_fn *on_deadline, void *arg, pid
 	RETURN_IF_ERR(listen_here(&fd, why));
 	pid_t guard = fork();
 	if (guard < 0)
-		return why_set(
-			why, ERR_SYSTEM, "a guard process", "", "cannot start the guard process: %s", strerror(errno));
+		return why_set(why, ERR_SYSTEM, "a guard process", "free memory, or raise the limit on processes",
+			"cannot start the guard process: %s", strerror(errno));
 	if (guard > 0) {
 		*out_guard = guard;
 		return ERR_NONE;

@@ -55,7 +55,7 @@ struct config_service {
 	struct spiffe_id identity;
 };
 
-struct config_entry { /* an operator's word about one address: beats any claim */
+struct config_entry { /* an operator's entry for one address; it takes precedence over any claim */
 	struct ip_addr address;
 	struct spiffe_id identity;
 };

@@ -26,7 +26,7 @@ void operator_request_unref(struct operator_request *request)
 
 static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const char **out_message)
 {
-	struct peer_process process;
+	struct peer_process process = {.uid = UINT32_MAX};
 	const struct serve *serve = arg;
 	if (rpc_peer_process(peer, &process) == ERR_NONE && (process.uid == 0 || process.uid == geteuid()))
 		return RPC_OK;
@@ -34,7 +34,10 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 		"the control plane accepts no commands from this user; expected: root or the control plane's own user;"
 		" fix: run the command as one of them";
 	if (limited_log_allows_identity(serve->lines, "the operators' socket", "operator refused"))
-		log_warning("audit", "operator refused: not root and not our own user");
+		log_warning("audit",
+			"operator refused: uid %u is not root and not the control plane's user; expected: a command of "
+			"one of them; fix: run the command as one of them",
+			process.uid);
 	return RPC_PERMISSION_DENIED;
 }
 

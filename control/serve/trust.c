@@ -26,7 +26,10 @@ static void collect_ban(void *arg, struct span id, _unused_ int64_t since_s)
 {
 	struct buf *content = arg;
 	if (buf_append(content, id) != ERR_NONE || buf_append(content, SPAN_LITERAL("\n")) != ERR_NONE)
-		log_error("trust", "too many bans");
+		log_error("trust",
+			"too many bans: a further one makes no new epoch; expected: %u bytes of banned "
+			"identities at most; fix: lift bans that are no longer needed by `handfast unban`",
+			(unsigned)CONTENT_MAX);
 }
 
 static void digest_content(const struct trust *trust, uint8_t out[DIGEST_LEN])

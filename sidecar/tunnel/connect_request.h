@@ -7,7 +7,7 @@
 enum { CONNECT_HEADERS = 3, ANSWER_HEADERS = 2, REASON_MAX = 48 };
 
 struct connect_request {
-	struct addr authority; /* where the peer wants to go */
+	struct addr authority; /* the address that the peer requests */
 	struct addr forwarded; /* the address of its app, as the peer claims; family 0: absent */
 };
 
