@@ -14,7 +14,7 @@ import sys
 from tree import report_rules, tracked_texts
 
 # Also under another name, as an event that nothing sets, as a select() of nothing, and as a command of a shell.
-PYTHON = re.compile(r"""(?<!\w)sleep\s*\(|import sleep as|Event\(\)\.wait\(\s*[0-9.]|select\(\[\], ?\[\], ?\[\],|["'(;&|]\s*sleep\s+["0-9.$]|["']sleep["'],""")
+PYTHON = re.compile(r"""(?<!\w)sleep\s*\(|import sleep as|Event\(\)\.wait\(\s*[0-9.]|select\(\[\], ?\[\], ?\[\],|["'(;&|]\s*sleep\s+["0-9.$]|["']sleep["'],\s*["']?\d{1,5}\b""")
 C = re.compile(r"(?<![\w.>])(?:u|nano|clock_nano|thrd_)?sleep\s*\(|(?<![\w.>])poll\s*\(\s*NULL\b|(?<![\w.>])select\s*\(\s*0\s*,")
 SHELL = re.compile(r"(?:^|[;&|({]|\bdo|\bthen|\belse)\s*sleep\s+[\"0-9.$]")
 REASON = re.compile(r"(?:#|/\*) duration: \w")
