@@ -131,3 +131,18 @@ enum err jwks_verify(const struct jwks *jwks, const struct jwt *jwt, struct why 
 			"the token names another algorithm than its key has");
 	return web_key_verify(key->key, jwt->signed_part, buf_span(&jwt->signature), why);
 }
+
+enum err jwks_issuer_parse(struct span json, char **out_issuer, struct why *why)
+{
+	json_t *document = json_loadb((const char *)json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *issuer = json_object_get(document, "issuer");
+	bool is_good = json_is_string(issuer) && json_string_length(issuer) > 0;
+	if (is_good)
+		*out_issuer = mem_strdup(json_string_value(issuer));
+	json_decref(document);
+	if (!is_good)
+		return why_set(why, ERR_MALFORMED, "a JSON object with an issuer",
+			"inspect /.well-known/openid-configuration of the API server",
+			"the API server's discovery document names no issuer");
+	return ERR_NONE;
+}

@@ -22,3 +22,7 @@ bool jwks_has(const struct jwks *jwks, const char *kid);
 /* The token's signature, by the key that it names and by that key's algorithm. ERR_NOT_FOUND: no such key; ERR_DENIED:
  * the token names another algorithm; ERR_CRYPTO. */
 enum err jwks_verify(const struct jwks *jwks, const struct jwt *jwt, struct why *why) _must_use_;
+
+/* The issuer of an API server's OpenID discovery document (OpenID Connect Discovery 3). The caller frees *out_issuer.
+ */
+enum err jwks_issuer_parse(struct span json, char **out_issuer, struct why *why) _must_use_;

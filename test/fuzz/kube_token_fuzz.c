@@ -50,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	check_token(input);
 	enum err err = jwks_parse(input, &jwks, &why);
 	CHECK(err == why.err && (err == ERR_NONE) == (jwks.num > 0) && jwks.num <= JWKS_KEYS_MAX);
+	_cleanup_(mem_freep) char *issuer = NULL;
+	err = jwks_issuer_parse(input, &issuer, &why);
+	CHECK((err == ERR_NONE) == (issuer != NULL));
 	why = (struct why){0};
 	err = token_review_parse(input, "handfast", &subject, &why);
 	CHECK(err == why.err);
