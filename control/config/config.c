@@ -1,5 +1,6 @@
 #include "control/config/config.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/config/config_private.h"
@@ -119,6 +120,20 @@ static void kubernetes_read(struct settings *settings, struct control_config *co
 			"kubernetes.kubeconfig is given and kubernetes.enabled is false");
 }
 
+/* What the other folders rely on; settings without errors have it. */
+static void check_whole(const struct control_config *config)
+{
+	CHECK(config->trust_domain.name[0] != '\0');
+	CHECK(config->leaf_ttl_ms < config->intermediate_ttl_ms && config->intermediate_ttl_ms < config->root_ttl_ms);
+	CHECK(config->streams_port != 0 && config->streams_port != config->metrics_port);
+	for (size_t i = 0; i < config->num_services; i++)
+		CHECK(config->services[i].num_ports > 0 && config->services[i].address.family != 0 &&
+			config->services[i].identity.text != NULL);
+	for (size_t i = 0; i < config->num_entries; i++)
+		CHECK(config->entries[i].address.family != 0 && config->entries[i].identity.text != NULL);
+	config_policy_check(config);
+}
+
 enum err control_config_read(struct settings *settings, struct control_config **out)
 {
 	_cleanup_(control_config_freep) struct control_config *config = mem_new(struct control_config);
@@ -130,6 +145,7 @@ enum err control_config_read(struct settings *settings, struct control_config **
 	config_policy_read(settings, config);
 	if (settings_finish(settings) != 0)
 		return ERR_CONFIG;
+	check_whole(config);
 	config->record = settings_take_record(settings);
 	*out = TAKE_PTR(config);
 	return ERR_NONE;

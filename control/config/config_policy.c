@@ -1,4 +1,5 @@
 /* The policy section: modes and rules, workload by workload. */
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "control/config/config_private.h"
 #include <stdio.h>
@@ -161,6 +162,29 @@ void config_policy_read(struct settings *settings, struct control_config *config
 		struct setting_node *item = setting_item_map(settings, list, i);
 		if (item != NULL)
 			workload_read(settings, item, &config->workloads[config->num_workloads++]);
+	}
+}
+
+static void rule_check(const struct config_rule *rule)
+{
+	CHECK(rule->name[0] != '\0');
+	CHECK((rule->sources == NULL) == (rule->num_sources == 0));
+	CHECK((rule->networks == NULL) == (rule->num_networks == 0));
+	CHECK((rule->ports == NULL) == (rule->num_ports == 0));
+	CHECK(!rule->unauthenticated || (!rule->deny && rule->num_sources == 0));
+	for (size_t i = 0; i < rule->num_ports; i++)
+		CHECK(rule->ports[i] != 0);
+}
+
+void config_policy_check(const struct control_config *config)
+{
+	for (size_t i = 0; i < config->num_workloads; i++) {
+		const struct config_workload *workload = &config->workloads[i];
+		CHECK(workload->identity[0] != '\0');
+		for (size_t j = 0; j < workload->num_ports; j++)
+			CHECK(workload->ports[j].port != 0);
+		for (size_t j = 0; j < workload->num_rules; j++)
+			rule_check(&workload->rules[j]);
 	}
 }
 

@@ -4,6 +4,8 @@
 #include "control/config/config.h"
 
 void config_policy_read(struct settings *settings, struct control_config *config);
+/* Invariants of a policy section without errors: each rule means what it states, none is wider by an empty list. */
+void config_policy_check(const struct control_config *config);
 void config_policy_done(struct control_config *config);
 void config_mesh_read(struct settings *settings, struct control_config *config);
 void config_mesh_done(struct control_config *config);

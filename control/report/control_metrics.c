@@ -7,6 +7,8 @@ static const struct metric_row rows[] = {
 #undef METRIC
 };
 
+_Static_assert(sizeof(rows) / sizeof(rows[0]) == CONTROL_METRICS_NUM, "a row for each counter");
+
 struct metrics *control_metrics_new(void)
 {
 	return metrics_new(rows, CONTROL_METRICS_NUM, 1);

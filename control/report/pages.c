@@ -1,4 +1,5 @@
 #include "control/report/pages.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/http/http_get.h"
 
@@ -50,6 +51,7 @@ static void on_live(void *arg, struct http_request *request)
 
 struct pages *pages_new(const struct pages_options *options)
 {
+	CHECK(options->metrics != NULL && options->list_obstacles != NULL && options->listening_fd >= 0);
 	struct pages *pages = mem_new(struct pages);
 	pages->options = *options;
 	pages->table[0] = (struct http_page){"/metrics", on_metrics, pages};

@@ -45,6 +45,22 @@ static void add_token_pin(struct identity_client *client)
 		bootstrap_pins_add(&client->pins, token.bootstrap_root_sha256);
 }
 
+/* What may follow each state. An attempt ends once, by give_up() or dial_with_svid(), from where the next one waits. */
+void identity_enter(struct identity_client *client, enum identity_state next)
+{
+	static const uint8_t followers[] = {
+		[IDENTITY_WAITING] = 1u << IDENTITY_ATTESTING | 1u << IDENTITY_CONNECTING,
+		[IDENTITY_ATTESTING] = 1u << IDENTITY_ATTEST_ENDED,
+		[IDENTITY_ATTEST_ENDED] = 1u << IDENTITY_WAITING,
+		[IDENTITY_CONNECTING] = 1u << IDENTITY_STREAMING | 1u << IDENTITY_STREAM_ENDED,
+		[IDENTITY_STREAMING] = 1u << IDENTITY_TRUSTED | 1u << IDENTITY_STREAM_ENDED,
+		[IDENTITY_TRUSTED] = 1u << IDENTITY_STREAM_ENDED,
+		[IDENTITY_STREAM_ENDED] = 1u << IDENTITY_WAITING,
+	};
+	CHECK((followers[client->state] & 1u << next) != 0);
+	client->state = next;
+}
+
 static void on_dial_timer(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, dial_timer);
@@ -52,7 +68,7 @@ static void on_dial_timer(struct loop_timer *timer)
 	bool attests = client->must_attest || !is_valid(client);
 	CHECK(control_link_is_down(client->link) && client->call == NULL && client->state == IDENTITY_WAITING);
 	CHECK(client->pending.key == NULL);
-	client->state = attests ? IDENTITY_ATTESTING : IDENTITY_CONNECTING;
+	identity_enter(client, attests ? IDENTITY_ATTESTING : IDENTITY_CONNECTING);
 	control_link_dial(client->link, attests ? NULL : client->credentials, 0, redial_timeout_ms(&client->redial));
 }
 
@@ -81,7 +97,7 @@ static void cut(struct identity_client *client)
 	claim_retry_stop(&client->claim_retry);
 	unshare(client);
 	control_link_cut(client->link);
-	client->state = IDENTITY_WAITING;
+	identity_enter(client, IDENTITY_WAITING);
 }
 
 static void give_up(struct loop_task *task)
@@ -103,7 +119,7 @@ void identity_fail(
 {
 	if (has_ended(client))
 		return; /* only the first failure counts */
-	client->state = is_of_stream(client) ? IDENTITY_STREAM_ENDED : IDENTITY_ATTEST_ENDED;
+	identity_enter(client, is_of_stream(client) ? IDENTITY_STREAM_ENDED : IDENTITY_ATTEST_ENDED);
 	client->failure = (struct identity_failure){cause, retry_after_ms, *why};
 	const struct addr dialed = control_link_dialed(client->link);
 	char text[ADDR_TEXT_MAX];
@@ -151,7 +167,8 @@ static void dial_with_svid(struct loop_task *task)
 void identity_attested(struct identity_client *client)
 {
 	CHECK(client->is_published && client->pending.key == NULL);
-	client->state = IDENTITY_ATTEST_ENDED; /* later events of this connection are ignored */
+	if (!has_ended(client))                                /* its connection may have failed just before */
+		identity_enter(client, IDENTITY_ATTEST_ENDED); /* later events of this connection are ignored */
 	redial_succeeded(&client->redial);
 	loop_task_post(client->options.loop, &client->attested, dial_with_svid);
 }

@@ -64,6 +64,8 @@ struct identity_client {
 	struct why last_failure;
 };
 
+/* The only place that changes the state: a transition that its table does not have ends the process. */
+void identity_enter(struct identity_client *client, enum identity_state next);
 struct renew_now identity_now(const struct identity_client *client);
 /* Ends this attempt or stream; redial.h decides when to try again. Safe in any callback. */
 void identity_fail(

@@ -44,7 +44,8 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 	struct why why = {0};
 	char text[700];
 	bool is_first = client->state == IDENTITY_STREAMING;
-	client->state = IDENTITY_TRUSTED;
+	if (is_first)
+		identity_enter(client, IDENTITY_TRUSTED);
 	redial_succeeded(&client->redial);
 	client->last_failure = (struct why){0};
 	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
@@ -196,7 +197,7 @@ void identity_stream_open(struct identity_client *client)
 		identity_fail(client, REDIAL_UNREACHABLE, 0, &why);
 		return;
 	}
-	client->state = IDENTITY_STREAMING;
+	identity_enter(client, IDENTITY_STREAMING);
 	identity_stream_hello(client);
 }
 

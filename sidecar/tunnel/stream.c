@@ -37,6 +37,7 @@ struct stream *stream_new(struct tunnel *tunnel)
 
 static void free_left(struct stream *stream)
 {
+	CHECK(stream->tunnel == NULL && stream->unanswered == NULL);
 	window_close(&stream->window, stream->budget);
 	buf_done(&stream->leg.buffered);
 	mem_free(stream);
@@ -55,6 +56,7 @@ static void unlink_answered(struct tunnel *tunnel, struct stream *stream)
 static void leave_tunnel(struct stream *stream)
 {
 	struct tunnel *tunnel = TAKE_PTR(stream->tunnel);
+	CHECK(tunnel != NULL && tunnel->num_streams > 0 && tunnel->set->num_streams >= tunnel->num_streams);
 	tunnel_windows_give(tunnel, window_charged(&stream->window));
 	list_remove(&stream->link);
 	if (stream->is_refused)

@@ -62,6 +62,7 @@ void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel)
 
 void tunnel_set_remove(struct tunnel *tunnel)
 {
+	CHECK(tunnel->set->num_tunnels > 0 && tunnel->num_streams == 0);
 	list_remove(&tunnel->link);
 	tunnel->set->num_tunnels--;
 }
@@ -75,6 +76,8 @@ void tunnel_set_done(struct tunnel_set *set)
 		loop_task_cancel(&tunnel->free_deferred);
 		tunnel->free_deferred.on_run(&tunnel->free_deferred);
 	}
+	CHECK(set->num_tunnels == 0);
+	CHECK(set->num_streams == 0);
 	loop_task_cancel(&set->round);
 	shares_free(set->windows);
 	credentials_unref(set->credentials);

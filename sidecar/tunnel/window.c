@@ -24,6 +24,8 @@ struct flow_control_memory *flow_control_memory_new(uint64_t bytes)
 
 void flow_control_memory_free(struct flow_control_memory *budget)
 {
+	/* Each stream has given back what it was charged. */
+	CHECK(budget == NULL || flow_control_memory_left(budget) == budget->size);
 	mem_free(budget);
 }
 
@@ -77,6 +79,7 @@ static bool deserves_more(const struct window *window, bool keeps_up, uint64_t n
 enum window_change window_received(struct window *window, struct flow_control_memory *budget, size_t len, bool keeps_up,
 	uint64_t now_ms, uint32_t rtt_ms)
 {
+	CHECK(window->size >= WINDOW_START);
 	window->filled += (uint32_t)len;
 	if (window->filled < window->size)
 		return WINDOW_SAME;
@@ -109,7 +112,8 @@ bool window_shrinks(struct window *window, uint64_t now_ms)
 
 static void give(struct flow_control_memory *budget, uint64_t bytes)
 {
-	atomic_fetch_add_explicit(&budget->left, bytes, memory_order_relaxed);
+	uint64_t before = atomic_fetch_add_explicit(&budget->left, bytes, memory_order_relaxed);
+	CHECK(bytes <= budget->size - before); /* no more than was taken */
 }
 
 uint32_t window_settle(struct window *window, struct flow_control_memory *budget, size_t len)

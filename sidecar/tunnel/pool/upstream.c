@@ -1,4 +1,5 @@
 #include "sidecar/tunnel/pool/upstream.h"
+#include "base/core/check.h"
 #include "base/core/mem.h"
 #include "sidecar/tunnel/admission.h"
 
@@ -64,6 +65,7 @@ static void free_if_unused(struct upstream *upstream)
 {
 	if (!list_is_empty(&upstream->tunnels) || !list_is_empty(&upstream->waiting))
 		return;
+	CHECK(upstream->num_waiting == 0 && upstream->num_opening == 0);
 	table_remove(&upstream->upstreams->table, &upstream->link);
 	spiffe_id_done(&upstream->expected);
 	mem_free(upstream);
@@ -78,6 +80,7 @@ static struct stream_attempt *first_waiting(const struct upstream *upstream)
 
 static void unqueue(struct stream_attempt *attempt)
 {
+	CHECK(attempt->upstream != NULL && attempt->upstream->num_waiting > 0);
 	list_remove(&attempt->link);
 	attempt->upstream->num_waiting--;
 	attempt->upstream = NULL;
@@ -85,6 +88,7 @@ static void unqueue(struct stream_attempt *attempt)
 
 static void queue(struct upstream *upstream, struct stream_attempt *attempt)
 {
+	CHECK(attempt->upstream == NULL && attempt->stream == NULL);
 	attempt->upstream = upstream;
 	list_push_back(&upstream->waiting, &attempt->link);
 	upstream->num_waiting++;
@@ -132,6 +136,7 @@ void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict
 
 void upstreams_free(struct upstreams *upstreams)
 {
+	CHECK(upstreams->table.num == 0); /* each ends with its last tunnel and its last attempt */
 	table_done(&upstreams->table);
 	mem_free(upstreams);
 }
@@ -256,6 +261,7 @@ void upstream_serve(struct upstream *upstream)
 void upstream_on_open(struct tunnel *tunnel)
 {
 	struct upstream *upstream = tunnel->upstream;
+	CHECK(tunnel->was_open && upstream->num_opening > 0);
 	upstream->num_opening--;
 	uint32_t limit = h2_session_streams_left(tunnel->h2);
 	if (limit > 0) {
@@ -281,6 +287,7 @@ void upstream_on_closed(struct tunnel *tunnel, const struct why *why)
 {
 	struct upstream *upstream = tunnel->upstream;
 	bool could_not_open = !tunnel->was_open && !tunnel->is_draining;
+	CHECK(tunnel->was_open || upstream->num_opening > 0);
 	list_remove(&tunnel->sibling);
 	if (!tunnel->was_open)
 		upstream->num_opening--;
