@@ -86,6 +86,9 @@ def main():
     if options.keep and len(selected) != 1:
         print("--keep leaves one story standing, and %d are selected" % len(selected), file=sys.stderr)
         return 64
+    if options.keep and options.each_alone:
+        print("--keep leaves one run standing, and --each-alone makes several", file=sys.stderr)
+        return 64
     if os.geteuid() != 0:
         print("network namespaces need root: run this as root", file=sys.stderr)
         return 77

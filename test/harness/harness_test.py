@@ -407,6 +407,7 @@ class CommandLine(unittest.TestCase):
         done = self._run("--keep", "001-002")
         self.assertEqual(done.returncode, 64)
         self.assertIn("--keep leaves one story standing, and 2 are selected", done.stderr)
+        self.assertEqual(self._run("--keep", "--each-alone", "001").returncode, 64)
 
     def test_down_needs_a_folder_with_a_story_that_stands(self):
         with tempfile.TemporaryDirectory() as folder:
