@@ -2,6 +2,7 @@
 """Starts a cluster and leaves it standing, for work by hand and for other programs. Needs root.
 
     test/kube/cluster.py up FOLDER            etcd, API server, controller manager, scheduler; ready in about 10 s
+    test/kube/cluster.py up --bare FOLDER     etcd and API server alone
     test/kube/cluster.py up --node FOLDER     with containerd, kubelet, kube-proxy and the images; about 10 s more
     test/kube/cluster.py kubectl FOLDER WORDS kubectl as the administrator
     test/kube/cluster.py enter FOLDER [ARGV]  a shell, or a command, in the machine's namespaces
@@ -34,6 +35,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["up", "kubectl", "enter", "images", "down"])
     parser.add_argument("--node", action="store_true")
+    parser.add_argument("--bare", action="store_true")
     parser.add_argument("--image-tag", default="test")
     parser.add_argument("folder")
     parser.add_argument("words", nargs=argparse.REMAINDER)
@@ -65,7 +67,7 @@ def _keep(options, write_end):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
         signal.alarm(_UP_S)
-        with Cluster(options.folder, node=options.node) as cluster:
+        with Cluster(options.folder, node=options.node, controllers=not options.bare) as cluster:
             signal.alarm(0)
             _write_state(cluster)
             os.write(write_end, b"ready after %.1f s; %s\n" % (time.monotonic() - started, options.folder.encode()))

@@ -33,12 +33,12 @@ _START_S = 120.0  # on a machine with other work
 
 
 class Cluster:
-    def __init__(self, folder, node=False, apiserver_flags=()):
-        """folder: new; at most 40 bytes long, for Unix sockets below it."""
+    def __init__(self, folder, node=False, apiserver_flags=(), controllers=True):
+        """folder: new. Without controllers there are etcd and the API server alone: no account is made by itself."""
         os.makedirs(folder)
         os.chmod(folder, 0o755)
         self.folder, self.machine, self._flags = folder, Machine(), list(apiserver_flags)
-        self.programs = {}
+        self.programs, self._controllers = {}, controllers or node
         self.node = Node(self) if node else None
 
     def __enter__(self):
@@ -56,6 +56,8 @@ class Cluster:
 
     def start(self):
         missing = programs.missing()
+        if not self._controllers:
+            missing = [name for name in missing if name in ("etcd", "kube-apiserver", "kubectl")]
         if missing:
             raise programs.Missing("not built: %s; run test/kube/run.sh build" % ", ".join(missing))
         self.machine.create()
@@ -65,9 +67,10 @@ class Cluster:
         self.kubectl = Kubectl(self)
         self.start_etcd()
         self.start_apiserver()
-        self.start_controllers()
-        self.start_scheduler()
-        self.kubectl.wait("the default service account", lambda: self.kubectl.get("serviceaccount", "default"))
+        if self._controllers:
+            self.start_controllers()
+            self.start_scheduler()
+            self.kubectl.wait("the default service account", lambda: self.kubectl.get("serviceaccount", "default"))
         if self.node:
             self.node.start()
 
