@@ -40,6 +40,11 @@ cp docker/control.example.yaml "$folder/handfast-control/root/etc/handfast/contr
 holds "the example settings are valid in the image" \
 	inside handfast-control 1336 --config /etc/handfast/control.yaml --check
 
+sed -n '/^  control\.yaml: |$/,/^---$/{s/^    //p}' deploy/kubernetes/handfast.yaml \
+	>"$folder/handfast-control/root/etc/handfast/cluster.yaml"
+holds "the settings in the manifest for Kubernetes are valid" \
+	inside handfast-control 1336 --config /etc/handfast/cluster.yaml --check
+
 # The whole program: the control plane, with its signer, starts with nothing but an empty state folder.
 chown -R 1336:1336 "$folder/handfast-control/state/handfast-control" "$folder/handfast-control/run/handfast"
 cp -a "$folder/handfast-control/state/." "$folder/handfast-control/root/var/lib/"
