@@ -17,6 +17,7 @@ enum want_kind {
 	WANT_INBOUND_MODE,
 	WANT_OUTBOUND_MODE,
 	WANT_LOG_LEVEL,
+	WANT_ACCESS_LOG,
 	WANT_DURATION,
 	WANT_QUANTITY,
 };
@@ -106,6 +107,13 @@ static bool is_duration(const char *value)
 					       : false;
 }
 
+/* As the sidecar's setting access_log takes it. */
+static bool is_access_log(const char *value)
+{
+	static const char *const words[] = {"off", "failures", "all", NULL};
+	return is_one_of(value, words) || (strncmp(value, "1/", 2) == 0 && is_decimal(value + 2, 7, 1000000));
+}
+
 /* A quantity of the Kubernetes API above zero, without an exponent: digits, perhaps a fraction, perhaps a suffix. */
 static bool is_quantity(const char *value)
 {
@@ -137,6 +145,7 @@ static const struct rule rules[] = {
 	[WANT_INBOUND_MODE] = {"off, permissive or strict", "write one of the three", inbound_modes},
 	[WANT_OUTBOUND_MODE] = {"off, auto or require", "write one of the three", outbound_modes},
 	[WANT_LOG_LEVEL] = {"error, warning, notice or debug", "write one of the four", log_levels},
+	[WANT_ACCESS_LOG] = {"off, failures, all, or 1/1 to 1/1000000 for one of that many", "write one of them"},
 	[WANT_DURATION] = {"a duration of at most 24h, such as 25s", "write digits and s, m or h"},
 	[WANT_QUANTITY] = {"a quantity of Kubernetes above zero, such as 100m or 64Mi", "correct the quantity"},
 };
@@ -153,6 +162,8 @@ static bool is_good(enum want_kind kind, const char *value)
 		return is_list_of(value, is_port);
 	case WANT_NETWORKS:
 		return is_list_of(value, is_network);
+	case WANT_ACCESS_LOG:
+		return is_access_log(value);
 	case WANT_DURATION:
 		return is_duration(value);
 	case WANT_QUANTITY:

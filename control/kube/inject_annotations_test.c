@@ -33,6 +33,7 @@ static void modes_and_levels_go_to_the_sidecar(void **state)
 		{"inbound-mode", "strict", "HANDFAST_SIDECAR_INBOUND_MODE"},
 		{"outbound-mode", "require", "HANDFAST_SIDECAR_OUTBOUND_MODE"},
 		{"log-level", "debug", "HANDFAST_SIDECAR_LOG_LEVEL"},
+		{"access-log", "1/100", "HANDFAST_SIDECAR_ACCESS_LOG"},
 		{"drain-deadline", "2m", "HANDFAST_SIDECAR_DRAIN_DEADLINE"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -84,6 +85,7 @@ static void wrong_values_are_refused_with_the_annotation(void **state)
 		{"inbound-mode", "STRICT"},
 		{"outbound-mode", "permissive"},
 		{"log-level", "info"},
+		{"access-log", "1/0"},
 		{"drain-deadline", "25"},
 		{"drain-deadline", "25h"},
 		{"drain-deadline", "1.5s"},

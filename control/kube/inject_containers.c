@@ -67,6 +67,7 @@ static json_t *sidecar_env(const struct injection *injection)
 	put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
 	put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
 	put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
+	put_env(env, "HANDFAST_SIDECAR_ACCESS_LOG", injection->wants.access_log);
 	if (buf_len(&probes) > 0)
 		CHECK(json_array_append_new(env, json_pack("{s:s, s:s%}", "name", INJECT_PROBES, "value",
 							 buf_span(&probes).ptr, buf_len(&probes))) == 0);
