@@ -3,12 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* "a, b" as a scalar becomes a list of two. */
+/* "a, b" as a scalar becomes a list of two. Where there is a line end, each line is an item, spaces and commas
+ * included: so a variable can carry items that have them. */
 static void split(struct setting_node *node)
 {
 	char *text = TAKE_PTR(node->text);
+	const char *between = strchr(text, '\n') != NULL ? "\n" : ", ";
 	node->kind = SETTING_LIST;
-	for (char *save = NULL, *word = strtok_r(text, ", ", &save); word != NULL; word = strtok_r(NULL, ", ", &save))
+	for (char *save = NULL, *word = strtok_r(text, between, &save); word != NULL;
+		word = strtok_r(NULL, between, &save))
 		setting_node_add(node, SETTING_SCALAR, NULL, node->origin)->text = mem_strdup(word);
 	mem_free(text);
 }

@@ -57,7 +57,8 @@ uint64_t setting_duration_ms_at_most(
 	struct settings *settings, struct setting_node *map, const char *key, uint64_t most);
 
 /* --- lists --- */
-/* The list at `key`; a scalar counts as its items, separated by commas. Absent: 0 items. */
+/* The list at `key`; a scalar counts as its items, separated by commas, or by line ends where it has one. Absent: 0
+ * items. */
 size_t setting_list(
 	struct settings *settings, struct setting_node *map, const char *key, struct setting_node **out_list);
 struct setting_node *setting_item_map(

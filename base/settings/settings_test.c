@@ -238,6 +238,19 @@ static void numbers_of_a_list_have_its_range(void **state)
 	assert_non_null(strstr(settings_errors(settings), "the value is '0'; expected: a port, 1 to 65535"));
 }
 
+static void a_list_with_line_ends_has_items_with_spaces_and_commas(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
+	char *environment[] = {(char *)"HANDFAST_TEST_A=app/liveness http 80 /a,b\napp/readiness tcp 81\n", NULL};
+	settings_read_environment(settings, environment);
+	struct setting_node *list;
+	assert_int_equal(setting_list(settings, settings_root(settings), "a", &list), 2);
+	assert_string_equal(setting_item_text(settings, list, 0), "app/liveness http 80 /a,b");
+	assert_string_equal(setting_item_text(settings, list, 1), "app/readiness tcp 81");
+	assert_int_equal(settings_finish(settings), 0);
+}
+
 static void hostile_files_end_in_one_clear_error(void **state)
 {
 	(void)state;
@@ -309,6 +322,7 @@ int main(void)
 		cmocka_unit_test(a_default_follows_another_setting),
 		cmocka_unit_test(a_section_that_is_none_is_one_error_and_its_keys_have_their_defaults),
 		cmocka_unit_test(numbers_of_a_list_have_its_range),
+		cmocka_unit_test(a_list_with_line_ends_has_items_with_spaces_and_commas),
 		cmocka_unit_test(hostile_files_end_in_one_clear_error),
 		cmocka_unit_test(finding_i2_an_empty_settings_file_is_refused),
 		cmocka_unit_test(a_byte_order_mark_and_an_empty_map_are_fine),
