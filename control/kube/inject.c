@@ -109,7 +109,7 @@ static enum err change(struct injection *injection)
 {
 	bool again = is_injected(injection);
 	RETURN_IF_ERR(inject_check(injection, again));
-	RETURN_IF_ERR(inject_rewrite_probes(injection));
+	inject_rewrite_probes(injection);
 	if (again) {
 		repair(injection);
 	} else {

@@ -20,7 +20,8 @@ struct injection {
 	const struct inject_namespace *ns;
 	const struct inject_options *options;
 	struct inject_wants wants;
-	struct buf probes; /* what the sidecar shall serve, as its setting `probes` takes it */
+	struct buf probes; /* what the sidecar shall serve, as its setting `probes` takes it: a line each */
+	unsigned num_probes;
 	struct inject_result *out;
 };
 
@@ -47,7 +48,7 @@ void inject_put(struct injection *injection, const char *op, json_t *value, cons
 enum err inject_read_annotations(struct injection *injection) _must_use_; /* ERR_CONFIG: refused */
 bool inject_is_left_alone(struct injection *injection);                   /* adds its warnings */
 enum err inject_check(struct injection *injection, bool is_injected) _must_use_;
-enum err inject_rewrite_probes(struct injection *injection) _must_use_;
+void inject_rewrite_probes(struct injection *injection);
 json_t *inject_sidecar_container(const struct injection *injection);
 json_t *inject_init_container(const struct injection *injection);
 void inject_add_volumes(struct injection *injection); /* those that are missing */

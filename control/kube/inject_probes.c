@@ -4,7 +4,13 @@
 #include "control/kube/inject_private.h"
 #include <string.h>
 
-enum { PROBE_PORT = 15020, PORT_MAX = 65535 };
+enum {
+	PROBE_PORT = 15020,
+	PORT_MAX = 65535,
+	TEXT_MAX = 4096,  /* bytes of one probe, as the sidecar takes it */
+	HEADERS_MAX = 16, /* the same */
+	PROBES_MAX = 256, /* the same, of a pod */
+};
 
 /* One probe of one container. */
 struct probe {
@@ -14,14 +20,16 @@ struct probe {
 	const json_t *probe;
 };
 
-/* Appends a word: bytes other than printable ASCII, spaces and '%' as %XX, so that words are separated by spaces and
- * probes by line ends. */
+/* Appends a word: bytes other than printable ASCII, spaces, commas and '%' as %XX. ERR_MALFORMED: a control character,
+ * which no request can have. */
 static enum err put_word(struct buf *out, const char *before, const char *word)
 {
 	RETURN_IF_ERR(buf_append_str(out, before));
 	for (; *word != '\0'; word++) {
 		uint8_t byte = (uint8_t)*word;
-		if (byte > ' ' && byte < 0x7f && byte != '%')
+		if (byte < ' ' || byte == 0x7f)
+			return ERR_MALFORMED;
+		if (byte > ' ' && byte < 0x7f && byte != '%' && byte != ',')
 			RETURN_IF_ERR(buf_append(out, span_of(&byte, 1)));
 		else
 			RETURN_IF_ERR(buf_printf(out, "%%%c%c", HEX_UPPER[byte >> 4], HEX_UPPER[byte & 15]));
@@ -58,6 +66,8 @@ static enum err put_headers(struct buf *out, const json_t *http)
 {
 	const json_t *headers = json_object_get(http, "httpHeaders"), *header;
 	size_t i;
+	if (json_array_size(headers) > HEADERS_MAX)
+		return ERR_LIMIT;
 	json_array_foreach(headers, i, header)
 	{
 		RETURN_IF_ERR(put_word(out, " header=", inject_text(header, "name")));
@@ -71,8 +81,6 @@ static enum err put_http(struct buf *out, const json_t *http, int port)
 	const char *path = inject_text(http, "path");
 	RETURN_IF_ERR(buf_printf(out, " http %d", port));
 	RETURN_IF_ERR(put_word(out, path[0] == '/' ? " " : " /", path));
-	if (strcmp(inject_text(http, "scheme"), "HTTPS") == 0)
-		RETURN_IF_ERR(buf_append_str(out, " scheme=https"));
 	return put_headers(out, http);
 }
 
@@ -83,11 +91,15 @@ static enum err put_grpc(struct buf *out, const json_t *grpc, int port)
 	return service[0] == '\0' ? ERR_NONE : put_word(out, " service=", service);
 }
 
-static enum err put_probe(const struct probe *probe, const char *handler, const json_t *way, int port)
+static bool is_https(const char *handler, const json_t *way)
 {
-	struct buf *out = &probe->injection->probes;
+	return strcmp(handler, "httpGet") == 0 && strcmp(inject_text(way, "scheme"), "HTTPS") == 0;
+}
+
+static enum err put_probe(const struct probe *probe, const char *handler, const json_t *way, int port, struct buf *out)
+{
 	RETURN_IF_ERR(buf_printf(out, "%s/%s", probe->at->name, probe->kind));
-	if (strcmp(handler, "httpGet") == 0)
+	if (strcmp(handler, "httpGet") == 0 && !is_https(handler, way))
 		RETURN_IF_ERR(put_http(out, way, port));
 	else if (strcmp(handler, "grpc") == 0)
 		RETURN_IF_ERR(put_grpc(out, way, port));
@@ -96,15 +108,28 @@ static enum err put_probe(const struct probe *probe, const char *handler, const 
 	return buf_append_str(out, "\n");
 }
 
+/* Adds it to what the sidecar serves. False: the sidecar cannot make such a request. */
+static bool add(const struct probe *probe, const char *handler, const json_t *way, int port)
+{
+	struct injection *injection = probe->injection;
+	_cleanup_(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
+	if (injection->num_probes == PROBES_MAX || put_probe(probe, handler, way, port, &text) != ERR_NONE ||
+		buf_append(&injection->probes, buf_span(&text)) != ERR_NONE)
+		return false;
+	injection->num_probes++;
+	if (is_https(handler, way))
+		inject_warn(injection,
+			"container %s: the sidecar makes the %s probe over HTTPS as a TCP probe of port %d",
+			probe->at->name, probe->kind, port);
+	return true;
+}
+
 static bool is_rewritten(const struct probe *probe, const json_t *way)
 {
-	char path[256];
-	struct buf text = BUF_INIT(sizeof(path));
-	bool same = buf_printf(&text, "/probe/%s/%s", probe->at->name, probe->kind) == ERR_NONE &&
+	_cleanup_(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
+	return buf_printf(&text, "/probe/%s/%s", probe->at->name, probe->kind) == ERR_NONE &&
 		    json_integer_value(json_object_get(way, "port")) == PROBE_PORT &&
 		    strcmp(inject_text(way, "path"), buf_cstr(&text)) == 0;
-	buf_done(&text);
-	return same;
 }
 
 static void replace(const struct probe *probe, const char *handler)
@@ -119,33 +144,30 @@ static void replace(const struct probe *probe, const char *handler)
 		probe->kind);
 }
 
-static enum err rewrite(const struct probe *probe, const char *handler, const json_t *way)
+static void rewrite(const struct probe *probe, const char *handler, const json_t *way)
 {
 	struct injection *injection = probe->injection;
 	const char *host = inject_text(way, "host");
 	if (is_rewritten(probe, way))
-		return ERR_NONE;
-	if (host[0] != '\0') {
+		return;
+	int port = resolve_port(probe->at, json_object_get(way, "port"));
+	if (host[0] != '\0')
 		inject_warn(injection,
 			"container %s: the %s probe asks the host %.80s, not the pod, and stays as it is",
 			probe->at->name, probe->kind, host);
-		return ERR_NONE;
-	}
-	int port = resolve_port(probe->at, json_object_get(way, "port"));
-	if (port == 0) {
+	else if (port == 0)
 		inject_warn(injection, "container %s: the port of the %s probe is no port of the container",
 			probe->at->name, probe->kind);
-		return ERR_NONE;
-	}
-	if (put_probe(probe, handler, way, port) != ERR_NONE)
-		return inject_refuse(injection, "probes that fit into the sidecar's settings (64 KiB)",
-			"shorten the paths and headers, or set the annotation handfast.dev/rewrite-probes: disabled",
-			"the probes of the pod are too long");
-	replace(probe, handler);
-	return ERR_NONE;
+	else if (!add(probe, handler, way, port))
+		inject_warn(injection,
+			"container %s: the %s probe stays as it is (too long, too many, or a control character in it); "
+			"a strict port refuses it",
+			probe->at->name, probe->kind);
+	else
+		replace(probe, handler);
 }
 
-static enum err rewrite_container(struct injection *injection, const struct inject_container *at)
+static void rewrite_container(struct injection *injection, const struct inject_container *at)
 {
 	static const char *const kinds[] = {"liveness", "readiness", "startup"};
 	static const char *const members[] = {"livenessProbe", "readinessProbe", "startupProbe"};
@@ -155,19 +177,17 @@ static enum err rewrite_container(struct injection *injection, const struct inje
 			struct probe probe = {injection, at, kinds[i], json_object_get(at->container, members[i])};
 			const json_t *way = json_object_get(probe.probe, handlers[j]);
 			if (json_is_object(way))
-				RETURN_IF_ERR(rewrite(&probe, handlers[j], way));
+				rewrite(&probe, handlers[j], way);
 		}
-	return ERR_NONE;
 }
 
-enum err inject_rewrite_probes(struct injection *injection)
+void inject_rewrite_probes(struct injection *injection)
 {
 	const char *wanted = injection->wants.rewrite_probes;
 	struct inject_container at = {0};
 	if (wanted != NULL && strcmp(wanted, "disabled") == 0)
-		return ERR_NONE;
+		return;
 	while (inject_next_container(injection, &at))
 		if (!inject_is_own(&at) && (strcmp(at.list, "containers") == 0 || inject_is_native_sidecar(&at)))
-			RETURN_IF_ERR(rewrite_container(injection, &at));
-	return ERR_NONE;
+			rewrite_container(injection, &at);
 }

@@ -16,9 +16,8 @@ static void each_kind_is_rewritten(void **state)
 	static const struct row rows[] = {
 		{"'livenessProbe': {'httpGet': {'path': '/live', 'port': 8080}}", "app/liveness http 8080 /live\n",
 			"/livenessProbe/httpGet/path", "/probe/app/liveness"},
-		{"'readinessProbe': {'httpGet': {'port': 8080, 'scheme': 'HTTPS'}}",
-			"app/readiness http 8080 / scheme=https\n", "/readinessProbe/httpGet/path",
-			"/probe/app/readiness"},
+		{"'readinessProbe': {'httpGet': {'port': 8080, 'scheme': 'HTTPS'}}", "app/readiness tcp 8080\n",
+			"/readinessProbe/httpGet/path", "/probe/app/readiness"},
 		{"'startupProbe': {'tcpSocket': {'port': 5432}}", "app/startup tcp 5432\n",
 			"/startupProbe/httpGet/path", "/probe/app/startup"},
 		{"'livenessProbe': {'grpc': {'port': 9000, 'service': 'a.B'}}", "app/liveness grpc 9000 service=a.B\n",
@@ -31,7 +30,7 @@ static void each_kind_is_rewritten(void **state)
 			"/livenessProbe/httpGet/path", "/probe/app/liveness"},
 		{"'livenessProbe': {'httpGet': {'path': '/a?b=c,d%20e f', 'port': 80, 'httpHeaders': "
 		 "[{'name': 'Host', 'value': 'shop.test'}, {'name': 'X-A', 'value': 'b c'}]}}",
-			"app/liveness http 80 /a?b=c,d%2520e%20f header=Host:shop.test header=X-A:b%20c\n",
+			"app/liveness http 80 /a?b=c%2Cd%2520e%20f header=Host:shop.test header=X-A:b%20c\n",
 			"/livenessProbe/httpGet/path", "/probe/app/liveness"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -139,18 +138,31 @@ static void the_first_probe_may_come_later(void **state)
 	test_inject_free(first);
 }
 
-static void probes_beyond_the_limit_are_refused(void **state)
+static void probes_that_the_sidecar_cannot_make_stay_with_a_warning(void **state)
 {
 	(void)state;
-	json_t *pod = test_json(test_pod("'livenessProbe': {'httpGet': {'port': 1}}", ""));
-	char *path = test_malloc(70000);
-	memset(path, 'a', 69999);
-	path[69999] = '\0';
-	json_object_set_new(test_pointer(pod, "/spec/containers/0/livenessProbe/httpGet"), "path", json_string(path));
-	test_free(path);
-	struct injected *injected = test_inject_json(pod, NULL, NULL);
-	assert_int_equal(injected->result.verdict, INJECT_REFUSE);
-	assert_non_null(strstr(injected->result.detail.got, "too long"));
+	char path[5000];
+	memset(path, 'a', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	const char *const paths[] = {path, "/a\nb"};
+	for (size_t i = 0; i < 2; i++) {
+		json_t *pod = test_json(test_pod("'livenessProbe': {'httpGet': {'port': 1}}", ""));
+		json_object_set_new(
+			test_pointer(pod, "/spec/containers/0/livenessProbe/httpGet"), "path", json_string(paths[i]));
+		struct injected *injected = test_inject_json(pod, NULL, NULL);
+		assert_true(test_has_warning(injected, "stays as it is (too long"));
+		assert_null(test_env(injected, "handfast", "HANDFAST_SIDECAR_PROBES"));
+		assert_string_equal(test_text_at(injected, "/spec/containers/0/livenessProbe/httpGet/path"), paths[i]);
+		test_inject_free(injected);
+	}
+}
+
+static void an_https_probe_becomes_a_tcp_probe_with_a_warning(void **state)
+{
+	(void)state;
+	struct injected *injected = test_inject(
+		test_pod("'livenessProbe': {'httpGet': {'port': 8443, 'scheme': 'HTTPS'}}", ""), NULL, NULL);
+	assert_true(test_has_warning(injected, "the liveness probe over HTTPS as a TCP probe of port 8443"));
 	test_inject_free(injected);
 }
 
@@ -165,7 +177,8 @@ int main(void)
 		cmocka_unit_test(rewriting_can_be_disabled),
 		cmocka_unit_test(a_container_that_came_later_joins_the_probes_of_the_first_run),
 		cmocka_unit_test(the_first_probe_may_come_later),
-		cmocka_unit_test(probes_beyond_the_limit_are_refused),
+		cmocka_unit_test(probes_that_the_sidecar_cannot_make_stay_with_a_warning),
+		cmocka_unit_test(an_https_probe_becomes_a_tcp_probe_with_a_warning),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
