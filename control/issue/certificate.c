@@ -19,6 +19,11 @@ DEFINE_CLEANUP(ASN1_INTEGER *, ASN1_INTEGER_free)
 DEFINE_CLEANUP(BIGNUM *, BN_free)
 DEFINE_CLEANUP(GENERAL_NAMES *, GENERAL_NAMES_free)
 
+static bool is_leaf(const struct certificate_spec *spec)
+{
+	return spec->kind == CERTIFICATE_LEAF || spec->kind == CERTIFICATE_WEB;
+}
+
 static enum err decode(struct span der, X509 **out)
 {
 	const uint8_t *at = der.ptr;
@@ -54,8 +59,8 @@ static bool set_validity(X509 *x509, const struct certificate_spec *spec)
 static bool set_names(X509 *x509, const struct certificate_spec *spec, X509 *issuer)
 {
 	X509_NAME *subject = X509_get_subject_name(x509); /* empty for a leaf */
-	if (spec->kind != CERTIFICATE_LEAF && !X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
-						      (const uint8_t *)spec->name, -1, -1, 0))
+	if (!is_leaf(spec) && !X509_NAME_add_entry_by_NID(
+				      subject, NID_commonName, MBSTRING_UTF8, (const uint8_t *)spec->name, -1, -1, 0))
 		return false;
 	return X509_set_issuer_name(x509, issuer == NULL ? subject : X509_get_subject_name(issuer));
 }
@@ -68,53 +73,56 @@ static bool set_key(X509 *x509, struct span spki)
 	return key != NULL && CBS_len(&cbs) == 0 && X509_set_pubkey(x509, key);
 }
 
-static bool add_uri(X509 *x509, const struct certificate_spec *spec)
+static bool add_name(X509 *x509, const struct certificate_spec *spec)
 {
-	if (spec->uri.len == 0)
+	struct span text = spec->kind == CERTIFICATE_WEB ? spec->dns : spec->uri;
+	if (text.len == 0)
 		return true;
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = GENERAL_NAMES_new();
 	GENERAL_NAME *name = GENERAL_NAME_new();
-	ASN1_IA5STRING *uri = ASN1_IA5STRING_new();
-	if (names == NULL || name == NULL || uri == NULL || !sk_GENERAL_NAME_push(names, name))
+	ASN1_IA5STRING *value = ASN1_IA5STRING_new();
+	if (names == NULL || name == NULL || value == NULL || !sk_GENERAL_NAME_push(names, name))
 		return false;
-	GENERAL_NAME_set0_value(name, GEN_URI, uri);
-	if (!ASN1_STRING_set(uri, spec->uri.ptr, (ossl_ssize_t)spec->uri.len))
+	GENERAL_NAME_set0_value(name, spec->kind == CERTIFICATE_WEB ? GEN_DNS : GEN_URI, value);
+	if (!ASN1_STRING_set(value, text.ptr, (ossl_ssize_t)text.len))
 		return false;
 	/* RFC 5280 4.2.1.6: critical when the subject is empty. */
-	return X509_add1_ext_i2d(x509, NID_subject_alt_name, names, spec->kind == CERTIFICATE_LEAF, 0);
+	return X509_add1_ext_i2d(x509, NID_subject_alt_name, names, is_leaf(spec), 0);
 }
 
-static bool add_basic_constraints(X509 *x509, enum certificate_kind kind)
+static bool add_basic_constraints(X509 *x509, const struct certificate_spec *spec)
 {
 	BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
 	bool good = constraints != NULL;
-	if (good && kind != CERTIFICATE_LEAF) {
+	if (good && !is_leaf(spec)) {
 		constraints->ca = ASN1_BOOLEAN_TRUE;
 		constraints->pathlen = ASN1_INTEGER_new();
 		good = constraints->pathlen != NULL &&
-		       ASN1_INTEGER_set_uint64(constraints->pathlen, kind == CERTIFICATE_ROOT ? 1 : 0);
+		       ASN1_INTEGER_set_uint64(constraints->pathlen, spec->kind == CERTIFICATE_ROOT ? 1 : 0);
 	}
 	good = good && X509_add1_ext_i2d(x509, NID_basic_constraints, constraints, 1, 0);
 	BASIC_CONSTRAINTS_free(constraints);
 	return good;
 }
 
-static bool add_key_usage(X509 *x509, bool is_leaf)
+static bool add_key_usage(X509 *x509, const struct certificate_spec *spec)
 {
 	_cleanup_(ASN1_BIT_STRING_freep) ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
 	/* RFC 5280 4.2.1.3: digitalSignature is bit 0, keyCertSign 5, cRLSign 6. */
 	bool good = usage != NULL &&
-		    (is_leaf ? ASN1_BIT_STRING_set_bit(usage, 0, 1)
-			     : ASN1_BIT_STRING_set_bit(usage, 5, 1) && ASN1_BIT_STRING_set_bit(usage, 6, 1));
+		    (is_leaf(spec) ? ASN1_BIT_STRING_set_bit(usage, 0, 1)
+				   : ASN1_BIT_STRING_set_bit(usage, 5, 1) && ASN1_BIT_STRING_set_bit(usage, 6, 1));
 	return good && X509_add1_ext_i2d(x509, NID_key_usage, usage, 1, 0);
 }
 
-static bool add_extended_key_usage(X509 *x509)
+static bool add_extended_key_usage(X509 *x509, const struct certificate_spec *spec)
 {
+	if (!is_leaf(spec))
+		return true;
 	_cleanup_(EXTENDED_KEY_USAGE_freep) EXTENDED_KEY_USAGE *usage = EXTENDED_KEY_USAGE_new();
 	/* These objects are static: freeing the list does not free them. */
 	return usage != NULL && sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)) &&
-	       sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_client_auth)) &&
+	       (spec->kind == CERTIFICATE_WEB || sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_client_auth))) &&
 	       X509_add1_ext_i2d(x509, NID_ext_key_usage, usage, 0, 0);
 }
 
@@ -138,9 +146,8 @@ static bool add_key_ids(X509 *x509, const X509 *issuer)
 
 static bool add_extensions(X509 *x509, const struct certificate_spec *spec, const X509 *issuer)
 {
-	bool is_leaf = spec->kind == CERTIFICATE_LEAF;
-	return add_basic_constraints(x509, spec->kind) && add_key_usage(x509, is_leaf) &&
-	       (!is_leaf || add_extended_key_usage(x509)) && add_key_ids(x509, issuer) && add_uri(x509, spec);
+	return add_basic_constraints(x509, spec) && add_key_usage(x509, spec) && add_extended_key_usage(x509, spec) &&
+	       add_key_ids(x509, issuer) && add_name(x509, spec);
 }
 
 static enum err encode(X509 *x509, struct buf *out)
@@ -158,7 +165,7 @@ static enum err encode(X509 *x509, struct buf *out)
 enum err certificate_make(const struct certificate_spec *spec, struct buf *out_der, struct why *why)
 {
 	CHECK(spec->issuer_key != NULL);
-	CHECK(spec->kind == CERTIFICATE_LEAF ? spec->issuer.len > 0 : spec->name != NULL);
+	CHECK(is_leaf(spec) ? spec->issuer.len > 0 : spec->name != NULL);
 	_cleanup_(X509_freep) X509 *x509 = X509_new();
 	_cleanup_(X509_freep) X509 *issuer = NULL;
 	if (spec->issuer.len > 0)

@@ -12,12 +12,14 @@ enum certificate_kind {
 	CERTIFICATE_BOOTSTRAP,    /* CA, signs leaves only */
 	CERTIFICATE_INTERMEDIATE, /* CA, signs leaves only */
 	CERTIFICATE_LEAF,         /* an X509-SVID: empty subject, one URI */
+	CERTIFICATE_WEB,          /* a web server's: empty subject, one DNS name; no SVID */
 };
 
 struct certificate_spec {
 	enum certificate_kind kind;
 	const char *name; /* CAs: the subject's common name, at most 64 bytes */
 	struct span uri;  /* the one URI SAN */
+	struct span dns;  /* CERTIFICATE_WEB: the one DNS name */
 	struct span spki; /* DER */
 	int64_t not_before_s, not_after_s;
 	struct span issuer; /* DER; empty: self-signed */

@@ -128,8 +128,8 @@ static bool is_rewritten(const struct probe *probe, const json_t *way)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
 	return buf_printf(&text, "/probe/%s/%s", probe->at->name, probe->kind) == ERR_NONE &&
-		    json_integer_value(json_object_get(way, "port")) == PROBE_PORT &&
-		    strcmp(inject_text(way, "path"), buf_cstr(&text)) == 0;
+	       json_integer_value(json_object_get(way, "port")) == PROBE_PORT &&
+	       strcmp(inject_text(way, "path"), buf_cstr(&text)) == 0;
 }
 
 static void replace(const struct probe *probe, const char *handler)

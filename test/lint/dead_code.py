@@ -26,8 +26,6 @@ ONLY_TESTS_CALL = {
     "h2_session_num_streams": "what a test counts that streams are given back",
     "http_request_query": "tests answer with it",
     "inbound_stream_forwarded": "the peer's header, which tests compare",
-    "inject_pod": "the webhook calls it, which is being written",
-    "inject_result_done": "the webhook calls it, which is being written",
     "kube_attest_free": "kube_plane.c composes it",
     "kube_attest_is_offline": "kube_plane.c composes it",
     "kube_attest_new": "kube_plane.c composes it",
@@ -47,6 +45,7 @@ ONLY_TESTS_CALL = {
     "kube_view_synced": "the feed of issue 8 calls it",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "pem_encode": "the webhook's caBundle, which is in work",
+    "web_identity_ref": "of the webhook, which is in work",
     "registry_num_resolutions": "how much work an answer cost, which a test bounds",
     "registry_set_source": "the control plane in a cluster calls it (issue 8)",
     "registry_source_changed": "the control plane in a cluster calls it (issue 8)",
@@ -57,8 +56,13 @@ ONLY_TESTS_CALL = {
     "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
     "tls_session_cipher": "what was agreed, which tests compare with what we offer",
     "tls_session_is_established": "a state that a test waits for",
-    "web_identity_new": "of the webhook, which is in work",
-    "web_identity_ref": "of the webhook, which is in work",
+    "webhook_drain": "kube_plane.c composes it",
+    "webhook_free": "kube_plane.c composes it",
+    "webhook_identity_authorities": "registration.c registers them, which waits for kube_watch",
+    "webhook_identity_free": "kube_plane.c composes it",
+    "webhook_identity_new": "kube_plane.c composes it",
+    "webhook_identity_registered": "registration.c calls it, which waits for kube_watch",
+    "webhook_new": "kube_plane.c composes it",
 }
 
 # Names that are only declared, each with its reason.

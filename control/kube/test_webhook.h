@@ -1,0 +1,45 @@
+/* For tests: a webhook on loopback, and an HTTP/2 client over TLS 1.3 that trusts its authority. */
+#pragma once
+
+#include "base/core/test_wait.h"
+#include "base/kube/h2_link.h"
+#include "base/tls/tls_session.h"
+#include "control/kube/webhook.h"
+
+struct test_webhook {
+	struct loop *loop;
+	struct webhook_identity *identity;
+	struct inject_options options;
+	struct admission admission;
+	struct metrics *metrics;
+	struct webhook *webhook;
+	struct addr at;
+	struct tls_context *client_context;
+	struct tls_scratch *scratch;
+};
+void test_webhook_init(struct test_webhook *world);
+void test_webhook_done(struct test_webhook *world);
+
+struct test_call {
+	struct test_client *client;
+	int32_t stream_id;
+	struct buf body, answer; /* body: not yet sent */
+	bool is_held;            /* the body stays open */
+	char status[4];
+	bool is_done;   /* the answer is whole */
+	bool is_closed; /* or the stream is */
+	uint32_t error;
+};
+struct test_client {
+	struct test_webhook *world;
+	struct h2_link *link;
+	bool is_open, is_dead, has_goaway, is_verified;
+};
+void test_client_init(struct test_webhook *world, struct test_client *client);
+void test_client_done(struct test_client *client);
+/* The call is sent when the client is open, which it must be. */
+void test_call_start(
+	struct test_client *client, struct test_call *call, const char *method, const char *path, struct span body);
+void test_call_done(struct test_call *call);
+
+#define test_webhook_run(world, condition) WAIT_UNTIL(condition, loop_run_once((world)->loop, false))

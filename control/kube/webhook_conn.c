@@ -1,0 +1,86 @@
+/* One connection to the webhook. */
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "control/kube/webhook_private.h"
+
+enum {
+	OPEN_TIMEOUT_MS = 5000, /* silent clients */
+	KEEPALIVE_MS = 20000,   /* clients that are gone */
+	HEADER_BYTES_MAX = 8192,
+	STREAM_WINDOW = 128 * 1024, /* a pod is one round trip */
+};
+
+/* At the maximum the oldest connection of the source that has most gives way to a source with fewer. */
+static bool take_place(struct webhook *webhook, const struct addr *from, struct share *out)
+{
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&from->ip, keys);
+	if (shares_take(webhook->places, 0, keys, num_keys, 1, out) == SHARE_LIMIT_NONE)
+		return true;
+	struct share *heavy = shares_eviction_candidate(webhook->places, 0, keys, num_keys, 1);
+	if (limited_log_allows_source(webhook->lines, &from->ip, "connections"))
+		log_warning("webhook", "all %d connections of the webhook are in use", WEBHOOK_CONNECTIONS_MAX);
+	if (heavy == NULL)
+		return false;
+	webhook_conn_free(container_of(heavy, struct webhook_conn, place));
+	return shares_take(webhook->places, 0, keys, num_keys, 1, out) == SHARE_LIMIT_NONE;
+}
+
+static struct h2_link *start_h2(struct webhook_conn *conn, struct tls_session *session)
+{
+	return h2_link_new(&(struct h2_link_options){.loop = conn->webhook->options.loop,
+		.transport = transport_new_tls(session),
+		.role = H2_SERVER,
+		.limits = {.max_streams = WEBHOOK_STREAMS_MAX,
+			.header_bytes = HEADER_BYTES_MAX,
+			.stream_window = STREAM_WINDOW},
+		.open_timeout_ms = OPEN_TIMEOUT_MS,
+		.keepalive_ms = KEEPALIVE_MS,
+		.events = &webhook_events,
+		.arg = conn});
+}
+
+static bool start(struct webhook_conn *conn, int fd)
+{
+	struct webhook *webhook = conn->webhook;
+	struct tls_session *session = NULL;
+	struct why why = {0};
+	const struct tls_session_options options = {.context = webhook->context,
+		.scratch = webhook->scratch,
+		.fd = fd,
+		.web_identity = webhook_identity_get(webhook->options.identity)};
+	if (tls_session_new(&options, &session, &why) == ERR_NONE) {
+		conn->h2 = start_h2(conn, session);
+		return true;
+	}
+	if (limited_log_allows_source(webhook->lines, &conn->from.ip, "session"))
+		log_why(LOG_LEVEL_ERROR, "webhook", "a connection cannot be accepted", &why);
+	return false;
+}
+
+void webhook_on_accept(void *arg, int fd, const struct addr *from)
+{
+	struct webhook_conn *conn = mem_new(struct webhook_conn);
+	conn->webhook = arg;
+	conn->from = *from;
+	if (!take_place(conn->webhook, from, &conn->place)) {
+		fd_close(fd);
+		mem_free(conn);
+		return;
+	}
+	list_push_back(&conn->webhook->conns, &conn->link);
+	if (!start(conn, fd))
+		webhook_conn_free(conn);
+}
+
+void webhook_conn_free(struct webhook_conn *conn)
+{
+	LIST_EACH_REMOVABLE(&conn->requests, struct webhook_request, request, link)
+		webhook_request_free(request);
+	list_remove(&conn->link);
+	shares_give(&conn->place);
+	h2_link_free(conn->h2);
+	mem_free(conn);
+}

@@ -1,0 +1,199 @@
+/* One request to the webhook: a stream. */
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/kube/webhook_private.h"
+#include <stdio.h>
+
+#define PATH "/inject"
+
+enum { H2_CANCEL = 8, H2_NO_ERROR = 0 };
+
+static struct h2_session *session_of(const struct webhook_request *request)
+{
+	return h2_link_session(request->conn->h2);
+}
+
+/* --- the answer --- */
+
+void webhook_request_answer(struct webhook_request *request, const char *status, const char *content_type)
+{
+	CHECK(!request->is_answered);
+	char length[24];
+	snprintf(length, sizeof(length), "%zu", buf_len(&request->answer));
+	const struct h2_header headers[] = {{SPAN_LITERAL(":status"), span_of_str(status)},
+		{SPAN_LITERAL("content-type"), span_of_str(content_type)},
+		{SPAN_LITERAL("content-length"), span_of_str(length)}};
+	request->is_answered = true;
+	buf_done(&request->body);
+	shares_give(&request->bytes);
+	if (h2_stream_respond(session_of(request), request->stream_id, headers, 3, false) == ERR_NONE)
+		h2_stream_ready(session_of(request), request->stream_id);
+	else
+		h2_stream_reset(session_of(request), request->stream_id, H2_CANCEL);
+	h2_link_flush(request->conn->h2);
+}
+
+static void answer_text(struct webhook_request *request, const char *status, const char *text)
+{
+	buf_clear(&request->answer);
+	CHECK(buf_printf(&request->answer, "%s\n", text) == ERR_NONE);
+	webhook_request_answer(request, status, "text/plain; charset=utf-8");
+}
+
+static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len)
+{
+	struct webhook_request *request = stream;
+	struct span left = buf_span(&request->answer);
+	size_t len = left.len < cap ? left.len : cap;
+	(void)arg;
+	if (len > 0)
+		memcpy(to, left.ptr, len);
+	buf_consume(&request->answer, len);
+	*out_len = len;
+	return buf_len(&request->answer) == 0 ? IO_EOF : IO_DONE;
+}
+
+/* --- the header --- */
+
+static struct span header_of(const struct h2_header *headers, size_t num_headers, const char *name)
+{
+	for (size_t i = 0; i < num_headers; i++)
+		if (span_eq(headers[i].name, span_of_str(name)))
+			return headers[i].value;
+	return span_of(NULL, 0);
+}
+
+/* "/inject?timeout=5s" */
+static bool is_path(struct span path)
+{
+	const struct span wanted = SPAN_LITERAL(PATH);
+	return span_starts_with(path, wanted) && (path.len == wanted.len || path.ptr[wanted.len] == '?');
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct webhook_request *request = container_of(timer, struct webhook_request, deadline);
+	h2_stream_reset(session_of(request), request->stream_id, request->is_answered ? H2_NO_ERROR : H2_CANCEL);
+	h2_link_flush(request->conn->h2);
+}
+
+static struct webhook_request *request_new(struct webhook_conn *conn, int32_t stream_id)
+{
+	struct webhook_request *request = mem_new(struct webhook_request);
+	request->conn = conn;
+	request->stream_id = stream_id;
+	buf_init(&request->body, ADMISSION_BODY_MAX);
+	buf_init(&request->answer, ADMISSION_ANSWER_MAX);
+	list_push_back(&conn->requests, &request->link);
+	loop_timer_start(conn->webhook->options.loop, &request->deadline, WEBHOOK_REQUEST_MS, on_deadline);
+	h2_stream_attach(h2_link_session(conn->h2), stream_id, request);
+	return request;
+}
+
+void webhook_request_free(struct webhook_request *request)
+{
+	list_remove(&request->link);
+	if (list_is_linked(&request->review))
+		list_remove(&request->review);
+	loop_timer_stop(&request->deadline);
+	shares_give(&request->bytes);
+	buf_done(&request->body);
+	buf_done(&request->answer);
+	mem_free(request);
+}
+
+static void on_headers(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers, size_t num_headers,
+	bool end_stream)
+{
+	(void)end_stream; /* an empty body is no review */
+	if (stream != NULL)
+		return; /* trailers */
+	struct webhook_request *request = request_new(arg, stream_id);
+	if (!is_path(header_of(headers, num_headers, ":path")))
+		answer_text(request, "404", "the webhook serves " PATH " alone");
+	else if (!span_eq(header_of(headers, num_headers, ":method"), SPAN_LITERAL("POST")))
+		answer_text(request, "405", PATH " takes POST");
+}
+
+/* --- the body --- */
+
+/* Bytes beyond what all bodies may have: another source's, if one has more; else these. */
+static bool make_room(struct webhook_request *request, size_t len)
+{
+	struct shares *bodies = request->conn->webhook->bodies;
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&request->conn->from.ip, keys);
+	for (;;) {
+		enum share_limit limit = request->bytes.shares == NULL
+						 ? shares_take(bodies, 0, keys, num_keys, len, &request->bytes)
+						 : shares_resize(&request->bytes, buf_len(&request->body) + len);
+		if (limit == SHARE_LIMIT_NONE)
+			return true;
+		struct share *heavy = shares_eviction_candidate(bodies, 0, keys, num_keys, len);
+		if (heavy == NULL || heavy == &request->bytes)
+			return false;
+		struct webhook_request *other = container_of(heavy, struct webhook_request, bytes);
+		if (list_is_linked(&other->review))
+			list_remove(&other->review);
+		answer_text(other, "503", "too many requests are under way");
+	}
+}
+
+static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
+{
+	struct webhook_conn *conn = arg;
+	struct webhook_request *request = stream;
+	h2_stream_consumed(h2_link_session(conn->h2), stream_id, bytes.len);
+	if (request == NULL || request->is_answered || bytes.len == 0)
+		return;
+	if (buf_room(&request->body) < bytes.len)
+		answer_text(request, "413", "a review has at most 3 MiB");
+	else if (!make_room(request, bytes.len))
+		answer_text(request, "503", "too many requests are under way");
+	else
+		CHECK(buf_append(&request->body, bytes) == ERR_NONE);
+}
+
+static void on_end(void *arg, int32_t stream_id, void *stream)
+{
+	struct webhook_conn *conn = arg;
+	struct webhook_request *request = stream;
+	(void)stream_id;
+	if (request != NULL && !request->is_answered)
+		webhook_review_later(conn->webhook, request);
+}
+
+static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
+{
+	(void)arg, (void)stream_id, (void)error;
+	if (stream != NULL)
+		webhook_request_free(stream);
+}
+
+/* --- the connection --- */
+
+static void on_open(void *arg)
+{
+	const struct webhook_conn *conn = arg;
+	if (conn->webhook->listener == NULL) /* it drains */
+		h2_session_shutdown(h2_link_session(conn->h2));
+}
+
+static void on_dead(void *arg, const struct why *why)
+{
+	struct webhook_conn *conn = arg;
+	if (why->err != ERR_CLOSED && limited_log_allows_source(conn->webhook->lines, &conn->from.ip, "connection"))
+		log_why(LOG_LEVEL_NOTICE, "webhook", "a connection to the webhook ended", why);
+	webhook_conn_free(conn);
+}
+
+const struct h2_link_events webhook_events = {
+	.on_open = on_open,
+	.on_dead = on_dead,
+	.on_headers = on_headers,
+	.on_data = on_data,
+	.on_end = on_end,
+	.on_close = on_close,
+	.pull = pull,
+};
