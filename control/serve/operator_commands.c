@@ -201,7 +201,8 @@ static enum err list_bans(struct operator_request *request)
 static enum err list_settings(struct operator_request *request)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(RESPONSE_MAX);
-	RETURN_IF_ERR(operator_settings_encode(*request->serve->options.settings, &message));
+	RETURN_IF_ERR(operator_settings_encode(
+		*request->serve->options.settings, request->serve->options.max_connections, &message));
 	operator_request_finish(request, ERR_NONE, &message, NULL);
 	return ERR_NONE;
 }

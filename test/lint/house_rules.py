@@ -161,7 +161,6 @@ TESTED_ELSEWHERE = {
     "cli/tokens.c": "test/integration/152_bans_and_tokens.py",
     "cli/show.c": "cli/sidecar_pages_test.c",
     "cli/settings.c": "test/integration/177_the_reference_pages_are_true.py",
-    "control/serve/operator_settings.c": "test/integration/177_the_reference_pages_are_true.py",
     "cli/status.c": "test/integration/151_the_command_line.py",
     "cli/page.c": "cli/sidecar_pages_test.c",
     # Composition roots: the stories start whole programs.
