@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# test/fresh_machine.sh [--demo] [--keep] [FOLDER]: both README commands on a fresh machine, as root.
+# test/fresh_machine.sh [--demo] [--keep] [FOLDER]: README's commands and its quick start on a fresh machine, as root.
 #
 # Makes a minimal Debian 12 by debootstrap in FOLDER (a new temporary folder by default, removed afterwards; --keep keeps
-# it), clones the committed tree into it and runs the README's first command there, then the second; --demo stops after
-# the first. Nothing that is installed by hand on the host exists in there. Needs about 6 GB of disk.
+# it), clones the committed tree into it and runs there README's first command, then its quick start by hand, whose output
+# must be what README shows, then the second command; --demo leaves out the second. Nothing that is installed by hand on
+# the host exists in there. Needs about 6 GB of disk.
 # The exit code is 0 only if each command's was. The last line is `N passed, N failed`, one per command.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -90,6 +91,7 @@ write_steps() {
 		}
 		cd /root/handfast
 		run demo docker/demo.sh
+		run quick_start test/quick_start.py
 		[ -n "$ONLY_DEMO" ] || run tests test/run.sh
 		echo "$passed passed, $failed failed"
 		[ "$failed" = 0 ]

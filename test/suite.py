@@ -6,7 +6,7 @@ it:
     test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint
     kube fresh
     test/suite.py all kube fresh  the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
-    machine, and the first command on a fresh machine
+    machine, and README's first command and quick start on a fresh machine
 
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
@@ -200,7 +200,7 @@ def kube():
 
 
 def fresh():
-    """the README's first command on a minimal Debian made by debootstrap"""
+    """README's first command and its quick start on a minimal Debian made by debootstrap"""
     code, output = run(["bash", "test/fresh_machine.sh", "--demo"])
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)

@@ -21,7 +21,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, settings  # noqa: E402
+from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, quick_start, settings  # noqa: E402
 from handfast_harness import process, shown, standing, story, stream, wait_until  # noqa: E402
 
 
@@ -125,6 +125,46 @@ class Capture(unittest.TestCase):
         body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x13\x01\x00" + struct.pack(">H", len(extension)) + extension
         hello = b"\x02" + len(body).to_bytes(3, "big") + body
         self.assertEqual(capture.tls_negotiated_version(b"\x16\x03\x03" + struct.pack(">H", len(hello)) + hello), 0x0304)
+
+
+class QuickStartOutput(unittest.TestCase):
+    """What the quick start prints, made from what README shows of it, and each way in which it may differ."""
+
+    SHOWN = ['HTTP/1.0 200 OK\n{"direction":"inbound","reason":"done","encrypted":true,"destination":"192.0.2.3:8000",\n'
+             '"endpoint":"192.0.2.3:8000","source_id":"shop","destination_id":"db","rule":"shop-may"}\n',
+             '"reason": "denied",\n"got": "policy refuses shop at 192.0.2.2:36960",\n']
+    BLOCKS = ["until handfast status\n", "handfast-sidecar wait\n", "python3 -m http.server 8000\n",
+              "curl -s http://127.0.0.1:15000/why\n"]
+    OUTPUT = ["0 attested sidecars\n", "ready\nok       outbound_ipv4: arrived\n" * 2,
+              SHOWN[0].replace(",\n", ",").replace("\n\"", "\""),
+              "".join("failed with 56: %s\n" % command for command in quick_start.REFUSED) +
+              SHOWN[1].replace("36960", "40000") + '"reason": "plaintext_refused"\n']
+
+    def _check(self, code=0, **other):
+        """Reads OUTPUT, or another one of a section, given as s0 to s3."""
+        text = "\n## Quick start by hand\n%s\n## Next\n" % "".join("```text\n%s```\n" % shown for shown in self.SHOWN)
+        checked = quick_start.QuickStart(text, self.BLOCKS)
+        sections = [other.get("s%d" % i, output) for i, output in enumerate(self.OUTPUT)]
+        checked.read(code, "".join("=== %d\n%s" % pair for pair in enumerate(sections)))
+        checked.expect_sidecars()
+        checked.expect_call()
+        checked.expect_refusals()
+
+    def test_what_readme_shows_is_accepted(self):
+        self._check()
+
+    def test_each_difference_fails(self):
+        call, refusals = self.OUTPUT[2:]
+        for what, other in {
+                "exit code": {"code": 1}, "status": {"s0": ""}, "sidecars": {"s1": "ready\nok       outbound_ipv4: arrived\n"},
+                "check failed": {"s1": self.OUTPUT[1] + "failed   inbound: no rule\n"},
+                "the answer": {"s2": call.replace("200 OK", "404 Not Found")}, "rule": {"s2": call.replace("shop-may", "other")},
+                "fields": {"s2": call.replace('"rule"', '"name"')}, "lines of the call": {"s2": "HTTP/1.0 200 OK\n"},
+                "commands that failed": {"s0": "failed with 1: handfast status\n0 attested sidecars\n"},
+                "not reset": {"s3": refusals.replace("with 56", "with 28")},
+                "the page /why": {"s3": refusals.replace("denied", "refused")}}.items():
+            with self.assertRaisesRegex(StoryFailure, what):
+                self._check(**other)
 
 
 class Expect(unittest.TestCase):

@@ -5,15 +5,15 @@
     control [control plane] --- router --- pod [sidecar]
                                       '--- machine (rules of the profile host)"""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 
-from handfast_harness import expect, expect_eq, expect_in, needs_earlier, wait_until
+from handfast_harness import expect, expect_eq, needs_earlier, wait_until
 from handfast_harness.machine import Machine
+from handfast_harness.quick_start import QuickStart
 from handfast_harness.story import find_binary
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -36,54 +36,24 @@ def arrange(story):
         os.symlink(os.path.join(REPOSITORY, folder), os.path.join(story.top, folder))
 
 
-def _script(pairs):
-    """The blocks, each after a line with its number. A command that fails leaves a line; bash goes on, as a shell does."""
-    parts = ["trap 'echo \"failed with $?: $BASH_COMMAND\"' ERR\n"]
-    for number, (block, _) in enumerate(pairs):
-        parts.append("echo '=== %d'\n%s" % (number, block))
-    return "".join(parts)
-
-
-def _text_blocks(document):
-    with open(os.path.join(REPOSITORY, document), encoding="utf-8") as file:
-        return re.findall(r"^```text\n(.*?)^```", file.read(), re.M | re.S)
-
-
 def shows_that_the_quick_start_runs_as_it_stands(story):
-    pairs = list(documented_commands.commands_in_order("README.md"))
+    with open(os.path.join(REPOSITORY, "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    story.quick_start = QuickStart(readme, [block for block, _ in documented_commands.commands_in_order("README.md")])
     newcomer = story.own(Machine(story, "newcomer", story.top))
-    code, output = newcomer.run(_script(pairs), timeout_s=60)
+    code, output = newcomer.run(story.quick_start.script(), timeout_s=60)
     with open(story.log_path("quick-start"), "w") as log:
         log.write(output)
-    expect_eq(code, 0, "exit code of the quick start's last command (%s)" % output[-300:])
-    story.sections = re.split(r"^=== \d+\n", output, flags=re.M)[1:]
-    expect_eq(len(story.sections), len(pairs), "blocks that ran")
-    failed = [line for section in story.sections for line in re.findall(r"^failed with .*", section, re.M)]
-    # 7 or 56: the reset comes before or after curl's poll.
-    expect_eq([re.sub(r"with (7|56):", "with a reset:", line) for line in failed],
-              ["failed with a reset: ip netns exec shop curl -sS http://192.0.2.3:8001/",
-               "failed with a reset: ip netns exec control curl -sS http://192.0.2.3:8000/"], "commands that failed")
-    proofs = story.sections[3]
-    expect_eq((proofs.count("ready\n"), len(re.findall(r"^ok +outbound_ipv4", proofs, re.M))), (2, 2), "sidecars and rules")
+    story.quick_start.read(code, output)
+    story.quick_start.expect_sidecars()
 
 
 def shows_that_the_call_and_its_line_are_as_readme_prints_them(story):
-    shown = next(text for text in _text_blocks("README.md") if text.startswith("HTTP/"))
-    lines = story.sections[4].splitlines()
-    expect_eq(lines[0].strip(), shown.splitlines()[0], "the answer")
-    ours, theirs = json.loads(lines[1]), json.loads("".join(shown.splitlines()[1:]))
-    expect_eq(list(ours), list(theirs), "fields of the access-log line")
-    for field in ("direction", "reason", "encrypted", "destination", "endpoint", "source_id", "destination_id", "rule"):
-        expect_eq(ours[field], theirs[field], field)
+    story.quick_start.expect_call()
 
 
 def shows_that_the_refusals_are_as_readme_prints_them(story):
-    shown = next(text for text in _text_blocks("README.md") if '"reason": "denied"' in text)
-    port = re.compile(r"(192\.0\.2\.[12]:)\d+")
-    printed = port.sub(r"\1PORT", story.sections[5])
-    for line in port.sub(r"\1PORT", shown).splitlines():
-        expect_in(line.strip(), printed, "the page /why")
-    expect_in('"reason": "plaintext_refused"', printed, "the page /why")
+    story.quick_start.expect_refusals()
 
 
 def _edit(machine, *edits):

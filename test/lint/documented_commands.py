@@ -31,7 +31,7 @@ STORY = {
         ("install -d -m 0700 -o 1336 -g 1336 /var/lib/handfast-control", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml", "control &"),
-        ("handfast token create --id spiffe://cluster.local/ns/shop/sa/cart", "control"),
+        ("(umask 077; handfast token create", "control"),
         ("install -D -m 0600 -o 1337 -g 1337 token", "pod"),
         ("handfast-init up", "pod"),
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
@@ -51,7 +51,7 @@ STORY = {
 ELSEWHERE = {
     README: {
         "docker/demo.sh ": ("test/fresh_machine.sh", "run demo docker/demo.sh"),
-        "tools/install_packages.sh": ("docker/demo.sh", "tools/install_packages.sh tools/apt-packages.txt test/apt-packages.txt"),
+        "tools/install_packages.sh": ("test/fresh_machine.sh", "run quick_start test/quick_start.py"),
     },
     CONTRIBUTING: {
         "tools/install_packages.sh": ("test/run.sh", "test/lint/apt-packages.txt"),
