@@ -27,6 +27,7 @@ The last line is `N passed, N failed`; the exit code is 0 only if none failed.""
 import argparse
 import contextlib
 import os
+import signal
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -78,6 +79,7 @@ def main():
         print(error, file=sys.stderr)
         return 64
     if options.list:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its reader, such as head, may have enough
         print_list(selected)
         return 0
     if not selected:

@@ -10,8 +10,7 @@ it:
 
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
-that
-does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is
+that does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is
 `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import collections

@@ -454,6 +454,12 @@ class CommandLine(unittest.TestCase):
             done = self._run("--down", folder)
         self.assertEqual(done.returncode, 1 if os.geteuid() == 0 else 77)
 
+    def test_a_reader_of_the_list_may_end_first(self):
+        path = os.path.join(HERE, "..", "run_stories.py")
+        script = '"$0" "$1" --list | head -n 1'
+        done = subprocess.run(["bash", "-c", script, sys.executable, path], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr, done.stdout[:3]), (0, "", "001"))
+
     def test_lists_the_functions_of_a_story(self):
         done = self._run("--list", "053:sigterm")
         self.assertEqual(done.returncode, 0)
