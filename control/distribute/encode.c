@@ -221,6 +221,7 @@ static void meshed_encode(const struct resolution *resolution, struct endpoints 
 	out->n_endpoints = resolution->num_endpoints;
 	out->draining_endpoints = room->list + resolution->num_endpoints;
 	out->n_draining_endpoints = resolution->num_draining;
+	out->affinity_s = resolution->affinity_s;
 	if (resolution->service != NULL)
 		out->service = pb_bytes(span_of_str(resolution->service));
 }

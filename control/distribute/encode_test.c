@@ -106,7 +106,7 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	struct resolution resolution = {
-		.kind = RESOLVED_MESHED, .service = "web", .num_endpoints = 1, .num_draining = 1};
+		.kind = RESOLVED_MESHED, .service = "web", .affinity_s = 60, .num_endpoints = 1, .num_draining = 1};
 	struct addr destination;
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.9:80"), &destination), ERR_NONE);
@@ -122,6 +122,7 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	assert_true(span_eq(pb_span(answer->meshed->endpoints[0]->id), spiffe_id_text(&id)));
 	assert_int_equal(answer->meshed->n_endpoints, 1);
 	assert_int_equal(answer->meshed->n_draining_endpoints, 1);
+	assert_int_equal(answer->meshed->affinity_s, 60);
 	assert_int_equal(answer->meshed->draining_endpoints[0]->address->ip.data[3], 2);
 }
 

@@ -79,6 +79,7 @@ static enum err meshed_of(
 			"the answer has %zu endpoints", num);
 	*out = answer_new(destination, DESTINATION_MESHED, message->version, num);
 	(*out)->num_draining = meshed->n_draining_endpoints;
+	(*out)->affinity_s = meshed->affinity_s;
 	(*out)->reason = reason_text_of(meshed->service);
 	for (size_t i = 0; i < meshed->n_endpoints; i++)
 		RETURN_IF_ERR(endpoint_of(meshed->endpoints[i], &(*out)->endpoints[i], why));

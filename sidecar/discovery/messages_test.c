@@ -145,6 +145,7 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	meshed.n_endpoints = 1;
 	meshed.draining_endpoints = endpoints;
 	meshed.n_draining_endpoints = 1;
+	meshed.affinity_s = 60;
 	answer.version = 3;
 	answer.destination = &address;
 	answer.kind_case = HANDFAST__V1__ANSWER__KIND_MESHED;
@@ -166,6 +167,7 @@ static void finding_p14_a_meshed_answer_has_identities_and_draining_endpoints(vo
 	assert_string_equal(down->answers[0]->endpoints[0].id.text, "spiffe://cluster.local/web");
 	assert_int_equal(down->answers[0]->num_endpoints, 2);
 	assert_int_equal(down->answers[0]->num_draining, 1);
+	assert_int_equal(down->answers[0]->affinity_s, 60);
 	assert_string_equal(down->answers[0]->endpoints[1].id.text, "spiffe://cluster.local/web");
 	discovery_down_done(down);
 	mem_free(down);

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/list.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "base/core/table.h"
 
 struct subscription {
@@ -11,6 +12,7 @@ struct subscription {
 	struct addr destination;
 	uint64_t version;      /* of the newest answer on this stream */
 	struct answer *answer; /* NULL: none yet */
+	struct addr pinned;    /* the endpoint of a service with affinity; family 0: none yet */
 };
 
 enum { SUBSCRIPTIONS_EXPECTED = 4096 };
@@ -89,11 +91,25 @@ bool subscription_set_add(struct subscription_set *set, const struct addr *desti
 	return true;
 }
 
+/* The endpoint of before while the service has it, whatever others come; else a random one. */
+static void pin_endpoint(struct subscription *subscription, struct answer *answer)
+{
+	size_t num = answer->num_endpoints - answer->num_draining;
+	if (answer->affinity_s == 0 || num == 0)
+		return;
+	answer->pinned = random_u32() % (uint32_t)num;
+	for (size_t i = 0; i < num; i++)
+		if (addr_eq(&answer->endpoints[i].address, &subscription->pinned))
+			answer->pinned = (uint32_t)i;
+	subscription->pinned = answer->endpoints[answer->pinned].address;
+}
+
 bool subscription_set_update(struct subscription_set *set, struct answer *answer)
 {
 	struct subscription *subscription = find(set, &answer->destination);
 	if (subscription == NULL || answer->version <= subscription->version)
 		return false;
+	pin_endpoint(subscription, answer);
 	answer_ref(answer);
 	answer_unref(subscription->answer);
 	subscription->answer = answer;

@@ -13,7 +13,8 @@ size_t subscription_set_num(const struct subscription_set *set);
 /* True: the destination is new, and the caller sends the subscription. *out_dropped: the subscription that was removed
  * to make room; family 0: none. */
 bool subscription_set_add(struct subscription_set *set, const struct addr *destination, struct addr *out_dropped);
-/* True: the destination is subscribed and the answer is newer than the last; the set then keeps a reference. */
+/* True: the destination is subscribed and the answer is newer than the last; the set then keeps a reference, and has
+ * chosen the endpoint of an answer with affinity. No other thread has the answer yet. */
 bool subscription_set_update(struct subscription_set *set, struct answer *answer);
 /* The newest answer; borrowed, NULL: none yet. */
 struct answer *subscription_set_find(struct subscription_set *set, const struct addr *destination);

@@ -75,6 +75,39 @@ static void the_least_recently_used_subscription_is_dropped(void **state)
 	subscription_set_free(set);
 }
 
+/* An answer of a service with affinity, whose endpoints have these last bytes. The endpoint that is pinned. */
+static uint8_t keep(struct subscription_set *set, const char *endpoints, size_t num_draining)
+{
+	static uint64_t version;
+	struct addr at = addr_of("198.51.100.1:80");
+	_cleanup_(answer_unrefp) struct answer *answer =
+		answer_new(&at, DESTINATION_MESHED, ++version, strlen(endpoints));
+	for (size_t i = 0; i < answer->num_endpoints; i++) {
+		answer->endpoints[i].address = addr_of("192.0.2.1:80");
+		answer->endpoints[i].address.ip.bytes[3] = (uint8_t)endpoints[i];
+	}
+	answer->affinity_s = 10800;
+	answer->num_draining = num_draining;
+	assert_true(subscription_set_update(set, answer));
+	return answer->num_endpoints == 0 ? 0 : answer_endpoint(answer, 7, 0)->address.ip.bytes[3];
+}
+
+static void with_affinity_the_endpoint_stays_while_the_service_has_it(void **state)
+{
+	(void)state;
+	struct subscription_set *set = subscription_set_new(2);
+	struct addr at = addr_of("198.51.100.1:80"), dropped;
+	assert_true(subscription_set_add(set, &at, &dropped));
+	assert_int_equal(keep(set, "b", 0), 'b');
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(keep(set, i % 2 == 0 ? "abcdef" : "fedcb", 0), 'b');
+	assert_int_equal(keep(set, "", 0), 0); /* none for a while */
+	assert_int_equal(keep(set, "abcd", 0), 'b');
+	assert_int_equal(keep(set, "cb", 1), 'c'); /* it drains */
+	assert_int_equal(keep(set, "abcd", 0), 'c');
+	subscription_set_free(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -82,6 +115,7 @@ int main(void)
 		cmocka_unit_test(c13_an_answer_that_is_not_newer_or_not_subscribed_is_ignored),
 		cmocka_unit_test(a_new_stream_may_restart_its_versions_and_known_answers_stay),
 		cmocka_unit_test(the_least_recently_used_subscription_is_dropped),
+		cmocka_unit_test(with_affinity_the_endpoint_stays_while_the_service_has_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t see
 {
 	CHECK(n < answer->num_endpoints && answer->num_draining <= answer->num_endpoints);
 	size_t num_staying = answer->num_endpoints - answer->num_draining;
+	seed = answer->affinity_s > 0 ? answer->pinned : seed;
 	if (n < num_staying)
 		return &answer->endpoints[(seed % num_staying + n) % num_staying];
 	return &answer->endpoints[num_staying + (seed % answer->num_draining + n - num_staying) % answer->num_draining];

@@ -21,11 +21,13 @@ struct answer {        /* about one destination */
 	struct endpoint *endpoints;
 	size_t num_endpoints; /* meshed; 0: no live endpoint */
 	size_t num_draining;  /* the last ones of endpoints: draining, used if the others cannot be reached */
+	uint32_t affinity_s;  /* all connections use the endpoint `pinned`, for at least so long; 0: they are spread */
+	uint32_t pinned;      /* the same for all workers: chosen before the answer is shared */
 };
 struct answer *answer_new(
 	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints);
 /* The endpoint to try as the nth, n < num_endpoints: in turn from a place that `seed` selects; draining endpoints come
- * last. All tries of one connection use the same seed. */
+ * last. All tries of one connection use the same seed. With affinity the first is the one that is pinned. */
 const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n);
 struct answer *answer_ref(struct answer *answer);
 void answer_unref(struct answer *answer);

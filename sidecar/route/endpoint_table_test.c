@@ -135,6 +135,18 @@ static void finding_p14_draining_endpoints_are_tried_last(void **state)
 	assert_ptr_equal(answer_endpoint(answer, 7, 0), &answer->endpoints[2]);
 }
 
+static void with_affinity_every_connection_begins_at_the_pinned_endpoint(void **state)
+{
+	(void)state;
+	struct addr at = addr_of("192.0.2.1:80");
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, DESTINATION_MESHED, 1, 3);
+	answer->affinity_s = 10800;
+	answer->pinned = 1;
+	for (uint32_t seed = 0; seed < 20; seed++)
+		for (size_t n = 0; n < 3; n++)
+			assert_ptr_equal(answer_endpoint(answer, seed, n), &answer->endpoints[(1 + n) % 3]);
+}
+
 static void finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover(_unused_ void **state)
 {
 	struct mesh_networks *networks = mesh_networks_new(1, 1, 1);
@@ -152,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_p14_draining_endpoints_are_tried_last),
+		cmocka_unit_test(with_affinity_every_connection_begins_at_the_pinned_endpoint),
 		cmocka_unit_test(an_answer_calls_every_waiter_of_its_destination_once),
 		cmocka_unit_test(a_waiter_may_wait_again_from_its_callback),
 		cmocka_unit_test(a_canceled_waiter_is_never_called),
