@@ -79,6 +79,16 @@ static bool has_sidecar(const json_t *object, const json_t *spec)
 		       has_container(spec, "containers", KUBE_SIDECAR_CONTAINER));
 }
 
+static bool has_opted_out(const json_t *meta)
+{
+	const json_t *annotations = json_object_get(meta, "annotations");
+	const char *annotation = text_of(annotations, INJECT_LABEL);
+	const char *label = text_of(json_object_get(meta, "labels"), INJECT_LABEL);
+	return (annotation[0] != '\0' && strcmp(annotation, "enabled") != 0) ||
+	       (label[0] != '\0' && strcmp(label, "enabled") != 0) ||
+	       json_object_get(annotations, "kubernetes.io/config.mirror") != NULL;
+}
+
 static size_t ips_of(const json_t *status, const char *plural, const char *singular, struct ip_addr *out)
 {
 	const json_t *list = json_object_get(status, plural);
@@ -126,6 +136,7 @@ enum err kube_pod_parse(const json_t *object, struct kube_pod *out, struct why *
 	if (out->started == 0)
 		out->started = stamp_of(text_of(meta, "creationTimestamp"));
 	out->is_deleting = text_of(meta, "deletionTimestamp")[0] != '\0';
+	out->has_opted_out = has_opted_out(meta);
 	out->has_finished = is_text(status, "phase", "Succeeded") || is_text(status, "phase", "Failed");
 	return ERR_NONE;
 }
@@ -237,5 +248,6 @@ enum err kube_namespace_parse(const json_t *object, struct kube_namespace *out, 
 	RETURN_IF_ERR(kube_meta_parse(object, &out->meta, why));
 	const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
 	out->is_injected = is_text(labels, INJECT_LABEL, "enabled");
+	out->pod_security = text_of(labels, "pod-security.kubernetes.io/enforce");
 	return ERR_NONE;
 }

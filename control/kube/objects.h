@@ -33,8 +33,9 @@ struct kube_pod {
 	uint64_t started; /* YYYYMMDDhhmmss of its start, else of its creation, to be compared alone; 0: unknown */
 	bool has_sidecar; /* ours: the container and the annotation */
 	bool is_host_network;
-	bool is_deleting;  /* metadata.deletionTimestamp; such a pod turns Ready again */
-	bool has_finished; /* phase Succeeded or Failed: its address may belong to another pod */
+	bool is_deleting;   /* metadata.deletionTimestamp; such a pod turns Ready again */
+	bool has_opted_out; /* handfast.dev/inject is there and not "enabled", or it is a mirror of a static pod */
+	bool has_finished;  /* phase Succeeded or Failed: its address may belong to another pod */
 };
 
 enum kube_address_kind {
@@ -74,7 +75,8 @@ struct kube_slice {
 
 struct kube_namespace {
 	struct kube_meta meta;
-	bool is_injected; /* label handfast.dev/inject=enabled */
+	bool is_injected;         /* label handfast.dev/inject=enabled */
+	const char *pod_security; /* label pod-security.kubernetes.io/enforce; "": none */
 };
 
 /* ERR_MALFORMED: no object of that kind. The structs with arrays are large (slice: 40 KB). */

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "control/kube/view_private.h"
+#include <stdio.h>
 
 struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const struct kube_view_observer *observer)
 {
@@ -9,6 +10,7 @@ struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const s
 	CHECK(observer->on_change != NULL);
 	view->trust_domain = *trust_domain;
 	view->observer = *observer;
+	table_init(&view->nets, 0);
 	table_init(&view->places, 0);
 	table_init(&view->accounts, 0);
 	table_init(&view->pods, 0);
@@ -48,6 +50,7 @@ static enum err namespace_put(struct kube_view *view, const struct kube_namespac
 		table_add(&view->namespaces, &namespace_->link, content_mix(view->namespaces.seed, namespace_->name));
 	}
 	namespace_->is_injected = fresh->is_injected;
+	snprintf(namespace_->pod_security, sizeof(namespace_->pod_security), "%s", fresh->pod_security);
 	namespace_->generation = view->generations[KUBE_NAMESPACES];
 	return ERR_NONE;
 }
@@ -56,6 +59,39 @@ static void namespace_remove(struct kube_view *view, struct namespace_ *namespac
 {
 	table_remove(&view->namespaces, &namespace_->link);
 	mem_free(namespace_);
+}
+
+bool kube_view_namespace(const struct kube_view *view, const char *name, struct kube_namespace_view *out)
+{
+	const struct namespace_ *namespace_ = namespace_find(view, name);
+	if (namespace_ == NULL)
+		return false;
+	*out = (struct kube_namespace_view){namespace_->is_injected, namespace_->pod_security};
+	return true;
+}
+
+struct unmeshed_search {
+	const struct kube_view *view;
+	struct kube_unmeshed *out;
+};
+
+static void add_unmeshed(void *arg, struct table_link *link)
+{
+	const struct unmeshed_search *search = arg;
+	const struct pod *pod = container_of(link, const struct pod, link);
+	const struct namespace_ *namespace_ =
+		pod->lacks_sidecar ? namespace_find(search->view, pod->account->namespace_) : NULL;
+	if (namespace_ == NULL || !namespace_->is_injected)
+		return;
+	if (search->out->num++ == 0)
+		snprintf(search->out->example, sizeof(search->out->example), "%s/%.250s", namespace_->name, pod->name);
+}
+
+void kube_view_unmeshed(const struct kube_view *view, struct kube_unmeshed *out)
+{
+	struct unmeshed_search search = {view, out};
+	*out = (struct kube_unmeshed){0};
+	table_each(&view->pods, add_unmeshed, &search);
 }
 
 /* --- changes --- */
@@ -185,6 +221,14 @@ void kube_view_synced(struct kube_view *view, enum kube_kind kind)
 	view->observer.on_change(view->observer.arg, NULL);
 }
 
+void kube_view_set_stale(struct kube_view *view, bool is_stale)
+{
+	bool is_over = view->is_stale && !is_stale;
+	view->is_stale = is_stale;
+	if (is_over && view->is_synced) /* answers that were given before it began stay while it lasts */
+		view->observer.on_change(view->observer.arg, NULL);
+}
+
 void kube_view_pass(struct kube_view *view, uint64_t now_ms)
 {
 	view->now_ms = now_ms;
@@ -202,6 +246,7 @@ void kube_view_free(struct kube_view *view)
 	view->now_ms += KUBE_VIEW_GONE_MS;
 	places_forget_old(view);
 	CHECK(view->num_endpoints == 0 && view->num_gone == 0);
+	table_done(&view->nets);
 	table_done(&view->places);
 	table_done(&view->accounts);
 	table_done(&view->pods);

@@ -45,6 +45,9 @@ enum err kube_view_deleted(
 	struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why) _must_use_;
 /* The whole state of this kind was put: what was not put since kube_view_begin() is gone. */
 void kube_view_synced(struct kube_view *view, enum kube_kind kind);
+/* The objects may be behind the cluster: the API server is away, or a watch does not work. The last known state goes
+ * on, and an address that nothing is known about is unknown where it lies among those of pods (in a /24, or a /64). */
+void kube_view_set_stale(struct kube_view *view, bool is_stale);
 /* Time goes on: at least once per minute. */
 void kube_view_pass(struct kube_view *view, uint64_t now_ms);
 
@@ -57,6 +60,19 @@ struct kube_pod_view { /* borrowed until the next change */
 };
 /* The pod that has this address now; host network: none. False: none, or the pods have not come in. */
 bool kube_view_pod_at(const struct kube_view *view, const struct ip_addr *ip, struct kube_pod_view *out);
+
+struct kube_namespace_view {
+	bool is_injected;         /* handfast.dev/inject=enabled */
+	const char *pod_security; /* pod-security.kubernetes.io/enforce; "": none. Borrowed until the next change */
+};
+/* False: there is none, or the namespaces have not come in. */
+bool kube_view_namespace(const struct kube_view *view, const char *name, struct kube_namespace_view *out);
+
+struct kube_unmeshed { /* pods of injected namespaces that run without a sidecar, and have not opted out */
+	size_t num;
+	char example[320]; /* "namespace/name" of one */
+};
+void kube_view_unmeshed(const struct kube_view *view, struct kube_unmeshed *out);
 
 struct kube_service_view {
 	struct ip_addr cluster_ips[2];

@@ -162,6 +162,47 @@ static void a_new_generation_takes_over_when_it_is_whole(void **state)
 	cluster_expect_meshed(cluster, "192.0.2.2:80", "192.0.2.2:80 cart");
 }
 
+static void while_the_objects_may_be_behind_an_address_among_pods_is_unknown(void **state)
+{
+	struct cluster *cluster = *state;
+	meshed_service(cluster);
+	kube_view_set_stale(cluster->view, true);
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart");
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.77:80"), RESOLVED_UNKNOWN);
+	assert_true(cluster->is_known);
+	cluster_resolve(cluster, "203.0.113.77:443");
+	assert_false(cluster->is_known);
+	cluster_forget_changes(cluster);
+	kube_view_set_stale(cluster->view, false);
+	assert_int_equal(cluster->num_changes, 1); /* any */
+	cluster_resolve(cluster, "192.0.2.77:80");
+	assert_false(cluster->is_known);
+}
+
+/* Services, since of those the fewest are enough. */
+static void a_cluster_beyond_the_limits_is_not_taken_for_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	struct why why = {0};
+	json_t *name = json_string("s0"), *meta = json_pack("{ss}", "namespace", "shop");
+	json_t *object = json_pack("{sOs{}}", "metadata", meta, "spec");
+	json_object_set(meta, "uid", name);
+	json_object_set(meta, "name", name);
+	for (unsigned i = 0; i < KUBE_VIEW_SERVICES_MAX; i++) {
+		char text[16];
+		snprintf(text, sizeof(text), "s%u", i);
+		json_string_set(name, text);
+		assert_int_equal(kube_view_put(cluster->view, KUBE_SERVICES, object, &why), ERR_NONE);
+	}
+	json_string_set(name, "one-too-many");
+	assert_int_equal(kube_view_put(cluster->view, KUBE_SERVICES, object, &why), ERR_LIMIT);
+	assert_int_equal(cluster_resolve(cluster, "198.51.100.9:80"), RESOLVED_UNKNOWN);
+	assert_true(cluster->is_known);
+	json_decref(object);
+	json_decref(meta);
+	json_decref(name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +216,8 @@ int main(void)
 		CLUSTER_TEST(an_endpoint_whose_pod_has_not_come_in_is_not_taken_for_plaintext),
 		CLUSTER_TEST(an_annotation_that_is_taken_away_does_not_turn_encryption_off),
 		CLUSTER_TEST(a_new_generation_takes_over_when_it_is_whole),
+		CLUSTER_TEST(while_the_objects_may_be_behind_an_address_among_pods_is_unknown),
+		CLUSTER_TEST(a_cluster_beyond_the_limits_is_not_taken_for_plaintext),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static struct pod *pod_new(struct kube_view *view, const struct kube_meta *meta)
 static uint64_t content_of(const struct kube_view *view, const struct kube_pod *pod)
 {
 	const uint64_t facts[] = {pod->started, pod->has_sidecar, pod->is_host_network, pod->is_deleting,
-		pod->has_finished, pod->num_ips, pod->num_host_ips};
+		pod->has_finished, pod->has_opted_out, pod->num_ips, pod->num_host_ips};
 	uint64_t content = hash_bytes(span_of(facts, sizeof(facts)), view->pods.seed);
 	content = content_mix(content_mix(content, pod->meta.namespace_), pod->service_account);
 	for (size_t i = 0; i < pod->num_ips; i++)
@@ -120,6 +120,8 @@ static void address_take(struct kube_view *view, struct pod *pod, const struct i
 	struct pod_address *address = &pod->addresses[pod->num_addresses++];
 	*address = (struct pod_address){.place = place_for(view, ip), .pod = pod};
 	struct list *pods = &address->place->pods;
+	if (list_is_empty(pods))
+		net_enter(view, ip);
 	struct pod_address *at = LIST_FIRST(pods, struct pod_address, of_place);
 	while (at != NULL && !outranks(pod, at->pod))
 		at = LIST_NEXT(pods, at, of_place);
@@ -152,10 +154,12 @@ static void pod_detach(struct kube_view *view, struct pod *pod, struct touched *
 		struct place *place = address->place;
 		touch(touched, &place->ip);
 		list_remove(&address->of_place);
-		if (list_is_empty(&place->pods))
-			place_left(view, place);
-		else
+		if (!list_is_empty(&place->pods)) {
 			place_taken(view, place);
+			continue;
+		}
+		net_leave(view, &place->ip);
+		place_left(view, place);
 	}
 	while (pod->num_hosts > 0) {
 		struct place *host = pod->hosts[--pod->num_hosts];
@@ -214,6 +218,8 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 	pod->generation = view->generations[KUBE_PODS];
 	/* A container cannot be removed from a pod, but its annotations can: that must not turn encryption off. */
 	pod->has_sidecar = pod->has_sidecar || fresh->has_sidecar;
+	pod->lacks_sidecar = !pod->has_sidecar && !fresh->is_host_network && !fresh->has_opted_out &&
+			     !fresh->is_deleting && !fresh->has_finished;
 	pod->is_host_network = fresh->is_host_network;
 	pod->is_deleting = fresh->is_deleting;
 	pod_attach(view, pod, fresh, &touched);

@@ -39,6 +39,7 @@ struct pod {
 	uint64_t started, content;
 	uint32_t generation;
 	bool has_sidecar, is_host_network, is_deleting;
+	bool lacks_sidecar; /* where its namespace is injected */
 	uint8_t num_addresses, num_hosts;
 	struct pod_address addresses[KUBE_POD_IPS_MAX]; /* none once it has finished */
 	struct place *hosts[KUBE_POD_IPS_MAX];
@@ -100,10 +101,18 @@ struct slice {
 	char name[]; /* "namespace/name" */
 };
 
+/* A network in which pods are: a /24 or a /64. */
+struct pod_net {
+	struct table_link link;
+	struct ip_addr base;
+	unsigned num_places;
+};
+
 struct namespace_ {
 	struct table_link link;
 	uint32_t generation;
 	bool is_injected;
+	char pod_security[16];
 	char name[];
 };
 
@@ -115,7 +124,8 @@ struct kube_view {
 	bool is_cut[NUM_KUBE_KINDS]; /* objects of this kind were left out */
 	uint32_t generations[NUM_KUBE_KINDS];
 	bool is_synced; /* what answers need */
-	struct table places, accounts, pods, services, slices, namespaces, node_ports;
+	bool is_stale;
+	struct table nets, places, accounts, pods, services, slices, namespaces, node_ports;
 	struct list hosts, gone; /* places; gone: the oldest first */
 	size_t num_gone, num_endpoints;
 	struct { /* room to parse into */
@@ -142,6 +152,11 @@ struct pod *place_owner(const struct place *place); /* NULL: no pod */
 void places_forget_old(struct kube_view *view);
 /* Notifies the observer of the address and of the Services that have an endpoint there. */
 void place_changed(struct kube_view *view, const struct ip_addr *ip);
+
+/* view_nets.c: where pods are. */
+void net_enter(struct kube_view *view, const struct ip_addr *ip);
+void net_leave(struct kube_view *view, const struct ip_addr *ip);
+bool net_has(const struct kube_view *view, const struct ip_addr *ip);
 
 /* view_pods.c */
 enum err pod_put(struct kube_view *view, const struct kube_pod *pod, struct why *why) _must_use_;

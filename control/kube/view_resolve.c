@@ -272,6 +272,8 @@ bool kube_view_resolve(void *arg, const struct addr *destination, struct resolut
 		return true;
 	if (view->is_cut[KUBE_PODS] || view->is_cut[KUBE_SERVICES])
 		return unknown(out, "the cluster has more pods or Services than the control plane holds");
+	if (view->is_stale && net_has(view, &destination->ip))
+		return unknown(out, "it lies among the addresses of pods, and the API server of the cluster is away");
 	return false;
 }
 

@@ -124,6 +124,32 @@ static void an_object_that_is_none_changes_nothing(void **state)
 	assert_int_equal(cluster->num_changes, 0);
 }
 
+static void pods_that_lack_a_sidecar_in_an_injected_namespace_are_counted(void **state)
+{
+	struct cluster *cluster = *state;
+	struct kube_namespace_view namespace_;
+	struct kube_unmeshed unmeshed;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "old", .ip = "192.0.2.1", .is_plain = true});
+	cluster_pod(cluster, &(struct cluster_pod){.name = "job", .is_plain = true, .has_finished = true});
+	cluster_pod(cluster, &(struct cluster_pod){.name = "end", .is_plain = true, .is_deleting = true});
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.2"});
+	cluster_put(cluster, KUBE_PODS,
+		"{'metadata':{'name':'out','namespace':'shop','uid':'out','labels':{'handfast.dev/inject':'disabled'}},"
+		"'spec':{}}");
+	kube_view_unmeshed(cluster->view, &unmeshed);
+	assert_int_equal(unmeshed.num, 0);
+	assert_false(kube_view_namespace(cluster->view, "shop", &namespace_));
+	cluster_put(cluster, KUBE_NAMESPACES,
+		"{'metadata':{'name':'shop','uid':'shop','labels':{'handfast.dev/inject':'enabled',"
+		"'pod-security.kubernetes.io/enforce':'baseline'}}}");
+	kube_view_unmeshed(cluster->view, &unmeshed);
+	assert_int_equal(unmeshed.num, 1);
+	assert_string_equal(unmeshed.example, "shop/old");
+	assert_true(kube_view_namespace(cluster->view, "shop", &namespace_));
+	assert_true(namespace_.is_injected);
+	assert_string_equal(namespace_.pod_security, "baseline");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +160,7 @@ int main(void)
 		CLUSTER_TEST(what_attestation_needs_of_a_pod),
 		CLUSTER_TEST(a_change_concerns_the_pod_and_the_services_that_it_serves_alone),
 		CLUSTER_TEST(an_object_that_is_none_changes_nothing),
+		CLUSTER_TEST(pods_that_lack_a_sidecar_in_an_injected_namespace_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
