@@ -45,9 +45,13 @@ enum cli_exit command_unban(struct command_line *line)
 	bool was_banned = ((const Handfast__V1__UnbanResponse *)answer.message)->was_banned;
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_banned", was_banned));
+	else if (was_banned)
+		puts("the ban is lifted; the identity's attestation keys are valid again");
 	else
-		puts(was_banned ? "the ban is lifted; the identity's attestation keys are valid again"
-				: "the identity was not banned");
+		return command_line_fail(line,
+			why_set(&answer.detail, ERR_REFUSED, "an identity that is banned", "see `handfast ban list`",
+				"%s is not banned", id),
+			&answer.detail);
 	return was_banned ? CLI_DONE : CLI_REFUSED;
 }
 
@@ -101,7 +105,12 @@ enum cli_exit command_entry_release(struct command_line *line)
 	bool was_held = ((const Handfast__V1__ReleaseResponse *)answer.message)->was_held;
 	if (line->json)
 		show_json(json_pack("{s:b}", "was_held", was_held));
+	else if (was_held)
+		puts("released");
 	else
-		puts(was_held ? "released" : "no sidecar had claimed it");
+		return command_line_fail(line,
+			why_set(&answer.detail, ERR_REFUSED, "an address that a sidecar has claimed",
+				"see the addresses in `handfast status`", "no sidecar has claimed %s", text),
+			&answer.detail);
 	return was_held ? CLI_DONE : CLI_REFUSED;
 }

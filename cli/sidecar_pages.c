@@ -75,19 +75,22 @@ enum cli_exit command_check(struct command_line *line)
 
 /* --- certs --- */
 
-static void print_certificates(const json_t *list, const char *what)
+/* An SVID has no subject (X509-SVID 4.1): its name is the SPIFFE ID. */
+static void print_certificates(const json_t *list, const char *what, const char *id)
 {
 	char subject[TEXT_MAX], until[64], hash[80];
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
-		printf("  %s %s until %s, SHA-256 %s\n", what, show_text(one, "subject", subject, sizeof subject),
+		bool is_svid = i == 0 && id != NULL;
+		show_text(one, "subject", subject, sizeof subject);
+		printf("  %s %s until %s, SHA-256 %s\n", what, is_svid ? id : subject,
 			show_text(one, "not_after", until, sizeof until), show_text(one, "sha256", hash, sizeof hash));
 	}
 }
 
 static void print_certs(const json_t *page)
 {
-	char text[TEXT_MAX], until[64];
+	char text[TEXT_MAX] = "", until[64];
 	const json_t *identity = json_object_get(page, "identity"), *bundles = json_object_get(page, "bundles");
 	if (!json_is_object(identity))
 		puts("no identity yet");
@@ -96,11 +99,11 @@ static void print_certs(const json_t *page)
 			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID",
 			show_text(identity, "not_after", until, sizeof until),
 			(long long)json_integer_value(json_object_get(identity, "time_to_expiry_seconds")));
-	print_certificates(json_object_get(identity, "chain"), "certificate");
+	print_certificates(json_object_get(identity, "chain"), "certificate", text);
 	for (size_t i = 0; i < json_array_size(bundles); i++) {
 		const json_t *bundle = json_array_get(bundles, i);
 		printf("trust domain %s\n", show_text(bundle, "trust_domain", text, sizeof text));
-		print_certificates(json_object_get(bundle, "roots"), "root");
+		print_certificates(json_object_get(bundle, "roots"), "root", NULL);
 	}
 }
 
@@ -120,6 +123,18 @@ enum cli_exit command_certs(struct command_line *line)
 
 /* --- why --- */
 
+static void print_after(const char *before, const char *text)
+{
+	if (text[0] != '\0')
+		printf("%s%s", before, text);
+}
+
+/* Whether the remote address is one that this sidecar dials: the control plane's, or an outbound tunnel's. */
+static bool is_dialed(const char *what, const char *direction)
+{
+	return direction[0] == '\0' || (strcmp(what, "tunnel") == 0 && strcmp(direction, "outbound") == 0);
+}
+
 static void print_failure(const json_t *failure)
 {
 	static const char *const keys[] = {
@@ -128,9 +143,12 @@ static void print_failure(const json_t *failure)
 	long long times = json_integer_value(json_object_get(failure, "times"));
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		show_text(failure, keys[i], texts[i], TEXT_MAX);
-	printf("%s %s%s%s %s%s%s%s%s (%lld %s)\n", texts[0], texts[1], texts[2][0] == '\0' ? "" : " ", texts[2],
-		texts[3], texts[4][0] == '\0' ? "" : " from ", texts[4], texts[5][0] == '\0' ? "" : " to ", texts[5],
-		times, times == 1 ? "time" : "times");
+	printf("%s %s", texts[0], texts[1]);
+	print_after(" ", texts[2]);
+	print_after(" ", texts[3]);
+	print_after(is_dialed(texts[1], texts[2]) ? " at " : " from ", texts[4]);
+	print_after(" to ", texts[5]);
+	printf(" (%lld %s)\n", times, times == 1 ? "time" : "times");
 	printf("    %s; expected: %s; fix: %s\n", texts[7], texts[6], texts[8]);
 }
 

@@ -45,8 +45,7 @@ static void control_address_read(
 		config->control_address = longer;
 	}
 	if (num == 0 && is_required)
-		setting_error(
-			settings, map, "control.address, such as 192.0.2.1:15012", "set it", "'address' is missing");
+		setting_missing(settings, map, "address", "control.address, such as 192.0.2.1:15012", "set it");
 	else if (num > 0 && control_address_parse(config->control_address, &address, &why) != ERR_NONE)
 		setting_error_why(settings, map, "address", &why);
 	control_address_done(&address);
@@ -62,9 +61,11 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	control_address_read(settings, map != NULL ? map : root, is_required, config);
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256");
 	config->has_bootstrap_root = hash != NULL;
-	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32))
-		setting_error(settings, map, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
+	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32)) {
+		why_set(&why, ERR_CONFIG, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
 			"copy it from 'handfast status' of the control plane", "the value is '%s'", hash);
+		setting_error_why(settings, map, "bootstrap_root_sha256", &why);
+	}
 }
 
 static void identity_read(struct settings *settings, struct sidecar_config *config)
@@ -182,8 +183,10 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 	uint64_t one_in = 0;
 	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), &one_in) != ERR_NONE || one_in < 1 ||
 		one_in > ONE_IN_MAX) {
-		setting_error(settings, root, "access_log: off, failures, all, or 1/N with N up to 1000000",
+		struct why why = {0};
+		why_set(&why, ERR_CONFIG, "access_log: off, failures, all, or 1/N with N up to 1000000",
 			"choose one of them", "the value is '%s'", text);
+		setting_error_why(settings, root, "access_log", &why);
 		return;
 	}
 	config->access_log = ACCESS_LOG_SAMPLED;

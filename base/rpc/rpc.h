@@ -26,6 +26,9 @@ enum rpc_status {
 	RPC_UNAUTHENTICATED,
 };
 const char *rpc_status_name(enum rpc_status status);
+/* Why a call ended: "OTHERWISE.GOT: STATUS: MESSAGE". A message of three clauses, as why_format() writes them, gives
+ * its own `expected` and `fix`; else those of `otherwise` hold. Returns otherwise->err. `message` may be NULL. */
+enum err rpc_status_why(enum rpc_status status, const char *message, const struct why *otherwise, struct why *out);
 
 #define RPC_MESSAGE_MAX_DEFAULT (4u * 1024 * 1024)
 

@@ -12,6 +12,18 @@ const char *rpc_status_name(enum rpc_status status)
 	return (unsigned)status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
 }
 
+enum err rpc_status_why(enum rpc_status status, const char *message, const struct why *otherwise, struct why *out)
+{
+	struct why theirs;
+	if (message == NULL || message[0] == '\0')
+		return why_set(out, otherwise->err, otherwise->expected, otherwise->fix, "%s: %s", otherwise->got,
+			rpc_status_name(status));
+	bool has_clauses = why_parse(message, otherwise->err, &theirs);
+	return why_set(out, otherwise->err, has_clauses ? theirs.expected : otherwise->expected,
+		has_clauses ? theirs.fix : otherwise->fix, "%s: %s: %s", otherwise->got, rpc_status_name(status),
+		has_clauses ? theirs.got : message);
+}
+
 enum err rpc_status_parse(struct span text, enum rpc_status *out)
 {
 	if (text.len == 0 || text.len > 9)

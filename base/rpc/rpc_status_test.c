@@ -15,6 +15,26 @@ static void statuses_have_names_and_numbers(_unused_ void **state)
 	assert_int_equal(status, RPC_UNKNOWN);
 }
 
+static void a_refusal_of_three_clauses_keeps_them_apart(_unused_ void **state)
+{
+	const struct why otherwise = {
+		.err = ERR_DENIED, .expected = "an SVID", .fix = "see the log", .got = "the attestation failed"};
+	struct why why;
+	char text[700];
+	assert_int_equal(rpc_status_why(RPC_PERMISSION_DENIED,
+				 "the token was used; expected: an unused token; fix: make a new one; or ban it",
+				 &otherwise, &why),
+		ERR_DENIED);
+	assert_string_equal(why_format(&why, text, sizeof(text)),
+		"the attestation failed: PERMISSION_DENIED: the token was used; expected: an unused token; "
+		"fix: make a new one; or ban it");
+	assert_int_equal(rpc_status_why(RPC_UNAVAILABLE, "away", &otherwise, &why), ERR_DENIED);
+	assert_string_equal(why_format(&why, text, sizeof(text)),
+		"the attestation failed: UNAVAILABLE: away; expected: an SVID; fix: see the log");
+	assert_int_equal(rpc_status_why(RPC_UNAVAILABLE, NULL, &otherwise, &why), ERR_DENIED);
+	assert_string_equal(why.got, "the attestation failed: UNAVAILABLE");
+}
+
 static void refuses_a_status_that_is_not_a_number(_unused_ void **state)
 {
 	enum rpc_status status;
@@ -62,6 +82,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses_have_names_and_numbers),
+		cmocka_unit_test(a_refusal_of_three_clauses_keeps_them_apart),
 		cmocka_unit_test(refuses_a_status_that_is_not_a_number),
 		cmocka_unit_test(maps_http_and_http2_errors_to_statuses),
 		cmocka_unit_test(round_trips_a_message),

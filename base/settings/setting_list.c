@@ -107,7 +107,7 @@ static void must_be_given(struct settings *settings, struct setting_node *map, c
 	const struct setting_node *node = setting_node_find(map, key);
 	if (strcmp(setting_def_of(settings, map, key)->otherwise, SETTING_REQUIRED) == 0 &&
 		(node == NULL || node->kind != SETTING_MAP))
-		setting_error(settings, map, "networks such as [192.0.2.0/24]", "list them", "'%s' is missing", key);
+		setting_missing(settings, map, key, "networks such as [192.0.2.0/24]", "list them");
 }
 
 struct network *setting_networks(struct settings *settings, struct setting_node *map, const char *key, size_t *out_num)

@@ -22,6 +22,7 @@ struct settings {
 	struct setting_node *root;
 	struct buf errors, warnings;
 	unsigned num_errors;
+	bool is_unread; /* the file, or its end: what is missing may be there */
 	struct settings_record *record;
 };
 

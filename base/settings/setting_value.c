@@ -114,7 +114,7 @@ const char *setting_required_text(
 	if (text != NULL && text[0] != '\0')
 		return text;
 	if (node == NULL || text != NULL)
-		setting_error(settings, node != NULL ? node : map, expected, "set it", "'%s' is missing", key);
+		setting_missing(settings, node != NULL ? node : map, key, expected, "set it");
 	return "";
 }
 

@@ -41,6 +41,7 @@ static void file_error(struct settings *settings, const struct why *why)
 	const char *verb_end =
 		strncmp(why->got, cannot, sizeof(cannot) - 1) == 0 ? strchr(why->got + sizeof(cannot) - 1, ' ') : NULL;
 	int len = verb_end == NULL ? 0 : (int)(verb_end + 1 - why->got);
+	settings->is_unread = true;
 	setting_error(
 		settings, NULL, why->expected, why->fix, "%.*sthe settings file %s", len, why->got, why->got + len);
 }
@@ -88,6 +89,13 @@ void setting_error_why(struct settings *settings, struct setting_node *node, con
 		place = node;
 	line_add(settings, place == NULL ? "settings" : place->origin, setting_node_path(place, path, sizeof(path)),
 		why);
+}
+
+void setting_missing(
+	struct settings *settings, struct setting_node *place, const char *key, const char *expected, const char *fix)
+{
+	if (!settings->is_unread)
+		setting_error(settings, place, expected, fix, "'%s' is missing", key);
 }
 
 void setting_error_renamed(struct settings *settings, const char *origin, const struct setting_renamed *renamed)

@@ -76,6 +76,9 @@ struct network *setting_networks(struct settings *settings, struct setting_node 
 /* At the place of `node` (NULL: the root). `got` is a format. */
 void setting_error(struct settings *settings, const struct setting_node *node, const char *expected, const char *fix,
 	const char *got, ...) _printf_(5, 6);
+/* `key` is missing at this place: an error, unless the file could not be read to its end. */
+void setting_missing(
+	struct settings *settings, struct setting_node *place, const char *key, const char *expected, const char *fix);
 /* `why` at the place of the node (or of `key` in a map, where key is not NULL). */
 void setting_error_why(struct settings *settings, struct setting_node *node, const char *key, const struct why *why);
 /* Call when everything has been asked for: unknown keys become errors. Number of errors in all. */

@@ -75,6 +75,34 @@ static void five_errors_are_reported_at_once_each_with_its_place(void **state)
 	assert_non_null(strstr(text, "test.yaml:5 (extra): extra is no setting"));
 }
 
+/* The cause alone is reported: what is missing may be in the part of the file that could not be read. */
+static void nothing_is_missing_from_a_file_that_cannot_be_read(void **state)
+{
+	static const char *const files[] = {"", "# a comment\n", "- a list\n", "mesh:\n\tname: x\n", "b: 1\nb: 2\n"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = read_text(files[i]);
+		struct setting_node *root = settings_root(settings);
+		assert_string_equal(setting_required_text(settings, root, "name", "a name"), "");
+		(void)setting_text(settings, root, "b");
+		(void)setting_map(settings, root, "mesh");
+		assert_int_equal(settings_finish(settings), 1);
+		assert_null(strstr(settings_errors(settings), "missing"));
+	}
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
+	settings_read_file(settings, "/nonexistent/test.yaml");
+	assert_string_equal(setting_required_text(settings, settings_root(settings), "name", "a name"), "");
+	assert_int_equal(settings_finish(settings), 1);
+}
+
+static void a_key_that_is_given_twice_is_named(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings =
+		read_text("name: x\nmesh:\n  on: true\nmesh:\n  on: true\n");
+	assert_non_null(strstr(settings_errors(settings), "'mesh' is given twice; expected: each key once"));
+}
+
 static void flags_beat_the_environment_and_that_beats_the_file(void **state)
 {
 	(void)state;
@@ -312,6 +340,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_come_with_their_types),
 		cmocka_unit_test(five_errors_are_reported_at_once_each_with_its_place),
+		cmocka_unit_test(nothing_is_missing_from_a_file_that_cannot_be_read),
+		cmocka_unit_test(a_key_that_is_given_twice_is_named),
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),
 		cmocka_unit_test(finding_o4_an_unknown_variable_of_our_prefix_is_a_warning),
 		cmocka_unit_test(finding_o4_what_kubernetes_makes_of_a_services_name_is_ignored),

@@ -26,6 +26,7 @@ static bool refuse(struct reader *reader, size_t line, const char *expected, con
 	char origin[256];
 	struct setting_node place = {.origin = (char *)(uintptr_t)origin_of(reader, line, origin)};
 	setting_error(reader->settings, &place, expected, fix, "%s", got);
+	reader->settings->is_unread = true;
 	return false;
 }
 
@@ -49,7 +50,9 @@ static struct setting_node *value_begin(struct reader *reader, enum setting_kind
 		return reader->settings->root;
 	}
 	if (reader->at->kind == SETTING_MAP && setting_node_find(reader->at, reader->key) != NULL) {
-		(void)refuse(reader, line, "each key once", "remove one of them", "it is given twice");
+		char got[128];
+		snprintf(got, sizeof got, "'%.100s' is given twice", reader->key);
+		(void)refuse(reader, line, "each key once", "remove one of them", got);
 		return NULL;
 	}
 	struct setting_node *node =

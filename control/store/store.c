@@ -259,7 +259,8 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 	struct stat found;
 	CHECK(!store->is_started);
 	if (stat(path, &found) != 0)
-		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name its file", "cannot open %s: %m", path);
+		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name the newer state folder",
+			"cannot open %s: %m", path);
 	if (S_ISREG(found.st_mode) && found.st_size == 0) /* a failed copy, which would look like a new store */
 		return why_set(why, ERR_STATE_DAMAGED, "a store to read from", "name another copy",
 			"%s is empty; nothing was read or overwritten", path);

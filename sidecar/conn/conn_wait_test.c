@@ -89,6 +89,17 @@ static void waking_does_not_extend_the_timeout(void **state)
 	assert_true(test_was_reset(app));
 }
 
+static void a_destination_without_an_answer_is_refused_and_the_fix_names_the_control_plane(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_conns_wait(conns, 5100);
+	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
+	assert_non_null(strstr(conns->detail.got, "no answer of the control plane has arrived"));
+	assert_non_null(strstr(conns->detail.fix, "handfast check"));
+	assert_true(test_was_reset(app));
+}
+
 static void an_unknown_destination_is_parked_then_refused_and_the_fix_names_the_two_settings(void **state)
 {
 	struct test_conns *conns = *state;
@@ -128,6 +139,7 @@ int main(void)
 		CONNS_TEST(a_connection_that_begins_while_the_identity_is_expired_waits),
 		CONNS_TEST(the_close_reason_at_the_timeout_names_what_was_missing),
 		CONNS_TEST(waking_does_not_extend_the_timeout),
+		CONNS_TEST(a_destination_without_an_answer_is_refused_and_the_fix_names_the_control_plane),
 		CONNS_TEST(an_unknown_destination_is_parked_then_refused_and_the_fix_names_the_two_settings),
 		CONNS_TEST(a_connection_whose_destination_becomes_known_resumes_and_forgets_the_old_detail),
 	};

@@ -47,11 +47,14 @@ struct conn_next conn_park_for_identity(struct conn *conn)
 static struct conn_next unknown(struct conn *conn)
 {
 	char text[ADDR_TEXT_MAX];
+	bool has_answer = conn->answer != NULL;
+	const char *reason = has_answer ? conn->answer->reason : "no answer of the control plane has arrived";
 	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plaintext",
-		"start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
-		"mesh.networks",
+		has_answer ? "start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
+			     "mesh.networks"
+			   : "check that the control plane is reachable: handfast check",
 		"the destination %s is unknown: %s", addr_format(&conn->dst.addr, text),
-		conn->answer != NULL && conn->answer->reason != NULL ? conn->answer->reason : "no answer has arrived");
+		reason != NULL ? reason : "the control plane gives no reason");
 	return await_answer(conn);
 }
 

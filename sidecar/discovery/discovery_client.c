@@ -106,8 +106,13 @@ static void on_done(
 	struct discovery_client *client = arg;
 	CHECK(client->call == call);
 	client->call = NULL;
-	why_set(&client->failure, ERR_UNAVAILABLE, "an open discovery stream", "see the control plane's log",
-		"the discovery stream ended: %s: %s", rpc_status_name(status), message == NULL ? "no reason" : message);
+	static const struct why otherwise = {
+		.err = ERR_UNAVAILABLE,
+		.expected = "an open discovery stream",
+		.got = "the discovery stream ended",
+		.fix = "see the control plane's log",
+	};
+	rpc_status_why(status, message, &otherwise, &client->failure);
 	if (client->connection != NULL)
 		loop_timer_start(client->options.loop, &client->again,
 			retry_after_ms > STREAM_AGAIN_MS ? retry_after_ms : STREAM_AGAIN_MS, on_again);

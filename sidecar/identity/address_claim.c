@@ -131,8 +131,13 @@ static void on_done(
 	CHECK(claim->call == call);
 	claim->call = NULL;
 	bool is_refusal = status == RPC_PERMISSION_DENIED || status == RPC_UNAUTHENTICATED;
-	why_set(&why, is_refusal ? ERR_DENIED : ERR_CLOSED, "a claim stream that stays open",
-		"inspect the control plane's log", "the claim stream ended: %s: %s", rpc_status_name(status), message);
+	const struct why otherwise = {
+		.err = is_refusal ? ERR_DENIED : ERR_CLOSED,
+		.expected = "a claim stream that stays open",
+		.got = "the claim stream ended",
+		.fix = "inspect the control plane's log",
+	};
+	rpc_status_why(status, message, &otherwise, &why);
 	fail(claim, is_refusal ? REDIAL_REFUSED : REDIAL_UNREACHABLE, retry_after_ms, &why);
 }
 

@@ -45,16 +45,18 @@ static void on_done(
 	void *arg, struct rpc_call *call, enum rpc_status status, const char *message, uint32_t retry_after_ms)
 {
 	struct identity_client *client = arg;
-	struct why why;
+	struct why otherwise, why;
 	(void)call;
 	client->call = NULL;
 	if (client->pending.key == NULL)
 		return; /* the answer has arrived before */
-	why_set(&why, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED, "an SVID for the attestation data",
+	why_set(&otherwise, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED,
+		"an SVID for the attestation data",
 		client->options.kubernetes_token_file != NULL
 			? "see the control plane's log; the projected token is read again and tried again"
 			: "see the control plane's log; replace a consumed or expired token: handfast token create",
-		"the attestation failed: %s: %s", rpc_status_name(status), message);
+		"the attestation failed");
+	rpc_status_why(status, message, &otherwise, &why);
 	failed(client, cause_of(status), retry_after_ms, &why);
 }
 

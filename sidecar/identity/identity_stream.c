@@ -166,9 +166,13 @@ static void on_done(
 	(void)call;
 	client->call = NULL;
 	fresh_request_done(&client->pending);
-	why_set(&why, is_refusal(status) ? ERR_DENIED : ERR_CLOSED, "an identity stream that stays open",
-		"inspect the control plane's log", "the identity stream ended: %s: %s", rpc_status_name(status),
-		message);
+	const struct why otherwise = {
+		.err = is_refusal(status) ? ERR_DENIED : ERR_CLOSED,
+		.expected = "an identity stream that stays open",
+		.got = "the identity stream ended",
+		.fix = "inspect the control plane's log",
+	};
+	rpc_status_why(status, message, &otherwise, &why);
 	client->must_attest = client->must_attest || is_refusal(status);
 	identity_fail(client, is_refusal(status) ? REDIAL_REFUSED : REDIAL_UNREACHABLE, retry_after_ms, &why);
 }

@@ -86,7 +86,12 @@ def finding_o2_each_command_to_the_control_plane_answers_in_both_forms(story):
     expect_eq(refused.returncode, 1, "exit code of a refusal")
     expect(re.fullmatch(r"handfast: the SPIFFE ID \"not-an-id\" is malformed: [^;]*; expected: a SPIFFE ID [^;]*; fix: .*\n",
                         refused.stderr), "the refusal is %r" % refused.stderr)
-    expect_eq(_cli(story, "entry", "release", "192.0.2.77", check=False).returncode, 1, "nothing was held")
+    for words, error in ((["entry", "release", "192.0.2.77"], "no sidecar has claimed 192.0.2.77; expected: an address that a "
+                          "sidecar has claimed; fix: see the addresses in `handfast status`"),
+                         (["unban", identity_of("good")], "%s is not banned; expected: an identity that is banned; "
+                          "fix: see `handfast ban list`" % identity_of("good"))):
+        refused = _cli(story, *words, check=False)
+        expect_eq((refused.returncode, refused.stdout, refused.stderr), (1, "", "handfast: %s\n" % error), "nothing was held")
     expect_eq(_cli(story, "entry", "release", "nonsense", check=False).returncode, 64, "no address")
     away = _run(story, "handfast", "status", "--socket", "/nowhere", "--output", "json")
     expect_eq((away.returncode, json.loads(away.stdout)["error"]), (69, "unavailable"), "no control plane")
@@ -108,6 +113,7 @@ def finding_o2_each_page_and_each_command_to_a_sidecar(story):
     expect_eq(story.mesh.client.http("http://127.0.0.1:15020/healthz/live")[0], 200, "live")
     expect_in(identity_of("client"), _ask(story, "certs").stdout, "certs")
     expect(_ask(story, "certs").stdout.startswith("spiffe://"), "the text form of certs is JSON")
+    expect_in("  certificate %s until " % identity_of("client"), _ask(story, "certs").stdout, "the SVID's line")
     expect_eq(json.loads(_ask(story, "certs", "--output", "json").stdout)["identity"]["id"], identity_of("client"), "certs")
     expect_eq(_ask(story, "why").stdout, "no failures\n", "why")
     expect_eq(json.loads(_ask(story, "why", "--output=json").stdout), {"failures": []}, "why")

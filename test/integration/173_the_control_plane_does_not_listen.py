@@ -5,6 +5,7 @@ Rows: O5.
     control (not started) --- client: [sidecar]; stranger starts a control plane with a socket beside its keys"""
 
 import os
+import re
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, settings, wait_until
 from handfast_harness.sidecar import ADMIN
@@ -34,6 +35,8 @@ def finding_o5_check_and_why_have_it_too(story):
     expect_eq(entry["error"], "refused", "the entry of /why")
     expect_in(entry["remote"], story.mesh.control.addresses, "the address in the entry")
     expect_in(address + " failed: connection refused", entry["got"], "the detail")
+    text = story.mesh.client.run([story.binary("handfast"), "why"]).stdout
+    expect(re.search(r"^\S+ control plane at %s \(\d+ times?\)$" % re.escape(entry["remote"]), text, re.M), "handfast why: " + text)
     conditions = {row["name"]: row for row in story.client.admin("/check")["conditions"]}
     expect_in(address + " failed: connection refused", conditions["no identity yet"]["detail"], "/check")
     expect(story.client.metric("handfast_control_plane_failures_total") > 0, "no outage is counted")

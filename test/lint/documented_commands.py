@@ -40,7 +40,7 @@ STORY = {
         ("handfast status", "control"),
         ("handfast certs", "pod"),
         ("handfast-sidecar drain", "pod"),
-        ("tar -C /var/lib --numeric-owner -cpf handfast-control.tar", "control"),
+        ("(umask 077; tar -C /var/lib --numeric-owner -cpf handfast-control.tar", "control"),
         ("mv /var/lib/handfast-control /var/lib/handfast-control.before", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("handfast-sidecar --config /etc/handfast/sidecar.yaml --check", "pod"),
