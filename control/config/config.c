@@ -102,6 +102,29 @@ static bool is_audience(const char *text)
 	return len > 0 && len <= AUDIENCE_MAX;
 }
 
+static char *copy_of(const char *text)
+{
+	return text == NULL ? NULL : mem_strdup(text);
+}
+
+static void injection_read(struct settings *settings, struct setting_node *map, struct control_config *config)
+{
+	config->kubernetes.namespace_ = copy_of(setting_text(settings, map, "namespace"));
+	config->kubernetes.webhook_port = (uint16_t)setting_number(settings, map, "webhook_port");
+	config->kubernetes.sidecar_image = copy_of(setting_text(settings, map, "sidecar_image"));
+	config->kubernetes.init_image = copy_of(setting_text(settings, map, "init_image"));
+	config->kubernetes.has_cni = setting_bool(settings, map, "cni");
+	if (config->kubernetes.sidecar_image != NULL && config->kubernetes.init_image == NULL &&
+		!config->kubernetes.has_cni)
+		setting_error(settings, map, "kubernetes.init_image beside kubernetes.sidecar_image",
+			"set kubernetes.init_image, or kubernetes.cni where the CNI plugin is installed",
+			"kubernetes.sidecar_image is given and kubernetes.init_image is not");
+	if (config->kubernetes.is_enabled && (config->kubernetes.webhook_port == config->streams_port ||
+						     config->kubernetes.webhook_port == config->metrics_port))
+		setting_error(settings, map, "a port of its own for the webhook", "change kubernetes.webhook_port",
+			"kubernetes.webhook_port is one of listen's ports");
+}
+
 static void kubernetes_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "kubernetes");
@@ -118,6 +141,7 @@ static void kubernetes_read(struct settings *settings, struct control_config *co
 		setting_error(settings, map, "kubernetes.kubeconfig with kubernetes.enabled alone",
 			"set kubernetes.enabled to true, or remove kubernetes.kubeconfig",
 			"kubernetes.kubeconfig is given and kubernetes.enabled is false");
+	injection_read(settings, map, config);
 }
 
 /* What the other folders rely on; settings without errors have it. */
@@ -159,6 +183,9 @@ void control_config_free(struct control_config *config)
 	mem_free(config->operator_socket);
 	mem_free(config->kubernetes.kubeconfig);
 	mem_free(config->kubernetes.audience);
+	mem_free(config->kubernetes.namespace_);
+	mem_free(config->kubernetes.sidecar_image);
+	mem_free(config->kubernetes.init_image);
 	settings_record_free(config->record);
 	mem_free(config);
 }

@@ -75,6 +75,11 @@ struct control_config {
 		bool is_enabled;
 		char *kubeconfig; /* NULL: in the cluster */
 		char *audience;   /* "handfast"; needs no escape in JSON */
+		char *namespace_; /* "handfast-system" */
+		uint16_t webhook_port;
+		char *sidecar_image; /* NULL: no webhook */
+		char *init_image;    /* NULL: only with has_cni, or without a webhook */
+		bool has_cni;
 	} kubernetes;
 	bool log_json;
 	unsigned log_level; /* enum log_level */

@@ -42,6 +42,10 @@ static void kubernetes_needs_no_networks_and_has_defaults(void **state)
 	assert_true(config->kubernetes.is_enabled);
 	assert_null(config->kubernetes.kubeconfig);
 	assert_string_equal(config->kubernetes.audience, "handfast");
+	assert_string_equal(config->kubernetes.namespace_, "handfast-system");
+	assert_int_equal(config->kubernetes.webhook_port, 15017);
+	assert_null(config->kubernetes.sidecar_image);
+	assert_false(config->kubernetes.has_cni);
 	assert_int_equal(config->num_networks, 0);
 }
 
@@ -51,7 +55,9 @@ static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 	const char *refused[] = {"kubernetes: {enabled: false}\n",
 		"mesh: {networks: [192.0.2.0/24]}\nkubernetes: {kubeconfig: /k}\n",
 		"kubernetes: {enabled: true, audience: 'a\"b'}\n", "kubernetes: {enabled: true, audience: 'a b'}\n",
-		"kubernetes: {enabled: true, audience: 'a\\b'}\n", "kubernetes: {enabled: 1}\n"};
+		"kubernetes: {enabled: true, audience: 'a\\b'}\n", "kubernetes: {enabled: 1}\n",
+		"kubernetes: {enabled: true, sidecar_image: a}\n",
+		"kubernetes: {enabled: true, webhook_port: 15012}\n"};
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 		struct control_config *config = NULL;
@@ -64,6 +70,10 @@ static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 		ERR_NONE);
 	assert_string_equal(config->kubernetes.kubeconfig, "/k");
 	assert_string_equal(config->kubernetes.audience, "mesh.test");
+	_cleanup_(settings_freep) struct settings *injecting = settings_new(&control_settings);
+	_cleanup_(control_config_freep) struct control_config *other = NULL;
+	assert_int_equal(
+		read_text("kubernetes: {enabled: true, sidecar_image: a, cni: true}\n", &other, injecting), ERR_NONE);
 }
 
 static void finding_i16_the_limits_can_be_set(void **state)
