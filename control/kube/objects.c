@@ -71,12 +71,14 @@ static bool has_container(const json_t *spec, const char *list, const char *name
 	return false;
 }
 
-static bool has_sidecar(const json_t *object, const json_t *spec)
+static void sidecar_parse(const json_t *object, const json_t *spec, struct kube_pod *out)
 {
 	const json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
-	return text_of(annotations, KUBE_INJECTED_ANNOTATION)[0] != '\0' &&
-	       (has_container(spec, "initContainers", KUBE_SIDECAR_CONTAINER) ||
-		       has_container(spec, "containers", KUBE_SIDECAR_CONTAINER));
+	bool is_marked = text_of(annotations, KUBE_INJECTED_ANNOTATION)[0] != '\0';
+	bool is_there = has_container(spec, "initContainers", KUBE_SIDECAR_CONTAINER) ||
+			has_container(spec, "containers", KUBE_SIDECAR_CONTAINER);
+	out->has_sidecar = is_there && is_marked;
+	out->has_unmarked_sidecar = is_there && !is_marked;
 }
 
 static bool has_opted_out(const json_t *meta)
@@ -130,7 +132,7 @@ enum err kube_pod_parse(const json_t *object, struct kube_pod *out, struct why *
 	out->is_host_network = flag_of(spec, "hostNetwork", false);
 	if (!out->is_host_network) {
 		out->num_ips = ips_of(status, "podIPs", "podIP", out->ips);
-		out->has_sidecar = has_sidecar(object, spec);
+		sidecar_parse(object, spec, out);
 	}
 	out->started = stamp_of(text_of(status, "startTime"));
 	if (out->started == 0)

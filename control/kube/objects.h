@@ -32,6 +32,7 @@ struct kube_pod {
 	size_t num_ips, num_host_ips;
 	uint64_t started; /* YYYYMMDDhhmmss of its start, else of its creation, to be compared alone; 0: unknown */
 	bool has_sidecar; /* ours: the container and the annotation */
+	bool has_unmarked_sidecar; /* the container alone: it was not injected, and its identity is not known */
 	bool is_host_network;
 	bool is_deleting;   /* metadata.deletionTimestamp; such a pod turns Ready again */
 	bool has_opted_out; /* handfast.dev/inject is there and not "enabled", or it is a mirror of a static pod */

@@ -115,7 +115,8 @@ static void reads_a_pod_that_is_being_deleted(_unused_ void **state)
 	json_t *object;
 	struct kube_pod pod = pod_of(ENDING_POD, &object);
 	assert_true(pod.is_deleting);
-	assert_false(pod.has_sidecar); /* the container without the annotation is not ours */
+	assert_false(pod.has_sidecar);
+	assert_true(pod.has_unmarked_sidecar);
 	assert_int_equal(pod.num_ips, 1);
 	assert_string_equal(ip_text(&pod.ips[0]), "192.0.2.14");
 	assert_int_equal(pod.num_host_ips, 1);

@@ -5,7 +5,7 @@
  * endpoint stays what it was; an address that was meshed and belongs to nothing now is meshed without an endpoint for
  * KUBE_VIEW_GONE_MS. A slice that is behind the pods is noticed by the pod's uid.
  *
- * About 450 bytes per pod with its endpoint. What a cluster can make it hold is bounded by the limits below. */
+ * About 500 bytes per pod with its endpoint. What a cluster can make it hold is bounded by the limits below. */
 #pragma once
 
 #include "certs/spiffe_id.h"

@@ -141,6 +141,20 @@ static void an_annotation_that_is_taken_away_does_not_turn_encryption_off(void *
 	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
 }
 
+static void a_sidecar_that_was_not_injected_is_not_taken_for_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	cluster_put(cluster, KUBE_PODS,
+		"{'metadata':{'name':'own','namespace':'shop','uid':'own'},'spec':{'initContainers':[{'name':'handfast'"
+		"}]},"
+		"'status':{'podIP':'192.0.2.5'}}");
+	cluster_service(cluster, "own", "'198.51.100.5'", PORT, "");
+	cluster_slice(cluster, "own-a", "own", PORT, "own 192.0.2.5 ready");
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.5:80"), RESOLVED_UNKNOWN); /* its claim decides */
+	assert_true(cluster->is_known);
+	assert_int_equal(cluster_resolve(cluster, "198.51.100.5:80"), RESOLVED_UNKNOWN);
+}
+
 static void a_new_generation_takes_over_when_it_is_whole(void **state)
 {
 	struct cluster *cluster = *state;
@@ -215,6 +229,7 @@ int main(void)
 		CLUSTER_TEST(an_address_that_another_account_has_now_is_no_endpoint_of_the_service),
 		CLUSTER_TEST(an_endpoint_whose_pod_has_not_come_in_is_not_taken_for_plaintext),
 		CLUSTER_TEST(an_annotation_that_is_taken_away_does_not_turn_encryption_off),
+		CLUSTER_TEST(a_sidecar_that_was_not_injected_is_not_taken_for_plaintext),
 		CLUSTER_TEST(a_new_generation_takes_over_when_it_is_whole),
 		CLUSTER_TEST(while_the_objects_may_be_behind_an_address_among_pods_is_unknown),
 		CLUSTER_TEST(a_cluster_beyond_the_limits_is_not_taken_for_plaintext),

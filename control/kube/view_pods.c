@@ -96,7 +96,7 @@ static struct pod *pod_new(struct kube_view *view, const struct kube_meta *meta)
 static uint64_t content_of(const struct kube_view *view, const struct kube_pod *pod)
 {
 	const uint64_t facts[] = {pod->started, pod->has_sidecar, pod->is_host_network, pod->is_deleting,
-		pod->has_finished, pod->has_opted_out, pod->num_ips, pod->num_host_ips};
+		pod->has_finished, pod->has_opted_out, pod->has_unmarked_sidecar, pod->num_ips, pod->num_host_ips};
 	uint64_t content = hash_bytes(span_of(facts, sizeof(facts)), view->pods.seed);
 	content = content_mix(content_mix(content, pod->meta.namespace_), pod->service_account);
 	for (size_t i = 0; i < pod->num_ips; i++)
@@ -218,8 +218,9 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 	pod->generation = view->generations[KUBE_PODS];
 	/* A container cannot be removed from a pod, but its annotations can: that must not turn encryption off. */
 	pod->has_sidecar = pod->has_sidecar || fresh->has_sidecar;
-	pod->lacks_sidecar = !pod->has_sidecar && !fresh->is_host_network && !fresh->has_opted_out &&
-			     !fresh->is_deleting && !fresh->has_finished;
+	pod->has_unmarked_sidecar = fresh->has_unmarked_sidecar && !pod->has_sidecar;
+	pod->lacks_sidecar = !pod->has_sidecar && !fresh->has_unmarked_sidecar && !fresh->is_host_network &&
+			     !fresh->has_opted_out && !fresh->is_deleting && !fresh->has_finished;
 	pod->is_host_network = fresh->is_host_network;
 	pod->is_deleting = fresh->is_deleting;
 	pod_attach(view, pod, fresh, &touched);

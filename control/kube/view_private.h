@@ -38,7 +38,7 @@ struct pod {
 	struct account *account;
 	uint64_t started, content;
 	uint32_t generation;
-	bool has_sidecar, is_host_network, is_deleting;
+	bool has_sidecar, has_unmarked_sidecar, is_host_network, is_deleting;
 	bool lacks_sidecar; /* where its namespace is injected */
 	uint8_t num_addresses, num_hosts;
 	struct pod_address addresses[KUBE_POD_IPS_MAX]; /* none once it has finished */

@@ -10,7 +10,7 @@ enum use {
 	USE_READY,
 	USE_DRAINING, /* it ends, and serves until then */
 	USE_LATER,    /* it is not ready */
-	USE_NOT,      /* it is of a pod that has not come in, or that has no longer this address */
+	USE_NOT, /* of a pod that has not come in, that has no longer this address, or whose identity is not known */
 };
 
 struct judged {
@@ -33,7 +33,7 @@ static bool find_pod(const struct kube_view *view, const struct endpoint *endpoi
 static struct judged judge(const struct kube_view *view, const struct endpoint *endpoint)
 {
 	const struct pod *pod;
-	if (!find_pod(view, endpoint, &pod))
+	if (!find_pod(view, endpoint, &pod) || (pod != NULL && pod->has_unmarked_sidecar))
 		return (struct judged){USE_NOT, NULL};
 	bool ends = endpoint->is_terminating || (pod != NULL && pod->is_deleting);
 	struct judged judged = {USE_LATER, pod != NULL && pod->has_sidecar ? pod->account : NULL};
@@ -230,9 +230,9 @@ static void resolve_pod(const struct pod *pod, const struct addr *destination, s
 		out->num_endpoints = 1;
 		return;
 	}
-	out->kind = RESOLVED_PLAIN;
-	snprintf(out->reason, sizeof(out->reason), "the pod %.60s/%.60s has no sidecar", pod->account->namespace_,
-		pod->name);
+	out->kind = pod->has_unmarked_sidecar ? RESOLVED_UNKNOWN : RESOLVED_PLAIN;
+	snprintf(out->reason, sizeof(out->reason), "the pod %.50s/%.50s has %s", pod->account->namespace_, pod->name,
+		pod->has_unmarked_sidecar ? "a sidecar that was not injected" : "no sidecar");
 }
 
 static bool resolve_place(
