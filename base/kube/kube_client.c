@@ -254,3 +254,8 @@ struct loop *kube_client_loop(const struct kube_client *client)
 {
 	return client->loop;
 }
+
+struct kube_turns *kube_client_turns(struct kube_client *client)
+{
+	return &client->turns;
+}

@@ -191,8 +191,7 @@ static void after_goaway_requests_go_on_and_new_ones_use_another_connection(void
 	get(world, "/old", &old);
 	struct test_request *first = test_server_await(&world->server, 1);
 	test_goaway(&world->server);
-	for (int i = 0; i < 20; i++)
-		loop_run_once(world->server.loop, false);
+	test_server_settle(&world->server);
 	get(world, "/new", &fresh);
 	test_answer(test_server_await(&world->server, 2), "200", "new");
 	assert_true(await_done(world, &fresh));
@@ -260,8 +259,6 @@ static void a_silent_server_is_given_up(void **state)
 	kube_request_start(world->client,
 		&(struct kube_request_options){.method = "GET", .path = "/", .timeout_ms = 60000}, on_done, &outcome);
 	assert_true(test_server_run(&world->server, world->server.num_accepted == 1));
-	for (int i = 0; i < 20; i++)
-		loop_run_once(world->server.loop, false);
 	test_server_pass(&world->server, 10500);
 	assert_int_equal(outcome.num_dones, 1);
 	assert_int_equal(outcome.err, ERR_TIMEOUT);

@@ -36,3 +36,4 @@ void kube_stream_consumed(struct kube_stream *stream, size_t len);
 void kube_stream_cancel(struct kube_stream *stream); /* without on_end */
 
 struct loop *kube_client_loop(const struct kube_client *client);
+struct kube_turns *kube_client_turns(struct kube_client *client); /* of its watches */

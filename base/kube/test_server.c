@@ -10,7 +10,7 @@
 #include "certs/web_identity.h"
 #include <stdio.h>
 
-enum { BODY_MAX = 16 * 1024 * 1024, STEP_MS = 10 };
+enum { BODY_MAX = 16 * 1024 * 1024, STEP_MS = 10, SETTLE_ROUNDS = 30 };
 
 struct test_peer {
 	struct test_peer *next;
@@ -147,6 +147,7 @@ static void on_accept(void *arg, int fd, const struct addr *addr)
 		peer->mute_fd = fd;
 		return;
 	}
+	socket_set_nodelay(fd); /* else it waits 40 ms of real time for the kernel's acknowledgment */
 	const struct tls_session_options options = {.context = server->own->context,
 		.scratch = server->own->scratch,
 		.fd = fd,
@@ -230,8 +231,15 @@ void test_server_done(struct test_server *server)
 
 /* --- what tests do --- */
 
+void test_server_settle(struct test_server *server)
+{
+	for (int i = 0; i < SETTLE_ROUNDS; i++)
+		loop_run_once(server->loop, false);
+}
+
 void test_server_pass(struct test_server *server, uint64_t ms)
 {
+	test_server_settle(server); /* what is on the way comes before */
 	for (uint64_t passed = 0; passed < ms; passed += STEP_MS) {
 		clock_fake_advance(&server->clock, STEP_MS);
 		for (int i = 0; i < 3; i++)

@@ -39,6 +39,7 @@ void test_server_listen(struct test_server *server); /* at the same port */
 
 /* Rounds of the loop until the condition holds. */
 #define test_server_run(server, condition) WAIT_UNTIL(condition, loop_run_once((server)->loop, false))
+void test_server_settle(struct test_server *server);            /* rounds until nothing more is on the way */
 void test_server_pass(struct test_server *server, uint64_t ms); /* lets time pass, in steps, with rounds of the loop */
 /* Runs until so many requests came, all of them whole; returns the last. */
 struct test_request *test_server_await(struct test_server *server, size_t num);
