@@ -28,9 +28,13 @@ def shows_that_pods_start_and_reach_a_service_by_its_cluster_ip(story):
     story.client, = story.kubectl.wait_for_ready("app=client", 1, "bare")
     print("      three pods are ready after %.1f s" % (time.monotonic() - started))
     story.address = story.kubectl.get("service", "server", "bare")["spec"]["clusterIP"]
-    answered = story.kubectl.exec(story.client["metadata"]["name"], "app", "curl", "-s", "--max-time", "5",
-                                  "http://%s/" % story.address, namespace="bare")
-    expect_in("hello-in-plaintext from server-", answered, "the answer")
+    story.kubectl.wait("kube-proxy to have the endpoints", lambda: _call(story).returncode == 0, 20)
+    expect_in("hello-in-plaintext from server-", _call(story).stdout, "the answer")
+
+
+def _call(story):
+    return story.kubectl.run("-n", "bare", "exec", story.client["metadata"]["name"], "-c", "app", "--", "curl", "-s",
+                             "--max-time", "5", "http://%s/" % story.address, check=False)
 
 
 def shows_that_the_harness_dials_from_inside_a_pod(story):
