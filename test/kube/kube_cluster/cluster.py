@@ -85,8 +85,8 @@ class Cluster:
         return self.programs[name]
 
     def stop(self, name):
-        """Ends one program of the cluster; start it again with start_...()."""
-        self.programs[name].stop(30)
+        """Ends one program of the cluster; start it again with start_...(). An API server waits long for its watches."""
+        self.programs[name].stop(2)
 
     def _arrange_network(self):
         self.machine.ip("link add kube0 type bridge", "addr add %s/32 dev kube0" % NODE_IPV4,
