@@ -89,14 +89,15 @@ static enum err shut_out_of_keys(struct control *control, struct why *why)
 {
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
 	RETURN_IF_ERR(check_socket_folder(control, socket_folder, why));
-	char *settings[2] = {NULL, NULL};
-	struct confine_path paths[4] = {{control->state.store_folder, true}, {socket_folder, true}};
-	size_t num_settings = settings_paths(control, settings);
-	for (size_t i = 0; i < num_settings; i++)
-		paths[2 + i] = (struct confine_path){settings[i], false};
-	enum err err = confine_network(control->state.key_folder, paths, 2 + num_settings, why);
-	for (size_t i = 0; i < num_settings; i++)
-		mem_free(settings[i]);
+	char *read[5] = {NULL};
+	struct confine_path paths[7] = {{control->state.store_folder, true}, {socket_folder, true}};
+	size_t num_read = settings_paths(control, read);
+	num_read += control_kubernetes_paths(control, read + num_read);
+	for (size_t i = 0; i < num_read; i++)
+		paths[2 + i] = (struct confine_path){read[i], false};
+	enum err err = confine_network(control->state.key_folder, paths, 2 + num_read, why);
+	for (size_t i = 0; i < num_read; i++)
+		mem_free(read[i]);
 	return err;
 }
 
@@ -164,6 +165,8 @@ static enum err check_store_is_there(const struct control *control, struct why *
 enum err control_load(struct control *control, struct why *why)
 {
 	RETURN_IF_ERR(make_folders(control, why));
+	if (control->config->kubernetes.is_enabled)
+		return control_load_records(control, why);
 	RETURN_IF_ERR(check_store_is_there(control, why));
 	return store_load(control->loop, control->state.store_path, &control->store, why);
 }
@@ -174,7 +177,8 @@ static enum err set_up(struct control *control, struct why *why)
 	RETURN_IF_ERR(control_load(control, why));
 	RETURN_IF_ERR(control_start_signer(control, control_key_policy(control), on_signer_lost, control, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
-	RETURN_IF_ERR(store_start(control->store, why));
+	if (control->client == NULL)
+		RETURN_IF_ERR(store_start(control->store, why));
 	return open_ports(control, why);
 }
 
@@ -300,6 +304,7 @@ void control_free(struct control *control)
 		registry_free(control->registry);
 	if (control->store != NULL)
 		store_close(control->store);
+	control_kubernetes_done(control);
 	loop_run_once(control->loop, false);
 	if (control->attest != NULL)
 		attest_free(control->attest);

@@ -27,6 +27,8 @@ enum err control_new(const struct control_source *source, struct control_config 
 /* The command restore: adopts config; bans_from, a state folder or a store's file, may be NULL. */
 enum err control_restore(const struct control_source *source, struct control_config *config, const char *bans_from,
 	struct why *why) _must_use_;
+/* The command keys (control_keys.c): mounted, the folder where the Secret is, may be empty. config is borrowed. */
+enum err control_keys(const struct control_config *config, const char *mounted, struct why *why) _must_use_;
 enum err control_run(struct control *control); /* ERR_NONE: stopped by a signal; else the error, which was logged */
 void control_free(struct control *control);
 DEFINE_CLEANUP(struct control *, control_free)

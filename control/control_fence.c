@@ -28,7 +28,9 @@ struct store_mark control_store_mark(const struct control *control)
 enum key_policy control_key_policy(const struct control *control)
 {
 	struct store_value known;
-	return store_get(control->store, AUTHORITY_KEY, &known) ? KEYS_MUST_EXIST : KEYS_MAY_BE_MADE;
+	bool must_exist = control->client != NULL || /* Kubernetes: control_keys.c has put them there */
+			  store_get(control->store, AUTHORITY_KEY, &known);
+	return must_exist ? KEYS_MUST_EXIST : KEYS_MAY_BE_MADE;
 }
 
 static void fail_start(struct control *control, enum err err, const char *what)
@@ -50,17 +52,10 @@ static enum err encode_authorities(const struct control *control, struct buf *ou
 }
 
 /* Keys other than the store's would lock out every enrolled sidecar. */
-enum err control_keep_authorities(struct control *control, const struct issued *issued, struct why *why)
+static enum err check_authorities(const struct control *control, struct why *why)
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
 	struct store_value known;
-	if (issued->num_chain != 3)
-		return why_set(why, ERR_MALFORMED, "three authorities", "report this as a defect",
-			"the signer answered with %zu", issued->num_chain);
-	for (size_t i = 0; i < 3; i++) {
-		buf_clear(&control->authorities[i]);
-		RETURN_IF_ERR(buf_append(&control->authorities[i], issued->chain[i]));
-	}
 	RETURN_IF_ERR(encode_authorities(control, &record));
 	if (!store_get(control->store, AUTHORITY_KEY, &known) || span_eq(known.bytes, buf_span(&record)))
 		return ERR_NONE;
@@ -69,13 +64,31 @@ enum err control_keep_authorities(struct control *control, const struct issued *
 		"the key folder has other keys");
 }
 
+enum err control_keep_authorities(struct control *control, const struct issued *issued, struct why *why)
+{
+	if (issued->num_chain != 3)
+		return why_set(why, ERR_MALFORMED, "three authorities", "report this as a defect",
+			"the signer answered with %zu", issued->num_chain);
+	for (size_t i = 0; i < 3; i++) {
+		buf_clear(&control->authorities[i]);
+		RETURN_IF_ERR(buf_append(&control->authorities[i], issued->chain[i]));
+	}
+	return check_authorities(control, why);
+}
+
 static void on_authorities_stored(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct control *control = arg;
-	if (err != ERR_NONE)
+	struct why why = {0};
+	if (err == ERR_CONFLICT) { /* another replica stored its own, which must be the same */
+		err = check_authorities(control, &why);
+		if (err != ERR_NONE)
+			control_fail(control, err, "cannot start", &why);
+	} else if (err != ERR_NONE)
 		fail_start(control, err, "cannot start: the authorities are not stored");
-	else
-		control->on_fenced(control);
+	if (err != ERR_NONE)
+		return;
+	control->on_fenced(control);
 }
 
 static void store_authorities(struct control *control)
@@ -103,7 +116,7 @@ static void keep_reserve(const struct control *control)
 {
 	_cleanup_(mem_freep) char *path = reserve_path(control);
 	struct why why = {0};
-	if (access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
+	if (control->client != NULL || access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
 		return;
 	_cleanup_(mem_freep) uint8_t *zeros = mem_zalloc(RESERVE_LEN);
 	if (fd_write_file(path, span_of(zeros, RESERVE_LEN), 0600, &why) != ERR_NONE)
@@ -163,8 +176,8 @@ static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
 	const struct store_mark mark = control_store_mark(control);
 	if (err == ERR_NONE)
 		issuer_introduce(control->issuer, &mark, on_introduced, control);
-	else if (err == ERR_IO && give_up_reserve(control))
-		store_epoch(control);
+	else if (err == ERR_CONFLICT || (err == ERR_IO && give_up_reserve(control)))
+		store_epoch(control); /* a conflict: another replica has started at the same time */
 	else
 		fail_start(control, err, "cannot start: the epoch is not stored");
 }

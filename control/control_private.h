@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/process_facts.h"
+#include "base/kube/kube_client.h"
 #include "control/control.h"
 #include "control/issue/issuer.h"
 #include "control/report/control_metrics.h"
@@ -21,6 +22,8 @@ struct control {
 	struct loop *loop;
 	struct issuer *issuer;
 	int streams_fd, operator_fd, metrics_fd; /* -1: adopted by another part */
+	struct kube_config api;                  /* Kubernetes alone */
+	struct kube_client *client;              /* NULL: not in Kubernetes */
 	struct store *store;
 	struct metrics *metrics;
 	struct process_facts facts;
@@ -55,6 +58,12 @@ struct store_mark control_store_mark(const struct control *control);
 enum key_policy control_key_policy(const struct control *control);
 enum err control_keep_authorities(
 	struct control *control, const struct issued *issued, struct why *why) _must_use_; /* ERR_STATE_DAMAGED */
+
+/* control_kubernetes.c: the connection to the API server, and the store in its records. */
+enum err control_load_records(struct control *control, struct why *why) _must_use_;
+void control_kubernetes_done(struct control *control);
+/* Folders of files that the client reads again, for the rules of Landlock; out has room for three. Returns how many. */
+size_t control_kubernetes_paths(const struct control *control, char *out[3]);
 
 /* control_start.c: from an open store to open listeners; failures end the run. */
 void control_start(struct control *control);

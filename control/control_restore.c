@@ -113,6 +113,11 @@ static enum err run(struct restoring *restoring)
 enum err control_restore(
 	const struct control_source *source, struct control_config *config, const char *bans_from, struct why *why)
 {
+	if (config->kubernetes.is_enabled)
+		return why_set(why, ERR_UNSUPPORTED, "a control plane outside Kubernetes",
+			"in Kubernetes the state is in records: restore them, and the Secret with the keys, by kubectl "
+			"apply",
+			"restore is for a state folder");
 	_cleanup_(control_freep) struct control *control = control_make(source, config, "");
 	struct restoring restoring = {.control = control, .bans_from = bans_from};
 	enum err err = run(&restoring);

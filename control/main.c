@@ -16,7 +16,8 @@ static const struct cli_command commands[] = {
 #undef COMMAND
 };
 static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false},
-	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false}};
+	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false},
+	{"mounted", "FOLDER", "of keys: where the Secret with the keys is mounted", false}};
 static const struct cli_program program = {.name = "handfast-control",
 	.about = "Attests workloads, issues their certificates, and distributes addresses, identities and policy to "
 		 "sidecars.\n"
@@ -53,6 +54,15 @@ static enum cli_exit restore(
 			       : command_line_fail(line, err, &why);
 }
 
+static enum cli_exit keys(struct control_config *config, const struct command_line *line)
+{
+	struct why why = {0};
+	enum err err = control_keys(config, command_line_value(line, "mounted"), &why);
+	control_config_free(config);
+	return err == ERR_NONE ? command_line_answer(line, "the key folder is ready")
+			       : command_line_fail(line, err, &why);
+}
+
 /* Blocked from before the settings are read until control_run() handles it: a signal in between neither ends the
  * process nor is lost.
  */
@@ -79,12 +89,18 @@ int main(int argc, char **argv)
 	if (!restores && command_line_value(&line, "bans-from") != NULL)
 		command_line_error_text(
 			&line, "--bans-from", "the command restore", "it is given with another command");
+	bool makes_keys = command_line_is(&line, "keys");
+	if (makes_keys != (command_line_value(&line, "mounted") != NULL))
+		command_line_error_text(
+			&line, "--mounted", "--mounted with the command keys", "only one of the two is given");
 	if (!restores)
 		hold_hangup();
 	if (control_read_settings(&source, &line.errors, &config) != ERR_NONE)
 		return (int)command_line_refuse(&line);
 	if (!line.checks_only && restores)
 		return (int)restore(&source, config, &line);
+	if (!line.checks_only && makes_keys)
+		return (int)keys(config, &line);
 	if (!line.checks_only)
 		return (int)serve(&source, config);
 	control_config_free(config);

@@ -1,0 +1,37 @@
+/* The control plane in Kubernetes: its client of the API server, and its store in custom resources. */
+#include "base/core/mem.h"
+#include "control/control_private.h"
+#include "control/store/store_records.h"
+
+enum err control_load_records(struct control *control, struct why *why)
+{
+	const char *kubeconfig = control->config->kubernetes.kubeconfig;
+	RETURN_IF_ERR(kubeconfig == NULL ? kube_config_in_cluster(NULL, &control->api, why)
+					 : kube_config_load(kubeconfig, &control->api, why));
+	control->client = kube_client_new(control->loop, &control->api);
+	return store_open_records(
+		control->loop, control->client, control->config->kubernetes.namespace_, &control->store, why);
+}
+
+void control_kubernetes_done(struct control *control)
+{
+	if (control->client != NULL)
+		kube_client_free(control->client);
+	kube_config_done(&control->api);
+}
+
+size_t control_kubernetes_paths(const struct control *control, char *out[3])
+{
+	const char *files[] = {control->api.token_file, control->api.ca_file};
+	size_t num = 0;
+	for (size_t i = 0; i < 2; i++) {
+		if (files[i] == NULL)
+			continue;
+		char *folder = folder_of(files[i]);
+		if (num > 0 && strcmp(out[0], folder) == 0)
+			mem_free(folder);
+		else
+			out[num++] = folder;
+	}
+	return num;
+}
