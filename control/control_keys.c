@@ -8,10 +8,9 @@
 #include "base/kube/kube_client.h"
 #include "base/net/fd.h"
 #include "control/control_private.h"
+#include "control/kube/base64_encode.h"
 #include "control/store/record_object.h"
 #include <jansson.h>
-#include <openssl/base64.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define KEY_FILE_MAX 16384
@@ -125,13 +124,15 @@ static enum err put_file(const struct keys *keys, const char *file, json_t *data
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/%s", keys->state.key_folder, file);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(KEY_FILE_MAX);
-	char text[KEY_FILE_MAX * 4 / 3 + 8];
+	_cleanup_(buf_wipe) struct buf text = BUF_INIT(KEY_FILE_MAX * 4 / 3 + 8);
 	RETURN_IF_ERR(fd_read_file(path, KEY_FILE_MAX, &content, why));
-	struct span bytes = buf_span(&content);
-	EVP_EncodeBlock((uint8_t *)text, bytes.ptr, bytes.len);
-	bool is_put = json_object_set_new(data, file, json_string(text)) == 0;
-	mem_wipe(text, sizeof text);
-	return is_put ? ERR_NONE : ERR_LIMIT;
+	RETURN_IF_ERR(base64_encode(buf_span(&content), &text));
+	return json_object_set_new(data, file, json_string(buf_cstr(&text))) == 0 ? ERR_NONE : ERR_LIMIT;
+}
+
+static int append(const char *text, size_t len, void *out)
+{
+	return buf_append(out, span_of(text, len)) == ERR_NONE ? 0 : -1;
 }
 
 static enum err encode_secret(const struct keys *keys, struct buf *out, struct why *why)
@@ -143,11 +144,8 @@ static enum err encode_secret(const struct keys *keys, struct buf *out, struct w
 	enum err err = secret == NULL ? ERR_LIMIT : ERR_NONE;
 	for (size_t i = 0; i < NUM_KEPT && err == ERR_NONE; i++)
 		err = put_file(keys, kept[i], data, why);
-	if (err == ERR_NONE) {
-		char *text = json_dumps(secret, JSON_COMPACT);
-		err = text == NULL ? ERR_LIMIT : buf_append_str(out, text);
-		free(text);
-	}
+	if (err == ERR_NONE && json_dump_callback(secret, append, out, JSON_COMPACT) != 0)
+		err = ERR_LIMIT;
 	json_decref(secret);
 	return err;
 }

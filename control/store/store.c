@@ -14,7 +14,7 @@ void store_done(struct store *store)
 	mirror_done(&store->mirror);
 }
 
-struct store_change *store_change_new(const char *key, uint64_t expected, struct span value)
+static struct store_change *change_new(const char *key, uint64_t expected, struct span value)
 {
 	struct store_change *change = mem_new(struct store_change);
 	*change = (struct store_change){.key = mem_strdup(key), .expected = expected};
@@ -94,7 +94,7 @@ void store_swap(
 {
 	CHECK(!store->is_closed && (expected != 0 || value.ptr != NULL)); /* what is not there cannot be removed */
 	CHECK(strlen(key) <= STORE_KEY_MAX && value.len <= STORE_VALUE_MAX);
-	struct store_change *change = store_change_new(key, expected, value);
+	struct store_change *change = change_new(key, expected, value);
 	change->on_done = on_done;
 	change->arg = arg;
 	store->engine->swap(store, change);

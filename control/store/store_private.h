@@ -16,7 +16,6 @@ struct store_change { /* one compare-and-swap; owns key and value */
 	store_done_fn *on_done;
 	void *arg;
 };
-struct store_change *store_change_new(const char *key, uint64_t expected, struct span value); /* copies both */
 void store_change_free(struct store_change *change);
 
 struct store_engine {

@@ -1,7 +1,7 @@
 /* The engine of the store for Kubernetes: one custom resource per key (record_object.h) in the control plane's own
  * namespace. Several replicas share it: compare-and-swap by resourceVersion, and one watch keeps the content in memory.
  *
- * A change that was answered is durable in the API server. A change whose answer was lost is looked up by the writer's
+ * A change that was answered is durable in the API server. A change whose answer was lost is found by the writer's
  * mark before it is answered; if that fails too, the answer is ERR_IO and the change may or may not have happened. */
 #pragma once
 

@@ -184,7 +184,7 @@ void kube_watch_stop(_unused_ struct kube_watch *watch)
 
 struct world {
 	struct store *store;
-	unsigned num_done, num_watched;
+	unsigned num_done;
 	enum err err;
 	uint64_t version;
 };
@@ -304,7 +304,7 @@ static void a_conflict_shows_what_another_replica_wrote(void **state)
 	assert_holds(world, "a", NULL);
 }
 
-static void a_lost_answer_is_looked_up(void **state)
+static void a_lost_answer_is_found_out(void **state)
 {
 	struct world *world = *state;
 	server.fault = FAULT_LOST_ANSWER;
@@ -413,7 +413,7 @@ int main(void)
 		TEST(changes_are_swapped_by_version),
 		TEST(the_content_and_the_incarnation_outlive_the_process),
 		TEST(a_conflict_shows_what_another_replica_wrote),
-		TEST(a_lost_answer_is_looked_up),
+		TEST(a_lost_answer_is_found_out),
 		TEST(a_lost_request_is_sent_again),
 		TEST(failures_end_with_a_reason),
 		TEST(a_value_that_is_no_text_ends_with_an_error),

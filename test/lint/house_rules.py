@@ -166,6 +166,8 @@ TESTED_ELSEWHERE = {
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
+    "control/control_keys.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
+    "control/control_kubernetes.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
     "control/control_fence.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_restore.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_start.c": "test/integration/053_restarts_and_drain.py",
@@ -265,7 +267,7 @@ MAY_USE = {
     "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/tunnel",
                        "sidecar/tunnel/pool"),
     "sidecar": BASE + ("certs", "sidecar/", "third_party/"),
-    "control/store": CORE + ("third_party/sqlite",),
+    "control/store": CORE + ("base/kube", "certs:digest", "third_party/jansson", "third_party/sqlite"),
     "control/issue": CORE + ("base/net", "base/sandbox", "certs", "@boringssl"),
     "control/config": CORE + ("base/settings", "certs:spiffe_id", "control:state_folder"),
     "control/report": CORE + ("base/http",),
