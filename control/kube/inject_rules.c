@@ -125,6 +125,18 @@ static enum err check_mounts(struct injection *injection, const struct inject_co
 	return ERR_NONE;
 }
 
+/* kubelet runs them from the node's side, as it does probes. */
+static void warn_of_hooks(struct injection *injection, const struct inject_container *at)
+{
+	static const char *const hooks[] = {"postStart", "preStop"};
+	const json_t *lifecycle = json_object_get(at->container, "lifecycle");
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
+		if (json_is_object(json_object_get(json_object_get(lifecycle, hooks[i]), "httpGet")))
+			inject_warn(injection,
+				"container %s: the %s hook comes from the node in plaintext; a strict port refuses it",
+				at->name, hooks[i]);
+}
+
 static enum err check_container(struct injection *injection, const struct inject_container *at)
 {
 	if (strcmp(at->name, INJECT_SIDECAR) == 0 || strcmp(at->name, INJECT_INIT) == 0)
@@ -133,6 +145,7 @@ static enum err check_container(struct injection *injection, const struct inject
 			"a container of the pod has the name %s, which is the sidecar's", at->name);
 	RETURN_IF_ERR(check_id(injection, at->container, at->name));
 	RETURN_IF_ERR(check_mounts(injection, at));
+	warn_of_hooks(injection, at);
 	return check_ports(injection, at);
 }
 
@@ -152,14 +165,46 @@ static enum err check_volumes(struct injection *injection)
 	return ERR_NONE;
 }
 
+/* Whether a container has limits of CPU and memory that are also its requests (Kubernetes: QoS class Guaranteed). */
+static bool is_guaranteed(const struct inject_container *at)
+{
+	static const char *const names[] = {"cpu", "memory"};
+	const json_t *resources = json_object_get(at->container, "resources");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *limit = inject_text(json_object_get(resources, "limits"), names[i]);
+		const char *request = inject_text(json_object_get(resources, "requests"), names[i]);
+		if (limit[0] == '\0' || (request[0] != '\0' && strcmp(request, limit) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void warn_of_quality(struct injection *injection)
+{
+	struct inject_container at = {0};
+	bool is_pod_guaranteed = false;
+	if (injection->wants.cpu_limit != NULL && injection->wants.memory_limit != NULL)
+		return;
+	while (inject_next_container(injection, &at)) {
+		is_pod_guaranteed = is_guaranteed(&at);
+		if (!is_pod_guaranteed)
+			return;
+	}
+	if (is_pod_guaranteed)
+		inject_warn(injection, "the pod is Burstable with the sidecar, not Guaranteed, unless the annotations "
+				       "handfast.dev/cpu-limit, cpu-request, memory-limit and memory-request are set");
+}
+
 enum err inject_check(struct injection *injection, bool is_injected)
 {
 	struct inject_container at = {0};
 	RETURN_IF_ERR(check_options(injection));
 	RETURN_IF_ERR(check_pod_security(injection));
 	RETURN_IF_ERR(check_id(injection, injection->spec, "the pod"));
-	if (!is_injected)
+	if (!is_injected) {
 		RETURN_IF_ERR(check_volumes(injection));
+		warn_of_quality(injection);
+	}
 	while (inject_next_container(injection, &at))
 		if (!is_injected || !inject_is_own(&at))
 			RETURN_IF_ERR(check_container(injection, &at));

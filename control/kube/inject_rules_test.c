@@ -132,6 +132,33 @@ static void host_ports_are_warned_of(void **state)
 		NULL);
 }
 
+static void hooks_by_http_are_warned_of(void **state)
+{
+	(void)state;
+	expect(test_pod("'lifecycle': {'preStop': {'httpGet': {'port': 80}}}", ""), INJECT_CHANGE, "the preStop hook",
+		NULL);
+}
+
+static void a_pod_that_is_no_longer_guaranteed_is_warned_of(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *resources;
+		bool is_warned;
+	} rows[] = {
+		{"'resources': {'limits': {'cpu': '1', 'memory': '1Gi'}}", true},
+		{"'resources': {'limits': {'cpu': '1', 'memory': '1Gi'}, 'requests': {'cpu': '1'}}", true},
+		{"'resources': {'limits': {'cpu': '1', 'memory': '1Gi'}, 'requests': {'cpu': '100m'}}", false},
+		{"'resources': {'limits': {'cpu': '1'}}", false},
+		{"", false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct injected *injected = test_inject(test_pod(rows[i].resources, ""), NULL, NULL);
+		assert_true(test_has_warning(injected, "not Guaranteed") == rows[i].is_warned);
+		test_inject_free(injected);
+	}
+}
+
 static void warnings_are_bounded(void **state)
 {
 	(void)state;
@@ -163,6 +190,8 @@ int main(void)
 		cmocka_unit_test(a_namespace_that_refuses_net_admin_is_named_with_the_label),
 		cmocka_unit_test(without_the_control_planes_address_pods_are_refused),
 		cmocka_unit_test(host_ports_are_warned_of),
+		cmocka_unit_test(hooks_by_http_are_warned_of),
+		cmocka_unit_test(a_pod_that_is_no_longer_guaranteed_is_warned_of),
 		cmocka_unit_test(warnings_are_bounded),
 		cmocka_unit_test(members_of_wrong_types_count_as_absent),
 	};

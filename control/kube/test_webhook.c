@@ -25,7 +25,7 @@ void test_webhook_init(struct test_webhook *world)
 	*world = (struct test_webhook){.loop = loop_new(&clock_system), .options = test_inject_options};
 	CHECK(socket_listen(&any, &(struct socket_listen_options){0}, &fd, NULL) == ERR_NONE);
 	CHECK(socket_local_addr(fd, &world->at) == ERR_NONE);
-	world->identity = webhook_identity_new(world->loop, "handfast-control.handfast-system.svc", on_change, NULL);
+	world->identity = webhook_identity_new(world->loop, "handfast-webhook.handfast-system.svc", on_change, NULL);
 	world->admission = (struct admission){.options = &world->options, .on_namespace = on_namespace};
 	world->metrics = control_metrics_new();
 	world->webhook = webhook_new(&(struct webhook_options){.loop = world->loop,
@@ -148,7 +148,7 @@ void test_client_init(struct test_webhook *world, struct test_client *client)
 	CHECK(tls_session_new(&(struct tls_session_options){.context = world->client_context,
 				      .scratch = world->scratch,
 				      .fd = fd,
-				      .server_name = "handfast-control.handfast-system.svc",
+				      .server_name = "handfast-webhook.handfast-system.svc",
 				      .on_verify = on_verify,
 				      .verify_arg = client},
 		      &session, NULL) == ERR_NONE);
@@ -171,7 +171,7 @@ void test_call_start(
 {
 	const struct h2_header headers[] = {{SPAN_LITERAL(":method"), span_of_str(method)},
 		{SPAN_LITERAL(":scheme"), SPAN_LITERAL("https")},
-		{SPAN_LITERAL(":authority"), SPAN_LITERAL("handfast-control.handfast-system.svc:443")},
+		{SPAN_LITERAL(":authority"), SPAN_LITERAL("handfast-webhook.handfast-system.svc:443")},
 		{SPAN_LITERAL(":path"), span_of_str(path)},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/json")}};
 	CHECK(client->is_open && client->link != NULL);

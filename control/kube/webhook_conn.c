@@ -3,6 +3,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "control/kube/webhook_private.h"
 
 enum {
@@ -70,6 +71,7 @@ void webhook_on_accept(void *arg, int fd, const struct addr *from)
 		mem_free(conn);
 		return;
 	}
+	socket_set_nodelay(fd); /* else an answer waits for the ack of a WINDOW_UPDATE: 40 ms */
 	list_push_back(&conn->webhook->conns, &conn->link);
 	if (!start(conn, fd))
 		webhook_conn_free(conn);

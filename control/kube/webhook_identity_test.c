@@ -29,7 +29,7 @@ static int set_up(void **state)
 	struct world *world = mem_new(struct world);
 	clock_fake_init(&world->clock, 1800000000000);
 	world->loop = loop_new(&world->clock.clock);
-	world->identity = webhook_identity_new(world->loop, "handfast-control.handfast-system.svc", on_change, world);
+	world->identity = webhook_identity_new(world->loop, "handfast-webhook.handfast-system.svc", on_change, world);
 	*state = world;
 	return 0;
 }
