@@ -166,15 +166,24 @@ static enum err check_answer(struct review *review, const struct kube_response *
 	return ERR_NONE;
 }
 
-/* Which of the API server's refusals it was, where that is known: "expired" is clearer than "invalid bearer token". */
+/* Which of the API server's refusals it was, where that is known: its own words for an expired token and for one whose
+ * pod is gone are both "invalid bearer token". They only explain. */
 static enum err refusal_of(struct review *review, enum err err)
 {
 	const struct clock *clock = loop_clock(review->attest->options.loop);
+	const struct kube_subject *subject = &review->jwt.subject;
 	struct why why = {0};
 	enum err times = jwt_check_times(&review->jwt, clock->wall_ms(clock) / 1000, &why);
-	if (times != ERR_NONE)
+	if (times != ERR_NONE) {
 		review->detail = why;
-	return times != ERR_NONE ? times : err;
+		return times;
+	}
+	if (strstr(review->detail.got, "has been invalidated") != NULL)
+		return why_set(&review->detail, ERR_DENIED, "a token of a pod that exists",
+			"if the pod is gone for good, find out where its token is still used",
+			"the API server has invalidated the token: pod %.60s/%.60s or its account is gone",
+			subject->namespace_, subject->pod);
+	return err;
 }
 
 static void on_answer(void *arg, enum err err, const struct kube_response *response, const struct why *why)

@@ -183,7 +183,11 @@ static void the_api_servers_refusal_is_final_and_explained(void **state)
 	start(world);
 	refuse_review(world, "[invalid bearer token, service account token has been invalidated]");
 	assert_int_equal(world->err, ERR_DENIED);
-	assert_non_null(strstr(world->detail.got, "has been invalidated"));
+	assert_non_null(strstr(world->detail.got, "pod shop/cart-1 or its account is gone"));
+	start(world);
+	refuse_review(world, "[invalid bearer token, serviceaccounts \\\"cart\\\" not found]");
+	assert_int_equal(world->err, ERR_DENIED);
+	assert_non_null(strstr(world->detail.got, "serviceaccounts \"cart\" not found"));
 	struct test_claims claims = test_claims();
 	claims.expires_s = TEST_NOW_S - 5;
 	start_claims(world, &claims);

@@ -2,7 +2,9 @@
  */
 #include "control/issue/signer.h"
 #include "control/registry/svid_holders.h"
+#include "control/serve/operator_status.h"
 #include "control/serve/test_client.h"
+#include "proto/handfast/v1/operator.pb-c.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -78,6 +80,44 @@ static void a_pod_attests_and_renews_without_a_record(void **state)
 	assert_true(world_renew(world, stream));
 	assert_int_equal(num_records(world), 0);
 	assert_int_equal(serve_num_streams(world->serve), 1);
+}
+
+static void acknowledge(struct rpc_call *stream)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__TrustAck ack = HANDFAST__V1__TRUST_ACK__INIT;
+	Handfast__V1__Epoch epoch = HANDFAST__V1__EPOCH__INIT;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(256);
+	epoch.incarnation = epoch.counter = 1;
+	ack.epoch = &epoch;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
+	up.ack = &ack;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+}
+
+/* For `handfast status`: its stream is all that is known of it. */
+static void a_pod_is_in_the_status_while_its_stream_is_open(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(buf_done) struct buf answer = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	struct rpc_call *stream = open_stream(world);
+	acknowledge(stream);
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream)); /* after that message */
+	assert_int_equal(operator_status(world->serve, &answer), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__status_response__descriptor, buf_span(&answer), &arena, &unpacked, NULL),
+		ERR_NONE);
+	const Handfast__V1__StatusResponse *status = (const Handfast__V1__StatusResponse *)unpacked;
+	assert_int_equal(status->n_svid_holders, 1);
+	const Handfast__V1__SvidHolder *row = status->svid_holders[0];
+	assert_true(span_eq(pb_span(row->id), SPAN_LITERAL(CART)));
+	assert_true(row->connected);
+	assert_int_equal(row->n_addresses, 1);
+	assert_true(row->svid_not_after_ms > 0);
 }
 
 /* A restarted sidecar with an empty state folder has another attestation key. */
@@ -163,6 +203,7 @@ int main(int argc, char **argv)
 		return signer_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 		POD_TEST(a_pod_attests_and_renews_without_a_record),
+		POD_TEST(a_pod_is_in_the_status_while_its_stream_is_open),
 		POD_TEST(a_restarted_sidecar_attests_again_at_once),
 		POD_TEST(what_is_not_known_yet_may_be_tried_again),
 		POD_TEST(W9_W22_a_token_alone_is_no_proof),

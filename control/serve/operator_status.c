@@ -12,6 +12,8 @@ struct gathering {
 	struct status_svid_holder *rows;  /* in the order of their keys' hashes, as the store lists them */
 	struct svid_holder *svid_holders; /* own the texts of the rows */
 	size_t num, cap;
+	size_t num_pods; /* rows behind them, of streams without a record: pods */
+	size_t max_pods;
 	size_t *by_id; /* the rows in the order of their identities */
 };
 
@@ -39,7 +41,9 @@ static int compare_ids(const void *a, const void *b, void *arg)
 static void make_rows(struct gathering *all)
 {
 	const struct bundle_set *bundles = trust_bundles(all->serve->options.trust);
-	all->rows = mem_calloc(all->num, sizeof *all->rows);
+	all->max_pods = SVID_HOLDERS_MAX - all->num < all->serve->num_streams ? SVID_HOLDERS_MAX - all->num
+									      : all->serve->num_streams;
+	all->rows = mem_calloc(all->num + all->max_pods, sizeof *all->rows);
 	all->by_id = mem_calloc(all->num, sizeof *all->by_id);
 	for (size_t i = 0; i < all->num; i++) {
 		const struct svid_holder *svid_holder = &all->svid_holders[i];
@@ -100,6 +104,25 @@ static bool find_id(const struct gathering *all, const char *id, size_t *out_row
 	return true;
 }
 
+/* A pod's sidecar has no record and claims no address: its stream is all that is known of it. */
+static void add_pod(struct gathering *all, const struct identity_view *view)
+{
+	const struct sidecar *sidecar = view->sidecar;
+	if (all->num_pods == all->max_pods)
+		return;
+	struct status_svid_holder *row = &all->rows[all->num + all->num_pods++];
+	*row = (struct status_svid_holder){.id = sidecar->id.text,
+		.is_connected = true,
+		.is_banned = bundle_set_is_banned(trust_bundles(all->serve->options.trust), &sidecar->id),
+		.not_after_ms = sidecar->valid_until_s * 1000,
+		.acked = view->acked,
+		.release = view->release,
+		.addresses = {sidecar->source},
+		.num_addresses = 1};
+	if (sidecar->has_svid_holder)
+		memcpy(row->key_hash, sidecar->svid_holder, DIGEST_LEN);
+}
+
 /* The certificate that a stream presented maps to an attestation key. After a restart, a certificate that is older than
  * the recorded one does not: its stream goes to the first free row of its identity. */
 static void add_stream(void *arg, const struct identity_view *view)
@@ -107,8 +130,12 @@ static void add_stream(void *arg, const struct identity_view *view)
 	struct gathering *all = arg;
 	size_t at;
 	bool is_known = view->sidecar->has_svid_holder && find_key(all, view->sidecar->svid_holder, &at);
-	if (!is_known && (!view->answers_trust || !find_id(all, view->sidecar->id.text, &at)))
+	if (!is_known && !view->answers_trust)
 		return;
+	if (!is_known && !find_id(all, view->sidecar->id.text, &at)) {
+		add_pod(all, view);
+		return;
+	}
 	struct status_svid_holder *row = &all->rows[at];
 	row->is_copied |= *view->is_copied;
 	row->is_connected = true;
@@ -169,7 +196,7 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.epoch = trust_epoch(serve->options.trust),
 		.num_streams = serve->num_streams,
 		.svid_holders = all.rows,
-		.num_svid_holders = all.num,
+		.num_svid_holders = all.num + all.num_pods,
 		.authorities = authorities,
 		.num_authorities = serve->num_authorities,
 		.svids_issued = serve->num_issued,
