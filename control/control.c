@@ -116,6 +116,8 @@ static enum err open_ports(struct control *control, struct why *why)
 	const struct control_config *config = control->config;
 	RETURN_IF_ERR(listen_on(config->streams_port, &control->streams_fd, why));
 	RETURN_IF_ERR(listen_on(config->metrics_port, &control->metrics_fd, why));
+	if (config->kubernetes.is_enabled && config->kubernetes.sidecar_image != NULL)
+		RETURN_IF_ERR(listen_on(config->kubernetes.webhook_port, &control->webhook_fd, why));
 	return socket_listen_unix(config->operator_socket, 0600, &control->operator_fd, why);
 }
 
@@ -190,7 +192,8 @@ struct control *control_make(const struct control_source *source, struct control
 		.release = release,
 		.streams_fd = -1,
 		.operator_fd = -1,
-		.metrics_fd = -1};
+		.metrics_fd = -1,
+		.webhook_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
 	process_facts_open(&control->facts); /* before /proc becomes inaccessible */
@@ -231,6 +234,8 @@ static void drain(struct control *control)
 	log_notice("control", "stopping: no new connections; open ones get GOAWAY");
 	if (control->serve != NULL)
 		serve_drain(control->serve);
+	if (control->plane != NULL)
+		kube_plane_drain(control->plane);
 	control->drain_deadline_ms = loop_now_ms(control->loop) + CONTROL_DRAIN_MS;
 	loop_timer_start(control->loop, &control->drain, CONTROL_DRAIN_CHECK_MS, check_drained);
 }
@@ -270,6 +275,7 @@ static void close_ports(struct control *control)
 	fd_close(control->streams_fd);
 	fd_close(control->operator_fd);
 	fd_close(control->metrics_fd);
+	fd_close(control->webhook_fd);
 	loop_signal_stop(&control->terminate);
 	loop_signal_stop(&control->interrupt);
 	loop_signal_stop(&control->hangup);
@@ -283,6 +289,8 @@ static void free_listeners(struct control *control)
 	loop_run_once(control->loop, false); /* ready answers still reach their callers */
 	if (control->serve != NULL)
 		serve_free(control->serve);
+	if (control->plane != NULL)
+		kube_plane_free(control->plane);
 	if (control->pages != NULL)
 		pages_free(control->pages);
 	if (control->identity != NULL)

@@ -1,5 +1,7 @@
 /* The control plane in Kubernetes: its client of the API server, and its store in custom resources. */
 #include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "certs/digest.h"
 #include "control/control_private.h"
 #include "control/store/store_records.h"
 
@@ -11,6 +13,22 @@ enum err control_load_records(struct control *control, struct why *why)
 	control->client = kube_client_new(control->loop, &control->api);
 	return store_open_records(
 		control->loop, control->client, control->config->kubernetes.namespace_, &control->store, why);
+}
+
+void control_start_plane(struct control *control)
+{
+	if (control->client == NULL)
+		return;
+	struct kube_plane_options options = {.loop = control->loop,
+		.client = control->client,
+		.config = control->config,
+		.registry = control->registry,
+		.attest = control->attest,
+		.shard = metrics_shard(control->metrics, 0),
+		.release = control->release,
+		.webhook_fd = TAKE_FD(control->webhook_fd)};
+	digest_sha256(buf_span(&control->authorities[0]), options.bootstrap_hash);
+	control->plane = kube_plane_new(&options);
 }
 
 void control_kubernetes_done(struct control *control)

@@ -5,6 +5,7 @@
 #include "base/kube/kube_client.h"
 #include "control/control.h"
 #include "control/issue/issuer.h"
+#include "control/kube/kube_plane.h"
 #include "control/report/control_metrics.h"
 #include "control/report/pages.h"
 #include "control/serve/serve.h"
@@ -21,9 +22,10 @@ struct control {
 	struct state_folder state;
 	struct loop *loop;
 	struct issuer *issuer;
-	int streams_fd, operator_fd, metrics_fd; /* -1: adopted by another part */
-	struct kube_config api;                  /* Kubernetes alone */
-	struct kube_client *client;              /* NULL: not in Kubernetes */
+	int streams_fd, operator_fd, metrics_fd, webhook_fd; /* -1: adopted by another part */
+	struct kube_config api;                              /* Kubernetes alone */
+	struct kube_client *client;                          /* NULL: not in Kubernetes */
+	struct kube_plane *plane;                            /* NULL: not in Kubernetes, or not started */
 	struct store *store;
 	struct metrics *metrics;
 	struct process_facts facts;
@@ -61,6 +63,8 @@ enum err control_keep_authorities(
 
 /* control_kubernetes.c: the connection to the API server, and the store in its records. */
 enum err control_load_records(struct control *control, struct why *why) _must_use_;
+/* Discovery, attestation and injection; registry and attest are there. */
+void control_start_plane(struct control *control);
 void control_kubernetes_done(struct control *control);
 /* Folders of files that the client reads again, for the rules of Landlock; out has room for three. Returns how many. */
 size_t control_kubernetes_paths(const struct control *control, char *out[3]);

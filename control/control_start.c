@@ -14,6 +14,8 @@ static void list_obstacles(void *arg, struct buf *out)
 		full = buf_append_str(out, "starting: the first state is not stored yet\n");
 	else
 		serve_list_obstacles(control->serve, out);
+	if (control->plane != NULL)
+		kube_plane_list_obstacles(control->plane, out);
 	if (control->serve != NULL && !server_identity_is_usable(control->identity))
 		full = buf_append_str(out, "server certificate: it has expired and is being renewed\n");
 	(void)full; /* one line suffices to report not ready */
@@ -24,6 +26,8 @@ static void list_conditions(void *arg, struct buf *out)
 	const struct control *control = arg;
 	if (control->serve != NULL)
 		serve_list_conditions(control->serve, out);
+	if (control->plane != NULL)
+		kube_plane_list_conditions(control->plane, out);
 }
 
 static bool is_ready(struct control *control)
@@ -131,6 +135,7 @@ static void start_services(struct control *control)
 	struct why why = {0};
 	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
 	control->registry = registry_new(control->loop, control->store, control->config, &observer);
+	control_start_plane(control);
 	control->distributor = distributor_new(control->loop, control->registry, control->config);
 	const struct trust_options options = {.loop = control->loop,
 		.store = control->store,

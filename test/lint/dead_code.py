@@ -18,7 +18,6 @@ from tree import ROOT, report_rules, tracked
 
 # Functions that only tests call, each with its reason.
 ONLY_TESTS_CALL = {
-    "attest_set_kubernetes": "kube_plane.c composes it",
     "clock_fake_advance": "the clock that tests set",
     "clock_fake_init": "the clock that tests set",
     "distributor_counts": "how much work an answer cost, which a test bounds",
@@ -26,22 +25,9 @@ ONLY_TESTS_CALL = {
     "h2_session_num_streams": "what a test counts that streams are given back",
     "http_request_query": "tests answer with it",
     "inbound_stream_forwarded": "the peer's header, which tests compare",
-    "kube_attest_free": "kube_plane.c composes it",
-    "kube_attest_is_offline": "kube_plane.c composes it",
-    "kube_attest_new": "kube_plane.c composes it",
-    "kube_attest_reviewer": "kube_plane.c composes it",
-    "kube_feed_each_condition": "the control plane in a cluster asks it (issue 8)",
-    "kube_feed_start": "the control plane in a cluster makes it (issue 8)",
-    "kube_view_namespace": "injection asks it (issue 8)",
-    "kube_view_new": "the control plane in a cluster makes it (issue 8)",
-    "kube_view_pod_at": "attestation in a cluster asks it (issue 8)",
-    "kube_view_resolve": "the control plane in a cluster passes it to the registry (issue 8)",
-    "kube_view_service": "injection asks it (issue 8)",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "web_identity_ref": "of the webhook, which is in work",
     "registry_num_resolutions": "how much work an answer cost, which a test bounds",
-    "registry_set_source": "the control plane in a cluster calls it (issue 8)",
-    "registry_source_changed": "the control plane in a cluster calls it (issue 8)",
     "serve_num_connections": "programs count where they open and close",
     "serve_num_streams": "programs count where they open and close",
     "settings_record_find": "tests look one key up; programs walk all",
@@ -49,16 +35,6 @@ ONLY_TESTS_CALL = {
     "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
     "tls_session_cipher": "what was agreed, which tests compare with what we offer",
     "tls_session_is_established": "a state that a test waits for",
-    "webhook_drain": "kube_plane.c composes it",
-    "webhook_free": "kube_plane.c composes it",
-    "webhook_identity_free": "kube_plane.c composes it",
-    "webhook_identity_new": "kube_plane.c composes it",
-    "registration_authorities_changed": "kube_plane.c composes it",
-    "registration_detail": "kube_plane.c composes it",
-    "registration_free": "kube_plane.c composes it",
-    "registration_is_done": "kube_plane.c composes it",
-    "registration_new": "kube_plane.c composes it",
-    "webhook_new": "kube_plane.c composes it",
 }
 
 # Names that are only declared, each with its reason.

@@ -166,6 +166,7 @@ TESTED_ELSEWHERE = {
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
+    "control/kube/kube_plane.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
     "control/control_keys.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
     "control/control_kubernetes.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
     "control/control_fence.c": "test/integration/141_a_lost_or_older_store.py",
