@@ -20,7 +20,7 @@ def _version():
 # (name, default, what it is), in the order of values.yaml; names of one prefix stand together.
 VALUES = [
     ("namespace", "handfast-system", "The namespace of the control plane."),
-    ("replicas", "1", "Replicas of the control plane. Its state is not shared yet: with more than one they disagree."),
+    ("replicas", "2", "Replicas of the control plane; each serves and issues."),
     ("trustDomain", "cluster.local", "The SPIFFE trust domain; a workload is spiffe://TRUST DOMAIN/ns/NAMESPACE/sa/ACCOUNT."),
     ("image.prefix", "docker.io/handfast/", "Registry and path of the images, with a slash at the end."),
     ("image.tag", _version(), "The version of all images."),

@@ -24,13 +24,16 @@ def manifest(**changes):
                               **values})
 
 
+REPLICAS = int(next(default for name, default, _ in generate.VALUES if name == "replicas"))
+
+
 def install(cluster, **changes):
     """kubectl apply, then waits for the control plane. Returns its pods. The images must have been imported."""
     cluster.kubectl.apply(manifest(**changes))
-    return wait_for_control(cluster, int(changes.get("replicas", 1)))
+    return wait_for_control(cluster, int(changes.get("replicas", REPLICAS)))
 
 
-def wait_for_control(cluster, num=1, deadline_s=60.0):
+def wait_for_control(cluster, num=REPLICAS, deadline_s=60.0):
     try:
         return cluster.kubectl.wait_for_ready(CONTROL, num, NAMESPACE, deadline_s)
     except StoryFailure as failure:

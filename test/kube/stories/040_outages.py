@@ -83,7 +83,8 @@ def shows_that_only_namespaces_with_the_label_wait_for_the_webhook(story):
 
 
 def shows_that_pods_start_again_when_it_is_back(story):
-    story.kubectl("-n", install.NAMESPACE, "scale", "deployment/handfast-control", "--replicas=1")
+    story.kubectl("-n", install.NAMESPACE, "scale", "deployment/handfast-control",
+                  "--replicas=%d" % install.REPLICAS)
     install.wait_for_control(story.cluster)
     story.kubectl.delete_namespace("outages-outside")
     story.kubectl.delete_namespace(SPACE)

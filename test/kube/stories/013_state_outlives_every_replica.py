@@ -1,0 +1,59 @@
+"""The mesh's keys and records are in the cluster: every replica can be replaced, all at once too, and nothing begins anew.
+
+    handfast-control, 2 replicas -> records.handfast.dev, Secret handfast-control-keys; no volume of their own"""
+
+from handfast_harness import expect, expect_eq, expect_in
+from kube_cluster import install, shared
+
+DEADLINE_S = 240
+SECRET = "handfast-control-keys"
+
+
+def arrange(story):
+    story.cluster = shared.cluster()
+    story.kubectl = story.cluster.kubectl
+    story.pods = install.installed(story.cluster)
+
+
+def _keys(story):
+    secret = story.kubectl.get("secret", SECRET, install.NAMESPACE)
+    return secret and secret["data"]
+
+
+def _records(story):
+    """{key: value} of what never changes by itself."""
+    records = story.kubectl.get("records.handfast.dev", namespace=install.NAMESPACE)
+    return {one["spec"]["key"]: one["spec"]["value"] for one in records if one["spec"]["key"] in
+            ("authority/known", "store/incarnation")}
+
+
+def _replace_all(story):
+    story.kubectl("-n", install.NAMESPACE, "delete", "pod", "-l", install.CONTROL, "--wait=true", timeout_s=90)
+
+
+def shows_that_new_replicas_have_the_keys_and_records_of_the_old(story):
+    story.before = _keys(story), _records(story)
+    expect_eq(len(story.before[1]), 2, "records that stay: %s" % list(story.before[1]))
+    _replace_all(story)
+    pods = install.wait_for_control(story.cluster)
+    expect(not {pod["metadata"]["name"] for pod in pods} & {pod["metadata"]["name"] for pod in story.pods}, "new pods")
+    expect_eq((_keys(story), _records(story)), story.before, "keys and records")
+
+
+def shows_that_no_replica_makes_new_keys_beside_the_records_of_a_mesh(story):
+    secret = story.kubectl.get("secret", SECRET, install.NAMESPACE)
+    story.kubectl("-n", install.NAMESPACE, "delete", "secret", SECRET)
+    _replace_all(story)
+    story.kubectl.wait("the reason in a new replica's log", lambda: "its keys are missing" in _log_of_keys(story), 60)
+    expect_eq(_keys(story), None, "a Secret")
+    expect_in("restore the Secret from a backup", _log_of_keys(story), "the log")
+    secret["metadata"] = {"name": SECRET, "labels": secret["metadata"]["labels"]}
+    story.kubectl.apply(secret, namespace=install.NAMESPACE)
+    install.wait_for_control(story.cluster, deadline_s=120)
+    expect_eq((_keys(story), _records(story)), story.before, "keys and records after the restore")
+
+
+def _log_of_keys(story):
+    return "".join(story.kubectl.run("-n", install.NAMESPACE, "logs", pod["metadata"]["name"], "-c", "keys", *more,
+                                     check=False).stdout
+                   for pod in story.kubectl.pods(install.CONTROL, install.NAMESPACE) for more in ((), ("-p",)))
