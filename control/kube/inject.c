@@ -63,6 +63,25 @@ static void add_probes(struct injection *injection, size_t sidecar, const json_t
 		"/spec/initContainers/%zu/env%s", sidecar, json_is_array(env) ? "/-" : "");
 }
 
+/* A pod that was copied from a cluster has the control plane's former address, or another cluster's. */
+static void refresh_env(struct injection *injection, size_t sidecar, const json_t *container)
+{
+	const struct inject_options *options = injection->options;
+	const char *const current[][2] = {{"HANDFAST_SIDECAR_TRUST_DOMAIN", options->trust_domain},
+		{"HANDFAST_SIDECAR_CONTROL_ADDRESS", options->control_address},
+		{"HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256", options->bootstrap_root_sha256}};
+	const json_t *env = json_object_get(container, "env"), *item;
+	size_t i;
+	json_array_foreach(env, i, item)
+	{
+		for (size_t j = 0; j < sizeof(current) / sizeof(current[0]); j++)
+			if (strcmp(inject_text(item, "name"), current[j][0]) == 0 &&
+				strcmp(inject_text(item, "value"), current[j][1]) != 0)
+				inject_put(injection, "add", json_string(current[j][1]),
+					"/spec/initContainers/%zu/env/%zu/value", sidecar, i);
+	}
+}
+
 /* A webhook that knows no native sidecars drops the restartPolicy; the pod's other containers would then never start.
  */
 static void repair_restart_policy(struct injection *injection, size_t sidecar, const json_t *container)
@@ -99,6 +118,7 @@ static void repair(struct injection *injection)
 	CHECK(inject_find_init(injection, INJECT_SIDECAR, &sidecar));
 	const json_t *container = json_array_get(json_object_get(injection->spec, "initContainers"), sidecar);
 	repair_restart_policy(injection, sidecar, container);
+	refresh_env(injection, sidecar, container);
 	add_probes(injection, sidecar, container);
 	repair_places(injection, sidecar);
 }

@@ -154,6 +154,23 @@ static void an_init_container_and_volumes_that_were_dropped_come_back(void **sta
 	test_inject_free(first);
 }
 
+/* A pod that was copied out of another cluster, or before the control plane's Service was made anew. */
+static void a_copied_pod_gets_the_present_control_plane(void **state)
+{
+	(void)state;
+	struct inject_options moved = test_inject_options;
+	struct injected *first = test_inject(test_pod("", ""), NULL, NULL);
+	moved.control_address = "192.0.2.11:15012";
+	moved.bootstrap_root_sha256 = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	struct injected *second = test_inject_json(json_deep_copy(first->after), NULL, &moved);
+	assert_int_equal(json_array_size(second->result.patch), 2);
+	assert_string_equal(test_env(second, "handfast", "HANDFAST_SIDECAR_CONTROL_ADDRESS"), moved.control_address);
+	assert_string_equal(test_env(second, "handfast", "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256"),
+		moved.bootstrap_root_sha256);
+	test_inject_free(second);
+	test_inject_free(first);
+}
+
 static void an_annotation_without_the_sidecar_is_no_injection(void **state)
 {
 	(void)state;
@@ -174,6 +191,7 @@ int main(void)
 		cmocka_unit_test(a_dropped_restart_policy_comes_back_with_a_warning),
 		cmocka_unit_test(containers_that_another_webhook_puts_before_ours_move_behind),
 		cmocka_unit_test(an_init_container_and_volumes_that_were_dropped_come_back),
+		cmocka_unit_test(a_copied_pod_gets_the_present_control_plane),
 		cmocka_unit_test(an_annotation_without_the_sidecar_is_no_injection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

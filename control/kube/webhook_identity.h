@@ -14,7 +14,8 @@
 
 struct webhook_identity;
 
-/* `dns_name`: "handfast-webhook.handfast-system.svc". on_change: there is another authority to register. */
+/* `dns_name`: of the Service that the registration names: "handfast-webhook.handfast-system.svc" in the install
+ * manifest. on_change: there is another authority to register. */
 struct webhook_identity *webhook_identity_new(
 	struct loop *loop, const char *dns_name, void (*on_change)(void *arg), void *arg);
 void webhook_identity_free(struct webhook_identity *identity);
