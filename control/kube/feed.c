@@ -74,6 +74,14 @@ static void on_synced(void *arg)
 	kube_view_synced(watch->feed->view, watch->kind);
 }
 
+static unsigned num_in_trouble(const struct kube_feed *feed)
+{
+	unsigned num = 0;
+	for (enum kube_kind kind = 0; kind < NUM_KUBE_KINDS; kind++)
+		num += feed->watches[kind].trouble.err != ERR_NONE;
+	return num;
+}
+
 /* Namespaces play no part in answers. */
 static void update_stale(struct kube_feed *feed)
 {
@@ -86,12 +94,13 @@ static void update_stale(struct kube_feed *feed)
 static void on_trouble(void *arg, const struct why *why)
 {
 	struct feed_watch *watch = arg;
-	bool had_trouble = watch->trouble.err != ERR_NONE;
+	unsigned num_before = num_in_trouble(watch->feed);
 	watch->trouble = why == NULL ? (struct why){0} : *why;
-	if (why != NULL && !had_trouble)
+	unsigned num_now = num_in_trouble(watch->feed);
+	if (num_before == 0 && num_now > 0)
 		log_why(LOG_LEVEL_WARNING, "kube", "the state of the cluster may be old", why);
-	if (why == NULL && had_trouble)
-		log_notice("kube", "the watch of %s works again", kinds[watch->kind].name);
+	if (num_before > 0 && num_now == 0)
+		log_notice("kube", "the state of the cluster is up to date again");
 	update_stale(watch->feed);
 }
 
@@ -102,12 +111,21 @@ static bool is_recent(const struct kube_feed *feed, const struct feed_watch *wat
 	return watch->refusal.err != ERR_NONE && loop_now_ms(feed->loop) - watch->refused_at_ms < REFUSED_MS;
 }
 
+/* Another watch has the same trouble and has reported it: they share a connection. */
+static bool is_reported(const struct kube_feed *feed, enum kube_kind kind)
+{
+	for (enum kube_kind other = 0; other < kind; other++)
+		if (strcmp(feed->watches[other].trouble.got, feed->watches[kind].trouble.got) == 0)
+			return true;
+	return false;
+}
+
 void kube_feed_each_condition(const struct kube_feed *feed, kube_condition_fn *each, void *arg)
 {
 	struct why why = {0};
 	for (enum kube_kind kind = 0; kind < NUM_KUBE_KINDS; kind++) {
 		const struct feed_watch *watch = &feed->watches[kind];
-		if (watch->trouble.err != ERR_NONE)
+		if (watch->trouble.err != ERR_NONE && !is_reported(feed, kind))
 			each(arg, "kube_watch", &watch->trouble);
 		if (is_recent(feed, watch))
 			each(arg, "kube_objects", &watch->refusal);
@@ -116,7 +134,7 @@ void kube_feed_each_condition(const struct kube_feed *feed, kube_condition_fn *e
 		return;
 	(void)why_set(&why, ERR_NOT_FOUND, "a sidecar in every pod of a namespace with handfast.dev/inject=enabled",
 		"restart their workloads (kubectl rollout restart), or label the pods handfast.dev/inject=disabled",
-		"%zu pods run without one, such as %s", feed->unmeshed.num, feed->unmeshed.example);
+		"pods without a sidecar: %zu, such as %s", feed->unmeshed.num, feed->unmeshed.example);
 	each(arg, "kube_pods_without_sidecar", &why);
 }
 

@@ -161,7 +161,7 @@ static void the_last_known_state_goes_on_while_a_watch_is_in_trouble(void **stat
 	(void)why_set(&why, ERR_UNAVAILABLE, "an API server", "check it", "the API server is away");
 	trouble(KUBE_PODS, &why);
 	trouble(KUBE_NAMESPACES, &why);
-	assert_int_equal(conditions(world), 2);
+	assert_int_equal(conditions(world), 1); /* the same for both */
 	assert_string_equal(world->name, "kube_watch");
 	assert_string_equal(world->detail.got, "the API server is away");
 	assert_int_equal(resolve(world, "192.0.2.1:80"), RESOLVED_PLAIN);
@@ -169,6 +169,10 @@ static void the_last_known_state_goes_on_while_a_watch_is_in_trouble(void **stat
 	trouble(KUBE_PODS, NULL);
 	assert_int_equal(world->num_changes, 1);
 	assert_int_equal(conditions(world), 1);
+	(void)why_set(&why, ERR_DENIED, "a permission", "grant it", "it may not watch pods");
+	trouble(KUBE_PODS, &why);
+	assert_int_equal(conditions(world), 2);
+	trouble(KUBE_PODS, NULL);
 	trouble(KUBE_NAMESPACES, NULL);
 	assert_int_equal(conditions(world), 0);
 }
@@ -195,7 +199,7 @@ static void pods_without_a_sidecar_in_an_injected_namespace_are_a_condition(void
 	pass(world, 10000);
 	assert_int_equal(conditions(world), 1);
 	assert_string_equal(world->name, "kube_pods_without_sidecar");
-	assert_string_equal(world->detail.got, "1 pods run without one, such as shop/old");
+	assert_string_equal(world->detail.got, "pods without a sidecar: 1, such as shop/old");
 }
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

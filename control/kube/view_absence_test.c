@@ -79,6 +79,18 @@ static void a_rollout_of_sidecars_is_plaintext_until_the_first_is_ready(void **s
 	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart");
 }
 
+static void an_endpoint_that_was_never_ready_does_not_keep_others_from_being_used(void **state)
+{
+	struct cluster *cluster = *state;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "old", .ip = "192.0.2.3", .is_plain = true});
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1"});
+	cluster_service(cluster, "cart", "'198.51.100.1'", PORT, "");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "cart-1 192.0.2.1 unready");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "cart-1 192.0.2.1 unready, old 192.0.2.3 ready");
+	assert_int_equal(cluster_resolve(cluster, "198.51.100.1:80"), RESOLVED_PLAIN);
+}
+
 static void an_address_that_was_meshed_and_has_no_owner_stays_meshed_without_an_endpoint(void **state)
 {
 	struct cluster *cluster = *state;
@@ -224,6 +236,7 @@ int main(void)
 		CLUSTER_TEST(a_service_without_endpoints_is_what_it_was),
 		CLUSTER_TEST(a_meshed_service_stays_so_while_its_meshed_endpoints_fail_their_probes),
 		CLUSTER_TEST(a_rollout_of_sidecars_is_plaintext_until_the_first_is_ready),
+		CLUSTER_TEST(an_endpoint_that_was_never_ready_does_not_keep_others_from_being_used),
 		CLUSTER_TEST(an_address_that_was_meshed_and_has_no_owner_stays_meshed_without_an_endpoint),
 		CLUSTER_TEST(the_next_owner_decides_about_an_address_that_was_meshed),
 		CLUSTER_TEST(an_address_that_another_account_has_now_is_no_endpoint_of_the_service),

@@ -181,4 +181,5 @@ void slice_deleted(struct kube_view *view, const struct kube_meta *meta);
 void slice_remove(struct kube_view *view, struct slice *slice);
 
 /* view_resolve.c */
+/* What it is by its endpoints that are used; without one, what it was. */
 enum service_state service_judge(const struct kube_view *view, const struct service *service);

@@ -109,7 +109,10 @@ enum service_state service_judge(const struct kube_view *view, const struct serv
 {
 	const struct selection all = {NULL, 0};
 	struct tally tally = count(view, service, &all);
-	return conclude(&tally, service->last);
+	size_t num_used = 0;
+	for (enum use use = USE_READY; use <= USE_DRAINING; use++)
+		num_used += tally.meshed[use] + tally.plain[use];
+	return num_used == 0 ? service->last : conclude(&tally, service->last);
 }
 
 static void endpoint_add(
@@ -221,8 +224,15 @@ static bool resolve_host(const struct kube_view *view, const struct addr *destin
 	return true;
 }
 
+enum { SIDECAR_METRICS_PORT = 15020 }; /* of an injected pod: metrics and probes, which no tunnel reaches */
+
 static void resolve_pod(const struct pod *pod, const struct addr *destination, struct resolution *out)
 {
+	if (pod->has_sidecar && destination->port == SIDECAR_METRICS_PORT) {
+		out->kind = RESOLVED_PLAIN;
+		snprintf(out->reason, sizeof(out->reason), "it is the port of the sidecar's own metrics");
+		return;
+	}
 	if (pod->has_sidecar) {
 		out->kind = RESOLVED_MESHED;
 		out->endpoints[0].address = *destination;

@@ -17,6 +17,16 @@ static void a_pod_with_our_sidecar_is_meshed_with_its_account_as_identity(void *
 	cluster_expect_meshed(cluster, "[2001:db8::1]:9", "[2001:db8::1]:9 cart");
 }
 
+static void the_metrics_of_a_sidecar_are_scraped_in_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1"});
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.1:15020"), RESOLVED_PLAIN);
+	cluster_expect_meshed(cluster, "192.0.2.1:15021", "192.0.2.1:15021 cart");
+	cluster_delete(cluster, KUBE_PODS, "cart-1");
+	cluster_expect_meshed(cluster, "192.0.2.1:15020", "");
+}
+
 static void a_pod_without_our_sidecar_is_plaintext(void **state)
 {
 	struct cluster *cluster = *state;
@@ -154,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLUSTER_TEST(a_pod_with_our_sidecar_is_meshed_with_its_account_as_identity),
+		CLUSTER_TEST(the_metrics_of_a_sidecar_are_scraped_in_plaintext),
 		CLUSTER_TEST(a_pod_without_our_sidecar_is_plaintext),
 		CLUSTER_TEST(a_pod_on_the_network_of_its_node_is_plaintext),
 		CLUSTER_TEST(the_newest_running_pod_owns_an_address),
