@@ -57,6 +57,7 @@ static void resources_are_small_by_default_and_can_be_set(void **state)
 			NULL, NULL);
 	expected = test_json("{'requests': {'cpu': '0.1', 'memory': '64Mi'}, 'limits': {'cpu': '2', 'memory': '1G'}}");
 	assert_true(json_equal(test_at(set, "/spec/initContainers/1/resources"), expected));
+	assert_true(json_equal(test_at(set, "/spec/initContainers/0/resources"), expected)); /* a quota may need them */
 	json_decref(expected);
 	test_inject_free(set);
 }

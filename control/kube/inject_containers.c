@@ -101,11 +101,19 @@ static json_t *probe(int period_s, int tries)
 		"periodSeconds", period_s, "failureThreshold", tries, "timeoutSeconds", 3);
 }
 
+/* The API server mounts the account's own token into each container that has nothing at this place; ours need no
+ * credentials of the API. */
+static json_t *no_api_token(void)
+{
+	return json_pack("{s:s, s:s, s:b}", "name", "handfast-run", "mountPath",
+		"/var/run/secrets/kubernetes.io/serviceaccount", "readOnly", 1);
+}
+
 static json_t *sidecar_mounts(void)
 {
-	return json_pack("[{s:s, s:s, s:b}, {s:s, s:s}, {s:s, s:s}]", "name", "handfast-token", "mountPath",
+	return json_pack("[{s:s, s:s, s:b}, {s:s, s:s}, {s:s, s:s}, o]", "name", "handfast-token", "mountPath",
 		token_folder, "readOnly", 1, "name", "handfast-state", "mountPath", state_folder, "name",
-		"handfast-run", "mountPath", "/run/handfast");
+		"handfast-run", "mountPath", "/run/handfast", no_api_token());
 }
 
 json_t *inject_sidecar_container(const struct injection *injection)
@@ -135,9 +143,10 @@ json_t *inject_init_container(const struct injection *injection)
 	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s], s:[s]}, s:{s:s}}", "runAsUser", 0,
 		"runAsGroup", 0, "runAsNonRoot", 0, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
 		"capabilities", "drop", "ALL", "add", "NET_ADMIN", "seccompProfile", "type", "RuntimeDefault");
-	json_t *container = json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:{s:s, s:s}}}", "name", INJECT_INIT, "image",
+	/* Its requests are those of the sidecar, which starts after it: the pod needs no more. */
+	json_t *container = json_pack("{s:s, s:s, s:[s], s:o, s:o, s:o, s:[o]}", "name", INJECT_INIT, "image",
 		injection->options->init_image, "args", "up", "env", env, "securityContext", security, "resources",
-		"requests", "cpu", "10m", "memory", "16Mi");
+		resources(wants), "volumeMounts", no_api_token());
 	CHECK(container != NULL);
 	return container;
 }

@@ -68,6 +68,21 @@ static void the_sidecar_is_configured_by_variables(void **state)
 	test_inject_free(injected);
 }
 
+/* The API server mounts the account's token where nothing is mounted yet. */
+static void our_containers_have_no_token_of_the_api(void **state)
+{
+	(void)state;
+	struct injected *injected = test_inject(test_pod("", ""), NULL, NULL);
+	static const char *const places[] = {
+		"/spec/initContainers/0/volumeMounts/0", "/spec/initContainers/1/volumeMounts/3"};
+	json_t *expected = test_json("{'name': 'handfast-run', 'mountPath': "
+				     "'/var/run/secrets/kubernetes.io/serviceaccount', 'readOnly': true}");
+	for (size_t i = 0; i < 2; i++)
+		assert_true(json_equal(test_at(injected, places[i]), expected));
+	json_decref(expected);
+	test_inject_free(injected);
+}
+
 static void a_short_grace_period_shortens_the_drain(void **state)
 {
 	(void)state;
@@ -185,6 +200,7 @@ int main(void)
 		cmocka_unit_test(the_init_container_and_the_sidecar_come_first),
 		cmocka_unit_test(the_sidecar_fits_restricted_and_the_init_container_has_net_admin_alone),
 		cmocka_unit_test(the_sidecar_is_configured_by_variables),
+		cmocka_unit_test(our_containers_have_no_token_of_the_api),
 		cmocka_unit_test(a_short_grace_period_shortens_the_drain),
 		cmocka_unit_test(with_the_cni_plugin_there_is_no_init_container),
 		cmocka_unit_test(a_second_run_changes_nothing),
