@@ -183,7 +183,7 @@ static void sweep_namespace(void *arg, struct table_link *link)
 		namespace_remove(view, namespace_);
 }
 
-static void sweep(struct kube_view *view, enum kube_kind kind)
+static void sweep_kind(struct kube_view *view, enum kube_kind kind)
 {
 	switch (kind) {
 	case KUBE_PODS:
@@ -202,6 +202,15 @@ static void sweep(struct kube_view *view, enum kube_kind kind)
 		break;
 	}
 	CHECK_UNREACHABLE();
+}
+
+/* Removes what was not put since kube_view_begin(). */
+static void sweep(struct kube_view *view, enum kube_kind kind)
+{
+	view->is_sweeping = true;
+	sweep_kind(view, kind);
+	view->is_sweeping = false;
+	services_settle(view);
 }
 
 static void settle_service(void *arg, struct table_link *link)

@@ -182,6 +182,7 @@ static void a_new_generation_takes_over_when_it_is_whole(void **state)
 	assert_int_equal(cluster->num_changes, 0);
 	cluster_sync_all(cluster);
 	assert_true(cluster_has_changed(cluster, "192.0.2.1"));
+	assert_true(cluster_has_changed(cluster, "198.51.100.1"));
 	assert_false(cluster_has_changed(cluster, "192.0.2.2"));
 	cluster_expect_meshed(cluster, "198.51.100.1:80", "");
 	cluster_expect_meshed(cluster, "192.0.2.1:80", "");

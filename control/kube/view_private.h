@@ -73,7 +73,8 @@ struct service {                /* also for slices whose Service has not come in
 	struct service_address *addresses;
 	size_t num_ports, num_addresses;
 	struct list slices;
-	char name[]; /* "namespace/name" */
+	struct list_link due; /* in view->due */
+	char name[];          /* "namespace/name" */
 };
 
 struct endpoint {
@@ -123,7 +124,9 @@ struct kube_view {
 	bool has_synced[NUM_KUBE_KINDS];
 	bool is_cut[NUM_KUBE_KINDS]; /* objects of this kind were left out */
 	uint32_t generations[NUM_KUBE_KINDS];
-	bool is_synced; /* what answers need */
+	bool is_synced;   /* what answers need */
+	bool is_sweeping; /* many objects go at once: Services are judged after that, and once each */
+	struct list due;  /* those Services */
 	bool is_stale;
 	struct table nets, places, accounts, pods, services, slices, namespaces, node_ports;
 	struct list hosts, gone; /* places; gone: the oldest first */
@@ -174,6 +177,7 @@ struct service *service_for(struct kube_view *view, const char *namespace_, cons
 void service_left(struct kube_view *view, struct service *service); /* freed when there is nothing left of it */
 /* Its endpoints or its object have changed: notes what it is now, and notifies the observer of its addresses. */
 void service_changed(struct kube_view *view, struct service *service);
+void services_settle(struct kube_view *view); /* after a sweep */
 
 /* view_slices.c */
 enum err slice_put(struct kube_view *view, const struct kube_slice *slice, struct why *why) _must_use_;

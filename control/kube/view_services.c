@@ -48,6 +48,8 @@ void service_left(struct kube_view *view, struct service *service)
 	if (service->exists || !list_is_empty(&service->slices))
 		return;
 	CHECK(service->num_addresses == 0 && service->num_ports == 0);
+	if (list_is_linked(&service->due))
+		list_remove(&service->due);
 	table_remove(&view->services, &service->link);
 	mem_free(service);
 }
@@ -128,12 +130,26 @@ void service_changed(struct kube_view *view, struct service *service)
 {
 	if (!view->is_synced)
 		return;
+	if (view->is_sweeping) {
+		if (!list_is_linked(&service->due))
+			list_push_back(&view->due, &service->due);
+		return;
+	}
 	enum service_state now = service_judge(view, service);
 	bool has_changed = now != service->last;
 	service->last = now;
 	for (size_t i = 0; has_changed && i < service->num_addresses; i++)
 		place_taken(view, service->addresses[i].place);
 	notify_addresses(view, service);
+}
+
+void services_settle(struct kube_view *view)
+{
+	CHECK(!view->is_sweeping);
+	LIST_EACH_REMOVABLE(&view->due, struct service, service, due) {
+		list_remove(&service->due);
+		service_changed(view, service);
+	}
 }
 
 static uint64_t content_of(const struct kube_view *view, const struct kube_service *service)
