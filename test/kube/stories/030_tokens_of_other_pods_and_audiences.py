@@ -2,7 +2,7 @@
 
     pod a (account a), pod b (account b): no sidecar; the harness attests from inside their networks -> handfast-control
 
-Threats: W12, W13."""
+Threats: W12, W13, W26."""
 
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shared, workloads
@@ -63,6 +63,20 @@ def shows_that_a_changed_token_is_refused(story):
     header, claims, signature = _token(story, "a", "a").split(b".")
     _refused(story, "a", header + b"." + claims + b"." + signature[:-8] + b"AAAAAAAA", "a changed token")
     _refused(story, "a", b"not a token", "a text")
+
+
+def shows_that_its_keys_decide_while_the_api_server_is_away(story):
+    own, other = _token(story, "a", "a"), _token(story, "b", "b")
+    header, claims, signature = own.split(b".")
+    story.cluster.stop("kube-apiserver")
+    try:
+        result = _attest(story, "a", own)
+        expect_eq(result.status, "0", "gRPC status without the API server (%s)" % result.message)
+        _refused(story, "a", other, "b's token from a's address without the API server")
+        forged = header + b"." + claims + b"." + signature[::-1]
+        _refused(story, "a", forged, "a forged token without the API server")
+    finally:
+        story.cluster.start_apiserver()
 
 
 def shows_that_a_deleted_pods_token_is_refused(story):
