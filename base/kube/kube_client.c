@@ -8,7 +8,7 @@
 enum {
 	CONNECT_TIMEOUT_MS = 5000, /* per address */
 	OPEN_TIMEOUT_MS = 10000,   /* TLS and SETTINGS */
-	KEEPALIVE_MS = 15000,
+	KEEPALIVE_MS = 10000,      /* a server that stops is noticed within 30 s */
 	BACKOFF_FIRST_MS = 500,
 	BACKOFF_MAX_MS = 30000,
 	EAGER_MS = 1000, /* a request shortens the backoff, but not below this */

@@ -133,7 +133,10 @@ static void watch_for_silence(struct kube_watch *watch)
 static void judge_probe(struct kube_watch *watch, enum err err, const json_t *list, const struct why *why)
 {
 	char version[KUBE_VERSION_MAX];
-	if (err != ERR_NONE) {
+	bool is_early = loop_timer_is_armed(&watch->silence);
+	if (err != ERR_NONE && is_early) {
+		watch->was_cut = true; /* to be asked again; where the connection is lost, the stream ends too */
+	} else if (err != ERR_NONE) {
 		watch_trouble(watch, why);
 		watch_again(watch, watch_backoff_ms(watch));
 	} else if (list != NULL && kube_version_of(list, version) == ERR_NONE &&
@@ -144,7 +147,7 @@ static void judge_probe(struct kube_watch *watch, enum err err, const json_t *li
 		watch_trouble(watch, &older);
 		watch_restart(watch);
 		watch_again(watch, 0);
-	} else if (!loop_timer_is_armed(&watch->silence)) {
+	} else if (!is_early) {
 		watch_again(watch, 0); /* bookmarks should have come: the stream may have been lost on the way */
 	}
 }
@@ -177,17 +180,15 @@ static void probe(struct kube_watch *watch)
  * version that it has not reached yet, without an error. */
 static void on_quiet_watch(struct kube_watch *watch)
 {
-	if (watch->silence_ms == SILENT_MS) {
-		probe(watch);
-		return;
-	}
+	bool is_silent = watch->silence_ms == SILENT_MS;
 	watch_healthy(watch);
 	if (watch->is_stopped)
 		return;
-	if (watch->was_cut)
+	if (is_silent || watch->was_cut)
 		probe(watch);
 	watch->was_cut = false;
-	watch_for_silence(watch);
+	if (!is_silent)
+		watch_for_silence(watch);
 }
 
 static void give_up(struct kube_watch *watch, const char *what)
