@@ -25,6 +25,11 @@ static const struct cli_flag flags[] = {
 	{"id", "spiffe://TD/PATH", "the identity that the token is for", false},
 	{"ttl", "DURATION", "how long the token is valid (1h), at most 30d", false},
 	{"network", "CIDR", "the network that the token may be used from (any)", true},
+	{"cluster", NULL, "check the cluster, also where a sidecar is on this machine", false},
+	{"pre", NULL, "check the cluster before an install", false},
+	{"uninstall", NULL, "list what still needs the control plane of the cluster", false},
+	{"kubeconfig", "FILE", "which cluster (KUBECONFIG, else ~/.kube/config)", false},
+	{"namespace", "NAME", "of the cluster's control plane (handfast-system)", false},
 };
 
 static void put_versions(struct buf *out)
@@ -37,7 +42,7 @@ static void put_versions(struct buf *out)
 
 static const struct cli_program program = {.name = "handfast",
 	.about = "Queries and commands the control plane (over its Unix socket) or the sidecar (at its admin endpoint) "
-		 "on this machine.",
+		 "on this machine, or checks the cluster of a kubeconfig.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
 	.flags = flags,

@@ -30,3 +30,13 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 	*out = parsed;
 	return ERR_NONE;
 }
+
+bool page_has_sidecar(const struct command_line *line)
+{
+	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
+	struct http_fetched fetched = {0};
+	struct addr at;
+	return command_line_value(line, "admin") != NULL ||
+	       (addr_parse(span_of_str(COMMANDS_ADMIN), &at) == ERR_NONE &&
+		       http_fetch(&at, "/check", TIMEOUT_MS, &page, &fetched) == ERR_NONE);
+}

@@ -7,3 +7,5 @@
 /* Fetches from --admin. ERR_UNAVAILABLE: no sidecar listens there, or the answer is not from a sidecar. The caller owns
  * *out. */
 enum err page_get(const struct command_line *line, const char *path, json_t **out, struct why *why) _must_use_;
+/* Whether --admin names a sidecar, or one answers where it is not given. */
+bool page_has_sidecar(const struct command_line *line);

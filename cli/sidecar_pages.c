@@ -1,4 +1,5 @@
 /* certs, check, why: pages of the sidecar on this machine. */
+#include "cli/cluster/cluster_check.h"
 #include "cli/commands.h"
 #include "cli/page.h"
 #include "cli/show.h"
@@ -57,6 +58,8 @@ enum cli_exit command_check(struct command_line *line)
 {
 	_cleanup_(page_release) json_t *page = NULL;
 	struct why why = {0};
+	if (cluster_check_is_wanted(line) || (cluster_check_is_possible(line) && !page_has_sidecar(line)))
+		return cluster_check(line);
 	enum err err = page_get(line, "/check", &page, &why);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &why);

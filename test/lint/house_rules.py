@@ -162,6 +162,9 @@ TESTED_ELSEWHERE = {
     "cli/show.c": "cli/sidecar_pages_test.c",
     "cli/settings.c": "test/integration/177_the_reference_pages_are_true.py",
     "cli/status.c": "test/integration/151_the_command_line.py",
+    "cli/cluster/api.c": "test/kube/stories/014_handfast_check.py",
+    "cli/cluster/cluster_check.c": "test/kube/stories/014_handfast_check.py",
+    "cli/cluster/findings.c": "cli/cluster/checks_test.c",
     "cli/page.c": "cli/sidecar_pages_test.c",
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
@@ -278,7 +281,9 @@ MAY_USE = {
     "control/serve": BASE + ("certs", "proto", "control/"),
     "control/kube": BASE + ("certs", "control/", "third_party/jansson"),
     "control": BASE + ("certs", "control/", "third_party/"),
-    "cli": BASE + ("proto", "third_party/jansson", "third_party/yaml"),
+    # Injection is pure, and what is printed and what is checked must be what the webhook does.
+    "cli/cluster": BASE + ("cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
+    "cli": BASE + ("cli/cluster", "proto", "third_party/jansson", "third_party/yaml"),
     "intercept": CORE + ("base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
 

@@ -1,0 +1,219 @@
+#include "cli/cluster/checks.h"
+#include "base/core/version.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *checks_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text != NULL ? text : "";
+}
+
+const char *checks_name(const json_t *object)
+{
+	return checks_text(json_object_get(object, "metadata"), "name");
+}
+
+const char *checks_label(const json_t *object, const char *key)
+{
+	return checks_text(json_object_get(json_object_get(object, "metadata"), "labels"), key);
+}
+
+static void wrong(struct findings *findings, const char *check, const char *expected, const char *fix, const char *got)
+{
+	struct why why;
+	(void)why_set(&why, ERR_CONFIG, expected, fix, "%s", got);
+	findings_wrong(findings, check, &why);
+}
+
+/* --- the control plane --- */
+
+static bool is_ready(const json_t *pod)
+{
+	const json_t *conditions = json_object_get(json_object_get(pod, "status"), "conditions");
+	for (size_t i = 0; i < json_array_size(conditions); i++) {
+		const json_t *one = json_array_get(conditions, i);
+		if (strcmp(checks_text(one, "type"), "Ready") == 0)
+			return strcmp(checks_text(one, "status"), "True") == 0;
+	}
+	return false;
+}
+
+static const char *image_of(const json_t *pod)
+{
+	const json_t *containers = json_object_get(json_object_get(pod, "spec"), "containers");
+	return checks_text(json_array_get(containers, 0), "image");
+}
+
+static void check_images(struct findings *findings, const json_t *pods)
+{
+	char got[256];
+	for (size_t i = 1; i < json_array_size(pods); i++) {
+		const char *first = image_of(json_array_get(pods, 0)), *other = image_of(json_array_get(pods, i));
+		if (strcmp(first, other) == 0)
+			continue;
+		snprintf(got, sizeof(got), "replicas have the images %.100s and %.100s", first, other);
+		wrong(findings, "control-plane-version", "one release of the control plane",
+			"wait for the rollout to end, or see why it does not: kubectl rollout status", got);
+		return;
+	}
+	if (json_array_size(pods) > 0)
+		findings_well(findings, "control-plane-version", "%s", image_of(json_array_get(pods, 0)));
+}
+
+void check_control(struct findings *findings, const json_t *deployment, const json_t *pods, const char *own_namespace)
+{
+	const json_t *wanted = json_object_get(json_object_get(deployment, "spec"), "replicas");
+	size_t num_wanted = (size_t)json_integer_value(wanted), num_ready = 0;
+	char got[256], fix[192];
+	if (deployment == NULL) {
+		snprintf(got, sizeof(got), "namespace %.64s has no Deployment handfast-control", own_namespace);
+		wrong(findings, "control-plane", "the control plane",
+			"kubectl apply -f handfast.yaml, or give --namespace", got);
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(pods); i++)
+		num_ready += is_ready(json_array_get(pods, i)) ? 1 : 0;
+	if (num_ready >= num_wanted && num_wanted > 0) {
+		findings_well(findings, "control-plane", "%zu of %zu replicas are ready", num_ready, num_wanted);
+	} else {
+		snprintf(got, sizeof(got), "%zu of %zu replicas of the control plane are ready", num_ready, num_wanted);
+		snprintf(fix, sizeof(fix), "see kubectl -n %.64s describe pods, and their logs", own_namespace);
+		wrong(findings, "control-plane", "every replica ready, and at least one", fix, got);
+	}
+	check_images(findings, pods);
+}
+
+void check_registration(struct findings *findings, const json_t *configuration)
+{
+	const json_t *hooks = json_object_get(configuration, "webhooks");
+	if (configuration == NULL || json_array_size(hooks) == 0) {
+		wrong(findings, "webhook", "the MutatingWebhookConfiguration handfast",
+			"kubectl apply -f handfast.yaml", "no webhook is registered: pods start without a sidecar");
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(hooks); i++) {
+		const json_t *hook = json_array_get(hooks, i);
+		if (checks_text(json_object_get(hook, "clientConfig"), "caBundle")[0] == '\0') {
+			wrong(findings, "webhook", "a caBundle, which the control plane writes within a second",
+				"see the log of handfast-control: may it patch its MutatingWebhookConfiguration?",
+				"the webhook has no caBundle, so the API server cannot call it");
+			return;
+		}
+		if (strcmp(checks_text(hook, "failurePolicy"), "Fail") != 0) {
+			wrong(findings, "webhook", "failurePolicy: Fail", "kubectl apply -f handfast.yaml",
+				"pods start without a sidecar while the webhook is away");
+			return;
+		}
+	}
+	findings_well(findings, "webhook", "registered, with a caBundle");
+}
+
+static size_t num_ready_endpoints(const json_t *slice)
+{
+	const json_t *endpoints = json_object_get(slice, "endpoints");
+	size_t num = 0;
+	for (size_t i = 0; i < json_array_size(endpoints); i++) {
+		const json_t *endpoint = json_array_get(endpoints, i),
+			     *conditions = json_object_get(endpoint, "conditions");
+		if (!json_is_false(json_object_get(conditions, "ready")))
+			num += json_array_size(json_object_get(endpoint, "addresses"));
+	}
+	return num;
+}
+
+void check_service(struct findings *findings, const char *name, const json_t *slices)
+{
+	size_t num = 0;
+	char got[256];
+	for (size_t i = 0; i < json_array_size(slices); i++)
+		num += num_ready_endpoints(json_array_get(slices, i));
+	if (num > 0) {
+		findings_well(findings, "service", "%s has %zu %s", name, num, num == 1 ? "endpoint" : "endpoints");
+		return;
+	}
+	snprintf(got, sizeof(got), "Service %.64s has no ready endpoint", name);
+	wrong(findings, "service", "a ready replica of the control plane behind it",
+		"start the control plane, or kubectl apply -f handfast.yaml to restore the Service", got);
+}
+
+void check_definition(struct findings *findings, const char *name, const char *version, const json_t *definition)
+{
+	const json_t *versions = json_object_get(json_object_get(definition, "spec"), "versions");
+	char got[256];
+	for (size_t i = 0; i < json_array_size(versions); i++) {
+		const json_t *one = json_array_get(versions, i);
+		if (strcmp(checks_text(one, "name"), version) == 0 && json_is_true(json_object_get(one, "served"))) {
+			findings_well(findings, "definition", "%s is served as %s", name, version);
+			return;
+		}
+	}
+	snprintf(got, sizeof(got), "%.64s is not served as %.32s", name, version);
+	wrong(findings, "definition", "the resource definitions of release " HANDFAST_VERSION,
+		"kubectl apply -f handfast.yaml of that release", got);
+}
+
+/* --- namespaces with the label --- */
+
+#define POD_SECURITY "pod-security.kubernetes.io/enforce"
+
+bool checks_refuses_injection(const json_t *namespace_)
+{
+	const char *level = checks_label(namespace_, POD_SECURITY);
+	return strcmp(level, "baseline") == 0 || strcmp(level, "restricted") == 0;
+}
+
+void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni)
+{
+	size_t num = 0;
+	for (size_t i = 0; i < json_array_size(namespaces); i++) {
+		const json_t *one = json_array_get(namespaces, i);
+		char got[256], fix[192];
+		if (!checks_is_labeled(one))
+			continue;
+		num++;
+		if (has_cni || !checks_refuses_injection(one))
+			continue;
+		snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the init container",
+			checks_name(one), checks_label(one, POD_SECURITY));
+		snprintf(fix, sizeof(fix),
+			"install handfast-cni, or kubectl label --overwrite namespace %.64s " POD_SECURITY
+			"=privileged",
+			checks_name(one));
+		wrong(findings, "pod-security", "a namespace that allows NET_ADMIN, or the CNI plugin", fix, got);
+	}
+	findings_well(findings, "namespaces", "%zu with the label " CHECKS_LABEL "=enabled", num);
+}
+
+json_t *checks_trial_pod(void)
+{
+	return json_pack("{s:s, s:s, s:{s:s}, s:{s:b, s:[{s:s, s:s}]}}", "apiVersion", "v1", "kind", "Pod", "metadata",
+		"generateName", "handfast-check-", "spec", "automountServiceAccountToken", 0, "containers", "name",
+		"check", "image", "none");
+}
+
+void check_tried_injection(struct findings *findings, const char *namespace_, const json_t *pod)
+{
+	const json_t *inits = json_object_get(json_object_get(pod, "spec"), "initContainers");
+	char got[256];
+	for (size_t i = 0; i < json_array_size(inits); i++)
+		if (strcmp(checks_text(json_array_get(inits, i), "name"), "handfast") == 0) {
+			findings_well(findings, "injection", "a pod of namespace %s gets a sidecar", namespace_);
+			return;
+		}
+	snprintf(got, sizeof(got), "a pod of namespace %.64s would start without a sidecar", namespace_);
+	wrong(findings, "injection", "a webhook that is called for namespaces with the label",
+		"kubectl apply -f handfast.yaml, which restores the webhook's selectors", got);
+}
+
+void check_left_registration(struct findings *findings, const json_t *configuration, const json_t *own_namespace)
+{
+	if (configuration != NULL && own_namespace == NULL) {
+		wrong(findings, "webhook", "no webhook without the control plane that answers it",
+			"kubectl delete mutatingwebhookconfiguration handfast",
+			"the webhook is registered, and nothing answers it: no pod can start where the label is");
+		return;
+	}
+	findings_well(findings, "webhook",
+		configuration == NULL ? "none is registered" : "registered, with the control plane; deleted first");
+}

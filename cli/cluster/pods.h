@@ -1,0 +1,13 @@
+/* The pods of a cluster, one after another, and what is wrong with their sidecars: counted per namespace, so that the
+ * rows are few however many pods there are. Pure. */
+#pragma once
+
+#include "cli/cluster/findings.h"
+
+struct pods;
+/* namespaces: an array, borrowed, as is own_namespace, where the control plane is. */
+struct pods *pods_new(const json_t *namespaces, const char *own_namespace);
+void pods_free(struct pods *pods);
+void pods_add(struct pods *pods, const json_t *pod);
+void pods_report(const struct pods *pods, struct findings *findings);      /* of an install */
+void pods_report_left(const struct pods *pods, struct findings *findings); /* those that still have a sidecar */
