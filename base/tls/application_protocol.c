@@ -15,20 +15,30 @@ static int refuse_overlap(SSL *ssl, struct span offered)
 	return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol */
 }
 
+/* The name in the client's list, without its length byte; empty: not offered. BoringSSL checked the list's format. */
+static struct span find_name(struct span offered, struct span name)
+{
+	while (offered.len > 0) {
+		size_t len = offered.ptr[0] + (size_t)1;
+		if (span_eq(span_of(offered.ptr + 1, len - 1), name))
+			return span_of(offered.ptr + 1, len - 1);
+		offered = span_from(offered, len);
+	}
+	return span_of(NULL, 0);
+}
+
 static int on_select(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
 {
 	const struct tls_context *context = arg;
-	struct span rest = span_of(in, in_len); /* BoringSSL checked the format of the list */
-	while (rest.len > 0) {
-		size_t len = rest.ptr[0] + (size_t)1;
-		if (span_eq(span_of(rest.ptr, len), span_of(context->alpn, context->alpn_len))) {
-			*out = context->alpn + 1;
-			*out_len = (uint8_t)(context->alpn_len - 1);
-			return SSL_TLSEXT_ERR_OK;
-		}
-		rest = span_from(rest, len);
-	}
-	return refuse_overlap(ssl, span_of(in, in_len));
+	struct span offered = span_of(in, in_len);
+	struct span found = find_name(offered, span_of(context->alpn + 1, context->alpn_len - (size_t)1));
+	if (found.len == 0 && context->alpn_else != NULL)
+		found = find_name(offered, span_of_str(context->alpn_else));
+	if (found.len == 0)
+		return refuse_overlap(ssl, offered);
+	*out = found.ptr;
+	*out_len = (uint8_t)found.len;
+	return SSL_TLSEXT_ERR_OK;
 }
 
 /* A hello that will be refused for its version gets that alert instead. */
@@ -91,4 +101,12 @@ bool application_protocol_is_agreed(struct tls_session *session)
 		"a server with the expected application protocol (ALPN)", fix,
 		"the server selected no protocol by ALPN");
 	return false;
+}
+
+bool tls_session_has_protocol(const struct tls_session *session, const char *name)
+{
+	const uint8_t *agreed;
+	unsigned len;
+	SSL_get0_alpn_selected(session->ssl, &agreed, &len);
+	return span_eq(span_of(agreed, len), span_of_str(name));
 }

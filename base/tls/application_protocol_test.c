@@ -2,6 +2,7 @@
 #include "base/tls/test_raw_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 /* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
 
@@ -52,6 +53,32 @@ static void finds_its_protocol_among_others(void **state)
 	test_raw_peer_done(&peer);
 }
 
+/* A server that accepts a second protocol takes it from clients without the first alone. */
+static void the_second_protocol_is_for_clients_without_the_first(void **state)
+{
+	static const struct {
+		const char *offered, *expected;
+		enum io_result result;
+	} rows[] = {{"\10http/1.1\2h2", "h2", IO_DONE}, {"\10http/1.1", "http/1.1", IO_DONE}, {"\3h2c", "", IO_FAILED}};
+	struct test_pair *pair = *state;
+	tls_context_free(pair->server_context);
+	pair->server_context = tls_context_new(
+		&(struct tls_context_options){.role = TLS_SERVER, .alpn = "h2", .alpn_else = "http/1.1"});
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct test_raw_peer peer;
+		meet_as_client(pair, &peer);
+		assert_int_equal(SSL_set_alpn_protos(
+					 peer.ssl, (const uint8_t *)rows[i].offered, (unsigned)strlen(rows[i].offered)),
+			0);
+		assert_int_equal(test_raw_peer_handshake(&peer, pair->server), rows[i].result);
+		if (rows[i].result == IO_DONE)
+			assert_true(tls_session_has_protocol(pair->server, rows[i].expected));
+		test_raw_peer_done(&peer);
+		tls_session_free(TAKE_PTR(pair->server));
+		close(TAKE_FD(pair->fds[0]));
+	}
+}
+
 static int select_none(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
 {
 	(void)ssl, (void)out, (void)out_len, (void)in, (void)in_len, (void)arg;
@@ -82,6 +109,7 @@ int main(void)
 		CASE(d31_refuses_a_client_without_alpn),
 		CASE(d31_refuses_a_client_of_another_protocol),
 		CASE(finds_its_protocol_among_others),
+		CASE(the_second_protocol_is_for_clients_without_the_first),
 		CASE(d31_ends_before_its_certificate_when_the_server_selects_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,8 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	set_parameters(context->ctx);
 	forbid_resumption(context->ctx);
 	application_protocol_set(context, options->alpn);
+	CHECK(options->alpn_else == NULL || options->role == TLS_SERVER);
+	context->alpn_else = options->alpn_else;
 	verify_bridge_set(context->ctx, verify_mode(options));
 	session_failure_watch_alerts(context->ctx);
 	return context;

@@ -18,6 +18,7 @@ struct tls_context_options {
 	enum tls_role role;
 	enum tls_client_auth client_auth; /* servers */
 	const char *alpn;                 /* the only protocol, "h2"; without it the handshake fails (RFC 7301 3.2) */
+	const char *alpn_else; /* a server: accepted from a client that does not offer `alpn`; a literal; NULL: none */
 };
 
 struct tls_context;

@@ -52,6 +52,8 @@ int tls_session_fd(const struct tls_session *session);
 /* IO_FAILED: see tls_session_why(). Flushes the handshake's own output, including the alert. */
 enum io_result tls_session_handshake(struct tls_session *session) _must_use_;
 bool tls_session_is_established(const struct tls_session *session);
+/* After the handshake: whether `name` is the protocol that both ends agreed on (ALPN). */
+bool tls_session_has_protocol(const struct tls_session *session, const char *name);
 
 /* IO_DONE with *out_len > 0; IO_WANT_READ; IO_EOF: close_notify was received; IO_FAILED: any other end, also a TCP FIN
  * without close_notify (truncation). At most one recv(2) per call: when *out_len < cap and nothing is pending, another

@@ -83,8 +83,8 @@ struct webhook *webhook_new(const struct webhook_options *options)
 {
 	struct webhook *webhook = mem_new(struct webhook);
 	webhook->options = *options;
-	webhook->context = tls_context_new(
-		&(struct tls_context_options){.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_NONE, .alpn = "h2"});
+	webhook->context = tls_context_new(&(struct tls_context_options){
+		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_NONE, .alpn = "h2", .alpn_else = "http/1.1"});
 	webhook->scratch = tls_scratch_new();
 	webhook->lines = limited_log_new(options->loop, "webhook");
 	webhook->places = shares_new(
@@ -99,11 +99,8 @@ void webhook_drain(struct webhook *webhook)
 {
 	if (webhook->listener != NULL)
 		listener_free(TAKE_PTR(webhook->listener));
-	LIST_EACH(&webhook->conns, struct webhook_conn, conn, link) {
-		struct h2_session *session = h2_link_session(conn->h2);
-		if (session != NULL)
-			h2_session_shutdown(session);
-	}
+	LIST_EACH_REMOVABLE(&webhook->conns, struct webhook_conn, conn, link)
+		webhook_conn_drain(conn);
 }
 
 void webhook_free(struct webhook *webhook)

@@ -1,5 +1,6 @@
-/* The admission webhook: HTTP/2 (RFC 9113) over TLS 1.3, without client certificates. POST /inject takes an
- * AdmissionReview and answers with one (admission.h). The API server keeps one connection and sends a stream per pod.
+/* The admission webhook: HTTP/1.1 or HTTP/2 (RFC 9112, RFC 9113) over TLS 1.3, without client certificates. POST
+ * /inject takes an AdmissionReview and answers with one (admission.h). The API server offers HTTP/1.1 alone to a
+ * webhook that is not on its own host, so that several connections spread over the replicas; it keeps them.
  *
  * Anyone in the cluster can connect. So connections, streams, their time and the bytes of unfinished bodies are
  * bounded, and at a limit the source that has most gives way. One review is made per round of the loop. */

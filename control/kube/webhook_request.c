@@ -19,14 +19,18 @@ static struct h2_session *session_of(const struct webhook_request *request)
 void webhook_request_answer(struct webhook_request *request, const char *status, const char *content_type)
 {
 	CHECK(!request->is_answered);
+	request->is_answered = true;
+	buf_done(&request->body);
+	shares_give(&request->bytes);
+	if (request->conn->http1 != NULL) {
+		webhook_http1_answer(request, status, content_type);
+		return;
+	}
 	char length[24];
 	snprintf(length, sizeof(length), "%zu", buf_len(&request->answer));
 	const struct h2_header headers[] = {{SPAN_LITERAL(":status"), span_of_str(status)},
 		{SPAN_LITERAL("content-type"), span_of_str(content_type)},
 		{SPAN_LITERAL("content-length"), span_of_str(length)}};
-	request->is_answered = true;
-	buf_done(&request->body);
-	shares_give(&request->bytes);
 	if (h2_stream_respond(session_of(request), request->stream_id, headers, 3, false) == ERR_NONE)
 		h2_stream_ready(session_of(request), request->stream_id);
 	else
@@ -34,7 +38,7 @@ void webhook_request_answer(struct webhook_request *request, const char *status,
 	h2_link_flush(request->conn->h2);
 }
 
-static void answer_text(struct webhook_request *request, const char *status, const char *text)
+void webhook_request_answer_text(struct webhook_request *request, const char *status, const char *text)
 {
 	buf_clear(&request->answer);
 	CHECK(buf_printf(&request->answer, "%s\n", text) == ERR_NONE);
@@ -74,11 +78,15 @@ static bool is_path(struct span path)
 static void on_deadline(struct loop_timer *timer)
 {
 	struct webhook_request *request = container_of(timer, struct webhook_request, deadline);
+	if (request->conn->http1 != NULL) {
+		webhook_conn_free(request->conn);
+		return;
+	}
 	h2_stream_reset(session_of(request), request->stream_id, request->is_answered ? H2_NO_ERROR : H2_CANCEL);
 	h2_link_flush(request->conn->h2);
 }
 
-static struct webhook_request *request_new(struct webhook_conn *conn, int32_t stream_id)
+struct webhook_request *webhook_request_new(struct webhook_conn *conn, int32_t stream_id)
 {
 	struct webhook_request *request = mem_new(struct webhook_request);
 	request->conn = conn;
@@ -87,7 +95,8 @@ static struct webhook_request *request_new(struct webhook_conn *conn, int32_t st
 	buf_init(&request->answer, ADMISSION_ANSWER_MAX);
 	list_push_back(&conn->requests, &request->link);
 	loop_timer_start(conn->webhook->options.loop, &request->deadline, WEBHOOK_REQUEST_MS, on_deadline);
-	h2_stream_attach(h2_link_session(conn->h2), stream_id, request);
+	if (conn->h2 != NULL)
+		h2_stream_attach(h2_link_session(conn->h2), stream_id, request);
 	return request;
 }
 
@@ -103,17 +112,22 @@ void webhook_request_free(struct webhook_request *request)
 	mem_free(request);
 }
 
+void webhook_request_check(struct webhook_request *request, struct span path, bool is_post)
+{
+	if (!is_path(path))
+		webhook_request_answer_text(request, "404", "the webhook serves " PATH " alone");
+	else if (!is_post)
+		webhook_request_answer_text(request, "405", PATH " takes POST");
+}
+
 static void on_headers(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers, size_t num_headers,
 	bool end_stream)
 {
 	(void)end_stream; /* an empty body is no review */
 	if (stream != NULL)
 		return; /* trailers */
-	struct webhook_request *request = request_new(arg, stream_id);
-	if (!is_path(header_of(headers, num_headers, ":path")))
-		answer_text(request, "404", "the webhook serves " PATH " alone");
-	else if (!span_eq(header_of(headers, num_headers, ":method"), SPAN_LITERAL("POST")))
-		answer_text(request, "405", PATH " takes POST");
+	webhook_request_check(webhook_request_new(arg, stream_id), header_of(headers, num_headers, ":path"),
+		span_eq(header_of(headers, num_headers, ":method"), SPAN_LITERAL("POST")));
 }
 
 /* --- the body --- */
@@ -136,23 +150,28 @@ static bool make_room(struct webhook_request *request, size_t len)
 		struct webhook_request *other = container_of(heavy, struct webhook_request, bytes);
 		if (list_is_linked(&other->review))
 			list_remove(&other->review);
-		answer_text(other, "503", "too many requests are under way");
+		webhook_request_answer_text(other, "503", "too many requests are under way");
 	}
+}
+
+void webhook_request_append(struct webhook_request *request, struct span bytes)
+{
+	if (request->is_answered || bytes.len == 0)
+		return;
+	if (buf_room(&request->body) < bytes.len)
+		webhook_request_answer_text(request, "413", "a review has at most 3 MiB");
+	else if (!make_room(request, bytes.len))
+		webhook_request_answer_text(request, "503", "too many requests are under way");
+	else
+		CHECK(buf_append(&request->body, bytes) == ERR_NONE);
 }
 
 static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
 {
 	struct webhook_conn *conn = arg;
-	struct webhook_request *request = stream;
 	h2_stream_consumed(h2_link_session(conn->h2), stream_id, bytes.len);
-	if (request == NULL || request->is_answered || bytes.len == 0)
-		return;
-	if (buf_room(&request->body) < bytes.len)
-		answer_text(request, "413", "a review has at most 3 MiB");
-	else if (!make_room(request, bytes.len))
-		answer_text(request, "503", "too many requests are under way");
-	else
-		CHECK(buf_append(&request->body, bytes) == ERR_NONE);
+	if (stream != NULL)
+		webhook_request_append(stream, bytes);
 }
 
 static void on_end(void *arg, int32_t stream_id, void *stream)
@@ -182,10 +201,7 @@ static void on_open(void *arg)
 
 static void on_dead(void *arg, const struct why *why)
 {
-	struct webhook_conn *conn = arg;
-	if (why->err != ERR_CLOSED && limited_log_allows_source(conn->webhook->lines, &conn->from.ip, "connection"))
-		log_why(LOG_LEVEL_NOTICE, "webhook", "a connection to the webhook ended", why);
-	webhook_conn_free(conn);
+	webhook_conn_dead(arg, why);
 }
 
 const struct h2_link_events webhook_events = {
