@@ -43,6 +43,7 @@ struct config_workload {
 	struct config_rule *rules;
 	size_t num_rules;
 };
+void config_workload_done(struct config_workload *workload); /* zeroed is valid */
 
 struct config_service_port {
 	uint16_t port, target;

@@ -198,15 +198,18 @@ static void rule_done(struct config_rule *rule)
 	mem_free(rule->name);
 }
 
+void config_workload_done(struct config_workload *workload)
+{
+	for (size_t i = 0; i < workload->num_rules; i++)
+		rule_done(&workload->rules[i]);
+	mem_free(workload->rules);
+	mem_free(workload->ports);
+	mem_free(workload->identity);
+}
+
 void config_policy_done(struct control_config *config)
 {
-	for (size_t i = 0; i < config->num_workloads; i++) {
-		struct config_workload *workload = &config->workloads[i];
-		for (size_t j = 0; j < workload->num_rules; j++)
-			rule_done(&workload->rules[j]);
-		mem_free(workload->rules);
-		mem_free(workload->ports);
-		mem_free(workload->identity);
-	}
+	for (size_t i = 0; i < config->num_workloads; i++)
+		config_workload_done(&config->workloads[i]);
 	mem_free(config->workloads);
 }
