@@ -5,7 +5,7 @@
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! quiet_bazel build --config=opt //sidecar:handfast-sidecar //control:handfast-control //cli:handfast \
-	//intercept:handfast-init >"$log" 2>&1; then
+	//intercept:handfast-init //intercept/cni:handfast-cni >"$log" 2>&1; then
 	broken "bazel build --config=opt of the four programs fails:"
 	grep -E 'error: |^ERROR: ' "$log" | head -n 20
 	finish

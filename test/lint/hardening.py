@@ -14,6 +14,7 @@ PROGRAMS = {
     "control/handfast-control": "static",
     "cli/handfast": "static",
     "intercept/handfast-init": "dynamic",
+    "intercept/cni/handfast-cni": "static",
 }
 ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
 

@@ -54,9 +54,9 @@ def banned_functions():
 
 def no_program_starts_a_shell():
     """A name that becomes part of a command line is a command (abuse case S10): rules go to the kernel by libnftables. The
-    one program that is started is our own signer."""
+    programs that are started are our own signer, and handfast-init by the agent of a node."""
     return grep(CODE, r"(?<![\w.>])(system|popen|wordexp|exec[lv]p?e?|fexecve|posix_spawnp?)\s*\(",
-                lambda name: name == "control/issue/issuer.c" or name in TESTS)
+                lambda name: name in ("control/issue/issuer.c", "intercept/cni/rules_run.c") or name in TESTS)
 
 
 def the_allocator_is_used_in_one_file():
@@ -156,6 +156,9 @@ TESTED_ELSEWHERE = {
     "certs/path.c": "certs/verify_path_test.c",
     "certs/path_verdict.c": "certs/verify_path_test.c",
     # Files that consist of system calls or need the control plane's socket are tested in stories.
+    "intercept/cni/agent.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
+    "intercept/cni/agent_config.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
+    "intercept/cni/plugin.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
     "cli/call.c": "test/integration/151_the_command_line.py",
     "cli/operator_commands.c": "test/integration/151_the_command_line.py",
     "cli/tokens.c": "test/integration/152_bans_and_tokens.py",
@@ -284,6 +287,7 @@ MAY_USE = {
     # Injection is pure, and what is printed and what is checked must be what the webhook does.
     "cli/cluster": BASE + ("cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
     "cli": BASE + ("cli/cluster", "proto", "third_party/jansson", "third_party/yaml"),
+    "intercept/cni": BASE + ("third_party/jansson",),
     "intercept": CORE + ("base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
 
@@ -390,7 +394,7 @@ def headers_are_guarded():
             yield f"{name}: no #pragma once"
 
 
-COMMAND_TABLES = {"handfast": "cli", "handfast-control": "control", "handfast-init": "intercept", "handfast-sidecar": "sidecar"}
+COMMAND_TABLES = {"handfast": "cli", "handfast-cni": "intercept/cni", "handfast-control": "control", "handfast-init": "intercept", "handfast-sidecar": "sidecar"}
 
 
 def commands_of(program):
@@ -400,7 +404,7 @@ def commands_of(program):
 
 
 # Where a program's name is a noun: "handfast-init adds it".
-NOUNS = {"handfast-control signer"}
+NOUNS = {"handfast-control signer", "handfast-cni and", "handfast-cni on"}
 
 
 def texts_that_operators_read():
@@ -417,7 +421,7 @@ def texts_that_operators_read():
 
 def commands_in_texts_exist():
     """Every command that a text names is in its program's table."""
-    mention = re.compile(r"(?<![\w/.-])(handfast(?:-control|-init|-sidecar)?) ([a-z][a-z-]*(?: [a-z][a-z-]*)?)")
+    mention = re.compile(r"(?<![\w/.-])(handfast(?:-control|-init|-sidecar|-cni)?) ([a-z][a-z-]*(?: [a-z][a-z-]*)?)")
     for name, text in texts_that_operators_read():
         for program, words in mention.findall(text):
             commands = commands_of(program)
@@ -443,6 +447,7 @@ def advice_names_its_command():
 OPENS_PATHS = {
     "base/net/fd.c": "whole files, of folders that confine_network() lists",
     "base/core/log.c": "at the start, before anything is confined",
+    "intercept/cni/plugin.c": "the network namespace of a pod; the plugin is not confined",
     "base/core/line_out.c": "at the start",
     "base/core/process_facts.c": "at the start",
     "control/store/database.c": "at the start, and its own folder",

@@ -13,8 +13,9 @@ from tree import ROOT, report
 
 FOLDER = "docs/reference"
 SETTINGS = {"handfast-sidecar": "sidecar/settings.def", "handfast-control": "control/config/settings.def",
-            "handfast-init": "intercept/settings.def"}
-PREFIXES = {"handfast-sidecar": "HANDFAST_SIDECAR", "handfast-control": "HANDFAST_CONTROL", "handfast-init": "HANDFAST_INIT"}
+            "handfast-init": "intercept/settings.def", "handfast-cni": "intercept/cni/settings.def"}
+PREFIXES = {"handfast-sidecar": "HANDFAST_SIDECAR", "handfast-control": "HANDFAST_CONTROL", "handfast-init": "HANDFAST_INIT",
+            "handfast-cni": "HANDFAST_CNI"}
 METRICS = {"handfast-sidecar": "sidecar/report/metrics.def", "handfast-control": "control/report/metrics.def"}
 METRICS_OF_TABLES = "sidecar/report/sidecar_metrics.c"
 RENAMED = {"handfast-sidecar": "sidecar/renamed_settings.def", "handfast-control": "control/config/renamed_settings.def",

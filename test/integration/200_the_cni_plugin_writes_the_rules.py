@@ -1,0 +1,154 @@
+"""The CNI plugin writes the rules of pods with a sidecar when their network is made, and fails closed without its agent.
+
+    node: agent, API server (stand-in)
+    web, plain: pods on it --- router --- server
+
+The story takes the container runtime's place: it starts the plugin with the environment and the input that containerd
+gives it."""
+
+import json
+import os
+
+from handfast_harness import StreamServer, expect, expect_eq, expect_in
+from handfast_harness import stream
+from peers.kube_api import KubeApi, pod
+
+DEADLINE_S = 90
+NODE = "node-1"
+BEFORE = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01"}],
+          "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
+
+
+def arrange(story):
+    story.net = story.topology("node", "web", "plain", "server")
+    story.server = story.own(StreamServer(story, story.net.server, 9000, "echo"))
+    story.api = story.own(KubeApi(story.net.node, story.folder("api")))
+    story.socket = os.path.join(story.folder("run"), "agent.sock")
+    story.plugin, story.init = story.binary("handfast-cni"), story.binary("handfast-init")
+    _start_agent(story)
+
+
+def _start_agent(story):
+    story.agent = story.spawn(story.net.node, "agent", [
+        story.plugin, "agent", "--node-name", NODE, "--kubeconfig", story.api.kubeconfig, "--socket", story.socket,
+        "--init-program", story.init])
+    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready")
+
+
+def _run(story, command, host, name, uid, config=None, **environment):
+    """What the runtime does: (exit code, standard output as JSON or None)."""
+    config = {"cniVersion": "1.0.0", "name": "net", "type": "handfast-cni", "socket": story.socket,
+              "prevResult": BEFORE, **(config or {})}
+    done = story.net.node.run(
+        [story.plugin], check=False, input=json.dumps(config), timeout_s=60,
+        env={"CNI_COMMAND": command, "CNI_CONTAINERID": "c-" + name, "CNI_NETNS": "/run/netns/" + host.netns,
+             "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin", "PATH": os.environ["PATH"],
+             "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=%s;K8S_POD_INFRA_CONTAINER_ID=c-%s;"
+                         "K8S_POD_UID=%s" % (name, name, uid), **environment})
+    expect_eq(done.stderr, "", "standard error of the plugin")
+    return done.returncode, json.loads(done.stdout) if done.stdout else None
+
+
+def _injected(name, uid, **annotations):
+    return pod("shop", name, uid, NODE, init=("handfast",), annotations={
+        "handfast.dev/injected": "true", **{"handfast.dev/" + key.replace("_", "-"): value
+                                            for key, value in annotations.items()}})
+
+
+def _rules(host):
+    return host.run(["nft", "list", "ruleset"]).stdout
+
+
+def _can_reach_server(story, host):
+    try:
+        with host.connect(story.net.server.ipv4, 9000, uid=1000, timeout_s=2.0) as sock:
+            return stream.exchange(sock, b"hello") == (b"hello", "fin")
+    except OSError:
+        return False
+
+
+def shows_that_the_plugin_lists_its_versions(story):
+    code, answer = _run(story, "VERSION", story.net.web, "web", "u1")
+    expect_eq(code, 0, "exit code")
+    expect_in("1.0.0", answer["supportedVersions"], "versions")
+
+
+def shows_that_the_agent_watches_the_pods_of_its_node_alone(story):
+    expect(any("fieldSelector=spec.nodeName%3Dnode-1" in path for path in story.api.paths),
+           "the agent asked for %s" % story.api.paths)
+
+
+def shows_that_a_pod_without_a_sidecar_passes(story):
+    story.api.put(pod("shop", "plain", "u0", NODE))
+    expect_eq(_run(story, "ADD", story.net.plain, "plain", "u0"), (0, BEFORE), "ADD")
+    expect_eq(_rules(story.net.plain), "", "rules")
+    expect(_can_reach_server(story, story.net.plain), "the pod reaches the server")
+
+
+def shows_that_a_pod_with_a_sidecar_gets_its_rules(story):
+    expect(_can_reach_server(story, story.net.web), "without rules the pod reaches the server")
+    story.api.put(_injected("web", "u1", exclude_outbound_ports="9100, 9101"))
+    expect_eq(_run(story, "ADD", story.net.web, "web", "u1"), (0, BEFORE), "ADD")
+    expect_in("{ 9100, 9101 }", _rules(story.net.web), "rules")
+    expect(not _can_reach_server(story, story.net.web), "nothing leaves before the sidecar listens")
+    story.net.web.run([story.init, "check"])
+
+
+def shows_that_a_second_time_and_a_check_change_nothing(story):
+    before = story.net.web.run(["nft", "-s", "list", "ruleset"]).stdout
+    expect_eq(_run(story, "ADD", story.net.web, "web", "u1"), (0, BEFORE), "ADD")
+    expect_eq(_run(story, "CHECK", story.net.web, "web", "u1"), (0, None), "CHECK")
+    expect_eq(story.net.web.run(["nft", "-s", "list", "ruleset"]).stdout, before, "rules")
+
+
+def shows_that_a_check_finds_rules_that_were_removed(story):
+    story.net.web.run([story.init, "down"])
+    code, answer = _run(story, "CHECK", story.net.web, "web", "u1")
+    expect_eq((code, answer["code"]), (1, 100), "exit code and error code")
+    expect_in("handfast-init", answer["msg"], "the reason")
+    expect_eq(_rules(story.net.web), "", "rules: a check writes none")
+    expect_eq(_run(story, "ADD", story.net.web, "web", "u1")[0], 0, "ADD")
+
+
+def shows_that_a_deletion_never_fails(story):
+    before = _rules(story.net.web)
+    expect_eq(_run(story, "DEL", story.net.web, "web", "u1"), (0, None), "DEL")
+    expect_eq(_run(story, "DEL", story.net.web, "web", "u1", CNI_NETNS=""), (0, None), "DEL without a namespace")
+    expect_eq(_run(story, "DEL", story.net.web, "web", "u1", CNI_NETNS="/run/netns/gone"), (0, None), "DEL of one that is gone")
+    expect_eq(_rules(story.net.web).count("table"), before.count("table"), "the namespace keeps its rules until its end")
+
+
+def shows_that_another_pod_of_the_same_name_waits_until_it_is_known(story):
+    code, answer = _run(story, "ADD", story.net.plain, "web", "u2")
+    expect_eq((code, answer["code"]), (1, 11), "exit code and error code")
+    expect_in("uid u2", answer["msg"], "the reason")
+    story.api.delete("shop", "web")
+    story.api.put(_injected("web", "u2"))
+    expect_eq(_run(story, "ADD", story.net.plain, "web", "u2"), (0, BEFORE), "ADD once it is known")
+    expect_in("redirect to :15001", _rules(story.net.plain), "rules")
+
+
+def shows_that_what_is_known_answers_while_the_api_server_is_away(story):
+    story.api.close()
+    story.agent.wait_for_log("the node's pods are not up to date")
+    expect_eq(_run(story, "ADD", story.net.plain, "web", "u2"), (0, BEFORE), "ADD")
+    story.api.open()
+    story.agent.wait_for_log("up to date again", deadline_s=40)
+
+
+def shows_that_strangers_may_not_ask(story):
+    done = story.net.node.run(["/usr/bin/python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect(%r)" % story.socket],
+                              uid=1000, check=False)
+    expect_in("PermissionError", done.stderr, "connecting as another user")
+
+
+def shows_that_without_its_agent_a_pod_is_tried_again_later(story):
+    story.agent.stop()
+    code, answer = _run(story, "ADD", story.net.web, "web", "u2")
+    expect_eq((code, answer["code"]), (1, 11), "exit code and error code")
+    expect_in("DaemonSet handfast-cni", answer["details"], "the fix")
+    excluded = {"exclude_namespaces": ["kube-system", "shop"]}
+    expect_eq(_run(story, "ADD", story.net.web, "web", "u2", excluded), (0, BEFORE), "ADD in an excluded namespace")
+    expect_eq(_run(story, "DEL", story.net.web, "web", "u2"), (0, None), "DEL")
+    _start_agent(story)
+    expect_eq(_run(story, "ADD", story.net.web, "web", "u2"), (0, BEFORE), "ADD with the agent again")
