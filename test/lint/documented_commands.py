@@ -52,6 +52,8 @@ ELSEWHERE = {
     README: {
         "docker/demo.sh ": ("test/fresh_machine.sh", "run demo docker/demo.sh"),
         "tools/install_packages.sh": ("test/fresh_machine.sh", "run quick_start test/quick_start.py"),
+        "kubectl apply -f deploy/kubernetes/handfast.yaml": (
+            "test/kube/stories/010_install_to_the_first_encrypted_call.py", "handfast.dev/inject=enabled"),
     },
     CONTRIBUTING: {
         "tools/install_packages.sh": ("test/run.sh", "test/lint/apt-packages.txt"),
