@@ -13,6 +13,8 @@
 
 #define COMPONENT "agent"
 
+enum { DAEMON_SET_MS = 5000 }; /* of the 30 s that kubelet waits for the end */
+
 struct agent {
 	const struct agent_config *config;
 	struct loop *loop;
@@ -23,7 +25,9 @@ struct agent {
 	struct answering *answering;
 	struct http_server *health;
 	struct loop_signal on_term, on_int;
-	bool is_synced, is_in_trouble;
+	struct install *install;   /* NULL: the pods are not known yet */
+	struct kube_request *asks; /* at the end: whether the DaemonSet is still there */
+	bool is_synced, is_in_trouble, removes;
 	struct why trouble;
 };
 
@@ -60,6 +64,8 @@ static void on_synced(void *arg)
 	if (!agent->is_synced)
 		log_notice(COMPONENT, "ready: the pods of node %s are known", agent->config->node_name);
 	agent->is_synced = true;
+	if (agent->install == NULL)
+		agent->install = install_start(agent->loop, &agent->config->install); /* from now on it is asked */
 }
 
 static void on_trouble(void *arg, const struct why *why)
@@ -98,14 +104,19 @@ static void on_ready(void *arg, struct http_request *request)
 	const struct agent *agent = arg;
 	_cleanup_(buf_done) struct buf text = BUF_INIT(4096);
 	char line[1024];
+	struct why why = {0};
 	enum err full = ERR_NONE;
+	bool is_in_place = agent->install != NULL && install_state(agent->install, &why) == ERR_NONE;
 	if (!agent->is_synced)
 		full = buf_append_str(&text, "pods: those of this node are not known yet\n");
 	if (full == ERR_NONE && agent->is_in_trouble)
 		full = buf_printf(&text, "pods: %s\n", why_format(&agent->trouble, line, sizeof line));
+	if (full == ERR_NONE && agent->install != NULL && !is_in_place)
+		full = buf_printf(&text, "plugin: %s\n", why_format(&why, line, sizeof line));
 	if (full == ERR_NONE && buf_len(&text) == 0)
 		full = buf_append_str(&text, "ok\n");
-	http_answer(request, agent->is_synced && full == ERR_NONE ? 200 : 503, HTTP_TEXT, buf_span(&text));
+	http_answer(
+		request, agent->is_synced && is_in_place && full == ERR_NONE ? 200 : 503, HTTP_TEXT, buf_span(&text));
 }
 
 static enum err open_health(struct agent *agent, struct http_page pages[2], struct why *why)
@@ -139,9 +150,66 @@ static enum err open_socket(const struct agent *agent, int *out_fd, struct why *
 	return socket_listen_unix(path, 0600, out_fd, why);
 }
 
-static void on_signal(struct loop_signal *signal)
+static void finish(struct agent *agent, bool removes)
 {
-	loop_stop(signal->loop);
+	agent->removes = removes;
+	loop_stop(agent->loop);
+}
+
+/* Without its object, or without permission because its account is gone already, this is an uninstall; a rollout or a
+ * node that restarts leaves the object. No answer: it stays, and pods wait. */
+static void on_daemon_set(void *arg, enum err err, const struct kube_response *response, const struct why *why)
+{
+	struct agent *agent = arg;
+	(void)why;
+	agent->asks = NULL;
+	bool is_gone =
+		err == ERR_NONE && (response->status == 401 || response->status == 403 || response->status == 404);
+	if (err == ERR_NONE && response->status == 200) {
+		json_t *object = json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
+		is_gone = json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL;
+		json_decref(object);
+	}
+	finish(agent, is_gone);
+}
+
+static void ask_for_daemon_set(struct agent *agent)
+{
+	const char *name = agent->config->daemon_set, *slash = strchr(name, '/');
+	if (slash == NULL || agent->asks != NULL) { /* a second signal does not wait */
+		finish(agent, false);
+		return;
+	}
+	_cleanup_(mem_freep) char *path =
+		mem_printf("/apis/apps/v1/namespaces/%.*s/daemonsets/%s", (int)(slash - name), name, slash + 1);
+	const struct kube_request_options options = {.method = "GET", .path = path, .timeout_ms = DAEMON_SET_MS};
+	agent->asks = kube_request_start(agent->client, &options, on_daemon_set, agent);
+}
+
+static void end(struct agent *agent)
+{
+	switch (agent->config->at_end) {
+	case AGENT_REMOVES_IF_GONE:
+		ask_for_daemon_set(agent);
+		return;
+	case AGENT_REMOVES:
+		finish(agent, true);
+		return;
+	case AGENT_LEAVES:
+		finish(agent, false);
+		return;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void on_term(struct loop_signal *signal)
+{
+	end(container_of(signal, struct agent, on_term));
+}
+
+static void on_int(struct loop_signal *signal)
+{
+	end(container_of(signal, struct agent, on_int));
 }
 
 static enum err start(struct agent *agent, struct http_page pages[2], struct why *why)
@@ -164,6 +232,10 @@ static enum err start(struct agent *agent, struct http_page pages[2], struct why
 
 static void stop(struct agent *agent)
 {
+	if (agent->install != NULL)
+		install_stop(agent->install);
+	if (agent->asks != NULL)
+		kube_request_cancel(agent->asks);
 	if (agent->watch != NULL)
 		kube_watch_stop(agent->watch);
 	if (agent->client != NULL)
@@ -181,12 +253,14 @@ enum err agent_run(const struct agent_config *config, struct why *why)
 	_cleanup_(node_pods_freep) struct node_pods *pods = node_pods_new();
 	struct agent agent = {.config = config, .loop = loop, .pods = pods};
 	struct http_page pages[2];
-	loop_signal_start(loop, &agent.on_term, SIGTERM, on_signal);
-	loop_signal_start(loop, &agent.on_int, SIGINT, on_signal);
+	loop_signal_start(loop, &agent.on_term, SIGTERM, on_term);
+	loop_signal_start(loop, &agent.on_int, SIGINT, on_int);
 	enum err err = start(&agent, pages, why);
 	if (err == ERR_NONE)
 		loop_run(loop);
 	stop(&agent);
+	if (err == ERR_NONE && agent.removes)
+		err = install_remove(&config->install, why);
 	loop_signal_stop(&agent.on_term);
 	loop_signal_stop(&agent.on_int);
 	return err;

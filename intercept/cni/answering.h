@@ -16,5 +16,5 @@ struct answering_options {
 struct answering;
 struct answering *answering_new(const struct answering_options *options);
 void answering_free(struct answering *answering);
-/* Some pods have changed: questions that wait are looked at again. */
+/* Some pods have changed: questions that wait are judged again. */
 void answering_pods_changed(struct answering *answering);

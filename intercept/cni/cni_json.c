@@ -13,3 +13,8 @@ enum err cni_json_put_line(json_t *object, struct buf *out)
 	json_decref(object);
 	return failed != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
 }
+
+enum err cni_json_put_indented(const json_t *object, struct buf *out)
+{
+	return json_dump_callback(object, append, out, JSON_INDENT(2)) != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+}

@@ -7,3 +7,6 @@
 /* One line; releases `object`. ERR_MALFORMED: it is NULL, as json_pack() returns for a text that is not UTF-8.
  * ERR_LIMIT: it does not fit. */
 enum err cni_json_put_line(json_t *object, struct buf *out) _must_use_;
+
+/* Indented, for readers. ERR_LIMIT: it does not fit. */
+enum err cni_json_put_indented(const json_t *object, struct buf *out) _must_use_;

@@ -42,8 +42,16 @@ static enum cli_exit run_agent(const struct agent_config *config)
 	log_set_json(config->log_json);
 	enum err err = agent_run(config, &why);
 	if (err != ERR_NONE)
-		log_why(LOG_LEVEL_ERROR, "agent", "cannot start", &why);
+		log_why(LOG_LEVEL_ERROR, "agent", "ends", &why);
 	return cli_exit_of(err);
+}
+
+static enum cli_exit uninstall(const struct command_line *line, const struct agent_config *config)
+{
+	struct why why = {0};
+	enum err err = install_remove(&config->install, &why);
+	return err != ERR_NONE ? command_line_fail(line, err, &why)
+			       : command_line_answer(line, "the plugin is not on this node any more");
 }
 
 int main(int argc, char **argv)
@@ -60,7 +68,15 @@ int main(int argc, char **argv)
 	_cleanup_(settings_freep) struct settings *settings = program_settings_read(&line, environ);
 	agent_config_read(settings, &config);
 	settings_errors_put(settings, &line.errors);
+	bool uninstalls = command_line_is(&line, "uninstall");
+	if (config.node_name == NULL && !uninstalls)
+		command_line_error_text(
+			&line, "node_name", "the node's name, of the pod's spec.nodeName", "it is not given");
+	enum cli_exit code = CLI_DONE;
 	if (buf_len(&line.errors) > 0)
-		return (int)command_line_refuse(&line);
-	return line.checks_only ? CLI_DONE : (int)run_agent(&config);
+		code = command_line_refuse(&line);
+	else if (!line.checks_only)
+		code = uninstalls ? uninstall(&line, &config) : run_agent(&config);
+	agent_config_done(&config);
+	return (int)code;
 }

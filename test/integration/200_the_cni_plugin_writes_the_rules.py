@@ -9,12 +9,14 @@ gives it."""
 import json
 import os
 
-from handfast_harness import StreamServer, expect, expect_eq, expect_in
+from handfast_harness import StreamServer, expect, expect_eq, expect_in, wait_until
 from handfast_harness import stream
 from peers.kube_api import KubeApi, pod
 
 DEADLINE_S = 90
 NODE = "node-1"
+DAEMON_SET = "/apis/apps/v1/namespaces/handfast-system/daemonsets/handfast-cni"
+CHAINED = ["bridge", "portmap", "handfast-cni"]
 BEFORE = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01"}],
           "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
 
@@ -24,14 +26,30 @@ def arrange(story):
     story.server = story.own(StreamServer(story, story.net.server, 9000, "echo"))
     story.api = story.own(KubeApi(story.net.node, story.folder("api")))
     story.socket = os.path.join(story.folder("run"), "agent.sock")
+    story.conf, story.bin = story.folder("net.d"), story.folder("plugins")
+    story.list = os.path.join(story.conf, "10-net.conflist")
+    _write_list(story)
+    story.api.objects[DAEMON_SET] = {"metadata": {"name": "handfast-cni"}}
     story.plugin, story.init = story.binary("handfast-cni"), story.binary("handfast-init")
     _start_agent(story)
+
+
+def _write_list(story):
+    """As a network plugin does that installs itself: beside it, then renamed."""
+    with open(story.list + ".tmp", "w") as file:
+        json.dump({"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}, file)
+    os.rename(story.list + ".tmp", story.list)
+
+
+def _chained(story):
+    with open(story.list) as file:
+        return [one["type"] for one in json.load(file)["plugins"]]
 
 
 def _start_agent(story):
     story.agent = story.spawn(story.net.node, "agent", [
         story.plugin, "agent", "--node-name", NODE, "--kubeconfig", story.api.kubeconfig, "--socket", story.socket,
-        "--init-program", story.init])
+        "--init-program", story.init, "--conf-dir", story.conf, "--bin-dir", story.bin])
     story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready")
 
 
@@ -71,6 +89,30 @@ def shows_that_the_plugin_lists_its_versions(story):
     code, answer = _run(story, "VERSION", story.net.web, "web", "u1")
     expect_eq(code, 0, "exit code")
     expect_in("1.0.0", answer["supportedVersions"], "versions")
+
+
+def shows_that_the_agent_installs_the_plugin_and_chains_it(story):
+    installed = os.path.join(story.bin, "handfast-cni")
+    with open(installed, "rb") as one, open(story.plugin, "rb") as other:
+        expect(one.read() == other.read(), "the plugin is the program itself")
+    expect_eq(oct(os.stat(installed).st_mode & 0o777), "0o755", "its mode")
+    expect_eq(_chained(story), CHAINED, "plugins of the network")
+    expect_eq(sorted(os.listdir(story.conf)), ["10-net.conflist"], "files beside it")
+
+
+def shows_that_the_entry_comes_back_when_another_tool_rewrites_the_file(story):
+    _write_list(story)
+    wait_until("the entry is back", lambda: _chained(story) == CHAINED)
+
+
+def shows_that_a_node_without_a_network_is_not_ready_and_gives_the_reason(story):
+    os.unlink(story.list)
+    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready", status=503)
+    text = story.net.node.http("http://127.0.0.1:15024/healthz/ready")[1].decode()
+    expect_in("has none; expected: a network configuration", text, "the reason")
+    _write_list(story)
+    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready")
+    expect_eq(_chained(story), CHAINED, "plugins of the network")
 
 
 def shows_that_the_agent_watches_the_pods_of_its_node_alone(story):
@@ -144,6 +186,7 @@ def shows_that_strangers_may_not_ask(story):
 
 def shows_that_without_its_agent_a_pod_is_tried_again_later(story):
     story.agent.stop()
+    expect_eq(_chained(story), CHAINED, "plugins after a restart of the DaemonSet's pod")
     code, answer = _run(story, "ADD", story.net.web, "web", "u2")
     expect_eq((code, answer["code"]), (1, 11), "exit code and error code")
     expect_in("DaemonSet handfast-cni", answer["details"], "the fix")
@@ -152,3 +195,19 @@ def shows_that_without_its_agent_a_pod_is_tried_again_later(story):
     expect_eq(_run(story, "DEL", story.net.web, "web", "u2"), (0, None), "DEL")
     _start_agent(story)
     expect_eq(_run(story, "ADD", story.net.web, "web", "u2"), (0, BEFORE), "ADD with the agent again")
+
+
+def shows_that_an_uninstall_removes_the_plugin_from_the_node(story):
+    del story.api.objects[DAEMON_SET]
+    story.agent.stop()
+    expect_eq(_chained(story), ["bridge", "portmap"], "plugins of the network")
+    expect_eq(os.listdir(story.bin), [], "programs")
+
+
+def shows_that_the_command_removes_it_too_and_twice_is_no_error(story):
+    _start_agent(story)
+    expect_eq(_chained(story), CHAINED, "plugins of the network")
+    story.agent.kill()
+    for _ in range(2):
+        story.net.node.run([story.plugin, "uninstall", "--conf-dir", story.conf, "--bin-dir", story.bin])
+        expect_eq((_chained(story), os.listdir(story.bin)), (["bridge", "portmap"], []), "what is left")

@@ -158,6 +158,7 @@ TESTED_ELSEWHERE = {
     # Files that consist of system calls or need the control plane's socket are tested in stories.
     "intercept/cni/agent.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
     "intercept/cni/agent_config.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
+    "intercept/cni/install.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
     "intercept/cni/plugin.c": "test/integration/200_the_cni_plugin_writes_the_rules.py",
     "cli/call.c": "test/integration/151_the_command_line.py",
     "cli/operator_commands.c": "test/integration/151_the_command_line.py",

@@ -40,6 +40,7 @@ class KubeApi:
         self._listener, self._version = None, 1
         self._conns = []
         self.paths = []  # of every request
+        self.objects = {}  # path: an object that a GET returns
         self.kubeconfig = os.path.join(folder, "kubeconfig")
 
     def __enter__(self):
@@ -201,9 +202,13 @@ class _Conn:
         is_allowed = heads.get("authorization") == "Bearer " + _TOKEN
         query = urllib.parse.parse_qs(path.query)
         is_watch = path.path == "/api/v1/pods" and "watch" in query
-        status = "200" if is_allowed and is_watch else "404" if is_allowed else "401"
-        self._h2.send_headers(stream, [(":status", status), ("content-type", "application/json")], end_stream=status != "200")
-        if status == "200":
+        found = self._api.objects.get(path.path)
+        status = "401" if not is_allowed else "200" if is_watch or found is not None else "404"
+        is_open = status == "200"
+        self._h2.send_headers(stream, [(":status", status), ("content-type", "application/json")], end_stream=not is_open)
+        if is_open and found is not None:
+            self._h2.send_data(stream, json.dumps(found).encode(), end_stream=True)
+        elif is_open:
             since = None if "sendInitialEvents" in query else int(query["resourceVersion"][0])
             self._flush()
             threading.Thread(target=self._api._start_watch, args=(_Watch(self, stream), since), daemon=True).start()
