@@ -29,7 +29,14 @@ static const struct cli_flag flags[] = {
 	{"pre", NULL, "check the cluster before an install", false},
 	{"uninstall", NULL, "list what still needs the control plane of the cluster", false},
 	{"kubeconfig", "FILE", "which cluster (KUBECONFIG, else ~/.kube/config)", false},
-	{"namespace", "NAME", "of the cluster's control plane (handfast-system)", false},
+	{"control-namespace", "NAME", "of the cluster's control plane (handfast-system)", false},
+	{"file", "FILE", "of objects, in YAML or JSON; - is the standard input", false, 'f'},
+	{"namespace", "NAME", "of objects that name none", false},
+	{"control-address", "ADDRESS", "of the control plane, for injected pods", false},
+	{"root-sha256", "HASH", "of the bootstrap root, for injected pods", false},
+	{"trust-domain", "NAME", "for injected pods (cluster.local)", false},
+	{"sidecar-image", "IMAGE", "for injected pods", false},
+	{"init-image", "IMAGE", "for injected pods", false},
 };
 
 static void put_versions(struct buf *out)

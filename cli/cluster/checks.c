@@ -19,6 +19,13 @@ const char *checks_label(const json_t *object, const char *key)
 	return checks_text(json_object_get(json_object_get(object, "metadata"), "labels"), key);
 }
 
+void checks_collect(void *arg, const json_t *item)
+{
+	json_t *copy = json_deep_copy(item);
+	if (copy != NULL)
+		(void)json_array_append_new(arg, copy);
+}
+
 static void wrong(struct findings *findings, const char *check, const char *expected, const char *fix, const char *got)
 {
 	struct why why;
@@ -69,7 +76,7 @@ void check_control(struct findings *findings, const json_t *deployment, const js
 	if (deployment == NULL) {
 		snprintf(got, sizeof(got), "namespace %.64s has no Deployment handfast-control", own_namespace);
 		wrong(findings, "control-plane", "the control plane",
-			"kubectl apply -f handfast.yaml, or give --namespace", got);
+			"kubectl apply -f handfast.yaml, or give --control-namespace", got);
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(pods); i++)
@@ -155,11 +162,9 @@ void check_definition(struct findings *findings, const char *name, const char *v
 
 /* --- namespaces with the label --- */
 
-#define POD_SECURITY "pod-security.kubernetes.io/enforce"
-
 bool checks_refuses_injection(const json_t *namespace_)
 {
-	const char *level = checks_label(namespace_, POD_SECURITY);
+	const char *level = checks_label(namespace_, CHECKS_POD_SECURITY);
 	return strcmp(level, "baseline") == 0 || strcmp(level, "restricted") == 0;
 }
 
@@ -175,9 +180,9 @@ void check_pod_security(struct findings *findings, const json_t *namespaces, boo
 		if (has_cni || !checks_refuses_injection(one))
 			continue;
 		snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the init container",
-			checks_name(one), checks_label(one, POD_SECURITY));
+			checks_name(one), checks_label(one, CHECKS_POD_SECURITY));
 		snprintf(fix, sizeof(fix),
-			"install handfast-cni, or kubectl label --overwrite namespace %.64s " POD_SECURITY
+			"install handfast-cni, or kubectl label --overwrite namespace %.64s " CHECKS_POD_SECURITY
 			"=privileged",
 			checks_name(one));
 		wrong(findings, "pod-security", "a namespace that allows NET_ADMIN, or the CNI plugin", fix, got);

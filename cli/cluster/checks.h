@@ -4,7 +4,11 @@
 
 #include "cli/cluster/findings.h"
 
-#define CHECKS_LABEL "handfast.dev/inject" /* of namespaces; "enabled" */
+#define CHECKS_LABEL             "handfast.dev/inject" /* of namespaces; "enabled" */
+#define CHECKS_POD_SECURITY      "pod-security.kubernetes.io/enforce"
+#define CHECKS_CONTROL_NAMESPACE "handfast-system"
+
+void checks_collect(void *arg, const json_t *item); /* appends a copy to the array `arg` */
 
 const char *checks_text(const json_t *object, const char *key); /* "" where there is no text */
 const char *checks_name(const json_t *object);                  /* metadata.name */

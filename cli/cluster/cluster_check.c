@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OWN_NAMESPACE  "handfast-system"
 #define CONFIGURATIONS "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 #define ACCESS_REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -20,13 +19,6 @@ struct check {
 static void json_release(json_t **json)
 {
 	json_decref(*json);
-}
-
-static void collect(void *arg, const json_t *item)
-{
-	json_t *copy = json_deep_copy(item); /* of a page that is released */
-	if (copy != NULL)
-		json_array_append_new(arg, copy);
 }
 
 /* The object, NULL where there is none. */
@@ -48,7 +40,7 @@ static enum err get_own(
 
 static enum err run_namespaces(struct check *check, struct why *why)
 {
-	return api_list(&check->api, "/api/v1/namespaces", collect, check->namespaces, why);
+	return api_list(&check->api, "/api/v1/namespaces", checks_collect, check->namespaces, why);
 }
 
 static const char *const verbs[] = {"get", "create", "patch"};
@@ -89,7 +81,7 @@ static enum err run_permissions(struct check *check, struct why *why)
 static enum err run_other_meshes(struct check *check, struct why *why)
 {
 	_cleanup_(json_release) json_t *configurations = json_array();
-	RETURN_IF_ERR(api_list(&check->api, CONFIGURATIONS, collect, configurations, why));
+	RETURN_IF_ERR(api_list(&check->api, CONFIGURATIONS, checks_collect, configurations, why));
 	check_other_meshes(&check->findings, check->namespaces, configurations);
 	return ERR_NONE;
 }
@@ -101,7 +93,7 @@ static enum err run_control(struct check *check, struct why *why)
 		mem_printf("/api/v1/namespaces/%s/pods?labelSelector=app.kubernetes.io%%2Fname%%3Dhandfast-control",
 			check->own_namespace);
 	RETURN_IF_ERR(get_own(check, "apis/apps/v1", "deployments", "handfast-control", &deployment, why));
-	RETURN_IF_ERR(api_list(&check->api, path, collect, pods, why));
+	RETURN_IF_ERR(api_list(&check->api, path, checks_collect, pods, why));
 	check_control(&check->findings, deployment, pods, check->own_namespace);
 	return ERR_NONE;
 }
@@ -122,7 +114,7 @@ static enum err run_services(struct check *check, struct why *why)
 		_cleanup_(mem_freep) char *path = mem_printf("/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices"
 							     "?labelSelector=kubernetes.io%%2Fservice-name%%3D%s",
 			check->own_namespace, names[i]);
-		RETURN_IF_ERR(api_list(&check->api, path, collect, slices, why));
+		RETURN_IF_ERR(api_list(&check->api, path, checks_collect, slices, why));
 		check_service(&check->findings, names[i], slices);
 	}
 	return ERR_NONE;
@@ -247,8 +239,8 @@ static void run_steps(struct check *check, const struct step *steps)
 static enum err run(struct check *check, const struct command_line *line, struct why *why)
 {
 	_cleanup_(json_release) json_t *version = NULL;
-	const char *own = command_line_value(line, "namespace");
-	check->own_namespace = own != NULL ? own : OWN_NAMESPACE;
+	const char *own = command_line_value(line, "control-namespace");
+	check->own_namespace = own != NULL ? own : CHECKS_CONTROL_NAMESPACE;
 	check->namespaces = json_array();
 	RETURN_IF_ERR(api_open(line, &check->api, why));
 	RETURN_IF_ERR(api_get(&check->api, "/version", &version, why));
@@ -266,7 +258,7 @@ static enum err run(struct check *check, const struct command_line *line, struct
 
 bool cluster_check_is_wanted(const struct command_line *line)
 {
-	static const char *const flags[] = {"cluster", "pre", "uninstall", "kubeconfig"};
+	static const char *const flags[] = {"cluster", "pre", "uninstall", "kubeconfig", "control-namespace"};
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (command_line_value(line, flags[i]) != NULL)
 			return true;
@@ -287,9 +279,9 @@ static bool is_name(const char *name)
 
 static bool are_flags_right(struct command_line *line)
 {
-	const char *own = command_line_value(line, "namespace");
+	const char *own = command_line_value(line, "control-namespace");
 	if (own != NULL && !is_name(own))
-		command_line_error(line, "--namespace", "a namespace's name", own);
+		command_line_error(line, "--control-namespace", "a namespace's name", own);
 	if (command_line_has(line, "pre") && command_line_has(line, "uninstall"))
 		command_line_error_text(line, "--pre", "--pre or --uninstall", "both are given");
 	return buf_len(&line->errors) == 0;

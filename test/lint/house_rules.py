@@ -168,6 +168,7 @@ TESTED_ELSEWHERE = {
     "cli/status.c": "test/integration/151_the_command_line.py",
     "cli/cluster/api.c": "test/kube/stories/014_handfast_check.py",
     "cli/cluster/cluster_check.c": "test/kube/stories/014_handfast_check.py",
+    "cli/cluster/cluster_inject.c": "test/kube/stories/014_handfast_check.py",
     "cli/cluster/findings.c": "cli/cluster/checks_test.c",
     "cli/page.c": "cli/sidecar_pages_test.c",
     # Composition roots: the stories start whole programs.

@@ -231,6 +231,23 @@ static void take_common(struct command_line *line)
 	line->wants_version = command_line_has(line, "version");
 }
 
+/* "-f VALUE", where the program's table has the letter. */
+static void take_letter(struct command_line *line, int argc, char *const *argv, int *i)
+{
+	const struct cli_program *program = line->program;
+	for (size_t at = 0; at < program->num_flags; at++) {
+		const struct cli_flag *flag = &program->flags[at];
+		if (flag->letter == '\0' || flag->letter != argv[*i][1] || argv[*i][2] != '\0')
+			continue;
+		if (*i + 1 < argc)
+			add_value(line, flag->name, argv[++*i], flag->may_repeat, false);
+		else
+			flag_error_text(line, flag->name, flag->value, "no value is given");
+		return;
+	}
+	command_line_error(line, "flag", "flags with two dashes", argv[*i]);
+}
+
 void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
 {
 	const char *words[CLI_WORDS_MAX];
@@ -243,7 +260,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 		else if (!flags_end && argv[i][0] == '-' && argv[i][1] == '-')
 			take_flag(out, argc, argv, &i);
 		else if (!flags_end && argv[i][0] == '-' && argv[i][1] != '\0')
-			command_line_error(out, "flag", "flags with two dashes", argv[i]);
+			take_letter(out, argc, argv, &i);
 		else if (num_words < CLI_WORDS_MAX)
 			words[num_words++] = argv[i];
 		else

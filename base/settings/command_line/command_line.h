@@ -28,6 +28,7 @@ struct cli_flag {
 	const char *value; /* what help calls its value, "SECONDS"; NULL: a switch */
 	const char *help;
 	bool may_repeat;
+	char letter; /* "-f VALUE" as well, where users know it from another program; '\0': none. With a value */
 };
 struct cli_program {                        /* static tables */
 	const char *name;                   /* "handfast-init" */

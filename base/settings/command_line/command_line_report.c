@@ -72,14 +72,21 @@ static enum err put_settings(const struct cli_program *program, struct buf *out)
 	return ERR_NONE;
 }
 
+static enum err put_flag(const struct cli_flag *flag, struct buf *out)
+{
+	const char *value = flag->value == NULL ? "" : flag->value;
+	RETURN_IF_ERR(buf_printf(out, "  --%s%s%s", flag->name, flag->value == NULL ? "" : " ", value));
+	if (flag->letter != '\0')
+		RETURN_IF_ERR(buf_printf(out, ", -%c %s", flag->letter, value));
+	return buf_printf(out, "\n      %s%s\n", flag->help, flag->may_repeat ? "; may be repeated" : "");
+}
+
 static enum err put_flags(const struct cli_program *program, struct buf *out)
 {
 	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
 	const struct cli_flag *flag;
 	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
-		RETURN_IF_ERR(buf_printf(out, "  --%s%s%s\n      %s%s\n", flag->name, flag->value == NULL ? "" : " ",
-			flag->value == NULL ? "" : flag->value, flag->help,
-			flag->may_repeat ? "; may be repeated" : ""));
+		RETURN_IF_ERR(put_flag(flag, out));
 	return program->settings == NULL ? ERR_NONE : put_settings(program, out);
 }
 

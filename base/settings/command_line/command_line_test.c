@@ -12,8 +12,8 @@ static const struct cli_command commands[] = {
 	{"ban", "ID", "a ban"},
 	{"ban list", "", "bans"},
 };
-static const struct cli_flag flags[] = {
-	{"id", "ID", "whose", false}, {"network", "CIDR", "where", true}, {"dry-run", NULL, "nothing", false}};
+static const struct cli_flag flags[] = {{"id", "ID", "whose", false}, {"network", "CIDR", "where", true},
+	{"dry-run", NULL, "nothing", false}, {"file", "FILE", "what", false, 'f'}};
 static const struct setting_renamed renamed[] = {{"mesh.first_grace", "mesh.claim_grace"}, {NULL, NULL}};
 static const struct setting_def rows[] = {
 	{"mesh.networks", SETTING_TYPE_NETWORKS, "", "", "required", 1, "The mesh."},
@@ -28,7 +28,7 @@ static const struct cli_program program = {.name = "handfast-test",
 	.num_commands = 5,
 	.default_command = "run",
 	.flags = flags,
-	.num_flags = 3,
+	.num_flags = 4,
 	.settings = &settings,
 	.release = "1.2.3"};
 
@@ -52,6 +52,21 @@ static void finding_o6_takes_flags_anywhere_in_both_spellings(_unused_ void **st
 	assert_string_equal(line.values[6].text, "a=b");
 	assert_string_equal(command_line_setting(&line, "mesh.networks"), "a=b");
 	assert_null(command_line_value(&line, "mesh.networks")); /* a key is no flag of the program's own */
+}
+
+static void takes_the_letter_of_a_flag(_unused_ void **state)
+{
+	PARSE(line, "ban", "-f", "-", "x");
+	assert_string_equal(buf_cstr(&line.errors), "");
+	assert_string_equal(command_line_value(&line, "file"), "-");
+	assert_int_equal(line.num_arguments, 1);
+}
+
+static void refuses_a_letter_without_a_value_or_with_more(_unused_ void **state)
+{
+	PARSE(line, "ban", "-fx", "-f");
+	assert_non_null(strstr(buf_cstr(&line.errors), "flag: '-fx' is not valid"));
+	assert_non_null(strstr(buf_cstr(&line.errors), "--file: no value is given; expected: FILE"));
 }
 
 static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
@@ -159,6 +174,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_o6_takes_flags_anywhere_in_both_spellings),
+		cmocka_unit_test(takes_the_letter_of_a_flag),
+		cmocka_unit_test(refuses_a_letter_without_a_value_or_with_more),
 		cmocka_unit_test(finding_o6_every_error_is_named_at_once),
 		cmocka_unit_test(a_flag_given_twice_is_an_error),
 		cmocka_unit_test(a_former_name_of_a_setting_is_refused_with_the_new_one),

@@ -77,6 +77,31 @@ def shows_that_an_install_is_well(story):
     expect(code in (0, 1), "the exit code")
 
 
+def shows_that_inject_prints_what_the_webhook_does(story):
+    """The pod of the cluster, and the same pod injected on this machine: equal but for what admission adds."""
+    def printed(*objects):
+        argv = [story.binary("handfast"), "inject", "-f", "-", "--namespace", GOOD, "--output", "json",
+                "--kubeconfig", story.cluster.pki.kubeconfig("admin")]
+        done = subprocess.run(story.cluster.machine.argv(argv), input="\n---\n".join(map(json.dumps, objects)),
+                              capture_output=True, text=True, timeout=60, env=environment())
+        expect_eq((done.returncode, done.stderr), (0, ""), "handfast inject")
+        return json.loads(done.stdout)["items"]
+
+    pod, deployment = printed(workloads.pod("app"), workloads.deployment("web"))
+    expect_eq([one["name"] for one in deployment["spec"]["template"]["spec"]["initContainers"]],
+              ["handfast-init", "handfast"], "the template's init containers")
+    real = story.kubectl.get("pod", "app", GOOD)["spec"]["initContainers"]
+    for mine, its in zip(pod["spec"]["initContainers"], real):
+        for member in ("name", "image", "args", "env", "securityContext", "restartPolicy"):
+            expect_eq(mine.get(member) or None, its.get(member) or None, "%s of %s" % (member, its["name"]))
+    pod["metadata"]["name"] = "applied"
+    pod["metadata"]["labels"]["app"] = "applied"
+    story.kubectl.apply(pod, namespace=GOOD)
+    again = story.kubectl.get("pod", "applied", GOOD)["spec"]["initContainers"]
+    expect_eq(len(again), len(real), "init containers of the pod that was applied")
+    story.kubectl("-n", GOOD, "delete", "pod", "applied", "--wait=false")
+
+
 def shows_pods_from_before_the_label_and_namespaces_that_refuse(story):
     story.kubectl.apply(workloads.namespace(OLD), workloads.namespace(
         CLOSED, **install.LABEL, **{"pod-security.kubernetes.io/enforce": "baseline"}))
