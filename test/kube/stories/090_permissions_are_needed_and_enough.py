@@ -1,19 +1,58 @@
 """Each permission of the control plane's account is used, and none is missing: the API server's audit log has every request.
 
-    handfast-control -> API server (audit) ; compared with the ClusterRole and the Role that are installed
+    handfast-control -> API server (audit); compared with the ClusterRole and the Role that are installed
 
-Runs after the stories that make the control plane do everything it does."""
+The control plane does here what it does rarely: it lists where the API server has no WatchList, and it removes a record."""
+
+import subprocess
 
 from handfast_harness import expect, expect_eq
-from kube_cluster import install, shared
+from handfast_harness.story import find_binary
+from kube_cluster import install, shared, workloads
 
-DEADLINE_S = 180
+DEADLINE_S = 240
+SPACE = "permissions"
+POLICY = {"apiVersion": "handfast.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "strict"}, "spec": {"mode": "strict"}}
+# The control plane does not read policies yet: when it does, this set is empty, and the story waits for a status.
+NOT_USED_YET = {("handfast.dev", "policies", "list"), ("handfast.dev", "policies", "watch"),
+                ("handfast.dev", "policies/status", "patch")}
+BANNED = "spiffe://cluster.local/ns/%s/sa/banned" % SPACE
 
 
 def arrange(story):
     story.cluster = shared.cluster()
+    story.kubectl = story.cluster.kubectl
     install.installed(story.cluster)
+    story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
+    story.kubectl.apply(workloads.account("app"), workloads.pod("app", account="app"), namespace=SPACE)
+    story.kubectl.wait_for_ready("app=app", 1, SPACE)
+    story.kubectl.apply(POLICY, namespace=SPACE)
+    for command in ("ban", "unban"):
+        _operate(story, command, BANNED)
+    _start_without_watch_list(story)
     story.events = [event for event in story.cluster.audited() if event["user"]["username"].endswith(":handfast-control")]
+
+
+def _operate(story, *words):
+    """The operator's command line at one replica: over the socket in the pod's file system, as a process of the pod."""
+    pod = story.kubectl.pods(install.CONTROL, install.NAMESPACE)[0]
+    pid = str(story.cluster.node.pid_of(pod, "control"))
+    argv = ["nsenter", "--target", pid, "--pid", find_binary("handfast"), *words, "--socket",
+            "/proc/%s/root/run/handfast/control.sock" % pid]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    expect_eq(done.returncode, 0, "%s: %s" % (" ".join(words), done.stderr))
+
+
+def _start_without_watch_list(story):
+    """As Kubernetes before 1.34 is by default: watches begin with lists."""
+    story.cluster.stop("kube-apiserver")
+    story.cluster.start_apiserver("--feature-gates=WatchList=false")
+    story.kubectl("-n", install.NAMESPACE, "delete", "pod", "-l", install.CONTROL, "--wait=false")
+    story.kubectl.wait("the old replicas to be gone", lambda: len(story.kubectl.get(
+        "pods", namespace=install.NAMESPACE, selector=install.CONTROL)) == install.REPLICAS, 60)
+    install.wait_for_control(story.cluster, deadline_s=90)
+    wanted = lambda: {_asked(event) for event in story.cluster.audited() if event["verb"] == "list"}
+    story.kubectl.wait("its lists", lambda: ("", "pods", "list") in wanted(), 20)
 
 
 def _granted(story):
@@ -40,7 +79,7 @@ def shows_that_no_request_was_forbidden(story):
 
 def shows_that_each_permission_was_used(story):
     used = {_asked(event) for event in story.events if "objectRef" in event}
-    expect_eq(_granted(story) - used, set(), "permissions that no request used")
+    expect_eq(_granted(story) - used, NOT_USED_YET, "permissions that no request used")
 
 
 def shows_that_others_are_refused(story):
@@ -52,3 +91,6 @@ def shows_that_others_are_refused(story):
         expect_eq(answer, "no", "%s %s" % (verb, resource))
     patch = story.cluster.kubectl.run("auth", "can-i", "patch", "mutatingwebhookconfigurations/other", account, check=False)
     expect_eq(patch.stdout.strip(), "no", "patch of another webhook configuration")
+    story.kubectl.delete_namespace(SPACE)
+    story.cluster.stop("kube-apiserver")
+    story.cluster.start_apiserver()
