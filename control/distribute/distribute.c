@@ -70,29 +70,7 @@ void distributor_registry_changed(struct distributor *distributor, const struct 
 	work_sites_due(distributor, ip);
 }
 
-void distributor_set_config(struct distributor *distributor, const struct control_config *config)
-{
-	distributor->config = config;
-	distributor->mesh_version++;
-	work_sites_due(distributor, NULL);
-	LIST_EACH(&distributor->streams, struct stream, stream, link)
-		work_stream_due(stream);
-}
-
 /* --- outgoing --- */
-
-enum err stream_send_mesh(struct stream *stream)
-{
-	struct distributor *distributor = stream->distributor;
-	if (!stream->has_hello || stream->mesh_sent == distributor->mesh_version)
-		return ERR_NONE;
-	buf_clear(&distributor->message);
-	RETURN_IF_ERR(
-		encode_mesh_state(distributor->config, &stream->id, distributor->mesh_version, &distributor->message));
-	RETURN_IF_ERR(rpc_call_send(stream->call, buf_span(&distributor->message)));
-	stream->mesh_sent = distributor->mesh_version;
-	return ERR_NONE;
-}
 
 /* A repeated subscription is answered again, with a newer version. */
 static void resolve_again(struct distributor *distributor, struct topic *topic)
@@ -219,6 +197,8 @@ void distribute_start(struct distributor *distributor, struct rpc_call *call, co
 	spiffe_id_copy(id, &stream->id);
 	list_push_front(&distributor->streams, &stream->link);
 	distributor->num_streams++;
+	distributor->num_marks++;
+	stream->mesh_wanted = distributor->mesh_version;
 	rpc_call_set_arg(call, stream);
 	if (shares_take(distributor->shares, 0, &key, 1, 1, &stream->share) != SHARE_LIMIT_NONE)
 		rpc_call_finish(
@@ -248,6 +228,8 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 			unsubscribe(stream, &up->destinations[i]);
 		return ERR_NONE;
 	case DISCOVERY_ACK:
+		if (up->refused_reason[0] == '\0')
+			stream_confirmed(stream, up->version);
 		if (up->refused_reason[0] != '\0' &&
 			limited_log_allows_identity(stream->distributor->lines, stream->id.text, "version refused"))
 			log_warning("distribute", "%s refuses version %llu: %s", stream->id.text,
@@ -288,6 +270,7 @@ void distribute_done(void *arg, struct rpc_call *call)
 	list_remove(&stream->link);
 	CHECK(stream->distributor->num_streams > 0);
 	stream->distributor->num_streams--;
+	stream->distributor->num_marks++;
 	work_stop_stream(stream);
 	table_each(&stream->subscriptions, subscription_drop, stream);
 	shares_give(&stream->share);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/rpc/rpc.h"
+#include "control/distribute/policy_source.h"
 #include "control/registry/registry.h"
 
 struct distributor;
@@ -13,6 +14,18 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 void distributor_free(struct distributor *distributor); /* after its streams */
 void distributor_set_config(
 	struct distributor *distributor, const struct control_config *config); /* borrowed, as the first */
+
+/* Before the first stream, or with distributor_policies_changed() for all. Copied; zeroed: none. */
+void distributor_set_policies(struct distributor *distributor, const struct policy_source *source);
+/* The source has changed for the workloads that `concerns` is true of; NULL: for none, but it may be known now. Only
+ * their sidecars get a new state. */
+void distributor_policies_changed(
+	struct distributor *distributor, bool (*concerns)(void *arg, const struct spiffe_id *id), void *arg);
+/* Each sidecar with a stream here; is_in_force: it has confirmed the policy that it is to have now. */
+void distributor_each_sidecar(const struct distributor *distributor,
+	void (*visit)(void *arg, const struct spiffe_id *id, bool is_in_force), void *arg);
+uint64_t distributor_policy_marks(const struct distributor *distributor); /* grows with each change of the above */
+
 /* Answers about `ip` may have changed; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
 uint64_t distributor_num_suppressed(const struct distributor *distributor); /* log lines that were suppressed */

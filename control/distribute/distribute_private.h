@@ -50,7 +50,8 @@ struct stream {
 	struct spiffe_id id;
 	struct share share; /* of the subscriptions */
 	struct table subscriptions;
-	uint64_t mesh_sent; /* version */
+	/* Versions: what it is to get, was sent, and has confirmed. */
+	uint64_t mesh_wanted, mesh_sent, mesh_confirmed;
 	bool has_hello;
 	bool is_full;         /* its send queue was full: missing messages are sent after a pause */
 	bool starts_over;     /* while it catches up, a change came behind the cursor */
@@ -64,10 +65,12 @@ struct distributor {
 	const struct control_config *config;
 	struct list streams;
 	unsigned num_streams;
-	uint64_t mesh_version, answer_version;
-	struct limited_log *lines;  /* for lines that sidecars can cause */
-	struct shares *shares;      /* of subscriptions, by identity */
-	struct table topics, sites; /* by destination, by address */
+	struct policy_source policies;         /* zeroed: none */
+	uint64_t mesh_version, answer_version; /* of one sequence, so that a confirmation has one meaning */
+	uint64_t num_marks;                    /* see distributor_policy_marks() */
+	struct limited_log *lines;             /* for lines that sidecars can cause */
+	struct shares *shares;                 /* of subscriptions, by identity */
+	struct table topics, sites;            /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
 	struct buf message;
@@ -97,6 +100,9 @@ void work_stop_topic(struct topic *topic);         /* before it is freed */
 void work_stop_stream(struct stream *stream);
 void work_pass_over(struct subscription *subscription); /* before it is freed */
 
+/* policies.c */
+enum err stream_send_mesh(struct stream *stream) _must_use_; /* nothing if it was sent, or is not known yet */
+void stream_confirmed(struct stream *stream, uint64_t version);
+
 /* distribute.c */
-enum err stream_send_mesh(struct stream *stream) _must_use_;
 enum err stream_send_answer(struct subscription *subscription) _must_use_; /* nothing if it was sent */

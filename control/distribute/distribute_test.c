@@ -268,6 +268,81 @@ static void an_answer_follows_its_destination(void **state)
 	run(world, NULL, &world->num_answers, 3);
 }
 
+static bool policies_are_known, concerns_web;
+static unsigned num_in_force;
+
+static bool is_known(void *arg)
+{
+	(void)arg;
+	return policies_are_known;
+}
+
+static void find_none(void *arg, const struct spiffe_id *id, struct policy_found *out)
+{
+	(void)arg;
+	assert_string_equal(id->text, "spiffe://cluster.local/web");
+	out->num = 0;
+}
+
+static bool concerns(void *arg, const struct spiffe_id *id)
+{
+	(void)arg;
+	(void)id;
+	return concerns_web;
+}
+
+static void count_in_force(void *arg, const struct spiffe_id *id, bool is_in_force)
+{
+	(void)arg;
+	(void)id;
+	num_in_force += is_in_force;
+}
+
+static void send_ack(struct world *world, uint64_t version)
+{
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__DiscoveryAck ack = HANDFAST__V1__DISCOVERY_ACK__INIT;
+	ack.version = version;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_ACK;
+	up.ack = &ack;
+	send_up(world, &up);
+	for (int i = 0; i < 20; i++)
+		loop_run_once(world->loop, false);
+	num_in_force = 0;
+	distributor_each_sidecar(world->distributor, count_in_force, NULL);
+}
+
+static void K14_a_policy_waits_for_its_source_and_goes_to_those_that_it_concerns(void **state)
+{
+	struct world *world = *state;
+	policies_are_known = concerns_web = false;
+	distributor_set_policies(world->distributor, &(struct policy_source){is_known, find_none, NULL});
+	send_hello(world, 1);
+	send_subscribe(world, "192.0.2.7:80");
+	run(world, NULL, &world->num_answers, 1);
+	assert_int_equal(world->num_mesh, 0);
+	policies_are_known = true;
+	distributor_policies_changed(world->distributor, concerns, NULL);
+	run(world, NULL, &world->num_mesh, 1);
+	send_ack(world, world->answer_version);
+	assert_int_equal(num_in_force, 0); /* an answer was confirmed, not the policy */
+	uint64_t marks = distributor_policy_marks(world->distributor);
+	send_ack(world, world->mesh_version);
+	assert_int_equal(num_in_force, 1);
+	assert_true(distributor_policy_marks(world->distributor) > marks);
+	distributor_policies_changed(world->distributor, concerns, NULL);
+	send_ack(world, world->mesh_version);
+	assert_true(num_in_force == 1 && world->num_mesh == 1);
+	concerns_web = true;
+	distributor_policies_changed(world->distributor, concerns, NULL);
+	num_in_force = 0;
+	distributor_each_sidecar(world->distributor, count_in_force, NULL);
+	assert_int_equal(num_in_force, 0);
+	run(world, NULL, &world->num_mesh, 2);
+	send_ack(world, world->mesh_version);
+	assert_int_equal(num_in_force, 1);
+}
+
 static void a_stream_begins_with_hello(void **state)
 {
 	struct world *world = *state;
@@ -301,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(the_mesh_comes_first_and_again_when_the_settings_change),
 		STORY(an_answer_follows_its_destination),
+		STORY(K14_a_policy_waits_for_its_source_and_goes_to_those_that_it_concerns),
 		STORY(a_stream_begins_with_hello),
 		STORY(an_unknown_version_is_refused_with_its_reason),
 		STORY(c4_bytes_that_are_not_a_message_end_the_stream),

@@ -135,53 +135,112 @@ static void workload_rules_encode(
 	}
 }
 
-static void workload_ports_encode(
-	struct piece **scrap, const struct config_workload *workload, Handfast__V1__Policy *out)
+static void port_encode(struct piece **scrap, uint16_t number, enum port_mode mode, Handfast__V1__Policy *out)
 {
-	for (size_t i = 0; i < workload->num_ports; i++) {
-		Handfast__V1__PortMode *port = scrap_new(scrap, 1, sizeof(*port));
-		handfast__v1__port_mode__init(port);
-		port->port = workload->ports[i].port;
-		port->mode = mode_encode(workload->ports[i].mode);
-		out->ports[out->n_ports++] = port;
+	Handfast__V1__PortMode *port = scrap_new(scrap, 1, sizeof(*port));
+	handfast__v1__port_mode__init(port);
+	port->port = number;
+	port->mode = mode_encode(mode);
+	out->ports[out->n_ports++] = port;
+}
+
+static enum port_mode stricter(enum port_mode a, enum port_mode b)
+{
+	return a > b ? a : b;
+}
+
+/* What is merged, and what is known of it so far. */
+struct merge {
+	struct piece **scrap;
+	const struct control_config *config;
+	const struct policy_found *found;
+	const struct spiffe_id *id;
+	bool has_mode; /* the settings have one for the workload */
+	enum port_mode mode;
+};
+
+/* Every entry of the settings that names the workload applies: of two modes the stricter one. */
+static void settings_encode(struct merge *merge, Handfast__V1__Policy *out)
+{
+	for (size_t i = 0; i < merge->config->num_workloads; i++) {
+		const struct config_workload *workload = &merge->config->workloads[i];
+		if (!names(workload, merge->id))
+			continue;
+		workload_rules_encode(merge->scrap, workload, out);
+		for (size_t j = 0; j < workload->num_ports; j++)
+			port_encode(merge->scrap, workload->ports[j].port, workload->ports[j].mode, out);
+		if (!workload->has_mode)
+			continue;
+		merge->mode = merge->has_mode ? stricter(merge->mode, workload->mode) : workload->mode;
+		merge->has_mode = true;
 	}
 }
 
-/* Every entry that names the workload applies: rules are combined, and of two default modes the stricter one applies.
- */
-static void policy_encode(struct piece **scrap, const struct control_config *config, const struct spiffe_id *id,
-	Handfast__V1__Policy *out)
+static bool is_set_before(const struct policy_found *found, size_t before, uint16_t port)
+{
+	for (size_t i = 0; i < before; i++)
+		for (size_t j = 0; j < found->list[i]->num_ports; j++)
+			if (found->list[i]->ports[j].port == port)
+				return true;
+	return false;
+}
+
+/* See policy_source.h. For a port that the settings have as well, a sidecar takes the stricter mode. */
+static void found_encode(const struct merge *merge, Handfast__V1__Policy *out)
+{
+	for (size_t i = 0; i < merge->found->num; i++) {
+		const struct config_workload *workload = merge->found->list[i];
+		workload_rules_encode(merge->scrap, workload, out);
+		for (size_t j = 0; j < workload->num_ports; j++) {
+			const struct config_port_mode *port = &workload->ports[j];
+			if (!is_set_before(merge->found, i, port->port))
+				port_encode(merge->scrap, port->port,
+					merge->has_mode ? stricter(port->mode, merge->mode) : port->mode, out);
+		}
+	}
+}
+
+static enum port_mode default_mode(const struct merge *merge)
+{
+	for (size_t i = 0; i < merge->found->num; i++)
+		if (merge->found->list[i]->has_mode)
+			return merge->has_mode ? stricter(merge->mode, merge->found->list[i]->mode)
+					       : merge->found->list[i]->mode;
+	return merge->has_mode ? merge->mode : merge->config->default_mode;
+}
+
+static void policy_encode(struct merge *merge, Handfast__V1__Policy *out)
 {
 	size_t num_rules = 0, num_ports = 0;
-	enum port_mode mode = config->default_mode;
-	bool has_mode = false;
-	for (size_t i = 0; i < config->num_workloads; i++) {
-		const struct config_workload *workload = &config->workloads[i];
-		num_rules += workload->num_rules;
-		num_ports += workload->num_ports;
-		if (!workload->has_mode || !names(workload, id))
-			continue;
-		mode = has_mode && mode > workload->mode ? mode : workload->mode;
-		has_mode = true;
+	for (size_t i = 0; i < merge->config->num_workloads; i++) {
+		num_rules += merge->config->workloads[i].num_rules;
+		num_ports += merge->config->workloads[i].num_ports;
 	}
-	out->rules = scrap_new(scrap, num_rules, sizeof(*out->rules));
-	out->ports = scrap_new(scrap, num_ports, sizeof(*out->ports));
-	out->default_mode = mode_encode(mode);
-	for (size_t i = 0; i < config->num_workloads; i++)
-		if (names(&config->workloads[i], id)) {
-			workload_rules_encode(scrap, &config->workloads[i], out);
-			workload_ports_encode(scrap, &config->workloads[i], out);
-		}
+	for (size_t i = 0; i < merge->found->num; i++) {
+		num_rules += merge->found->list[i]->num_rules;
+		num_ports += merge->found->list[i]->num_ports;
+	}
+	out->rules = scrap_new(merge->scrap, num_rules, sizeof(*out->rules));
+	out->ports = scrap_new(merge->scrap, num_ports, sizeof(*out->ports));
+	settings_encode(merge, out);
+	found_encode(merge, out);
+	out->default_mode = mode_encode(default_mode(merge));
+	CHECK(out->n_rules <= num_rules && out->n_ports <= num_ports);
 }
 
-enum err encode_mesh_state(
-	const struct control_config *config, const struct spiffe_id *id, uint64_t version, struct buf *out)
+enum err encode_mesh_state(const struct mesh_state *state, struct buf *out)
 {
+	static const struct policy_found none = {0};
 	_cleanup_(scrap_done) struct piece *scrap = NULL;
+	const struct control_config *config = state->config;
 	Handfast__V1__DiscoveryDown down = HANDFAST__V1__DISCOVERY_DOWN__INIT;
 	Handfast__V1__MeshState mesh = HANDFAST__V1__MESH_STATE__INIT;
 	Handfast__V1__Policy policy = HANDFAST__V1__POLICY__INIT;
-	mesh.version = version;
+	struct merge merge = {.scrap = &scrap,
+		.config = config,
+		.found = state->found == NULL ? &none : state->found,
+		.id = state->id};
+	mesh.version = state->version;
 	mesh.n_networks = mesh_networks_encode(&scrap, config, &mesh.networks);
 	mesh.n_plaintext_networks = networks_encode(
 		&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plaintext_networks);
@@ -190,7 +249,7 @@ enum err encode_mesh_state(
 	mesh.policy = &policy;
 	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
 	down.mesh = &mesh;
-	policy_encode(&scrap, config, id, &policy);
+	policy_encode(&merge, &policy);
 	return pb_pack(&down.base, out);
 }
 

@@ -3,11 +3,17 @@
 #pragma once
 
 #include "base/core/buf.h"
+#include "control/distribute/policy_source.h"
 #include "control/registry/registry.h"
 
-/* DiscoveryDown with the networks and the policy of the workload `id`. */
-enum err encode_mesh_state(
-	const struct control_config *config, const struct spiffe_id *id, uint64_t version, struct buf *out) _must_use_;
+struct mesh_state { /* borrowed */
+	const struct control_config *config;
+	const struct policy_found *found; /* for the workload; NULL: none */
+	const struct spiffe_id *id;       /* the workload */
+	uint64_t version;
+};
+/* DiscoveryDown with the networks and the policy of the workload. */
+enum err encode_mesh_state(const struct mesh_state *state, struct buf *out) _must_use_;
 /* DiscoveryDown with one answer. */
 enum err encode_answer(const struct addr *destination, const struct resolution *resolution, uint64_t version,
 	struct buf *out) _must_use_;

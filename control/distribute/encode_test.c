@@ -44,7 +44,8 @@ static const Handfast__V1__MeshState *mesh_of(const char *id_text, struct buf *w
 	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 	_cleanup_(control_config_freep) struct control_config *config = config_of(yaml);
 	assert_int_equal(spiffe_id_parse(span_of_str(id_text), &id, NULL), ERR_NONE);
-	assert_int_equal(encode_mesh_state(config, &id, 7, wire), ERR_NONE);
+	assert_int_equal(
+		encode_mesh_state(&(struct mesh_state){.config = config, .id = &id, .version = 7}, wire), ERR_NONE);
 	const Handfast__V1__DiscoveryDown *down = unpacked(wire, arena);
 	assert_int_equal(down->kind_case, HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH);
 	return down->mesh;
@@ -59,7 +60,8 @@ static void without_networks_the_mesh_covers_every_address(void **state)
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	config->num_networks = 0;
 	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/web"), &id, NULL), ERR_NONE);
-	assert_int_equal(encode_mesh_state(config, &id, 7, &wire), ERR_NONE);
+	assert_int_equal(
+		encode_mesh_state(&(struct mesh_state){.config = config, .id = &id, .version = 7}, &wire), ERR_NONE);
 	const Handfast__V1__MeshState *mesh = unpacked(&wire, &arena)->mesh;
 	assert_int_equal(mesh->n_networks, 2);
 	for (size_t i = 0; i < 2; i++) {
@@ -97,6 +99,79 @@ static void a_prefix_matches_whole_segments(void **state)
 	const Handfast__V1__MeshState *mesh = mesh_of("spiffe://cluster.local/ns/shopping", &wire, &arena);
 	assert_int_equal(mesh->policy->default_mode, HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_OFF);
 	assert_int_equal(mesh->policy->n_rules, 0);
+}
+
+static enum port_mode mode_of(Handfast__V1__InboundMode mode)
+{
+	return mode == HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_STRICT       ? PORT_MODE_STRICT
+	       : mode == HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_PERMISSIVE ? PORT_MODE_PERMISSIVE
+									     : PORT_MODE_OFF;
+}
+
+/* The mode of a port as a sidecar makes it of the message: of several the strictest one. */
+static enum port_mode port_of(const Handfast__V1__Policy *policy, uint32_t port)
+{
+	enum port_mode mode = PORT_MODE_OFF;
+	bool is_found = false;
+	for (size_t i = 0; i < policy->n_ports; i++)
+		if (policy->ports[i]->port == port) {
+			mode = mode_of(policy->ports[i]->mode) > mode ? mode_of(policy->ports[i]->mode) : mode;
+			is_found = true;
+		}
+	return is_found ? mode : mode_of(policy->default_mode);
+}
+
+static const Handfast__V1__Policy *merged(
+	const char *settings, const struct policy_found *found, struct buf *wire, struct pb_arena **arena)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	_cleanup_(control_config_freep) struct control_config *config = config_of(settings);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL("spiffe://cluster.local/ns/shop/sa/web"), &id, NULL), ERR_NONE);
+	const struct mesh_state state = {config, found, &id, 7};
+	assert_int_equal(encode_mesh_state(&state, wire), ERR_NONE);
+	return unpacked(wire, arena)->mesh->policy;
+}
+
+#define WORKLOAD(more)                                                                                                 \
+	"mesh: {networks: [192.0.2.0/24]}\npolicy:\n  default_mode: strict\n  workloads:\n"                            \
+	"    - identity: spiffe://cluster.local/ns/shop/sa/web\n" more
+
+static struct config_port_mode first_ports[] = {{80, PORT_MODE_STRICT}, {81, PORT_MODE_OFF}};
+static struct config_port_mode second_ports[] = {{80, PORT_MODE_OFF}, {82, PORT_MODE_PERMISSIVE}};
+static struct config_rule rules[] = {{.name = "x/y", .deny = true}};
+static const struct config_workload first = {.ports = first_ports, .num_ports = 2, .rules = rules, .num_rules = 1};
+static const struct config_workload second = {
+	.has_mode = true, .mode = PORT_MODE_OFF, .ports = second_ports, .num_ports = 2};
+static const struct config_workload third = {.has_mode = true, .mode = PORT_MODE_PERMISSIVE};
+static const struct policy_found all_found = {{&first, &second, &third}, 3};
+
+static void of_the_policies_that_are_found_the_first_mode_applies_and_rules_add_up(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	const Handfast__V1__Policy *policy =
+		merged(WORKLOAD("      rules: [{name: a, ports: [80]}]\n"), &all_found, &wire, &arena);
+	assert_int_equal(mode_of(policy->default_mode), PORT_MODE_OFF);
+	assert_int_equal(port_of(policy, 80), PORT_MODE_STRICT);
+	assert_int_equal(port_of(policy, 81), PORT_MODE_OFF);
+	assert_int_equal(port_of(policy, 82), PORT_MODE_PERMISSIVE);
+	assert_int_equal(policy->n_rules, 2);
+	assert_true(span_eq(pb_span(policy->rules[1]->name), SPAN_LITERAL("x/y")));
+}
+
+static void K15_what_is_found_cannot_loosen_the_settings_of_the_workload(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	const Handfast__V1__Policy *policy =
+		merged(WORKLOAD("      default_mode: permissive\n      ports: [{port: 82, mode: strict}]\n"),
+			&all_found, &wire, &arena);
+	assert_int_equal(mode_of(policy->default_mode), PORT_MODE_PERMISSIVE);
+	assert_int_equal(port_of(policy, 80), PORT_MODE_STRICT);
+	assert_int_equal(port_of(policy, 81), PORT_MODE_PERMISSIVE);
+	assert_int_equal(port_of(policy, 82), PORT_MODE_STRICT);
 }
 
 static void finding_p14_answers_have_addresses_identities_and_draining_endpoints(void **state)
@@ -167,6 +242,8 @@ int main(void)
 		cmocka_unit_test(without_networks_the_mesh_covers_every_address),
 		cmocka_unit_test(C2_a_workload_gets_the_policy_that_names_it_and_no_other),
 		cmocka_unit_test(a_prefix_matches_whole_segments),
+		cmocka_unit_test(of_the_policies_that_are_found_the_first_mode_applies_and_rules_add_up),
+		cmocka_unit_test(K15_what_is_found_cannot_loosen_the_settings_of_the_workload),
 		cmocka_unit_test(finding_p14_answers_have_addresses_identities_and_draining_endpoints),
 		cmocka_unit_test(subscriptions_are_checked),
 	};

@@ -214,6 +214,7 @@ static enum err networks_read(struct reader *reader, const char *where, const js
 			return wrong(reader, where, "a network such as 192.0.2.0/24 or 2001:db8::/32 without host bits",
 				"has the network '%.60s'", text == NULL ? "" : text);
 		rule->num_networks++;
+		reader->num_bytes += strlen(text);
 	}
 	return ERR_NONE;
 }
