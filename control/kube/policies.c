@@ -1,11 +1,11 @@
 #include "control/kube/policies.h"
+#include "base/core/buf.h"
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/kube/kube_status.h"
 #include "base/kube/kube_watch.h"
 #include "control/kube/policy_status.h"
-#include <stdlib.h>
 
 enum {
 	APPLY_MS = 20,   /* changes within this time are applied together */
@@ -14,6 +14,7 @@ enum {
 	AGAIN_MS = 5000, /* between two writes of one status */
 	WRITES_MAX = 8,  /* at the same time: the API server has others to serve */
 	WRITE_TIMEOUT_MS = 10000,
+	STATUS_MAX = 256 * 1024,
 	ANSWER_MAX = 2 * 1024 * 1024, /* the object, with its status */
 };
 
@@ -185,10 +186,15 @@ static void on_written(void *arg, enum err err, const struct kube_response *resp
 	write_free(write);
 }
 
+static int append(const char *bytes, size_t len, void *arg)
+{
+	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
+}
+
 static void write_start(struct kube_policies *policies, struct policy_entry *entry, const json_t *patch)
 {
-	char *text = json_dumps(patch, JSON_COMPACT);
-	CHECK(text != NULL);
+	_cleanup_(buf_done) struct buf text = BUF_INIT(STATUS_MAX);
+	CHECK(json_dump_callback(patch, append, &text, JSON_COMPACT) == 0);
 	struct write *write = mem_new(struct write);
 	*write = (struct write){.policies = policies,
 		.entry = entry,
@@ -196,14 +202,13 @@ static void write_start(struct kube_policies *policies, struct policy_entry *ent
 	const struct kube_request_options options = {.method = "PATCH",
 		.path = write->path,
 		.content_type = "application/merge-patch+json",
-		.body = span_of_str(text),
+		.body = buf_span(&text),
 		.timeout_ms = WRITE_TIMEOUT_MS,
 		.response_max = ANSWER_MAX};
 	entry->write = write;
 	entry->written_ms = loop_now_ms(policies->options.loop);
 	policies->num_writes++;
 	write->request = kube_request_start(policies->options.client, &options, on_written, write);
-	free(text); /* jansson's */
 }
 
 /* True: it is to be looked at again. */
@@ -231,7 +236,7 @@ static void count(struct kube_policies *policies)
 	distributor_each_sidecar(policies->options.distributor, policy_set_count, &policies->set);
 }
 
-/* Not while what the API server has is not known, nor before what is said to be in force was sent. */
+/* Not while what the API server has is not known, nor before the last change was sent. */
 static bool may_write(const struct kube_policies *policies)
 {
 	return policies->has_synced && policies->trouble.err == ERR_NONE && !policy_set_has_changed(&policies->set) &&

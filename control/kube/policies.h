@@ -1,5 +1,5 @@
 /* Policy from a cluster's objects (policies.handfast.dev): a watch keeps them up to date, the distributor merges them
- * after the settings' policy, and each object's status tells what became of it.
+ * after the settings' policy, and each object's status shows what became of it.
  *
  * Until the first state has come in no sidecar gets a new policy: without a deny that is still to come it would allow
  * too much. Where the definition is not installed there are none. Later the last known state goes on, whatever happens
