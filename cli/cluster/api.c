@@ -69,8 +69,23 @@ struct exchange {
 	const char *path, *verb;
 	enum err err;
 	json_t *answer;
+	struct buf *text; /* takes the body as it is; NULL: an object is expected */
 	struct why *detail;
 };
+
+/* By RBAC, or by admission, such as a quota or our own webhook. */
+static enum err explain_forbidden(const struct exchange *exchange, const struct kube_response *response)
+{
+	_cleanup_(json_release) json_t *status =
+		json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
+	const char *message = json_string_value(json_object_get(status, "message"));
+	if (message != NULL && (strstr(message, " cannot ") == NULL || strstr(message, " resource ") == NULL))
+		return why_set(exchange->detail, ERR_CONFLICT, "an object that the cluster admits",
+			"see what refuses it: PodSecurity, a quota, a webhook", "%s", message);
+	return why_set(exchange->detail, ERR_DENIED, "an account that may read the cluster",
+		"use an account with the role cluster-admin", "this account may not %s %.160s", exchange->verb,
+		exchange->path);
+}
 
 static enum err explain(const struct exchange *exchange, const struct kube_response *response)
 {
@@ -79,9 +94,7 @@ static enum err explain(const struct exchange *exchange, const struct kube_respo
 			"log in to the cluster again, or give another --kubeconfig",
 			"the API server does not accept this kubeconfig's credentials");
 	if (response->status == 403)
-		return why_set(exchange->detail, ERR_DENIED, "an account that may read the cluster",
-			"use an account with the role cluster-admin", "this account may not %s %.160s", exchange->verb,
-			exchange->path);
+		return explain_forbidden(exchange, response);
 	return kube_status_explain(response->status, response->body, exchange->path, exchange->verb, exchange->detail);
 }
 
@@ -93,6 +106,10 @@ static void on_done(void *arg, enum err err, const struct kube_response *respons
 	if (err != ERR_NONE) {
 		if (why != NULL)
 			*exchange->detail = *why;
+		return;
+	}
+	if (exchange->text != NULL) {
+		exchange->err = buf_append(exchange->text, response->body);
 		return;
 	}
 	if (response->status / 100 != 2) {
@@ -124,6 +141,16 @@ enum err api_get(struct api *api, const char *path, json_t **out, struct why *wh
 	const struct kube_request_options options = {
 		.method = "GET", .path = path, .timeout_ms = TIMEOUT_MS, .response_max = PAGE_MAX};
 	return ask(api, &options, "get", out, why);
+}
+
+enum err api_get_text(struct api *api, const char *path, struct buf *out, struct why *why)
+{
+	const struct kube_request_options options = {
+		.method = "GET", .path = path, .accept = "*/*", .timeout_ms = TIMEOUT_MS, .response_max = out->max};
+	struct exchange exchange = {.loop = api->loop, .path = path, .verb = "get", .text = out, .detail = why};
+	(void)kube_request_start(api->client, &options, on_done, &exchange);
+	loop_run(api->loop);
+	return exchange.err;
 }
 
 static int append(const char *bytes, size_t len, void *arg)

@@ -20,6 +20,8 @@ void api_done(struct api *api);
 
 /* The caller releases *out. ERR_NOT_FOUND: there is no such object; ERR_DENIED: this account may not. */
 enum err api_get(struct api *api, const char *path, json_t **out, struct why *why) _must_use_;
+/* The body alone, of whatever status: what a pod answers through the API server's proxy. */
+enum err api_get_text(struct api *api, const char *path, struct buf *out, struct why *why) _must_use_;
 enum err api_create(struct api *api, const char *path, const json_t *object, json_t **out, struct why *why) _must_use_;
 /* Each item of a list, read page by page. path has no query, or one that ends in a parameter. */
 typedef void api_item_fn(void *arg, const json_t *item);

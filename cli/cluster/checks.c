@@ -168,6 +168,24 @@ bool checks_refuses_injection(const json_t *namespace_)
 	return strcmp(level, "baseline") == 0 || strcmp(level, "restricted") == 0;
 }
 
+bool check_cni(struct findings *findings, const json_t *agents)
+{
+	char got[256];
+	for (size_t i = 0; i < json_array_size(agents); i++) {
+		const json_t *status = json_object_get(json_array_get(agents, i), "status");
+		json_int_t wanted = json_integer_value(json_object_get(status, "desiredNumberScheduled"));
+		json_int_t ready = json_integer_value(json_object_get(status, "numberReady"));
+		if (ready >= wanted) {
+			findings_well(findings, "cni", "the agent is ready on %d nodes", (int)ready);
+			continue;
+		}
+		snprintf(got, sizeof(got), "the CNI agent is ready on %d of %d nodes", (int)ready, (int)wanted);
+		wrong(findings, "cni", "an agent on each node: without one the node starts no pod of the mesh",
+			"see the pods of namespace handfast-cni, and their logs", got);
+	}
+	return json_array_size(agents) > 0;
+}
+
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni)
 {
 	size_t num = 0;
@@ -190,11 +208,16 @@ void check_pod_security(struct findings *findings, const json_t *namespaces, boo
 	findings_well(findings, "namespaces", "%zu with the label " CHECKS_LABEL "=enabled", num);
 }
 
+/* As PodSecurity's level `restricted` wants it. */
 json_t *checks_trial_pod(void)
 {
-	return json_pack("{s:s, s:s, s:{s:s}, s:{s:b, s:[{s:s, s:s}]}}", "apiVersion", "v1", "kind", "Pod", "metadata",
-		"generateName", "handfast-check-", "spec", "automountServiceAccountToken", 0, "containers", "name",
-		"check", "image", "none");
+	static const char text[] = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"generateName\": "
+				   "\"handfast-check-\"}, \"spec\": {\"automountServiceAccountToken\": false, "
+				   "\"securityContext\": {\"runAsNonRoot\": true, \"runAsUser\": 1000, "
+				   "\"seccompProfile\": {\"type\": \"RuntimeDefault\"}}, \"containers\": [{\"name\": "
+				   "\"check\", \"image\": \"none\", \"securityContext\": "
+				   "{\"allowPrivilegeEscalation\": false, \"capabilities\": {\"drop\": [\"ALL\"]}}}]}}";
+	return json_loads(text, 0, NULL);
 }
 
 void check_tried_injection(struct findings *findings, const char *namespace_, const json_t *pod)

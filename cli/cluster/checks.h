@@ -28,6 +28,7 @@ void check_control(struct findings *findings, const json_t *deployment, const js
 void check_registration(struct findings *findings, const json_t *configuration);
 void check_service(struct findings *findings, const char *name, const json_t *slices); /* EndpointSlices of it */
 void check_definition(struct findings *findings, const char *name, const char *version, const json_t *definition);
+bool check_cni(struct findings *findings, const json_t *agents); /* DaemonSets; whether there is one */
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni);
 bool checks_refuses_injection(const json_t *namespace_); /* its pods may have no init container with NET_ADMIN */
 json_t *checks_trial_pod(void);                          /* a pod to try the webhook with; the caller releases it */

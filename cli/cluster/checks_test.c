@@ -184,6 +184,22 @@ static void pod_security_is_a_finding_only_where_the_label_is(_unused_ void **st
 	json_decref(namespaces);
 }
 
+static void an_agent_is_needed_on_each_node(_unused_ void **state)
+{
+	json_t *agents = test_object("[{'status': {'desiredNumberScheduled': 2, 'numberReady': 2}}]");
+	assert_true(check_cni(&findings, agents));
+	test_is_well(&findings, "cni");
+	json_decref(agents);
+	agents = test_object("[]");
+	assert_false(check_cni(&findings, agents));
+	assert_int_equal(findings.num_wrong, 0);
+	json_decref(agents);
+	agents = test_object("[{'status': {'desiredNumberScheduled': 2, 'numberReady': 1}}]");
+	assert_true(check_cni(&findings, agents));
+	assert_int_equal(findings.num_wrong, 1);
+	json_decref(agents);
+}
+
 static void a_pod_that_was_tried_must_have_a_sidecar(_unused_ void **state)
 {
 	json_t *pod = checks_trial_pod();
@@ -220,6 +236,7 @@ int main(void)
 		TEST(a_service_needs_a_ready_endpoint),
 		TEST(a_definition_must_serve_this_releases_version),
 		TEST(pod_security_is_a_finding_only_where_the_label_is),
+		TEST(an_agent_is_needed_on_each_node),
 		TEST(a_pod_that_was_tried_must_have_a_sidecar),
 		TEST(a_webhook_that_an_uninstall_left_is_wrong),
 	};

@@ -1,4 +1,5 @@
 #include "cli/cluster/cluster_check.h"
+#include "base/core/escape.h"
 #include "base/core/mem.h"
 #include "cli/cluster/api.h"
 #include "cli/cluster/checks.h"
@@ -9,11 +10,14 @@
 #define CONFIGURATIONS "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 #define ACCESS_REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
+enum { PAGE_MAX = 4096 };
+
 struct check {
 	struct api api;
 	struct findings findings;
 	const char *own_namespace;
 	json_t *namespaces;
+	bool has_cni;
 };
 
 static void json_release(json_t **json)
@@ -139,9 +143,11 @@ static enum err run_definitions(struct check *check, struct why *why)
 
 static enum err run_pod_security(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *cni = NULL;
-	RETURN_IF_ERR(get_own(check, "apis/apps/v1", "daemonsets", "handfast-cni", &cni, why));
-	check_pod_security(&check->findings, check->namespaces, cni != NULL);
+	_cleanup_(json_release) json_t *agents = json_array();
+	RETURN_IF_ERR(api_list(&check->api, "/apis/apps/v1/daemonsets?fieldSelector=metadata.name%3Dhandfast-cni",
+		checks_collect, agents, why));
+	check->has_cni = check_cni(&check->findings, agents);
+	check_pod_security(&check->findings, check->namespaces, check->has_cni);
 	return ERR_NONE;
 }
 
@@ -169,7 +175,7 @@ static enum err run_injection(struct check *check, struct why *why)
 {
 	for (size_t i = 0; i < json_array_size(check->namespaces); i++) {
 		const json_t *one = json_array_get(check->namespaces, i);
-		if (checks_is_labeled(one) && !checks_refuses_injection(one))
+		if (checks_is_labeled(one) && (check->has_cni || !checks_refuses_injection(one)))
 			return try_injection(check, one, why);
 	}
 	return ERR_NONE;
@@ -180,10 +186,30 @@ static void add_pod(void *arg, const json_t *pod)
 	pods_add(arg, pod);
 }
 
+/* The sidecar's own reason, through the API server's proxy: of its page of readiness the line of what failed. */
+static bool ask_sidecar(void *arg, const char *namespace_, const char *pod, char *out, size_t cap)
+{
+	struct check *check = arg;
+	struct why why;
+	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
+	_cleanup_(mem_freep) char *path =
+		mem_printf("/api/v1/namespaces/%s/pods/%s:15020/proxy/healthz/ready", namespace_, pod);
+	if (api_get_text(&check->api, path, &page, &why) != ERR_NONE)
+		return false;
+	const char *failed = strstr(buf_cstr(&page), "\nfailed: ");
+	if (failed == NULL)
+		return false; /* not the sidecar's answer, or it is ready by now */
+	failed += 1;
+	(void)escape_ascii(span_of(failed, strcspn(failed, "\n")), out, cap);
+	return true;
+}
+
 static enum err run_pods_of(struct check *check, bool is_uninstall, struct why *why)
 {
 	struct pods *pods = pods_new(check->namespaces, check->own_namespace);
 	enum err err = api_list(&check->api, "/api/v1/pods", add_pod, pods, why);
+	if (err == ERR_NONE && !is_uninstall)
+		pods_ask(pods, ask_sidecar, check);
 	if (err == ERR_NONE)
 		(is_uninstall ? pods_report_left : pods_report)(pods, &check->findings);
 	pods_free(pods);

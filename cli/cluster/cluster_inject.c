@@ -61,14 +61,17 @@ static enum err try_namespace(struct injecting *injecting, const json_t *namespa
 /* The webhook itself is asked: a pod that the API server does not keep. */
 static enum err learn(struct injecting *injecting, struct why *why)
 {
+	const json_t *found = NULL;
 	injecting->namespaces = json_array();
 	RETURN_IF_ERR(api_open(injecting->line, &injecting->api, why));
 	RETURN_IF_ERR(api_list(&injecting->api, "/api/v1/namespaces", checks_collect, injecting->namespaces, why));
 	for (size_t i = 0; i < json_array_size(injecting->namespaces); i++) {
 		const json_t *one = json_array_get(injecting->namespaces, i);
-		if (checks_is_labeled(one) && !checks_refuses_injection(one))
-			return try_namespace(injecting, one, why);
+		if (checks_is_labeled(one) && (found == NULL || !checks_refuses_injection(one)))
+			found = one;
 	}
+	if (found != NULL)
+		return try_namespace(injecting, found, why);
 	return why_set(why, ERR_NOT_FOUND,
 		"a namespace with the label " CHECKS_LABEL "=enabled, where the webhook can be asked",
 		"label the namespace, or give --control-address and --root-sha256",

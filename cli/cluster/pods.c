@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_MAX = 100, REASON_MAX = 112 };
+enum { NAME_MAX = 64, NAMES_MAX = 100, REASON_MAX = 112 };
+
+#define PROBE_FAILS "it runs, and its probe fails"
 
 enum trouble { WITHOUT_SIDECAR, OLDER, NOT_READY, NUM_TROUBLES };
 
@@ -16,6 +18,7 @@ struct tally { /* of a namespace */
 	unsigned num_with, num[NUM_TROUBLES];
 	char names[NUM_TROUBLES][NAMES_MAX]; /* the first ones */
 	char reason[REASON_MAX];             /* of the first that is not ready */
+	char running[NAME_MAX];              /* the first that is not ready and can be asked; "": none */
 };
 
 struct pods {
@@ -127,7 +130,7 @@ static bool reason_of(const json_t *statuses, const char *container, char out[RE
 			(int)json_integer_value(json_object_get(ended, "exitCode")), checks_text(ended, "reason"),
 			checks_text(ended, "message"));
 	else
-		snprintf(out, REASON_MAX, "%s runs and its probe fails", container);
+		snprintf(out, REASON_MAX, PROBE_FAILS);
 	return true;
 }
 
@@ -150,6 +153,8 @@ static void add_with_sidecar(struct pods *pods, struct tally *tally, const json_
 		return;
 	if (tally->num[NOT_READY] == 0)
 		snprintf(tally->reason, REASON_MAX, "%s", reason);
+	if (tally->running[0] == '\0' && strcmp(reason, PROBE_FAILS) == 0)
+		snprintf(tally->running, NAME_MAX, "%.63s", checks_name(pod));
 	note(tally, NOT_READY, pod);
 }
 
@@ -166,6 +171,16 @@ void pods_add(struct pods *pods, const json_t *pod)
 		pods->num_outside++;
 	else
 		note(tally, WITHOUT_SIDECAR, pod);
+}
+
+void pods_ask(struct pods *pods, pods_ask_fn *ask, void *arg)
+{
+	char reason[REASON_MAX];
+	for (size_t i = 0; i < pods->num_tallies; i++) {
+		struct tally *tally = &pods->tallies[i];
+		if (tally->running[0] != '\0' && ask(arg, tally->name, tally->running, reason, sizeof(reason)))
+			snprintf(tally->reason, REASON_MAX, "%s", reason);
+	}
 }
 
 /* --- reports --- */

@@ -9,5 +9,9 @@ struct pods;
 struct pods *pods_new(const json_t *namespaces, const char *own_namespace);
 void pods_free(struct pods *pods);
 void pods_add(struct pods *pods, const json_t *pod);
+/* For a sidecar that runs and is not ready, of each namespace one: asks it, and puts the reason into out. False: it has
+ * no answer. */
+typedef bool pods_ask_fn(void *arg, const char *namespace_, const char *pod, char *out, size_t cap);
+void pods_ask(struct pods *pods, pods_ask_fn *ask, void *arg);
 void pods_report(const struct pods *pods, struct findings *findings);      /* of an install */
 void pods_report_left(const struct pods *pods, struct findings *findings); /* those that still have a sidecar */

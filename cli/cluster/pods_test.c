@@ -1,6 +1,7 @@
 #include "base/core/version.h"
 #include "cli/cluster/pods.h"
 #include "cli/cluster/test_objects.h"
+#include <stdio.h>
 
 #define LABELED "{'metadata': {'name': 'shop', 'labels': {'handfast.dev/inject': 'enabled'}}}"
 #define PLAIN   "{'metadata': {'name': 'other'}}"
@@ -92,6 +93,29 @@ static void a_sidecar_that_is_not_ready_is_found_with_the_reason(_unused_ void *
 	test_is_wrong(&here.findings, "sidecar-ready", "handfast waits: ImagePullBackOff no image");
 }
 
+static bool asked(void *arg, const char *namespace_, const char *pod, char *out, size_t cap)
+{
+	++*(int *)arg;
+	assert_string_equal(namespace_, "shop");
+	assert_string_equal(pod, "cart");
+	snprintf(out, cap, "not ready: no identity");
+	return true;
+}
+
+static void a_sidecar_that_runs_is_asked_itself(_unused_ void **state)
+{
+	int times = 0;
+	for (int i = 0; i < 2; i++)
+		add(POD(INJECTED(HANDFAST_VERSION),
+			WITH_SIDECAR ", 'status': {'initContainerStatuses': [{'name': 'handfast', 'ready': false, "
+				     "'state': {'running': {}}}]}"));
+	pods_ask(here.pods, asked, &times);
+	assert_int_equal(times, 1);
+	pods_report(here.pods, &here.findings);
+	test_is_wrong(&here.findings, "sidecar-ready",
+		"2 sidecars of namespace shop not ready: cart, cart (not ready: no identity)");
+}
+
 static void the_init_containers_failure_is_the_reason(_unused_ void **state)
 {
 	add(POD(INJECTED(HANDFAST_VERSION),
@@ -121,6 +145,7 @@ int main(void)
 		TEST(the_mark_without_the_container_is_no_sidecar),
 		TEST(a_sidecar_of_another_release_is_found),
 		TEST(a_sidecar_that_is_not_ready_is_found_with_the_reason),
+		TEST(a_sidecar_that_runs_is_asked_itself),
 		TEST(the_init_containers_failure_is_the_reason),
 		TEST(an_uninstall_names_namespaces_with_sidecars),
 	};

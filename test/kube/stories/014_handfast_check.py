@@ -11,7 +11,7 @@ from handfast_harness.namespace import environment
 from kube_cluster import install, shared, workloads
 
 DEADLINE_S = 240
-GOOD, OLD, CLOSED = "check-good", "check-old", "check-closed"
+GOOD, OLD, CLOSED, BROKEN = "check-good", "check-old", "check-closed", "check-broken"
 
 
 def arrange(story):
@@ -77,17 +77,18 @@ def shows_that_an_install_is_well(story):
     expect(code in (0, 1), "the exit code")
 
 
+def _inject(story, objects, *flags):
+    argv = [story.binary("handfast"), "inject", "-f", "-", "--output", "json", *flags]
+    done = subprocess.run(story.cluster.machine.argv(argv), input="\n---\n".join(map(json.dumps, objects)),
+                          capture_output=True, text=True, timeout=60, env=environment())
+    expect_eq((done.returncode, done.stderr), (0, ""), "handfast inject")
+    return json.loads(done.stdout)["items"]
+
+
 def shows_that_inject_prints_what_the_webhook_does(story):
     """The pod of the cluster, and the same pod injected on this machine: equal but for what admission adds."""
-    def printed(*objects):
-        argv = [story.binary("handfast"), "inject", "-f", "-", "--namespace", GOOD, "--output", "json",
-                "--kubeconfig", story.cluster.pki.kubeconfig("admin")]
-        done = subprocess.run(story.cluster.machine.argv(argv), input="\n---\n".join(map(json.dumps, objects)),
-                              capture_output=True, text=True, timeout=60, env=environment())
-        expect_eq((done.returncode, done.stderr), (0, ""), "handfast inject")
-        return json.loads(done.stdout)["items"]
-
-    pod, deployment = printed(workloads.pod("app"), workloads.deployment("web"))
+    pod, deployment = _inject(story, (workloads.pod("app"), workloads.deployment("web")), "--kubeconfig",
+                              story.cluster.pki.kubeconfig("admin"), "--namespace", GOOD)
     expect_eq([one["name"] for one in deployment["spec"]["template"]["spec"]["initContainers"]],
               ["handfast-init", "handfast"], "the template's init containers")
     real = story.kubectl.get("pod", "app", GOOD)["spec"]["initContainers"]
@@ -100,6 +101,22 @@ def shows_that_inject_prints_what_the_webhook_does(story):
     again = story.kubectl.get("pod", "applied", GOOD)["spec"]["initContainers"]
     expect_eq(len(again), len(real), "init containers of the pod that was applied")
     story.kubectl("-n", GOOD, "delete", "pod", "applied", "--wait=false")
+
+
+def shows_why_a_sidecar_is_not_ready_in_its_own_words(story):
+    """Injected without a cluster, with the address of no control plane, where no webhook repairs it."""
+    real = story.kubectl.get("pod", "app", GOOD)["spec"]["initContainers"]
+    pods = _inject(story, [workloads.pod("alone")], "--control-address", "192.0.2.99:15012", "--root-sha256", "0" * 64,
+                   "--init-image", real[0]["image"], "--sidecar-image", real[1]["image"])
+    story.kubectl.apply(workloads.namespace(BROKEN))
+    story.kubectl.apply(*pods, namespace=BROKEN)
+
+    def reason():
+        texts = [row["got"] for row in _check(story)[1].get("sidecar-ready", ())]
+        return next((text for text in texts if BROKEN in text and "failed: " in text), None)
+    expect_in("1 sidecar of namespace %s not ready: alone (failed: " % BROKEN,
+              story.kubectl.wait("the reason", reason, 40), "found")
+    story.kubectl("-n", BROKEN, "delete", "pod", "alone", "--grace-period=1")
 
 
 def shows_pods_from_before_the_label_and_namespaces_that_refuse(story):
@@ -125,5 +142,5 @@ def shows_what_an_uninstall_would_leave(story):
     expect_eq(code, 1, "the exit code")
     texts = [row["got"] for row in rows["pods-with-sidecar"]]
     expect("1 pod of namespace %s still has a sidecar" % GOOD in texts, "found: %s" % texts)
-    for name in (GOOD, OLD, CLOSED):
+    for name in (GOOD, OLD, CLOSED, BROKEN):
         story.kubectl.delete_namespace(name)
