@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docker/build_images.sh FOLDER [PREFIX [TAG]] : the four images as OCI layouts, FOLDER/NAME.tar, without a container
+# docker/build_images.sh FOLDER [PREFIX [TAG]] : the images as OCI layouts, FOLDER/NAME.tar, without a container
 # engine. PREFIX is the registry and path before each name (default: docker.io/handfast/), TAG the version of the tree.
 # With HANDFAST_BIN the programs of that folder are taken, else they are built. Into containerd:
 #     ctr -n k8s.io images import FOLDER/handfast-sidecar.tar
@@ -12,8 +12,11 @@ mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for pair in handfast-sidecar=//sidecar:handfast-sidecar handfast-control=//control:handfast-control \
-	handfast-cli=//cli:handfast handfast-init=//intercept:handfast-init; do
+	handfast-cli=//cli:handfast handfast-init=//intercept:handfast-init \
+	handfast-cni=//intercept:handfast-init+//intercept/cni:handfast-cni; do
 	name=${pair%%=*}
-	docker/assemble.sh "${pair#*=}" "$work/$name"
+	for label in $(echo "${pair#*=}" | tr + ' '); do
+		docker/assemble.sh "$label" "$work/$name"
+	done
 	/usr/bin/python3 docker/oci_image.py "docker/Dockerfile.${name#handfast-}" "$work/$name" "$prefix$name:$tag" "$out/$name.tar"
 done

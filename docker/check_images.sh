@@ -24,6 +24,8 @@ for label in //sidecar:handfast-sidecar //control:handfast-control //cli:handfas
 	mount -t proc proc "$folder/${label##*:}/root/proc"
 done
 
+docker/assemble.sh //intercept/cni:handfast-cni "$folder/handfast-init" >"$folder/output" 2>&1 || { cat "$folder/output" && exit 1; }
+
 inside() { # PROGRAM UID ARGUMENT...
 	chroot --userspec="$2:$2" "$folder/$1/root" "/$1" "${@:3}"
 }
@@ -34,6 +36,8 @@ holds "handfast starts in its image" inside handfast 1336 --version
 holds "handfast-init finds its libraries in its image" inside handfast-init 0 --version
 holds "handfast-init writes its rules, in a new namespace" \
 	unshare -n sh -c "ip link set lo up && chroot $folder/handfast-init/root /handfast-init up"
+
+holds "handfast-cni starts in its image, beside handfast-init" chroot "$folder/handfast-init/root" /handfast-cni --version
 
 mkdir -p "$folder/handfast-control/root/etc/handfast"
 cp docker/control.example.yaml "$folder/handfast-control/root/etc/handfast/control.yaml"

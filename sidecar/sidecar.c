@@ -211,9 +211,12 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->port_use = port_use_new();
 }
 
-static void warn_of_sources(void)
+/* In Kubernetes rules belong to every pod. handfast-init adds the addresses after the rules, so that without them there
+ * are none: the pod's network was made before handfast-cni was on its node (decision 050). */
+static void note_sources(struct sidecar *sidecar)
 {
 	struct app_sources sources = process_app_sources();
+	sidecar->lacks_rules = sources.v4.family == 0 && sidecar->config->kubernetes_token_file != NULL;
 	if (sources.v4.family == 0)
 		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections reach the workload from another "
 				       "local address (`handfast-init up` adds it)");
@@ -255,7 +258,7 @@ enum err sidecar_new(
 		sidecar_free(sidecar);
 		return err;
 	}
-	warn_of_sources();
+	note_sources(sidecar);
 	warn_of_conntrack(&config->keepalive);
 	warn_of_limits(sidecar);
 	*out = sidecar;

@@ -61,6 +61,10 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, discovery_failure(sidecar, failure, out->no_policy),
 			"connections are parked until the policy arrives: list the recent failures: handfast why");
+	if (sidecar->lacks_rules)
+		add(out, "no interception rules", PAGE_FAILED,
+			"169.254.15.6 is not on lo: neither an init container nor the CNI plugin has written rules",
+			"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules");
 	add_room(sidecar, out);
 	if (sidecar->root_detail[0] != '\0')
 		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);

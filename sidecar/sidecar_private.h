@@ -71,6 +71,7 @@ struct sidecar {
 	uint64_t num_displaced;            /* from the admin pages, as counted in the metric */
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last poll */
 	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
+	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
 	bool is_ending;                    /* after a signal: ends when no connection is open */
 	bool is_gathering_totals;
 	uint64_t ending_since_ms;

@@ -181,6 +181,18 @@ enum err socket_peer_process(int fd, struct peer_process *out)
 	return ERR_NONE;
 }
 
+enum err socket_peer_user(int fd, uid_t *out)
+{
+	struct ucred ucred;
+	socklen_t len = sizeof ucred;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &len) != 0)
+		return err_from_errno(errno);
+	if (ucred.uid == (uid_t)-1) /* not a Unix socket */
+		return ERR_UNSUPPORTED;
+	*out = ucred.uid;
+	return ERR_NONE;
+}
+
 typedef int name_fn(int fd, struct sockaddr *sa, socklen_t *len);
 
 static enum err addr_of(int fd, name_fn *name, struct addr *out)

@@ -36,6 +36,9 @@ struct peer_process {
 	gid_t gid;
 }; /* SO_PEERCRED: as of connect() */
 enum err socket_peer_process(int fd, struct peer_process *out) _must_use_;
+/* The user alone, also of a process that this one's pid namespace does not have, as where a pod's folder is the node's.
+ */
+enum err socket_peer_user(int fd, uid_t *out) _must_use_;
 
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);

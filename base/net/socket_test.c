@@ -169,6 +169,9 @@ static void finds_no_process_for_a_tcp_socket(_unused_ void **state)
 	_cleanup_fd_ int server = listening("127.0.0.1", &at);
 	assert_int_not_equal(socket_peer_process(server, &process), ERR_NONE);
 	assert_int_equal(process.pid, -7);
+	uid_t user = 7;
+	assert_int_equal(socket_peer_user(server, &user), ERR_UNSUPPORTED);
+	assert_int_equal(user, 7);
 }
 
 int main(void)

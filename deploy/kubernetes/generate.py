@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes handfast.yaml and the Helm chart from objects.yaml.in: each @{VALUE} becomes its default in the one and a reference
+"""Makes handfast.yaml, handfast-cni.yaml and the Helm chart from objects.yaml.in and cni.yaml.in: each @{VALUE} becomes its default in the one and a reference
 to the chart's values in the other. `generate.py` prints the files that are not current, `generate.py --write` writes them.
 
     deploy/kubernetes/generate.py --print [VALUE=TEXT ...]    handfast.yaml with other values, for a cluster without Helm"""
@@ -9,6 +9,7 @@ import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+SOURCES = "objects.yaml.in", "cni.yaml.in"
 _PLACE = re.compile(r"@\{([\w.]+)\}")
 
 
@@ -26,6 +27,9 @@ VALUES = [
     ("image.tag", _version(), "The version of all images."),
     ("image.pullPolicy", "IfNotPresent", "When the control plane's image is pulled."),
     ("policy.defaultMode", "permissive", "Inbound mode where no workload's own applies: off, permissive or strict."),
+    ("cni.enabled", "false", "Interception rules by the CNI plugin handfast-cni, in place of an init container with NET_ADMIN."),
+    ("cni.binDir", "/opt/cni/bin", "The container runtime's folder of CNI plugins, on the nodes."),
+    ("cni.confDir", "/etc/cni/net.d", "The container runtime's folder of network configurations, on the nodes."),
     ("resources.cpu", "100m", "CPU that the control plane requests."),
     ("resources.memory", "64Mi", "Memory that the control plane requests."),
     ("resources.memoryLimit", "512Mi", "Memory that the control plane may use at most."),
@@ -43,24 +47,23 @@ kubeVersion: ">=1.29.0-0"
 """
 
 
-def _objects(replacement):
-    text = (HERE / "objects.yaml.in").read_text(encoding="utf-8")
+def _objects(replacement, source=SOURCES[0]):
+    texts = {name: (HERE / name).read_text(encoding="utf-8") for name in SOURCES}
     known = {name for name, _, _ in VALUES}
-    unknown = set(_PLACE.findall(text)) - known
-    unused = known - set(_PLACE.findall(text))
-    if unknown or unused:
-        raise SystemExit("objects.yaml.in: unknown values: %s; unused: %s" % (sorted(unknown), sorted(unused)))
-    return _PLACE.sub(lambda match: replacement(match[1]), text)
+    used = set(_PLACE.findall("".join(texts.values())))
+    if used != known:
+        raise SystemExit("%s: unknown values: %s; unused: %s" % (SOURCES, sorted(used - known), sorted(known - used)))
+    return _PLACE.sub(lambda match: replacement(match[1]), texts[source])
 
 
-def manifest(changes=()):
-    """handfast.yaml, with `changes` in place of defaults."""
+def manifest(changes=(), source=SOURCES[0]):
+    """handfast.yaml, or what is made from another source, with `changes` in place of defaults."""
     values = {name: default for name, default, _ in VALUES}
     for name, value in dict(changes).items():
         if name not in values:
             raise SystemExit("no value is named %s; expected one of %s" % (name, ", ".join(values)))
         values[name] = value
-    return _MADE + _objects(values.__getitem__)
+    return _MADE.replace(SOURCES[0], source) + _objects(values.__getitem__, source)
 
 
 def _values_yaml():
@@ -75,13 +78,20 @@ def _values_yaml():
     return _MADE.replace("objects.yaml.in", "its table of values") + "\n".join(lines) + "\n"
 
 
+def _reference(name):
+    return "{{ .Values.%s }}" % name
+
+
 def files():
     """{path below this folder: content}"""
     return {
         "handfast.yaml": manifest(),
+        "handfast-cni.yaml": manifest(source=SOURCES[1]),
         "chart/Chart.yaml": _MADE + _CHART % {"version": _version()},
         "chart/values.yaml": _values_yaml(),
-        "chart/templates/handfast.yaml": _MADE + _objects(lambda name: "{{ .Values.%s }}" % name),
+        "chart/templates/handfast.yaml": _MADE + _objects(_reference),
+        "chart/templates/handfast-cni.yaml": _MADE.replace(SOURCES[0], SOURCES[1]) + "{{- if .Values.cni.enabled }}\n"
+                                             + _objects(_reference, SOURCES[1]) + "{{- end }}\n",
     }
 
 

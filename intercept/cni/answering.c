@@ -174,9 +174,9 @@ static void on_readable(struct loop_io *io, unsigned ready)
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct answering *answering = arg;
-	struct peer_process process;
+	uid_t user;
 	(void)peer;
-	if (answering->num_conns == CONNS_MAX || socket_peer_process(fd, &process) != ERR_NONE || process.uid != 0) {
+	if (answering->num_conns == CONNS_MAX || socket_peer_user(fd, &user) != ERR_NONE || user != 0) {
 		log_warning(COMPONENT, "a connection was refused; expected: root, and at most 512 at once");
 		fd_close(fd);
 		return;

@@ -1,7 +1,7 @@
 """The CNI plugin writes the rules of pods with a sidecar when their network is made, and fails closed without its agent.
 
     node: agent, API server (stand-in)
-    web, plain: pods on it --- router --- server
+    web, plain, late: pods on it --- router --- server
 
 The story takes the container runtime's place: it starts the plugin with the environment and the input that containerd
 gives it."""
@@ -11,18 +11,20 @@ import os
 
 from handfast_harness import StreamServer, expect, expect_eq, expect_in, wait_until
 from handfast_harness import stream
+from handfast_harness.interception import METRICS
+from handfast_harness.sidecar import Sidecar
 from peers.kube_api import KubeApi, pod
 
 DEADLINE_S = 90
 NODE = "node-1"
-DAEMON_SET = "/apis/apps/v1/namespaces/handfast-system/daemonsets/handfast-cni"
+DAEMON_SET = "/apis/apps/v1/namespaces/handfast-cni/daemonsets/handfast-cni"
 CHAINED = ["bridge", "portmap", "handfast-cni"]
 BEFORE = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01"}],
           "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
 
 
 def arrange(story):
-    story.net = story.topology("node", "web", "plain", "server")
+    story.net = story.topology("node", "web", "plain", "late", "server")
     story.server = story.own(StreamServer(story, story.net.server, 9000, "echo"))
     story.api = story.own(KubeApi(story.net.node, story.folder("api")))
     story.socket = os.path.join(story.folder("run"), "agent.sock")
@@ -211,3 +213,20 @@ def shows_that_the_command_removes_it_too_and_twice_is_no_error(story):
     for _ in range(2):
         story.net.node.run([story.plugin, "uninstall", "--conf-dir", story.conf, "--bin-dir", story.bin])
         expect_eq((_chained(story), os.listdir(story.bin)), (["bridge", "portmap"], []), "what is left")
+
+
+def shows_that_a_sidecar_without_rules_is_not_ready_and_names_the_reason(story):
+    """A pod that started before the agent was on its node."""
+    sidecar = Sidecar(story, story.net.late, "spiffe://cluster.local/ns/shop/sa/late", "192.0.2.1:15012", None, {
+        "identity": {"token_file": None, "kubernetes_token_file": "/nowhere/token", "claim_address": False},
+        "control": {"bootstrap_root_sha256": "0" * 64}})
+    sidecar.launch().wait_for_port(METRICS)
+    status, text = sidecar.probe()
+    expect_eq(status, 503, "readiness")
+    expect_in("no interception rules: 169.254.15.6 is not on lo", text, "the reason")
+    sidecar.process.stop()
+    _start_agent(story)
+    story.api.put(_injected("late", "u3"))
+    expect_eq(_run(story, "ADD", story.net.late, "late", "u3"), (0, BEFORE), "ADD")
+    sidecar.launch().wait_for_port(METRICS)
+    expect("no interception rules" not in sidecar.probe()[1], "rules are there now")

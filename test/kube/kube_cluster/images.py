@@ -1,4 +1,4 @@
-"""Images without an engine: Handfast's four from docker/, and two for tests made of this machine's Debian programs."""
+"""Images without an engine: Handfast's from docker/, and two for tests made of this machine's Debian programs."""
 
 import os
 import re
@@ -18,7 +18,7 @@ import oci_image  # noqa: E402 (the path must be set first)
 
 APP, PAUSE = "docker.io/local/app:1", "docker.io/local/pause:1"
 PREFIX, TAG = "docker.io/handfast/", "test"
-HANDFAST = ("handfast-sidecar", "handfast-control", "handfast-init", "handfast")
+HANDFAST = ("handfast-sidecar", "handfast-control", "handfast-init", "handfast-cni", "handfast")
 _APPLETS = ("sh", "cat", "date", "echo", "env", "grep", "head", "httpd", "id", "kill", "ls", "nc", "netstat", "printf", "ps",
             "seq", "sleep", "tail", "test", "timeout", "true", "wget")
 _NGINX = """daemon off;
@@ -79,7 +79,7 @@ def _import(cluster, reference, layer, config):
 
 
 def import_handfast(cluster, tag=TAG):
-    """The four images under PREFIX + name + ":" + tag, of the programs under test (HANDFAST_BIN, else bazel-bin)."""
+    """The images under PREFIX + name + ":" + tag, of the programs under test (HANDFAST_BIN, else bazel-bin)."""
     folder = cluster.path("handfast-bin")
     os.makedirs(folder, exist_ok=True)
     for name in HANDFAST:

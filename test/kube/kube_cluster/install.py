@@ -24,6 +24,13 @@ def manifest(**changes):
                               **values})
 
 
+def manifest_of_cni(cluster):
+    """handfast-cni.yaml for the node of this test."""
+    return generate.manifest({"image.prefix": images.PREFIX, "image.tag": images.TAG, "image.pullPolicy": "Never",
+                              "cni.binDir": cluster.path("cni-bin"), "cni.confDir": cluster.path("cni")},
+                             generate.SOURCES[1])
+
+
 REPLICAS = int(next(default for name, default, _ in generate.VALUES if name == "replicas"))
 
 

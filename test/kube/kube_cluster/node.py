@@ -21,7 +21,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   disable_apparmor = true
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "%(folder)s/cni-bin"
     conf_dir = "%(folder)s/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -73,6 +73,9 @@ class Node:
         from .cluster import NODE_IPV4, PODS, SERVICES
         cluster, pki = self._cluster, self._cluster.pki
         os.makedirs(cluster.path("cni"))
+        os.makedirs(cluster.path("cni-bin"))  # its own: a story adds a plugin
+        for name in os.listdir("/usr/lib/cni"):
+            os.symlink(os.path.join("/usr/lib/cni", name), cluster.path("cni-bin/" + name))
         ranges = [[{"subnet": subnet}] for subnet in PODS]
         network = {"cniVersion": "1.0.0", "name": "kube", "plugins": [
             {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True,

@@ -1,0 +1,101 @@
+"""In a namespace that enforces the PodSecurity level restricted, the CNI plugin writes the rules of pods.
+
+    handfast-cni (DaemonSet) on the node; shop -> Service store -> store in a namespace with enforce: restricted"""
+
+import json
+import os
+
+from handfast_harness import expect, expect_eq, expect_in
+from kube_cluster import images, install, shared, workloads
+from kube_cluster.pod_network import PodNetwork
+
+DEADLINE_S = 420
+SPACE = "guarded"
+EVERY_LINE = {"handfast.dev/access-log": "all"}
+AGENT = "app.kubernetes.io/name=handfast-cni"
+
+
+def arrange(story):
+    story.cluster = shared.cluster()
+    story.kubectl = story.cluster.kubectl
+    images.import_handfast_once(story.cluster)
+    install.install(story.cluster, cni__enabled="true")
+    _restart_control(story)
+    story.manifest = install.manifest_of_cni(story.cluster)
+    story.kubectl.apply(story.manifest)
+    story.kubectl.wait_for_ready(AGENT, 1, "handfast-cni")
+    story.kubectl.apply(workloads.namespace(
+        SPACE, **install.LABEL, **{"pod-security.kubernetes.io/enforce": "restricted"}))
+    story.kubectl.apply(workloads.account("store"), workloads.account("shop"), workloads.service("store"), namespace=SPACE)
+
+
+def _restart_control(story):
+    story.kubectl("-n", install.NAMESPACE, "rollout", "restart", "deployment")
+    story.kubectl("-n", install.NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=90s", timeout_s=100)
+
+
+def _chained(story):
+    with open(story.cluster.path("cni/10-kube.conflist")) as file:
+        return [one["type"] for one in json.load(file)["plugins"]]
+
+
+def _events(story, name):
+    found = story.kubectl.get("events", namespace=SPACE)
+    return " ".join(one["message"] for one in found if one["involvedObject"]["name"] == name)
+
+
+def shows_that_the_agent_chains_the_plugin_on_its_node(story):
+    expect_eq(_chained(story), ["bridge", "handfast-cni"], "plugins of the node's network")
+    expect("handfast-cni" in os.listdir(story.cluster.path("cni-bin")), "the program is on the node")
+
+
+def shows_that_pods_start_with_a_sidecar_and_without_capabilities(story):
+    story.kubectl.apply(workloads.deployment("store", annotations=EVERY_LINE),
+                        workloads.deployment("shop", workloads.sleeper(), annotations=EVERY_LINE), namespace=SPACE)
+    story.shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
+    story.store, = story.kubectl.wait_for_ready("app=store", 1, SPACE)
+    for pod in (story.shop, story.store):
+        expect_eq([one["name"] for one in pod["spec"]["initContainers"]], ["handfast"], "init containers")
+
+
+def shows_that_a_call_between_them_is_encrypted(story):
+    address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]
+    answered = story.kubectl.exec(story.shop["metadata"]["name"], "app", "curl", "-sS", "--max-time", "10",
+                                  "http://%s/" % address, namespace=SPACE)
+    expect_in("hello-in-plaintext from store-", answered, "the answer")
+    line = story.kubectl.wait("a line of the access log", lambda: _inbound(story), 10)
+    expect_eq((line["encrypted"], line["source_id"]), (True, "spiffe://cluster.local/ns/guarded/sa/shop"), "how it arrived")
+
+
+def _inbound(story):
+    lines = story.kubectl.logs(story.store["metadata"]["name"], "handfast", SPACE).splitlines()
+    found = [json.loads(line) for line in lines if '"direction":"inbound"' in line.replace(" ", "")]
+    return found[-1] if found else None
+
+
+def shows_that_the_rules_of_a_pod_hold(story):
+    with PodNetwork(story.cluster, story.shop) as network:
+        rules = network.run(["nft", "list", "table", "inet", "handfast"]).stdout
+        expect_in("redirect to :15001", rules, "rules of the pod")
+
+
+def shows_that_without_the_agent_a_pod_waits_and_then_starts(story):
+    patch = '{"spec":{"template":{"spec":{"nodeSelector":{"none":"%s"}}}}}'
+    story.kubectl("-n", "handfast-cni", "patch", "daemonset", "handfast-cni", "-p", patch % "such")
+    story.kubectl.wait("the agent to be gone", lambda: not story.kubectl.pods(AGENT, "handfast-cni"), 60)
+    expect_eq(_chained(story), ["bridge", "handfast-cni"], "the plugin stays: the DaemonSet is there")
+    story.kubectl.apply(workloads.pod("late", account="shop"), namespace=SPACE)
+    story.kubectl.wait("the reason in an event", lambda: "DaemonSet handfast-cni on this node" in _events(story, "late"), 60)
+    story.kubectl.apply(story.manifest)
+    story.kubectl("-n", "handfast-cni", "patch", "daemonset", "handfast-cni", "--type=json", "-p",
+                  '[{"op":"remove","path":"/spec/template/spec/nodeSelector/none"}]', check=False)
+    story.kubectl.wait_for_ready("app=late", 1, SPACE)
+
+
+def shows_that_deleting_it_leaves_the_node_as_it_was(story):
+    story.kubectl.delete_namespace(SPACE)
+    story.kubectl("delete", "-f", "-", "--ignore-not-found", text=story.manifest, timeout_s=120)
+    story.kubectl.wait("the plugin to be gone", lambda: _chained(story) == ["bridge"], 60)
+    expect("handfast-cni" not in os.listdir(story.cluster.path("cni-bin")), "the program is gone")
+    install.install(story.cluster)
+    _restart_control(story)
