@@ -4,6 +4,7 @@
 #include "certs/digest.h"
 #include "control/control_private.h"
 #include "control/store/store_records.h"
+#include <stdlib.h>
 
 enum err control_load_records(struct control *control, struct why *why)
 {
@@ -19,11 +20,14 @@ void control_start_plane(struct control *control)
 {
 	if (control->client == NULL)
 		return;
+	const char *replica = getenv("POD_NAME"); /* the manifest's; a control plane outside has no pod */
 	struct kube_plane_options options = {.loop = control->loop,
 		.client = control->client,
 		.config = control->config,
 		.registry = control->registry,
 		.attest = control->attest,
+		.distributor = control->distributor,
+		.replica = replica == NULL ? "handfast-control" : replica,
 		.shard = metrics_shard(control->metrics, 0),
 		.release = control->release,
 		.webhook_fd = TAKE_FD(control->webhook_fd)};

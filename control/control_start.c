@@ -135,8 +135,8 @@ static void start_services(struct control *control)
 	struct why why = {0};
 	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
 	control->registry = registry_new(control->loop, control->store, control->config, &observer);
-	control_start_plane(control);
 	control->distributor = distributor_new(control->loop, control->registry, control->config);
+	control_start_plane(control);
 	const struct trust_options options = {.loop = control->loop,
 		.store = control->store,
 		.domain = &control->config->trust_domain,

@@ -4,6 +4,7 @@
 #include "base/core/mem.h"
 #include "control/kube/feed.h"
 #include "control/kube/kube_attest.h"
+#include "control/kube/policies.h"
 #include "control/kube/registration.h"
 #include "control/kube/webhook.h"
 
@@ -17,6 +18,7 @@ struct kube_plane {
 	struct kube_view *view;
 	struct kube_feed *feed;
 	struct kube_attest *attest;
+	struct kube_policies *policies;
 	struct loop_timer pass;
 	/* The webhook; NULL: none. */
 	struct webhook_identity *identity;
@@ -100,6 +102,27 @@ static void start_attestation(struct kube_plane *plane)
 	attest_set_kubernetes(options->attest, &reviewer);
 }
 
+/* --- policies --- */
+
+static bool is_replica(void *arg, const char *name)
+{
+	const struct kube_plane *plane = arg;
+	return kube_view_has_pod(plane->view, plane->options.config->kubernetes.namespace_, name);
+}
+
+static void start_policies(struct kube_plane *plane)
+{
+	const struct kube_plane_options *options = &plane->options;
+	const struct kube_policies_options policies = {.loop = options->loop,
+		.client = options->client,
+		.distributor = options->distributor,
+		.trust_domain = &options->config->trust_domain,
+		.replica = options->replica,
+		.is_replica = is_replica,
+		.arg = plane};
+	plane->policies = kube_policies_start(&policies);
+}
+
 /* --- the webhook --- */
 
 static void on_namespace(void *arg, struct inject_namespace *out)
@@ -151,6 +174,7 @@ struct kube_plane *kube_plane_new(const struct kube_plane_options *options)
 	plane->options = *options;
 	start_discovery(plane);
 	start_attestation(plane);
+	start_policies(plane);
 	if (options->webhook_fd >= 0)
 		start_webhook(plane);
 	return plane;
@@ -164,6 +188,7 @@ void kube_plane_drain(struct kube_plane *plane)
 
 void kube_plane_free(struct kube_plane *plane)
 {
+	kube_policies_stop(plane->policies);
 	attest_set_kubernetes(plane->options.attest, NULL);
 	kube_attest_free(plane->attest);
 	if (plane->webhook != NULL) {
@@ -191,6 +216,8 @@ void kube_plane_list_obstacles(const struct kube_plane *plane, struct buf *out)
 {
 	if (!kube_feed_has_synced(plane->feed))
 		put_line(out, "", "kubernetes", "the cluster's objects have not come in");
+	if (!kube_policies_are_known(plane->policies))
+		put_line(out, "", "kube_policies", "the cluster's policies have not come in");
 }
 
 static void put_condition(void *arg, const char *name, const struct why *why)
@@ -203,6 +230,7 @@ void kube_plane_list_conditions(const struct kube_plane *plane, struct buf *out)
 {
 	struct why why = {0};
 	kube_feed_each_condition(plane->feed, put_condition, out);
+	kube_policies_each_condition(plane->policies, put_condition, out);
 	if (kube_attest_is_offline(plane->attest, &why))
 		put_condition(out, "kube_tokens", &why);
 	if (plane->registration == NULL || registration_is_done(plane->registration))

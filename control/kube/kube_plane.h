@@ -1,5 +1,5 @@
 /* The control plane's part in a cluster, put together: the view that follows the cluster's objects, attestation by
- * service account token, and the injection webhook with its registration. */
+ * service account token, policies, and the injection webhook with its registration. */
 #pragma once
 
 #include "base/core/metrics.h"
@@ -7,6 +7,7 @@
 #include "certs/digest.h"
 #include "control/attest/attest.h"
 #include "control/config/config.h"
+#include "control/distribute/distribute.h"
 #include "control/registry/registry.h"
 
 struct kube_plane_options { /* all borrowed until kube_plane_free() */
@@ -15,9 +16,11 @@ struct kube_plane_options { /* all borrowed until kube_plane_free() */
 	const struct control_config *config;
 	struct registry *registry;
 	struct attest *attest;
+	struct distributor *distributor;
 	struct metric_shard *shard;
 	const char *release;                /* of this program: pods are annotated with it */
 	uint8_t bootstrap_hash[DIGEST_LEN]; /* SHA-256 of the bootstrap root, which injected sidecars pin */
+	const char *replica;                /* the name of this pod */
 	int webhook_fd;                     /* adopted; -1: no webhook */
 };
 
@@ -25,7 +28,7 @@ struct kube_plane;
 struct kube_plane *kube_plane_new(const struct kube_plane_options *options);
 /* No new reviews of pods; those under way are answered. */
 void kube_plane_drain(struct kube_plane *plane);
-/* Before registry, attest and client; requests for attestation that are under way end. */
+/* Before registry, attest, distributor and client; requests for attestation that are under way end. */
 void kube_plane_free(struct kube_plane *plane);
 
 /* A line "name: detail" per obstacle to readiness: the first state has not come in. */

@@ -6,6 +6,8 @@
 #include "base/kube/kube_status.h"
 #include "base/kube/kube_watch.h"
 #include "control/kube/policy_status.h"
+#include <stdio.h>
+#include <string.h>
 
 enum {
 	APPLY_MS = 20,   /* changes within this time are applied together */
@@ -15,10 +17,16 @@ enum {
 	WRITES_MAX = 8,  /* at the same time: the API server has others to serve */
 	WRITE_TIMEOUT_MS = 10000,
 	STATUS_MAX = 256 * 1024,
+	PEERS_MAX = 16,
 	ANSWER_MAX = 2 * 1024 * 1024, /* the object, with its status */
 };
 
 #define GROUP "/apis/handfast.dev/v1alpha1"
+
+struct peer { /* another replica, looked up once per tick */
+	char name[64];
+	bool is_there;
+};
 
 struct kube_policies {
 	struct kube_policies_options options;
@@ -32,6 +40,8 @@ struct kube_policies {
 	uint64_t counted; /* distributor_policy_marks() then */
 	bool must_write;  /* statuses may be untrue */
 	unsigned num_writes;
+	struct peer peers[PEERS_MAX];
+	size_t num_peers;
 };
 
 struct write { /* of a status; freed with its answer */
@@ -211,11 +221,25 @@ static void write_start(struct kube_policies *policies, struct policy_entry *ent
 	write->request = kube_request_start(policies->options.client, &options, on_written, write);
 }
 
+static bool is_replica(void *arg, const char *name)
+{
+	struct kube_policies *policies = arg;
+	for (size_t i = 0; i < policies->num_peers; i++)
+		if (strcmp(policies->peers[i].name, name) == 0)
+			return policies->peers[i].is_there;
+	bool is_there = policies->options.is_replica(policies->options.arg, name);
+	if (policies->num_peers == PEERS_MAX || strlen(name) >= sizeof(policies->peers[0].name))
+		return is_there;
+	struct peer *peer = &policies->peers[policies->num_peers++];
+	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	peer->is_there = is_there;
+	return is_there;
+}
+
 /* True: it is to be looked at again. */
 static bool entry_write(struct kube_policies *policies, struct policy_entry *entry)
 {
-	const struct policy_replicas replicas = {
-		policies->options.replica, policies->options.is_replica, policies->options.arg};
+	const struct policy_replicas replicas = {policies->options.replica, is_replica, policies};
 	uint64_t now_ms = loop_now_ms(policies->options.loop);
 	json_t *patch = policy_status_patch(entry, &replicas);
 	if (patch == NULL)
@@ -250,6 +274,7 @@ static void on_tick(struct loop_timer *timer)
 		policies->must_write || policies->counted != distributor_policy_marks(policies->options.distributor);
 	if (is_due && may_write(policies)) {
 		count(policies);
+		policies->num_peers = 0;
 		policies->must_write = false;
 		LIST_EACH(&policies->set.entries, struct policy_entry, entry, of_set)
 			if (entry_write(policies, entry))

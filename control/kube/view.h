@@ -61,6 +61,9 @@ struct kube_pod_view { /* borrowed until the next change */
 /* The pod that has this address now; host network: none. False: none, or the pods have not come in. */
 bool kube_view_pod_at(const struct kube_view *view, const struct ip_addr *ip, struct kube_pod_view *out);
 
+/* Whether there is a pod of this name; true while the pods have not come in. Looks at all pods. */
+bool kube_view_has_pod(const struct kube_view *view, const char *namespace_, const char *name);
+
 struct kube_namespace_view {
 	bool is_injected;         /* handfast.dev/inject=enabled */
 	const char *pod_security; /* pod-security.kubernetes.io/enforce; "": none. Borrowed until the next change */

@@ -238,6 +238,26 @@ void pod_remove(struct kube_view *view, struct pod *pod)
 	notify(view, &touched);
 }
 
+struct wanted_pod {
+	const char *namespace_, *name;
+	bool is_found;
+};
+
+static void compare_name(void *arg, struct table_link *link)
+{
+	struct wanted_pod *wanted = arg;
+	const struct pod *pod = container_of(link, const struct pod, link);
+	wanted->is_found = wanted->is_found || (strcmp(pod->name, wanted->name) == 0 &&
+						       strcmp(pod->account->namespace_, wanted->namespace_) == 0);
+}
+
+bool kube_view_has_pod(const struct kube_view *view, const char *namespace_, const char *name)
+{
+	struct wanted_pod wanted = {namespace_, name, !view->has_synced[KUBE_PODS]};
+	table_each(&view->pods, compare_name, &wanted);
+	return wanted.is_found;
+}
+
 void pod_deleted(struct kube_view *view, const char *uid)
 {
 	struct pod *pod = pod_find(view, uid);

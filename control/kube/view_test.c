@@ -94,6 +94,11 @@ static void what_attestation_needs_of_a_pod(void **state)
 	assert_string_equal(pod.name, "cart-1");
 	assert_true(pod.has_sidecar);
 	assert_true(pod.is_deleting);
+	assert_true(kube_view_has_pod(cluster->view, "shop", "cart-1"));
+	assert_false(
+		kube_view_has_pod(cluster->view, "shop", "cart") || kube_view_has_pod(cluster->view, "ops", "cart-1"));
+	kube_view_set_stale(cluster->view, true);
+	assert_true(kube_view_has_pod(cluster->view, "shop", "cart-1"));
 }
 
 static void a_change_concerns_the_pod_and_the_services_that_it_serves_alone(void **state)
