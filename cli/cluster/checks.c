@@ -208,6 +208,20 @@ void check_pod_security(struct findings *findings, const json_t *namespaces, boo
 	findings_well(findings, "namespaces", "%zu with the label " CHECKS_LABEL "=enabled", num);
 }
 
+void check_release(struct findings *findings, const char *release)
+{
+	char got[256], fix[192];
+	if (release[0] == '\0')
+		return;
+	if (strcmp(release, HANDFAST_VERSION) == 0) {
+		findings_well(findings, "release", "the control plane is %s, as this program", release);
+		return;
+	}
+	snprintf(got, sizeof(got), "the control plane is %.32s, this program is " HANDFAST_VERSION, release);
+	snprintf(fix, sizeof(fix), "use the command line of release %.32s, or finish the upgrade", release);
+	wrong(findings, "release", "one release of both, since what is checked is that of this program", fix, got);
+}
+
 /* As PodSecurity's level `restricted` wants it. */
 json_t *checks_trial_pod(void)
 {

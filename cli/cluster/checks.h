@@ -32,6 +32,7 @@ bool check_cni(struct findings *findings, const json_t *agents); /* DaemonSets; 
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni);
 bool checks_refuses_injection(const json_t *namespace_); /* its pods may have no init container with NET_ADMIN */
 json_t *checks_trial_pod(void);                          /* a pod to try the webhook with; the caller releases it */
+void check_release(struct findings *findings, const char *release); /* of the control plane; "": not known */
 /* The answer to a pod that was created as a dry run in a namespace with the label. */
 void check_tried_injection(struct findings *findings, const char *namespace_, const json_t *pod);
 

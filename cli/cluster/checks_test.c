@@ -1,3 +1,4 @@
+#include "base/core/version.h"
 #include "cli/cluster/checks.h"
 #include "cli/cluster/test_objects.h"
 
@@ -184,6 +185,16 @@ static void pod_security_is_a_finding_only_where_the_label_is(_unused_ void **st
 	json_decref(namespaces);
 }
 
+static void the_control_plane_is_of_this_programs_release(_unused_ void **state)
+{
+	check_release(&findings, "");
+	assert_null(test_row(&findings, "release", 0));
+	check_release(&findings, HANDFAST_VERSION);
+	test_is_well(&findings, "release");
+	check_release(&findings, "0.0.1");
+	assert_int_equal(findings.num_wrong, 1);
+}
+
 static void an_agent_is_needed_on_each_node(_unused_ void **state)
 {
 	json_t *agents = test_object("[{'status': {'desiredNumberScheduled': 2, 'numberReady': 2}}]");
@@ -236,6 +247,7 @@ int main(void)
 		TEST(a_service_needs_a_ready_endpoint),
 		TEST(a_definition_must_serve_this_releases_version),
 		TEST(pod_security_is_a_finding_only_where_the_label_is),
+		TEST(the_control_plane_is_of_this_programs_release),
 		TEST(an_agent_is_needed_on_each_node),
 		TEST(a_pod_that_was_tried_must_have_a_sidecar),
 		TEST(a_webhook_that_an_uninstall_left_is_wrong),

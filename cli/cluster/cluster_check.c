@@ -1,6 +1,7 @@
 #include "cli/cluster/cluster_check.h"
 #include "base/core/escape.h"
 #include "base/core/mem.h"
+#include "base/core/version.h"
 #include "cli/cluster/api.h"
 #include "cli/cluster/checks.h"
 #include "cli/cluster/pods.h"
@@ -18,6 +19,7 @@ struct check {
 	const char *own_namespace;
 	json_t *namespaces;
 	bool has_cni;
+	char release[64]; /* of the control plane, by the pod that was tried; "": not known */
 };
 
 static void json_release(json_t **json)
@@ -168,6 +170,9 @@ static enum err try_injection(struct check *check, const json_t *namespace_, str
 			"see whether the control plane's replicas are ready, and their log", "%s", refused.got);
 	}
 	check_tried_injection(&check->findings, name, answer);
+	const json_t *annotations = json_object_get(json_object_get(answer, "metadata"), "annotations");
+	snprintf(check->release, sizeof(check->release), "%s", checks_text(annotations, "handfast.dev/version"));
+	check_release(&check->findings, check->release);
 	return ERR_NONE;
 }
 
@@ -206,7 +211,8 @@ static bool ask_sidecar(void *arg, const char *namespace_, const char *pod, char
 
 static enum err run_pods_of(struct check *check, bool is_uninstall, struct why *why)
 {
-	struct pods *pods = pods_new(check->namespaces, check->own_namespace);
+	struct pods *pods = pods_new(
+		check->namespaces, check->own_namespace, check->release[0] != '\0' ? check->release : HANDFAST_VERSION);
 	enum err err = api_list(&check->api, "/api/v1/pods", add_pod, pods, why);
 	if (err == ERR_NONE && !is_uninstall)
 		pods_ask(pods, ask_sidecar, check);

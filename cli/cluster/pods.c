@@ -1,6 +1,5 @@
 #include "cli/cluster/pods.h"
 #include "base/core/mem.h"
-#include "base/core/version.h"
 #include "cli/cluster/checks.h"
 #include "control/kube/inject.h"
 #include <stdio.h>
@@ -22,16 +21,17 @@ struct tally { /* of a namespace */
 };
 
 struct pods {
-	const char *own_namespace;
+	const char *own_namespace, *release;
 	struct tally *tallies;
 	size_t num_tallies;
 	unsigned num_with, num_outside;
 };
 
-struct pods *pods_new(const json_t *namespaces, const char *own_namespace)
+struct pods *pods_new(const json_t *namespaces, const char *own_namespace, const char *release)
 {
 	struct pods *pods = mem_new(struct pods);
 	pods->own_namespace = own_namespace;
+	pods->release = release;
 	pods->num_tallies = json_array_size(namespaces);
 	pods->tallies = mem_calloc(pods->num_tallies + 1, sizeof(*pods->tallies));
 	for (size_t i = 0; i < pods->num_tallies; i++) {
@@ -92,7 +92,7 @@ static bool is_left_alone(const struct pods *pods, const struct tally *tally, co
 {
 	const struct inject_options options = {.sidecar_image = "",
 		.init_image = "",
-		.version = HANDFAST_VERSION,
+		.version = pods->release,
 		.trust_domain = "",
 		.bootstrap_root_sha256 = "",
 		.own_namespace = pods->own_namespace,
@@ -147,7 +147,7 @@ static void add_with_sidecar(struct pods *pods, struct tally *tally, const json_
 	char reason[REASON_MAX] = "";
 	pods->num_with++;
 	tally->num_with++;
-	if (strcmp(annotation(pod, INJECT_ANNOTATIONS "version"), HANDFAST_VERSION) != 0)
+	if (strcmp(annotation(pod, INJECT_ANNOTATIONS "version"), pods->release) != 0)
 		note(tally, OLDER, pod);
 	if (!is_not_ready(pod, reason))
 		return;
@@ -212,7 +212,7 @@ static void report_older(const struct tally *tally, struct findings *findings)
 	if (num == 0)
 		return;
 	snprintf(fix, sizeof(fix), "restart them: kubectl -n %.64s rollout restart deployment", tally->name);
-	(void)why_set(&why, ERR_CONFIG, "sidecars of release " HANDFAST_VERSION ", as this program", fix,
+	(void)why_set(&why, ERR_CONFIG, "sidecars of the control plane's release", fix,
 		"%u %s of namespace %.64s %s a sidecar of another release: %s%s", num, num == 1 ? "pod" : "pods",
 		tally->name, num == 1 ? "has" : "have", tally->names[OLDER], more(tally, OLDER));
 	findings_wrong(findings, "sidecar-version", &why);

@@ -5,8 +5,8 @@
 #include "cli/cluster/findings.h"
 
 struct pods;
-/* namespaces: an array, borrowed, as is own_namespace, where the control plane is. */
-struct pods *pods_new(const json_t *namespaces, const char *own_namespace);
+/* namespaces: an array; own_namespace: where the control plane is; release: what sidecars should be. All borrowed. */
+struct pods *pods_new(const json_t *namespaces, const char *own_namespace, const char *release);
 void pods_free(struct pods *pods);
 void pods_add(struct pods *pods, const json_t *pod);
 /* For a sidecar that runs and is not ready, of each namespace one: asks it, and puts the reason into out. False: it has

@@ -16,7 +16,7 @@ static struct state here;
 static int start(_unused_ void **state)
 {
 	here.namespaces = test_object("[" LABELED "," PLAIN "]");
-	here.pods = pods_new(here.namespaces, "handfast-system");
+	here.pods = pods_new(here.namespaces, "handfast-system", HANDFAST_VERSION);
 	findings_init(&here.findings);
 	return 0;
 }
