@@ -10,7 +10,6 @@
 
 #define CONTROL_SERVICE "handfast-control" /* the names of deploy/kubernetes */
 #define WEBHOOK_SERVICE "handfast-webhook"
-#define PASS_MS         30000
 #define TEXT_MAX        700
 
 struct kube_plane {
@@ -19,7 +18,6 @@ struct kube_plane {
 	struct kube_feed *feed;
 	struct kube_attest *attest;
 	struct kube_policies *policies;
-	struct loop_timer pass;
 	/* The webhook; NULL: none. */
 	struct webhook_identity *identity;
 	struct registration *registration;
@@ -71,13 +69,6 @@ static bool pod_at(void *arg, const struct ip_addr *ip, struct kube_pod_facts *o
 	return true;
 }
 
-static void on_pass(struct loop_timer *timer)
-{
-	struct kube_plane *plane = container_of(timer, struct kube_plane, pass);
-	kube_view_pass(plane->view, loop_now_ms(plane->options.loop));
-	loop_timer_start(plane->options.loop, &plane->pass, PASS_MS, on_pass);
-}
-
 static void start_discovery(struct kube_plane *plane)
 {
 	const struct kube_plane_options *options = &plane->options;
@@ -86,7 +77,6 @@ static void start_discovery(struct kube_plane *plane)
 	const struct registry_source source = {kube_view_resolve, plane->view};
 	registry_set_source(options->registry, &source);
 	plane->feed = kube_feed_start(options->loop, options->client, plane->view);
-	on_pass(&plane->pass);
 }
 
 static void start_attestation(struct kube_plane *plane)
@@ -196,7 +186,6 @@ void kube_plane_free(struct kube_plane *plane)
 		registration_free(plane->registration);
 		webhook_identity_free(plane->identity);
 	}
-	loop_timer_stop(&plane->pass);
 	registry_set_source(plane->options.registry, &(struct registry_source){0});
 	kube_feed_stop(plane->feed);
 	kube_view_free(plane->view);
