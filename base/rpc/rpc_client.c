@@ -208,6 +208,11 @@ void rpc_client_free(struct rpc_client *client)
 	mem_free(client);
 }
 
+void rpc_client_probe(struct rpc_client *client, uint32_t within_ms)
+{
+	rpc_connection_probe(&client->connection, within_ms);
+}
+
 struct tls_session *rpc_client_tls(const struct rpc_client *client)
 {
 	return transport_tls(client->connection.transport);

@@ -32,6 +32,9 @@ struct rpc_call_handlers {
 
 struct rpc_client *rpc_client_new(const struct rpc_client_options *options);
 void rpc_client_free(struct rpc_client *client); /* calls end without on_done */
+/* For one that must know soon whether the server runs: a PING at once, and the connection ends (ERR_TIMEOUT) if nothing
+ * arrives within that time. Without effect while a probe is under way. */
+void rpc_client_probe(struct rpc_client *client, uint32_t within_ms);
 struct tls_session *rpc_client_tls(const struct rpc_client *client);
 
 /* Streaming or unary (send one message, close_send, await one message and on_done). deadline_ms 0: none; it is sent as

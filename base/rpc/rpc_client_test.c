@@ -99,6 +99,41 @@ static void a_server_that_stops_answering_times_out(void **state)
 	close(other);
 }
 
+static void a_probe_ends_a_connection_whose_server_is_silent(void **state)
+{
+	struct rpc_test *test = *state;
+	int fds[2];
+	static const uint8_t settings[9] = {0, 0, 0, 4};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	struct rpc_client *client = rpc_client_new(&(struct rpc_client_options){.loop = test->loop,
+		.transport = transport_new_plain(fds[0]),
+		.authority = "silent",
+		.on_close = on_close,
+		.arg = test});
+	assert_int_equal(write(fds[1], settings, sizeof(settings)), sizeof(settings));
+	rpc_test_wait(test, 100);
+	rpc_client_probe(client, 500);
+	rpc_test_wait(test, 400);
+	rpc_client_probe(client, 500); /* does not extend it */
+	assert_false(test->client_closed);
+	rpc_test_wait(test, 200);
+	assert_true(test->client_closed);
+	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
+	close(fds[1]);
+}
+
+static void a_probe_that_is_answered_changes_nothing(void **state)
+{
+	struct rpc_test *test = *state;
+	rpc_test_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
+	for (int i = 0; i < 10; i++) {
+		rpc_client_probe(test->client, 500);
+		rpc_test_wait(test, 700);
+	}
+	rpc_test_wait(test, 60000);
+	assert_false(test->client_closed);
+}
+
 static void an_idle_connection_stays(void **state)
 {
 	struct rpc_test *test = *state;
@@ -169,6 +204,8 @@ int main(void)
 		TEST(reports_a_server_with_another_protocol),
 		TEST(ends_every_call_when_the_server_disconnects),
 		TEST(a_server_that_stops_answering_times_out),
+		TEST(a_probe_ends_a_connection_whose_server_is_silent),
+		TEST(a_probe_that_is_answered_changes_nothing),
 		TEST(an_idle_connection_stays),
 		TEST(makes_no_more_calls_than_the_server_allows),
 		TEST(no_call_before_it_is_ready),

@@ -337,26 +337,6 @@ static void on_settings_timeout_deadline(struct loop_timer *timer)
 	rpc_connection_end(connection, &why);
 }
 
-static void on_keepalive(struct loop_timer *timer)
-{
-	struct rpc_connection *connection = container_of(timer, struct rpc_connection, keepalive);
-	bool was_stuck = connection->is_stuck;
-	connection->is_stuck = connection->is_blocked; /* until it becomes writable */
-	if (connection->awaits_ping_ack || (was_stuck && connection->is_stuck)) {
-		struct why why = {0};
-		(void)why_set(&why, ERR_TIMEOUT, "an answer to PING", "check that the peer runs, and the network to it",
-			"the peer did not answer for %u ms", connection->keepalive_ms);
-		rpc_connection_end(connection, &why);
-		return;
-	}
-	if (connection->state == RPC_CONNECTION_OPEN && (connection->always_pings || !connection->has_received)) {
-		connection->awaits_ping_ack = true;
-		h2_session_ping(connection->h2);
-	}
-	connection->has_received = false;
-	loop_timer_start(connection->loop, timer, connection->keepalive_ms, on_keepalive);
-}
-
 /* --- creation and release --- */
 
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options)
@@ -376,7 +356,7 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 	loop_io_start(options->loop, &connection->io, transport_fd(options->transport), 0, on_ready);
 	loop_timer_start(options->loop, &connection->settings_timeout, options->settings_timeout_ms,
 		on_settings_timeout_deadline);
-	loop_timer_start(options->loop, &connection->keepalive, options->keepalive_ms, on_keepalive);
+	rpc_keepalive_start(connection);
 	rpc_connection_flush(connection);
 }
 

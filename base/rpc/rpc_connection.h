@@ -53,6 +53,7 @@ struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 	enum rpc_connection_state state;
 	bool always_pings; /* not only when idle: a slow-drip peer cannot answer in time */
 	bool awaits_ping_ack, has_received;
+	uint32_t probe_ms; /* of the probe under way; 0: none */
 	bool is_blocked,
 		is_stuck; /* the kernel accepts no more bytes; and has accepted none since the last keepalive */
 	bool has_more_to_read, has_finished_calls;
@@ -73,4 +74,7 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 void rpc_connection_done(struct rpc_connection *connection); /* at once; calls end without callbacks */
 /* Ends it in a task: on_call_closed for each call, then on_dead. */
 void rpc_connection_end(struct rpc_connection *connection, const struct why *why);
+void rpc_keepalive_start(struct rpc_connection *connection); /* of rpc_connection_init() */
+/* A PING now: the connection ends if nothing arrives within that time. */
+void rpc_connection_probe(struct rpc_connection *connection, uint32_t within_ms);
 void rpc_connection_flush(struct rpc_connection *connection); /* sends pending output in a task */

@@ -8,7 +8,7 @@
 #include "base/tls/tls_session.h"
 #include "certs/verify.h"
 
-enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024 };
+enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024, TIMES_AGAIN = 3 };
 
 struct control_link {
 	struct control_link_options options;
@@ -16,6 +16,7 @@ struct control_link {
 	struct resolver *resolver;  /* NULL: the address is not a name */
 	struct dial_sequence order; /* of the current dial */
 	size_t num_tried;
+	unsigned num_again;
 	uint8_t only;      /* the requested family; 0: both */
 	uint8_t preferred; /* the family that answered last; 0: none yet */
 	unsigned turn;
@@ -121,10 +122,16 @@ static void on_next(struct loop_task *task)
 	struct control_link *link = container_of(task, struct control_link, next);
 	struct why why = link->detail;
 	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
-	if (link->num_tried < link->order.num)
+	if (link->num_tried < link->order.num) {
 		dial_next(link);
-	else
+	} else if (why.err == ERR_REFUSED && link->order.num > 0 && link->num_again < TIMES_AGAIN) {
+		/* The address may stand for several hosts, and the next connection reach one that listens. */
+		link->num_again++;
+		link->num_tried = 0;
+		dial_next(link);
+	} else {
 		finish(link, &why, false);
+	}
 }
 
 /* When one address fails, the next is dialed at once: a family that is down must not extend an outage. */
@@ -314,6 +321,7 @@ void control_link_dial(struct control_link *link, struct credentials *credential
 	link->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
 	link->only = only;
 	link->timeout_ms = timeout_ms;
+	link->num_again = 0;
 	if (link->resolver == NULL) {
 		const struct ip_addr ips[] = {link->address.own[0].ip, link->address.own[1].ip};
 		dial_addresses(link, ips, link->address.num);

@@ -128,6 +128,16 @@ void identity_fail(
 	loop_task_post(client->options.loop, &client->give_up, give_up);
 }
 
+/* The stream has ended just before its connection, and knew no reason. */
+static void explain_end(struct identity_client *client, const struct why *why)
+{
+	if (client->state != IDENTITY_STREAM_ENDED || client->failure.cause != REDIAL_UNREACHABLE ||
+		why->err != ERR_TIMEOUT)
+		return;
+	client->failure.cause = REDIAL_SILENT;
+	client->failure.detail = *why;
+}
+
 static void on_down(void *arg, const struct why *why, bool is_refused)
 {
 	struct identity_client *client = arg;
@@ -135,6 +145,7 @@ static void on_down(void *arg, const struct why *why, bool is_refused)
 	/* The control plane refuses the SVID (its store is new, or this host's clock is wrong): attest again. */
 	if (is_refused && is_of_stream(client))
 		client->must_attest = true;
+	explain_end(client, why);
 	if (!has_ended(client))
 		client->options.on_event(client->options.arg, IDENTITY_UNREACHABLE, why);
 	identity_fail(client, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);

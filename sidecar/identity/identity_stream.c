@@ -5,7 +5,7 @@
 
 #define COMPONENT "identity"
 
-enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000 };
+enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000, PROBE_MS = 600 };
 
 /* A stream that accepts no message has failed: the server does not read, or the stream has ended. */
 static void send_up(struct identity_client *client, enum err encoded, struct span message)
@@ -237,8 +237,12 @@ void identity_stream_renew(struct identity_client *client)
 		return;
 	client->request_deadline_ms = loop_now_ms(client->options.loop) + answer_ms(client);
 	enum err err = send_renewal(client, &why);
-	if (err == ERR_NONE)
+	if (err == ERR_NONE) {
+		/* A busy signer is waited for; a server that is silent altogether is left for another at once. */
+		if (control_link_client(client->link) != NULL)
+			rpc_client_probe(control_link_client(client->link), PROBE_MS);
 		return;
+	}
 	if (why.err == ERR_NONE)
 		why_set(&why, err, "a renewal request", "inspect the sidecar's log",
 			"cannot create the renewal request: %s", err_text(err));

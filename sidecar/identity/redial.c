@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 
 enum { WAIT_MIN_MS = 500, WAIT_SPREAD_MS = 500, TIMEOUT_MS = 1000, LONG_TIMEOUT_MS = 5000, LONG_TRY_EACH = 4 };
+enum { QUICK_TRIES = 3, QUICK_SPREAD_MS = 50, QUICK_TIMEOUT_MS = 300 };
 enum { REFUSED_FIRST_MS = 1000, REFUSED_LAST_MS = 60000 };
 
 void redial_init(struct redial *redial)
@@ -10,13 +11,24 @@ void redial_init(struct redial *redial)
 	backoff_init(&redial->backoff, REFUSED_FIRST_MS, REFUSED_LAST_MS);
 }
 
+static uint32_t spread(uint32_t random, uint32_t most)
+{
+	return (uint32_t)(((uint64_t)random * (most + 1)) >> 32);
+}
+
 static uint32_t own_wait_ms(struct redial *redial, enum redial_cause cause, uint32_t random)
 {
 	switch (cause) {
 	case REDIAL_UNREACHABLE:
-		return WAIT_MIN_MS + (uint32_t)(((uint64_t)random * (WAIT_SPREAD_MS + 1)) >> 32);
+		if (redial->num_quick > 0 && --redial->num_quick > 0)
+			return spread(random, QUICK_SPREAD_MS);
+		return WAIT_MIN_MS + spread(random, WAIT_SPREAD_MS);
+	case REDIAL_SILENT:
+		redial->num_quick = QUICK_TRIES;
+		return spread(random, QUICK_SPREAD_MS);
 	case REDIAL_REFUSED:
 		/* Never at once: a refusal does not change within milliseconds. */
+		redial->num_quick = 0;
 		return WAIT_MIN_MS + backoff_next_ms(&redial->backoff, random);
 	}
 	CHECK_UNREACHABLE();
@@ -31,11 +43,13 @@ uint32_t redial_failed_ms(struct redial *redial, enum redial_cause cause, uint32
 
 void redial_succeeded(struct redial *redial)
 {
-	redial->num_failed = 0;
+	redial->num_failed = redial->num_quick = 0;
 	backoff_reset(&redial->backoff);
 }
 
 uint32_t redial_timeout_ms(const struct redial *redial)
 {
+	if (redial->num_quick > 0)
+		return QUICK_TIMEOUT_MS;
 	return redial->num_failed % LONG_TRY_EACH == LONG_TRY_EACH - 1 ? LONG_TIMEOUT_MS : TIMEOUT_MS;
 }

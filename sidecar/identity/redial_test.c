@@ -48,6 +48,23 @@ static void gives_each_fourth_try_in_a_row_more_time(_unused_ void **state)
 	}
 }
 
+static void after_a_silence_three_tries_follow_at_once(_unused_ void **state)
+{
+	struct redial redial;
+	redial_init(&redial);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_SILENT, 0, UINT32_MAX), 50);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(redial_timeout_ms(&redial), 300);
+		assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, 0, UINT32_MAX), 50);
+	}
+	assert_int_equal(redial_timeout_ms(&redial), 300);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, 0, UINT32_MAX), 1000);
+	assert_int_equal(redial_timeout_ms(&redial), 1000);
+	(void)redial_failed_ms(&redial, REDIAL_SILENT, 0, 0);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_REFUSED, 0, 0), 500);
+	assert_true(redial_timeout_ms(&redial) >= 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -55,6 +72,7 @@ int main(void)
 		cmocka_unit_test(redials_a_server_that_refused_less_and_less_often),
 		cmocka_unit_test(respects_retry_after),
 		cmocka_unit_test(gives_each_fourth_try_in_a_row_more_time),
+		cmocka_unit_test(after_a_silence_three_tries_follow_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
