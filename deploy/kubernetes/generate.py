@@ -26,6 +26,8 @@ VALUES = [
     ("image.prefix", "docker.io/handfast/", "Registry and path of the images, with a slash at the end."),
     ("image.tag", _version(), "The version of all images."),
     ("image.pullPolicy", "IfNotPresent", "When the control plane's image is pulled."),
+    ("identity.leafTtl", "1h", "Lifetime of a pod's certificate, in whole seconds, minutes, hours or days; it is renewed "
+     "after half of it."),
     ("policy.defaultMode", "permissive", "Inbound mode where no workload's own applies: off, permissive or strict."),
     ("cni.enabled", "false", "Interception rules by the CNI plugin handfast-cni, in place of an init container with NET_ADMIN."),
     ("cni.binDir", "/opt/cni/bin", "The container runtime's folder of CNI plugins, on the nodes."),
