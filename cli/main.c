@@ -3,6 +3,7 @@
 #include "base/core/version.h"
 #include "base/h2/h2_session.h"
 #include "base/net/fd.h"
+#include "base/net/resolver.h"
 #include "base/pb/unpack.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
@@ -41,9 +42,10 @@ static const struct cli_flag flags[] = {
 
 static void put_versions(struct buf *out)
 {
-	enum err full = buf_printf(out, "%s\nnghttp2 %s\nprotobuf-c %s\nlibev %d.%d\njansson %s\nlibyaml %s\n",
+	enum err full = buf_printf(out,
+		"%s\nnghttp2 %s\nprotobuf-c %s\nlibev %d.%d\nc-ares %s\njansson %s\nlibyaml %s\n",
 		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
-		ev_version_minor(), jansson_version_str(), yaml_get_version_string());
+		ev_version_minor(), resolver_library_version(), jansson_version_str(), yaml_get_version_string());
 	(void)full; /* fits: a few hundred bytes */
 }
 

@@ -6,7 +6,7 @@
 #include "base/settings/command_line/program_settings.h"
 #include "intercept/cni/agent.h"
 #include "intercept/cni/plugin.h"
-#include <jansson.h>
+#include "intercept/cni/versions.h"
 #include <signal.h>
 #include <stdlib.h>
 
@@ -18,12 +18,6 @@ static const struct cli_command commands[] = {
 #undef COMMAND
 };
 
-static void put_versions(struct buf *out)
-{
-	enum err full = buf_printf(out, "jansson %s\n", jansson_version_str());
-	(void)full;
-}
-
 static const struct cli_program program = {.name = "handfast-cni",
 	.about = "Writes the interception rules of pods when their network is made, where they may not do it "
 		 "themselves\n"
@@ -33,7 +27,7 @@ static const struct cli_program program = {.name = "handfast-cni",
 	.num_commands = sizeof commands / sizeof commands[0],
 	.settings = &agent_settings,
 	.release = HANDFAST_VERSION,
-	.put_versions = put_versions};
+	.put_versions = versions_put};
 
 static enum cli_exit run_agent(const struct agent_config *config)
 {

@@ -28,7 +28,7 @@ def output(*command):
 
 
 def linked_libraries(program):
-    label = "//" + program.replace("/", ":")
+    label = "//%s:%s" % tuple(program.rsplit("/", 1))
     rules = output("bazel", "query", "--noshow_progress", f"kind('cc_library', deps({label}))")
     return set(re.findall(r"^//third_party/(\w+):|^@(boringssl)//", rules, re.M))
 

@@ -192,6 +192,7 @@ TESTED_ELSEWHERE = {
     # --version, which the gate for the shipped programs reads.
     "control/versions.c": "test/lint/hardening.py",
     "sidecar/versions.c": "test/lint/hardening.py",
+    "intercept/cni/versions.c": "test/lint/hardening.py",
     # The signer is a child process: its parts are tested as the issuer sees them.
     "control/issue/confine.c": "control/issue/issuer_test.c",
     "control/issue/key_folder.c": "control/issue/authority_test.c",
@@ -289,7 +290,7 @@ MAY_USE = {
     # Injection is pure, and what is printed and what is checked must be what the webhook does.
     "cli/cluster": BASE + ("cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
     "cli": BASE + ("cli/cluster", "proto", "third_party/jansson", "third_party/yaml"),
-    "intercept/cni": BASE + ("third_party/jansson",),
+    "intercept/cni": BASE + ("third_party/",),
     "intercept": CORE + ("base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
 
