@@ -235,8 +235,8 @@ static void apply(json_t *document, const char *op, const json_t *operation)
 
 void test_patch_apply(json_t *document, const json_t *patch)
 {
-	const json_t *operation;
-	size_t i;
-	json_array_foreach(patch, i, operation)
+	for (size_t i = 0; i < json_array_size(patch); i++) {
+		const json_t *operation = json_array_get(patch, i);
 		apply(document, json_string_value(json_object_get(operation, "op")), operation);
+	}
 }

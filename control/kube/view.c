@@ -89,8 +89,8 @@ static void add_unmeshed(void *arg, struct table_link *link)
 
 void kube_view_unmeshed(const struct kube_view *view, struct kube_unmeshed *out)
 {
-	struct unmeshed_search search = {view, out};
 	*out = (struct kube_unmeshed){0};
+	struct unmeshed_search search = {view, out};
 	table_each(&view->pods, add_unmeshed, &search);
 }
 

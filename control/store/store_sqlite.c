@@ -100,7 +100,7 @@ static struct store_change *take_work(struct sqlite_store *sqlite)
 
 static void commit(struct sqlite_store *sqlite, struct batch *batch)
 {
-	struct database_change changes[BATCH_MAX], *pointers[BATCH_MAX];
+	struct database_change changes[BATCH_MAX] = {0}, *pointers[BATCH_MAX];
 	size_t num = 0;
 	for (const struct store_change *change = batch->first; change != NULL; change = change->next) {
 		CHECK(num < BATCH_MAX);
