@@ -127,7 +127,8 @@ static void unfinished_bodies_are_bounded(void **state)
 	assert_true(test_webhook_run(world, ({
 		refused = 0;
 		for (size_t i = 0; i < NUM; i++)
-			refused += strcmp(calls[i].status, "503") == 0;
+			/* closed: on a starved machine the deadline of a request comes first */
+			refused += strcmp(calls[i].status, "503") == 0 || calls[i].is_closed;
 		refused > 0;
 	})));
 	expect_status(&client, "POST", "/", span_of_str(""), "404", "/inject");
