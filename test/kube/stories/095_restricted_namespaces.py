@@ -12,6 +12,9 @@ from kube_cluster.pod_network import PodNetwork
 DEADLINE_S = 420
 SPACE = "guarded"
 EVERY_LINE = {"handfast.dev/access-log": "all"}
+_ALLOWED = ("list pods -A", "watch pods -A", "get daemonsets/handfast-cni -n handfast-cni")
+_REFUSED = ("get pods -A", "patch pods -A", "delete pods -A", "create pods/exec -A", "get secrets -A", "list nodes",
+            "list configmaps -A", "list daemonsets -n handfast-cni", "patch daemonsets/handfast-cni -n handfast-cni")
 AGENT = "app.kubernetes.io/name=handfast-cni"
 
 
@@ -77,6 +80,13 @@ def shows_that_the_rules_of_a_pod_hold(story):
     with PodNetwork(story.cluster, story.shop) as network:
         rules = network.run(["nft", "list", "table", "inet", "handfast"]).stdout
         expect_in("redirect to :15001", rules, "rules of the pod")
+
+
+def shows_that_the_agents_account_may_read_pods_and_its_own_object_alone(story):
+    account = "--as=system:serviceaccount:handfast-cni:handfast-cni"
+    answers = {question: story.kubectl.run("auth", "can-i", *question.split(), account, check=False).stdout.strip()
+               for question in _ALLOWED + _REFUSED}
+    expect_eq({question for question, answer in answers.items() if answer == "yes"}, set(_ALLOWED), "what it may do")
 
 
 def shows_that_without_the_agent_a_pod_waits_and_then_starts(story):
