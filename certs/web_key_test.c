@@ -57,7 +57,7 @@ static void digest_of(struct span message, uint8_t out[SHA256_DIGEST_LENGTH])
 static void an_rsa_key_verifies_rs256(void **state)
 {
 	(void)state;
-	struct numbers numbers;
+	struct numbers numbers = {0};
 	_cleanup_(web_key_freep) struct web_key *key = NULL;
 	uint8_t digest[SHA256_DIGEST_LENGTH], signature[256 + 1] = {0};
 	unsigned len;
@@ -79,7 +79,7 @@ static void an_rsa_key_verifies_rs256(void **state)
 static void a_p256_key_verifies_es256(void **state)
 {
 	(void)state;
-	struct numbers numbers;
+	struct numbers numbers = {0};
 	_cleanup_(web_key_freep) struct web_key *key = NULL;
 	uint8_t digest[SHA256_DIGEST_LENGTH], signature[65] = {0};
 	EC_KEY *ec = make_p256(&numbers);
@@ -105,7 +105,7 @@ static void a_p256_key_verifies_es256(void **state)
 static void W17_refuses_weak_rsa_keys(void **state)
 {
 	(void)state;
-	struct numbers numbers;
+	struct numbers numbers = {0};
 	struct web_key *key = NULL;
 	RSA_free(make_rsa(1024, RSA_F4, &numbers));
 	assert_int_equal(from_rsa(&numbers, &key), ERR_WEAK_KEY);
@@ -141,7 +141,7 @@ static void W17_refuses_weak_rsa_keys(void **state)
 static void W17_refuses_a_point_that_is_not_on_its_curve(void **state)
 {
 	(void)state;
-	struct numbers numbers;
+	struct numbers numbers = {0};
 	struct web_key *key = NULL;
 	EC_KEY_free(make_p256(&numbers));
 	struct span x = span_of(numbers.first, 32), y = span_of(numbers.second, 32);

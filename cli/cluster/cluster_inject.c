@@ -199,7 +199,8 @@ static enum err print(const struct injecting *injecting)
 	}
 	for (size_t i = 0; i < json_array_size(injecting->out); i++)
 		RETURN_IF_ERR(document_write(json_array_get(injecting->out, i), &text));
-	(void)fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
+	if (buf_len(&text) > 0)
+		(void)fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
 	return ERR_NONE;
 }
 

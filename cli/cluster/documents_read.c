@@ -31,7 +31,7 @@ static enum err convert_sequence(struct reader *reader, const yaml_node_t *node,
 {
 	_cleanup_(release) json_t *array = json_array();
 	for (yaml_node_item_t *at = node->data.sequence.items.start; at < node->data.sequence.items.top; at++) {
-		json_t *item;
+		json_t *item = NULL;
 		RETURN_IF_ERR(convert(reader, *at, &item));
 		CHECK(json_array_append_new(array, item) == 0);
 	}
@@ -44,7 +44,7 @@ static enum err convert_mapping(struct reader *reader, const yaml_node_t *node, 
 	_cleanup_(release) json_t *object = json_object();
 	for (yaml_node_pair_t *at = node->data.mapping.pairs.start; at < node->data.mapping.pairs.top; at++) {
 		const yaml_node_t *key = yaml_document_get_node(&reader->document, at->key);
-		json_t *value;
+		json_t *value = NULL;
 		if (key->type != YAML_SCALAR_NODE || strcmp((const char *)key->data.scalar.value, "<<") == 0)
 			return refuse(reader, key, ERR_UNSUPPORTED, "keys that are texts, and no merge keys");
 		RETURN_IF_ERR(convert(reader, at->value, &value));

@@ -30,7 +30,7 @@ static const char *next_token(const char *at, char out[TOKEN_MAX])
 static bool index_of(const char *token, size_t *out)
 {
 	size_t len = strlen(token), number = 0;
-	if (len == 0 || len > 6 || token[strspn(token, "0123456789")] != '\0')
+	if (len == 0 || len > 6 || strspn(token, "0123456789") != len)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		number = number * 10 + (size_t)(token[i] - '0');
@@ -98,7 +98,7 @@ static enum err apply(json_t *document, const json_t *operation)
 	const char *op = json_string_value(json_object_get(operation, "op"));
 	const char *from = json_string_value(json_object_get(operation, "from"));
 	json_t *value = json_object_get(operation, "value"), *taken = NULL;
-	struct place place;
+	struct place place = {0};
 	RETURN_IF_ERR(find(document, json_string_value(json_object_get(operation, "path")), &place));
 	if (op == NULL)
 		return ERR_MALFORMED;
