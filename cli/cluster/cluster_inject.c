@@ -1,4 +1,5 @@
 #include "cli/cluster/cluster_inject.h"
+#include "base/core/check.h"
 #include "base/core/escape.h"
 #include "base/core/mem.h"
 #include "base/core/version.h"
@@ -199,8 +200,7 @@ static enum err print(const struct injecting *injecting)
 	}
 	for (size_t i = 0; i < json_array_size(injecting->out); i++)
 		RETURN_IF_ERR(document_write(json_array_get(injecting->out, i), &text));
-	if (buf_len(&text) > 0)
-		(void)fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
+	(void)fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
 	return ERR_NONE;
 }
 
@@ -208,6 +208,7 @@ static enum err run(struct injecting *injecting, const char *file, struct why *w
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(DOCUMENTS_MAX);
 	_cleanup_(release) json_t *documents = NULL;
+	CHECK(file != NULL); /* the command line demands it */
 	bool is_stdin = strcmp(file, "-") == 0;
 	RETURN_IF_ERR(is_stdin ? read_standard_input(&text, why) : fd_read_file(file, DOCUMENTS_MAX, &text, why));
 	RETURN_IF_ERR(documents_read(buf_span(&text), is_stdin ? "the standard input" : file, &documents, why));
