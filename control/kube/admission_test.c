@@ -50,7 +50,10 @@ static json_t *patch_of(const struct answer *answer)
 	char *text = mem_strdup(json_string_value(test_pointer(answer->root, "/response/patch")));
 	_cleanup_(buf_done) struct buf decoded = BUF_INIT(ADMISSION_ANSWER_MAX);
 	for (char *at = text; *at != '\0'; at++)
-		*at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+		if (*at == '+')
+			*at = '-';
+		else if (*at == '/')
+			*at = '_';
 	text[strcspn(text, "=")] = '\0';
 	assert_int_equal(base64url_decode(span_of_str(text), &decoded), ERR_NONE);
 	mem_free(text);

@@ -43,7 +43,7 @@ static bool pod_at(void *arg, const struct ip_addr *ip, struct kube_pod_facts *o
 static int set_up(void **state)
 {
 	struct world *world = mem_new(struct world);
-	clock_fake_init(&world->clock, TEST_NOW_S * 1000ll);
+	clock_fake_init(&world->clock, TEST_NOW_S * 1000LL);
 	world->loop = loop_new(&world->clock.clock);
 	world->client = test_client_new();
 	const struct kube_attest_options options = {world->loop, world->client, "handfast", pod_at, world};

@@ -22,7 +22,7 @@ struct world {
 static int set_up(void **state)
 {
 	struct world *world = mem_new(struct world);
-	clock_fake_init(&world->clock, TEST_NOW_S * 1000ll);
+	clock_fake_init(&world->clock, TEST_NOW_S * 1000LL);
 	world->loop = loop_new(&world->clock.clock);
 	world->client = test_client_new();
 	world->keys = kube_keys_new(world->loop, world->client);

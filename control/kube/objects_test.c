@@ -59,7 +59,7 @@ static const char NAMESPACE[] =
 
 static json_t *json_of(const char *quoted)
 {
-	char text[4096];
+	char text[4096] = "";
 	json_error_t error;
 	assert_true(strlen(quoted) < sizeof(text));
 	for (size_t i = 0; i <= strlen(quoted); i++)
@@ -191,7 +191,8 @@ static void refuses_what_has_no_name(_unused_ void **state)
 		char text[256];
 		snprintf(text, sizeof(text), "%s", texts[i]);
 		for (char *at = text; *at != 0; at++)
-			*at = *at == 39 ? 34 : *at;
+			if (*at == 39)
+				*at = 34;
 		json_t *object = json_loads(text, JSON_DECODE_ANY, &error);
 		struct kube_meta meta;
 		struct why why = {0};

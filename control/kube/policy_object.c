@@ -36,13 +36,11 @@ static _printf_(4, 5) enum err
 }
 
 /* --- members --- */
-
 static bool is_known(const char *key, const char *const *known)
 {
-	for (; *known != NULL; known++)
-		if (strcmp(key, *known) == 0)
-			return true;
-	return false;
+	while (*known != NULL && strcmp(key, *known) != 0)
+		known++;
+	return *known != NULL;
 }
 
 static enum err check_members(
@@ -117,15 +115,15 @@ static enum err mode_read(
 {
 	static const char *const names[] = {"off", "permissive", "strict"};
 	const char *text;
+	unsigned mode = 0;
 	RETURN_IF_ERR(text_read(reader, where, map, "mode", &text));
 	*out_is_given = text != NULL;
-	for (unsigned mode = 0; text != NULL && mode < sizeof(names) / sizeof(names[0]); mode++)
-		if (strcmp(text, names[mode]) == 0) {
-			*out = (enum port_mode)mode;
-			return ERR_NONE;
-		}
-	return text == NULL ? ERR_NONE
-			    : wrong(reader, where, "the mode off, permissive or strict", "has the mode '%.40s'", text);
+	while (text != NULL && mode < 3 && strcmp(text, names[mode]) != 0)
+		mode++;
+	if (mode == 3)
+		return wrong(reader, where, "the mode off, permissive or strict", "has the mode '%.40s'", text);
+	*out = text == NULL ? *out : (enum port_mode)mode;
+	return ERR_NONE;
 }
 
 /* --- rules --- */
@@ -147,43 +145,50 @@ static enum err name_read(
 	return ERR_NONE;
 }
 
+struct source_members { /* NULL: absent */
+	const char *namespace_, *account, *id, *trust_domain;
+};
+
 /* An account, or all of a namespace; without a namespace the policy's own. */
-static void account_source(
-	const struct reader *reader, const char *namespace_, const char *account, struct config_source *out)
+static struct config_source account_source(const struct reader *reader, const struct source_members *source)
 {
 	const char *domain = reader->trust_domain->name;
-	if (namespace_ == NULL)
-		namespace_ = reader->namespace_;
-	if (account == NULL)
-		*out = (struct config_source){SOURCE_NAMESPACE, mem_printf("%s/%s", domain, namespace_)};
-	else
-		*out = (struct config_source){
-			SOURCE_ID, mem_printf("spiffe://%s/ns/%s/sa/%s", domain, namespace_, account)};
+	const char *namespace_ = source->namespace_ == NULL ? reader->namespace_ : source->namespace_;
+	if (source->account == NULL)
+		return (struct config_source){SOURCE_NAMESPACE, mem_printf("%s/%s", domain, namespace_)};
+	return (struct config_source){
+		SOURCE_ID, mem_printf("spiffe://%s/ns/%s/sa/%s", domain, namespace_, source->account)};
+}
+
+static enum err source_members_read(
+	struct reader *reader, const char *where, const json_t *map, struct source_members *out)
+{
+	static const char *const known[] = {"namespace", "serviceAccount", "id", "trustDomain", NULL};
+	RETURN_IF_ERR(check_members(reader, where, map, known));
+	RETURN_IF_ERR(name_read(reader, where, map, "namespace", LABEL_MAX, &out->namespace_));
+	RETURN_IF_ERR(name_read(reader, where, map, "serviceAccount", ACCOUNT_MAX, &out->account));
+	RETURN_IF_ERR(text_read(reader, where, map, "id", &out->id));
+	RETURN_IF_ERR(text_read(reader, where, map, "trustDomain", &out->trust_domain));
+	if ((out->id != NULL) + (out->trust_domain != NULL) + (out->namespace_ != NULL || out->account != NULL) != 1)
+		return wrong(reader, where, "exactly one of id, trustDomain, and namespace or serviceAccount or both",
+			"has none or several of them");
+	return ERR_NONE;
 }
 
 static enum err source_read(struct reader *reader, const char *where, const json_t *map, struct config_source *out)
 {
-	static const char *const known[] = {"namespace", "serviceAccount", "id", "trustDomain", NULL};
 	_cleanup_(spiffe_id_done) struct spiffe_id parsed = {0};
 	struct trust_domain domain;
-	const char *namespace_, *account, *id, *trust_domain;
-	RETURN_IF_ERR(check_members(reader, where, map, known));
-	RETURN_IF_ERR(name_read(reader, where, map, "namespace", LABEL_MAX, &namespace_));
-	RETURN_IF_ERR(name_read(reader, where, map, "serviceAccount", ACCOUNT_MAX, &account));
-	RETURN_IF_ERR(text_read(reader, where, map, "id", &id));
-	RETURN_IF_ERR(text_read(reader, where, map, "trustDomain", &trust_domain));
-	if ((id != NULL) + (trust_domain != NULL) + (namespace_ != NULL || account != NULL) != 1)
-		return wrong(reader, where, "exactly one of id, trustDomain, and namespace or serviceAccount or both",
-			"has none or several of them");
-	if (id != NULL) {
-		RETURN_IF_ERR(spiffe_id_parse(span_of_str(id), &parsed, reader->detail));
-		*out = (struct config_source){SOURCE_ID, mem_strdup(id)};
-	} else if (trust_domain != NULL) {
-		RETURN_IF_ERR(trust_domain_parse(span_of_str(trust_domain), &domain, reader->detail));
-		*out = (struct config_source){SOURCE_TRUST_DOMAIN, mem_strdup(trust_domain)};
-	} else {
-		account_source(reader, namespace_, account, out);
-	}
+	struct source_members source = {0};
+	RETURN_IF_ERR(source_members_read(reader, where, map, &source));
+	if (source.id != NULL)
+		RETURN_IF_ERR(spiffe_id_parse(span_of_str(source.id), &parsed, reader->detail));
+	if (source.trust_domain != NULL)
+		RETURN_IF_ERR(trust_domain_parse(span_of_str(source.trust_domain), &domain, reader->detail));
+	*out = source.id != NULL ? (struct config_source){SOURCE_ID, mem_strdup(source.id)}
+	       : source.trust_domain != NULL
+		       ? (struct config_source){SOURCE_TRUST_DOMAIN, mem_strdup(source.trust_domain)}
+		       : account_source(reader, &source);
 	return ERR_NONE;
 }
 
@@ -225,11 +230,9 @@ static enum err rule_ports_read(
 	size_t num;
 	RETURN_IF_ERR(list_read(reader, where, map, "ports", &num));
 	rule->ports = num == 0 ? NULL : mem_calloc(num, sizeof(*rule->ports));
-	for (size_t i = 0; i < num; i++) {
-		RETURN_IF_ERR(
-			port_read(reader, where, json_array_get(json_object_get(map, "ports"), i), &rule->ports[i]));
-		rule->num_ports++;
-	}
+	const json_t *list = json_object_get(map, "ports");
+	for (size_t i = 0; i < num; i++)
+		RETURN_IF_ERR(port_read(reader, where, json_array_get(list, i), &rule->ports[rule->num_ports++]));
 	return ERR_NONE;
 }
 

@@ -16,7 +16,8 @@ static enum err parse(const char *spec, struct policy_object *out, struct why *w
 	_cleanup_(mem_freep) char *text =
 		mem_printf("{'metadata': {'name': 'cart', 'namespace': 'shop'}, 'spec': %s}", spec);
 	for (char *at = text; *at != '\0'; at++)
-		*at = *at == '\'' ? '"' : *at;
+		if (*at == '\'')
+			*at = '"';
 	json_t *object = json_loads(text, 0, NULL);
 	assert_non_null(object);
 	enum err err = policy_object_parse(object, &domain, out, why);

@@ -138,6 +138,7 @@ void service_changed(struct kube_view *view, struct service *service)
 	enum service_state now = service_judge(view, service);
 	bool has_changed = now != service->last;
 	service->last = now;
+	CHECK(service->num_addresses == 0 || service->addresses != NULL);
 	for (size_t i = 0; has_changed && i < service->num_addresses; i++)
 		place_taken(view, service->addresses[i].place);
 	notify_addresses(view, service);

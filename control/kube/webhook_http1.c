@@ -105,6 +105,7 @@ static void take(struct webhook_http1 *http1, struct span bytes)
 		break;
 	case HTTP_POST_COMPLETE:
 		http1->is_closing = http1->is_closing || !http_post_is_kept_alive(http1->post);
+		CHECK(http1->request != NULL); /* take_head() made it */
 		if (!http1->request->is_answered)
 			webhook_review_later(http1->conn->webhook, http1->request);
 		break;

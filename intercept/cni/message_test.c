@@ -60,7 +60,7 @@ static void a_descriptor_travels_along(void **state)
 {
 	_cleanup_(buf_done) struct buf in = BUF_INIT(MESSAGE_MAX);
 	_cleanup_fd_ int one = -1, other = -1, null = open("/dev/null", O_RDONLY | O_CLOEXEC), got = -1;
-	struct stat sent, received;
+	struct stat sent = {0}, received = {0};
 	int pair[2];
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
