@@ -28,7 +28,8 @@ PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init",
             "intercept/cni/handfast-cni"]
 # Further programs of the stories.
-STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so"]
+STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so",
+                             "base/kube/kube_watcher"]
 # With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.

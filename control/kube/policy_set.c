@@ -266,6 +266,7 @@ enum err policy_set_put(struct policy_set *set, const json_t *object, struct why
 	bool is_new = entry == NULL;
 	if (is_new)
 		RETURN_IF_ERR(entry_add(set, &names, &entry, why));
+	CHECK(entry != NULL);
 	entry->is_old = false;
 	entry->created = stamp_of(json_string_value(json_object_get(meta, "creationTimestamp")));
 	entry->generation = json_integer_value(json_object_get(meta, "generation"));

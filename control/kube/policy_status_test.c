@@ -109,9 +109,7 @@ static const char *conflict(const struct policy_entry *entry, size_t i)
 	json_t *patch = policy_status_patch(entry, &replicas);
 	const json_t *list = json_object_get(json_object_get(patch, "status"), "conflicts");
 	const char *found = json_string_value(json_array_get(list, i));
-	text[0] = '\0';
-	if (found != NULL)
-		strncat(text, found, sizeof(text) - 1);
+	(void)snprintf(text, sizeof(text), "%s", found == NULL ? "" : found);
 	json_decref(patch);
 	return text;
 }

@@ -84,7 +84,10 @@ static void watch_pods(struct agent *agent)
 	static const struct kube_watch_observer callbacks = {
 		.on_begin = on_begin, .on_object = on_object, .on_synced = on_synced, .on_trouble = on_trouble};
 	struct kube_watch_observer observer = callbacks;
-	_cleanup_(mem_freep) char *query = mem_printf("fieldSelector=spec.nodeName%%3D%s", agent->config->node_name);
+	/* Pods that have finished get no namespace again, and a node may keep thousands of their objects. */
+	_cleanup_(mem_freep) char *query = mem_printf("fieldSelector=spec.nodeName%%3D%s%%2Cstatus.phase%%21%%3D"
+						      "Succeeded%%2Cstatus.phase%%21%%3DFailed",
+		agent->config->node_name);
 	observer.arg = agent;
 	struct kube_watch_options options = {.path = "/api/v1/pods", .query = query};
 	agent->watch = kube_watch_start(agent->client, &options, &observer);

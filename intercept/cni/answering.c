@@ -7,6 +7,7 @@
 #include "base/net/listener.h"
 #include "intercept/cni/message.h"
 #include "intercept/cni/rules_run.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -80,11 +81,14 @@ static void on_rules(void *arg, enum err err, const struct why *why)
 }
 
 /* Rules in the node's own namespace would cut the node off. */
-static bool is_own_namespace(int netns)
+static enum err is_own_namespace(int netns, bool *out, struct why *why)
 {
 	struct stat own, given;
-	return stat("/proc/self/ns/net", &own) != 0 || fstat(netns, &given) != 0 ||
-	       (own.st_ino == given.st_ino && own.st_dev == given.st_dev);
+	if (stat("/proc/self/ns/net", &own) != 0 || fstat(netns, &given) != 0)
+		return why_set(why, err_from_errno(errno), "two network namespaces to compare", "mount /proc",
+			"cannot stat a network namespace: %m");
+	*out = own.st_ino == given.st_ino && own.st_dev == given.st_dev;
+	return ERR_NONE;
 }
 
 static void run_rules(struct conn *conn, const struct node_pod_rules *rules)
@@ -95,8 +99,9 @@ static void run_rules(struct conn *conn, const struct node_pod_rules *rules)
 		.rules = rules,
 		.checks = conn->question.checks,
 		.netns = conn->netns};
-	if (is_own_namespace(conn->netns)) {
-		answer(conn, MESSAGE_PASSED, NULL);
+	bool is_own = false;
+	if (is_own_namespace(conn->netns, &is_own, &why) != ERR_NONE || is_own) {
+		answer(conn, is_own ? MESSAGE_PASSED : MESSAGE_FAILED, is_own ? NULL : &why);
 		return;
 	}
 	conn->phase = RUNNING;

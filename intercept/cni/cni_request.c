@@ -3,7 +3,7 @@
 #include "intercept/cni/cni_json.h"
 #include <stdio.h>
 
-static const char *const VERSIONS[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+static const char *const VERSIONS[] = {CNI_VERSIONS};
 #define NUM_VERSIONS   (sizeof VERSIONS / sizeof VERSIONS[0])
 #define LATEST_VERSION VERSIONS[NUM_VERSIONS - 1]
 

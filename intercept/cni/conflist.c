@@ -46,6 +46,16 @@ static json_t *wanted(const json_t *plugins, const struct conflist_entry *entry)
 	return list;
 }
 
+/* Those that the plugin takes: in a list of another one every pod of the node would fail. */
+static bool is_version(const char *text)
+{
+	static const char *const versions[] = {CNI_VERSIONS};
+	for (size_t i = 0; text != NULL && i < sizeof versions / sizeof versions[0]; i++)
+		if (strcmp(text, versions[i]) == 0)
+			return true;
+	return false;
+}
+
 enum err conflist_edit(struct span text, const struct conflist_entry *entry, struct buf *out, struct why *why)
 {
 	json_error_t wrong;
@@ -61,6 +71,11 @@ enum err conflist_edit(struct span text, const struct conflist_entry *entry, str
 		json_decref(whole);
 		return why_set(why, ERR_UNSUPPORTED, "a list with `plugins`, to which a plugin can be chained",
 			"have the network plugin write a .conflist", "the configuration is that of a single plugin");
+	}
+	if (entry != NULL && !is_version(json_string_value(json_object_get(whole, "cniVersion")))) {
+		json_decref(whole);
+		return why_set(why, ERR_UNSUPPORTED, "cniVersion 0.3.0, 0.3.1, 0.4.0, 1.0.0 or 1.1.0",
+			"have the network plugin write one of these versions", "the list has another cniVersion");
 	}
 	json_t *list = wanted(plugins, entry);
 	enum err err = ERR_NONE;

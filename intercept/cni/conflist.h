@@ -17,6 +17,7 @@ struct conflist_entry {
 bool conflist_is_read(const char *name);
 
 /* `entry` NULL: removes. *out is what the file shall have; empty: it has that already. ERR_UNSUPPORTED: the file is no
- * list but one plugin's configuration, to which nothing can be chained. */
+ * list but one plugin's configuration, to which nothing can be chained, or of a version that the plugin does not speak.
+ */
 enum err conflist_edit(
 	struct span text, const struct conflist_entry *entry, struct buf *out, struct why *why) _must_use_;

@@ -52,6 +52,21 @@ static void removes_every_entry_and_nothing_else(void **state)
 	edits(HEAD "]}", NULL, NULL);
 }
 
+static void leaves_a_list_of_another_version_alone(void **state)
+{
+	static const char *const lists[] = {"{\"plugins\":[{\"type\":\"bridge\"}]}",
+		"{\"cniVersion\":\"0.2.0\",\"plugins\":[{\"type\":\"bridge\"}]}",
+		"{\"cniVersion\":\"1.2.0\",\"plugins\":[{\"type\":\"bridge\"}]}"};
+	(void)state;
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		_cleanup_(buf_done) struct buf out = BUF_INIT(CONFLIST_MAX);
+		struct why why = {0};
+		assert_int_equal(conflist_edit(span_of_str(lists[i]), &ENTRY, &out, &why), ERR_UNSUPPORTED);
+		assert_int_equal(buf_len(&out), 0);
+		edits(lists[i], NULL, NULL); /* an entry would still be removed */
+	}
+}
+
 static void refuses_what_is_no_list(void **state)
 {
 	static const struct {
@@ -83,6 +98,7 @@ int main(void)
 		cmocka_unit_test(moves_and_renews_an_entry_that_differs),
 		cmocka_unit_test(removes_every_entry_and_nothing_else),
 		cmocka_unit_test(refuses_what_is_no_list),
+		cmocka_unit_test(leaves_a_list_of_another_version_alone),
 		cmocka_unit_test(knows_the_names_that_runtimes_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 enum {
 	REFRESH_MS = 30000,
 	PROGRAM_MAX = 64 * 1024 * 1024,
+	REMOVE_TRIES = 5,
 };
 
 struct install {
@@ -63,7 +64,17 @@ static enum err edit(const char *path, const struct conflist_entry *entry, struc
 	return ERR_NONE;
 }
 
-/* entry NULL: removes it from every file. Else: into the first file, which is the one that the runtime takes. */
+/* A file that another program is writing is read again. What is no list has no entry. */
+static enum err remove_entry(const char *path, struct why *why)
+{
+	enum err err = ERR_CONFLICT;
+	for (int i = 0; i < REMOVE_TRIES && err == ERR_CONFLICT; i++)
+		err = edit(path, NULL, why);
+	return err == ERR_UNSUPPORTED || err == ERR_MALFORMED || err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+/* entry NULL: removes it from every file, and returns the first failure. Else: into the first file, which is the one
+ * that the runtime takes. */
 static enum err edit_folder(const char *folder, const struct conflist_entry *entry, struct why *why)
 {
 	struct dirent **names = NULL;
@@ -77,11 +88,16 @@ static enum err edit_folder(const char *folder, const struct conflist_entry *ent
 			"install a network plugin; this one is chained to it", "%s has none", folder);
 	for (int i = 0; i < num; i++) {
 		_cleanup_(mem_freep) char *path = mem_printf("%s/%s", folder, names[i]->d_name);
-		struct why ignored;
+		struct why failure = {0};
+		enum err one = ERR_NONE;
 		if (entry == NULL)
-			(void)!edit(path, NULL, &ignored); /* what is no list has no entry */
+			one = remove_entry(path, &failure);
 		else if (i == 0)
-			err = edit(path, entry, why);
+			one = edit(path, entry, &failure);
+		if (err == ERR_NONE && one != ERR_NONE) {
+			err = one;
+			*why = failure;
+		}
 		mem_free(names[i]);
 	}
 	mem_free(names);

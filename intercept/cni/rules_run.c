@@ -18,6 +18,7 @@ enum {
 	ARGUMENTS_MAX = 8,
 	EXIT_NO_LOOPBACK = 125,
 	EXIT_NO_NAMESPACE = 126,
+	EXIT_UNKNOWN = 126, /* its exit code could not be read */
 	EXIT_NO_PROGRAM = 127,
 };
 
@@ -94,8 +95,12 @@ static void free_run(struct rules_run *run)
 static int reap(const struct rules_run *run)
 {
 	int status = 0;
-	while (waitpid(run->child, &status, 0) < 0 && errno == EINTR)
-		;
+	pid_t ended;
+	do
+		ended = waitpid(run->child, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended != run->child)
+		return EXIT_UNKNOWN; /* without its exit code the rules are not known to be in place */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
