@@ -3,10 +3,10 @@
 
 #include "base/core/backoff.h"
 #include "base/core/list.h"
-#include "base/kube/h2_link.h"
 #include "base/kube/kube_dial.h"
 #include "base/kube/kube_stream.h"
 #include "base/kube/kube_token.h"
+#include "base/rpc/h2_link.h"
 
 struct kube_connection { /* heap */
 	struct kube_client *client;

@@ -139,7 +139,7 @@ static void on_half_close(struct rpc_call *call)
 
 static void on_call_closed(struct rpc_call *call, enum rpc_status status)
 {
-	bool is_connection = call->connection->state == RPC_CONNECTION_DEAD;
+	bool is_connection = h2_link_is_dead(call->connection->link);
 	finish_with(call, status, is_connection ? "the connection ended" : "the server reset the stream");
 }
 
@@ -215,7 +215,7 @@ void rpc_client_probe(struct rpc_client *client, uint32_t within_ms)
 
 struct tls_session *rpc_client_tls(const struct rpc_client *client)
 {
-	return transport_tls(client->connection.transport);
+	return transport_tls(h2_link_transport(client->connection.link));
 }
 
 static enum err open_stream(struct rpc_client *client, struct rpc_call *call, const char *path, uint32_t deadline_ms)
@@ -238,7 +238,7 @@ static enum err open_stream(struct rpc_client *client, struct rpc_call *call, co
 enum err rpc_client_call(struct rpc_client *client, const char *path, uint32_t deadline_ms,
 	const struct rpc_call_handlers *handlers, void *call_arg, struct rpc_call **out_call)
 {
-	if (client->connection.state != RPC_CONNECTION_OPEN)
+	if (!h2_link_is_open(client->connection.link))
 		return ERR_UNAVAILABLE;
 	struct rpc_call *call = rpc_call_new(&client->connection, client->options.message_max);
 	enum err err = open_stream(client, call, path, deadline_ms);

@@ -6,7 +6,7 @@
 
 #include "base/core/list.h"
 #include "base/core/loop.h"
-#include "base/h2/h2_session.h"
+#include "base/rpc/h2_link.h"
 #include "base/rpc/rpc.h"
 #include "base/rpc/transport.h"
 
@@ -31,33 +31,15 @@ struct rpc_connection_role {
 	void (*on_dead)(struct rpc_connection *connection, const struct why *why);
 };
 
-enum rpc_connection_state {
-	RPC_CONNECTION_HANDSHAKE,
-	RPC_CONNECTION_AWAITING_SETTINGS,
-	RPC_CONNECTION_OPEN,
-	RPC_CONNECTION_DEAD
-};
-
 struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 	const struct rpc_connection_role *role;
 	struct loop *loop;
-	struct transport *transport;
-	struct h2_session *h2;
+	struct h2_link *link;
+	struct h2_session *h2; /* of the link; NULL before the handshake */
 	struct list calls;
 	unsigned num_calls;
-	struct buf out;
-	struct loop_io io;
-	struct loop_task step_task, end_task;
-	struct loop_timer settings_timeout, keepalive;
-	uint32_t keepalive_ms, max_streams, send_queue_max;
-	enum rpc_connection_state state;
-	bool always_pings; /* not only when idle: a slow-drip peer cannot answer in time */
-	bool awaits_ping_ack, has_received;
-	uint32_t probe_ms; /* of the probe under way; 0: none */
-	bool is_blocked,
-		is_stuck; /* the kernel accepts no more bytes; and has accepted none since the last keepalive */
-	bool has_more_to_read, has_finished_calls;
-	struct why detail;
+	uint32_t send_queue_max;
+	bool has_finished_calls;
 };
 
 struct rpc_connection_options {
@@ -74,7 +56,6 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 void rpc_connection_done(struct rpc_connection *connection); /* at once; calls end without callbacks */
 /* Ends it in a task: on_call_closed for each call, then on_dead. */
 void rpc_connection_end(struct rpc_connection *connection, const struct why *why);
-void rpc_keepalive_start(struct rpc_connection *connection); /* of rpc_connection_init() */
 /* A PING now: the connection ends if nothing arrives within that time. */
 void rpc_connection_probe(struct rpc_connection *connection, uint32_t within_ms);
 void rpc_connection_flush(struct rpc_connection *connection); /* sends pending output in a task */

@@ -300,12 +300,12 @@ unsigned rpc_server_num_handshakes(const struct rpc_server *server)
 
 struct svid *rpc_peer_svid(const struct rpc_peer *peer)
 {
-	return transport_svid(peer->connection.transport);
+	return transport_svid(h2_link_transport(peer->connection.link));
 }
 
 struct tls_session *rpc_peer_tls(const struct rpc_peer *peer)
 {
-	return transport_tls(peer->connection.transport);
+	return transport_tls(h2_link_transport(peer->connection.link));
 }
 
 const struct addr *rpc_peer_addr(const struct rpc_peer *peer)
@@ -315,7 +315,7 @@ const struct addr *rpc_peer_addr(const struct rpc_peer *peer)
 
 enum err rpc_peer_process(const struct rpc_peer *peer, struct peer_process *out)
 {
-	return socket_peer_process(transport_fd(peer->connection.transport), out);
+	return socket_peer_process(transport_fd(h2_link_transport(peer->connection.link)), out);
 }
 
 void rpc_peer_close(struct rpc_peer *peer)

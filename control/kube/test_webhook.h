@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/core/test_wait.h"
-#include "base/kube/h2_link.h"
+#include "base/rpc/h2_link.h"
 #include "base/tls/tls_session.h"
 #include "control/kube/webhook.h"
 

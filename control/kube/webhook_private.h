@@ -3,8 +3,8 @@
 
 #include "base/core/limited_log.h"
 #include "base/core/shares.h"
-#include "base/kube/h2_link.h"
 #include "base/net/listener.h"
+#include "base/rpc/h2_link.h"
 #include "base/rpc/transport.h"
 #include "base/tls/tls_context.h"
 #include "base/tls/tls_session.h"

@@ -257,7 +257,7 @@ MAY_USE = {
     "base/h2": CORE + ("third_party/nghttp2",),
     "base/tls": CORE + ("base/net", "certs", "@boringssl"),
     # A web server's identity and chain; of rpc the transport alone.
-    "base/kube": CORE + ("base/h2", "base/net", "base/rpc:transport", "base/tls", "certs", "third_party/jansson", "third_party/yaml"),
+    "base/kube": CORE + ("base/h2", "base/net", "base/rpc:h2_link", "base/rpc:transport", "base/tls", "certs", "third_party/jansson", "third_party/yaml"),
     "base/rpc": CORE + ("base/h2", "base/tls", "base/net"),
     "certs": CORE + ("@boringssl",),
     "proto": ("third_party/protobuf_c",),

@@ -1,6 +1,6 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "base/kube/h2_link.h"
+#include "base/rpc/h2_link.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -72,7 +72,14 @@ static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, siz
 	return IO_EOF;
 }
 
-static const struct h2_link_events events = {on_open, on_goaway, on_dead, on_headers, on_data, on_end, on_close, pull};
+static const struct h2_link_events events = {.on_open = on_open,
+	.on_goaway = on_goaway,
+	.on_dead = on_dead,
+	.on_headers = on_headers,
+	.on_data = on_data,
+	.on_end = on_end,
+	.on_close = on_close,
+	.pull = pull};
 
 static struct h2_link *link_on(struct world *world, int at, enum h2_role role, struct end *end)
 {

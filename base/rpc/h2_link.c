@@ -1,6 +1,6 @@
-#include "base/kube/h2_link.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/rpc/h2_link_private.h"
 
 enum {
 	READ_LEN = 64 * 1024,
@@ -9,21 +9,27 @@ enum {
 	H2_NO_ERROR = 0,
 };
 
-enum link_state { LINK_HANDSHAKE, LINK_AWAITING_SETTINGS, LINK_OPEN, LINK_DEAD };
+/* Forward one state at a time, and from each to the end, once. */
+static bool may_go(enum link_state from, enum link_state to)
+{
+	switch (from) {
+	case LINK_HANDSHAKE:
+		return to == LINK_AWAITING_SETTINGS || to == LINK_DEAD;
+	case LINK_AWAITING_SETTINGS:
+		return to == LINK_OPEN || to == LINK_DEAD;
+	case LINK_OPEN:
+		return to == LINK_DEAD;
+	case LINK_DEAD:
+		return false;
+	}
+	CHECK_UNREACHABLE();
+}
 
-struct h2_link {
-	struct h2_link_options options;
-	struct h2_session *h2;
-	struct buf out;
-	struct loop_io io;
-	struct loop_task step_task, end_task;
-	struct loop_timer open_timeout, keepalive;
-	enum link_state state;
-	bool awaits_ping_ack, has_received;
-	bool is_blocked, is_stuck; /* the kernel takes no more bytes; and has taken none since the last keepalive */
-	bool has_more_to_read;
-	struct why detail;
-};
+static void set_state(struct h2_link *link, enum link_state state)
+{
+	CHECK(may_go(link->state, state));
+	link->state = state;
+}
 
 /* --- HTTP/2's callbacks --- */
 
@@ -61,8 +67,7 @@ static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, siz
 static void on_settings(void *arg)
 {
 	struct h2_link *link = arg;
-	CHECK(link->state == LINK_AWAITING_SETTINGS);
-	link->state = LINK_OPEN;
+	set_state(link, LINK_OPEN);
 	loop_timer_stop(&link->open_timeout);
 	link->options.events->on_open(link->options.arg);
 }
@@ -128,7 +133,9 @@ static enum io_result write_out(struct h2_link *link)
 static enum io_result write_all(struct h2_link *link)
 {
 	for (;;) {
-		(void)!h2_session_produce(link->h2, &link->out);
+		enum io_result produced = h2_session_produce(link->h2, &link->out);
+		if (produced == IO_DONE && link->options.events->on_produced != NULL)
+			link->options.events->on_produced(link->options.arg);
 		bool had_bytes = buf_len(&link->out) > 0;
 		enum io_result written = write_out(link);
 		if (written != IO_DONE)
@@ -177,7 +184,7 @@ void h2_link_end(struct h2_link *link, const struct why *why)
 {
 	if (link->state == LINK_DEAD)
 		return;
-	link->state = LINK_DEAD;
+	set_state(link, LINK_DEAD);
 	if (why != NULL)
 		link->detail = *why;
 	loop_io_set_interest(&link->io, 0);
@@ -210,8 +217,10 @@ static bool shake_hands(struct h2_link *link)
 	enum io_result result = transport_handshake(link->options.transport);
 	switch (result) {
 	case IO_DONE:
-		link->state = LINK_AWAITING_SETTINGS;
+		set_state(link, LINK_AWAITING_SETTINGS);
 		start_h2(link);
+		if (link->options.events->on_handshake != NULL)
+			link->options.events->on_handshake(link->options.arg);
 		return true;
 	case IO_WANT_READ:
 		loop_io_set_interest(&link->io, LOOP_READ);
@@ -296,26 +305,6 @@ static void on_open_timeout(struct loop_timer *timer)
 	h2_link_end(link, &why);
 }
 
-static void on_keepalive(struct loop_timer *timer)
-{
-	struct h2_link *link = container_of(timer, struct h2_link, keepalive);
-	bool was_stuck = link->is_stuck;
-	link->is_stuck = link->is_blocked; /* until it becomes writable */
-	if (link->awaits_ping_ack || (was_stuck && link->is_stuck)) {
-		struct why why = {0};
-		(void)why_set(&why, ERR_TIMEOUT, "an answer to PING", "check that the peer runs, and the network to it",
-			"the peer did not answer for %u ms", link->options.keepalive_ms);
-		h2_link_end(link, &why);
-		return;
-	}
-	if (link->state == LINK_OPEN && !link->has_received) {
-		link->awaits_ping_ack = true;
-		h2_session_ping(link->h2);
-	}
-	link->has_received = false;
-	loop_timer_start(link->options.loop, timer, link->options.keepalive_ms, on_keepalive);
-}
-
 /* --- creation and release --- */
 
 struct h2_link *h2_link_new(const struct h2_link_options *options)
@@ -327,7 +316,7 @@ struct h2_link *h2_link_new(const struct h2_link_options *options)
 	buf_init(&link->out, OUT_MAX);
 	loop_io_start(options->loop, &link->io, transport_fd(options->transport), 0, on_ready);
 	loop_timer_start(options->loop, &link->open_timeout, options->open_timeout_ms, on_open_timeout);
-	loop_timer_start(options->loop, &link->keepalive, options->keepalive_ms, on_keepalive);
+	h2_link_keepalive_start(link);
 	h2_link_flush(link);
 	return link;
 }
@@ -351,4 +340,14 @@ bool h2_link_is_open(const struct h2_link *link)
 struct h2_session *h2_link_session(struct h2_link *link)
 {
 	return link->h2;
+}
+
+bool h2_link_is_dead(const struct h2_link *link)
+{
+	return link->state == LINK_DEAD;
+}
+
+struct transport *h2_link_transport(const struct h2_link *link)
+{
+	return link->options.transport;
 }
