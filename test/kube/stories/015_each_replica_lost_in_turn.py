@@ -7,9 +7,8 @@ import os
 import time
 
 from handfast_harness import expect, expect_eq
-from kube_cluster import install, shared, workloads
+from kube_cluster import install, shared, shop
 from kube_cluster.http_load import HttpLoad
-from kube_cluster.pod_network import PodNetwork
 from kube_cluster.renewals import Renewals
 from kube_cluster.replica import Replica
 
@@ -27,15 +26,8 @@ def arrange(story):
     story.kubectl = story.cluster.kubectl
     install.installed(story.cluster)
     _set_leaf_ttl(story, "%ds" % LEAF_TTL_S)
-    story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
-    story.kubectl.apply(workloads.account("store"), workloads.account("shop"), workloads.service("store"),
-                        workloads.deployment("store", replicas=3), workloads.deployment("shop", workloads.sleeper()),
-                        namespace=SPACE)
-    stores = story.kubectl.wait_for_ready("app=store", 3, SPACE)
-    shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
-    story.renewals = story.own(Renewals(story.cluster, [shop, *stores]))
-    story.address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]
-    story.network = story.own(PodNetwork(story.cluster, shop))
+    shop.arrange(story, SPACE, stores=3)
+    story.renewals = story.own(Renewals(story.cluster, [story.shop, *story.stores]))
     story.kubectl.wait("a renewal of each", lambda: all(story.renewals.num(0).values()), 3 * LEAF_TTL_S)
 
 

@@ -5,9 +5,8 @@
 import time
 
 from handfast_harness import expect, expect_eq, expect_in
-from kube_cluster import install, shared, workloads
+from kube_cluster import install, shop, workloads
 from kube_cluster.http_load import HttpLoad
-from kube_cluster.pod_network import PodNetwork
 
 DEADLINE_S = 480
 SPACE = "outages"
@@ -15,17 +14,7 @@ API_AWAY_S = 120
 
 
 def arrange(story):
-    story.cluster = shared.cluster()
-    story.kubectl = story.cluster.kubectl
-    install.installed(story.cluster)
-    story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
-    story.kubectl.apply(workloads.account("store"), workloads.account("shop"), workloads.service("store"),
-                        workloads.deployment("store", replicas=2), workloads.deployment("shop", workloads.sleeper()),
-                        namespace=SPACE)
-    story.kubectl.wait_for_ready("app=store", 2, SPACE)
-    story.shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
-    story.address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]
-    story.network = story.own(PodNetwork(story.cluster, story.shop))
+    shop.arrange(story, SPACE)
 
 
 def shows_that_calls_go_on_while_the_api_server_is_away_for_two_minutes(story):

@@ -3,25 +3,15 @@
     shop: 20 calls per second -> Service store -> store, 2 pods, restarted twice"""
 
 from handfast_harness import expect, expect_eq
-from kube_cluster import install, shared, workloads
+from kube_cluster import shop
 from kube_cluster.http_load import HttpLoad
-from kube_cluster.pod_network import PodNetwork
 
 DEADLINE_S = 300
 SPACE = "rolling"
 
 
 def arrange(story):
-    story.cluster = shared.cluster()
-    story.kubectl = story.cluster.kubectl
-    install.installed(story.cluster)
-    story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
-    story.kubectl.apply(workloads.account("store"), workloads.account("shop"), workloads.service("store"),
-                        workloads.deployment("store", replicas=2), workloads.deployment("shop", workloads.sleeper()),
-                        namespace=SPACE)
-    story.kubectl.wait_for_ready("app=store", 2, SPACE)
-    story.shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
-    story.address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]
+    shop.arrange(story, SPACE)
 
 
 def _names(story):
@@ -29,7 +19,7 @@ def _names(story):
 
 
 def shows_that_no_call_fails(story):
-    with PodNetwork(story.cluster, story.shop) as network, HttpLoad(network, story.address, 80) as load:
+    with HttpLoad(story.network, story.address, 80) as load:
         load.wait_for_requests(20)
         for _ in range(2):
             before = _names(story)
