@@ -13,7 +13,7 @@ enum {
 	HEAD_MS = 60000,           /* until an answer begins */
 	QUIET_MS = 2000,           /* an error comes at once: a watch without one so long works */
 	SILENT_MS = 180000,        /* bookmarks come about each minute */
-	INITIAL_SILENT_MS = 60000, /* within the whole state */
+	INITIAL_SILENT_MS = 60000, /* within the whole state; and for all of a refusal */
 	PROBE_TIMEOUT_MS = 10000,
 	REFUSAL_MAX = 16 * 1024,
 };
@@ -122,7 +122,7 @@ static void watch_for_silence(struct kube_watch *watch)
 {
 	if (watch->status == 0)
 		watch->silence_ms = HEAD_MS;
-	else if (watch->mode != MODE_WATCH)
+	else if (watch->mode != MODE_WATCH || watch->status != 200)
 		watch->silence_ms = INITIAL_SILENT_MS;
 	else
 		watch->silence_ms = watch->is_healthy ? SILENT_MS : QUIET_MS;
@@ -197,7 +197,7 @@ static void give_up(struct kube_watch *watch, const char *what)
 	(void)why_set(&why, ERR_TIMEOUT, "an answer in time", "check the API server and the network to it",
 		"the API server %s for %.90s", what, watch->path);
 	watch_trouble(watch, &why);
-	if (watch->version[0] == '\0')
+	if (watch->version[0] == '\0' || watch->status == 410) /* Gone, also where its body does not end */
 		watch_restart(watch);
 	watch_again(watch, watch_backoff_ms(watch));
 }
@@ -210,12 +210,12 @@ static void on_silence(struct loop_timer *timer)
 		watch_for_silence(watch); /* it waits for a connection, which is reported */
 	} else if (watch->status == 0) {
 		give_up(watch, "does not answer");
-	} else if (watch->mode == MODE_WATCH) {
+	} else if (watch->status == 200 && watch->mode == MODE_WATCH) {
 		on_quiet_watch(watch);
 	} else {
-		/* A server that does not know sendInitialEvents does not mark the end of the state. */
-		watch->uses_list = true;
-		give_up(watch, "stopped within the whole state");
+		/* A server that does not know sendInitialEvents refuses it, or does not mark the end of the state. */
+		watch->uses_list = watch->mode != MODE_WATCH;
+		give_up(watch, watch->status == 200 ? "stopped within the whole state" : "does not end its refusal");
 	}
 	watch_leave(watch);
 }
@@ -233,11 +233,13 @@ static void on_head(void *arg, const struct kube_head *head)
 static void on_bytes(void *arg, struct span bytes)
 {
 	struct kube_watch *watch = arg;
-	watch_for_silence(watch);
 	if (watch->status != 200) {
 		(void)!buf_append(&watch->refusal, bytes); /* what is longer is no Status */
 		kube_stream_consumed(watch->stream, bytes.len);
-	} else if (split_feed(&watch->split, bytes) == ERR_NONE) {
+		return; /* a refusal has its time from its header on, however slowly it comes */
+	}
+	watch_for_silence(watch);
+	if (split_feed(&watch->split, bytes) == ERR_NONE) {
 		kube_turn_due(kube_client_turns(watch->client), &watch->turn, watch_receive);
 	} else { /* more than the window allows, which base/h2 refuses before */
 		watch_enter(watch);

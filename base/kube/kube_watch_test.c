@@ -219,6 +219,42 @@ static void a_resumed_watch_without_events_is_no_trouble_for_long(void **state)
 	assert_true(test_watch_logs(test, "over "));
 }
 
+/* A watch that the server refuses with a body that does not end; "over" would call it healthy. */
+static void is_refused_slowly(struct test_watch *test, const char *status)
+{
+	test_end(test_watch_sync(test));
+	test_answer(test_server_await(&test->server, 2), "503", "");
+	assert_true(test_watch_logs(test, "trouble "));
+	test_server_pass(&test->server, 600);
+	struct test_request *request = test_server_await(&test->server, 3);
+	test_answer_begin(request, status, NULL, NULL);
+	for (int i = 0; i < 59; i++) {
+		test_server_pass(&test->server, 1000);
+		test_send_text(request, " ");
+	}
+	assert_string_equal(test->log, "");
+	assert_int_equal(test->server.num_requests, 3);
+	test_server_pass(&test->server, 1500);
+	assert_true(test_watch_logs(test, "trouble "));
+	assert_non_null(strstr(test->trouble, "does not end its refusal for /api/v1/pods"));
+	test_server_pass(&test->server, 1100);
+	assert_int_equal(test->server.num_requests, 4);
+}
+
+static void a_refusal_that_does_not_end_is_no_watch_that_works(void **state)
+{
+	struct test_watch *test = *state;
+	is_refused_slowly(test, "500");
+	assert_true(has(test_server_await(&test->server, 4), "&resourceVersion=10&"));
+}
+
+static void a_410_that_does_not_end_has_the_whole_state_read_again(void **state)
+{
+	struct test_watch *test = *state;
+	is_refused_slowly(test, "410");
+	assert_true(has(test_server_await(&test->server, 4), "sendInitialEvents=true"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_watch_setup, test_watch_teardown)
 
 int main(void)
@@ -237,6 +273,8 @@ int main(void)
 		CASE(goaway_moves_the_watch_to_a_new_connection),
 		CASE(a_server_that_is_away_is_trouble_until_it_is_back),
 		CASE(a_resumed_watch_without_events_is_no_trouble_for_long),
+		CASE(a_refusal_that_does_not_end_is_no_watch_that_works),
+		CASE(a_410_that_does_not_end_has_the_whole_state_read_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
