@@ -140,10 +140,10 @@ static void judge_probe(struct kube_watch *watch, enum err err, const json_t *li
 		watch_trouble(watch, why);
 		watch_again(watch, watch_backoff_ms(watch));
 	} else if (list != NULL && kube_version_of(list, version) == ERR_NONE &&
-		   kube_version_is_before(version, watch->version)) {
+		   kube_version_is_before(version, watch->probed_version)) {
 		struct why older = {0};
 		(void)why_set(&older, ERR_STATE_DAMAGED, "the state that was there before", "none: it is read anew",
-			"the API server has version %s, and had %s: it was restored", version, watch->version);
+			"the API server has version %s, and had %s: it was restored", version, watch->probed_version);
 		watch_trouble(watch, &older);
 		watch_restart(watch);
 		watch_again(watch, 0);
@@ -169,6 +169,8 @@ static void probe(struct kube_watch *watch)
 {
 	if (watch->probe != NULL)
 		return;
+	/* Events may come while it is under way, and be newer than the list. */
+	memcpy(watch->probed_version, watch->version, sizeof(watch->probed_version));
 	char *path = mem_printf("%s?%slimit=1", watch->path, watch->query);
 	watch->probe = kube_request_start(watch->client,
 		&(struct kube_request_options){.method = "GET", .path = path, .timeout_ms = PROBE_TIMEOUT_MS},

@@ -28,14 +28,15 @@ struct kube_watch {
 	bool has_ended;     /* the stream, with this result; what was received is still to be parsed */
 	struct why end;     /* err ERR_NONE: as the server meant it */
 
-	char version[KUBE_VERSION_MAX]; /* "": the whole state is to be read */
-	char *more;                     /* MODE_LIST: the next page ("continue"), percent-encoded; NULL: the first */
-	bool uses_list;                 /* WatchList is refused, for this reading of the whole state */
-	bool has_begun;                 /* on_begin was called for it */
-	bool is_healthy;                /* this stream has proved that it works */
-	bool was_cut;                   /* the one before ended by a failure: the server may have been restored since */
-	uint32_t silence_ms;            /* what the timer was armed with */
-	struct why trouble;             /* as reported; err ERR_NONE: none */
+	char version[KUBE_VERSION_MAX];        /* "": the whole state is to be read */
+	char probed_version[KUBE_VERSION_MAX]; /* what `version` was when the probe began */
+	char *more;          /* MODE_LIST: the next page ("continue"), percent-encoded; NULL: the first */
+	bool uses_list;      /* WatchList is refused, for this reading of the whole state */
+	bool has_begun;      /* on_begin was called for it */
+	bool is_healthy;     /* this stream has proved that it works */
+	bool was_cut;        /* the one before ended by a failure: the server may have been restored since */
+	uint32_t silence_ms; /* what the timer was armed with */
+	struct why trouble;  /* as reported; err ERR_NONE: none */
 
 	struct backoff backoff;
 	struct loop_timer retry, silence;

@@ -103,6 +103,24 @@ static void a_server_that_was_restored_is_read_anew(void **state)
 	assert_true(test_watch_logs(test, "trouble begin synced over "));
 }
 
+static void an_event_newer_than_the_probe_is_no_restored_server(void **state)
+{
+	struct test_watch *test = *state;
+	test_watch_sync(test);
+	test_cut(&test->server);
+	struct test_request *watch = test_server_await(&test->server, 2);
+	test_answer_begin(watch, "200", NULL, NULL);
+	test_server_pass(&test->server, 2100);
+	struct test_request *probe = test_server_await(&test->server, 3);
+	assert_string_equal(probe->path, "/api/v1/pods?limit=1");
+	test_send_text(watch, test_line("ADDED", "cart-2", 12)); /* after the list was made */
+	assert_true(test_watch_logs(test, "+cart-2 "));
+	test_answer(probe, "200", "{\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[]}");
+	test_server_settle(&test->server);
+	assert_string_equal(test->log, "");
+	assert_int_equal(test->server.num_requests, 3);
+}
+
 static void a_silent_watch_is_opened_again(void **state)
 {
 	struct test_watch *test = *state;
@@ -164,6 +182,7 @@ int main(void)
 		CASE(what_is_no_event_is_trouble_and_the_watch_resumes),
 		CASE(a_server_that_stops_within_the_state_is_asked_for_a_list),
 		CASE(a_server_that_was_restored_is_read_anew),
+		CASE(an_event_newer_than_the_probe_is_no_restored_server),
 		CASE(a_silent_watch_is_opened_again),
 		CASE(may_be_stopped_within_each_callback),
 		CASE(may_be_stopped_when_synced),
