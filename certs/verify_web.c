@@ -65,6 +65,26 @@ enum err web_roots_parse(struct span pem, struct web_roots **out, struct why *wh
 	return ERR_NONE;
 }
 
+static bool is_valid_at(const X509 *cert, int64_t now_s)
+{
+	return X509_cmp_time_posix(X509_get0_notBefore(cert), now_s) < 0 &&
+	       X509_cmp_time_posix(X509_get0_notAfter(cert), now_s) > 0;
+}
+
+/* Those that are valid now come first: BoringSSL takes the first issuer of the right name and key, and a file may have
+ * an authority twice, as it was and renewed. The others stay, so that the error is that of their time. Borrowed. */
+static STACK_OF(X509) * roots_valid_first(const struct web_roots *roots, int64_t now_s)
+{
+	STACK_OF(X509) *sorted = sk_X509_new_null();
+	CHECK(sorted != NULL);
+	for (int wants_valid = 1; wants_valid >= 0; wants_valid--)
+		for (size_t i = 0; i < sk_X509_num(roots->certs); i++)
+			if (is_valid_at(sk_X509_value(roots->certs, i), now_s) == wants_valid)
+				CHECK(sk_X509_push(sorted, sk_X509_value(roots->certs, i)) > 0);
+	CHECK(sk_X509_num(sorted) == sk_X509_num(roots->certs));
+	return sorted;
+}
+
 /* --- the chain --- */
 
 struct sent {
@@ -176,7 +196,6 @@ static enum err explain(X509_STORE_CTX *context, const struct verify_web_input *
 static enum err judge(X509_STORE_CTX *context, const struct verify_web_input *input, struct why *why)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
-	X509_STORE_CTX_set0_trusted_stack(context, input->roots->certs);
 	CHECK(X509_STORE_CTX_set_default(context, "ssl_server")); /* purpose and trust: extendedKeyUsage serverAuth */
 	X509_VERIFY_PARAM_set_time_posix(param, input->now_s);
 	X509_VERIFY_PARAM_set_depth(param, WEB_CHAIN_MAX);
@@ -198,5 +217,9 @@ enum err verify_web_chain(const struct verify_web_input *input, struct why *why)
 	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new(); /* empty */
 	_cleanup_(X509_STORE_CTX_freep) X509_STORE_CTX *context = X509_STORE_CTX_new();
 	CHECK(store != NULL && context != NULL && X509_STORE_CTX_init(context, store, sent.leaf, sent.others));
-	return judge(context, input, why);
+	STACK_OF(X509) *trusted = roots_valid_first(input->roots, input->now_s);
+	X509_STORE_CTX_set0_trusted_stack(context, trusted);
+	enum err err = judge(context, input, why);
+	sk_X509_free(trusted);
+	return err;
 }

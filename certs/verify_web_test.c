@@ -28,11 +28,12 @@ static struct test_cert_spec root_spec(void)
 	return spec;
 }
 
-static struct web_roots *roots_of(const struct test_cert *cert)
+static struct web_roots *roots_of(const struct test_cert *const *certs, size_t num_certs)
 {
 	_cleanup_(buf_done) struct buf pem = BUF_INIT(8192);
 	struct web_roots *roots = NULL;
-	CHECK(pem_encode("CERTIFICATE", test_cert_der(cert), &pem) == ERR_NONE);
+	for (size_t i = 0; i < num_certs; i++)
+		CHECK(pem_encode("CERTIFICATE", test_cert_der(certs[i]), &pem) == ERR_NONE);
 	assert_int_equal(web_roots_parse(buf_span(&pem), &roots, NULL), ERR_NONE);
 	return roots;
 }
@@ -40,7 +41,7 @@ static struct web_roots *roots_of(const struct test_cert *cert)
 static enum err judge_chain(
 	const struct test_cert *anchor, const struct span *chain, size_t num_chain, const char *name, struct why *why)
 {
-	_cleanup_(web_roots_freep) struct web_roots *roots = roots_of(anchor);
+	_cleanup_(web_roots_freep) struct web_roots *roots = roots_of(&anchor, 1);
 	struct verify_web_input input = {
 		.chain = chain, .num_chain = num_chain, .roots = roots, .name = name, .now_s = TEST_NOW_S};
 	return verify_web_chain(&input, why);
@@ -145,6 +146,41 @@ static void follows_an_intermediate_and_trusts_one_that_is_named(void **state)
 	assert_int_equal(judge_chain(authority, chain, 1, NAME, &why), ERR_UNTRUSTED);
 }
 
+static enum err judge_under(
+	const struct test_cert *first, const struct test_cert *second, const struct test_cert *issuer)
+{
+	struct test_cert_spec spec = server_spec();
+	_cleanup_(test_cert_freep) struct test_cert *leaf = test_cert_new(&spec, issuer);
+	_cleanup_(web_roots_freep) struct web_roots *roots = roots_of((const struct test_cert *[]){first, second}, 2);
+	struct span der = test_cert_der(leaf);
+	struct why why = {0};
+	return verify_web_chain(
+		&(struct verify_web_input){
+			.chain = &der, .num_chain = 1, .roots = roots, .name = NAME, .now_s = TEST_NOW_S},
+		&why);
+}
+
+static void accepts_an_authority_that_is_named_as_it_was_and_renewed(void **state)
+{
+	(void)state;
+	struct test_cert_spec spec = root_spec();
+	_cleanup_(test_cert_freep) struct test_cert *renewed = test_cert_new(&spec, NULL);
+	_cleanup_(private_key_unrefp) struct private_key *key = test_cert_key(renewed);
+	spec.for_key = key;
+	spec.not_after_s = TEST_NOW_S - 1;
+	_cleanup_(test_cert_freep) struct test_cert *expired = test_cert_new(&spec, renewed);
+	spec.not_before_s = TEST_NOW_S + 60;
+	spec.not_after_s = TEST_NOW_S + 3600;
+	_cleanup_(test_cert_freep) struct test_cert *early = test_cert_new(&spec, renewed);
+	assert_int_equal(judge_under(expired, renewed, renewed), ERR_NONE);
+	assert_int_equal(judge_under(renewed, expired, renewed), ERR_NONE);
+	assert_int_equal(judge_under(early, renewed, renewed), ERR_NONE);
+	assert_int_equal(judge_under(expired, expired, renewed), ERR_EXPIRED);
+	spec = test_ca_spec("another");
+	_cleanup_(test_cert_freep) struct test_cert *other = test_cert_new(&spec, NULL);
+	assert_int_equal(judge_under(other, expired, renewed), ERR_EXPIRED); /* its time is named, not its absence */
+}
+
 static void bounds_the_chain_and_refuses_what_is_no_certificate(void **state)
 {
 	(void)state;
@@ -182,6 +218,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_certificate_that_is_for_clients_or_forged),
 		cmocka_unit_test(refuses_the_certificate_of_another_authority),
 		cmocka_unit_test(follows_an_intermediate_and_trusts_one_that_is_named),
+		cmocka_unit_test(accepts_an_authority_that_is_named_as_it_was_and_renewed),
 		cmocka_unit_test(bounds_the_chain_and_refuses_what_is_no_certificate),
 		cmocka_unit_test(refuses_a_file_without_roots),
 	};
