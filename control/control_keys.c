@@ -3,12 +3,13 @@
  * replica's signer. Without a Secret it makes the keys and creates the Secret: of several replicas at a first start one
  * succeeds, and the others end and are started again with the Secret mounted. The role of the control plane may create
  * a Secret and cannot read one, so that the network process never reaches the keys. */
+#include "base/core/base64.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/json/json_put.h"
 #include "base/kube/kube_client.h"
 #include "base/net/fd.h"
 #include "control/control_private.h"
-#include "control/kube/base64_encode.h"
 #include "control/store/record_object.h"
 #include <jansson.h>
 #include <unistd.h>
@@ -130,11 +131,6 @@ static enum err put_file(const struct keys *keys, const char *file, json_t *data
 	return json_object_set_new(data, file, json_string(buf_cstr(&text))) == 0 ? ERR_NONE : ERR_LIMIT;
 }
 
-static int append(const char *text, size_t len, void *out)
-{
-	return buf_append(out, span_of(text, len)) == ERR_NONE ? 0 : -1;
-}
-
 static enum err encode_secret(const struct keys *keys, struct buf *out, struct why *why)
 {
 	json_t *data = json_object();
@@ -144,8 +140,8 @@ static enum err encode_secret(const struct keys *keys, struct buf *out, struct w
 	enum err err = secret == NULL ? ERR_LIMIT : ERR_NONE;
 	for (size_t i = 0; i < NUM_KEPT && err == ERR_NONE; i++)
 		err = put_file(keys, kept[i], data, why);
-	if (err == ERR_NONE && json_dump_callback(secret, append, out, JSON_COMPACT) != 0)
-		err = ERR_LIMIT;
+	if (err == ERR_NONE)
+		err = buf_append_json(out, secret, JSON_COMPACT);
 	json_decref(secret);
 	return err;
 }

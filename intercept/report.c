@@ -1,5 +1,6 @@
 #include "intercept/report.h"
 #include "base/core/check.h"
+#include "base/json/json_put.h"
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,16 +63,10 @@ static void json_release(json_t **json)
 	json_decref(*json);
 }
 
-static int append(const char *text, size_t len, void *out)
-{
-	return buf_append((struct buf *)out, span_of(text, len)) == ERR_NONE ? 0 : -1;
-}
-
 static enum err dump(const json_t *whole, struct buf *out)
 {
-	if (whole == NULL)
-		return ERR_MALFORMED;
-	return json_dump_callback(whole, append, out, JSON_COMPACT) == 0 ? buf_append_str(out, "\n") : ERR_LIMIT;
+	RETURN_IF_ERR(buf_append_json(out, whole, JSON_COMPACT));
+	return buf_append_str(out, "\n");
 }
 
 static enum err render_json(const struct report *report, const char *command, struct buf *out)

@@ -1,7 +1,7 @@
 /* The kubeconfig file (Kubernetes: "Organizing Cluster Access Using kubeconfig Files"), read by libyaml. */
+#include "base/core/base64.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "base/kube/base64.h"
 #include "base/kube/kube_config_private.h"
 #include <stdio.h>
 #include <yaml.h>

@@ -1,5 +1,6 @@
 #include "cli/cluster/api.h"
 #include "base/core/mem.h"
+#include "base/json/json_put.h"
 #include "base/kube/kube_status.h"
 #include <stdlib.h>
 #include <string.h>
@@ -153,15 +154,10 @@ enum err api_get_text(struct api *api, const char *path, struct buf *out, struct
 	return exchange.err;
 }
 
-static int append(const char *bytes, size_t len, void *arg)
-{
-	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
-
 enum err api_create(struct api *api, const char *path, const json_t *object, json_t **out, struct why *why)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(BODY_MAX_BYTES);
-	if (json_dump_callback(object, append, &text, JSON_COMPACT) != 0)
+	if (buf_append_json(&text, object, JSON_COMPACT) != ERR_NONE)
 		return why_set(why, ERR_TOO_LARGE, "an object of at most 64 KiB", "report this bug",
 			"the request to %.160s is too large", path);
 	const struct kube_request_options options = {

@@ -1,7 +1,8 @@
 #include "control/kube/admission.h"
 
+#include "base/core/base64.h"
 #include "base/core/check.h"
-#include "control/kube/base64_encode.h"
+#include "base/json/json_put.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -80,16 +81,11 @@ static void describe(const json_t *request, struct admission_outcome *outcome)
 	snprintf(outcome->pod, sizeof(outcome->pod), "%.63s/%.120s", text_of(request, "namespace"), name);
 }
 
-static int append(const char *bytes, size_t len, void *arg)
-{
-	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
-
 static json_t *base64_of(const json_t *patch)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(ADMISSION_ANSWER_MAX / 2),
 				       encoded = BUF_INIT(ADMISSION_ANSWER_MAX);
-	if (json_dump_callback(patch, append, &text, JSON_COMPACT) != 0 ||
+	if (buf_append_json(&text, patch, JSON_COMPACT) != ERR_NONE ||
 		base64_encode(buf_span(&text), &encoded) != ERR_NONE)
 		return NULL;
 	return json_string(buf_cstr(&encoded));
@@ -139,9 +135,9 @@ static enum err encode(json_t *response, const char *uid, const json_t *warnings
 	json_t *review = json_pack("{s:s, s:s, s:o}", "apiVersion", "admission.k8s.io/v1", "kind", "AdmissionReview",
 		"response", response);
 	CHECK(review != NULL);
-	int failed = json_dump_callback(review, append, out, JSON_COMPACT);
+	enum err err = buf_append_json(out, review, JSON_COMPACT);
 	json_decref(review);
-	return failed == 0 ? ERR_NONE : ERR_LIMIT;
+	return err;
 }
 
 static enum err answer(

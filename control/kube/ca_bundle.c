@@ -1,11 +1,10 @@
 #include "control/kube/ca_bundle.h"
 
+#include "base/core/base64.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "base/kube/base64.h"
 #include "certs/pem.h"
 #include "control/issue/certificate.h"
-#include "control/kube/base64_encode.h"
 #include <string.h>
 
 struct authority {

@@ -1,9 +1,9 @@
 /* caBundle: what is added, what goes, and what stays as it is. */
+#include "base/core/base64.h"
 #include "base/core/buf.h"
 #include "base/core/mem.h"
 #include "certs/pem.h"
 #include "control/issue/certificate.h"
-#include "control/kube/base64_encode.h"
 #include "control/kube/ca_bundle.h"
 #include <setjmp.h>
 #include <stdarg.h>

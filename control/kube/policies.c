@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/json/json_put.h"
 #include "base/kube/kube_status.h"
 #include "base/kube/kube_watch.h"
 #include "control/kube/policy_status.h"
@@ -196,15 +197,10 @@ static void on_written(void *arg, enum err err, const struct kube_response *resp
 	write_free(write);
 }
 
-static int append(const char *bytes, size_t len, void *arg)
-{
-	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
-
 static void write_start(struct kube_policies *policies, struct policy_entry *entry, const json_t *patch)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(STATUS_MAX);
-	CHECK(json_dump_callback(patch, append, &text, JSON_COMPACT) == 0);
+	CHECK(buf_append_json(&text, patch, JSON_COMPACT) == ERR_NONE);
 	struct write *write = mem_new(struct write);
 	*write = (struct write){.policies = policies,
 		.entry = entry,

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/json/json_put.h"
 #include "base/kube/kube_watch.h"
 #include "control/kube/ca_bundle.h"
 #include <string.h>
@@ -123,15 +124,10 @@ static void on_patched(void *arg, enum err err, const struct kube_response *resp
 	}
 }
 
-static int append(const char *bytes, size_t len, void *arg)
-{
-	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
-
 static void send(struct registration *registration, const json_t *patch)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(PATCH_MAX);
-	if (json_dump_callback(patch, append, &text, JSON_COMPACT) != 0) {
+	if (buf_append_json(&text, patch, JSON_COMPACT) != ERR_NONE) {
 		log_error("webhook", "the webhook cannot be registered: its configuration has too many webhooks");
 		again_in(registration, RETRY_REFUSED_MS);
 		return;

@@ -1,5 +1,6 @@
 #include "control/store/record_object.h"
 #include "base/core/hex.h"
+#include "base/json/json_put.h"
 #include "certs/digest.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -49,19 +50,12 @@ enum err record_object_parse(const json_t *object, struct record_object *out, st
 	return ERR_NONE;
 }
 
-static int append(const char *text, size_t len, void *out)
-{
-	return buf_append(out, span_of(text, len)) == ERR_NONE ? 0 : -1;
-}
-
 /* Steals `object`. */
 static enum err append_json(json_t *object, struct buf *out)
 {
-	if (object == NULL)
-		return ERR_MALFORMED;
-	int failed = json_dump_callback(object, append, out, JSON_COMPACT);
+	enum err err = buf_append_json(out, object, JSON_COMPACT);
 	json_decref(object);
-	return failed == 0 ? ERR_NONE : ERR_LIMIT;
+	return err;
 }
 
 enum err record_object_encode(const struct record_object_spec *spec, struct buf *out)

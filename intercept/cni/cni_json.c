@@ -1,20 +1,15 @@
 #include "intercept/cni/cni_json.h"
-
-static int append(const char *bytes, size_t len, void *out)
-{
-	return buf_append(out, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
+#include "base/json/json_put.h"
 
 enum err cni_json_put_line(json_t *object, struct buf *out)
 {
-	if (object == NULL)
-		return ERR_MALFORMED;
-	int failed = json_dump_callback(object, append, out, JSON_COMPACT);
+	enum err err = buf_append_json(out, object, JSON_COMPACT);
 	json_decref(object);
-	return failed != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+	return err != ERR_NONE ? err : buf_append_str(out, "\n");
 }
 
 enum err cni_json_put_indented(const json_t *object, struct buf *out)
 {
-	return json_dump_callback(object, append, out, JSON_INDENT(2)) != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+	RETURN_IF_ERR(buf_append_json(out, object, JSON_INDENT(2)));
+	return buf_append_str(out, "\n");
 }

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/json/json_put.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 
@@ -105,18 +106,13 @@ void admin_free(struct admin *admin)
 	mem_free(admin);
 }
 
-static int append(const char *bytes, size_t len, void *arg)
-{
-	return buf_append(arg, span_of(bytes, len)) == ERR_NONE ? 0 : -1;
-}
-
 void admin_answer_json(struct http_request *request, unsigned status, json_t *root)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(64 << 20); /* bounded by what the page's owner collects */
 	CHECK(root != NULL);
-	int failed = json_dump_callback(root, append, &text, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	enum err err = buf_append_json(&text, root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	json_decref(root);
-	if (failed != 0 || buf_append_str(&text, "\n") != ERR_NONE)
+	if (err != ERR_NONE || buf_append_str(&text, "\n") != ERR_NONE)
 		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("the page is too large\n"));
 	else
 		http_answer(request, status, HTTP_JSON, buf_span(&text));

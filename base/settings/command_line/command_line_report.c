@@ -1,4 +1,5 @@
 /* What a program prints about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
+#include "base/json/json_put.h"
 #include "base/settings/command_line/command_line_private.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -19,11 +20,6 @@ static void print_json(json_t *object)
 	if (object != NULL && json_dumpf(object, stdout, JSON_INDENT(2)) == 0)
 		putchar('\n');
 	json_decref(object);
-}
-
-static int append(const char *text, size_t len, void *out)
-{
-	return buf_append((struct buf *)out, span_of(text, len)) == ERR_NONE ? 0 : -1;
 }
 
 /* --- help --- */
@@ -161,9 +157,9 @@ static json_t *json_keys(const struct setting_table *settings)
 
 static enum err put_json(json_t *object, struct buf *out)
 {
-	int failed = object == NULL ? -1 : json_dump_callback(object, append, out, JSON_INDENT(2));
+	enum err err = buf_append_json(out, object, JSON_INDENT(2));
 	json_decref(object);
-	return failed != 0 ? ERR_LIMIT : buf_append_str(out, "\n");
+	return err != ERR_NONE ? err : buf_append_str(out, "\n");
 }
 
 enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out)
