@@ -14,7 +14,7 @@ enum {
 	EAGER_MS = 1000, /* a request shortens the backoff, but not below this */
 };
 
-/* --- failed attempts to connect --- */
+/* --- failed attempts to connect; connections that end before their first answer are such too --- */
 
 static void on_retry(struct loop_timer *timer)
 {
@@ -87,11 +87,26 @@ static void connection_free(struct kube_connection *connection)
 
 void kube_connection_opened(struct kube_connection *connection)
 {
-	struct kube_client *client = connection->client;
-	connection->was_open = true;
-	backoff_reset(&client->backoff);
-	client->failed_at_ms = 0;
-	kube_client_pump(client);
+	kube_client_pump(connection->client);
+}
+
+void kube_connection_answered(struct kube_connection *connection)
+{
+	if (connection->has_answered)
+		return;
+	connection->has_answered = true;
+	backoff_reset(&connection->client->backoff);
+	connection->client->failed_at_ms = 0;
+}
+
+/* It took no request: a server that does so at once, each time, is not to be dialed without pause. Where it took some,
+ * it may answer them yet; those that it refuses are sent a bounded number of times (SENT_MAX). */
+static void went_away_unused(struct kube_client *client)
+{
+	struct why why = {0};
+	(void)why_set(&why, ERR_UNAVAILABLE, "a connection that takes requests",
+		"see the log of the API server, and of a proxy before it", "it sent GOAWAY before any request");
+	connecting_failed(client, &why);
 }
 
 void kube_connection_drain(struct kube_connection *connection)
@@ -99,10 +114,13 @@ void kube_connection_drain(struct kube_connection *connection)
 	struct kube_client *client = connection->client;
 	if (connection->is_draining)
 		return;
+	bool is_unused = !connection->has_answered && list_is_empty(&connection->streams);
 	connection->is_draining = true;
 	if (client->current == connection)
 		client->current = NULL;
 	list_push_back(&client->draining, &connection->link);
+	if (is_unused)
+		went_away_unused(client);
 	kube_client_pump(client);
 }
 
@@ -111,17 +129,19 @@ void kube_connection_dead(struct kube_connection *connection, const struct why *
 	struct kube_client *client = connection->client;
 	struct list streams = {0};
 	struct why reason = *why; /* a copy: it is part of the link */
+	/* A draining one without streams was counted at its GOAWAY, or ended as it should. */
+	bool is_failure =
+		!connection->has_answered && (!connection->is_draining || !list_is_empty(&connection->streams));
 	for (struct kube_stream *stream;
 		(stream = LIST_FIRST(&connection->streams, struct kube_stream, link)) != NULL;) {
 		list_remove(&stream->link);
 		list_push_back(&streams, &stream->link);
 		stream->connection = NULL;
 	}
-	bool was_open = connection->was_open;
 	connection_free(connection);
 	for (struct kube_stream *stream; (stream = LIST_FIRST(&streams, struct kube_stream, link)) != NULL;)
 		kube_stream_finish(stream, reason.err != ERR_NONE ? reason.err : ERR_CLOSED, &reason);
-	if (!was_open)
+	if (is_failure && client->current == NULL && !kube_dial_is_under_way(client->dial))
 		connecting_failed(client, &reason);
 	else
 		kube_client_pump(client);

@@ -13,7 +13,8 @@ struct kube_connection { /* heap */
 	struct list_link link; /* of the client's draining ones */
 	struct h2_link *h2_link;
 	struct list streams;
-	bool was_open, is_draining;
+	bool has_answered; /* a request: until then it has not proved that it works */
+	bool is_draining;
 };
 
 struct kube_client {
@@ -27,7 +28,7 @@ struct kube_client {
 	struct loop_task pump;
 	struct backoff backoff;
 	struct loop_timer retry;
-	uint64_t failed_at_ms; /* of the last attempt to connect; 0: it succeeded */
+	uint64_t failed_at_ms; /* the last connection, or attempt at one; 0: it answered */
 	struct why failure;
 	struct kube_token token;
 	struct kube_turns turns;
@@ -60,5 +61,6 @@ void kube_stream_drop(struct kube_stream *stream); /* frees it, without a reset 
 /* --- kube_client.c --- */
 void kube_client_pump(struct kube_client *client); /* in a task: sends what waits, connects */
 void kube_connection_opened(struct kube_connection *connection);
+void kube_connection_answered(struct kube_connection *connection);
 void kube_connection_drain(struct kube_connection *connection);
 void kube_connection_dead(struct kube_connection *connection, const struct why *why);

@@ -205,16 +205,58 @@ static void after_goaway_requests_go_on_and_new_ones_use_another_connection(void
 static void a_cut_connection_ends_its_requests_and_is_made_again(void **state)
 {
 	struct world *world = *state;
-	struct outcome first = {0}, second = {0};
+	struct outcome before = {0}, first = {0}, second = {0};
+	get(world, "/before", &before);
+	test_answer(test_server_await(&world->server, 1), "200", "");
 	get(world, "/a", &first);
-	test_server_await(&world->server, 1);
+	test_server_await(&world->server, 2);
 	test_cut(&world->server);
 	assert_true(await_done(world, &first));
 	assert_int_not_equal(first.err, ERR_NONE);
 	get(world, "/b", &second);
-	test_answer(test_server_await(&world->server, 2), "200", "");
+	test_answer(test_server_await(&world->server, 3), "200", "");
 	assert_true(await_done(world, &second));
 	assert_int_equal(second.err, ERR_NONE);
+}
+
+static void a_connection_that_never_answered_is_a_failed_attempt(void **state)
+{
+	struct world *world = *state;
+	struct outcome first = {0}, second = {0}, third = {0};
+	get(world, "/a", &first);
+	test_server_await(&world->server, 1);
+	test_cut(&world->server);
+	assert_true(await_done(world, &first));
+	get(world, "/b", &second); /* within the second after the failure */
+	assert_true(await_done(world, &second));
+	assert_int_not_equal(second.err, ERR_NONE);
+	assert_int_equal(world->server.num_accepted, 1);
+	test_server_pass(&world->server, 1100);
+	get(world, "/c", &third);
+	test_answer(test_server_await(&world->server, 2), "200", "");
+	assert_true(await_done(world, &third));
+	assert_int_equal(third.err, ERR_NONE);
+}
+
+static void a_server_that_goes_away_at_once_is_not_dialed_without_pause(void **state)
+{
+	struct world *world = *state;
+	struct outcome first = {0}, second = {0}, third = {0};
+	world->server.goes_away = true;
+	get(world, "/a", &first);
+	assert_true(await_done(world, &first));
+	assert_int_equal(first.err, ERR_UNAVAILABLE);
+	assert_non_null(strstr(first.got, "GOAWAY before any request"));
+	get(world, "/b", &second);
+	assert_true(await_done(world, &second));
+	assert_int_equal(second.err, ERR_UNAVAILABLE);
+	assert_int_equal(world->server.num_accepted, 1);
+	world->server.goes_away = false;
+	test_server_pass(&world->server, 1100);
+	get(world, "/c", &third);
+	test_answer(test_server_await(&world->server, 1), "200", "");
+	assert_true(await_done(world, &third));
+	assert_int_equal(third.err, ERR_NONE);
 }
 
 static void without_a_server_a_request_fails_at_once_and_later_ones_try_again(void **state)
@@ -322,6 +364,8 @@ int main(void)
 		CASE(a_reset_ends_the_request),
 		CASE(after_goaway_requests_go_on_and_new_ones_use_another_connection),
 		CASE(a_cut_connection_ends_its_requests_and_is_made_again),
+		CASE(a_connection_that_never_answered_is_a_failed_attempt),
+		CASE(a_server_that_goes_away_at_once_is_not_dialed_without_pause),
 		CASE(without_a_server_a_request_fails_at_once_and_later_ones_try_again),
 		CASE(a_server_of_another_authority_is_refused),
 		CASE(a_silent_server_is_given_up),

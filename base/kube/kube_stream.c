@@ -197,13 +197,14 @@ static void on_headers(
 	void *arg, int32_t stream_id, void *owner, const struct h2_header *headers, size_t num_headers, bool end_stream)
 {
 	struct kube_stream *stream = owner;
-	(void)arg, (void)stream_id, (void)end_stream;
+	(void)stream_id, (void)end_stream;
 	if (stream == NULL || stream->has_head) /* trailers */
 		return;
 	struct kube_head head = {.status = number_of(header_find(headers, num_headers, ":status"), 999),
 		.retry_after_s = number_of(header_find(headers, num_headers, "retry-after"), RETRY_AFTER_MAX_S)};
 	if (head.status < 200) /* an interim response */
 		return;
+	kube_connection_answered(arg);
 	if (head.status == 401 && has_newer_token(stream)) {
 		kube_stream_detach(stream);
 		send_again(stream);

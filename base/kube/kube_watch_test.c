@@ -207,6 +207,17 @@ static void a_server_that_is_away_is_trouble_until_it_is_back(void **state)
 	assert_true(test_watch_logs(test, "+cart-2 over "));
 }
 
+static void a_server_that_goes_away_at_once_is_dialed_less_and_less_often(void **state)
+{
+	struct test_watch *test = *state;
+	test->server.goes_away = true;
+	assert_true(test_watch_logs(test, "trouble "));
+	assert_non_null(strstr(test->trouble, "GOAWAY"));
+	test_server_pass(&test->server, 60000);
+	assert_in_range(test->server.num_accepted, 3, 40); /* 8 on average: full jitter, 500 ms to 30 s */
+	assert_string_equal(test->log, "");
+}
+
 static void a_resumed_watch_without_events_is_no_trouble_for_long(void **state)
 {
 	struct test_watch *test = *state;
@@ -272,6 +283,7 @@ int main(void)
 		CASE(failures_are_tried_again_less_and_less_often),
 		CASE(goaway_moves_the_watch_to_a_new_connection),
 		CASE(a_server_that_is_away_is_trouble_until_it_is_back),
+		CASE(a_server_that_goes_away_at_once_is_dialed_less_and_less_often),
 		CASE(a_resumed_watch_without_events_is_no_trouble_for_long),
 		CASE(a_refusal_that_does_not_end_is_no_watch_that_works),
 		CASE(a_410_that_does_not_end_has_the_whole_state_read_again),

@@ -99,6 +99,13 @@ static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, siz
 	return len > 0 ? IO_DONE : IO_WANT_READ;
 }
 
+static void on_handshake(void *arg)
+{
+	struct test_peer *peer = arg;
+	if (peer->server->goes_away)
+		h2_session_goaway(h2_link_session(peer->link), 0);
+}
+
 static void on_open(void *arg)
 {
 	(void)arg;
@@ -121,6 +128,7 @@ static void on_dead(void *arg, const struct why *why)
 }
 
 static const struct h2_link_events events = {
+	.on_handshake = on_handshake,
 	.on_open = on_open,
 	.on_dead = on_dead,
 	.on_headers = on_headers,

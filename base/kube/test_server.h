@@ -25,7 +25,8 @@ struct test_server {
 	struct kube_config config; /* for clients of this server */
 	struct test_peer *peers;   /* connections, the newest first */
 	unsigned num_accepted;
-	bool is_mute;                                    /* what is accepted from now on gets no byte */
+	bool is_mute;   /* what is accepted from now on gets no byte */
+	bool goes_away; /* what is accepted from now on gets SETTINGS and GOAWAY in one flight */
 	struct test_request requests[TEST_REQUESTS_MAX]; /* in the order in which they came */
 	size_t num_requests;
 	struct test_server_own *own;
