@@ -1,5 +1,4 @@
 #include "base/core/base64.h"
-#include "base/core/check.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
