@@ -68,6 +68,14 @@ struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_he
 	return copies;
 }
 
+struct span h2_headers_find(const struct h2_header *headers, size_t num_headers, const char *name)
+{
+	for (size_t i = 0; i < num_headers; i++)
+		if (span_eq(headers[i].name, span_of_str(name)))
+			return headers[i].value;
+	return span_of(NULL, 0);
+}
+
 static uint8_t *unconst(const uint8_t *bytes) /* nghttp2_nv has no const; nghttp2 only reads */
 {
 	union {

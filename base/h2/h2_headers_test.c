@@ -22,6 +22,22 @@ static void fields_are_passed_to_nghttp2_in_order(void **state)
 	assert_int_equal(fields[1].flags, NGHTTP2_NV_FLAG_NO_INDEX);
 }
 
+static void a_field_is_found_by_its_whole_name(void **state)
+{
+	(void)state;
+	const struct h2_header headers[] = {
+		{SPAN_LITERAL("content-type-options"), SPAN_LITERAL("other")},
+		{SPAN_LITERAL("content-type"), SPAN_LITERAL("first")},
+		{SPAN_LITERAL("content-type"), SPAN_LITERAL("second")},
+		{SPAN_LITERAL("empty"), SPAN_LITERAL("")},
+	};
+	assert_true(span_eq(h2_headers_find(headers, 4, "content-type"), SPAN_LITERAL("first")));
+	assert_non_null(h2_headers_find(headers, 4, "empty").ptr);
+	assert_null(h2_headers_find(headers, 4, "content").ptr);
+	assert_null(h2_headers_find(headers, 1, "content-type").ptr);
+	assert_null(h2_headers_find(NULL, 0, "content-type").ptr);
+}
+
 static void an_empty_list_can_be_cleared_twice(void **state)
 {
 	(void)state;
@@ -35,6 +51,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_are_passed_to_nghttp2_in_order),
+		cmocka_unit_test(a_field_is_found_by_its_whole_name),
 		cmocka_unit_test(an_empty_list_can_be_cleared_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ struct h2_header { /* spans are borrowed during the call */
 
 /* A copy followed by its bytes, in one allocation; release with mem_free(). Never NULL. */
 struct h2_header *h2_headers_copy(const struct h2_header *headers, size_t num_headers);
+/* The value of the first field of this name (lower case, RFC 9113 8.2.1); ptr NULL: there is none. */
+struct span h2_headers_find(const struct h2_header *headers, size_t num_headers, const char *name);
 
 enum h2_role { H2_CLIENT, H2_SERVER };
 

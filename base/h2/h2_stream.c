@@ -83,10 +83,8 @@ void h2_stream_attach(struct h2_session *session, int32_t stream_id, void *owner
 /* Useful work: not a refusal, and not an error without a body. */
 static bool is_service(const struct h2_header *headers, size_t num_headers, bool end_stream)
 {
-	for (size_t i = 0; i < num_headers; i++)
-		if (span_eq(headers[i].name, SPAN_LITERAL(":status")))
-			return !end_stream && headers[i].value.len == 3 && headers[i].value.ptr[0] == '2';
-	return false;
+	struct span status = h2_headers_find(headers, num_headers, ":status");
+	return !end_stream && status.len == 3 && status.ptr[0] == '2';
 }
 
 enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const struct h2_header *headers,

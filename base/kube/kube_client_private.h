@@ -28,7 +28,7 @@ struct kube_client {
 	struct loop_task pump;
 	struct backoff backoff;
 	struct loop_timer retry;
-	uint64_t failed_at_ms; /* the last connection, or attempt at one; 0: it answered */
+	uint64_t failed_at_ms; /* when the last connection, or attempt at one, failed; 0: it answered */
 	struct why failure;
 	struct kube_token token;
 	struct kube_turns turns;

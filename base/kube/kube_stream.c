@@ -160,14 +160,6 @@ static enum io_result pull(void *arg, void *owner, uint8_t *to, size_t cap, size
 
 /* --- receiving --- */
 
-static struct span header_find(const struct h2_header *headers, size_t num_headers, const char *name)
-{
-	for (size_t i = 0; i < num_headers; i++)
-		if (span_eq(headers[i].name, span_of_str(name)))
-			return headers[i].value;
-	return (struct span){NULL, 0};
-}
-
 /* Digits only; Retry-After as a date (RFC 9110 10.2.3) is not sent by the API server. */
 static uint32_t number_of(struct span text, uint32_t max)
 {
@@ -200,8 +192,8 @@ static void on_headers(
 	(void)stream_id, (void)end_stream;
 	if (stream == NULL || stream->has_head) /* trailers */
 		return;
-	struct kube_head head = {.status = number_of(header_find(headers, num_headers, ":status"), 999),
-		.retry_after_s = number_of(header_find(headers, num_headers, "retry-after"), RETRY_AFTER_MAX_S)};
+	struct kube_head head = {.status = number_of(h2_headers_find(headers, num_headers, ":status"), 999),
+		.retry_after_s = number_of(h2_headers_find(headers, num_headers, "retry-after"), RETRY_AFTER_MAX_S)};
 	if (head.status < 200) /* an interim response */
 		return;
 	kube_connection_answered(arg);

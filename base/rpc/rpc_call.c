@@ -35,14 +35,6 @@ void rpc_call_set_arg(struct rpc_call *call, void *arg)
 
 /* --- metadata --- */
 
-struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name)
-{
-	for (size_t i = 0; i < num_headers; i++)
-		if (span_eq(headers[i].name, span_of_str(name)))
-			return headers[i].value;
-	return (struct span){NULL, 0};
-}
-
 void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
 {
 	mem_free(call->metadata.items);
@@ -51,7 +43,7 @@ void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *header
 
 struct span rpc_call_metadata(const struct rpc_call *call, const char *name)
 {
-	return rpc_header_find(call->metadata.items, call->metadata.num_items, name);
+	return h2_headers_find(call->metadata.items, call->metadata.num_items, name);
 }
 
 /* --- sending --- */

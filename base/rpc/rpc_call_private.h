@@ -38,7 +38,6 @@ struct rpc_call {
 struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t message_max);
 void rpc_call_free(struct rpc_call *call);
 void rpc_call_set_metadata(struct rpc_call *call, const struct h2_header *headers, size_t num_headers);
-struct span rpc_header_find(const struct h2_header *headers, size_t num_headers, const char *name);
 void rpc_call_start_deadline(struct rpc_call *call, uint32_t ms);
 
 /* --- of the stream, for rpc_connection.c --- */

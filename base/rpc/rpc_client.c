@@ -72,15 +72,15 @@ static uint32_t read_pushback(struct span text)
 static void finish_by_trailers(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
 {
 	struct outcome outcome = {.status = call->http_status};
-	struct span status = rpc_header_find(headers, num_headers, "grpc-status");
+	struct span status = h2_headers_find(headers, num_headers, "grpc-status");
 	if (status.ptr == NULL || rpc_status_parse(status, &outcome.status) != ERR_NONE) {
 		finish_with(call, call->http_status != RPC_OK ? call->http_status : RPC_UNKNOWN,
 			"the response has no grpc-status");
 		return;
 	}
 	(void)rpc_message_decode(
-		rpc_header_find(headers, num_headers, "grpc-message"), outcome.message, sizeof(outcome.message));
-	outcome.retry_after_ms = read_pushback(rpc_header_find(headers, num_headers, "grpc-retry-pushback-ms"));
+		h2_headers_find(headers, num_headers, "grpc-message"), outcome.message, sizeof(outcome.message));
+	outcome.retry_after_ms = read_pushback(h2_headers_find(headers, num_headers, "grpc-retry-pushback-ms"));
 	if (outcome.status == RPC_OK && !rpc_frame_is_between(&call->reader))
 		finish_with(call, RPC_INTERNAL, "the stream ended within a message");
 	else
@@ -91,13 +91,13 @@ static void finish_by_trailers(struct rpc_call *call, const struct h2_header *he
 
 static void take_response(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)
 {
-	struct span http_status = rpc_header_find(headers, num_headers, ":status");
+	struct span http_status = h2_headers_find(headers, num_headers, ":status");
 	if (http_status.len == 3 && http_status.ptr[0] == '1')
 		return; /* an interim response */
 	call->has_response = true;
 	rpc_call_set_metadata(call, headers, num_headers);
 	call->http_status = span_eq(http_status, SPAN_LITERAL("200")) ? RPC_OK : rpc_status_of_http(http_status);
-	if (call->http_status == RPC_OK && !span_starts_with(rpc_header_find(headers, num_headers, "content-type"),
+	if (call->http_status == RPC_OK && !span_starts_with(h2_headers_find(headers, num_headers, "content-type"),
 						   SPAN_LITERAL("application/grpc")))
 		call->http_status = RPC_UNKNOWN;
 }

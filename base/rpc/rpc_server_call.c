@@ -151,15 +151,15 @@ void rpc_server_call_start(struct rpc_connection *connection, const struct rpc_m
 	void *arg, struct rpc_peer *peer, int32_t stream_id, const struct h2_header *headers, size_t num_headers)
 {
 	const struct rpc_method *method =
-		find_method(methods, num_methods, rpc_header_find(headers, num_headers, ":path"));
+		find_method(methods, num_methods, h2_headers_find(headers, num_headers, ":path"));
 	struct rpc_call *call = rpc_call_new(connection, method != NULL ? method->message_max : 0);
 	call->stream_id = stream_id;
 	h2_stream_attach(connection->h2, stream_id, call);
-	if (!span_eq(rpc_header_find(headers, num_headers, ":method"), SPAN_LITERAL("POST"))) {
+	if (!span_eq(h2_headers_find(headers, num_headers, ":method"), SPAN_LITERAL("POST"))) {
 		refuse_http(call, SPAN_LITERAL("405"));
 		return;
 	}
-	if (!is_grpc(rpc_header_find(headers, num_headers, "content-type"))) {
+	if (!is_grpc(h2_headers_find(headers, num_headers, "content-type"))) {
 		refuse_http(call, SPAN_LITERAL("415"));
 		return;
 	}

@@ -4,22 +4,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void keep(char *out, size_t size, const struct h2_header *header, const char *name)
+static void keep(char *out, size_t size, struct span value)
 {
-	if (span_eq(header->name, span_of_str(name)))
-		(void)snprintf(out, size, "%.*s", (int)header->value.len, (const char *)header->value.ptr);
+	if (value.ptr != NULL)
+		(void)snprintf(out, size, "%.*s", (int)value.len, (const char *)value.ptr);
 }
 
 static void on_headers(void *arg, _unused_ int32_t id, _unused_ void *stream, const struct h2_header *headers,
 	size_t num_headers, _unused_ bool end_stream)
 {
 	struct raw_client *client = arg;
-	for (size_t i = 0; i < num_headers; i++) {
-		keep(client->http_status, sizeof(client->http_status), &headers[i], ":status");
-		keep(client->grpc_status, sizeof(client->grpc_status), &headers[i], "grpc-status");
-		keep(client->allow, sizeof(client->allow), &headers[i], "allow");
-		keep(client->accept_encoding, sizeof(client->accept_encoding), &headers[i], "grpc-accept-encoding");
-	}
+	keep(client->http_status, sizeof(client->http_status), h2_headers_find(headers, num_headers, ":status"));
+	keep(client->grpc_status, sizeof(client->grpc_status), h2_headers_find(headers, num_headers, "grpc-status"));
+	keep(client->allow, sizeof(client->allow), h2_headers_find(headers, num_headers, "allow"));
+	keep(client->accept_encoding, sizeof(client->accept_encoding),
+		h2_headers_find(headers, num_headers, "grpc-accept-encoding"));
 }
 
 static void on_data(void *arg, int32_t id, _unused_ void *stream, struct span bytes)

@@ -83,10 +83,9 @@ static void on_headers(void *arg, int32_t stream_id, void *stream, const struct 
 {
 	struct test_call *call = stream;
 	(void)arg, (void)stream_id, (void)end_stream;
-	for (size_t i = 0; i < num_headers; i++)
-		if (span_eq(headers[i].name, SPAN_LITERAL(":status")))
-			snprintf(call->status, sizeof(call->status), "%.*s", (int)headers[i].value.len,
-				(const char *)headers[i].value.ptr);
+	struct span status = h2_headers_find(headers, num_headers, ":status");
+	if (status.ptr != NULL) /* else trailers */
+		snprintf(call->status, sizeof(call->status), "%.*s", (int)status.len, (const char *)status.ptr);
 }
 
 static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)

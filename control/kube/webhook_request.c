@@ -60,14 +60,6 @@ static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, siz
 
 /* --- the header --- */
 
-static struct span header_of(const struct h2_header *headers, size_t num_headers, const char *name)
-{
-	for (size_t i = 0; i < num_headers; i++)
-		if (span_eq(headers[i].name, span_of_str(name)))
-			return headers[i].value;
-	return span_of(NULL, 0);
-}
-
 /* "/inject?timeout=5s" */
 static bool is_path(struct span path)
 {
@@ -126,8 +118,8 @@ static void on_headers(void *arg, int32_t stream_id, void *stream, const struct 
 	(void)end_stream; /* an empty body is no review */
 	if (stream != NULL)
 		return; /* trailers */
-	webhook_request_check(webhook_request_new(arg, stream_id), header_of(headers, num_headers, ":path"),
-		span_eq(header_of(headers, num_headers, ":method"), SPAN_LITERAL("POST")));
+	webhook_request_check(webhook_request_new(arg, stream_id), h2_headers_find(headers, num_headers, ":path"),
+		span_eq(h2_headers_find(headers, num_headers, ":method"), SPAN_LITERAL("POST")));
 }
 
 /* --- the body --- */

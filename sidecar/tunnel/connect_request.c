@@ -88,13 +88,8 @@ static unsigned parse_status(struct span text)
 
 void connect_answer_parse(const struct h2_header *headers, size_t num_headers, struct connect_answer *out)
 {
-	*out = (struct connect_answer){0};
-	for (size_t i = 0; i < num_headers; i++) {
-		if (is_named(&headers[i], ":status"))
-			out->status = parse_status(headers[i].value);
-		else if (is_named(&headers[i], "handfast-reason"))
-			escape_ascii(headers[i].value, out->reason, sizeof(out->reason));
-	}
+	*out = (struct connect_answer){.status = parse_status(h2_headers_find(headers, num_headers, ":status"))};
+	escape_ascii(h2_headers_find(headers, num_headers, "handfast-reason"), out->reason, sizeof(out->reason));
 }
 
 size_t connect_answer_encode(
