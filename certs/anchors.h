@@ -8,5 +8,5 @@ struct x509_st;
 struct stack_st_X509_CRL;
 
 struct x509_st *bundle_get0_root(const struct bundle *bundle, size_t i);
-/* The domain's revocation lists, borrowed. NULL: it has none, and revocation is not checked. */
+/* The domain's revocation lists, borrowed. NULL: it has none. */
 struct stack_st_X509_CRL *bundle_set_get0_crls(const struct bundle_set *set, struct span trust_domain);

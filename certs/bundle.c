@@ -16,7 +16,7 @@ struct root {
 struct bundle {
 	atomic_uint refs;
 	struct trust_domain domain;
-	size_t num_roots;
+	size_t num_roots, num_retired; /* the retired ones are the last of num_roots */
 	struct root roots[];
 };
 
@@ -62,18 +62,20 @@ static enum err add_root(struct bundle *bundle, struct span der, struct why *why
 	return check_self_signed(root->parsed, which, why);
 }
 
-enum err bundle_new(const struct trust_domain *domain, const struct span *roots_der, size_t num_roots,
-	struct bundle **out, struct why *why)
+enum err bundle_new_with_retired(const struct trust_domain *domain, const struct span *roots_der, size_t num_all,
+	size_t num_retired, struct bundle **out, struct why *why)
 {
-	if (num_roots > BUNDLE_ROOTS_MAX)
+	CHECK(num_retired <= num_all);
+	if (num_all > BUNDLE_ROOTS_MAX)
 		return why_set(why, ERR_LIMIT, "at most 32 roots per bundle", "remove roots that no longer sign",
-			"the bundle has %zu roots", num_roots);
+			"the bundle has %zu roots", num_all);
 	_cleanup_(bundle_freep) struct bundle *bundle =
-		mem_zalloc(sizeof(struct bundle) + num_roots * sizeof(struct root));
+		mem_zalloc(sizeof(struct bundle) + num_all * sizeof(struct root));
 	atomic_init(&bundle->refs, 1);
 	bundle->domain = *domain;
-	for (size_t i = 0; i < num_roots; i++)
+	for (size_t i = 0; i < num_all; i++)
 		RETURN_IF_ERR(add_root(bundle, roots_der[i], why));
+	bundle->num_retired = num_retired;
 	*out = TAKE_PTR(bundle);
 	return ERR_NONE;
 }
@@ -102,13 +104,18 @@ const struct trust_domain *bundle_trust_domain(const struct bundle *bundle)
 
 size_t bundle_num_roots(const struct bundle *bundle)
 {
+	return bundle->num_roots - bundle->num_retired;
+}
+
+size_t bundle_num_all(const struct bundle *bundle)
+{
 	return bundle->num_roots;
 }
 
 int64_t bundle_ends_s(const struct bundle *bundle)
 {
 	int64_t last = 0;
-	for (size_t i = 0; i < bundle->num_roots; i++) {
+	for (size_t i = 0; i < bundle_num_roots(bundle); i++) {
 		int64_t end = cert_not_after_s(bundle->roots[i].parsed);
 		last = end > last ? end : last;
 	}

@@ -1,26 +1,8 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "certs/anchors.h"
-#include "certs/boringssl.h"
-#include "certs/bundle.h"
-#include "certs/crl.h"
-#include <stdatomic.h>
+#include "certs/bundle_set_private.h"
 #include <stdlib.h>
-
-#define DOMAIN_CRLS_MAX 64 /* bounds the search for a certificate's list */
-
-struct domain_trust {
-	struct bundle *bundle;
-	STACK_OF(X509_CRL) * crls; /* NULL: none */
-};
-
-struct bundle_set {
-	atomic_uint refs;
-	size_t num_domains;
-	struct domain_trust domains[BUNDLE_SET_MAX];
-	size_t num_banned, cap_banned;
-	struct spiffe_id *banned; /* sorted by text, unique */
-};
 
 struct bundle_set *bundle_set_new(void)
 {
@@ -36,15 +18,21 @@ struct bundle_set *bundle_set_ref(struct bundle_set *set)
 	return set;
 }
 
+static void domain_done(struct domain_trust *trust)
+{
+	bundle_unref(trust->bundle);
+	sk_X509_CRL_pop_free(trust->crls, X509_CRL_free);
+	mem_free(trust->jwt_keys);
+}
+
 static void set_free(struct bundle_set *set)
 {
-	for (size_t i = 0; i < set->num_domains; i++) {
-		bundle_unref(set->domains[i].bundle);
-		sk_X509_CRL_pop_free(set->domains[i].crls, X509_CRL_free);
-	}
+	for (size_t i = 0; i < set->num_domains; i++)
+		domain_done(&set->domains[i]);
 	for (size_t i = 0; i < set->num_banned; i++)
 		spiffe_id_done(&set->banned[i]);
 	mem_free(set->banned);
+	mem_free(set->revoked);
 	mem_free(set);
 }
 
@@ -58,25 +46,11 @@ void bundle_set_unref(struct bundle_set *set)
 		set_free(set);
 }
 
-/* A set is filled before it is shared: its readers take no lock. */
-static void check_unshared(const struct bundle_set *set)
-{
-	CHECK(atomic_load_explicit(&set->refs, memory_order_relaxed) == 1);
-}
-
-static const struct domain_trust *find(const struct bundle_set *set, struct span domain)
-{
-	for (size_t i = 0; i < set->num_domains; i++)
-		if (span_eq(span_of_str(bundle_trust_domain(set->domains[i].bundle)->name), domain))
-			return &set->domains[i];
-	return NULL;
-}
-
 enum err bundle_set_add(struct bundle_set *set, struct bundle *bundle, struct why *why)
 {
 	const char *domain = bundle_trust_domain(bundle)->name;
-	check_unshared(set);
-	if (find(set, span_of_str(domain)) != NULL)
+	bundle_set_check_unshared(set);
+	if (bundle_set_domain(set, span_of_str(domain)) != NULL)
 		return why_set(why, ERR_EXISTS, "one bundle per trust domain",
 			"merge the roots of one trust domain into one bundle",
 			"the trust domain %s has a second bundle", domain);
@@ -87,26 +61,71 @@ enum err bundle_set_add(struct bundle_set *set, struct bundle *bundle, struct wh
 	return ERR_NONE;
 }
 
-enum err bundle_set_add_crl(
-	struct bundle_set *set, const struct trust_domain *domain, struct span crl_der, struct why *why)
+void bundle_set_remove(struct bundle_set *set, struct span trust_domain)
 {
-	struct domain_trust *trust = (struct domain_trust *)find(set, span_of_str(domain->name));
-	check_unshared(set);
+	struct domain_trust *trust = (struct domain_trust *)bundle_set_domain(set, trust_domain);
+	bundle_set_check_unshared(set);
+	CHECK(trust != NULL);
+	domain_done(trust);
+	set->num_domains--;
+	memmove(trust, trust + 1, (size_t)(set->domains + set->num_domains - trust) * sizeof(*trust));
+}
+
+static bool is_kid(struct span kid)
+{
+	for (size_t i = 0; i < kid.len; i++)
+		if (kid.ptr[i] <= ' ' || kid.ptr[i] > '~' || kid.ptr[i] == '"' || kid.ptr[i] == '\\')
+			return false;
+	return kid.len <= BUNDLE_KID_MAX;
+}
+
+enum err bundle_set_add_jwt_key(struct bundle_set *set, const struct trust_domain *domain, struct span kid,
+	struct span spki_der, struct why *why)
+{
+	struct domain_trust *trust = (struct domain_trust *)bundle_set_domain(set, span_of_str(domain->name));
+	struct span x, y;
+	_cleanup_(web_key_freep) struct web_key *key = NULL;
+	bundle_set_check_unshared(set);
 	if (trust == NULL)
-		return why_set(why, ERR_NO_BUNDLE, "a bundle for the list's trust domain", "send the bundle with it",
-			"there is a revocation list but no bundle for %s", domain->name);
-	_cleanup_(X509_CRL_freep) X509_CRL *crl = NULL;
-	RETURN_IF_ERR(crl_parse(crl_der, &crl, why));
-	if (trust->crls == NULL)
-		trust->crls = sk_X509_CRL_new_null();
-	CHECK(trust->crls != NULL);
-	if (sk_X509_CRL_num(trust->crls) >= DOMAIN_CRLS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 64 revocation lists per trust domain",
-			"remove lists of authorities that no longer sign",
-			"the trust domain %s has more revocation lists", domain->name);
-	CHECK(sk_X509_CRL_push(trust->crls, crl));
-	crl = NULL; /* owned by the stack */
+		return why_set(why, ERR_NO_BUNDLE, "a bundle for the key's trust domain", "send the bundle with it",
+			"there is a JWT key but no bundle for %s", domain->name);
+	RETURN_IF_ERR(web_key_point_of_spki(spki_der, &x, &y, why));
+	RETURN_IF_ERR(web_key_from_p256(x, y, &key, why));
+	if (trust->num_jwt_keys == BUNDLE_JWT_KEYS_MAX)
+		return why_set(why, ERR_LIMIT, "at most 64 JWT keys per trust domain",
+			"remove keys that no longer sign", "the trust domain %s has more JWT keys", domain->name);
+	if (!is_kid(kid))
+		return why_set(why, ERR_MALFORMED, "a kid of at most 128 printable bytes", "rename the key",
+			"the kid of a JWT key of %s is another text", domain->name);
+	trust->jwt_keys = mem_realloc(trust->jwt_keys, (trust->num_jwt_keys + 1) * sizeof(*trust->jwt_keys));
+	struct jwt_key *added = &trust->jwt_keys[trust->num_jwt_keys++];
+	memcpy(added->spki, spki_der.ptr, WEB_KEY_P256_SPKI_LEN);
+	if (kid.len > 0)
+		memcpy(added->kid, kid.ptr, kid.len);
+	added->kid[kid.len] = '\0';
+	if (kid.len == 0)
+		web_key_id_of_spki(spki_der, added->kid);
 	return ERR_NONE;
+}
+
+size_t bundle_set_num_jwt_keys(const struct bundle_set *set, struct span trust_domain)
+{
+	const struct domain_trust *trust = bundle_set_domain(set, trust_domain);
+	return trust == NULL ? 0 : trust->num_jwt_keys;
+}
+
+struct span bundle_set_jwt_key(const struct bundle_set *set, struct span trust_domain, size_t i)
+{
+	const struct domain_trust *trust = bundle_set_domain(set, trust_domain);
+	CHECK(trust != NULL && i < trust->num_jwt_keys);
+	return span_of(trust->jwt_keys[i].spki, WEB_KEY_P256_SPKI_LEN);
+}
+
+const char *bundle_set_jwt_kid(const struct bundle_set *set, struct span trust_domain, size_t i)
+{
+	const struct domain_trust *trust = bundle_set_domain(set, trust_domain);
+	CHECK(trust != NULL && i < trust->num_jwt_keys);
+	return trust->jwt_keys[i].kid;
 }
 
 static int compare(struct span a, struct span b)
@@ -132,6 +151,70 @@ static size_t ban_place(const struct bundle_set *set, const struct spiffe_id *id
 	return low;
 }
 
+/* --- revoked serials --- */
+
+static int compare_serial(const struct serial *a, struct span b)
+{
+	return compare(span_of(a->bytes, a->len), b);
+}
+
+/* The position of the serial, or its insertion point. */
+static size_t serial_place(const struct bundle_set *set, struct span serial)
+{
+	size_t low = 0, high = set->num_revoked;
+	if (high > 0 && compare_serial(&set->revoked[high - 1], serial) < 0)
+		return high; /* they mostly arrive in order */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (compare_serial(&set->revoked[middle], serial) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_at(const struct bundle_set *set, size_t at, struct span serial)
+{
+	return at < set->num_revoked && compare_serial(&set->revoked[at], serial) == 0;
+}
+
+bool bundle_set_is_revoked(const struct bundle_set *set, struct span serial)
+{
+	return set->num_revoked > 0 && is_at(set, serial_place(set, serial), serial);
+}
+
+enum err bundle_set_revoke(struct bundle_set *set, struct span serial)
+{
+	bundle_set_check_unshared(set);
+	if (serial.len == 0 || serial.len > SERIAL_MAX)
+		return ERR_MALFORMED;
+	size_t at = serial_place(set, serial);
+	if (is_at(set, at, serial))
+		return ERR_NONE;
+	if (set->num_revoked == set->cap_revoked) {
+		set->cap_revoked = set->cap_revoked == 0 ? 8 : set->cap_revoked * 2;
+		set->revoked = mem_realloc(set->revoked, set->cap_revoked * sizeof(set->revoked[0]));
+	}
+	memmove(&set->revoked[at + 1], &set->revoked[at], (set->num_revoked - at) * sizeof(set->revoked[0]));
+	set->revoked[at] = (struct serial){.len = (uint8_t)serial.len};
+	memcpy(set->revoked[at].bytes, serial.ptr, serial.len);
+	set->num_revoked++;
+	return ERR_NONE;
+}
+
+void bundle_set_each_revoked(const struct bundle_set *set, bundle_serial_fn *each, void *arg)
+{
+	for (size_t i = 0; i < set->num_revoked; i++)
+		each(arg, span_of(set->revoked[i].bytes, set->revoked[i].len));
+}
+
+static bool has_same_revoked(const struct bundle_set *a, const struct bundle_set *b)
+{
+	return a->num_revoked == b->num_revoked &&
+	       (a->num_revoked == 0 || memcmp(a->revoked, b->revoked, a->num_revoked * sizeof(a->revoked[0])) == 0);
+}
+
 size_t bundle_set_num(const struct bundle_set *set)
 {
 	return set->num_domains;
@@ -145,9 +228,9 @@ const struct bundle *bundle_set_at(const struct bundle_set *set, size_t i)
 
 static bool has_same_roots(const struct bundle *a, const struct bundle *b)
 {
-	bool same = bundle_num_roots(a) == bundle_num_roots(b) &&
+	bool same = bundle_num_roots(a) == bundle_num_roots(b) && bundle_num_all(a) == bundle_num_all(b) &&
 		    strcmp(bundle_trust_domain(a)->name, bundle_trust_domain(b)->name) == 0;
-	for (size_t i = 0; same && i < bundle_num_roots(a); i++)
+	for (size_t i = 0; same && i < bundle_num_all(a); i++)
 		same = span_eq(bundle_root(a, i), bundle_root(b, i));
 	return same;
 }
@@ -163,7 +246,7 @@ static bool has_same_crls(const STACK_OF(X509_CRL) * a, const STACK_OF(X509_CRL)
 
 bool bundle_set_has_same_anchors(const struct bundle_set *a, const struct bundle_set *b)
 {
-	bool same = a->num_domains == b->num_domains;
+	bool same = a->num_domains == b->num_domains && has_same_revoked(a, b);
 	for (size_t i = 0; same && i < a->num_domains; i++)
 		same = has_same_roots(a->domains[i].bundle, b->domains[i].bundle) &&
 		       has_same_crls(a->domains[i].crls, b->domains[i].crls);
@@ -181,7 +264,7 @@ bool bundle_set_is_banned(const struct bundle_set *set, const struct spiffe_id *
 void bundle_set_ban_id(struct bundle_set *set, const struct spiffe_id *id)
 {
 	CHECK(spiffe_id_is_set(id));
-	check_unshared(set);
+	bundle_set_check_unshared(set);
 	if (bundle_set_is_banned(set, id))
 		return;
 	if (set->num_banned == set->cap_banned) {
@@ -197,13 +280,13 @@ void bundle_set_ban_id(struct bundle_set *set, const struct spiffe_id *id)
 
 const struct bundle *bundle_set_find(const struct bundle_set *set, struct span trust_domain)
 {
-	const struct domain_trust *trust = find(set, trust_domain);
+	const struct domain_trust *trust = bundle_set_domain(set, trust_domain);
 	return trust == NULL ? NULL : trust->bundle;
 }
 
 STACK_OF(X509_CRL) * bundle_set_get0_crls(const struct bundle_set *set, struct span trust_domain)
 {
-	const struct domain_trust *trust = find(set, trust_domain);
+	const struct domain_trust *trust = bundle_set_domain(set, trust_domain);
 	return trust == NULL ? NULL : trust->crls;
 }
 

@@ -43,15 +43,21 @@ static enum err not_svid(struct why *why, const char *expected, const char *whic
 	return why_set(why, ERR_NOT_SVID, expected, CERT_FIX, "%s %s", which, got);
 }
 
-static enum err check_serial(const X509 *cert, const char *which, struct why *why)
+struct span cert_serial(const X509 *cert)
 {
 	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	return span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+}
+
+static enum err check_serial(const X509 *cert, const char *which, struct why *why)
+{
+	struct span serial = cert_serial(cert);
 	bool is_zero = true;
-	for (int i = 0; i < ASN1_STRING_length(serial); i++)
-		is_zero = is_zero && ASN1_STRING_get0_data(serial)[i] == 0;
-	if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || is_zero)
+	for (size_t i = 0; i < serial.len; i++)
+		is_zero = is_zero && serial.ptr[i] == 0;
+	if (ASN1_STRING_type(X509_get0_serialNumber(cert)) != V_ASN1_INTEGER || is_zero)
 		return not_svid(why, "a positive serial number", which, "has a negative or zero one");
-	if (ASN1_STRING_length(serial) > SERIAL_BYTES_MAX)
+	if (serial.len > SERIAL_BYTES_MAX)
 		return not_svid(why, "a serial number of at most 20 bytes", which, "has a longer one");
 	return ERR_NONE;
 }
@@ -131,14 +137,68 @@ static enum err check_sane(X509 *cert, const char *which, struct why *why)
 	return ERR_NONE;
 }
 
+/* --- the last ones --- */
+
+static struct {
+	pthread_mutex_t mutex;
+	struct {
+		X509 *cert; /* NULL: free. It has a reference to its bytes, so their address is not used again */
+		const CRYPTO_BUFFER *of;
+		bool is_in_use; /* found again since the last turn */
+	} places[CERT_KEPT_MAX];
+	size_t next;
+} kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static X509 *find_kept(const CRYPTO_BUFFER *buffer)
+{
+	X509 *found = NULL;
+	CHECK(pthread_mutex_lock(&kept.mutex) == 0);
+	for (size_t i = 0; i < CERT_KEPT_MAX && found == NULL; i++)
+		if (kept.places[i].of == buffer && kept.places[i].cert != NULL) {
+			found = kept.places[i].cert;
+			kept.places[i].is_in_use = true;
+			CHECK(X509_up_ref(found));
+		}
+	CHECK(pthread_mutex_unlock(&kept.mutex) == 0);
+	return found;
+}
+
+/* In the place of one that was not found again for a whole turn: a stream of leaves does not replace authorities. */
+static void keep(const CRYPTO_BUFFER *buffer, X509 *cert)
+{
+	CHECK(pthread_mutex_lock(&kept.mutex) == 0);
+	for (; kept.places[kept.next].is_in_use; kept.next = (kept.next + 1) % CERT_KEPT_MAX)
+		kept.places[kept.next].is_in_use = false;
+	X509 *before = kept.places[kept.next].cert;
+	CHECK(X509_up_ref(cert));
+	kept.places[kept.next].cert = cert;
+	kept.places[kept.next].of = buffer;
+	kept.next = (kept.next + 1) % CERT_KEPT_MAX;
+	CHECK(pthread_mutex_unlock(&kept.mutex) == 0);
+	X509_free(before);
+}
+
+X509 *cert_parse_again(CRYPTO_BUFFER *buffer)
+{
+	X509 *cert = find_kept(buffer);
+	if (cert == NULL)
+		cert = X509_parse_from_buffer(buffer);
+	CHECK(cert != NULL); /* cert_parse() parsed it */
+	return cert;
+}
+
 enum err cert_parse(CRYPTO_BUFFER *buffer, const char *which, X509 **out, struct why *why)
 {
+	*out = find_kept(buffer);
+	if (*out != NULL)
+		return ERR_NONE;
 	_cleanup_(X509_freep) X509 *cert = X509_parse_from_buffer(buffer); /* refuses trailing bytes */
 	ERR_clear_error();
 	if (cert == NULL)
 		return why_set(why, ERR_MALFORMED, "an X.509 certificate", CERT_FIX, "%s does not parse (%zu bytes)",
 			which, CRYPTO_BUFFER_len(buffer));
 	RETURN_IF_ERR(check_sane(cert, which, why));
+	keep(buffer, cert);
 	*out = TAKE_PTR(cert);
 	return ERR_NONE;
 }

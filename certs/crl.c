@@ -3,7 +3,8 @@
 #include "certs/boringssl.h"
 #include "certs/der.h"
 
-#define CRL_EXPECTED "an X.509 revocation list in DER, version 2, with nextUpdate and a SHA-2 signature"
+#define NUMBER_MAX   20 /* bytes, RFC 5280 5.2.3 */
+#define CRL_EXPECTED "an X.509 revocation list in DER, version 2, with nextUpdate, key identifier and number"
 #define CRL_FIX      "let the certificate authority publish a new list"
 
 static enum err refuse(struct why *why, enum err err, const char *got)
@@ -27,7 +28,26 @@ static bool is_signature_allowed(const X509_CRL *crl)
 	return false;
 }
 
-/* authorityKeyIdentifier and CRL number are not relevant to security. Critical extensions limit the list's scope (delta
+static AUTHORITY_KEYID *authority_of(const X509_CRL *crl)
+{
+	return X509_CRL_get_ext_d2i(crl, NID_authority_key_identifier, NULL, NULL);
+}
+
+static ASN1_INTEGER *number_of(const X509_CRL *crl)
+{
+	return X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
+}
+
+/* RFC 5280 5.2.1 and 5.2.3: without them two keys of one name, and two lists of one key, cannot be distinguished. */
+static bool has_key_and_number(const X509_CRL *crl)
+{
+	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *key = authority_of(crl);
+	_cleanup_(ASN1_INTEGER_freep) ASN1_INTEGER *number = number_of(crl);
+	return key != NULL && key->keyid != NULL && number != NULL && ASN1_STRING_type(number) == V_ASN1_INTEGER &&
+	       ASN1_STRING_length(number) <= NUMBER_MAX;
+}
+
+/* Critical extensions limit the list's scope (delta
  * lists, one kind of certificate) and are not supported: refused. */
 static bool has_critical_extension(const X509_CRL *crl)
 {
@@ -72,6 +92,8 @@ static enum err check_sane(X509_CRL *crl, struct why *why)
 		return refuse(why, ERR_UNSUPPORTED, "the list has a limited scope (critical extension)");
 	if (has_remove_from_crl(crl))
 		return refuse(why, ERR_MALFORMED, "the list is a full one with an entry removeFromCRL");
+	if (!has_key_and_number(crl))
+		return refuse(why, ERR_UNSUPPORTED, "the list has no authorityKeyIdentifier or no CRL number");
 	return ERR_NONE;
 }
 
@@ -95,4 +117,38 @@ int64_t crl_next_update_s(const X509_CRL *crl)
 	int64_t seconds;
 	CHECK(ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &seconds)); /* check_sane() checked it */
 	return seconds;
+}
+
+bool crl_has_same_issuer(const X509_CRL *a, const X509_CRL *b)
+{
+	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *key_a = authority_of(a), *key_b = authority_of(b);
+	CHECK(key_a != NULL && key_b != NULL); /* check_sane() checked it */
+	return X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) == 0 &&
+	       ASN1_OCTET_STRING_cmp(key_a->keyid, key_b->keyid) == 0;
+}
+
+bool crl_is_newer(const X509_CRL *crl, const X509_CRL *than)
+{
+	_cleanup_(ASN1_INTEGER_freep) ASN1_INTEGER *number = number_of(crl), *before = number_of(than);
+	CHECK(number != NULL && before != NULL);
+	return ASN1_INTEGER_cmp(number, before) > 0;
+}
+
+bool crl_is_of(const X509_CRL *crl, X509 *authority)
+{
+	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *key = authority_of(crl);
+	const ASN1_OCTET_STRING *own = X509_get0_subject_key_id(authority);
+	CHECK(key != NULL);
+	return X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(authority)) == 0 &&
+	       (own == NULL || ASN1_OCTET_STRING_cmp(own, key->keyid) == 0);
+}
+
+bool crl_is_genuine(X509_CRL *crl, X509 *authority)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(authority);
+	/* RFC 5280 6.3.3 (f); without keyUsage every use is allowed. */
+	bool may_sign = (X509_get_key_usage(authority) & KU_CRL_SIGN) != 0;
+	bool is_genuine = may_sign && key != NULL && X509_CRL_verify(crl, key) == 1;
+	ERR_clear_error();
+	return is_genuine;
 }

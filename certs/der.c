@@ -27,3 +27,15 @@ bool der_is_strict(struct span bytes)
 		return false;
 	return is_strict(&first, 0);
 }
+
+bool der_take_first(struct span *rest, struct span *out)
+{
+	CBS all, first;
+	CBS_ASN1_TAG tag;
+	CBS_init(&all, rest->ptr, rest->len);
+	if (!CBS_get_any_asn1_element(&all, &first, &tag, NULL))
+		return false;
+	*out = span_of(CBS_data(&first), CBS_len(&first));
+	*rest = span_of(CBS_data(&all), CBS_len(&all));
+	return true;
+}

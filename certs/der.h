@@ -8,3 +8,5 @@
 
 /* Whether `bytes` is exactly one element whose headers, also of nested constructed elements, are DER. */
 bool der_is_strict(struct span bytes);
+/* Takes the first element of concatenated DER off *rest. False: *rest does not begin with one. */
+bool der_take_first(struct span *rest, struct span *out);

@@ -47,6 +47,17 @@ static void refuses_deep_nesting(_unused_ void **state)
 	assert_true(der_is_strict(span_of(bomb + 2 * 40, sizeof(bomb) - 2 * 40)));
 }
 
+static void takes_concatenated_elements_apart(_unused_ void **state)
+{
+	struct span rest = SPAN_LITERAL("\x30\x00\x02\x01\x05\x30"), one;
+	assert_true(der_take_first(&rest, &one));
+	assert_int_equal(one.len, 2);
+	assert_true(der_take_first(&rest, &one));
+	assert_true(span_eq(one, SPAN_LITERAL("\x02\x01\x05")));
+	assert_false(der_take_first(&rest, &one));
+	assert_int_equal(rest.len, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -55,6 +66,7 @@ int main(void)
 		cmocka_unit_test(refuses_indefinite_and_overlong_lengths_at_any_depth),
 		cmocka_unit_test(refuses_an_element_longer_than_its_parent),
 		cmocka_unit_test(refuses_deep_nesting),
+		cmocka_unit_test(takes_concatenated_elements_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

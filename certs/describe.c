@@ -4,7 +4,7 @@
 #include "base/core/escape.h"
 #include "certs/boringssl.h"
 #include "certs/cert.h"
-#include "certs/svid.h"
+#include "certs/digest.h"
 
 const char *describe_hex(struct span bytes, char *out, size_t cap)
 {
@@ -25,14 +25,12 @@ enum err cert_describe(struct span der, struct cert_description *out, struct why
 	_cleanup_(X509_freep) X509 *cert = NULL;
 	RETURN_IF_ERR(cert_buffer_new(der, "the certificate", &buffer, why));
 	RETURN_IF_ERR(cert_parse(buffer, "the certificate", &cert, why));
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
 	char subject[256];
-	uint8_t hash[32];
+	uint8_t hash[DIGEST_LEN];
 	cert_subject(cert, subject, sizeof(subject));
 	escape_ascii(span_of_str(subject), out->subject, sizeof(out->subject));
-	describe_hex(span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)), out->serial,
-		sizeof(out->serial));
-	svid_digest_chain(&der, 1, hash);
+	describe_hex(cert_serial(cert), out->serial, sizeof(out->serial));
+	digest_sha256(der, hash);
 	describe_hex(span_of(hash, sizeof(hash)), out->sha256, sizeof(out->sha256));
 	out->not_before_s = cert_not_before_s(cert);
 	out->not_after_s = cert_not_after_s(cert);

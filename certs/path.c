@@ -22,9 +22,7 @@ static void attempt_init(struct attempt *attempt, const struct path_input *input
 	*attempt = (struct attempt){.input = input};
 	for (size_t i = 0; i < svid_num_chain(input->svid); i++) {
 		CHECK(attempt->num_certs < SVID_CHAIN_MAX);
-		X509 *cert = X509_parse_from_buffer(svid_get0_buffer(input->svid, i));
-		CHECK(cert != NULL); /* svid_parse() parsed it */
-		attempt->certs[attempt->num_certs++] = cert;
+		attempt->certs[attempt->num_certs++] = cert_parse_again(svid_get0_buffer(input->svid, i));
 	}
 }
 
@@ -38,37 +36,12 @@ static bool is_candidate(const struct attempt *attempt, X509 *root)
 	return false;
 }
 
-/* BoringSSL reads the entries of a list although the error in its signature is ignored. */
-static bool is_list_genuine(X509_STORE_CTX *context)
-{
-	const STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
-	size_t issuer_at = (size_t)X509_STORE_CTX_get_error_depth(context) + 1;
-	if (issuer_at >= sk_X509_num(path))
-		return false;
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(sk_X509_value(path, issuer_at));
-	return key != NULL && X509_CRL_verify(X509_STORE_CTX_get0_current_crl(context), key) == 1;
-}
-
-static int forgive_lists(int ok, X509_STORE_CTX *context)
-{
-	int error = X509_STORE_CTX_get_error(context);
-	if (ok == 1 || path_lacks_usable_crl(error))
-		return 1;
-	return error == X509_V_ERR_CERT_REVOKED && !is_list_genuine(context);
-}
-
 static void configure(X509_STORE_CTX *context, const struct path_input *input)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(context);
 	unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
-	if (input->crls != NULL) {
-		X509_STORE_CTX_set0_crls(context, input->crls);
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
-	}
 	if (input->ignore_not_before || input->is_revalidation)
 		flags |= X509_V_FLAG_NO_CHECK_TIME; /* check_not_after() checks notAfter */
-	if (input->is_revalidation)
-		X509_STORE_CTX_set_verify_cb(context, forgive_lists);
 	X509_VERIFY_PARAM_set_time_posix(param, input->now_s);
 	X509_VERIFY_PARAM_set_depth(param, SVID_CHAIN_MAX);
 	CHECK(X509_VERIFY_PARAM_set_flags(param, flags));
@@ -115,30 +88,44 @@ static enum err check_path_length(const STACK_OF(X509) * path, struct why *why)
 	return ERR_NONE;
 }
 
-/* A list covers the certificates of its issuer only. */
-static bool is_about(const X509_CRL *crl, const STACK_OF(X509) * path)
-{
-	for (size_t i = 0; i < sk_X509_num(path); i++)
-		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(sk_X509_value(path, i))) == 0)
-			return true;
-	return false;
-}
-
-/* The earliest end of validity that the result depends on. Of several lists of one issuer BoringSSL uses a fresh one: a
- * stale one beside it is not counted. */
-static int64_t valid_until(const struct path_input *input, const STACK_OF(X509) * path)
+/* The earliest end of validity that the result depends on. */
+static int64_t valid_until(const STACK_OF(X509) * path)
 {
 	int64_t until = INT64_MAX;
 	for (size_t i = 0; i < sk_X509_num(path); i++)
 		if (cert_not_after_s(sk_X509_value(path, i)) < until)
 			until = cert_not_after_s(sk_X509_value(path, i));
-	for (size_t i = 0; input->crls != NULL && i < sk_X509_CRL_num(input->crls); i++) {
-		const X509_CRL *crl = sk_X509_CRL_value(input->crls, i);
-		int64_t next_s = crl_next_update_s(crl);
-		if (next_s > input->now_s && next_s < until && is_about(crl, path))
-			until = next_s;
-	}
 	return until;
+}
+
+static bool is_on_list(X509_CRL *crl, X509 *cert, X509 *issuer)
+{
+	X509_REVOKED *entry;
+	return crl_is_of(crl, issuer) && X509_CRL_get0_by_cert(crl, &entry, cert) == 1 && crl_is_genuine(crl, issuer);
+}
+
+/* A list withdraws what it names, as long as it is there; what no list names is accepted, also when a list is stale or
+ * missing (decision 069). BoringSSL's own check would refuse every chain below an authority without a fresh list. */
+static enum err check_lists(const struct path_input *input, const STACK_OF(X509) * path, struct why *why)
+{
+	size_t num_lists = input->crls == NULL ? 0 : sk_X509_CRL_num(input->crls);
+	for (size_t i = 0; i + 1 < sk_X509_num(path); i++)
+		for (size_t list = 0; list < num_lists; list++)
+			if (is_on_list(sk_X509_CRL_value(input->crls, list), sk_X509_value(path, i),
+				    sk_X509_value(path, i + 1)))
+				return path_explain_revoked(sk_X509_value(path, i), svid_place(i), why);
+	return ERR_NONE;
+}
+
+/* All but the root. */
+static enum err check_serials(const struct path_input *input, const STACK_OF(X509) * path, struct why *why)
+{
+	for (size_t i = 0; input->revoker != NULL && i + 1 < sk_X509_num(path); i++) {
+		const X509 *cert = sk_X509_value(path, i);
+		if (bundle_set_is_revoked(input->revoker, cert_serial(cert)))
+			return path_explain_revoked(cert, svid_place(i), why);
+	}
+	return ERR_NONE;
 }
 
 static enum err judge(
@@ -152,9 +139,11 @@ static enum err judge(
 		return path_explain_verdict(context, attempt->certs, attempt->num_certs, root, input->now_s, why);
 	const STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(context);
 	RETURN_IF_ERR(check_path_length(path, why));
+	RETURN_IF_ERR(check_serials(input, path, why));
+	RETURN_IF_ERR(check_lists(input, path, why));
 	if (input->ignore_not_before)
 		RETURN_IF_ERR(check_not_after(input, path, why));
-	*out_until_s = valid_until(input, path);
+	*out_until_s = valid_until(path);
 	return ERR_NONE;
 }
 
@@ -166,7 +155,7 @@ static enum err try_without(
 	CHECK(sent != NULL);
 	for (size_t i = 1; i < attempt->num_certs; i++)
 		CHECK((left_out >> (i - 1) & 1) != 0 || sk_X509_push(sent, attempt->certs[i]) > 0);
-	X509_STORE *store = X509_STORE_new(); /* empty: BoringSSL searches it for revocation lists too */
+	X509_STORE *store = X509_STORE_new(); /* empty */
 	X509_STORE_CTX *context = X509_STORE_CTX_new();
 	STACK_OF(X509) *trusted = sk_X509_new_null();
 	CHECK(store != NULL && context != NULL && trusted != NULL && sk_X509_push(trusted, root) > 0);

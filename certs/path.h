@@ -2,6 +2,7 @@
  * arguments. Private to certs. */
 #pragma once
 
+#include "certs/bundle.h"
 #include "certs/svid.h"
 
 struct x509_st;
@@ -12,14 +13,15 @@ struct path_input {
 	struct x509_st *const *roots; /* self-signed, checked when added */
 	size_t num_roots;
 	struct stack_st_X509_CRL
-		*crls; /* NULL: revocation is not checked; else one is required per authority of the path */
+		*crls; /* NULL: none. Each withdraws what it names of its own authority's certificates */
+	const struct bundle_set *revoker; /* refuses serials of leaf and intermediates; NULL: none */
 	int64_t now_s;
 	bool ignore_not_before; /* no other check is skipped */
 	/* Revalidation of a chain that was valid before: fails only if its root was removed or a certificate was
-	 * revoked. Expiry and missing or stale revocation lists are ignored. */
+	 * revoked. Expiry is ignored. */
 	bool is_revalidation;
 };
 
 /* ERR_UNTRUSTED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED. *out_until_s: the earliest end of validity in the path,
- * root and revocation lists included. */
+ * root included. */
 enum err path_verify(const struct path_input *input, int64_t *out_until_s, struct why *why) _must_use_;

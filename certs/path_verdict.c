@@ -1,54 +1,36 @@
 #include "certs/path_verdict.h"
+#include "base/core/date.h"
 #include "certs/boringssl.h"
 #include "certs/cert.h"
 #include <stdio.h>
-#include <time.h>
 
 #define SUBJECT_SHOWN 48
-#define DATE_LEN      24
-
-static const char *date(int64_t seconds, char out[DATE_LEN])
-{
-	struct tm parts;
-	time_t when = (time_t)seconds;
-	if (gmtime_r(&when, &parts) == NULL || strftime(out, DATE_LEN, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-		snprintf(out, DATE_LEN, "%lld", (long long)seconds);
-	return out;
-}
 
 enum err path_explain_expired(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
-	char subject[SUBJECT_SHOWN], ended[DATE_LEN], now[DATE_LEN];
+	char subject[SUBJECT_SHOWN], ended[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
 	return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
 		"find out why it was not renewed: see the peer's log and clock, and the control plane",
 		"%s (subject %s) expired at %s; the time is %s", which, cert_subject(cert, subject, sizeof(subject)),
-		date(cert_not_after_s(cert), ended), date(now_s, now));
+		date_format(cert_not_after_s(cert), ended), date_format(now_s, now));
 }
 
 static enum err explain_not_yet_valid(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
-	char subject[SUBJECT_SHOWN], begins[DATE_LEN], now[DATE_LEN];
+	char subject[SUBJECT_SHOWN], begins[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
 	return why_set(why, ERR_NOT_YET_VALID, "a chain whose certificates are all valid now",
 		"compare the clocks of both machines and of the issuer",
 		"%s (subject %s) is not valid before %s; the time is %s", which,
-		cert_subject(cert, subject, sizeof(subject)), date(cert_not_before_s(cert), begins), date(now_s, now));
+		cert_subject(cert, subject, sizeof(subject)), date_format(cert_not_before_s(cert), begins),
+		date_format(now_s, now));
 }
 
-static enum err explain_revoked(const X509 *cert, const char *which, struct why *why)
+enum err path_explain_revoked(const X509 *cert, const char *which, struct why *why)
 {
 	char subject[SUBJECT_SHOWN];
 	return why_set(why, ERR_REVOKED, "a chain without revoked certificates",
-		"if the revocation was an error, issue a new certificate",
-		"%s (subject %s) is on its authority's revocation list", which,
+		"if the revocation was an error, issue a new certificate", "%s (subject %s) is revoked", which,
 		cert_subject(cert, subject, sizeof(subject)));
-}
-
-/* A domain with revocation lists must have a fresh, validly signed one per authority. */
-static enum err explain_no_usable_crl(int error, const char *which, struct why *why)
-{
-	return why_set(why, ERR_REVOKED, "a fresh, validly signed revocation list of every authority of the chain",
-		"publish new lists for this trust domain, or withdraw all of them",
-		"%s cannot be checked for revocation: %s", which, X509_verify_cert_error_string(error));
 }
 
 static enum err explain_untrusted(int error, const X509 *cert, const char *which, struct why *why)
@@ -80,26 +62,6 @@ static const char *place_of(const X509 *cert, X509 *const *sent, size_t num_sent
 	return cert == root ? "the root" : "the chain";
 }
 
-bool path_lacks_usable_crl(int error)
-{
-	switch (error) {
-	case X509_V_ERR_UNABLE_TO_GET_CRL:
-	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
-	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
-	case X509_V_ERR_CRL_NOT_YET_VALID:
-	case X509_V_ERR_CRL_HAS_EXPIRED:
-	case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
-	case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
-	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
-	case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
-	case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
-	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
-	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
-		return true;
-	}
-	return false;
-}
-
 enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, size_t num_sent, const X509 *root,
 	int64_t now_s, struct why *why)
 {
@@ -112,10 +74,6 @@ enum err path_explain_verdict(const X509_STORE_CTX *context, X509 *const *sent, 
 		return path_explain_expired(cert, which, now_s, why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return explain_not_yet_valid(cert, which, now_s, why);
-	case X509_V_ERR_CERT_REVOKED:
-		return explain_revoked(cert, which, why);
 	}
-	if (path_lacks_usable_crl(error))
-		return explain_no_usable_crl(error, which, why);
 	return explain_untrusted(error, cert, which, why); /* any other error */
 }

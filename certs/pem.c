@@ -43,6 +43,23 @@ enum err pem_next(struct span *rest, struct pem_block *block)
 	return ERR_NONE;
 }
 
+enum err pem_read_list(const struct pem_list *list, struct span pem, void *arg, struct why *why)
+{
+	_cleanup_(pem_block_done) struct pem_block block = {0};
+	unsigned num = 0;
+	enum err err;
+	while ((err = pem_next(&pem, &block)) == ERR_NONE)
+		if (strcmp(block.label, list->label) == 0) {
+			RETURN_IF_ERR(list->take(arg, span_of(block.der, block.der_len), why));
+			num++;
+		}
+	if (err != ERR_NOT_FOUND)
+		return why_set(why, ERR_MALFORMED, list->many, list->fix, "the %s are not PEM", list->many);
+	if (num == 0)
+		return why_set(why, ERR_MALFORMED, list->many, list->fix, "there is no %s", list->one);
+	return ERR_NONE;
+}
+
 enum err pem_encode(const char *label, struct span der, struct buf *out)
 {
 	CHECK(der.len > 0 && der.len <= INT_MAX);

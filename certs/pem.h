@@ -16,4 +16,13 @@ struct pem_block {                 /* zeroed is empty */
  * the block does not parse. Releases what *block had before. */
 enum err pem_next(struct span *rest, struct pem_block *block) _must_use_;
 void pem_block_done(struct pem_block *block);
+/* A file whose blocks of one kind are a list. */
+struct pem_list {
+	const char *label, *one, *many; /* "CERTIFICATE", "CA certificate", "CA certificates" */
+	const char *fix;
+	enum err (*take)(void *arg, struct span der, struct why *why);
+};
+/* Gives each block with the list's label to take(), and skips the others. ERR_MALFORMED: it is not PEM, or has no such
+ * block; else the first error of take(). */
+enum err pem_read_list(const struct pem_list *list, struct span pem, void *arg, struct why *why) _must_use_;
 enum err pem_encode(const char *label, struct span der, struct buf *out) _must_use_; /* appends; ERR_LIMIT */

@@ -47,6 +47,35 @@ static void reports_that_a_block_is_encrypted(void **state)
 	assert_true(block.is_encrypted);
 }
 
+static enum err take(void *arg, struct span der, struct why *why)
+{
+	unsigned *num = arg;
+	if (der.len != 3)
+		return why_set(why, ERR_UNTRUSTED, "three bytes", "give three", "there are %zu", der.len);
+	++*num;
+	return ERR_NONE;
+}
+
+static void a_list_is_the_blocks_of_one_kind(void **state)
+{
+	(void)state;
+	const struct pem_list list = {"X", "thing", "things", "give things", take};
+	_cleanup_(buf_done) struct buf text = BUF_INIT(1000);
+	struct why why = {0};
+	unsigned num = 0;
+	assert_int_equal(pem_read_list(&list, buf_span(&text), &num, &why), ERR_MALFORMED);
+	assert_string_equal(why.got, "there is no thing");
+	assert_int_equal(pem_encode("X", SPAN_LITERAL("one"), &text), ERR_NONE);
+	assert_int_equal(pem_encode("Y", SPAN_LITERAL("another"), &text), ERR_NONE);
+	assert_int_equal(pem_encode("X", SPAN_LITERAL("two"), &text), ERR_NONE);
+	assert_int_equal(pem_read_list(&list, buf_span(&text), &num, &why), ERR_NONE);
+	assert_int_equal(num, 2);
+	assert_int_equal(pem_encode("X", SPAN_LITERAL("three"), &text), ERR_NONE);
+	assert_int_equal(pem_read_list(&list, buf_span(&text), &num, &why), ERR_UNTRUSTED);
+	assert_int_equal(pem_read_list(&list, SPAN_LITERAL("-----BEGIN X-----\nb25l\n"), &num, &why), ERR_MALFORMED);
+	assert_string_equal(why.got, "the things are not PEM");
+}
+
 static void appends_within_the_limit_only(void **state)
 {
 	(void)state;
@@ -61,6 +90,7 @@ int main(void)
 		cmocka_unit_test(reads_what_it_wrote_block_by_block),
 		cmocka_unit_test(knows_the_end_from_a_broken_block),
 		cmocka_unit_test(reports_that_a_block_is_encrypted),
+		cmocka_unit_test(a_list_is_the_blocks_of_one_kind),
 		cmocka_unit_test(appends_within_the_limit_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ struct private_key {
 	EVP_PKEY *evp;
 };
 
-static struct private_key *key_wrap(EVP_PKEY *evp)
+struct private_key *private_key_adopt_evp(EVP_PKEY *evp)
 {
 	CHECK(evp != NULL);
 	struct private_key *key = mem_new(struct private_key);
@@ -29,7 +29,7 @@ struct private_key *private_key_generate(void)
 	CHECK(ec != NULL && EC_KEY_generate_key(ec)); /* fails only without memory or entropy */
 	EVP_PKEY *evp = EVP_PKEY_new();
 	CHECK(evp != NULL && EVP_PKEY_set1_EC_KEY(evp, ec));
-	return key_wrap(evp);
+	return private_key_adopt_evp(evp);
 }
 
 struct private_key *private_key_ref(struct private_key *key)
@@ -77,7 +77,7 @@ enum err private_key_parse(struct span pkcs8_der, struct private_key **out, stru
 		ERR_clear_error();
 		return why_set(why, ERR_WEAK_KEY, expected, fix, "the private key is of another kind");
 	}
-	*out = key_wrap(TAKE_PTR(evp));
+	*out = private_key_adopt_evp(TAKE_PTR(evp));
 	return ERR_NONE;
 }
 
@@ -119,6 +119,25 @@ enum err private_key_sign(const struct private_key *key, struct span message, st
 		return ERR_CRYPTO;
 	}
 	return buf_append(out_signature, span_of(signature, signature_len));
+}
+
+DEFINE_CLEANUP(ECDSA_SIG *, ECDSA_SIG_free)
+
+enum err private_key_sign_es256(const struct private_key *key, struct span message, uint8_t out[PRIVATE_KEY_ES256_LEN])
+{
+	const size_t half = PRIVATE_KEY_ES256_LEN / 2;
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	const BIGNUM *r, *s;
+	SHA256(message.ptr, message.len, digest);
+	_cleanup_(ECDSA_SIG_freep) ECDSA_SIG *pair =
+		ECDSA_do_sign(digest, sizeof(digest), EVP_PKEY_get0_EC_KEY(key->evp));
+	if (pair == NULL) {
+		ERR_clear_error();
+		return ERR_CRYPTO;
+	}
+	ECDSA_SIG_get0(pair, &r, &s);
+	CHECK(BN_bn2bin_padded(out, half, r) && BN_bn2bin_padded(out + half, half, s));
+	return ERR_NONE;
 }
 
 EVP_PKEY *private_key_get0_evp(const struct private_key *key)

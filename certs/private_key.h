@@ -20,4 +20,10 @@ enum err private_key_public(const struct private_key *key, struct buf *out_spki_
 /* ECDSA with SHA-256 over `message`, DER signature. */
 enum err private_key_sign(const struct private_key *key, struct span message, struct buf *out_signature) _must_use_;
 
+/* The same as ES256 has it (RFC 7518 3.4): r and s, 32 bytes each. */
+#define PRIVATE_KEY_ES256_LEN 64
+enum err private_key_sign_es256(
+	const struct private_key *key, struct span message, uint8_t out[PRIVATE_KEY_ES256_LEN]) _must_use_;
+
+struct private_key *private_key_adopt_evp(struct evp_pkey_st *evp);      /* private to certs: remote_key.c */
 struct evp_pkey_st *private_key_get0_evp(const struct private_key *key); /* for base/tls and control/issue only */

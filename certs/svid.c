@@ -53,10 +53,10 @@ static enum err take_leaf(struct svid *svid, X509 *leaf, struct why *why)
 	RETURN_IF_ERR(cert_check_leaf(leaf, &svid->id, why));
 	svid->not_before_s = cert_not_before_s(leaf);
 	svid->not_after_s = cert_not_after_s(leaf);
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
-	svid->serial_len = (size_t)ASN1_STRING_length(serial);
-	CHECK(svid->serial_len <= sizeof(svid->serial)); /* cert_parse() checked it */
-	memcpy(svid->serial, ASN1_STRING_get0_data(serial), svid->serial_len);
+	struct span serial = cert_serial(leaf);
+	svid->serial_len = serial.len;
+	CHECK(serial.len <= sizeof(svid->serial)); /* cert_parse() checked it */
+	memcpy(svid->serial, serial.ptr, serial.len);
 	return ERR_NONE;
 }
 
@@ -145,10 +145,14 @@ const uint8_t *svid_chain_hash(const struct svid *svid)
 	return svid->chain_hash;
 }
 
+bool svid_eq(const struct svid *a, const struct svid *b)
+{
+	return memcmp(a->chain_hash, b->chain_hash, sizeof(a->chain_hash)) == 0;
+}
+
 enum err svid_public_key(const struct svid *svid, struct buf *out_spki_der)
 {
-	_cleanup_(X509_freep) X509 *leaf = X509_parse_from_buffer(svid->chain[0]);
-	CHECK(leaf != NULL); /* svid_parse() parsed it */
+	_cleanup_(X509_freep) X509 *leaf = cert_parse_again(svid->chain[0]);
 	uint8_t *der = NULL;
 	int der_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
 	CHECK(der_len > 0);

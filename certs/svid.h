@@ -22,6 +22,7 @@ struct span svid_serial(const struct svid *svid);   /* big-endian magnitude, bor
 size_t svid_num_chain(const struct svid *svid);
 struct span svid_cert(const struct svid *svid, size_t i); /* DER, borrowed */
 const uint8_t *svid_chain_hash(const struct svid *svid);  /* SHA-256 over the chain's DER, 32 bytes */
+bool svid_eq(const struct svid *a, const struct svid *b); /* the same chain, and so the same key */
 enum err svid_public_key(const struct svid *svid, struct buf *out_spki_der) _must_use_;
 struct crypto_buffer_st *svid_get0_buffer(
 	const struct svid *svid, size_t i); /* for base/tls: from the process's pool */

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 /* cmocka requires the three headers above */
 #include <cmocka.h>
 
@@ -48,6 +49,10 @@ static void keeps_the_bytes_and_their_hash(_unused_ void **state)
 	uint8_t hash[32];
 	svid_digest_chain(chain, 2, hash);
 	assert_memory_equal(svid_chain_hash(svid), hash, 32);
+	_cleanup_(svid_unrefp) struct svid *same = NULL, *other = sound_svid(mesh);
+	assert_int_equal(svid_parse(chain, 2, &same, NULL), ERR_NONE);
+	assert_true(svid_eq(svid, same));
+	assert_false(svid_eq(svid, other)); /* another key */
 }
 
 static void shares_the_bytes_of_equal_certificates(_unused_ void **state)
@@ -124,6 +129,31 @@ static void counts_references_from_many_threads(_unused_ void **state)
 	assert_int_equal(svid_num_chain(svid), 2);
 }
 
+/* Parsed certificates are kept for a while: a chain reads the same before and after many others. */
+static void a_chain_reads_the_same_after_many_others(_unused_ void **state)
+{
+	struct test_cert_spec root_spec = test_ca_spec("root");
+	struct test_cert *root = test_cert_new(&root_spec, NULL), *leaves[20];
+	struct svid *first[20];
+	for (size_t i = 0; i < 20; i++) {
+		char id[64];
+		snprintf(id, sizeof id, "spiffe://td.test/workload-%zu", i);
+		struct test_cert_spec spec = test_leaf_spec(id);
+		leaves[i] = test_cert_new(&spec, root);
+		const struct span chain[] = {test_cert_der(leaves[i]), test_cert_der(root)};
+		assert_int_equal(svid_parse(chain, 2, &first[i], NULL), ERR_NONE);
+	}
+	for (size_t i = 0; i < 20; i++) {
+		const struct span chain[] = {test_cert_der(leaves[i]), test_cert_der(root)};
+		_cleanup_(svid_unrefp) struct svid *again = NULL;
+		assert_int_equal(svid_parse(chain, 2, &again, NULL), ERR_NONE);
+		assert_true(svid_eq(again, first[i]) && spiffe_id_eq(svid_id(again), svid_id(first[i])));
+		svid_unref(first[i]);
+		test_cert_free(leaves[i]);
+	}
+	test_cert_free(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +165,7 @@ int main(void)
 		cmocka_unit_test(refuses_every_cut_of_a_leaf),
 		cmocka_unit_test(survives_every_flipped_byte),
 		cmocka_unit_test(counts_references_from_many_threads),
+		cmocka_unit_test(a_chain_reads_the_same_after_many_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

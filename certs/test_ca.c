@@ -192,6 +192,12 @@ void test_cert_free(struct test_cert *cert)
 	mem_free(cert);
 }
 
+struct span test_cert_serial(const struct test_cert *cert)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert->x509);
+	return span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+}
+
 struct span test_cert_der(const struct test_cert *cert)
 {
 	return span_of(cert->der, cert->der_len);
@@ -247,6 +253,22 @@ static void revoke(X509_CRL *crl, const struct test_cert *cert, const struct tes
 	ASN1_TIME_free(when);
 }
 
+static void identify(X509_CRL *crl, const struct test_crl_spec *spec, const struct test_cert *issuer)
+{
+	AUTHORITY_KEYID *key = AUTHORITY_KEYID_new();
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(issuer->x509);
+	CHECK(key != NULL && number != NULL);
+	key->keyid = id != NULL ? ASN1_OCTET_STRING_dup(id) : ASN1_OCTET_STRING_new();
+	CHECK(ASN1_INTEGER_set_int64(number, spec->number != 0 ? spec->number : spec->this_update_s));
+	if (!spec->leaves_key_id_out)
+		CHECK(X509_CRL_add1_ext_i2d(crl, NID_authority_key_identifier, key, 0, 0));
+	if (!spec->leaves_number_out)
+		CHECK(X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0));
+	AUTHORITY_KEYID_free(key);
+	ASN1_INTEGER_free(number);
+}
+
 void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *issuer, struct buf *out)
 {
 	X509_CRL *crl = X509_CRL_new();
@@ -258,6 +280,7 @@ void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *iss
 		set_crl_time(crl, X509_CRL_set1_nextUpdate, spec->next_update_s);
 	for (size_t i = 0; i < 4 && spec->revoked[i] != NULL; i++)
 		revoke(crl, spec->revoked[i], spec);
+	identify(crl, spec, issuer);
 	if (spec->is_of_limited_scope)
 		test_extensions_limit_scope(crl);
 	CHECK(X509_CRL_sign(crl, issuer->key, digest_for(issuer->key, "SHA256")) > 0);

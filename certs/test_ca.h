@@ -96,6 +96,7 @@ struct test_cert;
 struct test_cert *test_cert_new(const struct test_cert_spec *spec, const struct test_cert *issuer); /* NULL: itself */
 void test_cert_free(struct test_cert *cert);
 DEFINE_CLEANUP(struct test_cert *, test_cert_free)
+struct span test_cert_serial(const struct test_cert *cert); /* borrowed */
 struct span test_cert_der(const struct test_cert *cert);
 /* Its key, a new reference; only for P-256 certificates made without for_key. */
 struct private_key *test_cert_key(const struct test_cert *cert);
@@ -106,6 +107,8 @@ struct test_crl_spec {
 	int64_t this_update_s, next_update_s; /* next 0: none */
 	bool has_wrong_signature;
 	bool has_remove_from_crl; /* the entries' reason is removeFromCRL */
+	int64_t number;           /* 0: this_update_s */
+	bool leaves_key_id_out, leaves_number_out;
 	bool is_of_limited_scope; /* a critical issuingDistributionPoint */
 };
 struct test_crl_spec test_crl_spec(void); /* empty, valid an hour before and after TEST_NOW_S */

@@ -26,12 +26,13 @@ static enum err find_path(
 	if (bundle == NULL)
 		return explain_no_bundle(svid_id(path->svid), why);
 	X509 *roots[BUNDLE_ROOTS_MAX];
-	CHECK(bundle_num_roots(bundle) <= BUNDLE_ROOTS_MAX);
-	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
+	path->num_roots = path->is_revalidation ? bundle_num_all(bundle) : bundle_num_roots(bundle);
+	CHECK(path->num_roots <= BUNDLE_ROOTS_MAX);
+	for (size_t i = 0; i < path->num_roots; i++)
 		roots[i] = bundle_get0_root(bundle, i);
 	path->roots = roots;
-	path->num_roots = bundle_num_roots(bundle);
 	path->crls = bundle_set_get0_crls(bundles, domain);
+	path->revoker = bundles;
 	enum err err = path_verify(path, out_until_s, why);
 	path->roots = NULL;
 	return err;

@@ -24,7 +24,7 @@ struct verify_input {
  * the certificate. */
 enum err verify_chain(const struct verify_input *input, struct svid **out_svid, struct why *why) _must_use_;
 
-/* The same; *out_until_s: the earliest end of validity in the path, root and revocation lists included. */
+/* The same; *out_until_s: the earliest end of validity in the path, root included. */
 enum err verify_chain_until(
 	const struct verify_input *input, struct svid **out_svid, int64_t *out_until_s, struct why *why) _must_use_;
 /* Only the checks of the identity, for a chain that was verified before: not banned (ERR_REVOKED), not reserved, the
@@ -32,12 +32,11 @@ enum err verify_chain_until(
 enum err verify_identity(const struct verify_input *input, const struct spiffe_id *id, struct why *why) _must_use_;
 
 /* Revalidates a chain that was valid before. ERR_NO_BUNDLE, ERR_UNTRUSTED: its root was removed; ERR_REVOKED: it or one
- * of its authorities is on a revocation list, or the identity is banned. ERR_NONE also for an expired chain and with a
- * missing or stale list: these refuse new connections but do not end existing ones. */
+ * of its authorities is on a revocation list, or the identity is banned. ERR_NONE also for an expired chain. */
 enum err verify_still_trusted(const struct svid *svid, const struct bundle_set *bundles, struct why *why) _must_use_;
 
-/* Verifies the control plane's chain. The only anchor is a self-signed bootstrap root whose SHA-256 is one of `pins`;
- * the chain includes that root; the leaf's identity is exactly `expected`. notBefore is not checked: with a clock at
+/* Verifies the control plane's chain. The only anchors are self-signed bootstrap roots whose SHA-256 is one of `pins`;
+ * the chain includes one; the leaf's identity is exactly `expected`. notBefore is not checked: with a clock at
  * the build date the root would not be valid yet, and only this connection can correct a slow clock. All other checks
  * apply. */
 struct verify_bootstrap_input {

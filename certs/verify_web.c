@@ -6,14 +6,11 @@
 #include "certs/cert.h"
 #include "certs/pem.h"
 #include "certs/public_key.h"
+#include "certs/web_roots.h"
 #include <stdio.h>
 
 #define SUBJECT_SHOWN 64
 #define ROOTS_FIX     "give the CA certificates in PEM (RFC 7468)"
-
-struct web_roots {
-	STACK_OF(X509) * certs;
-};
 
 /* --- roots --- */
 
@@ -35,8 +32,9 @@ static X509 *parse(struct span der)
 	return cert;
 }
 
-static enum err take_root(struct web_roots *roots, struct span der, struct why *why)
+static enum err take_root(void *arg, struct span der, struct why *why)
 {
+	struct web_roots *roots = arg;
 	size_t num = sk_X509_num(roots->certs);
 	if (num == WEB_ROOTS_MAX)
 		return why_set(why, ERR_TOO_LARGE, "at most 256 CA certificates", ROOTS_FIX, "there are more");
@@ -51,16 +49,10 @@ static enum err take_root(struct web_roots *roots, struct span der, struct why *
 enum err web_roots_parse(struct span pem, struct web_roots **out, struct why *why)
 {
 	_cleanup_(web_roots_freep) struct web_roots *roots = mem_new(struct web_roots);
-	_cleanup_(pem_block_done) struct pem_block block = {0};
+	const struct pem_list certificates = {"CERTIFICATE", "CA certificate", "CA certificates", ROOTS_FIX, take_root};
 	roots->certs = sk_X509_new_null();
 	CHECK(roots->certs != NULL);
-	enum err err;
-	while ((err = pem_next(&pem, &block)) == ERR_NONE)
-		if (strcmp(block.label, "CERTIFICATE") == 0)
-			RETURN_IF_ERR(take_root(roots, span_of(block.der, block.der_len), why));
-	if (err != ERR_NOT_FOUND || sk_X509_num(roots->certs) == 0)
-		return why_set(why, ERR_MALFORMED, "CA certificates", ROOTS_FIX,
-			err != ERR_NOT_FOUND ? "the CA certificates are not PEM" : "there is no CA certificate");
+	RETURN_IF_ERR(pem_read_list(&certificates, pem, roots, why));
 	*out = TAKE_PTR(roots);
 	return ERR_NONE;
 }
@@ -71,9 +63,7 @@ static bool is_valid_at(const X509 *cert, int64_t now_s)
 	       X509_cmp_time_posix(X509_get0_notAfter(cert), now_s) > 0;
 }
 
-/* Those that are valid now come first: BoringSSL takes the first issuer of the right name and key, and a file may have
- * an authority twice, as it was and renewed. The others stay, so that the error is that of their time. Borrowed. */
-static STACK_OF(X509) * roots_valid_first(const struct web_roots *roots, int64_t now_s)
+STACK_OF(X509) * web_roots_valid_first(const struct web_roots *roots, int64_t now_s)
 {
 	STACK_OF(X509) *sorted = sk_X509_new_null();
 	CHECK(sorted != NULL);
@@ -217,7 +207,7 @@ enum err verify_web_chain(const struct verify_web_input *input, struct why *why)
 	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new(); /* empty */
 	_cleanup_(X509_STORE_CTX_freep) X509_STORE_CTX *context = X509_STORE_CTX_new();
 	CHECK(store != NULL && context != NULL && X509_STORE_CTX_init(context, store, sent.leaf, sent.others));
-	STACK_OF(X509) *trusted = roots_valid_first(input->roots, input->now_s);
+	STACK_OF(X509) *trusted = web_roots_valid_first(input->roots, input->now_s);
 	X509_STORE_CTX_set0_trusted_stack(context, trusted);
 	enum err err = judge(context, input, why);
 	sk_X509_free(trusted);

@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define KEY_FIX "write the private key in PEM without a passphrase"
+#define SIGNATURE_MAX 1024 /* of RSA with 8192 bits */
+#define KEY_FIX       "write the private key in PEM without a passphrase"
 
 struct web_identity {
 	atomic_uint refs;
@@ -150,4 +151,24 @@ CRYPTO_BUFFER *web_identity_get0_buffer(const struct web_identity *identity, siz
 EVP_PKEY *web_identity_get0_evp(const struct web_identity *identity)
 {
 	return identity->key;
+}
+
+struct span web_identity_cert(const struct web_identity *identity, size_t i)
+{
+	const CRYPTO_BUFFER *buffer = web_identity_get0_buffer(identity, i);
+	return span_of(CRYPTO_BUFFER_data(buffer), CRYPTO_BUFFER_len(buffer));
+}
+
+enum err web_identity_sign(const struct web_identity *identity, struct span message, struct buf *out)
+{
+	const EVP_MD *digest = EVP_PKEY_id(identity->key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	uint8_t signature[SIGNATURE_MAX];
+	size_t len = sizeof signature;
+	EVP_MD_CTX context;
+	EVP_MD_CTX_init(&context);
+	bool is_signed = EVP_DigestSignInit(&context, NULL, digest, NULL, identity->key) == 1 &&
+			 EVP_DigestSign(&context, signature, &len, message.ptr, message.len) == 1;
+	EVP_MD_CTX_cleanup(&context);
+	ERR_clear_error();
+	return is_signed ? buf_append(out, span_of(signature, len)) : ERR_CRYPTO;
 }

@@ -18,7 +18,11 @@ struct web_identity *web_identity_ref(struct web_identity *identity);
 void web_identity_unref(struct web_identity *identity);
 DEFINE_CLEANUP(struct web_identity *, web_identity_unref)
 
-/* For base/tls only. */
+struct span web_identity_cert(const struct web_identity *identity, size_t i); /* DER, borrowed */
+/* Appends a signature by the leaf's key, as public_key_verify() checks it: SHA-256, for Ed25519 no digest. */
+enum err web_identity_sign(const struct web_identity *identity, struct span message, struct buf *out) _must_use_;
+
 size_t web_identity_num_chain(const struct web_identity *identity);
+/* For base/tls only. */
 struct crypto_buffer_st *web_identity_get0_buffer(const struct web_identity *identity, size_t i);
 struct evp_pkey_st *web_identity_get0_evp(const struct web_identity *identity);

@@ -1,7 +1,9 @@
 #include "certs/web_key.h"
+#include "base/core/base64url.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "certs/boringssl.h"
+#include "certs/digest.h"
 
 #define KEY_EXPECTED "an RSA key of 2048 to 8192 bits with an exponent of 65537 or more, or a P-256 key"
 #define KEY_FIX      "sign tokens with a key of an allowed kind"
@@ -88,6 +90,35 @@ enum err web_key_from_p256(struct span x, struct span y, struct web_key **out, s
 	key->p256 = TAKE_PTR(ec);
 	*out = key;
 	return ERR_NONE;
+}
+
+/* SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING { 0 unused bits, 4: uncompressed (RFC 5480) */
+static const struct span spki_head = SPAN_LITERAL("\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a"
+						  "\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04");
+
+void web_key_p256_spki(const uint8_t point[2 * WEB_KEY_P256_LEN], uint8_t out[WEB_KEY_P256_SPKI_LEN])
+{
+	memcpy(out, spki_head.ptr, spki_head.len);
+	memcpy(out + spki_head.len, point, 2 * WEB_KEY_P256_LEN);
+}
+
+enum err web_key_point_of_spki(struct span spki, struct span *out_x, struct span *out_y, struct why *why)
+{
+	const struct span head = spki_head;
+	if (spki.len != WEB_KEY_P256_SPKI_LEN || !span_starts_with(spki, head))
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "the public key is no P-256 key");
+	*out_x = span_of(spki.ptr + head.len, WEB_KEY_P256_LEN);
+	*out_y = span_of(spki.ptr + head.len + WEB_KEY_P256_LEN, WEB_KEY_P256_LEN);
+	return ERR_NONE;
+}
+
+void web_key_id_of_spki(struct span spki, char out[WEB_KEY_ID_LEN + 1])
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT(WEB_KEY_ID_LEN);
+	uint8_t hash[DIGEST_LEN];
+	digest_sha256(spki, hash);
+	CHECK(base64url_encode(span_of(hash, sizeof(hash)), &text) == ERR_NONE && buf_len(&text) == WEB_KEY_ID_LEN);
+	memcpy(out, buf_cstr(&text), WEB_KEY_ID_LEN + 1);
 }
 
 enum web_signature web_key_signature(const struct web_key *key)

@@ -18,6 +18,16 @@ struct web_key;
 /* Numbers are big-endian. ERR_WEAK_KEY: another size or exponent; the point is not on the curve. */
 enum err web_key_from_rsa(struct span modulus, struct span exponent, struct web_key **out, struct why *why) _must_use_;
 enum err web_key_from_p256(struct span x, struct span y, struct web_key **out, struct why *why) _must_use_;
+/* A P-256 SubjectPublicKeyInfo has exactly this many bytes, of which the last are the point's coordinates. */
+#define WEB_KEY_P256_SPKI_LEN 91
+/* The coordinates in it, borrowed. ERR_WEAK_KEY: another kind of key; whether the point is on the curve is
+ * web_key_from_p256()'s check. */
+enum err web_key_point_of_spki(struct span spki, struct span *out_x, struct span *out_y, struct why *why) _must_use_;
+/* The `kid` of that key in tokens and JWK sets of this mesh: the base64url of its SHA-256. */
+#define WEB_KEY_ID_LEN 43
+void web_key_id_of_spki(struct span spki, char out[WEB_KEY_ID_LEN + 1]);
+/* The SubjectPublicKeyInfo with that point, x before y. */
+void web_key_p256_spki(const uint8_t point[2 * WEB_KEY_P256_LEN], uint8_t out[WEB_KEY_P256_SPKI_LEN]);
 void web_key_free(struct web_key *key);
 DEFINE_CLEANUP(struct web_key *, web_key_free)
 

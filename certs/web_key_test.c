@@ -1,3 +1,4 @@
+#include "certs/private_key.h"
 #include "certs/web_key.h"
 #include <openssl/bn.h>
 #include <openssl/ec_key.h>
@@ -155,11 +156,36 @@ static void W17_refuses_a_point_that_is_not_on_its_curve(void **state)
 	assert_null(key);
 }
 
+static void a_p256_key_is_read_from_its_spki(void **state)
+{
+	(void)state;
+	_cleanup_(private_key_unrefp) struct private_key *private = private_key_generate();
+	_cleanup_(web_key_freep) struct web_key *key = NULL;
+	_cleanup_(buf_done) struct buf spki = BUF_INIT(200);
+	uint8_t signature[PRIVATE_KEY_ES256_LEN];
+	struct span x, y;
+	assert_int_equal(private_key_public(private, &spki), ERR_NONE);
+	assert_int_equal(web_key_point_of_spki(buf_span(&spki), &x, &y, NULL), ERR_NONE);
+	assert_int_equal(web_key_from_p256(x, y, &key, NULL), ERR_NONE);
+	for (unsigned i = 0; i < 300; i++) { /* also with leading zeros in r and s */
+		assert_int_equal(private_key_sign_es256(private, MESSAGE, signature), ERR_NONE);
+		assert_int_equal(web_key_verify(key, MESSAGE, span_of(signature, sizeof(signature)), NULL), ERR_NONE);
+	}
+	char id[WEB_KEY_ID_LEN + 1];
+	web_key_id_of_spki(SPAN_LITERAL("abc"), id); /* the example of FIPS 180-2 */
+	assert_string_equal(id, "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+	struct span cut = span_of(buf_span(&spki).ptr, buf_len(&spki) - 1);
+	assert_int_equal(web_key_point_of_spki(cut, &x, &y, NULL), ERR_WEAK_KEY);
+	spki.ptr[spki.start + 20] ^= 1; /* of the curve's name */
+	assert_int_equal(web_key_point_of_spki(buf_span(&spki), &x, &y, NULL), ERR_WEAK_KEY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_rsa_key_verifies_rs256),
 		cmocka_unit_test(a_p256_key_verifies_es256),
+		cmocka_unit_test(a_p256_key_is_read_from_its_spki),
 		cmocka_unit_test(W17_refuses_weak_rsa_keys),
 		cmocka_unit_test(W17_refuses_a_point_that_is_not_on_its_curve),
 	};

@@ -7,6 +7,7 @@
 #include "base/pb/unpack.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
+#include "cli/watch.h"
 #include <jansson.h>
 #include <yaml.h>
 
@@ -21,18 +22,42 @@ static enum cli_exit (*const functions[])(struct command_line *) = {
 #undef COMMAND
 };
 static const struct cli_flag flags[] = {
+	{"watch", NULL, "repeat the command until it is interrupted, and show what has changed", false},
+	{"interval", "DURATION", "of --watch (2s)", false},
 	{"socket", "PATH", "of the control plane on this machine (" COMMANDS_SOCKET ")", false},
 	{"admin", "ADDRESS", "of the sidecar on this machine (" COMMANDS_ADMIN ")", false},
-	{"id", "spiffe://TD/PATH", "the identity that the token is for", false},
-	{"ttl", "DURATION", "how long the token is valid (1h), at most 30d", false},
+	{"from", "ID|plaintext", "the source: a SPIFFE ID, or plaintext for one without identity", false},
+	{"to", "spiffe://TD/PATH", "the workload that the source connects to", false},
+	{"port", "PORT", "the port that the workload serves at", false},
+	{"address", "IP", "the source's, where a rule depends on it", false},
+	{"id", "spiffe://TD/PATH", "the identity that the token or entry is for", false},
+	{"ttl", "DURATION",
+		"how long the token is valid (1h), at most 30d; or the certificates of an entry, at most 7d", false},
+	{"selector", "SELECTOR", "what a workload must prove: unix:uid:1000, x509:san:dns:NAME ...", true},
 	{"network", "CIDR", "the network that the token may be used from (any)", true},
-	{"cluster", NULL, "check the cluster, also where a sidecar is on this machine", false},
+	{"intermediate", NULL, "revoke that of the control plane", false},
+	{"compromised", NULL, "the key of the mesh's root was stolen", false},
+	{"bootstrap", NULL, "the bootstrap root, which signs the control plane's own certificate", false},
+	{"any-sequence", NULL, "take a partner's bundle that is older than the one in use, too", false},
+	{"force", NULL, "wait 10 s at most for sidecars that are silent", false},
+	{"cluster", NULL, "check or command the cluster, also where a sidecar or a control plane is on this machine",
+		false},
+	{"fail-if-expires-within", "DURATION",
+		"fail also where a certificate or a root ends so soon; one that lives shorter than four times that is "
+		"renewed by "
+		"itself, and counts with less than a quarter of its life left",
+		false},
 	{"pre", NULL, "check the cluster before an install", false},
 	{"uninstall", NULL, "list what still needs the control plane of the cluster", false},
 	{"kubeconfig", "FILE", "which cluster (KUBECONFIG, else ~/.kube/config)", false},
 	{"control-namespace", "NAME", "of the cluster's control plane (handfast-system)", false},
-	{"file", "FILE", "of objects, in YAML or JSON; - is the standard input", false, 'f'},
-	{"namespace", "NAME", "of objects that name none", false},
+	{"file", "FILE",
+		"of objects, in YAML or JSON (- is the standard input), the control plane's settings, or a partner's "
+		"bundle",
+		false, 'f'},
+	{"namespace", "NAME", "of a pod (that of the kubeconfig's context), and of objects that name none", false, 'n'},
+	{"known", "NUMBER:HASH",
+		"a line of the audit log that is known to be there: a log that ends before it lacks its end", false},
 	{"control-address", "ADDRESS", "of the control plane, for injected pods", false},
 	{"root-sha256", "HASH", "of the bootstrap root, for injected pods", false},
 	{"trust-domain", "NAME", "for injected pods (cluster.local)", false},
@@ -51,7 +76,7 @@ static void put_versions(struct buf *out)
 
 static const struct cli_program program = {.name = "handfast",
 	.about = "Queries and commands the control plane (over its Unix socket) or the sidecar (at its admin endpoint) "
-		 "on this machine, or checks the cluster of a kubeconfig.",
+		 "on this machine, or those of the cluster of a kubeconfig.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
 	.flags = flags,
@@ -69,5 +94,7 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
+	if (command_line_has(&line, "watch"))
+		return (int)watch_run(&line, functions[line.command - commands]);
 	return (int)functions[line.command - commands](&line);
 }

@@ -2,10 +2,18 @@
 #include "base/core/addr.h"
 #include "base/core/buf.h"
 #include "base/http/http_fetch.h"
+#include "cli/cluster/pod_pages.h"
 #include "cli/commands.h"
 
 #define PAGE_MAX   (4u * 1024 * 1024)
 #define TIMEOUT_MS 5000
+
+static enum err page_get_of_pod(const struct command_line *line, const char *path, json_t **out, struct why *why)
+{
+	_cleanup_(pod_pages_closep) struct pod_pages *pages = NULL;
+	RETURN_IF_ERR(pod_pages_open(line, &pages, why));
+	return pod_pages_get(pages, path, out, why);
+}
 
 enum err page_get(const struct command_line *line, const char *path, json_t **out, struct why *why)
 {
@@ -13,6 +21,8 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 	const char *given = command_line_value(line, "admin"), *admin = given != NULL ? given : COMMANDS_ADMIN;
 	struct http_fetched fetched = {0};
 	struct addr at;
+	if (line->num_arguments > 0)
+		return page_get_of_pod(line, path, out, why);
 	if (addr_parse(span_of_str(admin), &at) != ERR_NONE)
 		return why_set(why, ERR_CONFIG, "--admin with an address and port such as " COMMANDS_ADMIN,
 			"correct --admin", "--admin is %s", admin);

@@ -1,16 +1,11 @@
-/* certs, check, why: pages of the sidecar on this machine. */
-#include "cli/cluster/cluster_check.h"
+/* certs, why: pages of the sidecar on this machine. */
+#include "base/core/escape.h"
 #include "cli/commands.h"
 #include "cli/page.h"
 #include "cli/show.h"
 #include <stdio.h>
 
 #define TEXT_MAX 1024
-
-static void page_release(json_t **page)
-{
-	json_decref(*page);
-}
 
 /* --- check --- */
 
@@ -35,45 +30,22 @@ static void print_ports(const json_t *lists, const char *key, const char *what)
 	putchar('\n');
 }
 
-static bool is_well(const json_t *conditions)
+void page_print_check(const json_t *page)
 {
-	char level[64];
-	for (size_t i = 0; i < json_array_size(conditions); i++)
-		if (strcmp(show_text(json_array_get(conditions, i), "level", level, sizeof level), "ok") != 0)
-			return false;
-	return true;
-}
-
-static void print_check(const json_t *page, const json_t *conditions)
-{
+	const json_t *conditions = json_object_get(page, "conditions");
 	const json_t *ports = json_object_get(page, "inbound_ports");
 	puts(json_is_true(json_object_get(page, "ready")) ? "ready" : "not ready");
 	for (size_t i = 0; i < json_array_size(conditions); i++)
 		print_condition(json_array_get(conditions, i));
+	const json_t *warnings = json_object_get(page, "policy_warnings");
+	for (size_t i = 0; i < json_array_size(warnings); i++) {
+		char text[TEXT_MAX];
+		const char *warning = json_string_value(json_array_get(warnings, i));
+		(void)escape_ascii(span_of_str(warning == NULL ? "" : warning), text, sizeof text);
+		printf("  warning   policy: %s\n", text);
+	}
 	print_ports(ports, "ready_for_strict", "ports with connections from the mesh only, ready for strict");
 	print_ports(ports, "plaintext_seen", "ports with plaintext connections");
-}
-
-enum cli_exit command_check(struct command_line *line)
-{
-	_cleanup_(page_release) json_t *page = NULL;
-	struct why why = {0};
-	if (cluster_check_is_wanted(line) || (cluster_check_is_possible(line) && !page_has_sidecar(line)))
-		return cluster_check(line);
-	enum err err = page_get(line, "/check", &page, &why);
-	if (err != ERR_NONE)
-		return command_line_fail(line, err, &why);
-	const json_t *conditions = json_object_get(page, "conditions"), *ready = json_object_get(page, "ready");
-	if (!json_is_array(conditions) || !json_is_boolean(ready))
-		return command_line_fail(line,
-			why_set(&why, ERR_UNAVAILABLE, "the page of a sidecar of this release",
-				"install the same release of both", "the page has another format"),
-			&why);
-	if (line->json)
-		show_json(json_incref(page));
-	else
-		print_check(page, conditions);
-	return json_is_true(ready) && is_well(conditions) ? CLI_DONE : CLI_REFUSED;
 }
 
 /* --- certs --- */
@@ -91,10 +63,10 @@ static void print_certificates(const json_t *list, const char *what, const char 
 	}
 }
 
-static void print_certs(const json_t *page)
+void page_print_identity(const json_t *page)
 {
-	char text[TEXT_MAX] = "", until[64];
-	const json_t *identity = json_object_get(page, "identity"), *bundles = json_object_get(page, "bundles");
+	char text[TEXT_MAX], until[64];
+	const json_t *identity = json_object_get(page, "identity");
 	if (!json_is_object(identity))
 		puts("no identity yet");
 	else
@@ -102,7 +74,15 @@ static void print_certs(const json_t *page)
 			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID",
 			show_text(identity, "not_after", until, sizeof until),
 			(long long)json_integer_value(json_object_get(identity, "time_to_expiry_seconds")));
-	print_certificates(json_object_get(identity, "chain"), "certificate", text);
+}
+
+static void print_certs(const json_t *page)
+{
+	char text[TEXT_MAX];
+	const json_t *identity = json_object_get(page, "identity"), *bundles = json_object_get(page, "bundles");
+	page_print_identity(page);
+	print_certificates(
+		json_object_get(identity, "chain"), "certificate", show_text(identity, "id", text, sizeof text));
 	for (size_t i = 0; i < json_array_size(bundles); i++) {
 		const json_t *bundle = json_array_get(bundles, i);
 		printf("trust domain %s\n", show_text(bundle, "trust_domain", text, sizeof text));
@@ -112,7 +92,7 @@ static void print_certs(const json_t *page)
 
 enum cli_exit command_certs(struct command_line *line)
 {
-	_cleanup_(page_release) json_t *page = NULL;
+	_cleanup_(json_decrefp) json_t *page = NULL;
 	struct why why = {0};
 	enum err err = page_get(line, "/certs", &page, &why);
 	if (err != ERR_NONE)
@@ -157,7 +137,7 @@ static void print_failure(const json_t *failure)
 
 enum cli_exit command_why(struct command_line *line)
 {
-	_cleanup_(page_release) json_t *page = NULL;
+	_cleanup_(json_decrefp) json_t *page = NULL;
 	struct why why = {0};
 	enum err err = page_get(line, "/why", &page, &why);
 	if (err != ERR_NONE)

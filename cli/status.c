@@ -1,21 +1,14 @@
-/* status: the state of the control plane. */
+/* status: the state of the control plane, or that of a pod's sidecar. */
 #include "base/core/addr.h"
-#include "base/core/escape.h"
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/pod_status.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <inttypes.h>
 #include <stdio.h>
-
-/* Texts from the control plane originate from sidecars: escaped for display. */
-static const char *safe(ProtobufCBinaryData bytes, char *out, size_t cap)
-{
-	escape_ascii(pb_span(bytes), out, cap);
-	return out;
-}
 
 static void address(const Handfast__V1__SocketAddress *from, char out[ADDR_TEXT_MAX])
 {
@@ -38,11 +31,11 @@ static json_t *svid_holder_json(const Handfast__V1__SvidHolder *svid_holder)
 		json_array_append_new(addresses, json_string(text));
 	}
 	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
-		safe(svid_holder->id, id, sizeof id), "attestation_key_sha256", key, "addresses", addresses,
-		"connected", svid_holder->connected, "banned", svid_holder->banned, "copied", svid_holder->copied,
-		"svid_not_after", until, "svid_serial", serial, "acked_epoch",
+		show_bytes(pb_span(svid_holder->id), id, sizeof id), "attestation_key_sha256", key, "addresses",
+		addresses, "connected", svid_holder->connected, "banned", svid_holder->banned, "copied",
+		svid_holder->copied, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
 		(json_int_t)(svid_holder->acked == NULL ? 0 : svid_holder->acked->counter), "release",
-		safe(svid_holder->release, release, sizeof release));
+		show_bytes(pb_span(svid_holder->release), release, sizeof release));
 }
 
 static json_t *authority_json(const Handfast__V1__Authority *authority)
@@ -51,25 +44,27 @@ static json_t *authority_json(const Handfast__V1__Authority *authority)
 	show_hex(pb_span(authority->sha256), hash, sizeof hash);
 	show_time(authority->not_before_ms, from);
 	show_time(authority->not_after_ms, to);
-	return json_pack("{s:s, s:s, s:s, s:s}", "kind", safe(authority->kind, kind, sizeof kind), "sha256", hash,
-		"not_before", from, "not_after", to);
+	return json_pack("{s:s, s:s, s:s, s:s}", "kind", show_bytes(pb_span(authority->kind), kind, sizeof kind),
+		"sha256", hash, "not_before", from, "not_after", to);
 }
 
 static json_t *condition_json(const Handfast__V1__Condition *condition)
 {
 	char name[64], detail[300], fix[300];
-	return json_pack("{s:s, s:s, s:s}", "name", safe(condition->name, name, sizeof name), "detail",
-		safe(condition->detail, detail, sizeof detail), "fix", safe(condition->fix, fix, sizeof fix));
+	return json_pack("{s:s, s:s, s:s}", "name", show_bytes(pb_span(condition->name), name, sizeof name), "detail",
+		show_bytes(pb_span(condition->detail), detail, sizeof detail), "fix",
+		show_bytes(pb_span(condition->fix), fix, sizeof fix));
 }
 
 static void show_condition(const Handfast__V1__Condition *condition)
 {
 	char name[64], detail[300], fix[300];
-	printf("DEGRADED %s: %s; %s\n", safe(condition->name, name, sizeof name),
-		safe(condition->detail, detail, sizeof detail), safe(condition->fix, fix, sizeof fix));
+	printf("DEGRADED %s: %s; %s\n", show_bytes(pb_span(condition->name), name, sizeof name),
+		show_bytes(pb_span(condition->detail), detail, sizeof detail),
+		show_bytes(pb_span(condition->fix), fix, sizeof fix));
 }
 
-static void status_json(const Handfast__V1__StatusResponse *status)
+static void status_json(const Handfast__V1__StatusResponse *status, const char *replica)
 {
 	char release[128], domain[300], now[32], started[32];
 	json_t *svid_holders = json_array(), *authorities = json_array(), *conditions = json_array();
@@ -82,22 +77,29 @@ static void status_json(const Handfast__V1__StatusResponse *status)
 	show_time(status->server_time_ms, now);
 	show_time(status->started_ms, started);
 	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "release",
-		safe(status->release, release, sizeof release), "trust_domain",
-		safe(status->trust_domain, domain, sizeof domain), "epoch",
+		show_bytes(pb_span(status->release), release, sizeof release), "trust_domain",
+		show_bytes(pb_span(status->trust_domain), domain, sizeof domain), "epoch",
 		(json_int_t)(status->epoch == NULL ? 0 : status->epoch->counter), "streams",
 		(json_int_t)status->num_streams, "svids_issued", (json_int_t)status->svids_issued, "server_time", now,
 		"started", started, "conditions", conditions, "authorities", authorities, "svid_holders", svid_holders);
+	if (replica != NULL)
+		json_object_set_new(object, "replica", json_string(replica));
 	show_json(object);
 }
 
 static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder)
 {
-	char id[2304], until[32], key[80], text[ADDR_TEXT_MAX];
+	char id[2304], until[32], key[80], serial[64], text[ADDR_TEXT_MAX];
 	show_time(svid_holder->svid_not_after_ms, until);
 	show_hex(pb_span(svid_holder->attestation_key_sha256), key, sizeof key);
-	printf("  %s  %s%s%s  SVID until %s  key %.16s  ", safe(svid_holder->id, id, sizeof id),
+	show_hex(pb_span(svid_holder->svid_serial), serial, sizeof serial);
+	printf("  %s  %s%s%s  SVID until %s  ", show_bytes(pb_span(svid_holder->id), id, sizeof id),
 		svid_holder->connected ? "connected" : "away", svid_holder->banned ? ", BANNED" : "",
-		svid_holder->copied ? ", COPIED STATE" : "", until, key);
+		svid_holder->copied ? ", COPIED STATE" : "", until);
+	if (serial[0] != '\0')
+		printf("serial %s  ", serial);
+	if (key[0] != '\0')
+		printf("key %.16s  ", key);
 	for (size_t i = 0; i < svid_holder->n_addresses; i++) {
 		address(svid_holder->addresses[i], text);
 		printf("%s%s", i == 0 ? "" : ",", text);
@@ -111,15 +113,19 @@ static void show_authority(const Handfast__V1__Authority *authority)
 	char kind[64], hash[80], to[32];
 	show_time(authority->not_after_ms, to);
 	show_hex(pb_span(authority->sha256), hash, sizeof hash);
-	printf("  %s until %s, SHA-256 of its key %s\n", safe(authority->kind, kind, sizeof kind), to, hash);
+	printf("  %s until %s, SHA-256 of its key %s\n", show_bytes(pb_span(authority->kind), kind, sizeof kind), to,
+		hash);
 }
 
-static void status_text(const Handfast__V1__StatusResponse *status)
+static void status_text(const Handfast__V1__StatusResponse *status, const char *replica)
 {
 	char release[128], domain[300];
 	printf("handfast-control %s, trust domain %s, trust epoch %" PRIu64 "\n",
-		safe(status->release, release, sizeof release), safe(status->trust_domain, domain, sizeof domain),
+		show_bytes(pb_span(status->release), release, sizeof release),
+		show_bytes(pb_span(status->trust_domain), domain, sizeof domain),
 		status->epoch == NULL ? 0 : status->epoch->counter);
+	if (replica != NULL)
+		printf("replica %s; sidecars of pods are those that are connected to it\n", replica);
 	printf("%" PRIu32 " streams, %" PRIu64 " SVIDs issued since the start\n", status->num_streams,
 		status->svids_issued);
 	for (size_t i = 0; i < status->n_conditions; i++)
@@ -134,12 +140,14 @@ static void status_text(const Handfast__V1__StatusResponse *status)
 enum cli_exit command_status(struct command_line *line)
 {
 	_cleanup_(answer_done) struct answer answer = {0};
+	if (line->num_arguments > 0)
+		return pod_status(line);
 	enum err err = call(line, "Status", NULL, &handfast__v1__status_response__descriptor, &answer);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &answer.detail);
 	if (line->json)
-		status_json((const Handfast__V1__StatusResponse *)answer.message);
+		status_json((const Handfast__V1__StatusResponse *)answer.message, answer.replica);
 	else
-		status_text((const Handfast__V1__StatusResponse *)answer.message);
+		status_text((const Handfast__V1__StatusResponse *)answer.message, answer.replica);
 	return CLI_DONE;
 }

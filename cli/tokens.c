@@ -9,12 +9,11 @@
 #include <stdio.h>
 
 #define TTL_MAX_MS    (30ull * 86400 * 1000)
-#define NETWORKS_MAX  16
 #define TOKEN_ID_LEN  16
 #define TOKEN_ID_TEXT (2 * TOKEN_ID_LEN + 1)
 
 static void fill_token(struct command_line *line, Handfast__V1__TokenCreateRequest *request,
-	ProtobufCBinaryData networks[NETWORKS_MAX])
+	ProtobufCBinaryData networks[COMMAND_VALUES_MAX])
 {
 	uint64_t ttl_ms = 3600 * 1000;
 	const char *id = command_line_value(line, "id"), *ttl = command_line_value(line, "ttl");
@@ -28,14 +27,7 @@ static void fill_token(struct command_line *line, Handfast__V1__TokenCreateReque
 		command_line_error(line, "--ttl", "a duration such as 10m or 1h, at most 30d", ttl);
 	request->ttl_seconds = (uint32_t)(ttl_ms / 1000);
 	request->networks = networks;
-	for (unsigned i = 0; i < line->num_values; i++) {
-		if (strcmp(line->values[i].name, "network") != 0)
-			continue;
-		if (request->n_networks == NETWORKS_MAX)
-			command_line_error_text(line, "--network", "at most 16 networks", "more are given");
-		else
-			networks[request->n_networks++] = pb_bytes(span_of_str(line->values[i].text));
-	}
+	request->n_networks = command_values(line, "network", networks);
 }
 
 static void show_token(const struct command_line *line, const Handfast__V1__TokenCreateResponse *answer)
@@ -55,7 +47,7 @@ static void show_token(const struct command_line *line, const Handfast__V1__Toke
 enum cli_exit command_token_create(struct command_line *line)
 {
 	Handfast__V1__TokenCreateRequest request = HANDFAST__V1__TOKEN_CREATE_REQUEST__INIT;
-	ProtobufCBinaryData networks[NETWORKS_MAX];
+	ProtobufCBinaryData networks[COMMAND_VALUES_MAX];
 	_cleanup_(answer_done) struct answer answer = {0};
 	fill_token(line, &request, networks);
 	if (buf_len(&line->errors) > 0)

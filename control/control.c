@@ -3,11 +3,13 @@
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/net/tcp_table.h"
 #include "control/control_private.h"
 #include "control/issue/confine.h"
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 void control_fail(struct control *control, enum err err, const char *what, const struct why *why)
@@ -41,12 +43,13 @@ enum err control_start_signer(struct control *control, enum key_policy policy, v
 		.intermediate_life_s = (int64_t)(config->intermediate_ttl_ms / 1000),
 		.root_life_s = (int64_t)(config->root_ttl_ms / 1000),
 		.policy = policy,
+		.own = {config->ca.certificate, config->ca.key, config->ca.root, control->token_fd},
 		.on_lost = on_lost,
 		.arg = arg};
 	return issuer_start(&options, &control->issuer, why);
 }
 
-static bool lies_above_keys(const struct control *control, const char *folder)
+bool control_lies_above_keys(const struct control *control, const char *folder)
 {
 	char keys[PATH_MAX];
 	return realpath(control->state.key_folder, keys) != NULL && folder_lies_in(keys, folder);
@@ -61,9 +64,10 @@ static size_t settings_paths(const struct control *control, char *out[2])
 	if (control->source->path == NULL || realpath(control->source->path, file) == NULL)
 		return 0;
 	_cleanup_(mem_freep) char *folder = folder_of(file), *named_folder = folder_of(control->source->path);
-	bool is_above = lies_above_keys(control, folder);
+	bool is_above = control_lies_above_keys(control, folder);
 	out[0] = mem_strdup(is_above ? file : folder);
-	if (realpath(named_folder, named) != NULL && strcmp(named, folder) != 0 && !lies_above_keys(control, named)) {
+	if (realpath(named_folder, named) != NULL && strcmp(named, folder) != 0 &&
+		!control_lies_above_keys(control, named)) {
 		out[1] = mem_strdup(named);
 		return 2;
 	}
@@ -80,8 +84,9 @@ static enum err check_socket_folder(const struct control *control, const char *s
 	if (realpath(socket_folder, folder) == NULL || realpath(control->state.key_folder, keys) == NULL ||
 		(!folder_lies_in(keys, folder) && !folder_lies_in(folder, keys)))
 		return ERR_NONE;
-	return why_set(why, ERR_CONFIG, "operator_socket in a folder that is neither state_dir nor above it",
-		"move operator_socket or state_dir", "operator_socket is in %s and the keys are in %s", folder, keys);
+	return why_set(why, ERR_CONFIG, "a socket in a folder that is neither state_dir nor above it",
+		"move operator_socket, listen.streams_socket or state_dir", "a socket is in %s and the keys are in %s",
+		folder, keys);
 }
 
 /* The signer makes the key folder before its first answer; until then there is no folder to exclude. */
@@ -89,13 +94,25 @@ static enum err shut_out_of_keys(struct control *control, struct why *why)
 {
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
 	RETURN_IF_ERR(check_socket_folder(control, socket_folder, why));
-	char *read[5] = {NULL};
-	struct confine_path paths[7] = {{control->state.store_folder, true}, {socket_folder, true}};
+	_cleanup_(mem_freep) char *unix_folder = control_attestation_folder(control);
+	const char *streams_folder = unix_folder == NULL ? socket_folder : unix_folder;
+	RETURN_IF_ERR(check_socket_folder(control, streams_folder, why));
+	char *read[13 + CONTROL_RESOLVER_PATHS_MAX + CONTROL_FEDERATION_PATHS_MAX + CRL_FILES_MAX] = {NULL};
+	struct confine_path paths[16 + CONTROL_RESOLVER_PATHS_MAX + CONTROL_FEDERATION_PATHS_MAX + CRL_FILES_MAX] = {
+		{control->state.store_folder, true}, {socket_folder, true}, {streams_folder, true}};
 	size_t num_read = settings_paths(control, read);
 	num_read += control_kubernetes_paths(control, read + num_read);
+	num_read += control_etcd_paths(control, read + num_read);
+	num_read += control_resolver_paths(control, read + num_read);
+	num_read += control_federation_paths(control, read + num_read);
+	num_read += control_attestation_paths(control, read + num_read);
+	if (control->config->other_roots_file != NULL)
+		read[num_read++] = control_readable_path(control, control->config->other_roots_file);
+	for (size_t i = 0; i < control->config->num_crl_files; i++)
+		read[num_read++] = control_readable_path(control, control->config->crl_files[i]);
 	for (size_t i = 0; i < num_read; i++)
-		paths[2 + i] = (struct confine_path){read[i], false};
-	enum err err = confine_network(control->state.key_folder, paths, 2 + num_read, why);
+		paths[3 + i] = (struct confine_path){read[i], false};
+	enum err err = confine_network(control->state.key_folder, paths, 3 + num_read, why);
 	for (size_t i = 0; i < num_read; i++)
 		mem_free(read[i]);
 	return err;
@@ -111,13 +128,33 @@ static enum err listen_on(uint16_t port, int *out_fd, struct why *why)
 	return socket_listen(&any, &options, out_fd, why);
 }
 
+static enum err listen_on_loopback(uint16_t port, int *out_fd, struct why *why)
+{
+	const struct addr own = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
+	return socket_listen(&own, &(struct socket_listen_options){0}, out_fd, why);
+}
+
+static enum err open_ports_of_kubernetes(struct control *control, struct why *why)
+{
+	const struct control_config *config = control->config;
+	if (config->kubernetes.sidecar_image != NULL)
+		RETURN_IF_ERR(listen_on(config->kubernetes.webhook_port, &control->webhook_fd, why));
+	if (config->kubernetes.operator_port != 0)
+		RETURN_IF_ERR(listen_on_loopback(config->kubernetes.operator_port, &control->operator_port_fd, why));
+	return ERR_NONE;
+}
+
 static enum err open_ports(struct control *control, struct why *why)
 {
 	const struct control_config *config = control->config;
 	RETURN_IF_ERR(listen_on(config->streams_port, &control->streams_fd, why));
 	RETURN_IF_ERR(listen_on(config->metrics_port, &control->metrics_fd, why));
-	if (config->kubernetes.is_enabled && config->kubernetes.sidecar_image != NULL)
-		RETURN_IF_ERR(listen_on(config->kubernetes.webhook_port, &control->webhook_fd, why));
+	if (config->kubernetes.is_enabled)
+		RETURN_IF_ERR(open_ports_of_kubernetes(control, why));
+	if (config->federation.port != 0)
+		RETURN_IF_ERR(listen_on(config->federation.port, &control->federation_fd, why));
+	if (config->streams_socket != NULL) /* for every user: what is served there is TLS, and attested */
+		RETURN_IF_ERR(socket_listen_unix(config->streams_socket, 0666, &control->streams_unix_fd, why));
 	return socket_listen_unix(config->operator_socket, 0600, &control->operator_fd, why);
 }
 
@@ -126,6 +163,9 @@ static enum err make_folders(struct control *control, struct why *why)
 	_cleanup_(mem_freep) char *socket_folder = folder_of(control->config->operator_socket);
 	RETURN_IF_ERR(state_folder_open(control->config->state_dir, &control->state, why));
 	RETURN_IF_ERR(folder_make(control->state.key_folder, 0700, why));
+	_cleanup_(mem_freep) char *unix_folder = control_attestation_folder(control);
+	if (unix_folder != NULL)
+		RETURN_IF_ERR(folder_make(unix_folder, 0755, why));
 	return folder_make(socket_folder, 0755, why);
 }
 
@@ -169,6 +209,8 @@ enum err control_load(struct control *control, struct why *why)
 	RETURN_IF_ERR(make_folders(control, why));
 	if (control->config->kubernetes.is_enabled)
 		return control_load_records(control, why);
+	if (control_has_etcd(control))
+		return control_load_etcd(control, why);
 	RETURN_IF_ERR(check_store_is_there(control, why));
 	return store_load(control->loop, control->state.store_path, &control->store, why);
 }
@@ -177,9 +219,10 @@ static enum err set_up(struct control *control, struct why *why)
 {
 	RETURN_IF_ERR(set_connection_limit(control->config, fd_limit_raise(), why));
 	RETURN_IF_ERR(control_load(control, why));
-	RETURN_IF_ERR(control_start_signer(control, control_key_policy(control), on_signer_lost, control, why));
+	RETURN_IF_ERR(audit_open(control->state.store_folder, &control->audit, why));
+	RETURN_IF_ERR(control_start_keepers(control, on_signer_lost, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
-	if (control->client == NULL)
+	if (control_has_file(control))
 		RETURN_IF_ERR(store_start(control->store, why));
 	return open_ports(control, why);
 }
@@ -189,14 +232,21 @@ struct control *control_make(const struct control_source *source, struct control
 	struct control *control = mem_new(struct control);
 	*control = (struct control){.source = source,
 		.config = config,
+		.first_config = config,
 		.release = release,
 		.streams_fd = -1,
+		.streams_unix_fd = -1,
 		.operator_fd = -1,
 		.metrics_fd = -1,
-		.webhook_fd = -1};
+		.webhook_fd = -1,
+		.federation_fd = -1,
+		.operator_port_fd = -1,
+		.tcp_table_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
 	process_facts_open(&control->facts); /* before /proc becomes inaccessible */
+	if (config->kubernetes.is_enabled)
+		control->tcp_table_fd = tcp_table_open();
 	control->metrics = control_metrics_new();
 	for (size_t i = 0; i < 3; i++)
 		buf_init(&control->authorities[i], 8192);
@@ -273,9 +323,13 @@ enum err control_run(struct control *control)
 static void close_ports(struct control *control)
 {
 	fd_close(control->streams_fd);
+	fd_close(control->streams_unix_fd);
 	fd_close(control->operator_fd);
 	fd_close(control->metrics_fd);
 	fd_close(control->webhook_fd);
+	fd_close(control->federation_fd);
+	fd_close(control->operator_port_fd);
+	fd_close(control->tcp_table_fd);
 	loop_signal_stop(&control->terminate);
 	loop_signal_stop(&control->interrupt);
 	loop_signal_stop(&control->hangup);
@@ -289,14 +343,26 @@ static void free_listeners(struct control *control)
 	loop_run_once(control->loop, false); /* ready answers still reach their callers */
 	if (control->serve != NULL)
 		serve_free(control->serve);
+	other_roots_free(control->other_roots);
 	if (control->plane != NULL)
 		kube_plane_free(control->plane);
 	if (control->pages != NULL)
 		pages_free(control->pages);
+	federation_free(control->federation);
 	if (control->identity != NULL)
 		server_identity_free(control->identity);
+	if (control->ca_source != NULL)
+		ca_source_free(control->ca_source);
+	if (control->ca_command != NULL)
+		ca_command_free(control->ca_command);
+	if (control->rotation != NULL)
+		rotation_free(control->rotation);
+	if (control->bootstrap != NULL)
+		bootstrap_free(control->bootstrap);
 	if (control->issuer != NULL)
 		issuer_free(control->issuer);
+	if (control->token_child > 0) /* its other end was the signer's */
+		(void)waitpid(control->token_child, NULL, 0);
 }
 
 void control_free(struct control *control)
@@ -306,6 +372,7 @@ void control_free(struct control *control)
 	free_listeners(control);
 	if (control->trust != NULL)
 		trust_free(control->trust);
+	crl_files_free(control->lists);
 	if (control->distributor != NULL)
 		distributor_free(control->distributor);
 	if (control->registry != NULL)
@@ -313,16 +380,21 @@ void control_free(struct control *control)
 	if (control->store != NULL)
 		store_close(control->store);
 	control_kubernetes_done(control);
+	control_etcd_done(control);
 	loop_run_once(control->loop, false);
 	if (control->attest != NULL)
 		attest_free(control->attest);
 	loop_free(control->loop);
+	if (control->audit != NULL)
+		audit_close(control->audit);
 	metrics_free(control->metrics);
 	process_facts_close(&control->facts);
 	for (size_t i = 0; i < 3; i++)
 		buf_done(&control->authorities[i]);
 	state_folder_done(&control->state);
 	settings_record_free(control->in_force);
-	control_config_free(control->config);
+	if (control->config != control->first_config)
+		control_config_free(control->config);
+	control_config_free(control->first_config);
 	mem_free(control);
 }

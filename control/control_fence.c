@@ -5,13 +5,13 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
-#include "certs/digest.h"
 #include "control/control_private.h"
+#include "control/store/key_records.h"
 #include "control/store/record.h"
 #include <unistd.h>
 
 #define EPOCH_KEY     "issuer/epoch"
-#define AUTHORITY_KEY "authority/known"
+#define AUTHORITY_KEY KEY_RECORDS_KNOWN
 #define NOTE_MS                                                                                                        \
 	10000 /* changes of this last period may be missing in an older copy without being noticed; bans never */
 
@@ -44,23 +44,58 @@ static void fail_start(struct control *control, enum err err, const char *what)
 
 static enum err encode_authorities(const struct control *control, struct buf *out)
 {
-	uint8_t bootstrap[DIGEST_LEN], root[DIGEST_LEN];
-	digest_sha256(buf_span(&control->authorities[0]), bootstrap);
-	digest_sha256(buf_span(&control->authorities[1]), root);
-	RETURN_IF_ERR(record_put_hex(out, "bootstrap_sha256", span_of(bootstrap, DIGEST_LEN)));
-	return record_put_hex(out, "root_sha256", span_of(root, DIGEST_LEN));
+	struct key_hashes hashes;
+	key_hashes_of(buf_span(&control->authorities[0]), buf_span(&control->authorities[1]), &hashes);
+	return key_hashes_encode(&hashes, out);
+}
+
+/* A rotation has replaced the root that was recorded first. Its state names the one in use, and one that the signer may
+ * still have, or have already, when it was interrupted. */
+static bool is_of_rotation(const struct control *control, const uint8_t root[DIGEST_LEN])
+{
+	struct rotation_state state;
+	struct store_value stored;
+	return store_get(control->store, ROTATION_STATE_KEY, &stored) &&
+	       rotation_state_parse(stored.bytes, &state) == ERR_NONE &&
+	       (memcmp(state.active, root, DIGEST_LEN) == 0 || memcmp(state.other, root, DIGEST_LEN) == 0);
+}
+
+/* A successor signs in place of the bootstrap root that was recorded first. */
+static bool is_of_bootstrap(const struct control *control, const uint8_t own[DIGEST_LEN])
+{
+	_cleanup_(bootstrap_state_done) struct bootstrap_state state;
+	struct store_value stored;
+	uint8_t active[DIGEST_LEN];
+	bootstrap_state_init(&state);
+	if (!store_get(control->store, BOOTSTRAP_STATE_KEY, &stored) ||
+		bootstrap_state_parse(stored.bytes, &state) != ERR_NONE)
+		return false;
+	digest_sha256(buf_span(&state.active), active);
+	return memcmp(active, own, DIGEST_LEN) == 0;
 }
 
 /* Keys other than the store's would lock out every enrolled sidecar. */
 static enum err check_authorities(const struct control *control, struct why *why)
 {
-	_cleanup_(buf_done) struct buf record = BUF_INIT(4096);
+	uint8_t own[DIGEST_LEN], recorded[DIGEST_LEN];
 	struct store_value known;
-	RETURN_IF_ERR(encode_authorities(control, &record));
-	if (!store_get(control->store, AUTHORITY_KEY, &known) || span_eq(known.bytes, buf_span(&record)))
+	if (!store_get(control->store, AUTHORITY_KEY, &known))
+		return ERR_NONE;
+	digest_sha256(buf_span(&control->authorities[0]), own);
+	bool is_good = (record_hex(known.bytes, "bootstrap_sha256", recorded, DIGEST_LEN) &&
+			       memcmp(own, recorded, DIGEST_LEN) == 0) ||
+		       is_of_bootstrap(control, own);
+	digest_sha256(buf_span(&control->authorities[1]), own);
+	is_good = is_good && ((record_hex(known.bytes, "root_sha256", recorded, DIGEST_LEN) &&
+				      memcmp(own, recorded, DIGEST_LEN) == 0) ||
+				     is_of_rotation(control, own));
+	if (is_good)
 		return ERR_NONE;
 	return why_set(why, ERR_STATE_DAMAGED, "the keys that belong to this store",
-		"restore the key folder and the store from one backup; nothing was overwritten",
+		control_has_etcd(control)
+			? "bring the keys of a control plane that runs: handfast-control keys export there, an empty "
+			  "key folder and keys import here; nothing was overwritten"
+			: "restore the key folder and the store from one backup; nothing was overwritten",
 		"the key folder has other keys");
 }
 
@@ -116,7 +151,7 @@ static void keep_reserve(const struct control *control)
 {
 	_cleanup_(mem_freep) char *path = reserve_path(control);
 	struct why why = {0};
-	if (control->client != NULL || access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
+	if (!control_has_file(control) || access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
 		return;
 	_cleanup_(mem_freep) uint8_t *zeros = mem_zalloc(RESERVE_LEN);
 	if (fd_write_file(path, span_of(zeros, RESERVE_LEN), 0600, &why) != ERR_NONE)

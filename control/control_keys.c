@@ -2,15 +2,17 @@
  * Secret that is mounted into this short-lived process and nowhere else; it copies them into the key folder of the
  * replica's signer. Without a Secret it makes the keys and creates the Secret: of several replicas at a first start one
  * succeeds, and the others end and are started again with the Secret mounted. The role of the control plane may create
- * a Secret and cannot read one, so that the network process never reaches the keys. */
+ * a Secret and cannot read one. A process that may create Secrets could plant one where it is missing: so keys that are
+ * made are recorded, and mounted keys that no record names are refused (abuse case K18). */
 #include "base/core/base64.h"
+#include "base/core/hex.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/json/json_put.h"
 #include "base/kube/kube_client.h"
 #include "base/net/fd.h"
 #include "control/control_private.h"
-#include "control/store/record_object.h"
+#include "control/store/key_records.h"
 #include <jansson.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct keys {
 	struct loop *loop;
 	struct kube_config api;
 	struct kube_client *client;
+	struct key_records records;
 	unsigned status; /* of the last answer */
 	enum err err;
 	struct why detail;
@@ -63,7 +66,7 @@ static void remove_made(const struct keys *keys)
 	}
 }
 
-static enum err open_authority(const struct keys *keys, enum key_policy policy, struct why *why)
+static enum err open_authority(const struct keys *keys, enum key_policy policy, struct key_hashes *out, struct why *why)
 {
 	struct authority authority;
 	const struct authority_options options = {.policy = policy,
@@ -74,6 +77,7 @@ static enum err open_authority(const struct keys *keys, enum key_policy policy, 
 		.root_life_s = (int64_t)(keys->config->root_ttl_ms / 1000),
 		.clock = &clock_system};
 	RETURN_IF_ERR(authority_open(&authority, &options, why));
+	key_hashes_of(buf_span(&authority.bootstrap.certificate), buf_span(&authority.root.certificate), out);
 	authority_done(&authority);
 	return ERR_NONE;
 }
@@ -100,25 +104,6 @@ static enum err call(struct keys *keys, const char *method, const char *path, st
 	if (keys->err != ERR_NONE)
 		*why = keys->detail;
 	return keys->err;
-}
-
-/* New keys beside the records of a mesh would lock out every sidecar. */
-static enum err check_no_mesh(struct keys *keys, struct why *why)
-{
-	char name[RECORD_NAME_LEN];
-	record_object_name("authority/known", name);
-	_cleanup_(mem_freep) char *path = mem_printf(
-		"/apis/" RECORD_API_VERSION "/namespaces/%s/records/%s", keys->config->kubernetes.namespace_, name);
-	RETURN_IF_ERR(call(keys, "GET", path, span_of(NULL, 0), why));
-	if (keys->status == 404)
-		return ERR_NONE;
-	if (keys->status != 200)
-		return why_set(why, ERR_DENIED, "to read the control plane's records",
-			"apply the whole manifest, with its roles", "the API server answered %u", keys->status);
-	return why_set(why, ERR_STATE_DAMAGED, "the Secret " SECRET_NAME " that belongs to this mesh",
-		"restore the Secret from a backup; or, to begin a new mesh, remove the records: kubectl -n "
-		"handfast-system delete records --all",
-		"there are records of a mesh, but its keys are missing");
 }
 
 static enum err put_file(const struct keys *keys, const char *file, json_t *data, struct why *why)
@@ -163,7 +148,7 @@ static enum err create_secret(struct keys *keys, struct why *why)
 		"the API server answered %u", keys->status);
 }
 
-static enum err make_keys(struct keys *keys, struct why *why)
+static enum err reach_api_server(struct keys *keys, struct why *why)
 {
 	const struct control_config *config = keys->config;
 	RETURN_IF_ERR(config->kubernetes.kubeconfig == NULL
@@ -171,10 +156,56 @@ static enum err make_keys(struct keys *keys, struct why *why)
 			      : kube_config_load(config->kubernetes.kubeconfig, &keys->api, why));
 	keys->loop = loop_new(&clock_system);
 	keys->client = kube_client_new(keys->loop, &keys->api);
-	RETURN_IF_ERR(check_no_mesh(keys, why));
+	keys->records = (struct key_records){keys->loop, keys->client, config->kubernetes.namespace_};
+	return ERR_NONE;
+}
+
+static void audit(const char *what, const struct key_hashes *hashes)
+{
+	char bootstrap[2 * DIGEST_LEN + 1], root[2 * DIGEST_LEN + 1];
+	hex_format(span_of(hashes->bootstrap, DIGEST_LEN), bootstrap);
+	hex_format(span_of(hashes->root, DIGEST_LEN), root);
+	log_notice("audit", "%s, bootstrap root SHA-256 %s, root SHA-256 %s", what, bootstrap, root);
+}
+
+static bool was_refused(const struct keys *keys)
+{
+	return keys->status >= 400 && keys->status < 500;
+}
+
+static enum err make_keys(struct keys *keys, struct why *why)
+{
+	struct key_hashes hashes;
+	RETURN_IF_ERR(key_records_expect_none(&keys->records, why));
 	remove_made(keys); /* of a try that was cut off */
-	RETURN_IF_ERR(open_authority(keys, KEYS_MAY_BE_MADE, why));
-	enum err err = create_secret(keys, why);
+	RETURN_IF_ERR(open_authority(keys, KEYS_MAY_BE_MADE, &hashes, why));
+	enum err err = key_records_add(&keys->records, &hashes, why);
+	if (err == ERR_NONE)
+		err = create_secret(keys, why);
+	if (err == ERR_NONE) {
+		audit("made the keys of bootstrap root and root; the Secret " SECRET_NAME " holds them", &hashes);
+		return ERR_NONE;
+	}
+	remove_made(keys);
+	if (was_refused(keys)) /* else the Secret may have been created */
+		key_records_remove(&keys->records, &hashes);
+	return err;
+}
+
+static enum err take_mounted(struct keys *keys, const struct keys_source *source, struct why *why)
+{
+	struct key_hashes hashes;
+	RETURN_IF_ERR(copy_mounted(keys, source->mounted, why));
+	RETURN_IF_ERR(open_authority(keys, KEYS_MUST_EXIST, &hashes, why));
+	enum err err = key_records_judge(&keys->records, &hashes, why);
+	if (err == ERR_NOT_FOUND && source->adopts) {
+		err = key_records_add(&keys->records, &hashes, why);
+		if (err == ERR_NONE)
+			audit("adopted the keys of the Secret " SECRET_NAME ", which no record named", &hashes);
+	} else if (err == ERR_NONE)
+		audit("took the keys of the Secret " SECRET_NAME ", which the records name", &hashes);
+	else
+		audit("refused the keys of the Secret " SECRET_NAME, &hashes);
 	if (err != ERR_NONE)
 		remove_made(keys);
 	return err;
@@ -190,24 +221,21 @@ static void keys_done(struct keys *keys)
 	state_folder_done(&keys->state);
 }
 
-static enum err run(struct keys *keys, const char *mounted, struct why *why)
+static enum err run(struct keys *keys, const struct keys_source *source, struct why *why)
 {
 	RETURN_IF_ERR(state_folder_open(keys->config->state_dir, &keys->state, why));
 	RETURN_IF_ERR(folder_make(keys->state.key_folder, 0700, why));
-	size_t num = num_mounted(mounted);
-	if (num == 0) {
-		RETURN_IF_ERR(make_keys(keys, why));
-		log_notice("audit", "made the keys of bootstrap root and root; the Secret " SECRET_NAME " holds them");
-		return ERR_NONE;
-	}
+	RETURN_IF_ERR(reach_api_server(keys, why));
+	size_t num = num_mounted(source->mounted);
+	if (num == 0)
+		return make_keys(keys, why);
 	if (num != NUM_KEPT)
 		return why_set(why, ERR_STATE_DAMAGED, "bootstrap.pem and root.pem",
-			"restore the Secret " SECRET_NAME " from a backup", "%s has one of them", mounted);
-	RETURN_IF_ERR(copy_mounted(keys, mounted, why));
-	return open_authority(keys, KEYS_MUST_EXIST, why);
+			"restore the Secret " SECRET_NAME " from a backup", "%s has one of them", source->mounted);
+	return take_mounted(keys, source, why);
 }
 
-enum err control_keys(const struct control_config *config, const char *mounted, struct why *why)
+enum err control_keys(const struct control_config *config, const struct keys_source *source, struct why *why)
 {
 	_cleanup_(keys_done) struct keys keys = {.config = config};
 	if (!config->kubernetes.is_enabled)
@@ -215,5 +243,5 @@ enum err control_keys(const struct control_config *config, const char *mounted, 
 			"run this command in the control plane's pod only; elsewhere the control plane makes its keys "
 			"itself",
 			"the settings are not those of a control plane in Kubernetes");
-	return run(&keys, mounted, why);
+	return run(&keys, source, why);
 }

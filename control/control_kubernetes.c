@@ -16,11 +16,16 @@ enum err control_load_records(struct control *control, struct why *why)
 		control->loop, control->client, control->config->kubernetes.namespace_, &control->store, why);
 }
 
+const char *control_replica(const struct control *control)
+{
+	return control->client == NULL ? NULL : getenv("POD_NAME");
+}
+
 void control_start_plane(struct control *control)
 {
 	if (control->client == NULL)
 		return;
-	const char *replica = getenv("POD_NAME"); /* the manifest's; a control plane outside has no pod */
+	const char *replica = control_replica(control);
 	struct kube_plane_options options = {.loop = control->loop,
 		.client = control->client,
 		.config = control->config,
@@ -33,6 +38,13 @@ void control_start_plane(struct control *control)
 		.webhook_fd = TAKE_FD(control->webhook_fd)};
 	digest_sha256(buf_span(&control->authorities[0]), options.bootstrap_hash);
 	control->plane = kube_plane_new(&options);
+}
+
+void control_note_bootstrap(const struct control *control)
+{
+	uint8_t hash[DIGEST_LEN];
+	digest_sha256(buf_span(&control->authorities[0]), hash);
+	kube_plane_set_bootstrap(control->plane, hash);
 }
 
 void control_kubernetes_done(struct control *control)

@@ -2,10 +2,12 @@
 #include "base/core/log.h"
 #include "base/core/version.h"
 #include "base/settings/command_line/command_line.h"
+#include "control/ca_source/command_runner.h"
 #include "control/control.h"
 #include "control/issue/signer.h"
 #include "control/versions.h"
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 extern char **environ;
@@ -17,7 +19,13 @@ static const struct cli_command commands[] = {
 };
 static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false},
 	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false},
-	{"mounted", "FOLDER", "of keys: where the Secret with the keys is mounted", false}};
+	{"confirmed", NULL,
+		"of restore, with etcd: another control plane has run restore; this one takes that incarnation", false},
+	{"to", "FILE", "of keys export and backup: the new file", false},
+	{"from", "FILE", "of keys import: a file of keys export; of restore: a file of backup", false},
+	{"passphrase-file", "FILE", "with --to and --from: a file with the passphrase, at least 12 bytes", false},
+	{"mounted", "FOLDER", "of keys: where the Secret with the keys is mounted", false},
+	{"adopt", NULL, "of keys: take keys that no record names, such as a backup's in a new cluster", false}};
 static const struct cli_program program = {.name = "handfast-control",
 	.about = "Attests workloads, issues their certificates, and distributes addresses, identities and policy to "
 		 "sidecars.\n"
@@ -49,7 +57,11 @@ static enum cli_exit restore(
 	const struct control_source *source, struct control_config *config, const struct command_line *line)
 {
 	struct why why = {0};
-	enum err err = control_restore(source, config, command_line_value(line, "bans-from"), &why);
+	const struct restore_source from = {.backup = {.path = command_line_value(line, "from"),
+						    .passphrase_file = command_line_value(line, "passphrase-file")},
+		.bans_from = command_line_value(line, "bans-from"),
+		.is_confirmed = command_line_has(line, "confirmed")};
+	enum err err = control_restore(source, config, &from, &why);
 	return err == ERR_NONE ? command_line_answer(line, "this state has a new incarnation; start the control plane")
 			       : command_line_fail(line, err, &why);
 }
@@ -57,10 +69,46 @@ static enum cli_exit restore(
 static enum cli_exit keys(struct control_config *config, const struct command_line *line)
 {
 	struct why why = {0};
-	enum err err = control_keys(config, command_line_value(line, "mounted"), &why);
+	const struct keys_source source = {
+		.mounted = command_line_value(line, "mounted"), .adopts = command_line_has(line, "adopt")};
+	enum err err = control_keys(config, &source, &why);
 	control_config_free(config);
 	return err == ERR_NONE ? command_line_answer(line, "the key folder is ready")
 			       : command_line_fail(line, err, &why);
+}
+
+static enum cli_exit carry_keys(struct control_config *config, const struct command_line *line)
+{
+	struct why why = {0};
+	bool exports = command_line_is(line, "keys export");
+	const struct keys_file file = {.path = command_line_value(line, exports ? "to" : "from"),
+		.passphrase_file = command_line_value(line, "passphrase-file")};
+	enum err err = exports ? control_keys_export(config, &file, &why) : control_keys_import(config, &file, &why);
+	control_config_free(config);
+	return err == ERR_NONE
+		       ? command_line_answer(line, exports ? "the keys are in the file" : "the key folder is ready")
+		       : command_line_fail(line, err, &why);
+}
+
+static enum cli_exit backup(struct control_config *config, const struct command_line *line)
+{
+	struct why why = {0};
+	const struct keys_file file = {
+		.path = command_line_value(line, "to"), .passphrase_file = command_line_value(line, "passphrase-file")};
+	enum err err = control_backup(config, &file, &why);
+	control_config_free(config);
+	return err == ERR_NONE ? command_line_answer(line, "keys and store are in the file")
+			       : command_line_fail(line, err, &why);
+}
+
+/* `flag` belongs to these commands, which need it. */
+static void check_flag(struct command_line *line, const char *flag, bool is_meant, const char *expected)
+{
+	char name[32];
+	if (is_meant == (command_line_value(line, flag) != NULL))
+		return;
+	snprintf(name, sizeof name, "--%s", flag);
+	command_line_error_text(line, name, expected, "it is missing, or given with another command");
 }
 
 /* Blocked from before the settings are read until control_run() handles it: a signal in between neither ends the
@@ -81,6 +129,8 @@ int main(int argc, char **argv)
 	struct control_config *config;
 	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
 		return signer_main(argc, argv);
+	if (argc > 1 && strcmp(argv[1], RUNNER_COMMAND) == 0)
+		return command_runner_main(argc, argv);
 	log_open(program.name);
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
@@ -89,10 +139,22 @@ int main(int argc, char **argv)
 	if (!restores && command_line_value(&line, "bans-from") != NULL)
 		command_line_error_text(
 			&line, "--bans-from", "the command restore", "it is given with another command");
+	if (!restores && command_line_has(&line, "confirmed"))
+		command_line_error_text(
+			&line, "--confirmed", "the command restore", "it is given with another command");
 	bool makes_keys = command_line_is(&line, "keys");
 	if (makes_keys != (command_line_value(&line, "mounted") != NULL))
 		command_line_error_text(
 			&line, "--mounted", "--mounted with the command keys", "only one of the two is given");
+	if (!makes_keys && command_line_has(&line, "adopt"))
+		command_line_error_text(&line, "--adopt", "the command keys", "it is given with another command");
+	bool exports = command_line_is(&line, "keys export"), imports = command_line_is(&line, "keys import");
+	bool backs_up = command_line_is(&line, "backup");
+	bool unpacks = restores && command_line_value(&line, "from") != NULL;
+	check_flag(&line, "to", exports || backs_up, "the commands keys export and backup with it");
+	check_flag(&line, "from", imports || unpacks, "the commands keys import and restore with it");
+	check_flag(&line, "passphrase-file", exports || imports || backs_up || unpacks,
+		"a command with --to or --from together with it");
 	if (!restores)
 		hold_hangup();
 	if (control_read_settings(&source, &line.errors, &config) != ERR_NONE)
@@ -101,6 +163,10 @@ int main(int argc, char **argv)
 		return (int)restore(&source, config, &line);
 	if (!line.checks_only && makes_keys)
 		return (int)keys(config, &line);
+	if (!line.checks_only && (exports || imports))
+		return (int)carry_keys(config, &line);
+	if (!line.checks_only && backs_up)
+		return (int)backup(config, &line);
 	if (!line.checks_only)
 		return (int)serve(&source, config);
 	control_config_free(config);

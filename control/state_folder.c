@@ -65,6 +65,11 @@ enum err state_folder_open(const char *state_dir, struct state_folder *out, stru
 	return ERR_NONE;
 }
 
+enum err state_folder_own(const char *state_dir, struct why *why)
+{
+	return make_private(state_dir, why);
+}
+
 void state_folder_done(struct state_folder *folder)
 {
 	mem_free(folder->store_folder);

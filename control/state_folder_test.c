@@ -27,6 +27,20 @@ static void C16_makes_missing_folders_and_refuses_one_that_others_may_enter(void
 	rmdir(parent);
 }
 
+/* `restore` as root in the place of the control plane's user. */
+static void C16_refuses_a_folder_of_another_user(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/stateXXXXXX";
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(state_folder_own(path, NULL), ERR_NONE);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 1336, 1336), 0);
+		assert_int_equal(state_folder_own(path, NULL), ERR_DENIED);
+	}
+	rmdir(path);
+}
+
 static void returns_the_folder_of_a_path(void **state)
 {
 	(void)state;
@@ -53,6 +67,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(C16_makes_missing_folders_and_refuses_one_that_others_may_enter),
+		cmocka_unit_test(C16_refuses_a_folder_of_another_user),
 		cmocka_unit_test(returns_the_folder_of_a_path),
 		cmocka_unit_test(finds_whether_a_path_is_in_a_folder),
 	};

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes an image without a container engine: a tar file with an OCI layout (OCI Image Format 1.1), of one layer.
 
-    docker/oci_image.py Dockerfile.NAME FOLDER NAME:TAG OUT.tar
+    docker/oci_image.py Dockerfile.NAME NAME:TAG OUT.tar ARCHITECTURE=FOLDER...
 
-The last stage of the Dockerfile defines the image: COPY --from=build [--chown=UID:GID] /image/SOURCE TARGET is
-read from FOLDER/SOURCE (docker/assemble.sh makes it), USER, EXPOSE, ENTRYPOINT and CMD become the configuration. The
+With several architectures (amd64, arm64) the image is an index of one manifest each. The last stage of the
+Dockerfile defines the image: COPY --from=build [--chown=UID:GID] /image/SOURCE TARGET is read from FOLDER/SOURCE
+(docker/assemble.sh makes it), USER, EXPOSE, ENTRYPOINT and CMD become the configuration. The
 same files give the same bytes: owners, times and order do not depend on the machine."""
 
 import gzip
@@ -18,7 +19,9 @@ import stat
 import sys
 import tarfile
 
+# By `uname -m`. OCI has Go's names of architectures; v8 is what other builders write for arm64.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_VARIANTS = {"arm64": "v8"}
 _MEDIA = "application/vnd.oci.image."
 
 
@@ -76,25 +79,45 @@ class Layer:
         return plain.getvalue()
 
 
-def write(out, reference, layer, config, machine=None):
-    """config: the `config` object of the OCI image configuration (User, Entrypoint, Cmd, ExposedPorts)."""
-    platform = {"architecture": _ARCHITECTURES[machine or os.uname().machine], "os": "linux"}
-    plain = layer.to_bytes()
-    packed = gzip.compress(plain, 6, mtime=0)
-    configuration = _json({**platform, "config": config,
-                           "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]}})
-    manifest = _json({"schemaVersion": 2, "mediaType": _MEDIA + "manifest.v1+json",
-                      "config": _descriptor("config.v1+json", configuration),
-                      "layers": [_descriptor("layer.v1.tar+gzip", packed)]})
-    names = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference.rpartition(":")[2]}
-    index = _json({"schemaVersion": 2, "mediaType": _MEDIA + "index.v1+json", "manifests": [
-        {**_descriptor("manifest.v1+json", manifest), "annotations": names, "platform": platform}]})
-    blobs = {"blobs/sha256/" + _digest(blob).partition(":")[2]: blob for blob in (packed, configuration, manifest)}
+def write(out, reference, layer, config):
+    """An image for this machine's architecture. config: the `config` object of the OCI image configuration (User,
+    Entrypoint, Cmd, ExposedPorts)."""
+    write_platforms(out, reference, {_ARCHITECTURES[os.uname().machine]: layer}, config)
+
+
+def write_platforms(out, reference, layers, config):
+    """layers: {architecture: layer}. Returns the image's digest."""
+    blobs = {}
+    entries = [_add_platform(blobs, architecture, layers[architecture], config) for architecture in sorted(layers)]
+    if len(entries) > 1:
+        entries = [_add_blob(blobs, "index.v1+json", _index(entries))]
+    entries[0]["annotations"] = {"io.containerd.image.name": reference,
+                                 "org.opencontainers.image.ref.name": reference.rpartition(":")[2]}
+    files = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": _index(entries), **blobs}
     with tarfile.open(out, "w") as tar:
-        for name, content in {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": index, **blobs}.items():
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
+    return entries[0]["digest"]
+
+
+def _add_platform(blobs, architecture, layer, config):
+    """The descriptor of one platform's manifest; its blobs are added."""
+    platform = {"architecture": architecture, "os": "linux"}
+    if architecture in _VARIANTS:
+        platform["variant"] = _VARIANTS[architecture]
+    plain = layer.to_bytes()
+    configuration = _json({**platform, "config": config,
+                           "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]}})
+    manifest = _json({"schemaVersion": 2, "mediaType": _MEDIA + "manifest.v1+json",
+                      "config": _add_blob(blobs, "config.v1+json", configuration),
+                      "layers": [_add_blob(blobs, "layer.v1.tar+gzip", gzip.compress(plain, 6, mtime=0))]})
+    return {**_add_blob(blobs, "manifest.v1+json", manifest), "platform": platform}
+
+
+def _index(entries):
+    return _json({"schemaVersion": 2, "mediaType": _MEDIA + "index.v1+json", "manifests": entries})
 
 
 def _json(value):
@@ -105,7 +128,9 @@ def _digest(content):
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _descriptor(kind, content):
+def _add_blob(blobs, kind, content):
+    """The descriptor of a blob."""
+    blobs["blobs/sha256/" + _digest(content).partition(":")[2]] = content
     return {"mediaType": _MEDIA + kind, "digest": _digest(content), "size": len(content)}
 
 
@@ -140,13 +165,16 @@ def _copy(layer, folder, words):
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) < 5 or not all("=" in word for word in sys.argv[4:]):
         print(__doc__, file=sys.stderr)
         return 64
-    dockerfile, folder, reference, out = sys.argv[1:]
-    layer, config = read_dockerfile(dockerfile, folder)
-    write(out, reference, layer, config)
-    print("%s: %s, %.1f MB" % (out, reference, os.path.getsize(out) / 1e6))
+    dockerfile, reference, out = sys.argv[1:4]
+    layers, config = {}, {}
+    for word in sys.argv[4:]:
+        architecture, _, folder = word.partition("=")
+        layers[architecture], config = read_dockerfile(dockerfile, folder)
+    digest = write_platforms(out, reference, layers, config)
+    print("%s: %s, %s, %.1f MB, %s" % (out, reference, " and ".join(sorted(layers)), os.path.getsize(out) / 1e6, digest))
     return 0
 
 

@@ -5,9 +5,10 @@
 #include "base/core/span.h"
 #include "intercept/report.h"
 
-/* Adds a finding per missing feature, and a note when IPv6 is off. ERR_DENIED: a capability is missing;
+/* Adds a finding per missing feature, a note when IPv6 is off, and one where preflight_kernel_has_socket() was false.
+ * ERR_DENIED: a capability is missing;
  * ERR_UNSUPPORTED: a feature of the kernel or the namespace is. */
-enum err preflight_run(struct report *report) _must_use_;
+enum err preflight_run(bool kernel_has_socket, struct report *report) _must_use_;
 
 /* Whether a rule may look up the socket of a packet. Optional: see struct rules. False without CAP_NET_ADMIN. */
 bool preflight_kernel_has_socket(void);

@@ -7,17 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PROBE_MS = 2000, PAUSE_MS = 200, ANSWER_MAX = 512, PAGE_MAX = 65536 };
+enum { PROBE_MS = 2000, PAUSE_MS = 25, ANSWER_MAX = 512, PAGE_MAX = 65536 };
 
 /* `answer`: the first line of the page; "" when nothing answers. */
-static bool is_ready(uint16_t port, char *answer, size_t cap)
+static bool is_ok(uint16_t port, const char *path, char *answer, size_t cap)
 {
 	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
 	struct http_fetched fetched = {0};
 	struct addr addr = {.port = port};
 	answer[0] = '\0';
 	if (ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &addr.ip) != ERR_NONE ||
-		http_fetch(&addr, "/healthz/ready", PROBE_MS, &page, &fetched) != ERR_NONE)
+		http_fetch(&addr, path, PROBE_MS, &page, &fetched) != ERR_NONE)
 		return false;
 	snprintf(answer, cap, "%.*s", (int)fetched.body.len, (const char *)fetched.body.ptr);
 	answer[strcspn(answer, "\n")] = '\0';
@@ -29,7 +29,17 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 	uint64_t end_ms = clock_system.mono_ms(&clock_system) + timeout_ms;
 	char answer[ANSWER_MAX];
 	struct why why = {0};
-	while (!is_ready(config->metrics_port, answer, sizeof(answer))) {
+	static const struct {
+		const char *flag, *path, *answer;
+	} stages[] = {
+		{"listening", "/healthz/listening", "listening"},
+		{"started", "/healthz/started", "started"},
+		{NULL, "/healthz/ready", "ready"},
+	};
+	size_t stage = 0;
+	while (stages[stage].flag != NULL && !command_line_has(line, stages[stage].flag))
+		stage++;
+	while (!is_ok(config->metrics_port, stages[stage].path, answer, sizeof(answer))) {
 		if (clock_system.mono_ms(&clock_system) >= end_ms) {
 			return command_line_fail(line,
 				why_set(&why, ERR_REFUSED, "a sidecar that is ready within the timeout",
@@ -39,7 +49,7 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 		}
 		(void)poll(NULL, 0, PAUSE_MS);
 	}
-	return command_line_answer(line, "ready");
+	return command_line_answer(line, stages[stage].answer);
 }
 
 enum cli_exit command_send(const struct command_line *line, const struct sidecar_config *config)

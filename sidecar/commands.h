@@ -5,6 +5,9 @@
 #include "sidecar/config.h"
 
 enum cli_exit command_wait(const struct command_line *line, const struct sidecar_config *config,
-	uint64_t timeout_ms); /* until the sidecar is ready; CLI_REFUSED: not ready in time */
+	uint64_t timeout_ms); /* until the sidecar is ready, or with --started until the workload may start;
+			       * CLI_REFUSED: not in time */
 enum cli_exit command_send(const struct command_line *line,
 	const struct sidecar_config *config); /* sends the command's keyword: "drain" */
+/* Keeps the files of the identity, from the socket workload_api.socket or SPIFFE_ENDPOINT_SOCKET. */
+enum cli_exit command_svid(struct command_line *line, const struct sidecar_config *config);

@@ -4,7 +4,9 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "sidecar/identity/control_address.h"
+#include "sidecar/identity/workload_address.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct setting_renamed renamed[] = {
 #define RENAMED(old_key, new_key) {old_key, new_key},
@@ -74,10 +76,85 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 	config->token_file = copy_or_null(setting_text(settings, map, "token_file"));
 	config->kubernetes_token_file = copy_or_null(setting_text(settings, map, "kubernetes_token_file"));
 	config->claims_address = setting_bool(settings, map, "claim_address");
+	config->keeps_svid = setting_bool(settings, map, "keep_svid");
 	config->state_dir = mem_strdup(setting_path(settings, root, "state_dir", SETTING_PATH_MAX));
-	if (config->token_file != NULL && config->kubernetes_token_file != NULL)
+	config->x509_certificate_file = copy_or_null(setting_text(settings, map, "x509_certificate_file"));
+	config->x509_key_file = copy_or_null(setting_text(settings, map, "x509_key_file"));
+	bool has_x509 = config->x509_certificate_file != NULL;
+	if (has_x509 != (config->x509_key_file != NULL))
+		setting_error(settings, map, "x509_certificate_file and x509_key_file together", "set both, or neither",
+			"one of them is given");
+	config->unix_peer = setting_bool(settings, map, "unix_peer");
+	if (config->unix_peer && strncmp(config->control_address, "unix:", 5) != 0)
+		setting_error(settings, map, "identity.unix_peer with a control.address that begins with unix:",
+			"set control.address to unix: and the path of the control plane's listen.streams_socket",
+			"control.address is '%s'", config->control_address);
+	if ((config->token_file != NULL) + (config->kubernetes_token_file != NULL) + has_x509 + config->unix_peer > 1)
 		setting_error(settings, map, "one kind of attestation data",
-			"remove token_file or kubernetes_token_file", "both are given");
+			"keep one of token_file, kubernetes_token_file, x509_certificate_file and unix_peer",
+			"several are given");
+}
+
+static void spiffe_id_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct why why = {0};
+	config->source_spiffe_id = copy_or_null(setting_text(settings, map, "spiffe_id"));
+	if (config->source_spiffe_id != NULL &&
+		spiffe_id_parse(span_of_str(config->source_spiffe_id), &id, &why) != ERR_NONE)
+		setting_error_why(settings, map, "spiffe_id", &why);
+}
+
+/* As SPIFFE's clients do, by the specification's variable when the settings have no address. */
+static void source_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "identity");
+	bool is_workload_api = setting_keyword(settings, map, "source") == 1;
+	const char *given = setting_text(settings, map, "workload_api_address"), *path;
+	struct why why = {0};
+	spiffe_id_read(settings, map, config);
+	if (!is_workload_api) {
+		if (given != NULL && given[0] != '\0')
+			setting_error(settings, map, "no workload_api_address with the control plane as source",
+				"set identity.source to workload_api, or remove the address", "both are given");
+		return;
+	}
+	const char *address = given != NULL && given[0] != '\0' ? given : getenv("SPIFFE_ENDPOINT_SOCKET");
+	if (workload_address_parse(address == NULL ? "" : address, &path, &why) != ERR_NONE)
+		setting_error_why(settings, map, "workload_api_address", &why);
+	else
+		config->source_socket = mem_strdup(path);
+	if (config->token_file != NULL || config->kubernetes_token_file != NULL ||
+		config->x509_certificate_file != NULL || config->unix_peer)
+		setting_error(settings, map, "no attestation data with identity.source: workload_api",
+			"remove token_file, kubernetes_token_file, x509_certificate_file and unix_peer",
+			"some is given");
+}
+
+static void workload_uid_read(
+	struct settings *settings, struct setting_node *map, const char *text, struct sidecar_config *config)
+{
+	uint64_t uid;
+	if (strcmp(text, "any") == 0)
+		config->workload_every_user = true;
+	else if (number_parse(span_of_str(text), &uid) == ERR_NONE && uid < UINT32_MAX)
+		config->workload_uids[config->num_workload_uids++] = (uid_t)uid;
+	else
+		setting_error(settings, map, "numbers of users, such as 1000, or any",
+			"look the number up with `id -u NAME`", "workload_api.uids has '%s'", text);
+}
+
+static void workload_api_read(struct settings *settings, struct sidecar_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "workload_api"), *list;
+	config->workload_socket = copy_or_null(setting_text(settings, map, "socket"));
+	size_t num = setting_list(settings, map, "uids", &list);
+	config->workload_uids = num == 0 ? NULL : mem_calloc(num, sizeof(*config->workload_uids));
+	for (size_t i = 0; i < num; i++)
+		workload_uid_read(settings, map, setting_item_text(settings, list, i), config);
+	if (config->workload_socket != NULL && config->workload_socket[0] != '/')
+		setting_error(settings, map, "an absolute path", "begin it with /", "workload_api.socket is '%s'",
+			config->workload_socket);
 }
 
 static void inbound_ports_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
@@ -152,6 +229,8 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "timeouts"),
 			    *limits = setting_map(settings, root, "limits");
 	drain_read(settings, root, config);
+	config->max_identity_age_ms = setting_duration_ms(settings, root, "max_identity_age");
+	config->max_identity_age_grace_ms = setting_duration_ms(settings, root, "max_identity_age_grace");
 	config->resolve_ms = setting_duration_ms(settings, map, "resolve");
 	config->connect_ms = setting_duration_ms(settings, map, "connect");
 	config->handshake_ms = setting_duration_ms(settings, map, "handshake");
@@ -241,6 +320,8 @@ static enum err config_read(struct settings *settings, bool needs_control_plane,
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = mem_new(struct sidecar_config);
 	control_read(settings, needs_control_plane, config);
 	identity_read(settings, config);
+	source_read(settings, config);
+	workload_api_read(settings, config);
 	modes_read(settings, config);
 	ports_read(settings, config);
 	limits_read(settings, config);
@@ -270,8 +351,14 @@ void sidecar_config_free(struct sidecar_config *config)
 	mem_free(config->control_address);
 	mem_free(config->token_file);
 	mem_free(config->kubernetes_token_file);
+	mem_free(config->source_socket);
+	mem_free(config->source_spiffe_id);
+	mem_free(config->x509_certificate_file);
+	mem_free(config->x509_key_file);
 	mem_free(config->state_dir);
 	mem_free(config->admin_socket);
+	mem_free(config->workload_socket);
+	mem_free(config->workload_uids);
 	mem_free(config->inbound_ports);
 	for (size_t i = 0; i < config->num_probes; i++)
 		probe_spec_done(&config->probes[i]);

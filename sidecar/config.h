@@ -6,7 +6,7 @@
 #include "base/settings/settings.h"
 #include "base/settings/settings_record.h"
 #include "certs/spiffe_id.h"
-#include "sidecar/policy/policy.h"
+#include "policy/policy.h"
 #include "sidecar/probe/probe_spec.h"
 #include "sidecar/report/access_log.h"
 
@@ -18,8 +18,17 @@ struct sidecar_config {
 	uint8_t bootstrap_root_sha256[32];
 	char *token_file;            /* NULL: none */
 	char *kubernetes_token_file; /* NULL: none */
+	bool unix_peer;
+	char *x509_certificate_file, *x509_key_file; /* of the machine; NULL: none */
+	char *source_socket;    /* of the Workload API that gives the identity; NULL: the control plane does */
+	char *source_spiffe_id; /* NULL: any */
 	char *state_dir;
 	bool claims_address;
+	bool keeps_svid;          /* in state_dir, for a restart without a control plane */
+	char *workload_socket;    /* NULL: no Workload API */
+	bool workload_every_user; /* that can open it; else workload_uids */
+	uid_t *workload_uids;
+	size_t num_workload_uids;
 	enum inbound_mode inbound_mode; /* a minimum: the control plane can tighten it, never loosen it */
 	struct policy_port *inbound_ports;
 	size_t num_inbound_ports;
@@ -27,7 +36,8 @@ struct sidecar_config {
 	unsigned workers; /* 0: as many as processors, at most 4 */
 	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
 	char *admin_socket;
-	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
+	uint64_t drain_ms, drain_minimum_ms;                     /* after SIGTERM: at the latest, at the earliest */
+	uint64_t max_identity_age_ms, max_identity_age_grace_ms; /* of a connection; age 0: none */
 	uint64_t resolve_ms, connect_ms, handshake_ms, idle_ms;
 	struct socket_keepalive keepalive;
 	uint64_t plaintext_idle_ms;   /* of inbound connections without identity; 0: as the others */

@@ -1,3 +1,4 @@
+#include "base/core/mem.h"
 #include "sidecar/config.h"
 
 #include <setjmp.h>
@@ -131,7 +132,7 @@ static void finding_o8_one_of_n_is_a_number(void **state)
 	}
 }
 
-static void the_control_plane_has_one_address_a_family(void **state)
+static void the_control_planes_addresses_are_different(void **state)
 {
 	(void)state;
 	const char *const good[] = {"control: {address: ['192.0.2.1:15012', '[2001:db8::1]:15012']}\n",
@@ -144,9 +145,9 @@ static void the_control_plane_has_one_address_a_family(void **state)
 	}
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
 	struct sidecar_config *config = NULL;
-	assert_int_equal(read_text(settings, "control: {address: ['192.0.2.1:15012', '192.0.2.2:15012']}\n", &config),
+	assert_int_equal(read_text(settings, "control: {address: ['192.0.2.1:15012', '192.0.2.1:15013']}\n", &config),
 		ERR_CONFIG);
-	assert_non_null(strstr(settings_errors(settings), "one of each family"));
+	assert_non_null(strstr(settings_errors(settings), "each once"));
 }
 
 static void finding_p5_the_minimum_lies_within_the_deadline(void **state)
@@ -212,6 +213,24 @@ static void every_error_is_reported_at_once(void **state)
 		assert_non_null(strstr(settings_errors(settings), reported[i]));
 }
 
+static void what_an_identity_of_a_workload_api_makes_useless_is_refused(void **state)
+{
+	static const char *const useless[] = {"token_file: /a", "kubernetes_token_file: /a",
+		"x509_certificate_file: /a, x509_key_file: /b", "unix_peer: true"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(useless) / sizeof(useless[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+		struct sidecar_config *config = NULL;
+		_cleanup_(mem_freep) char *text =
+			mem_printf("control: {address: ['unix:/run/a', '192.0.2.1:15012']}\ntrust_domain: td.test\n"
+				   "identity: {source: workload_api, workload_api_address: 'unix:///run/b', %s}\n",
+				useless[i]);
+		assert_int_equal(read_text(settings, text, &config), ERR_CONFIG);
+		assert_non_null(strstr(settings_errors(settings), "no attestation data"));
+		assert_null(strstr(settings_errors(settings), "control.address"));
+	}
+}
+
 static void the_example_works_as_it_stands(void **state)
 {
 	(void)state;
@@ -239,6 +258,7 @@ static void finding_o3_every_key_is_among_the_settings_in_force(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_an_identity_of_a_workload_api_makes_useless_is_refused),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
@@ -246,7 +266,7 @@ int main(void)
 		cmocka_unit_test(commands_to_a_running_sidecar_need_no_control_plane),
 		cmocka_unit_test(ranges_are_written_as_the_values_are),
 		cmocka_unit_test(finding_o8_one_of_n_is_a_number),
-		cmocka_unit_test(the_control_plane_has_one_address_a_family),
+		cmocka_unit_test(the_control_planes_addresses_are_different),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
 		cmocka_unit_test(every_error_is_reported_at_once),

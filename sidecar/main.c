@@ -22,6 +22,13 @@ static const struct cli_command commands[] = {
 static const struct cli_flag flags[] = {
 	{"config", "FILE", "settings, YAML", false},
 	{"timeout", "DURATION", "of `handfast-sidecar wait` (60s)", false},
+	{"listening", NULL, "wait: for open listeners and rules alone", false},
+	{"write", "DIR", "svid: the folder of the files", false},
+	{"command", "PROGRAM", "svid: run this program, without arguments, after each change", false},
+	{"signal", "NAME", "svid: send this signal after each change, such as HUP", false},
+	{"pid-file", "FILE", "svid: with --signal, the file with the number of the process", false},
+	{"once", NULL, "svid: end when the files are written, after 60 s at the latest", false},
+	{"started", NULL, "wait: for open listeners and rules; for an identity at most 10 s", false},
 };
 static const struct cli_program program = {.name = "handfast-sidecar",
 	.about =
@@ -94,6 +101,13 @@ static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_
 static enum cli_exit send_command(struct command_line *line, struct sidecar_config *config)
 {
 	enum cli_exit code = command_send(line, config);
+	sidecar_config_free(config);
+	return code;
+}
+
+static enum cli_exit write_svid(struct command_line *line, struct sidecar_config *config)
+{
+	enum cli_exit code = command_svid(line, config);
 	sidecar_config_free(config);
 	return code;
 }

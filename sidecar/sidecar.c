@@ -100,6 +100,8 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 			.idle = config->idle_ms,
 			.plaintext_idle = config->plaintext_idle_ms},
 		.limits = {.max_tunnels = (uint32_t)per_worker(sidecar, max_tunnels(sidecar)),
+			.max_identity_age_s = (uint32_t)(config->max_identity_age_ms / 1000),
+			.identity_age_grace_s = (uint32_t)(config->max_identity_age_grace_ms / 1000),
 			.connect_timeout_ms = (uint32_t)config->connect_ms,
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
 		.client_context = sidecar->client_context,
@@ -126,6 +128,7 @@ static enum err workers_make(struct sidecar *sidecar, struct why *why)
 			.log = sidecar->access_log,
 			.failures = sidecar->failures,
 			.ports = sidecar->port_use,
+			.dry_runs = sidecar->dry_runs,
 			.clock = loop_clock(sidecar->loop),
 		};
 		struct worker_options options = worker_options_of(sidecar, index);
@@ -165,10 +168,23 @@ static const char *on_command(void *arg, enum admin_command command)
 		loop_stop(sidecar->loop);
 		return "ending\n";
 	case ADMIN_RELEASE:
-		identity_client_release_address(sidecar->identity);
-		return "releasing the address claims\n";
+		return sidecar_identity_release(sidecar);
 	}
 	return "\n";
+}
+
+/* Fatal: a workload that relies on it would have no identity, and the settings are wrong. */
+static enum err workload_api_open(struct sidecar *sidecar, struct why *why)
+{
+	const struct sidecar_config *config = sidecar->config;
+	if (config->workload_socket == NULL)
+		return ERR_NONE;
+	const struct workload_api_options options = {.loop = sidecar->loop,
+		.path = config->workload_socket,
+		.allows_every_user = config->workload_every_user,
+		.uids = config->workload_uids,
+		.num_uids = config->num_workload_uids};
+	return workload_api_new(&options, &sidecar->workload_api, why);
 }
 
 static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
@@ -178,6 +194,7 @@ static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
 		.admin_port = config->admin_port, .metrics_port = config->metrics_port, .ipv6 = process_has_ipv6()};
 	struct admin_pages pages = sidecar_pages(sidecar);
 	struct why socket_why = {0};
+	RETURN_IF_ERR(workload_api_open(sidecar, why));
 	RETURN_IF_ERR(admin_new(sidecar->loop, &options, &pages, &sidecar->admin, why));
 	/* Not fatal: SIGTERM still drains, and an image without /run must not stop the workload's traffic. */
 	if (admin_socket_new(sidecar->loop, config->admin_socket, on_command, sidecar, &sidecar->admin_socket,
@@ -198,6 +215,7 @@ static void shared_make(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
 	sidecar->loop = loop_new(&clock_system);
+	sidecar->made_ms = loop_now_ms(sidecar->loop);
 	sidecar->client_context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
 	sidecar->server_context = tls_context_new(&(struct tls_context_options){
 		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED, .alpn = "h2"});
@@ -209,6 +227,7 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->access_log = access_log_new(config->access_log, config->access_log_one_in, 1);
 	sidecar->failures = failures_new(FAILURES_MAX);
 	sidecar->port_use = port_use_new();
+	sidecar->dry_runs = dry_runs_new();
 }
 
 /* In Kubernetes rules belong to every pod. handfast-init adds the addresses after the rules, so that without them there
@@ -281,16 +300,18 @@ void sidecar_run(struct sidecar *sidecar)
 	workers_start(sidecar);
 	sidecar_signals_start(sidecar);
 	sidecar_gauges_start(sidecar);
-	identity_client_start(sidecar->identity);
+	sidecar_identity_start(sidecar);
 	log_notice(COMPONENT, "%s for %s with %u workers", sidecar->options.release, sidecar->config->trust_domain.name,
 		sidecar->num_workers);
 	loop_run(sidecar->loop);
 	sidecar_signals_stop(sidecar);
+	sidecar_kept_flush(sidecar);
 	loop_timer_stop(&sidecar->gauges);
 }
 
 void sidecar_free(struct sidecar *sidecar)
 {
+	workload_api_free(TAKE_PTR(sidecar->workload_api));
 	if (sidecar->admin_socket != NULL)
 		admin_socket_free(sidecar->admin_socket);
 	sidecar_probes_stop(sidecar);
@@ -305,6 +326,7 @@ void sidecar_free(struct sidecar *sidecar)
 	access_log_free(sidecar->access_log);
 	failures_free(sidecar->failures);
 	port_use_free(sidecar->port_use);
+	dry_runs_free(sidecar->dry_runs);
 	metrics_free(sidecar->metrics);
 	process_facts_close(&sidecar->facts);
 	loop_free(sidecar->loop);

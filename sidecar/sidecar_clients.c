@@ -12,6 +12,9 @@ static void on_credentials(void *arg, struct credentials *credentials)
 	struct sidecar *sidecar = arg;
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_credentials(sidecar->workers[i], credentials);
+	if (sidecar->workload_api != NULL)
+		workload_api_set_credentials(sidecar->workload_api, credentials);
+	sidecar_kept_on_stale(sidecar, false); /* what is kept counts as long as the SVID */
 }
 
 static void on_time(void *arg, const struct trusted_time *time)
@@ -26,6 +29,9 @@ static void on_connection(void *arg, struct rpc_client *connection)
 {
 	struct sidecar *sidecar = arg;
 	discovery_client_attach(sidecar->discovery, connection);
+	/* JWT-SVIDs are for those whose identity the control plane has given. */
+	if (sidecar->workload_api != NULL && sidecar->identity != NULL)
+		workload_api_attach(sidecar->workload_api, connection);
 }
 
 static unsigned metric_of(enum identity_event event)
@@ -41,6 +47,8 @@ static unsigned metric_of(enum identity_event event)
 		return METRIC_IDENTITY_RENEWAL_FAILED;
 	case IDENTITY_UNREACHABLE:
 		return METRIC_CONTROL_LOST;
+	case IDENTITY_SOURCE_LOST:
+		return METRIC_IDENTITY_SOURCE_LOST;
 	}
 	return METRIC_ATTESTATION_FAILED;
 }
@@ -56,6 +64,8 @@ static const char *what_of(enum identity_event event)
 		return "renewal";
 	case IDENTITY_UNREACHABLE:
 		return "control plane";
+	case IDENTITY_SOURCE_LOST:
+		return "workload api";
 	}
 	return "";
 }
@@ -67,17 +77,19 @@ static void on_event(void *arg, enum identity_event event, const struct why *why
 	metric_add(sidecar_shard(sidecar), metric_of(event), 1);
 	if (why == NULL)
 		return;
+	if (event == IDENTITY_UNREACHABLE && sidecar->identity == NULL) /* with another source of the identity */
+		sidecar_kept_on_outage(sidecar);
 	struct identity_status status;
-	identity_client_status(sidecar->identity, &status);
+	sidecar_identity_status(sidecar, &status);
 	char text[ADDR_TEXT_MAX];
 	struct failure seen = {
 		.what = what_of(event),
 		.direction = "",
 		.reason = "",
-		.remote = status.dialed,
+		.remote = event == IDENTITY_SOURCE_LOST ? (struct addr){.port = 0} : status.dialed,
 		.detail = *why,
 	};
-	if (status.dialed.ip.family != 0)
+	if (event != IDENTITY_SOURCE_LOST && status.dialed.ip.family != 0)
 		why_name_host(&seen.detail, addr_format(&status.dialed, text));
 	failures_add(sidecar->failures, &seen, clock->wall_ms(clock));
 }
@@ -91,6 +103,7 @@ static void tighten(struct sidecar *sidecar)
 	sidecar->policy = policy_tighten(sidecar->sent_policy, sidecar->minimum);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_policy(sidecar->workers[i], sidecar->policy);
+	sidecar_review_policy(sidecar);
 }
 
 static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *policy)
@@ -163,6 +176,7 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 {
 	const struct sidecar_config *config = sidecar->config;
 	RETURN_IF_ERR(state_folder_open(config->state_dir, &sidecar->state, why));
+	sidecar_kept_open(sidecar);
 	struct identity_options options = {
 		.loop = sidecar->loop,
 		.context = sidecar->client_context,
@@ -171,6 +185,9 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 		.address = config->control_address,
 		.token_file = config->token_file,
 		.kubernetes_token_file = config->kubernetes_token_file,
+		.unix_peer = config->unix_peer,
+		.x509_certificate_file = config->x509_certificate_file,
+		.x509_key_file = config->x509_key_file,
 		.bootstrap_root_sha256 = config->has_bootstrap_root ? config->bootstrap_root_sha256 : NULL,
 		.claims_address = config->claims_address,
 		.release = sidecar->options.release,
@@ -179,9 +196,11 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 		.on_time = on_time,
 		.on_connection = on_connection,
 		.on_event = on_event,
+		.keeps_svid = config->keeps_svid,
+		.on_outage = sidecar_kept_on_outage,
 		.arg = sidecar,
 	};
-	return identity_client_new(&options, &sidecar->identity, why);
+	return sidecar_identity_new(sidecar, &options, why);
 }
 
 enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why)
@@ -194,6 +213,7 @@ enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why)
 		.release = sidecar->options.release,
 		.on_mesh = on_mesh,
 		.on_answer = on_answer,
+		.on_stale = sidecar_kept_on_stale,
 		.arg = sidecar,
 	});
 	return ERR_NONE;
@@ -211,11 +231,11 @@ void sidecar_clients_free(struct sidecar *sidecar)
 {
 	if (sidecar->discovery != NULL)
 		discovery_client_free(sidecar->discovery);
-	if (sidecar->identity != NULL)
-		identity_client_free(sidecar->identity);
+	sidecar_identity_free(sidecar);
 	if (sidecar->state != NULL)
 		state_folder_free(sidecar->state);
 	policy_unref(sidecar->minimum);
 	policy_unref(sidecar->sent_policy);
 	policy_unref(sidecar->policy);
+	json_decref(sidecar->policy_warnings);
 }

@@ -51,7 +51,7 @@ void sidecar_drain(struct sidecar *sidecar)
 		return;
 	sidecar->is_draining = true;
 	log_notice("sidecar", "draining: not ready; both directions are still served");
-	identity_client_drain(sidecar->identity); /* first: callers must use other endpoints before connections end */
+	sidecar_identity_drain(sidecar); /* first: callers must use other endpoints before connections end */
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_drain(sidecar->workers[i]);
 }

@@ -4,14 +4,14 @@
 #include "base/core/log.h"
 #include "sidecar/report/pages.h"
 
-enum { CONDITIONS_MAX = 12, GAUGES_MS = 1000 };
+enum { CONDITIONS_MAX = 16, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
 
 /* --- conditions: what makes the sidecar not ready or degraded --- */
 
 struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
 	size_t num;
-	char last_failure[700], no_policy[700], refused[2][700];
+	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700];
 };
 
 static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
@@ -41,11 +41,22 @@ static const char *discovery_failure(const struct sidecar *sidecar, const char *
 	return why->err == ERR_NONE ? otherwise : why_format(why, text, 700);
 }
 
+/* A state folder that cannot be written stops nothing; after a restart it would. */
+static void add_not_kept(const struct sidecar *sidecar, struct conditions *out)
+{
+	const struct why *why = &sidecar->destinations.failure;
+	if (sidecar->identity != NULL && identity_client_kept_failure(sidecar->identity)->err != ERR_NONE)
+		why = identity_client_kept_failure(sidecar->identity);
+	if (why->err != ERR_NONE)
+		add(out, "not kept for a restart", PAGE_DEGRADED, why_format(why, out->not_kept, sizeof(out->not_kept)),
+			"let the sidecar write its state_dir; it tries again by itself");
+}
+
 /* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads. */
 static void collect_conditions(const struct sidecar *sidecar, struct conditions *out)
 {
 	struct identity_status status;
-	identity_client_status(sidecar->identity, &status);
+	sidecar_identity_status(sidecar, &status);
 	out->num = 0;
 	if (status.last_failure.err == ERR_NONE)
 		out->last_failure[0] = '\0';
@@ -58,6 +69,11 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 	else if (!status.is_connected)
 		add(out, "control plane unreachable", PAGE_DEGRADED, failure,
 			"see the detail, and list the recent failures: handfast why");
+	const struct why *source = sidecar_identity_source_failure(sidecar);
+	if (status.is_valid && source->err != ERR_NONE)
+		add(out, "no answer from the Workload API", PAGE_DEGRADED,
+			why_format(source, out->source_failure, sizeof(out->source_failure)),
+			"the identity in use stays until it expires: list the recent failures: handfast why");
 	if (sidecar->policy == NULL)
 		add(out, "no policy yet", PAGE_FAILED, discovery_failure(sidecar, failure, out->no_policy),
 			"connections are parked until the policy arrives: list the recent failures: handfast why");
@@ -66,12 +82,18 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 			"169.254.15.6 is not on lo: neither an init container nor the CNI plugin has written rules",
 			"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules");
 	add_room(sidecar, out);
+	if (sidecar->late_detail[0] != '\0')
+		add(out, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
+			"list the recent failures: handfast why");
 	if (sidecar->root_detail[0] != '\0')
 		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
+	if (sidecar->lists_detail[0] != '\0')
+		add(out, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail, SIDECAR_LISTS_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
 			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
 				SIDECAR_FAMILY_FIX);
+	add_not_kept(sidecar, out);
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
@@ -86,7 +108,10 @@ static void on_check(void *arg, struct http_request *request)
 	struct sidecar *sidecar = arg;
 	struct conditions conditions;
 	collect_conditions(sidecar, &conditions);
-	admin_answer_json(request, 200, page_check(conditions.list, conditions.num, sidecar->port_use));
+	json_t *page = page_check(conditions.list, conditions.num, sidecar->port_use);
+	if (sidecar->policy_warnings != NULL)
+		json_object_set(page, "policy_warnings", sidecar->policy_warnings);
+	admin_answer_json(request, 200, page);
 }
 
 static const char *first_failed(const struct conditions *conditions)
@@ -115,6 +140,28 @@ static void on_ready(void *arg, struct http_request *request)
 	admin_answer_probe(request, is_ready, buf_cstr(&text));
 }
 
+/* Whether the workload may start: `handfast-sidecar wait --started` asks. The listeners are open, for the page is
+ * served; connections are parked until there is an identity. For that the workload waits a moment, but no outage of the
+ * control plane keeps it from starting. Without rules it would connect in plaintext, so it does not start (decision
+ * 055). */
+static void on_started(void *arg, struct http_request *request)
+{
+	struct sidecar *sidecar = arg;
+	struct conditions conditions;
+	collect_conditions(sidecar, &conditions);
+	bool is_late = loop_now_ms(sidecar->loop) - sidecar->made_ms >= START_WAIT_MS;
+	bool is_started = page_is_ready(conditions.list, conditions.num) || (is_late && !sidecar->lacks_rules);
+	admin_answer_probe(request, is_started, is_started ? "started" : first_failed(&conditions));
+}
+
+/* The same without waiting for an identity, which kubelet would keep from coming: it reports no address of a pod while
+ * the hook of its first container runs. */
+static void on_listening(void *arg, struct http_request *request)
+{
+	const struct sidecar *sidecar = arg;
+	admin_answer_probe(request, !sidecar->lacks_rules, sidecar->lacks_rules ? "no rules" : "listening");
+}
+
 /* --- the other pages --- */
 
 /* The address claims of this sidecar as the control plane answered them: one per family. */
@@ -134,7 +181,7 @@ static void on_certs(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct identity_status status;
-	identity_client_status(sidecar->identity, &status);
+	sidecar_identity_status(sidecar, &status);
 	json_t *page = page_certs(status.credentials, trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop)));
 	json_object_set_new(page, "addresses", claims_json(&status));
 	admin_answer_json(request, 200, page);
@@ -149,7 +196,10 @@ static void on_why(void *arg, struct http_request *request)
 static void on_connections(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
-	worker_page_connections(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
+	if (strcmp(http_request_query(request), "by=source") == 0)
+		worker_page_sources(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
+	else
+		worker_page_connections(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
 }
 
 static void on_tunnels(void *arg, struct http_request *request)
@@ -176,8 +226,11 @@ static void set_on_scrape(struct sidecar *sidecar)
 static void on_metrics(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
+	_cleanup_(buf_done) struct buf certificates = BUF_INIT(CERTIFICATES_MAX);
 	set_on_scrape(sidecar);
-	admin_answer_metrics(request, sidecar->metrics);
+	if (sidecar_put_certificates(sidecar, &certificates) != ERR_NONE)
+		buf_clear(&certificates); /* more than any trust state has */
+	admin_answer_metrics(request, sidecar->metrics, buf_span(&certificates));
 }
 
 static void on_config(void *arg, struct http_request *request)
@@ -194,8 +247,11 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 		.tunnels = on_tunnels,
 		.failures = on_why,
 		.check = on_check,
+		.policy = sidecar_on_policy,
 		.metrics = on_metrics,
 		.ready = on_ready,
+		.started = on_started,
+		.listening = on_listening,
 		.probe = sidecar_on_probe,
 		.arg = sidecar,
 	};
@@ -225,13 +281,16 @@ static void set_gauges(struct loop_timer *timer)
 	struct sidecar *sidecar = container_of(timer, struct sidecar, gauges);
 	struct metric_shard *shard = sidecar_shard(sidecar);
 	struct identity_status status;
-	identity_client_status(sidecar->identity, &status);
+	sidecar_identity_status(sidecar, &status);
 	metric_set(shard, METRIC_IDENTITY_EXPIRY,
 		status.credentials == NULL ? 0 : svid_not_after_s(credentials_svid(status.credentials)));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
 	sidecar_root_poll(sidecar);
+	sidecar_renewal_poll(sidecar);
+	sidecar_kept_poll(sidecar);
+	sidecar_lists_poll(sidecar);
 	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }

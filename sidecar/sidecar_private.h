@@ -9,11 +9,13 @@
 #include "sidecar/admin_socket.h"
 #include "sidecar/discovery/discovery_client.h"
 #include "sidecar/identity/identity_client.h"
+#include "sidecar/identity/kept.h"
 #include "sidecar/report/admin.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/worker/observe.h"
 #include "sidecar/worker/worker.h"
 #include "sidecar/worker/worker_pages.h"
+#include "sidecar/workload_api/workload_api.h"
 
 #define WORKERS_MAX 64
 
@@ -47,20 +49,29 @@ struct sidecar {
 	struct access_log *access_log;
 	struct failures *failures;
 	struct port_use *port_use;
+	struct dry_runs *dry_runs;
 	struct worker_place places[WORKERS_MAX];
 	struct worker *workers[WORKERS_MAX];
 	unsigned num_workers, num_configured; /* the main thread's metrics are the shard after those of the workers */
 
 	/* The clients of the control plane, and what they received. */
 	struct state_folder *state;
-	struct identity_client *identity;
+	struct identity_client *identity; /* NULL: the identity comes from `source` */
+	struct sidecar_source *source;    /* NULL: it comes from the control plane */
 	struct discovery_client *discovery;
+	struct kept destinations; /* the file of what discovery keeps for a restart */
+	bool is_kept_tried;
+	struct workload_api *workload_api; /* NULL: it is not served */
 	struct policy *minimum, *sent_policy,
-		*policy; /* from the settings; as the control plane sent it; both combined, in use */
+		*policy;         /* from the settings; as the control plane sent it; both combined, in use */
+	json_t *policy_warnings; /* about `policy`, for /check and /policy; NULL: there is no policy yet */
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
+	char late_detail[64];   /* when the own certificate expires, whose renewal is late; empty: it is not */
+	int64_t late_logged_s;  /* the end of the one whose late renewal was logged */
+	char lists_detail[400]; /* revocation lists that are stale or not usable; empty: none */
 
 	struct list probes; /* under way */
 	struct admin *admin;
@@ -72,6 +83,7 @@ struct sidecar {
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last poll */
 	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
 	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
+	uint64_t made_ms;                  /* on the loop's clock */
 	bool is_ending;                    /* after a signal: ends when no connection is open */
 	bool is_gathering_totals;
 	uint64_t ending_since_ms;
@@ -84,11 +96,39 @@ struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* of the main thre
 void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
+/* sidecar_certificates.c */
+void sidecar_renewal_poll(struct sidecar *sidecar); /* about once per second */
+enum err sidecar_put_certificates(const struct sidecar *sidecar, struct buf *out) _must_use_; /* rows of metrics */
+
+/* sidecar_lists.c */
+void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
+#define SIDECAR_LISTS_FIX "let the certificate authority publish new lists; what a list names stays refused"
+
+/* sidecar_identity.c: the identity from either source */
+struct sidecar_source;
+enum err sidecar_identity_new(
+	struct sidecar *sidecar, const struct identity_options *options, struct why *why) _must_use_;
+void sidecar_identity_start(struct sidecar *sidecar);
+void sidecar_identity_free(struct sidecar *sidecar);
+void sidecar_identity_status(const struct sidecar *sidecar, struct identity_status *out);
+/* Of the Workload API that gives the identity; err ERR_NONE: it is connected, or the identity has another source. */
+const struct why *sidecar_identity_source_failure(const struct sidecar *sidecar);
+void sidecar_identity_drain(struct sidecar *sidecar);
+const char *sidecar_identity_release(struct sidecar *sidecar); /* the answer to the command */
+
 /* sidecar_clients.c */
 enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why) _must_use_; /* identity and discovery */
 void sidecar_clients_free(struct sidecar *sidecar);
 void sidecar_subscribe(void *arg, const struct addr *destination); /* on a worker's thread */
 void sidecar_minimum_changed(struct sidecar *sidecar);             /* config has new minimum modes */
+
+/* sidecar_kept.c: destinations and policy, kept for a restart without a control plane. The callbacks take the sidecar.
+ */
+void sidecar_kept_open(struct sidecar *sidecar);
+void sidecar_kept_on_stale(void *sidecar, bool must_not_be_used);
+void sidecar_kept_on_outage(void *sidecar);
+void sidecar_kept_poll(struct sidecar *sidecar);  /* about once per second */
+void sidecar_kept_flush(struct sidecar *sidecar); /* at the end */
 
 /* sidecar_families.c */
 void sidecar_families_update(struct sidecar *sidecar, const struct mesh_networks *networks);
@@ -113,6 +153,9 @@ size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key);
 
 /* sidecar_config_page.c */
 json_t *sidecar_config_page(const struct sidecar *sidecar);
+/* sidecar_policy_page.c */
+void sidecar_on_policy(void *arg, struct http_request *request);
+void sidecar_review_policy(struct sidecar *sidecar); /* the one in use has changed */
 
 /* sidecar_pages.c */
 struct admin_pages sidecar_pages(struct sidecar *sidecar);

@@ -2,10 +2,10 @@
 """Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
 it:
 
-    test/suite.py                 all parts but `kube` and `fresh`
+    test/suite.py                 all parts but `kube`, `fresh` and `arm64`
     test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint
-    kube fresh
-    test/suite.py all kube fresh  the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
+    kube fresh arm64
+    test/suite.py all kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
     machine, and README's first command and quick start on a fresh machine
 
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
@@ -29,7 +29,7 @@ PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfas
             "intercept/cni/handfast-cni"]
 # Further programs of the stories.
 STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so",
-                             "base/kube/kube_watcher"]
+                             "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
 # With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
@@ -207,6 +207,13 @@ def fresh():
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
+def arm64():
+    """images and tests for arm64, where its compiler and QEMU are on the machine"""
+    _, output = run(["test/arm64/run.sh"])
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
 def has_rules():
     """Whether the machine itself has interception rules, which would disconnect it: they belong into a test's
     namespaces."""
@@ -215,7 +222,7 @@ def has_rules():
 
 # tsan_stories and lint last: they build in other configurations.
 PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
-ON_REQUEST = [kube, fresh]  # what a fresh machine has no Go for; not on a fresh machine itself
+ON_REQUEST = [kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
 FLAKY = []  # lines of run_stories.py
 
 

@@ -18,7 +18,10 @@ _WARNINGS = [
     "-Wno-missing-field-initializers",
 ]
 
-_LANGUAGE = ["-std=gnu17", "-D_GNU_SOURCE", "-fPIE", "-fstack-protector-strong", "-fcf-protection"]
+_LANGUAGE = ["-std=gnu17", "-D_GNU_SOURCE", "-fPIE", "-fstack-protector-strong"] + select({
+    "//tools:arm64": ["-mbranch-protection=standard"],
+    "//conditions:default": ["-fcf-protection"],
+})
 
 _FORTIFY = select({
     "//tools:asan": [],

@@ -44,6 +44,14 @@ static void does_not_overflow_at_the_largest_bounds(_unused_ void **state)
 	assert_int_equal(backoff_next_ms(&backoff, UINT32_MAX), UINT32_MAX);
 }
 
+static void a_server_delays_by_a_minute_at_most(_unused_ void **state)
+{
+	assert_int_equal(backoff_longer_ms(500, 10), 500);
+	assert_int_equal(backoff_longer_ms(500, 3000), 3000);
+	assert_int_equal(backoff_longer_ms(500, UINT32_MAX), 60000);
+	assert_int_equal(backoff_longer_ms(90000, UINT32_MAX), 90000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -51,6 +59,7 @@ int main(void)
 		cmocka_unit_test(jitters_over_the_whole_range),
 		cmocka_unit_test(starts_again_after_a_success),
 		cmocka_unit_test(does_not_overflow_at_the_largest_bounds),
+		cmocka_unit_test(a_server_delays_by_a_minute_at_most),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

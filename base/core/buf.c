@@ -13,8 +13,10 @@ void buf_init(struct buf *buf, size_t max)
 
 void buf_done(struct buf *buf)
 {
+	if (buf->is_secret)
+		mem_wipe(buf->ptr, buf->cap);
 	mem_free(buf->ptr);
-	*buf = BUF_INIT(buf->max);
+	*buf = (struct buf){.max = buf->max, .is_secret = buf->is_secret};
 }
 
 void buf_wipe(struct buf *buf)
@@ -37,8 +39,8 @@ static void move_to_front(struct buf *buf)
 	buf->end = len;
 }
 
-/* Doubles, so that the cost of appending does not depend on the piece size; never beyond the maximum. The old memory is
- * not wiped: buffers of secrets reserve their whole size at once. */
+/* Doubles, so that the cost of appending does not depend on the piece size; never beyond the maximum. The old memory of
+ * a buffer that is not marked as secret is not wiped. */
 static void grow(struct buf *buf, size_t needed)
 {
 	CHECK(needed > buf->cap);
@@ -49,8 +51,17 @@ static void grow(struct buf *buf, size_t needed)
 		cap = buf->max;
 	if (cap < needed)
 		cap = needed; /* for the NUL of buf_cstr() when the buffer is full */
-	buf->ptr = mem_realloc(buf->ptr, cap);
-	buf->cap = cap;
+	if (buf->is_secret) {
+		uint8_t *moved = mem_alloc(cap);
+		if (buf->end > 0)
+			memcpy(moved, buf->ptr, buf->end);
+		mem_wipe(buf->ptr, buf->cap);
+		mem_free(buf->ptr);
+		buf->ptr = moved;
+	} else {
+		buf->ptr = mem_realloc(buf->ptr, cap);
+	}
+	buf->cap = cap & (SIZE_MAX >> 1);
 }
 
 /* Makes room for `len` more bytes, without regard to the maximum. */

@@ -7,17 +7,19 @@
 
 struct buf {
 	uint8_t *ptr;
-	size_t start; /* first unconsumed byte */
-	size_t end;   /* one after the last byte */
-	size_t cap;
-	size_t max; /* buf_len() never exceeds it */
+	size_t start;       /* first unconsumed byte */
+	size_t end;         /* one after the last byte */
+	size_t max;         /* buf_len() never exceeds it */
+	size_t cap : 63;    /* one word with the mark: every leg of a connection has a buffer */
+	bool is_secret : 1; /* its memory is overwritten before it is freed, also when it grows */
 };
 
-#define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
+#define BUF_INIT(max_bytes)        ((struct buf){.max = (max_bytes)})
+#define BUF_INIT_SECRET(max_bytes) ((struct buf){.max = (max_bytes), .is_secret = true})
 
 void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf);  /* frees; the buf is then empty, has the same maximum and can be reused */
-void buf_wipe(struct buf *buf);  /* overwrites, then buf_done(): for secrets */
+void buf_wipe(struct buf *buf);  /* overwrites, then buf_done(): for secrets that were reserved or appended at once */
 void buf_clear(struct buf *buf); /* empty, keeps its memory */
 
 static inline size_t buf_len(const struct buf *buf)

@@ -1,4 +1,5 @@
 #include "base/core/buf.h"
+#include "base/core/test_memory.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,6 +98,34 @@ static void can_be_used_again_after_done_wipe_and_trim(_unused_ void **state)
 	assert_null(buf.ptr);
 }
 
+#ifndef __SANITIZE_THREAD__ /* its shadow memory takes minutes to read */
+static void put_secret(struct buf *buf)
+{
+	uint8_t *room;
+	assert_int_equal(buf_reserve(buf, TEST_SECRET_LEN, &room), ERR_NONE);
+	test_secret_write(room);
+	buf_commit(buf, TEST_SECRET_LEN);
+}
+
+static void a_secret_leaves_no_copy_in_memory(_unused_ void **state)
+{
+	struct buf buf = BUF_INIT_SECRET(10000);
+	uint8_t *room;
+	put_secret(&buf);
+	assert_int_equal(test_memory_num_secrets(), 1);
+	assert_int_equal(buf_reserve(&buf, 9000, &room), ERR_NONE); /* it grows */
+	assert_int_equal(test_memory_num_secrets(), 1);
+	buf_consume(&buf, TEST_SECRET_LEN);
+	buf_trim(&buf);
+	assert_int_equal(test_memory_num_secrets(), 0);
+	put_secret(&buf);
+	assert_int_equal(test_memory_num_secrets(), 1);
+	buf_done(&buf);
+	assert_int_equal(test_memory_num_secrets(), 0);
+	assert_true(buf.is_secret && buf_room(&buf) == 10000);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +136,9 @@ int main(void)
 		cmocka_unit_test(reserves_commits_and_prints),
 		cmocka_unit_test(returns_a_terminated_text_when_empty_or_without_maximum),
 		cmocka_unit_test(can_be_used_again_after_done_wipe_and_trim),
+#ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(a_secret_leaves_no_copy_in_memory),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "base/core/log.h"
 #include "base/core/check.h"
 #include "base/core/clock.h"
+#include "base/core/date.h"
 #include "base/core/escape.h"
 #include "base/core/line_out.h"
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Set at the start, read by every thread: the only global state of the programs. */
@@ -17,6 +17,12 @@ static _Atomic int max_level = LOG_LEVEL_NOTICE;
 static _Atomic bool is_json;
 static const char *_Atomic program = "handfast";
 static struct line_out *_Atomic sink; /* NULL before log_open() */
+
+static struct {
+	const char *component; /* NULL: none */
+	log_tap_fn *on_line;
+	void *arg;
+} tap;
 
 enum { TEXT_MAX = 1024 }; /* of one raw or escaped text; the rest is cut off */
 
@@ -68,17 +74,10 @@ static void put(struct line *line, const char *text)
 		put_byte(line, *text);
 }
 
-/* RFC 3339 in UTC, with milliseconds. */
 static void put_time(struct line *line)
 {
-	int64_t wall_ms = clock_system.wall_ms(&clock_system);
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm tm;
-	char text[40], whole[sizeof text + 16];
-	CHECK(gmtime_r(&seconds, &tm) != NULL);
-	CHECK(strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) > 0);
-	snprintf(whole, sizeof whole, "%s.%03uZ", text, (unsigned)(wall_ms % 1000) % 1000);
-	put(line, whole);
+	char text[DATE_TEXT_MAX];
+	put(line, date_format_ms(clock_system.wall_ms(&clock_system), text));
 }
 
 /* After escape_ascii() only the quote and the backslash need escapes (RFC 8259 7). */
@@ -149,9 +148,22 @@ static void put_whole(struct line *line, enum log_level level, const char *compo
 	}
 }
 
+void log_set_tap(const char *component, log_tap_fn *on_line, void *arg)
+{
+	CHECK((component == NULL) == (on_line == NULL));
+	tap.component = component;
+	tap.on_line = on_line;
+	tap.arg = arg;
+}
+
+static bool is_tapped(const char *component)
+{
+	return tap.component != NULL && strcmp(tap.component, component) == 0;
+}
+
 void log_write(enum log_level level, const char *component, const char *format, ...)
 {
-	if (!log_enabled(level))
+	if (!log_enabled(level) && !is_tapped(component))
 		return;
 	char text[TEXT_MAX];
 	struct line line;
@@ -159,7 +171,13 @@ void log_write(enum log_level level, const char *component, const char *format, 
 	va_start(args, format);
 	int len = vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	put_whole(&line, level, component, len < 0 ? "" : text);
+	if (len < 0)
+		text[0] = '\0';
+	if (is_tapped(component))
+		tap.on_line(tap.arg, text);
+	if (!log_enabled(level))
+		return;
+	put_whole(&line, level, component, text);
 	flush(&line);
 }
 
@@ -184,18 +202,24 @@ static void put_why_json(struct line *line, const struct why *why)
 	put_byte(line, '}');
 }
 
-static void put_why_plain(struct line *line, const struct why *why)
+/* "": there is none. */
+static const char *reason_of(const struct why *why, char *out, size_t size)
 {
-	char reason[sizeof *why + 32];
-	why_format(why, reason, sizeof reason);
-	if (reason[0] == '\0' && why->err == ERR_NONE)
-		return;
-	put(line, ": ");
-	put(line, reason[0] != '\0' ? reason : err_text(why->err));
+	why_format(why, out, size);
+	return out[0] != '\0' || why->err == ERR_NONE ? out : err_text(why->err);
 }
 
 void log_why(enum log_level level, const char *component, const char *what, const struct why *why)
 {
+	char room[sizeof *why + 32];
+	if (!log_enabled(level) && !is_tapped(component))
+		return;
+	const char *reason = reason_of(why, room, sizeof room), *colon = reason[0] != '\0' ? ": " : "";
+	if (is_tapped(component)) {
+		char text[TEXT_MAX];
+		(void)snprintf(text, sizeof text, "%s%s%s", what, colon, reason);
+		tap.on_line(tap.arg, text);
+	}
 	if (!log_enabled(level))
 		return;
 	struct line line = {.len = 0};
@@ -204,7 +228,8 @@ void log_why(enum log_level level, const char *component, const char *what, cons
 		put_why_json(&line, why);
 	} else {
 		put_plain(&line, level, component, what);
-		put_why_plain(&line, why);
+		put(&line, colon);
+		put(&line, reason);
 	}
 	flush(&line);
 }

@@ -21,6 +21,11 @@ void log_write(enum log_level level, const char *component, const char *format, 
 void log_why(enum log_level level, const char *component, const char *what, const struct why *why);
 void log_lines(enum log_level level, const char *component, const char *text); /* one event per line of `text` */
 
+/* Also gets the text of each line of that component, whatever the level in force. One for the process, set while no
+ * other thread logs; NULL: none. on_line() may log lines of other components. */
+typedef void log_tap_fn(void *arg, const char *text);
+void log_set_tap(const char *component, log_tap_fn *on_line, void *arg);
+
 #define log_error(component, ...)   log_write(LOG_LEVEL_ERROR, component, __VA_ARGS__)
 #define log_warning(component, ...) log_write(LOG_LEVEL_WARNING, component, __VA_ARGS__)
 #define log_notice(component, ...)  log_write(LOG_LEVEL_NOTICE, component, __VA_ARGS__)

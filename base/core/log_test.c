@@ -153,6 +153,30 @@ static void logs_nothing_below_its_level(_unused_ void **state)
 	assert_non_null(strstr(capture_end(&capture), "debug handfast conn: loud\n"));
 }
 
+static void keep(void *arg, const char *text)
+{
+	char *kept = arg;
+	(void)strncat(kept, text, 500);
+	(void)strncat(kept, "\n", 2);
+}
+
+static void a_tap_gets_each_line_of_its_component(_unused_ void **state)
+{
+	char kept[2048] = "";
+	struct why why = {0};
+	(void)why_set(&why, ERR_DENIED, "root", "be root", "user %d", 7);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_set_tap("audit", keep, kept);
+	log_notice("audit", "first");
+	log_notice("conn", "not this");
+	log_why(LOG_LEVEL_WARNING, "audit", "refused", &why);
+	log_why(LOG_LEVEL_WARNING, "audit", "no reason", &(struct why){0});
+	log_why(LOG_LEVEL_WARNING, "conn", "not this", &why);
+	log_set_tap(NULL, NULL, NULL);
+	log_notice("audit", "nor this");
+	assert_string_equal(kept, "first\nrefused: user 7; expected: root; fix: be root\nno reason\n");
+}
+
 enum { NUM_LINES = 5000, DEADLINE_S = 20 }; /* far more than a pipe holds */
 
 /* A child whose standard error is a pipe that is read only after all is written. Without log_open() it would block
@@ -219,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(escapes_forged_lines_and_terminal_control_sequences, set_up),
 		cmocka_unit_test_setup(keeps_an_enormous_line_whole_and_within_a_pipes_atomic_size, set_up),
 		cmocka_unit_test_setup(logs_nothing_below_its_level, set_up),
+		cmocka_unit_test_setup(a_tap_gets_each_line_of_its_component, set_up),
 		cmocka_unit_test_setup(
 			finding_l7_a_stopped_reader_blocks_no_writer_and_gets_the_number_of_lost_lines, set_up),
 	};

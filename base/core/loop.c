@@ -14,7 +14,7 @@ struct loop {
 	struct timer_wheel *wheel;
 	struct ev_timer wake; /* wakes the loop for the timer wheel */
 	uint64_t wake_at_ms;  /* 0: not armed */
-	struct list tasks;
+	struct list tasks, next_tasks;
 	bool is_stopped;
 	bool is_running; /* within a round, on the thread `runner` */
 	pthread_t runner;
@@ -99,11 +99,20 @@ struct loop *loop_new(const struct clock *clock)
 	return loop;
 }
 
+static void take_next_tasks(struct loop *loop)
+{
+	for (struct loop_task *task; (task = LIST_FIRST(&loop->next_tasks, struct loop_task, link)) != NULL;) {
+		list_remove(&task->link);
+		list_push_back(&loop->tasks, &task->link);
+	}
+}
+
 void loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
 	CHECK(!loop->is_running);
+	take_next_tasks(loop);
 	LIST_EACH_REMOVABLE(&loop->tasks, struct loop_task, task, link)
 		loop_task_cancel(task);
 	timer_wheel_free(loop->wheel);
@@ -150,8 +159,10 @@ void loop_run_once(struct loop *loop, bool may_wait)
 	loop->is_running = true;
 	loop->runner = pthread_self();
 	refresh_now(loop);
+	take_next_tasks(loop);
 	run_tasks(loop); /* those posted since the last round */
-	bool has_time = set_wake(loop) && list_is_empty(&loop->tasks) && !loop->is_stopped;
+	bool has_time =
+		set_wake(loop) && list_is_empty(&loop->tasks) && list_is_empty(&loop->next_tasks) && !loop->is_stopped;
 	ev_run(loop->ev, may_wait && has_time ? EVRUN_ONCE : EVRUN_NOWAIT);
 	timer_wheel_advance(loop->wheel, loop->now_ms);
 	run_tasks(loop);
@@ -260,6 +271,16 @@ void loop_task_post(struct loop *loop, struct loop_task *task, loop_task_fn *on_
 		return;
 	task->on_run = on_run;
 	list_push_back(&loop->tasks, &task->link);
+}
+
+void loop_task_post_next(struct loop *loop, struct loop_task *task, loop_task_fn *on_run)
+{
+	CHECK(on_run != NULL);
+	check_thread(loop);
+	if (loop_task_is_posted(task))
+		return;
+	task->on_run = on_run;
+	list_push_back(&loop->next_tasks, &task->link);
 }
 
 void loop_task_cancel(struct loop_task *task)

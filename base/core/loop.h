@@ -64,6 +64,9 @@ struct loop_task {
 };
 void loop_task_post(
 	struct loop *loop, struct loop_task *task, loop_task_fn *on_run); /* no effect when posted already */
+/* In the next round, which does not sleep: for work that is done in slices, between which descriptors have their turn.
+ * A timer of 0 ms waits for the wheel's next tick, up to 10 ms. */
+void loop_task_post_next(struct loop *loop, struct loop_task *task, loop_task_fn *on_run);
 void loop_task_cancel(struct loop_task *task);
 bool loop_task_is_posted(const struct loop_task *task);
 

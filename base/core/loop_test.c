@@ -222,6 +222,29 @@ static void serves_descriptors_while_a_task_reposts_itself_forever(void **state)
 	loop_task_cancel(&endless.task);
 }
 
+static unsigned num_slices;
+
+static void on_slice(struct loop_task *task)
+{
+	struct endless *slices = container_of(task, struct endless, task);
+	num_slices++;
+	loop_task_post_next(slices->loop, task, on_slice);
+}
+
+static void a_task_for_the_next_round_runs_once_in_each_and_they_do_not_sleep(void **state)
+{
+	struct scene *scene = *state;
+	struct endless slices = {.loop = scene->loop};
+	num_slices = 0;
+	loop_task_post_next(scene->loop, &slices.task, on_slice);
+	for (unsigned i = 1; i <= 5; i++) {
+		loop_run_once(scene->loop, true);
+		assert_int_equal(num_slices, i);
+	}
+	loop_task_cancel(&slices.task);
+	assert_false(loop_task_is_posted(&slices.task));
+}
+
 struct letter {
 	struct loop_message message;
 	struct scene *scene;
@@ -310,6 +333,7 @@ int main(void)
 		cmocka_unit_test(wakes_up_by_itself_for_a_deadline),
 		WITH_SCENE(runs_a_task_once_per_round_and_never_when_canceled),
 		WITH_SCENE(serves_descriptors_while_a_task_reposts_itself_forever),
+		WITH_SCENE(a_task_for_the_next_round_runs_once_in_each_and_they_do_not_sleep),
 		WITH_SCENE(delivers_messages_of_another_thread_in_order_and_wakes_up),
 		WITH_SCENE(ends_after_the_round_in_which_it_was_stopped),
 		cmocka_unit_test(cancels_posted_tasks_and_timers_when_freed),

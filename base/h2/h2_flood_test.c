@@ -1,5 +1,5 @@
 /* Frames that are legal one at a time and too many together: what ends the connection, and what does not. */
-#include "base/h2/h2_test_raw.h"
+#include "base/h2/test_h2_raw.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

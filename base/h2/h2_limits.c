@@ -29,6 +29,7 @@ struct h2_limits h2_limits_with_defaults(const struct h2_limits *limits)
 		.stream_window = or_default(limits->stream_window, STREAM_WINDOW),
 		.connection_window = or_default(limits->connection_window, CONNECTION_WINDOW),
 		.frame_bytes = or_default(limits->frame_bytes, FRAME_BYTES),
+		.frame_bytes_sent = or_default(limits->frame_bytes_sent, FRAME_BYTES),
 		.resets_free = or_default(limits->resets_free, RESETS_FREE),
 		.resets_per_100_served = or_default(limits->resets_per_100_served, RESETS_PER_100_SERVED),
 		.control_frames_queued = or_default(limits->control_frames_queued, CONTROL_FRAMES_QUEUED),

@@ -15,6 +15,7 @@ struct h2_limits {                  /* 0: the default in brackets. After it: the
 	uint32_t stream_window;     /* [32 KiB] initial receive window of a stream */
 	uint32_t connection_window; /* [1 MiB] receive window of the connection */
 	uint32_t frame_bytes;       /* [128 KiB] largest frame accepted */
+	uint32_t frame_bytes_sent;  /* [128 KiB] largest frame sent: nghttp2 keeps a buffer for it, from 16 KiB on */
 	uint32_t resets_free; /* [1000] resets by the peer, or caused by it, that are always allowed: rapid reset */
 	uint32_t resets_per_100_served; /* [100] further resets allowed per 100 served streams: rapid reset */
 	uint32_t control_frames_queued; /* [1000] PING/SETTINGS acks waiting to be sent: floods */

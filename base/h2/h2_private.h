@@ -29,6 +29,10 @@ static const uint8_t H2_SHUTDOWN_PING[8] = {'s', 'h', 'u', 't', 'd', 'o', 'w', '
 
 struct h2_session {
 	struct nghttp2_session *nghttp2;
+	struct { /* nghttp2's buffer for frames, which has its own pages; NULL: none */
+		void *pages;
+		size_t len;
+	} frames;
 	struct h2_callbacks callbacks;
 	void *arg;
 	struct h2_limits limits;

@@ -1,5 +1,5 @@
 /* Frames and header blocks that violate the protocol, one at a time, and those that are only unusual. */
-#include "base/h2/h2_test_raw.h"
+#include "base/h2/test_h2_raw.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +47,7 @@ static void c7_a_header_list_is_limited_as_decoded(void **state)
 	h2_raw_frame(&raw->bytes, HEADERS, 0x5, 1, span_of(block, len + 10));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
 	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 1);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->num_headers, 0);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->num_headers, 0);
 	memset(block + 18, 0xbe, 500); /* far above the limit: the connection ends */
 	h2_raw_frame(&raw->bytes, HEADERS, 0x5, 3, span_of(block, 518));
 	raw_expect_calm(raw);
@@ -67,7 +67,7 @@ static void a_repeated_field_arrives_as_often_as_it_was_sent(void **state)
 			     "bc"
 			     "\xbe\xbe"));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->header_bytes, 7 + 7 + 10 + 7 + 3 * 3);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->header_bytes, 7 + 7 + 10 + 7 + 3 * 3);
 }
 
 static void c7_bad_hpack_is_a_compression_error(void **state)
@@ -98,17 +98,17 @@ static void t3_settings_that_shrink_windows_below_zero_stop_only_sending(void **
 	static const uint8_t answer[100000];
 	h2_raw_connect(&raw->bytes, 1, true);
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	h2_test_send(&raw->server, 1, span_of(answer, sizeof(answer)), true);
+	test_h2_send(&raw->server, 1, span_of(answer, sizeof(answer)), true);
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->sent, 65535);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->sent, 65535);
 	h2_raw_frame(&raw->bytes, SETTINGS, 0, 0, SPAN_LITERAL("\0\x04\0\0\0\0"));
 	h2_raw_frame(&raw->bytes, WINDOW_UPDATE, 0, 0, SPAN_LITERAL("\0\x0f\0\0"));
 	h2_raw_frame(&raw->bytes, WINDOW_UPDATE, 0, 1, SPAN_LITERAL("\0\0\xff\xff"));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->sent, 65535);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->sent, 65535);
 	h2_raw_frame(&raw->bytes, WINDOW_UPDATE, 0, 1, SPAN_LITERAL("\0\0\0\x01"));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->sent, 65536);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->sent, 65536);
 }
 
 static void more_data_than_the_window_resets_the_stream(void **state)
@@ -121,7 +121,7 @@ static void more_data_than_the_window_resets_the_stream(void **state)
 	h2_raw_frame(&raw->bytes, DATA, 0, 1, span_of(data, sizeof(data)));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
 	assert_int_equal(h2_raw_count(&raw->server.out, RST_STREAM), 1);
-	assert_int_equal(h2_test_end_stream(&raw->server, 1)->error, FLOW_CONTROL_ERROR);
+	assert_int_equal(test_h2_end_stream(&raw->server, 1)->error, FLOW_CONTROL_ERROR);
 }
 
 static void a_frame_over_the_limit_is_a_frame_size_error(void **state)
@@ -153,7 +153,7 @@ static void accepts_input_one_byte_at_a_time(void **state)
 			h2_session_feed(raw->server.session, span_of(buf_span(&raw->bytes).ptr, 1), NULL), ERR_NONE);
 		buf_consume(&raw->bytes, 1);
 	}
-	struct h2_test_stream *stream = h2_test_end_stream(&raw->server, 1);
+	struct test_h2_stream *stream = test_h2_end_stream(&raw->server, 1);
 	assert_true(span_eq(buf_span(&stream->received), SPAN_LITERAL("slowly")));
 	assert_true(stream->ended);
 }

@@ -5,7 +5,7 @@
 
 enum {
 	FRAME_HEADER_LEN = 9,
-	FRAME_MAX = 128 * 1024,      /* for a single ready stream */
+	FRAME_MAX = 128 * 1024,      /* for a single ready stream, at most */
 	FRAME_SHARED = 32 * 1024,    /* for several: bounds the delay of a small answer behind a bulk frame */
 	FRAME_WORTH_STARTING = 4096, /* with less room the output is sent first */
 };
@@ -37,6 +37,7 @@ static ssize_t choose_frame_len(nghttp2_session *nghttp2, uint8_t type, int32_t 
 	size_t window = (size_t)(session_window < stream_window ? session_window : stream_window);
 	len = len < window ? len : window;
 	len = len < peer_max ? len : peer_max;
+	len = len < session->limits.frame_bytes_sent ? len : session->limits.frame_bytes_sent;
 	return (ssize_t)fit_room(session, len);
 }
 

@@ -1,8 +1,12 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/h2/h2_private.h"
+#include <sys/mman.h>
 
-enum { PENDING_MAX = 64 * 1024 }; /* encoded control frames; the rest stays in nghttp2's queue and is counted there */
+enum {
+	PENDING_MAX = 64 * 1024, /* encoded control frames; the rest stays in nghttp2's queue and is counted there */
+	FRAMES_LEAST = 16 * 1024,
+};
 
 static void *mem_alloc_for_nghttp2(size_t len, void *arg)
 {
@@ -10,10 +14,29 @@ static void *mem_alloc_for_nghttp2(size_t len, void *arg)
 	return mem_alloc(len > 0 ? len : 1);
 }
 
+/* nghttp2 has a buffer of 16 KiB for the frame that is being sent, of which an idle connection used some bytes. Memory
+ * that the heap had in use before would stay resident as a whole, fresh pages do not. */
+static void *frames_alloc(struct h2_session *session, size_t len)
+{
+	void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(pages != MAP_FAILED); /* out of memory ends the process, as mem_alloc() does */
+	session->frames.pages = pages;
+	session->frames.len = len;
+	return pages;
+}
+
+static void frames_free(struct h2_session *session)
+{
+	CHECK(munmap(TAKE_PTR(session->frames.pages), session->frames.len) == 0);
+}
+
 static void mem_free_for_nghttp2(void *pointer, void *arg)
 {
-	(void)arg;
-	mem_free(pointer);
+	struct h2_session *session = arg;
+	if (pointer != NULL && pointer == session->frames.pages)
+		frames_free(session);
+	else
+		mem_free(pointer);
 }
 
 static void *mem_calloc_for_nghttp2(size_t num, size_t size, void *arg)
@@ -22,10 +45,18 @@ static void *mem_calloc_for_nghttp2(size_t num, size_t size, void *arg)
 	return mem_calloc(num > 0 ? num : 1, size > 0 ? size : 1);
 }
 
+/* The buffer is the one large allocation while the session is made. */
 static void *mem_realloc_for_nghttp2(void *pointer, size_t len, void *arg)
 {
-	(void)arg;
-	return mem_realloc(pointer, len > 0 ? len : 1);
+	struct h2_session *session = arg;
+	if (pointer == NULL && len >= FRAMES_LEAST && session->nghttp2 == NULL && session->frames.pages == NULL)
+		return frames_alloc(session, len);
+	if (pointer == NULL || pointer != session->frames.pages)
+		return mem_realloc(pointer, len > 0 ? len : 1);
+	void *moved = mem_alloc(len);
+	memcpy(moved, pointer, len < session->frames.len ? len : session->frames.len);
+	frames_free(session);
+	return moved;
 }
 
 static nghttp2_option *new_options(const struct h2_limits *limits)
@@ -52,7 +83,7 @@ static nghttp2_session *new_nghttp2(struct h2_session *session)
 	h2_send_callbacks(callbacks);
 	nghttp2_option *option = new_options(&session->limits);
 	nghttp2_mem mem = {
-		NULL, mem_alloc_for_nghttp2, mem_free_for_nghttp2, mem_calloc_for_nghttp2, mem_realloc_for_nghttp2};
+		session, mem_alloc_for_nghttp2, mem_free_for_nghttp2, mem_calloc_for_nghttp2, mem_realloc_for_nghttp2};
 	nghttp2_session *nghttp2;
 	int result = session->role == H2_SERVER
 			     ? nghttp2_session_server_new3(&nghttp2, callbacks, session, option, &mem)

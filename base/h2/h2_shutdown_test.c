@@ -1,5 +1,5 @@
 /* The two GOAWAY frames of a server that shuts down, and the streams that arrive between and after them. */
-#include "base/h2/h2_test_raw.h"
+#include "base/h2/test_h2_raw.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static void finding_l9_the_final_goaway_needs_no_ack_and_then_streams_are_refuse
 	assert_int_equal(h2_session_num_streams(raw->server.session), 2);
 	h2_raw_frame(&raw->bytes, DATA, 0, 1, SPAN_LITERAL("open streams continue"));
 	assert_int_equal(raw_feed(raw), ERR_NONE);
-	assert_int_equal(buf_len(&h2_test_end_stream(&raw->server, 1)->received), 21);
+	assert_int_equal(buf_len(&test_h2_end_stream(&raw->server, 1)->received), 21);
 }
 
 /* A PING that was sent before the notice: streams that the peer opens before it receives the notice are served. */

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/http/http_date.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include <errno.h>
@@ -125,12 +126,15 @@ static void write_some(struct http_conn *conn)
 
 static void answer(struct http_conn *conn, unsigned status, const char *content_type, struct span body)
 {
+	char date[HTTP_DATE_TEXT]; /* RFC 9110 6.6.1; `handfast check` compares the clocks of a cluster by it */
+	const struct clock *clock = loop_clock(conn->loop);
 	CHECK(conn->request == NULL && status >= 200 && status <= 599);
+	http_date_format(clock->wall_ms(clock) / 1000, date);
 	buf_init(&conn->out, HEADING_MAX + body.len);
 	CHECK(buf_printf(&conn->out,
-		      "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n"
+		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n"
 		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
-		      status, status_text(status), content_type, body.len,
+		      status, status_text(status), date, content_type, body.len,
 		      status == 405 ? "Allow: GET, HEAD\r\n" : "") == ERR_NONE);
 	if (!http_head_is_head(conn->head))
 		CHECK(buf_append(&conn->out, body) == ERR_NONE);

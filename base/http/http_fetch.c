@@ -1,5 +1,6 @@
 #include "base/http/http_fetch.h"
 #include "base/core/check.h"
+#include "base/http/http_answer.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include <errno.h>
@@ -45,21 +46,6 @@ static enum err read_all(int fd, int timeout_ms, struct buf *out)
 	}
 }
 
-static enum err split(struct span answer, struct http_fetched *out)
-{
-	const uint8_t *end = memmem(answer.ptr, answer.len, "\r\n\r\n", 4);
-	if (end == NULL || answer.len < 12 || memcmp(answer.ptr, "HTTP/1.1 ", 9) != 0)
-		return ERR_MALFORMED;
-	unsigned status = 0;
-	for (size_t i = 9; i < 12; i++) {
-		if (answer.ptr[i] < '0' || answer.ptr[i] > '9')
-			return ERR_MALFORMED;
-		status = status * 10 + (unsigned)(answer.ptr[i] - '0');
-	}
-	*out = (struct http_fetched){status, span_from(answer, (size_t)(end - answer.ptr) + 4)};
-	return ERR_NONE;
-}
-
 enum err http_fetch(
 	const struct addr *at, const char *path, int timeout_ms, struct buf *answer, struct http_fetched *out)
 {
@@ -68,5 +54,8 @@ enum err http_fetch(
 	RETURN_IF_ERR(socket_connect(at, &(struct socket_connect_options){0}, &fd));
 	RETURN_IF_ERR(send_request(fd, path, timeout_ms));
 	RETURN_IF_ERR(read_all(fd, timeout_ms, answer));
-	return split(buf_span(answer), out);
+	struct http_answer whole;
+	RETURN_IF_ERR(http_answer_read(buf_span(answer), true, &whole));
+	*out = (struct http_fetched){whole.status, whole.body};
+	return ERR_NONE;
 }

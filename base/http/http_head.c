@@ -13,7 +13,7 @@ struct http_head {
 	struct buf url, field, host; /* the parser delivers texts in pieces */
 	size_t num_bytes;
 	unsigned num_hosts;
-	bool in_value, is_complete;
+	bool in_value, is_complete, takes_any_host;
 	const char *query;
 	struct http_fault fault;
 };
@@ -27,6 +27,13 @@ struct http_head *http_head_new(void)
 	head->field = BUF_INIT(FIELD_MAX);
 	head->host = BUF_INIT(HOST_MAX);
 	head->query = "";
+	return head;
+}
+
+struct http_head *http_head_new_any_host(void)
+{
+	struct http_head *head = http_head_new();
+	head->takes_any_host = true;
 	return head;
 }
 
@@ -99,6 +106,8 @@ static int on_complete(http_parser *parser)
 	const char *url = buf_cstr(&head->url);
 	if (url[0] != '/')
 		return refuse(head, 400, "the request has no path");
+	if (head->takes_any_host)
+		return -1;
 	if (head->num_hosts != 1)
 		return refuse(head, 400, "the request has no Host");
 	if (!http_host_is_safe(buf_span(&head->host)))

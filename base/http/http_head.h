@@ -8,6 +8,8 @@
 
 struct http_head;
 struct http_head *http_head_new(void);
+/* For a server behind TLS with a certificate for its name: any Host is accepted, none as well (HTTP/1.0). */
+struct http_head *http_head_new_any_host(void);
 void http_head_free(struct http_head *head);
 
 enum http_head_result {

@@ -127,6 +127,19 @@ static void a_path_or_host_that_is_too_long_is_refused(void **state)
 	assert_int_equal(status_of(text), 400);
 }
 
+static void where_the_name_is_the_certificates_any_host_is_accepted(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: bundle.example\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"};
+	for (size_t i = 0; i < 2; i++) {
+		OWNED struct http_head *head = http_head_new_any_host();
+		assert_int_equal(http_head_feed(head, span_of_str(texts[i])), HTTP_HEAD_OK);
+		assert_string_equal(http_head_path(head), "/");
+	}
+	OWNED struct http_head *head = http_head_new_any_host();
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL("POST / HTTP/1.1\r\n\r\n")), HTTP_HEAD_BAD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +149,7 @@ int main(void)
 		cmocka_unit_test(D36_methods_that_change_state_are_405),
 		cmocka_unit_test(D36_a_host_name_is_403),
 		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
+		cmocka_unit_test(where_the_name_is_the_certificates_any_host_is_accepted),
 		cmocka_unit_test(input_other_than_http_1_is_refused),
 		cmocka_unit_test(an_endless_request_is_431),
 		cmocka_unit_test(a_path_or_host_that_is_too_long_is_refused),

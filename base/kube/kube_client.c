@@ -3,15 +3,14 @@
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "base/kube/kube_client_private.h"
-#include <string.h>
 
 enum {
 	CONNECT_TIMEOUT_MS = 5000, /* per address */
 	OPEN_TIMEOUT_MS = 10000,   /* TLS and SETTINGS */
 	KEEPALIVE_MS = 10000,      /* a server that stops is noticed within 30 s */
 	BACKOFF_FIRST_MS = 500,
-	BACKOFF_MAX_MS = 30000,
-	EAGER_MS = 1000, /* a request shortens the backoff, but not below this */
+	BACKOFF_MAX_MS = 5000, /* once the server is back, what watches report is old for so long */
+	EAGER_MS = 1000,       /* a request shortens the backoff, but not below this */
 };
 
 /* --- failed attempts to connect; connections that end before their first answer are such too --- */
@@ -141,7 +140,7 @@ void kube_connection_dead(struct kube_connection *connection, const struct why *
 	connection_free(connection);
 	for (struct kube_stream *stream; (stream = LIST_FIRST(&streams, struct kube_stream, link)) != NULL;)
 		kube_stream_finish(stream, reason.err != ERR_NONE ? reason.err : ERR_CLOSED, &reason);
-	if (is_failure && client->current == NULL && !kube_dial_is_under_way(client->dial))
+	if (is_failure && client->current == NULL && !web_dial_is_under_way(client->dial))
 		connecting_failed(client, &reason);
 	else
 		kube_client_pump(client);
@@ -178,7 +177,7 @@ static bool has_impatient(struct kube_client *client)
 
 static void connect_if_needed(struct kube_client *client)
 {
-	if (list_is_empty(&client->waiting) || client->current != NULL || kube_dial_is_under_way(client->dial))
+	if (list_is_empty(&client->waiting) || client->current != NULL || web_dial_is_under_way(client->dial))
 		return;
 	bool waits = loop_timer_is_armed(&client->retry), is_impatient = waits && has_impatient(client);
 	if (waits && loop_now_ms(client->loop) - client->failed_at_ms < EAGER_MS && is_impatient) {
@@ -188,7 +187,7 @@ static void connect_if_needed(struct kube_client *client)
 	if (waits && !is_impatient)
 		return;
 	loop_timer_stop(&client->retry);
-	kube_dial_start(client->dial, CONNECT_TIMEOUT_MS);
+	web_dial_start(client->dial, &client->peer, CONNECT_TIMEOUT_MS);
 }
 
 static void send_waiting(struct kube_client *client)
@@ -224,12 +223,11 @@ void kube_client_pump(struct kube_client *client)
 struct kube_client *kube_client_new(struct loop *loop, const struct kube_config *config)
 {
 	struct kube_client *client = mem_new(struct kube_client);
-	bool is_v6 = strchr(config->host, ':') != NULL;
 	client->loop = loop;
 	client->config = config;
-	client->authority =
-		mem_printf("%s%s%s:%u", is_v6 ? "[" : "", config->host, is_v6 ? "]" : "", (unsigned)config->port);
-	client->dial = kube_dial_new(loop, config, on_dialed, client);
+	client->peer = kube_dial_peer(config);
+	client->authority = web_peer_authority(&client->peer);
+	client->dial = web_dial_new(loop, "h2", on_dialed, client);
 	backoff_init(&client->backoff, BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
 	kube_token_init(&client->token, config);
 	kube_turns_init(&client->turns, loop);
@@ -265,7 +263,7 @@ void kube_client_free(struct kube_client *client)
 	loop_timer_stop(&client->retry);
 	kube_turns_done(&client->turns);
 	kube_token_done(&client->token);
-	kube_dial_free(client->dial); /* after its sessions */
+	web_dial_free(client->dial); /* after its sessions */
 	mem_free(client->authority);
 	mem_free(client);
 }

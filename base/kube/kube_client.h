@@ -1,5 +1,5 @@
 /* A client of Kubernetes' API server: one HTTP/2 connection (RFC 9113) for requests and watches (kube_watch.h), made
- * when one needs it, and again after its end with full-jitter backoff from 0.5 to 30 s. Belongs to one loop.
+ * when one needs it, and again after its end with full-jitter backoff from 0.5 to 5 s. Belongs to one loop.
  *
  * After GOAWAY requests go on, and what follows uses a new connection. What the server has not begun (REFUSED_STREAM)
  * is sent again. A 401 has the token file read again, and the request sent again if the token is another one. */
@@ -31,6 +31,7 @@ struct kube_response {
 	unsigned status; /* of HTTP */
 	struct span body;
 	uint32_t retry_after_s; /* the header; 0: none */
+	int64_t date_s;         /* the header, of who answered: seconds since 1970; 0: none */
 };
 
 /* err ERR_NONE: an answer of any HTTP status. Else there is none, and response is NULL: ERR_UNAVAILABLE, ERR_REFUSED,

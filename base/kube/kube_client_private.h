@@ -21,7 +21,8 @@ struct kube_client {
 	struct loop *loop;
 	const struct kube_config *config;
 	char *authority;
-	struct kube_dial *dial;
+	struct web_peer peer;
+	struct web_dial *dial;
 	struct kube_connection *current; /* NULL: none; may be handshaking */
 	struct list draining;            /* connections after GOAWAY, until their streams end */
 	struct list waiting;             /* streams without a connection */

@@ -25,4 +25,9 @@ enum err kube_config_in_cluster(const char *folder, struct kube_config *out, str
 /* The current context of a kubeconfig. Paths in it are relative to its folder. ERR_UNSUPPORTED: what needs another
  * program (exec, auth-provider), a proxy, a password, or a server that is not verified. */
 enum err kube_config_load(const char *path, struct kube_config *out, struct why *why) _must_use_;
+/* The same for a command line: where the user has a credential plugin (`exec`; Kubernetes: "client-go credential
+ * plugins", client.authentication.k8s.io/v1 and v1beta1), runs that program, with this one's standard error and for 5
+ * minutes at most, and takes its token or certificate. A program that runs on its own must not: a plugin may ask a
+ * person. */
+enum err kube_config_load_with_plugin(const char *path, struct kube_config *out, struct why *why) _must_use_;
 void kube_config_done(struct kube_config *config); /* wipes the secrets */

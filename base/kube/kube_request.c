@@ -25,7 +25,8 @@ static void finish(struct kube_request *request, enum err err, const struct why 
 {
 	struct kube_response response = {.status = request->head.status,
 		.body = buf_span(&request->body),
-		.retry_after_s = request->head.retry_after_s};
+		.retry_after_s = request->head.retry_after_s,
+		.date_s = request->head.date_s};
 	loop_timer_stop(&request->deadline);
 	request->on_done(request->arg, err, err == ERR_NONE ? &response : NULL, why);
 	request_free(request);

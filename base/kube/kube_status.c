@@ -1,4 +1,5 @@
 #include "base/kube/kube_status.h"
+#include "base/json/json_read.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static enum err err_of(unsigned status)
 
 enum err kube_status_explain(unsigned status, struct span body, const char *path, const char *verbs, struct why *why)
 {
-	json_t *root = body.len > 0 ? json_loadb((const char *)body.ptr, body.len, 0, NULL) : NULL;
+	json_t *root = json_read(body, NULL);
 	struct target target = target_of(path);
 	const char *message = message_of(root);
 	enum err err = err_of(status);

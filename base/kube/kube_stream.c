@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/version.h"
+#include "base/http/http_date.h"
 #include "base/kube/kube_client_private.h"
 #include <string.h>
 
@@ -194,6 +195,7 @@ static void on_headers(
 		return;
 	struct kube_head head = {.status = number_of(h2_headers_find(headers, num_headers, ":status"), 999),
 		.retry_after_s = number_of(h2_headers_find(headers, num_headers, "retry-after"), RETRY_AFTER_MAX_S)};
+	(void)!http_date_parse(h2_headers_find(headers, num_headers, "date"), &head.date_s);
 	if (head.status < 200) /* an interim response */
 		return;
 	kube_connection_answered(arg);

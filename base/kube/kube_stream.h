@@ -11,6 +11,7 @@ struct kube_stream;
 struct kube_head {
 	unsigned status;
 	uint32_t retry_after_s; /* 0: none */
+	int64_t date_s;         /* the server's clock, seconds since 1970; 0: none */
 };
 
 /* A callback may open and cancel any stream. */

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "base/json/json_read.h"
 #include "base/kube/kube_watch_private.h"
 #include <string.h>
 
@@ -159,7 +160,7 @@ static void on_probed(void *arg, enum err err, const struct kube_response *respo
 	watch->probe = NULL;
 	watch_enter(watch);
 	if (err == ERR_NONE && response->status == 200)
-		list = json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
+		list = json_read(response->body, NULL);
 	judge_probe(watch, err, list, why);
 	json_decref(list);
 	watch_leave(watch);
@@ -333,6 +334,11 @@ struct kube_watch *kube_watch_start(struct kube_client *client, const struct kub
 	backoff_init(&watch->backoff, BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
 	open_stream(watch);
 	return watch;
+}
+
+const char *kube_watch_version(const struct kube_watch *watch)
+{
+	return watch->version;
 }
 
 void kube_watch_stop(struct kube_watch *watch)

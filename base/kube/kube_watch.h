@@ -3,7 +3,8 @@
  *
  * What ends is resumed from the last version that was seen; where the server no longer has that version (410), or has
  * an older one than we saw (it was restored), the whole state is read again. Failures are tried again with full-jitter
- * backoff from 0.5 to 30 s, and what an operator must mend (401, 403, 404) about every 20 s; Retry-After is heeded.
+ * backoff from 0.5 to 30 s; Retry-After is heeded. A 401 or 403 is no exception: a server that starts sends them until
+ * it has read its roles.
  *
  * At most 5 ms of a round of the loop go into parsing, of all watches of a client together; what waits is bounded by
  * flow control. One object has at most SPLIT_OBJECT_MAX bytes. */
@@ -37,4 +38,7 @@ struct kube_watch;
 /* No callback within the call. */
 struct kube_watch *kube_watch_start(struct kube_client *client, const struct kube_watch_options *options,
 	const struct kube_watch_observer *observer);
+/* The version (metadata.resourceVersion) up to which all has been delivered, in on_synced that of the whole state.
+ * Empty: the whole state has not come yet. Borrowed until the next round of the loop. */
+const char *kube_watch_version(const struct kube_watch *watch);
 void kube_watch_stop(struct kube_watch *watch); /* no callback from now on; before kube_client_free() */

@@ -3,76 +3,32 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/kube/kube_config_private.h"
+#include "base/kube/kube_plugin.h"
+#include "base/kube/kubeconfig_node.h"
 #include <stdio.h>
-#include <yaml.h>
-
-struct file {
-	const char *path;
-	yaml_document_t document;
-};
-
-static yaml_node_t *node_at(struct file *file, int index)
-{
-	return yaml_document_get_node(&file->document, index);
-}
-
-static const char *text_of(const yaml_node_t *node)
-{
-	if (node == NULL || node->type != YAML_SCALAR_NODE ||
-		strlen((const char *)node->data.scalar.value) != node->data.scalar.length)
-		return NULL;
-	return (const char *)node->data.scalar.value;
-}
-
-static yaml_node_t *child(struct file *file, const yaml_node_t *map, const char *key)
-{
-	if (map == NULL || map->type != YAML_MAPPING_NODE)
-		return NULL;
-	for (const yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top; pair++) {
-		const char *name = text_of(node_at(file, pair->key));
-		if (name != NULL && strcmp(name, key) == 0)
-			return node_at(file, pair->value);
-	}
-	return NULL;
-}
-
-/* NULL: missing, or empty. */
-static const char *child_text(struct file *file, const yaml_node_t *map, const char *key)
-{
-	const char *text = text_of(child(file, map, key));
-	return text != NULL && text[0] != '\0' ? text : NULL;
-}
 
 /* The `inner` part of the entry with that name, such as clusters[name=...].cluster. */
-static yaml_node_t *named(struct file *file, const char *list, const char *name, const char *inner)
+static yaml_node_t *named(struct kubeconfig *file, const char *list, const char *name, const char *inner)
 {
-	const yaml_node_t *entries = child(file, yaml_document_get_root_node(&file->document), list);
+	const yaml_node_t *entries = kubeconfig_child(file, yaml_document_get_root_node(&file->document), list);
 	if (entries == NULL || entries->type != YAML_SEQUENCE_NODE)
 		return NULL;
 	for (const yaml_node_item_t *item = entries->data.sequence.items.start; item < entries->data.sequence.items.top;
 		item++) {
-		const char *found = child_text(file, node_at(file, *item), "name");
+		const char *found = kubeconfig_text(file, kubeconfig_node(file, *item), "name");
 		if (found != NULL && strcmp(found, name) == 0)
-			return child(file, node_at(file, *item), inner);
+			return kubeconfig_child(file, kubeconfig_node(file, *item), inner);
 	}
 	return NULL;
 }
 
-static char *path_beside(const struct file *file, const char *path)
-{
-	const char *slash = strrchr(file->path, '/');
-	if (path[0] == '/' || slash == NULL)
-		return mem_strdup(path);
-	return mem_printf("%.*s/%s", (int)(slash - file->path), file->path, path);
-}
-
 /* KEY-data (base64) precedes KEY (a path). Neither: *out is empty. *out_path: the path; NULL: not wanted. */
-static enum err take_pem(
-	struct file *file, const yaml_node_t *map, const char *key, struct buf *out, char **out_path, struct why *why)
+static enum err take_pem(struct kubeconfig *file, const yaml_node_t *map, const char *key, struct buf *out,
+	char **out_path, struct why *why)
 {
 	char data_key[64];
 	snprintf(data_key, sizeof(data_key), "%s-data", key);
-	const char *data = child_text(file, map, data_key), *path = child_text(file, map, key);
+	const char *data = kubeconfig_text(file, map, data_key), *path = kubeconfig_text(file, map, key);
 	if (data != NULL) {
 		buf_init(out, strlen(data));
 		if (base64_decode(span_of_str(data), out) != ERR_NONE)
@@ -82,7 +38,7 @@ static enum err take_pem(
 	}
 	if (path == NULL)
 		return ERR_NONE;
-	char *full = path_beside(file, path);
+	char *full = kubeconfig_path(file, path);
 	enum err err = kube_config_read(full, out, why);
 	if (err == ERR_NONE && out_path != NULL)
 		*out_path = TAKE_PTR(full);
@@ -117,23 +73,24 @@ static enum err take_server(const char *server, struct kube_config *config, stru
 	return ERR_NONE;
 }
 
-static enum err refuse(struct file *file, const char *key, const char *fix, struct why *why)
+static enum err refuse(struct kubeconfig *file, const char *key, const char *fix, struct why *why)
 {
 	return why_set(why, ERR_UNSUPPORTED, "a certificate, a token or a token file", fix,
 		"%s has '%s', which is not supported", file->path, key);
 }
 
-static enum err take_cluster(struct file *file, const yaml_node_t *cluster, struct kube_config *config, struct why *why)
+static enum err take_cluster(
+	struct kubeconfig *file, const yaml_node_t *cluster, struct kube_config *config, struct why *why)
 {
-	const char *server = child_text(file, cluster, "server");
-	const char *name = child_text(file, cluster, "tls-server-name");
-	const char *is_insecure = child_text(file, cluster, "insecure-skip-tls-verify");
+	const char *server = kubeconfig_text(file, cluster, "server");
+	const char *name = kubeconfig_text(file, cluster, "tls-server-name");
+	const char *is_insecure = kubeconfig_text(file, cluster, "insecure-skip-tls-verify");
 	if (server == NULL)
 		return why_set(why, ERR_MALFORMED, "clusters[].cluster.server", "add it to the kubeconfig",
 			"%s names no API server for its current context", file->path);
 	if (is_insecure != NULL && strcmp(is_insecure, "true") == 0)
 		return refuse(file, "insecure-skip-tls-verify", "give certificate-authority-data", why);
-	if (child_text(file, cluster, "proxy-url") != NULL)
+	if (kubeconfig_text(file, cluster, "proxy-url") != NULL)
 		return refuse(file, "proxy-url", "name the API server itself", why);
 	RETURN_IF_ERR(take_server(server, config, why));
 	if (name != NULL)
@@ -146,16 +103,30 @@ static enum err take_cluster(struct file *file, const yaml_node_t *cluster, stru
 		file->path);
 }
 
-static enum err take_user(struct file *file, const yaml_node_t *user, struct kube_config *config, struct why *why)
+static enum err take_plugin(struct kubeconfig *file, const yaml_node_t *user, const char *server,
+	struct kube_config *config, struct why *why)
 {
-	static const char *const unsupported[] = {"exec", "auth-provider", "username", "as"};
-	for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++)
-		if (child(file, user, unsupported[i]) != NULL)
+	_cleanup_(kube_plugin_done) struct kube_plugin plugin = {0};
+	RETURN_IF_ERR(kubeconfig_read_plugin(file, kubeconfig_child(file, user, "exec"), server, &plugin, why));
+	return kube_plugin_run(&plugin, config, why);
+}
+
+/* may_run: the credential plugin. */
+static enum err take_user(struct kubeconfig *file, const yaml_node_t *user, const char *server, bool may_run,
+	struct kube_config *config, struct why *why)
+{
+	static const char *const unsupported[] = {"auth-provider", "username", "as", "exec"};
+	size_t num = sizeof(unsupported) / sizeof(unsupported[0]) - (may_run ? 1 : 0);
+	for (size_t i = 0; i < num; i++)
+		if (kubeconfig_child(file, user, unsupported[i]) != NULL)
 			return refuse(
 				file, unsupported[i], "write a token into the kubeconfig (kubectl create token)", why);
-	const char *token = child_text(file, user, "token"), *token_file = child_text(file, user, "tokenFile");
+	if (kubeconfig_child(file, user, "exec") != NULL)
+		return take_plugin(file, user, server, config, why);
+	const char *token = kubeconfig_text(file, user, "token"),
+		   *token_file = kubeconfig_text(file, user, "tokenFile");
 	if (token_file != NULL) { /* as in kubectl, it precedes the token */
-		config->token_file = path_beside(file, token_file);
+		config->token_file = kubeconfig_path(file, token_file);
 	} else if (token != NULL) {
 		buf_init(&config->token, KUBE_TOKEN_MAX);
 		if (buf_append_str(&config->token, token) != ERR_NONE)
@@ -171,17 +142,18 @@ static enum err take_user(struct file *file, const yaml_node_t *user, struct kub
 		"%s has one of them without the other", file->path);
 }
 
-static enum err take_context(struct file *file, struct kube_config *config, struct why *why)
+static enum err take_context(struct kubeconfig *file, bool may_run, struct kube_config *config, struct why *why)
 {
 	static const char expected[] = "a kubeconfig with a current context";
 	static const char fix[] = "choose one: kubectl config use-context NAME";
 	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
-	const char *current = child_text(file, root, "current-context");
+	const char *current = kubeconfig_text(file, root, "current-context");
 	if (current == NULL)
 		return why_set(why, ERR_NOT_FOUND, expected, fix, "%s has no current-context", file->path);
 	const yaml_node_t *context = named(file, "contexts", current, "context");
-	const char *cluster_name = child_text(file, context, "cluster"), *user_name = child_text(file, context, "user");
-	const char *namespace = child_text(file, context, "namespace");
+	const char *cluster_name = kubeconfig_text(file, context, "cluster"),
+		   *user_name = kubeconfig_text(file, context, "user");
+	const char *namespace = kubeconfig_text(file, context, "namespace");
 	if (cluster_name == NULL)
 		return why_set(why, ERR_NOT_FOUND, expected, fix, "%s has no context %.64s that names a cluster",
 			file->path, current);
@@ -191,10 +163,12 @@ static enum err take_context(struct file *file, struct kube_config *config, stru
 	config->namespace_ = mem_strdup(namespace != NULL ? namespace : "default");
 	RETURN_IF_ERR(take_cluster(file, cluster, config, why));
 	const yaml_node_t *user = user_name != NULL ? named(file, "users", user_name, "user") : NULL;
-	return user != NULL ? take_user(file, user, config, why) : ERR_NONE;
+	return user != NULL ? take_user(file, user, kubeconfig_text(file, cluster, "server"), may_run, config, why)
+			    : ERR_NONE;
 }
 
-static enum err load(struct file *file, struct span text, struct kube_config *config, struct why *why)
+static enum err load(
+	struct kubeconfig *file, struct span text, bool may_run, struct kube_config *config, struct why *why)
 {
 	yaml_parser_t parser;
 	CHECK(yaml_parser_initialize(&parser) != 0);
@@ -206,19 +180,29 @@ static enum err load(struct file *file, struct span text, struct kube_config *co
 	yaml_parser_delete(&parser);
 	if (err != ERR_NONE)
 		return err;
-	err = take_context(file, config, why);
+	err = take_context(file, may_run, config, why);
 	yaml_document_delete(&file->document);
 	return err;
 }
 
-enum err kube_config_load(const char *path, struct kube_config *out, struct why *why)
+static enum err load_path(const char *path, bool may_run, struct kube_config *out, struct why *why)
 {
 	_cleanup_(kube_config_done) struct kube_config config = {0};
 	_cleanup_(buf_wipe) struct buf text = {0};
-	struct file file = {.path = path};
+	struct kubeconfig file = {.path = path};
 	RETURN_IF_ERR(kube_config_read(path, &text, why));
-	RETURN_IF_ERR(load(&file, span_of_str(buf_cstr(&text)), &config, why));
+	RETURN_IF_ERR(load(&file, span_of_str(buf_cstr(&text)), may_run, &config, why));
 	*out = config;
 	config = (struct kube_config){0};
 	return ERR_NONE;
+}
+
+enum err kube_config_load(const char *path, struct kube_config *out, struct why *why)
+{
+	return load_path(path, false, out, why);
+}
+
+enum err kube_config_load_with_plugin(const char *path, struct kube_config *out, struct why *why)
+{
+	return load_path(path, true, out, why);
 }

@@ -7,8 +7,9 @@
 
 #include "base/core/buf.h"
 
-#define SPLIT_OBJECT_MAX (5 * 1024 * 1024) /* bytes; etcd takes 1.5 MiB, and an event has the object once */
-#define SPLIT_AROUND_MAX (64 * 1024)       /* bytes of a list around its items */
+/* Bytes. etcd takes 1.5 MiB, and an event has the object once, but each of its bytes may become six (\u003c). */
+#define SPLIT_OBJECT_MAX (10 * 1024 * 1024)
+#define SPLIT_AROUND_MAX (64 * 1024) /* bytes of a list around its items */
 
 struct split { /* zeroed is valid to split_done() */
 	struct buf pending;

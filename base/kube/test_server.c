@@ -56,46 +56,13 @@ static void on_headers(void *arg, int32_t stream_id, void *stream, const struct 
 	struct test_server *server = peer->server;
 	CHECK(stream == NULL && server->num_requests < TEST_REQUESTS_MAX);
 	struct test_request *request = &server->requests[server->num_requests++];
-	*request = (struct test_request){.stream_id = stream_id, .peer = peer, .is_whole = end_stream};
-	buf_init(&request->body, BODY_MAX);
-	buf_init(&request->answer, BODY_MAX);
+	*request = (struct test_request){.peer = peer};
+	test_h2_stream_init(&request->stream, peer->link, BODY_MAX);
+	request->stream.id = stream_id;
+	request->stream.is_held = true;
+	request->stream.is_whole = end_stream;
 	note_headers(request, headers, num_headers);
-	h2_stream_attach(h2_link_session(peer->link), stream_id, request);
-}
-
-static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
-{
-	struct test_peer *peer = arg;
-	struct test_request *request = stream;
-	CHECK(buf_append(&request->body, bytes) == ERR_NONE);
-	h2_stream_consumed(h2_link_session(peer->link), stream_id, bytes.len);
-}
-
-static void on_end(void *arg, int32_t stream_id, void *stream)
-{
-	(void)arg, (void)stream_id;
-	((struct test_request *)stream)->is_whole = true;
-}
-
-static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
-{
-	(void)arg, (void)stream_id, (void)error;
-	((struct test_request *)stream)->is_closed = true;
-}
-
-static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len)
-{
-	struct test_request *request = stream;
-	struct span left = buf_span(&request->answer);
-	size_t len = left.len < cap ? left.len : cap;
-	(void)arg;
-	if (len > 0)
-		memcpy(to, left.ptr, len);
-	buf_consume(&request->answer, len);
-	*out_len = len;
-	if (buf_len(&request->answer) == 0 && request->ends)
-		return IO_EOF;
-	return len > 0 ? IO_DONE : IO_WANT_READ;
+	h2_stream_attach(h2_link_session(peer->link), stream_id, &request->stream);
 }
 
 static void on_handshake(void *arg)
@@ -115,7 +82,7 @@ static void peer_end(struct test_peer *peer)
 	struct test_server *server = peer->server;
 	for (size_t i = 0; i < server->num_requests; i++)
 		if (server->requests[i].peer == peer)
-			server->requests[i].is_closed = true;
+			server->requests[i].stream.is_closed = true;
 	h2_link_free(TAKE_PTR(peer->link));
 	fd_close(TAKE_FD(peer->mute_fd));
 }
@@ -131,10 +98,10 @@ static const struct h2_link_events events = {
 	.on_open = on_open,
 	.on_dead = on_dead,
 	.on_headers = on_headers,
-	.on_data = on_data,
-	.on_end = on_end,
-	.on_close = on_close,
-	.pull = pull,
+	.on_data = test_h2_stream_on_data,
+	.on_end = test_h2_stream_on_end,
+	.on_close = test_h2_stream_on_close,
+	.pull = test_h2_stream_pull,
 };
 
 /* --- connections --- */
@@ -160,6 +127,11 @@ static void on_accept(void *arg, int fd, const struct addr *addr)
 		.fd = fd,
 		.web_identity = server->own->identity};
 	CHECK(tls_session_new(&options, &session, NULL) == ERR_NONE);
+	if (server->is_raw) {
+		transport_free(server->raw);
+		server->raw = transport_new_tls(session);
+		return;
+	}
 	peer->link = h2_link_new(&(struct h2_link_options){.loop = server->loop,
 		.transport = transport_new_tls(session),
 		.role = H2_SERVER,
@@ -207,8 +179,8 @@ void test_server_init(struct test_server *server)
 	*server = (struct test_server){.own = mem_new(struct test_server_own)};
 	clock_fake_init(&server->clock, TEST_NOW_S * 1000);
 	server->loop = loop_new(&server->clock.clock);
-	server->own->context = tls_context_new(
-		&(struct tls_context_options){.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_NONE, .alpn = "h2"});
+	server->own->context = tls_context_new(&(struct tls_context_options){
+		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_NONE, .alpn = "h2", .alpn_else = "http/1.1"});
 	server->own->scratch = tls_scratch_new();
 	server->config.host = mem_strdup("127.0.0.1");
 	make_identity(server);
@@ -223,10 +195,9 @@ void test_server_done(struct test_server *server)
 		peer_end(peer);
 		mem_free(peer);
 	}
-	for (size_t i = 0; i < server->num_requests; i++) {
-		buf_done(&server->requests[i].body);
-		buf_done(&server->requests[i].answer);
-	}
+	transport_free(server->raw);
+	for (size_t i = 0; i < server->num_requests; i++)
+		test_h2_stream_done(&server->requests[i].stream);
 	test_server_stop_listening(server);
 	web_identity_unref(own->identity);
 	tls_context_free(own->context);
@@ -257,13 +228,13 @@ void test_server_pass(struct test_server *server, uint64_t ms)
 struct test_request *test_server_await(struct test_server *server, size_t num)
 {
 	CHECK(num <= TEST_REQUESTS_MAX);
-	CHECK(test_server_run(server, server->num_requests >= num && server->requests[num - 1].is_whole));
+	CHECK(test_server_run(server, server->num_requests >= num && server->requests[num - 1].stream.is_whole));
 	return &server->requests[num - 1];
 }
 
 static struct h2_session *session_of(const struct test_request *request)
 {
-	CHECK(!request->is_closed && request->peer->link != NULL);
+	CHECK(!request->stream.is_closed && request->peer->link != NULL);
 	return h2_link_session(request->peer->link);
 }
 
@@ -272,19 +243,19 @@ void test_answer_begin(struct test_request *request, const char *status, const c
 	const struct h2_header headers[] = {{SPAN_LITERAL(":status"), span_of_str(status)},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/json")},
 		{span_of_str(name != NULL ? name : ""), span_of_str(name != NULL ? value : "")}};
-	CHECK(h2_stream_respond(session_of(request), request->stream_id, headers, name != NULL ? 3 : 2, false) ==
+	CHECK(h2_stream_respond(session_of(request), request->stream.id, headers, name != NULL ? 3 : 2, false) ==
 		ERR_NONE);
 }
 
 static void flush(struct test_request *request)
 {
-	h2_stream_ready(session_of(request), request->stream_id);
-	h2_link_flush(request->peer->link);
+	CHECK(!request->stream.is_closed);
+	test_h2_stream_flush(&request->stream);
 }
 
 void test_send(struct test_request *request, struct span bytes)
 {
-	CHECK(buf_append(&request->answer, bytes) == ERR_NONE);
+	CHECK(buf_append(&request->stream.to_send, bytes) == ERR_NONE);
 	flush(request);
 }
 
@@ -295,20 +266,20 @@ void test_send_text(struct test_request *request, const char *text)
 
 void test_end(struct test_request *request)
 {
-	request->ends = true;
+	request->stream.is_held = false;
 	flush(request);
 }
 
 void test_answer(struct test_request *request, const char *status, const char *body)
 {
 	test_answer_begin(request, status, NULL, NULL);
-	request->ends = true;
+	request->stream.is_held = false;
 	test_send_text(request, body);
 }
 
 void test_reset(struct test_request *request, uint32_t error)
 {
-	h2_stream_reset(session_of(request), request->stream_id, error);
+	h2_stream_reset(session_of(request), request->stream.id, error);
 	h2_link_flush(request->peer->link);
 }
 

@@ -5,18 +5,14 @@
 #include "base/core/clock.h"
 #include "base/core/test_wait.h"
 #include "base/kube/kube_client.h"
+#include "base/rpc/test_h2_stream.h"
 
 enum { TEST_REQUESTS_MAX = 64 };
 
 struct test_request {
 	char method[8], path[512], authorization[128], content_type[64], accept[64];
-	struct buf body;
-	bool is_whole; /* END_STREAM came */
-	bool is_closed;
-	int32_t stream_id;
+	struct test_h2_stream stream; /* received: the body; to_send: the answer */
 	struct test_peer *peer;
-	struct buf answer; /* not yet pulled */
-	bool ends;         /* after it */
 };
 
 struct test_server {
@@ -25,7 +21,10 @@ struct test_server {
 	struct kube_config config; /* for clients of this server */
 	struct test_peer *peers;   /* connections, the newest first */
 	unsigned num_accepted;
-	bool is_mute;   /* what is accepted from now on gets no byte */
+	bool is_mute; /* what is accepted from now on gets no byte */
+	bool is_raw;  /* what is accepted from now on becomes `raw`, in place of the one before; the test reads and
+			 writes it */
+	struct transport *raw;
 	bool goes_away; /* what is accepted from now on gets SETTINGS and GOAWAY in one flight */
 	struct test_request requests[TEST_REQUESTS_MAX]; /* in the order in which they came */
 	size_t num_requests;

@@ -1,5 +1,6 @@
 #include "base/kube/watch_event.h"
 #include "base/core/check.h"
+#include "base/json/json_read.h"
 #include <string.h>
 
 #define EXPECTED "an event of a watch: an object with type and object"
@@ -96,7 +97,7 @@ static enum err fill(struct watch_event *event, struct why *why)
 enum err watch_event_parse(struct span line, struct watch_event *out, struct why *why)
 {
 	json_error_t error;
-	struct watch_event event = {.root = json_loadb((const char *)line.ptr, line.len, 0, &error)};
+	struct watch_event event = {.root = json_read(line, &error)};
 	if (event.root == NULL)
 		return why_set(why, ERR_MALFORMED, EXPECTED, FIX, "the API server sent a line that is not JSON: %.100s",
 			error.text);

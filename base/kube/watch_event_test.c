@@ -57,6 +57,17 @@ static void parses_errors(void **state)
 	assert_string_equal(event.message, "Too large resource version");
 }
 
+static void an_object_with_a_nul_in_a_text_is_an_event(void **state)
+{
+	(void)state;
+	_cleanup_(watch_event_done) struct watch_event event = {0};
+	assert_int_equal(parse("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"resourceVersion\":\"12\","
+			       "\"annotations\":{\"a\":\"b\\u0000c\"}}}}",
+				 &event, NULL),
+		ERR_NONE);
+	assert_string_equal(event.version, "12");
+}
+
 static void refuses_what_is_no_event(void **state)
 {
 	(void)state;
@@ -92,6 +103,7 @@ int main(void)
 		cmocka_unit_test(parses_changes),
 		cmocka_unit_test(knows_the_bookmark_that_ends_the_initial_events),
 		cmocka_unit_test(parses_errors),
+		cmocka_unit_test(an_object_with_a_nul_in_a_text_is_an_event),
 		cmocka_unit_test(refuses_what_is_no_event),
 		cmocka_unit_test(compares_versions_as_numbers),
 	};

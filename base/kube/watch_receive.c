@@ -3,14 +3,12 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "base/json/json_read.h"
 #include "base/kube/kube_status.h"
 #include "base/kube/kube_watch_private.h"
 #include <string.h>
 
-enum {
-	SLOW_MS = 15000, /* what an operator must mend: this to twice this */
-	MORE_MAX = 4096, /* bytes of a "continue" */
-};
+enum { MORE_MAX = 4096 }; /* bytes of a "continue" */
 
 #define VERBS "\"list\", \"watch\""
 
@@ -48,11 +46,6 @@ static void complete(struct kube_watch *watch, const char version[KUBE_VERSION_M
 
 /* --- refusals: an HTTP status, or an event of type ERROR --- */
 
-static uint64_t slow_ms(void)
-{
-	return SLOW_MS + random_u32() % SLOW_MS;
-}
-
 /* What an operator must mend. */
 static bool is_for_operator(unsigned status)
 {
@@ -64,11 +57,11 @@ static bool is_passing(unsigned status)
 	return status == 429 || status == 503 || status == 504;
 }
 
-static uint64_t delay_of(struct kube_watch *watch, unsigned status, uint32_t retry_after_s)
+static uint64_t delay_of(struct kube_watch *watch, uint32_t retry_after_s)
 {
 	if (retry_after_s > 0)
 		return retry_after_s * 1000u + random_u32() % 1000;
-	return is_for_operator(status) ? slow_ms() : watch_backoff_ms(watch);
+	return watch_backoff_ms(watch);
 }
 
 static void refused(struct kube_watch *watch, unsigned status, uint32_t retry_after_s, const struct why *why)
@@ -89,7 +82,7 @@ static void refused(struct kube_watch *watch, unsigned status, uint32_t retry_af
 		watch_trouble(watch, why);
 	if (watch->version[0] == '\0')
 		watch_restart(watch);
-	watch_again(watch, delay_of(watch, status, retry_after_s));
+	watch_again(watch, delay_of(watch, retry_after_s));
 }
 
 /* --- the stream is broken: what it sent cannot be used --- */
@@ -106,7 +99,7 @@ void watch_broken(struct kube_watch *watch, enum err err)
 {
 	struct why why = {0};
 	if (err == ERR_TOO_LARGE)
-		(void)why_set(&why, err, "objects of at most 5 MiB", "find out what writes so large an object",
+		(void)why_set(&why, err, "objects of at most 10 MiB", "find out what writes so large an object",
 			"the API server sent an object of more than %d bytes for %.90s", SPLIT_OBJECT_MAX, watch->path);
 	else
 		(void)why_set(&why, err, "a list of objects", "check that this is the API server",
@@ -165,7 +158,7 @@ static void on_line(struct kube_watch *watch, struct span line)
 
 static void on_item(struct kube_watch *watch, struct span item)
 {
-	json_t *object = json_loadb((const char *)item.ptr, item.len, 0, NULL);
+	json_t *object = json_read(item, NULL);
 	if (object != NULL)
 		deliver(watch, KUBE_PUT, object);
 	else
@@ -193,7 +186,7 @@ static void on_page(struct kube_watch *watch)
 	char version[KUBE_VERSION_MAX];
 	json_t *list = NULL;
 	if (split_list(&watch->split, &text) == ERR_NONE)
-		list = json_loadb((const char *)text.ptr, text.len, 0, NULL);
+		list = json_read(text, NULL);
 	const char *more = json_string_value(json_object_get(json_object_get(list, "metadata"), "continue"));
 	if (list == NULL || kube_version_of(list, version) != ERR_NONE || (more != NULL && strlen(more) > MORE_MAX)) {
 		watch_broken(watch, ERR_MALFORMED);

@@ -45,17 +45,17 @@ static void send_large(struct test_request *request, size_t len)
 	mem_free(filler);
 }
 
-static void a_line_of_nearly_5_mib_is_an_event(void **state)
+static void a_line_of_nearly_10_mib_is_an_event(void **state)
 {
 	struct test_watch *test = *state;
-	send_large(test_watch_sync(test), 5 * MIB - 200);
+	send_large(test_watch_sync(test), 10 * MIB - 200);
 	assert_true(test_watch_logs(test, "+large "));
 }
 
 static void a_longer_line_is_trouble_with_a_bound(void **state)
 {
 	struct test_watch *test = *state;
-	send_large(test_watch_sync(test), 6 * MIB);
+	send_large(test_watch_sync(test), 11 * MIB);
 	assert_true(test_watch_logs(test, "trouble "));
 	assert_non_null(strstr(test->trouble, "/api/v1/pods"));
 	test_server_pass(&test->server, 600);
@@ -144,7 +144,7 @@ static void may_be_stopped_within_each_callback(void **state)
 	test_send_text(request, test_line("ADDED", "cart-1", 5));
 	test_send_text(request, test_line("ADDED", "cart-2", 6));
 	assert_true(test_watch_logs(test, "begin +cart-1 "));
-	assert_true(test_server_run(&test->server, request->is_closed));
+	assert_true(test_server_run(&test->server, request->stream.is_closed));
 	assert_null(test->watch);
 }
 
@@ -177,7 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(half_a_line_at_the_end_is_not_an_event),
 		CASE(a_line_in_pieces_is_one_event),
-		CASE(a_line_of_nearly_5_mib_is_an_event),
+		CASE(a_line_of_nearly_10_mib_is_an_event),
 		CASE(a_longer_line_is_trouble_with_a_bound),
 		CASE(what_is_no_event_is_trouble_and_the_watch_resumes),
 		CASE(a_server_that_stops_within_the_state_is_asked_for_a_list),

@@ -96,12 +96,12 @@ static enum err why_errno(struct why *why, const char *expected, const char *fix
 	return why_set(why, err_from_errno(errno), expected, fix, "cannot %s %s: %m", action, path);
 }
 
-/* Reads to the end, at most one byte more than `max`: that byte shows that the file is too large. */
-static enum err read_all(int fd, const char *path, size_t max, struct buf *content, struct why *why)
+/* Reads to the end, or `most` bytes. */
+static enum err read_up_to(int fd, const char *path, size_t most, struct buf *content, struct why *why)
 {
-	for (;;) {
+	while (buf_len(content) < most) {
 		uint8_t *room;
-		size_t len = buf_room(content) < 65536 ? buf_room(content) : 65536;
+		size_t left = most - buf_len(content), len = left < 65536 ? left : 65536;
 		CHECK(buf_reserve(content, len, &room) == ERR_NONE);
 		ssize_t got = read(fd, room, len);
 		if (got < 0 && errno == EINTR)
@@ -111,29 +111,85 @@ static enum err read_all(int fd, const char *path, size_t max, struct buf *conte
 		if (got == 0)
 			return ERR_NONE;
 		buf_commit(content, (size_t)got);
-		if (buf_len(content) > max)
-			return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
-				"%s has more than %zu bytes", path, max);
 	}
+	return ERR_NONE;
 }
 
-enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why)
+/* O_NONBLOCK: opening a pipe must not block. */
+static enum err open_to_read(const char *path, int *out_fd, struct why *why)
 {
-	/* O_NONBLOCK: opening a pipe must not block. */
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
+	*out_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*out_fd < 0)
 		return why_errno(why, "a readable file", "check the path and its permissions", "open", path);
+	return ERR_NONE;
+}
+
+static enum err expect_regular(int fd, const char *path, struct why *why)
+{
 	struct stat stat;
-	if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
-		return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s is %s", path,
-			S_ISDIR(stat.st_mode) ? "a folder" : "a pipe, socket or device");
+	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+		return ERR_NONE;
+	return why_set(why, ERR_UNSUPPORTED, "a regular file", "check the path", "%s is %s", path,
+		S_ISDIR(stat.st_mode) ? "a folder" : "a pipe, socket or device");
+}
+
+/* One byte more than `max` shows that the file is too large. */
+static enum err read_whole(int fd, const char *path, size_t max, struct buf *out, struct why *why)
+{
 	CHECK(max < SIZE_MAX);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max + 1); /* it can be a key */
-	RETURN_IF_ERR(read_all(fd, path, max, &content, why));
+	RETURN_IF_ERR(read_up_to(fd, path, max + 1, &content, why));
+	if (buf_len(&content) > max)
+		return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
+			"%s has more than %zu bytes", path, max);
 	if (buf_append(out, buf_span(&content)) != ERR_NONE)
 		return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
 			"%s has %zu bytes", path, buf_len(&content));
 	return ERR_NONE;
+}
+
+enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(open_to_read(path, &fd, why));
+	RETURN_IF_ERR(expect_regular(fd, path, why));
+	return read_whole(fd, path, max, out, why);
+}
+
+#define SAFE_FILE "a regular file that only its owner can write and only its owner or group can read"
+#define SAFE_FIX  "chown it to the user of this program or to root, and chmod it to 0600 or 0440"
+
+static enum err expect_private(int fd, const char *path, struct why *why)
+{
+	struct stat stat;
+	if (fstat(fd, &stat) != 0)
+		return why_errno(why, SAFE_FILE, SAFE_FIX, "inspect", path);
+	if (!S_ISREG(stat.st_mode))
+		return why_set(why, ERR_DENIED, SAFE_FILE, SAFE_FIX, "%s is not a regular file", path);
+	if (stat.st_uid != geteuid() && stat.st_uid != 0)
+		return why_set(why, ERR_DENIED, SAFE_FILE, SAFE_FIX, "%s is owned by user %u", path, stat.st_uid);
+	if ((stat.st_mode & 027) != 0)
+		return why_set(why, ERR_DENIED, SAFE_FILE, SAFE_FIX, "%s has mode %04o", path, stat.st_mode & 07777);
+	return ERR_NONE;
+}
+
+/* The checks use the open descriptor, so that the file that is checked is the file that is read, also behind a link. */
+enum err fd_read_private_file(const char *path, size_t max, struct buf *out, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(open_to_read(path, &fd, why));
+	RETURN_IF_ERR(expect_private(fd, path, why));
+	return read_whole(fd, path, max, out, why);
+}
+
+enum err fd_read_head(const char *path, size_t max, struct buf *out, struct why *why)
+{
+	_cleanup_fd_ int fd = -1;
+	_cleanup_(buf_wipe) struct buf content = BUF_INIT(max);
+	RETURN_IF_ERR(open_to_read(path, &fd, why));
+	RETURN_IF_ERR(expect_regular(fd, path, why));
+	RETURN_IF_ERR(read_up_to(fd, path, max, &content, why));
+	return buf_append(out, buf_span(&content));
 }
 
 static enum err write_all(int fd, struct span content, const char *path, struct why *why)
@@ -149,16 +205,21 @@ static enum err write_all(int fd, struct span content, const char *path, struct 
 	return ERR_NONE;
 }
 
+enum err fd_sync_folder(const char *folder, struct why *why)
+{
+	_cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		return why_errno(why, "a folder that can be synced", "check the disk", "sync", folder);
+	return ERR_NONE;
+}
+
 static enum err sync_folder_of(const char *path, struct why *why)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_(mem_freep) char *folder = slash == NULL   ? mem_strdup(".")
 					    : slash == path ? mem_strdup("/")
 							    : mem_printf("%.*s", (int)(slash - path), path);
-	_cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		return why_errno(why, "a folder that can be synced", "check the disk", "sync", folder);
-	return ERR_NONE;
+	return fd_sync_folder(folder, why);
 }
 
 static enum err write_and_rename(
@@ -183,4 +244,12 @@ enum err fd_write_file(const char *path, struct span content, unsigned mode, str
 	unlink(fresh); /* left by a crash */
 	RETURN_IF_ERR(write_and_rename(fresh, path, content, mode, why));
 	return sync_folder_of(path, why);
+}
+
+enum err fd_remove_file(const char *path, struct why *why)
+{
+	if (unlink(path) == 0)
+		return sync_folder_of(path, why);
+	return errno == ENOENT ? ERR_NONE
+			       : why_errno(why, "a file that can be removed", "check the folder", "remove", path);
 }

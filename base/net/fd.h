@@ -20,5 +20,15 @@ enum err fd_socket(int family, int type, int *out_fd) _must_use_;
 enum err fd_accept(int listening_fd, struct addr *out_peer,
 	int *out_fd) _must_use_; /* ERR_UNAVAILABLE: no connection is waiting */
 enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why) _must_use_;
+/* A file with a secret: refuses one that other users could read or replace (abuse case C16). It must be regular (links
+ * are followed, their target is checked), owned by the program's user or root, without any permission for others and
+ * not writable by its group. (Its group may read it, as Kubernetes mounts secrets.) ERR_DENIED: the file is not safe;
+ * ERR_NOT_FOUND; ERR_TOO_LARGE; ERR_SYSTEM. */
+enum err fd_read_private_file(const char *path, size_t max, struct buf *out, struct why *why) _must_use_;
+/* As fd_read_file(), but no more than the first `max` bytes. */
+enum err fd_read_head(const char *path, size_t max, struct buf *out, struct why *why) _must_use_;
 /* Replaces the file atomically: writes a new file with `mode` beside it, syncs, renames, syncs the folder. */
 enum err fd_write_file(const char *path, struct span content, unsigned mode, struct why *why) _must_use_;
+enum err fd_sync_folder(const char *folder, struct why *why) _must_use_; /* so that a rename in it lasts */
+/* Removes the file durably; allowed when there is none. */
+enum err fd_remove_file(const char *path, struct why *why) _must_use_;

@@ -153,6 +153,39 @@ static void reads_nothing_when_the_buffer_has_no_room(_unused_ void **state)
 	assert_string_equal(buf_cstr(&content), "abc");
 }
 
+static void reads_the_head_of_a_larger_file(_unused_ void **state)
+{
+	_cleanup_(mem_freep) char *path = path_of("file");
+	_cleanup_(buf_done) struct buf content = BUF_INIT(100);
+	assert_int_equal(fd_write_file(path, SPAN_LITERAL("12345678"), 0600, NULL), ERR_NONE);
+	assert_int_equal(fd_read_head(path, 5, &content, NULL), ERR_NONE);
+	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("12345")));
+	buf_clear(&content);
+	assert_int_equal(fd_read_head(path, 9, &content, NULL), ERR_NONE); /* it has fewer */
+	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("12345678")));
+}
+
+static void C16_a_file_with_a_secret_is_read_only_if_others_cannot_read_it(_unused_ void **state)
+{
+	static const unsigned good[] = {0600, 0400, 0440, 0640}, bad[] = {0644, 0604, 0620, 0660, 0601};
+	_cleanup_(mem_freep) char *path = path_of("file");
+	_cleanup_(buf_done) struct buf content = BUF_INIT(100);
+	struct why why = {.err = ERR_NONE};
+	assert_int_equal(fd_write_file(path, SPAN_LITERAL("secret"), 0600, NULL), ERR_NONE);
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(chmod(path, good[i]), 0);
+		assert_int_equal(fd_read_private_file(path, 100, &content, NULL), ERR_NONE);
+	}
+	buf_clear(&content);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_int_equal(chmod(path, bad[i]), 0);
+		assert_int_equal(fd_read_private_file(path, 100, &content, &why), ERR_DENIED);
+		assert_non_null(strstr(why.fix, "chmod it to 0600"));
+	}
+	assert_int_equal(fd_read_private_file(folder, 100, &content, NULL), ERR_DENIED);
+	assert_int_equal(buf_len(&content), 0);
+}
+
 static void reads_an_empty_file(_unused_ void **state)
 {
 	_cleanup_(mem_freep) char *path = path_of("file");
@@ -193,6 +226,8 @@ int main(void)
 		IN_FOLDER(C16_does_not_write_through_a_planted_link),
 		IN_FOLDER(reads_a_file_of_the_maximum_size_and_no_larger_one),
 		IN_FOLDER(reads_nothing_when_the_buffer_has_no_room),
+		IN_FOLDER(reads_the_head_of_a_larger_file),
+		IN_FOLDER(C16_a_file_with_a_secret_is_read_only_if_others_cannot_read_it),
 		IN_FOLDER(reads_an_empty_file),
 		IN_FOLDER(reads_a_file_of_unknown_size),
 		IN_FOLDER(does_not_block_on_a_pipe_nor_read_a_folder),

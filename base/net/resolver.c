@@ -2,7 +2,10 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/net/fd.h"
 #include <ares.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 
 enum { SOCKETS_MAX = 16, POLL_MS = 50 };
@@ -26,6 +29,26 @@ struct resolver {
 	size_t num;
 	bool is_closing;
 };
+
+static struct ares_addr_port_node *kept_servers; /* NULL: none; as long as the process */
+
+void resolver_keep_servers(void)
+{
+	ares_channel channel;
+	CHECK(kept_servers == NULL);
+	if (ares_init(&channel) != ARES_SUCCESS)
+		return;
+	(void)ares_get_servers_ports(channel, &kept_servers); /* else none are kept */
+	ares_destroy(channel);
+}
+
+/* c-ares takes 127.0.0.1 where it may not read the file. */
+static void use_kept_servers(ares_channel channel)
+{
+	_cleanup_fd_ int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && kept_servers != NULL)
+		(void)ares_set_servers_ports(channel, kept_servers); /* else its own stay */
+}
 
 static void on_ready(struct loop_io *io, unsigned ready)
 {
@@ -146,6 +169,7 @@ enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
 		return why_set(why, ERR_SYSTEM, "a resolver", "check /etc/resolv.conf", "cannot start the resolver: %s",
 			ares_strerror(status));
 	}
+	use_kept_servers(resolver->channel);
 	*out = resolver;
 	return ERR_NONE;
 }

@@ -14,6 +14,9 @@ struct resolver;
 typedef void resolver_done_fn(void *arg, enum err err, const struct ip_addr *ips, size_t num);
 
 enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why) _must_use_;
+/* Keeps the DNS servers of /etc/resolv.conf as they are now, for resolvers of this process that may not open the file
+ * later: a rule of Landlock is about a file, and who replaces it makes another. Once, before there are threads. */
+void resolver_keep_servers(void);
 void resolver_free(struct resolver *resolver); /* cancels a query without its callback */
 void resolver_query(
 	struct resolver *resolver, const char *name, uint32_t timeout_ms, resolver_done_fn *on_done, void *arg);

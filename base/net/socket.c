@@ -193,6 +193,16 @@ enum err socket_peer_user(int fd, uid_t *out)
 	return ERR_NONE;
 }
 
+enum err socket_network_namespace(int fd, uint64_t *out)
+{
+	uint64_t cookie;
+	socklen_t len = sizeof cookie;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) != 0)
+		return errno == ENOPROTOOPT ? ERR_UNSUPPORTED : err_from_errno(errno);
+	*out = cookie;
+	return ERR_NONE;
+}
+
 typedef int name_fn(int fd, struct sockaddr *sa, socklen_t *len);
 
 static enum err addr_of(int fd, name_fn *name, struct addr *out)

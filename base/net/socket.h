@@ -39,6 +39,9 @@ enum err socket_peer_process(int fd, struct peer_process *out) _must_use_;
 /* The user alone, also of a process that this one's pid namespace does not have, as where a pod's folder is the node's.
  */
 enum err socket_peer_user(int fd, uid_t *out) _must_use_;
+/* The network namespace that the peer of a Unix socket was in at connect(), or that a listening one was made in: an
+ * opaque number, equal for the same namespace. ERR_UNSUPPORTED: the kernel is older than 5.14. */
+enum err socket_network_namespace(int fd, uint64_t *out) _must_use_;
 
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);

@@ -116,18 +116,9 @@ static void start_h2(struct h2_link *link)
 
 static enum io_result write_out(struct h2_link *link)
 {
-	struct transport *transport = link->options.transport;
-	while (buf_len(&link->out) > 0) {
-		size_t len = 0;
-		enum io_result result = transport_write(transport, buf_span(&link->out), &len);
-		if (result == IO_WANT_WRITE && transport_tls(transport) != NULL)
-			result = transport_flush(transport); /* to free its buffer */
-		if (result != IO_DONE)
-			return result;
-		buf_consume(&link->out, len);
-	}
+	enum io_result result = transport_write_all(link->options.transport, &link->out);
 	buf_trim(&link->out);
-	return transport_flush(transport);
+	return result;
 }
 
 static enum io_result write_all(struct h2_link *link)
@@ -314,6 +305,7 @@ struct h2_link *h2_link_new(const struct h2_link_options *options)
 	struct h2_link *link = mem_new(struct h2_link);
 	link->options = *options;
 	buf_init(&link->out, OUT_MAX);
+	link->out.is_secret = options->has_secrets;
 	loop_io_start(options->loop, &link->io, transport_fd(options->transport), 0, on_ready);
 	loop_timer_start(options->loop, &link->open_timeout, options->open_timeout_ms, on_open_timeout);
 	h2_link_keepalive_start(link);

@@ -33,6 +33,7 @@ struct h2_link_options {
 	struct h2_limits limits;
 	uint32_t open_timeout_ms; /* for the handshake and the peer's SETTINGS: against silent peers */
 	uint32_t keepalive_ms;    /* a PING after so long without input; no answer in the same time ends it */
+	bool has_secrets;         /* the output is overwritten in memory when the transport has it */
 	bool always_pings;        /* also while input comes: a slow-drip peer cannot answer in time */
 	const struct h2_link_events *events;
 	void *arg;

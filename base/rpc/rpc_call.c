@@ -11,6 +11,7 @@ struct rpc_call *rpc_call_new(struct rpc_connection *connection, uint32_t messag
 	call->connection = connection;
 	rpc_frame_reader_init(&call->reader, message_max != 0 ? message_max : RPC_MESSAGE_MAX_DEFAULT);
 	buf_init(&call->send_queue, MESSAGE_SEND_MAX); /* rpc_call_send() enforces the smaller limit */
+	call->send_queue.is_secret = connection->has_secrets;
 	list_push_front(&connection->calls, &call->link);
 	connection->num_calls++;
 	return call;

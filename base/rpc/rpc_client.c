@@ -213,6 +213,12 @@ void rpc_client_probe(struct rpc_client *client, uint32_t within_ms)
 	rpc_connection_probe(&client->connection, within_ms);
 }
 
+void rpc_client_set_metadata(struct rpc_client *client, const char *name, const char *value)
+{
+	client->options.metadata_name = name;
+	client->options.metadata_value = value;
+}
+
 struct tls_session *rpc_client_tls(const struct rpc_client *client)
 {
 	return transport_tls(h2_link_transport(client->connection.link));
@@ -222,16 +228,21 @@ static enum err open_stream(struct rpc_client *client, struct rpc_call *call, co
 {
 	char timeout[RPC_TIMEOUT_TEXT_MAX];
 	struct span scheme = rpc_client_tls(client) != NULL ? SPAN_LITERAL("https") : SPAN_LITERAL("http");
-	const struct h2_header headers[] = {
+	struct h2_header headers[8] = {
 		{SPAN_LITERAL(":method"), SPAN_LITERAL("POST")},
 		{SPAN_LITERAL(":scheme"), scheme},
 		{SPAN_LITERAL(":path"), span_of_str(path)},
 		{SPAN_LITERAL(":authority"), span_of_str(client->authority)},
 		{SPAN_LITERAL("te"), SPAN_LITERAL("trailers")},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/grpc")},
-		{SPAN_LITERAL("grpc-timeout"), span_of_str(rpc_timeout_format(deadline_ms, timeout))},
 	};
-	size_t num_headers = sizeof(headers) / sizeof(headers[0]) - (deadline_ms == 0 ? 1 : 0);
+	size_t num_headers = 6;
+	if (deadline_ms != 0)
+		headers[num_headers++] = (struct h2_header){
+			SPAN_LITERAL("grpc-timeout"), span_of_str(rpc_timeout_format(deadline_ms, timeout))};
+	if (client->options.metadata_name != NULL)
+		headers[num_headers++] = (struct h2_header){span_of_str(client->options.metadata_name),
+			span_of_str(client->options.metadata_value), .is_unique = true};
 	return h2_stream_open(client->connection.h2, headers, num_headers, false, call, &call->stream_id);
 }
 

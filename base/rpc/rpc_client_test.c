@@ -1,5 +1,5 @@
 #include "base/core/mem.h"
-#include "base/rpc/rpc_test_pair.h"
+#include "base/rpc/test_rpc_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -9,29 +9,29 @@
 
 static int set_up(void **state)
 {
-	struct rpc_test *test = mem_new(struct rpc_test);
-	rpc_test_init(test, &(struct rpc_server_options){.max_streams = 3});
+	struct test_rpc *test = mem_new(struct test_rpc);
+	test_rpc_init(test, &(struct rpc_server_options){.max_streams = 3});
 	*state = test;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	rpc_test_done(*state);
+	test_rpc_done(*state);
 	mem_free(*state);
 	return 0;
 }
 
 static void on_close(void *arg, struct rpc_client *client, const struct why *why)
 {
-	struct rpc_test *test = arg;
+	struct test_rpc *test = arg;
 	test->client_closed = true;
 	test->client_detail = *why;
 	rpc_client_free(client);
 }
 
 /* A client whose server never answers. */
-static int connect_to_silent_server(struct rpc_test *test)
+static int connect_to_silent_server(struct test_rpc *test)
 {
 	int fds[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
@@ -46,11 +46,11 @@ static int connect_to_silent_server(struct rpc_test *test)
 
 static void c10_a_silent_server_times_out(void **state)
 {
-	struct rpc_test *test = *state;
+	struct test_rpc *test = *state;
 	int other = connect_to_silent_server(test);
-	rpc_test_wait(test, 900);
+	test_rpc_wait(test, 900);
 	assert_false(test->client_closed);
-	rpc_test_wait(test, 200);
+	test_rpc_wait(test, 200);
 	assert_true(test->client_closed);
 	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
 	close(other);
@@ -58,10 +58,10 @@ static void c10_a_silent_server_times_out(void **state)
 
 static void reports_a_server_with_another_protocol(void **state)
 {
-	struct rpc_test *test = *state;
+	struct test_rpc *test = *state;
 	int other = connect_to_silent_server(test);
 	assert_int_equal(write(other, "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 28);
-	rpc_test_run(test);
+	test_rpc_run(test);
 	assert_true(test->client_closed);
 	assert_int_equal(test->client_detail.err, ERR_PROTOCOL);
 	close(other);
@@ -69,15 +69,15 @@ static void reports_a_server_with_another_protocol(void **state)
 
 static void ends_every_call_when_the_server_disconnects(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){0});
-	struct rpc_test_call first, second;
-	rpc_test_call(test, &first, "/t/Echo", 0);
-	rpc_test_call(test, &second, "/t/Echo", 5000);
-	rpc_test_run(test);
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){0});
+	struct test_rpc_call first, second;
+	test_rpc_call(test, &first, "/t/Echo", 0);
+	test_rpc_call(test, &second, "/t/Echo", 5000);
+	test_rpc_run(test);
 	rpc_server_free(test->server);
 	test->server = NULL;
-	rpc_test_run(test);
+	test_rpc_run(test);
 	assert_true(first.is_done && second.is_done);
 	assert_int_equal(first.status, RPC_UNAVAILABLE);
 	assert_true(test->client_closed);
@@ -86,14 +86,14 @@ static void ends_every_call_when_the_server_disconnects(void **state)
 
 static void a_server_that_stops_answering_times_out(void **state)
 {
-	struct rpc_test *test = *state;
+	struct test_rpc *test = *state;
 	int other = connect_to_silent_server(test);
 	static const uint8_t settings[9] = {0, 0, 0, 4}; /* an empty SETTINGS frame, then nothing */
 	assert_int_equal(write(other, settings, sizeof(settings)), sizeof(settings));
-	rpc_test_wait(
+	test_rpc_wait(
 		test, 19000); /* two keepalive periods: PING, then the timeout; in the first the settings arrive */
 	assert_false(test->client_closed);
-	rpc_test_wait(test, 12000);
+	test_rpc_wait(test, 12000);
 	assert_true(test->client_closed);
 	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
 	close(other);
@@ -101,7 +101,7 @@ static void a_server_that_stops_answering_times_out(void **state)
 
 static void a_probe_ends_a_connection_whose_server_is_silent(void **state)
 {
-	struct rpc_test *test = *state;
+	struct test_rpc *test = *state;
 	int fds[2];
 	static const uint8_t settings[9] = {0, 0, 0, 4};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
@@ -111,12 +111,12 @@ static void a_probe_ends_a_connection_whose_server_is_silent(void **state)
 		.on_close = on_close,
 		.arg = test});
 	assert_int_equal(write(fds[1], settings, sizeof(settings)), sizeof(settings));
-	rpc_test_wait(test, 100);
+	test_rpc_wait(test, 100);
 	rpc_client_probe(client, 500);
-	rpc_test_wait(test, 400);
+	test_rpc_wait(test, 400);
 	rpc_client_probe(client, 500); /* does not extend it */
 	assert_false(test->client_closed);
-	rpc_test_wait(test, 200);
+	test_rpc_wait(test, 200);
 	assert_true(test->client_closed);
 	assert_int_equal(test->client_detail.err, ERR_TIMEOUT);
 	close(fds[1]);
@@ -124,35 +124,35 @@ static void a_probe_ends_a_connection_whose_server_is_silent(void **state)
 
 static void a_probe_that_is_answered_changes_nothing(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
 	for (int i = 0; i < 10; i++) {
 		rpc_client_probe(test->client, 500);
-		rpc_test_wait(test, 700);
+		test_rpc_wait(test, 700);
 	}
-	rpc_test_wait(test, 60000);
+	test_rpc_wait(test, 60000);
 	assert_false(test->client_closed);
 }
 
 static void an_idle_connection_stays(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
-	rpc_test_wait(test, 60000);
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){.keepalive_ms = 1000});
+	test_rpc_wait(test, 60000);
 	assert_false(test->client_closed);
-	struct rpc_test_call call;
-	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("awake"));
+	struct test_rpc_call call;
+	test_rpc_unary(test, &call, "/t/Echo", SPAN_LITERAL("awake"));
 	assert_int_equal(call.status, RPC_OK);
 	buf_done(&call.received);
 }
 
 static void makes_no_more_calls_than_the_server_allows(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){0});
-	struct rpc_test_call calls[3];
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){0});
+	struct test_rpc_call calls[3];
 	for (int i = 0; i < 3; i++)
-		rpc_test_call(test, &calls[i], "/t/Echo", 0);
+		test_rpc_call(test, &calls[i], "/t/Echo", 0);
 	static const struct rpc_call_handlers handlers;
 	struct rpc_call *call;
 	assert_int_equal(rpc_client_call(test->client, "/t/Echo", 0, &handlers, NULL, &call), ERR_LIMIT);
@@ -160,7 +160,7 @@ static void makes_no_more_calls_than_the_server_allows(void **state)
 
 static void no_call_before_it_is_ready(void **state)
 {
-	struct rpc_test *test = *state;
+	struct test_rpc *test = *state;
 	int fds[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	test->client = rpc_client_new(&(struct rpc_client_options){
@@ -174,10 +174,10 @@ static void no_call_before_it_is_ready(void **state)
 
 static void c3_an_answer_over_the_client_s_limit_ends_the_call(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){.message_max = 10});
-	struct rpc_test_call call;
-	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("0123456789a"));
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){.message_max = 10});
+	struct test_rpc_call call;
+	test_rpc_unary(test, &call, "/t/Echo", SPAN_LITERAL("0123456789a"));
 	assert_int_equal(call.status, RPC_RESOURCE_EXHAUSTED);
 	assert_int_equal(call.num_messages, 0);
 	assert_int_equal(test->num_dones, 1);
@@ -185,11 +185,11 @@ static void c3_an_answer_over_the_client_s_limit_ends_the_call(void **state)
 
 static void hundreds_of_calls_one_after_the_other(void **state)
 {
-	struct rpc_test *test = *state;
-	rpc_test_connect(test, &(struct rpc_client_options){0});
+	struct test_rpc *test = *state;
+	test_rpc_connect(test, &(struct rpc_client_options){0});
 	for (int i = 0; i < 300; i++) {
-		struct rpc_test_call call;
-		rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("again"));
+		struct test_rpc_call call;
+		test_rpc_unary(test, &call, "/t/Echo", SPAN_LITERAL("again"));
 		assert_int_equal(call.status, RPC_OK);
 		buf_done(&call.received);
 	}

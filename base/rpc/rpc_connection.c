@@ -6,7 +6,9 @@
 enum {
 	STREAM_WINDOW = 64 * 1024,
 	H2_NO_ERROR = 0,
-	HEADER_TABLE = 1024, /* small: a control plane has thousands of connections */
+	/* Small: a control plane has thousands of connections. */
+	HEADER_TABLE = 1024,
+	FRAME_SENT = 16 * 1024,
 };
 
 /* --- the events of the link --- */
@@ -113,17 +115,21 @@ static const struct h2_link_events events = {
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options)
 {
 	CHECK(options->role != NULL && options->send_queue_max > 0);
-	*connection = (struct rpc_connection){
-		.role = options->role, .loop = options->loop, .send_queue_max = options->send_queue_max};
+	*connection = (struct rpc_connection){.role = options->role,
+		.loop = options->loop,
+		.send_queue_max = options->send_queue_max,
+		.has_secrets = options->has_secrets};
 	const struct h2_link_options link = {.loop = options->loop,
 		.transport = options->transport,
 		.role = options->role->h2_role,
 		.limits = {.max_streams = options->max_streams,
 			.header_table = HEADER_TABLE,
-			.stream_window = STREAM_WINDOW},
+			.stream_window = STREAM_WINDOW,
+			.frame_bytes_sent = FRAME_SENT},
 		.open_timeout_ms = options->settings_timeout_ms,
 		.keepalive_ms = options->keepalive_ms,
 		.always_pings = options->always_pings,
+		.has_secrets = options->has_secrets,
 		.events = &events,
 		.arg = connection};
 	connection->link = h2_link_new(&link);

@@ -39,6 +39,7 @@ struct rpc_connection { /* embedded; zeroed is valid to rpc_connection_done() */
 	struct list calls;
 	unsigned num_calls;
 	uint32_t send_queue_max;
+	bool has_secrets;
 	bool has_finished_calls;
 };
 
@@ -50,6 +51,7 @@ struct rpc_connection_options {
 	uint32_t keepalive_ms;
 	uint32_t max_streams;
 	uint32_t send_queue_max;
+	bool has_secrets; /* what is sent is overwritten in memory when the kernel has it */
 	bool always_pings;
 };
 void rpc_connection_init(struct rpc_connection *connection, const struct rpc_connection_options *options);

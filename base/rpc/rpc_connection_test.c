@@ -1,6 +1,6 @@
 #include "base/core/mem.h"
 #include "base/rpc/rpc_connection.h"
-#include "base/rpc/rpc_test_pair.h"
+#include "base/rpc/test_rpc_pair.h"
 #include "base/tls/test_pair.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 struct secure { /* gRPC over TLS */
-	struct rpc_test rpc;
+	struct test_rpc rpc;
 	struct test_pair *tls;
 };
 
@@ -20,7 +20,7 @@ static int set_up(void **state)
 	void *tls = NULL;
 	assert_int_equal(test_pair_setup(&tls), 0);
 	secure->tls = tls;
-	rpc_test_init(
+	test_rpc_init(
 		&secure->rpc, &(struct rpc_server_options){.anonymous_lifetime_ms = 500, .handshake_timeout_ms = 1000});
 	*state = secure;
 	return 0;
@@ -30,7 +30,7 @@ static int tear_down(void **state)
 {
 	struct secure *secure = *state;
 	void *tls = secure->tls;
-	rpc_test_done(&secure->rpc);
+	test_rpc_done(&secure->rpc);
 	test_pair_teardown(&tls);
 	mem_free(secure);
 	return 0;
@@ -40,7 +40,7 @@ static void connect_over_tls(struct secure *secure)
 {
 	struct transport *client = transport_new_tls(TAKE_PTR(secure->tls->client));
 	struct transport *server = transport_new_tls(TAKE_PTR(secure->tls->server));
-	rpc_test_connect_over(&secure->rpc, &(struct rpc_client_options){0}, client, server);
+	test_rpc_connect_over(&secure->rpc, &(struct rpc_client_options){0}, client, server);
 }
 
 static void connect_anonymously(struct secure *secure)
@@ -56,15 +56,15 @@ static void connect_anonymously(struct secure *secure)
 static void makes_calls_over_tls(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
 	assert_true(test->client_ready);
 	assert_non_null(rpc_client_tls(test->client));
 	assert_non_null(rpc_peer_tls(test->last_peer));
 	assert_non_null(rpc_peer_svid(test->last_peer));
-	struct rpc_test_call call;
-	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("sealed"));
+	struct test_rpc_call call;
+	test_rpc_unary(test, &call, "/t/Echo", SPAN_LITERAL("sealed"));
 	assert_int_equal(call.status, RPC_OK);
 	assert_true(span_eq(buf_span(&call.received), SPAN_LITERAL("sealed")));
 	buf_done(&call.received);
@@ -73,16 +73,16 @@ static void makes_calls_over_tls(void **state)
 static void four_mebibytes_pass_over_tls(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	static uint8_t bytes[4 * 1024 * 1024];
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i * 13 + i / 253);
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
-	struct rpc_test_call call;
-	rpc_test_unary(test, &call, "/t/Echo", span_of(bytes, sizeof(bytes)));
+	struct test_rpc_call call;
+	test_rpc_unary(test, &call, "/t/Echo", span_of(bytes, sizeof(bytes)));
 	for (int i = 0; i < 50 && !call.is_done; i++)
-		rpc_test_run(test);
+		test_rpc_run(test);
 	assert_int_equal(call.status, RPC_OK);
 	assert_true(span_eq(buf_span(&call.received), span_of(bytes, sizeof(bytes))));
 	buf_done(&call.received);
@@ -91,17 +91,17 @@ static void four_mebibytes_pass_over_tls(void **state)
 static void c1_an_anonymous_connection_has_a_short_lifetime(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	connect_anonymously(secure);
 	assert_non_null(rpc_peer_tls(test->last_peer));
 	assert_null(rpc_peer_svid(test->last_peer));
-	struct rpc_test_call call;
-	rpc_test_unary(test, &call, "/t/Echo", SPAN_LITERAL("attest"));
+	struct test_rpc_call call;
+	test_rpc_unary(test, &call, "/t/Echo", SPAN_LITERAL("attest"));
 	assert_int_equal(call.status, RPC_OK);
 	buf_done(&call.received);
-	rpc_test_wait(test, 400);
+	test_rpc_wait(test, 400);
 	assert_int_equal(rpc_server_num_peers(test->server), 1);
-	rpc_test_wait(test, 300);
+	test_rpc_wait(test, 300);
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 	assert_true(test->client_closed);
 }
@@ -111,7 +111,7 @@ static void a_connection_with_a_certificate_stays(void **state)
 	struct secure *secure = *state;
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
-	rpc_test_wait(&secure->rpc, 30000);
+	test_rpc_wait(&secure->rpc, 30000);
 	assert_int_equal(rpc_server_num_peers(secure->rpc.server), 1);
 	assert_false(secure->rpc.client_closed);
 }
@@ -119,7 +119,7 @@ static void a_connection_with_a_certificate_stays(void **state)
 static void reports_to_a_client_why_it_was_refused(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	secure->tls->client_verdict.err = ERR_UNTRUSTED;
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
@@ -133,7 +133,7 @@ static void reports_to_a_client_why_it_was_refused(void **state)
 static void reports_to_a_client_why_the_server_refused_it(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	secure->tls->server_verdict.err = ERR_WRONG_PEER;
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
@@ -147,12 +147,12 @@ static void reports_to_a_client_why_the_server_refused_it(void **state)
 static void c10_a_handshake_that_is_never_finished_ends(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	test_pair_open(secure->tls);
 	rpc_server_adopt(test->server, transport_new_tls(TAKE_PTR(secure->tls->server)), NULL);
-	rpc_test_wait(test, 900);
+	test_rpc_wait(test, 900);
 	assert_int_equal(rpc_server_num_peers(test->server), 1);
-	rpc_test_wait(test, 300);
+	test_rpc_wait(test, 300);
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 	assert_int_equal(test->num_connects, 0);
 	assert_int_equal(test->num_disconnects, 0);
@@ -161,13 +161,13 @@ static void c10_a_handshake_that_is_never_finished_ends(void **state)
 static void c1_refuses_plaintext_at_a_tls_port(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	test_pair_connect(secure->tls);
 	int fd = TAKE_FD(secure->tls->fds[0]);
 	struct tls_session *session = test_session(secure->tls, TLS_SERVER, TAKE_FD(secure->tls->fds[1]));
 	rpc_server_adopt(test->server, transport_new_tls(session), NULL);
 	assert_int_equal(write(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33), 33);
-	rpc_test_run(test);
+	test_rpc_run(test);
 	assert_int_equal(rpc_server_num_peers(test->server), 0);
 	assert_int_equal(test->num_connects, 0);
 	close(fd);
@@ -176,18 +176,18 @@ static void c1_refuses_plaintext_at_a_tls_port(void **state)
 static void closing_a_peer_ends_its_calls_and_then_itself(void **state)
 {
 	struct secure *secure = *state;
-	struct rpc_test *test = &secure->rpc;
+	struct test_rpc *test = &secure->rpc;
 	test_pair_open(secure->tls);
 	connect_over_tls(secure);
-	struct rpc_test_call call;
-	rpc_test_call(test, &call, "/t/Echo", 0);
-	rpc_test_run(test);
+	struct test_rpc_call call;
+	test_rpc_call(test, &call, "/t/Echo", 0);
+	test_rpc_run(test);
 	rpc_peer_set_arg(test->last_peer, test);
 	assert_ptr_equal(rpc_peer_arg(test->last_peer), test);
 	assert_int_equal(rpc_peer_addr(test->last_peer)->port, 0);
 	rpc_peer_close(test->last_peer);
 	assert_int_equal(test->num_disconnects, 0); /* not within the call */
-	rpc_test_run(test);
+	test_rpc_run(test);
 	assert_int_equal(test->num_dones, 1);
 	assert_int_equal(test->num_disconnects, 1);
 	assert_int_equal(call.status, RPC_UNAVAILABLE);

@@ -245,6 +245,16 @@ static enum err adopt(struct rpc_server *server, const struct addr *from, struct
 	return ERR_NONE;
 }
 
+bool rpc_server_makes_room(struct rpc_server *server, const struct addr *from)
+{
+	struct share handshake = {0};
+	if (server->is_draining || take_connection(server, from) != ERR_NONE ||
+		take_handshake(server, from, &handshake) != SHARE_LIMIT_NONE)
+		return false;
+	shares_give(&handshake);
+	return true;
+}
+
 void rpc_server_adopt(struct rpc_server *server, struct transport *transport, const struct addr *from)
 {
 	const struct rpc_server_options *options = &server->options;
@@ -263,6 +273,7 @@ void rpc_server_adopt(struct rpc_server *server, struct transport *transport, co
 						       .keepalive_ms = options->keepalive_ms,
 						       .max_streams = options->max_streams,
 						       .send_queue_max = options->send_queue_max,
+						       .has_secrets = options->has_secrets,
 						       .always_pings = true,
 					       });
 }
@@ -316,6 +327,11 @@ const struct addr *rpc_peer_addr(const struct rpc_peer *peer)
 enum err rpc_peer_process(const struct rpc_peer *peer, struct peer_process *out)
 {
 	return socket_peer_process(transport_fd(h2_link_transport(peer->connection.link)), out);
+}
+
+int rpc_peer_fd(const struct rpc_peer *peer)
+{
+	return transport_fd(h2_link_transport(peer->connection.link));
 }
 
 void rpc_peer_close(struct rpc_peer *peer)

@@ -40,6 +40,7 @@ struct rpc_server_options {
 	uint32_t handshake_timeout_ms; /* 0: 5,000 */
 	uint32_t max_streams;          /* per connection; 0: 100 */
 	uint32_t send_queue_max;       /* bytes per call; 0: 1 MiB: slow readers */
+	bool has_secrets;              /* what is sent is overwritten in memory when the kernel has it */
 	uint32_t keepalive_ms; /* PING after that idle time; closed without an answer in the same time; 0: 20,000 */
 	uint32_t anonymous_lifetime_ms; /* lifetime of a TLS connection without client certificate; 0: 5,000 */
 	void (*on_connect)(void *arg, struct rpc_peer *peer);    /* handshake done; may be NULL */
@@ -52,6 +53,9 @@ struct rpc_server_options {
 
 struct rpc_server *rpc_server_new(const struct rpc_server_options *options);
 void rpc_server_free(struct rpc_server *server); /* closes every connection */
+/* Whether a connection from there would be adopted, so that what it costs is not spent in vain; an older one that has
+ * to give way is closed. */
+bool rpc_server_makes_room(struct rpc_server *server, const struct addr *from);
 void rpc_server_adopt(
 	struct rpc_server *server, struct transport *transport, const struct addr *from); /* a new connection */
 void rpc_server_drain(struct rpc_server *server); /* GOAWAY to all; connections close when their calls end */
@@ -63,6 +67,7 @@ struct tls_session *rpc_peer_tls(const struct rpc_peer *peer); /* NULL: plain */
 const struct addr *rpc_peer_addr(const struct rpc_peer *peer); /* TCP source */
 enum err rpc_peer_process(
 	const struct rpc_peer *peer, struct peer_process *out) _must_use_; /* Unix sockets: SO_PEERCRED */
+int rpc_peer_fd(const struct rpc_peer *peer); /* borrowed, for the facts that a socket has of its peer */
 void rpc_peer_close(struct rpc_peer *peer);
 void rpc_peer_set_arg(struct rpc_peer *peer, void *arg);
 void *rpc_peer_arg(const struct rpc_peer *peer);

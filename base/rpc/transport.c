@@ -141,6 +141,20 @@ enum io_result transport_write(struct transport *transport, struct span bytes, s
 	return transport->ops->write(transport, bytes, out_len);
 }
 
+enum io_result transport_write_all(struct transport *transport, struct buf *out)
+{
+	while (buf_len(out) > 0) {
+		size_t len = 0;
+		enum io_result result = transport_write(transport, buf_span(out), &len);
+		if (result == IO_WANT_WRITE && transport_tls(transport) != NULL)
+			result = transport_flush(transport); /* to free its buffer */
+		if (result != IO_DONE)
+			return result;
+		buf_consume(out, len);
+	}
+	return transport_flush(transport);
+}
+
 enum io_result transport_flush(struct transport *transport)
 {
 	return transport->ops->flush(transport);

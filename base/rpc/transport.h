@@ -2,6 +2,7 @@
  * Non-blocking. */
 #pragma once
 
+#include "base/core/buf.h"
 #include "base/core/err.h"
 #include "base/core/span.h"
 #include "base/tls/tls_session.h"
@@ -18,6 +19,8 @@ struct svid *transport_svid(const struct transport *transport);       /* the pee
 enum io_result transport_handshake(struct transport *transport) _must_use_; /* plain: IO_DONE */
 enum io_result transport_read(struct transport *transport, uint8_t *to, size_t cap, size_t *out_len) _must_use_;
 enum io_result transport_write(struct transport *transport, struct span bytes, size_t *out_len) _must_use_;
+/* Writes and consumes what is in the buffer, and flushes. IO_DONE: all of it has left. */
+enum io_result transport_write_all(struct transport *transport, struct buf *out) _must_use_;
 enum io_result transport_flush(struct transport *transport) _must_use_;
 void transport_close_notify(struct transport *transport); /* no more output; flush sends close_notify */
 const struct why *transport_why(const struct transport *transport);

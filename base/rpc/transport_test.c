@@ -63,12 +63,30 @@ static void a_full_socket_returns_want_write(_unused_ void **state)
 	transport_free(transport);
 }
 
+static void what_is_written_is_consumed_up_to_a_full_socket(_unused_ void **state)
+{
+	int other;
+	struct transport *transport = plain_pair(&other);
+	static uint8_t bytes[4 * 1024 * 1024];
+	_cleanup_(buf_done) struct buf out = BUF_INIT(sizeof(bytes));
+	size_t num_read = 0;
+	assert_int_equal(buf_append(&out, span_of(bytes, sizeof(bytes))), ERR_NONE);
+	while (transport_write_all(transport, &out) == IO_WANT_WRITE) {
+		assert_in_range(buf_len(&out), 1, sizeof(bytes) - num_read);
+		num_read += (size_t)read(other, bytes, sizeof(bytes));
+	}
+	assert_int_equal(buf_len(&out), 0);
+	close(other);
+	transport_free(transport);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_bytes_pass_unchanged),
 		cmocka_unit_test(a_write_to_a_closed_peer_fails_without_a_signal),
 		cmocka_unit_test(a_full_socket_returns_want_write),
+		cmocka_unit_test(what_is_written_is_consumed_up_to_a_full_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum group { GROUP_ALL = 1, GROUP_NETWORK = 2, GROUP_CONTROL = 4 };
 
@@ -50,6 +51,18 @@ static int allow_memory(scmp_filter_ctx filter)
 	const struct scmp_arg_cmp not_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_code);
 	return result != 0 ? result : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &not_code);
+}
+
+/* abort() and getrlimit() of the own process. The control plane and its signer have one user, so neither may end or
+ * starve the other. pid_t: the upper half of the register does not count. */
+static int allow_own_process(scmp_filter_ctx filter)
+{
+	enum { PID_MASK = INT32_MAX };
+	const struct scmp_arg_cmp is_own = SCMP_A0(SCMP_CMP_MASKED_EQ, PID_MASK, (scmp_datum_t)getpid()),
+				  is_caller = SCMP_A0(SCMP_CMP_EQ, 0);
+	int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &is_own);
+	return result != 0 ? result
+			   : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, &is_caller);
 }
 
 /* prctl: names of threads and memory. ioctl: terminal attributes and queue sizes of sockets. */
@@ -101,6 +114,8 @@ static int load(scmp_filter_ctx filter, unsigned groups)
 		result = allow_listed(filter, groups);
 	if (result == 0)
 		result = allow_memory(filter);
+	if (result == 0)
+		result = allow_own_process(filter);
 	if (result == 0)
 		result = allow_requests(filter);
 	if (result == 0 && (groups & GROUP_NETWORK) != 0)

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -92,6 +94,26 @@ static void end_another_process(void)
 	syscall(SYS_kill, (long)getppid(), 0L);
 }
 
+static void end_another_process_by_its_thread(void)
+{
+	syscall(SYS_tgkill, (long)getppid(), (long)getppid(), 0L);
+}
+
+static void limit_another_process(void)
+{
+	syscall(SYS_prlimit64, (long)getppid(), (long)RLIMIT_CPU, NULL, NULL);
+}
+
+static void read_another_process(void)
+{
+	syscall(SYS_process_vm_readv, (long)getppid(), NULL, 0L, NULL, 0L, 0L);
+}
+
+static void take_a_descriptor_of_another_process(void)
+{
+	syscall(SYS_pidfd_getfd, -1L, 0L, 0L);
+}
+
 static void inject_input(void)
 {
 	syscall(SYS_ioctl, 0L, 0x5412L /* TIOCSTI */, "x");
@@ -118,11 +140,33 @@ static void finding_l13_a_forbidden_call_ends_the_process(void **state)
 {
 	static act_fn *const acts[] = {run_another_program, fork_a_process, inspect_a_process, make_a_namespace,
 		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
-		change_user, end_another_process, inject_input, open_a_raw_socket, listen_to_the_wire};
+		change_user, end_another_process, end_another_process_by_its_thread, limit_another_process,
+		read_another_process, take_a_descriptor_of_another_process, inject_input, open_a_raw_socket,
+		listen_to_the_wire};
 	(void)state;
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
 		for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++)
 			assert_killed((enum sandbox_role)role, acts[i]);
+}
+
+/* --- allowed to all roles, for the own process --- */
+
+static void ask_for_the_own_limits(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void ends_itself_by_abort_and_knows_its_limits(void **state)
+{
+	(void)state;
+	for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++) {
+		int status = status_of((enum sandbox_role)role, abort);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		status = status_of((enum sandbox_role)role, ask_for_the_own_limits);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE);
+	}
 }
 
 /* --- forbidden to some roles --- */
@@ -234,6 +278,7 @@ int main(void)
 		return 0; /* nothing to test */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_l13_a_forbidden_call_ends_the_process),
+		cmocka_unit_test(ends_itself_by_abort_and_knows_its_limits),
 		cmocka_unit_test(the_signer_has_no_network),
 		cmocka_unit_test(restricts_threads_that_exist_already),
 	};

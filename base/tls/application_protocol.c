@@ -86,7 +86,8 @@ void application_protocol_set(struct tls_context *context, const char *name)
 		CHECK(SSL_CTX_set_alpn_protos(context->ctx, context->alpn, context->alpn_len) == 0);
 	} else {
 		SSL_CTX_set_alpn_select_cb(context->ctx, on_select, context);
-		SSL_CTX_set_select_certificate_cb(context->ctx, on_hello);
+		if (!context->alpn_is_optional)
+			SSL_CTX_set_select_certificate_cb(context->ctx, on_hello);
 	}
 }
 
@@ -95,7 +96,7 @@ bool application_protocol_is_agreed(struct tls_session *session)
 	const uint8_t *name;
 	unsigned len;
 	SSL_get0_alpn_selected(session->ssl, &name, &len);
-	if (len > 0)
+	if (len > 0 || session->may_lack_protocol)
 		return true; /* BoringSSL refuses a protocol that was not offered */
 	(void)why_set(session_why_slot(session), ERR_UNSUPPORTED,
 		"a server with the expected application protocol (ALPN)", fix,

@@ -101,6 +101,42 @@ static void d31_ends_before_its_certificate_when_the_server_selects_none(void **
 	test_raw_peer_done(&peer);
 }
 
+/* HTTP/1.1 with programs of others: no protocol is as good as the right one, another one is refused. */
+static void where_it_is_optional_a_client_without_alpn_is_accepted(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	tls_context_free(pair->server_context);
+	pair->server_context = tls_context_new(
+		&(struct tls_context_options){.role = TLS_SERVER, .alpn = "http/1.1", .alpn_is_optional = true});
+	meet_as_client(pair, &peer);
+	assert_int_equal(SSL_set_alpn_protos(peer.ssl, NULL, 0), 0);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
+	test_raw_peer_done(&peer);
+	tls_session_free(TAKE_PTR(pair->server));
+	close(TAKE_FD(pair->fds[0]));
+	meet_as_client(pair, &peer);
+	assert_int_equal(SSL_set_alpn_protos(peer.ssl, (const uint8_t *)"\2h2", 3), 0);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_FAILED);
+	test_raw_peer_done(&peer);
+}
+
+static void where_it_is_optional_a_server_may_select_none(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	tls_context_free(pair->client_context);
+	pair->client_context = tls_context_new(
+		&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "http/1.1", .alpn_is_optional = true});
+	test_pair_connect(pair);
+	pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+	test_raw_peer_init(&peer, pair, TLS_SERVER, pair->fds[1]);
+	SSL_CTX_set_alpn_select_cb(peer.ctx, select_none, NULL);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->client), IO_DONE);
+	assert_false(tls_session_has_protocol(pair->client, "http/1.1"));
+	test_raw_peer_done(&peer);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
 
 int main(void)
@@ -111,6 +147,8 @@ int main(void)
 		CASE(finds_its_protocol_among_others),
 		CASE(the_second_protocol_is_for_clients_without_the_first),
 		CASE(d31_ends_before_its_certificate_when_the_server_selects_none),
+		CASE(where_it_is_optional_a_client_without_alpn_is_accepted),
+		CASE(where_it_is_optional_a_server_may_select_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,4 +12,5 @@ struct tls_context {
 	uint8_t alpn_len;       /* of `alpn`: one length byte and the name, in wire format (RFC 7301 3.1) */
 	uint8_t alpn[256];
 	const char *alpn_else; /* a server's second protocol; NULL: none */
+	bool alpn_is_optional;
 };

@@ -15,6 +15,7 @@ struct tls_session {
 	int fd;
 	int16_t alert; /* last fatal one, sent or received */
 	bool is_client : 1;
+	bool may_lack_protocol : 1; /* tls_context_options.alpn_is_optional */
 	bool is_established : 1;
 	bool has_failed : 1;
 	bool has_failed_by_peer : 1;

@@ -79,6 +79,7 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	SSL_CTX_set_retain_only_sha256_of_client_certs(context->ctx, 1);
 	set_parameters(context->ctx);
 	forbid_resumption(context->ctx);
+	context->alpn_is_optional = options->alpn_is_optional;
 	application_protocol_set(context, options->alpn);
 	CHECK(options->alpn_else == NULL || options->role == TLS_SERVER);
 	context->alpn_else = options->alpn_else;

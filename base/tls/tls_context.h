@@ -4,6 +4,7 @@
 
 #include "base/core/err.h"
 #include "base/core/span.h"
+#include <stdbool.h>
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
 
@@ -19,6 +20,9 @@ struct tls_context_options {
 	enum tls_client_auth client_auth; /* servers */
 	const char *alpn;                 /* the only protocol, "h2"; without it the handshake fails (RFC 7301 3.2) */
 	const char *alpn_else; /* a server: accepted from a client that does not offer `alpn`; a literal; NULL: none */
+	/* A peer that knows no ALPN is accepted: for HTTP/1.1 with programs of others (a SPIFFE bundle endpoint), on a
+	 * port or a connection that speaks nothing else. */
+	bool alpn_is_optional;
 };
 
 struct tls_context;

@@ -29,6 +29,7 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	session->fd = options->fd;
 	session->alert = NO_ALERT;
 	session->is_client = options->context->role == TLS_CLIENT;
+	session->may_lack_protocol = options->context->alpn_is_optional;
 	session->on_verify = options->on_verify;
 	session->verify_arg = options->verify_arg;
 	session->records_per_key = options->records_per_key != 0 ? options->records_per_key : RECORDS_PER_KEY;

@@ -1,20 +1,33 @@
 #include "cli/cluster/api.h"
 #include "base/core/mem.h"
 #include "base/json/json_put.h"
+#include "base/json/json_read.h"
 #include "base/kube/kube_status.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGE_ITEMS = 200, TIMEOUT_MS = 20000, CONTINUE_MAX = 2048, PATH_MAX_BYTES = 8192, BODY_MAX_BYTES = 64 * 1024 };
+enum {
+	PAGE_ITEMS = 200,
+	PAGES_MAX = 2000,
+	TIMEOUT_MS = 20000,
+	CONTINUE_MAX = 2048,
+	PATH_MAX_BYTES = 8192,
+	BODY_MAX_BYTES = 64 * 1024
+};
 #define PAGE_MAX (64u * 1024 * 1024) /* 200 pods of 300 KB */
 
-static void json_release(json_t **json)
+bool api_is_asked_for(const struct command_line *line)
 {
-	json_decref(*json);
+	static const char *const flags[] = {"cluster", "kubeconfig", "control-namespace"};
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+		if (command_line_value(line, flags[i]) != NULL)
+			return true;
+	return false;
 }
 
-char *api_kubeconfig(const struct command_line *line)
+/* NULL: there is none. */
+static char *find_kubeconfig(const struct command_line *line)
 {
 	const char *given = command_line_value(line, "kubeconfig"), *home = getenv("HOME");
 	if (given == NULL)
@@ -30,9 +43,15 @@ char *api_kubeconfig(const struct command_line *line)
 	return NULL;
 }
 
+bool api_has_kubeconfig(const struct command_line *line)
+{
+	_cleanup_(mem_freep) char *path = find_kubeconfig(line);
+	return path != NULL;
+}
+
 static enum err read_config(const struct command_line *line, struct kube_config *out, struct why *why)
 {
-	_cleanup_(mem_freep) char *path = api_kubeconfig(line);
+	_cleanup_(mem_freep) char *path = find_kubeconfig(line);
 	if (path == NULL && kube_config_in_cluster(NULL, out, why) == ERR_NONE)
 		return ERR_NONE;
 	if (path == NULL)
@@ -42,7 +61,7 @@ static enum err read_config(const struct command_line *line, struct kube_config 
 		return why_set(why, ERR_CONFIG, "one kubeconfig",
 			"write one with 'kubectl config view --flatten' and give it as --kubeconfig",
 			"KUBECONFIG names several files: %s", path);
-	return kube_config_load(path, out, why);
+	return kube_config_load_with_plugin(path, out, why);
 }
 
 enum err api_open(const struct command_line *line, struct api *out, struct why *why)
@@ -66,7 +85,7 @@ void api_done(struct api *api)
 /* --- one request --- */
 
 struct exchange {
-	struct loop *loop;
+	struct api *api;
 	const char *path, *verb;
 	enum err err;
 	json_t *answer;
@@ -77,8 +96,7 @@ struct exchange {
 /* By RBAC, or by admission, such as a quota or our own webhook. */
 static enum err explain_forbidden(const struct exchange *exchange, const struct kube_response *response)
 {
-	_cleanup_(json_release) json_t *status =
-		json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
+	_cleanup_(json_decrefp) json_t *status = json_read(response->body, NULL);
 	const char *message = json_string_value(json_object_get(status, "message"));
 	if (message != NULL && (strstr(message, " cannot ") == NULL || strstr(message, " resource ") == NULL))
 		return why_set(exchange->detail, ERR_CONFLICT, "an object that the cluster admits",
@@ -102,8 +120,9 @@ static enum err explain(const struct exchange *exchange, const struct kube_respo
 static void on_done(void *arg, enum err err, const struct kube_response *response, const struct why *why)
 {
 	struct exchange *exchange = arg;
-	loop_stop(exchange->loop);
+	loop_stop(exchange->api->loop);
 	exchange->err = err;
+	exchange->api->date_s = err == ERR_NONE ? response->date_s : 0;
 	if (err != ERR_NONE) {
 		if (why != NULL)
 			*exchange->detail = *why;
@@ -117,7 +136,7 @@ static void on_done(void *arg, enum err err, const struct kube_response *respons
 		exchange->err = explain(exchange, response);
 		return;
 	}
-	exchange->answer = json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
+	exchange->answer = json_read(response->body, NULL);
 	if (!json_is_object(exchange->answer))
 		exchange->err = why_set(exchange->detail, ERR_MALFORMED, "a JSON object from the API server",
 			"see that --kubeconfig names an API server of Kubernetes",
@@ -127,8 +146,8 @@ static void on_done(void *arg, enum err err, const struct kube_response *respons
 static enum err ask(
 	struct api *api, const struct kube_request_options *options, const char *verb, json_t **out, struct why *why)
 {
-	_cleanup_(json_release) json_t *answer = NULL;
-	struct exchange exchange = {.loop = api->loop, .path = options->path, .verb = verb, .detail = why};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	struct exchange exchange = {.api = api, .path = options->path, .verb = verb, .detail = why};
 	(void)kube_request_start(api->client, options, on_done, &exchange);
 	loop_run(api->loop);
 	answer = exchange.answer;
@@ -148,7 +167,7 @@ enum err api_get_text(struct api *api, const char *path, struct buf *out, struct
 {
 	const struct kube_request_options options = {
 		.method = "GET", .path = path, .accept = "*/*", .timeout_ms = TIMEOUT_MS, .response_max = out->max};
-	struct exchange exchange = {.loop = api->loop, .path = path, .verb = "get", .text = out, .detail = why};
+	struct exchange exchange = {.api = api, .path = path, .verb = "get", .text = out, .detail = why};
 	(void)kube_request_start(api->client, &options, on_done, &exchange);
 	loop_run(api->loop);
 	return exchange.err;
@@ -191,8 +210,8 @@ enum err api_list(struct api *api, const char *path, api_item_fn *on_item, void 
 {
 	_cleanup_(buf_done) struct buf at = BUF_INIT(PATH_MAX_BYTES);
 	RETURN_IF_ERR(page_path(path, NULL, &at));
-	for (;;) {
-		_cleanup_(json_release) json_t *page = NULL;
+	for (unsigned num = 0; num < PAGES_MAX; num++) {
+		_cleanup_(json_decrefp) json_t *page = NULL;
 		RETURN_IF_ERR(api_get(api, buf_cstr(&at), &page, why));
 		const json_t *items = json_object_get(page, "items");
 		for (size_t i = 0; i < json_array_size(items); i++)
@@ -206,4 +225,7 @@ enum err api_list(struct api *api, const char *path, api_item_fn *on_item, void 
 				"report this bug",
 				"the API server's list %.160s continues in a way that is not understood", path);
 	}
+	return why_set(why, ERR_TOO_LARGE, "a list of at most 400,000 items",
+		"see that --kubeconfig names an API server of Kubernetes",
+		"the API server's list %.160s has no end after %d pages", path, PAGES_MAX);
 }

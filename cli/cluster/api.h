@@ -10,10 +10,11 @@ struct api { /* zeroed is valid to api_done() */
 	struct loop *loop;
 	struct kube_config config;
 	struct kube_client *client;
+	int64_t date_s; /* the clock of who gave the last answer, seconds since 1970; 0: not known */
 };
 
-/* --kubeconfig, else $KUBECONFIG, else ~/.kube/config. NULL: none of them. */
-char *api_kubeconfig(const struct command_line *line);
+bool api_is_asked_for(const struct command_line *line);   /* by --cluster, --kubeconfig or --control-namespace */
+bool api_has_kubeconfig(const struct command_line *line); /* --kubeconfig, else $KUBECONFIG, else ~/.kube/config */
 /* Of that file, or of the pod that this runs in. Connects with the first request. */
 enum err api_open(const struct command_line *line, struct api *out, struct why *why) _must_use_;
 void api_done(struct api *api);

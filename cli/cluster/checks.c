@@ -1,4 +1,5 @@
 #include "cli/cluster/checks.h"
+#include "base/core/check.h"
 #include "base/core/version.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,42 @@ const char *checks_label(const json_t *object, const char *key)
 	return checks_text(json_object_get(json_object_get(object, "metadata"), "labels"), key);
 }
 
+const json_t *checks_named(const json_t *list, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(checks_text(json_array_get(list, i), "name"), name) == 0)
+			return json_array_get(list, i);
+	return NULL;
+}
+
+json_t *checks_member(json_t *object, const char *key, json_t *fresh)
+{
+	json_t *found = json_object_get(object, key);
+	if (found == NULL) {
+		CHECK(json_object_set(object, key, fresh) == 0);
+		found = fresh;
+	}
+	json_decref(fresh);
+	return found;
+}
+
+bool checks_state(const json_t *status, const char *name, char *out, size_t cap)
+{
+	const json_t *state = json_object_get(status, "state");
+	const json_t *waiting = json_object_get(state, "waiting"), *ended = json_object_get(state, "terminated");
+	const json_t *detail = waiting != NULL ? waiting : ended;
+	const char *message = checks_text(detail, "message");
+	char how[40] = "waits";
+	if (detail == NULL)
+		return false;
+	if (waiting == NULL)
+		snprintf(how, sizeof(how), "ended with %lld",
+			(long long)json_integer_value(json_object_get(ended, "exitCode")));
+	snprintf(out, cap, "%s %s: %.24s%s%s", name, how, checks_text(detail, "reason"), message[0] == '\0' ? "" : " ",
+		message);
+	return true;
+}
+
 void checks_collect(void *arg, const json_t *item)
 {
 	json_t *copy = json_deep_copy(item);
@@ -35,7 +72,7 @@ static void wrong(struct findings *findings, const char *check, const char *expe
 
 /* --- the control plane --- */
 
-static bool is_ready(const json_t *pod)
+bool checks_is_ready(const json_t *pod)
 {
 	const json_t *conditions = json_object_get(json_object_get(pod, "status"), "conditions");
 	for (size_t i = 0; i < json_array_size(conditions); i++) {
@@ -80,7 +117,7 @@ void check_control(struct findings *findings, const json_t *deployment, const js
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(pods); i++)
-		num_ready += is_ready(json_array_get(pods, i)) ? 1 : 0;
+		num_ready += checks_is_ready(json_array_get(pods, i)) ? 1 : 0;
 	if (num_ready >= num_wanted && num_wanted > 0) {
 		findings_well(findings, "control-plane", "%zu of %zu replicas are ready", num_ready, num_wanted);
 	} else {
@@ -116,25 +153,28 @@ void check_registration(struct findings *findings, const json_t *configuration)
 	findings_well(findings, "webhook", "registered, with a caBundle");
 }
 
-static size_t num_ready_endpoints(const json_t *slice)
+/* By name: with two families a pod is in two slices. */
+static void add_ready_endpoints(const json_t *slice, json_t *names)
 {
 	const json_t *endpoints = json_object_get(slice, "endpoints");
-	size_t num = 0;
 	for (size_t i = 0; i < json_array_size(endpoints); i++) {
 		const json_t *endpoint = json_array_get(endpoints, i),
 			     *conditions = json_object_get(endpoint, "conditions");
-		if (!json_is_false(json_object_get(conditions, "ready")))
-			num += json_array_size(json_object_get(endpoint, "addresses"));
+		const char *name = checks_text(json_object_get(endpoint, "targetRef"), "name");
+		const char *address = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
+		if (address != NULL && !json_is_false(json_object_get(conditions, "ready")))
+			(void)json_object_set_new(names, name[0] != '\0' ? name : address, json_true());
 	}
-	return num;
 }
 
 void check_service(struct findings *findings, const char *name, const json_t *slices)
 {
-	size_t num = 0;
+	json_t *names = json_object();
 	char got[256];
 	for (size_t i = 0; i < json_array_size(slices); i++)
-		num += num_ready_endpoints(json_array_get(slices, i));
+		add_ready_endpoints(json_array_get(slices, i), names);
+	size_t num = json_object_size(names);
+	json_decref(names);
 	if (num > 0) {
 		findings_well(findings, "service", "%s has %zu %s", name, num, num == 1 ? "endpoint" : "endpoints");
 		return;
@@ -238,11 +278,10 @@ void check_tried_injection(struct findings *findings, const char *namespace_, co
 {
 	const json_t *inits = json_object_get(json_object_get(pod, "spec"), "initContainers");
 	char got[256];
-	for (size_t i = 0; i < json_array_size(inits); i++)
-		if (strcmp(checks_text(json_array_get(inits, i), "name"), "handfast") == 0) {
-			findings_well(findings, "injection", "a pod of namespace %s gets a sidecar", namespace_);
-			return;
-		}
+	if (checks_named(inits, "handfast") != NULL) {
+		findings_well(findings, "injection", "a pod of namespace %s gets a sidecar", namespace_);
+		return;
+	}
 	snprintf(got, sizeof(got), "a pod of namespace %.64s would start without a sidecar", namespace_);
 	wrong(findings, "injection", "a webhook that is called for namespaces with the label",
 		"kubectl apply -f handfast.yaml, which restores the webhook's selectors", got);

@@ -13,7 +13,14 @@ void checks_collect(void *arg, const json_t *item); /* appends a copy to the arr
 const char *checks_text(const json_t *object, const char *key); /* "" where there is no text */
 const char *checks_name(const json_t *object);                  /* metadata.name */
 const char *checks_label(const json_t *object, const char *key);
-bool checks_is_labeled(const json_t *namespace_); /* pods of it get a sidecar */
+bool checks_is_labeled(const json_t *namespace_);                 /* new pods of it get a sidecar: not one that ends */
+bool checks_is_ready(const json_t *pod);                          /* its condition Ready */
+const json_t *checks_named(const json_t *list, const char *name); /* the item of that name; NULL: none */
+/* The member of that name; `fresh`, which it takes, where there is none yet. */
+json_t *checks_member(json_t *object, const char *key, json_t *fresh);
+/* Why a container does not run, by its status: "NAME waits: ImagePullBackOff ...". False: it neither waits nor has
+ * ended. */
+bool checks_state(const json_t *status, const char *name, char *out, size_t cap);
 
 /* --- before an install --- */
 void check_server_version(struct findings *findings, const json_t *version); /* of /version */

@@ -11,6 +11,8 @@ enum { MAJOR_NEEDED = 1, MINOR_NEEDED = 29 };
 bool checks_is_labeled(const json_t *namespace_)
 {
 	const char *name = checks_name(namespace_);
+	if (json_object_get(json_object_get(namespace_, "metadata"), "deletionTimestamp") != NULL)
+		return false;
 	return strcmp(checks_label(namespace_, CHECKS_LABEL), "enabled") == 0 && strcmp(name, "kube-system") != 0 &&
 	       strcmp(name, "kube-node-lease") != 0;
 }

@@ -157,6 +157,13 @@ static void a_service_needs_a_ready_endpoint(_unused_ void **state)
 	check_service(&findings, "handfast-webhook", slices);
 	assert_int_equal(findings.num_wrong, 1);
 	json_decref(slices);
+	/* of one pod, by both families */
+	slices = test_object("[{'endpoints': [{'addresses': ['192.0.2.1'], 'targetRef': {'name': 'a'}}]}, "
+			     "{'endpoints': [{'addresses': ['2001:db8::1'], 'targetRef': {'name': 'a'}}]}]");
+	check_service(&findings, "handfast-control", slices);
+	assert_string_equal(json_string_value(json_object_get(test_row(&findings, "service", 2), "detail")),
+		"handfast-control has 1 endpoint");
+	json_decref(slices);
 }
 
 static void a_definition_must_serve_this_releases_version(_unused_ void **state)
@@ -176,6 +183,8 @@ static void pod_security_is_a_finding_only_where_the_label_is(_unused_ void **st
 	json_t *namespaces = test_object(
 		"[{'metadata': {'name': 'shop', 'labels': {'handfast.dev/inject': 'enabled',"
 		" 'pod-security.kubernetes.io/enforce': 'baseline'}}},"
+		" {'metadata': {'name': 'ends', 'deletionTimestamp': '2026-11-29T02:00:00Z', 'labels':"
+		" {'handfast.dev/inject': 'enabled', 'pod-security.kubernetes.io/enforce': 'baseline'}}},"
 		" {'metadata': {'name': 'other', 'labels': {'pod-security.kubernetes.io/enforce': 'restricted'}}}]");
 	check_pod_security(&findings, namespaces, true);
 	assert_int_equal(findings.num_wrong, 0);

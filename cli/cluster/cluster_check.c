@@ -1,31 +1,20 @@
 #include "cli/cluster/cluster_check.h"
-#include "base/core/escape.h"
+#include "base/core/base64.h"
+#include "base/core/clock.h"
 #include "base/core/mem.h"
-#include "base/core/version.h"
-#include "cli/cluster/api.h"
 #include "cli/cluster/checks.h"
-#include "cli/cluster/pods.h"
+#include "cli/cluster/cluster_steps.h"
+#include "cli/cluster/control_pods.h"
+#include "cli/cluster/expiries.h"
+#include "cli/cluster/policies.h"
+#include "cli/cluster/times.h"
 #include <stdio.h>
 #include <string.h>
 
 #define CONFIGURATIONS "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 #define ACCESS_REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-enum { PAGE_MAX = 4096 };
-
-struct check {
-	struct api api;
-	struct findings findings;
-	const char *own_namespace;
-	json_t *namespaces;
-	bool has_cni;
-	char release[64]; /* of the control plane, by the pod that was tried; "": not known */
-};
-
-static void json_release(json_t **json)
-{
-	json_decref(*json);
-}
+enum { BUNDLE_MAX = 1024 * 1024 };
 
 /* The object, NULL where there is none. */
 static enum err get(struct check *check, const char *path, json_t **out, struct why *why)
@@ -55,7 +44,7 @@ static enum err run_permission(struct check *check, const char *group, const cha
 {
 	struct why missing;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		_cleanup_(json_release) json_t *review = checks_access_review(group, resource, verbs[i]),
+		_cleanup_(json_decrefp) json_t *review = checks_access_review(group, resource, verbs[i]),
 					       *answer = NULL;
 		RETURN_IF_ERR(api_create(&check->api, ACCESS_REVIEWS, review, &answer, why));
 		if (checks_is_allowed(answer))
@@ -86,29 +75,47 @@ static enum err run_permissions(struct check *check, struct why *why)
 
 static enum err run_other_meshes(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *configurations = json_array();
+	_cleanup_(json_decrefp) json_t *configurations = json_array();
 	RETURN_IF_ERR(api_list(&check->api, CONFIGURATIONS, checks_collect, configurations, why));
 	check_other_meshes(&check->findings, check->namespaces, configurations);
 	return ERR_NONE;
 }
 
+enum err check_read_replicas(struct check *check, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = control_pods_path(check->own_namespace);
+	_cleanup_(json_decrefp) json_t *pods = json_array();
+	if (check->replicas != NULL)
+		return ERR_NONE;
+	RETURN_IF_ERR(api_list(&check->api, path, checks_collect, pods, why));
+	check->replicas = TAKE_PTR(pods);
+	return ERR_NONE;
+}
+
 static enum err run_control(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *deployment = NULL, *pods = json_array();
-	_cleanup_(mem_freep) char *path =
-		mem_printf("/api/v1/namespaces/%s/pods?labelSelector=app.kubernetes.io%%2Fname%%3Dhandfast-control",
-			check->own_namespace);
+	_cleanup_(json_decrefp) json_t *deployment = NULL;
 	RETURN_IF_ERR(get_own(check, "apis/apps/v1", "deployments", "handfast-control", &deployment, why));
-	RETURN_IF_ERR(api_list(&check->api, path, checks_collect, pods, why));
-	check_control(&check->findings, deployment, pods, check->own_namespace);
+	RETURN_IF_ERR(check_read_replicas(check, why));
+	check_control(&check->findings, deployment, check->replicas, check->own_namespace);
 	return ERR_NONE;
+}
+
+static void check_authorities(struct check *check, const json_t *configuration)
+{
+	_cleanup_(buf_done) struct buf pem = BUF_INIT(BUNDLE_MAX);
+	const json_t *hook = json_array_get(json_object_get(configuration, "webhooks"), 0);
+	const char *bundle = checks_text(json_object_get(hook, "clientConfig"), "caBundle");
+	if (bundle[0] != '\0' && base64_decode(span_of_str(bundle), &pem) == ERR_NONE)
+		check_webhook_certificate(&check->findings, buf_span(&pem), clock_system.wall_ms(&clock_system) / 1000);
 }
 
 static enum err run_registration(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *configuration = NULL;
+	_cleanup_(json_decrefp) json_t *configuration = NULL;
 	RETURN_IF_ERR(get(check, CONFIGURATIONS "/handfast", &configuration, why));
 	check_registration(&check->findings, configuration);
+	check_authorities(check, configuration);
 	return ERR_NONE;
 }
 
@@ -116,7 +123,7 @@ static enum err run_services(struct check *check, struct why *why)
 {
 	static const char *const names[] = {"handfast-control", "handfast-webhook"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		_cleanup_(json_release) json_t *slices = json_array();
+		_cleanup_(json_decrefp) json_t *slices = json_array();
 		_cleanup_(mem_freep) char *path = mem_printf("/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices"
 							     "?labelSelector=kubernetes.io%%2Fservice-name%%3D%s",
 			check->own_namespace, names[i]);
@@ -134,7 +141,7 @@ static enum err run_definitions(struct check *check, struct why *why)
 #undef DEFINITION
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		_cleanup_(json_release) json_t *definition = NULL;
+		_cleanup_(json_decrefp) json_t *definition = NULL;
 		_cleanup_(mem_freep) char *path =
 			mem_printf("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/%s", rows[i][0]);
 		RETURN_IF_ERR(get(check, path, &definition, why));
@@ -145,7 +152,7 @@ static enum err run_definitions(struct check *check, struct why *why)
 
 static enum err run_pod_security(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *agents = json_array();
+	_cleanup_(json_decrefp) json_t *agents = json_array();
 	RETURN_IF_ERR(api_list(&check->api, "/apis/apps/v1/daemonsets?fieldSelector=metadata.name%3Dhandfast-cni",
 		checks_collect, agents, why));
 	check->has_cni = check_cni(&check->findings, agents);
@@ -153,12 +160,22 @@ static enum err run_pod_security(struct check *check, struct why *why)
 	return ERR_NONE;
 }
 
+/* Where the definition is not installed there are none; run_definitions() reports that. */
+static enum err run_policies(struct check *check, struct why *why)
+{
+	_cleanup_(json_decrefp) json_t *policies = json_array();
+	enum err err = api_list(&check->api, "/apis/handfast.dev/v1alpha1/policies", checks_collect, policies, why);
+	if (err == ERR_NONE)
+		check_policies(&check->findings, policies);
+	return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
 /* A pod that the API server sends through the webhook and then does not keep. */
 static enum err try_injection(struct check *check, const json_t *namespace_, struct why *why)
 {
 	const char *name = checks_name(namespace_);
 	_cleanup_(mem_freep) char *path = mem_printf("/api/v1/namespaces/%s/pods?dryRun=All", name);
-	_cleanup_(json_release) json_t *pod = checks_trial_pod(), *answer = NULL;
+	_cleanup_(json_decrefp) json_t *pod = checks_trial_pod(), *answer = NULL;
 	enum err err = api_create(&check->api, path, pod, &answer, why);
 	if (err == ERR_DENIED)
 		findings_well(&check->findings, "injection", "not tried: this account may create no pod in %s", name);
@@ -166,8 +183,15 @@ static enum err try_injection(struct check *check, const json_t *namespace_, str
 		return ERR_NONE;
 	if (err != ERR_NONE) {
 		struct why refused = *why;
+		if (strstr(refused.got, "denied the request") != NULL)
+			return why_set(why, err, "a pod that gets a sidecar",
+				"see the whole refusal: kubectl get events --all-namespaces; where the CNI plugin is "
+				"installed, set kubernetes.cni: true and restart the control plane",
+				"namespace %.63s: %s", name, refused.got);
 		return why_set(why, err, "a webhook that answers",
-			"see whether the control plane's replicas are ready, and their log", "%s", refused.got);
+			"see whether the control plane's replicas are ready, and their log; seconds after an install "
+			"the nodes may not have the Service yet: try again",
+			"%s", refused.got);
 	}
 	check_tried_injection(&check->findings, name, answer);
 	const json_t *annotations = json_object_get(json_object_get(answer, "metadata"), "annotations");
@@ -186,55 +210,9 @@ static enum err run_injection(struct check *check, struct why *why)
 	return ERR_NONE;
 }
 
-static void add_pod(void *arg, const json_t *pod)
-{
-	pods_add(arg, pod);
-}
-
-/* The sidecar's own reason, through the API server's proxy: of its page of readiness the line of what failed. */
-static bool ask_sidecar(void *arg, const char *namespace_, const char *pod, char *out, size_t cap)
-{
-	struct check *check = arg;
-	struct why why;
-	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
-	_cleanup_(mem_freep) char *path =
-		mem_printf("/api/v1/namespaces/%s/pods/%s:15020/proxy/healthz/ready", namespace_, pod);
-	if (api_get_text(&check->api, path, &page, &why) != ERR_NONE)
-		return false;
-	const char *failed = strstr(buf_cstr(&page), "\nfailed: ");
-	if (failed == NULL)
-		return false; /* not the sidecar's answer, or it is ready by now */
-	failed += 1;
-	(void)escape_ascii(span_of(failed, strcspn(failed, "\n")), out, cap);
-	return true;
-}
-
-static enum err run_pods_of(struct check *check, bool is_uninstall, struct why *why)
-{
-	struct pods *pods = pods_new(
-		check->namespaces, check->own_namespace, check->release[0] != '\0' ? check->release : HANDFAST_VERSION);
-	enum err err = api_list(&check->api, "/api/v1/pods", add_pod, pods, why);
-	if (err == ERR_NONE && !is_uninstall)
-		pods_ask(pods, ask_sidecar, check);
-	if (err == ERR_NONE)
-		(is_uninstall ? pods_report_left : pods_report)(pods, &check->findings);
-	pods_free(pods);
-	return err;
-}
-
-static enum err run_pods(struct check *check, struct why *why)
-{
-	return run_pods_of(check, false, why);
-}
-
-static enum err run_pods_left(struct check *check, struct why *why)
-{
-	return run_pods_of(check, true, why);
-}
-
 static enum err run_left_registration(struct check *check, struct why *why)
 {
-	_cleanup_(json_release) json_t *configuration = NULL, *own = NULL;
+	_cleanup_(json_decrefp) json_t *configuration = NULL, *own = NULL;
 	_cleanup_(mem_freep) char *path = mem_printf("/api/v1/namespaces/%s", check->own_namespace);
 	RETURN_IF_ERR(get(check, CONFIGURATIONS "/handfast", &configuration, why));
 	RETURN_IF_ERR(get(check, path, &own, why));
@@ -254,9 +232,9 @@ static const struct step before[] = {{"namespaces", run_namespaces}, {"permissio
 static const struct step installed[] = {{"namespaces", run_namespaces}, {"control-plane", run_control},
 	{"webhook", run_registration}, {"service", run_services}, {"definition", run_definitions},
 	{"other-mesh", run_other_meshes}, {"pod-security", run_pod_security}, {"injection", run_injection},
-	{"pods", run_pods}, {NULL, NULL}};
+	{"policy", run_policies}, {"pods", step_pods}, {"clock", step_clocks_and_roots}, {NULL, NULL}};
 static const struct step uninstall[] = {
-	{"namespaces", run_namespaces}, {"webhook", run_left_registration}, {"pods", run_pods_left}, {NULL, NULL}};
+	{"namespaces", run_namespaces}, {"webhook", run_left_registration}, {"pods", step_pods_left}, {NULL, NULL}};
 
 /* A step that cannot read what it needs is a finding: the others go on. */
 static void run_steps(struct check *check, const struct step *steps)
@@ -270,13 +248,14 @@ static void run_steps(struct check *check, const struct step *steps)
 
 static enum err run(struct check *check, const struct command_line *line, struct why *why)
 {
-	_cleanup_(json_release) json_t *version = NULL;
+	_cleanup_(json_decrefp) json_t *version = NULL;
 	const char *own = command_line_value(line, "control-namespace");
 	check->own_namespace = own != NULL ? own : CHECKS_CONTROL_NAMESPACE;
 	check->namespaces = json_array();
 	RETURN_IF_ERR(api_open(line, &check->api, why));
 	RETURN_IF_ERR(api_get(&check->api, "/version", &version, why));
 	check_server_version(&check->findings, version);
+	step_clock(check);
 	if (command_line_has(line, "pre"))
 		run_steps(check, before);
 	else if (command_line_has(line, "uninstall"))
@@ -290,17 +269,7 @@ static enum err run(struct check *check, const struct command_line *line, struct
 
 bool cluster_check_is_wanted(const struct command_line *line)
 {
-	static const char *const flags[] = {"cluster", "pre", "uninstall", "kubeconfig", "control-namespace"};
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (command_line_value(line, flags[i]) != NULL)
-			return true;
-	return false;
-}
-
-bool cluster_check_is_possible(const struct command_line *line)
-{
-	_cleanup_(mem_freep) char *path = api_kubeconfig(line);
-	return path != NULL;
+	return api_is_asked_for(line) || command_line_has(line, "pre") || command_line_has(line, "uninstall");
 }
 
 /* It becomes part of a path. */
@@ -321,9 +290,9 @@ static bool are_flags_right(struct command_line *line)
 
 enum cli_exit cluster_check(struct command_line *line)
 {
+	struct check check = {.expires_within_s = expiries_within_s(line)};
 	if (!are_flags_right(line))
 		return command_line_refuse(line);
-	struct check check = {0};
 	struct why why = {0};
 	findings_init(&check.findings);
 	enum err err = run(&check, line, &why);
@@ -331,6 +300,7 @@ enum cli_exit cluster_check(struct command_line *line)
 			     : check.findings.num_wrong > 0 ? CLI_REFUSED
 							    : CLI_DONE;
 	json_decref(check.namespaces);
+	json_decref(check.replicas);
 	findings_done(&check.findings);
 	api_done(&check.api);
 	return code;

@@ -3,6 +3,5 @@
 
 #include "base/settings/command_line/command_line.h"
 
-bool cluster_check_is_wanted(const struct command_line *line);   /* its flags ask for a cluster */
-bool cluster_check_is_possible(const struct command_line *line); /* a kubeconfig is there */
+bool cluster_check_is_wanted(const struct command_line *line); /* its flags ask for a cluster */
 enum cli_exit cluster_check(struct command_line *line);

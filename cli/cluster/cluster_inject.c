@@ -3,9 +3,9 @@
 #include "base/core/escape.h"
 #include "base/core/mem.h"
 #include "base/core/version.h"
-#include "base/net/fd.h"
 #include "cli/cluster/api.h"
 #include "cli/cluster/checks.h"
+#include "cli/cluster/document_file.h"
 #include "cli/cluster/documents.h"
 #include "cli/cluster/json_patch.h"
 #include "cli/cluster/learned.h"
@@ -25,11 +25,6 @@ struct injecting {
 	json_t *out; /* what is printed */
 	unsigned num_refused;
 };
-
-static void release(json_t **json)
-{
-	json_decref(*json);
-}
 
 /* --- options: by flags, or from the webhook --- */
 
@@ -52,7 +47,7 @@ static bool is_offline(const struct command_line *line)
 static enum err try_namespace(struct injecting *injecting, const json_t *namespace_, struct why *why)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("/api/v1/namespaces/%s/pods?dryRun=All", checks_name(namespace_));
-	_cleanup_(release) json_t *pod = checks_trial_pod();
+	_cleanup_(json_decrefp) json_t *pod = checks_trial_pod();
 	json_decref(injecting->tried);
 	injecting->tried = NULL;
 	RETURN_IF_ERR(api_create(&injecting->api, path, pod, &injecting->tried, why));
@@ -86,7 +81,8 @@ static enum err take_options(struct injecting *injecting, struct why *why)
 	*options = (struct inject_options){.sidecar_image = IMAGES "handfast-sidecar:" HANDFAST_VERSION,
 		.init_image = IMAGES "handfast-init:" HANDFAST_VERSION,
 		.version = HANDFAST_VERSION,
-		.trust_domain = "cluster.local"};
+		.trust_domain = "cluster.local",
+		.audience = "handfast"};
 	if (!is_offline(line))
 		RETURN_IF_ERR(learn(injecting, why));
 	options->own_namespace = control_namespace(line);
@@ -180,17 +176,6 @@ static void take(struct injecting *injecting, json_t *object)
 
 /* --- input and output --- */
 
-static enum err read_standard_input(struct buf *out, struct why *why)
-{
-	uint8_t chunk[16384];
-	size_t len;
-	while ((len = fread(chunk, 1, sizeof(chunk), stdin)) > 0)
-		if (buf_append(out, span_of(chunk, len)) != ERR_NONE)
-			return why_set(why, ERR_TOO_LARGE, "at most 16 MiB", "give fewer objects at once",
-				"the standard input is larger");
-	return ERR_NONE;
-}
-
 static enum err print(const struct injecting *injecting)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(8 * DOCUMENTS_MAX);
@@ -207,10 +192,10 @@ static enum err print(const struct injecting *injecting)
 static enum err run(struct injecting *injecting, const char *file, struct why *why)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(DOCUMENTS_MAX);
-	_cleanup_(release) json_t *documents = NULL;
+	_cleanup_(json_decrefp) json_t *documents = NULL;
 	CHECK(file != NULL); /* the command line demands it */
 	bool is_stdin = strcmp(file, "-") == 0;
-	RETURN_IF_ERR(is_stdin ? read_standard_input(&text, why) : fd_read_file(file, DOCUMENTS_MAX, &text, why));
+	RETURN_IF_ERR(document_file_read(file, &text, why));
 	RETURN_IF_ERR(documents_read(buf_span(&text), is_stdin ? "the standard input" : file, &documents, why));
 	RETURN_IF_ERR(take_options(injecting, why));
 	for (size_t i = 0; i < json_array_size(documents); i++)

@@ -14,11 +14,6 @@ struct reader {
 	struct why *detail;
 };
 
-static void release(json_t **json)
-{
-	json_decref(*json);
-}
-
 static enum err refuse(const struct reader *reader, const yaml_node_t *node, enum err err, const char *expected)
 {
 	return why_set(reader->detail, err, expected, "correct the file", "%s, line %zu: this is not understood",
@@ -29,7 +24,7 @@ static enum err convert(struct reader *reader, int index, json_t **out);
 
 static enum err convert_sequence(struct reader *reader, const yaml_node_t *node, json_t **out)
 {
-	_cleanup_(release) json_t *array = json_array();
+	_cleanup_(json_decrefp) json_t *array = json_array();
 	for (yaml_node_item_t *at = node->data.sequence.items.start; at < node->data.sequence.items.top; at++) {
 		json_t *item = NULL;
 		RETURN_IF_ERR(convert(reader, *at, &item));
@@ -41,7 +36,7 @@ static enum err convert_sequence(struct reader *reader, const yaml_node_t *node,
 
 static enum err convert_mapping(struct reader *reader, const yaml_node_t *node, json_t **out)
 {
-	_cleanup_(release) json_t *object = json_object();
+	_cleanup_(json_decrefp) json_t *object = json_object();
 	for (yaml_node_pair_t *at = node->data.mapping.pairs.start; at < node->data.mapping.pairs.top; at++) {
 		const yaml_node_t *key = yaml_document_get_node(&reader->document, at->key);
 		json_t *value = NULL;
@@ -95,13 +90,15 @@ static enum err read_one(struct reader *reader, yaml_parser_t *parser, json_t *i
 
 enum err documents_read(struct span text, const char *name, json_t **out, struct why *why)
 {
-	_cleanup_(release) json_t *documents = json_array();
+	_cleanup_(json_decrefp) json_t *documents = json_array();
 	struct reader reader = {.name = name, .detail = why};
 	yaml_parser_t parser;
 	bool is_more = true;
 	enum err err = ERR_NONE;
 	CHECK(yaml_parser_initialize(&parser) != 0);
-	yaml_parser_set_input_string(&parser, text.ptr, text.len);
+	/* libyaml takes no NULL, which is where an empty file lies. */
+	static const uint8_t nothing[1];
+	yaml_parser_set_input_string(&parser, text.len == 0 ? nothing : text.ptr, text.len);
 	while (is_more && err == ERR_NONE)
 		err = read_one(&reader, &parser, documents, &is_more);
 	yaml_parser_delete(&parser);

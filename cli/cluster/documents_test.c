@@ -26,6 +26,11 @@ static void documents_are_read_and_empty_ones_left_out(_unused_ void **state)
 	is_read_as("# a comment\n---\na: 1\n---\n---\nb: [x, {c: d}]\n", "[{'a': 1}, {'b': ['x', {'c': 'd'}]}]");
 	is_read_as("{\"a\": {\"b\": [1, true, null, \"1\"]}}", "[{'a': {'b': [1, true, null, '1']}}]");
 	is_read_as("", "[]");
+	json_t *documents = NULL;
+	struct why why;
+	assert_int_equal(documents_read(span_of(NULL, 0), "standard input", &documents, &why), ERR_NONE);
+	assert_int_equal(json_array_size(documents), 0);
+	json_decref(documents);
 }
 
 static void scalars_are_what_kubernetes_tools_read(_unused_ void **state)
@@ -81,6 +86,17 @@ static void what_is_written_reads_the_same(_unused_ void **state)
 	json_decref(after);
 }
 
+static void numbers_are_written_with_the_digits_that_they_need(_unused_ void **state)
+{
+	json_t *document = test_object("{'cpu': 0.1, 'sum': 0.30000000000000004, 'large': 1e300}");
+	_cleanup_(buf_done) struct buf text = BUF_INIT(4096);
+	assert_int_equal(document_write(document, &text), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&text), "cpu: 0.1\n"));
+	assert_non_null(strstr(buf_cstr(&text), "sum: 0.30000000000000004\n"));
+	assert_non_null(strstr(buf_cstr(&text), "large: 1e+300\n"));
+	json_decref(document);
+}
+
 static void a_buffer_that_is_full_is_an_error(_unused_ void **state)
 {
 	json_t *document = test_object("{'a': 'a text of some length'}");
@@ -98,6 +114,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_yaml_is_refused_with_its_line),
 		cmocka_unit_test(aliases_that_multiply_are_refused),
 		cmocka_unit_test(what_is_written_reads_the_same),
+		cmocka_unit_test(numbers_are_written_with_the_digits_that_they_need),
 		cmocka_unit_test(a_buffer_that_is_full_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "base/core/check.h"
 #include "cli/cluster/documents.h"
 #include "cli/cluster/scalar.h"
+#include "cli/show.h"
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
@@ -38,7 +39,7 @@ static bool emit_number(yaml_emitter_t *emitter, const json_t *value)
 	if (json_is_integer(value))
 		snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
 	else
-		snprintf(text, sizeof(text), "%.17g", json_real_value(value));
+		snprintf(text, sizeof(text), "%.*g", show_digits(json_real_value(value)), json_real_value(value));
 	return emit_scalar(emitter, text, strlen(text), YAML_PLAIN_SCALAR_STYLE);
 }
 

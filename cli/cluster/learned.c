@@ -2,27 +2,24 @@
 #include "cli/cluster/checks.h"
 #include <string.h>
 
-static const json_t *init_of(const json_t *pod, const char *name)
-{
-	const json_t *inits = json_object_get(json_object_get(pod, "spec"), "initContainers");
-	for (size_t i = 0; i < json_array_size(inits); i++)
-		if (strcmp(checks_text(json_array_get(inits, i), "name"), name) == 0)
-			return json_array_get(inits, i);
-	return NULL;
-}
-
 static const char *env_of(const json_t *container, const char *name)
 {
-	const json_t *env = json_object_get(container, "env");
-	for (size_t i = 0; i < json_array_size(env); i++)
-		if (strcmp(checks_text(json_array_get(env, i), "name"), name) == 0)
-			return checks_text(json_array_get(env, i), "value");
-	return "";
+	return checks_text(checks_named(json_object_get(container, "env"), name), "value");
+}
+
+/* Of the sidecar's token; without one, the control plane's default. */
+static const char *audience_of(const json_t *pod)
+{
+	const json_t *volume = checks_named(json_object_get(json_object_get(pod, "spec"), "volumes"), "handfast-token");
+	const json_t *sources = json_object_get(json_object_get(volume, "projected"), "sources");
+	const json_t *token = json_object_get(json_array_get(sources, 0), "serviceAccountToken");
+	return token != NULL ? checks_text(token, "audience") : "handfast";
 }
 
 enum err learned_read(const json_t *pod, struct inject_options *out, struct why *why)
 {
-	const json_t *sidecar = init_of(pod, "handfast"), *init = init_of(pod, "handfast-init");
+	const json_t *inits = json_object_get(json_object_get(pod, "spec"), "initContainers");
+	const json_t *sidecar = checks_named(inits, "handfast"), *init = checks_named(inits, "handfast-init");
 	const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
 	const char *control = env_of(sidecar, "HANDFAST_SIDECAR_CONTROL_ADDRESS");
 	if (sidecar == NULL || control[0] == '\0')
@@ -35,6 +32,7 @@ enum err learned_read(const json_t *pod, struct inject_options *out, struct why 
 		.trust_domain = env_of(sidecar, "HANDFAST_SIDECAR_TRUST_DOMAIN"),
 		.control_address = control,
 		.bootstrap_root_sha256 = env_of(sidecar, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256"),
+		.audience = audience_of(pod),
 		.has_cni = init == NULL};
 	return ERR_NONE;
 }

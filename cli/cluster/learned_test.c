@@ -9,7 +9,8 @@ static const struct inject_options webhook = {.sidecar_image = "registry/sidecar
 	.trust_domain = "example.org",
 	.own_namespace = "handfast-system",
 	.control_address = "192.0.2.1:15012",
-	.bootstrap_root_sha256 = "00000000000000000000000000000000000000000000000000000000000000ab"};
+	.bootstrap_root_sha256 = "00000000000000000000000000000000000000000000000000000000000000ab",
+	.audience = "mesh.example.org"};
 
 /* The trial pod as a webhook with these options returns it. */
 static json_t *injected(const struct inject_options *options)
@@ -36,6 +37,7 @@ static void what_the_webhook_gives_is_learned(_unused_ void **state)
 	assert_string_equal(learned.trust_domain, webhook.trust_domain);
 	assert_string_equal(learned.control_address, webhook.control_address);
 	assert_string_equal(learned.bootstrap_root_sha256, webhook.bootstrap_root_sha256);
+	assert_string_equal(learned.audience, webhook.audience);
 	assert_false(learned.has_cni);
 	learned.own_namespace = webhook.own_namespace;
 	json_t *again = injected(&learned);

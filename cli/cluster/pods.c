@@ -59,14 +59,6 @@ static struct tally *tally_of(struct pods *pods, const char *namespace_)
 
 /* --- one pod --- */
 
-static const json_t *named(const json_t *list, const char *name)
-{
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (strcmp(checks_text(json_array_get(list, i), "name"), name) == 0)
-			return json_array_get(list, i);
-	return NULL;
-}
-
 static const char *annotation(const json_t *pod, const char *name)
 {
 	return checks_text(json_object_get(json_object_get(pod, "metadata"), "annotations"), name);
@@ -76,8 +68,8 @@ static bool has_sidecar(const json_t *pod)
 {
 	const json_t *spec = json_object_get(pod, "spec");
 	return strcmp(annotation(pod, INJECT_ANNOTATIONS "injected"), "true") == 0 &&
-	       (named(json_object_get(spec, "initContainers"), "handfast") != NULL ||
-		       named(json_object_get(spec, "containers"), "handfast") != NULL);
+	       (checks_named(json_object_get(spec, "initContainers"), "handfast") != NULL ||
+		       checks_named(json_object_get(spec, "containers"), "handfast") != NULL);
 }
 
 static bool is_over(const json_t *pod)
@@ -95,6 +87,7 @@ static bool is_left_alone(const struct pods *pods, const struct tally *tally, co
 		.version = pods->release,
 		.trust_domain = "",
 		.bootstrap_root_sha256 = "",
+		.audience = "",
 		.own_namespace = pods->own_namespace,
 		.has_cni = true};
 	const struct inject_namespace ns = {.name = tally->name};
@@ -118,18 +111,10 @@ static void note(struct tally *tally, enum trouble trouble, const json_t *pod)
 /* Why the container is not ready, as kubelet reports it. False: it is. */
 static bool reason_of(const json_t *statuses, const char *container, char out[REASON_MAX])
 {
-	const json_t *status = named(statuses, container), *state = json_object_get(status, "state");
-	const json_t *waiting = json_object_get(state, "waiting"), *ended = json_object_get(state, "terminated");
+	const json_t *status = checks_named(statuses, container);
 	if (status == NULL || json_is_true(json_object_get(status, "ready")))
 		return false;
-	if (waiting != NULL)
-		snprintf(out, REASON_MAX, "%s waits: %.24s %.60s", container, checks_text(waiting, "reason"),
-			checks_text(waiting, "message"));
-	else if (ended != NULL)
-		snprintf(out, REASON_MAX, "%s ended with %d: %.24s %.40s", container,
-			(int)json_integer_value(json_object_get(ended, "exitCode")), checks_text(ended, "reason"),
-			checks_text(ended, "message"));
-	else
+	if (!checks_state(status, container, out, REASON_MAX))
 		snprintf(out, REASON_MAX, PROBE_FAILS);
 	return true;
 }
@@ -158,19 +143,23 @@ static void add_with_sidecar(struct pods *pods, struct tally *tally, const json_
 	note(tally, NOT_READY, pod);
 }
 
-void pods_add(struct pods *pods, const json_t *pod)
+enum pods_kind pods_add(struct pods *pods, const json_t *pod)
 {
 	struct tally *tally = tally_of(pods, checks_text(json_object_get(pod, "metadata"), "namespace"));
 	if (tally == NULL || is_over(pod))
-		return; /* a namespace that is newer than the list of them */
-	if (has_sidecar(pod))
+		return PODS_OUTSIDE; /* a namespace that is newer than the list of them */
+	if (has_sidecar(pod)) {
 		add_with_sidecar(pods, tally, pod);
-	else if (!checks_is_labeled(tally->namespace_))
-		return;
-	else if (is_left_alone(pods, tally, pod))
+		return PODS_WITH_SIDECAR;
+	}
+	if (!checks_is_labeled(tally->namespace_))
+		return PODS_OUTSIDE;
+	if (is_left_alone(pods, tally, pod)) {
 		pods->num_outside++;
-	else
-		note(tally, WITHOUT_SIDECAR, pod);
+		return PODS_OUTSIDE;
+	}
+	note(tally, WITHOUT_SIDECAR, pod);
+	return PODS_WITHOUT_SIDECAR;
 }
 
 void pods_ask(struct pods *pods, pods_ask_fn *ask, void *arg)

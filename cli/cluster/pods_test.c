@@ -123,7 +123,7 @@ static void the_init_containers_failure_is_the_reason(_unused_ void **state)
 			     "'state': {'terminated':"
 			     " {'reason': 'Error', 'exitCode': 77}}}, {'name': 'handfast', 'ready': false}]}"));
 	pods_report(here.pods, &here.findings);
-	test_is_wrong(&here.findings, "sidecar-ready", "handfast-init ended with 77: Error");
+	test_is_wrong(&here.findings, "sidecar-ready", "(handfast-init ended with 77: Error)");
 }
 
 static void an_uninstall_names_namespaces_with_sidecars(_unused_ void **state)

@@ -6,22 +6,6 @@
 #include "control/attest/join_token.h"
 #include "control/store/record.h"
 
-struct check { /* one request until its answer */
-	struct attest *attest;
-	struct ip_addr source;
-	uint8_t token_id[JOIN_TOKEN_ID_LEN];
-	struct buf secret, spki;
-	uint8_t key_hash[DIGEST_LEN];
-	struct svid_holder svid_holder;
-	struct spiffe_id own; /* of a renewal; unset: enrollment. Kept for Kubernetes alone */
-	bool is_recorded;
-	attest_done_fn *on_done;
-	void *arg;
-	struct loop_task later;
-	enum err err;
-	struct why detail;
-};
-
 struct attest *attest_new(struct loop *loop, struct store *store, const struct trust_domain *domain)
 {
 	struct attest *attest = mem_new(struct attest);
@@ -34,8 +18,16 @@ void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes
 	attest->kubernetes = kubernetes == NULL ? (struct attest_kubernetes){0} : *kubernetes;
 }
 
+void attest_set_entries(struct attest *attest, const struct workload_entry *entries, size_t num)
+{
+	attest->entries = entries;
+	attest->num_entries = num;
+}
+
 void attest_free(struct attest *attest)
 {
+	attest_x509_done(attest);
+	attest_entries_done(attest);
 	mem_free(attest);
 }
 
@@ -48,7 +40,7 @@ int64_t attest_now_s(const struct attest *attest)
 static void answer(struct loop_task *task)
 {
 	struct check *check = container_of(task, struct check, later);
-	struct attested attested = {&check->svid_holder, check->is_recorded, buf_span(&check->spki)};
+	struct attested attested = {&check->svid_holder, check->is_recorded, buf_span(&check->spki), check->ttl_s};
 	check->on_done(check->arg, check->err, check->err == ERR_NONE ? &attested : NULL, &check->detail);
 	svid_holder_done(&check->svid_holder);
 	spiffe_id_done(&check->own);
@@ -80,7 +72,7 @@ static enum err check_proof(struct check *check, const struct attest_request *re
 	return ERR_NONE;
 }
 
-static enum err check_not_banned(struct check *check)
+enum err attest_check_not_banned(struct check *check)
 {
 	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
@@ -89,8 +81,7 @@ static enum err check_not_banned(struct check *check)
 		check->svid_holder.id.text);
 }
 
-/* W20: a stream renews its own identity only. own NULL: enrollment. */
-static enum err check_own(struct check *check, const struct spiffe_id *own, const char *what)
+enum err attest_check_own(struct check *check, const struct spiffe_id *own, const char *what)
 {
 	if (own == NULL || spiffe_id_eq(own, &check->svid_holder.id))
 		return ERR_NONE;
@@ -106,8 +97,12 @@ static enum err check_svid_holder(struct check *check, const struct spiffe_id *o
 		return why_set(&check->detail, ERR_DENIED, "an attestation key that a join token has enrolled",
 			"give the sidecar a new join token: handfast token create", "the attestation key is unknown");
 	RETURN_IF_ERR(err);
-	RETURN_IF_ERR(check_own(check, own, "key"));
-	return check_not_banned(check);
+	if (check->svid_holder.by != SVID_HOLDER_BY_TOKEN)
+		return why_set(&check->detail, ERR_DENIED, "the proof with which the attestation key came, made anew",
+			"let the sidecar attest as before, or give it a join token: handfast token create",
+			"the attestation key alone is no proof: %s", check->svid_holder.id.text);
+	RETURN_IF_ERR(attest_check_own(check, own, "key"));
+	return attest_check_not_banned(check);
 }
 
 static void on_svid_holder(void *arg, enum err err, uint64_t version)
@@ -167,13 +162,13 @@ static enum err check_known_key(struct check *check, const struct spiffe_id *bou
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND) {
 		spiffe_id_copy(bought, &check->svid_holder.id);
-		return check_not_banned(check);
+		return attest_check_not_banned(check);
 	}
 	RETURN_IF_ERR(err);
 	if (!spiffe_id_eq(&check->svid_holder.id, bought))
 		return why_set(&check->detail, ERR_DENIED, "a fresh attestation key for another identity",
 			"empty the sidecar's state folder", "the key belongs to %s", check->svid_holder.id.text);
-	return check_not_banned(check);
+	return attest_check_not_banned(check);
 }
 
 static enum err find_token(struct check *check, struct join_token *out, uint64_t *out_version)
@@ -204,6 +199,7 @@ static enum err redeem_now(struct check *check, bool *out_waits)
 	svid_holder_done(&check->svid_holder);
 	check->svid_holder = (struct svid_holder){0};
 	RETURN_IF_ERR(check_known_key(check, &token.id));
+	check->svid_holder.by = SVID_HOLDER_BY_TOKEN;
 	*out_waits = binds || check->svid_holder.version == 0;
 	if (binds)
 		return bind_token(check, &token, version);
@@ -246,8 +242,8 @@ static enum err take_account(struct check *check, const struct attest_account *a
 	RETURN_IF_ERR(spiffe_id_parse(span_of_str(text), &check->svid_holder.id, &check->detail));
 	memcpy(check->svid_holder.key_hash, check->key_hash, DIGEST_LEN);
 	check->svid_holder.since_s = attest_now_s(check->attest);
-	RETURN_IF_ERR(check_own(check, spiffe_id_is_set(&check->own) ? &check->own : NULL, "token"));
-	return check_not_banned(check);
+	RETURN_IF_ERR(attest_check_own(check, spiffe_id_is_set(&check->own) ? &check->own : NULL, "token"));
+	return attest_check_not_banned(check);
 }
 
 static void on_reviewed(void *arg, enum err err, const struct attest_account *account, const struct why *why)
@@ -290,8 +286,10 @@ static enum err start(struct check *check, const struct attest_request *request,
 		return check_svid_holder(check, request->own);
 	case ATTESTATION_KUBERNETES:
 		return start_kubernetes(check, request, out_waits);
+	case ATTESTATION_X509:
+		return attest_by_x509(check, request);
 	case ATTESTATION_UNIX_PEER:
-		return refuse_attestation(check, "the request relies on Unix peer credentials");
+		return attest_by_unix(check, request);
 	case ATTESTATION_NONE:
 		return refuse_attestation(check, "none");
 	}

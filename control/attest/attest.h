@@ -5,6 +5,7 @@
 #include "base/core/addr.h"
 #include "base/core/buf.h"
 #include "control/attest/join_token.h"
+#include "control/config/workload_entry.h"
 #include "control/registry/svid_holders.h"
 #include "control/store/store.h"
 
@@ -20,16 +21,26 @@ enum attestation_kind {
 	ATTESTATION_KEY,
 	ATTESTATION_KUBERNETES,
 	ATTESTATION_UNIX_PEER,
+	ATTESTATION_X509,
 };
+
+#define ATTEST_X509_CONTEXT   "handfast.v1.X509Data" /* what a machine's key signs begins with this */
+#define ATTEST_X509_CHAIN_MAX 8
 
 struct attest_request { /* as sent, unchecked; borrowed during the call */
 	enum attestation_kind kind;
 	struct span token_id, secret; /* of a join token */
 	struct span kubernetes_token;
+	struct {
+		struct span chain[ATTEST_X509_CHAIN_MAX]; /* DER, leaf first */
+		size_t num_chain;                         /* may be above the maximum */
+		struct span signature;
+	} x509;
 	struct span attestation_key; /* SubjectPublicKeyInfo, DER */
 	struct span csr, proof;
 	uint8_t exported[ATTEST_EXPORTED_LEN]; /* by this connection, context SHA-256 of csr */
 	struct ip_addr source;
+	int unix_fd;                 /* of this connection, for ATTESTATION_UNIX_PEER; borrowed during the call */
 	bool proves_claims;          /* from its hello */
 	const struct spiffe_id *own; /* renewals: the stream's identity; NULL: enrollment */
 };
@@ -38,6 +49,7 @@ struct attested { /* borrowed during the callback */
 	const struct svid_holder *svid_holder;
 	bool is_recorded; /* false: Kubernetes; nothing of it is stored, it is proven anew at each request */
 	struct span spki; /* of the CSR: an allowed kind of key, and the requester has the private key */
+	int64_t ttl_s;    /* of its entry; 0: none of its own */
 };
 /* ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_REVOKED (banned), ERR_UNSUPPORTED, ERR_MALFORMED, ERR_WEAK_KEY,
  * ERR_CRYPTO, ERR_IO (the store), ERR_UNAVAILABLE (Kubernetes: not known yet). Called once, later, never from within
@@ -59,6 +71,20 @@ struct attest_kubernetes {
 };
 /* Without it, and with NULL, Kubernetes tokens are refused as not supported. */
 void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes *kubernetes);
+/* attestation.entries; borrowed until the next call. */
+void attest_set_entries(struct attest *attest, const struct workload_entry *entries, size_t num);
+/* Those, and the ones that were made by attest_entry_create(); borrowed during the callback. */
+typedef void attest_entry_each_fn(void *arg, const struct workload_entry *entry, bool is_stored);
+void attest_entry_each(struct attest *attest, attest_entry_each_fn *on_entry, void *arg);
+/* At once: an error in the entry, or beside the others (ERR_EXISTS); else on_done as store_swap(). */
+enum err attest_entry_create(struct attest *attest, const struct workload_entry *entry, store_done_fn *on_done,
+	void *arg, struct why *why) _must_use_;
+/* At once: ERR_NOT_FOUND; ERR_DENIED: it is in the settings; else on_done as store_swap(). */
+enum err attest_entry_delete(
+	struct attest *attest, struct span name, store_done_fn *on_done, void *arg, struct why *why) _must_use_;
+/* Files, PEM, read again when they change: the CAs of machine certificates; their revocation lists (NULL: none is
+ * asked for). Borrowed. Without it machine certificates are refused as not supported. */
+void attest_set_x509(struct attest *attest, const char *roots_path, const char *crl_path);
 void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg);
 
 struct attest_token_request {

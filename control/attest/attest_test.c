@@ -90,9 +90,9 @@ static void finding_i12_a_key_is_removed_long_after_its_certificate_expired(void
 	assert_int_equal(world_check(world, &asking.request), ERR_NONE);
 	digest_sha256(asking.request.attestation_key, svid_holder.key_hash);
 	assert_int_equal(svid_holders_find(world->store, svid_holder.key_hash, &svid_holder), ERR_NONE);
-	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s, 10), 0);
-	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 0), 0);
-	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 10), 1);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s, 0, 10), 0);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 0, 0), 0);
+	assert_int_equal(svid_holders_prune(world->store, svid_holder.since_s + 1, 0, 10), 1);
 	svid_holder_done(&svid_holder);
 	svid_holder.id = (struct spiffe_id){0};
 	while (svid_holders_find(world->store, svid_holder.key_hash, &svid_holder) == ERR_NONE) {

@@ -8,17 +8,25 @@ void join_token_done(struct join_token *token)
 	spiffe_id_done(&token->id);
 }
 
-enum err join_token_encode(const struct join_token *token, struct buf *out)
+static enum err put_networks(const struct join_token *token, struct buf *out)
 {
 	CHECK(token->num_networks <= JOIN_TOKEN_NETWORKS_MAX);
-	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&token->id)));
-	RETURN_IF_ERR(record_put_hex(out, "secret_sha256", span_of(token->secret_hash, DIGEST_LEN)));
-	RETURN_IF_ERR(record_put_number(out, "not_before", token->not_before_s));
-	RETURN_IF_ERR(record_put_number(out, "not_after", token->not_after_s));
 	for (size_t i = 0; i < token->num_networks; i++) {
 		char text[ADDR_TEXT_MAX];
 		RETURN_IF_ERR(record_put(out, "network", span_of_str(network_format(&token->networks[i], text))));
 	}
+	return ERR_NONE;
+}
+
+enum err join_token_encode(const struct join_token *token, struct buf *out)
+{
+	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&token->id)));
+	RETURN_IF_ERR(record_put_hex(out, "secret_sha256", span_of(token->secret_hash, DIGEST_LEN)));
+	RETURN_IF_ERR(record_put_number(out, "not_before", token->not_before_s));
+	RETURN_IF_ERR(record_put_number(out, "not_after", token->not_after_s));
+	RETURN_IF_ERR(put_networks(token, out));
+	if (token->has_bootstrap_hash)
+		RETURN_IF_ERR(record_put_hex(out, "bootstrap_sha256", span_of(token->bootstrap_hash, DIGEST_LEN)));
 	return token->is_bound ? record_put_hex(out, "key", span_of(token->key_hash, DIGEST_LEN)) : ERR_NONE;
 }
 
@@ -41,6 +49,7 @@ enum err join_token_parse(struct span record, struct join_token *out)
 		return ERR_STATE_DAMAGED;
 	token.not_before_s = record_number(record, "not_before", INT64_MAX);
 	token.not_after_s = record_number(record, "not_after", 0);
+	token.has_bootstrap_hash = record_hex(record, "bootstrap_sha256", token.bootstrap_hash, DIGEST_LEN);
 	token.is_bound = record_get(record, "key", 0, &key);
 	if (token.is_bound && !record_hex(record, "key", token.key_hash, DIGEST_LEN))
 		return ERR_STATE_DAMAGED;

@@ -19,7 +19,9 @@ struct join_token {          /* as stored; zeroed is valid to join_token_done() 
 	uint8_t secret_hash[DIGEST_LEN];
 	int64_t not_before_s, not_after_s;
 	struct network networks[JOIN_TOKEN_NETWORKS_MAX];
-	size_t num_networks; /* 0: no restriction */
+	size_t num_networks;     /* 0: no restriction */
+	bool has_bootstrap_hash; /* false: made by an earlier release */
+	uint8_t bootstrap_hash[DIGEST_LEN];
 	bool is_bound;
 	uint8_t key_hash[DIGEST_LEN]; /* the attestation key that used it */
 };

@@ -117,6 +117,7 @@ struct asking world_ask(struct world *world, enum attestation_kind kind, const s
 	assert_int_equal(private_key_sign(key, span_of(request->exported, 32), &asking.proof), ERR_NONE);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.1"), &request->source), ERR_NONE);
 	request->kind = kind;
+	request->unix_fd = -1;
 	request->token_id = buf_span(&world->token_id);
 	request->secret = buf_span(&world->secret);
 	request->kubernetes_token = SPAN_LITERAL("a.b.c");

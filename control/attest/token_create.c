@@ -39,6 +39,8 @@ static enum err fill(const struct attest *attest, const struct attest_token_requ
 			"lower --ttl, or name fewer networks", "the request has more");
 	token->not_before_s = attest_now_s(attest) - 1;
 	token->not_after_s = attest_now_s(attest) + (request->ttl_s == 0 ? 3600 : request->ttl_s);
+	token->has_bootstrap_hash = true;
+	memcpy(token->bootstrap_hash, request->bootstrap_hash, DIGEST_LEN);
 	token->num_networks = request->num_networks;
 	for (size_t i = 0; i < request->num_networks; i++)
 		token->networks[i] = request->networks[i];

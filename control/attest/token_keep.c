@@ -1,16 +1,13 @@
 /* Stored tokens: listing, revocation, and removal of expired ones. */
-#include "base/core/mem.h"
+#include "base/core/hex.h"
 #include "control/attest/attest_private.h"
-#include "control/store/record.h"
+#include <limits.h>
 
 #define USED_KEPT_S 86400
 
 static bool parse_key(const char *key, uint8_t out[JOIN_TOKEN_ID_LEN])
 {
-	const char *digits = key + strlen(TOKEN_KEY_PREFIX);
-	_cleanup_(buf_done) struct buf record = BUF_INIT(128);
-	return buf_printf(&record, "id=%s\n", digits) == ERR_NONE &&
-	       record_hex(buf_span(&record), "id", out, JOIN_TOKEN_ID_LEN);
+	return hex_parse(span_of_str(key + strlen(TOKEN_KEY_PREFIX)), out, JOIN_TOKEN_ID_LEN);
 }
 
 struct listing {
@@ -53,57 +50,33 @@ enum err attest_token_revoke(
 
 /* --- many at once --- */
 
-struct removal {                    /* the selection; the store is changed after it was listed */
+struct removal {
 	const struct spiffe_id *id; /* NULL: by time */
 	int64_t now_s;
-	unsigned max, num;
-	struct {
-		char key[TOKEN_KEY_LEN];
-		uint64_t version;
-	} * found;
 };
 
-static bool is_over(const struct removal *removal, const struct join_token *token)
+static bool is_over(void *arg, const char *key, struct span record)
 {
-	if (removal->id != NULL)
-		return !token->is_bound && spiffe_id_eq(&token->id, removal->id);
-	return removal->now_s >= token->not_after_s + (token->is_bound ? USED_KEPT_S : 0);
-}
-
-static void consider(void *arg, const char *key, const struct store_value *value)
-{
-	struct removal *removal = arg;
+	const struct removal *removal = arg;
 	_cleanup_(join_token_done) struct join_token token = {0};
-	if (removal->num == removal->max || strlen(key) >= TOKEN_KEY_LEN ||
-		join_token_parse(value->bytes, &token) != ERR_NONE || !is_over(removal, &token))
-		return;
-	if ((removal->num & (removal->num - 1)) == 0)
-		removal->found = mem_realloc(
-			removal->found, (removal->num == 0 ? 1 : 2 * removal->num) * sizeof *removal->found);
-	memcpy(removal->found[removal->num].key, key, strlen(key) + 1);
-	removal->found[removal->num++].version = value->version;
-}
-
-static unsigned remove_all(struct attest *attest, struct removal *removal)
-{
-	store_list(attest->store, TOKEN_KEY_PREFIX, consider, removal);
-	for (unsigned i = 0; i < removal->num; i++)
-		store_swap(
-			attest->store, removal->found[i].key, removal->found[i].version, span_of(NULL, 0), NULL, NULL);
-	mem_free(removal->found);
-	return removal->num;
+	(void)key;
+	if (join_token_parse(record, &token) != ERR_NONE)
+		return false;
+	if (removal->id != NULL)
+		return !token.is_bound && spiffe_id_eq(&token.id, removal->id);
+	return removal->now_s >= token.not_after_s + (token.is_bound ? USED_KEPT_S : 0);
 }
 
 unsigned attest_tokens_drop(struct attest *attest, const struct spiffe_id *banned)
 {
-	struct removal removal = {.id = banned, .max = UINT32_MAX};
-	return remove_all(attest, &removal);
+	struct removal removal = {.id = banned};
+	return store_prune(attest->store, TOKEN_KEY_PREFIX, UINT_MAX, is_over, &removal);
 }
 
 unsigned attest_tokens_prune(struct attest *attest, unsigned max)
 {
-	struct removal removal = {.now_s = attest_now_s(attest), .max = max};
-	return remove_all(attest, &removal);
+	struct removal removal = {.now_s = attest_now_s(attest)};
+	return store_prune(attest->store, TOKEN_KEY_PREFIX, max, is_over, &removal);
 }
 
 static bool is_unused(struct span record)

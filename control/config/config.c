@@ -6,7 +6,7 @@
 #include "control/config/config_private.h"
 #include "control/state_folder.h"
 
-enum { AUDIENCE_MAX = 253 };
+enum { AUDIENCE_MAX = 253, CRL_FILES_MAX = 8 /* of control/serve/crl_files.h */ };
 
 static const struct setting_renamed renamed[] = {
 #define RENAMED(old_key, new_key) {old_key, new_key},
@@ -51,6 +51,18 @@ static void socket_is_beside_state(struct settings *settings, const struct contr
 	setting_error_why(settings, settings_root(settings), "operator_socket", &why);
 }
 
+/* Its folder lies beside the keys, as that of operator_socket: control.c checks it with links resolved. */
+static char *streams_socket_read(struct settings *settings, struct setting_node *ears)
+{
+	const char *path = setting_text(settings, ears, "streams_socket");
+	if (path == NULL)
+		return NULL;
+	if (path[0] != '/' || strlen(path) > SETTING_SOCKET_MAX)
+		setting_error(settings, ears, "an absolute path of at most 107 bytes", "correct streams_socket",
+			"streams_socket is '%s'", path);
+	return mem_strdup(path);
+}
+
 static void general_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *root = settings_root(settings);
@@ -64,6 +76,7 @@ static void general_read(struct settings *settings, struct control_config *confi
 	struct setting_node *ears = setting_map(settings, root, "listen");
 	config->streams_port = (uint16_t)setting_number(settings, ears, "streams_port");
 	config->metrics_port = (uint16_t)setting_number(settings, ears, "metrics_port");
+	config->streams_socket = streams_socket_read(settings, ears);
 	if (config->streams_port == config->metrics_port)
 		setting_error(settings, ears, "two different ports", "change streams_port or metrics_port",
 			"streams_port and metrics_port are the same");
@@ -72,17 +85,40 @@ static void general_read(struct settings *settings, struct control_config *confi
 	config->log_json = setting_keyword(settings, log, "format") == 1;
 }
 
+static char *copy_of(const char *text)
+{
+	return text == NULL || text[0] == '\0' ? NULL : mem_strdup(text);
+}
+
+static void crl_files_read(struct settings *settings, struct setting_node *map, struct control_config *config)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "crl_files", &list);
+	if (num > CRL_FILES_MAX) {
+		setting_error(settings, map, "at most 8 files in crl_files", "join the lists at their authority",
+			"there are %zu", num);
+		return;
+	}
+	config->crl_files = num == 0 ? NULL : mem_calloc(num, sizeof(*config->crl_files));
+	for (size_t i = 0; i < num; i++)
+		config->crl_files[config->num_crl_files++] = mem_strdup(setting_item_text(settings, list, i));
+}
+
 static void identity_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *map = setting_map(settings, settings_root(settings), "identity");
 	config->leaf_ttl_ms = setting_duration_ms(settings, map, "leaf_ttl");
 	config->intermediate_ttl_ms = setting_duration_ms(settings, map, "intermediate_ttl");
 	config->root_ttl_ms = setting_duration_ms(settings, map, "root_ttl");
+	config->root_rotate_before_ms = setting_duration_ms(settings, map, "root_rotate_before");
 	config->attest_per_second = setting_number(settings, map, "attest_per_second");
 	config->forget_after_ms = setting_duration_ms(settings, map, "forget_after");
+	crl_files_read(settings, map, config);
+	config->other_roots_file = copy_of(setting_text(settings, map, "other_roots_file"));
 	if (config->leaf_ttl_ms >= config->intermediate_ttl_ms || config->intermediate_ttl_ms >= config->root_ttl_ms)
 		setting_error(settings, map, "lifetimes with leaf_ttl < intermediate_ttl < root_ttl",
 			"lengthen the longer ones", "the lifetimes are in another order");
+	config_ca_read(settings, map, config);
 }
 
 static void limits_read(struct settings *settings, struct control_config *config)
@@ -102,15 +138,16 @@ static bool is_audience(const char *text)
 	return len > 0 && len <= AUDIENCE_MAX;
 }
 
-static char *copy_of(const char *text)
+static bool is_port_of_listen(const struct control_config *config, uint16_t port)
 {
-	return text == NULL ? NULL : mem_strdup(text);
+	return port == config->streams_port || port == config->metrics_port;
 }
 
 static void injection_read(struct settings *settings, struct setting_node *map, struct control_config *config)
 {
 	config->kubernetes.namespace_ = copy_of(setting_text(settings, map, "namespace"));
 	config->kubernetes.webhook_port = (uint16_t)setting_number(settings, map, "webhook_port");
+	config->kubernetes.operator_port = (uint16_t)setting_number(settings, map, "operator_port");
 	config->kubernetes.sidecar_image = copy_of(setting_text(settings, map, "sidecar_image"));
 	config->kubernetes.init_image = copy_of(setting_text(settings, map, "init_image"));
 	config->kubernetes.has_cni = setting_bool(settings, map, "cni");
@@ -119,10 +156,15 @@ static void injection_read(struct settings *settings, struct setting_node *map, 
 		setting_error(settings, map, "kubernetes.init_image beside kubernetes.sidecar_image",
 			"set kubernetes.init_image, or kubernetes.cni where the CNI plugin is installed",
 			"kubernetes.sidecar_image is given and kubernetes.init_image is not");
-	if (config->kubernetes.is_enabled && (config->kubernetes.webhook_port == config->streams_port ||
-						     config->kubernetes.webhook_port == config->metrics_port))
+	if (!config->kubernetes.is_enabled)
+		return;
+	if (is_port_of_listen(config, config->kubernetes.webhook_port))
 		setting_error(settings, map, "a port of its own for the webhook", "change kubernetes.webhook_port",
 			"kubernetes.webhook_port is one of listen's ports");
+	if (is_port_of_listen(config, config->kubernetes.operator_port) ||
+		config->kubernetes.operator_port == config->kubernetes.webhook_port)
+		setting_error(settings, map, "a port of its own for operators", "change kubernetes.operator_port",
+			"kubernetes.operator_port is also the port of something else");
 }
 
 static void kubernetes_read(struct settings *settings, struct control_config *config)
@@ -165,7 +207,10 @@ enum err control_config_read(struct settings *settings, struct control_config **
 	identity_read(settings, config);
 	limits_read(settings, config);
 	kubernetes_read(settings, config);
+	config_etcd_read(settings, config);
+	config_federation_read(settings, config);
 	config_mesh_read(settings, config);
+	config_attestation_read(settings, config);
 	config_policy_read(settings, config);
 	if (settings_finish(settings) != 0)
 		return ERR_CONFIG;
@@ -178,9 +223,18 @@ enum err control_config_read(struct settings *settings, struct control_config **
 void control_config_free(struct control_config *config)
 {
 	config_mesh_done(config);
+	config_attestation_done(config);
 	config_policy_done(config);
 	mem_free(config->state_dir);
+	mem_free(config->other_roots_file);
+	for (size_t i = 0; i < config->num_crl_files; i++)
+		mem_free(config->crl_files[i]);
+	mem_free(config->crl_files);
 	mem_free(config->operator_socket);
+	mem_free(config->streams_socket);
+	config_etcd_done(config);
+	config_federation_done(config);
+	config_ca_done(config);
 	mem_free(config->kubernetes.kubeconfig);
 	mem_free(config->kubernetes.audience);
 	mem_free(config->kubernetes.namespace_);

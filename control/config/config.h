@@ -6,6 +6,7 @@
 #include "base/settings/settings.h"
 #include "base/settings/settings_record.h"
 #include "certs/spiffe_id.h"
+#include "control/config/workload_entry.h"
 
 enum port_mode { PORT_MODE_OFF, PORT_MODE_PERMISSIVE, PORT_MODE_STRICT };
 
@@ -61,12 +62,53 @@ struct config_entry { /* an operator's entry for one address; it takes precedenc
 	struct spiffe_id identity;
 };
 
+struct config_endpoint {
+	char *host; /* a DNS name, or an IP address without brackets */
+	uint16_t port;
+};
+
+struct config_partner { /* a trust domain whose bundle is fetched from its bundle endpoint */
+	struct trust_domain domain;
+	char *host; /* of the url: a DNS name, or an IP address without brackets */
+	uint16_t port;
+	char *path;
+	bool is_spiffe;               /* profile https_spiffe; else https_web */
+	struct spiffe_id endpoint_id; /* https_spiffe */
+	char *bundle_file;            /* its first bundle; NULL: none */
+	char *ca;                     /* https_web: PEM; NULL: those of the system */
+};
+
+enum ca_source_kind {
+	CA_SOURCE_BUILT_IN,
+	CA_SOURCE_FILES,
+	CA_SOURCE_COMMAND,
+	CA_SOURCE_PKCS11
+}; /* in the order of the setting */
+
+struct config_ca {
+	enum ca_source_kind source;
+	char *certificate, *root; /* files; with CA_SOURCE_FILES and CA_SOURCE_PKCS11; else NULL */
+	char *key;                /* likewise with CA_SOURCE_FILES */
+	struct {
+		char *module, *token, *key, *pin_file; /* with CA_SOURCE_PKCS11; else NULL */
+		char *program;
+	} pkcs11;
+	char **command; /* with CA_SOURCE_COMMAND: a program's absolute path, and its words */
+	size_t num_words;
+	uint64_t timeout_ms; /* of the command */
+};
+
 struct control_config {
 	struct trust_domain trust_domain;
 	char *state_dir;                     /* "/var/lib/handfast-control" */
 	char *operator_socket;               /* "/run/handfast/control.sock" */
 	uint16_t streams_port, metrics_port; /* 15012, 15014 */
+	char *streams_socket;                /* NULL: none */
 	uint64_t leaf_ttl_ms, intermediate_ttl_ms, root_ttl_ms;
+	uint64_t root_rotate_before_ms; /* its end; 0: never by itself */
+	char *other_roots_file;         /* NULL: none */
+	char **crl_files;
+	size_t num_crl_files;
 	uint64_t attest_per_second; /* a source */
 	uint64_t forget_after_ms;   /* attestation keys, after the end of their last certificate */
 	uint64_t max_connections;   /* at the streams port; 0: from RLIMIT_NOFILE */
@@ -78,10 +120,27 @@ struct control_config {
 		char *audience;   /* "handfast"; needs no escape in JSON */
 		char *namespace_; /* "handfast-system" */
 		uint16_t webhook_port;
-		char *sidecar_image; /* NULL: no webhook */
-		char *init_image;    /* NULL: only with has_cni, or without a webhook */
+		uint16_t operator_port; /* on 127.0.0.1; 0: none */
+		char *sidecar_image;    /* NULL: no webhook */
+		char *init_image;       /* NULL: only with has_cni, or without a webhook */
 		bool has_cni;
 	} kubernetes;
+	struct {
+		struct config_endpoint *endpoints; /* none: the store is a file in state_dir */
+		size_t num_endpoints;
+		char *prefix;                 /* "/handfast/" */
+		char *ca, *certificate, *key; /* files; never NULL with endpoints */
+		char *user, *password_file;   /* both or neither */
+	} etcd;
+	struct {
+		uint16_t port;            /* of the bundle endpoint; 0: none */
+		char *certificate, *key;  /* profile https_web; NULL: https_spiffe */
+		uint64_t refresh_hint_ms; /* for partners */
+		uint64_t refresh_min_ms;  /* of partners' hints */
+		struct config_partner *partners;
+		size_t num_partners;
+	} federation;
+	struct config_ca ca;
 	bool log_json;
 	unsigned log_level; /* enum log_level */
 	/* networks: none only with Kubernetes, for all */
@@ -91,6 +150,9 @@ struct control_config {
 	size_t num_services;
 	struct config_entry *entries;
 	size_t num_entries;
+	char *x509_roots, *x509_crl;             /* files, PEM; NULL: none */
+	struct workload_entry *workload_entries; /* attestation.entries */
+	size_t num_workload_entries;
 	enum port_mode default_mode;
 	struct config_workload *workloads;
 	size_t num_workloads;
@@ -98,7 +160,16 @@ struct control_config {
 };
 
 /* What a reload takes over together; RESTART is none of them. */
-enum control_reload_part { RELOAD_ANSWERS = 1, RELOAD_LEAF_TTL, RELOAD_LOG, NUM_CONTROL_RELOAD_PARTS };
+enum control_reload_part {
+	RELOAD_ANSWERS = 1,
+	RELOAD_LEAF_TTL,
+	RELOAD_LOG,
+	RELOAD_FEDERATION,
+	NUM_CONTROL_RELOAD_PARTS
+};
+
+void config_partner_copy(const struct config_partner *from, struct config_partner *out);
+void config_partner_done(struct config_partner *partner); /* zeroed is valid */
 
 extern const struct setting_table control_settings; /* settings.def */
 

@@ -29,7 +29,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->claim_grace_ms, 24ull * 3600 * 1000);
 	assert_int_equal(config->default_mode, PORT_MODE_PERMISSIVE);
 	assert_int_equal(config->max_connections, 0);
-	assert_int_equal(config->max_handshakes, 256);
+	assert_int_equal(config->max_handshakes, 96);
 	assert_int_equal(config->forget_after_ms, 30ull * 24 * 3600 * 1000);
 }
 
@@ -38,12 +38,16 @@ static void kubernetes_needs_no_networks_and_has_defaults(void **state)
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 	_cleanup_(control_config_freep) struct control_config *config = NULL;
-	assert_int_equal(read_text("kubernetes: {enabled: true}\n", &config, settings), ERR_NONE);
+	static const char text[] = "kubernetes: {enabled: true}\nidentity: {other_roots_file: ''}\n"
+				   "federation: {port: 0, partners: []}\nentries: []\n"; /* as the chart has them */
+	assert_int_equal(read_text(text, &config, settings), ERR_NONE);
 	assert_true(config->kubernetes.is_enabled);
+	assert_null(config->other_roots_file);
 	assert_null(config->kubernetes.kubeconfig);
 	assert_string_equal(config->kubernetes.audience, "handfast");
 	assert_string_equal(config->kubernetes.namespace_, "handfast-system");
 	assert_int_equal(config->kubernetes.webhook_port, 15017);
+	assert_int_equal(config->kubernetes.operator_port, 15016);
 	assert_null(config->kubernetes.sidecar_image);
 	assert_false(config->kubernetes.has_cni);
 	assert_int_equal(config->num_networks, 0);
@@ -56,8 +60,9 @@ static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 		"mesh: {networks: [192.0.2.0/24]}\nkubernetes: {kubeconfig: /k}\n",
 		"kubernetes: {enabled: true, audience: 'a\"b'}\n", "kubernetes: {enabled: true, audience: 'a b'}\n",
 		"kubernetes: {enabled: true, audience: 'a\\b'}\n", "kubernetes: {enabled: 1}\n",
-		"kubernetes: {enabled: true, sidecar_image: a}\n",
-		"kubernetes: {enabled: true, webhook_port: 15012}\n"};
+		"kubernetes: {enabled: true, sidecar_image: a}\n", "kubernetes: {enabled: true, webhook_port: 15012}\n",
+		"kubernetes: {enabled: true, operator_port: 15014}\n",
+		"kubernetes: {enabled: true, operator_port: 15017}\n"};
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
 		struct control_config *config = NULL;

@@ -4,6 +4,7 @@
 #include "control/distribute/encode.h"
 #include "proto/handfast/v1/discovery.pb-c.h"
 #include <stdio.h>
+#include <string.h>
 
 static enum err destinations_parse(
 	Handfast__V1__SocketAddress *const *list, size_t num, struct discovery_up *out, struct why *why)
@@ -25,6 +26,24 @@ static enum err destinations_parse(
 	return ERR_NONE;
 }
 
+static enum err known_parse(const ProtobufCBinaryData *list, size_t num, struct discovery_up *out, struct why *why)
+{
+	if (num == 0)
+		return ERR_NONE;
+	if (num != out->num_destinations)
+		return why_set(why, ERR_MALFORMED, "a digest for each destination", "update the sidecar",
+			"the message has %zu destinations and %zu digests", out->num_destinations, num);
+	out->known = mem_calloc(num, ANSWER_DIGEST_LEN);
+	for (size_t i = 0; i < num; i++) {
+		if (list[i].len != 0 && list[i].len != ANSWER_DIGEST_LEN)
+			return why_set(why, ERR_MALFORMED, "digests of 0 or 16 bytes", "update the sidecar",
+				"a digest has %zu bytes", list[i].len);
+		if (list[i].len != 0)
+			memcpy(out->known + i * ANSWER_DIGEST_LEN, list[i].data, ANSWER_DIGEST_LEN);
+	}
+	return ERR_NONE;
+}
+
 static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *out, struct why *why)
 {
 	switch (up->kind_case) {
@@ -34,7 +53,8 @@ static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *o
 		return ERR_NONE;
 	case HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE:
 		out->kind = DISCOVERY_SUBSCRIBE;
-		return destinations_parse(up->subscribe->destinations, up->subscribe->n_destinations, out, why);
+		RETURN_IF_ERR(destinations_parse(up->subscribe->destinations, up->subscribe->n_destinations, out, why));
+		return known_parse(up->subscribe->known, up->subscribe->n_known, out, why);
 	case HANDFAST__V1__DISCOVERY_UP__KIND_UNSUBSCRIBE:
 		out->kind = DISCOVERY_UNSUBSCRIBE;
 		return destinations_parse(up->unsubscribe->destinations, up->unsubscribe->n_destinations, out, why);
@@ -70,4 +90,5 @@ enum err discovery_up_parse(struct span bytes, struct discovery_up *out, struct 
 void discovery_up_done(struct discovery_up *up)
 {
 	mem_free(up->destinations);
+	mem_free(up->known);
 }

@@ -5,7 +5,6 @@
 #include "base/core/mem.h"
 #include "base/core/random.h"
 #include "control/distribute/distribute_private.h"
-#include "control/distribute/encode.h"
 
 enum {
 	/* Bounds the memory that sidecars can use here, about 150 bytes per subscription. A sidecar itself has at most
@@ -37,6 +36,7 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = IDENTITY_SUBSCRIPTIONS_MAX}}},
 		.seed = random_u64()});
 	buf_init(&distributor->message, MESSAGE_MAX);
+	buf_init(&distributor->batch, MESSAGE_MAX);
 	return distributor;
 }
 
@@ -45,13 +45,16 @@ void distributor_free(struct distributor *distributor)
 	CHECK(list_is_empty(&distributor->streams) && distributor->num_streams == 0);
 	CHECK(list_is_empty(&distributor->streams_due) && list_is_empty(&distributor->topics_due));
 	CHECK(list_is_empty(&distributor->sites_due));
+	growth_stop(distributor);
 	loop_timer_stop(&distributor->work);
+	loop_task_cancel(&distributor->catch_up);
 	loop_timer_stop(&distributor->retry);
 	table_done(&distributor->topics);
 	table_done(&distributor->sites);
 	shares_free(distributor->shares);
 	limited_log_free(distributor->lines);
 	buf_done(&distributor->message);
+	buf_done(&distributor->batch);
 	mem_free(distributor);
 }
 
@@ -68,36 +71,6 @@ const struct distributor_counts *distributor_counts(const struct distributor *di
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
 {
 	work_sites_due(distributor, ip);
-}
-
-/* --- outgoing --- */
-
-/* A repeated subscription is answered again, with a newer version. */
-static void resolve_again(struct distributor *distributor, struct topic *topic)
-{
-	if (topic_resolve(distributor, topic))
-		work_topic_due(distributor, topic);
-	else
-		topic_renumber(distributor, topic);
-}
-
-enum err stream_send_answer(struct subscription *subscription)
-{
-	struct topic *topic = subscription->topic;
-	struct stream *stream = subscription->stream;
-	if (topic->content == 0)
-		(void)topic_resolve(stream->distributor, topic);
-	else if (subscription->is_asked_again)
-		resolve_again(stream->distributor, topic);
-	subscription->is_asked_again = false;
-	if (subscription->sent == topic->content)
-		return ERR_NONE;
-	CHECK(topic->message != NULL);
-	RETURN_IF_ERR(rpc_call_send(stream->call, span_of(topic->message, topic->message_len)));
-	subscription->sent = topic->content;
-	stream->distributor->spent += topic->message_len / 8; /* a copy costs less than the encoding */
-	stream->distributor->counts.num_sent++;
-	return ERR_NONE;
 }
 
 /* --- subscriptions of a stream --- */
@@ -141,6 +114,7 @@ static enum err subscription_add(
 	subscription->stream = stream;
 	subscription->topic = topic_take(stream->distributor, destination);
 	list_push_front(&subscription->topic->subscriptions, &subscription->of_topic);
+	subscription->topic->num_subscriptions++;
 	size_t num_buckets = stream->subscriptions.num_buckets;
 	table_add(&stream->subscriptions, &subscription->link, hash_of(stream, destination));
 	if (stream->subscriptions.num_buckets != num_buckets)
@@ -149,20 +123,41 @@ static enum err subscription_add(
 	return ERR_NONE;
 }
 
-static enum err subscribe(struct stream *stream, const struct addr *destination, bool at_once, struct why *why)
+/* known: the digest of the answer that the sidecar has; NULL: it has none. */
+static enum err subscribe(
+	struct answer_batch *batch, const struct addr *destination, const uint8_t *known, bool at_once, struct why *why)
 {
+	struct stream *stream = batch->stream;
 	struct subscription *subscription = find(stream, destination);
 	if (subscription != NULL) {
+		if (answer_batch_has(batch, subscription)) /* subscribed twice in one message: answered twice */
+			work_send_batch(batch);
 		subscription->is_asked_again = true; /* once, however often it is repeated before the answer */
 		subscription->sent = 0;
 	} else {
 		RETURN_IF_ERR(subscription_add(stream, destination, &subscription, why));
+		if (known != NULL && subscription_is_known(subscription, known))
+			return ERR_NONE;
 	}
 	if (at_once && work_may_answer_at_once(stream->distributor))
-		work_send(subscription);
+		work_add(batch, subscription);
 	else
 		work_stream_due(stream);
 	return ERR_NONE;
+}
+
+static enum err subscribe_each(struct stream *stream, const struct discovery_up *up, struct why *why)
+{
+	static const uint8_t none[ANSWER_DIGEST_LEN];
+	struct answer_batch batch = {.stream = stream};
+	enum err err = ERR_NONE;
+	for (size_t i = 0; i < up->num_destinations && err == ERR_NONE; i++) {
+		const uint8_t *known = up->known == NULL ? NULL : up->known + i * ANSWER_DIGEST_LEN;
+		bool has_it = known != NULL && memcmp(known, none, ANSWER_DIGEST_LEN) != 0;
+		err = subscribe(&batch, &up->destinations[i], has_it ? known : NULL, i < AT_ONCE_MAX, why);
+	}
+	work_send_batch(&batch);
+	return err;
 }
 
 static void subscription_drop(void *arg, struct table_link *link)
@@ -172,6 +167,7 @@ static void subscription_drop(void *arg, struct table_link *link)
 	work_pass_over(subscription);
 	table_remove(&stream->subscriptions, link);
 	list_remove(&subscription->of_topic);
+	subscription->topic->num_subscriptions--;
 	topic_drop_if_unused(stream->distributor, subscription->topic);
 	if (stream->share.shares != NULL)
 		CHECK(shares_resize(&stream->share, stream->subscriptions.num + 1) == SHARE_LIMIT_NONE);
@@ -220,9 +216,7 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 			work_stream_due(stream);
 		return ERR_NONE;
 	case DISCOVERY_SUBSCRIBE:
-		for (size_t i = 0; i < up->num_destinations; i++)
-			RETURN_IF_ERR(subscribe(stream, &up->destinations[i], i < AT_ONCE_MAX, why));
-		return ERR_NONE;
+		return subscribe_each(stream, up, why);
 	case DISCOVERY_UNSUBSCRIBE:
 		for (size_t i = 0; i < up->num_destinations; i++)
 			unsubscribe(stream, &up->destinations[i]);

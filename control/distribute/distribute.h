@@ -17,6 +17,7 @@ void distributor_set_config(
 
 /* Before the first stream, or with distributor_policies_changed() for all. Copied; zeroed: none. */
 void distributor_set_policies(struct distributor *distributor, const struct policy_source *source);
+const struct policy_source *distributor_policies(const struct distributor *distributor); /* borrowed */
 /* The source has changed for the workloads that `concerns` is true of; NULL: for none, but it may be known now. Only
  * their sidecars get a new state. */
 void distributor_policies_changed(
@@ -24,7 +25,13 @@ void distributor_policies_changed(
 /* Each sidecar with a stream here; is_in_force: it has confirmed the policy that it is to have now. */
 void distributor_each_sidecar(const struct distributor *distributor,
 	void (*visit)(void *arg, const struct spiffe_id *id, bool is_in_force), void *arg);
+/* The policy of a workload as its sidecars are to have it, in discovery.proto's form. ERR_UNAVAILABLE: it is not known
+ * yet, see policy_source.h. */
+enum err distributor_policy_of(
+	const struct distributor *distributor, const struct spiffe_id *id, struct buf *out) _must_use_;
 uint64_t distributor_policy_marks(const struct distributor *distributor); /* grows with each change of the above */
+
+const struct control_config *distributor_config(const struct distributor *distributor); /* borrowed */
 
 /* Answers about `ip` may have changed; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);

@@ -10,6 +10,7 @@
 #include "base/core/shares.h"
 #include "base/core/table.h"
 #include "control/distribute/distribute.h"
+#include "control/distribute/encode.h"
 
 struct subscription {
 	struct table_link link; /* in its stream */
@@ -26,13 +27,18 @@ struct topic {
 	struct site *site;
 	struct list_link of_site;
 	struct list subscriptions;
+	unsigned num_subscriptions;
+	uint64_t *endpoints; /* a hash of each, sorted by address; none while some drain */
+	size_t num_endpoints;
+	bool has_grown;   /* the last change added endpoints, and nothing else */
 	bool is_cut;      /* see registry.h; logged when it begins */
 	uint64_t content; /* grows with each change; 0: not resolved yet */
 	uint64_t version; /* in the message; never less than content */
-	uint8_t *message; /* DiscoveryDown, encoded */
-	size_t message_len;
-	struct subscription *cursor; /* the next to send to */
-	struct list_link due;        /* in the queue */
+	uint8_t *message; /* DiscoveryDown, encoded: a prefix (encode_answers_prefix()), and the answer */
+	size_t message_len, prefix_len;
+	uint8_t digest[ANSWER_DIGEST_LEN]; /* of the answer */
+	struct subscription *cursor;       /* the next to send to */
+	struct list_link due;              /* in the queue */
 };
 
 struct site {
@@ -59,6 +65,15 @@ struct stream {
 	struct list_link due; /* in the queue */
 };
 
+struct growth { /* growth.c */
+	struct loop_timer sweep;
+	unsigned num_left; /* streams of this sweep that wait for their turn; 0: none runs */
+	bool is_due;       /* the next one, after this one */
+	uint64_t began_ms, next_ms;
+	int64_t sends; /* that may be sent at once; negative: a debt */
+	uint64_t refilled_ms;
+};
+
 struct distributor {
 	struct loop *loop;
 	struct registry *registry;
@@ -73,7 +88,9 @@ struct distributor {
 	struct table topics, sites;            /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
-	struct buf message;
+	struct loop_task catch_up;
+	struct buf message, batch;
+	struct growth growth;
 	uint64_t spent;                     /* the cost of answers in bytes: bounds the length of a round of the loop */
 	uint64_t at_once_ms, at_once_until; /* the round, and the value of spent at which its immediate answers end */
 	struct distributor_counts counts;
@@ -88,21 +105,44 @@ bool topic_resolve(struct distributor *distributor, struct topic *topic);
 void topic_renumber(struct distributor *distributor, struct topic *topic);
 struct site *site_find(struct distributor *distributor, const struct ip_addr *ip); /* NULL: none */
 
+/* answers.c: the answers to one stream, sent together. */
+#define BATCH_ANSWERS 64
+struct answer_batch { /* on the stack, zeroed but for the stream; one at a time */
+	struct stream *stream;
+	struct subscription *list[BATCH_ANSWERS];
+	size_t num;
+};
+/* Adds the answer unless it was sent. ERR_LIMIT: what was added before could not be sent. */
+enum err answer_batch_add(struct answer_batch *batch, struct subscription *subscription) _must_use_;
+enum err answer_batch_send(struct answer_batch *batch) _must_use_;
+bool answer_batch_has(const struct answer_batch *batch, const struct subscription *subscription);
+/* One answer alone; nothing if it was sent. */
+enum err stream_send_answer(struct subscription *subscription) _must_use_;
+/* The sidecar has this answer already: true if nothing needs to be sent. */
+bool subscription_is_known(struct subscription *subscription, const uint8_t digest[ANSWER_DIGEST_LEN]);
+
 /* work.c */
 void work_sites_due(struct distributor *distributor, const struct ip_addr *ip); /* NULL: all */
 void work_topic_due(struct distributor *distributor, struct topic *topic);
 void work_stream_due(struct stream *stream);
 /* Whether this round of the loop may still answer at once; else the answer follows in a slice. */
 bool work_may_answer_at_once(struct distributor *distributor);
-void work_send(struct subscription *subscription); /* a slow reader gets it later */
-void work_stop_site(struct site *site);            /* before it is freed */
-void work_stop_topic(struct topic *topic);         /* before it is freed */
+/* A slow reader gets them later. */
+void work_add(struct answer_batch *batch, struct subscription *subscription);
+void work_send_batch(struct answer_batch *batch);
+void work_stop_site(struct site *site);    /* before it is freed */
+void work_stop_topic(struct topic *topic); /* before it is freed */
 void work_stop_stream(struct stream *stream);
 void work_pass_over(struct subscription *subscription); /* before it is freed */
+
+/* growth.c: an answer that has only more endpoints than before can wait while very many do. */
+/* Keeps the endpoints for the next comparison. Returns whether some were added, and nothing else was changed, of an
+ * answer that had some. */
+bool growth_note(struct topic *topic, const struct resolution *resolution, uint64_t seed);
+void growth_due(struct distributor *distributor, struct topic *topic); /* after such a change */
+void growth_turn_over(struct distributor *distributor);                /* of one stream that was due */
+void growth_stop(struct distributor *distributor);
 
 /* policies.c */
 enum err stream_send_mesh(struct stream *stream) _must_use_; /* nothing if it was sent, or is not known yet */
 void stream_confirmed(struct stream *stream, uint64_t version);
-
-/* distribute.c */
-enum err stream_send_answer(struct subscription *subscription) _must_use_; /* nothing if it was sent */

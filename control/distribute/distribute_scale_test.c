@@ -13,6 +13,8 @@
 
 enum {
 	RECONNECTS = 100,
+	COMING = 10,                    /* of the second service: one of the first one drains */
+	EACH_MS = 30,                   /* apart: longer than changes are coalesced */
 	SLICE_MAX = 64 + 256 + 2 * 256, /* of work.c, with room for a last turn */
 };
 
@@ -90,11 +92,47 @@ static void finding_l6_subscriptions_of_one_sidecar_do_not_delay_others(void **s
 	assert_int_equal(world_since(world, before).resolved, 0); /* no sidecar has subscribed the owner's address */
 }
 
+static void on_time(struct loop_timer *timer)
+{
+	timer->on_deadline = NULL;
+}
+
+static void run_for(struct world *world, uint64_t ms)
+{
+	struct loop_timer time = {0};
+	loop_timer_start(world->loop, &time, ms, on_time);
+	while (time.on_deadline != NULL)
+		loop_run_once(world->loop, true);
+}
+
+/* Ten thousand subscribers get the first change at once; what follows, a few times and all of it together. */
+static void endpoints_that_come_one_after_another_are_sent_together(void **state)
+{
+	struct world *world = *state;
+	for (unsigned i = ENDPOINTS; i < ENDPOINTS + COMING; i++)
+		registry_stream_closed(world->registry, &world->sidecars[i].id, &world->sidecars[i].ip);
+	world_settle(world);
+	struct counted before = world_count(world), last = before;
+	for (unsigned i = ENDPOINTS; i < ENDPOINTS + COMING; i++) {
+		const struct sidecar *coming = &world->sidecars[i];
+		unsigned claimed = world->num_claimed;
+		last = world_count(world);
+		registry_claim(world->registry, &coming->id, &coming->ip, coming->key_hash, world_on_claimed, world);
+		world_run_until(world, &world->num_claimed, claimed + 1);
+		run_for(world, EACH_MS);
+	}
+	while (world_since(world, last).sent < SIDECARS) /* the last one, too */
+		loop_run_once(world->loop, true);
+	world_settle(world);
+	assert_in_range(world_since(world, before).sent, SIDECARS, (COMING - 3) * SIDECARS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_i15_a_reconnect_resolves_nothing_again),
 		cmocka_unit_test(finding_i15_a_change_is_resolved_once_and_sent_in_slices),
+		cmocka_unit_test(endpoints_that_come_one_after_another_are_sent_together),
 		cmocka_unit_test(finding_l6_subscriptions_of_one_sidecar_do_not_delay_others),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);

@@ -1,22 +1,23 @@
-/* From settings and resolutions to discovery.proto; the only file of the control plane that uses its generated code.
- * Pure. */
+/* From settings and resolutions to discovery.proto. Pure. */
 #pragma once
 
 #include "base/core/buf.h"
-#include "control/distribute/policy_source.h"
+#include "control/distribute/encode_policy.h"
 #include "control/registry/registry.h"
 
-struct mesh_state { /* borrowed */
-	const struct control_config *config;
-	const struct policy_found *found; /* for the workload; NULL: none */
-	const struct spiffe_id *id;       /* the workload */
-	uint64_t version;
-};
 /* DiscoveryDown with the networks and the policy of the workload. */
 enum err encode_mesh_state(const struct mesh_state *state, struct buf *out) _must_use_;
 /* DiscoveryDown with one answer. */
-enum err encode_answer(const struct addr *destination, const struct resolution *resolution, uint64_t version,
+#define ANSWER_DIGEST_LEN 16
+struct answer_mark {
+	uint64_t version;
+	const uint8_t *digest; /* ANSWER_DIGEST_LEN; NULL: none */
+};
+enum err encode_answer(const struct addr *destination, const struct resolution *resolution, struct answer_mark mark,
 	struct buf *out) _must_use_;
+/* What that has before each answer, for a message with several: DiscoveryDown with answers of `len` bytes in all. */
+#define ANSWERS_PREFIX_MAX 11
+size_t encode_answers_prefix(size_t len, uint8_t out[ANSWERS_PREFIX_MAX]);
 
 #define SUBSCRIBE_MAX 1024 /* destinations per message */
 
@@ -26,6 +27,7 @@ struct discovery_up { /* a message of a sidecar */
 	uint32_t protocol_version; /* hello */
 	struct addr *destinations; /* subscribe, unsubscribe; owned */
 	size_t num_destinations;
+	uint8_t *known; /* subscribe: ANSWER_DIGEST_LEN bytes per destination, zeros: none; owned, NULL: none at all */
 	uint64_t version;         /* ack */
 	char refused_reason[256]; /* ack: "" when in use */
 };

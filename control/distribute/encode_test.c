@@ -188,7 +188,7 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1:8080"), &resolution.endpoints[0].address), ERR_NONE);
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.2:8080"), &resolution.endpoints[1].address), ERR_NONE);
 	resolution.endpoints[0].id = resolution.endpoints[1].id = &id;
-	assert_int_equal(encode_answer(&destination, &resolution, 3, &wire), ERR_NONE);
+	assert_int_equal(encode_answer(&destination, &resolution, (struct answer_mark){.version = 3}, &wire), ERR_NONE);
 	const Handfast__V1__Answer *answer = unpacked(&wire, &arena)->answers->answers[0];
 	assert_int_equal(answer->version, 3);
 	assert_int_equal(answer->destination->port, 80);
@@ -225,6 +225,45 @@ static enum err parse_subscribe(size_t ip_len, uint32_t port, size_t num)
 	return err;
 }
 
+static enum err parse_known(size_t digest_len, size_t num)
+{
+	_cleanup_(buf_done) struct buf wire = BUF_INIT(4096);
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
+	Handfast__V1__SocketAddress address = HANDFAST__V1__SOCKET_ADDRESS__INIT, *list[] = {&address, &address};
+	uint8_t ip[4] = {192, 0, 2, 1}, bytes[32] = {7};
+	ProtobufCBinaryData digests[3] = {{0}, pb_bytes(span_of(bytes, digest_len)), {0}};
+	struct discovery_up parsed = {0};
+	struct why why = {0};
+	address.ip = pb_bytes(span_of(ip, sizeof ip));
+	address.port = 80;
+	subscribe.destinations = list;
+	subscribe.n_destinations = 2;
+	subscribe.known = digests;
+	subscribe.n_known = num;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
+	up.subscribe = &subscribe;
+	assert_int_equal(pb_pack(&up.base, &wire), ERR_NONE);
+	enum err err = discovery_up_parse(buf_span(&wire), &parsed, &why);
+	if (err == ERR_NONE && num > 0) {
+		assert_int_equal(parsed.known[0], 0);
+		assert_int_equal(parsed.known[ANSWER_DIGEST_LEN], 7);
+	}
+	discovery_up_done(&parsed);
+	return err;
+}
+
+static void digests_of_known_answers_are_checked(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_known(16, 0), ERR_NONE);
+	assert_int_equal(parse_known(16, 2), ERR_NONE);
+	assert_int_equal(parse_known(16, 1), ERR_MALFORMED);
+	assert_int_equal(parse_known(16, 3), ERR_MALFORMED);
+	assert_int_equal(parse_known(15, 2), ERR_MALFORMED);
+	assert_int_equal(parse_known(32, 2), ERR_MALFORMED);
+}
+
 static void subscriptions_are_checked(void **state)
 {
 	(void)state;
@@ -245,6 +284,7 @@ int main(void)
 		cmocka_unit_test(of_the_policies_that_are_found_the_first_mode_applies_and_rules_add_up),
 		cmocka_unit_test(K15_what_is_found_cannot_loosen_the_settings_of_the_workload),
 		cmocka_unit_test(finding_p14_answers_have_addresses_identities_and_draining_endpoints),
+		cmocka_unit_test(digests_of_known_answers_are_checked),
 		cmocka_unit_test(subscriptions_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,9 +26,19 @@ void distributor_set_config(struct distributor *distributor, const struct contro
 	}
 }
 
+const struct control_config *distributor_config(const struct distributor *distributor)
+{
+	return distributor->config;
+}
+
 void distributor_set_policies(struct distributor *distributor, const struct policy_source *source)
 {
 	distributor->policies = *source;
+}
+
+const struct policy_source *distributor_policies(const struct distributor *distributor)
+{
+	return &distributor->policies;
 }
 
 void distributor_policies_changed(
@@ -53,6 +63,17 @@ void distributor_each_sidecar(const struct distributor *distributor,
 uint64_t distributor_policy_marks(const struct distributor *distributor)
 {
 	return distributor->num_marks;
+}
+
+enum err distributor_policy_of(const struct distributor *distributor, const struct spiffe_id *id, struct buf *out)
+{
+	const struct policy_source *source = &distributor->policies;
+	struct policy_found found = {0};
+	if (!is_known(distributor))
+		return ERR_UNAVAILABLE;
+	if (source->find != NULL)
+		source->find(source->arg, id, &found);
+	return encode_policy(&(struct mesh_state){distributor->config, &found, id, 0}, out);
 }
 
 enum err stream_send_mesh(struct stream *stream)

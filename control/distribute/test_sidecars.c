@@ -52,15 +52,41 @@ static const struct rpc_method methods[] = {{
 	.on_done = distribute_done,
 }};
 
-/* Field 1 of DiscoveryDown is the mesh's state, field 2 an answer. */
+static size_t take_length(struct span *bytes)
+{
+	size_t len = 0;
+	for (unsigned shift = 0;; shift += 7) {
+		uint8_t byte = *bytes->ptr;
+		*bytes = span_of(bytes->ptr + 1, bytes->len - 1);
+		len |= (size_t)(byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return len;
+	}
+}
+
+/* Answers have one field, each of them. */
+static unsigned count_answers(struct span bytes)
+{
+	unsigned num = 0;
+	for (; bytes.len > 0; num++) {
+		bytes = span_of(bytes.ptr + 1, bytes.len - 1);
+		size_t len = take_length(&bytes);
+		bytes = span_of(bytes.ptr + len, bytes.len - len);
+	}
+	return num;
+}
+
+/* Field 1 of DiscoveryDown is the mesh's state, field 2 has answers. */
 static void on_message(void *arg, struct rpc_call *call, struct span message)
 {
 	const struct sidecar *sidecar = arg;
 	(void)call;
+	struct span rest = span_of(message.ptr + 1, message.len - 1);
+	(void)take_length(&rest);
 	if (message.ptr[0] >> 3 == 1)
 		sidecar->world->num_mesh++;
 	else
-		sidecar->world->num_answers++;
+		sidecar->world->num_answers += count_answers(rest);
 }
 
 static void on_done(

@@ -2,8 +2,10 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "certs/digest.h"
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
+#include <stdlib.h>
 
 enum { ANSWER_LEAST = 256 }; /* the least cost of an answer, in bytes */
 
@@ -76,6 +78,7 @@ void topic_drop_if_unused(struct distributor *distributor, struct topic *topic)
 	list_remove(&topic->of_site);
 	table_remove(&distributor->topics, &topic->link);
 	mem_free(topic->message);
+	mem_free(topic->endpoints);
 	mem_free(topic);
 	site_drop_if_unused(distributor, site);
 }
@@ -86,6 +89,12 @@ static void keep_message(struct topic *topic, struct span message)
 	topic->message = mem_realloc(topic->message, message.len);
 	memcpy(topic->message, message.ptr, message.len);
 	topic->message_len = message.len;
+	/* The prefix ends with the length of what follows. */
+	uint8_t prefix[ANSWERS_PREFIX_MAX];
+	for (topic->prefix_len = 2; topic->prefix_len < ANSWERS_PREFIX_MAX; topic->prefix_len++)
+		if (encode_answers_prefix(message.len - topic->prefix_len, prefix) == topic->prefix_len)
+			break;
+	CHECK(message.len > topic->prefix_len && memcmp(prefix, message.ptr, topic->prefix_len) == 0);
 }
 
 static void note_cut(struct distributor *distributor, struct topic *topic, const struct resolution *resolution)
@@ -100,40 +109,65 @@ static void note_cut(struct distributor *distributor, struct topic *topic, const
 }
 
 static enum err encode(struct distributor *distributor, const struct topic *topic, const struct resolution *resolution,
-	uint64_t version)
+	struct answer_mark mark)
 {
 	buf_clear(&distributor->message);
-	enum err err = encode_answer(&topic->destination, resolution, version, &distributor->message);
+	enum err err = encode_answer(&topic->destination, resolution, mark, &distributor->message);
 	distributor->spent += ANSWER_LEAST + buf_len(&distributor->message);
 	return err;
 }
 
-/* Encoded with its present version, an unchanged answer has the same bytes. */
-bool topic_resolve(struct distributor *distributor, struct topic *topic)
+static enum err encode_anew(struct distributor *distributor, struct topic *topic, const struct resolution *resolution)
 {
-	struct resolution resolution;
-	registry_resolve(distributor->registry, &topic->destination, &resolution);
-	note_cut(distributor, topic, &resolution);
-	if (topic->content != 0 && encode(distributor, topic, &resolution, topic->version) == ERR_NONE &&
-		span_eq(buf_span(&distributor->message), span_of(topic->message, topic->message_len)))
-		return false;
 	uint64_t version = ++distributor->answer_version;
-	if (encode(distributor, topic, &resolution, version) != ERR_NONE)
-		return false;
-	topic->content = topic->version = version;
+	const struct answer_mark mark = {version, topic->digest};
+	RETURN_IF_ERR(encode(distributor, topic, resolution, mark));
+	topic->version = version;
 	keep_message(topic, buf_span(&distributor->message));
 	distributor->counts.num_encoded++;
+	return ERR_NONE;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct resolved_endpoint *left = a, *right = b;
+	int ips = memcmp(&left->address.ip, &right->address.ip, sizeof left->address.ip);
+	return ips != 0 ? ips : (int)left->address.port - (int)right->address.port;
+}
+
+/* In one order for all control planes, and after a restart: callers begin at a random endpoint. */
+static void resolve(struct distributor *distributor, const struct topic *topic, struct resolution *out)
+{
+	registry_resolve(distributor->registry, &topic->destination, out);
+	qsort(out->endpoints, out->num_endpoints, sizeof *out->endpoints, by_address);
+	qsort(out->endpoints + out->num_endpoints, out->num_draining, sizeof *out->endpoints, by_address);
+}
+
+/* An unchanged answer has the same digest. */
+bool topic_resolve(struct distributor *distributor, struct topic *topic)
+{
+	static const struct answer_mark none = {0};
+	struct resolution resolution;
+	uint8_t digest[DIGEST_LEN];
+	resolve(distributor, topic, &resolution);
+	note_cut(distributor, topic, &resolution);
+	if (encode(distributor, topic, &resolution, none) != ERR_NONE)
+		return false;
+	digest_sha256(buf_span(&distributor->message), digest);
+	if (topic->content != 0 && memcmp(digest, topic->digest, ANSWER_DIGEST_LEN) == 0)
+		return false;
+	memcpy(topic->digest, digest, ANSWER_DIGEST_LEN);
+	if (encode_anew(distributor, topic, &resolution) != ERR_NONE)
+		return false;
+	topic->content = topic->version;
+	topic->has_grown = growth_note(topic, &resolution, distributor->topics.seed);
 	return true;
 }
 
 void topic_renumber(struct distributor *distributor, struct topic *topic)
 {
 	struct resolution resolution;
-	uint64_t version = ++distributor->answer_version;
-	registry_resolve(distributor->registry, &topic->destination, &resolution);
-	if (encode(distributor, topic, &resolution, version) != ERR_NONE)
-		return;
-	topic->version = version;
-	keep_message(topic, buf_span(&distributor->message));
-	distributor->counts.num_encoded++;
+	resolve(distributor, topic, &resolution);
+	enum err err = encode_anew(distributor, topic, &resolution);
+	CHECK(err == ERR_NONE || topic->message != NULL); /* too large: the former one is sent again */
 }

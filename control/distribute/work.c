@@ -5,12 +5,15 @@
 #include "control/distribute/distribute_private.h"
 
 enum {
-	COALESCE_MS = 20, /* changes within this time are sent together */
-	RETRY_MS = 200,   /* after a reader was too slow */
+	/* Changes within this time are sent together. Slices that send or resolve answers are a tick of the timers (10
+	 * ms) apart: with thousands of sidecars that come at once, each answer changes many times. */
+	COALESCE_MS = 20,
+	RETRY_MS = 200, /* after a reader was too slow */
 
 	/* The most that one round does of each kind: about a millisecond in all. */
 	SLICE_RESOLVED = 64,
 	SLICE_SENT = 256,
+	SLICE_DEFERRED = 8, /* as many that wait for their stream's turn cost as much as one that is sent */
 	SLICE_CAUGHT_UP = 256,
 	SLICE_STREAMS = 16, /* each may get the mesh's state, which is encoded per stream */
 	SLICE_SPENT =
@@ -31,6 +34,7 @@ static void remove_due(struct list_link *due)
 }
 
 static void on_work(struct loop_timer *timer);
+static void on_catch_up(struct loop_task *task);
 
 static void work_within(struct distributor *distributor, uint64_t ms)
 {
@@ -76,13 +80,13 @@ void work_stream_due(struct stream *stream)
 		return;
 	if (list_is_linked(
 		    &stream->due)) { /* else a stream that subscribes all the time would never reach its last bucket */
-		stream->starts_over = true;
+		stream->starts_over |= stream->cursor > 0;
 		return;
 	}
 	stream->cursor = 0;
 	stream->starts_over = false;
 	put_due(&stream->distributor->streams_due, &stream->due);
-	work_within(stream->distributor, 0);
+	loop_task_post_next(stream->distributor->loop, &stream->distributor->catch_up, on_catch_up);
 }
 
 bool work_may_answer_at_once(struct distributor *distributor)
@@ -139,13 +143,33 @@ static void stream_is_full(struct stream *stream)
 		loop_timer_start(distributor->loop, &distributor->retry, RETRY_MS, on_retry);
 }
 
-void work_send(struct subscription *subscription)
+static void send_one(struct subscription *subscription)
 {
 	if (!subscription->stream->is_full && stream_send_answer(subscription) == ERR_LIMIT)
 		stream_is_full(subscription->stream);
 }
 
+void work_add(struct answer_batch *batch, struct subscription *subscription)
+{
+	if (!batch->stream->is_full && answer_batch_add(batch, subscription) == ERR_LIMIT)
+		stream_is_full(batch->stream);
+}
+
+void work_send_batch(struct answer_batch *batch)
+{
+	if (!batch->stream->is_full && answer_batch_send(batch) == ERR_LIMIT)
+		stream_is_full(batch->stream);
+}
+
 /* --- the slices --- */
+
+static void changed(struct distributor *distributor, struct topic *topic)
+{
+	if (topic->has_grown)
+		growth_due(distributor, topic);
+	else
+		work_topic_due(distributor, topic);
+}
 
 static void resolve_slice(struct distributor *distributor)
 {
@@ -157,37 +181,51 @@ static void resolve_slice(struct distributor *distributor)
 		if (topic != NULL) {
 			site->cursor = LIST_NEXT(&site->topics, topic, of_site);
 			if (topic_resolve(distributor, topic))
-				work_topic_due(distributor, topic);
+				changed(distributor, topic);
 		}
 		if (site->cursor == NULL)
 			remove_due(&site->due);
 	}
 }
 
-/* The next subscription of the topic, or the end of its turn. */
-static void send_next(struct topic *topic)
+/* Answers that change beside others wait for their stream's turn and are sent together: when thousands of sidecars come
+ * at once, each message would else have one answer, and each subscriber get one for every change. */
+static unsigned send_soon(struct subscription *subscription, bool is_alone)
+{
+	if (is_alone)
+		send_one(subscription);
+	else if (subscription->sent != subscription->topic->content)
+		work_stream_due(subscription->stream);
+	return is_alone ? SLICE_DEFERRED : 1;
+}
+
+/* The next subscription of the topic, or the end of its turn. Returns the cost, of SLICE_SENT * SLICE_DEFERRED. */
+static unsigned send_next(struct topic *topic, bool is_alone)
 {
 	struct subscription *subscription = topic->cursor;
 	if (subscription == NULL) {
 		remove_due(&topic->due);
-		return;
+		return 1;
 	}
 	topic->cursor = LIST_NEXT(&topic->subscriptions, subscription, of_topic);
-	work_send(subscription);
+	return send_soon(subscription, is_alone);
 }
 
 static void send_slice(struct distributor *distributor)
 {
 	uint64_t until = distributor->spent + SLICE_SPENT;
-	for (unsigned num = 0;
-		num < SLICE_SENT && distributor->spent < until && !list_is_empty(&distributor->topics_due); num++)
-		send_next(LIST_FIRST(&distributor->topics_due, struct topic, due));
+	for (unsigned cost = 0; cost < SLICE_SENT * SLICE_DEFERRED && distributor->spent < until &&
+				!list_is_empty(&distributor->topics_due);) {
+		struct topic *topic = LIST_FIRST(&distributor->topics_due, struct topic, due);
+		cost += send_next(topic, LIST_NEXT(&distributor->topics_due, topic, due) == NULL);
+	}
 }
 
 /* Returns how many it visited. */
 static unsigned catch_up_turn(struct stream *stream, uint64_t until)
 {
 	unsigned num = 0;
+	struct answer_batch batch = {.stream = stream};
 	if (stream_send_mesh(stream) == ERR_LIMIT) {
 		stream_is_full(stream);
 		return 1;
@@ -197,7 +235,8 @@ static unsigned catch_up_turn(struct stream *stream, uint64_t until)
 		turn++)
 		for (struct table_link *at = stream->subscriptions.buckets[stream->cursor++]; at != NULL;
 			at = at->next, num++)
-			work_send(container_of(at, struct subscription, link));
+			work_add(&batch, container_of(at, struct subscription, link));
+	work_send_batch(&batch);
 	return num + 1;
 }
 
@@ -217,6 +256,7 @@ static void catch_up_slice(struct distributor *distributor)
 		}
 		if (!stream->is_full && stream->cursor < stream->subscriptions.num_buckets)
 			put_due(&distributor->streams_due, &stream->due);
+		growth_turn_over(distributor);
 	}
 }
 
@@ -226,8 +266,16 @@ static void on_work(struct loop_timer *timer)
 	distributor->counts.num_slices++;
 	send_slice(distributor);
 	resolve_slice(distributor);
-	catch_up_slice(distributor);
-	if (!list_is_empty(&distributor->topics_due) || !list_is_empty(&distributor->sites_due) ||
-		!list_is_empty(&distributor->streams_due))
+	if (!list_is_empty(&distributor->topics_due) || !list_is_empty(&distributor->sites_due))
 		work_within(distributor, 0);
+}
+
+/* A new policy is to be in force soon: no pause between these slices. */
+static void on_catch_up(struct loop_task *task)
+{
+	struct distributor *distributor = container_of(task, struct distributor, catch_up);
+	distributor->counts.num_slices++;
+	catch_up_slice(distributor);
+	if (!list_is_empty(&distributor->streams_due))
+		loop_task_post_next(distributor->loop, &distributor->catch_up, on_catch_up);
 }

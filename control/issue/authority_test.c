@@ -1,8 +1,8 @@
 #include "base/core/mem.h"
 #include "certs/svid.h"
 #include "certs/verify.h"
-#include "control/issue/authority.h"
 #include "control/issue/certificate.h"
+#include "control/issue/test_authority.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,62 +12,6 @@
 #include <unistd.h>
 /* cmocka requires the four above */
 #include <cmocka.h>
-
-#define NOW_S 1800000000
-
-struct world {
-	char parent[64], folder[80];
-	struct clock_fake clock;
-	struct authority_options options;
-	struct authority authority;
-	struct private_key *key;
-	struct buf spki, leaf;
-	struct why detail;
-};
-
-/* The store's mark grows with each start. */
-static enum err begin(struct world *world, uint64_t epoch)
-{
-	const struct store_mark mark = {.epoch = epoch, .incarnation = 77, .revision = epoch * 10};
-	return authority_begin_epoch(&world->authority, &mark, &world->detail);
-}
-
-static int set_up(void **state)
-{
-	struct world *world = mem_new(struct world);
-	snprintf(world->parent, sizeof world->parent, "/tmp/authorityXXXXXX");
-	assert_non_null(mkdtemp(world->parent));
-	snprintf(world->folder, sizeof world->folder, "%s/keys", world->parent);
-	clock_fake_init(&world->clock, NOW_S * 1000LL);
-	world->options = (struct authority_options){.policy = KEYS_MAY_BE_MADE,
-		.folder = world->folder,
-		.max_leaf_ttl_s = 7200,
-		.intermediate_life_s = 7 * 86400,
-		.root_life_s = 365 * 86400,
-		.clock = &world->clock.clock};
-	snprintf(world->options.trust_domain.name, sizeof world->options.trust_domain.name, "td");
-	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
-	assert_int_equal(begin(world, 1), ERR_NONE);
-	world->key = private_key_generate();
-	buf_init(&world->spki, 1024);
-	buf_init(&world->leaf, 4096);
-	assert_int_equal(private_key_public(world->key, &world->spki), ERR_NONE);
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	authority_done(&world->authority);
-	private_key_unref(world->key);
-	buf_done(&world->spki);
-	buf_done(&world->leaf);
-	_cleanup_(mem_freep) char *command = mem_printf("rm -rf %s", world->parent);
-	assert_int_equal(system(command), 0);
-	mem_free(world);
-	return 0;
-}
 
 static enum err sign(struct world *world, const char *id, int64_t ttl_s)
 {
@@ -184,12 +128,12 @@ static void W25_serials_do_not_repeat(void **state)
 static void C17_C20_serves_only_the_newest_epoch_and_records_it(void **state)
 {
 	struct world *world = *state;
-	assert_int_equal(begin(world, 2), ERR_NONE);
+	assert_int_equal(world_begin(world, 2), ERR_NONE);
 	assert_int_equal(sign(world, "spiffe://td/a", 60), ERR_CONFLICT);
 	authority_done(&world->authority);
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_NONE);
-	assert_int_equal(begin(world, 2), ERR_STATE_DAMAGED);
-	assert_int_equal(begin(world, 3), ERR_NONE);
+	assert_int_equal(world_begin(world, 2), ERR_STATE_DAMAGED);
+	assert_int_equal(world_begin(world, 3), ERR_NONE);
 }
 
 /* Also when the clock was ahead at the very first start and was corrected later. */
@@ -339,28 +283,27 @@ static void C17_keeps_keys_where_only_the_signer_can_read_them(void **state)
 	assert_int_equal(authority_open(&world->authority, &world->options, &world->detail), ERR_CONFIG);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(finding_i12_a_key_file_that_others_may_read_is_refused),
-		TEST(signs_a_chain_that_verifies_up_to_the_root),
-		TEST(W14_C18_refuses_identities_that_no_workload_may_have),
-		TEST(W17_refuses_bytes_that_are_not_a_key),
-		TEST(W19_clamps_the_lifetime_to_policy_and_chain),
-		TEST(replaces_the_intermediate_at_half_of_its_life),
-		TEST(W25_serials_do_not_repeat),
-		TEST(C17_C20_serves_only_the_newest_epoch_and_records_it),
-		TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
-		TEST(finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_correction),
-		TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_stays_in_use),
-		TEST(finding_i3_an_older_store_is_refused_at_every_attempt),
-		TEST(finding_i7_an_operator_can_confirm_the_store),
-		TEST(finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys),
-		TEST(reads_the_epoch_of_release_0_1_0),
-		TEST(keeps_its_keys_across_a_restart),
-		TEST(C17_makes_no_new_key_for_a_damaged_or_lost_one),
-		TEST(C17_keeps_keys_where_only_the_signer_can_read_them),
+		WORLD_TEST(finding_i12_a_key_file_that_others_may_read_is_refused),
+		WORLD_TEST(signs_a_chain_that_verifies_up_to_the_root),
+		WORLD_TEST(W14_C18_refuses_identities_that_no_workload_may_have),
+		WORLD_TEST(W17_refuses_bytes_that_are_not_a_key),
+		WORLD_TEST(W19_clamps_the_lifetime_to_policy_and_chain),
+		WORLD_TEST(replaces_the_intermediate_at_half_of_its_life),
+		WORLD_TEST(W25_serials_do_not_repeat),
+		WORLD_TEST(C17_C20_serves_only_the_newest_epoch_and_records_it),
+		WORLD_TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),
+		WORLD_TEST(finding_i9_a_mesh_made_with_a_clock_days_ahead_works_after_the_correction),
+		WORLD_TEST(finding_i11_without_room_for_the_next_intermediate_the_present_one_stays_in_use),
+		WORLD_TEST(finding_i3_an_older_store_is_refused_at_every_attempt),
+		WORLD_TEST(finding_i7_an_operator_can_confirm_the_store),
+		WORLD_TEST(finding_i3_no_key_is_made_for_a_store_that_has_recorded_its_keys),
+		WORLD_TEST(reads_the_epoch_of_release_0_1_0),
+		WORLD_TEST(keeps_its_keys_across_a_restart),
+		WORLD_TEST(C17_makes_no_new_key_for_a_damaged_or_lost_one),
+		WORLD_TEST(C17_keeps_keys_where_only_the_signer_can_read_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

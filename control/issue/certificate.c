@@ -139,7 +139,9 @@ static bool add_key_ids(X509 *x509, const X509 *issuer)
 		return true;
 	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *above = AUTHORITY_KEYID_new();
 	const ASN1_OCTET_STRING *issuers = X509_get0_subject_key_id((X509 *)(uintptr_t)issuer);
-	if (above == NULL || issuers == NULL || (above->keyid = ASN1_OCTET_STRING_dup(issuers)) == NULL)
+	if (issuers == NULL) /* an authority of the operator's without one; verifiers then go by the name */
+		return true;
+	if (above == NULL || (above->keyid = ASN1_OCTET_STRING_dup(issuers)) == NULL)
 		return false;
 	return X509_add1_ext_i2d(x509, NID_authority_key_identifier, above, 0, 0);
 }
@@ -189,6 +191,19 @@ enum err certificate_validity(struct span der, int64_t *out_not_before_s, int64_
 		return ERR_MALFORMED;
 	*out_not_before_s = from;
 	*out_not_after_s = to;
+	return ERR_NONE;
+}
+
+enum err certificate_serial(struct span der, uint8_t out[CERTIFICATE_SERIAL_MAX], size_t *out_len)
+{
+	_cleanup_(X509_freep) X509 *x509 = NULL;
+	RETURN_IF_ERR(decode(der, &x509));
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(x509);
+	int len = ASN1_STRING_length(serial);
+	if (len <= 0 || len > CERTIFICATE_SERIAL_MAX)
+		return ERR_MALFORMED;
+	memcpy(out, ASN1_STRING_get0_data(serial), (size_t)len);
+	*out_len = (size_t)len;
 	return ERR_NONE;
 }
 

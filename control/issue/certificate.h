@@ -28,6 +28,9 @@ struct certificate_spec {
 
 enum err certificate_make(const struct certificate_spec *spec, struct buf *out_der, struct why *why) _must_use_;
 enum err certificate_validity(struct span der, int64_t *out_not_before_s, int64_t *out_not_after_s) _must_use_;
+#define CERTIFICATE_SERIAL_MAX 20 /* bytes */
+enum err certificate_serial(
+	struct span der, uint8_t out[CERTIFICATE_SERIAL_MAX], size_t *out_len) _must_use_; /* big-endian */
 /* ERR_KEY_MISMATCH: the certificate's public key is not this key's. */
 enum err certificate_matches(struct span der, const struct private_key *key) _must_use_;
 /* Whether the issuer's key has signed it. */

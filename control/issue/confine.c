@@ -1,10 +1,15 @@
 #include "control/issue/confine.h"
 #include "base/core/cleanup.h"
+#include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/sandbox/sandbox.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -86,4 +91,56 @@ enum err confine_network(const char *key_folder, const struct confine_path *path
 	if (fd >= 0 || errno != EACCES)
 		return cannot(why, "the key folder can still be opened");
 	return sandbox_enter(SANDBOX_CONTROL, why);
+}
+
+/* --- all but the key folder --- */
+
+/* What lies in the folder, but for `left_out`. Links are left out too: where they lead has a rule of its own. */
+static void add_entries(int ruleset, const char *folder, const char *left_out, uint64_t handled)
+{
+	DIR *entries = opendir(folder);
+	for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+		bool is_special = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+		if (is_special || entry->d_type == DT_LNK || strcmp(entry->d_name, left_out) == 0)
+			continue;
+		_cleanup_(mem_freep) char *path = mem_printf("%s/%s", folder, entry->d_name);
+		const struct confine_path allowed = {path, true};
+		(void)add_path(ruleset, &allowed, handled); /* it may be gone meanwhile */
+	}
+	if (entries != NULL)
+		closedir(entries);
+}
+
+/* The folders from the root to the one of the keys. */
+static void add_all_beside(int ruleset, char *key_folder, uint64_t handled)
+{
+	for (char *at = key_folder; at != NULL && at[1] != 0;) {
+		char *next = strchr(at + 1, '/');
+		*at = 0;
+		if (next != NULL)
+			*next = 0;
+		add_entries(ruleset, at == key_folder ? "/" : key_folder, at + 1, handled);
+		*at = '/';
+		if (next != NULL)
+			*next = '/';
+		at = next;
+	}
+}
+
+enum err confine_command(const char *key_folder, struct why *why)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = handled_accesses()};
+	char path[PATH_MAX];
+	if (attr.handled_access_fs == 0)
+		return cannot(why, "the kernel has no Landlock");
+	if (realpath(key_folder, path) == NULL)
+		return why_set(why, ERR_CONFIG, "a key folder", "restore it", "there is no %s", key_folder);
+	_cleanup_fd_ int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	if (ruleset < 0)
+		return cannot(why, "Landlock made no ruleset");
+	add_all_beside(ruleset, path, attr.handled_access_fs);
+	if (!close_to_others() || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+		return cannot(why, "Landlock refused the rules");
+	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 || errno != EACCES ? cannot(why, "the key folder can still be opened") : ERR_NONE;
 }

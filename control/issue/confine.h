@@ -1,4 +1,4 @@
-/* The restrictions of the two processes, so that neither can be used to reach the keys. */
+/* The restrictions of the processes, so that neither can be used to reach the keys. */
 #pragma once
 
 #include "base/core/err.h"
@@ -13,6 +13,11 @@ enum err confine_signer(struct why *why) _must_use_;
  * paths, so not to the key folder (Landlock); no new process and no other program (base/sandbox). Existing threads are
  * not restricted: call it while there is one. ERR_UNSUPPORTED: the kernel cannot do it, or the folder can still be
  * opened afterwards; the process must not listen then. */
+/* The process that runs an operator's command, and the command: no core dumps, no ptrace of this process, no new
+ * privileges; every file but the key folder (Landlock), and no other file that lies directly in a folder above it and
+ * is made later. ERR_UNSUPPORTED: as below. */
+enum err confine_command(const char *key_folder, struct why *why) _must_use_;
+
 struct confine_path {
 	const char *path;
 	bool may_write;

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "control/issue/issuer_private.h"
 #include "control/issue/signer.h"
 #include "control/issue/wire.h"
 #include <errno.h>
@@ -45,16 +46,22 @@ struct issuer {
 };
 
 /* Runs in the child: only async-signal-safe calls until exec. */
-static _Noreturn void become_signer(int fd, const char *program, char *const *argv)
+static _Noreturn void become_signer(int fd, int token_fd, const char *program, char *const *argv)
 {
 	char *const no_environment[] = {NULL};
-	if (fd == 3)
-		fcntl(fd, F_SETFD, 0);
-	else
-		dup2(fd, 3);
+	/* Neither of the two may be where the other one goes. */
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 5);
+	if (token_fd >= 0)
+		dup2(fcntl(token_fd, F_DUPFD_CLOEXEC, 5), SIGNER_TOKEN_FD);
+	dup2(fd, 3);
 	fcntl(3, F_SETFL, 0);
 	execve(program, argv, no_environment);
 	_exit(127);
+}
+
+static char *copy_of(const char *path)
+{
+	return mem_strdup(path == NULL ? "" : path);
 }
 
 static enum err start_child(struct issuer *issuer, int fd, struct why *why)
@@ -69,11 +76,16 @@ static enum err start_child(struct issuer *issuer, int fd, struct why *why)
 	_cleanup_(mem_freep) char *folder = mem_strdup(options->key_folder);
 	char domain[TRUST_DOMAIN_MAX + 1];
 	memcpy(domain, options->trust_domain->name, sizeof domain);
-	char name[] = "handfast-control", command[] = SIGNER_COMMAND, three[] = "3";
-	char *argv[] = {name, command, three, folder, domain, leaf, intermediate, root, policy, NULL};
+	_cleanup_(mem_freep) char *own_certificate = copy_of(options->own.certificate);
+	_cleanup_(mem_freep) char *own_key = copy_of(options->own.key);
+	_cleanup_(mem_freep) char *own_root = copy_of(options->own.root);
+	bool has_token = options->own.token_fd > 0;
+	char name[] = "handfast-control", command[] = SIGNER_COMMAND, three[] = "3", token[] = "token", none[] = "";
+	char *argv[] = {name, command, three, folder, domain, leaf, intermediate, root, policy, own_certificate,
+		own_key, own_root, has_token ? token : none, NULL};
 	issuer->child = fork();
 	if (issuer->child == 0)
-		become_signer(fd, program, argv);
+		become_signer(fd, has_token ? options->own.token_fd : -1, program, argv);
 	if (issuer->child < 0)
 		return why_set(why, err_from_errno(errno), "a child process", "raise the process limit",
 			"the signer cannot be started: %m");
@@ -157,17 +169,24 @@ static void lose(struct issuer *issuer)
 	refuse_all(&issuer->unsent);
 }
 
+/* The signer's reason in its three parts. */
+static void explain(struct span text, enum err err, struct why *why)
+{
+	_cleanup_(mem_freep) char *copy = mem_printf("%.*s", (int)text.len, (const char *)text.ptr);
+	if (!why_parse(copy, err, why))
+		(void)why_set(why, err, "a request that the signer may grant", "see the reason", "%s", copy);
+}
+
 static void answer(struct issuer *issuer, const struct wire_answer *answer)
 {
-	struct issued issued = {.num_chain = answer->num_certs};
+	struct issued issued = {.num_chain = answer->num_certs, .sealed = answer->sealed};
 	struct why why = {0};
 	_Static_assert(sizeof issued.chain / sizeof issued.chain[0] >= WIRE_CERTS_MAX, "wire_answer_parse() bounds it");
 	for (size_t i = 0; i < issued.num_chain; i++)
 		issued.chain[i] = answer->certs[i];
 	enum err err = (enum err)answer->err;
 	if (err != ERR_NONE)
-		why_set(&why, err, "a request that the signer may grant", "see the reason", "%.*s",
-			(int)answer->text.len, (const char *)answer->text.ptr);
+		explain(answer->text, err, &why);
 	finish(queue_first(&issuer->sent), err, err == ERR_NONE ? &issued : NULL, &why);
 }
 
@@ -276,7 +295,7 @@ static void on_refusal(struct loop_task *task)
 		finish(queue_first(&issuer->refused), err, NULL, &why);
 }
 
-static struct issuer_request *request(
+struct issuer_request *issuer_send(
 	struct issuer *issuer, struct wire_request *message, issuer_done_fn *on_done, void *arg)
 {
 	struct issuer_request *request = mem_new(struct issuer_request);
@@ -309,14 +328,14 @@ void issuer_judge(struct issuer *issuer, const struct store_mark *mark, issuer_d
 {
 	struct wire_request question = {.kind = WIRE_JUDGE};
 	issuer->mark = *mark;
-	(void)request(issuer, &question, on_done, arg);
+	(void)issuer_send(issuer, &question, on_done, arg);
 }
 
 void issuer_introduce(struct issuer *issuer, const struct store_mark *mark, issuer_done_fn *on_done, void *arg)
 {
 	struct wire_request introduction = {.kind = WIRE_INTRODUCE};
 	issuer->mark = *mark;
-	(void)request(issuer, &introduction, on_done, arg);
+	(void)issuer_send(issuer, &introduction, on_done, arg);
 }
 
 /* Logged once per episode: it is tried again every few seconds while the disk is full. */
@@ -334,24 +353,5 @@ void issuer_note(struct issuer *issuer, uint64_t revision)
 	if (revision <= issuer->mark.revision)
 		return;
 	issuer->mark.revision = revision;
-	(void)request(issuer, &note, on_noted, issuer);
-}
-
-struct issuer_request *issuer_poll(struct issuer *issuer, issuer_done_fn *on_done, void *arg)
-{
-	struct wire_request poll = {.kind = WIRE_AUTHORITIES};
-	return request(issuer, &poll, on_done, arg);
-}
-
-struct issuer_request *issuer_issue(struct issuer *issuer, const struct spiffe_id *id, struct span spki, int64_t ttl_s,
-	issuer_done_fn *on_done, void *arg)
-{
-	struct wire_request leaf = {.kind = WIRE_LEAF, .ttl_s = ttl_s, .spiffe_id = spiffe_id_text(id), .spki = spki};
-	return request(issuer, &leaf, on_done, arg);
-}
-
-void issuer_issue_control(struct issuer *issuer, struct span spki, int64_t ttl_s, issuer_done_fn *on_done, void *arg)
-{
-	struct wire_request leaf = {.kind = WIRE_CONTROL, .ttl_s = ttl_s, .spki = spki};
-	(void)request(issuer, &leaf, on_done, arg);
+	(void)issuer_send(issuer, &note, on_noted, issuer);
 }

@@ -153,6 +153,18 @@ static void C15_the_control_planes_certificate_chains_to_the_bootstrap_root_only
 	assert_int_equal(verify_bootstrap_chain(&input, &why), ERR_NONE);
 }
 
+static void the_bundle_endpoints_svid_has_the_reserved_name_below_the_intermediate(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	struct why why = {0};
+	(void)issuer_issue_federation(world->issuer, buf_span(&world->spki), 60, on_done, world);
+	wait_for(world, 2);
+	struct span chain[] = {buf_span(&world->certs[0]), buf_span(&world->certs[1])};
+	assert_int_equal(svid_parse(chain, 2, &svid, &why), ERR_NONE);
+	assert_string_equal(svid_id(svid)->text, "spiffe://td/handfast/federation");
+}
+
 static void W23_answers_a_flood_in_order_and_refuses_the_excess(void **state)
 {
 	struct world *world = *state;
@@ -318,6 +330,7 @@ int main(int argc, char **argv)
 		TEST(issues_what_the_signer_grants),
 		TEST(W14_the_signer_checks_the_requests_of_the_network_process_again),
 		TEST(C15_the_control_planes_certificate_chains_to_the_bootstrap_root_only),
+		TEST(the_bundle_endpoints_svid_has_the_reserved_name_below_the_intermediate),
 		TEST(W23_answers_a_flood_in_order_and_refuses_the_excess),
 		TEST(finding_i14_reads_many_answers_per_round),
 		TEST(finding_i14_an_abandoned_request_is_neither_signed_nor_answered),

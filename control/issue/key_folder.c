@@ -2,24 +2,22 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "certs/pem.h"
 #include "control/issue/certificate.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/bio.h>
-#include <openssl/mem.h>
-#include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX 16384
-
-DEFINE_CLEANUP(BIO *, BIO_free)
+#define FILE_MAX 24576 /* a key and as many certificates of CERTIFICATE_MAX as a pair has */
 
 void key_pair_done(struct key_pair *pair)
 {
 	if (pair->key != NULL)
 		private_key_unref(pair->key);
 	buf_done(&pair->certificate);
+	for (size_t i = 0; i < KEY_PAIR_ABOVE_MAX; i++)
+		buf_done(&pair->above[i]);
 	pair->key = NULL;
 }
 
@@ -61,32 +59,55 @@ static enum err damaged(struct why *why, const char *path)
 		"restore a backup of the key folder; nothing was overwritten", "%s is damaged", path);
 }
 
-/* The next PEM block, which must be a `type`. */
-static enum err read_block(BIO *bio, const char *type, struct buf *out)
+static enum err add_block(const struct pem_block *block, size_t at, struct key_pair *pair)
 {
-	char *name = NULL, *header = NULL;
-	uint8_t *bytes = NULL;
-	long len = 0;
-	enum err err = ERR_MALFORMED;
-	if (PEM_read_bio(bio, &name, &header, &bytes, &len) == 1 && strcmp(name, type) == 0)
-		err = buf_append(out, span_of(bytes, (size_t)len));
-	if (bytes != NULL)
-		mem_wipe(bytes, (size_t)len);
-	OPENSSL_free(bytes);
-	OPENSSL_free(name);
-	OPENSSL_free(header);
-	return err;
+	const struct span der = span_of(block->der, block->der_len);
+	if (block->is_encrypted)
+		return ERR_MALFORMED;
+	if (strcmp(block->label, "PRIVATE KEY") == 0 && at == 0)
+		return private_key_parse(der, &pair->key, NULL);
+	if (strcmp(block->label, "CERTIFICATE") != 0)
+		return ERR_MALFORMED;
+	struct buf *to = &pair->certificate;
+	for (size_t i = 0; to != NULL && buf_len(to) > 0; i++)
+		to = i < KEY_PAIR_ABOVE_MAX ? &pair->above[i] : NULL;
+	if (to == NULL)
+		return ERR_MALFORMED;
+	buf_init(to, CERTIFICATE_MAX);
+	return buf_append(to, der);
 }
 
+/* Text before a block is skipped by the format: a key whose block no longer begins as one would pass for none. */
 static enum err parse_pair(struct span content, struct key_pair *out)
 {
-	_cleanup_(buf_wipe) struct buf pkcs8 = BUF_INIT(FILE_MAX);
-	_cleanup_(key_pair_done) struct key_pair pair = {.certificate = BUF_INIT(CERTIFICATE_MAX)};
-	_cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(content.ptr, (ossl_ssize_t)content.len);
-	RETURN_IF_ERR(read_block(bio, "PRIVATE KEY", &pkcs8));
-	RETURN_IF_ERR(read_block(bio, "CERTIFICATE", &pair.certificate));
-	RETURN_IF_ERR(private_key_parse(buf_span(&pkcs8), &pair.key, NULL));
-	RETURN_IF_ERR(certificate_matches(buf_span(&pair.certificate), pair.key));
+	_cleanup_(pem_block_done) struct pem_block block = {0};
+	_cleanup_(key_pair_done) struct key_pair pair = {0};
+	if (!span_starts_with(content, SPAN_LITERAL("-----BEGIN ")))
+		return ERR_MALFORMED;
+	enum err err = pem_next(&content, &block);
+	for (size_t at = 0; err == ERR_NONE; at++) {
+		RETURN_IF_ERR(add_block(&block, at, &pair));
+		err = pem_next(&content, &block);
+	}
+	if (err != ERR_NOT_FOUND || buf_len(&pair.certificate) == 0)
+		return ERR_MALFORMED;
+	if (pair.key != NULL)
+		RETURN_IF_ERR(certificate_matches(buf_span(&pair.certificate), pair.key));
+	*out = pair;
+	pair = (struct key_pair){0};
+	return ERR_NONE;
+}
+
+static enum err load(
+	const struct key_folder *folder, const char *name, bool must_have_key, struct key_pair *out, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
+	_cleanup_(buf_wipe) struct buf content = BUF_INIT(FILE_MAX);
+	_cleanup_(key_pair_done) struct key_pair pair = {0};
+	RETURN_IF_ERR(check_file(path, why));
+	RETURN_IF_ERR(fd_read_file(path, FILE_MAX, &content, why));
+	if (parse_pair(buf_span(&content), &pair) != ERR_NONE || (must_have_key && pair.key == NULL))
+		return damaged(why, path);
 	*out = pair;
 	pair = (struct key_pair){0};
 	return ERR_NONE;
@@ -94,21 +115,13 @@ static enum err parse_pair(struct span content, struct key_pair *out)
 
 enum err key_folder_load(const struct key_folder *folder, const char *name, struct key_pair *out, struct why *why)
 {
-	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
-	_cleanup_(buf_wipe) struct buf content = BUF_INIT(FILE_MAX);
-	RETURN_IF_ERR(check_file(path, why));
-	RETURN_IF_ERR(fd_read_file(path, FILE_MAX, &content, why));
-	return parse_pair(buf_span(&content), out) == ERR_NONE ? ERR_NONE : damaged(why, path);
+	return load(folder, name, true, out, why);
 }
 
-static enum err write_block(struct buf *out, const char *type, struct span bytes)
+enum err key_folder_load_keyless(
+	const struct key_folder *folder, const char *name, struct key_pair *out, struct why *why)
 {
-	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
-	const uint8_t *text;
-	size_t len;
-	if (!PEM_write_bio(bio, type, "", bytes.ptr, (long)bytes.len) || !BIO_mem_contents(bio, &text, &len))
-		return ERR_CRYPTO;
-	return buf_append(out, span_of(text, len));
+	return load(folder, name, false, out, why);
 }
 
 enum err key_folder_save(
@@ -117,11 +130,24 @@ enum err key_folder_save(
 	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
 	_cleanup_(buf_wipe) struct buf pkcs8 = BUF_INIT(FILE_MAX);
 	_cleanup_(buf_wipe) struct buf content = BUF_INIT(FILE_MAX);
-	CHECK(pair->key != NULL);
-	RETURN_IF_ERR(private_key_encode(pair->key, &pkcs8));
-	RETURN_IF_ERR(write_block(&content, "PRIVATE KEY", buf_span(&pkcs8)));
-	RETURN_IF_ERR(write_block(&content, "CERTIFICATE", buf_span(&pair->certificate)));
+	CHECK(buf_len(&pair->certificate) > 0);
+	if (pair->key != NULL) {
+		RETURN_IF_ERR(private_key_encode(pair->key, &pkcs8));
+		RETURN_IF_ERR(pem_encode("PRIVATE KEY", buf_span(&pkcs8), &content));
+	}
+	RETURN_IF_ERR(pem_encode("CERTIFICATE", buf_span(&pair->certificate), &content));
+	for (size_t i = 0; i < KEY_PAIR_ABOVE_MAX && buf_len(&pair->above[i]) > 0; i++)
+		RETURN_IF_ERR(pem_encode("CERTIFICATE", buf_span(&pair->above[i]), &content));
 	return fd_write_file(path, buf_span(&content), 0600, why);
+}
+
+enum err key_folder_remove(const struct key_folder *folder, const char *name, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("%s/%s.pem", folder->path, name);
+	if (unlink(path) == 0 || errno == ENOENT)
+		return ERR_NONE;
+	return why_set(why, err_from_errno(errno), "a key folder that the signer can write",
+		"check its permissions and its disk", "cannot remove %s: %m", path);
 }
 
 /* Reads the next number of "1 2 3\n" from *text. */

@@ -1,13 +1,17 @@
-/* The signer's key folder: 0700, one 0600 PEM file per authority (key and certificate together, so that a crash never
- * leaves one without the other), and the mark of the store that it serves. */
+/* The signer's key folder: 0700, one 0600 PEM file per authority (key, certificate and the authorities above it
+ * together, so that a crash never leaves one without the other), and the mark of the store that it serves. */
 #pragma once
 
 #include "base/core/buf.h"
 #include "certs/private_key.h"
 
-struct key_pair { /* zeroed is empty */
-	struct private_key *key;
-	struct buf certificate; /* DER */
+#define KEY_PAIR_ABOVE_MAX 2 /* with leaf and intermediate as many as a chain has (certs/svid.h) */
+
+struct key_pair {                             /* zeroed is empty */
+	struct private_key *key;              /* NULL: held elsewhere, such as by an offline root of the operator's */
+	struct buf certificate;               /* DER; empty: there is none */
+	struct buf above[KEY_PAIR_ABOVE_MAX]; /* DER: the authorities between it and its root, nearest first; else empty
+					       */
 };
 void key_pair_done(struct key_pair *pair);
 
@@ -20,8 +24,14 @@ enum err key_folder_open(struct key_folder *folder, const char *path, struct why
 /* name: "root". ERR_NOT_FOUND, or ERR_STATE_DAMAGED: nothing is overwritten. */
 enum err key_folder_load(
 	const struct key_folder *folder, const char *name, struct key_pair *out, struct why *why) _must_use_;
+/* The same, also of a file without a key. */
+enum err key_folder_load_keyless(
+	const struct key_folder *folder, const char *name, struct key_pair *out, struct why *why) _must_use_;
 enum err key_folder_save(
 	const struct key_folder *folder, const char *name, const struct key_pair *pair, struct why *why) _must_use_;
+
+/* Not there: ERR_NONE. */
+enum err key_folder_remove(const struct key_folder *folder, const char *name, struct why *why) _must_use_;
 
 /* The store that is served and its revision, so that a lost store or an older copy is noticed. */
 struct store_mark {

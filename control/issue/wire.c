@@ -35,7 +35,7 @@ static enum err get_span(struct span *in, struct span *out)
 	return ERR_NONE;
 }
 
-enum err wire_request_encode(const struct wire_request *request, struct buf *out)
+static enum err put_numbers(struct buf *out, const struct wire_request *request)
 {
 	RETURN_IF_ERR(put_fixed(out, &request->kind, sizeof request->kind));
 	RETURN_IF_ERR(put_fixed(out, &request->id, sizeof request->id));
@@ -43,8 +43,17 @@ enum err wire_request_encode(const struct wire_request *request, struct buf *out
 	RETURN_IF_ERR(put_fixed(out, &request->incarnation, sizeof request->incarnation));
 	RETURN_IF_ERR(put_fixed(out, &request->revision, sizeof request->revision));
 	RETURN_IF_ERR(put_fixed(out, &request->ttl_s, sizeof request->ttl_s));
-	RETURN_IF_ERR(put_span(out, request->spiffe_id));
-	return put_span(out, request->spki);
+	return put_fixed(out, &request->above, sizeof request->above);
+}
+
+enum err wire_request_encode(const struct wire_request *request, struct buf *out)
+{
+	RETURN_IF_ERR(put_numbers(out, request));
+	const struct span spans[] = {request->spiffe_id, request->spki, request->certificate, request->sealed,
+		request->sha256, request->audience, request->cross, request->former};
+	for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+		RETURN_IF_ERR(put_span(out, spans[i]));
+	return ERR_NONE;
 }
 
 static enum err get_numbers(struct span *in, struct wire_request *out)
@@ -54,15 +63,18 @@ static enum err get_numbers(struct span *in, struct wire_request *out)
 	RETURN_IF_ERR(get_fixed(in, &out->epoch, sizeof out->epoch));
 	RETURN_IF_ERR(get_fixed(in, &out->incarnation, sizeof out->incarnation));
 	RETURN_IF_ERR(get_fixed(in, &out->revision, sizeof out->revision));
-	return get_fixed(in, &out->ttl_s, sizeof out->ttl_s);
+	RETURN_IF_ERR(get_fixed(in, &out->ttl_s, sizeof out->ttl_s));
+	return get_fixed(in, &out->above, sizeof out->above);
 }
 
 enum err wire_request_parse(struct span bytes, struct wire_request *out)
 {
 	struct wire_request request = {0};
 	RETURN_IF_ERR(get_numbers(&bytes, &request));
-	RETURN_IF_ERR(get_span(&bytes, &request.spiffe_id));
-	RETURN_IF_ERR(get_span(&bytes, &request.spki));
+	struct span *const spans[] = {&request.spiffe_id, &request.spki, &request.certificate, &request.sealed,
+		&request.sha256, &request.audience, &request.cross, &request.former};
+	for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+		RETURN_IF_ERR(get_span(&bytes, spans[i]));
 	if (bytes.len != 0)
 		return ERR_MALFORMED;
 	*out = request;
@@ -78,7 +90,7 @@ enum err wire_answer_encode(const struct wire_answer *answer, struct buf *out)
 	RETURN_IF_ERR(put_fixed(out, &answer->num_certs, sizeof answer->num_certs));
 	for (uint32_t i = 0; i < answer->num_certs; i++)
 		RETURN_IF_ERR(put_span(out, answer->certs[i]));
-	return ERR_NONE;
+	return put_span(out, answer->sealed);
 }
 
 enum err wire_answer_parse(struct span bytes, struct wire_answer *out)
@@ -92,6 +104,7 @@ enum err wire_answer_parse(struct span bytes, struct wire_answer *out)
 		return ERR_MALFORMED;
 	for (uint32_t i = 0; i < answer.num_certs; i++)
 		RETURN_IF_ERR(get_span(&bytes, &answer.certs[i]));
+	RETURN_IF_ERR(get_span(&bytes, &answer.sealed));
 	if (bytes.len != 0)
 		return ERR_MALFORMED;
 	*out = answer;

@@ -8,12 +8,24 @@
 static void a_request_decodes_as_it_was_encoded(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf buf = BUF_INIT(WIRE_MAX);
-	struct wire_request in = {WIRE_LEAF, 7, 9, 3, 4, -5, SPAN_LITERAL("spiffe://td/a"), SPAN_LITERAL("key")}, out;
+	struct wire_request out, in = {.kind = WIRE_LEAF,
+					 .id = 7,
+					 .epoch = 9,
+					 .incarnation = 3,
+					 .revision = 4,
+					 .ttl_s = -5,
+					 .spiffe_id = SPAN_LITERAL("spiffe://td/a"),
+					 .spki = SPAN_LITERAL("key"),
+					 .certificate = SPAN_LITERAL("root"),
+					 .sealed = SPAN_LITERAL("s"),
+					 .sha256 = SPAN_LITERAL("hash")};
 	assert_int_equal(wire_request_encode(&in, &buf), ERR_NONE);
 	assert_int_equal(wire_request_parse(buf_span(&buf), &out), ERR_NONE);
 	assert_true(out.kind == WIRE_LEAF && out.id == 7 && out.epoch == 9 && out.ttl_s == -5);
 	assert_true(out.incarnation == 3 && out.revision == 4);
 	assert_true(span_eq(out.spiffe_id, in.spiffe_id) && span_eq(out.spki, in.spki));
+	assert_true(span_eq(out.certificate, in.certificate) && span_eq(out.sealed, in.sealed));
+	assert_true(span_eq(out.sha256, in.sha256));
 }
 
 static void every_shorter_or_longer_message_is_refused(_unused_ void **state)

@@ -3,6 +3,8 @@
 #include "base/core/base64.h"
 #include "base/core/check.h"
 #include "base/json/json_put.h"
+#include "base/json/json_read.h"
+#include "control/kube/admission_strip.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -11,21 +13,11 @@
 
 enum { UID_MAX = 256 };
 
-/* jansson takes 100 to 200 bytes for a value that is written in two: "[{},{},...". */
-static bool has_too_many_values(struct span body)
+bool admission_is_of_pods(struct span beginning)
 {
-	size_t num = 0;
-	bool in_text = false;
-	for (size_t i = 0; i < body.len; i++) {
-		uint8_t byte = body.ptr[i];
-		if (in_text && byte == '\\')
-			i++;
-		else if (byte == '"')
-			in_text = !in_text;
-		else if (!in_text && (byte == ',' || byte == '[' || byte == '{'))
-			num++;
-	}
-	return num > ADMISSION_VALUES_MAX;
+	static const char pods[] = "\"resource\":\"pods\"";
+	size_t len = beginning.len < ADMISSION_BEGINNING ? beginning.len : ADMISSION_BEGINNING;
+	return len > 0 && memmem(beginning.ptr, len, pods, sizeof(pods) - 1) != NULL;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -37,10 +29,11 @@ static const char *text_of(const json_t *object, const char *key)
 static enum err parse(struct span body, json_t **out, struct why *why)
 {
 	json_error_t error;
-	if (body.len > ADMISSION_BODY_MAX || has_too_many_values(body))
+	_cleanup_(buf_done) struct buf stripped = BUF_INIT(ADMISSION_BODY_MAX);
+	if (admission_strip(body, &stripped) != ERR_NONE)
 		return why_set(why, ERR_LIMIT, "a review of at most 3 MiB with at most 50,000 values", FIX,
 			"the body has %zu bytes, or too many values", body.len);
-	json_t *root = json_loadb((const char *)body.ptr, body.len, 0, &error);
+	json_t *root = json_read(buf_span(&stripped), &error);
 	if (root == NULL)
 		return why_set(
 			why, ERR_MALFORMED, EXPECTED, FIX, "the body is no JSON: line %d, %s", error.line, error.text);
@@ -81,79 +74,81 @@ static void describe(const json_t *request, struct admission_outcome *outcome)
 	snprintf(outcome->pod, sizeof(outcome->pod), "%.63s/%.120s", text_of(request, "namespace"), name);
 }
 
-static json_t *base64_of(const json_t *patch)
+static void refuse_length(struct inject_result *result)
 {
-	_cleanup_(buf_done) struct buf text = BUF_INIT(ADMISSION_ANSWER_MAX / 2),
-				       encoded = BUF_INIT(ADMISSION_ANSWER_MAX);
-	if (buf_append_json(&text, patch, JSON_COMPACT) != ERR_NONE ||
-		base64_encode(buf_span(&text), &encoded) != ERR_NONE)
-		return NULL;
-	return json_string(buf_cstr(&encoded));
+	result->verdict = INJECT_REFUSE;
+	(void)why_set(&result->detail, ERR_LIMIT, "a pod with a patch of at most 512 KiB",
+		"shorten the probes of the pod's containers, or set the annotation handfast.dev/rewrite-probes: "
+		"disabled",
+		"the patch of this pod is too long");
 }
 
-static json_t *refusal_of(const struct why *why)
+static enum err put_json(struct buf *out, const char *before, json_t *value)
+{
+	enum err err = buf_append_str(out, before);
+	if (err == ERR_NONE)
+		err = buf_append_json(out, value, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_decref(value);
+	return err;
+}
+
+static enum err put_refusal(struct buf *out, const struct why *why)
 {
 	char text[sizeof(struct why)];
 	json_t *message = json_sprintf("handfast: %s", why_format(why, text, sizeof(text)));
-	return json_pack("{s:b, s:{s:i, s:s, s:o}}", "allowed", 0, "status", "code", 422, "reason", "Invalid",
-		"message", message);
+	if (message == NULL) /* a name that was cut within a character */
+		message = json_string("handfast: the pod is refused; the control plane's log has the reason");
+	return put_json(out, ",\"allowed\":false,\"status\":",
+		json_pack("{s:i, s:s, s:o}", "code", 422, "reason", "Invalid", "message", message));
 }
 
-/* NULL: the patch is too long. */
-static json_t *response_of(const struct inject_result *result)
+static enum err put_patch(struct buf *out, struct span patch)
 {
-	json_t *patch;
+	RETURN_IF_ERR(buf_append_str(out, ",\"allowed\":true,\"patchType\":\"JSONPatch\",\"patch\":\""));
+	RETURN_IF_ERR(base64_encode(patch, out));
+	return buf_append_str(out, "\"");
+}
+
+static enum err put_verdict(struct buf *out, const struct inject_result *result, struct span patch)
+{
 	switch (result->verdict) {
 	case INJECT_LEAVE:
-		return json_pack("{s:b}", "allowed", 1);
+		return buf_append_str(out, ",\"allowed\":true");
 	case INJECT_REFUSE:
-		return refusal_of(&result->detail);
+		return put_refusal(out, &result->detail);
 	case INJECT_CHANGE:
-		patch = base64_of(result->patch);
-		return patch == NULL
-			       ? NULL
-			       : json_pack("{s:b, s:s, s:o}", "allowed", 1, "patchType", "JSONPatch", "patch", patch);
+		return put_patch(out, patch);
 	}
 	CHECK_UNREACHABLE();
 }
 
-static json_t *too_long(struct admission_outcome *outcome)
+/* Written as text: a tree of it would check and escape the base64 text, which is most of it, three times. */
+static enum err encode(const struct inject_result *result, struct span patch, const char *uid, struct buf *out)
 {
-	outcome->verdict = INJECT_REFUSE;
-	(void)why_set(&outcome->detail, ERR_LIMIT, "a pod with a patch of at most 512 KiB",
-		"shorten the probes of the pod's containers, or set the annotation handfast.dev/rewrite-probes: "
-		"disabled",
-		"the patch of this pod is too long");
-	return refusal_of(&outcome->detail);
-}
-
-static enum err encode(json_t *response, const char *uid, const json_t *warnings, struct buf *out)
-{
-	CHECK(response != NULL && json_object_set_new(response, "uid", json_string(uid)) == 0);
-	if (json_array_size(warnings) > 0)
-		CHECK(json_object_set(response, "warnings", (json_t *)(uintptr_t)warnings) == 0);
-	json_t *review = json_pack("{s:s, s:s, s:o}", "apiVersion", "admission.k8s.io/v1", "kind", "AdmissionReview",
-		"response", response);
-	CHECK(review != NULL);
-	enum err err = buf_append_json(out, review, JSON_COMPACT);
-	json_decref(review);
-	return err;
+	RETURN_IF_ERR(put_json(out,
+		"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":",
+		json_string(uid)));
+	RETURN_IF_ERR(put_verdict(out, result, patch));
+	if (json_array_size(result->warnings) > 0)
+		RETURN_IF_ERR(put_json(out, ",\"warnings\":", json_incref(result->warnings)));
+	return buf_append_str(out, "}}");
 }
 
 static enum err answer(
 	const struct admission *admission, const json_t *request, struct buf *out, struct admission_outcome *outcome)
 {
+	_cleanup_(buf_done) struct buf patch = BUF_INIT(ADMISSION_ANSWER_MAX / 2);
 	struct inject_result result = {.warnings = NULL};
 	struct inject_namespace ns = {.name = text_of(request, "namespace")};
 	if (is_creation(request)) {
 		admission->on_namespace(admission->arg, &ns);
 		inject_pod(json_object_get(request, "object"), &ns, admission->options, &result);
 	}
+	if (result.verdict == INJECT_CHANGE && buf_append_json(&patch, result.patch, JSON_COMPACT) != ERR_NONE)
+		refuse_length(&result);
 	outcome->verdict = result.verdict;
 	outcome->detail = result.detail;
-	json_t *response = response_of(&result);
-	enum err err =
-		encode(response != NULL ? response : too_long(outcome), text_of(request, "uid"), result.warnings, out);
+	enum err err = encode(&result, buf_span(&patch), text_of(request, "uid"), out);
 	inject_result_done(&result);
 	return err;
 }

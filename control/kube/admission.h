@@ -5,8 +5,12 @@
 #include "control/kube/inject.h"
 
 #define ADMISSION_BODY_MAX   (3u * 1024 * 1024) /* the API server's own limit of a request */
-#define ADMISSION_VALUES_MAX 50000u             /* JSON values of a review: bounds the memory that parsing takes */
 #define ADMISSION_ANSWER_MAX (1024u * 1024)
+
+/* Whether a review's first bytes, as the API server writes them, show that it is about pods. With ADMISSION_BEGINNING
+ * bytes the answer is final. A review with other spacing or order counts as one of another kind. */
+#define ADMISSION_BEGINNING 512u
+bool admission_is_of_pods(struct span beginning);
 
 /* Fills what is known of a namespace; *out has its name. */
 typedef void admission_namespace_fn(void *arg, struct inject_namespace *out);

@@ -2,6 +2,7 @@
 #include "base/core/base64url.h"
 #include "base/core/mem.h"
 #include "control/kube/admission.h"
+#include "control/kube/admission_strip.h"
 #include "control/kube/test_inject.h"
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +75,26 @@ static void a_creation_is_answered_with_a_patch_and_the_uid(void **state)
 	test_patch_apply(pod, patch);
 	assert_string_equal(json_string_value(test_pointer(pod, "/spec/initContainers/1/name")), "handfast");
 	json_decref(pod);
+	json_decref(patch);
+	json_decref(answer.root);
+}
+
+/* Most reviews are read without the containers' variables; here these are what the patch depends on. */
+static void variables_of_a_container_that_gets_the_workload_api_stay(void **state)
+{
+	(void)state;
+	static const char pod[] =
+		"{'metadata': {'annotations': {'handfast.dev/workload-api': 'enabled'}}, 'spec': {'containers': ["
+		"{'name': 'app', 'image': 'a', 'env': [{'name': 'MODE', 'value': 'fast'}]}]}}";
+	char text[2048];
+	snprintf(text, sizeof(text), "{" KIND ", 'request': {" REQUEST ", 'operation': 'CREATE', 'object': %s}}", pod);
+	struct answer answer = ask(text);
+	json_t *patch = patch_of(&answer), *after = test_json(pod);
+	test_patch_apply(after, patch);
+	assert_string_equal(json_string_value(test_pointer(after, "/spec/containers/0/env/0/name")), "MODE");
+	assert_string_equal(
+		json_string_value(test_pointer(after, "/spec/containers/0/env/1/name")), "SPIFFE_ENDPOINT_SOCKET");
+	json_decref(after);
 	json_decref(patch);
 	json_decref(answer.root);
 }
@@ -179,10 +200,28 @@ static void a_long_uid_is_refused(void **state)
 	assert_int_equal(ask(text).err, ERR_MALFORMED);
 }
 
+static void K26_the_first_bytes_of_a_review_distinguish_pods(void **state)
+{
+	(void)state;
+	char late[ADMISSION_BEGINNING + 64];
+	assert_true(admission_is_of_pods(SPAN_LITERAL(
+		"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{\"uid\":"
+		"\"u\",\"kind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Pod\"},\"resource\":{\"group\":"
+		"\"\",\"version\":\"v1\",\"resource\":\"pods\"},")));
+	assert_false(admission_is_of_pods(SPAN_LITERAL("{\"resource\":\"policies\"}")));
+	assert_false(admission_is_of_pods(SPAN_LITERAL("{\"resource\":\"podsets\"}")));
+	assert_false(admission_is_of_pods(SPAN_LITERAL("{\"resource\":\"pod")));
+	assert_false(admission_is_of_pods(span_of(NULL, 0)));
+	snprintf(late, sizeof(late), "%512s\"resource\":\"pods\"", "");
+	assert_false(admission_is_of_pods(span_of_str(late)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(K26_the_first_bytes_of_a_review_distinguish_pods),
 		cmocka_unit_test(a_creation_is_answered_with_a_patch_and_the_uid),
+		cmocka_unit_test(variables_of_a_container_that_gets_the_workload_api_stay),
 		cmocka_unit_test(a_refusal_has_a_status_that_the_user_reads),
 		cmocka_unit_test(warnings_go_with_the_answer),
 		cmocka_unit_test(what_is_no_creation_of_a_pod_is_allowed_as_it_is),

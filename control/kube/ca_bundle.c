@@ -77,7 +77,7 @@ static bool read(struct span pem, const struct span *own, size_t num_own, int64_
 			return false;
 		struct span der = span_of(block.der, block.der_len);
 		if (strcmp(block.label, "CERTIFICATE") != 0 || certificate_validity(der, &from, &to) != ERR_NONE ||
-			to <= now_s || has(bundle, der)) {
+			to <= now_s - CA_BUNDLE_EXPIRED_S || has(bundle, der)) {
 			is_right = false;
 			continue;
 		}

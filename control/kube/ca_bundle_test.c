@@ -64,17 +64,31 @@ static void an_empty_bundle_gets_the_own_authority_and_is_right_then(void **stat
 	buf_done(&second);
 }
 
-static void others_that_live_stay_and_the_expired_go(void **state)
+static void others_stay_until_long_after_their_end(void **state)
 {
 	(void)state;
 	struct buf own = authority(NOW_S + 100);
-	struct buf others[] = {authority(NOW_S + 1), authority(NOW_S)};
+	struct buf others[] = {authority(NOW_S - CA_BUNDLE_EXPIRED_S + 1), authority(NOW_S - CA_BUNDLE_EXPIRED_S)};
 	struct buf before = bundle_of("", others, 2), after;
 	assert_true(repair(&before, &own, &after));
 	assert_true(ca_bundle_has(buf_span(&after), buf_span(&own)));
 	assert_true(ca_bundle_has(buf_span(&after), buf_span(&others[0])));
 	assert_false(ca_bundle_has(buf_span(&after), buf_span(&others[1])));
 	struct buf *all[] = {&own, &others[0], &others[1], &before, &after};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		buf_done(all[i]);
+}
+
+/* Authorities of others live a day; this replica's clock is four weeks ahead. */
+static void K24_a_replica_with_its_clock_ahead_removes_no_living_authority(void **state)
+{
+	(void)state;
+	struct buf own = authority(NOW_S + 100), other = authority(NOW_S - 27 * 86400);
+	struct buf before = bundle_of("", &other, 1), after, again;
+	assert_true(repair(&before, &own, &after));
+	assert_true(ca_bundle_has(buf_span(&after), buf_span(&other)));
+	assert_false(repair(&after, &own, &again));
+	struct buf *all[] = {&own, &other, &before, &after, &again};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		buf_done(all[i]);
 }
@@ -130,7 +144,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_bundle_gets_the_own_authority_and_is_right_then),
-		cmocka_unit_test(others_that_live_stay_and_the_expired_go),
+		cmocka_unit_test(others_stay_until_long_after_their_end),
+		cmocka_unit_test(K24_a_replica_with_its_clock_ahead_removes_no_living_authority),
 		cmocka_unit_test(garbage_is_replaced),
 		cmocka_unit_test(a_certificate_that_stands_twice_stands_once),
 		cmocka_unit_test(at_the_maximum_the_one_that_expires_first_goes),

@@ -5,7 +5,8 @@
 #include "base/kube/kube_watch.h"
 
 enum {
-	SWEEP_MS = 10000,     /* gone addresses, pods without a sidecar */
+	PASS_MS = 1000,       /* addresses that are held or gone */
+	SWEEP_MS = 10000,     /* pods without a sidecar, refusals */
 	REFUSED_MS = 3600000, /* for how long an object that could not be used is a condition */
 };
 
@@ -24,7 +25,7 @@ struct kube_feed {
 	struct loop *loop;
 	struct kube_view *view;
 	struct feed_watch watches[NUM_KUBE_KINDS];
-	struct loop_timer sweep;
+	struct loop_timer pass, sweep;
 	struct kube_unmeshed unmeshed;
 };
 
@@ -149,10 +150,16 @@ static void log_refusals(struct feed_watch *watch)
 	watch->num_refused = 0;
 }
 
+static void on_pass(struct loop_timer *timer)
+{
+	struct kube_feed *feed = container_of(timer, struct kube_feed, pass);
+	kube_view_pass(feed->view, loop_now_ms(feed->loop));
+	loop_timer_start(feed->loop, &feed->pass, PASS_MS, on_pass);
+}
+
 static void on_sweep(struct loop_timer *timer)
 {
 	struct kube_feed *feed = container_of(timer, struct kube_feed, sweep);
-	kube_view_pass(feed->view, loop_now_ms(feed->loop));
 	kube_view_unmeshed(feed->view, &feed->unmeshed);
 	for (enum kube_kind kind = 0; kind < NUM_KUBE_KINDS; kind++)
 		log_refusals(&feed->watches[kind]);
@@ -189,6 +196,7 @@ struct kube_feed *kube_feed_start(struct loop *loop, struct kube_client *client,
 		watch->kind = kind;
 		watch->watch = kube_watch_start(client, &options, &observer);
 	}
+	loop_timer_start(loop, &feed->pass, PASS_MS, on_pass);
 	loop_timer_start(loop, &feed->sweep, SWEEP_MS, on_sweep);
 	return feed;
 }
@@ -197,6 +205,7 @@ void kube_feed_stop(struct kube_feed *feed)
 {
 	if (feed == NULL)
 		return;
+	loop_timer_stop(&feed->pass);
 	loop_timer_stop(&feed->sweep);
 	for (enum kube_kind kind = 0; kind < NUM_KUBE_KINDS; kind++)
 		kube_watch_stop(feed->watches[kind].watch);

@@ -204,6 +204,27 @@ static void pods_without_a_sidecar_in_an_injected_namespace_are_a_condition(void
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Before a sidecar gives up a connection that it holds (timeouts.resolve: 5 s). */
+static void K34_an_address_that_pods_may_have_is_held_for_less_than_five_seconds(void **state)
+{
+	struct world *world = *state;
+	struct addr addr;
+	struct resolution answer = {.kind = RESOLVED_UNKNOWN};
+	sync_all();
+	put(KUBE_PODS, KUBE_PUT,
+		json_pack("{s{ssssss}s{}s{sss[{ss}]}}", "metadata", "name", "old", "namespace", "shop", "uid", "old",
+			"spec", "status", "hostIP", "192.0.2.200", "podIPs", "ip", "192.0.2.1"));
+	assert_int_equal(addr_parse(span_of_str("192.0.2.77:5432"), &addr), ERR_NONE);
+	pass(world, 999);
+	assert_true(kube_view_resolve(world->view, &addr, &answer));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(kube_view_resolve(world->view, &addr, &answer));
+		pass(world, 1000);
+	}
+	pass(world, 1000);
+	assert_false(kube_view_resolve(world->view, &addr, &answer));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +232,7 @@ int main(void)
 		WORLD_TEST(the_last_known_state_goes_on_while_a_watch_is_in_trouble),
 		WORLD_TEST(an_object_that_cannot_be_used_is_a_condition_for_an_hour),
 		WORLD_TEST(pods_without_a_sidecar_in_an_injected_namespace_are_a_condition),
+		WORLD_TEST(K34_an_address_that_pods_may_have_is_held_for_less_than_five_seconds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

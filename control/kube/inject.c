@@ -14,12 +14,17 @@ static void move(struct injection *injection, size_t from, size_t to)
 	CHECK(operation != NULL && json_array_append_new(injection->out->patch, operation) == 0);
 }
 
-static void annotate(struct injection *injection)
+static void mark(struct injection *injection)
 {
 	const json_t *annotations = json_object_get(injection->metadata, "annotations");
 	if (!json_is_object(annotations))
 		inject_put(injection, "add", json_object(), "/metadata/annotations");
 	inject_put(injection, "add", json_string("true"), "/metadata/annotations/handfast.dev~1injected");
+}
+
+static void annotate(struct injection *injection)
+{
+	mark(injection);
 	inject_put(injection, "add", json_string(injection->options->version),
 		"/metadata/annotations/handfast.dev~1version");
 }
@@ -34,14 +39,6 @@ static void add_containers(struct injection *injection)
 }
 
 /* --- a pod that is injected already --- */
-
-static bool is_injected(const struct injection *injection)
-{
-	const json_t *annotations = json_object_get(injection->metadata, "annotations");
-	size_t index;
-	return strcmp(inject_text(annotations, "handfast.dev/injected"), "true") == 0 &&
-	       inject_find_init(injection, INJECT_SIDECAR, &index);
-}
 
 /* Probes of containers that another webhook has added since. */
 static void add_probes(struct injection *injection, size_t sidecar, const json_t *container)
@@ -58,9 +55,11 @@ static void add_probes(struct injection *injection, size_t sidecar, const json_t
 		inject_put(injection, "replace", joined, "/spec/initContainers/%zu/env/%zu/value", sidecar, i);
 		return;
 	}
+	if (!json_is_array(env))
+		inject_put(injection, "add", json_array(), "/spec/initContainers/%zu/env", sidecar);
 	inject_put(injection, "add",
 		json_pack("{s:s, s:s}", "name", INJECT_PROBES, "value", buf_cstr(&injection->probes)),
-		"/spec/initContainers/%zu/env%s", sidecar, json_is_array(env) ? "/-" : "");
+		"/spec/initContainers/%zu/env/-", sidecar);
 }
 
 /* A pod that was copied from a cluster has the control plane's former address, or another cluster's. */
@@ -117,9 +116,13 @@ static void repair(struct injection *injection)
 	size_t sidecar = 0;
 	CHECK(inject_find_init(injection, INJECT_SIDECAR, &sidecar));
 	const json_t *container = json_array_get(json_object_get(injection->spec, "initContainers"), sidecar);
+	if (!inject_has_mark(injection))
+		mark(injection);
 	repair_restart_policy(injection, sidecar, container);
 	refresh_env(injection, sidecar, container);
 	add_probes(injection, sidecar, container);
+	inject_repair_workload_api(injection, sidecar, container);
+	inject_warn_of_agent(injection, container);
 	repair_places(injection, sidecar);
 }
 
@@ -127,9 +130,10 @@ static void repair(struct injection *injection)
 
 static enum err change(struct injection *injection)
 {
-	bool again = is_injected(injection);
+	bool again = inject_is_injected(injection);
 	RETURN_IF_ERR(inject_check(injection, again));
 	inject_rewrite_probes(injection);
+	inject_share_workload_api(injection);
 	if (again) {
 		repair(injection);
 	} else {
@@ -147,7 +151,7 @@ void inject_pod(const json_t *pod, const struct inject_namespace *ns, const stru
 {
 	CHECK(ns->name != NULL && options->sidecar_image != NULL && options->init_image != NULL);
 	CHECK(options->version != NULL && options->trust_domain != NULL && options->own_namespace != NULL);
-	CHECK(options->bootstrap_root_sha256 != NULL);
+	CHECK(options->bootstrap_root_sha256 != NULL && options->audience != NULL);
 	*out = (struct inject_result){.patch = json_array(), .warnings = json_array()};
 	struct injection injection = {.metadata = json_object_get(pod, "metadata"),
 		.spec = json_object_get(pod, "spec"),

@@ -17,6 +17,7 @@ struct inject_options { /* borrowed texts */
 	const char *own_namespace;         /* its pods are left as they are */
 	const char *control_address;       /* as the sidecar's control.address; NULL: not known yet, pods are refused */
 	const char *bootstrap_root_sha256; /* 64 hexadecimal digits */
+	const char *audience;              /* of the sidecar's token: what attestation takes */
 	bool has_cni;                      /* the CNI plugin writes the interception rules: no init container */
 };
 

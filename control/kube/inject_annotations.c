@@ -20,6 +20,7 @@ enum want_kind {
 	WANT_ACCESS_LOG,
 	WANT_DURATION,
 	WANT_QUANTITY,
+	WANT_FILE_NAME,
 };
 
 static const struct want {
@@ -126,6 +127,14 @@ static bool is_quantity(const char *value)
 	return len < ITEM_MAX && has_digit && !has_two_dots && is_one_of(value + len, suffixes);
 }
 
+/* No path: it names a file of a folder that is not the pod's. */
+static bool is_file_name(const char *value)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strlen(value);
+	return len > 0 && len < ITEM_MAX && value[0] != '.' && strspn(value, allowed) == len;
+}
+
 struct rule {
 	const char *expected, *fix;
 	const char *const *words; /* NULL: a function of its own */
@@ -148,6 +157,8 @@ static const struct rule rules[] = {
 	[WANT_ACCESS_LOG] = {"off, failures, all, or 1/1 to 1/1000000 for one of that many", "write one of them"},
 	[WANT_DURATION] = {"a duration of at most 24h, such as 25s", "write digits and s, m or h"},
 	[WANT_QUANTITY] = {"a quantity of Kubernetes above zero, such as 100m or 64Mi", "correct the quantity"},
+	[WANT_FILE_NAME] = {"the name of a file, without a folder",
+		"write the name of the agent's socket, such as spire-agent.sock"},
 };
 
 static bool is_good(enum want_kind kind, const char *value)
@@ -168,6 +179,8 @@ static bool is_good(enum want_kind kind, const char *value)
 		return is_duration(value);
 	case WANT_QUANTITY:
 		return is_quantity(value);
+	case WANT_FILE_NAME:
+		return is_file_name(value);
 	}
 	CHECK_UNREACHABLE();
 }
@@ -199,11 +212,25 @@ static size_t distance(const char *a, const char *b)
 
 static const char *nearest(const char *name)
 {
-	const struct want *best = &wants[0];
-	for (size_t i = 1; i < NUM_WANTS; i++)
-		if (distance(name, wants[i].name) < distance(name, best->name))
-			best = &wants[i];
+	const struct want *best = NULL;
+	size_t least_distance = SIZE_MAX;
+	for (size_t i = 0; i < NUM_WANTS; i++) {
+		size_t found = distance(name, wants[i].name);
+		if (found >= least_distance)
+			continue;
+		best = &wants[i];
+		least_distance = found;
+	}
+	CHECK(best != NULL);
 	return best->name;
+}
+
+/* The search costs thousands of steps: none for a warning that would be left out (abuse case K22). */
+static void warn_of_unknown(struct injection *injection, const char *name)
+{
+	if (json_array_size(injection->out->warnings) < INJECT_WARNINGS_MAX)
+		inject_warn(injection, "annotation %s%.63s is unknown and has no effect; the nearest is %s%s",
+			INJECT_ANNOTATIONS, name, INJECT_ANNOTATIONS, nearest(name));
 }
 
 static enum err take(struct injection *injection, const char *name, const json_t *value)
@@ -220,8 +247,7 @@ static enum err take(struct injection *injection, const char *name, const json_t
 		return ERR_NONE;
 	}
 	if (!is_output(name))
-		inject_warn(injection, "annotation %s%.63s is unknown and has no effect; the nearest is %s%s",
-			INJECT_ANNOTATIONS, name, INJECT_ANNOTATIONS, nearest(name));
+		warn_of_unknown(injection, name);
 	return ERR_NONE;
 }
 

@@ -9,7 +9,6 @@ enum {
 	SIDECAR_ID = 1337,
 	METRICS_PORT = 15020,
 	TOKEN_TTL_S = 3600,        /* kubelet renews it at 80 % */
-	STARTUP_TRIES = 600,       /* one per second; then kubelet restarts the sidecar */
 	GRACE_DEFAULT_S = 30,      /* terminationGracePeriodSeconds of the API */
 	GRACE_SPARE_S = 5,         /* between the sidecar's own end and kubelet's SIGKILL */
 	DRAIN_DEADLINE_MAX_S = 25, /* the sidecar's default */
@@ -18,7 +17,7 @@ enum {
 static const char token_folder[] = "/var/run/secrets/handfast";
 static const char state_folder[] = "/var/lib/handfast-sidecar";
 
-static void put_env(json_t *env, const char *name, const char *value)
+void inject_put_env(json_t *env, const char *name, const char *value)
 {
 	if (value != NULL)
 		CHECK(json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", value)) == 0);
@@ -35,7 +34,7 @@ static void put_list(json_t *env, const char *name, const char *list)
 		if (*at != ' ')
 			*end++ = *at;
 	*end = '\0';
-	put_env(env, name, packed);
+	inject_put_env(env, name, packed);
 }
 
 /* Ends before kubelet kills it. At its SIGTERM the workload has ended already. */
@@ -47,8 +46,8 @@ static void put_drain(const struct injection *injection, json_t *env)
 	char text[32];
 	deadline = deadline < 1 ? 1 : deadline > DRAIN_DEADLINE_MAX_S ? DRAIN_DEADLINE_MAX_S : deadline;
 	snprintf(text, sizeof(text), "%ds", (int)deadline);
-	put_env(env, "HANDFAST_SIDECAR_DRAIN_MINIMUM", "0s");
-	put_env(env, "HANDFAST_SIDECAR_DRAIN_DEADLINE",
+	inject_put_env(env, "HANDFAST_SIDECAR_DRAIN_MINIMUM", "0s");
+	inject_put_env(env, "HANDFAST_SIDECAR_DRAIN_DEADLINE",
 		injection->wants.drain_deadline != NULL ? injection->wants.drain_deadline : text);
 }
 
@@ -57,17 +56,20 @@ static json_t *sidecar_env(const struct injection *injection)
 	const struct inject_options *options = injection->options;
 	struct buf probes = injection->probes; /* borrowed: buf_cstr() may move it */
 	json_t *env = json_array();
-	put_env(env, "HANDFAST_SIDECAR_TRUST_DOMAIN", options->trust_domain);
-	put_env(env, "HANDFAST_SIDECAR_CONTROL_ADDRESS", options->control_address);
-	put_env(env, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256", options->bootstrap_root_sha256);
-	put_env(env, "HANDFAST_SIDECAR_IDENTITY_KUBERNETES_TOKEN_FILE", "/var/run/secrets/handfast/token");
-	put_env(env, "HANDFAST_SIDECAR_IDENTITY_CLAIM_ADDRESS", "false");
-	put_env(env, "HANDFAST_SIDECAR_STATE_DIR", "/var/lib/handfast-sidecar/state");
+	inject_put_env(env, "HANDFAST_SIDECAR_TRUST_DOMAIN", options->trust_domain);
+	inject_put_env(env, "HANDFAST_SIDECAR_CONTROL_ADDRESS", options->control_address);
+	inject_put_env(env, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256", options->bootstrap_root_sha256);
+	if (!inject_wants_agent(injection)) {
+		inject_put_env(
+			env, "HANDFAST_SIDECAR_IDENTITY_KUBERNETES_TOKEN_FILE", "/var/run/secrets/handfast/token");
+		inject_put_env(env, "HANDFAST_SIDECAR_IDENTITY_CLAIM_ADDRESS", "false");
+	}
+	inject_put_env(env, "HANDFAST_SIDECAR_STATE_DIR", "/var/lib/handfast-sidecar/state");
 	put_drain(injection, env);
-	put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
-	put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
-	put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
-	put_env(env, "HANDFAST_SIDECAR_ACCESS_LOG", injection->wants.access_log);
+	inject_put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
+	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
+	inject_put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
+	inject_put_env(env, "HANDFAST_SIDECAR_ACCESS_LOG", injection->wants.access_log);
 	if (buf_len(&probes) > 0)
 		CHECK(json_array_append_new(env, json_pack("{s:s, s:s%}", "name", INJECT_PROBES, "value",
 							 buf_span(&probes).ptr, buf_len(&probes))) == 0);
@@ -81,11 +83,15 @@ static void put_quantity(json_t *object, const char *name, const char *wanted, c
 		CHECK(json_object_set_new(object, name, json_string(value)) == 0);
 }
 
-static json_t *resources(const struct inject_wants *wants)
+/* A pod with resources of its own (PodSpec.resources) is refused where its containers request more in sum; there the
+ * sidecar requests nothing by itself and shares the pod's. */
+static json_t *resources(const struct injection *injection)
 {
+	const struct inject_wants *wants = &injection->wants;
+	bool is_shared = inject_has_pod_resources(injection);
 	json_t *requests = json_object(), *limits = json_object();
-	put_quantity(requests, "cpu", wants->cpu_request, "10m");
-	put_quantity(requests, "memory", wants->memory_request, "32Mi");
+	put_quantity(requests, "cpu", wants->cpu_request, is_shared ? NULL : "10m");
+	put_quantity(requests, "memory", wants->memory_request, is_shared ? NULL : "32Mi");
 	put_quantity(limits, "cpu", wants->cpu_limit, NULL);
 	put_quantity(limits, "memory", wants->memory_limit, NULL);
 	json_t *both = json_pack("{s:o}", "requests", requests);
@@ -111,9 +117,18 @@ static json_t *no_api_token(void)
 
 static json_t *sidecar_mounts(void)
 {
-	return json_pack("[{s:s, s:s, s:b}, {s:s, s:s}, {s:s, s:s}, o]", "name", "handfast-token", "mountPath",
+	return json_pack("[{s:s, s:s, s:b}, {s:s, s:s}, {s:s, s:s}, o]", "name", INJECT_TOKEN_VOLUME, "mountPath",
 		token_folder, "readOnly", 1, "name", "handfast-state", "mountPath", state_folder, "name",
 		"handfast-run", "mountPath", "/run/handfast", no_api_token());
+}
+
+/* Kubelet starts the next container once postStart has ended: at once, where a startup probe would be noticed up to a
+ * second later (decision 055). With the plugin it is the first container, and an identity cannot come while it runs. */
+static json_t *lifecycle(const struct injection *injection)
+{
+	return json_pack("{s:{s:{s:[s,s,s,s,s]}}, s:{s:{s:[s,s]}}}", "postStart", "exec", "command",
+		"/handfast-sidecar", "wait", injection->options->has_cni ? "--listening" : "--started", "--timeout",
+		"15s", "preStop", "exec", "command", "/handfast-sidecar", "drain");
 }
 
 json_t *inject_sidecar_container(const struct injection *injection)
@@ -121,14 +136,17 @@ json_t *inject_sidecar_container(const struct injection *injection)
 	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s]}, s:{s:s}}", "runAsUser", SIDECAR_ID,
 		"runAsGroup", SIDECAR_ID, "runAsNonRoot", 1, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
 		"capabilities", "drop", "ALL", "seccompProfile", "type", "RuntimeDefault");
+	json_t *env = sidecar_env(injection), *mounts = sidecar_mounts();
+	if (inject_wants_workload_api(injection))
+		inject_workload_sidecar(env, mounts);
+	if (inject_wants_agent(injection))
+		inject_agent_sidecar(injection, env, mounts);
 	json_t *ports = json_pack(
 		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", METRICS_PORT, "protocol", "TCP");
-	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:{s:{s:[s,s]}}}}",
-		"name", INJECT_SIDECAR, "image", injection->options->sidecar_image, "restartPolicy", "Always", "args",
-		"run", "env", sidecar_env(injection), "ports", ports, "resources", resources(&injection->wants),
-		"securityContext", security, "startupProbe", probe(1, STARTUP_TRIES), "readinessProbe", probe(2, 3),
-		"volumeMounts", sidecar_mounts(), "lifecycle", "preStop", "exec", "command", "/handfast-sidecar",
-		"drain");
+	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+		INJECT_SIDECAR, "image", injection->options->sidecar_image, "restartPolicy", "Always", "args", "run",
+		"env", env, "ports", ports, "resources", resources(injection), "securityContext", security,
+		"readinessProbe", probe(2, 3), "volumeMounts", mounts, "lifecycle", lifecycle(injection));
 	CHECK(container != NULL);
 	return container;
 }
@@ -146,40 +164,60 @@ json_t *inject_init_container(const struct injection *injection)
 	/* Its requests are those of the sidecar, which starts after it: the pod needs no more. */
 	json_t *container = json_pack("{s:s, s:s, s:[s], s:o, s:o, s:o, s:[o]}", "name", INJECT_INIT, "image",
 		injection->options->init_image, "args", "up", "env", env, "securityContext", security, "resources",
-		resources(wants), "volumeMounts", no_api_token());
+		resources(injection), "volumeMounts", no_api_token());
 	CHECK(container != NULL);
 	return container;
 }
 
-static bool has_volume(const struct injection *injection, const char *name)
+static const json_t *find_volume(const struct injection *injection, const char *name, size_t *out_index)
 {
 	const json_t *volumes = json_object_get(injection->spec, "volumes"), *volume;
 	size_t i;
 	json_array_foreach(volumes, i, volume)
 	{
-		if (strcmp(inject_text(volume, "name"), name) == 0)
-			return true;
+		if (strcmp(inject_text(volume, "name"), name) != 0)
+			continue;
+		*out_index = i;
+		return volume;
 	}
-	return false;
+	return NULL;
 }
 
 static void add_volume(struct injection *injection, json_t *volume)
 {
+	size_t index;
 	CHECK(volume != NULL);
-	if (has_volume(injection, inject_text(volume, "name")))
+	if (find_volume(injection, inject_text(volume, "name"), &index) != NULL)
 		json_decref(volume);
 	else
 		inject_put(injection, "add", volume, "/spec/volumes/-");
+}
+
+/* A pod that was copied from a cluster has a token for that cluster's control plane. */
+static void refresh_audience(struct injection *injection)
+{
+	size_t index = 0;
+	const json_t *volume = find_volume(injection, INJECT_TOKEN_VOLUME, &index);
+	const json_t *sources = json_object_get(json_object_get(volume, "projected"), "sources");
+	const json_t *token = json_object_get(json_array_get(sources, 0), "serviceAccountToken");
+	if (token != NULL && strcmp(inject_text(token, "audience"), injection->options->audience) != 0)
+		inject_put(injection, "add", json_string(injection->options->audience),
+			"/spec/volumes/%zu/projected/sources/0/serviceAccountToken/audience", index);
 }
 
 void inject_add_volumes(struct injection *injection)
 {
 	if (!json_is_array(json_object_get(injection->spec, "volumes")))
 		inject_put(injection, "add", json_array(), "/spec/volumes");
-	add_volume(injection, json_pack("{s:s, s:{s:[{s:{s:s, s:i, s:s}}]}}", "name", "handfast-token", "projected",
-				      "sources", "serviceAccountToken", "audience", "handfast", "expirationSeconds",
-				      TOKEN_TTL_S, "path", "token"));
+	refresh_audience(injection);
+	add_volume(injection, json_pack("{s:s, s:{s:[{s:{s:s, s:i, s:s}}]}}", "name", INJECT_TOKEN_VOLUME, "projected",
+				      "sources", "serviceAccountToken", "audience", injection->options->audience,
+				      "expirationSeconds", TOKEN_TTL_S, "path", "token"));
 	add_volume(injection, json_pack("{s:s, s:{s:s, s:s}}", "name", "handfast-state", "emptyDir", "medium", "Memory",
-				      "sizeLimit", "1Mi"));
+				      "sizeLimit", "24Mi"));
+	if (inject_wants_workload_api(injection))
+		add_volume(injection, inject_workload_volume());
+	if (inject_wants_agent(injection) && !inject_is_injected(injection))
+		add_volume(injection, inject_agent_volume());
 	add_volume(injection, json_pack("{s:s, s:{s:s}}", "name", "handfast-run", "emptyDir", "medium", "Memory"));
 }

@@ -51,6 +51,40 @@ bool inject_find_init(const struct injection *injection, const char *name, size_
 	return false;
 }
 
+bool inject_has_mark(const struct injection *injection)
+{
+	const json_t *annotations = json_object_get(injection->metadata, "annotations");
+	return strcmp(inject_text(annotations, "handfast.dev/injected"), "true") == 0;
+}
+
+bool inject_has_item(const json_t *list, const char *key, const char *value)
+{
+	const json_t *item;
+	size_t i;
+	json_array_foreach(list, i, item)
+	{
+		if (strcmp(inject_text(item, key), value) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool inject_is_injected(const struct injection *injection)
+{
+	size_t i;
+	if (!inject_find_init(injection, INJECT_SIDECAR, &i))
+		return false;
+	if (inject_has_mark(injection))
+		return true;
+	const json_t *sidecar = json_array_get(json_object_get(injection->spec, "initContainers"), i);
+	return inject_has_item(json_object_get(sidecar, "volumeMounts"), "name", INJECT_TOKEN_VOLUME);
+}
+
+bool inject_has_pod_resources(const struct injection *injection)
+{
+	return json_object_size(json_object_get(injection->spec, "resources")) > 0;
+}
+
 void inject_warn(struct injection *injection, const char *format, ...)
 {
 	char text[INJECT_WARNING_CHARS] = "handfast: ";

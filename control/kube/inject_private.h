@@ -4,9 +4,11 @@
 #include "base/core/check.h"
 #include "control/kube/inject.h"
 
-#define INJECT_SIDECAR "handfast"
-#define INJECT_INIT    "handfast-init"
-#define INJECT_PROBES  "HANDFAST_SIDECAR_PROBES" /* the variable of the sidecar's setting */
+#define INJECT_SIDECAR      "handfast"
+#define INJECT_INIT         "handfast-init"
+#define INJECT_PROBES       "HANDFAST_SIDECAR_PROBES" /* the variable of the sidecar's setting */
+#define INJECT_TOKEN_VOLUME "handfast-token"
+#define INJECT_AGENT_VOLUME "handfast-agent"
 
 /* The user's requests, from annotations; NULL: not given. Borrowed from the pod. */
 struct inject_wants {
@@ -38,6 +40,12 @@ bool inject_next_container(const struct injection *injection, struct inject_cont
 bool inject_is_native_sidecar(const struct inject_container *container);
 bool inject_is_own(const struct inject_container *container); /* of an injected pod */
 bool inject_find_init(const struct injection *injection, const char *name, size_t *out_index);
+bool inject_has_mark(const struct injection *injection); /* the annotation */
+/* Has the mark and the sidecar, or a sidecar with its token: `kubectl debug --copy-to` leaves annotations out. */
+bool inject_is_injected(const struct injection *injection);
+/* Whether the list has an item with that value: a variable's name, a mount's path. */
+bool inject_has_item(const json_t *list, const char *key, const char *value);
+bool inject_has_pod_resources(const struct injection *injection); /* of the pod as a whole (Kubernetes 1.34) */
 void inject_warn(struct injection *injection, const char *format, ...) _printf_(2, 3);
 enum err inject_refuse(struct injection *injection, const char *expected, const char *fix, const char *got, ...)
 	_printf_(4, 5);
@@ -49,6 +57,18 @@ enum err inject_read_annotations(struct injection *injection) _must_use_; /* ERR
 bool inject_is_left_alone(struct injection *injection);                   /* adds its warnings */
 enum err inject_check(struct injection *injection, bool is_injected) _must_use_;
 void inject_rewrite_probes(struct injection *injection);
+void inject_put_env(json_t *env, const char *name, const char *value); /* NULL: nothing */
 json_t *inject_sidecar_container(const struct injection *injection);
 json_t *inject_init_container(const struct injection *injection);
+/* inject_workload.c: the Workload API for the user's containers, by annotation */
+bool inject_wants_workload_api(const struct injection *injection);
+void inject_share_workload_api(struct injection *injection);
+void inject_workload_sidecar(json_t *env, json_t *mounts); /* appends what the sidecar needs for it */
+void inject_repair_workload_api(struct injection *injection, size_t sidecar, const json_t *container);
+json_t *inject_workload_volume(void);
+/* inject_agent.c: the identity from a SPIFFE agent, by annotation */
+bool inject_wants_agent(const struct injection *injection);
+void inject_agent_sidecar(const struct injection *injection, json_t *env, json_t *mounts);
+json_t *inject_agent_volume(void);
+void inject_warn_of_agent(struct injection *injection, const json_t *container);
 void inject_add_volumes(struct injection *injection); /* those that are missing */

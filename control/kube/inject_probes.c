@@ -20,7 +20,8 @@ struct probe {
 	const json_t *probe;
 };
 
-/* Appends a word: bytes other than printable ASCII, spaces, commas and '%' as %XX. ERR_MALFORMED: a control character,
+/* Appends a word: bytes other than printable ASCII, spaces, commas, '%' and '$' as %XX. The API takes "$(NAME)" and
+ * "$$" in a variable's value for references (EnvVar.value), but not in a probe. ERR_MALFORMED: a control character,
  * which no request can have. */
 static enum err put_word(struct buf *out, const char *before, const char *word)
 {
@@ -29,7 +30,7 @@ static enum err put_word(struct buf *out, const char *before, const char *word)
 		uint8_t byte = (uint8_t)*word;
 		if (byte < ' ' || byte == 0x7f)
 			return ERR_MALFORMED;
-		if (byte > ' ' && byte < 0x7f && byte != '%' && byte != ',')
+		if (byte > ' ' && byte < 0x7f && byte != '%' && byte != ',' && byte != '$')
 			RETURN_IF_ERR(buf_append(out, span_of(&byte, 1)));
 		else
 			RETURN_IF_ERR(buf_printf(out, "%%%c%c", HEX_UPPER[byte >> 4], HEX_UPPER[byte & 15]));

@@ -32,6 +32,9 @@ static void each_kind_is_rewritten(void **state)
 		 "[{'name': 'Host', 'value': 'shop.test'}, {'name': 'X-A', 'value': 'b c'}]}}",
 			"app/liveness http 80 /a?b=c%2Cd%2520e%20f header=Host:shop.test header=X-A:b%20c\n",
 			"/livenessProbe/httpGet/path", "/probe/app/liveness"},
+		{"'livenessProbe': {'httpGet': {'path': '/a?b=$$c&d=$(HOME)', 'port': 80}}",
+			"app/liveness http 80 /a?b=%24%24c&d=%24(HOME)\n", "/livenessProbe/httpGet/path",
+			"/probe/app/liveness"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct injected *injected = test_inject(test_pod(rows[i].container, ""), NULL, NULL);

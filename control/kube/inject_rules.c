@@ -15,6 +15,13 @@ static bool wants_injection(const struct injection *injection)
 	return injection->wants.inject != NULL && strcmp(injection->wants.inject, "enabled") == 0;
 }
 
+/* `os` is optional; a selector is what puts a pod on such a node. */
+static bool is_for_windows(const json_t *spec)
+{
+	return strcmp(inject_text(json_object_get(spec, "os"), "name"), "windows") == 0 ||
+	       strcmp(inject_text(json_object_get(spec, "nodeSelector"), "kubernetes.io/os"), "windows") == 0;
+}
+
 bool inject_is_left_alone(struct injection *injection)
 {
 	const json_t *spec = injection->spec;
@@ -29,11 +36,11 @@ bool inject_is_left_alone(struct injection *injection)
 		inject_warn(injection, "no sidecar: the pod has hostNetwork, whose traffic is the node's");
 		return true;
 	}
-	if (strcmp(inject_text(json_object_get(spec, "os"), "name"), "windows") == 0) {
+	if (is_for_windows(spec)) {
 		inject_warn(injection, "no sidecar: the pod is for Windows, which has no interception rules");
 		return true;
 	}
-	if (is_true(spec, "shareProcessNamespace") && !wants_injection(injection)) {
+	if (is_true(spec, "shareProcessNamespace") && !wants_injection(injection) && !inject_is_injected(injection)) {
 		inject_warn(injection, "no sidecar: with shareProcessNamespace the pod's processes can reach into it; "
 				       "annotate handfast.dev/inject: enabled to have one anyway");
 		return true;
@@ -106,8 +113,8 @@ static enum err check_ports(struct injection *injection, const struct inject_con
 
 static bool is_own_volume(const char *name)
 {
-	return strcmp(name, "handfast-token") == 0 || strcmp(name, "handfast-state") == 0 ||
-	       strcmp(name, "handfast-run") == 0;
+	return strcmp(name, INJECT_TOKEN_VOLUME) == 0 || strcmp(name, "handfast-state") == 0 ||
+	       strcmp(name, "handfast-run") == 0 || strcmp(name, INJECT_AGENT_VOLUME) == 0;
 }
 
 static enum err check_mounts(struct injection *injection, const struct inject_container *at)
@@ -120,7 +127,7 @@ static enum err check_mounts(struct injection *injection, const struct inject_co
 		if (is_own_volume(name))
 			return inject_refuse(injection, "containers without the sidecar's volumes",
 				"remove the mount from the container",
-				"container %s mounts %s, which has the sidecar's key or token", at->name, name);
+				"container %s mounts %s, which has the sidecar's key, token or agent", at->name, name);
 	}
 	return ERR_NONE;
 }
@@ -158,7 +165,8 @@ static enum err check_volumes(struct injection *injection)
 		const char *name = inject_text(volume, "name");
 		if (is_own_volume(name))
 			return inject_refuse(injection,
-				"volumes with names other than handfast-token, handfast-state and handfast-run",
+				"volumes with names other than handfast-token, handfast-state, handfast-run and "
+				"handfast-agent",
 				"rename the volume, or set the annotation handfast.dev/inject: disabled",
 				"a volume of the pod has the name %s, which is the sidecar's", name);
 	}
@@ -183,7 +191,8 @@ static void warn_of_quality(struct injection *injection)
 {
 	struct inject_container at = {0};
 	bool is_pod_guaranteed = false;
-	if (injection->wants.cpu_limit != NULL && injection->wants.memory_limit != NULL)
+	if ((injection->wants.cpu_limit != NULL && injection->wants.memory_limit != NULL) ||
+		inject_has_pod_resources(injection))
 		return;
 	while (inject_next_container(injection, &at)) {
 		is_pod_guaranteed = is_guaranteed(&at);

@@ -26,6 +26,8 @@ static void pods_that_cannot_have_a_sidecar_stay_as_they_are(void **state)
 	expect(test_pod("", "'hostNetwork': false"), INJECT_CHANGE, NULL, NULL);
 	expect(test_pod("", "'os': {'name': 'windows'}"), INJECT_LEAVE, "Windows", NULL);
 	expect(test_pod("", "'os': {'name': 'linux'}"), INJECT_CHANGE, NULL, NULL);
+	expect(test_pod("", "'nodeSelector': {'kubernetes.io/os': 'windows'}"), INJECT_LEAVE, "Windows", NULL);
+	expect(test_pod("", "'nodeSelector': {'kubernetes.io/os': 'linux'}"), INJECT_CHANGE, NULL, NULL);
 	expect(test_pod("", "'shareProcessNamespace': true"), INJECT_LEAVE, "shareProcessNamespace", NULL);
 	expect(test_annotated("'kubernetes.io/config.mirror': 'x'"), INJECT_LEAVE, NULL, NULL);
 }

@@ -1,6 +1,9 @@
 /* What an injected pod has, and that a second run changes nothing or repairs. */
 #include "control/kube/test_inject.h"
+#include <stdio.h>
 #include <string.h>
+
+#define AUDIENCE "/spec/volumes/0/projected/sources/0/serviceAccountToken/audience"
 
 static const char *name_of(const struct injected *injected, size_t index)
 {
@@ -65,6 +68,9 @@ static void the_sidecar_is_configured_by_variables(void **state)
 		assert_string_equal(test_env(injected, "handfast", rows[i][0]), rows[i][1]);
 	assert_null(test_env(injected, "handfast", "HANDFAST_SIDECAR_PROBES"));
 	assert_string_equal(test_text_at(injected, "/spec/initContainers/1/lifecycle/preStop/exec/command/1"), "drain");
+	assert_string_equal(
+		test_text_at(injected, "/spec/initContainers/1/lifecycle/postStart/exec/command/2"), "--started");
+	assert_null(json_object_get(test_at(injected, "/spec/initContainers/1"), "startupProbe"));
 	test_inject_free(injected);
 }
 
@@ -108,6 +114,8 @@ static void with_the_cni_plugin_there_is_no_init_container(void **state)
 	assert_int_equal(injected->result.verdict, INJECT_CHANGE);
 	assert_int_equal(num_init(injected), 1);
 	assert_string_equal(name_of(injected, 0), "handfast");
+	assert_string_equal(
+		test_text_at(injected, "/spec/initContainers/0/lifecycle/postStart/exec/command/2"), "--listening");
 	test_inject_free(injected);
 }
 
@@ -169,6 +177,17 @@ static void an_init_container_and_volumes_that_were_dropped_come_back(void **sta
 	test_inject_free(first);
 }
 
+/* Attestation refuses tokens for another audience, so injection has no other setting. */
+static void K23_the_token_is_for_the_audience_that_attestation_takes(void **state)
+{
+	(void)state;
+	struct inject_options options = test_inject_options;
+	options.audience = "mesh.example.org";
+	struct injected *injected = test_inject_json(test_json(test_pod("", "")), NULL, &options);
+	assert_string_equal(test_text_at(injected, AUDIENCE), "mesh.example.org");
+	test_inject_free(injected);
+}
+
 /* A pod that was copied out of another cluster, or before the control plane's Service was made anew. */
 static void a_copied_pod_gets_the_present_control_plane(void **state)
 {
@@ -176,9 +195,11 @@ static void a_copied_pod_gets_the_present_control_plane(void **state)
 	struct inject_options moved = test_inject_options;
 	struct injected *first = test_inject(test_pod("", ""), NULL, NULL);
 	moved.control_address = "192.0.2.11:15012";
+	moved.audience = "mesh.example.org";
 	moved.bootstrap_root_sha256 = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	struct injected *second = test_inject_json(json_deep_copy(first->after), NULL, &moved);
-	assert_int_equal(json_array_size(second->result.patch), 2);
+	assert_int_equal(json_array_size(second->result.patch), 3);
+	assert_string_equal(test_text_at(second, AUDIENCE), moved.audience);
 	assert_string_equal(test_env(second, "handfast", "HANDFAST_SIDECAR_CONTROL_ADDRESS"), moved.control_address);
 	assert_string_equal(test_env(second, "handfast", "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256"),
 		moved.bootstrap_root_sha256);
@@ -194,6 +215,59 @@ static void an_annotation_without_the_sidecar_is_no_injection(void **state)
 	test_inject_free(injected);
 }
 
+/* `kubectl debug --copy-to` takes spec over, and leaves labels and annotations out. */
+static void a_copy_without_its_annotations_gets_them_back(void **state)
+{
+	(void)state;
+	struct injected *first = test_inject(test_pod("", "'shareProcessNamespace': false"), NULL, NULL);
+	json_t *copy = json_deep_copy(first->after);
+	json_object_del(json_object_get(copy, "metadata"), "annotations");
+	json_object_set_new(json_object_get(copy, "spec"), "shareProcessNamespace", json_true());
+	struct injected *second = test_inject_json(copy, NULL, NULL);
+	assert_int_equal(num_init(second), 2);
+	assert_string_equal(test_text_at(second, "/metadata/annotations/handfast.dev~1injected"), "true");
+	struct injected *third = test_inject_again(second);
+	assert_int_equal(third->result.verdict, INJECT_LEAVE);
+	test_inject_free(third);
+	test_inject_free(second);
+	test_inject_free(first);
+}
+
+static void probes_that_are_added_make_the_list_of_variables_where_there_is_none(void **state)
+{
+	(void)state;
+	struct injected *first = test_inject(test_pod("", ""), NULL, NULL);
+	json_object_del(test_at(first, "/spec/initContainers/1"), "env");
+	json_array_append_new(test_at(first, "/spec/containers"),
+		test_json("{'name': 'late', 'livenessProbe': {'tcpSocket': {'port': 81}}}"));
+	struct injected *second = test_inject_again(first);
+	assert_string_equal(test_env(second, "handfast", "HANDFAST_SIDECAR_PROBES"), "late/liveness tcp 81\n");
+	test_inject_free(second);
+	test_inject_free(first);
+}
+
+/* The API server refuses a pod whose containers request more in sum than the pod has. */
+static void a_pod_with_resources_of_its_own_shares_them_with_the_sidecar(void **state)
+{
+	(void)state;
+	static const char pod[] =
+		"{'metadata': {'annotations': {%s}}, 'spec': {'containers': [{'name': 'app', 'resources': {'limits': "
+		"{'cpu': '1', 'memory': '1Gi'}}}], 'resources': {'limits': {'cpu': '1', 'memory': '1Gi'}}}}";
+	static const char *const rows[][2] = {
+		{"", "{'requests': {}}"}, {"'handfast.dev/cpu-request': '5m'", "{'requests': {'cpu': '5m'}}"}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		snprintf(text, sizeof(text), pod, rows[i][0]);
+		struct injected *injected = test_inject(text, NULL, NULL);
+		json_t *expected = test_json(rows[i][1]);
+		assert_true(json_equal(test_at(injected, "/spec/initContainers/0/resources"), expected));
+		assert_true(json_equal(test_at(injected, "/spec/initContainers/1/resources"), expected));
+		assert_false(test_has_warning(injected, "Guaranteed"));
+		json_decref(expected);
+		test_inject_free(injected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,8 +281,12 @@ int main(void)
 		cmocka_unit_test(a_dropped_restart_policy_comes_back_with_a_warning),
 		cmocka_unit_test(containers_that_another_webhook_puts_before_ours_move_behind),
 		cmocka_unit_test(an_init_container_and_volumes_that_were_dropped_come_back),
+		cmocka_unit_test(K23_the_token_is_for_the_audience_that_attestation_takes),
 		cmocka_unit_test(a_copied_pod_gets_the_present_control_plane),
 		cmocka_unit_test(an_annotation_without_the_sidecar_is_no_injection),
+		cmocka_unit_test(a_copy_without_its_annotations_gets_them_back),
+		cmocka_unit_test(probes_that_are_added_make_the_list_of_variables_where_there_is_none),
+		cmocka_unit_test(a_pod_with_resources_of_its_own_shares_them_with_the_sidecar),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

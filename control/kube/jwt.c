@@ -1,7 +1,6 @@
 #include "control/kube/jwt.h"
 #include "base/core/base64url.h"
-#include "base/core/check.h"
-#include <jansson.h>
+#include "base/json/jws.h"
 
 #define EXPECTED "a service account token, as the kubelet mounts it"
 #define FIX      "set identity.kubernetes_token_file to a projected token of the pod"
@@ -23,36 +22,6 @@ void jwt_done(struct jwt *jwt)
 	json_decref(jwt->claims);
 	buf_done(&jwt->signature);
 	*jwt = (struct jwt){0};
-}
-
-/* Three parts and two dots, exactly. */
-static bool split(struct span token, struct span parts[3])
-{
-	for (unsigned i = 0; i < 3; i++) {
-		const uint8_t *dot = token.len == 0 ? NULL : memchr(token.ptr, '.', token.len);
-		if ((dot == NULL) != (i == 2))
-			return false;
-		size_t len = dot == NULL ? token.len : (size_t)(dot - token.ptr);
-		parts[i] = span_of(token.ptr, len);
-		if (len == 0)
-			return false;
-		if (dot != NULL)
-			token = span_from(token, len + 1);
-	}
-	return true;
-}
-
-/* One object: no doubled keys, at any depth, and nothing behind it. */
-static json_t *decode_object(struct span part, size_t max)
-{
-	_cleanup_(buf_done) struct buf text = BUF_INIT(max);
-	if (base64url_decode(part, &text) != ERR_NONE || buf_len(&text) == 0)
-		return NULL;
-	json_t *object = json_loadb((const char *)buf_span(&text).ptr, buf_len(&text), JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(object))
-		return object;
-	json_decref(object);
-	return NULL;
 }
 
 static const char *text_of(const json_t *object, const char *name, size_t max)
@@ -79,7 +48,7 @@ static enum err read_alg(const json_t *header, enum web_signature *out, struct w
 
 static enum err read_header(struct span part, struct jwt *jwt, struct why *why)
 {
-	json_t *header = decode_object(part, HEADER_MAX);
+	json_t *header = jws_object(part, HEADER_MAX);
 	if (header == NULL)
 		return malformed(why, "the token's header is no JSON object");
 	enum err err = read_alg(header, &jwt->alg, why);
@@ -131,7 +100,7 @@ static enum err read_subject(struct jwt *jwt, struct why *why)
 
 static enum err read_claims(struct span part, struct jwt *jwt, struct why *why)
 {
-	jwt->claims = decode_object(part, CLAIMS_MAX);
+	jwt->claims = jws_object(part, CLAIMS_MAX);
 	if (jwt->claims == NULL)
 		return malformed(why, "the token's claims are no JSON object");
 	jwt->issuer = text_of(jwt->claims, "iss", TEXT_MAX);
@@ -149,18 +118,17 @@ static enum err read_claims(struct span part, struct jwt *jwt, struct why *why)
 enum err jwt_parse(struct span token, struct jwt *out, struct why *why)
 {
 	_cleanup_(jwt_done) struct jwt jwt = {.signature = BUF_INIT(WEB_KEY_SIGNATURE_MAX)};
-	struct span parts[3];
+	struct jws parts;
 	if (token.len > JWT_MAX)
 		return why_set(
 			why, ERR_TOO_LARGE, EXPECTED, FIX, "the token has %zu bytes, more than %d", token.len, JWT_MAX);
-	if (!split(token, parts))
+	if (!jws_split(token, &parts))
 		return malformed(why, "the token does not have three parts with dots between them");
-	RETURN_IF_ERR(read_header(parts[0], &jwt, why));
-	if (base64url_decode(parts[2], &jwt.signature) != ERR_NONE)
+	RETURN_IF_ERR(read_header(parts.header, &jwt, why));
+	if (base64url_decode(parts.signature, &jwt.signature) != ERR_NONE)
 		return malformed(why, "the token's signature is not base64url");
-	RETURN_IF_ERR(read_claims(parts[1], &jwt, why));
-	jwt.signed_part = span_of(token.ptr, parts[0].len + 1 + parts[1].len);
-	CHECK(parts[1].ptr + parts[1].len == jwt.signed_part.ptr + jwt.signed_part.len);
+	RETURN_IF_ERR(read_claims(parts.payload, &jwt, why));
+	jwt.signed_part = parts.signed_part;
 	*out = jwt;
 	jwt = (struct jwt){0};
 	return ERR_NONE;

@@ -3,6 +3,7 @@
 #include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "control/kube/feed.h"
+#include "control/kube/inject_namespace.h"
 #include "control/kube/kube_attest.h"
 #include "control/kube/policies.h"
 #include "control/kube/registration.h"
@@ -94,10 +95,14 @@ static void start_attestation(struct kube_plane *plane)
 
 /* --- policies --- */
 
+bool kube_plane_has_replica(const struct kube_plane *plane, const char *name)
+{
+	return kube_view_has_pod(plane->view, plane->options.config->kubernetes.namespace_, name);
+}
+
 static bool is_replica(void *arg, const char *name)
 {
-	const struct kube_plane *plane = arg;
-	return kube_view_has_pod(plane->view, plane->options.config->kubernetes.namespace_, name);
+	return kube_plane_has_replica(arg, name);
 }
 
 static void start_policies(struct kube_plane *plane)
@@ -118,12 +123,8 @@ static void start_policies(struct kube_plane *plane)
 static void on_namespace(void *arg, struct inject_namespace *out)
 {
 	struct kube_plane *plane = arg;
-	struct kube_namespace_view known;
 	update_control_address(plane);
-	if (!kube_view_namespace(plane->view, out->name, &known))
-		return;
-	out->pod_security = known.pod_security[0] == '\0' ? NULL : known.pod_security;
-	out->is_left_alone = !known.is_injected;
+	inject_namespace_fill(plane->view, out);
 }
 
 static void on_authorities(void *arg)
@@ -145,6 +146,7 @@ static void start_webhook(struct kube_plane *plane)
 		.trust_domain = config->trust_domain.name,
 		.own_namespace = config->kubernetes.namespace_,
 		.bootstrap_root_sha256 = plane->bootstrap_hash,
+		.audience = config->kubernetes.audience,
 		.has_cni = config->kubernetes.has_cni};
 	plane->admission = (struct admission){&plane->inject, on_namespace, plane};
 	plane->identity = webhook_identity_new(options->loop, name, on_authorities, plane);
@@ -168,6 +170,11 @@ struct kube_plane *kube_plane_new(const struct kube_plane_options *options)
 	if (options->webhook_fd >= 0)
 		start_webhook(plane);
 	return plane;
+}
+
+void kube_plane_set_bootstrap(struct kube_plane *plane, const uint8_t sha256[DIGEST_LEN])
+{
+	hex_format(span_of(sha256, DIGEST_LEN), plane->bootstrap_hash);
 }
 
 void kube_plane_drain(struct kube_plane *plane)
@@ -209,6 +216,16 @@ void kube_plane_list_obstacles(const struct kube_plane *plane, struct buf *out)
 		put_line(out, "", "kube_policies", "the cluster's policies have not come in");
 }
 
+void kube_plane_each_certificate(
+	const struct kube_plane *plane, void (*each)(void *arg, const char *kind, struct span der), void *arg)
+{
+	struct span der[WEBHOOK_AUTHORITIES_MAX];
+	_Static_assert(WEBHOOK_AUTHORITIES_MAX <= KUBE_PLANE_CERTIFICATES_MAX, "room for all");
+	size_t num = plane->identity == NULL ? 0 : webhook_identity_authorities(plane->identity, der);
+	for (size_t i = 0; i < num; i++)
+		each(arg, "webhook", der[i]);
+}
+
 static void put_condition(void *arg, const char *name, const struct why *why)
 {
 	char text[TEXT_MAX];
@@ -222,6 +239,8 @@ void kube_plane_list_conditions(const struct kube_plane *plane, struct buf *out)
 	kube_policies_each_condition(plane->policies, put_condition, out);
 	if (kube_attest_is_offline(plane->attest, &why))
 		put_condition(out, "kube_tokens", &why);
+	if (plane->identity != NULL && webhook_identity_is_late(plane->identity, &why))
+		put_condition(out, "webhook_certificate_ends", &why);
 	if (plane->registration == NULL || registration_is_done(plane->registration))
 		return;
 	const struct why *detail = registration_detail(plane->registration);

@@ -26,10 +26,21 @@ struct kube_plane_options { /* all borrowed until kube_plane_free() */
 
 struct kube_plane;
 struct kube_plane *kube_plane_new(const struct kube_plane_options *options);
+/* Another bootstrap root signs: pods that are injected from now on pin it. */
+void kube_plane_set_bootstrap(struct kube_plane *plane, const uint8_t sha256[DIGEST_LEN]);
 /* No new reviews of pods; those under way are answered. */
 void kube_plane_drain(struct kube_plane *plane);
 /* Before registry, attest, distributor and client; requests for attestation that are under way end. */
 void kube_plane_free(struct kube_plane *plane);
+
+/* Whether a replica of the control plane has a pod of this name, which has not finished; true while the pods have not
+ * come in. */
+bool kube_plane_has_replica(const struct kube_plane *plane, const char *name);
+
+/* The authorities of the webhook's certificates, which end with them: kind "webhook". None without a webhook. */
+#define KUBE_PLANE_CERTIFICATES_MAX 2
+void kube_plane_each_certificate(
+	const struct kube_plane *plane, void (*each)(void *arg, const char *kind, struct span der), void *arg);
 
 /* A line "name: detail" per obstacle to readiness: the first state has not come in. */
 void kube_plane_list_obstacles(const struct kube_plane *plane, struct buf *out);

@@ -207,7 +207,7 @@ enum err kube_service_parse(const json_t *object, struct kube_service *out, stru
 
 /* --- slices --- */
 
-/* A condition that is absent: serving follows ready, and ready is true (EndpointConditions). */
+/* EndpointConditions: ready and serving are true where they are absent. */
 static bool endpoint_parse(const json_t *endpoint, struct kube_endpoint *out)
 {
 	const json_t *conditions = json_object_get(endpoint, "conditions");
@@ -215,7 +215,7 @@ static bool endpoint_parse(const json_t *endpoint, struct kube_endpoint *out)
 	const json_t *first = json_array_get(json_object_get(endpoint, "addresses"), 0); /* the others are equivalent */
 	*out = (struct kube_endpoint){.pod_uid = is_text(target, "kind", "Pod") ? text_of(target, "uid") : ""};
 	out->is_ready = flag_of(conditions, "ready", true);
-	out->is_serving = flag_of(conditions, "serving", out->is_ready);
+	out->is_serving = flag_of(conditions, "serving", true);
 	out->is_terminating = flag_of(conditions, "terminating", false);
 	return ip_of(json_string_value(first), &out->ip);
 }
@@ -238,6 +238,8 @@ enum err kube_slice_parse(const json_t *object, struct kube_slice *out, struct w
 	RETURN_IF_ERR(kube_meta_parse(object, &out->meta, why));
 	out->service = text_of(json_object_get(json_object_get(object, "metadata"), "labels"), SERVICE_OF_A_SLICE);
 	slice_ports_parse(object, out);
+	out->is_cut = json_array_size(json_object_get(object, "ports")) > KUBE_SLICE_PORTS_MAX ||
+		      json_array_size(endpoints) > KUBE_SLICE_ENDPOINTS_MAX;
 	for (size_t i = 0; i < json_array_size(endpoints) && out->num_endpoints < KUBE_SLICE_ENDPOINTS_MAX; i++)
 		out->num_endpoints += endpoint_parse(json_array_get(endpoints, i), &out->endpoints[out->num_endpoints]);
 	return ERR_NONE;

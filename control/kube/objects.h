@@ -11,8 +11,8 @@
 #define KUBE_POD_IPS_MAX           2
 #define KUBE_SERVICE_PORTS_MAX     1024 /* per Service; further ports are unknown */
 #define KUBE_SERVICE_ADDRESSES_MAX 66   /* two cluster addresses and so many external ones; further ones are unknown */
-#define KUBE_SLICE_PORTS_MAX       100  /* EndpointSlice.ports */
-#define KUBE_SLICE_ENDPOINTS_MAX   1000 /* EndpointSlice.endpoints */
+#define KUBE_SLICE_PORTS_MAX       1024 /* as of a Service */
+#define KUBE_SLICE_ENDPOINTS_MAX   1000 /* EndpointSlice.endpoints, the most that the API takes */
 
 /* The annotation of an injected pod, and the container that it then has. */
 #define KUBE_INJECTED_ANNOTATION "handfast.dev/injected"
@@ -72,6 +72,7 @@ struct kube_slice {
 		bool is_ready, is_serving, is_terminating;
 	} endpoints[KUBE_SLICE_ENDPOINTS_MAX]; /* addressType FQDN: none */
 	size_t num_endpoints;
+	bool is_cut; /* it has more ports or endpoints than these */
 };
 
 struct kube_namespace {

@@ -164,7 +164,7 @@ static void reads_conditions_that_are_absent_as_the_api_defines_them(_unused_ vo
 	assert_true(slice.endpoints[0].is_ready && slice.endpoints[0].is_serving);
 	assert_false(slice.endpoints[0].is_terminating);
 	assert_string_equal(slice.endpoints[0].pod_uid, "");
-	assert_false(slice.endpoints[1].is_ready || slice.endpoints[1].is_serving);
+	assert_true(!slice.endpoints[1].is_ready && slice.endpoints[1].is_serving);
 	assert_int_equal(slice.num_ports, 1);
 	assert_string_equal(slice.ports[0].name, "");
 	json_decref(object);

@@ -6,6 +6,8 @@
 #include "base/json/json_put.h"
 #include "base/kube/kube_status.h"
 #include "base/kube/kube_watch.h"
+#include "control/kube/policy_advice.h"
+#include "control/kube/policy_listing.h"
 #include "control/kube/policy_status.h"
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +78,18 @@ static void find(void *arg, const struct spiffe_id *id, struct policy_found *out
 {
 	struct kube_policies *policies = arg;
 	policy_set_find(&policies->set, id, out);
+}
+
+static void list(void *arg, policy_listed_fn *each, void *each_arg)
+{
+	const struct kube_policies *policies = arg;
+	policy_listing_each(&policies->set, each, each_arg);
+}
+
+static void warn(void *arg, policy_warned_fn *each, void *each_arg)
+{
+	struct kube_policies *policies = arg;
+	policy_listing_warnings(&policies->set, distributor_config(policies->options.distributor), each, each_arg);
 }
 
 static void on_tick(struct loop_timer *timer);
@@ -200,7 +214,12 @@ static void on_written(void *arg, enum err err, const struct kube_response *resp
 static void write_start(struct kube_policies *policies, struct policy_entry *entry, const json_t *patch)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(STATUS_MAX);
-	CHECK(buf_append_json(&text, patch, JSON_COMPACT) == ERR_NONE);
+	if (buf_append_json(&text, patch, JSON_COMPACT) != ERR_NONE) { /* someone else's text is in it */
+		log_warning("kube", "the status of the policy %s/%s would be too large", entry->namespace_->name,
+			entry->name);
+		entry->written_ms = loop_now_ms(policies->options.loop);
+		return;
+	}
 	struct write *write = mem_new(struct write);
 	*write = (struct write){.policies = policies,
 		.entry = entry,
@@ -237,6 +256,7 @@ static bool entry_write(struct kube_policies *policies, struct policy_entry *ent
 {
 	const struct policy_replicas replicas = {policies->options.replica, is_replica, policies};
 	uint64_t now_ms = loop_now_ms(policies->options.loop);
+	policy_advice_refresh(entry, distributor_config(policies->options.distributor));
 	json_t *patch = policy_status_patch(entry, &replicas);
 	if (patch == NULL)
 		return false;
@@ -318,7 +338,7 @@ struct kube_policies *kube_policies_start(const struct kube_policies_options *op
 	struct kube_policies *policies = mem_new(struct kube_policies);
 	const struct kube_watch_options watch = {.path = GROUP "/policies"};
 	const struct kube_watch_observer observer = {on_begin, on_object, on_synced, on_trouble, policies};
-	const struct policy_source source = {is_known, find, policies};
+	const struct policy_source source = {is_known, find, list, warn, policies};
 	CHECK(options->replica != NULL && options->is_replica != NULL);
 	policies->options = *options;
 	policy_set_init(&policies->set, options->trust_domain, on_gone, policies);

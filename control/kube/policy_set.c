@@ -3,6 +3,7 @@
 #include "base/core/hash.h"
 #include "base/core/mem.h"
 #include "control/kube/objects.h"
+#include "control/kube/policy_applied.h"
 #include <string.h>
 
 enum { STAMP_DIGITS = 14 }; /* of a time in RFC 3339 up to its seconds */
@@ -152,7 +153,15 @@ static void choose(struct policy_set *set, struct policy_namespace *in)
 		if (is_in_force != entry->is_in_force)
 			note_change(set, in, &entry->object);
 		entry->is_in_force = is_in_force;
+		json_decref(entry->warnings);
+		entry->warnings = NULL;
 	}
+}
+
+void policy_set_explain_limit(struct why *out)
+{
+	(void)why_set(out, ERR_LIMIT, "at most 32 policies in force per namespace", "join several of them",
+		"32 older policies of the namespace are in force");
 }
 
 /* --- entries --- */
@@ -182,6 +191,7 @@ static void entry_drop(struct policy_set *set, struct policy_entry *entry)
 	policy_object_done(&entry->object);
 	json_decref(entry->spec);
 	json_decref(entry->status);
+	json_decref(entry->warnings);
 	mem_free(entry->name);
 	mem_free(entry->uid);
 	mem_free(entry);
@@ -249,6 +259,19 @@ static void entry_read_spec(struct policy_set *set, struct policy_entry *entry, 
 	entry_place(entry);
 }
 
+static void entry_read_applied(struct policy_set *set, struct policy_entry *entry, const json_t *object)
+{
+	const char *text = policy_applied_text(object);
+	uint64_t hash = text == NULL ? 0 : hash_bytes(span_of_str(text), set->namespaces.seed);
+	if (hash == entry->applied)
+		return;
+	entry->applied = hash;
+	if (text == NULL || policy_applied_check(text, set->trust_domain, &entry->dropped) == ERR_NONE)
+		entry->dropped = (struct why){0};
+	json_decref(entry->warnings);
+	entry->warnings = NULL;
+}
+
 enum err policy_set_put(struct policy_set *set, const json_t *object, struct why *why)
 {
 	const json_t *meta = json_object_get(object, "metadata");
@@ -271,6 +294,7 @@ enum err policy_set_put(struct policy_set *set, const json_t *object, struct why
 	entry->created = stamp_of(json_string_value(json_object_get(meta, "creationTimestamp")));
 	entry->generation = json_integer_value(json_object_get(meta, "generation"));
 	keep(&entry->status, json_object_get(object, "status"));
+	entry_read_applied(set, entry, object);
 	if (is_new || !json_equal(entry->spec, spec)) {
 		entry_read_spec(set, entry, object);
 		keep(&entry->spec, entry->refusal.err == ERR_NONE ? spec : NULL);

@@ -36,12 +36,15 @@ struct policy_entry { /* one object */
 	char *name, *uid;
 	uint64_t created; /* YYYYMMDDhhmmss */
 	int64_t generation;
-	json_t *spec;                /* as seen last */
-	json_t *status;              /* as the API server has it; NULL: none */
+	json_t *spec;     /* as seen last */
+	json_t *status;   /* as the API server has it; NULL: none */
+	json_t *warnings; /* of kind and detail (policy_advice.h); NULL: not looked for since the last change */
 	struct policy_object object; /* in force, or the last valid one */
 	bool has_object, is_in_force;
 	struct why refusal;          /* of what was seen last; err ERR_NONE: it is valid */
 	bool is_old;                 /* not yet put since policy_set_begin() */
+	uint64_t applied;            /* a hash of what kubectl applied; 0: not known */
+	struct why dropped;          /* a member of that which the API server does not know; err ERR_NONE: none */
 	struct policy_counts counts; /* of this replica's sidecars */
 	uint64_t written_ms;         /* when its status was written last; 0: not yet */
 	void *write;                 /* of the status, under way; NULL: none; owned by policies.c */
@@ -72,6 +75,8 @@ void policy_set_synced(struct policy_set *set); /* what was not put since policy
 void policy_set_find(void *arg, const struct spiffe_id *id, struct policy_found *out);
 /* Whether changes since the last policy_set_settle() concern the workload; arg: the set. */
 bool policy_set_concerns(void *arg, const struct spiffe_id *id);
+/* Of a valid policy that is not in force. */
+void policy_set_explain_limit(struct why *out);
 bool policy_set_has_changed(const struct policy_set *set);
 void policy_set_settle(struct policy_set *set);
 

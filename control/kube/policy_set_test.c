@@ -1,6 +1,6 @@
 #include "base/core/mem.h"
 #include "control/kube/policy_set.h"
-#include "control/kube/test_policy.h"
+#include "control/kube/test_policy_set.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,29 +9,6 @@
 #include <string.h>
 /* cmocka requires the headers above */
 #include <cmocka.h>
-
-static const struct trust_domain domain = {"cluster.local"};
-
-static void on_gone(void *arg, struct policy_entry *entry)
-{
-	(void)arg;
-	assert_non_null(entry->name);
-}
-
-static int set_up(void **state)
-{
-	struct policy_set *set = mem_new(struct policy_set);
-	policy_set_init(set, &domain, on_gone, NULL);
-	*state = set;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	policy_set_done(*state);
-	mem_free(*state);
-	return 0;
-}
 
 static enum err put(struct policy_set *set, const struct test_policy *policy)
 {
@@ -207,16 +184,13 @@ static void sidecars_are_counted_at_what_applies_to_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(K12_a_policy_applies_to_its_own_namespace_alone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_names_accounts_goes_first_then_the_older_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_change_concerns_the_workloads_that_it_is_about_and_no_other, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			K14_an_object_that_becomes_invalid_changes_nothing_that_was_in_force, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(K10_a_new_state_takes_over_when_it_is_whole, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			K9_one_namespace_does_not_take_the_place_of_the_others, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sidecars_are_counted_at_what_applies_to_them, set_up, tear_down),
+		POLICY_SET_TEST(K12_a_policy_applies_to_its_own_namespace_alone),
+		POLICY_SET_TEST(what_names_accounts_goes_first_then_the_older_one),
+		POLICY_SET_TEST(a_change_concerns_the_workloads_that_it_is_about_and_no_other),
+		POLICY_SET_TEST(K14_an_object_that_becomes_invalid_changes_nothing_that_was_in_force),
+		POLICY_SET_TEST(K10_a_new_state_takes_over_when_it_is_whole),
+		POLICY_SET_TEST(K9_one_namespace_does_not_take_the_place_of_the_others),
+		POLICY_SET_TEST(sidecars_are_counted_at_what_applies_to_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

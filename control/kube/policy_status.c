@@ -74,15 +74,25 @@ static json_t *message_of(const struct policy_entry *entry)
 	struct why limit;
 	if (is_accepted(entry))
 		return json_string("accepted");
-	(void)why_set(&limit, ERR_LIMIT, "at most 32 policies in force per namespace", "join several of them",
-		"32 older policies of the namespace are in force");
+	policy_set_explain_limit(&limit);
 	return json_string(why_format(entry->refusal.err == ERR_NONE ? &limit : &entry->refusal, text, sizeof(text)));
 }
 
-static json_int_t number_in(const json_t *map, const char *key)
+static json_t *warnings_of(const struct policy_entry *entry)
 {
-	json_int_t number = json_integer_value(json_object_get(map, key));
-	return number > 0 && number <= INT32_MAX ? number : 0;
+	json_t *texts = json_array();
+	for (size_t i = 0; i < json_array_size(entry->warnings); i++)
+		json_array_append(texts, json_object_get(json_array_get(entry->warnings, i), "detail"));
+	if (json_array_size(texts) > 0)
+		return texts;
+	json_decref(texts);
+	return NULL;
+}
+
+uint32_t policy_status_number(const json_t *status, const char *key)
+{
+	json_int_t number = json_integer_value(json_object_get(status, key));
+	return number > 0 && number <= INT32_MAX ? (uint32_t)number : 0;
 }
 
 /* What differs from what is there. An absent value is removed. */
@@ -100,6 +110,23 @@ struct sums {
 	json_int_t sidecars, in_force;
 };
 
+/* A user who may write the status can fill this map; the control plane's replicas have few entries with pods' names. */
+enum { REPLICAS_MAX = 64, REPLICA_NAME_MAX = 253 };
+
+static bool is_flooded(json_t *replicas)
+{
+	const char *name;
+	json_t *value;
+	if (json_object_size(replicas) > REPLICAS_MAX)
+		return true;
+	json_object_foreach(replicas, name, value)
+	{
+		if (strlen(name) > REPLICA_NAME_MAX)
+			return true;
+	}
+	return false;
+}
+
 /* This replica's part, and what the others wrote. */
 static void put_replicas(
 	json_t *patch, const struct policy_entry *entry, const struct policy_replicas *replicas, struct sums *sums)
@@ -110,14 +137,20 @@ static void put_replicas(
 	if (entry->counts.sidecars > 0)
 		own = json_pack("{s:i, s:i}", "sidecars", (int)entry->counts.sidecars, "sidecarsInForce",
 			(int)entry->counts.in_force);
+	if (is_flooded(present)) { /* removed as a whole; every replica writes its own part again */
+		json_object_set_new(patch, "replicas", json_null());
+		json_decref(own);
+		json_decref(changes);
+		return;
+	}
 	put(changes, present, replicas->own, own);
 	json_object_foreach(present, name, value)
 	{
 		if (strcmp(name, replicas->own) == 0)
 			continue;
 		if (replicas->is_there(replicas->arg, name)) {
-			sums->sidecars += number_in(value, "sidecars");
-			sums->in_force += number_in(value, "sidecarsInForce");
+			sums->sidecars += policy_status_number(value, "sidecars");
+			sums->in_force += policy_status_number(value, "sidecarsInForce");
 		} else {
 			put(changes, present, name, NULL);
 		}
@@ -134,6 +167,7 @@ json_t *policy_status_patch(const struct policy_entry *entry, const struct polic
 	put(patch, entry->status, "observedGeneration", json_integer(entry->generation));
 	put(patch, entry->status, "accepted", json_boolean(is_accepted(entry)));
 	put(patch, entry->status, "message", message_of(entry));
+	put(patch, entry->status, "warnings", warnings_of(entry));
 	put(patch, entry->status, "conflicts", json_array_size(conflicts) == 0 ? NULL : json_incref(conflicts));
 	put_replicas(patch, entry, replicas, &sums);
 	put(patch, entry->status, "sidecars", json_integer(sums.sidecars));

@@ -12,6 +12,8 @@ struct policy_replicas {
 	void *arg;
 };
 
+/* Of a status, or of a replica's part of it: what another program wrote there, and no number of sidecars, counts 0. */
+uint32_t policy_status_number(const json_t *status, const char *key);
 /* The merge patch (RFC 7396) that makes the status true; NULL: it is. To be freed with json_decref(). Each replica
  * writes the number of its own sidecars and the sum of all: when none of them changes, each finds the same. */
 json_t *policy_status_patch(const struct policy_entry *entry, const struct policy_replicas *replicas);

@@ -1,6 +1,5 @@
-#include "base/core/mem.h"
 #include "control/kube/policy_status.h"
-#include "control/kube/test_policy.h"
+#include "control/kube/test_policy_set.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,41 +8,6 @@
 #include <string.h>
 /* cmocka requires the headers above */
 #include <cmocka.h>
-
-static const struct trust_domain domain = {"cluster.local"};
-
-static void on_gone(void *arg, struct policy_entry *entry)
-{
-	(void)arg;
-	(void)entry;
-}
-
-static int set_up(void **state)
-{
-	struct policy_set *set = mem_new(struct policy_set);
-	policy_set_init(set, &domain, on_gone, NULL);
-	*state = set;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	policy_set_done(*state);
-	mem_free(*state);
-	return 0;
-}
-
-static struct policy_entry *put(struct policy_set *set, const struct test_policy *policy)
-{
-	json_t *object = test_policy_new(policy);
-	assert_int_equal(policy_set_put(set, object, NULL), ERR_NONE);
-	json_decref(object);
-	LIST_EACH(&set->entries, struct policy_entry, entry, of_set)
-		if (strcmp(entry->name, policy->name == NULL ? "cart" : policy->name) == 0)
-			return entry;
-	fail();
-	return NULL;
-}
 
 static bool is_there(void *arg, const char *name)
 {
@@ -70,16 +34,16 @@ static void a_new_policy_gets_its_whole_status_and_one_that_is_true_gets_none(vo
 		"{'observedGeneration': 3, 'accepted': true, 'message': 'accepted', 'sidecars': 2,"
 		"'sidecarsInForce': 1, 'replicas': {'a-1': {'sidecars': 2, 'sidecarsInForce': 1}}}";
 	struct test_policy policy = {.spec = "{'mode': 'strict'}", .generation = 3};
-	struct policy_entry *entry = put(*state, &policy);
+	struct policy_entry *entry = test_policy_set_put(*state, &policy);
 	entry->counts = (struct policy_counts){2, 1};
 	assert_patch(entry, status);
 	policy.status = status;
-	assert_null(policy_status_patch(put(*state, &policy), &replicas));
+	assert_null(policy_status_patch(test_policy_set_put(*state, &policy), &replicas));
 }
 
 static void what_replicas_count_is_added_and_what_one_that_is_gone_counted_is_removed(void **state)
 {
-	struct policy_entry *entry = put(*state,
+	struct policy_entry *entry = test_policy_set_put(*state,
 		&(struct test_policy){.spec = "{'mode': 'strict'}",
 			.status = "{'observedGeneration': 1, 'accepted': true, 'message': 'accepted', 'sidecars': 12,"
 				  "'sidecarsInForce': 12, 'conflicts': ['x'], 'replicas': {'b-2': {'sidecars': 5,"
@@ -94,7 +58,7 @@ static void what_replicas_count_is_added_and_what_one_that_is_gone_counted_is_re
 
 static void a_policy_that_is_not_accepted_has_the_reason(void **state)
 {
-	struct policy_entry *entry = put(*state, &(struct test_policy){.spec = "{'mode': 'hard'}"});
+	struct policy_entry *entry = test_policy_set_put(*state, &(struct test_policy){.spec = "{'mode': 'hard'}"});
 	json_t *patch = policy_status_patch(entry, &replicas);
 	const json_t *status = json_object_get(patch, "status");
 	assert_true(json_is_false(json_object_get(status, "accepted")));
@@ -116,15 +80,17 @@ static const char *conflict(const struct policy_entry *entry, size_t i)
 
 static void two_modes_for_one_account_or_port_are_a_conflict_at_both(void **state)
 {
-	struct policy_entry *old = put(*state, &(struct test_policy){.name = "old",
-						       .day = 1,
-						       .spec = "{'serviceAccounts': ['a', 'b'], 'mode': 'strict', "
-							       "'ports': [{'port': 80, 'mode': 'off'}]}"});
-	struct policy_entry *new = put(*state, &(struct test_policy){.name = "new",
-						       .day = 2,
-						       .spec = "{'serviceAccounts': ['b', 'c'], 'mode': 'permissive', "
-							       "'ports': [{'port': 80, 'mode': 'strict'},"
-							       "{'port': 81, 'mode': 'off'}]}"});
+	struct policy_entry *old =
+		test_policy_set_put(*state, &(struct test_policy){.name = "old",
+						    .day = 1,
+						    .spec = "{'serviceAccounts': ['a', 'b'], 'mode': 'strict', "
+							    "'ports': [{'port': 80, 'mode': 'off'}]}"});
+	struct policy_entry *new =
+		test_policy_set_put(*state, &(struct test_policy){.name = "new",
+						    .day = 2,
+						    .spec = "{'serviceAccounts': ['b', 'c'], 'mode': 'permissive', "
+							    "'ports': [{'port': 80, 'mode': 'strict'},"
+							    "{'port': 81, 'mode': 'off'}]}"});
 	assert_string_equal(
 		conflict(new, 0), "policy old has the mode strict, this one permissive; the older one applies, old");
 	assert_string_equal(conflict(new, 1),
@@ -136,31 +102,46 @@ static void two_modes_for_one_account_or_port_are_a_conflict_at_both(void **stat
 
 static void modes_that_agree_or_have_no_account_in_common_are_none(void **state)
 {
-	struct policy_entry *a =
-		put(*state, &(struct test_policy){.name = "a", .spec = "{'serviceAccounts': ['a'], 'mode': 'strict'}"});
-	struct policy_entry *b =
-		put(*state, &(struct test_policy){.name = "b", .spec = "{'serviceAccounts': ['b'], 'mode': 'off'}"});
-	struct policy_entry *all = put(*state, &(struct test_policy){.name = "c", .spec = "{'mode': 'permissive'}"});
-	struct policy_entry *same =
-		put(*state, &(struct test_policy){.name = "d", .spec = "{'serviceAccounts': ['a'], 'mode': 'strict'}"});
+	struct policy_entry *a = test_policy_set_put(
+		*state, &(struct test_policy){.name = "a", .spec = "{'serviceAccounts': ['a'], 'mode': 'strict'}"});
+	struct policy_entry *b = test_policy_set_put(
+		*state, &(struct test_policy){.name = "b", .spec = "{'serviceAccounts': ['b'], 'mode': 'off'}"});
+	struct policy_entry *all =
+		test_policy_set_put(*state, &(struct test_policy){.name = "c", .spec = "{'mode': 'permissive'}"});
+	struct policy_entry *same = test_policy_set_put(
+		*state, &(struct test_policy){.name = "d", .spec = "{'serviceAccounts': ['a'], 'mode': 'strict'}"});
 	assert_string_equal(conflict(a, 0), "");
 	assert_string_equal(conflict(b, 0), "");
 	assert_string_equal(conflict(all, 0), ""); /* what names accounts goes before it */
 	assert_string_equal(conflict(same, 0), "");
 }
 
+static void K16_strange_entries_of_a_status_are_removed_at_once(void **state)
+{
+	struct policy_entry *entry = test_policy_set_put(
+		*state, &(struct test_policy){.name = "p", .spec = "{'mode': 'strict'}", .generation = 3});
+	json_t *many = json_object();
+	char name[32];
+	for (unsigned i = 0; i < 65; i++) {
+		(void)snprintf(name, sizeof(name), "pod-%u", i);
+		json_object_set_new(many, name, json_object());
+	}
+	json_decref(entry->status);
+	entry->status = json_pack("{s:o}", "replicas", many);
+	json_t *patch = policy_status_patch(entry, &replicas);
+	assert_true(json_is_null(json_object_get(json_object_get(patch, "status"), "replicas")));
+	json_decref(patch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_new_policy_gets_its_whole_status_and_one_that_is_true_gets_none, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			what_replicas_count_is_added_and_what_one_that_is_gone_counted_is_removed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_policy_that_is_not_accepted_has_the_reason, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			two_modes_for_one_account_or_port_are_a_conflict_at_both, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			modes_that_agree_or_have_no_account_in_common_are_none, set_up, tear_down),
+		POLICY_SET_TEST(K16_strange_entries_of_a_status_are_removed_at_once),
+		POLICY_SET_TEST(a_new_policy_gets_its_whole_status_and_one_that_is_true_gets_none),
+		POLICY_SET_TEST(what_replicas_count_is_added_and_what_one_that_is_gone_counted_is_removed),
+		POLICY_SET_TEST(a_policy_that_is_not_accepted_has_the_reason),
+		POLICY_SET_TEST(two_modes_for_one_account_or_port_are_a_conflict_at_both),
+		POLICY_SET_TEST(modes_that_agree_or_have_no_account_in_common_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

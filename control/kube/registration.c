@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/json/json_put.h"
+#include "base/json/json_read.h"
 #include "base/kube/kube_watch.h"
 #include "control/kube/ca_bundle.h"
 #include <string.h>
@@ -13,7 +14,9 @@
 
 enum {
 	PATCH_TIMEOUT_MS = 5000,
-	RETRY_MS = 250,          /* the object has changed meanwhile, which the watch reports */
+	PAUSE_LEAST_MS = 250, /* after a patch, until the next one; doubled */
+	PAUSE_MOST_MS = 8000,
+	QUIET_MS = 60000,        /* without a patch: the next one is not a part of a fight */
 	RETRY_REFUSED_MS = 5000, /* rights or validation: a person has to act */
 	EXPIRY_MS = 60000,       /* for authorities that have expired */
 	PATCH_MAX = 1024 * 1024,
@@ -22,11 +25,12 @@ enum {
 struct registration {
 	struct registration_options options;
 	struct kube_watch *watch;
-	json_t *configuration; /* as last seen; NULL: there is none */
+	json_t *configuration; /* the newest that was seen; NULL: there is none */
 	bool was_seen;         /* in this generation of the watch */
 	bool is_done, was_done;
 	struct kube_request *request; /* a patch under way; NULL: none */
 	struct loop_timer timer;      /* a retry, or the next expiry */
+	uint64_t sent_ms, pause_ms;   /* the last patch, and the pause after it; 0: none yet */
 	struct why detail;
 };
 
@@ -90,18 +94,40 @@ static bool is_ours(const json_t *object)
 	return name != NULL && strcmp(name, REGISTRATION_NAME) == 0;
 }
 
+/* Whether `one` is older than `other`: resourceVersions of one kind are decimal numbers that grow. */
+static bool is_older(const json_t *one, const json_t *other)
+{
+	const char *a = json_string_value(json_object_get(json_object_get(one, "metadata"), "resourceVersion"));
+	const char *b = json_string_value(json_object_get(json_object_get(other, "metadata"), "resourceVersion"));
+	if (a == NULL || b == NULL)
+		return false;
+	size_t len_a = strlen(a), len_b = strlen(b);
+	if (strspn(a, "0123456789") != len_a || strspn(b, "0123456789") != len_b)
+		return false;
+	return len_a != len_b ? len_a < len_b : strcmp(a, b) < 0;
+}
+
+/* The watch and the answers to patches are two streams: what one brings may be older than what the other brought. In a
+ * new generation the watch decides, also for an API server that was restored to an older state. */
+static void keep(struct registration *registration, const json_t *object)
+{
+	if (registration->was_seen && is_older(object, registration->configuration))
+		return;
+	json_decref(registration->configuration);
+	registration->configuration = json_incref((json_t *)(uintptr_t)object);
+}
+
 /* The answer is the object, so that the watch need not be waited for. */
 static void take(struct registration *registration, struct span body)
 {
-	json_t *fresh = json_loadb((const char *)body.ptr, body.len, 0, NULL);
-	if (!is_ours(fresh)) {
-		json_decref(fresh);
+	json_t *fresh = json_read(body, NULL);
+	if (is_ours(fresh)) {
+		keep(registration, fresh);
+		evaluate(registration);
+	} else {
 		again_in(registration, RETRY_REFUSED_MS);
-		return;
 	}
-	json_decref(registration->configuration);
-	registration->configuration = fresh;
-	evaluate(registration);
+	json_decref(fresh);
 }
 
 static void on_patched(void *arg, enum err err, const struct kube_response *response, const struct why *why)
@@ -114,7 +140,7 @@ static void on_patched(void *arg, enum err err, const struct kube_response *resp
 	} else if (response->status == 200) {
 		take(registration, response->body);
 	} else if (response->status == 409 || response->status == 422) {
-		again_in(registration, RETRY_MS);
+		evaluate(registration); /* changed meanwhile: another patch after the pause */
 	} else {
 		struct why detail = {0};
 		(void)explain(response, &detail);
@@ -124,9 +150,30 @@ static void on_patched(void *arg, enum err err, const struct kube_response *resp
 	}
 }
 
+/* How long the next patch has to wait. */
+static uint64_t pause_left(const struct registration *registration, uint64_t now_ms)
+{
+	uint64_t from_ms = registration->sent_ms + registration->pause_ms;
+	return from_ms > now_ms ? from_ms - now_ms : 0;
+}
+
+static void note_patch(struct registration *registration, uint64_t now_ms)
+{
+	uint64_t pause_ms = registration->pause_ms * 2;
+	if (pause_ms == 0 || now_ms - registration->sent_ms > QUIET_MS)
+		pause_ms = PAUSE_LEAST_MS;
+	registration->pause_ms = pause_ms < PAUSE_MOST_MS ? pause_ms : PAUSE_MOST_MS;
+	registration->sent_ms = now_ms;
+}
+
 static void send(struct registration *registration, const json_t *patch)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(PATCH_MAX);
+	uint64_t now_ms = loop_now_ms(registration->options.loop);
+	if (pause_left(registration, now_ms) > 0) {
+		again_in(registration, pause_left(registration, now_ms));
+		return;
+	}
 	if (buf_append_json(&text, patch, JSON_COMPACT) != ERR_NONE) {
 		log_error("webhook", "the webhook cannot be registered: its configuration has too many webhooks");
 		again_in(registration, RETRY_REFUSED_MS);
@@ -139,6 +186,7 @@ static void send(struct registration *registration, const json_t *patch)
 		.timeout_ms = PATCH_TIMEOUT_MS,
 		.response_max = PATCH_MAX};
 	registration->request = kube_request_start(registration->options.client, &options, on_patched, registration);
+	note_patch(registration, now_ms);
 }
 
 static void done(struct registration *registration)
@@ -200,6 +248,8 @@ static void forget(struct registration *registration)
 {
 	const struct kube_response missing = {.status = 404};
 	json_decref(TAKE_PTR(registration->configuration));
+	if (registration->request != NULL) /* its answer would be a state of before */
+		kube_request_cancel(TAKE_PTR(registration->request));
 	(void)explain(&missing, &registration->detail);
 	log_why(LOG_LEVEL_ERROR, "webhook", "the webhook is not registered", &registration->detail);
 	registration->is_done = false;
@@ -214,9 +264,8 @@ static void on_object(void *arg, enum kube_event event, const json_t *object)
 		forget(registration);
 		return;
 	}
+	keep(registration, object);
 	registration->was_seen = true;
-	json_decref(registration->configuration);
-	registration->configuration = json_incref((json_t *)(uintptr_t)object);
 	evaluate(registration);
 }
 

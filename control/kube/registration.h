@@ -1,6 +1,7 @@
 /* The webhook's registration at the API server: the MutatingWebhookConfiguration `handfast`, whose manifest carries no
  * caBundle. Each replica adds its own authorities to the caBundle of each of its webhooks by compare-and-swap, watches
- * the object, and repairs it at once when it is changed or applied anew.
+ * the object, and repairs it at once when it is changed or applied anew. Where that happens again and again, the pause
+ * between two patches doubles up to 8 s: replicas that undo each other's work do not storm the API server (K24).
  *
  * (The C keyword `register` cannot name a struct.) */
 #pragma once

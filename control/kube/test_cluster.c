@@ -230,6 +230,18 @@ void cluster_expect_draining(struct cluster *cluster, const char *endpoints)
 	expect_list(&cluster->answer, cluster->answer.num_endpoints, cluster->answer.num_draining, endpoints);
 }
 
+void cluster_expect_unknown(struct cluster *cluster, const char *destination)
+{
+	assert_int_equal(cluster_resolve(cluster, destination), RESOLVED_UNKNOWN);
+	assert_true(cluster->is_known);
+}
+
+void cluster_expect_outside(struct cluster *cluster, const char *destination)
+{
+	cluster_resolve(cluster, destination);
+	assert_false(cluster->is_known);
+}
+
 void cluster_forget_changes(struct cluster *cluster)
 {
 	cluster->num_changes = 0;

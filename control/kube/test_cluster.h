@@ -47,5 +47,8 @@ enum resolution_kind cluster_resolve(struct cluster *cluster, const char *destin
 /* Expects a meshed answer with these endpoints: "192.0.2.1:8080 cart, 192.0.2.2:8080 cart". */
 void cluster_expect_meshed(struct cluster *cluster, const char *destination, const char *endpoints);
 void cluster_expect_draining(struct cluster *cluster, const char *endpoints); /* of the last answer */
+void cluster_expect_unknown(struct cluster *cluster, const char *destination);
+void cluster_expect_outside(
+	struct cluster *cluster, const char *destination); /* no object of the cluster is about it */
 void cluster_forget_changes(struct cluster *cluster);
 bool cluster_has_changed(const struct cluster *cluster, const char *ip);

@@ -12,6 +12,7 @@ const struct inject_options test_inject_options = {
 	.own_namespace = "handfast-system",
 	.control_address = "192.0.2.10:15012",
 	.bootstrap_root_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+	.audience = "handfast",
 };
 
 static const struct inject_namespace shop = {.name = "shop"};
@@ -92,26 +93,30 @@ const char *test_text_at(const struct injected *injected, const char *pointer)
 	return text != NULL ? text : "(no text)";
 }
 
-static const char *env_of(const json_t *container, const char *name)
+static json_t *named(const json_t *list, const char *name)
 {
-	const json_t *env = json_object_get(container, "env"), *item;
+	json_t *item;
 	size_t i;
-	json_array_foreach(env, i, item)
+	json_array_foreach(list, i, item)
 	{
 		if (strcmp(json_string_value(json_object_get(item, "name")), name) == 0)
-			return json_string_value(json_object_get(item, "value"));
+			return item;
 	}
 	return NULL;
 }
 
+json_t *test_named(const struct injected *injected, const char *pointer, const char *name)
+{
+	return named(test_pointer(injected->after, pointer), name);
+}
+
 const char *test_env(const struct injected *injected, const char *container, const char *name)
 {
-	const json_t *list = test_at(injected, "/spec/initContainers"), *item;
-	size_t i;
-	json_array_foreach(list, i, item)
-	{
-		if (strcmp(json_string_value(json_object_get(item, "name")), container) == 0)
-			return env_of(item, name);
+	static const char *const lists[] = {"/spec/initContainers", "/spec/containers"};
+	for (size_t at = 0; at < sizeof(lists) / sizeof(lists[0]); at++) {
+		const json_t *found = named(test_at(injected, lists[at]), container);
+		if (found != NULL)
+			return json_string_value(json_object_get(named(json_object_get(found, "env"), name), "value"));
 	}
 	fail_msg("no container %s", container);
 	return NULL;

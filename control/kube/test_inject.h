@@ -31,6 +31,8 @@ const char *test_annotated(const char *annotations);
 json_t *test_at(const struct injected *injected, const char *pointer);
 const char *test_text_at(const struct injected *injected, const char *pointer);
 const char *test_env(const struct injected *injected, const char *container, const char *name); /* NULL: none */
+/* The item of a list of the patched pod that has the name; NULL: none, or no list. */
+json_t *test_named(const struct injected *injected, const char *pointer, const char *name);
 bool test_has_warning(const struct injected *injected, const char *part);
 json_t *test_json(const char *text); /* ' in place of " */
 

@@ -25,5 +25,8 @@ json_t *test_policy_new(const struct test_policy *policy)
 	CHECK(object != NULL);
 	if (policy->status != NULL)
 		json_object_set_new(object, "status", test_json(policy->status));
+	if (policy->applied != NULL)
+		json_object_set_new(json_object_get(object, "metadata"), "annotations",
+			json_pack("{s:s}", "kubectl.kubernetes.io/last-applied-configuration", policy->applied));
 	return object;
 }

@@ -9,6 +9,7 @@ struct test_policy {
 	unsigned day;                  /* of its creation, in a month; 0: the first */
 	int generation;                /* 0: 1 */
 	const char *spec, *status;     /* JSON with ' in place of "; status NULL: none */
+	const char *applied;           /* JSON: what kubectl applied, as its annotation has it; NULL: none */
 };
 /* Owned by the caller. */
 json_t *test_policy_new(const struct test_policy *policy);

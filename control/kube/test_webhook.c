@@ -22,7 +22,9 @@ void test_webhook_init(struct test_webhook *world)
 {
 	const struct addr any = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}};
 	int fd = -1;
-	*world = (struct test_webhook){.loop = loop_new(&clock_system), .options = test_inject_options};
+	*world = (struct test_webhook){.options = test_inject_options};
+	clock_fake_init(&world->clock, clock_system.wall_ms(&clock_system));
+	world->loop = loop_new(&world->clock.clock);
 	CHECK(socket_listen(&any, &(struct socket_listen_options){0}, &fd, NULL) == ERR_NONE);
 	CHECK(socket_local_addr(fd, &world->at) == ERR_NONE);
 	world->identity = webhook_identity_new(world->loop, "handfast-webhook.handfast-system.svc", on_change, NULL);
@@ -81,50 +83,19 @@ static void on_dead(void *arg, const struct why *why)
 static void on_headers(void *arg, int32_t stream_id, void *stream, const struct h2_header *headers, size_t num_headers,
 	bool end_stream)
 {
-	struct test_call *call = stream;
-	(void)arg, (void)stream_id, (void)end_stream;
+	struct test_call *call = container_of(stream, struct test_call, stream);
+	(void)stream_id, (void)end_stream;
 	struct span status = h2_headers_find(headers, num_headers, ":status");
+	call->rank = ++((struct test_client *)arg)->num_answers;
 	if (status.ptr != NULL) /* else trailers */
 		snprintf(call->status, sizeof(call->status), "%.*s", (int)status.len, (const char *)status.ptr);
 }
 
-static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
+static void on_data(void *arg, int32_t id, void *owner, struct span bytes)
 {
-	struct test_client *client = arg;
-	struct test_call *call = stream;
-	CHECK(buf_append(&call->answer, bytes) == ERR_NONE);
-	h2_stream_consumed(h2_link_session(client->link), stream_id, bytes.len);
-}
-
-static void on_end(void *arg, int32_t stream_id, void *stream)
-{
-	(void)arg, (void)stream_id;
-	((struct test_call *)stream)->is_done = true;
-}
-
-static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)
-{
-	struct test_call *call = stream;
-	(void)arg, (void)stream_id;
-	call->is_closed = true;
-	call->error = error;
-}
-
-static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len)
-{
-	struct test_call *call = stream;
-	struct span left = buf_span(&call->body);
-	size_t len = left.len < cap ? left.len : cap;
-	(void)arg;
-	if (len > 0)
-		memcpy(to, left.ptr, len);
-	buf_consume(&call->body, len);
-	*out_len = len;
-	if (buf_len(&call->body) > 0)
-		return IO_DONE;
-	if (!call->is_held)
-		return IO_EOF;
-	return len > 0 ? IO_DONE : IO_WANT_READ;
+	const struct test_client *client = arg;
+	if (!client->is_slow)
+		test_h2_stream_on_data(arg, id, owner, bytes);
 }
 
 static const struct h2_link_events events = {
@@ -133,12 +104,12 @@ static const struct h2_link_events events = {
 	.on_dead = on_dead,
 	.on_headers = on_headers,
 	.on_data = on_data,
-	.on_end = on_end,
-	.on_close = on_close,
-	.pull = pull,
+	.on_end = test_h2_stream_on_end,
+	.on_close = test_h2_stream_on_close,
+	.pull = test_h2_stream_pull,
 };
 
-void test_client_init(struct test_webhook *world, struct test_client *client)
+static void init(struct test_webhook *world, struct test_client *client, const struct h2_limits *limits)
 {
 	struct tls_session *session = NULL;
 	int fd = -1;
@@ -154,10 +125,22 @@ void test_client_init(struct test_webhook *world, struct test_client *client)
 	client->link = h2_link_new(&(struct h2_link_options){.loop = world->loop,
 		.transport = transport_new_tls(session),
 		.role = H2_CLIENT,
+		.limits = *limits,
 		.open_timeout_ms = TEST_WAIT_MS,
 		.keepalive_ms = TEST_WAIT_MS,
 		.events = &events,
 		.arg = client});
+}
+
+void test_client_init(struct test_webhook *world, struct test_client *client)
+{
+	init(world, client, &(struct h2_limits){0});
+}
+
+void test_client_init_slow(struct test_webhook *world, struct test_client *client)
+{
+	init(world, client, &(struct h2_limits){.stream_window = 1024});
+	client->is_slow = true;
 }
 
 void test_client_done(struct test_client *client)
@@ -174,19 +157,15 @@ void test_call_start(
 		{SPAN_LITERAL(":path"), span_of_str(path)},
 		{SPAN_LITERAL("content-type"), SPAN_LITERAL("application/json")}};
 	CHECK(client->is_open && client->link != NULL);
-	call->client = client;
-	buf_init(&call->body, 8u * 1024 * 1024);
-	buf_init(&call->answer, 8u * 1024 * 1024);
-	CHECK(buf_append(&call->body, body) == ERR_NONE);
-	struct h2_session *session = h2_link_session(client->link);
-	CHECK(h2_stream_open(session, headers, sizeof(headers) / sizeof(headers[0]), false, call, &call->stream_id) ==
-		ERR_NONE);
-	h2_stream_ready(session, call->stream_id);
-	h2_link_flush(client->link);
+	*call = (struct test_call){.client = client};
+	test_h2_stream_init(&call->stream, client->link, 8u * 1024 * 1024);
+	CHECK(buf_append(&call->stream.to_send, body) == ERR_NONE);
+	CHECK(h2_stream_open(h2_link_session(client->link), headers, sizeof(headers) / sizeof(headers[0]), false,
+		      &call->stream, &call->stream.id) == ERR_NONE);
+	test_h2_stream_flush(&call->stream);
 }
 
 void test_call_done(struct test_call *call)
 {
-	buf_done(&call->body);
-	buf_done(&call->answer);
+	test_h2_stream_done(&call->stream);
 }

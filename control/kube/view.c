@@ -10,6 +10,8 @@ struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const s
 	CHECK(observer->on_change != NULL);
 	view->trust_domain = *trust_domain;
 	view->observer = *observer;
+	table_init(&view->held, 0);
+	table_init(&view->shares, 0);
 	table_init(&view->nets, 0);
 	table_init(&view->places, 0);
 	table_init(&view->accounts, 0);
@@ -40,7 +42,6 @@ static enum err namespace_put(struct kube_view *view, const struct kube_namespac
 	struct namespace_ *namespace_ = namespace_find(view, fresh->meta.name);
 	size_t len = strlen(fresh->meta.name) + 1;
 	if (namespace_ == NULL && view->namespaces.num >= KUBE_VIEW_NAMESPACES_MAX) {
-		view->is_cut[KUBE_NAMESPACES] = true;
 		return why_set(why, ERR_LIMIT, "at most 65536 namespaces", "split the cluster",
 			"the namespace %.120s is left out", fresh->meta.name);
 	}
@@ -96,7 +97,7 @@ void kube_view_unmeshed(const struct kube_view *view, struct kube_unmeshed *out)
 
 /* --- changes --- */
 
-enum err kube_view_put(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why)
+static enum err put(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why)
 {
 	switch (kind) {
 	case KUBE_PODS:
@@ -117,30 +118,61 @@ enum err kube_view_put(struct kube_view *view, enum kube_kind kind, const json_t
 	CHECK_UNREACHABLE();
 }
 
-enum err kube_view_deleted(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why)
+static void remove_named(struct kube_view *view, enum kube_kind kind, const struct kube_meta *meta)
 {
-	struct kube_meta meta;
 	struct namespace_ *namespace_;
-	RETURN_IF_ERR(kube_meta_parse(object, &meta, why));
 	switch (kind) {
 	case KUBE_PODS:
-		pod_deleted(view, meta.uid);
-		return ERR_NONE;
+		pod_deleted(view, meta->uid);
+		return;
 	case KUBE_SERVICES:
-		service_deleted(view, &meta);
-		return ERR_NONE;
+		service_deleted(view, meta);
+		return;
 	case KUBE_SLICES:
-		slice_deleted(view, &meta);
-		return ERR_NONE;
+		slice_deleted(view, meta);
+		return;
 	case KUBE_NAMESPACES:
-		namespace_ = namespace_find(view, meta.name);
+		namespace_ = namespace_find(view, meta->name);
 		if (namespace_ != NULL)
 			namespace_remove(view, namespace_);
-		return ERR_NONE;
+		return;
 	case NUM_KUBE_KINDS:
 		break;
 	}
 	CHECK_UNREACHABLE();
+}
+
+static void change_begin(struct kube_view *view)
+{
+	CHECK(!view->is_changing && list_is_empty(&view->due));
+	view->is_changing = true;
+	view->was_flat = view->is_flat;
+}
+
+static void change_end(struct kube_view *view)
+{
+	view->is_changing = false;
+	services_settle(view);
+	if (view->is_flat && !view->was_flat && view->is_synced)
+		view->observer.on_change(view->observer.arg, NULL);
+}
+
+enum err kube_view_put(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why)
+{
+	change_begin(view);
+	enum err err = put(view, kind, object, why);
+	change_end(view);
+	return err;
+}
+
+enum err kube_view_deleted(struct kube_view *view, enum kube_kind kind, const json_t *object, struct why *why)
+{
+	struct kube_meta meta;
+	RETURN_IF_ERR(kube_meta_parse(object, &meta, why));
+	change_begin(view);
+	remove_named(view, kind, &meta);
+	change_end(view);
+	return ERR_NONE;
 }
 
 /* --- generations --- */
@@ -148,7 +180,8 @@ enum err kube_view_deleted(struct kube_view *view, enum kube_kind kind, const js
 void kube_view_begin(struct kube_view *view, enum kube_kind kind)
 {
 	view->generations[kind]++;
-	view->is_cut[kind] = false;
+	if (kind == KUBE_SERVICES)
+		view->will_be_cut = false;
 }
 
 static void sweep_pod(void *arg, struct table_link *link)
@@ -165,6 +198,17 @@ static void sweep_service(void *arg, struct table_link *link)
 	struct service *service = container_of(link, struct service, link);
 	if (service->exists && service->generation != view->generations[KUBE_SERVICES])
 		service_remove(view, service);
+}
+
+static void uncut_service(void *arg, struct table_link *link)
+{
+	struct kube_view *view = arg;
+	struct service *service = container_of(link, struct service, link);
+	if (!service->is_cut || service->cut == view->generations[KUBE_SLICES])
+		return;
+	service->is_cut = false;
+	service_changed(view, service);
+	service_left(view, service);
 }
 
 static void sweep_slice(void *arg, struct table_link *link)
@@ -188,12 +232,15 @@ static void sweep_kind(struct kube_view *view, enum kube_kind kind)
 	switch (kind) {
 	case KUBE_PODS:
 		table_each(&view->pods, sweep_pod, view);
+		nets_uncut(view);
 		return;
 	case KUBE_SERVICES:
 		table_each(&view->services, sweep_service, view);
+		view->is_cut = view->will_be_cut;
 		return;
 	case KUBE_SLICES:
 		table_each(&view->slices, sweep_slice, view);
+		table_each(&view->services, uncut_service, view);
 		return;
 	case KUBE_NAMESPACES:
 		table_each(&view->namespaces, sweep_namespace, view);
@@ -207,10 +254,9 @@ static void sweep_kind(struct kube_view *view, enum kube_kind kind)
 /* Removes what was not put since kube_view_begin(). */
 static void sweep(struct kube_view *view, enum kube_kind kind)
 {
-	view->is_sweeping = true;
+	change_begin(view);
 	sweep_kind(view, kind);
-	view->is_sweeping = false;
-	services_settle(view);
+	change_end(view);
 }
 
 static void settle_service(void *arg, struct table_link *link)
@@ -242,6 +288,7 @@ void kube_view_pass(struct kube_view *view, uint64_t now_ms)
 {
 	view->now_ms = now_ms;
 	places_forget_old(view);
+	held_pass(view);
 }
 
 /* All at once: what was not put since kube_view_begin() goes. */
@@ -255,7 +302,9 @@ void kube_view_free(struct kube_view *view)
 	view->now_ms += KUBE_VIEW_GONE_MS;
 	places_forget_old(view);
 	CHECK(view->num_endpoints == 0 && view->num_gone == 0);
-	table_done(&view->nets);
+	held_done(view);
+	nets_done(view);
+	table_done(&view->shares);
 	table_done(&view->places);
 	table_done(&view->accounts);
 	table_done(&view->pods);

@@ -3,7 +3,8 @@
  *
  * Absence never becomes plaintext: before the whole state has come in an address is unknown; a Service without an
  * endpoint stays what it was; an address that was meshed and belongs to nothing now is meshed without an endpoint for
- * KUBE_VIEW_GONE_MS. A slice that is behind the pods is noticed by the pod's uid.
+ * KUBE_VIEW_GONE_MS; one that nothing is known about, in a network with pods or Services, is unknown. A slice that is
+ * behind the pods is noticed by the pod's uid.
  *
  * About 500 bytes per pod with its endpoint. What a cluster can make it hold is bounded by the limits below. */
 #pragma once
@@ -14,16 +15,22 @@
 
 enum kube_kind { KUBE_PODS, KUBE_SERVICES, KUBE_SLICES, KUBE_NAMESPACES, NUM_KUBE_KINDS };
 
-/* More than the largest clusters that Kubernetes supports (150,000 pods). Beyond, objects are left out, and an address
- * that nothing is known about is unknown. */
+/* More than the largest clusters that Kubernetes supports (150,000 pods). Beyond, and beyond an eighth of each for one
+ * namespace, objects are left out. */
 #define KUBE_VIEW_PODS_MAX       200000
 #define KUBE_VIEW_SERVICES_MAX   65536
 #define KUBE_VIEW_SLICES_MAX     131072
 #define KUBE_VIEW_NAMESPACES_MAX 65536
 #define KUBE_VIEW_ENDPOINTS_MAX  400000
+#define KUBE_VIEW_SHARES         8      /* no namespace has more than such a part of each */
+#define KUBE_VIEW_NETS_MAX       131072 /* /24 and /64 with pods, nodes or Services; 10.0.0.0/8 has 65536 */
 /* Addresses that were meshed and belong to nothing now; the oldest give way. */
 #define KUBE_VIEW_GONE_MAX 65536
 #define KUBE_VIEW_GONE_MS  3600000
+/* In a network that pods share with other hosts: for how long an address that nothing is known about is unknown.
+ * Shorter than sidecars hold a connection (timeouts.resolve). Of so many addresses it is noted; the oldest give way. */
+#define KUBE_VIEW_HOLD_MS  3000
+#define KUBE_VIEW_HELD_MAX 65536
 
 struct kube_view;
 
@@ -46,12 +53,14 @@ enum err kube_view_deleted(
 /* The whole state of this kind was put: what was not put since kube_view_begin() is gone. */
 void kube_view_synced(struct kube_view *view, enum kube_kind kind);
 /* The objects may be behind the cluster: the API server is away, or a watch does not work. The last known state goes
- * on, and an address that nothing is known about is unknown where it lies among those of pods (in a /24, or a /64). */
+ * on, and an address that nothing is known about is unknown where it lies among those of pods (in a /24, or a /64),
+ * also where pods share that network with other hosts. */
 void kube_view_set_stale(struct kube_view *view, bool is_stale);
-/* Time goes on: at least once per minute. */
+/* Time goes on: at least once per second. */
 void kube_view_pass(struct kube_view *view, uint64_t now_ms);
 
-/* A struct registry_source's resolve; arg: the view. False: no object of the cluster concerns the address. */
+/* A struct registry_source's resolve; arg: the view. False: no object of the cluster concerns the address, and none
+ * that has not come in can. It notes which addresses are held. */
 bool kube_view_resolve(void *arg, const struct addr *destination, struct resolution *out);
 
 struct kube_pod_view { /* borrowed until the next change */
@@ -61,7 +70,8 @@ struct kube_pod_view { /* borrowed until the next change */
 /* The pod that has this address now; host network: none. False: none, or the pods have not come in. */
 bool kube_view_pod_at(const struct kube_view *view, const struct ip_addr *ip, struct kube_pod_view *out);
 
-/* Whether there is a pod of this name; true while the pods have not come in. Looks at all pods. */
+/* Whether there is a pod of this name that has an address, which a finished one has not; true while the pods have not
+ * come in. Looks at all pods. */
 bool kube_view_has_pod(const struct kube_view *view, const char *namespace_, const char *name);
 
 struct kube_namespace_view {

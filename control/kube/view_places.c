@@ -114,10 +114,7 @@ static bool is_meshed(const struct place *place)
 	const struct pod *owner = place_owner(place);
 	if (owner != NULL)
 		return owner->has_sidecar;
-	LIST_EACH(&place->services, const struct service_address, at, of_place)
-		if (at->service->last == SERVICE_MESHED)
-			return true;
-	return false;
+	return place->num_meshed > 0;
 }
 
 void place_taken(struct kube_view *view, struct place *place)
@@ -132,8 +129,10 @@ void place_host_added(struct kube_view *view, struct place *place)
 {
 	if (is_gone(place))
 		leave_gone(view, place);
-	if (place->num_hosts++ == 0)
+	if (place->num_hosts++ == 0) {
 		list_push_back(&view->hosts, &place->of_view);
+		net_note_host(view, &place->ip);
+	}
 	place_taken(view, place);
 }
 
@@ -149,16 +148,11 @@ void place_host_removed(struct kube_view *view, struct place *place)
 void place_changed(struct kube_view *view, const struct ip_addr *ip)
 {
 	const struct place *place = place_find(view, ip);
-	const struct service *last = NULL;
 	if (!view->is_synced)
 		return;
 	view->observer.on_change(view->observer.arg, ip);
 	if (place == NULL)
 		return;
-	LIST_EACH(&place->endpoints, const struct endpoint, endpoint, of_place) {
-		struct service *service = endpoint->slice->service;
-		if (service != last)
-			service_changed(view, service);
-		last = service;
-	}
+	LIST_EACH(&place->endpoints, const struct endpoint, endpoint, of_place)
+		service_changed(view, endpoint->slice->service);
 }

@@ -36,6 +36,7 @@ static enum err account_take(struct kube_view *view, const struct kube_pod *pod,
 		link = &account->link;
 	}
 	*out = container_of(link, struct account, link);
+	(*out)->share = share_take(view, key.namespace_, SHARE_PODS);
 	(*out)->refs++;
 	return ERR_NONE;
 }
@@ -43,6 +44,7 @@ static enum err account_take(struct kube_view *view, const struct kube_pod *pod,
 static void account_drop(struct kube_view *view, struct account *account)
 {
 	CHECK(account->refs > 0);
+	share_drop(view, account->share, SHARE_PODS);
 	if (--account->refs > 0)
 		return;
 	table_remove(&view->accounts, &account->link);
@@ -120,8 +122,10 @@ static void address_take(struct kube_view *view, struct pod *pod, const struct i
 	struct pod_address *address = &pod->addresses[pod->num_addresses++];
 	*address = (struct pod_address){.place = place_for(view, ip), .pod = pod};
 	struct list *pods = &address->place->pods;
-	if (list_is_empty(pods))
-		net_enter(view, ip);
+	if (list_is_empty(pods)) {
+		net_note_pod(view, ip);
+		held_forget(view, ip);
+	}
 	struct pod_address *at = LIST_FIRST(pods, struct pod_address, of_place);
 	while (at != NULL && !outranks(pod, at->pod))
 		at = LIST_NEXT(pods, at, of_place);
@@ -158,7 +162,6 @@ static void pod_detach(struct kube_view *view, struct pod *pod, struct touched *
 			place_taken(view, place);
 			continue;
 		}
-		net_leave(view, &place->ip);
 		place_left(view, place);
 	}
 	while (pod->num_hosts > 0) {
@@ -190,6 +193,15 @@ static void notify(struct kube_view *view, const struct touched *touched)
 		place_changed(view, &touched->ips[i]);
 }
 
+static enum err refuse(struct kube_view *view, const struct kube_pod *pod, struct why *why)
+{
+	for (size_t i = 0; i < pod->num_ips; i++)
+		net_note_pod_left_out(view, &pod->ips[i]);
+	return why_set(why, ERR_LIMIT, "at most 200000 pods, and 25000 of one namespace",
+		"use more namespaces, or split the cluster", "the pod %.63s/%.120s is left out", pod->meta.namespace_,
+		pod->meta.name);
+}
+
 enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct why *why)
 {
 	struct pod *pod = pod_find(view, fresh->meta.uid);
@@ -200,11 +212,9 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 		pod->generation = view->generations[KUBE_PODS];
 	if (pod != NULL && pod->content == content)
 		return ERR_NONE;
-	if (pod == NULL && view->pods.num >= KUBE_VIEW_PODS_MAX) {
-		view->is_cut[KUBE_PODS] = true;
-		return why_set(why, ERR_LIMIT, "at most 200000 pods", "split the cluster",
-			"the pod %.63s/%.120s is left out", fresh->meta.namespace_, fresh->meta.name);
-	}
+	if (pod == NULL &&
+		(view->pods.num >= KUBE_VIEW_PODS_MAX || !share_has_room(view, fresh->meta.namespace_, SHARE_PODS, 1)))
+		return refuse(view, fresh, why);
 	RETURN_IF_ERR(account_take(view, fresh, &account, why));
 	if (pod == NULL)
 		pod = pod_new(view, &fresh->meta);
@@ -247,8 +257,9 @@ static void compare_name(void *arg, struct table_link *link)
 {
 	struct wanted_pod *wanted = arg;
 	const struct pod *pod = container_of(link, const struct pod, link);
-	wanted->is_found = wanted->is_found || (strcmp(pod->name, wanted->name) == 0 &&
-						       strcmp(pod->account->namespace_, wanted->namespace_) == 0);
+	if ((pod->num_addresses > 0 || pod->is_host_network) && strcmp(pod->name, wanted->name) == 0 &&
+		strcmp(pod->account->namespace_, wanted->namespace_) == 0)
+		wanted->is_found = true;
 }
 
 bool kube_view_has_pod(const struct kube_view *view, const char *namespace_, const char *name)

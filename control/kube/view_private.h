@@ -9,8 +9,17 @@
 #include "control/kube/objects.h"
 #include "control/kube/view.h"
 
+enum share_kind { SHARE_PODS, SHARE_SERVICES, SHARE_SLICES, SHARE_ENDPOINTS, NUM_SHARES };
+
+struct share { /* what a namespace has of the limits */
+	struct table_link link;
+	size_t num[NUM_SHARES];
+	char namespace_[];
+};
+
 struct account { /* interned: one for all its pods */
 	struct table_link link;
+	struct share *share;
 	char *namespace_, *name;
 	struct spiffe_id id;
 	unsigned refs;
@@ -21,6 +30,7 @@ struct place {
 	struct ip_addr ip;
 	bool was_meshed;    /* its last owner was */
 	unsigned num_hosts; /* pods of the node that has it */
+	size_t num_meshed;  /* of `services`, those that are meshed: thousands may share an external address */
 	uint64_t gone_ms;   /* since when it has no owner, in view->gone */
 	struct list pods;   /* of struct pod_address; the owner first */
 	struct list services, endpoints;
@@ -47,7 +57,12 @@ struct pod {
 	char uid[];
 };
 
-enum service_state { SERVICE_NEW, SERVICE_PLAIN, SERVICE_MESHED };
+enum service_state {
+	SERVICE_NEW,
+	SERVICE_PLAIN,
+	SERVICE_MESHED,
+	SERVICE_UNSURE, /* never what it was last: an endpoint of it may be anything */
+};
 
 struct service_port {
 	struct table_link by_node_port; /* node_port 0: not linked */
@@ -66,12 +81,14 @@ struct service_address {
 struct service {                /* also for slices whose Service has not come in */
 	struct table_link link; /* by name */
 	bool exists;
+	bool is_cut;             /* a slice of it was left out, in the generation `cut` of slices */
 	enum service_state last; /* as it was when it last had an endpoint */
-	uint32_t generation, affinity_s;
+	uint32_t generation, affinity_s, cut;
 	uint64_t content;
 	struct service_port *ports;
 	struct service_address *addresses;
 	size_t num_ports, num_addresses;
+	struct share *share;
 	struct list slices;
 	struct list_link due; /* in view->due */
 	char name[];          /* "namespace/name" */
@@ -92,9 +109,11 @@ struct slice_port {
 
 struct slice {
 	struct table_link link; /* by name */
+	struct share *share;
 	struct service *service;
 	struct list_link of_service;
 	uint32_t generation;
+	bool is_cut; /* it has changed since, to more than the limits allow */
 	uint64_t content;
 	struct slice_port *ports;
 	struct endpoint *endpoints;
@@ -102,11 +121,26 @@ struct slice {
 	char name[]; /* "namespace/name" */
 };
 
-/* A network in which pods are: a /24 or a /64. */
-struct pod_net {
+/* A /24 or a /64 in which something is, or was; a /112 for Services. */
+struct net {
 	struct table_link link;
-	struct ip_addr base;
-	unsigned num_places;
+	struct network at;
+	bool has_pods, has_hosts, has_services;
+	bool is_cut; /* a pod in it was left out, in the generation `cut` of pods */
+	uint32_t cut;
+};
+
+struct cover {             /* of one family: the smallest network with all cluster addresses */
+	struct network at; /* family 0: none */
+	bool is_unsound;   /* it is more than the range of Services */
+};
+
+struct held {
+	struct table_link link;
+	struct list_link of_view; /* in view->undecided or view->decided */
+	struct ip_addr ip;
+	uint64_t asked_ms;
+	bool is_decided;
 };
 
 struct namespace_ {
@@ -122,13 +156,19 @@ struct kube_view {
 	struct kube_view_observer observer;
 	uint64_t now_ms;
 	bool has_synced[NUM_KUBE_KINDS];
-	bool is_cut[NUM_KUBE_KINDS]; /* objects of this kind were left out */
+	bool is_cut;      /* Services were left out since there are too many, in this generation or the last */
+	bool will_be_cut; /* in this one */
 	uint32_t generations[NUM_KUBE_KINDS];
 	bool is_synced;   /* what answers need */
-	bool is_sweeping; /* many objects go at once: Services are judged after that, and once each */
+	bool is_changing; /* Services are judged after a change or a sweep, and once each */
 	struct list due;  /* those Services */
 	bool is_stale;
-	struct table nets, places, accounts, pods, services, slices, namespaces, node_ports;
+	bool is_flat;       /* nodes have addresses of networks with pods, so other hosts can have some */
+	bool was_flat;      /* before the change that is under way */
+	bool has_many_nets; /* beyond the limit: an address that nothing is known about may lie in any */
+	struct cover covers[2];
+	struct list undecided, decided; /* of struct held; the oldest first */
+	struct table held, shares, nets, places, accounts, pods, services, slices, namespaces, node_ports;
 	struct list hosts, gone; /* places; gone: the oldest first */
 	size_t num_gone, num_endpoints;
 	struct { /* room to parse into */
@@ -156,10 +196,32 @@ void places_forget_old(struct kube_view *view);
 /* Notifies the observer of the address and of the Services that have an endpoint there. */
 void place_changed(struct kube_view *view, const struct ip_addr *ip);
 
-/* view_nets.c: where pods are. */
-void net_enter(struct kube_view *view, const struct ip_addr *ip);
-void net_leave(struct kube_view *view, const struct ip_addr *ip);
-bool net_has(const struct kube_view *view, const struct ip_addr *ip);
+/* view_nets.c: where pods, nodes and Services are. */
+enum net_kind {
+	NET_OUTSIDE,
+	NET_PODS,     /* of pods alone */
+	NET_SHARED,   /* of pods and other hosts */
+	NET_SERVICES, /* of cluster addresses */
+	NET_ANY,      /* not known: there are too many */
+};
+void net_note_pod(struct kube_view *view, const struct ip_addr *ip);
+void net_note_pod_left_out(struct kube_view *view, const struct ip_addr *ip);
+void net_note_host(struct kube_view *view, const struct ip_addr *ip);
+void net_note_service(struct kube_view *view, const struct ip_addr *ip); /* of its cluster addresses */
+enum net_kind net_kind(const struct kube_view *view, const struct ip_addr *ip);
+void nets_uncut(struct kube_view *view); /* the whole state of pods has come in */
+void nets_done(struct kube_view *view);
+
+/* view_held.c */
+bool held_is_decided(struct kube_view *view, const struct ip_addr *ip); /* asked for now, if not before */
+void held_forget(struct kube_view *view, const struct ip_addr *ip);     /* a pod has it */
+void held_pass(struct kube_view *view);
+void held_done(struct kube_view *view);
+
+/* view_shares.c */
+bool share_has_room(const struct kube_view *view, const char *namespace_, enum share_kind kind, size_t more);
+struct share *share_take(struct kube_view *view, const char *namespace_, enum share_kind kind); /* one more */
+void share_drop(struct kube_view *view, struct share *share, enum share_kind kind);             /* freed if empty */
 
 /* view_pods.c */
 enum err pod_put(struct kube_view *view, const struct kube_pod *pod, struct why *why) _must_use_;
@@ -173,11 +235,13 @@ enum err service_put(struct kube_view *view, const struct kube_service *service,
 void service_deleted(struct kube_view *view, const struct kube_meta *meta);
 void service_remove(struct kube_view *view, struct service *service); /* its object is gone */
 struct service *service_find(const struct kube_view *view, const char *namespace_, const char *name);
-struct service *service_for(struct kube_view *view, const char *namespace_, const char *name);
+struct service *service_for(struct kube_view *view, const char *namespace_, const char *name); /* NULL: no room */
 void service_left(struct kube_view *view, struct service *service); /* freed when there is nothing left of it */
-/* Its endpoints or its object have changed: notes what it is now, and notifies the observer of its addresses. */
+/* Its endpoints or its object have changed: notes what it is now, and notifies the observer of its addresses. Within a
+ * change or a sweep that is done at its end: judging a Service costs as much as it has endpoints. */
 void service_changed(struct kube_view *view, struct service *service);
-void services_settle(struct kube_view *view); /* after a sweep */
+void services_settle(struct kube_view *view);                      /* after a change or a sweep */
+void service_cut(struct kube_view *view, struct service *service); /* a slice of it was left out */
 
 /* view_slices.c */
 enum err slice_put(struct kube_view *view, const struct kube_slice *slice, struct why *why) _must_use_;

@@ -10,7 +10,9 @@ enum use {
 	USE_READY,
 	USE_DRAINING, /* it ends, and serves until then */
 	USE_LATER,    /* it is not ready */
-	USE_NOT, /* of a pod that has not come in, that has no longer this address, or whose identity is not known */
+	USE_UNSURE, /* of a pod that has not come in, that has no longer this address, or whose identity is not known */
+	USE_NOT,    /* such a one, which ends and does not serve */
+	NUM_USES
 };
 
 struct judged {
@@ -18,15 +20,22 @@ struct judged {
 	const struct account *account; /* whose sidecar answers there; NULL: it has none */
 };
 
+/* A node, or what is outside of the cluster. */
+static bool is_plain_host(const struct kube_view *view, const struct place *place)
+{
+	enum net_kind kind = net_kind(view, &place->ip);
+	return place->num_hosts > 0 || (!place->was_meshed && (kind == NET_OUTSIDE || kind == NET_SHARED));
+}
+
 /* The pod behind the endpoint. False: it is known to have one, but not at this address (now). */
 static bool find_pod(const struct kube_view *view, const struct endpoint *endpoint, const struct pod **out)
 {
 	const struct pod *owner = place_owner(endpoint->place);
 	*out = owner;
 	if (endpoint->uid_hash == 0)
-		return owner != NULL || !endpoint->place->was_meshed;
+		return owner != NULL || is_plain_host(view, endpoint->place);
 	*out = pod_by_hash(view, endpoint->uid_hash);
-	return *out != NULL && (*out == owner || (*out)->is_host_network);
+	return *out != NULL && (*out == owner || ((*out)->is_host_network && owner == NULL));
 }
 
 /* A pod that is being deleted may turn Ready again: the time of its deletion decides. */
@@ -34,7 +43,7 @@ static struct judged judge(const struct kube_view *view, const struct endpoint *
 {
 	const struct pod *pod;
 	if (!find_pod(view, endpoint, &pod) || (pod != NULL && pod->has_unmarked_sidecar))
-		return (struct judged){USE_NOT, NULL};
+		return (struct judged){endpoint->is_terminating && !endpoint->is_serving ? USE_NOT : USE_UNSURE, NULL};
 	bool ends = endpoint->is_terminating || (pod != NULL && pod->is_deleting);
 	struct judged judged = {USE_LATER, pod != NULL && pod->has_sidecar ? pod->account : NULL};
 	if (ends && (endpoint->is_serving || endpoint->is_ready))
@@ -64,45 +73,54 @@ static bool is_selected(const struct endpoint *endpoint, const struct selection 
 }
 
 struct tally {
-	size_t meshed[USE_NOT + 1], plain[USE_NOT + 1];
+	size_t meshed[NUM_USES], plain[NUM_USES];
+	size_t num_meshed_ready; /* also those that end: the node's proxy takes them */
+	size_t num_unsure;       /* endpoints and slices that may be anything */
 };
 
 static struct tally count(
 	const struct kube_view *view, const struct service *service, const struct selection *selection)
 {
-	struct tally tally = {0};
+	struct tally tally = {.num_unsure = service->is_cut};
 	LIST_EACH(&service->slices, const struct slice, slice, of_service) {
+		tally.num_unsure += slice->is_cut;
 		if (port_of(slice, selection) == 0)
 			continue;
 		for (size_t i = 0; i < slice->num_endpoints; i++) {
 			if (!is_selected(&slice->endpoints[i], selection))
 				continue;
 			struct judged judged = judge(view, &slice->endpoints[i]);
-			if (judged.account != NULL)
-				tally.meshed[judged.use]++;
-			else
+			if (judged.account == NULL)
 				tally.plain[judged.use]++;
+			else
+				tally.meshed[judged.use]++;
+			tally.num_meshed_ready += judged.account != NULL && slice->endpoints[i].is_ready;
 		}
 	}
+	tally.num_unsure += tally.plain[USE_UNSURE];
 	return tally;
 }
 
 /* --- services --- */
 
-/* A Service that was meshed stays so while an endpoint with a sidecar is left: otherwise a caller that makes those fail
- * their probes turns encryption off. Without any endpoint it is what it was. */
+/* A Service that was meshed stays so while an endpoint is left that has a sidecar, or that may have one: otherwise a
+ * caller that makes those fail their probes turns encryption off. Without any endpoint it is what it was. Plaintext
+ * goes to whichever endpoint the node's proxy takes, so it needs all of them to be known. */
 static enum service_state conclude(const struct tally *tally, enum service_state last)
 {
-	size_t meshed_left = tally->meshed[USE_DRAINING] + tally->meshed[USE_LATER];
-	if (tally->meshed[USE_READY] > 0 || (last == SERVICE_MESHED && meshed_left > 0))
+	size_t meshed_left = tally->meshed[USE_DRAINING] + tally->meshed[USE_LATER] + tally->num_unsure;
+	enum service_state plain = tally->num_unsure > 0 ? SERVICE_UNSURE : SERVICE_PLAIN;
+	if (tally->num_meshed_ready > 0 || (last == SERVICE_MESHED && meshed_left > 0))
 		return SERVICE_MESHED;
 	if (tally->plain[USE_READY] > 0)
-		return SERVICE_PLAIN;
+		return plain;
 	if (tally->meshed[USE_DRAINING] > 0)
 		return SERVICE_MESHED;
 	if (tally->plain[USE_DRAINING] > 0)
-		return SERVICE_PLAIN;
-	return tally->meshed[USE_LATER] > 0 ? SERVICE_MESHED : last;
+		return plain;
+	if (tally->meshed[USE_LATER] > 0)
+		return SERVICE_MESHED;
+	return tally->num_unsure > 0 ? SERVICE_UNSURE : last;
 }
 
 enum service_state service_judge(const struct kube_view *view, const struct service *service)
@@ -112,7 +130,8 @@ enum service_state service_judge(const struct kube_view *view, const struct serv
 	size_t num_used = 0;
 	for (enum use use = USE_READY; use <= USE_DRAINING; use++)
 		num_used += tally.meshed[use] + tally.plain[use];
-	return num_used == 0 ? service->last : conclude(&tally, service->last);
+	enum service_state now = num_used == 0 ? service->last : conclude(&tally, service->last);
+	return now == SERVICE_UNSURE ? service->last : now;
 }
 
 static void endpoint_add(
@@ -135,9 +154,9 @@ static size_t gather(const struct kube_view *view, const struct service *service
 		uint16_t port = port_of(slice, selection);
 		for (size_t i = 0; port != 0 && i < slice->num_endpoints; i++) {
 			const struct endpoint *endpoint = &slice->endpoints[i];
-			struct judged judged = {USE_NOT, NULL};
-			if (is_selected(endpoint, selection))
-				judged = judge(view, endpoint);
+			if (!is_selected(endpoint, selection))
+				continue;
+			struct judged judged = judge(view, endpoint);
 			if (judged.use != use || judged.account == NULL)
 				continue;
 			endpoint_add(endpoint, port, judged.account, out);
@@ -169,6 +188,11 @@ static void resolve_port(const struct kube_view *view, const struct service *ser
 	case SERVICE_NEW:
 		out->kind = RESOLVED_UNKNOWN;
 		snprintf(out->reason, sizeof(out->reason), "the Service %.120s has had no endpoint", service->name);
+		return;
+	case SERVICE_UNSURE:
+		out->kind = RESOLVED_UNKNOWN;
+		snprintf(out->reason, sizeof(out->reason), "the pod of an endpoint of the Service %.100s is not known",
+			service->name);
 		return;
 	}
 	CHECK_UNREACHABLE();
@@ -272,19 +296,39 @@ static bool unknown(struct resolution *out, const char *reason)
 	return true;
 }
 
+/* An address that nothing is known about. */
+static bool resolve_stranger(struct kube_view *view, const struct ip_addr *ip, struct resolution *out)
+{
+	switch (net_kind(view, ip)) {
+	case NET_OUTSIDE:
+		return false;
+	case NET_PODS:
+		return unknown(out, "it lies among the addresses of pods, and no pod has it");
+	case NET_SERVICES:
+		return unknown(out, "it lies among the addresses of Services, and no Service has it");
+	case NET_ANY:
+		return unknown(out, "the cluster has more networks than the control plane holds");
+	case NET_SHARED:
+		if (view->is_stale)
+			return unknown(
+				out, "it lies among the addresses of pods, and the API server of the cluster is away");
+		return !held_is_decided(view, ip) &&
+		       unknown(out, "it lies among the addresses of pods, and one may come in in a moment");
+	}
+	CHECK_UNREACHABLE();
+}
+
 bool kube_view_resolve(void *arg, const struct addr *destination, struct resolution *out)
 {
-	const struct kube_view *view = arg;
+	struct kube_view *view = arg;
 	if (!view->is_synced)
 		return unknown(out, "the state of the cluster has not come in from its API server");
 	const struct place *place = place_find(view, &destination->ip);
 	if (place != NULL && resolve_place(view, place, destination, out))
 		return true;
-	if (view->is_cut[KUBE_PODS] || view->is_cut[KUBE_SERVICES])
-		return unknown(out, "the cluster has more pods or Services than the control plane holds");
-	if (view->is_stale && net_has(view, &destination->ip))
-		return unknown(out, "it lies among the addresses of pods, and the API server of the cluster is away");
-	return false;
+	if (view->is_cut)
+		return unknown(out, "the cluster has more Services than the control plane holds");
+	return resolve_stranger(view, &destination->ip, out);
 }
 
 /* --- for others --- */

@@ -35,9 +35,11 @@ struct service *service_for(struct kube_view *view, const char *namespace_, cons
 	const struct name_key key = {namespace_, name};
 	struct service *service = service_find(view, namespace_, name);
 	size_t cap = strlen(namespace_) + strlen(name) + 2;
-	if (service != NULL || view->services.num >= KUBE_VIEW_SERVICES_MAX)
+	if (service != NULL || view->services.num >= KUBE_VIEW_SERVICES_MAX ||
+		!share_has_room(view, namespace_, SHARE_SERVICES, 1))
 		return service;
 	service = mem_zalloc(sizeof(*service) + cap);
+	service->share = share_take(view, namespace_, SHARE_SERVICES);
 	snprintf(service->name, cap, "%s/%s", namespace_, name);
 	table_add(&view->services, &service->link, name_hash(view, &key));
 	return service;
@@ -45,12 +47,13 @@ struct service *service_for(struct kube_view *view, const char *namespace_, cons
 
 void service_left(struct kube_view *view, struct service *service)
 {
-	if (service->exists || !list_is_empty(&service->slices))
+	if (service->exists || service->is_cut || !list_is_empty(&service->slices))
 		return;
 	CHECK(service->num_addresses == 0 && service->num_ports == 0);
 	if (list_is_linked(&service->due))
 		list_remove(&service->due);
 	table_remove(&view->services, &service->link);
+	share_drop(view, service->share, SHARE_SERVICES);
 	mem_free(service);
 }
 
@@ -104,8 +107,10 @@ static void notify_addresses(struct kube_view *view, const struct service *servi
 static void addresses_clear(struct kube_view *view, struct service *service)
 {
 	for (size_t i = 0; i < service->num_addresses; i++) {
+		struct place *place = service->addresses[i].place;
+		place->num_meshed -= service->last == SERVICE_MESHED;
 		list_remove(&service->addresses[i].of_place);
-		place_left(view, service->addresses[i].place);
+		place_left(view, place);
 	}
 	mem_free(service->addresses);
 	service->addresses = NULL;
@@ -122,6 +127,9 @@ static void addresses_set(struct kube_view *view, struct service *service, const
 			.service = service,
 			.kind = fresh->addresses[i].kind};
 		list_push_back(&address->place->services, &address->of_place);
+		address->place->num_meshed += service->last == SERVICE_MESHED;
+		if (address->kind == KUBE_ADDRESS_CLUSTER)
+			net_note_service(view, &address->place->ip);
 		place_taken(view, address->place);
 	}
 }
@@ -130,27 +138,37 @@ void service_changed(struct kube_view *view, struct service *service)
 {
 	if (!view->is_synced)
 		return;
-	if (view->is_sweeping) {
+	if (view->is_changing) {
 		if (!list_is_linked(&service->due))
 			list_push_back(&view->due, &service->due);
 		return;
 	}
-	enum service_state now = service_judge(view, service);
-	bool has_changed = now != service->last;
+	enum service_state now = service_judge(view, service), before = service->last;
 	service->last = now;
 	CHECK(service->num_addresses == 0 || service->addresses != NULL);
-	for (size_t i = 0; has_changed && i < service->num_addresses; i++)
-		place_taken(view, service->addresses[i].place);
+	for (size_t i = 0; now != before && i < service->num_addresses; i++) {
+		struct place *place = service->addresses[i].place;
+		place->num_meshed += now == SERVICE_MESHED;
+		place->num_meshed -= before == SERVICE_MESHED;
+		place_taken(view, place);
+	}
 	notify_addresses(view, service);
 }
 
 void services_settle(struct kube_view *view)
 {
-	CHECK(!view->is_sweeping);
+	CHECK(!view->is_changing);
 	LIST_EACH_REMOVABLE(&view->due, struct service, service, due) {
 		list_remove(&service->due);
 		service_changed(view, service);
 	}
+}
+
+void service_cut(struct kube_view *view, struct service *service)
+{
+	service->is_cut = true;
+	service->cut = view->generations[KUBE_SLICES];
+	service_changed(view, service);
 }
 
 static uint64_t content_of(const struct kube_view *view, const struct kube_service *service)
@@ -165,15 +183,26 @@ static uint64_t content_of(const struct kube_view *view, const struct kube_servi
 	return content;
 }
 
+/* Cluster addresses among those of other Services are unknown; what else such a Service has is unknown where there are
+ * too many of all namespaces. Of one namespace alone it is not, so that it does not make the outside unknown to all. */
+static enum err refuse(struct kube_view *view, const struct kube_service *service, struct why *why)
+{
+	for (size_t i = 0; i < service->num_addresses; i++)
+		if (service->addresses[i].kind == KUBE_ADDRESS_CLUSTER)
+			net_note_service(view, &service->addresses[i].ip);
+	if (view->services.num >= KUBE_VIEW_SERVICES_MAX)
+		view->is_cut = view->will_be_cut = true;
+	return why_set(why, ERR_LIMIT, "at most 65536 Services, and 8192 of one namespace",
+		"use more namespaces, or split the cluster", "the Service %.63s/%.120s is left out",
+		service->meta.namespace_, service->meta.name);
+}
+
 enum err service_put(struct kube_view *view, const struct kube_service *fresh, struct why *why)
 {
 	struct service *service = service_for(view, fresh->meta.namespace_, fresh->meta.name);
 	uint64_t content = content_of(view, fresh);
-	if (service == NULL) {
-		view->is_cut[KUBE_SERVICES] = true;
-		return why_set(why, ERR_LIMIT, "at most 65536 Services", "split the cluster",
-			"the Service %.63s/%.120s is left out", fresh->meta.namespace_, fresh->meta.name);
-	}
+	if (service == NULL)
+		return refuse(view, fresh, why);
 	service->generation = view->generations[KUBE_SERVICES];
 	if (service->exists && service->content == content)
 		return ERR_NONE;

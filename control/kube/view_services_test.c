@@ -116,8 +116,7 @@ static void an_external_name_has_no_address(void **state)
 	cluster_put(cluster, KUBE_SERVICES,
 		"{'metadata':{'name':'far','namespace':'shop','uid':'far'},'spec':{'type':'ExternalName',"
 		"'externalName':'db.example.org','externalIPs':['198.51.100.77'],'ports':[{'port':80}]}}");
-	cluster_resolve(cluster, "198.51.100.77:80");
-	assert_false(cluster->is_known);
+	cluster_expect_outside(cluster, "198.51.100.77:80");
 	assert_true(kube_view_service(cluster->view, "shop", "far", &view));
 	assert_int_equal(view.num_cluster_ips, 0);
 	assert_false(kube_view_service(cluster->view, "shop", "other", &view));
@@ -129,19 +128,17 @@ static void arrivals_at_a_load_balancer_or_a_port_of_a_node_are_the_services(voi
 	two_meshed_pods(cluster);
 	cluster_put(cluster, KUBE_SERVICES,
 		"{'metadata':{'name':'web','namespace':'shop','uid':'web'},'spec':{'type':'LoadBalancer','clusterIP':"
-		"'198.51.100.1','externalIPs':['198.51.100.80'],'ports':[{'protocol':'UDP','port':80,'nodePort':30080},"
-		"{'port':443,'nodePort':30443}]},'status':{'loadBalancer':{'ingress':[{'ip':'198.51.100.81'},"
-		"{'ip':'198.51.100.82','ipMode':'Proxy'},{'hostname':'lb.example.org'}]}}}");
+		"'198.51.100.1','externalIPs':['203.0.113.80'],'ports':[{'protocol':'UDP','port':80,'nodePort':30080},"
+		"{'port':443,'nodePort':30443}]},'status':{'loadBalancer':{'ingress':[{'ip':'203.0.113.81'},"
+		"{'ip':'203.0.113.82','ipMode':'Proxy'},{'hostname':'lb.example.org'}]}}}");
 	cluster_slice(cluster, "web-a", "web", "- 443 8443", "cart-1 192.0.2.1 ready");
 	cluster_expect_meshed(cluster, "198.51.100.1:443", "192.0.2.1:8443 cart");
-	cluster_expect_meshed(cluster, "198.51.100.80:443", "192.0.2.1:8443 cart");
-	cluster_expect_meshed(cluster, "198.51.100.81:443", "192.0.2.1:8443 cart");
+	cluster_expect_meshed(cluster, "203.0.113.80:443", "192.0.2.1:8443 cart");
+	cluster_expect_meshed(cluster, "203.0.113.81:443", "192.0.2.1:8443 cart");
 	cluster_expect_meshed(cluster, HOST_IP ":30443", "192.0.2.1:8443 cart");
 	assert_int_equal(cluster_resolve(cluster, HOST_IP ":30080"), RESOLVED_PLAIN);
-	cluster_resolve(cluster, "198.51.100.82:443"); /* what ends at the balancer */
-	assert_false(cluster->is_known);
-	cluster_resolve(cluster, "198.51.100.80:22"); /* another port of a host with another owner */
-	assert_false(cluster->is_known);
+	cluster_expect_outside(cluster, "203.0.113.82:443"); /* what ends at the balancer */
+	cluster_expect_outside(cluster, "203.0.113.80:22");  /* another port of a host with another owner */
 }
 
 static void an_external_address_does_not_take_that_of_a_pod(void **state)
@@ -169,6 +166,9 @@ static void session_affinity_is_part_of_the_answer(void **state)
 		",'sessionAffinity':'ClientIP','sessionAffinityConfig':{'clientIP':{'timeoutSeconds':60}}");
 	cluster_resolve(cluster, "198.51.100.1:80");
 	assert_int_equal(cluster->answer.affinity_s, 60);
+	cluster_service(cluster, "cart", "'198.51.100.1'", PORT, ",'sessionAffinity':'None'");
+	cluster_resolve(cluster, "198.51.100.1:80");
+	assert_int_equal(cluster->answer.affinity_s, 0);
 }
 
 static void addresses_that_are_not_ready_are_published_where_the_service_wants_it(void **state)
@@ -178,6 +178,68 @@ static void addresses_that_are_not_ready_are_published_where_the_service_wants_i
 	cluster_service(cluster, "db", "'198.51.100.1'", PORT, ",'publishNotReadyAddresses':true");
 	cluster_slice(cluster, "db-a", "db", PORT, "cart-1 192.0.2.1 ready"); /* as the endpoint controller writes it */
 	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart");
+}
+
+/* publishNotReadyAddresses: ready while it ends, so the node's proxy takes it beside those that do not end. */
+static void K36_an_endpoint_with_a_sidecar_that_ends_and_is_ready_is_not_reached_in_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	two_meshed_pods(cluster);
+	cluster_pod(cluster, &(struct cluster_pod){.name = "old", .ip = "192.0.2.3", .is_plain = true});
+	cluster_service(cluster, "db", "'198.51.100.1'", PORT, ",'publishNotReadyAddresses':true");
+	cluster_put(cluster, KUBE_SLICES,
+		"{'metadata':{'name':'db-a','namespace':'shop','uid':'db-a','labels':{'kubernetes.io/service-name':"
+		"'db'}},'ports':[{'port':8080}],'endpoints':[{'addresses':['192.0.2.3'],'targetRef':{'kind':'Pod',"
+		"'uid':'old'}},{'addresses':['192.0.2.1'],'targetRef':{'kind':'Pod','uid':'cart-1'},'conditions':{"
+		"'ready':true,'serving':false,'terminating':true}}]}");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart");
+	/* and where the slice is behind the pod */
+	cluster_service(cluster, "cart", "'198.51.100.2'", PORT, "");
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-2", .ip = "192.0.2.2", .is_deleting = true});
+	cluster_slice(cluster, "cart-a", "cart", PORT, "old 192.0.2.3 ready, cart-2 192.0.2.2 ready");
+	cluster_expect_meshed(cluster, "198.51.100.2:80", "192.0.2.2:8080 cart");
+}
+
+/* The node's proxy takes what ends and serves where nothing is ready. */
+static void what_ends_and_serves_decides_where_nothing_is_ready(void **state)
+{
+	struct cluster *cluster = *state;
+	two_meshed_pods(cluster);
+	cluster_pod(cluster, &(struct cluster_pod){.name = "old", .ip = "192.0.2.3", .is_plain = true});
+	cluster_service(cluster, "cart", "'198.51.100.1'", PORT, "");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "old 192.0.2.3 serving, cart-1 192.0.2.1 unready");
+	assert_int_equal(cluster_resolve(cluster, "198.51.100.1:80"), RESOLVED_PLAIN);
+	cluster_slice(cluster, "cart-a", "cart", PORT, "old 192.0.2.3 serving, cart-1 192.0.2.1 serving");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "old 192.0.2.3 ready, cart-1 192.0.2.1 unready");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", ""); /* it was meshed */
+}
+
+static void a_family_without_endpoints_is_what_the_service_is(void **state)
+{
+	struct cluster *cluster = *state;
+	two_meshed_pods(cluster);
+	cluster_service(cluster, "cart", "'198.51.100.1','2001:db8:1::1'", PORT, "");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "cart-2 192.0.2.2 ready");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.2:8080 cart");
+	cluster_expect_meshed(cluster, "[2001:db8:1::1]:80", "");
+}
+
+static void a_meshed_service_that_becomes_a_name_leaves_its_address_meshed(void **state)
+{
+	struct cluster *cluster = *state;
+	two_meshed_pods(cluster);
+	cluster_service(cluster, "cart", "'198.51.100.1'", PORT, "");
+	cluster_slice(cluster, "cart-a", "cart", PORT, "cart-1 192.0.2.1 ready");
+	cluster_put(cluster, KUBE_SERVICES,
+		"{'metadata':{'name':'cart','namespace':'shop','uid':'cart'},'spec':{'type':'ExternalName',"
+		"'externalName':'db.example.org','ports':[{'port':80}]}}");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "");
+	/* the next Service with its address decides */
+	cluster_pod(cluster, &(struct cluster_pod){.name = "old", .ip = "192.0.2.3", .is_plain = true});
+	cluster_service(cluster, "old", "'198.51.100.1'", PORT, "");
+	cluster_slice(cluster, "old-a", "old", PORT, "old 192.0.2.3 ready");
+	assert_int_equal(cluster_resolve(cluster, "198.51.100.1:80"), RESOLVED_PLAIN);
 }
 
 int main(void)
@@ -195,6 +257,10 @@ int main(void)
 		CLUSTER_TEST(an_external_address_does_not_take_that_of_a_pod),
 		CLUSTER_TEST(session_affinity_is_part_of_the_answer),
 		CLUSTER_TEST(addresses_that_are_not_ready_are_published_where_the_service_wants_it),
+		CLUSTER_TEST(K36_an_endpoint_with_a_sidecar_that_ends_and_is_ready_is_not_reached_in_plaintext),
+		CLUSTER_TEST(what_ends_and_serves_decides_where_nothing_is_ready),
+		CLUSTER_TEST(a_family_without_endpoints_is_what_the_service_is),
+		CLUSTER_TEST(a_meshed_service_that_becomes_a_name_leaves_its_address_meshed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

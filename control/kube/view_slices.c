@@ -55,6 +55,7 @@ static void slice_clear(struct kube_view *view, struct slice *slice)
 	for (size_t i = 0; i < slice->num_ports; i++)
 		mem_free(slice->ports[i].name);
 	view->num_endpoints -= slice->num_endpoints;
+	slice->share->num[SHARE_ENDPOINTS] -= slice->num_endpoints;
 	mem_free(slice->endpoints);
 	mem_free(slice->ports);
 	slice->endpoints = NULL;
@@ -82,13 +83,15 @@ static void slice_fill(struct kube_view *view, struct slice *slice, const struct
 		list_push_back(&endpoint->place->endpoints, &endpoint->of_place);
 	}
 	view->num_endpoints += slice->num_endpoints;
+	slice->share->num[SHARE_ENDPOINTS] += slice->num_endpoints;
 }
 
-static struct slice *slice_new(struct kube_view *view, const char *name)
+static struct slice *slice_new(struct kube_view *view, const struct kube_meta *meta, const char *name)
 {
 	size_t len = strlen(name) + 1;
 	struct slice *slice = mem_zalloc(sizeof(*slice) + len);
 	memcpy(slice->name, name, len);
+	slice->share = share_take(view, meta->namespace_, SHARE_SLICES);
 	table_add(&view->slices, &slice->link, name_hash(view, name));
 	return slice;
 }
@@ -110,13 +113,34 @@ static void slice_join(struct kube_view *view, struct slice *slice, struct servi
 	service_left(view, before);
 }
 
-static enum err refuse(struct kube_view *view, const struct kube_slice *slice, struct why *why)
+/* What was known of it stays, and its Service is no longer plaintext. */
+static enum err refuse(struct kube_view *view, struct slice *slice, const struct kube_slice *fresh, struct why *why)
 {
-	view->is_cut[KUBE_SLICES] = true;
-	slice_deleted(view, &slice->meta);
-	return why_set(why, ERR_LIMIT, "at most 131072 EndpointSlices with 400000 endpoints, and 65536 Services",
-		"split the cluster", "the EndpointSlice %.63s/%.120s is left out", slice->meta.namespace_,
-		slice->meta.name);
+	struct service *service = service_for(view, fresh->meta.namespace_, fresh->service);
+	if (slice != NULL) {
+		slice->is_cut = true;
+		slice->content = 0;
+		service_changed(view, slice->service);
+	}
+	if (service != NULL && (slice == NULL || service != slice->service))
+		service_cut(view, service);
+	return why_set(why, ERR_LIMIT,
+		"at most 131072 EndpointSlices with 400000 endpoints, an eighth of it in one namespace, and 1000 in "
+		"each",
+		"use more namespaces, or split the cluster", "the EndpointSlice %.63s/%.120s is left out",
+		fresh->meta.namespace_, fresh->meta.name);
+}
+
+static bool has_room(const struct kube_view *view, const struct slice *slice, const struct kube_slice *fresh)
+{
+	size_t num_before = slice == NULL ? 0 : slice->num_endpoints;
+	const char *namespace_ = fresh->meta.namespace_;
+	if (fresh->num_endpoints > num_before &&
+		(view->num_endpoints - num_before + fresh->num_endpoints > KUBE_VIEW_ENDPOINTS_MAX ||
+			!share_has_room(view, namespace_, SHARE_ENDPOINTS, fresh->num_endpoints - num_before)))
+		return false;
+	return slice != NULL ||
+	       (view->slices.num < KUBE_VIEW_SLICES_MAX && share_has_room(view, namespace_, SHARE_SLICES, 1));
 }
 
 enum err slice_put(struct kube_view *view, const struct kube_slice *fresh, struct why *why)
@@ -124,26 +148,25 @@ enum err slice_put(struct kube_view *view, const struct kube_slice *fresh, struc
 	struct name_text name = name_of(&fresh->meta);
 	struct slice *slice = slice_find(view, name.text);
 	uint64_t content = content_of(view, fresh);
-	size_t num_before = slice == NULL ? 0 : slice->num_endpoints;
 	if (slice != NULL)
 		slice->generation = view->generations[KUBE_SLICES];
-	if (slice != NULL && slice->content == content)
+	if (slice != NULL && slice->content == content && !fresh->is_cut)
 		return ERR_NONE;
 	if (fresh->service[0] == '\0') {
 		slice_deleted(view, &fresh->meta);
 		return ERR_NONE;
 	}
-	if ((slice == NULL && view->slices.num >= KUBE_VIEW_SLICES_MAX) ||
-		view->num_endpoints - num_before + fresh->num_endpoints > KUBE_VIEW_ENDPOINTS_MAX)
-		return refuse(view, fresh, why);
+	if (fresh->is_cut || !has_room(view, slice, fresh))
+		return refuse(view, slice, fresh, why);
 	struct service *service = service_for(view, fresh->meta.namespace_, fresh->service);
 	if (service == NULL)
-		return refuse(view, fresh, why);
+		return refuse(view, slice, fresh, why);
 	if (slice == NULL)
-		slice = slice_new(view, name.text);
+		slice = slice_new(view, &fresh->meta, name.text);
 	slice_clear(view, slice);
 	slice_join(view, slice, service);
 	slice_fill(view, slice, fresh);
+	slice->is_cut = false;
 	slice->content = content;
 	slice->generation = view->generations[KUBE_SLICES];
 	service_changed(view, service);
@@ -155,6 +178,7 @@ void slice_remove(struct kube_view *view, struct slice *slice)
 	slice_clear(view, slice);
 	slice_join(view, slice, NULL);
 	table_remove(&view->slices, &slice->link);
+	share_drop(view, slice->share, SHARE_SLICES);
 	mem_free(slice);
 }
 

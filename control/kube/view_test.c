@@ -50,8 +50,7 @@ static void a_pod_on_the_network_of_its_node_is_plaintext(void **state)
 	assert_int_equal(ip_addr_parse(span_of_str(HOST_IP), &ip), ERR_NONE);
 	assert_false(kube_view_pod_at(cluster->view, &ip, &pod));
 	cluster_delete(cluster, KUBE_PODS, "agent");
-	cluster_resolve(cluster, HOST_IP ":9100");
-	assert_false(cluster->is_known);
+	cluster_expect_outside(cluster, HOST_IP ":9100");
 }
 
 static const char *pod_at(const struct cluster *cluster, const char *text)
@@ -99,6 +98,8 @@ static void what_attestation_needs_of_a_pod(void **state)
 		kube_view_has_pod(cluster->view, "shop", "cart") || kube_view_has_pod(cluster->view, "ops", "cart-1"));
 	kube_view_set_stale(cluster->view, true);
 	assert_true(kube_view_has_pod(cluster->view, "shop", "cart-1"));
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-1", .ip = "192.0.2.1", .has_finished = true});
+	assert_false(kube_view_has_pod(cluster->view, "shop", "cart-1"));
 }
 
 static void a_change_concerns_the_pod_and_the_services_that_it_serves_alone(void **state)

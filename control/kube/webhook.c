@@ -3,7 +3,6 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "base/core/random.h"
 #include "control/kube/webhook_private.h"
 #include "control/report/control_metrics.h"
 #include <stdio.h>
@@ -42,7 +41,6 @@ static void review(struct webhook *webhook, struct webhook_request *request)
 	enum err err = admission_review(
 		webhook->options.admission, buf_span(&request->body), &request->answer, &outcome, &why);
 	buf_done(&request->body);
-	shares_give(&request->bytes);
 	if (err != ERR_NONE) {
 		const struct ip_addr *from = &request->conn->from.ip;
 		count(webhook, CONTROL_INJECT_MALFORMED);
@@ -57,25 +55,42 @@ static void review(struct webhook *webhook, struct webhook_request *request)
 	count(webhook, metric_of(outcome.verdict));
 	if (outcome.verdict == INJECT_REFUSE)
 		log_refusal(webhook, &outcome);
-	webhook_request_answer(request, "200", "application/json");
+	if (webhook_request_weigh(request, true, buf_len(&request->answer)))
+		webhook_request_answer(request, "200", "application/json");
+	else
+		webhook_request_refuse(request);
 }
 
-/* One per round: others of the loop have their turn between two reviews. */
+static struct webhook_request *next_review(struct webhook *webhook)
+{
+	for (unsigned i = 0; i < WEBHOOK_NUM_CLASSES; i++) {
+		enum webhook_class class = (webhook->turn + i) % WEBHOOK_NUM_CLASSES;
+		struct webhook_request *request = LIST_FIRST(&webhook->reviews[class], struct webhook_request, review);
+		if (request == NULL)
+			continue;
+		webhook->turn = (class + 1) % WEBHOOK_NUM_CLASSES;
+		return request;
+	}
+	return NULL;
+}
+
+/* One per round: others of the loop have their turn between two reviews. A pod waits for one review of another kind at
+ * most. */
 static void on_review(struct loop_task *task)
 {
 	struct webhook *webhook = container_of(task, struct webhook, review_task);
-	struct webhook_request *request = LIST_FIRST(&webhook->reviews, struct webhook_request, review);
+	struct webhook_request *request = next_review(webhook);
 	if (request == NULL)
 		return;
 	list_remove(&request->review);
 	review(webhook, request);
-	if (!list_is_empty(&webhook->reviews))
+	if (!list_is_empty(&webhook->reviews[WEBHOOK_PODS]) || !list_is_empty(&webhook->reviews[WEBHOOK_OTHERS]))
 		loop_task_post(webhook->options.loop, task, on_review);
 }
 
 void webhook_review_later(struct webhook *webhook, struct webhook_request *request)
 {
-	list_push_back(&webhook->reviews, &request->review);
+	list_push_back(&webhook->reviews[request->class], &request->review);
 	loop_task_post(webhook->options.loop, &webhook->review_task, on_review);
 }
 
@@ -87,10 +102,8 @@ struct webhook *webhook_new(const struct webhook_options *options)
 		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_NONE, .alpn = "h2", .alpn_else = "http/1.1"});
 	webhook->scratch = tls_scratch_new();
 	webhook->lines = limited_log_new(options->loop, "webhook");
-	webhook->places = shares_new(
-		&(struct shares_options){.capacity = WEBHOOK_CONNECTIONS_MAX, .num_classes = 1, .seed = random_u64()});
-	webhook->bodies = shares_new(
-		&(struct shares_options){.capacity = WEBHOOK_BODIES_MAX, .num_classes = 1, .seed = random_u64()});
+	webhook->places = webhook_shares_new(WEBHOOK_CONNECTIONS_MAX);
+	webhook->bodies = webhook_shares_new(WEBHOOK_BODIES_MAX);
 	webhook->listener = listener_new(options->loop, options->listening_fd, webhook_on_accept, NULL, webhook);
 	return webhook;
 }

@@ -2,8 +2,9 @@
  * /inject takes an AdmissionReview and answers with one (admission.h). The API server offers HTTP/1.1 alone to a
  * webhook that is not on its own host, so that several connections spread over the replicas; it keeps them.
  *
- * Anyone in the cluster can connect. So connections, streams, their time and the bytes of unfinished bodies are
- * bounded, and at a limit the source that has most gives way. One review is made per round of the loop. */
+ * Anyone in the cluster can connect. So connections, streams, their time and the bytes of bodies and answers are
+ * bounded, half of them is for reviews of pods alone, and at a limit the source that has most gives way. One review is
+ * made per round of the loop. */
 #pragma once
 
 #include "base/core/loop.h"
@@ -13,7 +14,7 @@
 
 #define WEBHOOK_CONNECTIONS_MAX 64
 #define WEBHOOK_STREAMS_MAX     32                  /* of a connection */
-#define WEBHOOK_BODIES_MAX      (16u * 1024 * 1024) /* bytes that wait for their review, of all connections */
+#define WEBHOOK_BODIES_MAX      (16u * 1024 * 1024) /* bytes of bodies and answers, of all connections */
 #define WEBHOOK_REQUEST_MS      10000               /* from the header to the answer; the API server waits 5 s */
 
 struct webhook_options {

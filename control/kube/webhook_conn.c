@@ -7,27 +7,13 @@
 #include "control/kube/webhook_private.h"
 
 enum {
+	LEAVE_MS = 5000,        /* for the GOAWAY of an idle connection */
 	OPEN_TIMEOUT_MS = 5000, /* silent clients */
 	KEEPALIVE_MS = 20000,   /* clients that are gone */
 	HEADER_BYTES_MAX = 8192,
+	H2_NO_ERROR = 0,
 	STREAM_WINDOW = 128 * 1024, /* a pod is one round trip */
 };
-
-/* At the maximum the oldest connection of the source that has most gives way to a source with fewer. */
-static bool take_place(struct webhook *webhook, const struct addr *from, struct share *out)
-{
-	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
-	size_t num_keys = share_keys_of_source(&from->ip, keys);
-	if (shares_take(webhook->places, 0, keys, num_keys, 1, out) == SHARE_LIMIT_NONE)
-		return true;
-	struct share *heavy = shares_eviction_candidate(webhook->places, 0, keys, num_keys, 1);
-	if (limited_log_allows_source(webhook->lines, &from->ip, "connections"))
-		log_warning("webhook", "all %d connections of the webhook are in use", WEBHOOK_CONNECTIONS_MAX);
-	if (heavy == NULL)
-		return false;
-	webhook_conn_free(container_of(heavy, struct webhook_conn, place));
-	return shares_take(webhook->places, 0, keys, num_keys, 1, out) == SHARE_LIMIT_NONE;
-}
 
 static struct h2_link *start_h2(struct webhook_conn *conn, struct transport *transport)
 {
@@ -71,10 +57,12 @@ static void speak(struct webhook_conn *conn)
 {
 	stop_opening(conn);
 	struct transport *transport = TAKE_PTR(conn->opening);
-	if (tls_session_has_protocol(transport_tls(transport), "h2"))
+	if (tls_session_has_protocol(transport_tls(transport), "h2")) {
 		conn->h2 = start_h2(conn, transport);
-	else
+		webhook_conn_watch_idle(conn);
+	} else {
 		conn->http1 = webhook_http1_new(conn, transport);
+	}
 }
 
 static void on_handshake(struct loop_io *io, unsigned ready)
@@ -121,6 +109,41 @@ static bool start(struct webhook_conn *conn, int fd)
 	return false;
 }
 
+/* --- idle connections --- */
+
+bool webhook_conn_is_idle(const struct webhook_conn *conn)
+{
+	if (conn->http1 != NULL)
+		return webhook_http1_is_idle(conn->http1);
+	LIST_EACH(&conn->requests, struct webhook_request, request, link)
+		if (!request->is_refused)
+			return false;
+	return conn->h2 != NULL;
+}
+
+/* GOAWAY first: the client makes a request that was under way on another connection. */
+static void on_idle(struct loop_timer *timer)
+{
+	struct webhook_conn *conn = container_of(timer, struct webhook_conn, idle);
+	if (conn->has_goaway || h2_link_session(conn->h2) == NULL) {
+		webhook_conn_free(conn);
+		return;
+	}
+	conn->has_goaway = true;
+	h2_session_goaway(h2_link_session(conn->h2), H2_NO_ERROR);
+	loop_timer_start(conn->webhook->options.loop, timer, LEAVE_MS, on_idle);
+}
+
+void webhook_conn_watch_idle(struct webhook_conn *conn)
+{
+	if (conn->h2 == NULL || conn->has_goaway)
+		return;
+	if (list_is_empty(&conn->requests))
+		loop_timer_start(conn->webhook->options.loop, &conn->idle, WEBHOOK_IDLE_MS, on_idle);
+	else
+		loop_timer_stop(&conn->idle);
+}
+
 /* --- the life of a connection --- */
 
 void webhook_on_accept(void *arg, int fd, const struct addr *from)
@@ -128,7 +151,7 @@ void webhook_on_accept(void *arg, int fd, const struct addr *from)
 	struct webhook_conn *conn = mem_new(struct webhook_conn);
 	conn->webhook = arg;
 	conn->from = *from;
-	if (!take_place(conn->webhook, from, &conn->place)) {
+	if (!webhook_conn_take_place(conn)) {
 		fd_close(fd);
 		mem_free(conn);
 		return;
@@ -145,6 +168,7 @@ void webhook_conn_free(struct webhook_conn *conn)
 		webhook_request_free(request);
 	list_remove(&conn->link);
 	shares_give(&conn->place);
+	loop_timer_stop(&conn->idle);
 	stop_opening(conn);
 	transport_free(conn->opening);
 	h2_link_free(conn->h2);

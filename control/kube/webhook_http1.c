@@ -9,7 +9,6 @@
 enum {
 	READ_LEN = 64 * 1024,
 	READS_PER_STEP = 16, /* then others have their turn */
-	IDLE_MS = 120000,    /* the API server closes an idle connection after 90 s */
 	HEAD_MS = 5000,      /* from the first byte of a request: slow clients */
 	HEADING_MAX = 512,   /* bytes before the body of an answer */
 };
@@ -74,7 +73,7 @@ static void next_request(struct webhook_http1 *http1)
 {
 	http1->post = http_post_new(on_body, http1);
 	http1->has_byte = false;
-	loop_timer_start(loop_of(http1), &http1->quiet, IDLE_MS, on_quiet);
+	loop_timer_start(loop_of(http1), &http1->quiet, WEBHOOK_IDLE_MS, on_quiet);
 }
 
 static void refuse(struct webhook_http1 *http1)
@@ -106,8 +105,7 @@ static void take(struct webhook_http1 *http1, struct span bytes)
 	case HTTP_POST_COMPLETE:
 		http1->is_closing = http1->is_closing || !http_post_is_kept_alive(http1->post);
 		CHECK(http1->request != NULL); /* take_head() made it */
-		if (!http1->request->is_answered)
-			webhook_review_later(http1->conn->webhook, http1->request);
+		webhook_request_end(http1->request);
 		break;
 	}
 	http_post_free(TAKE_PTR(http1->post));
@@ -134,24 +132,10 @@ void webhook_http1_answer(struct webhook_request *request, const char *status, c
 	loop_task_post(loop_of(http1), &http1->step_task, on_step);
 }
 
-static enum io_result write_out(struct webhook_http1 *http1)
-{
-	while (buf_len(&http1->out) > 0) {
-		size_t len = 0;
-		enum io_result result = transport_write(http1->transport, buf_span(&http1->out), &len);
-		if (result == IO_WANT_WRITE)
-			result = transport_flush(http1->transport); /* to free its buffer */
-		if (result != IO_DONE)
-			return result;
-		buf_consume(&http1->out, len);
-	}
-	return transport_flush(http1->transport);
-}
-
 /* IO_DONE: the answer has left, and the next request may come. */
 static enum io_result write_answer(struct webhook_http1 *http1)
 {
-	enum io_result result = write_out(http1);
+	enum io_result result = transport_write_all(http1->transport, &http1->out);
 	if (result != IO_DONE)
 		return result;
 	buf_done(&http1->out);
@@ -240,6 +224,11 @@ void webhook_http1_free(struct webhook_http1 *http1)
 	transport_free(http1->transport);
 	buf_done(&http1->out);
 	mem_free(http1);
+}
+
+bool webhook_http1_is_idle(const struct webhook_http1 *http1)
+{
+	return http1->request == NULL && !http1->has_byte;
 }
 
 void webhook_http1_drain(struct webhook_http1 *http1)

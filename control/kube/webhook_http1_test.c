@@ -169,6 +169,52 @@ static void draining_ends_idle_connections(void **state)
 	assert_true(test_webhook_run(&caller->world, (has_received(caller, ""), caller->has_ended)));
 }
 
+/* Each kind of review in turn on one connection, which counts as one of the others during their reviews alone. */
+static void K26_a_connection_serves_pods_after_reviews_of_policies(void **state)
+{
+	struct caller *caller = *state;
+	_cleanup_(mem_freep) char *other = mem_strdup(review);
+	memcpy(strstr(other, "\"pods\""), "\"arks\"", 6);
+	for (int i = 0; i < 3; i++) {
+		post(caller, "", other);
+		expect_answer(caller, "{\"uid\":\"7236781a\",\"allowed\":true}}");
+		post(caller, "", review);
+		expect_answer(caller, "\"patchType\":\"JSONPatch\"");
+	}
+	assert_false(caller->has_ended);
+}
+
+static void K26_an_idle_connection_ends(void **state)
+{
+	struct caller *caller = *state;
+	post(caller, "", review);
+	expect_answer(caller, "HTTP/1.1 200 ");
+	clock_fake_advance(&caller->world.clock, 119000);
+	for (int i = 0; i < 20; i++)
+		loop_run_once(caller->world.loop, false);
+	(void)has_received(caller, "");
+	assert_false(caller->has_ended);
+	clock_fake_advance(&caller->world.clock, 2000);
+	assert_true(test_webhook_run(&caller->world, (has_received(caller, ""), caller->has_ended)));
+}
+
+/* Clients that go in the middle of their bodies: 20 MiB in all, more than may wait at once. */
+static void K25_a_connection_that_ends_gives_its_bytes_back(void **state)
+{
+	struct caller *caller = *state;
+	static char piece[256 * 1024];
+	memset(piece, ' ', sizeof piece - 1);
+	for (int i = 0; i < 20; i++) {
+		send_text(caller, HEAD "Content-Length: 3000000\r\n\r\n");
+		for (int j = 0; j < 4; j++)
+			send_text(caller, piece);
+		assert_false(has_received(caller, "HTTP/1.1 503"));
+		dial(caller);
+	}
+	post(caller, "", review);
+	expect_answer(caller, "\"patchType\":\"JSONPatch\"");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -179,6 +225,9 @@ int main(void)
 		CASE(the_connection_ends_where_the_client_wants_that),
 		CASE(what_is_no_review_gets_an_error),
 		CASE(a_body_is_bounded),
+		CASE(K26_a_connection_serves_pods_after_reviews_of_policies),
+		CASE(K26_an_idle_connection_ends),
+		CASE(K25_a_connection_that_ends_gives_its_bytes_back),
 		CASE(draining_ends_idle_connections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "certs/expiry.h"
 #include "certs/private_key.h"
 #include "control/issue/certificate.h"
 #include "control/serve/server_identity.h"
@@ -156,6 +157,19 @@ size_t webhook_identity_authorities(const struct webhook_identity *identity, str
 	if (identity->fresh.web != NULL)
 		out[num++] = buf_span(&identity->fresh.authority);
 	return num;
+}
+
+bool webhook_identity_is_late(const struct webhook_identity *identity, struct why *why)
+{
+	const struct clock *clock = loop_clock(identity->loop);
+	const struct pair *pair = &identity->pair;
+	int64_t left_s = pair->not_after_s - clock->wall_ms(clock) / 1000;
+	if (left_s >= cert_expiry_margin_s(pair->not_before_s, pair->not_after_s, INT64_MAX))
+		return false;
+	(void)why_set(why, ERR_EXPIRED, "a certificate that is replaced at half of its life",
+		"see the log of handfast-control, and its clock: may it patch its MutatingWebhookConfiguration?",
+		"the webhook's certificate expires in %lld minutes", (long long)left_s / 60);
+	return true;
 }
 
 void webhook_identity_registered(struct webhook_identity *identity)

@@ -25,4 +25,6 @@ struct web_identity *webhook_identity_get(const struct webhook_identity *identit
  * loop. */
 #define WEBHOOK_AUTHORITIES_MAX 2
 size_t webhook_identity_authorities(const struct webhook_identity *identity, struct span out[WEBHOOK_AUTHORITIES_MAX]);
+/* Less than a quarter of its life is left: its successor is not registered. */
+bool webhook_identity_is_late(const struct webhook_identity *identity, struct why *why);
 void webhook_identity_registered(struct webhook_identity *identity); /* caBundle has all of them */

@@ -91,6 +91,18 @@ static void a_fresh_one_is_used_a_little_after_its_authority_is_registered(void 
 	assert_int_equal(world->num_changes, 2);
 }
 
+/* Nothing registers the fresh authority: the API server would refuse the webhook when the first one ends. */
+static void finding_i4_one_whose_successor_is_not_registered_is_reported_late(void **state)
+{
+	struct world *world = *state;
+	struct why why = {0};
+	pass(world, 13 * HOUR_MS);
+	assert_false(webhook_identity_is_late(world->identity, &why));
+	pass(world, 5 * HOUR_MS);
+	assert_true(webhook_identity_is_late(world->identity, &why));
+	assert_int_equal(why.err, ERR_EXPIRED);
+}
+
 static void one_that_has_expired_is_replaced_at_once(void **state)
 {
 	struct world *world = *state;
@@ -119,6 +131,8 @@ int main(void)
 			an_authority_lives_a_day_and_tolerates_a_clock_that_is_behind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_fresh_one_is_used_a_little_after_its_authority_is_registered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			finding_i4_one_whose_successor_is_not_registered_is_reported_late, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_has_expired_is_replaced_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_makes_it_due, set_up, tear_down),
 	};

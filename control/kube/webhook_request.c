@@ -21,7 +21,9 @@ void webhook_request_answer(struct webhook_request *request, const char *status,
 	CHECK(!request->is_answered);
 	request->is_answered = true;
 	buf_done(&request->body);
-	shares_give(&request->bytes);
+	if (list_is_linked(&request->review))
+		list_remove(&request->review);
+	webhook_request_lighten(request, buf_len(&request->answer));
 	if (request->conn->http1 != NULL) {
 		webhook_http1_answer(request, status, content_type);
 		return;
@@ -43,6 +45,12 @@ void webhook_request_answer_text(struct webhook_request *request, const char *st
 	buf_clear(&request->answer);
 	CHECK(buf_printf(&request->answer, "%s\n", text) == ERR_NONE);
 	webhook_request_answer(request, status, "text/plain; charset=utf-8");
+}
+
+void webhook_request_refuse(struct webhook_request *request)
+{
+	request->is_refused = true;
+	webhook_request_answer_text(request, "503", "too many requests are under way");
 }
 
 static enum io_result pull(void *arg, void *stream, uint8_t *to, size_t cap, size_t *out_len)
@@ -89,19 +97,22 @@ struct webhook_request *webhook_request_new(struct webhook_conn *conn, int32_t s
 	loop_timer_start(conn->webhook->options.loop, &request->deadline, WEBHOOK_REQUEST_MS, on_deadline);
 	if (conn->h2 != NULL)
 		h2_stream_attach(h2_link_session(conn->h2), stream_id, request);
+	webhook_conn_watch_idle(conn);
 	return request;
 }
 
 void webhook_request_free(struct webhook_request *request)
 {
+	struct webhook_conn *conn = request->conn;
 	list_remove(&request->link);
 	if (list_is_linked(&request->review))
 		list_remove(&request->review);
 	loop_timer_stop(&request->deadline);
-	shares_give(&request->bytes);
+	webhook_request_release(request);
 	buf_done(&request->body);
 	buf_done(&request->answer);
 	mem_free(request);
+	webhook_conn_watch_idle(conn);
 }
 
 void webhook_request_check(struct webhook_request *request, struct span path, bool is_post)
@@ -124,38 +135,24 @@ static void on_headers(void *arg, int32_t stream_id, void *stream, const struct 
 
 /* --- the body --- */
 
-/* Bytes beyond what all bodies may have: another source's, if one has more; else these. */
-static bool make_room(struct webhook_request *request, size_t len)
-{
-	struct shares *bodies = request->conn->webhook->bodies;
-	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
-	size_t num_keys = share_keys_of_source(&request->conn->from.ip, keys);
-	for (;;) {
-		enum share_limit limit = request->bytes.shares == NULL
-						 ? shares_take(bodies, 0, keys, num_keys, len, &request->bytes)
-						 : shares_resize(&request->bytes, buf_len(&request->body) + len);
-		if (limit == SHARE_LIMIT_NONE)
-			return true;
-		struct share *heavy = shares_eviction_candidate(bodies, 0, keys, num_keys, len);
-		if (heavy == NULL || heavy == &request->bytes)
-			return false;
-		struct webhook_request *other = container_of(heavy, struct webhook_request, bytes);
-		if (list_is_linked(&other->review))
-			list_remove(&other->review);
-		webhook_request_answer_text(other, "503", "too many requests are under way");
-	}
-}
-
 void webhook_request_append(struct webhook_request *request, struct span bytes)
 {
 	if (request->is_answered || bytes.len == 0)
 		return;
-	if (buf_room(&request->body) < bytes.len)
+	if (buf_append(&request->body, bytes) != ERR_NONE)
 		webhook_request_answer_text(request, "413", "a review has at most 3 MiB");
-	else if (!make_room(request, bytes.len))
-		webhook_request_answer_text(request, "503", "too many requests are under way");
+	else if (!webhook_request_weigh(request, false, buf_len(&request->body)))
+		webhook_request_refuse(request);
+}
+
+void webhook_request_end(struct webhook_request *request)
+{
+	if (request->is_answered)
+		return;
+	if (webhook_request_weigh(request, true, buf_len(&request->body)))
+		webhook_review_later(request->conn->webhook, request);
 	else
-		CHECK(buf_append(&request->body, bytes) == ERR_NONE);
+		webhook_request_refuse(request);
 }
 
 static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)
@@ -168,11 +165,9 @@ static void on_data(void *arg, int32_t stream_id, void *stream, struct span byte
 
 static void on_end(void *arg, int32_t stream_id, void *stream)
 {
-	struct webhook_conn *conn = arg;
-	struct webhook_request *request = stream;
-	(void)stream_id;
-	if (request != NULL && !request->is_answered)
-		webhook_review_later(conn->webhook, request);
+	(void)arg, (void)stream_id;
+	if (stream != NULL)
+		webhook_request_end(stream);
 }
 
 static void on_close(void *arg, int32_t stream_id, void *stream, uint32_t error)

@@ -21,13 +21,17 @@ enum err claim_encode(const struct claim *claim, struct buf *out)
 	RETURN_IF_ERR(record_put(out, "id", spiffe_id_text(&claim->id)));
 	RETURN_IF_ERR(record_put_hex(out, "key", span_of(claim->key_hash, DIGEST_LEN)));
 	RETURN_IF_ERR(record_put_number(out, "away_ms", (int64_t)claim->away_ms));
+	if (claim->replica[0] != '\0')
+		RETURN_IF_ERR(record_put(out, "replica", span_of_str(claim->replica)));
+	if (claim->is_draining)
+		RETURN_IF_ERR(record_put_number(out, "draining", 1));
 	return record_put_number(out, "ended", claim->has_ended ? 1 : 0);
 }
 
 enum err claim_parse(const char *key, struct span bytes, struct claim **out, struct why *why)
 {
 	struct claim *claim = mem_new(struct claim);
-	struct span id = {0};
+	struct span id = {0}, replica;
 	bool is_good = strncmp(key, CLAIM_KEY_PREFIX, strlen(CLAIM_KEY_PREFIX)) == 0 &&
 		       ip_addr_parse(span_of_str(key + strlen(CLAIM_KEY_PREFIX)), &claim->ip) == ERR_NONE &&
 		       record_get(bytes, "id", 0, &id) && spiffe_id_parse(id, &claim->id, why) == ERR_NONE;
@@ -41,6 +45,9 @@ enum err claim_parse(const char *key, struct span bytes, struct claim **out, str
 		memset(claim->key_hash, 0, DIGEST_LEN);
 	claim->away_ms = (uint64_t)record_number(bytes, "away_ms", 0);
 	claim->has_ended = record_number(bytes, "ended", 0) != 0;
+	if (record_get(bytes, "replica", 0, &replica) && replica.len == CLAIM_REPLICA_LEN - 1)
+		memcpy(claim->replica, replica.ptr, replica.len);
+	claim->is_draining = record_number(bytes, "draining", 0) != 0;
 	*out = claim;
 	return ERR_NONE;
 }

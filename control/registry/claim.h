@@ -8,7 +8,8 @@
 #include "certs/digest.h"
 #include "certs/spiffe_id.h"
 
-#define CLAIM_KEY_PREFIX "claim/"
+#define CLAIM_KEY_PREFIX  "claim/"
+#define CLAIM_REPLICA_LEN 33 /* 32 hexadecimal digits and the NUL */
 
 struct claim {
 	struct list_link link; /* in its identity's claims */
@@ -18,10 +19,15 @@ struct claim {
 	bool has_ended;      /* away longer than the grace period: another identity may take it over; it never becomes
 				plaintext by itself */
 	uint64_t version;    /* in the store */
+	/* Of several control planes with one store the one with the owner's stream (replicas.c); "": none, or only one.
+	 */
+	char replica[CLAIM_REPLICA_LEN];
+	bool is_draining;             /* the owner drains, as that one knows it */
 	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that claimed it; zeros: unknown (release 0.1) */
 
 	/* Not stored. */
 	unsigned num_live; /* streams of the owner from this address */
+	bool is_syncing;   /* a change of the record to match the streams is under way */
 	bool is_lingering; /* its stream closed a moment ago and is likely to come back */
 	uint8_t shown;     /* enum presence, as in the answers sent */
 	struct loop_timer linger;

@@ -121,7 +121,10 @@ static void save(struct registry_attempt *attempt)
 static void try_claim(struct registry_attempt *attempt)
 {
 	struct registry *registry = attempt->registry;
+	struct claim *held = registry_find(registry, &attempt->wanted.ip);
 	if (attempt->on_claimed == NULL) {
+		if (held != NULL)
+			registry_sync(registry, held); /* the record may name this control plane */
 		attempt_free(attempt);
 		return;
 	}
@@ -130,9 +133,9 @@ static void try_claim(struct registry_attempt *attempt)
 		answer_later(attempt, err);
 		return;
 	}
-	struct claim *held = registry_find(registry, &attempt->wanted.ip);
 	if (held == NULL || held->has_ended || held->away_ms != 0 || !spiffe_id_eq(&held->id, &attempt->wanted.id) ||
-		memcmp(held->key_hash, attempt->wanted.key_hash, DIGEST_LEN) != 0) {
+		memcmp(held->key_hash, attempt->wanted.key_hash, DIGEST_LEN) != 0 ||
+		strcmp(held->replica, registry->own) != 0) {
 		save(attempt);
 		return;
 	}
@@ -164,6 +167,7 @@ struct registry_attempt *registry_claim(struct registry *registry, const struct 
 	attempt->registry = registry;
 	attempt->wanted.ip = *ip;
 	memcpy(attempt->wanted.key_hash, key_hash, DIGEST_LEN);
+	memcpy(attempt->wanted.replica, registry->own, sizeof registry->own);
 	attempt->on_claimed = on_claimed;
 	attempt->arg = arg;
 	spiffe_id_copy(id, &attempt->wanted.id);
@@ -186,7 +190,7 @@ static void age(void *arg, struct place *place)
 	const struct claim *claim = place->claim;
 	_cleanup_(buf_done) struct buf record = BUF_INIT(STORE_VALUE_MAX);
 	char key[ADDR_TEXT_MAX + sizeof(CLAIM_KEY_PREFIX)];
-	if (claim == NULL || claim->num_live > 0 || claim->has_ended)
+	if (claim == NULL || claim->num_live > 0 || claim->has_ended || registry_is_held_elsewhere(registry, claim))
 		return;
 	struct claim older = *claim;
 	older.away_ms += tick_ms(registry);
@@ -199,7 +203,8 @@ static void age(void *arg, struct place *place)
 static void on_grace(struct loop_timer *timer)
 {
 	struct registry *registry = container_of(timer, struct registry, grace);
-	registry_each_place(registry, age, registry);
+	if (registry_is_counting(registry))
+		registry_each_place(registry, age, registry);
 	registry_grace_start(registry);
 }
 

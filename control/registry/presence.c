@@ -12,9 +12,11 @@ enum presence registry_presence(const struct place *place)
 	const struct claim *claim = place->claim;
 	if (claim != NULL && claim->has_ended)
 		return PRESENCE_ENDED;
-	if (place->is_draining)
+	bool is_elsewhere = claim != NULL && registry_is_held_elsewhere(claim->registry, claim);
+	if (place->is_draining || (is_elsewhere && claim->is_draining))
 		return PRESENCE_DRAINING;
-	return claim == NULL || claim->num_live > 0 || claim->is_lingering ? PRESENCE_LIVE : PRESENCE_AWAY;
+	return claim == NULL || claim->num_live > 0 || claim->is_lingering || is_elsewhere ? PRESENCE_LIVE
+											   : PRESENCE_AWAY;
 }
 
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id)
@@ -45,6 +47,7 @@ static void linger_ended(struct loop_timer *timer)
 	struct claim *claim = container_of(timer, struct claim, linger);
 	CHECK(claim->is_lingering && claim->num_live == 0);
 	claim->is_lingering = false;
+	registry_sync(claim->registry, claim);
 	registry_review(claim->registry, claim);
 }
 
@@ -61,6 +64,7 @@ void registry_stream_opened(struct registry *registry, struct claim *claim)
 	claim->num_live++;
 	claim->is_lingering = false;
 	loop_timer_stop(&claim->linger);
+	registry_sync(registry, claim);
 	registry_review(registry, claim);
 }
 
@@ -71,6 +75,7 @@ void registry_stream_closed(struct registry *registry, const struct spiffe_id *i
 		return;
 	if (!claim->place->is_draining)
 		registry_linger(registry, claim, LINGER_MS);
+	registry_sync(registry, claim);
 	registry_review(registry, claim);
 }
 
@@ -85,8 +90,10 @@ void registry_set_draining(
 	if (!holds && !is_entry)
 		return;
 	place->is_draining = is_draining;
-	if (place->claim != NULL)
+	if (place->claim != NULL) {
+		registry_sync(registry, place->claim);
 		registry_review(registry, place->claim);
+	}
 	if (is_entry)
 		registry_changed(registry, NULL, id);
 }

@@ -29,12 +29,19 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	known->away_ms = fresh->away_ms;
 	memcpy(known->key_hash, fresh->key_hash, DIGEST_LEN);
 	known->version = fresh->version;
+	memcpy(known->replica, fresh->replica, sizeof known->replica);
+	known->is_draining = fresh->is_draining;
+	known->has_ended = fresh->has_ended;
+	if (ends) {
+		CHECK(!known->has_ended || member->num_claims > 0);
+		member->num_claims = known->has_ended ? member->num_claims - 1 : member->num_claims + 1;
+	}
+	/* Without a stream the record may be that of an attempt, which counts its stream right after. */
+	if (known->num_live > 0)
+		registry_sync(registry, known);
+	registry_review(registry, known);
 	if (!ends)
 		return;
-	known->has_ended = fresh->has_ended;
-	CHECK(!known->has_ended || member->num_claims > 0);
-	member->num_claims = known->has_ended ? member->num_claims - 1 : member->num_claims + 1;
-	registry_review(registry, known);
 	registry_changed(registry, &known->ip, NULL);
 	freed(registry, &known->ip);
 }
@@ -150,6 +157,7 @@ void registry_free(struct registry *registry)
 	store_watch_stop(&registry->watch);
 	registry_attempts_free(registry);
 	releases_free(registry);
+	registry_replicas_done(registry);
 	registry_index_done(registry);
 	mem_free(registry);
 }

@@ -26,6 +26,9 @@ struct registry_observer {
 struct registry *registry_new(struct loop *loop, struct store *store, const struct control_config *config,
 	const struct registry_observer *observer);
 void registry_free(struct registry *registry);
+/* Other control planes have the same store. From now on a claim names the control plane with its stream, and one whose
+ * stream is at another is live here too. */
+void registry_share(struct registry *registry);
 /* After a reload; borrowed like the first. Calls on_change. */
 void registry_set_config(struct registry *registry, const struct control_config *config);
 
@@ -66,7 +69,7 @@ struct resolution {
 	char reason[160];    /* plain, unknown */
 	const char *service; /* NULL: none; borrowed until the next change */
 	uint32_t affinity_s; /* for so long a client keeps its endpoint of the service; 0: it need not */
-	struct {
+	struct resolved_endpoint {
 		struct addr address;
 		const struct spiffe_id *id; /* borrowed until the next change */
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];

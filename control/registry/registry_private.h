@@ -38,6 +38,11 @@ struct registry {
 	struct store_watch watch;
 	struct loop_timer grace;
 	struct table places, members; /* by address, by identity */
+	char own[CLAIM_REPLICA_LEN];  /* this control plane, of several with one store; "": alone */
+	struct list replicas;         /* of which there are records, this one included */
+	struct store_watch replicas_watch;
+	struct loop_timer renewal;
+	struct list syncs; /* under way */
 	uint64_t num_resolutions;
 	struct list attempts;                    /* under way */
 	struct list releases;                    /* under way */
@@ -64,6 +69,15 @@ void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms
 /* Calls the observer for the services of the claim's identity if its presence has changed. */
 void registry_review(struct registry *registry, struct claim *claim);
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id);
+
+/* replicas.c */
+/* A stream of the claim's owner is at another control plane that is present. */
+bool registry_is_held_elsewhere(const struct registry *registry, const struct claim *claim);
+/* The record is made to match this control plane's own streams. */
+void registry_sync(struct registry *registry, struct claim *claim);
+/* Of all control planes that are present, the one that counts how long claims are away. */
+bool registry_is_counting(const struct registry *registry);
+void registry_replicas_done(struct registry *registry);
 
 bool registry_is_inside(const struct registry *registry, const struct ip_addr *ip); /* mesh.networks */
 void registry_attempts_free(struct registry *registry);                             /* without calling on_claimed */

@@ -2,21 +2,29 @@
  * come from the store; changes are its compare-and-swaps. */
 #pragma once
 
+#include "certs/bundle.h"
 #include "certs/digest.h"
 #include "certs/spiffe_id.h"
 #include "control/store/store.h"
+
+#define SVID_HOLDER_ROOT_LEN 8 /* bytes of the root's SHA-256 */
+
+/* What its attestation key needs beside it. A record of an entry's attests nothing alone. */
+enum svid_holder_by { SVID_HOLDER_BY_TOKEN, SVID_HOLDER_BY_X509, SVID_HOLDER_BY_UNIX };
 
 struct svid_holder { /* zeroed is valid to svid_holder_done() */
 	uint8_t key_hash[DIGEST_LEN];
 	struct spiffe_id id;
 	int64_t since_s;
+	enum svid_holder_by by;
 	/* of the last SVID; serial_len 0: none yet */
 	int64_t not_after_s;
 	uint8_t serial[20];
 	uint8_t serial_len;
 	uint8_t leaf_key_hash[DIGEST_LEN];
-	bool proves_claims; /* the sidecar that requested it proves its claims of addresses */
-	uint64_t version;   /* of the record */
+	uint8_t root_tag[SVID_HOLDER_ROOT_LEN]; /* of the root above the last SVID; zero: not known */
+	bool proves_claims;                     /* the sidecar that requested it proves its claims of addresses */
+	uint64_t version;                       /* of the record */
 };
 void svid_holder_done(struct svid_holder *svid_holder);
 
@@ -30,9 +38,14 @@ enum err svid_holders_put(
 typedef void svid_holders_list_fn(void *arg, const struct svid_holder *svid_holder);
 void svid_holders_list(const struct store *store, svid_holders_list_fn *on_svid_holder, void *arg);
 
+/* The last trust state that a sidecar has confirmed. Kept beside its record, which renewals write. */
+void svid_holders_put_ack(struct store *store, const uint8_t key_hash[DIGEST_LEN], const struct epoch *acked);
+struct epoch svid_holders_ack(const struct store *store, const uint8_t key_hash[DIGEST_LEN]); /* zero: none */
+
 /* Removes up to `max` SVID holders whose last certificate expired (or, without one, whose record was made) before
- * `before_s`: their keys no longer attest. Returns how many. */
-unsigned svid_holders_prune(struct store *store, int64_t before_s, unsigned max);
+ * `before_s`: their keys no longer attest. Those of an entry go when it has expired before now_s: they prove themselves
+ * anew. Returns how many. */
+unsigned svid_holders_prune(struct store *store, int64_t before_s, int64_t now_s, unsigned max);
 
 bool svid_holders_is_banned(const struct store *store, const struct spiffe_id *id);
 /* ERR_CONFLICT: it was already banned. */

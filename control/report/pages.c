@@ -18,7 +18,10 @@ static void on_metrics(void *arg, struct http_request *request)
 	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
 	if (pages->options.on_scrape != NULL)
 		pages->options.on_scrape(pages->options.arg);
-	if (metrics_encode(pages->options.metrics, &page) == ERR_NONE)
+	enum err err = metrics_encode(pages->options.metrics, &page);
+	if (err == ERR_NONE && pages->options.put_rows != NULL)
+		pages->options.put_rows(pages->options.arg, &page);
+	if (err == ERR_NONE)
 		http_answer(request, 200, HTTP_METRICS, buf_span(&page));
 	else
 		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("too many rows\n"));

@@ -15,7 +15,8 @@ struct pages_options {
 	void (*list_obstacles)(void *arg, struct buf *out);
 	/* Appends a line ("degraded: name: detail") per condition that leaves it ready; may be NULL. */
 	void (*list_conditions)(void *arg, struct buf *out);
-	void (*on_scrape)(void *arg); /* sets the gauges; may be NULL */
+	void (*on_scrape)(void *arg);                 /* sets the gauges; may be NULL */
+	void (*put_rows)(void *arg, struct buf *out); /* appends rows to the metrics; may be NULL */
 	void *arg;
 };
 struct pages *pages_new(const struct pages_options *options);

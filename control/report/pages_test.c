@@ -21,6 +21,11 @@ static void list_conditions(_unused_ void *arg, struct buf *out)
 	assert_int_equal(buf_append_str(out, "degraded: store: full\n"), ERR_NONE);
 }
 
+static void put_rows(_unused_ void *arg, struct buf *out)
+{
+	assert_int_equal(buf_append_str(out, "one_more_row 1\n"), ERR_NONE);
+}
+
 static void get(struct loop *loop, const struct addr *at, const char *request, char *answer, size_t cap)
 {
 	struct sockaddr_storage to;
@@ -54,7 +59,13 @@ static void D36_answers_probes_and_refuses_methods_that_change_state(void **stat
 	struct socket_listen_options listen = {0};
 	assert_int_equal(socket_listen(&at, &listen, &fd, NULL), ERR_NONE);
 	assert_int_equal(socket_local_addr(fd, &at), ERR_NONE);
-	struct pages_options options = {loop, fd, metrics, list_obstacles, list_conditions, NULL, &ready};
+	const struct pages_options options = {.loop = loop,
+		.listening_fd = fd,
+		.metrics = metrics,
+		.list_obstacles = list_obstacles,
+		.list_conditions = list_conditions,
+		.put_rows = put_rows,
+		.arg = &ready};
 	struct pages *pages = pages_new(&options);
 	get(loop, &at, "GET /healthz/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 503 "));
@@ -65,6 +76,7 @@ static void D36_answers_probes_and_refuses_methods_that_change_state(void **stat
 	assert_non_null(strstr(answer, "\r\n\r\nready\ndegraded: store: full\n"));
 	get(loop, &at, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, "handfast_control_streams 0\n"));
+	assert_non_null(strstr(answer, "\none_more_row 1\n"));
 	get(loop, &at, "POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 405 "));
 	pages_free(pages);

@@ -34,10 +34,20 @@ void admission_init(struct admission *admission)
 	*admission = (struct admission){.cost_us = FIRST_COST_US};
 }
 
-bool admission_has_room(const struct admission *admission)
+static bool can_wait(const struct admission *admission, uint32_t most_ms)
 {
 	return admission->num_under_way < LEAST_ROOM ||
-	       (uint64_t)admission->num_under_way * admission->cost_us < ADMISSION_WAIT_MS * 1000u;
+	       (uint64_t)admission->num_under_way * admission->cost_us < most_ms * 1000ull;
+}
+
+bool admission_has_room(const struct admission *admission)
+{
+	return can_wait(admission, ADMISSION_WAIT_MS);
+}
+
+bool admission_is_full(const struct admission *admission)
+{
+	return !can_wait(admission, ADMISSION_LAST_MS);
 }
 
 void admission_began(struct admission *admission, uint64_t now_ms)

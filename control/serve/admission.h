@@ -3,15 +3,17 @@
  *
  * A sidecar gives up a request after a second and sends it again. A later answer is wasted work, so with a queue longer
  * than a second no request succeeds, and a cold start of thousands of sidecars collapses. A request is therefore
- * admitted only while the requests under way can be served within ADMISSION_WAIT_MS at the measured rate. Each refused
- * request gets the next free slot at twice that rate: the requests come back spread over about the time that their work
- * takes, and a higher rate can be measured. */
+ * admitted only while the requests under way can be served within ADMISSION_WAIT_MS at the measured rate. One that is
+ * there already, whose connection and handshake are paid for, is admitted up to ADMISSION_LAST_MS. Each refused request
+ * gets the next free slot at twice that rate: the requests come back spread over about the time that their work takes,
+ * and a higher rate can be measured. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define ADMISSION_WAIT_MS      400
+#define ADMISSION_LAST_MS      700
 #define ADMISSION_RETRY_MAX_MS 60000
 
 struct admission {
@@ -24,7 +26,8 @@ struct admission {
 };
 
 void admission_init(struct admission *admission);
-bool admission_has_room(const struct admission *admission);
+bool admission_has_room(const struct admission *admission); /* for connections that may bring requests */
+bool admission_is_full(const struct admission *admission);  /* for a request that has come */
 void admission_began(struct admission *admission, uint64_t now_ms);
 void admission_ended(struct admission *admission, uint64_t now_ms);
 /* Takes a slot. random: 32 uniform bits. At least 250 ms, at most ADMISSION_RETRY_MAX_MS. */

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "certs/verify.h"
 #include "control/serve/serve_private.h"
 
 struct sidecar *sidecar_ref(struct sidecar *sidecar)
@@ -17,6 +18,7 @@ void sidecar_unref(struct sidecar *sidecar)
 	if (--sidecar->refs != 0)
 		return;
 	CHECK(sidecar->peer == NULL && !list_is_linked(&sidecar->link) && sidecar->share.shares == NULL);
+	jwt_service_forget(sidecar);
 	spiffe_id_done(&sidecar->id);
 	mem_free(sidecar);
 }
@@ -58,6 +60,30 @@ static void find_svid_holder(const struct serve *serve, const struct svid *svid,
 		memcpy(sidecar->svid_holder, owner.key_hash, DIGEST_LEN);
 }
 
+/* There are few intermediates: the last one that was seen is mostly this one. */
+static const struct sidecar_serial *intermediate_serial(struct serve *serve, struct span der)
+{
+	struct sidecar_serial *serial = &serve->last_intermediate.serial;
+	struct buf *last = &serve->last_intermediate.der;
+	if (span_eq(buf_span(last), der))
+		return serial;
+	buf_clear(last);
+	if (certificate_serial(der, serial->bytes, &serial->len) != ERR_NONE || buf_append(last, der) != ERR_NONE)
+		serial->len = 0;
+	return serial;
+}
+
+void connections_note_chain(struct serve *serve, struct sidecar *sidecar, struct span leaf_serial,
+	struct span intermediate_der, struct span topmost_der)
+{
+	sidecar->leaf.len = leaf_serial.len <= sizeof sidecar->leaf.bytes ? leaf_serial.len : 0;
+	if (sidecar->leaf.len > 0)
+		memcpy(sidecar->leaf.bytes, leaf_serial.ptr, sidecar->leaf.len);
+	sidecar->intermediate = *intermediate_serial(serve, intermediate_der);
+	if (!rotation_find_root(serve->options.rotation, topmost_der, sidecar->root_tag))
+		memset(sidecar->root_tag, 0, ROTATION_TAG_LEN);
+}
+
 void connections_on_connect(void *arg, struct rpc_peer *peer)
 {
 	struct serve *serve = arg;
@@ -68,7 +94,11 @@ void connections_on_connect(void *arg, struct rpc_peer *peer)
 	sidecar->peer = peer;
 	sidecar->source = rpc_peer_addr(peer)->ip;
 	sidecar->valid_until_s = svid_not_after_s(svid);
+	sidecar->is_guest = guests_has(serve, svid);
 	find_svid_holder(serve, svid, sidecar);
+	size_t num = svid_num_chain(svid);
+	connections_note_chain(serve, sidecar, svid_serial(svid), num < 2 ? (struct span){0} : svid_cert(svid, 1),
+		num < 2 ? (struct span){0} : svid_cert(svid, num - 1));
 	sidecar->refs = 1;
 	spiffe_id_copy(svid_id(svid), &sidecar->id);
 	list_push_front(&serve->sidecars, &sidecar->link);
@@ -88,4 +118,52 @@ void connections_on_disconnect(void *arg, struct rpc_peer *peer)
 	shares_give(&sidecar->share);
 	rpc_peer_set_arg(peer, NULL);
 	sidecar_unref(sidecar);
+}
+
+/* --- the certificate of a client --- */
+
+/* A partner's identities are trusted by workloads, whose rules judge them, and not here (W27). */
+static enum err verify_own(
+	const struct serve *serve, const struct verify_input *input, struct svid **out_svid, struct why *why)
+{
+	_cleanup_(svid_unrefp) struct svid *svid = NULL;
+	RETURN_IF_ERR(verify_chain(input, &svid, why));
+	if (!spiffe_id_in_trust_domain(svid_id(svid), trust_domain_of(serve->options.trust)))
+		return why_set(why, ERR_WRONG_PEER, "a sidecar of this mesh",
+			"use the control plane of its own trust domain", "the client is %.100s, of a partner",
+			svid_id(svid)->text);
+	*out_svid = TAKE_PTR(svid);
+	return ERR_NONE;
+}
+
+enum err connections_verify(
+	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
+{
+	struct serve *serve = arg;
+	char text[700];
+	struct verify_input input = {.chain = chain,
+		.num_chain = num_chain,
+		.bundles = trust_bundles(serve->options.trust),
+		.role = VERIFY_CLIENT,
+		.now_s = serve_judging_s(serve)};
+	enum err err = verify_own(serve, &input, out_svid, why);
+	if (err != ERR_NONE && guests_verify(serve, &input, out_svid) == ERR_NONE)
+		return ERR_NONE;
+	if (err != ERR_NONE) {
+		serve_count(serve, CONTROL_HANDSHAKES_FAILED);
+		if (limited_log_allows_identity(serve->lines, "client certificates", err_label(err)))
+			log_warning("audit", "client certificate refused: %s: %s", err_label(err),
+				why_format(why, text, sizeof text));
+	}
+	return err;
+}
+
+unsigned serve_num_streams(const struct serve *serve)
+{
+	return serve->num_streams;
+}
+
+unsigned serve_num_connections(const struct serve *serve)
+{
+	return rpc_server_num_peers(serve->streams);
 }

@@ -1,5 +1,6 @@
 /* Enrollment: the only call that needs no certificate. */
 #include "base/core/check.h"
+#include "base/core/date.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "certs/digest.h"
@@ -40,7 +41,7 @@ void enrollment_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 		end_early(enrollment, CONTROL_ATTEST_LIMITED, TOO_MANY);
 		return;
 	}
-	if (granter_has_room(enrollment->serve->granter))
+	if (!granter_is_full(enrollment->serve->granter))
 		return;
 	/* Before a byte of the message is parsed: an answer that comes after its caller gave up is useless. */
 	end_early(enrollment, CONTROL_ATTEST_DEFERRED,
@@ -51,9 +52,10 @@ static void refuse(struct enrollment *enrollment, enum err err, const struct why
 {
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(enrollment->serve, CONTROL_ATTEST_REFUSED);
+	why_format(why, text, sizeof text); /* also where the line is not logged: the caller gets it */
 	if (limited_log_allows_source(enrollment->serve->lines, &enrollment->source, err_label(err)))
 		log_warning("audit", "attest refused: from %s: %s: %s", ip_addr_format(&enrollment->source, source),
-			err_label(err), why_format(why, text, sizeof text));
+			err_label(err), text);
 	rpc_call_finish(TAKE_PTR(enrollment->call), serve_status(err), text, serve_retry_ms(enrollment->serve, err));
 }
 
@@ -80,9 +82,9 @@ static void on_granted(void *arg, enum err err, const struct granted *granted, c
 	serve_count(enrollment->serve, CONTROL_ATTESTED);
 	serve_count(enrollment->serve, CONTROL_SVIDS);
 	enrollment->serve->num_issued++;
-	char until[SERVE_DATE_MAX];
+	char until[DATE_TEXT_MAX];
 	log_notice("audit", "attested: %s from %s, SVID until %s", granted->svid_holder->id.text,
-		ip_addr_format(&enrollment->source, source), serve_date(granted->svid_holder->not_after_s, until));
+		ip_addr_format(&enrollment->source, source), date_format(granted->svid_holder->not_after_s, until));
 	err = answer(enrollment, granted);
 	rpc_call_finish(TAKE_PTR(enrollment->call), err == ERR_NONE ? RPC_OK : RPC_INTERNAL, NULL, 0);
 }
@@ -97,7 +99,8 @@ static bool may_go_on(const struct enrollment *enrollment, const struct attest_r
 	if (!enrollment->must_be_known)
 		return true;
 	digest_sha256(request->attestation_key, key_hash);
-	return request->kind == ATTESTATION_KEY &&
+	return (request->kind == ATTESTATION_KEY || request->kind == ATTESTATION_X509 ||
+		       request->kind == ATTESTATION_UNIX_PEER) &&
 	       svid_holders_find(serve->options.store, key_hash, &svid_holder) == ERR_NONE &&
 	       enroll_limit_take_key(serve->enroll_limit, key_hash, loop_now_ms(serve->options.loop));
 }
@@ -124,6 +127,7 @@ static enum err ask(struct enrollment *enrollment, struct span message, struct w
 	RETURN_IF_ERR(serve_exported(enrollment->peer, up.request.csr, up.request.exported));
 	CHECK(enrollment->grant == NULL);
 	up.request.source = enrollment->source;
+	up.request.unix_fd = rpc_peer_fd(enrollment->peer);
 	enrollment->grant = grant_start(enrollment->serve->granter, &up.request, on_granted, enrollment);
 	return ERR_NONE;
 }

@@ -81,7 +81,8 @@ static void never_called(_unused_ void *arg, _unused_ enum err err, _unused_ con
 static void a_request_that_was_abandoned_may_end_after_its_granter(void **state)
 {
 	struct world *world = *state;
-	const struct granter_options options = {world->loop, world->store, world->attest, world->issuer, 60};
+	const struct granter_options options = {
+		world->loop, world->store, world->attest, world->issuer, world->rotation, 60};
 	const struct attest_request nothing = {.kind = ATTESTATION_NONE};
 	struct granter *granter = granter_new(&options);
 	grant_abandon(grant_start(granter, &nothing, never_called, world));

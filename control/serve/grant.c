@@ -5,6 +5,8 @@
 #include "certs/svid.h"
 #include "control/serve/admission.h"
 
+_Static_assert(ROTATION_TAG_LEN == SVID_HOLDER_ROOT_LEN, "the same tag");
+
 #define REUSE_SLOTS 65536 /* leaf keys that are remembered; a new one replaces an older one */
 
 struct leaf_key {
@@ -73,6 +75,11 @@ static uint64_t now_ms(const struct granter *granter)
 bool granter_has_room(const struct granter *granter)
 {
 	return admission_has_room(&granter->admission);
+}
+
+bool granter_is_full(const struct granter *granter)
+{
+	return admission_is_full(&granter->admission);
 }
 
 uint32_t granter_retry_ms(struct granter *granter)
@@ -172,6 +179,15 @@ static enum err keep_chain(struct grant *request, const struct issued *issued, s
 	memcpy(request->svid_holder.serial, serial.ptr, serial.len);
 	request->svid_holder.serial_len = (uint8_t)serial.len;
 	request->svid_holder.not_after_s = svid_not_after_s(svid);
+	struct rotation *rotation = request->granter->options.rotation;
+	if (issued->num_chain < 2 ||
+		!rotation_find_root(rotation, issued->chain[issued->num_chain - 1], request->svid_holder.root_tag))
+		return why_set(why, ERR_MALFORMED, "an intermediate below a root of this mesh",
+			"report this as a defect", "the signer's intermediate is below another root");
+	if (!rotation_trusts(rotation, request->svid_holder.root_tag))
+		return why_set(why, ERR_UNAVAILABLE, "an intermediate below a root that is trusted",
+			"handfast ca csr and handfast ca import on this control plane",
+			"this control plane has no intermediate below the mesh's root");
 	for (; request->num_chain < issued->num_chain; request->num_chain++) {
 		struct buf *der = &request->chain[request->num_chain];
 		buf_init(der, 8192);
@@ -223,6 +239,13 @@ static void copy_svid_holder(const struct svid_holder *from, struct svid_holder 
 	spiffe_id_copy(&from->id, &out->id);
 }
 
+/* An entry can shorten the lifetime, never lengthen it. */
+static int64_t ttl_of(const struct granter *granter, const struct attested *attested)
+{
+	int64_t most_s = granter->options.leaf_ttl_s;
+	return attested->ttl_s > 0 && attested->ttl_s < most_s ? attested->ttl_s : most_s;
+}
+
 static void on_attested(void *arg, enum err err, const struct attested *attested, const struct why *why)
 {
 	struct grant *request = arg;
@@ -240,7 +263,7 @@ static void on_attested(void *arg, enum err err, const struct attested *attested
 		finish(request, err, &own);
 	else
 		request->at_signer = issuer_issue(granter->options.issuer, &request->svid_holder.id, attested->spki,
-			granter->options.leaf_ttl_s, on_issued, request);
+			ttl_of(granter, attested), on_issued, request);
 }
 
 struct grant *grant_start(

@@ -4,6 +4,7 @@
 
 #include "control/attest/attest.h"
 #include "control/issue/issuer.h"
+#include "control/rotate/rotation.h"
 
 struct granter;
 
@@ -12,6 +13,7 @@ struct granter_options {
 	struct store *store;
 	struct attest *attest;
 	struct issuer *issuer;
+	struct rotation *rotation;
 	int64_t leaf_ttl_s;
 };
 struct granter *granter_new(const struct granter_options *options);
@@ -35,6 +37,8 @@ void grant_abandon(struct grant *grant);
 /* SVIDs that were issued without a record because the disk refused it, and when the last of them expires. */
 uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_until_s);
 
-/* See admission.h: whether one more request can be served soon; and the retry delay for a refused one. */
+/* See admission.h: whether more requests can be served soon, and one that has come; and the retry delay for a refused
+ * one. */
 bool granter_has_room(const struct granter *granter);
+bool granter_is_full(const struct granter *granter);
 uint32_t granter_retry_ms(struct granter *granter);

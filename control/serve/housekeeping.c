@@ -1,10 +1,11 @@
 /* Periodic work: finding copies of state folders, and removing records that are of no more use. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "control/registry/revocations.h"
 #include "control/serve/copies.h"
 #include "control/serve/serve_private.h"
 
-enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MAX = 200, STEADY_S = 3600 };
+enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MORE_MS = 1000, PRUNE_MAX = 200, STEADY_S = 3600 };
 
 struct copies_search { /* for copies */
 	struct serve *serve;
@@ -77,17 +78,31 @@ static bool may_prune(const struct serve *serve, uint64_t now_ms)
 	return now_ms >= serve->prune_due_ms && now_ms - serve->steady_since_ms >= (uint64_t)steady_s * 1000;
 }
 
-static void prune(struct serve *serve)
+/* Whether there may be more. */
+static bool prune(struct serve *serve)
 {
 	int64_t now_s = serve_judging_s(serve);
 	unsigned tokens = attest_tokens_prune(serve->options.attest, PRUNE_MAX);
 	unsigned svid_holders =
-		svid_holders_prune(serve->options.store, now_s - serve->options.forget_after_s, PRUNE_MAX);
+		svid_holders_prune(serve->options.store, now_s - serve->options.forget_after_s, now_s, PRUNE_MAX);
+	(void)revocations_prune(serve->options.store, now_s, PRUNE_MAX);
+	rotation_replicas_prune(serve);
 	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_TOKENS, tokens);
 	metric_add(serve->options.metrics, CONTROL_FORGOTTEN_SVID_HOLDERS, svid_holders);
 	if (svid_holders > 0)
 		log_notice("audit", "forgotten: %u attestation keys whose certificates ended more than %lld s ago",
 			svid_holders, (long long)serve->options.forget_after_s);
+	return svid_holders == PRUNE_MAX;
+}
+
+/* Of the root and of the intermediate in use (control_start.c). */
+void housekeeping_poll_lists(void *arg)
+{
+	struct serve *serve = arg;
+	struct span authorities[SERVE_INTERMEDIATE] = {{0}};
+	for (size_t i = 1; i < serve->num_authorities; i++)
+		authorities[i - 1] = buf_span(&serve->authorities[i].der);
+	own_lists_poll(&serve->own_lists, authorities, SERVE_INTERMEDIATE, serve->options.leaf_ttl_s);
 }
 
 void housekeeping_poll(struct serve *serve)
@@ -98,8 +113,15 @@ void housekeeping_poll(struct serve *serve)
 		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
 	}
 	if (may_prune(serve, now_ms)) {
-		prune(serve);
-		serve->prune_due_ms = now_ms + PRUNE_EACH_MS;
+		serve->prune_due_ms = now_ms + (prune(serve) ? PRUNE_MORE_MS : PRUNE_EACH_MS);
 	}
+	if (crl_files_poll(serve->options.lists))
+		trust_content_changed(serve->options.trust);
+	housekeeping_poll_lists(serve);
 	signer_watch_poll(&serve->signer);
+	struct rotation_progress progress = rotation_progress_of(serve, NULL, NULL);
+	struct rotation_progress bootstrap = bootstrap_progress_of(serve, NULL, NULL);
+	rotation_replicas_note(serve, progress.has_own, bootstrap.has_own);
+	rotation_poll(serve->options.rotation, &progress);
+	bootstrap_poll(serve->options.bootstrap, &bootstrap);
 }

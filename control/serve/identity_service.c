@@ -1,9 +1,12 @@
 /* Identity: renewals, trust and claims of one sidecar. */
 #include "base/core/check.h"
+#include "base/core/date.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/identity_stream.h"
 #include <stdio.h>
+
+#define SLOT_MIN_MS 500
 
 static void stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
@@ -30,10 +33,34 @@ static void send_trust(struct identity_stream *stream)
 	identity_stream_send(stream, err, &message);
 }
 
+/* Encoded once: with many bans it is large. */
 void identity_push_trust(struct serve *serve)
 {
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
+	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
 	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
-		send_trust(stream);
+		identity_stream_send(stream, err, &message);
+	}
+}
+
+/* Spread over the time that the signer needs for all of them. */
+static void send_slot(struct identity_stream *stream)
+{
+	const struct serve *serve = stream->serve;
+	const struct rotation_state *rotation = rotation_state_of(serve->options.rotation);
+	_cleanup_(buf_done) struct buf message = BUF_INIT(256);
+	uint32_t within_ms = SLOT_MIN_MS + serve->num_streams * SERVE_RENEWAL_MS;
+	if (rotation->phase != ROTATION_REISSUING ||
+		memcmp(stream->sidecar->root_tag, rotation->active, ROTATION_TAG_LEN) == 0)
+		return;
+	enum err err = identity_slot_encode(within_ms, serve_now_ms(serve), &message);
+	identity_stream_send(stream, err, &message);
+}
+
+void identity_push_slots(struct serve *serve)
+{
+	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
+		send_slot(stream);
 	}
 }
 
@@ -49,6 +76,7 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	serve->num_streams++;
 	rpc_call_set_arg(call, stream);
 	send_trust(stream);
+	send_slot(stream);
 }
 
 /* --- renewal --- */
@@ -82,16 +110,22 @@ static void refuse_renewal(struct identity_stream *stream, uint64_t request_id, 
 static void hand_over(struct identity_stream *stream, uint64_t request_id, const struct granted *granted)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	struct svid_down svid = {granted->chain, granted->num_chain};
+	struct trust *trust = stream->serve->options.trust;
+	struct epoch now = trust_epoch(trust);
+	struct svid_down svid = {granted->chain, granted->num_chain, epoch_eq(&stream->acked, &now) ? NULL : trust};
 	serve_count(stream->serve, CONTROL_RENEWED);
 	serve_count(stream->serve, CONTROL_SVIDS);
 	stream->serve->num_issued++;
 	stream->sidecar->valid_until_s = granted->svid_holder->not_after_s;
 	stream->sidecar->has_svid_holder = true;
 	memcpy(stream->sidecar->svid_holder, granted->svid_holder->key_hash, DIGEST_LEN);
-	char until[SERVE_DATE_MAX];
+	CHECK(granted->num_chain >= 2); /* keep_chain() found its root */
+	connections_note_chain(stream->serve, stream->sidecar,
+		span_of(granted->svid_holder->serial, granted->svid_holder->serial_len), granted->chain[1],
+		granted->chain[granted->num_chain - 1]);
+	char until[DATE_TEXT_MAX];
 	log_notice("audit", "renewed: %s, SVID until %s", granted->svid_holder->id.text,
-		serve_date(granted->svid_holder->not_after_s, until));
+		date_format(granted->svid_holder->not_after_s, until));
 	enum err err = identity_renewed_encode(request_id, &svid, NULL, 0, serve_now_ms(stream->serve), &message);
 	identity_stream_send(stream, err, &message);
 }
@@ -127,6 +161,7 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 			why, ERR_LIMIT, "few renewals under way", "update the sidecar", "the stream has too many");
 	RETURN_IF_ERR(serve_exported(sidecar->peer, up->renew.csr, up->renew.exported));
 	up->renew.source = sidecar->source;
+	up->renew.unix_fd = rpc_peer_fd(sidecar->peer);
 	up->renew.own = &sidecar->id;
 	up->renew.proves_claims = stream->proves_claims;
 	struct renewal *renewal = mem_new(struct renewal);
@@ -157,6 +192,27 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	return claims_set_draining(stream, up->is_draining, why);
 }
 
+/* A rotation waits for confirmations, and a restart must not lose those of sidecars that are away by then. */
+static void keep_ack_of(struct identity_stream *stream, uint64_t since)
+{
+	struct store *store = stream->serve->options.store;
+	const uint8_t *key_hash = stream->sidecar->svid_holder;
+	if (since == 0 || stream->acked.counter < since || !stream->sidecar->has_svid_holder)
+		return;
+	struct epoch known = svid_holders_ack(store, key_hash);
+	if (known.incarnation != stream->acked.incarnation || known.counter < since)
+		svid_holders_put_ack(store, key_hash, &stream->acked);
+}
+
+static void keep_ack(struct identity_stream *stream)
+{
+	const struct serve_options *options = &stream->serve->options;
+	if (rotation_state_of(options->rotation)->phase == ROTATION_PUBLISHING)
+		keep_ack_of(stream, trust_roots_since(options->trust));
+	if (bootstrap_state_of(options->bootstrap)->phase != BOOTSTRAP_NONE)
+		keep_ack_of(stream, trust_pins_since(options->trust));
+}
+
 /* An epoch that was never issued is ignored. */
 static void ack(struct identity_stream *stream, const struct identity_up *up)
 {
@@ -166,6 +222,7 @@ static void ack(struct identity_stream *stream, const struct identity_up *up)
 		return;
 	if (up->refused_reason.len == 0) {
 		stream->acked = up->acked;
+		keep_ack(stream);
 		return;
 	}
 	serve_count(stream->serve, CONTROL_TRUST_REFUSED);

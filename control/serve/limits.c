@@ -123,6 +123,7 @@ void serve_scrape(const struct serve *serve)
 	metric_set(serve->options.metrics, CONTROL_SVIDS_UNRECORDED,
 		(int64_t)granter_num_unrecorded(serve->granter, &until_s));
 	conditions_scrape(serve);
+	rotation_scrape(serve);
 }
 
 void serve_list_obstacles(const struct serve *serve, struct buf *out)

@@ -38,11 +38,16 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why) _must_use_;
 void identity_up_done(struct identity_up *up);
 
+/* JwtRequest: the audiences, one per line. */
+enum err jwt_up_parse(struct span bytes, struct buf *out_audience, struct why *why) _must_use_;
+enum err jwt_down_encode(struct span token, struct buf *out) _must_use_;
+
 #define MESSAGE_OUT_MAX (8u * 1024 * 1024) /* a trust state with very many bans */
 
 struct svid_down {
 	const struct span *chain;
 	size_t num_chain;
+	const struct trust *trust; /* NULL: the receiver has it */
 };
 enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
@@ -50,6 +55,7 @@ enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct
 /* svid NULL: refused, for the reason in why. */
 enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;
+enum err identity_slot_encode(uint32_t within_ms, int64_t now_ms, struct buf *out) _must_use_;
 /* refused_reason NULL: granted. retry_after_ms: when refused. */
 enum err identity_claim_encode(const struct ip_addr *ip, const char *refused_reason, uint32_t retry_after_ms,
 	int64_t now_ms, struct buf *out) _must_use_;

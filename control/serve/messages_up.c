@@ -4,6 +4,16 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
+/* A chain that is too long is refused later, by its number. */
+static void read_x509(const Handfast__V1__X509Data *data, struct attest_request *out)
+{
+	out->kind = ATTESTATION_X509;
+	out->x509.num_chain = data->n_chain;
+	out->x509.signature = pb_span(data->signature);
+	for (size_t i = 0; i < data->n_chain && i < ATTEST_X509_CHAIN_MAX; i++)
+		out->x509.chain[i] = pb_span(data->chain[i]);
+}
+
 static void read_attestation(const Handfast__V1__AttestationData *data, struct attest_request *out)
 {
 	if (data == NULL)
@@ -23,6 +33,9 @@ static void read_attestation(const Handfast__V1__AttestationData *data, struct a
 		return;
 	case HANDFAST__V1__ATTESTATION_DATA__KIND_UNIX_PEER:
 		out->kind = ATTESTATION_UNIX_PEER;
+		return;
+	case HANDFAST__V1__ATTESTATION_DATA__KIND_X509:
+		read_x509(data->x509, out);
 		return;
 	case HANDFAST__V1__ATTESTATION_DATA__KIND__NOT_SET:
 	case _HANDFAST__V1__ATTESTATION_DATA__KIND__CASE_IS_INT_SIZE:
@@ -149,4 +162,21 @@ void identity_up_done(struct identity_up *up)
 	if (up->arena != NULL)
 		pb_arena_free(up->arena);
 	up->arena = NULL;
+}
+
+enum err jwt_up_parse(struct span bytes, struct buf *out_audience, struct why *why)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	RETURN_IF_ERR(pb_unpack(&handfast__v1__jwt_request__descriptor, bytes, &arena, &unpacked, why));
+	const Handfast__V1__JwtRequest *message = (const Handfast__V1__JwtRequest *)unpacked;
+	for (size_t i = 0; i < message->n_audience; i++) {
+		struct span one = pb_span(message->audience[i]);
+		bool is_line = one.len > 0 && memchr(one.ptr, '\n', one.len) == NULL;
+		if (!is_line || (i > 0 && buf_append_str(out_audience, "\n") != ERR_NONE) ||
+			buf_append(out_audience, one) != ERR_NONE)
+			return why_set(why, ERR_MALFORMED, "1 to 8 audiences of 1 to 255 printable characters",
+				"correct the audience of the request", "audience %zu is malformed", i + 1);
+	}
+	return ERR_NONE;
 }

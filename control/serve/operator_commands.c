@@ -137,6 +137,8 @@ static enum err ban(struct operator_request *request, struct span bytes, struct 
 {
 	struct store *store = request->serve->options.store;
 	RETURN_IF_ERR(ban_request_parse(bytes, &request->id, why));
+	if (!svid_holders_is_banned(store, &request->id))
+		RETURN_IF_ERR(trust_may_withdraw(request->serve->options.trust, spiffe_id_text(&request->id).len, why));
 	svid_holders_list(store, count_svid_holder, request);
 	svid_holders_ban(
 		store, &request->id, serve_now_ms(request->serve) / 1000, on_banned, operator_request_ref(request));
@@ -255,10 +257,40 @@ enum err operator_request_run(struct operator_request *request, struct span byte
 		return unban(request, bytes, why);
 	case OPERATOR_BAN_LIST:
 		return list_bans(request);
+	case OPERATOR_ENTRY_CREATE:
+		return operator_entry_create(request, bytes, why);
+	case OPERATOR_ENTRY_LIST:
+		return operator_entry_list(request);
+	case OPERATOR_ENTRY_DELETE:
+		return operator_entry_delete(request, bytes, why);
 	case OPERATOR_RELEASE:
 		return release(request, bytes, why);
+	case OPERATOR_REVOKE:
+		return operator_revoke(request, bytes, why);
+	case OPERATOR_CA_STATUS:
+		return operator_ca_status(request);
+	case OPERATOR_CA_ROTATE:
+		return operator_ca_rotate(request, bytes, why);
+	case OPERATOR_CA_ABORT:
+		return operator_ca_abort(request, bytes, why);
+	case OPERATOR_CA_RETIRE:
+		return operator_bootstrap_retire(request, bytes, why);
+	case OPERATOR_CA_CSR:
+		return operator_ca_csr(request, why);
+	case OPERATOR_CA_CRL:
+		return operator_ca_crl(request);
+	case OPERATOR_CA_IMPORT:
+		return operator_ca_import(request, bytes, why);
 	case OPERATOR_SETTINGS:
 		return list_settings(request);
+	case OPERATOR_POLICY_SHOW:
+		return operator_policy_show(request, bytes, why);
+	case OPERATOR_POLICY_LIST:
+		return operator_policy_list(request);
+	case OPERATOR_FEDERATION_LIST:
+		return operator_federation_list(request);
+	case OPERATOR_FEDERATION_CHANGE:
+		return operator_federation_change(request, bytes, why);
 	}
 	return ERR_UNSUPPORTED;
 }

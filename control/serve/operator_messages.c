@@ -120,6 +120,13 @@ struct svid_holder_message {
 	Handfast__V1__SocketAddress addresses[STATUS_ADDRESSES_MAX], *address_list[STATUS_ADDRESSES_MAX];
 };
 
+/* Empty where there is no key. */
+static ProtobufCBinaryData key_message(const uint8_t key_hash[DIGEST_LEN])
+{
+	static const uint8_t none[DIGEST_LEN];
+	return pb_bytes(span_of(key_hash, memcmp(key_hash, none, DIGEST_LEN) == 0 ? 0 : DIGEST_LEN));
+}
+
 static void fill_svid_holder(const struct status_svid_holder *from, struct svid_holder_message *out)
 {
 	handfast__v1__svid_holder__init(&out->svid_holder);
@@ -132,7 +139,7 @@ static void fill_svid_holder(const struct status_svid_holder *from, struct svid_
 	out->acked.incarnation = from->acked.incarnation;
 	out->acked.counter = from->acked.counter;
 	out->svid_holder.id = pb_bytes(span_of_str(from->id));
-	out->svid_holder.attestation_key_sha256 = pb_bytes(span_of(from->key_hash, DIGEST_LEN));
+	out->svid_holder.attestation_key_sha256 = key_message(from->key_hash);
 	out->svid_holder.addresses = out->address_list;
 	out->svid_holder.n_addresses = from->num_addresses;
 	out->svid_holder.connected = from->is_connected;

@@ -1,6 +1,7 @@
 /* The parts of the operator's service: operator_service.c accepts calls, operator_commands.c runs the commands. */
 #pragma once
 
+#include "control/serve/operator_messages.h"
 #include "control/serve/serve_private.h"
 
 enum operator_command {
@@ -11,8 +12,23 @@ enum operator_command {
 	OPERATOR_BAN,
 	OPERATOR_UNBAN,
 	OPERATOR_BAN_LIST,
+	OPERATOR_ENTRY_CREATE,
+	OPERATOR_ENTRY_LIST,
+	OPERATOR_ENTRY_DELETE,
 	OPERATOR_RELEASE,
+	OPERATOR_REVOKE,
+	OPERATOR_CA_STATUS,
+	OPERATOR_CA_ROTATE,
+	OPERATOR_CA_ABORT,
+	OPERATOR_CA_CSR,
+	OPERATOR_CA_CRL,
+	OPERATOR_CA_IMPORT,
+	OPERATOR_CA_RETIRE,
 	OPERATOR_SETTINGS,
+	OPERATOR_POLICY_SHOW,
+	OPERATOR_POLICY_LIST,
+	OPERATOR_FEDERATION_LIST,
+	OPERATOR_FEDERATION_CHANGE,
 };
 
 struct operator_request { /* one call */
@@ -21,8 +37,11 @@ struct operator_request { /* one call */
 	struct rpc_call *call; /* NULL: closed */
 	/* Of the command under way, until its commit. */
 	struct spiffe_id id;
+	char name[WORKLOAD_ENTRY_NAME_MAX + 1]; /* of an entry */
 	uint32_t num_svid_holders, num_tokens;
 	bool was_used;
+	struct revoke_request revoke;
+	int64_t until_s;
 	unsigned refs;
 };
 struct operator_request *operator_request_ref(struct operator_request *request);
@@ -33,3 +52,42 @@ void operator_request_finish(
 
 /* operator_commands.c: runs the command; ERR_NONE: answered, or answered later. */
 enum err operator_request_run(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_ca.c */
+enum err operator_ca_status(struct operator_request *request) _must_use_;
+enum err operator_ca_rotate(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+enum err operator_ca_abort(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+struct ca_status;
+struct waited_sidecar;
+void operator_ca_add_waited(void *status, const struct waited_sidecar *sidecar);
+void operator_ca_add_replica(void *status, const char *name);
+void operator_ca_add_root(struct ca_status *status, struct span der, const char *role);
+/* Answers with the status; for a callback of the change that was wanted. Drops the reference. */
+void operator_ca_finish(struct operator_request *request, enum err err, const struct why *why);
+
+/* operator_bootstrap.c */
+void operator_bootstrap_status(const struct serve *serve, struct ca_status *out);
+void operator_bootstrap_rotate(struct operator_request *request, bool is_forced);
+void operator_bootstrap_abort(struct operator_request *request);
+enum err operator_bootstrap_retire(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_policy.c */
+enum err operator_policy_show(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+enum err operator_policy_list(struct operator_request *request) _must_use_;
+
+/* operator_ca_own.c */
+enum err operator_ca_csr(struct operator_request *request, struct why *why) _must_use_;
+enum err operator_ca_crl(struct operator_request *request) _must_use_;
+enum err operator_ca_import(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_federation.c */
+enum err operator_federation_list(struct operator_request *request) _must_use_;
+enum err operator_federation_change(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_entries.c */
+enum err operator_entry_create(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+enum err operator_entry_list(struct operator_request *request) _must_use_;
+enum err operator_entry_delete(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_revoke.c */
+enum err operator_revoke(struct operator_request *request, struct span bytes, struct why *why) _must_use_;

@@ -1,11 +1,12 @@
-/* The Operator service: commands over the Unix socket, for root and the control plane's own user. */
+/* The Operator service: commands over the Unix socket, for root and the control plane's own user; and over the
+ * operator's port, which has asked for the user of a connection itself. */
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/serve/operator_private.h"
 #include <unistd.h>
 
-#define REQUEST_MAX 16384
+#define REQUEST_MAX 32768
 
 struct operator_request *operator_request_ref(struct operator_request *request)
 {
@@ -28,6 +29,8 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 {
 	struct peer_process process = {.uid = UINT32_MAX};
 	const struct serve *serve = arg;
+	if (rpc_peer_addr(peer)->ip.family != 0)
+		return RPC_OK; /* not of a Unix socket: operator_port.c has accepted it */
 	if (rpc_peer_process(peer, &process) == ERR_NONE && (process.uid == 0 || process.uid == geteuid()))
 		return RPC_OK;
 	*out_message =
@@ -62,7 +65,8 @@ void operator_request_finish(
 		why_format(why, text, sizeof text);
 	/* The caller was authorized before: this refuses the command, not the operator. */
 	enum rpc_status status = serve_status(err);
-	rpc_call_finish(call, status == RPC_PERMISSION_DENIED ? RPC_FAILED_PRECONDITION : status,
+	bool is_refused = status == RPC_PERMISSION_DENIED || err == ERR_EXISTS || err == ERR_NOT_FOUND;
+	rpc_call_finish(call, is_refused ? RPC_FAILED_PRECONDITION : status,
 		err == ERR_NONE ? NULL
 		: text[0] != 0  ? text
 				: err_text(err),
@@ -126,14 +130,89 @@ static void start_ban_list(void *serve, struct rpc_call *call, _unused_ struct r
 	start(serve, call, OPERATOR_BAN_LIST);
 }
 
+static void start_entry_create(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_ENTRY_CREATE);
+}
+
+static void start_entry_list(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_ENTRY_LIST);
+}
+
+static void start_entry_delete(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_ENTRY_DELETE);
+}
+
 static void start_release(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
 {
 	start(serve, call, OPERATOR_RELEASE);
 }
 
+static void start_revoke(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_REVOKE);
+}
+
+static void start_ca_status(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_STATUS);
+}
+
+static void start_ca_rotate(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_ROTATE);
+}
+
+static void start_ca_abort(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_ABORT);
+}
+
+static void start_ca_csr(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_CSR);
+}
+
+static void start_ca_crl(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_CRL);
+}
+
+static void start_ca_import(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_IMPORT);
+}
+
+static void start_ca_retire(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_CA_RETIRE);
+}
+
 static void start_settings(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
 {
 	start(serve, call, OPERATOR_SETTINGS);
+}
+
+static void start_policy_show(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_POLICY_SHOW);
+}
+
+static void start_policy_list(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_POLICY_LIST);
+}
+
+static void start_federation_list(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_FEDERATION_LIST);
+}
+
+static void start_federation_change(void *serve, struct rpc_call *call, _unused_ struct rpc_peer *peer)
+{
+	start(serve, call, OPERATOR_FEDERATION_CHANGE);
 }
 
 #define METHOD(name, on_start_fn)                                                                                      \
@@ -150,7 +229,22 @@ const struct rpc_method operator_methods[] = {
 	METHOD("Ban", start_ban),
 	METHOD("Unban", start_unban),
 	METHOD("BanList", start_ban_list),
+	METHOD("EntryCreate", start_entry_create),
+	METHOD("EntryList", start_entry_list),
+	METHOD("EntryDelete", start_entry_delete),
 	METHOD("Release", start_release),
+	METHOD("Revoke", start_revoke),
+	METHOD("CaStatus", start_ca_status),
+	METHOD("CaRotate", start_ca_rotate),
+	METHOD("CaAbort", start_ca_abort),
+	METHOD("CaCsr", start_ca_csr),
+	METHOD("CaCrl", start_ca_crl),
+	METHOD("CaImport", start_ca_import),
+	METHOD("CaRetire", start_ca_retire),
 	METHOD("Settings", start_settings),
+	METHOD("PolicyShow", start_policy_show),
+	METHOD("PolicyList", start_policy_list),
+	METHOD("FederationList", start_federation_list),
+	METHOD("FederationChange", start_federation_change),
 };
 const size_t operator_num_methods = sizeof operator_methods / sizeof operator_methods[0];

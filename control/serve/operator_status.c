@@ -2,6 +2,7 @@
 #include "base/core/mem.h"
 #include "certs/svid.h"
 #include "control/serve/operator_messages.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,14 +180,32 @@ static void add_condition(void *arg, enum serve_condition condition, const struc
 			(struct status_condition){serve_condition_name(condition), *why};
 }
 
+struct listing {
+	struct status_authority rows[SERVE_CERTIFICATES_MAX];
+	char kinds[SERVE_CERTIFICATES_MAX][32];
+	size_t num;
+};
+
+/* "bootstrap_root" is shown as "bootstrap root", the server's as "server certificate". */
+static void add_certificate(void *arg, const char *kind, struct span der)
+{
+	struct listing *list = arg;
+	int64_t from_s, to_s;
+	if (list->num == SERVE_CERTIFICATES_MAX || certificate_validity(der, &from_s, &to_s) != ERR_NONE)
+		return;
+	char *text = list->kinds[list->num];
+	snprintf(text, sizeof list->kinds[0], "%s%s", kind, strcmp(kind, "server") == 0 ? " certificate" : "");
+	for (char *at = text; *at != '\0'; at++)
+		if (*at == '_')
+			*at = ' ';
+	list->rows[list->num++] = (struct status_authority){text, der, from_s * 1000, to_s * 1000};
+}
+
 enum err operator_status(const struct serve *serve, struct buf *out)
 {
 	_cleanup_(gathering_done) struct gathering all = {.serve = serve};
-	struct status_authority authorities[4];
-	for (size_t i = 0; i < serve->num_authorities; i++)
-		authorities[i] =
-			(struct status_authority){serve->authority_kinds[i], buf_span(&serve->authorities[i].der),
-				serve->authorities[i].not_before_s * 1000, serve->authorities[i].not_after_s * 1000};
+	_cleanup_(mem_freep) struct listing *list = mem_new(struct listing);
+	serve_each_certificate(serve, add_certificate, list);
 	svid_holders_list(serve->options.store, add_svid_holder, &all);
 	make_rows(&all);
 	identity_each(serve, add_stream, &all);
@@ -197,8 +216,8 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.num_streams = serve->num_streams,
 		.svid_holders = all.rows,
 		.num_svid_holders = all.num + all.num_pods,
-		.authorities = authorities,
-		.num_authorities = serve->num_authorities,
+		.authorities = list->rows,
+		.num_authorities = list->num,
 		.svids_issued = serve->num_issued,
 		.server_time_ms = serve_now_ms(serve),
 		.started_ms = serve->started_ms};

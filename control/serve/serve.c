@@ -6,31 +6,34 @@
 #include "base/net/fd.h"
 #include "base/tls/tls_session.h"
 #include "certs/digest.h"
-#include "certs/verify.h"
-#include "control/issue/certificate.h"
 #include "control/serve/serve_private.h"
 
 #define ATTEST_MESSAGE_MAX  16384
 #define ATTEST_DEADLINE_MS  5000
 #define STREAM_MESSAGE_MAX  (64u * 1024) /* a CSR with its attestation data, or 1,024 destinations at 26 bytes */
+#define JWT_MESSAGE_MAX     4096
+#define JWT_DEADLINE_MS     5000
+#define JWT_PER_SECOND      10
+#define JWT_BURST           50
 #define OPERATOR_QUEUE_MAX  (17u * 1024 * 1024)
 #define RENEWALS_PER_SECOND 2
 #define RENEWALS_BURST      20
 #define CHANGES_PER_SECOND  1
 #define CHANGES_BURST       20
 #define SWEEP_MS            1000
-#define BUSY_HANDSHAKES     32 /* under way at once while requests for certificates are deferred */
-#define STREAMS_MAX         4  /* per connection: Identity, Discovery, and their successors; each uses memory */
+#define WITHDRAWN_MS        2000 /* to renew with another certificate */
+#define BUSY_HANDSHAKES     32   /* under way at once while requests for certificates are deferred */
+#define STREAMS_MAX         4    /* per connection: Identity, Discovery, and their successors; each uses memory */
 
 enum rpc_status serve_status(enum err err)
 {
 	if (err == ERR_NONE)
 		return RPC_OK;
 	if (err == ERR_DENIED || err == ERR_REVOKED || err == ERR_EXPIRED || err == ERR_NOT_YET_VALID ||
-		err == ERR_CRYPTO)
+		err == ERR_CRYPTO || err == ERR_UNTRUSTED)
 		return RPC_PERMISSION_DENIED;
 	if (err == ERR_MALFORMED || err == ERR_WEAK_KEY || err == ERR_TOO_LARGE || err == ERR_PROTOCOL ||
-		err == ERR_CONFIG || err == ERR_TRUNCATED)
+		err == ERR_CONFIG || err == ERR_TRUNCATED || err == ERR_NO_CERTIFICATE || err == ERR_NOT_SVID)
 		return RPC_INVALID_ARGUMENT;
 	if (err == ERR_UNSUPPORTED)
 		return RPC_UNIMPLEMENTED;
@@ -71,10 +74,38 @@ static enum rpc_status authorize(void *arg, const struct rpc_peer *peer, const c
 	return RPC_UNAUTHENTICATED;
 }
 
+static enum rpc_status authorize_own(void *arg, const struct rpc_peer *peer, const char **out_message)
+{
+	enum rpc_status status = authorize(arg, peer, out_message);
+	return status == RPC_OK ? guests_authorize(arg, rpc_peer_arg(peer), out_message) : status;
+}
+
+static bool is_revoked(const struct serve *serve, const struct sidecar_serial *serial)
+{
+	return serial->len > 0 &&
+	       bundle_set_is_revoked(trust_bundles(serve->options.trust), span_of(serial->bytes, serial->len));
+}
+
+/* Its certificate or one above it was withdrawn, and it has had the time to renew. An authority is withdrawn from all
+ * at once, and who is cut off before its turn must attest again, which takes the time of several renewals. */
+static bool is_withdrawn(const struct serve *serve, const struct sidecar *sidecar)
+{
+	static const uint8_t not_known[ROTATION_TAG_LEN];
+	uint64_t since_ms = loop_now_ms(serve->options.loop) - serve->trust_changed_ms;
+	if (since_ms < WITHDRAWN_MS)
+		return false;
+	if (is_revoked(serve, &sidecar->leaf))
+		return true;
+	bool has_lost_root = memcmp(sidecar->root_tag, not_known, ROTATION_TAG_LEN) != 0 &&
+			     !rotation_trusts(serve->options.rotation, sidecar->root_tag);
+	return since_ms >= WITHDRAWN_MS + (uint64_t)serve->num_streams * SERVE_RENEWAL_MS &&
+	       (has_lost_root || is_revoked(serve, &sidecar->intermediate));
+}
+
 static bool must_go(const struct serve *serve, const struct sidecar *sidecar)
 {
 	return sidecar->valid_until_s <= serve_judging_s(serve) ||
-	       bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id);
+	       bundle_set_is_banned(trust_bundles(serve->options.trust), &sidecar->id) || is_withdrawn(serve, sidecar);
 }
 
 /* A connection never outlives its identity. */
@@ -83,7 +114,9 @@ static void sweep(struct serve *serve)
 	LIST_EACH_REMOVABLE(&serve->sidecars, struct sidecar, sidecar, link) {
 		if (must_go(serve, sidecar)) {
 			if (limited_log_allows_identity(serve->lines, sidecar->id.text, "connection ended"))
-				log_notice("audit", "connection ended: %s is banned or has expired", sidecar->id.text);
+				log_notice("audit",
+					"connection ended: %s is banned, or its certificate has expired or is revoked",
+					sidecar->id.text);
 			rpc_peer_close(sidecar->peer);
 		}
 	}
@@ -94,6 +127,7 @@ static void on_sweep(struct loop_timer *timer)
 	struct serve *serve = container_of(timer, struct serve, sweep);
 	clock_poll(serve);
 	conditions_sweep(serve);
+	guests_poll(serve);
 	sweep(serve);
 	limits_sweep(serve);
 	housekeeping_poll(serve);
@@ -119,11 +153,19 @@ static const struct rpc_method stream_methods[] = {
 		.on_done = enrollment_done},
 	{.path = "/handfast.v1.Identity/Stream",
 		.message_max = STREAM_MESSAGE_MAX,
-		.on_authorize = authorize,
+		.on_authorize = authorize_own,
 		.on_start = identity_start,
 		.on_message = identity_message,
 		.on_half_close = identity_half_close,
 		.on_done = identity_done},
+	{.path = "/handfast.v1.Identity/FetchJwt",
+		.is_unary = true,
+		.message_max = JWT_MESSAGE_MAX,
+		.deadline_ms = JWT_DEADLINE_MS,
+		.on_authorize = authorize_own,
+		.on_start = jwt_service_start,
+		.on_message = jwt_service_message,
+		.on_done = jwt_service_done},
 	{.path = DISTRIBUTE_METHOD_PATH,
 		.message_max = STREAM_MESSAGE_MAX,
 		.on_authorize = authorize,
@@ -134,26 +176,6 @@ static const struct rpc_method stream_methods[] = {
 };
 
 /* --- the streams port --- */
-
-static enum err on_verify(
-	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
-{
-	const struct serve *serve = arg;
-	char text[700];
-	struct verify_input input = {.chain = chain,
-		.num_chain = num_chain,
-		.bundles = trust_bundles(serve->options.trust),
-		.role = VERIFY_CLIENT,
-		.now_s = serve_judging_s(serve)};
-	enum err err = verify_chain(&input, out_svid, why);
-	if (err != ERR_NONE) {
-		serve_count(serve, CONTROL_HANDSHAKES_FAILED);
-		if (limited_log_allows_identity(serve->lines, "client certificates", err_label(err)))
-			log_warning("audit", "client certificate refused: %s: %s", err_label(err),
-				why_format(why, text, sizeof text));
-	}
-	return err;
-}
 
 static void on_handshake_failed(void *arg, const struct addr *from, const struct why *why)
 {
@@ -171,7 +193,7 @@ static void log_cannot_serve(struct serve *serve, const struct addr *peer, const
 		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", why);
 }
 
-static void on_stream_accept(void *arg, int fd, const struct addr *peer)
+void serve_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct serve *serve = arg;
 	if (!server_identity_poll(
@@ -179,15 +201,16 @@ static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 		fd_close(fd);
 		return;
 	}
-	struct span root = server_identity_root(serve->options.identity);
+	size_t num_above;
+	const struct span *above = server_identity_above(serve->options.identity, &num_above);
 	struct tls_session_options options = {.context = serve->tls,
 		.scratch = serve->scratch,
 		.fd = fd,
 		.svid = server_identity_svid(serve->options.identity),
 		.key = server_identity_key(serve->options.identity),
-		.extra_chain = &root,
-		.num_extra_chain = 1,
-		.on_verify = on_verify,
+		.extra_chain = above,
+		.num_extra_chain = num_above,
+		.on_verify = connections_verify,
 		.verify_arg = serve};
 	struct tls_session *session;
 	struct why why = {0};
@@ -195,6 +218,10 @@ static void on_stream_accept(void *arg, int fd, const struct addr *peer)
 	 * they are closed before it. Some are admitted: they receive a retry delay, or have a certificate already. */
 	if (!granter_has_room(serve->granter) && rpc_server_num_handshakes(serve->streams) >= BUSY_HANDSHAKES) {
 		serve_count(serve, CONTROL_CONNECTIONS_DEFERRED);
+		fd_close(fd);
+		return;
+	}
+	if (!rpc_server_makes_room(serve->streams, peer)) {
 		fd_close(fd);
 		return;
 	}
@@ -209,40 +236,6 @@ static void on_operator_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct serve *serve = arg;
 	rpc_server_adopt(serve->operators, transport_new_plain(fd), peer);
-}
-
-static void copy_authorities(struct serve *serve)
-{
-	CHECK(serve->options.num_authorities <= sizeof serve->authorities / sizeof serve->authorities[0]);
-	for (size_t i = 0; i < serve->options.num_authorities; i++) {
-		const struct serve_authority *from = &serve->options.authorities[i];
-		buf_init(&serve->authorities[i].der, 8192);
-		if (buf_append(&serve->authorities[i].der, from->der) != ERR_NONE)
-			continue;
-		serve->authorities[i].not_before_s = from->not_before_s;
-		serve->authorities[i].not_after_s = from->not_after_s;
-		serve->authority_kinds[i] = from->kind;
-		serve->num_authorities++;
-	}
-}
-
-/* The intermediate changes every few days; status shows the present one. */
-static void on_authorities(void *arg, const struct issued *issued)
-{
-	struct serve *serve = arg;
-	for (size_t i = 0; i < issued->num_chain && i < serve->num_authorities; i++) {
-		struct buf *der = &serve->authorities[i].der;
-		int64_t from_s, to_s;
-		if (span_eq(buf_span(der), issued->chain[i]) ||
-			certificate_validity(issued->chain[i], &from_s, &to_s) != ERR_NONE)
-			continue;
-		buf_clear(der);
-		if (buf_append(der, issued->chain[i]) != ERR_NONE)
-			continue; /* larger than any of ours */
-		serve->authorities[i].not_before_s = from_s;
-		serve->authorities[i].not_after_s = to_s;
-		log_notice("serve", "the signer has a new %s", serve->authority_kinds[i]);
-	}
 }
 
 static void open_listeners(struct serve *serve)
@@ -269,9 +262,14 @@ static void open_listeners(struct serve *serve)
 	serve->streams = rpc_server_new(&streams);
 	serve->operators = rpc_server_new(&operators);
 	serve->streams_listener =
-		listener_new(options->loop, options->streams_fd, on_stream_accept, limits_on_pause, serve);
+		listener_new(options->loop, options->streams_fd, serve_accept, limits_on_pause, serve);
 	serve->operator_listener =
 		listener_new(options->loop, options->operator_fd, on_operator_accept, limits_on_pause, serve);
+	unix_accept_open(serve);
+	const struct operator_port_options port = {options->loop, options->operator_port_fd, options->tcp_table_fd,
+		serve->lines, on_operator_accept, limits_on_pause, serve};
+	if (options->operator_port_fd >= 0)
+		serve->operator_port = operator_port_new(&port);
 }
 
 static struct rates *rates_make(uint32_t per_second, uint32_t burst)
@@ -284,12 +282,13 @@ struct serve *serve_new(const struct serve_options *options)
 	struct serve *serve = mem_new(struct serve);
 	const struct tls_context_options tls = {
 		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_OPTIONAL, .alpn = "h2"};
-	const struct granter_options granter = {
-		options->loop, options->store, options->attest, options->issuer, options->leaf_ttl_s};
+	const struct granter_options granter = {options->loop, options->store, options->attest, options->issuer,
+		options->rotation, options->leaf_ttl_s};
 	serve->options = *options;
 	serve->granter = granter_new(&granter);
 	serve->enroll_limit = enroll_limit_new(options->attest_per_second, random_u64());
 	serve->renew_rates = rates_make(RENEWALS_PER_SECOND, RENEWALS_BURST);
+	serve->jwt_rates = rates_make(JWT_PER_SECOND, JWT_BURST);
 	serve->change_rates = rates_make(CHANGES_PER_SECOND, CHANGES_BURST);
 	serve->connections = shares_new(&(struct shares_options){.capacity = options->max_connections + 1,
 		.num_classes = 1,
@@ -297,13 +296,18 @@ struct serve *serve_new(const struct serve_options *options)
 		.seed = random_u64()});
 	serve->lines = limited_log_new(options->loop, "audit");
 	serve->leaf_owners = leaf_owners_new(options->store);
+	buf_init(&serve->last_intermediate.der, CERTIFICATE_MAX);
 	serve->tls = tls_context_new(&tls);
 	serve->scratch = tls_scratch_new();
 	serve->started_ms = serve_now_ms(serve);
 	serve->steady_since_ms = loop_now_ms(options->loop);
 	clock_poll(serve); /* later changes of the clock are measured from here */
-	copy_authorities(serve);
-	signer_watch_init(&serve->signer, options->loop, options->issuer, on_authorities, serve);
+	authorities_copy(serve);
+	signer_watch_init(&serve->signer, options->loop, options->issuer, authorities_changed, serve);
+	jwt_keys_start(&serve->jwt_keys, options->loop, options->store, options->issuer);
+	const struct own_lists_options lists = {
+		options->loop, options->store, options->issuer, housekeeping_poll_lists, serve};
+	own_lists_start(&serve->own_lists, &lists);
 	open_listeners(serve);
 	loop_timer_start(options->loop, &serve->sweep, SWEEP_MS, on_sweep);
 	return serve;
@@ -313,14 +317,18 @@ static void close_listeners(struct serve *serve)
 {
 	if (serve->streams_listener != NULL)
 		listener_free(TAKE_PTR(serve->streams_listener));
+	unix_accept_close(serve);
 	if (serve->operator_listener != NULL)
 		listener_free(TAKE_PTR(serve->operator_listener));
+	operator_port_free(TAKE_PTR(serve->operator_port));
 }
 
 void serve_free(struct serve *serve)
 {
 	loop_timer_stop(&serve->sweep);
 	signer_watch_done(&serve->signer);
+	jwt_keys_stop(&serve->jwt_keys);
+	own_lists_stop(&serve->own_lists);
 	close_listeners(serve);
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);
@@ -330,9 +338,11 @@ void serve_free(struct serve *serve)
 	loop_task_cancel(&serve->review);
 	shares_free(serve->connections);
 	leaf_owners_free(serve->leaf_owners);
+	buf_done(&serve->last_intermediate.der);
 	rates_free(serve->change_rates);
 	enroll_limit_free(serve->enroll_limit);
 	rates_free(serve->renew_rates);
+	rates_free(serve->jwt_rates);
 	limited_log_free(serve->lines);
 	tls_context_free(serve->tls);
 	tls_scratch_free(serve->scratch);
@@ -344,10 +354,13 @@ void serve_free(struct serve *serve)
 void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s)
 {
 	granter_set_leaf_ttl(serve->granter, leaf_ttl_s);
+	if (leaf_ttl_s > serve->options.leaf_ttl_s) /* the longest life of a certificate that is out there */
+		serve->options.leaf_ttl_s = leaf_ttl_s;
 }
 
 void serve_trust_changed(struct serve *serve)
 {
+	serve->trust_changed_ms = loop_now_ms(serve->options.loop);
 	metric_set(serve->options.metrics, CONTROL_TRUST_EPOCH, (int64_t)trust_epoch(serve->options.trust).counter);
 	sweep(serve);
 	identity_push_trust(serve);
@@ -367,14 +380,4 @@ void serve_drain(struct serve *serve)
 bool serve_is_drained(const struct serve *serve)
 {
 	return rpc_server_num_peers(serve->streams) == 0 && rpc_server_num_peers(serve->operators) == 0;
-}
-
-unsigned serve_num_streams(const struct serve *serve)
-{
-	return serve->num_streams;
-}
-
-unsigned serve_num_connections(const struct serve *serve)
-{
-	return rpc_server_num_peers(serve->streams);
 }

@@ -1,13 +1,15 @@
-/* The control plane's listeners: the streams port (TLS; Enrollment, Identity, Discovery) and the operator's Unix
- * socket. */
+/* The control plane's listeners: the streams port (TLS; Enrollment, Identity, Discovery), the operator's Unix socket,
+ * and in Kubernetes the operator's port. */
 #pragma once
 
 #include "base/core/buf.h"
 #include "base/core/metrics.h"
 #include "control/attest/attest.h"
+#include "control/ca_source/ca_source.h"
 #include "control/distribute/distribute.h"
 #include "control/issue/issuer.h"
 #include "control/registry/registry.h"
+#include "control/serve/other_roots.h"
 #include "control/serve/server_identity.h"
 #include "control/serve/trust.h"
 
@@ -30,9 +32,22 @@ struct serve_options { /* everything borrowed */
 	struct attest *attest;
 	struct issuer *issuer;
 	struct trust *trust;
+	struct rotation *rotation;
+	struct federation *federation; /* NULL: without its commands, in tests */
+	struct bootstrap *bootstrap;
+	struct ca_source *ca_source; /* NULL: the signer, or what operators import, signs intermediates */
 	struct server_identity *identity;
+	struct other_roots *other_roots; /* NULL: none */
+	struct crl_files *lists;         /* NULL: none */
 	struct metric_shard *metrics;
+	bool has_unrecorded; /* pods get certificates without a record: see grant.c */
+	/* Of several control planes on one store: the name of this one, and whether one of that name is there. NULL: it
+	 * is alone. */
+	const char *replica;
+	bool (*is_replica)(void *arg, const char *name);
+	void *replicas_arg;
 	int64_t leaf_ttl_s;
+	int64_t publish_s;      /* partners fetch a next root within it, before it signs; 0: there are no partners */
 	int64_t forget_after_s; /* attestation keys, after the end of their last certificate */
 	uint32_t attest_per_second;
 	uint32_t max_connections, max_handshakes; /* at the streams port */
@@ -41,6 +56,9 @@ struct serve_options { /* everything borrowed */
 	const struct serve_authority *authorities;
 	size_t num_authorities;
 	int streams_fd, operator_fd; /* listening; adopted */
+	int streams_unix_fd;         /* the same as streams_fd, on a Unix socket; adopted; -1: none */
+	int operator_port_fd;        /* listening on 127.0.0.1; adopted; -1: none */
+	int tcp_table_fd;            /* for that port; adopted */
 };
 
 struct serve *serve_new(const struct serve_options *options);
@@ -48,6 +66,10 @@ void serve_free(struct serve *serve);
 void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s);
 void serve_trust_changed(
 	struct serve *serve); /* sends the trust state, and closes the connections of banned identities */
+/* The signer uses another bootstrap root, or a chain with or without the former one. */
+void serve_bootstrap_replaced(struct serve *serve, const struct issued *authorities);
+/* The signer uses another root: sidecars with certificates below the former one are asked to renew. */
+void serve_root_replaced(struct serve *serve, const struct issued *authorities);
 /* For the registry's observer: refused claims of this address are tried again. NULL: of all addresses. */
 void serve_address_freed(struct serve *serve, const struct ip_addr *ip);
 void serve_drain(struct serve *serve); /* no new connections; GOAWAY */
@@ -58,11 +80,21 @@ void serve_scrape(const struct serve *serve);              /* sets the gauges of
 /* Appends a line per obstacle to readiness; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);
 
+/* Every certificate of the control plane, and every root of the mesh. kind: "server", "intermediate", "root",
+ * "next_bootstrap_root" and so on, as the label of control_certificate_metrics. */
+typedef void serve_certificate_fn(void *arg, const char *kind, struct span der);
+void serve_each_certificate(const struct serve *serve, serve_certificate_fn *each, void *arg);
+#define SERVE_CERTIFICATES_MAX 32
+
 /* Conditions that degrade the control plane without stopping it. */
 enum serve_condition {
 	SERVE_CONDITION_STORE,
 	SERVE_CONDITION_ROOT,
 	SERVE_CONDITION_BOOTSTRAP_ROOT,
+	SERVE_CONDITION_INTERMEDIATE,
+	SERVE_CONDITION_SERVER,
+	SERVE_CONDITION_OWN_AUTHORITY,
+	SERVE_CONDITION_LISTS,
 	SERVE_CONDITIONS_NUM
 };
 const char *serve_condition_name(enum serve_condition condition); /* "root_ends": for metrics, pages and alerts */

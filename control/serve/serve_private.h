@@ -7,12 +7,25 @@
 #include "base/core/shares.h"
 #include "base/net/listener.h"
 #include "base/rpc/rpc_server.h"
+#include "control/issue/certificate.h"
 #include "control/registry/leaf_owners.h"
+#include "control/registry/svid_holders.h"
 #include "control/report/control_metrics.h"
 #include "control/serve/enroll_limit.h"
 #include "control/serve/grant.h"
+#include "control/serve/jwt_keys.h"
+#include "control/serve/operator_port.h"
+#include "control/serve/own_lists.h"
 #include "control/serve/serve.h"
 #include "control/serve/signer_watch.h"
+
+enum { SERVE_INTERMEDIATE = 2 }; /* its place among the authorities (control_start.c) */
+enum { SERVE_RENEWAL_MS = 2 };   /* the time that a renewal has when all sidecars renew at once */
+
+struct sidecar_serial {
+	uint8_t bytes[CERTIFICATE_SERIAL_MAX];
+	size_t len; /* 0: not known */
+};
 
 /* One authenticated connection of a sidecar. Freed when both its peer and its stream are closed. */
 struct sidecar {
@@ -20,10 +33,15 @@ struct sidecar {
 	struct rpc_peer *peer; /* NULL: closed */
 	struct spiffe_id id;
 	struct ip_addr source;
+	bool is_guest;         /* its SVID is another authority's (other_roots.h): it may use Discovery alone */
 	int64_t valid_until_s; /* of the SVID that it presented, or of the last one that it got here */
 	bool has_svid_holder;
 	uint8_t svid_holder[DIGEST_LEN]; /* the hash of its attestation key */
-	struct share share;              /* of the connections */
+	struct sidecar_serial leaf, intermediate;
+	uint8_t root_tag[ROTATION_TAG_LEN]; /* of the root above that SVID; zero: not known */
+	struct share share;                 /* of the connections */
+	struct loop_timer jwt_window;       /* runs after the audit line of a token */
+	unsigned num_jwt_more;              /* tokens in it, without a line yet */
 	unsigned refs;
 };
 struct sidecar *sidecar_ref(struct sidecar *sidecar);
@@ -48,15 +66,25 @@ struct serve {
 	struct granter *granter;
 	struct enroll_limit *enroll_limit;
 	struct rates *renew_rates;
+	struct rates *jwt_rates;
+	struct jwt_keys jwt_keys;
+	struct own_lists own_lists;
 	struct rates *change_rates; /* of claims, releases and drains of addresses */
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of refused claims, after an address became free */
 	struct limited_log *lines;  /* for lines that strangers and sidecars can cause */
 	struct leaf_owners *leaf_owners;
+	struct {
+		struct buf der;
+		struct sidecar_serial serial;
+	} last_intermediate; /* of a sidecar that connected or renewed */
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
 	struct listener *streams_listener, *operator_listener;
+	struct listener *unix_listener;      /* NULL: none */
+	struct rates *unix_rates;            /* of connections there, by user */
+	struct operator_port *operator_port; /* NULL: none */
 	struct list sidecars;
 	struct list identity_streams;
 	unsigned num_streams;
@@ -67,6 +95,7 @@ struct serve {
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted at the last sweep */
 	uint64_t copies_due_ms, prune_due_ms;
+	uint64_t trust_changed_ms;
 	uint64_t steady_since_ms; /* when the clock was last set or the machine suspended; else the start */
 	struct signer_watch signer;
 	int64_t started_ms;
@@ -106,7 +135,21 @@ uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: an early
 /* The exported keying material of this connection for this CSR, which the attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
 
-/* connections.c: of an rpc_server */
+/* serve.c: a new connection to the streams; adopts fd. */
+void serve_accept(void *serve, int fd, const struct addr *peer);
+
+/* unix_accept.c */
+void unix_accept_open(struct serve *serve);
+void unix_accept_close(struct serve *serve); /* allowed when closed */
+
+/* connections.c */
+/* The certificate that the sidecar presented, or has got here since. */
+void connections_note_chain(struct serve *serve, struct sidecar *sidecar, struct span leaf_serial,
+	struct span intermediate_der, struct span topmost_der);
+/* of a TLS session */
+enum err connections_verify(
+	void *serve, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why) _must_use_;
+/* of an rpc_server */
 void connections_on_connect(void *serve, struct rpc_peer *peer);
 void connections_on_disconnect(void *serve, struct rpc_peer *peer);
 
@@ -117,10 +160,18 @@ void limits_on_operators(void *serve, enum rpc_limit limit, const struct addr *f
 void limits_on_pause(void *serve, bool paused);
 void limits_sweep(struct serve *serve); /* called periodically: ends episodes that are over */
 
+/* guests.c: clients whose SVID is another authority's (other_roots.h) */
+enum err guests_verify(struct serve *serve, const struct verify_input *input, struct svid **out_svid) _must_use_;
+bool guests_has(const struct serve *serve, const struct svid *svid);
+/* For the calls that give an identity, a trust state or an address: not for guests. */
+enum rpc_status guests_authorize(const struct serve *serve, const struct sidecar *sidecar, const char **out_message);
+void guests_poll(struct serve *serve); /* closes the connections of those whose root was removed */
+
+/* authorities.c */
+void authorities_copy(struct serve *serve); /* those of serve_options */
+void authorities_changed(void *serve, const struct issued *issued);
+
 /* conditions.c */
-#define SERVE_DATE_MAX 32
-/* Seconds since 1970 as ISO 8601 in UTC. Returns out. */
-const char *serve_date(int64_t seconds, char out[SERVE_DATE_MAX]);
 void conditions_sweep(struct serve *serve);
 void conditions_scrape(const struct serve *serve);
 
@@ -138,7 +189,8 @@ void identity_message(void *stream, struct rpc_call *call, struct span message);
 void identity_half_close(void *stream, struct rpc_call *call);
 void identity_done(void *stream, struct rpc_call *call);
 void identity_push_trust(struct serve *serve);
-struct identity_view { /* for status */
+void identity_push_slots(struct serve *serve); /* to those with a certificate below a root that is being replaced */
+struct identity_view {                         /* for status */
 	const struct sidecar *sidecar;
 	struct epoch acked;
 	const char *release;
@@ -150,8 +202,42 @@ struct identity_view { /* for status */
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);
 
+/* jwt_service.c */
+void jwt_service_start(void *serve, struct rpc_call *call, struct rpc_peer *peer);
+void jwt_service_message(void *jwt, struct rpc_call *call, struct span message);
+void jwt_service_done(void *jwt, struct rpc_call *call);
+void jwt_service_forget(struct sidecar *sidecar); /* it ends: tokens without an audit line get theirs */
+
+/* rotation_progress.c */
+struct waited_sidecar { /* borrowed during the callback */
+	const struct spiffe_id *id;
+	int64_t not_after_s; /* of its certificate: then it is no longer waited for */
+	bool is_connected;
+	const char *release; /* "": not connected */
+	struct ip_addr source;
+};
+typedef void waited_fn(void *arg, const struct waited_sidecar *sidecar);
+#define WAITED_SHOWN_MAX 100
+/* Whom the rotation under way waits for, the first WAITED_SHOWN_MAX in detail; `each` may be NULL. */
+struct rotation_progress rotation_progress_of(const struct serve *serve, waited_fn *each, void *arg);
+
+/* The same of the bootstrap root's replacement: in its last phase, who still needs the former one. */
+struct rotation_progress bootstrap_progress_of(const struct serve *serve, waited_fn *each, void *arg);
+
+void rotation_scrape(const struct serve *serve);
+
+/* rotation_replicas.c: without effect for a control plane that is alone */
+enum replicas_of { REPLICAS_ROTATION, REPLICAS_BOOTSTRAP }; /* what a phase belongs to */
+/* This one has taken over the present phase of either. */
+void rotation_replicas_note(const struct serve *serve, bool has_rotation, bool has_bootstrap);
+typedef void waited_replica_fn(void *arg, const char *name);
+/* How many have not; `each` may be NULL. */
+unsigned rotation_replicas_waited(const struct serve *serve, enum replicas_of what, waited_replica_fn *each, void *arg);
+void rotation_replicas_prune(struct serve *serve); /* forgets those that are gone */
+
 /* housekeeping.c */
 void housekeeping_poll(struct serve *serve); /* at each sweep */
+void housekeeping_poll_lists(void *serve);
 
 /* operator_service.c */
 extern const struct rpc_method operator_methods[];

@@ -4,8 +4,9 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 
-#define RETRY_MS 5000
-#define POLL_MS  1000
+#define RETRY_MS  5000
+#define POLL_MS   1000
+#define ABOVE_MAX 32768
 
 struct server_identity {
 	struct loop *loop;
@@ -14,26 +15,39 @@ struct server_identity {
 	void *arg;
 	struct svid *svid;
 	struct private_key *key, *next_key;
-	struct buf root;
+	struct buf above; /* DER, one after the other */
+	struct span parts[SERVER_IDENTITY_ABOVE_MAX];
+	size_t num_parts;
 	uint64_t issued_boot_ms;
-	bool is_asking;
+	bool is_asking, must_renew;
 	uint64_t retry_ms; /* after a failure, not before; 0: at once */
 	struct loop_timer poll;
 };
 
+static void keep_parts(struct server_identity *identity, const struct issued *issued)
+{
+	struct span rest = buf_span(&identity->above);
+	identity->num_parts = issued->num_chain - 1;
+	for (size_t i = 0; i < identity->num_parts; i++) {
+		identity->parts[i] = span_of(rest.ptr, issued->chain[i + 1].len);
+		rest = span_from(rest, issued->chain[i + 1].len);
+	}
+}
+
 static enum err adopt(struct server_identity *identity, const struct issued *issued, struct why *why)
 {
+	_cleanup_(buf_done) struct buf above = BUF_INIT(ABOVE_MAX);
 	struct svid *svid;
-	if (issued->num_chain != 2)
-		return why_set(why, ERR_MALFORMED, "a leaf and a root", "report this as a defect",
+	if (issued->num_chain != 2 && issued->num_chain != 4)
+		return why_set(why, ERR_MALFORMED, "a leaf and a root, or both roots", "report this as a defect",
 			"the signer answered with %zu certificates", issued->num_chain);
+	for (size_t i = 1; i < issued->num_chain; i++)
+		RETURN_IF_ERR(buf_append(&above, issued->chain[i]));
 	RETURN_IF_ERR(svid_parse(issued->chain, 1, &svid, why));
-	buf_clear(&identity->root);
-	enum err err = buf_append(&identity->root, issued->chain[1]);
-	if (err != ERR_NONE) {
-		svid_unref(svid);
-		return err;
-	}
+	buf_done(&identity->above);
+	identity->above = above;
+	above = (struct buf){0};
+	keep_parts(identity, issued);
 	if (identity->svid != NULL)
 		svid_unref(identity->svid);
 	if (identity->key != NULL)
@@ -73,6 +87,10 @@ static void on_issued(void *arg, enum err err, const struct issued *issued, cons
 	/* Also after a success: a certificate that is due at once (its root expires) must not keep the signer busy. */
 	identity->retry_ms = loop_now_ms(identity->loop) + (err == ERR_NONE ? POLL_MS : RETRY_MS);
 	report(identity, err, why);
+	if (err != ERR_NONE)
+		identity->must_renew = true; /* on_poll() tries again */
+	else if (identity->must_renew)
+		server_identity_renew(identity);
 }
 
 static void ask(struct server_identity *identity)
@@ -85,6 +103,7 @@ static void ask(struct server_identity *identity)
 	identity->next_key = private_key_generate();
 	CHECK(private_key_public(identity->next_key, &spki) == ERR_NONE);
 	identity->is_asking = true;
+	identity->must_renew = false;
 	issuer_issue_control(identity->issuer, buf_span(&spki), SERVER_IDENTITY_TTL_S, on_issued, identity);
 }
 
@@ -111,7 +130,7 @@ static enum server_identity_state judge(const struct server_identity *identity)
 bool server_identity_poll(struct server_identity *identity)
 {
 	enum server_identity_state state = judge(identity);
-	if (state != SERVER_IDENTITY_GOOD)
+	if (state != SERVER_IDENTITY_GOOD || identity->must_renew)
 		ask(identity);
 	return state != SERVER_IDENTITY_EXPIRED;
 }
@@ -138,7 +157,6 @@ struct server_identity *server_identity_new(struct loop *loop, struct issuer *is
 {
 	struct server_identity *identity = mem_new(struct server_identity);
 	*identity = (struct server_identity){.loop = loop, .issuer = issuer, .on_ready = on_ready, .arg = arg};
-	buf_init(&identity->root, 8192);
 	ask(identity);
 	loop_timer_start(loop, &identity->poll, POLL_MS, on_poll);
 	return identity;
@@ -153,7 +171,7 @@ void server_identity_free(struct server_identity *identity)
 		private_key_unref(identity->key);
 	if (identity->next_key != NULL)
 		private_key_unref(identity->next_key);
-	buf_done(&identity->root);
+	buf_done(&identity->above);
 	mem_free(identity);
 }
 
@@ -167,7 +185,23 @@ struct private_key *server_identity_key(const struct server_identity *identity)
 	return identity->key;
 }
 
+const struct span *server_identity_above(const struct server_identity *identity, size_t *out_num)
+{
+	*out_num = identity->num_parts;
+	return identity->parts;
+}
+
+/* Of three, the first is cross-signed. */
 struct span server_identity_root(const struct server_identity *identity)
 {
-	return buf_span(&identity->root);
+	return identity->num_parts == 0 ? (struct span){0} : identity->parts[identity->num_parts == 1 ? 0 : 1];
+}
+
+void server_identity_renew(struct server_identity *identity)
+{
+	identity->must_renew = true;
+	if (identity->is_asking)
+		return; /* its answer may be of the former one, and comes back here */
+	identity->retry_ms = 0;
+	ask(identity);
 }

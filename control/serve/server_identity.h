@@ -28,4 +28,10 @@ int64_t server_identity_not_after_s(const struct server_identity *identity); /* 
 
 struct svid *server_identity_svid(const struct server_identity *identity); /* NULL: none yet; borrowed */
 struct private_key *server_identity_key(const struct server_identity *identity);
-struct span server_identity_root(const struct server_identity *identity); /* sent after the leaf */
+/* Sent after the leaf: the bootstrap root that has signed it; or that cross-signed, that, and the former one. Borrowed
+ * until the next renewal. */
+#define SERVER_IDENTITY_ABOVE_MAX (ISSUER_CHAIN_MAX - 1)
+const struct span *server_identity_above(const struct server_identity *identity, size_t *out_num);
+struct span server_identity_root(const struct server_identity *identity); /* the bootstrap root that has signed it */
+/* Another certificate at once, because another bootstrap root signs. The present one stays in use until then. */
+void server_identity_renew(struct server_identity *identity);

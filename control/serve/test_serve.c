@@ -55,6 +55,34 @@ static void on_identity(void *arg, enum err err, _unused_ const struct why *why)
 	((struct world *)arg)->is_ready = true;
 }
 
+static void on_roots(void *arg)
+{
+	struct world *world = arg;
+	if (world->trust != NULL)
+		trust_roots_changed(world->trust);
+}
+
+static void on_active(void *arg, const struct issued *authorities)
+{
+	struct world *world = arg;
+	if (world->serve != NULL)
+		serve_root_replaced(world->serve, authorities);
+}
+
+static void on_pins(void *arg)
+{
+	struct world *world = arg;
+	if (world->trust != NULL)
+		trust_pins_changed(world->trust);
+}
+
+static void on_active_bootstrap(void *arg, const struct issued *authorities)
+{
+	struct world *world = arg;
+	if (world->serve != NULL)
+		serve_bootstrap_replaced(world->serve, authorities);
+}
+
 static void on_token(void *arg, enum err err, struct span line, _unused_ struct span id, _unused_ int64_t not_after_s)
 {
 	struct world *world = arg;
@@ -94,13 +122,41 @@ static void start_parts(struct world *world)
 	world->identity = server_identity_new(world->loop, world->issuer, on_identity, world);
 	world_wait_until(world, &world->is_ready);
 	world->is_ready = false;
-	const struct trust_options trust = {
-		world->loop, world->store, &world->domain, buf_span(&world->root), on_changed, world};
+	const struct bootstrap_options bootstrap = {.loop = world->loop,
+		.store = world->store,
+		.issuer = world->issuer,
+		.first = server_identity_root(world->identity),
+		.on_ready = on_identity,
+		.on_pins = on_pins,
+		.on_active = on_active_bootstrap,
+		.arg = world};
+	world->bootstrap = bootstrap_new(&bootstrap);
+	world_wait_until(world, &world->is_ready);
+	world->is_ready = false;
+	const struct rotation_options rotation = {.loop = world->loop,
+		.store = world->store,
+		.issuer = world->issuer,
+		.root = buf_span(&world->root),
+		.on_ready = on_identity,
+		.on_roots = on_roots,
+		.on_active = on_active,
+		.arg = world};
+	world->rotation = rotation_new(&rotation);
+	world_wait_until(world, &world->is_ready);
+	world->is_ready = false;
+	const struct trust_options trust = {world->loop, world->store, &world->domain, rotation_roots(world->rotation),
+		bootstrap_pins(world->bootstrap), on_changed, world};
 	assert_int_equal(trust_new(&trust, &world->trust, NULL), ERR_NONE);
 	world_wait_until(world, &world->is_ready);
 	world->attest = attest_new(world->loop, world->store, &world->domain);
 	world->registry = registry_new(world->loop, world->store, world->config, &observer);
 	world->distributor = distributor_new(world->loop, world->registry, world->config);
+}
+
+static bool is_replica(void *arg, const char *name)
+{
+	const struct world *world = arg;
+	return strcmp(name, "a") == 0 || !world->has_lost_others;
 }
 
 static void open_listeners(struct world *world)
@@ -112,6 +168,8 @@ static void open_listeners(struct world *world)
 		.attest = world->attest,
 		.issuer = world->issuer,
 		.trust = world->trust,
+		.rotation = world->rotation,
+		.bootstrap = world->bootstrap,
 		.identity = world->identity,
 		.metrics = metrics_shard(world->metrics, 0),
 		.leaf_ttl_s = 60,
@@ -119,7 +177,13 @@ static void open_listeners(struct world *world)
 		.attest_per_second = 3,
 		.max_connections = world->max_connections,
 		.max_handshakes = 20,
-		.release = "test"};
+		.release = "test",
+		.replica = "a",
+		.is_replica = is_replica,
+		.replicas_arg = world,
+		.operator_port_fd = -1,
+		.streams_unix_fd = -1,
+		.tcp_table_fd = -1};
 	const struct socket_listen_options listen = {0};
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &world->at.ip), ERR_NONE);
 	assert_int_equal(socket_listen(&world->at, &listen, &options.streams_fd, NULL), ERR_NONE);
@@ -179,6 +243,8 @@ int world_tear_down(void **state)
 	world_disconnect(world);
 	serve_free(world->serve);
 	server_identity_free(world->identity);
+	rotation_free(world->rotation);
+	bootstrap_free(world->bootstrap);
 	issuer_free(world->issuer);
 	trust_free(world->trust);
 	distributor_free(world->distributor);

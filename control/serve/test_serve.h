@@ -19,6 +19,8 @@ struct world {
 	struct attest *attest;
 	struct registry *registry;
 	struct distributor *distributor;
+	struct rotation *rotation;
+	struct bootstrap *bootstrap;
 	struct trust *trust;
 	struct server_identity *identity;
 	struct serve *serve;
@@ -39,6 +41,7 @@ struct world {
 	const char *kubernetes_token; /* what it attests and renews with; NULL: a join token, then its key */
 	uint32_t max_connections;
 	struct ip_addr source; /* where it connects from; zeroed: any */
+	bool has_lost_others;  /* the control plane is the replica "a": the pods of other replicas are gone */
 };
 
 /* Fixtures for cmocka: *state is the world. */

@@ -1,5 +1,6 @@
 #include "control/store/record.h"
 #include "base/core/hex.h"
+#include "base/core/mem.h"
 #include <inttypes.h>
 
 enum err record_put(struct buf *record, const char *name, struct span value)
@@ -21,9 +22,9 @@ enum err record_put_number(struct buf *record, const char *name, int64_t value)
 
 enum err record_put_hex(struct buf *record, const char *name, struct span bytes)
 {
-	char digits[2 * 128 + 1];
-	if (bytes.len > 128)
+	if (bytes.len > RECORD_HEX_MAX)
 		return ERR_LIMIT;
+	_cleanup_(mem_freep) char *digits = mem_alloc(2 * bytes.len + 1);
 	hex_format(bytes, digits);
 	return record_put(record, name, span_of_str(digits));
 }
@@ -52,16 +53,19 @@ bool record_get(struct span record, const char *name, size_t n, struct span *out
 int64_t record_number(struct span record, const char *name, int64_t otherwise)
 {
 	struct span text;
-	if (!record_get(record, name, 0, &text) || text.len == 0 || text.len > 19)
+	if (!record_get(record, name, 0, &text) || text.len == 0)
 		return otherwise;
 	bool is_negative = text.ptr[0] == '-';
+	if (text.len - is_negative == 0 || text.len - is_negative > 19)
+		return otherwise;
 	int64_t value = 0;
 	for (size_t i = is_negative; i < text.len; i++) {
+		int digit = is_negative ? '0' - text.ptr[i] : text.ptr[i] - '0';
 		if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, text.ptr[i] - '0', &value))
+			__builtin_add_overflow(value, digit, &value))
 			return otherwise;
 	}
-	return is_negative ? -value : value;
+	return value;
 }
 
 bool record_hex(struct span record, const char *name, uint8_t *out, size_t len)

@@ -6,6 +6,7 @@
 
 enum err record_put(struct buf *record, const char *name, struct span value) _must_use_; /* ERR_MALFORMED, ERR_LIMIT */
 enum err record_put_number(struct buf *record, const char *name, int64_t value) _must_use_;
+#define RECORD_HEX_MAX 8192 /* bytes of one value; ERR_LIMIT */
 enum err record_put_hex(struct buf *record, const char *name, struct span bytes) _must_use_;
 
 /* The n-th value of that name, borrowed; false: none. */

@@ -15,7 +15,7 @@ void record_object_name(const char *key, char out[RECORD_NAME_LEN])
 	hex_format(span_of(digest, (RECORD_NAME_LEN - 3) / 2), out + 2);
 }
 
-static bool parse_version(const char *text, uint64_t *out)
+bool record_object_version(const char *text, uint64_t *out)
 {
 	char *end = NULL;
 	errno = 0;
@@ -38,7 +38,8 @@ enum err record_object_parse(const json_t *object, struct record_object *out, st
 		.key = json_string_value(json_object_get(spec, "key")), .writer = writer == NULL ? "" : writer};
 	char own_name[RECORD_NAME_LEN];
 	if (name == NULL || record.key == NULL || !json_is_string(value) ||
-		!parse_version(json_string_value(json_object_get(metadata, "resourceVersion")), &record.version))
+		!record_object_version(
+			json_string_value(json_object_get(metadata, "resourceVersion")), &record.version))
 		return why_set(why, ERR_STATE_DAMAGED, "an object with a key, a value and a version", RECORD_FIX,
 			"the record %s is not complete", name == NULL ? "without a name" : name);
 	record_object_name(record.key, own_name);

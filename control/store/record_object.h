@@ -11,6 +11,9 @@
 #define RECORD_NAME_LEN 43 /* with the NUL */
 void record_object_name(const char *key, char out[RECORD_NAME_LEN]);
 
+/* A resourceVersion as a number; false: it is none, or 0 (they can be compared: Kubernetes KEP-5504). */
+bool record_object_version(const char *text, uint64_t *out) _must_use_;
+
 struct record_object { /* borrowed from the JSON */
 	const char *key;
 	struct span value;  /* UTF-8 text without NUL */

@@ -40,12 +40,25 @@ static void reads_a_value_that_is_not_a_number_as_the_default(_unused_ void **st
 	assert_int_equal(record_number(SPAN_LITERAL("a=7"), "a", 5), 7);
 }
 
+static void a_number_of_any_size_is_read_as_it_was_written(_unused_ void **state)
+{
+	static const int64_t numbers[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		_cleanup_(buf_done) struct buf buf = BUF_INIT(64);
+		assert_int_equal(record_put_number(&buf, "n", numbers[i]), ERR_NONE);
+		assert_true(record_number(buf_span(&buf), "n", 5) == numbers[i]);
+	}
+	assert_int_equal(record_number(SPAN_LITERAL("n=-\n"), "n", 5), 5);
+	assert_int_equal(record_number(SPAN_LITERAL("n=-99999999999999999999\n"), "n", 5), 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(returns_each_kind_of_value),
 		cmocka_unit_test(C18_refuses_a_value_that_would_forge_a_line),
 		cmocka_unit_test(reads_a_value_that_is_not_a_number_as_the_default),
+		cmocka_unit_test(a_number_of_any_size_is_read_as_it_was_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

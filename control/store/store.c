@@ -117,6 +117,42 @@ enum err store_explain(const struct store *store, enum err err, struct why *why)
 		"the store refused the change: %s", err_text(err));
 }
 
+/* --- running the loop --- */
+
+struct run {
+	struct loop *loop;
+	struct loop_timer deadline;
+	enum err err;
+};
+
+static void on_deadline(struct loop_timer *timer)
+{
+	loop_stop(container_of(timer, struct run, deadline)->loop);
+}
+
+void store_run(struct store *store, uint64_t ms)
+{
+	struct run run = {.loop = store->loop};
+	loop_timer_start(store->loop, &run.deadline, ms, on_deadline);
+	loop_run(store->loop);
+	loop_timer_stop(&run.deadline);
+}
+
+static void on_answered(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct run *run = arg;
+	run->err = err;
+	loop_stop(run->loop);
+}
+
+enum err store_swap_now(struct store *store, const char *key, uint64_t expected, struct span value, struct why *why)
+{
+	struct run run = {.loop = store->loop};
+	store_swap(store, key, expected, value, on_answered, &run);
+	loop_run(store->loop);
+	return run.err == ERR_CONFLICT ? ERR_CONFLICT : store_explain(store, run.err, why);
+}
+
 uint64_t store_revision(const struct store *store)
 {
 	return store->revision;
@@ -158,4 +194,54 @@ void store_watch_stop(struct store_watch *watch)
 	if (store->next_watch == watch)
 		store->next_watch = LIST_NEXT(&store->watches, watch, link);
 	list_remove(&watch->link);
+}
+
+/* --- an operator's restore --- */
+
+enum err store_begin_incarnation(struct store *store, struct why *why)
+{
+	CHECK(store->engine->begin_incarnation != NULL);
+	return store->engine->begin_incarnation(store, why);
+}
+
+enum err store_drop(
+	struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num, struct why *why)
+{
+	const struct mirror *mirror = &store->mirror;
+	size_t at = mirror_lower_bound(mirror, prefix), num = 0;
+	while (at < mirror->num_entries && strncmp(mirror->entries[at].key, prefix, strlen(prefix)) == 0) {
+		const struct mirror_entry *entry = &mirror->entries[at];
+		_cleanup_(mem_freep) char *key = mem_strdup(entry->key);
+		if (!is_over(span_of(entry->bytes, entry->len))) {
+			at++;
+			continue;
+		}
+		RETURN_IF_ERR(store->engine->commit(store, key, entry->version, span_of(NULL, 0), why));
+		num++;
+	}
+	*out_num = num;
+	return ERR_NONE;
+}
+
+struct pruning {
+	struct store *store;
+	unsigned max, num;
+	store_prune_fn *is_over;
+	void *arg;
+};
+
+static void prune_one(void *arg, const char *key, const struct store_value *value)
+{
+	struct pruning *pruning = arg;
+	if (pruning->num == pruning->max || !pruning->is_over(pruning->arg, key, value->bytes))
+		return;
+	store_swap(pruning->store, key, value->version, span_of(NULL, 0), NULL, NULL);
+	pruning->num++;
+}
+
+unsigned store_prune(struct store *store, const char *prefix, unsigned max, store_prune_fn *is_over, void *arg)
+{
+	struct pruning pruning = {store, max, 0, is_over, arg};
+	store_list(store, prefix, prune_one, &pruning);
+	return pruning.num;
 }

@@ -48,7 +48,8 @@ uint64_t store_revision(const struct store *store);    /* version of the newest 
 
 bool store_get(const struct store *store, const char *key, struct store_value *out);
 typedef void store_list_fn(void *arg, const char *key, const struct store_value *value);
-void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg); /* in key order */
+/* In key order. on_entry may call store_swap(): what reads show changes later, on the loop. */
+void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg);
 
 /* ERR_NONE with the new version; ERR_CONFLICT: the version has changed; ERR_IO: an I/O error, nothing changed. Called
  * once, from the loop, never from within store_swap(). */
@@ -60,6 +61,10 @@ enum err store_explain(const struct store *store, enum err err, struct why *why)
 /* expected 0: the key must not exist. value.ptr NULL: remove. on_done may be NULL. */
 void store_swap(
 	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg);
+
+/* Removes up to `max` records below `prefix` for which is_over() is true, without waiting for it. Returns how many. */
+typedef bool store_prune_fn(void *arg, const char *key, struct span bytes);
+unsigned store_prune(struct store *store, const char *prefix, unsigned max, store_prune_fn *is_over, void *arg);
 
 /* Called after each durable change of a key below `prefix`, before the answer to its caller. value NULL: removed. */
 struct store_watch;

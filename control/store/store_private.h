@@ -5,6 +5,8 @@
 #include "control/store/mirror.h"
 #include "control/store/store.h"
 
+#define STORE_INCARNATION_KEY "store/incarnation" /* of the engines that have several writers */
+
 struct store_change { /* one compare-and-swap; owns key and value */
 	struct store_change *next;
 	struct list_link link; /* of an engine's list */
@@ -21,6 +23,10 @@ void store_change_free(struct store_change *change);
 struct store_engine {
 	void (*swap)(struct store *store, struct store_change *change); /* adopts it; store_settle() follows, later */
 	uint64_t (*incarnation)(const struct store *store);
+	/* For an operator's restore, and blocking: see store_begin_incarnation(); and one change that is visible when
+	 * it returns. NULL: not there. */
+	enum err (*begin_incarnation)(struct store *store, struct why *why);
+	enum err (*commit)(struct store *store, const char *key, uint64_t expected, struct span value, struct why *why);
 	/* Frees the store; changes under way end without their callback. */
 	void (*close)(struct store *store);
 };
@@ -43,5 +49,10 @@ void store_done(struct store *store);
 void store_apply(struct store *store, const char *key, struct span value, uint64_t version);
 /* On the loop: a change that succeeded becomes visible, then its callback is called. The engine frees it. */
 void store_settle(struct store *store, struct store_change *change);
+/* At an engine's start, and for an operator's restore: runs the loop until loop_stop(), at most so long; and until the
+ * change is answered. ERR_CONFLICT; others with their reason in *why. */
+void store_run(struct store *store, uint64_t ms);
+enum err store_swap_now(
+	struct store *store, const char *key, uint64_t expected, struct span value, struct why *why) _must_use_;
 /* What came of a commit of num_changes. Logged at the start and at the end: a full disk fails many commits. */
 void store_set_trouble(struct store *store, const struct why *trouble, unsigned num_changes);

@@ -42,6 +42,22 @@ static void pending_free(struct pending *pending)
 	mem_free(pending);
 }
 
+static bool is_outdated(const struct records_store *records, const char *key, uint64_t version)
+{
+	const struct mirror_entry *known = mirror_find(&records->store.mirror, key);
+	const struct mirror_entry *gone = mirror_find(&records->removed, key);
+	return (known != NULL && known->version > version) || (gone != NULL && gone->version > version);
+}
+
+/* What this process did, for events and states that are older. */
+static void note_own(struct records_store *records, const struct store_change *change)
+{
+	if (records->is_reading)
+		mirror_put(&records->own, change->key, SPAN_LITERAL(""), change->version);
+	if (change->value.ptr == NULL)
+		mirror_put(&records->removed, change->key, SPAN_LITERAL(""), change->version);
+}
+
 static void finish(struct pending *pending, enum err err, uint64_t version)
 {
 	struct records_store *records = pending->records;
@@ -52,16 +68,24 @@ static void finish(struct pending *pending, enum err err, uint64_t version)
 	store_set_trouble(&records->store, &trouble, err == ERR_IO);
 	change->err = err;
 	change->version = version;
-	const struct mirror_entry *known = mirror_find(&records->store.mirror, change->key);
-	if (err == ERR_NONE && change->value.ptr == NULL)
-		mirror_put(&records->removed, change->key, SPAN_LITERAL(""), version);
-	if (err == ERR_NONE && known != NULL && known->version > version) {
-		/* The watch was faster, with an even newer version: that one counts. */
+	if (err == ERR_NONE && is_outdated(records, change->key, version)) {
+		/* The watch was faster, with what came after this change: that counts. */
 		if (change->on_done != NULL)
 			change->on_done(change->arg, err, version);
-	} else
+	} else {
+		if (err == ERR_NONE)
+			note_own(records, change);
 		store_settle(&records->store, change);
+	}
 	pending_free(pending);
+}
+
+bool records_is_changing(const struct records_store *records, const char *key)
+{
+	LIST_EACH(&records->pending, struct pending, pending, link)
+		if (strcmp(pending->change->key, key) == 0)
+			return true;
+	return false;
 }
 
 static void send_change(struct pending *pending);

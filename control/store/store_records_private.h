@@ -13,11 +13,13 @@ struct records_store {
 	char *path; /* of the collection */
 	struct kube_watch *watch;
 	struct list pending;
-	struct mirror removed;  /* keys that this process removed, with their last version: no older event counts */
-	struct mirror seen;     /* keys of the state that is being read */
-	uint64_t begin_version; /* the newest version that the watch had delivered when that state began */
-	uint64_t watched;       /* the newest version that the watch has delivered */
+	struct mirror removed; /* keys that are gone, with their last version: nothing older counts */
+	struct mirror seen;    /* the state that is being read */
+	struct mirror own;     /* keys that this process has changed since that state began to come */
+	uint64_t watched;      /* the newest version that the watch has delivered */
 	uint64_t incarnation;
+	bool is_reading;            /* a state */
+	bool is_restored;           /* it is of an older version than what was delivered before */
 	bool is_synced, is_opening; /* opening: the loop runs until the first state is there */
 	struct why detail;          /* of the watch's trouble */
 };
@@ -32,6 +34,8 @@ void records_take_put(struct records_store *records, const struct record_object 
 /* Every version up to this one is gone. */
 void records_take_removal(struct records_store *records, const char *key, uint64_t version);
 
-/* store_records_change.c: the engine's swap; and the end of all that are under way, without their callbacks. */
+/* store_records_change.c: whether this process is changing the key; the engine's swap; and the end of all that are
+ * under way, without their callbacks. */
+bool records_is_changing(const struct records_store *records, const char *key);
 void records_swap(struct store *store, struct store_change *change);
 void records_drop_changes(struct records_store *records);

@@ -191,11 +191,95 @@ static void a_new_state_drops_what_others_removed_and_keeps_own_changes(void **s
 	assert_int_equal(swap(world, "old", 0, "1"), ERR_NONE);
 	server.watch_is_late = true;
 	test_records_write("old", NULL);
+	server.snapshot = server.version;
 	server.observer.on_begin(server.observer.arg);
 	assert_int_equal(swap(world, "own", 0, "2"), ERR_NONE);
 	server.observer.on_synced(server.observer.arg);
 	assert_holds(world, "old", NULL);
 	assert_holds(world, "own", "2");
+}
+
+static void a_restored_api_server_holds_although_its_versions_are_lower(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(swap(world, "kept", 0, "new"), ERR_NONE);
+	assert_int_equal(swap(world, "ban/x", 0, "1"), ERR_NONE);
+	assert_int_equal(swap(world, "lost", 0, "1"), ERR_NONE);
+	assert_int_equal(swap(world, "lost", world->version, "2"), ERR_NONE);
+	struct store_value value;
+	server.watch_is_late = true;
+	test_records_write("lost", NULL);
+	server.version = 1; /* as it was before */
+	test_records_write("kept", "old");
+	test_records_write("ban/x", NULL);
+	test_records_write("then", "back");
+	test_records_send_state();
+	assert_holds(world, "kept", "old");
+	assert_holds(world, "ban/x", NULL);
+	assert_holds(world, "lost", NULL); /* although its version is above that of the state */
+	assert_holds(world, "then", "back");
+	assert_true(store_get(world->store, "kept", &value));
+	server.watch_is_late = false;
+	assert_int_equal(swap(world, "kept", value.version, "newer"), ERR_NONE);
+	assert_holds(world, "kept", "newer");
+}
+
+static void what_another_replica_removed_while_the_watch_was_behind_is_gone(void **state)
+{
+	struct world *world = *state;
+	server.watch_is_late = true;
+	assert_int_equal(swap(world, "ban/x", 0, "1"), ERR_NONE); /* newer than all that the watch has brought */
+	test_records_write("ban/x", NULL);
+	test_records_send_state();
+	assert_holds(world, "ban/x", NULL);
+}
+
+/* The state is of before the change, and comes after its answer. */
+static void a_state_that_is_older_than_an_own_change_does_not_undo_it(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(swap(world, "gone", 0, "1"), ERR_NONE);
+	server.snapshot = server.version;
+	server.watch_is_late = true;
+	assert_int_equal(swap(world, "ban/x", 0, "1"), ERR_NONE);
+	uint64_t version = world->version;
+	assert_int_equal(swap(world, "ban/x", version, "2"), ERR_NONE);
+	test_records_send_state();
+	assert_holds(world, "ban/x", "2");
+	assert_holds(world, "gone", "1");
+	server.snapshot = 0;
+	test_records_send_state();
+	assert_holds(world, "ban/x", "2");
+}
+
+static void a_state_that_is_older_than_an_own_removal_does_not_undo_it(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(swap(world, "gone", 0, "1"), ERR_NONE);
+	json_t *before = json_deep_copy(server.objects[1]);
+	uint64_t version = world->version;
+	server.snapshot = server.version;
+	server.watch_is_late = true;
+	assert_int_equal(swap(world, "gone", version, NULL), ERR_NONE);
+	assert_null(server.objects[1]);
+	server.objects[1] = before; /* as in the snapshot */
+	test_records_send_state();
+	assert_holds(world, "gone", NULL);
+	json_decref(before);
+	server.objects[1] = NULL;
+}
+
+/* The events of a change and of its removal by another replica come before the answer to the change. */
+static void an_answer_does_not_bring_back_what_was_removed_since(void **state)
+{
+	struct world *world = *state;
+	unsigned before = world->num_done;
+	store_swap(world->store, "a", 0, SPAN_LITERAL("one"), on_done, world);
+	test_records_write("a", NULL);
+	assert_int_equal(world->num_done, before);
+	loop_run(server.loop);
+	assert_int_equal(world->err, ERR_NONE);
+	assert_holds(world, "a", NULL);
 }
 
 static void on_change(struct store_watch *watch, _unused_ const char *key, _unused_ const struct store_value *value)
@@ -230,6 +314,11 @@ int main(void)
 		TEST(a_value_that_is_no_text_ends_with_an_error),
 		TEST(an_older_event_does_not_bring_back_what_was_removed),
 		TEST(a_new_state_drops_what_others_removed_and_keeps_own_changes),
+		TEST(a_restored_api_server_holds_although_its_versions_are_lower),
+		TEST(what_another_replica_removed_while_the_watch_was_behind_is_gone),
+		TEST(a_state_that_is_older_than_an_own_change_does_not_undo_it),
+		TEST(a_state_that_is_older_than_an_own_removal_does_not_undo_it),
+		TEST(an_answer_does_not_bring_back_what_was_removed_since),
 		TEST(watches_see_the_changes_of_other_replicas),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,7 @@ static void sqlite_close(struct store *store)
 		sqlite_free(sqlite);
 }
 
-static const struct store_engine sqlite_engine = {sqlite_swap, sqlite_incarnation, sqlite_close};
+static const struct store_engine sqlite_engine;
 
 static void mirror_row(void *arg, const char *key, struct span value, uint64_t version)
 {
@@ -201,10 +201,22 @@ enum err store_open(struct loop *loop, const char *path, struct store **out, str
 	return ERR_NONE;
 }
 
-enum err store_begin_incarnation(struct store *store, struct why *why)
+static enum err sqlite_begin_incarnation(struct store *store, struct why *why)
 {
 	CHECK(!sqlite_of(store)->is_started);
 	return database_begin_incarnation(sqlite_of(store)->database, why);
+}
+
+static enum err sqlite_commit(
+	struct store *store, const char *key, uint64_t expected, struct span value, struct why *why)
+{
+	struct database_change change = {.key = key, .expected = expected, .value = value}, *changes[] = {&change};
+	CHECK(!sqlite_of(store)->is_started);
+	RETURN_IF_ERR(database_commit(sqlite_of(store)->database, changes, 1, why));
+	if (change.err != ERR_NONE)
+		return change.err;
+	store_apply(store, key, value, change.version);
+	return ERR_NONE;
 }
 
 struct merging {
@@ -218,16 +230,12 @@ struct merging {
 static void merge_row(void *arg, const char *key, struct span value, _unused_ uint64_t version)
 {
 	struct merging *merging = arg;
-	struct database_change change = {.key = key, .value = value}, *changes[] = {&change};
 	if (merging->err != ERR_NONE || strncmp(key, merging->prefix, strlen(merging->prefix)) != 0 ||
 		mirror_find(&merging->store->mirror, key) != NULL)
 		return;
-	merging->err = database_commit(sqlite_of(merging->store)->database, changes, 1, &merging->detail);
-	if (merging->err != ERR_NONE)
-		return;
-	mirror_put(&merging->store->mirror, key, value, change.version);
-	merging->store->revision = change.version;
-	merging->num++;
+	merging->err = merging->store->engine->commit(merging->store, key, 0, value, &merging->detail);
+	if (merging->err == ERR_NONE)
+		merging->num++;
 }
 
 enum err store_merge(struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why)
@@ -251,24 +259,8 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 	return ERR_NONE;
 }
 
-enum err store_drop(
-	struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num, struct why *why)
-{
-	struct mirror *mirror = &store->mirror;
-	size_t at = mirror_lower_bound(mirror, prefix), num = 0;
-	CHECK(!sqlite_of(store)->is_started);
-	while (at < mirror->num_entries && strncmp(mirror->entries[at].key, prefix, strlen(prefix)) == 0) {
-		const struct mirror_entry *entry = &mirror->entries[at];
-		struct database_change change = {.key = entry->key, .expected = entry->version}, *changes[] = {&change};
-		if (!is_over(span_of(entry->bytes, entry->len))) {
-			at++;
-			continue;
-		}
-		RETURN_IF_ERR(database_commit(sqlite_of(store)->database, changes, 1, why));
-		store->revision = change.version;
-		mirror_remove(mirror, entry->key);
-		num++;
-	}
-	*out_num = num;
-	return ERR_NONE;
-}
+static const struct store_engine sqlite_engine = {.swap = sqlite_swap,
+	.incarnation = sqlite_incarnation,
+	.begin_incarnation = sqlite_begin_incarnation,
+	.commit = sqlite_commit,
+	.close = sqlite_close};

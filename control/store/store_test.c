@@ -1,4 +1,5 @@
 #include "base/core/mem.h"
+#include "base/core/test_wait.h"
 #include "control/store/store.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -96,6 +97,32 @@ static void returns_stored_values_also_after_reopening(void **state)
 static bool is_one(struct span bytes)
 {
 	return span_eq(bytes, SPAN_LITERAL("one"));
+}
+
+static bool is_one_of(void *arg, const char *key, struct span bytes)
+{
+	unsigned *num_asked = arg;
+	assert_true(strncmp(key, "a/", 2) == 0);
+	++*num_asked;
+	return is_one(bytes);
+}
+
+static void prunes_up_to_the_maximum(void **state)
+{
+	struct world *world = *state;
+	struct store_value got;
+	unsigned num_asked = 0;
+	assert_int_equal(swap(world, "a/1", 0, "one"), ERR_NONE);
+	assert_int_equal(swap(world, "a/2", 0, "two"), ERR_NONE);
+	assert_int_equal(swap(world, "a/3", 0, "one"), ERR_NONE);
+	assert_int_equal(swap(world, "b/1", 0, "one"), ERR_NONE);
+	assert_int_equal(store_prune(world->store, "a/", 1, is_one_of, &num_asked), 1);
+	assert_true(WAIT_UNTIL(!store_get(world->store, "a/1", &got), loop_run_once(world->loop, false)));
+	assert_int_equal(store_prune(world->store, "a/", 9, is_one_of, &num_asked), 1);
+	assert_true(WAIT_UNTIL(!store_get(world->store, "a/3", &got), loop_run_once(world->loop, false)));
+	assert_holds(world, "a/2", "two");
+	assert_holds(world, "b/1", "one");
+	assert_int_equal(num_asked, 3);
 }
 
 static void finding_i7_removes_expired_records_before_it_starts(void **state)
@@ -347,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(returns_stored_values_also_after_reopening),
+		TEST(prunes_up_to_the_maximum),
 		TEST(finding_i7_removes_expired_records_before_it_starts),
 		TEST(finding_i7_refuses_to_merge_from_an_empty_file),
 		TEST(refuses_a_swap_against_an_old_version),

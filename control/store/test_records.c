@@ -135,14 +135,33 @@ void kube_request_cancel(struct kube_request *request)
 	mem_free(request);
 }
 
+static bool is_in_snapshot(const json_t *object)
+{
+	uint64_t version = 0;
+	return record_object_version(version_in(object, "metadata"), &version) &&
+	       (server.snapshot == 0 || version <= server.snapshot);
+}
+
+const char *kube_watch_version(_unused_ const struct kube_watch *watch)
+{
+	static char text[24];
+	snprintf(text, sizeof text, "%" PRIu64, server.snapshot == 0 ? server.version : server.snapshot);
+	return text;
+}
+
+void test_records_send_state(void)
+{
+	server.observer.on_begin(server.observer.arg);
+	for (size_t i = 0; i < OBJECTS_MAX; i++)
+		if (server.objects[i] != NULL && is_in_snapshot(server.objects[i]))
+			server.observer.on_object(server.observer.arg, KUBE_PUT, server.objects[i]);
+	server.observer.on_synced(server.observer.arg);
+}
+
 static void send_state(struct loop_task *task)
 {
 	(void)task;
-	server.observer.on_begin(server.observer.arg);
-	for (size_t i = 0; i < OBJECTS_MAX; i++)
-		if (server.objects[i] != NULL)
-			server.observer.on_object(server.observer.arg, KUBE_PUT, server.objects[i]);
-	server.observer.on_synced(server.observer.arg);
+	test_records_send_state();
 }
 
 struct kube_watch *kube_watch_start(_unused_ struct kube_client *client,
@@ -178,7 +197,7 @@ void test_records_write(const char *key, const char *value)
 
 void test_records_start(struct loop *loop)
 {
-	server = (struct test_records){.loop = loop};
+	server = (struct test_records){.loop = loop, .version = 1};
 }
 
 void test_records_end(void)

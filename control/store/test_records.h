@@ -18,12 +18,14 @@ struct test_records {
 	struct loop_task sync;
 	struct loop *loop;
 	unsigned num_requests;
+	uint64_t snapshot; /* the version of the state that is sent: what is newer is not in it; 0: the present one */
 	bool watch_is_late;
 };
 extern struct test_records server;
 
 void test_records_start(struct loop *loop); /* empty */
 void test_records_end(void);
+void test_records_send_state(void); /* the whole state, as after a 410 */
 /* A change by another replica; value NULL removes. */
 void test_records_write(const char *key, const char *value);
 size_t test_records_slot(const char *name); /* OBJECTS_MAX: none */

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Makes handfast.yaml, handfast-cni.yaml and the Helm chart from objects.yaml.in and cni.yaml.in: each @{VALUE} becomes its default in the one and a reference
-to the chart's values in the other. `generate.py` prints the files that are not current, `generate.py --write` writes them.
+"""Makes handfast.yaml, handfast-cni.yaml and the Helm chart from objects.yaml.in and cni.yaml.in: each @{VALUE} becomes
+its default in the one and a reference to the chart's values in the other. `generate.py` prints the files that are not
+current, `generate.py --write` writes them.
 
-    deploy/kubernetes/generate.py --print [VALUE=TEXT ...]    handfast.yaml with other values, for a cluster without Helm"""
+    deploy/kubernetes/generate.py --print [VALUE=TEXT ...]    what the chart makes of these values, for a cluster without
+                                                              Helm: handfast.yaml; with cni.enabled=true handfast-cni.yaml, too
+    deploy/kubernetes/generate.py --values                    the values, each with its default"""
 
 import pathlib
 import re
@@ -28,6 +31,11 @@ VALUES = [
     ("image.pullPolicy", "IfNotPresent", "When the control plane's image is pulled."),
     ("identity.leafTtl", "1h", "Lifetime of a pod's certificate, in whole seconds, minutes, hours or days; it is renewed "
      "after half of it."),
+    ("identity.otherRootsFile", "", "Roots of another authority, whose SVIDs open discovery, such as /etc/handfast-trust/roots.pem."),
+    ("federation.port", "0", "15013: the bundle endpoint, where partners fetch this mesh's trust bundle; 0: none."),
+    ("federation.refreshHint", "5m", "How often partners fetch it; SPIRE does once per minute at most."),
+    ("federation.partners", "[]", "Partners, as federation.partners of the settings: a YAML list, on one line."),
+    ("federation.entries", "[]", "Where workloads outside of the cluster are, as entries of the settings: a YAML list, on one line."),
     ("policy.defaultMode", "permissive", "Inbound mode where no workload's own applies: off, permissive or strict."),
     ("cni.enabled", "false", "Interception rules by the CNI plugin handfast-cni, in place of an init container with NET_ADMIN."),
     ("cni.binDir", "/opt/cni/bin", "The container runtime's folder of CNI plugins, on the nodes."),
@@ -38,6 +46,7 @@ VALUES = [
     ("log.level", "notice", "The least severe log lines: error, warning, notice or debug."),
     ("log.format", "json", "The form of log lines: text or json."),
 ]
+LISTS = {name for name, default, _ in VALUES if default == "[]"}
 _MADE = "# Made by deploy/kubernetes/generate.py from objects.yaml.in; a change goes there.\n"
 _CHART = """apiVersion: v2
 name: handfast
@@ -47,10 +56,27 @@ version: %(version)s
 appVersion: "%(version)s"
 kubeVersion: ">=1.29.0-0"
 """
+_IF_KNOWN = """{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
+%s{{- end }}
+"""
+
+
+def _sources():
+    return {name: (HERE / name).read_text(encoding="utf-8") for name in SOURCES}
+
+
+def images():
+    """{name: the labels of its programs} of all images that the objects name, from docker/Dockerfile.*; of one without a
+    Dockerfile no labels."""
+    folder = HERE.parent.parent / "docker"
+    names = sorted(set(re.findall(r"@\{image\.prefix\}([\w-]+):", "".join(_sources().values()))))
+    files = {name: folder / ("Dockerfile." + name.removeprefix("handfast-")) for name in names}
+    return {name: re.findall(r"docker/assemble\.sh (\S+)", file.read_text(encoding="utf-8")) if file.exists() else []
+            for name, file in files.items()}
 
 
 def _objects(replacement, source=SOURCES[0]):
-    texts = {name: (HERE / name).read_text(encoding="utf-8") for name in SOURCES}
+    texts = _sources()
     known = {name for name, _, _ in VALUES}
     used = set(_PLACE.findall("".join(texts.values())))
     if used != known:
@@ -64,6 +90,8 @@ def manifest(changes=(), source=SOURCES[0]):
     for name, value in dict(changes).items():
         if name not in values:
             raise SystemExit("no value is named %s; expected one of %s" % (name, ", ".join(values)))
+        if values[name] in ("true", "false") and value not in ("true", "false") or values[name].isdigit() and not value.isdigit():
+            raise SystemExit("%s is %s; expected %s" % (name, value, "a number" if values[name].isdigit() else "true or false"))
         values[name] = value
     return _MADE.replace(SOURCES[0], source) + _objects(values.__getitem__, source)
 
@@ -75,13 +103,13 @@ def _values_yaml():
         if parent and parent != group:
             lines.append(parent + ":")
         group, pad = parent, "  " if parent else ""
-        quoted = default if re.fullmatch(r"[a-z][\w-]*|\d+", default) else '"%s"' % default
+        quoted = default if re.fullmatch(r"[a-z][\w-]*|\d+|\[\]", default) else '"%s"' % default
         lines += ["%s# %s" % (pad, what), "%s%s: %s" % (pad, leaf, quoted)]
     return _MADE.replace("objects.yaml.in", "its table of values") + "\n".join(lines) + "\n"
 
 
 def _reference(name):
-    return "{{ .Values.%s }}" % name
+    return ("{{ toJson .Values.%s }}" if name in LISTS else "{{ .Values.%s }}") % name
 
 
 def files():
@@ -91,10 +119,16 @@ def files():
         "handfast-cni.yaml": manifest(source=SOURCES[1]),
         "chart/Chart.yaml": _MADE + _CHART % {"version": _version()},
         "chart/values.yaml": _values_yaml(),
-        "chart/templates/handfast.yaml": _MADE + _objects(_reference),
+        "chart/templates/handfast.yaml": _MADE + _where_known(_objects(_reference)),
         "chart/templates/handfast-cni.yaml": _MADE.replace(SOURCES[0], SOURCES[1]) + "{{- if .Values.cni.enabled }}\n"
                                              + _objects(_reference, SOURCES[1]) + "{{- end }}\n",
     }
+
+
+def _where_known(text):
+    """Objects of kinds that Kubernetes 1.29 does not have are left out there. kubectl reports them and applies the rest."""
+    documents = [_IF_KNOWN % one if "\nkind: ValidatingAdmissionPolicy" in one else one for one in text.split("---\n")]
+    return "---\n".join(documents)
 
 
 def stale():
@@ -105,10 +139,26 @@ def stale():
     return ["deploy/kubernetes/" + name for name, content in files().items() if differs(name, content)]
 
 
+def _print(words):
+    """handfast-cni.yaml last: its agents leave the nodes when the control plane's objects are gone."""
+    odd = [word for word in words if "=" not in word]
+    if odd:
+        print("expected VALUE=TEXT, got %s; the values: deploy/kubernetes/generate.py --values" % odd[0], file=sys.stderr)
+        return 64
+    changes = dict(word.split("=", 1) for word in words)
+    print(manifest(changes), end="")
+    if changes.get("cni.enabled") == "true":
+        print("---\n" + manifest(changes, SOURCES[1]), end="")
+    return 0
+
+
 def main():
     words = sys.argv[1:]
     if words[:1] == ["--print"]:
-        print(manifest(word.split("=", 1) for word in words[1:]), end="")
+        return _print(words[1:])
+    if words == ["--values"]:
+        for name, default, what in VALUES:
+            print("%s=%s\n    %s" % (name, default, what))
         return 0
     if words == ["--write"]:
         for name, content in files().items():

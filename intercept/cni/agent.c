@@ -7,13 +7,12 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "intercept/cni/answering.h"
+#include "intercept/cni/daemon_set.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #define COMPONENT "agent"
-
-enum { DAEMON_SET_MS = 5000 }; /* of the 30 s that kubelet waits for the end */
 
 struct agent {
 	const struct agent_config *config;
@@ -25,9 +24,9 @@ struct agent {
 	struct answering *answering;
 	struct http_server *health;
 	struct loop_signal on_term, on_int;
-	struct install *install;   /* NULL: the pods are not known yet */
-	struct kube_request *asks; /* at the end: whether the DaemonSet is still there */
-	bool is_synced, is_in_trouble, removes;
+	struct install *install;       /* NULL: the pods are not known yet */
+	struct daemon_set *daemon_set; /* NULL: its end does not matter */
+	bool is_synced, is_in_trouble, is_ending, removes;
 	struct why trouble;
 };
 
@@ -101,7 +100,8 @@ static void on_live(void *arg, struct http_request *request)
 	http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("ok\n"));
 }
 
-/* Trouble after the first sync is shown, and does not make it unready: what is known still answers. */
+/* Trouble after the first sync is shown, and does not make it unready: what is known still answers. Pods beyond the
+ * limit do: each of them waits without an end. */
 static void on_ready(void *arg, struct http_request *request)
 {
 	const struct agent *agent = arg;
@@ -110,16 +110,22 @@ static void on_ready(void *arg, struct http_request *request)
 	struct why why = {0};
 	enum err full = ERR_NONE;
 	bool is_in_place = agent->install != NULL && install_state(agent->install, &why) == ERR_NONE;
+	bool is_over = node_pods_is_over(agent->pods);
 	if (!agent->is_synced)
 		full = buf_append_str(&text, "pods: those of this node are not known yet\n");
 	if (full == ERR_NONE && agent->is_in_trouble)
 		full = buf_printf(&text, "pods: %s\n", why_format(&agent->trouble, line, sizeof line));
+	if (full == ERR_NONE && is_over)
+		full = buf_printf(&text,
+			"pods: more than %d on this node, and those beyond are not known; expected: fewer; "
+			"fix: remove pods, then restart this agent\n",
+			NODE_PODS_MAX);
 	if (full == ERR_NONE && agent->install != NULL && !is_in_place)
 		full = buf_printf(&text, "plugin: %s\n", why_format(&why, line, sizeof line));
 	if (full == ERR_NONE && buf_len(&text) == 0)
 		full = buf_append_str(&text, "ok\n");
-	http_answer(
-		request, agent->is_synced && is_in_place && full == ERR_NONE ? 200 : 503, HTTP_TEXT, buf_span(&text));
+	http_answer(request, agent->is_synced && is_in_place && !is_over && full == ERR_NONE ? 200 : 503, HTTP_TEXT,
+		buf_span(&text));
 }
 
 static enum err open_health(struct agent *agent, struct http_page pages[2], struct why *why)
@@ -159,34 +165,19 @@ static void finish(struct agent *agent, bool removes)
 	loop_stop(agent->loop);
 }
 
-/* Without its object, or without permission because its account is gone already, this is an uninstall; a rollout or a
- * node that restarts leaves the object. No answer: it stays, and pods wait. */
-static void on_daemon_set(void *arg, enum err err, const struct kube_response *response, const struct why *why)
+static void on_daemon_set(void *arg, bool is_gone)
 {
-	struct agent *agent = arg;
-	(void)why;
-	agent->asks = NULL;
-	bool is_gone =
-		err == ERR_NONE && (response->status == 401 || response->status == 403 || response->status == 404);
-	if (err == ERR_NONE && response->status == 200) {
-		json_t *object = json_loadb((const char *)response->body.ptr, response->body.len, 0, NULL);
-		is_gone = json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL;
-		json_decref(object);
-	}
-	finish(agent, is_gone);
+	finish(arg, is_gone);
 }
 
+/* A rollout or a node that restarts leaves the object. No answer: the plugin stays, and pods wait. */
 static void ask_for_daemon_set(struct agent *agent)
 {
-	const char *name = agent->config->daemon_set, *slash = strchr(name, '/');
-	if (slash == NULL || agent->asks != NULL) { /* a second signal does not wait */
+	if (agent->daemon_set == NULL || agent->is_ending) /* a second signal does not wait */
 		finish(agent, false);
-		return;
-	}
-	_cleanup_(mem_freep) char *path =
-		mem_printf("/apis/apps/v1/namespaces/%.*s/daemonsets/%s", (int)(slash - name), name, slash + 1);
-	const struct kube_request_options options = {.method = "GET", .path = path, .timeout_ms = DAEMON_SET_MS};
-	agent->asks = kube_request_start(agent->client, &options, on_daemon_set, agent);
+	else
+		daemon_set_ask(agent->daemon_set, on_daemon_set, agent);
+	agent->is_ending = true;
 }
 
 static void end(struct agent *agent)
@@ -230,6 +221,8 @@ static enum err start(struct agent *agent, struct http_page pages[2], struct why
 	agent->answering = answering_new(&options);
 	agent->client = kube_client_new(agent->loop, &agent->kube);
 	watch_pods(agent);
+	if (agent->config->at_end == AGENT_REMOVES_IF_GONE && strchr(agent->config->daemon_set, '/') != NULL)
+		agent->daemon_set = daemon_set_new(agent->client, agent->config->daemon_set);
 	return ERR_NONE;
 }
 
@@ -237,8 +230,8 @@ static void stop(struct agent *agent)
 {
 	if (agent->install != NULL)
 		install_stop(agent->install);
-	if (agent->asks != NULL)
-		kube_request_cancel(agent->asks);
+	if (agent->daemon_set != NULL)
+		daemon_set_free(agent->daemon_set);
 	if (agent->watch != NULL)
 		kube_watch_stop(agent->watch);
 	if (agent->client != NULL)

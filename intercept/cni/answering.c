@@ -17,16 +17,20 @@ enum {
 	WAIT_MS = 8000, /* a pod's object comes within a second of kubelet's own */
 	QUESTION_MS = 2000,
 	CONNS_MAX = 512, /* more than the pods that a node starts at once; only root can open them */
+	/* A node that restarts starts all its pods at once: 250 programs would take its memory and processors, and the
+	 * limit of this agent's memory. A run takes 50 ms. */
+	RUNS_MAX = 8,
 };
 
 struct answering {
 	struct answering_options options;
 	struct listener *listener;
 	struct list conns;
-	unsigned num_conns;
+	unsigned num_conns, num_runs;
+	struct loop_task room; /* a run has ended */
 };
 
-enum phase { READING, WAITING, RUNNING };
+enum phase { READING, WAITING, QUEUED, RUNNING }; /* QUEUED: its pod is known, and RUNS_MAX others run */
 
 struct conn {
 	struct list_link link;
@@ -40,13 +44,34 @@ struct conn {
 	struct rules_run *run; /* RUNNING */
 };
 
+static void judge(struct conn *conn);
+
+static void on_room(struct loop_task *task)
+{
+	struct answering *answering = container_of(task, struct answering, room);
+	LIST_EACH_REMOVABLE(&answering->conns, struct conn, conn, link)
+		if (conn->phase == QUEUED && answering->num_runs < RUNS_MAX)
+			judge(conn);
+}
+
+static void end_run(struct conn *conn)
+{
+	struct answering *answering = conn->answering;
+	CHECK(answering->num_runs > 0);
+	answering->num_runs--;
+	conn->run = NULL;
+	loop_task_post(answering->options.loop, &answering->room, on_room);
+}
+
 static void close_conn(struct conn *conn)
 {
 	struct answering *answering = conn->answering;
 	loop_io_stop(&conn->io);
 	loop_timer_stop(&conn->deadline);
-	if (conn->run != NULL)
+	if (conn->run != NULL) {
 		rules_run_cancel(conn->run);
+		end_run(conn);
+	}
 	fd_close(conn->fd);
 	fd_close(conn->netns);
 	buf_done(&conn->in);
@@ -76,7 +101,7 @@ static void answer(struct conn *conn, enum message_verdict verdict, const struct
 static void on_rules(void *arg, enum err err, const struct why *why)
 {
 	struct conn *conn = arg;
-	conn->run = NULL;
+	end_run(conn);
 	answer(conn, err == ERR_NONE ? MESSAGE_DONE : MESSAGE_FAILED, err == ERR_NONE ? NULL : why);
 }
 
@@ -104,10 +129,17 @@ static void run_rules(struct conn *conn, const struct node_pod_rules *rules)
 		answer(conn, is_own ? MESSAGE_PASSED : MESSAGE_FAILED, is_own ? NULL : &why);
 		return;
 	}
-	conn->phase = RUNNING;
-	loop_timer_stop(&conn->deadline);
-	if (rules_run_start(&options, on_rules, conn, &conn->run, &why) != ERR_NONE)
+	if (conn->answering->num_runs == RUNS_MAX) {
+		conn->phase = QUEUED;
+		return;
+	}
+	if (rules_run_start(&options, on_rules, conn, &conn->run, &why) != ERR_NONE) {
 		answer(conn, MESSAGE_FAILED, &why);
+		return;
+	}
+	conn->phase = RUNNING;
+	conn->answering->num_runs++;
+	loop_timer_stop(&conn->deadline);
 }
 
 static void judge(struct conn *conn)
@@ -116,6 +148,7 @@ static void judge(struct conn *conn)
 	struct why why = {0};
 	switch (node_pods_judge(conn->answering->options.pods, &conn->question.pod, &rules, &why)) {
 	case NODE_POD_UNKNOWN:
+		conn->phase = WAITING;
 		return;
 	case NODE_POD_PASSES:
 		answer(conn, MESSAGE_PASSED, NULL);
@@ -138,10 +171,15 @@ static void on_deadline(struct loop_timer *timer)
 		close_conn(conn);
 		return;
 	}
-	why_set(&why, ERR_UNAVAILABLE, "a pod that the API server has on this node",
-		"kubelet tries again; if it does not end, look at /healthz/ready of handfast-cni on this node",
-		"pod %s/%s (uid %s) is not known yet", conn->question.pod.namespace_, conn->question.pod.name,
-		conn->question.pod.uid);
+	const struct cni_pod *pod = &conn->question.pod;
+	if (conn->phase == QUEUED)
+		why_set(&why, ERR_LIMIT, "a turn within 8 s; 8 programs write rules at once",
+			"none: kubelet tries again; if it does not end, look at the load of the node",
+			"pod %s/%s waits for the rules of other pods", pod->namespace_, pod->name);
+	else
+		why_set(&why, ERR_UNAVAILABLE, "a pod that the API server has on this node",
+			"kubelet tries again; if it does not end, look at /healthz/ready of handfast-cni on this node",
+			"pod %s/%s (uid %s) is not known yet", pod->namespace_, pod->name, pod->uid);
 	answer(conn, MESSAGE_LATER, &why);
 }
 
@@ -207,12 +245,13 @@ void answering_free(struct answering *answering)
 	listener_free(answering->listener);
 	LIST_EACH_REMOVABLE(&answering->conns, struct conn, conn, link)
 		close_conn(conn);
+	loop_task_cancel(&answering->room);
 	mem_free(answering);
 }
 
 void answering_pods_changed(struct answering *answering)
 {
 	LIST_EACH_REMOVABLE(&answering->conns, struct conn, conn, link)
-		if (conn->phase == WAITING)
+		if (conn->phase == WAITING || conn->phase == QUEUED)
 			judge(conn);
 }

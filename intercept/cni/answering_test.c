@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 /* cmocka requires the three headers above */
 #include <cmocka.h>
@@ -35,11 +36,21 @@ static int open_netns(void)
 	return fd;
 }
 
+static void start_answering(struct bench *bench, const char *program, uint32_t wait_ms)
+{
+	struct why why;
+	int listening;
+	assert_int_equal(socket_listen_unix(bench->path, 0600, &listening, &why), ERR_NONE);
+	bench->answering = answering_new(&(struct answering_options){.loop = bench->loop,
+		.pods = bench->pods,
+		.init_program = program,
+		.listening_fd = listening,
+		.wait_ms = wait_ms});
+}
+
 static int setup(void **state)
 {
 	struct bench *bench = mem_new(struct bench);
-	struct why why;
-	int listening;
 	*bench = (struct bench){.loop = loop_new(&clock_system), .pods = node_pods_new(), .fd = -1};
 	bench->in = BUF_INIT(MESSAGE_MAX);
 	bench->own_netns = open_netns();
@@ -49,12 +60,7 @@ static int setup(void **state)
 	snprintf(bench->folder, sizeof bench->folder, "/tmp/answering.XXXXXX");
 	assert_non_null(mkdtemp(bench->folder));
 	snprintf(bench->path, sizeof bench->path, "%s/s", bench->folder);
-	assert_int_equal(socket_listen_unix(bench->path, 0600, &listening, &why), ERR_NONE);
-	bench->answering = answering_new(&(struct answering_options){.loop = bench->loop,
-		.pods = bench->pods,
-		.init_program = "intercept/handfast-init",
-		.listening_fd = listening,
-		.wait_ms = 1000});
+	start_answering(bench, "intercept/handfast-init", 1000);
 	*state = bench;
 	return 0;
 }
@@ -211,6 +217,66 @@ static void a_refusal_of_handfast_init_is_the_reason(void **state)
 	assert_non_null(strstr(answer.detail.got, "exit code 64 of handfast-init"));
 }
 
+/* A program that counts those that run at the same time: one file per process, and what it saw in `most`. */
+static void write_counter(const struct bench *bench, const char *program)
+{
+	FILE *file = fopen(program, "w");
+	assert_non_null(file);
+	fprintf(file,
+		"#!/bin/sh\nd=%s/runs\n: > $d/$$\n/bin/sleep 0.1\n/bin/ls $d | /usr/bin/wc -l >> %s/most\n"
+		"/bin/rm $d/$$\n",
+		bench->folder, bench->folder);
+	assert_int_equal(fchmod(fileno(file), 0700), 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void at_most_eight_runs_at_once_and_each_is_answered(void **state)
+{
+	enum { NUM = 30 };
+	_cleanup_(buf_done) struct buf line = BUF_INIT(MESSAGE_MAX), most = BUF_INIT(4096);
+	struct message_question question = {.pod = {.namespace_ = "shop", .name = "web", .uid = "u"}};
+	struct bench *bench = *state;
+	struct message_answer answer;
+	int fds[NUM];
+	_cleanup_(mem_freep) char *program = mem_printf("%s/program", bench->folder),
+				  *runs = mem_printf("%s/runs", bench->folder),
+				  *saw = mem_printf("%s/most", bench->folder);
+	write_counter(bench, program);
+	assert_int_equal(mkdir(runs, 0700), 0);
+	answering_free(bench->answering);
+	unlink(bench->path);
+	start_answering(bench, program, 20000);
+	put_pod(bench, "x", "y");
+	assert_int_equal(message_question_put(&question, &line), ERR_NONE);
+	for (int i = 0; i < NUM; i++) {
+		assert_int_equal(socket_connect_unix(bench->path, &fds[i], NULL), ERR_NONE);
+		assert_int_equal(message_send(fds[i], buf_span(&line), bench->pod_netns), ERR_NONE);
+	}
+	for (int i = 0; i < NUM; i++) {
+		int unasked = -1;
+		enum err err;
+		buf_clear(&bench->in);
+		while ((err = message_receive(fds[i], &bench->in, &unasked)) == ERR_UNAVAILABLE)
+			loop_run_once(bench->loop, true);
+		assert_int_equal(err, ERR_NONE);
+		assert_int_equal(message_answer_parse(buf_span(&bench->in), &answer), ERR_NONE);
+		assert_string_equal(answer.detail.got, "");
+		assert_int_equal(answer.verdict, MESSAGE_DONE);
+		fd_close(fds[i]);
+	}
+	assert_int_equal(fd_read_file(saw, 4096, &most, NULL), ERR_NONE);
+	unsigned num = 0, largest = 0;
+	for (const char *at = buf_cstr(&most); *at != '\0'; at += strspn(at, "\n"), num++) {
+		unsigned one = 0;
+		for (; *at >= '0' && *at <= '9'; at++)
+			one = one * 10 + (unsigned)(*at - '0');
+		largest = one > largest ? one : largest;
+	}
+	assert_int_equal(num, NUM);
+	assert_in_range(largest, 2, 8);
+	unlink(saw), unlink(program), rmdir(runs);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -222,6 +288,7 @@ int main(void)
 		TEST(missing_rules_are_found_and_not_written),
 		TEST(the_nodes_own_namespace_is_left_alone),
 		TEST(a_refusal_of_handfast_init_is_the_reason),
+		TEST(at_most_eight_runs_at_once_and_each_is_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

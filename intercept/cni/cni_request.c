@@ -150,6 +150,8 @@ enum err cni_request_parse(const struct cni_environment *environment, struct spa
 			why_set(why, ERR_MALFORMED, "the network's configuration, a JSON object, on standard input",
 				"see the runtime's log", "standard input is no JSON object: %.120s",
 				out->config == NULL ? wrong.text : "another type"));
+	if (out->command == CNI_DEL || out->command == CNI_GC)
+		return ERR_NONE; /* whatever their version and names: a pod would not end, and nothing is given back */
 	RETURN_IF_ERR(read_version(out, out_code, why));
 	if (is_of_container(out->command))
 		RETURN_IF_ERR(read_pod(environment->args, &out->pod, out_code, why));

@@ -80,6 +80,22 @@ static void a_deletion_needs_neither_namespace_nor_result(void **state)
 	assert_int_equal(buf_len(&out), 0);
 }
 
+static void what_is_removed_may_be_of_any_version(void **state)
+{
+	static const struct cni_environment rows[] = {
+		{.command = "DEL", .container_id = "c1", .netns = "", .args = "K8S_POD_NAME=b"}, {.command = "GC"}};
+	static const char *const configs[] = {
+		"{\"name\":\"n\"}", "{\"cniVersion\":\"0.2.0\"}", "{\"cniVersion\":\"2.0.0\"}"};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		for (size_t k = 0; k < sizeof configs / sizeof configs[0]; k++) {
+			_cleanup_(cni_request_done) struct cni_request request;
+			enum cni_code code;
+			struct why why = {0};
+			assert_int_equal(parse(&rows[i], configs[k], &request, &code, &why), ERR_NONE);
+		}
+}
+
 static void lists_its_versions(void **state)
 {
 	_cleanup_(cni_request_done) struct cni_request request;
@@ -155,6 +171,7 @@ int main(void)
 		cmocka_unit_test(a_namespace_may_be_excluded),
 		cmocka_unit_test(what_is_no_pod_has_no_name),
 		cmocka_unit_test(a_deletion_needs_neither_namespace_nor_result),
+		cmocka_unit_test(what_is_removed_may_be_of_any_version),
 		cmocka_unit_test(lists_its_versions),
 		cmocka_unit_test(refuses_with_the_code_of_the_specification),
 		cmocka_unit_test(an_error_has_the_version_that_was_asked_for),

@@ -97,15 +97,17 @@ enum err message_send(int fd, struct span line, int with_fd)
 static void take_fd(struct msghdr *message, int *out_fd)
 {
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL; header = CMSG_NXTHDR(message, header)) {
-		int passed = -1;
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-			header->cmsg_len != CMSG_LEN(sizeof(int)))
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
-		memcpy(&passed, CMSG_DATA(header), sizeof passed);
-		if (*out_fd < 0)
-			*out_fd = passed;
-		else
-			fd_close(passed);
+		/* The padding of one descriptor has room for a second one on 64 bits. */
+		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
+			int passed = -1;
+			memcpy(&passed, CMSG_DATA(header) + at, sizeof passed);
+			if (*out_fd < 0)
+				*out_fd = passed;
+			else
+				fd_close(passed);
+		}
 	}
 }
 

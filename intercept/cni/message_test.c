@@ -94,6 +94,36 @@ static void a_second_descriptor_is_closed(void **state)
 	assert_int_equal(fcntl(next, F_GETFD), -1); /* where the second one was */
 }
 
+static void two_descriptors_of_one_message_do_not_leak(void **state)
+{
+	_cleanup_(buf_done) struct buf in = BUF_INIT(MESSAGE_MAX);
+	_cleanup_fd_ int one = -1, other = -1, null = open("/dev/null", O_RDONLY | O_CLOEXEC), got = -1;
+	union {
+		struct cmsghdr header; /* aligns it */
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = {0};
+	struct iovec part = {.iov_base = "a", .iov_len = 1};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof control.bytes};
+	int pair[2], two[2] = {null, null};
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	one = pair[0], other = pair[1];
+	control.header = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(2 * sizeof(int))};
+	memcpy(CMSG_DATA(&control.header), two, sizeof two);
+	assert_int_equal(sendmsg(one, &message, 0), 1);
+	int next = fcntl(null, F_DUPFD_CLOEXEC, 0);
+	fd_close(next);
+	assert_int_equal(message_receive(other, &in, &got), ERR_NONE);
+	assert_int_equal(got, next);
+	int after = fcntl(null, F_DUPFD_CLOEXEC, 0);
+	fd_close(after);
+	assert_int_equal(after, next + 1); /* the second one is closed */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +132,7 @@ int main(void)
 		cmocka_unit_test(refuses_other_texts),
 		cmocka_unit_test(a_descriptor_travels_along),
 		cmocka_unit_test(a_second_descriptor_is_closed),
+		cmocka_unit_test(two_descriptors_of_one_message_do_not_leak),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ struct node_pod {
 struct node_pods {
 	struct list pods;
 	unsigned num;
+	bool is_over;
 };
 
 struct node_pods *node_pods_new(void)
@@ -45,6 +46,7 @@ void node_pods_free(struct node_pods *pods)
 
 void node_pods_begin(struct node_pods *pods)
 {
+	pods->is_over = false;
 	LIST_EACH(&pods->pods, struct node_pod, pod, link)
 		pod->is_current = false;
 }
@@ -54,6 +56,11 @@ void node_pods_synced(struct node_pods *pods)
 	LIST_EACH_REMOVABLE(&pods->pods, struct node_pod, pod, link)
 		if (!pod->is_current)
 			forget(pods, pod);
+}
+
+bool node_pods_is_over(const struct node_pods *pods)
+{
+	return pods->is_over;
 }
 
 static struct node_pod *find(const struct node_pods *pods, const struct cni_pod *id)
@@ -141,8 +148,10 @@ enum err node_pods_put(struct node_pods *pods, const json_t *object)
 	if (!read_id(object, &id))
 		return ERR_MALFORMED;
 	struct node_pod *pod = find(pods, &id);
-	if (pod == NULL && pods->num == NODE_PODS_MAX)
+	if (pod == NULL && pods->num == NODE_PODS_MAX) {
+		pods->is_over = true;
 		return ERR_LIMIT;
+	}
 	if (pod == NULL) {
 		pod = mem_new(struct node_pod);
 		list_push_back(&pods->pods, &pod->link);

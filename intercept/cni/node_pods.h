@@ -31,6 +31,7 @@ void node_pods_begin(struct node_pods *pods);
 enum err node_pods_put(struct node_pods *pods, const json_t *object) _must_use_;
 void node_pods_deleted(struct node_pods *pods, const json_t *object);
 void node_pods_synced(struct node_pods *pods);
+bool node_pods_is_over(const struct node_pods *pods); /* ERR_LIMIT since the last begin: some are not known */
 
 /* *out: for NODE_POD_NEEDS_RULES. A pod without uid (an old runtime does not give it) is taken by its name. */
 enum node_pods_verdict node_pods_judge(

@@ -143,12 +143,16 @@ static void the_table_is_bounded(void **state)
 		put(pods, name, "u", "", "");
 	}
 	put(pods, "pod-0", "u2", "", "");
+	assert_false(node_pods_is_over(pods));
 	json_t *more = json_pack("{s:{s:s, s:s, s:s}}", "metadata", "namespace", "shop", "name", "more", "uid", "u");
 	assert_int_equal(node_pods_put(pods, more), ERR_LIMIT);
 	json_decref(more);
 	json_t *nameless = json_pack("{s:{s:s}}", "metadata", "namespace", "shop");
 	assert_int_equal(node_pods_put(pods, nameless), ERR_MALFORMED);
 	json_decref(nameless);
+	assert_true(node_pods_is_over(pods));
+	node_pods_begin(pods);
+	assert_false(node_pods_is_over(pods));
 }
 
 int main(void)

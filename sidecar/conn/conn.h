@@ -33,6 +33,15 @@ struct conn_timeouts {           /* milliseconds */
 struct conn;
 struct conn_table;
 
+struct conn_dry_run { /* a dry-run rule would decide otherwise; borrowed during the call */
+	const char *rule;
+	bool would_deny;
+	bool was_open; /* decided before, without that rule */
+	const struct spiffe_id *id;
+	struct addr source;
+	uint16_t port;
+};
+
 struct conn_observer { /* each may be NULL */
 	void (*on_begin)(void *arg, enum conn_kind kind);
 	/* after_ms: since the connection was accepted. */
@@ -45,6 +54,7 @@ struct conn_observer { /* each may be NULL */
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
 	void (*on_retry)(void *arg); /* outbound: the next endpoint is tried */
+	void (*on_dry_run)(void *arg, const struct conn_dry_run *event);
 };
 
 /* In IPv6 a port of 100::6 is not reused for 60 s after its connection (docs/decisions/023). When the ports of 100::6

@@ -2,6 +2,7 @@
  * source. */
 #include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
+#include <string.h>
 
 static struct conn_next park(struct conn *conn)
 {
@@ -33,12 +34,29 @@ static void decision_store(struct conn *conn, struct policy *policy, const struc
 	conn->dry_run_rule = made->dry_run_rule;
 }
 
+/* A later policy counts a connection again only for a rule that it was not counted for. */
+static void report_dry_run(const struct conn *conn, const char *rule_before, const struct policy_decision *made)
+{
+	const struct conn_observer *observer = &conn->env->observer;
+	if (made->dry_run_rule == NULL || observer->on_dry_run == NULL ||
+		(rule_before != NULL && strcmp(rule_before, made->dry_run_rule) == 0))
+		return;
+	const struct conn_dry_run event = {.rule = made->dry_run_rule,
+		.would_deny = made->outcome == POLICY_ALLOWED,
+		.was_open = conn->step >= STEP_OPEN,
+		.id = conn_peer_id(conn),
+		.source = conn->source,
+		.port = conn->dst.addr.port};
+	observer->on_dry_run(observer->arg, &event);
+}
+
 struct conn_next conn_decide(struct conn *conn)
 {
 	struct policy *policy = conn->env->snapshot->policy;
 	CHECK(policy != NULL && conn->kind != CONN_OUTBOUND);
 	const struct policy_source source = {.id = conn_peer_id(conn), .ip = conn->source.ip};
 	const struct policy_decision made = policy_decide(policy, &source, conn->dst.addr.port);
+	report_dry_run(conn, conn->dry_run_rule, &made); /* before the former policy, which owns the name, goes */
 	decision_store(conn, policy, &made);
 	switch (made.outcome) {
 	case POLICY_ALLOWED:

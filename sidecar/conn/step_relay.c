@@ -17,6 +17,8 @@ static enum close_reason reason_of(enum relay_end end)
 		return CLOSE_LIMIT_REACHED;
 	case RELAY_WITHDRAWN:
 		return CLOSE_WITHDRAWN;
+	case RELAY_IDENTITY_AGE:
+		return CLOSE_IDENTITY_AGE;
 	case RELAY_UNRESPONSIVE:
 		return CLOSE_UNRESPONSIVE;
 	}

@@ -5,7 +5,7 @@
 
 #include "base/core/clock.h"
 #include "certs/credentials.h"
-#include "sidecar/policy/decide.h"
+#include "policy/decide.h"
 #include "sidecar/route/endpoint.h"
 
 struct worker_snapshot {

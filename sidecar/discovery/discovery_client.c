@@ -1,27 +1,14 @@
-#include "sidecar/discovery/discovery_client.h"
+#include "sidecar/discovery/discovery_client_private.h"
 
+#include "base/core/backoff.h"
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "sidecar/discovery/messages.h"
-#include "sidecar/discovery/subscription.h"
 #include <stdio.h>
 
-enum {
-	STREAM_AGAIN_MS = 500, /* after a stream ended on a connection that is still open */
-	MESSAGE_MAX = 256 * 1024,
-};
+enum { STREAM_AGAIN_MS = 500 }; /* after a stream ended on a connection that is still open */
 static const char path[] = "/handfast.v1.Discovery/Stream";
-
-struct discovery_client {
-	struct discovery_options options;
-	struct subscription_set *subscriptions;
-	struct rpc_client *connection;
-	struct rpc_call *call; /* NULL: no stream */
-	struct loop_timer again;
-	uint64_t mesh_version; /* of this stream */
-	struct why failure;
-};
 
 static void on_again(struct loop_timer *timer);
 
@@ -45,20 +32,27 @@ static void send_message(struct discovery_client *client, const struct buf *mess
 
 static void acknowledge(struct discovery_client *client, uint64_t version, const char *refused_reason)
 {
-	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
+	_cleanup_(buf_done) struct buf message = BUF_INIT(DISCOVERY_MESSAGE_MAX);
 	if (discovery_ack_encode(version, refused_reason, &message) == ERR_NONE)
 		send_message(client, &message);
 }
 
 static void send_subscribe(
-	struct discovery_client *client, const struct addr *destinations, size_t num, bool unsubscribe)
+	struct discovery_client *client, const struct addr *destinations, const struct answer *const *known, size_t num)
 {
-	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX);
-	if (num > 0 && discovery_subscribe_encode(destinations, num, unsubscribe, &message) == ERR_NONE)
+	_cleanup_(buf_done) struct buf message = BUF_INIT(DISCOVERY_MESSAGE_MAX);
+	if (num > 0 && discovery_subscribe_encode(destinations, known, num, &message) == ERR_NONE)
 		send_message(client, &message);
 }
 
-static void mesh_receive(struct discovery_client *client, struct discovery_down *down)
+static void send_unsubscribe(struct discovery_client *client, const struct addr *destination)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(DISCOVERY_MESSAGE_MAX);
+	if (discovery_unsubscribe_encode(destination, &message) == ERR_NONE)
+		send_message(client, &message);
+}
+
+static void mesh_receive(struct discovery_client *client, struct span bytes, struct discovery_down *down)
 {
 	if (down->version <= client->mesh_version) {
 		acknowledge(client, down->version, "the version is not newer than the one in use");
@@ -66,15 +60,20 @@ static void mesh_receive(struct discovery_client *client, struct discovery_down 
 	}
 	CHECK(down->networks != NULL && down->policy != NULL);
 	client->mesh_version = down->version;
+	discovery_kept_mesh(client, bytes);
 	client->options.on_mesh(client->options.arg, down->networks, down->policy);
 	acknowledge(client, down->version, NULL);
 }
 
 static void answers_receive(struct discovery_client *client, struct discovery_down *down)
 {
-	for (size_t i = 0; i < down->num_answers; i++)
-		if (subscription_set_update(client->subscriptions, down->answers[i]))
-			client->options.on_answer(client->options.arg, down->answers[i]);
+	for (size_t i = 0; i < down->num_answers; i++) {
+		bool was_plaintext = discovery_kept_has_plaintext(client, &down->answers[i]->destination);
+		if (!subscription_set_update(client->subscriptions, down->answers[i]))
+			continue;
+		discovery_kept_stale(client, was_plaintext && down->answers[i]->kind != DESTINATION_PLAINTEXT);
+		client->options.on_answer(client->options.arg, down->answers[i]);
+	}
 	acknowledge(client, down->version, NULL);
 }
 
@@ -92,7 +91,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span bytes)
 		log_why(LOG_LEVEL_WARNING, "discovery", "refused a message of the control plane", &why);
 		acknowledge(client, 0, why_format(&why, text, sizeof(text)));
 	} else if (down->kind == DISCOVERY_DOWN_MESH) {
-		mesh_receive(client, down);
+		mesh_receive(client, bytes, down);
 	} else {
 		answers_receive(client, down);
 	}
@@ -115,23 +114,25 @@ static void on_done(
 	rpc_status_why(status, message, &otherwise, &client->failure);
 	if (client->connection != NULL)
 		loop_timer_start(client->options.loop, &client->again,
-			retry_after_ms > STREAM_AGAIN_MS ? retry_after_ms : STREAM_AGAIN_MS, on_again);
+			backoff_longer_ms(STREAM_AGAIN_MS, retry_after_ms), on_again);
 	check_state(client);
 }
 
 struct batch {
 	struct discovery_client *client;
 	struct addr destinations[SUBSCRIBE_BATCH];
+	const struct answer *known[SUBSCRIBE_BATCH];
 	size_t num;
 };
 
-static void batch_add(void *arg, const struct addr *destination)
+static void batch_add(void *arg, const struct addr *destination, const struct answer *known)
 {
 	struct batch *batch = arg;
 	CHECK(batch->num < SUBSCRIBE_BATCH);
+	batch->known[batch->num] = known;
 	batch->destinations[batch->num++] = *destination;
 	if (batch->num == SUBSCRIBE_BATCH) {
-		send_subscribe(batch->client, batch->destinations, batch->num, false);
+		send_subscribe(batch->client, batch->destinations, batch->known, batch->num);
 		batch->num = 0;
 	}
 }
@@ -142,14 +143,14 @@ static void subscribe_all(struct discovery_client *client)
 	batch->client = client;
 	subscription_set_restart(client->subscriptions);
 	subscription_set_each(client->subscriptions, batch_add, batch);
-	send_subscribe(client, batch->destinations, batch->num, false);
+	send_subscribe(client, batch->destinations, batch->known, batch->num);
 	mem_free(batch);
 }
 
 static void stream_open(struct discovery_client *client)
 {
 	static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
-	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_MAX);
+	_cleanup_(buf_done) struct buf hello = BUF_INIT(DISCOVERY_MESSAGE_MAX);
 	CHECK(client->connection != NULL && client->call == NULL);
 	client->mesh_version = 0;
 	if (rpc_client_call(client->connection, path, 0, &handlers, client, &client->call) != ERR_NONE) {
@@ -174,6 +175,7 @@ struct discovery_client *discovery_client_new(const struct discovery_options *op
 {
 	struct discovery_client *client = mem_new(struct discovery_client);
 	client->options = *options;
+	client->mesh = BUF_INIT(MESH_KEPT_MAX);
 	client->subscriptions =
 		subscription_set_new(options->max_subscriptions != 0 ? options->max_subscriptions : 16384);
 	return client;
@@ -185,6 +187,7 @@ void discovery_client_free(struct discovery_client *client)
 	if (client->call != NULL)
 		rpc_call_cancel(client->call);
 	subscription_set_free(client->subscriptions);
+	buf_done(&client->mesh);
 	mem_free(client);
 }
 
@@ -210,8 +213,8 @@ void discovery_client_subscribe(struct discovery_client *client, const struct ad
 		return;
 	}
 	if (dropped.ip.family != 0)
-		send_subscribe(client, &dropped, 1, true);
-	send_subscribe(client, destination, 1, false);
+		send_unsubscribe(client, &dropped);
+	send_subscribe(client, destination, NULL, 1);
 }
 
 size_t discovery_client_num_subscriptions(const struct discovery_client *client)

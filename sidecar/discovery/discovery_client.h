@@ -5,7 +5,7 @@
 
 #include "base/core/loop.h"
 #include "base/rpc/rpc_client.h"
-#include "sidecar/policy/policy.h"
+#include "policy/policy.h"
 #include "sidecar/route/endpoint.h"
 
 struct discovery_client;
@@ -17,6 +17,9 @@ struct discovery_options { /* all borrowed; the callbacks' arguments are borrowe
 	size_t max_subscriptions; /* 0: 16,384; above it the least recently used one is dropped */
 	void (*on_mesh)(void *arg, struct mesh_networks *networks, struct policy *policy);
 	void (*on_answer)(void *arg, struct answer *answer);
+	/* Before either of them: what was kept of this client is out of date. must_not_be_used: it is behind a policy,
+	 * or has in plaintext what no longer is. NULL: nothing is kept. */
+	void (*on_stale)(void *arg, bool must_not_be_used);
 	void *arg;
 };
 
@@ -27,5 +30,18 @@ void discovery_client_free(struct discovery_client *client);
 void discovery_client_attach(struct discovery_client *client, struct rpc_client *connection);
 /* Subscribes; if the destination is subscribed already, reports the known answer again. */
 void discovery_client_subscribe(struct discovery_client *client, const struct addr *destination);
+/* For a restart without a control plane (decision 074): appends mesh state and answers, as many as there is room for.
+ * They are for this identity, until not_after_s. Nothing is appended while there is no mesh state.
+ * ERR_LIMIT: the mesh state is too large; what was kept before must go. */
+struct kept_for {
+	struct span id;
+	int64_t not_after_s;
+};
+enum err discovery_client_keep(
+	const struct discovery_client *client, const struct kept_for *for_, struct buf *out) _must_use_;
+/* Takes such bytes over as if they had been received; they are subscribed to. now_s against not_after_s.
+ * ERR_WRONG_PEER: of another identity. ERR_EXPIRED. ERR_MALFORMED: nothing is taken over. */
+enum err discovery_client_take_kept(
+	struct discovery_client *client, struct span bytes, struct span id, int64_t now_s, struct why *why) _must_use_;
 size_t discovery_client_num_subscriptions(const struct discovery_client *client);
 const struct why *discovery_client_last_failure(const struct discovery_client *client); /* err ERR_NONE: none */

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/core/buf.h"
-#include "sidecar/policy/policy.h"
+#include "policy/policy.h"
 #include "sidecar/route/endpoint.h"
 
 #define ANSWERS_MAX 1024 /* per message */
@@ -22,9 +22,14 @@ enum err discovery_down_parse(struct span bytes, const struct trust_domain *own_
 	struct why *why) _must_use_;
 void discovery_down_done(struct discovery_down *down);
 
+/* An answer as a message of its own, as discovery_down_parse() reads it: to be kept. */
+enum err discovery_answer_encode(const struct answer *answer, struct buf *out) _must_use_;
+
 enum err discovery_hello_encode(const char *release, struct buf *out) _must_use_;
 #define SUBSCRIBE_BATCH 512 /* destinations per message, at most */
+/* known: the answer that is in use for each destination, borrowed, NULL: none; NULL for all: none at all. */
 enum err discovery_subscribe_encode(
-	const struct addr *destinations, size_t num, bool unsubscribe, struct buf *out) _must_use_;
+	const struct addr *destinations, const struct answer *const *known, size_t num, struct buf *out) _must_use_;
+enum err discovery_unsubscribe_encode(const struct addr *destination, struct buf *out) _must_use_;
 enum err discovery_ack_encode(
 	uint64_t version, const char *refused_reason, struct buf *out) _must_use_; /* NULL: an ack; else a nack */

@@ -1,7 +1,9 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
-#include "sidecar/discovery/messages_policy.h"
+#include "sidecar/discovery/messages.h"
+
+#include "policy/policy_message.h"
 #include <stdio.h>
 
 enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, REASON_MAX = 255 };
@@ -112,6 +114,16 @@ static enum err answer_of(const Handfast__V1__Answer *message, struct answer **o
 		"the kind of the answer is not set or not known");
 }
 
+static enum err marked_answer_of(const Handfast__V1__Answer *message, struct answer **out, struct why *why)
+{
+	enum err err = answer_of(message, out, why);
+	if (err != ERR_NONE || message->digest.len != ANSWER_DIGEST_LEN) /* of another release: it is sent each time */
+		return err;
+	(*out)->has_digest = true;
+	memcpy((*out)->digest, message->digest.data, ANSWER_DIGEST_LEN);
+	return ERR_NONE;
+}
+
 static enum err answers_of(const Handfast__V1__Answers *message, struct discovery_down *out, struct why *why)
 {
 	if (message->n_answers == 0 || message->n_answers > ANSWERS_MAX)
@@ -120,7 +132,7 @@ static enum err answers_of(const Handfast__V1__Answers *message, struct discover
 	out->kind = DISCOVERY_DOWN_ANSWERS;
 	for (size_t i = 0; i < message->n_answers; i++) {
 		out->version = message->answers[i]->version;
-		enum err err = answer_of(message->answers[i], &out->answers[i], why);
+		enum err err = marked_answer_of(message->answers[i], &out->answers[i], why);
 		out->num_answers += out->answers[i] != NULL;
 		if (err != ERR_NONE)
 			return err;

@@ -14,28 +14,46 @@ enum err discovery_hello_encode(const char *release, struct buf *out)
 	return pb_pack(&up.base, out);
 }
 
-enum err discovery_subscribe_encode(const struct addr *destinations, size_t num, bool unsubscribe, struct buf *out)
+static void put_address(const struct addr *address, Handfast__V1__SocketAddress *out)
+{
+	handfast__v1__socket_address__init(out);
+	out->ip = pb_bytes(ip_addr_bytes(&address->ip));
+	out->port = address->port;
+}
+
+enum err discovery_subscribe_encode(
+	const struct addr *destinations, const struct answer *const *known, size_t num, struct buf *out)
 {
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
-	Handfast__V1__Subscribe more = HANDFAST__V1__SUBSCRIBE__INIT;
-	Handfast__V1__Unsubscribe less = HANDFAST__V1__UNSUBSCRIBE__INIT;
+	Handfast__V1__Subscribe subscribe = HANDFAST__V1__SUBSCRIBE__INIT;
 	Handfast__V1__SocketAddress values[SUBSCRIBE_BATCH], *list[SUBSCRIBE_BATCH];
+	ProtobufCBinaryData digests[SUBSCRIBE_BATCH] = {{0}};
 	CHECK(num <= SUBSCRIBE_BATCH);
 	for (size_t i = 0; i < num; i++) {
-		handfast__v1__socket_address__init(&values[i]);
-		values[i].ip = pb_bytes(ip_addr_bytes(&destinations[i].ip));
-		values[i].port = destinations[i].port;
+		put_address(&destinations[i], &values[i]);
 		list[i] = &values[i];
+		if (known != NULL && known[i] != NULL && known[i]->has_digest)
+			digests[i] = pb_bytes(span_of(known[i]->digest, ANSWER_DIGEST_LEN));
 	}
-	more.destinations = less.destinations = list;
-	more.n_destinations = less.n_destinations = num;
-	if (unsubscribe) {
-		up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_UNSUBSCRIBE;
-		up.unsubscribe = &less;
-	} else {
-		up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
-		up.subscribe = &more;
-	}
+	subscribe.destinations = list;
+	subscribe.n_destinations = num;
+	subscribe.known = digests;
+	subscribe.n_known = known != NULL ? num : 0;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE;
+	up.subscribe = &subscribe;
+	return pb_pack(&up.base, out);
+}
+
+enum err discovery_unsubscribe_encode(const struct addr *destination, struct buf *out)
+{
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Unsubscribe unsubscribe = HANDFAST__V1__UNSUBSCRIBE__INIT;
+	Handfast__V1__SocketAddress value, *list[] = {&value};
+	put_address(destination, &value);
+	unsubscribe.destinations = list;
+	unsubscribe.n_destinations = 1;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_UNSUBSCRIBE;
+	up.unsubscribe = &unsubscribe;
 	return pb_pack(&up.base, out);
 }
 

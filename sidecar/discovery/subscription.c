@@ -134,5 +134,12 @@ void subscription_set_each(const struct subscription_set *set, subscription_each
 {
 	for (const struct subscription *subscription = oldest_of(set); subscription != NULL;
 		subscription = LIST_PREV(&set->ages, subscription, age))
-		each(arg, &subscription->destination);
+		each(arg, &subscription->destination, subscription->answer);
+}
+
+void subscription_set_each_answer(const struct subscription_set *set, subscription_answer_fn *each, void *arg)
+{
+	LIST_EACH(&set->ages, struct subscription, subscription, age)
+		if (subscription->answer != NULL && !each(arg, subscription->answer))
+			return;
 }

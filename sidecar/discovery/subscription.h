@@ -20,5 +20,9 @@ bool subscription_set_update(struct subscription_set *set, struct answer *answer
 struct answer *subscription_set_find(struct subscription_set *set, const struct addr *destination);
 /* A new stream begins: its first answers count as newer, whatever their versions. Known answers stay until then. */
 void subscription_set_restart(struct subscription_set *set);
-typedef void subscription_each_fn(void *arg, const struct addr *destination);
+/* The answers, that of the destination used last first. False: enough. */
+typedef bool subscription_answer_fn(void *arg, const struct answer *answer);
+void subscription_set_each_answer(const struct subscription_set *set, subscription_answer_fn *each, void *arg);
+typedef void subscription_each_fn(
+	void *arg, const struct addr *destination, const struct answer *known); /* NULL: none */
 void subscription_set_each(const struct subscription_set *set, subscription_each_fn *each, void *arg);

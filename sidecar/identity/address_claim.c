@@ -81,9 +81,9 @@ static void fail(struct address_claim *claim, enum redial_cause cause, uint32_t 
 	loop_task_post(claim->options.link.loop, &claim->give_up, give_up);
 }
 
-static void on_down(void *arg, const struct why *why, bool is_refused)
+static void on_down(void *arg, const struct why *why, enum redial_cause cause)
 {
-	fail(arg, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);
+	fail(arg, cause, 0, why);
 }
 
 /* --- the stream --- */

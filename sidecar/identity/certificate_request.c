@@ -9,19 +9,21 @@ enum { SPKI_MAX = 1024, PROOF_MAX = 256 };
 
 /* Signs what this connection exports for the SHA-256 of `about`: the proof is invalid on any other connection. */
 static enum err make_proof(struct tls_session *session, const struct private_key *attestation_key, struct span about,
-	struct buf *out_proof)
+	uint8_t out_exported[32], struct buf *out_proof)
 {
-	uint8_t context[DIGEST_LEN], exported[32];
+	uint8_t context[DIGEST_LEN];
 	digest_sha256(about, context);
-	RETURN_IF_ERR(tls_session_export(session, ATTEST_EXPORTER_LABEL, span_of(context, sizeof(context)), exported));
-	return private_key_sign(attestation_key, span_of(exported, sizeof(exported)), out_proof);
+	RETURN_IF_ERR(
+		tls_session_export(session, ATTEST_EXPORTER_LABEL, span_of(context, sizeof(context)), out_exported));
+	return private_key_sign(attestation_key, span_of(out_exported, 32), out_proof);
 }
 
 enum err claim_make(struct tls_session *session, const struct private_key *attestation_key, struct buf *out_message)
 {
 	_cleanup_(buf_done) struct buf key = BUF_INIT(SPKI_MAX), proof = BUF_INIT(PROOF_MAX);
+	uint8_t exported[32];
 	RETURN_IF_ERR(private_key_public(attestation_key, &key));
-	RETURN_IF_ERR(make_proof(session, attestation_key, SPAN_LITERAL(CLAIM_PROOF_CONTEXT), &proof));
+	RETURN_IF_ERR(make_proof(session, attestation_key, SPAN_LITERAL(CLAIM_PROOF_CONTEXT), exported, &proof));
 	return message_claim_encode(buf_span(&key), buf_span(&proof), out_message);
 }
 
@@ -36,7 +38,7 @@ enum err fresh_request_make(
 	};
 	RETURN_IF_ERR(csr_encode(request.key, &request.csr));
 	RETURN_IF_ERR(private_key_public(attestation_key, &request.attestation_key));
-	RETURN_IF_ERR(make_proof(session, attestation_key, buf_span(&request.csr), &request.proof));
+	RETURN_IF_ERR(make_proof(session, attestation_key, buf_span(&request.csr), request.exported, &request.proof));
 	*out = request;
 	request = (struct fresh_request){0};
 	return ERR_NONE;

@@ -13,9 +13,7 @@ void claim_retry_init(struct claim_retry *retry, struct loop *loop)
 
 uint32_t claim_retry_wait_ms(struct claim_retry *retry, uint32_t after_ms, uint32_t random)
 {
-	uint32_t own_ms = backoff_next_ms(&retry->backoff, random);
-	uint32_t requested_ms = after_ms > MAX_MS ? MAX_MS : after_ms;
-	return own_ms > requested_ms ? own_ms : requested_ms;
+	return backoff_longer_ms(backoff_next_ms(&retry->backoff, random), after_ms);
 }
 
 void claim_retry_refused(

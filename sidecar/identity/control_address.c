@@ -3,10 +3,15 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 
+#define UNIX_PREFIX "unix:"
+
+enum { UNIX_PATH_MAX_LEN = 107 };
+
 static enum err bad_address(const char *text, struct why *why)
 {
 	return why_set(why, ERR_CONFIG,
-		"an address and port such as 192.0.2.1:15012, one of each family, or control.example:15012",
+		"addresses with ports such as 192.0.2.1:15012, at most 16 and each once, control.example:15012, or "
+		"unix:/PATH",
 		"correct control.address", "control.address is '%s'", text);
 }
 
@@ -29,11 +34,27 @@ static enum err add(struct control_address *out, struct span entry)
 {
 	struct addr addr;
 	if (addr_parse(entry, &addr) != ERR_NONE)
-		return out->num > 0 || out->host != NULL ? ERR_MALFORMED : parse_name(entry, out);
-	CHECK(out->num <= 2);
-	if (out->host != NULL || out->num == 2 || (out->num == 1 && out->own[0].ip.family == addr.ip.family))
+		return out->num > 0 || out->host != NULL || out->unix_path != NULL ? ERR_MALFORMED
+										   : parse_name(entry, out);
+	CHECK(out->num <= CONTROL_ADDRESSES_MAX);
+	if (out->host != NULL || out->num == CONTROL_ADDRESSES_MAX)
 		return ERR_MALFORMED;
+	for (size_t i = 0; i < out->num; i++) /* its port is found by its IP address */
+		if (ip_addr_eq(&out->own[i].ip, &addr.ip))
+			return ERR_MALFORMED;
 	out->own[out->num++] = addr;
+	return ERR_NONE;
+}
+
+/* The path ends at a comma; *text is what follows it, or NULL. */
+static enum err take_unix(const char **text, struct control_address *out)
+{
+	const char *path = *text + strlen(UNIX_PREFIX), *comma = strchrnul(path, ',');
+	size_t len = (size_t)(comma - path);
+	if (path[0] != '/' || len < 2 || len > UNIX_PATH_MAX_LEN)
+		return ERR_MALFORMED;
+	out->unix_path = mem_printf("%.*s", (int)len, path);
+	*text = *comma == '\0' ? NULL : comma + 1;
 	return ERR_NONE;
 }
 
@@ -50,7 +71,9 @@ enum err control_address_parse(const char *text, struct control_address *out, st
 {
 	struct control_address found = {0};
 	enum err err = ERR_NONE;
-	for (const char *from = text; err == ERR_NONE; from++) {
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+		err = take_unix(&text, &found);
+	for (const char *from = text; err == ERR_NONE && from != NULL; from++) {
 		const char *comma = strchrnul(from, ',');
 		err = add(&found, trim(from, comma));
 		from = comma;
@@ -68,7 +91,15 @@ enum err control_address_parse(const char *text, struct control_address *out, st
 void control_address_done(struct control_address *address)
 {
 	mem_free(address->host);
+	mem_free(address->unix_path);
 	address->host = NULL;
+	address->unix_path = NULL;
+}
+
+const char *control_address_name(
+	const struct control_address *address, const struct addr *dialed, char text[ADDR_TEXT_MAX])
+{
+	return dialed->ip.family == 0 && address->unix_path != NULL ? address->unix_path : addr_format(dialed, text);
 }
 
 static void take_family(const struct ip_addr *ips, size_t num, uint8_t family, unsigned turn, struct dial_sequence *out)

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/random.h"
 #include "base/net/fd.h"
 #include "base/net/resolver.h"
 #include "base/net/socket.h"
@@ -27,20 +28,12 @@ struct control_link {
 	struct loop_timer timeout;
 	struct rpc_client *client; /* TCP is established: handshaking, or up */
 	bool is_up, is_resolving;
+	bool is_turned_away;             /* by an address of the current dial */
 	struct credentials *credentials; /* of the current dial */
 	uint32_t timeout_ms;
 	struct loop_task next; /* the next address, or the end of the dial: never inside a callback */
 	struct why detail;
 };
-
-void bootstrap_pins_add(struct bootstrap_pins *pins, const uint8_t sha256[DIGEST_LEN])
-{
-	for (size_t i = 0; i < pins->num; i++)
-		if (memcmp(pins->sha256[i], sha256, DIGEST_LEN) == 0)
-			return;
-	if (pins->num < sizeof(pins->sha256) / sizeof(*pins->sha256))
-		memcpy(pins->sha256[pins->num++], sha256, DIGEST_LEN);
-}
 
 enum err control_link_new(const struct control_link_options *options, struct control_link **out, struct why *why)
 {
@@ -57,6 +50,7 @@ enum err control_link_new(const struct control_link_options *options, struct con
 	}
 	spiffe_id_copy(&options->expected, &link->options.expected);
 	link->scratch = tls_scratch_new();
+	link->turn = random_u32() & 0xffff;
 	*out = link;
 	return ERR_NONE;
 }
@@ -88,22 +82,16 @@ static enum err verify(void *arg, const struct span *chain, size_t num_chain, st
 	return verify_bootstrap_chain(&input, why);
 }
 
-/* The server's certificate is wrong, or it refused this sidecar: neither changes without an operator. */
-static bool is_definite(enum err err, bool failed_by_peer)
-{
-	return failed_by_peer || err == ERR_UNTRUSTED || err == ERR_WRONG_PEER || err == ERR_NOT_SVID ||
-	       err == ERR_EXPIRED || err == ERR_REVOKED || err == ERR_WEAK_KEY || err == ERR_MALFORMED;
-}
-
 static void dial_next(struct control_link *link);
+static void dial_own(struct control_link *link);
 
-static void finish(struct control_link *link, const struct why *why, bool is_refused)
+static void finish(struct control_link *link, const struct why *why, enum redial_cause cause)
 {
 	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
 	credentials_unref(link->credentials);
 	link->credentials = NULL;
 	link->turn++;
-	link->options.on_down(link->options.arg, why, is_refused);
+	link->options.on_down(link->options.arg, why, cause);
 }
 
 static void on_ready(void *arg, struct rpc_client *client)
@@ -127,10 +115,14 @@ static void on_next(struct loop_task *task)
 	} else if (why.err == ERR_REFUSED && link->order.num > 0 && link->num_again < TIMES_AGAIN) {
 		/* The address may stand for several hosts, and the next connection reach one that listens. */
 		link->num_again++;
+		link->turn++;
 		link->num_tried = 0;
-		dial_next(link);
+		if (link->resolver == NULL)
+			dial_own(link);
+		else
+			dial_next(link);
 	} else {
-		finish(link, &why, false);
+		finish(link, &why, link->is_turned_away ? REDIAL_TURNED_AWAY : REDIAL_UNREACHABLE);
 	}
 }
 
@@ -144,14 +136,20 @@ static void try_next(struct control_link *link, const struct why *why)
 	loop_task_post(link->options.loop, &link->next, on_next);
 }
 
+static bool is_over_unix(const struct control_link *link)
+{
+	return link->address.unix_path != NULL && link->only == 0;
+}
+
 /* Adds the address that was dialed: there may be several, and a name may resolve to a wrong one. */
 static struct why with_address(const struct control_link *link, const struct why *why)
 {
 	char text[ADDR_TEXT_MAX];
 	struct why named;
 	(void)why_set(&named, why->err, why->expected, why->fix, "the connection to %s failed: %s",
-		addr_format(&link->dialed, text), why->got);
-	why_name_host(&named, text);
+		control_address_name(&link->address, &link->dialed, text), why->got);
+	if (!is_over_unix(link))
+		why_name_host(&named, text);
 	return named;
 }
 
@@ -162,19 +160,22 @@ static void on_close(void *arg, struct rpc_client *client, const struct why *why
 	bool was_up = link->is_up;
 	CHECK(client == link->client);
 	struct tls_session *session = rpc_client_tls(client);
-	bool is_refused = is_definite(named.err, session != NULL && tls_session_failed_by_peer(session));
+	enum redial_cause cause =
+		redial_cause_of(named.err, was_up, session != NULL && tls_session_failed_by_peer(session));
 	link->client = NULL;
 	link->is_up = false;
+	link->is_turned_away |= cause == REDIAL_TURNED_AWAY;
 	rpc_client_free(client);
-	if (was_up || (is_refused && link->num_tried == link->order.num))
-		finish(link, &named, is_refused);
+	if (was_up || (cause == REDIAL_REFUSED && link->num_tried == link->order.num))
+		finish(link, &named, cause);
 	else
 		try_next(link, &named);
 }
 
 static const char *authority_of(const struct control_link *link, char text[ADDR_TEXT_MAX])
 {
-	return link->address.host != NULL ? link->options.address : addr_format(&link->dialed, text);
+	const char *address = link->address.host != NULL ? link->options.address : addr_format(&link->dialed, text);
+	return is_over_unix(link) ? "localhost" : address;
 }
 
 static void connecting_stop(struct control_link *link)
@@ -189,7 +190,8 @@ static enum err not_listening(const struct control_link *link, enum err err, str
 	return why_set(why, err, "a control plane that listens",
 		err == ERR_REFUSED ? "start the control plane, or correct control.address"
 				   : "check that its host is up and reachable, or correct control.address",
-		"the connection to %s failed: %s", addr_format(&link->dialed, text), err_text(err));
+		"the connection to %s failed: %s", control_address_name(&link->address, &link->dialed, text),
+		err_text(err));
 }
 
 /* Adopts the descriptor. */
@@ -221,6 +223,20 @@ static enum err handshake_start(struct control_link *link, int fd, struct why *w
 		.arg = link,
 	});
 	return ERR_NONE;
+}
+
+/* A connection over a Unix socket is there at once, or not at all. */
+static void dial_unix(struct control_link *link)
+{
+	int fd = -1;
+	struct why why = {0};
+	link->dialed = (struct addr){0};
+	link->order.num = link->num_tried = 0;
+	enum err err = socket_connect_unix(link->address.unix_path, &fd, &why);
+	if (err == ERR_NONE)
+		err = handshake_start(link, fd, &why);
+	if (err != ERR_NONE)
+		try_next(link, &why);
 }
 
 static void connecting_failed(struct control_link *link, enum err err)
@@ -299,6 +315,14 @@ static void dial_addresses(struct control_link *link, const struct ip_addr *ips,
 	try_next(link, &why);
 }
 
+static void dial_own(struct control_link *link)
+{
+	struct ip_addr ips[CONTROL_ADDRESSES_MAX];
+	for (size_t i = 0; i < link->address.num; i++)
+		ips[i] = link->address.own[i].ip;
+	dial_addresses(link, ips, link->address.num);
+}
+
 static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size_t num)
 {
 	struct control_link *link = arg;
@@ -311,7 +335,7 @@ static void on_resolved(void *arg, enum err err, const struct ip_addr *ips, size
 	}
 	why_set(&why, err, "an address of the control plane's name", "check control.address and the DNS",
 		"cannot resolve %s: %s", link->address.host, err_text(err));
-	finish(link, &why, false);
+	finish(link, &why, REDIAL_UNREACHABLE);
 }
 
 void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t timeout_ms)
@@ -322,9 +346,13 @@ void control_link_dial(struct control_link *link, struct credentials *credential
 	link->only = only;
 	link->timeout_ms = timeout_ms;
 	link->num_again = 0;
+	link->is_turned_away = false;
+	if (is_over_unix(link)) {
+		dial_unix(link);
+		return;
+	}
 	if (link->resolver == NULL) {
-		const struct ip_addr ips[] = {link->address.own[0].ip, link->address.own[1].ip};
-		dial_addresses(link, ips, link->address.num);
+		dial_own(link);
 		return;
 	}
 	link->is_resolving = true;

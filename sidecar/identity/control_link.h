@@ -5,6 +5,7 @@
 #include "base/rpc/rpc_client.h"
 #include "certs/credentials.h"
 #include "sidecar/identity/control_address.h"
+#include "sidecar/identity/redial.h"
 #include "sidecar/identity/state_folder.h"
 
 struct control_link;
@@ -25,9 +26,9 @@ struct control_link_options { /* all borrowed, `expected` copied */
 	struct spiffe_id expected; /* spiffe://<trust domain>/handfast/control */
 	int64_t (*now_s)(void *arg);
 	void (*on_up)(void *arg);
-	/* Also when the dial fails. is_refused: the server refused this sidecar, or its certificate is wrong; dialing
-	 * again soon would not help. */
-	void (*on_down)(void *arg, const struct why *why, bool is_refused);
+	/* Also when the dial fails. REDIAL_REFUSED: the server refused this sidecar, or its certificate is wrong;
+	 * dialing again soon would not help. REDIAL_TURNED_AWAY: one of the addresses did so (redial.h). */
+	void (*on_down)(void *arg, const struct why *why, enum redial_cause cause);
 	void *arg;
 };
 enum err control_link_new(const struct control_link_options *options, struct control_link **out,

@@ -54,6 +54,8 @@ static void on_done(
 		"an SVID for the attestation data",
 		client->options.kubernetes_token_file != NULL
 			? "see the control plane's log; the projected token is read again and tried again"
+		: client->options.x509_certificate_file != NULL
+			? "see the control plane's log; the machine's certificate is read again and tried again"
 			: "see the control plane's log; replace a consumed or expired token: handfast token create",
 		"the attestation failed");
 	rpc_status_why(status, message, &otherwise, &why);
@@ -64,7 +66,8 @@ static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_
 
 static enum err send_request(struct identity_client *client, struct rpc_client *rpc, struct why *why)
 {
-	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file,
+		client->options.x509_certificate_file, client->options.x509_key_file, client->options.unix_peer};
 	struct certificate_request request = {0};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(ATTEST_MESSAGE_MAX);
 	attestation_data_done(&client->data);
@@ -72,11 +75,12 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 		&files, state_folder_get(client->options.state), true, &client->data, &request.attestation, why));
 	RETURN_IF_ERR(
 		fresh_request_make(rpc_client_tls(rpc), state_folder_key(client->options.state), &client->pending));
+	RETURN_IF_ERR(attestation_sign(&client->pending, &client->data, &request.attestation, why));
 	request.csr = buf_span(&client->pending.csr);
 	request.attestation_key = buf_span(&client->pending.attestation_key);
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_attest_encode(&request, client->options.release, &message));
-	buf_wipe(&client->data.kubernetes);
+	attestation_data_wipe(&client->data);
 	RETURN_IF_ERR(rpc_client_call(
 		rpc, ATTEST_PATH, redial_timeout_ms(&client->redial), &handlers, client, &client->call));
 	RETURN_IF_ERR(rpc_call_send(client->call, buf_span(&message)));

@@ -111,6 +111,8 @@ static void give_up(struct loop_task *task)
 												  : LOG_LEVEL_DEBUG,
 		COMPONENT, "no connection to the control plane; trying again", &failure->detail);
 	client->last_failure = failure->detail;
+	if (failure->cause != REDIAL_REFUSED)
+		identity_kept_use(client);
 	dial_in(client, wait);
 }
 
@@ -138,17 +140,17 @@ static void explain_end(struct identity_client *client, const struct why *why)
 	client->failure.detail = *why;
 }
 
-static void on_down(void *arg, const struct why *why, bool is_refused)
+static void on_down(void *arg, const struct why *why, enum redial_cause cause)
 {
 	struct identity_client *client = arg;
 	unshare(client);
 	/* The control plane refuses the SVID (its store is new, or this host's clock is wrong): attest again. */
-	if (is_refused && is_of_stream(client))
+	if (cause == REDIAL_REFUSED && is_of_stream(client))
 		client->must_attest = true;
 	explain_end(client, why);
 	if (!has_ended(client))
 		client->options.on_event(client->options.arg, IDENTITY_UNREACHABLE, why);
-	identity_fail(client, is_refused ? REDIAL_REFUSED : REDIAL_UNREACHABLE, 0, why);
+	identity_fail(client, cause, 0, why);
 }
 
 /* --- an attempt --- */
@@ -233,7 +235,10 @@ static void on_tick(struct loop_timer *timer)
 	if (renew_poll(&client->renew, &now))
 		log_notice(COMPONENT, "the clock jumped or the host was suspended: renewing soon");
 	identity_check_expiry(client);
+	identity_kept_poll(client);
 	check_token_file(client);
+	if (identity_store_again(client))
+		identity_stream_confirm(client);
 	identity_stream_poll(client);
 	if (renew_is_due(&client->renew, &now))
 		identity_stream_renew(client);
@@ -310,12 +315,15 @@ enum err identity_client_new(const struct identity_options *options, struct iden
 	claim_retry_init(&client->claim_retry, options->loop);
 	redial_init(&client->redial);
 	gather_pins(client);
+	identity_kept_load(client);
 	enum err err = check_pins(client, why);
 	if (err == ERR_NONE)
 		err = link_make(client, why);
 	if (err != ERR_NONE) {
 		if (client->link != NULL)
 			control_link_free(client->link);
+		kept_identity_done(&client->earlier);
+		bundle_set_unref(client->retained_bans);
 		mem_free(client);
 		return err;
 	}
@@ -331,6 +339,7 @@ void identity_client_start(struct identity_client *client)
 
 void identity_client_free(struct identity_client *client)
 {
+	identity_kept_flush(client);
 	loop_timer_stop(&client->dial_timer);
 	loop_timer_stop(&client->tick);
 	claim_retry_stop(&client->claim_retry);
@@ -343,6 +352,8 @@ void identity_client_free(struct identity_client *client)
 	attestation_data_done(&client->data);
 	credentials_unref(client->credentials);
 	bundle_set_unref(client->retained_bans);
+	kept_identity_done(&client->earlier);
+	buf_done(&client->trust_encoded);
 	mem_free(client);
 }
 

@@ -8,17 +8,10 @@
 #include "base/tls/tls_context.h"
 #include "certs/credentials.h"
 #include "sidecar/identity/address_claim.h"
+#include "sidecar/identity/identity_event.h"
 #include "sidecar/identity/state_folder.h"
 
 struct identity_client;
-
-enum identity_event {
-	IDENTITY_ATTESTED,
-	IDENTITY_ATTEST_FAILED,
-	IDENTITY_RENEWED,
-	IDENTITY_RENEW_FAILED,
-	IDENTITY_UNREACHABLE, /* the control plane could not be reached, or the connection to it ended */
-};
 
 struct identity_options { /* all borrowed; the callbacks' arguments are borrowed during the call */
 	struct loop *loop;
@@ -27,7 +20,9 @@ struct identity_options { /* all borrowed; the callbacks' arguments are borrowed
 	struct trust_domain trust_domain;
 	const char *address;                            /* of the control plane, in the format of control_address.h */
 	const char *token_file, *kubernetes_token_file; /* NULL: none */
-	const uint8_t *bootstrap_root_sha256;           /* NULL: the token or the state folder has it */
+	bool unix_peer;                                 /* attest as this process, over a Unix socket */
+	const char *x509_certificate_file, *x509_key_file; /* of the machine; NULL: none */
+	const uint8_t *bootstrap_root_sha256;              /* NULL: the token or the state folder has it */
 	bool claims_address;
 	const char *release;                            /* of this program */
 	size_t (*own_addresses)(struct ip_addr out[2]); /* of this host, one per family; NULL: not reported */
@@ -35,9 +30,12 @@ struct identity_options { /* all borrowed; the callbacks' arguments are borrowed
 	/* NULL: the credentials have expired. */
 	void (*on_credentials)(void *arg, struct credentials *credentials);
 	void (*on_time)(void *arg, const struct trusted_time *time);
+	bool keeps_svid; /* with its key, in the state folder; else what is kept has neither */
 	/* The connection that discovery shares; NULL: it has closed. */
 	void (*on_connection)(void *arg, struct rpc_client *client);
 	void (*on_event)(void *arg, enum identity_event event, const struct why *why); /* why: NULL on success */
+	/* An attempt has ended, and not by a refusal. NULL: nothing is kept for a restart. */
+	void (*on_outage)(void *arg);
 	void *arg;
 };
 
@@ -55,6 +53,11 @@ struct identity_status {
 	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
+/* Why it is not kept for a restart without a control plane, or the fence is not stored; err ERR_NONE: both are. */
+const struct why *identity_client_kept_failure(const struct identity_client *client);
+/* The identity of before the restart while it counts: no control plane could be reached, and its SVID, kept or not, has
+ * not ended. NULL: none. Borrowed until the next callback. */
+const struct spiffe_id *identity_client_kept_id(const struct identity_client *client);
 /* The workload is about to end: callers get other endpoints of its services. Its claims stay. Lasts until the process
  * ends. */
 void identity_client_drain(struct identity_client *client);

@@ -7,6 +7,8 @@
 #include "sidecar/identity/claim_retry.h"
 #include "sidecar/identity/control_link.h"
 #include "sidecar/identity/identity_client.h"
+#include "sidecar/identity/kept.h"
+#include "sidecar/identity/kept_identity.h"
 #include "sidecar/identity/redial.h"
 #include "sidecar/identity/renew.h"
 #include <time.h>
@@ -41,9 +43,20 @@ struct identity_client {
 	/* The credentials in use. They stay after they have expired: their bundles and identity limit what may follow.
 	 */
 	struct credentials *credentials;
-	struct bundle_set *retained_bans; /* bans that a new incarnation of the control plane lacks; NULL: none */
+	struct bundle_set *retained_bans; /* bans and revoked serials that a new incarnation of the control plane lacks;
+					     NULL: none */
 	bool is_published;                /* on_credentials() has them; false: it was called with NULL, or not yet */
 	bool must_attest;                 /* the control plane refused the SVID */
+	bool is_withdrawn;                /* the certificate in use, or one above it, by the newest trust state */
+	struct enrolled_state unstored;   /* is_unstored: what the state folder could not take */
+	struct why unstored_detail;       /* and why */
+	bool is_unstored,
+		is_unconfirmed; /* the trust state in use has pins, and waits for that before it is confirmed */
+
+	struct kept identity_file;    /* of what is kept */
+	struct kept_identity earlier; /* of before the restart, until there is another */
+	bool is_kept_tried, is_earlier_good;
+	struct buf trust_encoded; /* the trust state in use; empty: not to be kept */
 
 	/* The current attempt or stream. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */
@@ -63,6 +76,13 @@ struct identity_client {
 	bool is_draining;
 	struct why last_failure;
 };
+
+/* identity_snapshot.c: whether the control plane may know that this trust state is in use: its pins are on the disk. */
+bool identity_may_confirm(struct identity_client *client, const struct trust *trust);
+/* About once per second: tries again to store. True: a trust state that waited for that may be confirmed. */
+bool identity_store_again(struct identity_client *client);
+/* identity_stream.c */
+void identity_stream_confirm(struct identity_client *client);
 
 /* The only place that changes the state: a transition that its table does not have ends the process. */
 void identity_enter(struct identity_client *client, enum identity_state next);
@@ -87,8 +107,23 @@ void identity_stream_poll(struct identity_client *client); /* checks the timeout
 void identity_receive_time(struct identity_client *client, int64_t server_time_ms, bool may_jump);
 enum err identity_use_svid(
 	struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why) _must_use_;
+/* The same, with the trust state in which it is valid. */
+enum err identity_use_both(struct identity_client *client, struct svid *svid, struct trust *trust,
+	struct private_key *key, struct why *why) _must_use_;
 enum err identity_use_answer(struct identity_client *client, struct attest_answer *answer, struct private_key *key,
 	struct why *why) _must_use_;
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
-/* Withdraws expired credentials; publishes them again if they are valid after a clock was set back. */
+void identity_publish(struct identity_client *client, struct credentials *fresh);
+
+/* identity_kept.c */
+void identity_kept_load(struct identity_client *client);
+/* Before they are published. trust NULL: as before; else what is kept of it is taken. */
+void identity_keep(struct identity_client *client, struct credentials *fresh, struct trust *trust);
+void identity_kept_poll(struct identity_client *client);
+void identity_kept_flush(struct identity_client *client); /* at the end */
+/* In an outage: publishes what was kept, once; calls on_outage(). */
+void identity_kept_use(struct identity_client *client);
+
+/* identity_snapshot.c: withdraws expired credentials; publishes them again if they are valid after a clock was set
+ * back. */
 void identity_check_expiry(struct identity_client *client);

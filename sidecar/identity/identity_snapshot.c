@@ -40,7 +40,7 @@ void identity_receive_time(struct identity_client *client, int64_t server_time_m
 	client->options.on_time(client->options.arg, &client->time);
 }
 
-static void publish(struct identity_client *client, struct credentials *fresh)
+void identity_publish(struct identity_client *client, struct credentials *fresh)
 {
 	struct credentials *before = client->credentials;
 	CHECK(fresh != NULL && fresh != before);
@@ -55,18 +55,47 @@ static void publish(struct identity_client *client, struct credentials *fresh)
 static void store_state(struct identity_client *client, const struct trust *trust, const uint8_t *consumed_token)
 {
 	struct enrolled_state state = *state_folder_get(client->options.state);
-	struct why why;
 	state.epoch = trust->epoch;
+	/* Those in force go first: where not all fit, a former one is forgotten, never one that is confirmed. */
+	const struct bootstrap_pins before = client->pins;
+	client->pins.num = 0;
 	for (size_t i = 0; i < trust->num_pins; i++)
 		bootstrap_pins_add(&client->pins, trust->pins[i]);
+	for (size_t i = 0; i < before.num; i++)
+		bootstrap_pins_add(&client->pins, before.sha256[i]);
 	state.num_pins = client->pins.num < STATE_PINS_MAX ? client->pins.num : STATE_PINS_MAX;
 	memcpy(state.pins, client->pins.sha256, state.num_pins * DIGEST_LEN);
 	if (consumed_token != NULL) {
 		state.has_consumed_token = true;
 		memcpy(state.consumed_token, consumed_token, DIGEST_LEN);
 	}
-	if (state_folder_put(client->options.state, &state, &why) != ERR_NONE)
-		log_why(LOG_LEVEL_ERROR, COMPONENT, "cannot store the epoch and the pins of bootstrap roots", &why);
+	if (client->is_unstored && client->unstored.has_consumed_token && consumed_token == NULL) {
+		state.has_consumed_token = true;
+		memcpy(state.consumed_token, client->unstored.consumed_token, DIGEST_LEN);
+	}
+	client->is_unstored = state_folder_put(client->options.state, &state, &client->unstored_detail) != ERR_NONE;
+	client->unstored = state;
+	if (client->is_unstored)
+		log_why(LOG_LEVEL_ERROR, COMPONENT, "cannot store the epoch and the pins of bootstrap roots",
+			&client->unstored_detail);
+}
+
+bool identity_may_confirm(struct identity_client *client, const struct trust *trust)
+{
+	client->is_unconfirmed = client->is_unstored && trust->num_pins > 0;
+	return !client->is_unconfirmed;
+}
+
+bool identity_store_again(struct identity_client *client)
+{
+	struct why why;
+	if (!client->is_unstored || state_folder_put(client->options.state, &client->unstored, &why) != ERR_NONE)
+		return false;
+	client->is_unstored = false;
+	log_notice(COMPONENT, "the epoch and the pins of bootstrap roots are stored now");
+	bool may_confirm = client->is_unconfirmed && client->state == IDENTITY_TRUSTED;
+	client->is_unconfirmed = false;
+	return may_confirm;
 }
 
 /* C13: within one incarnation of the control plane's store, the epoch never decreases. */
@@ -84,7 +113,7 @@ static enum err check_epoch(const struct identity_client *client, const struct t
 
 struct retention {
 	struct bundle_set *retained, *now;
-	unsigned num;
+	unsigned num, num_serials;
 	char first[200];
 };
 
@@ -99,24 +128,59 @@ static void retain_ban(void *arg, const struct spiffe_id *id)
 	bundle_set_ban_id(retention->now, id);
 }
 
-/* A control plane that was restored from a backup begins a new incarnation and may lack bans that were made after the
- * backup. This sidecar retains such a ban until its process ends or the control plane has banned the identity itself.
- */
+static void retain_serial(void *arg, struct span serial)
+{
+	struct retention *retention = arg;
+	if (bundle_set_is_revoked(retention->now, serial))
+		return;
+	retention->num_serials++;
+	CHECK(bundle_set_revoke(retention->retained, serial) == ERR_NONE &&
+		bundle_set_revoke(retention->now, serial) == ERR_NONE);
+}
+
+static void retain_from(struct bundle_set *before, struct retention *retention)
+{
+	bundle_set_each_ban(before, retain_ban, retention);
+	bundle_set_each_revoked(before, retain_serial, retention);
+}
+
+/* The trust in use, or the one of before the restart. */
+struct former {
+	struct bundle_set *bundles; /* NULL: none */
+	uint64_t incarnation;
+};
+
+static struct former former_of(const struct identity_client *client)
+{
+	if (client->credentials != NULL)
+		return (struct former){
+			credentials_bundles(client->credentials), credentials_epoch(client->credentials).incarnation};
+	return (struct former){client->earlier.trust.bundles, client->earlier.trust.epoch.incarnation};
+}
+
+/* A control plane that was restored from a backup begins a new incarnation and may lack bans and revocations that were
+ * made after the backup. This sidecar retains such a ban until the control plane has banned the identity itself, and
+ * such a serial likewise. */
 static void retain_bans(struct identity_client *client, const struct trust *trust)
 {
-	bool is_new = client->credentials != NULL &&
-		      credentials_epoch(client->credentials).incarnation != trust->epoch.incarnation;
+	const struct former former = former_of(client);
+	bool is_new = former.bundles != NULL && former.incarnation != trust->epoch.incarnation;
 	struct bundle_set *before = client->retained_bans;
 	struct retention retention = {.retained = bundle_set_new(), .now = trust->bundles};
 	if (is_new)
-		bundle_set_each_ban(credentials_bundles(client->credentials), retain_ban, &retention);
+		retain_from(former.bundles, &retention);
 	else if (before != NULL)
-		bundle_set_each_ban(before, retain_ban, &retention);
+		retain_from(before, &retention);
 	bundle_set_unref(before);
 	client->retained_bans = retention.retained;
 	if (!is_new)
 		return;
 	log_notice(COMPONENT, "the control plane's store has a new incarnation");
+	if (retention.num_serials > 0)
+		log_warning(COMPONENT,
+			"%u certificates are no longer revoked by the control plane and stay refused here; confirm on "
+			"the control plane's host: handfast revoke",
+			retention.num_serials);
 	if (retention.num > 0)
 		log_warning(COMPONENT,
 			"%u identities are no longer banned by the control plane and stay refused here: %s%s; confirm "
@@ -136,23 +200,50 @@ static enum err check_domain(const struct identity_client *client, const struct 
 static void got_certificate(struct identity_client *client, const struct svid *svid)
 {
 	struct renew_now now = identity_now(client);
+	client->is_withdrawn = false;
 	renew_got_certificate(&client->renew, &now, svid_not_after_s(svid));
 	log_notice(COMPONENT, "received an SVID for %s, valid for %lld s", svid_id(svid)->text,
 		(long long)(svid_not_after_s(svid) - now.trusted_s));
 }
 
+static enum err check_same_id(const struct identity_client *client, const struct svid *svid, struct why *why)
+{
+	CHECK(client->credentials != NULL);
+	if (spiffe_id_eq(svid_id(svid), credentials_id(client->credentials)))
+		return ERR_NONE;
+	return why_set(why, ERR_WRONG_PEER, "a renewed SVID for the same identity", "inspect the control plane's log",
+		"the control plane renewed the SVID for %s", svid_id(svid)->text);
+}
+
+enum err identity_use_both(struct identity_client *client, struct svid *svid, struct trust *trust,
+	struct private_key *key, struct why *why)
+{
+	struct credentials *fresh;
+	RETURN_IF_ERR(check_same_id(client, svid, why));
+	if (trust->bundles == NULL) {
+		*why = trust->detail;
+		return trust->detail.err;
+	}
+	RETURN_IF_ERR(check_epoch(client, trust, why));
+	retain_bans(client, trust);
+	RETURN_IF_ERR(
+		credentials_new(svid, key, trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
+	identity_keep(client, fresh, trust);
+	store_state(client, trust, NULL);
+	got_certificate(client, svid);
+	identity_publish(client, fresh);
+	return ERR_NONE;
+}
+
 enum err identity_use_svid(struct identity_client *client, struct svid *svid, struct private_key *key, struct why *why)
 {
 	struct credentials *fresh;
-	CHECK(client->credentials != NULL);
-	if (!spiffe_id_eq(svid_id(svid), credentials_id(client->credentials)))
-		return why_set(why, ERR_WRONG_PEER, "a renewed SVID for the same identity",
-			"inspect the control plane's log", "the control plane renewed the SVID for %s",
-			svid_id(svid)->text);
+	RETURN_IF_ERR(check_same_id(client, svid, why));
 	RETURN_IF_ERR(credentials_new(svid, key, credentials_bundles(client->credentials),
 		credentials_epoch(client->credentials), identity_now(client).trusted_s, &fresh, why));
+	identity_keep(client, fresh, NULL);
 	got_certificate(client, svid);
-	publish(client, fresh);
+	identity_publish(client, fresh);
 	return ERR_NONE;
 }
 
@@ -168,9 +259,10 @@ enum err identity_use_answer(
 	retain_bans(client, &answer->trust);
 	RETURN_IF_ERR(credentials_new(answer->svid, key, answer->trust.bundles, answer->trust.epoch,
 		identity_now(client).trusted_s, &fresh, why));
+	identity_keep(client, fresh, &answer->trust);
 	store_state(client, &answer->trust, client->data.has_token ? client->data.token_hash : NULL);
 	got_certificate(client, answer->svid);
-	publish(client, fresh);
+	identity_publish(client, fresh);
 	return ERR_NONE;
 }
 
@@ -184,14 +276,15 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 		return trust->detail.err;
 	}
 	RETURN_IF_ERR(check_epoch(client, trust, why));
-	/* The same epoch, as after each reconnect: a new snapshot would replace every tunnel. */
+	/* The same epoch, as after each reconnect: for a new snapshot every chain would be verified again. */
 	if (epoch_eq(&trust->epoch, &now_in_use))
 		return ERR_NONE;
 	retain_bans(client, trust);
 	RETURN_IF_ERR(credentials_new(credentials_svid(client->credentials), credentials_key(client->credentials),
 		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
+	identity_keep(client, fresh, trust);
 	store_state(client, trust, NULL);
-	publish(client, fresh);
+	identity_publish(client, fresh);
 	return ERR_NONE;
 }
 

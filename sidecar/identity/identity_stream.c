@@ -5,7 +5,7 @@
 
 #define COMPONENT "identity"
 
-enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000, PROBE_MS = 600 };
+enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000, PROBE_MS = 600, WITHDRAWN_SPREAD_MS = 500 };
 
 /* A stream that accepts no message has failed: the server does not read, or the stream has ended. */
 static void send_up(struct identity_client *client, enum err encoded, struct span message)
@@ -28,6 +28,11 @@ static void send_ack(struct identity_client *client, struct epoch epoch, const c
 	send_up(client, err, buf_span(&message));
 }
 
+void identity_stream_confirm(struct identity_client *client)
+{
+	send_ack(client, credentials_epoch(client->credentials), NULL);
+}
+
 void identity_stream_claim(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
@@ -37,6 +42,21 @@ void identity_stream_claim(struct identity_client *client)
 					   : claim_make(rpc_client_tls(control_link_client(client->link)),
 						     state_folder_key(client->options.state), &message);
 	send_up(client, err, buf_span(&message));
+}
+
+/* The own certificate, or one above it, is withdrawn. The answer to a renewal has another one, and the trust state in
+ * which it is valid: both are taken over together. */
+static bool must_renew(enum err err)
+{
+	return err == ERR_UNTRUSTED || err == ERR_REVOKED;
+}
+
+static void renew_for(struct identity_client *client, const struct why *why)
+{
+	struct renew_now now = identity_now(client);
+	log_why(LOG_LEVEL_NOTICE, COMPONENT, "the own certificate is withdrawn; renewing", why);
+	client->is_withdrawn = true;
+	renew_in(&client->renew, &now, 0, WITHDRAWN_SPREAD_MS);
 }
 
 static void on_trust(struct identity_client *client, struct trust *trust)
@@ -49,14 +69,18 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 	redial_succeeded(&client->redial);
 	client->last_failure = (struct why){0};
 	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
-		send_ack(client, trust->epoch, NULL);
+		if (identity_may_confirm(client, trust))
+			send_ack(client, trust->epoch, NULL);
+	} else if (must_renew(why.err)) {
+		renew_for(client, &why);
 	} else {
 		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the previous one stays in use", &why);
 		send_ack(client, trust->epoch, why_format(&why, text, sizeof(text)));
 	}
 	if (!is_first)
 		return;
-	if (client->options.claims_address || client->is_released)
+	/* A Unix socket proves no address: that is claimed over the other connection. */
+	if ((client->options.claims_address || client->is_released) && control_link_family(client->link) != 0)
 		identity_stream_claim(client);
 	if (client->other != NULL)
 		address_claim_start(client->other, control_link_family(client->link), client->credentials);
@@ -80,10 +104,14 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 		return;
 	}
 	struct why why = {0};
-	if (identity_use_svid(client, down->svid, client->pending.key, &why) != ERR_NONE) {
+	enum err err = down->has_trust ? identity_use_both(client, down->svid, &down->trust, client->pending.key, &why)
+				       : identity_use_svid(client, down->svid, client->pending.key, &why);
+	if (err != ERR_NONE) {
 		renewal_failed(client, 0, &why);
 		return;
 	}
+	if (down->has_trust && identity_may_confirm(client, &down->trust))
+		send_ack(client, down->trust.epoch, NULL);
 	fresh_request_done(&client->pending);
 	if (client->other != NULL)
 		address_claim_renewed(client->other, client->credentials);
@@ -213,7 +241,8 @@ static uint64_t answer_ms(const struct identity_client *client)
 
 static enum err send_renewal(struct identity_client *client, struct why *why)
 {
-	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file};
+	struct attestation_files files = {client->options.token_file, client->options.kubernetes_token_file,
+		client->options.x509_certificate_file, client->options.x509_key_file, client->options.unix_peer};
 	struct certificate_request request = {.id = ++client->request_id};
 	_cleanup_(buf_wipe) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	attestation_data_done(&client->data);
@@ -221,11 +250,12 @@ static enum err send_renewal(struct identity_client *client, struct why *why)
 		&files, state_folder_get(client->options.state), false, &client->data, &request.attestation, why));
 	RETURN_IF_ERR(fresh_request_make(rpc_client_tls(control_link_client(client->link)),
 		state_folder_key(client->options.state), &client->pending));
+	RETURN_IF_ERR(attestation_sign(&client->pending, &client->data, &request.attestation, why));
 	request.csr = buf_span(&client->pending.csr);
 	request.attestation_key = buf_span(&client->pending.attestation_key);
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_renew_encode(&request, &message));
-	buf_wipe(&client->data.kubernetes);
+	attestation_data_wipe(&client->data);
 	send_up(client, ERR_NONE, buf_span(&message));
 	return ERR_NONE;
 }
@@ -238,8 +268,10 @@ void identity_stream_renew(struct identity_client *client)
 	client->request_deadline_ms = loop_now_ms(client->options.loop) + answer_ms(client);
 	enum err err = send_renewal(client, &why);
 	if (err == ERR_NONE) {
-		/* A busy signer is waited for; a server that is silent altogether is left for another at once. */
-		if (control_link_client(client->link) != NULL)
+		/* A busy signer is waited for; a server that is silent altogether is left for another at once. Not
+		 * where the own certificate is withdrawn: others have the same to do, so the server is busy, and with
+		 * that certificate there is no other connection, only an attestation. */
+		if (control_link_client(client->link) != NULL && !client->is_withdrawn)
 			rpc_client_probe(control_link_client(client->link), PROBE_MS);
 		return;
 	}

@@ -15,12 +15,24 @@
 
 /* --- up --- */
 
-enum attestation_kind { ATTESTATION_JOIN_TOKEN, ATTESTATION_KEY, ATTESTATION_KUBERNETES };
+enum attestation_kind {
+	ATTESTATION_JOIN_TOKEN,
+	ATTESTATION_KEY,
+	ATTESTATION_KUBERNETES,
+	ATTESTATION_X509,
+	ATTESTATION_UNIX_PEER
+};
+#define X509_CHAIN_MAX 8
 
 struct attestation { /* borrowed; proven anew on each connection */
 	enum attestation_kind kind;
 	const struct token *token; /* ATTESTATION_JOIN_TOKEN */
 	struct span kubernetes;    /* ATTESTATION_KUBERNETES: the projected token */
+	struct {                   /* ATTESTATION_X509: a machine certificate, DER, leaf first */
+		struct span chain[X509_CHAIN_MAX];
+		size_t num_chain;
+		struct span signature;
+	} x509;
 };
 
 /* A certificate request: attestation data, CSR, attestation key, and the proof that is bound to this connection. */
@@ -53,8 +65,10 @@ struct trust { /* zeroed is valid to trust_done() */
 	struct bundle_set *bundles; /* NULL: not usable; why has the reason */
 	uint8_t pins[STATE_PINS_MAX][DIGEST_LEN];
 	size_t num_pins;
+	struct buf encoded; /* as it was received, to be kept; empty: too large for that */
 	struct why detail;
 };
+#define TRUST_ENCODED_MAX (6u << 20)
 void trust_done(struct trust *trust);
 
 struct attest_answer { /* zeroed is valid to attest_answer_done() */
@@ -71,7 +85,8 @@ enum identity_down_kind { DOWN_TRUST, DOWN_RENEWED, DOWN_SLOT, DOWN_CLAIM, DOWN_
 struct identity_down { /* zeroed is valid to identity_down_done() */
 	enum identity_down_kind kind;
 	int64_t server_time_ms; /* 0: absent */
-	struct trust trust;     /* DOWN_TRUST */
+	struct trust trust;     /* DOWN_TRUST; DOWN_RENEWED: has_trust */
+	bool has_trust;         /* the SVID is valid in this trust state */
 	uint64_t request_id;    /* DOWN_RENEWED */
 	struct svid *svid;      /* DOWN_RENEWED; NULL: refused, or not usable; why has the reason */
 	uint32_t after_ms;      /* DOWN_RENEWED, DOWN_CLAIM: retry after; DOWN_SLOT: renew within */

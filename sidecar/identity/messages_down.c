@@ -57,7 +57,8 @@ static void read_refusal(struct span text, const char *otherwise_expected, const
 		why_set(why, ERR_DENIED, otherwise_expected, otherwise_fix, "the control plane refused: %s", whole);
 }
 
-static void read_renewed(const Handfast__V1__RenewResponse *message, struct identity_down *down)
+static void read_renewed(
+	const Handfast__V1__RenewResponse *message, const struct trust_domain *own, struct identity_down *down)
 {
 	down->kind = DOWN_RENEWED;
 	down->request_id = message->request_id;
@@ -69,6 +70,10 @@ static void read_renewed(const Handfast__V1__RenewResponse *message, struct iden
 	}
 	if (parse_svid(message->svid, &down->svid, &down->detail) != ERR_NONE)
 		down->svid = NULL;
+	if (message->trust == NULL)
+		return;
+	down->has_trust = true;
+	(void)!trust_parse(message->trust, own, &down->trust); /* the reason is in trust.detail */
 }
 
 static void read_claim(const Handfast__V1__ClaimResult *message, struct identity_down *down)
@@ -95,7 +100,7 @@ static void read_kind(
 		(void)!trust_parse(message->trust, own, &down->trust); /* the reason is in trust.detail, for the nack */
 		return;
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED:
-		read_renewed(message->renewed, down);
+		read_renewed(message->renewed, own, down);
 		return;
 	case HANDFAST__V1__IDENTITY_DOWN__KIND_SLOT:
 		down->kind = DOWN_SLOT;

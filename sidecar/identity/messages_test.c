@@ -129,8 +129,7 @@ static void bend_malformed_ban(struct parts *parts)
 static void c14_refuses_a_trust_state_with_one_wrong_part(_unused_ void **state)
 {
 	static bend_fn *const bends[] = {bend_no_epoch, bend_zero_incarnation, bend_no_bundles, bend_empty_bundle,
-		bend_wrong_domain, bend_domain_with_nul, bend_garbage_root, bend_garbage_crl, bend_short_pin,
-		bend_malformed_ban};
+		bend_wrong_domain, bend_domain_with_nul, bend_garbage_root, bend_short_pin, bend_malformed_ban};
 	for (size_t i = 0; i < sizeof(bends) / sizeof(*bends); i++) {
 		struct parts parts;
 		_cleanup_(identity_down_done) struct identity_down down = {0};
@@ -139,6 +138,65 @@ static void c14_refuses_a_trust_state_with_one_wrong_part(_unused_ void **state)
 		parse_trust(&parts, &down);
 		assert_null(down.trust.bundles);
 		assert_int_not_equal(down.trust.detail.err, ERR_NONE);
+		test_mesh_free(parts.mesh);
+	}
+}
+
+static void a_list_that_is_not_usable_is_left_out_alone(_unused_ void **state)
+{
+	struct parts parts;
+	struct revocation_lists lists;
+	_cleanup_(identity_down_done) struct identity_down down = {0};
+	parts_make(&parts);
+	bend_garbage_crl(&parts);
+	parse_trust(&parts, &down);
+	assert_non_null(down.trust.bundles);
+	bundle_set_lists(down.trust.bundles, 0, &lists);
+	assert_true(lists.num == 0 && lists.num_skipped == 1);
+	test_mesh_free(parts.mesh);
+}
+
+static void bend_garbage_jwt_key(Handfast__V1__Bundle *partner, ProtobufCBinaryData *garbage)
+{
+	partner->jwt_keys = garbage;
+	partner->n_jwt_keys = 1;
+}
+static void bend_too_many_crls(Handfast__V1__Bundle *partner, ProtobufCBinaryData *garbage)
+{
+	partner->crls = garbage;
+	partner->n_crls = BUNDLE_CRLS_MAX + 1;
+}
+static void bend_second_bundle(Handfast__V1__Bundle *partner, _unused_ ProtobufCBinaryData *garbage)
+{
+	partner->trust_domain = pb_bytes(SPAN_LITERAL("sound.test"));
+}
+
+/* The roots are good, and what comes after them is not. */
+static void nothing_of_a_partner_is_trusted_whose_bundle_is_not_in_use(_unused_ void **state)
+{
+	static void (*const bends[])(Handfast__V1__Bundle *, ProtobufCBinaryData *) = {
+		bend_garbage_jwt_key, bend_too_many_crls, bend_second_bundle};
+	for (size_t i = 0; i < sizeof(bends) / sizeof(*bends); i++) {
+		struct parts parts;
+		_cleanup_(identity_down_done) struct identity_down down = {0};
+		parts_make(&parts);
+		ProtobufCBinaryData garbage[BUNDLE_CRLS_MAX + 1];
+		for (size_t at = 0; at < sizeof(garbage) / sizeof(*garbage); at++)
+			garbage[at] = pb_bytes(SPAN_LITERAL("not of that kind"));
+		Handfast__V1__Bundle sound = parts.bundle, bent = parts.bundle, last = parts.bundle;
+		Handfast__V1__Bundle *bundles[] = {&sound, &bent, &last, &parts.bundle};
+		sound.trust_domain = pb_bytes(SPAN_LITERAL("sound.test"));
+		bent.trust_domain = pb_bytes(SPAN_LITERAL("bent.test"));
+		last.trust_domain = pb_bytes(SPAN_LITERAL("last.test"));
+		bends[i](&bent, garbage);
+		parts.trust.bundles = bundles;
+		parts.trust.n_bundles = 4;
+		parse_trust(&parts, &down);
+		assert_non_null(down.trust.bundles);
+		assert_null(bundle_set_find(down.trust.bundles, SPAN_LITERAL("bent.test")));
+		assert_int_equal(bundle_set_num(down.trust.bundles), 3);
+		assert_non_null(bundle_set_find(down.trust.bundles, SPAN_LITERAL("sound.test")));
+		assert_non_null(bundle_set_find(down.trust.bundles, SPAN_LITERAL("last.test")));
 		test_mesh_free(parts.mesh);
 	}
 }
@@ -224,6 +282,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_a_valid_trust_state),
 		cmocka_unit_test(c14_refuses_a_trust_state_with_one_wrong_part),
+		cmocka_unit_test(a_list_that_is_not_usable_is_left_out_alone),
+		cmocka_unit_test(nothing_of_a_partner_is_trusted_whose_bundle_is_not_in_use),
 		cmocka_unit_test(c4_refuses_bytes_that_are_no_message),
 		cmocka_unit_test(a_message_kind_of_a_later_release_is_ignored),
 		cmocka_unit_test(a_renewal_without_an_svid_is_a_refusal_with_a_reason),

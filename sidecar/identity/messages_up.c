@@ -13,7 +13,23 @@ struct attestation_messages {
 	Handfast__V1__JoinTokenData token;
 	Handfast__V1__AttestationKeyData key;
 	Handfast__V1__KubernetesData kubernetes;
+	Handfast__V1__UnixPeerData unix_peer;
+	Handfast__V1__X509Data x509;
+	ProtobufCBinaryData chain[X509_CHAIN_MAX];
 };
+
+static void fill_x509(const struct attestation *attestation, struct attestation_messages *out)
+{
+	CHECK(attestation->x509.num_chain <= X509_CHAIN_MAX);
+	out->x509 = (Handfast__V1__X509Data)HANDFAST__V1__X509_DATA__INIT;
+	for (size_t i = 0; i < attestation->x509.num_chain; i++)
+		out->chain[i] = pb_bytes(attestation->x509.chain[i]);
+	out->x509.chain = out->chain;
+	out->x509.n_chain = attestation->x509.num_chain;
+	out->x509.signature = pb_bytes(attestation->x509.signature);
+	out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_X509;
+	out->data.x509 = &out->x509;
+}
 
 static void fill_attestation(const struct attestation *attestation, struct attestation_messages *out)
 {
@@ -36,6 +52,14 @@ static void fill_attestation(const struct attestation *attestation, struct attes
 		out->kubernetes.token = pb_bytes(attestation->kubernetes);
 		out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_KUBERNETES;
 		out->data.kubernetes = &out->kubernetes;
+		return;
+	case ATTESTATION_UNIX_PEER:
+		out->unix_peer = (Handfast__V1__UnixPeerData)HANDFAST__V1__UNIX_PEER_DATA__INIT;
+		out->data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_UNIX_PEER;
+		out->data.unix_peer = &out->unix_peer;
+		return;
+	case ATTESTATION_X509:
+		fill_x509(attestation, out);
 		return;
 	}
 	CHECK_UNREACHABLE();

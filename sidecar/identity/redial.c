@@ -3,7 +3,18 @@
 
 enum { WAIT_MIN_MS = 500, WAIT_SPREAD_MS = 500, TIMEOUT_MS = 1000, LONG_TIMEOUT_MS = 5000, LONG_TRY_EACH = 4 };
 enum { QUICK_TRIES = 3, QUICK_SPREAD_MS = 50, QUICK_TIMEOUT_MS = 300 };
-enum { REFUSED_FIRST_MS = 1000, REFUSED_LAST_MS = 60000 };
+enum { REFUSED_FIRST_MS = 1000, REFUSED_LAST_MS = 60000, TURNED_AWAY_DOUBLED = 3 };
+
+/* Refused: the server's certificate is wrong, or it refused this sidecar: neither changes without an operator. */
+enum redial_cause redial_cause_of(enum err err, bool was_up, bool failed_by_peer)
+{
+	if (failed_by_peer || err == ERR_UNTRUSTED || err == ERR_WRONG_PEER || err == ERR_NOT_SVID ||
+		err == ERR_EXPIRED || err == ERR_REVOKED || err == ERR_WEAK_KEY || err == ERR_MALFORMED)
+		return REDIAL_REFUSED;
+	/* A server without room ends a connection like this, and so does one that is killed. */
+	bool ends_early = !was_up && (err == ERR_TRUNCATED || err == ERR_RESET || err == ERR_CLOSED);
+	return ends_early ? REDIAL_TURNED_AWAY : REDIAL_UNREACHABLE;
+}
 
 void redial_init(struct redial *redial)
 {
@@ -16,9 +27,20 @@ static uint32_t spread(uint32_t random, uint32_t most)
 	return (uint32_t)(((uint64_t)random * (most + 1)) >> 32);
 }
 
+static uint32_t turned_away_ms(const struct redial *redial, uint32_t random)
+{
+	unsigned num = redial->num_turned_away - 1;
+	uint32_t times = 1u << (num < TURNED_AWAY_DOUBLED ? num : TURNED_AWAY_DOUBLED);
+	return times * WAIT_MIN_MS + spread(random, times * WAIT_SPREAD_MS);
+}
+
 static uint32_t own_wait_ms(struct redial *redial, enum redial_cause cause, uint32_t random)
 {
+	redial->num_turned_away = cause == REDIAL_TURNED_AWAY ? redial->num_turned_away + 1 : 0;
 	switch (cause) {
+	case REDIAL_TURNED_AWAY:
+		redial->num_quick = 0;
+		return turned_away_ms(redial, random);
 	case REDIAL_UNREACHABLE:
 		if (redial->num_quick > 0 && --redial->num_quick > 0)
 			return spread(random, QUICK_SPREAD_MS);
@@ -37,13 +59,12 @@ static uint32_t own_wait_ms(struct redial *redial, enum redial_cause cause, uint
 uint32_t redial_failed_ms(struct redial *redial, enum redial_cause cause, uint32_t retry_after_ms, uint32_t random)
 {
 	redial->num_failed++;
-	uint32_t wait = own_wait_ms(redial, cause, random);
-	return wait < retry_after_ms ? retry_after_ms : wait;
+	return backoff_longer_ms(own_wait_ms(redial, cause, random), retry_after_ms);
 }
 
 void redial_succeeded(struct redial *redial)
 {
-	redial->num_failed = redial->num_quick = 0;
+	redial->num_failed = redial->num_turned_away = redial->num_quick = 0;
 	backoff_reset(&redial->backoff);
 }
 

@@ -30,12 +30,41 @@ static void redials_a_server_that_refused_less_and_less_often(_unused_ void **st
 	assert_int_equal(redial_failed_ms(&redial, REDIAL_REFUSED, 0, UINT32_MAX), 1500);
 }
 
+static void a_server_that_turns_away_is_asked_less_and_less_often_within_8_s(_unused_ void **state)
+{
+	static const uint32_t waits[] = {500, 1000, 2000, 4000, 4000};
+	struct redial redial;
+	redial_init(&redial);
+	for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+		struct redial same = redial;
+		assert_int_equal(redial_failed_ms(&same, REDIAL_TURNED_AWAY, 0, UINT32_MAX), 2 * waits[i]);
+		assert_int_equal(redial_failed_ms(&redial, REDIAL_TURNED_AWAY, 0, 0), waits[i]);
+	}
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, 0, 0), 500); /* it is gone: as ever */
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_TURNED_AWAY, 0, 0), 500);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_TURNED_AWAY, 0, 0), 1000);
+	redial_succeeded(&redial);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_TURNED_AWAY, 0, 0), 500);
+}
+
+static void the_end_of_a_connection_has_a_cause(_unused_ void **state)
+{
+	assert_int_equal(redial_cause_of(ERR_TRUNCATED, false, false), REDIAL_TURNED_AWAY);
+	assert_int_equal(redial_cause_of(ERR_RESET, false, false), REDIAL_TURNED_AWAY);
+	assert_int_equal(redial_cause_of(ERR_RESET, true, false), REDIAL_UNREACHABLE);
+	assert_int_equal(redial_cause_of(ERR_REFUSED, false, false), REDIAL_UNREACHABLE);
+	assert_int_equal(redial_cause_of(ERR_TIMEOUT, false, false), REDIAL_UNREACHABLE);
+	assert_int_equal(redial_cause_of(ERR_EXPIRED, false, false), REDIAL_REFUSED);
+	assert_int_equal(redial_cause_of(ERR_PROTOCOL, true, true), REDIAL_REFUSED);
+}
+
 static void respects_retry_after(_unused_ void **state)
 {
 	struct redial redial;
 	redial_init(&redial);
 	assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, 3000, UINT32_MAX), 3000);
 	assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, 10, 0), 500);
+	assert_int_equal(redial_failed_ms(&redial, REDIAL_UNREACHABLE, UINT32_MAX, 0), 60000);
 }
 
 static void gives_each_fourth_try_in_a_row_more_time(_unused_ void **state)
@@ -70,6 +99,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(C12_redials_an_unreachable_server_after_half_to_one_second_forever),
 		cmocka_unit_test(redials_a_server_that_refused_less_and_less_often),
+		cmocka_unit_test(a_server_that_turns_away_is_asked_less_and_less_often_within_8_s),
+		cmocka_unit_test(the_end_of_a_connection_has_a_cause),
 		cmocka_unit_test(respects_retry_after),
 		cmocka_unit_test(gives_each_fourth_try_in_a_row_more_time),
 		cmocka_unit_test(after_a_silence_three_tries_follow_at_once),

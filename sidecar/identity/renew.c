@@ -2,7 +2,7 @@
 #include "base/core/check.h"
 #include <stddef.h>
 
-enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 60000, JUMP_SPREAD_MS = 10000 };
+enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 60000, LEAST_RETRY_MS = 200, JUMP_SPREAD_MS = 10000 };
 
 /* 0..bound - 1 */
 static uint64_t draw(uint32_t random, uint64_t bound)
@@ -27,6 +27,7 @@ void renew_got_certificate(struct renew *renew, const struct renew_now *now, int
 	renew->not_after_s = not_after_s;
 	uint64_t life = left_ms(renew, now);
 	renew->due_boot_ms = now->boot_ms + life / 2 + draw(now->random, life * 16 / 100 + 1);
+	renew->quarter_boot_ms = now->boot_ms + life / 4 * 3;
 	CHECK(life == 0 || renew->due_boot_ms < now->boot_ms + life);
 	backoff_reset(&renew->backoff);
 }
@@ -47,17 +48,22 @@ void renew_in(struct renew *renew, const struct renew_now *now, uint32_t min_ms,
 	bring_forward(renew, now->boot_ms + min_ms + draw(now->random, (uint64_t)spread_ms + 1));
 }
 
-/* A wait of a minute would exceed the lifetime of a leaf that lives for seconds: while the certificate is valid, the
- * wait is at most a third of what is left. The server's retry-after overrides that. */
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A wait of a minute would exceed the lifetime of a leaf that lives for seconds, and few tries fit into the time in
+ * which a renewal is not late. The server's retry-after overrides that. */
 void renew_failed(struct renew *renew, const struct renew_now *now, uint32_t retry_after_ms)
 {
 	uint64_t wait = backoff_next_ms(&renew->backoff, now->random);
 	uint64_t left = left_ms(renew, now);
-	if (left > 0 && wait > left / 3)
-		wait = left / 3;
-	if (wait < retry_after_ms)
-		wait = retry_after_ms;
-	renew->due_boot_ms = now->boot_ms + wait;
+	if (left > 0)
+		wait = lesser(wait, left / 3);
+	if (now->boot_ms + LEAST_RETRY_MS < renew->quarter_boot_ms)
+		wait = lesser(wait, (renew->quarter_boot_ms - now->boot_ms) / 4 + LEAST_RETRY_MS);
+	renew->due_boot_ms = now->boot_ms + backoff_longer_ms((uint32_t)wait, retry_after_ms);
 }
 
 bool renew_poll(struct renew *renew, const struct renew_now *now)

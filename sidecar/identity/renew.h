@@ -3,7 +3,8 @@
  * The time is drawn once per certificate, between 50 and 66 % of its remaining lifetime on arrival (the server
  * backdates notBefore, so the lifetime is counted from arrival), or within the slot that the server assigns. A failed
  * try is repeated with full jitter, from 1 s doubling to 60 s, forever; while the certificate is valid, the wait is at
- * most a third of the remaining lifetime. Time is CLOCK_BOOTTIME, which continues during suspend. */
+ * most a third of the remaining lifetime, and at most a fourth of the time until only a quarter of it remains. Time is
+ * CLOCK_BOOTTIME, which continues during suspend. */
 #pragma once
 
 #include "base/core/backoff.h"
@@ -21,6 +22,7 @@ struct renew {
 	bool has_certificate;
 	int64_t not_after_s;
 	uint64_t due_boot_ms;
+	uint64_t quarter_boot_ms; /* a quarter of the lifetime remains */
 	struct backoff backoff;
 	struct clock_watch watch;
 };

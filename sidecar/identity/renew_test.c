@@ -73,7 +73,7 @@ static void retries_forever_with_doubling_jitter_up_to_a_minute(_unused_ void **
 	renew_init(&renew);
 	got(&renew, 0, 3600, 0);
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
-		struct renew_now now = at(1800000, UINT32_MAX);
+		struct renew_now now = at(1800000, UINT32_MAX); /* 900 s before the quarter */
 		renew_failed(&renew, &now, 0);
 		assert_int_equal(due_after(&renew), 1800000 + bounds[i]);
 	}
@@ -90,6 +90,8 @@ static void respects_the_servers_retry_after(_unused_ void **state)
 	struct renew_now now = at(5000, 0);
 	renew_failed(&renew, &now, 7000);
 	assert_int_equal(due_after(&renew), 12000);
+	renew_failed(&renew, &now, UINT32_MAX); /* 49 days */
+	assert_int_equal(due_after(&renew), 65000);
 }
 
 static void a_new_certificate_resets_the_backoff(_unused_ void **state)
@@ -145,6 +147,52 @@ static void a_slow_drift_is_not_reported_as_a_jump(_unused_ void **state)
 	}
 }
 
+static uint32_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*state >> 32);
+}
+
+/* An hour in which 30 % of the requests fail at once. Returns the least remaining lifetime, in permille. */
+static unsigned simulate_an_hour(uint64_t seed, uint32_t life_s, unsigned *num_renewals)
+{
+	struct renew renew;
+	uint64_t since_ms = 0, got_ms = 0;
+	unsigned least = 1000;
+	renew_init(&renew);
+	got(&renew, 0, life_s, next_random(&seed));
+	while (since_ms < 3600u * 1000) {
+		since_ms = due_after(&renew);
+		unsigned left = (unsigned)(1000 - (since_ms - got_ms) * 1000 / (life_s * 1000u));
+		least = left < least ? left : least;
+		struct renew_now now = at(since_ms, next_random(&seed));
+		if (next_random(&seed) % 100 < 30) {
+			renew_failed(&renew, &now, 0);
+			continue;
+		}
+		got(&renew, since_ms, life_s, next_random(&seed));
+		got_ms = since_ms;
+		++*num_renewals;
+	}
+	return least;
+}
+
+static void with_failures_at_random_a_quarter_of_the_lifetime_always_remains(_unused_ void **state)
+{
+	static const uint32_t lives_s[] = {300, 600, 3600};
+	for (size_t i = 0; i < sizeof lives_s / sizeof lives_s[0]; i++) {
+		unsigned least = 1000, num_renewals = 0;
+		for (uint64_t seed = 1; seed <= 1000; seed++) {
+			unsigned left = simulate_an_hour(seed, lives_s[i], &num_renewals);
+			least = left < least ? left : least;
+		}
+		print_message("  lifetime %u s: %u renewals, %u permille of the lifetime remained at least\n",
+			lives_s[i], num_renewals, least);
+		assert_true(least >= 250);
+		assert_true(num_renewals >= 1000);
+	}
+}
+
 static void is_not_due_before_the_first_certificate(_unused_ void **state)
 {
 	struct renew renew;
@@ -165,6 +213,7 @@ int main(void)
 		cmocka_unit_test(a_step_of_the_wall_clock_makes_the_renewal_earlier),
 		cmocka_unit_test(a_resume_from_suspend_makes_the_renewal_earlier),
 		cmocka_unit_test(a_slow_drift_is_not_reported_as_a_jump),
+		cmocka_unit_test(with_failures_at_random_a_quarter_of_the_lifetime_always_remains),
 		cmocka_unit_test(is_not_due_before_the_first_certificate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,7 @@
 /* Which credentials and trust states are accepted, and which are refused while the last valid ones stay in use (abuse
  * cases C13, C14). */
 #include "base/core/cleanup.h"
-#include "base/core/mem.h"
-#include "certs/test_mesh.h"
-#include "sidecar/identity/identity_client_private.h"
+#include "sidecar/identity/test_identity.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,69 +9,6 @@
 /* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define DOMAIN "cluster.local"
-#define OWN    "spiffe://cluster.local/ns/shop/sa/cart"
-
-struct world {
-	struct clock_fake clock;
-	struct loop *loop;
-	char folder[32];
-	struct identity_client client;
-	struct test_mesh *mesh;
-	unsigned num_published, num_withdrawn;
-	struct credentials *last; /* borrowed from the client */
-};
-
-static void on_credentials(void *arg, struct credentials *credentials)
-{
-	struct world *world = arg;
-	world->num_published += credentials != NULL;
-	world->num_withdrawn += credentials == NULL;
-	world->last = credentials;
-}
-
-static void on_time(_unused_ void *arg, _unused_ const struct trusted_time *time)
-{
-}
-
-static int setup(void **state)
-{
-	struct world *world = mem_new(struct world);
-	clock_fake_init(&world->clock, TEST_NOW_S * 1000);
-	world->loop = loop_new(&world->clock.clock);
-	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/hf-snapshot-XXXXXX");
-	assert_non_null(mkdtemp(world->folder));
-	struct identity_options *options = &world->client.options;
-	*options = (struct identity_options){
-		.loop = world->loop, .on_credentials = on_credentials, .on_time = on_time, .arg = world};
-	assert_int_equal(trust_domain_parse(SPAN_LITERAL(DOMAIN), &options->trust_domain, NULL), ERR_NONE);
-	assert_int_equal(state_folder_open(world->folder, &options->state, NULL), ERR_NONE);
-	renew_init(&world->client.renew);
-	world->mesh = test_mesh_new(DOMAIN, TEST_NOW_S);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-	char path[64];
-	credentials_unref(world->client.credentials);
-	bundle_set_unref(world->client.retained_bans);
-	state_folder_free(world->client.options.state);
-	test_mesh_free(world->mesh);
-	loop_free(world->loop);
-	(void)snprintf(path, sizeof(path), "%s/attestation.key", world->folder);
-	unlink(path);
-	(void)snprintf(path, sizeof(path), "%s/enrolled", world->folder);
-	unlink(path);
-	rmdir(world->folder);
-	mem_free(world);
-	return 0;
-}
 
 static struct trust trust_of(struct test_mesh *mesh, uint64_t incarnation, uint64_t counter)
 {
@@ -119,6 +54,56 @@ static void c13_refuses_an_older_epoch_within_one_incarnation(void **state)
 	assert_int_equal(push(world, world->mesh, 8, 1), ERR_NONE); /* a new incarnation restarts the counter */
 }
 
+/* Decision 071: the control plane waits for the confirmation before the next bootstrap root signs. */
+static void finding_i4_a_pin_that_is_not_on_the_disk_is_not_confirmed(void **state)
+{
+	struct world *world = *state;
+	struct identity_client *client = &world->client;
+	char away[64];
+	struct why why;
+	(void)snprintf(away, sizeof away, "%s-away", world->folder);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	client->state = IDENTITY_TRUSTED;
+	assert_int_equal(rename(world->folder, away), 0);
+	_cleanup_(trust_done) struct trust trust = trust_of(world->mesh, 7, 4);
+	trust.num_pins = 1;
+	trust.pins[0][0] = 9;
+	assert_int_equal(identity_use_trust(client, &trust, &why), ERR_NONE); /* in use all the same */
+	assert_false(identity_may_confirm(client, &trust));
+	assert_false(identity_store_again(client));
+	assert_int_equal(rename(away, world->folder), 0);
+	assert_true(identity_store_again(client));
+	assert_true(identity_may_confirm(client, &trust));
+	assert_int_equal(state_folder_get(client->options.state)->num_pins, 1);
+	assert_false(identity_store_again(client)); /* once */
+	client->state = IDENTITY_WAITING;
+}
+
+/* The confirmation covers those of the trust state, so they have the room; former ones have what is left. */
+static void the_pins_of_the_trust_state_are_stored_before_former_ones(void **state)
+{
+	struct world *world = *state;
+	struct identity_client *client = &world->client;
+	struct why why;
+	uint8_t former[DIGEST_LEN] = {0};
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	for (uint8_t i = 0; i < STATE_PINS_MAX + 2; i++) {
+		former[0] = (uint8_t)(100 + i);
+		bootstrap_pins_add(&client->pins, former);
+	}
+	assert_int_equal(client->pins.num, STATE_PINS_MAX + 2);
+	_cleanup_(trust_done) struct trust trust = trust_of(world->mesh, 7, 4);
+	for (uint8_t i = 0; i < STATE_PINS_MAX - 1; i++)
+		trust.pins[trust.num_pins++][0] = (uint8_t)(1 + i);
+	assert_int_equal(identity_use_trust(client, &trust, &why), ERR_NONE);
+	assert_true(identity_may_confirm(client, &trust));
+	const struct enrolled_state *stored = state_folder_get(client->options.state);
+	assert_int_equal(stored->num_pins, STATE_PINS_MAX);
+	for (size_t i = 0; i < STATE_PINS_MAX - 1; i++)
+		assert_int_equal(stored->pins[i][0], 1 + i);
+	assert_int_equal(stored->pins[STATE_PINS_MAX - 1][0], 100);
+}
+
 static enum err push_with_ban(struct world *world, uint64_t incarnation, uint64_t counter, const char *banned)
 {
 	_cleanup_(trust_done) struct trust trust = {.epoch = {incarnation, counter}, .bundles = bundle_set_new()};
@@ -134,13 +119,6 @@ static enum err push_with_ban(struct world *world, uint64_t incarnation, uint64_
 	return identity_use_trust(&world->client, &trust, &why);
 }
 
-static bool bans(const struct world *world, const char *text)
-{
-	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	assert_int_equal(spiffe_id_parse(span_of_str(text), &id, NULL), ERR_NONE);
-	return bundle_set_is_banned(credentials_bundles(world->last), &id);
-}
-
 /* The backup is from before the ban. */
 static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained(void **state)
 {
@@ -149,13 +127,13 @@ static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained(voi
 	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
 	assert_int_equal(push_with_ban(world, 7, 4, thief), ERR_NONE);
 	assert_int_equal(push_with_ban(world, 8, 1, NULL), ERR_NONE); /* the new incarnation is accepted */
-	assert_true(bans(world, thief));
+	assert_true(world_bans(world, thief));
 	assert_int_equal(push_with_ban(world, 8, 2, "spiffe://cluster.local/ns/shop/sa/other"), ERR_NONE);
-	assert_true(bans(world, thief));
+	assert_true(world_bans(world, thief));
 	assert_int_equal(push_with_ban(world, 8, 3, thief), ERR_NONE); /* the control plane has the ban again ... */
-	assert_true(bans(world, thief));
+	assert_true(world_bans(world, thief));
 	assert_int_equal(push_with_ban(world, 8, 4, NULL), ERR_NONE); /* ... and lifts it */
-	assert_false(bans(world, thief));
+	assert_false(world_bans(world, thief));
 }
 
 static void c13_stores_the_newest_epoch_across_a_restart(void **state)
@@ -189,6 +167,31 @@ static void c14_refuses_a_trust_state_that_would_invalidate_the_own_identity(voi
 	struct why why;
 	assert_int_equal(identity_use_trust(&world->client, &unusable, &why), ERR_MALFORMED);
 	assert_ptr_equal(world->client.credentials, good);
+}
+
+static enum err renew_with_trust(struct world *world, struct test_mesh *mesh, const char *id, uint64_t counter)
+{
+	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(mesh, id);
+	_cleanup_(trust_done) struct trust trust = trust_of(mesh, 7, counter);
+	struct why why;
+	return identity_use_both(&world->client, credentials_svid(made), &trust, credentials_key(made), &why);
+}
+
+/* The old root is withdrawn while the stream stands. */
+static void finding_i4_a_certificate_and_the_trust_state_are_taken_over_together(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(test_mesh_freep) struct test_mesh *next = test_mesh_new(DOMAIN, TEST_NOW_S);
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	assert_int_equal(push(world, next, 7, 4), ERR_UNTRUSTED);
+	assert_int_equal(renew_with_trust(world, next, "spiffe://cluster.local/ns/shop/sa/other", 4), ERR_WRONG_PEER);
+	assert_int_equal(renew_with_trust(world, next, OWN, 2), ERR_CONFLICT);
+	assert_int_equal(world->num_published, 1);
+	assert_int_equal(renew_with_trust(world, next, OWN, 4), ERR_NONE);
+	assert_int_equal(world->num_published, 2);
+	assert_int_equal(credentials_epoch(world->last).counter, 4);
+	assert_int_equal(push(world, next, 7, 4), ERR_NONE); /* the same one */
+	assert_int_equal(world->num_published, 2);
 }
 
 static void c14_refuses_a_leaf_of_another_domain_identity_or_key(void **state)
@@ -284,23 +287,20 @@ static void finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_ide
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(publishes_the_credentials_of_an_attestation, setup, teardown),
-		cmocka_unit_test_setup_teardown(c13_refuses_an_older_epoch_within_one_incarnation, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained, setup, teardown),
-		cmocka_unit_test_setup_teardown(c13_stores_the_newest_epoch_across_a_restart, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_same_epoch_creates_no_new_snapshot, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			c14_refuses_a_trust_state_that_would_invalidate_the_own_identity, setup, teardown),
-		cmocka_unit_test_setup_teardown(c14_refuses_a_leaf_of_another_domain_identity_or_key, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			finding_i9_a_clock_that_was_ahead_for_a_moment_does_not_end_the_identity, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again, setup,
-			teardown),
-		cmocka_unit_test_setup_teardown(
-			finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_identity, setup, teardown),
-		cmocka_unit_test_setup_teardown(withdraws_an_expired_identity_once, setup, teardown),
+		WORLD_TEST(publishes_the_credentials_of_an_attestation),
+		WORLD_TEST(finding_i4_a_pin_that_is_not_on_the_disk_is_not_confirmed),
+		WORLD_TEST(the_pins_of_the_trust_state_are_stored_before_former_ones),
+		WORLD_TEST(c13_refuses_an_older_epoch_within_one_incarnation),
+		WORLD_TEST(finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained),
+		WORLD_TEST(c13_stores_the_newest_epoch_across_a_restart),
+		WORLD_TEST(the_same_epoch_creates_no_new_snapshot),
+		WORLD_TEST(c14_refuses_a_trust_state_that_would_invalidate_the_own_identity),
+		WORLD_TEST(finding_i4_a_certificate_and_the_trust_state_are_taken_over_together),
+		WORLD_TEST(c14_refuses_a_leaf_of_another_domain_identity_or_key),
+		WORLD_TEST(finding_i9_a_clock_that_was_ahead_for_a_moment_does_not_end_the_identity),
+		WORLD_TEST(finding_i9_an_identity_of_a_wrong_time_is_replaced_when_the_time_is_right_again),
+		WORLD_TEST(finding_i9_an_answer_from_a_wrong_clock_does_not_replace_a_valid_identity),
+		WORLD_TEST(withdraws_an_expired_identity_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

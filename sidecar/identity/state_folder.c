@@ -3,16 +3,20 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
-#include "sidecar/identity/private_file.h"
+#include "sidecar/identity/kept_file.h"
 #include "sidecar/identity/state_text.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY_FILE_MAX = 1024 };
 
 struct state_folder {
-	char *key_path, *state_path;
+	char *path, *key_path, *state_path;
+	int fd; /* of the folder, for the lock */
+	bool is_locked;
 	struct private_key *key;
 	struct enrolled_state enrolled;
 };
@@ -51,7 +55,7 @@ static enum err make_key(struct state_folder *state, struct why *why)
 static enum err load_key(struct state_folder *state, bool is_enrolled, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf der = BUF_INIT(KEY_FILE_MAX);
-	enum err err = private_file_read(state->key_path, KEY_FILE_MAX, &der, why);
+	enum err err = fd_read_private_file(state->key_path, KEY_FILE_MAX, &der, why);
 	if (err == ERR_NOT_FOUND && is_enrolled)
 		return why_set(why, ERR_STATE_DAMAGED, "the attestation key that was enrolled",
 			"restore the file, or remove the state folder and enroll again with a new token: handfast "
@@ -71,7 +75,7 @@ static enum err load_key(struct state_folder *state, bool is_enrolled, struct wh
 static enum err load_enrolled(struct state_folder *state, bool *out_is_enrolled, struct why *why)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(STATE_TEXT_MAX);
-	enum err err = private_file_read(state->state_path, STATE_TEXT_MAX, &text, why);
+	enum err err = fd_read_private_file(state->state_path, STATE_TEXT_MAX, &text, why);
 	if (err == ERR_NOT_FOUND) {
 		*out_is_enrolled = false;
 		return ERR_NONE;
@@ -86,6 +90,10 @@ enum err state_folder_open(const char *path, struct state_folder **out, struct w
 	bool is_enrolled = false;
 	RETURN_IF_ERR(check_folder(path, why));
 	_cleanup_(state_folder_freep) struct state_folder *state = mem_new(struct state_folder);
+	state->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (state->fd < 0)
+		return why_set(why, err_from_errno(errno), FOLDER_EXPECTED, FOLDER_FIX, "cannot open %s: %m", path);
+	state->path = mem_strdup(path);
 	state->key_path = mem_printf("%s/attestation.key", path);
 	state->state_path = mem_printf("%s/enrolled", path);
 	RETURN_IF_ERR(load_enrolled(state, &is_enrolled, why));
@@ -97,6 +105,8 @@ enum err state_folder_open(const char *path, struct state_folder **out, struct w
 void state_folder_free(struct state_folder *state)
 {
 	private_key_unref(state->key);
+	fd_close(state->fd);
+	mem_free(state->path);
 	mem_free(state->key_path);
 	mem_free(state->state_path);
 	mem_free(state);
@@ -122,4 +132,47 @@ enum err state_folder_put(struct state_folder *state, const struct enrolled_stat
 	RETURN_IF_ERR(fd_write_file(state->state_path, buf_span(&text), 0600, why));
 	state->enrolled = *fresh;
 	return ERR_NONE;
+}
+
+/* --- what is kept --- */
+
+/* Not a condition for a start: the sidecar that ran before may still drain. */
+static enum err lock(struct state_folder *state, struct why *why)
+{
+	if (!state->is_locked && flock(state->fd, LOCK_EX | LOCK_NB) != 0)
+		return why_set(why, ERR_CONFLICT, "a state folder of one sidecar alone",
+			"wait until the other one has ended, or set another state_dir",
+			"another sidecar that runs uses %s", state->path);
+	state->is_locked = true;
+	return ERR_NONE;
+}
+
+static char *kept_path(const struct state_folder *state, const char *name)
+{
+	CHECK(strchr(name, '/') == NULL);
+	return mem_printf("%s/%s", state->path, name);
+}
+
+enum err state_folder_keep(struct state_folder *state, const char *name, struct span content, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = kept_path(state, name);
+	_cleanup_(buf_done) struct buf binding = BUF_INIT(KEY_FILE_MAX);
+	RETURN_IF_ERR(lock(state, why));
+	RETURN_IF_ERR(private_key_public(state->key, &binding));
+	return kept_file_write(path, buf_span(&binding), content, why);
+}
+
+enum err state_folder_drop(struct state_folder *state, const char *name, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = kept_path(state, name);
+	RETURN_IF_ERR(lock(state, why));
+	return fd_remove_file(path, why);
+}
+
+enum err state_folder_kept(const struct state_folder *state, const char *name, struct buf *out, struct why *why)
+{
+	_cleanup_(mem_freep) char *path = kept_path(state, name);
+	_cleanup_(buf_done) struct buf binding = BUF_INIT(KEY_FILE_MAX);
+	RETURN_IF_ERR(private_key_public(state->key, &binding));
+	return kept_file_read(path, buf_span(&binding), out, why);
 }

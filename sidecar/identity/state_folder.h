@@ -1,6 +1,7 @@
 /* The state of a sidecar that survives restarts, in a folder of its own (0700): the attestation key (PKCS#8, 0600), and
  * a small file with the pins of bootstrap roots, the consumed token, and the newest epoch. Each file is written
- * atomically. A damaged file is an error that names the file; it is not overwritten. */
+ * atomically. A damaged file is an error that names the file; it is not overwritten. Beside them are the files of
+ * kept.h, without which a sidecar starts as before. */
 #pragma once
 
 #include "certs/bundle.h"
@@ -27,3 +28,11 @@ struct private_key *state_folder_key(const struct state_folder *state); /* borro
 const struct enrolled_state *state_folder_get(const struct state_folder *state);
 /* Stores the state; on success state_folder_get() returns it. If it is unchanged, nothing is written. */
 enum err state_folder_put(struct state_folder *state, const struct enrolled_state *fresh, struct why *why) _must_use_;
+
+/* For kept.h. The name of a file of this folder, without a slash; content as kept_file.h. ERR_CONFLICT: another sidecar
+ * that runs uses this folder, and its files stay as they are. */
+enum err state_folder_keep(
+	struct state_folder *state, const char *name, struct span content, struct why *why) _must_use_;
+enum err state_folder_drop(struct state_folder *state, const char *name, struct why *why) _must_use_;
+enum err state_folder_kept(
+	const struct state_folder *state, const char *name, struct buf *out, struct why *why) _must_use_;

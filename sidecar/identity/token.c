@@ -1,7 +1,7 @@
 #include "sidecar/identity/token.h"
 
 #include "base/core/base64url.h"
-#include "sidecar/identity/private_file.h"
+#include "base/net/fd.h"
 
 #define PREFIX "hf1."
 
@@ -60,7 +60,7 @@ enum err token_parse(struct span line, struct token *out, struct why *why)
 enum err token_read(const char *path, struct token *out, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf line = BUF_INIT(TOKEN_LINE_MAX);
-	RETURN_IF_ERR(private_file_read(path, TOKEN_LINE_MAX, &line, why));
+	RETURN_IF_ERR(fd_read_private_file(path, TOKEN_LINE_MAX, &line, why));
 	return token_parse(buf_span(&line), out, why);
 }
 

@@ -61,6 +61,7 @@ struct leg {
 	bool out_ended;
 	bool is_reset;     /* by its own side, or by leg_reset() */
 	bool hit_limit;    /* is_reset, because of the memory limit */
+	bool is_too_old;   /* is_reset, because it was opened under an identity older than max_identity_age */
 	bool is_withdrawn; /* is_reset, because its peer's identity was withdrawn */
 };
 

@@ -63,6 +63,7 @@ static void end_by_loss(struct relay *relay, struct leg *lost, const struct why 
 	bool downstream = lost == relay->downstream;
 	enum relay_end end = lost->hit_limit      ? RELAY_LIMIT
 			     : lost->is_withdrawn ? RELAY_WITHDRAWN
+			     : lost->is_too_old   ? RELAY_IDENTITY_AGE
 			     : downstream         ? RELAY_RESET_DOWNSTREAM
 						  : RELAY_RESET_UPSTREAM;
 	if (relay->has_ended)

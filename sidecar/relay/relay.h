@@ -12,6 +12,7 @@ enum relay_end {
 	RELAY_RESET_UPSTREAM,   /* the side we called reset */
 	RELAY_LIMIT,            /* reset because of the flow-control memory limit */
 	RELAY_WITHDRAWN,        /* one side's identity was withdrawn */
+	RELAY_IDENTITY_AGE,     /* it was opened under an identity older than max_identity_age */
 	RELAY_UNRESPONSIVE,     /* one side answers nothing any more: `why` names it */
 };
 

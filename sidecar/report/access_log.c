@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/clock.h"
+#include "base/core/date.h"
 #include "base/core/line_out.h"
 #include "base/core/log_limit.h"
 #include "base/core/mem.h"
@@ -25,13 +26,8 @@ struct access_log {
 
 static void put_time(struct json_line *line, const char *name, int64_t wall_ms)
 {
-	char day[32], text[40];
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm utc;
-	gmtime_r(&seconds, &utc);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(wall_ms % 1000));
-	json_line_text(line, name, text);
+	char text[DATE_TEXT_MAX];
+	json_line_text(line, name, date_format_ms(wall_ms, text));
 }
 
 /* The line that is written in place of lost lines. */

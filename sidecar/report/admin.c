@@ -6,7 +6,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 
-enum { NUM_ADMIN_PAGES = 7, NUM_METRICS_PAGES = 4, MAX_SERVERS = 4, METRICS_MAX_BYTES = 1 << 20 };
+enum { NUM_ADMIN_PAGES = 8, NUM_METRICS_PAGES = 6, MAX_SERVERS = 4, METRICS_MAX_BYTES = 2 << 20 };
 
 struct admin {
 	struct http_page admin_pages[NUM_ADMIN_PAGES], metrics_pages[NUM_METRICS_PAGES];
@@ -17,7 +17,8 @@ struct admin {
 static void on_index(void *arg, struct http_request *request)
 {
 	(void)arg;
-	http_answer(request, 200, HTTP_TEXT, SPAN_LITERAL("/certs /config /connections /tunnels /why /check\n"));
+	http_answer(
+		request, 200, HTTP_TEXT, SPAN_LITERAL("/certs /config /connections /tunnels /why /check /policy\n"));
 }
 
 /* The answer proves that the main loop runs. */
@@ -37,10 +38,13 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 		{.path = "/tunnels", .on_get = pages->tunnels, .arg = pages->arg},
 		{.path = "/why", .on_get = pages->failures, .arg = pages->arg},
 		{.path = "/check", .on_get = pages->check, .arg = pages->arg},
+		{.path = "/policy", .on_get = pages->policy, .arg = pages->arg},
 	};
 	const struct http_page for_machines[] = {
 		{.path = "/metrics", .on_get = pages->metrics, .arg = pages->arg},
 		{.path = "/healthz/ready", .on_get = pages->ready, .arg = pages->arg},
+		{.path = "/healthz/started", .on_get = pages->started, .arg = pages->arg},
+		{.path = "/healthz/listening", .on_get = pages->listening, .arg = pages->arg},
 		{.path = "/healthz/live", .on_get = on_live, .arg = NULL},
 		{.path = ADMIN_PROBE_PATH, .on_get = pages->probe, .arg = pages->arg, .is_prefix = true},
 	};
@@ -118,10 +122,10 @@ void admin_answer_json(struct http_request *request, unsigned status, json_t *ro
 		http_answer(request, status, HTTP_JSON, buf_span(&text));
 }
 
-void admin_answer_metrics(struct http_request *request, const struct metrics *metrics)
+void admin_answer_metrics(struct http_request *request, const struct metrics *metrics, struct span more)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(METRICS_MAX_BYTES);
-	CHECK(metrics_encode(metrics, &text) == ERR_NONE); /* a fixed table */
+	CHECK(metrics_encode(metrics, &text) == ERR_NONE && buf_append(&text, more) == ERR_NONE); /* both bounded */
 	http_answer(request, 200, HTTP_METRICS, buf_span(&text));
 }
 

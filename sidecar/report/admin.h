@@ -7,9 +7,10 @@
 #include <jansson.h>
 
 #define ADMIN_PROBE_PATH "/probe/"
-struct admin_pages {                                                             /* all are set */
-	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check; /* 15000 */
-	http_page_fn *metrics, *ready, *probe; /* 15020; admin.c answers live; probe: all below ADMIN_PROBE_PATH */
+struct admin_pages {                                                                      /* all are set */
+	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check, *policy; /* 15000 */
+	http_page_fn *metrics, *ready, *started, *listening,
+		*probe; /* 15020; admin.c answers live; probe: all below ADMIN_PROBE_PATH */
 	void *arg;
 };
 
@@ -26,5 +27,6 @@ uint64_t admin_num_displaced(const struct admin *admin); /* connections that wer
 
 /* For the callbacks. */
 void admin_answer_json(struct http_request *request, unsigned status, json_t *root); /* adopts the reference */
-void admin_answer_metrics(struct http_request *request, const struct metrics *metrics);
+void admin_answer_metrics(
+	struct http_request *request, const struct metrics *metrics, struct span more); /* rows that follow */
 void admin_answer_probe(struct http_request *request, bool is_ready, const char *text); /* 200 or 503 */

@@ -18,7 +18,7 @@ static void on_json(void *arg, struct http_request *request)
 
 static void on_metrics(void *arg, struct http_request *request)
 {
-	admin_answer_metrics(request, arg);
+	admin_answer_metrics(request, arg, SPAN_LITERAL("one_more 1\n"));
 }
 
 static void on_ready(void *arg, struct http_request *request)
@@ -57,8 +57,8 @@ static int set_up(void **state)
 	static const struct metric_row row = {METRIC_COUNTER, "handfast_x_total", "", "Help."};
 	fixture = (struct fixture){.loop = loop_new(&clock_system), .metrics = metrics_new(&row, 1, 1)};
 	fixture.options = (struct admin_options){.admin_port = free_port(), .metrics_port = free_port()};
-	struct admin_pages pages = {
-		on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready, on_probe, fixture.metrics};
+	struct admin_pages pages = {on_json, on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready,
+		on_ready, on_ready, on_probe, fixture.metrics};
 	struct why why;
 	assert_int_equal(admin_new(fixture.loop, &fixture.options, &pages, &fixture.admin, &why), ERR_NONE);
 	*state = &fixture;
@@ -123,6 +123,8 @@ static void metrics_and_probes_are_answered(void **state)
 	assert_non_null(strstr(fetched(fixture, port, "/healthz/live"), " 200 OK\r\n"));
 	assert_non_null(strstr(fetched(fixture, port, "/healthz/ready"), " 503 "));
 	assert_non_null(strstr(fixture->answer, "no identity yet\n"));
+	assert_non_null(strstr(fetched(fixture, port, "/healthz/started"), " 503 "));
+	assert_non_null(strstr(fetched(fixture, port, "/healthz/listening"), " 503 "));
 	assert_non_null(strstr(fetched(fixture, port, "/probe/app/liveness"), "/probe/app/liveness"));
 }
 

@@ -1,9 +1,9 @@
 /* The values of pages.h. */
 #include "base/core/check.h"
+#include "base/core/date.h"
 #include "base/core/escape.h"
 #include "sidecar/report/pages.h"
 #include <stdio.h>
-#include <time.h>
 
 json_t *page_text(const char *text)
 {
@@ -37,12 +37,8 @@ json_t *page_setting(const struct page_setting *setting)
 
 json_t *page_time_s(int64_t seconds)
 {
-	char text[40];
-	struct tm utc;
-	time_t when = (time_t)seconds;
-	if (gmtime_r(&when, &utc) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-		return json_null();
-	return json_string(text);
+	char text[DATE_TEXT_MAX];
+	return json_string(date_format(seconds, text));
 }
 
 json_t *page_time_ms(int64_t milliseconds)

@@ -11,8 +11,10 @@
 static const struct metric_row rows[] = {
 #define METRIC(symbol, kind, name, labels, help)    [symbol] = {kind, name, labels, help},
 #define METRIC_DURATION(symbol, name, labels, help) METRIC_DURATION_TABLE(symbol, name, labels, help)
+#define METRIC_ROWS(name, labels, help)
 #include "sidecar/report/metrics.def"
 #undef METRIC
+#undef METRIC_ROWS
 #undef METRIC_DURATION
 #define CLOSE_REASON(symbol, label, status, failed)                                                                    \
 	{METRIC_COUNTER, CLOSED_NAME, "direction=\"outbound\",reason=\"" label "\"", CLOSED_HELP},
@@ -47,6 +49,16 @@ enum {
 };
 _Static_assert(sizeof(rows) / sizeof(*rows) == NUM_ROWS, "the numbers of the rows follow the tables");
 
+const struct metric_row sidecar_certificate_metrics[2] = {
+#define METRIC(symbol, kind, name, labels, help)
+#define METRIC_DURATION(symbol, name, labels, help)
+#define METRIC_ROWS(name, labels, help) {METRIC_GAUGE, name, labels, help},
+#include "sidecar/report/metrics.def"
+#undef METRIC
+#undef METRIC_DURATION
+#undef METRIC_ROWS
+};
+
 struct metrics *sidecar_metrics_new(unsigned num_shards)
 {
 	return metrics_new(rows, NUM_ROWS, num_shards);
@@ -80,6 +92,11 @@ void report_conn_begin(struct metric_shard *shard, enum report_direction directi
 void report_conn_retry(struct metric_shard *shard)
 {
 	metric_add(shard, METRIC_RETRIED, 1);
+}
+
+void report_dry_run(struct metric_shard *shard, bool would_deny)
+{
+	metric_add(shard, would_deny ? METRIC_DRY_RUN_DENIED : METRIC_DRY_RUN_ALLOWED, 1);
 }
 
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms)

@@ -12,13 +12,16 @@ enum report_direction { REPORT_OUTBOUND, REPORT_INBOUND, REPORT_INBOUND_PLAIN };
 enum sidecar_metric {
 #define METRIC(symbol, kind, name, labels, help)    symbol,
 #define METRIC_DURATION(symbol, name, labels, help) METRIC_DURATION_SYMBOLS(symbol)
+#define METRIC_ROWS(name, labels, help)
 #include "sidecar/report/metrics.def"
 #undef METRIC
+#undef METRIC_ROWS
 #undef METRIC_DURATION
 	NUM_PLAIN_METRICS
 };
 
 struct metrics *sidecar_metrics_new(unsigned num_shards);
+extern const struct metric_row sidecar_certificate_metrics[2]; /* names and help of certs/expiry.h */
 
 struct report_end {
 	enum report_direction direction;
@@ -27,6 +30,7 @@ struct report_end {
 };
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
 void report_conn_retry(struct metric_shard *shard);
+void report_dry_run(struct metric_shard *shard, bool would_deny);
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms);
 /* The bytes relayed since the last call: `sent` to the destination, `received` to the source. */
 void report_conn_bytes(

@@ -12,6 +12,8 @@ struct endpoint {
 	struct spiffe_id id; /* the identity expected there */
 };
 
+#define ANSWER_DIGEST_LEN 16
+
 struct answer {        /* about one destination */
 	unsigned refs; /* atomic */
 	uint64_t version;
@@ -23,6 +25,8 @@ struct answer {        /* about one destination */
 	size_t num_draining;  /* the last ones of endpoints: draining, used if the others cannot be reached */
 	uint32_t affinity_s;  /* all connections use the endpoint `pinned`, for at least so long; 0: they are spread */
 	uint32_t pinned;      /* the same for all workers: chosen before the answer is shared */
+	bool has_digest;
+	uint8_t digest[ANSWER_DIGEST_LEN]; /* of the control plane, which knows by it what this sidecar has */
 };
 struct answer *answer_new(
 	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints);

@@ -302,6 +302,7 @@ void stream_cut(struct stream *stream, const struct why *why)
 {
 	stream->is_closed = true;
 	stream->leg.is_withdrawn = stream->tunnel->is_withdrawn;
+	stream->leg.is_too_old = stream->tunnel->is_too_old;
 	if (stream->unanswered != NULL)
 		end_unanswered(stream, H2_CANCEL, why);
 	else if (stream->is_held && !(stream->leg.out_ended && stream->end_received))

@@ -158,6 +158,16 @@ void tunnel_drain(struct tunnel *tunnel)
 	tunnel_rearm(tunnel);
 }
 
+bool tunnel_follow(struct tunnel *tunnel, struct credentials *credentials)
+{
+	if (credentials == NULL || tunnel->credentials == NULL ||
+		!svid_eq(credentials_svid(tunnel->credentials), credentials_svid(credentials)))
+		return false;
+	credentials_unref(tunnel->credentials);
+	tunnel->credentials = credentials_ref(credentials);
+	return true;
+}
+
 const struct svid *tunnel_peer(const struct tunnel *tunnel)
 {
 	return tunnel->tls == NULL ? NULL : tls_session_peer(tunnel->tls);

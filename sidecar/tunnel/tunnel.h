@@ -33,6 +33,7 @@ struct tunnel {
 	bool was_open;
 	bool was_failed_by_peer;
 	bool is_withdrawn;         /* its peer's identity is not trusted any more */
+	bool is_too_old;           /* max_identity_age */
 	bool is_handshake_failure; /* it ended between TCP and SETTINGS */
 	bool awaits_ping;
 	bool is_greeted; /* inbound: a byte of the ClientHello has come */
@@ -44,7 +45,7 @@ struct tunnel {
 	struct loop_timer timer;
 	struct tls_session *tls;
 	struct h2_session *h2;
-	struct credentials *credentials; /* what it was opened with */
+	struct credentials *credentials; /* with the SVID that it was opened with */
 	uint64_t verified_generation;    /* of the trust that both chains were last verified under */
 	struct addr local, remote;
 	struct share handshake, of_source, of_identity; /* inbound: its shares of the limits */
@@ -59,6 +60,7 @@ struct tunnel {
 	uint64_t handshake_time_ms;             /* TCP stood, and TLS began */
 	uint64_t heard_ms, ping_ms, emptied_ms; /* last byte in, PING out, stream ended */
 	uint64_t asked_ms;                      /* first byte out since heard_ms; before it: nothing is out */
+	uint64_t old_since_ms;                  /* older than max_identity_age, as was reported; 0: not */
 	uint64_t drained_ms;                    /* is_draining: since when */
 	uint64_t drain_at_ms;                   /* 0: no such time */
 	int64_t leave_at_s;                     /* trusted time: GOAWAY, before the identity of either end expires */
@@ -83,6 +85,9 @@ void tunnel_lost(struct tunnel *tunnel, const struct why *why);
 /* Ends it where what proved its peer was taken back: its root, its certificate by a list, itself by a ban.
  * has_new_anchors: not only bans may have changed. */
 void tunnel_judge(struct tunnel *tunnel, bool has_new_anchors);
+/* Credentials with the SVID that it was opened with replace those, so that none hold a former trust in memory. false:
+ * they have another SVID, or are NULL. */
+bool tunnel_follow(struct tunnel *tunnel, struct credentials *credentials);
 void tunnel_want_flush(struct tunnel *tunnel);
 /* The host whose log `why` may send the reader to: our peer's address and identity. */
 void tunnel_name_peer(const struct tunnel *tunnel, struct why *why);

@@ -15,6 +15,8 @@ struct tunnel_limits {               /* 0: the default in brackets */
 	uint32_t connect_timeout_ms; /* [10,000] TCP */
 	uint32_t handshake_timeout_ms; /* [5,000] TLS and SETTINGS */
 	uint32_t idle_ms;              /* [60,000] a tunnel without a stream closes */
+	uint32_t max_identity_age_s;   /* [none] of a connection under a rotated identity: identity_age.h */
+	uint32_t identity_age_grace_s; /* [0] from the report to the close */
 	uint32_t ping_ms; /* [10,000] PING after silence while streams live; lost after 20 s without an answer */
 };
 

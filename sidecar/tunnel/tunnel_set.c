@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "sidecar/tunnel/identity_age.h"
 #include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/tunnel.h"
 
@@ -52,6 +53,7 @@ void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *option
 		.seed = random_u64()});
 	set->in = mem_alloc(TUNNEL_IN_LEN);
 	buf_init(&set->out, TUNNEL_OUT_LEN);
+	identity_age_start(set);
 }
 
 void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel)
@@ -70,6 +72,7 @@ void tunnel_set_remove(struct tunnel *tunnel)
 void tunnel_set_done(struct tunnel_set *set)
 {
 	static const struct why closing = {.err = ERR_CLOSED, .got = "this sidecar is closing"};
+	identity_age_stop(set);
 	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link)
 		tunnel_end(tunnel, &closing);
 	LIST_EACH_REMOVABLE(&set->tunnels, struct tunnel, tunnel, link) {
@@ -112,7 +115,10 @@ void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credenti
 	set->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
 	if (credentials != NULL)
 		judge_all(set);
-	drain_all(set);
+	/* Trust alone may have changed, which judge_all() has applied. */
+	LIST_EACH(&set->tunnels, struct tunnel, tunnel, link)
+		if (!tunnel_follow(tunnel, credentials))
+			tunnel_drain(tunnel);
 }
 
 void tunnel_set_drain(struct tunnel_set *set)
@@ -139,11 +145,9 @@ int64_t tunnel_set_now_s(const struct tunnel_set *set)
 
 int64_t tunnel_set_oldest_identity_s(const struct tunnel_set *set)
 {
-	int64_t oldest_s = 0, now_s = tunnel_set_now_s(set);
+	int64_t oldest_s = 0;
 	LIST_EACH(&set->tunnels, const struct tunnel, tunnel, link) {
-		if (tunnel->num_streams == 0 || tunnel->credentials == NULL)
-			continue;
-		int64_t age_s = now_s - svid_not_before_s(credentials_svid(tunnel->credentials));
+		int64_t age_s = tunnel->num_streams == 0 ? 0 : tunnel_identity_age_s(tunnel);
 		oldest_s = age_s > oldest_s ? age_s : oldest_s;
 	}
 	return oldest_s;

@@ -49,6 +49,7 @@ struct tunnel_set {
 	struct shares *windows;  /* the flow-control memory limit, by the peer's identity */
 	unsigned num_handshaken; /* inbound handshakes that were worked on in this round */
 	struct loop_task round;  /* counts them anew */
+	struct loop_timer ages;  /* identity_age.h */
 	uint64_t shed_ms;        /* when streams were last inspected because of the memory limit */
 	uint8_t *in;             /* plaintext under way; between two calls it holds nothing */
 	struct buf out;          /* frames under way, likewise */
@@ -60,6 +61,7 @@ void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *option
 void tunnel_set_done(struct tunnel_set *set); /* cuts what is left */
 void tunnel_set_add(struct tunnel_set *set, struct tunnel *tunnel);
 void tunnel_set_remove(struct tunnel *tunnel);
+/* Those of another SVID drain; those whose peer the new trust refuses end. */
 void tunnel_set_credentials(struct tunnel_set *set, struct credentials *credentials);
 void tunnel_set_drain(struct tunnel_set *set);
 /* Handshakes yield to what is established: false when this round has worked on enough of them. */

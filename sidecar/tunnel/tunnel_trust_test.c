@@ -97,12 +97,80 @@ static void finding_t7_a_ban_cuts_the_tunnels_of_that_identity_and_no_other(void
 	cuts_only_the_tunnels_of(*state, IDENTITY_BY_BAN);
 }
 
+static struct credentials *with_trust(struct credentials *own, struct bundle_set *bundles)
+{
+	struct credentials *made = NULL;
+	const struct epoch epoch = {.incarnation = 1, .counter = 2};
+	assert_int_equal(
+		credentials_new(credentials_svid(own), credentials_key(own), bundles, epoch, TEST_NOW_S, &made, NULL),
+		ERR_NONE);
+	return made;
+}
+
+/* A partner's bundle is added, another one's identity is banned: SVIDs stay, and so do tunnels of both directions. The
+ * last ban concerns them. */
+static void a_change_of_trust_alone_leaves_the_tunnels_that_it_does_not_concern(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(test_mesh_freep) struct test_mesh *other = test_mesh_new("other.test", TEST_NOW_S);
+	_cleanup_(bundle_set_unrefp) struct bundle_set *more = bundles_without(world, other, IDENTITY_BY_BAN);
+	_cleanup_(bundle_set_unrefp) struct bundle_set *banned = bundles_without(world, other, ROOT);
+	_cleanup_(credentials_unrefp) struct credentials *client = world_credentials(world, CLIENT_ID);
+	_cleanup_(credentials_unrefp) struct credentials *server = world_credentials(world, SERVER_ID);
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	struct call *calls[2];
+	struct far *fars[2];
+	world_set_credentials(world, true, credentials_ref(client));
+	world_set_credentials(world, false, credentials_ref(server));
+	assert_true(world_connect(world, &calls[0], &fars[0]));
+	world_set_credentials(world, true, with_trust(client, more));
+	world_set_credentials(world, false, with_trust(server, more));
+	world_run(world, 20);
+	assert_true(world_connect(world, &calls[1], &fars[1]));
+	assert_int_equal(world->opened[true] + world->opened[false], 2); /* both on one tunnel */
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(world_transfer(world, calls[i]->app, fars[i]->fd, 1000));
+	assert_int_equal(world->closed[true] + world->closed[false], 0);
+	assert_int_equal(spiffe_id_parse(SPAN_LITERAL(CLIENT_ID), &id, NULL), ERR_NONE);
+	bundle_set_ban_id(banned, &id);
+	world_set_credentials(world, false, with_trust(server, banned));
+	assert_true(WORLD_UNTIL(world, fars[0]->has_ended && fars[1]->has_ended));
+	assert_int_equal(fars[0]->end, RELAY_WITHDRAWN);
+}
+
+/* Decision 053: what was opened below a root that is retired now goes on, and takes nothing new. */
+static void a_tunnel_that_a_change_of_trust_leaves_is_judged_by_the_new_trust(void **state)
+{
+	static const struct trust_domain domain = {"other.test"};
+	struct world *world = *state;
+	_cleanup_(test_mesh_freep) struct test_mesh *other = test_mesh_new(domain.name, TEST_NOW_S),
+						    *next = test_mesh_new(domain.name, TEST_NOW_S);
+	const struct span roots[] = {bundle_root(test_mesh_bundle(next), 0), bundle_root(test_mesh_bundle(other), 0)};
+	_cleanup_(bundle_set_unrefp) struct bundle_set *both = bundles_without(world, other, ROOT),
+						       *retired = bundles_without(world, other, ROOT);
+	_cleanup_(bundle_unrefp) struct bundle *rotated = NULL;
+	_cleanup_(credentials_unrefp) struct credentials *server = world_credentials(world, SERVER_ID);
+	assert_int_equal(bundle_set_add(both, test_mesh_bundle(other), NULL), ERR_NONE);
+	assert_int_equal(bundle_new_with_retired(&domain, roots, 2, 1, &rotated, NULL), ERR_NONE);
+	assert_int_equal(bundle_set_add(retired, rotated, NULL), ERR_NONE);
+	world_set_credentials(world, false, with_trust(server, both));
+	struct peer *peer = peer_with_a_stream(
+		world, test_mesh_credentials_until(other, "spiffe://other.test/raw", TEST_NOW_S + 3000, both));
+	world_set_credentials(world, false, with_trust(server, retired));
+	struct peer_stream *late = peer_open_connect(peer);
+	assert_true(PEER_UNTIL(peer, late->status == 401 && peer->has_goaway));
+	assert_true(is_served(peer, &world->fars[0]));
+	peer_free(peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(finding_t7_a_withdrawn_root_cuts_the_tunnels_that_stand_on_it_and_no_other),
 		WORLD_TEST(finding_t7_a_revocation_list_cuts_the_tunnels_of_what_it_names_and_no_other),
 		WORLD_TEST(finding_t7_a_ban_cuts_the_tunnels_of_that_identity_and_no_other),
+		WORLD_TEST(a_change_of_trust_alone_leaves_the_tunnels_that_it_does_not_concern),
+		WORLD_TEST(a_tunnel_that_a_change_of_trust_leaves_is_judged_by_the_new_trust),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

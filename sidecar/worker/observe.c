@@ -66,6 +66,19 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 	access_log_write(observe->log, record);
 }
 
+static void on_dry_run(void *arg, const struct conn_dry_run *event)
+{
+	struct observe *observe = arg;
+	const struct dry_run_event seen = {.rule = event->rule,
+		.would_deny = event->would_deny,
+		.was_open = event->was_open,
+		.id = event->id == NULL ? NULL : event->id->text,
+		.source = event->source,
+		.port = event->port};
+	report_dry_run(observe->shard, event->would_deny);
+	dry_runs_add(observe->dry_runs, &seen, observe->clock->wall_ms(observe->clock));
+}
+
 struct conn_observer observe_conns(struct observe *observe)
 {
 	return (struct conn_observer){.on_begin = on_begin,
@@ -74,6 +87,7 @@ struct conn_observer observe_conns(struct observe *observe)
 		.on_limit = on_conn_limit,
 		.on_end = on_end,
 		.on_retry = on_retry,
+		.on_dry_run = on_dry_run,
 		.arg = observe};
 }
 

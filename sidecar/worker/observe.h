@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sidecar/conn/conn.h"
+#include "sidecar/report/dry_runs.h"
 #include "sidecar/report/failures.h"
 #include "sidecar/report/port_use.h"
 #include "sidecar/report/sidecar_metrics.h"
@@ -12,6 +13,7 @@ struct observe {                    /* one per worker, in the root's storage; ev
 	struct access_log *log;     /* this and what follows is shared by all workers */
 	struct failures *failures;
 	struct port_use *ports;
+	struct dry_runs *dry_runs;
 	const struct clock *clock;
 };
 

@@ -31,6 +31,7 @@ static int set_up(void **state)
 		.log = access_log_new(ACCESS_LOG_FAILURES, 0, fixture.ends[1]),
 		.failures = failures_new(8),
 		.ports = port_use_new(),
+		.dry_runs = dry_runs_new(),
 		.clock = &fixture.clock.clock,
 	};
 	fixture.conns = observe_conns(&fixture.observe);
@@ -48,6 +49,7 @@ static int tear_down(void **state)
 	access_log_free(fixture->observe.log);
 	failures_free(fixture->observe.failures);
 	port_use_free(fixture->observe.ports);
+	dry_runs_free(fixture->observe.dry_runs);
 	fd_close(fixture->ends[0]);
 	fd_close(fixture->ends[1]);
 	return 0;

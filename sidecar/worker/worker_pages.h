@@ -7,6 +7,11 @@
 /* /connections: the newest connections, at most 1,000 per worker, and the total number. */
 void worker_page_connections(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to);
+/* /connections?by=source: all open inbound connections, counted by what policy decides by: identity, source address and
+ * port; each such source once. Of a worker, its first 4,000 of them: "total" less "shown" is the number of the other
+ * connections. */
+void worker_page_sources(
+	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to);
 /* /tunnels */
 void worker_page_tunnels(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to);

@@ -45,6 +45,13 @@ static void ban_request(struct span bytes, struct why *why)
 	CHECK((why->err == ERR_NONE) == (id.text != NULL));
 }
 
+static void policy_show(struct span bytes, struct why *why)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
+	CHECK(policy_show_request_parse(bytes, &id, why) == why->err);
+	CHECK((why->err == ERR_NONE) == (id.text != NULL));
+}
+
 static void release_request(struct span bytes, struct why *why)
 {
 	struct ip_addr ip = {0};
@@ -55,7 +62,7 @@ static void release_request(struct span bytes, struct why *why)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const parsers[])(struct span, struct why *) = {
-		attest, identity, discovery, token_request, ban_request, release_request};
+		attest, identity, discovery, token_request, ban_request, release_request, policy_show};
 	struct why why = {0};
 	if (len > 0)
 		parsers[bytes[0] % (sizeof(parsers) / sizeof(parsers[0]))](span_of(bytes + 1, len - 1), &why);

@@ -1,6 +1,7 @@
 /* Objects of Kubernetes' API in any order: lines of an operation and its argument. A letter is a kind: p (pod), s
  * (Service), e (EndpointSlice), n (namespace). "+p{...}" puts an object, "-p{...}" deletes it, "!p" begins a new
- * generation, ".p" ends it, "?192.0.2.1:80" asks for an answer, "~" toggles whether the objects may be behind. */
+ * generation, ".p" ends it, "?192.0.2.1:80" asks for an answer, "~" toggles whether the objects may be behind, "@" lets
+ * a second pass. */
 #include "base/core/check.h"
 #include "control/kube/view.h"
 #include "test/fuzz/fuzz.h"
@@ -8,6 +9,7 @@
 struct state {
 	struct kube_view *view;
 	bool has_synced[NUM_KUBE_KINDS], is_stale;
+	uint64_t now_ms;
 };
 
 static void on_change(void *arg, const struct ip_addr *ip)
@@ -65,6 +67,11 @@ static void run_line(struct state *state, struct span line)
 	if (line.len > 0 && line.ptr[0] == '~') {
 		state->is_stale = !state->is_stale;
 		kube_view_set_stale(state->view, state->is_stale);
+		return;
+	}
+	if (line.len > 0 && line.ptr[0] == '@') {
+		state->now_ms += 1000;
+		kube_view_pass(state->view, state->now_ms);
 		return;
 	}
 	if (line.len > 0 && line.ptr[0] == '?') {

@@ -287,6 +287,12 @@ class OneFunction(unittest.TestCase):
         with self.assertRaisesRegex(shown.SelectionError, "shows_that_four needs shows_that_nine"):
             shown.functions(self.path)
 
+    def test_a_function_that_never_runs_is_refused(self):
+        with open(self.path, "a") as file:
+            file.write("def K1_is_no_name_of_a_function_that_runs(s): pass\n")
+        with self.assertRaisesRegex(shown.SelectionError, "K1_is_no_name_of_a_function_that_runs never runs"):
+            shown.functions(self.path)
+
     def test_runs_after_all_above_where_it_declares_so(self):
         with open(self.path, "a") as file:
             file.write("from handfast_harness import needs_earlier\n@needs_earlier\ndef shows_that_four(s): pass\n")
@@ -330,8 +336,9 @@ class OneFunction(unittest.TestCase):
 
     def test_every_story_of_the_tree_can_be_listed(self):
         runner = _run_stories()
-        for path in story.discover(os.path.join(runner.HERE, "integration"), []):
-            self.assertTrue(shown.functions(path), path)
+        for folder in ("integration", "kube/stories"):
+            for path in story.discover(os.path.join(runner.HERE, folder), []):
+                self.assertTrue(shown.functions(path), path)
 
     def test_a_function_reads_only_attributes_that_arrange_or_an_earlier_function_sets(self):
         with tempfile.TemporaryDirectory() as folder, contextlib.closing(story.Story(folder + "/s")) as made:

@@ -16,6 +16,8 @@ struct making {
 	unsigned num, num_asked, num_done;
 	enum err err;
 	struct why *detail;
+	char *(*id_of)(void *arg, unsigned number);
+	void *arg;
 	struct loop_task more; /* calls begin outside the callbacks of other calls */
 };
 
@@ -72,7 +74,7 @@ static enum err ask_one(struct making *making)
 	static const struct rpc_call_handlers handlers = {on_message, on_done};
 	Handfast__V1__TokenCreateRequest request = HANDFAST__V1__TOKEN_CREATE_REQUEST__INIT;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
-	_cleanup_(mem_freep) char *id = mem_printf("spiffe://cluster.local/herd/%u", making->num_asked);
+	_cleanup_(mem_freep) char *id = making->id_of(making->arg, making->num_asked);
 	struct order *order = mem_new(struct order);
 	struct rpc_call *call;
 	*order = (struct order){making, making->num_asked++};
@@ -112,12 +114,13 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 	fail_all(arg, ERR_UNAVAILABLE, why->got);
 }
 
-enum err tokens_make(const char *operator_socket, const char *folder, unsigned num, struct why *why)
+enum err tokens_make(const char *operator_socket, const char *folder, unsigned num,
+	char *(*id_of)(void *arg, unsigned number), void *arg, struct why *why)
 {
 	int fd;
 	RETURN_IF_ERR(socket_connect_unix(operator_socket, &fd, why));
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
-	struct making making = {.loop = loop, .folder = folder, .num = num, .detail = why};
+	struct making making = {.loop = loop, .folder = folder, .num = num, .detail = why, .id_of = id_of, .arg = arg};
 	struct rpc_client *client = rpc_client_new(&(struct rpc_client_options){.loop = loop,
 		.transport = transport_new_plain(fd),
 		.authority = "control",

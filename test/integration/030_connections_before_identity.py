@@ -3,6 +3,7 @@
     control (starts last) --- router --- client: app -> [rules] [sidecar without identity] ... -> server"""
 
 import concurrent.futures
+import os
 
 from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, needs
 from handfast_harness import stream
@@ -53,6 +54,8 @@ def shows_that_without_identity_they_are_held_then_served(story):
 def shows_that_holding_ends_with_a_reason(story):
     story.client.stop()
     story.mesh.control.stop()
+    for name in ("identity", "destinations"):  # what a restart in an outage would go on with
+        os.unlink(os.path.join(story.client.state, name))
     story.client.launch().wait_for_port(15001)
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
         expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection without an identity to serve it")

@@ -85,8 +85,8 @@ def shows_that_damaged_state_stops_the_sidecar_and_is_not_changed(story):
     backup = story.folder("backup")
     for name in sorted(os.listdir(story.client.state)):
         path = os.path.join(story.client.state, name)
-        if not os.path.isfile(path) or os.path.getsize(path) == 0:
-            continue
+        if name in ("identity", "destinations"):
+            continue  # a start does without them: story 145
         shutil.copy2(path, backup)
         damaged = _damage(path)
         process = story.client.launch()

@@ -3,8 +3,8 @@
     friend --tunnel--> server: [sidecar] -> echo
     banned --tunnel-->
 
-Withdrawn roots and revocation lists have the same effect (sidecar/tunnel, certs: finding_t7_...): no program of this
-release withdraws a root or sends a list. Rows: T7."""
+Withdrawn roots and revocation lists have the same effect (sidecar/tunnel, certs: finding_t7_...; stories 210 and 214).
+Rows: T7."""
 
 import time
 
@@ -53,3 +53,19 @@ def finding_t7_a_ban_closes_connections_and_tunnels_of_that_identity_and_no_othe
               "connections of the friend that were closed")
     with _connect(story, "friend"):
         pass
+
+
+def _is_in_use(story, epoch):
+    return all(story.mesh.sidecar(name).admin("/certs")["epoch"]["counter"] == epoch for name in ("friend", "server"))
+
+
+def shows_that_a_change_of_trust_replaces_no_tunnel_that_it_does_not_concern(story):
+    """Else each ban, and each root of a partner, would have every tunnel of the mesh made anew."""
+    opened = lambda: [story.mesh.sidecar(name).metric("handfast_tunnels_opened_total") for name in ("friend", "server")]
+    with _connect(story, "friend") as standing:
+        before, epoch = opened(), story.mesh.control.metrics()["handfast_control_trust_epoch"]
+        story.mesh.control.run("ban", identity_of("absent"))
+        wait_until("the trust of after the ban", lambda: _is_in_use(story, epoch + 1), 10)
+        with _connect(story, "friend"):
+            expect_eq(opened(), before, "tunnels opened by friend and server")
+        _passes(standing)

@@ -4,7 +4,6 @@
 
 Rows: I3, I6, I7."""
 
-import json
 import os
 import subprocess
 
@@ -29,8 +28,7 @@ def _copy(source, target):
 
 def _acked(story):
     """The trust epoch in use at the client, from the control plane's status."""
-    rows = json.loads(story.control.run("status", "--output", "json").stdout)["svid_holders"]
-    return next(row["acked_epoch"] for row in rows if row["id"] == identity_of("client"))
+    return story.control.svid_holders(identity_of("client"))[0]["acked_epoch"]
 
 
 def _keep(story, name):

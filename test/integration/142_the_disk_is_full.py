@@ -9,6 +9,7 @@ import os
 import subprocess
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, wait_until
+from handfast_harness.control_plane import private_file
 
 DEADLINE_S = 60
 
@@ -84,6 +85,17 @@ def finding_i11_the_condition_has_its_name_on_page_gauge_and_status(story):
     expect_in("control.db", body.decode(), "the page")
     expect_eq(story.control.metrics()['handfast_control_condition{name="store"}'], 1, "the gauge")
     expect_in("DEGRADED store: ", story.control.run("status").stdout, "status")
+
+
+def finding_i11_a_backup_names_the_full_disk_and_leaves_nothing(story):
+    passphrase = private_file(os.path.join(story.control.folder, "passphrase"), "a passphrase for a story\n")
+    store = os.path.join(story.control.state, "store")
+    before = sorted(os.listdir(store))
+    done = story.control.host.run([story.control._binary, "backup", "--config", story.control.path, "--to",
+                                   os.path.join(story.control.state, "backup"), "--passphrase-file", passphrase],
+                                  uid=1336, check=False)
+    expect(done.returncode != 0 and "No space left" in done.stderr, "backup: %s" % done.stderr)
+    expect_eq(sorted(os.listdir(store)), before, "files in the store's folder")
 
 
 def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):

@@ -2,7 +2,7 @@
 
     control (its root lives 10 days) --- router --- client [sidecar]
 
-Rows: I4."""
+Rows: I4, O7."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def finding_i4_the_control_plane_reports_it_in_log_page_status_and_metrics(story
     page, _, status, log, _ = _texts(story)
     expect_in("degraded: root_ends: ", page, "/healthz/ready")
     expect_in("DEGRADED root_ends: the root ends ", status, "status")
-    expect_in("join tokens for all sidecars", log, "what to do")
+    expect_in("handfast ca rotate", log, "what to do")
     rows = story.control.metrics()
     expect_eq(rows['handfast_control_condition{name="root_ends"}'], 1, "the gauge")
     expect_eq(rows['handfast_control_condition{name="bootstrap_root_ends"}'], 0, "the gauge of the other root")
@@ -49,6 +49,42 @@ def finding_i4_each_sidecar_reports_it_too(story):
     story.client.process.wait_for_log("root expires soon, and with it")
 
 
+def _check(story, where, *words):
+    """The exit code of a check, and what it prints."""
+    if where == "sidecar":
+        ran = story.client.host.run([story.binary("handfast"), "check", *words], check=False)
+    else:
+        ran = story.control.run("check", *words, check=False)
+    return ran.returncode, ran.stdout
+
+
+def finding_i4_check_fails_where_a_certificate_ends_within_a_time(story):
+    """Each is degraded by the root in any case: what ends soon is in the lists."""
+    for where in ("sidecar", "control"):
+        for within, soon in (("30d", ["root"]), ("5d", [])):
+            code, text = _check(story, where, "--fail-if-expires-within", within, "--output", "json")
+            rows = json.loads(text)["certificates"]
+            expect_eq([row["kind"] for row in rows if row["ends_soon"]], soon, "what ends within %s, by the %s" % (within, where))
+            expect_eq(code, 1, "the exit code")
+            expect({"svid", "server certificate"} & {row["kind"] for row in rows}, "its own certificate is listed")
+    expect_in("ends soon root ", _check(story, "control", "--fail-if-expires-within", "30d")[1], "as text")
+    expect_eq(_check(story, "sidecar", "--fail-if-expires-within", "soon")[0], 64, "no duration")
+
+
+def finding_o7_every_certificate_and_root_has_its_end_in_the_metrics(story):
+    end = story.client.metric("handfast_root_expiry_timestamp_seconds")
+    for rows, ends_name, starts_name, kinds in (
+            (story.client.metrics(), "handfast_certificate_expiry_timestamp_seconds",
+             "handfast_certificate_start_timestamp_seconds", {"svid", "intermediate", "root"}),
+            (story.control.metrics(), "handfast_control_certificate_expiry_timestamp_seconds",
+             "handfast_control_certificate_start_timestamp_seconds", {"server", "intermediate", "root", "bootstrap_root"})):
+        ends, starts = ({row.removeprefix(name): value for row, value in rows.items() if row.startswith(name + "{")}
+                        for name in (ends_name, starts_name))
+        expect_eq({re.search(r'kind="(\w+)"', row)[1] for row in ends}, kinds, "the kinds of %s" % ends_name)
+        expect(all(starts[row] < ends[row] for row in ends), "one ends before it begins")
+        expect_eq([ends[row] for row in ends if 'kind="root"' in row], [end], "the root's end")
+
+
 @needs_earlier
 def finding_i4_no_text_names_a_command_that_does_not_exist(story):
     help_text = story.control.host.run([story.binary("handfast"), "--help"]).stdout
@@ -56,4 +92,12 @@ def finding_i4_no_text_names_a_command_that_does_not_exist(story):
         for command in re.findall(r"\bhandfast (\w+)", text):
             expect(re.search(r"^\s+%s\b" % command, help_text, re.M) or command in ("root", "intermediate", "bootstrap"),
                    "handfast %s is no command" % command)
-        expect("rotate the mesh" not in text, "a rotation is advised")
+
+
+@needs_earlier
+def finding_i4_the_command_that_is_advised_works(story):
+    story.control.run("ca", "rotate")
+    wait_until("the rotation to end", lambda: json.loads(story.control.run("ca", "status", "--output", "json").stdout)
+               ["phase"] == "none", 30)
+    expect_eq(story.control.metrics()["handfast_control_rotation_phase"], 0, "the phase")
+    expect_eq(story.client.probe()[0], 200, "readiness")

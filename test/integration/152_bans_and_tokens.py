@@ -6,9 +6,10 @@ Rows: I10, O1."""
 
 import concurrent.futures
 import json
+import os
 import re
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs_earlier, wait_until
 
 DEADLINE_S = 60
 CLIENT, LATE = identity_of("client"), identity_of("late")
@@ -70,3 +71,23 @@ def shows_that_two_commands_that_lift_one_ban_both_succeed(story):
             codes = [done.returncode for done in pool.map(lambda _: story.control.run("unban", LATE, check=False), range(2))]
         expect(0 in codes and set(codes) <= {0, 1}, "two unban at once ended with %s" % codes)
         expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
+
+
+@needs_earlier
+def finding_i12_the_audit_log_has_each_command_and_shows_what_was_changed(story):
+    path = os.path.join(story.control.state, "store", "audit.log")
+    with open(path) as file:
+        lines = file.readlines()
+    for text in ("join token made for", "banned: ", "ban lifted: ", "attested: "):
+        expect(any(text in line for line in lines), "no line with '%s'" % text)
+    verified = _json(story, "audit", "verify", path)
+    expect_eq((verified["lines"], verified["last_number"], verified["cut"]), (len(lines), len(lines), 0), "the whole log")
+    story.control.restart()
+    expect(_json(story, "audit", "verify", path)["lines"] >= len(lines), "a restart continues the chain")
+    for name, changed in (("changed", [lines[0], lines[1].replace("a", "b"), *lines[2:]]), ("removed", lines[:1] + lines[2:]),
+                          ("twice", lines[:2] + lines[1:])):
+        with open(path + "." + name, "w") as file:
+            file.writelines(changed)
+        refused = story.control.run("audit", "verify", path + "." + name, check=False)
+        expect_eq(refused.returncode, 65, "verify of %s" % name)
+        expect_in("after line number ", refused.stderr, "verify of %s" % name)

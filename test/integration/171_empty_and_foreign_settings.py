@@ -11,6 +11,8 @@ from handfast_harness.namespace import environment
 
 EMPTY = {"nothing": b"", "comments": b"# all of it\n# is a comment\n", "a byte order mark": b"\xef\xbb\xbf", "a dash line": b"---\n",
          "a scalar": b"5\n", "null": b"~\n"}
+# Of use in an outage alone (decision 074); story 145 has damaged ones.
+KEPT = ("destinations", "identity")
 SERVICES = ("HANDFAST", "HANDFAST_CONTROL", "HANDFAST_SIDECAR", "HANDFAST_INIT", "HANDFAST_CONTROL_METRICS")
 
 
@@ -77,6 +79,10 @@ def finding_i2_an_empty_file_of_the_state_is_refused(story):
         with open(path, "rb") as file:
             good = file.read()
         os.truncate(path, 0)
+        if name in KEPT:
+            story.client.start()
+            story.client.stop()
+            continue
         process = story.client.launch()
         expect_eq(process.wait_for_exit(), 65, "exit code with an empty %s (%s)" % (name, process.log()[-300:]))
         expect_in(name, process.log(), "its message")

@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, stream
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, stream, wait_until
 
 PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "reference")
 PROGRAMS = ("handfast-sidecar", "handfast-control", "handfast-init")
@@ -60,7 +60,7 @@ def shows_that_the_control_plane_lists_every_setting_of_the_page_in_force(story)
     expect_eq((shown["identity.leaf_ttl"]["value"], shown["identity.leaf_ttl"]["from"]), ("1h", "file"), "identity.leaf_ttl")
     control.reload({"limits": {"max_handshakes": 99}})
     control.process.wait_for_log("only after a restart: limits.max_handshakes")
-    expect_in("limits.max_handshakes: 256 (default); after a restart: 99\n", control.run("settings").stdout, "what waits")
+    expect_in("limits.max_handshakes: 96 (default); after a restart: 99\n", control.run("settings").stdout, "what waits")
 
 
 def shows_that_help_has_the_exit_codes_of_the_page(story):
@@ -76,6 +76,10 @@ def _metrics(story, program):
 
 
 def shows_that_metrics_are_those_of_the_page(story):
+    # a partner, which nothing serves: its metrics are there
+    story.mesh.control.reload({"federation": {"partners": [
+        {"trust_domain": "partner.test", "url": "https://127.0.0.1:1/", "profile": "https_web"}]}})
+    wait_until("metrics of the partner", lambda: 'trust_domain="partner.test"' in _metrics(story, "handfast-control"))
     for program in PORTS:
         text = _metrics(story, program)
         kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))

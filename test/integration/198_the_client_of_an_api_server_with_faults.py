@@ -166,13 +166,13 @@ def shows_that_an_old_store_is_listed_too(story):
     story.server.has_new_store, story.server.oldest = True, 0
 
 
-def shows_that_5_mib_are_an_event_and_more_is_refused(story):
-    story.server.put("large", filler="x" * (5 * MIB - 400))
+def shows_that_10_mib_are_an_event_and_more_is_refused(story):
+    story.server.put("large", filler="x" * (10 * MIB - 400))
     _agree(story)
-    story.server.put("larger", filler="x" * (6 * MIB))
-    wait_until("a reason", lambda: any("5242880 bytes" in text for text in story.watcher.troubles), 20)
+    story.server.put("larger", filler="x" * (11 * MIB))
+    wait_until("a reason", lambda: any("10485760 bytes" in text for text in story.watcher.troubles), 20)
     with story.server.lock:
-        story.server.history = [(version, line) for version, line in story.server.history if len(line) < 6 * MIB]
+        story.server.history = [(version, line) for version, line in story.server.history if len(line) < 11 * MIB]
     story.server.delete("larger")
     _agree_after_a_change(story, 40)
 

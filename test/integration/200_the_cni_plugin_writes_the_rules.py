@@ -17,7 +17,8 @@ from peers.kube_api import KubeApi, pod
 
 DEADLINE_S = 90
 NODE = "node-1"
-DAEMON_SET = "/apis/apps/v1/namespaces/handfast-cni/daemonsets/handfast-cni"
+DAEMON_SETS = "/apis/apps/v1/namespaces/handfast-cni/daemonsets"
+DAEMON_SET = DAEMON_SETS + "/handfast-cni"
 CHAINED = ["bridge", "portmap", "handfast-cni"]
 BEFORE = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01"}],
           "ips": [{"address": "192.0.2.9/24", "interface": 0}]}
@@ -31,9 +32,14 @@ def arrange(story):
     story.conf, story.bin = story.folder("net.d"), story.folder("plugins")
     story.list = os.path.join(story.conf, "10-net.conflist")
     _write_list(story)
-    story.api.objects[DAEMON_SET] = {"metadata": {"name": "handfast-cni"}}
+    _put_daemon_set(story)
     story.plugin, story.init = story.binary("handfast-cni"), story.binary("handfast-init")
     _start_agent(story)
+
+
+def _put_daemon_set(story):
+    story.api.objects[DAEMON_SET] = {"metadata": {"namespace": "handfast-cni", "name": "handfast-cni"}}
+    story.api.put(story.api.objects[DAEMON_SET], DAEMON_SETS)
 
 
 def _write_list(story):
@@ -156,6 +162,8 @@ def shows_that_a_check_finds_rules_that_were_removed(story):
 
 def shows_that_a_deletion_never_fails(story):
     before = _rules(story.net.web)
+    expect_eq(_run(story, "DEL", story.net.web, "web", "u1", {"cniVersion": "9.9.9"}), (0, None), "DEL of another version")
+    expect_eq(_run(story, "GC", story.net.web, "web", "u1", {"cniVersion": "0.1.0"}), (0, None), "GC of another version")
     expect_eq(_run(story, "DEL", story.net.web, "web", "u1"), (0, None), "DEL")
     expect_eq(_run(story, "DEL", story.net.web, "web", "u1", CNI_NETNS=""), (0, None), "DEL without a namespace")
     expect_eq(_run(story, "DEL", story.net.web, "web", "u1", CNI_NETNS="/run/netns/gone"), (0, None), "DEL of one that is gone")
@@ -180,6 +188,18 @@ def shows_that_what_is_known_answers_while_the_api_server_is_away(story):
     story.agent.wait_for_log("up to date again", deadline_s=40)
 
 
+def shows_that_more_pods_than_it_can_know_make_it_unready(story):
+    for number in range(4097):
+        story.api.put(pod("crowd", "p%d" % number, "u", NODE))
+    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready", status=503)
+    text = story.net.node.http("http://127.0.0.1:15024/healthz/ready")[1].decode()
+    expect_in("pods: more than 4096 on this node", text, "the reason")
+    for number in range(4097):
+        story.api.delete("crowd", "p%d" % number)
+    story.agent.stop()
+    _start_agent(story)
+
+
 def shows_that_strangers_may_not_ask(story):
     done = story.net.node.run(["/usr/bin/python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect(%r)" % story.socket],
                               uid=1000, check=False)
@@ -199,11 +219,31 @@ def shows_that_without_its_agent_a_pod_is_tried_again_later(story):
     expect_eq(_run(story, "ADD", story.net.web, "web", "u2"), (0, BEFORE), "ADD with the agent again")
 
 
+def shows_that_a_refusal_is_no_uninstall(story):
+    """A token that has expired, an account whose permission is missing: pods would start without rules."""
+    for status in ("401", "403"):
+        story.api.refusals[DAEMON_SET] = status
+        story.agent.stop()
+        expect_eq(_chained(story), CHAINED, "plugins after an end with %s" % status)
+        story.agent.wait_for_log("it is not known whether the DaemonSet is gone")
+        _start_agent(story)
+
+
+def shows_that_an_uninstall_that_takes_the_account_first_removes_the_plugin(story):
+    """As `kubectl delete -f` does: permissions end first, and the open watch still has the deletion."""
+    story.api.delete("handfast-cni", "handfast-cni", DAEMON_SETS)
+    story.agent.wait_for_log("the DaemonSet is deleted")
+    story.agent.stop()
+    expect_eq((_chained(story), os.listdir(story.bin)), (["bridge", "portmap"], []), "what is left")
+
+
 def shows_that_an_uninstall_removes_the_plugin_from_the_node(story):
+    story.api.refusals.clear()
+    _put_daemon_set(story)
+    _start_agent(story)
     del story.api.objects[DAEMON_SET]
     story.agent.stop()
-    expect_eq(_chained(story), ["bridge", "portmap"], "plugins of the network")
-    expect_eq(os.listdir(story.bin), [], "programs")
+    expect_eq((_chained(story), os.listdir(story.bin)), (["bridge", "portmap"], []), "what is left")
 
 
 def shows_that_the_command_removes_it_too_and_twice_is_no_error(story):

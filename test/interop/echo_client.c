@@ -50,8 +50,8 @@ static void conclude(struct program *program, enum rpc_status status, const char
 	if (is_good)
 		(void)printf("ok %s\n", step->name);
 	else
-		(void)printf("not ok %s: %s \"%s\", %u messages, %zu bytes\n", step->name, rpc_status_name(status),
-			message, program->num_answers, program->num_bytes);
+		(void)printf("not ok %s: %s \"%s\", %u messages, %zu bytes, the last begins with \"%s\"\n", step->name,
+			rpc_status_name(status), message, program->num_answers, program->num_bytes, program->last_text);
 	next_step(program);
 }
 
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 			RPC_FAILED_PRECONDITION, 0, 0},
 		{"unknown method", "/interop.Echo/Nothing", SPAN_LITERAL("x"), 1, 0, false, 0, RPC_UNIMPLEMENTED, 0, 0},
 		{"deadline", "/interop.Echo/Silent", SPAN_LITERAL("x"), 1, 300, true, 0, RPC_DEADLINE_EXCEEDED, 0, 0},
-		{"cancel after the second answer", "/interop.Echo/Echo", SPAN_LITERAL("x"), 2, 0, true, 2,
+		{"cancel after the second answer", "/interop.Echo/Hold", SPAN_LITERAL("x"), 2, 0, true, 2,
 			RPC_CANCELLED, 2, 2},
 		{"the server saw both end", "/interop.Echo/Ended", SPAN_LITERAL(""), 1, 0, false, 0, RPC_OK, 1, 1, "2"},
 		{"an answer over our limit", "/interop.Echo/Count", SPAN_LITERAL("1 5000000"), 1, 0, false, 0,

@@ -204,23 +204,26 @@ class PythonServer(grpc.GenericRpcHandler):
         self.num_abandoned, self.changed = 0, threading.Condition()
 
     def service(self, details):
-        methods = {"Echo": self.echo, "Fail": self.fail, "Silent": self.silent, "Count": self.count, "Ended": self.ended}
+        methods = {"Echo": self.echo, "Hold": self.hold, "Fail": self.fail, "Silent": self.silent, "Count": self.count,
+                   "Ended": self.ended}
         method = methods.get(details.method.removeprefix("/interop.Echo/"))
         return method and grpc.stream_stream_rpc_method_handler(method)
 
     def watch(self, context):
         def ended():
-            if not getattr(context, "finished", False):
-                with self.changed:
-                    self.num_abandoned += 1
-                    self.changed.notify_all()
+            with self.changed:
+                self.num_abandoned += 1
+                self.changed.notify_all()
         if not context.add_callback(ended):  # its deadline passed before this handler began
             ended()
 
     def echo(self, messages, context):
+        yield from messages
+
+    def hold(self, messages, context):
+        """For a client that cancels: grpcio may end `messages` then as if the client had sent all of them."""
         self.watch(context)
         yield from messages
-        context.finished = True
 
     def silent(self, messages, context):
         self.watch(context)

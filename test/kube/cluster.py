@@ -6,7 +6,9 @@
     test/kube/cluster.py up --node FOLDER     with containerd, kubelet, kube-proxy and the images; about 10 s more
     test/kube/cluster.py kubectl FOLDER WORDS kubectl as the administrator
     test/kube/cluster.py enter FOLDER [ARGV]  a shell, or a command, in the machine's namespaces
-    test/kube/cluster.py images FOLDER        builds Handfast's images from HANDFAST_BIN (else bazel-bin) and imports them
+    test/kube/cluster.py images [--image-tag TAG] FOLDER
+                                              builds Handfast's images from HANDFAST_BIN (else bazel-bin) and imports them,
+                                              with the tag `test`; deploy/kubernetes/handfast.yaml has 0.1.0
     test/kube/cluster.py down FOLDER          ends it and removes what it left
 
 FOLDER is made by `up` and has the logs; keep its path short. FOLDER/environment has shell variables: KUBECONFIG,

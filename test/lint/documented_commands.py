@@ -7,8 +7,9 @@ import re
 
 from tree import ROOT
 
-README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES = (
-    "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md")
+README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES, KUBERNETES = (
+    "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md",
+    "docs/kubernetes.md")
 
 
 def is_read(document):
@@ -37,11 +38,16 @@ STORY = {
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
         ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
         ("handfast-init up --profile host", "machine"),
+        ("handfast entry create cart", "control"),
         ("handfast status", "control"),
         ("handfast certs", "pod"),
+        ("handfast ca rotate", "control"),
+        ("handfast ca rotate --bootstrap", "control"),
+        ("handfast ca replace --compromised", "control"),
+        ("handfast audit verify", "control"),
         ("handfast-sidecar drain", "pod"),
-        ("(umask 077; tar -C /var/lib --numeric-owner -cpf handfast-control.tar", "control"),
-        ("mv /var/lib/handfast-control /var/lib/handfast-control.before", "control"),
+        ("install -d -m 0700 -o 1336 -g 1336 /var/backups/handfast", "control"),
+        ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control restore", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("handfast-sidecar --config /etc/handfast/sidecar.yaml --check", "pod"),
     ],
@@ -54,6 +60,30 @@ ELSEWHERE = {
         "tools/install_packages.sh": ("test/fresh_machine.sh", "run quick_start test/quick_start.py"),
         "kubectl apply -f deploy/kubernetes/handfast.yaml": (
             "test/kube/stories/010_install_to_the_first_encrypted_call.py", "handfast.dev/inject=enabled"),
+    },
+    KUBERNETES: {
+        "tools/install_packages.sh": ("docker/Dockerfile.control", "tools/install_packages.sh tools/apt-packages.txt"),
+        "for image in sidecar": ("test/kube/cluster.py", '"ctr", "-n", "k8s.io", "images", "import"'),
+        "handfast check --pre": ("test/kube/stories/014_handfast_check.py", "--pre"),
+        "kubectl apply -f - <<'YAML'": ("test/kube/stories/065_policies.py", '"kind": "Policy"'),
+        "kubectl -n handfast-system exec": ("test/kube/stories/016_status_and_why_of_a_pod.py", '"/handfast", "status"'),
+        "kubectl -n handfast-system rollout restart": (
+            "test/kube/kube_cluster/install.py", '"rollout", "restart", "deployment/handfast-control"'),
+        "helm install": ("test/kube/stories/098_the_chart_by_helm.py", '"install", RELEASE, CHART'),
+        "deploy/kubernetes/generate.py --print federation.port": (
+            "test/kube/stories/098_the_chart_by_helm.py", "federation.port=15013"),
+        "deploy/kubernetes/generate.py --print cni.enabled": (
+            "test/kube/stories/095_restricted_namespaces.py", "cni__enabled"),
+        "kubectl label namespace shop handfast.dev/inject-": (
+            "test/kube/stories/010_install_to_the_first_encrypted_call.py", "handfast.dev/inject-"),
+        "kubectl delete": ("test/kube/kube_cluster/install.py", '"delete"'),
+    },
+    OPERATIONS: {
+        "(umask 077; openssl rand -base64 24 >/etc/handfast/keys.passphrase": ("test/harness/handfast_harness/control_planes.py", '"export", "--to"'),
+        "handfast federation list": ("test/integration/261_partners_that_misbehave.py", '"federation", "list"'),
+        "handfast ca crl > mesh.crl": ("test/integration/211_certificates_are_revoked.py", '"-CRLfile"'),
+        "handfast ca csr > mesh.csr": ("test/integration/240_an_authority_of_your_own.py", '"-copy_extensions", "copyall"'),
+        "setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control keys import": ("test/harness/handfast_harness/control_planes.py", '"import", "--from"'),
     },
     CONTRIBUTING: {
         "tools/install_packages.sh": ("test/run.sh", "test/lint/apt-packages.txt"),
@@ -79,6 +109,10 @@ NOT_RUN = {
         "bazel test --config=asan": "test/run.sh has these configurations as parts of their own (asan, tsan)",
         "bazel build --config=asan": "builds everything with sanitizers; test/run.sh does it in its part asan_stories",
         "gdb -p PID": "gdb is no package of the tests",
+    },
+    KUBERNETES: {
+        "docker/build_images.sh images registry": "needs a registry",
+        "deploy/kubernetes/generate.py --values": "chooses values of a user",
     },
     IMAGES: {
         "docker run -d --name pod": "needs a Docker engine; docker/check_images.sh runs the programs of the images by chroot",

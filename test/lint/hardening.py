@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Inspects the linked programs: their hardening, their needs at run time, and the libraries that they list. Argument: the folder in which they were built. Prints a line per finding and the sizes, then `N passed, N failed` where N counts properties."""
+"""Inspects the linked programs: their hardening, their needs at run time, and the libraries that they list. Prints a line per finding and the sizes, then `N passed, N failed` where N counts properties.
+
+    hardening.py FOLDER [ROOT]    the folder in which they were built; for programs of arm64 also that of its libraries,
+    with which qemu-user runs them (test/arm64)
+    hardening.py --labels         what to build"""
 
 import pathlib
 import re
@@ -8,15 +12,23 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# handfast-init needs libnftables, which Debian has only as a shared library (docs/design.md, "Facts about the dependencies").
+# handfast-init needs libnftables, which Debian has only as a shared library (docs/design.md, "Facts about the dependencies");
+# handfast-pkcs11 loads a vendor's module, and is started by the control plane alone: it has no --version.
 PROGRAMS = {
     "sidecar/handfast-sidecar": "static",
     "control/handfast-control": "static",
     "cli/handfast": "static",
     "intercept/handfast-init": "dynamic",
     "intercept/cni/handfast-cni": "static",
+    "control/pkcs11/handfast-pkcs11": "dynamic",
 }
+WITHOUT_VERSION = "control/pkcs11/handfast-pkcs11"
 ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
+ARM64_ROOT = sys.argv[2] if len(sys.argv) > 2 else None
+TOOLS, RUNNER = "", []
+if ARM64_ROOT:
+    ALLOWED_NEEDED |= {"ld-linux-aarch64.so.1"}  # has the stack protector's value
+    TOOLS, RUNNER = "aarch64-linux-gnu-", ["/usr/bin/qemu-aarch64-static", "-L", ARM64_ROOT]
 
 # The folder of third_party, and its name in --version. libnftables has no function that returns its version.
 WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "jansson": "jansson",
@@ -52,8 +64,9 @@ def code(path):
     yield "stack protector", "__stack_chk_fail" in symbols
     yield "FORTIFY", re.search(r" __(mem|str|v?f?s?n?printf|read|recv|fd|get)\w*_chk", symbols)
     # Debian 12's crt1.o has no CET note, and the linker keeps the note only if every object has it; so inspect the code.
-    main = output("objdump", "-d", "--no-show-raw-insn", "--disassemble=main", path)
-    yield "branch targets marked (CET)", re.search(r"<main>:\n\s*[0-9a-f]+:\s+endbr64", main)
+    main = output(TOOLS + "objdump", "-d", "--no-show-raw-insn", "--disassemble=main", path)
+    marks = "paciasp" if ARM64_ROOT else "endbr64"  # paciasp is a branch target, too
+    yield f"branch targets marked ({marks})", re.search(rf"<main>:\n\s*[0-9a-f]+:\s+{marks}", main)
 
 
 def loading(path, kind):
@@ -68,8 +81,10 @@ def loading(path, kind):
 
 
 def versions(path, program):
+    if program == WITHOUT_VERSION:
+        return
     release = re.search(r'HANDFAST_VERSION "(.*)"', (ROOT / "base/core/version.h").read_text()).group(1)
-    versions = output(path, "--version")
+    versions = output(*RUNNER, path, "--version")
     name = program.rsplit("/", 1)[-1]
     yield f"--version begins with {name} {release}", versions.splitlines()[0] == f"{name} {release}"
     for folder in sorted(local or external for local, external in linked_libraries(program)):
@@ -79,6 +94,9 @@ def versions(path, program):
 
 
 def main():
+    if sys.argv[1] == "--labels":
+        print("\n".join("//{}:{}".format(*program.rsplit("/", 1)) for program in PROGRAMS))
+        return 0
     passed = failed = 0
     for program, kind in PROGRAMS.items():
         path = str(pathlib.Path(sys.argv[1]) / program)
@@ -87,7 +105,7 @@ def main():
                 passed, failed = passed + bool(holds), failed + (not holds)
                 if not holds:
                     print(f"{program}: expected: {what}")
-        text, data, bss = output("size", path).splitlines()[1].split()[:3]
+        text, data, bss = output(TOOLS + "size", path).splitlines()[1].split()[:3]
         print(f"{program}: {pathlib.Path(path).stat().st_size:,} bytes; text {int(text):,}, data {int(data):,}, bss {int(bss):,}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

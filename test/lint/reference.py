@@ -126,10 +126,16 @@ def labels(text):
 
 def metric_rows(program):
     for line in read(METRICS[program]).splitlines():
-        match = re.match(r"(METRIC|METRIC_DURATION)\((.*)\)$", line)
+        match = re.match(r"(METRIC|METRIC_DURATION|METRIC_ROWS|METRIC_OF_PARTNER)\((.*)\)$", line)
         if match and match[1] == "METRIC":
             _, kind, name, of, sentence = arguments(match[2])
             yield name, KINDS[kind], labels(of.replace("{HANDFAST_VERSION}", "RELEASE")), sentence
+        elif match and match[1] == "METRIC_ROWS":
+            name, of, sentence = arguments(match[2])
+            yield name, "gauge", {label: value.replace(",", ", ") for label, value in labels(of).items()}, sentence
+        elif match and match[1] == "METRIC_OF_PARTNER":
+            _, kind, name, sentence = arguments(match[2])
+            yield name, KINDS[kind], {"trust_domain": "of a partner"}, sentence
         elif match:
             _, name, of, sentence = arguments(match[2])
             yield name, "histogram", labels(of), sentence

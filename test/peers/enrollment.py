@@ -30,7 +30,7 @@ def _varint(value):
 
 
 def fields(message):
-    """[(number, value)] of a message with varints and bytes only."""
+    """[(number, value)] of a message; a double is its 8 bytes."""
     found, at = [], 0
 
     def varint():
@@ -46,7 +46,10 @@ def fields(message):
 
     while at < len(message):
         tag = varint()
-        value = varint()
+        if tag & 7 == 1:  # a double
+            value, at = message[at:at + 8], at + 8
+        else:
+            value = varint()
         if tag & 7 == 2:
             value, at = message[at:at + value], at + value
         found.append((tag >> 3, value))
@@ -137,9 +140,10 @@ class Enrollment:
             raise Refused("%s %s" % (stream.ended, stream.headers))
         return fields(find(stream)[0])
 
-    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None):
+    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None, attestation=None):
         """Attests with a join token, with a projected Kubernetes token (bytes), or with the attestation key alone.
-        signer: the key of the proof, if it is another one. leaf_key: of the certificate."""
+        signer: the key of the proof, if it is another one. leaf_key: of the certificate. attestation: makes other attestation
+        data of what the connection exports and the attestation key."""
         key = key or new_key()
         csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())
@@ -148,6 +152,8 @@ class Enrollment:
         if kubernetes is not None:
             data = field(3, field(1, kubernetes))
         spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        if attestation is not None:
+            data = attestation(exported, spki)
         hello = field(1, 1) + field(3, b"peer")
         message = field(1, hello) + field(2, data) + field(3, spki) + field(4, csr) + field(5, proof)
         return Result(self.call("/handfast.v1.Enrollment/Attest", message))

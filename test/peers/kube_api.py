@@ -2,7 +2,7 @@
 (the objects as ADDED, a BOOKMARK that ends them, then changes). Behaviors on demand: refuse, or be away.
 
     with KubeApi(host, folder) as api:        listens at the host's IPv4 address, port 6443
-        api.put(pod)                          added, or changed
+        api.put(pod)                          added, or changed; of another path: api.put(object, path)
         api.kubeconfig                        the path of one that reaches it"""
 
 import datetime
@@ -11,6 +11,7 @@ import json
 import os
 import ssl
 import threading
+import time
 import urllib.parse
 
 import h2.config
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 PORT = 6443
+PODS = "/api/v1/pods"
 _TOKEN = "stand-in"
 
 
@@ -35,12 +37,14 @@ def pod(namespace, name, uid, node, containers=("app",), init=(), annotations=No
 class KubeApi:
     def __init__(self, host, folder):
         self._host, self._folder = host, folder
-        self._pods, self._watches, self._history = {}, [], []  # history: (version, kind, object)
+        self._known, self._watches, self._history = {}, [], []  # known: by (path, namespace, name); history: (version, path, kind, object)
         self._lock = threading.Lock()
         self._listener, self._version = None, 1
         self._conns = []
         self.paths = []  # of every request
         self.objects = {}  # path: an object that a GET returns
+        self.refusals = {}  # path: a status such as 403; watches that are open go on
+        self.on_upgrade = None  # called with (head, socket) for each connection of HTTP/1.1
         self.kubeconfig = os.path.join(folder, "kubeconfig")
 
     def __enter__(self):
@@ -66,35 +70,37 @@ class KubeApi:
         for conn in conns:
             conn.cut()
 
-    def put(self, one):
-        key = one["metadata"]["namespace"], one["metadata"]["name"]
-        self._change("MODIFIED" if key in self._pods else "ADDED", key, one)
+    def put(self, one, path=PODS):
+        key = path, one["metadata"]["namespace"], one["metadata"]["name"]
+        self._change("MODIFIED" if key in self._known else "ADDED", key, one)
 
-    def delete(self, namespace, name):
-        self._change("DELETED", (namespace, name), self._pods[namespace, name])
+    def delete(self, namespace, name, path=PODS):
+        self._change("DELETED", (path, namespace, name), self._known[path, namespace, name])
 
     def _change(self, kind, key, one):
         with self._lock:
             self._version += 1
             one["metadata"]["resourceVersion"] = str(self._version)
             if kind == "DELETED":
-                del self._pods[key]
+                del self._known[key]
             else:
-                self._pods[key] = one
-            self._history.append((self._version, kind, one))
+                self._known[key] = one
+            self._history.append((self._version, key[0], kind, one))
             for watch in self._watches:
-                watch.send_event(kind, one)
+                if watch.path == key[0]:
+                    watch.send_event(kind, one)
 
     def _start_watch(self, watch, since):
         """since: None for the whole state first, else the version that the client has."""
         with self._lock:
             if since is None:
-                for one in self._pods.values():
-                    watch.send_event("ADDED", one)
+                for key, one in self._known.items():
+                    if key[0] == watch.path:
+                        watch.send_event("ADDED", one)
                 watch.send_event("BOOKMARK", {"metadata": {
                     "resourceVersion": str(self._version), "annotations": {"k8s.io/initial-events-end": "true"}}})
-            for version, kind, one in self._history if since is not None else ():
-                if version > since:
+            for version, path, kind, one in self._history if since is not None else ():
+                if version > since and path == watch.path:
                     watch.send_event(kind, one)
             self._watches.append(watch)
 
@@ -102,14 +108,33 @@ class KubeApi:
         while True:
             try:
                 raw, _ = listener.accept()
-                conn = _Conn(self, self._tls.wrap_socket(raw, server_side=True))
+                sock = self._tls.wrap_socket(raw, server_side=True)
             except OSError:
                 if self._listener is not listener:
                     return
                 continue
+            if sock.selected_alpn_protocol() == "http/1.1":
+                threading.Thread(target=self._upgrade, args=(sock,), daemon=True).start()
+                continue
+            conn = _Conn(self, sock)
             with self._lock:
                 self._conns.append(conn)
             threading.Thread(target=conn.run, daemon=True).start()
+
+    def _upgrade(self, sock):
+        head = b""
+        try:
+            while b"\r\n\r\n" not in head:
+                part = sock.recv(4096)
+                if not part:
+                    return
+                head += part
+            self.on_upgrade(head.decode(), sock)
+            sock.unwrap()  # close_notify, then waits for the client's end
+        except OSError:
+            pass
+        finally:
+            sock.close()
 
     def _write_files(self):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -149,7 +174,7 @@ class KubeApi:
                 out.write(content)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(os.path.join(self._folder, "api.crt"), os.path.join(self._folder, "api.key"))
-        self._tls.set_alpn_protocols(["h2"])
+        self._tls.set_alpn_protocols(["h2", "http/1.1"])
 
 
 class _Conn:
@@ -201,9 +226,10 @@ class _Conn:
         self._api.paths.append(heads[":path"])
         is_allowed = heads.get("authorization") == "Bearer " + _TOKEN
         query = urllib.parse.parse_qs(path.query)
-        is_watch = path.path == "/api/v1/pods" and "watch" in query
-        found = self._api.objects.get(path.path)
+        is_watch = "watch" in query
+        found = None if is_watch else self._api.objects.get(path.path)
         status = "401" if not is_allowed else "200" if is_watch or found is not None else "404"
+        status = self._api.refusals.get(path.path, status)
         is_open = status == "200"
         self._h2.send_headers(stream, [(":status", status), ("content-type", "application/json")], end_stream=not is_open)
         if is_open and found is not None:
@@ -211,18 +237,26 @@ class _Conn:
         elif is_open:
             since = None if "sendInitialEvents" in query else int(query["resourceVersion"][0])
             self._flush()
-            threading.Thread(target=self._api._start_watch, args=(_Watch(self, stream), since), daemon=True).start()
+            threading.Thread(target=self._api._start_watch, args=(_Watch(self, stream, path.path), since), daemon=True).start()
 
 
 class _Watch:
-    def __init__(self, conn, stream):
-        self._conn, self._stream = conn, stream
+    def __init__(self, conn, stream, path):
+        self._conn, self._stream, self.path = conn, stream, path
 
     def send_event(self, kind, one):
         line = json.dumps({"type": kind, "object": dict({"kind": "Pod", "apiVersion": "v1"}, **one)}).encode() + b"\n"
+        try:
+            while not self._send(line):
+                time.sleep(0.001)  # duration: the client's window opens; there is nothing else to wait for
+        except (OSError, h2.exceptions.ProtocolError):
+            pass  # the watch has ended
+
+    def _send(self, line):
+        """False: the client's window is too small for it now."""
         with self._conn._lock:
-            try:
-                self._conn._h2.send_data(self._stream, line)
-                self._conn._flush()
-            except (OSError, h2.exceptions.ProtocolError):
-                pass  # the watch has ended
+            if self._conn._h2.local_flow_control_window(self._stream) < len(line):
+                return False
+            self._conn._h2.send_data(self._stream, line)
+            self._conn._flush()
+            return True

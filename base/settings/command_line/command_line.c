@@ -4,8 +4,10 @@
 
 static const struct cli_flag common[] = {
 	{"check", NULL, "read the command line and the settings, report every error, and end", false},
+	{"completion", "bash|zsh|fish", "print the completion of this program for that shell", false},
 	{"help", NULL, "print this", false},
 	{"keys", NULL, "print every setting: type, range, default, and when a change takes effect", false},
+	{"man", NULL, "print the manual page", false},
 	{"output", "text|json", "how the program's own output looks (text)", false},
 	{"version", NULL, "print this release and the libraries inside", false},
 };
@@ -174,25 +176,48 @@ static unsigned num_matching(const struct cli_command *command, const char *cons
 	return num;
 }
 
-static void list_commands(const struct cli_program *program, char *out, size_t cap)
+static bool has_first_word(const struct cli_command *command, const char *word, size_t len)
+{
+	return strncmp(command->words, word, len) == 0 && (command->words[len] == ' ' || command->words[len] == '\0');
+}
+
+static bool is_listed(const struct cli_program *program, size_t at)
+{
+	size_t len = strcspn(program->commands[at].words, " ");
+	for (size_t i = 0; i < at; i++)
+		if (has_first_word(&program->commands[i], program->commands[at].words, len))
+			return true;
+	return false;
+}
+
+/* The commands that begin with `first`, whole; NULL: the first words of all. */
+static void list_commands(const struct cli_program *program, const char *first, char *out, size_t cap)
 {
 	size_t len = 0;
 	out[0] = '\0';
 	for (size_t i = 0; i < program->num_commands; i++) {
-		size_t more = strlen(program->commands[i].words);
-		if (len + more + 3 > cap)
+		const char *words = program->commands[i].words;
+		if (first == NULL ? is_listed(program, i)
+				  : !has_first_word(&program->commands[i], first, strlen(first)))
+			continue;
+		int more = (int)(first == NULL ? strcspn(words, " ") : strlen(words));
+		if (len + (size_t)more + 3 > cap)
 			return;
-		memcpy(out + len, i == 0 ? "" : ", ", i == 0 ? 0 : 2);
-		len += i == 0 ? 0 : 2;
-		memcpy(out + len, program->commands[i].words, more + 1);
-		len += more;
+		len += (size_t)snprintf(out + len, cap - len, "%s%.*s", len == 0 ? "" : ", ", more, words);
 	}
+}
+
+/* "IP", "[pod/NAME]"; not "", "--id ID", "[--timeout DURATION]". */
+static bool takes_words(const struct cli_command *command)
+{
+	const char *first = command->arguments + (command->arguments[0] == '[');
+	return first[0] != '\0' && first[0] != '-';
 }
 
 static void take_command(struct command_line *line, const char *const *words, unsigned num_words)
 {
 	const struct cli_program *program = line->program;
-	char known[200];
+	char known[200], given[200];
 	unsigned num = 0;
 	if (num_words == 0 && program->default_command != NULL)
 		words = &program->default_command, num_words = 1;
@@ -203,17 +228,21 @@ static void take_command(struct command_line *line, const char *const *words, un
 		num = matching;
 		line->command = &program->commands[i];
 	}
-	list_commands(program, known, sizeof known);
+	bool is_group = num_words > 0 && begins_a_command(program, words[0]);
+	list_commands(program, is_group ? words[0] : NULL, known, sizeof known);
 	if (line->command == NULL && (program->num_commands > 0 || num_words > 0)) {
 		const char *expected = program->num_commands == 0 ? "flags only" : known;
 		if (num_words == 0)
 			command_line_error_text(line, "command", expected, "no command is given");
-		else
-			command_line_error(line, "command", expected, words[0]);
+		else {
+			snprintf(given, sizeof given, "%s%s%s", words[0], is_group && num_words > 1 ? " " : "",
+				is_group && num_words > 1 ? words[1] : "");
+			command_line_error(line, "command", expected, given);
+		}
 		return;
 	}
 	for (; num < num_words; num++)
-		if (strchr("[-", line->command->arguments[0]) != NULL) /* also where there are none */
+		if (!takes_words(line->command))
 			command_line_error(line, line->command->words, "no further word", words[num]);
 		else
 			line->arguments[line->num_arguments++] = words[num];
@@ -228,6 +257,8 @@ static void take_common(struct command_line *line)
 	line->checks_only = command_line_has(line, "check");
 	line->wants_help = command_line_has(line, "help");
 	line->wants_keys = command_line_has(line, "keys");
+	line->wants_man = command_line_has(line, "man");
+	line->completion = command_line_value(line, "completion");
 	line->wants_version = command_line_has(line, "version");
 }
 
@@ -267,7 +298,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 			command_line_error(out, "command", "at most 10 words", argv[i]);
 	}
 	take_common(out);
-	if (!out->wants_help && !out->wants_keys && !out->wants_version)
+	if (!out->wants_help && !out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
 		take_command(out, words, num_words);
 }
 

@@ -3,10 +3,9 @@
  *	PROGRAM [COMMAND] [ARGUMENT]... [--FLAG VALUE | --FLAG=VALUE | --SWITCH]...
  *
  * Flags may stand anywhere; behind "--" all words are arguments. A value that begins with "--" needs the form with "=".
- * Every program has --help, --version, --output text|json (how its own output looks) and --check (read the command line
- * and the settings, report every error, and end) and --keys (every setting). Every key of the settings is a flag, also
- *with
- * '-' for '_'. */
+ * Every program has --help, --version, --output text|json (how its own output looks), --check (read the command line
+ * and the settings, report every error, and end), --keys (every setting), --man and --completion SHELL. Every key of
+ *the settings is a flag, also with '-' for '_'. */
 #pragma once
 
 #include "base/core/buf.h"
@@ -20,7 +19,7 @@
 
 struct cli_command {
 	const char *words;     /* "token create" */
-	const char *arguments; /* "IP", with the command's own flags; "": none */
+	const char *arguments; /* "IP" or "[IP]", with the command's own flags; "", "[--": none */
 	const char *help;      /* one line */
 };
 struct cli_flag {
@@ -55,8 +54,9 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 	unsigned num_arguments;
 	struct cli_value values[CLI_VALUES_MAX];
 	unsigned num_values;
-	bool json, checks_only, wants_help, wants_keys, wants_version;
-	struct buf errors; /* a line each; none: all is well */
+	bool json, checks_only, wants_help, wants_keys, wants_man, wants_version;
+	const char *completion; /* the shell that it is wanted for; NULL: it is not */
+	struct buf errors;      /* a line each; none: all is well */
 };
 
 /* Reads all of it; errors are collected, none is returned. */
@@ -81,3 +81,7 @@ enum cli_exit command_line_answer(const struct command_line *line, const char *t
 /* What --help and --keys print. */
 enum err command_line_help(const struct cli_program *program, bool json, struct buf *out) _must_use_;
 enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out) _must_use_;
+/* What --man prints: the manual page, in man(7). */
+enum err command_line_man(const struct cli_program *program, struct buf *out) _must_use_;
+/* What --completion prints: a script for "bash", "zsh" or "fish". ERR_NOT_FOUND: another shell. */
+enum err command_line_completion(const struct cli_program *program, const char *shell, struct buf *out) _must_use_;

@@ -13,7 +13,14 @@ static const struct {
 #include "base/settings/command_line/exit_codes.def"
 #undef EXIT_CODE
 };
+#define PAGE_MAX       (1024u * 1024)
 #define NUM_EXIT_CODES (sizeof exit_codes / sizeof exit_codes[0])
+
+const char *command_line_exit_code(size_t i, int *out_number)
+{
+	*out_number = i < NUM_EXIT_CODES ? exit_codes[i].number : 0;
+	return i < NUM_EXIT_CODES ? exit_codes[i].text : NULL;
+}
 
 static void print_json(json_t *object)
 {
@@ -24,7 +31,7 @@ static void print_json(json_t *object)
 
 /* --- help --- */
 
-static const struct cli_flag *flag_at(const struct cli_program *program, size_t i)
+const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i)
 {
 	return i < program->num_flags ? &program->flags[i] : command_line_common(i - program->num_flags);
 }
@@ -81,7 +88,7 @@ static enum err put_flags(const struct cli_program *program, struct buf *out)
 {
 	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
 	const struct cli_flag *flag;
-	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
+	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
 		RETURN_IF_ERR(put_flag(flag, out));
 	return program->settings == NULL ? ERR_NONE : put_settings(program, out);
 }
@@ -104,7 +111,7 @@ static json_t *json_help(const struct cli_program *program)
 		json_array_append_new(
 			commands, json_pack("{s:s, s:s, s:s}", "words", program->commands[i].words, "arguments",
 					  program->commands[i].arguments, "help", program->commands[i].help));
-	for (size_t i = 0; (flag = flag_at(program, i)) != NULL; i++)
+	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
 		json_array_append_new(flags, json_pack("{s:s, s:s?, s:s, s:b}", "name", flag->name, "value",
 						     flag->value, "help", flag->help, "may_repeat", flag->may_repeat));
 	for (size_t i = 0; program->settings != NULL && i < program->settings->num_rows; i++)
@@ -201,15 +208,30 @@ static void print_versions(const struct command_line *line, const char *release)
 	print_json(object);
 }
 
+static enum err put_page(struct command_line *line, struct buf *out)
+{
+	const struct cli_program *program = line->program;
+	if (line->wants_help)
+		return command_line_help(program, line->json, out);
+	if (line->wants_keys)
+		return command_line_keys(program, line->json, out);
+	if (line->wants_man)
+		return command_line_man(program, out);
+	enum err err = command_line_completion(program, line->completion, out);
+	if (err == ERR_NOT_FOUND)
+		command_line_error(line, "--completion", "bash, zsh or fish", line->completion);
+	return err;
+}
+
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
 {
 	command_line_parse(program, argc, argv, out);
-	if (out->wants_help || out->wants_keys) {
-		_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
-		enum err err = (out->wants_help ? command_line_help : command_line_keys)(program, out->json, &text);
+	if (out->wants_help || out->wants_keys || out->wants_man || out->completion != NULL) {
+		_cleanup_(buf_done) struct buf text = BUF_INIT(PAGE_MAX);
+		enum err err = put_page(out, &text);
 		if (err == ERR_NONE)
 			fwrite(buf_span(&text).ptr, 1, buf_len(&text), stdout);
-		return false;
+		return err == ERR_NOT_FOUND; /* a shell that is not known: an error is there */
 	}
 	if (out->wants_version)
 		print_versions(out, program->release);

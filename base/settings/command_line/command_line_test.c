@@ -11,6 +11,8 @@ static const struct cli_command commands[] = {
 	{"token revoke", "TOKEN-ID", "no token"},
 	{"ban", "ID", "a ban"},
 	{"ban list", "", "bans"},
+	{"show", "[NAME] [--id ID]", "one or all"},
+	{"wait", "[--id ID]", "waits"},
 };
 static const struct cli_flag flags[] = {{"id", "ID", "whose", false}, {"network", "CIDR", "where", true},
 	{"dry-run", NULL, "nothing", false}, {"file", "FILE", "what", false, 'f'}};
@@ -25,7 +27,7 @@ static const struct setting_table settings = {"HANDFAST_TEST", rows, 4, renamed}
 static const struct cli_program program = {.name = "handfast-test",
 	.about = "Tests.",
 	.commands = commands,
-	.num_commands = 5,
+	.num_commands = 7,
 	.default_command = "run",
 	.flags = flags,
 	.num_flags = 4,
@@ -80,8 +82,15 @@ static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
 		"--help'\n"
 		"--network: no value is given; expected: CIDR; fix: see 'handfast-test --help'\n"
 		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-test --help'\n"
-		"command: 'token' is not valid; expected: run, token create, token revoke, ban, ban list; fix: see "
-		"'handfast-test --help'\n");
+		"command: 'token make' is not valid; expected: token create, token revoke; fix: see 'handfast-test "
+		"--help'\n");
+}
+
+static void an_unknown_command_is_answered_with_the_first_words_of_all(_unused_ void **state)
+{
+	PARSE(line, "lift");
+	assert_string_equal(buf_cstr(&line.errors), "command: 'lift' is not valid; expected: run, token, ban, show, "
+						    "wait; fix: see 'handfast-test --help'\n");
 }
 
 static void a_flag_given_twice_is_an_error(_unused_ void **state)
@@ -108,6 +117,19 @@ static void words_behind_the_command_are_its_arguments(_unused_ void **state)
 	assert_string_equal(buf_cstr(&line.errors), "");
 	assert_int_equal(line.num_arguments, 1);
 	assert_string_equal(line.arguments[0], "--id");
+}
+
+static void words_may_be_left_out_where_they_are_in_brackets(_unused_ void **state)
+{
+	PARSE(line, "show", "one");
+	assert_string_equal(buf_cstr(&line.errors), "");
+	assert_string_equal(line.arguments[0], "one");
+	char *none[] = {"handfast-test", "show"}, *more[] = {"handfast-test", "wait", "one"};
+	_cleanup_(command_line_done) struct command_line without, waits;
+	command_line_parse(&program, 2, none, &without);
+	assert_int_equal(buf_len(&without.errors) + without.num_arguments, 0);
+	command_line_parse(&program, 3, more, &waits);
+	assert_non_null(strstr(buf_cstr(&waits.errors), "wait: 'one' is not valid; expected: no further word"));
 }
 
 static void the_longest_command_is_meant(_unused_ void **state)
@@ -177,9 +199,11 @@ int main(void)
 		cmocka_unit_test(takes_the_letter_of_a_flag),
 		cmocka_unit_test(refuses_a_letter_without_a_value_or_with_more),
 		cmocka_unit_test(finding_o6_every_error_is_named_at_once),
+		cmocka_unit_test(an_unknown_command_is_answered_with_the_first_words_of_all),
 		cmocka_unit_test(a_flag_given_twice_is_an_error),
 		cmocka_unit_test(a_former_name_of_a_setting_is_refused_with_the_new_one),
 		cmocka_unit_test(words_behind_the_command_are_its_arguments),
+		cmocka_unit_test(words_may_be_left_out_where_they_are_in_brackets),
 		cmocka_unit_test(the_longest_command_is_meant),
 		cmocka_unit_test(without_a_command_the_default_one_is_meant),
 		cmocka_unit_test(a_word_too_many_is_an_error),

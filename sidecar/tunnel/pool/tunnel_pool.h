@@ -1,6 +1,6 @@
 /* The outbound tunnels of one worker, found by their endpoint key: own credentials, endpoint, expected identity. A new
  * stream takes the tunnel with the least queued. When every tunnel has a bulk stream another one opens (for that reason
- * at most 4 per endpoint key). Idle tunnels close. New credentials make new tunnels while old ones drain. */
+ * at most 4 per endpoint key). Idle tunnels close. A new SVID makes new tunnels while old ones drain. */
 #pragma once
 
 #include "sidecar/leg/leg.h"
@@ -15,8 +15,9 @@ struct tunnel_pool_options {
 struct tunnel_pool *tunnel_pool_new(const struct tunnel_pool_options *options);
 void tunnel_pool_free(struct tunnel_pool *pool); /* cuts what is left */
 
-/* The credentials that new tunnels use (a reference is taken). Tunnels of others send GOAWAY, take no new streams and
- * close with their last one. NULL or expired: no new tunnel and no new stream. */
+/* The credentials that new tunnels use (a reference is taken). Tunnels of another SVID send GOAWAY, take no new streams
+ * and close with their last one; those of the same one stay, unless the new trust refuses their peer. NULL or expired:
+ * no new tunnel and no new stream. */
 void tunnel_pool_set_credentials(struct tunnel_pool *pool, struct credentials *credentials);
 void tunnel_pool_drain(struct tunnel_pool *pool);
 unsigned tunnel_pool_num_tunnels(const struct tunnel_pool *pool);

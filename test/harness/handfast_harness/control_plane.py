@@ -1,6 +1,7 @@
 """The control plane on a host of its own, as a user of its own, and the operator's commands to it."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,9 +18,9 @@ STREAMS, METRICS = 15012, 15014
 class ControlPlane:
     """control.token("spiffe://..."), reload(), kill(), start() again in the same folder, run("status")."""
 
-    def __init__(self, story, host, configuration):
-        self.story, self.host, self.name = story, host, "control"
-        self.folder = story.folder("control")
+    def __init__(self, story, host, configuration, name="control"):
+        self.story, self.host, self.name = story, host, name
+        self.folder = story.folder(name)
         self.state = os.path.join(self.folder, "state")
         self.socket = os.path.join(self.folder, "run", "control.sock")
         for path in (self.state, os.path.dirname(self.socket)):
@@ -31,6 +32,7 @@ class ControlPlane:
                                         "log": {"level": "debug"}}, configuration)
         self._binary, self._cli = story.binary("handfast-control"), story.binary("handfast")
         self.process, self._num_tokens = None, 0
+        self.environment = None  # of the process, besides the test's own
         settings.write(self.path, self.settings)
         story.own(self)
 
@@ -52,8 +54,8 @@ class ControlPlane:
     def launch(self):
         """Starts it without waiting for it."""
         expect_ended(self.process)
-        self.process = Process(self.host, "handfast-control", [self._binary, "--config", self.path],
-                               self.story.log_path("handfast-control"), uid=CONTROL_UID)
+        self.process = Process(self.host, "handfast-" + self.name, [self._binary, "--config", self.path],
+                               self.story.log_path("handfast-" + self.name), uid=CONTROL_UID, env=self.environment)
         return self.process
 
     def start(self, deadline_s=15.0):
@@ -95,6 +97,11 @@ class ControlPlane:
         """The operator's command line, on the control plane's host."""
         return self.host.run([self._cli, *words, "--socket", self.socket], check=check, uid=uid)
 
+    def svid_holders(self, identity):
+        """The rows of status with that identity, one per attestation record."""
+        rows = json.loads(self.run("status", "--output", "json").stdout)["svid_holders"]
+        return [row for row in rows if row["id"] == identity]
+
     def commands_to_try(self):
         """For a person in a shell on its host."""
         return ["%s status --socket %s" % (self._cli, self.socket),
@@ -121,6 +128,15 @@ class ControlPlane:
 
     def metrics(self):
         return parse_metrics(self.host.http("http://%s:%d/metrics" % (self.host.ipv4, METRICS))[1].decode())
+
+
+def private_file(path, text):
+    """A file of the control plane's user that others cannot read; its path."""
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o600)
+    os.chown(path, CONTROL_UID, CONTROL_UID)
+    return path
 
 
 def parse_metrics(text):

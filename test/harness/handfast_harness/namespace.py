@@ -104,6 +104,21 @@ class Namespace:
             sock.close()
             raise
 
+    def connect_unix(self, path, uid=0, gid=0, timeout_s=5.0):
+        """A connected Unix socket of a process of this namespace and user, as the other end sees it."""
+        with self.entered():
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            sock.settimeout(timeout_s)
+            _be(uid, gid)
+            try:
+                sock.connect(path)
+                return sock
+            except BaseException:
+                sock.close()
+                raise
+            finally:
+                _be(0, 0)
+
     def listen(self, address, port, backlog=64, uid=0, gid=0):
         """A listening TCP socket with a timeout of 5 s; for `::` also IPv4."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

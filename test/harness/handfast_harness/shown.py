@@ -105,10 +105,20 @@ def _title(node):
     return first or node.name.replace("_", " ")
 
 
+def _refuse_what_never_runs(path, tree):
+    """A public function that nothing names would be taken for one that runs."""
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "arrange", *PREFIXES)) and node.name not in named:
+            raise SelectionError("%s: %s never runs; what a story shows has a name that begins with %s" %
+                                 (os.path.basename(path), node.name, " or ".join(PREFIXES)))
+
+
 def functions(path):
     """Every shows_* and finding_* of the file, in its order."""
     with open(path) as file:
         tree = ast.parse(file.read(), path)
+    _refuse_what_never_runs(path, tree)
     access = _accesses(tree)
     arranged = access["arrange"][0] if "arrange" in access else set()
     found, setters = [], {}

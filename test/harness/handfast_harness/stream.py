@@ -12,10 +12,11 @@ import socket
 import sys
 import threading
 
+from .expect import expect_eq
 from .process import Process
 from .stream_program import pattern, reset
 
-__all__ = ["Server", "attempt", "exchange", "pattern", "receive_all", "receive_exactly", "reset", "sha256"]
+__all__ = ["Server", "ask", "attempt", "exchange", "is_answered", "is_cut", "open_asked", "pattern", "receive_all", "receive_exactly", "reset", "sha256"]
 
 _CHUNK = 1 << 16
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stream_program.py")
@@ -48,6 +49,40 @@ def receive_exactly(sock, num_bytes):
             raise EOFError("FIN after %d of %d bytes" % (len(got), num_bytes))
         got += part
     return got
+
+
+def ask(sock):
+    """A few bytes to an echo server, and back."""
+    sock.settimeout(5)
+    sock.sendall(b"hello")
+    expect_eq(receive_exactly(sock, 5), b"hello", "the answer")
+
+
+def open_asked(host, address, port):
+    """A connection of an application on which ask() has gone well, for is_cut()."""
+    sock = host.connect(address, port, uid=1000)
+    ask(sock)
+    sock.settimeout(0.05)
+    return sock
+
+
+def is_answered(host, address, port):
+    try:
+        open_asked(host, address, port).close()
+        return True
+    except (OSError, EOFError):
+        return False
+
+
+def is_cut(sock):
+    """Whether the peer has ended it, asked by one more byte; the socket has a short timeout."""
+    try:
+        sock.sendall(b"x")
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def exchange(sock, data):

@@ -89,6 +89,12 @@ class Topology:
             with open(folder + "/hosts", "w") as file:
                 file.write("\n".join(lines) + "\n")
 
+    def set_name_server(self, address):
+        """Of all hosts, for programs that start from now on."""
+        for host in self.hosts.values():
+            with open("/etc/netns/%s/resolv.conf" % host.netns, "w") as file:
+                file.write("nameserver %s\n" % address)
+
     def remove(self):
         for host in list(self.hosts.values()) + [self.router]:
             host.remove()

@@ -29,6 +29,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 PORT = 6443
 AUDITED = "system:serviceaccounts:handfast-system"
 _ETCD = "http://127.0.0.1:2379"
+NODE_GRACE_S = 300  # by default 50: after a longer stall Kubernetes makes all endpoints of the only node not ready
 _START_S = 120.0  # on a machine with other work
 
 
@@ -37,7 +38,8 @@ class Cluster:
         """folder: new. Without controllers there are etcd and the API server alone: no account is made by itself."""
         os.makedirs(folder)
         os.chmod(folder, 0o755)
-        self.folder, self.machine, self._flags = folder, Machine(), list(apiserver_flags)
+        self.folder, self._flags = folder, list(apiserver_flags)
+        self.machine = Machine(self.path("machine.log"))
         self.programs, self._controllers = {}, controllers or node
         self.node = Node(self) if node else None
 
@@ -111,11 +113,22 @@ class Cluster:
             "--service-account-signing-key-file", pki("service-accounts.key"),
             "--service-account-key-file", pki("service-accounts.key"), "--authorization-mode", "Node,RBAC",
             "--allow-privileged", "--enable-admission-plugins", "NodeRestriction",
+            "--admission-control-config-file", self._write_admission(),
             "--audit-policy-file", self._write_audit_policy(), "--audit-log-path", self.path("audit.log"),
             "--kubelet-client-certificate", pki("admin.crt"), "--kubelet-client-key", pki("admin.key"),
             "--kubelet-certificate-authority", pki("ca.crt"), "--kubelet-preferred-address-types", "InternalIP",
             *self._flags, *flags])
         program.wait_until("ready", self._is_ready, _START_S)
+
+    def _write_admission(self):
+        """As on GKE: pods with a priority of the system are admitted where a quota covers them, and nowhere else."""
+        limited = [{"resource": "pods", "matchScopes": [{"scopeName": "PriorityClass", "operator": "In", "values": [
+            "system-cluster-critical", "system-node-critical"]}]}]
+        quota = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration", "limitedResources": limited}
+        with open(self.path("admission.json"), "w") as file:
+            json.dump({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration",
+                       "plugins": [{"name": "ResourceQuota", "configuration": quota}]}, file)
+        return self.path("admission.json")
 
     def _write_audit_policy(self):
         """Each request of a service account of Handfast gets a line (audited())."""
@@ -139,7 +152,7 @@ class Cluster:
             programs.path("kube-controller-manager"), "--kubeconfig", config, "--authentication-kubeconfig", config,
             "--authorization-kubeconfig", config, "--root-ca-file", pki("ca.crt"), "--bind-address", "127.0.0.1",
             "--service-account-private-key-file", pki("service-accounts.key"), "--use-service-account-credentials",
-            "--leader-elect=false", "--cluster-signing-cert-file", pki("ca.crt"),
+            "--leader-elect=false", "--node-monitor-grace-period=%ds" % NODE_GRACE_S, "--cluster-signing-cert-file", pki("ca.crt"),
             "--cluster-signing-key-file", pki("ca.key")])
 
     def start_scheduler(self):

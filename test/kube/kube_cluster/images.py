@@ -12,13 +12,15 @@ from handfast_harness.story import find_binary
 from . import programs
 
 _ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-sys.path.insert(0, os.path.join(_ROOT, "docker"))
+sys.path[:0] = [os.path.join(_ROOT, "docker"), os.path.join(_ROOT, "deploy", "kubernetes")]
 
-import oci_image  # noqa: E402 (the path must be set first)
+import generate  # noqa: E402 (the path must be set first)
+import oci_image  # noqa: E402
 
-APP, PAUSE = "docker.io/local/app:1", "docker.io/local/pause:1"
+APP, PAUSE, ETCD = "docker.io/local/app:1", "docker.io/local/pause:1", "docker.io/local/etcd:1"
 PREFIX, TAG = "docker.io/handfast/", "test"
-HANDFAST = ("handfast-sidecar", "handfast-control", "handfast-init", "handfast-cni", "handfast")
+# {image: its programs}, of those that the manifests name
+HANDFAST = {image: [label.rpartition(":")[2] for label in labels] for image, labels in generate.images().items()}
 _APPLETS = ("sh", "cat", "date", "echo", "env", "grep", "head", "httpd", "id", "kill", "ls", "nc", "netstat", "printf", "ps",
             "seq", "sleep", "tail", "test", "timeout", "true", "wget")
 _NGINX = """daemon off;
@@ -63,6 +65,14 @@ def import_app(cluster):
                                 "StopSignal": "SIGQUIT", "Env": ["PATH=/bin:/usr/bin:/usr/sbin"]})
 
 
+def import_etcd(cluster):
+    """A server of gRPC's health service, and of /health over HTTP or HTTPS: the cluster's own program, as any user."""
+    layer = oci_image.Layer()
+    layer.add_file(programs.path("etcd"), "/etcd", follows=True)
+    layer.add_folder("/tmp", 0o1777)
+    _import(cluster, ETCD, layer, {"User": "1000:1000", "Entrypoint": ["/etcd", "--data-dir", "/tmp/etcd"]})
+
+
 def _add_program(layer, path):
     """The program with its libraries, those of name resolution too."""
     layer.add_file(path, path, follows=True)
@@ -78,14 +88,17 @@ def _import(cluster, reference, layer, config):
     os.unlink(path)
 
 
-def import_handfast(cluster, tag=TAG):
-    """The images under PREFIX + name + ":" + tag, of the programs under test (HANDFAST_BIN, else bazel-bin)."""
+def import_handfast(cluster, tag=TAG, built=None):
+    """The images under PREFIX + name + ":" + tag, of the programs in `built`, or of those under test (HANDFAST_BIN, else
+    bazel-bin). An earlier build has no images of programs that are newer."""
     folder = cluster.path("handfast-bin")
     os.makedirs(folder, exist_ok=True)
-    for name in HANDFAST:
-        shutil.copy(find_binary(name), os.path.join(folder, name))
+    chosen = [image for image, names in HANDFAST.items()
+              if not built or all(os.path.exists(os.path.join(built, name)) for name in names)]
+    for name in {name for image in chosen for name in HANDFAST[image]}:
+        shutil.copy(os.path.join(built, name) if built else find_binary(name), os.path.join(folder, name))
     images = cluster.path("images")
-    subprocess.run([os.path.join(_ROOT, "docker", "build_images.sh"), images, PREFIX, tag], check=True,
+    subprocess.run([os.path.join(_ROOT, "docker", "build_images.sh"), images, PREFIX, tag, *chosen], check=True,
                    stdout=subprocess.DEVNULL, env=environment({"HANDFAST_BIN": folder}))
     for name in sorted(os.listdir(images)):
         cluster.node.import_image(os.path.join(images, name))

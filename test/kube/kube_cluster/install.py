@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(_ROOT, "deploy", "kubernetes"))
 
 import generate  # noqa: E402 (the path must be set first)
 
-NAMESPACE, CONTROL = "handfast-system", "app.kubernetes.io/name=handfast-control"
+NAMESPACE, CONTROL, WEBHOOK = "handfast-system", "app.kubernetes.io/name=handfast-control", "handfast-webhook"
 LABEL = {"handfast.dev/inject": "enabled"}
 
 
@@ -42,9 +42,34 @@ def install(cluster, **changes):
 
 def wait_for_control(cluster, num=REPLICAS, deadline_s=60.0):
     try:
-        return cluster.kubectl.wait_for_ready(CONTROL, num, NAMESPACE, deadline_s)
+        pods = cluster.kubectl.wait_for_ready(CONTROL, num, NAMESPACE, deadline_s)
     except StoryFailure as failure:
         raise StoryFailure("%s; the log ends: %s" % (failure, control_logs(cluster)[-600:])) from None
+    _wait_for_webhook(cluster, deadline_s)
+    return pods
+
+
+def _wait_for_webhook(cluster, deadline_s):
+    """Replicas are ready before kube-proxy has their endpoints, and until then the API server's calls are refused. Dialed
+    from the network of the API server, by the address that it dials."""
+    address = cluster.kubectl.get("service", WEBHOOK, NAMESPACE)["spec"]["clusterIP"]
+    cluster.kubectl.wait("kube-proxy to have the endpoints of %s" % WEBHOOK, lambda: _answers(cluster, address), deadline_s)
+
+
+def _answers(cluster, address):
+    try:
+        cluster.machine.connect(address, 443, timeout_s=2.0).close()
+        return True
+    except OSError:
+        return False
+
+
+def set_leaf_ttl(cluster, value):
+    """Replicas read it when they start. Returns their pods."""
+    cluster.kubectl.apply(manifest(identity__leafTtl=value))
+    cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/handfast-control")
+    cluster.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=90s", timeout_s=100)
+    return wait_for_control(cluster)
 
 
 def control_logs(cluster):

@@ -26,10 +26,10 @@ _CGROUPS = "/sys/fs/cgroup"
 class Machine(Namespace):
     """A network namespace with the other namespaces around it. Programs run in all of them (argv())."""
 
-    def __init__(self, name="kube"):
+    def __init__(self, log_path, name="kube"):
         stem = "%s%d-%d-" % (topology._PREFIX, os.getpid(), Machine._number())
         super().__init__(stem + name, name)
-        self.cgroup = "/" + stem + name
+        self.cgroup, self._log_path = "/" + stem + name, log_path
         self.first_pid = self._outer = None
 
     _made = 0
@@ -43,8 +43,10 @@ class Machine(Namespace):
         super().create()
         enter = ["nsenter", "--net=/run/netns/" + self.netns, "unshare", "--mount", "--pid", "--fork",
                  "--kill-child=SIGKILL", "--mount-proc", "/usr/bin/python3", "-c", _FIRST]
-        self._outer = subprocess.Popen(enter, stdin=subprocess.DEVNULL, start_new_session=True, env=environment(),
-                                        preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+        with open(self._log_path, "ab") as log:  # not our own output: who reads that waits for its end
+            self._outer = subprocess.Popen(enter, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                           env=environment(),
+                                           preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
         self.first_pid = wait_until("the machine's first process", lambda: child_of(self._outer.pid))
         wait_until("its mount namespace", lambda: _mounts_of(self.first_pid) != _mounts_of("self"))
         wait_until("its /proc", lambda: self.run(["cat", "/proc/1/comm"], check=False).stdout.strip())
@@ -104,6 +106,7 @@ class Program(Process):
 
     def resume(self):
         self.signal(signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)  # nsenter stops itself with the program, and then would never reap it
 
 
 def child_of(pid):

@@ -28,7 +28,7 @@ def app_container(name="app", command=None, **more):
 
 def sleeper(name="app"):
     """A container in which curl can be run."""
-    return app_container(name, ("sh", "-c", "trap exit TERM; while :; do sleep 1 & wait $!; done"))
+    return app_container(name, ("sh", "-c", "trap exit TERM QUIT; while :; do sleep 1 & wait $!; done"))
 
 
 def pod_spec(*containers, account=None, **more):

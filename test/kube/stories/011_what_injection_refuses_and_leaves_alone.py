@@ -54,6 +54,18 @@ def shows_that_a_pod_of_the_nodes_network_is_left_alone_with_a_warning(story):
     expect_eq(_inits(story, "host"), [], "init containers")
 
 
+def shows_that_the_identity_comes_from_an_agent_by_the_csi_driver_alone(story):
+    """K38: the annotation names a file of the driver's folder, and no other."""
+    story.kubectl.apply(workloads.pod("agent", annotations={"handfast.dev/agent-socket": "spire-agent.sock"}), namespace=SPACE)
+    spec = story.kubectl.get("pod", "agent", SPACE)["spec"]
+    expect_eq([one["csi"] for one in spec["volumes"] if "csi" in one], [{"driver": "csi.spiffe.io", "readOnly": True}], "volumes")
+    sidecar, = (one for one in spec["initContainers"] if one["name"] == "handfast")
+    expect_in({"name": "HANDFAST_SIDECAR_IDENTITY_SOURCE", "value": "workload_api"}, sidecar["env"], "the sidecar's variables")
+    refused = story.kubectl.run("create", "-n", SPACE, "-f", "-", check=False, text=json.dumps(
+        workloads.pod("path", annotations={"handfast.dev/agent-socket": "../app/x.sock"})))
+    expect_in("the name of a file, without a folder", refused.stderr, "what kubectl prints")
+
+
 def shows_that_a_misspelled_annotation_is_warned_of(story):
     printed = story.kubectl.apply(workloads.pod("typo", annotations={"handfast.dev/inbound-mod": "strict"}), namespace=SPACE)
     expect_in("the nearest is handfast.dev/inbound-mode", printed, "what kubectl prints")

@@ -3,12 +3,12 @@
     handfast check -> API server ; namespaces: one that is well, one that Pod Security closes, one with pods from before"""
 
 import json
-import os
 import subprocess
 
 from handfast_harness import expect, expect_eq, expect_in
 from handfast_harness.namespace import environment
 from kube_cluster import install, shared, workloads
+from kube_cluster.command_line import check, of_account
 
 DEADLINE_S = 240
 GOOD, OLD, CLOSED, BROKEN = "check-good", "check-old", "check-closed", "check-broken"
@@ -20,19 +20,6 @@ def arrange(story):
     install.installed(story.cluster)
 
 
-def _check(story, *flags, kubeconfig=None):
-    """The exit code, and the findings: {check: [rows]}."""
-    kubeconfig = kubeconfig or story.cluster.pki.kubeconfig("admin")
-    argv = [story.binary("handfast"), "check", "--output", "json", "--kubeconfig", kubeconfig, *flags]
-    done = subprocess.run(story.cluster.machine.argv(argv), capture_output=True, text=True, timeout=60, env=environment())
-    expect(done.stdout.startswith("{"), "no JSON: %s%s" % (done.stdout, done.stderr))
-    rows = {}
-    for row in json.loads(done.stdout).get("findings", []):
-        expect(row["well"] or (row["got"] and row["expected"] and row["fix"]), "a row lacks a clause: %s" % row)
-        rows.setdefault(row["check"], []).append(row)
-    return done.returncode, rows
-
-
 def _wrong(rows):
     return {check for check, of in rows.items() if not all(row["well"] for row in of)}
 
@@ -40,7 +27,7 @@ def _wrong(rows):
 def shows_that_permissions_are_those_that_the_manifest_needs(story):
     objects = story.kubectl("create", "--dry-run=client", "-o", "name", "-f", "-", text=install.manifest()).split()
     kinds = {name.partition("/")[0].partition(".")[0] for name in objects}
-    _, rows = _check(story, "--pre")
+    _, rows = check(story, "--pre")
     expect_eq(_wrong(rows), set(), "what is wrong")
     expect_in("all %d kinds" % len(kinds), rows["permission"][0]["detail"], "the permissions")
     expect_in("Kubernetes v1.", rows["server-version"][0]["detail"], "the version")
@@ -49,28 +36,17 @@ def shows_that_permissions_are_those_that_the_manifest_needs(story):
 def shows_what_an_account_may_not(story):
     story.kubectl.apply(workloads.namespace(GOOD, **install.LABEL))
     story.kubectl.apply(workloads.account("stranger"), namespace=GOOD)
-    token = story.kubectl("-n", GOOD, "create", "token", "stranger").strip()
-    code, rows = _check(story, "--pre", kubeconfig=_kubeconfig_with(story, token))
+    code, rows = check(story, "--pre", kubeconfig=of_account(story, GOOD, "stranger"))
     expect_eq(code, 1, "the exit code")
     expect(len(rows["permission"]) > 12, "permissions that are missing")
     expect_in("may not get /api/v1/namespaces", rows["namespaces"][0]["got"], "what it may not read")
-
-
-def _kubeconfig_with(story, token):
-    text = story.kubectl("config", "view", "--raw", "--flatten", "-o", "json")
-    config = json.loads(text)
-    config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
-    path = os.path.join(story.root, "stranger.kubeconfig")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(config, file)
-    return path
 
 
 def shows_that_an_install_is_well(story):
     story.kubectl.apply(workloads.pod("app"), workloads.pod("outside", labels={"handfast.dev/inject": "disabled"}),
                         namespace=GOOD)
     story.kubectl.wait_for_ready("app=app", 1, GOOD)
-    code, rows = _check(story)
+    code, rows = check(story)
     mine = {check for check in _wrong(rows) if check not in ("pods-without-sidecar",)}
     expect_eq(mine, set(), "what is wrong: %s" % [row for of in rows.values() for row in of if not row["well"]])
     expect_in("gets a sidecar", rows["injection"][0]["detail"], "the webhook, tried")
@@ -112,7 +88,7 @@ def shows_why_a_sidecar_is_not_ready_in_its_own_words(story):
     story.kubectl.apply(*pods, namespace=BROKEN)
 
     def reason():
-        texts = [row["got"] for row in _check(story)[1].get("sidecar-ready", ())]
+        texts = [row["got"] for row in check(story)[1].get("sidecar-ready", ())]
         return next((text for text in texts if BROKEN in text and "failed: " in text), None)
     expect_in("1 sidecar of namespace %s not ready: alone (failed: " % BROKEN,
               story.kubectl.wait("the reason", reason, 40), "found")
@@ -124,7 +100,7 @@ def shows_pods_from_before_the_label_and_namespaces_that_refuse(story):
         CLOSED, **install.LABEL, **{"pod-security.kubernetes.io/enforce": "baseline"}))
     story.kubectl.apply(workloads.pod("before"), namespace=OLD)
     story.kubectl("label", "namespace", OLD, "handfast.dev/inject=enabled")
-    code, rows = _check(story)
+    code, rows = check(story)
     expect_eq(code, 1, "the exit code")
     texts = [row["got"] for row in rows["pods-without-sidecar"]]
     expect("1 pod of namespace %s has no sidecar: before" % OLD in texts, "found: %s" % texts)
@@ -133,12 +109,12 @@ def shows_pods_from_before_the_label_and_namespaces_that_refuse(story):
 
 def shows_a_sidecar_of_another_release(story):
     story.kubectl("-n", GOOD, "annotate", "--overwrite", "pod", "app", "handfast.dev/version=0.0.1")
-    _, rows = _check(story)
+    _, rows = check(story)
     expect_in("1 pod of namespace %s has a sidecar of another release: app" % GOOD, rows["sidecar-version"][0]["got"], "found")
 
 
 def shows_what_an_uninstall_would_leave(story):
-    code, rows = _check(story, "--uninstall")
+    code, rows = check(story, "--uninstall")
     expect_eq(code, 1, "the exit code")
     texts = [row["got"] for row in rows["pods-with-sidecar"]]
     expect("1 pod of namespace %s still has a sidecar" % GOOD in texts, "found: %s" % texts)

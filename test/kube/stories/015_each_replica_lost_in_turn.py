@@ -25,19 +25,10 @@ def arrange(story):
     story.cluster = shared.cluster()
     story.kubectl = story.cluster.kubectl
     install.installed(story.cluster)
-    _set_leaf_ttl(story, "%ds" % LEAF_TTL_S)
+    install.set_leaf_ttl(story.cluster, "%ds" % LEAF_TTL_S)
     shop.arrange(story, SPACE, stores=3)
     story.renewals = story.own(Renewals(story.cluster, [story.shop, *story.stores]))
     story.kubectl.wait("a renewal of each", lambda: all(story.renewals.num(0).values()), 3 * LEAF_TTL_S)
-
-
-def _set_leaf_ttl(story, value):
-    """Replicas read it when they start."""
-    story.kubectl.apply(install.manifest(identity__leafTtl=value))
-    story.kubectl("-n", install.NAMESPACE, "rollout", "restart", "deployment/handfast-control")
-    story.kubectl("-n", install.NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=90s",
-                  timeout_s=100)
-    install.wait_for_control(story.cluster)
 
 
 def _replicas(story):
@@ -49,7 +40,8 @@ def _lasting(story):
     records = story.kubectl.get("records.handfast.dev", namespace=install.NAMESPACE)
     kept = {one["spec"]["key"]: one["spec"]["value"] for one in records if one["spec"]["key"] in
             ("authority/known", "store/incarnation")}
-    return kept, len(records), story.kubectl.get("mutatingwebhookconfiguration", "handfast")["webhooks"]
+    num = len([one for one in records if not one["spec"]["key"].startswith(("replicas/", "presence/"))])
+    return kept, num, story.kubectl.get("mutatingwebhookconfiguration", "handfast")["webhooks"]
 
 
 def _lose_each(story, what, outage):
@@ -105,4 +97,4 @@ def shows_that_renewals_go_on_when_one_is_cut_off_from_the_api_server(story):
 
 def shows_that_the_default_lifetime_comes_back(story):
     story.kubectl.delete_namespace(SPACE)
-    _set_leaf_ttl(story, "1h")
+    install.set_leaf_ttl(story.cluster, "1h")

@@ -2,6 +2,7 @@
 
     handfast-cni (DaemonSet) on the node; shop -> Service store -> store in a namespace with enforce: restricted"""
 
+import datetime
 import json
 import os
 
@@ -10,6 +11,7 @@ from kube_cluster import images, install, shared, workloads
 from kube_cluster.pod_network import PodNetwork
 
 DEADLINE_S = 420
+WAITED_MAX_S = 4  # an app that waits for an identity waits 10 s: kubelet reports no address meanwhile
 SPACE = "guarded"
 EVERY_LINE = {"handfast.dev/access-log": "all"}
 _ALLOWED = ("list pods -A", "watch pods -A", "get daemonsets/handfast-cni -n handfast-cni")
@@ -52,6 +54,14 @@ def shows_that_the_agent_chains_the_plugin_on_its_node(story):
     expect("handfast-cni" in os.listdir(story.cluster.path("cni-bin")), "the program is on the node")
 
 
+def _waited_s(pod):
+    """From the start of the sidecar to that of the app, in whole seconds, as the API has them."""
+    def start(container):
+        return datetime.datetime.fromisoformat(container["state"]["running"]["startedAt"].replace("Z", "+00:00"))
+    status = pod["status"]
+    return (start(status["containerStatuses"][0]) - start(status["initContainerStatuses"][0])).total_seconds()
+
+
 def shows_that_pods_start_with_a_sidecar_and_without_capabilities(story):
     story.kubectl.apply(workloads.deployment("store", annotations=EVERY_LINE),
                         workloads.deployment("shop", workloads.sleeper(), annotations=EVERY_LINE), namespace=SPACE)
@@ -59,6 +69,7 @@ def shows_that_pods_start_with_a_sidecar_and_without_capabilities(story):
     story.store, = story.kubectl.wait_for_ready("app=store", 1, SPACE)
     for pod in (story.shop, story.store):
         expect_eq([one["name"] for one in pod["spec"]["initContainers"]], ["handfast"], "init containers")
+        expect(_waited_s(pod) <= WAITED_MAX_S, "the app waited %d s for its sidecar" % _waited_s(pod))
 
 
 def shows_that_a_call_between_them_is_encrypted(story):

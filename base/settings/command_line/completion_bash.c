@@ -1,0 +1,86 @@
+/* bash: one function for `complete -F`. '=' is a word of its own there: "--output=json" are three. */
+#include "base/settings/command_line/completion_private.h"
+
+static void put_pattern(struct completion *script, const struct completion_flag *flag)
+{
+	if (flag->kind == COMPLETION_SWITCH)
+		return;
+	completion_emit(script, " | --%s", flag->name);
+	if (flag->letter != '\0')
+		completion_emit(script, " | -%c", flag->letter);
+}
+
+static void put_value(struct completion *script, const struct completion_flag *flag)
+{
+	if (flag->kind == COMPLETION_SWITCH)
+		return;
+	completion_emit(script, "\t--%s", flag->name);
+	if (flag->letter != '\0')
+		completion_emit(script, " | -%c", flag->letter);
+	if (flag->kind == COMPLETION_WORDS)
+		completion_emit(script, ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", flag->words);
+	else if (flag->kind == COMPLETION_FILE)
+		completion_emit(script, ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n");
+	else
+		completion_emit(script, ") return ;;\n");
+}
+
+static void put_path(struct completion *script, struct span path, const struct cli_command *command)
+{
+	(void)command;
+	if (path.len > 0)
+		completion_emit(script, " | '%.*s'", (int)path.len, (const char *)path.ptr);
+}
+
+static void put_word(struct completion *script, struct span word, const char *help)
+{
+	(void)help;
+	completion_emit(script, "%.*s ", (int)word.len, (const char *)word.ptr);
+}
+
+static void put_flag(struct completion *script, const struct completion_flag *flag)
+{
+	completion_emit(script, "--%s ", flag->name);
+}
+
+static void put_case(struct completion *script, struct span path, const struct cli_command *command)
+{
+	char words[256];
+	bool is_file = completion_of_argument(command, words);
+	completion_emit(script, "\t'%.*s')\n\t\tnext='", (int)path.len, (const char *)path.ptr);
+	completion_each_next(script, path, put_word);
+	completion_emit(script, "%s' flags='", words);
+	if (command != NULL)
+		completion_each_flag(script, command, put_flag);
+	completion_emit(script, "' files=%s ;;\n", is_file ? "1" : "");
+}
+
+void completion_bash(struct completion *script)
+{
+	const char *function = script->function, *name = script->program->name;
+	completion_emit(script,
+		"# bash completion of %s; made by %s --completion bash\n%s() {\n"
+		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev= at= skip= word next= flags= files=\n"
+		"\tlocal -a before=(\"${COMP_WORDS[@]:1:COMP_CWORD-1}\")\n"
+		"\t((${#before[@]} > 0)) && prev=${before[-1]}\n"
+		"\tif [[ $cur == = ]]; then cur=; elif [[ $prev == = && ${#before[@]} -gt 1 ]]; then "
+		"prev=${before[-2]}; fi\n"
+		"\tfor word in \"${before[@]}\"; do\n"
+		"\t\tif [[ -n $skip ]]; then [[ $word == = ]] || skip=; continue; fi\n"
+		"\t\tcase \"$word\" in\n\t\t",
+		name, name, function);
+	completion_emit(script, "=");
+	completion_every_flag(script, put_pattern);
+	completion_emit(script, ") skip=1 ;;\n\t\t-*) ;;\n\t\t*) case \"${at:+$at }$word\" in\n\t\t\t''");
+	completion_each_path(script, put_path);
+	completion_emit(script, ") at=\"${at:+$at }$word\" ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase \"$prev\" in\n");
+	completion_every_flag(script, put_value);
+	completion_emit(script, "\tesac\n\tcase \"$at\" in\n");
+	completion_each_path(script, put_case);
+	completion_emit(script, "\tesac\n\tif [[ $cur == -* ]]; then\n\t\tCOMPREPLY=($(compgen -W \"$flags ");
+	completion_each_flag(script, NULL, put_flag);
+	completion_emit(script,
+		"\" -- \"$cur\"))\n\telse\n\t\tCOMPREPLY=($(compgen -W \"$next\" -- \"$cur\")"
+		" ${files:+$(compgen -f -- \"$cur\")})\n\tfi\n}\ncomplete -o filenames -F %s %s\n",
+		function, name);
+}

@@ -1,0 +1,35 @@
+#include "certs/expiry.h"
+#include "certs/describe.h"
+#include <inttypes.h>
+
+#define SHA256_DIGITS 16 /* as `handfast ca status` shows */
+
+static enum err encode_row(
+	const char *name, const struct cert_expiry *row, const char *sha256, int64_t value_s, struct buf *out)
+{
+	return buf_printf(out, "%s{kind=\"%s\",trust_domain=\"%s\",sha256=\"%.*s\"} %" PRId64 "\n", name, row->kind,
+		row->trust_domain, SHA256_DIGITS, sha256, value_s);
+}
+
+enum err cert_expiry_encode(
+	const struct metric_row headings[2], const struct cert_expiry *rows, size_t num, struct buf *out)
+{
+	for (size_t family = 0; family < 2; family++) {
+		const struct metric_row *heading = &headings[family];
+		RETURN_IF_ERR(buf_printf(
+			out, "# HELP %s %s\n# TYPE %s gauge\n", heading->name, heading->help, heading->name));
+		for (size_t i = 0; i < num; i++) {
+			struct cert_description cert;
+			if (cert_describe(rows[i].der, &cert, NULL) == ERR_NONE)
+				RETURN_IF_ERR(encode_row(heading->name, &rows[i], cert.sha256,
+					family == 0 ? cert.not_after_s : cert.not_before_s, out));
+		}
+	}
+	return ERR_NONE;
+}
+
+int64_t cert_expiry_margin_s(int64_t from_s, int64_t to_s, int64_t within_s)
+{
+	int64_t quarter_s = (to_s - from_s) / 4;
+	return quarter_s < within_s ? quarter_s : within_s;
+}

@@ -1,0 +1,57 @@
+/* revoke: one certificate, or the control plane's intermediate. */
+#include "base/core/escape.h"
+#include "base/core/hex.h"
+#include "base/pb/unpack.h"
+#include "cli/call.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "proto/handfast/v1/operator.pb-c.h"
+#include <stdio.h>
+
+#define SERIAL_MAX 20 /* bytes */
+
+static bool read_serial(struct command_line *line, uint8_t out[SERIAL_MAX], size_t *out_len)
+{
+	const char *text = command_argument(line, "one serial, as handfast status shows it, or --intermediate");
+	if (text == NULL)
+		return false;
+	struct span digits = span_of_str(text);
+	*out_len = digits.len / 2;
+	if (digits.len > 0 && digits.len % 2 == 0 && digits.len <= 2 * SERIAL_MAX &&
+		hex_parse(digits, out, digits.len / 2))
+		return true;
+	command_line_error(line, "revoke", "a serial of 1 to 20 bytes, two lower-case digits per byte", text);
+	return false;
+}
+
+static void show_revoked(const struct command_line *line, const Handfast__V1__RevokeResponse *answer)
+{
+	char serial[2 * SERIAL_MAX + 1], id[2304], until[32];
+	show_hex(pb_span(answer->serial), serial, sizeof serial);
+	escape_ascii(pb_span(answer->id), id, sizeof id);
+	show_time(answer->until_ms, until);
+	if (line->json)
+		show_json(json_pack("{s:s, s:s, s:s, s:b}", "serial", serial, "id", id, "until", until, "was_revoked",
+			answer->was_revoked));
+	else
+		printf("%s %s%s%s; refused until it ends: %s\n", serial,
+			answer->was_revoked ? "was revoked before" : "is revoked", id[0] == '\0' ? "" : ", of ", id,
+			until);
+}
+
+enum cli_exit command_revoke(struct command_line *line)
+{
+	Handfast__V1__RevokeRequest request = HANDFAST__V1__REVOKE_REQUEST__INIT;
+	_cleanup_(answer_done) struct answer answer = {0};
+	uint8_t serial[SERIAL_MAX];
+	size_t len = 0;
+	request.intermediate = command_line_has(line, "intermediate");
+	if (!request.intermediate && !read_serial(line, serial, &len))
+		return command_line_refuse(line);
+	request.serial = pb_bytes(span_of(serial, len));
+	enum err err = call(line, "Revoke", &request.base, &handfast__v1__revoke_response__descriptor, &answer);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &answer.detail);
+	show_revoked(line, (const Handfast__V1__RevokeResponse *)answer.message);
+	return CLI_DONE;
+}

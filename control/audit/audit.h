@@ -1,0 +1,19 @@
+/* The audit log: what was issued to whom, who banned, who rotated. Every line of the log component "audit" is also
+ * appended to a file, chained (audit_chain.h), whatever the log's level is. */
+#pragma once
+
+#include "control/audit/audit_chain.h"
+
+#define AUDIT_FILE_BYTES (64u * 1024 * 1024) /* then the file is renamed, and the chain goes on in a new one */
+
+struct audit;
+
+/* Opens or makes folder/audit.log (0600) and goes on after its last line, or, if it has none, after that of the older
+ * file that goes furthest. A line that a crash has cut stays, and the chain goes on after the last whole one. Events
+ * that could not be written leave a line that counts them. Where the chain is then, "NUMBER:HASH", is in the program's
+ * own log at the beginning and end, and at each new file: it vouches for all lines up to there, if that log is kept
+ * elsewhere. ERR_STATE_DAMAGED: no whole line at its end; ERR_CONFLICT: another process has it; errors of the file
+ * system. */
+enum err audit_open(const char *folder, struct audit **out, struct why *why) _must_use_;
+void audit_close(struct audit *audit);
+DEFINE_CLEANUP(struct audit *, audit_close)

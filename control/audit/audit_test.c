@@ -1,0 +1,244 @@
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/audit/audit.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka requires the four above */
+#include <cmocka.h>
+
+struct world {
+	char folder[64], path[80];
+	struct audit *audit;
+	struct why detail;
+};
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(struct world);
+	snprintf(world->folder, sizeof world->folder, "/tmp/auditXXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	snprintf(world->path, sizeof world->path, "%s/audit.log", world->folder);
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	log_set_level(LOG_LEVEL_ERROR); /* the audit log does not depend on it */
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	if (world->audit != NULL)
+		audit_close(world->audit);
+	_cleanup_(mem_freep) char *command = mem_printf("rm -rf %s", world->folder);
+	assert_int_equal(system(command), 0);
+	mem_free(world);
+	return 0;
+}
+
+static void reopen(struct world *world)
+{
+	audit_close(TAKE_PTR(world->audit));
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+}
+
+/* Of lines that continue each other; cut ones are skipped. */
+static unsigned num_good(const struct world *world)
+{
+	_cleanup_(mem_freep) char *line = NULL;
+	struct audit_chain chain = {0};
+	size_t cap = 0;
+	FILE *file = fopen(world->path, "r");
+	assert_non_null(file);
+	for (ssize_t len; (len = getline(&line, &cap, file)) > 0;)
+		(void)!audit_chain_check(&chain, span_of((uint8_t *)line, (size_t)len - 1), true, NULL);
+	fclose(file);
+	return (unsigned)chain.number;
+}
+
+static void read_file(const char *path, struct buf *out)
+{
+	char text[512];
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	for (size_t len; (len = fread(text, 1, sizeof text, file)) > 0;)
+		assert_int_equal(buf_append(out, span_of((uint8_t *)text, len)), ERR_NONE);
+	fclose(file);
+}
+
+static void events_of_the_component_alone_are_kept_whatever_the_level(void **state)
+{
+	struct world *world = *state;
+	struct stat found;
+	log_notice("audit", "banned: %s", "spiffe://td/a");
+	log_notice("serve", "something else");
+	log_warning("audit", "attest refused");
+	assert_int_equal(num_good(world), 2);
+	assert_int_equal(stat(world->path, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0600);
+}
+
+static void C19_a_restart_continues_the_chain(void **state)
+{
+	struct world *world = *state;
+	log_notice("audit", "one");
+	reopen(world);
+	log_notice("audit", "two");
+	reopen(world);
+	log_notice("audit", "three");
+	assert_int_equal(num_good(world), 3);
+}
+
+static void write_end(const struct world *world, const char *text)
+{
+	FILE *file = fopen(world->path, "a");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void C19_a_line_that_a_crash_has_cut_ends_nothing(void **state)
+{
+	struct world *world = *state;
+	log_notice("audit", "one");
+	audit_close(TAKE_PTR(world->audit));
+	write_end(world, "{\"number\":2,\"time\":\"2026");
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	log_notice("audit", "two");
+	assert_int_equal(num_good(world), 2);
+}
+
+/* A crash, or a full disk, between the last digit and the newline. */
+static void C19_a_line_without_its_newline_is_whole(void **state)
+{
+	struct world *world = *state;
+	struct stat found;
+	log_notice("audit", "one");
+	log_notice("audit", "two");
+	audit_close(TAKE_PTR(world->audit));
+	assert_int_equal(stat(world->path, &found), 0);
+	assert_int_equal(truncate(world->path, found.st_size - 1), 0);
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	log_notice("audit", "three");
+	assert_int_equal(num_good(world), 3);
+}
+
+/* As a disk that is full, and then has space: no line is joined to a cut one, and what was lost is counted. */
+static void C19_what_a_full_disk_lost_is_counted(void **state)
+{
+	struct world *world = *state;
+	struct rlimit before, small;
+	struct stat found;
+	log_notice("audit", "one");
+	assert_int_equal(signal(SIGXFSZ, SIG_IGN) == SIG_ERR, 0);
+	assert_int_equal(stat(world->path, &found), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){(rlim_t)found.st_size + 30, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	log_notice("audit", "cut");
+	log_notice("audit", "not even begun");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	log_notice("audit", "after");
+	assert_int_equal(num_good(world), 3);
+	_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
+	read_file(world->path, &text);
+	assert_non_null(strstr(buf_cstr(&text), "\"events lost: 2, while"));
+	reopen(world);
+	log_notice("audit", "again");
+	assert_int_equal(num_good(world), 4);
+}
+
+static void C19_an_empty_file_continues_the_older_ones(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *older = mem_printf("%s.2", world->path);
+	_cleanup_(mem_freep) char *oldest = mem_printf("%s.9", world->path); /* by another program's numbers */
+	struct audit_chain chain = {0};
+	_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
+	log_notice("audit", "one");
+	audit_close(TAKE_PTR(world->audit));
+	assert_int_equal(rename(world->path, oldest), 0);
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	log_notice("audit", "two");
+	audit_close(TAKE_PTR(world->audit));
+	assert_int_equal(rename(world->path, older), 0);
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	log_notice("audit", "three");
+	read_file(world->path, &text);
+	assert_int_equal(
+		audit_chain_check(&chain, span_of(buf_span(&text).ptr, buf_len(&text) - 1), true, NULL), ERR_NONE);
+	assert_int_equal(chain.number, 3);
+}
+
+/* By a program that rotates logs, or an intruder: the chain goes on in a file of the right name. */
+static void C19_a_file_that_was_moved_away_is_begun_again(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(mem_freep) char *elsewhere = mem_printf("%s/elsewhere", world->folder);
+	log_notice("audit", "one");
+	assert_int_equal(rename(world->path, elsewhere), 0);
+	log_notice("audit", "two");
+	assert_int_equal(num_good(world), 2); /* the file begins with number 2 */
+}
+
+static void C19_a_second_writer_is_refused(void **state)
+{
+	struct world *world = *state;
+	int status = 0;
+	pid_t child = fork();
+	if (child == 0) {
+		struct audit *second;
+		_exit(audit_open(world->folder, &second, NULL) == ERR_CONFLICT ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What a truncation takes is not in the file: the lines after it do not follow. */
+static void C19_a_file_that_was_truncated_while_it_was_written_is_found(void **state)
+{
+	struct world *world = *state;
+	struct stat found;
+	log_notice("audit", "one");
+	assert_int_equal(stat(world->path, &found), 0);
+	log_notice("audit", "two");
+	assert_int_equal(truncate(world->path, found.st_size), 0);
+	log_notice("audit", "three");
+	assert_int_equal(num_good(world), 1);
+}
+
+static void a_file_of_something_else_is_refused(void **state)
+{
+	struct world *world = *state;
+	audit_close(TAKE_PTR(world->audit));
+	write_end(world, "not an audit log\n");
+	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_STATE_DAMAGED);
+	assert_non_null(strstr(world->detail.fix, "move the file away"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(events_of_the_component_alone_are_kept_whatever_the_level),
+		TEST(C19_a_restart_continues_the_chain),
+		TEST(C19_a_line_that_a_crash_has_cut_ends_nothing),
+		TEST(C19_a_line_without_its_newline_is_whole),
+		TEST(C19_what_a_full_disk_lost_is_counted),
+		TEST(C19_an_empty_file_continues_the_older_ones),
+		TEST(C19_a_file_that_was_moved_away_is_begun_again),
+		TEST(C19_a_second_writer_is_refused),
+		TEST(C19_a_file_that_was_truncated_while_it_was_written_is_found),
+		TEST(a_file_of_something_else_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

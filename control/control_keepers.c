@@ -1,0 +1,43 @@
+/* The processes that are started before this one restricts itself: the signer, and those of an authority of the
+ * operator's. */
+#include "base/net/fd.h"
+#include "control/control_private.h"
+#include "control/pkcs11/token_start.h"
+
+/* Before this process restricts itself: what it starts then would be restricted, too. */
+static enum err start_ca_command(struct control *control, struct why *why)
+{
+	const struct config_ca *ca = &control->config->ca;
+	const struct ca_command_options options = {.loop = control->loop,
+		.key_folder = control->state.key_folder,
+		.words = ca->command,
+		.num_words = ca->num_words,
+		.timeout_ms = ca->timeout_ms};
+	return ca->source == CA_SOURCE_COMMAND ? ca_command_start(&options, &control->ca_command, why) : ERR_NONE;
+}
+
+static enum err start_token(struct control *control, struct why *why)
+{
+	const struct config_ca *ca = &control->config->ca;
+	const struct token_start_options options = {.program = ca->pkcs11.program,
+		.key_folder = control->state.key_folder,
+		.module = ca->pkcs11.module,
+		.token = ca->pkcs11.token,
+		.key = ca->pkcs11.key,
+		.pin_file = ca->pkcs11.pin_file};
+	if (ca->source != CA_SOURCE_PKCS11)
+		return ERR_NONE;
+	return token_start(&options, &control->token_fd, &control->token_child, why);
+}
+
+/* The signer, and what only it may reach: its end of that socket is not kept here. */
+enum err control_start_keepers(struct control *control, void (*on_lost)(void *arg, enum err err), struct why *why)
+{
+	RETURN_IF_ERR(start_token(control, why));
+	enum err err = control_start_signer(control, control_key_policy(control), on_lost, control, why);
+	if (control->token_fd > 0)
+		fd_close(control->token_fd);
+	control->token_fd = 0;
+	RETURN_IF_ERR(err);
+	return start_ca_command(control, why);
+}

@@ -1,0 +1,17 @@
+/* The policy of one workload, as its sidecar gets it: what the settings and other sources have for it, merged, in
+ * discovery.proto's form. Pure. Also for `handfast policy check --file`, which decides by what would be sent. */
+#pragma once
+
+#include "base/core/buf.h"
+#include "control/distribute/policy_source.h"
+
+struct mesh_state { /* borrowed */
+	const struct control_config *config;
+	const struct policy_found *found; /* for the workload; NULL: none */
+	const struct spiffe_id *id;       /* the workload */
+	uint64_t version;
+};
+/* discovery.proto's Policy; ERR_LIMIT: more than `out` may hold. */
+enum err encode_policy(const struct mesh_state *state, struct buf *out) _must_use_;
+/* Whether the section is for the workload. */
+bool encode_policy_names(const struct config_workload *workload, const struct spiffe_id *id);

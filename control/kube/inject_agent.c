@@ -1,0 +1,38 @@
+/* The identity from a SPIFFE agent on the node (decision 077): the folder of its socket, as SPIFFE's CSI driver mounts
+ * it. A user's container that wants one has a volume of the driver itself. */
+#include "base/core/mem.h"
+#include "control/kube/inject_private.h"
+
+#define FOLDER "/run/handfast-agent"
+#define SOURCE "HANDFAST_SIDECAR_IDENTITY_SOURCE"
+
+bool inject_wants_agent(const struct injection *injection)
+{
+	return injection->wants.agent_socket != NULL;
+}
+
+json_t *inject_agent_volume(void)
+{
+	return json_pack(
+		"{s:s, s:{s:s, s:b}}", "name", INJECT_AGENT_VOLUME, "csi", "driver", "csi.spiffe.io", "readOnly", 1);
+}
+
+void inject_agent_sidecar(const struct injection *injection, json_t *env, json_t *mounts)
+{
+	_cleanup_(mem_freep) char *address = mem_printf("unix://" FOLDER "/%s", injection->wants.agent_socket);
+	inject_put_env(env, SOURCE, "workload_api");
+	inject_put_env(env, "HANDFAST_SIDECAR_IDENTITY_WORKLOAD_API_ADDRESS", address);
+	CHECK(json_array_append_new(mounts, json_pack("{s:s, s:s, s:b}", "name", INJECT_AGENT_VOLUME, "mountPath",
+						    FOLDER, "readOnly", 1)) == 0);
+}
+
+/* A sidecar that is there keeps its source: half of one would leave the pod without an identity. */
+void inject_warn_of_agent(struct injection *injection, const json_t *container)
+{
+	bool has_source = inject_has_item(json_object_get(container, "env"), "name", SOURCE);
+	if (inject_wants_agent(injection) != has_source)
+		inject_warn(injection,
+			"annotation " INJECT_ANNOTATIONS "agent-socket has no effect: the pod has its sidecar "
+			"already, %s it",
+			has_source ? "made with" : "made without");
+}

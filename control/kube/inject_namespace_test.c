@@ -1,0 +1,53 @@
+/* What injection learns of a namespace. */
+#include "control/kube/inject_namespace.h"
+#include "control/kube/test_cluster.h"
+#include "control/kube/test_inject.h"
+
+static enum inject_verdict verdict_in(const struct cluster *cluster, const char *name)
+{
+	struct inject_namespace ns = {.name = name};
+	inject_namespace_fill(cluster->view, &ns);
+	struct injected *injected = test_inject(test_pod("", ""), &ns, NULL);
+	enum inject_verdict verdict = injected->result.verdict;
+	test_inject_free(injected);
+	return verdict;
+}
+
+static void K21_a_pod_of_a_namespace_whose_label_has_not_come_in_is_injected(void **state)
+{
+	const struct cluster *cluster = *state;
+	cluster_put(*state, KUBE_NAMESPACES, "{'metadata':{'name':'shop','uid':'a','labels':{}}}");
+	assert_int_equal(verdict_in(cluster, "shop"), INJECT_CHANGE);
+	cluster_put(*state, KUBE_NAMESPACES,
+		"{'metadata':{'name':'shop','uid':'a','labels':{'handfast.dev/inject':'disabled'}}}");
+	assert_int_equal(verdict_in(cluster, "shop"), INJECT_CHANGE);
+	assert_int_equal(verdict_in(cluster, "unknown"), INJECT_CHANGE);
+}
+
+static void K21_a_pod_that_opts_out_is_left_in_every_namespace(void **state)
+{
+	const struct cluster *cluster = *state;
+	struct inject_namespace ns = {.name = "shop"};
+	inject_namespace_fill(cluster->view, &ns);
+	struct injected *injected = test_inject(test_annotated("'handfast.dev/inject': 'disabled'"), &ns, NULL);
+	assert_int_equal(injected->result.verdict, INJECT_LEAVE);
+	test_inject_free(injected);
+}
+
+static void the_level_of_pod_security_is_known(void **state)
+{
+	const struct cluster *cluster = *state;
+	cluster_put(*state, KUBE_NAMESPACES,
+		"{'metadata':{'name':'shop','uid':'a','labels':{'pod-security.kubernetes.io/enforce':'restricted'}}}");
+	assert_int_equal(verdict_in(cluster, "shop"), INJECT_REFUSE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CLUSTER_TEST(K21_a_pod_of_a_namespace_whose_label_has_not_come_in_is_injected),
+		CLUSTER_TEST(K21_a_pod_that_opts_out_is_left_in_every_namespace),
+		CLUSTER_TEST(the_level_of_pod_security_is_known),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* revoke: one certificate by its serial, or this control plane's intermediate. */
+#include "base/core/hex.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "control/issue/certificate.h"
+#include "control/registry/revocations.h"
+#include "control/serve/operator_messages.h"
+#include "control/serve/operator_private.h"
+
+#define UNKNOWN_LIFE_S (7 * 86400) /* the longest life of a leaf */
+
+static void finish(struct operator_request *request, bool was_revoked)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	const struct revoke_answer answer = {.serial = span_of(request->revoke.serial, request->revoke.serial_len),
+		.id = request->id.text == NULL ? (struct span){0} : spiffe_id_text(&request->id),
+		.until_ms = request->until_s * 1000,
+		.was_revoked = was_revoked};
+	enum err err = revoke_serial_answer_encode(&answer, &message);
+	operator_request_finish(request, err, &message, NULL);
+}
+
+static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
+{
+	struct operator_request *request = arg;
+	struct why why = {0};
+	char digits[2 * REVOCATIONS_SERIAL_MAX + 1];
+	hex_format(span_of(request->revoke.serial, request->revoke.serial_len), digits);
+	if (err == ERR_NONE)
+		log_notice("audit", "revoked: the certificate with serial %s of %s", digits,
+			request->id.text != NULL          ? request->id.text
+			: request->revoke.is_intermediate ? "this control plane's intermediate"
+							  : "an unknown identity");
+	if (err == ERR_NONE || err == ERR_CONFLICT)
+		finish(request, err == ERR_CONFLICT);
+	else
+		operator_request_finish(request, store_explain(request->serve->options.store, err, &why), NULL, &why);
+	operator_request_unref(request);
+}
+
+struct seeking {
+	struct operator_request *request;
+	bool is_found;
+};
+
+static void on_svid_holder(void *arg, const struct svid_holder *svid_holder)
+{
+	struct seeking *seeking = arg;
+	struct operator_request *request = seeking->request;
+	if (seeking->is_found || !span_eq(span_of(svid_holder->serial, svid_holder->serial_len),
+					 span_of(request->revoke.serial, request->revoke.serial_len)))
+		return;
+	seeking->is_found = true;
+	spiffe_id_copy(&svid_holder->id, &request->id);
+	request->until_s = svid_holder->not_after_s;
+}
+
+/* Consumes the reference. */
+static void store_revocation(struct operator_request *request)
+{
+	struct why why = {0};
+	const struct revocation revocation = {span_of(request->revoke.serial, request->revoke.serial_len),
+		serve_now_ms(request->serve) / 1000, request->until_s};
+	enum err err = revocations_put(request->serve->options.store, &revocation, on_revoked, request);
+	if (err == ERR_NONE)
+		return;
+	(void)why_set(&why, err, "a serial of 1 to 20 bytes", "see the serials in 'handfast status'",
+		"the serial has %zu bytes", request->revoke.serial_len);
+	operator_request_finish(request, err, NULL, &why);
+	operator_request_unref(request);
+}
+
+/* The signer uses another intermediate now: no sidecar gets a certificate below the revoked one any more. */
+static void on_renewed(void *arg, enum err err, const struct issued *issued, const struct why *why)
+{
+	struct operator_request *request = arg;
+	if (err != ERR_NONE) {
+		operator_request_finish(request, err, NULL, why);
+		operator_request_unref(request);
+		return;
+	}
+	authorities_changed(request->serve, issued);
+	store_revocation(request);
+}
+
+static enum err revoke_intermediate(struct operator_request *request, struct why *why)
+{
+	const struct serve *serve = request->serve;
+	if (serve->num_authorities < 3 || certificate_serial(buf_span(&serve->authorities[2].der),
+						  request->revoke.serial, &request->revoke.serial_len) != ERR_NONE)
+		return why_set(why, ERR_UNAVAILABLE, "an intermediate", "repeat the command",
+			"the signer has not shown its intermediate yet");
+	request->until_s = serve->authorities[2].not_after_s;
+	(void)issuer_renew_intermediate(serve->options.issuer, on_renewed, operator_request_ref(request));
+	return ERR_NONE;
+}
+
+enum err operator_revoke(struct operator_request *request, struct span bytes, struct why *why)
+{
+	struct seeking seeking = {.request = request};
+	RETURN_IF_ERR(revoke_serial_request_parse(bytes, &request->revoke, why));
+	const struct span serial = span_of(request->revoke.serial, request->revoke.serial_len);
+	if (request->revoke.is_intermediate || !revocations_has(request->serve->options.store, serial))
+		RETURN_IF_ERR(trust_may_withdraw(request->serve->options.trust, REVOCATIONS_SERIAL_MAX, why));
+	if (request->revoke.is_intermediate)
+		return revoke_intermediate(request, why);
+	request->until_s = serve_now_ms(request->serve) / 1000 + UNKNOWN_LIFE_S;
+	svid_holders_list(request->serve->options.store, on_svid_holder, &seeking);
+	store_revocation(operator_request_ref(request));
+	return ERR_NONE;
+}

@@ -1,0 +1,144 @@
+"""Every exit code of the table occurs, each from the real other side: a control plane, a sidecar, a file, the kernel.
+
+    control [control plane] --- client [sidecar]
+
+Rows: none."""
+
+import json
+import os
+import re
+
+from handfast_harness import Mesh, StoryFailure, expect_eq, expect_in, identity_of
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), leaf_ttl="1h")
+    story.control = story.mesh.control
+
+
+def _exit(story, *words, uid=0, socket=None):
+    """The exit code with text output; with JSON it must be the same."""
+    argv = [story.binary("handfast"), *words, "--socket", socket or story.control.socket]
+    text = story.mesh.net.control.run(argv, check=False, uid=uid)
+    shown = story.mesh.net.control.run(argv + ["--output", "json"], check=False, uid=uid)
+    expect_eq(shown.returncode, text.returncode, "the exit code with JSON of %s: %s" % (words, text.stderr))
+    if text.returncode != 0:
+        json.loads(shown.stdout)
+    return text.returncode
+
+
+def _file(story, name, text):
+    path = os.path.join(story.control.folder, name)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+CHECK = ("policy", "check", "--from", "plaintext", "--to", identity_of("client"), "--port", "80")
+
+
+def shows_that_every_code_of_the_table_occurs(story):
+    seen = {}
+
+    def expect_exit(code, *words, **more):
+        expect_eq(_exit(story, *words, **more), code, "the exit code of %s" % (words,))
+        seen.setdefault(code, words)
+
+    for words in (("status",), ("token", "list"), ("ban", "list"), ("ca", "status"), ("settings",), ("policy", "list"), CHECK,
+                  ("policy", "lint"), ("policy", "show", identity_of("client"))):
+        expect_exit(0, *words)
+    strict = _file(story, "strict.yaml", "mesh: {networks: [192.0.2.0/24]}\npolicy: {default_mode: strict}\n")
+    expect_exit(1, *CHECK, "--file", strict)
+    expect_exit(1, "unban", identity_of("good"))
+    expect_exit(1, "entry", "release", "192.0.2.77")
+    expect_exit(1, "ca", "abort")
+    expect_exit(64, "policy", "check")
+    expect_exit(64, "status", "--interval")
+    expect_exit(64, "completion", "csh")
+    expect_exit(64, *CHECK, "--file", _file(story, "wrong.yaml", "mesh: {networks: []}\n"))
+    expect_exit(65, *CHECK, "--file", _file(story, "object.yaml", "apiVersion: handfast.dev/v1alpha1\nkind: Policy\n"
+                                            "metadata: {name: a, namespace: b}\nspec: {mode: soft}\n"))
+    for words in (("status",), ("policy", "list"), ("ca", "status"), CHECK):
+        expect_exit(69, *words, socket="/nowhere")
+    expect_exit(69, "certs", "--admin", "127.0.0.1:9")
+    expect_exit(69, "policy", "dry-run", "--admin", "127.0.0.1:9")
+    for words in (("status",), ("policy", "list"), ("token", "list")):
+        expect_exit(77, *words, uid=65534)
+    # 70 is what the kernel refuses: no process may be started for --watch.
+    limited = story.mesh.net.control.run(["prlimit", "--nproc=1:1", story.binary("handfast"), "status", "--watch", "--socket",
+                                          story.control.socket], check=False, uid=65534)
+    expect_eq(limited.returncode, 70, "the exit code where no process may be started: " + limited.stdout + limited.stderr)
+    seen[70] = "--watch"
+    listed = json.loads(story.control.run("--help", "--output", "json").stdout)["exit_codes"]
+    expect_eq(sorted(seen), sorted(int(code) for code in listed), "the codes that occurred: %s" % seen)
+
+
+SELF = identity_of("client")
+# One call of each command of the table; the exit code is that of the command, the output is JSON either way.
+CALLS = [("token create", "--id", SELF), ("token list",), ("token revoke", "0" * 32), ("status",), ("settings",),
+         ("ban", identity_of("foe")), ("ban list",), ("unban", identity_of("foe")), ("revoke", "00" * 16), ("ca status",),
+         ("ca csr",), ("ca crl",), ("ca import", "/nowhere"), ("ca abort",), ("ca retire", "--bootstrap"), ("ca rotate", "--bootstrap"),
+         ("ca rotate",), ("ca replace", "--compromised"), CHECK, ("policy show", SELF), ("policy dry-run",), ("policy lint",),
+         ("policy list",), ("federation list",), ("federation show", "other.test"), ("federation refresh", "other.test"),
+         ("federation import", "other.test", "--file", "/nowhere"), ("federation bundle",), ("audit verify", "AUDIT"),
+         ("entry create", "one", "--id", SELF, "--selector", "unix:uid:4711"), ("entry list",), ("entry show", "one"),
+         ("entry delete", "one"), ("entry release", "192.0.2.77"), ("certs",), ("check",), ("why",),
+         ("inject", "--file", "/nowhere")]
+
+
+def shows_that_every_command_of_the_table_answers_in_json(story):
+    audit = os.path.join(story.control.state, "store", "audit.log")
+    codes = {}
+    for words in CALLS:
+        words = words[0].split() + [audit if word == "AUDIT" else word for word in words[1:]]
+        host = story.mesh.client if words[0] in ("certs", "why", "check") or "dry-run" in words else story.mesh.net.control
+        to = [] if host is story.mesh.client or words[0] in ("audit", "inject") else ["--socket", story.control.socket]
+        made = host.run([story.binary("handfast"), *words, *to, "--output", "json"], check=False)
+        try:
+            json.loads(made.stdout or made.stderr)
+        except ValueError:
+            raise StoryFailure("%s prints no JSON: %r %r" % (words, made.stdout[-300:], made.stderr[-300:])) from None
+        codes[" ".join(words[:2])] = made.returncode
+    print("    exit codes: %s" % codes)
+    table = {row["words"] for row in json.loads(story.control.run("--help", "--output", "json").stdout)["commands"]}
+    called = {max((row for row in table if (" ".join(words) + " ").startswith(row + " ")), key=len) for words in CALLS}
+    expect_eq(table - called, {"completion"}, "commands that were not called")
+
+
+def shows_that_the_end_of_an_audit_log_cannot_go_unseen(story):
+    """The control plane's own log has a mark of the last line, so who cuts the file is found by who kept that log."""
+    story.control.stop()
+    mark = re.findall(r"the audit log ends at (\d+:[0-9a-f]{64})", story.control.process.log())[-1]
+    path = os.path.join(story.control.state, "store", "audit.log")
+
+    def verify(*words):
+        return story.mesh.net.control.run([story.binary("handfast"), "audit", "verify", path, *words], check=False)
+    expect_eq(verify("--known", mark).returncode, 0, "the exit code of the whole file")
+    with open(path, "rb") as file:
+        content = file.read()
+    with open(path, "r+b") as file:
+        file.truncate(content[:-1].rindex(b"\n") + 1)
+    expect_eq(verify().returncode, 0, "the exit code of a cut file, where no mark is known")
+    cut = verify("--known", mark)
+    expect_eq(cut.returncode, 65, "the exit code of a cut file")
+    expect_in("its end is missing", cut.stderr, "the failure")
+    story.control.start()
+
+
+def shows_that_a_control_plane_that_cannot_start_ends_with_a_reason(story):
+    folder = story.control.folder
+    for name in ("socket", "other"):
+        os.mkdir(os.path.join(folder, name))
+    config = _file(story, "roots.yaml", "mesh: {networks: [192.0.2.0/24]}\nstate_dir: %s/state\noperator_socket: %s/socket/s\n"
+                   "identity: {other_roots_file: %s/socket/none}\n" % (folder + "/other", folder, folder))
+    done = story.mesh.net.client.run([story.binary("handfast-control"), "--config", config], check=False)
+    expect_eq(done.returncode, 69, "the exit code without the file of roots (%s)" % done.stderr)
+    expect_in("identity.other_roots_file cannot be used: cannot open %s/socket/none" % folder, done.stderr, "the log")
+
+
+def shows_that_a_failure_names_the_three_clauses(story):
+    for words, socket in (((*CHECK, "--file", "/nowhere"), None), (("status",), "/nowhere")):
+        made = story.mesh.net.control.run([story.binary("handfast"), *words, "--socket", socket or story.control.socket],
+                                          check=False)
+        for part in ("handfast: ", "; expected: ", "; fix: "):
+            expect_in(part, made.stderr, "the failure of %s" % (words,))
