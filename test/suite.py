@@ -8,6 +8,9 @@ it:
     test/suite.py all kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
     machine, and README's first command and quick start on a fresh machine
 
+The first parts compute and run one after the other. Those that wait more than they compute run in lanes beside each other,
+once all programs are built (LANES below); HANDFAST_ONE_LANE=1 runs one part at a time.
+
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
 that does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is
@@ -21,15 +24,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init",
-            "intercept/cni/handfast-cni"]
-# Further programs of the stories.
-STORY_PROGRAMS = PROGRAMS + ["test/herd/herd", "control/handfast-control-dynamic", "test/preload/set_clock.so",
-                             "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
+            "intercept/cni/handfast-cni", "test/herd/herd", "control/handfast-control-dynamic",
+            "test/preload/set_clock.so", "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
 # With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
@@ -40,15 +42,50 @@ _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 Sum = collections.namedtuple("Sum", "passed failed")
 
 
+class Lane(threading.Thread):
+    """Runs parts one after the other. A lane in the background prints the output of a part when it has ended, and runs
+    the parts of LOW_PRIORITY with the least priority."""
+
+    current = threading.local()  # .lane: that of this thread
+    printing = threading.Lock()
+
+    def __init__(self, parts, background=False):
+        super().__init__(name=" ".join(part.__name__ for part in parts))
+        self.parts, self.background, self.part, self.lines, self.sums = parts, background, None, [], []
+
+    def run(self):
+        Lane.current.lane = self
+        for self.part in self.parts:
+            try:
+                self.sums.append(run_part(self.part))
+            finally:
+                self.show()
+
+    def show(self):
+        with Lane.printing:
+            print("".join(line + "\n" for line in self.lines), end="", flush=True)
+        self.lines = []
+
+    def prefix(self):
+        return ["nice", "-n", "19"] if self.background and self.part in LOW_PRIORITY else []
+
+
+def say(text):
+    lane = Lane.current.lane
+    lane.lines.append(text)
+    if not lane.background:
+        lane.show()
+
+
 def run(argv, env=None, limit_s=PART_LIMIT_S, shows=True):
-    """(exit code, output); prints as it goes."""
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", env={**os.environ, **(env or {})})
+    """(exit code, output); says each line as it comes."""
+    process = subprocess.Popen(Lane.current.lane.prefix() + argv, cwd=ROOT, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, **(env or {})})
     end, lines = time.monotonic() + limit_s, []
     for line in process.stdout:
         lines.append(line)
         if shows:
-            print("    " + line, end="", flush=True)
+            say("    " + line.rstrip("\n"))
         if time.monotonic() > end:
             process.terminate()
     return process.wait(), "".join(lines)
@@ -80,9 +117,9 @@ def add_up(output, code):
     verdicts = re.findall(r"^(//\S+)\s+(?:\(cached\) )?(%s)" % _VERDICTS, output, re.M)
     sums = [cases_of(target, verdict) for target, verdict in verdicts]
     total = Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
-    print("    %d test programs" % len(verdicts))
+    say("    %d test programs" % len(verdicts))
     if code != 0:
-        print(output[-6000:])
+        say(output[-6000:])
         total = Sum(total.passed, total.failed or 1)
     return total
 
@@ -92,22 +129,25 @@ def bazel_test(*words):
     return add_up(output, code)
 
 
-def build_programs(name, *words, programs=tuple(PROGRAMS)):
-    """The programs in one configuration, copied: the next configuration overwrites them."""
-    build(*words, *("//{}:{}".format(*program.rsplit("/", 1)) for program in programs))
+def build_programs(name, *words):
+    """The folder with the programs of the stories in one configuration, copied: the next configuration overwrites them."""
     folder = os.path.join(WORK, name)
-    os.makedirs(folder, exist_ok=True)
-    for program in programs:
-        target = os.path.join(folder, os.path.basename(program))
+    if os.path.isdir(folder):
+        return folder
+    build(*words, *("//{}:{}".format(*program.rsplit("/", 1)) for program in PROGRAMS))
+    os.makedirs(folder + ".new")
+    for program in PROGRAMS:
+        target = os.path.join(folder + ".new", os.path.basename(program))
         shutil.copy(os.path.join(ROOT, "bazel-bin", program), target)
         os.chmod(target, 0o755)
+    os.rename(folder + ".new", folder)
     return folder
 
 
 def build(*words):
     code, output = bazel("build", *words)
     if code != 0:
-        print(output[-6000:])
+        say(output[-6000:])
         raise RuntimeError("bazel build %s fails" % " ".join(words))
 
 
@@ -115,9 +155,7 @@ def build(*words):
 
 def asan():
     """unit tests and corpora with AddressSanitizer and UndefinedBehaviorSanitizer"""
-    total = bazel_test("--config=asan", "--test_tag_filters=-netns")
-    build_programs("asan", "--config=asan")
-    return total
+    return bazel_test("--config=asan", "--test_tag_filters=-netns")
 
 
 def unit():
@@ -173,29 +211,39 @@ def run_stories(folder, which, env):
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
+# The programs of each part that runs in a lane.
+def plain():
+    return build_programs("plain")
+
+
+def with_asan():
+    return build_programs("asan", "--config=asan")
+
+
+def with_tsan():
+    return build_programs("tsan", "--config=tsan")
+
+
 def stories():
     """the stories in network namespaces"""
-    return run_stories(build_programs("plain", programs=STORY_PROGRAMS), [], {})
+    return run_stories(plain(), [], {})
 
 
 def asan_stories():
     """some of the stories, with AddressSanitizer in the programs"""
-    folder = os.path.join(WORK, "asan")
-    if not os.path.isdir(folder):
-        build_programs("asan", "--config=asan")
     # The leak check needs ptrace, which the programs forbid; the unit tests check for leaks.
-    return run_stories(folder, ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
+    return run_stories(with_asan(), ASAN_STORIES, {"ASAN_OPTIONS": "detect_leaks=0"})
 
 
 def tsan_stories():
     """some of the stories, with ThreadSanitizer in the programs"""
-    return run_stories(build_programs("tsan", "--config=tsan"), TSAN_STORIES,
-                       {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
+    return run_stories(with_tsan(), TSAN_STORIES, {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
 
 
 def kube():
     """the stories on a real Kubernetes, where Go is on the machine"""
-    code, output = run(["test/kube/run.sh"], {"HANDFAST_BIN": build_programs("plain")})
+    code, output = run(["test/kube/run.sh"], {"HANDFAST_BIN": plain()})
+    FLAKY.extend(re.findall(r"^flaky: .*$", output, re.M))
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
@@ -217,13 +265,52 @@ def arm64():
 def has_rules():
     """Whether the machine itself has interception rules, which would disconnect it: they belong into a test's
     namespaces."""
-    return run(["nft", "list", "table", "inet", "handfast"], shows=False)[0] == 0
+    return subprocess.run(["nft", "list", "table", "inet", "handfast"], capture_output=True).returncode == 0
 
 
-# tsan_stories and lint last: they build in other configurations.
 PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
 ON_REQUEST = [kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
-FLAKY = []  # lines of run_stories.py
+LANES = [[stories, asan_stories, tsan_stories], [kube, lint, fresh, arm64]]
+LOW_PRIORITY = [lint, fresh, arm64]
+NEEDS = {stories: plain, kube: plain, asan_stories: with_asan, tsan_stories: with_tsan}
+FLAKY = []  # lines of the runners of stories
+
+
+def run_part(part):
+    say("== %s: %s" % (part.__name__, part.__doc__))
+    started = time.monotonic()
+    try:
+        total = part()
+    except (OSError, RuntimeError) as error:
+        say("    %s" % error)
+        total = Sum(0, 1)
+    say("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *total, time.monotonic() - started))
+    return total
+
+
+def builds_for(parts):
+    """A part that builds the programs of all these parts."""
+    def programs():
+        """the programs of the stories, in each configuration"""
+        for build_them in dict.fromkeys(NEEDS[part] for part in parts if part in NEEDS):
+            build_them()
+        bazel("shutdown")  # the next server of Bazel has the priority of the part that starts it
+        return Sum(0, 0)
+    return programs
+
+
+def stages(wanted):
+    """Lists of lanes: those of one stage run beside each other."""
+    first = [part for part in PARTS + ON_REQUEST if part in wanted]
+    if os.environ.get("HANDFAST_ONE_LANE"):
+        return [[Lane(first)]]
+    beside = [[part for part in lane if part in wanted] for lane in LANES]
+    beside = [lane for lane in beside if lane]
+    if len(beside) < 2:
+        return [[Lane(first)]]
+    later = sum(beside, [])
+    first = [part for part in first if part not in later] + [builds_for(later)]
+    return [[Lane(first)], [Lane(lane, background=at > 0) for at, lane in enumerate(beside)]]
 
 
 def main():
@@ -234,21 +321,18 @@ def main():
         print("no such part: %s" % " ".join(unknown), file=sys.stderr)
         return 64
     sums, had_rules = [], has_rules()
-    for part in PARTS + ON_REQUEST:
-        if part.__name__ not in wanted:
-            continue
-        print("== %s: %s" % (part.__name__, part.__doc__), flush=True)
-        started = time.monotonic()
-        try:
-            sums.append(part())
-        except (OSError, RuntimeError) as error:
-            print("    %s" % error)
-            sums.append(Sum(0, 1))
+    for lanes in stages([part for part in PARTS + ON_REQUEST if part.__name__ in wanted]):
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+            sums.extend(lane.sums)
+            sums.extend([Sum(0, 1)] * (len(lane.parts) - len(lane.sums)))  # ended by an exception
         if has_rules() and not had_rules:
-            print("    rules of handfast-init are left on the machine itself; remove them: handfast-init down")
-            sums[-1], had_rules = Sum(sums[-1].passed, sums[-1].failed + 1), True
-        print("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *sums[-1], time.monotonic() - started),
-              flush=True)
+            print("rules of handfast-init are left on the machine itself; remove them: handfast-init down")
+            sums.append(Sum(0, 1))
+            had_rules = True
+    subprocess.run(["bazel", "shutdown"], cwd=ROOT, capture_output=True)  # it may have the least priority
     passed, failed = sum(one.passed for one in sums), sum(one.failed for one in sums)
     for line in FLAKY:
         print(line)

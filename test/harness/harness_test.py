@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from handfast_harness import StoryFailure, capture, expect_eq, expect_in, fairness, quick_start, settings  # noqa: E402
-from handfast_harness import process, shown, standing, story, stream, wait_until  # noqa: E402
+from handfast_harness import process, shown, standing, story, stream, tries, wait_until  # noqa: E402
 
 
 def _segment(sequence, flags, payload, source_port=1000):
@@ -471,6 +471,28 @@ class CommandLine(unittest.TestCase):
         done = self._run("--list", "053:sigterm")
         self.assertEqual(done.returncode, 0)
         self.assertIn("\n     053:shows_that_sigterm_drains\n", done.stdout)
+
+
+class SecondTries(unittest.TestCase):
+    def _failed(self, outcomes):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            failed = tries.sum_up(outcomes)
+        return failed, out.getvalue()
+
+    def test_a_story_that_passes_the_second_time_is_flaky(self):
+        results = iter([False, True])
+        self.assertEqual(tries.outcome(lambda: next(results), lambda: next(results)), tries.FLAKY)
+        self.assertEqual(tries.outcome(lambda: False, lambda: False), tries.FAILED)
+        self.assertEqual(tries.outcome(lambda: False), tries.FAILED)
+        self.assertEqual(tries.outcome(lambda: True, lambda: self.fail("a second try of what passed")), tries.PASSED)
+
+    def test_a_few_flaky_stories_are_named_and_more_have_failed(self):
+        passed = [("p%d" % at, tries.PASSED) for at in range(60)]
+        few = passed + [("a", tries.FLAKY), ("b", tries.FLAKY)]
+        self.assertEqual(self._failed(few), (0, "flaky: a\nflaky: b\n62 passed, 0 failed\n"))
+        failed, out = self._failed(few + [("c", tries.FLAKY)])
+        self.assertEqual((failed, out.splitlines()[-1]), (3, "60 passed, 3 failed"))
+        self.assertEqual(self._failed(few + [("c", tries.FAILED)])[0], 1)
 
 
 if __name__ == "__main__":

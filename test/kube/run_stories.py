@@ -2,8 +2,10 @@
 """Runs the stories of test/kube/stories; run.sh calls it. The last line is `N passed, N failed`.
 
 Many stories run on two clusters at once (HANDFAST_KUBE_SHARES): they wait more than they compute. Each takes the next one
-that has not begun, in their order, and has the output of a story when it has ended."""
+that has not begun, in their order, and has the output of a story when it has ended. A story that fails runs once more,
+on a new cluster; what a flaky story counts as is in handfast_harness/tries.py."""
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -15,35 +17,40 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from kube_cluster import programs, shared  # noqa: E402 (the path must be set first)
-from handfast_harness import story, topology  # noqa: E402
+from handfast_harness import story, topology, tries  # noqa: E402
 
 STORIES = os.path.join(HERE, "stories")
 LOGS = "/tmp/handfast-kube-stories-%d" % os.getpid()
+VERDICTS = (tries.FAILED, tries.FLAKY, tries.PASSED)  # as the shares count them: what has not ended is 0
 
 
-def _run_share(chosen, taken, passed):
-    """Runs stories until each has been taken. taken, passed: counters that all shares have."""
+def _run_share(chosen, taken, outcomes):
+    """Runs stories until each has been taken. taken: a counter; outcomes: a place per story; all shares have both."""
     try:
         while True:
             with taken.get_lock():
                 at, taken.value = taken.value, taken.value + 1
             if at >= len(chosen):
                 return
-            if _run_quietly(*chosen[at]):
-                with passed.get_lock():
-                    passed.value += 1
+            run = functools.partial(_run_quietly, *chosen[at])
+            outcomes[at] = VERDICTS.index(tries.outcome(run, functools.partial(_run_again, run)))
     finally:
         shared.end()
 
 
-def _run_quietly(path, only):
+def _run_again(run):
+    shared.end()
+    return run(logs=os.path.join(LOGS, "second-try"))
+
+
+def _run_quietly(path, only, logs=LOGS):
     """Its output is printed in one piece."""
     sys.stdout.flush()
     out = os.dup(1)
     with tempfile.TemporaryFile() as text:
         os.dup2(text.fileno(), 1)
         try:
-            return story.run(path, LOGS, only=only)
+            return story.run(path, logs, only=only)
         finally:
             sys.stdout.flush()
             os.dup2(out, 1)
@@ -53,15 +60,15 @@ def _run_quietly(path, only):
 
 
 def _run_all(chosen):
-    """How many passed."""
+    """[(name, outcome)]; a story that no share ended has failed."""
     num = min(int(os.environ.get("HANDFAST_KUBE_SHARES", "2")), max(1, len(chosen) // 3))
-    taken, passed = multiprocessing.Value("i", 0), multiprocessing.Value("i", 0)
-    shares = [multiprocessing.Process(target=_run_share, args=(chosen, taken, passed)) for _ in range(num)]
+    taken, outcomes = multiprocessing.Value("i", 0), multiprocessing.Array("i", len(chosen))
+    shares = [multiprocessing.Process(target=_run_share, args=(chosen, taken, outcomes)) for _ in range(num)]
     for share in shares:
         share.start()
     for share in shares:
         share.join()
-    return passed.value
+    return [(os.path.basename(path)[:-3], VERDICTS[what]) for (path, _), what in zip(chosen, outcomes)]
 
 
 def main():
@@ -87,9 +94,7 @@ def main():
                     os.path.join(HERE, "apt-packages.txt")], check=True)
     topology.sweep_leftovers()
     chosen = list(story.select(STORIES, words).items())
-    passed = _run_all(chosen)
-    print("%d passed, %d failed" % (passed, len(chosen) - passed))
-    return 0 if chosen and passed == len(chosen) else 1
+    return 1 if tries.sum_up(_run_all(chosen)) or not chosen else 0
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def build(report=print):
     os.makedirs(environment["GOTMPDIR"], exist_ok=True)
     try:
         for name in missing():
-            argv = ["go", "build", "-p", "2", "-ldflags", _link_flags(), "-o", path(name) + ".new", PROGRAMS[name]]
+            argv = ["nice", "-n", "10", "go", "build", "-p", "2", "-ldflags", _link_flags(), "-o", path(name) + ".new", PROGRAMS[name]]
             done = subprocess.run(argv, cwd=_HERE, env=environment, capture_output=True, text=True)
             if done.returncode != 0:
                 raise Missing("go build of %s ended with %d: %s" % (name, done.returncode, done.stderr[-2000:]))
