@@ -3,8 +3,8 @@
 it:
 
     test/suite.py                 all parts but `kube`, `fresh` and `arm64`
-    test/suite.py unit stories    some parts: asan unit netns harness interop stories asan_stories tsan_stories lint
-    kube fresh arm64
+    test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories asan_stories
+    tsan_stories lint kube fresh arm64
     test/suite.py all kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
     machine, and README's first command and quick start on a fresh machine
 
@@ -32,6 +32,8 @@ PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init",
             "intercept/cni/handfast-cni", "test/herd/herd", "control/handfast-control-dynamic",
             "test/preload/set_clock.so", "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
+# A thousand sidecars or two thousand connections, with promised times: nothing else runs beside them.
+BUSY_STORIES = ["140", "210"]
 # With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
@@ -70,7 +72,7 @@ class Lane(threading.Thread):
         return ["nice", "-n", "19"] if self.background and self.part in LOW_PRIORITY else []
 
 
-def say(text):
+def report(text):
     lane = Lane.current.lane
     lane.lines.append(text)
     if not lane.background:
@@ -78,14 +80,14 @@ def say(text):
 
 
 def run(argv, env=None, limit_s=PART_LIMIT_S, shows=True):
-    """(exit code, output); says each line as it comes."""
+    """(exit code, output); reports each line as it comes."""
     process = subprocess.Popen(Lane.current.lane.prefix() + argv, cwd=ROOT, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, **(env or {})})
     end, lines = time.monotonic() + limit_s, []
     for line in process.stdout:
         lines.append(line)
         if shows:
-            say("    " + line.rstrip("\n"))
+            report("    " + line.rstrip("\n"))
         if time.monotonic() > end:
             process.terminate()
     return process.wait(), "".join(lines)
@@ -117,9 +119,9 @@ def add_up(output, code):
     verdicts = re.findall(r"^(//\S+)\s+(?:\(cached\) )?(%s)" % _VERDICTS, output, re.M)
     sums = [cases_of(target, verdict) for target, verdict in verdicts]
     total = Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
-    say("    %d test programs" % len(verdicts))
+    report("    %d test programs" % len(verdicts))
     if code != 0:
-        say(output[-6000:])
+        report(output[-6000:])
         total = Sum(total.passed, total.failed or 1)
     return total
 
@@ -147,7 +149,7 @@ def build_programs(name, *words):
 def build(*words):
     code, output = bazel("build", *words)
     if code != 0:
-        say(output[-6000:])
+        report(output[-6000:])
         raise RuntimeError("bazel build %s fails" % " ".join(words))
 
 
@@ -224,9 +226,15 @@ def with_tsan():
     return build_programs("tsan", "--config=tsan")
 
 
+def busy_stories():
+    """the stories in network namespaces that need the whole machine"""
+    return run_stories(plain(), BUSY_STORIES, {})
+
+
 def stories():
-    """the stories in network namespaces"""
-    return run_stories(plain(), [], {})
+    """the other stories in network namespaces"""
+    numbers = {os.path.basename(path)[:3] for path in glob.glob(os.path.join(ROOT, "test/integration/[0-9]*.py"))}
+    return run_stories(plain(), sorted(numbers - set(BUSY_STORIES)), {})
 
 
 def asan_stories():
@@ -268,7 +276,7 @@ def has_rules():
     return subprocess.run(["nft", "list", "table", "inet", "handfast"], capture_output=True).returncode == 0
 
 
-PARTS = [asan, unit, netns, harness, interop, stories, asan_stories, tsan_stories, lint]
+PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, asan_stories, tsan_stories, lint]
 ON_REQUEST = [kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
 LANES = [[stories, asan_stories, tsan_stories], [kube, lint, fresh, arm64]]
 LOW_PRIORITY = [lint, fresh, arm64]
@@ -277,14 +285,14 @@ FLAKY = []  # lines of the runners of stories
 
 
 def run_part(part):
-    say("== %s: %s" % (part.__name__, part.__doc__))
+    report("== %s: %s" % (part.__name__, part.__doc__))
     started = time.monotonic()
     try:
         total = part()
     except (OSError, RuntimeError) as error:
-        say("    %s" % error)
+        report("    %s" % error)
         total = Sum(0, 1)
-    say("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *total, time.monotonic() - started))
+    report("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *total, time.monotonic() - started))
     return total
 
 
