@@ -3,6 +3,7 @@
 #include "base/core/hex.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "sidecar/config_listeners.h"
 #include "sidecar/identity/control_address.h"
 #include "sidecar/identity/workload_address.h"
 #include <stdio.h>
@@ -324,6 +325,7 @@ static enum err config_read(struct settings *settings, bool needs_control_plane,
 	workload_api_read(settings, config);
 	modes_read(settings, config);
 	ports_read(settings, config);
+	config_listeners_read(settings, config);
 	limits_read(settings, config);
 	keepalive_read(settings, config);
 	access_log_read(settings, config);

@@ -9,6 +9,12 @@
 #include "policy/policy.h"
 #include "sidecar/probe/probe_spec.h"
 #include "sidecar/report/access_log.h"
+#include "sidecar/route/listeners.h"
+
+enum interception { /* how connections reach the sidecar */
+	INTERCEPTION_REDIRECT,
+	INTERCEPTION_NONE, /* only by listeners and tunnels */
+};
 
 struct sidecar_config {
 	struct trust_domain trust_domain;
@@ -35,6 +41,8 @@ struct sidecar_config {
 	enum outbound_mode outbound_mode;
 	unsigned workers; /* 0: as many as processors, at most 4 */
 	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
+	enum interception interception;
+	struct listeners listeners;
 	char *admin_socket;
 	uint64_t drain_ms, drain_minimum_ms;                     /* after SIGTERM: at the latest, at the earliest */
 	uint64_t max_identity_age_ms, max_identity_age_grace_ms; /* of a connection; age 0: none */

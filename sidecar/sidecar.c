@@ -21,8 +21,10 @@ static void on_paused(void *arg, bool paused)
 static struct own_ports own_ports_of(const struct sidecar_config *config)
 {
 	struct own_ports own = {.num = 0};
-	own_ports_add(&own, config->outbound_port);
-	own_ports_add(&own, config->inbound_port);
+	if (config->interception != INTERCEPTION_NONE) {
+		own_ports_add(&own, config->outbound_port);
+		own_ports_add(&own, config->inbound_port);
+	}
 	own_ports_add(&own, config->tunnel_port);
 	own_ports_add(&own, config->admin_port);
 	own_ports_add(&own, config->metrics_port);
@@ -87,10 +89,13 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 {
 	const struct sidecar_config *config = sidecar->config;
 	struct app_sources sources = process_app_sources();
+	bool intercepts = config->interception != INTERCEPTION_NONE;
 	CHECK(index < sidecar->num_configured);
 	return (struct worker_options){
 		.index = index,
-		.ports = {config->outbound_port, config->inbound_port, config->tunnel_port},
+		.ports = {intercepts ? config->outbound_port : 0, intercepts ? config->inbound_port : 0,
+			config->tunnel_port},
+		.listeners = &config->listeners,
 		.own_ports = own_ports_of(config),
 		.ipv6 = process_has_ipv6(),
 		.keepalive = config->keepalive,
@@ -235,6 +240,10 @@ static void shared_make(struct sidecar *sidecar)
 static void note_sources(struct sidecar *sidecar)
 {
 	struct app_sources sources = process_app_sources();
+	if (sidecar->config->interception == INTERCEPTION_NONE) {
+		sidecar->has_useless_rules = sources.v4.family != 0;
+		return;
+	}
 	sidecar->lacks_rules = sources.v4.family == 0 && sidecar->config->kubernetes_token_file != NULL;
 	if (sources.v4.family == 0)
 		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections reach the workload from another "

@@ -81,6 +81,10 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 		add(out, "no interception rules", PAGE_FAILED,
 			"169.254.15.6 is not on lo: neither an init container nor the CNI plugin has written rules",
 			"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules");
+	if (sidecar->has_useless_rules)
+		add(out, "interception rules that lead nowhere", PAGE_DEGRADED,
+			"169.254.15.6 is on lo: rules redirect the workload's connections, and interception is none",
+			"run 'handfast-init down', or set interception to redirect");
 	add_room(sidecar, out);
 	if (sidecar->late_detail[0] != '\0')
 		add(out, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,

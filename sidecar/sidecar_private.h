@@ -82,6 +82,7 @@ struct sidecar {
 	uint64_t num_displaced;            /* from the admin pages, as counted in the metric */
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last poll */
 	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
+	bool has_useless_rules;            /* with interception: none: the workload's connections are refused */
 	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
 	uint64_t made_ms;                  /* on the loop's clock */
 	bool is_ending;                    /* after a signal: ends when no connection is open */

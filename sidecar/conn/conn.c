@@ -111,6 +111,15 @@ void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source
 	advance(conn_new(env, CONN_OUTBOUND, fd, source));
 }
 
+void conn_start_outbound_to(struct conn_env *env, int fd, const struct addr *source, const struct addr *to)
+{
+	struct conn *conn = conn_new(env, CONN_OUTBOUND, fd, source);
+	CHECK(to->ip.family != 0 && to->port != 0);
+	conn->dst.addr = *to;
+	conn->has_dst = true;
+	advance(conn);
+}
+
 void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source)
 {
 	advance(conn_new(env, CONN_INBOUND_PLAIN, fd, source));

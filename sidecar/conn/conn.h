@@ -8,6 +8,7 @@
 #include "sidecar/conn/worker_snapshot.h"
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
+#include "sidecar/route/listeners.h"
 #include "sidecar/route/original_dst.h"
 #include "sidecar/route/outliers.h"
 #include "sidecar/tunnel/pool/tunnel_pool.h"
@@ -79,11 +80,14 @@ struct conn_env {
 	struct spare_sources spare_sources;
 	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: the source address of inbound
 							connections as the app sees it; family 0: any */
+	const struct listeners *listeners; /* where the workload listens, if not where its callers dial; NULL: none */
 	struct conn_observer observer;
 };
 
 /* Start a connection; it ends and frees itself. fd is adopted. */
 void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source);
+/* For a listener that leads to `to`, without an original destination. */
+void conn_start_outbound_to(struct conn_env *env, int fd, const struct addr *source, const struct addr *to);
 void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source);
 void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream);
 void conn_abandon(struct inbound_stream *stream); /* the peer reset its stream before it was answered */

@@ -19,6 +19,7 @@ struct conn {
 	uint8_t kind; /* enum conn_kind */
 	uint8_t step; /* enum conn_step_id */
 	bool encrypted;
+	bool has_dst;       /* its listener gave the destination */
 	bool is_subscribed; /* to its destination: one subscription is enough, the answer arrives by itself */
 
 	uint8_t timeout_reason; /* enum close_reason: the reason if the timeout expires now */

@@ -84,8 +84,8 @@ static enum err get_original_dst(struct conn *conn, struct addr *out_local)
 
 struct conn_next step_original_dst_outbound(struct conn *conn)
 {
-	struct addr local;
-	if (get_original_dst(conn, &local) != ERR_NONE)
+	struct addr local = {.port = 0};
+	if (!conn->has_dst && get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
 	return next_for(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
 }

@@ -102,8 +102,9 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		.source = has_source ? source : NULL,
 		.ports = &conn->env->ports,
 		.resets_on_close = true,
-		/* In IPv6 no route to a local address goes through lo. */
-		.over_loopback = has_source && source->family == AF_INET,
+		/* In IPv6 no route to a local address goes through lo; in IPv4 none from a real interface's address to
+		 * 127.0.0.1. */
+		.over_loopback = has_source && source->family == AF_INET && ip_addr_is_link_local(source),
 		.out_connected = &is_connected,
 		.is_near = source != NULL,
 	};
@@ -123,13 +124,40 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 	return conn_wait();
 }
 
+/* Where the workload listens: where its caller dialed, or where the listener of that port leads. */
+static const struct addr *app_of(const struct conn *conn)
+{
+	const struct listeners *listeners = conn->env->listeners;
+	const struct inbound_listener *listener =
+		listeners == NULL ? NULL : listeners_inbound(listeners, conn->dst.addr.port);
+	return listener == NULL ? &conn->dst.addr : &listener->to;
+}
+
+/* Without 169.254.15.6 a connection to 127.0.0.1 comes from the address that the caller dialed, never from 127.0.0.1:
+ * programs trust that. */
+static struct conn_next open_app(struct conn *conn)
+{
+	const struct addr *app = app_of(conn);
+	bool is_v4 = app->ip.family == AF_INET;
+	const struct ip_addr *source = is_v4 ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
+	if (source->family != 0 || !ip_addr_is_loopback(&app->ip))
+		return conn_open_plain(conn, app, source);
+	if (conn->dst.addr.ip.family == app->ip.family)
+		return conn_open_plain(conn, app, &conn->dst.addr.ip);
+	char text[ADDR_TEXT_MAX], dialed[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), ERR_UNREACHABLE, "a workload that listens in the family that its callers dial",
+		is_v4 ? "let the listener lead to [::1] where callers use IPv6, or run 'handfast-init up'"
+		      : "let the listener lead to 127.0.0.1 where callers use IPv4, or run 'handfast-init up'",
+		"the listener leads to %s, and the caller dialed %s", addr_format(app, text),
+		addr_format(&conn->dst.addr, dialed));
+	return conn_close_for(CLOSE_CONNECT_FAILED);
+}
+
 struct conn_next step_open_app(struct conn *conn)
 {
-	const struct ip_addr *source =
-		conn->dst.addr.ip.family == AF_INET ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
 	switch (conn->open_state) {
 	case OPEN_IDLE:
-		return conn_open_plain(conn, &conn->dst.addr, source);
+		return open_app(conn);
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:

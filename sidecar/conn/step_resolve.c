@@ -62,7 +62,7 @@ struct conn_next step_resolve(struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	CHECK(conn->kind == CONN_OUTBOUND);
-	if (snapshot->outbound_mode == OUTBOUND_OFF)
+	if (snapshot->outbound_mode == OUTBOUND_OFF && !conn->has_dst)
 		return conn_next();
 	if (snapshot->networks == NULL)
 		return park(conn, CLOSE_NO_POLICY, "the mesh networks from the control plane",
@@ -101,13 +101,15 @@ struct conn_next step_admit_outbound(struct conn *conn)
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	if (conn->answer != NULL && conn->answer->kind == DESTINATION_MESHED)
 		return admit_meshed(conn);
-	bool refused = snapshot->outbound_mode == OUTBOUND_REQUIRE ||
+	/* A listener leads into the mesh and nowhere else, whatever the mode is. */
+	bool refused = conn->has_dst || snapshot->outbound_mode == OUTBOUND_REQUIRE ||
 		       (snapshot->outbound_mode != OUTBOUND_OFF &&
 			       mesh_networks_requires_mtls(snapshot->networks, &conn->dst.addr.ip));
 	if (refused) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination",
-			"start a sidecar there, or change outbound.mode or mesh.require_mtls_networks",
+			conn->has_dst ? "start a sidecar there, and list its network under mesh.networks"
+				      : "start a sidecar there, or change outbound.mode or mesh.require_mtls_networks",
 			"the destination %s is plaintext, and outbound plaintext is not allowed",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);

@@ -38,6 +38,12 @@ static void on_outbound(void *arg, int fd, const struct addr *peer)
 	conn_start_outbound(&worker->env, fd, peer);
 }
 
+static void on_outbound_to(void *arg, int fd, const struct addr *peer, const struct addr *to)
+{
+	struct worker *worker = arg;
+	conn_start_outbound_to(&worker->env, fd, peer, to);
+}
+
 static void on_inbound_plain(void *arg, int fd, const struct addr *peer)
 {
 	struct worker *worker = arg;
@@ -119,6 +125,8 @@ static enum err listen_all(struct worker *worker, struct why *why)
 		.on_outbound = on_outbound,
 		.on_inbound_plain = on_inbound_plain,
 		.on_tunnel = on_tunnel,
+		.listeners = options->listeners,
+		.on_outbound_to = on_outbound_to,
 		.on_pause = on_pause,
 		.arg = worker,
 	};
@@ -174,6 +182,7 @@ static void env_make(struct worker *worker)
 		.own_ports = options->own_ports,
 		.timeouts = options->timeouts,
 		.keepalive = options->keepalive,
+		.listeners = options->listeners,
 		.app_source_v4 = options->app_source_v4,
 		.app_source_v6 = options->app_source_v6,
 		.observer = options->conn_observer,

@@ -11,12 +11,13 @@
 struct worker;
 
 struct worker_ports {
-	uint16_t outbound, inbound_plain, tunnel; /* 15001, 15006, 15008 */
+	uint16_t outbound, inbound_plain, tunnel; /* 15001, 15006, 15008; 0: none */
 };
 
 struct worker_options { /* everything but the plain values is borrowed and outlives the worker */
 	unsigned index;
 	struct worker_ports ports;
+	const struct listeners *listeners;
 	struct own_ports own_ports;
 	bool ipv6;
 	struct conn_limits conn_limits; /* of this worker */

@@ -4,6 +4,18 @@
 #include "base/net/fd.h"
 
 /* On Linux an accepted socket inherits the options of its listener, which saves system calls per connection. */
+static enum err socket_open(const struct addr *at, enum worker_interface interface, int *out_fd, struct why *why)
+{
+	const struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
+	RETURN_IF_ERR(socket_listen(at, &how, out_fd, why));
+	socket_set_nodelay(*out_fd);
+	/* A tunnel has close_notify for its orderly end. */
+	socket_set_reset_on_close(*out_fd, interface != WORKER_TUNNEL);
+	if (interface != WORKER_TUNNEL)
+		socket_limit_memory(*out_fd, interface == WORKER_OUTBOUND);
+	return ERR_NONE;
+}
+
 static enum err listen_at(struct worker_listeners *listeners, unsigned at, const char *ip, uint16_t port,
 	listener_accept_fn *on_accept, struct why *why)
 {
@@ -11,14 +23,47 @@ static enum err listen_at(struct worker_listeners *listeners, unsigned at, const
 	CHECK(at < NUM_WORKER_LISTENERS && listeners->all[at] == NULL);
 	struct addr addr = {.port = port};
 	_cleanup_fd_ int fd = -1;
-	struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
+	if (port == 0)
+		return ERR_NONE;
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
-	RETURN_IF_ERR(socket_listen(&addr, &how, &fd, why));
-	socket_set_nodelay(fd);
-	socket_set_reset_on_close(fd, port != options->tunnel); /* a tunnel has close_notify for its orderly end */
-	if (port != options->tunnel)
-		socket_limit_memory(fd, port == options->outbound);
+	RETURN_IF_ERR(socket_open(&addr, (enum worker_interface)(at % NUM_WORKER_INTERFACES), &fd, why));
 	listeners->all[at] = listener_new(options->loop, TAKE_FD(fd), on_accept, options->on_pause, options->arg);
+	return ERR_NONE;
+}
+
+static void on_outbound_to(void *arg, int fd, const struct addr *peer)
+{
+	const struct worker_outbound_listener *outbound = arg;
+	const struct worker_listeners_options *options = outbound->options;
+	options->on_outbound_to(options->arg, fd, peer, &outbound->given->to);
+}
+
+static void on_outbound_pause(void *arg, bool paused)
+{
+	const struct worker_outbound_listener *outbound = arg;
+	const struct worker_listeners_options *options = outbound->options;
+	if (options->on_pause != NULL)
+		options->on_pause(options->arg, paused);
+}
+
+/* The reason names the setting: its port may be another program's. */
+static enum err listen_for(struct worker_listeners *listeners, size_t i, struct why *why)
+{
+	const struct worker_listeners_options *options = &listeners->options;
+	struct worker_outbound_listener *outbound = &listeners->outbound[i];
+	_cleanup_fd_ int fd = -1;
+	outbound->options = options;
+	outbound->given = &options->listeners->outbound[i];
+	RETURN_IF_ERR(socket_open(&outbound->given->at, WORKER_OUTBOUND, &fd, why));
+	outbound->listener = listener_new(options->loop, TAKE_FD(fd), on_outbound_to, on_outbound_pause, outbound);
+	return ERR_NONE;
+}
+
+static enum err listen_for_all(struct worker_listeners *listeners, struct why *why)
+{
+	const struct listeners *given = listeners->options.listeners;
+	for (size_t i = 0; given != NULL && i < given->num_outbound; i++)
+		RETURN_IF_ERR(listen_for(listeners, i, why));
 	return ERR_NONE;
 }
 
@@ -28,6 +73,7 @@ enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why)
 {
 	listeners->options = *options;
+	RETURN_IF_ERR(listen_for_all(listeners, why));
 	RETURN_IF_ERR(listen_at(listeners, 0, "127.0.0.1", options->outbound, options->on_outbound, why));
 	RETURN_IF_ERR(listen_at(listeners, 1, "0.0.0.0", options->inbound_plain, options->on_inbound_plain, why));
 	RETURN_IF_ERR(listen_at(listeners, 2, "0.0.0.0", options->tunnel, options->on_tunnel, why));
@@ -42,11 +88,12 @@ void worker_listeners_done(struct worker_listeners *listeners)
 {
 	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
 		listener_free(TAKE_PTR(listeners->all[i]));
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		listener_free(TAKE_PTR(listeners->outbound[i].listener));
 }
 
-static void pause_one(struct worker_listeners *listeners, unsigned at, bool pause)
+static void pause_one(struct worker_listeners *listeners, struct listener *listener, bool pause)
 {
-	struct listener *listener = listeners->all[at];
 	if (listener == NULL)
 		return;
 	if (pause)
@@ -63,8 +110,10 @@ void worker_listeners_pause(struct worker_listeners *listeners, enum worker_inte
 	if (listeners->is_paused[interface] == pause)
 		return;
 	listeners->is_paused[interface] = pause;
-	pause_one(listeners, interface, pause);
-	pause_one(listeners, NUM_WORKER_INTERFACES + (unsigned)interface, pause);
+	pause_one(listeners, listeners->all[interface], pause);
+	pause_one(listeners, listeners->all[NUM_WORKER_INTERFACES + (unsigned)interface], pause);
+	for (unsigned i = 0; interface == WORKER_OUTBOUND && i < LISTENERS_MAX; i++)
+		pause_one(listeners, listeners->outbound[i].listener, pause);
 }
 
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)
@@ -72,5 +121,8 @@ uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)
 	uint64_t num = 0;
 	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
 		num += listeners->all[i] == NULL ? 0 : listener_num_refused(listeners->all[i]);
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		num += listeners->outbound[i].listener == NULL ? 0
+							       : listener_num_refused(listeners->outbound[i].listener);
 	return num;
 }

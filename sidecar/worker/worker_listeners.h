@@ -1,13 +1,16 @@
-/* The listeners of one worker: three ports, each in up to two families. */
+/* The listeners of one worker: three ports, each in up to two families, and those that the operator set. */
 #pragma once
 
 #include "base/net/listener.h"
+#include "sidecar/route/listeners.h"
 
 struct worker_listeners_options {
 	struct loop *loop;
-	uint16_t outbound, inbound_plain, tunnel;
+	uint16_t outbound, inbound_plain, tunnel; /* 0: none */
 	bool ipv6;
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
+	const struct listeners *listeners; /* NULL: none */
+	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct addr *to);
 	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;
 };
@@ -15,9 +18,16 @@ struct worker_listeners_options {
 enum worker_interface { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
 enum { NUM_WORKER_INTERFACES = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_INTERFACES };
 
+struct worker_outbound_listener {
+	const struct worker_listeners_options *options;
+	const struct outbound_listener *given;
+	struct listener *listener;
+};
+
 struct worker_listeners { /* the worker's storage; zeroed is valid to worker_listeners_done() */
 	struct worker_listeners_options options;
 	struct listener *all[NUM_WORKER_LISTENERS];
+	struct worker_outbound_listener outbound[LISTENERS_MAX];
 	bool is_paused[NUM_WORKER_INTERFACES];
 };
 

@@ -275,6 +275,46 @@ static void a_port_in_use_is_reported_and_no_descriptor_stays_open(void **state)
 	assert_int_equal(num_fds(), before);
 }
 
+/* A zeroed port is none: without interception only tunnels and the operator's listeners are open. */
+static void listeners_of_the_operator_are_opened_and_others_are_not(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct listeners listeners;
+	listeners = (struct listeners){.num_outbound = 1};
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &listeners.outbound[0].at.ip), ERR_NONE);
+	listeners.outbound[0].at.port = free_port();
+	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.3:80"), &listeners.outbound[0].to), ERR_NONE);
+	uint16_t outbound = fixture->options.ports.outbound;
+	fixture->options.ports.outbound = fixture->options.ports.inbound_plain = 0;
+	fixture->options.listeners = &listeners;
+	worker_make(fixture, 0);
+	worker_start(fixture->workers[0]);
+	_cleanup_fd_ int waits = dial(listeners.outbound[0].at.port); /* for networks, which do not arrive */
+	assert_true(waits >= 0);
+	assert_false(is_ended_within(waits, 50));
+	struct addr at = listeners.outbound[0].at;
+	at.port = outbound;
+	_cleanup_fd_ int refused = -1;
+	enum err err = socket_connect(&at, &(struct socket_connect_options){0}, &refused);
+	assert_true(err == ERR_REFUSED || is_ended_within(refused, 5000));
+	worker_stop(fixture->workers[0]);
+	worker_free(TAKE_PTR(fixture->workers[0]));
+}
+
+static void a_listeners_port_in_use_is_reported(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct listeners listeners;
+	listeners = (struct listeners){.num_outbound = 1};
+	_cleanup_fd_ int taken = tcp_listen_any(&listeners.outbound[0].at);
+	struct why why = {0};
+	struct worker *worker = NULL;
+	fixture->options.listeners = &listeners;
+	assert_int_not_equal(worker_new(&fixture->options, &worker, &why), ERR_NONE);
+	char text[ADDR_TEXT_MAX];
+	assert_non_null(strstr(why.got, addr_format(&listeners.outbound[0].at, text)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -284,6 +324,8 @@ int main(void)
 		TEST(messages_that_a_worker_did_not_run_are_run_when_it_is_freed),
 		TEST(tunnels_go_to_siblings_in_turn_and_no_descriptor_leaks),
 		TEST(a_port_in_use_is_reported_and_no_descriptor_stays_open),
+		TEST(listeners_of_the_operator_are_opened_and_others_are_not),
+		TEST(a_listeners_port_in_use_is_reported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

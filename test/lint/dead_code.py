@@ -41,7 +41,6 @@ ONLY_DECLARED = {
     "PUSH_PROMISE": "the number of a frame, in a row of such numbers",
     "RPC_ALREADY_EXISTS": "gRPC's statuses, which are all there",
     "RPC_OUT_OF_RANGE": "gRPC's statuses, which are all there",
-    "WORKER_TUNNEL": "the last index of an array that has a place for each value",
 }
 
 # Members that are only written in code that is shipped, each with its reason.

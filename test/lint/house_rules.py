@@ -366,7 +366,7 @@ MAY_USE = {
     "sidecar/svid": BASE + ("certs", "proto"),
     "sidecar/workload_api": BASE + ("certs", "proto", "third_party/jansson"),
     "sidecar/discovery": BASE + ("certs", "proto", "policy", "sidecar/route"),  # it speaks of both
-    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/tunnel",
+    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/route", "sidecar/tunnel",
                        "sidecar/tunnel/pool"),
     "sidecar": BASE + ("certs", "policy", "sidecar/", "third_party/"),
     "control/store": CORE + ("base/json", "base/kube", "base/net", "certs:digest", "third_party/jansson", "third_party/sqlite"),

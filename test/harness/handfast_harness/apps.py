@@ -26,8 +26,7 @@ http {
     sendfile on;
     keepalive_requests 1000000;
     server {
-        listen %(port)d backlog=4096;
-        listen [::]:%(port)d backlog=4096 ipv6only=on;
+        %(listen)s
         root %(folder)s/www;
         %(extra)s
     }
@@ -36,16 +35,18 @@ http {
 
 
 class Nginx(Process):
-    """Serves the files of `files` (name: bytes); `extra` goes into the server block."""
+    """Serves the files of `files` (name: bytes); `extra` goes into the server block; `addresses` to listen on, with
+    `flags`."""
 
-    def __init__(self, story, namespace, port=80, files=None, extra=""):
+    def __init__(self, story, namespace, port=80, files=None, extra="", addresses=("0.0.0.0", "[::]"), flags=""):
+        listen = " ".join("listen %s:%d backlog=4096 %s;" % (address, port, flags) for address in addresses)
         folder = story.folder("nginx-%s-%d" % (namespace.name, port))
         os.makedirs(folder + "/www")
         for name, content in {"index.html": b"hello from nginx\n", **(files or {})}.items():
             with open(os.path.join(folder, "www", name), "wb") as file:
                 file.write(content)
         with open(folder + "/nginx.conf", "w") as file:
-            file.write(_NGINX % {"user": "www-data", "folder": folder, "port": port, "extra": extra})
+            file.write(_NGINX % {"user": "www-data", "folder": folder, "listen": listen, "extra": extra})
         self.access_log = folder + "/access.log"
         super().__init__(namespace, "nginx", ["nginx", "-e", "stderr", "-p", folder, "-c", folder + "/nginx.conf"],
                          story.log_path("nginx-%s-%d" % (namespace.name, port)))
@@ -65,9 +66,9 @@ class Redis(Process):
 
 
 class Postgres(Process):
-    """A fresh cluster with superuser `postgres` and no password."""
+    """A fresh cluster with superuser `postgres` and no password; `hba`: the text of pg_hba.conf."""
 
-    def __init__(self, story, namespace, port=5432):
+    def __init__(self, story, namespace, port=5432, listen="*", hba=None):
         folder = story.folder("postgres-%s-%d" % (namespace.name, port))
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)
@@ -81,8 +82,8 @@ class Postgres(Process):
         if done.returncode != 0:
             raise RuntimeError("initdb: " + done.stdout + done.stderr)
         with open(folder + "/data/pg_hba.conf", "w") as file:
-            file.write("local all all trust\nhost all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n")
-        argv = [self.bin + "/postgres", "-D", folder + "/data", "-p", port, "-k", "", "-c", "listen_addresses=*",
+            file.write(hba or "local all all trust\nhost all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n")
+        argv = [self.bin + "/postgres", "-D", folder + "/data", "-p", port, "-k", "", "-c", "listen_addresses=" + listen,
                 "-c", "fsync=off"]
         super().__init__(namespace, "postgres", argv, story.log_path("postgres-%s-%d" % (namespace.name, port)),
                          uid=user.pw_uid, gid=user.pw_gid, cwd=folder)

@@ -26,7 +26,7 @@ def identity_of(name):
 class Mesh:
     """`policy`, `services`, `entries`: sections of the control plane's settings; `control` and `sidecar`: further
     settings
-    of theirs; `sidecars`: {host: further settings}. With start=False nothing runs yet: call start_control(), then
+    of theirs; `sidecars`: {host: further settings}; `rules`: flags of handfast-init, None: no rules. With start=False nothing runs yet: call start_control(), then
     start_sidecar(host) per host, or start()."""
 
     def __init__(self, story, hosts=("client", "server"), outsiders=(), leaf_ttl="10s", policy=None, services=(),
@@ -75,7 +75,9 @@ class Mesh:
         return self.sidecars[name]
 
     def start_sidecar(self, name, wait=True, **more):
-        sidecar = self.make_sidecar(name, **more).intercept()
+        sidecar = self.make_sidecar(name, **more)
+        if sidecar.rules is not None:
+            sidecar.intercept()
         return sidecar.start() if wait else sidecar.launch() and sidecar
 
     def sidecar(self, name):

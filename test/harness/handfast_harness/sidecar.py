@@ -39,7 +39,7 @@ class Sidecar:
         }, configuration)
         settings.write(self.path, self.settings)
         self._binary, self._init = story.binary(binary), story.binary("handfast-init")
-        self._rules = list(rules)
+        self.rules = rules  # None: a host without interception
         story.own(self)
 
     def __enter__(self):
@@ -51,7 +51,7 @@ class Sidecar:
 
     def intercept(self):
         """The rules come first, so that no connection bypasses the sidecar."""
-        self.host.run([self._init, "up", *self._rules])
+        self.host.run([self._init, "up", *self.rules])
         return self
 
     def launch(self):

@@ -1,0 +1,131 @@
+#include "base/net/fd.h"
+#include "sidecar/conn/test_conns.h"
+#include "sidecar/leg/tcp_pair.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FRIEND "spiffe://td.test/friend"
+
+static struct addr addr_of_text(const char *text)
+{
+	struct addr addr;
+	assert_int_equal(addr_parse(span_of_str(text), &addr), ERR_NONE);
+	return addr;
+}
+
+/* Port 8443 of the workload. */
+static void leads_to(struct test_conns *conns, struct addr to)
+{
+	static struct listeners listeners;
+	listeners = (struct listeners){.inbound = {{.port = 8443, .to = to}}, .num_inbound = 1};
+	conns->env.listeners = &listeners;
+}
+
+/* The kernel knows no original destination. */
+static int outbound_to(struct test_conns *conns, const char *destination)
+{
+	struct tcp_pair pair;
+	struct addr to = destination == NULL ? conns->app_at : addr_of_text(destination);
+	tcp_pair_open(&pair);
+	conns->is_redirected = false;
+	conn_start_outbound_to(&conns->env, pair.far, &pair.near_addr, &to);
+	test_conns_turn(conns);
+	return pair.near;
+}
+
+static void a_listener_leads_to_the_endpoint_of_its_destination(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = outbound_to(conns, TEST_MESHED);
+	assert_string_equal(conns->pool.attempt->expected.text, "spiffe://td.test/there");
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	assert_true(test_passes(conns, app, far));
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	assert_true(conns->record.encrypted);
+}
+
+static void a_listener_refuses_plaintext_in_every_outbound_mode(void **state)
+{
+	struct test_conns *conns = *state;
+	static const enum outbound_mode modes[] = {OUTBOUND_OFF, OUTBOUND_AUTO, OUTBOUND_REQUIRE};
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		conns->snapshot.outbound_mode = modes[i];
+		_cleanup_fd_ int app = outbound_to(conns, NULL); /* 127.0.0.1 is outside 10/8 */
+		assert_int_equal(conns->num_ended, i + 1);
+		assert_int_equal(conns->reason, CLOSE_PLAINTEXT_REFUSED);
+		assert_non_null(strstr(conns->detail.fix, "mesh.networks"));
+		assert_true(test_was_reset(app));
+		assert_int_equal(test_app_accept(conns), -1);
+	}
+}
+
+static void a_listener_is_encrypted_where_the_outbound_mode_is_off(void **state)
+{
+	struct test_conns *conns = *state;
+	conns->snapshot.outbound_mode = OUTBOUND_OFF;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = outbound_to(conns, TEST_MESHED);
+	assert_non_null(conns->pool.attempt);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+}
+
+static void peers_that_dial_the_port_of_a_listener_reach_where_it_leads(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream stream;
+	leads_to(conns, conns->app_at);
+	conns->env.app_source_v4 = conns->app_at.ip; /* the authority's address is not this host's */
+	test_inbound(conns, &stream, "192.0.2.1:8443", FRIEND);
+	_cleanup_fd_ int app = test_app_accept(conns);
+	assert_true(app >= 0);
+	assert_int_equal(stream.status, 200);
+	tcp_abort(TAKE_FD(app));
+	test_conns_turn(conns);
+	assert_true(addr_eq(&conns->record.endpoint, &conns->app_at));
+	assert_int_equal(conns->record.destination.port, 8443);
+	fd_close(stream.far);
+}
+
+static void D32_a_listener_opens_no_way_to_another_address(void **state)
+{
+	struct test_conns *conns = *state;
+	static const char *const authorities[] = {"192.0.2.9:8443", "127.0.0.1:8443", "0.0.0.0:8443"};
+	leads_to(conns, conns->app_at);
+	for (size_t i = 0; i < sizeof(authorities) / sizeof(authorities[0]); i++) {
+		struct inbound_stream stream;
+		test_inbound(conns, &stream, authorities[i], FRIEND);
+		assert_int_equal(conns->reason, CLOSE_NOT_LOCAL);
+		assert_int_equal(stream.status, 400);
+		assert_int_equal(test_app_accept(conns), -1);
+	}
+}
+
+static void a_family_without_a_source_is_named(void **state)
+{
+	struct test_conns *conns = *state;
+	struct inbound_stream stream;
+	leads_to(conns, addr_of_text("[::1]:8080"));
+	test_inbound(conns, &stream, "192.0.2.1:8443", FRIEND);
+	assert_int_equal(conns->reason, CLOSE_CONNECT_FAILED);
+	assert_non_null(strstr(conns->detail.fix, "127.0.0.1"));
+	assert_int_equal(stream.status, 503);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONNS_TEST(a_listener_leads_to_the_endpoint_of_its_destination),
+		CONNS_TEST(a_listener_refuses_plaintext_in_every_outbound_mode),
+		CONNS_TEST(a_listener_is_encrypted_where_the_outbound_mode_is_off),
+		CONNS_TEST(peers_that_dial_the_port_of_a_listener_reach_where_it_leads),
+		CONNS_TEST(D32_a_listener_opens_no_way_to_another_address),
+		CONNS_TEST(a_family_without_a_source_is_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

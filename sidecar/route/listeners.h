@@ -1,0 +1,25 @@
+/* The listeners that the operator set, for a host without interception rules: which local address leads where. Pure. */
+#pragma once
+
+#include "base/core/addr.h"
+
+#define LISTENERS_MAX 64 /* of each direction */
+
+struct outbound_listener {  /* programs of this host connect to `at`, as the workload */
+	struct addr at, to; /* a loopback address; the destination in the mesh */
+};
+
+struct inbound_listener { /* what peers send to `port` of this workload goes to `to`, a loopback address */
+	uint16_t port;
+	struct addr to;
+};
+
+struct listeners {
+	struct outbound_listener outbound[LISTENERS_MAX];
+	size_t num_outbound;
+	struct inbound_listener inbound[LISTENERS_MAX];
+	size_t num_inbound;
+};
+
+/* The inbound listener of that port; NULL: none. */
+const struct inbound_listener *listeners_inbound(const struct listeners *listeners, uint16_t port);

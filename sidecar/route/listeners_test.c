@@ -1,0 +1,22 @@
+#include "sidecar/route/listeners.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void a_port_has_its_listener_and_no_other(void **state)
+{
+	(void)state;
+	static const struct listeners listeners = {.inbound = {{.port = 80}, {.port = 443}}, .num_inbound = 1};
+	assert_ptr_equal(listeners_inbound(&listeners, 80), &listeners.inbound[0]);
+	assert_null(listeners_inbound(&listeners, 443)); /* beyond the number */
+	assert_null(listeners_inbound(&listeners, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_port_has_its_listener_and_no_other)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
