@@ -83,8 +83,7 @@ static int sign_rsa(
 	return 1;
 }
 
-static const ECDSA_METHOD ec_method = {
-	.common = {.is_static = 1}, .group_order_size = order_size, .sign = sign_ec, .flags = ECDSA_FLAG_OPAQUE};
+static const ECDSA_METHOD ec_method = {.common = {.is_static = 1}, .sign = sign_ec, .flags = ECDSA_FLAG_OPAQUE};
 static const RSA_METHOD rsa_method = {.common = {.is_static = 1}, .sign = sign_rsa, .flags = RSA_FLAG_OPAQUE};
 
 static bool set_ec(ENGINE *engine, EVP_PKEY *public, struct remote *remote, EVP_PKEY *out)

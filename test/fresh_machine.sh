@@ -65,7 +65,7 @@ make_machine() {
 		tail -n 20 "$folder/debootstrap.log" >&2
 		exit 69
 	}
-	# How this machine reaches its mirror, and nothing else of it: sources, keys, a proxy if there is one.
+	# How this machine reaches its mirror and cargo's registry, and nothing else of it: sources, keys, a proxy if there is one.
 	rm -f "$root/etc/apt/sources.list"
 	local file
 	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
@@ -73,6 +73,9 @@ make_machine() {
 	done
 	grep -lE '^ *Acquire::' /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp -a -t "$root/etc/apt/apt.conf.d/"
 	cp -a /usr/share/keyrings/. "$root/usr/share/keyrings/"
+	# A proxy that ends TLS has an authority of its own, which this machine trusts; cargo meets it.
+	cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
+	chroot "$root" /usr/sbin/update-ca-certificates >/dev/null 2>&1
 }
 
 write_steps() {

@@ -7,6 +7,6 @@ if ! quiet_bazel build //proto:handfast_v1 @boringssl//:ssl >/dev/null 2>&1; the
 	finish
 fi
 HANDFAST_GENERATED=$(bazel info bazel-bin 2>/dev/null)
-HANDFAST_BORINGSSL=$(bazel info output_base 2>/dev/null)/external/boringssl/src/include
+HANDFAST_BORINGSSL=$(bazel info output_base 2>/dev/null)/external/boringssl/include
 export HANDFAST_GENERATED HANDFAST_BORINGSSL
 exec python3 test/lint/tidy.py "$@"

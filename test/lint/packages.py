@@ -86,7 +86,7 @@ def include_folders():
 
 def headers():
     """(header, path or None, the file that includes it)"""
-    vendored = ("openssl/",)  # BoringSSL's, built by Bazel from Debian's source package
+    vendored = ("openssl/",)  # BoringSSL's, built by Bazel from a pinned crate
     seen = {}
     for name in tracked("*.c", "*.h"):
         for header in re.findall(r"^\s*#\s*include\s*<([^>]+)>", text_of(name), re.M):
