@@ -170,6 +170,7 @@ static void open_listeners(struct control *control)
 		.attest_per_second = (uint32_t)config->attest_per_second,
 		.max_connections = (uint32_t)config->max_connections,
 		.max_handshakes = (uint32_t)config->max_handshakes,
+		.key_exchanges = config->key_exchanges,
 		.release = control->release,
 		.settings = &control->in_force,
 		.authorities = authorities,

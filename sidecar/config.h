@@ -5,6 +5,7 @@
 #include "base/net/socket.h"
 #include "base/settings/settings.h"
 #include "base/settings/settings_record.h"
+#include "base/tls/key_exchange.h"
 #include "certs/spiffe_id.h"
 #include "policy/policy.h"
 #include "sidecar/probe/probe_spec.h"
@@ -54,6 +55,7 @@ struct sidecar_config {
 	uint64_t max_per_source;      /* inbound connections in plaintext of one address or /64; 0: a quarter */
 	uint64_t max_per_identity;    /* inbound streams of one identity; 0: half */
 	uint64_t flow_control_memory; /* bytes */
+	struct key_exchange_list key_exchanges;
 	enum access_log_mode access_log;
 	unsigned access_log_one_in;
 	struct probe_spec *probes; /* of the workload, made for kubelet */

@@ -56,6 +56,46 @@ static void limits_are_read(void **state)
 	assert_int_equal(config->max_per_identity, 4);
 }
 
+static void groups_of_the_key_exchange_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *yaml;
+		struct key_exchange_list expected;
+	} cases[] = {
+		{"", {4, {KEY_EXCHANGE_X25519MLKEM768, KEY_EXCHANGE_X25519, KEY_EXCHANGE_P256, KEY_EXCHANGE_P384}}},
+		{"tls: {profile: fips-groups}\n",
+			{3, {KEY_EXCHANGE_X25519MLKEM768, KEY_EXCHANGE_P256, KEY_EXCHANGE_P384}}},
+		{"tls: {profile: pq-only}\n", {1, {KEY_EXCHANGE_X25519MLKEM768}}},
+		{"tls: {profile: pq-only, groups: [P-384, X25519MLKEM768]}\n",
+			{2, {KEY_EXCHANGE_P384, KEY_EXCHANGE_X25519MLKEM768}}},
+		{"tls: {groups: 'X25519,P-256'}\n", {2, {KEY_EXCHANGE_X25519, KEY_EXCHANGE_P256}}},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+		_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+		_cleanup_(mem_freep) char *yaml = mem_printf("control: {address: 192.0.2.1:15012}\n%s", cases[i].yaml);
+		assert_int_equal(read_text(settings, yaml, &config), ERR_NONE);
+		assert_int_equal(config->key_exchanges.num, cases[i].expected.num);
+		for (unsigned j = 0; j < config->key_exchanges.num; j++)
+			assert_int_equal(config->key_exchanges.items[j], cases[i].expected.items[j]);
+	}
+}
+
+static void unknown_groups_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"tls: {profile: fips}\n", "tls: {groups: [P-521]}\n",
+		"tls: {groups: [P-256, P-256]}\n", "tls: {groups: [x25519]}\n",
+		"tls: {groups: 'X25519MLKEM768:X25519'}\n"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+		struct sidecar_config *config = NULL;
+		_cleanup_(mem_freep) char *yaml = mem_printf("control: {address: 192.0.2.1:15012}\n%s", bad[i]);
+		assert_int_equal(read_text(settings, yaml, &config), ERR_CONFIG);
+	}
+}
+
 static void ports_and_modes_make_the_minimum(void **state)
 {
 	(void)state;
@@ -262,6 +302,8 @@ int main(void)
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
+		cmocka_unit_test(groups_of_the_key_exchange_are_read),
+		cmocka_unit_test(unknown_groups_are_refused),
 		cmocka_unit_test(ports_and_modes_make_the_minimum),
 		cmocka_unit_test(commands_to_a_running_sidecar_need_no_control_plane),
 		cmocka_unit_test(ranges_are_written_as_the_values_are),

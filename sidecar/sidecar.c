@@ -221,9 +221,12 @@ static void shared_make(struct sidecar *sidecar)
 	const struct sidecar_config *config = sidecar->config;
 	sidecar->loop = loop_new(&clock_system);
 	sidecar->made_ms = loop_now_ms(sidecar->loop);
-	sidecar->client_context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT, .alpn = "h2"});
-	sidecar->server_context = tls_context_new(&(struct tls_context_options){
-		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED, .alpn = "h2"});
+	sidecar->client_context = tls_context_new(&(struct tls_context_options){
+		.role = TLS_CLIENT, .alpn = "h2", .key_exchanges = config->key_exchanges});
+	sidecar->server_context = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER,
+		.client_auth = TLS_CLIENT_AUTH_REQUIRED,
+		.alpn = "h2",
+		.key_exchanges = config->key_exchanges});
 	sidecar->budget = flow_control_memory_new(config->flow_control_memory);
 	sidecar->num_configured = config->workers != 0 ? config->workers : process_workers();
 	CHECK(sidecar->num_configured > 0 && sidecar->num_configured <= WORKERS_MAX);

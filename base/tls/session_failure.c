@@ -60,6 +60,10 @@ static enum err explain_protocol(const struct tls_session *session, uint32_t pac
 		return why_set(why, ERR_UNSUPPORTED, "TLS 1.3",
 			"check that the peer is a sidecar or a control plane of the mesh",
 			"the peer supports older versions only (alert sent: %s)", alert);
+	if (code == SSL_R_NO_SHARED_GROUP)
+		return why_set(why, ERR_UNSUPPORTED, "a common group for the key exchange",
+			"compare tls.profile and tls.groups of both ends",
+			"the client offers none of this side's groups (alert sent: %s)", alert);
 	if (code == SSL_R_HTTP_REQUEST || code == SSL_R_WRONG_VERSION_NUMBER || code == SSL_R_HTTPS_PROXY_REQUEST)
 		return why_set(why, ERR_PROTOCOL, "a TLS hello", "check that the peer uses TLS on this port",
 			"the peer sent bytes that are not TLS: %s", reason);

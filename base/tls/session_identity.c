@@ -96,8 +96,7 @@ const char *tls_session_cipher(const struct tls_session *session)
 	return cipher != NULL ? SSL_CIPHER_standard_name(cipher) : "none";
 }
 
-const char *tls_session_group(const struct tls_session *session)
+enum key_exchange tls_session_key_exchange(const struct tls_session *session)
 {
-	const char *name = SSL_get_curve_name(SSL_get_curve_id(session->ssl));
-	return name != NULL ? name : "none";
+	return key_exchange_by_group_id(SSL_get_group_id(session->ssl));
 }

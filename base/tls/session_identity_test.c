@@ -108,7 +108,7 @@ static void has_no_peer_before_the_handshake_is_done(void **state)
 	test_pair_open(pair);
 	assert_null(tls_session_peer(pair->client));
 	assert_string_equal(tls_session_cipher(pair->client), "none");
-	assert_string_equal(tls_session_group(pair->client), "none");
+	assert_int_equal(tls_session_key_exchange(pair->client), NUM_KEY_EXCHANGES);
 	assert_int_equal(tls_session_why(pair->client)->err, ERR_NONE);
 }
 

@@ -17,17 +17,17 @@ static const uint16_t signature_schemes[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SS
 	SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384,
 	SSL_SIGN_RSA_PSS_RSAE_SHA512};
 
-/* Best first. X25519MLKEM768 withstands a later quantum computer; older versions of the library lack it. P-256 and
- * P-384 are for peers that support nothing else, such as FIPS 140 builds. A peer without the first group costs one more
- * round trip (HelloRetryRequest, RFC 8446 4.1.4). */
-#define CLASSIC_GROUPS "X25519:P-256:P-384"
-
-static void set_groups(SSL_CTX *ctx)
+/* A client sends a key share for the best group and for the best of the other kind (post-quantum or not); a peer that
+ * has neither costs one more round trip (HelloRetryRequest, RFC 8446 4.1.4). A server chooses by its own order: a
+ * client that knows a post-quantum group gets it, whatever it prefers. */
+static void set_groups(SSL_CTX *ctx, const struct key_exchange_list *wanted)
 {
-	if (!SSL_CTX_set1_groups_list(ctx, "X25519MLKEM768:" CLASSIC_GROUPS)) {
-		ERR_clear_error();
-		CHECK(SSL_CTX_set1_groups_list(ctx, CLASSIC_GROUPS));
-	}
+	struct key_exchange_list list = wanted->num > 0 ? *wanted : key_exchange_profile_list(KEY_EXCHANGE_DEFAULT);
+	uint16_t ids[NUM_KEY_EXCHANGES];
+	for (unsigned i = 0; i < list.num; i++)
+		ids[i] = key_exchange_group_id(list.items[i]);
+	CHECK(SSL_CTX_set1_group_ids(ctx, ids, list.num));
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 }
 
 static void set_parameters(SSL_CTX *ctx)
@@ -36,7 +36,6 @@ static void set_parameters(SSL_CTX *ctx)
 	CHECK(SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION));
 	/* BoringSSL selects AES-128-GCM or ChaCha20 by the CPUs of both sides; there is nothing to configure in
 	 * TLS 1.3. */
-	set_groups(ctx);
 	CHECK(SSL_CTX_set_verify_algorithm_prefs(
 		ctx, signature_schemes, sizeof signature_schemes / sizeof signature_schemes[0]));
 	SSL_CTX_set_max_cert_list(ctx, CERTIFICATE_MESSAGE_MAX);
@@ -78,6 +77,7 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	SSL_CTX_set0_buffer_pool(context->ctx, cert_pool());
 	SSL_CTX_set_retain_only_sha256_of_client_certs(context->ctx, 1);
 	set_parameters(context->ctx);
+	set_groups(context->ctx, &options->key_exchanges);
 	forbid_resumption(context->ctx);
 	context->alpn_is_optional = options->alpn_is_optional;
 	application_protocol_set(context, options->alpn);

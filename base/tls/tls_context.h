@@ -4,6 +4,7 @@
 
 #include "base/core/err.h"
 #include "base/core/span.h"
+#include "base/tls/key_exchange.h"
 #include <stdbool.h>
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
@@ -23,6 +24,7 @@ struct tls_context_options {
 	/* A peer that knows no ALPN is accepted: for HTTP/1.1 with programs of others (a SPIFFE bundle endpoint), on a
 	 * port or a connection that speaks nothing else. */
 	bool alpn_is_optional;
+	struct key_exchange_list key_exchanges; /* offered and accepted, best first */
 };
 
 struct tls_context;

@@ -3,6 +3,7 @@
 #include "base/tls/tls_context.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <unistd.h>
 /* cmocka requires <setjmp.h> and <stdarg.h> */
 #include <cmocka.h>
@@ -63,9 +64,11 @@ static enum io_result shake_with_group(struct test_pair *pair, enum tls_role raw
 	assert_true(SSL_set1_groups_list(peer.ssl, group));
 	enum io_result result = test_raw_peer_handshake(&peer, session);
 	if (result == IO_DONE)
-		assert_string_equal(tls_session_group(session), group);
-	else
+		assert_string_equal(key_exchange_name(tls_session_key_exchange(session)), group);
+	else if (raw_role == TLS_CLIENT)
 		assert_int_equal(test_raw_peer_alert(&peer), TLS_ALERT_handshake_failure);
+	else
+		assert_int_equal(tls_session_alert(session), TLS_ALERT_handshake_failure);
 	test_raw_peer_done(&peer);
 	tls_session_free(session);
 	close(raw_fd);
@@ -74,7 +77,7 @@ static enum io_result shake_with_group(struct test_pair *pair, enum tls_role raw
 
 static void finding_t2_accepts_peers_with_a_single_group(void **state)
 {
-	static const char *const groups[] = {"X25519", "P-256", "P-384"};
+	static const char *const groups[] = {"X25519MLKEM768", "X25519", "P-256", "P-384"};
 	for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
 		assert_int_equal(shake_with_group(*state, TLS_CLIENT, groups[i]), IO_DONE);
 		assert_int_equal(shake_with_group(*state, TLS_SERVER, groups[i]), IO_DONE);
@@ -84,6 +87,85 @@ static void finding_t2_accepts_peers_with_a_single_group(void **state)
 static void refuses_an_unsupported_group(void **state)
 {
 	assert_int_equal(shake_with_group(*state, TLS_CLIENT, "P-521"), IO_FAILED);
+}
+
+static void set_context(struct test_pair *pair, enum tls_role role, enum key_exchange_profile profile)
+{
+	const struct tls_context_options options = {
+		.role = role, .alpn = "h2", .key_exchanges = key_exchange_profile_list(profile)};
+	struct tls_context **context = role == TLS_CLIENT ? &pair->client_context : &pair->server_context;
+	tls_context_free(*context);
+	*context = tls_context_new(&options);
+}
+
+static void finding_t3_a_profile_accepts_its_groups_and_no_others(void **state)
+{
+	struct test_pair *pair = *state;
+	for (enum tls_role role = TLS_CLIENT; role <= TLS_SERVER; role++) {
+		enum tls_role raw = role == TLS_CLIENT ? TLS_SERVER : TLS_CLIENT;
+		set_context(pair, role, KEY_EXCHANGE_PQ_ONLY);
+		assert_int_equal(shake_with_group(pair, raw, "X25519MLKEM768"), IO_DONE);
+		assert_int_equal(shake_with_group(pair, raw, "X25519"), IO_FAILED);
+		assert_int_equal(shake_with_group(pair, raw, "P-256"), IO_FAILED);
+		set_context(pair, role, KEY_EXCHANGE_FIPS_GROUPS);
+		assert_int_equal(shake_with_group(pair, raw, "X25519MLKEM768"), IO_DONE);
+		assert_int_equal(shake_with_group(pair, raw, "P-384"), IO_DONE);
+		assert_int_equal(shake_with_group(pair, raw, "X25519"), IO_FAILED);
+	}
+}
+
+/* Its key share is for X25519: the server asks for the other one. */
+static void finding_t3_a_client_that_prefers_another_group_gets_the_hybrid(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	meet_as_client(pair, &peer);
+	static const uint16_t groups[] = {SSL_GROUP_X25519, SSL_GROUP_X25519_MLKEM768}, shares[] = {SSL_GROUP_X25519};
+	assert_true(SSL_set1_group_ids(peer.ssl, groups, 2));
+	assert_true(SSL_set1_client_key_shares(peer.ssl, shares, 1));
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
+	assert_int_equal(tls_session_key_exchange(pair->server), KEY_EXCHANGE_X25519MLKEM768);
+	test_raw_peer_done(&peer);
+}
+
+/* As the network may deliver a hello that is longer than a segment. */
+static void finding_t3_a_hello_in_single_bytes_is_read(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	uint8_t hello[4096];
+	test_pair_connect(pair);
+	pair->server = test_session(pair, TLS_SERVER, TAKE_FD(pair->fds[1]));
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	test_raw_peer_init(&peer, pair, TLS_CLIENT, ends[0]);
+	assert_int_equal(SSL_do_handshake(peer.ssl), -1);
+	ssize_t len = read(ends[1], hello, sizeof hello);
+	assert_true(len > 1216 && len < 2048); /* with the hybrid share, and far from the limit of 16 KiB */
+	for (ssize_t i = 0; i < len; i++) {
+		assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
+		assert_int_equal(write(pair->fds[0], hello + i, 1), 1);
+	}
+	assert_int_equal(SSL_set_fd(peer.ssl, pair->fds[0]), 1);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
+	assert_int_equal(tls_session_key_exchange(pair->server), KEY_EXCHANGE_X25519MLKEM768);
+	test_raw_peer_done(&peer);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_refused_group_is_explained(void **state)
+{
+	struct test_pair *pair = *state;
+	struct test_raw_peer peer;
+	set_context(pair, TLS_SERVER, KEY_EXCHANGE_PQ_ONLY);
+	meet_as_client(pair, &peer);
+	assert_true(SSL_set1_groups_list(peer.ssl, "P-256"));
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->server)->err, ERR_UNSUPPORTED);
+	assert_non_null(strstr(tls_session_why(pair->server)->got, "none of this side's groups"));
+	assert_non_null(strstr(tls_session_why(pair->server)->fix, "tls.profile"));
+	test_raw_peer_done(&peer);
 }
 
 /* SNI has no effect: for any name the verifier is called once, with the same certificate. */
@@ -211,6 +293,10 @@ int main(void)
 		CASE(d23_refuses_a_server_of_older_versions),
 		CASE(finding_t2_accepts_peers_with_a_single_group),
 		CASE(refuses_an_unsupported_group),
+		CASE(finding_t3_a_profile_accepts_its_groups_and_no_others),
+		CASE(finding_t3_a_client_that_prefers_another_group_gets_the_hybrid),
+		CASE(finding_t3_a_hello_in_single_bytes_is_read),
+		CASE(a_refused_group_is_explained),
 		CASE(d30_a_server_name_changes_nothing),
 		CASE(d27_issues_no_ticket),
 		CASE(d27_resumes_no_session),

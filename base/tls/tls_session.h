@@ -81,8 +81,8 @@ int tls_session_alert(const struct tls_session *session);
 /* RFC 8446 7.5, 32 bytes. After the handshake only. */
 enum err tls_session_export(
 	struct tls_session *session, const char *label, struct span context, uint8_t out[32]) _must_use_;
-const char *tls_session_cipher(const struct tls_session *session); /* "TLS_AES_128_GCM_SHA256" */
-const char *tls_session_group(const struct tls_session *session);  /* "X25519" */
+const char *tls_session_cipher(const struct tls_session *session);             /* "TLS_AES_128_GCM_SHA256" */
+enum key_exchange tls_session_key_exchange(const struct tls_session *session); /* NUM_KEY_EXCHANGES: none yet */
 /* Called with a sentence per step of the handshake, as observed by this side. NULL by default; costs nothing then. */
 typedef void tls_step_fn(void *arg, const char *step);
 void tls_session_trace(struct tls_session *session, tls_step_fn *on_step, void *arg);

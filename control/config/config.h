@@ -5,6 +5,7 @@
 #include "base/core/addr.h"
 #include "base/settings/settings.h"
 #include "base/settings/settings_record.h"
+#include "base/tls/key_exchange.h"
 #include "certs/spiffe_id.h"
 #include "control/config/workload_entry.h"
 
@@ -113,6 +114,7 @@ struct control_config {
 	uint64_t forget_after_ms;   /* attestation keys, after the end of their last certificate */
 	uint64_t max_connections;   /* at the streams port; 0: from RLIMIT_NOFILE */
 	uint64_t max_handshakes;
+	struct key_exchange_list key_exchanges; /* at the streams port */
 	uint64_t claim_grace_ms;
 	struct {
 		bool is_enabled;

@@ -1,3 +1,4 @@
+#include "base/core/mem.h"
 #include "control/config/config.h"
 
 #include <stdio.h>
@@ -31,6 +32,46 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->max_connections, 0);
 	assert_int_equal(config->max_handshakes, 96);
 	assert_int_equal(config->forget_after_ms, 30ull * 24 * 3600 * 1000);
+}
+
+static void groups_of_the_key_exchange_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *yaml;
+		struct key_exchange_list expected;
+	} cases[] = {
+		{"", {4, {KEY_EXCHANGE_X25519MLKEM768, KEY_EXCHANGE_X25519, KEY_EXCHANGE_P256, KEY_EXCHANGE_P384}}},
+		{"tls: {profile: fips-groups}\n",
+			{3, {KEY_EXCHANGE_X25519MLKEM768, KEY_EXCHANGE_P256, KEY_EXCHANGE_P384}}},
+		{"tls: {profile: pq-only}\n", {1, {KEY_EXCHANGE_X25519MLKEM768}}},
+		{"tls: {profile: pq-only, groups: [P-384, X25519MLKEM768]}\n",
+			{2, {KEY_EXCHANGE_P384, KEY_EXCHANGE_X25519MLKEM768}}},
+		{"tls: {groups: 'X25519,P-256'}\n", {2, {KEY_EXCHANGE_X25519, KEY_EXCHANGE_P256}}},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		_cleanup_(control_config_freep) struct control_config *config = NULL;
+		_cleanup_(mem_freep) char *yaml = mem_printf("mesh: {networks: [192.0.2.0/24]}\n%s", cases[i].yaml);
+		assert_int_equal(read_text(yaml, &config, settings), ERR_NONE);
+		assert_int_equal(config->key_exchanges.num, cases[i].expected.num);
+		for (unsigned j = 0; j < config->key_exchanges.num; j++)
+			assert_int_equal(config->key_exchanges.items[j], cases[i].expected.items[j]);
+	}
+}
+
+static void unknown_groups_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"tls: {profile: fips}\n", "tls: {groups: [P-521]}\n",
+		"tls: {groups: [P-256, P-256]}\n", "tls: {groups: [x25519]}\n",
+		"tls: {groups: 'X25519MLKEM768:X25519'}\n"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		struct control_config *config = NULL;
+		_cleanup_(mem_freep) char *yaml = mem_printf("mesh: {networks: [192.0.2.0/24]}\n%s", bad[i]);
+		assert_int_equal(read_text(yaml, &config, settings), ERR_CONFIG);
+	}
 }
 
 static void kubernetes_needs_no_networks_and_has_defaults(void **state)
@@ -244,6 +285,8 @@ int main(void)
 		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_an_error),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
+		cmocka_unit_test(groups_of_the_key_exchange_are_read),
+		cmocka_unit_test(unknown_groups_are_refused),
 		cmocka_unit_test(kubernetes_needs_no_networks_and_has_defaults),
 		cmocka_unit_test(kubernetes_settings_that_fit_nothing_are_errors),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),

@@ -84,10 +84,20 @@ void connections_note_chain(struct serve *serve, struct sidecar *sidecar, struct
 		memset(sidecar->root_tag, 0, ROTATION_TAG_LEN);
 }
 
+static void count_key_exchange(struct serve *serve, const struct tls_session *tls)
+{
+	if (tls == NULL) /* a Unix socket */
+		return;
+	enum key_exchange which = tls_session_key_exchange(tls);
+	CHECK(which < NUM_KEY_EXCHANGES); /* the rows are in the order of the groups */
+	metric_add(serve->options.metrics, CONTROL_KEY_EXCHANGE_X25519MLKEM768 + (unsigned)which, 1);
+}
+
 void connections_on_connect(void *arg, struct rpc_peer *peer)
 {
 	struct serve *serve = arg;
 	const struct svid *svid = rpc_peer_svid(peer);
+	count_key_exchange(serve, rpc_peer_tls(peer));
 	if (svid == NULL)
 		return;
 	struct sidecar *sidecar = mem_new(struct sidecar);

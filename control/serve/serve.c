@@ -280,8 +280,10 @@ static struct rates *rates_make(uint32_t per_second, uint32_t burst)
 struct serve *serve_new(const struct serve_options *options)
 {
 	struct serve *serve = mem_new(struct serve);
-	const struct tls_context_options tls = {
-		.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_OPTIONAL, .alpn = "h2"};
+	const struct tls_context_options tls = {.role = TLS_SERVER,
+		.client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+		.alpn = "h2",
+		.key_exchanges = options->key_exchanges};
 	const struct granter_options granter = {options->loop, options->store, options->attest, options->issuer,
 		options->rotation, options->leaf_ttl_s};
 	serve->options = *options;

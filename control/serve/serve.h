@@ -4,6 +4,7 @@
 
 #include "base/core/buf.h"
 #include "base/core/metrics.h"
+#include "base/tls/key_exchange.h"
 #include "control/attest/attest.h"
 #include "control/ca_source/ca_source.h"
 #include "control/distribute/distribute.h"
@@ -51,6 +52,7 @@ struct serve_options { /* everything borrowed */
 	int64_t forget_after_s; /* attestation keys, after the end of their last certificate */
 	uint32_t attest_per_second;
 	uint32_t max_connections, max_handshakes; /* at the streams port */
+	struct key_exchange_list key_exchanges;   /* likewise; none: the default */
 	const char *release;
 	struct settings_record *const *settings; /* those in force; a reload replaces them */
 	const struct serve_authority *authorities;

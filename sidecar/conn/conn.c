@@ -99,6 +99,7 @@ static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, 
 	conn->kind = (uint8_t)kind;
 	conn->fd = fd;
 	conn->connecting_fd = -1;
+	conn->key_exchange = NUM_KEY_EXCHANGES;
 	conn->source = *source;
 	conn->opened_ms = loop_now_ms(env->loop);
 	if (env->observer.on_begin != NULL)
@@ -130,6 +131,7 @@ void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
 	struct conn *conn = conn_new(env, CONN_INBOUND, -1, inbound_stream_remote(stream));
 	conn->stream = stream;
 	conn->encrypted = true;
+	conn->key_exchange = (uint8_t)inbound_stream_key_exchange(stream);
 	conn->peer = svid_ref((struct svid *)(uintptr_t)inbound_stream_peer(stream));
 	inbound_stream_set_arg(stream, conn);
 	advance(conn);

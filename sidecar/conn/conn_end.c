@@ -61,6 +61,9 @@ static void record(struct conn *conn, enum close_reason reason, bool relayed, st
 		.failed = close_reason_is_failure(reason),
 		.relayed = relayed,
 		.encrypted = conn->encrypted,
+		.key_exchange = conn->key_exchange == NUM_KEY_EXCHANGES
+					? NULL
+					: key_exchange_name((enum key_exchange)conn->key_exchange),
 		.rule = conn->rule,
 		.dry_run_rule = conn->dry_run_rule,
 		.detail = conn->detail,

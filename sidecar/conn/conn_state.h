@@ -19,8 +19,9 @@ struct conn {
 	uint8_t kind; /* enum conn_kind */
 	uint8_t step; /* enum conn_step_id */
 	bool encrypted;
-	bool has_dst;       /* its listener gave the destination */
-	bool is_subscribed; /* to its destination: one subscription is enough, the answer arrives by itself */
+	uint8_t key_exchange; /* enum key_exchange, of its tunnel; NUM_KEY_EXCHANGES: none */
+	bool has_dst;         /* its listener gave the destination */
+	bool is_subscribed;   /* to its destination: one subscription is enough, the answer arrives by itself */
 
 	uint8_t timeout_reason; /* enum close_reason: the reason if the timeout expires now */
 	uint8_t num_tried;      /* endpoints tried */

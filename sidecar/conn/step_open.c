@@ -89,6 +89,7 @@ static void store_peer(struct conn *conn, const struct leg *leg)
 {
 	const struct svid *peer = leg_peer(leg);
 	mem_free(TAKE_PTR(conn->detail));
+	conn->key_exchange = (uint8_t)leg_key_exchange(leg);
 	conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
 }
 

@@ -83,6 +83,12 @@ const struct svid *leg_peer(const struct leg *leg)
 	return peer_of_legs;
 }
 
+enum key_exchange leg_key_exchange(const struct leg *leg)
+{
+	(void)leg;
+	return KEY_EXCHANGE_X25519MLKEM768;
+}
+
 const struct addr *inbound_stream_authority(const struct inbound_stream *stream)
 {
 	return &stream->authority;
@@ -101,6 +107,12 @@ const struct addr *inbound_stream_remote(const struct inbound_stream *stream)
 const struct svid *inbound_stream_peer(const struct inbound_stream *stream)
 {
 	return stream->peer;
+}
+
+enum key_exchange inbound_stream_key_exchange(const struct inbound_stream *stream)
+{
+	(void)stream;
+	return KEY_EXCHANGE_P256;
 }
 
 void inbound_stream_set_arg(struct inbound_stream *stream, void *arg)

@@ -17,9 +17,10 @@ struct access_record {                                      /* borrowed during t
 	int64_t ended_wall_ms;
 	const char *reason; /* close reason's label */
 	bool failed;
-	bool relayed;     /* both legs were open */
-	bool encrypted;   /* the leg outside of the pod */
-	const char *rule; /* the policy rule that decided; NULL: none did */
+	bool relayed;             /* both legs were open */
+	bool encrypted;           /* the leg outside of the pod */
+	const char *key_exchange; /* of its tunnel; NULL: none */
+	const char *rule;         /* the policy rule that decided; NULL: none did */
 	const char *dry_run_rule;
 	const struct why *detail; /* NULL: no failure */
 };

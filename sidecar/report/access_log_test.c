@@ -36,6 +36,7 @@ static int set_up(void **state)
 		.ended_wall_ms = 1700000000123,
 		.reason = "done",
 		.encrypted = true,
+		.key_exchange = "X25519MLKEM768",
 		.rule = "default",
 	};
 	assert_int_equal(addr_parse(span_of_str("192.0.2.1:80"), &fixture.record.destination), ERR_NONE);

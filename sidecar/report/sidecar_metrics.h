@@ -4,6 +4,7 @@
 
 #include "base/core/metrics.h"
 #include "base/core/shares.h"
+#include "base/tls/key_exchange.h"
 #include "sidecar/conn/close_reason.h"
 
 enum report_direction { REPORT_OUTBOUND, REPORT_INBOUND, REPORT_INBOUND_PLAIN };
@@ -36,7 +37,8 @@ void report_conn_relay(struct metric_shard *shard, enum report_direction directi
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received);
 void report_conn_end(struct metric_shard *shard, const struct report_end *end);
-void report_tunnel_open(struct metric_shard *shard, bool outbound, uint64_t handshake_ms);
+void report_tunnel_open(
+	struct metric_shard *shard, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);
 void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err);
 enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };

@@ -79,14 +79,18 @@ static void the_gauges_of_tunnels_and_pauses_rise_and_fall(void **state)
 	(void)state;
 	struct metrics *metrics = sidecar_metrics_new(1);
 	struct metric_shard *shard = metrics_shard(metrics, 0);
-	report_tunnel_open(shard, true, 30);
-	report_tunnel_open(shard, true, 30);
+	report_tunnel_open(shard, true, KEY_EXCHANGE_X25519MLKEM768, 30);
+	report_tunnel_open(shard, true, KEY_EXCHANGE_P384, 30);
 	report_tunnel_close(shard, true);
 	report_tunnel_failure(shard, false, ERR_EXPIRED);
 	report_listener_paused(shard, true);
 	report_listener_paused(shard, false);
 	assert_int_equal(metrics_read(metrics, METRIC_TUNNELS_OPEN_OUTBOUND), 1);
 	assert_int_equal(metrics_read(metrics, METRIC_TUNNELS_OPENED_OUTBOUND), 2);
+	assert_true(shows(
+		metrics, "handfast_tunnel_key_exchanges_total{direction=\"outbound\",group=\"X25519MLKEM768\"} 1\n"));
+	assert_true(shows(metrics, "handfast_tunnel_key_exchanges_total{direction=\"outbound\",group=\"P-384\"} 1\n"));
+	assert_true(shows(metrics, "handfast_tunnel_key_exchanges_total{direction=\"inbound\",group=\"P-384\"} 0\n"));
 	assert_int_equal(metrics_read(metrics, METRIC_TUNNELS_FAILED_INBOUND), 1);
 	assert_int_equal(metrics_read(metrics, sidecar_metric_handshake_failed(false, ERR_EXPIRED)), 1);
 	assert_int_equal(metrics_read(metrics, METRIC_LISTENERS_PAUSED), 0);

@@ -149,9 +149,9 @@ bool world_connect(struct world *world, struct call **out_call, struct far **out
 
 /* --- both --- */
 
-static void on_open(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms)
+static void on_open(void *arg, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms)
 {
-	(void)peer;
+	CHECK(key_exchange == KEY_EXCHANGE_X25519MLKEM768);
 	(void)handshake_ms;
 	((struct world *)arg)->opened[outbound]++;
 }

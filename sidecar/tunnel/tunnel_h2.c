@@ -74,7 +74,7 @@ static void on_settings(void *arg)
 		tunnel->drain_at_ms = tunnel->emptied_ms + LATE_TUNNEL_MS;
 	tunnel_rearm(tunnel);
 	if (observer->on_open != NULL)
-		observer->on_open(observer->arg, tunnel->set->outbound, tunnel_peer(tunnel),
+		observer->on_open(observer->arg, tunnel->set->outbound, tls_session_key_exchange(tunnel->tls),
 			tunnel->emptied_ms - tunnel->handshake_time_ms);
 	tunnel->set->hooks->on_open(tunnel);
 }

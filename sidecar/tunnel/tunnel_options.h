@@ -24,7 +24,7 @@ enum tunnel_resource { TUNNEL_RESOURCE_HANDSHAKES, TUNNEL_RESOURCE_TUNNELS };
 
 /* What a tunnel's events mean to the outside (report counts and keeps the last failures for /why). All may be NULL. */
 struct tunnel_observer {
-	void (*on_open)(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms);
+	void (*on_open)(void *arg, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms);
 	void (*on_close)(void *arg, bool outbound);
 	/* A tunnel could not be made or broke. `expected`: the identity wanted there, NULL inbound. */
 	void (*on_failure)(void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected,

@@ -280,6 +280,11 @@ const struct svid *inbound_stream_peer(const struct inbound_stream *stream)
 	return tunnel_peer(stream->stream->tunnel);
 }
 
+enum key_exchange inbound_stream_key_exchange(const struct inbound_stream *stream)
+{
+	return tls_session_key_exchange(stream->stream->tunnel->tls);
+}
+
 const struct addr *inbound_stream_forwarded(const struct inbound_stream *stream)
 {
 	return stream->request.forwarded.ip.family == 0 ? NULL : &stream->request.forwarded;

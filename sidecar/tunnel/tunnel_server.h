@@ -34,6 +34,7 @@ const struct addr *inbound_stream_local(const struct inbound_stream *stream); /*
 const struct addr *inbound_stream_remote(
 	const struct inbound_stream *stream); /* the TCP peer: the source network is this */
 const struct svid *inbound_stream_peer(const struct inbound_stream *stream);
+enum key_exchange inbound_stream_key_exchange(const struct inbound_stream *stream);
 const struct addr *inbound_stream_forwarded(
 	const struct inbound_stream *stream); /* the peer's word for its app's address, NULL: absent; for logs only */
 void inbound_stream_set_arg(struct inbound_stream *stream, void *arg);

@@ -158,7 +158,8 @@ void tunnel_set_each(const struct tunnel_set *set, tunnel_each_fn *each, void *a
 	LIST_EACH(&set->tunnels, const struct tunnel, tunnel, link)
 		if (tunnel->state == TUNNEL_OPEN)
 			each(arg, set->outbound, &tunnel->local, &tunnel->remote, tunnel_peer(tunnel),
-				tunnel->num_streams, tunnel->is_draining, tls_session_group(tunnel->tls));
+				tunnel->num_streams, tunnel->is_draining,
+				key_exchange_name(tls_session_key_exchange(tunnel->tls)));
 }
 
 /* --- the memory limit --- */

@@ -91,11 +91,10 @@ struct conn_observer observe_conns(struct observe *observe)
 		.arg = observe};
 }
 
-static void on_tunnel_open(void *arg, bool outbound, const struct svid *peer, uint64_t handshake_ms)
+static void on_tunnel_open(void *arg, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms)
 {
 	struct observe *observe = arg;
-	(void)peer; /* /tunnels names it: a label per peer would be unbounded */
-	report_tunnel_open(observe->shard, outbound, handshake_ms);
+	report_tunnel_open(observe->shard, outbound, key_exchange, handshake_ms);
 }
 
 static void on_tunnel_close(void *arg, bool outbound)

@@ -122,10 +122,11 @@ static void a_tunnel_that_fails_is_counted_by_its_error_and_explained(void **sta
 	struct addr remote = {.port = 15008};
 	fixture->detail.err = ERR_WRONG_PEER;
 	fixture->tunnels.on_failure(fixture->tunnels.arg, true, &remote, NULL, &fixture->detail);
-	fixture->tunnels.on_open(fixture->tunnels.arg, true, NULL, 30);
+	fixture->tunnels.on_open(fixture->tunnels.arg, true, KEY_EXCHANGE_P256, 30);
 	fixture->tunnels.on_close(fixture->tunnels.arg, true);
 	assert_int_equal(metrics_read(fixture->metrics, sidecar_metric_handshake_failed(true, ERR_WRONG_PEER)), 1);
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_TUNNELS_OPEN_OUTBOUND), 0);
+	assert_int_equal(metrics_read(fixture->metrics, METRIC_KEY_EXCHANGE_OUTBOUND_P256), 1);
 	assert_int_equal(failures_copy(fixture->observe.failures, last, 8), 1);
 	assert_string_equal(last[0].what, "tunnel");
 	assert_string_equal(last[0].direction, "outbound");

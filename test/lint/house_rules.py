@@ -361,7 +361,7 @@ MAY_USE = {
                             "policy", "sidecar/relay", "sidecar/report"),
     # The table of close reasons gives the labels of a counter.
     "sidecar/probe": CORE + ("base/net", "base/rpc"),
-    "sidecar/report": CORE + ("base/http", "base/json", "base/net", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
+    "sidecar/report": CORE + ("base/http", "base/json", "base/net", "base/tls:key_exchange", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
     "sidecar/identity": BASE + ("certs", "proto"),
     "sidecar/svid": BASE + ("certs", "proto"),
     "sidecar/workload_api": BASE + ("certs", "proto", "third_party/jansson"),
@@ -376,7 +376,7 @@ MAY_USE = {
     "control/pkcs11": CORE + ("base/net", "control/issue:confine", "third_party/pkcs11"),
     "control/ca_source": CORE + ("base/net", "base/settings", "certs", "control/issue", "control/rotate"),
     "control/rotate": CORE + ("certs:digest", "control/issue", "control/store"),
-    "control/config": CORE + ("base/settings", "certs:spiffe_id", "control:state_folder"),
+    "control/config": CORE + ("base/settings", "base/tls:key_exchange", "certs:spiffe_id", "control:state_folder"),
     "control/report": CORE + ("base/http",),
     "control/federate": BASE + ("certs", "control/config", "control/issue", "control/report", "control/store"),
     "control/registry": CORE + ("certs", "control/config", "control/store"),

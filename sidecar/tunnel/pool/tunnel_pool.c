@@ -135,3 +135,9 @@ const struct svid *leg_peer(const struct leg *leg)
 {
 	return leg->ops->peer(leg);
 }
+
+enum key_exchange leg_key_exchange(const struct leg *leg)
+{
+	const struct tunnel *tunnel = container_of(leg, const struct stream, leg)->tunnel;
+	return tunnel == NULL ? NUM_KEY_EXCHANGES : tls_session_key_exchange(tunnel->tls);
+}

@@ -68,3 +68,4 @@ bool tunnel_pool_is_suspect(
 struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct stream_request *request);
 void stream_attempt_cancel(struct stream_attempt *attempt); /* before on_result only */
 const struct svid *leg_peer(const struct leg *leg);         /* of a stream's tunnel; NULL for a socket */
+enum key_exchange leg_key_exchange(const struct leg *leg);  /* of the tunnel of a stream that on_result handed over */

@@ -1,0 +1,3 @@
+module handfast.test/tls
+
+go 1.25
