@@ -495,5 +495,12 @@ class SecondTries(unittest.TestCase):
         self.assertEqual(self._failed(few + [("c", tries.FAILED)])[0], 1)
 
 
+class KubernetesPrograms(unittest.TestCase):
+    def test_they_are_built_with_the_version_that_is_pinned(self):
+        sys.path.insert(0, os.path.join(os.path.dirname(HERE), "kube"))
+        from kube_cluster import programs
+        self.assertRegex(programs.link_flags(), r"gitVersion=v1\.\d+\.\d+ .*gitMinor=\d+ ")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -76,7 +76,7 @@ def build(report=print):
     os.makedirs(environment["GOTMPDIR"], exist_ok=True)
     try:
         for name in missing():
-            argv = ["nice", "-n", "10", "go", "build", "-p", "2", "-ldflags", _link_flags(), "-o", path(name) + ".new", PROGRAMS[name]]
+            argv = ["nice", "-n", "10", "go", "build", "-p", "2", "-ldflags", link_flags(), "-o", path(name) + ".new", PROGRAMS[name]]
             done = subprocess.run(argv, cwd=_HERE, env=environment, capture_output=True, text=True)
             if done.returncode != 0:
                 raise Missing("go build of %s ended with %d: %s" % (name, done.returncode, done.stderr[-2000:]))
@@ -87,9 +87,9 @@ def build(report=print):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _link_flags():
+def link_flags():
     with open(os.path.join(_HERE, "go.mod")) as file:
-        version = re.search(r"^require k8s\.io/kubernetes (v\d+\.(\d+)\.\d+)$", file.read(), re.M)
+        version = re.search(r"^(?:require )?\s*k8s\.io/kubernetes (v\d+\.(\d+)\.\d+)\b", file.read(), re.M)
     package = "k8s.io/component-base/version"
     return "-s -w -X %s.gitVersion=%s -X %s.gitMajor=1 -X %s.gitMinor=%s -X %s.gitTreeState=clean" % (
         package, version[1], package, package, version[2], package)
