@@ -99,6 +99,19 @@ static void judge_target(struct settings *settings, struct setting_node *item, c
 				addr_format(&given->to, text));
 }
 
+/* The sidecar listens on all addresses of that port itself. */
+static void judge_mtls(struct settings *settings, struct setting_node *item, const struct sidecar_config *config,
+	const struct inbound_listener *given)
+{
+	bool is_taken = given->to.port == given->port;
+	for (size_t i = 0; i < config->listeners.num_outbound; i++)
+		is_taken = is_taken || config->listeners.outbound[i].at.port == given->port;
+	if (is_taken)
+		setting_error(settings, item, "a port with mtls that nothing else listens on",
+			"let the workload, or the outbound listener, listen on another port",
+			"port %u has two listeners", (unsigned)given->port);
+}
+
 static void judge_inbound(struct settings *settings, struct setting_node *item, const struct sidecar_config *config,
 	const struct inbound_listener *given)
 {
@@ -107,6 +120,8 @@ static void judge_inbound(struct settings *settings, struct setting_node *item, 
 			(unsigned)given->port);
 	no_own_port(settings, item, config, given->port);
 	judge_target(settings, item, config, given);
+	if (given->takes_mtls)
+		judge_mtls(settings, item, config, given);
 }
 
 static void inbound_read(struct settings *settings, struct setting_node *item, struct sidecar_config *config)
@@ -115,6 +130,7 @@ static void inbound_read(struct settings *settings, struct setting_node *item, s
 	bool has_to = address_read(settings, item, "to", "an address of this host such as 127.0.0.1:8080", &given.to);
 	if (given.port == 0)
 		setting_missing(settings, item, "port", "the port that callers dial", "add 'port: 8443'");
+	given.takes_mtls = setting_bool(settings, item, "mtls");
 	if (given.port == 0 || !has_to)
 		return;
 	judge_inbound(settings, item, config, &given);

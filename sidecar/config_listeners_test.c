@@ -26,7 +26,7 @@ static void listeners_are_read_in_both_families(void **state)
 			"listeners:\n"
 			"  outbound: [{listen: '127.0.0.1:5432', to: '192.0.2.3:5432'}, {listen: '[::1]:5432', to: "
 			"'[2001:db8::3]:5432'}]\n"
-			"  inbound: [{port: 8443, to: '127.0.0.1:8080'}, {port: 15001, to: '[::1]:80'}]\n",
+			"  inbound: [{port: 8443, to: '127.0.0.1:8080', mtls: true}, {port: 15001, to: '[::1]:80'}]\n",
 			&config),
 		ERR_NONE);
 	char text[ADDR_TEXT_MAX];
@@ -35,6 +35,8 @@ static void listeners_are_read_in_both_families(void **state)
 	assert_string_equal(addr_format(&config->listeners.outbound[1].to, text), "[2001:db8::3]:5432");
 	assert_int_equal(config->listeners.num_inbound, 2);
 	assert_int_equal(config->listeners.inbound[0].port, 8443);
+	assert_true(config->listeners.inbound[0].takes_mtls);
+	assert_false(config->listeners.inbound[1].takes_mtls);
 	assert_string_equal(addr_format(&config->listeners.inbound[0].to, text), "127.0.0.1:8080");
 }
 
@@ -65,6 +67,10 @@ static void what_would_conflict_or_open_a_way_in_is_refused(void **state)
 		{"outbound: [{listen: '127.0.0.1:15001', to: '192.0.2.3:1'}]", "15001 is ports.outbound"},
 		{"outbound: [{listen: '127.0.0.1:1', to: '192.0.2.3:1'}, {listen: '127.0.0.1:1', to: '192.0.2.4:1'}]",
 			"127.0.0.1:1 is listened on twice"},
+		{"inbound: [{port: 80, to: '127.0.0.1:80', mtls: true}]", "port 80 has two listeners"},
+		{"outbound: [{listen: '127.0.0.1:80', to: '192.0.2.3:1'}], inbound: [{port: 80, to: "
+		 "'127.0.0.1:2', mtls: true}]",
+			"port 80 has two listeners"},
 		{"inbound: [{to: '127.0.0.1:2'}]", "'port' is missing"},
 		{"inbound: [{port: 1}]", "'to' is missing"},
 		{"inbound: [{port: 15008, to: '127.0.0.1:2'}]", "15008 is ports.tunnel"},

@@ -111,6 +111,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
 		.client_context = sidecar->client_context,
 		.server_context = sidecar->server_context,
+		.direct_context = sidecar->direct_context,
 		.budget = sidecar->budget,
 		.clock = loop_clock(sidecar->loop),
 		.outbound_mode = config->outbound_mode,
@@ -216,6 +217,14 @@ struct metric_shard *sidecar_shard(struct sidecar *sidecar)
 	return metrics_shard(sidecar->metrics, sidecar->num_configured);
 }
 
+static bool takes_mtls(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->num_inbound; i++)
+		if (listeners->inbound[i].takes_mtls)
+			return true;
+	return false;
+}
+
 static void shared_make(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
@@ -227,6 +236,10 @@ static void shared_make(struct sidecar *sidecar)
 		.client_auth = TLS_CLIENT_AUTH_REQUIRED,
 		.alpn = "h2",
 		.key_exchanges = config->key_exchanges});
+	if (takes_mtls(&config->listeners))
+		sidecar->direct_context = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER,
+			.client_auth = TLS_CLIENT_AUTH_REQUIRED,
+			.key_exchanges = config->key_exchanges});
 	sidecar->budget = flow_control_memory_new(config->flow_control_memory);
 	sidecar->num_configured = config->workers != 0 ? config->workers : process_workers();
 	CHECK(sidecar->num_configured > 0 && sidecar->num_configured <= WORKERS_MAX);
@@ -335,6 +348,7 @@ void sidecar_free(struct sidecar *sidecar)
 	flow_control_memory_free(sidecar->budget);
 	tls_context_free(sidecar->client_context);
 	tls_context_free(sidecar->server_context);
+	tls_context_free(sidecar->direct_context);
 	access_log_free(sidecar->access_log);
 	failures_free(sidecar->failures);
 	port_use_free(sidecar->port_use);

@@ -80,7 +80,9 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	set_groups(context->ctx, &options->key_exchanges);
 	forbid_resumption(context->ctx);
 	context->alpn_is_optional = options->alpn_is_optional;
-	application_protocol_set(context, options->alpn);
+	CHECK(options->alpn != NULL || options->role == TLS_SERVER);
+	if (options->alpn != NULL)
+		application_protocol_set(context, options->alpn);
 	CHECK(options->alpn_else == NULL || options->role == TLS_SERVER);
 	context->alpn_else = options->alpn_else;
 	verify_bridge_set(context->ctx, verify_mode(options));

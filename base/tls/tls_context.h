@@ -19,7 +19,9 @@ enum tls_client_auth {
 struct tls_context_options {
 	enum tls_role role;
 	enum tls_client_auth client_auth; /* servers */
-	const char *alpn;                 /* the only protocol, "h2"; without it the handshake fails (RFC 7301 3.2) */
+	/* The only protocol, "h2"; without it the handshake fails (RFC 7301 3.2). NULL, of a server: none is agreed on,
+	 * whatever clients offer, for bytes that are not interpreted here. */
+	const char *alpn;
 	const char *alpn_else; /* a server: accepted from a client that does not offer `alpn`; a literal; NULL: none */
 	/* A peer that knows no ALPN is accepted: for HTTP/1.1 with programs of others (a SPIFFE bundle endpoint), on a
 	 * port or a connection that speaks nothing else. */

@@ -137,6 +137,18 @@ void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
 	advance(conn);
 }
 
+void conn_start_inbound_direct(
+	struct conn_env *env, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote)
+{
+	struct conn *conn = conn_new(env, CONN_INBOUND, -1, remote);
+	conn->downstream = leg;
+	conn->encrypted = true;
+	conn->peer = svid_ref(peer);
+	conn->dst.addr = *local;
+	conn->has_dst = true;
+	advance(conn);
+}
+
 void conn_abandon(struct inbound_stream *stream)
 {
 	struct conn *conn = inbound_stream_arg(stream);

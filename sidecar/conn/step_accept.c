@@ -100,6 +100,8 @@ struct conn_next step_original_dst_inbound_plain(struct conn *conn)
 
 struct conn_next step_original_dst_inbound(struct conn *conn)
 {
+	if (conn->has_dst) /* its own port, of a listener */
+		return next_for(conn, original_dst_check_authority(&conn->dst, &conn->dst.addr, &conn->env->own_ports));
 	conn->dst = (struct original_dst){*inbound_stream_authority(conn->stream)};
 	return next_for(conn,
 		original_dst_check_authority(&conn->dst, inbound_stream_local(conn->stream), &conn->env->own_ports));

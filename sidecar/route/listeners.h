@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/addr.h"
+#include <stdbool.h>
 
 #define LISTENERS_MAX 64 /* of each direction */
 
@@ -11,6 +12,7 @@ struct outbound_listener {  /* programs of this host connect to `at`, as the wor
 
 struct inbound_listener { /* what peers send to `port` of this workload goes to `to`, a loopback address */
 	uint16_t port;
+	bool takes_mtls; /* the sidecar also accepts mutual TLS without a tunnel there */
 	struct addr to;
 };
 

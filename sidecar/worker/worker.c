@@ -5,6 +5,8 @@
 #include "base/core/random.h"
 #include "base/net/fd.h"
 #include "sidecar/conn/conn_sweep.h"
+#include "sidecar/direct/direct_server.h"
+#include "sidecar/route/original_dst.h"
 #include "sidecar/worker/worker_listeners.h"
 #include "sidecar/worker/worker_message.h"
 #include <pthread.h>
@@ -19,6 +21,7 @@ struct worker {
 	struct verify_cache *verify_cache;
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
+	struct direct_server *direct; /* NULL: no listener takes mutual TLS without a tunnel */
 	struct conn_sweep *sweep;
 	struct worker *const *siblings;
 	unsigned num_siblings, next_sibling;
@@ -44,10 +47,47 @@ static void on_outbound_to(void *arg, int fd, const struct addr *peer, const str
 	conn_start_outbound_to(&worker->env, fd, peer, to);
 }
 
+/* Rules redirect what comes to a port with mtls, too. */
+static bool takes_redirected(struct worker *worker, int fd, const struct addr *peer)
+{
+	struct original_dst dst;
+	if (worker->direct == NULL || original_dst_get(fd, peer, &dst) != ERR_NONE)
+		return false;
+	const struct inbound_listener *listener = listeners_inbound(worker->options.listeners, dst.addr.port);
+	if (listener == NULL || !listener->takes_mtls)
+		return false;
+	direct_server_adopt(worker->direct, fd, &dst.addr, peer);
+	return true;
+}
+
 static void on_inbound_plain(void *arg, int fd, const struct addr *peer)
 {
 	struct worker *worker = arg;
-	conn_start_inbound_plain(&worker->env, fd, peer);
+	if (!takes_redirected(worker, fd, peer))
+		conn_start_inbound_plain(&worker->env, fd, peer);
+}
+
+static void on_mtls(void *arg, int fd, const struct addr *peer)
+{
+	struct worker *worker = arg;
+	struct addr local = {.port = 0};
+	(void)!socket_local_addr(fd, &local); /* fails only where it is closed; the handshake reports it */
+	direct_server_adopt(worker->direct, fd, &local, peer);
+}
+
+static void on_direct(
+	void *arg, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote)
+{
+	struct worker *worker = arg;
+	conn_start_inbound_direct(&worker->env, leg, peer, local, remote);
+}
+
+static void on_direct_failure(void *arg, const struct addr *remote, const struct why *why)
+{
+	const struct worker *worker = arg;
+	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
+	if (observer->on_failure != NULL)
+		observer->on_failure(observer->arg, false, remote, NULL, why);
 }
 
 struct tunnel_message {
@@ -127,6 +167,7 @@ static enum err listen_all(struct worker *worker, struct why *why)
 		.on_tunnel = on_tunnel,
 		.listeners = options->listeners,
 		.on_outbound_to = on_outbound_to,
+		.on_mtls = on_mtls,
 		.on_pause = on_pause,
 		.arg = worker,
 	};
@@ -161,6 +202,24 @@ static struct tunnel_server *server_make(struct worker *worker)
 		.tunnels = tunnel_options_of(worker, worker->options.server_context),
 		.on_stream = on_stream,
 		.on_abandon = on_abandon,
+		.arg = worker,
+	});
+}
+
+static struct direct_server *direct_make(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	if (options->direct_context == NULL)
+		return NULL;
+	return direct_server_new(&(struct direct_server_options){
+		.loop = worker->loop,
+		.context = options->direct_context,
+		.scratch = worker->scratch,
+		.verify_cache = worker->verify_cache,
+		.time = &worker->snapshot.time,
+		.handshake_timeout_ms = options->limits.handshake_timeout_ms,
+		.on_connection = on_direct,
+		.on_failure = on_direct_failure,
 		.arg = worker,
 	});
 }
@@ -202,6 +261,7 @@ enum err worker_new(const struct worker_options *options, struct worker **out, s
 	worker->verify_cache = verify_cache_new(1024);
 	worker->pool = pool_make(worker);
 	worker->server = server_make(worker);
+	worker->direct = direct_make(worker);
 	env_make(worker);
 	enum err err = listen_all(worker, why);
 	if (err != ERR_NONE) {
@@ -269,6 +329,7 @@ void worker_free(struct worker *worker)
 	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);
+	direct_server_free(worker->direct);
 	worker_snapshot_done(&worker->snapshot);
 	verify_cache_free(worker->verify_cache);
 	tls_scratch_free(worker->scratch);
@@ -290,6 +351,8 @@ void worker_credentials_changed(struct worker *worker)
 {
 	tunnel_pool_set_credentials(worker->pool, worker->snapshot.credentials);
 	tunnel_server_set_credentials(worker->server, worker->snapshot.credentials);
+	if (worker->direct != NULL)
+		direct_server_set_credentials(worker->direct, worker->snapshot.credentials);
 	conn_table_snapshot_changed(worker->env.table);
 }
 

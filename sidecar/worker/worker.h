@@ -25,6 +25,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct socket_keepalive keepalive;
 	struct tunnel_limits limits;
 	struct tls_context *client_context, *server_context;
+	struct tls_context *direct_context; /* for mutual TLS without a tunnel; NULL: no listener takes it */
 	struct flow_control_memory *budget;
 	const struct clock *clock;
 	enum outbound_mode outbound_mode;

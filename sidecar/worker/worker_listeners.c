@@ -59,6 +59,33 @@ static enum err listen_for(struct worker_listeners *listeners, size_t i, struct 
 	return ERR_NONE;
 }
 
+/* As a tunnel's: close_notify is its orderly end. */
+static enum err listen_for_mtls(
+	struct worker_listeners *listeners, const char *ip, uint16_t port, struct listener **out, struct why *why)
+{
+	const struct worker_listeners_options *options = &listeners->options;
+	struct addr at = {.port = port};
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
+	RETURN_IF_ERR(socket_open(&at, WORKER_TUNNEL, &fd, why));
+	*out = listener_new(options->loop, TAKE_FD(fd), options->on_mtls, options->on_pause, options->arg);
+	return ERR_NONE;
+}
+
+static enum err listen_for_all_mtls(struct worker_listeners *listeners, struct why *why)
+{
+	const struct listeners *given = listeners->options.listeners;
+	for (size_t i = 0; given != NULL && i < given->num_inbound; i++) {
+		uint16_t port = given->inbound[i].port;
+		if (!given->inbound[i].takes_mtls)
+			continue;
+		RETURN_IF_ERR(listen_for_mtls(listeners, "0.0.0.0", port, &listeners->mtls[2 * i], why));
+		if (listeners->options.ipv6)
+			RETURN_IF_ERR(listen_for_mtls(listeners, "::", port, &listeners->mtls[2 * i + 1], why));
+	}
+	return ERR_NONE;
+}
+
 static enum err listen_for_all(struct worker_listeners *listeners, struct why *why)
 {
 	const struct listeners *given = listeners->options.listeners;
@@ -74,6 +101,7 @@ enum err worker_listeners_init(
 {
 	listeners->options = *options;
 	RETURN_IF_ERR(listen_for_all(listeners, why));
+	RETURN_IF_ERR(listen_for_all_mtls(listeners, why));
 	RETURN_IF_ERR(listen_at(listeners, 0, "127.0.0.1", options->outbound, options->on_outbound, why));
 	RETURN_IF_ERR(listen_at(listeners, 1, "0.0.0.0", options->inbound_plain, options->on_inbound_plain, why));
 	RETURN_IF_ERR(listen_at(listeners, 2, "0.0.0.0", options->tunnel, options->on_tunnel, why));
@@ -90,6 +118,8 @@ void worker_listeners_done(struct worker_listeners *listeners)
 		listener_free(TAKE_PTR(listeners->all[i]));
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
 		listener_free(TAKE_PTR(listeners->outbound[i].listener));
+	for (unsigned i = 0; i < 2 * LISTENERS_MAX; i++)
+		listener_free(TAKE_PTR(listeners->mtls[i]));
 }
 
 static void pause_one(struct worker_listeners *listeners, struct listener *listener, bool pause)
@@ -124,5 +154,7 @@ uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
 		num += listeners->outbound[i].listener == NULL ? 0
 							       : listener_num_refused(listeners->outbound[i].listener);
+	for (unsigned i = 0; i < 2 * LISTENERS_MAX; i++)
+		num += listeners->mtls[i] == NULL ? 0 : listener_num_refused(listeners->mtls[i]);
 	return num;
 }

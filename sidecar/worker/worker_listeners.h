@@ -11,6 +11,7 @@ struct worker_listeners_options {
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
 	const struct listeners *listeners; /* NULL: none */
 	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct addr *to);
+	listener_accept_fn *on_mtls; /* of inbound listeners with mtls */
 	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;
 };
@@ -28,6 +29,7 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 	struct worker_listeners_options options;
 	struct listener *all[NUM_WORKER_LISTENERS];
 	struct worker_outbound_listener outbound[LISTENERS_MAX];
+	struct listener *mtls[2 * LISTENERS_MAX]; /* a place for each inbound listener in each family */
 	bool is_paused[NUM_WORKER_INTERFACES];
 };
 

@@ -160,6 +160,8 @@ def log_lines_from_outside_are_rate_limited():
 
 # Files without a test of their own name beside them, and the test of each, which must exist.
 TESTED_ELSEWHERE = {
+    "sidecar/direct/direct_server.c": "test/integration/166_mutual_tls_without_a_tunnel.py",
+    "sidecar/direct/direct_leg.c": "test/integration/166_mutual_tls_without_a_tunnel.py",
     "sidecar/identity/kept_identity.c": "sidecar/identity/identity_kept_test.c",
     # Parts of the verifier, tested through what it accepts and refuses.
     "certs/cert.c": "certs/svid_test.c",
@@ -366,7 +368,8 @@ MAY_USE = {
     "sidecar/svid": BASE + ("certs", "proto"),
     "sidecar/workload_api": BASE + ("certs", "proto", "third_party/jansson"),
     "sidecar/discovery": BASE + ("certs", "proto", "policy", "sidecar/route"),  # it speaks of both
-    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/report", "sidecar/route", "sidecar/tunnel",
+    "sidecar/direct": CORE + ("base/net", "base/tls", "certs", "sidecar/leg"),
+    "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/direct", "sidecar/report", "sidecar/route", "sidecar/tunnel",
                        "sidecar/tunnel/pool"),
     "sidecar": BASE + ("certs", "policy", "sidecar/", "third_party/"),
     "control/store": CORE + ("base/json", "base/kube", "base/net", "certs:digest", "third_party/jansson", "third_party/sqlite"),

@@ -1,0 +1,38 @@
+/* What direct_server.c and direct_leg.c share. */
+#pragma once
+
+#include "base/core/list.h"
+#include "base/core/shares.h"
+#include "sidecar/direct/direct_server.h"
+#include "sidecar/leg/leg_ops.h"
+
+struct direct_server {
+	struct direct_server_options options;
+	struct credentials *credentials; /* NULL: none */
+	struct list all;
+	struct shares *handshakes; /* under way, by source */
+	struct rates *begun;       /* by source */
+};
+
+struct direct_leg {
+	struct leg leg;
+	struct list_link link; /* in its server */
+	struct direct_server *server;
+	struct loop_io io;
+	struct loop_task pending;   /* plaintext waits in the session: no event will report it */
+	struct loop_timer deadline; /* of the handshake */
+	struct share handshake;
+	struct tls_session *tls;
+	struct svid *peer; /* a reference; NULL before the handshake's end */
+	struct addr local, remote;
+	unsigned interest;
+	bool is_open;       /* handed to its owner */
+	bool owes_writable; /* a push was not taken whole */
+	bool is_ending;     /* close_notify is written */
+	bool has_keepalive;
+};
+
+extern const struct leg_ops direct_leg_ops;
+void direct_leg_start(struct direct_leg *direct); /* the events of an open one */
+void direct_leg_set_interest(struct direct_leg *direct, unsigned interest);
+void direct_leg_lost(struct direct_leg *direct, const struct why *why);

@@ -1,0 +1,201 @@
+#include "base/core/check.h"
+#include "base/core/mem.h"
+#include "base/core/random.h"
+#include "base/core/rates.h"
+#include "base/net/fd.h"
+#include "base/net/socket.h"
+#include "sidecar/direct/direct_private.h"
+
+/* As for tunnels (decision 034), but a caller without a sidecar opens a session per connection. */
+enum { HANDSHAKES_MAX = 256, HANDSHAKES_PER_SOURCE = 32, PER_MINUTE = 12000, BURST = 400 };
+
+struct direct_server *direct_server_new(const struct direct_server_options *options)
+{
+	struct direct_server *server = mem_new(struct direct_server);
+	CHECK(options->on_connection != NULL && options->context != NULL);
+	server->options = *options;
+	server->handshakes = shares_new(&(struct shares_options){
+		.capacity = HANDSHAKES_MAX,
+		.num_classes = 1,
+		.classes = {{.caps = {[SHARE_KEY_ADDRESS] = HANDSHAKES_PER_SOURCE,
+				     [SHARE_KEY_PREFIX64] = HANDSHAKES_PER_SOURCE}}},
+		.seed = random_u64(),
+	});
+	server->begun =
+		rates_new(&(struct rates_options){.per_minute = PER_MINUTE, .burst = BURST, .seed = random_u64()});
+	return server;
+}
+
+void direct_server_free(struct direct_server *server)
+{
+	if (server == NULL)
+		return;
+	for (struct direct_leg *direct; (direct = LIST_FIRST(&server->all, struct direct_leg, link)) != NULL;)
+		leg_free(&direct->leg);
+	credentials_unref(server->credentials);
+	shares_free(server->handshakes);
+	rates_free(server->begun);
+	mem_free(server);
+}
+
+/* --- the handshake --- */
+
+static void report(const struct direct_server *server, const struct addr *remote, const struct why *why)
+{
+	if (server->options.on_failure != NULL)
+		server->options.on_failure(server->options.arg, remote, why);
+}
+
+static void refuse(struct direct_leg *direct, const struct why *why)
+{
+	report(direct->server, &direct->remote, why);
+	leg_free(&direct->leg);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct direct_leg *direct = container_of(timer, struct direct_leg, deadline);
+	struct why why = {0};
+	why_set(&why, ERR_TIMEOUT, "a TLS handshake before timeouts.handshake",
+		"find out whether the caller speaks TLS 1.3", "the caller did not finish its handshake");
+	refuse(direct, &why);
+}
+
+static enum err on_verify(
+	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
+{
+	const struct direct_leg *direct = arg;
+	const struct direct_server *server = direct->server;
+	if (server->credentials == NULL)
+		return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
+			"check that the control plane is reachable: handfast check",
+			"this sidecar has no valid identity");
+	const struct verify_input input = {
+		.chain = chain,
+		.num_chain = num_chain,
+		.bundles = credentials_bundles(server->credentials),
+		.role = VERIFY_CLIENT,
+		.now_s = trusted_time_now_s(server->options.time, loop_clock(server->options.loop)),
+	};
+	return verify_chain_cached(
+		server->options.verify_cache, credentials_generation(server->credentials), &input, out_svid, why);
+}
+
+static void on_established(struct direct_leg *direct)
+{
+	struct direct_server *server = direct->server;
+	loop_timer_stop(&direct->deadline);
+	shares_give(&direct->handshake);
+	direct->peer = svid_ref(tls_session_peer(direct->tls));
+	direct->is_open = true;
+	CHECK(direct->peer != NULL); /* the context requires a certificate */
+	direct_leg_start(direct);
+	server->options.on_connection(server->options.arg, &direct->leg, direct->peer, &direct->local, &direct->remote);
+}
+
+static void handshake(struct direct_leg *direct)
+{
+	struct why why;
+	switch (tls_session_handshake(direct->tls)) {
+	case IO_DONE:
+		on_established(direct);
+		return;
+	case IO_WANT_READ:
+		direct_leg_set_interest(direct, LOOP_READ);
+		return;
+	case IO_WANT_WRITE:
+		direct_leg_set_interest(direct, LOOP_READ | LOOP_WRITE);
+		return;
+	case IO_EOF:
+	case IO_FAILED:
+		why = *tls_session_why(direct->tls);
+		refuse(direct, &why);
+		return;
+	}
+}
+
+static void on_ready(struct loop_io *io, unsigned ready)
+{
+	(void)ready;
+	handshake(container_of(io, struct direct_leg, io));
+}
+
+static enum err admit(struct direct_leg *direct, struct why *why)
+{
+	struct direct_server *server = direct->server;
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&direct->remote.ip, keys);
+	if (server->credentials == NULL ||
+		!credentials_are_valid(server->credentials,
+			trusted_time_now_s(server->options.time, loop_clock(server->options.loop))))
+		return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
+			"check that the control plane is reachable: handfast check",
+			"this sidecar has no valid identity");
+	if (rates_take(server->begun, &keys[0], loop_now_ms(server->options.loop)) &&
+		shares_take(server->handshakes, 0, keys, num_keys, 1, &direct->handshake) == SHARE_LIMIT_NONE)
+		return ERR_NONE;
+	return why_set(why, ERR_LIMIT, "fewer handshakes at once",
+		"find out which source connects so often; give it a sidecar, whose tunnels need one handshake for many",
+		"the limit of handshakes of one source is reached");
+}
+
+static enum err session_start(struct direct_leg *direct, int fd, struct why *why)
+{
+	const struct direct_server *server = direct->server;
+	const struct tls_session_options options = {
+		.context = server->options.context,
+		.scratch = server->options.scratch,
+		.fd = fd,
+		.svid = credentials_svid(server->credentials),
+		.key = credentials_key(server->credentials),
+		.on_verify = on_verify,
+		.verify_arg = direct,
+	};
+	return tls_session_new(&options, &direct->tls, why);
+}
+
+void direct_server_adopt(struct direct_server *server, int fd, const struct addr *local, const struct addr *remote)
+{
+	struct direct_leg *direct = mem_new(struct direct_leg);
+	struct why why = {0};
+	leg_init(&direct->leg, &direct_leg_ops, server->options.loop);
+	direct->server = server;
+	direct->local = *local;
+	direct->remote = *remote;
+	list_push_front(&server->all, &direct->link);
+	enum err err = admit(direct, &why);
+	if (err != ERR_NONE) {
+		socket_set_reset_on_close(fd, true);
+		fd_close(fd);
+	} else {
+		err = session_start(direct, fd, &why);
+	}
+	if (err != ERR_NONE) {
+		refuse(direct, &why);
+		return;
+	}
+	loop_io_start(server->options.loop, &direct->io, tls_session_fd(direct->tls), LOOP_READ, on_ready);
+	direct->interest = LOOP_READ;
+	loop_timer_start(server->options.loop, &direct->deadline, server->options.handshake_timeout_ms, on_deadline);
+}
+
+/* --- trust that changes --- */
+
+static void judge(struct direct_leg *direct, const struct bundle_set *bundles)
+{
+	struct why why = {0};
+	if (!direct->is_open || direct->leg.is_reset || verify_still_trusted(direct->peer, bundles, &why) == ERR_NONE)
+		return;
+	direct->leg.is_withdrawn = true;
+	direct_leg_lost(direct, &why);
+}
+
+void direct_server_set_credentials(struct direct_server *server, struct credentials *credentials)
+{
+	credentials_unref(server->credentials);
+	server->credentials = credentials == NULL ? NULL : credentials_ref(credentials);
+	if (credentials == NULL)
+		return;
+	LIST_EACH(&server->all, struct direct_leg, direct, link)
+		judge(direct, credentials_bundles(credentials));
+}

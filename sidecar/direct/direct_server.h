@@ -1,0 +1,32 @@
+/* Mutual TLS without a tunnel: one connection is one TLS session, for callers that hold an SVID and have no sidecar
+ * (decision 083). Of one worker. After the handshake the connection is a leg whose peer is known; where it may go and
+ * whether it is allowed is its owner's. */
+#pragma once
+
+#include "base/core/clock.h"
+#include "base/tls/tls_session.h"
+#include "certs/credentials.h"
+#include "certs/verify.h"
+#include "sidecar/leg/leg.h"
+
+struct direct_server;
+
+struct direct_server_options { /* pointers are borrowed */
+	struct loop *loop;
+	struct tls_context *context; /* of a server that requires a certificate */
+	struct tls_scratch *scratch;
+	struct verify_cache *verify_cache;
+	const struct trusted_time *time;
+	uint32_t handshake_timeout_ms;
+	/* The leg is handed over; its peer is a reference. */
+	void (*on_connection)(
+		void *arg, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote);
+	void (*on_failure)(void *arg, const struct addr *remote, const struct why *why);
+	void *arg;
+};
+struct direct_server *direct_server_new(const struct direct_server_options *options);
+void direct_server_free(struct direct_server *server); /* after its legs */
+/* `local`: what the caller dialed. */
+void direct_server_adopt(struct direct_server *server, int fd, const struct addr *local, const struct addr *remote);
+/* Legs whose peer these do not trust any more are cut as withdrawn. NULL: nothing is accepted. */
+void direct_server_set_credentials(struct direct_server *server, struct credentials *credentials);
