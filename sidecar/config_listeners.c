@@ -155,6 +155,19 @@ static void each(struct settings *settings, struct setting_node *map, const char
 	}
 }
 
+static void announced_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
+{
+	struct setting_node *list;
+	size_t num = setting_list(settings, map, "proxy_protocol", &list);
+	if (num > LISTENERS_MAX) {
+		setting_error(settings, map, "at most 64 ports in proxy_protocol", "remove some", "there are %zu", num);
+		return;
+	}
+	for (size_t i = 0; i < num; i++)
+		config->listeners.announced[config->listeners.num_announced++] =
+			(uint16_t)setting_item_number(settings, list, i);
+}
+
 void config_listeners_read(struct settings *settings, struct sidecar_config *config)
 {
 	struct setting_node *root = settings_root(settings), *map = setting_map(settings, root, "listeners");
@@ -162,4 +175,5 @@ void config_listeners_read(struct settings *settings, struct sidecar_config *con
 	config->interception = (enum interception)setting_keyword(settings, root, "interception");
 	each(settings, map, "outbound", outbound_read, config);
 	each(settings, map, "inbound", inbound_read, config);
+	announced_read(settings, setting_map(settings, root, "inbound"), config);
 }

@@ -22,7 +22,7 @@ static void listeners_are_read_in_both_families(void **state)
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	assert_int_equal(
 		read_text(settings,
-			"interception: none\n"
+			"interception: none\ninbound: {proxy_protocol: [80, 8443]}\n"
 			"listeners:\n"
 			"  outbound: [{listen: '127.0.0.1:5432', to: '192.0.2.3:5432'}, {listen: '[::1]:5432', to: "
 			"'[2001:db8::3]:5432'}]\n"
@@ -34,6 +34,8 @@ static void listeners_are_read_in_both_families(void **state)
 	assert_int_equal(config->listeners.num_outbound, 2);
 	assert_string_equal(addr_format(&config->listeners.outbound[1].to, text), "[2001:db8::3]:5432");
 	assert_int_equal(config->listeners.num_inbound, 2);
+	assert_int_equal(config->listeners.num_announced, 2);
+	assert_true(listeners_announce(&config->listeners, 8443));
 	assert_int_equal(config->listeners.inbound[0].port, 8443);
 	assert_true(config->listeners.inbound[0].takes_mtls);
 	assert_false(config->listeners.inbound[1].takes_mtls);

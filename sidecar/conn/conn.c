@@ -126,9 +126,18 @@ void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *s
 	advance(conn_new(env, CONN_INBOUND_PLAIN, fd, source));
 }
 
+/* A peer may name the port of its application's socket, for the address that it has here. Any other address would be
+ * its word alone: it is ignored (decision 084). */
+static uint16_t caller_port_of(const struct inbound_stream *stream)
+{
+	const struct addr *named = inbound_stream_forwarded(stream), *seen = inbound_stream_remote(stream);
+	return named != NULL && ip_addr_eq(&named->ip, &seen->ip) ? named->port : 0;
+}
+
 void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
 {
 	struct conn *conn = conn_new(env, CONN_INBOUND, -1, inbound_stream_remote(stream));
+	conn->caller_port = caller_port_of(stream);
 	conn->stream = stream;
 	conn->encrypted = true;
 	conn->key_exchange = (uint8_t)inbound_stream_key_exchange(stream);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -117,6 +118,51 @@ static void a_family_without_a_source_is_named(void **state)
 	assert_int_equal(stream.status, 503);
 }
 
+static void announces_to(struct test_conns *conns, uint16_t port)
+{
+	static struct listeners listeners;
+	listeners = (struct listeners){.announced = {port}, .num_announced = 1};
+	conns->env.listeners = &listeners;
+}
+
+/* The header that the app got: its source port, and its length. */
+static unsigned source_port_received(struct test_conns *conns, struct inbound_stream *stream, size_t *out_len)
+{
+	_cleanup_fd_ int app = test_app_accept(conns);
+	uint8_t header[256];
+	assert_true(app >= 0);
+	ssize_t len = read(app, header, sizeof(header));
+	assert_true(len > 28);
+	assert_memory_equal(header + 16, stream->remote.ip.bytes, 4);
+	*out_len = (size_t)len;
+	tcp_abort(TAKE_FD(app));
+	test_conns_turn(conns);
+	fd_close(stream->far);
+	return (unsigned)(header[24] << 8 | header[25]);
+}
+
+static void D33_a_peer_names_the_port_of_its_own_address_alone(void **state)
+{
+	struct test_conns *conns = *state;
+	static const struct {
+		const char *forwarded;
+		unsigned port;
+	} cases[] = {{"192.0.2.2:1234", 1234}, {"192.0.2.3:1234", 40000}, {"127.0.0.1:1234", 40000},
+		{"[::ffff:192.0.2.9]:1234", 40000}, {NULL, 40000}};
+	announces_to(conns, conns->app_at.port);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct inbound_stream stream;
+		struct addr forwarded = {.port = 0};
+		size_t len;
+		if (cases[i].forwarded != NULL)
+			forwarded = addr_of_text(cases[i].forwarded);
+		test_inbound_forwarded(conns, &stream, &forwarded, FRIEND);
+		assert_int_equal(source_port_received(conns, &stream, &len), cases[i].port);
+		assert_int_equal(len, 28 + 3 + strlen(FRIEND));
+		assert_int_equal(conns->record.bytes_sent, 0); /* the header is none of the caller's */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +171,7 @@ int main(void)
 		CONNS_TEST(a_listener_is_encrypted_where_the_outbound_mode_is_off),
 		CONNS_TEST(peers_that_dial_the_port_of_a_listener_reach_where_it_leads),
 		CONNS_TEST(D32_a_listener_opens_no_way_to_another_address),
+		CONNS_TEST(D33_a_peer_names_the_port_of_its_own_address_alone),
 		CONNS_TEST(a_family_without_a_source_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

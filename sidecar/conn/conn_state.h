@@ -31,6 +31,7 @@ struct conn {
 	uint64_t tried;      /* one bit per place */
 	int fd;              /* the accepted socket, until it becomes a leg; then -1 */
 	struct addr source;
+	uint16_t caller_port; /* inbound: the port of the caller's own socket, as its sidecar names it; 0: unknown */
 	struct original_dst dst;
 	struct addr endpoint; /* outbound: the address it was opened to */
 	uint64_t opened_ms;

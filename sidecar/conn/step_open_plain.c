@@ -3,6 +3,36 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
+#include "sidecar/conn/proxy_header.h"
+#include <errno.h>
+
+static bool is_announced(const struct conn *conn)
+{
+	const struct listeners *listeners = conn->env->listeners;
+	return conn->kind != CONN_OUTBOUND && listeners != NULL && listeners_announce(listeners, conn->dst.addr.port);
+}
+
+static struct addr caller_of(const struct conn *conn)
+{
+	struct addr caller = conn->source;
+	if (conn->caller_port != 0)
+		caller.port = conn->caller_port;
+	return caller;
+}
+
+/* Before any byte of the caller. A fresh socket takes more than the longest header. */
+static enum err announce(const struct conn *conn)
+{
+	const struct spiffe_id *id = conn_peer_id(conn);
+	const struct addr caller = caller_of(conn);
+	uint8_t header[PROXY_HEADER_MAX];
+	if (!is_announced(conn))
+		return ERR_NONE;
+	size_t len = proxy_header_encode(&caller, &conn->dst.addr, id == NULL ? NULL : id->text, header);
+	socket_set_nodelay(conn->connecting_fd); /* else the caller's first bytes would wait for its acknowledgment */
+	ssize_t sent = send(conn->connecting_fd, header, len, MSG_NOSIGNAL);
+	return sent == (ssize_t)len ? ERR_NONE : sent < 0 ? err_from_errno(errno) : ERR_LIMIT;
+}
 
 static void attach_upstream(struct conn *conn)
 {
@@ -17,6 +47,8 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	struct conn *conn = container_of(io, struct conn, connecting);
 	CHECK(conn->open_state == OPEN_WAITING && conn->connecting_fd >= 0);
 	enum err err = socket_connect_result(conn->connecting_fd);
+	if (err == ERR_NONE)
+		err = announce(conn);
 	loop_io_stop(io);
 	if (err == ERR_NONE) {
 		attach_upstream(conn);
@@ -113,6 +145,8 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 	enum err err = has_source && has_spare(source) ? connect_from_spares(conn, to, &options)
 						       : socket_connect(to, &options, &conn->connecting_fd);
 	if (err != ERR_NONE)
+		return not_started(conn, err, has_source);
+	if (is_connected && (err = announce(conn)) != ERR_NONE)
 		return not_started(conn, err, has_source);
 	if (is_connected) {
 		attach_upstream(conn);

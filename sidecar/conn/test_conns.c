@@ -178,7 +178,8 @@ int test_inbound_plain(struct test_conns *conns, const char *destination)
 	return pair.near;
 }
 
-void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority, const char *peer)
+static void inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority,
+	const struct addr *forwarded, const char *peer)
 {
 	_cleanup_(credentials_unrefp) struct credentials *theirs = test_mesh_credentials(conns->mesh, peer);
 	conns->loopback_is_ours = authority == NULL;
@@ -187,11 +188,23 @@ void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const
 		.authority = authority == NULL ? conns->app_at : addr_of(authority),
 		.local = addr_of("192.0.2.1:15008"),
 		.remote = addr_of("192.0.2.2:40000"),
+		.forwarded = *forwarded,
 		.peer = credentials_svid(theirs),
 		.far = -1,
 	};
 	conn_start_inbound(&conns->env, stream);
 	test_conns_turn(conns);
+}
+
+void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority, const char *peer)
+{
+	inbound(conns, stream, authority, &(struct addr){.port = 0}, peer);
+}
+
+void test_inbound_forwarded(
+	struct test_conns *conns, struct inbound_stream *stream, const struct addr *forwarded, const char *peer)
+{
+	inbound(conns, stream, NULL, forwarded, peer);
 }
 
 static void snapshot_changed(struct test_conns *conns)

@@ -48,6 +48,9 @@ int test_conns_teardown(void **state);
 int test_outbound(struct test_conns *conns, const char *destination);
 int test_inbound_plain(struct test_conns *conns, const char *destination); /* NULL: to the app */
 void test_inbound(struct test_conns *conns, struct inbound_stream *stream, const char *authority, const char *peer);
+/* To the app, with the peer's word for its own app's address; family 0: absent. */
+void test_inbound_forwarded(
+	struct test_conns *conns, struct inbound_stream *stream, const struct addr *forwarded, const char *peer);
 
 /* Changes of the snapshot. Each notifies the connections. */
 void test_answer(struct test_conns *conns, const char *destination, enum destination_kind kind, size_t num_endpoints);

@@ -104,6 +104,11 @@ const struct addr *inbound_stream_remote(const struct inbound_stream *stream)
 	return &stream->remote;
 }
 
+const struct addr *inbound_stream_forwarded(const struct inbound_stream *stream)
+{
+	return stream->forwarded.ip.family == 0 ? NULL : &stream->forwarded;
+}
+
 const struct svid *inbound_stream_peer(const struct inbound_stream *stream)
 {
 	return stream->peer;

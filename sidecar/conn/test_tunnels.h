@@ -25,8 +25,8 @@ void test_pool_fail(struct tunnel_pool *pool, enum stream_verdict verdict, enum 
 
 struct inbound_stream { /* the test's storage */
 	struct loop *loop;
-	struct addr authority, local, remote;
-	struct svid *peer; /* borrowed */
+	struct addr authority, local, remote, forwarded; /* family 0: absent */
+	struct svid *peer;                               /* borrowed */
 	void *arg;
 	unsigned num_answers, status; /* 200: accepted */
 	char reason[48];

@@ -1,4 +1,5 @@
-/* The listeners that the operator set, for a host without interception rules: which local address leads where. Pure. */
+/* What the operator set for single ports: the listeners of a host without interception rules (which local address leads
+ * where), and where the workload reads the PROXY protocol. Pure. */
 #pragma once
 
 #include "base/core/addr.h"
@@ -21,7 +22,11 @@ struct listeners {
 	size_t num_outbound;
 	struct inbound_listener inbound[LISTENERS_MAX];
 	size_t num_inbound;
+	uint16_t announced[LISTENERS_MAX]; /* ports whose workload reads the PROXY protocol */
+	size_t num_announced;
 };
 
+/* Whether the workload of that port learns its caller by the PROXY protocol. */
+bool listeners_announce(const struct listeners *listeners, uint16_t port);
 /* The inbound listener of that port; NULL: none. */
 const struct inbound_listener *listeners_inbound(const struct listeners *listeners, uint16_t port);

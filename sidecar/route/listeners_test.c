@@ -15,8 +15,19 @@ static void a_port_has_its_listener_and_no_other(void **state)
 	assert_null(listeners_inbound(&listeners, 0));
 }
 
+static void the_ports_of_the_proxy_protocol_are_those_given(void **state)
+{
+	(void)state;
+	static const struct listeners listeners = {.announced = {80, 443}, .num_announced = 1};
+	assert_true(listeners_announce(&listeners, 80));
+	assert_false(listeners_announce(&listeners, 443)); /* beyond the number */
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_port_has_its_listener_and_no_other)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_port_has_its_listener_and_no_other),
+		cmocka_unit_test(the_ports_of_the_proxy_protocol_are_those_given),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ size_t connect_request_encode(
 	return 3;
 }
 
-/* RFC 7239 6, the one form that sidecars send. Anything else counts as absent: it is for logs only. */
+/* RFC 7239 6, the one form that sidecars send. Anything else counts as absent. */
 static struct addr parse_forwarded(struct span value)
 {
 	struct addr addr = {0};

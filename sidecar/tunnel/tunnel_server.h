@@ -36,7 +36,7 @@ const struct addr *inbound_stream_remote(
 const struct svid *inbound_stream_peer(const struct inbound_stream *stream);
 enum key_exchange inbound_stream_key_exchange(const struct inbound_stream *stream);
 const struct addr *inbound_stream_forwarded(
-	const struct inbound_stream *stream); /* the peer's word for its app's address, NULL: absent; for logs only */
+	const struct inbound_stream *stream); /* the peer's word for its app's address, NULL: absent */
 void inbound_stream_set_arg(struct inbound_stream *stream, void *arg);
 void *inbound_stream_arg(const struct inbound_stream *stream);
 struct leg *inbound_stream_accept(struct inbound_stream *stream); /* answers 200; the stream becomes a leg */

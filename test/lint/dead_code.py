@@ -23,7 +23,6 @@ ONLY_TESTS_CALL = {
     "distributor_counts": "how much work an answer cost, which a test bounds",
     "h2_session_has_settings": "a state that a test waits for",
     "h2_session_num_streams": "what a test counts that streams are given back",
-    "inbound_stream_forwarded": "the peer's header, which tests compare",
     "listener_num_pauses": "tests count pauses; programs are called at each",
     "web_identity_ref": "of the webhook, which is in work",
     "registry_num_resolutions": "how much work an answer cost, which a test bounds",
