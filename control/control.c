@@ -244,6 +244,7 @@ struct control *control_make(const struct control_source *source, struct control
 		.tcp_table_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
+	control->name_servers = name_servers_new();
 	process_facts_open(&control->facts); /* before /proc becomes inaccessible */
 	if (config->kubernetes.is_enabled)
 		control->tcp_table_fd = tcp_table_open();
@@ -381,6 +382,7 @@ void control_free(struct control *control)
 		store_close(control->store);
 	control_kubernetes_done(control);
 	control_etcd_done(control);
+	name_servers_free(control->name_servers);
 	loop_run_once(control->loop, false);
 	if (control->attest != NULL)
 		attest_free(control->attest);

@@ -22,6 +22,7 @@ enum err control_load_etcd(struct control *control, struct why *why)
 	members->num_endpoints = config->etcd.num_endpoints;
 	members->ca_file = mem_strdup(config->etcd.ca);
 	members->certificate_file = mem_strdup(config->etcd.certificate);
+	members->name_servers = control->name_servers;
 	members->key_file = mem_strdup(config->etcd.key);
 	members->user = config->etcd.user == NULL ? NULL : mem_strdup(config->etcd.user);
 	members->password_file = config->etcd.password_file == NULL ? NULL : mem_strdup(config->etcd.password_file);

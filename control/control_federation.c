@@ -46,6 +46,7 @@ void control_start_federation(struct control *control)
 		.store = control->store,
 		.issuer = control->issuer,
 		.config = control->first_config,
+		.name_servers = control->name_servers,
 		.metrics = metrics_shard(control->metrics, 0),
 		.listening_fd = TAKE_FD(control->federation_fd)};
 	CHECK(control->federation == NULL);

@@ -11,6 +11,7 @@ enum err control_load_records(struct control *control, struct why *why)
 	const char *kubeconfig = control->config->kubernetes.kubeconfig;
 	RETURN_IF_ERR(kubeconfig == NULL ? kube_config_in_cluster(NULL, &control->api, why)
 					 : kube_config_load(kubeconfig, &control->api, why));
+	control->api.name_servers = control->name_servers;
 	control->client = kube_client_new(control->loop, &control->api);
 	return store_open_records(
 		control->loop, control->client, control->config->kubernetes.namespace_, &control->store, why);

@@ -1,7 +1,6 @@
 /* How names are resolved after the network process has locked itself out: those of partners, which a reload may add,
  * and of etcd's members. */
 #include "base/core/mem.h"
-#include "base/net/resolver.h"
 #include "control/control_private.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -27,7 +26,6 @@ size_t control_resolver_paths(const struct control *control, char *out[CONTROL_R
 {
 	static const char *const files[] = {"/etc/hosts", settings, "/etc/nsswitch.conf"};
 	size_t num = 0;
-	resolver_keep_servers();
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (access(files[i], F_OK) == 0)
 			out[num++] = mem_strdup(files[i]);

@@ -3,6 +3,7 @@
 
 #include "base/core/process_facts.h"
 #include "base/kube/kube_client.h"
+#include "base/net/resolver.h"
 #include "control/audit/audit.h"
 #include "control/ca_source/ca_source.h"
 #include "control/control.h"
@@ -33,11 +34,12 @@ struct control {
 	int streams_fd, operator_fd, metrics_fd, webhook_fd; /* -1: adopted by another part */
 	int federation_fd;                                   /* -1: no bundle endpoint, or adopted */
 	int operator_port_fd, tcp_table_fd;                  /* Kubernetes alone; else -1 */
-	struct etcd_members members;                         /* etcd alone */
-	struct kube_config api;                              /* Kubernetes alone */
-	struct kube_client *client;                          /* NULL: not in Kubernetes */
-	struct kube_plane *plane;                            /* NULL: not in Kubernetes, or not started */
-	int streams_unix_fd;                                 /* -1: none, or adopted */
+	struct name_servers *name_servers; /* of the start: the network process may not read them later */
+	struct etcd_members members;       /* etcd alone */
+	struct kube_config api;            /* Kubernetes alone */
+	struct kube_client *client;        /* NULL: not in Kubernetes */
+	struct kube_plane *plane;          /* NULL: not in Kubernetes, or not started */
+	int streams_unix_fd;               /* -1: none, or adopted */
 	struct store *store;
 	struct audit *audit;
 	struct metrics *metrics;
@@ -117,7 +119,7 @@ enum err control_load_etcd(struct control *control, struct why *why) _must_use_;
 void control_etcd_done(struct control *control); /* after the store */
 /* Folders of its files, as control_kubernetes_paths(). */
 size_t control_etcd_paths(const struct control *control, char *out[4]);
-/* control_names.c: files by which names are resolved, as control_kubernetes_paths(); keeps the DNS servers, too. */
+/* control_names.c: files by which names are resolved, as control_kubernetes_paths(). */
 #define CONTROL_RESOLVER_PATHS_MAX 4
 size_t control_resolver_paths(const struct control *control, char *out[CONTROL_RESOLVER_PATHS_MAX]);
 /* control_federation.c */

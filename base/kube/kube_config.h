@@ -7,9 +7,12 @@
 #define KUBE_SERVICE_ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 #define KUBE_TOKEN_MAX              (16 * 1024) /* bytes; a projected token has about 1,200 */
 
+struct name_servers;
+
 struct kube_config { /* zeroed is valid to kube_config_done() */
 	char *host;  /* a DNS name, or an IP address without brackets */
 	uint16_t port;
+	const struct name_servers *name_servers; /* borrowed; NULL: none were kept (base/net/resolver.h) */
 	char *server_name; /* what the server's certificate must be for, if not `host`; NULL: host */
 	struct buf ca_pem;
 	char *ca_file;    /* read anew for each connection, since authorities are rotated; NULL: ca_pem alone */

@@ -22,6 +22,7 @@ struct web_peer kube_dial_peer(const struct kube_config *config)
 {
 	return (struct web_peer){.host = config->host,
 		.port = config->port,
+		.name_servers = config->name_servers,
 		.server_name = config->server_name,
 		.load = load,
 		.arg = (void *)(uintptr_t)config,

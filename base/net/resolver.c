@@ -30,24 +30,36 @@ struct resolver {
 	bool is_closing;
 };
 
-static struct ares_addr_port_node *kept_servers; /* NULL: none; as long as the process */
+struct name_servers {
+	struct ares_addr_port_node *nodes; /* NULL: none */
+};
 
-void resolver_keep_servers(void)
+struct name_servers *name_servers_new(void)
 {
+	struct name_servers *servers = mem_new(struct name_servers);
 	ares_channel channel;
-	CHECK(kept_servers == NULL);
 	if (ares_init(&channel) != ARES_SUCCESS)
-		return;
-	(void)ares_get_servers_ports(channel, &kept_servers); /* else none are kept */
+		return servers;
+	(void)ares_get_servers_ports(channel, &servers->nodes); /* else none are kept */
 	ares_destroy(channel);
+	return servers;
+}
+
+void name_servers_free(struct name_servers *servers)
+{
+	if (servers == NULL)
+		return;
+	if (servers->nodes != NULL)
+		ares_free_data(servers->nodes);
+	mem_free(servers);
 }
 
 /* c-ares takes 127.0.0.1 where it may not read the file. */
-static void use_kept_servers(ares_channel channel)
+static void use_kept(ares_channel channel, const struct name_servers *kept)
 {
 	_cleanup_fd_ int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES && kept_servers != NULL)
-		(void)ares_set_servers_ports(channel, kept_servers); /* else its own stay */
+	if (fd < 0 && errno == EACCES && kept != NULL && kept->nodes != NULL)
+		(void)ares_set_servers_ports(channel, kept->nodes); /* else its own stay */
 }
 
 static void on_ready(struct loop_io *io, unsigned ready)
@@ -152,7 +164,7 @@ static void deadline_passed(struct loop_timer *timer)
 	loop_task_post(resolver->loop, &resolver->answer, answer);
 }
 
-enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
+enum err resolver_new(struct loop *loop, const struct name_servers *kept, struct resolver **out, struct why *why)
 {
 	struct resolver *resolver = mem_new(struct resolver);
 	struct ares_options options = {
@@ -169,7 +181,7 @@ enum err resolver_new(struct loop *loop, struct resolver **out, struct why *why)
 		return why_set(why, ERR_SYSTEM, "a resolver", "check /etc/resolv.conf", "cannot start the resolver: %s",
 			ares_strerror(status));
 	}
-	use_kept_servers(resolver->channel);
+	use_kept(resolver->channel, kept);
 	*out = resolver;
 	return ERR_NONE;
 }

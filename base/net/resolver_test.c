@@ -30,7 +30,7 @@ static void resolves_names_of_the_hosts_file(_unused_ void **state)
 {
 	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	assert_int_equal(resolver_new(query.loop, NULL, &resolver, NULL), ERR_NONE);
 	resolver_query(resolver, "localhost", 5000, on_done, &query);
 	assert_int_equal(query.num_answers, 0); /* never within resolver_query() */
 	loop_run(query.loop);
@@ -45,7 +45,7 @@ static void reports_a_timeout(_unused_ void **state)
 {
 	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	assert_int_equal(resolver_new(query.loop, NULL, &resolver, NULL), ERR_NONE);
 	resolver_query(resolver, "missing.invalid", 100, on_done, &query);
 	loop_run(query.loop);
 	assert_int_equal(query.num_answers, 1);
@@ -59,11 +59,27 @@ static void a_canceled_query_has_no_callback(_unused_ void **state)
 {
 	struct query query = {.loop = loop_new(&clock_system)};
 	struct resolver *resolver;
-	assert_int_equal(resolver_new(query.loop, &resolver, NULL), ERR_NONE);
+	assert_int_equal(resolver_new(query.loop, NULL, &resolver, NULL), ERR_NONE);
 	resolver_query(resolver, "localhost", 5000, on_done, &query);
 	resolver_cancel(resolver);
 	loop_run_once(query.loop, false);
 	assert_int_equal(query.num_answers, 0);
+	resolver_free(resolver);
+	loop_free(query.loop);
+}
+
+/* One per composition root, not one per process. */
+static void name_servers_are_kept_for_each_that_asks(_unused_ void **state)
+{
+	struct query query = {.loop = loop_new(&clock_system)};
+	struct name_servers *first = name_servers_new(), *second = name_servers_new();
+	struct resolver *resolver;
+	name_servers_free(first);
+	assert_int_equal(resolver_new(query.loop, second, &resolver, NULL), ERR_NONE);
+	name_servers_free(second); /* needed during the call alone */
+	resolver_query(resolver, "localhost", 5000, on_done, &query);
+	loop_run(query.loop);
+	assert_int_equal(query.err, ERR_NONE);
 	resolver_free(resolver);
 	loop_free(query.loop);
 }
@@ -74,6 +90,7 @@ int main(void)
 		cmocka_unit_test(resolves_names_of_the_hosts_file),
 		cmocka_unit_test(reports_a_timeout),
 		cmocka_unit_test(a_canceled_query_has_no_callback),
+		cmocka_unit_test(name_servers_are_kept_for_each_that_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,7 +200,8 @@ void web_dial_start(struct web_dial *dial, const struct web_peer *peer, uint32_t
 	if (ip_addr_parse(span_of_str(peer->host), &dial->ips[0]) == ERR_NONE) {
 		dial->num_ips = 1;
 		try_next(dial);
-	} else if (dial->resolver == NULL && resolver_new(dial->loop, &dial->resolver, &why) != ERR_NONE) {
+	} else if (dial->resolver == NULL &&
+		   resolver_new(dial->loop, peer->name_servers, &dial->resolver, &why) != ERR_NONE) {
 		fail(dial, &why);
 	} else {
 		dial->is_resolving = true;

@@ -6,9 +6,12 @@
 #include "base/rpc/transport.h"
 #include "certs/verify_web.h"
 
+struct name_servers; /* base/net/resolver.h */
+
 struct web_peer {         /* borrowed until the end of the dial */
 	const char *host; /* a DNS name, or an IP address without brackets */
 	uint16_t port;
+	const struct name_servers *name_servers; /* where /etc/resolv.conf may not be read any more; NULL: none */
 	const char *server_name; /* what the server's certificate must be for, if not `host`; NULL: host */
 	/* Before each handshake, since files are replaced: what this end trusts, and what it presents (NULL: nothing).
 	 * The caller owns both. */

@@ -78,8 +78,9 @@ void federation_set_partners(struct federation *federation, const struct control
 		const struct config_partner *settings = &config->federation.partners[i];
 		if (federation_find(federation, span_of_str(settings->domain.name)) != NULL)
 			continue;
-		struct partner *partner = partner_new(federation->options.loop, federation->options.store,
-			federation->options.metrics, federation->hint_min_s, settings);
+		struct partner *partner =
+			partner_new(federation->options.loop, federation->options.store, federation->options.metrics,
+				federation->hint_min_s, federation->options.name_servers, settings);
 		list_push_back(&federation->partners, &partner->link);
 	}
 	on_sweep(&federation->sweep);

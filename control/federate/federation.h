@@ -14,13 +14,16 @@
 
 struct federation;
 
+struct name_servers;
+
 struct federation_options { /* borrowed */
 	struct loop *loop;
 	struct store *store;
 	struct issuer *issuer;
 	const struct control_config *config; /* of the start */
 	struct metric_shard *metrics;
-	int listening_fd; /* adopted; -1: no endpoint */
+	const struct name_servers *name_servers; /* NULL: none were kept */
+	int listening_fd;                        /* adopted; -1: no endpoint */
 };
 /* The partners of the settings; records of others are removed from the store. */
 struct federation *federation_new(const struct federation_options *options);

@@ -321,7 +321,7 @@ static void fetch(struct partner *partner)
 /* --- its life --- */
 
 struct partner *partner_new(struct loop *loop, struct store *store, struct metric_shard *metrics, uint32_t hint_min_s,
-	const struct config_partner *settings)
+	const struct name_servers *name_servers, const struct config_partner *settings)
 {
 	struct partner *partner = mem_new(struct partner);
 	partner->loop = loop;
@@ -331,6 +331,7 @@ struct partner *partner_new(struct loop *loop, struct store *store, struct metri
 	config_partner_copy(settings, &partner->settings);
 	partner->peer = (struct web_peer){.host = partner->settings.host,
 		.port = partner->settings.port,
+		.name_servers = name_servers,
 		.load = load,
 		.verify = partner->settings.is_spiffe ? verify : NULL,
 		.arg = partner,

@@ -35,7 +35,7 @@ struct partner {
 };
 
 struct partner *partner_new(struct loop *loop, struct store *store, struct metric_shard *metrics, uint32_t hint_min_s,
-	const struct config_partner *settings);
+	const struct name_servers *name_servers, const struct config_partner *settings);
 void partner_free(struct partner *partner);
 bool partner_has_settings(const struct partner *partner, const struct config_partner *settings);
 void partner_record_changed(struct partner *partner); /* in the store */

@@ -27,7 +27,7 @@ struct world {
 
 static struct partner *open_partner(struct world *world)
 {
-	return partner_new(world->loop, world->store, metrics_shard(world->metrics, 0), 60, &world->settings);
+	return partner_new(world->loop, world->store, metrics_shard(world->metrics, 0), 60, NULL, &world->settings);
 }
 
 static int set_up(void **state)

@@ -43,7 +43,7 @@ enum err control_link_new(const struct control_link_options *options, struct con
 	link->options.expected = (struct spiffe_id){0};
 	enum err err = control_address_parse(options->address, &link->address, why);
 	if (err == ERR_NONE && link->address.host != NULL)
-		err = resolver_new(options->loop, &link->resolver, why);
+		err = resolver_new(options->loop, NULL, &link->resolver, why);
 	if (err != ERR_NONE) {
 		control_link_free(link);
 		return err;
@@ -357,6 +357,11 @@ void control_link_dial(struct control_link *link, struct credentials *credential
 	}
 	link->is_resolving = true;
 	resolver_query(link->resolver, link->address.host, timeout_ms, on_resolved, link);
+}
+
+void control_link_turn(struct control_link *link)
+{
+	link->turn++;
 }
 
 void control_link_cut(struct control_link *link)

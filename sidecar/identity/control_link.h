@@ -39,6 +39,7 @@ void control_link_free(struct control_link *link);
  * last first. timeout_ms: per address. A name is resolved at each dial, and its addresses are dialed in turn. Ends in
  * on_up or on_down, never during the call. */
 void control_link_dial(struct control_link *link, struct credentials *credentials, uint8_t only, uint32_t timeout_ms);
+void control_link_turn(struct control_link *link);                       /* the next dial begins with another address */
 void control_link_cut(struct control_link *link);                        /* without on_down; allowed when down */
 bool control_link_is_down(const struct control_link *link);              /* neither up nor dialing */
 struct rpc_client *control_link_client(const struct control_link *link); /* NULL unless up */

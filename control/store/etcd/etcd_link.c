@@ -67,6 +67,7 @@ static void start_dial(struct etcd_link *link)
 	const struct etcd_endpoint *endpoint = endpoint_of(link);
 	link->peer = (struct web_peer){.host = endpoint->host,
 		.port = endpoint->port,
+		.name_servers = link->members->name_servers,
 		.load = load,
 		.arg = link,
 		.texts = {"a member of etcd that listens", "check that etcd runs there, and the network to it",

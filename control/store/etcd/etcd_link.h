@@ -13,12 +13,15 @@ struct etcd_endpoint {
 	uint16_t port;
 };
 
+struct name_servers;
+
 struct etcd_members { /* borrowed until etcd_link_free() */
 	struct etcd_endpoint endpoints[ETCD_ENDPOINTS_MAX];
 	size_t num_endpoints;
 	/* PEM, read again for each connection: what the members' certificates end in, and what this end presents. */
 	char *ca_file, *certificate_file, *key_file;
-	char *user, *password_file; /* NULL: no login; the file is read again for each connection */
+	const struct name_servers *name_servers; /* borrowed; NULL: none were kept (base/net/resolver.h) */
+	char *user, *password_file;              /* NULL: no login; the file is read again for each connection */
 };
 
 struct etcd_link_events {
