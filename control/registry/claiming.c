@@ -203,7 +203,8 @@ static void age(void *arg, struct place *place)
 static void on_grace(struct loop_timer *timer)
 {
 	struct registry *registry = container_of(timer, struct registry, grace);
-	if (registry_is_counting(registry))
+	/* Cut off, it cannot see whether the sidecar is at another control plane. */
+	if (registry_is_counting(registry) && store_silent_ms(registry->store, NULL) < STORE_CUT_OFF_MS)
 		registry_each_place(registry, age, registry);
 	registry_grace_start(registry);
 }

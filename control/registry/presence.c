@@ -46,6 +46,11 @@ static void linger_ended(struct loop_timer *timer)
 {
 	struct claim *claim = container_of(timer, struct claim, linger);
 	CHECK(claim->is_lingering && claim->num_live == 0);
+	/* It was sent to another control plane, and what that one knows cannot be seen here (decision 080). */
+	if (store_silent_ms(claim->registry->store, NULL) >= STORE_CUT_OFF_MS) {
+		registry_linger(claim->registry, claim, LINGER_MS);
+		return;
+	}
 	claim->is_lingering = false;
 	registry_sync(claim->registry, claim);
 	registry_review(claim->registry, claim);

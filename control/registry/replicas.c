@@ -176,8 +176,11 @@ static void on_renewal(struct loop_timer *timer)
 {
 	struct registry *registry = container_of(timer, struct registry, renewal);
 	uint64_t now_ms = loop_now_ms(registry->loop);
+	bool is_cut_off = store_silent_ms(registry->store, NULL) >= STORE_CUT_OFF_MS;
 	LIST_EACH_REMOVABLE(&registry->replicas, struct replica, replica, link) {
 		char key[KEY_LEN];
+		if (is_cut_off && replica->is_present) /* they may all be there: nothing of them can be seen */
+			replica->seen_ms = now_ms;
 		uint64_t silent_ms = now_ms - replica->seen_ms;
 		presence_key(replica->id, key);
 		if (silent_ms > PRESENT_MS)

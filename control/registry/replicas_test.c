@@ -1,6 +1,7 @@
 /* Two control planes with one store. */
 #include "base/core/test_wait.h"
 #include "control/registry/test_registry.h"
+#include "control/store/store_private.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,9 +165,69 @@ static void a_claim_that_comes_or_moves_is_written_once(void **state)
 	registry_free(other);
 }
 
+/* The world's store, but what it shares does not answer. */
+struct silent {
+	struct store_engine engine;
+	const struct store_engine *real;
+	uint64_t ms;
+};
+
+static uint64_t silent_ms(const struct store *store, struct why *out_why)
+{
+	(void)out_why;
+	return container_of((struct store_engine *)(uintptr_t)store->engine, struct silent, engine)->ms;
+}
+
+static void fall_silent(struct world *world, struct silent *silent)
+{
+	*silent = (struct silent){*world->store->engine, world->store->engine, STORE_CUT_OFF_MS};
+	silent->engine.silent_ms = silent_ms;
+	world->store->engine = &silent->engine;
+}
+
+static void a_stream_that_closes_while_the_store_is_silent_changes_no_answer(void **state)
+{
+	struct world *world = *state;
+	struct registry *other = other_new(world);
+	struct silent silent;
+	world_claim_two(world);
+	fall_silent(world, &silent);
+	unsigned before = world->num_service_changes;
+	world_gone(world, WEB, "192.0.2.1");
+	pass_s(world, 20);
+	assert_int_equal(num_endpoints(world->registry), 2);
+	assert_int_equal(world->num_service_changes, before);
+	silent.ms = 0;
+	pass_s(world, 5);
+	assert_true(WAIT_UNTIL(num_endpoints(world->registry) == 1, pass_s(world, 1)));
+	world->store->engine = silent.real;
+	registry_free(other);
+}
+
+static void no_other_control_plane_is_gone_while_the_store_is_silent(void **state)
+{
+	struct world *world = *state;
+	struct registry *other = other_new(world);
+	struct silent silent;
+	world_claim_two(world);
+	registry_free(world->registry); /* as if its records did not come any more */
+	world->registry = other;
+	fall_silent(world, &silent);
+	pass_s(world, 120);
+	assert_int_equal(num_endpoints(other), 2);
+	assert_true(holds(other, WEB, "192.0.2.1"));
+	silent.ms = 0;
+	pass_s(world, 30);
+	assert_int_equal(num_endpoints(other), 2); /* it has the time to be seen again */
+	assert_true(WAIT_UNTIL(num_endpoints(other) == 0, pass_s(world, 1)));
+	world->store->engine = silent.real;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(a_stream_that_closes_while_the_store_is_silent_changes_no_answer),
+		WORLD_TEST(no_other_control_plane_is_gone_while_the_store_is_silent),
 		WORLD_TEST(a_claim_with_its_stream_at_another_is_live_and_does_not_end),
 		WORLD_TEST(a_closed_stream_and_a_draining_sidecar_are_seen_by_both),
 		WORLD_TEST(the_time_away_is_counted_once),

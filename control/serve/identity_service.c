@@ -8,7 +8,7 @@
 
 #define SLOT_MIN_MS 500
 
-static void stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
+void identity_stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
 	if (stream->call != NULL)
 		rpc_call_finish(TAKE_PTR(stream->call), status, message, retry_ms);
@@ -22,7 +22,7 @@ void identity_stream_send(struct identity_stream *stream, enum err err, const st
 	if (err == ERR_NONE)
 		err = rpc_call_send(stream->call, buf_span(message));
 	if (err != ERR_NONE)
-		stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
+		identity_stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
 }
 
 static void send_trust(struct identity_stream *stream)
@@ -75,6 +75,8 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	list_push_front(&serve->identity_streams, &stream->link);
 	serve->num_streams++;
 	rpc_call_set_arg(call, stream);
+	if (send_away_stream(stream))
+		return;
 	send_trust(stream);
 	send_slot(stream);
 }
@@ -270,13 +272,13 @@ void identity_message(void *arg, struct rpc_call *call, struct span message)
 	if (err == ERR_NONE)
 		err = take(stream, &up, &why);
 	if (err != ERR_NONE)
-		stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
+		identity_stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
 }
 
 void identity_half_close(void *arg, struct rpc_call *call)
 {
 	(void)call;
-	stream_end(arg, RPC_OK, NULL, 0);
+	identity_stream_end(arg, RPC_OK, NULL, 0);
 }
 
 void identity_done(void *arg, struct rpc_call *call)

@@ -27,6 +27,12 @@ struct identity_stream {
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
 
+void identity_stream_end(
+	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);
+
+/* send_away.c. True: this stream has ended. */
+bool send_away_stream(struct identity_stream *stream);
+
 /* claims.c. An error ends the stream: more changes than a sidecar needs. */
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why) _must_use_;
 enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;

@@ -135,5 +135,7 @@ void serve_list_obstacles(const struct serve *serve, struct buf *out)
 	if (wait_ms >= SIGNER_WATCH_LATE_MS && full == ERR_NONE)
 		full = buf_printf(out, "the signer has not answered for %llu s: no certificate can be made\n",
 			(unsigned long long)(wait_ms / 1000));
+	if (full == ERR_NONE)
+		full = send_away_put_obstacle(serve, out);
 	(void)full; /* one line suffices to report not ready */
 }

@@ -130,6 +130,7 @@ static void on_sweep(struct loop_timer *timer)
 	guests_poll(serve);
 	sweep(serve);
 	limits_sweep(serve);
+	send_away_poll(serve);
 	housekeeping_poll(serve);
 	loop_timer_start(serve->options.loop, &serve->sweep, SWEEP_MS, on_sweep);
 }
@@ -307,6 +308,7 @@ struct serve *serve_new(const struct serve_options *options)
 	authorities_copy(serve);
 	signer_watch_init(&serve->signer, options->loop, options->issuer, authorities_changed, serve);
 	jwt_keys_start(&serve->jwt_keys, options->loop, options->store, options->issuer);
+	cut_off_init(&serve->cut_off, 2 * options->max_connections);
 	const struct own_lists_options lists = {
 		options->loop, options->store, options->issuer, housekeeping_poll_lists, serve};
 	own_lists_start(&serve->own_lists, &lists);
@@ -337,6 +339,7 @@ void serve_free(struct serve *serve)
 	/* The servers have ended every call and connection. */
 	CHECK(serve->num_streams == 0 && list_is_empty(&serve->identity_streams) && list_is_empty(&serve->sidecars));
 	granter_free(serve->granter);
+	cut_off_done(&serve->cut_off);
 	loop_task_cancel(&serve->review);
 	shares_free(serve->connections);
 	leaf_owners_free(serve->leaf_owners);

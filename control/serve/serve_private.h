@@ -11,6 +11,7 @@
 #include "control/registry/leaf_owners.h"
 #include "control/registry/svid_holders.h"
 #include "control/report/control_metrics.h"
+#include "control/serve/cut_off.h"
 #include "control/serve/enroll_limit.h"
 #include "control/serve/grant.h"
 #include "control/serve/jwt_keys.h"
@@ -98,6 +99,7 @@ struct serve {
 	uint64_t trust_changed_ms;
 	uint64_t steady_since_ms; /* when the clock was last set or the machine suspended; else the start */
 	struct signer_watch signer;
+	struct cut_off cut_off;
 	int64_t started_ms;
 	uint64_t num_issued;
 	struct {
@@ -234,6 +236,10 @@ typedef void waited_replica_fn(void *arg, const char *name);
 /* How many have not; `each` may be NULL. */
 unsigned rotation_replicas_waited(const struct serve *serve, enum replicas_of what, waited_replica_fn *each, void *arg);
 void rotation_replicas_prune(struct serve *serve); /* forgets those that are gone */
+
+/* send_away.c */
+void send_away_poll(struct serve *serve);                                               /* at each sweep */
+enum err send_away_put_obstacle(const struct serve *serve, struct buf *out) _must_use_; /* a line of readiness */
 
 /* housekeeping.c */
 void housekeeping_poll(struct serve *serve); /* at each sweep */

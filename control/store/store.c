@@ -153,6 +153,14 @@ enum err store_swap_now(struct store *store, const char *key, uint64_t expected,
 	return run.err == ERR_CONFLICT ? ERR_CONFLICT : store_explain(store, run.err, why);
 }
 
+uint64_t store_silent_ms(const struct store *store, struct why *out_why)
+{
+	struct why ignored;
+	if (store->engine->silent_ms == NULL)
+		return 0;
+	return store->engine->silent_ms(store, out_why == NULL ? &ignored : out_why);
+}
+
 uint64_t store_revision(const struct store *store)
 {
 	return store->revision;

@@ -62,6 +62,11 @@ enum err store_explain(const struct store *store, enum err err, struct why *why)
 void store_swap(
 	struct store *store, const char *key, uint64_t expected, struct span value, store_done_fn *on_done, void *arg);
 
+/* How long what the engine shares with other control planes has not answered, and why (may be NULL); 0: it shares
+ * nothing. From STORE_CUT_OFF_MS on, what this process knows of the others' state is old (decision 080). */
+#define STORE_CUT_OFF_MS 10000
+uint64_t store_silent_ms(const struct store *store, struct why *out_why);
+
 /* Removes up to `max` records below `prefix` for which is_over() is true, without waiting for it. Returns how many. */
 typedef bool store_prune_fn(void *arg, const char *key, struct span bytes);
 unsigned store_prune(struct store *store, const char *prefix, unsigned max, store_prune_fn *is_over, void *arg);

@@ -27,6 +27,7 @@ struct store_engine {
 	 * it returns. NULL: not there. */
 	enum err (*begin_incarnation)(struct store *store, struct why *why);
 	enum err (*commit)(struct store *store, const char *key, uint64_t expected, struct span value, struct why *why);
+	uint64_t (*silent_ms)(const struct store *store, struct why *out_why); /* NULL: nothing is shared */
 	/* Frees the store; changes under way end without their callback. */
 	void (*close)(struct store *store);
 };

@@ -64,6 +64,8 @@ static void give_up(struct loop_task *task)
 {
 	struct address_claim *claim = container_of(task, struct address_claim, give_up);
 	CHECK(claim->family != 0);
+	if (control_link_client(claim->link) != NULL)
+		control_link_turn(claim->link);
 	cut(claim);
 	uint32_t wait = redial_failed_ms(&claim->redial, claim->cause, claim->retry_after_ms, random_u32());
 	log_why(LOG_LEVEL_DEBUG, COMPONENT, "cannot claim the address of the other family; trying again",

@@ -104,6 +104,8 @@ static void give_up(struct loop_task *task)
 {
 	struct identity_client *client = container_of(task, struct identity_client, give_up);
 	const struct identity_failure *failure = &client->failure;
+	if (control_link_client(client->link) != NULL) /* the call failed: another control plane may answer it */
+		control_link_turn(client->link);
 	cut(client);
 	uint32_t wait = redial_failed_ms(&client->redial, failure->cause, failure->retry_after_ms, random_u32());
 	/* An outage is logged once as a warning, further tries for debugging. */

@@ -272,7 +272,8 @@ static void on_probe_message(void *arg, struct rpc_call *call, struct span messa
 		if (etcd->is_down)
 			log_notice("store", "etcd answers again");
 		etcd->detail = (struct why){0};
-		etcd->answered_ms = loop_now_ms(etcd->store.loop);
+		if (etcd->replaced.err == ERR_NONE) /* else what it has is not this process's state */
+			etcd->answered_ms = loop_now_ms(etcd->store.loop);
 		etcd->is_down = etcd->is_denied = etcd->has_no_majority = false;
 		ask_watch(etcd);
 	}

@@ -49,6 +49,18 @@ static uint64_t etcd_incarnation(const struct store *store)
 	return etcd_of(store)->incarnation;
 }
 
+static uint64_t etcd_silent_ms(const struct store *store, struct why *out_why)
+{
+	const struct etcd_store *etcd = etcd_of(store);
+	(void)why_set(out_why, ERR_TIMEOUT, "an answer of etcd's majority each second",
+		"check etcd and the network to it: etcdctl endpoint status --cluster", "no member of etcd answers");
+	if (etcd->detail.err != ERR_NONE)
+		*out_why = etcd->detail;
+	if (etcd->replaced.err != ERR_NONE)
+		*out_why = etcd->replaced;
+	return loop_now_ms(store->loop) - etcd->answered_ms;
+}
+
 static void etcd_close(struct store *store)
 {
 	struct etcd_store *etcd = etcd_of(store);
@@ -140,6 +152,7 @@ static const struct store_engine etcd_engine = {.swap = etcd_swap,
 	.incarnation = etcd_incarnation,
 	.begin_incarnation = etcd_begin_incarnation,
 	.commit = store_swap_now,
+	.silent_ms = etcd_silent_ms,
 	.close = etcd_close};
 
 static enum err fill(struct etcd_store *etcd, struct why *why)

@@ -107,9 +107,13 @@ class Sidecar:
         self.stop()
         return self.start(deadline_s)
 
-    def reload(self, changes):
+    def configure(self, changes):
+        """For the next start."""
         self.settings = settings.merge(self.settings, changes)
         settings.write(self.path, self.settings)
+
+    def reload(self, changes):
+        self.configure(changes)
         self.process.signal(signal.SIGHUP)
 
     def admin(self, page):
