@@ -21,6 +21,11 @@ static enum cli_exit (*const functions[])(struct command_line *) = {
 #include "cli/commands.def"
 #undef COMMAND
 };
+static const struct cli_values values[] = {
+#define VALUES(placeholder, name, function) {placeholder, name},
+#include "cli/values.def"
+#undef VALUES
+};
 static const struct cli_flag flags[] = {
 	{"watch", NULL, "repeat the command until it is interrupted, and show what has changed", false},
 	{"interval", "DURATION", "of --watch (2s)", false},
@@ -81,6 +86,8 @@ static const struct cli_program program = {.name = "handfast",
 	.num_commands = sizeof commands / sizeof commands[0],
 	.flags = flags,
 	.num_flags = sizeof flags / sizeof flags[0],
+	.values = values,
+	.num_values = sizeof values / sizeof values[0],
 	.release = HANDFAST_VERSION,
 	.put_versions = put_versions};
 

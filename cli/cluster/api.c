@@ -61,7 +61,8 @@ static enum err read_config(const struct command_line *line, struct kube_config 
 		return why_set(why, ERR_CONFIG, "one kubeconfig",
 			"write one with 'kubectl config view --flatten' and give it as --kubeconfig",
 			"KUBECONFIG names several files: %s", path);
-	return kube_config_load_with_plugin(path, out, why);
+	return line->is_for_completion ? kube_config_load(path, out, why)
+				       : kube_config_load_with_plugin(path, out, why);
 }
 
 enum err api_open(const struct command_line *line, struct api *out, struct why *why)

@@ -1,21 +1,26 @@
-"""What a person at a shell has of the tables of commands: completion in a real bash, zsh and fish, manual pages that mandoc
-and man accept, and --watch, which goes on through a restart of the control plane.
+"""What a person at a shell has of the tables of commands: completion in a real bash, zsh and fish, of values that the
+control plane knows, too, manual pages that mandoc and man accept, and --watch, which goes on through a restart of the control plane.
 
     control [control plane] --- client [sidecar]
 
 Rows: none."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
+import struct
 import subprocess
+import termios
 import time
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
 
+DEADLINE_S = 240
 PROGRAMS = ("handfast", "handfast-cni", "handfast-control", "handfast-init", "handfast-sidecar")
 
 # (line, what must be offered, what must not)
@@ -85,17 +90,19 @@ def shows_completion_in_bash_and_fish(story):
     expect_eq(wrong.returncode, 64, "a shell that is not known")
 
 
-class _Zsh:
-    """An interactive zsh at a terminal, which completes as a person has it."""
+class _Terminal:
+    """An interactive shell at a wide terminal, which completes as a person has it."""
 
-    def __init__(self, script):
+    def __init__(self, argv, script, setup, path=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ.update({"TERM": "dumb", "PS1": "%# ", "HOME": os.path.dirname(script)})
-            os.execvp("zsh", ["zsh", "-f", "-i"])
+            os.environ.update({"TERM": "dumb", "PS1": "# ", "HOME": os.path.dirname(script)})
+            if path:
+                os.environ["PATH"] = path + ":" + os.environ["PATH"]
+            os.execvp(argv[0], argv)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))
         self.read_until("# ")
-        self.type("PS1='READY '; autoload -Uz compinit; compinit -u -D; source %s; setopt no_beep; unsetopt zle_bracketed_paste;"
-                  "LISTMAX=9999\n" % script)
+        self.type("%s; PS1='READY '\n" % setup)
         self.read_until("\nREADY ")
 
     def type(self, text):
@@ -115,18 +122,97 @@ class _Zsh:
         os.close(self.fd)
 
 
+def _zsh(script, path=None):
+    return _Terminal(["zsh", "-f", "-i"], script, "autoload -Uz compinit; compinit -u -D; source %s; setopt no_beep;"
+                     "unsetopt zle_bracketed_paste; LISTMAX=9999" % script, path)
+
+
+def _bash(script, path=None):
+    return _Terminal(["bash", "--norc", "--noprofile", "-i"], script, "source %s; bind 'set enable-bracketed-paste off' "
+                     "'set bell-style none' 'set page-completions off'" % script, path)
+
+
 def shows_completion_in_zsh(story):
     for program, typed, completed in (("handfast", "pol\t", "policy "), ("handfast", "policy ch\t--fr\t", "policy check --from "),
                                       ("handfast", "status --output j\t", "--output json "),
                                       ("handfast", "status --output=j\t", "--output=json"),
                                       ("handfast", "token \t\t", "create a join token for one sidecar"),
                                       ("handfast-sidecar", "wait --li\t", "--listening")):
-        zsh = _Zsh(_script(story, program, "zsh"))
+        zsh = _zsh(_script(story, program, "zsh"))
         try:
             zsh.type("%s %s" % (program, typed))
             zsh.read_until(completed)
         finally:
             zsh.close()
+
+
+def _prepare_values(story):
+    control, client = story.control, story.mesh.sidecar("client")
+    control.run("entry", "create", "backup", "--id", identity_of("backup"), "--selector", "unix:uid:1000")
+    control.run("ban", identity_of("foe"))
+    control.run("token", "create", "--id", identity_of("x"), "--ttl", "1h")
+    tokens = [row["token_id"] for row in json.loads(control.run("token", "list", "--output", "json").stdout)["tokens"]]
+    wanted = identity_of("client")
+    return [("ban " + wanted[:-3], wanted), ("policy check --to " + wanted[:-3], wanted), ("unban spiffe:", identity_of("foe")),
+            ("policy check --from plai", "plaintext"), ("entry show ba", "backup"), ("entry delete ba", "backup"),
+            ("token revoke " + tokens[0][:6], tokens[0]), ("revoke " + client.serial()[:4], client.serial()),
+            ("entry release 19", client.host.ipv4)]
+
+
+def shows_completion_of_values(story):
+    """Each begun value becomes the whole one, in a terminal; the line names the control plane before it or behind '='."""
+    path, values = os.path.dirname(story.binary("handfast")), _prepare_values(story)
+    for shell in (_bash, _zsh):
+        script = _script(story, "handfast", shell.__name__.strip("_"))
+        for number, (begun, whole) in enumerate(values):
+            terminal = shell(script, path)
+            try:
+                terminal.type("handfast --socket%s%s %s\t" % ("= "[number % 2], story.control.socket, begun))
+                terminal.read_until(whole)
+            finally:
+                terminal.close()
+    for begun, whole in values:
+        asked = "source '%s'; complete -C 'handfast --socket %s %s'" % (_script(story, "handfast", "fish"), story.control.socket, begun)
+        made = subprocess.run(["fish", "--no-config", "-c", asked], check=True, capture_output=True, text=True,
+                              env={**os.environ, "HOME": story.scripts, "PATH": path + ":" + os.environ["PATH"]})
+        offered = [line.partition("\t")[0] for line in made.stdout.splitlines()]
+        expect_eq((offered, made.stderr), ([whole], ""), "what fish offers for '%s'" % begun)
+
+
+def _values(story, *words):
+    """(seconds, what is printed) of what a shell runs for a line."""
+    began = time.monotonic()
+    done = story.control.host.run([story.binary("handfast"), "completion", "values", *words], check=False)
+    took = time.monotonic() - began
+    expect_eq((done.returncode, done.stderr), (0, ""), "its end")
+    return took, done.stdout
+
+
+def shows_that_a_shell_never_waits_for_values(story):
+    """A control plane that does not answer, none at all, an API server that does not answer: nothing, within a second."""
+    silent = story.own(socket.create_server(("127.0.0.1", 0)))  # takes connections, answers none
+    kubeconfig = os.path.join(story.scripts, "kubeconfig")
+    with open(kubeconfig, "w") as file:
+        json.dump({"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                   "clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1:%d" % silent.getsockname()[1]}}],
+                   "users": [{"name": "x", "user": {"token": "x"}}]}, file)
+    pids = [story.control.process.pid] + story.control.process.children()
+    lines = [("identities", "--", "--socket", story.control.socket, "ban", "spiffe:"),
+             ("pods", "--", "--kubeconfig", kubeconfig, "certs", "pod/"),
+             ("identities", "--", "--kubeconfig", kubeconfig, "ban", ""),
+             ("tokens", "--", "--socket", "/missing/socket", "token", "revoke", ""),
+             ("unknown", "--", "x"), ("identities", "--", "--socket")]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for line in lines:
+            took, offered = _values(story, *line)
+            expect_eq(offered, "", "what is offered for %s" % (line,))
+            expect(took < 1, "%s took %.2f s" % (line, took))
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_until("the values again", lambda: identity_of("client") in _values(story, *lines[0])[1], 10)
 
 
 def shows_manual_pages_without_a_fault(story):

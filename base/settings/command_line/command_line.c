@@ -295,7 +295,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 		else if (num_words < CLI_WORDS_MAX)
 			words[num_words++] = argv[i];
 		else
-			command_line_error(out, "command", "at most 10 words", argv[i]);
+			command_line_error(out, "command", "at most 64 words", argv[i]);
 	}
 	take_common(out);
 	if (!out->wants_help && !out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)

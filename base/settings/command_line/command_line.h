@@ -13,7 +13,7 @@
 #include "base/settings/setting_table.h"
 #include <stdbool.h>
 
-#define CLI_WORDS_MAX  10
+#define CLI_WORDS_MAX  64 /* completion passes a whole line */
 #define CLI_VALUES_MAX 64
 #define CLI_ERRORS_MAX 16384
 
@@ -29,6 +29,10 @@ struct cli_flag {
 	bool may_repeat;
 	char letter; /* "-f VALUE" as well, where users know it from another program; '\0': none. With a value */
 };
+struct cli_values {              /* values that are known where the program's commands go */
+	const char *placeholder; /* what the tables of commands and flags call them: "TOKEN-ID" */
+	const char *name;        /* `PROGRAM completion values NAME` prints them */
+};
 struct cli_program {                        /* static tables */
 	const char *name;                   /* "handfast-init" */
 	const char *about;                  /* sentences for help */
@@ -37,6 +41,8 @@ struct cli_program {                        /* static tables */
 	const char *default_command; /* where none is given; NULL: one must be given */
 	const struct cli_flag *flags;
 	size_t num_flags;
+	const struct cli_values *values; /* NULL: none */
+	size_t num_values;
 	const struct setting_table *settings;  /* NULL: none */
 	const char *release;                   /* HANDFAST_VERSION */
 	void (*put_versions)(struct buf *out); /* a line "NAME VERSION" for each library inside; may be NULL */
@@ -54,6 +60,7 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 	unsigned num_arguments;
 	struct cli_value values[CLI_VALUES_MAX];
 	unsigned num_values;
+	bool is_for_completion; /* of a line that is being typed: no other program is run for it */
 	bool json, checks_only, wants_help, wants_keys, wants_man, wants_version;
 	const char *completion; /* the shell that it is wanted for; NULL: it is not */
 	struct buf errors;      /* a line each; none: all is well */

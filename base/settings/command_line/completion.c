@@ -138,12 +138,24 @@ static bool is_file(const char *value)
 	return false;
 }
 
-static void flag_make(const struct cli_flag *flag, struct completion_flag *out)
+static const struct cli_values *values_called(const struct cli_program *program, struct span placeholder)
 {
+	for (size_t i = 0; i < program->num_values; i++)
+		if (span_eq(span_of_str(program->values[i].placeholder), placeholder))
+			return &program->values[i];
+	return NULL;
+}
+
+static void flag_make(const struct cli_program *program, const struct cli_flag *flag, struct completion_flag *out)
+{
+	const struct cli_values *values = flag->value == NULL ? NULL : values_called(program, span_of_str(flag->value));
 	*out = (struct completion_flag){.name = flag->name, .help = flag->help, .letter = flag->letter};
 	if (flag->value == NULL)
 		out->kind = COMPLETION_SWITCH;
-	else if (read_words(flag->value, out->words))
+	else if (values != NULL) {
+		out->kind = COMPLETION_VALUES;
+		snprintf(out->words, sizeof out->words, "%s", values->name);
+	} else if (read_words(flag->value, out->words))
 		out->kind = COMPLETION_WORDS;
 	else
 		out->kind = is_file(flag->value) ? COMPLETION_FILE : COMPLETION_ANY;
@@ -177,7 +189,7 @@ void completion_each_flag(struct completion *script, const struct cli_command *c
 						: !is_of_some_command(script->program, flag->name);
 		if (!is_shown)
 			continue;
-		flag_make(flag, &made);
+		flag_make(script->program, flag, &made);
 		each(script, &made);
 	}
 	if (command == NULL)
@@ -189,7 +201,7 @@ void completion_every_flag(struct completion *script, completion_flag_fn *each)
 	const struct cli_flag *flag;
 	struct completion_flag made;
 	for (size_t i = 0; (flag = command_line_flag(script->program, i)) != NULL; i++) {
-		flag_make(flag, &made);
+		flag_make(script->program, flag, &made);
 		each(script, &made);
 	}
 	each_key(script, each);
@@ -203,6 +215,23 @@ bool completion_of_argument(const struct cli_command *command, char words[256])
 	snprintf(first, sizeof first, "%.*s", (int)len, text);
 	(void)read_words(first, words);
 	return is_file(first);
+}
+
+/* "[pod/NAME] --from ID": a word behind a flag is the flag's value. */
+void completion_values_of_argument(const struct completion *script, const struct cli_command *command, char names[256])
+{
+	const char *at = command == NULL ? "" : command->arguments;
+	bool is_of_flag = false;
+	names[0] = '\0';
+	while (*(at += strspn(at, " []|.")) != '\0') {
+		struct span word = span_of(at, strcspn(at, " []|"));
+		const struct cli_values *values = is_of_flag ? NULL : values_called(script->program, word);
+		size_t len = strlen(names);
+		if (values != NULL)
+			snprintf(names + len, 256 - len, "%s%s", len == 0 ? "" : " ", values->name);
+		at += word.len;
+		is_of_flag = span_starts_with(word, SPAN_LITERAL("--")) && *at == ' ';
+	}
 }
 
 void completion_put_quoted(struct completion *script, const char *text, const char *quote)

@@ -49,6 +49,8 @@ static void put_rest_of_flag(struct completion *script, const struct completion_
 		completion_emit(script, " -r -F");
 	else if (flag->kind == COMPLETION_WORDS)
 		completion_emit(script, " -x -a '%s'", flag->words);
+	else if (flag->kind == COMPLETION_VALUES)
+		completion_emit(script, " -x -a '(_%s_values %s)'", script->function, flag->words);
 	else if (flag->kind == COMPLETION_ANY)
 		completion_emit(script, " -x");
 	put_help(script, flag->help);
@@ -69,7 +71,7 @@ static void put_flag_of_all(struct completion *script, const struct completion_f
 
 static void put_command(struct completion *script, struct span path, const struct cli_command *command)
 {
-	char words[256];
+	char words[256], values[256];
 	bool is_file = completion_of_argument(command, words);
 	script->at = path;
 	completion_each_next(script, path, put_next);
@@ -80,6 +82,22 @@ static void put_command(struct completion *script, struct span path, const struc
 		put_condition(script);
 		completion_emit(script, is_file ? " -F\n" : " -a '%s'\n", words);
 	}
+	completion_values_of_argument(script, command, values);
+	if (values[0] == '\0')
+		return;
+	put_condition(script);
+	completion_emit(script, " -a '(_%s_values %s)'\n", script->function, values);
+}
+
+static void put_values(struct completion *script)
+{
+	if (script->program->num_values == 0)
+		return;
+	completion_emit(script,
+		"function _%s_values\n\tset -l words (commandline -opc)\n\tset -l program $words[1]\n"
+		"\tset -e words[1]\n\ttype -q $program; or return\n\tfor name in $argv\n"
+		"\t\t$program completion values $name -- $words (commandline -ct) 2>/dev/null\n\tend\nend\n",
+		script->function);
 }
 
 void completion_fish(struct completion *script)
@@ -98,6 +116,7 @@ void completion_fish(struct completion *script)
 	completion_each_path(script, put_path);
 	completion_emit(
 		script, "\n\t\t\t\t\t\tset at $longer\n\t\t\t\tend\n\t\tend\n\tend\n\ttest \"$at\" = $argv[1]\nend\n");
+	put_values(script);
 	completion_emit(script, "complete -c %s -f\n", name);
 	completion_each_path(script, put_command);
 	completion_each_flag(script, NULL, put_flag_of_all);

@@ -3,13 +3,13 @@
 
 #include "base/settings/command_line/command_line_private.h"
 
-enum completion_kind { COMPLETION_SWITCH, COMPLETION_ANY, COMPLETION_FILE, COMPLETION_WORDS };
+enum completion_kind { COMPLETION_SWITCH, COMPLETION_ANY, COMPLETION_FILE, COMPLETION_WORDS, COMPLETION_VALUES };
 
 struct completion_flag {
 	const char *name, *help;
 	char letter; /* '\0': none */
 	enum completion_kind kind;
-	char words[256]; /* separated by spaces */
+	char words[256]; /* separated by spaces; COMPLETION_VALUES: their name (cli_values) */
 };
 
 struct completion { /* a script under construction */
@@ -35,6 +35,8 @@ void completion_each_flag(struct completion *script, const struct cli_command *c
 void completion_every_flag(struct completion *script, completion_flag_fn *each); /* of the program, each once */
 /* The words that an argument of the command may be ("bash zsh fish"), "" for others; true: it may be a file. */
 bool completion_of_argument(const struct cli_command *command, char words[256]);
+/* The names of the values that an argument of the command may be, separated by spaces. */
+void completion_values_of_argument(const struct completion *script, const struct cli_command *command, char names[256]);
 /* A text within single quotes of the shell: `quote` stands for a quote in it. */
 void completion_put_quoted(struct completion *script, const char *text, const char *quote);
 
