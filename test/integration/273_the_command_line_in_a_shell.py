@@ -149,11 +149,11 @@ def shows_completion_in_zsh(story):
 def _prepare_values(story):
     control, client = story.control, story.mesh.sidecar("client")
     control.run("entry", "create", "backup", "--id", identity_of("backup"), "--selector", "unix:uid:1000")
-    control.run("ban", identity_of("foe"))
+    control.run("ban", identity_of("enemy"))
     control.run("token", "create", "--id", identity_of("x"), "--ttl", "1h")
     tokens = [row["token_id"] for row in json.loads(control.run("token", "list", "--output", "json").stdout)["tokens"]]
     wanted = identity_of("client")
-    return [("ban " + wanted[:-3], wanted), ("policy check --to " + wanted[:-3], wanted), ("unban spiffe:", identity_of("foe")),
+    return [("ban " + wanted[:-3], wanted), ("policy check --to " + wanted[:-3], wanted), ("unban spiffe:", identity_of("enemy")),
             ("policy check --from plai", "plaintext"), ("entry show ba", "backup"), ("entry delete ba", "backup"),
             ("token revoke " + tokens[0][:6], tokens[0]), ("revoke " + client.serial()[:4], client.serial()),
             ("entry release 19", client.host.ipv4)]
