@@ -1,4 +1,5 @@
 /* policy list: the sections of the control plane's policy, and a cluster's objects. */
+#include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
@@ -8,21 +9,16 @@
 
 typedef Handfast__V1__PolicySection section_t;
 
-/* "spiffe://TD/ns/shop/sa/{cart,front}" of an object for these accounts, "... and below" of a prefix. */
-static void put_workloads(const section_t *section, char *out, size_t cap)
+/* "spiffe://TD/ns/shop/sa/{cart,front}" of an object for these accounts, "... and below" of a prefix. Printed part by
+ * part: a policy may be for any number of accounts. */
+static void print_workloads(const section_t *section)
 {
 	char text[300], selector[2304];
-	size_t len =
-		(size_t)snprintf(out, cap, "%s%s%s", show_bytes(pb_span(section->selector), selector, sizeof selector),
-			section->n_accounts > 0 ? "/" : "", section->n_accounts > 1 ? "{" : "");
-	for (size_t i = 0; i < section->n_accounts && len < cap; i++)
-		len += (size_t)snprintf(out + len, cap - len, "%s%s", i == 0 ? "" : ",",
-			show_bytes(pb_span(section->accounts[i]), text, sizeof text));
-	if (len < cap)
-		(void)snprintf(out + len, cap - len, "%s",
-			section->n_accounts > 1                       ? "}"
-			: section->n_accounts == 0 && section->prefix ? " and below"
-								      : "");
+	printf("%s%s%s", show_bytes(pb_span(section->selector), selector, sizeof selector),
+		section->n_accounts > 0 ? "/" : "", section->n_accounts > 1 ? "{" : "");
+	for (size_t i = 0; i < section->n_accounts; i++)
+		printf("%s%s", i == 0 ? "" : ",", show_bytes(pb_span(section->accounts[i]), text, sizeof text));
+	puts(section->n_accounts > 1 ? "}" : section->n_accounts == 0 && section->prefix ? " and below" : "");
 }
 
 static json_t *accounts_json(const section_t *section)
@@ -36,8 +32,9 @@ static json_t *accounts_json(const section_t *section)
 
 static json_t *text_json(ProtobufCBinaryData bytes)
 {
-	char text[800];
-	return bytes.len == 0 ? json_null() : json_string(show_bytes(pb_span(bytes), text, sizeof text));
+	size_t cap = 4 * bytes.len + 1; /* a program that reads it has no use for a part */
+	_cleanup_(mem_freep) char *text = mem_alloc(cap);
+	return bytes.len == 0 ? json_null() : json_string(show_bytes(pb_span(bytes), text, cap));
 }
 
 static json_t *section_json(const section_t *section)
@@ -59,13 +56,13 @@ static json_t *section_json(const section_t *section)
 
 static void print_section(const section_t *section)
 {
-	char workloads[4096], mode[32], source[400], refusal[800];
-	put_workloads(section, workloads, sizeof workloads);
+	char mode[32], source[400], refusal[800];
 	show_bytes(pb_span(section->mode), mode, sizeof mode);
 	show_bytes(pb_span(section->object), source, sizeof source);
-	printf("%-11s %5u %7u %8u %8u  %-20s %s\n", mode[0] == '\0' ? "-" : mode, section->num_rules,
+	printf("%-11s %5u %7u %8u %8u  %-20s ", mode[0] == '\0' ? "-" : mode, section->num_rules,
 		section->num_dry_run_rules, section->num_sidecars, section->num_in_force,
-		source[0] == '\0' ? "settings" : source, workloads);
+		source[0] == '\0' ? "settings" : source);
+	print_workloads(section);
 	if (section->refusal.len > 0)
 		printf("    not accepted: %s\n", show_bytes(pb_span(section->refusal), refusal, sizeof refusal));
 }

@@ -80,19 +80,9 @@ enum err err_from_errno(int errnum)
 	}
 }
 
-/* A cut text ends in "...": else it would read as if it were complete. */
 static void put(const char *text, char *out, size_t cap)
 {
-	struct span bytes = text == NULL ? span_of(NULL, 0) : span_of_str(text);
-	size_t escaped = 0;
-	for (size_t i = 0; i < bytes.len; i++)
-		escaped += bytes.ptr[i] >= ' ' && bytes.ptr[i] <= '~' ? 1 : 4;
-	if (escaped < cap) {
-		escape_ascii(bytes, out, cap);
-		return;
-	}
-	size_t len = escape_ascii(bytes, out, cap - 3);
-	memcpy(out + len, "...", 4);
+	escape_ascii(text == NULL ? span_of(NULL, 0) : span_of_str(text), out, cap);
 }
 
 enum err why_set(struct why *why, enum err err, const char *expected, const char *fix, const char *got, ...)

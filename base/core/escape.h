@@ -4,6 +4,6 @@
 
 #include "base/core/span.h"
 
-/* Writes as many whole escapes as fit into out[cap] (cap > 0), always terminated; returns the length without the NUL.
- */
+/* Writes as many whole escapes as fit into out[cap] (cap > 0), always terminated; a text that is cut ends in "...", for
+ * it would read as if it were complete. Returns the length without the NUL. */
 size_t escape_ascii(struct span bytes, char *out, size_t cap);

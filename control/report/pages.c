@@ -4,7 +4,7 @@
 #include "base/http/http_get.h"
 
 #define PAGE_MAX      (256u * 1024)
-#define OBSTACLES_MAX 4096
+#define OBSTACLES_MAX (64u * 1024) /* more than all obstacles and conditions together */
 
 struct pages {
 	struct pages_options options;

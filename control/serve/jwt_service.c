@@ -72,6 +72,8 @@ static void log_issued(const struct jwt_call *jwt)
 	}
 	struct span lines = buf_span(&jwt->audience);
 	(void)snprintf(audiences, sizeof(audiences), "%.*s", (int)lines.len, (const char *)lines.ptr);
+	if (lines.len >= sizeof(audiences))
+		memcpy(audiences + sizeof(audiences) - sizeof("..."), "...", sizeof("..."));
 	for (char *end = audiences; (end = strchr(end, '\n')) != NULL;)
 		*end = ' '; /* an audience has none */
 	log_notice("audit", "JWT-SVID issued: %s from %s for %s", sidecar->id.text,

@@ -103,8 +103,10 @@ struct policy_list_warning {
 
 void policy_list_add_warning(struct policy_list *list, const char *selector, const char *kind, const struct why *why)
 {
-	if (list->num_warnings == WARNINGS_MAX)
+	if (list->num_warnings == WARNINGS_MAX) {
+		list->num_more_warnings++;
 		return;
+	}
 	list->warnings = mem_realloc(list->warnings, (list->num_warnings + 1) * sizeof(*list->warnings));
 	list->warnings[list->num_warnings++] =
 		(struct policy_list_warning){mem_strdup(selector), mem_strdup(kind), *why};
@@ -132,8 +134,23 @@ static void warning_fill(const struct policy_list_warning *warning, Handfast__V1
 	out->fix = pb_bytes(span_of_str(warning->detail.fix));
 }
 
-enum err policy_list_encode(const struct policy_list *list, struct buf *out)
+/* A list that is cut says so. */
+static void warn_of_more(struct policy_list *list)
 {
+	struct why why;
+	if (list->num_more_warnings == 0)
+		return;
+	(void)why_set(&why, ERR_CONFIG, "at most 1000 warnings", "mend those that are shown, then look again",
+		"%zu more warnings are not shown", list->num_more_warnings);
+	list->warnings = mem_realloc(list->warnings, (list->num_warnings + 1) * sizeof(*list->warnings));
+	list->warnings[list->num_warnings++] =
+		(struct policy_list_warning){mem_strdup("policy"), mem_strdup("more"), why};
+	list->num_more_warnings = 0;
+}
+
+enum err policy_list_encode(struct policy_list *list, struct buf *out)
+{
+	warn_of_more(list);
 	Handfast__V1__PolicyListResponse message = HANDFAST__V1__POLICY_LIST_RESPONSE__INIT;
 	Handfast__V1__PolicySection *rows = mem_calloc(list->num_sections + 1, sizeof(*rows));
 	Handfast__V1__PolicyWarning *warnings = mem_calloc(list->num_warnings + 1, sizeof(*warnings));
