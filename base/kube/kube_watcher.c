@@ -165,6 +165,7 @@ int main(int argc, char **argv)
 	_cleanup_(kube_config_done) struct kube_config config = {0};
 	struct why why = {0};
 	log_open("kube_watcher");
+	(void)why_set(&why, ERR_CONFIG, "kube_watcher KUBECONFIG", "give it", "%d arguments are given", argc - 1);
 	if (argc != 2 || kube_config_load(argv[1], &config, &why) != ERR_NONE) {
 		print_why("kube_watcher", "failed", &why);
 		return 1;

@@ -315,8 +315,13 @@ int signer_main(int argc, char **argv)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (read_arguments(argc, argv, &fd, &options) != ERR_NONE)
+	if (read_arguments(argc, argv, &fd, &options) != ERR_NONE) {
+		(void)why_set(&why, ERR_CONFIG, "handfast-control, which starts the signer by itself",
+			"run handfast-control without this command", "the signer's %d arguments are not its own",
+			argc - 2);
+		log_why(LOG_LEVEL_ERROR, "signer", "cannot start", &why);
 		return EXIT_BAD_USAGE;
+	}
 	enum err err = confine_signer(&why);
 	if (err == ERR_NONE)
 		err = authority_open(&authority, &options, &why);

@@ -65,8 +65,14 @@ int main(int argc, char **argv)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (argc != 6)
+	if (argc != 6) {
+		(void)why_set(&why, ERR_CONFIG,
+			"handfast-control, which starts this program with KEY-FOLDER MODULE TOKEN KEY PIN-FILE",
+			"set identity.ca.source: pkcs11 in the control plane's settings", "%d arguments are given",
+			argc - 1);
+		log_why(LOG_LEVEL_ERROR, "pkcs11", "cannot start", &why);
 		return EXIT_BAD_USAGE;
+	}
 	const struct token_options options = {.module = argv[2], .label = argv[3], .key = argv[4], .pin_file = argv[5]};
 	enum err err = confine_command(argv[1], &why);
 	if (err == ERR_NONE)

@@ -102,7 +102,7 @@ def shows_that_every_command_of_the_table_answers_in_json(story):
     print("    exit codes: %s" % codes)
     table = {row["words"] for row in json.loads(story.control.run("--help", "--output", "json").stdout)["commands"]}
     called = {max((row for row in table if (" ".join(words) + " ").startswith(row + " ")), key=len) for words in CALLS}
-    expect_eq(table - called, {"completion"}, "commands that were not called")
+    expect_eq(table - called, {"completion", "completion values"}, "commands that were not called")
 
 
 def shows_that_the_end_of_an_audit_log_cannot_go_unseen(story):
@@ -134,6 +134,16 @@ def shows_that_a_control_plane_that_cannot_start_ends_with_a_reason(story):
     done = story.mesh.net.client.run([story.binary("handfast-control"), "--config", config], check=False)
     expect_eq(done.returncode, 69, "the exit code without the file of roots (%s)" % done.stderr)
     expect_in("identity.other_roots_file cannot be used: cannot open %s/socket/none" % folder, done.stderr, "the log")
+
+
+def shows_that_no_program_is_silent_about_a_wrong_start(story):
+    """Each program without a word, and the processes that the control plane starts by itself, started by a person."""
+    for words in (["handfast"], ["handfast-sidecar"], ["handfast-control"], ["handfast-init"], ["handfast-cni"], ["handfast-pkcs11"],
+                  ["handfast-pkcs11", "--help"], ["handfast-control", "signer"], ["handfast-control", "ca-command"]):
+        made = story.mesh.net.control.run([story.binary(words[0]), *words[1:]], check=False)
+        expect_eq(made.returncode, 64, "the exit code of %s: %s" % (words, made.stderr))
+        for part in ("; expected: ", "; fix: "):
+            expect_in(part, made.stdout + made.stderr, "what %s prints" % words)
 
 
 def shows_that_a_failure_names_the_three_clauses(story):
