@@ -2,6 +2,7 @@
 #include "control/issue/authority_chain.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "certs/describe.h"
 #include "certs/pem.h"
 #include "certs/verify.h"
 #include "control/issue/authority_private.h"
@@ -72,10 +73,16 @@ static bool known_root(const struct authority *authority, struct span topmost, s
 	return false;
 }
 
+static const char *subject_of(struct span der, struct cert_description *storage)
+{
+	return cert_describe(der, storage, NULL) == ERR_NONE ? storage->subject : "that cannot be read";
+}
+
 enum err chain_find_path(const struct authority *authority, const struct chain *chain, struct key_pair *pair,
 	struct span *out_root, struct why *why)
 {
 	struct span at = buf_span(&pair->certificate);
+	struct cert_description shown;
 	if (chain_is_self_signed(at))
 		return why_set(why, ERR_NOT_SVID, "an intermediate that a root has signed",
 			"sign the request of handfast ca csr by the root's key",
@@ -87,8 +94,8 @@ enum err chain_find_path(const struct authority *authority, const struct chain *
 		if (i == SIZE_MAX)
 			return why_set(why, ERR_UNTRUSTED, "a chain up to its self-signed root",
 				"add the missing certificates to the file",
-				"the authority that has signed certificate %zu of the path is not in the file",
-				num_above + 1);
+				"the file has the %s '%.100s', and not the authority that has signed it",
+				num_above == 0 ? "intermediate" : "authority", subject_of(at, &shown));
 		*out_root = buf_span(&chain->der[i]);
 		if (chain_is_self_signed(*out_root))
 			return ERR_NONE;
@@ -118,6 +125,25 @@ static enum err make_probe(
 	return certificate_make(&leaf, out_leaf, why);
 }
 
+/* The verifier counts from the leaf, which no operator has seen, in the order of the path, which need not be that of
+ * the file: a certificate is named by what it is and its subject. */
+static enum err explain(const struct span *chain, size_t num, const struct why *seen, struct why *why)
+{
+	static const char *const parts[] = {
+		"the leaf that was tried", "the intermediate", "the authority above it", "the authority above both"};
+	struct cert_description shown;
+	for (size_t i = 0; i < num; i++) {
+		const char *place = svid_place(i), *at = strstr(seen->got, place);
+		if (at == NULL)
+			continue;
+		return why_set(why, seen->err, seen->expected,
+			"let the authority above it sign one that meets this, and import it", "%.*s%s '%.100s'%s",
+			(int)(at - seen->got), seen->got, parts[i], subject_of(chain[i], &shown), at + strlen(place));
+	}
+	return why_set(
+		why, seen->err, seen->expected, "have the chain signed so that sidecars take it", "%s", seen->got);
+}
+
 /* A leaf is made, verified as every sidecar verifies it, and thrown away: path lengths, name constraints, key usages,
  * kinds of keys, validity and the trust domain's URI are judged by the same code. */
 static enum err check_as_a_sidecar(
@@ -141,7 +167,9 @@ static enum err check_as_a_sidecar(
 		.bundles = bundles,
 		.role = VERIFY_CLIENT,
 		.now_s = authority_now_s(authority)};
-	return verify_chain(&input, &svid, why);
+	struct why seen = {0};
+	enum err err = verify_chain(&input, &svid, &seen);
+	return err == ERR_NONE ? ERR_NONE : explain(chain, num, &seen, why);
 }
 
 static enum err check_life(

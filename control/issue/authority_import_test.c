@@ -257,6 +257,43 @@ static void a_chain_of_two_authorities_is_sent_as_a_whole(void **state)
 	assert_true(is_leaf_below(world, world->root));
 }
 
+/* By the order of the file: what is wrong is the intermediate, or the authority above it, wherever it stands. */
+static void expect_named(struct world *world, const struct test_cert *const certs[3], const char *got)
+{
+	static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	for (size_t i = 0; i < 6; i++) {
+		_cleanup_(buf_done) struct buf pem = BUF_INIT(IMPORT_MAX);
+		for (size_t at = 0; at < 3; at++)
+			if (certs[orders[i][at]] != NULL)
+				put(&pem, certs[orders[i][at]]);
+		assert_int_not_equal(import(world, &pem, NULL), ERR_NONE);
+		if (strstr(world->detail.got, got) == NULL)
+			fail_msg("%s", world->detail.got);
+		assert_null(strstr(world->detail.got, "of the chain"));
+	}
+}
+
+static void names_the_certificate_that_is_wrong_in_each_order(void **state)
+{
+	struct world *world = *state;
+	struct test_cert_spec upper_spec = test_ca_spec("upper"), spec = intermediate_spec(world);
+	_cleanup_(test_cert_freep) struct test_cert *upper = test_cert_new(&upper_spec, world->root);
+	_cleanup_(test_cert_freep) struct test_cert *good = test_cert_new(&spec, upper);
+	const struct test_cert *without_root[] = {good, upper, NULL}, *without_upper[] = {good, NULL, world->root};
+	expect_named(world, without_root, "the file has the authority 'upper'");
+	expect_named(world, without_upper, "the file has the intermediate 'intermediate'");
+	spec.key_usage = TEST_KU_DIGITAL_SIGNATURE;
+	_cleanup_(test_cert_freep) struct test_cert *weak = test_cert_new(&spec, upper);
+	const struct test_cert *with_weak[] = {weak, upper, world->root};
+	expect_named(world, with_weak, "the intermediate 'intermediate'");
+	spec = intermediate_spec(world);
+	upper_spec.key_usage = TEST_KU_DIGITAL_SIGNATURE;
+	_cleanup_(test_cert_freep) struct test_cert *weak_upper = test_cert_new(&upper_spec, world->root);
+	_cleanup_(test_cert_freep) struct test_cert *below = test_cert_new(&spec, weak_upper);
+	const struct test_cert *with_weak_upper[] = {below, weak_upper, world->root};
+	expect_named(world, with_weak_upper, "the authority above it 'upper'");
+}
+
 /* Each is refused with its reason, and nothing changes. */
 static void C40_a_chain_that_no_sidecar_would_accept_is_refused(void **state)
 {
@@ -368,6 +405,7 @@ int main(void)
 		TEST(the_next_one_below_the_root_in_use_takes_effect_at_once),
 		TEST(finding_i4_no_leaf_outlives_an_authority_above_its_issuer),
 		TEST(a_chain_of_two_authorities_is_sent_as_a_whole),
+		TEST(names_the_certificate_that_is_wrong_in_each_order),
 		TEST(C40_a_chain_that_no_sidecar_would_accept_is_refused),
 		TEST(C40_an_incomplete_or_endless_chain_is_refused),
 		TEST(another_root_than_that_of_the_rotation_is_refused),
