@@ -75,20 +75,22 @@ static const char *replica_text(ProtobufCBinaryData name, char out[REPLICA_MAX])
 
 static json_t *status_json(const ca_status_t *status)
 {
-	char phase[32], began[32], phase_began[32], name[REPLICA_MAX];
+	char phase[32], began[32], phase_began[32], partners[32], name[REPLICA_MAX];
 	json_t *roots = json_array(), *waited = json_array(), *replicas = json_array();
 	escape_ascii(pb_span(status->phase), phase, sizeof phase);
 	show_time(status->began_ms, began);
 	show_time(status->phase_began_ms, phase_began);
+	show_time(status->partners_until_ms, partners);
 	for (size_t i = 0; i < status->n_roots; i++)
 		json_array_append_new(roots, root_json(status->roots[i]));
 	for (size_t i = 0; i < status->n_waited; i++)
 		json_array_append_new(waited, waited_json(status->waited[i]));
 	for (size_t i = 0; i < status->n_replicas; i++)
 		json_array_append_new(replicas, json_string(replica_text(status->replicas[i], name)));
-	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:o, s:o, s:o}", "phase", phase, "number",
+	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:s, s:o, s:o, s:o}", "phase", phase, "number",
 		(json_int_t)status->number, "began", began, "phase_began", phase_began, "forced", status->forced,
-		"num_waited", (json_int_t)status->num_waited, "waited", waited, "replicas", replicas, "roots", roots);
+		"num_waited", (json_int_t)status->num_waited, "partners_until", partners, "waited", waited, "replicas",
+		replicas, "roots", roots);
 }
 
 static void show_as_json(const ca_status_t *status)
@@ -150,6 +152,9 @@ static void print_status(const ca_status_t *status)
 	if (strcmp(phase, "none") != 0)
 		printf(" since %s%s; waiting for %u sidecars", began, status->forced ? " (forced)" : "",
 			status->num_waited);
+	show_time(status->partners_until_ms, began);
+	if (status->partners_until_ms != 0)
+		printf(", and until %s for partners to fetch the next root", began);
 	putchar('\n');
 	print_details(status, "");
 	if (status->bootstrap != NULL)

@@ -262,6 +262,6 @@ void bootstrap_poll(struct bootstrap *bootstrap, const struct rotation_progress 
 	else if (state->phase == BOOTSTRAP_OVERLAP && left_s(bootstrap, buf_span(&state->former)) <= 0)
 		retire(bootstrap, NULL, NULL)->is_quiet = true;
 	else if (state->phase == BOOTSTRAP_PUBLISHING && progress->is_published &&
-		 (progress->num_waited == 0 || is_over))
+		 (!rotation_progress_waits(progress) || is_over))
 		advance(bootstrap);
 }

@@ -68,9 +68,15 @@ bool rotation_lacks_intermediate(const struct rotation *rotation);
 bool rotation_is_own_root(const struct rotation *rotation); /* the active root is the operator's */
 
 struct rotation_progress {
-	bool is_published;   /* the roots in force are the durable trust state */
-	bool has_own;        /* this control plane has taken the phase over, with the pods that are connected to it */
-	unsigned num_waited; /* sidecars that have not confirmed the root, or have no certificate below it yet */
+	bool is_published;     /* the roots in force are the durable trust state */
+	bool has_own;          /* this control plane has taken the phase over, with the pods that are connected to it */
+	unsigned num_waited;   /* sidecars that have not confirmed the root, or have no certificate below it yet */
+	unsigned num_replicas; /* other control planes that have not taken the phase over */
+	int64_t partners_until_s; /* partners fetch the next root until then; 0: they are not waited for */
 };
+static inline bool rotation_progress_waits(const struct rotation_progress *progress)
+{
+	return progress->num_waited > 0 || progress->num_replicas > 0 || progress->partners_until_s != 0;
+}
 /* Periodically: takes the next step when it is due. */
 void rotation_poll(struct rotation *rotation, const struct rotation_progress *progress);

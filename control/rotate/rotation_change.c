@@ -391,7 +391,7 @@ void rotation_poll(struct rotation *rotation, const struct rotation_progress *pr
 		begin_if_due(rotation);
 		return;
 	}
-	if (!progress->is_published || (progress->num_waited > 0 && !is_over))
+	if (!progress->is_published || (rotation_progress_waits(progress) && !is_over))
 		return;
 	if (state->phase == ROTATION_PUBLISHING && rotation_next_is_valid(rotation))
 		advance(rotation);

@@ -79,7 +79,9 @@ enum err operator_ca_status(struct operator_request *request)
 	status->began_ms = state->began_s * 1000;
 	status->phase_began_ms = state->phase_s * 1000;
 	status->is_forced = state->is_forced;
-	status->num_waited = rotation_progress_of(serve, operator_ca_add_waited, status).num_waited;
+	const struct rotation_progress progress = rotation_progress_of(serve, operator_ca_add_waited, status);
+	status->num_waited = progress.num_waited;
+	status->partners_until_ms = progress.partners_until_s * 1000;
 	if (state->phase != ROTATION_NONE)
 		(void)rotation_replicas_waited(serve, REPLICAS_ROTATION, operator_ca_add_replica, status);
 	add_roots(serve, status);

@@ -122,10 +122,10 @@ struct rotation_progress rotation_progress_of(const struct serve *serve, waited_
 	if (state->phase == ROTATION_NONE)
 		return (struct rotation_progress){.has_own = true};
 	struct rotation_progress progress = count(&counting, rotation_is_in_force(serve->options.rotation));
-	progress.num_waited += rotation_replicas_waited(serve, REPLICAS_ROTATION, NULL, NULL);
+	progress.num_replicas = rotation_replicas_waited(serve, REPLICAS_ROTATION, NULL, NULL);
 	/* Partners fetch the bundle now and then, and confirm nothing. */
 	if (state->phase == ROTATION_PUBLISHING && counting.now_s < state->phase_s + serve->options.publish_s)
-		progress.num_waited++;
+		progress.partners_until_s = state->phase_s + serve->options.publish_s;
 	return progress;
 }
 
@@ -145,7 +145,7 @@ struct rotation_progress bootstrap_progress_of(const struct serve *serve, waited
 	struct rotation_progress progress = count(&counting, is_in_force);
 	if (state->phase == BOOTSTRAP_OVERLAP) /* no later phase waits for a sidecar here */
 		progress.has_own = is_in_force;
-	progress.num_waited += rotation_replicas_waited(serve, REPLICAS_BOOTSTRAP, NULL, NULL);
+	progress.num_replicas = rotation_replicas_waited(serve, REPLICAS_BOOTSTRAP, NULL, NULL);
 	return progress;
 }
 

@@ -165,6 +165,11 @@ def shows_that_a_rotation_of_the_partners_root_fails_no_call(story):
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as standing:
         with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=5, new_per_second=10) as load:
             story.other.run("ca", "rotate")
+            # its sidecar confirms at once; partners are no sidecars
+            wait_until("nobody but partners to be waited for", lambda: (now := json.loads(story.other.run(
+                "ca", "status", "--output", "json").stdout))["num_waited"] == 0 and now["partners_until"] != "-" and
+                       now["phase"] == "publishing", 5, 0.1)
+            expect_in("waiting for 0 sidecars, and until", story.other.run("ca", "status").stdout, "the status")
             wait_until("the end of the rotation", lambda: json.loads(
                 story.other.run("ca", "status", "--output", "json").stdout)["phase"] == "none", 40, 0.5)
             load.wait_for_requests(100)
