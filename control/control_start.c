@@ -217,7 +217,8 @@ static void start_services(struct control *control)
 	struct why why = {0};
 	control->attest = attest_new(control->loop, control->store, &control->config->trust_domain);
 	attest_set_entries(control->attest, control->config->workload_entries, control->config->num_workload_entries);
-	attest_set_x509(control->attest, control->first_config->x509_roots, control->first_config->x509_crl);
+	(void)!attest_set_x509(/* logged: machines are refused until the files are good */
+		control->attest, control->first_config->x509_roots, control->first_config->x509_crl);
 	control->registry = registry_new(control->loop, control->store, control->config, &observer);
 	if (!control_has_file(control))
 		registry_share(control->registry);

@@ -83,8 +83,9 @@ enum err attest_entry_create(struct attest *attest, const struct workload_entry 
 enum err attest_entry_delete(
 	struct attest *attest, struct span name, store_done_fn *on_done, void *arg, struct why *why) _must_use_;
 /* Files, PEM, read again when they change: the CAs of machine certificates; their revocation lists (NULL: none is
- * asked for). Borrowed. Without it machine certificates are refused as not supported. */
-void attest_set_x509(struct attest *attest, const char *roots_path, const char *crl_path);
+ * asked for). Borrowed. Without it machine certificates are refused as not supported. An error is logged, and the
+ * files are read again for each machine. */
+enum err attest_set_x509(struct attest *attest, const char *roots_path, const char *crl_path);
 void attest_check(struct attest *attest, const struct attest_request *request, attest_done_fn *on_done, void *arg);
 
 struct attest_token_request {

@@ -7,12 +7,6 @@
 
 #define FILE_MAX_BYTES (2u * 1024 * 1024)
 
-void attest_set_x509(struct attest *attest, const char *roots_path, const char *crl_path)
-{
-	attest->x509.roots_path = roots_path;
-	attest->x509.crl_path = crl_path;
-}
-
 void attest_x509_done(struct attest *attest)
 {
 	web_roots_free(attest->x509.roots);
@@ -69,16 +63,27 @@ static void note_trouble(struct attest *attest, const struct why *why)
 			why);
 }
 
-/* Its caller learns no more than that: the files are the operator's. */
-static enum err read_files(struct check *check)
+static enum err read_both(struct attest *attest)
 {
-	struct attest *attest = check->attest;
 	struct why why = {0};
 	enum err err = read_roots(attest, &why);
 	if (err == ERR_NONE)
 		err = read_lists(attest, &why);
 	note_trouble(attest, &why);
-	if (err == ERR_NONE)
+	return err;
+}
+
+enum err attest_set_x509(struct attest *attest, const char *roots_path, const char *crl_path)
+{
+	attest->x509.roots_path = roots_path;
+	attest->x509.crl_path = crl_path;
+	return roots_path == NULL ? ERR_NONE : read_both(attest);
+}
+
+/* Its caller learns no more than that: the files are the operator's. */
+static enum err read_files(struct check *check)
+{
+	if (read_both(check->attest) == ERR_NONE)
 		return ERR_NONE;
 	return why_set(&check->detail, ERR_UNAVAILABLE, "a control plane that can check machine certificates",
 		"see the control plane's log", "its files of attestation.x509 cannot be used");

@@ -50,7 +50,7 @@ static void machine_init(struct world *world, struct machine *machine)
 		workload_entry_add_selector(&machine->entry, SPAN_LITERAL("x509:san:dns:db1.example"), NULL), ERR_NONE);
 	snprintf(machine->roots_path, sizeof machine->roots_path, "%s/roots.pem", world->folder);
 	write_root(machine);
-	attest_set_x509(world->attest, machine->roots_path, NULL);
+	assert_int_equal(attest_set_x509(world->attest, machine->roots_path, NULL), ERR_NONE);
 	attest_set_entries(world->attest, &machine->entry, 1);
 }
 
@@ -98,6 +98,19 @@ static void an_entry_makes_the_identity(void **state)
 	assert_true(world->is_recorded);
 	attest_set_entries(world->attest, NULL, 0);
 	assert_int_equal(attest(world, &machine, key), ERR_DENIED);
+}
+
+/* At the start, not when the first machine comes. */
+static void a_missing_file_is_reported_when_it_is_set(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(machine_done) struct machine machine;
+	char missing[96];
+	machine_init(world, &machine);
+	snprintf(missing, sizeof missing, "%s/missing.pem", world->folder);
+	assert_int_equal(attest_set_x509(world->attest, machine.roots_path, missing), ERR_NOT_FOUND);
+	assert_int_equal(attest_set_x509(world->attest, missing, NULL), ERR_NOT_FOUND);
+	assert_int_equal(attest_set_x509(world->attest, NULL, NULL), ERR_NONE);
 }
 
 static void W29_the_proof_is_of_this_connection_this_request_and_this_attestation_key(void **state)
@@ -227,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(an_entry_makes_the_identity),
+		WORLD_TEST(a_missing_file_is_reported_when_it_is_set),
 		WORLD_TEST(W29_the_proof_is_of_this_connection_this_request_and_this_attestation_key),
 		WORLD_TEST(W33_the_record_of_a_machine_attests_nothing_without_its_certificate),
 		WORLD_TEST(a_key_of_a_join_token_keeps_its_identity),
