@@ -22,10 +22,15 @@ enum cli_exit command_ban(struct command_line *line)
 		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__BanResponse *banned = (const Handfast__V1__BanResponse *)answer.message;
 	if (line->json) {
-		show_json(json_pack("{s:b, s:I, s:I}", "banned", true, "svid_holders",
-			(json_int_t)banned->num_svid_holders, "tokens_revoked", (json_int_t)banned->num_tokens));
+		show_json(json_pack("{s:b, s:I, s:I, s:b}", "banned", true, "svid_holders",
+			(json_int_t)banned->num_svid_holders, "tokens_revoked", (json_int_t)banned->num_tokens,
+			"unknown", banned->unknown));
 		return CLI_DONE;
 	}
+	if (banned->unknown)
+		show_warning("no sidecar, token, entry or address has this identity",
+			"an identity of `handfast status`, unless it is banned in advance",
+			"if it is misspelled: handfast unban, then ban the right one");
 	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked",
 		banned->num_svid_holders, banned->num_tokens);
 	return command_line_answer(line, text);

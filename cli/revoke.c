@@ -31,12 +31,16 @@ static void show_revoked(const struct command_line *line, const Handfast__V1__Re
 	escape_ascii(pb_span(answer->id), id, sizeof id);
 	show_time(answer->until_ms, until);
 	if (line->json)
-		show_json(json_pack("{s:s, s:s, s:s, s:b}", "serial", serial, "id", id, "until", until, "was_revoked",
-			answer->was_revoked));
+		show_json(json_pack("{s:s, s:s, s:s, s:b, s:b}", "serial", serial, "id", id, "until", until,
+			"was_revoked", answer->was_revoked, "unknown", answer->unknown));
 	else
 		printf("%s %s%s%s; refused until it ends: %s\n", serial,
 			answer->was_revoked ? "was revoked before" : "is revoked", id[0] == '\0' ? "" : ", of ", id,
 			until);
+	if (!line->json && answer->unknown)
+		show_warning("no certificate that the control plane knows has this serial",
+			"a serial of `handfast status`, or of a certificate of before",
+			"if it is mistyped, revoke the right one; this one is kept until the last root ends");
 }
 
 enum cli_exit command_revoke(struct command_line *line)

@@ -52,6 +52,12 @@ void show_json(json_t *object)
 	json_decref(object);
 }
 
+void show_warning(const char *got, const char *expected, const char *fix)
+{
+	(void)fflush(stdout);
+	fprintf(stderr, "warning: %s; expected: %s; fix: %s\n", got, expected, fix);
+}
+
 const char *show_bytes(struct span bytes, char *out, size_t cap)
 {
 	escape_ascii(bytes, out, cap);

@@ -60,6 +60,7 @@ static void fill_status(const struct ca_status *status, struct ca_message *out)
 	message->phase_began_ms = status->phase_began_ms;
 	message->forced = status->is_forced;
 	message->num_waited = status->num_waited;
+	message->partners_until_ms = status->partners_until_ms;
 	message->waited = out->waited_rows;
 	message->n_waited = status->num_shown;
 	message->roots = out->root_rows;
@@ -165,5 +166,6 @@ enum err revoke_serial_answer_encode(const struct revoke_answer *answer, struct 
 	message.id = pb_bytes(answer->id);
 	message.until_ms = answer->until_ms;
 	message.was_revoked = answer->was_revoked;
+	message.unknown = answer->is_unknown;
 	return pb_pack(&message.base, out);
 }

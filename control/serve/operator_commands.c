@@ -125,12 +125,42 @@ static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 		request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
 		log_notice("audit", "banned: %s; %u unused tokens of it are revoked", request->id.text,
 			request->num_tokens);
-		err = ban_answer_encode(request->num_svid_holders, request->num_tokens, &message);
+		err = ban_answer_encode(request->num_svid_holders, request->num_tokens,
+			request->is_unknown && request->num_tokens == 0, &message);
 	} else {
 		audit_failure(request, "banning", err, &why);
 	}
 	operator_request_finish(request, err, &message, &why);
 	operator_request_unref(request);
+}
+
+struct naming {
+	const struct spiffe_id *id;
+	bool is_found;
+};
+
+static void on_entry(void *arg, const struct workload_entry *entry, _unused_ bool is_stored)
+{
+	struct naming *naming = arg;
+	naming->is_found |= spiffe_id_eq(&entry->id, naming->id);
+}
+
+static void on_claim(void *arg, const struct registry_claim_view *claim)
+{
+	struct naming *naming = arg;
+	naming->is_found |= spiffe_id_eq(claim->id, naming->id);
+}
+
+/* By what is stored, and by what is connected: pods have no record. Its unused tokens are counted later. */
+static bool is_known(const struct operator_request *request)
+{
+	const struct serve *serve = request->serve;
+	struct naming naming = {.id = &request->id};
+	LIST_EACH(&serve->sidecars, const struct sidecar, sidecar, link)
+		naming.is_found |= spiffe_id_eq(&sidecar->id, naming.id);
+	attest_entry_each(serve->options.attest, on_entry, &naming);
+	registry_each_claim(serve->options.registry, on_claim, &naming);
+	return naming.is_found || request->num_svid_holders > 0;
 }
 
 static enum err ban(struct operator_request *request, struct span bytes, struct why *why)
@@ -140,6 +170,7 @@ static enum err ban(struct operator_request *request, struct span bytes, struct 
 	if (!svid_holders_is_banned(store, &request->id))
 		RETURN_IF_ERR(trust_may_withdraw(request->serve->options.trust, spiffe_id_text(&request->id).len, why));
 	svid_holders_list(store, count_svid_holder, request);
+	request->is_unknown = !is_known(request);
 	svid_holders_ban(
 		store, &request->id, serve_now_ms(request->serve) / 1000, on_banned, operator_request_ref(request));
 	return ERR_NONE;

@@ -48,11 +48,12 @@ enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why 
 	return spiffe_id_parse(pb_span(((const Handfast__V1__BanRequest *)unpacked)->id), out, why);
 }
 
-enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, struct buf *out)
+enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, struct buf *out)
 {
 	Handfast__V1__BanResponse message = HANDFAST__V1__BAN_RESPONSE__INIT;
 	message.num_svid_holders = num_svid_holders;
 	message.num_tokens = num_tokens;
+	message.unknown = is_unknown;
 	return pb_pack(&message.base, out);
 }
 

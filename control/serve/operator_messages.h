@@ -26,7 +26,7 @@ enum err revoke_answer_encode(
 	bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out) _must_use_; /* id NULL: none */
 
 enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
-enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, struct buf *out) _must_use_;
+enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, struct buf *out) _must_use_;
 enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
 enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
 
@@ -118,6 +118,7 @@ struct ca_status { /* zeroed is valid to ca_status_done() */
 	int64_t began_ms, phase_began_ms;
 	bool is_forced;
 	uint32_t num_waited; /* all of them */
+	int64_t partners_until_ms;
 	struct ca_waited waited[CA_WAITED_MAX];
 	size_t num_shown;
 	struct ca_root roots[32];
@@ -184,6 +185,7 @@ struct revoke_answer {
 	struct span serial, id; /* id empty: not known */
 	int64_t until_ms;
 	bool was_revoked;
+	bool is_unknown; /* no certificate that is known has it */
 };
 enum err revoke_serial_answer_encode(const struct revoke_answer *answer, struct buf *out) _must_use_;
 

@@ -7,15 +7,14 @@
 #include "control/serve/operator_messages.h"
 #include "control/serve/operator_private.h"
 
-#define UNKNOWN_LIFE_S (7 * 86400) /* the longest life of a leaf */
-
 static void finish(struct operator_request *request, bool was_revoked)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
 	const struct revoke_answer answer = {.serial = span_of(request->revoke.serial, request->revoke.serial_len),
 		.id = request->id.text == NULL ? (struct span){0} : spiffe_id_text(&request->id),
 		.until_ms = request->until_s * 1000,
-		.was_revoked = was_revoked};
+		.was_revoked = was_revoked,
+		.is_unknown = request->is_unknown && !was_revoked};
 	enum err err = revoke_serial_answer_encode(&answer, &message);
 	operator_request_finish(request, err, &message, NULL);
 }
@@ -38,21 +37,72 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 	operator_request_unref(request);
 }
 
+/* --- whose serial it is, and how long the revocation is kept: until the certificate ends --- */
+
 struct seeking {
 	struct operator_request *request;
 	bool is_found;
 };
 
+static bool has_serial(const struct operator_request *request, const uint8_t *bytes, size_t len)
+{
+	return span_eq(span_of(bytes, len), span_of(request->revoke.serial, request->revoke.serial_len));
+}
+
 static void on_svid_holder(void *arg, const struct svid_holder *svid_holder)
 {
 	struct seeking *seeking = arg;
 	struct operator_request *request = seeking->request;
-	if (seeking->is_found || !span_eq(span_of(svid_holder->serial, svid_holder->serial_len),
-					 span_of(request->revoke.serial, request->revoke.serial_len)))
+	if (seeking->is_found || !has_serial(request, svid_holder->serial, svid_holder->serial_len))
 		return;
 	seeking->is_found = true;
 	spiffe_id_copy(&svid_holder->id, &request->id);
 	request->until_s = svid_holder->not_after_s;
+}
+
+/* Pods have no record; their connections are known. */
+static void seek_connection(struct seeking *seeking)
+{
+	struct operator_request *request = seeking->request;
+	LIST_EACH(&request->serve->sidecars, const struct sidecar, sidecar, link) {
+		if (seeking->is_found || !has_serial(request, sidecar->leaf.bytes, sidecar->leaf.len))
+			continue;
+		seeking->is_found = true;
+		spiffe_id_copy(&sidecar->id, &request->id);
+		request->until_s = sidecar->valid_until_s;
+	}
+}
+
+static void on_list(void *arg, const struct own_list *list, _unused_ uint64_t version)
+{
+	struct seeking *seeking = arg;
+	if (seeking->is_found || list->authority_ends_s == 0 ||
+		!has_serial(seeking->request, list->serial, list->serial_len))
+		return;
+	seeking->is_found = true;
+	seeking->request->until_s = list->authority_ends_s;
+}
+
+/* No certificate below a root outlives it: of one that is not known, this is all that is known. */
+static int64_t last_end_s(const struct serve *serve)
+{
+	const struct rotation_roots *roots = rotation_roots(serve->options.rotation);
+	int64_t last_s = serve_now_ms(serve) / 1000 + serve->options.leaf_ttl_s, from_s, to_s;
+	for (size_t i = 0; i < roots->num_all; i++)
+		if (certificate_validity(roots->der[i], &from_s, &to_s) == ERR_NONE && to_s > last_s)
+			last_s = to_s;
+	return last_s;
+}
+
+static void seek(struct operator_request *request)
+{
+	struct seeking seeking = {.request = request};
+	svid_holders_list(request->serve->options.store, on_svid_holder, &seeking);
+	seek_connection(&seeking);
+	own_lists_each(request->serve->options.store, on_list, &seeking); /* the authorities of all control planes */
+	request->is_unknown = !seeking.is_found;
+	if (request->is_unknown)
+		request->until_s = last_end_s(request->serve);
 }
 
 /* Consumes the reference. */
@@ -95,17 +145,27 @@ static enum err revoke_intermediate(struct operator_request *request, struct why
 	return ERR_NONE;
 }
 
+/* By its serial, too: the signer has to stop using it first. */
+static bool is_own_intermediate(const struct operator_request *request)
+{
+	const struct serve *serve = request->serve;
+	struct sidecar_serial own = {.len = 0};
+	return serve->num_authorities > SERVE_INTERMEDIATE &&
+	       certificate_serial(buf_span(&serve->authorities[SERVE_INTERMEDIATE].der), own.bytes, &own.len) ==
+		       ERR_NONE &&
+	       has_serial(request, own.bytes, own.len);
+}
+
 enum err operator_revoke(struct operator_request *request, struct span bytes, struct why *why)
 {
-	struct seeking seeking = {.request = request};
 	RETURN_IF_ERR(revoke_serial_request_parse(bytes, &request->revoke, why));
+	request->revoke.is_intermediate |= is_own_intermediate(request);
 	const struct span serial = span_of(request->revoke.serial, request->revoke.serial_len);
 	if (request->revoke.is_intermediate || !revocations_has(request->serve->options.store, serial))
 		RETURN_IF_ERR(trust_may_withdraw(request->serve->options.trust, REVOCATIONS_SERIAL_MAX, why));
 	if (request->revoke.is_intermediate)
 		return revoke_intermediate(request, why);
-	request->until_s = serve_now_ms(request->serve) / 1000 + UNKNOWN_LIFE_S;
-	svid_holders_list(request->serve->options.store, on_svid_holder, &seeking);
+	seek(request);
 	store_revocation(operator_request_ref(request));
 	return ERR_NONE;
 }

@@ -23,6 +23,7 @@ enum err own_list_encode(const struct own_list *list, struct buf *out)
 	RETURN_IF_ERR(base64url_encode(buf_span(&list->der), &text));
 	RETURN_IF_ERR(record_put_hex(out, "authority", span_of(list->authority, DIGEST_LEN)));
 	RETURN_IF_ERR(record_put_hex(out, "serial", span_of(list->serial, list->serial_len)));
+	RETURN_IF_ERR(record_put_number(out, "authority_ends", list->authority_ends_s));
 	RETURN_IF_ERR(record_put_number(out, "number", (int64_t)list->number));
 	RETURN_IF_ERR(record_put_number(out, "made", list->made_s));
 	RETURN_IF_ERR(record_put_number(out, "ends", list->ends_s));
@@ -45,6 +46,7 @@ enum err own_list_parse(struct span record, struct own_list *out)
 	struct span text;
 	int64_t number = record_number(record, "number", -1);
 	list.number = (uint64_t)number;
+	list.authority_ends_s = record_number(record, "authority_ends", 0);
 	list.made_s = record_number(record, "made", 0);
 	list.ends_s = record_number(record, "ends", 0);
 	if (number < 0 || !read_serial(record, &list) || !record_hex(record, "authority", list.authority, DIGEST_LEN) ||

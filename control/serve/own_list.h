@@ -17,6 +17,7 @@ struct own_list { /* zeroed is valid to own_list_done() */
 	uint8_t authority[DIGEST_LEN];
 	uint8_t serial[OWN_LIST_SERIAL_MAX]; /* of the authority's certificate */
 	size_t serial_len;
+	int64_t authority_ends_s; /* notAfter of that certificate; 0: a record of before has none */
 	uint64_t number;
 	int64_t made_s, ends_s;      /* since 1970; its nextUpdate */
 	uint8_t content[DIGEST_LEN]; /* hash of the entries */

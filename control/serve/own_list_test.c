@@ -14,6 +14,7 @@ static void make(struct own_list *list, size_t der_len)
 	static const uint8_t zeros[OWN_LIST_DER_MAX];
 	*list = (struct own_list){.serial = {0x40, 1, 2},
 		.serial_len = 3,
+		.authority_ends_s = 1900000000,
 		.number = 1ULL << 61,
 		.made_s = 1800000000,
 		.ends_s = 1800007200,
@@ -37,6 +38,7 @@ static void the_largest_list_is_read_as_it_was_written(void **state)
 	assert_memory_equal(read.content, list.content, DIGEST_LEN);
 	assert_int_equal(read.serial_len, 3);
 	assert_memory_equal(read.serial, list.serial, 3);
+	assert_true(read.authority_ends_s == list.authority_ends_s);
 	assert_true(read.number == list.number && read.made_s == list.made_s && read.ends_s == list.ends_s);
 	assert_true(span_eq(buf_span(&read.der), buf_span(&list.der)));
 	own_list_key(list.authority, key);

@@ -139,8 +139,10 @@ static void seek_missing(struct search *search, const struct span *authorities, 
 		struct own_list wanted = {0};
 		struct store_value value;
 		char key[OWN_LIST_KEY_MAX];
+		int64_t from_s;
 		if (authorities[i].len == 0 ||
-			certificate_serial(authorities[i], wanted.serial, &wanted.serial_len) != ERR_NONE)
+			certificate_serial(authorities[i], wanted.serial, &wanted.serial_len) != ERR_NONE ||
+			certificate_validity(authorities[i], &from_s, &wanted.authority_ends_s) != ERR_NONE)
 			continue;
 		digest_sha256(authorities[i], wanted.authority);
 		own_list_key(wanted.authority, key);

@@ -137,3 +137,42 @@ def shows_that_bad_input_is_refused(story):
         refused = story.control.run("revoke", *words, check=False)
         expect_eq(refused.returncode, 64, "revoke %s" % " ".join(words))
         expect_in(text, refused.stderr, "revoke %s" % " ".join(words))
+
+
+def _root_end(story):
+    with open(story.control.key_file("root"), "rb") as file:
+        return x509.load_pem_x509_certificate(file.read()).not_valid_after
+
+
+def shows_that_what_nobody_has_is_revoked_and_banned_with_a_warning(story):
+    """In advance, or misspelled: it is done, kept as long as such a certificate can live, and named."""
+    nobody = identity_of("nobody")
+    done = story.control.run("revoke", "5a" * 16)
+    expect_in("is revoked", done.stdout, "the answer")
+    expect_in("warning: no certificate that the control plane knows has this serial; expected: ", done.stderr, "the warning")
+    answer = json.loads(story.control.run("revoke", "5b" * 16, "--output", "json").stdout)
+    expect_eq((answer["unknown"], answer["until"]), (True, _root_end(story).strftime("%Y-%m-%dT%H:%M:%SZ")), "the answer as JSON")
+    banned = story.control.run("ban", nobody)
+    expect_in("warning: no sidecar, token, entry or address has this identity; expected: ", banned.stderr, "the warning")
+    expect_in(nobody, story.control.run("ban", "list").stdout, "the bans")
+    expect_eq(json.loads(story.control.run("ban", nobody, "--output", "json").stdout)["unknown"], True, "the ban as JSON")
+    story.control.run("token", "create", "--id", identity_of("expected"))
+    for words in (("ban", identity_of("expected")), ("ban", identity_of("other")), ("revoke", _serial(story, "client"))):
+        known = story.control.run(*words)
+        expect_eq(known.stderr, "", "warnings of %s" % (words,))
+    for name in ("expected", "other"):
+        story.control.run("unban", identity_of(name))
+
+
+def shows_that_the_own_intermediate_is_replaced_when_it_is_revoked_by_its_serial(story):
+    with open(story.control.key_file("intermediate"), "rb") as file:
+        used = x509.load_pem_x509_certificate(file.read())
+
+    def authority():
+        return next(row["sha256"] for row in json.loads(story.control.run("status", "--output", "json").stdout)["authorities"]
+                    if row["kind"] == "intermediate")
+    before, digits = authority(), "%x" % used.serial_number
+    story.control.run("revoke", digits.rjust(len(digits) + len(digits) % 2, "0"))
+    wait_until("another intermediate", lambda: authority() != before, 5)
+    for name in ("client", "other"):
+        wait_until("calls of %s" % name, lambda name=name: _works(story, name), 8, 0.05)

@@ -202,3 +202,13 @@ def shows_the_operators_next_root_taking_over_under_load(story):
     refused = story.controls[0].run("ca", "rotate", check=False)
     expect_in("put the next root into the files", refused.stderr, "handfast ca rotate")
     expect_in(identity_of("client"), story.controls[1].run("status").stdout, "status")
+
+
+@needs_earlier
+def shows_that_the_others_intermediate_stays_revoked_until_it_ends(story):
+    """Revoked by its serial at the first one, whose signer never had it."""
+    path = story.controls[1].key_file("intermediate")
+    end = _openssl(story, "x509", "-in", path, "-noout", "-enddate", "-dateopt", "iso_8601").split("=")[1].strip()
+    serial = _openssl(story, "x509", "-in", path, "-noout", "-serial").split("=")[1].strip().lower()
+    answer = _status(story.controls[0], "revoke", serial)
+    expect_eq((answer["unknown"], answer["until"]), (False, end.replace(" ", "T")), "the answer")
