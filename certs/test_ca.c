@@ -269,6 +269,17 @@ static void identify(X509_CRL *crl, const struct test_crl_spec *spec, const stru
 	ASN1_INTEGER_free(number);
 }
 
+static void revoke_serial(X509_CRL *crl, uint32_t serial)
+{
+	X509_REVOKED *entry = X509_REVOKED_new();
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	ASN1_TIME *when = ASN1_TIME_set_posix(NULL, TEST_NOW_S);
+	CHECK(ASN1_INTEGER_set_uint64(number, serial) && X509_REVOKED_set_serialNumber(entry, number));
+	CHECK(X509_REVOKED_set_revocationDate(entry, when) && X509_CRL_add0_revoked(crl, entry));
+	ASN1_INTEGER_free(number);
+	ASN1_TIME_free(when);
+}
+
 void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *issuer, struct buf *out)
 {
 	X509_CRL *crl = X509_CRL_new();
@@ -280,6 +291,8 @@ void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *iss
 		set_crl_time(crl, X509_CRL_set1_nextUpdate, spec->next_update_s);
 	for (size_t i = 0; i < 4 && spec->revoked[i] != NULL; i++)
 		revoke(crl, spec->revoked[i], spec);
+	for (unsigned i = 1; i <= spec->num_others; i++)
+		revoke_serial(crl, i);
 	identify(crl, spec, issuer);
 	if (spec->is_of_limited_scope)
 		test_extensions_limit_scope(crl);

@@ -104,6 +104,7 @@ struct evp_pkey_st *test_cert_get0_evp(const struct test_cert *cert);
 
 struct test_crl_spec {
 	const struct test_cert *revoked[4];   /* NULL: none */
+	unsigned num_others;                  /* entries with serials from 1 on */
 	int64_t this_update_s, next_update_s; /* next 0: none */
 	bool has_wrong_signature;
 	bool has_remove_from_crl; /* the entries' reason is removeFromCRL */

@@ -195,6 +195,31 @@ static void unknown_names_are_not_found(void **state)
 	}
 }
 
+/* Envoy and its operator have the reason, not the end of a stream. */
+static void lists_that_are_too_large_are_an_error_with_a_reason(void **state)
+{
+	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("example.org", TEST_NOW_S);
+	_cleanup_(buf_done) struct buf list = BUF_INIT(4u * 1024 * 1024), bytes = BUF_INIT(4u * 1024 * 1024);
+	const struct trust_domain domain = {"example.org"};
+	struct test_crl_spec spec = test_crl_spec();
+	char text[] = "ROOTCA";
+	struct why why = {0};
+	(void)state;
+	spec.num_others = 40000;
+	test_crl_make(&spec, test_mesh_root(mesh), &list);
+	assert_int_equal(bundle_set_add_crl(test_mesh_bundles(mesh), &domain, buf_span(&list), &why), ERR_NONE);
+	_cleanup_(credentials_unrefp) struct credentials *credentials = test_mesh_credentials(mesh, ID);
+	const struct sds_names names = {{text}, 1};
+	const struct sds_answer answer = {&names, SDS_ROOTS_AND_LISTS, "3", "4"};
+	assert_int_equal(sds_answer_encode(credentials, &answer, &bytes, &why), ERR_LIMIT);
+	assert_int_equal(why.err, ERR_LIMIT);
+	assert_string_equal(why.got, "the revocation lists of example.org are larger");
+	assert_non_null(strstr(why.expected, "1048576"));
+	assert_non_null(strstr(why.fix, "check_leaf_crl"));
+	const struct sds_answer without = {&names, SDS_ROOTS, "3", "4"};
+	assert_int_equal(sds_answer_encode(credentials, &without, &bytes, &why), ERR_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +230,7 @@ int main(void)
 		cmocka_unit_test(names_of_what_others_are_validated_by),
 		cmocka_unit_test(roots_alone_for_a_node_that_wants_them),
 		cmocka_unit_test(unknown_names_are_not_found),
+		cmocka_unit_test(lists_that_are_too_large_are_an_error_with_a_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,17 +5,29 @@
 #include "base/pb/unpack.h"
 #include "certs/pem.h"
 #include "proto/workload/sds.pb-c.h"
+#include <stdio.h>
 
 enum { PEM_MAX = 1024 * 1024, KEY_MAX = 16 * 1024 };
 
 #define VALIDATOR      "envoy.tls.cert_validator.spiffe"
 #define VALIDATOR_TYPE "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
 
-static enum err put_roots(const struct bundle *bundle, struct buf *out)
+static enum err too_large(enum err err, const struct bundle *bundle, const char *what, const char *fix, struct why *why)
 {
-	for (size_t i = 0; i < bundle_num_roots(bundle); i++)
-		RETURN_IF_ERR(pem_encode("CERTIFICATE", bundle_root(bundle, i), out));
-	return ERR_NONE;
+	char expected[96];
+	if (err != ERR_LIMIT)
+		return err;
+	(void)snprintf(expected, sizeof(expected), "at most %d bytes of them in PEM", PEM_MAX);
+	return why_set(
+		why, ERR_LIMIT, expected, fix, "the %s of %.100s are larger", what, bundle_trust_domain(bundle)->name);
+}
+
+static enum err put_roots(const struct bundle *bundle, struct buf *out, struct why *why)
+{
+	enum err err = ERR_NONE;
+	for (size_t i = 0; i < bundle_num_roots(bundle) && err == ERR_NONE; i++)
+		err = pem_encode("CERTIFICATE", bundle_root(bundle, i), out);
+	return too_large(err, bundle, "roots", "publish fewer roots for that trust domain", why);
 }
 
 /* --- the own certificate --- */
@@ -50,27 +62,36 @@ static enum err certificate_encode(
 
 /* --- what others are validated by --- */
 
-static enum err put_lists(const struct bundle_set *bundles, const struct bundle *bundle, struct buf *out)
+static enum err put_list(const struct bundle_set *bundles, struct span domain, size_t i, struct buf *out)
+{
+	_cleanup_(buf_done) struct buf der = BUF_INIT(PEM_MAX);
+	RETURN_IF_ERR(bundle_set_put_crl(bundles, domain, i, &der));
+	return pem_encode("X509 CRL", buf_span(&der), out);
+}
+
+static enum err put_lists(
+	const struct bundle_set *bundles, const struct bundle *bundle, struct buf *out, struct why *why)
 {
 	struct span domain = span_of_str(bundle_trust_domain(bundle)->name);
-	for (size_t i = 0; i < bundle_set_num_crls(bundles, domain); i++) {
-		_cleanup_(buf_done) struct buf der = BUF_INIT(PEM_MAX);
-		RETURN_IF_ERR(bundle_set_put_crl(bundles, domain, i, &der));
-		RETURN_IF_ERR(pem_encode("X509 CRL", buf_span(&der), out));
-	}
-	return ERR_NONE;
+	enum err err = ERR_NONE;
+	for (size_t i = 0; i < bundle_set_num_crls(bundles, domain) && err == ERR_NONE; i++)
+		err = put_list(bundles, domain, i, out);
+	return too_large(err, bundle, "revocation lists",
+		"ask without check_leaf_crl in the node's metadata, or have certificates that have ended taken off the "
+		"lists of identity.crl_files",
+		why);
 }
 
 /* Roots: Envoy then takes any certificate below them, whatever its trust domain. With lists, a list of the issuer of
  * each leaf is demanded, but none of the authorities above it: a root whose key is offline signs none every hour. */
 static enum err plain_encode(const struct bundle_set *bundles, const struct bundle *bundle, bool has_lists,
-	const Handfast__Sds__Secret *base, struct buf *out)
+	const Handfast__Sds__Secret *base, struct buf *out, struct why *why)
 {
 	Handfast__Sds__Secret secret = *base; /* it refers to variables of this function */
 	_cleanup_(buf_done) struct buf roots = BUF_INIT(PEM_MAX), lists = BUF_INIT(PEM_MAX);
-	RETURN_IF_ERR(put_roots(bundle, &roots));
+	RETURN_IF_ERR(put_roots(bundle, &roots, why));
 	if (has_lists)
-		RETURN_IF_ERR(put_lists(bundles, bundle, &lists));
+		RETURN_IF_ERR(put_lists(bundles, bundle, &lists, why));
 	Handfast__Sds__DataSource source = HANDFAST__SDS__DATA_SOURCE__INIT;
 	source.inline_bytes = pb_bytes(buf_span(&roots));
 	Handfast__Sds__CertificateValidationContext context = HANDFAST__SDS__CERTIFICATE_VALIDATION_CONTEXT__INIT;
@@ -102,14 +123,14 @@ static void domains_done(struct domains *domains)
 	mem_free(domains->pointers);
 }
 
-static enum err add_domain(struct domains *domains, const struct bundle *bundle)
+static enum err add_domain(struct domains *domains, const struct bundle *bundle, struct why *why)
 {
 	struct domain *domain = &domains->all[domains->num];
 	handfast__sds__spiffe_trust_domain__init(&domain->message);
 	handfast__sds__data_source__init(&domain->source);
 	domain->pem = BUF_INIT(PEM_MAX);
 	domains->pointers[domains->num++] = &domain->message;
-	RETURN_IF_ERR(put_roots(bundle, &domain->pem));
+	RETURN_IF_ERR(put_roots(bundle, &domain->pem, why));
 	domain->source.inline_bytes = pb_bytes(buf_span(&domain->pem));
 	domain->message.name = pb_bytes(span_of_str(bundle_trust_domain(bundle)->name));
 	domain->message.trust_bundle = &domain->source;
@@ -117,7 +138,8 @@ static enum err add_domain(struct domains *domains, const struct bundle *bundle)
 }
 
 /* `only` NULL: all bundles. */
-static enum err domains_make(const struct bundle_set *bundles, const struct bundle *only, struct domains *out)
+static enum err domains_make(
+	const struct bundle_set *bundles, const struct bundle *only, struct domains *out, struct why *why)
 {
 	size_t num = only != NULL ? 1 : bundle_set_num(bundles);
 	out->all = mem_calloc(num + 1, sizeof(*out->all));
@@ -125,7 +147,7 @@ static enum err domains_make(const struct bundle_set *bundles, const struct bund
 	for (size_t i = 0; i < num; i++) {
 		const struct bundle *bundle = only != NULL ? only : bundle_set_at(bundles, i);
 		if (bundle_num_roots(bundle) > 0) /* Envoy refuses a trust domain without a root */
-			RETURN_IF_ERR(add_domain(out, bundle));
+			RETURN_IF_ERR(add_domain(out, bundle, why));
 	}
 	return ERR_NONE;
 }
@@ -153,10 +175,10 @@ static enum err validator_encode(const struct domains *domains, const Handfast__
 }
 
 static enum err validation_encode(const struct bundle_set *bundles, const struct bundle *only,
-	const Handfast__Sds__Secret *secret, struct buf *out)
+	const Handfast__Sds__Secret *secret, struct buf *out, struct why *why)
 {
 	_cleanup_(domains_done) struct domains domains = {0};
-	RETURN_IF_ERR(domains_make(bundles, only, &domains));
+	RETURN_IF_ERR(domains_make(bundles, only, &domains, why));
 	return validator_encode(&domains, secret, out);
 }
 
@@ -180,13 +202,13 @@ enum err sds_secret_encode(const struct credentials *credentials, const char *na
 	if (strcmp(name, "default") == 0 || span_eq(span_of_str(name), spiffe_id_text(credentials_id(credentials))))
 		return certificate_encode(credentials, &secret, out);
 	if (strcmp(name, "ALL") == 0)
-		return validation_encode(credentials_bundles(credentials), NULL, &secret, out);
+		return validation_encode(credentials_bundles(credentials), NULL, &secret, out, why);
 	const struct bundle *bundle = bundle_named(credentials, name);
 	if (bundle == NULL)
 		return why_set(why, ERR_NOT_FOUND, "default, ROOTCA, ALL, the own SPIFFE ID or a trusted trust domain",
 			"correct the name of the secret", "there is no secret '%s'", name);
 	const struct bundle_set *bundles = credentials_bundles(credentials);
 	if (validation == SDS_BY_DOMAIN)
-		return validation_encode(bundles, bundle, &secret, out);
-	return plain_encode(bundles, bundle, validation == SDS_ROOTS_AND_LISTS, &secret, out);
+		return validation_encode(bundles, bundle, &secret, out, why);
+	return plain_encode(bundles, bundle, validation == SDS_ROOTS_AND_LISTS, &secret, out, why);
 }

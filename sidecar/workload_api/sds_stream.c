@@ -25,7 +25,10 @@ static struct sds_stream *sds_of(struct workload_stream *stream)
 static void end(struct workload_stream *stream, enum err err, const struct why *why)
 {
 	char text[700];
-	workload_stream_end(stream, err == ERR_NOT_FOUND ? RPC_NOT_FOUND : RPC_INVALID_ARGUMENT,
+	workload_stream_end(stream,
+		err == ERR_NOT_FOUND ? RPC_NOT_FOUND
+		: err == ERR_LIMIT   ? RPC_RESOURCE_EXHAUSTED
+				     : RPC_INVALID_ARGUMENT,
 		why_format(why, text, sizeof(text)));
 }
 
@@ -41,7 +44,9 @@ static void push(struct workload_stream *stream)
 	(void)snprintf(nonce, sizeof(nonce), "%llu", (unsigned long long)++sds->num_sent);
 	const struct sds_answer answer = {&sds->names, sds->validation, version, nonce};
 	enum err err = sds_answer_encode(stream->api->credentials, &answer, &message, &why);
-	if (err == ERR_NOT_FOUND) {
+	if (why.err != ERR_NONE) {
+		if (err == ERR_LIMIT)
+			log_why(LOG_LEVEL_ERROR, WORKLOAD_COMPONENT, "a secret is too large", &why);
 		end(stream, err, &why);
 		return;
 	}

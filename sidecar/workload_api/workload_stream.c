@@ -6,6 +6,7 @@
 #include "sidecar/workload_api/sds_stream.h"
 #include "sidecar/workload_api/workload_messages.h"
 #include "sidecar/workload_api/workload_private.h"
+#include <stdio.h>
 
 enum { REQUEST_MAX = 16384 };
 
@@ -78,8 +79,14 @@ void workload_stream_send(struct workload_stream *stream, enum err encoded, cons
 	if (stream->call == NULL)
 		return;
 	if (encoded != ERR_NONE) {
-		log_error(WORKLOAD_COMPONENT, "the answer does not fit into %u bytes", WORKLOAD_MESSAGE_MAX);
-		workload_stream_end(stream, RPC_INTERNAL, "the answer is too large");
+		struct why why = {0};
+		char text[700], expected[64];
+		(void)snprintf(expected, sizeof(expected), "at most %u bytes", WORKLOAD_MESSAGE_MAX);
+		(void)why_set(&why, encoded, expected,
+			"publish fewer roots, shorter revocation lists or fewer partners: this goes to every workload",
+			"the answer with bundles and lists is larger");
+		log_why(LOG_LEVEL_ERROR, WORKLOAD_COMPONENT, "the workload gets no answer", &why);
+		workload_stream_end(stream, RPC_RESOURCE_EXHAUSTED, why_format(&why, text, sizeof(text)));
 		return;
 	}
 	enum err err = rpc_call_send(stream->call, buf_span(message));
