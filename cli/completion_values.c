@@ -76,9 +76,9 @@ static bool is_known(const Handfast__V1__StatusResponse *status, size_t i)
 
 enum { IDENTITIES_MAX = 2000 }; /* more are no help at a prompt, and each is compared with those before it */
 
-typedef void holder_fn(const struct request *request, const Handfast__V1__StatusResponse *status, size_t i);
+typedef void owner_fn(const struct request *request, const Handfast__V1__StatusResponse *status, size_t i);
 
-static void each_holder(const struct request *request, holder_fn *each)
+static void each_owner(const struct request *request, owner_fn *each)
 {
 	_cleanup_(answer_done) struct answer answer = {0};
 	const Handfast__V1__StatusResponse *status = (const Handfast__V1__StatusResponse *)ask(
@@ -100,11 +100,11 @@ static void put_serial(const struct request *request, const Handfast__V1__Status
 
 static void put_addresses(const struct request *request, const Handfast__V1__StatusResponse *status, size_t i)
 {
-	const Handfast__V1__SvidHolder *holder = status->svid_holders[i];
+	const Handfast__V1__SvidHolder *owner = status->svid_holders[i];
 	char text[ADDR_TEXT_MAX];
 	struct ip_addr ip;
-	for (size_t at = 0; at < holder->n_addresses; at++)
-		if (ip_addr_from_bytes(pb_span(holder->addresses[at]->ip), &ip) == ERR_NONE)
+	for (size_t at = 0; at < owner->n_addresses; at++)
+		if (ip_addr_from_bytes(pb_span(owner->addresses[at]->ip), &ip) == ERR_NONE)
 			put(request, ip_addr_format(&ip, text));
 }
 
@@ -113,23 +113,23 @@ static void values_identities(const struct request *request)
 	if (command_line_is(request->line, "unban"))
 		put_banned(request);
 	else
-		each_holder(request, put_identity);
+		each_owner(request, put_identity);
 }
 
 static void values_sources(const struct request *request)
 {
 	put(request, "plaintext");
-	each_holder(request, put_identity);
+	each_owner(request, put_identity);
 }
 
 static void values_serials(const struct request *request)
 {
-	each_holder(request, put_serial);
+	each_owner(request, put_serial);
 }
 
 static void values_addresses(const struct request *request)
 {
-	each_holder(request, put_addresses);
+	each_owner(request, put_addresses);
 }
 
 static void values_tokens(const struct request *request)

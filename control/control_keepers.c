@@ -4,6 +4,23 @@
 #include "control/control_private.h"
 #include "control/pkcs11/token_start.h"
 
+enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
+	void *arg, struct why *why)
+{
+	const struct control_config *config = control->config;
+	const struct issuer_options options = {.loop = control->loop,
+		.key_folder = control->state.key_folder,
+		.trust_domain = &config->trust_domain,
+		.max_leaf_ttl_s = 7 * 86400, /* the maximum of the setting: a reload may raise it */
+		.intermediate_life_s = (int64_t)(config->intermediate_ttl_ms / 1000),
+		.root_life_s = (int64_t)(config->root_ttl_ms / 1000),
+		.policy = policy,
+		.own = {config->ca.certificate, config->ca.key, config->ca.root, control->token_fd},
+		.on_lost = on_lost,
+		.arg = arg};
+	return issuer_start(&options, &control->issuer, why);
+}
+
 /* Before this process restricts itself: what it starts then would be restricted, too. */
 static enum err start_ca_command(struct control *control, struct why *why)
 {

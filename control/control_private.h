@@ -75,10 +75,10 @@ struct control {
 /* control.c: the steps of the start that control_restore.c shares. */
 struct control *control_make(const struct control_source *source, struct control_config *config, const char *release);
 enum err control_load(struct control *control, struct why *why) _must_use_; /* folders; the store, locked and read */
-enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
-	void *arg, struct why *why) _must_use_;
 
 /* control_keepers.c: the signer, and the processes of identity.ca.source. */
+enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
+	void *arg, struct why *why) _must_use_;
 enum err control_start_keepers(
 	struct control *control, void (*on_lost)(void *arg, enum err err), struct why *why) _must_use_;
 

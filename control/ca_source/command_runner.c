@@ -287,7 +287,7 @@ int command_runner_main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 5 || number_parse(span_of_str(argv[3]), &runner.timeout_ms) != ERR_NONE) {
 		(void)why_set(&why, ERR_CONFIG, "handfast-control, which starts this process by itself",
-			"run handfast-control without this command, with identity.ca.source: command",
+			"run the control plane, with identity.ca.source: command",
 			"the %d arguments of ca-command are not its own", argc - 2);
 		log_why(LOG_LEVEL_ERROR, "ca-command", "cannot start", &why);
 		return EXIT_BAD_USAGE;

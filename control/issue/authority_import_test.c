@@ -260,12 +260,12 @@ static void a_chain_of_two_authorities_is_sent_as_a_whole(void **state)
 /* By the order of the file: what is wrong is the intermediate, or the authority above it, wherever it stands. */
 static void expect_named(struct world *world, const struct test_cert *const certs[3], const char *got)
 {
-	static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	static const unsigned turns[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
 	for (size_t i = 0; i < 6; i++) {
 		_cleanup_(buf_done) struct buf pem = BUF_INIT(IMPORT_MAX);
 		for (size_t at = 0; at < 3; at++)
-			if (certs[orders[i][at]] != NULL)
-				put(&pem, certs[orders[i][at]]);
+			if (certs[turns[i][at]] != NULL)
+				put(&pem, certs[turns[i][at]]);
 		assert_int_not_equal(import(world, &pem, NULL), ERR_NONE);
 		if (strstr(world->detail.got, got) == NULL)
 			fail_msg("%s", world->detail.got);

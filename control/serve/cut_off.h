@@ -31,5 +31,5 @@ void cut_off_init(struct cut_off *cut_off, uint32_t max_visits);
 void cut_off_done(struct cut_off *cut_off);
 /* About once per second. store_silent_ms: store.h. */
 enum cut_off_change cut_off_poll(struct cut_off *cut_off, uint64_t store_silent_ms, uint64_t now_ms);
-/* Whether this sidecar goes to another control plane now; noted if so. Above max_visits nobody more does. */
+/* Whether this sidecar goes to another control plane now; noted if so. Above max_visits no further one does. */
 bool cut_off_sends_away(struct cut_off *cut_off, const struct share_key *key, uint64_t now_ms);

@@ -170,7 +170,7 @@ struct policy_list { /* borrowed; policy_list_done() frees what was added */
 void policy_list_add_section(struct policy_list *list, const struct config_workload *workload);
 /* Its workload is borrowed. */
 void policy_list_add_object(struct policy_list *list, const struct policy_listed *object);
-/* Copied; past 1000 of them they are counted, and the encoded list says how many. */
+/* Copied; past 1000 of them they are counted, and the encoded list has their number. */
 void policy_list_add_warning(struct policy_list *list, const char *selector, const char *kind, const struct why *why);
 enum err policy_list_encode(struct policy_list *list, struct buf *out) _must_use_;
 void policy_list_done(struct policy_list *list);

@@ -134,7 +134,7 @@ static void warning_fill(const struct policy_list_warning *warning, Handfast__V1
 	out->fix = pb_bytes(span_of_str(warning->detail.fix));
 }
 
-/* A list that is cut says so. */
+/* A list that is cut has the number of those that are left out. */
 static void warn_of_more(struct policy_list *list)
 {
 	struct why why;

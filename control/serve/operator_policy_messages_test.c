@@ -36,7 +36,7 @@ static void all_warnings_are_in_the_list(void **state)
 	assert_int_equal(encoded(WARNINGS, &bytes, &arena)->n_warnings, WARNINGS);
 }
 
-static void a_list_that_is_cut_says_how_many_are_left_out(void **state)
+static void a_list_that_is_cut_has_the_number_of_those_left_out(void **state)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(16u * 1024 * 1024);
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
@@ -51,7 +51,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_warnings_are_in_the_list),
-		cmocka_unit_test(a_list_that_is_cut_says_how_many_are_left_out),
+		cmocka_unit_test(a_list_that_is_cut_has_the_number_of_those_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
 #include "sidecar/identity/control_link.h"
-
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
@@ -375,8 +374,7 @@ void control_link_cut(struct control_link *link)
 	connecting_stop(link);
 	fd_close(TAKE_FD(link->connecting_fd));
 	if (link->client != NULL)
-		rpc_client_free(link->client);
-	link->client = NULL;
+		rpc_client_free(TAKE_PTR(link->client));
 	link->is_up = false;
 }
 

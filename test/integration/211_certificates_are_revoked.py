@@ -144,18 +144,18 @@ def _root_end(story):
         return x509.load_pem_x509_certificate(file.read()).not_valid_after
 
 
-def shows_that_what_nobody_has_is_revoked_and_banned_with_a_warning(story):
+def shows_that_what_is_unknown_is_revoked_and_banned_with_a_warning(story):
     """In advance, or misspelled: it is done, kept as long as such a certificate can live, and named."""
-    nobody = identity_of("nobody")
+    unknown = identity_of("unknown")
     done = story.control.run("revoke", "5a" * 16)
     expect_in("is revoked", done.stdout, "the answer")
     expect_in("warning: no certificate that the control plane knows has this serial; expected: ", done.stderr, "the warning")
     answer = json.loads(story.control.run("revoke", "5b" * 16, "--output", "json").stdout)
     expect_eq((answer["unknown"], answer["until"]), (True, _root_end(story).strftime("%Y-%m-%dT%H:%M:%SZ")), "the answer as JSON")
-    banned = story.control.run("ban", nobody)
+    banned = story.control.run("ban", unknown)
     expect_in("warning: no sidecar, token, entry or address has this identity; expected: ", banned.stderr, "the warning")
-    expect_in(nobody, story.control.run("ban", "list").stdout, "the bans")
-    expect_eq(json.loads(story.control.run("ban", nobody, "--output", "json").stdout)["unknown"], True, "the ban as JSON")
+    expect_in(unknown, story.control.run("ban", "list").stdout, "the bans")
+    expect_eq(json.loads(story.control.run("ban", unknown, "--output", "json").stdout)["unknown"], True, "the ban as JSON")
     story.control.run("token", "create", "--id", identity_of("expected"))
     for words in (("ban", identity_of("expected")), ("ban", identity_of("other")), ("revoke", _serial(story, "client"))):
         known = story.control.run(*words)

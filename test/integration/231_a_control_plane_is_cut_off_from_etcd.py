@@ -97,7 +97,7 @@ def shows_that_its_sidecars_go_to_the_others(story):
 
 
 @needs_earlier
-def shows_that_it_says_so(story):
+def shows_that_it_is_reported(story):
     cut = story.cut
     status, text = _ready(cut)
     expect_eq(status, 503, "readiness: " + text)

@@ -166,7 +166,7 @@ def shows_that_a_rotation_of_the_partners_root_fails_no_call(story):
         with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=5, new_per_second=10) as load:
             story.other.run("ca", "rotate")
             # its sidecar confirms at once; partners are no sidecars
-            wait_until("nobody but partners to be waited for", lambda: (now := json.loads(story.other.run(
+            wait_until("partners alone to be waited for", lambda: (now := json.loads(story.other.run(
                 "ca", "status", "--output", "json").stdout))["num_waited"] == 0 and now["partners_until"] != "-" and
                        now["phase"] == "publishing", 5, 0.1)
             expect_in("waiting for 0 sidecars, and until", story.other.run("ca", "status").stdout, "the status")

@@ -137,7 +137,7 @@ def shows_that_a_control_plane_that_cannot_start_ends_with_a_reason(story):
 
 
 def shows_that_no_program_is_silent_about_a_wrong_start(story):
-    """Each program without a word, and the processes that the control plane starts by itself, started by a person."""
+    """Each program without arguments, and the processes that the control plane starts by itself, started by a person."""
     for words in (["handfast"], ["handfast-sidecar"], ["handfast-control"], ["handfast-init"], ["handfast-cni"], ["handfast-pkcs11"],
                   ["handfast-pkcs11", "--help"], ["handfast-control", "signer"], ["handfast-control", "ca-command"]):
         made = story.mesh.net.control.run([story.binary(words[0]), *words[1:]], check=False)

@@ -143,7 +143,7 @@ RARE_LINES = ("join token", "banned", "unbanned", "lifted", "revoked", "released
                "this machine was suspended", "the clock", "forgotten: ", "serve_condition_name",
                "the signer has a new", "answers again", "no certificate can be made", "JWT-SVIDs",
                "JWT-SVID issued: ", "the other authority", "the partner %s", "of a partner",
-               "a revocation list")  # one per connection and minute
+               "a revocation list", "cut off from the store")  # one per connection and minute
 
 
 def log_lines_from_outside_are_rate_limited():
@@ -194,7 +194,6 @@ TESTED_ELSEWHERE = {
     "cli/policy_dry_run.c": "test/integration/272_policy_is_explained.py",
     "cli/policy_lint.c": "test/integration/272_policy_is_explained.py",
     "control/serve/operator_policy.c": "test/integration/272_policy_is_explained.py",
-    "control/serve/operator_policy_messages.c": "test/integration/272_policy_is_explained.py",
     "policy/policy_message.c": "sidecar/discovery/messages_test.c",
     "sidecar/sidecar_policy_page.c": "test/integration/272_policy_is_explained.py",
     "control/distribute/encode_policy.c": "control/distribute/encode_test.c",
