@@ -1,13 +1,11 @@
 #include "sidecar/workload_api/jwt_messages.h"
 
 #include "base/core/check.h"
-#include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 #include "proto/workload/spiffe.pb-c.h"
 #include "sidecar/workload_api/bundle_entries.h"
-
-enum { CLAIMS_MAX = 64, LIST_MAX = 64 };
+#include "sidecar/workload_api/jwt_claims.h"
 
 /* --- a token --- */
 
@@ -63,78 +61,6 @@ enum err jwt_bundles_encode(const struct bundle_set *bundles, struct buf *out)
 
 /* --- validation --- */
 
-struct claims {
-	Handfast__Workload__Claims message;
-	Handfast__Workload__Claim fields[CLAIMS_MAX], *field_pointers[CLAIMS_MAX];
-	Handfast__Workload__ClaimValue values[CLAIMS_MAX];
-	Handfast__Workload__ClaimList list; /* of aud */
-	Handfast__Workload__ClaimText texts[LIST_MAX], *text_pointers[LIST_MAX];
-};
-
-static struct span text_of(const json_t *text)
-{
-	return span_of(json_string_value(text), json_string_length(text));
-}
-
-static void put_list(struct claims *out, const json_t *list, Handfast__Workload__ClaimValue *value)
-{
-	const json_t *item;
-	size_t i;
-	handfast__workload__claim_list__init(&out->list);
-	out->list.values = out->text_pointers;
-	json_array_foreach(list, i, item)
-	{
-		if (!json_is_string(item) || out->list.n_values == LIST_MAX)
-			continue;
-		size_t at = out->list.n_values++;
-		handfast__workload__claim_text__init(&out->texts[at]);
-		out->texts[at].string_value = pb_bytes(text_of(item));
-		out->text_pointers[at] = &out->texts[at];
-	}
-	value->kind_case = HANDFAST__WORKLOAD__CLAIM_VALUE__KIND_LIST_VALUE;
-	value->list_value = &out->list;
-}
-
-/* False: a claim of another kind, which is left out. */
-static bool put_value(struct claims *out, const char *name, const json_t *claim, Handfast__Workload__ClaimValue *value)
-{
-	handfast__workload__claim_value__init(value);
-	if (json_is_string(claim)) {
-		value->kind_case = HANDFAST__WORKLOAD__CLAIM_VALUE__KIND_STRING_VALUE;
-		value->string_value = pb_bytes(text_of(claim));
-	} else if (json_is_number(claim)) {
-		value->kind_case = HANDFAST__WORKLOAD__CLAIM_VALUE__KIND_NUMBER_VALUE;
-		value->number_value = json_number_value(claim);
-	} else if (json_is_boolean(claim)) {
-		value->kind_case = HANDFAST__WORKLOAD__CLAIM_VALUE__KIND_BOOL_VALUE;
-		value->bool_value = json_is_true(claim);
-	} else if (json_is_array(claim) && strcmp(name, "aud") == 0) {
-		put_list(out, claim, value);
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static void claims_make(const json_t *claims, struct claims *out)
-{
-	const char *name;
-	json_t *claim;
-	handfast__workload__claims__init(&out->message);
-	out->message.fields = out->field_pointers;
-	json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
-	{
-		size_t at = out->message.n_fields;
-		if (at == CLAIMS_MAX || !put_value(out, name, claim, &out->values[at]))
-			continue;
-		handfast__workload__claim__init(&out->fields[at]);
-		out->fields[at].key = pb_bytes(span_of_str(name));
-		out->fields[at].value = &out->values[at];
-		out->field_pointers[at] = &out->fields[at];
-		out->message.n_fields++;
-	}
-}
-
 enum err jwt_validation_translate(
 	struct span bytes, const struct bundle_set *bundles, int64_t now_s, struct buf *out, struct why *why)
 {
@@ -146,12 +72,10 @@ enum err jwt_validation_translate(
 		(const Handfast__Workload__ValidateJwtSvidRequest *)base;
 	RETURN_IF_ERR(
 		jwt_svid_validate(pb_span(request->svid), pb_span(request->audience), bundles, now_s, &svid, why));
-	struct claims *claims = mem_new(struct claims);
-	claims_make(svid.claims, claims);
+	_cleanup_(buf_done) struct buf claims = BUF_INIT(JWT_CLAIMS_MAX);
+	RETURN_IF_ERR(jwt_claims_encode(svid.claims, &claims, why));
 	Handfast__Workload__ValidateJwtSvidResponse answer = HANDFAST__WORKLOAD__VALIDATE_JWT_SVID_RESPONSE__INIT;
 	answer.spiffe_id = pb_bytes(spiffe_id_text(&svid.id));
-	answer.claims = &claims->message;
-	enum err err = pb_pack(&answer.base, out);
-	mem_free(claims);
-	return err;
+	answer.claims = pb_bytes(buf_span(&claims));
+	return pb_pack(&answer.base, out);
 }
