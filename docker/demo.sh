@@ -19,7 +19,7 @@ fi
 cat <<'TEXT'
 This will
   1. install by apt what is missing of tools/apt-packages.txt and test/apt-packages.txt
-  2. build the four programs with Bazel (about four minutes the first time, seconds afterwards)
+  2. build the four programs with Bazel (about five minutes the first time, seconds afterwards)
   3. play a demo of about a minute in network namespaces of its own, which are removed afterwards
 TEXT
 
