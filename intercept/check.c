@@ -1,5 +1,6 @@
 #include "intercept/check.h"
 #include "base/core/check.h"
+#include "base/net/own_address.h"
 #include "intercept/apply.h"
 #include "intercept/loopback_addr.h"
 #include "intercept/preflight.h"
@@ -201,6 +202,52 @@ static void check_guards(const struct rules *rules, struct span present, struct 
 		check_guard_stops(rules, AF_INET6, report);
 }
 
+/* Proves both ways of a connection that the sidecar makes in a caller's name. */
+static void check_source(const struct rules *rules, int family, struct report *report)
+{
+	const char *point = family == AF_INET ? "source_ipv4" : "source_ipv6";
+	struct addr caller;
+	struct ip_addr own;
+	if (!choose_dialled(rules, family, &caller) || !own_address_find(family, &own)) {
+		report_add(report, FINDING_NOTE, point, "no address of the network namespace, or of a caller, to try");
+		return;
+	}
+	struct probe probe = probe_of(&caller);
+	enum err err = probe_in_a_callers_name(&probe, &own);
+	if (err == ERR_NONE)
+		report_add(
+			report, FINDING_OK, point, "a connection in a caller's name arrived, and was answered over lo");
+	else if (err == ERR_DENIED)
+		report_add(report, FINDING_UNPROVEN, point,
+			"this process may not connect in another's name: run check as root");
+	else
+		report_add(report, FINDING_FAILED, point,
+			"the answer to a connection in a caller's name did not come back over lo: run handfast-init up "
+			"--mode tproxy");
+}
+
+static void check_sources(const struct rules *rules, struct span present, struct report *report)
+{
+	if (rules->keeps_source && !holds(present, "chain " RULES_REROUTE " {")) {
+		report_add(report, FINDING_FAILED, "mode",
+			"the rules are not those of the mode tproxy: run handfast-init up --mode tproxy");
+		return;
+	}
+	if (!holds(present, "chain " RULES_REROUTE " {"))
+		return;
+	check_source(rules, AF_INET, report);
+	if (loopback_addr_has_v6())
+		check_source(rules, AF_INET6, report);
+}
+
+/* Flags of `up` that the rules show; without them they would count as different. */
+static struct rules as_present(const struct rules *rules, struct span present)
+{
+	struct rules those = *rules;
+	those.keeps_source = those.keeps_source || holds(present, "chain " RULES_REROUTE " {");
+	return those;
+}
+
 static void check_rules(const struct rules *rules, struct report *report)
 {
 	_cleanup_(buf_done) struct buf present = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
@@ -216,7 +263,9 @@ static void check_rules(const struct rules *rules, struct report *report)
 	}
 	report_add(report, FINDING_OK, "inbound", "the rule that redirects to 15006 is present");
 	check_guards(rules, buf_span(&present), report);
-	CHECK(rules_render_table(rules, &wanted) == ERR_NONE);
+	check_sources(rules, buf_span(&present), report);
+	const struct rules those = as_present(rules, buf_span(&present));
+	CHECK(rules_render_table(&those, &wanted) == ERR_NONE);
 	if (!span_eq(buf_span(&present), buf_span(&wanted)))
 		report_add(report, FINDING_NOTE, "rules",
 			"the rules differ from those of these settings: `up` had other flags, or they were changed by "

@@ -1,5 +1,6 @@
 #include "intercept/apply.h"
 #include "intercept/check.h"
+#include "intercept/source_route.h"
 #include "intercept/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,6 +53,26 @@ static void passes_with_the_rules(_unused_ void **state)
 	assert_int_equal(state_of(&report, "outbound_ipv6"), FINDING_OK);
 	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_OK);
 	assert_int_equal(state_of(&report, "inbound"), FINDING_OK);
+}
+
+static void mode_tproxy_is_proven_by_a_connection(_unused_ void **state)
+{
+	struct rules rules = {.keeps_source = true};
+	struct report report;
+	put(&rules); /* without the routing rule the answer is dropped */
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "source_ipv4"), FINDING_FAILED);
+	assert_int_equal(source_route_add(AF_INET, NULL), ERR_NONE);
+	assert_int_equal(source_route_add(AF_INET6, NULL), ERR_NONE);
+	assert_int_equal(source_route_add(AF_INET, NULL), ERR_NONE);          /* idempotent */
+	assert_true(passes(&(struct rules){.keeps_source = false}, &report)); /* the rules show the mode */
+	assert_int_equal(state_of(&report, "source_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "source_ipv6"), FINDING_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(source_route_remove(AF_INET, NULL), ERR_NONE);
+		assert_int_equal(source_route_remove(AF_INET6, NULL), ERR_NONE);
+	}
+	put(&(struct rules){.keeps_source = false});
 }
 
 static void notes_rules_that_were_written_with_other_flags(_unused_ void **state)
@@ -160,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(does_not_pass_when_no_connection_can_be_tried), /* makes a way out at its end: first */
 		cmocka_unit_test(passes_with_the_rules),
+		cmocka_unit_test(mode_tproxy_is_proven_by_a_connection),
 		cmocka_unit_test(notes_rules_that_were_written_with_other_flags),
 		cmocka_unit_test(dials_an_address_that_is_not_excluded),
 		cmocka_unit_test(fails_when_one_family_is_not_redirected),

@@ -1,10 +1,9 @@
 #include "intercept/loopback_addr.h"
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "intercept/rtnetlink.h"
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,23 +13,11 @@ static const uint8_t V6[16] = {[0] = 0x01, [15] = 6}; /* 100::6 */
 enum { SPARE_FIRST = 8, SPARE_LAST = 15 };            /* the last byte of the spare addresses: 100::8/125 */
 static const uint8_t V6_OF_0_1_0[16] = {[15] = 6};    /* ::6, IPv4-compatible: many programs show it as 0.0.0.6 */
 
-#define ANSWER_MAX 4096
-
 struct request {
 	struct nlmsghdr header;
 	struct ifaddrmsg address;
 	uint8_t attributes[64];
 };
-
-static void attribute_add(struct request *request, unsigned short type, const void *bytes, size_t len)
-{
-	struct rtattr *attribute = (struct rtattr *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
-	CHECK(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_SPACE(len) <= sizeof(*request));
-	attribute->rta_type = type;
-	attribute->rta_len = (unsigned short)RTA_LENGTH(len);
-	memcpy(RTA_DATA(attribute), bytes, len);
-	request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
-}
 
 /* The kernel must not select these addresses as a source: scope host in IPv4, preferred lifetime 0 in IPv6. Explicit
  * binding works at once: NODAD avoids the tentative state. */
@@ -48,29 +35,10 @@ static void request_init(
 			.ifa_scope = is_v4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
 			.ifa_index = if_nametoindex("lo")},
 	};
-	attribute_add(request, IFA_LOCAL, address, is_v4 ? sizeof(V4) : sizeof(V6));
+	rtnetlink_add(&request->header, sizeof(*request), IFA_LOCAL, address, is_v4 ? sizeof(V4) : sizeof(V6));
 	struct ifa_cacheinfo lifetime = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
 	if (!is_v4 && type == RTM_NEWADDR)
-		attribute_add(request, IFA_CACHEINFO, &lifetime, sizeof(lifetime));
-}
-
-/* The kernel's answer as an errno; it is there when sendto() returns. */
-static int send_request(const struct request *request)
-{
-	_cleanup_fd_ int fd = -1;
-	uint8_t answer[ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	if (fd_socket(AF_NETLINK, SOCK_RAW, &fd) != ERR_NONE) /* protocol 0 is NETLINK_ROUTE */
-		return EPROTONOSUPPORT;
-	if (sendto(fd, request, request->header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
-		return errno;
-	ssize_t len = recv(fd, answer, sizeof(answer), 0);
-	if (len < 0)
-		return errno;
-	const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
-	if (!NLMSG_OK(header, (size_t)len) || header->nlmsg_type != NLMSG_ERROR)
-		return EBADMSG;
-	return -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+		rtnetlink_add(&request->header, sizeof(*request), IFA_CACHEINFO, &lifetime, sizeof(lifetime));
 }
 
 static enum err refused(int errnum, struct why *why)
@@ -84,7 +52,7 @@ static enum err add_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
 	request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, family, address);
-	int errnum = send_request(&request);
+	int errnum = rtnetlink_send(&request.header);
 	return errnum == 0 || errnum == EEXIST ? ERR_NONE : refused(errnum, why);
 }
 
@@ -92,7 +60,7 @@ static enum err remove_one(int family, const uint8_t *address, struct why *why)
 {
 	struct request request;
 	request_init(&request, RTM_DELADDR, 0, family, address);
-	int errnum = send_request(&request);
+	int errnum = rtnetlink_send(&request.header);
 	return errnum == 0 || errnum == EADDRNOTAVAIL ? ERR_NONE : refused(errnum, why);
 }
 

@@ -8,6 +8,7 @@
 #include "intercept/preflight.h"
 #include "intercept/report.h"
 #include "intercept/rollback.h"
+#include "intercept/source_route.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,14 @@ static void print(struct buf *text, FILE *to)
 	fwrite(buf_span(text).ptr, 1, buf_len(text), to);
 }
 
+static enum err write_routes(const struct rules *rules, struct why *why)
+{
+	typedef enum err change_fn(int family, struct why *why);
+	change_fn *change = rules->keeps_source ? source_route_add : source_route_remove;
+	RETURN_IF_ERR(change(AF_INET, why));
+	return loopback_addr_has_v6() ? change(AF_INET6, why) : ERR_NONE;
+}
+
 static enum err remove_all(struct report *report)
 {
 	_cleanup_(buf_done) struct buf commands = BUF_INIT(RULES_TEXT_MAX);
@@ -32,6 +41,8 @@ static enum err remove_all(struct report *report)
 	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX);
 	bool existed = apply_list_table(RULES_TABLE, &table, NULL) != ERR_NOT_FOUND;
 	err = apply_commands(buf_cstr(&commands), &why);
+	if (err == ERR_NONE)
+		err = write_routes(&(struct rules){.keeps_source = false}, &why);
 	if (err == ERR_NONE)
 		err = loopback_addr_remove(AF_INET, &why);
 	if (err == ERR_NONE && loopback_addr_has_v6())
@@ -81,6 +92,8 @@ static enum err write_all(const struct rules *rules, struct report *report)
 	enum err err = rules_render_table(rules, &table);
 	CHECK(err == ERR_NONE);
 	err = write_table(buf_span(&table), &why);
+	if (err == ERR_NONE)
+		err = write_routes(rules, &why);
 	if (err == ERR_NONE)
 		err = loopback_addr_add(AF_INET, &why);
 	if (err == ERR_NONE && loopback_addr_has_v6())

@@ -100,6 +100,13 @@ static void take_profile(struct parser *parser, const char *name, const char *va
 		error(parser, name, "pod or host", value);
 }
 
+static void take_mode(struct parser *parser, const char *name, const char *value)
+{
+	if (strcmp(value, "redirect") != 0 && strcmp(value, "tproxy") != 0)
+		error(parser, name, "redirect or tproxy", value);
+	parser->options->rules.keeps_source = strcmp(value, "tproxy") == 0;
+}
+
 static void take_confirm_within(struct parser *parser, const char *name, const char *value)
 {
 	if (!parse_number(value, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
@@ -123,6 +130,7 @@ static take_fn *take_of(const char *key)
 		{"exclude_inbound_ports", take_inbound_ports},
 		{"exclude_outbound_ports", take_outbound_ports},
 		{"exclude_outbound_networks", take_networks},
+		{"mode", take_mode},
 		{"profile", take_profile},
 		{"confirm_within", take_confirm_within},
 		{"output", take_output},

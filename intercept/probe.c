@@ -3,6 +3,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "intercept/kernel_tcp.h"
+#include "intercept/rules.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -215,4 +216,47 @@ enum err probe_send_untranslatable(const struct probe *probe)
 	enum err err = shutdown(fd, SHUT_WR) == 0 ? ERR_NONE : err_from_errno(errno);
 	(void)repair(fd, TCP_REPAIR_ON);
 	return err;
+}
+
+static enum err listen_at_own(const struct probe *probe, const struct ip_addr *own, struct addr *out, int *out_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *own}, &sa);
+	RETURN_IF_ERR(socket_as(probe, &fd));
+	if (bind(fd, (struct sockaddr *)&sa, len) != 0 || listen(fd, 1) != 0)
+		return err_from_errno(errno);
+	RETURN_IF_ERR(socket_local_addr(fd, out));
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+static enum err connect_in_name(const struct probe *probe, const struct addr *to, int *out_fd)
+{
+	struct probe sidecar = *probe;
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_storage from, sa;
+	socklen_t from_len = addr_to_sockaddr(&(struct addr){.ip = probe->dialed.ip}, &from);
+	socklen_t len = addr_to_sockaddr(to, &sa);
+	sidecar.uid = RULES_EXEMPT_ID;
+	sidecar.gid = RULES_EXEMPT_ID;
+	RETURN_IF_ERR(socket_as(&sidecar, &fd));
+	if (!socket_set_transparent(fd, to->ip.family) || bind(fd, (struct sockaddr *)&from, from_len) != 0)
+		return ERR_DENIED;
+	if (connect(fd, (struct sockaddr *)&sa, len) != 0 && errno != EINPROGRESS)
+		return err_from_errno(errno);
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
+}
+
+enum err probe_in_a_callers_name(const struct probe *probe, const struct ip_addr *own)
+{
+	struct addr at, peer;
+	_cleanup_fd_ int listening_fd = -1, fd = -1, accepted_fd = -1;
+	RETURN_IF_ERR(listen_at_own(probe, own, &at, &listening_fd));
+	RETURN_IF_ERR(connect_in_name(probe, &at, &fd));
+	if (!wait_for(listening_fd, POLLIN, probe->timeout_ms) ||
+		fd_accept(listening_fd, &peer, &accepted_fd) != ERR_NONE)
+		return ERR_TIMEOUT;
+	return ip_addr_eq(&peer.ip, &probe->dialed.ip) ? ERR_NONE : ERR_TIMEOUT;
 }

@@ -34,5 +34,10 @@ bool probe_can_be(uid_t uid, gid_t gid);
  * permitted. `port` and `timeout_ms` are ignored. */
 enum err probe_send_untranslatable(const struct probe *probe) _must_use_;
 
+/* Mode tproxy: connects as the sidecar, in the name of `probe->dialed`, to a listener of the user `probe->uid` at
+ * `own`, and waits until the listener has it: the listener's answer came back over lo. ERR_TIMEOUT: it did not;
+ * ERR_DENIED: not permitted. `port` is ignored. */
+enum err probe_in_a_callers_name(const struct probe *probe, const struct ip_addr *own) _must_use_;
+
 /* *why is filled for PROBE_MISDIRECTED. */
 enum probe_outcome probe_run(const struct probe *probe, struct why *why);

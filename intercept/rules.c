@@ -2,6 +2,9 @@
 #include "base/core/check.h"
 #include <stdio.h>
 
+#define MARK "0x00000539" /* as nft lists it */
+_Static_assert(RULES_SOURCE_MARK == 0x539, "the mark and its text are one");
+
 enum err port_list_add(struct port_list *list, uint16_t port)
 {
 	CHECK(list->num <= RULES_MAX_PORTS);
@@ -154,8 +157,10 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 	RETURN_IF_ERR(direct_inbound(rules, &answering));
 	RETURN_IF_ERR(buf_append_str(out, "\tchain " RULES_OUTBOUND_GUARD " {\n"
 					  "\t\ttype filter hook output priority filter; policy accept;\n"
-					  "\t\toif \"lo\" accept\n"
-					  "\t\tip daddr 127.0.0.1 accept\n"));
+					  "\t\toif \"lo\" accept\n"));
+	if (rules->keeps_source) /* rerouted: the loopback guard sees where to */
+		RETURN_IF_ERR(buf_append_str(out, "\t\tmeta mark " MARK " accept\n"));
+	RETURN_IF_ERR(buf_append_str(out, "\t\tip daddr 127.0.0.1 accept\n"));
 	RETURN_IF_ERR(buf_printf(out,
 		"\t\tmeta skuid %d accept\n"
 		"\t\tip6 daddr ::1 accept\n"
@@ -172,10 +177,26 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
  * bound to it (SO_BINDTODEVICE). Here oif is the final interface. */
 static enum err render_loopback_guard(const struct rules *rules, struct buf *out)
 {
-	(void)rules;
-	return buf_append_str(out, "\tchain " RULES_LOOPBACK_GUARD " {\n"
-				   "\t\ttype filter hook postrouting priority filter; policy accept;\n"
-				   "\t\toif \"lo\" accept\n" RULES_LOOPBACK_GUARD_END);
+	return buf_printf(out,
+		"\tchain " RULES_LOOPBACK_GUARD " {\n"
+		"\t\ttype filter hook postrouting priority filter; policy accept;\n"
+		"\t\toif \"lo\" accept\n%s" RULES_LOOPBACK_GUARD_END,
+		rules->keeps_source ? "\t\tmeta mark " MARK " counter drop\n" : "");
+}
+
+/* Where the sidecar connects to the workload in a caller's name, the workload's answers go to the caller's address:
+ * they are marked by their flow, and a routing rule leads them to lo (source_route.h). Whatever loses its mark or its
+ * route is an answer that leaves by a real interface: the guards drop it. */
+static enum err render_reroute(const struct rules *rules, struct buf *out)
+{
+	if (!rules->keeps_source)
+		return ERR_NONE;
+	return buf_printf(out,
+		"\n\tchain " RULES_REROUTE " {\n"
+		"\t\ttype route hook output priority mangle; policy accept;\n"
+		"\t\toif \"lo\" meta skuid %d fib saddr type != local ct mark set " MARK "\n"
+		"\t\tct direction reply ct mark " MARK " meta mark set " MARK "\n\t}\n",
+		RULES_EXEMPT_ID);
 }
 
 enum err rules_render_table(const struct rules *rules, struct buf *out)
@@ -188,6 +209,7 @@ enum err rules_render_table(const struct rules *rules, struct buf *out)
 		RETURN_IF_ERR(buf_append_str(out, i == 0 ? "" : "\n"));
 		RETURN_IF_ERR(chains[i](rules, out));
 	}
+	RETURN_IF_ERR(render_reroute(rules, out));
 	return buf_append_str(out, "}\n");
 }
 

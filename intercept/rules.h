@@ -18,6 +18,8 @@
 #define RULES_METRICS_PORT  15020 /* for scrapers and probes; not redirected */
 #define RULES_SSH_PORT      22
 #define RULES_EXEMPT_ID     1337 /* the sidecar's uid and gid */
+#define RULES_SOURCE_MARK   1337 /* of answers to connections that the sidecar makes in its callers' names */
+#define RULES_REROUTE       "reroute"
 
 /* The chains that drop traffic that nat did not translate, and the last rules of each. They count dropped packets. */
 #define RULES_INBOUND_GUARD  "inbound_guard"
@@ -46,6 +48,7 @@ struct rules {
 	struct network exclude_networks[RULES_MAX_NETWORKS]; /* outbound */
 	unsigned num_exclude_networks;
 	bool exempt_ssh;        /* port 22 in both directions, and the answers of established SSH sessions */
+	bool keeps_source;      /* the sidecar connects to the workload in its callers' names (mode tproxy) */
 	bool kernel_has_socket; /* nf_tables can look up the socket of an inbound packet (nft_socket) */
 };
 

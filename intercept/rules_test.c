@@ -287,9 +287,24 @@ static void removes_only_its_own_table(_unused_ void **state)
 	assert_string_equal(buf_cstr(&out), "add table inet handfast\ndelete table inet handfast\n");
 }
 
+static void mode_tproxy_marks_answers_and_stops_marked_packets_that_leave(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf table = BUF_INIT(RULES_TEXT_MAX), plain = BUF_INIT(RULES_TEXT_MAX);
+	const struct rules rules = {.keeps_source = true}, redirect = {.keeps_source = false};
+	assert_int_equal(rules_render_table(&rules, &table), ERR_NONE);
+	assert_int_equal(rules_render_table(&redirect, &plain), ERR_NONE);
+	assert_non_null(strstr(buf_cstr(&table), "ct direction reply ct mark 0x00000539 meta mark set 0x00000539"));
+	assert_non_null(strstr(buf_cstr(&table), "oif \"lo\" accept\n\t\tmeta mark 0x00000539 counter drop"));
+	assert_null(strstr(buf_cstr(&plain), "mark"));
+	for (size_t i = 0; i < RULES_NUM_GUARDS; i++)
+		assert_true(rules_guard_is_present(buf_span(&table), &RULES_GUARDS[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mode_tproxy_marks_answers_and_stops_marked_packets_that_leave),
 		cmocka_unit_test(redirects_all_but_the_exempt_without_exclusions),
 		cmocka_unit_test(writes_exclusions_into_all_chains),
 		cmocka_unit_test(exempts_ssh_in_both_directions_on_request),

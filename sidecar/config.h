@@ -14,7 +14,8 @@
 
 enum interception { /* how connections reach the sidecar */
 	INTERCEPTION_REDIRECT,
-	INTERCEPTION_NONE, /* only by listeners and tunnels */
+	INTERCEPTION_TPROXY, /* and the workload sees its callers' addresses */
+	INTERCEPTION_NONE,   /* only by listeners and tunnels */
 };
 
 struct sidecar_config {

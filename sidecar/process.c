@@ -2,11 +2,14 @@
 
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "sidecar/route/original_dst.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { WORKERS_MAX = 4, DESCRIPTORS_RESERVED = 256, CONNECTIONS_MIN = 16, TUNNELS_MIN = 16 };
@@ -22,6 +25,26 @@ enum err process_harden(struct why *why)
 		return why_set(why, err_from_errno(errno), "a core file limit of 0", "check the resource limits",
 			"setrlimit(RLIMIT_CORE) failed: %m");
 	return ERR_NONE;
+}
+
+static bool may_use_other_sources(void)
+{
+	_cleanup_fd_ int fd = -1;
+	return fd_socket(AF_INET, SOCK_STREAM, &fd) == ERR_NONE && socket_set_transparent(fd, AF_INET);
+}
+
+enum err process_keep_net_raw(struct why *why)
+{
+	const uint32_t kept = 1u << CAP_NET_RAW;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}};
+	bool is_kept = syscall(SYS_capset, &header, data) == 0;
+	if (is_kept && may_use_other_sources())
+		return ERR_NONE;
+	return why_set(why, ERR_DENIED, "CAP_NET_RAW, for connections in the callers' names (interception: tproxy)",
+		"give the sidecar NET_RAW (AmbientCapabilities=CAP_NET_RAW, or setpriv --ambient-caps +net_raw "
+		"--inh-caps +net_raw), or set interception to redirect",
+		"the sidecar has no CAP_NET_RAW in its network namespace");
 }
 
 unsigned long process_descriptors(void)

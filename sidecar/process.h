@@ -8,6 +8,9 @@
 /* Not dumpable and not traceable by the same uid (abuse cases W24, D42); no privileges by exec; SIGPIPE ignored. */
 enum err process_harden(struct why *why) _must_use_;
 
+/* Mode tproxy: gives up every capability but CAP_NET_RAW, which sockets in a caller's name need. Before threads. */
+enum err process_keep_net_raw(struct why *why) _must_use_;
+
 /* Raises RLIMIT_NOFILE to the hard limit and returns it. */
 unsigned long process_descriptors(void);
 /* The number of inbound tunnels for that many descriptors: an eighth of them. */

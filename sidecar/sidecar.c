@@ -96,6 +96,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.ports = {intercepts ? config->outbound_port : 0, intercepts ? config->inbound_port : 0,
 			config->tunnel_port},
 		.listeners = &config->listeners,
+		.keeps_source = config->interception == INTERCEPTION_TPROXY,
 		.own_ports = own_ports_of(config),
 		.ipv6 = process_has_ipv6(),
 		.keepalive = config->keepalive,
@@ -283,6 +284,8 @@ static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
+	if (sidecar->config->interception == INTERCEPTION_TPROXY)
+		RETURN_IF_ERR(process_keep_net_raw(why));
 	shared_make(sidecar);
 	RETURN_IF_ERR(workers_make(sidecar, why));
 	RETURN_IF_ERR(sidecar_clients_new(sidecar, why));

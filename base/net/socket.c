@@ -38,12 +38,22 @@ static enum err bind_source(int fd, const struct ip_addr *source, enum how how)
 	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
 }
 
+bool socket_set_transparent(int fd, int family)
+{
+	const int on = 1;
+	bool is_v4 = family == AF_INET;
+	return setsockopt(fd, is_v4 ? SOL_IP : SOL_IPV6, is_v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on, sizeof(on)) ==
+	       0;
+}
+
 static enum err prepare(int fd, const struct socket_connect_options *options, enum how how)
 {
 	if (options->resets_on_close)
 		socket_set_reset_on_close(fd, true);
 	if (options->is_near) /* sent to the peer in the SYN */
 		set_option(fd, IPPROTO_TCP, TCP_MAXSEG, NEAR_SEGMENT_MAX);
+	if (options->in_name && !socket_set_transparent(fd, options->source->family))
+		return ERR_DENIED;
 	if (how == OVER_LOOPBACK)
 		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
 	return options->source == NULL || how == EXCLUSIVELY ? ERR_NONE : bind_source(fd, options->source, how);

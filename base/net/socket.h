@@ -12,11 +12,14 @@ struct socket_connect_options {
 	bool resets_on_close;         /* set at creation, so that it also applies when the process is killed */
 	bool over_loopback;           /* bound to lo: its ports can be reused a second after close */
 	bool *out_connected;          /* over_loopback: true when connected already; may be NULL */
+	bool in_name;                 /* the source may be of another host: needs CAP_NET_RAW */
 	bool is_near;                 /* the peer is on this machine: see socket_limit_memory() */
 };
 /* Starts to connect; the descriptor becomes writable with the result. ERR_NO_PORT: every local port that was tried is
  * in use for that destination. ERR_UNREACHABLE: no route, or the source is not a local address. */
 enum err socket_connect(const struct addr *to, const struct socket_connect_options *options, int *out_fd) _must_use_;
+/* IP_TRANSPARENT: the socket may be bound to any address. False: not permitted. */
+bool socket_set_transparent(int fd, int family);
 enum err socket_connect_result(int fd); /* once writable: SO_ERROR as an enum err */
 
 struct socket_listen_options {

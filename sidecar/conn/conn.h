@@ -80,6 +80,7 @@ struct conn_env {
 	struct spare_sources spare_sources;
 	struct ip_addr app_source_v4, app_source_v6; /* 169.254.15.6, 100::6: the source address of inbound
 							connections as the app sees it; family 0: any */
+	bool keeps_source;                 /* connections to the workload have their caller's address (mode tproxy) */
 	const struct listeners *listeners; /* where the workload listens, if not where its callers dial; NULL: none */
 	struct conn_observer observer;
 };

@@ -127,6 +127,12 @@ static enum err connect_from_spares(
 	return err;
 }
 
+/* Only the address: the port could be that of a flow that the kernel tracks, such as the caller's own to 15006. */
+static bool is_in_callers_name(const struct conn *conn, const struct ip_addr *source)
+{
+	return conn->kind != CONN_OUTBOUND && source == &conn->source.ip;
+}
+
 struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
 	bool has_source = source != NULL && source->family != 0, is_connected = false;
@@ -138,6 +144,7 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		 * 127.0.0.1. */
 		.over_loopback = has_source && source->family == AF_INET && ip_addr_is_link_local(source),
 		.out_connected = &is_connected,
+		.in_name = is_in_callers_name(conn, source),
 		.is_near = source != NULL,
 	};
 	CHECK(conn->open_state == OPEN_IDLE && conn->connecting_fd < 0 && conn->upstream == NULL);
@@ -174,6 +181,10 @@ static struct conn_next open_app(struct conn *conn)
 	const struct addr *app = app_of(conn);
 	bool is_v4 = app->ip.family == AF_INET;
 	const struct ip_addr *source = is_v4 ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
+	/* No route leads an answer from 127.0.0.1 to another host's address. */
+	if (conn->env->keeps_source && !ip_addr_is_loopback(&app->ip) && !ip_addr_is_loopback(&conn->source.ip) &&
+		conn->source.ip.family == app->ip.family)
+		return conn_open_plain(conn, app, &conn->source.ip);
 	if (source->family != 0 || !ip_addr_is_loopback(&app->ip))
 		return conn_open_plain(conn, app, source);
 	if (conn->dst.addr.ip.family == app->ip.family)

@@ -242,6 +242,7 @@ static void env_make(struct worker *worker)
 		.timeouts = options->timeouts,
 		.keepalive = options->keepalive,
 		.listeners = options->listeners,
+		.keeps_source = options->keeps_source,
 		.app_source_v4 = options->app_source_v4,
 		.app_source_v6 = options->app_source_v6,
 		.observer = options->conn_observer,

@@ -18,6 +18,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	unsigned index;
 	struct worker_ports ports;
 	const struct listeners *listeners;
+	bool keeps_source; /* mode tproxy */
 	struct own_ports own_ports;
 	bool ipv6;
 	struct conn_limits conn_limits; /* of this worker */

@@ -148,11 +148,13 @@ class Namespace:
             answer = connection.getresponse()
             return answer.status, answer.read()
 
-    def argv(self, argv, uid=0, gid=None):
+    def argv(self, argv, uid=0, gid=None, capabilities=None):
         """The command line that runs argv in this namespace as that user; the process id stays the same across each
         exec."""
         gid = uid if gid is None else gid
         user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
+        if capabilities:
+            user += ["--inh-caps", capabilities, "--ambient-caps", capabilities]
         return ["ip", "netns", "exec", self.netns] + user + [str(word) for word in argv]
 
     def run(self, argv, uid=0, gid=None, timeout_s=20.0, check=True, **options):

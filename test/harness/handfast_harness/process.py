@@ -28,11 +28,12 @@ def is_running(pid):
 
 
 class Process:
-    def __init__(self, namespace, name, argv, log_path, uid=0, gid=None, env=None, cwd=None):
+    def __init__(self, namespace, name, argv, log_path, uid=0, gid=None, env=None, cwd=None,
+                 capabilities=None):
         self.namespace, self.name, self.log_path = namespace, name, str(log_path)
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
-            self._popen = subprocess.Popen(namespace.argv(argv, uid, gid), stdin=subprocess.DEVNULL, stdout=log,
+            self._popen = subprocess.Popen(namespace.argv(argv, uid, gid, capabilities), stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=log, env=environment(env), cwd=cwd, start_new_session=True)
         self.pid = self._popen.pid
 

@@ -17,7 +17,7 @@ class Sidecar:
     """sidecar.admin("/certs"), metrics(), access_log(), serial(), restart(), kill(), start()."""
 
     def __init__(self, story, host, spiffe_id, control_address, token, configuration=None, environment=None,
-                 rules=(), binary="handfast-sidecar"):
+                 rules=(), binary="handfast-sidecar", capabilities=None):
         self.story, self.host, self.name, self.id = story, host, host.name, spiffe_id
         self.folder = story.folder("sidecar-" + host.name)
         self.state = os.path.join(self.folder, "state")
@@ -26,6 +26,7 @@ class Sidecar:
             os.chown(path, SIDECAR_UID, SIDECAR_UID)
             os.chmod(path, 0o700)
         self.path = os.path.join(self.folder, "sidecar.yaml")
+        self.capabilities = capabilities  # as setpriv has them, "+net_raw"
         self.token, self.environment, self.process = token, environment, None
         self.settings = settings.merge({
             "trust_domain": spiffe_id.split("/")[2],
@@ -59,7 +60,7 @@ class Sidecar:
         expect_ended(self.process)
         self.process = Process(self.host, "handfast-sidecar", [self._binary, "--config", self.path],
                                self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID,
-                               env=self.environment)
+                               env=self.environment, capabilities=self.capabilities)
         return self.process
 
     def start(self, deadline_s=15.0):
