@@ -7,6 +7,7 @@ enum {
 	READS_PER_STEP = 16, /* then others have their turn */
 	OUT_MAX = 256 * 1024,
 	H2_NO_ERROR = 0,
+	LONGEST_WAIT_MS = 60000, /* for a turn; longer than a control plane lets anyone wait */
 };
 
 /* Forward one state at a time, and from each to the end, once. */
@@ -269,9 +270,20 @@ static void on_step_task(struct loop_task *task)
 		step(link, link->has_more_to_read && !link->is_blocked);
 }
 
+static void on_open_timeout(struct loop_timer *timer);
+
+static void wait_again(struct h2_link *link)
+{
+	uint64_t waited_ms = loop_now_ms(link->options.loop) - link->began_ms;
+	if (link->options.patience_ms > 0 && waited_ms + link->options.patience_ms <= LONGEST_WAIT_MS)
+		loop_timer_start(link->options.loop, &link->open_timeout, link->options.patience_ms, on_open_timeout);
+}
+
 static void on_ready(struct loop_io *io, unsigned is_ready)
 {
 	struct h2_link *link = container_of(io, struct h2_link, io);
+	if ((is_ready & LOOP_READ) != 0 && link->state == LINK_HANDSHAKE)
+		wait_again(link);
 	if ((is_ready & LOOP_WRITE) != 0)
 		link->is_stuck = false;
 	if (link->state != LINK_DEAD)
@@ -304,6 +316,7 @@ struct h2_link *h2_link_new(const struct h2_link_options *options)
 	CHECK(options->open_timeout_ms > 0 && options->keepalive_ms > 0);
 	struct h2_link *link = mem_new(struct h2_link);
 	link->options = *options;
+	link->began_ms = loop_now_ms(options->loop);
 	buf_init(&link->out, OUT_MAX);
 	link->out.is_secret = options->has_secrets;
 	loop_io_start(options->loop, &link->io, transport_fd(options->transport), 0, on_ready);

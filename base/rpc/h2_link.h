@@ -32,9 +32,14 @@ struct h2_link_options {
 	enum h2_role role;
 	struct h2_limits limits;
 	uint32_t open_timeout_ms; /* for the handshake and the peer's SETTINGS: against silent peers */
-	uint32_t keepalive_ms;    /* a PING after so long without input; no answer in the same time ends it */
-	bool has_secrets;         /* the output is overwritten in memory when the transport has it */
-	bool always_pings;        /* also while input comes: a slow-drip peer cannot answer in time */
+	/* What the server sends before its handshake is done shows that it runs, and that this client has to wait for
+	 * its turn (decision 079): then it has this time again, but no more than h2_link.c's longest wait. 0: it does
+	 * not wait.
+	 */
+	uint32_t patience_ms;
+	uint32_t keepalive_ms; /* a PING after so long without input; no answer in the same time ends it */
+	bool has_secrets;      /* the output is overwritten in memory when the transport has it */
+	bool always_pings;     /* also while input comes: a slow-drip peer cannot answer in time */
 	const struct h2_link_events *events;
 	void *arg;
 };

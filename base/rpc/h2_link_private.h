@@ -12,6 +12,7 @@ struct h2_link {
 	struct loop_io io;
 	struct loop_task step_task, end_task;
 	struct loop_timer open_timeout, keepalive;
+	uint64_t began_ms;
 	enum link_state state;
 	bool awaits_ping_ack, has_received;
 	uint32_t probe_ms;         /* of the probe under way; 0: none */

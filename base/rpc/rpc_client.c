@@ -193,6 +193,7 @@ struct rpc_client *rpc_client_new(const struct rpc_client_options *options)
 			.loop = options->loop,
 			.transport = options->transport,
 			.settings_timeout_ms = or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS),
+			.patience_ms = options->patience_ms,
 			.keepalive_ms = or_default(options->keepalive_ms, KEEPALIVE_MS),
 			.send_queue_max = or_default(options->send_queue_max, SEND_QUEUE_MAX),
 		});

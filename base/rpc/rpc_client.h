@@ -15,6 +15,7 @@ struct rpc_client_options {
 	/* Metadata of every call, borrowed while the client lives; NULL: none. */
 	const char *metadata_name, *metadata_value;
 	uint32_t connect_timeout_ms; /* until the peer's SETTINGS; 0: 5,000 */
+	uint32_t patience_ms;        /* h2_link.h */
 	uint32_t keepalive_ms; /* PING after that idle time; the connection ends without an answer in the same time; 0:
 				  10,000 */
 	uint32_t message_max;  /* 0: the default */

@@ -127,6 +127,7 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 			.stream_window = STREAM_WINDOW,
 			.frame_bytes_sent = FRAME_SENT},
 		.open_timeout_ms = options->settings_timeout_ms,
+		.patience_ms = options->patience_ms,
 		.keepalive_ms = options->keepalive_ms,
 		.always_pings = options->always_pings,
 		.has_secrets = options->has_secrets,

@@ -48,6 +48,7 @@ struct rpc_connection_options {
 	struct loop *loop;
 	struct transport *transport;  /* adopted */
 	uint32_t settings_timeout_ms; /* until the peer's SETTINGS: against silent or slow peers */
+	uint32_t patience_ms;         /* h2_link.h */
 	uint32_t keepalive_ms;
 	uint32_t max_streams;
 	uint32_t send_queue_max;

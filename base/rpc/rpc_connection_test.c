@@ -106,6 +106,16 @@ static void c1_an_anonymous_connection_has_a_short_lifetime(void **state)
 	assert_true(test->client_closed);
 }
 
+static void an_anonymous_connection_that_is_identified_stays(void **state)
+{
+	struct secure *secure = *state;
+	connect_anonymously(secure);
+	rpc_peer_identified(secure->rpc.last_peer);
+	test_rpc_wait(&secure->rpc, 30000);
+	assert_int_equal(rpc_server_num_peers(secure->rpc.server), 1);
+	assert_false(secure->rpc.client_closed);
+}
+
 static void a_connection_with_a_certificate_stays(void **state)
 {
 	struct secure *secure = *state;
@@ -158,6 +168,71 @@ static void c10_a_handshake_that_is_never_finished_ends(void **state)
 	assert_int_equal(test->num_disconnects, 0);
 }
 
+/* A client of a server that has it wait: the server's end of the socket. */
+static int connect_and_wait(struct secure *secure, uint32_t patience_ms)
+{
+	test_pair_connect(secure->tls);
+	struct tls_session *session = test_session(secure->tls, TLS_CLIENT, TAKE_FD(secure->tls->fds[0]));
+	test_rpc_connect_over(&secure->rpc,
+		&(struct rpc_client_options){.connect_timeout_ms = 1000, .patience_ms = patience_ms},
+		transport_new_tls(session), NULL);
+	return TAKE_FD(secure->tls->fds[1]);
+}
+
+static void wait_and_be_notified(struct secure *secure, int fd)
+{
+	test_rpc_wait(&secure->rpc, 900);
+	(void)!send(fd, "\x14\x03\x03\x00\x01\x01", 6, MSG_NOSIGNAL);
+	test_rpc_run(&secure->rpc);
+}
+
+static void C12_a_client_waits_while_its_server_notifies_it(void **state)
+{
+	struct secure *secure = *state;
+	int fd = connect_and_wait(secure, 3000);
+	for (int i = 0; i < 20; i++) {
+		wait_and_be_notified(secure, fd);
+		assert_false(secure->rpc.client_closed);
+	}
+	rpc_server_adopt(secure->rpc.server, transport_new_tls(test_session(secure->tls, TLS_SERVER, fd)), NULL);
+	test_rpc_run(&secure->rpc);
+	assert_true(secure->rpc.client_ready);
+}
+
+static void a_server_that_goes_silent_meanwhile_is_left(void **state)
+{
+	struct secure *secure = *state;
+	int fd = connect_and_wait(secure, 3000);
+	wait_and_be_notified(secure, fd);
+	test_rpc_wait(&secure->rpc, 2800);
+	assert_false(secure->rpc.client_closed);
+	test_rpc_wait(&secure->rpc, 400);
+	assert_true(secure->rpc.client_closed);
+	assert_int_equal(secure->rpc.client_detail.err, ERR_TIMEOUT);
+	close(fd);
+}
+
+static void c10_no_server_makes_a_client_wait_without_end(void **state)
+{
+	struct secure *secure = *state;
+	int fd = connect_and_wait(secure, 3000);
+	for (int i = 0; i < 70 && !secure->rpc.client_closed; i++)
+		wait_and_be_notified(secure, fd);
+	assert_true(secure->rpc.client_closed);
+	close(fd);
+}
+
+static void a_client_without_patience_waits_no_longer_for_it(void **state)
+{
+	struct secure *secure = *state;
+	int fd = connect_and_wait(secure, 0);
+	wait_and_be_notified(secure, fd);
+	assert_false(secure->rpc.client_closed);
+	test_rpc_wait(&secure->rpc, 300);
+	assert_true(secure->rpc.client_closed);
+	close(fd);
+}
+
 static void c1_refuses_plaintext_at_a_tls_port(void **state)
 {
 	struct secure *secure = *state;
@@ -200,10 +275,15 @@ int main(void)
 		TEST(makes_calls_over_tls),
 		TEST(four_mebibytes_pass_over_tls),
 		TEST(c1_an_anonymous_connection_has_a_short_lifetime),
+		TEST(an_anonymous_connection_that_is_identified_stays),
 		TEST(a_connection_with_a_certificate_stays),
 		TEST(reports_to_a_client_why_it_was_refused),
 		TEST(reports_to_a_client_why_the_server_refused_it),
 		TEST(c10_a_handshake_that_is_never_finished_ends),
+		TEST(C12_a_client_waits_while_its_server_notifies_it),
+		TEST(a_server_that_goes_silent_meanwhile_is_left),
+		TEST(c10_no_server_makes_a_client_wait_without_end),
+		TEST(a_client_without_patience_waits_no_longer_for_it),
 		TEST(c1_refuses_plaintext_at_a_tls_port),
 		TEST(closing_a_peer_ends_its_calls_and_then_itself),
 	};

@@ -23,6 +23,7 @@ struct rpc_peer {
 	struct share handshake; /* released when the handshake is done */
 	struct share anonymous; /* after the handshake, without a client certificate */
 	struct addr from;
+	uint64_t since_ms;
 	struct loop_timer lifetime; /* of an anonymous connection */
 	bool is_known;              /* on_connect was called */
 	void *arg;
@@ -239,6 +240,7 @@ static enum err adopt(struct rpc_server *server, const struct addr *from, struct
 	}
 	peer->server = server;
 	peer->from = *from;
+	peer->since_ms = loop_now_ms(server->options.loop);
 	list_push_front(&server->peers, &peer->link);
 	server->num_peers++;
 	*out = peer;
@@ -252,6 +254,34 @@ bool rpc_server_makes_room(struct rpc_server *server, const struct addr *from)
 		take_handshake(server, from, &handshake) != SHARE_LIMIT_NONE)
 		return false;
 	shares_give(&handshake);
+	return true;
+}
+
+static struct rpc_peer *old_handshake(
+	struct rpc_server *server, const struct share_key *keys, size_t num_keys, uint32_t older_than_ms)
+{
+	struct share *heavy = shares_eviction_candidate(server->handshakes, 0, keys, num_keys, 1);
+	struct rpc_peer *oldest = heavy == NULL ? NULL : container_of(heavy, struct rpc_peer, handshake);
+	if (oldest == NULL || loop_now_ms(server->options.loop) - oldest->since_ms < older_than_ms)
+		return NULL;
+	CHECK(oldest->server == server && !oldest->is_known);
+	return oldest;
+}
+
+bool rpc_server_has_old_handshake(struct rpc_server *server, uint32_t older_than_ms)
+{
+	return old_handshake(server, NULL, 0, older_than_ms) != NULL;
+}
+
+bool rpc_server_end_handshake_for(struct rpc_server *server, const struct addr *from, uint32_t older_than_ms)
+{
+	struct share_key keys[SHARE_SOURCE_KEYS_MAX];
+	size_t num_keys = share_keys_of_source(&from->ip, keys);
+	struct rpc_peer *oldest = old_handshake(server, keys, num_keys, older_than_ms);
+	if (oldest == NULL)
+		return false;
+	report_limit(server, RPC_LIMIT_HANDSHAKES, &oldest->from);
+	release_peer(oldest);
 	return true;
 }
 
@@ -332,6 +362,13 @@ enum err rpc_peer_process(const struct rpc_peer *peer, struct peer_process *out)
 int rpc_peer_fd(const struct rpc_peer *peer)
 {
 	return transport_fd(h2_link_transport(peer->connection.link));
+}
+
+void rpc_peer_identified(struct rpc_peer *peer)
+{
+	CHECK(peer->is_known);
+	loop_timer_stop(&peer->lifetime);
+	shares_give(&peer->anonymous);
 }
 
 void rpc_peer_close(struct rpc_peer *peer)

@@ -42,7 +42,8 @@ struct rpc_server_options {
 	uint32_t send_queue_max;       /* bytes per call; 0: 1 MiB: slow readers */
 	bool has_secrets;              /* what is sent is overwritten in memory when the kernel has it */
 	uint32_t keepalive_ms; /* PING after that idle time; closed without an answer in the same time; 0: 20,000 */
-	uint32_t anonymous_lifetime_ms; /* lifetime of a TLS connection without client certificate; 0: 5,000 */
+	uint32_t anonymous_lifetime_ms; /* lifetime of a TLS connection without client certificate, unless it is
+					   identified (rpc_peer_identified()); 0: 5,000 */
 	void (*on_connect)(void *arg, struct rpc_peer *peer);    /* handshake done; may be NULL */
 	void (*on_disconnect)(void *arg, struct rpc_peer *peer); /* may be NULL */
 	/* A connection ended before its TLS handshake did; may be NULL. `from` is borrowed. */
@@ -56,6 +57,10 @@ void rpc_server_free(struct rpc_server *server); /* closes every connection */
 /* Whether a connection from there would be adopted, so that what it costs is not spent in vain; an older one that has
  * to give way is closed. */
 bool rpc_server_makes_room(struct rpc_server *server, const struct addr *from);
+/* Whether a source with several handshakes has one that is that old. */
+bool rpc_server_has_old_handshake(struct rpc_server *server, uint32_t older_than_ms);
+/* Ends the oldest handshake of the source with most, if it is that old and `from` has fewer. False: there is none. */
+bool rpc_server_end_handshake_for(struct rpc_server *server, const struct addr *from, uint32_t older_than_ms);
 void rpc_server_adopt(
 	struct rpc_server *server, struct transport *transport, const struct addr *from); /* a new connection */
 void rpc_server_drain(struct rpc_server *server); /* GOAWAY to all; connections close when their calls end */
@@ -68,6 +73,8 @@ const struct addr *rpc_peer_addr(const struct rpc_peer *peer); /* TCP source */
 enum err rpc_peer_process(
 	const struct rpc_peer *peer, struct peer_process *out) _must_use_; /* Unix sockets: SO_PEERCRED */
 int rpc_peer_fd(const struct rpc_peer *peer); /* borrowed, for the facts that a socket has of its peer */
+/* A call has proven who it is: like one with a certificate, it stays, and does not give way. */
+void rpc_peer_identified(struct rpc_peer *peer);
 void rpc_peer_close(struct rpc_peer *peer);
 void rpc_peer_set_arg(struct rpc_peer *peer, void *arg);
 void *rpc_peer_arg(const struct rpc_peer *peer);

@@ -1,7 +1,10 @@
 #include "base/tls/application_protocol.h"
+#include "base/core/buf.h"
 #include "base/core/check.h"
 #include "base/tls/alert.h"
 #include <openssl/bytestring.h>
+
+enum { ALPN_LIST_MAX = 512 };
 
 static const char fix[] = "check that this is the port of a sidecar or a control plane";
 
@@ -91,12 +94,25 @@ void application_protocol_set(struct tls_context *context, const char *name)
 	}
 }
 
+void application_protocol_add_sign(struct tls_session *session, const struct tls_context *context, const char *sign)
+{
+	_cleanup_(buf_done) struct buf list = BUF_INIT(ALPN_LIST_MAX);
+	size_t len = strlen(sign);
+	const uint8_t prefix = (uint8_t)len;
+	CHECK(session->is_client && len > 0 && len <= UINT8_MAX);
+	CHECK(buf_append(&list, span_of(context->alpn, context->alpn_len)) == ERR_NONE);
+	CHECK(buf_append(&list, span_of(&prefix, 1)) == ERR_NONE && buf_append(&list, span_of_str(sign)) == ERR_NONE);
+	CHECK(SSL_set_alpn_protos(session->ssl, buf_span(&list).ptr, buf_len(&list)) == 0);
+	session->alpn_sign = sign;
+}
+
 bool application_protocol_is_agreed(struct tls_session *session)
 {
 	const uint8_t *name;
 	unsigned len;
 	SSL_get0_alpn_selected(session->ssl, &name, &len);
-	if (len > 0 || session->may_lack_protocol)
+	bool is_sign = session->alpn_sign != NULL && span_eq(span_of(name, len), span_of_str(session->alpn_sign));
+	if ((len > 0 && !is_sign) || session->may_lack_protocol)
 		return true; /* BoringSSL refuses a protocol that was not offered */
 	(void)why_set(session_why_slot(session), ERR_UNSUPPORTED,
 		"a server with the expected application protocol (ALPN)", fix,

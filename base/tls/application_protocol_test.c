@@ -137,6 +137,41 @@ static void where_it_is_optional_a_server_may_select_none(void **state)
 	test_raw_peer_done(&peer);
 }
 
+static int select_last(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg)
+{
+	(void)ssl, (void)arg;
+	assert_int_equal(in_len, 3 + 6);
+	assert_memory_equal(in, "\2h2\5waits", 9);
+	*out = in + 4;
+	*out_len = 5;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void d31_a_sign_is_offered_and_must_not_be_selected(void **state)
+{
+	struct test_pair *pair = *state;
+	struct tls_session_options client = {.alpn_sign = "waits"},
+				   server = {.svid = pair->server_identity.svid, .key = pair->server_identity.key};
+	client.svid = pair->client_identity.svid;
+	client.key = pair->client_identity.key;
+	test_pair_open_as(pair, &client, &server);
+	assert_int_equal(test_pair_handshake(pair).client, IO_DONE);
+	assert_true(tls_session_has_protocol(pair->client, "h2"));
+	tls_session_free(TAKE_PTR(pair->client));
+	tls_session_free(TAKE_PTR(pair->server));
+
+	test_pair_open_as(pair, &client, &server);
+	struct test_raw_peer peer;
+	int fd = dup(tls_session_fd(pair->server));
+	tls_session_free(TAKE_PTR(pair->server));
+	test_raw_peer_init(&peer, pair, TLS_SERVER, fd);
+	SSL_CTX_set_alpn_select_cb(peer.ctx, select_last, NULL);
+	assert_int_equal(test_raw_peer_handshake(&peer, pair->client), IO_FAILED);
+	assert_int_equal(tls_session_why(pair->client)->err, ERR_UNSUPPORTED);
+	test_raw_peer_done(&peer);
+	close(fd);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)
 
 int main(void)
@@ -147,6 +182,7 @@ int main(void)
 		CASE(finds_its_protocol_among_others),
 		CASE(the_second_protocol_is_for_clients_without_the_first),
 		CASE(d31_ends_before_its_certificate_when_the_server_selects_none),
+		CASE(d31_a_sign_is_offered_and_must_not_be_selected),
 		CASE(where_it_is_optional_a_client_without_alpn_is_accepted),
 		CASE(where_it_is_optional_a_server_may_select_none),
 	};

@@ -33,6 +33,24 @@ static void empty(struct input *input)
 	input->at = NULL;
 }
 
+/* False: bytes that no server sends before its hello. */
+static bool drop_changes(struct input *input)
+{
+	static const uint8_t change[] = CHANGE_CIPHER_SPEC;
+	while (input->awaits_hello && input->len > 0) {
+		if (*input->at != change[input->num_matched]) {
+			input->awaits_hello = false;
+			return input->num_matched == 0;
+		}
+		input->at++;
+		input->len--;
+		input->num_matched = (uint8_t)((input->num_matched + 1u) % (sizeof change - 1));
+		if (input->num_matched == 0 && ++input->num_changes > CHANGES_MAX)
+			return false;
+	}
+	return true;
+}
+
 static enum input_status fill(struct input *input, int fd)
 {
 	if (input->is_eof)
@@ -51,7 +69,16 @@ static enum input_status fill(struct input *input, int fd)
 		input->at = area;
 		input->len = (size_t)got;
 		input->is_drained = got < SCRATCH_INPUT_LEN;
-		return INPUT_BYTES;
+		if (!drop_changes(input)) {
+			input->len = 0;
+			empty(input);
+			input->errnum = EPROTO;
+			return INPUT_BROKEN;
+		}
+		if (input->len > 0)
+			return INPUT_BYTES;
+		empty(input);
+		return INPUT_WOULD_BLOCK; /* the level-triggered watcher reports further bytes */
 	}
 	int errnum = errno;
 	scratch_release(input->scratch, &input->owner);

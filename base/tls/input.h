@@ -14,7 +14,16 @@ struct input {
 	int errnum;       /* of the failed recv(2), 0: none */
 	bool is_drained;  /* the last recv(2) did not fill the area */
 	bool is_eof;
+	bool awaits_hello;    /* of a server: change_cipher_spec is dropped until it comes */
+	uint8_t num_matched;  /* bytes of a change_cipher_spec that has come in part */
+	uint16_t num_changes; /* dropped */
 };
+
+/* RFC 8446 5: from the first ClientHello on a change_cipher_spec without encryption is dropped; a server may send it at
+ * any time. BoringSSL drops it after the ServerHello alone. A control plane sends it to a client that waits for its
+ * turn (decision 079). */
+#define CHANGE_CIPHER_SPEC "\x14\x03\x03\x00\x01\x01"
+enum { CHANGES_MAX = 1024 }; /* a server that sends nothing else */
 
 enum input_status { INPUT_BYTES, INPUT_WOULD_BLOCK, INPUT_EOF, INPUT_BROKEN };
 

@@ -97,6 +97,59 @@ static void reports_a_broken_socket_and_its_error(void **state)
 	assert_int_equal(wires->a.errnum, EBADF);
 }
 
+static void send_to(const struct wires *wires, const char *bytes, size_t len)
+{
+	assert_int_equal(send(wires->a_fds[1], bytes, len, 0), (ssize_t)len);
+}
+
+static enum input_status read_some(struct wires *wires)
+{
+	uint8_t bytes[64];
+	size_t len;
+	input_rearm(&wires->a);
+	return input_read(&wires->a, wires->a_fds[0], bytes, sizeof bytes, &len);
+}
+
+/* RFC 8446 5 */
+static void drops_change_cipher_spec_before_the_hello_and_in_parts(void **state)
+{
+	struct wires *wires = *state;
+	wires->a.awaits_hello = true;
+	send_to(wires, CHANGE_CIPHER_SPEC CHANGE_CIPHER_SPEC "\x14\x03", 14);
+	assert_int_equal(read_some(wires), INPUT_WOULD_BLOCK);
+	assert_null(wires->scratch->owner);
+	send_to(wires, "\x03\x00\x01\x01" CHANGE_CIPHER_SPEC, 10);
+	assert_int_equal(read_some(wires), INPUT_WOULD_BLOCK);
+	send_to(wires, CHANGE_CIPHER_SPEC "\x16\x03\x03 hello", 15);
+	input_rearm(&wires->a);
+	assert_reads(&wires->a, wires->a_fds[0], "\x16\x03\x03 hello");
+	send_to(wires, CHANGE_CIPHER_SPEC, 6); /* now it is the library's */
+	assert_int_equal(read_some(wires), INPUT_BYTES);
+}
+
+static void what_only_begins_like_one_is_broken(void **state)
+{
+	struct wires *wires = *state;
+	wires->a.awaits_hello = true;
+	send_to(wires, "\x14\x03\x03\x00\x02\x01", 6);
+	assert_int_equal(read_some(wires), INPUT_BROKEN);
+	assert_int_equal(wires->a.errnum, EPROTO);
+	assert_int_equal(read_some(wires), INPUT_BROKEN);
+	assert_null(wires->scratch->owner);
+}
+
+static void a_server_that_sends_nothing_else_is_broken(void **state)
+{
+	struct wires *wires = *state;
+	wires->a.awaits_hello = true;
+	for (int i = 0; i < CHANGES_MAX; i++) {
+		send_to(wires, CHANGE_CIPHER_SPEC, 6);
+		assert_int_equal(read_some(wires), INPUT_WOULD_BLOCK);
+	}
+	send_to(wires, CHANGE_CIPHER_SPEC, 6);
+	assert_int_equal(read_some(wires), INPUT_BROKEN);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -106,6 +159,9 @@ int main(void)
 		CASE(calls_recv_again_only_when_rearmed),
 		CASE(reports_an_end_repeatedly),
 		CASE(reports_a_broken_socket_and_its_error),
+		CASE(drops_change_cipher_spec_before_the_hello_and_in_parts),
+		CASE(what_only_begins_like_one_is_broken),
+		CASE(a_server_that_sends_nothing_else_is_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct tls_session {
 	uint8_t steps_seen;    /* handshake_trace.c */
 	uint32_t records_left; /* until the sending key is updated */
 	uint32_t records_per_key;
+	const char *alpn_sign; /* NULL: none */
 	tls_verify_fn *on_verify;
 	void *verify_arg;
 	struct svid *own; /* until the handshake is done, for the trace */

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/tls/application_protocol.h"
 #include "base/tls/context.h"
 #include "base/tls/handshake_trace.h"
 #include "base/tls/session_failure.h"
@@ -46,6 +47,9 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 		return why_set(why, ERR_MALFORMED, "a DNS name of at most 255 characters",
 			"check the address in the settings", "the server's name is none: %s", options->server_name);
 	}
+	if (options->alpn_sign != NULL)
+		application_protocol_add_sign(session, options->context, options->alpn_sign);
+	session->input.awaits_hello = session->is_client;
 	if (session->is_client)
 		SSL_set_connect_state(session->ssl);
 	else

@@ -35,6 +35,9 @@ struct tls_session_options {
 	struct web_identity *web_identity; /* instead of svid and key: of an end without a SPIFFE ID; NULL: none */
 	const char *server_name; /* client: the DNS name for the server to choose its certificate by (SNI, RFC 6066 3);
 				    NULL: none, as for an IP address */
+	/* Client: a sign for the server in the ALPN list, behind the context's protocol, which alone may be selected; a
+	 * literal; NULL: none. */
+	const char *alpn_sign;
 	const struct span *extra_chain; /* DER, sent after the svid's chain (the control plane sends its root); borrowed
 					   during tls_session_new() */
 	size_t num_extra_chain;

@@ -34,20 +34,20 @@ void admission_init(struct admission *admission)
 	*admission = (struct admission){.cost_us = FIRST_COST_US};
 }
 
-static bool can_wait(const struct admission *admission, uint32_t most_ms)
+static bool can_wait(const struct admission *admission, uint64_t num, uint32_t most_ms)
 {
-	return admission->num_under_way < LEAST_ROOM ||
-	       (uint64_t)admission->num_under_way * admission->cost_us < most_ms * 1000ull;
+	return num < LEAST_ROOM || num * admission->cost_us < most_ms * 1000ull;
 }
 
-bool admission_has_room(const struct admission *admission)
+bool admission_has_room(const struct admission *admission, unsigned num_coming, bool is_patient)
 {
-	return can_wait(admission, ADMISSION_WAIT_MS);
+	uint32_t most_ms = is_patient ? ADMISSION_PATIENT_MS : ADMISSION_WAIT_MS;
+	return can_wait(admission, (uint64_t)admission->num_under_way + num_coming, most_ms);
 }
 
 bool admission_is_full(const struct admission *admission)
 {
-	return !can_wait(admission, ADMISSION_LAST_MS);
+	return !can_wait(admission, admission->num_under_way, ADMISSION_LAST_MS);
 }
 
 void admission_began(struct admission *admission, uint64_t now_ms)

@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #define ADMISSION_WAIT_MS      400
-#define ADMISSION_LAST_MS      700
+#define ADMISSION_PATIENT_MS   1000 /* of a sidecar that waits for a busy server (waiting_room.h) */
+#define ADMISSION_LAST_MS      1500
 #define ADMISSION_RETRY_MAX_MS 60000
 
 struct admission {
@@ -26,8 +27,9 @@ struct admission {
 };
 
 void admission_init(struct admission *admission);
-bool admission_has_room(const struct admission *admission); /* for connections that may bring requests */
-bool admission_is_full(const struct admission *admission);  /* for a request that has come */
+/* For connections that may bring requests; num_coming: those before it that have not yet brought theirs. */
+bool admission_has_room(const struct admission *admission, unsigned num_coming, bool is_patient);
+bool admission_is_full(const struct admission *admission); /* for a request that has come */
 void admission_began(struct admission *admission, uint64_t now_ms);
 void admission_ended(struct admission *admission, uint64_t now_ms);
 /* Takes a slot. random: 32 uniform bits. At least 250 ms, at most ADMISSION_RETRY_MAX_MS. */

@@ -10,7 +10,7 @@
 static unsigned fill(struct admission *admission, uint64_t now_ms)
 {
 	unsigned num = 0;
-	for (; admission_has_room(admission); num++)
+	for (; admission_has_room(admission, 0, false); num++)
 		admission_began(admission, now_ms);
 	return num;
 }
@@ -30,12 +30,14 @@ static void finding_i14_admits_what_is_done_before_a_caller_gives_up(_unused_ vo
 {
 	struct admission admission;
 	admission_init(&admission);
-	assert_int_equal(fill(&admission, 1000), 100); /* 4 ms each to begin with */
+	assert_int_equal(fill(&admission, 1000), 100);          /* 4 ms each to begin with */
+	assert_true(admission_has_room(&admission, 149, true)); /* one that waits longer */
+	assert_false(admission_has_room(&admission, 150, true));
 	assert_false(admission_is_full(&admission));
-	for (unsigned i = 100; i < 175; i++) /* what has come already */
+	for (unsigned i = 100; i < 375; i++) /* what has come already */
 		admission_began(&admission, 1000);
 	assert_true(admission_is_full(&admission));
-	for (unsigned i = 100; i < 175; i++)
+	for (unsigned i = 100; i < 375; i++)
 		admission_ended(&admission, 1000);
 	run_busy(&admission, 1000, 2, 5000); /* the signer is faster */
 	assert_in_range(fill(&admission, 20000) + 100, 190, 210);
@@ -47,10 +49,10 @@ static void finding_i14_a_slow_signer_gets_fewer_requests_and_never_none(_unused
 	admission_init(&admission);
 	fill(&admission, 0);
 	run_busy(&admission, 0, 90, 1000);
-	assert_false(admission_has_room(&admission));
+	assert_false(admission_has_room(&admission, 0, false));
 	while (admission.num_under_way >= 16)
 		admission_ended(&admission, 90000);
-	assert_true(admission_has_room(&admission));
+	assert_true(admission_has_room(&admission, 0, false));
 }
 
 static void finding_i14_refused_requests_come_back_over_the_time_that_their_work_takes(_unused_ void **state)

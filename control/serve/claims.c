@@ -138,6 +138,9 @@ static enum err check_without_proof(struct identity_stream *stream, struct why *
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024);
 	uint8_t leaf_hash[DIGEST_LEN];
 	struct leaf_owner owner;
+	if (rpc_peer_svid(stream->sidecar->peer) == NULL)
+		return why_set(why, ERR_DENIED, "a proof by the attestation key", "update the sidecar",
+			"the claim has no proof, on a connection without an SVID");
 	RETURN_IF_ERR(svid_public_key(rpc_peer_svid(stream->sidecar->peer), &key));
 	digest_sha256(buf_span(&key), leaf_hash);
 	if (!leaf_owners_find(stream->serve->leaf_owners, leaf_hash, &owner))

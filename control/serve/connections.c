@@ -73,7 +73,7 @@ static const struct sidecar_serial *intermediate_serial(struct serve *serve, str
 	return serial;
 }
 
-void connections_note_chain(struct serve *serve, struct sidecar *sidecar, struct span leaf_serial,
+static void note_chain(struct serve *serve, struct sidecar *sidecar, struct span leaf_serial,
 	struct span intermediate_der, struct span topmost_der)
 {
 	sidecar->leaf.len = leaf_serial.len <= sizeof sidecar->leaf.bytes ? leaf_serial.len : 0;
@@ -93,27 +93,56 @@ static void count_key_exchange(struct serve *serve, const struct tls_session *tl
 	metric_add(serve->options.metrics, CONTROL_KEY_EXCHANGE_X25519MLKEM768 + (unsigned)which, 1);
 }
 
+static struct sidecar *sidecar_new(struct serve *serve, struct rpc_peer *peer, const struct spiffe_id *id)
+{
+	CHECK(rpc_peer_arg(peer) == NULL);
+	struct sidecar *sidecar = mem_new(struct sidecar);
+	sidecar->peer = peer;
+	sidecar->source = rpc_peer_addr(peer)->ip;
+	sidecar->refs = 1;
+	spiffe_id_copy(id, &sidecar->id);
+	list_push_front(&serve->sidecars, &sidecar->link);
+	rpc_peer_set_arg(peer, sidecar);
+	take_share(serve, sidecar);
+	return sidecar;
+}
+
 void connections_on_connect(void *arg, struct rpc_peer *peer)
 {
 	struct serve *serve = arg;
 	const struct svid *svid = rpc_peer_svid(peer);
 	count_key_exchange(serve, rpc_peer_tls(peer));
+	waiting_room_poll(serve->waiting);
 	if (svid == NULL)
 		return;
-	struct sidecar *sidecar = mem_new(struct sidecar);
-	sidecar->peer = peer;
-	sidecar->source = rpc_peer_addr(peer)->ip;
+	struct sidecar *sidecar = sidecar_new(serve, peer, svid_id(svid));
 	sidecar->valid_until_s = svid_not_after_s(svid);
 	sidecar->is_guest = guests_has(serve, svid);
 	find_svid_holder(serve, svid, sidecar);
 	size_t num = svid_num_chain(svid);
-	connections_note_chain(serve, sidecar, svid_serial(svid), num < 2 ? (struct span){0} : svid_cert(svid, 1),
+	note_chain(serve, sidecar, svid_serial(svid), num < 2 ? (struct span){0} : svid_cert(svid, 1),
 		num < 2 ? (struct span){0} : svid_cert(svid, num - 1));
-	sidecar->refs = 1;
-	spiffe_id_copy(svid_id(svid), &sidecar->id);
-	list_push_front(&serve->sidecars, &sidecar->link);
-	rpc_peer_set_arg(peer, sidecar);
-	take_share(serve, sidecar);
+}
+
+void connections_note_granted(struct serve *serve, struct sidecar *sidecar, const struct granted *granted)
+{
+	const struct svid_holder *svid_holder = granted->svid_holder;
+	CHECK(granted->num_chain >= 2); /* keep_chain() found its root */
+	sidecar->valid_until_s = svid_holder->not_after_s;
+	sidecar->has_svid_holder = true;
+	memcpy(sidecar->svid_holder, svid_holder->key_hash, DIGEST_LEN);
+	note_chain(serve, sidecar, span_of(svid_holder->serial, svid_holder->serial_len), granted->chain[1],
+		granted->chain[granted->num_chain - 1]);
+}
+
+/* Decision 079. A connection has one identity, the first. */
+bool connections_on_attested(struct serve *serve, struct rpc_peer *peer, const struct granted *granted)
+{
+	if (rpc_peer_arg(peer) != NULL)
+		return false;
+	connections_note_granted(serve, sidecar_new(serve, peer, &granted->svid_holder->id), granted);
+	rpc_peer_identified(peer);
+	return true;
 }
 
 void connections_on_disconnect(void *arg, struct rpc_peer *peer)

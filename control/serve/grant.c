@@ -72,9 +72,9 @@ static uint64_t now_ms(const struct granter *granter)
 	return loop_now_ms(granter->options.loop);
 }
 
-bool granter_has_room(const struct granter *granter)
+bool granter_has_room(const struct granter *granter, unsigned num_coming, bool is_patient)
 {
-	return admission_has_room(&granter->admission);
+	return admission_has_room(&granter->admission, num_coming, is_patient);
 }
 
 bool granter_is_full(const struct granter *granter)

@@ -39,6 +39,6 @@ uint64_t granter_num_unrecorded(const struct granter *granter, int64_t *out_unti
 
 /* See admission.h: whether more requests can be served soon, and one that has come; and the retry delay for a refused
  * one. */
-bool granter_has_room(const struct granter *granter);
+bool granter_has_room(const struct granter *granter, unsigned num_coming, bool is_patient);
 bool granter_is_full(const struct granter *granter);
 uint32_t granter_retry_ms(struct granter *granter);

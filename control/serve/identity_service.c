@@ -1,4 +1,4 @@
-/* Identity: renewals, trust and claims of one sidecar. */
+/* Identity: renewals, trust and claims of a sidecar. */
 #include "base/core/check.h"
 #include "base/core/date.h"
 #include "base/core/log.h"
@@ -114,17 +114,12 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
 	struct trust *trust = stream->serve->options.trust;
 	struct epoch now = trust_epoch(trust);
-	struct svid_down svid = {granted->chain, granted->num_chain, epoch_eq(&stream->acked, &now) ? NULL : trust};
+	struct svid_down svid = {
+		granted->chain, granted->num_chain, epoch_eq(&stream->acked, &now) ? NULL : trust, false};
 	serve_count(stream->serve, CONTROL_RENEWED);
 	serve_count(stream->serve, CONTROL_SVIDS);
 	stream->serve->num_issued++;
-	stream->sidecar->valid_until_s = granted->svid_holder->not_after_s;
-	stream->sidecar->has_svid_holder = true;
-	memcpy(stream->sidecar->svid_holder, granted->svid_holder->key_hash, DIGEST_LEN);
-	CHECK(granted->num_chain >= 2); /* keep_chain() found its root */
-	connections_note_chain(stream->serve, stream->sidecar,
-		span_of(granted->svid_holder->serial, granted->svid_holder->serial_len), granted->chain[1],
-		granted->chain[granted->num_chain - 1]);
+	connections_note_granted(stream->serve, stream->sidecar, granted);
 	char until[DATE_TEXT_MAX];
 	log_notice("audit", "renewed: %s, SVID until %s", granted->svid_holder->id.text,
 		date_format(granted->svid_holder->not_after_s, until));

@@ -118,6 +118,7 @@ void serve_scrape(const struct serve *serve)
 	if (serve->num_authorities == 3) /* the last one signs */
 		metric_set(serve->options.metrics, CONTROL_INTERMEDIATE_EXPIRES, serve->authorities[2].not_after_s);
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS, rpc_server_num_peers(serve->streams));
+	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_WAITING, waiting_room_num(serve->waiting));
 	metric_set(serve->options.metrics, CONTROL_CONNECTIONS_MAX, serve->options.max_connections);
 	int64_t until_s;
 	metric_set(serve->options.metrics, CONTROL_SVIDS_UNRECORDED,

@@ -12,12 +12,14 @@ struct attest_up { /* AttestRequest; spans live in the arena */
 	struct attest_request request; /* the caller fills exported and source, which are of the connection */
 	uint32_t protocol_version;
 	struct span release;
+	bool opens_streams_here; /* on the connection of its attestation */
 };
 enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *why) _must_use_;
 void attest_up_done(struct attest_up *up);
 
-#define FEATURE_CLAIM_PROOF "claim-proof"
-#define CLAIM_PROOF_CONTEXT "handfast.v1.AddressClaim"
+#define FEATURE_CLAIM_PROOF      "claim-proof"
+#define FEATURE_ATTESTED_STREAMS "attested-streams"
+#define CLAIM_PROOF_CONTEXT      "handfast.v1.AddressClaim"
 
 enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAIM, IDENTITY_RELEASE };
 struct identity_up { /* IdentityUp; spans live in the arena */
@@ -48,6 +50,7 @@ struct svid_down {
 	const struct span *chain;
 	size_t num_chain;
 	const struct trust *trust; /* NULL: the receiver has it */
+	bool streams_here;         /* to an attestation: its connection has the identity now */
 };
 enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;

@@ -196,6 +196,7 @@ enum err attest_down_encode(const struct trust *trust, const struct svid_down *s
 	message.svid = &chain.svid;
 	message.trust = &state.state;
 	message.server_time_ms = now_ms;
+	message.streams_here = svid->streams_here;
 	return pb_pack(&message.base, out);
 }
 

@@ -70,6 +70,7 @@ enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *w
 	read_hello(message->hello, &up.protocol_version, &up.release);
 	read_attestation(message->attestation_data, &up.request);
 	up.request.proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
+	up.opens_streams_here = has_feature(message->hello, SPAN_LITERAL(FEATURE_ATTESTED_STREAMS));
 	up.request.attestation_key = pb_span(message->attestation_key);
 	up.request.csr = pb_span(message->csr);
 	up.request.proof = pb_span(message->proof);

@@ -22,7 +22,6 @@
 #define CHANGES_BURST       20
 #define SWEEP_MS            1000
 #define WITHDRAWN_MS        2000 /* to renew with another certificate */
-#define BUSY_HANDSHAKES     32   /* under way at once while requests for certificates are deferred */
 #define STREAMS_MAX         4    /* per connection: Identity, Discovery, and their successors; each uses memory */
 
 enum rpc_status serve_status(enum err err)
@@ -183,54 +182,10 @@ static void on_handshake_failed(void *arg, const struct addr *from, const struct
 	struct serve *serve = arg;
 	char source[ADDR_TEXT_MAX], text[700];
 	serve_count(serve, CONTROL_HANDSHAKES_BROKEN);
+	waiting_room_poll(serve->waiting);
 	if (limited_log_allows_source(serve->lines, &from->ip, err_label(why->err)))
 		log_warning("serve", "a TLS handshake with %s failed: %s", addr_format(from, source),
 			why_format(why, text, sizeof text));
-}
-
-static void log_cannot_serve(struct serve *serve, const struct addr *peer, const struct why *why)
-{
-	if (limited_log_allows_source(serve->lines, &peer->ip, "cannot be served"))
-		log_why(LOG_LEVEL_ERROR, "serve", "a connection cannot be served", why);
-}
-
-void serve_accept(void *arg, int fd, const struct addr *peer)
-{
-	struct serve *serve = arg;
-	if (!server_identity_poll(
-		    serve->options.identity)) { /* after a suspend: a new one is issued within milliseconds */
-		fd_close(fd);
-		return;
-	}
-	size_t num_above;
-	const struct span *above = server_identity_above(serve->options.identity, &num_above);
-	struct tls_session_options options = {.context = serve->tls,
-		.scratch = serve->scratch,
-		.fd = fd,
-		.svid = server_identity_svid(serve->options.identity),
-		.key = server_identity_key(serve->options.identity),
-		.extra_chain = above,
-		.num_extra_chain = num_above,
-		.on_verify = connections_verify,
-		.verify_arg = serve};
-	struct tls_session *session;
-	struct why why = {0};
-	/* Requests for certificates are deferred: most new connections could only be refused after their handshake, so
-	 * they are closed before it. Some are admitted: they receive a retry delay, or have a certificate already. */
-	if (!granter_has_room(serve->granter) && rpc_server_num_handshakes(serve->streams) >= BUSY_HANDSHAKES) {
-		serve_count(serve, CONTROL_CONNECTIONS_DEFERRED);
-		fd_close(fd);
-		return;
-	}
-	if (!rpc_server_makes_room(serve->streams, peer)) {
-		fd_close(fd);
-		return;
-	}
-	socket_set_nodelay(fd);
-	if (tls_session_new(&options, &session, &why) != ERR_NONE)
-		log_cannot_serve(serve, peer, &why);
-	else
-		rpc_server_adopt(serve->streams, transport_new_tls(session), peer);
 }
 
 static void on_operator_accept(void *arg, int fd, const struct addr *peer)
@@ -261,6 +216,7 @@ static void open_listeners(struct serve *serve)
 		.on_limit = limits_on_operators,
 		.send_queue_max = OPERATOR_QUEUE_MAX};
 	serve->streams = rpc_server_new(&streams);
+	accept_open(serve);
 	serve->operators = rpc_server_new(&operators);
 	serve->streams_listener =
 		listener_new(options->loop, options->streams_fd, serve_accept, limits_on_pause, serve);
@@ -325,6 +281,7 @@ static void close_listeners(struct serve *serve)
 	if (serve->operator_listener != NULL)
 		listener_free(TAKE_PTR(serve->operator_listener));
 	operator_port_free(TAKE_PTR(serve->operator_port));
+	waiting_room_clear(serve->waiting);
 }
 
 void serve_free(struct serve *serve)
@@ -334,6 +291,7 @@ void serve_free(struct serve *serve)
 	jwt_keys_stop(&serve->jwt_keys);
 	own_lists_stop(&serve->own_lists);
 	close_listeners(serve);
+	waiting_room_free(serve->waiting);
 	rpc_server_free(serve->streams);
 	rpc_server_free(serve->operators);
 	/* The servers have ended every call and connection. */

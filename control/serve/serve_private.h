@@ -19,6 +19,7 @@
 #include "control/serve/own_lists.h"
 #include "control/serve/serve.h"
 #include "control/serve/signer_watch.h"
+#include "control/serve/waiting_room.h"
 
 enum { SERVE_INTERMEDIATE = 2 }; /* its place among the authorities (control_start.c) */
 enum { SERVE_RENEWAL_MS = 2 };   /* the time that a renewal has when all sidecars renew at once */
@@ -82,6 +83,7 @@ struct serve {
 	struct tls_context *tls;
 	struct tls_scratch *scratch;
 	struct rpc_server *streams, *operators;
+	struct waiting_room *waiting; /* connections to the streams, before their handshake */
 	struct listener *streams_listener, *operator_listener;
 	struct listener *unix_listener;      /* NULL: none */
 	struct rates *unix_rates;            /* of connections there, by user */
@@ -137,7 +139,9 @@ uint32_t serve_retry_ms(const struct serve *serve, enum err err); /* 0: an early
 /* The exported keying material of this connection for this CSR, which the attestation key signs. */
 enum err serve_exported(struct rpc_peer *peer, struct span csr, uint8_t out[ATTEST_EXPORTED_LEN]) _must_use_;
 
-/* serve.c: a new connection to the streams; adopts fd. */
+/* accept.c */
+void accept_open(struct serve *serve); /* before the listeners */
+/* A new connection to the streams; adopts fd. */
 void serve_accept(void *serve, int fd, const struct addr *peer);
 
 /* unix_accept.c */
@@ -145,9 +149,10 @@ void unix_accept_open(struct serve *serve);
 void unix_accept_close(struct serve *serve); /* allowed when closed */
 
 /* connections.c */
-/* The certificate that the sidecar presented, or has got here since. */
-void connections_note_chain(struct serve *serve, struct sidecar *sidecar, struct span leaf_serial,
-	struct span intermediate_der, struct span topmost_der);
+/* The SVID that it got on this connection just now. */
+void connections_note_granted(struct serve *serve, struct sidecar *sidecar, const struct granted *granted);
+/* A connection without a certificate has the identity for which it was attested, from now on. False: it has one. */
+bool connections_on_attested(struct serve *serve, struct rpc_peer *peer, const struct granted *granted);
 /* of a TLS session */
 enum err connections_verify(
 	void *serve, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why) _must_use_;

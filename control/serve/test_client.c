@@ -148,9 +148,12 @@ static void encode_attest(struct world *world, bool on_this_connection, struct b
 	_cleanup_(buf_done) struct buf key = BUF_INIT(1024), csr = BUF_INIT(CSR_MAX), proof = BUF_INIT(1024);
 	world_encode_proof(world, on_this_connection, &key, &csr, &proof);
 	hello.protocol_version = 1;
-	ProtobufCBinaryData feature = pb_bytes(SPAN_LITERAL("claim-proof"));
-	hello.features = &feature;
-	hello.n_features = world->proves_claims ? 1 : 0;
+	ProtobufCBinaryData features[2];
+	if (world->proves_claims)
+		features[hello.n_features++] = pb_bytes(SPAN_LITERAL("claim-proof"));
+	if (world->opens_streams_here)
+		features[hello.n_features++] = pb_bytes(SPAN_LITERAL("attested-streams"));
+	hello.features = features;
 	token.token_id = pb_bytes(buf_span(&world->token_id));
 	token.secret = pb_bytes(buf_span(&world->secret));
 	data.kind_case = HANDFAST__V1__ATTESTATION_DATA__KIND_JOIN_TOKEN;
@@ -183,6 +186,7 @@ void world_keep_svid(struct world *world)
 	struct span chain[2] = {pb_span(answer->svid->chain[0]), pb_span(answer->svid->chain[1])};
 	assert_int_equal(answer->svid->n_chain, 2);
 	assert_int_equal(answer->trust->epoch->counter, 1);
+	world->streams_here = answer->streams_here;
 	assert_int_equal(svid_parse(chain, 2, &world->svid, NULL), ERR_NONE);
 }
 

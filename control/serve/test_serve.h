@@ -38,6 +38,8 @@ struct world {
 	struct buf answer;
 	unsigned num_messages;
 	bool proves_claims;           /* from its hello */
+	bool opens_streams_here;      /* the same: on the connection of its attestation */
+	bool streams_here;            /* from the answer that world_keep_svid() read */
 	const char *kubernetes_token; /* what it attests and renews with; NULL: a join token, then its key */
 	uint32_t max_connections;
 	struct ip_addr source; /* where it connects from; zeroed: any */

@@ -8,7 +8,7 @@
 #include "base/tls/tls_session.h"
 #include "certs/verify.h"
 
-enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024, TIMES_AGAIN = 3 };
+enum { KEEPALIVE_MS = 5000, MESSAGE_MAX = 4 * 1024 * 1024, TIMES_AGAIN = 3, PATIENCE_MS = 5000 };
 
 struct control_link {
 	struct control_link_options options;
@@ -87,8 +87,7 @@ static void dial_own(struct control_link *link);
 static void finish(struct control_link *link, const struct why *why, enum redial_cause cause)
 {
 	CHECK(link->client == NULL && link->connecting_fd < 0 && !link->is_up);
-	credentials_unref(link->credentials);
-	link->credentials = NULL;
+	credentials_unref(TAKE_PTR(link->credentials));
 	link->turn++;
 	link->options.on_down(link->options.arg, why, cause);
 }
@@ -97,8 +96,7 @@ static void on_ready(void *arg, struct rpc_client *client)
 {
 	struct control_link *link = arg;
 	CHECK(client == link->client && !link->is_up);
-	credentials_unref(link->credentials); /* the connection must not keep them and their key alive */
-	link->credentials = NULL;
+	credentials_unref(TAKE_PTR(link->credentials)); /* the connection must not keep them and their key alive */
 	link->is_up = true;
 	link->preferred = link->dialed.ip.family;
 	link->options.on_up(link->options.arg);
@@ -206,6 +204,7 @@ static enum err handshake_start(struct control_link *link, int fd, struct why *w
 		.fd = fd,
 		.svid = credentials == NULL ? NULL : credentials_svid(credentials),
 		.key = credentials == NULL ? NULL : credentials_key(credentials),
+		.alpn_sign = "handfast-waits", /* the control plane has others dial again (decision 079) */
 		.on_verify = verify,
 		.verify_arg = link,
 	};
@@ -215,6 +214,7 @@ static enum err handshake_start(struct control_link *link, int fd, struct why *w
 		.transport = transport_new_tls(session),
 		.authority = authority_of(link, text),
 		.connect_timeout_ms = link->timeout_ms,
+		.patience_ms = PATIENCE_MS,
 		.keepalive_ms = KEEPALIVE_MS,
 		.message_max = MESSAGE_MAX,
 		.on_ready = on_ready,
@@ -369,8 +369,7 @@ void control_link_cut(struct control_link *link)
 	if (link->is_resolving)
 		resolver_cancel(link->resolver);
 	link->is_resolving = false;
-	credentials_unref(link->credentials);
-	link->credentials = NULL;
+	credentials_unref(TAKE_PTR(link->credentials));
 	connecting_stop(link);
 	fd_close(TAKE_FD(link->connecting_fd));
 	if (link->client != NULL)

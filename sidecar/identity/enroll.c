@@ -5,6 +5,8 @@
 
 #define COMPONENT "identity"
 
+enum { ANSWER_MS = 5000 }; /* the control plane's own maximum */
+
 static void failed(
 	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why)
 {
@@ -30,7 +32,21 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	}
 	client->must_attest = false;
 	client->options.on_event(client->options.arg, IDENTITY_ATTESTED, NULL);
-	identity_attested(client);
+	client->streams_here = answer.streams_here;
+	if (!client->streams_here)
+		identity_attested(client);
+}
+
+/* The same connection may carry the streams (decision 079); is_open: the call ended as it should. */
+static void stay_for_streams(struct identity_client *client, bool is_open)
+{
+	CHECK(client->pending.key == NULL && client->state == IDENTITY_ATTESTING);
+	if (!is_open || control_link_client(client->link) == NULL) {
+		identity_attested(client);
+		return;
+	}
+	redial_succeeded(&client->redial);
+	identity_start_streams(client);
 }
 
 static enum redial_cause cause_of(enum rpc_status status)
@@ -48,6 +64,10 @@ static void on_done(
 	struct why otherwise, why;
 	(void)call;
 	client->call = NULL;
+	if (client->streams_here && client->state == IDENTITY_ATTESTING) { /* else its connection has just failed */
+		client->streams_here = false;
+		stay_for_streams(client, status == RPC_OK);
+	}
 	if (client->pending.key == NULL)
 		return; /* the answer has arrived before */
 	why_set(&otherwise, status == RPC_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_DENIED,
@@ -81,8 +101,9 @@ static enum err send_request(struct identity_client *client, struct rpc_client *
 	request.proof = buf_span(&client->pending.proof);
 	RETURN_IF_ERR(message_attest_encode(&request, client->options.release, &message));
 	attestation_data_wipe(&client->data);
-	RETURN_IF_ERR(rpc_client_call(
-		rpc, ATTEST_PATH, redial_timeout_ms(&client->redial), &handlers, client, &client->call));
+	/* A busy server is waited for; one that has gone silent is left. */
+	RETURN_IF_ERR(rpc_client_call(rpc, ATTEST_PATH, ANSWER_MS, &handlers, client, &client->call));
+	rpc_client_probe(rpc, redial_timeout_ms(&client->redial));
 	RETURN_IF_ERR(rpc_call_send(client->call, buf_span(&message)));
 	rpc_call_close_send(client->call);
 	return ERR_NONE;

@@ -50,7 +50,7 @@ void identity_enter(struct identity_client *client, enum identity_state next)
 {
 	static const uint8_t followers[] = {
 		[IDENTITY_WAITING] = 1u << IDENTITY_ATTESTING | 1u << IDENTITY_CONNECTING,
-		[IDENTITY_ATTESTING] = 1u << IDENTITY_ATTEST_ENDED,
+		[IDENTITY_ATTESTING] = 1u << IDENTITY_ATTEST_ENDED | 1u << IDENTITY_STREAMING,
 		[IDENTITY_ATTEST_ENDED] = 1u << IDENTITY_WAITING,
 		[IDENTITY_CONNECTING] = 1u << IDENTITY_STREAMING | 1u << IDENTITY_STREAM_ENDED,
 		[IDENTITY_STREAMING] = 1u << IDENTITY_TRUSTED | 1u << IDENTITY_STREAM_ENDED,
@@ -93,6 +93,7 @@ static void unshare(struct identity_client *client)
 static void cut(struct identity_client *client)
 {
 	client->call = NULL;
+	client->streams_here = false;
 	fresh_request_done(&client->pending);
 	claim_retry_stop(&client->claim_retry);
 	unshare(client);
@@ -157,18 +158,22 @@ static void on_down(void *arg, const struct why *why, enum redial_cause cause)
 
 /* --- an attempt --- */
 
-static void on_up(void *arg)
+void identity_start_streams(struct identity_client *client)
 {
-	struct identity_client *client = arg;
-	if (client->state == IDENTITY_ATTESTING) {
-		identity_enroll(client);
-		return;
-	}
 	identity_stream_open(client);
 	if (has_ended(client))
 		return;
 	CHECK(client->state == IDENTITY_STREAMING && client->call != NULL);
 	client->options.on_connection(client->options.arg, control_link_client(client->link));
+}
+
+static void on_up(void *arg)
+{
+	struct identity_client *client = arg;
+	if (client->state == IDENTITY_ATTESTING)
+		identity_enroll(client);
+	else
+		identity_start_streams(client);
 }
 
 static void dial_with_svid(struct loop_task *task)
@@ -181,7 +186,7 @@ static void dial_with_svid(struct loop_task *task)
 
 void identity_attested(struct identity_client *client)
 {
-	CHECK(client->is_published && client->pending.key == NULL);
+	CHECK(client->pending.key == NULL);
 	if (!has_ended(client))                                /* its connection may have failed just before */
 		identity_enter(client, IDENTITY_ATTEST_ENDED); /* later events of this connection are ignored */
 	redial_succeeded(&client->redial);

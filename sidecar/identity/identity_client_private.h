@@ -16,7 +16,7 @@
 /* One attempt to reach the control plane, from the dial to the end of its connection. */
 enum identity_state {
 	IDENTITY_WAITING,      /* no connection; the dial timer runs */
-	IDENTITY_ATTESTING,    /* a connection without an SVID, for one Attest call */
+	IDENTITY_ATTESTING,    /* a connection without an SVID, for one Attest call; then streams, or another one */
 	IDENTITY_ATTEST_ENDED, /* the call succeeded or failed; a task closes the connection */
 	IDENTITY_CONNECTING,   /* a connection with the SVID */
 	IDENTITY_STREAMING,    /* the identity stream is open, and discovery shares the connection */
@@ -60,6 +60,7 @@ struct identity_client {
 
 	/* The current attempt or stream. */
 	struct rpc_call *call; /* Attest or the identity stream; NULL: none */
+	bool streams_here;     /* Attest was answered, and has not ended yet: then its connection carries the streams */
 	enum identity_state state;
 	struct identity_failure failure;
 	struct loop_task give_up; /* closes the connection outside of its callbacks, then dials again */
@@ -91,9 +92,10 @@ struct renew_now identity_now(const struct identity_client *client);
 void identity_fail(
 	struct identity_client *client, enum redial_cause cause, uint32_t retry_after_ms, const struct why *why);
 
-/* enroll.c: one Attest call on the new connection. Ends in identity_attested() or identity_fail(). */
+/* enroll.c: one Attest call on the new connection. Ends in one of the next two, or in identity_fail(). */
 void identity_enroll(struct identity_client *client);
-void identity_attested(struct identity_client *client);
+void identity_attested(struct identity_client *client);      /* dials again, with the SVID */
+void identity_start_streams(struct identity_client *client); /* on the connection that is up */
 
 /* identity_stream.c */
 void identity_stream_open(struct identity_client *client);

@@ -75,6 +75,7 @@ struct attest_answer { /* zeroed is valid to attest_answer_done() */
 	struct svid *svid;
 	struct trust trust;
 	int64_t server_time_ms;
+	bool streams_here; /* the connection has the identity now */
 };
 void attest_answer_done(struct attest_answer *answer);
 /* The answer must have a bundle of `own` with at least one root. */

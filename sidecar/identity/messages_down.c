@@ -36,6 +36,7 @@ enum err message_attest_answer_parse(
 		return answer.trust.detail.err;
 	}
 	answer.server_time_ms = message->server_time_ms;
+	answer.streams_here = message->streams_here;
 	*out = answer;
 	answer = (struct attest_answer){0};
 	return ERR_NONE;

@@ -5,7 +5,7 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
-enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 1 };
+enum { PROTOCOL_VERSION = 1, NUM_FEATURES = 2 };
 
 /* The messages that a request points to, on the caller's stack while it is packed. */
 struct attestation_messages {
@@ -65,11 +65,13 @@ static void fill_attestation(const struct attestation *attestation, struct attes
 	CHECK_UNREACHABLE();
 }
 
-/* "claim-proof": this sidecar proves every claim, so the control plane refuses one without a proof. */
+/* "claim-proof": this sidecar proves every claim, so the control plane refuses one without a proof. "attested-streams":
+ * it opens its streams on the connection on which it was attested. */
 static Handfast__V1__Hello hello_of(const char *release, ProtobufCBinaryData *features)
 {
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
 	features[0] = pb_bytes(SPAN_LITERAL("claim-proof"));
+	features[1] = pb_bytes(SPAN_LITERAL("attested-streams"));
 	hello.features = features;
 	hello.n_features = NUM_FEATURES;
 	hello.protocol_version = PROTOCOL_VERSION;

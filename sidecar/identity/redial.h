@@ -7,10 +7,11 @@
  * later begins with the short waits, so it is not the last. Anything else starts that over. Refused (by the server, or
  * the server's certificate is wrong): full jitter, from 1 s doubling to 60 s. The server's retry-after overrides all,
  * up to a minute. A try times out after 1 s, because a packet that was lost is otherwise retransmitted only seconds
- * later; each fourth try in a row gets 5 s, so that a slow path still connects. Silent (an open connection went dead
- * without an end): the address may stand for several servers of which one hangs, and each try may reach another. So the
- * next three follow almost at once and time out after 0.3 s. Not all clients notice a silence in the same moment, as
- * they do an end.
+ * later; each fourth try in a row gets 5 s, so that a slow path still connects. A
+ * control plane that has a client wait for its turn notifies it, and is waited for (control_link.c). Silent (an open
+ * connection went dead without an end): the address may stand for several servers of which one hangs, and each try may
+ * reach another. So the next three follow almost at once and time out after 0.3 s. Not all clients notice a silence in
+ * the same moment, as they do an end.
  *
  * What answers for a server that is gone, such as a balancer that accepts and closes, looks as if it turned away: a
  * sidecar behind one is back up to 8 s after its control plane, not 2 s. */
