@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "certs/boringssl.h"
 #include "certs/der.h"
+#include "certs/signature.h"
 
 #define NUMBER_MAX   20 /* bytes, RFC 5280 5.2.3 */
 #define CRL_EXPECTED "an X.509 revocation list in DER, version 2, with nextUpdate, key identifier and number"
@@ -145,10 +146,6 @@ bool crl_is_of(const X509_CRL *crl, X509 *authority)
 
 bool crl_is_genuine(X509_CRL *crl, X509 *authority)
 {
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *key = X509_get_pubkey(authority);
 	/* RFC 5280 6.3.3 (f); without keyUsage every use is allowed. */
-	bool may_sign = (X509_get_key_usage(authority) & KU_CRL_SIGN) != 0;
-	bool is_genuine = may_sign && key != NULL && X509_CRL_verify(crl, key) == 1;
-	ERR_clear_error();
-	return is_genuine;
+	return (X509_get_key_usage(authority) & KU_CRL_SIGN) != 0 && signature_of_crl_is_by(crl, authority);
 }
