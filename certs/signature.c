@@ -2,8 +2,9 @@
 #include "certs/digest.h"
 #include <string.h>
 
-#define REMEMBERED 64 /* the oldest is replaced; a trust state has at most 32 roots per trust domain, usually 1 or 2   \
-		       */
+#define REMEMBERED                                                                                                     \
+	64 /* the oldest is replaced; a trust state has at most 32 roots per trust domain, usually 1 or 2              \
+	    */
 
 struct pair {
 	uint8_t authority[DIGEST_LEN], object[DIGEST_LEN];

@@ -317,8 +317,7 @@ int signer_main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	if (read_arguments(argc, argv, &fd, &options) != ERR_NONE) {
 		(void)why_set(&why, ERR_CONFIG, "handfast-control, which starts the signer by itself",
-			"run the control plane", "the signer's %d arguments are not its own",
-			argc - 2);
+			"run the control plane", "the signer's %d arguments are not its own", argc - 2);
 		log_why(LOG_LEVEL_ERROR, "signer", "cannot start", &why);
 		return EXIT_BAD_USAGE;
 	}
