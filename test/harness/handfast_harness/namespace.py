@@ -32,6 +32,15 @@ def _enter(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def as_user(argv, uid=0, gid=None, capabilities=None):
+    """The command line that runs argv as that user, with the capabilities that setpriv names, such as -all,+net_raw."""
+    gid = uid if gid is None else gid
+    user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
+    if capabilities:
+        user += ["--inh-caps", capabilities, "--ambient-caps", capabilities]
+    return [*user, *map(str, argv)]
+
+
 class Namespace:
     """`name` is the name in the story, `netns` the kernel's."""
 
@@ -151,11 +160,7 @@ class Namespace:
     def argv(self, argv, uid=0, gid=None, capabilities=None):
         """The command line that runs argv in this namespace as that user; the process id stays the same across each
         exec."""
-        gid = uid if gid is None else gid
-        user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
-        if capabilities:
-            user += ["--inh-caps", capabilities, "--ambient-caps", capabilities]
-        return ["ip", "netns", "exec", self.netns] + user + [str(word) for word in argv]
+        return ["ip", "netns", "exec", self.netns, *as_user(argv, uid, gid, capabilities)]
 
     def run(self, argv, uid=0, gid=None, timeout_s=20.0, check=True, **options):
         """Runs argv to its end. Output is text; a status other than 0 raises unless check=False."""

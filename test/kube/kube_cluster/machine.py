@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 from handfast_harness.expect import StoryFailure, wait_until
-from handfast_harness.namespace import Namespace, environment
+from handfast_harness.namespace import Namespace, as_user, environment
 from handfast_harness.process import Process
 from handfast_harness import topology
 
@@ -57,10 +57,8 @@ class Machine(Namespace):
         for hierarchy in _hierarchies():
             os.makedirs(hierarchy + self.cgroup, exist_ok=True)
 
-    def argv(self, argv, uid=0, gid=None):
-        gid = uid if gid is None else gid
-        user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
-        return ["nsenter", "--target", str(self.first_pid), "--mount", "--pid", "--net", *user, *map(str, argv)]
+    def argv(self, argv, uid=0, gid=None, capabilities=None):
+        return ["nsenter", "--target", str(self.first_pid), "--mount", "--pid", "--net", *as_user(argv, uid, gid, capabilities)]
 
     def network(self):
         """The network namespace alone, for programs whose process the harness signals itself, such as tcpdump."""

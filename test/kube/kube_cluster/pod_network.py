@@ -2,7 +2,7 @@
 
 import os
 
-from handfast_harness.namespace import Namespace
+from handfast_harness.namespace import Namespace, as_user
 
 
 class PodNetwork(Namespace):
@@ -16,10 +16,8 @@ class PodNetwork(Namespace):
         self.ipv4 = next((one for one in addresses if ":" not in one), None)
         self.ipv6 = next((one for one in addresses if ":" in one), None)
 
-    def argv(self, argv, uid=0, gid=None):
-        gid = uid if gid is None else gid
-        user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
-        return ["nsenter", "--net=/proc/%d/ns/net" % self.pid, *user, *map(str, argv)]
+    def argv(self, argv, uid=0, gid=None, capabilities=None):
+        return ["nsenter", "--net=/proc/%d/ns/net" % self.pid, *as_user(argv, uid, gid, capabilities)]
 
     def remove(self):
         if self._fd >= 0:
