@@ -152,16 +152,16 @@ static enum err make_folders(struct control *control, struct why *why)
 	return folder_make(socket_folder, 0755, why);
 }
 
-/* Descriptors besides connections: the store, the signer, listeners, operators, and probes of the metrics port, which
- * are answered also when connections have reached their limit. */
-#define DESCRIPTORS_KEPT       160
+/* Descriptors besides connections: the store, the signer, listeners, operators, probes of the metrics port, which
+ * are answered also when connections have reached their limit, and the least places of the waiting room. */
+#define DESCRIPTORS_KEPT       224
 #define CONNECTIONS_LEAST      16
 #define CONNECTIONS_BY_DEFAULT 12000 /* a higher limit costs memory, so the operator sets it */
 
 static enum err set_connection_limit(struct control_config *config, unsigned long descriptors, struct why *why)
 {
 	if (descriptors < DESCRIPTORS_KEPT + CONNECTIONS_LEAST)
-		return why_set(why, ERR_CONFIG, "a limit of at least 176 open files",
+		return why_set(why, ERR_CONFIG, "a limit of at least 240 open files",
 			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start",
 			"the limit of open files is %lu", descriptors);
 	unsigned long most = descriptors - DESCRIPTORS_KEPT;

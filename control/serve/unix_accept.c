@@ -6,8 +6,8 @@
 #define PER_SECOND 5 /* connections of one user of this host: a flood is closed before its handshake */
 #define BURST      40
 
-/* A user of this host has a source of its own, so that all limits per source are per user: an address that no packet
- * comes from (100::/64, RFC 6666), with the number of the user. */
+/* A user of this host has a source of its own, so that all limits per source, which is a /64, are per user: an address
+ * that no packet comes from (100::/8, RFC 4291 2.4), with the number of the user before the last 64 bits. */
 static void on_unix_accept(void *arg, int fd, _unused_ const struct addr *peer)
 {
 	struct serve *serve = arg;
@@ -18,7 +18,7 @@ static void on_unix_accept(void *arg, int fd, _unused_ const struct addr *peer)
 		return;
 	}
 	for (unsigned i = 0; i < 4; i++)
-		from.ip.bytes[15 - i] = (uint8_t)(uid >> (8 * i));
+		from.ip.bytes[7 - i] = (uint8_t)(uid >> (8 * i));
 	struct share_key key = share_key_of_ip(&from.ip);
 	if (rates_take(serve->unix_rates, &key, loop_now_ms(serve->options.loop))) {
 		serve_accept(serve, fd, &from);

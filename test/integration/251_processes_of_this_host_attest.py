@@ -122,4 +122,4 @@ def shows_that_W41_a_flood_of_one_user_leaves_the_others(story):
     finally:
         flood.kill()
         flood.wait()
-    expect_in("100::3e8", story.control.log(), "the log: uid 1000")
+    expect_in("100:0:0:3e8::", story.control.log(), "the log: uid 1000")
