@@ -2,10 +2,10 @@
 """Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
 it:
 
-    test/suite.py                 all parts but `kube`, `fresh` and `arm64`
+    test/suite.py                 all parts but `busy_kube`, `kube`, `fresh` and `arm64`
     test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories asan_stories
-    tsan_stories lint kube fresh arm64
-    test/suite.py all kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
+    tsan_stories lint busy_kube kube fresh arm64
+    test/suite.py all busy_kube kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
     machine, and README's first command and quick start on a fresh machine
 
 The first parts compute and run one after the other. Those that wait more than they compute run in lanes beside each other,
@@ -34,6 +34,7 @@ PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfas
             "test/preload/set_clock.so", "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
 # A thousand sidecars or two thousand connections, with promised times: nothing else runs beside them.
 BUSY_STORIES = ["140", "210"]
+BUSY_KUBE_STORIES = ["012"]  # how much later a pod is ready
 # With sanitizers: closed and broken connections, refusals, hostile tunnels, restarts; the rest would take too long.
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
@@ -231,10 +232,15 @@ def busy_stories():
     return run_stories(plain(), BUSY_STORIES, {})
 
 
+def others_than(numbers, folder):
+    """The numbers of the other stories in that folder."""
+    names = map(os.path.basename, glob.glob(os.path.join(ROOT, folder, "[0-9]*.py")))
+    return sorted({name[:3] for name in names} - set(numbers))
+
+
 def stories():
     """the other stories in network namespaces"""
-    numbers = {os.path.basename(path)[:3] for path in glob.glob(os.path.join(ROOT, "test/integration/[0-9]*.py"))}
-    return run_stories(plain(), sorted(numbers - set(BUSY_STORIES)), {})
+    return run_stories(plain(), others_than(BUSY_STORIES, "test/integration"), {})
 
 
 def asan_stories():
@@ -248,12 +254,21 @@ def tsan_stories():
     return run_stories(with_tsan(), TSAN_STORIES, {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"})
 
 
-def kube():
-    """the stories on a real Kubernetes, where Go is on the machine"""
-    code, output = run(["test/kube/run.sh"], {"HANDFAST_BIN": plain()})
+def run_kube(which):
+    code, output = run(["test/kube/run.sh", *which], {"HANDFAST_BIN": plain()})
     FLAKY.extend(re.findall(r"^flaky: .*$", output, re.M))
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
+def busy_kube():
+    """the stories on a real Kubernetes that need the whole machine, where Go is on it"""
+    return run_kube(BUSY_KUBE_STORIES)
+
+
+def kube():
+    """the other stories on a real Kubernetes, where Go is on the machine"""
+    return run_kube(others_than(BUSY_KUBE_STORIES, "test/kube/stories"))
 
 
 def fresh():
@@ -277,7 +292,7 @@ def has_rules():
 
 
 PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, asan_stories, tsan_stories, lint]
-ON_REQUEST = [kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
+ON_REQUEST = [busy_kube, kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
 LANES = [[stories, asan_stories, tsan_stories], [kube, lint, fresh, arm64]]
 LOW_PRIORITY = [lint, fresh, arm64]
 NEEDS = {stories: plain, kube: plain, asan_stories: with_asan, tsan_stories: with_tsan}
