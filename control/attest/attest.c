@@ -18,6 +18,11 @@ void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes
 	attest->kubernetes = kubernetes == NULL ? (struct attest_kubernetes){0} : *kubernetes;
 }
 
+bool attest_records_all(const struct attest *attest)
+{
+	return attest->kubernetes.review == NULL;
+}
+
 void attest_set_entries(struct attest *attest, const struct workload_entry *entries, size_t num)
 {
 	attest->entries = entries;

@@ -71,6 +71,8 @@ struct attest_kubernetes {
 };
 /* Without it, and with NULL, Kubernetes tokens are refused as not supported. */
 void attest_set_kubernetes(struct attest *attest, const struct attest_kubernetes *kubernetes);
+/* Whether each attested sidecar has a record in the store: pods have none, and may be another control plane's. */
+bool attest_records_all(const struct attest *attest) _must_use_;
 /* attestation.entries; borrowed until the next call. */
 void attest_set_entries(struct attest *attest, const struct workload_entry *entries, size_t num);
 /* Those, and the ones that were made by attest_entry_create(); borrowed during the callback. */

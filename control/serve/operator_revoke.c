@@ -100,8 +100,8 @@ static void seek(struct operator_request *request)
 	svid_holders_list(request->serve->options.store, on_svid_holder, &seeking);
 	seek_connection(&seeking);
 	own_lists_each(request->serve->options.store, on_list, &seeking); /* the authorities of all control planes */
-	request->is_unknown = !seeking.is_found;
-	if (request->is_unknown)
+	request->is_unknown = !seeking.is_found && attest_records_all(request->serve->options.attest);
+	if (!seeking.is_found)
 		request->until_s = last_end_s(request->serve);
 }
 
