@@ -146,12 +146,13 @@ void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
 	advance(conn);
 }
 
-void conn_start_inbound_direct(
-	struct conn_env *env, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote)
+void conn_start_inbound_direct(struct conn_env *env, struct leg *leg, struct svid *peer, enum key_exchange key_exchange,
+	const struct addr *local, const struct addr *remote)
 {
 	struct conn *conn = conn_new(env, CONN_INBOUND, -1, remote);
 	conn->downstream = leg;
 	conn->encrypted = true;
+	conn->key_exchange = (uint8_t)key_exchange;
 	conn->peer = svid_ref(peer);
 	conn->dst.addr = *local;
 	conn->has_dst = true;

@@ -92,8 +92,8 @@ void conn_start_outbound_to(struct conn_env *env, int fd, const struct addr *sou
 void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source);
 void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream);
 /* A connection with a TLS session of its own, whose peer is verified. `leg` is adopted. */
-void conn_start_inbound_direct(
-	struct conn_env *env, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote);
+void conn_start_inbound_direct(struct conn_env *env, struct leg *leg, struct svid *peer, enum key_exchange key_exchange,
+	const struct addr *local, const struct addr *remote);
 void conn_abandon(struct inbound_stream *stream); /* the peer reset its stream before it was answered */
 
 struct conn_summary { /* for /connections; borrowed during the call */

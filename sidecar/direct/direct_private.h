@@ -12,6 +12,8 @@ struct direct_server {
 	struct list all;
 	struct shares *handshakes; /* under way, by source */
 	struct rates *begun;       /* by source */
+	struct loop_task round;
+	unsigned num_handshaken; /* in this round */
 };
 
 struct direct_leg {
@@ -25,7 +27,9 @@ struct direct_leg {
 	struct tls_session *tls;
 	struct svid *peer; /* a reference; NULL before the handshake's end */
 	struct addr local, remote;
+	uint64_t generation; /* of the credentials by which the peer was verified */
 	unsigned interest;
+	bool is_greeted;    /* it sent something */
 	bool is_open;       /* handed to its owner */
 	bool owes_writable; /* a push was not taken whole */
 	bool is_ending;     /* close_notify is written */

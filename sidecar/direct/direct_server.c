@@ -7,7 +7,14 @@
 #include "sidecar/direct/direct_private.h"
 
 /* As for tunnels (decision 034), but a caller without a sidecar opens a session per connection. */
-enum { HANDSHAKES_MAX = 256, HANDSHAKES_PER_SOURCE = 32, PER_MINUTE = 12000, BURST = 400 };
+enum {
+	HANDSHAKES_MAX = 256,
+	HANDSHAKES_PER_SOURCE = 32,
+	HANDSHAKES_PER_ROUND = 4,
+	PER_MINUTE = 12000,
+	BURST = 400,
+	FIRST_BYTE_MS = 2000, /* of the ClientHello */
+};
 
 struct direct_server *direct_server_new(const struct direct_server_options *options)
 {
@@ -32,6 +39,7 @@ void direct_server_free(struct direct_server *server)
 		return;
 	for (struct direct_leg *direct; (direct = LIST_FIRST(&server->all, struct direct_leg, link)) != NULL;)
 		leg_free(&direct->leg);
+	loop_task_cancel(&server->round);
 	credentials_unref(server->credentials);
 	shares_free(server->handshakes);
 	rates_free(server->begun);
@@ -56,20 +64,26 @@ static void on_deadline(struct loop_timer *timer)
 {
 	struct direct_leg *direct = container_of(timer, struct direct_leg, deadline);
 	struct why why = {0};
-	why_set(&why, ERR_TIMEOUT, "a TLS handshake before timeouts.handshake",
-		"find out whether the caller speaks TLS 1.3", "the caller did not finish its handshake");
+	why_set(&why, ERR_TIMEOUT, "a TLS handshake before timeouts.handshake, and its first byte within 2 s",
+		"find out whether the caller speaks TLS 1.3",
+		direct->is_greeted ? "the caller did not finish its handshake" : "the caller sent nothing");
 	refuse(direct, &why);
+}
+
+static enum err no_identity(struct why *why)
+{
+	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
+		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
 }
 
 static enum err on_verify(
 	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
 {
-	const struct direct_leg *direct = arg;
+	struct direct_leg *direct = arg;
 	const struct direct_server *server = direct->server;
 	if (server->credentials == NULL)
-		return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-			"check that the control plane is reachable: handfast check",
-			"this sidecar has no valid identity");
+		return no_identity(why);
+	direct->generation = credentials_generation(server->credentials);
 	const struct verify_input input = {
 		.chain = chain,
 		.num_chain = num_chain,
@@ -81,16 +95,39 @@ static enum err on_verify(
 		server->options.verify_cache, credentials_generation(server->credentials), &input, out_svid, why);
 }
 
+/* The chain was verified at its message: trust may have changed until the peer's Finished, which it may withhold. */
+static enum err check_trust(const struct direct_leg *direct, struct why *why)
+{
+	const struct credentials *credentials = direct->server->credentials;
+	if (credentials == NULL)
+		return no_identity(why);
+	if (credentials_generation(credentials) == direct->generation)
+		return ERR_NONE;
+	return verify_still_trusted(direct->peer, credentials_bundles(credentials), why);
+}
+
 static void on_established(struct direct_leg *direct)
 {
 	struct direct_server *server = direct->server;
+	struct why why = {0};
 	loop_timer_stop(&direct->deadline);
 	shares_give(&direct->handshake);
 	direct->peer = svid_ref(tls_session_peer(direct->tls));
-	direct->is_open = true;
 	CHECK(direct->peer != NULL); /* the context requires a certificate */
+	if (check_trust(direct, &why) != ERR_NONE) {
+		refuse(direct, &why);
+		return;
+	}
+	direct->is_open = true;
 	direct_leg_start(direct);
-	server->options.on_connection(server->options.arg, &direct->leg, direct->peer, &direct->local, &direct->remote);
+	const struct direct_connection connection = {
+		.leg = &direct->leg,
+		.peer = direct->peer,
+		.key_exchange = tls_session_key_exchange(direct->tls),
+		.local = &direct->local,
+		.remote = &direct->remote,
+	};
+	server->options.on_connection(server->options.arg, &connection);
 }
 
 static void handshake(struct direct_leg *direct)
@@ -114,10 +151,54 @@ static void handshake(struct direct_leg *direct)
 	}
 }
 
+static void on_round(struct loop_task *task)
+{
+	container_of(task, struct direct_server, round)->num_handshaken = 0;
+}
+
 static void on_ready(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
-	handshake(container_of(io, struct direct_leg, io));
+	struct direct_leg *direct = container_of(io, struct direct_leg, io);
+	struct direct_server *server = direct->server;
+	loop_task_post(server->options.loop, &server->round, on_round);
+	if (++server->num_handshaken > HANDSHAKES_PER_ROUND) /* it is ready again in the next round */
+		return;
+	if (!direct->is_greeted) {
+		direct->is_greeted = true;
+		loop_timer_start(
+			server->options.loop, &direct->deadline, server->options.handshake_timeout_ms, on_deadline);
+	}
+	handshake(direct);
+}
+
+static enum err refuse_by_limit(const struct direct_server *server, enum share_limit limit, struct why *why)
+{
+	if (server->options.on_limit != NULL)
+		server->options.on_limit(server->options.arg, limit);
+	return why_set(why, ERR_LIMIT, "fewer handshakes at once",
+		"find out which source connects so often; give it a sidecar, whose tunnels need one handshake for many",
+		"%s is reached for handshakes", share_limit_text(limit));
+}
+
+/* As for tunnels: the oldest handshake of the heaviest source gives way. */
+static enum share_limit take_handshake(struct direct_leg *direct, const struct share_key *keys, size_t num_keys)
+{
+	static const struct why displaced = {
+		.err = ERR_LIMIT,
+		.expected = "a handshake that makes progress",
+		.got = "the oldest handshake of the source with most was ended, as all places are taken",
+		.fix = "find out which source connects and sends nothing",
+	};
+	struct shares *handshakes = direct->server->handshakes;
+	enum share_limit limit = shares_take(handshakes, 0, keys, num_keys, 1, &direct->handshake);
+	if (limit == SHARE_LIMIT_NONE)
+		return limit;
+	struct share *heavy = shares_eviction_candidate(handshakes, 0, keys, num_keys, 1);
+	if (heavy == NULL)
+		return limit;
+	refuse(container_of(heavy, struct direct_leg, handshake), &displaced);
+	return shares_take(handshakes, 0, keys, num_keys, 1, &direct->handshake);
 }
 
 static enum err admit(struct direct_leg *direct, struct why *why)
@@ -128,15 +209,12 @@ static enum err admit(struct direct_leg *direct, struct why *why)
 	if (server->credentials == NULL ||
 		!credentials_are_valid(server->credentials,
 			trusted_time_now_s(server->options.time, loop_clock(server->options.loop))))
-		return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-			"check that the control plane is reachable: handfast check",
-			"this sidecar has no valid identity");
-	if (rates_take(server->begun, &keys[0], loop_now_ms(server->options.loop)) &&
-		shares_take(server->handshakes, 0, keys, num_keys, 1, &direct->handshake) == SHARE_LIMIT_NONE)
-		return ERR_NONE;
-	return why_set(why, ERR_LIMIT, "fewer handshakes at once",
-		"find out which source connects so often; give it a sidecar, whose tunnels need one handshake for many",
-		"the limit of handshakes of one source is reached");
+		return no_identity(why);
+	if (!rates_take(server->begun, &keys[0], loop_now_ms(server->options.loop)))
+		return refuse_by_limit(
+			server, keys[0].kind == SHARE_KEY_PREFIX64 ? SHARE_LIMIT_PREFIX64 : SHARE_LIMIT_ADDRESS, why);
+	enum share_limit limit = take_handshake(direct, keys, num_keys);
+	return limit == SHARE_LIMIT_NONE ? ERR_NONE : refuse_by_limit(server, limit, why);
 }
 
 static enum err session_start(struct direct_leg *direct, int fd, struct why *why)
@@ -176,7 +254,9 @@ void direct_server_adopt(struct direct_server *server, int fd, const struct addr
 	}
 	loop_io_start(server->options.loop, &direct->io, tls_session_fd(direct->tls), LOOP_READ, on_ready);
 	direct->interest = LOOP_READ;
-	loop_timer_start(server->options.loop, &direct->deadline, server->options.handshake_timeout_ms, on_deadline);
+	uint32_t timeout_ms = server->options.handshake_timeout_ms;
+	loop_timer_start(server->options.loop, &direct->deadline,
+		timeout_ms < FIRST_BYTE_MS ? timeout_ms : FIRST_BYTE_MS, on_deadline);
 }
 
 /* --- trust that changes --- */

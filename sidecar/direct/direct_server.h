@@ -4,12 +4,20 @@
 #pragma once
 
 #include "base/core/clock.h"
+#include "base/core/shares.h"
 #include "base/tls/tls_session.h"
 #include "certs/credentials.h"
 #include "certs/verify.h"
 #include "sidecar/leg/leg.h"
 
 struct direct_server;
+
+struct direct_connection { /* borrowed during the call, but the leg, which is handed over */
+	struct leg *leg;
+	struct svid *peer;
+	enum key_exchange key_exchange;
+	const struct addr *local, *remote;
+};
 
 struct direct_server_options { /* pointers are borrowed */
 	struct loop *loop;
@@ -18,10 +26,10 @@ struct direct_server_options { /* pointers are borrowed */
 	struct verify_cache *verify_cache;
 	const struct trusted_time *time;
 	uint32_t handshake_timeout_ms;
-	/* The leg is handed over; its peer is a reference. */
-	void (*on_connection)(
-		void *arg, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote);
+	void (*on_connection)(void *arg, const struct direct_connection *connection);
 	void (*on_failure)(void *arg, const struct addr *remote, const struct why *why);
+	/* A limit keeps a handshake out; on_failure follows. */
+	void (*on_limit)(void *arg, enum share_limit limit);
 	void *arg;
 };
 struct direct_server *direct_server_new(const struct direct_server_options *options);

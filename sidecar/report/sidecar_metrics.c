@@ -128,14 +128,19 @@ void report_conn_end(struct metric_shard *shard, const struct report_end *end)
 		metric_add(shard, istio_row(METRIC_ISTIO_CLOSED_SOURCE_MTLS, end->direction, end->encrypted), 1);
 }
 
-void report_tunnel_open(
-	struct metric_shard *shard, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms)
+void report_key_exchange(struct metric_shard *shard, bool outbound, enum key_exchange key_exchange)
 {
 	CHECK(key_exchange < NUM_KEY_EXCHANGES); /* the rows are in the order of the groups */
 	metric_add(shard,
 		(outbound ? METRIC_KEY_EXCHANGE_OUTBOUND_X25519MLKEM768 : METRIC_KEY_EXCHANGE_INBOUND_X25519MLKEM768) +
 			(unsigned)key_exchange,
 		1);
+}
+
+void report_tunnel_open(
+	struct metric_shard *shard, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms)
+{
+	report_key_exchange(shard, outbound, key_exchange);
 	metric_observe_ms(shard, outbound ? METRIC_HANDSHAKE_OUTBOUND : METRIC_HANDSHAKE_INBOUND, handshake_ms);
 	metric_add(shard, outbound ? METRIC_TUNNELS_OPENED_OUTBOUND : METRIC_TUNNELS_OPENED_INBOUND, 1);
 	metric_add(shard, outbound ? METRIC_TUNNELS_OPEN_OUTBOUND : METRIC_TUNNELS_OPEN_INBOUND, 1);

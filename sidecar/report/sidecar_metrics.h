@@ -37,6 +37,7 @@ void report_conn_relay(struct metric_shard *shard, enum report_direction directi
 void report_conn_bytes(
 	struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t sent, uint64_t received);
 void report_conn_end(struct metric_shard *shard, const struct report_end *end);
+void report_key_exchange(struct metric_shard *shard, bool outbound, enum key_exchange key_exchange);
 void report_tunnel_open(
 	struct metric_shard *shard, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);

@@ -181,7 +181,7 @@ static void make_ends(struct world *world, const struct world_options *options)
 		.budget = world->budget,
 		.time = &world->time,
 		.limits = options->limits,
-		.observer = {on_open, on_close, on_failure, NULL, world},
+		.observer = {.on_open = on_open, .on_close = on_close, .on_failure = on_failure, .arg = world},
 	};
 	world->pool = tunnel_pool_new(&(struct tunnel_pool_options){.tunnels = tunnels, .tunnel_port = world->at.port});
 	tunnels.context = world->server_context;

@@ -97,6 +97,12 @@ static void on_tunnel_open(void *arg, bool outbound, enum key_exchange key_excha
 	report_tunnel_open(observe->shard, outbound, key_exchange, handshake_ms);
 }
 
+static void on_direct(void *arg, enum key_exchange key_exchange)
+{
+	struct observe *observe = arg;
+	report_key_exchange(observe->shard, false, key_exchange);
+}
+
 static void on_tunnel_close(void *arg, bool outbound)
 {
 	struct observe *observe = arg;
@@ -129,6 +135,7 @@ struct tunnel_observer observe_tunnels(struct observe *observe)
 {
 	return (struct tunnel_observer){.on_open = on_tunnel_open,
 		.on_close = on_tunnel_close,
+		.on_direct = on_direct,
 		.on_failure = on_tunnel_failure,
 		.on_limit = on_tunnel_limit,
 		.arg = observe};

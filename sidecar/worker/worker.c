@@ -75,11 +75,22 @@ static void on_mtls(void *arg, int fd, const struct addr *peer)
 	direct_server_adopt(worker->direct, fd, &local, peer);
 }
 
-static void on_direct(
-	void *arg, struct leg *leg, struct svid *peer, const struct addr *local, const struct addr *remote)
+static void on_direct(void *arg, const struct direct_connection *connection)
 {
 	struct worker *worker = arg;
-	conn_start_inbound_direct(&worker->env, leg, peer, local, remote);
+	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
+	if (observer->on_direct != NULL)
+		observer->on_direct(observer->arg, connection->key_exchange);
+	conn_start_inbound_direct(&worker->env, connection->leg, connection->peer, connection->key_exchange,
+		connection->local, connection->remote);
+}
+
+static void on_direct_limit(void *arg, enum share_limit limit)
+{
+	const struct worker *worker = arg;
+	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
+	if (observer->on_limit != NULL)
+		observer->on_limit(observer->arg, TUNNEL_RESOURCE_HANDSHAKES, limit);
 }
 
 static void on_direct_failure(void *arg, const struct addr *remote, const struct why *why)
@@ -220,6 +231,7 @@ static struct direct_server *direct_make(struct worker *worker)
 		.handshake_timeout_ms = options->limits.handshake_timeout_ms,
 		.on_connection = on_direct,
 		.on_failure = on_direct_failure,
+		.on_limit = on_direct_limit,
 		.arg = worker,
 	});
 }

@@ -74,6 +74,10 @@ def shows_that_the_log_names_identity_and_rule(story):
               (identity_of("owner"), "owner-may", True, "127.0.0.1:8080"), "the line")
     expect_in(story.mesh.legacy.ipv4 + ":", line["source"], "the source")
     expect_eq(line["destination"], story.mesh.server.ipv4 + ":8443", "the destination")
+    group = line["key_exchange"]
+    expect(group, "the log does not name the key exchange")
+    expect(story.mesh.sidecar("server").metric(
+        'handfast_tunnel_key_exchanges_total{direction="inbound",group="%s"}' % group) >= 1, "%s is not counted" % group)
 
 
 def shows_that_a_caller_can_verify_the_workload(story):
@@ -126,12 +130,55 @@ def shows_that_without_an_svid_nothing_passes(story):
            entries)
 
 
+class _HalfSession:
+    """Has sent its certificate, and withholds the last record of its handshake."""
+
+    def __init__(self, story):
+        context = ssl.create_default_context(cafile=story.files["owner"] + "/svid_bundle.pem")
+        context.check_hostname = False
+        context.load_cert_chain(story.files["owner"] + "/svid.pem", story.files["owner"] + "/svid_key.pem")
+        self.coming, self.going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.coming, self.going)
+        self.plain = story.mesh.legacy.connect(story.mesh.server.ipv4, 8443, uid=APP)
+        self.source = "%s:%d" % self.plain.getsockname()[:2]
+        self.plain.settimeout(5)
+        while not self._handshake():
+            self.plain.sendall(self.going.read())
+            self.coming.write(self.plain.recv(1 << 16))
+        flight, at = self.going.read(), 0
+        records = []
+        while at < len(flight):
+            end = at + 5 + int.from_bytes(flight[at + 3:at + 5], "big")
+            records.append(flight[at:end])
+            at = end
+        expect(len(records) >= 3, "%d records of the last flight: the certificate is not apart" % len(records))
+        self.rest = records.pop()
+        self.plain.sendall(b"".join(records))
+
+    def _handshake(self):
+        try:
+            self.tls.do_handshake()
+            return True
+        except ssl.SSLWantReadError:
+            return False
+
+    def finish(self, request):
+        self.tls.write(request)
+        self.plain.sendall(self.rest + self.going.read())
+
+
 def shows_that_a_ban_cuts_the_open_connection(story):
     session = _session(story)
     session.sendall(b"GET /marker HTTP/1.1\r\nHost: a\r\n\r\n")
     expect_in(b"200", session.recv(1 << 16), "the answer before the ban")
+    half = _HalfSession(story)
     story.mesh.control.run("ban", identity_of("owner"))
     wait_until("the connection to be cut", lambda: _is_cut(session), 10)
+    half.finish(b"GET /marker HTTP/1.1\r\nHost: a\r\n\r\n")  # served, it would stay open
+    wait_until("the handshake that began before the ban to be refused", lambda: _is_cut(half.plain), 10)
+    seen = [(entry["what"], entry["error"]) for entry in story.mesh.sidecar("server").admin("/why")["failures"]
+            if entry.get("remote") == half.source]
+    expect_eq(seen, [("tunnel", "revoked")], "/why of the handshake, which led to no connection")
     story.mesh.sidecar("server").wait_for_access(reason="withdrawn")
     expect(_curl(story, "marker", check=False).returncode != 0, "a banned identity got an answer")
 

@@ -162,7 +162,6 @@ def log_lines_from_outside_are_rate_limited():
 TESTED_ELSEWHERE = {
     "intercept/rtnetlink.c": "intercept/loopback_addr_test.c",
     "intercept/source_route.c": "intercept/check_test.c",
-    "sidecar/direct/direct_server.c": "test/integration/166_mutual_tls_without_a_tunnel.py",
     "sidecar/direct/direct_leg.c": "test/integration/166_mutual_tls_without_a_tunnel.py",
     "sidecar/identity/kept_identity.c": "sidecar/identity/identity_kept_test.c",
     # Parts of the verifier, tested through what it accepts and refuses.
