@@ -4,7 +4,7 @@
 #include "base/core/mem.h"
 #include "sidecar/direct/direct_private.h"
 
-enum { PUSH_MAX = 64 * 1024 }; /* encrypted at once, for a peer that may not read */
+enum { PUSH_MAX = 16 * 1024 }; /* encrypted at once, for a peer that may not read */
 
 static struct direct_leg *direct_of(struct leg *leg)
 {

@@ -159,6 +159,10 @@ static void on_full(void *arg, enum conn_kind kind, bool full)
 	case CONN_INBOUND:
 		return; /* tunnels are still accepted: their streams are answered with the reason limit_reached */
 	case CONN_INBOUND_PLAIN:
+		/* Callers by mutual TLS come by the same port where rules redirect theirs, and they are not of this
+		 * kind: so plaintext is accepted and refused. */
+		if (worker->direct != NULL)
+			return;
 		worker_listeners_pause(&worker->listeners, WORKER_INBOUND_PLAIN, full);
 		return;
 	}

@@ -68,6 +68,7 @@ static enum err listen_for_mtls(
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
 	RETURN_IF_ERR(socket_open(&at, WORKER_TUNNEL, &fd, why));
+	socket_limit_memory(fd, false); /* unlike a tunnel, it carries one connection */
 	*out = listener_new(options->loop, TAKE_FD(fd), options->on_mtls, options->on_pause, options->arg);
 	return ERR_NONE;
 }

@@ -6,6 +6,8 @@
 #include "sidecar/worker/worker_gather.h"
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,6 +214,67 @@ static unsigned num_fds(void)
 	return num;
 }
 
+/* The descriptor that listens at this port; -1: none. */
+static int find_listening(uint16_t port)
+{
+	struct addr at;
+	for (int fd = 0; fd < 1024; fd++)
+		if (socket_local_addr(fd, &at) == ERR_NONE && at.port == port)
+			return fd;
+	return -1;
+}
+
+static void the_kernel_holds_little_for_a_direct_connection_and_more_for_a_tunnel(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct listeners listeners;
+	listeners = (struct listeners){.num_inbound = 1};
+	listeners.inbound[0].port = free_port();
+	listeners.inbound[0].takes_mtls = true;
+	fixture->options.listeners = &listeners;
+	worker_make(fixture, 0);
+	int direct = 0, tunnel = 0;
+	socklen_t len = sizeof(direct);
+	assert_int_equal(
+		getsockopt(find_listening(listeners.inbound[0].port), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &direct, &len),
+		0);
+	assert_int_equal(getsockopt(find_listening(fixture->options.ports.tunnel), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+				 &tunnel, &len),
+		0);
+	assert_int_equal(direct, SOCKET_UNSENT_MAX); /* accepted sockets inherit it */
+	assert_int_not_equal(tunnel, direct);
+}
+
+/* A caller by mutual TLS is redirected to the same port: plaintext that fills its class must not keep it out. */
+static void with_direct_listeners_plaintext_above_the_limit_is_refused_and_not_left_waiting(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct listeners listeners;
+	listeners = (struct listeners){.num_inbound = 1};
+	listeners.inbound[0].port = free_port();
+	listeners.inbound[0].takes_mtls = true;
+	assert_int_equal(addr_parse(SPAN_LITERAL("127.0.0.1:80"), &listeners.inbound[0].to), ERR_NONE);
+	_cleanup_(tls_context_freep) struct tls_context *direct = tls_context_new(
+		&(struct tls_context_options){.role = TLS_SERVER, .client_auth = TLS_CLIENT_AUTH_REQUIRED});
+	fixture->options.listeners = &listeners;
+	fixture->options.direct_context = direct;
+	is_redirected = true;
+	worker_make(fixture, 0);
+	worker_start(fixture->workers[0]);
+	int fds[MAX_CONNECTIONS]; /* parked: no networks have arrived */
+	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
+		fds[i] = dial(fixture->options.ports.outbound);
+	assert_true(WAIT_UNTIL(fixture->num_pauses == 1, )); /* outbound alone */
+	_cleanup_fd_ int refused = dial(fixture->options.ports.inbound_plain);
+	assert_true(is_ended_within(refused, 5000));
+	assert_true(WAIT_UNTIL(fixture->num_ended == 1, ));
+	assert_int_equal(fixture->reason, CLOSE_LIMIT_REACHED);
+	for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
+		fd_close(fds[i]);
+	worker_stop(fixture->workers[0]);
+	worker_free(TAKE_PTR(fixture->workers[0])); /* before the context */
+}
+
 static void messages_that_a_worker_did_not_run_are_run_when_it_is_freed(void **state)
 {
 	struct fixture *fixture = *state;
@@ -321,6 +384,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(D33_a_direct_connection_is_reset_on_the_workers_own_thread),
 		TEST(callers_above_the_limit_wait_in_the_backlog_and_are_accepted_when_there_is_room),
+		TEST(the_kernel_holds_little_for_a_direct_connection_and_more_for_a_tunnel),
+		TEST(with_direct_listeners_plaintext_above_the_limit_is_refused_and_not_left_waiting),
 		TEST(messages_that_a_worker_did_not_run_are_run_when_it_is_freed),
 		TEST(tunnels_go_to_siblings_in_turn_and_no_descriptor_leaks),
 		TEST(a_port_in_use_is_reported_and_no_descriptor_stays_open),
