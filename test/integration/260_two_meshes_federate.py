@@ -52,8 +52,8 @@ class _OwnEtc:
             file.write(content)
         os.rename(path + ".new", path)
 
-    def argv(self, argv, uid=0, gid=None):
-        words = self._host.argv(argv, uid, gid)
+    def argv(self, argv, *user):
+        words = self._host.argv(argv, *user)
         return words[:4] + ["bash", "-c", 'mount --bind "$0" /etc && exec "$@"', self.folder] + words[4:]
 
 

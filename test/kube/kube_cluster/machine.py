@@ -57,8 +57,8 @@ class Machine(Namespace):
         for hierarchy in _hierarchies():
             os.makedirs(hierarchy + self.cgroup, exist_ok=True)
 
-    def argv(self, argv, uid=0, gid=None, capabilities=None):
-        return ["nsenter", "--target", str(self.first_pid), "--mount", "--pid", "--net", *as_user(argv, uid, gid, capabilities)]
+    def argv(self, argv, *user):
+        return ["nsenter", "--target", str(self.first_pid), "--mount", "--pid", "--net", *as_user(argv, *user)]
 
     def network(self):
         """The network namespace alone, for programs whose process the harness signals itself, such as tcpdump."""

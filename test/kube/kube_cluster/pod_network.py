@@ -16,8 +16,8 @@ class PodNetwork(Namespace):
         self.ipv4 = next((one for one in addresses if ":" not in one), None)
         self.ipv6 = next((one for one in addresses if ":" in one), None)
 
-    def argv(self, argv, uid=0, gid=None, capabilities=None):
-        return ["nsenter", "--net=/proc/%d/ns/net" % self.pid, *as_user(argv, uid, gid, capabilities)]
+    def argv(self, argv, *user):
+        return ["nsenter", "--net=/proc/%d/ns/net" % self.pid, *as_user(argv, *user)]
 
     def remove(self):
         if self._fd >= 0:
