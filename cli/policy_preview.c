@@ -111,7 +111,10 @@ static void print_json(const struct preview *preview)
 {
 	json_t *closed = json_array(), *row;
 	const char *key;
-	json_object_foreach(preview->rows, key, row) json_array_append(closed, row);
+	json_object_foreach(preview->rows, key, row)
+	{
+		json_array_append(closed, row);
+	}
 	show_json(json_pack("{s:s, s:I, s:I, s:I, s:o}", "id", preview->id.text, "open", preview->num_open,
 		"would_close", preview->num_closed, "not_counted", preview->num_unseen, "closed", closed));
 }
@@ -122,7 +125,10 @@ static void print_text(const struct preview *preview)
 	json_t *row;
 	printf("%s: the file would close %lld of %lld open inbound connections\n", preview->id.text,
 		(long long)preview->num_closed, (long long)preview->num_open);
-	json_object_foreach(preview->rows, key, row) print_row(row);
+	json_object_foreach(preview->rows, key, row)
+	{
+		print_row(row);
+	}
 	if (preview->num_unseen > 0)
 		printf("%lld more of too many sources were not looked at\n", (long long)preview->num_unseen);
 }

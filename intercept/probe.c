@@ -251,7 +251,7 @@ static enum err connect_in_name(const struct probe *probe, const struct addr *to
 
 enum err probe_in_a_callers_name(const struct probe *probe, const struct ip_addr *own)
 {
-	struct addr at, peer;
+	struct addr at = {0}, peer = {0};
 	_cleanup_fd_ int listening_fd = -1, fd = -1, accepted_fd = -1;
 	RETURN_IF_ERR(listen_at_own(probe, own, &at, &listening_fd));
 	RETURN_IF_ERR(connect_in_name(probe, &at, &fd));

@@ -17,16 +17,21 @@ void own_list_key(const uint8_t authority[DIGEST_LEN], char out[OWN_LIST_KEY_MAX
 	hex_format(span_of(authority, DIGEST_LEN), out + sizeof OWN_LIST_PREFIX - 1);
 }
 
+static enum err put_numbers(const struct own_list *list, struct buf *out)
+{
+	RETURN_IF_ERR(record_put_number(out, "authority_ends", list->authority_ends_s));
+	RETURN_IF_ERR(record_put_number(out, "number", (int64_t)list->number));
+	RETURN_IF_ERR(record_put_number(out, "made", list->made_s));
+	return record_put_number(out, "ends", list->ends_s);
+}
+
 enum err own_list_encode(const struct own_list *list, struct buf *out)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(OWN_LIST_RECORD_MAX);
 	RETURN_IF_ERR(base64url_encode(buf_span(&list->der), &text));
 	RETURN_IF_ERR(record_put_hex(out, "authority", span_of(list->authority, DIGEST_LEN)));
 	RETURN_IF_ERR(record_put_hex(out, "serial", span_of(list->serial, list->serial_len)));
-	RETURN_IF_ERR(record_put_number(out, "authority_ends", list->authority_ends_s));
-	RETURN_IF_ERR(record_put_number(out, "number", (int64_t)list->number));
-	RETURN_IF_ERR(record_put_number(out, "made", list->made_s));
-	RETURN_IF_ERR(record_put_number(out, "ends", list->ends_s));
+	RETURN_IF_ERR(put_numbers(list, out));
 	RETURN_IF_ERR(record_put_hex(out, "content", span_of(list->content, DIGEST_LEN)));
 	return record_put(out, "der", buf_span(&text));
 }

@@ -229,9 +229,8 @@ static void on_turns(struct loop_task *task)
 			room->options.on_turn(room->options.arg, leave(waiting), &from);
 		else if (answer == WAITING_PASS && num_passed++ < PASSES_PER_TASK)
 			fair_queue_pass(room->queue, entry);
-		else if (answer == WAITING_PASS)
-			return;
-		else if (room->options.may_begin(room->options.arg, &from, true) == WAITING_ON)
+		else if (answer == WAITING_PASS ||
+			 room->options.may_begin(room->options.arg, &from, true) == WAITING_ON)
 			return;
 		else
 			turn_away(waiting, WAITING_LATE); /* it must not delay those behind it, which may begin */
