@@ -187,7 +187,7 @@ static void values_pods(const struct request *request)
 
 /* --- the command --- */
 
-#define VALUES(placeholder, name, function) function,
+#define VALUES(argument, name, function) function,
 static void (*const functions[])(const struct request *request) = {
 #include "cli/values.def"
 };

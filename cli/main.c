@@ -22,7 +22,7 @@ static enum cli_exit (*const functions[])(struct command_line *) = {
 #undef COMMAND
 };
 static const struct cli_values values[] = {
-#define VALUES(placeholder, name, function) {placeholder, name},
+#define VALUES(argument, name, function) {argument, name},
 #include "cli/values.def"
 #undef VALUES
 };

@@ -29,9 +29,9 @@ struct cli_flag {
 	bool may_repeat;
 	char letter; /* "-f VALUE" as well, where users know it from another program; '\0': none. With a value */
 };
-struct cli_values {              /* values that are known where the program's commands go */
-	const char *placeholder; /* what the tables of commands and flags call them: "TOKEN-ID" */
-	const char *name;        /* `PROGRAM completion values NAME` prints them */
+struct cli_values {           /* values that are known where the program's commands go */
+	const char *argument; /* what the tables of commands and flags call them: "TOKEN-ID" */
+	const char *name;     /* `PROGRAM completion values NAME` prints them */
 };
 struct cli_program {                        /* static tables */
 	const char *name;                   /* "handfast-init" */

@@ -138,10 +138,10 @@ static bool is_file(const char *value)
 	return false;
 }
 
-static const struct cli_values *values_called(const struct cli_program *program, struct span placeholder)
+static const struct cli_values *values_called(const struct cli_program *program, struct span argument)
 {
 	for (size_t i = 0; i < program->num_values; i++)
-		if (span_eq(span_of_str(program->values[i].placeholder), placeholder))
+		if (span_eq(span_of_str(program->values[i].argument), argument))
 			return &program->values[i];
 	return NULL;
 }
