@@ -58,7 +58,7 @@ void test_pair_connect(struct test_pair *pair)
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair->fds) == 0);
 }
 
-static struct tls_session *open_session(struct test_pair *pair, enum tls_role role, struct tls_session_options options)
+struct tls_session *test_session_of(struct test_pair *pair, enum tls_role role, struct tls_session_options options)
 {
 	bool is_client = role == TLS_CLIENT;
 	options.context = is_client ? pair->client_context : pair->server_context;
@@ -79,7 +79,8 @@ static struct tls_session_options as(const struct test_identity *identity, int f
 
 struct tls_session *test_session(struct test_pair *pair, enum tls_role role, int fd)
 {
-	return open_session(pair, role, as(role == TLS_CLIENT ? &pair->client_identity : &pair->server_identity, fd));
+	return test_session_of(
+		pair, role, as(role == TLS_CLIENT ? &pair->client_identity : &pair->server_identity, fd));
 }
 
 void test_pair_open_as(
@@ -88,10 +89,10 @@ void test_pair_open_as(
 	test_pair_connect(pair);
 	struct tls_session_options options = *client;
 	options.fd = TAKE_FD(pair->fds[0]);
-	pair->client = open_session(pair, TLS_CLIENT, options);
+	pair->client = test_session_of(pair, TLS_CLIENT, options);
 	options = *server;
 	options.fd = TAKE_FD(pair->fds[1]);
-	pair->server = open_session(pair, TLS_SERVER, options);
+	pair->server = test_session_of(pair, TLS_SERVER, options);
 }
 
 void test_pair_open(struct test_pair *pair)

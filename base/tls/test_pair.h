@@ -33,6 +33,8 @@ void test_pair_connect(struct test_pair *pair); /* only the sockets */
 void test_pair_open(struct test_pair *pair);    /* sockets and sessions with both identities */
 void test_pair_open_as(struct test_pair *pair, const struct tls_session_options *client,
 	const struct tls_session_options *server); /* fd, context, scratch, and a missing verifier are filled in */
+/* Fills in the same; a session of the given options, which have a descriptor. */
+struct tls_session *test_session_of(struct test_pair *pair, enum tls_role role, struct tls_session_options options);
 /* A session on the given descriptor, with the pair's identity for that side. */
 struct tls_session *test_session(struct test_pair *pair, enum tls_role role, int fd);
 /* Both sides take turns until neither makes progress. */

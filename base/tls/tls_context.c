@@ -17,17 +17,19 @@ static const uint16_t signature_schemes[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256, SS
 	SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384,
 	SSL_SIGN_RSA_PSS_RSAE_SHA512};
 
-/* A client sends a key share for the best group and for the best of the other kind (post-quantum or not); a peer that
- * has neither costs one more round trip (HelloRetryRequest, RFC 8446 4.1.4). A server chooses by its own order: a
+/* A client sends a key share for the best group and, unless it knows its server (one_key_share), for the best of the
+ * other kind (post-quantum or not); a peer that has neither costs one more round trip (HelloRetryRequest, RFC 8446
+ * 4.1.4). A server chooses by its own order: a
  * client that knows a post-quantum group gets it, whatever it prefers. */
-static void set_groups(SSL_CTX *ctx, const struct key_exchange_list *wanted)
+static void set_groups(struct tls_context *context, const struct key_exchange_list *wanted)
 {
 	struct key_exchange_list list = wanted->num > 0 ? *wanted : key_exchange_profile_list(KEY_EXCHANGE_DEFAULT);
 	uint16_t ids[NUM_KEY_EXCHANGES];
 	for (unsigned i = 0; i < list.num; i++)
 		ids[i] = key_exchange_group_id(list.items[i]);
-	CHECK(SSL_CTX_set1_group_ids(ctx, ids, list.num));
-	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+	CHECK(SSL_CTX_set1_group_ids(context->ctx, ids, list.num));
+	context->best_group = ids[0];
+	SSL_CTX_set_options(context->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 }
 
 static void set_parameters(SSL_CTX *ctx)
@@ -77,7 +79,7 @@ struct tls_context *tls_context_new(const struct tls_context_options *options)
 	SSL_CTX_set0_buffer_pool(context->ctx, cert_pool());
 	SSL_CTX_set_retain_only_sha256_of_client_certs(context->ctx, 1);
 	set_parameters(context->ctx);
-	set_groups(context->ctx, &options->key_exchanges);
+	set_groups(context, &options->key_exchanges);
 	forbid_resumption(context->ctx);
 	context->alpn_is_optional = options->alpn_is_optional;
 	CHECK(options->alpn != NULL || options->role == TLS_SERVER);

@@ -1,3 +1,4 @@
+#include "base/net/fd.h"
 #include "base/tls/alert.h"
 #include "base/tls/test_raw_peer.h"
 #include "base/tls/tls_context.h"
@@ -126,6 +127,31 @@ static void finding_t3_a_client_that_prefers_another_group_gets_the_hybrid(void 
 	assert_int_equal(test_raw_peer_handshake(&peer, pair->server), IO_DONE);
 	assert_int_equal(tls_session_key_exchange(pair->server), KEY_EXCHANGE_X25519MLKEM768);
 	test_raw_peer_done(&peer);
+}
+
+/* Whether a server that knows X25519 alone had to ask for a key share of it. */
+static bool is_asked_again(struct test_pair *pair, bool one_key_share)
+{
+	struct test_raw_peer peer;
+	test_pair_connect(pair);
+	_cleanup_fd_ int raw_fd = TAKE_FD(pair->fds[1]);
+	_cleanup_(tls_session_freep) struct tls_session *client = test_session_of(pair, TLS_CLIENT,
+		(struct tls_session_options){.svid = pair->client_identity.svid,
+			.key = pair->client_identity.key,
+			.fd = TAKE_FD(pair->fds[0]),
+			.one_key_share = one_key_share});
+	test_raw_peer_init(&peer, pair, TLS_SERVER, raw_fd);
+	assert_true(SSL_set1_groups_list(peer.ssl, "X25519"));
+	assert_int_equal(test_raw_peer_handshake(&peer, client), IO_DONE);
+	bool was_asked = SSL_used_hello_retry_request(peer.ssl);
+	test_raw_peer_done(&peer);
+	return was_asked;
+}
+
+static void a_client_can_send_one_key_share_alone(void **state)
+{
+	assert_false(is_asked_again(*state, false));
+	assert_true(is_asked_again(*state, true));
 }
 
 /* As the network may deliver a hello that is longer than a segment. */
@@ -295,6 +321,7 @@ int main(void)
 		CASE(refuses_an_unsupported_group),
 		CASE(finding_t3_a_profile_accepts_its_groups_and_no_others),
 		CASE(finding_t3_a_client_that_prefers_another_group_gets_the_hybrid),
+		CASE(a_client_can_send_one_key_share_alone),
 		CASE(finding_t3_a_hello_in_single_bytes_is_read),
 		CASE(a_refused_group_is_explained),
 		CASE(d30_a_server_name_changes_nothing),

@@ -49,6 +49,8 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	}
 	if (options->alpn_sign != NULL)
 		application_protocol_add_sign(session, options->context, options->alpn_sign);
+	if (options->one_key_share)
+		CHECK(SSL_set1_client_key_shares(session->ssl, &options->context->best_group, 1));
 	session->input.awaits_hello = session->is_client;
 	if (session->is_client)
 		SSL_set_connect_state(session->ssl);

@@ -38,6 +38,9 @@ struct tls_session_options {
 	/* Client: a sign for the server in the ALPN list, behind the context's protocol, which alone may be selected; a
 	 * literal; NULL: none. */
 	const char *alpn_sign;
+	/* Client: one key share, for the best group, instead of one more for another kind: for a server that is known
+	 * to have that group. Another server costs a round trip more (HelloRetryRequest, RFC 8446 4.1.4). */
+	bool one_key_share;
 	const struct span *extra_chain; /* DER, sent after the svid's chain (the control plane sends its root); borrowed
 					   during tls_session_new() */
 	size_t num_extra_chain;

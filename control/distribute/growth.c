@@ -12,9 +12,9 @@ enum {
 	SENDS_MAX = 4000,
 	/* The others wait for a sweep, in which each stream gets all that has changed in one message. The next one
 	 * begins after several times its duration, so that it takes a small part of a busy processor. */
-	SWEEP_LEAST_MS = 500,
+	SWEEP_LEAST_MS = 1000,
 	SWEEP_MOST_MS = 10000,
-	SWEEP_PAUSE = 4,
+	SWEEP_PAUSE = 9,
 };
 
 static uint64_t hash_of(const struct resolved_endpoint *endpoint, uint64_t seed)

@@ -205,6 +205,7 @@ static enum err handshake_start(struct control_link *link, int fd, struct why *w
 		.svid = credentials == NULL ? NULL : credentials_svid(credentials),
 		.key = credentials == NULL ? NULL : credentials_key(credentials),
 		.alpn_sign = "handfast-waits", /* the control plane has others dial again (decision 079) */
+		.one_key_share = true,
 		.on_verify = verify,
 		.verify_arg = link,
 	};
