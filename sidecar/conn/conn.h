@@ -9,6 +9,7 @@
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
 #include "sidecar/route/listeners.h"
+#include "sidecar/route/loads.h"
 #include "sidecar/route/original_dst.h"
 #include "sidecar/route/outliers.h"
 #include "sidecar/tunnel/pool/tunnel_pool.h"
@@ -71,8 +72,9 @@ struct conn_env {
 	struct worker_snapshot *snapshot;
 	struct conn_table *table;
 	struct tunnel_pool *pool;
+	struct loads *loads;       /* how slow and how full endpoints are */
 	struct outliers *outliers; /* endpoints that failed recently */
-	uint32_t spread;           /* state of random_spread(): the endpoint of a service to try first */
+	uint32_t spread;           /* state of random_spread(): which endpoints of a service are compared */
 	struct own_ports own_ports;
 	struct conn_timeouts timeouts;
 	struct socket_keepalive keepalive; /* of every plain socket */

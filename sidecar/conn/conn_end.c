@@ -98,6 +98,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 		stream_attempt_cancel(conn->attempt); /* before the downstream leg, from which it reads */
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
+	loads_give_back(conn->env->loads, conn->load);
 	endpoint_waiter_cancel(&conn->waiter);
 	loop_timer_stop(&conn->deadline);
 	loop_task_cancel(&conn->wake);

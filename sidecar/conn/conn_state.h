@@ -25,7 +25,7 @@ struct conn {
 
 	uint8_t timeout_reason; /* enum close_reason: the reason if the timeout expires now */
 	uint8_t num_tried;      /* endpoints tried */
-	uint8_t tried_last;     /* place of the last endpoint tried, counted from first_endpoint */
+	uint8_t tried_last;     /* the place that was tried last, counted from first_endpoint */
 	uint16_t first_endpoint;
 	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
 	uint64_t tried;      /* one bit per place */
@@ -34,6 +34,7 @@ struct conn {
 	uint16_t caller_port; /* inbound: the port of the caller's own socket, as its sidecar names it; 0: unknown */
 	struct original_dst dst;
 	struct addr endpoint; /* outbound: the address it was opened to */
+	struct load *load;    /* its place at that endpoint; NULL: none */
 	uint64_t opened_ms;
 	uint64_t policy_generation; /* of the policy that decided it */
 	const char *rule;           /* borrowed from `policy` */
@@ -92,6 +93,14 @@ struct conn_next conn_recheck(struct conn *conn);
  */
 bool conn_has_identity(const struct conn *conn);
 struct conn_next conn_park_for_identity(struct conn *conn);
+
+/* The endpoint of a meshed destination to try next, which counts as tried from now on; one is left. Borrowed from the
+ * answer. */
+const struct endpoint *conn_choose_endpoint(struct conn *conn);
+/* The endpoint that was chosen last counts as untried. */
+void conn_choose_again(struct conn *conn);
+bool conn_has_next_endpoint(const struct conn *conn);   /* one is left */
+bool conn_has_usable_endpoint(const struct conn *conn); /* one is left that did not fail recently */
 
 /* Starts a plain connection and waits until it is established. `source`: the source address for a connection to the
  * workload, which is on this host; NULL: the destination is elsewhere. */

@@ -1,15 +1,12 @@
 /* Step 6: a stream on a tunnel, or a plain connection (step_open_plain.c). */
 #include "base/core/check.h"
 #include "base/core/mem.h"
-#include "base/core/random.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "sidecar/conn/conn_state.h"
 #include "sidecar/leg/leg_ops.h"
 
 enum {
-	PLACES_MAX = 64, /* bits in conn.tried: the endpoint is chosen among so many, from a random one on */
-	TRIES_MAX = 16,
 	/* Tries when all other endpoints failed recently: a service that is down is not tried at every endpoint. */
 	LAST_RESORTS = 3,
 	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be faster */
@@ -73,10 +70,15 @@ static bool blames_endpoint(const struct stream_result *result, enum close_reaso
 
 static void record_outcome(struct conn *conn, const struct stream_result *result)
 {
-	if (result->verdict == STREAM_OPEN)
+	uint64_t now_ms = loop_now_ms(conn->env->loop);
+	if (result->verdict == STREAM_OPEN) {
+		load_answered(conn->load, result->answer_ms, now_ms);
 		outliers_served(conn->env->outliers, &conn->endpoint);
-	else if (blames_endpoint(result, conn->open_reason))
-		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+	} else if (blames_endpoint(result, conn->open_reason)) {
+		outliers_failed(conn->env->outliers, &conn->endpoint, now_ms);
+	}
+	if (result->verdict != STREAM_OPEN)
+		loads_give_back(conn->env->loads, TAKE_PTR(conn->load));
 }
 
 void open_timed_out(struct conn *conn)
@@ -104,9 +106,7 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
 		/* The identity expired before a byte was sent: wait for the next one. */
 		conn->open_state = OPEN_IDLE;
-		CHECK(conn->num_tried > 0);
-		conn->num_tried--;
-		conn->tried &= ~(UINT64_C(1) << conn->tried_last);
+		conn_choose_again(conn);
 	}
 	conn->open_reason = reason_of(result);
 	conn->is_undelivered = result->is_undelivered && blames_endpoint(result, conn->open_reason);
@@ -118,64 +118,12 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	conn_wake(conn);
 }
 
-static bool is_set_aside(const struct conn *conn, const struct endpoint *endpoint)
-{
-	return outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop)) ||
-	       tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
-}
-
-static const struct endpoint *endpoint_at(const struct conn *conn, unsigned place)
-{
-	return answer_endpoint(conn->answer, conn->first_endpoint, place);
-}
-
-static unsigned num_places(const struct conn *conn)
-{
-	size_t num = conn->answer->num_endpoints;
-	return num < PLACES_MAX ? (unsigned)num : PLACES_MAX;
-}
-
-/* Endpoints are tried in turn from a random one on, which spreads callers over them; draining ones come late in the
- * answer, those that are set aside come last. At least one endpoint is untried. */
-static unsigned choose_place(const struct conn *conn)
-{
-	unsigned last_resort = PLACES_MAX;
-	if (conn->answer->num_endpoints == 1)
-		return 0;
-	for (unsigned place = 0; place < num_places(conn); place++) {
-		if ((conn->tried >> place & 1) != 0)
-			continue;
-		if (!is_set_aside(conn, endpoint_at(conn, place)))
-			return place;
-		if (last_resort == PLACES_MAX)
-			last_resort = place;
-	}
-	CHECK(last_resort != PLACES_MAX);
-	return last_resort;
-}
-
-static const struct endpoint *next_endpoint(struct conn *conn)
-{
-	if (conn->num_tried == 0)
-		conn->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
-	unsigned place = choose_place(conn);
-	CHECK(place < num_places(conn) && conn->num_tried < TRIES_MAX && (conn->tried >> place & 1) == 0);
-	conn->tried |= UINT64_C(1) << place;
-	conn->tried_last = (uint8_t)place;
-	conn->num_tried++;
-	return endpoint_at(conn, place);
-}
-
-static bool has_next_endpoint(const struct conn *conn)
-{
-	return conn->num_tried < num_places(conn) && conn->num_tried < TRIES_MAX;
-}
-
 static struct conn_next open_stream(struct conn *conn)
 {
-	CHECK(conn->encrypted && conn->attempt == NULL && conn->upstream == NULL);
-	const struct endpoint *endpoint = next_endpoint(conn);
+	CHECK(conn->encrypted && conn->attempt == NULL && conn->upstream == NULL && conn->load == NULL);
+	const struct endpoint *endpoint = conn_choose_endpoint(conn);
 	conn->endpoint = endpoint->address;
+	conn->load = loads_take(conn->env->loads, &conn->endpoint);
 	conn->open_state = OPEN_WAITING;
 	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 	struct stream_request request = {
@@ -185,7 +133,7 @@ static struct conn_next open_stream(struct conn *conn)
 		.on_result = on_stream_result,
 		.arg = conn,
 		.downstream = conn->downstream,
-		.wait_ms = has_next_endpoint(conn) ? WAIT_MS : 0,
+		.wait_ms = conn_has_next_endpoint(conn) ? WAIT_MS : 0,
 	};
 	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
 	return conn_wait();
@@ -195,8 +143,8 @@ static struct conn_next open_stream(struct conn *conn)
 static bool may_try_next(const struct conn *conn)
 {
 	bool is_reset = conn->downstream->is_reset; /* in the same round: the next endpoint would see an orderly end */
-	return conn->encrypted && conn->is_undelivered && !is_reset && has_next_endpoint(conn) &&
-	       (conn->num_tried < LAST_RESORTS || !is_set_aside(conn, endpoint_at(conn, choose_place(conn))));
+	return conn->encrypted && conn->is_undelivered && !is_reset && conn_has_next_endpoint(conn) &&
+	       (conn->num_tried < LAST_RESORTS || conn_has_usable_endpoint(conn));
 }
 
 static struct conn_next try_next(struct conn *conn)

@@ -115,6 +115,7 @@ struct test_conns *test_conns_new(size_t max)
 		.snapshot = &conns->snapshot,
 		.table = conn_table_new(&(struct conn_limits){.max = max}),
 		.pool = &conns->pool,
+		.loads = loads_new(),
 		.outliers = outliers_new(),
 		.spread = 1,
 		.timeouts = {.resolve = 5000, .connect = 10000, .idle = 0},
@@ -134,6 +135,7 @@ void test_conns_free(struct test_conns *conns)
 {
 	conn_table_free(conns->env.table);
 	CHECK(conns->num_ended == conns->num_begun); /* exactly one record each */
+	loads_free(conns->env.loads);
 	outliers_free(conns->env.outliers);
 	credentials_unref(conns->snapshot.credentials);
 	policy_unref(conns->snapshot.policy);
@@ -219,7 +221,7 @@ void test_answer(struct test_conns *conns, const char *destination, enum destina
 	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, kind, 1, num_endpoints);
 	for (size_t i = 0; i < num_endpoints; i++) {
 		answer->endpoints[i].address = at;
-		answer->endpoints[i].address.ip.bytes[3] = (uint8_t)(100 + i);
+		answer->endpoints[i].address.ip.bytes[3] = (uint8_t)(TEST_FIRST_ENDPOINT + i);
 		CHECK(spiffe_id_parse(span_of_str("spiffe://td.test/there"), &answer->endpoints[i].id, NULL) ==
 			ERR_NONE);
 	}

@@ -53,6 +53,7 @@ void test_inbound_forwarded(
 	struct test_conns *conns, struct inbound_stream *stream, const struct addr *forwarded, const char *peer);
 
 /* Changes of the snapshot. Each notifies the connections. */
+#define TEST_FIRST_ENDPOINT 100 /* last byte of the first endpoint's address; the others follow */
 void test_answer(struct test_conns *conns, const char *destination, enum destination_kind kind, size_t num_endpoints);
 void test_policy(struct test_conns *conns, struct policy *policy); /* adopts the reference; NULL: none */
 struct policy *test_policy_new(enum inbound_mode mode);

@@ -47,7 +47,7 @@ void stream_attempt_cancel(struct stream_attempt *attempt)
 void test_pool_accept(struct tunnel_pool *pool, int *out_far)
 {
 	_cleanup_(mem_freep) struct stream_attempt *attempt = attempt_take(pool);
-	const struct stream_result result = {.verdict = STREAM_OPEN, .status = 200};
+	const struct stream_result result = {.verdict = STREAM_OPEN, .status = 200, .answer_ms = pool->answer_ms};
 	peer_of_legs = pool->peer;
 	attempt->request.on_result(attempt->request.arg, leg_make(pool->loop, out_far), &result);
 }

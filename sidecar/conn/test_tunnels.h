@@ -16,6 +16,7 @@ struct tunnel_pool { /* zeroed: fresh */
 	unsigned num_opened, num_canceled;
 	struct stream_attempt *attempt; /* the pending one */
 	struct svid *peer;              /* borrowed: the peer of its legs */
+	uint64_t answer_ms;             /* how long an answer takes that the test gives */
 	struct addr suspect;            /* an endpoint whose tunnels are silent; family 0: none */
 };
 /* The other sidecar accepts; *out_far is the other end of the stream. */

@@ -252,6 +252,7 @@ static void env_make(struct worker *worker)
 		.snapshot = &worker->snapshot,
 		.table = conn_table_new(&options->conn_limits),
 		.pool = worker->pool,
+		.loads = loads_new(),
 		.outliers = outliers_new(),
 		.spread = random_u32() | 1,
 		.own_ports = options->own_ports,
@@ -343,6 +344,7 @@ void worker_free(struct worker *worker)
 	conn_sweep_free(worker->sweep);
 	CHECK(!worker->is_running);
 	conn_table_free(worker->env.table);
+	loads_free(worker->env.loads);
 	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);

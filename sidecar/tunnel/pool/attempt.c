@@ -121,8 +121,9 @@ static void succeed(struct stream_attempt *attempt, unsigned status)
 	stream->unanswered = NULL;
 	void (*on_result)(void *, struct leg *, const struct stream_result *) = attempt->on_result;
 	void *arg = attempt->arg;
+	const struct stream_result result = {
+		.verdict = STREAM_OPEN, .status = status, .answer_ms = loop_now_ms(attempt->loop) - attempt->sent_ms};
 	attempt_free(attempt);
-	const struct stream_result result = {.verdict = STREAM_OPEN, .status = status};
 	on_result(arg, &stream->leg, &result);
 }
 
@@ -232,6 +233,7 @@ enum err attempt_start(struct stream_attempt *attempt, struct tunnel *tunnel)
 	stream->unanswered = attempt;
 	attempt->stream = stream;
 	attempt->tries++;
+	attempt->sent_ms = loop_now_ms(attempt->loop);
 	attempt->replayed = 0;
 	uint32_t first = window_first(&stream->window, stream->budget);
 	if (first > WINDOW_START && !tunnel_windows_take(tunnel, window_charged(&stream->window))) {

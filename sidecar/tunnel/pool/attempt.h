@@ -25,6 +25,7 @@ struct stream_attempt {
 	struct stream *stream;      /* NULL: waiting, or ended */
 	const struct tunnel *avoid; /* it refused this one; only compared */
 	unsigned tries;
+	uint64_t sent_ms; /* when `stream` was opened */
 	struct buf early;
 	size_t replayed;           /* bytes of `early` that the present stream has taken */
 	bool early_ended;          /* the app's end came before the answer */

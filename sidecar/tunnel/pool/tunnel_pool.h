@@ -43,6 +43,7 @@ struct stream_result {
 	bool failed_by_peer;
 	bool is_undelivered; /* certainly no byte reached the app there: it may be tried at another endpoint */
 	char reason[48];     /* handfast-reason; "" when absent */
+	uint64_t answer_ms;  /* STREAM_OPEN: from the request on its tunnel to the answer */
 	struct why detail;
 };
 struct stream_request {

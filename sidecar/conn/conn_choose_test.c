@@ -1,0 +1,179 @@
+/* Which endpoint of a service an outbound connection takes. */
+#include "base/net/fd.h"
+#include "sidecar/conn/test_conns.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka requires setjmp, stdarg, stddef and stdint */
+#include <cmocka.h>
+
+enum { MAX_OPEN = 8 }; /* a kind of connection has no more of the sixteen places */
+
+struct opened {
+	int app, far;
+	unsigned at; /* number of its endpoint */
+};
+
+/* A connection that stays open; its endpoint answers after so many milliseconds. */
+static struct opened open_one(struct test_conns *conns, const uint64_t answer_ms[])
+{
+	struct opened opened = {.app = test_outbound(conns, TEST_MESHED)};
+	assert_non_null(conns->pool.attempt);
+	opened.at = conns->pool.attempt->request.endpoint.ip.bytes[3] - TEST_FIRST_ENDPOINT;
+	conns->pool.answer_ms = answer_ms == NULL ? 0 : answer_ms[opened.at];
+	test_pool_accept(&conns->pool, &opened.far);
+	test_conns_turn(conns);
+	return opened;
+}
+
+static void close_one(const struct opened *opened)
+{
+	fd_close(opened->app);
+	fd_close(opened->far);
+}
+
+/* So many connections, each of which ends before the next one; counts them per endpoint. */
+static void one_after_the_other(struct test_conns *conns, const uint64_t answer_ms[], unsigned num, unsigned num_at[])
+{
+	for (unsigned i = 0; i < num; i++) {
+		struct opened opened = open_one(conns, answer_ms);
+		num_at[opened.at]++;
+		close_one(&opened);
+		conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	}
+}
+
+static void open_connections_are_spread_evenly(void **state)
+{
+	struct test_conns *conns = *state;
+	struct opened opened[MAX_OPEN];
+	unsigned num_at[2] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	for (unsigned i = 0; i < MAX_OPEN; i++) {
+		opened[i] = open_one(conns, NULL);
+		num_at[opened[i].at]++;
+	}
+	assert_int_equal(num_at[0], MAX_OPEN / 2);
+	assert_int_equal(num_at[1], MAX_OPEN / 2);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	for (unsigned i = 0; i < MAX_OPEN; i++)
+		close_one(&opened[i]);
+}
+
+static void the_place_of_a_connection_that_ended_is_taken_next(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[2] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	struct opened first = open_one(conns, NULL);
+	one_after_the_other(conns, NULL, 1, num_at); /* ends the first too */
+	assert_int_equal(num_at[first.at], 0);
+	one_after_the_other(conns, NULL, 40, num_at);
+	assert_true(num_at[0] > 5 && num_at[1] > 5); /* both are free again */
+	close_one(&first);
+}
+
+static void a_slow_endpoint_gets_few_connections_until_it_is_fast_again(void **state)
+{
+	struct test_conns *conns = *state;
+	static const uint64_t slow_ms[] = {1, 500, 1};
+	unsigned before[3] = {0}, num_at[3] = {0}, after[3] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	while (before[1] == 0)
+		one_after_the_other(conns, slow_ms, 1, before);
+	one_after_the_other(conns, slow_ms, 60, num_at);
+	assert_int_equal(num_at[1], 0); /* of two that are compared the other one is faster */
+	assert_true(num_at[0] > 10 && num_at[2] > 10);
+	test_conns_wait(conns, 10000);
+	one_after_the_other(conns, NULL, 60, after);
+	assert_true(after[1] > 5);
+}
+
+static void a_slow_endpoint_is_used_where_the_others_are_full(void **state)
+{
+	struct test_conns *conns = *state;
+	static const uint64_t slow_ms[] = {0, 16}; /* one more costs three times as much */
+	struct opened opened[MAX_OPEN];
+	unsigned num_at[2] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	for (unsigned i = 0; i < MAX_OPEN; i++) {
+		opened[i] = open_one(conns, slow_ms);
+		num_at[opened[i].at]++;
+	}
+	assert_int_equal(num_at[0], 6);
+	assert_int_equal(num_at[1], 2);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	for (unsigned i = 0; i < MAX_OPEN; i++)
+		close_one(&opened[i]);
+}
+
+static void an_endpoint_that_refused_has_no_connection_of_those_that_it_refused(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[2] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr first = conns->pool.attempt->request.endpoint;
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	assert_int_equal(loads_cost(conns->env.loads, &first, 0), 1);
+	assert_int_equal(loads_cost(conns->env.loads, &conns->pool.attempt->request.endpoint, 0), 2);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	test_conns_wait(conns, 1000);
+	one_after_the_other(conns, NULL, 40, num_at);
+	assert_true(num_at[0] > 5 && num_at[1] > 5);
+}
+
+static struct answer *answer_of(struct test_conns *conns)
+{
+	struct addr at;
+	assert_int_equal(addr_parse(span_of_str(TEST_MESHED), &at), ERR_NONE);
+	return endpoint_table_find(conns->snapshot.answers, &at);
+}
+
+static void a_service_with_affinity_keeps_its_endpoint_however_slow_and_full_it_is(void **state)
+{
+	struct test_conns *conns = *state;
+	static const uint64_t slow_ms[] = {1, 1, 500};
+	unsigned num_at[3] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	answer_of(conns)->affinity_s = 60;
+	answer_of(conns)->pinned = 2;
+	struct opened open = open_one(conns, slow_ms);
+	struct opened second = open_one(conns, slow_ms);
+	assert_int_equal(second.at, 2);
+	one_after_the_other(conns, slow_ms, 20, num_at);
+	assert_int_equal(num_at[2], 20);
+	close_one(&open);
+	close_one(&second);
+}
+
+static void a_draining_endpoint_gets_nothing_while_another_is_left_however_slow(void **state)
+{
+	struct test_conns *conns = *state;
+	static const uint64_t slow_ms[] = {500, 500, 0};
+	unsigned num_at[3] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	answer_of(conns)->num_draining = 1;
+	one_after_the_other(conns, slow_ms, 40, num_at);
+	assert_int_equal(num_at[2], 0);
+	assert_int_equal(num_at[0] + num_at[1], 40);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONNS_TEST(open_connections_are_spread_evenly),
+		CONNS_TEST(the_place_of_a_connection_that_ended_is_taken_next),
+		CONNS_TEST(a_slow_endpoint_gets_few_connections_until_it_is_fast_again),
+		CONNS_TEST(a_slow_endpoint_is_used_where_the_others_are_full),
+		CONNS_TEST(an_endpoint_that_refused_has_no_connection_of_those_that_it_refused),
+		CONNS_TEST(a_service_with_affinity_keeps_its_endpoint_however_slow_and_full_it_is),
+		CONNS_TEST(a_draining_endpoint_gets_nothing_while_another_is_left_however_slow),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
