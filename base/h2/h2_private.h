@@ -40,7 +40,6 @@ struct h2_session {
 	struct h2_headers headers; /* the list that is being received */
 	struct list streams;
 	unsigned num_streams;
-	unsigned num_ready; /* number of ready streams, to limit frame sizes when several wait */
 
 	/* Frames caused by feed, encoded at once so that feed itself returns a protocol error or a flood. */
 	struct buf pending;
@@ -65,7 +64,6 @@ struct h2_session {
 struct h2_stream *h2_stream_add(struct h2_session *session, void *owner);
 void h2_stream_remove(struct h2_session *session, struct h2_stream *stream);
 struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t stream_id);
-void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, bool is_ready);
 
 /* --- h2_receive.c, h2_send.c: nghttp2's callbacks per direction --- */
 void h2_receive_callbacks(nghttp2_session_callbacks *callbacks);

@@ -23,7 +23,7 @@ static void a_single_stream_sends_the_largest_frames(void **state)
 	int32_t id = test_h2_open(&pair.client, false);
 	test_h2_send(&pair.client, id, span_of(bytes, sizeof(bytes)), true);
 	test_h2_pair_run(&pair);
-	assert_int_equal(test_h2_end_stream(&pair.client, id)->largest_pull, 128 * 1024);
+	assert_int_equal(test_h2_end_stream(&pair.client, id)->largest_pull, 128 * 1024 - 9);
 	assert_true(span_eq(buf_span(&test_h2_end_stream(&pair.server, id)->received), span_of(bytes, sizeof(bytes))));
 	test_h2_pair_done(&pair);
 }
@@ -49,14 +49,16 @@ static void check_turns(struct test_h2_end *end, const int32_t ids[3])
 	for (int i = 0; i < 3; i++)
 		test_h2_send(end, ids[i], span_of(bytes, sizeof(bytes)), true);
 	end->num_pulls = 0;
-	assert_int_equal(h2_session_produce(end->session, &end->out), IO_WANT_WRITE);
+	while (end->num_pulls < 9) {
+		assert_int_equal(h2_session_produce(end->session, &end->out), IO_WANT_WRITE);
+		buf_clear(&end->out);
+	}
 	unsigned seen[3] = {0};
 	for (unsigned i = 0; i < 9; i++)
 		for (int j = 0; j < 3; j++)
 			seen[j] += end->pull_order[i] == ids[j];
 	for (int j = 0; j < 3; j++) {
 		assert_int_equal(seen[j], 3);
-		assert_true(test_h2_end_stream(end, ids[j])->largest_pull <= 32 * 1024);
 	}
 }
 
@@ -127,7 +129,7 @@ static void a_frame_is_not_cut_to_a_few_bytes(void **state)
 {
 	(void)state;
 	struct test_h2_pair pair;
-	test_h2_end_init(&pair.client, H2_CLIENT, &roomy, 66000); /* two shared frames of 32 KiB and 446 bytes */
+	test_h2_end_init(&pair.client, H2_CLIENT, &roomy, 262600); /* two frames, and 456 bytes */
 	test_h2_end_init(&pair.server, H2_SERVER, &roomy, 0);
 	pair.server.responds = true;
 	test_h2_pair_run(&pair);

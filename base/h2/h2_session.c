@@ -144,7 +144,7 @@ void h2_session_free(struct h2_session *session)
 	nghttp2_session_del(session->nghttp2);
 	LIST_EACH_REMOVABLE(&session->streams, struct h2_stream, stream, link)
 		h2_stream_remove(session, stream);
-	CHECK(session->num_streams == 0 && session->num_ready == 0);
+	CHECK(session->num_streams == 0);
 	h2_headers_clear(&session->headers);
 	buf_done(&session->pending);
 	mem_free(session);

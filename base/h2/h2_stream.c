@@ -13,8 +13,7 @@ struct h2_stream *h2_stream_add(struct h2_session *session, void *owner)
 
 void h2_stream_remove(struct h2_session *session, struct h2_stream *stream)
 {
-	h2_stream_set_ready(session, stream, false);
-	CHECK(session->num_streams > 0 && !stream->is_ready);
+	CHECK(session->num_streams > 0);
 	list_remove(&stream->link);
 	session->num_streams--;
 	mem_free(stream->trailers);
@@ -31,18 +30,6 @@ struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t strea
 	while (stream != NULL && stream->is_unsent && stream->id != stream_id)
 		stream = LIST_NEXT(&session->streams, stream, link);
 	return stream != NULL && stream->is_unsent ? stream : NULL;
-}
-
-void h2_stream_set_ready(struct h2_session *session, struct h2_stream *stream, bool is_ready)
-{
-	if (stream->is_ready == is_ready)
-		return;
-	stream->is_ready = is_ready;
-	CHECK(is_ready ? session->num_ready < session->num_streams : session->num_ready > 0);
-	if (is_ready)
-		session->num_ready++;
-	else
-		session->num_ready--;
 }
 
 enum err h2_stream_open(struct h2_session *session, const struct h2_header *headers, size_t num_headers,
@@ -125,7 +112,7 @@ void h2_stream_ready(struct h2_session *session, int32_t stream_id)
 	struct h2_stream *stream = h2_stream_find(session, stream_id);
 	if (stream == NULL || stream->ended_local)
 		return;
-	h2_stream_set_ready(session, stream, true);
+	stream->is_ready = true;
 	if (!stream->is_deferred)
 		return;
 	stream->is_deferred = false;

@@ -15,7 +15,7 @@
 
 struct tls_session;
 struct tls_scratch;                        /* one per thread */
-struct tls_scratch *tls_scratch_new(void); /* 512 KiB read area */
+struct tls_scratch *tls_scratch_new(void); /* 128 KiB read area */
 void tls_scratch_free(struct tls_scratch *scratch);
 
 /* Verifies the peer's chain (DER, leaf first, num_chain > 0). The error selects the alert:
