@@ -128,6 +128,33 @@ def cited_files_exist(tree):
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: no such file"
 
 
+PROTOCOLS = "docs/protocols.md"
+
+
+def functions_of_stories(tree):
+    """{number: {function: its text}}"""
+    return {name.split("/")[2][:3]: dict(re.findall(r"^def ((?:shows|finding)_\w+)\(.*?:\n((?:    .*\n|\n)*)", text, re.M))
+            for name, text in tree.texts.items() if re.match(r"test/integration/\d{3}_\w+\.py$", name)}
+
+
+def protocols_are_tested(tree):
+    """Each row of the table of protocols names functions of stories, which exist; each that uses carried() is in a row."""
+    stories, named = functions_of_stories(tree), set()
+    rows = [line for line in tree.texts.get(PROTOCOLS, "").splitlines() if line.startswith("| ")]
+    for row in rows[1:]:
+        tests = re.findall(r"`(\d{3}):(\w+)`", row.rsplit(" | ", 1)[-1])
+        named.update(tests)
+        if not tests:
+            yield f"{PROTOCOLS}: names no test: {row}"
+        for number, function in tests:
+            if function not in stories.get(number, ()):
+                yield f"{PROTOCOLS}: story {number} has no {function}"
+    for number, functions in stories.items():
+        for function, text in functions.items():
+            if " carried(" in text and (number, function) not in named:
+                yield f"{PROTOCOLS}: has no row for {number}:{function}"
+
+
 # Documents of docs/ with tables that are wider than a page; prose fits.
 WIDE = ("docs/reference/", "docs/threats.md", "docs/findings.md")
 
@@ -181,7 +208,7 @@ def links_resolve(tree):
 
 
 RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed,
-         lines_fit, links_resolve]
+         protocols_are_tested, lines_fit, links_resolve]
 
 
 if __name__ == "__main__":

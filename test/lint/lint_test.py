@@ -107,6 +107,16 @@ class Documents(unittest.TestCase):
                          ["x.c:1: decision 001: no such decision", "x.c:1: decision 001: no such decision"])
         self.assertEqual(len(found(documents.stories_exist, texts, names[:3])), 1)
 
+    def test_a_protocol_names_tests_that_exist_and_none_is_left_out(self):
+        head = "| protocol | tested by |\n|---|---|\n"
+        story = "def shows_a(story):\n    with carried(story.mesh, 1) as m:\n        pass\n\n\ndef shows_b(story):\n    pass\n"
+        judged = lambda row: found(documents.protocols_are_tested, {"docs/protocols.md": head + row, "test/integration/300_x.py": story})
+        self.assertEqual(judged("| A | `300:shows_a`, `300:shows_b` |\n"), [])
+        self.assertEqual(judged("| A | `300:shows_a` |\n| B | none |\n"), ["docs/protocols.md: names no test: | B | none |"])
+        self.assertEqual(judged("| A | `300:shows_a`, `300:shows_c`, `301:shows_a` |\n"),
+                         ["docs/protocols.md: story 300 has no shows_c", "docs/protocols.md: story 301 has no shows_a"])
+        self.assertEqual(judged("| B | `300:shows_b` |\n"), ["docs/protocols.md: has no row for 300:shows_a"])
+
     def test_a_rule_of_the_style_is_known_by_number(self):
         texts = {"docs/style.md": "1. One.\n2. Two.\n", "x.py": "# docs/style.md, rule 2; style 3"}
         self.assertEqual(found(documents.style_rules_exist, texts), ["x.py:1: rule 3: no such rule in docs/style.md"])

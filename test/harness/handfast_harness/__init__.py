@@ -1,7 +1,9 @@
 """Network namespaces, programs in them and their traffic: the library of the stories."""
 
+from . import servers
 from .apps import Nginx, Postgres, Redis
 from .capture import Capture
+from .carried import carried, strict_mesh
 from .certificates import TestAuthority
 from .expect import StoryFailure, expect, expect_eq, expect_in, wait_until
 from .mesh import Mesh, identity_of
@@ -13,6 +15,6 @@ from .topology import Topology
 
 __all__ = [
     "Capture", "Mesh", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
-    "TestAuthority", "Topology", "expect", "expect_eq", "expect_in", "identity_of", "needs",
-    "needs_earlier", "wait_until",
+    "TestAuthority", "Topology", "carried", "expect", "expect_eq", "expect_in", "identity_of", "needs",
+    "needs_earlier", "servers", "strict_mesh", "wait_until",
 ]

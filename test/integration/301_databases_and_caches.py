@@ -1,0 +1,47 @@
+"""MariaDB, Redis, memcached and etcd pass between strict hosts, with the clients that they come with.
+
+    client: mariadb, redis-cli, memcp, etcdctl -> [sidecar] ==tunnel==> server: [sidecar] -> the servers
+    etcd: a member on each host"""
+
+from handfast_harness import Redis, carried, expect_eq, expect_in, servers, strict_mesh
+
+
+def arrange(story):
+    story.mesh = strict_mesh(story)
+    story.client, story.server = story.mesh.client, story.mesh.server
+
+
+def shows_that_mariadb_passes(story):
+    servers.mariadb(story, story.server, sql="CREATE DATABASE d;\nCREATE USER app IDENTIFIED BY 'p';\nGRANT ALL ON d.* TO app;\n")
+    with carried(story.mesh, 3306) as marker:
+        done = story.client.run(["mariadb", "--no-defaults", "-h", story.server.ipv4, "-u", "app", "-pp", "-N", "-B", "d", "-e",
+                                 "create table t (x text); insert into t values ('%s'); select x, user() from t" % marker], uid=1000)
+        expect_eq(done.stdout, marker + "\tapp@169.254.15.6\n", "the row, and the address that MariaDB sees")
+
+
+def shows_that_redis_passes(story):
+    story.own(Redis(story, story.server))
+    ask = lambda *words: story.client.run(["redis-cli", "-h", story.server.ipv4, *words], uid=1000).stdout.strip()
+    with carried(story.mesh, 6379) as marker:
+        expect_eq((ask("set", "key", marker), ask("get", "key")), ("OK", marker), "the answers of Redis")
+
+
+def shows_that_memcached_passes(story):
+    servers.memcached(story, story.server)
+    with carried(story.mesh, 11211) as marker:
+        path = story.folder("memcached-file") + "/key"
+        with open(path, "w") as file:
+            file.write(marker)
+        at = "--servers=%s:11211" % story.server.ipv4
+        story.client.run(["memccp", at, path], uid=1000)
+        expect_eq(story.client.run(["memccat", at, "key"], uid=1000).stdout.strip(), marker, "what memcached kept")
+
+
+def shows_that_etcd_passes_and_its_members_find_each_other(story):
+    with carried(story.mesh, 2379) as marker:
+        servers.etcd_pair(story, (story.client, story.server))
+        ask = lambda *words: story.client.run(["etcdctl", "--endpoints", "http://%s:2379" % story.server.ipv4, *words], uid=1000,
+                                              env={"ETCDCTL_API": "3", "PATH": "/usr/bin"}).stdout
+        expect_in("OK", ask("put", "key", marker), "the answer to a put")
+        expect_eq(ask("get", "--print-value-only", "key").strip(), marker, "what etcd kept")
+        expect_eq(ask("member", "list").count("started"), 2, "members that have started")

@@ -1,0 +1,44 @@
+"""In mode tproxy, MariaDB's grants by host and active FTP work unchanged, between strict hosts.
+
+    client, other: mariadb, curl -> [sidecar] ==tunnel==> server: [sidecar, mode tproxy] -> MariaDB, vsftpd
+    client: [sidecar] <==tunnel== server: the data connections of active FTP"""
+
+from handfast_harness import carried, expect_eq, expect_in, identity_of, servers, strict_mesh, stream
+
+DEADLINE_S = 90
+LARGE = stream.pattern(2_000_000)
+
+
+def arrange(story):
+    story.mesh = strict_mesh(story, hosts=("client", "other", "server"), start=False)
+    story.client, story.server = story.mesh.client, story.mesh.server
+    story.mesh.start_control()
+    story.mesh.start_sidecar("server", wait=False, rules=["--mode", "tproxy"], configuration={"interception": "tproxy"},
+                             capabilities="+net_raw")
+    for name in ("client", "other"):
+        story.mesh.start_sidecar(name, wait=False)
+    for sidecar in story.mesh.sidecars.values():
+        sidecar.wait_until_ready()
+
+
+def finding_p9_mariadb_grants_by_host(story):
+    servers.mariadb(story, story.server, sql="CREATE USER app@'%s' IDENTIFIED BY 'p';\nCREATE USER app@'%s' IDENTIFIED BY 'p';\n" %
+                    (story.client.ipv4, story.client.ipv6))
+    ask = lambda host, address, sql: host.run(["mariadb", "--no-defaults", "-h", address, "-u", "app", "-pp", "-N", "-B", "-e", sql],
+                                              uid=1000, check=False)
+    with carried(story.mesh, 3306) as marker:
+        done = ask(story.client, story.server.ipv4, "select current_user(), '%s'" % marker)
+        expect_eq(done.stdout, "app@%s\t%s\n" % (story.client.ipv4, marker), "the user that the grant is for: " + done.stderr)
+    done = ask(story.client, story.server.ipv6, "select current_user()")
+    expect_eq(done.stdout, "app@%s\n" % story.client.ipv6, "the user that the grant is for: " + done.stderr)
+    expect_in("Host '%s' is not allowed to connect" % story.mesh.other.ipv4, ask(story.mesh.other, story.server.ipv4, "select 1").stderr,
+              "the answer to a host without a grant")
+
+
+def finding_p9_active_ftp_passes(story):
+    server = servers.ftp(story, story.server, {"large": LARGE})
+    for ways in ([], ["--disable-eprt"]):  # EPRT, PORT
+        with carried(story.mesh, 21) as marker:
+            expect_eq(servers.ftp_both_ways(server, story.client, marker, "-P", "-", *ways), len(LARGE), "the bytes that came")
+        line = story.mesh.sidecar("client").access_log(direction="inbound")[-1]
+        expect_eq((line["encrypted"], line["source_id"]), (True, identity_of("server")), "a data connection of the server")
