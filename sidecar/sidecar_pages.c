@@ -274,6 +274,7 @@ static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 	sidecar->num_displaced = num_displaced;
 	metric_add(shard, METRIC_LISTENER_REFUSED, (int64_t)(totals->num_refused - sidecar->num_refused));
 	sidecar->num_refused = totals->num_refused;
+	metric_set(shard, METRIC_EJECTED, (int64_t)totals->num_ejected);
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++) {
 		sidecar->num_full[kind] = totals->num_full[kind];
 		metric_set(shard, METRIC_FULL_OUTBOUND + kind, totals->num_full[kind]);

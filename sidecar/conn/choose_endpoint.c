@@ -1,5 +1,7 @@
-/* Which endpoint of a meshed destination a connection tries next: of two that are chosen at random, the one where a
- * connection costs less (decision 086). Draining ones come after the others, and those that failed recently last. */
+/* Which endpoint of a meshed destination a connection tries next: of two that are drawn at random, the one where a
+ * connection costs less (decision 086). Draining ones come after the others, and those that failed recently last. When
+ * these are more than half, the excess takes part, at a high price: the few that are left are not overrun for the sake
+ * of failures that may be over (decision 087). */
 #include "base/core/check.h"
 #include "base/core/random.h"
 #include "sidecar/conn/conn_state.h"
@@ -8,6 +10,7 @@ enum {
 	PLACES_MAX = 64, /* bits in conn.tried: the endpoint is chosen among so many, from a random one on */
 	TRIES_MAX = 16,
 	NO_PLACE = PLACES_MAX,
+	FAILED_COST = 64, /* what one costs that failed recently, in connections of one that did not */
 };
 
 static const struct endpoint *endpoint_at(const struct conn *conn, unsigned place)
@@ -26,24 +29,57 @@ static bool is_tried(const struct conn *conn, unsigned place)
 	return (conn->tried >> place & 1) != 0;
 }
 
+static bool has_failed(const struct conn *conn, const struct endpoint *endpoint)
+{
+	return outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop));
+}
+
 static bool is_usable(const struct conn *conn, unsigned place)
 {
 	const struct endpoint *endpoint = endpoint_at(conn, place);
-	return !is_tried(conn, place) &&
-	       !outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop)) &&
+	return !is_tried(conn, place) && !has_failed(conn, endpoint) &&
 	       !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
+}
+
+/* One bit for each place that failed recently and takes part all the same. */
+static uint64_t excess_places(const struct conn *conn)
+{
+	unsigned num = num_places(conn), num_failed = 0;
+	uint64_t excess = 0;
+	if (outliers_is_empty(conn->env->outliers))
+		return 0;
+	for (unsigned place = 0; place < num; place++) {
+		bool failed = has_failed(conn, endpoint_at(conn, place));
+		num_failed += failed;
+		if (failed && num_failed > num / 2)
+			excess |= UINT64_C(1) << place;
+	}
+	return excess;
 }
 
 struct range { /* of places */
 	unsigned from, num;
 };
 
-/* The first usable place, from the one with this number on and around; NO_PLACE: none but `other` is. */
-static unsigned usable_from(const struct conn *conn, struct range range, unsigned start, unsigned other)
+/* The first usable place, from the one with this number on and around; NO_PLACE: none is. */
+static unsigned usable_from(const struct conn *conn, struct range range, unsigned start)
 {
 	for (unsigned i = 0; i < range.num; i++) {
 		unsigned place = range.from + (start + i) % range.num;
-		if (place != other && is_usable(conn, place))
+		if (is_usable(conn, place))
+			return place;
+	}
+	return NO_PLACE;
+}
+
+static unsigned other_from(const struct conn *conn, struct range range, unsigned one)
+{
+	uint64_t excess = excess_places(conn);
+	unsigned start = random_spread(&conn->env->spread) % range.num;
+	for (unsigned i = 0; i < range.num; i++) {
+		unsigned place = range.from + (start + i) % range.num;
+		bool is_excess = (excess >> place & 1) != 0 && !is_tried(conn, place);
+		if (place != one && (is_excess || is_usable(conn, place)))
 			return place;
 	}
 	return NO_PLACE;
@@ -51,16 +87,18 @@ static unsigned usable_from(const struct conn *conn, struct range range, unsigne
 
 static uint64_t cost_at(const struct conn *conn, unsigned place)
 {
-	return loads_cost(conn->env->loads, &endpoint_at(conn, place)->address, loop_now_ms(conn->env->loop));
+	const struct addr *endpoint = &endpoint_at(conn, place)->address;
+	uint64_t now_ms = loop_now_ms(conn->env->loop), cost = loads_cost(conn->env->loads, endpoint, now_ms);
+	return outliers_has(conn->env->outliers, endpoint, now_ms) ? cost * FAILED_COST : cost;
 }
 
 /* The first place is random already: places are counted from a random endpoint on. */
 static unsigned cheaper_of_two(const struct conn *conn, struct range range)
 {
-	unsigned one = usable_from(conn, range, 0, NO_PLACE);
+	unsigned one = usable_from(conn, range, 0);
 	if (one == NO_PLACE || range.num < 2 || conn->answer->affinity_s > 0)
 		return one;
-	unsigned other = usable_from(conn, range, random_spread(&conn->env->spread) % range.num, one);
+	unsigned other = other_from(conn, range, one);
 	return other != NO_PLACE && cost_at(conn, other) < cost_at(conn, one) ? other : one;
 }
 
@@ -120,5 +158,5 @@ bool conn_has_next_endpoint(const struct conn *conn)
 
 bool conn_has_usable_endpoint(const struct conn *conn)
 {
-	return usable_from(conn, (struct range){0, num_places(conn)}, 0, NO_PLACE) != NO_PLACE;
+	return usable_from(conn, (struct range){0, num_places(conn)}, 0) != NO_PLACE;
 }

@@ -56,6 +56,10 @@ struct conn_observer { /* each may be NULL */
 	void (*on_end)(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record);
 	void *arg;
 	void (*on_retry)(void *arg); /* outbound: the next endpoint is tried */
+	/* An endpoint of this destination failed and gets no connections for so long; 0: it serves again, and why is
+	 * NULL. */
+	void (*on_outlier)(void *arg, const struct addr *destination, const struct addr *endpoint, uint32_t pause_ms,
+		const struct why *why);
 	void (*on_dry_run)(void *arg, const struct conn_dry_run *event);
 };
 

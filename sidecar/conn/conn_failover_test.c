@@ -189,6 +189,100 @@ static void finding_p8_a_connection_that_times_out_sets_its_endpoint_aside(void 
 	assert_false(addr_eq(&at, &failing));
 }
 
+static void more_than_half_of_a_service_is_not_set_aside_while_the_rest_is_full(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr failed[2];
+	for (unsigned i = 0; i < 2; i++) {
+		failed[i] = current_endpoint(conns);
+		test_pool_refuse(&conns->pool, 503, "connect_refused");
+		test_conns_turn(conns);
+	}
+	struct addr left = current_endpoint(conns);
+	struct load *load = NULL;
+	for (unsigned i = 0; i < 62; i++)
+		load = loads_take(conns->env.loads, &left);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	for (unsigned i = 0; i < 30; i++) { /* one of 63 there costs as much as one at an endpoint that failed */
+		struct addr at = served_by(conns);
+		assert_true(addr_eq(&at, &left));
+	}
+	for (unsigned i = 0; i < 2; i++)
+		load = loads_take(conns->env.loads, &left);
+	struct addr spilled = served_by(conns);
+	assert_true(addr_eq(&spilled, &failed[0]) || addr_eq(&spilled, &failed[1]));
+	for (unsigned i = 0; i < 64; i++)
+		loads_give_back(conns->env.loads, load);
+}
+
+static void half_of_a_service_stays_aside_however_full_the_rest_is(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	struct addr left = current_endpoint(conns);
+	struct load *load = NULL;
+	for (unsigned i = 0; i < 1000; i++)
+		load = loads_take(conns->env.loads, &left);
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	for (unsigned i = 0; i < 30; i++) {
+		struct addr at = served_by(conns);
+		assert_true(addr_eq(&at, &left));
+	}
+	for (unsigned i = 0; i < 1000; i++)
+		loads_give_back(conns->env.loads, load);
+}
+
+static void an_endpoint_that_is_set_aside_or_serves_again_is_reported(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	struct addr failing = current_endpoint(conns), at = failing;
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	assert_int_equal(conns->num_outliers, 1);
+	assert_int_equal(conns->pause_ms, 1000);
+	assert_true(addr_eq(&conns->outlier, &failing));
+	_cleanup_fd_ int far = -1;
+	test_pool_accept(&conns->pool, &far);
+	test_conns_turn(conns);
+	test_conns_wait(conns, 1000);
+	do {
+		assert_int_equal(conns->num_outliers, 1);
+		at = served_by(conns);
+	} while (!addr_eq(&at, &failing));
+	assert_int_equal(conns->num_outliers, 2);
+	assert_int_equal(conns->pause_ms, 0);
+	_cleanup_fd_ int slow = test_outbound(conns, TEST_MESHED);
+	test_conns_wait(conns, 10100);
+	assert_int_equal(conns->num_outliers, 3);
+	assert_int_equal(conns->pause_ms, 1000);
+}
+
+static void a_destination_of_one_endpoint_is_never_set_aside(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	_cleanup_fd_ int slow = test_outbound(conns, TEST_MESHED);
+	test_conns_wait(conns, 10100);
+	assert_int_equal(conns->num_ended, 2);
+	assert_int_equal(conns->num_outliers, 0);
+	assert_true(outliers_is_empty(conns->env.outliers));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +294,10 @@ int main(void)
 		CONNS_TEST(finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried),
 		CONNS_TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
 		CONNS_TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last),
+		CONNS_TEST(more_than_half_of_a_service_is_not_set_aside_while_the_rest_is_full),
+		CONNS_TEST(half_of_a_service_stays_aside_however_full_the_rest_is),
+		CONNS_TEST(an_endpoint_that_is_set_aside_or_serves_again_is_reported),
+		CONNS_TEST(a_destination_of_one_endpoint_is_never_set_aside),
 		CONNS_TEST(finding_p8_a_connection_that_times_out_sets_its_endpoint_aside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

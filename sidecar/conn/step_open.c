@@ -68,23 +68,43 @@ static bool blames_endpoint(const struct stream_result *result, enum close_reaso
 	       result->verdict != STREAM_ABANDONED && !is_by_policy(result, reason);
 }
 
+static void note_outlier(struct conn *conn, uint32_t pause_ms, const struct why *why)
+{
+	const struct conn_observer *observer = &conn->env->observer;
+	if (observer->on_outlier != NULL)
+		observer->on_outlier(observer->arg, &conn->dst.addr, &conn->endpoint, pause_ms, why);
+}
+
+static void set_aside(struct conn *conn, const struct why *why)
+{
+	if (conn->answer->num_endpoints == 1) /* there is no other to use meanwhile */
+		return;
+	uint32_t pause_ms = outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+	if (pause_ms > 0)
+		note_outlier(conn, pause_ms, why);
+}
+
 static void record_outcome(struct conn *conn, const struct stream_result *result)
 {
-	uint64_t now_ms = loop_now_ms(conn->env->loop);
 	if (result->verdict == STREAM_OPEN) {
-		load_answered(conn->load, result->answer_ms, now_ms);
-		outliers_served(conn->env->outliers, &conn->endpoint);
-	} else if (blames_endpoint(result, conn->open_reason)) {
-		outliers_failed(conn->env->outliers, &conn->endpoint, now_ms);
+		load_answered(conn->load, result->answer_ms, loop_now_ms(conn->env->loop));
+		if (outliers_served(conn->env->outliers, &conn->endpoint))
+			note_outlier(conn, 0, NULL);
+		return;
 	}
-	if (result->verdict != STREAM_OPEN)
-		loads_give_back(conn->env->loads, TAKE_PTR(conn->load));
+	if (blames_endpoint(result, conn->open_reason))
+		set_aside(conn, &result->detail);
+	loads_give_back(conn->env->loads, TAKE_PTR(conn->load));
 }
 
 void open_timed_out(struct conn *conn)
 {
-	if (conn->attempt != NULL)
-		outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+	struct why why = {0};
+	if (conn->attempt == NULL)
+		return;
+	why_set(&why, ERR_TIMEOUT, "an answer before timeouts.connect", "check that its sidecar and its workload run",
+		"it did not answer in time");
+	set_aside(conn, &why);
 }
 
 static void store_peer(struct conn *conn, const struct leg *leg)

@@ -84,6 +84,16 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 	snprintf(conns->rule, sizeof(conns->rule), "%s", record->rule == NULL ? "" : record->rule);
 }
 
+static void on_outlier(void *arg, const struct addr *destination, const struct addr *endpoint, uint32_t pause_ms,
+	const struct why *why)
+{
+	struct test_conns *conns = arg;
+	CHECK(addr_eq(destination, &conns->original_dst) && (why == NULL) == (pause_ms == 0));
+	conns->num_outliers++;
+	conns->outlier = *endpoint;
+	conns->pause_ms = pause_ms;
+}
+
 static void on_subscribe(void *arg, const struct addr *destination)
 {
 	(void)destination;
@@ -120,7 +130,13 @@ struct test_conns *test_conns_new(size_t max)
 		.spread = 1,
 		.timeouts = {.resolve = 5000, .connect = 10000, .idle = 0},
 		.keepalive = {.idle_s = 25, .interval_s = 10, .probes = 3},
-		.observer = {on_begin, on_relay, on_bytes, on_limit, on_end, conns},
+		.observer = {.on_begin = on_begin,
+			.on_relay = on_relay,
+			.on_bytes = on_bytes,
+			.on_limit = on_limit,
+			.on_end = on_end,
+			.on_outlier = on_outlier,
+			.arg = conns},
 	};
 	own_ports_add(&conns->env.own_ports, 15001);
 	own_ports_add(&conns->env.own_ports, 15006);

@@ -23,6 +23,9 @@ struct test_conns {
 	struct addr app_at;
 
 	unsigned num_begun, num_relayed, num_ended;
+	unsigned num_outliers; /* reports of endpoints that are set aside or serve again; then the last one */
+	struct addr outlier;
+	uint32_t pause_ms;
 	struct relay_counts bytes; /* as reported to on_bytes */
 	enum share_limit limit;    /* that refused a connection last */
 	enum close_reason reason;  /* of the last connection that ended */

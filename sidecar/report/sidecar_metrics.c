@@ -89,6 +89,11 @@ void report_conn_begin(struct metric_shard *shard, enum report_direction directi
 	metric_add(shard, METRIC_ACTIVE_OUTBOUND + (unsigned)direction, 1);
 }
 
+void report_endpoint_ejected(struct metric_shard *shard)
+{
+	metric_add(shard, METRIC_EJECTIONS, 1);
+}
+
 void report_conn_retry(struct metric_shard *shard)
 {
 	metric_add(shard, METRIC_RETRIED, 1);

@@ -31,6 +31,7 @@ struct report_end {
 };
 void report_conn_begin(struct metric_shard *shard, enum report_direction direction);
 void report_conn_retry(struct metric_shard *shard);
+void report_endpoint_ejected(struct metric_shard *shard);
 void report_dry_run(struct metric_shard *shard, bool would_deny);
 void report_conn_relay(struct metric_shard *shard, enum report_direction direction, bool encrypted, uint64_t after_ms);
 /* The bytes relayed since the last call: `sent` to the destination, `received` to the source. */

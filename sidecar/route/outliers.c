@@ -102,21 +102,40 @@ static void first_failure(struct outliers *outliers, const struct addr *endpoint
 	put_aside(outlier, PAUSE_MIN_MS, now_ms);
 }
 
-void outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
 {
 	struct outlier *outlier = find(outliers, endpoint);
-	if (outlier == NULL || now_ms >= outlier->until_ms + FORGOTTEN_MS)
+	if (outlier == NULL || now_ms >= outlier->until_ms + FORGOTTEN_MS) {
 		first_failure(outliers, endpoint, now_ms);
-	else if (outlier->is_on_trial || now_ms >= outlier->until_ms) /* else it failed together with others */
-		put_aside(outlier, outlier->pause_ms * 2, now_ms);
+		return PAUSE_MIN_MS;
+	}
+	if (!outlier->is_on_trial && now_ms < outlier->until_ms) /* it failed together with others */
+		return 0;
+	put_aside(outlier, outlier->pause_ms * 2, now_ms);
+	return outlier->pause_ms;
 }
 
-void outliers_served(struct outliers *outliers, const struct addr *endpoint)
+bool outliers_served(struct outliers *outliers, const struct addr *endpoint)
 {
 	struct outlier *outlier = find(outliers, endpoint);
 	if (outlier == NULL)
-		return;
+		return false;
 	CHECK(outliers->num > 0);
 	*outlier = (struct outlier){0};
 	outliers->num--;
+	return true;
+}
+
+bool outliers_is_empty(const struct outliers *outliers)
+{
+	return outliers->num == 0;
+}
+
+void outliers_each(const struct outliers *outliers, uint64_t now_ms, outliers_each_fn *each, void *arg)
+{
+	for (unsigned i = 0; outliers->num > 0 && i < NUM_BUCKETS * BUCKET_PLACES; i++) {
+		const struct outlier *outlier = &outliers->places[i];
+		if (outlier->pause_ms != 0 && now_ms < outlier->until_ms)
+			each(arg, &outlier->endpoint, outlier->until_ms - now_ms);
+	}
 }

@@ -13,5 +13,11 @@ void outliers_free(struct outliers *outliers);
 bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms); /* set aside now */
 /* A connection tries this endpoint. If the endpoint failed recently, others do not use it until the result is known. */
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
-void outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
-void outliers_served(struct outliers *outliers, const struct addr *endpoint);
+/* For how long it is set aside from now on; 0: it was already. */
+uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
+bool outliers_served(struct outliers *outliers, const struct addr *endpoint); /* it had failed recently */
+
+bool outliers_is_empty(const struct outliers *outliers);
+typedef void outliers_each_fn(void *arg, const struct addr *endpoint, uint64_t for_ms);
+/* Those that are set aside now, and for how long still. */
+void outliers_each(const struct outliers *outliers, uint64_t now_ms, outliers_each_fn *each, void *arg);

@@ -31,14 +31,15 @@ static void finding_p8_one_connection_tries_an_endpoint_again_that_was_set_aside
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1), other = numbered(2);
 	assert_false(outliers_has(outliers, &one, 1000));
-	outliers_failed(outliers, &one, 1000);
+	assert_int_equal(outliers_failed(outliers, &one, 1000), 1000);
 	assert_true(outliers_has(outliers, &one, 1999));
 	assert_false(outliers_has(outliers, &other, 1999));
 	assert_false(outliers_has(outliers, &one, 2000));
 	outliers_try(outliers, &one, 2000);
 	assert_true(outliers_has(outliers, &one, 2000)); /* other connections wait for the result */
-	outliers_served(outliers, &one);
+	assert_true(outliers_served(outliers, &one));
 	assert_false(outliers_has(outliers, &one, 2001));
+	assert_false(outliers_served(outliers, &one));
 }
 
 static void the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success(void **state)
@@ -53,7 +54,8 @@ static void the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success
 		assert_false(outliers_has(outliers, &one, now_ms + pauses[i]));
 		now_ms += pauses[i];
 		outliers_try(outliers, &one, now_ms);
-		outliers_failed(outliers, &one, ++now_ms);
+		uint32_t next_ms = i + 1 < sizeof(pauses) / sizeof(*pauses) ? (uint32_t)pauses[i + 1] : 30000;
+		assert_int_equal(outliers_failed(outliers, &one, ++now_ms), next_ms);
 	}
 	outliers_served(outliers, &one);
 	outliers_failed(outliers, &one, now_ms);
@@ -65,8 +67,41 @@ static void concurrent_failures_count_once(void **state)
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
 	for (unsigned i = 0; i < 100; i++)
-		outliers_failed(outliers, &one, 1000 + i);
+		assert_int_equal(outliers_failed(outliers, &one, 1000 + i), i == 0 ? 1000 : 0);
 	assert_false(outliers_has(outliers, &one, 2000));
+}
+
+struct seen {
+	unsigned num;
+	struct addr last;
+	uint64_t for_ms;
+};
+
+static void note(void *arg, const struct addr *endpoint, uint64_t for_ms)
+{
+	struct seen *seen = arg;
+	seen->num++;
+	seen->last = *endpoint;
+	seen->for_ms = for_ms;
+}
+
+static void those_that_are_set_aside_now_are_listed(void **state)
+{
+	struct outliers *outliers = *state;
+	const struct addr one = numbered(1), other = numbered(2);
+	struct seen none = {0}, both = {0}, later = {0};
+	outliers_each(outliers, 1000, note, &none);
+	assert_int_equal(none.num, 0);
+	assert_true(outliers_is_empty(outliers));
+	(void)outliers_failed(outliers, &one, 1000);
+	(void)outliers_failed(outliers, &other, 1500);
+	outliers_each(outliers, 1500, note, &both);
+	assert_int_equal(both.num, 2);
+	outliers_each(outliers, 2100, note, &later);
+	assert_int_equal(later.num, 1);
+	assert_true(addr_eq(&later.last, &other));
+	assert_int_equal(later.for_ms, 400);
+	assert_false(outliers_is_empty(outliers));
 }
 
 static void a_trial_without_a_result_ends(void **state)
@@ -101,6 +136,7 @@ int main(void)
 			finding_p8_one_connection_tries_an_endpoint_again_that_was_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(those_that_are_set_aside_now_are_listed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(concurrent_failures_count_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trial_without_a_result_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

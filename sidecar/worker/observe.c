@@ -1,4 +1,5 @@
 #include "sidecar/worker/observe.h"
+#include "base/core/log.h"
 
 _Static_assert((int)CONN_OUTBOUND == (int)REPORT_OUTBOUND && (int)CONN_INBOUND == (int)REPORT_INBOUND &&
 		       (int)CONN_INBOUND_PLAIN == (int)REPORT_INBOUND_PLAIN,
@@ -52,6 +53,30 @@ static void on_retry(void *arg)
 	report_conn_retry(observe->shard);
 }
 
+static void on_outlier(void *arg, const struct addr *destination, const struct addr *endpoint, uint32_t pause_ms,
+	const struct why *why)
+{
+	struct observe *observe = arg;
+	char at[ADDR_TEXT_MAX], service[ADDR_TEXT_MAX];
+	addr_format(endpoint, at);
+	if (pause_ms == 0) {
+		log_notice("conn", "the endpoint %s of %s serves again", at, addr_format(destination, service));
+		return;
+	}
+	report_endpoint_ejected(observe->shard);
+	log_warning("conn", "the endpoint %s of %s is set aside for %u s: %s", at, addr_format(destination, service),
+		pause_ms / 1000, why->got);
+	const struct failure seen = {
+		.what = "endpoint",
+		.direction = "outbound",
+		.reason = "",
+		.remote = *endpoint,
+		.destination = *destination,
+		.detail = *why,
+	};
+	failures_add(observe->failures, &seen, observe->clock->wall_ms(observe->clock));
+}
+
 static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, const struct access_record *record)
 {
 	struct observe *observe = arg;
@@ -87,6 +112,7 @@ struct conn_observer observe_conns(struct observe *observe)
 		.on_limit = on_conn_limit,
 		.on_end = on_end,
 		.on_retry = on_retry,
+		.on_outlier = on_outlier,
 		.on_dry_run = on_dry_run,
 		.arg = observe};
 }

@@ -115,6 +115,21 @@ static void only_inbound_connections_count_for_the_use_of_ports(void **state)
 	assert_int_equal(metrics_read(fixture->metrics, METRIC_STREAMS_INBOUND), 1);
 }
 
+static void an_endpoint_that_is_set_aside_is_counted_and_explained(void **state)
+{
+	struct fixture *fixture = *state;
+	struct failure last[8];
+	const struct addr service = {.port = 80}, endpoint = {.port = 8080};
+	fixture->conns.on_outlier(fixture->conns.arg, &service, &endpoint, 1000, &fixture->detail);
+	fixture->conns.on_outlier(fixture->conns.arg, &service, &endpoint, 0, NULL); /* it serves again */
+	assert_int_equal(metrics_read(fixture->metrics, METRIC_EJECTIONS), 1);
+	assert_int_equal(failures_copy(fixture->observe.failures, last, 8), 1);
+	assert_string_equal(last[0].what, "endpoint");
+	assert_int_equal(last[0].destination.port, 80);
+	assert_int_equal(last[0].remote.port, 8080);
+	assert_string_equal(last[0].detail.got, "c");
+}
+
 static void a_tunnel_that_fails_is_counted_by_its_error_and_explained(void **state)
 {
 	struct fixture *fixture = *state;
@@ -139,6 +154,7 @@ int main(void)
 		TEST(a_refused_connection_is_counted_logged_and_explained),
 		TEST(a_connection_that_ended_in_order_is_counted_and_not_logged),
 		TEST(only_inbound_connections_count_for_the_use_of_ports),
+		TEST(an_endpoint_that_is_set_aside_is_counted_and_explained),
 		TEST(a_tunnel_that_fails_is_counted_by_its_error_and_explained),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -391,5 +391,7 @@ struct worker_inside worker_insides(const struct worker *worker)
 	return (struct worker_inside){.conns = worker->env.table,
 		.pool = worker->pool,
 		.server = worker->server,
+		.outliers = worker->env.outliers,
+		.now_ms = loop_now_ms(worker->loop),
 		.num_refused = worker_listeners_num_refused(&worker->listeners)};
 }

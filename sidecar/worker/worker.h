@@ -66,6 +66,8 @@ struct worker_inside { /* borrowed during the call */
 	const struct conn_table *conns;
 	const struct tunnel_pool *pool;
 	const struct tunnel_server *server;
+	const struct outliers *outliers;
+	uint64_t now_ms;      /* of its loop */
 	uint64_t num_refused; /* connections that the listeners refused for lack of descriptors, in total */
 };
 typedef void worker_inspect_fn(void *arg, const struct worker_inside *inside);

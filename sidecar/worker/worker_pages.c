@@ -92,6 +92,11 @@ struct tunnel_row {
 struct tunnel_rows {
 	struct tunnel_row *rows;
 	size_t num, total;
+	struct set_aside {
+		struct addr endpoint;
+		uint64_t for_ms;
+	} * set_aside;
+	size_t num_set_aside;
 };
 
 static void copy_tunnel(void *arg, bool outbound, const struct addr *local, const struct addr *remote,
@@ -113,9 +118,18 @@ static void copy_tunnel(void *arg, bool outbound, const struct addr *local, cons
 	};
 }
 
+static void copy_set_aside(void *arg, const struct addr *endpoint, uint64_t for_ms)
+{
+	struct tunnel_rows *rows = arg;
+	if (rows->num_set_aside < MAX_ROWS)
+		rows->set_aside[rows->num_set_aside++] = (struct set_aside){*endpoint, for_ms};
+}
+
 static void inspect_tunnels(void *slot, const struct worker_inside *inside)
 {
 	struct tunnel_rows *rows = slot;
+	rows->set_aside = mem_calloc(MAX_ROWS, sizeof(struct set_aside));
+	outliers_each(inside->outliers, inside->now_ms, copy_set_aside, rows);
 	rows->rows = mem_calloc(MAX_ROWS, sizeof(struct tunnel_row));
 	tunnel_pool_each(inside->pool, copy_tunnel, rows);
 	tunnel_server_each(inside->server, copy_tunnel, rows);
@@ -130,10 +144,18 @@ static json_t *tunnel_json(unsigned worker, const struct tunnel_row *row)
 		(int)row->num_streams, "draining", row->draining);
 }
 
+static void put_set_aside(json_t *list, unsigned worker, const struct tunnel_rows *rows)
+{
+	for (size_t i = 0; i < rows->num_set_aside; i++)
+		json_array_append_new(list, json_pack("{s:i, s:o, s:I}", "worker", (int)worker, "endpoint",
+						    page_addr(&rows->set_aside[i].endpoint), "for_ms",
+						    (json_int_t)rows->set_aside[i].for_ms));
+}
+
 static void answer_tunnels(void *arg, void *slots, unsigned num)
 {
 	struct tunnel_rows *of_workers = slots;
-	json_t *list = json_array();
+	json_t *list = json_array(), *set_aside = json_array();
 	size_t total = 0;
 	for (unsigned i = 0; i < num; i++) {
 		struct tunnel_rows *rows = &of_workers[i];
@@ -143,11 +165,14 @@ static void answer_tunnels(void *arg, void *slots, unsigned num)
 			json_array_append_new(list, tunnel_json(i, &rows->rows[k]));
 			mem_free(rows->rows[k].peer);
 		}
+		put_set_aside(set_aside, i, rows);
+		mem_free(rows->set_aside);
 		mem_free(rows->rows);
 	}
 	size_t shown = json_array_size(list);
 	admin_answer_json(arg, 200,
-		json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "tunnels", list));
+		json_pack("{s:I, s:I, s:o, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "tunnels",
+			list, "endpoints_set_aside", set_aside));
 }
 
 void worker_page_tunnels(
@@ -163,6 +188,13 @@ struct totals_request {
 	void *arg;
 };
 
+static void count_one(void *arg, const struct addr *endpoint, uint64_t for_ms)
+{
+	(void)endpoint;
+	(void)for_ms;
+	(*(size_t *)arg)++;
+}
+
 static void inspect_totals(void *slot, const struct worker_inside *inside)
 {
 	int64_t out_s = tunnel_pool_oldest_identity_s(inside->pool);
@@ -174,6 +206,7 @@ static void inspect_totals(void *slot, const struct worker_inside *inside)
 		.oldest_identity_s = out_s > in_s ? out_s : in_s,
 		.num_refused = inside->num_refused,
 	};
+	outliers_each(inside->outliers, inside->now_ms, count_one, &((struct worker_totals *)slot)->num_ejected);
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
 		((struct worker_totals *)slot)->num_full[kind] =
 			conn_table_is_full(inside->conns, (enum conn_kind)kind);
@@ -189,6 +222,7 @@ static void answer_totals(void *arg, void *slots, unsigned num)
 		all.num_tunnels += of_workers[i].num_tunnels;
 		all.num_streams += of_workers[i].num_streams;
 		all.num_refused += of_workers[i].num_refused;
+		all.num_ejected += of_workers[i].num_ejected;
 		for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++)
 			all.num_full[kind] += of_workers[i].num_full[kind];
 		if (of_workers[i].oldest_identity_s > all.oldest_identity_s)

@@ -12,12 +12,13 @@ void worker_page_connections(
  * connections. */
 void worker_page_sources(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to);
-/* /tunnels */
+/* /tunnels: the tunnels, and the endpoints that are set aside since they failed. */
 void worker_page_tunnels(
 	struct http_request *request, struct worker *const *workers, unsigned num, struct loop *reply_to);
 
 struct worker_totals {
 	size_t num_connections, num_tunnels, num_streams;
+	size_t num_ejected;                /* endpoints that are set aside now */
 	int64_t oldest_identity_s;         /* of the oldest identity whose tunnel still carries a stream; 0: none */
 	uint64_t num_refused;              /* by the listeners for lack of descriptors, in total */
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind of connection */
