@@ -1,6 +1,8 @@
 #include "sidecar/config_listeners.h"
 
 #include "base/core/check.h"
+#include <stdio.h>
+#include <string.h>
 
 /* The setting that has this port; NULL: none. */
 static const char *own_port_name(const struct sidecar_config *config, uint16_t port)
@@ -27,11 +29,10 @@ static void no_own_port(
 			"choose another, or move the setting named here", "%u is %s", (unsigned)port, name);
 }
 
-/* False, with an error: it is missing, or no address with a port. */
-static bool address_read(
-	struct settings *settings, struct setting_node *item, const char *key, const char *expected, struct addr *out)
+/* False, with an error: it is no address with a port. "": missing, which has its error. */
+static bool address_parse(struct settings *settings, struct setting_node *item, const char *key, const char *expected,
+	const char *text, struct addr *out)
 {
-	const char *text = setting_required_text(settings, item, key, expected);
 	struct why why = {0};
 	if (text[0] == '\0')
 		return false;
@@ -41,6 +42,12 @@ static bool address_read(
 		"the value is '%s'", text);
 	setting_error_why(settings, item, key, &why);
 	return false;
+}
+
+static bool address_read(
+	struct settings *settings, struct setting_node *item, const char *key, const char *expected, struct addr *out)
+{
+	return address_parse(settings, item, key, expected, setting_required_text(settings, item, key, expected), out);
 }
 
 static bool is_elsewhere(const struct addr *to)
@@ -58,7 +65,7 @@ static void judge_outbound(struct settings *settings, struct setting_node *item,
 		setting_error(settings, item, "a loopback address to listen on, such as 127.0.0.1:5432",
 			"use 127.0.0.1 or [::1]: who connects there uses this workload's identity",
 			"other hosts could reach %s", addr_format(&given->at, text));
-	if (!is_elsewhere(&given->to))
+	if (given->service[0] == '\0' && !is_elsewhere(&given->to))
 		setting_error(settings, item, "a destination in the mesh, such as 192.0.2.3:5432",
 			"name the address of the service or of the other workload", "'to' is %s, which is this host",
 			addr_format(&given->to, text));
@@ -69,11 +76,43 @@ static void judge_outbound(struct settings *settings, struct setting_node *item,
 				"%s is listened on twice", addr_format(&given->at, text));
 }
 
+/* False, with an error: it is no name of a service, or there is an address as well. */
+static bool service_read(struct settings *settings, struct setting_node *item, struct outbound_listener *given)
+{
+	const char *name = setting_text(settings, item, "service");
+	struct why why = {0};
+	uint64_t port = setting_number(settings, item, "port");
+	given->to = (struct addr){.port = port != 0 ? (uint16_t)port : given->at.port};
+	if (strlen(name) <= LISTENER_SERVICE_MAX && setting_text(settings, item, "to") == NULL) {
+		snprintf(given->service, sizeof(given->service), "%s", name);
+		return true;
+	}
+	why_set(&why, ERR_CONFIG, "the name of a service, of at most 253 bytes, and no 'to'",
+		"remove one of 'service' and 'to'", "the name has %zu bytes, and 'to' is %s", strlen(name),
+		setting_text(settings, item, "to") == NULL ? "not set" : "set");
+	setting_error_why(settings, item, "service", &why);
+	return false;
+}
+
+static bool target_read(struct settings *settings, struct setting_node *item, struct outbound_listener *given)
+{
+	static const char expected[] = "a destination such as 192.0.2.3:5432, or 'service'";
+	const char *to = setting_text(settings, item, "to");
+	if (setting_text(settings, item, "service") != NULL)
+		return service_read(settings, item, given);
+	if (setting_number(settings, item, "port") != 0)
+		setting_error(settings, item, "'service' with 'port'", "write the port into 'to', behind a colon",
+			"'port' is set without 'service'");
+	if (to == NULL)
+		setting_missing(settings, item, "to", expected, "add 'to: 192.0.2.3:5432' or 'service: NAME'");
+	return to != NULL && address_parse(settings, item, "to", expected, to, &given->to);
+}
+
 static void outbound_read(struct settings *settings, struct setting_node *item, struct sidecar_config *config)
 {
 	struct outbound_listener given = {.at = {.port = 0}};
 	bool has_at = address_read(settings, item, "listen", "an address such as 127.0.0.1:5432", &given.at);
-	bool has_to = address_read(settings, item, "to", "a destination such as 192.0.2.3:5432", &given.to);
+	bool has_to = target_read(settings, item, &given);
 	if (!has_at || !has_to)
 		return;
 	judge_outbound(settings, item, config, &given);

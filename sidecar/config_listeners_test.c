@@ -42,6 +42,37 @@ static void listeners_are_read_in_both_families(void **state)
 	assert_string_equal(addr_format(&config->listeners.inbound[0].to, text), "127.0.0.1:8080");
 }
 
+static void a_listener_can_lead_to_a_service_by_name(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings,
+				 "listeners:\n  outbound:\n    - {listen: '127.0.0.1:5432', service: db}\n"
+				 "    - {listen: '127.0.0.1:6000', service: shop/web, port: 80}\n",
+				 &config),
+		ERR_NONE);
+	const struct outbound_listener *all = config->listeners.outbound;
+	assert_string_equal(all[0].service, "db");
+	assert_int_equal(all[0].to.port, 5432);
+	assert_string_equal(all[1].service, "shop/web");
+	assert_int_equal(all[1].to.port, 80);
+	assert_int_equal(all[1].to.ip.family, 0);
+}
+
+static void a_name_that_no_service_can_have_is_refused(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+	char name[LISTENER_SERVICE_MAX + 2] = {0};
+	memset(name, 'a', sizeof(name) - 1);
+	_cleanup_(mem_freep) char *yaml =
+		mem_printf("listeners: {outbound: [{listen: '127.0.0.1:1', service: %s}]}\n", name);
+	struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings, yaml, &config), ERR_CONFIG);
+	assert_non_null(strstr(settings_errors(settings), "the name has 254 bytes"));
+}
+
 static void without_the_settings_there_is_no_listener_and_rules_redirect(void **state)
 {
 	(void)state;
@@ -65,6 +96,9 @@ static void what_would_conflict_or_open_a_way_in_is_refused(void **state)
 		{"outbound: [{listen: '127.0.0.1:1', to: 'db:5432'}]", "the value is 'db:5432'"},
 		{"outbound: [{listen: '127.0.0.1:0', to: '192.0.2.3:1'}]", "the value is '127.0.0.1:0'"},
 		{"outbound: [{listen: '127.0.0.1:1'}]", "'to' is missing"},
+		{"outbound: [{listen: '127.0.0.1:1', service: db, to: '192.0.2.3:1'}]", "and 'to' is set"},
+		{"outbound: [{listen: '127.0.0.1:1', port: 5432, to: '192.0.2.3:1'}]",
+			"'port' is set without 'service'"},
 		{"outbound: [{to: '192.0.2.3:1'}]", "'listen' is missing"},
 		{"outbound: [{listen: '127.0.0.1:15001', to: '192.0.2.3:1'}]", "15001 is ports.outbound"},
 		{"outbound: [{listen: '127.0.0.1:1', to: '192.0.2.3:1'}, {listen: '127.0.0.1:1', to: '192.0.2.4:1'}]",
@@ -108,6 +142,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listeners_are_read_in_both_families),
+		cmocka_unit_test(a_listener_can_lead_to_a_service_by_name),
+		cmocka_unit_test(a_name_that_no_service_can_have_is_refused),
 		cmocka_unit_test(without_the_settings_there_is_no_listener_and_rules_redirect),
 		cmocka_unit_test(what_would_conflict_or_open_a_way_in_is_refused),
 		cmocka_unit_test(more_listeners_than_there_is_room_for_are_an_error),

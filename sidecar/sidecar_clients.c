@@ -203,12 +203,26 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 	return sidecar_identity_new(sidecar, &options, why);
 }
 
+/* The names of the services that listeners lead to; borrowed from the settings. */
+static size_t named_services(const struct listeners *listeners, const char *out[LISTENERS_MAX])
+{
+	size_t num = 0;
+	for (size_t i = 0; i < listeners->num_outbound; i++)
+		if (listeners->outbound[i].service[0] != '\0')
+			out[num++] = listeners->outbound[i].service;
+	return num;
+}
+
 enum err sidecar_clients_new(struct sidecar *sidecar, struct why *why)
 {
 	RETURN_IF_ERR(identity_make(sidecar, why));
 	sidecar->minimum = sidecar_config_minimum(sidecar->config);
+	const char *services[LISTENERS_MAX];
+	size_t num_services = named_services(&sidecar->config->listeners, services);
 	sidecar->discovery = discovery_client_new(&(struct discovery_options){
 		.loop = sidecar->loop,
+		.services = services,
+		.num_services = num_services,
 		.own_domain = sidecar->config->trust_domain,
 		.release = sidecar->options.release,
 		.on_mesh = on_mesh,

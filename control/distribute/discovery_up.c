@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SERVICE_NAME_MAX = 253 };
+
 static enum err destinations_parse(
 	Handfast__V1__SocketAddress *const *list, size_t num, struct discovery_up *out, struct why *why)
 {
@@ -44,13 +46,30 @@ static enum err known_parse(const ProtobufCBinaryData *list, size_t num, struct 
 	return ERR_NONE;
 }
 
+/* The caller frees what was taken before an error. */
+static enum err services_parse(const ProtobufCBinaryData *list, size_t num, struct discovery_up *out, struct why *why)
+{
+	if (num > NAMED_SERVICES_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 64 services by name", "remove some of listeners.outbound",
+			"the message has %zu", num);
+	out->services = num == 0 ? NULL : mem_calloc(num, sizeof(*out->services));
+	for (size_t i = 0; i < num; i++) {
+		if (list[i].len == 0 || list[i].len > SERVICE_NAME_MAX ||
+			memchr(list[i].data, '\0', list[i].len) != NULL)
+			return why_set(why, ERR_MALFORMED, "names of services, of 1 to 253 bytes without a NUL byte",
+				"correct listeners.outbound", "a name has %zu bytes", list[i].len);
+		out->services[out->num_services++] = mem_printf("%.*s", (int)list[i].len, (const char *)list[i].data);
+	}
+	return ERR_NONE;
+}
+
 static enum err take(const Handfast__V1__DiscoveryUp *up, struct discovery_up *out, struct why *why)
 {
 	switch (up->kind_case) {
 	case HANDFAST__V1__DISCOVERY_UP__KIND_HELLO:
 		out->kind = DISCOVERY_HELLO;
 		out->protocol_version = up->hello->protocol_version;
-		return ERR_NONE;
+		return services_parse(up->hello->services, up->hello->n_services, out, why);
 	case HANDFAST__V1__DISCOVERY_UP__KIND_SUBSCRIBE:
 		out->kind = DISCOVERY_SUBSCRIBE;
 		RETURN_IF_ERR(destinations_parse(up->subscribe->destinations, up->subscribe->n_destinations, out, why));
@@ -91,4 +110,7 @@ void discovery_up_done(struct discovery_up *up)
 {
 	mem_free(up->destinations);
 	mem_free(up->known);
+	for (size_t i = 0; i < up->num_services; i++)
+		mem_free(up->services[i]);
+	mem_free(up->services);
 }

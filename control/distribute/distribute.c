@@ -47,6 +47,7 @@ void distributor_free(struct distributor *distributor)
 	CHECK(list_is_empty(&distributor->sites_due));
 	growth_stop(distributor);
 	loop_timer_stop(&distributor->work);
+	loop_timer_stop(&distributor->names);
 	loop_task_cancel(&distributor->catch_up);
 	loop_timer_stop(&distributor->retry);
 	table_done(&distributor->topics);
@@ -70,6 +71,7 @@ const struct distributor_counts *distributor_counts(const struct distributor *di
 
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
 {
+	named_changed(distributor);
 	work_sites_due(distributor, ip);
 }
 
@@ -201,7 +203,7 @@ void distribute_start(struct distributor *distributor, struct rpc_call *call, co
 			call, RPC_RESOURCE_EXHAUSTED, "this identity has reached its limit of subscriptions", 5000);
 }
 
-static enum err up_take(struct stream *stream, const struct discovery_up *up, struct why *why)
+static enum err up_take(struct stream *stream, struct discovery_up *up, struct why *why)
 {
 	if (!stream->has_hello && up->kind != DISCOVERY_HELLO)
 		return why_set(why, ERR_PROTOCOL, "hello as the first message", "update the sidecar",
@@ -211,6 +213,8 @@ static enum err up_take(struct stream *stream, const struct discovery_up *up, st
 		if (up->protocol_version != 1)
 			return why_set(why, ERR_UNSUPPORTED, "protocol version 1", "use releases at most two apart",
 				"the sidecar has version %u", up->protocol_version);
+		if (!stream->has_hello)
+			named_take(stream, &up->services, &up->num_services);
 		stream->has_hello = true;
 		if (stream_send_mesh(stream) != ERR_NONE)
 			work_stream_due(stream);
@@ -266,6 +270,7 @@ void distribute_done(void *arg, struct rpc_call *call)
 	stream->distributor->num_streams--;
 	stream->distributor->num_marks++;
 	work_stop_stream(stream);
+	named_stop(stream);
 	table_each(&stream->subscriptions, subscription_drop, stream);
 	shares_give(&stream->share);
 	table_done(&stream->subscriptions);

@@ -59,10 +59,14 @@ struct stream {
 	/* Versions: what it is to get, was sent, and has confirmed. */
 	uint64_t mesh_wanted, mesh_sent, mesh_confirmed;
 	bool has_hello;
-	bool is_full;         /* its send queue was full: missing messages are sent after a pause */
-	bool starts_over;     /* while it catches up, a change came behind the cursor */
-	size_t cursor;        /* the next bucket to catch up */
-	struct list_link due; /* in the queue */
+	char **services; /* names that its listeners lead to; owned */
+	size_t num_services;
+	uint64_t services_sent;     /* a hash of their addresses */
+	struct list_link of_naming; /* in the distributor's, if it has names */
+	bool is_full;               /* its send queue was full: missing messages are sent after a pause */
+	bool starts_over;           /* while it catches up, a change came behind the cursor */
+	size_t cursor;              /* the next bucket to catch up */
+	struct list_link due;       /* in the queue */
 };
 
 struct growth { /* growth.c */
@@ -85,6 +89,8 @@ struct distributor {
 	uint64_t num_marks;                    /* see distributor_policy_marks() */
 	struct limited_log *lines;             /* for lines that sidecars can cause */
 	struct shares *shares;                 /* of subscriptions, by identity */
+	struct list naming;                    /* streams with names of services */
+	struct loop_timer names;               /* their addresses may have changed */
 	struct table topics, sites;            /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
@@ -143,6 +149,14 @@ void growth_due(struct distributor *distributor, struct topic *topic); /* after 
 void growth_turn_over(struct distributor *distributor);                /* of one stream that was due */
 void growth_stop(struct distributor *distributor);
 
+/* named.c: services whose address a sidecar asked for by name. */
+void named_take(struct stream *stream, char ***services, size_t *num); /* takes them over; of its hello */
+/* Those that there are now, for the mesh's state; kept as what was sent. */
+size_t named_gather(struct stream *stream, struct named_service out[NAMED_SERVICES_MAX]);
+void named_changed(struct distributor *distributor); /* addresses of services may have changed */
+void named_stop(struct stream *stream);              /* it ends */
+
 /* policies.c */
+void policies_new_version(struct distributor *distributor);
 enum err stream_send_mesh(struct stream *stream) _must_use_; /* nothing if it was sent, or is not known yet */
 void stream_confirmed(struct stream *stream, uint64_t version);

@@ -1,4 +1,6 @@
 /* What a stream begins with, and the mesh's state and policy on it. */
+#include "base/core/test_wait.h"
+#include "base/pb/unpack.h"
 #include "control/distribute/test_stream.h"
 
 #include <setjmp.h>
@@ -20,6 +22,109 @@ static void the_mesh_comes_first_and_again_when_the_settings_change(void **state
 	distributor_set_config(world->distributor, world->next_config);
 	test_stream_run(world, NULL, &world->num_mesh, 2);
 	assert_int_equal(world->num_networks, 2);
+}
+
+static void hello_with_services(struct test_stream *world, const char *const *names, size_t num)
+{
+	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	ProtobufCBinaryData list[80];
+	for (size_t i = 0; i < num; i++)
+		list[i] = pb_bytes(span_of_str(names[i]));
+	hello.protocol_version = 1;
+	hello.services = list;
+	hello.n_services = num;
+	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_HELLO;
+	up.hello = &hello;
+	test_stream_send(world, &up);
+}
+
+static void use_services(struct test_stream *world, const char *yaml)
+{
+	struct control_config *before = world->next_config;
+	test_stream_services = yaml;
+	world->next_config = test_stream_config("192.0.2.0/24");
+	test_stream_services = "";
+	registry_set_config(world->registry, world->next_config);
+	distributor_set_config(world->distributor, world->next_config);
+	if (before != NULL)
+		control_config_free(before);
+}
+
+static void a_stream_gets_the_addresses_of_the_services_that_it_named(void **state)
+{
+	static const char *const names[] = {"db", "none", "web"};
+	struct test_stream *world = *state;
+	use_services(world,
+		"services: [{name: web, address: 192.0.2.10, ports: [{port: 80}], identity: "
+		"'spiffe://cluster.local/web'}, {name: db, address: 192.0.2.11, ports: [{port: 80}], identity: "
+		"'spiffe://cluster.local/db'}]\n");
+	hello_with_services(world, names, 3);
+	test_stream_run(world, NULL, &world->num_mesh, 1);
+	assert_string_equal(world->services, "db 192.0.2.11; web 192.0.2.10; ");
+	use_services(world, "services: [{name: db, address: 192.0.2.12, ports: [{port: 80}], identity: "
+			    "'spiffe://cluster.local/db'}]\n");
+	test_stream_run(world, NULL, &world->num_mesh, 2);
+	assert_string_equal(world->services, "db 192.0.2.12; ");
+}
+
+static char source_address;
+
+static bool source_service_address(void *arg, const char *name, struct ip_addr *out)
+{
+	(void)arg;
+	*out = (struct ip_addr){.family = AF_INET, .bytes = {192, 0, 2, (uint8_t)source_address}};
+	return strcmp(name, "shop/db") == 0;
+}
+
+static bool knows_nothing(void *arg, const struct addr *destination, struct resolution *out)
+{
+	(void)arg;
+	(void)destination;
+	(void)out;
+	return false;
+}
+
+static void a_service_that_moves_in_the_cluster_is_sent_again_and_only_then(void **state)
+{
+	static const char *const names[] = {"shop/db"};
+	struct test_stream *world = *state;
+	const struct registry_source source = {.resolve = knows_nothing, .service_address = source_service_address};
+	source_address = 7;
+	registry_set_source(world->registry, &source);
+	hello_with_services(world, names, 1);
+	test_stream_run(world, NULL, &world->num_mesh, 1);
+	assert_string_equal(world->services, "shop/db 192.0.2.7; ");
+	registry_source_changed(world->registry, NULL); /* something else did */
+	uint64_t until_ms = loop_now_ms(world->loop) + 150;
+	(void)WAIT_UNTIL(loop_now_ms(world->loop) >= until_ms, loop_run_once(world->loop, false));
+	assert_int_equal(world->num_mesh, 1);
+	source_address = 8;
+	registry_source_changed(world->registry, NULL);
+	test_stream_run(world, NULL, &world->num_mesh, 2);
+	assert_string_equal(world->services, "shop/db 192.0.2.8; ");
+	registry_set_source(world->registry, &(struct registry_source){0});
+}
+
+static void more_names_than_a_sidecar_has_listeners_are_refused(void **state)
+{
+	static const char *names[65];
+	struct test_stream *world = *state;
+	for (size_t i = 0; i < 65; i++)
+		names[i] = "db";
+	hello_with_services(world, names, 65);
+	test_stream_run(world, &world->is_done, NULL, 0);
+	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
+	assert_non_null(strstr(world->message, "at most 64 services"));
+}
+
+static void a_name_without_bytes_is_refused(void **state)
+{
+	static const char *const names[] = {""};
+	struct test_stream *world = *state;
+	hello_with_services(world, names, 1);
+	test_stream_run(world, &world->is_done, NULL, 0);
+	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
 }
 
 static bool policies_are_known, concerns_web;
@@ -126,6 +231,10 @@ static void c4_bytes_that_are_not_a_message_end_the_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STREAM_TEST(a_stream_gets_the_addresses_of_the_services_that_it_named),
+		STREAM_TEST(a_service_that_moves_in_the_cluster_is_sent_again_and_only_then),
+		STREAM_TEST(more_names_than_a_sidecar_has_listeners_are_refused),
+		STREAM_TEST(a_name_without_bytes_is_refused),
 		STREAM_TEST(the_mesh_comes_first_and_again_when_the_settings_change),
 		STREAM_TEST(K14_a_policy_waits_for_its_source_and_goes_to_those_that_it_concerns),
 		STREAM_TEST(a_stream_begins_with_hello),

@@ -14,8 +14,26 @@ static size_t mesh_networks_encode(
 	return networks_encode(scrap, config->networks, config->num_networks, out);
 }
 
+struct named_values {
+	Handfast__V1__NamedService values[NAMED_SERVICES_MAX], *list[NAMED_SERVICES_MAX];
+};
+
+static void services_encode(const struct mesh_state *state, struct named_values *room, Handfast__V1__MeshState *out)
+{
+	CHECK(state->num_services <= NAMED_SERVICES_MAX);
+	for (size_t i = 0; i < state->num_services; i++) {
+		handfast__v1__named_service__init(&room->values[i]);
+		room->values[i].name = pb_bytes(span_of_str(state->services[i].name));
+		room->values[i].ip = pb_bytes(ip_addr_bytes(&state->services[i].ip));
+		room->list[i] = &room->values[i];
+	}
+	out->services = room->list;
+	out->n_services = state->num_services;
+}
+
 enum err encode_mesh_state(const struct mesh_state *state, struct buf *out)
 {
+	struct named_values named;
 	_cleanup_(scrap_done) struct piece *scrap = NULL;
 	const struct control_config *config = state->config;
 	Handfast__V1__DiscoveryDown down = HANDFAST__V1__DISCOVERY_DOWN__INIT;
@@ -27,6 +45,7 @@ enum err encode_mesh_state(const struct mesh_state *state, struct buf *out)
 		&scrap, config->plaintext_networks, config->num_plaintext_networks, &mesh.plaintext_networks);
 	mesh.n_require_mtls_networks = networks_encode(
 		&scrap, config->require_mtls_networks, config->num_require_mtls_networks, &mesh.require_mtls_networks);
+	services_encode(state, &named, &mesh);
 	mesh.policy = &policy;
 	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
 	down.mesh = &mesh;

@@ -25,6 +25,8 @@ enum discovery_kind { DISCOVERY_HELLO, DISCOVERY_SUBSCRIBE, DISCOVERY_UNSUBSCRIB
 struct discovery_up { /* a message of a sidecar */
 	enum discovery_kind kind;
 	uint32_t protocol_version; /* hello */
+	char **services;           /* hello: names; owned, and each of them */
+	size_t num_services;
 	struct addr *destinations; /* subscribe, unsubscribe; owned */
 	size_t num_destinations;
 	uint8_t *known; /* subscribe: ANSWER_DIGEST_LEN bytes per destination, zeros: none; owned, NULL: none at all */

@@ -3,7 +3,7 @@
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
 
-static void new_version(struct distributor *distributor)
+void policies_new_version(struct distributor *distributor)
 {
 	distributor->mesh_version = ++distributor->answer_version;
 	distributor->num_marks++;
@@ -18,7 +18,7 @@ static bool is_known(const struct distributor *distributor)
 void distributor_set_config(struct distributor *distributor, const struct control_config *config)
 {
 	distributor->config = config;
-	new_version(distributor);
+	policies_new_version(distributor);
 	work_sites_due(distributor, NULL);
 	LIST_EACH(&distributor->streams, struct stream, stream, link) {
 		stream->mesh_wanted = distributor->mesh_version;
@@ -44,7 +44,7 @@ const struct policy_source *distributor_policies(const struct distributor *distr
 void distributor_policies_changed(
 	struct distributor *distributor, bool (*concerns)(void *arg, const struct spiffe_id *id), void *arg)
 {
-	new_version(distributor);
+	policies_new_version(distributor);
 	LIST_EACH(&distributor->streams, struct stream, stream, link) {
 		if (concerns != NULL && concerns(arg, &stream->id))
 			stream->mesh_wanted = distributor->mesh_version;
@@ -73,7 +73,7 @@ enum err distributor_policy_of(const struct distributor *distributor, const stru
 		return ERR_UNAVAILABLE;
 	if (source->find != NULL)
 		source->find(source->arg, id, &found);
-	return encode_policy(&(struct mesh_state){distributor->config, &found, id, 0}, out);
+	return encode_policy(&(struct mesh_state){.config = distributor->config, .found = &found, .id = id}, out);
 }
 
 enum err stream_send_mesh(struct stream *stream)
@@ -86,7 +86,9 @@ enum err stream_send_mesh(struct stream *stream)
 	if (source->find != NULL)
 		source->find(source->arg, &stream->id, &found);
 	CHECK(found.num <= POLICY_FOUND_MAX);
-	const struct mesh_state state = {distributor->config, &found, &stream->id, stream->mesh_wanted};
+	struct named_service services[NAMED_SERVICES_MAX];
+	const struct mesh_state state = {distributor->config, &found, &stream->id, stream->mesh_wanted, services,
+		named_gather(stream, services)};
 	buf_clear(&distributor->message);
 	RETURN_IF_ERR(encode_mesh_state(&state, &distributor->message));
 	RETURN_IF_ERR(rpc_call_send(stream->call, buf_span(&distributor->message)));

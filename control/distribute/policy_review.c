@@ -117,7 +117,7 @@ void policy_review_settings(const struct control_config *config, policy_warning_
 		_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
 		CHECK(spiffe_id_parse(span_of_str(section->identity), &id, NULL) ==
 			ERR_NONE); /* as config_policy.c did */
-		const struct mesh_state state = {config, NULL, &id, 0};
+		const struct mesh_state state = {.config = config, .id = &id};
 		struct reviewing reviewing = {
 			&state, section->identity, rules_before(config, i, &id), section->num_rules, each, arg};
 		if (review_section(&reviewing, section))

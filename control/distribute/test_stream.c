@@ -14,12 +14,14 @@
 /* cmocka requires the headers above */
 #include <cmocka.h>
 
+const char *test_stream_services = "";
+
 struct control_config *test_stream_config(const char *networks)
 {
 	struct control_config *config = NULL;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
-	char yaml[128];
-	snprintf(yaml, sizeof(yaml), "mesh: {networks: [%s]}\n", networks);
+	char yaml[512];
+	snprintf(yaml, sizeof(yaml), "mesh: {networks: [%s]}\n%s", networks, test_stream_services);
 	settings_read_text(settings, "test.yaml", span_of_str(yaml));
 	assert_int_equal(control_config_read(settings, &config), ERR_NONE);
 	return config;
@@ -47,6 +49,20 @@ static const struct rpc_method methods[] = {{
 	.on_done = distribute_done,
 }};
 
+static void note_services(struct test_stream *world, const Handfast__V1__MeshState *mesh)
+{
+	size_t len = 0;
+	world->services[0] = '\0';
+	for (size_t i = 0; i < mesh->n_services; i++) {
+		char text[ADDR_TEXT_MAX];
+		struct ip_addr ip;
+		const ProtobufCBinaryData *name = &mesh->services[i]->name;
+		assert_int_equal(ip_addr_from_bytes(pb_span(mesh->services[i]->ip), &ip), ERR_NONE);
+		len += (size_t)snprintf(world->services + len, sizeof(world->services) - len, "%.*s %s; ",
+			(int)name->len, (const char *)name->data, ip_addr_format(&ip, text));
+	}
+}
+
 static void on_message(void *arg, struct rpc_call *call, struct span message)
 {
 	(void)call;
@@ -61,6 +77,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 		assert_true(down->mesh->version > world->mesh_version);
 		world->mesh_version = down->mesh->version;
 		world->num_networks = down->mesh->n_networks;
+		note_services(world, down->mesh);
 		return;
 	}
 	const Handfast__V1__Answer *answer = down->answers->answers[0];

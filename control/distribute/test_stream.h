@@ -20,6 +20,7 @@ struct test_stream {
 	enum rpc_status status;
 	char message[256];
 	unsigned num_mesh, num_answers;
+	char services[256]; /* of the last mesh state: "name address; " for each */
 	uint64_t mesh_version, answer_version;
 	struct ip_addr answered; /* by the last message */
 	int answer_kind;
@@ -34,6 +35,7 @@ int test_stream_set_up(void **state);
 int test_stream_tear_down(void **state);
 #define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, test_stream_set_up, test_stream_tear_down)
 
+extern const char *test_stream_services; /* more settings for the next line's function; "": none */
 struct control_config *test_stream_config(const char *networks); /* with these mesh networks; freed by the caller */
 void test_stream_connect(struct test_stream *world);             /* again, after rpc_client_free() */
 /* Rounds of the loop until the flag is set or, where it is NULL, the counter is `wanted`. */

@@ -37,7 +37,7 @@ void policy_advice_each(
 			own = found.num;
 		found.list[found.num++] = &other->object.workload;
 	}
-	policy_review_found(&(struct mesh_state){&config, &found, &id, 0}, own, each, arg);
+	policy_review_found(&(struct mesh_state){.config = &config, .found = &found, .id = &id}, own, each, arg);
 }
 
 static void on_warning(void *arg, const struct policy_warning *warning)

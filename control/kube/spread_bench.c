@@ -152,7 +152,8 @@ static void control_plane_start(struct bench *bench)
 	bench->registry = registry_new(bench->loop, bench->store, bench->config,
 		&(struct registry_observer){.on_change = on_registry_change, .arg = bench});
 	bench->view = kube_view_new(&domain, &(struct kube_view_observer){on_view_change, bench});
-	registry_set_source(bench->registry, &(struct registry_source){kube_view_resolve, bench->view});
+	registry_set_source(
+		bench->registry, &(struct registry_source){.resolve = kube_view_resolve, .arg = bench->view});
 	bench->distributor = distributor_new(bench->loop, bench->registry, bench->config);
 	bench->server = rpc_server_new(&(struct rpc_server_options){.loop = bench->loop,
 		.methods = methods,

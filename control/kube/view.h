@@ -63,6 +63,9 @@ void kube_view_pass(struct kube_view *view, uint64_t now_ms);
  * that has not come in can. It notes which addresses are held. */
 bool kube_view_resolve(void *arg, const struct addr *destination, struct resolution *out);
 
+/* A struct registry_source's service_address: "namespace/name" of a Service with a cluster IP. */
+bool kube_view_service_address(void *arg, const char *name, struct ip_addr *out);
+
 struct kube_pod_view { /* borrowed until the next change */
 	const char *namespace_, *name, *service_account, *uid;
 	bool has_sidecar, is_deleting;

@@ -1,8 +1,10 @@
 /* What a destination is, by the cluster's objects. */
 #include "base/core/check.h"
 #include "base/core/hash.h"
+#include "base/core/mem.h"
 #include "control/kube/view_private.h"
 #include <stdio.h>
+#include <string.h>
 
 /* --- endpoints --- */
 
@@ -357,4 +359,21 @@ bool kube_view_service(
 		if (service->addresses[i].kind == KUBE_ADDRESS_CLUSTER && out->num_cluster_ips < 2)
 			out->cluster_ips[out->num_cluster_ips++] = service->addresses[i].place->ip;
 	return service != NULL && service->exists;
+}
+
+bool kube_view_service_address(void *arg, const char *name, struct ip_addr *out)
+{
+	const struct kube_view *view = arg;
+	struct kube_service_view service;
+	const char *slash = strchr(name, '/');
+	if (slash == NULL)
+		return false;
+	_cleanup_(mem_freep) char *namespace_ = mem_printf("%.*s", (int)(slash - name), name);
+	if (!kube_view_service(view, namespace_, slash + 1, &service) || service.num_cluster_ips == 0)
+		return false;
+	*out = service.cluster_ips[0];
+	for (size_t i = 0; i < service.num_cluster_ips; i++)
+		if (service.cluster_ips[i].family == AF_INET)
+			*out = service.cluster_ips[i];
+	return true;
 }

@@ -109,6 +109,20 @@ static void pods_of_a_headless_service_answer_for_themselves(void **state)
 	assert_int_equal(view.num_cluster_ips, 0);
 }
 
+static void a_service_has_a_cluster_ip_by_its_name(void **state)
+{
+	struct cluster *cluster = *state;
+	struct ip_addr ip;
+	char text[ADDR_TEXT_MAX];
+	cluster_service(cluster, "cart", "'198.51.100.1'", PORT, "");
+	cluster_service(cluster, "db", "'None'", PORT, "");
+	assert_true(kube_view_service_address(cluster->view, "shop/cart", &ip));
+	assert_string_equal(ip_addr_format(&ip, text), "198.51.100.1");
+	assert_false(kube_view_service_address(cluster->view, "shop/db", &ip));
+	assert_false(kube_view_service_address(cluster->view, "cart", &ip));
+	assert_false(kube_view_service_address(cluster->view, "shop/none", &ip));
+}
+
 static void an_external_name_has_no_address(void **state)
 {
 	struct cluster *cluster = *state;
@@ -252,6 +266,7 @@ int main(void)
 		CLUSTER_TEST(ports_are_matched_by_name_and_named_target_ports_differ_by_slice),
 		CLUSTER_TEST(each_address_of_a_dual_stack_service_has_the_endpoints_of_its_family),
 		CLUSTER_TEST(pods_of_a_headless_service_answer_for_themselves),
+		CLUSTER_TEST(a_service_has_a_cluster_ip_by_its_name),
 		CLUSTER_TEST(an_external_name_has_no_address),
 		CLUSTER_TEST(arrivals_at_a_load_balancer_or_a_port_of_a_node_are_the_services),
 		CLUSTER_TEST(an_external_address_does_not_take_that_of_a_pod),

@@ -79,12 +79,17 @@ struct resolution {
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
+/* The address of the service of that name: of the settings, else of the source; IPv4 where it has both. False: none. */
+bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out);
+
 /* Another source of answers, such as a cluster's objects. It is asked after the operator's entries, services and
  * plaintext networks; its answer outranks a claim, unless that is unknown or has no endpoint. While there is one,
  * mesh.networks may be empty: then every address is inside, and one that nothing is known about is plaintext. */
 struct registry_source {
 	/* False: it knows nothing about the address. *out is zeroed but for its kind, unknown. */
 	bool (*resolve)(void *arg, const struct addr *destination, struct resolution *out);
+	/* False: it has no service of that name, or none with an address. NULL: it has no names. */
+	bool (*service_address)(void *arg, const char *name, struct ip_addr *out);
 	void *arg;
 };
 void registry_set_source(struct registry *registry, const struct registry_source *source); /* copied */

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "control/registry/registry_private.h"
 #include <stdio.h>
+#include <string.h>
 
 static bool networks_have(const struct network *networks, size_t num, const struct ip_addr *ip)
 {
@@ -157,4 +158,15 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 		plain(out, "no pod and no Service of this cluster has it");
 	else
 		snprintf(out->reason, sizeof(out->reason), "no sidecar has ever claimed it");
+}
+
+bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out)
+{
+	const struct registry_source *source = &registry->source;
+	for (size_t i = 0; i < registry->config->num_services; i++)
+		if (strcmp(registry->config->services[i].name, name) == 0) {
+			*out = registry->config->services[i].address;
+			return true;
+		}
+	return source->service_address != NULL && source->service_address(source->arg, name, out);
 }

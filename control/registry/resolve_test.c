@@ -89,7 +89,7 @@ static void a_source_is_asked_after_the_settings_and_outranks_a_claim(void **sta
 	struct source source = {.id = id, .kind = RESOLVED_PLAIN, .is_known = true};
 	world_claim_two(world);
 	world->num_changes = 0;
-	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	registry_set_source(world->registry, &(struct registry_source){.resolve = source_resolve, .arg = &source});
 	assert_int_equal(world->num_changes, 1);
 	assert_int_equal(world_resolve(world, WEB_SERVICE).kind, RESOLVED_MESHED);
 	assert_int_equal(world_resolve(world, "192.0.2.200:80").kind, RESOLVED_PLAIN);
@@ -103,7 +103,7 @@ static void a_claim_answers_where_a_source_has_no_endpoint(void **state)
 {
 	struct world *world = *state;
 	struct source source = {.kind = RESOLVED_UNKNOWN, .is_known = true};
-	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	registry_set_source(world->registry, &(struct registry_source){.resolve = source_resolve, .arg = &source});
 	world_claim_two(world);
 	assert_string_equal(world_resolve(world, "192.0.2.1:80").endpoints[0].id->text, WEB);
 	source.kind = RESOLVED_MESHED;
@@ -122,7 +122,7 @@ static void without_mesh_networks_what_nothing_knows_is_plaintext(void **state)
 	struct world *world = *state;
 	struct source source = {.kind = RESOLVED_UNKNOWN, .is_known = true};
 	size_t num = world->config->num_networks;
-	registry_set_source(world->registry, &(struct registry_source){source_resolve, &source});
+	registry_set_source(world->registry, &(struct registry_source){.resolve = source_resolve, .arg = &source});
 	world->config->num_networks = 0;
 	assert_int_equal(world_resolve(world, "198.51.100.1:80").kind, RESOLVED_UNKNOWN); /* not synced */
 	source.is_known = false;
@@ -134,10 +134,33 @@ static void without_mesh_networks_what_nothing_knows_is_plaintext(void **state)
 	world->config->num_networks = num;
 }
 
+static bool source_service_address(void *arg, const char *name, struct ip_addr *out)
+{
+	(void)arg;
+	*out = (struct ip_addr){.family = AF_INET, .bytes = {192, 0, 2, 9}};
+	return strcmp(name, "shop/db") == 0;
+}
+
+static void a_service_has_an_address_by_its_name(void **state)
+{
+	struct world *world = *state;
+	struct ip_addr ip;
+	char text[ADDR_TEXT_MAX];
+	assert_false(registry_service_address(world->registry, "shop/db", &ip));
+	assert_true(registry_service_address(world->registry, "web", &ip));
+	assert_string_equal(ip_addr_format(&ip, text), "203.0.113.10");
+	registry_set_source(world->registry, &(struct registry_source){.service_address = source_service_address});
+	assert_true(registry_service_address(world->registry, "shop/db", &ip));
+	assert_string_equal(ip_addr_format(&ip, text), "192.0.2.9");
+	assert_false(registry_service_address(world->registry, "db", &ip));
+	registry_set_source(world->registry, &(struct registry_source){0});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(a_service_has_the_live_addresses_of_its_identity),
+		WORLD_TEST(a_service_has_an_address_by_its_name),
 		WORLD_TEST(a_service_has_at_most_1024_endpoints_and_reports_when_there_are_more),
 		WORLD_TEST(a_destination_is_plaintext_only_by_a_setting),
 		WORLD_TEST(a_source_is_asked_after_the_settings_and_outranks_a_claim),

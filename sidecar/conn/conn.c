@@ -112,12 +112,14 @@ void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source
 	advance(conn_new(env, CONN_OUTBOUND, fd, source));
 }
 
-void conn_start_outbound_to(struct conn_env *env, int fd, const struct addr *source, const struct addr *to)
+void conn_start_outbound_to(
+	struct conn_env *env, int fd, const struct addr *source, const struct outbound_listener *listener)
 {
 	struct conn *conn = conn_new(env, CONN_OUTBOUND, fd, source);
-	CHECK(to->ip.family != 0 && to->port != 0);
-	conn->dst.addr = *to;
+	CHECK((listener->to.ip.family != 0) != (listener->service[0] != '\0') && listener->to.port != 0);
+	conn->dst.addr = listener->to;
 	conn->has_dst = true;
+	conn->service = listener->service[0] == '\0' ? NULL : listener->service;
 	advance(conn);
 }
 

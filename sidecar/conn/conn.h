@@ -93,8 +93,9 @@ struct conn_env {
 
 /* Start a connection; it ends and frees itself. fd is adopted. */
 void conn_start_outbound(struct conn_env *env, int fd, const struct addr *source);
-/* For a listener that leads to `to`, without an original destination. */
-void conn_start_outbound_to(struct conn_env *env, int fd, const struct addr *source, const struct addr *to);
+/* Through a listener (borrowed, outlives the connection), without an original destination. */
+void conn_start_outbound_to(
+	struct conn_env *env, int fd, const struct addr *source, const struct outbound_listener *listener);
 void conn_start_inbound_plain(struct conn_env *env, int fd, const struct addr *source);
 void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream);
 /* A connection with a TLS session of its own, whose peer is verified. `leg` is adopted. */

@@ -29,12 +29,64 @@ static void leads_to(struct test_conns *conns, struct addr to)
 static int outbound_to(struct test_conns *conns, const char *destination)
 {
 	struct tcp_pair pair;
-	struct addr to = destination == NULL ? conns->app_at : addr_of_text(destination);
+	static struct outbound_listener listener;
+	listener = (struct outbound_listener){.to = destination == NULL ? conns->app_at : addr_of_text(destination)};
 	tcp_pair_open(&pair);
 	conns->is_redirected = false;
-	conn_start_outbound_to(&conns->env, pair.far, &pair.near_addr, &to);
+	conn_start_outbound_to(&conns->env, pair.far, &pair.near_addr, &listener);
 	test_conns_turn(conns);
 	return pair.near;
+}
+
+/* By the service's name; its address in the mesh networks, NULL: they have none. */
+static int outbound_to_service(struct test_conns *conns, const char *address)
+{
+	static const struct outbound_listener listener = {.to = {.port = 80}, .service = "db"};
+	struct tcp_pair pair;
+	tcp_pair_open(&pair);
+	conns->is_redirected = false;
+	conn_start_outbound_to(&conns->env, pair.far, &pair.near_addr, &listener);
+	test_conns_turn(conns);
+	if (address != NULL)
+		test_networks_with_service(conns, "10.0.0.0/8", "db", address);
+	test_conns_turn(conns);
+	return pair.near;
+}
+
+static void a_listener_waits_for_the_address_of_its_service(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	_cleanup_fd_ int app = outbound_to_service(conns, NULL);
+	assert_null(conns->pool.attempt);
+	test_networks_with_service(conns, "10.0.0.0/8", "other", TEST_MESHED_IP);
+	test_conns_turn(conns);
+	assert_null(conns->pool.attempt);
+	test_networks_with_service(conns, "10.0.0.0/8", "db", TEST_MESHED_IP);
+	test_conns_turn(conns);
+	assert_string_equal(conns->pool.attempt->expected.text, "spiffe://td.test/there");
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	char text[ADDR_TEXT_MAX];
+	assert_string_equal(addr_format(&conns->record.destination, text), TEST_MESHED);
+}
+
+static void a_service_that_is_not_known_is_named_in_the_reason(void **state)
+{
+	struct test_conns *conns = *state;
+	test_networks_with_service(conns, "10.0.0.0/8", "other", TEST_MESHED_IP);
+	_cleanup_fd_ int app = outbound_to_service(conns, NULL);
+	test_conns_wait(conns, conns->env.timeouts.resolve + 20);
+	assert_int_equal(conns->reason, CLOSE_UNRESOLVED);
+	assert_non_null(strstr(conns->detail.got, "the service db"));
+	assert_true(test_was_reset(app));
+}
+
+static void a_service_at_an_own_port_of_this_host_is_refused(void **state)
+{
+	struct test_conns *conns = *state;
+	own_ports_add(&conns->env.own_ports, 80);
+	_cleanup_fd_ int app = outbound_to_service(conns, "127.0.0.1");
+	assert_int_equal(conns->reason, CLOSE_LOOP_REFUSED);
 }
 
 static void a_listener_leads_to_the_endpoint_of_its_destination(void **state)
@@ -167,6 +219,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONNS_TEST(a_listener_leads_to_the_endpoint_of_its_destination),
+		CONNS_TEST(a_listener_waits_for_the_address_of_its_service),
+		CONNS_TEST(a_service_that_is_not_known_is_named_in_the_reason),
+		CONNS_TEST(a_service_at_an_own_port_of_this_host_is_refused),
 		CONNS_TEST(a_listener_refuses_plaintext_in_every_outbound_mode),
 		CONNS_TEST(a_listener_is_encrypted_where_the_outbound_mode_is_off),
 		CONNS_TEST(peers_that_dial_the_port_of_a_listener_reach_where_it_leads),

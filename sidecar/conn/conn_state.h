@@ -20,7 +20,7 @@ struct conn {
 	uint8_t step; /* enum conn_step_id */
 	bool encrypted;
 	uint8_t key_exchange; /* enum key_exchange, of its tunnel; NUM_KEY_EXCHANGES: none */
-	bool has_dst;         /* its listener gave the destination */
+	bool has_dst;         /* its listener gave the destination, or the service's name and port */
 	bool is_subscribed;   /* to its destination: one subscription is enough, the answer arrives by itself */
 
 	uint8_t timeout_reason; /* enum close_reason: the reason if the timeout expires now */
@@ -33,6 +33,7 @@ struct conn {
 	struct addr source;
 	uint16_t caller_port; /* inbound: the port of the caller's own socket, as its sidecar names it; 0: unknown */
 	struct original_dst dst;
+	const char *service;  /* of its listener, while dst has no IP address; borrowed, NULL: none */
 	struct addr endpoint; /* outbound: the address it was opened to */
 	struct load *load;    /* its place at that endpoint; NULL: none */
 	uint64_t opened_ms;
@@ -89,6 +90,8 @@ struct conn_next conn_decide(struct conn *conn);
  * relay, and after that whenever the snapshot changes. */
 struct conn_next conn_recheck(struct conn *conn);
 
+/* The address of its listener's service, which comes with the mesh networks; CONN_WAIT: it has not come yet. */
+struct conn_next conn_resolve_service(struct conn *conn);
 /* Whether this workload has an identity that is valid now. Without one, connections are parked, up to timeouts.resolve.
  */
 bool conn_has_identity(const struct conn *conn);

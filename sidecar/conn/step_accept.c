@@ -87,6 +87,8 @@ struct conn_next step_original_dst_outbound(struct conn *conn)
 	struct addr local = {.port = 0};
 	if (!conn->has_dst && get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
+	if (conn->service != NULL && conn_resolve_service(conn).kind == CONN_WAIT)
+		return conn_wait();
 	return next_for(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
 }
 

@@ -58,6 +58,26 @@ static struct conn_next unknown(struct conn *conn)
 	return await_answer(conn);
 }
 
+struct conn_next conn_resolve_service(struct conn *conn)
+{
+	const struct worker_snapshot *snapshot = conn->env->snapshot;
+	const struct ip_addr *ip =
+		snapshot->networks == NULL ? NULL : mesh_networks_service(snapshot->networks, conn->service);
+	if (ip == NULL) {
+		conn->timeout_reason = CLOSE_UNRESOLVED;
+		why_set(conn_why(conn), ERR_NOT_FOUND, "an address of the service from the control plane",
+			snapshot->networks == NULL
+				? "check that the control plane is reachable: handfast check"
+				: "add the service to the control plane's settings, or correct listeners.outbound; a "
+				  "control plane of release 0.1 knows no services by name",
+			"the service %s of the listener is not known", conn->service);
+		return conn_wait();
+	}
+	conn->dst.addr.ip = *ip;
+	conn->service = NULL;
+	return conn_next();
+}
+
 struct conn_next step_resolve(struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;

@@ -278,6 +278,16 @@ void test_networks(struct test_conns *conns, const char *inside, const char *req
 	networks_replace(conns, networks);
 }
 
+void test_networks_with_service(struct test_conns *conns, const char *inside, const char *name, const char *address)
+{
+	struct mesh_networks *networks = mesh_networks_new(1, 0, 0);
+	struct ip_addr ip;
+	CHECK(network_parse(span_of_str(inside), &networks->inside[0]) == ERR_NONE);
+	CHECK(ip_addr_parse(span_of_str(address), &ip) == ERR_NONE);
+	mesh_networks_add_service(networks, span_of_str(name), &ip);
+	networks_replace(conns, networks);
+}
+
 void test_no_networks(struct test_conns *conns)
 {
 	networks_replace(conns, NULL);

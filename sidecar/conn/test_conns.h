@@ -45,7 +45,8 @@ int test_conns_setup(void **state);
 int test_conns_teardown(void **state);
 #define CONNS_TEST(name) cmocka_unit_test_setup_teardown(name, test_conns_setup, test_conns_teardown)
 
-#define TEST_MESHED "10.0.0.1:80" /* a destination in the mesh's networks */
+#define TEST_MESHED_IP "10.0.0.1"
+#define TEST_MESHED    TEST_MESHED_IP ":80" /* a destination in the mesh's networks */
 
 /* Connections; each returns the socket of the caller's side. */
 int test_outbound(struct test_conns *conns, const char *destination);
@@ -61,6 +62,8 @@ void test_answer(struct test_conns *conns, const char *destination, enum destina
 void test_policy(struct test_conns *conns, struct policy *policy); /* adopts the reference; NULL: none */
 struct policy *test_policy_new(enum inbound_mode mode);
 void test_networks(struct test_conns *conns, const char *inside, const char *required); /* NULL: no such network */
+void test_networks_with_service(
+	struct test_conns *conns, const char *inside, const char *name, const char *address); /* a service by name */
 void test_no_networks(struct test_conns *conns);
 void test_credentials(struct test_conns *conns, bool has_any);
 void test_ban(struct test_conns *conns, const char *id);

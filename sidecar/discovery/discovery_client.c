@@ -158,7 +158,8 @@ static void stream_open(struct discovery_client *client)
 		loop_timer_start(client->options.loop, &client->again, STREAM_AGAIN_MS, on_again);
 		return;
 	}
-	if (discovery_hello_encode(client->options.release, &hello) == ERR_NONE)
+	if (discovery_hello_encode(client->options.release, client->options.services, client->options.num_services,
+		    &hello) == ERR_NONE)
 		send_message(client, &hello);
 	subscribe_all(client);
 	check_state(client);
@@ -175,6 +176,10 @@ struct discovery_client *discovery_client_new(const struct discovery_options *op
 {
 	struct discovery_client *client = mem_new(struct discovery_client);
 	client->options = *options;
+	CHECK(options->num_services <= NAMED_SERVICES_MAX);
+	for (size_t i = 0; i < options->num_services; i++)
+		client->services[i] = options->services[i];
+	client->options.services = client->services;
 	client->mesh = BUF_INIT(MESH_KEPT_MAX);
 	client->subscriptions =
 		subscription_set_new(options->max_subscriptions != 0 ? options->max_subscriptions : 16384);

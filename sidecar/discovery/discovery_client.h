@@ -13,7 +13,9 @@ struct discovery_client;
 struct discovery_options { /* all borrowed; the callbacks' arguments are borrowed during the call */
 	struct loop *loop;
 	struct trust_domain own_domain;
-	const char *release;      /* of this program */
+	const char *release;         /* of this program */
+	const char *const *services; /* names whose addresses on_mesh is to have, at most 64; the array is copied */
+	size_t num_services;
 	size_t max_subscriptions; /* 0: 16,384; above it the least recently used one is dropped */
 	void (*on_mesh)(void *arg, struct mesh_networks *networks, struct policy *policy);
 	void (*on_answer)(void *arg, struct answer *answer);

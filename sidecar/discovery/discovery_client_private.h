@@ -3,12 +3,14 @@
 #pragma once
 
 #include "sidecar/discovery/discovery_client.h"
+#include "sidecar/discovery/messages.h"
 #include "sidecar/discovery/subscription.h"
 
 enum { DISCOVERY_MESSAGE_MAX = 256 * 1024, MESH_KEPT_MAX = 2 << 20 };
 
 struct discovery_client {
 	struct discovery_options options;
+	const char *services[NAMED_SERVICES_MAX]; /* of the options */
 	struct subscription_set *subscriptions;
 	struct rpc_client *connection;
 	struct rpc_call *call; /* NULL: no stream */

@@ -25,7 +25,10 @@ void discovery_down_done(struct discovery_down *down);
 /* An answer as a message of its own, as discovery_down_parse() reads it: to be kept. */
 enum err discovery_answer_encode(const struct answer *answer, struct buf *out) _must_use_;
 
-enum err discovery_hello_encode(const char *release, struct buf *out) _must_use_;
+#define NAMED_SERVICES_MAX 64 /* per stream */
+/* services: names, borrowed; the mesh's state then has their addresses. */
+enum err discovery_hello_encode(
+	const char *release, const char *const *services, size_t num_services, struct buf *out) _must_use_;
 #define SUBSCRIBE_BATCH 512 /* destinations per message, at most */
 /* known: the answer that is in use for each destination, borrowed, NULL: none; NULL for all: none at all. */
 enum err discovery_subscribe_encode(

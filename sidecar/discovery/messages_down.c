@@ -5,6 +5,7 @@
 
 #include "policy/policy_message.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, REASON_MAX = 255 };
 
@@ -17,6 +18,24 @@ static enum err networks_of(Handfast__V1__Network *const *list, size_t num, stru
 {
 	for (size_t i = 0; i < num; i++)
 		RETURN_IF_ERR(network_of_message(list[i], &out[i], why));
+	return ERR_NONE;
+}
+
+static enum err services_of(
+	Handfast__V1__NamedService *const *list, size_t num, struct mesh_networks *networks, struct why *why)
+{
+	if (num > NAMED_SERVICES_MAX)
+		return why_set(why, ERR_TOO_LARGE, "at most 64 services by name",
+			"check the release of the control plane", "the mesh state has %zu", num);
+	for (size_t i = 0; i < num; i++) {
+		struct span name = pb_span(list[i]->name);
+		struct ip_addr ip;
+		if (name.len == 0 || memchr(name.ptr, '\0', name.len) != NULL ||
+			ip_addr_from_bytes(pb_span(list[i]->ip), &ip) != ERR_NONE)
+			return refuse(why, "a service with a name and an address of 4 or 16 bytes",
+				"a service of the mesh state has no name, or an address of another length");
+		mesh_networks_add_service(networks, name, &ip);
+	}
 	return ERR_NONE;
 }
 
@@ -38,6 +57,7 @@ static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_
 	RETURN_IF_ERR(networks_of(mesh->plaintext_networks, mesh->n_plaintext_networks, out->networks->plaintext, why));
 	RETURN_IF_ERR(networks_of(
 		mesh->require_mtls_networks, mesh->n_require_mtls_networks, out->networks->require_mtls, why));
+	RETURN_IF_ERR(services_of(mesh->services, mesh->n_services, out->networks, why));
 	return policy_of_message(mesh->policy, own_domain, &out->policy, why);
 }
 

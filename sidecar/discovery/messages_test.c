@@ -88,6 +88,26 @@ static void a_mesh_state_is_parsed_into_networks_and_policy(void **state)
 	mem_free(down);
 }
 
+static void a_mesh_state_has_the_addresses_of_named_services(void **state)
+{
+	(void)state;
+	struct mesh_message message;
+	Handfast__V1__NamedService service = HANDFAST__V1__NAMED_SERVICE__INIT, *list[] = {&service};
+	struct discovery_down *down = mem_new(struct discovery_down);
+	char text[ADDR_TEXT_MAX];
+	mesh_message_init(&message);
+	service.name = pb_bytes(SPAN_LITERAL("db"));
+	service.ip = pb_bytes(SPAN_LITERAL("\xc0\x00\x02\x09"));
+	message.mesh.services = list;
+	message.mesh.n_services = 1;
+	assert_int_equal(parse(&message.down.base, down, NULL), ERR_NONE);
+	const struct ip_addr *ip = mesh_networks_service(down->networks, "db");
+	assert_string_equal(ip_addr_format(ip, text), "192.0.2.9");
+	assert_null(mesh_networks_service(down->networks, "web"));
+	discovery_down_done(down);
+	mem_free(down);
+}
+
 static void must_refuse(struct mesh_message *message)
 {
 	struct discovery_down *down = mem_new(struct discovery_down);
@@ -111,6 +131,17 @@ static void c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole(void **st
 	must_refuse(&message);
 	message.network.prefix_len = 33;
 	must_refuse(&message);
+	Handfast__V1__NamedService service = HANDFAST__V1__NAMED_SERVICE__INIT, *list[] = {&service};
+	static const struct span wrong[][2] = {{SPAN_LITERAL("db"), SPAN_LITERAL("\xc0")},
+		{SPAN_LITERAL(""), SPAN_LITERAL("\xc0\x00\x02\x09")},
+		{SPAN_LITERAL("d\0b"), SPAN_LITERAL("\xc0\x00\x02\x09")}};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		service.name = pb_bytes(wrong[i][0]);
+		service.ip = pb_bytes(wrong[i][1]);
+		message.mesh.services = list;
+		message.mesh.n_services = 1;
+		must_refuse(&message);
+	}
 	message.network.address = pb_bytes(SPAN_LITERAL("\xc0\x00\x02\x01"));
 	must_refuse(&message);
 	message.policy.default_mode = HANDFAST__V1__INBOUND_MODE__INBOUND_MODE_UNSPECIFIED;
@@ -188,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mesh_state_is_parsed_into_networks_and_policy),
+		cmocka_unit_test(a_mesh_state_has_the_addresses_of_named_services),
 		cmocka_unit_test(c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole),
 		cmocka_unit_test(finding_p14_a_meshed_answer_has_identities_and_draining_endpoints),
 		cmocka_unit_test(endpoints_without_the_identity_of_a_workload_are_refused),

@@ -3,12 +3,18 @@
 #include "proto/handfast/v1/discovery.pb-c.h"
 #include "sidecar/discovery/messages.h"
 
-enum err discovery_hello_encode(const char *release, struct buf *out)
+enum err discovery_hello_encode(const char *release, const char *const *services, size_t num_services, struct buf *out)
 {
+	ProtobufCBinaryData names[NAMED_SERVICES_MAX];
+	CHECK(num_services <= NAMED_SERVICES_MAX);
+	for (size_t i = 0; i < num_services; i++)
+		names[i] = pb_bytes(span_of_str(services[i]));
 	Handfast__V1__DiscoveryUp up = HANDFAST__V1__DISCOVERY_UP__INIT;
 	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
 	hello.protocol_version = 1;
 	hello.release = pb_bytes(span_of_str(release));
+	hello.services = names;
+	hello.n_services = num_services;
 	up.kind_case = HANDFAST__V1__DISCOVERY_UP__KIND_HELLO;
 	up.hello = &hello;
 	return pb_pack(&up.base, out);

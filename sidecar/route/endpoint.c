@@ -67,6 +67,22 @@ struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext,
 	return networks;
 }
 
+void mesh_networks_add_service(struct mesh_networks *networks, struct span name, const struct ip_addr *ip)
+{
+	networks->services =
+		mem_realloc(networks->services, (networks->num_services + 1) * sizeof(*networks->services));
+	networks->services[networks->num_services++] =
+		(struct mesh_service){mem_printf("%.*s", (int)name.len, (const char *)name.ptr), *ip};
+}
+
+const struct ip_addr *mesh_networks_service(const struct mesh_networks *networks, const char *name)
+{
+	for (size_t i = 0; i < networks->num_services; i++)
+		if (strcmp(networks->services[i].name, name) == 0)
+			return &networks->services[i].ip;
+	return NULL;
+}
+
 struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks)
 {
 	unsigned before = __atomic_fetch_add(&networks->refs, 1, __ATOMIC_RELAXED);
@@ -85,6 +101,9 @@ void mesh_networks_unref(struct mesh_networks *networks)
 	mem_free(networks->inside);
 	mem_free(networks->plaintext);
 	mem_free(networks->require_mtls);
+	for (size_t i = 0; i < networks->num_services; i++)
+		mem_free(networks->services[i].name);
+	mem_free(networks->services);
 	mem_free(networks);
 }
 

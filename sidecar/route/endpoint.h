@@ -47,8 +47,16 @@ struct mesh_networks {
 	size_t num_plaintext;
 	struct network *require_mtls;
 	size_t num_require_mtls;
+	struct mesh_service { /* that listeners lead to by name */
+		char *name;   /* owned */
+		struct ip_addr ip;
+	} * services;
+	size_t num_services;
 };
 struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext, size_t num_require_mtls);
+/* Before it is shared with another thread. The name has no NUL byte. */
+void mesh_networks_add_service(struct mesh_networks *networks, struct span name, const struct ip_addr *ip);
+const struct ip_addr *mesh_networks_service(const struct mesh_networks *networks, const char *name); /* NULL: none */
 struct mesh_networks *mesh_networks_ref(struct mesh_networks *networks);
 void mesh_networks_unref(struct mesh_networks *networks);
 bool mesh_networks_needs_answer(

@@ -7,8 +7,12 @@
 
 #define LISTENERS_MAX 64 /* of each direction */
 
-struct outbound_listener {  /* programs of this host connect to `at`, as the workload */
-	struct addr at, to; /* a loopback address; the destination in the mesh */
+#define LISTENER_SERVICE_MAX 253 /* bytes of a service's name */
+
+struct outbound_listener { /* programs of this host connect to `at`, as the workload */
+	struct addr at;    /* a loopback address */
+	struct addr to;    /* the destination in the mesh; with a service its port, and no IP address */
+	char service[LISTENER_SERVICE_MAX + 1]; /* whose address the control plane knows; "": `to` has one */
 };
 
 struct inbound_listener { /* what peers send to `port` of this workload goes to `to`, a loopback address */

@@ -41,10 +41,10 @@ static void on_outbound(void *arg, int fd, const struct addr *peer)
 	conn_start_outbound(&worker->env, fd, peer);
 }
 
-static void on_outbound_to(void *arg, int fd, const struct addr *peer, const struct addr *to)
+static void on_outbound_to(void *arg, int fd, const struct addr *peer, const struct outbound_listener *listener)
 {
 	struct worker *worker = arg;
-	conn_start_outbound_to(&worker->env, fd, peer, to);
+	conn_start_outbound_to(&worker->env, fd, peer, listener);
 }
 
 /* Rules redirect what comes to a port with mtls, too. */

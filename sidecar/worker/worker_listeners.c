@@ -35,7 +35,7 @@ static void on_outbound_to(void *arg, int fd, const struct addr *peer)
 {
 	const struct worker_outbound_listener *outbound = arg;
 	const struct worker_listeners_options *options = outbound->options;
-	options->on_outbound_to(options->arg, fd, peer, &outbound->given->to);
+	options->on_outbound_to(options->arg, fd, peer, outbound->given);
 }
 
 static void on_outbound_pause(void *arg, bool paused)

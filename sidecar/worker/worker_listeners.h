@@ -10,7 +10,7 @@ struct worker_listeners_options {
 	bool ipv6;
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
 	const struct listeners *listeners; /* NULL: none */
-	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct addr *to);
+	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct outbound_listener *listener);
 	listener_accept_fn *on_mtls; /* of inbound listeners with mtls */
 	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;

@@ -5,11 +5,16 @@
     no host has rules; no sidecar has a capability"""
 
 from handfast_harness import Capture, Mesh, Nginx, Postgres, expect, expect_eq, expect_in, identity_of, needs
-from handfast_harness import settings, stream
+from handfast_harness import settings, stream, wait_until
 
 MARKER = b"marker-that-must-never-be-on-the-wire\n"
+SERVICE, OTHER_SERVICE = "192.0.2.80", "192.0.2.81"
 NOWHERE = "192.0.2.99"  # inside mesh.networks; no one
 PLAIN = "203.0.113.200"  # listed as plaintext
+
+
+def _web(address):
+    return {"name": "web", "address": address, "identity": identity_of("server"), "ports": [{"port": 80}]}
 
 
 def _leads_to(number, address):
@@ -18,7 +23,7 @@ def _leads_to(number, address):
 
 def arrange(story):
     mesh = story.mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h", rules=None, start=False,
-                             control={"mesh": {"plaintext_networks": [PLAIN + "/32"]}},
+                             services=[_web(SERVICE)], control={"mesh": {"plaintext_networks": [PLAIN + "/32"]}},
                              sidecar={"interception": "none", "timeouts": {"resolve": "1s"}}, policy={"workloads": [
                                  {"identity": identity_of("server"), "rules": [{
                                      "name": "client-may", "sources": [{"id": identity_of("client")}],
@@ -31,7 +36,9 @@ def arrange(story):
         _leads_to(5432, server + ":5432"), {"listen": "[::1]:5432", "to": server + ":5432"},
         _leads_to(8000, server + ":80"), _leads_to(8001, server + ":81"), _leads_to(8002, server + ":82"),
         _leads_to(8003, NOWHERE + ":80"), _leads_to(8004, PLAIN + ":80"),
-        _leads_to(8005, "[%s]:80" % mesh.server.ipv6)]}})
+        _leads_to(8005, "[%s]:80" % mesh.server.ipv6),
+        {"listen": "127.0.0.1:8006", "service": "web", "port": 80},
+        {"listen": "127.0.0.1:8007", "service": "absent", "port": 80}]}})
     story.nginx = story.own(Nginx(story, mesh.server, 8080, {"marker": MARKER}, addresses=["127.0.0.1"],
                                   extra="allow 203.0.113.2; deny all;"))
     story.postgres = story.own(Postgres(story, mesh.server, 15432, listen="127.0.0.1"))
@@ -90,6 +97,28 @@ def shows_that_a_listener_never_leads_into_plaintext(story):
     got = [entry for entry in story.mesh.sidecar("client").admin("/why")["failures"]
            if entry.get("destination", "").startswith(PLAIN)]
     expect_in("mesh.networks", got[0]["fix"], "the fix")
+
+
+def _page(story, port):
+    return story.mesh.client.run(["curl", "-sS", "--max-time", "5", "http://127.0.0.1:%d/marker" % port], check=False).stdout
+
+
+def shows_that_a_listener_leads_to_a_service_by_name(story):
+    expect_eq(_page(story, 8006).encode(), MARKER, "the page")
+    story.mesh.sidecar("client").wait_for_access(reason="done", destination=SERVICE + ":80")
+
+
+@needs(shows_that_a_listener_leads_to_a_service_by_name)
+def shows_that_a_service_that_moves_is_followed(story):
+    story.mesh.control.reload({"services": [_web(OTHER_SERVICE)]})
+    wait_until("the page by the new address", lambda: _page(story, 8006).encode() == MARKER and
+               story.mesh.sidecar("client").access_log(reason="done", destination=OTHER_SERVICE + ":80"))
+
+
+def shows_that_a_service_that_no_one_knows_is_named(story):
+    expect_eq(stream.attempt(story.mesh.client, "127.0.0.1", 8007), (b"", "reset"), "the answer")
+    failures = story.mesh.sidecar("client").admin("/why")["failures"]
+    expect(any("the service absent" in failure["got"] for failure in failures), "no failure names the service")
 
 
 def shows_that_a_workload_that_is_away_is_named(story):
