@@ -12,9 +12,10 @@ from .process import Process
 from .shown import needs, needs_earlier
 from .stream import Server as StreamServer
 from .topology import Topology
+from .web_pki import WebPki
 
 __all__ = [
     "Capture", "Mesh", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
-    "TestAuthority", "Topology", "carried", "expect", "expect_eq", "expect_in", "identity_of", "needs",
+    "TestAuthority", "Topology", "WebPki", "carried", "expect", "expect_eq", "expect_in", "identity_of", "needs",
     "needs_earlier", "servers", "strict_mesh", "wait_until",
 ]

@@ -17,9 +17,9 @@ from .sidecar import TUNNEL
 _numbers = itertools.count(1)
 
 
-def strict_mesh(story, **more):
+def strict_mesh(story, policy=None, **more):
     """Two meshed hosts, `client` and `server`, that refuse plaintext, and `stranger` without a sidecar."""
-    mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h", policy={"default_mode": "strict"}, **more)
+    mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h", policy={"default_mode": "strict", **(policy or {})}, **more)
     mesh.net.set_name_server("127.0.0.1")  # refuses at once; some servers ask for the names of their callers
     return mesh
 
