@@ -31,13 +31,33 @@ struct csr_parts {
 	CBS signature;
 };
 
-static bool add_info(CBB *out, const struct private_key *key)
+/* RFC 2985 5.4.2 (extensionRequest), RFC 5280 4.2.1.6. */
+static bool add_uri(CBB *attributes, struct span uri)
+{
+	static const uint8_t extension_request[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e};
+	static const uint8_t subject_alt_name[] = {0x55, 0x1d, 0x11};
+	CBB attribute, id, values, extensions, extension, octets, names, name;
+	return CBB_add_asn1(attributes, &attribute, CBS_ASN1_SEQUENCE) &&
+	       CBB_add_asn1(&attribute, &id, CBS_ASN1_OBJECT) &&
+	       CBB_add_bytes(&id, extension_request, sizeof extension_request) &&
+	       CBB_add_asn1(&attribute, &values, CBS_ASN1_SET) &&
+	       CBB_add_asn1(&values, &extensions, CBS_ASN1_SEQUENCE) &&
+	       CBB_add_asn1(&extensions, &extension, CBS_ASN1_SEQUENCE) &&
+	       CBB_add_asn1(&extension, &id, CBS_ASN1_OBJECT) &&
+	       CBB_add_bytes(&id, subject_alt_name, sizeof subject_alt_name) && CBB_add_asn1_bool(&extension, 1) &&
+	       CBB_add_asn1(&extension, &octets, CBS_ASN1_OCTETSTRING) &&
+	       CBB_add_asn1(&octets, &names, CBS_ASN1_SEQUENCE) &&
+	       CBB_add_asn1(&names, &name, CBS_ASN1_CONTEXT_SPECIFIC | 6) && CBB_add_bytes(&name, uri.ptr, uri.len);
+}
+
+static bool add_info(CBB *out, const struct private_key *key, struct span uri)
 {
 	CBB info, name, attributes;
 	return CBB_add_asn1(out, &info, CBS_ASN1_SEQUENCE) && CBB_add_asn1_uint64(&info, 0) &&
 	       CBB_add_asn1(&info, &name, CBS_ASN1_SEQUENCE) &&
 	       EVP_marshal_public_key(&info, private_key_get0_evp(key)) &&
-	       CBB_add_asn1(&info, &attributes, CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) && CBB_flush(out);
+	       CBB_add_asn1(&info, &attributes, CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) &&
+	       (uri.len == 0 || add_uri(&attributes, uri)) && CBB_flush(out);
 }
 
 static bool add_signed(CBB *out, struct span info, struct span signature)
@@ -51,12 +71,18 @@ static bool add_signed(CBB *out, struct span info, struct span signature)
 
 enum err csr_encode(const struct private_key *key, struct buf *out_der)
 {
-	uint8_t info_bytes[256], request_bytes[512];
+	return csr_encode_with_uri(key, (struct span){0}, out_der);
+}
+
+enum err csr_encode_with_uri(const struct private_key *key, struct span uri, struct buf *out_der)
+{
+	uint8_t info_bytes[256 + CSR_URI_MAX], request_bytes[512 + CSR_URI_MAX];
 	_cleanup_(buf_done) struct buf signature = BUF_INIT(128);
 	CBB info, request;
+	CHECK(uri.len <= CSR_URI_MAX);
 	CBB_init_fixed(&info, info_bytes, sizeof(info_bytes));
 	CBB_init_fixed(&request, request_bytes, sizeof(request_bytes));
-	CHECK(add_info(&info, key));
+	CHECK(add_info(&info, key, uri));
 	struct span info_der = span_of(CBB_data(&info), CBB_len(&info));
 	RETURN_IF_ERR(private_key_sign(key, info_der, &signature));
 	CHECK(add_signed(&request, info_der, buf_span(&signature)));

@@ -34,6 +34,35 @@ static void writes_requests_that_boringssl_parses(_unused_ void **state)
 	X509_REQ_free(request);
 }
 
+static void has_the_uri_in_a_critical_san(_unused_ void **state)
+{
+	static const char id[] = "spiffe://td.test/ns/shop/sa/cart";
+	char longest[CSR_URI_MAX];
+	_cleanup_(private_key_unrefp) struct private_key *key = private_key_generate();
+	_cleanup_(buf_done) struct buf der = BUF_INIT(CSR_MAX), spki = BUF_INIT(256);
+	assert_int_equal(csr_encode_with_uri(key, span_of_str(id), &der), ERR_NONE);
+	const uint8_t *at = buf_span(&der).ptr;
+	X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)buf_len(&der));
+	assert_non_null(request);
+	assert_int_equal(X509_REQ_verify(request, private_key_get0_evp(key)), 1);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	assert_int_equal(sk_X509_EXTENSION_num(extensions), 1);
+	X509_EXTENSION *extension = sk_X509_EXTENSION_value(extensions, 0);
+	assert_true(X509_EXTENSION_get_critical(extension));
+	GENERAL_NAMES *names = X509V3_EXT_d2i(extension);
+	assert_int_equal(sk_GENERAL_NAME_num(names), 1);
+	const ASN1_IA5STRING *uri = sk_GENERAL_NAME_value(names, 0)->d.uniformResourceIdentifier;
+	assert_int_equal(ASN1_STRING_length(uri), strlen(id));
+	assert_memory_equal(ASN1_STRING_get0_data(uri), id, strlen(id));
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	X509_REQ_free(request);
+	memset(longest, 'a', sizeof longest);
+	buf_clear(&der);
+	assert_int_equal(csr_encode_with_uri(key, span_of(longest, sizeof longest), &der), ERR_NONE);
+	assert_int_equal(csr_parse(buf_span(&der), &spki, NULL), ERR_NONE);
+}
+
 /* A request as another program could make it, with a name, SANs and a CA flag. */
 static void foreign_request(EVP_PKEY *key, const EVP_MD *digest, struct buf *out)
 {
@@ -160,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(returns_the_requested_key),
 		cmocka_unit_test(writes_requests_that_boringssl_parses),
+		cmocka_unit_test(has_the_uri_in_a_critical_san),
 		cmocka_unit_test(W14_W15_ignores_every_name_and_extension_in_the_request),
 		cmocka_unit_test(accepts_requests_with_other_allowed_keys),
 		cmocka_unit_test(W17_refuses_a_request_for_a_weak_key),

@@ -4,8 +4,8 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "sidecar/config_listeners.h"
+#include "sidecar/config_source.h"
 #include "sidecar/identity/control_address.h"
-#include "sidecar/identity/workload_address.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -94,42 +94,6 @@ static void identity_read(struct settings *settings, struct sidecar_config *conf
 		setting_error(settings, map, "one kind of attestation data",
 			"keep one of token_file, kubernetes_token_file, x509_certificate_file and unix_peer",
 			"several are given");
-}
-
-static void spiffe_id_read(struct settings *settings, struct setting_node *map, struct sidecar_config *config)
-{
-	_cleanup_(spiffe_id_done) struct spiffe_id id = {0};
-	struct why why = {0};
-	config->source_spiffe_id = copy_or_null(setting_text(settings, map, "spiffe_id"));
-	if (config->source_spiffe_id != NULL &&
-		spiffe_id_parse(span_of_str(config->source_spiffe_id), &id, &why) != ERR_NONE)
-		setting_error_why(settings, map, "spiffe_id", &why);
-}
-
-/* As SPIFFE's clients do, by the specification's variable when the settings have no address. */
-static void source_read(struct settings *settings, struct sidecar_config *config)
-{
-	struct setting_node *map = setting_map(settings, settings_root(settings), "identity");
-	bool is_workload_api = setting_keyword(settings, map, "source") == 1;
-	const char *given = setting_text(settings, map, "workload_api_address"), *path;
-	struct why why = {0};
-	spiffe_id_read(settings, map, config);
-	if (!is_workload_api) {
-		if (given != NULL && given[0] != '\0')
-			setting_error(settings, map, "no workload_api_address with the control plane as source",
-				"set identity.source to workload_api, or remove the address", "both are given");
-		return;
-	}
-	const char *address = given != NULL && given[0] != '\0' ? given : getenv("SPIFFE_ENDPOINT_SOCKET");
-	if (workload_address_parse(address == NULL ? "" : address, &path, &why) != ERR_NONE)
-		setting_error_why(settings, map, "workload_api_address", &why);
-	else
-		config->source_socket = mem_strdup(path);
-	if (config->token_file != NULL || config->kubernetes_token_file != NULL ||
-		config->x509_certificate_file != NULL || config->unix_peer)
-		setting_error(settings, map, "no attestation data with identity.source: workload_api",
-			"remove token_file, kubernetes_token_file, x509_certificate_file and unix_peer",
-			"some is given");
 }
 
 static void workload_uid_read(
@@ -335,7 +299,7 @@ static enum err config_read(struct settings *settings, bool needs_control_plane,
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = mem_new(struct sidecar_config);
 	control_read(settings, needs_control_plane, config);
 	identity_read(settings, config);
-	source_read(settings, config);
+	config_source_read(settings, config);
 	workload_api_read(settings, config);
 	modes_read(settings, config);
 	ports_read(settings, config);
@@ -368,8 +332,7 @@ void sidecar_config_free(struct sidecar_config *config)
 	mem_free(config->control_address);
 	mem_free(config->token_file);
 	mem_free(config->kubernetes_token_file);
-	mem_free(config->source_socket);
-	mem_free(config->source_spiffe_id);
+	config_source_done(config);
 	mem_free(config->x509_certificate_file);
 	mem_free(config->x509_key_file);
 	mem_free(config->state_dir);

@@ -18,6 +18,12 @@ enum interception { /* how connections reach the sidecar */
 	INTERCEPTION_NONE,   /* only by listeners and tunnels */
 };
 
+enum identity_source { /* as identity.source has them */
+	IDENTITY_FROM_CONTROL_PLANE,
+	IDENTITY_FROM_WORKLOAD_API,
+	IDENTITY_FROM_ISTIO_CA,
+};
+
 struct sidecar_config {
 	struct trust_domain trust_domain;
 	char *control_address; /* as sidecar/identity/control_address.h reads it, "192.0.2.1:15012,[2001:db8::1]:15012"
@@ -28,8 +34,16 @@ struct sidecar_config {
 	char *kubernetes_token_file; /* NULL: none */
 	bool unix_peer;
 	char *x509_certificate_file, *x509_key_file; /* of the machine; NULL: none */
-	char *source_socket;    /* of the Workload API that gives the identity; NULL: the control plane does */
-	char *source_spiffe_id; /* NULL: any */
+	enum identity_source source;
+	char *source_socket;    /* of the Workload API that gives the identity; NULL: another source */
+	char *source_spiffe_id; /* NULL: any, or that of the token */
+	struct istio_ca {
+		char *host;                  /* NULL: another source */
+		char *server_name, *cluster; /* NULL: none */
+		char *root_file, *token_file;
+		uint16_t port;
+		uint64_t ttl_s;
+	} istio;
 	char *state_dir;
 	bool claims_address;
 	bool keeps_svid;          /* in state_dir, for a restart without a control plane */

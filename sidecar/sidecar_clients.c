@@ -65,7 +65,7 @@ static const char *what_of(enum identity_event event)
 	case IDENTITY_UNREACHABLE:
 		return "control plane";
 	case IDENTITY_SOURCE_LOST:
-		return "workload api";
+		return "identity source";
 	}
 	return "";
 }

@@ -71,7 +71,7 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 			"see the detail, and list the recent failures: handfast why");
 	const struct why *source = sidecar_identity_source_failure(sidecar);
 	if (status.is_valid && source->err != ERR_NONE)
-		add(out, "no answer from the Workload API", PAGE_DEGRADED,
+		add(out, sidecar_identity_source_condition(sidecar), PAGE_DEGRADED,
 			why_format(source, out->source_failure, sizeof(out->source_failure)),
 			"the identity in use stays until it expires: list the recent failures: handfast why");
 	if (sidecar->policy == NULL)

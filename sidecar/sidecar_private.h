@@ -114,6 +114,7 @@ void sidecar_identity_free(struct sidecar *sidecar);
 void sidecar_identity_status(const struct sidecar *sidecar, struct identity_status *out);
 /* Of the Workload API that gives the identity; err ERR_NONE: it is connected, or the identity has another source. */
 const struct why *sidecar_identity_source_failure(const struct sidecar *sidecar);
+const char *sidecar_identity_source_condition(const struct sidecar *sidecar); /* what that failure is called */
 void sidecar_identity_drain(struct sidecar *sidecar);
 const char *sidecar_identity_release(struct sidecar *sidecar); /* the answer to the command */
 

@@ -216,8 +216,7 @@ void rpc_client_probe(struct rpc_client *client, uint32_t within_ms)
 
 void rpc_client_set_metadata(struct rpc_client *client, const char *name, const char *value)
 {
-	client->options.metadata_name = name;
-	client->options.metadata_value = value;
+	client->options.metadata[0] = (struct rpc_client_metadata){name, value};
 }
 
 struct tls_session *rpc_client_tls(const struct rpc_client *client)
@@ -229,7 +228,7 @@ static enum err open_stream(struct rpc_client *client, struct rpc_call *call, co
 {
 	char timeout[RPC_TIMEOUT_TEXT_MAX];
 	struct span scheme = rpc_client_tls(client) != NULL ? SPAN_LITERAL("https") : SPAN_LITERAL("http");
-	struct h2_header headers[8] = {
+	struct h2_header headers[7 + RPC_CLIENT_METADATA_MAX] = {
 		{SPAN_LITERAL(":method"), SPAN_LITERAL("POST")},
 		{SPAN_LITERAL(":scheme"), scheme},
 		{SPAN_LITERAL(":path"), span_of_str(path)},
@@ -241,9 +240,12 @@ static enum err open_stream(struct rpc_client *client, struct rpc_call *call, co
 	if (deadline_ms != 0)
 		headers[num_headers++] = (struct h2_header){
 			SPAN_LITERAL("grpc-timeout"), span_of_str(rpc_timeout_format(deadline_ms, timeout))};
-	if (client->options.metadata_name != NULL)
-		headers[num_headers++] = (struct h2_header){span_of_str(client->options.metadata_name),
-			span_of_str(client->options.metadata_value), .is_unique = true};
+	for (size_t i = 0; i < RPC_CLIENT_METADATA_MAX; i++) {
+		const struct rpc_client_metadata *metadata = &client->options.metadata[i];
+		if (metadata->name != NULL)
+			headers[num_headers++] = (struct h2_header){
+				span_of_str(metadata->name), span_of_str(metadata->value), .is_unique = true};
+	}
 	return h2_stream_open(client->connection.h2, headers, num_headers, false, call, &call->stream_id);
 }
 

@@ -8,14 +8,18 @@
 
 struct rpc_client;
 
+#define RPC_CLIENT_METADATA_MAX 2
+struct rpc_client_metadata {      /* borrowed while the client lives */
+	const char *name, *value; /* NULL: none */
+};
+
 struct rpc_client_options {
 	struct loop *loop;
-	struct transport *transport; /* adopted; may be connecting or handshaking */
-	const char *authority;       /* ":authority" */
-	/* Metadata of every call, borrowed while the client lives; NULL: none. */
-	const char *metadata_name, *metadata_value;
-	uint32_t connect_timeout_ms; /* until the peer's SETTINGS; 0: 5,000 */
-	uint32_t patience_ms;        /* h2_link.h */
+	struct transport *transport;                                  /* adopted; may be connecting or handshaking */
+	const char *authority;                                        /* ":authority" */
+	struct rpc_client_metadata metadata[RPC_CLIENT_METADATA_MAX]; /* of every call; see rpc_client_set_metadata() */
+	uint32_t connect_timeout_ms;                                  /* until the peer's SETTINGS; 0: 5,000 */
+	uint32_t patience_ms;                                         /* h2_link.h */
 	uint32_t keepalive_ms; /* PING after that idle time; the connection ends without an answer in the same time; 0:
 				  10,000 */
 	uint32_t message_max;  /* 0: the default */
@@ -38,7 +42,8 @@ void rpc_client_free(struct rpc_client *client); /* calls end without on_done */
 /* For one that must know soon whether the server runs: a PING at once, and the connection ends (ERR_TIMEOUT) if nothing
  * arrives within that time. Without effect while a probe is under way. */
 void rpc_client_probe(struct rpc_client *client, uint32_t within_ms);
-/* Another metadata of every call from now on, as of the options; HPACK does not keep it, since it may be a secret. */
+/* Another first metadata of every call from now on, as of the options; HPACK does not keep it, since it may be a
+ * secret. */
 void rpc_client_set_metadata(struct rpc_client *client, const char *name, const char *value);
 struct tls_session *rpc_client_tls(const struct rpc_client *client);
 

@@ -123,31 +123,43 @@ static size_t add_retired(
 	return num - num_now;
 }
 
-/* A root that is not usable leaves the others of its bundle in use: it is one that signs nothing here. */
+void workload_answer_add_roots(struct workload_answer *answer, const struct trust_domain *domain,
+	const struct span *roots, size_t num, const struct workload_choice *choice)
+{
+	struct span usable[BUNDLE_ROOTS_MAX];
+	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
+	struct why why = {0};
+	size_t num_usable = 0;
+	CHECK(num <= BUNDLE_ROOTS_MAX);
+	for (size_t i = 0; i < num; i++) {
+		_cleanup_(bundle_unrefp) struct bundle *alone = NULL;
+		if (bundle_new(domain, &roots[i], 1, &alone, &why) == ERR_NONE)
+			usable[num_usable++] = roots[i];
+		else
+			skip(answer, &why);
+	}
+	size_t num_retired = add_retired(domain, choice, usable, num_usable);
+	if (bundle_new_with_retired(domain, usable, num_usable + num_retired, num_retired, &bundle, &why) != ERR_NONE ||
+		bundle_set_add(answer->bundles, bundle, &why) != ERR_NONE)
+		skip(answer, &why);
+}
+
 static void add_bundle(const struct trust_domain *domain, ProtobufCBinaryData der, const struct workload_choice *choice,
 	struct workload_answer *out)
 {
 	struct span rest = pb_span(der), roots[BUNDLE_ROOTS_MAX];
-	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
 	struct why why = {0};
 	size_t num = 0;
 	while (rest.len > 0) {
-		_cleanup_(bundle_unrefp) struct bundle *alone = NULL;
 		if (num == BUNDLE_ROOTS_MAX || !der_take_first(&rest, &roots[num])) {
 			why_set(&why, ERR_MALFORMED, "at most 32 certificates in DER, one after the other", FIX,
 				"the rest of the bundle of %s is something else", domain->name);
 			skip(out, &why);
 			break;
 		}
-		if (bundle_new(domain, &roots[num], 1, &alone, &why) == ERR_NONE)
-			num++;
-		else
-			skip(out, &why);
+		num++;
 	}
-	size_t num_retired = add_retired(domain, choice, roots, num);
-	if (bundle_new_with_retired(domain, roots, num + num_retired, num_retired, &bundle, &why) != ERR_NONE ||
-		bundle_set_add(out->bundles, bundle, &why) != ERR_NONE)
-		skip(out, &why);
+	workload_answer_add_roots(out, domain, roots, num, choice);
 }
 
 /* A bundle that is not usable hurts its own trust domain only. */

@@ -32,3 +32,9 @@ void workload_answer_done(struct workload_answer *answer);
  * ERR_WEAK_KEY: not a P-256 key; the errors of svid_parse(). *out is untouched then. */
 enum err workload_answer_parse(struct span message, const struct workload_choice *choice, struct workload_answer *out,
 	struct why *why) _must_use_;
+
+/* For the answer of another source (istio_answer.h): makes the bundle of a trust domain of these certificates (DER, at
+ * most BUNDLE_ROOTS_MAX) and the retired ones of the choice. A root that is not usable leaves the others in use, since
+ * it is one that signs nothing here: it is counted as skipped. answer->bundles must be there. */
+void workload_answer_add_roots(struct workload_answer *answer, const struct trust_domain *domain,
+	const struct span *roots, size_t num, const struct workload_choice *choice);

@@ -8,7 +8,6 @@
 #include "base/net/socket.h"
 #include "base/rpc/rpc_client.h"
 #include "certs/digest.h"
-#include "sidecar/identity/workload_answer.h"
 
 #define COMPONENT "identity"
 #define FETCH     "/SpiffeWorkloadAPI/FetchX509SVID"
@@ -25,34 +24,19 @@ enum {
 
 struct workload_source {
 	struct workload_source_options options;
-	struct trusted_time time;  /* no authenticated time: the system's clock, never before the build date */
+	struct source_identity identity;
 	struct rpc_client *client; /* NULL: not connected */
 	struct backoff backoff;
 	struct loop_timer redial, tick;
-	struct loop_task drop; /* frees the client outside of its callbacks */
-	struct why failure;
-
-	struct credentials *credentials; /* stay after they have expired: the identity in use */
-	bool is_published;
-	struct epoch epoch;         /* of `credentials`; counts the answers in use */
+	struct loop_task drop;      /* frees the client outside of its callbacks */
 	uint8_t in_use[DIGEST_LEN]; /* of the answer in use */
 	uint64_t ask_again_boot_ms; /* without a new SVID until then the stream is opened anew; 0: no SVID yet */
 };
-
-static int64_t now_s(const struct workload_source *source)
-{
-	return trusted_time_now_s(&source->time, loop_clock(source->options.loop));
-}
 
 static uint64_t boot_ms(const struct workload_source *source)
 {
 	const struct clock *clock = loop_clock(source->options.loop);
 	return clock->boot_ms(clock);
-}
-
-bool workload_source_is_valid(const struct workload_source *source)
-{
-	return source->credentials != NULL && credentials_are_valid(source->credentials, now_s(source));
 }
 
 /* --- the end of a connection --- */
@@ -63,18 +47,6 @@ static void retry_later(struct workload_source *source)
 {
 	loop_timer_start(
 		source->options.loop, &source->redial, backoff_next_ms(&source->backoff, random_u32()), on_redial);
-}
-
-/* An outage is logged once as a warning, further tries for debugging. */
-static void note_failure(struct workload_source *source, enum identity_event event, const struct why *why)
-{
-	bool is_new = source->failure.err != why->err || strcmp(source->failure.got, why->got) != 0;
-	source->failure = *why;
-	log_why(is_new ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, COMPONENT,
-		event == IDENTITY_SOURCE_LOST ? "no answer from the Workload API now; trying again"
-					      : "refused an identity from the Workload API",
-		why);
-	source->options.on_event(source->options.arg, event, why);
 }
 
 static void on_drop(struct loop_task *task)
@@ -92,59 +64,25 @@ static void drop(struct workload_source *source)
 
 /* --- an answer --- */
 
-static void publish(struct workload_source *source, struct credentials *fresh)
-{
-	struct credentials *before = source->credentials;
-	CHECK(fresh != NULL && fresh != before);
-	source->credentials = fresh;
-	source->is_published = true;
-	source->options.on_credentials(source->options.arg, fresh);
-	credentials_unref(before);
-}
-
 static void plan_to_ask(struct workload_source *source, int64_t part, int64_t of)
 {
-	int64_t left_ms = (svid_not_after_s(credentials_svid(source->credentials)) - now_s(source)) * 1000;
+	int64_t left_ms = (svid_not_after_s(credentials_svid(source->identity.credentials)) -
+				  source_identity_now_s(&source->identity)) *
+			  1000;
 	int64_t wait_ms = left_ms > 0 ? left_ms * part / of : 0;
 	source->ask_again_boot_ms = boot_ms(source) + (uint64_t)(wait_ms > TICK_MS ? wait_ms : TICK_MS);
-}
-
-static bool has_same_svid(const struct workload_source *source, const struct svid *svid)
-{
-	return source->credentials != NULL && svid_eq(credentials_svid(source->credentials), svid);
-}
-
-static void report(struct workload_source *source, const struct workload_answer *answer, bool is_renewal)
-{
-	if (answer->num_skipped > 0)
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "left a root or a bundle of the Workload API out",
-			&answer->skipped);
-	if (!is_renewal)
-		return;
-	plan_to_ask(source, 3, 4);
-	log_notice(COMPONENT, "received an SVID for %s from the Workload API, valid for %lld s",
-		svid_id(answer->svid)->text, (long long)(svid_not_after_s(answer->svid) - now_s(source)));
-	source->options.on_event(source->options.arg, IDENTITY_RENEWED, NULL);
 }
 
 static enum err use(struct workload_source *source, struct span message, struct why *why)
 {
 	_cleanup_(workload_answer_done) struct workload_answer answer = {0};
-	struct credentials *fresh;
-	const struct workload_choice choice = {
-		.own = &source->options.trust_domain,
-		.wanted = source->options.spiffe_id,
-		.present = source->credentials != NULL ? credentials_id(source->credentials) : NULL,
-		.bundles = source->credentials != NULL ? credentials_bundles(source->credentials) : NULL,
-		.now_s = now_s(source),
-	};
-	struct epoch next = {source->epoch.incarnation, source->epoch.counter + 1};
+	bool is_renewal;
+	const struct workload_choice choice =
+		source_identity_choice(&source->identity, &source->options.trust_domain, source->options.spiffe_id);
 	RETURN_IF_ERR(workload_answer_parse(message, &choice, &answer, why));
-	RETURN_IF_ERR(credentials_new(answer.svid, answer.key, answer.bundles, next, now_s(source), &fresh, why));
-	bool is_renewal = !has_same_svid(source, answer.svid);
-	source->epoch = next;
-	publish(source, fresh);
-	report(source, &answer, is_renewal);
+	RETURN_IF_ERR(source_identity_use(&source->identity, &answer, &is_renewal, why));
+	if (is_renewal)
+		plan_to_ask(source, 3, 4);
 	return ERR_NONE;
 }
 
@@ -154,19 +92,19 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	uint8_t hash[DIGEST_LEN];
 	struct why why = {0};
 	digest_sha256(message, hash);
-	if (source->epoch.counter > 0 && memcmp(hash, source->in_use, DIGEST_LEN) == 0) {
+	if (source->identity.epoch.counter > 0 && memcmp(hash, source->in_use, DIGEST_LEN) == 0) {
 		backoff_reset(&source->backoff);
-		source->failure = (struct why){0};
+		source_identity_succeeded(&source->identity);
 		return; /* connected anew: nothing is new */
 	}
 	if (use(source, message, &why) != ERR_NONE) {
-		note_failure(source, IDENTITY_RENEW_FAILED, &why);
+		source_identity_failed(&source->identity, IDENTITY_RENEW_FAILED, &why);
 		rpc_call_cancel(call);
 		drop(source);
 		return;
 	}
 	backoff_reset(&source->backoff);
-	source->failure = (struct why){0};
+	source_identity_succeeded(&source->identity);
 	memcpy(source->in_use, hash, DIGEST_LEN);
 }
 
@@ -189,7 +127,7 @@ static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status s
 			"inspect the log of the Workload API's server, such as the SPIRE agent's",
 			"the Workload API ended the stream");
 	(void)rpc_status_why(status, message, &otherwise, &why);
-	note_failure(source, IDENTITY_SOURCE_LOST, &why);
+	source_identity_failed(&source->identity, IDENTITY_SOURCE_LOST, &why);
 	drop(source);
 }
 
@@ -207,7 +145,7 @@ static void on_close(void *arg, _unused_ struct rpc_client *client, const struct
 {
 	struct workload_source *source = arg;
 	if (!loop_timer_is_armed(&source->redial)) { /* else on_done has seen it */
-		note_failure(source, IDENTITY_SOURCE_LOST, why);
+		source_identity_failed(&source->identity, IDENTITY_SOURCE_LOST, why);
 		retry_later(source);
 	}
 	loop_task_post(source->options.loop, &source->drop, on_drop);
@@ -219,7 +157,7 @@ static void dial(struct workload_source *source)
 	int fd;
 	CHECK(source->client == NULL);
 	if (socket_connect_unix(source->options.socket, &fd, &why) != ERR_NONE) {
-		note_failure(source, IDENTITY_SOURCE_LOST, &why);
+		source_identity_failed(&source->identity, IDENTITY_SOURCE_LOST, &why);
 		retry_later(source);
 		return;
 	}
@@ -227,8 +165,7 @@ static void dial(struct workload_source *source)
 		.loop = source->options.loop,
 		.transport = transport_new_plain(fd),
 		.authority = "localhost",
-		.metadata_name = "workload.spiffe.io",
-		.metadata_value = "true",
+		.metadata = {{"workload.spiffe.io", "true"}},
 		.keepalive_ms = KEEPALIVE_MS,
 		.message_max = WORKLOAD_ANSWER_MAX,
 		.on_ready = on_ready,
@@ -247,23 +184,6 @@ static void on_redial(struct loop_timer *timer)
 
 /* --- once per second --- */
 
-static void check_expiry(struct workload_source *source)
-{
-	bool is_valid = workload_source_is_valid(source);
-	if (is_valid == source->is_published)
-		return;
-	source->is_published = is_valid;
-	if (is_valid)
-		log_notice(COMPONENT, "the SVID of %s is valid again after a change of the clock",
-			credentials_id(source->credentials)->text);
-	else
-		log_error(COMPONENT,
-			"the SVID of %s has expired: no new tunnel and no new stream until the Workload API has a "
-			"new one",
-			credentials_id(source->credentials)->text);
-	source->options.on_credentials(source->options.arg, is_valid ? source->credentials : NULL);
-}
-
 /* A server renews at half of the life. One that has not by three quarters may hang, and its socket not report it. */
 static void ask_again(struct workload_source *source)
 {
@@ -279,8 +199,7 @@ static void ask_again(struct workload_source *source)
 static void on_tick(struct loop_timer *timer)
 {
 	struct workload_source *source = container_of(timer, struct workload_source, tick);
-	CHECK(!source->is_published || source->credentials != NULL);
-	check_expiry(source);
+	source_identity_check_expiry(&source->identity);
 	ask_again(source);
 	loop_timer_start(source->options.loop, &source->tick, TICK_MS, on_tick);
 }
@@ -289,9 +208,10 @@ static void on_tick(struct loop_timer *timer)
 
 struct workload_source *workload_source_new(const struct workload_source_options *options)
 {
+	static const struct source_texts texts = {"the Workload API", "no answer from the Workload API"};
 	struct workload_source *source = mem_new(struct workload_source);
 	source->options = *options;
-	source->epoch.incarnation = random_u64() | 1;
+	source_identity_init(&source->identity, options->loop, &options->callbacks, &texts);
 	backoff_init(&source->backoff, FIRST_MS, LONGEST_MS);
 	return source;
 }
@@ -310,16 +230,11 @@ void workload_source_free(struct workload_source *source)
 	loop_timer_stop(&source->tick);
 	loop_task_cancel(&source->drop);
 	rpc_client_free(source->client);
-	credentials_unref(source->credentials);
+	source_identity_done(&source->identity);
 	mem_free(source);
 }
 
-struct credentials *workload_source_credentials(const struct workload_source *source)
+const struct source_identity *workload_source_identity(const struct workload_source *source)
 {
-	return source->credentials;
-}
-
-const struct why *workload_source_failure(const struct workload_source *source)
-{
-	return &source->failure;
+	return &source->identity;
 }

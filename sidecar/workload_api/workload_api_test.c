@@ -57,8 +57,7 @@ static void connect_with(struct world *world, const char *name)
 	world->client = rpc_client_new(&(struct rpc_client_options){.loop = world->loop,
 		.transport = transport_new_plain(fd),
 		.authority = "localhost",
-		.metadata_name = name,
-		.metadata_value = "true"});
+		.metadata = {{name, "true"}}});
 	rounds(world);
 }
 

@@ -209,6 +209,8 @@ TESTED_ELSEWHERE = {
     "control/serve/jwt_keys.c": "test/integration/223_jwt_svids.py",
     "sidecar/workload_api/bundle_entries.c": "sidecar/workload_api/workload_messages_test.c",
     "sidecar/workload_api/jwt_messages.c": "test/integration/223_jwt_svids.py",
+    "sidecar/identity/istio_source.c": "test/integration/310_an_identity_from_an_istio_ca.py",
+    "sidecar/identity/source_identity.c": "test/integration/224_an_identity_from_another_agent.py",
     "sidecar/identity/workload_source.c": "test/integration/224_an_identity_from_another_agent.py",
     "sidecar/identity/discovery_link.c": "test/integration/224_an_identity_from_another_agent.py",
     "sidecar/workload_api/workload_stream.c": "sidecar/workload_api/workload_api_test.c",
@@ -364,7 +366,7 @@ MAY_USE = {
     # The table of close reasons gives the labels of a counter.
     "sidecar/probe": CORE + ("base/net", "base/rpc"),
     "sidecar/report": CORE + ("base/http", "base/json", "base/net", "base/tls:key_exchange", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
-    "sidecar/identity": BASE + ("certs", "proto"),
+    "sidecar/identity": BASE + ("certs", "proto", "third_party/jansson"),
     "sidecar/svid": BASE + ("certs", "proto"),
     "sidecar/workload_api": BASE + ("certs", "proto", "third_party/jansson"),
     "sidecar/discovery": BASE + ("certs", "proto", "policy", "sidecar/route"),  # it speaks of both

