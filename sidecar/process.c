@@ -5,8 +5,11 @@
 #include "base/net/socket.h"
 #include "sidecar/route/original_dst.h"
 #include <errno.h>
+#include <link.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -70,6 +73,32 @@ unsigned process_workers(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	return processors < 1 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (unsigned)processors;
+}
+
+/* Writable ones hold what the start has changed. */
+static void forget_segment(const ElfW(Phdr) * segment, uintptr_t base, uintptr_t page)
+{
+	if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
+		return;
+	uintptr_t start = (base + segment->p_vaddr) & ~(page - 1);
+	uintptr_t end = base + segment->p_vaddr + segment->p_filesz;
+	/* Fails only where there is nothing to return. */
+	(void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+static int forget_object(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	(void)size;
+	for (unsigned i = 0; i < object->dlpi_phnum; i++)
+		forget_segment(&object->dlpi_phdr[i], object->dlpi_addr, *(const uintptr_t *)arg);
+	return 1; /* the program itself is the first */
+}
+
+void process_forget_start(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	(void)malloc_trim(0);
+	(void)dl_iterate_phdr(forget_object, &page);
 }
 
 static bool is_local_address(const char *text, struct ip_addr *out)

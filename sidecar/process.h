@@ -21,6 +21,10 @@ unsigned long process_connections(unsigned long descriptors);
 unsigned process_workers(void); /* one per processor, at most 4 */
 bool process_has_ipv6(void);
 
+/* Once the start is over: returns the heap's free pages, and those of the program's file that only the start used. What
+ * is used again comes back from the page cache, by a fault of a microsecond for 64 KiB. */
+void process_forget_start(void);
+
 /* The seconds after which connection tracking removes a half-closed connection (nf_conntrack_tcp_timeout_close_wait);
  * 0: unknown. */
 unsigned process_conntrack_close_wait_s(void);

@@ -1,4 +1,5 @@
 #include "base/core/cleanup.h"
+#include "base/core/mem.h"
 #include "sidecar/process.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,8 +7,12 @@
 #include <stdint.h>
 /* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static void w24_cannot_be_dumped(_unused_ void **state)
 {
@@ -46,6 +51,55 @@ static void has_one_to_four_workers(_unused_ void **state)
 	assert_in_range(process_workers(), 1, 4);
 }
 
+/* In the program's file, as code is, and used by nothing later. */
+static const uint8_t only_for_the_start[1 << 20] = {1};
+
+static unsigned long number_in(const char *line)
+{
+	unsigned long number = 0;
+	for (; *line != '\0'; line++)
+		if (*line >= '0' && *line <= '9')
+			number = number * 10 + (unsigned long)(*line - '0');
+	return number;
+}
+
+/* Of the mappings whose line ends so. */
+static unsigned long resident_kb(const char *name)
+{
+	char line[512];
+	bool is_named = false;
+	unsigned long kb = 0;
+	FILE *file = fopen("/proc/self/smaps", "r"); /* statm has estimates */
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, "Rss:", 4) == 0)
+			kb += is_named ? number_in(line) : 0;
+		else if (line[0] >= '0' && line[0] <= 'f' && strchr(line, '-') != NULL)
+			is_named = strstr(line, name) != NULL;
+	}
+	(void)fclose(file);
+	return kb;
+}
+
+static void the_memory_of_the_start_is_returned(_unused_ void **state)
+{
+	enum { BLOCKS = 64, BLOCK_LEN = 64 * 1024 };
+	void *blocks[BLOCKS];
+	unsigned sum = 0;
+	for (unsigned i = 0; i < BLOCKS; i++)
+		memset(blocks[i] = mem_alloc(BLOCK_LEN), (int)i + 1, BLOCK_LEN);
+	for (unsigned i = 0; i + 1 < BLOCKS; i++) /* the last one keeps the heap from shrinking by itself */
+		mem_free(blocks[i]);
+	for (size_t at = 0; at < sizeof(only_for_the_start); at += 4096)
+		sum += ((const volatile uint8_t *)only_for_the_start)[at];
+	assert_int_equal(sum, 1);
+	unsigned long file_kb = resident_kb("/process_test\n"), heap_kb = resident_kb("[heap]\n");
+	process_forget_start();
+	assert_true(resident_kb("/process_test\n") + 512 < file_kb);
+	assert_true(resident_kb("[heap]\n") + BLOCKS / 2 * (BLOCK_LEN / 1024) < heap_kb);
+	mem_free(blocks[BLOCKS - 1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -53,6 +107,7 @@ int main(void)
 		cmocka_unit_test(finding_l14_connections_and_tunnels_fit_the_descriptors),
 		cmocka_unit_test(raises_the_descriptor_limit_to_the_hard_limit),
 		cmocka_unit_test(has_one_to_four_workers),
+		cmocka_unit_test(the_memory_of_the_start_is_returned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/log.h"
+#include "sidecar/process.h"
 #include "sidecar/report/pages.h"
 
 enum { CONDITIONS_MAX = 16, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
@@ -281,6 +282,15 @@ static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 	}
 }
 
+/* A second after the policy has come, when the first handshakes are over too. */
+static void forget_start(struct sidecar *sidecar)
+{
+	if (sidecar->has_forgotten_start || sidecar->policy == NULL)
+		return;
+	sidecar->has_forgotten_start = true;
+	process_forget_start();
+}
+
 static void set_gauges(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, gauges);
@@ -297,6 +307,7 @@ static void set_gauges(struct loop_timer *timer)
 	sidecar_kept_poll(sidecar);
 	sidecar_lists_poll(sidecar);
 	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
+	forget_start(sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);
 }
 

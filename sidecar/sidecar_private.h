@@ -87,6 +87,7 @@ struct sidecar {
 	uint64_t made_ms;                  /* on the loop's clock */
 	bool is_ending;                    /* after a signal: ends when no connection is open */
 	bool is_gathering_totals;
+	bool has_forgotten_start; /* process_forget_start() */
 	uint64_t ending_since_ms;
 	unsigned num_quiet_polls;
 };

@@ -35,17 +35,15 @@ static enum err encode(struct identity_client *client, struct credentials *of, s
 	};
 	read_boot_id(kept.boot_id);
 	spiffe_id_copy(credentials_id(of), &kept.id);
-	uint8_t *whole;
-	enum err err = buf_reserve(out, buf_room(out), &whole); /* once: it has the key */
-	if (err == ERR_NONE)
-		err = kept_identity_encode(&kept, out);
+	enum err err = kept_identity_encode(&kept, out);
 	spiffe_id_done(&kept.id);
 	return err;
 }
 
 static void write_now(struct identity_client *client, struct credentials *of)
 {
-	_cleanup_(buf_wipe) struct buf content = BUF_INIT(buf_len(&client->trust_encoded) + OTHERS_MAX);
+	/* With the key. Its memory grows as the content needs it: what is overwritten at the end stays resident. */
+	_cleanup_(buf_done) struct buf content = BUF_INIT_SECRET(buf_len(&client->trust_encoded) + OTHERS_MAX);
 	/* Empty where it cannot be encoded: the file is removed. */
 	if (buf_len(&client->trust_encoded) == 0 || encode(client, of, &content) != ERR_NONE)
 		buf_clear(&content);
