@@ -7,6 +7,7 @@
     test/run_stories.py 053:sigterm     one function, by its name or a part that only it has
     test/run_stories.py --list [WHICH]  lists stories, their functions, and what each needs
     test/run_stories.py --each-alone 053    each function of the story in a run of its own
+    test/run_stories.py --long          the stories of heavy programs, which no other command runs (test/apt-packages-long.txt)
     test/run_stories.py --keep 053      leaves the story's mesh standing
     test/run_stories.py --down FOLDER   removes it
 
@@ -41,6 +42,7 @@ def read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*",
                         help="a number, a range of numbers, or a part of a name; STORY:FUNCTION for one function")
+    parser.add_argument("--long", action="store_true", help="only the stories that have LONG; without it only the others")
     parser.add_argument("--list", action="store_true", help="print stories and their functions, and run none")
     parser.add_argument("--with-earlier", action="store_true",
                         help="before a function that was selected, run all earlier ones of its story")
@@ -80,8 +82,10 @@ def main():
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its reader, such as head, may have enough
         print_list(selected)
         return 0
+    selected = {path: only for path, only in selected.items() if story.is_long(path) == options.long}
     if not selected:
-        print("no story matches %s" % " ".join(options.which), file=sys.stderr)
+        print("no story matches %s %s" % (" ".join(options.which), "and is long" if options.long else "(a long one needs --long)"),
+              file=sys.stderr)
         return 64
     if options.keep and len(selected) != 1:
         print("--keep leaves one story standing, and %d are selected" % len(selected), file=sys.stderr)

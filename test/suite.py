@@ -2,9 +2,9 @@
 """Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
 it:
 
-    test/suite.py                 all parts but `busy_kube`, `kube`, `fresh` and `arm64`
+    test/suite.py                 all parts but `long_stories`, `busy_kube`, `kube`, `fresh` and `arm64`
     test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories asan_stories
-    tsan_stories lint busy_kube kube fresh arm64
+    tsan_stories lint long_stories busy_kube kube fresh arm64
     test/suite.py all busy_kube kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
     machine, and README's first command and quick start on a fresh machine
 
@@ -243,6 +243,12 @@ def stories():
     return run_stories(plain(), others_than(BUSY_STORIES, "test/integration"), {})
 
 
+def long_stories():
+    """the stories of heavy programs, whose packages it installs"""
+    code, _ = run(["tools/install_packages.sh", "test/apt-packages-long.txt"])
+    return run_stories(plain(), ["--long"], {}) if code == 0 else Sum(0, 1)
+
+
 def asan_stories():
     """some of the stories, with AddressSanitizer in the programs"""
     # The leak check needs ptrace, which the programs forbid; the unit tests check for leaks.
@@ -292,7 +298,8 @@ def has_rules():
 
 
 PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, asan_stories, tsan_stories, lint]
-ON_REQUEST = [busy_kube, kube, fresh, arm64]  # what a fresh machine has no Go for; not on a fresh machine itself
+# What a fresh machine has no Go for; not on a fresh machine itself; large programs of others.
+ON_REQUEST = [long_stories, busy_kube, kube, fresh, arm64]
 LANES = [[stories, asan_stories, tsan_stories], [kube, lint, fresh, arm64]]
 LOW_PRIORITY = [lint, fresh, arm64]
 NEEDS = {stories: plain, kube: plain, asan_stories: with_asan, tsan_stories: with_tsan}

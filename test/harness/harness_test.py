@@ -232,6 +232,14 @@ class Runner(unittest.TestCase):
             self.assertEqual(names("rules", "001"), ["001", "010"])
 
 
+    def test_a_long_story_has_its_reason_at_the_start_of_a_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("001_a.py", '"""A."""\nLONG = "a minute"\n'), ("002_b.py", '"""A LONG = of text."""\n')):
+                with open(os.path.join(folder, name), "w") as file:
+                    file.write(text)
+            self.assertEqual([story.is_long(path) for path in story.discover(folder, [])], [True, False])
+
+
 def _run_stories():
     """test/run_stories.py as a module."""
     path = os.path.join(HERE, "..", "run_stories.py")

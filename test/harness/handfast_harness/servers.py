@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 from .expect import expect_eq
-from .namespace import as_user
+from .namespace import as_user, environment
 from .web_pki import WebPki
 
 UID = 65534
@@ -110,6 +110,26 @@ def etcd_pair(story, hosts, port=2379, peer_port=2380):
     for member in started:
         member.wait_for_log("ready to serve client requests", 20)
     return started
+
+
+def rabbitmq(story, hosts):
+    """A node per host, named after it, with one cookie; guest may log in from anywhere. Returns the nodes and a function that
+    runs rabbitmqctl on one: ctl(host, words ...)."""
+    folders = {host: _folder(story, host, "rabbitmq") for host in hosts}
+    environments = {host: {"HOME": folder, "RABBITMQ_NODENAME": "rabbit@" + host.name, "RABBITMQ_MNESIA_BASE": folder,
+                           "RABBITMQ_LOG_BASE": folder, "RABBITMQ_LOGS": "-", "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                           "RABBITMQ_ENABLED_PLUGINS_FILE": folder + "/plugins", "HOSTNAME": host.name,
+                           "RABBITMQ_CONFIG_FILE": _write(folder, "rabbitmq.conf", "loopback_users.guest = false\n")[:-5],
+                           "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie story", "RABBITMQ_CTL_ERL_ARGS": "-setcookie story"}
+                    for host, folder in folders.items()}
+    program_of = lambda name: "/usr/lib/rabbitmq/bin/" + name
+    nodes = [story.spawn(host, "rabbitmq", [program_of("rabbitmq-server")], uid=UID, env=environments[host], cwd=folders[host])
+             for host in hosts]
+    for node in nodes:
+        node.wait_for_port(5672, deadline_s=90)
+    ctl = lambda host, *words: host.run([program_of("rabbitmqctl"), *words], uid=UID, timeout_s=60, cwd=folders[host],
+                                        env=environment(environments[host])).stdout
+    return nodes, ctl
 
 
 def smtp(story, namespace, port=25):

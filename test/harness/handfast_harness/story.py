@@ -5,6 +5,7 @@
     the topology, drawn
     \"\"\"
     DEADLINE_S = 60                                  (optional)
+    LONG = "a minute, and 35 MB of packages"         (optional: runs with --long alone, and not in CI)
 
     def arrange(story):                              (optional: runs first)
         story.net = story.topology("a", "b")
@@ -124,6 +125,12 @@ def select(folder, patterns, with_earlier=False):
             chosen.setdefault(path, []).append(part if colon else None)
     return {path: None if None in chosen[path] else shown.choose(path, chosen[path], with_earlier)
             for path in sorted(chosen)}
+
+
+def is_long(path):
+    """Whether a story runs with --long alone: it has LONG = the reason."""
+    with open(path) as file:
+        return re.search(r"^LONG = ", file.read(), re.M) is not None
 
 
 def title(path):
