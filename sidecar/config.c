@@ -3,6 +3,7 @@
 #include "base/core/hex.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/zone.h"
 #include "sidecar/config_listeners.h"
 #include "sidecar/config_source.h"
 #include "sidecar/identity/control_address.h"
@@ -62,6 +63,8 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	if (trust_domain_parse(span_of_str(domain), &config->trust_domain, &why) != ERR_NONE)
 		setting_error_why(settings, root, "trust_domain", &why);
 	control_address_read(settings, map != NULL ? map : root, is_required, config);
+	const char *zone = setting_text(settings, root, "zone");
+	config->zone = zone == NULL ? 0 : zone_of(span_of_str(zone));
 	const char *hash = setting_text(settings, map, "bootstrap_root_sha256");
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32)) {

@@ -45,6 +45,7 @@ struct sidecar_config {
 		uint64_t ttl_s;
 	} istio;
 	char *state_dir;
+	uint32_t zone; /* base/core/zone.h; 0: none is set */
 	bool claims_address;
 	bool keeps_svid;          /* in state_dir, for a restart without a control plane */
 	char *workload_socket;    /* NULL: no Workload API */

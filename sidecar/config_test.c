@@ -1,6 +1,7 @@
 #include "base/core/mem.h"
 #include "sidecar/config.h"
 
+#include "base/core/zone.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->metrics_port, 15020);
 	assert_int_equal(config->drain_ms, 25000);
 	assert_int_equal(config->drain_minimum_ms, 8000);
+	assert_int_equal(config->zone, 0);
 	assert_int_equal(config->resolve_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
@@ -234,6 +236,15 @@ static void finding_p2_probes_come_before_connection_tracking_forgets(void **sta
 	assert_int_equal(other->keepalive.probes, 2);
 }
 
+static void the_zone_is_read(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings, "control: {address: 192.0.2.1:15012}\nzone: eu-1a\n", &config), ERR_NONE);
+	assert_int_equal(config->zone, zone_of(SPAN_LITERAL("eu-1a")));
+}
+
 static void every_error_is_reported_at_once(void **state)
 {
 	(void)state;
@@ -311,6 +322,7 @@ int main(void)
 		cmocka_unit_test(the_control_planes_addresses_are_different),
 		cmocka_unit_test(finding_p5_the_minimum_lies_within_the_deadline),
 		cmocka_unit_test(finding_p2_probes_come_before_connection_tracking_forgets),
+		cmocka_unit_test(the_zone_is_read),
 		cmocka_unit_test(every_error_is_reported_at_once),
 		cmocka_unit_test(finding_o3_every_key_is_among_the_settings_in_force),
 	};

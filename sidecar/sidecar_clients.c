@@ -111,6 +111,8 @@ static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *po
 	struct sidecar *sidecar = arg;
 	policy_unref(sidecar->sent_policy);
 	sidecar->sent_policy = policy_ref(policy);
+	if (sidecar->config->zone != 0)
+		networks->zone = sidecar->config->zone;
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_networks(sidecar->workers[i], networks);
 	sidecar_families_update(sidecar, networks);
@@ -191,6 +193,7 @@ static enum err identity_make(struct sidecar *sidecar, struct why *why)
 		.bootstrap_root_sha256 = config->has_bootstrap_root ? config->bootstrap_root_sha256 : NULL,
 		.claims_address = config->claims_address,
 		.release = sidecar->options.release,
+		.zone = config->zone,
 		.own_addresses = own_addresses,
 		.on_credentials = on_credentials,
 		.on_time = on_time,

@@ -65,6 +65,13 @@ struct endpoints {
 	Handfast__V1__SocketAddress addresses[RESOLUTION_ENDPOINTS_MAX];
 };
 
+static void zones_encode(const struct resolved_endpoint *endpoint, Handfast__V1__Endpoint *out)
+{
+	out->zones = (uint32_t *)(uintptr_t)endpoint->zones;
+	while (out->n_zones < RESOLUTION_ZONES_MAX && endpoint->zones[out->n_zones] != 0)
+		out->n_zones++;
+}
+
 static void meshed_encode(const struct resolution *resolution, struct endpoints *room, Handfast__V1__Meshed *out)
 {
 	size_t num = resolution->num_endpoints + resolution->num_draining;
@@ -74,6 +81,7 @@ static void meshed_encode(const struct resolution *resolution, struct endpoints 
 		address_encode(&resolution->endpoints[i].address, &room->addresses[i]);
 		room->values[i].address = &room->addresses[i];
 		room->values[i].id = pb_bytes(spiffe_id_text(resolution->endpoints[i].id));
+		zones_encode(&resolution->endpoints[i], &room->values[i]);
 		room->list[i] = &room->values[i];
 	}
 	out->endpoints = room->list;

@@ -188,6 +188,8 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.1:8080"), &resolution.endpoints[0].address), ERR_NONE);
 	assert_int_equal(addr_parse(SPAN_LITERAL("192.0.2.2:8080"), &resolution.endpoints[1].address), ERR_NONE);
 	resolution.endpoints[0].id = resolution.endpoints[1].id = &id;
+	resolution.endpoints[0].zones[0] = 7;
+	resolution.endpoints[0].zones[1] = 8;
 	assert_int_equal(encode_answer(&destination, &resolution, (struct answer_mark){.version = 3}, &wire), ERR_NONE);
 	const Handfast__V1__Answer *answer = unpacked(&wire, &arena)->answers->answers[0];
 	assert_int_equal(answer->version, 3);
@@ -196,7 +198,10 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	assert_int_equal(answer->meshed->endpoints[0]->address->port, 8080);
 	assert_true(span_eq(pb_span(answer->meshed->endpoints[0]->id), spiffe_id_text(&id)));
 	assert_int_equal(answer->meshed->n_endpoints, 1);
+	assert_int_equal(answer->meshed->endpoints[0]->n_zones, 2);
+	assert_int_equal(answer->meshed->endpoints[0]->zones[1], 8);
 	assert_int_equal(answer->meshed->n_draining_endpoints, 1);
+	assert_int_equal(answer->meshed->draining_endpoints[0]->n_zones, 0);
 	assert_int_equal(answer->meshed->affinity_s, 60);
 	assert_int_equal(answer->meshed->draining_endpoints[0]->address->ip.data[3], 2);
 }

@@ -25,6 +25,8 @@ enum err claim_encode(const struct claim *claim, struct buf *out)
 		RETURN_IF_ERR(record_put(out, "replica", span_of_str(claim->replica)));
 	if (claim->is_draining)
 		RETURN_IF_ERR(record_put_number(out, "draining", 1));
+	if (claim->zone != 0)
+		RETURN_IF_ERR(record_put_number(out, "zone", claim->zone));
 	return record_put_number(out, "ended", claim->has_ended ? 1 : 0);
 }
 
@@ -48,6 +50,7 @@ enum err claim_parse(const char *key, struct span bytes, struct claim **out, str
 	if (record_get(bytes, "replica", 0, &replica) && replica.len == CLAIM_REPLICA_LEN - 1)
 		memcpy(claim->replica, replica.ptr, replica.len);
 	claim->is_draining = record_number(bytes, "draining", 0) != 0;
+	claim->zone = (uint32_t)record_number(bytes, "zone", 0);
 	*out = claim;
 	return ERR_NONE;
 }

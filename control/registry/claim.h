@@ -23,6 +23,7 @@ struct claim {
 	 */
 	char replica[CLAIM_REPLICA_LEN];
 	bool is_draining;             /* the owner drains, as that one knows it */
+	uint32_t zone;                /* of the owner, as that one knows it; 0: none */
 	uint8_t key_hash[DIGEST_LEN]; /* of the attestation key that claimed it; zeros: unknown (release 0.1) */
 
 	/* Not stored. */

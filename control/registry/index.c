@@ -107,6 +107,7 @@ void registry_drop_claim(struct registry *registry, struct claim *claim)
 	member->num_claims -= !claim->has_ended;
 	place->claim = NULL;
 	place->is_draining = place->is_draining && place->entry != NULL;
+	place->zone = place->entry != NULL ? place->zone : 0;
 	loop_timer_stop(&claim->linger);
 	claim_free(claim);
 	place_drop_if_empty(registry, place);
@@ -186,6 +187,7 @@ void registry_forget_config(struct registry *registry)
 static void clear_place(void *arg, struct place *place)
 {
 	place->is_draining = false;
+	place->zone = 0;
 	if (place->claim != NULL)
 		registry_drop_claim(arg, place->claim);
 	else

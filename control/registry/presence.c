@@ -19,6 +19,12 @@ enum presence registry_presence(const struct place *place)
 											   : PRESENCE_AWAY;
 }
 
+uint32_t registry_zone(const struct place *place)
+{
+	const struct claim *claim = place->claim;
+	return claim != NULL && registry_is_held_elsewhere(claim->registry, claim) ? claim->zone : place->zone;
+}
+
 void registry_changed(struct registry *registry, const struct ip_addr *ip, const struct spiffe_id *id)
 {
 	const struct registry_observer *observer = &registry->observer;
@@ -84,16 +90,35 @@ void registry_stream_closed(struct registry *registry, const struct spiffe_id *i
 	registry_review(registry, claim);
 }
 
+static bool is_entry_of(const struct place *place, const struct spiffe_id *id)
+{
+	return place->entry != NULL && spiffe_id_eq(&place->entry->identity, id);
+}
+
+static bool is_owned_by(const struct place *place, const struct spiffe_id *id)
+{
+	const struct claim *claim = place->claim;
+	return is_entry_of(place, id) || (claim != NULL && !claim->has_ended && spiffe_id_eq(&claim->id, id));
+}
+
+void registry_set_zone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, uint32_t zone)
+{
+	struct place *place = registry_place(registry, ip);
+	if (place == NULL || place->zone == zone || !is_owned_by(place, id))
+		return;
+	place->zone = zone;
+	if (place->claim != NULL)
+		registry_sync(registry, place->claim);
+	registry_changed(registry, NULL, id);
+}
+
 void registry_set_draining(
 	struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, bool is_draining)
 {
 	struct place *place = registry_place(registry, ip);
-	if (place == NULL || place->is_draining == is_draining)
+	if (place == NULL || place->is_draining == is_draining || !is_owned_by(place, id))
 		return;
-	bool holds = place->claim != NULL && !place->claim->has_ended && spiffe_id_eq(&place->claim->id, id);
-	bool is_entry = place->entry != NULL && spiffe_id_eq(&place->entry->identity, id);
-	if (!holds && !is_entry)
-		return;
+	bool is_entry = is_entry_of(place, id);
 	place->is_draining = is_draining;
 	if (place->claim != NULL) {
 		registry_sync(registry, place->claim);

@@ -26,11 +26,13 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	struct member *member = registry_member(registry, &known->id);
 	CHECK(member != NULL && known->place->claim == known);
 	bool ends = fresh->has_ended != known->has_ended;
+	uint32_t zone_before = registry_zone(known->place);
 	known->away_ms = fresh->away_ms;
 	memcpy(known->key_hash, fresh->key_hash, DIGEST_LEN);
 	known->version = fresh->version;
 	memcpy(known->replica, fresh->replica, sizeof known->replica);
 	known->is_draining = fresh->is_draining;
+	known->zone = fresh->zone;
 	known->has_ended = fresh->has_ended;
 	if (ends) {
 		CHECK(!known->has_ended || member->num_claims > 0);
@@ -40,6 +42,8 @@ static void claim_update(struct registry *registry, struct claim *known, const s
 	if (known->num_live > 0)
 		registry_sync(registry, known);
 	registry_review(registry, known);
+	if (registry_zone(known->place) != zone_before)
+		registry_changed(registry, NULL, &known->id);
 	if (!ends)
 		return;
 	registry_changed(registry, &known->ip, NULL);

@@ -51,6 +51,9 @@ bool registry_holds(const struct registry *registry, const struct spiffe_id *id,
  * the claim stays. Ignored unless `id` owns the address. Stays until the next call. */
 void registry_set_draining(
 	struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, bool is_draining);
+/* The sidecar of `id` at `ip` is in this zone (base/core/zone.h): for the answers about its services. Ignored unless
+ * `id` owns the address. Stays until the next call. */
+void registry_set_zone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, uint32_t zone);
 /* Releases the address: for its owner (id given) or for an operator (NULL). True: it was owned, and the release is
  * under way: once it is durable, or has failed, the audit log has it and on_released (may be NULL) is called.
  */
@@ -64,6 +67,7 @@ bool registry_note_address(struct registry *registry, const struct spiffe_id *id
 
 enum resolution_kind { RESOLVED_MESHED, RESOLVED_PLAIN, RESOLVED_UNKNOWN };
 #define RESOLUTION_ENDPOINTS_MAX 1024 /* per family: the most that one answer carries */
+#define RESOLUTION_ZONES_MAX     4
 struct resolution {
 	enum resolution_kind kind;
 	char reason[160];    /* plain, unknown */
@@ -72,6 +76,8 @@ struct resolution {
 	struct resolved_endpoint {
 		struct addr address;
 		const struct spiffe_id *id; /* borrowed until the next change */
+		/* Callers in these zones prefer it (base/core/zone.h); 0 after the last. */
+		uint32_t zones[RESOLUTION_ZONES_MAX];
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];
 	size_t num_endpoints; /* to be used */
 	bool is_cut;          /* there are more, which no caller gets */

@@ -17,6 +17,7 @@ struct place {
 	const struct config_service *service; /* NULL: none; borrowed from the config */
 	const struct config_entry *entry;     /* NULL: none; borrowed from the config */
 	bool is_draining; /* its sidecar reported it, and no newer sidecar has claimed the address */
+	uint32_t zone;    /* of its sidecar, as that reported it here; 0: none */
 	struct list_link of_entries, of_services; /* of the identity of `entry`, of `service` */
 };
 
@@ -64,6 +65,7 @@ void registry_each_place(const struct registry *registry, registry_place_fn *eac
 
 /* presence.c */
 enum presence registry_presence(const struct place *place);
+uint32_t registry_zone(const struct place *place);
 void registry_stream_opened(struct registry *registry, struct claim *claim);
 void registry_linger(struct registry *registry, struct claim *claim, uint64_t ms);
 /* Calls the observer for the services of the claim's identity if its presence has changed. */

@@ -87,7 +87,9 @@ void registry_sync(struct registry *registry, struct claim *claim)
 		return;
 	memcpy(fresh.replica, is_live ? registry->own : "", is_live ? sizeof fresh.replica : 1);
 	fresh.is_draining = is_live && claim->place->is_draining;
-	if (strcmp(fresh.replica, claim->replica) == 0 && fresh.is_draining == claim->is_draining)
+	fresh.zone = is_live ? claim->place->zone : claim->zone;
+	if (strcmp(fresh.replica, claim->replica) == 0 && fresh.is_draining == claim->is_draining &&
+		fresh.zone == claim->zone)
 		return;
 	if (claim_encode(&fresh, &record) != ERR_NONE)
 		return;

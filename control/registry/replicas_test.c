@@ -92,6 +92,31 @@ static void a_closed_stream_and_a_draining_sidecar_are_seen_by_both(void **state
 	registry_free(other);
 }
 
+static uint32_t first_zone(struct registry *registry)
+{
+	struct resolution *found = calloc(1, sizeof *found);
+	struct addr destination;
+	assert_int_equal(addr_parse(span_of_str(WEB_SERVICE), &destination), ERR_NONE);
+	registry_resolve(registry, &destination, found);
+	assert_int_equal(found->endpoints[0].address.ip.bytes[3], 1);
+	uint32_t zone = found->endpoints[0].zones[0];
+	free(found);
+	return zone;
+}
+
+static void the_zone_of_a_sidecar_is_known_to_both(void **state)
+{
+	struct world *world = *state;
+	struct registry *other = other_new(world);
+	world_claim_two(world);
+	world_zone(world, WEB, "192.0.2.1", 3000000000U);
+	assert_int_equal(first_zone(world->registry), 3000000000U);
+	assert_true(WAIT_UNTIL(first_zone(other) == 3000000000U, pass_s(world, 1)));
+	world_zone(world, WEB, "192.0.2.1", 0);
+	assert_true(WAIT_UNTIL(first_zone(other) == 0, pass_s(world, 1)));
+	registry_free(other);
+}
+
 static void the_time_away_is_counted_once(void **state)
 {
 	struct world *world = *state;
@@ -229,6 +254,7 @@ int main(void)
 		WORLD_TEST(a_stream_that_closes_while_the_store_is_silent_changes_no_answer),
 		WORLD_TEST(no_other_control_plane_is_gone_while_the_store_is_silent),
 		WORLD_TEST(a_claim_with_its_stream_at_another_is_live_and_does_not_end),
+		WORLD_TEST(the_zone_of_a_sidecar_is_known_to_both),
 		WORLD_TEST(a_closed_stream_and_a_draining_sidecar_are_seen_by_both),
 		WORLD_TEST(the_time_away_is_counted_once),
 		WORLD_TEST(the_claims_of_a_control_plane_that_is_gone_end),

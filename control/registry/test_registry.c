@@ -129,6 +129,13 @@ void world_gone(struct world *world, const char *id_text, const char *ip_text)
 	registry_stream_closed(world->registry, &id, &ip);
 }
 
+void world_zone(struct world *world, const char *id_text, const char *ip_text, uint32_t zone)
+{
+	_cleanup_(spiffe_id_done) struct spiffe_id id = world_id(id_text);
+	struct ip_addr ip = world_ip(ip_text);
+	registry_set_zone(world->registry, &id, &ip, zone);
+}
+
 void world_drain(struct world *world, const char *id_text, const char *ip_text, bool is_draining)
 {
 	_cleanup_(spiffe_id_done) struct spiffe_id id = world_id(id_text);

@@ -38,6 +38,7 @@ void world_settle(struct world *world, unsigned answers); /* until so many claim
 enum err world_claim(struct world *world, const char *id_text, const char *ip_text);
 void world_claim_two(struct world *world); /* WEB claims 192.0.2.1 and 192.0.2.2 */
 void world_gone(struct world *world, const char *id_text, const char *ip_text);
+void world_zone(struct world *world, const char *id_text, const char *ip_text, uint32_t zone);
 void world_drain(struct world *world, const char *id_text, const char *ip_text, bool is_draining);
 
 struct resolution world_resolve(struct world *world, const char *text);

@@ -56,9 +56,11 @@ static void send_refused(struct identity_stream *stream, const struct why *why, 
 
 /* --- claims --- */
 
-static void show_draining(const struct identity_stream *stream)
+/* What hello has reported, which may come before the claim is stored. */
+static void show_hello(const struct identity_stream *stream)
 {
 	const struct sidecar *sidecar = stream->sidecar;
+	registry_set_zone(registry_of(stream), &sidecar->id, &sidecar->source, stream->zone);
 	registry_set_draining(registry_of(stream), &sidecar->id, &sidecar->source, stream->is_draining);
 }
 
@@ -66,7 +68,7 @@ static void claimed(struct identity_stream *stream)
 {
 	serve_count(stream->serve, CONTROL_CLAIMS_HELD);
 	stream->holds_address = true;
-	show_draining(stream); /* reported before the claim was stored */
+	show_hello(stream);
 	send_granted(stream);
 }
 
@@ -179,6 +181,16 @@ enum err claims_release(struct identity_stream *stream, struct why *why)
 	return ERR_NONE;
 }
 
+/* The first one is free: each stream has one. */
+enum err claims_set_zone(struct identity_stream *stream, uint32_t zone, struct why *why)
+{
+	if (stream->has_zone && stream->zone != zone)
+		RETURN_IF_ERR(may_change(stream, why));
+	stream->has_zone = true;
+	stream->zone = zone;
+	return ERR_NONE;
+}
+
 enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
@@ -189,7 +201,7 @@ enum err claims_set_draining(struct identity_stream *stream, bool is_draining, s
 		limited_log_allows_identity(stream->serve->lines, sidecar->id.text, "draining"))
 		log_notice("audit", "draining: %s at %s", sidecar->id.text, ip_addr_format(&sidecar->source, address));
 	stream->is_draining = is_draining;
-	show_draining(stream);
+	show_hello(stream);
 	return ERR_NONE;
 }
 

@@ -12,7 +12,8 @@ struct identity_stream {
 	struct sidecar *sidecar;
 	bool has_hello, answers_trust, proves_claims;
 	/* claims.c */
-	bool holds_address, is_draining;
+	bool holds_address, is_draining, has_zone;
+	uint32_t zone;                     /* of the sidecar; 0: none */
 	struct registry_attempt *claiming; /* under way; NULL: none */
 	bool was_refused;                  /* its last claim: tried again when the address becomes free */
 	bool must_review;
@@ -36,5 +37,6 @@ bool send_away_stream(struct identity_stream *stream);
 /* claims.c. An error ends the stream: more changes than a sidecar needs. */
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why) _must_use_;
 enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;
+enum err claims_set_zone(struct identity_stream *stream, uint32_t zone, struct why *why) _must_use_;
 enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why) _must_use_;
 void claims_stream_gone(struct identity_stream *stream);

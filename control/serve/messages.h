@@ -28,6 +28,7 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	uint32_t protocol_version;   /* hello */
 	struct span release;         /* hello */
 	bool is_draining;            /* hello */
+	uint32_t zone;               /* hello; 0: none */
 	struct ip_addr addresses[2]; /* hello; of the sidecar's host */
 	size_t num_addresses;
 	bool proves_claims;                 /* hello */

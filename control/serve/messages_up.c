@@ -122,6 +122,7 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 	case HANDFAST__V1__IDENTITY_UP__KIND_HELLO:
 		up->kind = IDENTITY_HELLO;
 		up->is_draining = message->draining;
+		up->zone = message->zone;
 		up->proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 		read_hello(message->hello, &up->protocol_version, &up->release);
 		return read_addresses(message, up, why);

@@ -1,7 +1,7 @@
 /* Which endpoint of a meshed destination a connection tries next: of two that are drawn at random, the one where a
- * connection costs less (decision 086). Draining ones come after the others, and those that failed recently last. When
- * these are more than half, the excess takes part, at a high price: the few that are left are not overrun for the sake
- * of failures that may be over (decision 087). */
+ * connection costs less (decision 086), in this sidecar's zone while enough serve there. Draining ones come after the
+ * others, and those that failed recently last. When these are more than half, the excess takes part, at a high price:
+ * the few that are left are not overrun for the sake of failures that may be over (decision 087). */
 #include "base/core/check.h"
 #include "base/core/random.h"
 #include "sidecar/conn/conn_state.h"
@@ -59,16 +59,26 @@ static uint64_t excess_places(const struct conn *conn)
 
 struct range { /* of places */
 	unsigned from, num;
+	bool is_near; /* those in this sidecar's zone alone */
 };
 
-/* The first usable place, from the one with this number on and around; NO_PLACE: none is. */
-static unsigned usable_from(const struct conn *conn, struct range range, unsigned start)
+static bool is_near(const struct conn *conn, unsigned place)
 {
-	for (unsigned i = 0; i < range.num; i++) {
-		unsigned place = range.from + (start + i) % range.num;
-		if (is_usable(conn, place))
+	const struct mesh_networks *networks = conn->env->snapshot->networks;
+	return networks != NULL && endpoint_is_near(endpoint_at(conn, place), networks->zone);
+}
+
+static bool is_within(const struct conn *conn, struct range range, unsigned place)
+{
+	return !range.is_near || is_near(conn, place);
+}
+
+/* The first usable place; NO_PLACE: none is. */
+static unsigned first_usable(const struct conn *conn, struct range range)
+{
+	for (unsigned place = range.from; place < range.from + range.num; place++)
+		if (is_within(conn, range, place) && is_usable(conn, place))
 			return place;
-	}
 	return NO_PLACE;
 }
 
@@ -79,7 +89,7 @@ static unsigned other_from(const struct conn *conn, struct range range, unsigned
 	for (unsigned i = 0; i < range.num; i++) {
 		unsigned place = range.from + (start + i) % range.num;
 		bool is_excess = (excess >> place & 1) != 0 && !is_tried(conn, place);
-		if (place != one && (is_excess || is_usable(conn, place)))
+		if (place != one && is_within(conn, range, place) && (is_excess || is_usable(conn, place)))
 			return place;
 	}
 	return NO_PLACE;
@@ -95,7 +105,7 @@ static uint64_t cost_at(const struct conn *conn, unsigned place)
 /* The first place is random already: places are counted from a random endpoint on. */
 static unsigned cheaper_of_two(const struct conn *conn, struct range range)
 {
-	unsigned one = usable_from(conn, range, 0);
+	unsigned one = first_usable(conn, range);
 	if (one == NO_PLACE || range.num < 2 || conn->answer->affinity_s > 0)
 		return one;
 	unsigned other = other_from(conn, range, one);
@@ -105,13 +115,25 @@ static unsigned cheaper_of_two(const struct conn *conn, struct range range)
 static struct range staying_places(const struct conn *conn)
 {
 	size_t num = conn->answer->num_endpoints - conn->answer->num_draining;
-	return (struct range){0, num < PLACES_MAX ? (unsigned)num : PLACES_MAX};
+	return (struct range){0, num < PLACES_MAX ? (unsigned)num : PLACES_MAX, false};
 }
 
 static struct range draining_places(const struct conn *conn)
 {
 	struct range staying = staying_places(conn);
-	return (struct range){staying.num, num_places(conn) - staying.num};
+	return (struct range){staying.num, num_places(conn) - staying.num, false};
+}
+
+/* Those in this sidecar's zone, while at least half of them serve. */
+static bool has_enough_near(const struct conn *conn, struct range range)
+{
+	unsigned num_near = 0, num_usable = 0;
+	for (unsigned place = range.from; place < range.from + range.num; place++)
+		if (is_near(conn, place)) {
+			num_near++;
+			num_usable += is_usable(conn, place);
+		}
+	return num_usable > 0 && 2 * num_usable >= num_near;
 }
 
 static unsigned last_resort(const struct conn *conn)
@@ -126,7 +148,9 @@ static unsigned choose_place(const struct conn *conn)
 {
 	if (conn->answer->num_endpoints == 1)
 		return 0;
-	unsigned place = cheaper_of_two(conn, staying_places(conn));
+	struct range staying = staying_places(conn);
+	staying.is_near = conn->answer->affinity_s == 0 && has_enough_near(conn, staying);
+	unsigned place = cheaper_of_two(conn, staying);
 	if (place == NO_PLACE)
 		place = cheaper_of_two(conn, draining_places(conn));
 	return place != NO_PLACE ? place : last_resort(conn);
@@ -158,5 +182,5 @@ bool conn_has_next_endpoint(const struct conn *conn)
 
 bool conn_has_usable_endpoint(const struct conn *conn)
 {
-	return usable_from(conn, (struct range){0, num_places(conn)}, 0) != NO_PLACE;
+	return first_usable(conn, (struct range){0, num_places(conn), false}) != NO_PLACE;
 }

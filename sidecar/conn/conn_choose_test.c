@@ -164,6 +164,87 @@ static void a_draining_endpoint_gets_nothing_while_another_is_left_however_slow(
 	assert_int_equal(num_at[0] + num_at[1], 40);
 }
 
+enum { HERE = 7, THERE = 8 };
+
+/* So many endpoints, of which the first `num_near` are in this sidecar's zone. */
+static void in_zones(struct test_conns *conns, unsigned num, unsigned num_near)
+{
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, num);
+	conns->snapshot.networks->zone = HERE;
+	for (unsigned i = 0; i < num; i++)
+		answer_of(conns)->endpoints[i].zones[0] = i < num_near ? HERE : THERE;
+}
+
+static void endpoints_in_the_own_zone_are_preferred(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[4] = {0};
+	in_zones(conns, 4, 2);
+	one_after_the_other(conns, NULL, 60, num_at);
+	assert_int_equal(num_at[0] + num_at[1], 60);
+	assert_true(num_at[0] > 10 && num_at[1] > 10);
+}
+
+static void an_endpoint_may_be_near_to_several_zones(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[4] = {0};
+	in_zones(conns, 4, 1);
+	answer_of(conns)->endpoints[3].zones[1] = HERE;
+	one_after_the_other(conns, NULL, 60, num_at);
+	assert_int_equal(num_at[0] + num_at[3], 60);
+	assert_true(num_at[3] > 10);
+}
+
+static void without_a_zone_or_an_endpoint_in_it_all_are_used(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[3] = {0}, without[3] = {0};
+	in_zones(conns, 3, 0);
+	one_after_the_other(conns, NULL, 60, num_at);
+	assert_true(num_at[0] > 5 && num_at[1] > 5 && num_at[2] > 5);
+	in_zones(conns, 3, 1);
+	conns->snapshot.networks->zone = 0;
+	one_after_the_other(conns, NULL, 60, without);
+	assert_true(without[0] > 5 && without[1] > 5 && without[2] > 5);
+}
+
+static void one_fails(struct test_conns *conns, unsigned number)
+{
+	(void)outliers_failed(
+		conns->env.outliers, &answer_of(conns)->endpoints[number].address, loop_now_ms(conns->loop));
+}
+
+static void other_zones_are_used_when_fewer_than_half_serve_in_the_own_one(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned half[6] = {0}, fewer[6] = {0}, again[6] = {0};
+	in_zones(conns, 6, 4);
+	one_fails(conns, 0);
+	one_fails(conns, 1);
+	one_after_the_other(conns, NULL, 60, half);
+	assert_int_equal(half[2] + half[3], 60);
+	one_fails(conns, 2);
+	one_after_the_other(conns, NULL, 60, fewer);
+	assert_int_equal(fewer[3] + fewer[4] + fewer[5], 60);
+	assert_true(fewer[4] > 5 && fewer[5] > 5);
+	test_conns_wait(conns, 1000);
+	one_after_the_other(conns, NULL, 60, again);
+	assert_int_equal(again[4] + again[5], 0);
+}
+
+static void a_connection_that_no_near_endpoint_takes_goes_to_another_zone(void **state)
+{
+	struct test_conns *conns = *state;
+	in_zones(conns, 3, 1);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	assert_int_equal(conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT);
+	test_pool_refuse(&conns->pool, 503, "connect_refused");
+	test_conns_turn(conns);
+	assert_non_null(conns->pool.attempt);
+	assert_int_not_equal(conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +254,11 @@ int main(void)
 		CONNS_TEST(a_slow_endpoint_is_used_where_the_others_are_full),
 		CONNS_TEST(an_endpoint_that_refused_has_no_connection_of_those_that_it_refused),
 		CONNS_TEST(a_service_with_affinity_keeps_its_endpoint_however_slow_and_full_it_is),
+		CONNS_TEST(endpoints_in_the_own_zone_are_preferred),
+		CONNS_TEST(an_endpoint_may_be_near_to_several_zones),
+		CONNS_TEST(without_a_zone_or_an_endpoint_in_it_all_are_used),
+		CONNS_TEST(other_zones_are_used_when_fewer_than_half_serve_in_the_own_one),
+		CONNS_TEST(a_connection_that_no_near_endpoint_takes_goes_to_another_zone),
 		CONNS_TEST(a_draining_endpoint_gets_nothing_while_another_is_left_however_slow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,8 @@ static struct answer *meshed(void)
 	answer->num_draining = 1;
 	answer->affinity_s = 60;
 	answer->reason = mem_strdup("cart");
+	answer->endpoints[0].zones[0] = 7;
+	answer->endpoints[0].zones[1] = 8;
 	for (size_t i = 0; i < 3; i++) {
 		answer->endpoints[i].address = addr_of(places[i]);
 		assert_int_equal(spiffe_id_parse(SPAN_LITERAL(OWN), &answer->endpoints[i].id, NULL), ERR_NONE);
@@ -140,6 +142,9 @@ static void check(const struct world *world)
 	const struct addr second = addr_of("[2001:db8::1]:8080");
 	assert_true(addr_eq(&answer->endpoints[1].address, &second));
 	assert_string_equal(answer->endpoints[2].id.text, OWN);
+	static const uint32_t zones[ENDPOINT_ZONES_MAX] = {7, 8};
+	assert_memory_equal(answer->endpoints[0].zones, zones, sizeof(zones));
+	assert_int_equal(answer->endpoints[1].zones[0], 0);
 }
 
 static void what_was_kept_comes_back_and_is_kept_again(_unused_ void **state)

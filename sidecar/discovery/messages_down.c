@@ -58,6 +58,7 @@ static enum err mesh_of(const Handfast__V1__MeshState *mesh, const struct trust_
 	RETURN_IF_ERR(networks_of(
 		mesh->require_mtls_networks, mesh->n_require_mtls_networks, out->networks->require_mtls, why));
 	RETURN_IF_ERR(services_of(mesh->services, mesh->n_services, out->networks, why));
+	out->networks->zone = mesh->zone;
 	return policy_of_message(mesh->policy, own_domain, &out->policy, why);
 }
 
@@ -83,6 +84,8 @@ static char *reason_text_of(ProtobufCBinaryData bytes)
 static enum err endpoint_of(const Handfast__V1__Endpoint *message, struct endpoint *out, struct why *why)
 {
 	RETURN_IF_ERR(address_of(message->address, &out->address, why));
+	for (size_t i = 0; i < message->n_zones && i < ENDPOINT_ZONES_MAX; i++)
+		out->zones[i] = message->zones[i];
 	RETURN_IF_ERR(spiffe_id_parse(pb_span(message->id), &out->id, why));
 	if (spiffe_id_path(&out->id).len == 0 || spiffe_id_is_reserved(&out->id))
 		return why_set(why, ERR_MALFORMED, "the identity of a workload at each endpoint",

@@ -7,6 +7,7 @@
 struct endpoint_message {
 	Handfast__V1__Endpoint endpoint;
 	Handfast__V1__SocketAddress address;
+	uint32_t zones[ENDPOINT_ZONES_MAX];
 };
 
 static void put_address(const struct addr *address, Handfast__V1__SocketAddress *out)
@@ -22,6 +23,10 @@ static void put_endpoint(const struct endpoint *endpoint, struct endpoint_messag
 	put_address(&endpoint->address, &out->address);
 	out->endpoint.address = &out->address;
 	out->endpoint.id = pb_bytes(spiffe_id_text(&endpoint->id));
+	memcpy(out->zones, endpoint->zones, sizeof(out->zones));
+	out->endpoint.zones = out->zones;
+	while (out->endpoint.n_zones < ENDPOINT_ZONES_MAX && out->zones[out->endpoint.n_zones] != 0)
+		out->endpoint.n_zones++;
 }
 
 static ProtobufCBinaryData text_of(const char *text)

@@ -172,6 +172,9 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	address.port = port;
 	endpoint.address = &address;
 	endpoint.id = pb_bytes(span_of_str(id));
+	uint32_t zones[] = {1, 2, 3, 4, 5};
+	endpoint.zones = zones;
+	endpoint.n_zones = 5;
 	meshed.endpoints = endpoints;
 	meshed.n_endpoints = 1;
 	meshed.draining_endpoints = endpoints;
@@ -197,6 +200,8 @@ static void finding_p14_a_meshed_answer_has_identities_and_draining_endpoints(vo
 	assert_int_equal(down->answers[0]->kind, DESTINATION_MESHED);
 	assert_string_equal(down->answers[0]->endpoints[0].id.text, "spiffe://cluster.local/web");
 	assert_int_equal(down->answers[0]->num_endpoints, 2);
+	static const uint32_t zones[ENDPOINT_ZONES_MAX] = {1, 2, 3, 4}; /* further ones are left out */
+	assert_memory_equal(down->answers[0]->endpoints[0].zones, zones, sizeof(zones));
 	assert_int_equal(down->answers[0]->num_draining, 1);
 	assert_int_equal(down->answers[0]->affinity_s, 60);
 	assert_string_equal(down->answers[0]->endpoints[1].id.text, "spiffe://cluster.local/web");

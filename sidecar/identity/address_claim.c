@@ -157,7 +157,8 @@ static enum err send_claim(struct address_claim *claim)
 static enum err send_hello(struct address_claim *claim)
 {
 	_cleanup_(buf_done) struct buf hello = BUF_INIT(MESSAGE_UP_MAX);
-	const struct hello content = {.release = claim->options.release, .is_draining = claim->is_draining};
+	const struct hello content = {
+		.release = claim->options.release, .is_draining = claim->is_draining, .zone = claim->options.zone};
 	RETURN_IF_ERR(message_hello_encode(&content, &hello));
 	return rpc_call_send(claim->call, buf_span(&hello));
 }

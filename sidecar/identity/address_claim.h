@@ -13,6 +13,7 @@ struct address_claim_options {            /* all borrowed */
 	struct control_link_options link; /* on_up, on_down and arg are set here; now_s gets `now_arg` */
 	const struct trust_domain *trust_domain;
 	const char *release;        /* of this program */
+	uint32_t zone;              /* of this host (base/core/zone.h); 0: none */
 	struct state_folder *state; /* has the attestation key */
 	void *now_arg;
 };

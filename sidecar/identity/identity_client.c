@@ -306,6 +306,7 @@ static enum err link_make(struct identity_client *client, struct why *why)
 				.link = link,
 				.trust_domain = &client->options.trust_domain,
 				.release = client->options.release,
+				.zone = client->options.zone,
 				.state = client->options.state,
 				.now_arg = client,
 			},

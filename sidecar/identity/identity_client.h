@@ -25,6 +25,7 @@ struct identity_options { /* all borrowed; the callbacks' arguments are borrowed
 	const uint8_t *bootstrap_root_sha256;              /* NULL: the token or the state folder has it */
 	bool claims_address;
 	const char *release;                            /* of this program */
+	uint32_t zone;                                  /* of this host (base/core/zone.h); 0: none */
 	size_t (*own_addresses)(struct ip_addr out[2]); /* of this host, one per family; NULL: not reported */
 
 	/* NULL: the credentials have expired. */

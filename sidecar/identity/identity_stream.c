@@ -210,7 +210,8 @@ static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_
 void identity_stream_hello(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	struct hello hello = {.release = client->options.release, .is_draining = client->is_draining};
+	struct hello hello = {
+		.release = client->options.release, .is_draining = client->is_draining, .zone = client->options.zone};
 	if (client->options.own_addresses != NULL)
 		hello.num_addresses = client->options.own_addresses(hello.addresses);
 	enum err err = message_hello_encode(&hello, &message);

@@ -47,6 +47,7 @@ enum err message_attest_encode(
 struct hello {
 	const char *release;
 	bool is_draining; /* sent again when it changes */
+	uint32_t zone;    /* of this host (base/core/zone.h); 0: none */
 	struct ip_addr addresses[2];
 	size_t num_addresses; /* of this host, one per family */
 };

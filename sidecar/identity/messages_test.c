@@ -265,7 +265,7 @@ static void finding_p13_hello_has_the_addresses_of_the_host(_unused_ void **stat
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(4096);
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *read;
-	struct hello hello = {.release = "1.2.3", .num_addresses = 2};
+	struct hello hello = {.release = "1.2.3", .num_addresses = 2, .zone = 7};
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("192.0.2.1"), &hello.addresses[0]), ERR_NONE);
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("2001:db8::1"), &hello.addresses[1]), ERR_NONE);
 	assert_int_equal(message_hello_encode(&hello, &bytes), ERR_NONE);
@@ -275,6 +275,7 @@ static void finding_p13_hello_has_the_addresses_of_the_host(_unused_ void **stat
 	assert_int_equal(message->n_addresses, 2);
 	for (size_t i = 0; i < 2; i++)
 		assert_true(span_eq(pb_span(message->addresses[i]), ip_addr_bytes(&hello.addresses[i])));
+	assert_int_equal(message->zone, 7);
 }
 
 int main(void)

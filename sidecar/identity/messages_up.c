@@ -106,6 +106,7 @@ enum err message_hello_encode(const struct hello *from, struct buf *out)
 	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
 	up.hello = &hello;
 	up.draining = from->is_draining;
+	up.zone = from->zone;
 	up.addresses = addresses;
 	up.n_addresses = from->num_addresses;
 	return pb_pack(&up.base, out);

@@ -25,6 +25,14 @@ const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t see
 	return &answer->endpoints[num_staying + (seed % answer->num_draining + n - num_staying) % answer->num_draining];
 }
 
+bool endpoint_is_near(const struct endpoint *endpoint, uint32_t zone)
+{
+	for (unsigned i = 0; zone != 0 && i < ENDPOINT_ZONES_MAX; i++)
+		if (endpoint->zones[i] == zone)
+			return true;
+	return false;
+}
+
 struct answer *answer_ref(struct answer *answer)
 {
 	unsigned before = __atomic_fetch_add(&answer->refs, 1, __ATOMIC_RELAXED);

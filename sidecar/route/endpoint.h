@@ -7,10 +7,14 @@
 
 enum destination_kind { DESTINATION_MESHED, DESTINATION_PLAINTEXT, DESTINATION_UNKNOWN };
 
+#define ENDPOINT_ZONES_MAX 4
+
 struct endpoint {
 	struct addr address;
-	struct spiffe_id id; /* the identity expected there */
+	struct spiffe_id id;                /* the identity expected there */
+	uint32_t zones[ENDPOINT_ZONES_MAX]; /* callers in these prefer it (base/core/zone.h); 0 after the last */
 };
+bool endpoint_is_near(const struct endpoint *endpoint, uint32_t zone); /* 0: never */
 
 #define ANSWER_DIGEST_LEN 16
 
@@ -37,8 +41,8 @@ struct answer *answer_ref(struct answer *answer);
 void answer_unref(struct answer *answer);
 DEFINE_CLEANUP(struct answer *, answer_unref)
 
-/* The mesh networks: a destination outside them is plaintext, without a subscription. Immutable, refcounted across
- * threads. */
+/* The mesh networks: a destination outside them is plaintext, without a subscription. And where in the mesh this
+ * sidecar is. Immutable, refcounted across threads. */
 struct mesh_networks {
 	unsigned refs; /* atomic */
 	struct network *inside;
@@ -52,6 +56,7 @@ struct mesh_networks {
 		struct ip_addr ip;
 	} * services;
 	size_t num_services;
+	uint32_t zone; /* of this sidecar; 0: none */
 };
 struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext, size_t num_require_mtls);
 /* Before it is shared with another thread. The name has no NUL byte. */
