@@ -39,6 +39,7 @@ BUSY_KUBE_STORIES = ["012"]  # how much later a pod is ready
 ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
 TSAN_STORIES = ["020", "025", "041", "050", "053", "124"]
+TPROXY = {"STORIES_MODE": "tproxy"}
 PART_LIMIT_S = 45 * 60
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 
@@ -244,9 +245,12 @@ def stories():
 
 
 def long_stories():
-    """the stories of heavy programs, whose packages it installs"""
+    """the stories of heavy programs, whose packages it installs, and those of protocols with all hosts in mode tproxy"""
     code, _ = run(["tools/install_packages.sh", "test/apt-packages-long.txt"])
-    return run_stories(plain(), ["--long"], {}) if code == 0 else Sum(0, 1)
+    if code != 0:
+        return Sum(0, 1)
+    sums = [run_stories(plain(), ["--long"], mode) for mode in ({}, TPROXY)] + [run_stories(plain(), ["300-304"], TPROXY)]
+    return Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
 
 
 def asan_stories():

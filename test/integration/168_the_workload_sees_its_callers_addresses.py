@@ -3,7 +3,7 @@
     client, other: psql -> [sidecar] ==tunnel==> server: [sidecar, CAP_NET_RAW alone] -> PostgreSQL with pg_hba by address
     stranger: plaintext"""
 
-from handfast_harness import (Capture, Mesh, Postgres, expect, expect_eq, expect_in, stream)
+from handfast_harness import TPROXY, Capture, Mesh, Postgres, expect, expect_eq, expect_in, stream
 
 DEADLINE_S = 120
 
@@ -13,8 +13,7 @@ def arrange(story):
     mesh.start_control()
     for name in ("client", "other"):
         mesh.start_sidecar(name)
-    mesh.start_sidecar("server", rules=["--mode", "tproxy"], configuration={"interception": "tproxy"},
-                       capabilities="+net_raw")
+    mesh.start_sidecar("server", **TPROXY)
     hba = "host all all %s/32 trust\nhost all all %s/128 trust\n" % (mesh.client.ipv4, mesh.client.ipv6)
     story.postgres = story.own(Postgres(story, mesh.server, hba="local all all trust\n" + hba))
 

@@ -5,7 +5,7 @@
 import pwd
 import os
 
-from handfast_harness import Mesh, Process, expect, expect_eq, wait_until
+from handfast_harness import TPROXY, Mesh, Process, expect, expect_eq, wait_until
 
 DEADLINE_S = 120
 NODES = ("one", "two", "three")
@@ -25,8 +25,7 @@ def arrange(story):
     story.mesh = Mesh(story, hosts=NODES, leaf_ttl="1h", start=False)
     story.mesh.start_control()
     for name in NODES:
-        story.mesh.start_sidecar(name, rules=["--mode", "tproxy"], configuration={"interception": "tproxy"},
-                                 capabilities="+net_raw", wait=False)
+        story.mesh.start_sidecar(name, wait=False, **TPROXY)
     for sidecar in story.mesh.sidecars.values():
         sidecar.wait_until_ready()
     for name in NODES:

@@ -2,7 +2,7 @@
 
     client: curl, grpcio, websockets -> [sidecar] ==tunnel==> server: [sidecar] -> nginx, grpcio, websockets"""
 
-from handfast_harness import Nginx, carried, expect_eq, expect_in, servers, strict_mesh, stream
+from handfast_harness import Nginx, StoryFailure, carried, expect, expect_eq, expect_in, servers, strict_mesh, stream
 
 MESSAGES = 5
 
@@ -49,3 +49,20 @@ def shows_that_websockets_pass(story):
         done = story.client.run(servers.program(story, "websocket-client", "ws://%s:8765/" % story.server.ipv4, *sent),
                                 uid=1000)
         expect_eq(done.stdout.splitlines(), ["answer to " + message for message in sent], "the answers of a WebSocket")
+
+
+def _is_noticed(story, port):
+    try:
+        with carried(story.mesh, port) as marker:
+            expect_eq(_curl(story, "http://%s:%d/?%s" % (story.server.ipv4, port, marker)), "hello from nginx\n", "the page")
+    except StoryFailure as failure:
+        return "ports that were dialed on the wire: {%d}" % port in str(failure)
+    return False
+
+
+def shows_that_a_connection_beside_the_tunnels_is_noticed(story):
+    """The check that these stories share refuses a port that both hosts have excluded; here the last, since it changes rules."""
+    story.own(Nginx(story, story.server, 8081))
+    for host, flag in ((story.client, "--exclude-outbound-ports"), (story.server, "--exclude-inbound-ports")):
+        host.run([story.binary("handfast-init"), "up", flag, "8081"])
+    expect(_is_noticed(story, 8081), "a request in plaintext passed for one in a tunnel")

@@ -73,3 +73,13 @@ def shows_that_passive_ftp_passes(story):
     for ways in ([], ["--disable-epsv"]):  # EPSV, PASV
         with carried(story.mesh, 21) as marker:
             expect_eq(servers.ftp_both_ways(server, story.client, marker, *ways), len(LARGE), "the bytes that came")
+
+
+def shows_that_active_ftp_is_refused_without_the_mode_tproxy(story):
+    """The server sees another address than that of PORT (docs/what-a-workload-notices.md)."""
+    if "server" in story.mesh.of_mode_tproxy:
+        return
+    servers.ftp(story, story.server, port=2121)
+    done = story.client.run(["curl", "-v", "--max-time", "5", "-P", "-", "--disable-eprt", "ftp://%s:2121/" % story.server.ipv4],
+                            uid=1000, check=False)
+    expect_in("500 Illegal PORT command", done.stderr, "the answer to PORT")

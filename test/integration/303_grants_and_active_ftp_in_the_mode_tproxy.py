@@ -10,15 +10,8 @@ LARGE = stream.pattern(2_000_000)
 
 
 def arrange(story):
-    story.mesh = strict_mesh(story, hosts=("client", "other", "server"), start=False)
+    story.mesh = strict_mesh(story, hosts=("client", "other", "server"), tproxy=("server",))
     story.client, story.server = story.mesh.client, story.mesh.server
-    story.mesh.start_control()
-    story.mesh.start_sidecar("server", wait=False, rules=["--mode", "tproxy"], configuration={"interception": "tproxy"},
-                             capabilities="+net_raw")
-    for name in ("client", "other"):
-        story.mesh.start_sidecar(name, wait=False)
-    for sidecar in story.mesh.sidecars.values():
-        sidecar.wait_until_ready()
 
 
 def finding_p9_mariadb_grants_by_host(story):

@@ -7,28 +7,42 @@ with carried(story.mesh, 11211) as marker:
 
 import contextlib
 import itertools
+import os
 
 from . import stream
 from .capture import Capture
 from .expect import expect, expect_eq, wait_until
-from .mesh import Mesh, identity_of
+from .mesh import TPROXY, Mesh, identity_of
 from .sidecar import TUNNEL
 
 _numbers = itertools.count(1)
 
 
-def strict_mesh(story, policy=None, **more):
-    """Two meshed hosts, `client` and `server`, that refuse plaintext, and `stranger` without a sidecar."""
-    mesh = Mesh(story, outsiders=("stranger",), leaf_ttl="1h", policy={"default_mode": "strict", **(policy or {})}, **more)
+def strict_mesh(story, hosts=("client", "server"), policy=None, tproxy=(), **more):
+    """Meshed hosts that refuse plaintext, and `stranger` without a sidecar. `tproxy`: hosts in that mode; all of them where the
+    environment has STORIES_MODE=tproxy."""
+    mesh = Mesh(story, hosts=hosts, outsiders=("stranger",), leaf_ttl="1h", policy={"default_mode": "strict", **(policy or {})},
+                start=False, **more)
+    mesh.start_control()
+    mesh.of_mode_tproxy = hosts if os.environ.get("STORIES_MODE") == "tproxy" else tproxy
+    for name in hosts:
+        mesh.start_sidecar(name, wait=False, **(TPROXY if name in mesh.of_mode_tproxy else {}))
+    for sidecar in mesh.sidecars.values():
+        sidecar.wait_until_ready()
     mesh.net.set_name_server("127.0.0.1")  # refuses at once; some servers ask for the names of their callers
     return mesh
 
 
+def seen_address(mesh, caller="client", server="server"):
+    """The IPv4 address that a program of the server sees of that caller."""
+    return mesh.net.hosts[caller].ipv4 if server in mesh.of_mode_tproxy else "169.254.15.6"
+
+
 def _expect_encrypted(sidecar, num_before, identities, **wanted):
     """Of the lines after the first num_before: those that are wanted name both identities, and none was in plaintext."""
-    new = lambda **fields: sidecar.access_log()[num_before:] if not fields else [
-        line for line in sidecar.access_log()[num_before:] if fields.items() <= line.items()]
-    for line in wait_until("a line with %s in the access log of %s" % (wanted, sidecar.name), lambda: new(**wanted), 5.0):
+    new = lambda: sidecar.access_log()[num_before:]
+    matching = lambda: [line for line in new() if wanted.items() <= line.items()]
+    for line in wait_until("a line with %s in the access log of %s" % (wanted, sidecar.name), matching, 5.0):
         expect_eq((line.get("source_id"), line.get("destination_id")), identities, "the identities at " + sidecar.name)
     expect_eq([line for line in new() if not line["encrypted"]], [], "connections in plaintext at " + sidecar.name)
 
@@ -42,13 +56,13 @@ def carried(mesh, port, caller="client", server="server", strangers=True):
     address = "%s:%d" % (mesh.net.hosts[server].ipv4, port)
     with Capture(mesh.story, mesh.net.router, "to-" + server) as wire:
         yield marker
+    expect(wire.ports() <= {TUNNEL}, "ports that were dialed on the wire: %s" % wire.ports())
+    expect(not wire.contains(marker.encode()), "the marker crossed the wire in plaintext")
+    expect(any(TUNNEL in (packet.source_port, packet.destination_port) and packet.payload for packet in wire.packets()),
+           "no byte of a tunnel was on the wire")
     for name, direction in ends:
         _expect_encrypted(mesh.sidecar(name), before[name, direction], (identity_of(caller), identity_of(server)),
                           direction=direction, destination=address)
-    expect(any(TUNNEL in (packet.source_port, packet.destination_port) and packet.payload for packet in wire.packets()),
-           "no byte of a tunnel was on the wire")
-    expect(wire.ports() <= {TUNNEL}, "ports that were dialed on the wire: %s" % wire.ports())
-    expect(not wire.contains(marker.encode()), "the marker crossed the wire in plaintext")
     if strangers:
         expect_eq(stream.attempt(mesh.net.stranger, mesh.net.hosts[server].ipv4, port, b"hello\r\n\r\n"), (b"", "reset"),
                   "what a stranger in plaintext gets of port %d" % port)

@@ -17,6 +17,8 @@ from .sidecar import Sidecar
 
 NETWORKS = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"]  # all of a topology
 TRUST_DOMAIN = "cluster.local"
+# For start_sidecar(): a host of the mode tproxy.
+TPROXY = {"rules": ["--mode", "tproxy"], "configuration": {"interception": "tproxy"}, "capabilities": "+net_raw"}
 
 
 def identity_of(name):
