@@ -1,19 +1,14 @@
 """Mode tproxy: the workload's connections have their callers' addresses, so that programs that go by them work unchanged.
 
-    client, other: psql -> [sidecar] ==tunnel==> server: [sidecar, CAP_NET_RAW alone] -> PostgreSQL with pg_hba by address
-    stranger: plaintext"""
+    client, other: psql -> [sidecar] ==tunnel==> server: [sidecar, CAP_NET_RAW alone] -> PostgreSQL with pg_hba by address"""
 
-from handfast_harness import TPROXY, Capture, Mesh, Postgres, expect, expect_eq, expect_in, stream
+from handfast_harness import Capture, Postgres, expect, expect_eq, expect_in, stream, strict_mesh
 
 DEADLINE_S = 120
 
 
 def arrange(story):
-    mesh = story.mesh = Mesh(story, hosts=("client", "other", "server"), outsiders=("stranger",), leaf_ttl="1h", start=False)
-    mesh.start_control()
-    for name in ("client", "other"):
-        mesh.start_sidecar(name)
-    mesh.start_sidecar("server", **TPROXY)
+    mesh = story.mesh = strict_mesh(story, hosts=("client", "other", "server"), tproxy=("server",))
     hba = "host all all %s/32 trust\nhost all all %s/128 trust\n" % (mesh.client.ipv4, mesh.client.ipv6)
     story.postgres = story.own(Postgres(story, mesh.server, hba="local all all trust\n" + hba))
 

@@ -1,11 +1,11 @@
 """Redis Cluster, whose nodes learn addresses from their connections, forms in mode tproxy without a setting for it.
 
-    one, two, three: [sidecar, mode tproxy] -> redis-server --cluster-enabled yes"""
+    one, two, three: [sidecar, mode tproxy, strict] -> redis-server --cluster-enabled yes"""
 
 import pwd
 import os
 
-from handfast_harness import TPROXY, Mesh, Process, expect, expect_eq, wait_until
+from handfast_harness import Process, expect, expect_eq, strict_mesh, wait_until
 
 DEADLINE_S = 120
 NODES = ("one", "two", "three")
@@ -22,12 +22,7 @@ def _node(story, name):
 
 
 def arrange(story):
-    story.mesh = Mesh(story, hosts=NODES, leaf_ttl="1h", start=False)
-    story.mesh.start_control()
-    for name in NODES:
-        story.mesh.start_sidecar(name, wait=False, **TPROXY)
-    for sidecar in story.mesh.sidecars.values():
-        sidecar.wait_until_ready()
+    story.mesh = strict_mesh(story, hosts=NODES, tproxy=NODES)
     for name in NODES:
         _node(story, name)
 

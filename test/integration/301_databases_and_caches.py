@@ -1,9 +1,12 @@
-"""MariaDB, Redis, memcached and etcd pass between strict hosts, with the clients that they come with.
+"""MariaDB, PostgreSQL, Redis, memcached and etcd pass between strict hosts, with the clients that they come with.
 
-    client: mariadb, redis-cli, memcp, etcdctl -> [sidecar] ==tunnel==> server: [sidecar] -> the servers
+    client: mariadb, psql, redis-cli, memcp, etcdctl -> [sidecar] ==tunnel==> server: [sidecar] -> the servers
     etcd: a member on each host"""
 
-from handfast_harness import Redis, carried, expect_eq, expect_in, seen_address, servers, strict_mesh
+import os
+import pwd
+
+from handfast_harness import Postgres, Redis, WebPki, carried, expect_eq, expect_in, seen_address, servers, strict_mesh
 
 DEADLINE_S = 120
 
@@ -19,6 +22,19 @@ def shows_that_mariadb_passes(story):
         done = story.client.run(["mariadb", "--no-defaults", "-h", story.server.ipv4, "-u", "app", "-pp", "-N", "-B", "d", "-e",
                                  "create table t (x text); insert into t values ('%s'); select x, user() from t" % marker], uid=1000)
         expect_eq(done.stdout, "%s\tapp@%s\n" % (marker, seen_address(story.mesh)), "the row, and the address that MariaDB sees")
+
+
+def shows_that_postgresql_passes_with_and_without_tls_of_its_own(story):
+    pki = WebPki(story.folder("pki"), "the database's authority")
+    os.chmod(pki.path("ca.crt"), 0o644)
+    pki.issue("db", ["server"], uid=pwd.getpwnam("postgres").pw_uid)
+    story.own(Postgres(story, story.server, settings=["ssl=on", "ssl_cert_file=" + pki.path("db.crt"), "ssl_key_file=" + pki.path("db.key")]))
+    for options, version in (("sslmode=disable", ""), ("sslmode=verify-full sslrootcert=" + pki.path("ca.crt"), "TLSv1.3")):
+        with carried(story.mesh, 5432) as marker:
+            target = "host=server hostaddr=%s user=postgres %s" % (story.server.ipv4, options)
+            done = story.client.run(["psql", target, "-AtqX", "-c", "select '%s', version from pg_stat_ssl where pid = pg_backend_pid()" %
+                                     marker], uid=65534, cwd="/", env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+            expect_eq(done.stdout, "%s|%s\n" % (marker, version), "the answer with " + options)
 
 
 def shows_that_redis_passes(story):

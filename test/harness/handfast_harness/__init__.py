@@ -6,7 +6,7 @@ from .capture import Capture
 from .carried import carried, seen_address, strict_mesh
 from .certificates import TestAuthority
 from .expect import StoryFailure, expect, expect_eq, expect_in, wait_until
-from .mesh import TPROXY, Mesh, identity_of
+from .mesh import Mesh, identity_of
 from .namespace import Namespace
 from .process import Process
 from .shown import needs, needs_earlier
@@ -16,6 +16,6 @@ from .web_pki import WebPki
 
 __all__ = [
     "Capture", "Mesh", "Namespace", "Nginx", "Postgres", "Process", "Redis", "StoryFailure", "StreamServer",
-    "TPROXY", "TestAuthority", "Topology", "WebPki", "carried", "expect", "expect_eq", "expect_in", "identity_of", "needs",
+    "TestAuthority", "Topology", "WebPki", "carried", "expect", "expect_eq", "expect_in", "identity_of", "needs",
     "needs_earlier", "seen_address", "servers", "strict_mesh", "wait_until",
 ]

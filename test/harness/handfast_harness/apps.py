@@ -66,9 +66,10 @@ class Redis(Process):
 
 
 class Postgres(Process):
-    """A fresh cluster with superuser `postgres` and no password; `hba`: the text of pg_hba.conf."""
+    """A fresh cluster with superuser `postgres` and no password; `hba`: the text of pg_hba.conf; `settings`: of
+    postgresql.conf, as text."""
 
-    def __init__(self, story, namespace, port=5432, listen="*", hba=None):
+    def __init__(self, story, namespace, port=5432, listen="*", hba=None, settings=()):
         folder = story.folder("postgres-%s-%d" % (namespace.name, port))
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)
@@ -84,7 +85,7 @@ class Postgres(Process):
         with open(folder + "/data/pg_hba.conf", "w") as file:
             file.write(hba or "local all all trust\nhost all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n")
         argv = [self.bin + "/postgres", "-D", folder + "/data", "-p", port, "-k", "", "-c", "listen_addresses=" + listen,
-                "-c", "fsync=off"]
+                "-c", "fsync=off", *(word for setting in settings for word in ("-c", setting))]
         super().__init__(namespace, "postgres", argv, story.log_path("postgres-%s-%d" % (namespace.name, port)),
                          uid=user.pw_uid, gid=user.pw_gid, cwd=folder)
         self.wait_for_log("ready to accept connections", deadline_s=20)
