@@ -48,6 +48,7 @@ void distributor_free(struct distributor *distributor)
 	growth_stop(distributor);
 	loop_timer_stop(&distributor->work);
 	loop_timer_stop(&distributor->names);
+	loop_timer_stop(&distributor->zones);
 	loop_task_cancel(&distributor->catch_up);
 	loop_timer_stop(&distributor->retry);
 	table_done(&distributor->topics);
@@ -72,6 +73,7 @@ const struct distributor_counts *distributor_counts(const struct distributor *di
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip)
 {
 	named_changed(distributor);
+	zones_changed(distributor);
 	work_sites_due(distributor, ip);
 }
 
@@ -185,12 +187,14 @@ static void unsubscribe(struct stream *stream, const struct addr *destination)
 
 /* --- incoming --- */
 
-void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id)
+void distribute_start(
+	struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id, const struct ip_addr *from)
 {
 	struct stream *stream = mem_new(struct stream);
 	struct share_key key = share_key_of_bytes(spiffe_id_text(id));
 	stream->distributor = distributor;
 	stream->call = call;
+	stream->from = *from;
 	table_init(&stream->subscriptions, 0);
 	spiffe_id_copy(id, &stream->id);
 	list_push_front(&distributor->streams, &stream->link);

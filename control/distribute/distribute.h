@@ -44,7 +44,8 @@ const struct distributor_counts *distributor_counts(const struct distributor *di
 
 #define DISTRIBUTE_METHOD_PATH "/handfast.v1.Discovery/Stream"
 /* The handlers of an rpc_method. The peer was authorized as `id` (copied) before. */
-void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id);
+void distribute_start(struct distributor *distributor, struct rpc_call *call, const struct spiffe_id *id,
+	const struct ip_addr *from); /* its host, as the connection has it */
 void distribute_message(void *stream, struct rpc_call *call, struct span message);
 void distribute_half_close(void *stream, struct rpc_call *call);
 void distribute_done(void *stream, struct rpc_call *call);

@@ -54,6 +54,8 @@ struct stream {
 	struct distributor *distributor;
 	struct rpc_call *call;
 	struct spiffe_id id;
+	struct ip_addr from;
+	uint32_t zone_sent;
 	struct share share; /* of the subscriptions */
 	struct table subscriptions;
 	/* Versions: what it is to get, was sent, and has confirmed. */
@@ -91,6 +93,7 @@ struct distributor {
 	struct shares *shares;                 /* of subscriptions, by identity */
 	struct list naming;                    /* streams with names of services */
 	struct loop_timer names;               /* their addresses may have changed */
+	struct loop_timer zones;               /* of hosts, may have become known */
 	struct table topics, sites;            /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
@@ -148,6 +151,10 @@ bool growth_note(struct topic *topic, const struct resolution *resolution, uint6
 void growth_due(struct distributor *distributor, struct topic *topic); /* after such a change */
 void growth_turn_over(struct distributor *distributor);                /* of one stream that was due */
 void growth_stop(struct distributor *distributor);
+
+/* zones.c */
+uint32_t zone_gather(struct stream *stream); /* to be sent now */
+void zones_changed(struct distributor *distributor);
 
 /* named.c: services whose address a sidecar asked for by name. */
 void named_take(struct stream *stream, char ***services, size_t *num); /* takes them over; of its hello */

@@ -228,9 +228,57 @@ static void c4_bytes_that_are_not_a_message_end_the_stream(void **state)
 	assert_int_equal(world->status, RPC_INVALID_ARGUMENT);
 }
 
+static uint32_t source_zone(void *arg, const struct ip_addr *ip)
+{
+	return ip->bytes[3] == 7 ? *(const uint32_t *)arg : 0;
+}
+
+/* A source that is only about zones. */
+static bool source_resolve(void *arg, const struct addr *destination, struct resolution *out)
+{
+	(void)arg, (void)destination, (void)out;
+	return false;
+}
+
+struct waited {
+	struct loop_timer timer;
+	bool is_over;
+};
+
+static void on_waited(struct loop_timer *timer)
+{
+	container_of(timer, struct waited, timer)->is_over = true;
+}
+
+static void a_sidecar_learns_its_zone_when_it_becomes_known_and_only_once(void **state)
+{
+	struct test_stream *world = *state;
+	uint32_t zone = 0;
+	const struct registry_source source = {.resolve = source_resolve, .zone = source_zone, .arg = &zone};
+	registry_set_source(world->registry, &source);
+	rpc_client_free(world->client);
+	world->from = (struct ip_addr){.family = AF_INET, .bytes = {192, 0, 2, 7}};
+	test_stream_connect(world);
+	test_stream_hello(world, 1);
+	test_stream_run(world, NULL, &world->num_mesh, 1);
+	assert_int_equal(world->zone, 0);
+	zone = 5;
+	registry_source_changed(world->registry, &(struct ip_addr){.family = AF_INET, .bytes = {192, 0, 2, 1}});
+	test_stream_run(world, NULL, &world->num_mesh, 2);
+	assert_int_equal(world->zone, 5);
+	zone = 6;
+	registry_source_changed(world->registry, &(struct ip_addr){.family = AF_INET, .bytes = {192, 0, 2, 1}});
+	struct waited waited = {.is_over = false};
+	loop_timer_start(world->loop, &waited.timer, 1500, on_waited); /* a change settles within a second */
+	test_stream_run(world, &waited.is_over, NULL, 0);
+	assert_int_equal(world->num_mesh, 2);
+	registry_set_source(world->registry, &(struct registry_source){0});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STREAM_TEST(a_sidecar_learns_its_zone_when_it_becomes_known_and_only_once),
 		STREAM_TEST(a_stream_gets_the_addresses_of_the_services_that_it_named),
 		STREAM_TEST(a_service_that_moves_in_the_cluster_is_sent_again_and_only_then),
 		STREAM_TEST(more_names_than_a_sidecar_has_listeners_are_refused),

@@ -46,6 +46,7 @@ enum err encode_mesh_state(const struct mesh_state *state, struct buf *out)
 	mesh.n_require_mtls_networks = networks_encode(
 		&scrap, config->require_mtls_networks, config->num_require_mtls_networks, &mesh.require_mtls_networks);
 	services_encode(state, &named, &mesh);
+	mesh.zone = state->zone;
 	mesh.policy = &policy;
 	down.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH;
 	down.mesh = &mesh;

@@ -18,6 +18,7 @@ struct mesh_state { /* borrowed */
 	uint64_t version;
 	const struct named_service *services; /* that its sidecar asked for by name */
 	size_t num_services;                  /* at most NAMED_SERVICES_MAX */
+	uint32_t zone;                        /* of the sidecar's host; 0: not known */
 };
 /* discovery.proto's Policy; ERR_LIMIT: more than `out` may hold. */
 enum err encode_policy(const struct mesh_state *state, struct buf *out) _must_use_;

@@ -88,7 +88,7 @@ enum err stream_send_mesh(struct stream *stream)
 	CHECK(found.num <= POLICY_FOUND_MAX);
 	struct named_service services[NAMED_SERVICES_MAX];
 	const struct mesh_state state = {distributor->config, &found, &stream->id, stream->mesh_wanted, services,
-		named_gather(stream, services)};
+		named_gather(stream, services), zone_gather(stream)};
 	buf_clear(&distributor->message);
 	RETURN_IF_ERR(encode_mesh_state(&state, &distributor->message));
 	RETURN_IF_ERR(rpc_call_send(stream->call, buf_span(&distributor->message)));

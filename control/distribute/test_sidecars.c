@@ -41,7 +41,8 @@ static void on_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 {
 	struct world *world = arg;
 	(void)peer;
-	distribute_start(world->distributor, call, &world->sidecars[SIDECARS - 1].id);
+	distribute_start(
+		world->distributor, call, &world->sidecars[SIDECARS - 1].id, &world->sidecars[SIDECARS - 1].ip);
 }
 
 static const struct rpc_method methods[] = {{

@@ -38,7 +38,7 @@ static void on_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 {
 	(void)peer;
 	struct test_stream *world = arg;
-	distribute_start(world->distributor, call, &world->id);
+	distribute_start(world->distributor, call, &world->id, &world->from);
 }
 
 static const struct rpc_method methods[] = {{
@@ -53,6 +53,7 @@ static void note_services(struct test_stream *world, const Handfast__V1__MeshSta
 {
 	size_t len = 0;
 	world->services[0] = '\0';
+	world->zone = mesh->zone;
 	for (size_t i = 0; i < mesh->n_services; i++) {
 		char text[ADDR_TEXT_MAX];
 		struct ip_addr ip;

@@ -16,6 +16,8 @@ struct test_stream {
 	struct rpc_client *client;
 	struct rpc_call *call;
 	struct spiffe_id id;
+	struct ip_addr from; /* the sidecar's host */
+	uint32_t zone;       /* of the last mesh state */
 	bool is_done;
 	enum rpc_status status;
 	char message[256];

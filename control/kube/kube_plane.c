@@ -75,7 +75,10 @@ static void start_discovery(struct kube_plane *plane)
 	const struct kube_plane_options *options = &plane->options;
 	const struct kube_view_observer observer = {on_change, plane};
 	plane->view = kube_view_new(&options->config->trust_domain, &observer);
-	const struct registry_source source = {kube_view_resolve, kube_view_service_address, plane->view};
+	const struct registry_source source = {.resolve = kube_view_resolve,
+		.service_address = kube_view_service_address,
+		.zone = kube_view_zone,
+		.arg = plane->view};
 	registry_set_source(options->registry, &source);
 	plane->feed = kube_feed_start(options->loop, options->client, plane->view);
 }

@@ -207,6 +207,14 @@ enum err kube_service_parse(const json_t *object, struct kube_service *out, stru
 
 /* --- slices --- */
 
+static void zones_parse(const json_t *endpoint, struct kube_endpoint *out)
+{
+	const json_t *zones = json_object_get(json_object_get(endpoint, "hints"), "forZones");
+	out->zone = text_of(endpoint, "zone");
+	for (size_t i = 0; i < json_array_size(zones) && out->num_for_zones < KUBE_ENDPOINT_ZONES_MAX; i++)
+		out->for_zones[out->num_for_zones++] = text_of(json_array_get(zones, i), "name");
+}
+
 /* EndpointConditions: ready and serving are true where they are absent. */
 static bool endpoint_parse(const json_t *endpoint, struct kube_endpoint *out)
 {
@@ -214,6 +222,7 @@ static bool endpoint_parse(const json_t *endpoint, struct kube_endpoint *out)
 	const json_t *target = json_object_get(endpoint, "targetRef");
 	const json_t *first = json_array_get(json_object_get(endpoint, "addresses"), 0); /* the others are equivalent */
 	*out = (struct kube_endpoint){.pod_uid = is_text(target, "kind", "Pod") ? text_of(target, "uid") : ""};
+	zones_parse(endpoint, out);
 	out->is_ready = flag_of(conditions, "ready", true);
 	out->is_serving = flag_of(conditions, "serving", true);
 	out->is_terminating = flag_of(conditions, "terminating", false);

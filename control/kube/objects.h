@@ -13,6 +13,7 @@
 #define KUBE_SERVICE_ADDRESSES_MAX 66   /* two cluster addresses and so many external ones; further ones are unknown */
 #define KUBE_SLICE_PORTS_MAX       1024 /* as of a Service */
 #define KUBE_SLICE_ENDPOINTS_MAX   1000 /* EndpointSlice.endpoints, the most that the API takes */
+#define KUBE_ENDPOINT_ZONES_MAX    4    /* the API takes 8, and controllers give 1 */
 
 /* The annotation of an injected pod, and the container that it then has. */
 #define KUBE_INJECTED_ANNOTATION "handfast.dev/injected"
@@ -70,6 +71,10 @@ struct kube_slice {
 		struct ip_addr ip;
 		const char *pod_uid; /* targetRef of kind Pod; "": no pod */
 		bool is_ready, is_serving, is_terminating;
+		const char *zone; /* of its node; "": not known */
+		/* hints.forZones: callers in these are to prefer it; none: those of `zone` are. */
+		const char *for_zones[KUBE_ENDPOINT_ZONES_MAX];
+		size_t num_for_zones;
 	} endpoints[KUBE_SLICE_ENDPOINTS_MAX]; /* addressType FQDN: none */
 	size_t num_endpoints;
 	bool is_cut; /* it has more ports or endpoints than these */

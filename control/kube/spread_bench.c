@@ -127,7 +127,7 @@ static void on_registry_change(void *arg, const struct ip_addr *ip)
 static void on_start(void *arg, struct rpc_call *call, _unused_ struct rpc_peer *peer)
 {
 	struct bench *bench = arg;
-	distribute_start(bench->distributor, call, &bench->id);
+	distribute_start(bench->distributor, call, &bench->id, &(struct ip_addr){.family = 0});
 }
 
 static const struct rpc_method methods[] = {{

@@ -90,6 +90,10 @@ struct kube_unmeshed { /* pods of injected namespaces that run without a sidecar
 };
 void kube_view_unmeshed(const struct kube_view *view, struct kube_unmeshed *out);
 
+/* A struct registry_source's zone: of the node of the pod at this address, or of the node that has it
+ * (base/core/zone.h); 0: not known. It is learned from the EndpointSlices with pods of that node. */
+uint32_t kube_view_zone(void *arg, const struct ip_addr *ip);
+
 struct kube_service_view {
 	struct ip_addr cluster_ips[2];
 	size_t num_cluster_ips;

@@ -234,6 +234,7 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 	pod->is_host_network = fresh->is_host_network;
 	pod->is_deleting = fresh->is_deleting;
 	pod_attach(view, pod, fresh, &touched);
+	zone_note_pod(view, pod);
 	notify(view, &touched);
 	return ERR_NONE;
 }

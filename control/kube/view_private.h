@@ -30,6 +30,7 @@ struct place {
 	struct ip_addr ip;
 	bool was_meshed;    /* its last owner was */
 	unsigned num_hosts; /* pods of the node that has it */
+	uint32_t zone;      /* of that node, as the first slice has it that names a pod there; 0: not known */
 	size_t num_meshed;  /* of `services`, those that are meshed: thousands may share an external address */
 	uint64_t gone_ms;   /* since when it has no owner, in view->gone */
 	struct list pods;   /* of struct pod_address; the owner first */
@@ -98,7 +99,9 @@ struct endpoint {
 	struct list_link of_place;
 	struct place *place;
 	struct slice *slice;
-	uint64_t uid_hash; /* of its pod; 0: the slice names none */
+	uint64_t uid_hash;                    /* of its pod; 0: the slice names none */
+	uint32_t zone;                        /* of its node (base/core/zone.h); 0: not known */
+	uint32_t zones[RESOLUTION_ZONES_MAX]; /* of callers that are to prefer it */
 	bool is_ready, is_serving, is_terminating;
 };
 
@@ -247,6 +250,11 @@ void service_cut(struct kube_view *view, struct service *service); /* a slice of
 enum err slice_put(struct kube_view *view, const struct kube_slice *slice, struct why *why) _must_use_;
 void slice_deleted(struct kube_view *view, const struct kube_meta *meta);
 void slice_remove(struct kube_view *view, struct slice *slice);
+
+/* view_zones.c */
+void zones_of(const struct kube_endpoint *from, struct endpoint *out);
+void zone_note(struct kube_view *view, const struct endpoint *endpoint); /* for the node of its pod */
+void zone_note_pod(struct kube_view *view, const struct pod *pod);       /* by the endpoints that it is */
 
 /* view_resolve.c */
 /* What it is by its endpoints that are used; without one, what it was. */

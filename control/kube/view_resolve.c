@@ -146,6 +146,7 @@ static void endpoint_add(
 	}
 	out->endpoints[num].address = (struct addr){.ip = endpoint->place->ip, .port = port};
 	out->endpoints[num].id = &account->id;
+	memcpy(out->endpoints[num].zones, endpoint->zones, sizeof(endpoint->zones));
 }
 
 /* The endpoints with a sidecar that are used like this. */

@@ -41,6 +41,9 @@ static uint64_t content_of(const struct kube_view *view, const struct kube_slice
 		const struct kube_endpoint *at = &slice->endpoints[i];
 		uint64_t facts = (uint64_t)at->is_ready << 2 | (uint64_t)at->is_serving << 1 | at->is_terminating;
 		content = content_mix_ip(content_mix(hash_mix(content, facts), at->pod_uid), &at->ip);
+		content = content_mix(content, at->zone);
+		for (size_t k = 0; k < at->num_for_zones; k++)
+			content = content_mix(content, at->for_zones[k]);
 	}
 	return content;
 }
@@ -80,7 +83,9 @@ static void slice_fill(struct kube_view *view, struct slice *slice, const struct
 			.is_ready = from->is_ready,
 			.is_serving = from->is_serving,
 			.is_terminating = from->is_terminating};
+		zones_of(from, endpoint);
 		list_push_back(&endpoint->place->endpoints, &endpoint->of_place);
+		zone_note(view, endpoint);
 	}
 	view->num_endpoints += slice->num_endpoints;
 	slice->share->num[SHARE_ENDPOINTS] += slice->num_endpoints;

@@ -86,6 +86,8 @@ struct resolution {
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
 /* The address of the service of that name: of the settings, else of the source; IPv4 where it has both. False: none. */
+/* The zone of the host with this address, as the source knows it (base/core/zone.h); 0: not known. */
+uint32_t registry_host_zone(const struct registry *registry, const struct ip_addr *ip);
 bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out);
 
 /* Another source of answers, such as a cluster's objects. It is asked after the operator's entries, services and
@@ -96,6 +98,9 @@ struct registry_source {
 	bool (*resolve)(void *arg, const struct addr *destination, struct resolution *out);
 	/* False: it has no service of that name, or none with an address. NULL: it has no names. */
 	bool (*service_address)(void *arg, const char *name, struct ip_addr *out);
+	/* The zone of the host with this address (base/core/zone.h); 0: not known. When it becomes known, the source
+	 * has changed. NULL: it knows none. */
+	uint32_t (*zone)(void *arg, const struct ip_addr *ip);
 	void *arg;
 };
 void registry_set_source(struct registry *registry, const struct registry_source *source); /* copied */

@@ -172,3 +172,9 @@ bool registry_service_address(const struct registry *registry, const char *name,
 		}
 	return source->service_address != NULL && source->service_address(source->arg, name, out);
 }
+
+uint32_t registry_host_zone(const struct registry *registry, const struct ip_addr *ip)
+{
+	const struct registry_source *source = &registry->source;
+	return source->zone == NULL ? 0 : source->zone(source->arg, ip);
+}

@@ -140,7 +140,7 @@ static void discovery_start(void *arg, struct rpc_call *call, struct rpc_peer *p
 {
 	const struct serve *serve = arg;
 	const struct sidecar *sidecar = rpc_peer_arg(peer);
-	distribute_start(serve->options.distributor, call, &sidecar->id);
+	distribute_start(serve->options.distributor, call, &sidecar->id, &sidecar->source);
 }
 
 static const struct rpc_method stream_methods[] = {
