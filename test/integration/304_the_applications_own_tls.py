@@ -105,7 +105,7 @@ def shows_that_tls_in_a_tunnel_is_untouched(story):
 
 def shows_that_tls_outside_the_mesh_is_untouched(story):
     """In both directions; the wire has the ClientHello as it was cut into records."""
-    with Capture(story, story.mesh.net.router, "to-stranger") as wire:
+    with Capture(story, story.mesh.net.router, "to-stranger", "tcp and dst portrange 443-444") as wire:
         hellos = [_expect_untouched(story, host, target, port, way, "plain-marker") for way in WAYS
                   for host, target, port in ((story.client, story.stranger, 443), (story.stranger, story.server, 444))]
     sent = [data for key, data in wire.streams().items() if key[3] in (443, 444)]

@@ -26,7 +26,8 @@ class Capture(Process):
     def __init__(self, story, namespace, interface="eth0", expression="tcp"):
         name = "capture-%s-%s" % (namespace.name, interface)
         self.path = os.path.join(story.folder(name), "packets.pcap")
-        argv = ["tcpdump", "-i", interface, "-n", "-U", "-s", "0", "-B", "16384", "--immediate-mode", "-Z", "root",
+        # The ring has a place of the snapshot's size per packet; with -s 0 and 16 MiB it lost what a busy machine did not read in time.
+        argv = ["tcpdump", "-i", interface, "-n", "-U", "-s", "65600", "-B", "65536", "--immediate-mode", "-Z", "root",
                 "-w", self.path, expression]
         super().__init__(namespace, "tcpdump", argv, story.log_path(name))
         self.wait_for_log("listening on")
