@@ -112,6 +112,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 			.handshake_timeout_ms = (uint32_t)config->handshake_ms},
 		.client_context = sidecar->client_context,
 		.server_context = sidecar->server_context,
+		.istio_context = sidecar->istio_context,
 		.direct_context = sidecar->direct_context,
 		.budget = sidecar->budget,
 		.clock = loop_clock(sidecar->loop),
@@ -237,6 +238,10 @@ static void shared_make(struct sidecar *sidecar)
 		.client_auth = TLS_CLIENT_AUTH_REQUIRED,
 		.alpn = "h2",
 		.key_exchanges = config->key_exchanges});
+	sidecar->istio_context = tls_context_new(&(struct tls_context_options){.role = TLS_CLIENT,
+		.alpn = DIRECT_ALPN,
+		.alpn_is_optional = true,
+		.key_exchanges = config->key_exchanges});
 	if (takes_mtls(&config->listeners))
 		sidecar->direct_context = tls_context_new(&(struct tls_context_options){.role = TLS_SERVER,
 			.client_auth = TLS_CLIENT_AUTH_REQUIRED,
@@ -351,6 +356,7 @@ void sidecar_free(struct sidecar *sidecar)
 	flow_control_memory_free(sidecar->budget);
 	tls_context_free(sidecar->client_context);
 	tls_context_free(sidecar->server_context);
+	tls_context_free(sidecar->istio_context);
 	tls_context_free(sidecar->direct_context);
 	access_log_free(sidecar->access_log);
 	failures_free(sidecar->failures);

@@ -42,7 +42,7 @@ struct sidecar {
 	struct loop *loop;
 
 	/* Shared by the workers. */
-	struct tls_context *client_context, *server_context, *direct_context;
+	struct tls_context *client_context, *server_context, *istio_context, *direct_context;
 	struct flow_control_memory *budget;
 	struct metrics *metrics;
 	struct process_facts facts;

@@ -61,6 +61,7 @@ struct config_service {
 struct config_entry { /* an operator's entry for one address; it takes precedence over any claim */
 	struct ip_addr address;
 	struct spiffe_id identity;
+	bool is_istio_tls; /* transport: not a tunnel */
 };
 
 struct config_endpoint {

@@ -88,6 +88,7 @@ static void entries_read(struct settings *settings, struct control_config *confi
 		struct config_entry *entry = &config->entries[config->num_entries++];
 		address_read(settings, map, &entry->address);
 		config_id(settings, map, "identity", &entry->identity);
+		entry->is_istio_tls = setting_keyword(settings, map, "transport") == 1;
 		must_be_inside(settings, config, map, &entry->address);
 	}
 }

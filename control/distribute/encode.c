@@ -83,6 +83,7 @@ static void meshed_encode(const struct resolution *resolution, struct endpoints 
 		room->values[i].address = &room->addresses[i];
 		room->values[i].id = pb_bytes(spiffe_id_text(resolution->endpoints[i].id));
 		zones_encode(&resolution->endpoints[i], &room->values[i]);
+		room->values[i].transport = resolution->endpoints[i].is_istio_tls;
 		room->list[i] = &room->values[i];
 	}
 	out->endpoints = room->list;

@@ -190,6 +190,7 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	resolution.endpoints[0].id = resolution.endpoints[1].id = &id;
 	resolution.endpoints[0].zones[0] = 7;
 	resolution.endpoints[0].zones[1] = 8;
+	resolution.endpoints[1].is_istio_tls = true;
 	assert_int_equal(encode_answer(&destination, &resolution, (struct answer_mark){.version = 3}, &wire), ERR_NONE);
 	const Handfast__V1__Answer *answer = unpacked(&wire, &arena)->answers->answers[0];
 	assert_int_equal(answer->version, 3);
@@ -204,6 +205,8 @@ static void finding_p14_answers_have_addresses_identities_and_draining_endpoints
 	assert_int_equal(answer->meshed->draining_endpoints[0]->n_zones, 0);
 	assert_int_equal(answer->meshed->affinity_s, 60);
 	assert_int_equal(answer->meshed->draining_endpoints[0]->address->ip.data[3], 2);
+	assert_int_equal(answer->meshed->endpoints[0]->transport, 0);
+	assert_int_equal(answer->meshed->draining_endpoints[0]->transport, 1);
 }
 
 static enum err parse_subscribe(size_t ip_len, uint32_t port, size_t num)

@@ -19,7 +19,8 @@ enum {
 
 static uint64_t hash_of(const struct resolved_endpoint *endpoint, uint64_t seed)
 {
-	return hash_mix(addr_hash(&endpoint->address, seed), hash_bytes(spiffe_id_text(endpoint->id), seed));
+	uint64_t hash = hash_mix(addr_hash(&endpoint->address, seed), hash_bytes(spiffe_id_text(endpoint->id), seed));
+	return endpoint->is_istio_tls ? ~hash : hash;
 }
 
 bool growth_note(struct topic *topic, const struct resolution *resolution, uint64_t seed)

@@ -144,8 +144,8 @@ static void endpoint_add(
 		out->is_cut = true;
 		return;
 	}
-	out->endpoints[num].address = (struct addr){.ip = endpoint->place->ip, .port = port};
-	out->endpoints[num].id = &account->id;
+	out->endpoints[num] =
+		(struct resolved_endpoint){.address = {.ip = endpoint->place->ip, .port = port}, .id = &account->id};
 	memcpy(out->endpoints[num].zones, endpoint->zones, sizeof(endpoint->zones));
 }
 
@@ -262,8 +262,7 @@ static void resolve_pod(const struct pod *pod, const struct addr *destination, s
 	}
 	if (pod->has_sidecar) {
 		out->kind = RESOLVED_MESHED;
-		out->endpoints[0].address = *destination;
-		out->endpoints[0].id = &pod->account->id;
+		out->endpoints[0] = (struct resolved_endpoint){.address = *destination, .id = &pod->account->id};
 		out->num_endpoints = 1;
 		return;
 	}

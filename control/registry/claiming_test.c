@@ -49,6 +49,13 @@ static void an_address_stays_meshed_without_its_stream_and_after_a_restart(void 
 	assert_int_equal(world_claim(world, THIEF, "192.0.2.1"), ERR_DENIED);
 }
 
+static void an_entry_has_its_transport(void **state)
+{
+	struct world *world = *state;
+	assert_false(world_resolve(world, "192.0.2.66:80").endpoints[0].is_istio_tls);
+	assert_true(world_resolve(world, "192.0.2.67:80").endpoints[0].is_istio_tls);
+}
+
 static void an_entry_outranks_any_claim(void **state)
 {
 	struct world *world = *state;
@@ -113,6 +120,7 @@ int main(void)
 		WORLD_TEST(the_first_identity_to_claim_an_address_keeps_it),
 		WORLD_TEST(two_claims_at_once_have_one_winner),
 		WORLD_TEST(an_address_stays_meshed_without_its_stream_and_after_a_restart),
+		WORLD_TEST(an_entry_has_its_transport),
 		WORLD_TEST(an_entry_outranks_any_claim),
 		WORLD_TEST(claims_from_outside_the_mesh_are_refused),
 		WORLD_TEST(finding_l10_an_attestation_key_holds_few_addresses),

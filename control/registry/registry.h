@@ -78,6 +78,7 @@ struct resolution {
 		const struct spiffe_id *id; /* borrowed until the next change */
 		/* Callers in these zones prefer it (base/core/zone.h); 0 after the last. */
 		uint32_t zones[RESOLUTION_ZONES_MAX];
+		bool is_istio_tls; /* not a tunnel: mutual TLS to the address itself */
 	} endpoints[RESOLUTION_ENDPOINTS_MAX];
 	size_t num_endpoints; /* to be used */
 	bool is_cut;          /* there are more, which no caller gets */

@@ -17,18 +17,14 @@ static bool has_room(const struct resolution *out)
 	return out->num_endpoints + out->num_draining < RESOLUTION_ENDPOINTS_MAX;
 }
 
-static void endpoint_add(
-	struct resolution *out, const struct ip_addr *ip, uint16_t port, const struct spiffe_id *id, uint32_t zone)
+static void endpoint_add(struct resolution *out, const struct resolved_endpoint *endpoint)
 {
 	if (!has_room(out)) {
 		out->is_cut = true;
 		return;
 	}
 	CHECK(out->num_draining == 0); /* draining endpoints follow the others: none is added after them */
-	out->endpoints[out->num_endpoints].address = (struct addr){.ip = *ip, .port = port};
-	out->endpoints[out->num_endpoints].id = id;
-	out->endpoints[out->num_endpoints].zones[0] = zone;
-	out->num_endpoints++;
+	out->endpoints[out->num_endpoints++] = *endpoint;
 }
 
 /* The addresses of one identity and one family that have this presence. */
@@ -42,7 +38,10 @@ struct selection {
 static void gather_one(const struct selection *selection, const struct place *place, struct resolution *out)
 {
 	if (place->ip.family == selection->family && registry_presence(place) == selection->presence)
-		endpoint_add(out, &place->ip, selection->port, &selection->member->id, registry_zone(place));
+		endpoint_add(out, &(struct resolved_endpoint){.address = {.ip = place->ip, .port = selection->port},
+					  .id = &selection->member->id,
+					  .zones = {registry_zone(place)},
+					  .is_istio_tls = place->entry != NULL && place->entry->is_istio_tls});
 }
 
 static void gather(const struct selection *selection, struct resolution *out)
@@ -103,7 +102,9 @@ static bool resolve_settings(const struct registry *registry, const struct place
 	if (place == NULL || place->entry == NULL)
 		return false;
 	out->kind = RESOLVED_MESHED;
-	endpoint_add(out, &destination->ip, destination->port, &place->entry->identity, 0);
+	endpoint_add(out, &(struct resolved_endpoint){.address = *destination,
+				  .id = &place->entry->identity,
+				  .is_istio_tls = place->entry->is_istio_tls});
 	return true;
 }
 
@@ -130,7 +131,7 @@ static bool resolve_claim(const struct claim *claim, const struct addr *destinat
 	if (claim == NULL || claim->has_ended || has_endpoint || out->kind == RESOLVED_PLAIN)
 		return false;
 	*out = (struct resolution){.kind = RESOLVED_MESHED};
-	endpoint_add(out, &destination->ip, destination->port, &claim->id, 0);
+	endpoint_add(out, &(struct resolved_endpoint){.address = *destination, .id = &claim->id});
 	return true;
 }
 

@@ -17,7 +17,8 @@ static const char yaml[] =
 	"10s\n"
 	"services:\n  - {name: web, address: 203.0.113.10, ports: [{port: 80, target: 8080}], identity: "
 	"spiffe://cluster.local/web}\n"
-	"entries:\n  - {address: 192.0.2.66, identity: spiffe://cluster.local/fixed}\n";
+	"entries:\n  - {address: 192.0.2.66, identity: spiffe://cluster.local/fixed}\n"
+	"  - {address: 192.0.2.67, identity: spiffe://cluster.local/istio, transport: istio_tls}\n";
 
 static void on_change(void *arg, const struct ip_addr *ip)
 {

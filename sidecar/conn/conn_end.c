@@ -77,7 +77,9 @@ static void check_owners(const struct conn *conn)
 {
 	bool is_relayed = conn->relay != NULL;
 	CHECK((conn->fd >= 0) + (conn->stream != NULL) + (conn->downstream != NULL) + is_relayed <= 1);
-	CHECK((conn->connecting_fd >= 0) + (conn->attempt != NULL) + (conn->upstream != NULL) + is_relayed <= 1);
+	CHECK((conn->connecting_fd >= 0) + (conn->attempt != NULL) + (conn->direct != NULL) + (conn->upstream != NULL) +
+			is_relayed <=
+		1);
 	CHECK(!is_relayed || conn->step == STEP_RELAY);
 }
 
@@ -96,6 +98,8 @@ void conn_end(struct conn *conn, enum close_reason reason)
 	record(conn, reason, conn->relay != NULL, counts);
 	if (conn->attempt != NULL)
 		stream_attempt_cancel(conn->attempt); /* before the downstream leg, from which it reads */
+	if (conn->direct != NULL)
+		direct_attempt_cancel(conn->direct);
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
 	loads_give_back(conn->env->loads, conn->load);

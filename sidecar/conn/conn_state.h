@@ -49,7 +49,8 @@ struct conn {
 	struct relay *relay;
 	struct relay_counts counted; /* reported to the observer so far */
 	struct stream_attempt *attempt;
-	struct loop_io connecting; /* upstream socket that is being connected; its fd is connecting_fd */
+	struct direct_attempt *direct; /* instead, without a tunnel */
+	struct loop_io connecting;     /* upstream socket that is being connected; its fd is connecting_fd */
 	int connecting_fd;
 	enum { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY } open_state;
 	enum close_reason open_reason; /* OPEN_FAILED */

@@ -1,4 +1,4 @@
-/* Step 6: a stream on a tunnel, or a plain connection (step_open_plain.c). */
+/* Step 6: a stream on a tunnel, a TLS session of its own, or a plain connection (step_open_plain.c). */
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
@@ -100,27 +100,25 @@ static void record_outcome(struct conn *conn, const struct stream_result *result
 void open_timed_out(struct conn *conn)
 {
 	struct why why = {0};
-	if (conn->attempt == NULL)
+	if (conn->attempt == NULL && conn->direct == NULL)
 		return;
 	why_set(&why, ERR_TIMEOUT, "an answer before timeouts.connect", "check that its sidecar and its workload run",
 		"it did not answer in time");
 	set_aside(conn, &why);
 }
 
-static void store_peer(struct conn *conn, const struct leg *leg)
+static void store_peer(struct conn *conn, const struct leg *leg, enum key_exchange key_exchange)
 {
 	const struct svid *peer = leg_peer(leg);
 	mem_free(TAKE_PTR(conn->detail));
-	conn->key_exchange = (uint8_t)leg_key_exchange(leg);
+	conn->key_exchange = (uint8_t)key_exchange;
 	conn->peer = peer == NULL ? NULL : svid_ref((struct svid *)(uintptr_t)peer);
 }
 
-static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
+static void store_result(struct conn *conn, struct leg *leg, const struct stream_result *result)
 {
-	struct conn *conn = arg;
-	CHECK(conn->open_state == OPEN_WAITING && conn->attempt != NULL && conn->upstream == NULL);
+	CHECK(conn->open_state == OPEN_WAITING && conn->upstream == NULL);
 	CHECK((leg != NULL) == (result->verdict == STREAM_OPEN));
-	conn->attempt = NULL;
 	conn->upstream = leg;
 	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
 	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
@@ -133,19 +131,68 @@ static void on_stream_result(void *arg, struct leg *leg, const struct stream_res
 	record_outcome(conn, result);
 	if (leg == NULL)
 		*conn_why(conn) = result->detail;
-	else
-		store_peer(conn, leg);
 	conn_wake(conn);
+}
+
+static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
+{
+	struct conn *conn = arg;
+	CHECK(conn->attempt != NULL);
+	conn->attempt = NULL;
+	store_result(conn, leg, result);
+	if (leg != NULL)
+		store_peer(conn, leg, leg_key_exchange(leg));
+}
+
+/* No byte of the workload has left: another endpoint may be tried. */
+static void on_direct_result(void *arg, struct leg *leg, const struct direct_result *result)
+{
+	static const enum stream_verdict verdicts[] = {
+		[DIRECT_OPEN] = STREAM_OPEN,
+		[DIRECT_UNREACHABLE] = STREAM_UNREACHABLE,
+		[DIRECT_TLS_FAILED] = STREAM_TLS_FAILED,
+		[DIRECT_NO_IDENTITY] = STREAM_NO_IDENTITY,
+	};
+	struct conn *conn = arg;
+	const struct stream_result same = {
+		.verdict = verdicts[result->outcome],
+		.failed_by_peer = result->failed_by_peer,
+		.is_undelivered = true,
+		.answer_ms = result->answer_ms,
+		.detail = result->detail,
+	};
+	CHECK(conn->direct != NULL);
+	conn->direct = NULL;
+	store_result(conn, leg, &same);
+	if (leg != NULL)
+		store_peer(conn, leg, result->key_exchange);
+}
+
+static void open_direct(struct conn *conn, const struct endpoint *endpoint)
+{
+	const struct direct_request request = {
+		.endpoint = endpoint->address,
+		.expected = &endpoint->id,
+		.ports = &conn->env->ports,
+		.on_result = on_direct_result,
+		.arg = conn,
+	};
+	conn->direct = direct_client_open(conn->env->direct, &request);
 }
 
 static struct conn_next open_stream(struct conn *conn)
 {
-	CHECK(conn->encrypted && conn->attempt == NULL && conn->upstream == NULL && conn->load == NULL);
+	CHECK(conn->encrypted && conn->attempt == NULL && conn->direct == NULL);
+	CHECK(conn->upstream == NULL && conn->load == NULL);
 	const struct endpoint *endpoint = conn_choose_endpoint(conn);
 	conn->endpoint = endpoint->address;
 	conn->load = loads_take(conn->env->loads, &conn->endpoint);
 	conn->open_state = OPEN_WAITING;
 	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+	if (endpoint->transport == TRANSPORT_ISTIO_TLS) {
+		open_direct(conn, endpoint);
+		return conn_wait();
+	}
 	struct stream_request request = {
 		.endpoint = endpoint->address,
 		.expected = &endpoint->id,

@@ -17,7 +17,7 @@ void direct_leg_set_interest(struct direct_leg *direct, unsigned interest)
 	loop_io_set_interest(&direct->io, interest);
 }
 
-void direct_leg_lost(struct direct_leg *direct, const struct why *why)
+static void lost(struct direct_leg *direct, const struct why *why)
 {
 	direct_leg_set_interest(direct, 0);
 	loop_task_cancel(&direct->pending);
@@ -27,7 +27,34 @@ void direct_leg_lost(struct direct_leg *direct, const struct why *why)
 static void failed(struct direct_leg *direct)
 {
 	struct why why = *tls_session_why(direct->tls);
-	direct_leg_lost(direct, &why);
+	lost(direct, &why);
+}
+
+/* --- trust that changes --- */
+
+enum err direct_no_identity(struct why *why)
+{
+	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
+		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
+}
+
+enum err direct_leg_check_trust(const struct direct_leg *direct, const struct credentials *credentials, struct why *why)
+{
+	CHECK(!direct->is_open && direct->peer != NULL);
+	if (credentials == NULL)
+		return direct_no_identity(why);
+	if (credentials_generation(credentials) == direct->generation)
+		return ERR_NONE;
+	return verify_still_trusted(direct->peer, credentials_bundles(credentials), why);
+}
+
+void direct_leg_judge(struct direct_leg *direct, const struct bundle_set *bundles)
+{
+	struct why why = {0};
+	if (!direct->is_open || direct->leg.is_reset || verify_still_trusted(direct->peer, bundles, &why) == ERR_NONE)
+		return;
+	direct->leg.is_withdrawn = true;
+	lost(direct, &why);
 }
 
 /* --- towards the peer --- */
@@ -190,10 +217,9 @@ static void direct_inspect(struct leg *leg, const struct leg_inspection *inspect
 		err = ERR_TIMEOUT;
 	if (err == ERR_NONE)
 		return;
-	why_set(&why, err, "a caller that stays until both sides end the connection",
-		"check that the caller runs, and the network to it", "%s while nothing was read from it",
-		err_text(err));
-	direct_leg_lost(direct, &why);
+	why_set(&why, err, "a peer that stays until both sides end the connection",
+		"check that the peer runs, and the network to it", "%s while nothing was read from it", err_text(err));
+	lost(direct, &why);
 }
 
 static void direct_reset(struct leg *leg)

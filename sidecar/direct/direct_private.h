@@ -18,8 +18,9 @@ struct direct_server {
 
 struct direct_leg {
 	struct leg leg;
-	struct list_link link; /* in its server */
-	struct direct_server *server;
+	struct list_link link;          /* in its server or client */
+	struct direct_server *server;   /* NULL: this end has opened it */
+	struct direct_attempt *attempt; /* that opens it; NULL: none */
 	struct loop_io io;
 	struct loop_task pending;   /* plaintext waits in the session: no event will report it */
 	struct loop_timer deadline; /* of the handshake */
@@ -39,4 +40,10 @@ struct direct_leg {
 extern const struct leg_ops direct_leg_ops;
 void direct_leg_start(struct direct_leg *direct); /* the events of an open one */
 void direct_leg_set_interest(struct direct_leg *direct, unsigned interest);
-void direct_leg_lost(struct direct_leg *direct, const struct why *why);
+/* Cuts an open one whose peer these bundles do not trust any more. */
+void direct_leg_judge(struct direct_leg *direct, const struct bundle_set *bundles);
+/* The same before it is open, where the credentials have changed since its peer was verified (`generation`): the chain
+ * was verified at its message, and trust may have changed until the peer's Finished, which it may withhold. */
+enum err direct_leg_check_trust(
+	const struct direct_leg *direct, const struct credentials *credentials, struct why *why) _must_use_;
+enum err direct_no_identity(struct why *why);

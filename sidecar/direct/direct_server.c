@@ -70,19 +70,13 @@ static void on_deadline(struct loop_timer *timer)
 	refuse(direct, &why);
 }
 
-static enum err no_identity(struct why *why)
-{
-	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
-}
-
 static enum err on_verify(
 	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
 {
 	struct direct_leg *direct = arg;
 	const struct direct_server *server = direct->server;
 	if (server->credentials == NULL)
-		return no_identity(why);
+		return direct_no_identity(why);
 	direct->generation = credentials_generation(server->credentials);
 	const struct verify_input input = {
 		.chain = chain,
@@ -95,17 +89,6 @@ static enum err on_verify(
 		server->options.verify_cache, credentials_generation(server->credentials), &input, out_svid, why);
 }
 
-/* The chain was verified at its message: trust may have changed until the peer's Finished, which it may withhold. */
-static enum err check_trust(const struct direct_leg *direct, struct why *why)
-{
-	const struct credentials *credentials = direct->server->credentials;
-	if (credentials == NULL)
-		return no_identity(why);
-	if (credentials_generation(credentials) == direct->generation)
-		return ERR_NONE;
-	return verify_still_trusted(direct->peer, credentials_bundles(credentials), why);
-}
-
 static void on_established(struct direct_leg *direct)
 {
 	struct direct_server *server = direct->server;
@@ -114,7 +97,7 @@ static void on_established(struct direct_leg *direct)
 	shares_give(&direct->handshake);
 	direct->peer = svid_ref(tls_session_peer(direct->tls));
 	CHECK(direct->peer != NULL); /* the context requires a certificate */
-	if (check_trust(direct, &why) != ERR_NONE) {
+	if (direct_leg_check_trust(direct, server->credentials, &why) != ERR_NONE) {
 		refuse(direct, &why);
 		return;
 	}
@@ -209,7 +192,7 @@ static enum err admit(struct direct_leg *direct, struct why *why)
 	if (server->credentials == NULL ||
 		!credentials_are_valid(server->credentials,
 			trusted_time_now_s(server->options.time, loop_clock(server->options.loop))))
-		return no_identity(why);
+		return direct_no_identity(why);
 	if (!rates_take(server->begun, &keys[0], loop_now_ms(server->options.loop)))
 		return refuse_by_limit(
 			server, keys[0].kind == SHARE_KEY_PREFIX64 ? SHARE_LIMIT_PREFIX64 : SHARE_LIMIT_ADDRESS, why);
@@ -261,15 +244,6 @@ void direct_server_adopt(struct direct_server *server, int fd, const struct addr
 
 /* --- trust that changes --- */
 
-static void judge(struct direct_leg *direct, const struct bundle_set *bundles)
-{
-	struct why why = {0};
-	if (!direct->is_open || direct->leg.is_reset || verify_still_trusted(direct->peer, bundles, &why) == ERR_NONE)
-		return;
-	direct->leg.is_withdrawn = true;
-	direct_leg_lost(direct, &why);
-}
-
 void direct_server_set_credentials(struct direct_server *server, struct credentials *credentials)
 {
 	credentials_unref(server->credentials);
@@ -277,5 +251,5 @@ void direct_server_set_credentials(struct direct_server *server, struct credenti
 	if (credentials == NULL)
 		return;
 	LIST_EACH(&server->all, struct direct_leg, direct, link)
-		judge(direct, credentials_bundles(credentials));
+		direct_leg_judge(direct, credentials_bundles(credentials));
 }

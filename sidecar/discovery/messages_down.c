@@ -87,6 +87,7 @@ static enum err endpoint_of(const Handfast__V1__Endpoint *message, struct endpoi
 	for (size_t i = 0; i < message->n_zones && i < ENDPOINT_ZONES_MAX; i++)
 		out->zones[i] = message->zones[i];
 	RETURN_IF_ERR(spiffe_id_parse(pb_span(message->id), &out->id, why));
+	out->transport = message->transport == TRANSPORT_ISTIO_TLS ? TRANSPORT_ISTIO_TLS : TRANSPORT_TUNNEL;
 	if (spiffe_id_path(&out->id).len == 0 || spiffe_id_is_reserved(&out->id))
 		return why_set(why, ERR_MALFORMED, "the identity of a workload at each endpoint",
 			"check the release of the control plane", "%s at an endpoint is no workload's identity",

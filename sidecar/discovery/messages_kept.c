@@ -27,6 +27,7 @@ static void put_endpoint(const struct endpoint *endpoint, struct endpoint_messag
 	out->endpoint.zones = out->zones;
 	while (out->endpoint.n_zones < ENDPOINT_ZONES_MAX && out->zones[out->endpoint.n_zones] != 0)
 		out->endpoint.n_zones++;
+	out->endpoint.transport = endpoint->transport;
 }
 
 static ProtobufCBinaryData text_of(const char *text)

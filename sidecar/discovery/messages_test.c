@@ -160,7 +160,7 @@ static void c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole(void **st
 	must_refuse(&message);
 }
 
-static enum err parse_meshed(const char *id, uint32_t port, struct discovery_down *down)
+static enum err parse_meshed_by(uint32_t transport, const char *id, uint32_t port, struct discovery_down *down)
 {
 	Handfast__V1__DiscoveryDown message = HANDFAST__V1__DISCOVERY_DOWN__INIT;
 	Handfast__V1__Answers answers = HANDFAST__V1__ANSWERS__INIT;
@@ -175,6 +175,7 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	uint32_t zones[] = {1, 2, 3, 4, 5};
 	endpoint.zones = zones;
 	endpoint.n_zones = 5;
+	endpoint.transport = transport;
 	meshed.endpoints = endpoints;
 	meshed.n_endpoints = 1;
 	meshed.draining_endpoints = endpoints;
@@ -189,6 +190,25 @@ static enum err parse_meshed(const char *id, uint32_t port, struct discovery_dow
 	message.kind_case = HANDFAST__V1__DISCOVERY_DOWN__KIND_ANSWERS;
 	message.answers = &answers;
 	return parse(&message.base, down, NULL);
+}
+
+static enum err parse_meshed(const char *id, uint32_t port, struct discovery_down *down)
+{
+	return parse_meshed_by(0, id, port, down);
+}
+
+/* A number of a later release is a tunnel, which finds none there: never plaintext. */
+static void an_endpoint_has_its_transport(void **state)
+{
+	static const enum endpoint_transport expected[] = {TRANSPORT_TUNNEL, TRANSPORT_ISTIO_TLS, TRANSPORT_TUNNEL};
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		struct discovery_down *down = mem_new(struct discovery_down);
+		assert_int_equal(parse_meshed_by(i, "spiffe://cluster.local/web", 80, down), ERR_NONE);
+		assert_int_equal(down->answers[0]->endpoints[0].transport, expected[i]);
+		discovery_down_done(down);
+		mem_free(down);
+	}
 }
 
 static void finding_p14_a_meshed_answer_has_identities_and_draining_endpoints(void **state)
@@ -226,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_mesh_state_is_parsed_into_networks_and_policy),
 		cmocka_unit_test(a_mesh_state_has_the_addresses_of_named_services),
 		cmocka_unit_test(c14_a_mesh_state_with_one_wrong_part_is_refused_as_a_whole),
+		cmocka_unit_test(an_endpoint_has_its_transport),
 		cmocka_unit_test(finding_p14_a_meshed_answer_has_identities_and_draining_endpoints),
 		cmocka_unit_test(endpoints_without_the_identity_of_a_workload_are_refused),
 	};

@@ -9,10 +9,15 @@ enum destination_kind { DESTINATION_MESHED, DESTINATION_PLAINTEXT, DESTINATION_U
 
 #define ENDPOINT_ZONES_MAX 4
 
+/* How an endpoint is reached: by a tunnel to the tunnel port of its IP, or by mutual TLS to the address itself, as a
+ * sidecar of Istio takes it (decision 090). As the protocol has them. */
+enum endpoint_transport { TRANSPORT_TUNNEL, TRANSPORT_ISTIO_TLS };
+
 struct endpoint {
 	struct addr address;
 	struct spiffe_id id;                /* the identity expected there */
 	uint32_t zones[ENDPOINT_ZONES_MAX]; /* callers in these prefer it (base/core/zone.h); 0 after the last */
+	enum endpoint_transport transport;
 };
 bool endpoint_is_near(const struct endpoint *endpoint, uint32_t zone); /* 0: never */
 

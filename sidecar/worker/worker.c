@@ -5,8 +5,7 @@
 #include "base/core/random.h"
 #include "base/net/fd.h"
 #include "sidecar/conn/conn_sweep.h"
-#include "sidecar/direct/direct_server.h"
-#include "sidecar/route/original_dst.h"
+#include "sidecar/worker/worker_direct.h"
 #include "sidecar/worker/worker_listeners.h"
 #include "sidecar/worker/worker_message.h"
 #include <pthread.h>
@@ -21,7 +20,7 @@ struct worker {
 	struct verify_cache *verify_cache;
 	struct tunnel_pool *pool;
 	struct tunnel_server *server;
-	struct direct_server *direct; /* NULL: no listener takes mutual TLS without a tunnel */
+	struct worker_direct *direct;
 	struct conn_sweep *sweep;
 	struct worker *const *siblings;
 	unsigned num_siblings, next_sibling;
@@ -47,58 +46,17 @@ static void on_outbound_to(void *arg, int fd, const struct addr *peer, const str
 	conn_start_outbound_to(&worker->env, fd, peer, listener);
 }
 
-/* Rules redirect what comes to a port with mtls, too. */
-static bool takes_redirected(struct worker *worker, int fd, const struct addr *peer)
+static void on_mtls(void *arg, int fd, const struct addr *peer)
 {
-	struct original_dst dst;
-	if (worker->direct == NULL || original_dst_get(fd, peer, &dst) != ERR_NONE)
-		return false;
-	const struct inbound_listener *listener = listeners_inbound(worker->options.listeners, dst.addr.port);
-	if (listener == NULL || !listener->takes_mtls)
-		return false;
-	direct_server_adopt(worker->direct, fd, &dst.addr, peer);
-	return true;
+	const struct worker *worker = arg;
+	worker_direct_accept(worker->direct, fd, peer);
 }
 
 static void on_inbound_plain(void *arg, int fd, const struct addr *peer)
 {
 	struct worker *worker = arg;
-	if (!takes_redirected(worker, fd, peer))
+	if (!worker_direct_takes_redirected(worker->direct, fd, peer))
 		conn_start_inbound_plain(&worker->env, fd, peer);
-}
-
-static void on_mtls(void *arg, int fd, const struct addr *peer)
-{
-	struct worker *worker = arg;
-	struct addr local = {.port = 0};
-	(void)!socket_local_addr(fd, &local); /* fails only where it is closed; the handshake reports it */
-	direct_server_adopt(worker->direct, fd, &local, peer);
-}
-
-static void on_direct(void *arg, const struct direct_connection *connection)
-{
-	struct worker *worker = arg;
-	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
-	if (observer->on_direct != NULL)
-		observer->on_direct(observer->arg, connection->key_exchange);
-	conn_start_inbound_direct(&worker->env, connection->leg, connection->peer, connection->key_exchange,
-		connection->local, connection->remote);
-}
-
-static void on_direct_limit(void *arg, enum share_limit limit)
-{
-	const struct worker *worker = arg;
-	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
-	if (observer->on_limit != NULL)
-		observer->on_limit(observer->arg, TUNNEL_RESOURCE_HANDSHAKES, limit);
-}
-
-static void on_direct_failure(void *arg, const struct addr *remote, const struct why *why)
-{
-	const struct worker *worker = arg;
-	const struct tunnel_observer *observer = &worker->options.tunnel_observer;
-	if (observer->on_failure != NULL)
-		observer->on_failure(observer->arg, false, remote, NULL, why);
 }
 
 struct tunnel_message {
@@ -161,7 +119,7 @@ static void on_full(void *arg, enum conn_kind kind, bool full)
 	case CONN_INBOUND_PLAIN:
 		/* Callers by mutual TLS come by the same port where rules redirect theirs, and they are not of this
 		 * kind: so plaintext is accepted and refused. */
-		if (worker->direct != NULL)
+		if (worker_direct_takes_any(worker->direct))
 			return;
 		worker_listeners_pause(&worker->listeners, WORKER_INBOUND_PLAIN, full);
 		return;
@@ -221,22 +179,20 @@ static struct tunnel_server *server_make(struct worker *worker)
 	});
 }
 
-static struct direct_server *direct_make(struct worker *worker)
+static struct worker_direct *direct_make(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
-	if (options->direct_context == NULL)
-		return NULL;
-	return direct_server_new(&(struct direct_server_options){
+	return worker_direct_new(&(struct worker_direct_options){
 		.loop = worker->loop,
-		.context = options->direct_context,
+		.client_context = options->istio_context,
+		.server_context = options->direct_context,
 		.scratch = worker->scratch,
 		.verify_cache = worker->verify_cache,
 		.time = &worker->snapshot.time,
 		.handshake_timeout_ms = options->limits.handshake_timeout_ms,
-		.on_connection = on_direct,
-		.on_failure = on_direct_failure,
-		.on_limit = on_direct_limit,
-		.arg = worker,
+		.listeners = options->listeners,
+		.env = &worker->env,
+		.observer = &options->tunnel_observer,
 	});
 }
 
@@ -252,6 +208,7 @@ static void env_make(struct worker *worker)
 		.snapshot = &worker->snapshot,
 		.table = conn_table_new(&options->conn_limits),
 		.pool = worker->pool,
+		.direct = worker_direct_client(worker->direct),
 		.loads = loads_new(),
 		.outliers = outliers_new(),
 		.spread = random_u32() | 1,
@@ -348,7 +305,7 @@ void worker_free(struct worker *worker)
 	outliers_free(worker->env.outliers);
 	tunnel_pool_free(worker->pool);
 	tunnel_server_free(worker->server);
-	direct_server_free(worker->direct);
+	worker_direct_free(worker->direct);
 	worker_snapshot_done(&worker->snapshot);
 	verify_cache_free(worker->verify_cache);
 	tls_scratch_free(worker->scratch);
@@ -370,8 +327,7 @@ void worker_credentials_changed(struct worker *worker)
 {
 	tunnel_pool_set_credentials(worker->pool, worker->snapshot.credentials);
 	tunnel_server_set_credentials(worker->server, worker->snapshot.credentials);
-	if (worker->direct != NULL)
-		direct_server_set_credentials(worker->direct, worker->snapshot.credentials);
+	worker_direct_set_credentials(worker->direct, worker->snapshot.credentials);
 	conn_table_snapshot_changed(worker->env.table);
 }
 

@@ -26,6 +26,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct socket_keepalive keepalive;
 	struct tunnel_limits limits;
 	struct tls_context *client_context, *server_context;
+	struct tls_context *istio_context;  /* of a client, for mutual TLS without a tunnel: DIRECT_ALPN */
 	struct tls_context *direct_context; /* for mutual TLS without a tunnel; NULL: no listener takes it */
 	struct flow_control_memory *budget;
 	const struct clock *clock;

@@ -361,7 +361,7 @@ MAY_USE = {
     "sidecar/tunnel": CORE + ("base/h2", "base/tls", "base/net", "certs", "sidecar/leg"),  # a tunnel's stream is a leg
     "sidecar/tunnel/pool": CORE + ("base/h2", "base/tls", "certs", "sidecar/leg", "sidecar/tunnel"),
     "sidecar/route": CORE + ("base/net", "certs:spiffe_id"),
-    "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/tunnel/pool",
+    "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/direct", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/tunnel/pool",
                             "policy", "sidecar/relay", "sidecar/report"),
     # The table of close reasons gives the labels of a counter.
     "sidecar/probe": CORE + ("base/net", "base/rpc"),

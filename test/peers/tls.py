@@ -39,7 +39,16 @@ def _key(identity):
     return crypto.PKey.from_cryptography_key(identity.key)
 
 
-def context(identity=None, is_server=False, alpn=(b"h2",), version=SSL.TLS1_3_VERSION):
+def _selects(alpn, on_offer):
+    def select(connection, offered):
+        if on_offer:
+            on_offer(offered, connection.get_servername())
+        return next((one for one in alpn if one in offered), SSL.NO_OVERLAPPING_PROTOCOLS)
+    return select
+
+
+def context(identity=None, is_server=False, alpn=(b"h2",), version=SSL.TLS1_3_VERSION, on_offer=None):
+    """on_offer(protocols, server name): what a client offers."""
     made = SSL.Context(SSL.TLS_METHOD)
     made.set_min_proto_version(min(version, SSL.TLS1_3_VERSION))
     made.set_max_proto_version(version)
@@ -51,8 +60,7 @@ def context(identity=None, is_server=False, alpn=(b"h2",), version=SSL.TLS1_3_VE
             made.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
         made.use_privatekey(_key(identity))
     if alpn and is_server:
-        made.set_alpn_select_callback(lambda _, offered: next((one for one in alpn if one in offered),
-                                                              SSL.NO_OVERLAPPING_PROTOCOLS))
+        made.set_alpn_select_callback(_selects(alpn, on_offer))
     elif alpn:
         made.set_alpn_protos(list(alpn))
     return made
@@ -93,6 +101,10 @@ class Tls:
 
     def receive(self, num_bytes=65536):
         return self._do(self._tls.recv, num_bytes)
+
+    def end(self):
+        """close_notify; what the other side sends can still be received."""
+        self._do(self._tls.shutdown)
 
     def export(self, label, context_bytes, num_bytes=32):
         return self._tls.export_keying_material(label, num_bytes, context_bytes)
