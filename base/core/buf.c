@@ -115,6 +115,12 @@ enum err buf_printf(struct buf *buf, const char *format, ...)
 	return err;
 }
 
+void buf_set_max(struct buf *buf, size_t max)
+{
+	CHECK(buf_len(buf) <= max);
+	buf->max = max;
+}
+
 enum err buf_reserve(struct buf *buf, size_t len, uint8_t **out_room)
 {
 	if (len > buf_room(buf))

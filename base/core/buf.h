@@ -21,6 +21,7 @@ void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf);  /* frees; the buf is then empty, has the same maximum and can be reused */
 void buf_wipe(struct buf *buf);  /* overwrites, then buf_done(): for secrets that were reserved or appended at once */
 void buf_clear(struct buf *buf); /* empty, keeps its memory */
+void buf_set_max(struct buf *buf, size_t max); /* at least buf_len(); keeps its memory */
 
 static inline size_t buf_len(const struct buf *buf)
 {

@@ -126,6 +126,18 @@ static void a_secret_leaves_no_copy_in_memory(_unused_ void **state)
 }
 #endif
 
+static void another_maximum_holds_from_then_on(void **state)
+{
+	(void)state;
+	_cleanup_(buf_done) struct buf buf = BUF_INIT(8);
+	assert_int_equal(buf_append_str(&buf, "1234"), ERR_NONE);
+	buf_set_max(&buf, 4);
+	assert_int_equal(buf_append_str(&buf, "5"), ERR_LIMIT);
+	buf_set_max(&buf, 6);
+	assert_int_equal(buf_append_str(&buf, "56"), ERR_NONE);
+	assert_int_equal(buf_room(&buf), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +151,7 @@ int main(void)
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(a_secret_leaves_no_copy_in_memory),
 #endif
+		cmocka_unit_test(another_maximum_holds_from_then_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

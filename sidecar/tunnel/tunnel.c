@@ -200,10 +200,9 @@ uint32_t tunnel_rtt_ms(struct tunnel *tunnel)
 	uint64_t now_ms = loop_now_ms(tunnel->set->loop);
 	if (tunnel->rtt_at_ms != 0 && now_ms - tunnel->rtt_at_ms < RTT_FRESH_MS)
 		return tunnel->rtt_ms;
-	struct tcp_info facts = {0};
-	socklen_t len = sizeof(facts);
-	if (getsockopt(tls_session_fd(tunnel->tls), IPPROTO_TCP, TCP_INFO, &facts, &len) == 0)
-		tunnel->rtt_ms = facts.tcpi_rtt / 1000;
+	struct tcp_path path;
+	if (tcp_path_get(tls_session_fd(tunnel->tls), &path))
+		tunnel->rtt_ms = path.min_rtt_us / 1000; /* what waits in queues is no reason to send more ahead */
 	tunnel->rtt_at_ms = now_ms;
 	return tunnel->rtt_ms;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/h2/h2_session.h"
+#include "sidecar/tunnel/pace.h"
 #include "sidecar/tunnel/tunnel_set.h"
 
 enum tunnel_state {
@@ -67,6 +68,8 @@ struct tunnel {
 	uint64_t busy_until_ms;                 /* one of its streams takes much of it */
 	uint64_t rtt_at_ms;
 	uint32_t rtt_ms;
+	struct pace pace;
+	bool waits_to_write; /* the last flush left something */
 
 	struct upstream *upstream; /* the pool's */
 	struct list_link sibling;  /* in that one */
@@ -96,7 +99,7 @@ bool tunnel_windows_take(struct tunnel *tunnel, uint32_t bytes);
 void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes);
 const struct svid *tunnel_peer(const struct tunnel *tunnel); /* NULL before the handshake */
 bool tunnel_is_busy(const struct tunnel *tunnel);
-uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the kernel's measure, asked now and then */
+uint32_t tunnel_rtt_ms(struct tunnel *tunnel);     /* the shortest of late, by the kernel, asked now and then */
 bool tunnel_may_open(const struct tunnel *tunnel); /* a stream, now */
 /* Nothing has been heard for 2 s although the peer's kernel owes us acknowledgments: it may be gone. */
 bool tunnel_is_suspect(const struct tunnel *tunnel);

@@ -8,7 +8,7 @@
 
 enum {
 	RECEIVE_TURNS = 1, /* of TUNNEL_IN_LEN each, and what was read with it; then the next tunnel is read */
-	FLUSH_TURNS = 2,   /* of TUNNEL_OUT_LEN each: a small request waits for one round of bulk */
+	FLUSH_TURNS = 2,   /* of PACE_MAX each: a small request waits for one round of bulk */
 };
 
 static void want_write(struct tunnel *tunnel, bool wanted)
@@ -99,14 +99,29 @@ static enum io_result write_out(struct tunnel *tunnel)
 	return tls_session_flush(tunnel->tls);
 }
 
+/* Only where output waited: a path with little to carry shows nothing of itself. */
+static void judge_path(struct tunnel *tunnel)
+{
+	struct tcp_path path;
+	int fd = tls_session_fd(tunnel->tls);
+	if (!tunnel->waits_to_write || !pace_wants_facts(&tunnel->pace, loop_now_ms(tunnel->set->loop)) ||
+		!tcp_path_get(fd, &path))
+		return;
+	if (pace_judge(&tunnel->pace, &path))
+		tcp_path_set_unsent(fd, pace_batch(&tunnel->pace));
+}
+
 /* IO_DONE: nothing is left; IO_WANT_WRITE: more than the kernel takes, or than the tunnel's share of this round. */
 static enum io_result flush_all(struct tunnel *tunnel)
 {
+	uint32_t batch = pace_batch(&tunnel->pace);
+	unsigned turns = batch < PACE_MAX ? 1 : FLUSH_TURNS;
 	enum io_result flushed = tls_session_flush(tunnel->tls);
 	for (unsigned turn = 0; flushed == IO_DONE; turn++) {
-		if (turn == FLUSH_TURNS)
+		if (turn == turns)
 			return IO_WANT_WRITE;
 		buf_clear(&tunnel->set->out);
+		buf_set_max(&tunnel->set->out, batch);
 		enum io_result produced = h2_session_produce(tunnel->h2, &tunnel->set->out);
 		if (buf_len(&tunnel->set->out) > 0)
 			flushed = write_out(tunnel);
@@ -144,12 +159,14 @@ static void on_flush(struct loop_task *task)
 	struct tunnel *tunnel = container_of(task, struct tunnel, flush);
 	if (tunnel->h2 == NULL || tunnel->state == TUNNEL_CLOSED || tunnel->state == TUNNEL_CLOSING)
 		return;
+	judge_path(tunnel);
 	enum io_result result = flush_all(tunnel);
 	if (result == IO_FAILED) {
 		write_lost(tunnel);
 		return;
 	}
-	want_write(tunnel, result == IO_WANT_WRITE);
+	tunnel->waits_to_write = result == IO_WANT_WRITE;
+	want_write(tunnel, tunnel->waits_to_write);
 	if (result == IO_DONE && tunnel->answered_last != NULL)
 		close_answered(tunnel);
 	close_if_done(tunnel);

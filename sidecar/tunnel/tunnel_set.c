@@ -52,7 +52,7 @@ void tunnel_set_init(struct tunnel_set *set, const struct tunnel_options *option
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = budget / 4}}},
 		.seed = random_u64()});
 	set->in = mem_alloc(TUNNEL_IN_LEN);
-	buf_init(&set->out, TUNNEL_OUT_LEN);
+	buf_init(&set->out, PACE_MAX);
 	identity_age_start(set);
 }
 

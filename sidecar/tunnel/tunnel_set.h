@@ -26,7 +26,7 @@ struct tunnel_hooks { /* the callbacks of the pool or the server */
 	void (*on_unanswered_end)(struct stream *stream, uint32_t error, const struct why *why);
 };
 
-enum { TUNNEL_IN_LEN = 128 * 1024, TUNNEL_OUT_LEN = 256 * 1024 };
+enum { TUNNEL_IN_LEN = 128 * 1024 };
 
 struct tunnel_set {
 	struct loop *loop;

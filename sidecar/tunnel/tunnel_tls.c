@@ -5,23 +5,11 @@
 #include "base/net/socket.h"
 #include "sidecar/tunnel/admission.h"
 #include "sidecar/tunnel/tunnel.h"
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
-/* What the kernel holds that was not sent yet stands before every small request: enough to keep it busy, no more. */
-enum { UNSENT_LOW_WATER = 256 * 1024 };
 
 static enum err on_verify(
 	void *arg, const struct span *chain, size_t num_chain, struct svid **out_svid, struct why *why)
 {
 	return admission_verify(arg, chain, num_chain, out_svid, why);
-}
-
-static void set_socket_options(int fd)
-{
-	const int low_water = UNSENT_LOW_WATER;
-	socket_set_nodelay(fd); /* batches are made in tunnel_io.c */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
 }
 
 /* The addresses are the same two at both ends, so that lines of two sidecars can be matched. */
@@ -45,7 +33,9 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 		.on_verify = on_verify,
 		.verify_arg = tunnel,
 	};
-	set_socket_options(fd);
+	socket_set_nodelay(fd); /* batches are made in tunnel_io.c */
+	/* What the kernel holds that was not sent yet stands before every small request, too. */
+	tcp_path_set_unsent(fd, pace_batch(&tunnel->pace));
 	(void)!socket_local_addr(
 		fd, &tunnel->local); /* fails only where the connection is closed; reading reports it */
 	RETURN_IF_ERR(tls_session_new(&options, &tunnel->tls, why));
