@@ -1,9 +1,9 @@
-"""In mode tproxy, MariaDB's grants by host and active FTP work unchanged, between strict hosts.
+"""In mode tproxy, MariaDB's grants by host, active FTP and Redis' replicas work unchanged, between strict hosts.
 
-    client, other: mariadb, curl -> [sidecar] ==tunnel==> server: [sidecar, mode tproxy] -> MariaDB, vsftpd
+    client, other: mariadb, curl, a replica -> [sidecar] ==tunnel==> server: [sidecar, mode tproxy] -> MariaDB, vsftpd, Redis
     client: [sidecar] <==tunnel== server: the data connections of active FTP"""
 
-from handfast_harness import carried, expect_eq, expect_in, identity_of, servers, strict_mesh, stream
+from handfast_harness import Redis, carried, expect_eq, expect_in, identity_of, servers, strict_mesh, stream
 
 DEADLINE_S = 90
 LARGE = stream.pattern(2_000_000)
@@ -26,6 +26,18 @@ def finding_p9_mariadb_grants_by_host(story):
     expect_eq(done.stdout, "app@%s\n" % story.client.ipv6, "the user that the grant is for: " + done.stderr)
     expect_in("Host '%s' is not allowed to connect" % story.mesh.other.ipv4, ask(story.mesh.other, story.server.ipv4, "select 1").stderr,
               "the answer to a host without a grant")
+
+
+def finding_p9_redis_replicas_have_their_own_addresses(story):
+    story.own(Redis(story, story.server, options=["--repl-diskless-sync-delay", "0"]))
+    ask = lambda host, *words: host.run(["redis-cli", *words], uid=1000).stdout
+    with carried(story.mesh, 6379) as marker:
+        with Redis(story, story.client, options=["--replicaof", story.server.ipv4, "6379"]) as replica:
+            replica.wait_until("the replica to be in sync", lambda: "master_link_status:up" in ask(story.client, "info", "replication"))
+            ask(story.server, "set", "key", marker)
+            expect_eq(ask(story.server, "wait", "1", "5000").strip(), "1", "the replicas that have the key")
+            expect_eq(ask(story.client, "get", "key").strip(), marker, "the key at the replica")
+            expect_in("slave0:ip=%s,port=6379" % story.client.ipv4, ask(story.server, "info", "replication"), "the list of replicas")
 
 
 def finding_p9_active_ftp_passes(story):

@@ -54,12 +54,14 @@ class Nginx(Process):
 
 
 class Redis(Process):
-    def __init__(self, story, namespace, port=6379):
+    """`options`: further words of the command line."""
+
+    def __init__(self, story, namespace, port=6379, options=()):
         folder = story.folder("redis-%s-%d" % (namespace.name, port))
         user = pwd.getpwnam("redis")
         os.chown(folder, user.pw_uid, user.pw_gid)
         argv = ["redis-server", "--port", port, "--bind", "0.0.0.0", "::", "--protected-mode", "no", "--save", "",
-                "--appendonly", "no", "--daemonize", "no", "--dir", folder]
+                "--appendonly", "no", "--daemonize", "no", "--dir", folder, *options]
         super().__init__(namespace, "redis", argv, story.log_path("redis-%s-%d" % (namespace.name, port)),
                          uid=user.pw_uid, gid=user.pw_gid)
         self.wait_for_port(port)
