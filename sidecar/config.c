@@ -207,6 +207,7 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	config->max_tunnels = setting_number(settings, limits, "max_tunnels");
 	config->max_per_source = setting_number(settings, limits, "per_source");
 	config->max_per_identity = setting_number(settings, limits, "per_identity");
+	config->max_per_endpoint = setting_number(settings, limits, "per_endpoint");
 	config->max_connections = setting_number(settings, limits, "max_connections");
 	config->flow_control_memory = setting_bytes(settings, limits, "flow_control_memory");
 	config->workers = (unsigned)setting_number(settings, root, "workers");

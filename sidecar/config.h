@@ -69,6 +69,7 @@ struct sidecar_config {
 	uint64_t max_connections;     /* 0: from RLIMIT_NOFILE */
 	uint64_t max_tunnels;         /* inbound; 0: from RLIMIT_NOFILE */
 	uint64_t max_per_source;      /* inbound connections in plaintext of one address or /64; 0: a quarter */
+	uint64_t max_per_endpoint;    /* outbound connections to one endpoint; 0: any number */
 	uint64_t max_per_identity;    /* inbound streams of one identity; 0: half */
 	uint64_t flow_control_memory; /* bytes */
 	struct key_exchange_list key_exchanges;

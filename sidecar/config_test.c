@@ -29,7 +29,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->metrics_port, 15020);
 	assert_int_equal(config->drain_ms, 25000);
 	assert_int_equal(config->drain_minimum_ms, 8000);
-	assert_int_equal(config->zone, 0);
+	assert_int_equal(config->zone + config->max_per_endpoint, 0);
 	assert_int_equal(config->resolve_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
@@ -48,7 +48,8 @@ static void limits_are_read(void **state)
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
 	assert_int_equal(read_text(settings,
 				 "control: {address: 192.0.2.1:15012}\ntimeouts: {plaintext_idle: 2m}\n"
-				 "limits: {max_connections: 100, max_tunnels: 20, per_source: 3, per_identity: 4}\n",
+				 "limits: {max_connections: 100, max_tunnels: 20, per_source: 3, per_identity: 4, "
+				 "per_endpoint: 5}\n",
 				 &config),
 		ERR_NONE);
 	assert_int_equal(config->plaintext_idle_ms, 120000);
@@ -56,6 +57,7 @@ static void limits_are_read(void **state)
 	assert_int_equal(config->max_tunnels, 20);
 	assert_int_equal(config->max_per_source, 3);
 	assert_int_equal(config->max_per_identity, 4);
+	assert_int_equal(config->max_per_endpoint, 5);
 }
 
 static void groups_of_the_key_exchange_are_read(void **state)

@@ -115,6 +115,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.istio_context = sidecar->istio_context,
 		.direct_context = sidecar->direct_context,
 		.budget = sidecar->budget,
+		.endpoint_limit = sidecar->endpoint_limit,
 		.clock = loop_clock(sidecar->loop),
 		.outbound_mode = config->outbound_mode,
 		.app_source_v4 = sources.v4,
@@ -247,6 +248,8 @@ static void shared_make(struct sidecar *sidecar)
 			.client_auth = TLS_CLIENT_AUTH_REQUIRED,
 			.key_exchanges = config->key_exchanges});
 	sidecar->budget = flow_control_memory_new(config->flow_control_memory);
+	if (config->max_per_endpoint > 0)
+		sidecar->endpoint_limit = endpoint_limit_new(config->max_per_endpoint);
 	sidecar->num_configured = config->workers != 0 ? config->workers : process_workers();
 	CHECK(sidecar->num_configured > 0 && sidecar->num_configured <= WORKERS_MAX);
 	process_facts_open(&sidecar->facts);
@@ -354,6 +357,7 @@ void sidecar_free(struct sidecar *sidecar)
 	sidecar_metrics_check_balance(sidecar->metrics);
 	sidecar_clients_free(sidecar);
 	flow_control_memory_free(sidecar->budget);
+	endpoint_limit_free(sidecar->endpoint_limit);
 	tls_context_free(sidecar->client_context);
 	tls_context_free(sidecar->server_context);
 	tls_context_free(sidecar->istio_context);

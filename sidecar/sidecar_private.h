@@ -44,6 +44,7 @@ struct sidecar {
 	/* Shared by the workers. */
 	struct tls_context *client_context, *server_context, *istio_context, *direct_context;
 	struct flow_control_memory *budget;
+	struct endpoint_limit *endpoint_limit; /* NULL: none */
 	struct metrics *metrics;
 	struct process_facts facts;
 	struct access_log *access_log;

@@ -34,10 +34,16 @@ static bool has_failed(const struct conn *conn, const struct endpoint *endpoint)
 	return outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop));
 }
 
+static bool has_room(const struct conn *conn, const struct endpoint *endpoint)
+{
+	struct endpoint_limit *limit = conn->env->endpoint_limit;
+	return limit == NULL || !endpoint_limit_is_full(limit, &endpoint->address);
+}
+
 static bool is_usable(const struct conn *conn, unsigned place)
 {
 	const struct endpoint *endpoint = endpoint_at(conn, place);
-	return !is_tried(conn, place) && !has_failed(conn, endpoint) &&
+	return !is_tried(conn, place) && !has_failed(conn, endpoint) && has_room(conn, endpoint) &&
 	       !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
 }
 
@@ -158,7 +164,7 @@ static unsigned choose_place(const struct conn *conn)
 
 const struct endpoint *conn_choose_endpoint(struct conn *conn)
 {
-	if (conn->num_tried == 0)
+	if (conn->tried == 0)
 		conn->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
 	unsigned place = choose_place(conn);
 	CHECK(place < num_places(conn) && conn->num_tried < TRIES_MAX && !is_tried(conn, place));
@@ -175,12 +181,40 @@ void conn_choose_again(struct conn *conn)
 	conn->tried &= ~(UINT64_C(1) << conn->tried_last);
 }
 
+void conn_pass_over(struct conn *conn)
+{
+	CHECK(conn->num_tried > 0 && is_tried(conn, conn->tried_last));
+	conn->num_tried--;
+}
+
 bool conn_has_next_endpoint(const struct conn *conn)
 {
-	return conn->num_tried < num_places(conn) && conn->num_tried < TRIES_MAX;
+	unsigned num = num_places(conn);
+	uint64_t all = num == PLACES_MAX ? UINT64_MAX : (UINT64_C(1) << num) - 1;
+	return conn->tried != all && conn->num_tried < TRIES_MAX;
 }
 
 bool conn_has_usable_endpoint(const struct conn *conn)
 {
 	return first_usable(conn, (struct range){0, num_places(conn), false}) != NO_PLACE;
+}
+
+bool conn_hold_endpoint(struct conn *conn, const struct addr *endpoint)
+{
+	struct endpoint_limit *limit = conn->env->endpoint_limit;
+	CHECK(conn->load == NULL);
+	if (limit != NULL && !endpoint_limit_take(limit, endpoint))
+		return false;
+	conn->endpoint = *endpoint;
+	conn->load = loads_take(conn->env->loads, endpoint);
+	return true;
+}
+
+void conn_release_endpoint(struct conn *conn)
+{
+	if (conn->load == NULL)
+		return;
+	loads_give_back(conn->env->loads, TAKE_PTR(conn->load));
+	if (conn->env->endpoint_limit != NULL)
+		endpoint_limit_give_back(conn->env->endpoint_limit, &conn->endpoint);
 }

@@ -9,6 +9,7 @@
 #include "sidecar/direct/direct_client.h"
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
+#include "sidecar/route/endpoint_limit.h"
 #include "sidecar/route/listeners.h"
 #include "sidecar/route/loads.h"
 #include "sidecar/route/original_dst.h"
@@ -77,10 +78,11 @@ struct conn_env {
 	struct worker_snapshot *snapshot;
 	struct conn_table *table;
 	struct tunnel_pool *pool;
-	struct direct_client *direct; /* to endpoints that are reached without a tunnel */
-	struct loads *loads;          /* how slow and how full endpoints are */
-	struct outliers *outliers;    /* endpoints that failed recently */
-	uint32_t spread;              /* state of random_spread(): which endpoints of a service are compared */
+	struct direct_client *direct;          /* to endpoints that are reached without a tunnel */
+	struct loads *loads;                   /* how slow and how full endpoints are */
+	struct outliers *outliers;             /* endpoints that failed recently */
+	struct endpoint_limit *endpoint_limit; /* NULL: none */
+	uint32_t spread;                       /* state of random_spread(): which endpoints of a service are compared */
 	struct own_ports own_ports;
 	struct conn_timeouts timeouts;
 	struct socket_keepalive keepalive; /* of every plain socket */

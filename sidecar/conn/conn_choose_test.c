@@ -245,6 +245,86 @@ static void a_connection_that_no_near_endpoint_takes_goes_to_another_zone(void *
 	assert_int_not_equal(conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT);
 }
 
+static struct endpoint_limit *limit_to(struct test_conns *conns, size_t max)
+{
+	conns->env.endpoint_limit = endpoint_limit_new(max);
+	return conns->env.endpoint_limit;
+}
+
+static void end_all(struct test_conns *conns, const struct opened *opened, unsigned num)
+{
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	for (unsigned i = 0; i < num; i++)
+		close_one(&opened[i]);
+}
+
+static void a_full_endpoint_gives_way_and_a_full_service_refuses(void **state)
+{
+	struct test_conns *conns = *state;
+	struct endpoint_limit *limit = limit_to(conns, 2);
+	static const uint64_t slow_ms[] = {0, 500}; /* which would get none before the other has seven */
+	struct opened opened[4];
+	unsigned num_at[2] = {0};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	for (unsigned i = 0; i < 4; i++) {
+		opened[i] = open_one(conns, slow_ms);
+		num_at[opened[i].at]++;
+	}
+	assert_true(num_at[0] == 2 && num_at[1] == 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	assert_null(conns->pool.attempt);
+	assert_int_equal(conns->reason, CLOSE_ENDPOINT_LIMIT);
+	assert_non_null(strstr(conns->detail.got, "2 connections"));
+	assert_non_null(strstr(conns->detail.fix, "limits.per_endpoint"));
+	assert_true(test_was_reset(app));
+	end_all(conns, opened, 4);
+	struct opened again = open_one(conns, NULL); /* there is room again */
+	end_all(conns, &again, 1);
+	endpoint_limit_free(limit);
+}
+
+static void an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_try(void **state)
+{
+	struct test_conns *conns = *state;
+	struct endpoint_limit *limit = limit_to(conns, 1);
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	struct opened opened = open_one(conns, NULL);
+	for (unsigned round = 0; round < 2; round++) { /* in the second one those two have failed recently */
+		unsigned before = conns->pool.num_opened;
+		_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+		for (unsigned i = 0; i < 2; i++) {
+			assert_non_null(conns->pool.attempt);
+			assert_int_not_equal(
+				conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT + opened.at);
+			test_pool_refuse(&conns->pool, 503, "connect_refused");
+			test_conns_turn(conns);
+		}
+		assert_int_equal(conns->pool.num_opened, before + 2);
+		assert_null(conns->pool.attempt);
+		assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
+		assert_true(test_was_reset(app));
+	}
+	end_all(conns, &opened, 1);
+	endpoint_limit_free(limit);
+}
+
+static void a_plaintext_destination_is_limited_too(void **state)
+{
+	struct test_conns *conns = *state;
+	struct endpoint_limit *limit = limit_to(conns, 1);
+	_cleanup_fd_ int first = test_outbound(conns, NULL);
+	_cleanup_fd_ int taken = test_app_accept(conns);
+	assert_true(taken >= 0 && conns->num_relayed == 1);
+	_cleanup_fd_ int second = test_outbound(conns, NULL);
+	assert_int_equal(conns->reason, CLOSE_ENDPOINT_LIMIT);
+	assert_true(test_was_reset(second));
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	_cleanup_fd_ int third = test_outbound(conns, NULL);
+	assert_int_equal(conns->num_relayed, 2);
+	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	endpoint_limit_free(limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +339,9 @@ int main(void)
 		CONNS_TEST(without_a_zone_or_an_endpoint_in_it_all_are_used),
 		CONNS_TEST(other_zones_are_used_when_fewer_than_half_serve_in_the_own_one),
 		CONNS_TEST(a_connection_that_no_near_endpoint_takes_goes_to_another_zone),
+		CONNS_TEST(a_full_endpoint_gives_way_and_a_full_service_refuses),
+		CONNS_TEST(an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_try),
+		CONNS_TEST(a_plaintext_destination_is_limited_too),
 		CONNS_TEST(a_draining_endpoint_gets_nothing_while_another_is_left_however_slow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ void conn_end(struct conn *conn, enum close_reason reason)
 		direct_attempt_cancel(conn->direct);
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
-	loads_give_back(conn->env->loads, conn->load);
+	conn_release_endpoint(conn);
 	endpoint_waiter_cancel(&conn->waiter);
 	loop_timer_stop(&conn->deadline);
 	loop_task_cancel(&conn->wake);

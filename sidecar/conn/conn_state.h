@@ -103,8 +103,14 @@ struct conn_next conn_park_for_identity(struct conn *conn);
 const struct endpoint *conn_choose_endpoint(struct conn *conn);
 /* The endpoint that was chosen last counts as untried. */
 void conn_choose_again(struct conn *conn);
+/* It has no room: it is not chosen again, and does not count as a try. */
+void conn_pass_over(struct conn *conn);
 bool conn_has_next_endpoint(const struct conn *conn);   /* one is left */
 bool conn_has_usable_endpoint(const struct conn *conn); /* one is left that did not fail recently */
+
+/* Takes a place at the endpoint, which becomes the connection's, until it is released. False: it has no room. */
+bool conn_hold_endpoint(struct conn *conn, const struct addr *endpoint);
+void conn_release_endpoint(struct conn *conn); /* allowed when none is held */
 
 /* Starts a plain connection and waits until it is established. `source`: the source address for a connection to the
  * workload, which is on this host; NULL: the destination is elsewhere. */

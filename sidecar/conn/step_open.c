@@ -94,7 +94,7 @@ static void record_outcome(struct conn *conn, const struct stream_result *result
 	}
 	if (blames_endpoint(result, conn->open_reason))
 		set_aside(conn, &result->detail);
-	loads_give_back(conn->env->loads, TAKE_PTR(conn->load));
+	conn_release_endpoint(conn);
 }
 
 void open_timed_out(struct conn *conn)
@@ -180,13 +180,40 @@ static void open_direct(struct conn *conn, const struct endpoint *endpoint)
 	conn->direct = direct_client_open(conn->env->direct, &request);
 }
 
+static struct conn_next refuse_full(struct conn *conn)
+{
+	char text[ADDR_TEXT_MAX];
+	why_set(conn_why(conn), ERR_LIMIT, "an endpoint with fewer connections than limits.per_endpoint",
+		"find out why the workload has so many connections, add endpoints, or raise limits.per_endpoint",
+		"no endpoint of %s has room: this sidecar has %zu connections to each",
+		addr_format(&conn->dst.addr, text), endpoint_limit_max(conn->env->endpoint_limit));
+	return conn_close_for(CLOSE_ENDPOINT_LIMIT);
+}
+
+/* NULL: none that is left has room. */
+static const struct endpoint *take_endpoint(struct conn *conn)
+{
+	while (conn_has_next_endpoint(conn)) {
+		const struct endpoint *endpoint = conn_choose_endpoint(conn);
+		if (conn_hold_endpoint(conn, &endpoint->address))
+			return endpoint;
+		conn_pass_over(conn);
+	}
+	return NULL;
+}
+
+static struct conn_next open_plain(struct conn *conn)
+{
+	return conn_hold_endpoint(conn, &conn->dst.addr) ? conn_open_plain(conn, &conn->dst.addr, NULL)
+							 : refuse_full(conn);
+}
+
 static struct conn_next open_stream(struct conn *conn)
 {
-	CHECK(conn->encrypted && conn->attempt == NULL && conn->direct == NULL);
-	CHECK(conn->upstream == NULL && conn->load == NULL);
-	const struct endpoint *endpoint = conn_choose_endpoint(conn);
-	conn->endpoint = endpoint->address;
-	conn->load = loads_take(conn->env->loads, &conn->endpoint);
+	CHECK(conn->encrypted && conn->attempt == NULL && conn->direct == NULL && conn->upstream == NULL);
+	const struct endpoint *endpoint = take_endpoint(conn);
+	if (endpoint == NULL) /* else those with room have failed, which is the reason */
+		return conn->num_tried == 0 ? refuse_full(conn) : conn_close_for(conn->open_reason);
 	conn->open_state = OPEN_WAITING;
 	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 	if (endpoint->transport == TRANSPORT_ISTIO_TLS) {
@@ -216,9 +243,10 @@ static bool may_try_next(const struct conn *conn)
 
 static struct conn_next try_next(struct conn *conn)
 {
-	if (conn->env->observer.on_retry != NULL)
+	struct conn_next next = open_stream(conn);
+	if (next.kind == CONN_WAIT && conn->env->observer.on_retry != NULL)
 		conn->env->observer.on_retry(conn->env->observer.arg);
-	return open_stream(conn);
+	return next;
 }
 
 struct conn_next step_open_outbound(struct conn *conn)
@@ -228,7 +256,7 @@ struct conn_next step_open_outbound(struct conn *conn)
 	switch (conn->open_state) {
 	case OPEN_IDLE:
 		if (!conn->encrypted)
-			return conn_open_plain(conn, &conn->dst.addr, NULL);
+			return open_plain(conn);
 		return conn_has_identity(conn) ? open_stream(conn) : conn_park_for_identity(conn);
 	case OPEN_WAITING:
 		return conn_wait();

@@ -211,6 +211,7 @@ static void env_make(struct worker *worker)
 		.direct = worker_direct_client(worker->direct),
 		.loads = loads_new(),
 		.outliers = outliers_new(),
+		.endpoint_limit = options->endpoint_limit,
 		.spread = random_u32() | 1,
 		.own_ports = options->own_ports,
 		.timeouts = options->timeouts,

@@ -29,6 +29,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct tls_context *istio_context;  /* of a client, for mutual TLS without a tunnel: DIRECT_ALPN */
 	struct tls_context *direct_context; /* for mutual TLS without a tunnel; NULL: no listener takes it */
 	struct flow_control_memory *budget;
+	struct endpoint_limit *endpoint_limit; /* NULL: none */
 	const struct clock *clock;
 	enum outbound_mode outbound_mode;
 	struct ip_addr app_source_v4, app_source_v6;

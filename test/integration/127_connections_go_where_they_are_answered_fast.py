@@ -1,4 +1,4 @@
-"""Connections to a service go where they are answered fast: few to a slow endpoint.
+"""Connections to a service go where they are answered fast: few to a slow endpoint, and no more to each than its limit.
 
     client -> 203.0.113.200:80 -> [sidecar] ==tunnel==> one, two: [sidecar] -> app
                                             ==tunnel==> slow: [sidecar, stopped nine tenths of the time] -> app
@@ -9,18 +9,19 @@ import contextlib
 import signal
 import threading
 
-from handfast_harness import Mesh, StreamServer, expect_eq, identity_of, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, wait_until
 from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("one", "two", "slow")
+LIMIT = 20
 DEADLINE_S = 120
 
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",) + ENDPOINTS, leaf_ttl="1h", start=False, services=[
         {"name": "web", "address": SERVICE, "ports": [{"port": 80, "target": 9000}], "identity": WEB}],
-        sidecars={"client": {"access_log": "all"}})
+        sidecars={"client": {"access_log": "all", "workers": 2, "limits": {"per_endpoint": LIMIT}}})
     story.mesh.start_control()
     story.client = story.mesh.start_sidecar("client")
     for name in ENDPOINTS:
@@ -41,7 +42,8 @@ def _open(story):
 def _endpoints(story):
     """How many connections went to each endpoint so far, as the client's access log has it."""
     return collections.Counter(story.name_of[line["endpoint"].rsplit(":", 1)[0]]
-                               for line in story.client.access_log(direction="outbound", destination=SERVICE + ":80"))
+                               for line in story.client.access_log(direction="outbound", destination=SERVICE + ":80")
+                               if "endpoint" in line)
 
 
 def _calls(story, num, at_once=1):
@@ -97,3 +99,21 @@ def shows_that_a_slow_endpoint_gets_few_connections(story):
 def shows_that_it_is_used_again_once_it_is_fast(story):
     wait_until("ten of 60 connections to the endpoint that was slow",
                lambda: _calls(story, 60, at_once=30)["slow"] >= 10, 30, 0.5)
+
+
+def shows_that_no_endpoint_gets_more_than_its_limit(story):
+    """With two workers: the limit is of the sidecar, not of each of them."""
+    before = _endpoints(story)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(_open(story)) for _ in range(LIMIT * len(ENDPOINTS))]
+        for _ in range(5):
+            expect_eq(stream.attempt(story.mesh.client, SERVICE, 80), (b"", "reset"), "a call beyond the limit")
+        line = story.client.wait_for_access(reason="endpoint_limit")
+        expect("this sidecar has %d connections to each" % LIMIT in line["detail"]["got"], "the access log: %s" % line)
+        why = [entry for entry in story.client.admin("/why")["failures"] if entry["reason"] == "endpoint_limit"]
+        expect("limits.per_endpoint" in why[0]["fix"], "/why: %s" % why)
+        opened[0].close()
+        wait_until("room for one more", lambda: stream.is_answered(story.mesh.client, SERVICE, 80), 10)
+    wait_until("the access log", lambda: sum((_endpoints(story) - before).values()) > LIMIT * len(ENDPOINTS))
+    counts = _endpoints(story) - before
+    expect(all(LIMIT <= counts[name] <= LIMIT + 1 for name in ENDPOINTS), "connections at each endpoint: %s" % counts)
