@@ -69,6 +69,7 @@ class Client:
         """`ignores`: types of frames that it ignores, GOAWAY or PING (whose ack it then withholds)."""
         self.tls = Tls(sock or host.connect(address, port, uid=uid), identity, alpn=alpn, timeout_s=timeout_s)
         self.engine, self.streams, self.goaway, self.frames = _engine(True), {}, None, Frames(ignores)
+        self.on_ping_ack = lambda _: None
 
     def open(self):
         """Handshake, preface, and the other side's SETTINGS: only then has it accepted the certificate (TLS 1.3)."""
@@ -121,6 +122,8 @@ class Client:
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = int(event.error_code)
+        elif isinstance(event, h2.events.PingAckReceived):
+            self.on_ping_ack(event.ping_data)
         elif stream is None:
             return
         elif isinstance(event, h2.events.ResponseReceived):
@@ -174,11 +177,15 @@ class Client:
 
 class Server:
     """Listens on a host's tunnel port with an identity; records requests and data. `answer`: the status of each
-    CONNECT; `cut_after`: bytes after which the TCP connection is closed."""
+    CONNECT; `cut_after`: bytes after which the TCP connection is closed; `echoes`: what comes goes back, and its end;
+    `settings`: more of its SETTINGS; `interim`: a status before the answer; `trailers`: it ends a stream by these."""
 
-    def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b""):
+    def __init__(self, host, identity, port=TUNNEL, answer=200, cut_after=None, reply=b"", echoes=False, settings=(),
+                 interim=None, trailers=()):
         self.identity, self.answer, self.cut_after, self.reply = identity, answer, cut_after, reply
+        self.echoes, self.settings, self.interim, self.trailers = echoes and answer == 200, dict(settings), interim, list(trailers)
         self.handshakes, self.refused, self.authorities, self.received = 0, [], [], b""
+        self.requests, self.server_names = [], []
         self.goaways = []
         self._sockets = []
         self.listener = host.listen("::", port, uid=1337, gid=1337)
@@ -208,7 +215,8 @@ class Server:
             threading.Thread(target=self._one, args=(sock,), daemon=True).start()
 
     def _one(self, sock):
-        tls = Tls(sock, self.identity, is_server=True, timeout_s=10)
+        tls = Tls(sock, self.identity, is_server=True, timeout_s=10,
+                  on_offer=lambda _, name: self.server_names.append(name))
         try:
             tls.handshake()
             self.handshakes += 1
@@ -221,6 +229,8 @@ class Server:
     def _talk(self, tls):
         engine = _engine(False)
         engine.initiate_connection()
+        if self.settings:
+            engine.update_settings(self.settings)
         tls.send(engine.data_to_send())
         frames = Frames((GOAWAY,), preface=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         frames.goaways = self.goaways
@@ -237,9 +247,19 @@ class Server:
     def _take(self, engine, event):
         if isinstance(event, h2.events.RequestReceived):
             self.authorities.append(dict(event.headers).get(":authority"))
+            self.requests.append(list(event.headers))
+            if self.interim:
+                engine.send_headers(event.stream_id, [(":status", str(self.interim))])
             engine.send_headers(event.stream_id, [(":status", str(self.answer))], end_stream=self.answer != 200)
             if self.answer == 200 and self.reply:
                 engine.send_data(event.stream_id, self.reply)
         elif isinstance(event, h2.events.DataReceived):
             self.received += event.data
             engine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            if self.echoes:
+                engine.send_data(event.stream_id, event.data)
+        elif isinstance(event, h2.events.StreamEnded) and self.echoes:
+            if self.trailers:
+                engine.send_headers(event.stream_id, self.trailers, end_stream=True)
+            else:
+                engine.end_stream(event.stream_id)

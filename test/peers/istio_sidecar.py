@@ -2,6 +2,7 @@
 
     with Server(host, identity, 9000) as peer:     an echo by OpenSSL; peer.offered, peer.peers, peer.received
     argv = envoy(...)                              Envoy with the filter chains of an Istio sidecar for TCP
+    argv = hbone_envoy(...)                        Envoy as the end of tunnels, as a waypoint is
 
 Envoy's own keys are RSA 2048 there, as Istio's agent makes them."""
 
@@ -101,6 +102,34 @@ def _cluster(name, address, port, socket_=None):
     return made
 
 
+def hbone_envoy(folder, program, identity, roots, address, workload, caller):
+    """Envoy as the end of tunnels: CONNECT on 15008 leads to the workload's port."""
+    files = _files(folder, "hbone", identity, roots)
+    down = {"@type": _API + "transport_sockets.tls.v3.DownstreamTlsContext", "require_client_certificate": True,
+            "common_tls_context": _common(files, caller, ["h2"])}
+    manager = {"@type": _API + "filters.network.http_connection_manager.v3.HttpConnectionManager",
+               "stat_prefix": "hbone", "codec_type": "HTTP2", "http2_protocol_options": {"allow_connect": True},
+               "upgrade_configs": [{"upgrade_type": "CONNECT"}],
+               "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+                   "@type": _API + "filters.http.router.v3.Router"}}],
+               "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+                   {"match": {"connect_matcher": {}}, "route": {"cluster": "workload", "upgrade_configs": [
+                       {"upgrade_type": "CONNECT", "connect_config": {}}]}}]}]}}
+    settings = {"static_resources": {
+        "listeners": [{"name": "hbone", "address": _at(address, 15008), "filter_chains": [
+            {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": down},
+             "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}],
+        "clusters": [_cluster("workload", "127.0.0.1", workload)]}}
+    return _command(folder, program, settings)
+
+
+def _command(folder, program, settings):
+    path = os.path.join(folder, "envoy.json")
+    with open(path, "w") as file:
+        json.dump(settings, file)
+    return [program, "-c", path, "--concurrency", "1", "--base-id", str(os.getpid() % 60000)]
+
+
 def envoy(folder, program, identity, roots, inbound, outbound):
     """The command line. inbound: (address, port, the workload's port, the peer's identity); outbound: (local port,
     address, port, the peer's identity). As istiod makes them for TCP: `istio` and its kin take the chain with mutual TLS,
@@ -122,7 +151,4 @@ def envoy(folder, program, identity, roots, inbound, outbound):
                  "@type": _API + "filters.listener.tls_inspector.v3.TlsInspector"}}]},
             {"name": "outbound", "address": _at("127.0.0.1", local), "filter_chains": [{"filters": _proxy("peer")}]}],
         "clusters": [_cluster("workload", "127.0.0.1", workload), _cluster("peer", to, to_port, up)]}}
-    path = os.path.join(folder, "envoy.json")
-    with open(path, "w") as file:
-        json.dump(settings, file)
-    return [program, "-c", path, "--concurrency", "1", "--base-id", str(os.getpid() % 60000)]
+    return _command(folder, program, settings)
