@@ -126,7 +126,7 @@ def rabbitmq(story, hosts):
     nodes = [story.spawn(host, "rabbitmq", [program_of("rabbitmq-server")], uid=UID, env=environments[host], cwd=folders[host])
              for host in hosts]
     for node in nodes:
-        node.wait_for_port(5672, deadline_s=90)
+        node.wait_for_port(5672, deadline_s=180)
     ctl = lambda host, *words: host.run([program_of("rabbitmqctl"), *words], uid=UID, timeout_s=60, cwd=folders[host],
                                         env=environment(environments[host])).stdout
     return nodes, ctl
