@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 4, DESCRIPTORS_RESERVED = 256, CONNECTIONS_MIN = 16, TUNNELS_MIN = 16 };
+enum { WORKERS_MAX = 4, DESCRIPTORS_RESERVED = 256, CONNECTIONS_MIN = 16, TUNNELS_MIN = 16, STREAMS_PER_TUNNEL = 64 };
 
 enum err process_harden(struct why *why)
 {
@@ -60,13 +60,13 @@ unsigned long process_tunnels(unsigned long descriptors)
 	return descriptors / 8 < TUNNELS_MIN ? TUNNELS_MIN : descriptors / 8;
 }
 
-unsigned long process_connections(unsigned long descriptors)
+unsigned long process_connection_descriptors(unsigned long descriptors)
 {
 	unsigned long reserved = DESCRIPTORS_RESERVED + process_tunnels(descriptors);
 	if (descriptors < reserved + 2 * CONNECTIONS_MIN)
-		return CONNECTIONS_MIN;
-	CHECK(descriptors >= reserved);
-	return (descriptors - reserved) / 2;
+		return 2 * CONNECTIONS_MIN;
+	/* And one outbound tunnel for as many connections as it carries. */
+	return (descriptors - reserved) / (STREAMS_PER_TUNNEL + 1) * STREAMS_PER_TUNNEL;
 }
 
 unsigned process_workers(void)

@@ -28,13 +28,15 @@ static void w24_cannot_be_dumped(_unused_ void **state)
 static void finding_l14_connections_and_tunnels_fit_the_descriptors(_unused_ void **state)
 {
 	assert_int_equal(process_tunnels(20000), 2500);
-	assert_int_equal(process_connections(20000), 8622);
+	assert_int_equal(process_connection_descriptors(20000), 16960);
 	assert_int_equal(process_tunnels(1024), 128);
-	assert_int_equal(process_connections(1024), 320);
+	assert_int_equal(process_connection_descriptors(1024), 576);
 	assert_int_equal(process_tunnels(64), 16);
-	assert_int_equal(process_connections(64), 16);
-	for (unsigned long descriptors = 512; descriptors < 100000; descriptors += 499)
-		assert_true(2 * process_connections(descriptors) + process_tunnels(descriptors) + 256 <= descriptors);
+	assert_int_equal(process_connection_descriptors(64), 32);
+	for (unsigned long descriptors = 512; descriptors < 100000; descriptors += 499) {
+		unsigned long connections = process_connection_descriptors(descriptors);
+		assert_true(connections + connections / 64 + process_tunnels(descriptors) + 256 <= descriptors);
+	}
 }
 
 static void raises_the_descriptor_limit_to_the_hard_limit(_unused_ void **state)

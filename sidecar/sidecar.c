@@ -43,10 +43,12 @@ static uint64_t max_tunnels(const struct sidecar *sidecar)
 	return requested == 0 || requested > possible ? possible : requested;
 }
 
-/* More connections than descriptors allow would make accept() fail for all clients, probes included. */
+/* As many as descriptors allow where all go through tunnels; the table counts two descriptors for each other one. More
+ * would make accept() fail for all clients, probes included. */
 static uint64_t max_connections(const struct sidecar *sidecar)
 {
-	uint64_t requested = sidecar->config->max_connections, possible = process_connections(process_descriptors());
+	uint64_t requested = sidecar->config->max_connections;
+	uint64_t possible = process_connection_descriptors(process_descriptors());
 	return requested == 0 || requested > possible ? possible : requested;
 }
 
@@ -55,16 +57,18 @@ static void warn_of_limits(const struct sidecar *sidecar)
 	uint64_t requested = sidecar->config->max_connections, used = max_connections(sidecar);
 	if (requested > used)
 		log_warning(COMPONENT,
-			"limits.max_connections is %llu, but the descriptor limit of %lu allows %llu connections: the "
-			"sidecar accepts %llu (raise RLIMIT_NOFILE, for instance with LimitNOFILE= or ulimit -n)",
-			(unsigned long long)requested, process_descriptors(), (unsigned long long)used,
-			(unsigned long long)used);
+			"limits.max_connections is %llu, but the descriptor limit of %lu allows %llu connections "
+			"through "
+			"tunnels, and half as many others: the sidecar accepts that many (raise RLIMIT_NOFILE, for "
+			"instance with LimitNOFILE= or ulimit -n)",
+			(unsigned long long)requested, process_descriptors(), (unsigned long long)used);
 }
 
 static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
 {
 	return (struct conn_limits){
 		.max = per_worker(sidecar, max_connections(sidecar)),
+		.descriptors = per_worker(sidecar, process_connection_descriptors(process_descriptors())),
 		.per_source = per_worker(sidecar, sidecar->config->max_per_source),
 		.per_identity = per_worker(sidecar, sidecar->config->max_per_identity),
 	};
@@ -73,13 +77,15 @@ static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
 size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key)
 {
 	const struct sidecar_config *config = sidecar->config;
-	size_t connections = max_connections(sidecar);
+	size_t connections = max_connections(sidecar),
+	       pairs = process_connection_descriptors(process_descriptors()) / 2;
+	size_t plaintext = connections < pairs ? connections : pairs;
 	if (strcmp(key, "limits.max_connections") == 0)
 		return connections;
 	if (strcmp(key, "limits.max_tunnels") == 0)
 		return max_tunnels(sidecar);
 	if (strcmp(key, "limits.per_source") == 0)
-		return config->max_per_source != 0 ? config->max_per_source : (connections + 3) / 4;
+		return config->max_per_source != 0 ? config->max_per_source : (plaintext + 3) / 4;
 	if (strcmp(key, "limits.per_identity") == 0)
 		return config->max_per_identity != 0 ? config->max_per_identity : (connections + 1) / 2;
 	return 0;

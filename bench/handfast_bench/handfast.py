@@ -25,11 +25,12 @@ class Handfast(Pair):
             "log": {"level": "notice"},
             "identity": {"attest_per_second": 1000},
             "mesh": {"networks": ["%s/32" % host.ipv4 for host in (world.net.a, world.net.b)]},
+            **self.control_settings,
         }).start()
         sidecars = [self._side(world, control, world.net.b, FAR_ID), self._side(world, control, world.net.a, NEAR_ID)]
         self.far, self.near = (sidecar.process for sidecar in sidecars)
 
-    settings = {}  # further settings of its sidecars
+    settings, control_settings = {}, {}  # further settings of its sidecars, and of its control plane
 
     def _side(self, world, control, host, identity):
         settings = {"workers": 1, "access_log": "failures", "log": {"level": "notice"}, **self.settings}

@@ -29,7 +29,7 @@ class World:
                 self._prepare(host)
             self._write_certificates()
             self.intercept(True)
-            argv = [self.binary("load"), "serve", "0.0.0.0:%d" % APP]
+            argv = [self.binary("load"), "serve", "[::]:%d" % APP]
             self._app = Process(self.net.b, "app", argv, self.log_path("app"), uid=WORKLOAD)
             self._app.wait_for_port(APP)
         except BaseException:
@@ -90,13 +90,13 @@ class World:
     def side(self, host, name, argv, uid=SIDECAR):
         return Process(host, name, argv, self.log_path("%s-%s" % (name, host.name)), uid=uid, cwd=self.root)
 
-    def _load_argv(self, mode, settings):
-        target = "%s:%d" % (self.net.b.ipv4, APP)
+    def _load_argv(self, mode, settings, address=None):
+        target = "[%s]:%d" % (address, APP) if address else "%s:%d" % (self.net.b.ipv4, APP)
         return [self.binary("load"), mode, target] + ["%s=%d" % (key, value) for key, value in settings.items()]
 
-    def load(self, mode, **settings):
-        """Runs one load to its end; returns its result."""
-        argv = self.net.a.argv(self._load_argv(mode, settings), uid=WORKLOAD)
+    def load(self, mode, address=None, **settings):
+        """Runs one load to its end, to the application or to an IPv6 address of it; returns its result."""
+        argv = self.net.a.argv(self._load_argv(mode, settings, address), uid=WORKLOAD)
         done = subprocess.run(argv, capture_output=True, text=True, timeout=settings.get("seconds", 2) + 30)
         if done.returncode != 0:
             raise RuntimeError("load %s ended with %d: %s" % (mode, done.returncode, done.stderr))

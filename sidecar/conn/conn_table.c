@@ -8,7 +8,8 @@ struct conn_table {
 	struct list all;
 	struct conn *cursor; /* the next to recheck: the end of one connection may end others */
 	struct conn *sweep;  /* the next of the current pass; NULL: no pass is running */
-	size_t num;
+	size_t num, max;
+	uint64_t weight;              /* of a connection that needs two descriptors; of one through a tunnel 1 */
 	struct shares *shares;        /* one class per kind of connection */
 	uint64_t slack;               /* units that must be free before on_full reports room for a full kind */
 	bool is_full[NUM_CONN_KINDS]; /* as last reported to on_full */
@@ -16,23 +17,45 @@ struct conn_table {
 	void *arg;
 };
 
-/* Connections of the workload and streams of authenticated peers have a reserve of a quarter each, which plaintext
- * sources cannot take; plaintext has a reserve of an eighth (probes, migration) and gets at most half. */
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* That part of a small table, and a quarter as much of a large one. */
+static uint64_t reserve_of(uint64_t capacity, unsigned part)
+{
+	uint64_t some = 256 / part, less = capacity / part / 4;
+	return least(capacity / part, less > some ? less : some);
+}
+
+/* Connections of the workload and streams of authenticated peers have a reserve each, which plaintext sources cannot
+ * take; plaintext has half of such a reserve (probes, migration) and gets at most half of all.
+ *
+ * The units are connections, or descriptors where these are what there is less of. */
 struct conn_table *conn_table_new(const struct conn_limits *limits)
 {
 	struct conn_table *table = mem_new(struct conn_table);
-	uint64_t max = limits->max, quarter = (max + 3) / 4, half = (max + 1) / 2;
-	uint64_t per_source = limits->per_source != 0 ? limits->per_source : quarter;
-	uint64_t per_identity = limits->per_identity != 0 ? limits->per_identity : half;
-	table->slack = max / 16 + 1;
+	bool counts_descriptors = limits->descriptors != 0 && limits->descriptors / 2 < limits->max;
+	uint64_t capacity = counts_descriptors ? limits->descriptors : limits->max;
+	uint64_t quarter = (capacity + 3) / 4, half = (capacity + 1) / 2;
+	table->weight = counts_descriptors ? 2 : 1;
+	table->max = limits->max;
+	uint64_t per_source = limits->per_source != 0 ? table->weight * limits->per_source : quarter;
+	uint64_t per_identity = limits->per_identity != 0 ? limits->per_identity : (limits->max + 1) / 2;
+	uint64_t reserve = reserve_of(capacity, 4), reserve_plain = reserve_of(capacity, 8);
+	uint64_t most = counts_descriptors ? limits->max - limits->max / 12 : capacity; /* of the other limit */
+	table->slack = capacity / 16 + 1;
 	table->shares = shares_new(&(struct shares_options){
-		.capacity = max,
+		.capacity = capacity,
 		.num_classes = NUM_CONN_KINDS,
 		.classes =
 			{
-				[CONN_OUTBOUND] = {.reserve = max / 4},
-				[CONN_INBOUND] = {.reserve = max / 4, .caps = {[SHARE_KEY_IDENTITY] = per_identity}},
-				[CONN_INBOUND_PLAIN] = {.reserve = max / 8,
+				[CONN_OUTBOUND] = {.reserve = reserve, .max = most},
+				[CONN_INBOUND] = {.reserve = reserve,
+					.max = most,
+					.caps = {[SHARE_KEY_IDENTITY] = per_identity}},
+				[CONN_INBOUND_PLAIN] = {.reserve = reserve_plain,
 					.max = half,
 					.caps = {[SHARE_KEY_ADDRESS] = per_source, [SHARE_KEY_PREFIX64] = per_source}},
 			},
@@ -67,13 +90,18 @@ void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, v
 	table->arg = arg;
 }
 
+uint64_t conn_table_room(const struct conn_table *table, enum conn_kind kind)
+{
+	return least(shares_room(table->shares, kind), table->max - table->num);
+}
+
 /* Reports room only when there is room for several, so that it does not report with every connection. Checks all kinds,
  * because a place that one kind gives back may be room for another. */
 static void report_full(struct conn_table *table)
 {
 	for (unsigned kind = 0; kind < NUM_CONN_KINDS; kind++) {
-		uint64_t room = shares_room(table->shares, kind);
-		bool is_full = table->is_full[kind] ? room < table->slack : room == 0;
+		uint64_t room = conn_table_room(table, kind);
+		bool is_full = table->is_full[kind] ? room < table->slack : room < table->weight;
 		if (table->is_full[kind] == is_full)
 			continue;
 		table->is_full[kind] = is_full;
@@ -100,14 +128,24 @@ enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 {
 	struct share_key keys[SHARE_KEYS_MAX];
 	CHECK(!list_is_linked(&conn->link));
+	if (table->num >= table->max)
+		return SHARE_LIMIT_CAPACITY;
 	size_t num_keys = keys_of(conn, keys);
-	enum share_limit limit = shares_take(table->shares, conn->kind, keys, num_keys, 1, &conn->share);
+	uint64_t weight = conn->stream != NULL ? 1 : table->weight;
+	enum share_limit limit = shares_take(table->shares, conn->kind, keys, num_keys, weight, &conn->share);
 	if (limit != SHARE_LIMIT_NONE)
 		return limit;
 	list_push_front(&table->all, &conn->link);
 	table->num++;
 	report_full(table);
 	return SHARE_LIMIT_NONE;
+}
+
+void conn_table_note_tunnel(struct conn_table *table, struct conn *conn)
+{
+	CHECK(list_is_linked(&conn->link));
+	CHECK(shares_resize(&conn->share, 1) == SHARE_LIMIT_NONE); /* less always succeeds */
+	report_full(table);
 }
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)

@@ -5,9 +5,12 @@
 #include "sidecar/conn/conn.h"
 
 struct conn_limits {
-	size_t max;          /* concurrent connections of all kinds; each kind has a reserve of it */
-	size_t per_source;   /* inbound plaintext connections per address or /64; 0: a quarter of max */
-	size_t per_identity; /* inbound streams per identity; 0: half of max */
+	size_t max; /* concurrent connections of all kinds; each kind has a reserve of it */
+	/* For them all. One through a tunnel needs one, any other two. 0: enough for each to have two. */
+	size_t descriptors;
+	size_t per_source;   /* inbound plaintext connections per address or /64; 0: a quarter of what there is room for
+			      */
+	size_t per_identity; /* inbound streams per identity; 0: half of what there is room for */
 };
 struct conn_table *conn_table_new(const struct conn_limits *limits);
 void conn_table_free(struct conn_table *table);
@@ -17,6 +20,7 @@ typedef void conn_table_full_fn(void *arg, enum conn_kind kind, bool full);
 void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, void *arg);
 bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind);
 size_t conn_table_num(const struct conn_table *table);
+uint64_t conn_table_room(const struct conn_table *table, enum conn_kind kind); /* in connections through tunnels */
 /* After the snapshot got new credentials, bundles, policy or networks: wakes parked connections, rechecks open ones,
  * and ends those that are denied now (policy_changed) or whose peer is banned (withdrawn). */
 void conn_table_snapshot_changed(struct conn_table *table);

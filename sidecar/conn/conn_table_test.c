@@ -209,6 +209,65 @@ static void D41_a_connection_that_is_cut_in_any_step_frees_everything(void **sta
 	test_answer(conns, "10.0.0.1:80", DESTINATION_MESHED, 1); /* no connection waits for it any longer */
 }
 
+/* How many outbound connections to the destination there is room for, of 30. */
+static unsigned num_outbound(const struct conn_limits *limits, const char *destination)
+{
+	struct test_conns *conns = test_conns_new_limited(limits);
+	int apps[30], fars[30];
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	for (unsigned i = 0; i < 30; i++) {
+		apps[i] = test_outbound(conns, destination);
+		fars[i] = -1;
+		if (conns->pool.attempt != NULL)
+			test_pool_accept(&conns->pool, &fars[i]);
+		test_conns_turn(conns);
+	}
+	unsigned num = (unsigned)conn_table_num(conns->env.table);
+	assert_true(num < 30 && conns->limit != SHARE_LIMIT_NONE);
+	assert_true(conn_table_is_full(conns->env.table, CONN_OUTBOUND));
+	for (unsigned i = 0; i < 30; i++) {
+		fd_close(apps[i]);
+		fd_close(fars[i]);
+	}
+	test_conns_free(conns);
+	return num;
+}
+
+/* Of 16 descriptors 4 are reserved for streams and 2 for plaintext. */
+static void finding_l14_a_connection_through_a_tunnel_takes_one_descriptor_another_one_two(void **state)
+{
+	(void)state;
+	const struct conn_limits limits = {.max = 16, .descriptors = 16};
+	assert_int_equal(num_outbound(&limits, TEST_MESHED), 9); /* until it is known to be one it counts as another */
+	assert_int_equal(num_outbound(&limits, "10.0.0.2:80"), 5);
+}
+
+static void enough_descriptors_for_all_leave_the_number_of_connections_as_the_limit(void **state)
+{
+	(void)state;
+	const struct conn_limits limits = {.max = 16, .descriptors = 32};
+	assert_int_equal(num_outbound(&limits, TEST_MESHED), 10);
+	assert_int_equal(num_outbound(&limits, "10.0.0.2:80"), 10);
+}
+
+static void no_more_than_the_limit_are_taken_while_descriptors_are_left(void **state)
+{
+	(void)state;
+	const struct conn_limits limits = {.max = 12, .descriptors = 20};
+	assert_int_equal(num_outbound(&limits, TEST_MESHED),
+		10); /* a twelfth is for others, and the next is one of two at first */
+}
+
+/* What 20,000 descriptors carry, and all but a sixteenth and half of one. */
+static void a_large_table_keeps_a_small_part_in_reserve(void **state)
+{
+	(void)state;
+	struct conn_table *table = conn_table_new(&(struct conn_limits){.max = 16960, .descriptors = 16960});
+	assert_int_equal(conn_table_room(table, CONN_OUTBOUND), 15370);
+	assert_int_equal(conn_table_room(table, CONN_INBOUND), 15370);
+	conn_table_free(table);
+}
+
 struct seen {
 	unsigned num;
 	char steps[64];
@@ -247,6 +306,10 @@ int main(void)
 		TEST(finding_l1_a_plaintext_source_is_limited_to_its_share),
 		TEST(finding_l1_an_idle_plaintext_connection_returns_its_place),
 		TEST(finding_l3_an_identity_is_limited_to_its_share),
+		cmocka_unit_test(finding_l14_a_connection_through_a_tunnel_takes_one_descriptor_another_one_two),
+		cmocka_unit_test(enough_descriptors_for_all_leave_the_number_of_connections_as_the_limit),
+		cmocka_unit_test(no_more_than_the_limit_are_taken_while_descriptors_are_left),
+		cmocka_unit_test(a_large_table_keeps_a_small_part_in_reserve),
 		TEST(D41_a_connection_that_is_cut_in_any_step_frees_everything),
 		TEST(the_summary_of_a_connection_names_its_step),
 	};

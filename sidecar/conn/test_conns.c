@@ -109,6 +109,11 @@ static struct addr addr_of(const char *text)
 
 struct test_conns *test_conns_new(size_t max)
 {
+	return test_conns_new_limited(&(struct conn_limits){.max = max});
+}
+
+struct test_conns *test_conns_new_limited(const struct conn_limits *limits)
+{
 	struct test_conns *conns = world = mem_new(struct test_conns);
 	clock_fake_init(&conns->clock, NOW_S * 1000LL);
 	conns->loop = loop_new(&conns->clock.clock);
@@ -123,7 +128,7 @@ struct test_conns *test_conns_new(size_t max)
 	conns->env = (struct conn_env){
 		.loop = conns->loop,
 		.snapshot = &conns->snapshot,
-		.table = conn_table_new(&(struct conn_limits){.max = max}),
+		.table = conn_table_new(limits),
 		.pool = &conns->pool,
 		.loads = loads_new(),
 		.outliers = outliers_new(),

@@ -36,6 +36,7 @@ struct test_conns {
 
 /* With everything that a connection may need: credentials, policy, networks 10.0.0.0/8. */
 struct test_conns *test_conns_new(size_t max);
+struct test_conns *test_conns_new_limited(const struct conn_limits *limits);
 void test_conns_free(struct test_conns *conns);
 void test_conns_turn(struct test_conns *conns);              /* runs the loop until all ready events are handled */
 void test_conns_wait(struct test_conns *conns, uint64_t ms); /* advances the clock, then runs the loop */
