@@ -112,10 +112,13 @@ static void print_after(const char *before, const char *text)
 		printf("%s%s", before, text);
 }
 
-/* Whether the remote address is one that this sidecar dials: the control plane's, or an outbound tunnel's. */
+/* Whether the remote address is one that this sidecar dials: the control plane's, or an outbound tunnel's or
+ * endpoint's.
+ */
 static bool is_dialed(const char *what, const char *direction)
 {
-	return direction[0] == '\0' || (strcmp(what, "tunnel") == 0 && strcmp(direction, "outbound") == 0);
+	bool is_further = strcmp(what, "tunnel") == 0 || strcmp(what, "endpoint") == 0;
+	return direction[0] == '\0' || (is_further && strcmp(direction, "outbound") == 0);
 }
 
 static void print_failure(const json_t *failure)

@@ -73,6 +73,8 @@ def shows_that_no_call_fails_and_the_failing_endpoint_is_named(story):
                lambda: _call(story) and story.client.metric("handfast_endpoints_ejected") == 1, 15, 0.1)
     why = [entry for entry in story.client.admin("/why")["failures"] if entry["what"] == "endpoint"]
     expect_eq({(entry["remote"], entry["destination"]) for entry in why}, {(at, SERVICE + ":80")}, "endpoints in /why")
+    text = story.mesh.client.run([story.binary("handfast"), "why"]).stdout
+    expect(" endpoint outbound at %s to %s:80 (" % (at, SERVICE) in text, "handfast why: " + text)
     story.client.process.wait_for_log("the endpoint %s of %s:80 is set aside for 1 s" % (at, SERVICE))
 
 
