@@ -4,6 +4,9 @@
     bench/run.py --quick              one round per congestion control, about 3 minutes
     bench/run.py                      medians of three rounds, about 15 minutes
     bench/run.py --pairs envoy tunnel --congestion reno --measures bulk connect
+    bench/run.py --check              fails when a ratio to the best peer is worse by a tenth than in bench/table.json
+    bench/run.py --commit             writes bench/table.json and its drawing, bench/table.svg
+    bench/run.py --growth             how the cost grows with connections, tunnels and workers
 
 Needs root (network namespaces) and the packages of tools/, test/ and bench/apt-packages.txt."""
 
@@ -18,9 +21,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(HERE)
+TABLE, DRAWING = os.path.join(HERE, "table.json"), os.path.join(HERE, "table.svg")
 sys.path[:0] = [HERE, os.path.join(REPOSITORY, "test", "harness")]
 
-from handfast_bench import measures, pairs, summary  # noqa: E402 (the path must be set first)
+from handfast_bench import committed, elsewhere, growth, measures, pairs, plot, summary  # noqa: E402 (the path comes first)
 from handfast_bench.world import World  # noqa: E402
 from handfast_harness import topology  # noqa: E402
 
@@ -37,6 +41,9 @@ def options_of_command_line():
     parser.add_argument("--measures", nargs="+", help="names of methods in handfast_bench/measures.py; default: all")
     parser.add_argument("--congestion", nargs="+", default=[], help="default: the machine's own, and reno")
     parser.add_argument("--json", default="bench-result.json", help="file for every figure of every round")
+    parser.add_argument("--check", action="store_true", help="compare with the committed table")
+    parser.add_argument("--commit", action="store_true", help="replace the committed table and its drawing")
+    parser.add_argument("--growth", action="store_true", help="handfast alone, under growing loads")
     parser.add_argument("--envoy", help="folder for the virtual environment with Envoy; default: a new one, removed")
     return parser.parse_args()
 
@@ -104,14 +111,50 @@ def rounds_of(folder, binary, congestion, chosen, options):
     return results
 
 
+def kinds(chosen):
+    """(names of baselines, of Handfast's own pairs, of peers)"""
+    return ([pair.name for pair in chosen if pair.is_baseline], [pair.name for pair in chosen if pair.is_ours],
+            [pair.name for pair in chosen if not pair.is_baseline and not pair.is_ours])
+
+
 def report(congestion, rounds, chosen):
-    baselines = [pair.name for pair in chosen if pair.is_baseline]
-    ours = [pair.name for pair in chosen if pair.is_ours]
-    peers = [pair.name for pair in chosen if not pair.is_baseline and not pair.is_ours]
+    baselines, ours, peers = kinds(chosen)
     results = {name: summary.medians(figures) for name, figures in rounds.items()}
-    print(summary.table("congestion control " + congestion, results, baselines, peers))
+    constant = elsewhere.figures(congestion, results)
+    print(summary.table("congestion control " + congestion, {**results, **constant}, [*baselines, *constant], peers))
     print(summary.verdicts(results, ours, peers))
     return results
+
+
+def draw(tables):
+    baselines, ours, peers = kinds(pairs.PAIRS)
+    kind = {**dict.fromkeys(baselines, "baseline"), **dict.fromkeys(ours, "ours"), **dict.fromkeys(peers, "peer")}
+    shown = {congestion: {**results, **elsewhere.figures(congestion, results)} for congestion, results in tables.items()}
+    return plot.svg(shown, lambda name: kind.get(name, "elsewhere"))
+
+
+def judge(tables):
+    """The exit status of --check."""
+    _, ours, peers = kinds(pairs.PAIRS)
+    before = committed.read(TABLE)
+    if not committed.is_comparable(before, tables, ours, peers):
+        print("check: no peer and congestion control of %s is in this run" % TABLE, file=sys.stderr)
+        return 2
+    findings = committed.findings(before, tables, ours, peers)
+    for line in findings:
+        print("worse: " + line)
+    print("%d ratios are worse by more than %d %%" % (len(findings), 100 * committed.WORSE_BY))
+    return 1 if findings else 0
+
+
+def conclude(tables, options):
+    """What is done with the medians of the whole run; the exit status."""
+    status = judge(tables) if options.check else 0
+    if options.commit:
+        committed.write(TABLE, tables)
+        with open(DRAWING, "w") as file:
+            file.write(draw(tables))
+    return status
 
 
 def main():
@@ -125,14 +168,17 @@ def main():
         os.chmod(folder, 0o755)
         for pair in pairs.PAIRS:
             pair.tools = options.envoy or os.path.join(folder, "envoy")
-        chosen = usable(pairs.named(options.pairs))
+        chosen = usable(pairs.named(["handfast"] if options.growth else options.pairs))
         binary = build(folder, chosen)
+        if options.growth:
+            print(growth.table(folder, binary, congestion_controls(options.congestion)[0], options.quick))
+            return 0
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
             everything[congestion] = {"rounds": rounds, "medians": report(congestion, rounds, chosen)}
             with open(options.json, "w") as file:
                 json.dump(everything, file, indent=1)
-    return 0
+    return conclude({name: result["medians"] for name, result in everything.items()}, options)
 
 
 if __name__ == "__main__":
