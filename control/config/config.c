@@ -165,6 +165,7 @@ static void injection_read(struct settings *settings, struct setting_node *map, 
 	config->kubernetes.sidecar_image = copy_of(setting_text(settings, map, "sidecar_image"));
 	config->kubernetes.init_image = copy_of(setting_text(settings, map, "init_image"));
 	config->kubernetes.has_cni = setting_bool(settings, map, "cni");
+	config->kubernetes.takes_istio = setting_bool(settings, map, "istio");
 	if (config->kubernetes.sidecar_image != NULL && config->kubernetes.init_image == NULL &&
 		!config->kubernetes.has_cni)
 		setting_error(settings, map, "kubernetes.init_image beside kubernetes.sidecar_image",

@@ -127,6 +127,7 @@ struct control_config {
 		char *sidecar_image;    /* NULL: no webhook */
 		char *init_image;       /* NULL: only with has_cni, or without a webhook */
 		bool has_cni;
+		bool takes_istio; /* pods of an Istio mesh are endpoints too */
 	} kubernetes;
 	struct {
 		struct config_endpoint *endpoints; /* none: the store is a file in state_dir */

@@ -75,6 +75,8 @@ static void start_discovery(struct kube_plane *plane)
 	const struct kube_plane_options *options = &plane->options;
 	const struct kube_view_observer observer = {on_change, plane};
 	plane->view = kube_view_new(&options->config->trust_domain, &observer);
+	if (options->config->kubernetes.takes_istio)
+		kube_view_take_istio(plane->view);
 	const struct registry_source source = {.resolve = kube_view_resolve,
 		.service_address = kube_view_service_address,
 		.zone = kube_view_zone,

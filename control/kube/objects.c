@@ -81,6 +81,15 @@ static void sidecar_parse(const json_t *object, const json_t *spec, struct kube_
 	out->has_unmarked_sidecar = is_there && !is_marked;
 }
 
+static enum kube_foreign foreign_of(const json_t *meta)
+{
+	const json_t *labels = json_object_get(meta, "labels");
+	if (is_text(json_object_get(meta, "annotations"), "ambient.istio.io/redirection", "enabled") ||
+		is_text(labels, "networking.istio.io/tunnel", "http"))
+		return KUBE_FOREIGN_HBONE;
+	return is_text(labels, "security.istio.io/tlsMode", "istio") ? KUBE_FOREIGN_ISTIO_TLS : KUBE_FOREIGN_NONE;
+}
+
 static bool has_opted_out(const json_t *meta)
 {
 	const json_t *annotations = json_object_get(meta, "annotations");
@@ -133,6 +142,7 @@ enum err kube_pod_parse(const json_t *object, struct kube_pod *out, struct why *
 	if (!out->is_host_network) {
 		out->num_ips = ips_of(status, "podIPs", "podIP", out->ips);
 		sidecar_parse(object, spec, out);
+		out->foreign = foreign_of(meta);
 	}
 	out->started = stamp_of(text_of(status, "startTime"));
 	if (out->started == 0)

@@ -25,6 +25,13 @@ struct kube_meta {
 	const char *uid;
 };
 
+/* How a pod of an Istio mesh is reached, by what Istio itself puts on it (or an operator, on one that speaks HBONE). */
+enum kube_foreign {
+	KUBE_FOREIGN_NONE,
+	KUBE_FOREIGN_HBONE,     /* captured by a ztunnel, or labeled networking.istio.io/tunnel=http */
+	KUBE_FOREIGN_ISTIO_TLS, /* a sidecar of Istio, by its label security.istio.io/tlsMode=istio */
+};
+
 struct kube_pod {
 	struct kube_meta meta;
 	const char *service_account;
@@ -34,6 +41,7 @@ struct kube_pod {
 	uint64_t started; /* YYYYMMDDhhmmss of its start, else of its creation, to be compared alone; 0: unknown */
 	bool has_sidecar; /* ours: the container and the annotation */
 	bool has_unmarked_sidecar; /* the container alone: it was not injected, and its identity is not known */
+	enum kube_foreign foreign; /* also beside a sidecar of ours */
 	bool is_host_network;
 	bool is_deleting;   /* metadata.deletionTimestamp; such a pod turns Ready again */
 	bool has_opted_out; /* handfast.dev/inject is there and not "enabled", or it is a mirror of a static pod */

@@ -23,6 +23,12 @@ struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const s
 	return view;
 }
 
+void kube_view_take_istio(struct kube_view *view)
+{
+	CHECK(view->pods.num == 0);
+	view->takes_istio = true;
+}
+
 /* --- namespaces --- */
 
 static bool has_name(const struct table_link *link, const void *name)

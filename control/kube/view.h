@@ -41,6 +41,9 @@ struct kube_view_observer {
 };
 
 struct kube_view *kube_view_new(const struct trust_domain *trust_domain, const struct kube_view_observer *observer);
+/* Pods of an Istio mesh (enum kube_foreign) are meshed too, with the identity of their account. Before the first pod.
+ */
+void kube_view_take_istio(struct kube_view *view);
 void kube_view_free(struct kube_view *view);
 DEFINE_CLEANUP(struct kube_view *, kube_view_free)
 

@@ -98,7 +98,8 @@ static struct pod *pod_new(struct kube_view *view, const struct kube_meta *meta)
 static uint64_t content_of(const struct kube_view *view, const struct kube_pod *pod)
 {
 	const uint64_t facts[] = {pod->started, pod->has_sidecar, pod->is_host_network, pod->is_deleting,
-		pod->has_finished, pod->has_opted_out, pod->has_unmarked_sidecar, pod->num_ips, pod->num_host_ips};
+		pod->has_finished, pod->has_opted_out, pod->has_unmarked_sidecar, pod->num_ips, pod->num_host_ips,
+		pod->foreign};
 	uint64_t content = hash_bytes(span_of(facts, sizeof(facts)), view->pods.seed);
 	content = content_mix(content_mix(content, pod->meta.namespace_), pod->service_account);
 	for (size_t i = 0; i < pod->num_ips; i++)
@@ -202,6 +203,19 @@ static enum err refuse(struct kube_view *view, const struct kube_pod *pod, struc
 		pod->meta.name);
 }
 
+/* What makes it meshed cannot be taken from it again while it runs: a container cannot be removed from a pod, but
+ * annotations and labels can, and that must not turn encryption off. */
+static void note_sidecar(const struct kube_view *view, struct pod *pod, const struct kube_pod *fresh)
+{
+	enum kube_foreign foreign = view->takes_istio ? fresh->foreign : KUBE_FOREIGN_NONE;
+	bool is_ours = fresh->has_sidecar || (pod->has_sidecar && !pod->is_foreign);
+	pod->is_foreign = !is_ours && (pod->is_foreign || foreign != KUBE_FOREIGN_NONE);
+	if (!pod->is_foreign || foreign != KUBE_FOREIGN_NONE)
+		pod->is_istio_tls = pod->is_foreign && foreign == KUBE_FOREIGN_ISTIO_TLS;
+	pod->has_sidecar = is_ours || pod->is_foreign;
+	pod->has_unmarked_sidecar = fresh->has_unmarked_sidecar && !pod->has_sidecar;
+}
+
 enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct why *why)
 {
 	struct pod *pod = pod_find(view, fresh->meta.uid);
@@ -226,9 +240,7 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 	pod->content = content;
 	pod->started = fresh->started;
 	pod->generation = view->generations[KUBE_PODS];
-	/* A container cannot be removed from a pod, but its annotations can: that must not turn encryption off. */
-	pod->has_sidecar = pod->has_sidecar || fresh->has_sidecar;
-	pod->has_unmarked_sidecar = fresh->has_unmarked_sidecar && !pod->has_sidecar;
+	note_sidecar(view, pod, fresh);
 	pod->lacks_sidecar = !pod->has_sidecar && !fresh->has_unmarked_sidecar && !fresh->is_host_network &&
 			     !fresh->has_opted_out && !fresh->is_deleting && !fresh->has_finished;
 	pod->is_host_network = fresh->is_host_network;

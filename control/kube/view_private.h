@@ -49,8 +49,10 @@ struct pod {
 	struct account *account;
 	uint64_t started, content;
 	uint32_t generation;
-	bool has_sidecar, has_unmarked_sidecar, is_host_network, is_deleting;
-	bool lacks_sidecar; /* where its namespace is injected */
+	bool has_sidecar; /* ours, or it is one of an Istio mesh that counts as such (kube_view_take_istio()) */
+	bool has_unmarked_sidecar, is_host_network, is_deleting;
+	bool is_foreign, is_istio_tls; /* of an Istio mesh alone; reached without a tunnel */
+	bool lacks_sidecar;            /* where its namespace is injected */
 	uint8_t num_addresses, num_hosts;
 	struct pod_address addresses[KUBE_POD_IPS_MAX]; /* none once it has finished */
 	struct place *hosts[KUBE_POD_IPS_MAX];
@@ -157,6 +159,7 @@ struct namespace_ {
 struct kube_view {
 	struct trust_domain trust_domain;
 	struct kube_view_observer observer;
+	bool takes_istio;
 	uint64_t now_ms;
 	bool has_synced[NUM_KUBE_KINDS];
 	bool is_cut;      /* Services were left out since there are too many, in this generation or the last */

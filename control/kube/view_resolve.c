@@ -20,6 +20,7 @@ enum use {
 struct judged {
 	enum use use;
 	const struct account *account; /* whose sidecar answers there; NULL: it has none */
+	bool is_istio_tls;
 };
 
 /* A node, or what is outside of the cluster. */
@@ -45,9 +46,11 @@ static struct judged judge(const struct kube_view *view, const struct endpoint *
 {
 	const struct pod *pod;
 	if (!find_pod(view, endpoint, &pod) || (pod != NULL && pod->has_unmarked_sidecar))
-		return (struct judged){endpoint->is_terminating && !endpoint->is_serving ? USE_NOT : USE_UNSURE, NULL};
+		return (struct judged){
+			endpoint->is_terminating && !endpoint->is_serving ? USE_NOT : USE_UNSURE, NULL, false};
 	bool ends = endpoint->is_terminating || (pod != NULL && pod->is_deleting);
-	struct judged judged = {USE_LATER, pod != NULL && pod->has_sidecar ? pod->account : NULL};
+	struct judged judged = {
+		USE_LATER, pod != NULL && pod->has_sidecar ? pod->account : NULL, pod != NULL && pod->is_istio_tls};
 	if (ends && (endpoint->is_serving || endpoint->is_ready))
 		judged.use = USE_DRAINING;
 	else if (!ends && endpoint->is_ready)
@@ -137,15 +140,16 @@ enum service_state service_judge(const struct kube_view *view, const struct serv
 }
 
 static void endpoint_add(
-	const struct endpoint *endpoint, uint16_t port, const struct account *account, struct resolution *out)
+	const struct endpoint *endpoint, uint16_t port, const struct judged *judged, struct resolution *out)
 {
 	size_t num = out->num_endpoints + out->num_draining;
 	if (num == RESOLUTION_ENDPOINTS_MAX) {
 		out->is_cut = true;
 		return;
 	}
-	out->endpoints[num] =
-		(struct resolved_endpoint){.address = {.ip = endpoint->place->ip, .port = port}, .id = &account->id};
+	out->endpoints[num] = (struct resolved_endpoint){.address = {.ip = endpoint->place->ip, .port = port},
+		.id = &judged->account->id,
+		.is_istio_tls = judged->is_istio_tls};
 	memcpy(out->endpoints[num].zones, endpoint->zones, sizeof(endpoint->zones));
 }
 
@@ -162,7 +166,7 @@ static size_t gather(const struct kube_view *view, const struct service *service
 			struct judged judged = judge(view, endpoint);
 			if (judged.use != use || judged.account == NULL)
 				continue;
-			endpoint_add(endpoint, port, judged.account, out);
+			endpoint_add(endpoint, port, &judged, out);
 			*num += !out->is_cut;
 		}
 	}
@@ -255,14 +259,15 @@ enum { SIDECAR_METRICS_PORT = 15020 }; /* of an injected pod: metrics and probes
 
 static void resolve_pod(const struct pod *pod, const struct addr *destination, struct resolution *out)
 {
-	if (pod->has_sidecar && destination->port == SIDECAR_METRICS_PORT) {
+	if (pod->has_sidecar && !pod->is_foreign && destination->port == SIDECAR_METRICS_PORT) {
 		out->kind = RESOLVED_PLAIN;
 		snprintf(out->reason, sizeof(out->reason), "it is the port of the sidecar's own metrics");
 		return;
 	}
 	if (pod->has_sidecar) {
 		out->kind = RESOLVED_MESHED;
-		out->endpoints[0] = (struct resolved_endpoint){.address = *destination, .id = &pod->account->id};
+		out->endpoints[0] = (struct resolved_endpoint){
+			.address = *destination, .id = &pod->account->id, .is_istio_tls = pod->is_istio_tls};
 		out->num_endpoints = 1;
 		return;
 	}

@@ -39,6 +39,75 @@ static void a_pod_without_our_sidecar_is_plaintext(void **state)
 	assert_int_equal(cluster_resolve(cluster, "192.0.2.2:8080"), RESOLVED_PLAIN);
 }
 
+/* A pod of an Istio mesh with this annotation or these labels, beside a container of ours or not. */
+static void put_foreign(struct cluster *cluster, const char *name, const char *ip, const char *meta, bool is_ours)
+{
+	cluster_put(cluster, KUBE_PODS,
+		"{'metadata':{'name':'%s','namespace':'shop','uid':'%s',%s},'spec':{'serviceAccountName':'cart',"
+		"'containers':[{'name':'%s'}]},'status':{'podIPs':[{'ip':'%s'}]}}",
+		name, name, meta, is_ours ? "handfast" : "app", ip);
+}
+
+#define AMBIENT "'annotations':{'ambient.istio.io/redirection':'enabled'}"
+#define TUNNEL  "'labels':{'networking.istio.io/tunnel':'http'}"
+#define TLS     "'labels':{'security.istio.io/tlsMode':'istio'}"
+#define NOTHING "'annotations':{'ambient.istio.io/redirection':'disabled'}"
+#define OURS    "'annotations':{'handfast.dev/injected':'true'},'labels':{'security.istio.io/tlsMode':'istio'}"
+
+static void a_pod_of_istio_is_plaintext_unless_it_is_to_count(void **state)
+{
+	struct cluster *cluster = *state;
+	put_foreign(cluster, "a", "192.0.2.1", AMBIENT, false);
+	put_foreign(cluster, "b", "192.0.2.2", TLS, false);
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.1:80"), RESOLVED_PLAIN);
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.2:80"), RESOLVED_PLAIN);
+}
+
+static void pods_of_istio_are_meshed_by_their_own_transport(void **state)
+{
+	struct cluster *cluster = *state;
+	kube_view_take_istio(cluster->view);
+	put_foreign(cluster, "a", "192.0.2.1", AMBIENT, false);
+	put_foreign(cluster, "b", "192.0.2.2", TUNNEL, false);
+	put_foreign(cluster, "c", "192.0.2.3", TLS, false);
+	put_foreign(cluster, "d", "192.0.2.4", NOTHING, false);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
+	assert_false(cluster->answer.endpoints[0].is_istio_tls);
+	cluster_expect_meshed(cluster, "192.0.2.2:80", "192.0.2.2:80 cart");
+	assert_false(cluster->answer.endpoints[0].is_istio_tls);
+	cluster_expect_meshed(cluster, "192.0.2.3:15020", "192.0.2.3:15020 cart"); /* not a port of ours */
+	assert_true(cluster->answer.endpoints[0].is_istio_tls);
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.4:80"), RESOLVED_PLAIN);
+	cluster_service(cluster, "cart", "'198.51.100.1'", "- 80 8080", "");
+	cluster_slice(cluster, "s", "cart", "- 80 8080", "a 192.0.2.1 ready, c 192.0.2.3 ready");
+	cluster_expect_meshed(cluster, "198.51.100.1:80", "192.0.2.1:8080 cart, 192.0.2.3:8080 cart");
+	assert_false(cluster->answer.endpoints[0].is_istio_tls);
+	assert_true(cluster->answer.endpoints[1].is_istio_tls);
+}
+
+static void what_istio_takes_away_from_a_pod_makes_it_no_plaintext(void **state)
+{
+	struct cluster *cluster = *state;
+	kube_view_take_istio(cluster->view);
+	put_foreign(cluster, "a", "192.0.2.1", TLS, false);
+	put_foreign(cluster, "a", "192.0.2.1", NOTHING, false);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
+	assert_true(cluster->answer.endpoints[0].is_istio_tls);
+	put_foreign(cluster, "a", "192.0.2.1", AMBIENT, false);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
+	assert_false(cluster->answer.endpoints[0].is_istio_tls);
+}
+
+static void a_sidecar_of_ours_goes_before_istios(void **state)
+{
+	struct cluster *cluster = *state;
+	kube_view_take_istio(cluster->view);
+	put_foreign(cluster, "a", "192.0.2.1", OURS, true);
+	cluster_expect_meshed(cluster, "192.0.2.1:80", "192.0.2.1:80 cart");
+	assert_false(cluster->answer.endpoints[0].is_istio_tls);
+	assert_int_equal(cluster_resolve(cluster, "192.0.2.1:15020"), RESOLVED_PLAIN);
+}
+
 static void a_pod_on_the_network_of_its_node_is_plaintext(void **state)
 {
 	struct cluster *cluster = *state;
@@ -172,6 +241,10 @@ int main(void)
 		CLUSTER_TEST(a_pod_with_our_sidecar_is_meshed_with_its_account_as_identity),
 		CLUSTER_TEST(the_metrics_of_a_sidecar_are_scraped_in_plaintext),
 		CLUSTER_TEST(a_pod_without_our_sidecar_is_plaintext),
+		CLUSTER_TEST(a_pod_of_istio_is_plaintext_unless_it_is_to_count),
+		CLUSTER_TEST(pods_of_istio_are_meshed_by_their_own_transport),
+		CLUSTER_TEST(what_istio_takes_away_from_a_pod_makes_it_no_plaintext),
+		CLUSTER_TEST(a_sidecar_of_ours_goes_before_istios),
 		CLUSTER_TEST(a_pod_on_the_network_of_its_node_is_plaintext),
 		CLUSTER_TEST(the_newest_running_pod_owns_an_address),
 		CLUSTER_TEST(what_attestation_needs_of_a_pod),
