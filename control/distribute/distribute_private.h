@@ -164,6 +164,7 @@ void named_changed(struct distributor *distributor); /* addresses of services ma
 void named_stop(struct stream *stream);              /* it ends */
 
 /* policies.c */
-void policies_new_version(struct distributor *distributor);
+/* The stream is to have its mesh state again, of *version; 0: of a new one, which *version then is. */
+void policies_renew(struct stream *stream, uint64_t *version);
 enum err stream_send_mesh(struct stream *stream) _must_use_; /* nothing if it was sent, or is not known yet */
 void stream_confirmed(struct stream *stream, uint64_t version);

@@ -43,16 +43,12 @@ static void on_settled(struct loop_timer *timer)
 	struct distributor *distributor = container_of(timer, struct distributor, names);
 	struct named_service found[NAMED_SERVICES_MAX];
 	uint64_t hash;
-	bool has_changed = false;
+	uint64_t version = 0;
 	LIST_EACH(&distributor->naming, struct stream, stream, of_naming) {
 		(void)find(stream, found, &hash);
 		if (hash == stream->services_sent || stream->mesh_sent != stream->mesh_wanted)
 			continue;
-		if (!has_changed)
-			policies_new_version(distributor);
-		has_changed = true;
-		stream->mesh_wanted = distributor->mesh_version;
-		work_stream_due(stream);
+		policies_renew(stream, &version);
 	}
 }
 

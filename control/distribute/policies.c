@@ -3,10 +3,18 @@
 #include "control/distribute/distribute_private.h"
 #include "control/distribute/encode.h"
 
-void policies_new_version(struct distributor *distributor)
+static void new_version(struct distributor *distributor)
 {
 	distributor->mesh_version = ++distributor->answer_version;
 	distributor->num_marks++;
+}
+
+void policies_renew(struct stream *stream, uint64_t *version)
+{
+	if (*version == 0)
+		new_version(stream->distributor);
+	*version = stream->mesh_wanted = stream->distributor->mesh_version;
+	work_stream_due(stream);
 }
 
 static bool is_known(const struct distributor *distributor)
@@ -18,7 +26,7 @@ static bool is_known(const struct distributor *distributor)
 void distributor_set_config(struct distributor *distributor, const struct control_config *config)
 {
 	distributor->config = config;
-	policies_new_version(distributor);
+	new_version(distributor);
 	work_sites_due(distributor, NULL);
 	LIST_EACH(&distributor->streams, struct stream, stream, link) {
 		stream->mesh_wanted = distributor->mesh_version;
@@ -44,7 +52,7 @@ const struct policy_source *distributor_policies(const struct distributor *distr
 void distributor_policies_changed(
 	struct distributor *distributor, bool (*concerns)(void *arg, const struct spiffe_id *id), void *arg)
 {
-	policies_new_version(distributor);
+	new_version(distributor);
 	LIST_EACH(&distributor->streams, struct stream, stream, link) {
 		if (concerns != NULL && concerns(arg, &stream->id))
 			stream->mesh_wanted = distributor->mesh_version;

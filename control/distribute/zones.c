@@ -16,16 +16,12 @@ uint32_t zone_gather(struct stream *stream)
 static void on_settled(struct loop_timer *timer)
 {
 	struct distributor *distributor = container_of(timer, struct distributor, zones);
-	bool has_changed = false;
+	uint64_t version = 0;
 	LIST_EACH(&distributor->streams, struct stream, stream, link) {
 		if (stream->zone_sent != 0 || stream->mesh_sent != stream->mesh_wanted ||
 			registry_host_zone(distributor->registry, &stream->from) == 0)
 			continue;
-		if (!has_changed)
-			policies_new_version(distributor);
-		has_changed = true;
-		stream->mesh_wanted = distributor->mesh_version;
-		work_stream_due(stream);
+		policies_renew(stream, &version);
 	}
 }
 
