@@ -6,7 +6,7 @@
 
 enum {
 	PACE_MAX = 256 * 1024, /* a fast path: fewer system calls */
-	PACE_MIN = 32 * 1024,  /* two records */
+	PACE_MIN = 16 * 1024,  /* a record */
 	PACE_AHEAD_MS = 4,     /* of the path's rate */
 	PACE_ASK_MS = 10,      /* how often the kernel is asked, while output waits */
 };
