@@ -35,8 +35,7 @@ def finding_p9_redis_replicas_have_their_own_addresses(story):
         with Redis(story, story.client, options=["--replicaof", story.server.ipv4, "6379"]) as replica:
             replica.wait_until("the replica to be in sync", lambda: "master_link_status:up" in ask(story.client, "info", "replication"))
             ask(story.server, "set", "key", marker)
-            expect_eq(ask(story.server, "wait", "1", "5000").strip(), "1", "the replicas that have the key")
-            expect_eq(ask(story.client, "get", "key").strip(), marker, "the key at the replica")
+            replica.wait_until("the key at the replica", lambda: ask(story.client, "get", "key").strip() == marker)
             expect_in("slave0:ip=%s,port=6379" % story.client.ipv4, ask(story.server, "info", "replication"), "the list of replicas")
 
 
