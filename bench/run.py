@@ -6,7 +6,6 @@
     bench/run.py --pairs envoy tunnel --congestion reno --measures bulk connect
     bench/run.py --check              fails when a ratio to the best peer is worse by a tenth than in bench/table.json
     bench/run.py --commit             writes bench/table.json and its drawing, bench/table.svg
-    bench/run.py --growth             how the cost grows with connections, tunnels and workers
 
 Needs root (network namespaces) and the packages of tools/, test/ and bench/apt-packages.txt."""
 
@@ -24,7 +23,7 @@ REPOSITORY = os.path.dirname(HERE)
 TABLE, DRAWING = os.path.join(HERE, "table.json"), os.path.join(HERE, "table.svg")
 sys.path[:0] = [HERE, os.path.join(REPOSITORY, "test", "harness")]
 
-from handfast_bench import committed, elsewhere, growth, measures, pairs, plot, summary  # noqa: E402 (the path comes first)
+from handfast_bench import committed, elsewhere, measures, pairs, plot, summary  # noqa: E402 (the path comes first)
 from handfast_bench.world import World  # noqa: E402
 from handfast_harness import topology  # noqa: E402
 
@@ -43,7 +42,6 @@ def options_of_command_line():
     parser.add_argument("--json", default="bench-result.json", help="file for every figure of every round")
     parser.add_argument("--check", action="store_true", help="compare with the committed table")
     parser.add_argument("--commit", action="store_true", help="replace the committed table and its drawing")
-    parser.add_argument("--growth", action="store_true", help="handfast alone, under growing loads")
     parser.add_argument("--envoy", help="folder for the virtual environment with Envoy; default: a new one, removed")
     return parser.parse_args()
 
@@ -168,11 +166,8 @@ def main():
         os.chmod(folder, 0o755)
         for pair in pairs.PAIRS:
             pair.tools = options.envoy or os.path.join(folder, "envoy")
-        chosen = usable(pairs.named(["handfast"] if options.growth else options.pairs))
+        chosen = usable(pairs.named(options.pairs))
         binary = build(folder, chosen)
-        if options.growth:
-            print(growth.table(folder, binary, congestion_controls(options.congestion)[0], options.quick))
-            return 0
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
             everything[congestion] = {"rounds": rounds, "medians": report(congestion, rounds, chosen)}
