@@ -30,9 +30,10 @@ void inject_agent_sidecar(const struct injection *injection, json_t *env, json_t
 void inject_warn_of_agent(struct injection *injection, const json_t *container)
 {
 	bool has_source = inject_has_item(json_object_get(container, "env"), "name", SOURCE);
-	if (inject_wants_agent(injection) != has_source)
+	bool wants_source = inject_wants_agent(injection) || inject_wants_istio(injection);
+	if (wants_source != has_source)
 		inject_warn(injection,
-			"annotation " INJECT_ANNOTATIONS "agent-socket has no effect: the pod has its sidecar "
-			"already, %s it",
+			"annotation " INJECT_ANNOTATIONS "%s has no effect: the pod has its sidecar already, %s it",
+			inject_wants_istio(injection) ? "istio-ca" : "agent-socket",
 			has_source ? "made with" : "made without");
 }

@@ -21,6 +21,7 @@ enum want_kind {
 	WANT_DURATION,
 	WANT_QUANTITY,
 	WANT_FILE_NAME,
+	WANT_HOST_PORT,
 };
 
 static const struct want {
@@ -135,6 +136,14 @@ static bool is_file_name(const char *value)
 	return len > 0 && len < ITEM_MAX && value[0] != '.' && strspn(value, allowed) == len;
 }
 
+/* A DNS name and a port; also an IPv4 address, which has the same bytes. */
+static bool is_host_port(const char *value)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	size_t len = strspn(value, allowed);
+	return len > 0 && value[len] == ':' && is_decimal(value + len + 1, 5, 65535);
+}
+
 struct rule {
 	const char *expected, *fix;
 	const char *const *words; /* NULL: a function of its own */
@@ -159,6 +168,7 @@ static const struct rule rules[] = {
 	[WANT_QUANTITY] = {"a quantity of Kubernetes above zero, such as 100m or 64Mi", "correct the quantity"},
 	[WANT_FILE_NAME] = {"the name of a file, without a folder",
 		"write the name of the agent's socket, such as spire-agent.sock"},
+	[WANT_HOST_PORT] = {"a host name and a port", "write them such as istiod.istio-system.svc:15012"},
 };
 
 static bool is_good(enum want_kind kind, const char *value)
@@ -181,6 +191,8 @@ static bool is_good(enum want_kind kind, const char *value)
 		return is_quantity(value);
 	case WANT_FILE_NAME:
 		return is_file_name(value);
+	case WANT_HOST_PORT:
+		return is_host_port(value);
 	}
 	CHECK_UNREACHABLE();
 }

@@ -59,7 +59,7 @@ static json_t *sidecar_env(const struct injection *injection)
 	inject_put_env(env, "HANDFAST_SIDECAR_TRUST_DOMAIN", options->trust_domain);
 	inject_put_env(env, "HANDFAST_SIDECAR_CONTROL_ADDRESS", options->control_address);
 	inject_put_env(env, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256", options->bootstrap_root_sha256);
-	if (!inject_wants_agent(injection)) {
+	if (!inject_wants_agent(injection) && !inject_wants_istio(injection)) {
 		inject_put_env(
 			env, "HANDFAST_SIDECAR_IDENTITY_KUBERNETES_TOKEN_FILE", "/var/run/secrets/handfast/token");
 		inject_put_env(env, "HANDFAST_SIDECAR_IDENTITY_CLAIM_ADDRESS", "false");
@@ -141,6 +141,8 @@ json_t *inject_sidecar_container(const struct injection *injection)
 		inject_workload_sidecar(env, mounts);
 	if (inject_wants_agent(injection))
 		inject_agent_sidecar(injection, env, mounts);
+	if (inject_wants_istio(injection))
+		inject_istio_sidecar(injection, env, mounts);
 	json_t *ports = json_pack(
 		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", METRICS_PORT, "protocol", "TCP");
 	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
@@ -219,5 +221,7 @@ void inject_add_volumes(struct injection *injection)
 		add_volume(injection, inject_workload_volume());
 	if (inject_wants_agent(injection) && !inject_is_injected(injection))
 		add_volume(injection, inject_agent_volume());
+	if (inject_wants_istio(injection) && !inject_is_injected(injection))
+		add_volume(injection, inject_istio_volume());
 	add_volume(injection, json_pack("{s:s, s:{s:s}}", "name", "handfast-run", "emptyDir", "medium", "Memory"));
 }

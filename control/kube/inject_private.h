@@ -9,6 +9,7 @@
 #define INJECT_PROBES       "HANDFAST_SIDECAR_PROBES" /* the variable of the sidecar's setting */
 #define INJECT_TOKEN_VOLUME "handfast-token"
 #define INJECT_AGENT_VOLUME "handfast-agent"
+#define INJECT_ISTIO_VOLUME "handfast-istio"
 
 /* The user's requests, from annotations; NULL: not given. Borrowed from the pod. */
 struct inject_wants {
@@ -71,4 +72,9 @@ bool inject_wants_agent(const struct injection *injection);
 void inject_agent_sidecar(const struct injection *injection, json_t *env, json_t *mounts);
 json_t *inject_agent_volume(void);
 void inject_warn_of_agent(struct injection *injection, const json_t *container);
+/* inject_istio.c: the identity from the CA of an Istio mesh, by annotation */
+bool inject_wants_istio(const struct injection *injection);
+enum err inject_check_istio(struct injection *injection) _must_use_;
+void inject_istio_sidecar(const struct injection *injection, json_t *env, json_t *mounts);
+json_t *inject_istio_volume(void);
 void inject_add_volumes(struct injection *injection); /* those that are missing */

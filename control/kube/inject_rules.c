@@ -114,7 +114,8 @@ static enum err check_ports(struct injection *injection, const struct inject_con
 static bool is_own_volume(const char *name)
 {
 	return strcmp(name, INJECT_TOKEN_VOLUME) == 0 || strcmp(name, "handfast-state") == 0 ||
-	       strcmp(name, "handfast-run") == 0 || strcmp(name, INJECT_AGENT_VOLUME) == 0;
+	       strcmp(name, "handfast-run") == 0 || strcmp(name, INJECT_AGENT_VOLUME) == 0 ||
+	       strcmp(name, INJECT_ISTIO_VOLUME) == 0;
 }
 
 static enum err check_mounts(struct injection *injection, const struct inject_container *at)
@@ -165,8 +166,8 @@ static enum err check_volumes(struct injection *injection)
 		const char *name = inject_text(volume, "name");
 		if (is_own_volume(name))
 			return inject_refuse(injection,
-				"volumes with names other than handfast-token, handfast-state, handfast-run and "
-				"handfast-agent",
+				"volumes with names other than handfast-token, handfast-state, handfast-run, "
+				"handfast-agent and handfast-istio",
 				"rename the volume, or set the annotation handfast.dev/inject: disabled",
 				"a volume of the pod has the name %s, which is the sidecar's", name);
 	}
@@ -210,6 +211,7 @@ enum err inject_check(struct injection *injection, bool is_injected)
 	RETURN_IF_ERR(check_options(injection));
 	RETURN_IF_ERR(check_pod_security(injection));
 	RETURN_IF_ERR(check_id(injection, injection->spec, "the pod"));
+	RETURN_IF_ERR(inject_check_istio(injection));
 	if (!is_injected) {
 		RETURN_IF_ERR(check_volumes(injection));
 		warn_of_quality(injection);
