@@ -149,6 +149,7 @@ static void modes_read(struct settings *settings, struct sidecar_config *config)
 	/* The minimum is the loosest by default: the control plane's mode holds then. */
 	config->inbound_mode = (enum inbound_mode)setting_keyword(settings, in, "mode");
 	config->outbound_mode = (enum outbound_mode)setting_keyword(settings, out, "mode");
+	config->prefers_zone = setting_bool(settings, out, "prefer_zone");
 	inbound_ports_read(settings, in, config);
 }
 

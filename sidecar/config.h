@@ -56,6 +56,7 @@ struct sidecar_config {
 	struct policy_port *inbound_ports;
 	size_t num_inbound_ports;
 	enum outbound_mode outbound_mode;
+	bool prefers_zone;
 	unsigned workers; /* 0: as many as processors, at most 4 */
 	uint16_t outbound_port, inbound_port, tunnel_port, admin_port, metrics_port;
 	enum interception interception;

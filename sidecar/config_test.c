@@ -30,6 +30,7 @@ static void a_small_file_has_the_documented_defaults(void **state)
 	assert_int_equal(config->drain_ms, 25000);
 	assert_int_equal(config->drain_minimum_ms, 8000);
 	assert_int_equal(config->zone + config->max_per_endpoint, 0);
+	assert_true(config->prefers_zone);
 	assert_int_equal(config->resolve_ms, 5000);
 	assert_int_equal(config->connect_ms, 10000);
 	assert_int_equal(config->handshake_ms, 5000);
@@ -243,7 +244,11 @@ static void the_zone_is_read(void **state)
 	(void)state;
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
 	_cleanup_(sidecar_config_freep) struct sidecar_config *config = NULL;
-	assert_int_equal(read_text(settings, "control: {address: 192.0.2.1:15012}\nzone: eu-1a\n", &config), ERR_NONE);
+	assert_int_equal(
+		read_text(settings,
+			"control: {address: 192.0.2.1:15012}\nzone: eu-1a\noutbound: {prefer_zone: false}\n", &config),
+		ERR_NONE);
+	assert_false(config->prefers_zone);
 	assert_int_equal(config->zone, zone_of(SPAN_LITERAL("eu-1a")));
 }
 

@@ -12,6 +12,8 @@ enum {
 
 enum want_kind {
 	WANT_SWITCH,
+	WANT_BOOLEAN,
+	WANT_NUMBER,
 	WANT_PORTS,
 	WANT_NETWORKS,
 	WANT_INBOUND_MODE,
@@ -150,12 +152,15 @@ struct rule {
 };
 
 static const char *const switches[] = {"enabled", "disabled", NULL};
+static const char *const booleans[] = {"true", "false", NULL};
 static const char *const inbound_modes[] = {"off", "permissive", "strict", NULL};
 static const char *const outbound_modes[] = {"off", "auto", "require", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "debug", NULL};
 
 static const struct rule rules[] = {
 	[WANT_SWITCH] = {"enabled or disabled", "write enabled or disabled", switches},
+	[WANT_BOOLEAN] = {"true or false", "write true or false", booleans},
+	[WANT_NUMBER] = {"a number from 1 to 10000000", "write digits, or leave it out for no limit"},
 	[WANT_PORTS] = {"at most 60 ports from 1 to 65535, separated by commas, none of them 15001 or 15006",
 		"write ports such as \"8081,9100\""},
 	[WANT_NETWORKS] = {"at most 60 networks, separated by commas, no host bits set",
@@ -175,10 +180,13 @@ static bool is_good(enum want_kind kind, const char *value)
 {
 	switch (kind) {
 	case WANT_SWITCH:
+	case WANT_BOOLEAN:
 	case WANT_INBOUND_MODE:
 	case WANT_OUTBOUND_MODE:
 	case WANT_LOG_LEVEL:
 		return is_one_of(value, rules[kind].words);
+	case WANT_NUMBER:
+		return is_decimal(value, 8, 10000000);
 	case WANT_PORTS:
 		return is_list_of(value, is_port);
 	case WANT_NETWORKS:

@@ -33,6 +33,8 @@ static void modes_and_levels_go_to_the_sidecar(void **state)
 	static const char *const rows[][3] = {
 		{"inbound-mode", "strict", "HANDFAST_SIDECAR_INBOUND_MODE"},
 		{"outbound-mode", "require", "HANDFAST_SIDECAR_OUTBOUND_MODE"},
+		{"prefer-zone", "false", "HANDFAST_SIDECAR_OUTBOUND_PREFER_ZONE"},
+		{"endpoint-connections", "100", "HANDFAST_SIDECAR_LIMITS_PER_ENDPOINT"},
 		{"log-level", "debug", "HANDFAST_SIDECAR_LOG_LEVEL"},
 		{"access-log", "1/100", "HANDFAST_SIDECAR_ACCESS_LOG"},
 		{"drain-deadline", "2m", "HANDFAST_SIDECAR_DRAIN_DEADLINE"},
@@ -86,6 +88,10 @@ static void wrong_values_are_refused_with_the_annotation(void **state)
 		{"exclude-outbound-networks", "shop.test"},
 		{"inbound-mode", "STRICT"},
 		{"outbound-mode", "permissive"},
+		{"prefer-zone", "disabled"},
+		{"endpoint-connections", "0"},
+		{"endpoint-connections", "10000001"},
+		{"endpoint-connections", "many"},
 		{"log-level", "info"},
 		{"access-log", "1/0"},
 		{"drain-deadline", "25"},
@@ -114,6 +120,7 @@ static void good_values_are_taken(void **state)
 	static const char *const rows[][2] = {
 		{"exclude-inbound-ports", "1,65535"},
 		{"exclude-outbound-networks", "198.51.100.7,::/0"},
+		{"endpoint-connections", "10000000"},
 		{"drain-deadline", "0s"},
 		{"drain-deadline", "24h"},
 		{"cpu-request", "250m"},

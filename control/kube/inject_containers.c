@@ -68,6 +68,8 @@ static json_t *sidecar_env(const struct injection *injection)
 	put_drain(injection, env);
 	inject_put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
 	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
+	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_PREFER_ZONE", injection->wants.prefer_zone);
+	inject_put_env(env, "HANDFAST_SIDECAR_LIMITS_PER_ENDPOINT", injection->wants.endpoint_connections);
 	inject_put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
 	inject_put_env(env, "HANDFAST_SIDECAR_ACCESS_LOG", injection->wants.access_log);
 	if (buf_len(&probes) > 0)

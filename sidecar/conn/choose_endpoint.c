@@ -40,11 +40,17 @@ static bool has_room(const struct conn *conn, const struct endpoint *endpoint)
 	return limit == NULL || !endpoint_limit_is_full(limit, &endpoint->address);
 }
 
+/* But for its tunnels, of which the look-up costs most. */
+static bool is_open(const struct conn *conn, unsigned place)
+{
+	const struct endpoint *endpoint = endpoint_at(conn, place);
+	return !is_tried(conn, place) && !has_failed(conn, endpoint) && has_room(conn, endpoint);
+}
+
 static bool is_usable(const struct conn *conn, unsigned place)
 {
 	const struct endpoint *endpoint = endpoint_at(conn, place);
-	return !is_tried(conn, place) && !has_failed(conn, endpoint) && has_room(conn, endpoint) &&
-	       !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
+	return is_open(conn, place) && !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
 }
 
 /* One bit for each place that failed recently and takes part all the same. */
@@ -133,13 +139,13 @@ static struct range draining_places(const struct conn *conn)
 /* Those in this sidecar's zone, while at least half of them serve. */
 static bool has_enough_near(const struct conn *conn, struct range range)
 {
-	unsigned num_near = 0, num_usable = 0;
+	unsigned num_near = 0, num_open = 0;
 	for (unsigned place = range.from; place < range.from + range.num; place++)
 		if (is_near(conn, place)) {
 			num_near++;
-			num_usable += is_usable(conn, place);
+			num_open += is_open(conn, place);
 		}
-	return num_usable > 0 && 2 * num_usable >= num_near;
+	return num_open > 0 && 2 * num_open >= num_near;
 }
 
 static unsigned last_resort(const struct conn *conn)
@@ -157,6 +163,8 @@ static unsigned choose_place(const struct conn *conn)
 	struct range staying = staying_places(conn);
 	staying.is_near = conn->answer->affinity_s == 0 && has_enough_near(conn, staying);
 	unsigned place = cheaper_of_two(conn, staying);
+	if (place == NO_PLACE && staying.is_near) /* all tunnels to these are silent */
+		place = cheaper_of_two(conn, staying_places(conn));
 	if (place == NO_PLACE)
 		place = cheaper_of_two(conn, draining_places(conn));
 	return place != NO_PLACE ? place : last_resort(conn);

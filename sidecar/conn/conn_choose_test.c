@@ -233,6 +233,17 @@ static void other_zones_are_used_when_fewer_than_half_serve_in_the_own_one(void 
 	assert_int_equal(again[4] + again[5], 0);
 }
 
+static void other_zones_are_used_when_all_tunnels_to_the_own_one_are_silent(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_at[3] = {0};
+	in_zones(conns, 3, 1);
+	conns->pool.suspect = answer_of(conns)->endpoints[0].address;
+	one_after_the_other(conns, NULL, 40, num_at);
+	assert_int_equal(num_at[0], 0);
+	assert_true(num_at[1] > 5 && num_at[2] > 5);
+}
+
 static void a_connection_that_no_near_endpoint_takes_goes_to_another_zone(void **state)
 {
 	struct test_conns *conns = *state;
@@ -338,6 +349,7 @@ int main(void)
 		CONNS_TEST(an_endpoint_may_be_near_to_several_zones),
 		CONNS_TEST(without_a_zone_or_an_endpoint_in_it_all_are_used),
 		CONNS_TEST(other_zones_are_used_when_fewer_than_half_serve_in_the_own_one),
+		CONNS_TEST(other_zones_are_used_when_all_tunnels_to_the_own_one_are_silent),
 		CONNS_TEST(a_connection_that_no_near_endpoint_takes_goes_to_another_zone),
 		CONNS_TEST(a_full_endpoint_gives_way_and_a_full_service_refuses),
 		CONNS_TEST(an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_try),

@@ -61,7 +61,7 @@ struct mesh_networks {
 		struct ip_addr ip;
 	} * services;
 	size_t num_services;
-	uint32_t zone; /* of this sidecar; 0: none */
+	uint32_t zone; /* whose endpoints are preferred; 0: none */
 };
 struct mesh_networks *mesh_networks_new(size_t num_inside, size_t num_plaintext, size_t num_require_mtls);
 /* Before it is shared with another thread. The name has no NUL byte. */

@@ -2,7 +2,8 @@
 
     client (zone east) -> 203.0.113.200:80 -> [sidecar] ==tunnel==> east1, east2 (zone east): [sidecar] -> app
                                                         ==tunnel==> west (zone west): [sidecar] -> app
-    stranger (no zone) -> 203.0.113.200:80 -> [sidecar] ==tunnels==> all of them     all are spiffe://.../sa/web"""
+    stranger (no zone), whim (zone east, outbound.prefer_zone false) -> 203.0.113.200:80 ==tunnels==> all of them
+    all are spiffe://.../sa/web"""
 
 import collections
 
@@ -11,16 +12,18 @@ from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("east1", "east2", "west")
+CALLERS = ("client", "stranger", "whim")
 DEADLINE_S = 120
 
 
 def arrange(story):
-    zones = {"client": "east", "east1": "east", "east2": "east", "west": "west"}
-    story.mesh = Mesh(story, hosts=("client", "stranger") + ENDPOINTS, leaf_ttl="1h", start=False, services=[
+    zones = {"client": "east", "whim": "east", "east1": "east", "east2": "east", "west": "west"}
+    story.mesh = Mesh(story, hosts=CALLERS + ENDPOINTS, leaf_ttl="1h", start=False, services=[
         {"name": "web", "address": SERVICE, "ports": [{"port": 80, "target": 9000}], "identity": WEB}],
-        sidecar={"access_log": "all"}, sidecars={name: {"zone": zone} for name, zone in zones.items()})
+        sidecar={"access_log": "all"}, sidecars={name: {"zone": zone, "outbound": {"prefer_zone": name != "whim"}}
+                                                 for name, zone in zones.items()})
     story.mesh.start_control()
-    for name in ("client", "stranger"):
+    for name in CALLERS:
         story.mesh.start_sidecar(name)
     story.apps = {}
     for name in ENDPOINTS:
@@ -58,8 +61,9 @@ def shows_that_calls_stay_in_the_zone_of_their_caller(story):
     expect(set(counts) == {"east1", "east2"}, "calls to the own zone: %s" % counts)
 
 
-def shows_that_a_caller_without_a_zone_uses_all(story):
-    wait_until("calls to all endpoints", lambda: set(_calls(story, "stranger", 20)) == set(ENDPOINTS), 20, 0)
+def shows_that_a_caller_without_a_zone_or_that_prefers_none_uses_all(story):
+    for caller in ("stranger", "whim"):
+        wait_until("calls to all endpoints", lambda: set(_calls(story, caller, 20)) == set(ENDPOINTS), 20, 0)
 
 
 def shows_that_one_of_two_is_enough(story):
