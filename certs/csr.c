@@ -47,7 +47,8 @@ static bool add_uri(CBB *attributes, struct span uri)
 	       CBB_add_bytes(&id, subject_alt_name, sizeof subject_alt_name) && CBB_add_asn1_bool(&extension, 1) &&
 	       CBB_add_asn1(&extension, &octets, CBS_ASN1_OCTETSTRING) &&
 	       CBB_add_asn1(&octets, &names, CBS_ASN1_SEQUENCE) &&
-	       CBB_add_asn1(&names, &name, CBS_ASN1_CONTEXT_SPECIFIC | 6) && CBB_add_bytes(&name, uri.ptr, uri.len);
+	       CBB_add_asn1(&names, &name, CBS_ASN1_CONTEXT_SPECIFIC | 6) && CBB_add_bytes(&name, uri.ptr, uri.len) &&
+	       CBB_flush(attributes); /* its children end with this function */
 }
 
 static bool add_info(CBB *out, const struct private_key *key, struct span uri)
