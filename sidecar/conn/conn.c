@@ -36,7 +36,7 @@ struct conn_next conn_close_for(enum close_reason reason)
 
 static void on_timeout(struct loop_timer *timer)
 {
-	struct conn *conn = container_of(timer, struct conn, deadline);
+	struct conn *conn = container_of(timer, struct conn_opening, deadline)->conn;
 	if (conn->step == STEP_OPEN)
 		open_timed_out(conn);
 	char text[ADDR_TEXT_MAX];
@@ -51,8 +51,8 @@ static void on_timeout(struct loop_timer *timer)
 static void deadline_arm(struct conn *conn)
 {
 	uint64_t ms = *(const uint64_t *)(const void *)((const char *)&conn->env->timeouts + steps[conn->step].timeout);
-	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->deadline))
-		loop_timer_start(conn->env->loop, &conn->deadline, ms, on_timeout);
+	if (conn->step != STEP_RELAY && !loop_timer_is_armed(&conn->opening->deadline))
+		loop_timer_start(conn->env->loop, &conn->opening->deadline, ms, on_timeout);
 }
 
 static void advance(struct conn *conn)
@@ -65,14 +65,15 @@ static void advance(struct conn *conn)
 		switch (next.kind) {
 		case CONN_NEXT:
 			CHECK(conn->step < STEP_RELAY);
-			loop_timer_stop(&conn->deadline);
+			loop_timer_stop(&conn->opening->deadline);
 			mem_free(TAKE_PTR(conn->detail)); /* what it waited for has arrived */
 			conn->step++;
 			break;
 		case CONN_WAIT:
 			deadline_arm(conn);
 			/* Every wait ends: by the relay's end, or by this timer. */
-			CHECK(conn->step == STEP_RELAY ? conn->relay != NULL : loop_timer_is_armed(&conn->deadline));
+			CHECK(conn->step == STEP_RELAY ? conn->relay != NULL
+						       : loop_timer_is_armed(&conn->opening->deadline));
 			return;
 		case CONN_CLOSE:
 			conn_end(conn, next.reason);
@@ -95,6 +96,8 @@ static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, 
 {
 	struct conn *conn = mem_new(struct conn);
 	CHECK(kind < NUM_CONN_KINDS && (fd >= 0) == (kind != CONN_INBOUND));
+	conn->opening = mem_new(struct conn_opening);
+	conn->opening->conn = conn;
 	conn->env = env;
 	conn->kind = (uint8_t)kind;
 	conn->fd = fd;

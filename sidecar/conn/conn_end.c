@@ -24,7 +24,7 @@ static void downstream_refuse(struct conn *conn, enum close_reason reason)
 
 static void upstream_drop(struct conn *conn)
 {
-	loop_io_stop(&conn->connecting);
+	conn_opening_end(conn);
 	fd_close(conn->connecting_fd);
 	if (conn->upstream != NULL) {
 		leg_reset(conn->upstream);
@@ -72,6 +72,17 @@ static void record(struct conn *conn, enum close_reason reason, bool relayed, st
 		conn->env->observer.on_end(conn->env->observer.arg, (enum conn_kind)conn->kind, reason, &entry);
 }
 
+void conn_opening_end(struct conn *conn)
+{
+	struct conn_opening *opening = TAKE_PTR(conn->opening);
+	if (opening == NULL)
+		return;
+	loop_io_stop(&opening->connecting);
+	endpoint_waiter_cancel(&opening->waiter);
+	loop_timer_stop(&opening->deadline);
+	mem_free(opening);
+}
+
 /* Each side has at most one owner at a time: the socket or stream as it was accepted, a leg, or the relay. */
 static void check_owners(const struct conn *conn)
 {
@@ -103,8 +114,6 @@ void conn_end(struct conn *conn, enum close_reason reason)
 	downstream_refuse(conn, reason);
 	upstream_drop(conn);
 	conn_release_endpoint(conn);
-	endpoint_waiter_cancel(&conn->waiter);
-	loop_timer_stop(&conn->deadline);
 	loop_task_cancel(&conn->wake);
 	if (list_is_linked(&conn->link))
 		conn_table_remove(conn->env->table, conn);

@@ -12,6 +12,15 @@ struct conn_next {
 	enum close_reason reason; /* CONN_CLOSE */
 };
 
+/* What only the steps before the relay need: an open connection, of which there may be thousands, does not have it. */
+struct conn_opening {
+	struct conn *conn;
+	struct loop_io
+		connecting; /* upstream socket that is being connected; its fd is the connection's connecting_fd */
+	struct endpoint_waiter waiter;
+	struct loop_timer deadline;
+};
+
 struct conn {
 	struct list_link link; /* in the worker's table */
 	struct share share;    /* its place in the table's limits */
@@ -50,15 +59,14 @@ struct conn {
 	struct relay_counts counted; /* reported to the observer so far */
 	struct stream_attempt *attempt;
 	struct direct_attempt *direct; /* instead, without a tunnel */
-	struct loop_io connecting;     /* upstream socket that is being connected; its fd is connecting_fd */
+	struct conn_opening *opening;  /* NULL: it is in the relay */
 	int connecting_fd;
 	enum { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY } open_state;
 	enum close_reason open_reason; /* OPEN_FAILED */
-	struct endpoint_waiter waiter;
-	struct loop_timer deadline;
-	struct loop_task wake; /* runs the driver again at the end of this round */
-	struct why *detail;    /* allocated by conn_why() */
+	struct loop_task wake;         /* runs the driver again at the end of this round */
+	struct why *detail;            /* allocated by conn_why() */
 };
+_Static_assert(sizeof(struct conn) <= 360, "what an idle connection costs is a promise");
 
 struct conn_next conn_next(void);
 struct conn_next conn_wait(void);
@@ -69,7 +77,8 @@ struct conn_next conn_close_for(enum close_reason reason);
 void conn_wake(struct conn *conn);
 /* Ends and frees the connection; no other function does. Unless the reason is CLOSE_DONE, both sides see a reset. */
 void conn_end(struct conn *conn, enum close_reason reason);
-struct why *conn_why(struct conn *conn); /* for the caller to fill */
+void conn_opening_end(struct conn *conn); /* nothing is waited for any more; allowed without one */
+struct why *conn_why(struct conn *conn);  /* for the caller to fill */
 const struct spiffe_id *conn_peer_id(const struct conn *conn);
 
 /* Reports the bytes relayed since the last call to the observer. */

@@ -44,7 +44,7 @@ static void attach_upstream(struct conn *conn)
 static void on_connected(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
-	struct conn *conn = container_of(io, struct conn, connecting);
+	struct conn *conn = container_of(io, struct conn_opening, connecting)->conn;
 	CHECK(conn->open_state == OPEN_WAITING && conn->connecting_fd >= 0);
 	enum err err = socket_connect_result(conn->connecting_fd);
 	if (err == ERR_NONE)
@@ -161,7 +161,7 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 	}
 	conn->open_state = OPEN_WAITING;
 	CHECK(conn->env != NULL);
-	loop_io_start(conn->env->loop, &conn->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
+	loop_io_start(conn->env->loop, &conn->opening->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
 	return conn_wait();
 }
 

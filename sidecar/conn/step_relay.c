@@ -69,6 +69,7 @@ struct conn_next step_relay(struct conn *conn)
 		.on_end = on_relay_end,
 		.arg = conn,
 	};
+	conn_opening_end(conn);
 	conn->relay = relay_start(&options);
 	if (conn->env->observer.on_relay != NULL)
 		conn->env->observer.on_relay(conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted,

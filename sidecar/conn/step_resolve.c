@@ -4,7 +4,7 @@
 
 static void on_answer(struct endpoint_waiter *waiter, struct answer *answer)
 {
-	struct conn *conn = container_of(waiter, struct conn, waiter);
+	struct conn *conn = container_of(waiter, struct conn_opening, waiter)->conn;
 	answer_unref(conn->answer);
 	conn->answer = answer_ref(answer);
 	conn_wake(conn);
@@ -13,10 +13,11 @@ static void on_answer(struct endpoint_waiter *waiter, struct answer *answer)
 static struct conn_next await_answer(struct conn *conn)
 {
 	struct worker_snapshot *snapshot = conn->env->snapshot;
-	conn->waiter.on_answer = on_answer;
-	if (!list_is_linked(&conn->waiter.link))
-		endpoint_table_wait(snapshot->answers, &conn->dst.addr, &conn->waiter);
-	CHECK(list_is_linked(&conn->waiter.link));
+	struct endpoint_waiter *waiter = &conn->opening->waiter;
+	waiter->on_answer = on_answer;
+	if (!list_is_linked(&waiter->link))
+		endpoint_table_wait(snapshot->answers, &conn->dst.addr, waiter);
+	CHECK(list_is_linked(&waiter->link));
 	if (!conn->is_subscribed)
 		snapshot->subscribe(snapshot->subscribe_arg, &conn->dst.addr);
 	conn->is_subscribed = true;
@@ -96,7 +97,7 @@ struct conn_next step_resolve(struct conn *conn)
 	conn->answer = answer_ref(known);
 	if (known->kind == DESTINATION_UNKNOWN)
 		return unknown(conn);
-	endpoint_waiter_cancel(&conn->waiter);
+	endpoint_waiter_cancel(&conn->opening->waiter);
 	return conn_next();
 }
 

@@ -8,21 +8,33 @@ enum {
 	PUMP_TURNS = 4, /* then the next connection; what is left wakes the next round */
 };
 
+struct silence { /* how much of it ends a relay */
+	struct relay *relay;
+	uint64_t most_ms;
+	struct loop_timer timer;
+};
+
 struct relay {
 	struct leg *downstream, *upstream;
 	struct loop *loop;
 	relay_end_fn *on_end;
 	void *arg;
-	uint64_t idle_ms;
-	struct loop_timer idle;
+	struct silence *silence; /* NULL: any is allowed, as by default, so that most have none */
 	struct loop_task ending;
 	struct why *detail; /* made when there is something to explain */
 	enum relay_end end;
 	bool has_ended;
 };
-_Static_assert(sizeof(struct relay) <= 176, "what an idle connection costs is a promise");
+_Static_assert(sizeof(struct relay) <= 88, "what an idle connection costs is a promise");
 
 /* --- the end --- */
+
+static void allow_silence(struct relay *relay)
+{
+	if (relay->silence != NULL)
+		loop_timer_stop(&relay->silence->timer);
+	mem_free(TAKE_PTR(relay->silence));
+}
 
 static void report_end(struct loop_task *task)
 {
@@ -39,7 +51,7 @@ static void end_as(struct relay *relay, enum relay_end end, const struct why *wh
 	relay->end = end;
 	if (why != NULL && why->err != ERR_NONE)
 		relay->detail = mem_dup(why, sizeof(*why));
-	loop_timer_stop(&relay->idle);
+	allow_silence(relay);
 	loop_task_post(relay->loop, &relay->ending, report_end);
 }
 
@@ -137,16 +149,25 @@ static const struct leg_listener relay_listener = {on_readable, on_writable, on_
 
 static void on_idle_deadline(struct loop_timer *timer)
 {
-	struct relay *relay = container_of(timer, struct relay, idle);
+	const struct silence *silence = container_of(timer, struct silence, timer);
+	struct relay *relay = silence->relay;
 	uint64_t down = relay->downstream->active_ms, up = relay->upstream->active_ms;
 	uint64_t silent_ms = loop_now_ms(relay->loop) - (down > up ? down : up);
-	if (silent_ms < relay->idle_ms) {
-		loop_timer_start(relay->loop, timer, relay->idle_ms - silent_ms, on_idle_deadline);
+	if (silent_ms < silence->most_ms) {
+		loop_timer_start(relay->loop, timer, silence->most_ms - silent_ms, on_idle_deadline);
 		return;
 	}
 	leg_reset(relay->downstream);
 	leg_reset(relay->upstream);
 	end_as(relay, RELAY_IDLE, NULL);
+}
+
+static void limit_silence(struct relay *relay, uint64_t most_ms)
+{
+	relay->silence = mem_new(struct silence);
+	relay->silence->relay = relay;
+	relay->silence->most_ms = most_ms;
+	loop_timer_start(relay->loop, &relay->silence->timer, most_ms, on_idle_deadline);
 }
 
 /* --- the relay --- */
@@ -175,11 +196,10 @@ struct relay *relay_start(const struct relay_options *options)
 	relay->upstream = options->upstream;
 	relay->on_end = options->on_end;
 	relay->arg = options->arg;
-	relay->idle_ms = options->idle_ms;
 	leg_attach(relay->downstream, relay->upstream, &relay_listener, relay);
 	leg_attach(relay->upstream, relay->downstream, &relay_listener, relay);
-	if (relay->idle_ms != 0)
-		loop_timer_start(relay->loop, &relay->idle, relay->idle_ms, on_idle_deadline);
+	if (options->idle_ms != 0)
+		limit_silence(relay, options->idle_ms);
 	if (needs_start(relay->upstream))
 		take_up(relay, relay->upstream);
 	if (needs_start(relay->downstream))
@@ -205,7 +225,7 @@ void relay_cut(struct relay *relay)
 {
 	loop_task_cancel(&relay->ending);
 	relay->has_ended = true;
-	loop_timer_stop(&relay->idle);
+	allow_silence(relay);
 	leg_reset(relay->downstream);
 	leg_reset(relay->upstream);
 }
@@ -215,7 +235,7 @@ void relay_free(struct relay *relay)
 	if (relay == NULL)
 		return;
 	loop_task_cancel(&relay->ending);
-	loop_timer_stop(&relay->idle);
+	allow_silence(relay);
 	leg_free(relay->downstream);
 	leg_free(relay->upstream);
 	mem_free(relay->detail);
