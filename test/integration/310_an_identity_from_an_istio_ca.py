@@ -18,7 +18,7 @@ def _asked_by(story, name):
 
 
 def arrange(story):
-    istio_mesh.arrange(story, istio_ca.IstioCa)
+    story.mesh, story.ca, story.tokens, story.roots = istio_mesh.arrange(story, istio_ca.IstioCa)
 
 
 def shows_mutual_tls_with_identities_of_the_istio_ca(story):

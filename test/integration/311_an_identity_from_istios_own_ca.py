@@ -38,7 +38,7 @@ def arrange(story):
     if story.program is None:
         print("    left out: with HANDFAST_ISTIO=1 Istio's own CA is built from its Go module")
         return
-    istio_mesh.arrange(story, OwnCa)
+    story.mesh, story.ca, story.tokens, story.roots = istio_mesh.arrange(story, OwnCa)
 
 
 def shows_mutual_tls_with_identities_of_istios_ca(story):

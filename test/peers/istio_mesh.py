@@ -43,7 +43,7 @@ def settings_of(story, name, ca, pin):
 
 
 def arrange(story, make_ca):
-    """Both sidecars, and the CA that make_ca(story, host) starts."""
+    """Both sidecars, and the CA that make_ca(story, host) starts. Returns what it sets: mesh, ca, tokens, roots."""
     mesh = story.mesh = Mesh(story, hosts=HOSTS, outsiders=("istiod",), start=False)
     story.ca = story.own(make_ca(story, mesh.net.hosts["istiod"]))
     folder = story.folder("projected")
@@ -63,6 +63,7 @@ def arrange(story, make_ca):
     for name in HOSTS:
         mesh.sidecar(name).wait_until_ready()
     story.own(StreamServer(story, mesh.server, ECHO, "echo"))
+    return mesh, story.ca, story.tokens, story.roots
 
 
 def expect_calls_with_identities(story):
