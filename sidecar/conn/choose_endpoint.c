@@ -74,10 +74,15 @@ struct range { /* of places */
 	bool is_near; /* those in this sidecar's zone alone */
 };
 
-static bool is_near(const struct conn *conn, unsigned place)
+static uint32_t own_zone(const struct conn *conn)
 {
 	const struct mesh_networks *networks = conn->env->snapshot->networks;
-	return networks != NULL && endpoint_is_near(endpoint_at(conn, place), networks->zone);
+	return networks == NULL ? 0 : networks->zone;
+}
+
+static bool is_near(const struct conn *conn, unsigned place)
+{
+	return endpoint_is_near(endpoint_at(conn, place), own_zone(conn));
 }
 
 static bool is_within(const struct conn *conn, struct range range, unsigned place)
@@ -140,6 +145,8 @@ static struct range draining_places(const struct conn *conn)
 static bool has_enough_near(const struct conn *conn, struct range range)
 {
 	unsigned num_near = 0, num_open = 0;
+	if (own_zone(conn) == 0)
+		return false;
 	for (unsigned place = range.from; place < range.from + range.num; place++)
 		if (is_near(conn, place)) {
 			num_near++;
