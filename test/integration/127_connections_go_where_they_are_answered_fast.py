@@ -15,7 +15,7 @@ from handfast_harness import stream
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("one", "two", "slow")
 LIMIT = 20
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def arrange(story):

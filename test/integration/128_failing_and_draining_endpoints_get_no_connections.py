@@ -15,7 +15,7 @@ from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("good", "failing", "leaving")
-DEADLINE_S = 90
+DEADLINE_S = 180
 
 
 def arrange(story):

@@ -13,7 +13,7 @@ from handfast_harness import stream
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("east1", "east2", "west")
 CALLERS = ("client", "stranger", "whim")
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def arrange(story):
