@@ -62,7 +62,7 @@ class IstioCa:
 
     def start(self):
         self.process = self._start()
-        self.process.wait_for_log("serving", 30)
+        self.process.wait_for_log("serving", 60)
 
     def __enter__(self):
         return self
@@ -109,8 +109,8 @@ def _signed(subject, key, issuer, issuer_key, life, extensions):
 
 
 class _Signer:
-    def __init__(self, name, above=None):
-        self.key = rsa.generate_private_key(65537, 2048)
+    def __init__(self, name, above=None, is_rsa=False):
+        self.key = rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
         above = above or self
         self.certificate = _signed(self.name, self.key.public_key(), above.name, above.key, 24 * _HOUR, [
@@ -154,7 +154,7 @@ def _element(content):
 class _Service:
     def __init__(self, folder):
         self.folder = folder
-        self.roots = [_Signer("cluster.local") for _ in range(2)]
+        self.roots = [_Signer("cluster.local", is_rsa=number == 0) for number in range(2)]
         self.middle, self.stranger = _Signer("istio plugged in", self.roots[0]), _Signer("cluster.local")
         for number, root in enumerate(self.roots):
             with open(os.path.join(folder, "root-%d.pem" % number), "wb") as file:
