@@ -5,6 +5,7 @@
 
 from handfast_harness import carried, expect_eq, expect_in, servers, strict_mesh, stream
 
+DEADLINE_S = 120
 LARGE = stream.pattern(2_000_000)
 
 
