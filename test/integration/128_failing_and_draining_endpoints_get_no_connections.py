@@ -107,7 +107,8 @@ def shows_that_a_draining_endpoint_leaves_at_once_and_its_open_connection_goes_o
     with _open_at(story, "leaving") as sock:
         story.mesh.sidecar("leaving").process.signal(signal.SIGTERM)
         started = time.monotonic()
-        wait_until("five calls in a row to other endpoints", lambda: _calls(story, 5)["leaving"] == 0, 5, 0)
+        story.mesh.sidecar("leaving").process.wait_for_log("draining")
+        wait_until("20 calls in a row to other endpoints", lambda: _calls(story, 20)["leaving"] == 0, 10, 0)
         took_s = time.monotonic() - started
         expect_eq(_calls(story, 60)["leaving"], 0, "calls to the endpoint that drains, %.2f s after SIGTERM" % took_s)
         for number in range(10):
