@@ -15,6 +15,7 @@ from .expect import expect, expect_eq, wait_until
 from .mesh import TPROXY, Mesh, identity_of
 from .sidecar import TUNNEL
 
+CONTROL = 15012  # of the control plane, where a sidecar may connect anew at any time
 _numbers = itertools.count(1)
 
 
@@ -56,7 +57,7 @@ def carried(mesh, port, caller="client", server="server", strangers=True):
     address = "%s:%d" % (mesh.net.hosts[server].ipv4, port)
     with Capture(mesh.story, mesh.net.router, "to-" + server) as wire:
         yield marker
-    expect(wire.ports() <= {TUNNEL}, "ports that were dialed on the wire: %s" % wire.ports())
+    expect(wire.ports() <= {TUNNEL, CONTROL}, "ports that were dialed on the wire: %s" % wire.ports())
     expect(not wire.contains(marker.encode()), "the marker crossed the wire in plaintext")
     expect(any(TUNNEL in (packet.source_port, packet.destination_port) and packet.payload for packet in wire.packets()),
            "no byte of a tunnel was on the wire")
