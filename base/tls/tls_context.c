@@ -25,6 +25,7 @@ static void set_groups(struct tls_context *context, const struct key_exchange_li
 {
 	struct key_exchange_list list = wanted->num > 0 ? *wanted : key_exchange_profile_list(KEY_EXCHANGE_DEFAULT);
 	uint16_t ids[NUM_KEY_EXCHANGES];
+	CHECK(list.num > 0);
 	for (unsigned i = 0; i < list.num; i++)
 		ids[i] = key_exchange_group_id(list.items[i]);
 	CHECK(SSL_CTX_set1_group_ids(context->ctx, ids, list.num));
