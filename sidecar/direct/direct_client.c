@@ -168,22 +168,13 @@ static void on_established(struct direct_attempt *attempt)
 static void handshake(struct direct_attempt *attempt)
 {
 	struct direct_leg *direct = attempt->direct;
-	switch (tls_session_handshake(direct->tls)) {
-	case IO_DONE:
+	enum io_result result = direct_leg_handshake(direct);
+	if (result == IO_DONE) {
 		on_established(attempt);
-		return;
-	case IO_WANT_READ:
-		direct_leg_set_interest(direct, LOOP_READ);
-		return;
-	case IO_WANT_WRITE:
-		direct_leg_set_interest(direct, LOOP_READ | LOOP_WRITE);
-		return;
-	case IO_EOF:
-	case IO_FAILED:
+	} else if (result == IO_EOF || result == IO_FAILED) {
 		attempt->result.detail = *tls_session_why(direct->tls);
 		attempt->result.failed_by_peer = tls_session_failed_by_peer(direct->tls);
 		finish(attempt, DIRECT_TLS_FAILED);
-		return;
 	}
 }
 

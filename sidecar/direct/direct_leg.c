@@ -17,6 +17,16 @@ void direct_leg_set_interest(struct direct_leg *direct, unsigned interest)
 	loop_io_set_interest(&direct->io, interest);
 }
 
+enum io_result direct_leg_handshake(struct direct_leg *direct)
+{
+	enum io_result result = tls_session_handshake(direct->tls);
+	if (result == IO_WANT_READ)
+		direct_leg_set_interest(direct, LOOP_READ);
+	else if (result == IO_WANT_WRITE)
+		direct_leg_set_interest(direct, LOOP_READ | LOOP_WRITE);
+	return result;
+}
+
 static void lost(struct direct_leg *direct, const struct why *why)
 {
 	direct_leg_set_interest(direct, 0);

@@ -40,6 +40,8 @@ struct direct_leg {
 extern const struct leg_ops direct_leg_ops;
 void direct_leg_start(struct direct_leg *direct); /* the events of an open one */
 void direct_leg_set_interest(struct direct_leg *direct, unsigned interest);
+/* The next part of the handshake; for what it waits for it has registered. */
+enum io_result direct_leg_handshake(struct direct_leg *direct) _must_use_;
 /* Cuts an open one whose peer these bundles do not trust any more. */
 void direct_leg_judge(struct direct_leg *direct, const struct bundle_set *bundles);
 /* The same before it is open, where the credentials have changed since its peer was verified (`generation`): the chain

@@ -115,22 +115,12 @@ static void on_established(struct direct_leg *direct)
 
 static void handshake(struct direct_leg *direct)
 {
-	struct why why;
-	switch (tls_session_handshake(direct->tls)) {
-	case IO_DONE:
+	enum io_result result = direct_leg_handshake(direct);
+	if (result == IO_DONE) {
 		on_established(direct);
-		return;
-	case IO_WANT_READ:
-		direct_leg_set_interest(direct, LOOP_READ);
-		return;
-	case IO_WANT_WRITE:
-		direct_leg_set_interest(direct, LOOP_READ | LOOP_WRITE);
-		return;
-	case IO_EOF:
-	case IO_FAILED:
-		why = *tls_session_why(direct->tls);
+	} else if (result == IO_EOF || result == IO_FAILED) {
+		struct why why = *tls_session_why(direct->tls);
 		refuse(direct, &why);
-		return;
 	}
 }
 

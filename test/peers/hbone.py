@@ -1,7 +1,5 @@
 """Both ends of a tunnel (HBONE) by hand: a client with arbitrary requests, a server with any identity."""
 
-import contextlib
-import socket
 import threading
 import time
 
@@ -11,6 +9,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
+from .listening import Listening
 from .tls import Refused, Tls
 
 TUNNEL = 15008
@@ -175,7 +174,7 @@ class Client:
         return self.wait(number, lambda stream: stream.ended is not None)
 
 
-class Server:
+class Server(Listening):
     """Listens on a host's tunnel port with an identity; records requests and data. `answer`: the status of each
     CONNECT; `cut_after`: bytes after which the TCP connection is closed; `echoes`: what comes goes back, and its end;
     `settings`: more of its SETTINGS; `interim`: a status before the answer; `trailers`: it ends a stream by these."""
@@ -187,25 +186,9 @@ class Server:
         self.handshakes, self.refused, self.authorities, self.received = 0, [], [], b""
         self.requests, self.server_names = [], []
         self.goaways = []
-        self._sockets = []
-        self.listener = host.listen("::", port, uid=1337, gid=1337)
-        self.listener.settimeout(None)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._listen(host, port, uid=1337, gid=1337)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self._thread.join(5)
-        for sock in self._sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def _serve(self):
+    def _run(self):
         while True:
             try:
                 sock, _ = self.listener.accept()

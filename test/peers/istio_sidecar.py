@@ -9,39 +9,24 @@ Envoy's own keys are RSA 2048 there, as Istio's agent makes them."""
 import contextlib
 import json
 import os
-import socket
 import threading
 
+from .listening import Listening
 from .tls import Refused, Tls
 
 ALPN = (b"istio-peer-exchange", b"h2", b"http/1.1")  # what such a sidecar answers to; `istio` alone it leaves unanswered
 _API = "type.googleapis.com/envoy.extensions."
 
 
-class Server:
+class Server(Listening):
     """`answer`: the protocols that it selects from."""
 
     def __init__(self, host, identity, port, answer=ALPN):
         self._identity, self._answer = identity, answer
         self.offered, self.peers, self.received, self.refused = [], [], b"", []
-        self._sockets, self.listener = [], host.listen("::", port)
-        self.listener.settimeout(None)
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
+        self._listen(host, port)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self._thread.join(5)
-        for sock in self._sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self):
+    def _run(self):
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self.listener.accept()
