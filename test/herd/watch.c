@@ -2,6 +2,7 @@
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
 #include "proto/handfast/v1/discovery.pb-c.h"
+#include "test/herd/light.pb-c.h"
 
 enum { MESSAGE_UP_MAX = 4096 };
 
@@ -61,11 +62,12 @@ static void send_ack(struct watch *watch, uint64_t version)
 	send_up(watch, &up);
 }
 
-static void keep_digest(struct watch *watch, const Handfast__V1__Answer *answer)
+static void keep_digest(struct watch *watch, const Handfast__Herd__Answer *answer)
 {
 	static const uint8_t none[sizeof *watch->known];
 	struct ip_addr ip;
-	if (answer->digest.len != sizeof none || ip_addr_from_bytes(pb_span(answer->destination->ip), &ip) != ERR_NONE)
+	if (answer->digest.len != sizeof none || answer->destination == NULL ||
+		ip_addr_from_bytes(pb_span(answer->destination->ip), &ip) != ERR_NONE)
 		return;
 	for (size_t i = 0; i < watch->num; i++)
 		if (ip_addr_eq(&ip, &watch->destinations[i].ip)) {
@@ -74,7 +76,7 @@ static void keep_digest(struct watch *watch, const Handfast__V1__Answer *answer)
 		}
 }
 
-static void take_answers(struct watch *watch, const Handfast__V1__Answers *answers)
+static void take_answers(struct watch *watch, const Handfast__Herd__Answers *answers)
 {
 	if (answers->n_answers == 0)
 		return;
@@ -91,13 +93,13 @@ static void on_message(void *arg, _unused_ struct rpc_call *call, struct span me
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	struct watch *watch = arg;
 	ProtobufCMessage *unpacked;
-	if (pb_unpack(&handfast__v1__discovery_down__descriptor, message, &arena, &unpacked, NULL) != ERR_NONE)
+	if (pb_unpack(&handfast__herd__down__descriptor, message, &arena, &unpacked, NULL) != ERR_NONE)
 		return;
-	const Handfast__V1__DiscoveryDown *down = (const Handfast__V1__DiscoveryDown *)(const void *)unpacked;
-	if (down->kind_case == HANDFAST__V1__DISCOVERY_DOWN__KIND_MESH) {
+	const Handfast__Herd__Down *down = (const Handfast__Herd__Down *)(const void *)unpacked;
+	if (down->kind_case == HANDFAST__HERD__DOWN__KIND_MESH) {
 		send_ack(watch, down->mesh->version);
 		watch->on_event(watch->arg, WATCH_MESH);
-	} else if (down->kind_case == HANDFAST__V1__DISCOVERY_DOWN__KIND_ANSWERS) {
+	} else if (down->kind_case == HANDFAST__HERD__DOWN__KIND_ANSWERS) {
 		take_answers(watch, down->answers);
 	}
 }
