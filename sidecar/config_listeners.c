@@ -83,12 +83,13 @@ static bool service_read(struct settings *settings, struct setting_node *item, s
 	struct why why = {0};
 	uint64_t port = setting_number(settings, item, "port");
 	given->to = (struct addr){.port = port != 0 ? (uint16_t)port : given->at.port};
-	if (strlen(name) <= LISTENER_SERVICE_MAX && setting_text(settings, item, "to") == NULL) {
+	if (name[0] != '\0' && strlen(name) <= LISTENER_SERVICE_MAX && setting_text(settings, item, "to") == NULL) {
 		snprintf(given->service, sizeof(given->service), "%s", name);
 		return true;
 	}
-	why_set(&why, ERR_CONFIG, "the name of a service, of at most 253 bytes, and no 'to'",
-		"remove one of 'service' and 'to'", "the name has %zu bytes, and 'to' is %s", strlen(name),
+	why_set(&why, ERR_CONFIG, "the name of a service, of 1 to 253 bytes, and no 'to'",
+		"name a service of the control plane, or remove 'service' and write 'to'",
+		"the name has %zu bytes, and 'to' is %s", strlen(name),
 		setting_text(settings, item, "to") == NULL ? "not set" : "set");
 	setting_error_why(settings, item, "service", &why);
 	return false;

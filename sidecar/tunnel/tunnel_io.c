@@ -29,10 +29,12 @@ static enum err feed(struct tunnel *tunnel, struct span bytes, struct why *why)
 	if (err == ERR_NONE)
 		return ERR_NONE;
 	/* The peer gets the reason, if its socket takes it. */
-	buf_clear(&tunnel->set->out);
+	struct buf *out = &tunnel->set->out;
+	buf_clear(out);
+	buf_set_max(out, PACE_MAX); /* of the tunnel that was written last it may be less */
 	size_t len;
-	if (h2_session_produce(tunnel->h2, &tunnel->set->out) == IO_DONE && buf_len(&tunnel->set->out) > 0 &&
-		tls_session_write(tunnel->tls, buf_span(&tunnel->set->out), &len) == IO_DONE)
+	if (h2_session_produce(tunnel->h2, out) != IO_FAILED && buf_len(out) > 0 &&
+		tls_session_write(tunnel->tls, buf_span(out), &len) == IO_DONE)
 		(void)!tls_session_flush(tunnel->tls);
 	return err;
 }
