@@ -80,19 +80,21 @@ static void judge_outbound(struct settings *settings, struct setting_node *item,
 static bool service_read(struct settings *settings, struct setting_node *item, struct outbound_listener *given)
 {
 	const char *name = setting_text(settings, item, "service");
+	bool is_name = name[0] != '\0' && strlen(name) <= LISTENER_SERVICE_MAX;
+	bool has_address = setting_text(settings, item, "to") != NULL;
 	struct why why = {0};
 	uint64_t port = setting_number(settings, item, "port");
 	given->to = (struct addr){.port = port != 0 ? (uint16_t)port : given->at.port};
-	if (name[0] != '\0' && strlen(name) <= LISTENER_SERVICE_MAX && setting_text(settings, item, "to") == NULL) {
-		snprintf(given->service, sizeof(given->service), "%s", name);
-		return true;
+	if (has_address)
+		setting_error(settings, item, "one of 'service' and 'to'", "remove one of the two", "both are set");
+	if (!is_name) {
+		why_set(&why, ERR_CONFIG, "the name of a service, of 1 to 253 bytes",
+			"write it as the control plane has it", "the name has %zu bytes", strlen(name));
+		setting_error_why(settings, item, "service", &why);
 	}
-	why_set(&why, ERR_CONFIG, "the name of a service, of 1 to 253 bytes, and no 'to'",
-		"name a service of the control plane, or remove 'service' and write 'to'",
-		"the name has %zu bytes, and 'to' is %s", strlen(name),
-		setting_text(settings, item, "to") == NULL ? "not set" : "set");
-	setting_error_why(settings, item, "service", &why);
-	return false;
+	if (is_name && !has_address)
+		snprintf(given->service, sizeof(given->service), "%s", name);
+	return is_name && !has_address;
 }
 
 static bool target_read(struct settings *settings, struct setting_node *item, struct outbound_listener *given)

@@ -96,7 +96,7 @@ static void what_would_conflict_or_open_a_way_in_is_refused(void **state)
 		{"outbound: [{listen: '127.0.0.1:1', to: 'db:5432'}]", "the value is 'db:5432'"},
 		{"outbound: [{listen: '127.0.0.1:0', to: '192.0.2.3:1'}]", "the value is '127.0.0.1:0'"},
 		{"outbound: [{listen: '127.0.0.1:1'}]", "'to' is missing"},
-		{"outbound: [{listen: '127.0.0.1:1', service: db, to: '192.0.2.3:1'}]", "and 'to' is set"},
+		{"outbound: [{listen: '127.0.0.1:1', service: db, to: '192.0.2.3:1'}]", "both are set"},
 		{"outbound: [{listen: '127.0.0.1:1', service: ''}]", "the name has 0 bytes"},
 		{"outbound: [{listen: '127.0.0.1:1', port: 5432, to: '192.0.2.3:1'}]",
 			"'port' is set without 'service'"},

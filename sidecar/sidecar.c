@@ -298,9 +298,9 @@ static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
+	shared_make(sidecar); /* what sidecar_free() ends */
 	if (sidecar->config->interception == INTERCEPTION_TPROXY)
 		RETURN_IF_ERR(process_keep_net_raw(why));
-	shared_make(sidecar);
 	RETURN_IF_ERR(workers_make(sidecar, why));
 	RETURN_IF_ERR(sidecar_clients_new(sidecar, why));
 	return interfaces_open(sidecar, why);

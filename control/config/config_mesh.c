@@ -1,6 +1,7 @@
 /* The mesh section, services and entries. */
 #include "base/core/mem.h"
 #include "control/config/config_private.h"
+#include <string.h>
 
 static bool address_read(struct settings *settings, struct setting_node *map, struct ip_addr *out)
 {
@@ -27,6 +28,10 @@ static void service_ports_read(struct settings *settings, struct setting_node *m
 		port->target = (uint16_t)setting_number_or(settings, item, "target", port->port);
 		if (item != NULL && port->port == 0)
 			setting_error(settings, item, "a port", "add 'port: 80'", "the port is missing");
+		for (size_t j = 0; j < i; j++)
+			if (port->port != 0 && service->ports[j].port == port->port)
+				setting_error(settings, item, "each port once", "remove one of the two",
+					"port %u is given twice", (unsigned)port->port);
 	}
 }
 
@@ -56,6 +61,18 @@ static void must_be_inside(struct settings *settings, const struct control_confi
 			"%s lies outside mesh.networks", ip_addr_format(ip, text));
 }
 
+/* Listeners lead to services by name. One with an address of each family is two with one name. */
+static void name_must_be_its_own(struct settings *settings, const struct control_config *config,
+	struct setting_node *map, const struct config_service *service)
+{
+	for (const struct config_service *other = config->services; other != service; other++)
+		if (service->name[0] != '\0' && strcmp(other->name, service->name) == 0 &&
+			other->address.family == service->address.family)
+			setting_error(settings, map,
+				"a name of its own for each service, or an address of another family",
+				"rename one of the two", "two services are named '%s'", service->name);
+}
+
 static void services_read(struct settings *settings, struct control_config *config)
 {
 	struct setting_node *list;
@@ -68,6 +85,7 @@ static void services_read(struct settings *settings, struct control_config *conf
 		struct config_service *service = &config->services[config->num_services++];
 		service_read(settings, map, service);
 		must_be_inside(settings, config, map, &service->address);
+		name_must_be_its_own(settings, config, map, service);
 		for (size_t j = 0; j + 1 < config->num_services; j++)
 			if (service->address.family != 0 && ip_addr_eq(&config->services[j].address, &service->address))
 				setting_error(settings, map, "an address of its own for each service",
@@ -88,6 +106,10 @@ static void entries_read(struct settings *settings, struct control_config *confi
 		struct config_entry *entry = &config->entries[config->num_entries++];
 		address_read(settings, map, &entry->address);
 		config_id(settings, map, "identity", &entry->identity);
+		for (size_t j = 0; j + 1 < config->num_entries; j++)
+			if (entry->address.family != 0 && ip_addr_eq(&config->entries[j].address, &entry->address))
+				setting_error(settings, map, "one entry for each address", "remove one of the two",
+					"another entry has this address");
 		entry->is_istio_tls = setting_keyword(settings, map, "transport") == 1;
 		must_be_inside(settings, config, map, &entry->address);
 	}

@@ -224,6 +224,40 @@ static void finding_i12_an_empty_list_in_a_rule_is_an_error(void **state)
 	}
 }
 
+static void what_contradicts_itself_in_services_and_entries_is_an_error(void **state)
+{
+	(void)state;
+#define SERVICE(name, address, ports)                                                                                  \
+	"{name: " name ", address: " address ", ports: [" ports "], identity: spiffe://cluster.local/" name "}"
+#define ENTRY(identity) "{address: 192.0.2.8, identity: spiffe://cluster.local/" identity "}"
+	static const struct {
+		const char *yaml, *reported;
+	} rows[] = {
+		{"services: [" SERVICE("a", "192.0.2.5", "{port: 80}") ", " SERVICE("a", "192.0.2.6", "{port: 80}") "]",
+			"two services are named 'a'"},
+		{"services: [" SERVICE("a", "192.0.2.5", "{port: 80}, {port: 80, target: 81}") "]",
+			"port 80 is given twice"},
+		{"entries: [" ENTRY("x") ", " ENTRY("y") "]", "another entry has this address"},
+		{"services: [" SERVICE("a", "192.0.2.5", "{port: 80}") ", " SERVICE(
+			 "a", "'2001:db8::5'", "{port: 80}") "]",
+			NULL},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		struct control_config *config = NULL;
+		char yaml[512];
+		snprintf(yaml, sizeof(yaml), "mesh: {networks: [192.0.2.0/24, '2001:db8::/32']}\n%s\n", rows[i].yaml);
+		enum err err = read_text(yaml, &config, settings);
+		assert_int_equal(err, rows[i].reported == NULL ? ERR_NONE : ERR_CONFIG);
+		if (rows[i].reported != NULL)
+			assert_non_null(strstr(settings_errors(settings), rows[i].reported));
+		else
+			control_config_free(config);
+	}
+#undef SERVICE
+#undef ENTRY
+}
+
 static void the_example_works_as_it_stands(void **state)
 {
 	(void)state;
@@ -283,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_i12_an_empty_list_in_a_rule_is_an_error),
+		cmocka_unit_test(what_contradicts_itself_in_services_and_entries_is_an_error),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(groups_of_the_key_exchange_are_read),

@@ -18,7 +18,8 @@ static void describe_denial(struct conn *conn, const char *expected, const char 
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
 		peer != NULL ? "if the source may connect, allow it in the control plane's policy"
-			     : "give the source a sidecar, or allow it in the control plane's policy",
+			     : "give the source a sidecar; a port that is strict takes none without: set its mode to "
+			       "permissive, or allow the source in the control plane's policy where it is",
 		"policy refuses %s at %s (rule: %s)", peer != NULL ? peer->text : "a source without identity",
 		addr_format(&conn->source, text), rule);
 }

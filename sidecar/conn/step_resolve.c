@@ -51,9 +51,12 @@ static struct conn_next unknown(struct conn *conn)
 	bool has_answer = conn->answer != NULL;
 	const char *reason = has_answer ? conn->answer->reason : "no answer of the control plane has arrived";
 	why_set(conn_why(conn), ERR_NOT_FOUND, "a destination that is meshed or declared plaintext",
-		has_answer ? "start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
-			     "mesh.networks"
-			   : "check that the control plane is reachable: handfast check",
+		has_answer && conn->has_dst ? "start a sidecar there, or correct 'to' or 'port' of the listener, which "
+					      "never leads to plaintext"
+		: has_answer
+			? "start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
+			  "mesh.networks"
+			: "check that the control plane is reachable: handfast check",
 		"the destination %s is unknown: %s", addr_format(&conn->dst.addr, text),
 		reason != NULL ? reason : "the control plane gives no reason");
 	return await_answer(conn);
@@ -69,8 +72,8 @@ struct conn_next conn_resolve_service(struct conn *conn)
 		why_set(conn_why(conn), ERR_NOT_FOUND, "an address of the service from the control plane",
 			snapshot->networks == NULL
 				? "check that the control plane is reachable: handfast check"
-				: "add the service to the control plane's settings, or correct listeners.outbound; a "
-				  "control plane of release 0.1 knows no services by name",
+				: "add the service to the control plane's settings, or correct listeners.outbound; an "
+				  "older control plane knows no services by name",
 			"the service %s of the listener is not known", conn->service);
 		return conn_wait();
 	}

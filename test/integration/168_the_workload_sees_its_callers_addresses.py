@@ -23,6 +23,13 @@ def shows_that_the_sidecar_has_one_capability_and_check_proves_the_mode(story):
         expect_in(point, done.stdout, "the points of the check")
 
 
+def shows_that_without_the_capability_the_start_fails_with_the_reason(story):
+    sidecar = story.mesh.make_sidecar("stranger", rules=None, configuration={"interception": "tproxy"})
+    process = sidecar.launch()
+    expect_eq(process.wait_for_exit(), 77, "the exit code")
+    expect_in("has no CAP_NET_RAW", process.log(), "the log")
+
+
 def shows_that_pg_hba_decides_by_the_callers_address(story):
     for address, own in ((story.mesh.server.ipv4, story.mesh.client.ipv4), (story.mesh.server.ipv6, story.mesh.client.ipv6)):
         expect_eq(story.postgres.psql(story.mesh.client, address, "select host(inet_client_addr())"), own, "the caller")
