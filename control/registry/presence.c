@@ -127,3 +127,10 @@ void registry_set_draining(
 	if (is_entry)
 		registry_changed(registry, NULL, id);
 }
+
+struct registry_reported registry_reported(const struct registry *registry, const struct ip_addr *ip)
+{
+	const struct place *place = registry_place(registry, ip);
+	return place == NULL ? (struct registry_reported){0}
+			     : (struct registry_reported){.zone = place->zone, .is_draining = place->is_draining};
+}

@@ -54,6 +54,12 @@ void registry_set_draining(
 /* The sidecar of `id` at `ip` is in this zone (base/core/zone.h): for the answers about its services. Ignored unless
  * `id` owns the address. Stays until the next call. */
 void registry_set_zone(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip, uint32_t zone);
+/* What the sidecar at this address has reported by these two; zeroed: nothing. */
+struct registry_reported {
+	uint32_t zone;
+	bool is_draining;
+};
+struct registry_reported registry_reported(const struct registry *registry, const struct ip_addr *ip);
 /* Releases the address: for its owner (id given) or for an operator (NULL). True: it was owned, and the release is
  * under way: once it is durable, or has failed, the audit log has it and on_released (may be NULL) is called.
  */

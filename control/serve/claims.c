@@ -56,20 +56,33 @@ static void send_refused(struct identity_stream *stream, const struct why *why, 
 
 /* --- claims --- */
 
-/* What hello has reported, which may come before the claim is stored. */
-static void show_hello(const struct identity_stream *stream)
+/* What hello has reported, which may come before the claim is stored. Compared with what the address has, not with this
+ * stream's hello of before: one connection may open any number of streams. The first zone of a claim is free. */
+static enum err show_hello(const struct identity_stream *stream, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
+	const struct registry_reported now = registry_reported(registry_of(stream), &sidecar->source);
+	bool is_other_zone = now.zone != 0 && now.zone != stream->zone;
+	if (!stream->holds_address)
+		return ERR_NONE;
+	if (is_other_zone || now.is_draining != stream->is_draining)
+		RETURN_IF_ERR(may_change(stream, why));
 	registry_set_zone(registry_of(stream), &sidecar->id, &sidecar->source, stream->zone);
 	registry_set_draining(registry_of(stream), &sidecar->id, &sidecar->source, stream->is_draining);
+	return ERR_NONE;
 }
 
 static void claimed(struct identity_stream *stream)
 {
+	struct why why = {0};
+	char text[512];
 	serve_count(stream->serve, CONTROL_CLAIMS_HELD);
 	stream->holds_address = true;
-	show_hello(stream);
-	send_granted(stream);
+	enum err err = show_hello(stream, &why);
+	if (err == ERR_NONE)
+		send_granted(stream);
+	else
+		identity_stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
 }
 
 static void release(struct identity_stream *stream)
@@ -181,28 +194,16 @@ enum err claims_release(struct identity_stream *stream, struct why *why)
 	return ERR_NONE;
 }
 
-/* The first one is free: each stream has one. */
-enum err claims_set_zone(struct identity_stream *stream, uint32_t zone, struct why *why)
-{
-	if (stream->has_zone && stream->zone != zone)
-		RETURN_IF_ERR(may_change(stream, why));
-	stream->has_zone = true;
-	stream->zone = zone;
-	return ERR_NONE;
-}
-
-enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why)
+enum err claims_set_hello(struct identity_stream *stream, uint32_t zone, bool is_draining, struct why *why)
 {
 	const struct sidecar *sidecar = stream->sidecar;
 	char address[ADDR_TEXT_MAX];
-	if (stream->is_draining != is_draining)
-		RETURN_IF_ERR(may_change(stream, why));
 	if (is_draining && !stream->is_draining &&
 		limited_log_allows_identity(stream->serve->lines, sidecar->id.text, "draining"))
 		log_notice("audit", "draining: %s at %s", sidecar->id.text, ip_addr_format(&sidecar->source, address));
+	stream->zone = zone;
 	stream->is_draining = is_draining;
-	show_hello(stream);
-	return ERR_NONE;
+	return show_hello(stream, why);
 }
 
 void claims_stream_gone(struct identity_stream *stream)

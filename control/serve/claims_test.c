@@ -1,4 +1,5 @@
 /* Address claims over a stream: the proof that they need, and how often an address may change. */
+#include "base/core/test_wait.h"
 #include "control/issue/signer.h"
 #include "control/serve/test_client.h"
 #include <setjmp.h>
@@ -103,6 +104,74 @@ static void finding_l6_changes_of_an_address_are_limited(void **state)
 	assert_true(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
 }
 
+static enum err send_hello(struct rpc_call *stream, bool is_draining, uint8_t zone)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	hello.protocol_version = 1;
+	up.draining = is_draining;
+	up.zone = zone;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
+	up.hello = &hello;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	return rpc_call_send(stream, buf_span(&message));
+}
+
+static struct registry_reported reported(const struct world *world)
+{
+	struct ip_addr ip;
+	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &ip), ERR_NONE);
+	return registry_reported(world->registry, &ip);
+}
+
+/* Each change would be stored, and be an answer to all subscribers. */
+static void finding_l6_streams_without_the_claim_change_nothing_of_its_address(void **state)
+{
+	struct world *world = *state;
+	world->proves_claims = true;
+	world_enroll(world);
+	assert_string_equal(claim_over_a_stream(world, SPAN_LITERAL("handfast.v1.AddressClaim")), "");
+	for (uint8_t i = 1; i <= 50; i++) {
+		struct rpc_call *call = world_open_stream(world);
+		world_wait_for_messages(world, 1); /* trust, when the stream is open */
+		assert_int_equal(send_hello(call, i % 2 == 1, i), ERR_NONE);
+		for (unsigned round = 0; round < 5; round++)
+			loop_run_once(world->loop, false);
+		assert_int_equal(reported(world).zone, 0);
+		assert_false(reported(world).is_draining);
+		rpc_call_cancel(call);
+	}
+}
+
+static struct rpc_call *claim_again(struct world *world)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
+	struct rpc_call *stream = world_open_stream(world);
+	encode_claim(world, SPAN_LITERAL("handfast.v1.AddressClaim"), &message);
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	world_wait_for_messages(world, 2);
+	return stream;
+}
+
+/* Two streams that hold it, each with a hello that stays the same. */
+static void finding_l6_streams_that_undo_each_others_hello_are_limited(void **state)
+{
+	struct world *world = *state;
+	world->proves_claims = true;
+	world_enroll(world);
+	world_connect(world);
+	struct rpc_call *streams[] = {claim_again(world), claim_again(world)};
+	for (uint8_t i = 0; i < 100 && !world->is_over; i++) {
+		assert_int_equal(send_hello(streams[i % 2], false, (uint8_t)(7 + i % 2)), ERR_NONE);
+		assert_true(WAIT_UNTIL(
+			reported(world).zone == 7u + i % 2 || world->is_over, loop_run_once(world->loop, false)));
+	}
+	assert_true(world->is_over);
+	assert_int_equal(world->status, RPC_RESOURCE_EXHAUSTED);
+	assert_true(metrics_read(world->metrics, CONTROL_CHANGES_LIMITED) > 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
@@ -112,6 +181,8 @@ int main(int argc, char **argv)
 		WORLD_TEST(finding_l10_a_sidecar_of_release_0_1_claims_with_an_attested_svid),
 		WORLD_TEST(finding_l10_an_svid_without_an_attestation_does_not_claim),
 		WORLD_TEST(finding_l6_changes_of_an_address_are_limited),
+		WORLD_TEST(finding_l6_streams_without_the_claim_change_nothing_of_its_address),
+		WORLD_TEST(finding_l6_streams_that_undo_each_others_hello_are_limited),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

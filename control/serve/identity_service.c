@@ -186,8 +186,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
-	RETURN_IF_ERR(claims_set_zone(stream, up->zone, why));
-	return claims_set_draining(stream, up->is_draining, why);
+	return claims_set_hello(stream, up->zone, up->is_draining, why);
 }
 
 /* A rotation waits for confirmations, and a restart must not lose those of sidecars that are away by then. */

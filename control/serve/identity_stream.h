@@ -12,7 +12,7 @@ struct identity_stream {
 	struct sidecar *sidecar;
 	bool has_hello, answers_trust, proves_claims;
 	/* claims.c */
-	bool holds_address, is_draining, has_zone;
+	bool holds_address, is_draining;
 	uint32_t zone;                     /* of the sidecar; 0: none */
 	struct registry_attempt *claiming; /* under way; NULL: none */
 	bool was_refused;                  /* its last claim: tried again when the address becomes free */
@@ -37,6 +37,6 @@ bool send_away_stream(struct identity_stream *stream);
 /* claims.c. An error ends the stream: more changes than a sidecar needs. */
 enum err claims_claim(struct identity_stream *stream, const struct identity_up *up, struct why *why) _must_use_;
 enum err claims_release(struct identity_stream *stream, struct why *why) _must_use_;
-enum err claims_set_zone(struct identity_stream *stream, uint32_t zone, struct why *why) _must_use_;
-enum err claims_set_draining(struct identity_stream *stream, bool is_draining, struct why *why) _must_use_;
+/* What hello reports; in force from when this stream holds its address. */
+enum err claims_set_hello(struct identity_stream *stream, uint32_t zone, bool is_draining, struct why *why) _must_use_;
 void claims_stream_gone(struct identity_stream *stream);

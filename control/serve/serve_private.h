@@ -71,7 +71,7 @@ struct serve {
 	struct rates *jwt_rates;
 	struct jwt_keys jwt_keys;
 	struct own_lists own_lists;
-	struct rates *change_rates; /* of claims, releases and drains of addresses */
+	struct rates *change_rates; /* of claims, releases and reports of addresses */
 	struct shares *connections; /* by identity */
 	struct loop_task review;    /* of refused claims, after an address became free */
 	struct limited_log *lines;  /* for lines that strangers and sidecars can cause */
