@@ -141,7 +141,7 @@ void place_host_removed(struct kube_view *view, struct place *place)
 	CHECK(place->num_hosts > 0);
 	if (--place->num_hosts > 0)
 		return;
-	place->zone = 0; /* the next node with this address may be elsewhere */
+	zone_host_gone(place);
 	list_remove(&place->of_view);
 	place_left(view, place);
 }

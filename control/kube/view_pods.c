@@ -165,6 +165,7 @@ static void pod_detach(struct kube_view *view, struct pod *pod, struct touched *
 		}
 		place_left(view, place);
 	}
+	zone_drop_vote(pod);
 	while (pod->num_hosts > 0) {
 		struct place *host = pod->hosts[--pod->num_hosts];
 		if (pod->is_host_network || host->num_hosts == 1)
@@ -254,6 +255,7 @@ enum err pod_put(struct kube_view *view, const struct kube_pod *fresh, struct wh
 void pod_remove(struct kube_view *view, struct pod *pod)
 {
 	struct touched touched = {0};
+	zone_pod_gone(view, pod);
 	pod_detach(view, pod, &touched);
 	account_drop(view, pod->account);
 	table_remove(&view->pods, &pod->link);

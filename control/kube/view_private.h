@@ -25,15 +25,22 @@ struct account { /* interned: one for all its pods */
 	unsigned refs;
 };
 
+struct zone_vote {
+	uint32_t zone;
+	unsigned num; /* pods */
+};
+
 struct place {
 	struct table_link link;
 	struct ip_addr ip;
-	bool was_meshed;    /* its last owner was */
-	unsigned num_hosts; /* pods of the node that has it */
-	uint32_t zone;      /* of that node, as the first slice has it that names a pod there; 0: not known */
-	size_t num_meshed;  /* of `services`, those that are meshed: thousands may share an external address */
-	uint64_t gone_ms;   /* since when it has no owner, in view->gone */
-	struct list pods;   /* of struct pod_address; the owner first */
+	bool was_meshed;         /* its last owner was */
+	unsigned num_hosts;      /* pods of the node that has it */
+	uint32_t zone;           /* of that node, as most of its pods have it; 0: not known */
+	struct zone_vote *votes; /* of those pods, owned; some may have none */
+	unsigned num_votes;
+	size_t num_meshed; /* of `services`, those that are meshed: thousands may share an external address */
+	uint64_t gone_ms;  /* since when it has no owner, in view->gone */
+	struct list pods;  /* of struct pod_address; the owner first */
 	struct list services, endpoints;
 	struct list_link of_view; /* in view->hosts or in view->gone, or in none */
 };
@@ -49,6 +56,7 @@ struct pod {
 	struct account *account;
 	uint64_t started, content;
 	uint32_t generation;
+	uint32_t zone;    /* its vote on that of its hosts; 0: none */
 	bool has_sidecar; /* ours, or it is one of an Istio mesh that counts as such (kube_view_take_istio()) */
 	bool has_unmarked_sidecar, is_host_network, is_deleting;
 	bool is_foreign, is_istio_tls; /* of an Istio mesh alone; reached without a tunnel */
@@ -257,7 +265,10 @@ void slice_remove(struct kube_view *view, struct slice *slice);
 /* view_zones.c */
 void zones_of(const struct kube_endpoint *from, struct endpoint *out);
 void zone_note(struct kube_view *view, const struct endpoint *endpoint); /* for the node of its pod */
-void zone_note_pod(struct kube_view *view, const struct pod *pod);       /* by the endpoints that it is */
+void zone_note_pod(struct kube_view *view, struct pod *pod);             /* by the endpoints that it is */
+void zone_drop_vote(struct pod *pod);                        /* its hosts change; they keep their zones for now */
+void zone_pod_gone(struct kube_view *view, struct pod *pod); /* before it leaves its hosts: the others decide */
+void zone_host_gone(struct place *node);                     /* without pods */
 
 /* view_resolve.c */
 /* What it is by its endpoints that are used; without one, what it was. */

@@ -95,7 +95,7 @@ static void a_slice_that_comes_before_its_pod_counts_when_the_pod_comes(void **s
 	assert_int_equal(zone_at(cluster, "192.0.2.1"), east());
 }
 
-static void a_node_keeps_its_zone_whatever_later_slices_have(void **state)
+static void a_node_keeps_its_zone_while_no_other_has_more_pods(void **state)
 {
 	struct cluster *cluster = *state;
 	make_cart(cluster);
@@ -107,6 +107,68 @@ static void a_node_keeps_its_zone_whatever_later_slices_have(void **state)
 	assert_false(cluster_has_changed(cluster, HOST_IP));
 	put_slice(cluster, "-", "192.0.2.9", ",'zone':'west'"); /* of no pod */
 	assert_int_equal(zone_at(cluster, "192.0.2.9"), 0);
+}
+
+static void most_pods_of_a_node_decide_on_its_zone(void **state)
+{
+	struct cluster *cluster = *state;
+	make_cart(cluster);
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-2", .ip = "192.0.2.2"});
+	cluster_pod(cluster, &(struct cluster_pod){.name = "cart-3", .ip = "192.0.2.3"});
+	put_slice(cluster, "cart-1", "192.0.2.1", ",'zone':'west'"); /* a wrong one, and the first */
+	put_slice(cluster, "cart-2", "192.0.2.2", ",'zone':'east'");
+	assert_int_equal(zone_at(cluster, HOST_IP), zone_of(SPAN_LITERAL("west")));
+	cluster_forget_changes(cluster);
+	put_slice(cluster, "cart-3", "192.0.2.3", ",'zone':'east'");
+	assert_true(cluster_has_changed(cluster, HOST_IP));
+	assert_int_equal(zone_at(cluster, HOST_IP), east());
+	cluster_delete(cluster, KUBE_PODS, "cart-2"); /* as many for each */
+	assert_int_equal(zone_at(cluster, HOST_IP), east());
+	cluster_delete(cluster, KUBE_PODS, "cart-3");
+	assert_int_equal(zone_at(cluster, HOST_IP), zone_of(SPAN_LITERAL("west")));
+}
+
+static void a_pod_has_one_vote_the_last(void **state)
+{
+	struct cluster *cluster = *state;
+	make_cart(cluster);
+	put_slice(cluster, "cart-1", "192.0.2.1", ",'zone':'west'");
+	put_slice(cluster, "cart-1", "192.0.2.1", ",'zone':'north'");
+	put_slice(cluster, "cart-1", "192.0.2.1", ",'zone':'east'");
+	assert_int_equal(zone_at(cluster, HOST_IP), east());
+}
+
+/* A slice of that namespace whose endpoint is pod cart-1 at this address. */
+static void put_slice_in(struct cluster *cluster, const char *namespace_, const char *ip)
+{
+	cluster_put(cluster, KUBE_SLICES,
+		"{'kind':'EndpointSlice','metadata':{'name':'x','namespace':'%s','uid':'s-x','labels':{"
+		"'kubernetes.io/service-name':'x'}},'addressType':'IPv4','endpoints':[{'addresses':['%s'],"
+		"'conditions':{'ready':true},'targetRef':{'kind':'Pod','name':'cart-1','uid':'cart-1'},'zone':'west'"
+		"}],'ports':[]}",
+		namespace_, ip);
+}
+
+static void K41_a_slice_of_another_namespace_has_no_vote_on_a_node(void **state)
+{
+	struct cluster *cluster = *state;
+	make_cart(cluster);
+	put_slice_in(cluster, "evil", "192.0.2.1");
+	assert_int_equal(zone_at(cluster, HOST_IP), 0);
+	put_slice(cluster, "cart-1", "192.0.2.1", ",'zone':'east'");
+	assert_int_equal(zone_at(cluster, HOST_IP), east());
+	put_slice_in(cluster, "evil", "192.0.2.1");
+	assert_int_equal(zone_at(cluster, "192.0.2.1"), east());
+}
+
+static void K41_an_endpoint_at_another_address_has_no_vote_on_the_node_of_its_pod(void **state)
+{
+	struct cluster *cluster = *state;
+	make_cart(cluster);
+	put_slice_in(cluster, "shop", "198.51.100.9");
+	assert_int_equal(zone_at(cluster, HOST_IP), 0);
+	put_slice_in(cluster, "shop", "192.0.2.1");
+	assert_int_equal(zone_at(cluster, HOST_IP), zone_of(SPAN_LITERAL("west")));
 }
 
 static void the_next_node_with_an_address_has_no_zone_yet(void **state)
@@ -128,7 +190,11 @@ int main(void)
 		CLUSTER_TEST(hints_go_before_the_zone_and_a_change_of_them_is_noticed),
 		CLUSTER_TEST(pods_have_the_zone_of_their_node_also_those_of_no_service),
 		CLUSTER_TEST(a_slice_that_comes_before_its_pod_counts_when_the_pod_comes),
-		CLUSTER_TEST(a_node_keeps_its_zone_whatever_later_slices_have),
+		CLUSTER_TEST(a_node_keeps_its_zone_while_no_other_has_more_pods),
+		CLUSTER_TEST(most_pods_of_a_node_decide_on_its_zone),
+		CLUSTER_TEST(a_pod_has_one_vote_the_last),
+		CLUSTER_TEST(K41_a_slice_of_another_namespace_has_no_vote_on_a_node),
+		CLUSTER_TEST(K41_an_endpoint_at_another_address_has_no_vote_on_the_node_of_its_pod),
 		CLUSTER_TEST(the_next_node_with_an_address_has_no_zone_yet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
