@@ -4,6 +4,8 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/own_address.h"
+#include <stdio.h>
+#include <string.h>
 
 /* --- from the identity client --- */
 
@@ -106,6 +108,21 @@ static void tighten(struct sidecar *sidecar)
 	sidecar_review_policy(sidecar);
 }
 
+/* A condition and a line of log when it begins: else a misspelled name shows at the first connection alone. */
+static void note_services(struct sidecar *sidecar, const struct mesh_networks *networks)
+{
+	char detail[sizeof(sidecar->service_detail)] = "";
+	const struct listeners *listeners = &sidecar->config->listeners;
+	for (size_t i = 0; i < listeners->num_outbound && detail[0] == '\0'; i++) {
+		const char *service = listeners->outbound[i].service;
+		if (service[0] != '\0' && mesh_networks_service(networks, service) == NULL)
+			snprintf(detail, sizeof(detail), "the control plane has no service %s", service);
+	}
+	if (detail[0] != '\0' && strcmp(detail, sidecar->service_detail) != 0)
+		log_warning("discovery", "%s: %s", detail, SIDECAR_SERVICE_FIX);
+	memcpy(sidecar->service_detail, detail, sizeof(detail));
+}
+
 static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *policy)
 {
 	struct sidecar *sidecar = arg;
@@ -118,6 +135,7 @@ static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *po
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_set_networks(sidecar->workers[i], networks);
 	sidecar_families_update(sidecar, networks);
+	note_services(sidecar, networks);
 	tighten(sidecar);
 }
 

@@ -92,6 +92,9 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 			"list the recent failures: handfast why");
 	if (sidecar->root_detail[0] != '\0')
 		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
+	if (sidecar->service_detail[0] != '\0')
+		add(out, "a listener's service is not known", PAGE_DEGRADED, sidecar->service_detail,
+			SIDECAR_SERVICE_FIX);
 	if (sidecar->lists_detail[0] != '\0')
 		add(out, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail, SIDECAR_LISTS_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)

@@ -70,9 +70,10 @@ struct sidecar {
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
 	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
-	char late_detail[64];   /* when the own certificate expires, whose renewal is late; empty: it is not */
-	int64_t late_logged_s;  /* the end of the one whose late renewal was logged */
-	char lists_detail[400]; /* revocation lists that are stale or not usable; empty: none */
+	char late_detail[64];  /* when the own certificate expires, whose renewal is late; empty: it is not */
+	int64_t late_logged_s; /* the end of the one whose late renewal was logged */
+	char service_detail[LISTENER_SERVICE_MAX + 64]; /* a listener's service that is not known; empty: none */
+	char lists_detail[400];                         /* revocation lists that are stale or not usable; empty: none */
 
 	struct list probes; /* under way */
 	struct admin *admin;
@@ -102,6 +103,8 @@ void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 /* sidecar_certificates.c */
 void sidecar_renewal_poll(struct sidecar *sidecar); /* about once per second */
 enum err sidecar_put_certificates(const struct sidecar *sidecar, struct buf *out) _must_use_; /* rows of metrics */
+
+#define SIDECAR_SERVICE_FIX "add it to the control plane's settings, or correct listeners.outbound"
 
 /* sidecar_lists.c */
 void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
