@@ -37,6 +37,8 @@ struct conn {
 	uint8_t tried_last;     /* the place that was tried last, counted from first_endpoint */
 	uint16_t first_endpoint;
 	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
+	bool is_unproven;    /* its endpoint may still refuse it, although it is open */
+	uint16_t took_ms;    /* from its acceptance to the relay, at most 65 s */
 	uint64_t tried;      /* one bit per place */
 	int fd;              /* the accepted socket, until it becomes a leg; then -1 */
 	struct addr source;
@@ -122,6 +124,12 @@ bool conn_has_usable_endpoint(const struct conn *conn); /* one is left that did 
 /* Takes a place at the endpoint, which becomes the connection's, until it is released. False: it has no room. */
 bool conn_hold_endpoint(struct conn *conn, const struct addr *endpoint);
 void conn_release_endpoint(struct conn *conn); /* allowed when none is held */
+
+/* Its endpoint is set aside for a while, unless it is the only one. `why` is not empty. */
+void conn_endpoint_failed(struct conn *conn, const struct why *why);
+void conn_endpoint_served(struct conn *conn); /* its endpoint is not set aside any more */
+/* The relay has ended so: one that the endpoint ended at once, without an answer, counts as a failure of it. */
+void conn_judge_endpoint(struct conn *conn, enum relay_end end);
 
 /* Starts a plain connection and waits until it is established. `source`: the source address for a connection to the
  * workload, which is on this host; NULL: the destination is elsewhere. */

@@ -29,6 +29,8 @@ void conn_count(struct conn *conn)
 	if (more.to_upstream == 0 && more.to_downstream == 0)
 		return;
 	conn->counted = now;
+	if (conn->is_unproven && now.to_downstream > 0)
+		conn_endpoint_served(conn);
 	if (observer->on_bytes != NULL)
 		observer->on_bytes(observer->arg, (enum conn_kind)conn->kind, conn->encrypted, &more);
 }

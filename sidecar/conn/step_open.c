@@ -68,32 +68,16 @@ static bool blames_endpoint(const struct stream_result *result, enum close_reaso
 	       result->verdict != STREAM_ABANDONED && !is_by_policy(result, reason);
 }
 
-static void note_outlier(struct conn *conn, uint32_t pause_ms, const struct why *why)
-{
-	const struct conn_observer *observer = &conn->env->observer;
-	if (observer->on_outlier != NULL)
-		observer->on_outlier(observer->arg, &conn->dst.addr, &conn->endpoint, pause_ms, why);
-}
-
-static void set_aside(struct conn *conn, const struct why *why)
-{
-	if (conn->answer->num_endpoints == 1) /* there is no other to use meanwhile */
-		return;
-	uint32_t pause_ms = outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
-	if (pause_ms > 0)
-		note_outlier(conn, pause_ms, why);
-}
-
 static void record_outcome(struct conn *conn, const struct stream_result *result)
 {
 	if (result->verdict == STREAM_OPEN) {
 		load_answered(conn->load, result->answer_ms, loop_now_ms(conn->env->loop));
-		if (outliers_served(conn->env->outliers, &conn->endpoint))
-			note_outlier(conn, 0, NULL);
+		if (!conn->is_unproven)
+			conn_endpoint_served(conn);
 		return;
 	}
 	if (blames_endpoint(result, conn->open_reason))
-		set_aside(conn, &result->detail);
+		conn_endpoint_failed(conn, &result->detail);
 	conn_release_endpoint(conn);
 }
 
@@ -104,7 +88,7 @@ void open_timed_out(struct conn *conn)
 		return;
 	why_set(&why, ERR_TIMEOUT, "an answer before timeouts.connect", "check that its sidecar and its workload run",
 		"it did not answer in time");
-	set_aside(conn, &why);
+	conn_endpoint_failed(conn, &why);
 }
 
 static void store_peer(struct conn *conn, const struct leg *leg, enum key_exchange key_exchange)
@@ -163,6 +147,7 @@ static void on_direct_result(void *arg, struct leg *leg, const struct direct_res
 	};
 	CHECK(conn->direct != NULL);
 	conn->direct = NULL;
+	conn->is_unproven = leg != NULL; /* it is open before the peer has judged it (direct_client.h) */
 	store_result(conn, leg, &same);
 	if (leg != NULL)
 		store_peer(conn, leg, result->key_exchange);

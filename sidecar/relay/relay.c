@@ -221,6 +221,11 @@ struct relay_counts relay_counts(const struct relay *relay)
 	return (struct relay_counts){.to_upstream = relay->upstream->sent, .to_downstream = relay->downstream->sent};
 }
 
+bool relay_caller_has_ended(const struct relay *relay)
+{
+	return relay->downstream->in_ended;
+}
+
 void relay_cut(struct relay *relay)
 {
 	loop_task_cancel(&relay->ending);

@@ -36,6 +36,7 @@ struct leg_inspection;
 /* About once per second: notices what no event reports. */
 void relay_inspect(struct relay *relay, const struct leg_inspection *inspection);
 struct relay_counts relay_counts(const struct relay *relay);
+bool relay_caller_has_ended(const struct relay *relay); /* the side that called has sent its end */
 void relay_cut(
 	struct relay *relay); /* resets both sides now (policy_changed, withdrawn, drained); on_end is not called */
 void relay_free(struct relay *relay);
