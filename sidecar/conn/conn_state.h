@@ -38,7 +38,7 @@ struct conn {
 	uint16_t first_endpoint;
 	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
 	bool is_unproven;    /* its endpoint may still refuse it, although it is open */
-	uint16_t took_ms;    /* from its acceptance to the relay, at most 65 s */
+	uint16_t opening_ms; /* from its acceptance to the relay, at most 65 s */
 	uint64_t tried;      /* one bit per place */
 	int fd;              /* the accepted socket, until it becomes a leg; then -1 */
 	struct addr source;

@@ -1,8 +1,8 @@
-/* What a connection says of its endpoint: it failed and is set aside, or it serves (decision 087). */
+/* What a connection shows of its endpoint: it failed and is set aside, or it serves (decision 087). */
 #include "base/core/check.h"
 #include "sidecar/conn/conn_state.h"
 
-enum { BRIEF_MS = 5000 }; /* a relay that ends sooner than that has told nothing but that it ends */
+enum { BRIEF_MS = 5000 }; /* a relay that ends sooner and without a byte is a failure */
 
 static void note_outlier(struct conn *conn, uint32_t pause_ms, const struct why *why)
 {
@@ -32,7 +32,7 @@ void conn_endpoint_served(struct conn *conn)
  * connections and the fastest answers, and get them all. A caller that ended first may be ended so, too. */
 static bool is_turned_away(const struct conn *conn, enum relay_end end)
 {
-	uint64_t for_ms = loop_now_ms(conn->env->loop) - conn->opened_ms - conn->took_ms;
+	uint64_t for_ms = loop_now_ms(conn->env->loop) - conn->opened_ms - conn->opening_ms;
 	return (end == RELAY_RESET_UPSTREAM || end == RELAY_WITHDRAWN) && for_ms < BRIEF_MS &&
 	       relay_counts(conn->relay).to_downstream == 0 && !relay_caller_has_ended(conn->relay);
 }

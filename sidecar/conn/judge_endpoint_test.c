@@ -1,4 +1,4 @@
-/* What the end of an open connection says of its endpoint. */
+/* What the end of an open connection shows of its endpoint. */
 #include "base/net/fd.h"
 #include "sidecar/conn/test_direct.h"
 #include "sidecar/leg/leg_ops.h"
