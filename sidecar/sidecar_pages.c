@@ -5,7 +5,7 @@
 #include "sidecar/process.h"
 #include "sidecar/report/pages.h"
 
-enum { CONDITIONS_MAX = 16, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
+enum { CONDITIONS_MAX = 24, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
 
 /* --- conditions: what makes the sidecar not ready or degraded --- */
 
