@@ -7,8 +7,8 @@
 #include "control/distribute/distribute_private.h"
 
 enum {
-	/* Bounds the memory that sidecars can use here, about 150 bytes per subscription. A sidecar itself has at most
-	 * 16,384. */
+	/* Bounds the memory that sidecars can use here, about 150 bytes per subscription or name of a service. A
+	 * sidecar itself has at most 16,384. */
 	SUBSCRIPTIONS_MAX = 32768, /* per stream */
 	IDENTITY_SUBSCRIPTIONS_MAX = 1024 * 1024,
 	ALL_SUBSCRIPTIONS_MAX = 4 * 1024 * 1024,
@@ -30,6 +30,8 @@ struct distributor *distributor_new(struct loop *loop, struct registry *registry
 								  << 16;
 	table_init(&distributor->topics, TOPICS_EXPECTED);
 	table_init(&distributor->sites, SITES_EXPECTED);
+	table_init(&distributor->names_by_text, 0);
+	distributor->names_changes = 1; /* a name that was not resolved yet has 0 */
 	distributor->lines = limited_log_new(loop, "distribute");
 	distributor->shares = shares_new(&(struct shares_options){.capacity = ALL_SUBSCRIPTIONS_MAX,
 		.num_classes = 1,
@@ -47,17 +49,23 @@ void distributor_free(struct distributor *distributor)
 	CHECK(list_is_empty(&distributor->sites_due));
 	growth_stop(distributor);
 	loop_timer_stop(&distributor->work);
-	loop_timer_stop(&distributor->names);
+	loop_timer_stop(&distributor->naming_timer);
 	loop_timer_stop(&distributor->zones);
 	loop_task_cancel(&distributor->catch_up);
 	loop_timer_stop(&distributor->retry);
 	table_done(&distributor->topics);
 	table_done(&distributor->sites);
+	table_done(&distributor->names_by_text);
 	shares_free(distributor->shares);
 	limited_log_free(distributor->lines);
 	buf_done(&distributor->message);
 	buf_done(&distributor->batch);
 	mem_free(distributor);
+}
+
+uint64_t distributor_num_charged(const struct distributor *distributor)
+{
+	return shares_used(distributor->shares, 0);
 }
 
 uint64_t distributor_num_suppressed(const struct distributor *distributor)
@@ -95,19 +103,30 @@ static struct subscription *find(const struct stream *stream, const struct addr 
 	return link == NULL ? NULL : container_of(link, struct subscription, link);
 }
 
-static enum err may_subscribe(struct stream *stream, struct why *why)
+/* One more than it has, as a share of 0 does not exist. */
+static size_t weight_of(const struct stream *stream)
 {
-	if (stream->subscriptions.num >= SUBSCRIPTIONS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 32768 subscriptions per sidecar",
-			"unsubscribe unused destinations", "the sidecar has more");
+	return 1 + stream->num_services + stream->subscriptions.num;
+}
+
+static enum err may_have(struct stream *stream, size_t more, struct why *why)
+{
 	enum share_limit limit = SHARE_LIMIT_IDENTITY;
-	if (stream->share.shares != NULL) /* one more than there are subscriptions, as a share of 0 does not exist */
-		limit = shares_resize(&stream->share, stream->subscriptions.num + 2);
+	if (stream->share.shares != NULL)
+		limit = shares_resize(&stream->share, weight_of(stream) + more);
 	if (limit != SHARE_LIMIT_NONE)
 		return why_set(why, ERR_LIMIT, "a subscription below the limit",
 			"find the sidecars of this identity that subscribe so much", "%s is reached",
 			share_limit_text(limit));
 	return ERR_NONE;
+}
+
+static enum err may_subscribe(struct stream *stream, struct why *why)
+{
+	if (stream->subscriptions.num >= SUBSCRIPTIONS_MAX)
+		return why_set(why, ERR_LIMIT, "at most 32768 subscriptions per sidecar",
+			"unsubscribe unused destinations", "the sidecar has more");
+	return may_have(stream, 1, why);
 }
 
 static enum err subscription_add(
@@ -174,7 +193,7 @@ static void subscription_drop(void *arg, struct table_link *link)
 	subscription->topic->num_subscriptions--;
 	topic_drop_if_unused(stream->distributor, subscription->topic);
 	if (stream->share.shares != NULL)
-		CHECK(shares_resize(&stream->share, stream->subscriptions.num + 1) == SHARE_LIMIT_NONE);
+		CHECK(shares_resize(&stream->share, weight_of(stream)) == SHARE_LIMIT_NONE);
 	mem_free(subscription);
 }
 
@@ -207,6 +226,21 @@ void distribute_start(
 			call, RPC_RESOURCE_EXHAUSTED, "this identity has reached its limit of subscriptions", 5000);
 }
 
+static enum err hello(struct stream *stream, const struct discovery_up *up, struct why *why)
+{
+	if (up->protocol_version != 1)
+		return why_set(why, ERR_UNSUPPORTED, "protocol version 1", "use releases at most two apart",
+			"the sidecar has version %u", up->protocol_version);
+	if (!stream->has_hello) {
+		RETURN_IF_ERR(may_have(stream, up->num_services, why));
+		named_take(stream, up->services, up->num_services);
+	}
+	stream->has_hello = true;
+	if (stream_send_mesh(stream) != ERR_NONE)
+		work_stream_due(stream);
+	return ERR_NONE;
+}
+
 static enum err up_take(struct stream *stream, struct discovery_up *up, struct why *why)
 {
 	if (!stream->has_hello && up->kind != DISCOVERY_HELLO)
@@ -214,15 +248,7 @@ static enum err up_take(struct stream *stream, struct discovery_up *up, struct w
 			"the stream begins with another message");
 	switch (up->kind) {
 	case DISCOVERY_HELLO:
-		if (up->protocol_version != 1)
-			return why_set(why, ERR_UNSUPPORTED, "protocol version 1", "use releases at most two apart",
-				"the sidecar has version %u", up->protocol_version);
-		if (!stream->has_hello)
-			named_take(stream, &up->services, &up->num_services);
-		stream->has_hello = true;
-		if (stream_send_mesh(stream) != ERR_NONE)
-			work_stream_due(stream);
-		return ERR_NONE;
+		return hello(stream, up, why);
 	case DISCOVERY_SUBSCRIBE:
 		return subscribe_each(stream, up, why);
 	case DISCOVERY_UNSUBSCRIBE:

@@ -35,6 +35,8 @@ const struct control_config *distributor_config(const struct distributor *distri
 
 /* Answers about `ip` may have changed; NULL: about any. */
 void distributor_registry_changed(struct distributor *distributor, const struct ip_addr *ip);
+/* What the limits count: subscriptions, names of services, and one per stream. */
+uint64_t distributor_num_charged(const struct distributor *distributor);
 uint64_t distributor_num_suppressed(const struct distributor *distributor); /* log lines that were suppressed */
 
 struct distributor_counts { /* so far */

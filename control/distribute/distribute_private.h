@@ -56,14 +56,14 @@ struct stream {
 	struct spiffe_id id;
 	struct ip_addr from;
 	uint32_t zone_sent;
-	struct share share; /* of the subscriptions */
+	struct share share; /* of the subscriptions and names */
 	struct table subscriptions;
 	/* Versions: what it is to get, was sent, and has confirmed. */
 	uint64_t mesh_wanted, mesh_sent, mesh_confirmed;
 	bool has_hello;
-	char **services; /* names that its listeners lead to; owned */
+	struct name **services; /* that its listeners lead to */
 	size_t num_services;
-	uint64_t services_sent;     /* a hash of their addresses */
+	uint64_t services_sent;     /* the newest version of their addresses */
 	struct list_link of_naming; /* in the distributor's, if it has names */
 	bool is_full;               /* its send queue was full: missing messages are sent after a pause */
 	bool starts_over;           /* while it catches up, a change came behind the cursor */
@@ -90,11 +90,19 @@ struct distributor {
 	uint64_t mesh_version, answer_version; /* of one sequence, so that a confirmation has one meaning */
 	uint64_t num_marks;                    /* see distributor_policy_marks() */
 	struct limited_log *lines;             /* for lines that sidecars can cause */
-	struct shares *shares;                 /* of subscriptions, by identity */
+	struct shares *shares;                 /* of subscriptions and names, by identity */
 	struct list naming;                    /* streams with names of services */
-	struct loop_timer names;               /* their addresses may have changed */
-	struct loop_timer zones;               /* of hosts, may have become known */
-	struct table topics, sites;            /* by destination, by address */
+	struct list names;                     /* all different ones */
+	struct table names_by_text;
+	uint64_t names_changes;         /* after which an address may be another */
+	uint64_t names_version;         /* grows with each address that is another */
+	uint64_t names_compared;        /* with the streams, to this version */
+	bool has_new_names;             /* for the next pass */
+	struct name *next_name;         /* of the pass that is under way */
+	struct stream *next_naming;     /* likewise, once all names are resolved */
+	struct loop_timer naming_timer; /* the next pass, or the next slice of one */
+	struct loop_timer zones;        /* of hosts, may have become known */
+	struct table topics, sites;     /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
 	struct loop_task catch_up;
@@ -157,7 +165,7 @@ uint32_t zone_gather(struct stream *stream); /* to be sent now */
 void zones_changed(struct distributor *distributor);
 
 /* named.c: services whose address a sidecar asked for by name. */
-void named_take(struct stream *stream, char ***services, size_t *num); /* takes them over; of its hello */
+void named_take(struct stream *stream, char *const *services, size_t num); /* of its hello, once */
 /* Those that there are now, for the mesh's state; kept as what was sent. */
 size_t named_gather(struct stream *stream, struct named_service out[NAMED_SERVICES_MAX]);
 void named_changed(struct distributor *distributor); /* addresses of services may have changed */

@@ -22,7 +22,7 @@ struct test_stream {
 	enum rpc_status status;
 	char message[256];
 	unsigned num_mesh, num_answers;
-	char services[256]; /* of the last mesh state: "name address; " for each */
+	char services[4096]; /* of the last mesh state: "name address; " for each */
 	uint64_t mesh_version, answer_version;
 	struct ip_addr answered; /* by the last message */
 	int answer_kind;
@@ -40,6 +40,7 @@ int test_stream_tear_down(void **state);
 extern const char *test_stream_services; /* more settings for the next line's function; "": none */
 struct control_config *test_stream_config(const char *networks); /* with these mesh networks; freed by the caller */
 void test_stream_connect(struct test_stream *world);             /* again, after rpc_client_free() */
+void test_stream_call(struct test_stream *world); /* another stream of this connection, which is then the one */
 /* Rounds of the loop until the flag is set or, where it is NULL, the counter is `wanted`. */
 void test_stream_run(struct test_stream *world, const bool *flag, unsigned *counter, unsigned wanted);
 void test_stream_send(struct test_stream *world, Handfast__V1__DiscoveryUp *up);

@@ -3,6 +3,8 @@
 #include "base/core/hash.h"
 #include "base/core/mem.h"
 #include "control/registry/registry_private.h"
+#include <stdlib.h>
+#include <string.h>
 
 enum { PLACES_EXPECTED = 16384, MEMBERS_EXPECTED = 16384 };
 
@@ -149,6 +151,39 @@ static void index_services(struct registry *registry)
 	}
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	const struct config_service *const *one = a, *const *other = b;
+	return strcmp((*one)->name, (*other)->name);
+}
+
+static void index_names(struct registry *registry)
+{
+	const struct control_config *config = registry->config;
+	if (config->num_services == 0)
+		return;
+	registry->services_by_name = mem_calloc(config->num_services, sizeof(*registry->services_by_name));
+	for (size_t i = 0; i < config->num_services; i++)
+		registry->services_by_name[i] = &config->services[i];
+	qsort(registry->services_by_name, config->num_services, sizeof(*registry->services_by_name), compare_names);
+}
+
+const struct config_service *registry_service_named(const struct registry *registry, const char *name)
+{
+	size_t from = 0, to = registry->config->num_services;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		int order = strcmp(name, registry->services_by_name[middle]->name);
+		if (order == 0)
+			return registry->services_by_name[middle];
+		if (order < 0)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return NULL;
+}
+
 static void forget_draining_without_owner(void *arg, struct place *place)
 {
 	place->is_draining = place->is_draining && (place->claim != NULL || place->entry != NULL);
@@ -159,6 +194,7 @@ void registry_index_config(struct registry *registry)
 {
 	index_entries(registry);
 	index_services(registry);
+	index_names(registry);
 	registry_each_place(registry, forget_draining_without_owner, registry);
 }
 
@@ -180,6 +216,7 @@ static void drop_member_if_empty(void *arg, struct table_link *link)
 
 void registry_forget_config(struct registry *registry)
 {
+	mem_free(TAKE_PTR(registry->services_by_name));
 	registry_each_place(registry, forget_settings_of, registry);
 	table_each(&registry->members, drop_member_if_empty, registry);
 }

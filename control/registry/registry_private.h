@@ -38,9 +38,10 @@ struct registry {
 	struct registry_source source; /* resolve NULL: none */
 	struct store_watch watch;
 	struct loop_timer grace;
-	struct table places, members; /* by address, by identity */
-	char own[CLAIM_REPLICA_LEN];  /* this control plane, of several with one store; "": alone */
-	struct list replicas;         /* of which there are records, this one included */
+	struct table places, members;                   /* by address, by identity */
+	char own[CLAIM_REPLICA_LEN];                    /* this control plane, of several with one store; "": alone */
+	const struct config_service **services_by_name; /* sorted; borrowed from the config */
+	struct list replicas;                           /* of which there are records, this one included */
 	struct store_watch replicas_watch;
 	struct loop_timer renewal;
 	struct list syncs; /* under way */
@@ -51,9 +52,10 @@ struct registry {
 };
 
 /* index.c */
-struct place *registry_place(const struct registry *registry, const struct ip_addr *ip);     /* NULL: none */
-struct member *registry_member(const struct registry *registry, const struct spiffe_id *id); /* NULL: none */
-struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip);      /* NULL: none */
+struct place *registry_place(const struct registry *registry, const struct ip_addr *ip);                /* NULL: none */
+struct member *registry_member(const struct registry *registry, const struct spiffe_id *id);            /* NULL: none */
+struct claim *registry_find(const struct registry *registry, const struct ip_addr *ip);                 /* NULL: none */
+const struct config_service *registry_service_named(const struct registry *registry, const char *name); /* NULL: none */
 void registry_add_claim(struct registry *registry, struct claim *claim); /* adopts; the address has none */
 void registry_drop_claim(struct registry *registry, struct claim *claim);
 void registry_index_config(struct registry *registry);  /* services and entries of registry->config */

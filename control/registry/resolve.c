@@ -166,11 +166,11 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out)
 {
 	const struct registry_source *source = &registry->source;
-	for (size_t i = 0; i < registry->config->num_services; i++)
-		if (strcmp(registry->config->services[i].name, name) == 0) {
-			*out = registry->config->services[i].address;
-			return true;
-		}
+	const struct config_service *service = registry_service_named(registry, name);
+	if (service != NULL) {
+		*out = service->address;
+		return true;
+	}
 	return source->service_address != NULL && source->service_address(source->arg, name, out);
 }
 

@@ -21,6 +21,7 @@ ONLY_TESTS_CALL = {
     "clock_fake_advance": "the clock that tests set",
     "clock_fake_init": "the clock that tests set",
     "distributor_counts": "how much work an answer cost, which a test bounds",
+    "distributor_num_charged": "what counts for the limits, which a test compares",
     "h2_session_has_settings": "a state that a test waits for",
     "h2_session_num_streams": "what a test counts that streams are given back",
     "listener_num_pauses": "tests count pauses; programs are called at each",
