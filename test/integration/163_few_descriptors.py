@@ -68,11 +68,14 @@ def finding_l14_refusals_of_a_listener_are_logged_and_counted(story):
     mesh, server = story.mesh, story.mesh.sidecar("server")
     allow = lambda number: mesh.server.run(  # as its own user: the soft limit alone
         ["prlimit", "--pid", server.process.pid, "--nofile=%d:" % number], uid=1337)
-    used = {int(number) for number in os.listdir("/proc/%d/fd" % server.process.pid)}
-    few = min(set(range(len(used) + 1)) - used)  # none is free: otherwise a later step refuses
+
+    def paused():
+        """None is free: otherwise a later step refuses. One that is in use for a moment only is free after it."""
+        used = {int(number) for number in os.listdir("/proc/%d/fd" % server.process.pid)}
+        allow(min(set(range(len(used) + 1)) - used))
+        return "accepting is paused; new connections wait and are then refused" in server.process.log()
     with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
-        allow(few)
-        server.process.wait_for_log("accepting is paused; new connections wait and are then refused")
+        wait_until("accepting to pause", paused, 10, 0.2)
 
         def refused():
             return stream.attempt(mesh.outside, mesh.server.ipv4, 9000, timeout_s=1)[1] == "reset"
