@@ -98,6 +98,8 @@ static void on_finish(struct loop_task *task)
 static void finish(struct direct_attempt *attempt, enum direct_outcome outcome)
 {
 	loop_timer_stop(&attempt->deadline);
+	if (outcome == DIRECT_TLS_FAILED && attempt->result.detail.err == ERR_UNAVAILABLE) /* lost in the handshake */
+		outcome = DIRECT_NO_IDENTITY;
 	if (attempt->direct != NULL && outcome != DIRECT_OPEN)
 		direct_leg_set_interest(attempt->direct, 0);
 	attempt->result.outcome = outcome;
@@ -121,7 +123,8 @@ static void on_deadline(struct loop_timer *timer)
 		unreachable(attempt, ERR_TIMEOUT);
 		return;
 	}
-	why_set(&attempt->result.detail, ERR_TIMEOUT, "a TLS handshake before timeouts.handshake",
+	why_set(&attempt->result.detail, ERR_TIMEOUT,
+		"a TLS handshake within timeouts.handshake, or 2 s while another endpoint is left",
 		"find out whether the peer speaks TLS 1.3 on that port: entries[].transport of the control plane",
 		"the peer did not finish its handshake");
 	finish(attempt, DIRECT_TLS_FAILED);
@@ -240,6 +243,9 @@ struct direct_attempt *direct_client_open(struct direct_client *client, const st
 {
 	struct direct_attempt *attempt = mem_new(struct direct_attempt);
 	const struct socket_connect_options options = {.ports = request->ports, .resets_on_close = true};
+	uint32_t wait_ms = client->options.handshake_timeout_ms;
+	if (request->wait_ms != 0 && request->wait_ms < wait_ms)
+		wait_ms = request->wait_ms;
 	CHECK(request->on_result != NULL && request->endpoint.port != 0);
 	attempt->client = client;
 	client->num_attempts++;
@@ -255,6 +261,6 @@ struct direct_attempt *direct_client_open(struct direct_client *client, const st
 		return attempt;
 	}
 	loop_io_start(client->options.loop, &attempt->connecting, attempt->connecting_fd, LOOP_WRITE, on_connected);
-	loop_timer_start(client->options.loop, &attempt->deadline, client->options.handshake_timeout_ms, on_deadline);
+	loop_timer_start(client->options.loop, &attempt->deadline, wait_ms, on_deadline);
 	return attempt;
 }

@@ -42,6 +42,7 @@ struct direct_request {
 	struct addr endpoint;
 	const struct spiffe_id *expected; /* who must be there; copied */
 	struct local_ports *ports;        /* of this thread; NULL: unbounded */
+	uint32_t wait_ms; /* from the first SYN on, if shorter than the handshake's; 0: the handshake's */
 	/* Once, never from within direct_client_open(). `leg` is handed over, or NULL. No byte of the workload has been
 	 * sent by then. */
 	void (*on_result)(void *arg, struct leg *leg, const struct direct_result *result);

@@ -236,6 +236,49 @@ static void an_open_leg_is_cut_when_its_peer_is_banned(void **state)
 	credentials_unref(own);
 }
 
+/* At each step: it fails for want of an identity, not for a fault of the peer. */
+static void an_identity_that_is_lost_in_the_handshake_is_no_fault_of_the_peer(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned num_lost = 0;
+	for (unsigned rounds = 0; rounds < 12; rounds++) {
+		fixture->num_results = 0;
+		give_credentials(fixture, PEER);
+		open_one(fixture);
+		run(fixture, rounds, true);
+		if (fixture->num_results == 0) {
+			direct_client_set_credentials(fixture->client, NULL);
+			run(fixture, ROUNDS, true);
+			assert_int_equal(fixture->num_results, 1);
+			assert_true(fixture->result.outcome == DIRECT_NO_IDENTITY ||
+				    fixture->result.outcome == DIRECT_OPEN); /* it was verified before */
+			num_lost += fixture->result.outcome == DIRECT_NO_IDENTITY;
+		}
+		if (fixture->near != NULL)
+			leg_free(fixture->near);
+		fixture->near = NULL;
+		fixture->num_results = 0;
+		run(fixture, 20, true);
+	}
+	assert_true(num_lost > 1); /* before the connection is established, and in the handshake */
+}
+
+static void a_silent_peer_is_given_up_sooner_where_its_caller_asks_for_it(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture->attempt = direct_client_open(fixture->client, &(struct direct_request){.endpoint = fixture->at,
+								       .expected = &fixture->expected,
+								       .wait_ms = 2000,
+								       .on_result = on_result,
+								       .arg = fixture});
+	run(fixture, ROUNDS, false);
+	assert_int_equal(fixture->num_results, 0);
+	clock_fake_advance(&fixture->clock, 2000 - ROUNDS);
+	run(fixture, 2, false);
+	assert_int_equal(fixture->num_results, 1);
+	assert_int_equal(fixture->result.detail.err, ERR_TIMEOUT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -247,6 +290,8 @@ int main(void)
 		TEST(a_silent_peer_is_given_up),
 		TEST(can_be_canceled_at_each_step),
 		TEST(an_open_leg_is_cut_when_its_peer_is_banned),
+		TEST(an_identity_that_is_lost_in_the_handshake_is_no_fault_of_the_peer),
+		TEST(a_silent_peer_is_given_up_sooner_where_its_caller_asks_for_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
