@@ -283,6 +283,45 @@ static void a_destination_of_one_endpoint_is_never_set_aside(void **state)
 	assert_true(outliers_is_empty(conns->env.outliers));
 }
 
+/* What this process lacks is no fault of an endpoint. */
+static void without_a_descriptor_no_endpoint_is_blamed_and_no_other_is_tried(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_FD_EXHAUSTED, false);
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 1);
+	assert_int_equal(conns->reason, CLOSE_FD_EXHAUSTED);
+	assert_true(outliers_is_empty(conns->env.outliers));
+}
+
+static void without_a_port_the_next_endpoint_is_tried_and_none_is_blamed(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	for (unsigned i = 0; i < 2; i++) {
+		test_pool_fail(&conns->pool, STREAM_UNREACHABLE, ERR_NO_PORT, false);
+		test_conns_turn(conns);
+	}
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_int_equal(conns->reason, CLOSE_PORTS_EXHAUSTED);
+	assert_true(outliers_is_empty(conns->env.outliers));
+}
+
+/* The same word from the other sidecar is about that host. */
+static void an_endpoint_without_descriptors_of_its_own_is_blamed(void **state)
+{
+	struct test_conns *conns = *state;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+	test_pool_refuse(&conns->pool, 503, "fd_exhausted");
+	test_conns_turn(conns);
+	assert_int_equal(conns->pool.num_opened, 2);
+	assert_int_equal(conns->num_outliers, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +337,9 @@ int main(void)
 		CONNS_TEST(half_of_a_service_stays_aside_however_full_the_rest_is),
 		CONNS_TEST(an_endpoint_that_is_set_aside_or_serves_again_is_reported),
 		CONNS_TEST(a_destination_of_one_endpoint_is_never_set_aside),
+		CONNS_TEST(without_a_descriptor_no_endpoint_is_blamed_and_no_other_is_tried),
+		CONNS_TEST(without_a_port_the_next_endpoint_is_tried_and_none_is_blamed),
+		CONNS_TEST(an_endpoint_without_descriptors_of_its_own_is_blamed),
 		CONNS_TEST(finding_p8_a_connection_that_times_out_sets_its_endpoint_aside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,8 +92,10 @@ void conn_inspect(struct conn *conn, const struct leg_inspection *inspection);
 /* SHARE_LIMIT_NONE, or the limit that refuses the connection. */
 enum share_limit conn_table_add(struct conn_table *table, struct conn *conn) _must_use_;
 void conn_table_remove(struct conn_table *table, struct conn *conn);
-/* Outbound: it goes through a tunnel, and so needs no descriptor but that of the workload's connection. */
-void conn_table_note_tunnel(struct conn_table *table, struct conn *conn);
+/* Outbound: through a tunnel it needs no descriptor but that of the workload's connection, else another one, which a
+ * limit may refuse. */
+enum share_limit conn_table_weigh(struct conn_table *table, struct conn *conn, bool is_tunneled) _must_use_;
+struct conn_next conn_close_at_limit(struct conn *conn, enum share_limit limit); /* reports which */
 /* Inspects the next `num` connections of the current pass; false: the pass is over, and the next call begins another.
  */
 bool conn_table_inspect(struct conn_table *table, size_t num, const struct leg_inspection *inspection);

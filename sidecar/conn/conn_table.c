@@ -43,6 +43,8 @@ struct conn_table *conn_table_new(const struct conn_limits *limits)
 	table->max = limits->max;
 	uint64_t per_source = limits->per_source != 0 ? table->weight * limits->per_source : quarter;
 	uint64_t per_identity = limits->per_identity != 0 ? limits->per_identity : (limits->max + 1) / 2;
+	if (per_identity < table->weight) /* else a direct one would never be taken */
+		per_identity = table->weight;
 	uint64_t reserve = reserve_of(capacity, 4), reserve_plain = reserve_of(capacity, 8);
 	uint64_t most = counts_descriptors ? limits->max - limits->max / 12 : capacity; /* of the other limit */
 	table->slack = capacity / 16 + 1;
@@ -141,11 +143,12 @@ enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 	return SHARE_LIMIT_NONE;
 }
 
-void conn_table_note_tunnel(struct conn_table *table, struct conn *conn)
+enum share_limit conn_table_weigh(struct conn_table *table, struct conn *conn, bool is_tunneled)
 {
 	CHECK(list_is_linked(&conn->link));
-	CHECK(shares_resize(&conn->share, 1) == SHARE_LIMIT_NONE); /* less always succeeds */
+	enum share_limit limit = shares_resize(&conn->share, is_tunneled ? 1 : table->weight);
 	report_full(table);
+	return limit;
 }
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)

@@ -8,9 +8,11 @@ struct conn_limits {
 	size_t max; /* concurrent connections of all kinds; each kind has a reserve of it */
 	/* For them all. One through a tunnel needs one, any other two. 0: enough for each to have two. */
 	size_t descriptors;
-	size_t per_source;   /* inbound plaintext connections per address or /64; 0: a quarter of what there is room for
-			      */
-	size_t per_identity; /* inbound streams per identity; 0: half of what there is room for */
+	size_t per_source; /* inbound plaintext connections per address or /64; 0: a quarter of what there is room for
+			    */
+	/* Inbound streams per identity; 0: half of what there is room for. One without a tunnel counts as two streams
+	 * where descriptors are what there is less of; one such is always allowed. */
+	size_t per_identity;
 };
 struct conn_table *conn_table_new(const struct conn_limits *limits);
 void conn_table_free(struct conn_table *table);

@@ -19,14 +19,10 @@ static const char *advice_for(enum share_limit limit)
 	CHECK_UNREACHABLE();
 }
 
-struct conn_next step_accept(struct conn *conn)
+struct conn_next conn_close_at_limit(struct conn *conn, enum share_limit limit)
 {
 	const struct conn_observer *observer = &conn->env->observer;
 	char source[ADDR_TEXT_MAX];
-	enum share_limit limit =
-		list_is_linked(&conn->link) ? SHARE_LIMIT_NONE : conn_table_add(conn->env->table, conn);
-	if (limit == SHARE_LIMIT_NONE)
-		return conn_next();
 	if (observer->on_limit != NULL)
 		observer->on_limit(observer->arg, limit);
 	why_set(conn_why(conn), ERR_LIMIT, "fewer concurrent connections", advice_for(limit),
@@ -34,6 +30,13 @@ struct conn_next step_accept(struct conn *conn)
 		conn->kind == CONN_INBOUND ? conn_peer_id(conn)->text : addr_format(&conn->source, source),
 		conn_table_num(conn->env->table));
 	return conn_close_for(CLOSE_LIMIT_REACHED);
+}
+
+struct conn_next step_accept(struct conn *conn)
+{
+	enum share_limit limit =
+		list_is_linked(&conn->link) ? SHARE_LIMIT_NONE : conn_table_add(conn->env->table, conn);
+	return limit == SHARE_LIMIT_NONE ? conn_next() : conn_close_at_limit(conn, limit);
 }
 
 static struct conn_next next_for(struct conn *conn, enum destination_fault fault)

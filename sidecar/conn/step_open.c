@@ -9,7 +9,7 @@
 enum {
 	/* Tries when all other endpoints failed recently: a service that is down is not tried at every endpoint. */
 	LAST_RESORTS = 3,
-	WAIT_MS = 2000, /* for a tunnel, while another endpoint may be faster */
+	WAIT_MS = 2000, /* for a tunnel or a session, while another endpoint may be faster */
 	STATUS_DENIED = 401,
 };
 
@@ -28,6 +28,23 @@ static enum close_reason reason_of_tls(const struct stream_result *result)
 	return untrusted ? CLOSE_PEER_UNTRUSTED : CLOSE_TLS_FAILED;
 }
 
+static enum close_reason reason_of_unreachable(enum err err)
+{
+	static const struct {
+		enum err err;
+		enum close_reason reason;
+	} reasons[] = {
+		{ERR_REFUSED, CLOSE_CONNECT_REFUSED},
+		{ERR_TIMEOUT, CLOSE_CONNECT_TIMEOUT},
+		{ERR_NO_PORT, CLOSE_PORTS_EXHAUSTED},
+		{ERR_FD_EXHAUSTED, CLOSE_FD_EXHAUSTED},
+	};
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].err == err)
+			return reasons[i].reason;
+	return CLOSE_CONNECT_FAILED;
+}
+
 static enum close_reason reason_of(const struct stream_result *result)
 {
 	enum close_reason reported;
@@ -39,10 +56,7 @@ static enum close_reason reason_of(const struct stream_result *result)
 			       ? reported
 			       : CLOSE_REFUSED_BY_PEER;
 	case STREAM_UNREACHABLE:
-		return result->detail.err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
-		       : result->detail.err == ERR_NO_PORT ? CLOSE_PORTS_EXHAUSTED
-		       : result->detail.err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
-							   : CLOSE_CONNECT_FAILED;
+		return reason_of_unreachable(result->detail.err);
 	case STREAM_TLS_FAILED:
 		return reason_of_tls(result);
 	case STREAM_BROKEN:
@@ -62,10 +76,29 @@ static bool is_by_policy(const struct stream_result *result, enum close_reason r
 	       reason == CLOSE_WITHDRAWN || (reason == CLOSE_REFUSED_BY_PEER && result->status == STATUS_DENIED);
 }
 
+/* Another endpoint may do better. Where this process has no descriptor, none does. */
+static bool is_of_endpoint(const struct stream_result *result, enum close_reason reason)
+{
+	switch (result->verdict) {
+	case STREAM_OPEN:
+	case STREAM_NO_IDENTITY:
+	case STREAM_ABANDONED:
+		return false;
+	case STREAM_UNREACHABLE:
+		return result->detail.err != ERR_FD_EXHAUSTED;
+	case STREAM_REFUSED:
+	case STREAM_TLS_FAILED:
+	case STREAM_BROKEN:
+		return !is_by_policy(result, reason);
+	}
+	CHECK_UNREACHABLE();
+}
+
+/* That no local port is free for it is not its fault; for the next one another may be. */
 static bool blames_endpoint(const struct stream_result *result, enum close_reason reason)
 {
-	return result->verdict != STREAM_OPEN && result->verdict != STREAM_NO_IDENTITY &&
-	       result->verdict != STREAM_ABANDONED && !is_by_policy(result, reason);
+	bool has_no_port = result->verdict == STREAM_UNREACHABLE && result->detail.err == ERR_NO_PORT;
+	return is_of_endpoint(result, reason) && !has_no_port;
 }
 
 static void record_outcome(struct conn *conn, const struct stream_result *result)
@@ -111,7 +144,7 @@ static void store_result(struct conn *conn, struct leg *leg, const struct stream
 		conn_choose_again(conn);
 	}
 	conn->open_reason = reason_of(result);
-	conn->is_undelivered = result->is_undelivered && blames_endpoint(result, conn->open_reason);
+	conn->is_undelivered = result->is_undelivered && is_of_endpoint(result, conn->open_reason);
 	record_outcome(conn, result);
 	if (leg == NULL)
 		*conn_why(conn) = result->detail;
@@ -153,12 +186,13 @@ static void on_direct_result(void *arg, struct leg *leg, const struct direct_res
 		store_peer(conn, leg, result->key_exchange);
 }
 
-static void open_direct(struct conn *conn, const struct endpoint *endpoint)
+static void open_direct(struct conn *conn, const struct endpoint *endpoint, uint32_t wait_ms)
 {
 	const struct direct_request request = {
 		.endpoint = endpoint->address,
 		.expected = &endpoint->id,
 		.ports = &conn->env->ports,
+		.wait_ms = wait_ms,
 		.on_result = on_direct_result,
 		.arg = conn,
 	};
@@ -199,10 +233,17 @@ static struct conn_next open_stream(struct conn *conn)
 	const struct endpoint *endpoint = take_endpoint(conn);
 	if (endpoint == NULL) /* else those with room have failed, which is the reason */
 		return conn->num_tried == 0 ? refuse_full(conn) : conn_close_for(conn->open_reason);
+	bool is_tunneled = endpoint->transport == TRANSPORT_TUNNEL;
+	enum share_limit limit = conn_table_weigh(conn->env->table, conn, is_tunneled);
+	if (limit != SHARE_LIMIT_NONE) {
+		conn_release_endpoint(conn);
+		return conn_close_at_limit(conn, limit);
+	}
+	uint32_t wait_ms = conn_has_next_endpoint(conn) ? WAIT_MS : 0;
 	conn->open_state = OPEN_WAITING;
 	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
-	if (endpoint->transport == TRANSPORT_ISTIO_TLS) {
-		open_direct(conn, endpoint);
+	if (!is_tunneled) {
+		open_direct(conn, endpoint, wait_ms);
 		return conn_wait();
 	}
 	struct stream_request request = {
@@ -212,7 +253,7 @@ static struct conn_next open_stream(struct conn *conn)
 		.on_result = on_stream_result,
 		.arg = conn,
 		.downstream = conn->downstream,
-		.wait_ms = conn_has_next_endpoint(conn) ? WAIT_MS : 0,
+		.wait_ms = wait_ms,
 	};
 	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
 	return conn_wait();

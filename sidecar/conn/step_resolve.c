@@ -117,7 +117,6 @@ static struct conn_next admit_meshed(struct conn *conn)
 	if (!conn_has_identity(conn))
 		return conn_park_for_identity(conn);
 	conn->encrypted = true;
-	conn_table_note_tunnel(conn->env->table, conn);
 	return conn_next();
 }
 
