@@ -115,6 +115,11 @@ uint64_t credentials_generation(const struct credentials *credentials)
 	return credentials->generation;
 }
 
+int64_t credentials_until_s(const struct credentials *credentials)
+{
+	return credentials->until_s;
+}
+
 bool credentials_are_valid(const struct credentials *credentials, int64_t now_s)
 {
 	return now_s >= svid_not_before_s(credentials->svid) && now_s < credentials->until_s;

@@ -22,4 +22,6 @@ struct epoch credentials_epoch(const struct credentials *credentials);
 const struct spiffe_id *credentials_id(const struct credentials *credentials);
 uint64_t credentials_generation(
 	const struct credentials *credentials); /* the trust generation: increases process-wide with each snapshot */
+/* The end of their validity: the earliest of the chain and its root. To be renewed before. */
+int64_t credentials_until_s(const struct credentials *credentials);
 bool credentials_are_valid(const struct credentials *credentials, int64_t now_s);

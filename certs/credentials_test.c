@@ -40,6 +40,18 @@ static void are_valid_from_first_to_last_second(_unused_ void **state)
 	assert_false(credentials_are_valid(credentials, TEST_NOW_S + 60));
 }
 
+static void end_with_their_root(_unused_ void **state)
+{
+	_cleanup_(test_mesh_freep) struct test_mesh *mesh = test_mesh_new("td.test", TEST_NOW_S);
+	_cleanup_(bundle_set_unrefp) struct bundle_set *bundles = test_mesh_bundles_until(mesh, TEST_NOW_S + 600);
+	_cleanup_(credentials_unrefp) struct credentials *credentials =
+		test_mesh_credentials_until(mesh, "spiffe://td.test/a", TEST_NOW_S + 3600, bundles);
+	assert_int_equal(svid_not_after_s(credentials_svid(credentials)), TEST_NOW_S + 3600);
+	assert_int_equal(credentials_until_s(credentials), TEST_NOW_S + 600);
+	assert_true(credentials_are_valid(credentials, TEST_NOW_S + 599));
+	assert_false(credentials_are_valid(credentials, TEST_NOW_S + 600));
+}
+
 static enum err judge(const struct test_mesh *mesh, const struct test_cert_spec *spec, struct private_key *key,
 	struct bundle_set *bundles, int64_t now_s)
 {
@@ -92,6 +104,7 @@ int main(void)
 		cmocka_unit_test(hold_svid_key_bundles_and_epoch),
 		cmocka_unit_test(have_a_generation_that_grows),
 		cmocka_unit_test(are_valid_from_first_to_last_second),
+		cmocka_unit_test(end_with_their_root),
 		cmocka_unit_test(C14_refuse_a_leaf_for_another_key),
 		cmocka_unit_test(C14_refuse_what_does_not_verify_against_their_own_bundles),
 		cmocka_unit_test(C14_refuse_what_is_expired_and_what_is_reserved),

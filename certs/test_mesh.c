@@ -4,6 +4,7 @@
 
 struct test_mesh {
 	int64_t now_s;
+	struct trust_domain domain;
 	struct test_cert *root, *intermediate;
 	struct bundle *bundle;
 	struct bundle_set *bundles;
@@ -22,13 +23,12 @@ static struct test_cert *make_authority(const char *subject, int64_t now_s, cons
 struct test_mesh *test_mesh_new(const char *trust_domain, int64_t now_s)
 {
 	struct test_mesh *mesh = mem_new(struct test_mesh);
-	struct trust_domain domain;
-	CHECK(trust_domain_parse(span_of_str(trust_domain), &domain, NULL) == ERR_NONE);
+	CHECK(trust_domain_parse(span_of_str(trust_domain), &mesh->domain, NULL) == ERR_NONE);
 	mesh->now_s = now_s;
 	mesh->root = make_authority("test root", now_s, NULL);
 	mesh->intermediate = make_authority("test intermediate", now_s, mesh->root);
 	struct span root = test_cert_der(mesh->root);
-	CHECK(bundle_new(&domain, &root, 1, &mesh->bundle, NULL) == ERR_NONE);
+	CHECK(bundle_new(&mesh->domain, &root, 1, &mesh->bundle, NULL) == ERR_NONE);
 	mesh->bundles = bundle_set_new();
 	CHECK(bundle_set_add(mesh->bundles, mesh->bundle, NULL) == ERR_NONE);
 	return mesh;
@@ -63,6 +63,22 @@ struct bundle *test_mesh_bundle(const struct test_mesh *mesh)
 struct bundle_set *test_mesh_bundles(const struct test_mesh *mesh)
 {
 	return mesh->bundles;
+}
+
+struct bundle_set *test_mesh_bundles_until(const struct test_mesh *mesh, int64_t not_after_s)
+{
+	_cleanup_(private_key_unrefp) struct private_key *key = test_cert_key(mesh->root);
+	_cleanup_(bundle_unrefp) struct bundle *bundle = NULL;
+	struct test_cert_spec spec = test_ca_spec("test root");
+	spec.for_key = key;
+	spec.not_before_s = mesh->now_s - VALID_S;
+	spec.not_after_s = not_after_s;
+	_cleanup_(test_cert_freep) struct test_cert *root = test_cert_new(&spec, mesh->root);
+	struct span der = test_cert_der(root);
+	struct bundle_set *bundles = bundle_set_new();
+	CHECK(bundle_new(&mesh->domain, &der, 1, &bundle, NULL) == ERR_NONE);
+	CHECK(bundle_set_add(bundles, bundle, NULL) == ERR_NONE);
+	return bundles;
 }
 
 struct svid *test_mesh_svid(const struct test_mesh *mesh, const struct test_cert_spec *spec)

@@ -14,6 +14,9 @@ const struct test_cert *test_mesh_intermediate(const struct test_mesh *mesh);
 struct bundle *test_mesh_bundle(const struct test_mesh *mesh); /* borrowed: add it to other meshes' sets to federate */
 struct bundle_set *test_mesh_bundles(const struct test_mesh *mesh); /* borrowed: the set with that bundle alone */
 
+/* The same root, that ends then, alone; a new reference. */
+struct bundle_set *test_mesh_bundles_until(const struct test_mesh *mesh, int64_t not_after_s);
+
 /* Leaf and intermediate for a key; a new reference. `spec`: from test_leaf_spec(), possibly changed. */
 struct svid *test_mesh_svid(const struct test_mesh *mesh, const struct test_cert_spec *spec);
 /* A workload with a new key and the mesh's own bundle; a new reference. */

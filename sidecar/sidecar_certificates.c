@@ -57,7 +57,7 @@ void sidecar_renewal_poll(struct sidecar *sidecar)
 	if (!status.is_valid)
 		return; /* reported as such */
 	const struct svid *svid = credentials_svid(status.credentials);
-	int64_t to_s = svid_not_after_s(svid);
+	int64_t to_s = credentials_until_s(status.credentials);
 	int64_t left_s = to_s - trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop));
 	if (left_s >= cert_expiry_margin_s(svid_not_before_s(svid), to_s, INT64_MAX))
 		return;

@@ -21,7 +21,7 @@ static void write_now(struct sidecar *sidecar)
 	if (status.credentials == NULL)
 		return; /* what was kept before stays; it is written when there is an identity */
 	const struct kept_for for_ = {.id = spiffe_id_text(credentials_id(status.credentials)),
-		.not_after_s = svid_not_after_s(credentials_svid(status.credentials))};
+		.not_after_s = credentials_until_s(status.credentials)};
 	enum err err = discovery_client_keep(sidecar->discovery, &for_, &content);
 	if (err != ERR_NONE)
 		buf_clear(&content); /* the file is removed: an older policy must not come back */

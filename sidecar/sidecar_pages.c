@@ -301,7 +301,7 @@ static void set_gauges(struct loop_timer *timer)
 	struct identity_status status;
 	sidecar_identity_status(sidecar, &status);
 	metric_set(shard, METRIC_IDENTITY_EXPIRY,
-		status.credentials == NULL ? 0 : svid_not_after_s(credentials_svid(status.credentials)));
+		status.credentials == NULL ? 0 : credentials_until_s(status.credentials));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));

@@ -8,6 +8,8 @@ enum {
 	LIST_MAX = 60,       /* ports or networks, as handfast-init takes them */
 	ITEM_MAX = 64,       /* bytes; longer than any port, network or quantity */
 	DISTANCE_NAMES = 32, /* bytes of a name that is compared */
+	HOST_LABEL_MAX = 63, /* RFC 1035 2.3.4 */
+	HOST_NAME_BYTES = 253,
 };
 
 enum want_kind {
@@ -138,12 +140,29 @@ static bool is_file_name(const char *value)
 	return len > 0 && len < ITEM_MAX && value[0] != '.' && strspn(value, allowed) == len;
 }
 
+#define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* RFC 1123 2.1: a letter or a digit at both ends. 0: there is none. */
+static size_t label_len(const char *text)
+{
+	size_t len = strspn(text, LETTERS_AND_DIGITS "-");
+	return len > 0 && len <= HOST_LABEL_MAX && text[0] != '-' && text[len - 1] != '-' ? len : 0;
+}
+
 /* A DNS name and a port; also an IPv4 address, which has the same bytes. */
 static bool is_host_port(const char *value)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-	size_t len = strspn(value, allowed);
-	return len > 0 && value[len] == ':' && is_decimal(value + len + 1, 5, 65535);
+	const char *at = value;
+	for (;;) {
+		size_t len = label_len(at);
+		if (len == 0)
+			return false;
+		at += len;
+		if (*at != '.')
+			break;
+		at++;
+	}
+	return at - value <= HOST_NAME_BYTES && *at == ':' && is_decimal(at + 1, 5, 65535);
 }
 
 struct rule {

@@ -35,13 +35,32 @@ static void the_sidecar_alone_has_the_token_and_the_roots(void **state)
 	test_inject_free(injected);
 }
 
+#define LABEL_63         "a2345678901234567890123456789012345678901234567890123456789-123"
+#define TOO_LONG_A_LABEL (LABEL_63 "a:1")
+#define TOO_LONG_A_NAME  (LABEL_63 "." LABEL_63 "." LABEL_63 "." LABEL_63 ":1")
+
+/* Of 253 bytes. */
+static void a_long_name_of_the_ca_is_taken(void **state)
+{
+	(void)state;
+	static const char name[] =
+		LABEL_63 "." LABEL_63 "." LABEL_63 ".a234567890123456789012345678901234567890123456789012345678901";
+	_Static_assert(sizeof name - 1 == 253, "the longest");
+	char annotation[512];
+	(void)snprintf(annotation, sizeof annotation, "'handfast.dev/istio-ca': '%s:15012'", name);
+	struct injected *injected = test_inject(test_annotated(annotation), NULL, NULL);
+	assert_int_not_equal(injected->result.verdict, INJECT_REFUSE);
+	test_inject_free(injected);
+}
+
 static void an_address_without_a_port_or_with_other_bytes_is_refused(void **state)
 {
 	static const char *const values[] = {"", "istiod", "istiod:", ":15012", "istiod:0", "istiod:65536", "a b:1",
-		"a:1:2", "https://istiod:15012", "istiod:15012,b:1", "istiod:15012 "};
+		"a:1:2", "-a.b:1", "a-:1", "a.-b:1", "a.b-.c:1", "a..b:1", ".a:1", "a.:1", TOO_LONG_A_LABEL,
+		TOO_LONG_A_NAME, "https://istiod:15012", "istiod:15012,b:1", "istiod:15012 "};
 	(void)state;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		char annotation[96];
+		char annotation[512];
 		(void)snprintf(annotation, sizeof annotation, "'handfast.dev/istio-ca': '%s'", values[i]);
 		struct injected *injected = test_inject(test_annotated(annotation), NULL, NULL);
 		assert_int_equal(injected->result.verdict, INJECT_REFUSE);
@@ -90,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_sidecar_alone_has_the_token_and_the_roots),
 		cmocka_unit_test(an_address_without_a_port_or_with_other_bytes_is_refused),
+		cmocka_unit_test(a_long_name_of_the_ca_is_taken),
 		cmocka_unit_test(two_sources_of_the_identity_are_refused),
 		cmocka_unit_test(K38_a_volume_of_that_name_is_refused),
 		cmocka_unit_test(a_sidecar_that_is_there_keeps_its_source),

@@ -25,7 +25,7 @@ static enum err encode(struct identity_client *client, struct credentials *of, s
 	const struct clock *clock = loop_clock(client->options.loop);
 	struct kept_identity kept = {
 		.before = state_folder_get(client->options.state)->epoch,
-		.not_after_s = svid_not_after_s(credentials_svid(of)),
+		.not_after_s = credentials_until_s(of),
 		.time_ms = trusted_time_authenticated_s(&client->time, clock) * 1000,
 		.boot_ms = clock->boot_ms(clock),
 		.svid = client->options.keeps_svid ? credentials_svid(of) : NULL,
@@ -177,7 +177,7 @@ static enum err use(struct identity_client *client, struct why *why)
 	client->trust_encoded = kept->trust.encoded;
 	kept->trust.encoded = BUF_INIT(0);
 	const struct renew_now now = identity_now(client);
-	renew_got_certificate(&client->renew, &now, svid_not_after_s(kept->svid));
+	renew_got_certificate(&client->renew, &now, credentials_until_s(fresh));
 	identity_publish(client, fresh);
 	return ERR_NONE;
 }

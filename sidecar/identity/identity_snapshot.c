@@ -197,13 +197,13 @@ static enum err check_domain(const struct identity_client *client, const struct 
 		"the control plane issued an SVID for %s", svid_id(svid)->text);
 }
 
-static void got_certificate(struct identity_client *client, const struct svid *svid)
+static void got_certificate(struct identity_client *client, const struct credentials *fresh)
 {
 	struct renew_now now = identity_now(client);
 	client->is_withdrawn = false;
-	renew_got_certificate(&client->renew, &now, svid_not_after_s(svid));
-	log_notice(COMPONENT, "received an SVID for %s, valid for %lld s", svid_id(svid)->text,
-		(long long)(svid_not_after_s(svid) - now.trusted_s));
+	renew_got_certificate(&client->renew, &now, credentials_until_s(fresh));
+	log_notice(COMPONENT, "received an SVID for %s, valid for %lld s", credentials_id(fresh)->text,
+		(long long)(credentials_until_s(fresh) - now.trusted_s));
 }
 
 static enum err check_same_id(const struct identity_client *client, const struct svid *svid, struct why *why)
@@ -230,7 +230,7 @@ enum err identity_use_both(struct identity_client *client, struct svid *svid, st
 		credentials_new(svid, key, trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
 	identity_keep(client, fresh, trust);
 	store_state(client, trust, NULL);
-	got_certificate(client, svid);
+	got_certificate(client, fresh);
 	identity_publish(client, fresh);
 	return ERR_NONE;
 }
@@ -242,7 +242,7 @@ enum err identity_use_svid(struct identity_client *client, struct svid *svid, st
 	RETURN_IF_ERR(credentials_new(svid, key, credentials_bundles(client->credentials),
 		credentials_epoch(client->credentials), identity_now(client).trusted_s, &fresh, why));
 	identity_keep(client, fresh, NULL);
-	got_certificate(client, svid);
+	got_certificate(client, fresh);
 	identity_publish(client, fresh);
 	return ERR_NONE;
 }
@@ -261,9 +261,21 @@ enum err identity_use_answer(
 		identity_now(client).trusted_s, &fresh, why));
 	identity_keep(client, fresh, &answer->trust);
 	store_state(client, &answer->trust, client->data.has_token ? client->data.token_hash : NULL);
-	got_certificate(client, answer->svid);
+	got_certificate(client, fresh);
 	identity_publish(client, fresh);
 	return ERR_NONE;
+}
+
+/* A root in the place of another one may end before half of the certificate's life. */
+static void renew_before_end(struct identity_client *client, const struct credentials *fresh)
+{
+	const struct renew_now now = identity_now(client);
+	struct renew sooner = client->renew;
+	if (credentials_until_s(fresh) >= client->renew.not_after_s)
+		return;
+	renew_got_certificate(&sooner, &now, credentials_until_s(fresh));
+	if (sooner.due_boot_ms < client->renew.due_boot_ms)
+		client->renew = sooner;
 }
 
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why)
@@ -284,6 +296,7 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
 	identity_keep(client, fresh, trust);
 	store_state(client, trust, NULL);
+	renew_before_end(client, fresh);
 	identity_publish(client, fresh);
 	return ERR_NONE;
 }

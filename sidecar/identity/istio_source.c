@@ -104,7 +104,7 @@ static enum err use(struct istio_source *source, struct span message, struct why
 	RETURN_IF_ERR(istio_answer_parse(message, source->key, &choice, &answer, why));
 	RETURN_IF_ERR(source_identity_use(&source->identity, &answer, &is_renewal, why));
 	const struct renew_now now = renew_time(source);
-	renew_got_certificate(&source->renew, &now, svid_not_after_s(answer.svid));
+	renew_got_certificate(&source->renew, &now, credentials_until_s(source->identity.credentials));
 	source_identity_succeeded(&source->identity);
 	return ERR_NONE;
 }

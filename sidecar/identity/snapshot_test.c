@@ -43,6 +43,38 @@ static void publishes_the_credentials_of_an_attestation(void **state)
 	assert_true(world->client.renew.has_certificate);
 }
 
+/* With a root that ends in ten minutes, of a chain that ends in an hour. */
+static void renews_before_the_root_ends(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(bundle_set_unrefp) struct bundle_set *bundles =
+		test_mesh_bundles_until(world->mesh, TEST_NOW_S + 600);
+	_cleanup_(credentials_unrefp) struct credentials *made = test_mesh_credentials(world->mesh, OWN);
+	_cleanup_(attest_answer_done) struct attest_answer answer = {.svid = svid_ref(credentials_svid(made)),
+		.trust = {.epoch = {7, 3}, .bundles = bundle_set_ref(bundles)},
+		.server_time_ms = TEST_NOW_S * 1000};
+	struct why why;
+	assert_int_equal(identity_use_answer(&world->client, &answer, credentials_key(made), &why), ERR_NONE);
+	assert_int_equal(world->client.renew.not_after_s, TEST_NOW_S + 600);
+	assert_true(
+		world->client.renew.due_boot_ms < loop_clock(world->loop)->boot_ms(loop_clock(world->loop)) + 600000);
+}
+
+static void renews_before_the_root_ends_that_a_later_trust_has(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(trust_done) struct trust trust = {
+		.epoch = {7, 4}, .bundles = test_mesh_bundles_until(world->mesh, TEST_NOW_S + 600)};
+	struct why why;
+	assert_int_equal(enroll(world, world->mesh, OWN, 3), ERR_NONE);
+	uint64_t before = world->client.renew.due_boot_ms;
+	assert_int_equal(push(world, world->mesh, 7, 3), ERR_NONE);
+	assert_int_equal(world->client.renew.due_boot_ms, before);
+	assert_int_equal(identity_use_trust(&world->client, &trust, &why), ERR_NONE);
+	assert_true(
+		world->client.renew.due_boot_ms < loop_clock(world->loop)->boot_ms(loop_clock(world->loop)) + 600000);
+}
+
 static void c13_refuses_an_older_epoch_within_one_incarnation(void **state)
 {
 	struct world *world = *state;
@@ -288,6 +320,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(publishes_the_credentials_of_an_attestation),
+		WORLD_TEST(renews_before_the_root_ends),
+		WORLD_TEST(renews_before_the_root_ends_that_a_later_trust_has),
 		WORLD_TEST(finding_i4_a_pin_that_is_not_on_the_disk_is_not_confirmed),
 		WORLD_TEST(the_pins_of_the_trust_state_are_stored_before_former_ones),
 		WORLD_TEST(c13_refuses_an_older_epoch_within_one_incarnation),

@@ -67,7 +67,8 @@ static void report(struct source_identity *identity, const struct workload_answe
 	if (!is_renewal)
 		return;
 	log_notice(COMPONENT, "received an SVID for %s from %s, valid for %lld s", svid_id(answer->svid)->text,
-		identity->texts.name, (long long)(svid_not_after_s(answer->svid) - source_identity_now_s(identity)));
+		identity->texts.name,
+		(long long)(credentials_until_s(identity->credentials) - source_identity_now_s(identity)));
 	identity->callbacks.on_event(identity->callbacks.arg, IDENTITY_RENEWED, NULL);
 }
 

@@ -66,9 +66,8 @@ static void drop(struct workload_source *source)
 
 static void plan_to_ask(struct workload_source *source, int64_t part, int64_t of)
 {
-	int64_t left_ms = (svid_not_after_s(credentials_svid(source->identity.credentials)) -
-				  source_identity_now_s(&source->identity)) *
-			  1000;
+	int64_t left_ms =
+		(credentials_until_s(source->identity.credentials) - source_identity_now_s(&source->identity)) * 1000;
 	int64_t wait_ms = left_ms > 0 ? left_ms * part / of : 0;
 	source->ask_again_boot_ms = boot_ms(source) + (uint64_t)(wait_ms > TICK_MS ? wait_ms : TICK_MS);
 }
