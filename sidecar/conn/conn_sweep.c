@@ -73,6 +73,7 @@ static void on_slice(struct loop_timer *timer)
 		loop_timer_start(env->loop, timer, SLICE_MS, on_slice);
 		return;
 	}
+	conn_table_note_tunnels(env->table, tunnel_pool_num_tunnels(env->pool));
 	uint64_t rest_ms = spent_ms < PASS_MS ? PASS_MS - spent_ms : SLICE_MS;
 	begin_pass(sweep, now_ms + rest_ms);
 	loop_timer_start(env->loop, timer, rest_ms, on_slice);

@@ -4,12 +4,16 @@
 #include "base/core/shares.h"
 #include "sidecar/conn/conn_state.h"
 
+enum { CONNS_PER_TUNNEL = 64 }; /* for so many, the descriptors have one outbound tunnel besides (process.c) */
+
 struct conn_table {
 	struct list all;
 	struct conn *cursor; /* the next to recheck: the end of one connection may end others */
 	struct conn *sweep;  /* the next of the current pass; NULL: no pass is running */
 	size_t num, max;
 	uint64_t weight;              /* of a connection that needs two descriptors; of one through a tunnel 1 */
+	uint64_t tunnels_besides;     /* outbound tunnels that need none of its units */
+	struct share tunnels;         /* of the others */
 	struct shares *shares;        /* one class per kind of connection */
 	uint64_t slack;               /* units that must be free before on_full reports room for a full kind */
 	bool is_full[NUM_CONN_KINDS]; /* as last reported to on_full */
@@ -41,6 +45,8 @@ struct conn_table *conn_table_new(const struct conn_limits *limits)
 	uint64_t quarter = (capacity + 3) / 4, half = (capacity + 1) / 2;
 	table->weight = counts_descriptors ? 2 : 1;
 	table->max = limits->max;
+	/* Where connections are what is counted, each has two descriptors: one may be its tunnel's. */
+	table->tunnels_besides = counts_descriptors ? capacity / CONNS_PER_TUNNEL : UINT64_MAX;
 	uint64_t per_source = limits->per_source != 0 ? table->weight * limits->per_source : quarter;
 	uint64_t per_identity = limits->per_identity != 0 ? limits->per_identity : (limits->max + 1) / 2;
 	if (per_identity < table->weight) /* else a direct one would never be taken */
@@ -71,6 +77,7 @@ void conn_table_free(struct conn_table *table)
 	CHECK(table->cursor == NULL); /* not from within conn_table_snapshot_changed() */
 	conn_table_cut_all(table, CLOSE_DRAINED);
 	CHECK(table->num == 0 && table->sweep == NULL);
+	shares_give(&table->tunnels);
 	shares_free(table->shares);
 	mem_free(table);
 }
@@ -149,6 +156,29 @@ enum share_limit conn_table_weigh(struct conn_table *table, struct conn *conn, b
 	enum share_limit limit = shares_resize(&conn->share, is_tunneled ? 1 : table->weight);
 	report_full(table);
 	return limit;
+}
+
+static void resize_tunnels(struct conn_table *table, uint64_t units)
+{
+	enum share_limit limit = SHARE_LIMIT_NONE;
+	if (units == 0)
+		shares_give(&table->tunnels);
+	else if (table->tunnels.shares != NULL)
+		limit = shares_resize(&table->tunnels, units);
+	else
+		limit = shares_take(table->shares, CONN_OUTBOUND, NULL, 0, units, &table->tunnels);
+	CHECK(limit == SHARE_LIMIT_NONE); /* no more than there is room for */
+}
+
+void conn_table_note_tunnels(struct conn_table *table, uint64_t num)
+{
+	uint64_t units = num > table->tunnels_besides ? num - table->tunnels_besides : 0;
+	uint64_t most = table->tunnels.weight + shares_room(table->shares, CONN_OUTBOUND);
+	units = least(units, most);
+	if (units == table->tunnels.weight)
+		return;
+	resize_tunnels(table, units);
+	report_full(table);
 }
 
 void conn_table_remove(struct conn_table *table, struct conn *conn)

@@ -23,6 +23,8 @@ void conn_table_on_full(struct conn_table *table, conn_table_full_fn *on_full, v
 bool conn_table_is_full(const struct conn_table *table, enum conn_kind kind);
 size_t conn_table_num(const struct conn_table *table);
 uint64_t conn_table_room(const struct conn_table *table, enum conn_kind kind); /* in connections through tunnels */
+/* How many outbound tunnels there are: those above one per 64 connections take descriptors from these. */
+void conn_table_note_tunnels(struct conn_table *table, uint64_t num);
 /* After the snapshot got new credentials, bundles, policy or networks: wakes parked connections, rechecks open ones,
  * and ends those that are denied now (policy_changed) or whose peer is banned (withdrawn). */
 void conn_table_snapshot_changed(struct conn_table *table);

@@ -1,4 +1,5 @@
 #include "base/net/fd.h"
+#include "sidecar/conn/conn_sweep.h"
 #include "sidecar/conn/test_conns.h"
 #include "sidecar/leg/tcp_pair.h"
 #include <setjmp.h>
@@ -242,6 +243,51 @@ static void finding_l14_a_connection_through_a_tunnel_takes_one_descriptor_anoth
 	assert_int_equal(num_outbound(&limits, "10.0.0.2:80"), 5);
 }
 
+/* One connection to each of many endpoints: each has a tunnel, which takes a descriptor, too. */
+static void a_tunnel_that_carries_one_connection_takes_a_descriptor_of_its_own(void **state)
+{
+	(void)state;
+	struct test_conns *conns = test_conns_new_limited(&(struct conn_limits){.max = 16, .descriptors = 16});
+	struct conn_sweep *sweep = conn_sweep_new(&conns->env);
+	int apps[6], fars[5];
+	conns->pool.opens_tunnels = true;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		apps[i] = test_outbound(conns, TEST_MESHED);
+		test_pool_accept(&conns->pool, &fars[i]);
+		test_conns_turn(conns);
+	}
+	assert_int_equal(conns->num_ended, 0);
+	assert_true(conn_table_is_full(conns->env.table, CONN_OUTBOUND));
+	apps[5] = test_outbound(conns, TEST_MESHED);
+	assert_int_equal(conns->reason, CLOSE_LIMIT_REACHED);
+	conns->pool.num_tunnels = 1; /* the others are closed */
+	test_conns_wait(conns, 1000);
+	assert_int_equal(conn_table_room(conns->env.table, CONN_OUTBOUND), 4);
+	for (unsigned i = 0; i < 5; i++)
+		fd_close(fars[i]);
+	for (unsigned i = 0; i < 6; i++)
+		fd_close(apps[i]);
+	conn_sweep_free(sweep);
+	test_conns_free(conns);
+}
+
+static void of_many_connections_one_tunnel_in_64_is_counted_besides(void **state)
+{
+	(void)state;
+	struct conn_table *table = conn_table_new(&(struct conn_limits){.max = 6400, .descriptors = 6400});
+	uint64_t room = conn_table_room(table, CONN_OUTBOUND);
+	conn_table_note_tunnels(table, 100);
+	assert_int_equal(conn_table_room(table, CONN_OUTBOUND), room);
+	conn_table_note_tunnels(table, 1100);
+	assert_in_range(conn_table_room(table, CONN_OUTBOUND), 0, room - 1);
+	conn_table_note_tunnels(table, 1000000); /* as many as there is room for */
+	assert_int_equal(conn_table_room(table, CONN_OUTBOUND), 0);
+	conn_table_note_tunnels(table, 0);
+	assert_int_equal(conn_table_room(table, CONN_OUTBOUND), room);
+	conn_table_free(table);
+}
+
 static void enough_descriptors_for_all_leave_the_number_of_connections_as_the_limit(void **state)
 {
 	(void)state;
@@ -307,6 +353,8 @@ int main(void)
 		TEST(finding_l1_an_idle_plaintext_connection_returns_its_place),
 		TEST(finding_l3_an_identity_is_limited_to_its_share),
 		cmocka_unit_test(finding_l14_a_connection_through_a_tunnel_takes_one_descriptor_another_one_two),
+		cmocka_unit_test(a_tunnel_that_carries_one_connection_takes_a_descriptor_of_its_own),
+		cmocka_unit_test(of_many_connections_one_tunnel_in_64_is_counted_besides),
 		cmocka_unit_test(enough_descriptors_for_all_leave_the_number_of_connections_as_the_limit),
 		cmocka_unit_test(no_more_than_the_limit_are_taken_while_descriptors_are_left),
 		cmocka_unit_test(a_large_table_keeps_a_small_part_in_reserve),

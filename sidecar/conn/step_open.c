@@ -256,6 +256,7 @@ static struct conn_next open_stream(struct conn *conn)
 		.wait_ms = wait_ms,
 	};
 	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
+	conn_table_note_tunnels(conn->env->table, tunnel_pool_num_tunnels(conn->env->pool));
 	return conn_wait();
 }
 

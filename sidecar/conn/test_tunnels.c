@@ -23,7 +23,13 @@ struct stream_attempt *tunnel_pool_open(struct tunnel_pool *pool, const struct s
 	pool->attempt->request = *request;
 	spiffe_id_copy(request->expected, &pool->attempt->expected);
 	pool->num_opened++;
+	pool->num_tunnels += pool->opens_tunnels;
 	return pool->attempt;
+}
+
+unsigned tunnel_pool_num_tunnels(const struct tunnel_pool *pool)
+{
+	return pool->num_tunnels;
 }
 
 static struct stream_attempt *attempt_take(struct tunnel_pool *pool)

@@ -13,7 +13,8 @@ struct stream_attempt {
 
 struct tunnel_pool { /* zeroed: fresh */
 	struct loop *loop;
-	unsigned num_opened, num_canceled;
+	unsigned num_opened, num_canceled, num_tunnels;
+	bool opens_tunnels;             /* one for each stream, else none */
 	struct stream_attempt *attempt; /* the pending one */
 	struct svid *peer;              /* borrowed: the peer of its legs */
 	uint64_t answer_ms;             /* how long an answer takes that the test gives */
