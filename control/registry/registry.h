@@ -92,9 +92,9 @@ struct resolution {
 };
 void registry_resolve(struct registry *registry, const struct addr *destination, struct resolution *out);
 
-/* The address of the service of that name: of the settings, else of the source; IPv4 where it has both. False: none. */
 /* The zone of the host with this address, as the source knows it (base/core/zone.h); 0: not known. */
 uint32_t registry_host_zone(const struct registry *registry, const struct ip_addr *ip);
+/* The address of the service of that name: of the settings, else of the source; IPv4 where it has both. False: none. */
 bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out);
 
 /* Another source of answers, such as a cluster's objects. It is asked after the operator's entries, services and
