@@ -33,9 +33,10 @@ def carry_keys(first, to):
     """What an operator does: the keys of bootstrap root and root, from the first control plane to another one."""
     sealed, passphrase = exported_keys(first)
     private_file(passphrase, "correct horse battery staple\n")
-    # its ports are open before it has made all of its keys
+    # its ports are open before it has made all of its keys, and removed the one of a root that is the operator's
     wait_until("the bootstrap root's key", lambda: os.path.exists(os.path.join(first.state, "keys", "bootstrap.pem")))
-    keys_command(first, "export", "--to", sealed, "--passphrase-file", passphrase)
+    export = ("export", "--to", sealed, "--passphrase-file", passphrase)
+    wait_until("the export of the keys", lambda: keys_command(first, *export, check=False).returncode == 0)
     keys_command(to, "import", "--from", sealed, "--passphrase-file", passphrase)
 
 
