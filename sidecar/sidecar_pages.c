@@ -53,6 +53,22 @@ static void add_not_kept(const struct sidecar *sidecar, struct conditions *out)
 			"let the sidecar write its state_dir; it tries again by itself");
 }
 
+/* What the mesh's roots, services, lists and networks are. */
+static void add_mesh(const struct sidecar *sidecar, struct conditions *out)
+{
+	if (sidecar->root_detail[0] != '\0')
+		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
+	if (sidecar->service_detail[0] != '\0')
+		add(out, "a listener's service is not known", PAGE_DEGRADED, sidecar->service_detail,
+			SIDECAR_SERVICE_FIX);
+	if (sidecar->lists_detail[0] != '\0')
+		add(out, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail, SIDECAR_LISTS_FIX);
+	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
+		if (sidecar->families[i].is_outside)
+			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
+				SIDECAR_FAMILY_FIX);
+}
+
 /* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads. */
 static void collect_conditions(const struct sidecar *sidecar, struct conditions *out)
 {
@@ -90,17 +106,7 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 	if (sidecar->late_detail[0] != '\0')
 		add(out, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
 			"list the recent failures: handfast why");
-	if (sidecar->root_detail[0] != '\0')
-		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
-	if (sidecar->service_detail[0] != '\0')
-		add(out, "a listener's service is not known", PAGE_DEGRADED, sidecar->service_detail,
-			SIDECAR_SERVICE_FIX);
-	if (sidecar->lists_detail[0] != '\0')
-		add(out, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail, SIDECAR_LISTS_FIX);
-	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
-		if (sidecar->families[i].is_outside)
-			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
-				SIDECAR_FAMILY_FIX);
+	add_mesh(sidecar, out);
 	add_not_kept(sidecar, out);
 	if (sidecar->is_draining)
 		add(out, "draining", PAGE_FAILED, NULL, NULL);

@@ -29,6 +29,7 @@ def options_of_command_line():
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--last", action="store_true", help="with the last size also renewals, and an outage")
     parser.add_argument("--outage", type=int, default=60, help="seconds; certificates live 0.8 times as long")
+    parser.add_argument("--key-exchange", help="the only one, such as X25519; default: X25519MLKEM768, as of a sidecar")
     parser.add_argument("--json", default="control-result.json", help="file for every figure; the log of the control plane is beside it")
     return parser.parse_args()
 
@@ -52,11 +53,11 @@ def one_size(binaries, num, options, is_last):
     with tempfile.TemporaryDirectory(prefix="handfast-control-bench-", dir="/dev/shm") as folder:
         os.chmod(folder, 0o755)
         ttl_s = int(0.8 * options.outage) if is_last else 3600
-        plane, herds = planes.Plane(folder, binaries, "%ds" % ttl_s), None
+        plane, herds = planes.Plane(folder, binaries, "%ds" % ttl_s, options.key_exchange), None
         result = {"sidecars": num, "leaf_ttl_s": ttl_s}
         try:
             plane.start()
-            herds = herding.Herds(binaries["herd"], plane.socket, folder, num)
+            herds = herding.Herds(binaries["herd"], plane.socket, folder, num, options.key_exchange)
             enrolled = time.monotonic()
             steps = [phases.enroll, phases.rest, phases.push, phases.ban, phases.reconnect, phases.crash]
             for step in steps:

@@ -2,13 +2,13 @@
  * start or an outage that outlived every certificate. Each dials an address of its own, which is also its source, so
  * that the control plane sees as many hosts.
  *
- *     herd OPERATOR_SOCKET FOLDER FIRST_ADDRESS NUM SECONDS [FIRST_NUMBER NUM_SERVICES FIRST_SERVICE]
+ *     herd OPERATOR_SOCKET FOLDER FIRST_ADDRESS NUM SECONDS [FIRST_NUMBER NUM_SERVICES FIRST_SERVICE [KEY_EXCHANGE]]
  *
  * FIRST_ADDRESS and the NUM - 1 addresses after it must be on this machine's lo. One line of JSON per second, and one
  * at the end: how many have an SVID, how many have a stream, how many tries failed. Exit code 0: all of them, in time.
  *
- * With the last three it also claims its addresses, subscribes services and confirms what comes, stays when all are
- * there, and takes commands (herd.h).
+ * With three more it also claims its addresses, subscribes services and confirms what comes, stays when all are there,
+ * and takes commands (herd.h). KEY_EXCHANGE, such as X25519: the only one that it offers.
  */
 #include "base/core/check.h"
 #include "base/core/log.h"
@@ -51,7 +51,7 @@ static enum err herd_make(struct herd *herd, int argc, char **argv, struct why *
 {
 	struct ip_addr first;
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(argv[3]), &first));
-	if (argc == 9) {
+	if (argc >= 9) {
 		herd->stays = true;
 		herd->mesh.first_number = (unsigned)herd_number(argv[6]);
 		herd->mesh.num_services = (unsigned)herd_number(argv[7]);
@@ -72,12 +72,13 @@ static void wait_for_start(void)
 
 int main(int argc, char **argv)
 {
-	static const struct tls_context_options tls = {.role = TLS_CLIENT, .alpn = "h2"};
+	struct tls_context_options tls = {.role = TLS_CLIENT, .alpn = "h2"};
 	struct herd herd = {0};
 	struct why why = {0};
-	if (argc != 6 && argc != 9) {
+	if ((argc != 6 && argc != 9 && argc != 10) ||
+		(argc == 10 && key_exchange_add(&tls.key_exchanges, argv[9], NULL) != ERR_NONE)) {
 		fprintf(stderr, "usage: herd OPERATOR_SOCKET FOLDER FIRST_ADDRESS NUM SECONDS "
-				"[FIRST_NUMBER NUM_SERVICES FIRST_SERVICE]\n");
+				"[FIRST_NUMBER NUM_SERVICES FIRST_SERVICE [KEY_EXCHANGE]]\n");
 		return 64;
 	}
 	log_open("herd");

@@ -25,7 +25,7 @@ def add_addresses(num):
 
 
 class Herds:
-    def __init__(self, binary, socket, folder, num):
+    def __init__(self, binary, socket, folder, num, key_exchange=None):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - KEPT
         each = max(2, -(-num // most))
         self.num, self.herds, first = num, [], 0
@@ -34,7 +34,7 @@ class Herds:
             own = os.path.join(folder, "herd-%d" % number)
             os.makedirs(own)
             self.herds.append(Herd([binary, socket, own, address_of(first), str(size), "100000", str(first), str(SERVICES),
-                                    FIRST_SERVICE], size))
+                                    FIRST_SERVICE, *([key_exchange] if key_exchange else [])], size))
             first += size
         for herd in self.herds:
             if herd.await_row("made", True, 300) is None:

@@ -18,7 +18,7 @@ STREAMS, METRICS = 15012, 15014
 
 
 class Plane:
-    def __init__(self, folder, binaries, leaf_ttl):
+    def __init__(self, folder, binaries, leaf_ttl, key_exchange=None):
         self.folder, self.binaries = os.path.join(folder, "control"), binaries
         self.state, self.run_folder = os.path.join(self.folder, "state"), os.path.join(self.folder, "run")
         for path in (self.folder, self.state, self.run_folder):
@@ -28,6 +28,7 @@ class Plane:
         self.socket = os.path.join(self.run_folder, "control.sock")
         self.path = os.path.join(self.folder, "control.yaml")
         self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.key_exchange = key_exchange
         self.leaf_ttl, self.process, self.num_policies = leaf_ttl, None, 0
         self._write()
 
@@ -37,6 +38,7 @@ class Plane:
             "state_dir": self.state, "operator_socket": self.socket, "log": {"level": "warning"},
             "identity": {"leaf_ttl": self.leaf_ttl, "attest_per_second": 1000},
             "limits": {"max_connections": 16000},
+            "tls": {"groups": [self.key_exchange]} if self.key_exchange else {},
             "mesh": {"networks": ["127.77.0.0/16", "127.78.0.0/16"]},
             "services": [{"name": "service-%d" % number, "address": "127.78.0.%d" % number,
                           "identity": "spiffe://cluster.local/service/%d" % number,
