@@ -51,26 +51,13 @@ static void K38_a_path_is_refused(void **state)
 static void K38_a_volume_of_that_name_is_refused(void **state)
 {
 	(void)state;
-	struct injected *injected = test_inject(
-		"{'metadata': {'annotations': {'handfast.dev/agent-socket': 'a.sock'}}, 'spec': {'containers': "
-		"[{'name': 'app', 'image': 'a'}], 'volumes': [{'name': 'handfast-agent', 'emptyDir': {}}]}}",
-		NULL, NULL);
-	assert_int_equal(injected->result.verdict, INJECT_REFUSE);
-	assert_non_null(strstr(injected->result.detail.got, "has the name handfast-agent"));
-	test_inject_free(injected);
+	test_volume_is_refused("'handfast.dev/agent-socket': 'a.sock'", "handfast-agent");
 }
 
 static void a_sidecar_that_is_there_keeps_its_source(void **state)
 {
 	(void)state;
-	struct injected *injected = test_inject(test_annotated(""), NULL, NULL);
-	json_t *annotations = json_object_get(json_object_get(injected->after, "metadata"), "annotations");
-	assert_int_equal(json_object_set_new(annotations, "handfast.dev/agent-socket", json_string("a.sock")), 0);
-	struct injected *again = test_inject_again(injected);
-	assert_true(test_has_warning(again, "made without it"));
-	assert_null(test_env(again, "handfast", "HANDFAST_SIDECAR_IDENTITY_SOURCE"));
-	test_inject_free(again);
-	test_inject_free(injected);
+	test_source_stays("handfast.dev/agent-socket", "a.sock");
 }
 
 int main(void)

@@ -82,26 +82,13 @@ static void two_sources_of_the_identity_are_refused(void **state)
 static void K38_a_volume_of_that_name_is_refused(void **state)
 {
 	(void)state;
-	struct injected *injected = test_inject("{'metadata': {'annotations': {" ASKED
-						"}}, 'spec': {'containers': [{'name': 'app', 'image': 'a'}], "
-						"'volumes': [{'name': 'handfast-istio', 'emptyDir': {}}]}}",
-		NULL, NULL);
-	assert_int_equal(injected->result.verdict, INJECT_REFUSE);
-	assert_non_null(strstr(injected->result.detail.got, "has the name handfast-istio"));
-	test_inject_free(injected);
+	test_volume_is_refused(ASKED, "handfast-istio");
 }
 
 static void a_sidecar_that_is_there_keeps_its_source(void **state)
 {
 	(void)state;
-	struct injected *injected = test_inject(test_annotated(""), NULL, NULL);
-	json_t *annotations = json_object_get(json_object_get(injected->after, "metadata"), "annotations");
-	assert_int_equal(json_object_set_new(annotations, "handfast.dev/istio-ca", json_string("a:1")), 0);
-	struct injected *again = test_inject_again(injected);
-	assert_true(test_has_warning(again, "made without it"));
-	assert_null(test_env(again, "handfast", "HANDFAST_SIDECAR_IDENTITY_SOURCE"));
-	test_inject_free(again);
-	test_inject_free(injected);
+	test_source_stays("handfast.dev/istio-ca", "a:1");
 }
 
 int main(void)

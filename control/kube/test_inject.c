@@ -245,3 +245,29 @@ void test_patch_apply(json_t *document, const json_t *patch)
 		apply(document, json_string_value(json_object_get(operation, "op")), operation);
 	}
 }
+
+void test_volume_is_refused(const char *annotations, const char *volume)
+{
+	char pod[512];
+	snprintf(pod, sizeof(pod),
+		"{'metadata': {'annotations': {%s}}, 'spec': {'containers': [{'name': 'app', 'image': 'a'}], "
+		"'volumes': [{'name': '%s', 'emptyDir': {}}]}}",
+		annotations, volume);
+	struct injected *injected = test_inject(pod, NULL, NULL);
+	assert_int_equal(injected->result.verdict, INJECT_REFUSE);
+	assert_non_null(strstr(injected->result.detail.got, "has the name "));
+	assert_non_null(strstr(injected->result.detail.got, volume));
+	test_inject_free(injected);
+}
+
+void test_source_stays(const char *annotation, const char *value)
+{
+	struct injected *injected = test_inject(test_annotated(""), NULL, NULL);
+	json_t *annotations = json_object_get(json_object_get(injected->after, "metadata"), "annotations");
+	assert_int_equal(json_object_set_new(annotations, annotation, json_string(value)), 0);
+	struct injected *again = test_inject_again(injected);
+	assert_true(test_has_warning(again, "made without it"));
+	assert_null(test_env(again, "handfast", "HANDFAST_SIDECAR_IDENTITY_SOURCE"));
+	test_inject_free(again);
+	test_inject_free(injected);
+}

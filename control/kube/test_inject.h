@@ -39,3 +39,7 @@ json_t *test_json(const char *text); /* ' in place of " */
 /* An independent reading of RFC 6902 (add, remove, replace, move, test); fails the test where an operation fails. */
 void test_patch_apply(json_t *document, const json_t *patch);
 json_t *test_pointer(json_t *document, const char *pointer); /* NULL: nothing is there */
+/* A pod that asks for a source of its identity by these annotations and has a volume of that name is refused. */
+void test_volume_is_refused(const char *annotations, const char *volume);
+/* A pod that has its sidecar, and gets the annotation later, keeps the source that it has, with a warning. */
+void test_source_stays(const char *annotation, const char *value);
