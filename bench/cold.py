@@ -6,8 +6,8 @@
 
 Each destination is an address of its own of one server, so that each first connection asks the control plane and makes
 a tunnel with a full handshake. The time is from connect() to the answer to one byte, the CPU that of both sidecars.
-Beside it the same again, by then through a tunnel that stands, and to the server without interception, which is what
-the measuring itself takes.
+Beside it the same with an answer and without a tunnel, through a tunnel that stands, and to the server without
+interception, which is what the measuring itself takes.
 
 Needs root (network namespaces) and the packages of tools/ and test/apt-packages.txt. The programs come from HANDFAST_BIN,
 or are built with optimization."""
@@ -31,6 +31,7 @@ from handfast_harness import Mesh, identity_of, topology  # noqa: E402
 from handfast_harness.story import Story  # noqa: E402
 
 PORT, APP = 7000, 1000
+PAUSE_S = 0.02  # so that connections do not overlap
 PROGRAMS = ["//intercept:handfast-init", "//sidecar:handfast-sidecar", "//control:handfast-control", "//cli:handfast"]
 
 
@@ -81,14 +82,27 @@ def spread(times_ms):
     return {"p50": ordered[len(ordered) // 2], "p99": ordered[int(0.99 * (len(ordered) - 1))], "max": ordered[-1]}
 
 
+def row(host, uid, destinations, pids, pause_s):
+    times, before = [], cost.cpu_s(pids)
+    for address in destinations:
+        times.append(once_ms(host, address, uid))
+        time.sleep(pause_s)
+    return {**spread(times), "cpu_us": 1e6 * (cost.cpu_s(pids) - before) / len(destinations)}
+
+
+def pids_of(mesh):
+    return [sidecar.process.pid for sidecar in mesh.sidecars.values()]
+
+
 def measure(mesh, destinations):
-    rows, pids = {}, [sidecar.process.pid for sidecar in mesh.sidecars.values()]
-    for name, host, uid in (("cold", mesh.client, APP), ("warm", mesh.client, APP), ("without interception", mesh.server, 0)):
-        times, before = [], cost.cpu_s(pids)
-        for address in destinations:
-            times.append(once_ms(host, address, uid))
-            time.sleep(0.02)  # duration: the connections do not overlap
-        rows[name] = {**spread(times), "cpu_us": 1e6 * (cost.cpu_s(pids) - before) / len(destinations)}
+    """Back to back: as a peer's connections are measured by run.py, each of which makes a handshake."""
+    rows = {"cold": row(mesh.client, APP, destinations, pids_of(mesh), PAUSE_S)}
+    mesh.sidecar("server").restart()  # answers stay at the client's sidecar, tunnels end
+    rows["with an answer, new tunnel"] = row(mesh.client, APP, destinations, pids_of(mesh), PAUSE_S)
+    mesh.sidecar("server").restart()
+    rows["the same, back to back"] = row(mesh.client, APP, destinations, pids_of(mesh), 0)
+    rows["warm"] = row(mesh.client, APP, destinations, pids_of(mesh), PAUSE_S)
+    rows["without interception"] = row(mesh.server, 0, destinations, pids_of(mesh), PAUSE_S)
     return rows
 
 
