@@ -9,15 +9,22 @@ enum { CONDITIONS_MAX = 24, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_
 
 /* --- conditions: what makes the sidecar not ready or degraded --- */
 
+/* Their rows of metrics.def stand together. */
+#define METRIC_CONDITION_FIRST METRIC_CONDITION_NO_IDENTITY
+#define METRIC_CONDITION_LAST  METRIC_CONDITION_DRAINING
+
 struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
+	enum sidecar_metric metrics[CONDITIONS_MAX]; /* of each, the row that shows it */
 	size_t num;
 	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700];
 };
 
-static void add(struct conditions *to, const char *name, enum page_level level, const char *detail, const char *fix)
+static void add(struct conditions *to, enum sidecar_metric metric, const char *name, enum page_level level,
+	const char *detail, const char *fix)
 {
-	CHECK(to->num < CONDITIONS_MAX);
+	CHECK(to->num < CONDITIONS_MAX && metric >= METRIC_CONDITION_FIRST && metric <= METRIC_CONDITION_LAST);
+	to->metrics[to->num] = metric;
 	to->list[to->num++] = (struct page_condition){name, level, detail, fix};
 }
 
@@ -27,11 +34,11 @@ static void add_room(const struct sidecar *sidecar, struct conditions *out)
 {
 	static const char fix[] = "inspect /connections; raise limits.max_connections and the descriptor limit";
 	if (sidecar->num_full[CONN_OUTBOUND] > 0)
-		add(out, "no room for outbound connections", PAGE_FAILED, NULL, fix);
+		add(out, METRIC_CONDITION_NO_OUTBOUND_ROOM, "no room for outbound connections", PAGE_FAILED, NULL, fix);
 	if (sidecar->num_full[CONN_INBOUND] > 0)
-		add(out, "no room for inbound streams", PAGE_FAILED, NULL, fix);
+		add(out, METRIC_CONDITION_NO_INBOUND_ROOM, "no room for inbound streams", PAGE_FAILED, NULL, fix);
 	if (sidecar->num_full[CONN_INBOUND_PLAIN] > 0)
-		add(out, "no room for plaintext connections", PAGE_DEGRADED, NULL,
+		add(out, METRIC_CONDITION_NO_PLAINTEXT_ROOM, "no room for plaintext connections", PAGE_DEGRADED, NULL,
 			"find the sources with most connections on /connections; make the ports strict");
 }
 
@@ -49,7 +56,8 @@ static void add_not_kept(const struct sidecar *sidecar, struct conditions *out)
 	if (sidecar->identity != NULL && identity_client_kept_failure(sidecar->identity)->err != ERR_NONE)
 		why = identity_client_kept_failure(sidecar->identity);
 	if (why->err != ERR_NONE)
-		add(out, "not kept for a restart", PAGE_DEGRADED, why_format(why, out->not_kept, sizeof(out->not_kept)),
+		add(out, METRIC_CONDITION_NOT_KEPT, "not kept for a restart", PAGE_DEGRADED,
+			why_format(why, out->not_kept, sizeof(out->not_kept)),
 			"let the sidecar write its state_dir; it tries again by itself");
 }
 
@@ -57,16 +65,18 @@ static void add_not_kept(const struct sidecar *sidecar, struct conditions *out)
 static void add_mesh(const struct sidecar *sidecar, struct conditions *out)
 {
 	if (sidecar->root_detail[0] != '\0')
-		add(out, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail, SIDECAR_ROOT_FIX);
+		add(out, METRIC_CONDITION_ROOT_ENDS, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail,
+			SIDECAR_ROOT_FIX);
 	if (sidecar->service_detail[0] != '\0')
-		add(out, "a listener's service is not known", PAGE_DEGRADED, sidecar->service_detail,
-			SIDECAR_SERVICE_FIX);
+		add(out, METRIC_CONDITION_SERVICE_UNKNOWN, "a listener's service is not known", PAGE_DEGRADED,
+			sidecar->service_detail, SIDECAR_SERVICE_FIX);
 	if (sidecar->lists_detail[0] != '\0')
-		add(out, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail, SIDECAR_LISTS_FIX);
+		add(out, METRIC_CONDITION_REVOCATION_LISTS, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail,
+			SIDECAR_LISTS_FIX);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
-			add(out, sidecar->families[i].name, PAGE_DEGRADED, sidecar->families[i].detail,
-				SIDECAR_FAMILY_FIX);
+			add(out, METRIC_CONDITION_FAMILY_OUTSIDE, sidecar->families[i].name, PAGE_DEGRADED,
+				sidecar->families[i].detail, SIDECAR_FAMILY_FIX);
 }
 
 /* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads. */
@@ -80,39 +90,43 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 	else
 		(void)why_format(&status.last_failure, out->last_failure, sizeof(out->last_failure));
 	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
-	if (!status.is_valid)
-		add(out, status.credentials == NULL ? "no identity yet" : "the identity has expired", PAGE_FAILED,
-			failure, "list the recent failures: handfast why");
+	if (!status.is_valid && status.credentials == NULL)
+		add(out, METRIC_CONDITION_NO_IDENTITY, "no identity yet", PAGE_FAILED, failure,
+			"list the recent failures: handfast why");
+	else if (!status.is_valid)
+		add(out, METRIC_CONDITION_IDENTITY_EXPIRED, "the identity has expired", PAGE_FAILED, failure,
+			"list the recent failures: handfast why");
 	else if (!status.is_connected)
-		add(out, "control plane unreachable", PAGE_DEGRADED, failure,
+		add(out, METRIC_CONDITION_CONTROL_UNREACHABLE, "control plane unreachable", PAGE_DEGRADED, failure,
 			"see the detail, and list the recent failures: handfast why");
 	const struct why *source = sidecar_identity_source_failure(sidecar);
 	if (status.is_valid && source->err != ERR_NONE)
-		add(out, sidecar_identity_source_condition(sidecar), PAGE_DEGRADED,
+		add(out, METRIC_CONDITION_IDENTITY_SOURCE, sidecar_identity_source_condition(sidecar), PAGE_DEGRADED,
 			why_format(source, out->source_failure, sizeof(out->source_failure)),
 			"the identity in use stays until it expires: list the recent failures: handfast why");
 	if (sidecar->policy == NULL)
-		add(out, "no policy yet", PAGE_FAILED, discovery_failure(sidecar, failure, out->no_policy),
+		add(out, METRIC_CONDITION_NO_POLICY, "no policy yet", PAGE_FAILED,
+			discovery_failure(sidecar, failure, out->no_policy),
 			"connections are parked until the policy arrives: list the recent failures: handfast why");
 	if (sidecar->lacks_rules)
-		add(out, "no interception rules", PAGE_FAILED,
+		add(out, METRIC_CONDITION_NO_RULES, "no interception rules", PAGE_FAILED,
 			"169.254.15.6 is not on lo: neither an init container nor the CNI plugin has written rules",
 			"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules");
 	if (sidecar->has_useless_rules)
-		add(out, "interception rules that lead nowhere", PAGE_DEGRADED,
+		add(out, METRIC_CONDITION_USELESS_RULES, "interception rules that lead nowhere", PAGE_DEGRADED,
 			"169.254.15.6 is on lo: rules redirect the workload's connections, and interception is none",
 			"run 'handfast-init down', or set interception to redirect");
 	add_room(sidecar, out);
 	if (sidecar->late_detail[0] != '\0')
-		add(out, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
+		add(out, METRIC_CONDITION_RENEWAL_LATE, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
 			"list the recent failures: handfast why");
 	add_mesh(sidecar, out);
 	add_not_kept(sidecar, out);
 	if (sidecar->is_draining)
-		add(out, "draining", PAGE_FAILED, NULL, NULL);
+		add(out, METRIC_CONDITION_DRAINING, "draining", PAGE_FAILED, NULL, NULL);
 	for (size_t i = 0; i < 2; i++)
 		if (status.claims[i].detail.err != ERR_NONE)
-			add(out, "address claim refused", PAGE_DEGRADED,
+			add(out, METRIC_CONDITION_CLAIM_REFUSED, "address claim refused", PAGE_DEGRADED,
 				why_format(&status.claims[i].detail, out->refused[i], sizeof(out->refused[i])),
 				"the sidecar repeats the claim");
 }
@@ -222,6 +236,17 @@ static void on_tunnels(void *arg, struct http_request *request)
 	worker_page_tunnels(request, sidecar->workers, sidecar->num_workers, sidecar->loop);
 }
 
+static void set_conditions(const struct sidecar *sidecar, struct metric_shard *shard)
+{
+	struct conditions conditions;
+	collect_conditions(sidecar, &conditions);
+	for (unsigned metric = METRIC_CONDITION_FIRST; metric <= METRIC_CONDITION_LAST; metric++)
+		metric_set(shard, metric, 0);
+	for (size_t i = 0; i < conditions.num; i++)
+		metric_set(shard, conditions.metrics[i], 1);
+	metric_set(shard, METRIC_READY, page_is_ready(conditions.list, conditions.num));
+}
+
 /* Metrics that are read only when /metrics is requested. */
 static void set_on_scrape(struct sidecar *sidecar)
 {
@@ -229,6 +254,7 @@ static void set_on_scrape(struct sidecar *sidecar)
 	metric_set(shard, METRIC_ACCESS_LOG_LOST, (int64_t)access_log_num_lost(sidecar->access_log));
 	metric_set(shard, METRIC_ACCESS_LOG_SUPPRESSED, (int64_t)access_log_num_suppressed(sidecar->access_log));
 	metric_set(shard, METRIC_LOG_LOST, (int64_t)log_num_lost());
+	set_conditions(sidecar, shard);
 	metric_set(shard, METRIC_BUILD_INFO, 1);
 	metric_set(shard, METRIC_PROCESS_CPU, process_cpu_ms());
 	metric_set(shard, METRIC_PROCESS_RESIDENT, process_resident_bytes(&sidecar->facts));

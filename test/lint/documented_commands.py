@@ -10,6 +10,7 @@ from tree import ROOT
 README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES, KUBERNETES = (
     "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md",
     "docs/kubernetes.md")
+MONITORING = "docs/monitoring.md"
 
 
 def is_read(document):
@@ -93,6 +94,10 @@ ELSEWHERE = {
 
 # {document: {first line: why no test runs it}}
 NOT_RUN = {
+    MONITORING: {
+        "install -m 0644 deploy/monitoring/handfast.rules.yaml": "changes this host's Prometheus; story 335 starts one with the rules",
+        "kubectl apply -f deploy/kubernetes/podmonitor.yaml": "needs the objects of the Prometheus operator in the cluster",
+    },
     CONTRIBUTING: {
         "route: read the original destination": "a commit message",
     },

@@ -11,6 +11,7 @@ import dead_code
 import document_names
 import documented_commands
 import documents
+import monitoring
 import reference
 import retired_words
 import sleeps
@@ -233,6 +234,25 @@ class Reference(unittest.TestCase):
         names = {metric.name: metric for metric in reference.metrics_of("handfast-sidecar")}
         self.assertEqual(names["handfast_streams_total"].labels, {"direction": ["outbound", "inbound"]})
         self.assertEqual(names["handfast_connect_duration_seconds"].kind, "histogram")
+
+
+class Monitoring(unittest.TestCase):
+    KNOWN = {"up": {}, "a_total": {"reason": ["denied", "idle"], "sha256": ["16 digits"]}, "b_bucket": {"direction": ["inbound"]}}
+
+    def gaps(self, expression):
+        return list(monitoring.gaps_of(expression, self.KNOWN))
+
+    def test_metrics_labels_and_values_of_the_tables_are_no_finding(self):
+        for expression in ('sum by (job, reason) (rate(a_total{reason=~"denied|idle", sha256="00"}[5m])) > 5', 'up{job=~"(.+/)?a"} == 0',
+                           "histogram_quantile(0.99, sum by (direction, le) (rate(b_bucket[5m]))) unless on (job) up == 0",
+                           "increase(a_total[1d] offset 10m) / time() and a_total"):
+            self.assertEqual(self.gaps(expression), [], expression)
+
+    def test_what_no_table_has_is_named(self):
+        self.assertEqual(self.gaps("rate(c_total[5m])"), ["c_total: no such metric"])
+        self.assertEqual(self.gaps('a_total{cause="denied"}'), ["a_total has no label cause"])
+        self.assertEqual(self.gaps('a_total{reason!~"denied|tired"}'), ["a_total: reason is never tired"])
+        self.assertEqual(self.gaps("sum by (direction) (a_total)"), ["no metric of the expression has the label direction"])
 
 
 class Threats(unittest.TestCase):
