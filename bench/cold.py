@@ -86,7 +86,7 @@ def row(host, uid, destinations, pids, pause_s):
     times, before = [], cost.cpu_s(pids)
     for address in destinations:
         times.append(once_ms(host, address, uid))
-        time.sleep(pause_s)
+        time.sleep(pause_s)  # duration: the calls come one at a time, with this pause between them
     return {**spread(times), "cpu_us": 1e6 * (cost.cpu_s(pids) - before) / len(destinations)}
 
 
