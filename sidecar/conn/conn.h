@@ -7,6 +7,7 @@
 #include "sidecar/conn/close_reason.h"
 #include "sidecar/conn/worker_snapshot.h"
 #include "sidecar/direct/direct_client.h"
+#include "sidecar/direct/direct_server.h"
 #include "sidecar/relay/relay.h"
 #include "sidecar/report/access_log.h"
 #include "sidecar/route/endpoint_limit.h"
@@ -105,6 +106,8 @@ void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream);
 /* A connection with a TLS session of its own, whose peer is verified. `leg` is adopted. */
 void conn_start_inbound_direct(struct conn_env *env, struct leg *leg, struct svid *peer, enum key_exchange key_exchange,
 	const struct addr *local, const struct addr *remote);
+/* Instead: the caller's handshake failed. It is reported as a connection that ended. */
+void conn_report_failed_handshake(const struct conn_env *env, const struct direct_failure *failure);
 void conn_abandon(struct inbound_stream *stream); /* the peer reset its stream before it was answered */
 
 struct conn_summary { /* for /connections; borrowed during the call */

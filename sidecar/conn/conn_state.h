@@ -88,6 +88,9 @@ void conn_count(struct conn *conn);
 struct leg_inspection;
 void conn_inspect(struct conn *conn, const struct leg_inspection *inspection);
 
+/* The reason for a TLS handshake that failed so. */
+enum close_reason conn_reason_of_tls(enum err err, bool failed_by_peer);
+
 /* The functions of conn_table that only this folder uses. */
 /* SHARE_LIMIT_NONE, or the limit that refuses the connection. */
 enum share_limit conn_table_add(struct conn_table *table, struct conn *conn) _must_use_;

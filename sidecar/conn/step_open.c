@@ -13,21 +13,6 @@ enum {
 	STATUS_DENIED = 401,
 };
 
-static enum close_reason reason_of_tls(const struct stream_result *result)
-{
-	if (result->failed_by_peer)
-		return CLOSE_REFUSED_BY_PEER;
-	if (result->detail.err == ERR_WRONG_PEER)
-		return CLOSE_WRONG_PEER;
-	if (result->detail.err == ERR_TIMEOUT)
-		return CLOSE_TLS_TIMEOUT;
-	if (result->detail.err == ERR_EXPIRED || result->detail.err == ERR_NOT_YET_VALID)
-		return CLOSE_PEER_EXPIRED;
-	bool untrusted = result->detail.err == ERR_UNTRUSTED || result->detail.err == ERR_NO_BUNDLE ||
-			 result->detail.err == ERR_REVOKED || result->detail.err == ERR_NOT_SVID;
-	return untrusted ? CLOSE_PEER_UNTRUSTED : CLOSE_TLS_FAILED;
-}
-
 static enum close_reason reason_of_unreachable(enum err err)
 {
 	static const struct {
@@ -58,7 +43,7 @@ static enum close_reason reason_of(const struct stream_result *result)
 	case STREAM_UNREACHABLE:
 		return reason_of_unreachable(result->detail.err);
 	case STREAM_TLS_FAILED:
-		return reason_of_tls(result);
+		return conn_reason_of_tls(result->detail.err, result->failed_by_peer);
 	case STREAM_BROKEN:
 		return CLOSE_TUNNEL_BROKEN;
 	case STREAM_NO_IDENTITY:

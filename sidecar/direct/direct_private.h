@@ -28,6 +28,7 @@ struct direct_leg {
 	struct tls_session *tls;
 	struct svid *peer; /* a reference; NULL before the handshake's end */
 	struct addr local, remote;
+	uint64_t begun_ms;   /* of a server's: when it was accepted */
 	uint64_t generation; /* of the credentials by which the peer was verified */
 	unsigned interest;
 	bool is_greeted;    /* it sent something */

@@ -48,15 +48,19 @@ void direct_server_free(struct direct_server *server)
 
 /* --- the handshake --- */
 
-static void report(const struct direct_server *server, const struct addr *remote, const struct why *why)
-{
-	if (server->options.on_failure != NULL)
-		server->options.on_failure(server->options.arg, remote, why);
-}
-
 static void refuse(struct direct_leg *direct, const struct why *why)
 {
-	report(direct->server, &direct->remote, why);
+	const struct direct_server_options *options = &direct->server->options;
+	const struct direct_failure failure = {
+		.local = &direct->local,
+		.remote = &direct->remote,
+		.peer = direct->peer,
+		.begun_ms = direct->begun_ms,
+		.failed_by_peer = direct->tls != NULL && tls_session_failed_by_peer(direct->tls),
+		.detail = why,
+	};
+	if (options->on_failure != NULL)
+		options->on_failure(options->arg, &failure);
 	leg_free(&direct->leg);
 }
 
@@ -213,6 +217,7 @@ void direct_server_adopt(struct direct_server *server, int fd, const struct addr
 	direct->server = server;
 	direct->local = *local;
 	direct->remote = *remote;
+	direct->begun_ms = loop_now_ms(server->options.loop);
 	list_push_front(&server->all, &direct->link);
 	enum err err = admit(direct, &why);
 	if (err != ERR_NONE) {

@@ -19,6 +19,14 @@ struct direct_connection { /* borrowed during the call, but the leg, which is ha
 	const struct addr *local, *remote;
 };
 
+struct direct_failure { /* a caller that did not become a connection; borrowed during the call */
+	const struct addr *local, *remote;
+	const struct svid *peer; /* NULL: none was verified */
+	uint64_t begun_ms;       /* on the loop's clock */
+	bool failed_by_peer;     /* it sent the alert */
+	const struct why *detail;
+};
+
 struct direct_server_options { /* pointers are borrowed */
 	struct loop *loop;
 	struct tls_context *context; /* of a server that requires a certificate */
@@ -27,7 +35,7 @@ struct direct_server_options { /* pointers are borrowed */
 	const struct trusted_time *time;
 	uint32_t handshake_timeout_ms;
 	void (*on_connection)(void *arg, const struct direct_connection *connection);
-	void (*on_failure)(void *arg, const struct addr *remote, const struct why *why);
+	void (*on_failure)(void *arg, const struct direct_failure *failure);
 	/* A limit keeps a handshake out; on_failure follows. */
 	void (*on_limit)(void *arg, enum share_limit limit);
 	void *arg;

@@ -27,6 +27,7 @@ struct fixture {
 	unsigned num_open, num_failed, num_limits[NUM_SHARE_LIMITS];
 	enum key_exchange key_exchange;
 	struct why detail; /* of the last failure */
+	bool failed_by_peer;
 };
 
 static void on_connection(void *arg, const struct direct_connection *connection)
@@ -37,12 +38,12 @@ static void on_connection(void *arg, const struct direct_connection *connection)
 	leg_free(connection->leg);
 }
 
-static void on_failure(void *arg, const struct addr *remote, const struct why *why)
+static void on_failure(void *arg, const struct direct_failure *failure)
 {
-	(void)remote;
 	struct fixture *fixture = arg;
 	fixture->num_failed++;
-	fixture->detail = *why;
+	fixture->detail = *failure->detail;
+	fixture->failed_by_peer = failure->failed_by_peer;
 }
 
 static void on_limit(void *arg, enum share_limit limit)

@@ -6,7 +6,7 @@
 #define CLOSED_NAME    "handfast_connections_closed_total"
 #define CLOSED_HELP    "Connections closed, by direction and close reason."
 #define HANDSHAKE_NAME "handfast_handshake_failures_total"
-#define HANDSHAKE_HELP "Tunnels that failed, by direction and error."
+#define HANDSHAKE_HELP "Tunnels, and inbound mutual TLS without one, that failed, by direction and error."
 
 static const struct metric_row rows[] = {
 #define METRIC(symbol, kind, name, labels, help)    [symbol] = {kind, name, labels, help},
@@ -156,11 +156,16 @@ void report_tunnel_close(struct metric_shard *shard, bool outbound)
 	metric_add(shard, outbound ? METRIC_TUNNELS_OPEN_OUTBOUND : METRIC_TUNNELS_OPEN_INBOUND, -1);
 }
 
+void report_handshake_failure(struct metric_shard *shard, bool outbound, enum err err)
+{
+	metric_add(shard, sidecar_metric_handshake_failed(outbound, err), 1);
+}
+
 void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err)
 {
 	metric_add(shard, outbound ? METRIC_TUNNELS_FAILED_OUTBOUND : METRIC_TUNNELS_FAILED_INBOUND, 1);
 	if (err != ERR_NONE)
-		metric_add(shard, sidecar_metric_handshake_failed(outbound, err), 1);
+		report_handshake_failure(shard, outbound, err);
 }
 
 void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit)

@@ -42,6 +42,7 @@ void report_key_exchange(struct metric_shard *shard, bool outbound, enum key_exc
 void report_tunnel_open(
 	struct metric_shard *shard, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms);
 void report_tunnel_close(struct metric_shard *shard, bool outbound);
+void report_handshake_failure(struct metric_shard *shard, bool outbound, enum err err); /* not ERR_NONE */
 void report_tunnel_failure(struct metric_shard *shard, bool outbound, enum err err);
 enum report_resource { REPORT_CONNECTIONS, REPORT_HANDSHAKES, REPORT_TUNNELS };
 void report_limit(struct metric_shard *shard, enum report_resource what, enum share_limit limit);

@@ -26,7 +26,9 @@ enum tunnel_resource { TUNNEL_RESOURCE_HANDSHAKES, TUNNEL_RESOURCE_TUNNELS };
 struct tunnel_observer {
 	void (*on_open)(void *arg, bool outbound, enum key_exchange key_exchange, uint64_t handshake_ms);
 	void (*on_close)(void *arg, bool outbound);
-	void (*on_direct)(void *arg, enum key_exchange key_exchange); /* mutual TLS without a tunnel, inbound */
+	/* Mutual TLS without a tunnel, inbound: a handshake is done, or has failed. */
+	void (*on_direct)(void *arg, enum key_exchange key_exchange);
+	void (*on_direct_failure)(void *arg, enum err err);
 	/* A tunnel could not be made or broke. `expected`: the identity wanted there, NULL inbound. */
 	void (*on_failure)(void *arg, bool outbound, const struct addr *remote, const struct spiffe_id *expected,
 		const struct why *why);

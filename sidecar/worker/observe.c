@@ -129,6 +129,13 @@ static void on_direct(void *arg, enum key_exchange key_exchange)
 	report_key_exchange(observe->shard, false, key_exchange);
 }
 
+/* Its line in the log and its entry of /why are those of a connection. */
+static void on_direct_failure(void *arg, enum err err)
+{
+	struct observe *observe = arg;
+	report_handshake_failure(observe->shard, false, err);
+}
+
 static void on_tunnel_close(void *arg, bool outbound)
 {
 	struct observe *observe = arg;
@@ -162,6 +169,7 @@ struct tunnel_observer observe_tunnels(struct observe *observe)
 	return (struct tunnel_observer){.on_open = on_tunnel_open,
 		.on_close = on_tunnel_close,
 		.on_direct = on_direct,
+		.on_direct_failure = on_direct_failure,
 		.on_failure = on_tunnel_failure,
 		.on_limit = on_tunnel_limit,
 		.arg = observe};

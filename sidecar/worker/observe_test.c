@@ -147,6 +147,14 @@ static void a_tunnel_that_fails_is_counted_by_its_error_and_explained(void **sta
 	assert_string_equal(last[0].direction, "outbound");
 }
 
+static void a_failed_handshake_without_a_tunnel_is_counted_as_one_and_not_as_a_tunnel(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture->tunnels.on_direct_failure(fixture->tunnels.arg, ERR_NO_CERTIFICATE);
+	assert_int_equal(metrics_read(fixture->metrics, sidecar_metric_handshake_failed(false, ERR_NO_CERTIFICATE)), 1);
+	assert_int_equal(metrics_read(fixture->metrics, METRIC_TUNNELS_FAILED_INBOUND), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -156,6 +164,7 @@ int main(void)
 		TEST(only_inbound_connections_count_for_the_use_of_ports),
 		TEST(an_endpoint_that_is_set_aside_is_counted_and_explained),
 		TEST(a_tunnel_that_fails_is_counted_by_its_error_and_explained),
+		TEST(a_failed_handshake_without_a_tunnel_is_counted_as_one_and_not_as_a_tunnel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,12 +28,13 @@ static void on_limit(void *arg, enum share_limit limit)
 		observer->on_limit(observer->arg, TUNNEL_RESOURCE_HANDSHAKES, limit);
 }
 
-static void on_failure(void *arg, const struct addr *remote, const struct why *why)
+static void on_failure(void *arg, const struct direct_failure *failure)
 {
 	const struct worker_direct *direct = arg;
 	const struct tunnel_observer *observer = direct->options.observer;
-	if (observer->on_failure != NULL)
-		observer->on_failure(observer->arg, false, remote, NULL, why);
+	if (observer->on_direct_failure != NULL)
+		observer->on_direct_failure(observer->arg, failure->detail->err);
+	conn_report_failed_handshake(direct->options.env, failure);
 }
 
 static struct direct_server *server_make(struct worker_direct *direct)

@@ -130,6 +130,39 @@ def shows_that_without_an_svid_nothing_passes(story):
            entries)
 
 
+def _fails(story, to, make):
+    """The lines and failed handshakes that this adds, after it was cut."""
+    sidecar = story.mesh.sidecar(to)
+    before, failed = len(sidecar.access_log(direction="inbound")), sidecar.metric("handfast_handshake_failures_total")
+    with make() as sock:
+        wait_until("the caller to be cut", lambda: _is_cut(sock), 10)
+    wait_until("a line of the failed handshake", lambda: len(sidecar.access_log(direction="inbound")) > before, 5)
+    lines = sidecar.access_log(direction="inbound")[before:]
+    expect_eq([line["destination"] for line in lines], [story.mesh.net.hosts[to].ipv4 + ":8443"], "destinations")
+    expect_eq(sidecar.metric("handfast_handshake_failures_total") - failed, 1, "failed handshakes that were counted")
+    return lines[0]
+
+
+def shows_that_a_failed_handshake_is_a_line_of_the_access_log(story):
+    """With rules and without them."""
+    def plain(to, data):
+        sock = story.mesh.legacy.connect(story.mesh.net.hosts[to].ipv4, 8443, uid=APP)
+        sock.sendall(data)
+        return sock
+
+    for to in ("server", "ruled"):
+        line = _fails(story, to, lambda: plain(to, b"GET / HTTP/1.0\r\n\r\n"))
+        expect_eq((line["reason"], line["detail"]["error"], line["encrypted"]), ("tls_failed", "protocol", False),
+                  "a request in plaintext to " + to)
+        expect_in(story.mesh.legacy.ipv4 + ":", line["source"], "the source")
+        line = _fails(story, to, lambda: plain(to, b"\x16\x03\x01"))
+        expect_eq((line["reason"], line["detail"]["error"]), ("tls_timeout", "timeout"), "a caller that stops")
+        line = _fails(story, to, lambda: _session(story, name=None, to=to))
+        expect_eq((line["reason"], line["detail"]["error"]), ("tls_failed", "no_certificate"), "one without an SVID")
+        closed = story.mesh.sidecar(to).metric('handfast_connections_closed_total{direction="inbound",reason="tls_failed"}')
+        expect(closed >= 2, "%d closed connections with tls_failed" % closed)
+
+
 class _HalfSession:
     """Has sent its certificate, and withholds the last record of its handshake."""
 
@@ -178,7 +211,7 @@ def shows_that_a_ban_cuts_the_open_connection(story):
     wait_until("the handshake that began before the ban to be refused", lambda: _is_cut(half.plain), 10)
     seen = [(entry["what"], entry["error"]) for entry in story.mesh.sidecar("server").admin("/why")["failures"]
             if entry.get("remote") == half.source]
-    expect_eq(seen, [("tunnel", "revoked")], "/why of the handshake, which led to no connection")
+    expect_eq(seen, [("connection", "revoked")], "/why of the handshake")
     story.mesh.sidecar("server").wait_for_access(reason="withdrawn")
     expect(_curl(story, "marker", check=False).returncode != 0, "a banned identity got an answer")
 
