@@ -15,7 +15,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 4, DESCRIPTORS_RESERVED = 256, CONNECTIONS_MIN = 16, TUNNELS_MIN = 16, STREAMS_PER_TUNNEL = 64 };
+enum {
+	WORKERS_MAX = 4,
+	DESCRIPTORS_RESERVED = 256,
+	CONNECTIONS_MIN = 16,
+	TUNNELS_MIN = 16,
+	STREAMS_PER_TUNNEL = 64,
+	HANDSHAKES_MIN = 16,
+	HANDSHAKES_MAX = 1024,
+};
 
 enum err process_harden(struct why *why)
 {
@@ -60,9 +68,15 @@ unsigned long process_tunnels(unsigned long descriptors)
 	return descriptors / 8 < TUNNELS_MIN ? TUNNELS_MIN : descriptors / 8;
 }
 
-unsigned long process_connection_descriptors(unsigned long descriptors)
+unsigned long process_direct_handshakes(unsigned long descriptors)
 {
-	unsigned long reserved = DESCRIPTORS_RESERVED + process_tunnels(descriptors);
+	unsigned long part = descriptors / 16;
+	return part < HANDSHAKES_MIN ? HANDSHAKES_MIN : part > HANDSHAKES_MAX ? HANDSHAKES_MAX : part;
+}
+
+unsigned long process_connection_descriptors(unsigned long descriptors, unsigned long handshakes)
+{
+	unsigned long reserved = DESCRIPTORS_RESERVED + process_tunnels(descriptors) + handshakes;
 	if (descriptors < reserved + 2 * CONNECTIONS_MIN)
 		return 2 * CONNECTIONS_MIN;
 	/* And one outbound tunnel for as many connections as it carries. */

@@ -15,9 +15,13 @@ enum err process_keep_net_raw(struct why *why) _must_use_;
 unsigned long process_descriptors(void);
 /* The number of inbound tunnels for that many descriptors: an eighth of them. */
 unsigned long process_tunnels(unsigned long descriptors);
-/* Of that many descriptors the ones for connections: without those of tunnels in both directions, and a reserve for
- * listeners, admin, metrics and the control plane. A connection through a tunnel needs one, another one two. */
-unsigned long process_connection_descriptors(unsigned long descriptors);
+/* The number of handshakes of inbound mutual TLS without a tunnel, where a listener takes it: a sixteenth of them, and
+ * no more than 1,024. */
+unsigned long process_direct_handshakes(unsigned long descriptors);
+/* Of that many descriptors the ones for connections: without those of tunnels in both directions, those of `handshakes`
+ * that have not led to a connection yet, and a reserve for listeners, admin, metrics and the control plane. A
+ * connection through a tunnel needs one, another one two. */
+unsigned long process_connection_descriptors(unsigned long descriptors, unsigned long handshakes);
 unsigned process_workers(void); /* one per processor, at most 4 */
 bool process_has_ipv6(void);
 

@@ -28,14 +28,29 @@ static void w24_cannot_be_dumped(_unused_ void **state)
 static void finding_l14_connections_and_tunnels_fit_the_descriptors(_unused_ void **state)
 {
 	assert_int_equal(process_tunnels(20000), 2500);
-	assert_int_equal(process_connection_descriptors(20000), 16960);
+	assert_int_equal(process_connection_descriptors(20000, 0), 16960);
 	assert_int_equal(process_tunnels(1024), 128);
-	assert_int_equal(process_connection_descriptors(1024), 576);
+	assert_int_equal(process_connection_descriptors(1024, 0), 576);
 	assert_int_equal(process_tunnels(64), 16);
-	assert_int_equal(process_connection_descriptors(64), 32);
+	assert_int_equal(process_connection_descriptors(64, 0), 32);
 	for (unsigned long descriptors = 512; descriptors < 100000; descriptors += 499) {
-		unsigned long connections = process_connection_descriptors(descriptors);
+		unsigned long connections = process_connection_descriptors(descriptors, 0);
 		assert_true(connections + connections / 64 + process_tunnels(descriptors) + 256 <= descriptors);
+	}
+}
+
+/* And the handshakes of callers who may be anyone. */
+static void finding_l14_so_do_handshakes_without_a_tunnel(_unused_ void **state)
+{
+	assert_int_equal(process_direct_handshakes(1 << 20), 1024);
+	assert_int_equal(process_direct_handshakes(1024), 64);
+	assert_int_equal(process_direct_handshakes(64), 16);
+	assert_int_equal(process_connection_descriptors(1024, 64), 512);
+	for (unsigned long descriptors = 512; descriptors < 100000; descriptors += 499) {
+		unsigned long handshakes = process_direct_handshakes(descriptors);
+		unsigned long connections = process_connection_descriptors(descriptors, handshakes);
+		assert_true(connections + connections / 64 + process_tunnels(descriptors) + handshakes + 256 <=
+			    descriptors);
 	}
 }
 
@@ -110,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(w24_cannot_be_dumped),
 		cmocka_unit_test(finding_l14_connections_and_tunnels_fit_the_descriptors),
+		cmocka_unit_test(finding_l14_so_do_handshakes_without_a_tunnel),
 		cmocka_unit_test(raises_the_descriptor_limit_to_the_hard_limit),
 		cmocka_unit_test(has_one_to_four_workers),
 		cmocka_unit_test(the_memory_of_the_start_is_returned),

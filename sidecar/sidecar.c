@@ -43,12 +43,31 @@ static uint64_t max_tunnels(const struct sidecar *sidecar)
 	return requested == 0 || requested > possible ? possible : requested;
 }
 
+static bool takes_mtls(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->num_inbound; i++)
+		if (listeners->inbound[i].takes_mtls)
+			return true;
+	return false;
+}
+
+/* 0: no listener takes mutual TLS without a tunnel. */
+static uint64_t max_direct_handshakes(const struct sidecar *sidecar)
+{
+	return takes_mtls(&sidecar->config->listeners) ? process_direct_handshakes(process_descriptors()) : 0;
+}
+
+static uint64_t connection_descriptors(const struct sidecar *sidecar)
+{
+	return process_connection_descriptors(process_descriptors(), max_direct_handshakes(sidecar));
+}
+
 /* As many as descriptors allow where all go through tunnels; the table counts two descriptors for each other one. More
  * would make accept() fail for all clients, probes included. */
 static uint64_t max_connections(const struct sidecar *sidecar)
 {
 	uint64_t requested = sidecar->config->max_connections;
-	uint64_t possible = process_connection_descriptors(process_descriptors());
+	uint64_t possible = connection_descriptors(sidecar);
 	return requested == 0 || requested > possible ? possible : requested;
 }
 
@@ -68,7 +87,7 @@ static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
 {
 	return (struct conn_limits){
 		.max = per_worker(sidecar, max_connections(sidecar)),
-		.descriptors = per_worker(sidecar, process_connection_descriptors(process_descriptors())),
+		.descriptors = per_worker(sidecar, connection_descriptors(sidecar)),
 		.per_source = per_worker(sidecar, sidecar->config->max_per_source),
 		.per_identity = per_worker(sidecar, sidecar->config->max_per_identity),
 	};
@@ -77,8 +96,7 @@ static struct conn_limits conn_limits_of(const struct sidecar *sidecar)
 size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key)
 {
 	const struct sidecar_config *config = sidecar->config;
-	size_t connections = max_connections(sidecar),
-	       pairs = process_connection_descriptors(process_descriptors()) / 2;
+	size_t connections = max_connections(sidecar), pairs = connection_descriptors(sidecar) / 2;
 	size_t plaintext = connections < pairs ? connections : pairs;
 	if (strcmp(key, "limits.max_connections") == 0)
 		return connections;
@@ -120,6 +138,7 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.server_context = sidecar->server_context,
 		.istio_context = sidecar->istio_context,
 		.direct_context = sidecar->direct_context,
+		.max_direct_handshakes = (uint32_t)per_worker(sidecar, max_direct_handshakes(sidecar)),
 		.budget = sidecar->budget,
 		.endpoint_limit = sidecar->endpoint_limit,
 		.clock = loop_clock(sidecar->loop),
@@ -224,14 +243,6 @@ static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
 struct metric_shard *sidecar_shard(struct sidecar *sidecar)
 {
 	return metrics_shard(sidecar->metrics, sidecar->num_configured);
-}
-
-static bool takes_mtls(const struct listeners *listeners)
-{
-	for (size_t i = 0; i < listeners->num_inbound; i++)
-		if (listeners->inbound[i].takes_mtls)
-			return true;
-	return false;
 }
 
 static void shared_make(struct sidecar *sidecar)

@@ -8,24 +8,31 @@
 
 /* As for tunnels (decision 034), but a caller without a sidecar opens a session per connection. */
 enum {
-	HANDSHAKES_MAX = 256,
-	HANDSHAKES_PER_SOURCE = 32,
+	HANDSHAKES_DEFAULT = 256,
+	PER_SOURCE_PART = 4, /* a source gets at most a quarter of the places, and no more than 32 */
+	PER_SOURCE_MAX = 32,
 	HANDSHAKES_PER_ROUND = 4,
 	PER_MINUTE = 12000,
 	BURST = 400,
 	FIRST_BYTE_MS = 2000, /* of the ClientHello */
 };
 
+static uint64_t per_source(uint64_t max)
+{
+	uint64_t part = (max + PER_SOURCE_PART - 1) / PER_SOURCE_PART;
+	return part < PER_SOURCE_MAX ? part : PER_SOURCE_MAX;
+}
+
 struct direct_server *direct_server_new(const struct direct_server_options *options)
 {
 	struct direct_server *server = mem_new(struct direct_server);
+	uint64_t max = options->max_handshakes == 0 ? HANDSHAKES_DEFAULT : options->max_handshakes;
 	CHECK(options->on_connection != NULL && options->context != NULL);
 	server->options = *options;
 	server->handshakes = shares_new(&(struct shares_options){
-		.capacity = HANDSHAKES_MAX,
+		.capacity = max,
 		.num_classes = 1,
-		.classes = {{.caps = {[SHARE_KEY_ADDRESS] = HANDSHAKES_PER_SOURCE,
-				     [SHARE_KEY_PREFIX64] = HANDSHAKES_PER_SOURCE}}},
+		.classes = {{.caps = {[SHARE_KEY_ADDRESS] = per_source(max), [SHARE_KEY_PREFIX64] = per_source(max)}}},
 		.seed = random_u64(),
 	});
 	server->begun =

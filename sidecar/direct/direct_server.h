@@ -34,6 +34,7 @@ struct direct_server_options { /* pointers are borrowed */
 	struct verify_cache *verify_cache;
 	const struct trusted_time *time;
 	uint32_t handshake_timeout_ms;
+	uint32_t max_handshakes; /* under way at once, which each have a descriptor; 0: 256 */
 	void (*on_connection)(void *arg, const struct direct_connection *connection);
 	void (*on_failure)(void *arg, const struct direct_failure *failure);
 	/* A limit keeps a handshake out; on_failure follows. */

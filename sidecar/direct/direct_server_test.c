@@ -52,6 +52,26 @@ static void on_limit(void *arg, enum share_limit limit)
 	fixture->num_limits[limit]++;
 }
 
+static void server_make(struct fixture *fixture, uint32_t max_handshakes)
+{
+	fixture->server = direct_server_new(&(struct direct_server_options){
+		.loop = fixture->loop,
+		.context = fixture->server_context,
+		.scratch = fixture->scratch,
+		.verify_cache = fixture->cache,
+		.time = &fixture->time,
+		.handshake_timeout_ms = TIMEOUT_MS,
+		.max_handshakes = max_handshakes,
+		.on_connection = on_connection,
+		.on_failure = on_failure,
+		.on_limit = on_limit,
+		.arg = fixture,
+	});
+	struct credentials *own = test_mesh_credentials(fixture->mesh, "spiffe://td.test/own");
+	direct_server_set_credentials(fixture->server, own);
+	credentials_unref(own);
+}
+
 static int set_up(void **state)
 {
 	static struct fixture made;
@@ -66,21 +86,7 @@ static int set_up(void **state)
 	fixture->scratch = tls_scratch_new();
 	fixture->cache = verify_cache_new(64);
 	fixture->caller = test_mesh_credentials(fixture->mesh, "spiffe://td.test/caller");
-	fixture->server = direct_server_new(&(struct direct_server_options){
-		.loop = fixture->loop,
-		.context = fixture->server_context,
-		.scratch = fixture->scratch,
-		.verify_cache = fixture->cache,
-		.time = &fixture->time,
-		.handshake_timeout_ms = TIMEOUT_MS,
-		.on_connection = on_connection,
-		.on_failure = on_failure,
-		.on_limit = on_limit,
-		.arg = fixture,
-	});
-	struct credentials *own = test_mesh_credentials(fixture->mesh, "spiffe://td.test/own");
-	direct_server_set_credentials(fixture->server, own);
-	credentials_unref(own);
+	server_make(fixture, 0);
 	return 0;
 }
 
@@ -200,6 +206,25 @@ static void a_source_at_its_limit_displaces_its_own_oldest(void **state)
 	}
 }
 
+/* Each has a descriptor, of which there may be few. */
+static void as_many_handshakes_go_on_as_the_owner_allows(void **state)
+{
+	struct fixture *fixture = *state;
+	enum { FEW = 8, MANY = 20 };
+	int silent[MANY];
+	unsigned num_closed = 0;
+	direct_server_free(fixture->server);
+	server_make(fixture, FEW);
+	for (unsigned i = 0; i < MANY; i++)
+		silent[i] = dial(fixture, i / 4); /* a quarter of the places is a source's */
+	assert_true(connects(fixture, 100));
+	for (unsigned i = 0; i < MANY; i++)
+		num_closed += is_closed(silent[i]);
+	assert_in_range(num_closed, MANY - FEW, MANY - FEW + 1);
+	for (unsigned i = 0; i < MANY; i++)
+		fd_close(silent[i]);
+}
+
 static void a_refusal_names_the_limit_and_is_counted(void **state)
 {
 	struct fixture *fixture = *state;
@@ -263,6 +288,7 @@ int main(void)
 		TEST(a_caller_is_handed_over_with_its_key_exchange),
 		TEST(the_oldest_handshake_of_the_heaviest_source_gives_way),
 		TEST(a_source_at_its_limit_displaces_its_own_oldest),
+		TEST(as_many_handshakes_go_on_as_the_owner_allows),
 		TEST(a_refusal_names_the_limit_and_is_counted),
 		TEST(silence_is_borne_for_two_seconds),
 		TEST(at_most_four_handshakes_go_on_in_a_round),

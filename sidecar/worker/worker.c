@@ -190,6 +190,7 @@ static struct worker_direct *direct_make(struct worker *worker)
 		.verify_cache = worker->verify_cache,
 		.time = &worker->snapshot.time,
 		.handshake_timeout_ms = options->limits.handshake_timeout_ms,
+		.max_handshakes = options->max_direct_handshakes,
 		.listeners = options->listeners,
 		.env = &worker->env,
 		.observer = &options->tunnel_observer,

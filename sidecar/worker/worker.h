@@ -28,6 +28,7 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	struct tls_context *client_context, *server_context;
 	struct tls_context *istio_context;  /* of a client, for mutual TLS without a tunnel: DIRECT_ALPN */
 	struct tls_context *direct_context; /* for mutual TLS without a tunnel; NULL: no listener takes it */
+	uint32_t max_direct_handshakes;     /* of such callers, of this worker, under way at once; 0: 256 */
 	struct flow_control_memory *budget;
 	struct endpoint_limit *endpoint_limit; /* NULL: none */
 	const struct clock *clock;

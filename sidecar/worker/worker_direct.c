@@ -49,6 +49,7 @@ static struct direct_server *server_make(struct worker_direct *direct)
 		.verify_cache = options->verify_cache,
 		.time = options->time,
 		.handshake_timeout_ms = options->handshake_timeout_ms,
+		.max_handshakes = options->max_handshakes,
 		.on_connection = on_connection,
 		.on_failure = on_failure,
 		.on_limit = on_limit,

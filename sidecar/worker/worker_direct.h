@@ -15,6 +15,7 @@ struct worker_direct_options { /* borrowed; outlive it */
 	struct verify_cache *verify_cache;
 	const struct trusted_time *time;
 	uint32_t handshake_timeout_ms;
+	uint32_t max_handshakes; /* from outside, under way at once; 0: 256 */
 	const struct listeners *listeners;
 	struct conn_env *env;
 	const struct tunnel_observer *observer;
