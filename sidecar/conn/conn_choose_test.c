@@ -212,7 +212,7 @@ static void without_a_zone_or_an_endpoint_in_it_all_are_used(void **state)
 static void one_fails(struct test_conns *conns, unsigned number)
 {
 	(void)outliers_failed(
-		conns->env.outliers, &answer_of(conns)->endpoints[number].address, loop_now_ms(conns->loop));
+		conns->env.outliers, &answer_of(conns)->endpoints[number].address, false, loop_now_ms(conns->loop));
 }
 
 static void other_zones_are_used_when_fewer_than_half_serve_in_the_own_one(void **state)

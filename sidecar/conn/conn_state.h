@@ -37,7 +37,7 @@ struct conn {
 	uint8_t tried_last;     /* the place that was tried last, counted from first_endpoint */
 	uint16_t first_endpoint;
 	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
-	bool is_unproven;    /* its endpoint may still refuse it, although it is open */
+	bool is_unproven;    /* its endpoint may still refuse it, or reset it as others, although it is open */
 	uint16_t opening_ms; /* from its acceptance to the relay, at most 65 s */
 	uint64_t tried;      /* one bit per place */
 	int fd;              /* the accepted socket, until it becomes a leg; then -1 */
@@ -130,8 +130,9 @@ bool conn_has_usable_endpoint(const struct conn *conn); /* one is left that did 
 bool conn_hold_endpoint(struct conn *conn, const struct addr *endpoint);
 void conn_release_endpoint(struct conn *conn); /* allowed when none is held */
 
-/* Its endpoint is set aside for a while, unless it is the only one. `why` is not empty. */
-void conn_endpoint_failed(struct conn *conn, const struct why *why);
+/* Its endpoint is set aside for a while, unless it is the only one. was_open: it had accepted the connection. `why` is
+ * not empty. */
+void conn_endpoint_failed(struct conn *conn, bool was_open, const struct why *why);
 void conn_endpoint_served(struct conn *conn); /* its endpoint is not set aside any more */
 /* The relay has ended so: one that the endpoint ended at once, without an answer, counts as a failure of it. */
 void conn_judge_endpoint(struct conn *conn, enum relay_end end);

@@ -11,12 +11,13 @@ static void note_outlier(struct conn *conn, uint32_t pause_ms, const struct why 
 		observer->on_outlier(observer->arg, &conn->dst.addr, &conn->endpoint, pause_ms, why);
 }
 
-void conn_endpoint_failed(struct conn *conn, const struct why *why)
+void conn_endpoint_failed(struct conn *conn, bool was_open, const struct why *why)
 {
 	CHECK(conn->encrypted && conn->answer != NULL && why->err != ERR_NONE);
 	if (conn->answer->num_endpoints == 1) /* there is no other to use meanwhile */
 		return;
-	uint32_t pause_ms = outliers_failed(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
+	uint32_t pause_ms =
+		outliers_failed(conn->env->outliers, &conn->endpoint, was_open, loop_now_ms(conn->env->loop));
 	if (pause_ms > 0)
 		note_outlier(conn, pause_ms, why);
 }
@@ -48,5 +49,5 @@ void conn_judge_endpoint(struct conn *conn, enum relay_end end)
 		return;
 	why_set(&why, ERR_RESET, "an answer, or an end in order", "read the log of that endpoint and of its sidecar",
 		"it accepted the connection and reset it without a byte");
-	conn_endpoint_failed(conn, &why);
+	conn_endpoint_failed(conn, true, &why);
 }

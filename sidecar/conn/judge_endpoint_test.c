@@ -80,6 +80,52 @@ static void an_endpoint_that_resets_what_it_accepts_attracts_nothing(void **stat
 	}
 }
 
+/* Opens connections until one is at the second endpoint; those before it are answered and end. */
+static struct opened open_at_second(struct test_conns *conns)
+{
+	enum { TRIES = 50 };
+	for (unsigned i = 0; i < TRIES; i++) {
+		struct opened opened = open_one(conns);
+		if (opened.at == 1)
+			return opened;
+		assert_true(test_passes(conns, opened.far, opened.app));
+		fd_close(opened.app);
+		fd_close(opened.far);
+		settle(conns);
+	}
+	fail_msg("of %d connections none went to the second endpoint", TRIES);
+	return (struct opened){0};
+}
+
+/* That a tunnel's other end accepts the stream is no news of an endpoint that resets what it accepts. */
+static void one_that_keeps_resetting_is_set_aside_twice_as_long_each_time(void **state)
+{
+	struct test_conns *conns = *state;
+	static const uint32_t pauses[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
+	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+		struct opened opened = open_at_second(conns);
+		tcp_abort(opened.far);
+		settle(conns);
+		fd_close(opened.app);
+		assert_int_equal(conns->num_outliers, i + 1);
+		assert_int_equal(conns->pause_ms, pauses[i]);
+		test_conns_wait(conns, pauses[i]);
+	}
+	struct opened served = open_at_second(conns);
+	assert_int_equal(conns->pause_ms, 30000); /* silent so far */
+	assert_true(test_passes(conns, served.far, served.app));
+	fd_close(served.app);
+	fd_close(served.far);
+	settle(conns);
+	assert_int_equal(conns->pause_ms, 0); /* it serves again */
+	struct opened again = open_at_second(conns);
+	tcp_abort(again.far);
+	settle(conns);
+	fd_close(again.app);
+	assert_int_equal(conns->pause_ms, 1000);
+}
+
 static void reset_by_far(struct test_conns *conns, struct opened *opened)
 {
 	(void)conns;
@@ -216,7 +262,7 @@ static void an_end_in_order_is_proof_that_the_endpoint_serves(void **state)
 	struct test_conns *conns = *state;
 	struct test_direct *direct = test_direct_new(conns, 2);
 	for (unsigned i = 0; i < 2; i++)
-		(void)outliers_failed(conns->env.outliers, &direct->at[i], loop_now_ms(conns->loop));
+		(void)outliers_failed(conns->env.outliers, &direct->at[i], false, loop_now_ms(conns->loop));
 	int app = open_direct(conns, direct);
 	assert_int_equal(conns->num_outliers, 0);
 	assert_non_null(direct->far);
@@ -233,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONNS_TEST(an_endpoint_that_resets_what_it_accepts_attracts_nothing),
+		CONNS_TEST(one_that_keeps_resetting_is_set_aside_twice_as_long_each_time),
 		CONNS_TEST(only_an_endpoint_that_resets_at_once_without_an_answer_is_blamed),
 		CONNS_TEST(the_only_endpoint_is_not_set_aside_for_a_reset),
 		CONNS_TEST(a_handshake_without_a_byte_is_no_proof_that_the_endpoint_serves),

@@ -90,12 +90,13 @@ static void record_outcome(struct conn *conn, const struct stream_result *result
 {
 	if (result->verdict == STREAM_OPEN) {
 		load_answered(conn->load, result->answer_ms, loop_now_ms(conn->env->loop));
+		conn->is_unproven = conn->is_unproven || outliers_has_failed_open(conn->env->outliers, &conn->endpoint);
 		if (!conn->is_unproven)
 			conn_endpoint_served(conn);
 		return;
 	}
 	if (blames_endpoint(result, conn->open_reason))
-		conn_endpoint_failed(conn, &result->detail);
+		conn_endpoint_failed(conn, false, &result->detail);
 	conn_release_endpoint(conn);
 }
 
@@ -106,7 +107,7 @@ void open_timed_out(struct conn *conn)
 		return;
 	why_set(&why, ERR_TIMEOUT, "an answer before timeouts.connect", "check that its sidecar and its workload run",
 		"it did not answer in time");
-	conn_endpoint_failed(conn, &why);
+	conn_endpoint_failed(conn, false, &why);
 }
 
 static void store_peer(struct conn *conn, const struct leg *leg, enum key_exchange key_exchange)

@@ -16,6 +16,7 @@ struct outlier {
 	struct addr endpoint;
 	uint32_t pause_ms; /* 0: the place is free */
 	bool is_on_trial;
+	bool has_failed_open; /* a connection that it had accepted */
 	uint64_t until_ms;
 };
 
@@ -73,11 +74,20 @@ bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, 
 	return outlier != NULL && now_ms < outlier->until_ms;
 }
 
+static bool is_forgotten(const struct outlier *outlier, uint64_t now_ms)
+{
+	return now_ms >= outlier->until_ms + FORGOTTEN_MS;
+}
+
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
 {
 	struct outlier *outlier = find(outliers, endpoint);
 	if (outlier == NULL || now_ms < outlier->until_ms)
 		return;
+	if (is_forgotten(outlier, now_ms)) { /* the trial hides how long it was quiet */
+		outlier->pause_ms = PAUSE_MIN_MS / 2;
+		outlier->has_failed_open = false;
+	}
 	outlier->is_on_trial = true;
 	outlier->until_ms = now_ms + TRIAL_MS;
 }
@@ -89,7 +99,7 @@ static void put_aside(struct outlier *outlier, uint32_t pause_ms, uint64_t now_m
 	outlier->is_on_trial = false;
 }
 
-static void first_failure(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+static struct outlier *first_failure(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
 {
 	if (outliers->places == NULL)
 		outliers->places = mem_calloc(NUM_BUCKETS * BUCKET_PLACES, sizeof(*outliers->places));
@@ -99,20 +109,28 @@ static void first_failure(struct outliers *outliers, const struct addr *endpoint
 	outliers->num += outlier->pause_ms == 0;
 	CHECK(outliers->num <= NUM_BUCKETS * BUCKET_PLACES);
 	outlier->endpoint = *endpoint;
+	outlier->has_failed_open = false;
 	put_aside(outlier, PAUSE_MIN_MS, now_ms);
+	return outlier;
 }
 
-uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, bool was_open, uint64_t now_ms)
 {
 	struct outlier *outlier = find(outliers, endpoint);
-	if (outlier == NULL || now_ms >= outlier->until_ms + FORGOTTEN_MS) {
-		first_failure(outliers, endpoint, now_ms);
-		return PAUSE_MIN_MS;
-	}
-	if (!outlier->is_on_trial && now_ms < outlier->until_ms) /* it failed together with others */
-		return 0;
-	put_aside(outlier, outlier->pause_ms * 2, now_ms);
-	return outlier->pause_ms;
+	bool is_first = outlier == NULL || is_forgotten(outlier, now_ms);
+	bool is_aside = !is_first && !outlier->is_on_trial && now_ms < outlier->until_ms; /* it failed with others */
+	if (is_first)
+		outlier = first_failure(outliers, endpoint, now_ms);
+	else if (!is_aside)
+		put_aside(outlier, outlier->pause_ms * 2, now_ms);
+	outlier->has_failed_open = outlier->has_failed_open || was_open;
+	return is_aside ? 0 : outlier->pause_ms;
+}
+
+bool outliers_has_failed_open(const struct outliers *outliers, const struct addr *endpoint)
+{
+	const struct outlier *outlier = find(outliers, endpoint);
+	return outlier != NULL && outlier->has_failed_open;
 }
 
 bool outliers_served(struct outliers *outliers, const struct addr *endpoint)

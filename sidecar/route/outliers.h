@@ -13,8 +13,10 @@ void outliers_free(struct outliers *outliers);
 bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms); /* set aside now */
 /* A connection tries this endpoint. If the endpoint failed recently, others do not use it until the result is known. */
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
-/* For how long it is set aside from now on; 0: it was already. */
-uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
+/* For how long it is set aside from now on; 0: it was already. was_open: it had accepted the connection. */
+uint32_t outliers_failed(struct outliers *outliers, const struct addr *endpoint, bool was_open, uint64_t now_ms);
+/* It has failed so recently: that it accepts a connection does not show that it serves. */
+bool outliers_has_failed_open(const struct outliers *outliers, const struct addr *endpoint);
 bool outliers_served(struct outliers *outliers, const struct addr *endpoint); /* it had failed recently */
 
 bool outliers_is_empty(const struct outliers *outliers);

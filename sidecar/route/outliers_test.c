@@ -31,7 +31,7 @@ static void finding_p8_one_connection_tries_an_endpoint_again_that_was_set_aside
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1), other = numbered(2);
 	assert_false(outliers_has(outliers, &one, 1000));
-	assert_int_equal(outliers_failed(outliers, &one, 1000), 1000);
+	assert_int_equal(outliers_failed(outliers, &one, false, 1000), 1000);
 	assert_true(outliers_has(outliers, &one, 1999));
 	assert_false(outliers_has(outliers, &other, 1999));
 	assert_false(outliers_has(outliers, &one, 2000));
@@ -48,17 +48,17 @@ static void the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success
 	const struct addr one = numbered(1);
 	uint64_t now_ms = 1000;
 	static const uint64_t pauses[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
-	outliers_failed(outliers, &one, now_ms);
+	outliers_failed(outliers, &one, false, now_ms);
 	for (unsigned i = 0; i < sizeof(pauses) / sizeof(*pauses); i++) {
 		assert_true(outliers_has(outliers, &one, now_ms + pauses[i] - 1));
 		assert_false(outliers_has(outliers, &one, now_ms + pauses[i]));
 		now_ms += pauses[i];
 		outliers_try(outliers, &one, now_ms);
 		uint32_t next_ms = i + 1 < sizeof(pauses) / sizeof(*pauses) ? (uint32_t)pauses[i + 1] : 30000;
-		assert_int_equal(outliers_failed(outliers, &one, ++now_ms), next_ms);
+		assert_int_equal(outliers_failed(outliers, &one, false, ++now_ms), next_ms);
 	}
 	outliers_served(outliers, &one);
-	outliers_failed(outliers, &one, now_ms);
+	outliers_failed(outliers, &one, false, now_ms);
 	assert_false(outliers_has(outliers, &one, now_ms + 1000));
 }
 
@@ -67,8 +67,22 @@ static void concurrent_failures_count_once(void **state)
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
 	for (unsigned i = 0; i < 100; i++)
-		assert_int_equal(outliers_failed(outliers, &one, 1000 + i), i == 0 ? 1000 : 0);
+		assert_int_equal(outliers_failed(outliers, &one, false, 1000 + i), i == 0 ? 1000 : 0);
 	assert_false(outliers_has(outliers, &one, 2000));
+}
+
+static void after_a_minute_without_a_try_the_next_failure_counts_as_the_first(void **state)
+{
+	struct outliers *outliers = *state;
+	const struct addr one = numbered(1);
+	(void)outliers_failed(outliers, &one, true, 1000);
+	outliers_try(outliers, &one, 2000);
+	assert_int_equal(outliers_failed(outliers, &one, true, 2001), 2000);
+	outliers_try(outliers, &one, 64002);
+	assert_false(outliers_has_failed_open(outliers, &one));
+	assert_int_equal(outliers_failed(outliers, &one, false, 64003), 1000);
+	outliers_try(outliers, &one, 66000);
+	assert_int_equal(outliers_failed(outliers, &one, false, 66001), 2000);
 }
 
 struct seen {
@@ -93,8 +107,8 @@ static void those_that_are_set_aside_now_are_listed(void **state)
 	outliers_each(outliers, 1000, note, &none);
 	assert_int_equal(none.num, 0);
 	assert_true(outliers_is_empty(outliers));
-	(void)outliers_failed(outliers, &one, 1000);
-	(void)outliers_failed(outliers, &other, 1500);
+	(void)outliers_failed(outliers, &one, false, 1000);
+	(void)outliers_failed(outliers, &other, false, 1500);
 	outliers_each(outliers, 1500, note, &both);
 	assert_int_equal(both.num, 2);
 	outliers_each(outliers, 2100, note, &later);
@@ -108,7 +122,7 @@ static void a_trial_without_a_result_ends(void **state)
 {
 	struct outliers *outliers = *state;
 	const struct addr one = numbered(1);
-	outliers_failed(outliers, &one, 1000);
+	outliers_failed(outliers, &one, false, 1000);
 	outliers_try(outliers, &one, 2000);
 	assert_true(outliers_has(outliers, &one, 6999));
 	assert_false(outliers_has(outliers, &one, 7000));
@@ -119,7 +133,7 @@ static void the_table_does_not_grow_with_the_number_of_endpoints(void **state)
 	struct outliers *outliers = *state;
 	for (unsigned i = 0; i < 50000; i++) {
 		const struct addr addr = numbered(i);
-		outliers_failed(outliers, &addr, 1000);
+		outliers_failed(outliers, &addr, false, 1000);
 		assert_true(outliers_has(outliers, &addr, 1000));
 	}
 	for (unsigned i = 0; i < 50000; i++) {
@@ -127,6 +141,27 @@ static void the_table_does_not_grow_with_the_number_of_endpoints(void **state)
 		outliers_served(outliers, &addr);
 		assert_false(outliers_has(outliers, &addr, 1000));
 	}
+}
+
+static void what_failed_open_has_to_prove_more_than_that_it_opens(void **state)
+{
+	struct outliers *outliers = *state;
+	const struct addr one = numbered(1), other = numbered(2);
+	assert_false(outliers_has_failed_open(outliers, &one));
+	(void)outliers_failed(outliers, &other, false, 1000);
+	assert_false(outliers_has_failed_open(outliers, &other));
+	(void)outliers_failed(outliers, &one, true, 1000);
+	assert_true(outliers_has_failed_open(outliers, &one));
+	outliers_try(outliers, &one, 2000);
+	assert_int_equal(outliers_failed(outliers, &one, false, 2001), 2000); /* it is the same endpoint */
+	assert_true(outliers_has_failed_open(outliers, &one));
+	assert_int_equal(outliers_failed(outliers, &other, true, 1001), 0);
+	assert_true(outliers_has_failed_open(outliers, &other));
+	assert_true(outliers_served(outliers, &one));
+	assert_false(outliers_has_failed_open(outliers, &one));
+	(void)outliers_failed(outliers, &one, true, 3000);
+	assert_int_equal(outliers_failed(outliers, &one, false, 100000), 1000); /* the former ones are forgotten */
+	assert_false(outliers_has_failed_open(outliers, &one));
 }
 
 int main(void)
@@ -137,7 +172,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_pause_doubles_up_to_30_s_and_starts_again_at_1_s_after_a_success, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(those_that_are_set_aside_now_are_listed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			after_a_minute_without_a_try_the_next_failure_counts_as_the_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(concurrent_failures_count_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_failed_open_has_to_prove_more_than_that_it_opens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trial_without_a_result_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_table_does_not_grow_with_the_number_of_endpoints, set_up, tear_down),
