@@ -6,6 +6,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "base/net/source_mark.h"
 
 #define RULES_TABLE         "handfast"
 #define RULES_MAX_PORTS     64
@@ -17,8 +18,8 @@
 #define RULES_TUNNEL_PORT   15008 /* for tunnels; not redirected */
 #define RULES_METRICS_PORT  15020 /* for scrapers and probes; not redirected */
 #define RULES_SSH_PORT      22
-#define RULES_EXEMPT_ID     1337 /* the sidecar's uid and gid */
-#define RULES_SOURCE_MARK   1337 /* of answers to connections that the sidecar makes in its callers' names */
+#define RULES_EXEMPT_ID     1337        /* the sidecar's uid and gid */
+#define RULES_SOURCE_MARK   SOURCE_MARK /* of answers to connections that the sidecar makes in its callers' names */
 #define RULES_REROUTE       "reroute"
 
 /* The chains that drop traffic that nat did not translate, and the last rules of each. They count dropped packets. */

@@ -277,25 +277,6 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->dry_runs = dry_runs_new();
 }
 
-/* In Kubernetes rules belong to every pod. handfast-init adds the addresses after the rules, so that without them there
- * are none: the pod's network was made before handfast-cni was on its node (decision 050). */
-static void note_sources(struct sidecar *sidecar)
-{
-	struct app_sources sources = process_app_sources();
-	if (sidecar->config->interception == INTERCEPTION_NONE) {
-		sidecar->has_useless_rules = sources.v4.family != 0;
-		return;
-	}
-	sidecar->lacks_rules = sources.v4.family == 0 && sidecar->config->kubernetes_token_file != NULL;
-	if (sources.v4.family == 0)
-		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections reach the workload from another "
-				       "local address (`handfast-init up` adds it)");
-	if (sources.v6.family == 0 && process_has_ipv6())
-		log_warning(COMPONENT,
-			"100::6 is not on lo: inbound connections over IPv6 reach the workload from another local "
-			"address (`handfast-init up` adds it)");
-}
-
 static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 {
 	unsigned timeout_s = process_conntrack_close_wait_s();
@@ -330,7 +311,7 @@ enum err sidecar_new(
 		sidecar_free(sidecar);
 		return err;
 	}
-	note_sources(sidecar);
+	sidecar_rules_note(sidecar);
 	warn_of_conntrack(&config->keepalive);
 	warn_of_limits(sidecar);
 	*out = sidecar;

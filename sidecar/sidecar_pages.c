@@ -116,6 +116,9 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 		add(out, METRIC_CONDITION_USELESS_RULES, "interception rules that lead nowhere", PAGE_DEGRADED,
 			"169.254.15.6 is on lo: rules redirect the workload's connections, and interception is none",
 			"run 'handfast-init down', or set interception to redirect");
+	struct page_condition of_rules;
+	if (sidecar_rules_condition(sidecar, &of_rules))
+		add(out, METRIC_CONDITION_RULES_MODE, of_rules.name, of_rules.level, of_rules.detail, of_rules.fix);
 	add_room(sidecar, out);
 	if (sidecar->late_detail[0] != '\0')
 		add(out, METRIC_CONDITION_RENEWAL_LATE, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
@@ -336,6 +339,7 @@ static void set_gauges(struct loop_timer *timer)
 		status.credentials == NULL ? 0 : credentials_until_s(status.credentials));
 	metric_set(shard, METRIC_CONTROL_CONNECTED, status.is_connected);
 	sidecar_families_poll(sidecar);
+	sidecar_rules_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
 	sidecar_root_poll(sidecar);
 	sidecar_renewal_poll(sidecar);

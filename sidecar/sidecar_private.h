@@ -35,6 +35,10 @@ struct sidecar_family {
 	char name[32], detail[256]; /* of the condition, while is_outside */
 };
 
+/* Of the interception rules and the setting interception (sidecar_rules.c). */
+enum rules_mismatch { RULES_MATCH, RULES_LACK_SOURCE_ROUTE, RULES_KEEP_SOURCE };
+#define NUM_RULES_MISMATCHES 3
+
 struct sidecar {
 	struct sidecar_options options;
 	struct sidecar_config *config;
@@ -86,6 +90,8 @@ struct sidecar {
 	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
 	bool has_useless_rules;            /* with interception: none: the workload's connections are refused */
 	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
+	enum rules_mismatch rules_mismatch;
+	uint64_t next_rules_ms;            /* when it is looked at again */
 	uint64_t made_ms;                  /* on the loop's clock */
 	bool is_ending;                    /* after a signal: ends when no connection is open */
 	bool is_gathering_totals;
@@ -140,6 +146,12 @@ void sidecar_kept_flush(struct sidecar *sidecar); /* at the end */
 /* sidecar_families.c */
 void sidecar_families_update(struct sidecar *sidecar, const struct mesh_networks *networks);
 void sidecar_families_poll(struct sidecar *sidecar); /* repeatedly: addresses are added and removed */
+
+/* sidecar_rules.c */
+struct page_condition;
+void sidecar_rules_note(struct sidecar *sidecar); /* at the start, once: rules that are missing or lead nowhere */
+void sidecar_rules_poll(struct sidecar *sidecar); /* about once per second: of which mode they are */
+bool sidecar_rules_condition(const struct sidecar *sidecar, struct page_condition *out); /* false: there is none */
 
 /* sidecar_drain.c */
 void sidecar_signals_start(struct sidecar *sidecar);
