@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/page.h"
 #include "cli/show.h"
+#include "cli/sidecar_trace.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
 #include <time.h>
@@ -21,6 +22,7 @@ struct ends {
 	int64_t within_s, now_s;
 	json_t *rows;
 	unsigned num_ending;
+	const struct why *no_sidecar; /* a sidecar should be here, and why none is; NULL: none should */
 };
 
 static void add_end(struct ends *ends, const char *kind, const char *name, int64_t from_s, int64_t to_s)
@@ -120,13 +122,19 @@ static enum cli_exit check_sidecar(struct command_line *line, struct ends *ends)
 
 /* --- the control plane on this machine --- */
 
+static json_t *why_json(const struct why *why)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "error", err_label(why->err), "expected", why->expected, "got",
+		why->got, "fix", why->fix);
+}
+
 static void report_control(
 	const struct command_line *line, const Handfast__V1__StatusResponse *status, const struct ends *ends)
 {
 	char name[TEXT_MAX], detail[TEXT_MAX], fix[TEXT_MAX];
 	json_t *conditions = json_array();
 	if (!line->json)
-		puts("the control plane answers");
+		puts("the control plane on this machine answers");
 	for (size_t i = 0; i < status->n_conditions; i++) {
 		const Handfast__V1__Condition *one = status->conditions[i];
 		show_bytes(pb_span(one->name), name, sizeof name);
@@ -138,8 +146,9 @@ static void report_control(
 			printf("  %-9s %s: %s; %s\n", "degraded", name, detail, fix);
 	}
 	if (line->json)
-		show_json(json_pack(
-			"{s:b, s:o, s:O}", "ready", true, "conditions", conditions, "certificates", ends->rows));
+		show_json(json_pack("{s:s, s:b, s:o, s:O, s:o*}", "checked", "control plane", "ready", true,
+			"conditions", conditions, "certificates", ends->rows, "sidecar",
+			ends->no_sidecar == NULL ? NULL : why_json(ends->no_sidecar)));
 	else
 		print_ends(ends);
 	if (!line->json)
@@ -168,6 +177,28 @@ static enum cli_exit check_control_plane(struct command_line *line, struct ends 
 
 /* --- which of them --- */
 
+/* What else is here is reported too, but is not what was asked about where a sidecar should be. */
+static enum cli_exit check_without_sidecar(struct command_line *line, struct ends *ends)
+{
+	bool has_control = access(COMMANDS_SOCKET, F_OK) == 0;
+	const char *trace = sidecar_trace_find();
+	struct why why = {0};
+	if (trace == NULL && has_control && !line->json)
+		puts("no sidecar answers at " COMMANDS_ADMIN);
+	if (trace == NULL)
+		return has_control ? check_control_plane(line, ends) : cluster_check(line);
+	(void)why_set(&why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
+		"start it (handfast-sidecar --config FILE, as its user), or give --admin; for the control plane alone "
+		"give --socket " COMMANDS_SOCKET ", for a cluster --cluster",
+		"no sidecar answers at " COMMANDS_ADMIN ", and one belongs here: %s", trace);
+	ends->no_sidecar = &why;
+	if (!has_control || !line->json)
+		(void)command_line_fail(line, why.err, &why);
+	if (has_control)
+		(void)check_control_plane(line, ends);
+	return cli_exit_of(why.err);
+}
+
 static enum cli_exit check(struct command_line *line, struct ends *ends)
 {
 	bool names_none = line->num_arguments == 0;
@@ -177,9 +208,8 @@ static enum cli_exit check(struct command_line *line, struct ends *ends)
 		return check_control_plane(line, ends);
 	if (!names_none || page_has_sidecar(line))
 		return check_sidecar(line, ends);
-	if (access(COMMANDS_SOCKET, F_OK) == 0)
-		return check_control_plane(line, ends);
-	return api_has_kubeconfig(line) ? cluster_check(line) : check_sidecar(line, ends);
+	bool has_others = access(COMMANDS_SOCKET, F_OK) == 0 || api_has_kubeconfig(line);
+	return has_others ? check_without_sidecar(line, ends) : check_sidecar(line, ends);
 }
 
 enum cli_exit command_check(struct command_line *line)

@@ -79,4 +79,4 @@ def shows_that_a_sidecar_of_redirect_with_rules_of_tproxy_is_degraded(story):
     host.run([story.binary("handfast-init"), "up"])
     wait_until("no condition", lambda: CONDITION not in _conditions(story, "seen"), 15)
     expect_eq((_check(story, "seen")[0], sidecar.metric(MISMATCH)), (0, 0), "exit code and metric")
-    expect(json.loads(host.run([story.binary("handfast"), "check", "--json"]).stdout)["ready"], "ready in JSON")
+    expect(json.loads(host.run([story.binary("handfast"), "check", "--output", "json"]).stdout)["ready"], "ready in JSON")

@@ -1,0 +1,67 @@
+"""`handfast check` where a sidecar should be and none answers: it reports that, also beside a control plane.
+
+    client: rules, [sidecar, killed]        control: [control plane], no sidecar
+    on both, /run/handfast/control.sock is the control plane's socket"""
+
+import json
+import os
+
+from handfast_harness import Mesh, expect, expect_eq, expect_in
+
+NO_SIDECAR = "no sidecar answers at 127.0.0.1:15000"
+CONTROL = "the control plane on this machine answers"
+
+
+def arrange(story):
+    story.mesh = Mesh(story, hosts=("client",), outsiders=("bare",), leaf_ttl="1h")
+
+
+def _check(story, host, *words, control=True, stale=False):
+    """(exit code, stdout, stderr), in a /run of its own."""
+    make = ["mount -t tmpfs none /run", "mkdir /run/handfast"]
+    make += ["ln -s %s /run/handfast/control.sock" % story.mesh.control.socket] if control else []
+    make += ["touch /run/handfast/sidecar.sock"] if stale else []
+    script = " && ".join(make + ["exec \"$@\""])
+    done = host.run(["unshare", "-m", "sh", "-c", script, "sh", story.binary("handfast"), "check", *words], check=False,
+                    env={**os.environ, "KUBECONFIG": "", "HOME": "/nowhere"})
+    return done.returncode, done.stdout, done.stderr
+
+
+def shows_that_beside_a_sidecar_that_runs_it_answers(story):
+    code, out, _ = _check(story, story.mesh.client)
+    expect_eq((code, out.splitlines()[0]), (0, "ready"), "check")
+
+
+def shows_that_a_host_of_a_control_plane_alone_is_well_and_named(story):
+    code, out, err = _check(story, story.mesh.net.control)
+    expect_eq((code, out.splitlines()[:2], err), (0, [NO_SIDECAR, CONTROL], ""), "check")
+    expect_eq(json.loads(_check(story, story.mesh.net.control, "--output", "json")[1])["checked"], "control plane", "JSON")
+
+
+def shows_that_a_dead_sidecar_is_no_success_of_the_control_plane(story):
+    story.mesh.sidecar("client").kill()
+    code, out, err = _check(story, story.mesh.client)
+    expect_eq(code, 69, "the exit code")
+    expect_in(NO_SIDECAR + ", and one belongs here: interception rules are there", err, "the error")
+    expect_in("fix: start it (handfast-sidecar --config FILE", err, "the error")
+    expect_in(CONTROL, out, "what is reported besides")
+    code, out, _ = _check(story, story.mesh.client, "--output", "json")
+    page = json.loads(out)
+    expect_eq((code, page["checked"], page["sidecar"]["error"]), (69, "control plane", "unavailable"), "in JSON")
+    expect_in(NO_SIDECAR, page["sidecar"]["got"], "in JSON")
+    code, out, _ = _check(story, story.mesh.client, "--socket", "/run/handfast/control.sock")
+    expect_eq((code, out.splitlines()[0]), (0, CONTROL), "of the control plane alone")
+
+
+def shows_that_without_a_control_plane_it_names_the_address_too(story):
+    code, out, err = _check(story, story.mesh.bare, control=False)
+    expect_eq((code, out), (69, ""), "check where nothing is")
+    expect_in(NO_SIDECAR, err, "the error")
+    expect_in("start it", err, "the error")
+
+
+def shows_that_a_sidecar_without_rules_is_missed_by_its_socket(story):
+    code, _, err = _check(story, story.mesh.net.control, stale=True)
+    expect_eq(code, 69, "the exit code")
+    expect_in("its admin socket /run/handfast/sidecar.sock is there", err, "the error")
+    expect(NO_SIDECAR in err, err)
