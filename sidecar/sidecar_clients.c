@@ -130,6 +130,7 @@ static void on_mesh(void *arg, struct mesh_networks *networks, struct policy *po
 	sidecar->sent_policy = policy_ref(policy);
 	if (sidecar->config->zone != 0)
 		networks->zone = sidecar->config->zone;
+	sidecar->zone = networks->zone;
 	if (!sidecar->config->prefers_zone)
 		networks->zone = 0;
 	for (unsigned i = 0; i < sidecar->num_workers; i++)

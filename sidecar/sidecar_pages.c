@@ -288,6 +288,7 @@ struct admin_pages sidecar_pages(struct sidecar *sidecar)
 		.config = on_config,
 		.connections = on_connections,
 		.tunnels = on_tunnels,
+		.endpoints = sidecar_on_endpoints,
 		.failures = on_why,
 		.check = on_check,
 		.policy = sidecar_on_policy,

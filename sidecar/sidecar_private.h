@@ -72,6 +72,7 @@ struct sidecar {
 	json_t *policy_warnings; /* about `policy`, for /check and /policy; NULL: there is no policy yet */
 	struct trusted_time time;
 	struct sidecar_family families[SIDECAR_FAMILIES]; /* IPv4, IPv6 */
+	uint32_t zone;                                    /* of this host (base/core/zone.h); 0: not known */
 	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
 	char late_detail[64];  /* when the own certificate expires, whose renewal is late; empty: it is not */
@@ -91,9 +92,9 @@ struct sidecar {
 	bool has_useless_rules;            /* with interception: none: the workload's connections are refused */
 	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
 	enum rules_mismatch rules_mismatch;
-	uint64_t next_rules_ms;            /* when it is looked at again */
-	uint64_t made_ms;                  /* on the loop's clock */
-	bool is_ending;                    /* after a signal: ends when no connection is open */
+	uint64_t next_rules_ms; /* when it is looked at again */
+	uint64_t made_ms;       /* on the loop's clock */
+	bool is_ending;         /* after a signal: ends when no connection is open */
 	bool is_gathering_totals;
 	bool has_forgotten_start; /* process_forget_start() */
 	uint64_t ending_since_ms;
@@ -172,6 +173,8 @@ size_t sidecar_limit_in_force(const struct sidecar *sidecar, const char *key);
 
 /* sidecar_config_page.c */
 json_t *sidecar_config_page(const struct sidecar *sidecar);
+/* sidecar_endpoints_page.c */
+void sidecar_on_endpoints(void *arg, struct http_request *request);
 /* sidecar_policy_page.c */
 void sidecar_on_policy(void *arg, struct http_request *request);
 void sidecar_review_policy(struct sidecar *sidecar); /* the one in use has changed */

@@ -222,6 +222,11 @@ void discovery_client_subscribe(struct discovery_client *client, const struct ad
 	send_subscribe(client, destination, NULL, 1);
 }
 
+void discovery_client_each_answer(const struct discovery_client *client, discovery_answer_fn *each, void *arg)
+{
+	subscription_set_each_answer(client->subscriptions, each, arg);
+}
+
 size_t discovery_client_num_subscriptions(const struct discovery_client *client)
 {
 	return subscription_set_num(client->subscriptions);

@@ -45,5 +45,8 @@ enum err discovery_client_keep(
  * ERR_WRONG_PEER: of another identity. ERR_EXPIRED. ERR_MALFORMED: nothing is taken over. */
 enum err discovery_client_take_kept(
 	struct discovery_client *client, struct span bytes, struct span id, int64_t now_s, struct why *why) _must_use_;
+/* The answers, that of the destination used last first. False: enough. */
+typedef bool discovery_answer_fn(void *arg, const struct answer *answer);
+void discovery_client_each_answer(const struct discovery_client *client, discovery_answer_fn *each, void *arg);
 size_t discovery_client_num_subscriptions(const struct discovery_client *client);
 const struct why *discovery_client_last_failure(const struct discovery_client *client); /* err ERR_NONE: none */

@@ -6,7 +6,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 
-enum { NUM_ADMIN_PAGES = 8, NUM_METRICS_PAGES = 6, MAX_SERVERS = 4, METRICS_MAX_BYTES = 2 << 20 };
+enum { NUM_ADMIN_PAGES = 9, NUM_METRICS_PAGES = 6, MAX_SERVERS = 4, METRICS_MAX_BYTES = 2 << 20 };
 
 struct admin {
 	struct http_page admin_pages[NUM_ADMIN_PAGES], metrics_pages[NUM_METRICS_PAGES];
@@ -17,8 +17,8 @@ struct admin {
 static void on_index(void *arg, struct http_request *request)
 {
 	(void)arg;
-	http_answer(
-		request, 200, HTTP_TEXT, SPAN_LITERAL("/certs /config /connections /tunnels /why /check /policy\n"));
+	http_answer(request, 200, HTTP_TEXT,
+		SPAN_LITERAL("/certs /config /connections /tunnels /endpoints /why /check /policy\n"));
 }
 
 /* The answer proves that the main loop runs. */
@@ -36,6 +36,7 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 		{.path = "/config", .on_get = pages->config, .arg = pages->arg},
 		{.path = "/connections", .on_get = pages->connections, .arg = pages->arg},
 		{.path = "/tunnels", .on_get = pages->tunnels, .arg = pages->arg},
+		{.path = "/endpoints", .on_get = pages->endpoints, .arg = pages->arg},
 		{.path = "/why", .on_get = pages->failures, .arg = pages->arg},
 		{.path = "/check", .on_get = pages->check, .arg = pages->arg},
 		{.path = "/policy", .on_get = pages->policy, .arg = pages->arg},

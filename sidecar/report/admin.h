@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 #define ADMIN_PROBE_PATH "/probe/"
-struct admin_pages {                                                                      /* all are set */
-	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check, *policy; /* 15000 */
+struct admin_pages {                                                                                  /* all are set */
+	http_page_fn *certs, *config, *connections, *tunnels, *failures, *check, *policy, *endpoints; /* 15000 */
 	http_page_fn *metrics, *ready, *started, *listening,
 		*probe; /* 15020; admin.c answers live; probe: all below ADMIN_PROBE_PATH */
 	void *arg;

@@ -57,8 +57,8 @@ static int set_up(void **state)
 	static const struct metric_row row = {METRIC_COUNTER, "handfast_x_total", "", "Help."};
 	fixture = (struct fixture){.loop = loop_new(&clock_system), .metrics = metrics_new(&row, 1, 1)};
 	fixture.options = (struct admin_options){.admin_port = free_port(), .metrics_port = free_port()};
-	struct admin_pages pages = {on_json, on_json, on_json, on_json, on_json, on_json, on_json, on_metrics, on_ready,
-		on_ready, on_ready, on_probe, fixture.metrics};
+	struct admin_pages pages = {on_json, on_json, on_json, on_json, on_json, on_json, on_json, on_json, on_metrics,
+		on_ready, on_ready, on_ready, on_probe, fixture.metrics};
 	struct why why;
 	assert_int_equal(admin_new(fixture.loop, &fixture.options, &pages, &fixture.admin, &why), ERR_NONE);
 	*state = &fixture;

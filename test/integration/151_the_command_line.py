@@ -14,7 +14,7 @@ PROGRAMS = {"handfast": [], "handfast-control": ["--mesh.networks", "192.0.2.0/2
             "handfast-sidecar": ["--control.address=192.0.2.1:15012"]}
 COMMON = {"check", "help", "output", "version"}
 SIDECAR_PAGES = {"/certs": "identity", "/connections": "connections", "/tunnels": "tunnels",
-                 "/why": "failures", "/check": "conditions"}
+                 "/why": "failures", "/check": "conditions", "/endpoints": "destinations"}
 
 
 def arrange(story):

@@ -29,7 +29,6 @@ ONLY_TESTS_CALL = {
     "registry_num_resolutions": "how much work an answer cost, which a test bounds",
     "serve_num_connections": "programs count where they open and close",
     "serve_num_streams": "programs count where they open and close",
-    "settings_record_find": "tests look one key up; programs walk all",
     "signature_num_computed": "how much work a trust state cost, which a test bounds",
     "store_open": "tests open a store alone; the control plane judges it first",
     "tls_session_alert": "which alert was sent, which tests compare with RFC 8446",
