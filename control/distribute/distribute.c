@@ -295,6 +295,7 @@ void distribute_done(void *arg, struct rpc_call *call)
 {
 	(void)call;
 	struct stream *stream = arg;
+	zones_stop(stream);
 	list_remove(&stream->link);
 	CHECK(stream->distributor->num_streams > 0);
 	stream->distributor->num_streams--;

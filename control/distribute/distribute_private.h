@@ -101,7 +101,9 @@ struct distributor {
 	struct name *next_name;         /* of the pass that is under way */
 	struct stream *next_naming;     /* likewise, once all names are resolved */
 	struct loop_timer naming_timer; /* the next pass, or the next slice of one */
-	struct loop_timer zones;        /* of hosts, may have become known */
+	struct loop_timer zones;        /* of hosts, may have become known: the next pass, or slice of one */
+	struct stream *next_zone;       /* of the pass that is under way */
+	bool has_new_zones;             /* for the next pass */
 	struct table topics, sites;     /* by destination, by address */
 	struct list sites_due, topics_due, streams_due;
 	struct loop_timer work, retry;
@@ -163,6 +165,7 @@ void growth_stop(struct distributor *distributor);
 /* zones.c */
 uint32_t zone_gather(struct stream *stream); /* to be sent now */
 void zones_changed(struct distributor *distributor);
+void zones_stop(struct stream *stream); /* while it is in the distributor's list */
 
 /* named.c: services whose address a sidecar asked for by name. */
 void named_take(struct stream *stream, char *const *services, size_t num); /* of its hello, once */

@@ -16,6 +16,7 @@ enum {
 	COMING = 10,                    /* of the second service: one of the first one drains */
 	EACH_MS = 30,                   /* apart: longer than changes are coalesced */
 	SLICE_MAX = 64 + 256 + 2 * 256, /* of work.c, with room for a last turn */
+	ZONES_SLICE_MAX = 512,          /* of zones.c */
 };
 
 static double cpu_ms(void)
@@ -127,12 +128,49 @@ static void endpoints_that_come_one_after_another_are_sent_together(void **state
 	assert_in_range(world_since(world, before).sent, SIDECARS, (COMING - 3) * SIDECARS);
 }
 
+static unsigned num_asked;
+
+static uint32_t zone_counted(void *arg, const struct ip_addr *ip)
+{
+	(void)arg, (void)ip;
+	num_asked++;
+	return 0;
+}
+
+static bool resolves_nothing(void *arg, const struct addr *destination, struct resolution *out)
+{
+	(void)arg, (void)destination, (void)out;
+	return false;
+}
+
+/* Of each sidecar without a zone it is asked, after any change, whether the zone is known now. */
+static void zones_are_found_in_slices(void **state)
+{
+	struct world *world = *state;
+	const struct registry_source source = {.resolve = resolves_nothing, .zone = zone_counted};
+	unsigned most = 0;
+	registry_set_source(world->registry, &source);
+	world_settle(world);
+	num_asked = 0;
+	registry_source_changed(world->registry, &world->sidecars[0].ip);
+	while (num_asked < SIDECARS) {
+		unsigned before = num_asked;
+		loop_run_once(world->loop, true);
+		most = num_asked - before > most ? num_asked - before : most;
+	}
+	world_settle(world);
+	assert_int_equal(num_asked, SIDECARS);
+	assert_in_range(most, 1, ZONES_SLICE_MAX);
+	registry_set_source(world->registry, &(struct registry_source){0});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_i15_a_reconnect_resolves_nothing_again),
 		cmocka_unit_test(finding_i15_a_change_is_resolved_once_and_sent_in_slices),
 		cmocka_unit_test(endpoints_that_come_one_after_another_are_sent_together),
+		cmocka_unit_test(zones_are_found_in_slices),
 		cmocka_unit_test(finding_l6_subscriptions_of_one_sidecar_do_not_delay_others),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
