@@ -2,6 +2,7 @@
 
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/settings/setting_nearest.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -117,6 +118,20 @@ static bool has_renamed_below(const struct settings *settings, const char *path)
 	return false;
 }
 
+static void error_unknown(struct settings *settings, const struct setting_node *node, const char *path)
+{
+	char nearest[SETTING_NEAREST_MAX], expected[128], fix[160];
+	const char *key = node->key != NULL ? node->key : "an item";
+	if (setting_nearest(settings->table, span_of_str(path), true, nearest) == NULL) {
+		setting_error(settings, node, "a known key", "remove it, or see the spelling in --keys",
+			"%s is no setting", key);
+		return;
+	}
+	(void)snprintf(expected, sizeof(expected), "a known key, such as %s", nearest);
+	(void)snprintf(fix, sizeof(fix), "write %s, or remove it; --keys lists all", nearest);
+	setting_error(settings, node, expected, fix, "%s is no setting", key);
+}
+
 static void unasked_below(struct settings *settings, const struct setting_node *node)
 {
 	for (const struct setting_node *child = node->first; child != NULL; child = child->next) {
@@ -127,8 +142,7 @@ static void unasked_below(struct settings *settings, const struct setting_node *
 		if (!child->asked && renamed != NULL)
 			setting_error_renamed(settings, child->origin, renamed);
 		else if (!child->asked && !(child->kind == SETTING_MAP && has_renamed_below(settings, path)))
-			setting_error(settings, child, "a known key", "remove it, or see the spelling in --keys",
-				"%s is no setting", child->key != NULL ? child->key : "an item");
+			error_unknown(settings, child, path);
 		else
 			unasked_below(settings, child);
 	}

@@ -74,6 +74,14 @@ static void a_path_is_neither_empty_nor_too_long(void **state)
 	assert_int_equal(num_errors_of("networks: [192.0.2.0/24]\nfolder: /2345678\n", &out), 0);
 }
 
+static void a_misspelled_key_names_the_nearest(void **state)
+{
+	(void)state;
+	assert_one_error("network: [192.0.2.0/24]\nnetworks: [192.0.2.0/24]\n", "a known key, such as networks");
+	assert_one_error("networks: [192.0.2.0/24]\nfoldr: /2345678\n", "write folder, or remove it");
+	assert_one_error("networks: [192.0.2.0/24]\nnothing: /2345678\n", "or see the spelling in --keys");
+}
+
 /* A file with thousands of errors: none was reported, and `handfast-sidecar --check` took it for right. */
 static void errors_that_do_not_fit_are_counted(void **state)
 {
@@ -102,6 +110,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_one_error_with_the_range),
 		cmocka_unit_test(a_fraction_of_a_second_is_refused_where_seconds_count),
 		cmocka_unit_test(a_path_is_neither_empty_nor_too_long),
+		cmocka_unit_test(a_misspelled_key_names_the_nearest),
 		cmocka_unit_test(errors_that_do_not_fit_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The environment and flags over the file: a value given there replaces the value of the file. */
 #include "base/core/mem.h"
 #include "base/core/service_link.h"
+#include "base/settings/setting_nearest.h"
 #include "base/settings/setting_node.h"
 #include <stdio.h>
 
@@ -68,10 +69,15 @@ static void warn(struct settings *settings, const char *name, const char *what)
 static void take_unknown(struct settings *settings, const char *rest, const char *name)
 {
 	const struct setting_renamed *renamed = setting_renamed_find_variable(settings->table->renamed, rest);
-	if (renamed != NULL)
+	char nearest[SETTING_NEAREST_MAX], what[192];
+	if (renamed != NULL) {
 		setting_error_renamed(settings, name, renamed);
-	else
-		warn(settings, name, "no setting has this name, so it is ignored; see the spelling in --help");
+		return;
+	}
+	bool is_near = setting_nearest(settings->table, span_of_str(rest), false, nearest) != NULL;
+	snprintf(what, sizeof(what), "no setting has this name, so it is ignored; %s%s",
+		is_near ? "the nearest is that of " : "see the spelling in --help", is_near ? nearest : "");
+	warn(settings, name, what);
 }
 
 void settings_read_environment(struct settings *settings, char *const *environment)

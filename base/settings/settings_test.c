@@ -140,6 +140,7 @@ static void finding_o4_an_unknown_variable_of_our_prefix_is_a_warning(void **sta
 	assert_int_equal(settings_finish(settings), 0);
 	assert_int_equal(num_lines(settings_warnings(settings)), 1);
 	assert_non_null(strstr(settings_warnings(settings), "HANDFAST_TEST_NAMES: "));
+	assert_non_null(strstr(settings_warnings(settings), "the nearest is that of name"));
 }
 
 /* Of a Service named handfast-test, and of one named handfast-test-metrics, with a named port. */

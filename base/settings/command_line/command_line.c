@@ -1,4 +1,5 @@
 #include "base/settings/command_line/command_line_private.h"
+#include "base/settings/setting_nearest.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -124,12 +125,16 @@ static void skip_value(const struct cli_program *program, int argc, char *const 
 
 static void unknown_flag_error(struct command_line *line, struct span name, int argc, char *const *argv, int *i)
 {
-	char expected[128];
+	char expected[160];
 	const struct setting_table *settings = line->program->settings;
 	const struct setting_renamed *renamed =
 		settings == NULL ? NULL : setting_renamed_find(settings->renamed, (const char *)name.ptr, name.len);
+	char nearest[SETTING_NEAREST_MAX];
 	if (renamed == NULL) {
-		command_line_error(line, "flag", "one that --help lists", argv[*i]);
+		bool is_near = settings != NULL && setting_nearest(settings, name, false, nearest) != NULL;
+		snprintf(expected, sizeof expected, "one that --help lists%s%s", is_near ? ", such as --" : "",
+			is_near ? nearest : "");
+		command_line_error(line, "flag", expected, argv[*i]);
 		return;
 	}
 	snprintf(expected, sizeof expected, "the name --%s", renamed->new_key);
