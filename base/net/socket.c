@@ -152,11 +152,26 @@ enum err socket_connect_result(int fd)
 
 static enum err why_at(struct why *why, int errnum, const struct addr *at)
 {
+	static const struct {
+		int errnum;
+		const char *expected, *fix;
+	} causes[] = {
+		{EACCES, "the permission to listen at that port",
+			"choose a port from 1024 on (net.ipv4.ip_unprivileged_port_start), or give the program "
+			"CAP_NET_BIND_SERVICE"},
+		{EADDRNOTAVAIL, "an address of this host", "correct the address, or add it to an interface"},
+		{EMFILE, "a free file descriptor", "raise the limit of open files (LimitNOFILE=, ulimit -Hn)"},
+		{EADDRINUSE, "a free port of a local address",
+			"stop the program that listens there, or choose another address"},
+	};
+	enum { NUM_CAUSES = sizeof(causes) / sizeof(causes[0]) };
 	char text[ADDR_TEXT_MAX];
+	size_t cause = 0;
+	while (cause + 1 < NUM_CAUSES && causes[cause].errnum != errnum)
+		cause++;
 	errno = errnum; /* for %m */
-	return why_set(why, err_from_errno(errnum), "a free port of a local address",
-		"stop the program that listens there, or choose another address", "cannot listen at %s: %m",
-		addr_format(at, text));
+	return why_set(why, err_from_errno(errnum), causes[cause].expected, causes[cause].fix,
+		"cannot listen at %s: %m", addr_format(at, text));
 }
 
 enum err socket_listen(const struct addr *at, const struct socket_listen_options *options, int *out_fd, struct why *why)

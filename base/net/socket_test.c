@@ -96,6 +96,16 @@ static void explains_that_a_port_is_in_use(_unused_ void **state)
 	assert_int_equal(second, -1);
 	assert_non_null(strstr(why.got, addr_format(&at, text)));
 	assert_non_null(strstr(why.got, "in use"));
+	assert_non_null(strstr(why.fix, "stop the program"));
+}
+
+static void explains_that_an_address_is_not_this_hosts(_unused_ void **state)
+{
+	const struct addr at = parsed("192.0.2.1:8080");
+	struct why why = {.err = ERR_NONE};
+	int fd = -1;
+	assert_int_equal(socket_listen(&at, NULL, &fd, &why), ERR_UNREACHABLE);
+	assert_string_equal(why.expected, "an address of this host");
 }
 
 static void shares_a_port_only_if_all_set_reuse_port(_unused_ void **state)
@@ -182,6 +192,7 @@ int main(void)
 		cmocka_unit_test(binds_to_the_given_source),
 		cmocka_unit_test(refuses_a_foreign_source),
 		cmocka_unit_test(explains_that_a_port_is_in_use),
+		cmocka_unit_test(explains_that_an_address_is_not_this_hosts),
 		cmocka_unit_test(shares_a_port_only_if_all_set_reuse_port),
 		cmocka_unit_test(shows_an_ipv4_client_of_a_v6_listener_as_ipv4),
 		cmocka_unit_test(resets_on_close_when_set),

@@ -147,6 +147,16 @@ def shows_that_a_port_in_use_is_named(story):
     other.close()
 
 
+def shows_that_a_port_that_needs_a_permission_is_no_port_in_use(story):
+    story.mesh.stranger.sysctl("net/ipv4/ip_unprivileged_port_start", "1024")  # as hosts have it
+    sidecar = story.mesh.make_sidecar("stranger", configuration={"listeners": {"outbound": [_leads_to(443, "192.0.2.1:80")]}})
+    process = sidecar.launch()
+    expect_eq(process.wait_for_exit(), 77, "the exit code")
+    expect_in("cannot listen at 127.0.0.1:443: Permission denied", process.log(), "the log")
+    expect_in("give the program CAP_NET_BIND_SERVICE", process.log(), "the log")
+    expect("stop the program that listens there" not in process.log(), "the log speaks of another program")
+
+
 def shows_that_settings_that_conflict_are_refused_with_every_error(story):
     path = story.folder("refused") + "/sidecar.yaml"
     settings.write(path, {"control": {"address": "192.0.2.1:15012"}, "listeners": {"outbound": [
