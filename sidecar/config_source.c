@@ -65,21 +65,42 @@ static void istio_read(struct settings *settings, struct setting_node *map, stru
 struct source {
 	const char *address; /* the key */
 	const char *refused; /* "expected" where the key is given for another source */
+	const char *no_data; /* "expected" where data for the control plane's attestation are given with it */
+	const char *instead; /* "fix" then: what this source goes by */
 	void (*read)(
 		struct settings *settings, struct setting_node *map, const char *given, struct sidecar_config *config);
 };
 
 static const struct source sources[] = {
 	[IDENTITY_FROM_WORKLOAD_API] = {"workload_api_address",
-		"no workload_api_address without identity.source: workload_api", workload_api_read},
+		"no workload_api_address without identity.source: workload_api",
+		"no attestation data for the control plane with identity.source: workload_api",
+		"remove it: the agent at workload_api_address knows the workload by its process", workload_api_read},
 	[IDENTITY_FROM_ISTIO_CA] = {"istio_address", "no istio_address without identity.source: istio_ca",
+		"no attestation data for the control plane with identity.source: istio_ca",
+		"remove it: the Istio CA goes by the service account token for its audience, in istio_token_file",
 		istio_address_read},
 };
 
-static bool has_attestation_data(const struct sidecar_config *config)
+/* With these the control plane attests a sidecar; no other source reads them. */
+static void refuse_attestation_data(
+	struct settings *settings, struct setting_node *map, const struct sidecar_config *config)
 {
-	return config->token_file != NULL || config->kubernetes_token_file != NULL ||
-	       config->x509_certificate_file != NULL || config->unix_peer;
+	const struct {
+		bool is_given;
+		const char *got;
+	} all[] = {
+		{config->token_file != NULL, "token_file is given, a join token of the control plane"},
+		{config->kubernetes_token_file != NULL,
+			"kubernetes_token_file is given, a service account token for the control plane"},
+		{config->x509_certificate_file != NULL,
+			"x509_certificate_file is given, a machine certificate for the control plane"},
+		{config->unix_peer, "unix_peer is given, by which the control plane on this host knows the process"},
+	};
+	const struct source *source = &sources[config->source];
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].is_given)
+			setting_error(settings, map, source->no_data, source->instead, "%s", all[i].got);
 }
 
 void config_source_read(struct settings *settings, struct sidecar_config *config)
@@ -101,10 +122,8 @@ void config_source_read(struct settings *settings, struct sidecar_config *config
 				"set identity.source to the source that this address is of, or remove the address",
 				"%s is given", sources[i].address);
 	}
-	if (config->source != IDENTITY_FROM_CONTROL_PLANE && has_attestation_data(config))
-		setting_error(settings, map, "no attestation data with another identity.source",
-			"remove token_file, kubernetes_token_file, x509_certificate_file and unix_peer",
-			"some is given");
+	if (config->source != IDENTITY_FROM_CONTROL_PLANE)
+		refuse_attestation_data(settings, map, config);
 }
 
 void config_source_done(struct sidecar_config *config)

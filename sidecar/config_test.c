@@ -289,6 +289,23 @@ static void what_an_identity_of_a_workload_api_makes_useless_is_refused(void **s
 	}
 }
 
+static void a_join_token_beside_an_istio_ca_is_explained(void **state)
+{
+	(void)state;
+	_cleanup_(settings_freep) struct settings *settings = settings_new(&sidecar_settings);
+	struct sidecar_config *config = NULL;
+	assert_int_equal(read_text(settings,
+				 "control: {address: '192.0.2.1:15012'}\ntrust_domain: td.test\n"
+				 "identity: {source: istio_ca, istio_address: '192.0.2.2:15012', token_file: /a}\n",
+				 &config),
+		ERR_CONFIG);
+	const char *errors = settings_errors(settings);
+	assert_non_null(strstr(errors, "token_file is given, a join token of the control plane"));
+	assert_non_null(strstr(errors, "no attestation data for the control plane with identity.source: istio_ca"));
+	assert_non_null(strstr(errors, "the Istio CA goes by the service account token for its audience, in "
+				       "istio_token_file"));
+}
+
 static void the_example_works_as_it_stands(void **state)
 {
 	(void)state;
@@ -317,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_an_identity_of_a_workload_api_makes_useless_is_refused),
+		cmocka_unit_test(a_join_token_beside_an_istio_ca_is_explained),
 		cmocka_unit_test(the_example_works_as_it_stands),
 		cmocka_unit_test(a_small_file_has_the_documented_defaults),
 		cmocka_unit_test(limits_are_read),
