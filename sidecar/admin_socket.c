@@ -175,6 +175,10 @@ enum err admin_socket_send(const char *path, const char *keyword, char *out, siz
 	if (err == ERR_DENIED)
 		return why_set(why, err, "root or the sidecar's own user", "run the command as one of them",
 			"this user may not open %s", path);
+	if (err == ERR_NOT_FOUND || err == ERR_REFUSED)
+		return why_set(why, ERR_UNAVAILABLE, "a sidecar that listens on its admin socket",
+			"start it, or pass the socket of its settings: --admin_socket PATH, or --config FILE",
+			err == ERR_NOT_FOUND ? "the admin socket %s does not exist" : "no sidecar listens on %s", path);
 	RETURN_IF_ERR(err);
 	/* A sidecar that refuses this user answers and closes before it reads, so a failure to send is not the end. */
 	int send_errno = send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 ? errno : 0;

@@ -112,12 +112,24 @@ static void C19_names_the_users_where_the_file_is_closed(_unused_ void **state)
 	assert_string_equal(outcome.reason.expected, "root or the sidecar's own user");
 }
 
+/* Other settings than those of the sidecar lead to another socket. */
+static void a_socket_that_is_not_there_is_named_with_what_to_pass(_unused_ void **state)
+{
+	struct why why = {0};
+	char answer[64];
+	assert_int_equal(
+		admin_socket_send("/nowhere/sidecar.sock", "drain", answer, sizeof(answer), &why), ERR_UNAVAILABLE);
+	assert_string_equal(why.got, "the admin socket /nowhere/sidecar.sock does not exist");
+	assert_non_null(strstr(why.fix, "--admin_socket PATH, or --config FILE"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_the_commands_of_its_own_user),
 		cmocka_unit_test(C19_refuses_another_user_with_a_reason),
 		cmocka_unit_test(C19_names_the_users_where_the_file_is_closed),
+		cmocka_unit_test(a_socket_that_is_not_there_is_named_with_what_to_pass),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

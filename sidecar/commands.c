@@ -24,6 +24,19 @@ static bool is_ok(uint16_t port, const char *path, char *answer, size_t cap)
 	return fetched.status == 200;
 }
 
+static enum err not_ready(const char *answer, struct why *why)
+{
+	return why_set(why, ERR_REFUSED, "a sidecar that is ready within the timeout",
+		"run `handfast check` and `handfast why`", "the sidecar is not ready: %s", answer);
+}
+
+static enum err no_answer(const struct sidecar_config *config, struct why *why)
+{
+	return why_set(why, ERR_REFUSED, "a sidecar that is ready within the timeout",
+		"start it, or pass the port of its settings: --ports.metrics PORT, or --config FILE",
+		"no sidecar answers at the metrics port, 127.0.0.1:%u", config->metrics_port);
+}
+
 enum cli_exit command_wait(const struct command_line *line, const struct sidecar_config *config, uint64_t timeout_ms)
 {
 	uint64_t end_ms = clock_system.mono_ms(&clock_system) + timeout_ms;
@@ -41,11 +54,8 @@ enum cli_exit command_wait(const struct command_line *line, const struct sidecar
 		stage++;
 	while (!is_ok(config->metrics_port, stages[stage].path, answer, sizeof(answer))) {
 		if (clock_system.mono_ms(&clock_system) >= end_ms) {
-			return command_line_fail(line,
-				why_set(&why, ERR_REFUSED, "a sidecar that is ready within the timeout",
-					"run `handfast check` and `handfast why`", "the sidecar is not ready: %s",
-					answer[0] != '\0' ? answer : "no answer at the metrics port"),
-				&why);
+			return command_line_fail(
+				line, answer[0] != '\0' ? not_ready(answer, &why) : no_answer(config, &why), &why);
 		}
 		(void)poll(NULL, 0, PAUSE_MS);
 	}
