@@ -137,8 +137,8 @@ static enum err open_ports(struct control *control, struct why *why)
 	if (config->federation.port != 0)
 		RETURN_IF_ERR(listen_on(config->federation.port, &control->federation_fd, why));
 	if (config->streams_socket != NULL) /* for every user: what is served there is TLS, and attested */
-		RETURN_IF_ERR(socket_listen_unix(config->streams_socket, 0666, &control->streams_unix_fd, why));
-	return socket_listen_unix(config->operator_socket, 0600, &control->operator_fd, why);
+		RETURN_IF_ERR(socket_listen_unix(config->streams_socket, 0666, NULL, &control->streams_unix_fd, why));
+	return socket_listen_unix(config->operator_socket, 0600, NULL, &control->operator_fd, why);
 }
 
 static enum err make_folders(struct control *control, struct why *why)

@@ -25,11 +25,9 @@ struct admin_client { /* one connection; fd -1: free */
 };
 
 struct admin_socket {
-	struct loop *loop;
+	struct admin_socket_options options;
 	char *path;
 	struct listener *listener;
-	admin_command_fn *on_command;
-	void *arg;
 	struct admin_client clients[CLIENTS_MAX];
 };
 
@@ -52,8 +50,35 @@ static const char *answer_to(struct admin_socket *admin, struct span keyword)
 		[ADMIN_DRAIN] = "drain", [ADMIN_QUIT] = "quit", [ADMIN_RELEASE] = "release"};
 	for (unsigned i = 0; i < sizeof(keywords) / sizeof(*keywords); i++)
 		if (span_eq(keyword, span_of_str(keywords[i])))
-			return admin->on_command(admin->arg, (enum admin_command)i);
+			return admin->options.on_command(admin->options.arg, (enum admin_command)i);
 	return "unknown command; expected drain, quit or release";
+}
+
+/* The connection leaves the table; its process was allowed to command when it connected. */
+static void hand_over(struct admin_client *client)
+{
+	const struct admin_socket_options *options = &client->admin->options;
+	struct peer_process peer = {.pid = 0};
+	int fd = client->fd;
+	loop_io_stop(&client->io);
+	loop_timer_stop(&client->deadline);
+	client->fd = -1;
+	if (socket_peer_process(fd, &peer) == ERR_NONE)
+		options->on_hand_over(options->arg, fd, &peer);
+	else
+		fd_close(fd);
+}
+
+static void run_command(struct admin_client *client, struct span keyword)
+{
+	if (span_eq(keyword, SPAN_LITERAL(ADMIN_HAND_OVER))) {
+		hand_over(client);
+		return;
+	}
+	const char *answer = answer_to(client->admin, keyword);
+	/* The line fits into the empty buffer of a socket; a client that does not read it loses it. */
+	(void)!send(client->fd, answer, strlen(answer), MSG_NOSIGNAL);
+	client_close(client);
 }
 
 static void on_ready(struct loop_io *io, unsigned ready)
@@ -68,13 +93,10 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	const char *end = memchr(client->keyword, '\n', client->len);
 	if (end == NULL && got > 0 && client->len < sizeof(client->keyword))
 		return;
-	if (end != NULL) {
-		const char *answer =
-			answer_to(client->admin, span_of(client->keyword, (size_t)(end - client->keyword)));
-		/* The line fits into the empty buffer of a socket; a client that does not read it loses it. */
-		(void)!send(client->fd, answer, strlen(answer), MSG_NOSIGNAL);
-	}
-	client_close(client);
+	if (end != NULL)
+		run_command(client, span_of(client->keyword, (size_t)(end - client->keyword)));
+	else
+		client_close(client);
 }
 
 static bool may_command(int fd)
@@ -110,25 +132,44 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 		if (client->fd != -1)
 			continue;
 		*client = (struct admin_client){.admin = admin, .fd = fd};
-		loop_io_start(admin->loop, &client->io, fd, LOOP_READ, on_ready);
-		loop_timer_start(admin->loop, &client->deadline, CLIENT_MS, deadline_passed);
+		loop_io_start(admin->options.loop, &client->io, fd, LOOP_READ, on_ready);
+		loop_timer_start(admin->options.loop, &client->deadline, CLIENT_MS, deadline_passed);
 		return;
 	}
 	fd_close(fd);
 }
 
-enum err admin_socket_new(struct loop *loop, const char *path, admin_command_fn *on_command, void *arg,
-	struct admin_socket **out, struct why *why)
+enum err admin_socket_new(const struct admin_socket_options *options, struct admin_socket **out, struct why *why)
 {
 	int fd;
-	RETURN_IF_ERR(socket_listen_unix(path, 0600, &fd, why));
+	RETURN_IF_ERR(socket_listen_unix(options->path, 0600, options->passed, &fd, why));
 	struct admin_socket *admin = mem_new(struct admin_socket);
-	*admin = (struct admin_socket){.loop = loop, .path = mem_strdup(path), .on_command = on_command, .arg = arg};
+	*admin = (struct admin_socket){.options = *options, .path = mem_strdup(options->path)};
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		admin->clients[i].fd = -1;
-	admin->listener = listener_new(loop, fd, on_accept, NULL, admin);
+	admin->listener = listener_new(options->loop, fd, on_accept, NULL, admin);
+	if (options->is_held)
+		listener_pause(admin->listener);
 	*out = admin;
 	return ERR_NONE;
+}
+
+void admin_socket_resume(struct admin_socket *admin)
+{
+	CHECK(admin->options.is_held);
+	admin->options.is_held = false;
+	listener_resume(admin->listener);
+}
+
+int admin_socket_fd(const struct admin_socket *admin)
+{
+	return listener_fd(admin->listener);
+}
+
+void admin_socket_leave(struct admin_socket *admin)
+{
+	admin->options.is_held = true;
+	admin_socket_free(admin);
 }
 
 void admin_socket_free(struct admin_socket *admin)
@@ -137,7 +178,8 @@ void admin_socket_free(struct admin_socket *admin)
 		if (admin->clients[i].fd != -1)
 			client_close(&admin->clients[i]);
 	listener_free(admin->listener);
-	unlink(admin->path);
+	if (!admin->options.is_held)
+		unlink(admin->path);
 	mem_free(admin->path);
 	mem_free(admin);
 }

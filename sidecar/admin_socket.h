@@ -1,19 +1,36 @@
 /* The admin socket, for commands that change something: a Unix socket (0600) for the sidecar's own user and root, which
- * SO_PEERCRED proves. Per connection one keyword ("drain", "quit", "release") and one line as answer. Any other user is
- * answered with a refusal. */
+ * SO_PEERCRED proves. Per connection one keyword ("drain", "quit", "release") and one line as answer; after "hand-over"
+ * it is the sidecar's. Any other user is answered with a refusal. */
 #pragma once
 
 #include "base/core/err.h"
 #include "base/core/loop.h"
+#include "base/net/socket.h"
 
 enum admin_command { ADMIN_DRAIN, ADMIN_QUIT, ADMIN_RELEASE };
 
 struct admin_socket;
 /* Returns the line to answer. */
 typedef const char *admin_command_fn(void *arg, enum admin_command command);
-enum err admin_socket_new(struct loop *loop, const char *path, admin_command_fn *on_command, void *arg,
-	struct admin_socket **out, struct why *why) _must_use_;
-void admin_socket_free(struct admin_socket *admin); /* removes the file */
+/* Another process wants the listening sockets. The callee owns fd. */
+typedef void admin_hand_over_fn(void *arg, int fd, const struct peer_process *peer);
+#define ADMIN_HAND_OVER "hand-over"
+
+struct admin_socket_options {
+	struct loop *loop;
+	const char *path;              /* borrowed */
+	struct passed_sockets *passed; /* a listening socket that is taken if it has that path; NULL: none */
+	bool is_held; /* accepts nothing, and the file is another process's, until admin_socket_resume() */
+	admin_command_fn *on_command;
+	admin_hand_over_fn *on_hand_over;
+	void *arg;
+};
+enum err admin_socket_new(
+	const struct admin_socket_options *options, struct admin_socket **out, struct why *why) _must_use_;
+void admin_socket_resume(struct admin_socket *admin);
+int admin_socket_fd(const struct admin_socket *admin); /* the listening socket; stays the admin socket's */
+void admin_socket_free(struct admin_socket *admin);    /* removes the file, but not where it is another process's */
+void admin_socket_leave(struct admin_socket *admin);   /* frees it; the file is another process's now */
 
 /* For the command line: sends the keyword, waits at most 5 s and writes the line of the answer to out. Blocks.
  * ERR_DENIED: the file or the sidecar refuses this user. */

@@ -63,7 +63,11 @@ static int run_command(uid_t uid, const char *keyword, unsigned mode, struct out
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	_cleanup_(mem_freep) char *path = mem_printf("%s/sock", folder);
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
-	assert_int_equal(admin_socket_new(loop, path, on_command, &arrived, &admin, NULL), ERR_NONE);
+	assert_int_equal(admin_socket_new(
+				 &(struct admin_socket_options){
+					 .loop = loop, .path = path, .on_command = on_command, .arg = &arrived},
+				 &admin, NULL),
+		ERR_NONE);
 	assert_int_equal(chmod(path, mode), 0);
 	pid_t pid = send_as(uid, path, keyword, ends[1]);
 	close(ends[1]);

@@ -2,14 +2,18 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/version.h"
+#include "base/net/fd.h"
 #include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
 #include "sidecar/commands.h"
 #include "sidecar/process.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/versions.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAIT_MS 60000
@@ -21,7 +25,9 @@ static const struct cli_command commands[] = {
 };
 static const struct cli_flag flags[] = {
 	{"config", "FILE", "settings, YAML", false},
-	{"timeout", "DURATION", "of `handfast-sidecar wait` (60s)", false},
+	{"take-over", NULL, "run: take the listening sockets over from the running sidecar, when this one can serve",
+		false},
+	{"timeout", "DURATION", "of `handfast-sidecar wait`, `upgrade` and `run --take-over` (60s)", false},
 	{"listening", NULL, "wait: for open listeners and rules alone", false},
 	{"write", "DIR", "svid: the folder of the files", false},
 	{"command", "PROGRAM", "svid: run this program, without arguments, after each change", false},
@@ -49,7 +55,7 @@ static struct sidecar_config *read_config(const struct command_line *line, struc
 {
 	_cleanup_(settings_freep) struct settings *settings = program_settings_read(line, environ);
 	struct sidecar_config *config = NULL;
-	bool is_sidecar = command_line_is(line, "run");
+	bool is_sidecar = command_line_is(line, "run") || command_line_is(line, "upgrade");
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
 	settings_errors_put(settings, errors);
@@ -66,34 +72,143 @@ static struct sidecar_config *on_reload(void *arg)
 	return NULL;
 }
 
-/* Adopts config. */
-static enum cli_exit run(struct command_line *line, struct sidecar_config *config)
+/* Blocks SIGHUP from before the settings are read until sidecar_run() handles it: a signal that arrives meanwhile
+ * neither ends the process nor is lost. */
+static void mask_hangup(void)
 {
-	struct sidecar_options options = {.release = HANDFAST_VERSION, .on_reload = on_reload, .arg = line};
+	sigset_t hangup;
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hangup, NULL);
+}
+
+/* False: an error was added. */
+static bool read_timeout(struct command_line *line, uint64_t *out_ms)
+{
+	const char *timeout = command_line_value(line, "timeout");
+	*out_ms = WAIT_MS;
+	if (timeout == NULL || duration_parse(span_of_str(timeout), out_ms) == ERR_NONE)
+		return true;
+	command_line_error(line, "--timeout", "a duration such as 500ms, 30s or 5m", timeout);
+	return false;
+}
+
+/* Adopts config. */
+static enum cli_exit run_with(const struct sidecar_options *options, struct sidecar_config *config)
+{
 	struct sidecar *sidecar;
 	struct why why = {0};
 	enum err err = process_harden(&why);
 	if (err != ERR_NONE)
 		sidecar_config_free(config);
 	else
-		err = sidecar_new(&options, config, &sidecar, &why);
+		err = sidecar_new(options, config, &sidecar, &why);
 	if (err != ERR_NONE) {
 		log_why(LOG_LEVEL_ERROR, "sidecar", "cannot start", &why);
 		return cli_exit_of(err);
 	}
-	sidecar_run(sidecar);
+	err = sidecar_run(sidecar);
 	sidecar_free(sidecar);
-	return CLI_DONE;
+	return err == ERR_NONE ? CLI_DONE : cli_exit_of(err);
+}
+
+static enum cli_exit run(struct command_line *line, struct sidecar_config *config)
+{
+	struct sidecar_options options = {.release = HANDFAST_VERSION,
+		.on_reload = on_reload,
+		.takes_over = command_line_has(line, "take-over"),
+		.arg = line};
+	if (read_timeout(line, &options.take_over_ms))
+		return run_with(&options, config);
+	sidecar_config_free(config);
+	return command_line_refuse(line);
+}
+
+/* --- upgrade: the sidecar in a process of its own, and this one waits until it serves --- */
+
+struct upgrade {
+	struct command_line *line;
+	int result; /* the end of a pipe for one byte: it serves */
+};
+
+static struct sidecar_config *on_upgraded_reload(void *arg)
+{
+	const struct upgrade *upgrade = arg;
+	return on_reload(upgrade->line);
+}
+
+static void on_serving(void *arg)
+{
+	struct upgrade *upgrade = arg;
+	(void)!write(upgrade->result, "1", 1);
+	fd_close(upgrade->result);
+	upgrade->result = -1;
+}
+
+static enum cli_exit run_upgraded(struct command_line *line, struct sidecar_config *config, int result)
+{
+	struct upgrade upgrade = {.line = line, .result = result};
+	struct sidecar_options options = {.release = HANDFAST_VERSION,
+		.on_reload = on_upgraded_reload,
+		.takes_over = true,
+		.uses_its_output = true,
+		.on_serving = on_serving,
+		.arg = &upgrade};
+	(void)setsid(); /* a terminal that closes does not end it */
+	CHECK(read_timeout(line, &options.take_over_ms));
+	return run_with(&options, config);
+}
+
+static enum cli_exit wait_for_upgraded(const struct command_line *line, pid_t pid, int result)
+{
+	struct why why = {0};
+	char served = 0;
+	int status = 0;
+	ssize_t got;
+	do
+		got = read(result, &served, 1);
+	while (got < 0 && errno == EINTR);
+	if (got == 1)
+		return command_line_answer(line, "upgraded: the new process serves");
+	bool has_exited = waitpid(pid, &status, 0) == pid && WIFEXITED(status);
+	(void)why_set(&why, ERR_UNAVAILABLE, "a new process that serves",
+		"see the lines above, or the log of the running sidecar, where the new one writes",
+		"the new process has ended by %s %d; the running sidecar goes on", has_exited ? "exit code" : "signal",
+		has_exited ? WEXITSTATUS(status) : WTERMSIG(status));
+	return command_line_fail(line, ERR_UNAVAILABLE, &why);
+}
+
+static enum cli_exit upgrade(struct command_line *line, struct sidecar_config *config)
+{
+	int ends[2];
+	struct why why = {0};
+	uint64_t timeout_ms;
+	if (!read_timeout(line, &timeout_ms)) {
+		sidecar_config_free(config);
+		return command_line_refuse(line);
+	}
+	mask_hangup();
+	pid_t pid = pipe2(ends, O_CLOEXEC) != 0 ? -1 : fork();
+	if (pid == 0) {
+		fd_close(ends[0]);
+		return run_upgraded(line, config, ends[1]);
+	}
+	sidecar_config_free(config);
+	if (pid < 0)
+		return command_line_fail(line,
+			why_set(&why, err_from_errno(errno), "room for a process", "see ulimit -u", "cannot fork: %m"),
+			&why);
+	fd_close(ends[1]);
+	enum cli_exit code = wait_for_upgraded(line, pid, ends[0]);
+	fd_close(ends[0]);
+	return code;
 }
 
 static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_config *config)
 {
-	uint64_t timeout_ms = WAIT_MS;
-	const char *timeout = command_line_value(line, "timeout");
-	if (timeout != NULL && duration_parse(span_of_str(timeout), &timeout_ms) != ERR_NONE)
-		command_line_error(line, "--timeout", "a duration such as 500ms, 30s or 5m", timeout);
+	uint64_t timeout_ms;
 	enum cli_exit code =
-		buf_len(&line->errors) > 0 ? command_line_refuse(line) : command_wait(line, config, timeout_ms);
+		!read_timeout(line, &timeout_ms) ? command_line_refuse(line) : command_wait(line, config, timeout_ms);
 	sidecar_config_free(config);
 	return code;
 }
@@ -120,16 +235,6 @@ static enum cli_exit do_command(struct command_line *line, struct sidecar_config
 #undef COMMAND
 	};
 	return functions[line->command - commands](line, config);
-}
-
-/* Blocks SIGHUP from before the settings are read until sidecar_run() handles it: a signal that arrives meanwhile
- * neither ends the process nor is lost. */
-static void mask_hangup(void)
-{
-	sigset_t hangup;
-	sigemptyset(&hangup);
-	sigaddset(&hangup, SIGHUP);
-	sigprocmask(SIG_BLOCK, &hangup, NULL);
 }
 
 int main(int argc, char **argv)

@@ -3,8 +3,12 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/net/passed_sockets.h"
+#include "base/net/service_manager.h"
 #include "base/sandbox/sandbox.h"
 #include "sidecar/process.h"
+#include <stdio.h>
+#include <unistd.h>
 
 #define COMPONENT "sidecar"
 
@@ -141,6 +145,8 @@ static struct worker_options worker_options_of(struct sidecar *sidecar, unsigned
 		.max_direct_handshakes = (uint32_t)per_worker(sidecar, max_direct_handshakes(sidecar)),
 		.budget = sidecar->budget,
 		.endpoint_limit = sidecar->endpoint_limit,
+		.passed = sidecar->take_over.sockets,
+		.is_held = sidecar->take_over.is_open,
 		.clock = loop_clock(sidecar->loop),
 		.outbound_mode = config->outbound_mode,
 		.app_source_v4 = sources.v4,
@@ -187,55 +193,6 @@ static void workers_free(struct sidecar *sidecar)
 		worker_stop(sidecar->workers[i]);
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_free(sidecar->workers[i]);
-}
-
-/* --- admin interfaces --- */
-
-static const char *on_command(void *arg, enum admin_command command)
-{
-	struct sidecar *sidecar = arg;
-	switch (command) {
-	case ADMIN_DRAIN:
-		sidecar_drain(sidecar);
-		return "draining\n";
-	case ADMIN_QUIT:
-		loop_stop(sidecar->loop);
-		return "ending\n";
-	case ADMIN_RELEASE:
-		return sidecar_identity_release(sidecar);
-	}
-	return "\n";
-}
-
-/* Fatal: a workload that relies on it would have no identity, and the settings are wrong. */
-static enum err workload_api_open(struct sidecar *sidecar, struct why *why)
-{
-	const struct sidecar_config *config = sidecar->config;
-	if (config->workload_socket == NULL)
-		return ERR_NONE;
-	const struct workload_api_options options = {.loop = sidecar->loop,
-		.path = config->workload_socket,
-		.allows_every_user = config->workload_every_user,
-		.uids = config->workload_uids,
-		.num_uids = config->num_workload_uids};
-	return workload_api_new(&options, &sidecar->workload_api, why);
-}
-
-static enum err interfaces_open(struct sidecar *sidecar, struct why *why)
-{
-	const struct sidecar_config *config = sidecar->config;
-	struct admin_options options = {
-		.admin_port = config->admin_port, .metrics_port = config->metrics_port, .ipv6 = process_has_ipv6()};
-	struct admin_pages pages = sidecar_pages(sidecar);
-	struct why socket_why = {0};
-	RETURN_IF_ERR(workload_api_open(sidecar, why));
-	RETURN_IF_ERR(admin_new(sidecar->loop, &options, &pages, &sidecar->admin, why));
-	/* Not fatal: SIGTERM still drains, and an image without /run must not stop the workload's traffic. */
-	if (admin_socket_new(sidecar->loop, config->admin_socket, on_command, sidecar, &sidecar->admin_socket,
-		    &socket_why) != ERR_NONE)
-		log_why(LOG_LEVEL_WARNING, COMPONENT,
-			"cannot open the admin socket: drain and quit work by signal only", &socket_why);
-	return ERR_NONE;
 }
 
 /* --- create, run, free --- */
@@ -291,11 +248,15 @@ static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
 	shared_make(sidecar); /* what sidecar_free() ends */
+	if (sidecar->options.takes_over)
+		RETURN_IF_ERR(sidecar_take_over_begin(sidecar, why));
 	if (sidecar->config->interception == INTERCEPTION_TPROXY)
 		RETURN_IF_ERR(process_keep_net_raw(why));
 	RETURN_IF_ERR(workers_make(sidecar, why));
 	RETURN_IF_ERR(sidecar_clients_new(sidecar, why));
-	return interfaces_open(sidecar, why);
+	RETURN_IF_ERR(sidecar_interfaces_open(sidecar, why));
+	sidecar_take_over_rest(sidecar);
+	return ERR_NONE;
 }
 
 enum err sidecar_new(
@@ -328,7 +289,16 @@ static void confine(void)
 		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a system call filter", &why);
 }
 
-void sidecar_run(struct sidecar *sidecar)
+void sidecar_note_serving(struct sidecar *sidecar)
+{
+	char state[64];
+	snprintf(state, sizeof(state), "MAINPID=%d\nREADY=1\n", (int)getpid());
+	service_manager_notify(state);
+	if (sidecar->options.on_serving != NULL)
+		sidecar->options.on_serving(sidecar->options.arg);
+}
+
+enum err sidecar_run(struct sidecar *sidecar)
 {
 	confine();
 	workers_start(sidecar);
@@ -337,14 +307,21 @@ void sidecar_run(struct sidecar *sidecar)
 	sidecar_identity_start(sidecar);
 	log_notice(COMPONENT, "%s for %s with %u workers", sidecar->options.release, sidecar->config->trust_domain.name,
 		sidecar->num_workers);
+	if (sidecar->take_over.is_open)
+		sidecar_take_over_start(sidecar);
+	else
+		sidecar_note_serving(sidecar);
 	loop_run(sidecar->loop);
 	sidecar_signals_stop(sidecar);
 	sidecar_kept_flush(sidecar);
 	loop_timer_stop(&sidecar->gauges);
+	return sidecar->has_failed ? ERR_TIMEOUT : ERR_NONE;
 }
 
 void sidecar_free(struct sidecar *sidecar)
 {
+	sidecar_hand_over_stop(sidecar);
+	sidecar_take_over_stop(sidecar);
 	workload_api_free(TAKE_PTR(sidecar->workload_api));
 	if (sidecar->admin_socket != NULL)
 		admin_socket_free(sidecar->admin_socket);

@@ -10,6 +10,10 @@ struct sidecar_options { /* all borrowed */
 	const char *release;
 	/* Reads the settings again, for SIGHUP; NULL: they have errors, which it has logged, and the old ones stay. */
 	struct sidecar_config *(*on_reload)(void *arg);
+	bool takes_over;               /* from the sidecar that answers at the admin socket */
+	bool uses_its_output;          /* standard output and error become those of that sidecar */
+	uint64_t take_over_ms;         /* it serves within this time, or fails and changes nothing */
+	void (*on_serving)(void *arg); /* it accepts connections; may be NULL */
 	void *arg;
 };
 
@@ -17,5 +21,5 @@ struct sidecar_options { /* all borrowed */
  * use). The listeners are open when it returns. */
 enum err sidecar_new(const struct sidecar_options *options, struct sidecar_config *config, struct sidecar **out,
 	struct why *why) _must_use_;
-void sidecar_run(struct sidecar *sidecar); /* returns when it is drained */
+enum err sidecar_run(struct sidecar *sidecar); /* until it is drained. ERR_TIMEOUT: it has not taken over */
 void sidecar_free(struct sidecar *sidecar);

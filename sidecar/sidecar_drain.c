@@ -12,7 +12,8 @@ static void poll_totals(struct loop_timer *timer);
 
 static bool has_served_the_minimum(const struct sidecar *sidecar)
 {
-	return loop_now_ms(sidecar->loop) >= sidecar->ending_since_ms + sidecar->config->drain_minimum_ms;
+	return sidecar->has_handed_over ||
+	       loop_now_ms(sidecar->loop) >= sidecar->ending_since_ms + sidecar->config->drain_minimum_ms;
 }
 
 static void on_totals(void *arg, const struct worker_totals *totals)
@@ -40,7 +41,7 @@ static void poll_totals(struct loop_timer *timer)
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, drain_deadline);
-	CHECK(sidecar->is_ending && sidecar->is_draining);
+	CHECK(sidecar->is_ending);
 	log_warning("sidecar", "the drain timeout has expired; closing the open connections");
 	loop_stop(sidecar->loop);
 }
@@ -56,23 +57,41 @@ void sidecar_drain(struct sidecar *sidecar)
 		worker_drain(sidecar->workers[i]);
 }
 
+static void end_when_quiet(struct sidecar *sidecar)
+{
+	sidecar->is_ending = true;
+	sidecar->ending_since_ms = loop_now_ms(sidecar->loop);
+	loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
+	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, sidecar->config->drain_ms, deadline_passed);
+}
+
+/* Callers do not leave: the other process serves them at the same address. */
+void sidecar_end_after_hand_over(struct sidecar *sidecar)
+{
+	CHECK(!sidecar->is_ending);
+	sidecar->has_handed_over = true;
+	end_when_quiet(sidecar);
+}
+
 /* The workload may have received SIGTERM at the same time and may still open connections: having none open does not end
  * the process before the drain minimum. */
 static void end(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
+	if (sidecar->has_handed_over && !sidecar->is_draining) {
+		sidecar->is_draining =
+			true; /* a stop of all processes: it ends already; a second signal ends it at once */
+		return;
+	}
 	if (sidecar->is_ending) {
 		log_warning("sidecar", "received a second signal; closing the open connections");
 		loop_stop(sidecar->loop);
 		return;
 	}
 	sidecar_drain(sidecar);
-	sidecar->is_ending = true;
-	sidecar->ending_since_ms = loop_now_ms(sidecar->loop);
+	end_when_quiet(sidecar);
 	log_notice("sidecar", "ending when no connection is open, after %.1f s at the earliest, %.1f s at the latest",
 		(double)config->drain_minimum_ms / 1000, (double)config->drain_ms / 1000);
-	loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
-	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, config->drain_ms, deadline_passed);
 }
 
 static void on_term(struct loop_signal *signal)

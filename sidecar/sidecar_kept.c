@@ -45,6 +45,8 @@ void sidecar_kept_poll(struct sidecar *sidecar)
 
 void sidecar_kept_flush(struct sidecar *sidecar)
 {
+	if (sidecar->identity != NULL)
+		identity_client_keep_now(sidecar->identity);
 	if (sidecar->destinations.is_due)
 		write_now(sidecar);
 }

@@ -19,6 +19,26 @@
 
 #define WORKERS_MAX 64
 
+/* The lines by which a process takes over from another one, after ADMIN_HAND_OVER and the sockets. */
+#define SIDECAR_TAKE  "take\n"
+#define SIDECAR_TAKEN "taken\n"
+
+struct sidecar_hand_over { /* to a process that prepares */
+	bool is_open;
+	int fd;
+	pid_t pid;
+	struct loop_io io;
+	struct loop_timer deadline;
+};
+
+struct sidecar_take_over { /* from the process before */
+	bool is_open;
+	int fd;
+	struct passed_sockets *sockets; /* that are not taken yet */
+	struct loop_io io;
+	struct loop_timer poll;
+};
+
 struct sidecar;
 struct worker_place { /* the argument of a worker's callbacks */
 	struct sidecar *sidecar;
@@ -80,6 +100,8 @@ struct sidecar {
 	char service_detail[LISTENER_SERVICE_MAX + 64]; /* a listener's service that is not known; empty: none */
 	char lists_detail[400];                         /* revocation lists that are stale or not usable; empty: none */
 
+	struct sidecar_hand_over hand_over;
+	struct sidecar_take_over take_over;
 	struct list probes; /* under way */
 	struct admin *admin;
 	struct admin_socket *admin_socket;
@@ -95,6 +117,8 @@ struct sidecar {
 	uint64_t next_rules_ms; /* when it is looked at again */
 	uint64_t made_ms;       /* on the loop's clock */
 	bool is_ending;         /* after a signal: ends when no connection is open */
+	bool has_handed_over;   /* another process serves; is_ending */
+	bool has_failed;        /* to take over */
 	bool is_gathering_totals;
 	bool has_forgotten_start; /* process_forget_start() */
 	uint64_t ending_since_ms;
@@ -142,7 +166,7 @@ void sidecar_kept_open(struct sidecar *sidecar);
 void sidecar_kept_on_stale(void *sidecar, bool must_not_be_used);
 void sidecar_kept_on_outage(void *sidecar);
 void sidecar_kept_poll(struct sidecar *sidecar);  /* about once per second */
-void sidecar_kept_flush(struct sidecar *sidecar); /* at the end */
+void sidecar_kept_flush(struct sidecar *sidecar); /* at once: at the end, and when the folder changes hands */
 
 /* sidecar_families.c */
 void sidecar_families_update(struct sidecar *sidecar, const struct mesh_networks *networks);
@@ -158,6 +182,21 @@ bool sidecar_rules_condition(const struct sidecar *sidecar, struct page_conditio
 void sidecar_signals_start(struct sidecar *sidecar);
 void sidecar_signals_stop(struct sidecar *sidecar);
 void sidecar_drain(struct sidecar *sidecar);
+void sidecar_end_after_hand_over(struct sidecar *sidecar); /* when no connection is open, and at the deadline */
+
+/* sidecar_interfaces.c */
+enum err sidecar_interfaces_open(struct sidecar *sidecar, struct why *why) _must_use_;
+
+/* sidecar_hand_over.c */
+void sidecar_on_hand_over(void *sidecar, int fd, const struct peer_process *peer);
+void sidecar_hand_over_stop(struct sidecar *sidecar);
+
+/* sidecar_take_over.c */
+enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why) _must_use_; /* gets the sockets */
+void sidecar_take_over_rest(struct sidecar *sidecar);                                  /* those that no part took */
+void sidecar_take_over_start(struct sidecar *sidecar);                                 /* the loop will run */
+void sidecar_take_over_stop(struct sidecar *sidecar);
+void sidecar_note_serving(struct sidecar *sidecar);
 
 /* sidecar_probes.c: the page of a probe; ends those that are under way */
 void sidecar_on_probe(void *sidecar, struct http_request *request);

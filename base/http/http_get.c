@@ -107,6 +107,27 @@ struct http_server *http_server_new(
 	return server;
 }
 
+void http_server_pause(struct http_server *server)
+{
+	listener_pause(server->listener);
+}
+
+void http_server_resume(struct http_server *server)
+{
+	listener_resume(server->listener);
+}
+
+void http_server_stop_accepting(struct http_server *server)
+{
+	listener_free(TAKE_PTR(server->listener));
+	server->fd = -1;
+}
+
+int http_server_fd(const struct http_server *server)
+{
+	return server->fd;
+}
+
 void http_server_free(struct http_server *server)
 {
 	if (server == NULL)

@@ -33,7 +33,13 @@ struct http_page {
 /* Adopts listening_fd. pages: borrowed, num_pages of them; the first that matches; any other path is 404. */
 struct http_server *http_server_new(
 	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages);
-void http_server_free(struct http_server *server); /* closes open connections */
+/* Accepts nothing until http_server_resume(): clients wait in the backlog. */
+void http_server_pause(struct http_server *server);
+void http_server_resume(struct http_server *server);
+/* Closes the listening socket; open connections end by themselves. Other calls are still allowed. */
+void http_server_stop_accepting(struct http_server *server);
+int http_server_fd(const struct http_server *server); /* the listening socket; stays the server's */
+void http_server_free(struct http_server *server);    /* closes open connections */
 DEFINE_CLEANUP(struct http_server *, http_server_free)
 size_t http_server_num_conns(const struct http_server *server);
 /* Connections that were evicted because 64 were open; an episode is logged once. */

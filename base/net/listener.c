@@ -238,6 +238,11 @@ void listener_resume(struct listener *listener)
 	watch(listener);
 }
 
+int listener_fd(const struct listener *listener)
+{
+	return listener->fd;
+}
+
 bool listener_is_exhausted(const struct listener *listener)
 {
 	return listener->is_exhausted;

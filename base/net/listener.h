@@ -19,6 +19,8 @@ void listener_free(struct listener *listener);   /* allowed in its callbacks */
 void listener_pause(struct listener *listener);  /* for a limit of the owner; nests with the listener's own pauses */
 void listener_resume(struct listener *listener);
 
+int listener_fd(const struct listener *listener); /* the listening socket; stays the listener's */
+
 /* The listener's own pauses: whether it is paused now, how often it was, and how many clients it refused. */
 bool listener_is_exhausted(const struct listener *listener);
 uint64_t listener_num_pauses(const struct listener *listener);

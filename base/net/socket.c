@@ -1,6 +1,7 @@
 #include "base/net/socket.h"
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "base/net/passed_sockets.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -178,7 +179,11 @@ enum err socket_listen(const struct addr *at, const struct socket_listen_options
 {
 	static const struct socket_listen_options defaults = {.backlog = 0};
 	const struct socket_listen_options *chosen = options != NULL ? options : &defaults;
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int fd = passed_sockets_take(chosen->passed, at);
+	if (fd >= 0) {
+		*out_fd = TAKE_FD(fd);
+		return ERR_NONE;
+	}
 	enum err err = fd_socket(at->ip.family, SOCK_STREAM, &fd);
 	if (err != ERR_NONE)
 		return why_at(why, errno, at);

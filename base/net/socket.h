@@ -22,15 +22,18 @@ enum err socket_connect(const struct addr *to, const struct socket_connect_optio
 bool socket_set_transparent(int fd, int family);
 enum err socket_connect_result(int fd); /* once writable: SO_ERROR as an enum err */
 
+struct passed_sockets;
 struct socket_listen_options {
 	int backlog; /* 0: 1024 */
 	bool reuse_port;
-	bool v6_only; /* for IPv6 addresses; :: without it accepts IPv4 too */
+	bool v6_only;                  /* for IPv6 addresses; :: without it accepts IPv4 too */
+	struct passed_sockets *passed; /* one of them that listens there is taken instead; NULL: none */
 };
 enum err socket_listen(
 	const struct addr *at, const struct socket_listen_options *options, int *out_fd, struct why *why) _must_use_;
-enum err socket_listen_unix(const char *path, unsigned mode, int *out_fd,
-	struct why *why) _must_use_; /* refuses to replace foreign files and symlinks */
+/* Refuses to replace foreign files and symlinks. passed: as above. */
+enum err socket_listen_unix(
+	const char *path, unsigned mode, struct passed_sockets *passed, int *out_fd, struct why *why) _must_use_;
 enum err socket_connect_unix(const char *path, int *out_fd, struct why *why) _must_use_;
 
 struct peer_process {

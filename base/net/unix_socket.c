@@ -1,6 +1,7 @@
 /* The Unix sockets of socket.h: paths, permissions, existing files. */
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "base/net/passed_sockets.h"
 #include "base/net/socket.h"
 #include <errno.h>
 #include <sys/stat.h>
@@ -69,10 +70,15 @@ static enum err bind_and_listen(int fd, const struct sockaddr_un *sa, unsigned m
 	return ERR_NONE;
 }
 
-enum err socket_listen_unix(const char *path, unsigned mode, int *out_fd, struct why *why)
+enum err socket_listen_unix(
+	const char *path, unsigned mode, struct passed_sockets *passed, int *out_fd, struct why *why)
 {
 	struct sockaddr_un sa;
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int fd = passed_sockets_take_unix(passed, path);
+	if (fd >= 0) {
+		*out_fd = TAKE_FD(fd);
+		return ERR_NONE;
+	}
 	RETURN_IF_ERR(sockaddr_of(path, &sa, why));
 	RETURN_IF_ERR(remove_stale(&sa, why));
 	enum err err = fd_socket(AF_UNIX, SOCK_STREAM, &fd);

@@ -35,7 +35,7 @@ static void C19_identifies_the_process_that_connected(_unused_ void **state)
 	_cleanup_fd_ int listening = -1, client = -1, accepted = -1;
 	struct addr peer;
 	struct peer_process process;
-	assert_int_equal(socket_listen_unix(path, 0600, &listening, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &listening, NULL), ERR_NONE);
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
 	assert_int_equal(fd_accept(listening, &peer, &accepted), ERR_NONE);
 	assert_int_equal(peer.ip.family, 0);
@@ -55,7 +55,7 @@ static void C19_sets_the_mode_of_the_file_independent_of_the_umask(_unused_ void
 		_cleanup_fd_ int listening = -1;
 		struct stat stat;
 		mode_t before = umask(cases[i].umask);
-		assert_int_equal(socket_listen_unix(path, cases[i].mode, &listening, NULL), ERR_NONE);
+		assert_int_equal(socket_listen_unix(path, cases[i].mode, NULL, &listening, NULL), ERR_NONE);
 		umask(before);
 		assert_int_equal(lstat(path, &stat), 0);
 		assert_int_equal(stat.st_mode & 07777, cases[i].mode);
@@ -66,10 +66,10 @@ static void replaces_a_socket_that_no_program_serves(_unused_ void **state)
 {
 	int first = -1;
 	_cleanup_fd_ int second = -1, client = -1;
-	assert_int_equal(socket_listen_unix(path, 0600, &first, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &first, NULL), ERR_NONE);
 	fd_close(first); /* as in a crash: the file stays */
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_REFUSED);
-	assert_int_equal(socket_listen_unix(path, 0600, &second, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &second, NULL), ERR_NONE);
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
 }
 
@@ -78,8 +78,8 @@ static void does_not_replace_a_socket_in_use(_unused_ void **state)
 	_cleanup_fd_ int first = -1, client = -1;
 	int second = -1;
 	struct why why = {.err = ERR_NONE};
-	assert_int_equal(socket_listen_unix(path, 0600, &first, NULL), ERR_NONE);
-	assert_int_equal(socket_listen_unix(path, 0600, &second, &why), ERR_EXISTS);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &first, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &second, &why), ERR_EXISTS);
 	assert_int_equal(second, -1);
 	assert_non_null(strstr(why.got, path));
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
@@ -90,7 +90,7 @@ static void W7_does_not_remove_another_kind_of_file(_unused_ void **state)
 	struct why why = {.err = ERR_NONE};
 	int fd = -1;
 	assert_int_equal(fd_write_file(path, SPAN_LITERAL("precious"), 0600, NULL), ERR_NONE);
-	assert_int_equal(socket_listen_unix(path, 0600, &fd, &why), ERR_EXISTS);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &fd, &why), ERR_EXISTS);
 	assert_true(why.expected[0] != '\0' && why.got[0] != '\0' && why.fix[0] != '\0');
 	assert_int_equal(access(path, F_OK), 0);
 }
@@ -100,9 +100,9 @@ static void W7_does_not_follow_a_planted_link(_unused_ void **state)
 	_cleanup_(mem_freep) char *victim = mem_printf("%s/victim", folder);
 	_cleanup_fd_ int listening = -1;
 	int fd = -1;
-	assert_int_equal(socket_listen_unix(victim, 0600, &listening, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(victim, 0600, NULL, &listening, NULL), ERR_NONE);
 	assert_int_equal(symlink(victim, path), 0);
-	assert_int_equal(socket_listen_unix(path, 0600, &fd, NULL), ERR_EXISTS);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &fd, NULL), ERR_EXISTS);
 	assert_int_equal(access(victim, F_OK), 0);
 	assert_int_equal(unlink(victim), 0);
 }
@@ -112,11 +112,11 @@ static void W7_does_not_replace_a_socket_of_another_user(_unused_ void **state)
 	int fd = -1;
 	if (geteuid() != 0)
 		skip(); /* only root can change the owner */
-	assert_int_equal(socket_listen_unix(path, 0600, &fd, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &fd, NULL), ERR_NONE);
 	fd_close(TAKE_FD(fd));
 	if (lchown(path, 1337, 1337) != 0)
 		skip(); /* not in a container without CAP_CHOWN */
-	assert_int_equal(socket_listen_unix(path, 0600, &fd, NULL), ERR_DENIED);
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &fd, NULL), ERR_DENIED);
 	assert_int_equal(fd, -1);
 }
 
@@ -126,9 +126,9 @@ static void refuses_a_path_that_does_not_fit_and_an_abstract_one(_unused_ void *
 	int fd = -1;
 	memset(long_path, 'x', sizeof long_path - 1);
 	long_path[sizeof long_path - 1] = '\0';
-	assert_int_equal(socket_listen_unix(long_path, 0600, &fd, NULL), ERR_CONFIG);
+	assert_int_equal(socket_listen_unix(long_path, 0600, NULL, &fd, NULL), ERR_CONFIG);
 	assert_int_equal(socket_connect_unix(long_path, &fd, NULL), ERR_CONFIG);
-	assert_int_equal(socket_listen_unix("", 0600, &fd, NULL), ERR_CONFIG);
+	assert_int_equal(socket_listen_unix("", 0600, NULL, &fd, NULL), ERR_CONFIG);
 	assert_int_equal(socket_connect_unix("", &fd, NULL), ERR_CONFIG);
 	assert_int_equal(fd, -1);
 }

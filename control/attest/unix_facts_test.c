@@ -73,7 +73,7 @@ static void pair_open(struct pair *pair)
 	int stop[2];
 	struct addr peer;
 	snprintf(pair->path, sizeof pair->path, "/tmp/unix-facts-%d", (int)getpid());
-	assert_int_equal(socket_listen_unix(pair->path, 0600, &pair->listening, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(pair->path, 0600, NULL, &pair->listening, NULL), ERR_NONE);
 	assert_int_equal(pipe(stop), 0);
 	pair->pid = fork();
 	if (pair->pid == 0) {

@@ -188,7 +188,7 @@ static void open_listeners(struct world *world)
 	assert_int_equal(ip_addr_parse(SPAN_LITERAL("127.0.0.1"), &world->at.ip), ERR_NONE);
 	assert_int_equal(socket_listen(&world->at, &listen, &options.streams_fd, NULL), ERR_NONE);
 	assert_int_equal(socket_local_addr(options.streams_fd, &world->at), ERR_NONE);
-	assert_int_equal(socket_listen_unix(world->socket, 0600, &options.operator_fd, NULL), ERR_NONE);
+	assert_int_equal(socket_listen_unix(world->socket, 0600, NULL, &options.operator_fd, NULL), ERR_NONE);
 	world->serve = serve_new(&options);
 }
 

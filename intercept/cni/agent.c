@@ -156,7 +156,7 @@ static enum err open_socket(const struct agent *agent, int *out_fd, struct why *
 			return why_set(why, err_from_errno(errno), "a folder for the agent's socket",
 				"mount a hostPath folder there", "cannot create %s: %m", folder);
 	}
-	return socket_listen_unix(path, 0600, out_fd, why);
+	return socket_listen_unix(path, 0600, NULL, out_fd, why);
 }
 
 static void finish(struct agent *agent, bool removes)

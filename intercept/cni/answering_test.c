@@ -40,7 +40,7 @@ static void start_answering(struct bench *bench, const char *program, uint32_t w
 {
 	struct why why;
 	int listening;
-	assert_int_equal(socket_listen_unix(bench->path, 0600, &listening, &why), ERR_NONE);
+	assert_int_equal(socket_listen_unix(bench->path, 0600, NULL, &listening, &why), ERR_NONE);
 	bench->answering = answering_new(&(struct answering_options){.loop = bench->loop,
 		.pods = bench->pods,
 		.init_program = program,

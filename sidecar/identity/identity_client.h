@@ -59,6 +59,8 @@ const struct why *identity_client_kept_failure(const struct identity_client *cli
 /* The identity of before the restart while it counts: no control plane could be reached, and its SVID, kept or not, has
  * not ended. NULL: none. Borrowed until the next callback. */
 const struct spiffe_id *identity_client_kept_id(const struct identity_client *client);
+/* Writes what is due to be kept for a restart, without a pause. */
+void identity_client_keep_now(struct identity_client *client);
 /* The workload is about to end: callers get other endpoints of its services. Its claims stay. Lasts until the process
  * ends. */
 void identity_client_drain(struct identity_client *client);

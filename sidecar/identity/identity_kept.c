@@ -78,6 +78,11 @@ void identity_kept_flush(struct identity_client *client)
 		write_now(client, client->credentials);
 }
 
+void identity_client_keep_now(struct identity_client *client)
+{
+	identity_kept_flush(client);
+}
+
 /* --- read --- */
 
 static enum err refuse(struct why *why, enum err err, const char *expected, const char *got)

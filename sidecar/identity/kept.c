@@ -43,6 +43,8 @@ bool kept_is_due(const struct kept *kept, uint64_t now_ms)
 
 static void failed(struct kept *kept, const struct why *why)
 {
+	if (why->err == ERR_CONFLICT && state_folder_waits(kept->state))
+		return;
 	if (kept->failure.err == ERR_NONE)
 		log_why(LOG_LEVEL_WARNING, COMPONENT, "the state for a restart without a control plane is not kept",
 			why);

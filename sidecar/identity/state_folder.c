@@ -17,6 +17,8 @@ struct state_folder {
 	char *path, *key_path, *state_path;
 	int fd; /* of the folder, for the lock */
 	bool is_locked;
+	bool is_left; /* to another process: nothing is written */
+	bool waits;   /* for another process to leave it */
 	struct private_key *key;
 	struct enrolled_state enrolled;
 };
@@ -102,6 +104,24 @@ enum err state_folder_open(const char *path, struct state_folder **out, struct w
 	return ERR_NONE;
 }
 
+void state_folder_leave(struct state_folder *state)
+{
+	state->is_left = true;
+	if (state->is_locked)
+		CHECK(flock(state->fd, LOCK_UN) == 0);
+	state->is_locked = false;
+}
+
+void state_folder_wait(struct state_folder *state, bool waits)
+{
+	state->waits = waits;
+}
+
+bool state_folder_waits(const struct state_folder *state)
+{
+	return state->waits;
+}
+
 void state_folder_free(struct state_folder *state)
 {
 	private_key_unref(state->key);
@@ -129,7 +149,8 @@ enum err state_folder_put(struct state_folder *state, const struct enrolled_stat
 	CHECK(state_text_encode(&state->enrolled, &before) == ERR_NONE);
 	if (span_eq(buf_span(&text), buf_span(&before)))
 		return ERR_NONE;
-	RETURN_IF_ERR(fd_write_file(state->state_path, buf_span(&text), 0600, why));
+	if (!state->is_left)
+		RETURN_IF_ERR(fd_write_file(state->state_path, buf_span(&text), 0600, why));
 	state->enrolled = *fresh;
 	return ERR_NONE;
 }
@@ -139,7 +160,8 @@ enum err state_folder_put(struct state_folder *state, const struct enrolled_stat
 /* Not a condition for a start: the sidecar that ran before may still drain. */
 static enum err lock(struct state_folder *state, struct why *why)
 {
-	if (!state->is_locked && flock(state->fd, LOCK_EX | LOCK_NB) != 0)
+	bool is_free = state->is_locked || (!state->waits && flock(state->fd, LOCK_EX | LOCK_NB) == 0);
+	if (!is_free)
 		return why_set(why, ERR_CONFLICT, "a state folder of one sidecar alone",
 			"wait until the other one has ended, or set another state_dir",
 			"another sidecar that runs uses %s", state->path);
@@ -157,6 +179,8 @@ enum err state_folder_keep(struct state_folder *state, const char *name, struct 
 {
 	_cleanup_(mem_freep) char *path = kept_path(state, name);
 	_cleanup_(buf_done) struct buf binding = BUF_INIT(KEY_FILE_MAX);
+	if (state->is_left)
+		return ERR_NONE;
 	RETURN_IF_ERR(lock(state, why));
 	RETURN_IF_ERR(private_key_public(state->key, &binding));
 	return kept_file_write(path, buf_span(&binding), content, why);
@@ -165,6 +189,8 @@ enum err state_folder_keep(struct state_folder *state, const char *name, struct 
 enum err state_folder_drop(struct state_folder *state, const char *name, struct why *why)
 {
 	_cleanup_(mem_freep) char *path = kept_path(state, name);
+	if (state->is_left)
+		return ERR_NONE;
 	RETURN_IF_ERR(lock(state, why));
 	return fd_remove_file(path, why);
 }

@@ -22,6 +22,13 @@ struct state_folder;
 /* Creates the folder if it is missing, and the key if there is none. ERR_DENIED: other users can enter the folder.
  * ERR_STATE_DAMAGED: *why names the file. */
 enum err state_folder_open(const char *path, struct state_folder **out, struct why *why) _must_use_;
+/* Another process has the folder from now on: the lock is released, and calls that write do nothing and return
+ * ERR_NONE.
+ */
+void state_folder_leave(struct state_folder *state);
+/* While another process has the folder, and will leave it: nothing is kept here, which is then no fault. */
+void state_folder_wait(struct state_folder *state, bool waits);
+bool state_folder_waits(const struct state_folder *state);
 void state_folder_free(struct state_folder *state);
 DEFINE_CLEANUP(struct state_folder *, state_folder_free)
 struct private_key *state_folder_key(const struct state_folder *state); /* borrowed */

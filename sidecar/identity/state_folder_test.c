@@ -139,6 +139,32 @@ static void detects_every_flipped_byte_and_every_truncation(_unused_ void **unus
 	}
 }
 
+static void one_process_at_a_time_keeps_and_the_next_one_takes_over(_unused_ void **unused)
+{
+	struct place place;
+	struct enrolled_state enrolled = example();
+	_cleanup_(buf_done) struct buf content = BUF_INIT(256);
+	place_make(&place);
+	_cleanup_(state_folder_freep) struct state_folder *before = NULL, *next = NULL;
+	assert_int_equal(state_folder_open(place.state, &before, NULL), ERR_NONE);
+	assert_int_equal(state_folder_open(place.state, &next, NULL), ERR_NONE);
+	state_folder_wait(next, true); /* also while the one before has not written yet */
+	assert_int_equal(state_folder_keep(next, "kept", SPAN_LITERAL("next"), NULL), ERR_CONFLICT);
+	assert_int_equal(state_folder_keep(before, "kept", SPAN_LITERAL("before"), NULL), ERR_NONE);
+	state_folder_leave(before);
+	state_folder_wait(next, false);
+	assert_int_equal(state_folder_keep(next, "kept", SPAN_LITERAL("next"), NULL), ERR_NONE);
+	assert_int_equal(state_folder_keep(before, "kept", SPAN_LITERAL("late"), NULL), ERR_NONE);
+	assert_int_equal(state_folder_drop(before, "kept", NULL), ERR_NONE);
+	assert_int_equal(state_folder_put(before, &enrolled, NULL), ERR_NONE);
+	assert_true(state_folder_get(before)->has_consumed_token);
+	assert_int_not_equal(access(place.enrolled, F_OK), 0);
+	assert_int_equal(state_folder_kept(next, "kept", &content, NULL), ERR_NONE);
+	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("next")));
+	assert_int_equal(state_folder_drop(next, "kept", NULL), ERR_NONE);
+	place_remove(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +173,7 @@ int main(void)
 		cmocka_unit_test(a_missing_key_of_an_enrolled_sidecar_is_reported_as_damage),
 		cmocka_unit_test(C16_refuses_a_folder_that_other_users_can_enter),
 		cmocka_unit_test(detects_every_flipped_byte_and_every_truncation),
+		cmocka_unit_test(one_process_at_a_time_keeps_and_the_next_one_takes_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,29 +55,33 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 	_Static_assert(sizeof(for_machines) == sizeof(admin->metrics_pages), "each page has a row");
 }
 
-static enum err serve_at(struct admin *admin, struct loop *loop, const char *ip, uint16_t port,
-	const struct http_page *pages, size_t num_pages, struct why *why)
+static enum err serve_at(struct admin *admin, struct loop *loop, const struct admin_options *options, const char *ip,
+	const struct http_page *pages, struct why *why)
 {
-	struct addr at = {.port = port};
+	bool is_for_operators = pages == admin->admin_pages;
+	size_t num_pages = is_for_operators ? NUM_ADMIN_PAGES : NUM_METRICS_PAGES;
+	const struct socket_listen_options how = {.v6_only = true, .passed = options->passed};
+	struct addr at = {.port = is_for_operators ? options->admin_port : options->metrics_port};
 	int fd = -1;
 	CHECK(admin->num_servers < MAX_SERVERS);
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
-	RETURN_IF_ERR(socket_listen(&at, &(struct socket_listen_options){.v6_only = true}, &fd, why));
-	admin->servers[admin->num_servers++] = http_server_new(loop, fd, pages, num_pages);
+	RETURN_IF_ERR(socket_listen(&at, &how, &fd, why));
+	struct http_server *server = http_server_new(loop, fd, pages, num_pages);
+	if (options->is_held)
+		http_server_pause(server);
+	admin->servers[admin->num_servers++] = server;
 	return ERR_NONE;
 }
 
 /* The operator's pages are on loopback only: they name all peers of the workload. */
 static enum err serve(struct admin *admin, struct loop *loop, const struct admin_options *options, struct why *why)
 {
-	RETURN_IF_ERR(
-		serve_at(admin, loop, "127.0.0.1", options->admin_port, admin->admin_pages, NUM_ADMIN_PAGES, why));
-	RETURN_IF_ERR(
-		serve_at(admin, loop, "0.0.0.0", options->metrics_port, admin->metrics_pages, NUM_METRICS_PAGES, why));
+	RETURN_IF_ERR(serve_at(admin, loop, options, "127.0.0.1", admin->admin_pages, why));
+	RETURN_IF_ERR(serve_at(admin, loop, options, "0.0.0.0", admin->metrics_pages, why));
 	if (!options->ipv6)
 		return ERR_NONE;
-	RETURN_IF_ERR(serve_at(admin, loop, "::1", options->admin_port, admin->admin_pages, NUM_ADMIN_PAGES, why));
-	return serve_at(admin, loop, "::", options->metrics_port, admin->metrics_pages, NUM_METRICS_PAGES, why);
+	RETURN_IF_ERR(serve_at(admin, loop, options, "::1", admin->admin_pages, why));
+	return serve_at(admin, loop, options, "::", admin->metrics_pages, why);
 }
 
 enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
@@ -100,6 +104,26 @@ uint64_t admin_num_displaced(const struct admin *admin)
 	for (unsigned i = 0; i < admin->num_servers; i++)
 		num += http_server_num_evicted(admin->servers[i]);
 	return num;
+}
+
+void admin_resume(struct admin *admin)
+{
+	for (unsigned i = 0; i < admin->num_servers; i++)
+		http_server_resume(admin->servers[i]);
+}
+
+void admin_stop_accepting(struct admin *admin)
+{
+	for (unsigned i = 0; i < admin->num_servers; i++)
+		http_server_stop_accepting(admin->servers[i]);
+}
+
+size_t admin_sockets(const struct admin *admin, int *out, size_t num)
+{
+	size_t len = 0;
+	for (unsigned i = 0; i < admin->num_servers && len < num; i++)
+		out[len++] = http_server_fd(admin->servers[i]);
+	return len;
 }
 
 void admin_free(struct admin *admin)

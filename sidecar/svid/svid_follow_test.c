@@ -36,7 +36,7 @@ static int make_world(void **state)
 	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/svid_follow_XXXXXX");
 	assert_non_null(mkdtemp(world->folder));
 	world->socket = mem_printf("%s/socket", world->folder);
-	assert_int_equal(socket_listen_unix(world->socket, 0600, &world->listener, &why), ERR_NONE);
+	assert_int_equal(socket_listen_unix(world->socket, 0600, NULL, &world->listener, &why), ERR_NONE);
 	*state = world;
 	return 0;
 }

@@ -139,6 +139,8 @@ static enum err listen_all(struct worker *worker, struct why *why)
 		.on_inbound_plain = on_inbound_plain,
 		.on_tunnel = on_tunnel,
 		.listeners = options->listeners,
+		.passed = options->passed,
+		.is_held = options->is_held,
 		.on_outbound_to = on_outbound_to,
 		.on_mtls = on_mtls,
 		.on_pause = on_pause,
@@ -342,6 +344,22 @@ void worker_tunnels_drain(struct worker *worker)
 {
 	tunnel_pool_drain(worker->pool);
 	tunnel_server_drain(worker->server);
+}
+
+struct worker_listeners *worker_listeners(struct worker *worker)
+{
+	return &worker->listeners;
+}
+
+void worker_adopt(struct worker *worker, int fd, const struct addr *at)
+{
+	CHECK(!worker->is_running);
+	worker_listeners_adopt(&worker->listeners, fd, at);
+}
+
+size_t worker_sockets(const struct worker *worker, int *out, size_t num)
+{
+	return worker_listeners_sockets(&worker->listeners, out, num);
 }
 
 struct worker_inside worker_insides(const struct worker *worker)

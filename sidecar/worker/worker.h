@@ -31,6 +31,9 @@ struct worker_options { /* everything but the plain values is borrowed and outli
 	uint32_t max_direct_handshakes;     /* of such callers, of this worker, under way at once; 0: 256 */
 	struct flow_control_memory *budget;
 	struct endpoint_limit *endpoint_limit; /* NULL: none */
+	struct passed_sockets
+		*passed; /* listening sockets that are taken where they fit; NULL: none; during worker_new() */
+	bool is_held;    /* accepts nothing until worker_resume() */
 	const struct clock *clock;
 	enum outbound_mode outbound_mode;
 	struct ip_addr app_source_v4, app_source_v6;
@@ -63,6 +66,15 @@ void worker_set_time(struct worker *worker, const struct trusted_time *time);
 
 /* Tunnels send GOAWAY; connections continue, and new ones are still accepted. */
 void worker_drain(struct worker *worker);
+
+/* --- from one process to the next --- */
+void worker_resume(struct worker *worker); /* once, where is_held */
+/* Before start: takes another socket that listens where this worker does. Adopts fd, closes it if it fits nowhere. */
+void worker_adopt(struct worker *worker, int fd, const struct addr *at);
+/* Before worker_hand_over(): the listening sockets, which stay the worker's: num of them at most. Returns how many. */
+size_t worker_sockets(const struct worker *worker, int *out, size_t num);
+/* Accepts nothing more, as another process does, and drains. */
+void worker_hand_over(struct worker *worker);
 
 /* --- inspection: `inspect` runs on the worker's thread, then `on_inspected` on `reply_to` --- */
 struct worker_inside { /* borrowed during the call */

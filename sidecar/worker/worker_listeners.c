@@ -4,9 +4,11 @@
 #include "base/net/fd.h"
 
 /* On Linux an accepted socket inherits the options of its listener, which saves system calls per connection. */
-static enum err socket_open(const struct addr *at, enum worker_interface interface, int *out_fd, struct why *why)
+static enum err socket_open(const struct worker_listeners *listeners, const struct addr *at,
+	enum worker_interface interface, int *out_fd, struct why *why)
 {
-	const struct socket_listen_options how = {.reuse_port = true, .v6_only = true, .backlog = 4096};
+	const struct socket_listen_options how = {
+		.reuse_port = true, .v6_only = true, .backlog = 4096, .passed = listeners->options.passed};
 	RETURN_IF_ERR(socket_listen(at, &how, out_fd, why));
 	socket_set_nodelay(*out_fd);
 	/* A tunnel has close_notify for its orderly end. */
@@ -26,7 +28,7 @@ static enum err listen_at(struct worker_listeners *listeners, unsigned at, const
 	if (port == 0)
 		return ERR_NONE;
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &addr.ip));
-	RETURN_IF_ERR(socket_open(&addr, (enum worker_interface)(at % NUM_WORKER_INTERFACES), &fd, why));
+	RETURN_IF_ERR(socket_open(listeners, &addr, (enum worker_interface)(at % NUM_WORKER_INTERFACES), &fd, why));
 	listeners->all[at] = listener_new(options->loop, TAKE_FD(fd), on_accept, options->on_pause, options->arg);
 	return ERR_NONE;
 }
@@ -54,7 +56,7 @@ static enum err listen_for(struct worker_listeners *listeners, size_t i, struct 
 	_cleanup_fd_ int fd = -1;
 	outbound->options = options;
 	outbound->given = &options->listeners->outbound[i];
-	RETURN_IF_ERR(socket_open(&outbound->given->at, WORKER_OUTBOUND, &fd, why));
+	RETURN_IF_ERR(socket_open(listeners, &outbound->given->at, WORKER_OUTBOUND, &fd, why));
 	outbound->listener = listener_new(options->loop, TAKE_FD(fd), on_outbound_to, on_outbound_pause, outbound);
 	return ERR_NONE;
 }
@@ -67,7 +69,7 @@ static enum err listen_for_mtls(
 	struct addr at = {.port = port};
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(ip_addr_parse(span_of_str(ip), &at.ip));
-	RETURN_IF_ERR(socket_open(&at, WORKER_TUNNEL, &fd, why));
+	RETURN_IF_ERR(socket_open(listeners, &at, WORKER_TUNNEL, &fd, why));
 	socket_limit_memory(fd, false); /* unlike a tunnel, it carries one connection */
 	*out = listener_new(options->loop, TAKE_FD(fd), options->on_mtls, options->on_pause, options->arg);
 	return ERR_NONE;
@@ -97,10 +99,9 @@ static enum err listen_for_all(struct worker_listeners *listeners, struct why *w
 
 /* The outbound listener is on loopback only: the interception rules redirect the workload's connections to it, and no
  * other host can reach it. */
-enum err worker_listeners_init(
-	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why)
+static enum err listen_everywhere(struct worker_listeners *listeners, struct why *why)
 {
-	listeners->options = *options;
+	const struct worker_listeners_options *options = &listeners->options;
 	RETURN_IF_ERR(listen_for_all(listeners, why));
 	RETURN_IF_ERR(listen_for_all_mtls(listeners, why));
 	RETURN_IF_ERR(listen_at(listeners, 0, "127.0.0.1", options->outbound, options->on_outbound, why));
@@ -113,15 +114,120 @@ enum err worker_listeners_init(
 	return listen_at(listeners, 5, "::", options->tunnel, options->on_tunnel, why);
 }
 
+/* --- all of them --- */
+
+enum { NUM_SLOTS = NUM_WORKER_LISTENERS + 3 * LISTENERS_MAX + WORKER_OTHER_LISTENERS_MAX };
+
+/* The place of each listener that there can be; NULL in it: there is none. */
+static struct listener **slot(struct worker_listeners *listeners, unsigned i)
+{
+	if (i < NUM_WORKER_LISTENERS)
+		return &listeners->all[i];
+	i -= NUM_WORKER_LISTENERS;
+	if (i < LISTENERS_MAX)
+		return &listeners->outbound[i].listener;
+	i -= LISTENERS_MAX;
+	if (i < 2 * LISTENERS_MAX)
+		return &listeners->mtls[i];
+	i -= 2 * LISTENERS_MAX;
+	CHECK(i < WORKER_OTHER_LISTENERS_MAX);
+	return &listeners->others[i];
+}
+
+static struct listener *listener_in(const struct worker_listeners *listeners, unsigned i)
+{
+	return *slot((struct worker_listeners *)(uintptr_t)listeners, i);
+}
+
 void worker_listeners_done(struct worker_listeners *listeners)
 {
-	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
-		listener_free(TAKE_PTR(listeners->all[i]));
-	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		listener_free(TAKE_PTR(listeners->outbound[i].listener));
-	for (unsigned i = 0; i < 2 * LISTENERS_MAX; i++)
-		listener_free(TAKE_PTR(listeners->mtls[i]));
+	for (unsigned i = 0; i < NUM_SLOTS; i++)
+		listener_free(TAKE_PTR(*slot(listeners, i)));
 }
+
+void worker_listeners_close(struct worker_listeners *listeners)
+{
+	for (unsigned i = 0; i < NUM_WORKER_INTERFACES; i++)
+		worker_listeners_pause(listeners, (enum worker_interface)i, false);
+	worker_listeners_done(listeners);
+}
+
+static void hold(struct worker_listeners *listeners)
+{
+	for (unsigned i = 0; i < NUM_SLOTS; i++)
+		if (listener_in(listeners, i) != NULL)
+			listener_pause(listener_in(listeners, i));
+}
+
+enum err worker_listeners_init(
+	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why)
+{
+	listeners->options = *options;
+	RETURN_IF_ERR(listen_everywhere(listeners, why));
+	if (options->is_held)
+		hold(listeners);
+	return ERR_NONE;
+}
+
+void worker_listeners_resume(struct worker_listeners *listeners)
+{
+	CHECK(listeners->options.is_held);
+	listeners->options.is_held = false;
+	for (unsigned i = 0; i < NUM_SLOTS; i++)
+		if (listener_in(listeners, i) != NULL)
+			listener_resume(listener_in(listeners, i));
+}
+
+size_t worker_listeners_sockets(const struct worker_listeners *listeners, int *out, size_t num)
+{
+	size_t len = 0;
+	for (unsigned i = 0; i < NUM_SLOTS && len < num; i++)
+		if (listener_in(listeners, i) != NULL)
+			out[len++] = listener_fd(listener_in(listeners, i));
+	return len;
+}
+
+/* --- sockets of a process with more workers --- */
+
+static bool listens_at(const struct worker_listeners *listeners, unsigned i, const struct addr *at)
+{
+	struct addr own;
+	const struct listener *listener = listener_in(listeners, i);
+	return listener != NULL && socket_local_addr(listener_fd(listener), &own) == ERR_NONE && addr_eq(&own, at);
+}
+
+/* A listener like that of slot i. */
+static struct listener *another(struct worker_listeners *listeners, unsigned i, int fd)
+{
+	const struct worker_listeners_options *options = &listeners->options;
+	listener_accept_fn *const of_interfaces[] = {[WORKER_OUTBOUND] = options->on_outbound,
+		[WORKER_INBOUND_PLAIN] = options->on_inbound_plain,
+		[WORKER_TUNNEL] = options->on_tunnel};
+	if (i < NUM_WORKER_LISTENERS)
+		return listener_new(
+			options->loop, fd, of_interfaces[i % NUM_WORKER_INTERFACES], options->on_pause, options->arg);
+	i -= NUM_WORKER_LISTENERS;
+	if (i < LISTENERS_MAX)
+		return listener_new(options->loop, fd, on_outbound_to, on_outbound_pause, &listeners->outbound[i]);
+	return listener_new(options->loop, fd, options->on_mtls, options->on_pause, options->arg);
+}
+
+void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const struct addr *at)
+{
+	unsigned num = NUM_WORKER_LISTENERS + 3 * LISTENERS_MAX, i = 0;
+	while (i < num && !listens_at(listeners, i, at))
+		i++;
+	if (i == num || listeners->num_others == WORKER_OTHER_LISTENERS_MAX) {
+		fd_close(fd);
+		return;
+	}
+	struct listener *listener = another(listeners, i, fd);
+	if (listeners->options.is_held)
+		listener_pause(listener);
+	listeners->others[listeners->num_others++] = listener;
+}
+
+/* --- pauses of an interface --- */
 
 static void pause_one(struct worker_listeners *listeners, struct listener *listener, bool pause)
 {
@@ -150,12 +256,7 @@ void worker_listeners_pause(struct worker_listeners *listeners, enum worker_inte
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)
 {
 	uint64_t num = 0;
-	for (unsigned i = 0; i < NUM_WORKER_LISTENERS; i++)
-		num += listeners->all[i] == NULL ? 0 : listener_num_refused(listeners->all[i]);
-	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		num += listeners->outbound[i].listener == NULL ? 0
-							       : listener_num_refused(listeners->outbound[i].listener);
-	for (unsigned i = 0; i < 2 * LISTENERS_MAX; i++)
-		num += listeners->mtls[i] == NULL ? 0 : listener_num_refused(listeners->mtls[i]);
+	for (unsigned i = 0; i < NUM_SLOTS; i++)
+		num += listener_in(listeners, i) == NULL ? 0 : listener_num_refused(listener_in(listeners, i));
 	return num;
 }

@@ -11,12 +11,15 @@ struct worker_listeners_options {
 	listener_accept_fn *on_outbound, *on_inbound_plain, *on_tunnel;
 	const struct listeners *listeners; /* NULL: none */
 	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct outbound_listener *listener);
-	listener_accept_fn *on_mtls; /* of inbound listeners with mtls */
+	listener_accept_fn *on_mtls;   /* of inbound listeners with mtls */
+	struct passed_sockets *passed; /* listening sockets that are taken where they fit; NULL: none */
+	bool is_held;                  /* nothing is accepted until worker_listeners_resume() */
 	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;
 };
 
 enum worker_interface { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
+enum { WORKER_OTHER_LISTENERS_MAX = 256 };
 enum { NUM_WORKER_INTERFACES = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_INTERFACES };
 
 struct worker_outbound_listener {
@@ -29,7 +32,9 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 	struct worker_listeners_options options;
 	struct listener *all[NUM_WORKER_LISTENERS];
 	struct worker_outbound_listener outbound[LISTENERS_MAX];
-	struct listener *mtls[2 * LISTENERS_MAX]; /* a place for each inbound listener in each family */
+	struct listener *mtls[2 * LISTENERS_MAX];            /* a place for each inbound listener in each family */
+	struct listener *others[WORKER_OTHER_LISTENERS_MAX]; /* of more workers than there are now */
+	unsigned num_others;
 	bool is_paused[NUM_WORKER_INTERFACES];
 };
 
@@ -37,6 +42,13 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
+void worker_listeners_resume(struct worker_listeners *listeners); /* once, where is_held */
+/* Takes another socket that listens where one of these does. Adopts fd, and closes it if it fits none. */
+void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const struct addr *at);
+/* Stops accepting, for good: another process has the sockets too. */
+void worker_listeners_close(struct worker_listeners *listeners);
+/* Of the listening sockets, which stay the listeners': num of them at most. Returns how many. */
+size_t worker_listeners_sockets(const struct worker_listeners *listeners, int *out, size_t num);
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners); /* for lack of descriptors, in total */
 /* Pauses or resumes accepting on that interface, in both address families. Paused: new connections wait in the backlog.
  */

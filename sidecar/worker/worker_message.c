@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "sidecar/worker/worker_listeners.h"
 
 static void on_deliver(struct loop_message *message)
 {
@@ -117,6 +118,29 @@ static void deliver_drain(struct worker_message *message, struct worker *worker)
 void worker_drain(struct worker *worker)
 {
 	worker_post(worker, mem_new(struct worker_message), deliver_drain);
+}
+
+static void deliver_resume(struct worker_message *message, struct worker *worker)
+{
+	mem_free(message);
+	worker_listeners_resume(worker_listeners(worker));
+}
+
+void worker_resume(struct worker *worker)
+{
+	worker_post(worker, mem_new(struct worker_message), deliver_resume);
+}
+
+static void deliver_hand_over(struct worker_message *message, struct worker *worker)
+{
+	mem_free(message);
+	worker_listeners_close(worker_listeners(worker));
+	worker_tunnels_drain(worker);
+}
+
+void worker_hand_over(struct worker *worker)
+{
+	worker_post(worker, mem_new(struct worker_message), deliver_hand_over);
 }
 
 struct inspect_message {

@@ -18,4 +18,5 @@ struct worker_snapshot *worker_snapshot(struct worker *worker);
 void worker_credentials_changed(struct worker *worker);
 void worker_snapshot_changed(struct worker *worker);
 void worker_tunnels_drain(struct worker *worker);
+struct worker_listeners *worker_listeners(struct worker *worker);
 struct worker_inside worker_insides(const struct worker *worker);

@@ -156,7 +156,7 @@ enum err workload_api_new(const struct workload_api_options *options, struct wor
 		.allows_every_user = options->allows_every_user,
 		.uids = options->uids,
 		.num_uids = options->num_uids};
-	RETURN_IF_ERR(socket_listen_unix(options->path, SOCKET_MODE, &fd, why));
+	RETURN_IF_ERR(socket_listen_unix(options->path, SOCKET_MODE, options->passed, &fd, why));
 	rules.has_namespace = socket_network_namespace(fd, &rules.network_namespace) == ERR_NONE;
 	struct workload_api *api = mem_new(struct workload_api);
 	api->loop = options->loop;
@@ -165,8 +165,29 @@ enum err workload_api_new(const struct workload_api_options *options, struct wor
 	api->lines = limited_log_new(options->loop, WORKLOAD_COMPONENT);
 	api->server = server_new(api);
 	api->listener = listener_new(options->loop, TAKE_FD(fd), on_accept, NULL, api);
+	api->is_held = options->is_held;
+	if (options->is_held)
+		listener_pause(api->listener);
 	*out = api;
 	return ERR_NONE;
+}
+
+void workload_api_resume(struct workload_api *api)
+{
+	CHECK(api->is_held);
+	api->is_held = false;
+	listener_resume(api->listener);
+}
+
+int workload_api_socket(const struct workload_api *api)
+{
+	return listener_fd(api->listener);
+}
+
+void workload_api_hand_over(struct workload_api *api)
+{
+	api->is_held = true;
+	workload_api_free(api);
 }
 
 void workload_api_free(struct workload_api *api)
@@ -176,7 +197,8 @@ void workload_api_free(struct workload_api *api)
 	listener_free(api->listener);
 	rpc_server_free(api->server);
 	CHECK(api->num_streams == 0 && list_is_empty(&api->peers));
-	unlink(api->path);
+	if (!api->is_held)
+		unlink(api->path);
 	limited_log_free(api->lines);
 	if (api->credentials != NULL)
 		credentials_unref(api->credentials);

@@ -25,6 +25,7 @@ enum {
 struct workload_api {
 	struct loop *loop;
 	char *path;
+	bool is_held; /* the file is another process's */
 	struct workload_rules rules;
 	struct listener *listener;
 	struct rpc_server *server;

@@ -63,6 +63,20 @@ class Sidecar:
                                env=self.environment, capabilities=self.capabilities)
         return self.process
 
+    def prepare(self, *more, path=None):
+        """Starts a process that takes over from the running one when it can serve, and returns it at once."""
+        return Process(self.host, "handfast-sidecar that takes over",
+                       [self._binary, "run", "--take-over", *more, "--config", path or self.path],
+                       self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID, env=self.environment,
+                       capabilities=self.capabilities)
+
+    def upgrade(self, deadline_s=15.0):
+        """Takes over by a new process, which is self.process afterwards. Returns the one before, which drains."""
+        before, self.process = self.process, self.prepare()
+        self.story.own(before)
+        self.process.wait_for_log("taken over after", deadline_s)
+        return before
+
     def start(self, deadline_s=15.0):
         self.launch()
         return self.wait_until_ready(deadline_s)

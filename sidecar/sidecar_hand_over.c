@@ -1,0 +1,138 @@
+/* The end that gives its listening sockets to another process, which upgrades it (decision 097). Until that one takes
+ * them over nothing changes here: if it fails, this one goes on. */
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/core/mem.h"
+#include "base/net/fd.h"
+#include "base/net/passed_sockets.h"
+#include "sidecar/sidecar_private.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COMPONENT "upgrade"
+enum { WAIT_MS = 300000 }; /* for a process that has the sockets and neither takes over nor ends */
+
+static void forget(struct sidecar_hand_over *hand_over)
+{
+	loop_io_stop(&hand_over->io);
+	loop_timer_stop(&hand_over->deadline);
+	fd_close(hand_over->fd);
+	hand_over->is_open = false;
+}
+
+void sidecar_hand_over_stop(struct sidecar *sidecar)
+{
+	if (sidecar->hand_over.is_open)
+		forget(&sidecar->hand_over);
+}
+
+static void stop_accepting(struct sidecar *sidecar)
+{
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_hand_over(sidecar->workers[i]);
+	admin_stop_accepting(sidecar->admin);
+	if (sidecar->workload_api != NULL)
+		workload_api_hand_over(TAKE_PTR(sidecar->workload_api));
+	admin_socket_leave(TAKE_PTR(sidecar->admin_socket));
+}
+
+/* It answers before it closes its sockets, so that the other process accepts at once, and after it has left the state
+ * folder, which that one writes to. */
+static void give(struct sidecar *sidecar)
+{
+	struct sidecar_hand_over *hand_over = &sidecar->hand_over;
+	log_notice(COMPONENT,
+		"process %d serves from now on; ending when no connection is open here, %.1f s at the latest",
+		(int)hand_over->pid, (double)sidecar->config->drain_ms / 1000);
+	sidecar_kept_flush(sidecar);
+	state_folder_leave(sidecar->state);
+	(void)!send(hand_over->fd, SIDECAR_TAKEN, strlen(SIDECAR_TAKEN), MSG_NOSIGNAL);
+	forget(hand_over);
+	stop_accepting(sidecar);
+	sidecar_end_after_hand_over(sidecar);
+}
+
+static void on_readable(struct loop_io *io, unsigned ready)
+{
+	struct sidecar *sidecar = container_of(io, struct sidecar, hand_over.io);
+	struct sidecar_hand_over *hand_over = &sidecar->hand_over;
+	char line[sizeof(SIDECAR_TAKE)] = "";
+	(void)ready;
+	ssize_t got = read(hand_over->fd, line, sizeof(SIDECAR_TAKE) - 1);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got == (ssize_t)sizeof(SIDECAR_TAKE) - 1 && strcmp(line, SIDECAR_TAKE) == 0 && !sidecar->is_ending) {
+		give(sidecar);
+		return;
+	}
+	log_warning(COMPONENT, "process %d does not take over; going on", (int)hand_over->pid);
+	forget(hand_over);
+}
+
+static void on_late(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, hand_over.deadline);
+	log_warning(COMPONENT, "process %d does not take over within %d s; going on", (int)sidecar->hand_over.pid,
+		WAIT_MS / 1000);
+	forget(&sidecar->hand_over);
+}
+
+static size_t collect(const struct sidecar *sidecar, int *out, size_t num)
+{
+	size_t len = 0;
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		len += worker_sockets(sidecar->workers[i], out + len, num - len);
+	len += admin_sockets(sidecar->admin, out + len, num - len);
+	if (len < num && sidecar->workload_api != NULL)
+		out[len++] = workload_api_socket(sidecar->workload_api);
+	if (len < num)
+		out[len++] = admin_socket_fd(sidecar->admin_socket);
+	return len;
+}
+
+static enum err offer(const struct sidecar *sidecar, int fd, size_t *num, struct why *why)
+{
+	int *sockets = mem_calloc(PASSED_SOCKETS_MAX + 1, sizeof(int));
+	*num = collect(sidecar, sockets, PASSED_SOCKETS_MAX + 1);
+	enum err err = passed_sockets_send(fd, sockets, *num, why);
+	mem_free(sockets);
+	return err;
+}
+
+static enum err judge(const struct sidecar *sidecar, struct why *why)
+{
+	if (sidecar->hand_over.is_open)
+		return why_set(why, ERR_CONFLICT, "one process at a time that takes over",
+			"wait until it has, or end it", "process %d is taking over", (int)sidecar->hand_over.pid);
+	if (sidecar->is_ending || sidecar->is_draining)
+		return why_set(why, ERR_CONFLICT, "a sidecar that goes on", "start another one when it has ended",
+			"the sidecar drains or ends");
+	return ERR_NONE;
+}
+
+void sidecar_on_hand_over(void *arg, int fd, const struct peer_process *peer)
+{
+	struct sidecar *sidecar = arg;
+	struct sidecar_hand_over *hand_over = &sidecar->hand_over;
+	struct why why = {0};
+	size_t num = 0;
+	char text[sizeof(why) + 32];
+	enum err err = judge(sidecar, &why);
+	if (err == ERR_NONE)
+		err = offer(sidecar, fd, &num, &why);
+	if (err != ERR_NONE) {
+		_cleanup_(mem_freep) char *line = mem_printf("%s\n", why_format(&why, text, sizeof(text)));
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "not handed over", &why);
+		(void)!send(fd, line, strlen(line), MSG_NOSIGNAL);
+		fd_close(fd);
+		return;
+	}
+	log_notice(COMPONENT, "process %d prepares to take over; it has %zu listening sockets", (int)peer->pid, num);
+	hand_over->is_open = true;
+	hand_over->fd = fd;
+	hand_over->pid = peer->pid;
+	loop_io_start(sidecar->loop, &hand_over->io, fd, LOOP_READ, on_readable);
+	loop_timer_start(sidecar->loop, &hand_over->deadline, WAIT_MS, on_late);
+}

@@ -1,0 +1,158 @@
+/* The process that upgrades another one: it gets the listening sockets, prepares (an identity, the policy), and serves
+ * when it could answer. Until then the other one serves, and goes on if this one ends (decision 097). */
+#include "base/core/check.h"
+#include "base/core/log.h"
+#include "base/net/fd.h"
+#include "base/net/passed_sockets.h"
+#include "sidecar/sidecar_private.h"
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COMPONENT "upgrade"
+enum { POLL_MS = 20, ANSWER_MS = 5000 };
+
+static const char expected[] = "a running sidecar of this host that hands over its listening sockets";
+
+/* With another user the rules would redirect what this one sends, and it could not open the other's files. */
+static enum err same_user(int fd, struct why *why)
+{
+	struct peer_process peer;
+	enum err err = socket_peer_process(fd, &peer);
+	if (err != ERR_NONE)
+		return why_set(why, err, expected, "run it where the other sidecar runs",
+			"the other end of the admin socket is not a process of this host");
+	if (peer.uid == geteuid())
+		return ERR_NONE;
+	return why_set(why, ERR_DENIED, "the user of the running sidecar",
+		"run it as that user, for instance by `systemctl reload` of its unit",
+		"the running sidecar has uid %u, and this process %u", (unsigned)peer.uid, (unsigned)geteuid());
+}
+
+static enum err ask(int fd, struct passed_sockets **out, struct why *why)
+{
+	static const char line[] = ADMIN_HAND_OVER "\n";
+	if (send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) < 0)
+		return why_set(
+			why, err_from_errno(errno), expected, "try it again", "cannot write to the admin socket: %m");
+	return passed_sockets_receive(fd, ANSWER_MS, out, why);
+}
+
+enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why)
+{
+	struct sidecar_take_over *take_over = &sidecar->take_over;
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(socket_connect_unix(sidecar->config->admin_socket, &fd, why));
+	RETURN_IF_ERR(same_user(fd, why));
+	RETURN_IF_ERR(ask(fd, &take_over->sockets, why));
+	if (sidecar->options.uses_its_output)
+		RETURN_IF_ERR(passed_sockets_use_outputs(take_over->sockets, why));
+	take_over->fd = TAKE_FD(fd);
+	take_over->is_open = true;
+	log_notice(COMPONENT, "preparing to take over; %zu listening sockets have come",
+		passed_sockets_num(take_over->sockets));
+	return ERR_NONE;
+}
+
+/* What no worker has taken is of more workers than there are now, or of a port that the settings no longer have. */
+void sidecar_take_over_rest(struct sidecar *sidecar)
+{
+	struct passed_sockets *sockets = TAKE_PTR(sidecar->take_over.sockets);
+	struct addr at;
+	unsigned next = 0;
+	for (int fd = passed_sockets_take_any(sockets, &at); fd >= 0; fd = passed_sockets_take_any(sockets, &at))
+		worker_adopt(sidecar->workers[next++ % sidecar->num_workers], fd, &at);
+	passed_sockets_free(sockets);
+}
+
+static void forget(struct sidecar_take_over *take_over)
+{
+	if (!take_over->is_open)
+		return;
+	loop_io_stop(&take_over->io);
+	loop_timer_stop(&take_over->poll);
+	fd_close(take_over->fd);
+	take_over->is_open = false;
+}
+
+void sidecar_take_over_stop(struct sidecar *sidecar)
+{
+	forget(&sidecar->take_over);
+	passed_sockets_free(TAKE_PTR(sidecar->take_over.sockets));
+}
+
+static void serve(struct sidecar *sidecar)
+{
+	forget(&sidecar->take_over);
+	state_folder_wait(sidecar->state, false);
+	sidecar_kept_flush(sidecar); /* the folder is this process's: what waited is written */
+	for (unsigned i = 0; i < sidecar->num_workers; i++)
+		worker_resume(sidecar->workers[i]);
+	admin_resume(sidecar->admin);
+	if (sidecar->admin_socket != NULL)
+		admin_socket_resume(sidecar->admin_socket);
+	if (sidecar->workload_api != NULL)
+		workload_api_resume(sidecar->workload_api);
+	log_notice(COMPONENT, "taken over after %.2f s: serving",
+		(double)(loop_now_ms(sidecar->loop) - sidecar->made_ms) / 1000);
+	sidecar_note_serving(sidecar);
+}
+
+/* Its answer, or its end: then this process alone has the sockets. */
+static void on_answer(struct loop_io *io, unsigned ready)
+{
+	struct sidecar *sidecar = container_of(io, struct sidecar, take_over.io);
+	char line[sizeof(SIDECAR_TAKEN)];
+	(void)ready;
+	ssize_t got = read(sidecar->take_over.fd, line, sizeof(line));
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0)
+		log_warning(COMPONENT, "the sidecar before has ended");
+	serve(sidecar);
+}
+
+static bool is_prepared(const struct sidecar *sidecar)
+{
+	struct identity_status status;
+	sidecar_identity_status(sidecar, &status);
+	return status.is_valid && sidecar->policy != NULL;
+}
+
+static void give_up(struct sidecar *sidecar)
+{
+	struct why why = {0};
+	struct identity_status status;
+	sidecar_identity_status(sidecar, &status);
+	char text[sizeof(why)] = "no reason is known";
+	if (status.last_failure.err != ERR_NONE)
+		(void)why_format(&status.last_failure, text, sizeof(text));
+	(void)why_set(&why, ERR_TIMEOUT, "an identity and a policy within the timeout",
+		"mend the reason, or restart the sidecar instead", "%s after %.0f s: %s",
+		status.is_valid ? "no policy" : "no identity", (double)sidecar->options.take_over_ms / 1000, text);
+	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over; the sidecar before goes on", &why);
+	sidecar->has_failed = true;
+	loop_stop(sidecar->loop);
+}
+
+static void on_poll(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, take_over.poll);
+	if (!is_prepared(sidecar)) {
+		if (loop_now_ms(sidecar->loop) - sidecar->made_ms >= sidecar->options.take_over_ms)
+			give_up(sidecar);
+		else
+			loop_timer_start(sidecar->loop, timer, POLL_MS, on_poll);
+		return;
+	}
+	/* It fits into the empty buffer; if the other one has ended, on_answer() hears of it. */
+	(void)!send(sidecar->take_over.fd, SIDECAR_TAKE, strlen(SIDECAR_TAKE), MSG_NOSIGNAL);
+}
+
+void sidecar_take_over_start(struct sidecar *sidecar)
+{
+	struct sidecar_take_over *take_over = &sidecar->take_over;
+	state_folder_wait(sidecar->state, true);
+	loop_io_start(sidecar->loop, &take_over->io, take_over->fd, LOOP_READ, on_answer);
+	loop_timer_start(sidecar->loop, &take_over->poll, POLL_MS, on_poll);
+}
