@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # docker/assemble.sh LABEL FOLDER [arm64] : builds one program, for this machine or by cross-build for arm64, and creates,
-# under FOLDER/root, the file tree of its image: the program, its shared libraries if any, and the names of the users; and
+# under FOLDER/root, the file tree of its image: the program, its shared libraries if any, its SBOM, and the names of the users; and
 # the folders of its user, FOLDER/state for /var/lib and FOLDER/run for /run. With HANDFAST_BIN (for arm64
 # HANDFAST_BIN_ARM64) the program comes from that folder and is not built. Used by the Dockerfiles, and without a
 # container engine by docker/build_images.sh and docker/check_images.sh.
@@ -25,7 +25,8 @@ mkdir -p "$folder/root/etc" "$folder/root/var/lib" "$folder/root/run" "$folder/r
 # Not every builder supports --chmod for folders: the mode is set here, the owner in the Dockerfile.
 case $program in handfast | handfast-pkcs11) ;; *) install -d -m 0700 "$folder/state/$program" ;; esac
 install -m 0755 "$built" "$folder/root/$program"
-"$strip" --strip-debug "$folder/root/$program"
+# The note with the build's id depends on the folder in which it was built.
+"$strip" --strip-debug --remove-section=.note.gnu.build-id "$folder/root/$program"
 if [ "$program" = handfast-pkcs11 ]; then # where the control plane looks for it
 	mkdir -p "$folder/root/usr/local/bin"
 	ln -sf "/$program" "$folder/root/usr/local/bin/$program"
@@ -64,3 +65,6 @@ for library in $libraries; do
 	mkdir -p "$folder/root$(dirname "$library")"
 	cp -L "$sysroot$library" "$folder/root$library"
 done
+mkdir -p "$folder/root/usr/share/doc/$program"
+/usr/bin/python3 tools/sbom.py "$label" "$folder/root/$program" "${architecture:-$(dpkg --print-architecture)}" ${sysroot:+--sysroot "$sysroot"} \
+	$libraries >"$folder/root/usr/share/doc/$program/sbom.spdx.json"

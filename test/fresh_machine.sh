@@ -8,6 +8,7 @@
 # The exit code is 0 only if each command's was. The last line is `N passed, N failed`, one per command.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$repository/test/minimal_debian.sh"
 
 usage() {
 	sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
@@ -43,40 +44,6 @@ clean_up() {
 	[ -n "$keep" ] || rm -rf --one-file-system "$folder"
 }
 trap clean_up EXIT
-
-# The mirror and the keys that this machine uses; no other file of the host.
-first_mirror() {
-	local found
-	found=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
-	[ -n "$found" ] || found=$(awk '/^deb / {for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) {print $i; exit}}' \
-		/etc/apt/sources.list 2>/dev/null || true)
-	[ -n "$found" ] || {
-		echo "expected a Debian mirror in /etc/apt/sources.list or a .sources file; found none" >&2
-		exit 69
-	}
-	echo "$found"
-}
-
-make_machine() {
-	[ ! -e "$root/etc/debian_version" ] || return 0
-	local mirror
-	mirror=$(first_mirror)
-	debootstrap --variant=minbase --include=ca-certificates,git bookworm "$root" "$mirror" >"$folder/debootstrap.log" 2>&1 || {
-		tail -n 20 "$folder/debootstrap.log" >&2
-		exit 69
-	}
-	# How this machine reaches its mirror and cargo's registry, and nothing else of it: sources, keys, a proxy if there is one.
-	rm -f "$root/etc/apt/sources.list"
-	local file
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
-		[ ! -e "$file" ] || cp -a "$file" "$root$file"
-	done
-	grep -lE '^ *Acquire::' /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp -a -t "$root/etc/apt/apt.conf.d/"
-	cp -a /usr/share/keyrings/. "$root/usr/share/keyrings/"
-	# A proxy that ends TLS has an authority of its own, which this machine trusts; cargo meets it.
-	cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
-	chroot "$root" /usr/sbin/update-ca-certificates >/dev/null 2>&1
-}
 
 write_steps() {
 	cp /etc/resolv.conf /etc/hosts "$root/etc/"
@@ -124,7 +91,7 @@ enter() {
 }
 
 started=$SECONDS
-make_machine
+make_machine "$root" ca-certificates,git
 echo "a minimal Debian $(cat "$root/etc/debian_version") after $((SECONDS - started)) s"
 write_steps
 enter

@@ -2,11 +2,11 @@
 """Runs every part of the test suite in turn and adds up the results, as root. test/run.sh installs packages and calls
 it:
 
-    test/suite.py                 all parts but `long_stories`, `busy_kube`, `kube`, `fresh` and `arm64`
+    test/suite.py                 all parts but `long_stories`, `busy_kube`, `kube`, `packages`, `fresh` and `arm64`
     test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories asan_stories
-    tsan_stories lint long_stories busy_kube kube fresh arm64
-    test/suite.py all busy_kube kube fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on the
-    machine, and README's first command and quick start on a fresh machine
+    tsan_stories lint long_stories busy_kube kube packages fresh arm64
+    test/suite.py all busy_kube kube packages fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on
+    the machine, the Debian packages, and README's first command and quick start on a fresh machine
 
 The first parts compute and run one after the other. Those that wait more than they compute run in lanes beside each other,
 once all programs are built (LANES below); HANDFAST_ONE_LANE=1 runs one part at a time.
@@ -288,6 +288,13 @@ def fresh():
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
+def packages():
+    """the Debian packages on machines of a minimal Debian, with systemd"""
+    code, output = run(PYTHON + ["test/debian/run.py"], {"HANDFAST_BIN": plain()})
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
+
+
 def arm64():
     """images and tests for arm64, where its compiler and QEMU are on the machine"""
     _, output = run(["test/arm64/run.sh"])
@@ -303,10 +310,10 @@ def has_rules():
 
 PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, asan_stories, tsan_stories, lint]
 # What a fresh machine has no Go for; not on a fresh machine itself; large programs of others.
-ON_REQUEST = [long_stories, busy_kube, kube, fresh, arm64]
-LANES = [[stories, asan_stories, tsan_stories], [kube, lint, fresh, arm64]]
-LOW_PRIORITY = [lint, fresh, arm64]
-NEEDS = {stories: plain, kube: plain, asan_stories: with_asan, tsan_stories: with_tsan}
+ON_REQUEST = [long_stories, busy_kube, kube, packages, fresh, arm64]
+LANES = [[stories, asan_stories, tsan_stories], [kube, lint, packages, fresh, arm64]]
+LOW_PRIORITY = [lint, packages, fresh, arm64]
+NEEDS = {stories: plain, kube: plain, packages: plain, asan_stories: with_asan, tsan_stories: with_tsan}
 FLAKY = []  # lines of the runners of stories
 
 

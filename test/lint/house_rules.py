@@ -13,10 +13,12 @@ import document_names
 import documented_commands
 import documents
 import findings
+import libraries
 import reference
 import retired_words
 import sleeps
 import threats
+import units
 from tree import ROOT, report_rules, tracked, tracked_texts
 
 sys.path[:0] = [str(ROOT / "deploy/kubernetes"), str(ROOT / "test")]
@@ -659,6 +661,16 @@ def manifests_are_made_from_their_source():
         yield f"{name}: not current; run deploy/kubernetes/generate.py --write"
 
 
+def units_fit_the_programs():
+    """What the units and packages of deploy/debian repeat of the programs' tables is the same there."""
+    return units.findings()
+
+
+def libraries_are_in_the_table():
+    """What a program links has a row in third_party/libraries.def, with its license, for the SBOMs and --version."""
+    return libraries.findings()
+
+
 def manifests_name_images_that_can_be_made():
     """An image that a manifest names has a Dockerfile, and the suite builds its programs for the stories on Kubernetes, which
     import these images and no others."""
@@ -701,6 +713,8 @@ RULES = [
     reference_pages_are_made_from_the_tables,
     manifests_are_made_from_their_source,
     manifests_name_images_that_can_be_made,
+    units_fit_the_programs,
+    libraries_are_in_the_table,
     no_unfinished_words,
     no_private_keys,
     files_stay_small,

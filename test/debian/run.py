@@ -1,0 +1,312 @@
+#!/usr/bin/python3
+"""The Debian packages on minimal Debian machines with systemd, as root:
+
+    test/debian/run.py [--keep]      --keep leaves the machines' folder
+
+Makes the packages twice, of this version and of an older one; installs all of them by apt on a fresh machine; then boots
+three machines (control plane, and two workloads), follows README.Debian to the first encrypted call, upgrades, removes and
+purges. The programs come from the folder HANDFAST_BIN, else they are built. The last line is `N passed, N failed`."""
+
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+from machine import Failure, Machine, run, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "deploy/debian"), str(ROOT / "test/lint")]
+import packages  # noqa: E402 (the path must be set first)
+import units  # noqa: E402
+
+OLD = "0.0.9-1"
+NAMES = [package.name for package in packages.PACKAGES]
+BUILD, MAKE = str(ROOT / "deploy/debian/build_packages.sh"), str(ROOT / "test/minimal_debian.sh")
+SERVER = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=8000, bind='0.0.0.0')"
+CLIENT = "import urllib.request as r; print(r.urlopen('http://192.0.2.3:8000/', timeout=10).status)"
+
+
+def debs(folder, *names):
+    return [next(folder.glob(name + "_*_*.deb")) for name in names or NAMES]
+
+
+class Debian:
+    """What the checks share: the packages, the tree of a fresh machine, and the three machines."""
+
+    def __init__(self, folder):
+        self.folder, self.base = folder, folder / "base"
+        self.new, self.old = folder / "new", folder / "old"
+        self.machines, self.others = [], []
+
+    def chroot(self, *argv, **options):
+        return run("chroot", self.base, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive",
+                   "LC_ALL=C.UTF-8", *argv, **options)
+
+    def close(self):
+        for process in self.others:
+            process.kill()
+            process.wait()
+        for machine in reversed(self.machines):
+            machine.remove()
+
+    def copy_to(self, machine):
+        for folder in (self.old, self.new):
+            shutil.copytree(folder, machine.root / "srv" / folder.name)
+
+
+def expect(holds, what):
+    if not holds:
+        raise Failure(what)
+
+
+# --- the packages ---
+
+def makes_the_packages(debian):
+    run(BUILD, debian.new)
+    run(BUILD, debian.old, OLD)
+
+
+def the_same_commit_gives_the_same_bytes(debian):
+    again = debian.folder / "again" / "in another folder"
+    run(BUILD, again, env={**os.environ, "TZ": "Asia/Tokyo", "LC_ALL": "C"})
+    for deb in debs(debian.new):
+        expect((again / deb.name).read_bytes() == deb.read_bytes(), "%s differs from that of another build" % deb.name)
+
+
+# --- installation without a service manager, by apt ---
+
+def makes_a_minimal_machine(debian):
+    base = os.environ.get("HANDFAST_DEBIAN")
+    if base:
+        run("cp", "-a", "--reflink=auto", base, debian.base)
+    run("bash", "-c", '. "$1" && make_machine "$2" "$3"', "bash", MAKE, debian.base, "ca-certificates,systemd-sysv,netbase")
+    for name in ("resolv.conf", "hosts"):
+        shutil.copy("/etc/" + name, debian.base / "etc" / name)
+    debian.chroot("apt-get", "-q", "update")
+
+
+def refuses_a_number_that_is_taken(debian):
+    shutil.copytree(debian.new, debian.base / "srv/new")
+    debian.chroot("useradd", "--uid", "1337", "alice")
+    done = debian.chroot("dpkg", "-i", *("/srv/new/" + deb.name for deb in debs(debian.new, "handfast-sidecar")), check=False)
+    expect(done.returncode != 0 and "it belongs to alice" in done.stdout, "no clear refusal: " + done.stdout)
+    debian.chroot("userdel", "alice")
+    expect("handfast-sidecar" not in debian.chroot("dpkg-query", "-W", "-f", "${Package} ").stdout.split(), "it is half installed")
+
+
+def traces(root):
+    """What has to do with Handfast below a root: paths, and rows of users and groups."""
+    found = run("find", root, "-xdev", "(", "-path", root / "srv", "-o", "-path", root / "var/log", "-o", "-path", root / "proc", "-o",
+                "-path", root / "sys", ")", "-prune", "-o", "-name", "*handfast*", "-print").stdout.split()
+    rows = [line for name in ("passwd", "group", "shadow", "gshadow") for line in (root / "etc" / name).read_text().splitlines()
+            if "handfast" in line]
+    return found + rows
+
+
+def apt_installs_all_of_them(debian):
+    before = traces(debian.base)
+    expect(before == [], "there is something of Handfast before: %s" % before)
+    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", *("/srv/new/" + deb.name for deb in debs(debian.new)))
+    for package in packages.PACKAGES:
+        program = "/%s/%s" % (package.path, package.name)
+        if package.section:
+            expect(package.name in debian.chroot(program, "--version").stdout, "%s does not start" % program)
+    expect(debian.chroot("dpkg", "--verify").stdout == "", "dpkg --verify has findings")
+    for name, number in (package.user for package in packages.PACKAGES if package.user):
+        expect(debian.chroot("id", name).stdout.startswith("uid=%d(%s) gid=%d(%s)" % (number, name, number, name)), "user " + name)
+
+
+def the_settings_do_not_start_before_they_are_edited(debian):
+    for program, key in (("handfast-sidecar", "control.address"), ("handfast-control", "mesh.networks")):
+        settings = "/etc/handfast/%s.yaml" % program.partition("-")[2]
+        done = debian.chroot("/usr/sbin/" + program, "--config", settings, "--check", check=False)
+        expect(done.returncode == 64 and key.partition(".")[2] in done.stdout and len(done.stdout.splitlines()) == 2, "%s --check: %d %s" % (program, done.returncode, done.stdout))
+    expect(list((debian.base / "etc/systemd/system").glob("*.wants/handfast*")) == [], "a unit is enabled")
+
+
+def purge_removes_everything(debian):
+    debian.chroot("apt-get", "-q", "purge", "-y", *NAMES)
+    left = traces(debian.base)
+    expect(left == [], "left after a purge: %s" % " ".join(left))
+
+
+# --- three machines ---
+
+def three_machines_boot(debian):
+    for name, address in (("control", "192.0.2.1"), ("shop", "192.0.2.2"), ("db", "192.0.2.3")):
+        machine = Machine(name, debian.base, debian.folder, address)
+        debian.machines.append(machine)
+        machine.make(debian.machines[0] if machine is not debian.machines[0] else None)
+        machine.boot()
+        debian.copy_to(machine)
+    debian.control, debian.shop, debian.db = debian.machines
+
+
+def edit(machine, path, *changes):
+    text = (machine.root / path).read_text()
+    for pattern, put in changes:
+        text, count = re.subn(pattern, put, text)
+        expect(count == 1, "%s has %d times %s" % (path, count, pattern))
+    (machine.root / path).write_text(text)
+
+
+def installs_the_control_plane(debian):
+    debian.started = time.monotonic()
+    debian.control.shell("dpkg -i /srv/old/handfast-control_* /srv/old/handfast_*")
+    expect(debian.control.run("systemctl", "is-enabled", "handfast-control", check=False).stdout.strip() == "disabled", "it is enabled")
+    edit(debian.control, "etc/handfast/control.yaml", (r"#mesh:\n#  networks: .*", "mesh: {networks: [192.0.2.0/24]}"))
+    debian.control.run("systemctl", "enable", "--now", "handfast-control")
+    wait_until("the control plane's answer", lambda: debian.control.run("handfast", "status", check=False).returncode == 0, 20)
+
+
+def installs_the_sidecars(debian):
+    for machine, name in ((debian.shop, "shop"), (debian.db, "db")):
+        machine.shell("dpkg -i /srv/old/handfast-sidecar_* /srv/old/handfast-init_* /srv/old/handfast_*")
+        edit(machine, "etc/handfast/sidecar.yaml", (r"#control:\n#  address: .*", "control: {address: 192.0.2.1:15012}"), (r"\Z", "access_log: all\ndrain_minimum: 1s\n"))
+        debian.control.shell("handfast token create --id spiffe://cluster.local/ns/default/sa/%s --ttl 1h >/srv/token" % name)
+        shutil.copy(debian.control.root / "srv/token", machine.root / "srv/token")
+        machine.shell("install -m 0600 -o handfast-sidecar -g handfast-sidecar /srv/token /etc/handfast/token")
+        machine.run("systemctl", "enable", "--now", "handfast-init", "handfast-sidecar")
+        machine.run("handfast-sidecar", "wait")
+
+
+def call(debian):
+    done = run("ip", "netns", "exec", debian.shop.name, "/usr/bin/python3", "-c", CLIENT, check=False)
+    expect(done.stdout.strip() == "200", "the call fails: %s" % done.stdout[-300:])
+
+
+def encrypted_calls(debian):
+    return debian.db.log_of("handfast-sidecar").count('"encrypted":true')
+
+
+def the_first_call_is_encrypted(debian):
+    debian.others.append(debian.db.start("/usr/bin/python3", "-c", SERVER))
+    wait_until("the server", lambda: ":8000" in run("ip", "netns", "exec", debian.db.name, "ss", "-ltn").stdout, 10)
+    call(debian)
+    wait_until("a line of the access log", lambda: encrypted_calls(debian) == 1, 10)
+    print("    from the first dpkg -i to the first encrypted call: %.1f s" % (time.monotonic() - debian.started))
+
+
+def the_rules_work(debian):
+    for machine in (debian.shop, debian.db):
+        machine.run("handfast-init", "check", "--profile", "host")
+        machine.run("handfast", "check")
+
+
+EXPOSURE = {"handfast-sidecar.service": 20, "handfast-control.service": 20, "handfast-init.service": 40}  # tenths, at most
+
+
+def the_units_are_valid_and_confined(debian):
+    for machine, names in ((debian.control, ["handfast-control.service"]), (debian.db, ["handfast-init.service", "handfast-sidecar.service"])):
+        done = machine.run("systemd-analyze", "verify", "--man=no", *("/usr/lib/systemd/system/" + name for name in names), check=False)
+        found = [line for line in done.stdout.splitlines() if "handfast" in line]
+        expect(done.returncode == 0 and not found, "systemd-analyze verify: %s" % done.stdout)
+        for name in names:
+            done = machine.run("systemd-analyze", "security", "--no-pager", "--threshold=%d" % EXPOSURE[name], name, check=False)
+            print("    %s" % done.stdout.strip().splitlines()[-1])
+            expect(done.returncode == 0, "%s is more exposed than %s" % (name, EXPOSURE[name] / 10))
+    refused = list(units.calls_refused(debian.control.run("systemd-analyze", "syscall-filter", "--no-pager").stdout))
+    expect(refused == [], "; ".join(refused))
+
+
+def reload_reads_the_settings(debian):
+    debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
+    wait_until("log.level in force", lambda: "log.level" in debian.db.log_of("handfast-sidecar"), 10)
+    debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
+    wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
+    debian.db.shell("systemctl reload handfast-init && handfast-init check --profile host")
+    call(debian)
+
+
+# --- upgrade, removal ---
+
+def kept(machine, *paths):
+    return machine.run("sha256sum", *paths).stdout
+
+
+def an_upgrade_keeps_settings_and_state(debian):
+    states = {}
+    for machine, kind in ((debian.control, "control"), (debian.shop, "sidecar"), (debian.db, "sidecar")):
+        key = machine.shell("find /var/lib/handfast-%s -type f -path '*key*' ! -name epoch" % kind).stdout.split()
+        expect(key, "no key in the state of %s" % machine.name)
+        states[machine] = [*key, "/etc/handfast/%s.yaml" % kind], kept(machine, *key, "/etc/handfast/%s.yaml" % kind)
+    for machine in debian.machines:
+        machine.shell("for one in $(dpkg-query -W -f '${Package} ' 'handfast*'); do set -- \"$@\" /srv/new/${one}_*; done; dpkg -i \"$@\"")
+    for machine, (paths, sums) in states.items():
+        now = kept(machine, *paths)
+        expect(now == sums, "%s: settings or keys have changed: %s, now %s" % (machine.name, sums, now))
+    for machine in (debian.shop, debian.db):
+        machine.run("handfast-sidecar", "wait")
+        machine.run("handfast-init", "check", "--profile", "host")
+    call(debian)
+
+
+def has_rules(machine):
+    return run("ip", "netns", "exec", machine.name, "nft", "list", "table", "inet", "handfast", check=False).returncode == 0
+
+
+def a_machine_that_starts_again_has_rules_and_sidecar(debian):
+    """By its units alone: the token is used up."""
+    machine = debian.shop
+    machine.shell("systemctl stop handfast-sidecar handfast-init; rm /etc/handfast/token")
+    expect(not has_rules(machine), "the rules are left")
+    machine.run("systemctl", "start", "multi-user.target")
+    expect(has_rules(machine), "there are no rules")
+    machine.run("handfast-sidecar", "wait")
+    call(debian)
+
+
+def removal_keeps_settings_and_state(debian):
+    debian.db.shell("dpkg -r handfast-sidecar handfast-init")
+    debian.db.shell("test -f /etc/handfast/sidecar.yaml && test -f /etc/default/handfast-init && test -d /var/lib/handfast-sidecar")
+    expect(debian.db.run("systemctl", "is-active", "handfast-sidecar", check=False).stdout.strip() != "active", "it runs")
+    expect(not has_rules(debian.db), "the rules are left")
+
+
+def a_purge_of_running_programs_removes_everything(debian):
+    for machine in debian.machines:
+        machine.shell("dpkg --purge $(dpkg-query -W -f '${Package} ' 'handfast*')")
+        left = traces(machine.root)
+        expect(left == [], "left after a purge on %s: %s" % (machine.name, " ".join(left)))
+
+
+CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_minimal_machine,
+          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_settings_do_not_start_before_they_are_edited,
+          purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
+          the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, reload_reads_the_settings,
+          an_upgrade_keeps_settings_and_state, a_machine_that_starts_again_has_rules_and_sidecar,
+          removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
+
+
+def main():
+    keep = sys.argv[1:] == ["--keep"]
+    if sys.argv[1:] and not keep:
+        print(__doc__, file=sys.stderr)
+        return 64
+    if os.getuid() != 0:
+        print("expected to be root, for debootstrap and namespaces; run test/debian/run.py as root", file=sys.stderr)
+        return 77
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="handfast-debian-", dir="/var/tmp"))
+    debian, passed = Debian(folder), 0
+    try:
+        for check in CHECKS:
+            started = time.monotonic()
+            check(debian)
+            passed += 1
+            print("PASS %s (%.1f s)" % (check.__name__.replace("_", " "), time.monotonic() - started), flush=True)
+    except Failure as failure:
+        print("FAIL %s: %s" % (check.__name__.replace("_", " "), failure))
+    finally:
+        debian.close()
+        if not keep:
+            shutil.rmtree(folder)
+    # Each check needs what the ones before it made: those after a failure count as failed.
+    print("%d passed, %d failed" % (passed, len(CHECKS) - passed))
+    return 0 if passed == len(CHECKS) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

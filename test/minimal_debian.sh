@@ -1,0 +1,35 @@
+# Sourced: a minimal Debian 12 by debootstrap, for test/fresh_machine.sh and test/debian.
+
+# The mirror and the keys that this machine uses; no other file of the host.
+first_mirror() {
+	local found
+	found=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
+	[ -n "$found" ] || found=$(awk '/^deb / {for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) {print $i; exit}}' \
+		/etc/apt/sources.list 2>/dev/null || true)
+	[ -n "$found" ] || {
+		echo "expected a Debian mirror in /etc/apt/sources.list or a .sources file; found none" >&2
+		exit 69
+	}
+	echo "$found"
+}
+
+# make_machine ROOT PACKAGE,... : unless there is one. ROOT.log has the output of debootstrap.
+make_machine() {
+	local root=$1 mirror file
+	[ ! -e "$root/etc/debian_version" ] || return 0
+	mirror=$(first_mirror)
+	debootstrap --variant=minbase --include="$2" bookworm "$root" "$mirror" >"$root.log" 2>&1 || {
+		tail -n 20 "$root.log" >&2
+		exit 69
+	}
+	# How this machine reaches its mirror and cargo's registry, and nothing else of it: sources, keys, a proxy if there is one.
+	rm -f "$root/etc/apt/sources.list"
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
+		[ ! -e "$file" ] || cp -a "$file" "$root$file"
+	done
+	grep -lE '^ *Acquire::' /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp -a -t "$root/etc/apt/apt.conf.d/"
+	cp -a /usr/share/keyrings/. "$root/usr/share/keyrings/"
+	# A proxy that ends TLS has an authority of its own, which this machine trusts; cargo meets it.
+	cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
+	chroot "$root" /usr/sbin/update-ca-certificates >/dev/null 2>&1
+}
