@@ -7,7 +7,11 @@
 #include <net/if.h>
 #include <string.h>
 
-enum { TABLE = 1337 }; /* of routes: beyond the numbers of the kernel and of most programs */
+enum {
+	TABLE = 1337, /* of routes: beyond the numbers of the kernel and of most programs */
+	PRIORITY = 1, /* behind the local table; where the kernel chooses one, the same rule a second time is another
+			 one */
+};
 
 struct rule_request {
 	struct nlmsghdr header;
@@ -30,11 +34,12 @@ static struct nlmsghdr header_of(size_t len, unsigned short type, unsigned short
 
 static int change_rule(int family, unsigned short type, unsigned short flags)
 {
-	const uint32_t mark = RULES_SOURCE_MARK, table = TABLE;
+	const uint32_t mark = RULES_SOURCE_MARK, table = TABLE, priority = PRIORITY;
 	struct rule_request request = {.header = header_of(sizeof(request.rule), type, flags),
 		.rule = {.family = (uint8_t)family, .action = FR_ACT_TO_TBL}};
 	rtnetlink_add(&request.header, sizeof(request), FRA_FWMARK, &mark, sizeof(mark));
 	rtnetlink_add(&request.header, sizeof(request), FRA_TABLE, &table, sizeof(table));
+	rtnetlink_add(&request.header, sizeof(request), FRA_PRIORITY, &priority, sizeof(priority));
 	return rtnetlink_send(&request.header);
 }
 
