@@ -5,7 +5,8 @@
 
 With several architectures (amd64, arm64) the image is an index of one manifest each. The last stage of the
 Dockerfile defines the image: COPY --from=build [--chown=UID:GID] /image/SOURCE TARGET is read from FOLDER/SOURCE
-(docker/assemble.sh makes it), USER, EXPOSE, ENTRYPOINT and CMD become the configuration. The
+(docker/assemble.sh makes it), USER, EXPOSE, ENTRYPOINT and CMD become the configuration; of the build stage, a line
+`RUN setcap CAPABILITY /image/SOURCE` gives that file the capability, for which no root is needed here. The
 same files give the same bytes: owners, times and order do not depend on the machine."""
 
 import gzip
@@ -16,6 +17,7 @@ import os
 import re
 import shlex
 import stat
+import struct
 import sys
 import tarfile
 
@@ -23,13 +25,18 @@ import tarfile
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _VARIANTS = {"arm64": "v8"}
 _MEDIA = "application/vnd.oci.image."
+# The attribute of a file as the kernel has it (linux/capability.h: VFS_CAP_REVISION_2, permitted and inheritable, of 32 bits
+# twice), by what setcap is given. Archives have attributes under this name.
+_ATTRIBUTE = "SCHILY.xattr.security.capability"
+CAPABILITIES = {"cap_net_raw=p": struct.pack("<5I", 0x02000000, 1 << 13, 0, 0, 0)}
 
 
 class Layer:
     """The files of an image, in the order in which they are added; a later one replaces an earlier one."""
 
-    def __init__(self):
+    def __init__(self, capabilities=None):
         self._entries = {}  # path without a leading slash: (TarInfo, bytes)
+        self._capabilities = capabilities or {}  # {path that is read: what setcap is given}
 
     def add_tree(self, source, target="/", owner=(0, 0)):
         """What is below the folder `source`, as files of `owner`."""
@@ -48,6 +55,8 @@ class Layer:
         else:
             with open(source, "rb") as file:
                 self.add_bytes(target, file.read(), stat.S_IMODE(status.st_mode), owner)
+            if source in self._capabilities:
+                self._set_capability(target, self._capabilities[source])
 
     def add_bytes(self, target, content, mode=0o644, owner=(0, 0)):
         self._add(target, tarfile.REGTYPE, mode, owner, content=content)
@@ -57,6 +66,10 @@ class Layer:
 
     def add_link(self, target, to):
         self._add(target, tarfile.SYMTYPE, 0o777, (0, 0), to)
+
+    def _set_capability(self, target, capability):
+        entry, _ = self._entries[os.path.normpath(target).lstrip("/")]
+        entry.pax_headers[_ATTRIBUTE] = CAPABILITIES[capability].decode("ascii")
 
     def _add(self, target, kind, mode, owner, link="", content=b""):
         name = os.path.normpath(target).lstrip("/")
@@ -137,8 +150,10 @@ def _add_blob(blobs, kind, content):
 def read_dockerfile(path, folder):
     """(layer, config) of the last stage, whose files are in `folder`."""
     with open(path) as file:
-        stage = re.split(r"^FROM scratch$", file.read(), flags=re.M)[-1]
-    layer, config = Layer(), {}
+        build, stage = re.split(r"^FROM scratch$", file.read(), flags=re.M)
+    capable = {os.path.join(folder, source): capability
+               for capability, source in re.findall(r"^RUN setcap (\S+) /image/(\S+)$", build, flags=re.M)}
+    layer, config = Layer(capable), {}
     for line in stage.splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "COPY":

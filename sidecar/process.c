@@ -25,6 +25,8 @@ enum {
 	HANDSHAKES_MAX = 1024,
 };
 
+static const uint32_t NET_RAW = 1u << CAP_NET_RAW;
+
 enum err process_harden(struct why *why)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -44,17 +46,32 @@ static bool may_use_other_sources(void)
 	return fd_socket(AF_INET, SOCK_STREAM, &fd) == ERR_NONE && socket_set_transparent(fd, AF_INET);
 }
 
+enum err process_drop_net_raw(struct why *why)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+	if (geteuid() == 0 || syscall(SYS_capget, &header, data) != 0 || (data[0].permitted & NET_RAW) == 0)
+		return ERR_NONE;
+	data[0].effective &= ~NET_RAW;
+	data[0].permitted &= ~NET_RAW;
+	data[0].inheritable &= ~NET_RAW;
+	if (syscall(SYS_capset, &header, data) == 0)
+		return ERR_NONE;
+	return why_set(why, err_from_errno(errno), "a process that may give up CAP_NET_RAW",
+		"check for a seccomp profile that forbids capset", "capset failed: %m");
+}
+
+/* Effective too: what a file gives is only permitted. */
 enum err process_keep_net_raw(struct why *why)
 {
-	const uint32_t kept = 1u << CAP_NET_RAW;
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	const struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}};
+	const struct __user_cap_data_struct data[2] = {{.effective = NET_RAW, .permitted = NET_RAW}};
 	bool is_kept = syscall(SYS_capset, &header, data) == 0;
 	if (is_kept && may_use_other_sources())
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "CAP_NET_RAW, for connections in the callers' names (interception: tproxy)",
-		"give the sidecar NET_RAW (AmbientCapabilities=CAP_NET_RAW, or setpriv --ambient-caps +net_raw "
-		"--inh-caps +net_raw), or set interception to redirect",
+		"set AmbientCapabilities=CAP_NET_RAW (setpriv --inh-caps +net_raw --ambient-caps +net_raw), in a "
+		"container use an image whose file has it, or set interception to redirect",
 		"the sidecar has no CAP_NET_RAW in its network namespace");
 }
 

@@ -10,6 +10,9 @@ enum err process_harden(struct why *why) _must_use_;
 
 /* Mode tproxy: gives up every capability but CAP_NET_RAW, which sockets in a caller's name need. Before threads. */
 enum err process_keep_net_raw(struct why *why) _must_use_;
+/* Other modes: gives up CAP_NET_RAW, which the program's file has in its image (decision 093); root keeps what it has.
+ */
+enum err process_drop_net_raw(struct why *why) _must_use_;
 
 /* Raises RLIMIT_NOFILE to the hard limit and returns it. */
 unsigned long process_descriptors(void);

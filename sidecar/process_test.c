@@ -7,11 +7,14 @@
 #include <stdint.h>
 /* cmocka.h needs the four headers above before it */
 #include <cmocka.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void w24_cannot_be_dumped(_unused_ void **state)
@@ -22,6 +25,45 @@ static void w24_cannot_be_dumped(_unused_ void **state)
 	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
 	assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
 	assert_int_equal(core.rlim_cur, 0);
+}
+
+static uint32_t permitted(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+	return syscall(SYS_capget, &header, data) == 0 ? data[0].permitted : 0;
+}
+
+/* In a child: as a user with the capabilities of root, where that can be had. Its exit code is the answer. */
+static int dropped_as_a_user(void)
+{
+	const uint32_t net_raw = 1u << CAP_NET_RAW, other = 1u << CAP_NET_BIND_SERVICE;
+	if (prctl(PR_SET_KEEPCAPS, 1) != 0 || setresuid(1, 1, 1) != 0 ||
+		(permitted() & (net_raw | other)) != (net_raw | other))
+		return 2;
+	return process_drop_net_raw(NULL) == ERR_NONE && (permitted() & (net_raw | other)) == other ? 0 : 1;
+}
+
+static void K42_a_user_gives_up_net_raw_and_no_other_capability(_unused_ void **state)
+{
+	int status = 0;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(dropped_as_a_user());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2)
+		skip(); /* it needs root; story 325 has the rest */
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void root_keeps_what_it_has(_unused_ void **state)
+{
+	uint32_t before = permitted();
+	if (geteuid() != 0 || before == 0)
+		skip();
+	assert_int_equal(process_drop_net_raw(NULL), ERR_NONE);
+	assert_int_equal(permitted(), before);
 }
 
 /* Connections, tunnels and the reserve of 256 never need more descriptors than there are. */
@@ -124,6 +166,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(w24_cannot_be_dumped),
+		cmocka_unit_test(K42_a_user_gives_up_net_raw_and_no_other_capability),
+		cmocka_unit_test(root_keeps_what_it_has),
 		cmocka_unit_test(finding_l14_connections_and_tunnels_fit_the_descriptors),
 		cmocka_unit_test(finding_l14_so_do_handshakes_without_a_tunnel),
 		cmocka_unit_test(raises_the_descriptor_limit_to_the_hard_limit),

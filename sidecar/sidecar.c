@@ -250,8 +250,8 @@ static enum err parts_make(struct sidecar *sidecar, struct why *why)
 	shared_make(sidecar); /* what sidecar_free() ends */
 	if (sidecar->options.takes_over)
 		RETURN_IF_ERR(sidecar_take_over_begin(sidecar, why));
-	if (sidecar->config->interception == INTERCEPTION_TPROXY)
-		RETURN_IF_ERR(process_keep_net_raw(why));
+	bool is_tproxy = sidecar->config->interception == INTERCEPTION_TPROXY;
+	RETURN_IF_ERR(is_tproxy ? process_keep_net_raw(why) : process_drop_net_raw(why));
 	RETURN_IF_ERR(workers_make(sidecar, why));
 	RETURN_IF_ERR(sidecar_clients_new(sidecar, why));
 	RETURN_IF_ERR(sidecar_interfaces_open(sidecar, why));

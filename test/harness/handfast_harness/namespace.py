@@ -33,10 +33,13 @@ def _enter(fd):
 
 
 def as_user(argv, uid=0, gid=None, capabilities=None):
-    """The command line that runs argv as that user, with the capabilities that setpriv names, such as -all,+net_raw."""
+    """The command line that runs argv as that user, with the capabilities that setpriv names, such as -all,+net_raw; or with
+    a list of options of setpriv in their place."""
     gid = uid if gid is None else gid
     user = [] if uid == 0 and gid == 0 else ["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
-    if capabilities:
+    if isinstance(capabilities, list):
+        user += capabilities
+    elif capabilities:
         user += ["--inh-caps", capabilities, "--ambient-caps", capabilities]
     return [*user, *map(str, argv)]
 

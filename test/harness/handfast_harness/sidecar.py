@@ -26,7 +26,7 @@ class Sidecar:
             os.chown(path, SIDECAR_UID, SIDECAR_UID)
             os.chmod(path, 0o700)
         self.path = os.path.join(self.folder, "sidecar.yaml")
-        self.capabilities = capabilities  # as setpriv has them, "+net_raw"
+        self.capabilities = capabilities  # as setpriv has them, "+net_raw"; or a list of its options
         self.token, self.environment, self.process = token, environment, None
         self.settings = settings.merge({
             "trust_domain": spiffe_id.split("/")[2],
