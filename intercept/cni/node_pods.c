@@ -86,17 +86,24 @@ static bool read_id(const json_t *object, struct cni_pod *out)
 	       take(metadata, "name", out->name, sizeof out->name) && take(metadata, "uid", out->uid, sizeof out->uid);
 }
 
-static bool has_container(const json_t *spec, const char *list, const char *name)
+/* The item of that name, such as a container; NULL: none. */
+static const json_t *named(const json_t *list, const char *name)
 {
 	const json_t *one;
 	size_t i;
-	json_array_foreach(json_object_get(spec, list), i, one)
+	json_array_foreach(list, i, one)
 	{
 		const char *given = json_string_value(json_object_get(one, "name"));
 		if (given != NULL && strcmp(given, name) == 0)
-			return true;
+			return one;
 	}
-	return false;
+	return NULL;
+}
+
+static const json_t *sidecar_of(const json_t *spec)
+{
+	const json_t *found = named(json_object_get(spec, "initContainers"), "handfast");
+	return found != NULL ? found : named(json_object_get(spec, "containers"), "handfast");
 }
 
 /* Only injection sets the annotation; a container of that name alone may be the author's own. */
@@ -104,8 +111,7 @@ static bool needs_rules(const json_t *spec, const json_t *annotations)
 {
 	const char *injected = json_string_value(json_object_get(annotations, ANNOTATION_PREFIX "injected"));
 	return injected != NULL && injected[0] != '\0' && !json_is_true(json_object_get(spec, "hostNetwork")) &&
-	       (has_container(spec, "initContainers", "handfast") || has_container(spec, "containers", "handfast")) &&
-	       !has_container(spec, "initContainers", "handfast-init");
+	       sidecar_of(spec) != NULL && named(json_object_get(spec, "initContainers"), "handfast-init") == NULL;
 }
 
 /* False: the value does not fit. */
@@ -123,7 +129,14 @@ static bool take_packed(const json_t *annotations, const char *name, char out[NO
 	return true;
 }
 
-static void read_rules(const json_t *annotations, struct node_pod *pod)
+static bool has_tproxy(const json_t *sidecar)
+{
+	const json_t *variable = named(json_object_get(sidecar, "env"), "HANDFAST_SIDECAR_INTERCEPTION");
+	const char *mode = json_string_value(json_object_get(variable, "value"));
+	return mode != NULL && strcmp(mode, "tproxy") == 0;
+}
+
+static void read_rules(const json_t *spec, const json_t *annotations, struct node_pod *pod)
 {
 	static const char inbound[] = ANNOTATION_PREFIX "exclude-inbound-ports",
 			  outbound[] = ANNOTATION_PREFIX "exclude-outbound-ports",
@@ -131,6 +144,7 @@ static void read_rules(const json_t *annotations, struct node_pod *pod)
 	struct node_pod_rules *rules = pod->rules = mem_new(struct node_pod_rules);
 	pod->verdict = NODE_POD_NEEDS_RULES;
 	pod->too_long = NULL;
+	rules->keeps_source = has_tproxy(sidecar_of(spec));
 	if (!take_packed(annotations, inbound, rules->exclude_inbound_ports))
 		pod->too_long = inbound;
 	else if (!take_packed(annotations, outbound, rules->exclude_outbound_ports))
@@ -163,8 +177,9 @@ enum err node_pods_put(struct node_pods *pods, const json_t *object)
 	pod->is_current = true;
 	pod->is_static = json_object_get(annotations, "kubernetes.io/config.mirror") != NULL;
 	pod->verdict = NODE_POD_PASSES;
-	if (!pod->is_static && needs_rules(json_object_get(object, "spec"), annotations))
-		read_rules(annotations, pod);
+	const json_t *spec = json_object_get(object, "spec");
+	if (!pod->is_static && needs_rules(spec, annotations))
+		read_rules(spec, annotations, pod);
 	return ERR_NONE;
 }
 

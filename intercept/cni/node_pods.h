@@ -7,10 +7,12 @@
 #define NODE_PODS_MAX      4096 /* kubelet's own limit is 110 by default; a cluster must not fill our memory */
 #define NODE_POD_VALUE_MAX 1024 /* bytes of an annotation; longer than 64 networks */
 
-/* Annotations of the pod's author, without spaces; "" where there is none. */
+/* Annotations of the pod's author, without spaces; "" where there is none. The mode is the sidecar's own setting, which
+ * no one can change once the pod is there: rules and sidecar fit each other. */
 struct node_pod_rules {
 	char exclude_inbound_ports[NODE_POD_VALUE_MAX], exclude_outbound_ports[NODE_POD_VALUE_MAX],
 		exclude_outbound_networks[NODE_POD_VALUE_MAX];
+	bool keeps_source; /* mode tproxy */
 };
 
 enum node_pods_verdict {

@@ -47,7 +47,33 @@ static void an_injected_pod_needs_rules_with_its_exclusions(void **state)
 	assert_string_equal(rules.exclude_inbound_ports, "8081");
 	assert_string_equal(rules.exclude_outbound_ports, "1,2");
 	assert_string_equal(rules.exclude_outbound_networks, "192.0.2.0/24");
+	assert_false(rules.keeps_source);
 	assert_int_equal(judge(pods, "web", "", NULL), NODE_POD_NEEDS_RULES);
+}
+
+/* Of the sidecar, not of an annotation: that one can be changed while the pod runs, or be the namespace's. */
+static void the_mode_is_that_of_the_sidecars_settings(void **state)
+{
+	static const struct {
+		const char *env;
+		bool expected;
+	} rows[] = {
+		{"{\"name\":\"HANDFAST_SIDECAR_INTERCEPTION\",\"value\":\"tproxy\"}", true},
+		{"{\"name\":\"A\"},{\"name\":\"HANDFAST_SIDECAR_INTERCEPTION\",\"value\":\"redirect\"}", false},
+		{"{\"name\":\"HANDFAST_SIDECAR_INTERCEPTION\"}", false},
+		{"{\"name\":\"OTHER\",\"value\":\"tproxy\"}", false},
+		{"", false},
+	};
+	_cleanup_(node_pods_freep) struct node_pods *pods = node_pods_new();
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct node_pod_rules rules;
+		char spec[512];
+		snprintf(spec, sizeof spec, "\"initContainers\":[{\"name\":\"handfast\",\"env\":[%s]}]", rows[i].env);
+		put(pods, "web", "u", INJECTED ",\"handfast.dev/interception\":\"tproxy\"", spec);
+		assert_int_equal(judge(pods, "web", "u", &rules), NODE_POD_NEEDS_RULES);
+		assert_true(rules.keeps_source == rows[i].expected);
+	}
 }
 
 static void other_pods_pass(void **state)
@@ -159,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_injected_pod_needs_rules_with_its_exclusions),
+		cmocka_unit_test(the_mode_is_that_of_the_sidecars_settings),
 		cmocka_unit_test(other_pods_pass),
 		cmocka_unit_test(another_pod_of_the_name_is_not_known),
 		cmocka_unit_test(a_static_pod_passes_whatever_its_uid),

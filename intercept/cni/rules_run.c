@@ -161,6 +161,7 @@ static void put_arguments(const struct rules_run_options *options, char *out[ARG
 		{"exclude-inbound-ports", options->rules->exclude_inbound_ports},
 		{"exclude-outbound-ports", options->rules->exclude_outbound_ports},
 		{"exclude-outbound-networks", options->rules->exclude_outbound_networks},
+		{"mode", options->rules->keeps_source ? "tproxy" : ""},
 	};
 	out[num++] = mem_strdup("handfast-init");
 	out[num++] = mem_strdup(options->checks ? "check" : "up");

@@ -1,7 +1,7 @@
 """The CNI plugin writes the rules of pods with a sidecar when their network is made, and fails closed without its agent.
 
     node: agent, API server (stand-in)
-    web, plain, late: pods on it --- router --- server
+    web, plain, seen, late: pods on it --- router --- server
 
 The story takes the container runtime's place: it starts the plugin with the environment and the input that containerd
 gives it."""
@@ -25,7 +25,7 @@ BEFORE = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "02:00:0
 
 
 def arrange(story):
-    story.net = story.topology("node", "web", "plain", "late", "server")
+    story.net = story.topology("node", "web", "plain", "seen", "late", "server")
     story.server = story.own(StreamServer(story, story.net.server, 9000, "echo"))
     story.api = story.own(KubeApi(story.net.node, story.folder("api")))
     story.socket = os.path.join(story.folder("run"), "agent.sock")
@@ -142,6 +142,23 @@ def shows_that_a_pod_with_a_sidecar_gets_its_rules(story):
     expect_in("{ 9100, 9101 }", _rules(story.net.web), "rules")
     expect(not _can_reach_server(story, story.net.web), "nothing leaves before the sidecar listens")
     story.net.web.run([story.init, "check"])
+
+
+def shows_that_the_rules_are_of_the_mode_of_the_pods_sidecar(story):
+    """Which is the sidecar's own setting: an annotation may be the namespace's, or be changed while the pod runs."""
+    one = _injected("seen", "u9", interception="redirect")
+    one["spec"]["initContainers"][0]["env"] = [{"name": "HANDFAST_SIDECAR_INTERCEPTION", "value": "tproxy"}]
+    story.api.put(one)
+    for _ in range(2):
+        expect_eq(_run(story, "ADD", story.net.seen, "seen", "u9"), (0, BEFORE), "ADD")
+        expect_in("chain reroute {", _rules(story.net.seen), "rules")
+        expect_eq(story.net.seen.run(["ip", "rule"]).stdout.count("fwmark 0x539"), 1, "routing rules")
+    expect("chain reroute" not in _rules(story.net.web), "the other pod has rules of this mode")
+    expect_eq(_run(story, "CHECK", story.net.seen, "seen", "u9"), (0, None), "CHECK")
+    story.net.seen.ip("rule del fwmark 1337 lookup 1337")
+    code, answer = _run(story, "CHECK", story.net.seen, "seen", "u9")
+    expect_eq((code, answer["code"]), (1, 100), "CHECK without the routing rule")
+    expect_in("in a caller's name", answer["msg"], "the reason")
 
 
 def shows_that_a_second_time_and_a_check_change_nothing(story):
