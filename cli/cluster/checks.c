@@ -20,6 +20,12 @@ const char *checks_label(const json_t *object, const char *key)
 	return checks_text(json_object_get(json_object_get(object, "metadata"), "labels"), key);
 }
 
+const char *checks_interception(const json_t *namespace_)
+{
+	return checks_text(
+		json_object_get(json_object_get(namespace_, "metadata"), "annotations"), "handfast.dev/interception");
+}
+
 const json_t *checks_named(const json_t *list, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
@@ -226,6 +232,20 @@ bool check_cni(struct findings *findings, const json_t *agents)
 	return json_array_size(agents) > 0;
 }
 
+/* The CNI plugin spares the init container its capability, not the sidecar of this mode. */
+static void check_refused_mode(struct findings *findings, const json_t *namespace_)
+{
+	char got[256], fix[192];
+	const char *name = checks_name(namespace_);
+	if (strcmp(checks_interception(namespace_), "tproxy") != 0)
+		return;
+	snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the sidecars of the mode tproxy",
+		name, checks_label(namespace_, CHECKS_POD_SECURITY));
+	snprintf(fix, sizeof(fix), "kubectl annotate --overwrite namespace %.64s handfast.dev/interception=redirect",
+		name);
+	wrong(findings, "pod-security", "a namespace that allows NET_RAW, or the mode redirect", fix, got);
+}
+
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni)
 {
 	size_t num = 0;
@@ -235,7 +255,10 @@ void check_pod_security(struct findings *findings, const json_t *namespaces, boo
 		if (!checks_is_labeled(one))
 			continue;
 		num++;
-		if (has_cni || !checks_refuses_injection(one))
+		if (!checks_refuses_injection(one))
+			continue;
+		check_refused_mode(findings, one);
+		if (has_cni)
 			continue;
 		snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the init container",
 			checks_name(one), checks_label(one, CHECKS_POD_SECURITY));

@@ -13,6 +13,7 @@ void checks_collect(void *arg, const json_t *item); /* appends a copy to the arr
 const char *checks_text(const json_t *object, const char *key); /* "" where there is no text */
 const char *checks_name(const json_t *object);                  /* metadata.name */
 const char *checks_label(const json_t *object, const char *key);
+const char *checks_interception(const json_t *namespace_);        /* its annotation; "": none */
 bool checks_is_labeled(const json_t *namespace_);                 /* new pods of it get a sidecar: not one that ends */
 bool checks_is_ready(const json_t *pod);                          /* its condition Ready */
 const json_t *checks_named(const json_t *list, const char *name); /* the item of that name; NULL: none */

@@ -194,6 +194,23 @@ static void pod_security_is_a_finding_only_where_the_label_is(_unused_ void **st
 	json_decref(namespaces);
 }
 
+/* Also with the CNI plugin: the capability is the sidecar's. */
+static void a_namespace_that_refuses_its_own_mode_is_a_finding(_unused_ void **state)
+{
+	json_t *namespaces = test_object("[{'metadata': {'name': 'shop', 'labels': {'handfast.dev/inject': 'enabled',"
+					 " 'pod-security.kubernetes.io/enforce': 'baseline'}, 'annotations': "
+					 "{'handfast.dev/interception': 'tproxy'}}},"
+					 " {'metadata': {'name': 'free', 'labels': {'handfast.dev/inject': 'enabled'},"
+					 " 'annotations': {'handfast.dev/interception': 'tproxy'}}},"
+					 " {'metadata': {'name': 'plain', 'labels': {'handfast.dev/inject': 'enabled',"
+					 " 'pod-security.kubernetes.io/enforce': 'baseline'}}}]");
+	check_pod_security(&findings, namespaces, true);
+	assert_int_equal(findings.num_wrong, 1);
+	test_is_wrong(&findings, "pod-security",
+		"namespace shop enforces baseline, which refuses the sidecars of the mode tproxy");
+	json_decref(namespaces);
+}
+
 static void the_control_plane_is_of_this_programs_release(_unused_ void **state)
 {
 	check_release(&findings, "");
@@ -256,6 +273,7 @@ int main(void)
 		TEST(a_service_needs_a_ready_endpoint),
 		TEST(a_definition_must_serve_this_releases_version),
 		TEST(pod_security_is_a_finding_only_where_the_label_is),
+		TEST(a_namespace_that_refuses_its_own_mode_is_a_finding),
 		TEST(the_control_plane_is_of_this_programs_release),
 		TEST(an_agent_is_needed_on_each_node),
 		TEST(a_pod_that_was_tried_must_have_a_sidecar),

@@ -54,6 +54,12 @@ static enum err try_namespace(struct injecting *injecting, const json_t *namespa
 	return learned_read(injecting->tried, &injecting->options, why);
 }
 
+/* How much a pod that is tried in the namespace shows. One that has an interception of its own hides the mesh's. */
+static unsigned teaches(const json_t *namespace_)
+{
+	return checks_refuses_injection(namespace_) ? 0 : checks_interception(namespace_)[0] != '\0' ? 1 : 2;
+}
+
 /* The webhook itself is asked: a pod that the API server does not keep. */
 static enum err learn(struct injecting *injecting, struct why *why)
 {
@@ -63,7 +69,7 @@ static enum err learn(struct injecting *injecting, struct why *why)
 	RETURN_IF_ERR(api_list(&injecting->api, "/api/v1/namespaces", checks_collect, injecting->namespaces, why));
 	for (size_t i = 0; i < json_array_size(injecting->namespaces); i++) {
 		const json_t *one = json_array_get(injecting->namespaces, i);
-		if (checks_is_labeled(one) && (found == NULL || !checks_refuses_injection(one)))
+		if (checks_is_labeled(one) && (found == NULL || teaches(one) > teaches(found)))
 			found = one;
 	}
 	if (found != NULL)
@@ -136,9 +142,10 @@ static void inject(struct injecting *injecting, const json_t *object, json_t *te
 {
 	const char *name = namespace_of(injecting, object);
 	const json_t *known = find_namespace(injecting, name);
-	const char *level = checks_label(known, CHECKS_POD_SECURITY);
+	const char *level = checks_label(known, CHECKS_POD_SECURITY), *interception = checks_interception(known);
 	const struct inject_namespace ns = {.name = name,
 		.pod_security = level[0] != '\0' ? level : NULL,
+		.interception = interception[0] != '\0' ? interception : NULL,
 		.is_left_alone = injecting->namespaces != NULL && (known == NULL || !checks_is_labeled(known))};
 	struct inject_result result;
 	if (ns.is_left_alone)

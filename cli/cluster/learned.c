@@ -33,6 +33,7 @@ enum err learned_read(const json_t *pod, struct inject_options *out, struct why 
 		.control_address = control,
 		.bootstrap_root_sha256 = env_of(sidecar, "HANDFAST_SIDECAR_CONTROL_BOOTSTRAP_ROOT_SHA256"),
 		.audience = audience_of(pod),
+		.keeps_source = strcmp(env_of(sidecar, "HANDFAST_SIDECAR_INTERCEPTION"), "tproxy") == 0,
 		.has_cni = init == NULL};
 	return ERR_NONE;
 }

@@ -38,7 +38,7 @@ static void what_the_webhook_gives_is_learned(_unused_ void **state)
 	assert_string_equal(learned.control_address, webhook.control_address);
 	assert_string_equal(learned.bootstrap_root_sha256, webhook.bootstrap_root_sha256);
 	assert_string_equal(learned.audience, webhook.audience);
-	assert_false(learned.has_cni);
+	assert_false(learned.has_cni || learned.keeps_source);
 	learned.own_namespace = webhook.own_namespace;
 	json_t *again = injected(&learned);
 	assert_true(json_equal(again, pod));
@@ -54,6 +54,17 @@ static void the_cni_plugin_is_learned_from_the_missing_init_container(_unused_ v
 	json_t *pod = injected(&with_cni);
 	assert_int_equal(learned_read(pod, &learned, &why), ERR_NONE);
 	assert_true(learned.has_cni);
+	json_decref(pod);
+}
+
+static void the_mode_is_learned_from_the_sidecar(_unused_ void **state)
+{
+	struct inject_options with_tproxy = webhook, learned = {0};
+	struct why why;
+	with_tproxy.keeps_source = true;
+	json_t *pod = injected(&with_tproxy);
+	assert_int_equal(learned_read(pod, &learned, &why), ERR_NONE);
+	assert_true(learned.keeps_source);
 	json_decref(pod);
 }
 
@@ -73,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_webhook_gives_is_learned),
 		cmocka_unit_test(the_cni_plugin_is_learned_from_the_missing_init_container),
+		cmocka_unit_test(the_mode_is_learned_from_the_sidecar),
 		cmocka_unit_test(a_pod_without_a_sidecar_teaches_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,7 @@ static void injection_read(struct settings *settings, struct setting_node *map, 
 	config->kubernetes.operator_port = (uint16_t)setting_number(settings, map, "operator_port");
 	config->kubernetes.sidecar_image = copy_of(setting_text(settings, map, "sidecar_image"));
 	config->kubernetes.init_image = copy_of(setting_text(settings, map, "init_image"));
+	config->kubernetes.keeps_source = setting_keyword(settings, map, "interception") == 1;
 	config->kubernetes.has_cni = setting_bool(settings, map, "cni");
 	config->kubernetes.takes_istio = setting_bool(settings, map, "istio");
 	if (config->kubernetes.sidecar_image != NULL && config->kubernetes.init_image == NULL &&

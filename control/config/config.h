@@ -126,6 +126,7 @@ struct control_config {
 		uint16_t operator_port; /* on 127.0.0.1; 0: none */
 		char *sidecar_image;    /* NULL: no webhook */
 		char *init_image;       /* NULL: only with has_cni, or without a webhook */
+		bool keeps_source;      /* mode tproxy by default */
 		bool has_cni;
 		bool takes_istio; /* pods of an Istio mesh are endpoints too */
 	} kubernetes;

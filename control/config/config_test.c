@@ -91,6 +91,7 @@ static void kubernetes_needs_no_networks_and_has_defaults(void **state)
 	assert_int_equal(config->kubernetes.operator_port, 15016);
 	assert_null(config->kubernetes.sidecar_image);
 	assert_false(config->kubernetes.has_cni);
+	assert_false(config->kubernetes.keeps_source);
 	assert_int_equal(config->num_networks, 0);
 }
 
@@ -101,7 +102,8 @@ static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 		"mesh: {networks: [192.0.2.0/24]}\nkubernetes: {kubeconfig: /k}\n",
 		"kubernetes: {enabled: true, audience: 'a\"b'}\n", "kubernetes: {enabled: true, audience: 'a b'}\n",
 		"kubernetes: {enabled: true, audience: 'a\\b'}\n", "kubernetes: {enabled: 1}\n",
-		"kubernetes: {enabled: true, sidecar_image: a}\n", "kubernetes: {enabled: true, webhook_port: 15012}\n",
+		"kubernetes: {enabled: true, interception: none}\n", "kubernetes: {enabled: true, sidecar_image: a}\n",
+		"kubernetes: {enabled: true, webhook_port: 15012}\n",
 		"kubernetes: {enabled: true, operator_port: 15014}\n",
 		"kubernetes: {enabled: true, operator_port: 15017}\n"};
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -118,8 +120,10 @@ static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 	assert_string_equal(config->kubernetes.audience, "mesh.test");
 	_cleanup_(settings_freep) struct settings *injecting = settings_new(&control_settings);
 	_cleanup_(control_config_freep) struct control_config *other = NULL;
-	assert_int_equal(
-		read_text("kubernetes: {enabled: true, sidecar_image: a, cni: true}\n", &other, injecting), ERR_NONE);
+	assert_int_equal(read_text("kubernetes: {enabled: true, sidecar_image: a, cni: true, interception: tproxy}\n",
+				 &other, injecting),
+		ERR_NONE);
+	assert_true(other->kubernetes.has_cni && other->kubernetes.keeps_source);
 }
 
 static void finding_i16_the_limits_can_be_set(void **state)

@@ -18,12 +18,14 @@ struct inject_options { /* borrowed texts */
 	const char *control_address;       /* as the sidecar's control.address; NULL: not known yet, pods are refused */
 	const char *bootstrap_root_sha256; /* 64 hexadecimal digits */
 	const char *audience;              /* of the sidecar's token: what attestation takes */
+	bool keeps_source;                 /* mode tproxy, where neither pod nor namespace has another one */
 	bool has_cni;                      /* the CNI plugin writes the interception rules: no init container */
 };
 
 struct inject_namespace {
 	const char *name;         /* of the review's request: a pod's own may be empty */
 	const char *pod_security; /* label pod-security.kubernetes.io/enforce; NULL: none, or not known */
+	const char *interception; /* annotation handfast.dev/interception; NULL: none, or not known */
 	bool is_left_alone;       /* known to lack the label handfast.dev/inject=enabled */
 };
 

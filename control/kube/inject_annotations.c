@@ -18,6 +18,7 @@ enum want_kind {
 	WANT_NUMBER,
 	WANT_PORTS,
 	WANT_NETWORKS,
+	WANT_INTERCEPTION,
 	WANT_INBOUND_MODE,
 	WANT_OUTBOUND_MODE,
 	WANT_LOG_LEVEL,
@@ -172,6 +173,7 @@ struct rule {
 
 static const char *const switches[] = {"enabled", "disabled", NULL};
 static const char *const booleans[] = {"true", "false", NULL};
+static const char *const interceptions[] = {"redirect", INJECT_TPROXY, NULL};
 static const char *const inbound_modes[] = {"off", "permissive", "strict", NULL};
 static const char *const outbound_modes[] = {"off", "auto", "require", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "debug", NULL};
@@ -184,6 +186,7 @@ static const struct rule rules[] = {
 		"write ports such as \"8081,9100\""},
 	[WANT_NETWORKS] = {"at most 60 networks, separated by commas, no host bits set",
 		"write networks such as \"192.0.2.0/24,2001:db8::/32\""},
+	[WANT_INTERCEPTION] = {"redirect or tproxy", "write redirect or tproxy", interceptions},
 	[WANT_INBOUND_MODE] = {"off, permissive or strict", "write one of the three", inbound_modes},
 	[WANT_OUTBOUND_MODE] = {"off, auto or require", "write one of the three", outbound_modes},
 	[WANT_LOG_LEVEL] = {"error, warning, notice or debug", "write one of the four", log_levels},
@@ -200,6 +203,7 @@ static bool is_good(enum want_kind kind, const char *value)
 	switch (kind) {
 	case WANT_SWITCH:
 	case WANT_BOOLEAN:
+	case WANT_INTERCEPTION:
 	case WANT_INBOUND_MODE:
 	case WANT_OUTBOUND_MODE:
 	case WANT_LOG_LEVEL:
@@ -316,4 +320,18 @@ enum err inject_read_annotations(struct injection *injection)
 			RETURN_IF_ERR(take(injection, key + sizeof(prefix) - 1, json_object_iter_value(at)));
 	}
 	return take_label(injection);
+}
+
+enum err inject_read_namespace(struct injection *injection)
+{
+	const char *text = injection->ns->interception;
+	const struct rule *rule = &rules[WANT_INTERCEPTION];
+	if (text == NULL || injection->wants.interception != NULL)
+		return ERR_NONE;
+	if (!is_good(WANT_INTERCEPTION, text))
+		return inject_refuse(injection, rule->expected, rule->fix,
+			"annotation " INJECT_ANNOTATIONS "interception of the namespace %s is '%s'",
+			injection->ns->name, text);
+	injection->wants.interception = text;
+	return ERR_NONE;
 }

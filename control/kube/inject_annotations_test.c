@@ -31,6 +31,7 @@ static void modes_and_levels_go_to_the_sidecar(void **state)
 {
 	(void)state;
 	static const char *const rows[][3] = {
+		{"interception", "tproxy", "HANDFAST_SIDECAR_INTERCEPTION"},
 		{"inbound-mode", "strict", "HANDFAST_SIDECAR_INBOUND_MODE"},
 		{"outbound-mode", "require", "HANDFAST_SIDECAR_OUTBOUND_MODE"},
 		{"prefer-zone", "false", "HANDFAST_SIDECAR_OUTBOUND_PREFER_ZONE"},
@@ -86,6 +87,9 @@ static void wrong_values_are_refused_with_the_annotation(void **state)
 			"35,36,37,38,39,40,41,42,43,44,45,46,47,48,49,50,51,52,53,54,55,56,57,58,59,60,61"},
 		{"exclude-outbound-networks", "192.0.2.1/24"},
 		{"exclude-outbound-networks", "shop.test"},
+		{"interception", "TPROXY"},
+		{"interception", "none"},
+		{"interception", ""},
 		{"inbound-mode", "STRICT"},
 		{"outbound-mode", "permissive"},
 		{"prefer-zone", "disabled"},

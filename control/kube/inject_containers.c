@@ -1,12 +1,11 @@
 /* What a pod is given: the sidecar, the init container that writes the interception rules, and the sidecar's volumes.
- * The sidecar alone fits the PodSecurity level `restricted`. */
+ * The sidecar alone fits the PodSecurity level `restricted`, except in the mode tproxy. */
 #include "base/core/mem.h"
 #include "control/kube/inject_private.h"
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	SIDECAR_ID = 1337,
 	METRICS_PORT = 15020,
 	TOKEN_TTL_S = 3600,        /* kubelet renews it at 80 % */
 	GRACE_DEFAULT_S = 30,      /* terminationGracePeriodSeconds of the API */
@@ -66,6 +65,7 @@ static json_t *sidecar_env(const struct injection *injection)
 	}
 	inject_put_env(env, "HANDFAST_SIDECAR_STATE_DIR", "/var/lib/handfast-sidecar/state");
 	put_drain(injection, env);
+	inject_put_interception(injection, env, INJECT_INTERCEPTION);
 	inject_put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
 	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
 	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_PREFER_ZONE", injection->wants.prefer_zone);
@@ -135,9 +135,6 @@ static json_t *lifecycle(const struct injection *injection)
 
 json_t *inject_sidecar_container(const struct injection *injection)
 {
-	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s]}, s:{s:s}}", "runAsUser", SIDECAR_ID,
-		"runAsGroup", SIDECAR_ID, "runAsNonRoot", 1, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
-		"capabilities", "drop", "ALL", "seccompProfile", "type", "RuntimeDefault");
 	json_t *env = sidecar_env(injection), *mounts = sidecar_mounts();
 	if (inject_wants_workload_api(injection))
 		inject_workload_sidecar(env, mounts);
@@ -149,8 +146,9 @@ json_t *inject_sidecar_container(const struct injection *injection)
 		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", METRICS_PORT, "protocol", "TCP");
 	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 		INJECT_SIDECAR, "image", injection->options->sidecar_image, "restartPolicy", "Always", "args", "run",
-		"env", env, "ports", ports, "resources", resources(injection), "securityContext", security,
-		"readinessProbe", probe(2, 3), "volumeMounts", mounts, "lifecycle", lifecycle(injection));
+		"env", env, "ports", ports, "resources", resources(injection), "securityContext",
+		inject_sidecar_security(injection), "readinessProbe", probe(2, 3), "volumeMounts", mounts, "lifecycle",
+		lifecycle(injection));
 	CHECK(container != NULL);
 	return container;
 }
@@ -159,6 +157,7 @@ json_t *inject_init_container(const struct injection *injection)
 {
 	const struct inject_wants *wants = &injection->wants;
 	json_t *env = json_array();
+	inject_put_interception(injection, env, "HANDFAST_INIT_MODE");
 	put_list(env, "HANDFAST_INIT_EXCLUDE_INBOUND_PORTS", wants->exclude_inbound_ports);
 	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS", wants->exclude_outbound_ports);
 	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_NETWORKS", wants->exclude_outbound_networks);

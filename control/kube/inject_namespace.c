@@ -5,6 +5,8 @@
 void inject_namespace_fill(const struct kube_view *view, struct inject_namespace *ns)
 {
 	struct kube_namespace_view known;
-	if (kube_view_namespace(view, ns->name, &known) && known.pod_security[0] != '\0')
-		ns->pod_security = known.pod_security;
+	if (!kube_view_namespace(view, ns->name, &known))
+		return;
+	ns->pod_security = known.pod_security[0] != '\0' ? known.pod_security : NULL;
+	ns->interception = known.interception[0] != '\0' ? known.interception : NULL;
 }

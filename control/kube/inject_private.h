@@ -7,6 +7,8 @@
 #define INJECT_SIDECAR      "handfast"
 #define INJECT_INIT         "handfast-init"
 #define INJECT_PROBES       "HANDFAST_SIDECAR_PROBES" /* the variable of the sidecar's setting */
+#define INJECT_INTERCEPTION "HANDFAST_SIDECAR_INTERCEPTION"
+#define INJECT_TPROXY       "tproxy"
 #define INJECT_TOKEN_VOLUME "handfast-token"
 #define INJECT_AGENT_VOLUME "handfast-agent"
 #define INJECT_ISTIO_VOLUME "handfast-istio"
@@ -23,6 +25,7 @@ struct injection {
 	const struct inject_namespace *ns;
 	const struct inject_options *options;
 	struct inject_wants wants;
+	bool keeps_source; /* mode tproxy; known once inject_check() has passed */
 	struct buf probes; /* what the sidecar shall serve, as its setting `probes` takes it: a line each */
 	unsigned num_probes;
 	struct inject_result *out;
@@ -55,8 +58,13 @@ void inject_put(struct injection *injection, const char *op, json_t *value, cons
 
 /* --- the parts, in the order of their use --- */
 enum err inject_read_annotations(struct injection *injection) _must_use_; /* ERR_CONFIG: refused */
+enum err inject_read_namespace(struct injection *injection) _must_use_;   /* what the pod leaves open */
 bool inject_is_left_alone(struct injection *injection);                   /* adds its warnings */
 enum err inject_check(struct injection *injection, bool is_injected) _must_use_;
+/* inject_interception.c: redirection, or the mode tproxy (decision 093) */
+enum err inject_choose_interception(struct injection *injection, bool is_injected) _must_use_;
+json_t *inject_sidecar_security(const struct injection *injection);
+void inject_put_interception(const struct injection *injection, json_t *env, const char *name);
 void inject_rewrite_probes(struct injection *injection);
 void inject_put_env(json_t *env, const char *name, const char *value); /* NULL: nothing */
 json_t *inject_sidecar_container(const struct injection *injection);

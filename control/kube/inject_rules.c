@@ -59,11 +59,23 @@ static enum err check_options(struct injection *injection)
 		"the address of Service %s/handfast-control is not known", injection->options->own_namespace);
 }
 
-static enum err check_pod_security(struct injection *injection)
+/* By the mode, which decides on what the sidecar needs. */
+static enum err check_mode(struct injection *injection, bool is_injected)
 {
+	RETURN_IF_ERR(inject_choose_interception(injection, is_injected));
 	const char *level = injection->ns->pod_security;
-	if (level == NULL || injection->options->has_cni ||
-		(strcmp(level, "baseline") != 0 && strcmp(level, "restricted") != 0))
+	if (level == NULL || (strcmp(level, "baseline") != 0 && strcmp(level, "restricted") != 0))
+		return ERR_NONE;
+	if (injection->keeps_source)
+		return inject_refuse(injection,
+			"a namespace that allows a container with NET_RAW, or the mode redirect",
+			"annotate the pod or the namespace " INJECT_ANNOTATIONS "interception: redirect, or label the "
+			"namespace pod-security.kubernetes.io/enforce=privileged",
+			"namespace %s has the label pod-security.kubernetes.io/enforce=%s, which refuses the sidecar "
+			"of "
+			"the mode tproxy",
+			injection->ns->name, level);
+	if (injection->options->has_cni)
 		return ERR_NONE;
 	return inject_refuse(injection, "a namespace that allows an init container with NET_ADMIN, or the CNI plugin",
 		"install handfast-cni and set kubernetes.cni: true, or label the namespace "
@@ -209,7 +221,7 @@ enum err inject_check(struct injection *injection, bool is_injected)
 {
 	struct inject_container at = {0};
 	RETURN_IF_ERR(check_options(injection));
-	RETURN_IF_ERR(check_pod_security(injection));
+	RETURN_IF_ERR(check_mode(injection, is_injected));
 	RETURN_IF_ERR(check_id(injection, injection->spec, "the pod"));
 	RETURN_IF_ERR(inject_check_istio(injection));
 	if (!is_injected) {

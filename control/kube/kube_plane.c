@@ -152,6 +152,7 @@ static void start_webhook(struct kube_plane *plane)
 		.own_namespace = config->kubernetes.namespace_,
 		.bootstrap_root_sha256 = plane->bootstrap_hash,
 		.audience = config->kubernetes.audience,
+		.keeps_source = config->kubernetes.keeps_source,
 		.has_cni = config->kubernetes.has_cni};
 	plane->admission = (struct admission){&plane->inject, on_namespace, plane};
 	plane->identity = webhook_identity_new(options->loop, name, on_authorities, plane);

@@ -269,8 +269,9 @@ enum err kube_slice_parse(const json_t *object, struct kube_slice *out, struct w
 enum err kube_namespace_parse(const json_t *object, struct kube_namespace *out, struct why *why)
 {
 	RETURN_IF_ERR(kube_meta_parse(object, &out->meta, why));
-	const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
+	const json_t *metadata = json_object_get(object, "metadata"), *labels = json_object_get(metadata, "labels");
 	out->is_injected = is_text(labels, INJECT_LABEL, "enabled");
+	out->interception = text_of(json_object_get(metadata, "annotations"), "handfast.dev/interception");
 	out->pod_security = text_of(labels, "pod-security.kubernetes.io/enforce");
 	return ERR_NONE;
 }

@@ -92,6 +92,7 @@ struct kube_namespace {
 	struct kube_meta meta;
 	bool is_injected;         /* label handfast.dev/inject=enabled */
 	const char *pod_security; /* label pod-security.kubernetes.io/enforce; "": none */
+	const char *interception; /* annotation handfast.dev/interception; "": none */
 };
 
 /* ERR_MALFORMED: no object of that kind. The structs with arrays are large (slice: 40 KB). */

@@ -58,6 +58,7 @@ static enum err namespace_put(struct kube_view *view, const struct kube_namespac
 	}
 	namespace_->is_injected = fresh->is_injected;
 	snprintf(namespace_->pod_security, sizeof(namespace_->pod_security), "%s", fresh->pod_security);
+	snprintf(namespace_->interception, sizeof(namespace_->interception), "%s", fresh->interception);
 	namespace_->generation = view->generations[KUBE_NAMESPACES];
 	return ERR_NONE;
 }
@@ -73,7 +74,8 @@ bool kube_view_namespace(const struct kube_view *view, const char *name, struct 
 	const struct namespace_ *namespace_ = namespace_find(view, name);
 	if (namespace_ == NULL)
 		return false;
-	*out = (struct kube_namespace_view){namespace_->is_injected, namespace_->pod_security};
+	*out = (struct kube_namespace_view){
+		namespace_->is_injected, namespace_->pod_security, namespace_->interception};
 	return true;
 }
 

@@ -81,8 +81,10 @@ bool kube_view_pod_at(const struct kube_view *view, const struct ip_addr *ip, st
 bool kube_view_has_pod(const struct kube_view *view, const char *namespace_, const char *name);
 
 struct kube_namespace_view {
-	bool is_injected;         /* handfast.dev/inject=enabled */
-	const char *pod_security; /* pod-security.kubernetes.io/enforce; "": none. Borrowed until the next change */
+	bool is_injected; /* handfast.dev/inject=enabled */
+	/* Borrowed until the next change; "": none. */
+	const char *pod_security; /* label pod-security.kubernetes.io/enforce */
+	const char *interception; /* annotation handfast.dev/interception; more than 15 bytes are cut */
 };
 /* False: there is none, or the namespaces have not come in. */
 bool kube_view_namespace(const struct kube_view *view, const char *name, struct kube_namespace_view *out);

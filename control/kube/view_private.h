@@ -161,6 +161,7 @@ struct namespace_ {
 	uint32_t generation;
 	bool is_injected;
 	char pod_security[16];
+	char interception[16]; /* longer ones are cut, and are no mode then */
 	char name[];
 };
 

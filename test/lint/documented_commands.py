@@ -70,6 +70,7 @@ ELSEWHERE = {
         "kubectl -n handfast-system exec": ("test/kube/stories/016_status_and_why_of_a_pod.py", '"/handfast", "status"'),
         "kubectl -n handfast-system rollout restart": (
             "test/kube/kube_cluster/install.py", '"rollout", "restart", "deployment/handfast-control"'),
+        "kubectl annotate namespace shop": ("test/kube/stories/029_the_callers_address_in_a_pod.py", '"annotate", "namespace"'),
         "helm install": ("test/kube/stories/098_the_chart_by_helm.py", '"install", RELEASE, CHART'),
         "deploy/kubernetes/generate.py --print federation.port": (
             "test/kube/stories/098_the_chart_by_helm.py", "federation.port=15013"),

@@ -12,7 +12,7 @@ from kube_cluster.pod_network import PodNetwork
 
 DEADLINE_S = 420
 WAITED_MAX_S = 4  # an app that waits for an identity waits 10 s: kubelet reports no address meanwhile
-SPACE = "guarded"
+SPACE, OPEN = "guarded", "guarded-open"
 EVERY_LINE = {"handfast.dev/access-log": "all"}
 _ALLOWED = ("list pods -A", "watch pods -A", "get daemonsets/handfast-cni -n handfast-cni")
 _REFUSED = ("get pods -A", "patch pods -A", "delete pods -A", "create pods/exec -A", "get secrets -A", "list nodes",
@@ -91,6 +91,19 @@ def shows_that_the_rules_of_a_pod_hold(story):
     with PodNetwork(story.cluster, story.shop) as network:
         rules = network.run(["nft", "list", "table", "inet", "handfast"]).stdout
         expect_in("redirect to :15001", rules, "rules of the pod")
+
+
+def shows_that_a_pod_of_the_mode_tproxy_gets_rules_of_that_mode(story):
+    """In a namespace that allows NET_RAW: the plugin spares the init container its capability, not the sidecar."""
+    story.kubectl.apply(workloads.namespace(OPEN, **install.LABEL))
+    story.kubectl.apply(workloads.account("seen"), workloads.deployment("seen", annotations={
+        "handfast.dev/interception": "tproxy"}), namespace=OPEN)
+    seen, = story.kubectl.wait_for_ready("app=seen", 1, OPEN)
+    expect_eq([one["name"] for one in seen["spec"]["initContainers"]], ["handfast"], "init containers")
+    answered = story.kubectl.exec(story.shop["metadata"]["name"], "app", "curl", "-sS", "--max-time", "10", "http://%s:%d/" %
+                                  (seen["status"]["podIP"], workloads.PORT), namespace=SPACE)
+    expect_eq(answered.split()[-1], story.shop["status"]["podIP"], "the address that the workload sees")
+    story.kubectl.delete_namespace(OPEN)
 
 
 def shows_that_the_agents_account_may_read_pods_and_its_own_object_alone(story):
