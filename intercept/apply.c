@@ -56,7 +56,8 @@ static enum err list_table(const char *table, unsigned shown, struct buf *out, s
 	char command[128];
 	int len = snprintf(command, sizeof(command), "list table inet %s", table);
 	CHECK(len > 0 && (size_t)len < sizeof(command));
-	return run(command, false, shown, out, why);
+	/* Else tcp is "tcp" or 6, by what /etc/protocols has: an image, or a minimal Debian, has no such file. */
+	return run(command, false, shown | NFT_CTX_OUTPUT_NUMERIC_PROTO, out, why);
 }
 
 enum err apply_list_table(const char *table, struct buf *out, struct why *why)

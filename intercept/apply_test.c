@@ -6,6 +6,9 @@
 #include <stdint.h>
 /* cmocka requires the four headers above */
 #include <cmocka.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 static void add_network(struct rules *rules, const char *text)
 {
@@ -48,6 +51,20 @@ static void lists_exactly_what_the_rules_render(_unused_ void **state)
 }
 
 /* Removing a chain from its hook and adding a new one would leave a gap. */
+/* /etc/protocols is of a package that images and a minimal Debian lack. */
+static void lists_the_same_where_no_protocol_has_a_name(_unused_ void **state)
+{
+	const struct rules plain = {0};
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	bool has_names = access("/etc/protocols", F_OK) == 0;
+	if (has_names)
+		assert_int_equal(mount("/dev/null", "/etc/protocols", NULL, MS_BIND, NULL), 0);
+	assert_listed_as_written(&plain);
+	if (has_names)
+		assert_int_equal(umount("/etc/protocols"), 0);
+}
+
 static void finding_p1_keeps_the_chains_when_rules_are_rewritten(_unused_ void **state)
 {
 	struct rules rules = {0};
@@ -106,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_exactly_what_the_rules_render),
+		cmocka_unit_test(lists_the_same_where_no_protocol_has_a_name),
 		cmocka_unit_test(finding_p1_keeps_the_chains_when_rules_are_rewritten),
 		cmocka_unit_test(finds_no_table_after_it_was_removed_twice),
 		cmocka_unit_test(changes_no_other_table),

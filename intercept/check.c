@@ -257,7 +257,7 @@ static void check_rules(const struct rules *rules, struct report *report)
 	}
 	if (apply_list_table(RULES_TABLE, &present, NULL) != ERR_NONE ||
 		!holds(buf_span(&present), "hook prerouting") ||
-		!holds(buf_span(&present), "meta l4proto tcp redirect to :15006\n")) {
+		!holds(buf_span(&present), "meta l4proto 6 redirect to :15006\n")) {
 		report_add(report, FINDING_FAILED, "inbound", "no rule redirects to 15006: run handfast-init up");
 		return;
 	}

@@ -103,7 +103,7 @@ static enum err render_inbound(const struct rules *rules, struct buf *out)
 	/* A connected socket for exactly this peer; a listener does not match (unless it is bound to one address). */
 	if (rules->kernel_has_socket)
 		RETURN_IF_ERR(buf_append_str(out, "\t\t" MID_FLOW "socket wildcard 0 return\n"));
-	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_INBOUND_PORT);
+	return buf_printf(out, "\t\tmeta l4proto 6 redirect to :%d\n\t}\n", RULES_INBOUND_PORT);
 }
 
 static enum err render_outbound(const struct rules *rules, struct buf *out)
@@ -124,7 +124,7 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	RETURN_IF_ERR(buf_printf(out, "\t\tmeta skuid %d return\n\t\tmeta skgid %d return\n\t\toifname \"lo\" return\n",
 		RULES_EXEMPT_ID, RULES_EXEMPT_ID));
 	RETURN_IF_ERR(render_networks(rules, "daddr", "return", out));
-	return buf_printf(out, "\t\tmeta l4proto tcp redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
+	return buf_printf(out, "\t\tmeta l4proto 6 redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
 }
 
 /* nat chains see one packet per flow, and only flows that conntrack tracks. The guards drop packets that should have
@@ -138,7 +138,7 @@ static enum err render_inbound_guard(const struct rules *rules, struct buf *out)
 	RETURN_IF_ERR(buf_append_str(out, "\tchain " RULES_INBOUND_GUARD " {\n"
 					  "\t\ttype nat hook input priority 100; policy accept;\n"
 					  "\t\tiif \"lo\" accept\n"
-					  "\t\tmeta l4proto != tcp accept\n"));
+					  "\t\tmeta l4proto != 6 accept\n"));
 	RETURN_IF_ERR(render_ports("tcp dport", &direct, "accept", out));
 	RETURN_IF_ERR(render_ports("tcp sport", &dialed, MID_FLOW "accept", out));
 	RETURN_IF_ERR(render_networks(rules, "saddr", MID_FLOW "accept", out));
@@ -171,7 +171,7 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 	RETURN_IF_ERR(buf_printf(out,
 		"\t\tmeta skuid %d accept\n"
 		"\t\tip6 daddr ::1 accept\n"
-		"\t\tmeta l4proto != tcp accept\n"
+		"\t\tmeta l4proto != 6 accept\n"
 		"\t\tmeta skgid %d accept\n",
 		RULES_EXEMPT_ID, RULES_EXEMPT_ID));
 	RETURN_IF_ERR(render_outbound_ports(rules, out));

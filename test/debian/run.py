@@ -82,7 +82,7 @@ def makes_a_minimal_machine(debian):
     base = os.environ.get("HANDFAST_DEBIAN")
     if base:
         run("cp", "-a", "--reflink=auto", base, debian.base)
-    run("bash", "-c", '. "$1" && make_machine "$2" "$3"', "bash", MAKE, debian.base, "ca-certificates,systemd-sysv,netbase")
+    run("bash", "-c", '. "$1" && make_machine "$2" "$3"', "bash", MAKE, debian.base, "ca-certificates,systemd-sysv")
     for name in ("resolv.conf", "hosts"):
         shutil.copy("/etc/" + name, debian.base / "etc" / name)
     debian.chroot("apt-get", "-q", "update")
